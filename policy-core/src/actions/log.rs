@@ -1,0 +1,64 @@
+//! `log`: attaches metadata to the event of the connection.
+//!
+//! Source: ngrok documentation, log (2026-08-07): on a TCP connection the metadata goes to
+//! `tcp_connection_closed` under `traffic_policy.logs`.
+
+use std::sync::Arc;
+
+use super::{ActionType, Site};
+use crate::ir::{Lowering, Op};
+use crate::parse::{NodeKind, NodeRef, Plain};
+use crate::phase::{Phase, PhaseSet};
+use crate::reader::{Fields, Keys};
+
+/// Attaches metadata to the event of the connection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Log {
+    /// The metadata, in document order.
+    pub metadata: Arc<Vec<(Box<str>, Plain)>>,
+}
+
+impl ActionType for Log {
+    const NAME: &'static str = "log";
+    const PHASES: PhaseSet =
+        PhaseSet::of(&[Phase::OnTcpConnect, Phase::OnHttpRequest, Phase::OnHttpResponse]);
+    const KEYS: Keys = Keys::of(&["metadata"]);
+
+    fn read<'d>(fields: &Fields<'d>, site: &Site<'_, 'd>) -> Option<Self> {
+        let owner = ("`log`", site.name);
+        let node = fields.required(site.reader, "metadata", owner, "metadata: {message: …}")?;
+        let NodeKind::Mapping(_) = node.kind() else {
+            site.reader.wrong_type(node, "`metadata`, a map");
+            return None;
+        };
+        if !refuse_templates(node, site) {
+            return None;
+        }
+        match Plain::from_node(node) {
+            Plain::Map(metadata) => Some(Self { metadata: Arc::new(metadata) }),
+            _ => None,
+        }
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>) {
+        let id = lowering.log(Arc::clone(&self.metadata));
+        lowering.emit(Op::Log(id));
+    }
+}
+
+/// Reports every `${…}` below a node; true if there is none. The document's limits bound the recursion.
+fn refuse_templates(node: NodeRef<'_>, site: &Site<'_, '_>) -> bool {
+    match node.kind() {
+        NodeKind::Scalar(scalar) if scalar.text.contains("${") => {
+            site.not_supported(scalar.span, "`${…}` in `metadata`", "write the value out");
+            false
+        }
+        NodeKind::Scalar(_) => true,
+        NodeKind::Sequence(items) => {
+            items.iter().fold(true, |fine, item| refuse_templates(item, site) && fine)
+        }
+        NodeKind::Mapping(entries) => {
+            entries.iter().fold(true, |fine, (_, value)| refuse_templates(value, site) && fine)
+        }
+    }
+}

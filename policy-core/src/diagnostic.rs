@@ -1,0 +1,347 @@
+//! Diagnostics as plain data: what is wrong, where, and what to do.
+//!
+//! Every stage of the pipeline collects into one [`Diagnostics`] and goes on. A [`Code`] is declared as a
+//! static beside the check that raises it; [`catalog`] lists them all, and each has a page under
+//! `docs/diagnostics/`. Nothing here renders: hosts do.
+
+use std::fmt;
+
+use crate::source::{Source, Span};
+
+mod catalog;
+pub use catalog::catalog;
+
+/// More diagnostics than this in one file are counted, not kept.
+pub const MAX_DIAGNOSTICS: usize = 1_000;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// The file cannot be used.
+    Error,
+    /// The file can be used, but probably does not do what its author wants.
+    Warning,
+    /// Worth knowing.
+    Note,
+}
+
+impl Severity {
+    /// The lower-case name, as in JSON output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// The stable identity of a kind of finding.
+///
+/// The first digit of the id names the stage: 1 parse, 2 expressions, 3 model, 4 check, 5 analysis,
+/// 6 compile, 9 evaluate. An id is never given a second meaning.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Code {
+    /// The id, `TPnnn`.
+    pub id: &'static str,
+    /// A readable name in kebab case.
+    pub slug: &'static str,
+    /// The severity unless the diagnostic says otherwise.
+    pub severity: Severity,
+    /// ngrok's codes for the same fault (ngrok documentation, error reference, 2026-08-07).
+    pub ngrok: &'static [&'static str],
+    /// True if something is missing: only a file that was read to its end can show that.
+    pub(crate) absence: bool,
+}
+
+impl Code {
+    pub(crate) const fn error(id: &'static str, slug: &'static str) -> Self {
+        Self { id, slug, severity: Severity::Error, ngrok: &[], absence: false }
+    }
+
+    pub(crate) const fn warning(id: &'static str, slug: &'static str) -> Self {
+        Self { id, slug, severity: Severity::Warning, ngrok: &[], absence: false }
+    }
+
+    pub(crate) const fn absence(self) -> Self {
+        Self { absence: true, ..self }
+    }
+
+    pub(crate) const fn ngrok(self, codes: &'static [&'static str]) -> Self {
+        Self { ngrok: codes, ..self }
+    }
+}
+
+/// A second place that helps to understand a diagnostic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Label {
+    /// The place.
+    pub span: Span,
+    /// What is to be seen there.
+    pub message: String,
+}
+
+/// Replacement of one span by a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Edit {
+    /// What goes.
+    pub span: Span,
+    /// What comes.
+    pub replacement: String,
+}
+
+/// A change of the file that mends the fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Fix {
+    /// True if the change keeps what the policy decides.
+    pub safe: bool,
+    /// The replacements, disjoint and in order.
+    pub edits: Vec<Edit>,
+}
+
+/// One finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Diagnostic {
+    /// What kind of finding.
+    pub code: &'static Code,
+    /// How bad it is here.
+    pub severity: Severity,
+    /// One line: lower case, what was found and what was expected, user text in backticks.
+    pub message: String,
+    /// The place.
+    pub span: Span,
+    /// Further places.
+    pub labels: Vec<Label>,
+    /// What to do.
+    pub help: Option<String>,
+    /// The change that does it.
+    pub fix: Option<Fix>,
+}
+
+impl Diagnostic {
+    /// A finding of a kind at a place.
+    #[must_use]
+    pub fn new(code: &'static Code, span: Span, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity: code.severity,
+            message: message.into(),
+            span,
+            labels: Vec::new(),
+            help: None,
+            fix: None,
+        }
+    }
+
+    /// Says what to do.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Points at a second place.
+    #[must_use]
+    pub fn with_label(mut self, span: Span, message: impl Into<String>) -> Self {
+        self.labels.push(Label { span, message: message.into() });
+        self
+    }
+
+    /// Overrides the severity of the code.
+    #[must_use]
+    pub fn with_severity(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
+    /// Offers a replacement of one span; `safe` if the decisions of the policy stay the same.
+    #[must_use]
+    pub fn with_fix(mut self, safe: bool, span: Span, replacement: impl Into<String>) -> Self {
+        self.fix = Some(Fix { safe, edits: vec![Edit { span, replacement: replacement.into() }] });
+        self
+    }
+}
+
+/// The findings of one source, bounded by [`MAX_DIAGNOSTICS`]; errors are never lost from the counts.
+#[derive(Clone, Debug, Default)]
+pub struct Diagnostics {
+    items: Vec<Diagnostic>,
+    dropped: usize,
+    errors: usize,
+    warnings: usize,
+}
+
+impl Diagnostics {
+    /// Adds a finding.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        match diagnostic.severity {
+            Severity::Error => self.errors += 1,
+            Severity::Warning => self.warnings += 1,
+            Severity::Note => {}
+        }
+        if self.items.len() < MAX_DIAGNOSTICS {
+            self.items.push(diagnostic);
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    /// Adds all findings of another collection.
+    pub fn append(&mut self, other: Self) {
+        let (kept, kept_errors, kept_warnings) = other.items.iter().fold((0, 0, 0), |(n, e, w), item| {
+            (
+                n + 1,
+                e + usize::from(item.severity == Severity::Error),
+                w + usize::from(item.severity == Severity::Warning),
+            )
+        });
+        debug_assert_eq!(kept, other.items.len());
+        self.dropped += other.dropped;
+        self.errors += other.errors - kept_errors;
+        self.warnings += other.warnings - kept_warnings;
+        for item in other.items {
+            self.push(item);
+        }
+    }
+
+    /// The findings that were kept, in the order they were found.
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.items.iter()
+    }
+
+    /// Drops findings that a file which could not be read to its end does not bear out.
+    pub(crate) fn retain_before(&mut self, cut: u32) {
+        let kept = std::mem::take(self).items.into_iter();
+        kept.filter(|item| item.span.end <= cut && !item.code.absence).for_each(|item| self.push(item));
+    }
+
+    /// Sorts by place, then by code, and removes exact repeats.
+    pub fn sort(&mut self) {
+        self.items.sort_by(|a, b| (a.span, a.code.id, &a.message).cmp(&(b.span, b.code.id, &b.message)));
+        let before = self.items.len();
+        let (mut errors, mut warnings) = (0, 0);
+        self.items.dedup_by(|later, first| {
+            let same = later == first;
+            errors += usize::from(same && later.severity == Severity::Error);
+            warnings += usize::from(same && later.severity == Severity::Warning);
+            same
+        });
+        debug_assert!(before >= self.items.len());
+        self.errors -= errors;
+        self.warnings -= warnings;
+    }
+
+    /// True if at least one finding is an error.
+    #[must_use]
+    pub const fn has_errors(&self) -> bool {
+        self.errors > 0
+    }
+
+    /// Number of errors, counting those that were not kept.
+    #[must_use]
+    pub const fn errors(&self) -> usize {
+        self.errors
+    }
+
+    /// Number of warnings, counting those that were not kept.
+    #[must_use]
+    pub const fn warnings(&self) -> usize {
+        self.warnings
+    }
+
+    /// Number of findings that were counted but not kept.
+    #[must_use]
+    pub const fn dropped(&self) -> usize {
+        self.dropped
+    }
+
+    /// True if nothing was found.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+}
+
+/// One line per finding: `file:line:column: severity[code]: message (help)`.
+///
+/// The plain form, for logs and for hosts without a renderer.
+#[derive(Debug)]
+pub struct Plain<'a> {
+    /// The file.
+    pub source: &'a Source,
+    /// Its findings.
+    pub diagnostics: &'a Diagnostics,
+}
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, item) in self.diagnostics.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            let position = self.source.position(item.span.start);
+            let (severity, id) = (item.severity.name(), item.code.id);
+            write!(f, "{}:{position}: {severity}[{id}]: {}", self.source.name(), item.message)?;
+            if let Some(help) = &item.help {
+                write!(f, " ({help})")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The nearest of `known` to a misspelt word, if near enough to be worth suggesting.
+#[must_use]
+pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Only the front of an absurdly long word is compared: the distance is quadratic.
+    let word: String = word.chars().take(64).collect::<String>().to_lowercase().replace('_', "-");
+    let limit = (word.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&word, &candidate.replace('_', "-")), candidate))
+        .filter(|&(distance, _)| distance <= limit)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static TEST: Code = Code::error("TP000", "test");
+
+    #[test]
+    fn counts_survive_the_cap_and_merging() {
+        let mut all = Diagnostics::default();
+        for at in 0..=1_200 {
+            all.push(Diagnostic::new(&TEST, Span::new(at, at), "x"));
+        }
+        let mut merged = Diagnostics::default();
+        merged.append(all);
+        assert_eq!((merged.errors(), merged.dropped()), (1_201, 201));
+    }
+
+    #[test]
+    fn sorting_removes_repeats_from_the_counts() {
+        let mut all = Diagnostics::default();
+        all.push(Diagnostic::new(&TEST, Span::new(2, 3), "b"));
+        all.push(Diagnostic::new(&TEST, Span::new(1, 3), "a"));
+        all.push(Diagnostic::new(&TEST, Span::new(2, 3), "b"));
+        all.sort();
+        assert_eq!((all.errors(), all.iter().count()), (2, 2));
+        assert_eq!(all.iter().next().expect("first").message, "a");
+    }
+
+    #[test]
+    fn suggestions_are_near_or_absent() {
+        assert_eq!(did_you_mean("alow", ["allow", "deny"]), Some("allow"));
+        assert_eq!(did_you_mean("on-tcp-connect", ["on_tcp_connect"]), Some("on_tcp_connect"));
+        assert_eq!(did_you_mean("zzz", ["allow", "deny"]), None);
+    }
+}

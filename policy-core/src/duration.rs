@@ -1,0 +1,76 @@
+//! Durations as policies and configurations write them: `30s`, `1m30s`, `1.5h`.
+//!
+//! Source: the notation of Go's `time.ParseDuration`, which ngrok's fields use; no sign.
+
+use std::time::Duration;
+
+use nom::branch::alt;
+use nom::bytes::complete::tag;
+use nom::character::complete::digit1;
+use nom::combinator::{all_consuming, opt, value};
+use nom::multi::fold_many1;
+use nom::sequence::{pair, preceded};
+use nom::{IResult, Parser};
+
+/// Reads a duration; `None` for anything else, a number without a unit included.
+///
+/// ```
+/// use policy_core::duration::parse_duration;
+/// assert_eq!(parse_duration("1m30s").map(|d| d.as_secs()), Some(90));
+/// assert_eq!(parse_duration("30"), None);
+/// ```
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    if text.len() > 64 {
+        return None;
+    }
+    let (_, nanos) = all_consuming(total).parse(text).ok()?;
+    nanos.and_then(|nanos| u64::try_from(nanos).ok()).map(Duration::from_nanos)
+}
+
+/// The sum in nanoseconds; `None` inside if a number does not fit.
+fn total(text: &str) -> IResult<&str, Option<u128>> {
+    fold_many1(part, || Some(0_u128), |sum, next| sum?.checked_add(next?)).parse(text)
+}
+
+fn part(text: &str) -> IResult<&str, Option<u128>> {
+    let number = pair(digit1, opt(preceded(tag("."), digit1)));
+    pair(number, unit).map(|((whole, fraction), unit)| nanos(whole, fraction, unit)).parse(text)
+}
+
+fn unit(text: &str) -> IResult<&str, u128> {
+    alt((
+        value(1, tag("ns")),
+        value(1_000, alt((tag("us"), tag("µs")))),
+        value(1_000_000, tag("ms")),
+        value(1_000_000_000, tag("s")),
+        value(60 * 1_000_000_000, tag("m")),
+        value(3_600 * 1_000_000_000, tag("h")),
+    ))
+    .parse(text)
+}
+
+fn nanos(whole: &str, fraction: Option<&str>, unit: u128) -> Option<u128> {
+    let whole = whole.parse::<u128>().ok()?.checked_mul(unit)?;
+    let Some(digits) = fraction else { return Some(whole) };
+    // Digits behind the ninth are below a nanosecond of any unit up to a second; they are dropped.
+    let digits = digits.get(..digits.len().min(12))?;
+    let scale = 10_u128.checked_pow(u32::try_from(digits.len()).ok()?)?;
+    Some(whole + digits.parse::<u128>().ok()? * unit / scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_add_up() {
+        let millis = |text| parse_duration(text).map(|d| d.as_millis());
+        assert_eq!(millis("500ms"), Some(500));
+        assert_eq!(millis("1.5s"), Some(1_500));
+        assert_eq!(millis("1h2m3s"), Some(3_723_000));
+        for bad in ["", "s", "1", "-1s", "1s ", "1 s", "1.s", "1d", "99999999999999999999h"] {
+            assert_eq!(millis(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Evaluate: one connection as a state machine that its host drives.
+//!
+//! The machine never waits, reads a clock or rolls dice. It asks for effects, one at a time, and fails
+//! closed if the host answers out of order. The same machine serves live edges, dry runs and tests.
+
+mod machine;
+mod trace;
+
+pub use machine::Evaluation;
+pub use trace::{NoTrace, Record, Recording, Trace};

@@ -1,0 +1,171 @@
+//! The machine that runs a program's instructions.
+
+use super::trace::{NoTrace, Trace};
+use crate::compile::Program;
+use crate::exchange::{ActionId, Effect, LogId, Reply, Step, TargetId};
+use crate::facts::Facts;
+use crate::ir::Op;
+use crate::lpm::ClassId;
+use crate::outcome::{Fault, Outcome};
+use crate::parse::Plain;
+use crate::url::EndpointUrl;
+
+/// One run of one phase. Holds no heap memory; `Send` if its trace is.
+///
+/// ```
+/// use policy_core::{check::load_policy, compile::{compile, CompileLimits}, source::Source};
+/// use policy_core::{exchange::{Effect, Reply, Step}, facts::Facts, outcome::Outcome};
+/// let text = "on_tcp_connect: [{actions: [{type: forward-internal, config: {url: tcp://a.internal:22}}]}]";
+/// let (policy, _) = load_policy(&Source::new("p.yml", text));
+/// let program = compile(&policy.expect("no errors"), &CompileLimits::default())?;
+///
+/// let facts = Facts::new("203.0.113.42".parse().expect("an address"));
+/// let mut run = program.on_tcp_connect(&facts);
+/// let mut step = run.start();
+/// let outcome = loop {
+///     match step {
+///         Step::Perform(Effect::Forward(target)) => {
+///             assert_eq!(run.target(target).expect("its own id").to_string(), "tcp://a.internal:22");
+///             step = run.resume(Reply::Forwarded);
+///         }
+///         Step::Perform(_) => step = run.resume(Reply::Logged),
+///         Step::Done(outcome) => break outcome,
+///     }
+/// };
+/// assert!(matches!(outcome, Outcome::Forwarded { .. }));
+/// # Ok::<(), policy_core::diagnostic::Diagnostic>(())
+/// ```
+#[derive(Debug)]
+pub struct Evaluation<'r, T = NoTrace> {
+    program: &'r Program,
+    facts: Facts<'r>,
+    class: ClassId,
+    next: usize,
+    state: State,
+    trace: T,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Fresh,
+    Waiting { effect: Effect, by: ActionId, or_continue: bool },
+    Done(Outcome),
+}
+
+impl<'r, T: Trace> Evaluation<'r, T> {
+    pub(crate) fn new(program: &'r Program, facts: Facts<'r>, trace: T) -> Self {
+        let class = program.table.class(facts.client_ip);
+        Self { program, facts, class, next: 0, state: State::Fresh, trace }
+    }
+
+    /// Runs to the first effect or to the end.
+    pub fn start(&mut self) -> Step {
+        match self.state {
+            State::Fresh => self.advance(),
+            State::Done(outcome) => Step::Done(outcome),
+            State::Waiting { by, .. } => self.finish(failed(Fault::OutOfOrder, Some(by))),
+        }
+    }
+
+    /// Goes on with the host's answer to the open effect.
+    pub fn resume(&mut self, reply: Reply) -> Step {
+        let (effect, by, or_continue) = match self.state {
+            State::Waiting { effect, by, or_continue } => (effect, by, or_continue),
+            State::Done(outcome) => return Step::Done(outcome),
+            State::Fresh => return self.finish(failed(Fault::OutOfOrder, None)),
+        };
+        self.trace.reply(by, reply);
+        match (effect, reply) {
+            (Effect::Forward(target), Reply::Forwarded) => self.finish(Outcome::Forwarded { target, by }),
+            (Effect::Forward(_), Reply::ForwardFailed(_)) if or_continue => self.advance(),
+            (Effect::Forward(_), Reply::ForwardFailed(failure)) => {
+                self.finish(failed(Fault::Forward(failure), Some(by)))
+            }
+            (Effect::Log(_), Reply::Logged) => self.advance(),
+            _ => self.finish(failed(Fault::WrongReply, Some(by))),
+        }
+    }
+
+    /// Drives the evaluation to its end with a host that answers at once.
+    pub fn run(&mut self, mut host: impl FnMut(Effect, &Self) -> Reply) -> Outcome {
+        let mut step = self.start();
+        loop {
+            match step {
+                Step::Perform(effect) => {
+                    let reply = host(effect, self);
+                    step = self.resume(reply);
+                }
+                Step::Done(outcome) => return outcome,
+            }
+        }
+    }
+
+    fn advance(&mut self) -> Step {
+        while let Some(&(op, by)) = self.program.ops.get(self.next) {
+            self.next += 1;
+            match op {
+                Op::Enter(rule) => self.trace.rule(rule),
+                Op::Admit { test, enforce } => {
+                    let admitted = self.program.table.contains(self.class, test);
+                    self.trace.test(by, admitted);
+                    if enforce && !admitted {
+                        return self.finish(Outcome::Denied { by });
+                    }
+                }
+                Op::Forward { target, or_continue } => {
+                    return self.perform(Effect::Forward(target), by, or_continue);
+                }
+                Op::Log(log) => return self.perform(Effect::Log(log), by, false),
+                Op::Deny => return self.finish(Outcome::Denied { by }),
+                Op::Close => return self.finish(Outcome::Closed { by }),
+            }
+        }
+        self.finish(Outcome::Upstream)
+    }
+
+    fn perform(&mut self, effect: Effect, by: ActionId, or_continue: bool) -> Step {
+        self.trace.effect(by, effect);
+        self.state = State::Waiting { effect, by, or_continue };
+        Step::Perform(effect)
+    }
+
+    fn finish(&mut self, outcome: Outcome) -> Step {
+        self.trace.outcome(outcome);
+        self.state = State::Done(outcome);
+        Step::Done(outcome)
+    }
+
+    /// The program that runs.
+    #[must_use]
+    pub const fn program(&self) -> &'r Program {
+        self.program
+    }
+
+    /// The facts it runs on.
+    #[must_use]
+    pub const fn facts(&self) -> &Facts<'r> {
+        &self.facts
+    }
+
+    /// The endpoint behind an id of this run; `None` for an id of another program.
+    #[must_use]
+    pub fn target(&self, id: TargetId) -> Option<&EndpointUrl> {
+        self.program.target(id)
+    }
+
+    /// The metadata behind an id of this run; empty for an id of another program.
+    #[must_use]
+    pub fn log(&self, id: LogId) -> &[(Box<str>, Plain)] {
+        self.program.log(id)
+    }
+
+    /// The trace, at the end.
+    #[must_use]
+    pub fn into_trace(self) -> T {
+        self.trace
+    }
+}
+
+const fn failed(fault: Fault, by: Option<ActionId>) -> Outcome {
+    Outcome::Failed { fault, by }
+}

@@ -1,0 +1,106 @@
+//! What the engine and its host say to one another: steps, effects, replies.
+//!
+//! All of it is small, `Copy` and without lifetimes: texts are behind ids, which the evaluation resolves
+//! ([`crate::evaluate::Evaluation::target`]). So a host may keep a step across an `.await`.
+
+use std::fmt;
+
+use crate::outcome::Outcome;
+
+/// Index of a rule in its phase, from 0 in document order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleId(pub(crate) u32);
+
+impl RuleId {
+    /// The rule's index, from 0.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Index of an action in its phase, from 0 in document order across rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ActionId(pub(crate) u32);
+
+impl ActionId {
+    /// The action's index, from 0.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A forward target of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TargetId(pub(crate) u32);
+
+/// A log entry of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LogId(pub(crate) u32);
+
+/// Something only the host can do. The list is closed within a version and grows with the language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Effect {
+    /// Hand the connection to an internal endpoint; answer [`Reply::Forwarded`] or [`Reply::ForwardFailed`].
+    Forward(TargetId),
+    /// Attach metadata to the connection's event; answer [`Reply::Logged`].
+    Log(LogId),
+}
+
+/// What the host did. A reply that does not fit the effect closes the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// The internal endpoint took the connection; its own policy may then have refused it.
+    Forwarded,
+    /// The internal endpoint could not take the connection.
+    ForwardFailed(ForwardFailure),
+    /// The metadata was taken.
+    Logged,
+}
+
+/// Why a forward failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ForwardFailure {
+    /// No internal endpoint with this URL is online.
+    Offline,
+    /// The endpoint is online, its upstream does not answer.
+    UpstreamUnreachable,
+    /// The chain of forwards is longer than allowed.
+    TooManyHops,
+}
+
+impl ForwardFailure {
+    /// ngrok's code (error reference, 2026-08-07): 3200 offline, 3210 unreachable, 3501 chain too long.
+    #[must_use]
+    pub const fn ngrok_code(self) -> &'static str {
+        match self {
+            Self::Offline => "ERR_NGROK_3200",
+            Self::UpstreamUnreachable => "ERR_NGROK_3210",
+            Self::TooManyHops => "ERR_NGROK_3501",
+        }
+    }
+}
+
+impl fmt::Display for ForwardFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Offline => "the endpoint is offline",
+            Self::UpstreamUnreachable => "the endpoint's upstream does not answer",
+            Self::TooManyHops => "the chain of forwards is too long",
+        })
+    }
+}
+
+/// What comes next: an effect to perform, or the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "an evaluation goes on only if its effects are performed"]
+pub enum Step {
+    /// Perform the effect and resume with the reply.
+    Perform(Effect),
+    /// The decision.
+    Done(Outcome),
+}

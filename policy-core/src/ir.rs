@@ -1,0 +1,105 @@
+//! Instructions, and the lowering that actions write them with.
+//!
+//! An action's file turns its configuration into [`Op`]s; the machine in `evaluate` runs ops and knows no
+//! actions. Adding an action that needs no new op touches neither.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::exchange::{ActionId, LogId, RuleId, TargetId};
+use crate::lpm::{RangeSet, TestId};
+use crate::parse::Plain;
+use crate::source::{Position, Source, Span};
+use crate::url::EndpointUrl;
+
+mod entries;
+pub use entries::{AddressList, Decision, Entries, Entry};
+
+/// One instruction of a phase's straight-line code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    /// A rule begins.
+    Enter(RuleId),
+    /// Go on if the address test holds; otherwise end as denied if enforced.
+    Admit { test: TestId, enforce: bool },
+    /// Ask the host to forward; on failure go on if `or_continue`.
+    Forward { target: TargetId, or_continue: bool },
+    /// Ask the host to log.
+    Log(LogId),
+    /// End as denied.
+    Deny,
+    /// End as closed.
+    Close,
+}
+
+/// Collects what the actions of a policy lower to.
+#[derive(Debug)]
+pub(crate) struct Lowering<'s> {
+    source: &'s Source,
+    pub(crate) current: ActionId,
+    pub(crate) ops: Vec<(Op, ActionId)>,
+    pub(crate) tests: Vec<RangeSet>,
+    known_tests: HashMap<RangeSet, TestId>,
+    pub(crate) lists: Vec<(ActionId, AddressList)>,
+    pub(crate) targets: Vec<EndpointUrl>,
+    pub(crate) logs: Vec<Arc<Vec<(Box<str>, Plain)>>>,
+}
+
+/// The next index of a table as an id. INVARIANT: the node budget of a document keeps tables below 2^32.
+pub(crate) fn next_id<T>(table: &[T]) -> u32 {
+    u32::try_from(table.len()).unwrap_or(u32::MAX)
+}
+
+impl<'s> Lowering<'s> {
+    pub(crate) fn new(source: &'s Source) -> Self {
+        Self {
+            source,
+            current: ActionId(0),
+            ops: Vec::new(),
+            tests: Vec::new(),
+            known_tests: HashMap::new(),
+            lists: Vec::new(),
+            targets: Vec::new(),
+            logs: Vec::new(),
+        }
+    }
+
+    pub(crate) fn emit(&mut self, op: Op) {
+        self.ops.push((op, self.current));
+    }
+
+    pub(crate) fn position(&self, span: Span) -> Position {
+        self.source.position(span.start)
+    }
+
+    /// The test of a set; equal sets share one.
+    pub(crate) fn test(&mut self, set: RangeSet) -> TestId {
+        if let Some(&test) = self.known_tests.get(&set) {
+            return test;
+        }
+        let test = TestId(next_id(&self.tests));
+        self.known_tests.insert(set.clone(), test);
+        self.tests.push(set);
+        test
+    }
+
+    /// Keeps the entries behind a test of the current action, for explanations.
+    pub(crate) fn list(&mut self, list: AddressList) {
+        self.lists.push((self.current, list));
+    }
+
+    pub(crate) fn target(&mut self, url: &EndpointUrl) -> TargetId {
+        if let Some(at) = self.targets.iter().position(|known| known == url) {
+            return TargetId(u32::try_from(at).unwrap_or(u32::MAX));
+        }
+        let id = TargetId(next_id(&self.targets));
+        self.targets.push(url.clone());
+        id
+    }
+
+    pub(crate) fn log(&mut self, metadata: Arc<Vec<(Box<str>, Plain)>>) -> LogId {
+        let id = LogId(next_id(&self.logs));
+        self.logs.push(metadata);
+        id
+    }
+}

@@ -1,0 +1,67 @@
+//! The Traffic Policy language: text in, decisions out.
+//!
+//! Pure: no clock, network, files, environment, async or `unsafe`. The stages are types, and each collects
+//! diagnostics and goes on:
+//!
+//! ```text
+//! bytes ─decode▶ Source ─parse▶ Document ─model▶ Policy ─check▶ CheckedPolicy ─compile▶ Program ─evaluate▶ Step… Outcome
+//! ```
+//!
+//! The entry points: [`parse::decode`] for the bytes of a file, [`check::load_policy`] for lint and check,
+//! [`compile::compile`] for a program and [`compile::Program::on_tcp_connect`] for a decision.
+//!
+//! ```
+//! use policy_core::{check::load_policy, compile::{compile, CompileLimits}, source::Source};
+//! use policy_core::{exchange::Reply, facts::Facts, outcome::Outcome};
+//!
+//! let source = Source::new("device1.yml", "
+//! on_tcp_connect:
+//!   - actions:
+//!       - type: restrict-ips
+//!         config: {allow: [203.0.113.42/32, \"2001:db8::/32\"]}
+//!       - type: forward-internal
+//!         config: {url: tcp://device1.internal:22}
+//! ");
+//! let (policy, found) = load_policy(&source);
+//! assert!(found.is_empty());
+//! let program = compile(&policy.expect("no errors"), &CompileLimits::default())?;
+//!
+//! let decide = |ip: &str| {
+//!     let facts = Facts::new(ip.parse().expect("an address"));
+//!     program.on_tcp_connect(&facts).run(|_effect, _run| Reply::Forwarded)
+//! };
+//! assert!(matches!(decide("203.0.113.42"), Outcome::Forwarded { .. }));
+//! assert!(matches!(decide("198.51.100.1"), Outcome::Denied { .. }));
+//! # Ok::<(), policy_core::diagnostic::Diagnostic>(())
+//! ```
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
+pub mod actions;
+pub mod check;
+pub mod compile;
+pub mod diagnostic;
+pub mod duration;
+pub mod evaluate;
+pub mod exchange;
+pub mod facts;
+pub mod ir;
+pub mod lpm;
+pub mod model;
+pub mod outcome;
+pub mod parse;
+pub mod phase;
+mod reader;
+pub mod source;
+pub mod url;
+
+/// Every diagnostic code, by the file that raises it.
+pub(crate) static CODES: &[&[&diagnostic::Code]] = &[
+    parse::CODES,
+    reader::CODES,
+    model::CODES,
+    actions::CODES,
+    actions::TARGET_CODES,
+    actions::CIDR_CODES,
+    check::CODES,
+    compile::CODES,
+];

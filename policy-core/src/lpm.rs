@@ -1,0 +1,25 @@
+//! Addresses: CIDR texts, range sets and the address table.
+//!
+//! [`cidr`] reads one list entry, [`RangeSet`] is the canonical form of a list, and [`AddressTable`] answers
+//! all address tests of a program with one lookup. Usable on its own; `ipnetwork` types stand at the door.
+//!
+//! One rule holds everywhere: an IPv4-mapped address (`::ffff:a.b.c.d`) *is* the IPv4 address, and the two
+//! families never match one another. So `::ffff:a/n` with n ≥ 96 is the IPv4 prefix /(n−96), and a shorter
+//! IPv6 prefix, `::/0` included, matches no IPv4 address.
+
+mod cidr;
+mod ranges;
+mod table;
+
+pub use cidr::{CidrError, ParsedCidr, cidr, family, masked, unmapped};
+pub use ranges::{RangeSet, Ranges};
+pub use table::{AddressTable, ClassId, TableLimits, TestId, TooLarge};
+
+/// An address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// IPv4, mapped addresses included.
+    V4,
+    /// IPv6.
+    V6,
+}

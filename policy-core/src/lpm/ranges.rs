@@ -1,0 +1,200 @@
+//! Sets of addresses as sorted, disjoint, non-adjacent ranges: the one canonical form of a list.
+
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+
+use super::cidr::{bounds_v4, bounds_v6, cover_v4, cover_v6, unmapped};
+
+/// An unsigned number that stands for an address.
+pub trait Key: Copy + Ord + std::fmt::Debug + private::Sealed {
+    /// The successor; `None` behind the last address.
+    fn next(self) -> Option<Self>;
+    /// The predecessor; `None` before the first address.
+    fn previous(self) -> Option<Self>;
+}
+
+mod private {
+    pub trait Sealed {}
+    impl Sealed for u32 {}
+    impl Sealed for u128 {}
+}
+
+impl Key for u32 {
+    fn next(self) -> Option<Self> {
+        self.checked_add(1)
+    }
+    fn previous(self) -> Option<Self> {
+        self.checked_sub(1)
+    }
+}
+
+impl Key for u128 {
+    fn next(self) -> Option<Self> {
+        self.checked_add(1)
+    }
+    fn previous(self) -> Option<Self> {
+        self.checked_sub(1)
+    }
+}
+
+/// Inclusive ranges of one family; INVARIANT: sorted, disjoint, never adjacent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Ranges<K>(Vec<(K, K)>);
+
+impl<K: Key> Ranges<K> {
+    /// Normalises ranges given in any order. O(n log n).
+    #[must_use]
+    pub fn new(mut ranges: Vec<(K, K)>) -> Self {
+        ranges.sort_unstable();
+        let mut out: Vec<(K, K)> = Vec::with_capacity(ranges.len());
+        for (first, last) in ranges {
+            match out.last_mut() {
+                Some(open) if open.1.next().is_none_or(|next| first <= next) => open.1 = open.1.max(last),
+                _ => out.push((first, last)),
+            }
+        }
+        out.shrink_to_fit();
+        Self(out)
+    }
+
+    /// The ranges, in order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[(K, K)] {
+        &self.0
+    }
+
+    /// True if the set holds the key. O(log n).
+    #[must_use]
+    pub fn contains(&self, key: K) -> bool {
+        let behind = self.0.partition_point(|&(first, _)| first <= key);
+        behind.checked_sub(1).and_then(|at| self.0.get(at)).is_some_and(|&(_, last)| key <= last)
+    }
+
+    /// What is in this set and not in the other. O(n + m).
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let mut out = Vec::with_capacity(self.0.len());
+        let mut holes = other.0.iter().copied().peekable();
+        for &(first, last) in &self.0 {
+            while holes.next_if(|&(_, hole_last)| hole_last < first).is_some() {}
+            let mut start = Some(first);
+            while let (Some(at), Some(&(hole_first, hole_last))) = (start, holes.peek()) {
+                if hole_first > last {
+                    break;
+                }
+                if let Some(before) = hole_first.previous().filter(|&before| before >= at) {
+                    out.push((at, before));
+                }
+                start = hole_last.next().filter(|&next| next <= last);
+                if hole_last > last {
+                    break;
+                }
+                holes.next();
+            }
+            out.extend(start.map(|at| (at, last)));
+        }
+        Self(out)
+    }
+}
+
+/// A set of addresses of both families.
+///
+/// ```
+/// use policy_core::lpm::{cidr, RangeSet};
+/// let set = |text: &str| RangeSet::from_networks([cidr(text).expect("a CIDR").network]);
+/// let rest = set("10.0.0.0/8").without(&set("10.1.0.0/16"));
+/// assert!(rest.contains("10.2.0.1".parse().expect("an address")));
+/// assert!(!rest.contains("10.1.0.1".parse().expect("an address")));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RangeSet {
+    v4: Ranges<u32>,
+    v6: Ranges<u128>,
+}
+
+impl RangeSet {
+    /// The union of networks; host bits are ignored, mapped networks count as IPv4. O(n log n).
+    #[must_use]
+    pub fn from_networks(networks: impl IntoIterator<Item = IpNetwork>) -> Self {
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for network in networks {
+            match unmapped(network) {
+                IpNetwork::V4(network) => v4.push(bounds_v4(network)),
+                IpNetwork::V6(network) => v6.push(bounds_v6(network)),
+            }
+        }
+        Self { v4: Ranges::new(v4), v6: Ranges::new(v6) }
+    }
+
+    /// What is in this set and not in the other. O(n + m).
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        Self { v4: self.v4.without(&other.v4), v6: self.v6.without(&other.v6) }
+    }
+
+    /// True if the set holds the address; a mapped address is its IPv4 address. O(log n).
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match address.to_canonical() {
+            IpAddr::V4(address) => self.v4.contains(address.into()),
+            IpAddr::V6(address) => self.v6.contains(address.into()),
+        }
+    }
+
+    /// The IPv4 ranges.
+    #[must_use]
+    pub const fn v4(&self) -> &Ranges<u32> {
+        &self.v4
+    }
+
+    /// The IPv6 ranges.
+    #[must_use]
+    pub const fn v6(&self) -> &Ranges<u128> {
+        &self.v6
+    }
+
+    /// The smallest list of networks with the same addresses, IPv4 first.
+    #[must_use]
+    pub fn to_networks(&self) -> Vec<IpNetwork> {
+        let mut out = Vec::new();
+        for &(first, last) in self.v4.as_slice() {
+            cover_v4(first, last, &mut out);
+        }
+        for &(first, last) in self.v6.as_slice() {
+            cover_v6(first, last, &mut out);
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn adjacent_and_nested_ranges_merge() {
+        let ranges = Ranges::new(vec![(5_u32, 9), (0, 4), (7, 7), (11, u32::MAX), (u32::MAX, u32::MAX)]);
+        assert_eq!(ranges.as_slice(), [(0, 9), (11, u32::MAX)]);
+    }
+
+    proptest! {
+        /// Differences over a small universe against membership, key by key.
+        #[test]
+        fn without_is_set_difference(a in pairs(), b in pairs()) {
+            let (a, b) = (Ranges::new(a), Ranges::new(b));
+            let rest = a.without(&b);
+            for key in (0..40_u32).chain(u32::MAX - 40..=u32::MAX) {
+                prop_assert_eq!(rest.contains(key), a.contains(key) && !b.contains(key), "{}", key);
+            }
+            prop_assert_eq!(Ranges::new(rest.as_slice().to_vec()), rest);
+        }
+    }
+
+    fn pairs() -> impl Strategy<Value = Vec<(u32, u32)>> {
+        let key = prop_oneof![0..40_u32, u32::MAX - 39..=u32::MAX];
+        prop::collection::vec((key.clone(), key).prop_map(|(a, b)| (a.min(b), a.max(b))), 0..8)
+    }
+}

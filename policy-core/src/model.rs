@@ -1,0 +1,215 @@
+//! Model: from a document to a typed [`Policy`].
+//!
+//! Knows the shape of a policy: phases, rules, actions. What an action's `config` may hold is in the
+//! action's own file. Reading goes on after every fault.
+
+use crate::actions::{ActionConfig, NAMES, RECOGNISED, Site, not_supported};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
+use crate::parse::{Document, NodeRef};
+use crate::phase::Phase;
+use crate::reader::{Fields, Keys, Reader, cut, head};
+use crate::source::{Span, Spanned};
+
+static UNKNOWN_PHASE: Code = Code::error("TP304", "unknown-phase");
+static UNKNOWN_ACTION: Code = Code::error("TP305", "unknown-action").ngrok(&["ERR_NGROK_2201"]);
+static ACTION_OUTSIDE_RULE: Code = Code::error("TP307", "action-outside-rule");
+
+/// The codes this stage raises.
+pub(crate) static CODES: &[&Code] = &[&UNKNOWN_PHASE, &UNKNOWN_ACTION, &ACTION_OUTSIDE_RULE];
+
+/// A policy as written: typed, with places, not yet checked as a whole.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Policy {
+    /// The phases, in document order.
+    pub phases: Vec<PhaseRules>,
+    /// Where the policy stands: the whole file, or a part of one.
+    pub span: Span,
+}
+
+impl Policy {
+    /// The rules of a phase; none if the policy does not have it.
+    pub fn rules(&self, phase: Phase) -> impl Iterator<Item = &Rule> {
+        self.phases.iter().filter(move |rules| rules.phase == phase).flat_map(|rules| &rules.rules)
+    }
+}
+
+/// The rules of one phase.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PhaseRules {
+    /// The phase.
+    pub phase: Phase,
+    /// Its key in the file.
+    pub span: Span,
+    /// Its rules, in order.
+    pub rules: Vec<Rule>,
+}
+
+/// A rule: actions that run one after the other.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Rule {
+    /// Its label.
+    pub name: Option<Spanned<Box<str>>>,
+    /// Its first line.
+    pub span: Span,
+    /// Its actions, in order; unusable ones are left out and have been reported.
+    pub actions: Vec<Action>,
+    /// Actions as written, unusable ones included.
+    pub written_actions: usize,
+}
+
+/// An action of a rule.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Action {
+    /// The value of `type`.
+    pub span: Span,
+    /// Its configuration.
+    pub config: ActionConfig,
+}
+
+/// Reads a document as a policy.
+#[must_use]
+pub fn read_policy(document: &Document, diagnostics: &mut Diagnostics) -> Policy {
+    let reader = Reader::new(document);
+    let policy = document.root().map(|root| policy(root, &reader)).unwrap_or_default();
+    diagnostics.append(reader.into_diagnostics());
+    policy
+}
+
+/// Reads a node as a policy: the root of a policy file, or `traffic_policy` of an edge configuration.
+pub(crate) fn policy(node: NodeRef<'_>, reader: &Reader<'_>) -> Policy {
+    const PHASES: &[&str] = &[
+        Phase::OnTcpConnect.name(),
+        Phase::OnHttpRequest.name(),
+        Phase::OnHttpResponse.name(),
+        Phase::OnEventStreamMessage.name(),
+    ];
+    // Unknown keys are unknown phases, with a diagnostic of their own.
+    let mut out = Policy { phases: Vec::new(), span: node.span() };
+    let Some(fields) = Fields::of(node) else {
+        reader.wrong_type(node, "a policy, a map of phases such as `on_tcp_connect`");
+        return out;
+    };
+    for field in &fields.entries {
+        let Some(phase) = Phase::from_name(field.key) else {
+            unknown_phase(field.key, field.span, PHASES, reader);
+            continue;
+        };
+        if phase != Phase::OnTcpConnect {
+            let help = "this version runs on_tcp_connect only; remove the phase to use the policy here";
+            not_supported(reader, field.span, format!("the phase `{phase}`"), help);
+        }
+        // A phase without a value has no rules.
+        let rules = match fields.get(field.key) {
+            Some(value) => rules(value, phase, reader),
+            None => Vec::new(),
+        };
+        out.phases.push(PhaseRules { phase, span: field.span, rules });
+    }
+    out
+}
+
+fn unknown_phase(key: &str, span: Span, phases: &[&str], reader: &Reader<'_>) {
+    let found = Diagnostic::new(&UNKNOWN_PHASE, span, format!("unknown phase `{}`", cut(key)));
+    reader.report(match key {
+        "inbound" => found.with_help(
+            "`inbound` is now `on_tcp_connect` on tcp and tls endpoints, `on_http_request` on http and https",
+        ),
+        "outbound" => found.with_help("`outbound` is now `on_http_response`"),
+        _ => match did_you_mean(key, phases.iter().copied()) {
+            Some(near) => found.with_help(format!("did you mean `{near}`?")).with_fix(false, span, near),
+            None => found.with_help(format!("the phases are `{}`", phases.join("`, `"))),
+        },
+    });
+}
+
+fn rules(node: NodeRef<'_>, phase: Phase, reader: &Reader<'_>) -> Vec<Rule> {
+    let items = reader.list(node, &format!("the rules of `{phase}`")).unwrap_or_default();
+    items.into_iter().filter_map(|item| rule(item, phase, reader)).collect()
+}
+
+fn rule(node: NodeRef<'_>, phase: Phase, reader: &Reader<'_>) -> Option<Rule> {
+    const KEYS: Keys = Keys::of(&["name", "expressions", "actions"]);
+    let span = head(node);
+    if let Some(fields) = Fields::of(node)
+        && let Some(field) = fields.entries.iter().find(|field| field.key == "type")
+        && fields.get("actions").is_none()
+    {
+        let message = "an action stands directly in the phase, outside of a rule";
+        reader.report(
+            Diagnostic::new(&ACTION_OUTSIDE_RULE, field.span, message)
+                .with_help("write `- actions:` and put the action below it as a list item"),
+        );
+        return None;
+    }
+    let fields = reader.map(node, "a rule", KEYS)?;
+    let name = fields.get("name").and_then(|node| reader.text(node, "`name`"));
+    if let Some(field) = fields.field("expressions") {
+        let none = reader.list(field.value, "`expressions`").is_some_and(|items| items.is_empty());
+        if !none {
+            let help = "remove `expressions`; to select by source address use `restrict-ips`";
+            not_supported(reader, field.span, "a rule with `expressions`", help);
+        }
+    }
+    let written = fields
+        .required(reader, "actions", ("the rule", span), "actions:")
+        .and_then(|node| reader.list(node, "`actions`"))
+        .unwrap_or_default();
+    let written_actions = written.len();
+    let actions = written.into_iter().filter_map(|node| action(node, phase, reader)).collect();
+    let name = name.map(|name| Spanned::new(name.value.into(), name.span));
+    Some(Rule { name, span, actions, written_actions })
+}
+
+fn action(node: NodeRef<'_>, phase: Phase, reader: &Reader<'_>) -> Option<Action> {
+    let Some(fields) = Fields::of(node) else {
+        reader.wrong_type(node, "an action, a map with `type`");
+        return None;
+    };
+    let span = head(node);
+    let kind = fields
+        .required(reader, "type", ("the action", span), "type: forward-internal")
+        .and_then(|node| reader.text(node, "`type`"));
+    let name = kind.map_or("", |kind| kind.value);
+    for field in fields.entries.iter().filter(|field| !matches!(field.key, "type" | "config")) {
+        stray_field(name, field.key, field.span, reader);
+    }
+    let kind = kind?;
+    let site = Site { reader, phase, name: kind.span };
+    match ActionConfig::read(name, fields.get("config"), &site) {
+        Some(config) => Some(Action { span: kind.span, config: config? }),
+        None => {
+            unknown_action(kind, reader);
+            None
+        }
+    }
+}
+
+/// A field beside `type` and `config`.
+fn stray_field(action: &str, key: &str, span: Span, reader: &Reader<'_>) {
+    let message = format!("unknown field `{}` in an action", cut(key));
+    let found = Diagnostic::new(&crate::reader::UNKNOWN_FIELD, span, message);
+    reader.report(if ActionConfig::keys(action).contains(&key) {
+        found.with_help(format!("`{key}` belongs below `config:`"))
+    } else {
+        found.with_help("an action has `type` and `config`")
+    });
+}
+
+fn unknown_action(kind: Spanned<&str>, reader: &Reader<'_>) {
+    let name = kind.value;
+    if RECOGNISED.contains(&name) {
+        let help = format!("the actions of this version: `{}`", NAMES.join("`, `"));
+        not_supported(reader, kind.span, format!("the action `{name}`"), &help);
+        return;
+    }
+    let found = Diagnostic::new(&UNKNOWN_ACTION, kind.span, format!("unknown action `{}`", cut(name)));
+    let known = NAMES.iter().chain(RECOGNISED).copied();
+    reader.report(match did_you_mean(name, known) {
+        Some(near) => found.with_help(format!("did you mean `{near}`?")).with_fix(false, kind.span, near),
+        None => found.with_help(format!("the actions of this version: `{}`", NAMES.join("`, `"))),
+    });
+}

@@ -1,0 +1,35 @@
+//! Parse: bytes to [`Source`], source to [`Document`].
+//!
+//! The only place that knows the YAML reader (`granit-parser`): the tree it fills is ours, so the reader
+//! can be exchanged. JSON comes by the same door, being YAML 1.2. Every input is bounded by [`Limits`];
+//! a broken file still yields the tree up to the fault.
+
+mod build;
+mod decode;
+mod document;
+mod keys;
+mod limits;
+mod plain;
+
+pub use build::parse;
+pub use decode::decode;
+pub use document::{Document, Mapping, NodeKind, NodeRef, Scalar, Sequence, Style};
+pub use limits::{Limits, MAX_SOURCE_BYTES};
+pub use plain::Plain;
+
+use crate::diagnostic::Code;
+
+/// The codes this stage raises.
+pub(crate) static CODES: &[&Code] = &[
+    &decode::INVALID_ENCODING,
+    &decode::CONTROL_CHARACTER,
+    &build::SYNTAX,
+    &build::TAB_INDENTATION,
+    &keys::DUPLICATE_KEY,
+    &build::UNKNOWN_ALIAS,
+    &decode::LIMIT_EXCEEDED,
+    &build::SEVERAL_DOCUMENTS,
+    &build::EMPTY_DOCUMENT,
+    &build::TAG,
+    &keys::COMPLEX_KEY,
+];

@@ -1,0 +1,372 @@
+//! Builds a [`Document`] from the events of the YAML reader, iteratively and within [`Limits`].
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Tag};
+
+use super::decode::LIMIT_EXCEEDED;
+use super::document::{Document, Kind, Node, NodeId, Style, Text};
+use super::keys::report_key_faults;
+use super::limits::Limits;
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::source::{Source, Span};
+
+pub(super) static SYNTAX: Code = Code::error("TP103", "yaml-syntax").ngrok(&["ERR_NGROK_2236"]);
+pub(super) static TAB_INDENTATION: Code = Code::error("TP104", "tab-indentation").ngrok(&["ERR_NGROK_2236"]);
+pub(super) static UNKNOWN_ALIAS: Code = Code::error("TP106", "unknown-alias").ngrok(&["ERR_NGROK_2236"]);
+pub(super) static SEVERAL_DOCUMENTS: Code = Code::error("TP108", "several-documents");
+pub(super) static EMPTY_DOCUMENT: Code = Code::error("TP109", "empty-document").ngrok(&["ERR_NGROK_2206"]);
+pub(super) static TAG: Code = Code::error("TP110", "yaml-tag").ngrok(&["ERR_NGROK_2236"]);
+
+/// Reads a source into a tree.
+///
+/// After a syntax error the tree holds what was read before it, and [`Document::cut_at`] says where that
+/// ends. O(bytes); memory is bounded by `limits`.
+///
+/// ```
+/// use policy_core::{diagnostic::Diagnostics, parse::{parse, Limits}, source::Source};
+/// let mut found = Diagnostics::default();
+/// let document = parse(&Source::new("p.yml", "on_tcp_connect: []"), &Limits::default(), &mut found);
+/// assert!(document.root().is_some() && found.is_empty());
+/// ```
+#[must_use]
+pub fn parse(source: &Source, limits: &Limits, diagnostics: &mut Diagnostics) -> Document {
+    let mut options = granit_parser::options! {
+        emit_unresolved_aliases: true,
+        flow_nesting_limit: limits.depth,
+        block_nesting_limit: limits.depth,
+    };
+    options.set_emit_comments(false);
+    let mut builder = Builder::new(source, limits);
+    for event in Parser::new_from_str_with_options(source.text(), options) {
+        let step = match event {
+            Ok((event, span)) => {
+                let tag_at = span.tag_start().and_then(|mark| mark.byte_offset());
+                let span = Span::from_range(span.byte_range().unwrap_or_default());
+                builder.event(event, span, tag_at, diagnostics)
+            }
+            Err(error) => Err(Stop::at(source, &error)),
+        };
+        if let Err(stop) = step {
+            builder.document.cut_at = Some(stop.0.span.start);
+            diagnostics.push(*stop.0);
+            break;
+        }
+    }
+    builder.finish(diagnostics)
+}
+
+/// Why reading ends early.
+struct Stop(Box<Diagnostic>);
+
+impl Stop {
+    fn limit(span: Span, what: &str, limit: usize) -> Self {
+        Self(Box::new(
+            Diagnostic::new(&LIMIT_EXCEEDED, span, format!("more than {limit} {what}"))
+                .with_help("a policy never needs this; check how the file was made"),
+        ))
+    }
+
+    fn at(source: &Source, error: &ScanError) -> Self {
+        let text = source.text();
+        let at = error.marker().byte_offset().unwrap_or(text.len()).min(text.len());
+        let next = text.get(at..).and_then(|rest| rest.chars().next()).filter(|c| !matches!(c, '\n' | '\r'));
+        let span = Span::from_range(at..at + next.map_or(0, char::len_utf8));
+        let diagnostic = match error.kind() {
+            ErrorKind::TabInBlockIndentation
+            | ErrorKind::TabInIndentation
+            | ErrorKind::TabNotAllowed
+            | ErrorKind::TabAtBlockScalarStart => Diagnostic::new(
+                &TAB_INDENTATION,
+                span,
+                "a tab indents this line, and YAML allows only spaces",
+            )
+            .with_help("replace each tab by two spaces"),
+            ErrorKind::RecursionLimitExceeded => {
+                Diagnostic::new(&LIMIT_EXCEEDED, span, "lists and maps are nested too deeply")
+                    .with_help("a policy never needs this; check how the file was made")
+            }
+            ErrorKind::InvalidTagTerminator | ErrorKind::InvalidTagEscape => {
+                Diagnostic::new(&TAG, span, "an unquoted `!` begins a YAML tag").with_help(QUOTE_HELP)
+            }
+            kind => {
+                let found = Diagnostic::new(&SYNTAX, span, format!("YAML syntax error: {}", kind_text(kind)));
+                match kind {
+                    ErrorKind::MappingValueNotAllowed => {
+                        found.with_help("quote a value that contains `: `, and check the indentation")
+                    }
+                    ErrorKind::UnclosedFlowCollection { .. } | ErrorKind::UnclosedQuotedScalar => {
+                        found.with_help("close it, or quote the value if the character belongs to the text")
+                    }
+                    _ => {
+                        found.with_help("check quotes, brackets and indentation here and on the line before")
+                    }
+                }
+            }
+        };
+        Self(Box::new(diagnostic))
+    }
+}
+
+const QUOTE_HELP: &str = "put the expression in quotes, e.g. `\"!hasReqHeader('x')\"`";
+
+/// The reader's words in our style.
+fn kind_text(kind: &ErrorKind) -> String {
+    let text = kind.to_string();
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+/// A list or map whose end has not come yet.
+struct Frame {
+    span: Span,
+    anchor: usize,
+    mapping: bool,
+    items: Vec<NodeId>,
+    /// Nodes this one stands for, aliases expanded.
+    weight: usize,
+    /// Levels below this one, aliases followed.
+    height: usize,
+}
+
+/// A finished node that aliases may name.
+#[derive(Clone, Copy)]
+struct Anchored {
+    id: NodeId,
+    weight: usize,
+    height: usize,
+}
+
+struct Builder<'s> {
+    document: Document,
+    text: &'s str,
+    limits: &'s Limits,
+    frames: Vec<Frame>,
+    anchors: HashMap<usize, Anchored>,
+    alias_nodes: usize,
+    documents: usize,
+}
+
+impl<'s> Builder<'s> {
+    fn new(source: &'s Source, limits: &'s Limits) -> Self {
+        let document = Document {
+            source: source.clone(),
+            nodes: Vec::new(),
+            children: Vec::new(),
+            owned: Vec::new(),
+            root: None,
+            cut_at: None,
+        };
+        Self {
+            document,
+            text: source.text(),
+            limits,
+            frames: Vec::new(),
+            anchors: HashMap::new(),
+            alias_nodes: 0,
+            documents: 0,
+        }
+    }
+
+    fn event(
+        &mut self,
+        event: Event<'s>,
+        span: Span,
+        tag_at: Option<usize>,
+        diagnostics: &mut Diagnostics,
+    ) -> Result<(), Stop> {
+        match event {
+            Event::DocumentStart(..) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    return Err(Stop(Box::new(
+                        Diagnostic::new(&SEVERAL_DOCUMENTS, span, "a second YAML document begins here")
+                            .with_help("keep one document a file; remove the `---`"),
+                    )));
+                }
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let string_tag = self.tag(tag.as_deref(), span, tag_at, diagnostics);
+                let style = match style {
+                    ScalarStyle::Plain if !string_tag => Style::Plain,
+                    _ => Style::Quoted,
+                };
+                let text = self.text(text, span)?;
+                let id = self.push_node(Node { span, kind: Kind::Scalar { text, style } })?;
+                self.complete(id, anchor, 1, 0)?;
+            }
+            Event::SequenceStart(_, anchor, tag) | Event::MappingStart(_, anchor, tag)
+                if self.frames.len() >= self.limits.depth =>
+            {
+                drop((anchor, tag));
+                return Err(Stop::limit(
+                    span,
+                    "levels of lists and maps inside one another",
+                    self.limits.depth,
+                ));
+            }
+            Event::SequenceStart(_, anchor, tag) => {
+                self.tag(tag.as_deref(), span, tag_at, diagnostics);
+                self.frames.push(Frame::new(span, anchor, false));
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                self.tag(tag.as_deref(), span, tag_at, diagnostics);
+                self.frames.push(Frame::new(span, anchor, true));
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(span, diagnostics)?,
+            Event::Alias(anchor) => self.alias(anchor, span, diagnostics)?,
+            Event::UnresolvedAlias(name) => {
+                diagnostics.push(
+                    Diagnostic::new(
+                        &UNKNOWN_ALIAS,
+                        span,
+                        format!("no anchor `&{name}` stands before this alias"),
+                    )
+                    .with_help("define the anchor first, or quote the value if `*` belongs to the text"),
+                );
+                self.null(span)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Reports a tag outside the core schema; true for `!!str`.
+    fn tag(
+        &self,
+        tag: Option<&Tag>,
+        span: Span,
+        tag_at: Option<usize>,
+        diagnostics: &mut Diagnostics,
+    ) -> bool {
+        let Some(tag) = tag else { return false };
+        if let Some(suffix) = tag.core_suffix() {
+            return suffix == "str";
+        }
+        let start = tag_at.unwrap_or(span.start as usize);
+        let word =
+            self.text.get(start..).map_or(0, |rest| rest.find([' ', '\n', '\r']).unwrap_or(rest.len()));
+        diagnostics.push(
+            Diagnostic::new(&TAG, Span::from_range(start..start + word), "an unquoted `!` begins a YAML tag")
+                .with_help(QUOTE_HELP),
+        );
+        false
+    }
+
+    /// Finds the value of a scalar in the source, or keeps a copy.
+    fn text(&mut self, text: Cow<'_, str>, span: Span) -> Result<Text, Stop> {
+        let source = &self.document.source;
+        if source.slice(span) == text {
+            return Ok(Text::Source(span));
+        }
+        let inner = Span::new(span.start + 1, span.end.saturating_sub(1));
+        if span.end > span.start + 1 && source.slice(inner) == text {
+            return Ok(Text::Source(inner));
+        }
+        let index = u32::try_from(self.document.owned.len())
+            .map_err(|_| Stop::limit(span, "scalars", self.limits.nodes))?;
+        self.document.owned.push(text.into_owned().into_boxed_str());
+        Ok(Text::Owned(index))
+    }
+
+    fn push_node(&mut self, node: Node) -> Result<NodeId, Stop> {
+        if self.document.nodes.len() >= self.limits.nodes {
+            return Err(Stop::limit(node.span, "values in one file", self.limits.nodes));
+        }
+        let id = u32::try_from(self.document.nodes.len())
+            .map_err(|_| Stop::limit(node.span, "values in one file", self.limits.nodes))?;
+        self.document.nodes.push(node);
+        Ok(NodeId(id))
+    }
+
+    fn null(&mut self, span: Span) -> Result<(), Stop> {
+        let kind = Kind::Scalar { text: Text::Source(span.at_start()), style: Style::Plain };
+        let id = self.push_node(Node { span, kind })?;
+        self.complete(id, 0, 1, 0)
+    }
+
+    fn alias(&mut self, anchor: usize, span: Span, diagnostics: &mut Diagnostics) -> Result<(), Stop> {
+        let Some(&target) = self.anchors.get(&anchor) else {
+            diagnostics.push(
+                Diagnostic::new(&UNKNOWN_ALIAS, span, "an alias inside the very value it stands for")
+                    .with_help("write the value out"),
+            );
+            return self.null(span);
+        };
+        self.alias_nodes = self.alias_nodes.saturating_add(target.weight);
+        if self.alias_nodes > self.limits.alias_nodes {
+            return Err(Stop::limit(span, "values behind the aliases of one file", self.limits.alias_nodes));
+        }
+        if self.frames.len() + target.height > self.limits.depth {
+            return Err(Stop::limit(span, "levels of lists and maps inside one another", self.limits.depth));
+        }
+        let id = self.push_node(Node { span, kind: Kind::Alias(target.id) })?;
+        self.complete(id, 0, target.weight, target.height)
+    }
+
+    fn close(&mut self, end: Span, diagnostics: &mut Diagnostics) -> Result<(), Stop> {
+        let Some(mut frame) = self.frames.pop() else { return Ok(()) };
+        // A file cut inside a map leaves a key without a value.
+        if frame.mapping && frame.items.len() % 2 == 1 {
+            frame.items.pop();
+        }
+        if frame.mapping {
+            report_key_faults(&self.document, &frame.items, diagnostics);
+        }
+        // The end event of a block collection stands at the next token; its last item ends it.
+        let last = frame.items.last().and_then(|id| self.document.nodes.get(id.0 as usize));
+        let last_end = last.map_or(frame.span.end, |node| node.span.end);
+        let end = if end.end > end.start { end.end } else { last_end };
+        let span = Span::new(frame.span.start, end.max(frame.span.end));
+
+        let first = u32::try_from(self.document.children.len()).unwrap_or(u32::MAX);
+        let len = u32::try_from(frame.items.len()).unwrap_or(u32::MAX);
+        self.document.children.append(&mut frame.items);
+        let kind = match frame.mapping {
+            true => Kind::Mapping { first, len: len / 2 },
+            false => Kind::Sequence { first, len },
+        };
+        let id = self.push_node(Node { span, kind })?;
+        self.complete(id, frame.anchor, frame.weight + 1, frame.height + 1)
+    }
+
+    /// Hands a finished node to its parent and to its anchor.
+    fn complete(&mut self, id: NodeId, anchor: usize, weight: usize, height: usize) -> Result<(), Stop> {
+        if anchor != 0 {
+            self.anchors.insert(anchor, Anchored { id, weight, height });
+        }
+        match self.frames.last_mut() {
+            Some(parent) => {
+                parent.items.push(id);
+                parent.weight = parent.weight.saturating_add(weight);
+                parent.height = parent.height.max(height);
+            }
+            None if self.document.root.is_none() => self.document.root = Some(id),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, diagnostics: &mut Diagnostics) -> Document {
+        if let Some(cut) = self.document.cut_at {
+            while !self.frames.is_empty() && self.close(Span::new(cut, cut), diagnostics).is_ok() {}
+        } else if self.document.root.is_none() {
+            diagnostics.push(
+                Diagnostic::new(&EMPTY_DOCUMENT, Span::default(), "the file is empty").with_help(
+                    "a policy begins with a phase such as `on_tcp_connect:` and a list of rules below it",
+                ),
+            );
+        }
+        self.document
+    }
+}
+
+impl Frame {
+    const fn new(span: Span, anchor: usize, mapping: bool) -> Self {
+        Self { span, anchor, mapping, items: Vec::new(), weight: 0, height: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! Hostile and ordinary documents, through [`parse`] alone.
+
+use std::fmt::Write as _;
+
+use super::*;
+use crate::parse::{NodeKind, NodeRef, Plain};
+
+fn read(text: &str) -> (Document, Diagnostics) {
+    let mut found = Diagnostics::default();
+    let document = parse(&Source::new("t.yml", text), &Limits::default(), &mut found);
+    (document, found)
+}
+
+fn codes(text: &str) -> Vec<(&'static str, String)> {
+    let (document, found) = read(text);
+    found.iter().map(|d| (d.code.id, document.source().position(d.span.start).to_string())).collect()
+}
+
+fn plain(text: &str) -> Plain {
+    let (document, found) = read(text);
+    assert!(found.is_empty(), "{found:?}");
+    Plain::from_node(document.root().expect("a root"))
+}
+
+#[test]
+fn yaml_and_json_give_the_same_tree() {
+    let yaml = "a:\n  - 1\n  - \"x\\ty\"\n  - 'it''s'\nb: >-\n  one\n  two\nc:\n";
+    let json = r#"{"a": [1, "x\ty", "it's"], "b": "one two", "c": null}"#;
+    assert_eq!(plain(yaml), plain(json));
+}
+
+#[test]
+fn spans_hold_the_text_of_the_node() {
+    let (document, _) = read("list: [a, 'b c']\nmap:\n  k: v\nend: 1\n");
+    let slice = |node: NodeRef<'_>| document.source().slice(node.span()).to_owned();
+    let NodeKind::Mapping(top) = document.root().expect("root").kind() else { panic!("a map") };
+    let values: Vec<_> = top.iter().map(|(_, value)| slice(value)).collect();
+    assert_eq!(values, ["[a, 'b c']", "k: v", "1"]);
+}
+
+#[test]
+fn faults_of_keys_are_reported_and_reading_goes_on() {
+    assert_eq!(codes("a: 1\nb: 2\na: 3\n? [x]\n: y\n"), [("TP105", "3:1".into()), ("TP111", "4:3".into())]);
+}
+
+#[test]
+fn syntax_errors_name_their_place_and_keep_the_tree_before_them() {
+    assert_eq!(codes("a:\n\tb: 1\n"), [("TP104", "2:2".into())]);
+    assert_eq!(codes("a: b: c\n"), [("TP103", "1:5".into())]);
+    assert_eq!(codes("a: 1\n---\nb: 2\n"), [("TP108", "2:1".into())]);
+    assert_eq!(codes(""), [("TP109", "1:1".into())]);
+    assert_eq!(codes("# only a comment\n"), [("TP109", "1:1".into())]);
+    let (document, _) = read("a: 1\nb: [2, 3\n");
+    assert!(document.cut_at().is_some());
+    let NodeKind::Mapping(top) = document.root().expect("root").kind() else { panic!("a map") };
+    assert_eq!(top.iter().count(), 2, "the list that was cut is kept with its items");
+}
+
+#[test]
+fn an_unquoted_bang_is_explained() {
+    assert_eq!(codes("- !hasReqHeader('x')\n"), [("TP110", "1:3".into())]);
+    assert_eq!(codes("- !('x' in y)\n"), [("TP110", "1:3".into())]);
+    assert!(codes("- !!str 1\n").is_empty());
+}
+
+#[test]
+fn aliases_work_and_their_faults_are_found() {
+    assert_eq!(plain("a: &x [1]\nb: *x\n"), plain("a: [1]\nb: [1]\n"));
+    assert_eq!(codes("a: *nope\n"), [("TP106", "1:4".into())]);
+    assert_eq!(codes("a: &x [1, *x]\n"), [("TP106", "1:11".into())]);
+}
+
+#[test]
+fn alias_bombs_are_refused() {
+    let mut exponential = "a0: &a0 [x, x]\n".to_owned();
+    for level in 1..40 {
+        let below = level - 1;
+        writeln!(exponential, "a{level}: &a{level} [*a{below}, *a{below}]").expect("a String");
+    }
+    assert_eq!(codes(&exponential).first().map(|(id, _)| *id), Some("TP107"));
+
+    let mut quadratic = format!("a: &a [{}]\n", "x, ".repeat(5_000));
+    for _ in 0..5_000 {
+        quadratic.push_str("- *a\n");
+    }
+    let quadratic = quadratic.replace("\n- ", "\n  - ").replacen("]\n", "]\nb:\n", 1);
+    assert_eq!(codes(&quadratic).last().map(|(id, _)| *id), Some("TP107"));
+}
+
+#[test]
+fn nesting_is_bounded_in_every_notation() {
+    for text in ["[".repeat(100_000), "- ".repeat(100_000), "{a: ".repeat(100_000), "? ".repeat(100_000)] {
+        assert_eq!(codes(&text).last().map(|(id, _)| *id), Some("TP107"), "{}", &text[..8]);
+    }
+    let maps: String = (0..3_000).fold(String::new(), |mut text, depth| {
+        writeln!(text, "{}k:", " ".repeat(depth)).expect("a String");
+        text
+    });
+    assert_eq!(codes(&maps).last().map(|(id, _)| *id), Some("TP107"));
+}
+
+#[test]
+fn depth_counts_through_aliases() {
+    let deep = format!(
+        "a: &a {}1{}\nb: {}*a{}\n",
+        "[".repeat(100),
+        "]".repeat(100),
+        "[".repeat(100),
+        "]".repeat(100)
+    );
+    assert_eq!(codes(&deep).last().map(|(id, _)| *id), Some("TP107"));
+}
+
+#[test]
+fn the_node_budget_holds() {
+    let mut found = Diagnostics::default();
+    let limits = Limits { nodes: 10, ..Limits::default() };
+    let _ = parse(&Source::new("t", "[1,2,3,4,5,6,7,8,9,10,11,12]"), &limits, &mut found);
+    assert_eq!(found.iter().map(|d| d.code.id).collect::<Vec<_>>(), ["TP107"]);
+}

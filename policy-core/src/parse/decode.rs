@@ -1,0 +1,98 @@
+//! From the bytes of a file to a [`Source`]: size, UTF-8 and control characters.
+
+use super::limits::MAX_SOURCE_BYTES;
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::source::{Source, Span};
+
+pub(crate) static INVALID_ENCODING: Code =
+    Code::error("TP101", "invalid-encoding").ngrok(&["ERR_NGROK_2236"]);
+pub(crate) static CONTROL_CHARACTER: Code =
+    Code::error("TP102", "control-character").ngrok(&["ERR_NGROK_2236"]);
+pub(crate) static LIMIT_EXCEEDED: Code = Code::error("TP107", "limit-exceeded");
+
+/// Reports of more control characters than this are left out: the file is binary.
+const MOST_CONTROL_CHARACTERS: usize = 5;
+
+/// Decodes the bytes of a file.
+///
+/// Bytes that are not UTF-8, control characters and an excessive size are reported; after an error the
+/// text is there for rendering only and must not be parsed.
+///
+/// ```
+/// let (source, found) = policy_core::parse::decode("edge.yml", b"a: 1\nb: \xff\n".to_vec());
+/// let first = found.iter().next().expect("one finding");
+/// assert_eq!(first.code.id, "TP101");
+/// assert_eq!(source.position(first.span.start).to_string(), "2:4");
+/// ```
+#[must_use]
+pub fn decode(name: impl Into<Box<str>>, bytes: Vec<u8>) -> (Source, Diagnostics) {
+    let mut diagnostics = Diagnostics::default();
+    if bytes.len() > MAX_SOURCE_BYTES {
+        let message =
+            format!("the file has {} bytes, more than the {MAX_SOURCE_BYTES} that are read", bytes.len());
+        diagnostics.push(
+            Diagnostic::new(&LIMIT_EXCEEDED, Span::default(), message)
+                .with_help("split the policy, or shorten its address lists"),
+        );
+        return (Source::new(name, String::new()), diagnostics);
+    }
+    let text = String::from_utf8(bytes).unwrap_or_else(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let bytes = error.into_bytes();
+        diagnostics.push(invalid_encoding(&bytes, at));
+        String::from_utf8_lossy(&bytes).into_owned()
+    });
+    report_control_characters(&text, &mut diagnostics);
+    (Source::new(name, text), diagnostics)
+}
+
+fn invalid_encoding(bytes: &[u8], at: usize) -> Diagnostic {
+    let help = match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "this looks like UTF-16; save the file as UTF-8",
+        _ => "save the file as UTF-8",
+    };
+    // Decoding for display puts one replacement character at the offset of the first bad byte.
+    let span = Span::from_range(at..at + char::REPLACEMENT_CHARACTER.len_utf8());
+    let bad = bytes.get(at).copied().unwrap_or_default();
+    Diagnostic::new(&INVALID_ENCODING, span, format!("byte 0x{bad:02x} is not valid UTF-8")).with_help(help)
+}
+
+/// Reports the first few characters that YAML 1.2.2 §5.1 does not allow in a stream.
+fn report_control_characters(text: &str, diagnostics: &mut Diagnostics) {
+    let bad = |byte: u8| (byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')) || byte == 0x7f;
+    for (at, byte) in text.bytes().enumerate().filter(|&(_, byte)| bad(byte)).take(MOST_CONTROL_CHARACTERS) {
+        let what = match byte {
+            0 => "NUL byte".to_owned(),
+            _ => format!("control character U+{byte:04X}"),
+        };
+        diagnostics.push(
+            Diagnostic::new(&CONTROL_CHARACTER, Span::from_range(at..at + 1), format!("{what} in the file"))
+                .with_help("remove it, or write it as an escape inside double quotes"),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nul_is_reported_at_its_place() {
+        let (source, found) = decode("x", b"a: \0\nb: \x1b\n".to_vec());
+        let all: Vec<_> =
+            found.iter().map(|d| format!("{} {}", source.position(d.span.start), d.message)).collect();
+        assert_eq!(all, ["1:4 NUL byte in the file", "2:4 control character U+001B in the file"]);
+    }
+
+    #[test]
+    fn utf16_gets_its_own_hint() {
+        let (_, found) = decode("x", vec![0xff, 0xfe, b'a', 0]);
+        assert!(found.iter().next().expect("one").help.as_deref().is_some_and(|h| h.contains("UTF-16")));
+    }
+
+    #[test]
+    fn an_oversized_file_is_refused_without_decoding() {
+        let (source, found) = decode("x", vec![b'a'; MAX_SOURCE_BYTES + 1]);
+        assert_eq!((source.text().len(), found.errors()), (0, 1));
+    }
+}

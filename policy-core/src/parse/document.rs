@@ -1,0 +1,206 @@
+//! The spanned document tree.
+//!
+//! An arena: nodes are indices, so a tree of any shape is built, walked and dropped without recursion.
+//! An alias is a node that points at its anchor's node; [`NodeRef`] follows it. INVARIANT: an alias points
+//! at a node that was complete before it, so walking ends.
+
+use crate::source::{Source, Span};
+
+/// Index of a node in its document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NodeId(pub(super) u32);
+
+/// Where the value of a scalar is: most are a stretch of the source.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Text {
+    Source(Span),
+    Owned(u32),
+}
+
+/// How a scalar was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Without quotes: may be null, a boolean or a number.
+    Plain,
+    /// In quotes, as a block, or tagged `!!str`: always a string.
+    Quoted,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    Scalar {
+        text: Text,
+        style: Style,
+    },
+    Sequence {
+        first: u32,
+        len: u32,
+    },
+    /// `len` pairs: key and value follow one another.
+    Mapping {
+        first: u32,
+        len: u32,
+    },
+    Alias(NodeId),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Node {
+    pub(super) span: Span,
+    pub(super) kind: Kind,
+}
+
+/// A parsed file: a tree whose every node knows its place.
+#[derive(Debug)]
+pub struct Document {
+    pub(super) source: Source,
+    pub(super) nodes: Vec<Node>,
+    pub(super) children: Vec<NodeId>,
+    pub(super) owned: Vec<Box<str>>,
+    pub(super) root: Option<NodeId>,
+    pub(super) cut_at: Option<u32>,
+}
+
+impl Document {
+    /// The text this document was parsed from.
+    #[must_use]
+    pub const fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// The top node; `None` for an empty file or one whose first token is already broken.
+    #[must_use]
+    pub fn root(&self) -> Option<NodeRef<'_>> {
+        self.root.map(|id| NodeRef { document: self, id })
+    }
+
+    /// Where parsing stopped, if it stopped early: what is missing behind it is not the author's fault.
+    #[must_use]
+    pub const fn cut_at(&self) -> Option<u32> {
+        self.cut_at
+    }
+
+    fn node(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.get(id.0 as usize)
+    }
+
+    fn text(&self, text: Text) -> &str {
+        match text {
+            Text::Source(span) => self.source.slice(span),
+            Text::Owned(index) => self.owned.get(index as usize).map_or("", |text| text),
+        }
+    }
+}
+
+/// A node of a [`Document`], aliases followed.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeRef<'d> {
+    document: &'d Document,
+    id: NodeId,
+}
+
+/// What a node is.
+#[derive(Clone, Copy, Debug)]
+pub enum NodeKind<'d> {
+    /// A string, number, boolean or null.
+    Scalar(Scalar<'d>),
+    /// A list.
+    Sequence(Sequence<'d>),
+    /// A map.
+    Mapping(Mapping<'d>),
+}
+
+impl<'d> NodeRef<'d> {
+    pub(super) const fn new(document: &'d Document, id: NodeId) -> Self {
+        Self { document, id }
+    }
+
+    /// The document the node belongs to.
+    #[must_use]
+    pub const fn document(self) -> &'d Document {
+        self.document
+    }
+
+    fn resolved(self) -> Option<&'d Node> {
+        let mut node = self.document.node(self.id)?;
+        while let Kind::Alias(target) = node.kind {
+            node = self.document.node(target)?;
+        }
+        Some(node)
+    }
+
+    /// The place of the node's content; of an alias, the place of what it stands for.
+    #[must_use]
+    pub fn span(self) -> Span {
+        self.resolved().map(|node| node.span).unwrap_or_default()
+    }
+
+    /// What the node is.
+    #[must_use]
+    pub fn kind(self) -> NodeKind<'d> {
+        let document = self.document;
+        let list = |first: u32, items: u32| {
+            let first = first as usize;
+            document.children.get(first..first + items as usize).unwrap_or_default()
+        };
+        match self.resolved().map(|node| node.kind) {
+            Some(Kind::Scalar { text, style }) => {
+                NodeKind::Scalar(Scalar { text: document.text(text), style, span: self.span() })
+            }
+            Some(Kind::Sequence { first, len }) => {
+                NodeKind::Sequence(Sequence { document, items: list(first, len) })
+            }
+            Some(Kind::Mapping { first, len }) => {
+                NodeKind::Mapping(Mapping { document, pairs: list(first, len * 2) })
+            }
+            // INVARIANT: `resolved` ends on no alias; a dangling index reads as an empty scalar.
+            Some(Kind::Alias(_)) | None => {
+                NodeKind::Scalar(Scalar { text: "", style: Style::Plain, span: Span::default() })
+            }
+        }
+    }
+}
+
+/// A scalar: its value after quoting and escapes, how it was written, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct Scalar<'d> {
+    /// The value as text.
+    pub text: &'d str,
+    /// How it was written.
+    pub style: Style,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// The items of a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Sequence<'d> {
+    document: &'d Document,
+    items: &'d [NodeId],
+}
+
+impl<'d> Sequence<'d> {
+    /// The items, in order.
+    pub fn iter(self) -> impl ExactSizeIterator<Item = NodeRef<'d>> {
+        let document = self.document;
+        self.items.iter().map(move |&id| NodeRef { document, id })
+    }
+}
+
+/// The entries of a map, in order, repeated keys included.
+#[derive(Clone, Copy, Debug)]
+pub struct Mapping<'d> {
+    document: &'d Document,
+    pairs: &'d [NodeId],
+}
+
+impl<'d> Mapping<'d> {
+    /// Keys and values, in order.
+    pub fn iter(self) -> impl Iterator<Item = (NodeRef<'d>, NodeRef<'d>)> {
+        let document = self.document;
+        self.pairs.chunks_exact(2).filter_map(move |pair| match *pair {
+            [key, value] => Some((NodeRef { document, id: key }, NodeRef { document, id: value })),
+            _ => None,
+        })
+    }
+}

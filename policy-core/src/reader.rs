@@ -1,0 +1,267 @@
+//! Typed reading of document nodes: one place for wrong types, unknown, missing and legacy fields.
+//!
+//! Policies and configurations are read through a [`Reader`], which collects what it finds and goes on.
+
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
+use crate::parse::{Document, NodeKind, NodeRef, Plain, Style};
+use crate::source::{Span, Spanned};
+
+pub(crate) static WRONG_TYPE: Code = Code::error("TP301", "wrong-type").ngrok(&["ERR_NGROK_2203"]);
+pub(crate) static UNKNOWN_FIELD: Code = Code::error("TP302", "unknown-field").ngrok(&["ERR_NGROK_2203"]);
+pub(crate) static MISSING_FIELD: Code =
+    Code::error("TP303", "missing-field").ngrok(&["ERR_NGROK_2234"]).absence();
+pub(crate) static LEGACY_FIELD: Code = Code::warning("TP306", "legacy-field");
+pub(crate) static INVALID_VALUE: Code =
+    Code::error("TP308", "invalid-value").ngrok(&["ERR_NGROK_2204", "ERR_NGROK_2215", "ERR_NGROK_2222"]);
+
+/// The codes this file raises.
+pub(crate) static CODES: &[&Code] =
+    &[&WRONG_TYPE, &UNKNOWN_FIELD, &MISSING_FIELD, &LEGACY_FIELD, &INVALID_VALUE];
+
+/// The keys a map may have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keys {
+    pub(crate) known: &'static [&'static str],
+    /// Keys of old documents that are read past, each with what to do about it.
+    pub(crate) legacy: &'static [(&'static str, &'static str)],
+}
+
+impl Keys {
+    pub(crate) const fn of(known: &'static [&'static str]) -> Self {
+        Self { known, legacy: &[] }
+    }
+}
+
+/// Reads one document.
+#[derive(Debug)]
+pub(crate) struct Reader<'d> {
+    pub(crate) document: &'d Document,
+    found: RefCell<Diagnostics>,
+}
+
+impl<'d> Reader<'d> {
+    pub(crate) fn new(document: &'d Document) -> Self {
+        Self { document, found: RefCell::default() }
+    }
+
+    pub(crate) fn into_diagnostics(self) -> Diagnostics {
+        self.found.into_inner()
+    }
+
+    pub(crate) fn report(&self, diagnostic: Diagnostic) {
+        self.found.borrow_mut().push(diagnostic);
+    }
+
+    pub(crate) fn wrong_type(&self, node: NodeRef<'_>, expected: impl Display) {
+        let found = describe(node);
+        let span = head(node);
+        self.report(Diagnostic::new(&WRONG_TYPE, span, format!("expected {expected}, found {found}")));
+    }
+
+    pub(crate) fn invalid(&self, span: Span, message: impl Into<String>, help: impl Into<String>) {
+        self.report(Diagnostic::new(&INVALID_VALUE, span, message).with_help(help));
+    }
+
+    /// The entries of a map whose keys are checked against `keys`; `what` names the map.
+    pub(crate) fn map(&self, node: NodeRef<'d>, what: &str, keys: Keys) -> Option<Fields<'d>> {
+        let Some(fields) = Fields::of(node) else {
+            self.wrong_type(node, format_args!("{what}, a map"));
+            return None;
+        };
+        for field in &fields.entries {
+            if !keys.known.contains(&field.key) {
+                self.unknown(field, what, keys);
+            }
+        }
+        Some(fields)
+    }
+
+    fn unknown(&self, field: &Field<'_>, what: &str, keys: Keys) {
+        let key = field.key;
+        if let Some((_, advice)) = keys.legacy.iter().find(|(legacy, _)| *legacy == key) {
+            self.report(
+                Diagnostic::new(&LEGACY_FIELD, field.span, format!("the field `{key}` is ignored"))
+                    .with_help(*advice),
+            );
+            return;
+        }
+        let known = keys.known.join("`, `");
+        let found =
+            Diagnostic::new(&UNKNOWN_FIELD, field.span, format!("unknown field `{}` in {what}", cut(key)));
+        self.report(match did_you_mean(key, keys.known.iter().copied()) {
+            Some(near) => {
+                found.with_help(format!("did you mean `{near}`?")).with_fix(false, field.span, near)
+            }
+            None if keys.known.is_empty() => found.with_help("it takes no fields; remove this one"),
+            None => found.with_help(format!("known fields: `{known}`")),
+        });
+    }
+
+    /// The items of a list.
+    pub(crate) fn list(&self, node: NodeRef<'d>, what: &str) -> Option<Vec<NodeRef<'d>>> {
+        match node.kind() {
+            NodeKind::Sequence(items) => Some(items.iter().collect()),
+            NodeKind::Scalar(_) | NodeKind::Mapping(_) => {
+                let found = describe(node);
+                self.report(
+                    Diagnostic::new(
+                        &WRONG_TYPE,
+                        head(node),
+                        format!("expected {what}, a list, found {found}"),
+                    )
+                    .with_help("begin each item with `- `"),
+                );
+                None
+            }
+        }
+    }
+
+    /// A scalar as text: numbers and booleans count as their spelling, nothing does not.
+    pub(crate) fn text(&self, node: NodeRef<'d>, what: &str) -> Option<Spanned<&'d str>> {
+        if let NodeKind::Scalar(scalar) = node.kind()
+            && Plain::from_scalar(scalar) != Plain::Null
+        {
+            return Some(Spanned::new(scalar.text, scalar.span));
+        }
+        self.wrong_type(node, format_args!("{what}, a string"));
+        None
+    }
+
+    pub(crate) fn boolean(&self, node: NodeRef<'d>, what: &str) -> Option<bool> {
+        if let NodeKind::Scalar(scalar) = node.kind() {
+            match Plain::from_scalar(scalar) {
+                Plain::Bool(value) => return Some(value),
+                Plain::String(text) if scalar.style == Style::Plain && is_yaml_1_1_boolean(&text) => {
+                    let meant = matches!(text.to_ascii_lowercase().as_str(), "yes" | "on" | "y");
+                    self.report(
+                        Diagnostic::new(&WRONG_TYPE, scalar.span, format!("expected {what}, found `{text}`"))
+                            .with_help(format!("YAML 1.2 has only true and false; write `{meant}`"))
+                            .with_fix(false, scalar.span, meant.to_string()),
+                    );
+                    return None;
+                }
+                _ => {}
+            }
+        }
+        self.wrong_type(node, format_args!("{what}, true or false"));
+        None
+    }
+
+    pub(crate) fn integer(&self, node: NodeRef<'d>, what: &str, range: RangeInclusive<u64>) -> Option<u64> {
+        if let NodeKind::Scalar(scalar) = node.kind()
+            && let Plain::Int(value) = Plain::from_scalar(scalar)
+        {
+            let value = u64::try_from(value).ok().filter(|value| range.contains(value));
+            if value.is_none() {
+                let message = format!("{what} is out of range: `{}`", cut(scalar.text));
+                let (least, most) = (range.start(), range.end());
+                self.invalid(scalar.span, message, format!("give a whole number from {least} to {most}"));
+            }
+            return value;
+        }
+        self.wrong_type(node, format_args!("{what}, a whole number"));
+        None
+    }
+}
+
+/// One entry of a map.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Field<'d> {
+    pub(crate) key: &'d str,
+    pub(crate) span: Span,
+    pub(crate) value: NodeRef<'d>,
+}
+
+/// The entries of a map; of a repeated key the first counts.
+#[derive(Clone, Debug)]
+pub(crate) struct Fields<'d> {
+    pub(crate) span: Span,
+    pub(crate) entries: Vec<Field<'d>>,
+}
+
+impl<'d> Fields<'d> {
+    /// The entries of a map; `None` for any other node.
+    pub(crate) fn of(node: NodeRef<'d>) -> Option<Self> {
+        let NodeKind::Mapping(mapping) = node.kind() else { return None };
+        let entries = mapping.iter().filter_map(|(key, value)| match key.kind() {
+            NodeKind::Scalar(key) => Some(Field { key: key.text, span: key.span, value }),
+            NodeKind::Sequence(_) | NodeKind::Mapping(_) => None,
+        });
+        Some(Self { span: head(node), entries: entries.collect() })
+    }
+
+    /// A map without entries, for an omitted `config`.
+    pub(crate) const fn empty(span: Span) -> Self {
+        Self { span, entries: Vec::new() }
+    }
+
+    /// The entry of a key; an entry without a value counts as absent.
+    pub(crate) fn field(&self, key: &str) -> Option<Field<'d>> {
+        let field = self.entries.iter().find(|field| field.key == key)?;
+        match field.value.kind() {
+            NodeKind::Scalar(scalar) if Plain::from_scalar(scalar) == Plain::Null => None,
+            _ => Some(*field),
+        }
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<NodeRef<'d>> {
+        self.field(key).map(|field| field.value)
+    }
+
+    /// The value of a key, or a diagnostic at `owner`.
+    pub(crate) fn required(
+        &self,
+        reader: &Reader<'d>,
+        key: &str,
+        owner: (&str, Span),
+        example: &str,
+    ) -> Option<NodeRef<'d>> {
+        let value = self.get(key);
+        if value.is_none() {
+            let at = self.entries.iter().find(|field| field.key == key).map_or(owner.1, |field| field.span);
+            reader.report(
+                Diagnostic::new(&MISSING_FIELD, at, format!("{} needs `{key}`", owner.0))
+                    .with_help(format!("add `{example}`")),
+            );
+        }
+        value
+    }
+}
+
+/// The part of a node's place that lies on its first line: enough to point at.
+pub(crate) fn head(node: NodeRef<'_>) -> Span {
+    let span = node.span();
+    let text = node.document().source().slice(span);
+    let line = text.find(['\n', '\r']).and_then(|at| u32::try_from(at).ok());
+    line.map_or(span, |length| Span::new(span.start, span.start + length))
+}
+
+/// User text for a message, shortened.
+pub(crate) fn cut(text: &str) -> std::borrow::Cow<'_, str> {
+    const MOST: usize = 80;
+    match text.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()).into(),
+        None => text.into(),
+    }
+}
+
+fn is_yaml_1_1_boolean(text: &str) -> bool {
+    ["yes", "no", "on", "off", "y", "n"].iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+fn describe(node: NodeRef<'_>) -> String {
+    match node.kind() {
+        NodeKind::Sequence(_) => "a list".to_owned(),
+        NodeKind::Mapping(_) => "a map".to_owned(),
+        NodeKind::Scalar(scalar) => match Plain::from_scalar(scalar) {
+            Plain::Null => "nothing".to_owned(),
+            Plain::Bool(value) => format!("`{value}`"),
+            Plain::Int(_) | Plain::Float(_) => format!("the number `{}`", cut(scalar.text)),
+            _ => format!("the string `{}`", cut(scalar.text)),
+        },
+    }
+}

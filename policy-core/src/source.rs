@@ -1,0 +1,188 @@
+//! Source texts, byte spans and line/column positions.
+//!
+//! The first stage of the pipeline: everything that later stages say about a file is said in [`Span`]s
+//! of a [`Source`]. Bytes become a `Source` in [`crate::parse::decode`].
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A half-open range of byte offsets into one [`Source`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// Offset of the first byte.
+    pub start: u32,
+    /// Offset behind the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// Makes a span from offsets; an end before the start is moved to the start.
+    #[must_use]
+    pub const fn new(start: u32, end: u32) -> Self {
+        Self { start, end: if end < start { start } else { end } }
+    }
+
+    /// Makes a span from a `usize` range, clamped to `u32`.
+    #[must_use]
+    pub fn from_range(range: Range<usize>) -> Self {
+        let clamp = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
+        Self::new(clamp(range.start), clamp(range.end))
+    }
+
+    /// The span as a `usize` range, for slicing.
+    #[must_use]
+    pub const fn to_range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// The empty span at this span's start.
+    #[must_use]
+    pub const fn at_start(self) -> Self {
+        Self { start: self.start, end: self.start }
+    }
+}
+
+/// A value together with the place it was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spanned<T> {
+    /// The value.
+    pub value: T,
+    /// Where it stands.
+    pub span: Span,
+}
+
+impl<T> Spanned<T> {
+    /// Joins a value and its place.
+    #[must_use]
+    pub const fn new(value: T, span: Span) -> Self {
+        Self { value, span }
+    }
+}
+
+/// A line and a column, both from 1; columns count Unicode scalar values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// Line, from 1.
+    pub line: u32,
+    /// Column, from 1.
+    pub column: u32,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// A named text with an index of its lines; cheap to clone.
+///
+/// ```
+/// use policy_core::source::{Source, Span};
+/// let source = Source::new("edge.yml", "a: 1\nb: ü!\n");
+/// assert_eq!(source.position(10).to_string(), "2:5");
+/// assert_eq!(source.slice(Span::new(5, 6)), "b");
+/// ```
+#[derive(Clone)]
+pub struct Source {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    name: Box<str>,
+    text: Box<str>,
+    /// Offset of the first byte of each line.
+    lines: Vec<u32>,
+}
+
+impl Source {
+    /// Names a text. Offsets are 32 bits wide, so a text is cut at 4 GiB; [`crate::parse::decode`] refuses
+    /// files long before that.
+    #[must_use]
+    pub fn new(name: impl Into<Box<str>>, text: impl Into<String>) -> Self {
+        let mut text: String = text.into();
+        let most = u32::MAX as usize - 1;
+        if text.len() > most {
+            let cut = (0..=most).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+            text.truncate(cut);
+        }
+        let lines = line_starts(&text);
+        Self { inner: Arc::new(Inner { name: name.into(), text: text.into_boxed_str(), lines }) }
+    }
+
+    /// The name given at creation, usually a path.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// The whole text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.inner.text
+    }
+
+    /// The text of a span; empty where the span does not fit the text.
+    #[must_use]
+    pub fn slice(&self, span: Span) -> &str {
+        self.inner.text.get(span.to_range()).unwrap_or("")
+    }
+
+    /// Line and column of a byte offset, O(log lines + columns).
+    #[must_use]
+    pub fn position(&self, offset: u32) -> Position {
+        let line = self.inner.lines.partition_point(|&start| start <= offset).max(1);
+        let start = self.inner.lines.get(line - 1).copied().unwrap_or(0);
+        let before = self.inner.text.as_bytes().get(start as usize..(offset as usize).min(self.text().len()));
+        // A character is counted at its first byte: continuation bytes are 0b10xx_xxxx.
+        let column = before.unwrap_or_default().iter().filter(|&&byte| byte & 0xc0 != 0x80).count();
+        let clamp = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Position { line: clamp(line), column: clamp(column + 1) }
+    }
+
+    /// Byte offset of a line's start (lines from 1); the end of the text past the last line.
+    #[must_use]
+    pub fn line_start(&self, line: u32) -> u32 {
+        let end = u32::try_from(self.text().len()).unwrap_or(u32::MAX);
+        (line as usize).checked_sub(1).and_then(|index| self.inner.lines.get(index)).copied().unwrap_or(end)
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source")
+            .field("name", &self.inner.name)
+            .field("bytes", &self.inner.text.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Line starts; `\n`, `\r\n` and a lone `\r` end a line, as YAML 1.2.2 §5.4 has it.
+fn line_starts(text: &str) -> Vec<u32> {
+    let bytes = text.as_bytes();
+    let mut lines = vec![0];
+    for (at, &byte) in bytes.iter().enumerate() {
+        let ends = byte == b'\n' || (byte == b'\r' && bytes.get(at + 1) != Some(&b'\n'));
+        if ends && let Ok(next) = u32::try_from(at + 1) {
+            lines.push(next);
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_count_characters_and_all_line_breaks() {
+        let source = Source::new("x", "aé\r\nb\rc\nd");
+        let at = |offset| source.position(offset).to_string();
+        assert_eq!(at(0), "1:1");
+        assert_eq!(at(3), "1:3");
+        assert_eq!(at(5), "2:1");
+        assert_eq!(at(7), "3:1");
+        assert_eq!(at(9), "4:1");
+        assert_eq!(at(4_000), "4:2");
+    }
+}
