@@ -28,7 +28,9 @@ pub(crate) static NO_EFFECT: Code = Code::warning("TP407", "no-effect");
 
 /// The codes this stage raises.
 pub(crate) static CODES: &[&Code] = &[&NOT_SUPPORTED, &NO_EFFECT];
-pub(crate) use forward_internal::CODES as TARGET_CODES;
+pub(crate) use forward_internal::{
+    CODES as TARGET_CODES, NO_PORT, NOT_INTERNAL as TARGET_NOT_INTERNAL, url_diagnostic,
+};
 pub(crate) use restrict_ips::CODES as CIDR_CODES;
 
 /// What every action provides.
@@ -147,7 +149,7 @@ registry! {
 fn read<'d, A: ActionType>(config: Option<NodeRef<'d>>, site: &Site<'_, 'd>) -> Option<A> {
     let fields = match config {
         Some(node) => site.reader.map(node, &format!("the config of `{}`", A::NAME), A::KEYS)?,
-        None => Fields::empty(site.name),
+        None => Fields::empty(),
     };
     A::read(&fields, site)
 }

@@ -24,6 +24,11 @@ pub struct CheckedPolicy {
 }
 
 impl CheckedPolicy {
+    /// The policy in a part of a document, which has been checked without an error.
+    pub(crate) fn of_part(policy: Policy, source: &Source) -> Self {
+        Self { policy, source: source.clone() }
+    }
+
     /// The policy.
     #[must_use]
     pub const fn policy(&self) -> &Policy {
@@ -73,7 +78,7 @@ pub(crate) fn check_document(document: &Document, found: &mut Diagnostics) -> Op
         check_policy(&policy, &mut later);
     }
     settle(document, later, found);
-    (!found.has_errors()).then(|| CheckedPolicy { policy, source: document.source().clone() })
+    (!found.has_errors()).then(|| CheckedPolicy::of_part(policy, document.source()))
 }
 
 /// Merges what later stages found; of a file that was cut short only what stands before the cut counts.
@@ -83,11 +88,6 @@ pub(crate) fn settle(document: &Document, mut later: Diagnostics, found: &mut Di
         later.retain_before(document.source().line_start(line));
     }
     found.append(later);
-}
-
-/// Makes a checked policy of a part of a document whose findings have no error.
-pub(crate) fn checked_part(policy: Policy, source: &Source) -> CheckedPolicy {
-    CheckedPolicy { policy, source: source.clone() }
 }
 
 /// The checks that need more than one action.

@@ -2,14 +2,14 @@
 //!
 //! Every stage of the pipeline collects into one [`Diagnostics`] and goes on. A [`Code`] is declared as a
 //! static beside the check that raises it; [`catalog`] lists them all, and each has a page under
-//! `docs/diagnostics/`. Nothing here renders: hosts do.
+//! `docs/diagnostics/` which is compiled in ([`page`]). Nothing here renders: hosts do.
 
 use std::fmt;
 
 use crate::source::{Source, Span};
 
 mod catalog;
-pub use catalog::catalog;
+pub use catalog::{catalog, page};
 
 /// More diagnostics than this in one file are counted, not kept.
 pub const MAX_DIAGNOSTICS: usize = 1_000;

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! The entry points: [`parse::decode`] for the bytes of a file, [`check::load_policy`] for lint and check,
-//! [`compile::compile`] for a program and [`compile::Program::on_tcp_connect`] for a decision.
+//! [`compile::compile`] for a program, [`compile::Program::on_tcp_connect`] for a decision, and
+//! [`edge::load_edge`] for the configuration of an edge.
 //!
 //! ```
 //! use policy_core::{check::load_policy, compile::{compile, CompileLimits}, source::Source};
@@ -41,6 +42,7 @@ pub mod check;
 pub mod compile;
 pub mod diagnostic;
 pub mod duration;
+pub mod edge;
 pub mod evaluate;
 pub mod exchange;
 pub mod facts;
@@ -64,4 +66,5 @@ pub(crate) static CODES: &[&[&diagnostic::Code]] = &[
     actions::CIDR_CODES,
     check::CODES,
     compile::CODES,
+    edge::CODES,
 ];

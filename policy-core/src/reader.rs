@@ -39,13 +39,19 @@ impl Keys {
 /// Reads one document.
 #[derive(Debug)]
 pub(crate) struct Reader<'d> {
-    pub(crate) document: &'d Document,
+    document: std::marker::PhantomData<&'d Document>,
     found: RefCell<Diagnostics>,
 }
 
 impl<'d> Reader<'d> {
-    pub(crate) fn new(document: &'d Document) -> Self {
-        Self { document, found: RefCell::default() }
+    /// A reader of one document; what it hands out lives as long as the document.
+    pub(crate) fn new(_: &'d Document) -> Self {
+        Self { document: std::marker::PhantomData, found: RefCell::default() }
+    }
+
+    /// Takes over the findings of another reader.
+    pub(crate) fn absorb(&self, found: Diagnostics) {
+        self.found.borrow_mut().append(found);
     }
 
     pub(crate) fn into_diagnostics(self) -> Diagnostics {
@@ -158,8 +164,11 @@ impl<'d> Reader<'d> {
             let value = u64::try_from(value).ok().filter(|value| range.contains(value));
             if value.is_none() {
                 let message = format!("{what} is out of range: `{}`", cut(scalar.text));
-                let (least, most) = (range.start(), range.end());
-                self.invalid(scalar.span, message, format!("give a whole number from {least} to {most}"));
+                let help = match (range.start(), range.end()) {
+                    (least, most) if least == most => format!("write `{least}`"),
+                    (least, most) => format!("give a whole number from {least} to {most}"),
+                };
+                self.invalid(scalar.span, message, help);
             }
             return value;
         }
@@ -179,7 +188,6 @@ pub(crate) struct Field<'d> {
 /// The entries of a map; of a repeated key the first counts.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'d> {
-    pub(crate) span: Span,
     pub(crate) entries: Vec<Field<'d>>,
 }
 
@@ -191,12 +199,12 @@ impl<'d> Fields<'d> {
             NodeKind::Scalar(key) => Some(Field { key: key.text, span: key.span, value }),
             NodeKind::Sequence(_) | NodeKind::Mapping(_) => None,
         });
-        Some(Self { span: head(node), entries: entries.collect() })
+        Some(Self { entries: entries.collect() })
     }
 
     /// A map without entries, for an omitted `config`.
-    pub(crate) const fn empty(span: Span) -> Self {
-        Self { span, entries: Vec::new() }
+    pub(crate) const fn empty() -> Self {
+        Self { entries: Vec::new() }
     }
 
     /// The entry of a key; an entry without a value counts as absent.

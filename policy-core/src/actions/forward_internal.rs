@@ -11,9 +11,9 @@ use crate::reader::{Fields, Keys, cut};
 use crate::source::{Span, Spanned};
 use crate::url::{EndpointUrl, Scheme, UrlFault};
 
-pub(crate) static INVALID_URL: Code =
+static INVALID_URL: Code =
     Code::error("TP441", "invalid-url").ngrok(&["ERR_NGROK_2226", "ERR_NGROK_9033", "ERR_NGROK_9037"]);
-static NOT_INTERNAL: Code = Code::error("TP442", "target-not-internal").ngrok(&["ERR_NGROK_9029"]);
+pub(crate) static NOT_INTERNAL: Code = Code::error("TP442", "target-not-internal").ngrok(&["ERR_NGROK_9029"]);
 pub(crate) static NO_PORT: Code = Code::error("TP443", "url-without-port").ngrok(&["ERR_NGROK_9030"]);
 static TARGET_SCHEME: Code = Code::error("TP444", "target-scheme").ngrok(&["ERR_NGROK_2205"]);
 static TARGET_DEPTH: Code = Code::error("TP445", "target-depth").ngrok(&["ERR_NGROK_9031"]);

@@ -14,3 +14,35 @@ pub fn catalog() -> impl Iterator<Item = &'static Code> {
     all.dedup_by_key(|code| code.id);
     all.into_iter()
 }
+
+/// The page of a code, as Markdown: what it means, why it matters, a failing and a fixed example.
+///
+/// The id may be written in any case. `None` if there is no such code.
+///
+/// ```
+/// let page = policy_core::diagnostic::page("tp105").expect("a page");
+/// assert!(page.starts_with("# TP105 duplicate-key"));
+/// ```
+#[must_use]
+pub fn page(id: &str) -> Option<&'static str> {
+    let number = id.strip_prefix("TP").or_else(|| id.strip_prefix("tp"))?;
+    PAGES.iter().find(|(known, _)| *known == number).map(|(_, page)| *page)
+}
+
+macro_rules! pages {
+    ($($number:literal),+ $(,)?) => {
+        static PAGES: &[(&str, &str)] = &[
+            $(($number, include_str!(concat!("../../docs/diagnostics/TP", $number, ".md"))),)+
+        ];
+    };
+}
+
+pages! {
+    "101", "102", "103", "104", "105", "106", "107", "108", "109", "110", "111",
+    "301", "302", "303", "304", "305", "306", "307", "308",
+    "401", "402", "403", "404", "407",
+    "431", "432", "433", "434", "435", "436",
+    "441", "442", "443", "444", "445",
+    "451", "452", "453", "454", "455", "456", "457",
+    "601", "602",
+}

@@ -1,0 +1,170 @@
+//! The configuration of an edge, `edge.yml`: read and checked like a policy, without touching files.
+//!
+//! Inline policies are checked where they stand. Policy files are named here and read by the host, which
+//! reports what it cannot read with [`unreadable`] and completes the checks with [`check_targets`].
+
+mod read;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::check::CheckedPolicy;
+use crate::compile::Program;
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::source::{Span, Spanned};
+use crate::url::{EndpointUrl, HostPort};
+
+pub use read::load_edge;
+
+static INVALID_LISTEN: Code = Code::error("TP451", "invalid-listen-address");
+static UNREADABLE_FILE: Code = Code::error("TP452", "unreadable-file");
+static DUPLICATE: Code = Code::error("TP453", "duplicate-value").ngrok(&["ERR_NGROK_2231"]);
+static POLICY_CHOICE: Code = Code::error("TP454", "policy-choice").ngrok(&["ERR_NGROK_9025"]).absence();
+static TARGET_NOT_SERVED: Code = Code::warning("TP455", "target-not-served").ngrok(&["ERR_NGROK_3200"]);
+static INVALID_UPSTREAM: Code = Code::error("TP456", "invalid-upstream");
+static UPSTREAM_LOOP: Code = Code::error("TP457", "upstream-is-own-listener");
+
+/// The codes this stage raises.
+pub(crate) static CODES: &[&Code] = &[
+    &INVALID_LISTEN,
+    &UNREADABLE_FILE,
+    &DUPLICATE,
+    &POLICY_CHOICE,
+    &TARGET_NOT_SERVED,
+    &INVALID_UPSTREAM,
+    &UPSTREAM_LOOP,
+];
+
+/// The configuration of an edge.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct EdgeConfig {
+    /// Where the edge keeps its state; relative to the file.
+    pub state_dir: Box<str>,
+    /// What listens.
+    pub endpoints: Vec<Endpoint>,
+    /// What policies forward to.
+    pub internal_endpoints: Vec<InternalEndpoint>,
+    /// Where events go.
+    pub events: Vec<EventSink>,
+    /// Budgets and deadlines.
+    pub limits: EdgeLimits,
+    /// How long open connections may go on after a request to stop.
+    pub drain: Duration,
+}
+
+/// A public endpoint: a listener and its policy.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Endpoint {
+    /// Its unique name.
+    pub name: Spanned<Box<str>>,
+    /// What policies see as `endpoint.url`.
+    pub url: EndpointUrl,
+    /// Where it listens.
+    pub listen: Spanned<SocketAddr>,
+    /// Its policy.
+    pub policy: PolicySource,
+}
+
+/// An internal endpoint: reached by `forward-internal` only.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct InternalEndpoint {
+    /// Its URL; may be a wildcard.
+    pub url: Spanned<EndpointUrl>,
+    /// Where connections go.
+    pub upstream: Spanned<HostPort>,
+    /// A policy that runs before the upstream is dialled.
+    pub policy: Option<PolicySource>,
+}
+
+/// Where a policy is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum PolicySource {
+    /// In the configuration itself.
+    Inline(Box<CheckedPolicy>),
+    /// In a file; relative to the configuration.
+    File(Spanned<Box<str>>),
+}
+
+/// A destination of events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EventSink {
+    /// JSON lines on standard output.
+    Stdout,
+    /// JSON lines appended to a file; relative to the configuration.
+    File(Box<str>),
+}
+
+/// Budgets and deadlines of an edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EdgeLimits {
+    /// Connections open at once over all endpoints; more wait in the listen queue. Without it: what the
+    /// limit of open files allows, at most 10,000.
+    pub max_connections: Option<u32>,
+    /// Time to reach an upstream.
+    pub connect_timeout: Duration,
+    /// How long a connection may stay silent after one side has ended its half.
+    pub half_close_timeout: Duration,
+    /// Forwards one connection may pass through.
+    pub max_hops: u32,
+}
+
+impl Default for EdgeLimits {
+    fn default() -> Self {
+        Self {
+            max_connections: None,
+            connect_timeout: Duration::from_secs(10),
+            half_close_timeout: Duration::from_secs(60),
+            max_hops: 10,
+        }
+    }
+}
+
+impl EdgeConfig {
+    /// The internal endpoint that serves a target: an exact URL before a wildcard, a longer wildcard before
+    /// a shorter one. O(endpoints).
+    #[must_use]
+    pub fn internal_endpoint(&self, target: &EndpointUrl) -> Option<usize> {
+        let covering = self.internal_endpoints.iter().enumerate();
+        let covering = covering.filter(|(_, endpoint)| endpoint.url.value.covers(target));
+        let rank = |url: &EndpointUrl| (!url.is_wildcard(), url.host().len());
+        covering.max_by_key(|(_, endpoint)| rank(&endpoint.url.value)).map(|(index, _)| index)
+    }
+}
+
+/// The finding of a policy file that the host cannot read; `at` is where the configuration names it.
+#[must_use]
+pub fn unreadable(at: Span, path: &str, reason: &str) -> Diagnostic {
+    Diagnostic::new(&UNREADABLE_FILE, at, format!("cannot read the policy file `{path}`: {reason}"))
+        .with_help("the path is relative to this file; check that it exists and may be read")
+}
+
+/// The finding of a policy file with errors of its own; `at` is where the configuration names it.
+#[must_use]
+pub fn unusable(at: Span, path: &str, errors: usize) -> Diagnostic {
+    let plural = if errors == 1 { "" } else { "s" };
+    Diagnostic::new(&UNREADABLE_FILE, at, format!("the policy file `{path}` has {errors} error{plural}"))
+        .with_help(format!("mend the file first; `policy lint {path}` lists the errors"))
+}
+
+/// Warns of targets that no internal endpoint serves; `programs` come with the place of their policy.
+pub fn check_targets<'p>(
+    config: &EdgeConfig,
+    programs: impl IntoIterator<Item = (Span, &'p Program)>,
+    found: &mut Diagnostics,
+) {
+    for (at, program) in programs {
+        for (_, target) in program.targets().filter(|(_, target)| config.internal_endpoint(target).is_none())
+        {
+            let message = format!("no internal endpoint serves `{target}`, so forwards to it fail");
+            found.push(Diagnostic::new(&TARGET_NOT_SERVED, at, message).with_help(format!(
+                "add it under `internal_endpoints`, e.g. `- {{url: \"{target}\", upstream: {{url: 22}}}}`"
+            )));
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! Reads `edge.yml`.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use super::{
+    DUPLICATE, EdgeConfig, EdgeLimits, Endpoint, EventSink, INVALID_LISTEN, INVALID_UPSTREAM,
+    InternalEndpoint, POLICY_CHOICE, PolicySource, UPSTREAM_LOOP,
+};
+use crate::actions::{NO_PORT, TARGET_NOT_INTERNAL, not_supported, url_diagnostic};
+use crate::check::{CheckedPolicy, check_policy, settle};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::duration::parse_duration;
+use crate::model::policy;
+use crate::parse::{self, Document, Limits, NodeRef};
+use crate::reader::{Fields, Keys, MISSING_FIELD, Reader, cut, head};
+use crate::source::{Source, Span, Spanned};
+use crate::url::{EndpointUrl, HostPort, Scheme};
+
+/// The only version of the format.
+const VERSION: u64 = 1;
+
+/// Parses, reads and checks the configuration of an edge.
+///
+/// The configuration is there if nothing found is an error. Findings come sorted by place.
+///
+/// ```
+/// use policy_core::{edge::load_edge, source::Source};
+/// let (config, found) = load_edge(&Source::new("edge.yml", "
+/// version: 1
+/// endpoints:
+///   - name: ssh
+///     url: tcp://edge.example.com:20022
+///     traffic_policy: {on_tcp_connect: [{actions: [{type: deny}]}]}
+/// "));
+/// assert!(found.is_empty());
+/// assert_eq!(config.expect("no errors").endpoints[0].listen.value.to_string(), "[::]:20022");
+/// ```
+#[must_use]
+pub fn load_edge(source: &Source) -> (Option<EdgeConfig>, Diagnostics) {
+    let mut found = Diagnostics::default();
+    let document = parse::parse(source, &Limits::default(), &mut found);
+    let reader = Reader::new(&document);
+    let config =
+        document.root().and_then(|root| EdgeReader { reader: &reader, document: &document }.read(root));
+    settle(&document, reader.into_diagnostics(), &mut found);
+    found.sort();
+    (config.filter(|_| !found.has_errors()), found)
+}
+
+struct EdgeReader<'r, 'd> {
+    reader: &'r Reader<'d>,
+    document: &'d Document,
+}
+
+impl<'d> EdgeReader<'_, 'd> {
+    fn read(&self, root: NodeRef<'d>) -> Option<EdgeConfig> {
+        const KEYS: Keys = Keys::of(&[
+            "version",
+            "state_dir",
+            "endpoints",
+            "internal_endpoints",
+            "events",
+            "limits",
+            "shutdown",
+        ]);
+        let fields = self.reader.map(root, "the edge configuration", KEYS)?;
+        let owner = ("the edge configuration", head(root).at_start());
+        if let Some(node) = fields.required(self.reader, "version", owner, "version: 1") {
+            self.reader.integer(node, "`version`", VERSION..=VERSION);
+        }
+        let state_dir = fields.get("state_dir").and_then(|node| self.reader.text(node, "`state_dir`"));
+        let endpoints = fields
+            .required(self.reader, "endpoints", owner, "endpoints:")
+            .map(|node| self.each(node, "`endpoints`", |item| self.endpoint(item)))
+            .unwrap_or_default();
+        let internal = fields.get("internal_endpoints");
+        let internal =
+            internal.map(|node| self.each(node, "`internal_endpoints`", |item| self.internal(item)));
+        let events = fields.get("events").map(|node| self.each(node, "`events`", |item| self.sink(item)));
+        let config = EdgeConfig {
+            state_dir: state_dir.map_or("./state", |text| text.value).into(),
+            endpoints,
+            internal_endpoints: internal.unwrap_or_default(),
+            // Events that nobody asked to go elsewhere are worth a look.
+            events: events.unwrap_or_else(|| vec![EventSink::Stdout]),
+            limits: fields.get("limits").map(|node| self.limits(node)).unwrap_or_default(),
+            drain: fields
+                .get("shutdown")
+                .and_then(|node| self.drain(node))
+                .unwrap_or(Duration::from_secs(30)),
+        };
+        if config.endpoints.is_empty() && fields.get("endpoints").is_some_and(|node| is_empty_list(node)) {
+            let found =
+                Diagnostic::new(&MISSING_FIELD, owner.1, "the edge has no endpoint, so nothing listens");
+            self.reader.report(found.with_help("add one below `endpoints`"));
+        }
+        self.check_unique(&config);
+        self.check_loops(&config);
+        Some(config)
+    }
+
+    fn each<T>(&self, node: NodeRef<'d>, what: &str, read: impl Fn(NodeRef<'d>) -> Option<T>) -> Vec<T> {
+        self.reader.list(node, what).unwrap_or_default().into_iter().filter_map(read).collect()
+    }
+
+    fn endpoint(&self, node: NodeRef<'d>) -> Option<Endpoint> {
+        const KEYS: Keys = Keys::of(&["name", "url", "listen", "traffic_policy", "traffic_policy_file"]);
+        let reader = self.reader;
+        let fields = reader.map(node, "an endpoint", KEYS)?;
+        let owner = ("the endpoint", head(node));
+        let name = fields.required(reader, "name", owner, "name: device1-ssh");
+        let name = name.and_then(|node| reader.text(node, "`name`"));
+        let url = fields.required(reader, "url", owner, "url: tcp://edge.example.com:20022");
+        let url = url.and_then(|node| self.url(node));
+        let listen = match fields.get("listen") {
+            Some(node) => self.listen(node),
+            None => url.as_ref().and_then(|url| {
+                let port = url.value.port()?;
+                Some(Spanned::new(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port), url.span))
+            }),
+        };
+        let policy = self.policy(&fields);
+        if policy.is_none() && !fields.entries.iter().any(|field| field.key.starts_with("traffic_policy")) {
+            let found = Diagnostic::new(&POLICY_CHOICE, owner.1, "the endpoint has no policy");
+            reader.report(
+                found.with_help("add `traffic_policy_file: device1.yml`, or `traffic_policy:` inline"),
+            );
+        }
+        let (name, url) = (name?, url?);
+        Some(Endpoint {
+            name: Spanned::new(name.value.into(), name.span),
+            url: url.value,
+            listen: listen?,
+            policy: policy?,
+        })
+    }
+
+    fn internal(&self, node: NodeRef<'d>) -> Option<InternalEndpoint> {
+        const KEYS: Keys = Keys::of(&["url", "upstream", "traffic_policy", "traffic_policy_file"]);
+        let reader = self.reader;
+        let fields = reader.map(node, "an internal endpoint", KEYS)?;
+        let owner = ("the internal endpoint", head(node));
+        let url = fields.required(reader, "url", owner, "url: tcp://device1.internal:22");
+        let url = url.and_then(|node| self.url(node)).filter(|url| {
+            if !url.value.is_internal() {
+                let message = format!("`{}` is not an internal endpoint", url.value);
+                let help = "the host of an internal endpoint ends in `.internal`";
+                reader.report(Diagnostic::new(&TARGET_NOT_INTERNAL, url.span, message).with_help(help));
+            }
+            url.value.is_internal()
+        });
+        let upstream = fields.required(reader, "upstream", owner, "upstream: {url: 22}");
+        let upstream = upstream.and_then(|node| self.upstream(node));
+        let wants_policy = fields.entries.iter().any(|field| field.key.starts_with("traffic_policy"));
+        let policy = self.policy(&fields);
+        if wants_policy && policy.is_none() {
+            return None;
+        }
+        Some(InternalEndpoint { url: url?, upstream: upstream?, policy })
+    }
+
+    fn url(&self, node: NodeRef<'d>) -> Option<Spanned<EndpointUrl>> {
+        let text = self.reader.text(node, "`url`")?;
+        let url = match EndpointUrl::parse(text.value) {
+            Ok(url) => url,
+            Err(error) => {
+                self.reader.report(url_diagnostic(text, &error));
+                return None;
+            }
+        };
+        if url.scheme() != Scheme::Tcp {
+            let what = format!("an {} endpoint on an edge", url.scheme().name());
+            not_supported(self.reader, text.span, what, "use a `tcp://` URL");
+            return None;
+        }
+        if url.port().is_none() {
+            let message = format!("`{url}` has no port, and tcp has no default");
+            let help = format!("add the port, e.g. `{url}:22`");
+            self.reader.report(Diagnostic::new(&NO_PORT, text.span, message).with_help(help));
+            return None;
+        }
+        Some(Spanned::new(url, text.span))
+    }
+
+    fn listen(&self, node: NodeRef<'d>) -> Option<Spanned<SocketAddr>> {
+        let text = self.reader.text(node, "`listen`")?;
+        let address = text.value.parse().ok();
+        if address.is_none() {
+            let message = format!("`{}` is not an address and a port", cut(text.value));
+            let help = "write e.g. `\"[::]:20022\"` for all addresses, or `127.0.0.1:20022`";
+            self.reader.report(Diagnostic::new(&INVALID_LISTEN, text.span, message).with_help(help));
+        }
+        address.map(|address| Spanned::new(address, text.span))
+    }
+
+    fn upstream(&self, node: NodeRef<'d>) -> Option<Spanned<HostPort>> {
+        let fields = self.reader.map(node, "`upstream`", Keys::of(&["url"]))?;
+        let url = fields.required(self.reader, "url", ("`upstream`", head(node)), "url: 22")?;
+        let text = self.reader.text(url, "`url`")?;
+        HostPort::parse(text.value)
+            .map_err(|fault| {
+                let message = format!("`{}` is not an upstream: {fault}", cut(text.value));
+                let help = "write a port such as `22`, or `host:port`";
+                self.reader.report(Diagnostic::new(&INVALID_UPSTREAM, text.span, message).with_help(help));
+            })
+            .ok()
+            .map(|upstream| Spanned::new(upstream, text.span))
+    }
+
+    /// The policy of an endpoint: inline, or a file.
+    fn policy(&self, fields: &Fields<'d>) -> Option<PolicySource> {
+        let (inline, file) = (fields.field("traffic_policy"), fields.field("traffic_policy_file"));
+        if let (Some(first), Some(second)) = (inline, file) {
+            let found =
+                Diagnostic::new(&POLICY_CHOICE, second.span, "both an inline policy and a policy file");
+            self.reader
+                .report(found.with_label(first.span, "the inline policy").with_help("keep one of them"));
+            return None;
+        }
+        if let Some(field) = file {
+            let path = self.reader.text(field.value, "`traffic_policy_file`")?;
+            return Some(PolicySource::File(Spanned::new(path.value.into(), path.span)));
+        }
+        let node = inline?.value;
+        // The inline policy has findings of its own: only without errors it counts as checked.
+        let own = Reader::new(self.document);
+        let policy = policy(node, &own);
+        let mut found = own.into_diagnostics();
+        check_policy(&policy, &mut found);
+        let usable = !found.has_errors();
+        self.reader.absorb(found);
+        usable.then(|| PolicySource::Inline(Box::new(CheckedPolicy::of_part(policy, self.document.source()))))
+    }
+
+    fn sink(&self, node: NodeRef<'d>) -> Option<EventSink> {
+        let fields = self.reader.map(node, "an event destination", Keys::of(&["type", "path"]))?;
+        let owner = ("the event destination", head(node));
+        let kind = fields.required(self.reader, "type", owner, "type: stdout")?;
+        let kind = self.reader.text(kind, "`type`")?;
+        match kind.value {
+            "stdout" => Some(EventSink::Stdout),
+            "file" => {
+                let path = fields.required(self.reader, "path", owner, "path: events.jsonl")?;
+                Some(EventSink::File(self.reader.text(path, "`path`")?.value.into()))
+            }
+            other => {
+                let message = format!("unknown event destination `{}`", cut(other));
+                self.reader.invalid(kind.span, message, "write `stdout` or `file`");
+                None
+            }
+        }
+    }
+
+    fn limits(&self, node: NodeRef<'d>) -> EdgeLimits {
+        const KEYS: Keys =
+            Keys::of(&["max_connections", "connect_timeout", "half_close_timeout", "max_hops"]);
+        let mut limits = EdgeLimits::default();
+        let Some(fields) = self.reader.map(node, "`limits`", KEYS) else { return limits };
+        let number = |key: &str, most: u64| {
+            let value = self.reader.integer(fields.get(key)?, &format!("`{key}`"), 1..=most)?;
+            u32::try_from(value).ok()
+        };
+        limits.max_connections = number("max_connections", 1_000_000);
+        limits.max_hops = number("max_hops", 100).unwrap_or(limits.max_hops);
+        let time = |key: &str, most: u64| fields.get(key).and_then(|node| self.duration(node, key, 1, most));
+        limits.connect_timeout = time("connect_timeout", 300).unwrap_or(limits.connect_timeout);
+        limits.half_close_timeout = time("half_close_timeout", 86_400).unwrap_or(limits.half_close_timeout);
+        limits
+    }
+
+    fn drain(&self, node: NodeRef<'d>) -> Option<Duration> {
+        let fields = self.reader.map(node, "`shutdown`", Keys::of(&["drain"]))?;
+        self.duration(fields.get("drain")?, "drain", 0, 86_400)
+    }
+
+    fn duration(&self, node: NodeRef<'d>, key: &str, least: u64, most: u64) -> Option<Duration> {
+        let text = self.reader.text(node, &format!("`{key}`"))?;
+        let (least, most) = (Duration::from_secs(least), Duration::from_secs(most));
+        let value = parse_duration(text.value).filter(|value| (least..=most).contains(value));
+        if value.is_none() {
+            let message = format!("`{key}` cannot be `{}`", cut(text.value));
+            let help = format!("write a duration from {least:?} to {most:?}, e.g. `30s` or `1m30s`");
+            self.reader.invalid(text.span, message, help);
+        }
+        value
+    }
+
+    fn check_unique(&self, config: &EdgeConfig) {
+        let names = config.endpoints.iter().map(|endpoint| (endpoint.name.value.clone(), endpoint.name.span));
+        self.unique("endpoint name", names);
+        // Port 0 asks for any free port.
+        let listens = config.endpoints.iter().map(|endpoint| (endpoint.listen.value, endpoint.listen.span));
+        self.unique("listen address", listens.filter(|(address, _)| address.port() != 0));
+        let urls = config.internal_endpoints.iter().map(|endpoint| &endpoint.url);
+        self.unique("internal URL", urls.map(|url| (url.value.to_string(), url.span)));
+    }
+
+    fn unique<K: Eq + std::hash::Hash + Display>(&self, what: &str, keys: impl Iterator<Item = (K, Span)>) {
+        let mut seen: HashMap<K, Span> = HashMap::new();
+        for (key, span) in keys {
+            let Some(&first) = seen.get(&key) else {
+                seen.insert(key, span);
+                continue;
+            };
+            let found = Diagnostic::new(&DUPLICATE, span, format!("the {what} `{key}` is given twice"));
+            self.reader.report(found.with_label(first, "first given here").with_help("use each only once"));
+        }
+    }
+
+    /// An upstream that is one of our own listeners would feed the edge its own connections.
+    fn check_loops(&self, config: &EdgeConfig) {
+        for internal in &config.internal_endpoints {
+            let upstream = &internal.upstream.value;
+            let address: Option<IpAddr> = match &*upstream.host {
+                "localhost" => Some(IpAddr::from([127, 0, 0, 1])),
+                host => host.parse().ok(),
+            };
+            let Some(address) = address else { continue };
+            let own = config.endpoints.iter().find(|endpoint| {
+                let listen = endpoint.listen.value;
+                let here = listen.ip() == address
+                    || (listen.ip().is_unspecified() && (address.is_loopback() || address.is_unspecified()))
+                    || (listen.ip().is_loopback() && address.is_unspecified());
+                listen.port() == upstream.port && here
+            });
+            if let Some(endpoint) = own {
+                let message = format!("the upstream `{upstream}` is a listener of this edge");
+                self.reader.report(
+                    Diagnostic::new(&UPSTREAM_LOOP, internal.upstream.span, message)
+                        .with_label(endpoint.listen.span, "it listens here")
+                        .with_help("give the address of the device, or another port"),
+                );
+            }
+        }
+    }
+}
+
+fn is_empty_list(node: NodeRef<'_>) -> bool {
+    matches!(node.kind(), parse::NodeKind::Sequence(items) if items.iter().len() == 0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! `edge.yml` through [`load_edge`].
+
+use super::*;
+
+fn read(text: &str) -> (Option<EdgeConfig>, Vec<String>) {
+    let source = Source::new("edge.yml", text);
+    let (config, found) = load_edge(&source);
+    let lines =
+        found.iter().map(|d| format!("{} {} {}", source.position(d.span.start), d.code.id, d.message));
+    (config, lines.collect())
+}
+
+const DENY: &str = "traffic_policy: {on_tcp_connect: [{actions: [{type: deny}]}]}";
+
+#[test]
+fn defaults_fill_what_is_not_given() {
+    let (config, found) =
+        read(&format!("version: 1\nendpoints:\n  - name: a\n    url: tcp://e.example:20022\n    {DENY}\n"));
+    assert_eq!(found, Vec::<String>::new());
+    let config = config.expect("no errors");
+    assert_eq!(config.limits, EdgeLimits::default());
+    assert_eq!(config.events, [EventSink::Stdout]);
+    assert_eq!(config.endpoints[0].listen.value.to_string(), "[::]:20022");
+}
+
+#[test]
+fn everything_given_is_read() {
+    let (config, found) = read(
+        "version: 1
+state_dir: /var/lib/edge
+endpoints:
+  - name: a
+    url: tcp://edge:1
+    listen: 127.0.0.1:2
+    traffic_policy_file: a.yml
+internal_endpoints:
+  - {url: \"tcp://*.site.internal:22\", upstream: {url: 10.0.0.7:22}}
+  - {url: \"tcp://b.site.internal:22\", upstream: {url: 22}}
+events:
+  - {type: file, path: e.jsonl}
+limits: {max_connections: 5, connect_timeout: 3s, half_close_timeout: 90s, max_hops: 2}
+shutdown: {drain: 0s}
+",
+    );
+    assert_eq!(found, Vec::<String>::new());
+    let config = config.expect("no errors");
+    assert_eq!(&*config.state_dir, "/var/lib/edge");
+    assert_eq!(config.events, [EventSink::File("e.jsonl".into())]);
+    assert_eq!((config.limits.max_connections, config.limits.max_hops), (Some(5), 2));
+    assert_eq!(config.drain, Duration::ZERO);
+    let serves = |url: &str| config.internal_endpoint(&EndpointUrl::parse(url).expect("a URL"));
+    assert_eq!(serves("tcp://b.site.internal:22"), Some(1));
+    assert_eq!(serves("tcp://c.site.internal:22"), Some(0));
+    assert_eq!(serves("tcp://c.other.internal:22"), None);
+}
+
+#[test]
+fn several_faults_are_found_at_their_places() {
+    let (config, found) = read(
+        "version: 2
+endpoint: []
+endpoints:
+  - name: a
+    url: https://edge
+    listen: here
+    traffic_policy_file: a.yml
+  - name: b
+    url: tcp://edge:1
+    traffic_policy:
+      on_tcp_connect: [{actions: [{type: dney}]}]
+  - {name: c, url: \"tcp://edge:2\"}
+internal_endpoints:
+  - {url: \"tcp://a.example:22\", upstream: {url: example.org}}
+limits: {max_connections: 0, connect_timeout: 3}
+",
+    );
+    assert!(config.is_none());
+    assert_eq!(
+        found,
+        [
+            "1:10 TP308 `version` is out of range: `2`",
+            "2:1 TP302 unknown field `endpoint` in the edge configuration",
+            "5:10 TP601 an https endpoint on an edge is not supported by this version",
+            "6:13 TP451 `here` is not an address and a port",
+            "11:42 TP305 unknown action `dney`",
+            "12:5 TP454 the endpoint has no policy",
+            "14:11 TP442 `tcp://a.example:22` is not an internal endpoint",
+            "14:49 TP456 `example.org` is not an upstream: its port is not a number from 1 to 65535",
+            "15:27 TP308 `max_connections` is out of range: `0`",
+            "15:47 TP308 `connect_timeout` cannot be `3`",
+        ]
+    );
+}
+
+#[test]
+fn an_edge_may_not_feed_itself() {
+    let (_, found) = read(&format!(
+        "version: 1\nendpoints: [{{name: a, url: \"tcp://e:22\", {DENY}}}, {{name: a, url: \"tcp://e:22\", {DENY}}}]\n\
+         internal_endpoints: [{{url: \"tcp://d.internal:22\", upstream: {{url: 22}}}}]\n"
+    ));
+    let ids: Vec<_> = found.iter().map(|line| line.split(' ').nth(1).expect("an id")).collect();
+    assert_eq!(ids, ["TP453", "TP453", "TP457"], "{found:?}");
+}

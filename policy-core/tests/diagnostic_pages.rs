@@ -1,0 +1,107 @@
+//! Every diagnostic code has a page, and the examples on the page do what the page says.
+//!
+//! A fence ` ```yaml fail ` must raise the code of its page, ` ```yaml fixed ` must raise nothing. Codes
+//! whose fault cannot be typed (bytes, sizes, other files) show their example as ` ```text `; they are
+//! named in `WITHOUT_EXAMPLE`, and their own unit tests raise them.
+
+use policy_core::check::load_policy;
+use policy_core::compile::{CompileLimits, compile};
+use policy_core::diagnostic::{Diagnostics, catalog, page};
+use policy_core::edge::load_edge;
+use policy_core::source::Source;
+
+const WITHOUT_EXAMPLE: &[&str] = &["TP101", "TP102", "TP107", "TP452", "TP455", "TP602"];
+
+#[test]
+fn every_code_has_a_page_in_the_set_form() {
+    for code in catalog() {
+        let page = page(code.id).unwrap_or_else(|| panic!("no page for {}", code.id));
+        let title = format!("# {} {}\n", code.id, code.slug);
+        assert!(page.starts_with(&title), "{}: the page begins with {title:?}", code.id);
+        for heading in ["\n## What\n", "\n## Why\n", "\n## Example\n"] {
+            assert!(page.contains(heading), "{}: no {heading:?}", code.id);
+        }
+        let severity = format!("\nSeverity: {}", code.severity.name());
+        assert!(page.contains(&severity), "{}: no {severity:?}", code.id);
+        for ngrok in code.ngrok {
+            assert!(page.contains(ngrok), "{}: {ngrok} is not named", code.id);
+        }
+    }
+}
+
+#[test]
+fn the_examples_fail_and_pass_as_the_pages_say() {
+    for code in catalog() {
+        let page = page(code.id).expect("a page");
+        let (fail, fixed) = (fences(page, "yaml fail"), fences(page, "yaml fixed"));
+        if WITHOUT_EXAMPLE.contains(&code.id) {
+            assert!(fail.is_empty(), "{}: has an example now; take it off the list", code.id);
+            continue;
+        }
+        assert!(!fail.is_empty() && !fixed.is_empty(), "{}: needs a failing and a fixed example", code.id);
+        for text in fail {
+            let found = lint(&text);
+            let ids: Vec<_> = found.iter().map(|d| d.code.id).collect();
+            assert!(ids.contains(&code.id), "{}: the failing example gives {ids:?}", code.id);
+        }
+        for text in fixed {
+            let found = lint(&text);
+            let all: Vec<_> = found.iter().map(|d| format!("{} {}", d.code.id, d.message)).collect();
+            assert!(all.is_empty(), "{}: the fixed example gives {all:?}", code.id);
+        }
+    }
+}
+
+#[test]
+fn ids_and_slugs_are_unique() {
+    let codes: Vec<_> = catalog().collect();
+    for (at, code) in codes.iter().enumerate() {
+        let rest = &codes[at + 1..];
+        assert!(rest.iter().all(|other| other.id != code.id && other.slug != code.slug), "{}", code.id);
+    }
+}
+
+/// Every `Code::error("TP…` and `Code::warning("TP…` in the sources is in the catalogue.
+#[test]
+fn every_declared_code_is_in_the_catalogue() {
+    let known: Vec<_> = catalog().map(|code| code.id).collect();
+    let mut declared = 0;
+    let mut folders = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("the sources") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).expect("a source file");
+            for part in text.split("Code::").skip(1) {
+                let id = part.split('"').nth(1).filter(|id| id.starts_with("TP") && *id != "TP000");
+                if part.starts_with("error(") || part.starts_with("warning(") {
+                    declared += usize::from(id.is_some());
+                    assert!(id.is_none_or(|id| known.contains(&id)), "{id:?} in {}", path.display());
+                }
+            }
+        }
+    }
+    assert!(declared >= known.len(), "{declared} declarations found for {} codes", known.len());
+}
+
+fn lint(text: &str) -> Diagnostics {
+    let source = Source::new("example.yml", text);
+    if text.contains("endpoints:") {
+        return load_edge(&source).1;
+    }
+    let (policy, mut found) = load_policy(&source);
+    if let Some(Err(error)) = policy.map(|policy| compile(&policy, &CompileLimits::default())) {
+        found.push(error);
+    }
+    found
+}
+
+/// The contents of the code fences with this info string.
+fn fences(page: &str, info: &str) -> Vec<String> {
+    let opening = format!("```{info}\n");
+    let after = page.split(&opening).skip(1);
+    after.map(|rest| rest.split("```").next().unwrap_or_default().to_owned()).collect()
+}
