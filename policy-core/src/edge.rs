@@ -14,6 +14,7 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::{Span, Spanned};
 use crate::url::{EndpointUrl, HostPort};
 
+pub(crate) use read::check_document;
 pub use read::load_edge;
 
 static INVALID_LISTEN: Code = Code::error("TP451", "invalid-listen-address");

@@ -4,7 +4,9 @@
 //! closed if the host answers out of order. The same machine serves live edges, dry runs and tests.
 
 mod machine;
+mod reason;
 mod trace;
 
 pub use machine::Evaluation;
+pub use reason::Reason;
 pub use trace::{NoTrace, Record, Recording, Trace};

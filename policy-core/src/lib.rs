@@ -47,6 +47,7 @@ pub mod evaluate;
 pub mod exchange;
 pub mod facts;
 pub mod ir;
+pub mod lint;
 pub mod lpm;
 pub mod model;
 pub mod outcome;

@@ -37,6 +37,18 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The name in outputs and events: `forward`, `deny`, `close`, `upstream` or `error`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Forwarded { .. } => "forward",
+            Self::Denied { .. } => "deny",
+            Self::Closed { .. } => "close",
+            Self::Upstream => "upstream",
+            Self::Failed { .. } => "error",
+        }
+    }
+
     /// The deciding action.
     #[must_use]
     pub const fn by(self) -> Option<ActionId> {

@@ -144,9 +144,13 @@ impl<'d> Reader<'d> {
                 Plain::String(text) if scalar.style == Style::Plain && is_yaml_1_1_boolean(&text) => {
                     let meant = matches!(text.to_ascii_lowercase().as_str(), "yes" | "on" | "y");
                     self.report(
-                        Diagnostic::new(&WRONG_TYPE, scalar.span, format!("expected {what}, found `{text}`"))
-                            .with_help(format!("YAML 1.2 has only true and false; write `{meant}`"))
-                            .with_fix(false, scalar.span, meant.to_string()),
+                        Diagnostic::new(
+                            &WRONG_TYPE,
+                            scalar.span,
+                            format!("expected {what}, true or false, found `{text}`"),
+                        )
+                        .with_help(format!("YAML 1.2 has only true and false; write `{meant}`"))
+                        .with_fix(false, scalar.span, meant.to_string()),
                     );
                     return None;
                 }

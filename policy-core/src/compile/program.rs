@@ -86,11 +86,15 @@ impl Program {
         (0..).map(TargetId).zip(&self.targets)
     }
 
-    pub(crate) fn target(&self, id: TargetId) -> Option<&EndpointUrl> {
+    /// A forward target; `None` for an id of another program.
+    #[must_use]
+    pub fn target(&self, id: TargetId) -> Option<&EndpointUrl> {
         self.targets.get(id.0 as usize)
     }
 
-    pub(crate) fn log(&self, id: LogId) -> &[(Box<str>, Plain)] {
+    /// The metadata of a log entry; empty for an id of another program.
+    #[must_use]
+    pub fn log(&self, id: LogId) -> &[(Box<str>, Plain)] {
         self.logs.get(id.0 as usize).map_or(&[], |metadata| metadata)
     }
 

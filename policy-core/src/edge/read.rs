@@ -42,12 +42,17 @@ const VERSION: u64 = 1;
 pub fn load_edge(source: &Source) -> (Option<EdgeConfig>, Diagnostics) {
     let mut found = Diagnostics::default();
     let document = parse::parse(source, &Limits::default(), &mut found);
-    let reader = Reader::new(&document);
-    let config =
-        document.root().and_then(|root| EdgeReader { reader: &reader, document: &document }.read(root));
-    settle(&document, reader.into_diagnostics(), &mut found);
+    let config = check_document(&document, &mut found);
     found.sort();
-    (config.filter(|_| !found.has_errors()), found)
+    (config, found)
+}
+
+/// Reads and checks a parsed edge configuration.
+pub(crate) fn check_document(document: &Document, found: &mut Diagnostics) -> Option<EdgeConfig> {
+    let reader = Reader::new(document);
+    let config = document.root().and_then(|root| EdgeReader { reader: &reader, document }.read(root));
+    settle(document, reader.into_diagnostics(), found);
+    config.filter(|_| !found.has_errors())
 }
 
 struct EdgeReader<'r, 'd> {

@@ -1,5 +1,7 @@
 //! Scalars by the YAML 1.2 core schema, and nodes as plain data without places.
 
+use serde::{Serialize, Serializer};
+
 use super::document::{NodeKind, NodeRef, Scalar, Style};
 
 /// A node as plain data: what a `log` action attaches to an event.
@@ -19,6 +21,20 @@ pub enum Plain {
     List(Vec<Plain>),
     /// A map, in document order.
     Map(Vec<(Box<str>, Plain)>),
+}
+
+impl Serialize for Plain {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Int(value) => serializer.serialize_i64(*value),
+            Self::Float(value) => serializer.serialize_f64(*value),
+            Self::String(value) => serializer.serialize_str(value),
+            Self::List(items) => serializer.collect_seq(items),
+            Self::Map(entries) => serializer.collect_map(entries.iter().map(|(key, value)| (key, value))),
+        }
+    }
 }
 
 impl Plain {

@@ -1,0 +1,156 @@
+//! The command line: names, flags and help texts.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use policy_core::url::EndpointUrl;
+
+/// Lint a Traffic Policy and ask it about an address, before it is live.
+#[derive(Debug, Parser)]
+#[command(name = "policy", version, about, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 yes, 1 the answer is no, 2 a wrong call or an unreadable file, 3 an \
+internal error.\nWithout a command: lint everything below the current folder.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Lint(Lint),
+    Eval(Eval),
+    Explain(Explain),
+    Completions(Completions),
+    /// Print the manual page in roff.
+    Man,
+}
+
+/// Check policies and edge configurations; list what is wrong and how to mend it.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  policy lint device1.yml            one file
+  policy lint .                      every policy and edge configuration below a folder
+  git show main:edge.yml | policy lint -
+  policy lint --format json . | jq '.diagnostics[] | {file, line, message}'")]
+pub(crate) struct Lint {
+    /// Files or folders; `-` is standard input.
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// How to print the findings.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// Ask a policy about a source address: what happens to its connection, and why.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  policy eval device1.yml --ip 203.0.113.42
+  policy eval device1.yml --ip 198.51.100.1 --explain
+  policy eval device1.yml --ip 203.0.113.42 --expect forward:tcp://device1.internal:22
+  policy eval device1.yml --ip 203.0.113.42 --target tcp://device1.internal:22=offline
+  policy eval device1.yml --ips sources.txt | jq -r 'select(.outcome == \"deny\").ip'
+
+A refusal is an answer: the exit code is 0 unless --expect says otherwise.")]
+pub(crate) struct Eval {
+    /// The policy; `-` is standard input.
+    pub(crate) policy: PathBuf,
+    /// The source address of the connection.
+    #[arg(long, value_name = "ADDR", required_unless_present = "ips", value_parser = parse_ip)]
+    pub(crate) ip: Option<IpAddr>,
+    /// Evaluate every address of a file, one a line; prints one JSON object a line.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["ip", "explain", "format"])]
+    pub(crate) ips: Option<PathBuf>,
+    /// Say that a target is `online` (the default) or `offline`; may be given several times.
+    #[arg(long, value_name = "URL=STATE", value_parser = parse_target)]
+    pub(crate) target: Vec<Target>,
+    /// Show every rule and list entry on the way to the decision.
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// Exit with 1 unless the outcome is this: `allow` (forward or upstream), `deny` (refused or closed),
+    /// `close`, or `forward:URL`.
+    #[arg(long, value_name = "OUTCOME", value_parser = parse_expectation)]
+    pub(crate) expect: Option<Expectation>,
+    /// How to print the decision.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// Show the page of a diagnostic: what it means, why it matters, a failing and a fixed example.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  policy explain TP433")]
+pub(crate) struct Explain {
+    /// The code, e.g. TP433.
+    pub(crate) code: String,
+}
+
+/// Print a completion script for a shell.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  policy completions bash > /etc/bash_completion.d/policy")]
+pub(crate) struct Completions {
+    /// The shell.
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs; see `version` in the output.
+    Json,
+}
+
+/// `URL=online` or `URL=offline`.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) url: EndpointUrl,
+    pub(crate) online: bool,
+}
+
+/// What `--expect` asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Expectation {
+    Allow,
+    Deny,
+    Close,
+    Forward(EndpointUrl),
+}
+
+fn parse_ip(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| {
+        if text.contains('/') {
+            "this is a network; give one address of it".to_owned()
+        } else if text.contains('%') {
+            "a zone id means nothing to a policy; leave out the `%…`".to_owned()
+        } else {
+            "not an IPv4 or IPv6 address, e.g. 203.0.113.42 or 2001:db8::1".to_owned()
+        }
+    })
+}
+
+fn parse_url(text: &str) -> Result<EndpointUrl, String> {
+    EndpointUrl::parse(text).map_err(|error| format!("`{text}` is not an endpoint URL: {error}"))
+}
+
+fn parse_target(text: &str) -> Result<Target, String> {
+    let (url, state) = text.rsplit_once('=').ok_or("write URL=offline or URL=online")?;
+    let online = match state {
+        "online" => true,
+        "offline" => false,
+        _ => return Err(format!("a target is `online` or `offline`, not `{state}`")),
+    };
+    Ok(Target { url: parse_url(url)?, online })
+}
+
+fn parse_expectation(text: &str) -> Result<Expectation, String> {
+    match text {
+        "allow" => Ok(Expectation::Allow),
+        "deny" => Ok(Expectation::Deny),
+        "close" => Ok(Expectation::Close),
+        _ => match text.strip_prefix("forward:") {
+            Some(url) => parse_url(url).map(Expectation::Forward),
+            None => Err("write `allow`, `deny`, `close` or `forward:URL`".to_owned()),
+        },
+    }
+}

@@ -1,0 +1,7 @@
+//! The commands, one file each.
+
+pub(crate) mod eval;
+pub(crate) mod explain;
+pub(crate) mod lint;
+pub(crate) mod overview;
+pub(crate) mod shell;

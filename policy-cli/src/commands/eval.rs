@@ -1,0 +1,140 @@
+//! `policy eval`: a dry run is a host that answers from a script.
+
+mod sources;
+
+use std::io::Write;
+use std::net::IpAddr;
+
+use policy_core::check::load_policy;
+use policy_core::compile::{CompileLimits, Program, compile};
+use policy_core::evaluate::{Evaluation, Recording};
+use policy_core::exchange::{Effect, ForwardFailure, Reply};
+use policy_core::facts::Facts;
+use policy_core::outcome::Outcome;
+use policy_core::url::EndpointUrl;
+
+use crate::cli::{Eval, Expectation, Format, Target};
+use crate::exit::{Exit, Failure};
+use crate::files::read;
+use crate::render;
+use crate::render::text::report;
+
+/// One evaluated address.
+#[derive(Debug)]
+pub(crate) struct Decided<'p> {
+    pub(crate) program: &'p Program,
+    pub(crate) facts: Facts<'p>,
+    pub(crate) outcome: Outcome,
+    pub(crate) trace: Recording,
+}
+
+pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
+    let program = load(args)?;
+    check_names(args, &program)?;
+    let mut out = anstream::stdout().lock();
+    if let Some(path) = &args.ips {
+        return sources::evaluate(path, &program, args, &mut out);
+    }
+    let Some(ip) = args.ip else {
+        return Err(Failure::Usage("give an address with `--ip`".to_owned()));
+    };
+    let decided = decide(&program, ip, &args.target);
+    match args.format {
+        Format::Text if args.explain => render::explain::decision(&mut out, &decided, &args.target)?,
+        Format::Text => render::text::decision(&mut out, &decided, &args.target)?,
+        Format::Json => render::json::decision(&mut out, &decided, None)?,
+    }
+    out.flush()?;
+    Ok(match &args.expect {
+        Some(expected) if !meets(&decided, expected) => {
+            let found = render::text::outcome(&decided);
+            anstream::eprintln!("error: expected {}, got {found}", render::text::expectation(expected));
+            Exit::No
+        }
+        _ => Exit::Yes,
+    })
+}
+
+/// Reads and compiles the policy. Invalid content means that the question could not be asked.
+fn load(args: &Eval) -> Result<Program, Failure> {
+    let (source, mut found) = read(&args.policy)?;
+    let mut policy = None;
+    if !found.has_errors() {
+        let (checked, later) = load_policy(&source);
+        policy = checked;
+        found.append(later);
+    }
+    let program = policy.map(|policy| compile(&policy, &CompileLimits::default()));
+    let program = match program {
+        Some(Ok(program)) => Some(program),
+        Some(Err(error)) => {
+            found.push(error);
+            None
+        }
+        None => None,
+    };
+    program.ok_or_else(|| {
+        let mut err = anstream::stderr().lock();
+        // The findings go to standard error; if that fails too, the exit code still tells.
+        let _ = report(&mut err, &source, &found);
+        Failure::Usage(format!("`{}` is not a usable policy", source.name()))
+    })
+}
+
+/// A target or an expectation that the policy never names is a typing error, not an answer.
+fn check_names(args: &Eval, program: &Program) -> Result<(), Failure> {
+    let expected = args.expect.iter().filter_map(|expected| match expected {
+        Expectation::Forward(url) => Some(("--expect", url)),
+        Expectation::Allow | Expectation::Deny | Expectation::Close => None,
+    });
+    let named = args.target.iter().map(|target| ("--target", &target.url)).chain(expected);
+    for (flag, url) in named {
+        if !program.targets().any(|(_, target)| target == url) {
+            let targets: Vec<_> = program.targets().map(|(_, target)| format!("`{target}`")).collect();
+            let known = match targets.is_empty() {
+                true => "it forwards nowhere".to_owned(),
+                false => format!("its targets: {}", targets.join(", ")),
+            };
+            return Err(Failure::Usage(format!("{flag}: the policy never forwards to `{url}`; {known}")));
+        }
+    }
+    Ok(())
+}
+
+/// Evaluates one address. Targets that are not named count as online; the last word on a target counts.
+fn decide<'p>(program: &'p Program, ip: IpAddr, targets: &[Target]) -> Decided<'p> {
+    let facts = Facts::new(ip);
+    let mut run = program.on_tcp_connect_traced(&facts, Recording::default());
+    let outcome = run.run(|effect, run| answer(effect, run, targets));
+    Decided { program, facts, outcome, trace: run.into_trace() }
+}
+
+fn answer(effect: Effect, run: &Evaluation<'_, Recording>, targets: &[Target]) -> Reply {
+    match effect {
+        Effect::Forward(id) if run.target(id).is_none_or(|url| is_online(url, targets)) => Reply::Forwarded,
+        Effect::Forward(_) => Reply::ForwardFailed(ForwardFailure::Offline),
+        // A dry run records the metadata through its trace.
+        _ => Reply::Logged,
+    }
+}
+
+fn is_online(url: &EndpointUrl, targets: &[Target]) -> bool {
+    targets.iter().rev().find(|target| target.url == *url).is_none_or(|target| target.online)
+}
+
+fn meets(decided: &Decided<'_>, expected: &Expectation) -> bool {
+    match expected {
+        Expectation::Allow => decided.outcome.is_admitted(),
+        Expectation::Deny => matches!(decided.outcome, Outcome::Denied { .. } | Outcome::Closed { .. }),
+        Expectation::Close => matches!(decided.outcome, Outcome::Closed { .. }),
+        Expectation::Forward(url) => decided.target() == Some(url),
+    }
+}
+
+impl<'p> Decided<'p> {
+    /// The endpoint that took the connection.
+    pub(crate) fn target(&self) -> Option<&'p EndpointUrl> {
+        let Outcome::Forwarded { target, .. } = self.outcome else { return None };
+        self.program.target(target)
+    }
+}

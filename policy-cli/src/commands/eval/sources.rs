@@ -1,0 +1,98 @@
+//! `policy eval --ips`: a list of addresses, one JSON object a line.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::IpAddr;
+use std::path::Path;
+
+use policy_core::compile::Program;
+
+use super::{decide, meets};
+use crate::cli::Eval;
+use crate::exit::{Exit, Failure};
+use crate::files::reason;
+use crate::render;
+
+/// A line longer than this holds no address.
+const LONGEST_LINE: u64 = 1_024;
+
+/// Evaluates line by line; a bad line is named and the rest goes on.
+pub(super) fn evaluate(
+    path: &Path,
+    program: &Program,
+    args: &Eval,
+    out: &mut impl Write,
+) -> Result<Exit, Failure> {
+    let stdin = path == Path::new("-");
+    let name = if stdin { "<stdin>".to_owned() } else { path.display().to_string() };
+    let unreadable = |error: &io::Error| Failure::Usage(format!("cannot read `{name}`: {}", reason(error)));
+    let mut input: Box<dyn BufRead> = match stdin {
+        true => Box::new(BufReader::new(io::stdin())),
+        false => Box::new(BufReader::new(File::open(path).map_err(|error| unreadable(&error))?)),
+    };
+    let (mut bad_lines, mut unmet) = (0_usize, 0_usize);
+    let mut line = Vec::new();
+    for number in 1_u64.. {
+        line.clear();
+        let read = input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line);
+        if read.map_err(|error| unreadable(&error))? == 0 {
+            break;
+        }
+        let complete = line.ends_with(b"\n") || (line.len() as u64) < LONGEST_LINE;
+        if !complete {
+            skip_line(&mut input).map_err(|error| unreadable(&error))?;
+        }
+        match address(&line).filter(|_| complete) {
+            Some(Line::Address(ip)) => {
+                let decided = decide(program, ip, &args.target);
+                unmet += usize::from(args.expect.as_ref().is_some_and(|expected| !meets(&decided, expected)));
+                render::json::decision(out, &decided, Some(ip))?;
+            }
+            Some(Line::Blank) => {}
+            None => {
+                bad_lines += 1;
+                let shown: String = String::from_utf8_lossy(&line).trim().chars().take(60).collect();
+                anstream::eprintln!("error: {name}:{number}: `{shown}` is not an address");
+            }
+        }
+    }
+    out.flush()?;
+    if bad_lines > 0 {
+        return Err(Failure::Usage(format!("{bad_lines} of the lines could not be evaluated")));
+    }
+    if unmet > 0 {
+        anstream::eprintln!("error: {unmet} of the addresses did not meet the expectation");
+        return Ok(Exit::No);
+    }
+    Ok(Exit::Yes)
+}
+
+enum Line {
+    Address(IpAddr),
+    Blank,
+}
+
+fn address(line: &[u8]) -> Option<Line> {
+    let text = std::str::from_utf8(line).ok()?;
+    let text = text.split('#').next().unwrap_or_default().trim();
+    if text.is_empty() {
+        return Some(Line::Blank);
+    }
+    text.parse().ok().map(Line::Address)
+}
+
+/// Reads to the end of an overlong line without keeping it.
+fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let buffer = input.fill_buf()?;
+        if buffer.is_empty() {
+            return Ok(());
+        }
+        let end = buffer.iter().position(|&byte| byte == b'\n');
+        let used = end.map_or(buffer.len(), |at| at + 1);
+        input.consume(used);
+        if end.is_some() {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! `policy explain`.
+
+use std::io::Write;
+
+use policy_core::diagnostic::{catalog, did_you_mean, page};
+
+use crate::cli::Explain;
+use crate::exit::{Exit, Failure};
+
+pub(crate) fn run(args: &Explain) -> Result<Exit, Failure> {
+    let wanted = args.code.to_lowercase();
+    // The readable name works as well as the number.
+    let by_slug = catalog().find(|code| code.slug == wanted).map(|code| code.id);
+    let Some(page) = page(by_slug.unwrap_or(&args.code)) else {
+        let near = did_you_mean(&wanted, catalog().map(|code| code.slug));
+        let hint = near.map_or_else(
+            || "`policy lint` prints the codes of its findings".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        return Err(Failure::Usage(format!("there is no diagnostic `{}`; {hint}", args.code)));
+    };
+    let mut out = anstream::stdout().lock();
+    out.write_all(page.as_bytes())?;
+    out.flush()?;
+    Ok(Exit::Yes)
+}

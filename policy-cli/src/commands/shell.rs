@@ -1,0 +1,22 @@
+//! `policy completions` and `policy man`.
+
+use std::io::{self, Write};
+
+use clap::CommandFactory;
+
+use crate::cli::{Cli, Completions};
+use crate::exit::{Exit, Failure};
+
+pub(crate) fn completions(args: &Completions) -> Result<Exit, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "policy", &mut script);
+    io::stdout().lock().write_all(&script)?;
+    Ok(Exit::Yes)
+}
+
+pub(crate) fn man() -> Result<Exit, Failure> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+    io::stdout().lock().write_all(&page)?;
+    Ok(Exit::Yes)
+}

@@ -1,0 +1,55 @@
+//! Exit codes and the failures behind them.
+
+use std::io;
+use std::process::ExitCode;
+
+/// How a command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Yes.
+    Yes = 0,
+    /// The answer is no.
+    No = 1,
+    /// A wrong call or an unreadable file.
+    Usage = 2,
+    /// An internal error.
+    Internal = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command could not do its work.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The call is wrong or a file cannot be used; what to say about it.
+    Usage(String),
+    /// Output could not be written.
+    Output(io::Error),
+}
+
+impl Failure {
+    /// Says it on standard error. A reader that went away (`| head`) is no failure.
+    pub(crate) fn report(self) -> Exit {
+        match self {
+            Self::Usage(message) => {
+                anstream::eprintln!("error: {message}");
+                Exit::Usage
+            }
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Yes,
+            Self::Output(error) => {
+                anstream::eprintln!("error: cannot write the output: {error}");
+                Exit::Internal
+            }
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}

@@ -1,0 +1,33 @@
+//! The `policy` command: one file per command, one per output format.
+//!
+//! Exit codes, the same in every format: 0 yes; 1 the answer is no; 2 a wrong call or an unreadable file;
+//! 3 an internal error.
+
+mod cli;
+mod commands;
+mod exit;
+mod files;
+mod render;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::exit::{Exit, Failure};
+
+fn main() -> ExitCode {
+    let call = std::panic::catch_unwind(|| {
+        let cli = Cli::parse();
+        match cli.command {
+            None => commands::overview::run(),
+            Some(Command::Lint(args)) => commands::lint::run(&args),
+            Some(Command::Eval(args)) => commands::eval::run(&args),
+            Some(Command::Explain(args)) => commands::explain::run(&args),
+            Some(Command::Completions(args)) => commands::shell::completions(&args),
+            Some(Command::Man) => commands::shell::man(),
+        }
+    });
+    // A panic has printed its message; it is a fault of this program.
+    call.unwrap_or(Ok(Exit::Internal)).unwrap_or_else(Failure::report).into()
+}

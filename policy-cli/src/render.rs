@@ -1,0 +1,5 @@
+//! The output formats, one file each.
+
+pub(crate) mod explain;
+pub(crate) mod json;
+pub(crate) mod text;

@@ -1,0 +1,135 @@
+//! `eval --explain`: every rule and list entry on the way to the decision.
+
+use std::io::{self, Write};
+
+use policy_core::compile::{ActionRef, RuleRef};
+use policy_core::evaluate::Record;
+use policy_core::exchange::Reply;
+use policy_core::ir::{Entries, Entry};
+use policy_core::lpm::{Family, family};
+
+use super::text::{assumptions, outcome};
+use crate::cli::Target;
+use crate::commands::eval::Decided;
+
+/// Lists up to this length are shown whole, longer ones by their deciding entry.
+const WHOLE_LIST: usize = 16;
+
+pub(crate) fn decision(out: &mut impl Write, decided: &Decided<'_>, targets: &[Target]) -> io::Result<()> {
+    writeln!(out, "on_tcp_connect   client {}", decided.facts.client_ip)?;
+    let rules = decided.program.rules();
+    let width = rules.map(|rule| title(rule).chars().count()).max().unwrap_or(0);
+    for rule in decided.program.rules() {
+        explain_rule(out, decided, rule, width)?;
+    }
+    writeln!(out, "outcome: {}", outcome(decided))?;
+    writeln!(out, "  because {}", decided.program.reason(&decided.facts, decided.outcome))?;
+    assumptions(out, decided, targets)?;
+    writeln!(out, "  policy sha256 {}", decided.program.policy_sha256())
+}
+
+fn title(rule: RuleRef<'_>) -> String {
+    let name = rule.name().map(|name| format!(" {name}")).unwrap_or_default();
+    format!("#{}{name}", rule.id().index() + 1)
+}
+
+fn explain_rule(
+    out: &mut impl Write,
+    decided: &Decided<'_>,
+    rule: RuleRef<'_>,
+    width: usize,
+) -> io::Result<()> {
+    let reached = decided.trace.records.contains(&Record::Rule(rule.id()));
+    let place = format!("{}:{}", decided.program.file(), rule.position().line);
+    let title = title(rule);
+    if !reached {
+        return writeln!(out, " {title:width$}  {place}  not reached");
+    }
+    writeln!(out, " {title:width$}  {place}")?;
+    for action in rule.actions() {
+        explain_action(out, decided, action)?;
+    }
+    Ok(())
+}
+
+fn explain_action(out: &mut impl Write, decided: &Decided<'_>, action: ActionRef<'_>) -> io::Result<()> {
+    let kind = action.kind();
+    let mut records = decided.trace.records.iter();
+    let event = records.find_map(|record| match *record {
+        Record::Test { action: id, admitted } if id == action.id() => Some(Event::Test(admitted)),
+        Record::Reply { action: id, reply } if id == action.id() => Some(Event::Reply(reply)),
+        Record::Outcome(outcome) if outcome.by() == Some(action.id()) => Some(Event::End),
+        _ => None,
+    });
+    match event {
+        None => writeln!(out, "    {kind}  not reached"),
+        Some(Event::Test(admitted)) => explain_list(out, decided, action, admitted),
+        Some(Event::Reply(reply)) => {
+            let target = action.forward_target().map(|url| format!(" {url}")).unwrap_or_default();
+            match reply {
+                Reply::Forwarded => writeln!(out, "    {kind}{target}\n    → forward                STOP"),
+                Reply::ForwardFailed(failure) => {
+                    let halted = decided.outcome.by() == Some(action.id());
+                    let then = if halted { "close                  STOP" } else { "go on" };
+                    writeln!(out, "    {kind}{target}  failed: {failure}\n    → {then}")
+                }
+                _ => writeln!(out, "    {kind}\n    → go on"),
+            }
+        }
+        Some(Event::End) => {
+            writeln!(out, "    {kind}\n    → {}                  STOP", decided.outcome.name())
+        }
+    }
+}
+
+enum Event {
+    Test(bool),
+    Reply(Reply),
+    End,
+}
+
+fn explain_list(
+    out: &mut impl Write,
+    decided: &Decided<'_>,
+    action: ActionRef<'_>,
+    admitted: bool,
+) -> io::Result<()> {
+    let list = action.address_list();
+    let enforced = list.is_none_or(|list| list.enforce);
+    let verdict = if admitted { "ALLOW" } else { "DENY" };
+    let dry = if enforced { "" } else { " (not enforced)" };
+    writeln!(out, "    {}  {verdict}{dry}", action.kind())?;
+    if let Some(list) = list {
+        entries(out, decided, "deny", &list.deny)?;
+        entries(out, decided, "allow", &list.allow)?;
+    }
+    match admitted || !enforced {
+        true => writeln!(out, "    → go on"),
+        false => writeln!(out, "    → close                  STOP"),
+    }
+}
+
+fn entries(out: &mut impl Write, decided: &Decided<'_>, list: &str, entries: &Entries) -> io::Result<()> {
+    let client = decided.facts.client_ip;
+    if entries.len() > WHOLE_LIST {
+        return match entries.find(client) {
+            Some(entry) => line(out, list, entry, &format!("match, 1 of {} entries", entries.len())),
+            None => writeln!(out, "      {list:5}  none of {} entries matches", entries.len()),
+        };
+    }
+    let own = if client.is_ipv4() { Family::V4 } else { Family::V6 };
+    for entry in entries.in_document_order() {
+        let state = match family(&entry.network) == own {
+            false => "other family",
+            true if entry.network.contains(client) => "match",
+            true => "no match",
+        };
+        line(out, list, &entry, state)?;
+    }
+    Ok(())
+}
+
+fn line(out: &mut impl Write, list: &str, entry: &Entry, state: &str) -> io::Result<()> {
+    let network = entry.network.to_string();
+    writeln!(out, "      {list:5}  {network:43}  {state} (line {})", entry.position.line)
+}

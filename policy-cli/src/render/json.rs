@@ -1,0 +1,220 @@
+//! JSON for programs. Shapes carry `"version": 1`; fields are added, never changed.
+
+use std::io::{self, Write};
+use std::net::IpAddr;
+
+use policy_core::diagnostic::Diagnostic;
+use policy_core::evaluate::Record;
+use policy_core::exchange::{Effect, Reply};
+use policy_core::parse::Plain;
+use policy_core::source::{Position, Source};
+use serde::Serialize;
+
+use crate::commands::eval::Decided;
+use crate::commands::lint::Checked;
+
+const VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Findings<'a> {
+    version: u32,
+    diagnostics: Vec<Finding<'a>>,
+    summary: Summary,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    files: usize,
+    errors: usize,
+    warnings: usize,
+}
+
+#[derive(Serialize)]
+struct Finding<'a> {
+    code: &'a str,
+    slug: &'a str,
+    severity: &'a str,
+    message: &'a str,
+    file: &'a str,
+    line: u32,
+    column: u32,
+    end_line: u32,
+    end_column: u32,
+    help: Option<&'a str>,
+    ngrok: &'a [&'a str],
+    fix: Option<Fix<'a>>,
+    related: Vec<Related<'a>>,
+}
+
+#[derive(Serialize)]
+struct Fix<'a> {
+    safe: bool,
+    edits: Vec<Edit<'a>>,
+}
+
+#[derive(Serialize)]
+struct Edit<'a> {
+    line: u32,
+    column: u32,
+    end_line: u32,
+    end_column: u32,
+    replacement: &'a str,
+}
+
+#[derive(Serialize)]
+struct Related<'a> {
+    line: u32,
+    column: u32,
+    message: &'a str,
+}
+
+/// All findings as one object.
+pub(crate) fn findings(out: &mut impl Write, files: &[Checked]) -> io::Result<()> {
+    let diagnostics =
+        files.iter().flat_map(|file| file.diagnostics.iter().map(|item| finding(&file.source, item)));
+    let findings = Findings {
+        version: VERSION,
+        diagnostics: diagnostics.collect(),
+        summary: Summary {
+            files: files.len(),
+            errors: files.iter().map(|file| file.diagnostics.errors()).sum(),
+            warnings: files.iter().map(|file| file.diagnostics.warnings()).sum(),
+        },
+    };
+    serde_json::to_writer_pretty(&mut *out, &findings)?;
+    writeln!(out)
+}
+
+fn finding<'a>(source: &'a Source, item: &'a Diagnostic) -> Finding<'a> {
+    let (start, end) = (source.position(item.span.start), source.position(item.span.end));
+    let edits = |fix: &'a policy_core::diagnostic::Fix| {
+        fix.edits.iter().map(|edit| {
+            let (start, end) = (source.position(edit.span.start), source.position(edit.span.end));
+            Edit {
+                line: start.line,
+                column: start.column,
+                end_line: end.line,
+                end_column: end.column,
+                replacement: &edit.replacement,
+            }
+        })
+    };
+    Finding {
+        code: item.code.id,
+        slug: item.code.slug,
+        severity: item.severity.name(),
+        message: &item.message,
+        file: source.name(),
+        line: start.line,
+        column: start.column,
+        end_line: end.line,
+        end_column: end.column,
+        help: item.help.as_deref(),
+        ngrok: item.code.ngrok,
+        fix: item.fix.as_ref().map(|fix| Fix { safe: fix.safe, edits: edits(fix).collect() }),
+        related: item
+            .labels
+            .iter()
+            .map(|label| {
+                let Position { line, column } = source.position(label.span.start);
+                Related { line, column, message: &label.message }
+            })
+            .collect(),
+    }
+}
+
+#[derive(Serialize)]
+struct Decision<'a> {
+    version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip: Option<IpAddr>,
+    outcome: &'a str,
+    target: Option<String>,
+    rule: Option<&'a str>,
+    at: Option<Place<'a>>,
+    reason: String,
+    policy_sha256: String,
+    effects: Vec<EffectShape<'a>>,
+}
+
+#[derive(Serialize)]
+struct Place<'a> {
+    file: &'a str,
+    line: u32,
+    column: u32,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "effect", rename_all = "snake_case")]
+enum EffectShape<'a> {
+    Forward {
+        target: String,
+        reply: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<&'a str>,
+    },
+    Log {
+        metadata: PlainMap<'a>,
+    },
+}
+
+struct PlainMap<'a>(&'a [(Box<str>, Plain)]);
+
+impl Serialize for PlainMap<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
+}
+
+/// One decision as one line.
+pub(crate) fn decision(out: &mut impl Write, decided: &Decided<'_>, ip: Option<IpAddr>) -> io::Result<()> {
+    let program = decided.program;
+    let action = decided.outcome.by().and_then(|by| program.action(by));
+    let decision = Decision {
+        version: VERSION,
+        ip,
+        outcome: decided.outcome.name(),
+        target: decided.target().map(ToString::to_string),
+        rule: action.and_then(|action| action.rule()).and_then(|rule| rule.name()),
+        at: action.map(|action| {
+            let Position { line, column } = action.position();
+            Place { file: program.file(), line, column }
+        }),
+        reason: program.reason(&decided.facts, decided.outcome).to_string(),
+        policy_sha256: program.policy_sha256().to_string(),
+        effects: effects(decided),
+    };
+    serde_json::to_writer(&mut *out, &decision)?;
+    writeln!(out)
+}
+
+fn effects<'a>(decided: &'a Decided<'_>) -> Vec<EffectShape<'a>> {
+    let mut out = Vec::new();
+    let mut open = None;
+    for record in &decided.trace.records {
+        match *record {
+            Record::Effect { effect, .. } => open = Some(effect),
+            Record::Reply { reply, .. } => {
+                out.extend(open.take().and_then(|effect| shape(decided, effect, reply)));
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+fn shape<'a>(decided: &'a Decided<'_>, effect: Effect, reply: Reply) -> Option<EffectShape<'a>> {
+    match effect {
+        Effect::Forward(id) => {
+            let target = decided.program.target(id)?.to_string();
+            Some(match reply {
+                Reply::ForwardFailed(failure) => {
+                    EffectShape::Forward { target, reply: "failed", code: Some(failure.ngrok_code()) }
+                }
+                _ => EffectShape::Forward { target, reply: "forwarded", code: None },
+            })
+        }
+        Effect::Log(id) => Some(EffectShape::Log { metadata: PlainMap(decided.program.log(id)) }),
+        _ => None,
+    }
+}

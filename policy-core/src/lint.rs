@@ -1,0 +1,89 @@
+//! Lint: every check of a file, whatever kind of file it is.
+
+use crate::check::{CheckedPolicy, check_document};
+use crate::compile::{CompileLimits, compile};
+use crate::diagnostic::Diagnostics;
+use crate::edge;
+use crate::parse::{self, Document, Limits, NodeKind};
+use crate::phase::Phase;
+use crate::source::Source;
+
+/// What a file is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DocumentKind {
+    /// A Traffic Policy.
+    Policy,
+    /// The configuration of an edge.
+    Edge,
+    /// The configuration of an agent; recognised, not linted by this version.
+    Agent,
+}
+
+/// The result of [`lint`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Linted {
+    /// What the file was taken for; `None` if it is none of the kinds and was not to be forced.
+    pub kind: Option<DocumentKind>,
+    /// The policy, if the file is one without errors.
+    pub policy: Option<CheckedPolicy>,
+    /// What was found, sorted by place.
+    pub diagnostics: Diagnostics,
+}
+
+/// Runs every check on a file. A file that is none of the kinds is read as `otherwise`, or left alone.
+///
+/// ```
+/// use policy_core::{lint::{lint, DocumentKind}, source::Source};
+/// let linted = lint(&Source::new("edge.yml", "version: 1\nendpoints: []"), None);
+/// assert_eq!(linted.kind, Some(DocumentKind::Edge));
+/// assert_eq!(linted.diagnostics.errors(), 1);
+/// ```
+#[must_use]
+pub fn lint(source: &Source, otherwise: Option<DocumentKind>) -> Linted {
+    let mut diagnostics = Diagnostics::default();
+    let document = parse::parse(source, &Limits::default(), &mut diagnostics);
+    let kind = detect(&document).or(otherwise);
+    let mut policy = None;
+    match kind {
+        Some(DocumentKind::Policy) => {
+            policy = check_document(&document, &mut diagnostics);
+            if let Some(Err(error)) =
+                policy.as_ref().map(|checked| compile(checked, &CompileLimits::default()))
+            {
+                diagnostics.push(error);
+                policy = None;
+            }
+        }
+        Some(DocumentKind::Edge) => drop(edge::check_document(&document, &mut diagnostics)),
+        Some(DocumentKind::Agent) | None => diagnostics = Diagnostics::default(),
+    }
+    diagnostics.sort();
+    Linted { kind, policy, diagnostics }
+}
+
+/// Tells by the top keys what a document is about. A file that breaks off early is judged by its text.
+fn detect(document: &Document) -> Option<DocumentKind> {
+    let root = document.root().map(|root| root.kind());
+    let Some(NodeKind::Mapping(top)) = root else {
+        let text = document.source().text();
+        return Phase::ALL.iter().any(|phase| text.contains(phase.name())).then_some(DocumentKind::Policy);
+    };
+    let has = |key: &str| {
+        top.iter().any(|(node, _)| matches!(node.kind(), NodeKind::Scalar(scalar) if scalar.text == key))
+    };
+    let version = top.iter().find_map(|(key, value)| match (key.kind(), value.kind()) {
+        (NodeKind::Scalar(key), NodeKind::Scalar(value)) if key.text == "version" => Some(value.text),
+        _ => None,
+    });
+    if Phase::ALL.iter().any(|phase| has(phase.name())) || has("inbound") || has("outbound") {
+        Some(DocumentKind::Policy)
+    } else if has("agent") || has("tunnels") || (has("endpoints") && matches!(version, Some("2" | "3"))) {
+        Some(DocumentKind::Agent)
+    } else if has("internal_endpoints") || (has("endpoints") && version.is_some()) {
+        Some(DocumentKind::Edge)
+    } else {
+        None
+    }
+}
