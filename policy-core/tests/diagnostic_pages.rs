@@ -94,7 +94,7 @@ fn lint(text: &str) -> Diagnostics {
     }
     let (policy, mut found) = load_policy(&source);
     if let Some(Err(error)) = policy.map(|policy| compile(&policy, &CompileLimits::default())) {
-        found.push(error);
+        found.push(*error);
     }
     found
 }
