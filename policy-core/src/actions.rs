@@ -29,7 +29,7 @@ pub(crate) static NO_EFFECT: Code = Code::warning("TP407", "no-effect");
 /// The codes this stage raises.
 pub(crate) static CODES: &[&Code] = &[&NOT_SUPPORTED, &NO_EFFECT];
 pub(crate) use forward_internal::{
-    CODES as TARGET_CODES, NO_PORT, NOT_INTERNAL as TARGET_NOT_INTERNAL, url_diagnostic,
+    CODES as TARGET_CODES, NO_PORT, NOT_INTERNAL as TARGET_NOT_INTERNAL, too_deep, url_diagnostic,
 };
 pub(crate) use restrict_ips::CODES as CIDR_CODES;
 

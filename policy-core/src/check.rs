@@ -93,7 +93,8 @@ pub(crate) fn settle(document: &Document, mut later: Diagnostics, found: &mut Di
 /// The checks that need more than one action.
 pub(crate) fn check_policy(policy: &Policy, found: &mut Diagnostics) {
     let written = |rules: &PhaseRules| rules.rules.iter().map(|rule| rule.written_actions).sum::<usize>();
-    if policy.phases.iter().map(written).sum::<usize>() == 0 {
+    // After another error the action may be there and misspelt.
+    if !found.has_errors() && policy.phases.iter().map(written).sum::<usize>() == 0 {
         let at = policy.phases.first().map_or(policy.span.at_start(), |rules| rules.span);
         found.push(
             Diagnostic::new(&NO_ACTION, at, "the policy has no action at all")

@@ -42,9 +42,9 @@ pub struct CompileLimits {
 /// let (policy, _) = load_policy(&Source::new("p.yml", "on_tcp_connect: [{actions: [{type: deny}]}]"));
 /// let program = compile(&policy.expect("no errors"), &CompileLimits::default())?;
 /// assert_eq!(program.rules().count(), 1);
-/// # Ok::<(), policy_core::diagnostic::Diagnostic>(())
+/// # Ok::<(), Box<policy_core::diagnostic::Diagnostic>>(())
 /// ```
-pub fn compile(checked: &CheckedPolicy, limits: &CompileLimits) -> Result<Program, Diagnostic> {
+pub fn compile(checked: &CheckedPolicy, limits: &CompileLimits) -> Result<Program, Box<Diagnostic>> {
     let (policy, source) = (checked.policy(), checked.source());
     let mut lowering = Lowering::new(source);
     let (mut rules, mut actions) = (Vec::new(), Vec::new());
@@ -64,8 +64,10 @@ pub fn compile(checked: &CheckedPolicy, limits: &CompileLimits) -> Result<Progra
         });
     }
     let table = AddressTable::build(&lowering.tests, limits.table).map_err(|error| {
-        Diagnostic::new(&PROGRAM_TOO_LARGE, policy.span.at_start(), error.to_string())
-            .with_help("merge adjacent networks, or split the policy over several endpoints")
+        Box::new(
+            Diagnostic::new(&PROGRAM_TOO_LARGE, policy.span.at_start(), error.to_string())
+                .with_help("merge adjacent networks, or split the policy over several endpoints"),
+        )
     })?;
     Ok(Program::new(lowering, table, rules, actions, Arc::from(source.name()), Digest::of(checked.text())))
 }

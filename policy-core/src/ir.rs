@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::exchange::{ActionId, LogId, RuleId, TargetId};
 use crate::lpm::{RangeSet, TestId};
-use crate::parse::Plain;
+use crate::parse::PlainMap;
 use crate::source::{Position, Source, Span};
 use crate::url::EndpointUrl;
 
@@ -42,7 +42,7 @@ pub(crate) struct Lowering<'s> {
     known_tests: HashMap<RangeSet, TestId>,
     pub(crate) lists: Vec<(ActionId, AddressList)>,
     pub(crate) targets: Vec<EndpointUrl>,
-    pub(crate) logs: Vec<Arc<Vec<(Box<str>, Plain)>>>,
+    pub(crate) logs: Vec<Arc<PlainMap>>,
 }
 
 /// The next index of a table as an id. INVARIANT: the node budget of a document keeps tables below 2^32.
@@ -97,7 +97,7 @@ impl<'s> Lowering<'s> {
         id
     }
 
-    pub(crate) fn log(&mut self, metadata: Arc<Vec<(Box<str>, Plain)>>) -> LogId {
+    pub(crate) fn log(&mut self, metadata: Arc<PlainMap>) -> LogId {
         let id = LogId(next_id(&self.logs));
         self.logs.push(metadata);
         id

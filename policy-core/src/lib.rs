@@ -33,7 +33,7 @@
 //! };
 //! assert!(matches!(decide("203.0.113.42"), Outcome::Forwarded { .. }));
 //! assert!(matches!(decide("198.51.100.1"), Outcome::Denied { .. }));
-//! # Ok::<(), policy_core::diagnostic::Diagnostic>(())
+//! # Ok::<(), Box<policy_core::diagnostic::Diagnostic>>(())
 //! ```
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 

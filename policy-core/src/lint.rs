@@ -52,7 +52,7 @@ pub fn lint(source: &Source, otherwise: Option<DocumentKind>) -> Linted {
             if let Some(Err(error)) =
                 policy.as_ref().map(|checked| compile(checked, &CompileLimits::default()))
             {
-                diagnostics.push(error);
+                diagnostics.push(*error);
                 policy = None;
             }
         }

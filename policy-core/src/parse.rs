@@ -15,7 +15,7 @@ pub use build::parse;
 pub use decode::decode;
 pub use document::{Document, Mapping, NodeKind, NodeRef, Scalar, Sequence, Style};
 pub use limits::{Limits, MAX_SOURCE_BYTES};
-pub use plain::Plain;
+pub use plain::{Plain, PlainMap};
 
 use crate::diagnostic::Code;
 

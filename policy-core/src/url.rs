@@ -78,6 +78,8 @@ pub enum UrlFault {
     Wildcard,
     /// The port is not a number from 1 to 65535.
     Port,
+    /// There is no port.
+    NoPort,
 }
 
 impl fmt::Display for UrlFault {
@@ -93,6 +95,7 @@ impl fmt::Display for UrlFault {
             Self::TooLong => f.write_str("a host name has at most 253 characters"),
             Self::Wildcard => f.write_str("`*` can only be the whole first part of the name"),
             Self::Port => f.write_str("its port is not a number from 1 to 65535"),
+            Self::NoPort => f.write_str("it has no port"),
         }
     }
 }
@@ -296,7 +299,7 @@ impl HostPort {
             return Err(UrlFault::Part);
         }
         let (host, port) = split_port(authority).map_err(|_| UrlFault::Port)?;
-        let port = port.ok_or(UrlFault::Port)?;
+        let port = port.ok_or(UrlFault::NoPort)?;
         let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             Some(inner) => {
                 inner.parse::<Ipv6Addr>().map_err(|_| UrlFault::Character('['))?.to_string().into()
@@ -345,7 +348,7 @@ mod tests {
             ("tcp://[::g]:22", UrlFault::Character('['), "[::g]"),
         ] {
             let error = EndpointUrl::parse(text).expect_err(text);
-            assert_eq!((error.fault, &text[error.range]), (fault, part), "{text}");
+            assert_eq!((error.fault, text.get(error.range)), (fault, Some(part)), "{text}");
         }
         let long = format!("tcp://{}.internal:1", "a".repeat(64));
         assert_eq!(EndpointUrl::parse(&long).expect_err("long").fault, UrlFault::Label);

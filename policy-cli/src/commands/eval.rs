@@ -68,7 +68,7 @@ fn load(args: &Eval) -> Result<Program, Failure> {
     let program = match program {
         Some(Ok(program)) => Some(program),
         Some(Err(error)) => {
-            found.push(error);
+            found.push(*error);
             None
         }
         None => None,

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use policy_core::diagnostic::Diagnostic;
 use policy_core::evaluate::Record;
 use policy_core::exchange::{Effect, Reply};
-use policy_core::parse::Plain;
+use policy_core::parse::PlainMap;
 use policy_core::source::{Position, Source};
 use serde::Serialize;
 
@@ -154,16 +154,8 @@ enum EffectShape<'a> {
         code: Option<&'a str>,
     },
     Log {
-        metadata: PlainMap<'a>,
+        metadata: &'a PlainMap,
     },
-}
-
-struct PlainMap<'a>(&'a [(Box<str>, Plain)]);
-
-impl Serialize for PlainMap<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
-    }
 }
 
 /// One decision as one line.
@@ -214,7 +206,7 @@ fn shape<'a>(decided: &'a Decided<'_>, effect: Effect, reply: Reply) -> Option<E
                 _ => EffectShape::Forward { target, reply: "forwarded", code: None },
             })
         }
-        Effect::Log(id) => Some(EffectShape::Log { metadata: PlainMap(decided.program.log(id)) }),
+        Effect::Log(id) => Some(EffectShape::Log { metadata: decided.program.log(id)? }),
         _ => None,
     }
 }

@@ -112,6 +112,15 @@ fn part_span(text: Spanned<&str>, part: &std::ops::Range<usize>) -> Span {
     }
 }
 
+/// A name with more parts than internal endpoints have.
+pub(crate) fn too_deep(url: &Spanned<EndpointUrl>) -> Option<Diagnostic> {
+    let host = url.value.host();
+    (host.split('.').count() > MOST_LABELS + 1).then(|| {
+        let message = format!("`{host}` has more than {MOST_LABELS} parts before `.internal`");
+        Diagnostic::new(&TARGET_DEPTH, url.span, message).with_help("use a shorter name")
+    })
+}
+
 fn check_target(url: Spanned<EndpointUrl>, site: &Site<'_, '_>) -> Option<Spanned<EndpointUrl>> {
     let (target, span) = (&url.value, url.span);
     let mut faults = Vec::new();
@@ -119,9 +128,8 @@ fn check_target(url: Spanned<EndpointUrl>, site: &Site<'_, '_>) -> Option<Spanne
         let message = format!("`{target}` is not an internal endpoint");
         let help = "the host of an internal endpoint ends in `.internal`";
         faults.push(Diagnostic::new(&NOT_INTERNAL, span, message).with_help(help));
-    } else if target.host().split('.').count() > MOST_LABELS + 1 {
-        let message = format!("`{}` has more than {MOST_LABELS} parts before `.internal`", target.host());
-        faults.push(Diagnostic::new(&TARGET_DEPTH, span, message).with_help("use a shorter name"));
+    } else {
+        faults.extend(too_deep(&url));
     }
     if target.is_wildcard() {
         let message = format!("`{target}` names no single endpoint");
@@ -139,8 +147,7 @@ fn check_target(url: Spanned<EndpointUrl>, site: &Site<'_, '_>) -> Option<Spanne
     let raw = matches!(target.scheme(), Scheme::Tcp | Scheme::Tls);
     if from_tcp != raw {
         let (wanted, phase) = (if from_tcp { "tcp:// or tls://" } else { "http:// or https://" }, site.phase);
-        let message = format!("{phase} cannot forward to an {} endpoint", target.scheme().name());
-        let message = message.replace("an tcp", "a tcp").replace("an tls", "a tls");
+        let message = format!("{phase} cannot forward to `{}://`", target.scheme().name());
         faults.push(
             Diagnostic::new(&TARGET_SCHEME, span, message).with_help(format!("use a {wanted} target here")),
         );

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{ActionType, Site};
 use crate::ir::{Lowering, Op};
-use crate::parse::{NodeKind, NodeRef, Plain};
+use crate::parse::{NodeKind, NodeRef, Plain, PlainMap};
 use crate::phase::{Phase, PhaseSet};
 use crate::reader::{Fields, Keys};
 
@@ -15,7 +15,7 @@ use crate::reader::{Fields, Keys};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Log {
     /// The metadata, in document order.
-    pub metadata: Arc<Vec<(Box<str>, Plain)>>,
+    pub metadata: Arc<PlainMap>,
 }
 
 impl ActionType for Log {
@@ -48,17 +48,17 @@ impl ActionType for Log {
 
 /// Reports every `${…}` below a node; true if there is none. The document's limits bound the recursion.
 fn refuse_templates(node: NodeRef<'_>, site: &Site<'_, '_>) -> bool {
+    let mut fine = true;
     match node.kind() {
         NodeKind::Scalar(scalar) if scalar.text.contains("${") => {
             site.not_supported(scalar.span, "`${…}` in `metadata`", "write the value out");
-            false
+            fine = false;
         }
-        NodeKind::Scalar(_) => true,
-        NodeKind::Sequence(items) => {
-            items.iter().fold(true, |fine, item| refuse_templates(item, site) && fine)
-        }
+        NodeKind::Scalar(_) => {}
+        NodeKind::Sequence(items) => items.iter().for_each(|item| fine &= refuse_templates(item, site)),
         NodeKind::Mapping(entries) => {
-            entries.iter().fold(true, |fine, (_, value)| refuse_templates(value, site) && fine)
+            entries.iter().for_each(|(_, value)| fine &= refuse_templates(value, site));
         }
     }
+    fine
 }

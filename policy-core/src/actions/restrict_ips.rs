@@ -63,8 +63,7 @@ impl ActionType for RestrictIps {
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>) {
-        let set = |items: &[CidrItem]| RangeSet::from_networks(items.iter().map(|item| item.value));
-        let test = lowering.test(set(&self.allow).without(&set(&self.deny)));
+        let test = lowering.test(self.permitted());
         let entries = |items: &[CidrItem]| {
             Entries::new(
                 items.iter().map(|item| Entry::new(item.value, lowering.position(item.span))).collect(),
@@ -77,7 +76,19 @@ impl ActionType for RestrictIps {
 }
 
 impl RestrictIps {
+    /// The addresses that are permitted: allowed and not denied.
+    fn permitted(&self) -> RangeSet {
+        let set = |items: &[CidrItem]| RangeSet::from_networks(items.iter().map(|item| item.value));
+        set(&self.allow).without(&set(&self.deny))
+    }
+
     fn check_allow(&self, at: Span, site: &Site<'_, '_>) {
+        if !self.deny.is_empty() && !self.allow.is_empty() && self.permitted().is_empty() {
+            let message = "every allowed address is denied as well, and deny wins";
+            let severity = if self.enforce { Severity::Error } else { Severity::Warning };
+            let found = Diagnostic::new(&NOTHING_ALLOWED, at, message).with_severity(severity);
+            site.reader.report(found.with_help("shorten the `deny` list"));
+        }
         let has = |wanted| self.allow.iter().any(|item| family(&item.value) == wanted);
         let (v4, v6) = (has(Family::V4), has(Family::V6));
         if !v4 && !v6 {
@@ -95,7 +106,8 @@ impl RestrictIps {
             );
         } else if v4 != v6 {
             let (given, missing) = if v4 { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
-            let message = format!("only {given} addresses are allowed, so every {missing} client is refused");
+            let refused = if self.enforce { "is refused" } else { "counts as refused" };
+            let message = format!("only {given} addresses are allowed, so every {missing} client {refused}");
             let example = if v4 { "2001:db8::/32" } else { "203.0.113.0/24" };
             site.reader.report(Diagnostic::new(&ONE_FAMILY, at, message).with_help(format!(
                 "add the {missing} networks, e.g. `{example}`; if none may connect, this warning can stay"
@@ -127,7 +139,9 @@ fn report_entry(text: Spanned<&str>, site: &Site<'_, '_>) -> Option<ParsedCidr> 
         Err(CidrError::Zone) => {
             let message = format!("`{word}` has a zone id, which means nothing to another machine");
             let found = Diagnostic::new(&ZONE_ID, span, message);
-            site.reader.report(found.with_help("remove the `%…`"));
+            site.reader.report(
+                found.with_help("give the global address; a link-local one reaches no other network"),
+            );
             return None;
         }
         Err(error) => {

@@ -8,7 +8,7 @@ use crate::exchange::{ActionId, LogId, RuleId, TargetId};
 use crate::facts::{Fact, FactSet, Facts};
 use crate::ir::{AddressList, Lowering, Op};
 use crate::lpm::AddressTable;
-use crate::parse::Plain;
+use crate::parse::PlainMap;
 use crate::source::Position;
 use crate::url::EndpointUrl;
 
@@ -18,7 +18,7 @@ pub struct Program {
     pub(crate) ops: Box<[(Op, ActionId)]>,
     pub(crate) table: AddressTable,
     targets: Box<[EndpointUrl]>,
-    logs: Box<[Arc<Vec<(Box<str>, Plain)>>]>,
+    logs: Box<[Arc<PlainMap>]>,
     // Side tables: read by explanations only.
     rules: Box<[RuleInfo]>,
     actions: Box<[ActionInfo]>,
@@ -92,10 +92,10 @@ impl Program {
         self.targets.get(id.0 as usize)
     }
 
-    /// The metadata of a log entry; empty for an id of another program.
+    /// The metadata of a log entry; `None` for an id of another program.
     #[must_use]
-    pub fn log(&self, id: LogId) -> &[(Box<str>, Plain)] {
-        self.logs.get(id.0 as usize).map_or(&[], |metadata| metadata)
+    pub fn log(&self, id: LogId) -> Option<&Arc<PlainMap>> {
+        self.logs.get(id.0 as usize)
     }
 
     /// The rules of on_tcp_connect, in order.

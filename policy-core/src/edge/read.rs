@@ -9,7 +9,7 @@ use super::{
     DUPLICATE, EdgeConfig, EdgeLimits, Endpoint, EventSink, INVALID_LISTEN, INVALID_UPSTREAM,
     InternalEndpoint, POLICY_CHOICE, PolicySource, UPSTREAM_LOOP,
 };
-use crate::actions::{NO_PORT, TARGET_NOT_INTERNAL, not_supported, url_diagnostic};
+use crate::actions::{NO_PORT, TARGET_NOT_INTERNAL, not_supported, too_deep, url_diagnostic};
 use crate::check::{CheckedPolicy, check_policy, settle};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::duration::parse_duration;
@@ -55,6 +55,9 @@ pub(crate) fn check_document(document: &Document, found: &mut Diagnostics) -> Op
     config.filter(|_| !found.has_errors())
 }
 
+/// Something is unusable and a finding says so.
+struct Reported;
+
 struct EdgeReader<'r, 'd> {
     reader: &'r Reader<'d>,
     document: &'d Document,
@@ -97,9 +100,10 @@ impl<'d> EdgeReader<'_, 'd> {
                 .and_then(|node| self.drain(node))
                 .unwrap_or(Duration::from_secs(30)),
         };
-        if config.endpoints.is_empty() && fields.get("endpoints").is_some_and(|node| is_empty_list(node)) {
+        let written = fields.field("endpoints").filter(|field| is_empty_list(field.value));
+        if let Some(field) = written {
             let found =
-                Diagnostic::new(&MISSING_FIELD, owner.1, "the edge has no endpoint, so nothing listens");
+                Diagnostic::new(&MISSING_FIELD, field.span, "the edge has no endpoint: nothing listens");
             self.reader.report(found.with_help("add one below `endpoints`"));
         }
         self.check_unique(&config);
@@ -128,7 +132,7 @@ impl<'d> EdgeReader<'_, 'd> {
             }),
         };
         let policy = self.policy(&fields);
-        if policy.is_none() && !fields.entries.iter().any(|field| field.key.starts_with("traffic_policy")) {
+        if let Ok(None) = policy {
             let found = Diagnostic::new(&POLICY_CHOICE, owner.1, "the endpoint has no policy");
             reader.report(
                 found.with_help("add `traffic_policy_file: device1.yml`, or `traffic_policy:` inline"),
@@ -139,7 +143,7 @@ impl<'d> EdgeReader<'_, 'd> {
             name: Spanned::new(name.value.into(), name.span),
             url: url.value,
             listen: listen?,
-            policy: policy?,
+            policy: policy.ok().flatten()?,
         })
     }
 
@@ -150,6 +154,8 @@ impl<'d> EdgeReader<'_, 'd> {
         let owner = ("the internal endpoint", head(node));
         let url = fields.required(reader, "url", owner, "url: tcp://device1.internal:22");
         let url = url.and_then(|node| self.url(node)).filter(|url| {
+            let deep = too_deep(url).filter(|_| url.value.is_internal());
+            deep.into_iter().for_each(|fault| reader.report(fault));
             if !url.value.is_internal() {
                 let message = format!("`{}` is not an internal endpoint", url.value);
                 let help = "the host of an internal endpoint ends in `.internal`";
@@ -159,12 +165,8 @@ impl<'d> EdgeReader<'_, 'd> {
         });
         let upstream = fields.required(reader, "upstream", owner, "upstream: {url: 22}");
         let upstream = upstream.and_then(|node| self.upstream(node));
-        let wants_policy = fields.entries.iter().any(|field| field.key.starts_with("traffic_policy"));
         let policy = self.policy(&fields);
-        if wants_policy && policy.is_none() {
-            return None;
-        }
-        Some(InternalEndpoint { url: url?, upstream: upstream?, policy })
+        Some(InternalEndpoint { url: url?, upstream: upstream?, policy: policy.ok()? })
     }
 
     fn url(&self, node: NodeRef<'d>) -> Option<Spanned<EndpointUrl>> {
@@ -177,7 +179,7 @@ impl<'d> EdgeReader<'_, 'd> {
             }
         };
         if url.scheme() != Scheme::Tcp {
-            let what = format!("an {} endpoint on an edge", url.scheme().name());
+            let what = format!("`{}://` on an edge", url.scheme().name());
             not_supported(self.reader, text.span, what, "use a `tcp://` URL");
             return None;
         }
@@ -215,29 +217,42 @@ impl<'d> EdgeReader<'_, 'd> {
             .map(|upstream| Spanned::new(upstream, text.span))
     }
 
-    /// The policy of an endpoint: inline, or a file.
-    fn policy(&self, fields: &Fields<'d>) -> Option<PolicySource> {
-        let (inline, file) = (fields.field("traffic_policy"), fields.field("traffic_policy_file"));
+    /// The policy of an endpoint: inline, a file, or none; `Err` if it is unusable, which has been reported.
+    fn policy(&self, fields: &Fields<'d>) -> Result<Option<PolicySource>, Reported> {
+        const KEYS: [&str; 2] = ["traffic_policy", "traffic_policy_file"];
+        let [inline, file] = KEYS.map(|key| fields.field(key));
         if let (Some(first), Some(second)) = (inline, file) {
             let found =
                 Diagnostic::new(&POLICY_CHOICE, second.span, "both an inline policy and a policy file");
             self.reader
                 .report(found.with_label(first.span, "the inline policy").with_help("keep one of them"));
-            return None;
+            return Err(Reported);
         }
         if let Some(field) = file {
-            let path = self.reader.text(field.value, "`traffic_policy_file`")?;
-            return Some(PolicySource::File(Spanned::new(path.value.into(), path.span)));
+            let path = self.reader.text(field.value, "`traffic_policy_file`").ok_or(Reported)?;
+            return Ok(Some(PolicySource::File(Spanned::new(path.value.into(), path.span))));
         }
-        let node = inline?.value;
+        let Some(field) = inline else {
+            let valueless = fields.entries.iter().find(|field| KEYS.contains(&field.key));
+            return valueless.map_or(Ok(None), |field| {
+                let message = format!("`{}` has no value", field.key);
+                let found = Diagnostic::new(&MISSING_FIELD, field.span, message);
+                self.reader.report(found.with_help("give the policy, or remove the key"));
+                Err(Reported)
+            });
+        };
         // The inline policy has findings of its own: only without errors it counts as checked.
         let own = Reader::new(self.document);
-        let policy = policy(node, &own);
+        let policy = policy(field.value, &own);
         let mut found = own.into_diagnostics();
         check_policy(&policy, &mut found);
         let usable = !found.has_errors();
         self.reader.absorb(found);
-        usable.then(|| PolicySource::Inline(Box::new(CheckedPolicy::of_part(policy, self.document.source()))))
+        if !usable {
+            return Err(Reported);
+        }
+        let checked = CheckedPolicy::of_part(policy, self.document.source());
+        Ok(Some(PolicySource::Inline(Box::new(checked))))
     }
 
     fn sink(&self, node: NodeRef<'d>) -> Option<EventSink> {
@@ -287,7 +302,10 @@ impl<'d> EdgeReader<'_, 'd> {
         let value = parse_duration(text.value).filter(|value| (least..=most).contains(value));
         if value.is_none() {
             let message = format!("`{key}` cannot be `{}`", cut(text.value));
-            let help = format!("write a duration from {least:?} to {most:?}, e.g. `30s` or `1m30s`");
+            let help = match text.value.bytes().all(|byte| byte.is_ascii_digit()) {
+                true => format!("add a unit, e.g. `{}s`", cut(text.value)),
+                false => format!("write a duration from {least:?} to {most:?}, e.g. `30s` or `1m30s`"),
+            };
             self.reader.invalid(text.span, message, help);
         }
         value
@@ -296,11 +314,32 @@ impl<'d> EdgeReader<'_, 'd> {
     fn check_unique(&self, config: &EdgeConfig) {
         let names = config.endpoints.iter().map(|endpoint| (endpoint.name.value.clone(), endpoint.name.span));
         self.unique("endpoint name", names);
-        // Port 0 asks for any free port.
-        let listens = config.endpoints.iter().map(|endpoint| (endpoint.listen.value, endpoint.listen.span));
-        self.unique("listen address", listens.filter(|(address, _)| address.port() != 0));
+        self.check_listeners(config);
         let urls = config.internal_endpoints.iter().map(|endpoint| &endpoint.url);
         self.unique("internal URL", urls.map(|url| (url.value.to_string(), url.span)));
+    }
+
+    fn check_listeners(&self, config: &EdgeConfig) {
+        // A wildcard takes the port on every address, and the IPv6 one on IPv4 as well.
+        let clash = |a: SocketAddr, b: SocketAddr| {
+            let covers =
+                |wide: IpAddr, other: IpAddr| wide.is_unspecified() && (wide.is_ipv6() || other.is_ipv4());
+            // Port 0 asks for any free port.
+            let same_port = a.port() == b.port() && a.port() != 0;
+            same_port && (a.ip() == b.ip() || covers(a.ip(), b.ip()) || covers(b.ip(), a.ip()))
+        };
+        for (at, endpoint) in config.endpoints.iter().enumerate() {
+            let mut before = config.endpoints.iter().take(at).map(|earlier| &earlier.listen);
+            let listen = &endpoint.listen;
+            if let Some(first) = before.find(|first| clash(first.value, listen.value)) {
+                let message = format!("the listen address `{}` is taken", listen.value);
+                self.reader.report(
+                    Diagnostic::new(&DUPLICATE, listen.span, message)
+                        .with_label(first.span, "taken here")
+                        .with_help("use another port, or two different addresses of this machine"),
+                );
+            }
+        }
     }
 
     fn unique<K: Eq + std::hash::Hash + Display>(&self, what: &str, keys: impl Iterator<Item = (K, Span)>) {

@@ -1,5 +1,7 @@
 //! The machine that runs a program's instructions.
 
+use std::sync::Arc;
+
 use super::trace::{NoTrace, Trace};
 use crate::compile::Program;
 use crate::exchange::{ActionId, Effect, LogId, Reply, Step, TargetId};
@@ -7,7 +9,7 @@ use crate::facts::Facts;
 use crate::ir::Op;
 use crate::lpm::ClassId;
 use crate::outcome::{Fault, Outcome};
-use crate::parse::Plain;
+use crate::parse::PlainMap;
 use crate::url::EndpointUrl;
 
 /// One run of one phase. Holds no heap memory; `Send` if its trace is.
@@ -33,7 +35,7 @@ use crate::url::EndpointUrl;
 ///     }
 /// };
 /// assert!(matches!(outcome, Outcome::Forwarded { .. }));
-/// # Ok::<(), policy_core::diagnostic::Diagnostic>(())
+/// # Ok::<(), Box<policy_core::diagnostic::Diagnostic>>(())
 /// ```
 #[derive(Debug)]
 pub struct Evaluation<'r, T = NoTrace> {
@@ -153,9 +155,9 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         self.program.target(id)
     }
 
-    /// The metadata behind an id of this run; empty for an id of another program.
+    /// The metadata behind an id of this run; `None` for an id of another program.
     #[must_use]
-    pub fn log(&self, id: LogId) -> &[(Box<str>, Plain)] {
+    pub fn log(&self, id: LogId) -> Option<&Arc<PlainMap>> {
         self.program.log(id)
     }
 

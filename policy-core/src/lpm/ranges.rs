@@ -142,6 +142,12 @@ impl RangeSet {
         }
     }
 
+    /// True if the set holds no address.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.v4.0.is_empty() && self.v6.0.is_empty()
+    }
+
     /// The IPv4 ranges.
     #[must_use]
     pub const fn v4(&self) -> &Ranges<u32> {

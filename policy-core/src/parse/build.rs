@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Tag};
 
 use super::decode::LIMIT_EXCEEDED;
-use super::document::{Document, Kind, Node, NodeId, Style, Text};
+use super::document::{Document, Kind, Node, NodeId, NodeKind, NodeRef, Style, Text};
 use super::keys::report_key_faults;
 use super::limits::Limits;
+use super::plain::Plain;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::{Source, Span};
 
@@ -351,7 +352,8 @@ impl<'s> Builder<'s> {
     fn finish(mut self, diagnostics: &mut Diagnostics) -> Document {
         if let Some(cut) = self.document.cut_at {
             while !self.frames.is_empty() && self.close(Span::new(cut, cut), diagnostics).is_ok() {}
-        } else if self.document.root.is_none() {
+        } else if self.document.root().is_none_or(is_null) {
+            self.document.root = None;
             diagnostics.push(
                 Diagnostic::new(&EMPTY_DOCUMENT, Span::default(), "the file is empty").with_help(
                     "a policy begins with a phase such as `on_tcp_connect:` and a list of rules below it",
@@ -360,6 +362,11 @@ impl<'s> Builder<'s> {
         }
         self.document
     }
+}
+
+/// True for a document that holds nothing, such as `---` alone.
+fn is_null(root: NodeRef<'_>) -> bool {
+    matches!(root.kind(), NodeKind::Scalar(scalar) if Plain::from_scalar(scalar) == Plain::Null)
 }
 
 impl Frame {

@@ -42,7 +42,10 @@ pub fn decode(name: impl Into<Box<str>>, bytes: Vec<u8>) -> (Source, Diagnostics
         diagnostics.push(invalid_encoding(&bytes, at));
         String::from_utf8_lossy(&bytes).into_owned()
     });
-    report_control_characters(&text, &mut diagnostics);
+    // In a file of another encoding every NUL would be reported a second time.
+    if !diagnostics.has_errors() {
+        report_control_characters(&text, &mut diagnostics);
+    }
     (Source::new(name, text), diagnostics)
 }
 

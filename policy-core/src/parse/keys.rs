@@ -15,10 +15,10 @@ pub(super) fn report_key_faults(document: &Document, items: &[NodeId], diagnosti
     for &id in items.iter().step_by(2) {
         let Some((text, span)) = key_text(document, id) else {
             let span = document.nodes.get(id.0 as usize).map(|node| node.span).unwrap_or_default();
-            diagnostics.push(
-                Diagnostic::new(&COMPLEX_KEY, span, "a map key must be a plain word")
-                    .with_help("quote the key if the brackets belong to it"),
-            );
+            diagnostics
+                .push(Diagnostic::new(&COMPLEX_KEY, span, "a map key must be a plain word").with_help(
+                "quote the key if the brackets belong to it, or fill in the `{{ … }}` of a template first",
+            ));
             continue;
         };
         if let Some(&first) = seen.get(text) {

@@ -19,8 +19,18 @@ pub enum Plain {
     String(Box<str>),
     /// A list.
     List(Vec<Plain>),
-    /// A map, in document order.
-    Map(Vec<(Box<str>, Plain)>),
+    /// A map.
+    Map(PlainMap),
+}
+
+/// A map of plain data, in document order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PlainMap(pub Vec<(Box<str>, Plain)>);
+
+impl Serialize for PlainMap {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
 }
 
 impl Serialize for Plain {
@@ -32,7 +42,7 @@ impl Serialize for Plain {
             Self::Float(value) => serializer.serialize_f64(*value),
             Self::String(value) => serializer.serialize_str(value),
             Self::List(items) => serializer.collect_seq(items),
-            Self::Map(entries) => serializer.collect_map(entries.iter().map(|(key, value)| (key, value))),
+            Self::Map(entries) => entries.serialize(serializer),
         }
     }
 }
@@ -44,7 +54,7 @@ impl Plain {
         match node.kind() {
             NodeKind::Scalar(scalar) => Self::from_scalar(scalar),
             NodeKind::Sequence(items) => Self::List(items.iter().map(Self::from_node).collect()),
-            NodeKind::Mapping(entries) => Self::Map(
+            NodeKind::Mapping(entries) => Self::Map(PlainMap(
                 entries
                     .iter()
                     .filter_map(|(key, value)| match key.kind() {
@@ -52,7 +62,7 @@ impl Plain {
                         NodeKind::Sequence(_) | NodeKind::Mapping(_) => None,
                     })
                     .collect(),
-            ),
+            )),
         }
     }
 

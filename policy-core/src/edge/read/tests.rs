@@ -80,12 +80,12 @@ limits: {max_connections: 0, connect_timeout: 3}
         [
             "1:10 TP308 `version` is out of range: `2`",
             "2:1 TP302 unknown field `endpoint` in the edge configuration",
-            "5:10 TP601 an https endpoint on an edge is not supported by this version",
+            "5:10 TP601 `https://` on an edge is not supported by this version",
             "6:13 TP451 `here` is not an address and a port",
             "11:42 TP305 unknown action `dney`",
             "12:5 TP454 the endpoint has no policy",
             "14:11 TP442 `tcp://a.example:22` is not an internal endpoint",
-            "14:49 TP456 `example.org` is not an upstream: its port is not a number from 1 to 65535",
+            "14:49 TP456 `example.org` is not an upstream: it has no port",
             "15:27 TP308 `max_connections` is out of range: `0`",
             "15:47 TP308 `connect_timeout` cannot be `3`",
         ]

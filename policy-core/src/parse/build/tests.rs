@@ -90,7 +90,7 @@ fn alias_bombs_are_refused() {
 #[test]
 fn nesting_is_bounded_in_every_notation() {
     for text in ["[".repeat(100_000), "- ".repeat(100_000), "{a: ".repeat(100_000), "? ".repeat(100_000)] {
-        assert_eq!(codes(&text).last().map(|(id, _)| *id), Some("TP107"), "{}", &text[..8]);
+        assert_eq!(codes(&text).last().map(|(id, _)| *id), Some("TP107"), "{:?}", text.get(..8));
     }
     let maps: String = (0..3_000).fold(String::new(), |mut text, depth| {
         writeln!(text, "{}k:", " ".repeat(depth)).expect("a String");

@@ -1,0 +1,61 @@
+//! The command line: names, flags and help texts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Execute Traffic Policies on live TCP connections.
+#[derive(Debug, Parser)]
+#[command(name = "forwarder", version, about, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    after_help = "Exit codes: 0 yes, 1 the answer is no, 2 a wrong call or an unusable configuration, \
+3 an internal error or an incomplete run."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Quickstart(Quickstart),
+    Edge(Edge),
+    Check(Check),
+    Completions(Completions),
+}
+
+/// Run the remote-access guide on loopback: an edge, a policy and a device, with a visit of each kind.
+#[derive(Args, Debug)]
+pub(crate) struct Quickstart {
+    /// Assert that one visit is forwarded and one refused, then exit.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// Run the edge. SIGHUP reloads and keeps the last good configuration, SIGTERM drains and stops.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  forwarder edge --config edge.yml
+  kill -HUP $(cat state/edge.pid)      reload")]
+pub(crate) struct Edge {
+    /// The configuration.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+/// Check a configuration and the policies it names, without listening.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  forwarder check edge.yml")]
+pub(crate) struct Check {
+    /// The configuration.
+    #[arg(value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+/// Print a completion script for a shell.
+#[derive(Args, Debug)]
+pub(crate) struct Completions {
+    /// The shell.
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}

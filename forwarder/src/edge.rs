@@ -1,0 +1,219 @@
+//! The edge: listeners, connections, reload and shutdown.
+//!
+//! Races are closed by order. A connection enters the registry *before* its generation is compared with the
+//! current one, and a reload exchanges the generation *before* it walks the registry: whichever comes
+//! first, a connection is judged by the newest policy at least once.
+
+mod connection;
+mod listener;
+mod registry;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::events::EventWriter;
+use crate::generation::Generation;
+use registry::Registry;
+
+/// What all tasks of an edge share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    current: ArcSwap<Generation>,
+    registry: Registry,
+    slots: Arc<Semaphore>,
+    events: EventWriter,
+    tasks: TaskTracker,
+}
+
+/// What makes a listener the same across reloads: its address, or, where that is any free port, the name of
+/// its endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum ListenerKey {
+    Address(SocketAddr),
+    Name(Box<str>),
+}
+
+#[derive(Debug)]
+struct Listener {
+    address: SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// A running edge.
+#[derive(Debug)]
+pub struct Edge {
+    shared: Arc<Shared>,
+    listeners: HashMap<ListenerKey, Listener>,
+}
+
+/// An endpoint cannot listen.
+#[derive(Debug)]
+pub struct BindError {
+    /// The endpoint.
+    pub endpoint: Box<str>,
+    /// Its address.
+    pub listen: SocketAddr,
+    /// Why.
+    pub error: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { endpoint, listen, error } = self;
+        write!(f, "endpoint `{endpoint}` cannot listen on {listen}: {error}")?;
+        match error.kind() {
+            io::ErrorKind::AddrInUse => f.write_str("; stop the program that uses it, or change `listen`"),
+            io::ErrorKind::PermissionDenied => {
+                f.write_str("; ports below 1024 need the right to bind them, or choose a higher port")
+            }
+            _ if listen.is_ipv6() => {
+                let port = listen.port();
+                write!(f, "; without IPv6 on this machine set `listen: 0.0.0.0:{port}`")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for BindError {}
+
+/// What a reload did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Listeners opened.
+    pub opened: usize,
+    /// Listeners closed.
+    pub closed: usize,
+    /// Connections that the new policies no longer admit to where they were.
+    pub cut: usize,
+}
+
+impl Edge {
+    /// Binds every endpoint, then accepts. `connections` may be open at once.
+    ///
+    /// # Errors
+    /// [`BindError`]; nothing has been accepted then.
+    pub fn start(generation: Generation, connections: usize, events: EventWriter) -> Result<Self, BindError> {
+        let bound = bind(&generation, &HashMap::new())?;
+        let shared = Arc::new(Shared {
+            current: ArcSwap::from_pointee(generation),
+            registry: Registry::default(),
+            slots: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
+            events,
+            tasks: TaskTracker::new(),
+        });
+        let mut edge = Self { shared, listeners: HashMap::new() };
+        edge.accept_on(bound);
+        Ok(edge)
+    }
+
+    /// The endpoints by name and the addresses they listen on, in the order of the configuration.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(String, SocketAddr)> {
+        let generation = self.shared.current.load();
+        let endpoints = generation.config.endpoints.iter();
+        let bound = endpoints.filter_map(|endpoint| {
+            let listener = self.listeners.get(&key(endpoint))?;
+            Some((endpoint.name.value.to_string(), listener.address))
+        });
+        bound.collect()
+    }
+
+    /// Connections that are open now.
+    #[must_use]
+    pub fn open_connections(&self) -> usize {
+        self.shared.registry.len()
+    }
+
+    /// Serves a new generation: new connections by the new policies at once, open ones judged again.
+    ///
+    /// # Errors
+    /// [`BindError`] if a new endpoint cannot listen; then everything stays as it was.
+    pub async fn reload(&mut self, generation: Generation) -> Result<Reloaded, BindError> {
+        let bound = bind(&generation, &self.listeners)?;
+        let opened = bound.len();
+        let kept: Vec<ListenerKey> = generation.config.endpoints.iter().map(key).collect();
+        self.shared.current.store(Arc::new(generation));
+        let gone: Vec<_> = self.listeners.keys().filter(|key| !kept.contains(key)).cloned().collect();
+        for key in &gone {
+            if let Some(listener) = self.listeners.remove(key) {
+                listener.close().await;
+            }
+        }
+        self.accept_on(bound);
+        let cut = self.shared.registry.judge_again(&self.shared.current.load());
+        Ok(Reloaded { opened, closed: gone.len(), cut })
+    }
+
+    /// Stops accepting, lets open connections go on for `drain`, then cuts the rest; returns how many.
+    pub async fn shutdown(mut self, drain: Duration) -> usize {
+        for (_, listener) in self.listeners.drain() {
+            listener.close().await;
+        }
+        self.shared.tasks.close();
+        let mut cut = 0;
+        if tokio::time::timeout(drain, self.shared.tasks.wait()).await.is_err() {
+            cut = self.shared.registry.cut_all("the edge stopped");
+            self.shared.tasks.wait().await;
+        }
+        cut
+    }
+
+    fn accept_on(&mut self, bound: Vec<(ListenerKey, SocketAddr, TcpListener)>) {
+        for (key, address, listener) in bound {
+            let stop = CancellationToken::new();
+            let accept = listener::accept(Arc::clone(&self.shared), key.clone(), listener, stop.clone());
+            let task = tokio::spawn(accept);
+            self.listeners.insert(key, Listener { address, stop, task });
+        }
+    }
+}
+
+impl Listener {
+    /// Stops accepting and waits until the socket is closed.
+    async fn close(self) {
+        self.stop.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "an accept loop failed");
+        }
+    }
+}
+
+fn key(endpoint: &policy_core::edge::Endpoint) -> ListenerKey {
+    match endpoint.listen.value {
+        address if address.port() == 0 => ListenerKey::Name(endpoint.name.value.clone()),
+        address => ListenerKey::Address(address),
+    }
+}
+
+/// Binds the endpoints of a generation that do not listen yet; all or nothing.
+fn bind(
+    generation: &Generation,
+    present: &HashMap<ListenerKey, Listener>,
+) -> Result<Vec<(ListenerKey, SocketAddr, TcpListener)>, BindError> {
+    let mut bound = Vec::new();
+    for endpoint in &generation.config.endpoints {
+        let key = key(endpoint);
+        if present.contains_key(&key) {
+            continue;
+        }
+        let listen = endpoint.listen.value;
+        let failed = |error| BindError { endpoint: endpoint.name.value.clone(), listen, error };
+        let listener = listener::bind(listen).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        bound.push((key, address, listener));
+    }
+    Ok(bound)
+}

@@ -1,0 +1,150 @@
+//! The open connections, so that a reload can judge them again and a stop can cut them.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use policy_core::facts::Facts;
+use policy_core::url::{EndpointUrl, HostPort};
+use tokio_util::sync::CancellationToken;
+
+use crate::generation::Generation;
+use crate::route::{Route, judge_presumed};
+
+/// What is needed to judge a connection again.
+#[derive(Debug)]
+pub(super) struct Open {
+    endpoint: Box<str>,
+    url: Box<str>,
+    client: SocketAddr,
+    server: SocketAddr,
+    target: Option<EndpointUrl>,
+    upstream: Option<HostPort>,
+    pub(super) cut: CancellationToken,
+    reason: OnceLock<&'static str>,
+}
+
+impl Open {
+    pub(super) fn new(
+        endpoint: &str,
+        url: &str,
+        client: SocketAddr,
+        server: SocketAddr,
+        route: &Route,
+    ) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            url: url.into(),
+            client,
+            server,
+            target: route.hops.last().cloned(),
+            upstream: route.upstream.clone(),
+            cut: CancellationToken::new(),
+            reason: OnceLock::new(),
+        }
+    }
+
+    /// Why the edge cut the connection, if it did.
+    pub(super) fn cut_reason(&self) -> Option<&'static str> {
+        self.reason.get().copied()
+    }
+
+    fn cut(&self, reason: &'static str) {
+        // The first reason stays.
+        let _ = self.reason.set(reason);
+        self.cut.cancel();
+    }
+
+    /// Why the connection may not go on; `None` if the new policies lead it to the same place.
+    fn objection(&self, generation: &Generation) -> Option<&'static str> {
+        let mut endpoints = generation.config.endpoints.iter();
+        let Some(index) = endpoints.position(|endpoint| endpoint.name.value == self.endpoint) else {
+            return Some("its endpoint was removed");
+        };
+        let facts = Facts::of_connection(self.client, self.server).at_endpoint(&self.url);
+        match judge_presumed(generation, index, &facts) {
+            Some(route) if route.upstream.is_none() => Some("the new policy refuses it"),
+            Some(route) if route.hops.last() == self.target.as_ref() && route.upstream == self.upstream => {
+                None
+            }
+            Some(_) => Some("the new policy forwards it elsewhere"),
+            None => Some("the new policy cannot be asked"),
+        }
+    }
+}
+
+/// All open connections.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    open: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    next: u64,
+    entries: HashMap<u64, Arc<Open>>,
+}
+
+/// A connection's place in the registry; leaves it when dropped.
+pub(super) struct Entry<'r> {
+    registry: &'r Registry,
+    id: u64,
+    open: Arc<Open>,
+}
+
+impl std::ops::Deref for Entry<'_> {
+    type Target = Open;
+
+    fn deref(&self) -> &Open {
+        &self.open
+    }
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        self.registry.table().entries.remove(&self.id);
+    }
+}
+
+impl Registry {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // No code panics while it holds the lock, and the table is whole between any two statements.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.table().entries.len()
+    }
+
+    pub(super) fn enter(&self, open: Open) -> Entry<'_> {
+        let open = Arc::new(open);
+        let mut table = self.table();
+        let id = table.next;
+        table.next += 1;
+        table.entries.insert(id, Arc::clone(&open));
+        Entry { registry: self, id, open }
+    }
+
+    /// Judges every open connection by a generation; returns how many were cut.
+    pub(super) fn judge_again(&self, generation: &Generation) -> usize {
+        // Judged outside of the lock: connections come and go meanwhile.
+        let open: Vec<_> = self.table().entries.values().map(Arc::clone).collect();
+        open.iter().filter(|open| self.judge_one_again(open, generation)).count()
+    }
+
+    /// Judges one connection by a generation; true if it was cut.
+    pub(super) fn judge_one_again(&self, open: &Open, generation: &Generation) -> bool {
+        let objection = open.objection(generation);
+        if let Some(reason) = objection {
+            open.cut(reason);
+        }
+        objection.is_some()
+    }
+
+    /// Cuts every open connection; returns how many.
+    pub(super) fn cut_all(&self, reason: &'static str) -> usize {
+        let open: Vec<_> = self.table().entries.values().map(Arc::clone).collect();
+        open.iter().for_each(|open| open.cut(reason));
+        open.len()
+    }
+}

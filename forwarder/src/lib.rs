@@ -1,0 +1,22 @@
+//! The edge: accepts TCP connections, lets `policy-core` decide, and carries the bytes.
+//!
+//! The life of a connection, file by file:
+//!
+//! 1. [`edge::listener`]: accept, within the budget of [`admission`];
+//! 2. [`route`]: evaluate the endpoint's policy, perform its effects, follow forwards through the internal
+//!    endpoints of the configuration and **never through DNS**;
+//! 3. [`relay`]: carry bytes both ways, each half closing on its own;
+//! 4. [`events`]: one event a connection, whatever became of it.
+//!
+//! A [`generation::Generation`] is one loaded configuration; reloading swaps it and judges open connections
+//! again. On any doubt the edge refuses.
+
+pub mod admission;
+pub mod edge;
+pub mod events;
+pub mod generation;
+pub mod quickstart;
+pub mod relay;
+pub mod route;
+pub mod serve;
+pub mod state;

@@ -1,0 +1,98 @@
+//! The `forwarder` command: the edge, its check and the quickstart.
+
+mod cli;
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use forwarder::generation::{LoadError, load, read_file};
+use forwarder::quickstart::{self, QuickstartError};
+use forwarder::serve::{StartError, serve};
+
+use crate::cli::{Check, Cli, Command, Completions, Edge, Quickstart};
+
+/// Exit codes, the same everywhere.
+#[derive(Clone, Copy)]
+enum Exit {
+    Yes = 0,
+    No = 1,
+    Usage = 2,
+    Internal = 3,
+}
+
+fn main() -> ExitCode {
+    let call = std::panic::catch_unwind(|| {
+        let cli = Cli::parse();
+        start_log();
+        match cli.command {
+            Command::Quickstart(args) => run_quickstart(&args),
+            Command::Edge(args) => run_edge(&args),
+            Command::Check(args) => run_check(&args),
+            Command::Completions(args) => run_completions(&args),
+        }
+    });
+    ExitCode::from(call.unwrap_or(Exit::Internal) as u8)
+}
+
+/// What the edge does is said on standard error; standard output belongs to events.
+fn start_log() {
+    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
+    tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(colour).with_target(false).init();
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+fn fail(exit: Exit, message: impl std::fmt::Display) -> Exit {
+    anstream::eprintln!("error: {message}");
+    exit
+}
+
+fn run_quickstart(args: &Quickstart) -> Exit {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(Exit::Internal, error),
+    };
+    match runtime.block_on(quickstart::run(args.check, &mut anstream::stdout())) {
+        Ok(()) => Exit::Yes,
+        Err(error @ QuickstartError::Unexpected(_)) => fail(Exit::No, error),
+        Err(error) => fail(Exit::Internal, error),
+    }
+}
+
+fn run_edge(args: &Edge) -> Exit {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(Exit::Internal, error),
+    };
+    match runtime.block_on(serve(&args.config)) {
+        Ok(()) => Exit::Yes,
+        Err(error @ StartError::System(_)) => fail(Exit::Internal, error),
+        Err(error) => fail(Exit::Usage, error),
+    }
+}
+
+fn run_check(args: &Check) -> Exit {
+    let (reports, exit) = match load(&args.config, &read_file) {
+        Ok((_, reports)) => (reports, Exit::Yes),
+        Err(LoadError::Invalid(reports)) => (reports, Exit::No),
+        Err(error) => return fail(Exit::Usage, error),
+    };
+    let (files, errors, warnings) = (reports.files(), reports.errors(), reports.warnings());
+    let summary = format!("checked {files} files: {errors} errors, {warnings} warnings");
+    match writeln!(anstream::stdout(), "{reports}{summary}") {
+        Ok(()) => exit,
+        Err(error) => fail(Exit::Internal, error),
+    }
+}
+
+fn run_completions(args: &Completions) -> Exit {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "forwarder", &mut script);
+    match io::stdout().write_all(&script) {
+        Ok(()) => Exit::Yes,
+        Err(error) => fail(Exit::Internal, error),
+    }
+}

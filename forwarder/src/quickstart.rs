@@ -1,0 +1,240 @@
+//! `forwarder quickstart`: the remote-access guide on loopback, in one process.
+//!
+//! An edge, a policy and an echo device, from the files under `fixtures/quickstart`, which are compiled in.
+//! Everything is the real thing but the device, which only echoes.
+
+mod device;
+mod visit;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::edge::{BindError, Edge};
+use crate::events::{EventWriter, Output};
+use crate::generation::{Generation, LoadError, load};
+use visit::{Visit, visit};
+
+const EDGE: &str = include_str!("../../fixtures/quickstart/edge.yml");
+const POLICY: &str = include_str!("../../fixtures/quickstart/device1.yml");
+const FOLDER: &str = "fixtures/quickstart";
+
+/// The address that the policy admits.
+const ADMITTED: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// An address of this machine that the policy does not admit.
+const REFUSED: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+
+/// Why the quickstart did not run.
+#[derive(Debug)]
+pub enum QuickstartError {
+    /// The compiled-in fixture cannot be loaded.
+    Load(LoadError),
+    /// The edge cannot listen.
+    Bind(BindError),
+    /// Something of the system failed.
+    System(io::Error),
+    /// The visits did not end as the policy says.
+    Unexpected(String),
+    /// This machine has no second loopback address.
+    NoSecondAddress,
+}
+
+impl fmt::Display for QuickstartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Load(error) => error.fmt(f),
+            Self::Bind(error) => error.fmt(f),
+            Self::System(error) => error.fmt(f),
+            Self::Unexpected(what) => f.write_str(what),
+            Self::NoSecondAddress => {
+                write!(f, "the refusal could not be shown: this machine has no address {REFUSED}; {ALIAS}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for QuickstartError {}
+
+impl From<io::Error> for QuickstartError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+/// What to do where loopback has one address only.
+const ALIAS: &str = "on macOS run `sudo ifconfig lo0 alias 127.0.0.2 up` and start again";
+
+/// Runs the quickstart. With `check` it asserts both visits and ends; otherwise it stays until interrupted.
+///
+/// # Errors
+/// [`QuickstartError`].
+pub async fn run(check: bool, out: &mut impl Write) -> Result<(), QuickstartError> {
+    let device = device::start().await?;
+    let lines = Lines::default();
+    let outputs: Vec<Output> = vec![Box::new(lines.clone())];
+    let (events, thread) = EventWriter::start(outputs)?;
+    let edge = start_edge(device, check, events.clone())?;
+    let [(_, address)] = &*edge.addresses() else {
+        return Err(QuickstartError::Unexpected("the fixture has one endpoint".to_owned()));
+    };
+    let address = *address;
+
+    writeln!(out, "The remote-access guide on this machine\n")?;
+    writeln!(out, "  edge    listens on {address}")?;
+    writeln!(out, "  policy  {FOLDER}/device1.yml: {ADMITTED} may connect, on to tcp://device1.internal:22")?;
+    writeln!(out, "  device  an echo service on {device}, for the edge only\n")?;
+
+    let admitted = visit(address, ADMITTED).await?;
+    show(out, 1, "the policy admits", ADMITTED, &admitted, &lines.wait(1).await)?;
+    let second = visit(address, REFUSED).await;
+    let no_second = matches!(&second, Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable);
+    if no_second {
+        writeln!(out, "2. the refusal cannot be shown: this machine has no address {REFUSED}; {ALIAS}\n")?;
+    } else {
+        let refused = second?;
+        show(out, 2, "the policy does not admit", REFUSED, &refused, &lines.wait(2).await)?;
+        assert_visits(&admitted, &refused, &lines.all())?;
+    }
+
+    if check {
+        if no_second {
+            return Err(QuickstartError::NoSecondAddress);
+        }
+        writeln!(out, "ok: one connection forwarded, one refused")?;
+    } else {
+        invite(out, address)?;
+        out.flush()?;
+        tokio::signal::ctrl_c().await?;
+    }
+    edge.shutdown(std::time::Duration::ZERO).await;
+    drop(events);
+    thread.finish().await;
+    Ok(())
+}
+
+fn start_edge(device: SocketAddr, check: bool, events: EventWriter) -> Result<Edge, QuickstartError> {
+    let files = |path: &Path| match path.file_name().and_then(|name| name.to_str()) {
+        Some("edge.yml") => Ok(EDGE.into()),
+        Some("device1.yml") => Ok(POLICY.into()),
+        _ => Err(io::Error::from(io::ErrorKind::NotFound)),
+    };
+    let generation = |any_port: bool| -> Result<Generation, QuickstartError> {
+        let path = Path::new(FOLDER).join("edge.yml");
+        let (mut generation, _) = load(&path, &files).map_err(QuickstartError::Load)?;
+        for internal in &mut generation.config.internal_endpoints {
+            internal.upstream.value.port = device.port();
+        }
+        for endpoint in generation.config.endpoints.iter_mut().filter(|_| any_port) {
+            endpoint.listen.value.set_port(0);
+        }
+        Ok(generation)
+    };
+    const CONNECTIONS: usize = 64;
+    match Edge::start(generation(check)?, CONNECTIONS, events.clone()) {
+        // Somebody has the port of the fixture: any other will do.
+        Err(taken) if taken.error.kind() == io::ErrorKind::AddrInUse => {
+            Edge::start(generation(true)?, CONNECTIONS, events).map_err(QuickstartError::Bind)
+        }
+        started => started.map_err(QuickstartError::Bind),
+    }
+}
+
+fn show(
+    out: &mut impl Write,
+    number: usize,
+    what: &str,
+    from: IpAddr,
+    visit: &Visit,
+    event: &str,
+) -> io::Result<()> {
+    writeln!(out, "{number}. a client at {from}, which {what}")?;
+    writeln!(out, "   sent      {}", visit.sent)?;
+    match &*visit.received {
+        "" => writeln!(out, "   received  nothing: the connection was closed")?,
+        text => writeln!(out, "   received  {text}")?,
+    }
+    let event: serde_json::Value = serde_json::from_str(event).unwrap_or_default();
+    let word = |key: &str| event.pointer(&format!("/object/{key}")).and_then(|it| it.as_str()).unwrap_or("-");
+    writeln!(out, "   event     {}: {}\n", word("decision"), word("reason"))
+}
+
+/// The visits must have ended as the policy says, and the events must say so.
+fn assert_visits(admitted: &Visit, refused: &Visit, events: &[String]) -> Result<(), QuickstartError> {
+    let unexpected = |what: String| Err(QuickstartError::Unexpected(what));
+    if admitted.received != admitted.sent {
+        return unexpected(format!("{ADMITTED} got `{}` for `{}`", admitted.received, admitted.sent));
+    }
+    if !refused.received.is_empty() {
+        return unexpected(format!("{REFUSED} got `{}` and should get nothing", refused.received));
+    }
+    for (event, decision) in events.iter().zip(["forward", "deny"]) {
+        let event: serde_json::Value = serde_json::from_str(event).unwrap_or_default();
+        let found = event.pointer("/object/decision").and_then(|it| it.as_str());
+        if found != Some(decision) {
+            return unexpected(format!("the event says {found:?} and not `{decision}`"));
+        }
+    }
+    match events.len() {
+        2 => Ok(()),
+        number => unexpected(format!("{number} events for two connections")),
+    }
+}
+
+fn invite(out: &mut impl Write, address: SocketAddr) -> io::Result<()> {
+    let (ip, port) = (address.ip(), address.port());
+    let width = format!("nc -s {REFUSED} {ip} {port}").len();
+    writeln!(out, "Now you, in another terminal:\n")?;
+    for (command, what) in [
+        (format!("nc {ip} {port}"), "type a line, the device echoes it"),
+        (format!("nc -s {REFUSED} {ip} {port}"), "closed at once"),
+    ] {
+        writeln!(out, "  {command:width$}  {what}")?;
+    }
+    writeln!(out, "\nWhy, without connecting:\n")?;
+    writeln!(
+        out,
+        "  cargo run --release -p policy-cli -- eval {FOLDER}/device1.yml --ip {REFUSED} --explain\n"
+    )?;
+    writeln!(out, "Ctrl-C stops it.")
+}
+
+/// Events as lines in memory, for showing them.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        const ENOUGH: usize = 1 << 20;
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Only the first events are shown; the visits of a long evening are not kept.
+        if held.len() < ENOUGH {
+            held.extend_from_slice(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    fn all(&self) -> Vec<String> {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&held).lines().map(ToOwned::to_owned).collect()
+    }
+
+    /// The event with this number, from 1, once it is there.
+    async fn wait(&self, number: usize) -> String {
+        const TRIES: u32 = 500;
+        for _ in 0..TRIES {
+            if let Some(line) = self.all().get(number - 1) {
+                return line.clone();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        String::new()
+    }
+}

@@ -1,0 +1,291 @@
+//! Route: drives the engine for one connection and follows its forwards.
+//!
+//! One way for all: a live connection, a judgement after a reload and a test differ only in their [`Dial`].
+
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use policy_core::compile::{Digest, Program};
+use policy_core::evaluate::Trace;
+use policy_core::exchange::{ActionId, Effect, ForwardFailure, Reply, Step};
+use policy_core::facts::Facts;
+use policy_core::outcome::Outcome;
+use policy_core::parse::PlainMap;
+use policy_core::source::Position;
+use policy_core::url::{EndpointUrl, HostPort};
+use tokio::net::TcpStream;
+
+use crate::generation::Generation;
+
+/// Reaches upstreams.
+pub trait Dial: Sync {
+    /// What a reached upstream is.
+    type Stream: Send;
+
+    /// Reaches one upstream.
+    fn dial(&self, upstream: &HostPort) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+/// Dials for real, within a deadline.
+#[derive(Clone, Copy, Debug)]
+pub struct Live {
+    /// Time for name lookup and connecting.
+    pub timeout: Duration,
+}
+
+impl Dial for Live {
+    type Stream = TcpStream;
+
+    async fn dial(&self, upstream: &HostPort) -> io::Result<TcpStream> {
+        let connect = TcpStream::connect((&*upstream.host, upstream.port));
+        match tokio::time::timeout(self.timeout, connect).await {
+            Ok(connected) => connected,
+            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")),
+        }
+    }
+}
+
+/// Takes every upstream for reachable: for judging an open connection again.
+#[derive(Clone, Copy, Debug)]
+pub struct Presumed;
+
+impl Dial for Presumed {
+    type Stream = ();
+
+    async fn dial(&self, _: &HostPort) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Who decided, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// `forward`, `deny`, `close`, `upstream` or `error`.
+    pub decision: &'static str,
+    /// The name of the deciding rule.
+    pub rule: Option<Box<str>>,
+    /// The file of the deciding policy.
+    pub file: Box<str>,
+    /// Where the deciding action stands.
+    pub position: Option<Position>,
+    /// Why, in one line.
+    pub reason: String,
+    /// The digest of the deciding policy.
+    pub policy_sha256: Digest,
+}
+
+impl Verdict {
+    fn of(program: &Program, facts: &Facts<'_>, outcome: Outcome) -> Self {
+        let action = outcome.by().and_then(|by| program.action(by));
+        Self {
+            decision: outcome.name(),
+            rule: action.and_then(|action| action.rule()?.name()).map(Into::into),
+            file: program.file().into(),
+            position: action.map(|action| action.position()),
+            reason: program.reason(facts, outcome).to_string(),
+            policy_sha256: program.policy_sha256(),
+        }
+    }
+}
+
+/// What became of a connection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// Of an admitted connection the verdict of the endpoint's own policy; of a refused one the verdict of
+    /// the policy that refused.
+    pub verdict: Verdict,
+    /// The internal endpoints the connection was forwarded to, in order.
+    pub hops: Vec<EndpointUrl>,
+    /// Where its bytes go, if it was admitted.
+    pub upstream: Option<HostPort>,
+    /// What `log` actions attached, in order.
+    pub logs: Vec<Arc<PlainMap>>,
+    /// The last verdict of a `restrict-ips`, if one ran.
+    pub ip_policy: Option<bool>,
+}
+
+/// Judges a connection at an endpoint, given by its index; the stream is there if it was admitted.
+/// `None` if the generation has no such endpoint.
+pub async fn judge<D: Dial>(
+    generation: &Generation,
+    endpoint: usize,
+    facts: &Facts<'_>,
+    dial: &D,
+) -> Option<(Route, Option<D::Stream>)> {
+    let program = generation.programs.get(endpoint)?;
+    let mut host = Host { generation, dial, depth: 0, notes: Notes::default() };
+    let (verdict, stream) = match host.run(program, facts).await {
+        Ended::Reached(verdict, stream) => (verdict, Some(stream)),
+        Ended::Refused(verdict) => (verdict, None),
+        // A public endpoint has no upstream of its own, so its policy has to end every connection.
+        Ended::FellThrough(mut verdict) => {
+            verdict.decision = "error";
+            verdict.reason.push_str(", and the endpoint has no upstream (ERR_NGROK_6029)");
+            (verdict, None)
+        }
+    };
+    let Notes { hops, logs, ip_policy, upstream, .. } = host.notes;
+    let upstream = upstream.filter(|_| stream.is_some());
+    Some((Route { verdict, hops, upstream, logs, ip_policy }, stream))
+}
+
+/// Judges again without any effect: `None` also if the judgement would have to wait.
+#[must_use]
+pub fn judge_presumed(generation: &Generation, endpoint: usize, facts: &Facts<'_>) -> Option<Route> {
+    let judged = pin!(judge(generation, endpoint, facts, &Presumed));
+    match judged.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(judged) => judged.map(|(route, _)| route),
+        Poll::Pending => None,
+    }
+}
+
+/// How one policy ended.
+enum Ended<S> {
+    /// An upstream was reached.
+    Reached(Verdict, S),
+    /// This policy, or one it forwarded to, refused.
+    Refused(Verdict),
+    /// No action ended the connection.
+    FellThrough(Verdict),
+}
+
+/// How one forward ended.
+enum Forwarded<S> {
+    /// The target's upstream was reached.
+    Reached(S),
+    /// The target, or one behind it, refused.
+    Refused(Verdict),
+    Failed(ForwardFailure),
+}
+
+/// What is noted on the way.
+#[derive(Default)]
+struct Notes {
+    hops: Vec<EndpointUrl>,
+    logs: Vec<Arc<PlainMap>>,
+    ip_policy: Option<bool>,
+    upstream: Option<HostPort>,
+    /// Why the last upstream could not be reached.
+    dial_error: Option<String>,
+}
+
+struct Host<'g, D> {
+    generation: &'g Generation,
+    dial: &'g D,
+    depth: u32,
+    notes: Notes,
+}
+
+impl<D: Dial> Host<'_, D> {
+    /// Runs one policy. Boxed because forwards nest, up to the hop limit.
+    fn run<'a>(
+        &'a mut self,
+        program: &'a Program,
+        facts: &'a Facts<'a>,
+    ) -> Pin<Box<dyn Future<Output = Ended<D::Stream>> + Send + 'a>> {
+        Box::pin(async move {
+            let mut run = program.on_tcp_connect_traced(facts, IpVerdict(None));
+            let mut taken = None;
+            let mut step = run.start();
+            let outcome = loop {
+                let reply = match step {
+                    Step::Done(outcome) => break outcome,
+                    Step::Perform(Effect::Forward(id)) => match run.target(id).cloned() {
+                        Some(url) => match self.forward(&url, facts).await {
+                            Forwarded::Failed(failure) => Reply::ForwardFailed(failure),
+                            Forwarded::Reached(stream) => {
+                                taken = Some(Ok(stream));
+                                Reply::Forwarded
+                            }
+                            Forwarded::Refused(verdict) => {
+                                taken = Some(Err(verdict));
+                                Reply::Forwarded
+                            }
+                        },
+                        None => Reply::ForwardFailed(ForwardFailure::Offline),
+                    },
+                    Step::Perform(Effect::Log(id)) => {
+                        self.notes.logs.extend(run.log(id).cloned());
+                        Reply::Logged
+                    }
+                    // An effect this edge does not know gets a reply that fits none, which closes.
+                    Step::Perform(_) => Reply::Forwarded,
+                };
+                step = run.resume(reply);
+            };
+            if let IpVerdict(Some(admitted)) = run.into_trace() {
+                self.notes.ip_policy = Some(admitted);
+            }
+            let mut verdict = Verdict::of(program, facts, outcome);
+            match (outcome, taken) {
+                (Outcome::Forwarded { .. }, Some(Ok(stream))) => Ended::Reached(verdict, stream),
+                (Outcome::Forwarded { .. }, Some(Err(inner))) => Ended::Refused(inner),
+                (Outcome::Upstream, _) => Ended::FellThrough(verdict),
+                _ => {
+                    if let Some(detail) = self.notes.dial_error.take() {
+                        verdict.reason.push_str(&detail);
+                    }
+                    Ended::Refused(verdict)
+                }
+            }
+        })
+    }
+
+    async fn forward(&mut self, url: &EndpointUrl, facts: &Facts<'_>) -> Forwarded<D::Stream> {
+        let known = self.notes.hops.len();
+        let forwarded = self.enter(url, facts).await;
+        if let Forwarded::Failed(_) = forwarded {
+            self.notes.hops.truncate(known);
+        }
+        forwarded
+    }
+
+    async fn enter(&mut self, url: &EndpointUrl, facts: &Facts<'_>) -> Forwarded<D::Stream> {
+        let generation = self.generation;
+        if self.depth >= generation.config.limits.max_hops {
+            return Forwarded::Failed(ForwardFailure::TooManyHops);
+        }
+        let index = generation.config.internal_endpoint(url);
+        let found = index.and_then(|at| {
+            Some((generation.config.internal_endpoints.get(at)?, generation.internal_programs.get(at)?))
+        });
+        let Some((endpoint, program)) = found else { return Forwarded::Failed(ForwardFailure::Offline) };
+        self.notes.hops.push(url.clone());
+        if let Some(program) = program {
+            let text = url.to_string();
+            let facts = facts.at_endpoint(&text);
+            self.depth += 1;
+            let ended = self.run(program, &facts).await;
+            self.depth -= 1;
+            match ended {
+                Ended::Reached(_, stream) => return Forwarded::Reached(stream),
+                Ended::Refused(verdict) => return Forwarded::Refused(verdict),
+                Ended::FellThrough(_) => {}
+            }
+        }
+        let upstream = &endpoint.upstream.value;
+        match self.dial.dial(upstream).await {
+            Ok(stream) => {
+                self.notes.upstream = Some(upstream.clone());
+                Forwarded::Reached(stream)
+            }
+            Err(error) => {
+                self.notes.dial_error = Some(format!(" ({upstream}: {error})"));
+                Forwarded::Failed(ForwardFailure::UpstreamUnreachable)
+            }
+        }
+    }
+}
+
+/// Notes the last address verdict of a run.
+struct IpVerdict(Option<bool>);
+
+impl Trace for IpVerdict {
+    fn test(&mut self, _: ActionId, admitted: bool) {
+        self.0 = Some(admitted);
+    }
+}
