@@ -3,6 +3,13 @@
 //! A fence ` ```yaml fail ` must raise the code of its page, ` ```yaml fixed ` must raise nothing. Codes
 //! whose fault cannot be typed (bytes, sizes, other files) show their example as ` ```text `; they are
 //! named in `WITHOUT_EXAMPLE`, and their own unit tests raise them.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 use policy_core::check::load_policy;
 use policy_core::compile::{CompileLimits, compile};

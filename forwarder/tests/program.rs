@@ -1,0 +1,22 @@
+//! Whole-program tests: the real `forwarder` binary on real sockets.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+// Cargo looks for a test's modules beside it; they live in `program/`.
+#[path = "program/bytes.rs"]
+mod bytes;
+#[path = "program/harness.rs"]
+mod harness;
+#[path = "program/lifecycle.rs"]
+mod lifecycle;
+#[path = "program/openssh.rs"]
+mod openssh;
+#[path = "program/outcomes.rs"]
+mod outcomes;
+#[path = "program/refusals.rs"]
+mod refusals;

@@ -1,0 +1,290 @@
+//! A running edge, its clients and its devices. Everything listens on ports the system chooses, and nothing
+//! outlives its test.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Long enough for a loaded machine; nothing waits this long when things go right.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+pub(crate) fn forwarder() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_forwarder"))
+}
+
+/// A folder of configuration files, gone with the value.
+pub(crate) struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, text).expect("writable");
+        path
+    }
+}
+
+/// One endpoint with one policy, one internal endpoint `tcp://device1.internal:22`.
+pub(crate) fn edge_yml(upstream: impl std::fmt::Display, more: &str) -> String {
+    format!(
+        "version: 1
+endpoints:
+  - name: device1
+    url: tcp://localhost:20022
+    listen: 127.0.0.1:0
+    traffic_policy_file: policy.yml
+internal_endpoints:
+  - url: tcp://device1.internal:22
+    upstream: {{url: \"{upstream}\"}}
+events: [{{type: file, path: events.jsonl}}]
+{more}"
+    )
+}
+
+pub(crate) const FORWARD: &str = include_str!("../../../fixtures/remote-access/device1-open.yml");
+pub(crate) const GUIDE: &str = include_str!("../../../fixtures/remote-access/device1.yml");
+
+/// The guide's second policy with another address in place of its IPv4 one.
+pub(crate) fn guide_policy(allowed: &str) -> String {
+    let policy = GUIDE.replace("203.0.113.42/32", allowed);
+    assert_ne!(policy, GUIDE);
+    policy
+}
+
+/// An edge in its own process; killed with the value.
+pub(crate) struct Edge {
+    child: Child,
+    pub(crate) folder: Folder,
+    log: Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Edge {
+    /// Starts an edge on a folder that holds `edge.yml` and waits until it listens.
+    pub(crate) fn start(folder: Folder) -> Self {
+        let mut child = forwarder()
+            .args(["edge", "--config"])
+            .arg(folder.path("edge.yml"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the edge starts");
+        let log = follow(child.stderr.take().expect("piped"));
+        Self { child, folder, log, seen: Vec::new() }
+    }
+
+    /// The usual edge in front of a device.
+    pub(crate) fn in_front_of(device: SocketAddr, policy: &str) -> Self {
+        let folder = Folder::new();
+        folder.write("edge.yml", &edge_yml(device, ""));
+        folder.write("policy.yml", policy);
+        Self::start(folder)
+    }
+
+    /// Waits for a line of the log that holds every one of the words.
+    pub(crate) fn wait_for(&mut self, words: &[&str]) -> String {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            let wait = end.saturating_duration_since(Instant::now());
+            match self.log.recv_timeout(wait) {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if words.iter().all(|word| line.contains(word)) {
+                        return line;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    panic!("no log line with {words:?}; the log:\n{}", self.seen.join("\n"))
+                }
+            }
+        }
+    }
+
+    /// The address an endpoint listens on, from the log.
+    pub(crate) fn address(&mut self, endpoint: &str) -> SocketAddr {
+        let line = self.wait_for(&["listening", &format!("endpoint=\"{endpoint}\"")]);
+        let (_, address) = line.split_once("address=").expect("an address");
+        address.trim().parse().expect("an address")
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args([format!("-{name}").as_str(), &pid]).status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    /// The objects of the events written so far.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.folder.path("events.jsonl")).unwrap_or_default();
+        let complete = text.rsplit_once('\n').map_or("", |(lines, _)| lines);
+        complete.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+
+    /// Waits until so many events are written.
+    pub(crate) fn wait_for_events(&self, number: usize) -> Vec<Value> {
+        wait_until(&format!("{number} events"), || {
+            Some(self.events()).filter(|events| events.len() >= number)
+        })
+    }
+
+    /// Waits for the process to end by itself.
+    pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
+        wait_until("the end of the edge", || self.child.try_wait().expect("waitable"))
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn follow(stderr: ChildStderr) -> Receiver<String> {
+    let (send, receive) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            if send.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receive
+}
+
+/// Polls until there is a value.
+pub(crate) fn wait_until<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(value) = poll() {
+            return value;
+        }
+        assert!(Instant::now() < end, "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A device that handles one connection with a closure.
+pub(crate) struct Device {
+    pub(crate) address: SocketAddr,
+    handled: JoinHandle<()>,
+}
+
+impl Device {
+    pub(crate) fn once(handle: impl FnOnce(TcpStream) + Send + 'static) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let handled = thread::spawn(move || {
+            let (stream, _) = listener.accept().expect("a connection");
+            limit(&stream);
+            handle(stream);
+        });
+        Self { address, handled }
+    }
+
+    pub(crate) fn join(self) {
+        self.handled.join().expect("the device had what it expected");
+    }
+}
+
+/// A device that echoes every connection until the test ends.
+pub(crate) fn echo_device() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let address = listener.local_addr().expect("bound");
+    thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            thread::spawn(move || {
+                let mut writer = stream.try_clone().expect("a second handle");
+                let _ = std::io::copy(&mut stream, &mut writer);
+                let _ = writer.shutdown(Shutdown::Write);
+            });
+        }
+    });
+    address
+}
+
+/// A port that refuses connections for as long as the value lives: bound, so that nobody else gets it, and
+/// not listening.
+pub(crate) struct ClosedPort {
+    pub(crate) address: SocketAddr,
+    _held: socket2::Socket,
+}
+
+impl ClosedPort {
+    pub(crate) fn hold() -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let socket = socket.expect("a socket");
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a port");
+        let address = socket.local_addr().expect("bound").as_socket().expect("an internet address");
+        Self { address, _held: socket }
+    }
+}
+
+/// No read or write of a test blocks for ever.
+pub(crate) fn limit(stream: &TcpStream) {
+    stream.set_read_timeout(Some(DEADLINE)).expect("settable");
+    stream.set_write_timeout(Some(DEADLINE)).expect("settable");
+}
+
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("the edge accepts");
+    limit(&stream);
+    stream
+}
+
+/// Connects from a given loopback address.
+pub(crate) fn connect_from(source: Ipv4Addr, address: SocketAddr) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from((source, 0)).into()).expect("a loopback address");
+    socket.connect(&address.into()).expect("the edge accepts");
+    let stream = TcpStream::from(socket);
+    limit(&stream);
+    stream
+}
+
+/// Says something, ends the own half, and reads to the end; a reset counts as an end.
+pub(crate) fn exchange(mut stream: TcpStream, say: &[u8]) -> Vec<u8> {
+    let mut heard = Vec::new();
+    let _ = stream.write_all(say).and_then(|()| stream.shutdown(Shutdown::Write));
+    let _ = stream.read_to_end(&mut heard);
+    heard
+}
+
+/// Bytes that no accident makes: a small generator with a seed.
+pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[0]
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
+/// Where a tool is, or `None` with a message. `REQUIRE_OPENSSH=1` (set by the full check) makes its absence
+/// a failure, so that a skip cannot hide there.
+pub(crate) fn tool(candidates: &[&str]) -> Option<PathBuf> {
+    let found = candidates.iter().map(Path::new).find(|path| path.is_file()).map(Path::to_owned);
+    if found.is_none() {
+        assert!(std::env::var_os("REQUIRE_OPENSSH").is_none(), "none of {candidates:?} is installed");
+        eprintln!("skipped: none of {candidates:?} is installed");
+    }
+    found
+}

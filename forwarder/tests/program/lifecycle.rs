@@ -1,0 +1,214 @@
+//! Starting, checking, reloading, stopping.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::Output;
+
+use crate::harness::{
+    Edge, FORWARD, Folder, GUIDE, connect, echo_device, edge_yml, exchange, forwarder, guide_policy,
+};
+
+fn run(args: &[&str], config: &std::path::Path) -> Output {
+    forwarder().args(args).arg(config).output().expect("it runs")
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn quickstart_checks_itself() {
+    let output = forwarder().args(["quickstart", "--check"]).output().expect("it runs");
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("ok: one connection forwarded, one refused"));
+}
+
+#[test]
+fn check_accepts_the_guides_edge() {
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/remote-access/edge.yml");
+    let output = run(&["check"], std::path::Path::new(config));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert!(text(&output).contains("checked 3 files: 0 errors, 0 warnings"));
+}
+
+#[test]
+fn an_invalid_policy_stops_the_edge_before_it_accepts() {
+    let folder = Folder::new();
+    let config = folder.write("edge.yml", &edge_yml(1, ""));
+    folder.write("policy.yml", "on_tcp_connect:\n  - actions:\n      - type: restrict-ips\n");
+    for (args, code) in [(&["edge", "--config"][..], 2), (&["check"], 1)] {
+        let output = run(args, &config);
+        assert_eq!(output.status.code(), Some(code));
+        let said = text(&output);
+        assert!(said.contains("policy.yml:3:15: error[TP434]: no address is allowed"), "{said}");
+        assert!(
+            said.contains("edge.yml:6:26: error[TP452]: the policy file `policy.yml` has 1 error"),
+            "{said}"
+        );
+        assert!(!said.contains("listening"), "{said}");
+    }
+}
+
+#[test]
+fn missing_files_are_named() {
+    let folder = Folder::new();
+    let output = run(&["edge", "--config"], &folder.path("none.yml"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output).contains("none.yml`: No such file"), "{}", text(&output));
+    let config = folder.write("edge.yml", &edge_yml(1, ""));
+    let output = run(&["edge", "--config"], &config);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output).contains("edge.yml:6:26: error[TP452]: cannot read"), "{}", text(&output));
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("bound").to_string();
+    let folder = Folder::new();
+    let config = folder.write("edge.yml", &edge_yml(1, "").replace("127.0.0.1:0", &address));
+    folder.write("policy.yml", FORWARD);
+    let output = run(&["edge", "--config"], &config);
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output);
+    assert!(said.contains(&format!("endpoint `device1` cannot listen on {address}")), "{said}");
+    assert!(!said.contains("listening"), "{said}");
+}
+
+#[test]
+fn two_edges_do_not_share_a_state_folder() {
+    let mut first = Edge::in_front_of(echo_device(), FORWARD);
+    first.address("device1");
+    let output = run(&["edge", "--config"], &first.folder.path("edge.yml"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output).contains("another edge runs on this state folder"), "{}", text(&output));
+}
+
+#[test]
+fn a_budget_over_the_limit_of_open_files_is_refused() {
+    let folder = Folder::new();
+    let config = folder.write("edge.yml", &edge_yml(1, "limits: {max_connections: 100}\n"));
+    folder.write("policy.yml", FORWARD);
+    let command =
+        format!("ulimit -n 200; exec {} edge --config {}", env!("CARGO_BIN_EXE_forwarder"), config.display());
+    let output = std::process::Command::new("sh").args(["-c", &command]).output().expect("sh runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output).contains("lower `limits.max_connections`"), "{}", text(&output));
+}
+
+#[test]
+fn a_reload_serves_the_new_policy_and_cuts_whom_it_refuses() {
+    let mut edge = Edge::in_front_of(echo_device(), FORWARD);
+    let address = edge.address("device1");
+    let mut open = connect(address);
+    open.write_all(b"x").expect("sent");
+    let mut byte = [0; 1];
+    open.read_exact(&mut byte).expect("echoed");
+
+    // The same decision written differently keeps the connection.
+    edge.folder.write("policy.yml", &guide_policy("127.0.0.0/8"));
+    edge.signal("HUP");
+    let line = edge.wait_for(&["reloaded"]);
+    assert!(line.contains("cut=0"), "{line}");
+    open.write_all(b"y").expect("still open");
+    open.read_exact(&mut byte).expect("echoed");
+
+    // A narrower policy cuts it, and refuses the next.
+    edge.folder.write("policy.yml", GUIDE);
+    edge.signal("HUP");
+    let line = edge.wait_for(&["reloaded"]);
+    assert!(line.contains("cut=1"), "{line}");
+    let mut rest = Vec::new();
+    let _ = open.read_to_end(&mut rest);
+    assert_eq!(rest, b"");
+    assert_eq!(exchange(connect(address), b"hello"), b"");
+    let events = edge.wait_for_events(2);
+    let ends: Vec<_> = events.iter().map(|event| event["object"]["end"].as_str()).collect();
+    assert!(ends.contains(&Some("the new policy refuses it")), "{ends:?}");
+}
+
+#[test]
+fn a_bad_reload_keeps_the_last_good_policy() {
+    let mut edge = Edge::in_front_of(echo_device(), FORWARD);
+    let address = edge.address("device1");
+    for bad in ["on_tcp_connect: [", "on_tcp_conect: []\n", "\u{0}"] {
+        edge.folder.write("policy.yml", bad);
+        edge.signal("HUP");
+        edge.wait_for(&["reload refused, the last good configuration stays"]);
+        assert_eq!(exchange(connect(address), b"hello"), b"hello", "{bad:?}");
+    }
+    std::fs::remove_file(edge.folder.path("policy.yml")).expect("removed");
+    edge.signal("HUP");
+    edge.wait_for(&["reload refused"]);
+    assert_eq!(exchange(connect(address), b"hello"), b"hello");
+}
+
+#[test]
+fn a_reload_opens_and_closes_endpoints() {
+    let mut edge = Edge::in_front_of(echo_device(), FORWARD);
+    let first = edge.address("device1");
+    let text = std::fs::read_to_string(edge.folder.path("edge.yml")).expect("readable");
+    edge.folder.write("edge.yml", &text.replace("name: device1", "name: other"));
+    edge.signal("HUP");
+    let line = edge.wait_for(&["reloaded"]);
+    assert!(line.contains("opened=1") && line.contains("closed=1"), "{line}");
+    let second = edge.address("other");
+    assert!(std::net::TcpStream::connect(first).is_err(), "the old listener is closed");
+    assert_eq!(exchange(connect(second), b"hello"), b"hello");
+}
+
+#[test]
+fn a_stop_drains_open_connections() {
+    let mut edge = Edge::in_front_of(echo_device(), FORWARD);
+    let address = edge.address("device1");
+    let mut open = connect(address);
+    open.write_all(b"x").expect("sent");
+    let mut byte = [0; 1];
+    open.read_exact(&mut byte).expect("echoed");
+    edge.signal("TERM");
+    edge.wait_for(&["draining"]);
+    crate::harness::wait_until("the listener to close", || {
+        std::net::TcpStream::connect(address).is_err().then_some(())
+    });
+    open.write_all(b"y").expect("still open");
+    open.read_exact(&mut byte).expect("echoed");
+    drop(open);
+    assert_eq!(edge.wait_for_exit().code(), Some(0));
+    assert_eq!(edge.events().len(), 1);
+}
+
+#[test]
+fn a_drain_ends_at_its_deadline() {
+    let folder = Folder::new();
+    folder.write("edge.yml", &edge_yml(echo_device(), "shutdown: {drain: 1s}\n"));
+    folder.write("policy.yml", FORWARD);
+    let mut edge = Edge::start(folder);
+    let mut open = connect(edge.address("device1"));
+    open.write_all(b"x").expect("sent");
+    let mut byte = [0; 1];
+    open.read_exact(&mut byte).expect("echoed");
+    edge.signal("TERM");
+    assert_eq!(edge.wait_for_exit().code(), Some(0));
+    let events = edge.events();
+    assert_eq!(events[0]["object"]["end"], "the edge stopped");
+}
+
+/// Events that cannot be written are counted and said; the edge goes on.
+#[test]
+fn a_full_disk_stops_no_connection() {
+    let full = std::path::Path::new("/dev/full");
+    if !full.exists() {
+        eprintln!("skipped: there is no /dev/full");
+        return;
+    }
+    let folder = Folder::new();
+    let config = edge_yml(echo_device(), "").replace("path: events.jsonl", "path: /dev/full");
+    folder.write("edge.yml", &config);
+    folder.write("policy.yml", FORWARD);
+    let mut edge = Edge::start(folder);
+    let address = edge.address("device1");
+    for _ in 0..3 {
+        assert_eq!(exchange(connect(address), b"hello"), b"hello");
+    }
+    edge.wait_for(&["events lost"]);
+}

@@ -1,0 +1,178 @@
+//! Refusals: what is not admitted gets nothing, and the event says why.
+
+use std::io::Read;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use crate::harness::{
+    ClosedPort, Edge, FORWARD, Folder, GUIDE, connect, connect_from, echo_device, edge_yml, exchange,
+    guide_policy,
+};
+
+const SECOND: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+#[test]
+fn the_guides_first_policy_forwards_everybody() {
+    let mut edge = Edge::in_front_of(echo_device(), FORWARD);
+    assert_eq!(exchange(connect(edge.address("device1")), b"hello"), b"hello");
+    let event = &edge.wait_for_events(1)[0];
+    assert_eq!(event["event_type"], "tcp_connection_closed.v0");
+    assert!(event["event_id"].as_str().is_some_and(|id| id.starts_with("ev_")));
+    let object = &event["object"];
+    assert_eq!(object["decision"], "forward");
+    assert_eq!(object["ip_policy"]["decision"], serde_json::Value::Null);
+    assert_eq!(object["conn"]["client_ip"], "127.0.0.1");
+    assert_eq!(object["conn"]["server_name"], "localhost");
+    assert_eq!(object["at"]["line"], 3);
+}
+
+#[test]
+fn the_guides_second_policy_admits_its_address_and_nobody_else() {
+    let mut edge = Edge::in_front_of(echo_device(), &guide_policy("127.0.0.1/32"));
+    let address = edge.address("device1");
+    assert_eq!(exchange(connect(address), b"hello"), b"hello");
+    assert_eq!(exchange(connect_from(SECOND, address), b"hello"), b"");
+    let events = edge.wait_for_events(2);
+    let object = &events[1]["object"];
+    assert_eq!(object["decision"], "deny");
+    assert_eq!(object["ip_policy"]["decision"], "block");
+    assert_eq!(object["reason"], "127.0.0.2 is in no allow entry");
+    assert_eq!(object["conn"]["bytes_out"], 0);
+    assert_eq!(object["target"], serde_json::Value::Null);
+    assert_eq!(object["policy_sha256"], events[0]["object"]["policy_sha256"]);
+    assert_eq!(events[0]["object"]["ip_policy"]["decision"], "allow");
+}
+
+/// The guide's policy as it is refuses this machine, although its client says nothing at all.
+#[test]
+fn the_decision_comes_before_any_byte() {
+    let mut edge = Edge::in_front_of(echo_device(), GUIDE);
+    let mut client = connect(edge.address("device1"));
+    let mut heard = Vec::new();
+    let _ = client.read_to_end(&mut heard);
+    assert_eq!(heard, b"");
+    assert_eq!(edge.wait_for_events(1)[0]["object"]["decision"], "deny");
+}
+
+#[test]
+fn an_unreachable_upstream_closes_and_says_why() {
+    let upstream = ClosedPort::hold();
+    let mut edge = Edge::in_front_of(upstream.address, FORWARD);
+    assert_eq!(exchange(connect(edge.address("device1")), b"hello"), b"");
+    let events = edge.wait_for_events(1);
+    let object = &events[0]["object"];
+    assert_eq!(object["decision"], "error");
+    let reason = object["reason"].as_str().expect("a reason");
+    assert!(reason.contains(&upstream.address.to_string()) && reason.contains("refused"), "{reason}");
+}
+
+/// `on_error: continue` tries the next target; a name is looked up in the configuration and nowhere else.
+#[test]
+fn a_failed_forward_goes_on_to_the_next() {
+    let folder = Folder::new();
+    let more = format!("  - url: tcp://device2.internal:22\n    upstream: {{url: \"{}\"}}\n", echo_device());
+    let closed = ClosedPort::hold();
+    let edge_yml = edge_yml(closed.address, "").replace("events:", &format!("{more}events:"));
+    folder.write("edge.yml", &edge_yml);
+    let forward = |host: &str| {
+        format!(
+            "      - {{type: forward-internal, config: {{url: \"tcp://{host}:22\", on_error: continue}}}}\n"
+        )
+    };
+    let policy = format!(
+        "on_tcp_connect:\n  - actions:\n{}{}{}      - type: log\n        config: {{metadata: {{never: seen}}}}\n",
+        forward("localhost.internal"),
+        forward("device1.internal"),
+        forward("device2.internal"),
+    );
+    folder.write("policy.yml", &policy);
+    let mut edge = Edge::start(folder);
+    assert_eq!(exchange(connect(edge.address("device1")), b"hello"), b"hello");
+    let events = edge.wait_for_events(1);
+    assert_eq!(events[0]["object"]["target"], "tcp://device2.internal:22");
+    assert_eq!(events[0]["object"]["hops"], serde_json::json!(["tcp://device2.internal:22"]));
+    assert_eq!(events[0]["object"]["traffic_policy"]["logs"], serde_json::json!([]));
+}
+
+/// A policy that ends nothing closes on an endpoint without an upstream; what it logged is in the event.
+#[test]
+fn falling_through_closes() {
+    let policy =
+        "on_tcp_connect:\n  - actions:\n      - {type: log, config: {metadata: {seen: 1, by: [a, b]}}}\n";
+    let mut edge = Edge::in_front_of(echo_device(), policy);
+    assert_eq!(exchange(connect(edge.address("device1")), b"hello"), b"");
+    let events = edge.wait_for_events(1);
+    let object = &events[0]["object"];
+    assert_eq!(object["decision"], "error");
+    assert!(object["reason"].as_str().expect("a reason").contains("ERR_NGROK_6029"));
+    let logs = serde_json::json!([{"metadata": {"seen": 1, "by": ["a", "b"]}}]);
+    assert_eq!(object["traffic_policy"]["logs"], logs);
+}
+
+/// The target's own policy runs with the client's address; its refusal is final.
+#[test]
+fn the_targets_policy_may_refuse() {
+    let folder = Folder::new();
+    let inner = guide_policy("127.0.0.1/32").replace("\n  - actions:\n      - type: forward-internal", "\n#");
+    let inner = inner.split("\n#").next().expect("the restriction").to_owned();
+    folder.write("inner.yml", &format!("{inner}\n"));
+    let edge_yml = edge_yml(echo_device(), "");
+    let edge_yml = edge_yml.replace("}\nevents:", "}\n    traffic_policy_file: inner.yml\nevents:");
+    folder.write("edge.yml", &edge_yml);
+    folder.write("policy.yml", &FORWARD.replace(":22\n", ":22\n          on_error: continue\n"));
+    let mut edge = Edge::start(folder);
+    let address = edge.address("device1");
+    assert_eq!(exchange(connect(address), b"hello"), b"hello");
+    assert_eq!(exchange(connect_from(SECOND, address), b"hello"), b"");
+    let events = edge.wait_for_events(2);
+    assert_eq!(events[1]["object"]["decision"], "deny");
+    let file = events[1]["object"]["at"]["file"].as_str().expect("a file");
+    assert!(file.ends_with("inner.yml"), "{file}");
+    assert_eq!(events[1]["object"]["hops"], serde_json::json!(["tcp://device1.internal:22"]));
+}
+
+/// Two internal endpoints that forward to one another end at the hop limit.
+#[test]
+fn a_loop_of_forwards_ends() {
+    let folder = Folder::new();
+    let to = |host: &str| FORWARD.replace("device1.internal", host);
+    folder.write("policy.yml", &to("a.internal"));
+    folder.write("a.yml", &to("b.internal"));
+    folder.write("b.yml", &to("a.internal"));
+    let internal = |name: &str| {
+        format!(
+            "  - url: tcp://{name}.internal:22\n    upstream: {{url: 1}}\n    traffic_policy_file: {name}.yml\n"
+        )
+    };
+    let more = format!("{}{}events:", internal("a"), internal("b"));
+    folder.write("edge.yml", &edge_yml(9, "limits: {max_hops: 7}\n").replace("events:", &more));
+    let mut edge = Edge::start(folder);
+    assert_eq!(exchange(connect(edge.address("device1")), b"hello"), b"");
+    let events = edge.wait_for_events(1);
+    let object = &events[0]["object"];
+    assert_eq!(object["reason"], "the chain of forwards is too long");
+    assert_eq!(object["hops"].as_array().map(Vec::len), Some(7));
+}
+
+/// More clients than slots: the rest waits and is served when a slot is free; nothing is admitted twice.
+#[test]
+fn clients_beyond_the_limit_wait_their_turn() {
+    let folder = Folder::new();
+    folder.write("edge.yml", &edge_yml(echo_device(), "limits: {max_connections: 1}\n"));
+    folder.write("policy.yml", FORWARD);
+    let mut edge = Edge::start(folder);
+    let address = edge.address("device1");
+    let mut first = connect(address);
+    std::io::Write::write_all(&mut first, b"x").expect("sent");
+    let mut byte = [0; 1];
+    first.read_exact(&mut byte).expect("echoed");
+
+    let mut second = connect(address);
+    std::io::Write::write_all(&mut second, b"y").expect("sent");
+    second.set_read_timeout(Some(Duration::from_millis(200))).expect("settable");
+    assert!(second.read_exact(&mut byte).is_err(), "the second client waits");
+    drop(first);
+    crate::harness::limit(&second);
+    second.read_exact(&mut byte).expect("now it is its turn");
+    assert_eq!(&byte, b"y");
+}
