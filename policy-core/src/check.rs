@@ -109,6 +109,8 @@ pub(crate) fn check_policy(policy: &Policy, found: &mut Diagnostics) {
 fn check_phase(rules: &PhaseRules, found: &mut Diagnostics) {
     let mut ended: Option<Span> = None;
     for rule in &rules.rules {
+        // What ends a rule that may not match ends nothing behind that rule.
+        let ended_before = ended;
         if rule.written_actions == 0 {
             found.push(
                 Diagnostic::new(&EMPTY_RULE, rule.span, "the rule has no action, so it does nothing")
@@ -135,6 +137,9 @@ fn check_phase(rules: &PhaseRules, found: &mut Diagnostics) {
             } else if action.config.terminates() {
                 ended = Some(action.span);
             }
+        }
+        if rule.guarded {
+            ended = ended_before;
         }
     }
 }

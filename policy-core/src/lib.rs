@@ -54,6 +54,8 @@ pub mod outcome;
 pub mod parse;
 pub mod phase;
 mod reader;
+#[cfg(feature = "reference")]
+pub mod reference;
 pub mod source;
 pub mod url;
 

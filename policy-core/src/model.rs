@@ -54,6 +54,8 @@ pub struct Rule {
     pub name: Option<Spanned<Box<str>>>,
     /// Its first line.
     pub span: Span,
+    /// True if it has expressions, so that it may not match.
+    pub guarded: bool,
     /// Its actions, in order; unusable ones are left out and have been reported.
     pub actions: Vec<Action>,
     /// Actions as written, unusable ones included.
@@ -90,7 +92,11 @@ pub(crate) fn policy(node: NodeRef<'_>, reader: &Reader<'_>) -> Policy {
     // Unknown keys are unknown phases, with a diagnostic of their own.
     let mut out = Policy { phases: Vec::new(), span: node.span() };
     let Some(fields) = Fields::of(node) else {
-        reader.wrong_type(node, "a policy, a map of phases such as `on_tcp_connect`");
+        reader.wrong_type(
+            node,
+            "a policy, a map of phases",
+            "begin with `on_tcp_connect:` and put the rules below it",
+        );
         return out;
     };
     for field in &fields.entries {
@@ -147,26 +153,26 @@ fn rule(node: NodeRef<'_>, phase: Phase, reader: &Reader<'_>) -> Option<Rule> {
     }
     let fields = reader.map(node, "a rule", KEYS)?;
     let name = fields.get("name").and_then(|node| reader.text(node, "`name`"));
+    let mut guarded = false;
     if let Some(field) = fields.field("expressions") {
         let none = reader.list(field.value, "`expressions`").is_some_and(|items| items.is_empty());
-        if !none {
+        guarded = !none;
+        if guarded {
             let help = "remove `expressions`; to select by source address use `restrict-ips`";
             not_supported(reader, field.span, "a rule with `expressions`", help);
         }
     }
-    let written = fields
-        .required(reader, "actions", ("the rule", span), "actions:")
-        .and_then(|node| reader.list(node, "`actions`"))
-        .unwrap_or_default();
+    let written = fields.required(reader, "actions", ("the rule", span), "actions:");
+    let written = written.and_then(|node| reader.list(node, "`actions`"))?;
     let written_actions = written.len();
     let actions = written.into_iter().filter_map(|node| action(node, phase, reader)).collect();
     let name = name.map(|name| Spanned::new(name.value.into(), name.span));
-    Some(Rule { name, span, actions, written_actions })
+    Some(Rule { name, span, guarded, actions, written_actions })
 }
 
 fn action(node: NodeRef<'_>, phase: Phase, reader: &Reader<'_>) -> Option<Action> {
     let Some(fields) = Fields::of(node) else {
-        reader.wrong_type(node, "an action, a map with `type`");
+        reader.wrong_type(node, "an action, a map", "write e.g. `type: deny`");
         return None;
     };
     let span = head(node);

@@ -62,10 +62,10 @@ impl<'d> Reader<'d> {
         self.found.borrow_mut().push(diagnostic);
     }
 
-    pub(crate) fn wrong_type(&self, node: NodeRef<'_>, expected: impl Display) {
+    pub(crate) fn wrong_type(&self, node: NodeRef<'_>, expected: impl Display, help: &str) {
         let found = describe(node);
-        let span = head(node);
-        self.report(Diagnostic::new(&WRONG_TYPE, span, format!("expected {expected}, found {found}")));
+        let found = Diagnostic::new(&WRONG_TYPE, head(node), format!("expected {expected}, found {found}"));
+        self.report(found.with_help(help));
     }
 
     pub(crate) fn invalid(&self, span: Span, message: impl Into<String>, help: impl Into<String>) {
@@ -75,7 +75,7 @@ impl<'d> Reader<'d> {
     /// The entries of a map whose keys are checked against `keys`; `what` names the map.
     pub(crate) fn map(&self, node: NodeRef<'d>, what: &str, keys: Keys) -> Option<Fields<'d>> {
         let Some(fields) = Fields::of(node) else {
-            self.wrong_type(node, format_args!("{what}, a map"));
+            self.wrong_type(node, format_args!("{what}, a map"), "write `key: value` lines below it");
             return None;
         };
         for field in &fields.entries {
@@ -133,7 +133,7 @@ impl<'d> Reader<'d> {
         {
             return Some(Spanned::new(scalar.text, scalar.span));
         }
-        self.wrong_type(node, format_args!("{what}, a string"));
+        self.wrong_type(node, format_args!("{what}, a string"), "write a single value");
         None
     }
 
@@ -157,7 +157,7 @@ impl<'d> Reader<'d> {
                 _ => {}
             }
         }
-        self.wrong_type(node, format_args!("{what}, true or false"));
+        self.wrong_type(node, format_args!("{what}, true or false"), "write `true` or `false`");
         None
     }
 
@@ -176,7 +176,7 @@ impl<'d> Reader<'d> {
             }
             return value;
         }
-        self.wrong_type(node, format_args!("{what}, a whole number"));
+        self.wrong_type(node, format_args!("{what}, a whole number"), "write a number without quotes");
         None
     }
 }

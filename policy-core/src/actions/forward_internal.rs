@@ -15,7 +15,7 @@ static INVALID_URL: Code =
     Code::error("TP441", "invalid-url").ngrok(&["ERR_NGROK_2226", "ERR_NGROK_9033", "ERR_NGROK_9037"]);
 pub(crate) static NOT_INTERNAL: Code = Code::error("TP442", "target-not-internal").ngrok(&["ERR_NGROK_9029"]);
 pub(crate) static NO_PORT: Code = Code::error("TP443", "url-without-port").ngrok(&["ERR_NGROK_9030"]);
-static TARGET_SCHEME: Code = Code::error("TP444", "target-scheme").ngrok(&["ERR_NGROK_2205"]);
+static TARGET_SCHEME: Code = Code::warning("TP444", "target-scheme").ngrok(&["ERR_NGROK_2205"]);
 static TARGET_DEPTH: Code = Code::error("TP445", "target-depth").ngrok(&["ERR_NGROK_9031"]);
 
 /// The codes this file raises.
@@ -147,10 +147,10 @@ fn check_target(url: Spanned<EndpointUrl>, site: &Site<'_, '_>) -> Option<Spanne
     let raw = matches!(target.scheme(), Scheme::Tcp | Scheme::Tls);
     if from_tcp != raw {
         let (wanted, phase) = (if from_tcp { "tcp:// or tls://" } else { "http:// or https://" }, site.phase);
-        let message = format!("{phase} cannot forward to `{}://`", target.scheme().name());
-        faults.push(
-            Diagnostic::new(&TARGET_SCHEME, span, message).with_help(format!("use a {wanted} target here")),
-        );
+        // ngrok's rule is that the protocols match; examples on its own pages break it, hence a warning.
+        let message = format!("`{}://` does not fit {phase}", target.scheme().name());
+        let found = Diagnostic::new(&TARGET_SCHEME, span, message);
+        site.reader.report(found.with_help(format!("use a {wanted} target here")));
     }
     let fine = faults.is_empty();
     faults.into_iter().for_each(|fault| site.reader.report(fault));

@@ -28,7 +28,7 @@ impl ActionType for Log {
         let owner = ("`log`", site.name);
         let node = fields.required(site.reader, "metadata", owner, "metadata: {message: …}")?;
         let NodeKind::Mapping(_) = node.kind() else {
-            site.reader.wrong_type(node, "`metadata`, a map");
+            site.reader.wrong_type(node, "`metadata`, a map", "write e.g. `{message: refused}`");
             return None;
         };
         if !refuse_templates(node, site) {

@@ -78,12 +78,11 @@ impl Stop {
             ErrorKind::TabInBlockIndentation
             | ErrorKind::TabInIndentation
             | ErrorKind::TabNotAllowed
-            | ErrorKind::TabAtBlockScalarStart => Diagnostic::new(
-                &TAB_INDENTATION,
-                span,
-                "a tab indents this line, and YAML allows only spaces",
-            )
-            .with_help("replace each tab by two spaces"),
+            | ErrorKind::TabAtBlockScalarStart => {
+                let message = "a tab indents this line, and YAML allows only spaces";
+                Diagnostic::new(&TAB_INDENTATION, tab_before(text, span), message)
+                    .with_help("replace each tab by two spaces")
+            }
             ErrorKind::RecursionLimitExceeded => {
                 Diagnostic::new(&LIMIT_EXCEEDED, span, "lists and maps are nested too deeply")
                     .with_help("a policy never needs this; check how the file was made")
@@ -111,6 +110,14 @@ impl Stop {
 }
 
 const QUOTE_HELP: &str = "put the expression in quotes, e.g. `\"!hasReqHeader('x')\"`";
+
+/// The first tab of a line up to a place in it; the reader stops behind the tab.
+fn tab_before(text: &str, at: Span) -> Span {
+    let before = text.get(..at.end as usize).unwrap_or_default();
+    let line = before.rfind('\n').map_or(0, |end| end + 1);
+    let tab = before.get(line..).and_then(|line| line.find('\t'));
+    tab.map_or(at, |tab| Span::from_range(line + tab..line + tab + 1))
+}
 
 /// The reader's words in our style.
 fn kind_text(kind: &ErrorKind) -> String {

@@ -45,7 +45,7 @@ fn faults_of_keys_are_reported_and_reading_goes_on() {
 
 #[test]
 fn syntax_errors_name_their_place_and_keep_the_tree_before_them() {
-    assert_eq!(codes("a:\n\tb: 1\n"), [("TP104", "2:2".into())]);
+    assert_eq!(codes("a:\n\tb: 1\n"), [("TP104", "2:1".into())]);
     assert_eq!(codes("a: b: c\n"), [("TP103", "1:5".into())]);
     assert_eq!(codes("a: 1\n---\nb: 2\n"), [("TP108", "2:1".into())]);
     assert_eq!(codes(""), [("TP109", "1:1".into())]);

@@ -1,0 +1,93 @@
+//! The corpus of public policies, where it is at hand: nothing panics, and what is by the book gets no
+//! finding but that a part of the language is not there yet. And the tree against another YAML reader.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use policy_core::diagnostic::{Diagnostics, Severity};
+use policy_core::lint::{DocumentKind, lint};
+use policy_core::parse::{Limits, Plain, decode, parse};
+use policy_core::source::Source;
+
+/// The corpus lies beside the project; a clone without it skips.
+fn corpus() -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus");
+    if !path.is_dir() {
+        eprintln!("skipped: there is no corpus at {}", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+struct Entry {
+    file: String,
+    kind: String,
+    status: String,
+}
+
+fn index(corpus: &Path) -> Vec<Entry> {
+    let text = fs::read_to_string(corpus.join("INDEX.tsv")).expect("an index");
+    let entries = text.lines().skip(1).map(|line| {
+        let fields: Vec<_> = line.split('\t').collect();
+        Entry { file: fields[0].to_owned(), kind: fields[1].to_owned(), status: fields[7].to_owned() }
+    });
+    entries.collect()
+}
+
+#[test]
+fn complete_policies_lack_only_what_this_version_lacks() {
+    let Some(corpus) = corpus() else { return };
+    let mut counts: BTreeMap<(String, &str), usize> = BTreeMap::new();
+    let mut looked_at = 0;
+    for entry in index(&corpus) {
+        let bytes = fs::read(corpus.join(&entry.file)).expect("listed");
+        let (source, mut found) = decode(entry.file.clone(), bytes);
+        if !found.has_errors() {
+            found.append(lint(&source, Some(DocumentKind::Policy)).diagnostics);
+        }
+        for item in found.iter() {
+            *counts.entry((entry.status.clone(), item.code.id)).or_default() += 1;
+        }
+        if entry.kind == "policy" && entry.status == "ok" {
+            looked_at += 1;
+            let errors =
+                found.iter().filter(|item| item.severity == Severity::Error && item.code.id != "TP601");
+            let errors: Vec<_> = errors.map(|item| format!("{} {}", item.code.id, item.message)).collect();
+            assert!(errors.is_empty(), "{}: {errors:?}", entry.file);
+        }
+    }
+    assert!(looked_at > 100, "{looked_at} complete policies");
+    println!("findings by status and code: {counts:#?}");
+}
+
+/// `serde_yaml` reads the same data wherever both readers accept a file.
+#[test]
+fn the_tree_agrees_with_another_yaml_reader() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
+    let folders = ["lint", "quickstart", "remote-access"].map(|folder| fixtures.join(folder));
+    let mut compared = 0;
+    for folder in folders.into_iter().chain(corpus()) {
+        for entry in fs::read_dir(folder).expect("readable") {
+            let path = entry.expect("an entry").path();
+            let named = path.extension().is_some_and(|end| end == "yml" || end == "json");
+            let Some(text) = fs::read_to_string(&path).ok().filter(|_| named) else { continue };
+            let mut found = Diagnostics::default();
+            let document = parse(&Source::new("t", text.clone()), &Limits::default(), &mut found);
+            let Ok(theirs) = serde_yaml::from_str::<serde_yaml::Value>(&text) else { continue };
+            let Some(root) = document.root().filter(|_| found.is_empty()) else { continue };
+            let ours = serde_json::to_value(Plain::from_node(root)).expect("plain data");
+            let theirs = serde_json::to_value(theirs).expect("plain data");
+            assert_eq!(ours, theirs, "{}", path.display());
+            compared += 1;
+        }
+    }
+    assert!(compared > 10, "{compared} files compared");
+}

@@ -1,0 +1,101 @@
+//! The layers of the crate: each module uses only those before it, and the crate only pure dependencies.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Modules in layers, lowest first: a module may use its own layer and those before it.
+const LAYERS: &[&[&str]] = &[
+    &["source", "phase", "duration", "diagnostic"],
+    &["lpm", "url"],
+    &["parse"],
+    &["reader", "facts", "exchange", "outcome"],
+    &["ir"],
+    &["actions"],
+    &["model"],
+    &["check"],
+    // The program and the machine that runs it know one another.
+    &["compile", "evaluate", "reference"],
+    &["edge"],
+    &["lint"],
+];
+
+/// Uses that go up by purpose: the catalogue lists what every layer declares.
+const EXCEPTIONS: &[(&str, &str)] = &[("diagnostic", "CODES")];
+
+#[test]
+fn modules_use_only_lower_layers() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let layer_of = |module: &str| LAYERS.iter().position(|layer| layer.contains(&module));
+    let mut uses = 0;
+    for path in sources(&src) {
+        let relative = path.strip_prefix(&src).expect("below src");
+        let first = relative.components().next().expect("a name").as_os_str().to_str().expect("a name");
+        let module = first.trim_end_matches(".rs");
+        if module == "lib" {
+            continue;
+        }
+        let own = layer_of(module).unwrap_or_else(|| panic!("`{module}` has no layer"));
+        let text = fs::read_to_string(&path).expect("readable");
+        let production = text.split("#[cfg(test)]").next().expect("a first part");
+        let code = production.lines().filter(|line| !line.trim_start().starts_with("//"));
+        for line in code {
+            for part in line.split("crate::").skip(1) {
+                let used: String = part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                if EXCEPTIONS.contains(&(module, &used)) {
+                    continue;
+                }
+                let layer =
+                    layer_of(&used).unwrap_or_else(|| panic!("{}: `{used}` has no layer", path.display()));
+                assert!(layer <= own, "{}: `{module}` uses `{used}`, which is above it", path.display());
+                uses += 1;
+            }
+        }
+    }
+    assert!(uses > 50, "only {uses} uses found: the scan is broken");
+}
+
+/// The engine is embedded in edges: no runtime, clock or network may creep in with a dependency.
+#[test]
+fn dependencies_are_pinned() {
+    let manifest =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).expect("readable");
+    let (_, rest) = manifest.split_once("[dependencies]\n").expect("a section");
+    let section = rest.split("\n[").next().expect("an end");
+    let names: Vec<_> = section.lines().filter_map(|line| line.split(['.', ' ']).next()).collect();
+    let names: Vec<_> = names.into_iter().filter(|name| !name.is_empty()).collect();
+    assert_eq!(names, ["granit-parser", "ipnetwork", "nom", "serde", "sha2", "strsim"]);
+}
+
+/// Files stay small enough to read in one go.
+#[test]
+fn files_keep_to_their_budget() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for folder in ["policy-core/src", "policy-cli/src", "forwarder/src"] {
+        for path in sources(&root.join(folder)) {
+            let lines = fs::read_to_string(&path).expect("readable").lines().count();
+            assert!(lines <= 800, "{} has {lines} lines", path.display());
+        }
+    }
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let (mut out, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("readable") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                out.push(path);
+            }
+        }
+    }
+    out
+}

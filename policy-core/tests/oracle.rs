@@ -1,0 +1,267 @@
+//! The compiled engine against the naive one, and the address table against linear lists, at every boundary.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnetwork::IpNetwork;
+use policy_core::check::load_policy;
+use policy_core::compile::{CompileLimits, compile};
+use policy_core::evaluate::{Record, Recording};
+use policy_core::exchange::{Effect, ForwardFailure, Reply};
+use policy_core::facts::Facts;
+use policy_core::lpm::{AddressTable, RangeSet, TableLimits, TestId, cidr};
+use policy_core::outcome::Outcome;
+use policy_core::reference::{NaiveOutcome, network_contains, on_tcp_connect};
+use policy_core::source::Source;
+use proptest::prelude::*;
+
+/// Addresses from a few crowded corners, so that prefixes nest, touch, repeat and overlap.
+fn address() -> impl Strategy<Value = IpAddr> {
+    let v4 = prop_oneof![
+        (0..8_u32).prop_map(|low| 0x0a00_0000 + low),
+        (0..1_024_u32).prop_map(|low| 0x0aff_fe00 + low),
+        (0..4_u32),
+        (0..4_u32).prop_map(|low| u32::MAX - low),
+        any::<u32>(),
+    ];
+    let v6 = prop_oneof![
+        (0..8_u128).prop_map(|low| 0x2001_0db8 << 96 | low),
+        (0..4_u128),
+        (0..4_u128).prop_map(|low| u128::MAX - low),
+        // The mapped block and its neighbours.
+        (0..8_u128).prop_map(|low| (0xffff_u128 << 32) + low),
+        (0..8_u128).prop_map(|low| (0xfffe_ffff_ffff_u128) - low),
+        (0..8_u128).prop_map(|low| (0x1_0000_0000_0000_u128) + low),
+        any::<u128>(),
+    ];
+    prop_oneof![
+        3 => v4.prop_map(|bits| IpAddr::V4(Ipv4Addr::from(bits))),
+        2 => v6.prop_map(|bits| IpAddr::V6(Ipv6Addr::from(bits))),
+    ]
+}
+
+/// A prefix with host bits as they come.
+fn network() -> impl Strategy<Value = IpNetwork> {
+    (address(), 0..=128_u8, any::<bool>()).prop_map(|(address, length, long)| {
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        // Half of them long: short ones swallow everything.
+        let length = if long { most - length % 12 } else { length % (most + 1) };
+        IpNetwork::new(address, length).expect("a length of its family")
+    })
+}
+
+fn networks() -> impl Strategy<Value = Vec<IpNetwork>> {
+    prop::collection::vec(network(), 0..12)
+}
+
+/// First and last address of a network and their neighbours, in every spelling.
+fn boundaries(networks: &[IpNetwork]) -> Vec<IpAddr> {
+    let mut out = vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+    for network in networks {
+        match network {
+            IpNetwork::V4(v4) => {
+                let (first, last) = (u32::from(v4.network()), u32::from(v4.broadcast()));
+                for bits in [first.wrapping_sub(1), first, last, last.wrapping_add(1)] {
+                    let address = Ipv4Addr::from(bits);
+                    out.extend([IpAddr::V4(address), IpAddr::V6(address.to_ipv6_mapped())]);
+                }
+            }
+            IpNetwork::V6(v6) => {
+                let (first, last) = (u128::from(v6.network()), u128::from(v6.broadcast()));
+                for bits in [first.wrapping_sub(1), first, last, last.wrapping_add(1)] {
+                    out.push(Ipv6Addr::from(bits).into());
+                }
+            }
+        }
+    }
+    out
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_table_is_the_linear_list(
+        lists in prop::collection::vec((networks(), networks()), 1..5),
+        more in prop::collection::vec(address(), 8),
+    ) {
+        let sets: Vec<_> = lists
+            .iter()
+            .map(|(allow, deny)| {
+                let set = |list: &[IpNetwork]| RangeSet::from_networks(list.iter().copied());
+                set(allow).without(&set(deny))
+            })
+            .collect();
+        let table = AddressTable::build(&sets, TableLimits::default()).expect("small");
+        let all: Vec<_> = lists.iter().flat_map(|(allow, deny)| [allow.clone(), deny.clone()].concat()).collect();
+        for probe in boundaries(&all).into_iter().chain(more) {
+            let class = table.class(probe);
+            for (number, (allow, deny)) in (0..).zip(&lists) {
+                let holds = |list: &[IpNetwork]| list.iter().any(|it| network_contains(*it, probe));
+                let expected = holds(allow) && !holds(deny);
+                prop_assert_eq!(table.contains(class, TestId(number)), expected, "{} in test {}", probe, number);
+                prop_assert_eq!(sets[number as usize].contains(probe), expected, "{} in set {}", probe, number);
+            }
+        }
+    }
+
+    /// The regions cover each family without gap or overlap, and no two neighbours are alike.
+    #[test]
+    fn regions_partition_the_address_space(lists in prop::collection::vec(networks(), 0..4)) {
+        let sets: Vec<_> = lists.iter().map(|list| RangeSet::from_networks(list.iter().copied())).collect();
+        let table = AddressTable::build(&sets, TableLimits::default()).expect("small");
+        let bits = |address: IpAddr| match address {
+            IpAddr::V4(v4) => u128::from(u32::from(v4)),
+            IpAddr::V6(v6) => u128::from(v6),
+        };
+        for (v6, end) in [(false, u128::from(u32::MAX)), (true, u128::MAX)] {
+            let regions: Vec<_> = table.regions().filter(|(first, ..)| first.is_ipv6() == v6).collect();
+            prop_assert_eq!(bits(regions[0].0), 0);
+            prop_assert_eq!(bits(regions[regions.len() - 1].1), end);
+            for pair in regions.windows(2) {
+                prop_assert_eq!(bits(pair[0].1) + 1, bits(pair[1].0));
+                prop_assert_ne!(pair[0].2, pair[1].2);
+            }
+        }
+    }
+
+    /// Equal sets give equal tables, however their lists are written: split, repeated, in any order.
+    #[test]
+    fn the_table_is_canonical(list in networks(), seed in any::<u64>()) {
+        let mut other = Vec::new();
+        for network in &list {
+            let most = if network.is_ipv4() { 32 } else { 128 };
+            match network.prefix() {
+                length if length < most && seed % 2 == 0 => {
+                    let half = IpNetwork::new(network.network(), length + 1).expect("longer");
+                    let upper = IpNetwork::new(half.broadcast(), length).expect("same length").broadcast();
+                    other.push(IpNetwork::new(upper, length + 1).expect("longer"));
+                    other.push(half);
+                }
+                _ => other.extend([*network, *network]),
+            }
+        }
+        other.reverse();
+        let build = |list: &[IpNetwork]| {
+            AddressTable::build(&[RangeSet::from_networks(list.iter().copied())], TableLimits::default())
+        };
+        // Splitting a /95 that ends in the mapped block makes a mapped /96, which is IPv4 by the rule.
+        let plain = |list: &[IpNetwork]| list.iter().all(|it| it.is_ipv4() || it.prefix() != 95);
+        prop_assume!(plain(&list));
+        prop_assert_eq!(build(&list), build(&other));
+    }
+
+    #[test]
+    fn networks_of_a_set_cover_it_exactly(list in networks()) {
+        let set = RangeSet::from_networks(list.iter().copied());
+        // A cover may hold the mapped block as an IPv6 network, which reads back as IPv4: keep to what does not.
+        let mapped = |it: &IpNetwork| it.is_ipv6() && it.prefix() < 96;
+        prop_assume!(!list.iter().any(mapped));
+        prop_assert_eq!(RangeSet::from_networks(set.to_networks()), set);
+    }
+
+    #[test]
+    fn cidr_texts_mean_what_the_bits_say(network in network(), probe in address()) {
+        let entry = cidr(&network.to_string()).expect("its own text");
+        prop_assert_eq!(network_contains(entry.network, probe), network_contains(network, probe));
+        prop_assert_eq!(entry.host_bits, network.network() != network.ip());
+    }
+
+    #[test]
+    fn the_program_is_the_naive_engine(
+        policy in policy_text(),
+        probes in prop::collection::vec(address(), 6),
+        offline in any::<[bool; 3]>(),
+    ) {
+        let (checked, found) = load_policy(&Source::new("p.yml", policy.clone()));
+        // Lists that admit nobody and actions behind a terminator are refused, as they should be.
+        let Some(checked) = checked else {
+            prop_assert!(found.iter().all(|it| it.severity.name() != "error"
+                || ["TP434", "TP404"].contains(&it.code.id)), "{}\n{:?}", policy, found);
+            return Ok(());
+        };
+        let program = compile(&checked, &CompileLimits::default()).expect("small");
+        let entries = checked.policy().rules(policy_core::phase::Phase::OnTcpConnect).flat_map(|rule| &rule.actions);
+        let entries: Vec<_> = entries.filter_map(|action| match &action.config {
+            policy_core::actions::ActionConfig::RestrictIps(it) =>
+                Some(it.allow.iter().chain(&it.deny).map(|item| item.value).collect::<Vec<_>>()),
+            _ => None,
+        }).flatten().collect();
+        let online = |host: &str| !offline[usize::from(host.as_bytes()[0] - b'a')];
+        for probe in boundaries(&entries).into_iter().chain(probes) {
+            let facts = Facts::new(probe);
+            let host = |effect, target: Option<&str>| match effect {
+                Effect::Forward(_) if online(target.expect("its own id")) => Reply::Forwarded,
+                Effect::Forward(_) => Reply::ForwardFailed(ForwardFailure::Offline),
+                _ => Reply::Logged,
+            };
+            let mut run = program.on_tcp_connect_traced(&facts, Recording::default());
+            let outcome = run.run(|effect, run| match effect {
+                Effect::Forward(id) => host(effect, run.target(id).map(|url| url.host())),
+                _ => host(effect, None),
+            });
+            let trace = run.into_trace();
+            prop_assert_eq!(trace.records.last(), Some(&Record::Outcome(outcome)));
+            let untraced = program.on_tcp_connect(&facts).run(|effect, run| match effect {
+                Effect::Forward(id) => host(effect, run.target(id).map(|url| url.host())),
+                _ => host(effect, None),
+            });
+            prop_assert_eq!(outcome, untraced);
+            let naive = on_tcp_connect(checked.policy(), probe, |url| online(url.host()));
+            let same = match (outcome, &naive) {
+                (Outcome::Forwarded { target, by }, NaiveOutcome::Forwarded(url, at)) =>
+                    program.target(target) == Some(url) && by.index() == *at,
+                (Outcome::Denied { by }, NaiveOutcome::Denied(at))
+                | (Outcome::Closed { by }, NaiveOutcome::Closed(at))
+                | (Outcome::Failed { by: Some(by), .. }, NaiveOutcome::Failed(at)) => by.index() == *at,
+                (Outcome::Upstream, NaiveOutcome::Upstream) => true,
+                _ => false,
+            };
+            prop_assert!(same, "{}\n{} gives {:?}, naive {:?}", policy, probe, outcome, naive);
+            // The reason names the entry that decided.
+            let reason = program.reason(&facts, outcome).to_string();
+            prop_assert!(!reason.is_empty());
+        }
+    }
+}
+
+/// A policy in YAML with rules of every supported action.
+fn policy_text() -> impl Strategy<Value = String> {
+    let list = |key: &'static str| {
+        prop::collection::vec(network(), 0..6).prop_map(move |networks| {
+            let items: Vec<_> = networks.iter().map(|it| format!("\"{it}\"")).collect();
+            format!("{key}: [{}]", items.join(", "))
+        })
+    };
+    let restrict = (any::<bool>(), list("allow"), list("deny")).prop_map(|(enforce, allow, deny)| {
+        format!("{{type: restrict-ips, config: {{enforce: {enforce}, {allow}, {deny}}}}}")
+    });
+    let forward = (0..3_u8, prop_oneof![Just("halt"), Just("continue")]).prop_map(|(host, on_error)| {
+        let host = char::from(b'a' + host);
+        format!(
+            "{{type: forward-internal, config: {{url: \"tcp://{host}.internal:22\", on_error: {on_error}}}}}"
+        )
+    });
+    let action = prop_oneof![
+        6 => restrict,
+        4 => forward,
+        1 => Just("{type: deny}".to_owned()),
+        1 => Just("{type: close-connection}".to_owned()),
+        1 => Just("{type: log, config: {metadata: {a: 1}}}".to_owned()),
+    ];
+    let rule = prop::collection::vec(action, 1..3);
+    prop::collection::vec(rule, 1..4).prop_map(|rules| {
+        let mut text = "on_tcp_connect:\n".to_owned();
+        for rule in rules {
+            text.push_str("- actions:\n");
+            rule.iter().for_each(|action| text.push_str(&format!("  - {action}\n")));
+        }
+        text
+    })
+}
