@@ -131,6 +131,12 @@ impl Edge {
         bound.collect()
     }
 
+    /// The configuration that is served now.
+    #[must_use]
+    pub fn config(&self) -> policy_core::edge::EdgeConfig {
+        self.shared.current.load().config.clone()
+    }
+
     /// Connections that are open now.
     #[must_use]
     pub fn open_connections(&self) -> usize {

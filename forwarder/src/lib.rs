@@ -6,7 +6,7 @@
 //! 2. [`route`]: evaluate the endpoint's policy, perform its effects, follow forwards through the internal
 //!    endpoints of the configuration and **never through DNS**;
 //! 3. [`relay`]: carry bytes both ways, each half closing on its own;
-//! 4. [`events`]: one event a connection, whatever became of it.
+//! 4. [`events`]: one event a judged connection, whatever became of it.
 //!
 //! A [`generation::Generation`] is one loaded configuration; reloading swaps it and judges open connections
 //! again. On any doubt the edge refuses.

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use policy_core::compile::{Digest, Program};
 use policy_core::evaluate::Trace;
 use policy_core::exchange::{ActionId, Effect, ForwardFailure, Reply, Step};
 use policy_core::facts::Facts;
-use policy_core::outcome::Outcome;
+use policy_core::outcome::{Fault, Outcome};
 use policy_core::parse::PlainMap;
 use policy_core::source::Position;
 use policy_core::url::{EndpointUrl, HostPort};
@@ -49,15 +50,21 @@ impl Dial for Live {
     }
 }
 
-/// Takes every upstream for reachable: for judging an open connection again.
+/// Takes upstreams for as reachable as they were: for judging an open connection again.
 #[derive(Clone, Copy, Debug)]
-pub struct Presumed;
+pub struct Presumed<'a> {
+    /// Upstreams that did not answer when the connection was made.
+    pub unreached: &'a [HostPort],
+}
 
-impl Dial for Presumed {
+impl Dial for Presumed<'_> {
     type Stream = ();
 
-    async fn dial(&self, _: &HostPort) -> io::Result<()> {
-        Ok(())
+    async fn dial(&self, upstream: &HostPort) -> io::Result<()> {
+        match self.unreached.contains(upstream) {
+            true => Err(io::ErrorKind::NotConnected.into()),
+            false => Ok(()),
+        }
     }
 }
 
@@ -102,6 +109,8 @@ pub struct Route {
     pub hops: Vec<EndpointUrl>,
     /// Where its bytes go, if it was admitted.
     pub upstream: Option<HostPort>,
+    /// Upstreams on the way that did not answer.
+    pub unreached: Vec<HostPort>,
     /// What `log` actions attached, in order.
     pub logs: Vec<Arc<PlainMap>>,
     /// The last verdict of a `restrict-ips`, if one ran.
@@ -117,7 +126,8 @@ pub async fn judge<D: Dial>(
     dial: &D,
 ) -> Option<(Route, Option<D::Stream>)> {
     let program = generation.programs.get(endpoint)?;
-    let mut host = Host { generation, dial, depth: 0, notes: Notes::default() };
+    let ip_policy = AtomicU8::new(NO_VERDICT);
+    let mut host = Host { generation, dial, depth: 0, ip_policy: &ip_policy, notes: Notes::default() };
     let (verdict, stream) = match host.run(program, facts).await {
         Ended::Reached(verdict, stream) => (verdict, Some(stream)),
         Ended::Refused(verdict) => (verdict, None),
@@ -128,15 +138,25 @@ pub async fn judge<D: Dial>(
             (verdict, None)
         }
     };
-    let Notes { hops, logs, ip_policy, upstream, .. } = host.notes;
+    let Notes { hops, logs, upstream, unreached, .. } = host.notes;
     let upstream = upstream.filter(|_| stream.is_some());
-    Some((Route { verdict, hops, upstream, logs, ip_policy }, stream))
+    let ip_policy = match ip_policy.into_inner() {
+        ADMITTED => Some(true),
+        REFUSED => Some(false),
+        _ => None,
+    };
+    Some((Route { verdict, hops, upstream, unreached, logs, ip_policy }, stream))
 }
 
 /// Judges again without any effect: `None` also if the judgement would have to wait.
 #[must_use]
-pub fn judge_presumed(generation: &Generation, endpoint: usize, facts: &Facts<'_>) -> Option<Route> {
-    let judged = pin!(judge(generation, endpoint, facts, &Presumed));
+pub fn judge_presumed(
+    generation: &Generation,
+    endpoint: usize,
+    facts: &Facts<'_>,
+    presumed: Presumed<'_>,
+) -> Option<Route> {
+    let judged = pin!(judge(generation, endpoint, facts, &presumed));
     match judged.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(judged) => judged.map(|(route, _)| route),
         Poll::Pending => None,
@@ -167,8 +187,8 @@ enum Forwarded<S> {
 struct Notes {
     hops: Vec<EndpointUrl>,
     logs: Vec<Arc<PlainMap>>,
-    ip_policy: Option<bool>,
     upstream: Option<HostPort>,
+    unreached: Vec<HostPort>,
     /// Why the last upstream could not be reached.
     dial_error: Option<String>,
 }
@@ -177,6 +197,8 @@ struct Host<'g, D> {
     generation: &'g Generation,
     dial: &'g D,
     depth: u32,
+    /// The last address verdict of all the policies on the way.
+    ip_policy: &'g AtomicU8,
     notes: Notes,
 }
 
@@ -188,7 +210,7 @@ impl<D: Dial> Host<'_, D> {
         facts: &'a Facts<'a>,
     ) -> Pin<Box<dyn Future<Output = Ended<D::Stream>> + Send + 'a>> {
         Box::pin(async move {
-            let mut run = program.on_tcp_connect_traced(facts, IpVerdict(None));
+            let mut run = program.on_tcp_connect_traced(facts, IpVerdict(self.ip_policy));
             let mut taken = None;
             let mut step = run.start();
             let outcome = loop {
@@ -217,16 +239,17 @@ impl<D: Dial> Host<'_, D> {
                 };
                 step = run.resume(reply);
             };
-            if let IpVerdict(Some(admitted)) = run.into_trace() {
-                self.notes.ip_policy = Some(admitted);
-            }
             let mut verdict = Verdict::of(program, facts, outcome);
             match (outcome, taken) {
                 (Outcome::Forwarded { .. }, Some(Ok(stream))) => Ended::Reached(verdict, stream),
                 (Outcome::Forwarded { .. }, Some(Err(inner))) => Ended::Refused(inner),
                 (Outcome::Upstream, _) => Ended::FellThrough(verdict),
                 _ => {
-                    if let Some(detail) = self.notes.dial_error.take() {
+                    let unreachable = Fault::Forward(ForwardFailure::UpstreamUnreachable);
+                    if let Outcome::Failed { fault, .. } = outcome
+                        && fault == unreachable
+                        && let Some(detail) = self.notes.dial_error.take()
+                    {
                         verdict.reason.push_str(&detail);
                     }
                     Ended::Refused(verdict)
@@ -274,6 +297,7 @@ impl<D: Dial> Host<'_, D> {
                 Forwarded::Reached(stream)
             }
             Err(error) => {
+                self.notes.unreached.push(upstream.clone());
                 self.notes.dial_error = Some(format!(" ({upstream}: {error})"));
                 Forwarded::Failed(ForwardFailure::UpstreamUnreachable)
             }
@@ -281,11 +305,15 @@ impl<D: Dial> Host<'_, D> {
     }
 }
 
-/// Notes the last address verdict of a run.
-struct IpVerdict(Option<bool>);
+const NO_VERDICT: u8 = 0;
+const ADMITTED: u8 = 1;
+const REFUSED: u8 = 2;
 
-impl Trace for IpVerdict {
+/// Notes the last address verdict. Shared by the policies of one connection, which run one inside another.
+struct IpVerdict<'a>(&'a AtomicU8);
+
+impl Trace for IpVerdict<'_> {
     fn test(&mut self, _: ActionId, admitted: bool) {
-        self.0 = Some(admitted);
+        self.0.store(if admitted { ADMITTED } else { REFUSED }, Ordering::Relaxed);
     }
 }

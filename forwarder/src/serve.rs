@@ -115,6 +115,10 @@ async fn reload(
     let outputs = open_outputs(&generation.config.events, &generation.folder);
     let outputs = outputs.map_err(|(path, error)| StartError::File(path, error))?;
     let drain = generation.config.drain;
+    let (old, new) = (edge.config(), &generation.config);
+    if old.limits.max_connections != new.limits.max_connections || old.state_dir != new.state_dir {
+        tracing::warn!("a new `max_connections` or `state_dir` counts from the next start");
+    }
     let done = edge.reload(generation).await.map_err(StartError::Bind)?;
     events.replace(outputs).await;
     tracing::info!(opened = done.opened, closed = done.closed, cut = done.cut, "reloaded");

@@ -29,8 +29,11 @@ pub(super) async fn serve(shared: &Shared, listener: &ListenerKey, mut client: T
     let generation = shared.current.load_full();
     let found = generation.config.endpoints.iter().enumerate().find(|(_, it)| key(it) == *listener);
     // A reload may have removed the endpoint since the connection was accepted.
-    let Some((index, endpoint)) = found else { return };
-    let (Ok(server), Ok(())) = (client.local_addr(), tune(&client)) else { return };
+    let (Some((index, endpoint)), Ok(server)) = (found, client.local_addr()) else {
+        tracing::info!(%peer, "closed unjudged: its endpoint or the client is gone");
+        return;
+    };
+    tune(&client);
     let url = endpoint.url.to_string();
     let facts = Facts::of_connection(peer, server).at_endpoint(&url);
     let limits = &generation.config.limits;
@@ -38,7 +41,8 @@ pub(super) async fn serve(shared: &Shared, listener: &ListenerKey, mut client: T
     let Some((route, upstream)) = judged else { return };
 
     let (mut relayed, mut cut) = (None, None);
-    if let Some(mut upstream) = upstream.filter(|upstream| tune(upstream).is_ok()) {
+    if let Some(mut upstream) = upstream {
+        tune(&upstream);
         let entry = Open::new(&endpoint.name.value, &url, peer, server, &route);
         let open = shared.registry.enter(entry);
         // INVARIANT: entered before this comparison; see the order in `edge`.
@@ -68,8 +72,13 @@ pub(super) async fn serve(shared: &Shared, listener: &ListenerKey, mut client: T
     }
 }
 
-/// Small packets at once, and peers that vanish are noticed.
-fn tune(stream: &TcpStream) -> io::Result<()> {
+/// Small packets at once, and peers that vanish are noticed. A socket that takes no options has no peer any
+/// more, which its next read tells.
+fn tune(stream: &TcpStream) {
+    let _ = set_options(stream);
+}
+
+fn set_options(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY))?;

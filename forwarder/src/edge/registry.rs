@@ -9,7 +9,7 @@ use policy_core::url::{EndpointUrl, HostPort};
 use tokio_util::sync::CancellationToken;
 
 use crate::generation::Generation;
-use crate::route::{Route, judge_presumed};
+use crate::route::{Presumed, Route, judge_presumed};
 
 /// What is needed to judge a connection again.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub(super) struct Open {
     server: SocketAddr,
     target: Option<EndpointUrl>,
     upstream: Option<HostPort>,
+    unreached: Vec<HostPort>,
     pub(super) cut: CancellationToken,
     reason: OnceLock<&'static str>,
 }
@@ -39,6 +40,7 @@ impl Open {
             server,
             target: route.hops.last().cloned(),
             upstream: route.upstream.clone(),
+            unreached: route.unreached.clone(),
             cut: CancellationToken::new(),
             reason: OnceLock::new(),
         }
@@ -61,8 +63,9 @@ impl Open {
         let Some(index) = endpoints.position(|endpoint| endpoint.name.value == self.endpoint) else {
             return Some("its endpoint was removed");
         };
+        let presumed = Presumed { unreached: &self.unreached };
         let facts = Facts::of_connection(self.client, self.server).at_endpoint(&self.url);
-        match judge_presumed(generation, index, &facts) {
+        match judge_presumed(generation, index, &facts, presumed) {
             Some(route) if route.upstream.is_none() => Some("the new policy refuses it"),
             Some(route) if route.hops.last() == self.target.as_ref() && route.upstream == self.upstream => {
                 None

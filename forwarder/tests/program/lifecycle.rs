@@ -5,7 +5,8 @@ use std::net::TcpListener;
 use std::process::Output;
 
 use crate::harness::{
-    Edge, FORWARD, Folder, GUIDE, connect, echo_device, edge_yml, exchange, forwarder, guide_policy,
+    ClosedPort, Edge, FORWARD, Folder, GUIDE, connect, echo_device, edge_yml, exchange, forwarder,
+    guide_policy,
 };
 
 fn run(args: &[&str], config: &std::path::Path) -> Output {
@@ -125,6 +126,32 @@ fn a_reload_serves_the_new_policy_and_cuts_whom_it_refuses() {
     let events = edge.wait_for_events(2);
     let ends: Vec<_> = events.iter().map(|event| event["object"]["end"].as_str()).collect();
     assert!(ends.contains(&Some("the new policy refuses it")), "{ends:?}");
+}
+
+/// A connection that went to its fallback is judged as it was made: unchanged files cut nothing.
+#[test]
+fn a_reload_keeps_a_connection_on_its_fallback() {
+    let closed = ClosedPort::hold();
+    let folder = Folder::new();
+    let second =
+        format!("  - url: tcp://device2.internal:22\n    upstream: {{url: \"{}\"}}\n", echo_device());
+    let config = edge_yml(closed.address, "").replace("events:", &format!("{second}events:"));
+    folder.write("edge.yml", &config);
+    let first = FORWARD.replace(":22\n", ":22\n          on_error: continue\n");
+    let both = format!(
+        "{first}      - {{type: forward-internal, config: {{url: \"tcp://device2.internal:22\"}}}}\n"
+    );
+    folder.write("policy.yml", &both);
+    let mut edge = Edge::start(folder);
+    let mut open = connect(edge.address("device1"));
+    let mut byte = [0; 1];
+    for _ in 0..2 {
+        open.write_all(b"x").expect("open");
+        open.read_exact(&mut byte).expect("echoed");
+        edge.signal("HUP");
+        let line = edge.wait_for(&["reloaded"]);
+        assert!(line.contains("cut=0"), "{line}");
+    }
 }
 
 #[test]

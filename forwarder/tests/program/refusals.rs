@@ -119,13 +119,15 @@ fn the_targets_policy_may_refuse() {
     let edge_yml = edge_yml(echo_device(), "");
     let edge_yml = edge_yml.replace("}\nevents:", "}\n    traffic_policy_file: inner.yml\nevents:");
     folder.write("edge.yml", &edge_yml);
-    folder.write("policy.yml", &FORWARD.replace(":22\n", ":22\n          on_error: continue\n"));
+    let outer = guide_policy("127.0.0.0/8").replace(":22\n", ":22\n          on_error: continue\n");
+    folder.write("policy.yml", &outer);
     let mut edge = Edge::start(folder);
     let address = edge.address("device1");
     assert_eq!(exchange(connect(address), b"hello"), b"hello");
     assert_eq!(exchange(connect_from(SECOND, address), b"hello"), b"");
     let events = edge.wait_for_events(2);
     assert_eq!(events[1]["object"]["decision"], "deny");
+    assert_eq!(events[1]["object"]["ip_policy"]["decision"], "block");
     let file = events[1]["object"]["at"]["file"].as_str().expect("a file");
     assert!(file.ends_with("inner.yml"), "{file}");
     assert_eq!(events[1]["object"]["hops"], serde_json::json!(["tcp://device1.internal:22"]));

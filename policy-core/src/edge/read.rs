@@ -214,6 +214,16 @@ impl<'d> EdgeReader<'_, 'd> {
                 self.reader.report(Diagnostic::new(&INVALID_UPSTREAM, text.span, message).with_help(help));
             })
             .ok()
+            .filter(|upstream| {
+                let internal = upstream.host.ends_with(".internal");
+                if internal {
+                    let message = format!("`{}` names an internal endpoint, not a machine", upstream.host);
+                    let help = "give the device's address; to pass on to another endpoint, use a policy";
+                    self.reader
+                        .report(Diagnostic::new(&INVALID_UPSTREAM, text.span, message).with_help(help));
+                }
+                !internal
+            })
             .map(|upstream| Spanned::new(upstream, text.span))
     }
 

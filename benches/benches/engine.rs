@@ -1,0 +1,67 @@
+//! The guide's second policy: lint, compile, and a whole decision beside a hand-written one.
+#![allow(missing_docs, reason = "criterion's macros make undocumented items")]
+#![allow(clippy::expect_used, reason = "bench data is valid")]
+
+use std::hint::black_box;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use policy_core::check::load_policy;
+use policy_core::compile::{CompileLimits, compile};
+use policy_core::exchange::Reply;
+use policy_core::facts::Facts;
+use policy_core::lint::lint;
+use policy_core::outcome::Outcome;
+use policy_core::source::Source;
+
+const GUIDE: &str = include_str!("../../fixtures/remote-access/device1.yml");
+
+fn texts(criterion: &mut Criterion) {
+    let source = Source::new("device1.yml", GUIDE);
+    let checked = load_policy(&source).0.expect("valid");
+    let mut group = criterion.benchmark_group("text");
+    group.throughput(Throughput::Bytes(GUIDE.len() as u64));
+    group.bench_function("lint", |bench| bench.iter(|| lint(black_box(&source), None)));
+    group.bench_function("compile", |bench| {
+        bench.iter(|| compile(black_box(&checked), &CompileLimits::default()));
+    });
+    group.finish();
+}
+
+fn decisions(criterion: &mut Criterion) {
+    let checked = load_policy(&Source::new("device1.yml", GUIDE)).0.expect("valid");
+    let program = compile(&checked, &CompileLimits::default()).expect("small");
+    let sources: Vec<IpAddr> =
+        ["203.0.113.42", "198.51.100.1", "e680:5791:be4c:5739:d959:7b94:6d54:d4b4", "2001:db8::1"]
+            .map(|text| text.parse().expect("an address"))
+            .into();
+    let hand_written = |address: IpAddr| match address {
+        IpAddr::V4(v4) => u32::from(v4) == 0xcb00_712a,
+        IpAddr::V6(v6) => u128::from(v6) == 0xe680_5791_be4c_5739_d959_7b94_6d54_d4b4,
+    };
+    let engine = |address: IpAddr| {
+        let facts = Facts::new(address);
+        let outcome = program.on_tcp_connect(&facts).run(|_, _| Reply::Forwarded);
+        matches!(outcome, Outcome::Forwarded { .. })
+    };
+    for &source in &sources {
+        assert_eq!(engine(source), hand_written(source), "{source}");
+    }
+    let mut group = criterion.benchmark_group("decide/guide");
+    group.throughput(Throughput::Elements(sources.len() as u64));
+    group.bench_function("policy-core", |bench| {
+        bench.iter(|| sources.iter().filter(|source| engine(**black_box(source))).count());
+    });
+    group.bench_function("hand-written", |bench| {
+        bench.iter(|| sources.iter().filter(|source| hand_written(**black_box(source))).count());
+    });
+    group.finish();
+}
+
+criterion_group! {
+    name = all;
+    config = Criterion::default().measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
+    targets = texts, decisions
+}
+criterion_main!(all);
