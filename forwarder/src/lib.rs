@@ -2,7 +2,7 @@
 //!
 //! The life of a connection, file by file:
 //!
-//! 1. [`edge::listener`]: accept, within the budget of [`admission`];
+//! 1. `edge::listener`: accept, within the budget of [`admission`];
 //! 2. [`route`]: evaluate the endpoint's policy, perform its effects, follow forwards through the internal
 //!    endpoints of the configuration and **never through DNS**;
 //! 3. [`relay`]: carry bytes both ways, each half closing on its own;

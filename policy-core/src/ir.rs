@@ -1,6 +1,6 @@
 //! Instructions, and the lowering that actions write them with.
 //!
-//! An action's file turns its configuration into [`Op`]s; the machine in `evaluate` runs ops and knows no
+//! An action's file turns its configuration into `Op`s; the machine in `evaluate` runs ops and knows no
 //! actions. Adding an action that needs no new op touches neither.
 
 use std::collections::HashMap;

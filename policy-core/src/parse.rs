@@ -1,4 +1,4 @@
-//! Parse: bytes to [`Source`], source to [`Document`].
+//! Parse: bytes to `Source`, source to [`Document`].
 //!
 //! The only place that knows the YAML reader (`granit-parser`): the tree it fills is ours, so the reader
 //! can be exchanged. JSON comes by the same door, being YAML 1.2. Every input is bounded by [`Limits`];

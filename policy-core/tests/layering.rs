@@ -99,3 +99,15 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     }
     out
 }
+
+/// A host may keep programs and evaluations across threads and waits.
+#[test]
+fn programs_and_evaluations_cross_threads() {
+    fn shared<T: Send + Sync>() {}
+    fn sent<T: Send + Copy + 'static>() {}
+    shared::<policy_core::compile::Program>();
+    shared::<policy_core::evaluate::Evaluation<'static>>();
+    shared::<policy_core::diagnostic::Diagnostics>();
+    sent::<policy_core::exchange::Step>();
+    sent::<policy_core::exchange::Reply>();
+}
