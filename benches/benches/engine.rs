@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use policy_core::check::load_policy;
-use policy_core::compile::{CompileLimits, compile};
+use policy_core::check::{CheckOptions, load_policy};
+use policy_core::compile::{CompileOptions, compile};
 use policy_core::exchange::Reply;
 use policy_core::facts::Facts;
 use policy_core::lint::lint;
@@ -19,19 +19,21 @@ const GUIDE: &str = include_str!("../../fixtures/remote-access/device1.yml");
 
 fn texts(criterion: &mut Criterion) {
     let source = Source::new("device1.yml", GUIDE);
-    let checked = load_policy(&source).0.expect("valid");
+    let checked = load_policy(&source, &CheckOptions::default()).0.expect("valid");
     let mut group = criterion.benchmark_group("text");
     group.throughput(Throughput::Bytes(GUIDE.len() as u64));
-    group.bench_function("lint", |bench| bench.iter(|| lint(black_box(&source), None)));
+    group.bench_function("lint", |bench| {
+        bench.iter(|| lint(black_box(&source), None, &CheckOptions::default()))
+    });
     group.bench_function("compile", |bench| {
-        bench.iter(|| compile(black_box(&checked), &CompileLimits::default()));
+        bench.iter(|| compile(black_box(&checked), &CompileOptions::default()));
     });
     group.finish();
 }
 
 fn decisions(criterion: &mut Criterion) {
-    let checked = load_policy(&Source::new("device1.yml", GUIDE)).0.expect("valid");
-    let program = compile(&checked, &CompileLimits::default()).expect("small");
+    let checked = load_policy(&Source::new("device1.yml", GUIDE), &CheckOptions::default()).0.expect("valid");
+    let program = compile(&checked, &CompileOptions::default()).expect("small");
     let sources: Vec<IpAddr> =
         ["203.0.113.42", "198.51.100.1", "e680:5791:be4c:5739:d959:7b94:6d54:d4b4", "2001:db8::1"]
             .map(|text| text.parse().expect("an address"))

@@ -11,7 +11,7 @@ mod registry;
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,14 +34,16 @@ pub(crate) struct Shared {
     slots: Arc<Semaphore>,
     events: EventWriter,
     tasks: TaskTracker,
+    /// Cancelled when the time to drain is over: ends dials and relays alike.
+    stop: CancellationToken,
 }
 
-/// What makes a listener the same across reloads: its address, or, where that is any free port, the name of
-/// its endpoint.
+/// What makes a listener the same across reloads: its address; where its port is any free one, the name of
+/// its endpoint as well.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum ListenerKey {
     Address(SocketAddr),
-    Name(Box<str>),
+    AnyPort(Box<str>, IpAddr),
 }
 
 #[derive(Debug)]
@@ -113,6 +115,7 @@ impl Edge {
             slots: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
             events,
             tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
         });
         let mut edge = Self { shared, listeners: HashMap::new() };
         edge.accept_on(bound);
@@ -152,6 +155,8 @@ impl Edge {
         let opened = bound.len();
         let kept: Vec<ListenerKey> = generation.config.endpoints.iter().map(key).collect();
         self.shared.current.store(Arc::new(generation));
+        // First of all whoever may no longer be here: closing listeners takes a moment.
+        let cut = self.shared.registry.judge_again(&self.shared.current.load());
         let gone: Vec<_> = self.listeners.keys().filter(|key| !kept.contains(key)).cloned().collect();
         for key in &gone {
             if let Some(listener) = self.listeners.remove(key) {
@@ -159,7 +164,6 @@ impl Edge {
             }
         }
         self.accept_on(bound);
-        let cut = self.shared.registry.judge_again(&self.shared.current.load());
         Ok(Reloaded { opened, closed: gone.len(), cut })
     }
 
@@ -169,11 +173,12 @@ impl Edge {
             listener.close().await;
         }
         self.shared.tasks.close();
-        let mut cut = 0;
-        if tokio::time::timeout(drain, self.shared.tasks.wait()).await.is_err() {
-            cut = self.shared.registry.cut_all("the edge stopped");
-            self.shared.tasks.wait().await;
+        if tokio::time::timeout(drain, self.shared.tasks.wait()).await.is_ok() {
+            return 0;
         }
+        let cut = self.shared.tasks.len();
+        self.shared.stop.cancel();
+        self.shared.tasks.wait().await;
         cut
     }
 
@@ -199,12 +204,13 @@ impl Listener {
 
 fn key(endpoint: &policy_core::edge::Endpoint) -> ListenerKey {
     match endpoint.listen.value {
-        address if address.port() == 0 => ListenerKey::Name(endpoint.name.value.clone()),
+        address if address.port() == 0 => ListenerKey::AnyPort(endpoint.name.value.clone(), address.ip()),
         address => ListenerKey::Address(address),
     }
 }
 
-/// Binds the endpoints of a generation that do not listen yet; all or nothing.
+/// Binds the endpoints of a generation that do not listen yet; all or nothing: no client is let into a
+/// queue before every address is ours.
 fn bind(
     generation: &Generation,
     present: &HashMap<ListenerKey, Listener>,
@@ -217,9 +223,14 @@ fn bind(
         }
         let listen = endpoint.listen.value;
         let failed = |error| BindError { endpoint: endpoint.name.value.clone(), listen, error };
-        let listener = listener::bind(listen).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        bound.push((key, address, listener));
+        bound.push((key, endpoint, listener::bind(listen).map_err(failed)?));
     }
-    Ok(bound)
+    let listening = bound.into_iter().map(|(key, endpoint, socket)| {
+        let listen = endpoint.listen.value;
+        let failed = |error| BindError { endpoint: endpoint.name.value.clone(), listen, error };
+        let listener = listener::listen(socket).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok((key, address, listener))
+    });
+    listening.collect()
 }

@@ -4,6 +4,7 @@ mod cli;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use forwarder::generation::{LoadError, load, read_file};
@@ -41,6 +42,9 @@ fn start_log() {
     tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(colour).with_target(false).init();
 }
 
+/// How long the end waits for tasks that cannot be cancelled.
+const LAST_WAIT: Duration = Duration::from_millis(100);
+
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
@@ -67,7 +71,10 @@ fn run_edge(args: &Edge) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return fail(Exit::Internal, error),
     };
-    match runtime.block_on(serve(&args.config)) {
+    let ended = runtime.block_on(serve(&args.config));
+    // A name lookup that still waits for its answer must not hold up the end.
+    runtime.shutdown_timeout(LAST_WAIT);
+    match ended {
         Ok(()) => Exit::Yes,
         Err(error @ StartError::System(_)) => fail(Exit::Internal, error),
         Err(error) => fail(Exit::Usage, error),

@@ -3,13 +3,15 @@
 //! Each half closes on its own: an end of stream is passed on as a shutdown of the other side's write half,
 //! and the opposite direction goes on. A connection of which one half has ended is reaped when nothing
 //! moves for the half-close timeout; any byte starts the time again. No byte is read ahead of a slow
-//! reader, so memory per connection is two buffers.
+//! reader, so memory per connection is two buffers. A connection that does not end in order is reset on
+//! both sides: what was cut short must not look complete.
 
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
@@ -26,9 +28,9 @@ pub enum RelayEnd {
     Finished,
     /// One half had ended and the other stayed silent.
     HalfCloseTimeout,
-    /// Reading from the client failed.
+    /// The client failed: reading from it or writing to it.
     Client(io::ErrorKind),
-    /// Reading from the upstream failed.
+    /// The upstream failed: reading from it or writing to it.
     Upstream(io::ErrorKind),
     /// The edge cut the connection.
     Cancelled,
@@ -49,9 +51,9 @@ impl fmt::Display for RelayEnd {
 /// Bytes carried and why it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relayed {
-    /// Bytes from the client.
+    /// Bytes from the client that the upstream took.
     pub bytes_in: u64,
-    /// Bytes to the client.
+    /// Bytes from the upstream that the client took.
     pub bytes_out: u64,
     /// Why it ended.
     pub end: RelayEnd,
@@ -64,64 +66,101 @@ pub async fn relay(
     half_close_timeout: Duration,
     cut: &CancellationToken,
 ) -> Relayed {
-    let (client_read, client_write) = client.split();
-    let (upstream_read, upstream_write) = upstream.split();
-    let moved = Moved::new();
     let (bytes_in, bytes_out) = (AtomicU64::new(0), AtomicU64::new(0));
-    let inward = pump(client_read, upstream_write, &bytes_in, &moved);
-    let outward = pump(upstream_read, client_write, &bytes_out, &moved);
-    let end = {
-        tokio::pin!(inward, outward);
-        let (mut in_open, mut out_open) = (true, true);
-        loop {
-            let half_closed = in_open != out_open;
-            tokio::select! {
-                biased;
-                () = cut.cancelled() => break RelayEnd::Cancelled,
-                ended = &mut inward, if in_open => match ended {
-                    Ok(()) => in_open = false,
-                    Err(error) => break RelayEnd::Client(error.kind()),
-                },
-                ended = &mut outward, if out_open => match ended {
-                    Ok(()) => out_open = false,
-                    Err(error) => break RelayEnd::Upstream(error.kind()),
-                },
-                () = sleep_until(moved.last() + half_close_timeout), if half_closed => {
-                    if moved.last().elapsed() >= half_close_timeout {
-                        break RelayEnd::HalfCloseTimeout;
-                    }
-                }
-            }
-            if !in_open && !out_open {
-                break RelayEnd::Finished;
-            }
-        }
-    };
+    let end = carry(client, upstream, half_close_timeout, cut, &bytes_in, &bytes_out).await;
+    if end != RelayEnd::Finished {
+        reset(client);
+        reset(upstream);
+    }
     Relayed { bytes_in: bytes_in.into_inner(), bytes_out: bytes_out.into_inner(), end }
 }
 
-/// Carries one direction to its end. Only reading can fail: a side that takes no more bytes may still have
-/// an answer on its way, so a failed write ends this direction alone.
+/// Lets the close of a socket be a reset. A socket that takes no option is gone already.
+fn reset(stream: &TcpStream) {
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+}
+
+async fn carry(
+    client: &mut TcpStream,
+    upstream: &mut TcpStream,
+    half_close_timeout: Duration,
+    cut: &CancellationToken,
+    bytes_in: &AtomicU64,
+    bytes_out: &AtomicU64,
+) -> RelayEnd {
+    let (client_read, client_write) = client.split();
+    let (upstream_read, upstream_write) = upstream.split();
+    let moved = Moved::new();
+    let inward = pump(client_read, upstream_write, bytes_in, &moved);
+    let outward = pump(upstream_read, client_write, bytes_out, &moved);
+    tokio::pin!(inward, outward);
+    let (mut in_open, mut out_open) = (true, true);
+    // What a side that takes no more bytes will have ended with: its answer may still be on its way.
+    let mut end = RelayEnd::Finished;
+    while in_open || out_open {
+        let half_closed = in_open != out_open;
+        tokio::select! {
+            biased;
+            () = cut.cancelled() => return RelayEnd::Cancelled,
+            ended = &mut inward, if in_open => match ended {
+                Ended::Through => in_open = false,
+                Ended::Unread(kind) => return RelayEnd::Client(kind),
+                Ended::Unwritten(kind) => (in_open, end) = (false, RelayEnd::Upstream(kind)),
+            },
+            ended = &mut outward, if out_open => match ended {
+                Ended::Through => out_open = false,
+                Ended::Unread(kind) => return RelayEnd::Upstream(kind),
+                Ended::Unwritten(kind) => (out_open, end) = (false, RelayEnd::Client(kind)),
+            },
+            () = sleep_until(moved.last() + half_close_timeout), if half_closed => {
+                if moved.last().elapsed() >= half_close_timeout {
+                    return if end == RelayEnd::Finished { RelayEnd::HalfCloseTimeout } else { end };
+                }
+            }
+        }
+    }
+    end
+}
+
+/// How one direction ended.
+enum Ended {
+    /// At the end of the stream, which was passed on.
+    Through,
+    /// Reading failed.
+    Unread(io::ErrorKind),
+    /// Writing failed.
+    Unwritten(io::ErrorKind),
+}
+
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     bytes: &AtomicU64,
     moved: &Moved,
-) -> io::Result<()> {
+) -> Ended {
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
-        let read = from.read(&mut buffer).await?;
+        let read = match from.read(&mut buffer).await {
+            Ok(read) => read,
+            Err(error) => return Ended::Unread(error.kind()),
+        };
         moved.now();
-        let Some(chunk) = buffer.get(..read).filter(|chunk| !chunk.is_empty()) else {
+        let mut rest = buffer.get(..read).unwrap_or_default();
+        if rest.is_empty() {
             // The other side may be gone already; there is nobody left to tell.
             let _ = to.shutdown().await;
-            return Ok(());
-        };
-        if to.write_all(chunk).await.is_err() {
-            return Ok(());
+            return Ended::Through;
         }
-        moved.now();
-        bytes.fetch_add(read as u64, Ordering::Relaxed);
+        while !rest.is_empty() {
+            let written = match to.write(rest).await {
+                Ok(0) => return Ended::Unwritten(io::ErrorKind::WriteZero),
+                Ok(written) => written,
+                Err(error) => return Ended::Unwritten(error.kind()),
+            };
+            moved.now();
+            bytes.fetch_add(written as u64, Ordering::Relaxed);
+            rest = rest.get(written..).unwrap_or_default();
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use policy_core::compile::{Digest, Program};
-use policy_core::evaluate::Trace;
+use policy_core::evaluate::{Evaluation, Trace};
 use policy_core::exchange::{ActionId, Effect, ForwardFailure, Reply, Step};
 use policy_core::facts::Facts;
 use policy_core::outcome::{Fault, Outcome};
@@ -21,6 +21,9 @@ use policy_core::url::{EndpointUrl, HostPort};
 use tokio::net::TcpStream;
 
 use crate::generation::Generation;
+
+/// Bytes of metadata that the event of one connection may carry.
+const MOST_LOGGED: usize = 64 << 10;
 
 /// Reaches upstreams.
 pub trait Dial: Sync {
@@ -75,26 +78,27 @@ pub struct Verdict {
     pub decision: &'static str,
     /// The name of the deciding rule.
     pub rule: Option<Box<str>>,
-    /// The file of the deciding policy.
-    pub file: Box<str>,
+    /// The file of the deciding policy; `None` if none was asked.
+    pub file: Option<Box<str>>,
     /// Where the deciding action stands.
     pub position: Option<Position>,
     /// Why, in one line.
     pub reason: String,
-    /// The digest of the deciding policy.
-    pub policy_sha256: Digest,
+    /// The digest of the deciding policy; `None` if none was asked.
+    pub policy_sha256: Option<Digest>,
 }
 
 impl Verdict {
-    fn of(program: &Program, facts: &Facts<'_>, outcome: Outcome) -> Self {
+    fn of<T: Trace>(run: &Evaluation<'_, T>, outcome: Outcome) -> Self {
+        let program = run.program();
         let action = outcome.by().and_then(|by| program.action(by));
         Self {
             decision: outcome.name(),
             rule: action.and_then(|action| action.rule()?.name()).map(Into::into),
-            file: program.file().into(),
+            file: Some(program.file().into()),
             position: action.map(|action| action.position()),
-            reason: program.reason(facts, outcome).to_string(),
-            policy_sha256: program.policy_sha256(),
+            reason: run.reason().to_string(),
+            policy_sha256: Some(program.policy_sha256()),
         }
     }
 }
@@ -113,8 +117,34 @@ pub struct Route {
     pub unreached: Vec<HostPort>,
     /// What `log` actions attached, in order.
     pub logs: Vec<Arc<PlainMap>>,
+    /// Log entries left out because the event would have become too large.
+    pub logs_dropped: u32,
     /// The last verdict of a `restrict-ips`, if one ran.
     pub ip_policy: Option<bool>,
+}
+
+impl Route {
+    /// The route of a connection that is closed without asking a policy.
+    #[must_use]
+    pub fn unjudged(reason: &str) -> Self {
+        let verdict = Verdict {
+            decision: "error",
+            rule: None,
+            file: None,
+            position: None,
+            reason: reason.to_owned(),
+            policy_sha256: None,
+        };
+        Self {
+            verdict,
+            hops: Vec::new(),
+            upstream: None,
+            unreached: Vec::new(),
+            logs: Vec::new(),
+            logs_dropped: 0,
+            ip_policy: None,
+        }
+    }
 }
 
 /// Judges a connection at an endpoint, given by its index; the stream is there if it was admitted.
@@ -127,7 +157,7 @@ pub async fn judge<D: Dial>(
 ) -> Option<(Route, Option<D::Stream>)> {
     let program = generation.programs.get(endpoint)?;
     let ip_policy = AtomicU8::new(NO_VERDICT);
-    let mut host = Host { generation, dial, depth: 0, ip_policy: &ip_policy, notes: Notes::default() };
+    let mut host = Host { generation, dial, ip_policy: &ip_policy, notes: Notes::default() };
     let (verdict, stream) = match host.run(program, facts).await {
         Ended::Reached(verdict, stream) => (verdict, Some(stream)),
         Ended::Refused(verdict) => (verdict, None),
@@ -138,14 +168,14 @@ pub async fn judge<D: Dial>(
             (verdict, None)
         }
     };
-    let Notes { hops, logs, upstream, unreached, .. } = host.notes;
+    let Notes { hops, logs, logs_dropped, upstream, unreached, .. } = host.notes;
     let upstream = upstream.filter(|_| stream.is_some());
     let ip_policy = match ip_policy.into_inner() {
         ADMITTED => Some(true),
         REFUSED => Some(false),
         _ => None,
     };
-    Some((Route { verdict, hops, upstream, unreached, logs, ip_policy }, stream))
+    Some((Route { verdict, hops, upstream, unreached, logs, logs_dropped, ip_policy }, stream))
 }
 
 /// Judges again without any effect: `None` also if the judgement would have to wait.
@@ -187,16 +217,30 @@ enum Forwarded<S> {
 struct Notes {
     hops: Vec<EndpointUrl>,
     logs: Vec<Arc<PlainMap>>,
+    logs_weight: usize,
+    logs_dropped: u32,
+    /// Forwards tried so far, failed ones included.
+    forwards: u32,
     upstream: Option<HostPort>,
     unreached: Vec<HostPort>,
     /// Why the last upstream could not be reached.
     dial_error: Option<String>,
 }
 
+impl Notes {
+    fn log(&mut self, metadata: &Arc<PlainMap>) {
+        self.logs_weight = self.logs_weight.saturating_add(metadata.weight() + 1);
+        if self.logs_weight > MOST_LOGGED {
+            self.logs_dropped = self.logs_dropped.saturating_add(1);
+        } else {
+            self.logs.push(Arc::clone(metadata));
+        }
+    }
+}
+
 struct Host<'g, D> {
     generation: &'g Generation,
     dial: &'g D,
-    depth: u32,
     /// The last address verdict of all the policies on the way.
     ip_policy: &'g AtomicU8,
     notes: Notes,
@@ -231,7 +275,7 @@ impl<D: Dial> Host<'_, D> {
                         None => Reply::ForwardFailed(ForwardFailure::Offline),
                     },
                     Step::Perform(Effect::Log(id)) => {
-                        self.notes.logs.extend(run.log(id).cloned());
+                        run.log(id).into_iter().for_each(|metadata| self.notes.log(metadata));
                         Reply::Logged
                     }
                     // An effect this edge does not know gets a reply that fits none, which closes.
@@ -239,7 +283,7 @@ impl<D: Dial> Host<'_, D> {
                 };
                 step = run.resume(reply);
             };
-            let mut verdict = Verdict::of(program, facts, outcome);
+            let mut verdict = Verdict::of(&run, outcome);
             match (outcome, taken) {
                 (Outcome::Forwarded { .. }, Some(Ok(stream))) => Ended::Reached(verdict, stream),
                 (Outcome::Forwarded { .. }, Some(Err(inner))) => Ended::Refused(inner),
@@ -269,9 +313,12 @@ impl<D: Dial> Host<'_, D> {
 
     async fn enter(&mut self, url: &EndpointUrl, facts: &Facts<'_>) -> Forwarded<D::Stream> {
         let generation = self.generation;
-        if self.depth >= generation.config.limits.max_hops {
+        // Counted in all, not in depth: policies that forward to one another in several ways would
+        // otherwise be tried in numbers that grow with every level.
+        if self.notes.forwards >= generation.config.limits.max_hops {
             return Forwarded::Failed(ForwardFailure::TooManyHops);
         }
+        self.notes.forwards += 1;
         let index = generation.config.internal_endpoint(url);
         let found = index.and_then(|at| {
             Some((generation.config.internal_endpoints.get(at)?, generation.internal_programs.get(at)?))
@@ -281,10 +328,7 @@ impl<D: Dial> Host<'_, D> {
         if let Some(program) = program {
             let text = url.to_string();
             let facts = facts.at_endpoint(&text);
-            self.depth += 1;
-            let ended = self.run(program, &facts).await;
-            self.depth -= 1;
-            match ended {
+            match self.run(program, &facts).await {
                 Ended::Reached(_, stream) => return Forwarded::Reached(stream),
                 Ended::Refused(verdict) => return Forwarded::Refused(verdict),
                 Ended::FellThrough(_) => {}
@@ -297,7 +341,9 @@ impl<D: Dial> Host<'_, D> {
                 Forwarded::Reached(stream)
             }
             Err(error) => {
-                self.notes.unreached.push(upstream.clone());
+                if !self.notes.unreached.contains(upstream) {
+                    self.notes.unreached.push(upstream.clone());
+                }
                 self.notes.dial_error = Some(format!(" ({upstream}: {error})"));
                 Forwarded::Failed(ForwardFailure::UpstreamUnreachable)
             }

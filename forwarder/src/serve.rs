@@ -6,6 +6,7 @@
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -52,12 +53,13 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
     // Signals are caught from here on: one that comes while the edge starts is not lost.
     let mut signals = Signals::new().map_err(StartError::System)?;
     let (generation, reports) = load(path, &read_file).map_err(StartError::Load)?;
-    for line in reports.lines() {
-        tracing::warn!("{line}");
+    for text in reports.texts() {
+        tracing::warn!("{text}");
     }
     let config = &generation.config;
     let listeners = config.endpoints.len();
-    let most = connections(config.limits.max_connections, listeners, raise_file_limit());
+    let files = raise_file_limit();
+    let most = connections(config.limits.max_connections, listeners, files);
     let most = most.map_err(StartError::Budget)?;
     let state_path = generation.folder.join(&*config.state_dir);
     let unusable = |error| StartError::File(state_path.display().to_string(), error);
@@ -70,21 +72,26 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
     let mut edge = Edge::start(generation, most, events.clone()).map_err(StartError::Bind)?;
     announce(&edge);
     while let Told::Reload = signals.next().await {
-        match reload(path, &mut edge, &events).await {
+        let loaded = tokio::select! {
+            loaded = load_apart(path) => loaded,
+            () = signals.stop() => break,
+        };
+        let budget = Budget { slots: most, files };
+        let reloaded = match loaded {
+            Ok(generation) => reload(generation, &mut edge, &events, budget).await,
+            Err(error) => Err(error),
+        };
+        match reloaded {
             Ok(new_drain) => drain = new_drain,
             Err(error) => tracing::error!("reload refused, the last good configuration stays: {error}"),
         }
     }
     tracing::info!(open = edge.open_connections(), "draining for at most {drain:?}");
-    let stopping = edge.shutdown(drain);
-    tokio::pin!(stopping);
-    let cut = loop {
-        tokio::select! {
-            cut = &mut stopping => break cut,
-            told = signals.next() => if matches!(told, Told::Stop) {
-                tracing::warn!("stopped at once");
-                return Ok(());
-            },
+    let cut = tokio::select! {
+        cut = edge.shutdown(drain) => cut,
+        () = signals.stop() => {
+            tracing::warn!("stopped at once");
+            return Ok(());
         }
     };
     drop(events);
@@ -99,28 +106,50 @@ fn announce(edge: &Edge) {
     }
 }
 
+/// Loads on a thread of its own: a policy may be large, and the runtime's own blocking threads may all be
+/// waiting for name lookups.
+async fn load_apart(path: &Path) -> Result<Generation, StartError> {
+    let (send, receive) = tokio::sync::oneshot::channel();
+    let path = path.to_owned();
+    std::thread::Builder::new()
+        .name("load".to_owned())
+        .spawn(move || {
+            // Nobody waits any more if the edge was told to stop meanwhile.
+            let _ = send.send(load(&path, &read_file));
+        })
+        .map_err(StartError::System)?;
+    let loaded = receive.await.map_err(|error| StartError::System(io::Error::other(error)))?;
+    let (generation, reports) = loaded.map_err(StartError::Load)?;
+    for text in reports.texts() {
+        tracing::warn!("{text}");
+    }
+    Ok(generation)
+}
+
+/// What a reload has to fit in.
+#[derive(Clone, Copy)]
+struct Budget {
+    slots: usize,
+    files: u64,
+}
+
 async fn reload(
-    path: &Path,
+    generation: Generation,
     edge: &mut Edge,
     events: &EventWriter,
-) -> Result<std::time::Duration, StartError> {
-    let owned = path.to_owned();
-    // Off the threads that carry bytes: a policy may be large.
-    let loaded = tokio::task::spawn_blocking(move || load(&owned, &read_file)).await;
-    let loaded = loaded.map_err(|error| StartError::System(io::Error::other(error)))?;
-    let (generation, reports): (Generation, _) = loaded.map_err(StartError::Load)?;
-    for line in reports.lines() {
-        tracing::warn!("{line}");
-    }
-    let outputs = open_outputs(&generation.config.events, &generation.folder);
-    let outputs = outputs.map_err(|(path, error)| StartError::File(path, error))?;
-    let drain = generation.config.drain;
+    budget: Budget,
+) -> Result<Duration, StartError> {
     let (old, new) = (edge.config(), &generation.config);
+    let slots = u32::try_from(budget.slots).unwrap_or(u32::MAX);
+    connections(Some(slots), new.endpoints.len(), budget.files).map_err(StartError::Budget)?;
     if old.limits.max_connections != new.limits.max_connections || old.state_dir != new.state_dir {
         tracing::warn!("a new `max_connections` or `state_dir` counts from the next start");
     }
+    let outputs = open_outputs(&new.events, &generation.folder);
+    let outputs = outputs.map_err(|(path, error)| StartError::File(path, error))?;
+    let drain = new.drain;
     let done = edge.reload(generation).await.map_err(StartError::Bind)?;
-    events.replace(outputs).await;
+    events.replace(outputs);
     tracing::info!(opened = done.opened, closed = done.closed, cut = done.cut, "reloaded");
     announce(edge);
     Ok(drain)
@@ -144,6 +173,11 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
+    }
+
+    /// Waits for a stop; reloads that come meanwhile are one with the present one.
+    async fn stop(&mut self) {
+        while let Told::Reload = self.next().await {}
     }
 
     async fn next(&mut self) -> Told {

@@ -1,8 +1,8 @@
 //! The state folder: one edge at a time, and its process id.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// An open state folder; the lock ends with it.
@@ -31,6 +31,8 @@ impl StateDir {
             }
             Err(TryLockError::Error(error)) => return Err(error),
         }
+        // A file of an earlier day may be open to others.
+        file.set_permissions(Permissions::from_mode(0o600))?;
         file.set_len(0)?;
         writeln!(file, "{}", std::process::id())?;
         Ok(Self { pid_file: file })
@@ -46,8 +48,6 @@ impl Drop for StateDir {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]

@@ -21,7 +21,7 @@ use policy_core::url::HostPort;
 use proptest::prelude::*;
 
 const INTERNAL: usize = 4;
-const MAX_HOPS: u32 = 5;
+const MAX_HOPS: u32 = 6;
 
 /// An action of a generated policy.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ enum Naive {
 }
 
 impl Net {
-    fn run(&self, actions: &[Action], client: u8, depth: u32) -> Naive {
+    fn run(&self, actions: &[Action], client: u8, tried: &mut u32) -> Naive {
         for action in actions {
             match *action {
                 Action::Restrict(allowed, enforce) => {
@@ -59,7 +59,7 @@ impl Net {
                         return Naive::Refused;
                     }
                 }
-                Action::Forward(to, or_continue) => match self.forward(to, client, depth) {
+                Action::Forward(to, or_continue) => match self.forward(to, client, tried) {
                     Some(ended) => return ended,
                     None if or_continue => {}
                     None => return Naive::Refused,
@@ -72,12 +72,16 @@ impl Net {
     }
 
     /// `None` if the forward failed.
-    fn forward(&self, to: usize, client: u8, depth: u32) -> Option<Naive> {
-        if depth >= MAX_HOPS || to >= INTERNAL {
+    fn forward(&self, to: usize, client: u8, tried: &mut u32) -> Option<Naive> {
+        if *tried >= MAX_HOPS {
+            return None;
+        }
+        *tried += 1;
+        if to >= INTERNAL {
             return None;
         }
         if let Some(policy) = &self.internal[to] {
-            match self.run(policy, client, depth + 1) {
+            match self.run(policy, client, tried) {
                 Naive::Through => {}
                 ended => return Some(ended),
             }
@@ -181,7 +185,7 @@ fn chains_end_where_the_naive_recursion_ends() {
         loaded.set(loaded.get() + 1);
         let unreached: Vec<_> = (0..INTERNAL).filter(|&at| net.unreached[at]).map(upstream).collect();
         for client in 0..8 {
-            let expected = net.run(&net.public, client, 0);
+            let expected = net.run(&net.public, client, &mut 0);
             let facts = Facts::new(IpAddr::from([127, 0, 0, client]));
             let presumed = Presumed { unreached: &unreached };
             let route = judge_presumed(&generation, 0, &facts, presumed).expect("never waits");

@@ -32,19 +32,28 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// Says it on standard error. A reader that went away (`| head`) is no failure.
+    /// Says it on standard error. Of a reader that went away (`| head`) nothing needs to be said, but the run
+    /// is incomplete.
     pub(crate) fn report(self) -> Exit {
         match self {
             Self::Usage(message) => {
                 anstream::eprintln!("error: {message}");
                 Exit::Usage
             }
-            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Yes,
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Internal,
             Self::Output(error) => {
                 anstream::eprintln!("error: cannot write the output: {error}");
                 Exit::Internal
             }
         }
+    }
+}
+
+/// The verdict of a command whose output was written, or whose reader had read enough.
+pub(crate) fn after_output(written: io::Result<()>, verdict: Exit) -> Result<Exit, Failure> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Output(error)),
+        _ => Ok(verdict),
     }
 }
 

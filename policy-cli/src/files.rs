@@ -15,19 +15,28 @@ const SKIPPED: &[&str] = &["target", "node_modules"];
 
 /// Reads a file, or standard input for `-`. Never reads more than the parser accepts.
 pub(crate) fn read(path: &Path) -> Result<(Source, Diagnostics), Failure> {
-    let mut bytes = Vec::new();
-    let most = MAX_SOURCE_BYTES as u64 + 1;
     let (name, outcome) = if path == Path::new("-") {
-        ("<stdin>".to_owned(), io::stdin().lock().take(most).read_to_end(&mut bytes))
+        ("<stdin>".to_owned(), read_bounded(io::stdin().lock()))
     } else {
         // A search of the current folder finds `./edge.yml`.
         let name = path.strip_prefix(".").unwrap_or(path).display().to_string();
-        (name, fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)))
+        (name, read_bytes(path))
     };
     match outcome {
-        Ok(_) => Ok(decode(name, bytes)),
+        Ok(bytes) => Ok(decode(name, bytes)),
         Err(error) => Err(Failure::Usage(format!("cannot read `{name}`: {}", reason(&error)))),
     }
+}
+
+/// The bytes of a file, never more than the parser accepts and one.
+pub(crate) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    read_bounded(fs::File::open(path)?)
+}
+
+fn read_bounded(input: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    input.take(MAX_SOURCE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The operating system's reason without its error number.

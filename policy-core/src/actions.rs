@@ -20,8 +20,8 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::ir::Lowering;
 use crate::parse::NodeRef;
 use crate::phase::{Phase, PhaseSet};
-use crate::reader::{Fields, Keys, Reader};
-use crate::source::{Span, Spanned};
+use crate::reader::{Fields, Keys, Reader, TextRef};
+use crate::source::Span;
 
 pub(crate) static NOT_SUPPORTED: Code = Code::error("TP601", "not-supported");
 pub(crate) static NO_EFFECT: Code = Code::warning("TP407", "no-effect");
@@ -70,7 +70,7 @@ impl<'d> Site<'_, 'd> {
     }
 
     /// The text of a field that may hold `${…}`; interpolation itself is not supported yet.
-    pub(crate) fn template(&self, node: NodeRef<'d>, what: &str) -> Option<Spanned<&'d str>> {
+    pub(crate) fn template(&self, node: NodeRef<'d>, what: &str) -> Option<TextRef<'d>> {
         let text = self.reader.text(node, what)?;
         if text.value.contains("${") {
             self.not_supported(text.span, format!("`${{…}}` in {what}"), "write the value out");

@@ -48,21 +48,30 @@ impl CheckedPolicy {
     }
 }
 
+/// How strictly to look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckOptions {
+    /// The budgets of the document reader.
+    pub limits: Limits,
+}
+
 /// Parses, reads and checks a policy file.
 ///
 /// The policy is there if nothing found is an error. Findings come sorted by place.
 ///
 /// ```
-/// use policy_core::{check::load_policy, source::Source};
-/// let (policy, found) = load_policy(&Source::new("p.yml", "on_tcp_connect: [{actions: [{type: dney}]}]"));
+/// use policy_core::{check::{load_policy, CheckOptions}, source::Source};
+/// let source = Source::new("p.yml", "on_tcp_connect: [{actions: [{type: dney}]}]");
+/// let (policy, found) = load_policy(&source, &CheckOptions::default());
 /// assert!(policy.is_none());
 /// let first = found.iter().next().expect("one finding");
 /// assert_eq!(first.help.as_deref(), Some("did you mean `deny`?"));
 /// ```
 #[must_use]
-pub fn load_policy(source: &Source) -> (Option<CheckedPolicy>, Diagnostics) {
+pub fn load_policy(source: &Source, options: &CheckOptions) -> (Option<CheckedPolicy>, Diagnostics) {
     let mut found = Diagnostics::default();
-    let document = parse::parse(source, &Limits::default(), &mut found);
+    let document = parse::parse(source, &options.limits, &mut found);
     let checked = check_document(&document, &mut found);
     found.sort();
     (checked, found)

@@ -12,7 +12,7 @@ pub use program::{ActionRef, Program, RuleRef};
 use std::sync::Arc;
 
 use crate::check::CheckedPolicy;
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::exchange::{ActionId, RuleId};
 use crate::ir::{Lowering, Op, next_id};
 use crate::lpm::{AddressTable, TableLimits};
@@ -24,10 +24,10 @@ static PROGRAM_TOO_LARGE: Code = Code::error("TP602", "program-too-large");
 /// The codes this stage raises.
 pub(crate) static CODES: &[&Code] = &[&PROGRAM_TOO_LARGE];
 
-/// What a program may cost.
+/// What to compile with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct CompileLimits {
+pub struct CompileOptions {
     /// The budget of the address table.
     pub table: TableLimits,
 }
@@ -35,16 +35,17 @@ pub struct CompileLimits {
 /// Compiles a checked policy. O(text + addresses · log addresses).
 ///
 /// # Errors
-/// One diagnostic if the program would exceed its limits; nothing is half-built.
+/// What keeps the policy from being a program; nothing is half-built.
 ///
 /// ```
-/// use policy_core::{check::load_policy, compile::{compile, CompileLimits}, source::Source};
-/// let (policy, _) = load_policy(&Source::new("p.yml", "on_tcp_connect: [{actions: [{type: deny}]}]"));
-/// let program = compile(&policy.expect("no errors"), &CompileLimits::default())?;
-/// assert_eq!(program.rules().count(), 1);
-/// # Ok::<(), Box<policy_core::diagnostic::Diagnostic>>(())
+/// use policy_core::{check::{load_policy, CheckOptions}, compile::{compile, CompileOptions}};
+/// use policy_core::{phase::Phase, source::Source};
+/// let source = Source::new("p.yml", "on_tcp_connect: [{actions: [{type: deny}]}]");
+/// let (policy, _) = load_policy(&source, &CheckOptions::default());
+/// let program = compile(&policy.expect("no errors"), &CompileOptions::default()).expect("small");
+/// assert_eq!(program.rules(Phase::OnTcpConnect).count(), 1);
 /// ```
-pub fn compile(checked: &CheckedPolicy, limits: &CompileLimits) -> Result<Program, Box<Diagnostic>> {
+pub fn compile(checked: &CheckedPolicy, options: &CompileOptions) -> Result<Program, Diagnostics> {
     let (policy, source) = (checked.policy(), checked.source());
     let mut lowering = Lowering::new(source);
     let (mut rules, mut actions) = (Vec::new(), Vec::new());
@@ -52,22 +53,27 @@ pub fn compile(checked: &CheckedPolicy, limits: &CompileLimits) -> Result<Progra
         let id = RuleId(next_id(&rules));
         lowering.current = ActionId(next_id(&actions));
         lowering.emit(Op::Enter(id));
+        let first = actions.len();
         for action in &rule.actions {
             lowering.current = ActionId(next_id(&actions));
             action.config.lower(&mut lowering);
             let position = source.position(action.span.start);
-            actions.push(ActionInfo { rule: id, kind: action.config.name(), position });
+            actions.push(ActionInfo { rule: id, kind: action.config.name(), position, target: None });
         }
         rules.push(RuleInfo {
+            phase: Phase::OnTcpConnect,
+            actions: first..actions.len(),
             name: rule.name.as_ref().map(|name| name.value.clone()),
             position: source.position(rule.span.start),
         });
     }
-    let table = AddressTable::build(&lowering.tests, limits.table).map_err(|error| {
-        Box::new(
+    let table = AddressTable::build(&lowering.tests, options.table).map_err(|error| {
+        let mut found = Diagnostics::default();
+        found.push(
             Diagnostic::new(&PROGRAM_TOO_LARGE, policy.span.at_start(), error.to_string())
                 .with_help("merge adjacent networks, or split the policy over several endpoints"),
-        )
+        );
+        found
     })?;
     Ok(Program::new(lowering, table, rules, actions, Arc::from(source.name()), Digest::of(checked.text())))
 }

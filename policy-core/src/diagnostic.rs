@@ -4,6 +4,7 @@
 //! static beside the check that raises it; [`catalog`] lists them all, and each has a page under
 //! `docs/diagnostics/` which is compiled in ([`page`]). Nothing here renders: hosts do.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::source::{Source, Span};
@@ -160,10 +161,10 @@ impl Diagnostic {
         self
     }
 
-    /// Offers a replacement of one span; `safe` if the decisions of the policy stay the same.
+    /// Offers a replacement of one place, if there is one; `safe` if the decisions stay the same.
     #[must_use]
-    pub fn with_fix(mut self, safe: bool, span: Span, replacement: impl Into<String>) -> Self {
-        self.fix = Some(Fix { safe, edits: vec![Edit { span, replacement: replacement.into() }] });
+    pub fn with_fix_at(mut self, safe: bool, at: Option<Span>, replacement: impl Into<String>) -> Self {
+        self.fix = at.map(|span| Fix { safe, edits: vec![Edit { span, replacement: replacement.into() }] });
         self
     }
 }
@@ -293,6 +294,15 @@ impl fmt::Display for Plain<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// User text for a message, shortened.
+pub(crate) fn shorten(text: &str) -> Cow<'_, str> {
+    const MOST: usize = 80;
+    match text.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()).into(),
+        None => text.into(),
     }
 }
 

@@ -1,19 +1,20 @@
 //! The configuration of an edge, `edge.yml`: read and checked like a policy, without touching files.
 //!
-//! Inline policies are checked where they stand. Policy files are named here and read by the host, which
-//! reports what it cannot read with [`unreadable`] and completes the checks with [`check_targets`].
+//! Inline policies are checked where they stand. [`load_edge`] looks at the file alone, [`load_edge_files`]
+//! at the policy files it names as well, through a closure of the host.
 
+mod load;
 mod read;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::check::CheckedPolicy;
-use crate::compile::Program;
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
-use crate::source::{Span, Spanned};
+use crate::diagnostic::Code;
+use crate::source::Spanned;
 use crate::url::{EndpointUrl, HostPort};
 
+pub use load::{EdgeFiles, Programs, ReadPolicy, load_edge_files};
 pub(crate) use read::check_document;
 pub use read::load_edge;
 
@@ -111,7 +112,9 @@ pub struct EdgeLimits {
     pub connect_timeout: Duration,
     /// How long a connection may stay silent after one side has ended its half.
     pub half_close_timeout: Duration,
-    /// Forwards one connection may pass through.
+    /// How long a peer may take none of the bytes that wait for it.
+    pub stalled_timeout: Duration,
+    /// Forwards that may be tried for one connection, failed ones included.
     pub max_hops: u32,
 }
 
@@ -121,7 +124,8 @@ impl Default for EdgeLimits {
             max_connections: None,
             connect_timeout: Duration::from_secs(10),
             half_close_timeout: Duration::from_secs(60),
-            max_hops: 10,
+            stalled_timeout: Duration::from_secs(300),
+            max_hops: 16,
         }
     }
 }
@@ -135,37 +139,5 @@ impl EdgeConfig {
         let covering = covering.filter(|(_, endpoint)| endpoint.url.value.covers(target));
         let rank = |url: &EndpointUrl| (!url.is_wildcard(), url.host().len());
         covering.max_by_key(|(_, endpoint)| rank(&endpoint.url.value)).map(|(index, _)| index)
-    }
-}
-
-/// The finding of a policy file that the host cannot read; `at` is where the configuration names it.
-#[must_use]
-pub fn unreadable(at: Span, path: &str, reason: &str) -> Diagnostic {
-    Diagnostic::new(&UNREADABLE_FILE, at, format!("cannot read the policy file `{path}`: {reason}"))
-        .with_help("the path is relative to this file; check that it exists and may be read")
-}
-
-/// The finding of a policy file with errors of its own; `at` is where the configuration names it.
-#[must_use]
-pub fn unusable(at: Span, path: &str, errors: usize) -> Diagnostic {
-    let plural = if errors == 1 { "" } else { "s" };
-    Diagnostic::new(&UNREADABLE_FILE, at, format!("the policy file `{path}` has {errors} error{plural}"))
-        .with_help(format!("mend the file first; `policy lint {path}` lists the errors"))
-}
-
-/// Warns of targets that no internal endpoint serves; `programs` come with the place of their policy.
-pub fn check_targets<'p>(
-    config: &EdgeConfig,
-    programs: impl IntoIterator<Item = (Span, &'p Program)>,
-    found: &mut Diagnostics,
-) {
-    for (at, program) in programs {
-        for (_, target) in program.targets().filter(|(_, target)| config.internal_endpoint(target).is_none())
-        {
-            let message = format!("no internal endpoint serves `{target}`, so forwards to it fail");
-            found.push(Diagnostic::new(&TARGET_NOT_SERVED, at, message).with_help(format!(
-                "add it under `internal_endpoints`, e.g. `- {{url: \"{target}\", upstream: {{url: 22}}}}`"
-            )));
-        }
     }
 }

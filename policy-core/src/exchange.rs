@@ -1,13 +1,14 @@
 //! What the engine and its host say to one another: steps, effects, replies.
 //!
-//! All of it is small, `Copy` and without lifetimes: texts are behind ids, which the evaluation resolves
-//! ([`crate::evaluate::Evaluation::target`]). So a host may keep a step across an `.await`.
+//! Steps and effects are small, `Copy` and without lifetimes: texts are behind ids, which the evaluation
+//! resolves ([`crate::evaluate::Evaluation::target`]). So a host may keep a step across an `.await`. Replies
+//! are handed over: an effect may one day answer with more than a number.
 
 use std::fmt;
 
 use crate::outcome::Outcome;
 
-/// Index of a rule in its phase, from 0 in document order.
+/// A rule of a program, numbered over all its phases in document order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RuleId(pub(crate) u32);
 
@@ -19,7 +20,7 @@ impl RuleId {
     }
 }
 
-/// Index of an action in its phase, from 0 in document order across rules.
+/// An action of a program, numbered over all its phases in document order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ActionId(pub(crate) u32);
 
@@ -50,7 +51,7 @@ pub enum Effect {
 }
 
 /// What the host did. A reply that does not fit the effect closes the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Reply {
     /// The internal endpoint took the connection; its own policy may then have refused it.

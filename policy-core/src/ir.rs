@@ -42,6 +42,7 @@ pub(crate) struct Lowering<'s> {
     known_tests: HashMap<RangeSet, TestId>,
     pub(crate) lists: Vec<(ActionId, AddressList)>,
     pub(crate) targets: Vec<EndpointUrl>,
+    known_targets: HashMap<EndpointUrl, TargetId>,
     pub(crate) logs: Vec<Arc<PlainMap>>,
 }
 
@@ -60,6 +61,7 @@ impl<'s> Lowering<'s> {
             known_tests: HashMap::new(),
             lists: Vec::new(),
             targets: Vec::new(),
+            known_targets: HashMap::new(),
             logs: Vec::new(),
         }
     }
@@ -89,10 +91,11 @@ impl<'s> Lowering<'s> {
     }
 
     pub(crate) fn target(&mut self, url: &EndpointUrl) -> TargetId {
-        if let Some(at) = self.targets.iter().position(|known| known == url) {
-            return TargetId(u32::try_from(at).unwrap_or(u32::MAX));
+        if let Some(&id) = self.known_targets.get(url) {
+            return id;
         }
         let id = TargetId(next_id(&self.targets));
+        self.known_targets.insert(url.clone(), id);
         self.targets.push(url.clone());
         id
     }

@@ -12,7 +12,7 @@
 //! [`edge::load_edge`] for the configuration of an edge.
 //!
 //! ```
-//! use policy_core::{check::load_policy, compile::{compile, CompileLimits}, source::Source};
+//! use policy_core::{check::{load_policy, CheckOptions}, compile::{compile, CompileOptions}, source::Source};
 //! use policy_core::{exchange::Reply, facts::Facts, outcome::Outcome};
 //!
 //! let source = Source::new("device1.yml", "
@@ -23,9 +23,9 @@
 //!       - type: forward-internal
 //!         config: {url: tcp://device1.internal:22}
 //! ");
-//! let (policy, found) = load_policy(&source);
+//! let (policy, found) = load_policy(&source, &CheckOptions::default());
 //! assert!(found.is_empty());
-//! let program = compile(&policy.expect("no errors"), &CompileLimits::default())?;
+//! let program = compile(&policy.expect("no errors"), &CompileOptions::default()).expect("small");
 //!
 //! let decide = |ip: &str| {
 //!     let facts = Facts::new(ip.parse().expect("an address"));
@@ -33,7 +33,6 @@
 //! };
 //! assert!(matches!(decide("203.0.113.42"), Outcome::Forwarded { .. }));
 //! assert!(matches!(decide("198.51.100.1"), Outcome::Denied { .. }));
-//! # Ok::<(), Box<policy_core::diagnostic::Diagnostic>>(())
 //! ```
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 

@@ -1,10 +1,10 @@
 //! Lint: every check of a file, whatever kind of file it is.
 
-use crate::check::{CheckedPolicy, check_document};
-use crate::compile::{CompileLimits, compile};
-use crate::diagnostic::Diagnostics;
+use crate::check::{CheckOptions, CheckedPolicy, check_document};
+use crate::compile::{CompileOptions, compile};
+use crate::diagnostic::{Diagnostics, did_you_mean};
 use crate::edge;
-use crate::parse::{self, Document, Limits, NodeKind};
+use crate::parse::{self, Document, NodeKind};
 use crate::phase::Phase;
 use crate::source::Source;
 
@@ -35,29 +35,31 @@ pub struct Linted {
 /// Runs every check on a file. A file that is none of the kinds is read as `otherwise`, or left alone.
 ///
 /// ```
-/// use policy_core::{lint::{lint, DocumentKind}, source::Source};
-/// let linted = lint(&Source::new("edge.yml", "version: 1\nendpoints: []"), None);
+/// use policy_core::{check::CheckOptions, lint::{lint, DocumentKind}, source::Source};
+/// let source = Source::new("edge.yml", "version: 1\nendpoints: []");
+/// let linted = lint(&source, None, &CheckOptions::default());
 /// assert_eq!(linted.kind, Some(DocumentKind::Edge));
 /// assert_eq!(linted.diagnostics.errors(), 1);
 /// ```
 #[must_use]
-pub fn lint(source: &Source, otherwise: Option<DocumentKind>) -> Linted {
+pub fn lint(source: &Source, otherwise: Option<DocumentKind>, options: &CheckOptions) -> Linted {
     let mut diagnostics = Diagnostics::default();
-    let document = parse::parse(source, &Limits::default(), &mut diagnostics);
+    let document = parse::parse(source, &options.limits, &mut diagnostics);
     let kind = detect(&document).or(otherwise);
     let mut policy = None;
     match kind {
         Some(DocumentKind::Policy) => {
             policy = check_document(&document, &mut diagnostics);
-            if let Some(Err(error)) =
-                policy.as_ref().map(|checked| compile(checked, &CompileLimits::default()))
-            {
-                diagnostics.push(*error);
+            let compiled = policy.as_ref().map(|checked| compile(checked, &CompileOptions::default()));
+            if let Some(Err(found)) = compiled {
+                diagnostics.append(found);
                 policy = None;
             }
         }
         Some(DocumentKind::Edge) => drop(edge::check_document(&document, &mut diagnostics)),
-        Some(DocumentKind::Agent) | None => diagnostics = Diagnostics::default(),
+        // Syntax is the same for all; the rest of an agent's configuration is not checked.
+        Some(DocumentKind::Agent) => {}
+        None => diagnostics = Diagnostics::default(),
     }
     diagnostics.sort();
     Linted { kind, policy, diagnostics }
@@ -78,12 +80,17 @@ fn detect(document: &Document) -> Option<DocumentKind> {
         _ => None,
     });
     if Phase::ALL.iter().any(|phase| has(phase.name())) || has("inbound") || has("outbound") {
-        Some(DocumentKind::Policy)
-    } else if has("agent") || has("tunnels") || (has("endpoints") && matches!(version, Some("2" | "3"))) {
-        Some(DocumentKind::Agent)
-    } else if has("internal_endpoints") || (has("endpoints") && version.is_some()) {
-        Some(DocumentKind::Edge)
-    } else {
-        None
+        return Some(DocumentKind::Policy);
     }
+    if has("agent") || has("tunnels") || (has("endpoints") && matches!(version, Some("2" | "3"))) {
+        return Some(DocumentKind::Agent);
+    }
+    if has("internal_endpoints") || (has("endpoints") && version.is_some()) {
+        return Some(DocumentKind::Edge);
+    }
+    // A misspelt phase is a policy with a fault, not a file of another kind.
+    let near = |text: &str| did_you_mean(text, Phase::ALL.map(Phase::name)).is_some();
+    let misspelt =
+        top.iter().any(|(key, _)| matches!(key.kind(), NodeKind::Scalar(scalar) if near(scalar.text)));
+    misspelt.then_some(DocumentKind::Policy)
 }

@@ -4,10 +4,10 @@
 //! action's own file. Reading goes on after every fault.
 
 use crate::actions::{ActionConfig, NAMES, RECOGNISED, Site, not_supported};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean, shorten};
 use crate::parse::{Document, NodeRef};
 use crate::phase::Phase;
-use crate::reader::{Fields, Keys, Reader, cut, head};
+use crate::reader::{Field, Fields, Keys, Reader, TextRef, head};
 use crate::source::{Span, Spanned};
 
 static UNKNOWN_PHASE: Code = Code::error("TP304", "unknown-phase");
@@ -55,11 +55,11 @@ pub struct Rule {
     /// Its first line.
     pub span: Span,
     /// True if it has expressions, so that it may not match.
-    pub guarded: bool,
+    pub(crate) guarded: bool,
     /// Its actions, in order; unusable ones are left out and have been reported.
     pub actions: Vec<Action>,
     /// Actions as written, unusable ones included.
-    pub written_actions: usize,
+    pub(crate) written_actions: usize,
 }
 
 /// An action of a rule.
@@ -101,7 +101,7 @@ pub(crate) fn policy(node: NodeRef<'_>, reader: &Reader<'_>) -> Policy {
     };
     for field in &fields.entries {
         let Some(phase) = Phase::from_name(field.key) else {
-            unknown_phase(field.key, field.span, PHASES, reader);
+            unknown_phase(field, PHASES, reader);
             continue;
         };
         if phase != Phase::OnTcpConnect {
@@ -118,15 +118,18 @@ pub(crate) fn policy(node: NodeRef<'_>, reader: &Reader<'_>) -> Policy {
     out
 }
 
-fn unknown_phase(key: &str, span: Span, phases: &[&str], reader: &Reader<'_>) {
-    let found = Diagnostic::new(&UNKNOWN_PHASE, span, format!("unknown phase `{}`", cut(key)));
+fn unknown_phase(field: &Field<'_>, phases: &[&str], reader: &Reader<'_>) {
+    let (key, span) = (field.key, field.span);
+    let found = Diagnostic::new(&UNKNOWN_PHASE, span, format!("unknown phase `{}`", shorten(key)));
     reader.report(match key {
         "inbound" => found.with_help(
             "`inbound` is now `on_tcp_connect` on tcp and tls endpoints, `on_http_request` on http and https",
         ),
         "outbound" => found.with_help("`outbound` is now `on_http_response`"),
         _ => match did_you_mean(key, phases.iter().copied()) {
-            Some(near) => found.with_help(format!("did you mean `{near}`?")).with_fix(false, span, near),
+            Some(near) => {
+                found.with_help(format!("did you mean `{near}`?")).with_fix_at(false, field.content, near)
+            }
             None => found.with_help(format!("the phases are `{}`", phases.join("`, `"))),
         },
     });
@@ -196,7 +199,7 @@ fn action(node: NodeRef<'_>, phase: Phase, reader: &Reader<'_>) -> Option<Action
 
 /// A field beside `type` and `config`.
 fn stray_field(action: &str, key: &str, span: Span, reader: &Reader<'_>) {
-    let message = format!("unknown field `{}` in an action", cut(key));
+    let message = format!("unknown field `{}` in an action", shorten(key));
     let found = Diagnostic::new(&crate::reader::UNKNOWN_FIELD, span, message);
     reader.report(if ActionConfig::keys(action).contains(&key) {
         found.with_help(format!("`{key}` belongs below `config:`"))
@@ -205,17 +208,19 @@ fn stray_field(action: &str, key: &str, span: Span, reader: &Reader<'_>) {
     });
 }
 
-fn unknown_action(kind: Spanned<&str>, reader: &Reader<'_>) {
+fn unknown_action(kind: TextRef<'_>, reader: &Reader<'_>) {
     let name = kind.value;
     if RECOGNISED.contains(&name) {
         let help = format!("the actions of this version: `{}`", NAMES.join("`, `"));
         not_supported(reader, kind.span, format!("the action `{name}`"), &help);
         return;
     }
-    let found = Diagnostic::new(&UNKNOWN_ACTION, kind.span, format!("unknown action `{}`", cut(name)));
+    let found = Diagnostic::new(&UNKNOWN_ACTION, kind.span, format!("unknown action `{}`", shorten(name)));
     let known = NAMES.iter().chain(RECOGNISED).copied();
     reader.report(match did_you_mean(name, known) {
-        Some(near) => found.with_help(format!("did you mean `{near}`?")).with_fix(false, kind.span, near),
+        Some(near) => {
+            found.with_help(format!("did you mean `{near}`?")).with_fix_at(false, kind.content, near)
+        }
         None => found.with_help(format!("the actions of this version: `{}`", NAMES.join("`, `"))),
     });
 }

@@ -7,6 +7,7 @@ use std::fmt;
 
 /// A phase: the moment at which a list of rules runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Phase {
     /// A TCP connection was accepted, no byte was read.
     OnTcpConnect,

@@ -6,9 +6,9 @@ use std::cell::RefCell;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean, shorten};
 use crate::parse::{Document, NodeKind, NodeRef, Plain, Style};
-use crate::source::{Span, Spanned};
+use crate::source::Span;
 
 pub(crate) static WRONG_TYPE: Code = Code::error("TP301", "wrong-type").ngrok(&["ERR_NGROK_2203"]);
 pub(crate) static UNKNOWN_FIELD: Code = Code::error("TP302", "unknown-field").ngrok(&["ERR_NGROK_2203"]);
@@ -96,11 +96,14 @@ impl<'d> Reader<'d> {
             return;
         }
         let known = keys.known.join("`, `");
-        let found =
-            Diagnostic::new(&UNKNOWN_FIELD, field.span, format!("unknown field `{}` in {what}", cut(key)));
+        let found = Diagnostic::new(
+            &UNKNOWN_FIELD,
+            field.span,
+            format!("unknown field `{}` in {what}", shorten(key)),
+        );
         self.report(match did_you_mean(key, keys.known.iter().copied()) {
             Some(near) => {
-                found.with_help(format!("did you mean `{near}`?")).with_fix(false, field.span, near)
+                found.with_help(format!("did you mean `{near}`?")).with_fix_at(false, field.content, near)
             }
             None if keys.known.is_empty() => found.with_help("it takes no fields; remove this one"),
             None => found.with_help(format!("known fields: `{known}`")),
@@ -127,11 +130,11 @@ impl<'d> Reader<'d> {
     }
 
     /// A scalar as text: numbers and booleans count as their spelling, nothing does not.
-    pub(crate) fn text(&self, node: NodeRef<'d>, what: &str) -> Option<Spanned<&'d str>> {
+    pub(crate) fn text(&self, node: NodeRef<'d>, what: &str) -> Option<TextRef<'d>> {
         if let NodeKind::Scalar(scalar) = node.kind()
             && Plain::from_scalar(scalar) != Plain::Null
         {
-            return Some(Spanned::new(scalar.text, scalar.span));
+            return Some(TextRef { value: scalar.text, span: scalar.span, content: scalar.content });
         }
         self.wrong_type(node, format_args!("{what}, a string"), "write a single value");
         None
@@ -150,7 +153,7 @@ impl<'d> Reader<'d> {
                             format!("expected {what}, true or false, found `{text}`"),
                         )
                         .with_help(format!("YAML 1.2 has only true and false; write `{meant}`"))
-                        .with_fix(false, scalar.span, meant.to_string()),
+                        .with_fix_at(false, scalar.content, meant.to_string()),
                     );
                     return None;
                 }
@@ -167,7 +170,7 @@ impl<'d> Reader<'d> {
         {
             let value = u64::try_from(value).ok().filter(|value| range.contains(value));
             if value.is_none() {
-                let message = format!("{what} is out of range: `{}`", cut(scalar.text));
+                let message = format!("{what} is out of range: `{}`", shorten(scalar.text));
                 let help = match (range.start(), range.end()) {
                     (least, most) if least == most => format!("write `{least}`"),
                     (least, most) => format!("give a whole number from {least} to {most}"),
@@ -181,11 +184,22 @@ impl<'d> Reader<'d> {
     }
 }
 
+/// The text of a scalar and its place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TextRef<'d> {
+    pub(crate) value: &'d str,
+    pub(crate) span: Span,
+    /// Where the value stands letter by letter: what a fix may replace.
+    pub(crate) content: Option<Span>,
+}
+
 /// One entry of a map.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Field<'d> {
     pub(crate) key: &'d str,
     pub(crate) span: Span,
+    /// Where the key stands letter by letter: what a fix may replace.
+    pub(crate) content: Option<Span>,
     pub(crate) value: NodeRef<'d>,
 }
 
@@ -200,7 +214,9 @@ impl<'d> Fields<'d> {
     pub(crate) fn of(node: NodeRef<'d>) -> Option<Self> {
         let NodeKind::Mapping(mapping) = node.kind() else { return None };
         let entries = mapping.iter().filter_map(|(key, value)| match key.kind() {
-            NodeKind::Scalar(key) => Some(Field { key: key.text, span: key.span, value }),
+            NodeKind::Scalar(key) => {
+                Some(Field { key: key.text, span: key.span, content: key.content, value })
+            }
             NodeKind::Sequence(_) | NodeKind::Mapping(_) => None,
         });
         Some(Self { entries: entries.collect() })
@@ -252,15 +268,6 @@ pub(crate) fn head(node: NodeRef<'_>) -> Span {
     line.map_or(span, |length| Span::new(span.start, span.start + length))
 }
 
-/// User text for a message, shortened.
-pub(crate) fn cut(text: &str) -> std::borrow::Cow<'_, str> {
-    const MOST: usize = 80;
-    match text.char_indices().nth(MOST) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()).into(),
-        None => text.into(),
-    }
-}
-
 fn is_yaml_1_1_boolean(text: &str) -> bool {
     ["yes", "no", "on", "off", "y", "n"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
@@ -272,8 +279,8 @@ fn describe(node: NodeRef<'_>) -> String {
         NodeKind::Scalar(scalar) => match Plain::from_scalar(scalar) {
             Plain::Null => "nothing".to_owned(),
             Plain::Bool(value) => format!("`{value}`"),
-            Plain::Int(_) | Plain::Float(_) => format!("the number `{}`", cut(scalar.text)),
-            _ => format!("the string `{}`", cut(scalar.text)),
+            Plain::Int(_) | Plain::Float(_) => format!("the number `{}`", shorten(scalar.text)),
+            _ => format!("the string `{}`", shorten(scalar.text)),
         },
     }
 }

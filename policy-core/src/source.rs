@@ -93,7 +93,14 @@ struct Inner {
     text: Box<str>,
     /// Offset of the first byte of each line.
     lines: Vec<u32>,
+    /// Characters before each block of [`BLOCK`] bytes, so that a column in a long line is found quickly.
+    chars: Vec<u32>,
 }
+
+/// Bytes between two counts of characters.
+const BLOCK: usize = 1_024;
+/// A byte order mark belongs to the encoding, not to the first line.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 impl Source {
     /// Names a text. Offsets are 32 bits wide, so a text is cut at 4 GiB; [`crate::parse::decode`] refuses
@@ -106,8 +113,8 @@ impl Source {
             let cut = (0..=most).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
             text.truncate(cut);
         }
-        let lines = line_starts(&text);
-        Self { inner: Arc::new(Inner { name: name.into(), text: text.into_boxed_str(), lines }) }
+        let (lines, chars) = (line_starts(&text), char_counts(&text));
+        Self { inner: Arc::new(Inner { name: name.into(), text: text.into_boxed_str(), lines, chars }) }
     }
 
     /// The name given at creation, usually a path.
@@ -128,16 +135,23 @@ impl Source {
         self.inner.text.get(span.to_range()).unwrap_or("")
     }
 
-    /// Line and column of a byte offset, O(log lines + columns).
+    /// Line and column of a byte offset. O(log lines).
     #[must_use]
     pub fn position(&self, offset: u32) -> Position {
         let line = self.inner.lines.partition_point(|&start| start <= offset).max(1);
         let start = self.inner.lines.get(line - 1).copied().unwrap_or(0);
-        let before = self.inner.text.as_bytes().get(start as usize..(offset as usize).min(self.text().len()));
-        // A character is counted at its first byte: continuation bytes are 0b10xx_xxxx.
-        let column = before.unwrap_or_default().iter().filter(|&&byte| byte & 0xc0 != 0x80).count();
-        let clamp = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        Position { line: clamp(line), column: clamp(column + 1) }
+        let mark = u32::from(line == 1 && offset > 0 && self.text().starts_with(BYTE_ORDER_MARK));
+        let column = self.chars_before(offset).saturating_sub(self.chars_before(start)).saturating_sub(mark);
+        Position { line: u32::try_from(line).unwrap_or(u32::MAX), column: column.saturating_add(1) }
+    }
+
+    /// Characters that begin before an offset.
+    fn chars_before(&self, offset: u32) -> u32 {
+        let offset = (offset as usize).min(self.text().len());
+        let block = offset / BLOCK;
+        let before = self.inner.chars.get(block).copied().unwrap_or(0);
+        let rest = self.inner.text.as_bytes().get(block * BLOCK..offset).unwrap_or_default();
+        before.saturating_add(count_chars(rest))
     }
 
     /// Byte offset of a line's start (lines from 1); the end of the text past the last line.
@@ -155,6 +169,24 @@ impl fmt::Debug for Source {
             .field("bytes", &self.inner.text.len())
             .finish_non_exhaustive()
     }
+}
+
+/// Characters are counted at their first byte: continuation bytes are 0b10xx_xxxx.
+fn count_chars(bytes: &[u8]) -> u32 {
+    let count = bytes.iter().filter(|&&byte| byte & 0xc0 != 0x80).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn char_counts(text: &str) -> Vec<u32> {
+    let mut before = 0_u32;
+    let count = |block: &[u8]| {
+        let this = before;
+        before = before.saturating_add(count_chars(block));
+        this
+    };
+    let mut counts: Vec<u32> = text.as_bytes().chunks(BLOCK).map(count).collect();
+    counts.push(before);
+    counts
 }
 
 /// Line starts; `\n`, `\r\n` and a lone `\r` end a line, as YAML 1.2.2 §5.4 has it.
@@ -184,5 +216,18 @@ mod tests {
         assert_eq!(at(7), "3:1");
         assert_eq!(at(9), "4:1");
         assert_eq!(at(4_000), "4:2");
+    }
+
+    #[test]
+    fn long_lines_and_marks_are_counted_right() {
+        let text = format!("\u{feff}{}\nü{}", "é".repeat(3_000), "x".repeat(5_000));
+        let source = Source::new("x", text.clone());
+        for (offset, _) in text.char_indices() {
+            let before = &text.as_bytes()[..offset];
+            let start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+            let column = count_chars(&before[start..]) + 1 - u32::from(start == 0 && offset > 0);
+            let offset = u32::try_from(offset).expect("small");
+            assert_eq!(source.position(offset).column, column, "{offset}");
+        }
     }
 }

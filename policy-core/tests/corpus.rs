@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use policy_core::check::CheckOptions;
 use policy_core::diagnostic::{Diagnostics, Severity};
 use policy_core::lint::{DocumentKind, lint};
 use policy_core::parse::{Limits, Plain, decode, parse};
@@ -51,7 +52,7 @@ fn complete_policies_lack_only_what_this_version_lacks() {
         let bytes = fs::read(corpus.join(&entry.file)).expect("listed");
         let (source, mut found) = decode(entry.file.clone(), bytes);
         if !found.has_errors() {
-            found.append(lint(&source, Some(DocumentKind::Policy)).diagnostics);
+            found.append(lint(&source, Some(DocumentKind::Policy), &CheckOptions::default()).diagnostics);
         }
         for item in found.iter() {
             *counts.entry((entry.status.clone(), item.code.id)).or_default() += 1;

@@ -11,8 +11,8 @@
     reason = "a test fails by panicking"
 )]
 
-use policy_core::check::load_policy;
-use policy_core::compile::{CompileLimits, compile};
+use policy_core::check::{CheckOptions, load_policy};
+use policy_core::compile::{CompileOptions, compile};
 use policy_core::diagnostic::{Diagnostics, catalog, page};
 use policy_core::edge::load_edge;
 use policy_core::source::Source;
@@ -99,9 +99,9 @@ fn lint(text: &str) -> Diagnostics {
     if text.contains("endpoints:") {
         return load_edge(&source).1;
     }
-    let (policy, mut found) = load_policy(&source);
-    if let Some(Err(error)) = policy.map(|policy| compile(&policy, &CompileLimits::default())) {
-        found.push(*error);
+    let (policy, mut found) = load_policy(&source, &CheckOptions::default());
+    if let Some(Err(error)) = policy.map(|policy| compile(&policy, &CompileOptions::default())) {
+        found.append(error);
     }
     found
 }

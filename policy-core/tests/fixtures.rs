@@ -11,12 +11,14 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use policy_core::compile::{CompileLimits, Program, compile};
+use policy_core::check::CheckOptions;
+use policy_core::compile::{CompileOptions, Program, compile};
 use policy_core::diagnostic::{Diagnostics, Plain};
 use policy_core::exchange::{Effect, ForwardFailure, Reply};
 use policy_core::facts::Facts;
 use policy_core::lint::{DocumentKind, lint};
 use policy_core::parse::decode;
+use policy_core::phase::Phase;
 use policy_core::source::Source;
 
 fn fixtures() -> PathBuf {
@@ -44,12 +46,12 @@ fn files() -> Vec<(String, Vec<u8>)> {
 fn every_fixture_has_its_findings_program_and_decisions() {
     for (name, bytes) in files() {
         let (source, mut found) = decode(name.clone(), bytes);
-        let linted = lint(&source, Some(DocumentKind::Policy));
+        let linted = lint(&source, Some(DocumentKind::Policy), &CheckOptions::default());
         found.append(linted.diagnostics);
         let mut text = format!("kind: {:?}\n", linted.kind.expect("a kind"));
         findings(&mut text, &source, &found);
         if let Some(policy) = linted.policy {
-            let program = compile(&policy, &CompileLimits::default()).expect("small");
+            let program = compile(&policy, &CompileOptions::default()).expect("small");
             decisions(&mut text, &program);
         }
         insta::assert_snapshot!(name.replace(['/', '.'], "_"), text);
@@ -72,24 +74,27 @@ fn findings(out: &mut String, source: &Source, found: &Diagnostics) {
 }
 
 fn decisions(out: &mut String, program: &Program) {
-    let table = program.address_table();
-    writeln!(out, "program: {} rules, {} classes", program.rules().count(), table.classes()).unwrap();
-    for (first, last, class) in table.regions() {
-        writeln!(out, "  {first} - {last} class {}", class.index()).unwrap();
+    let rules = program.rules(Phase::OnTcpConnect).count();
+    for table in program.address_tables() {
+        writeln!(out, "program: {rules} rules, {} classes", table.classes()).unwrap();
+        for (first, last, class) in table.regions() {
+            writeln!(out, "  {first} - {last} class {}", class.index()).unwrap();
+        }
     }
     for online in [true, false] {
         for ip in
             ["203.0.113.42", "203.0.113.7", "198.51.100.1", "127.0.0.1", "::ffff:203.0.113.42", "2001:db8::1"]
         {
             let facts = Facts::new(ip.parse().expect("an address"));
-            let outcome = program.on_tcp_connect(&facts).run(|effect, _| match effect {
+            let mut run = program.on_tcp_connect(&facts);
+            let outcome = run.run(|effect, _| match effect {
                 Effect::Forward(_) if online => Reply::Forwarded,
                 Effect::Forward(_) => Reply::ForwardFailed(ForwardFailure::Offline),
                 _ => Reply::Logged,
             });
             let by = outcome.by().and_then(|by| program.action(by));
             let at = by.map(|it| format!(" at {}", it.position())).unwrap_or_default();
-            let reason = program.reason(&facts, outcome);
+            let reason = run.reason();
             let state = if online { "online" } else { "offline" };
             writeln!(out, "{ip} {state}: {}{at}: {reason}", outcome.name()).unwrap();
         }
@@ -115,7 +120,7 @@ fn a_file_cut_at_any_byte_is_survived() {
             if found.has_errors() {
                 continue;
             }
-            let linted = lint(&source, Some(DocumentKind::Policy));
+            let linted = lint(&source, Some(DocumentKind::Policy), &CheckOptions::default());
             let usable = linted.policy.is_some();
             assert!(!usable || !linted.diagnostics.has_errors(), "{name} cut at {end}");
             let length = u32::try_from(end).expect("small");
@@ -140,7 +145,7 @@ fn a_changed_byte_is_survived() {
                 changed[at] = byte;
                 let (source, found) = decode(name.clone(), changed);
                 if !found.has_errors() {
-                    let linted = lint(&source, Some(DocumentKind::Policy));
+                    let linted = lint(&source, Some(DocumentKind::Policy), &CheckOptions::default());
                     assert!(linted.policy.is_none() || !linted.diagnostics.has_errors(), "{name} at {at}");
                 }
             }

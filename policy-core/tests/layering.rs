@@ -108,6 +108,7 @@ fn programs_and_evaluations_cross_threads() {
     shared::<policy_core::compile::Program>();
     shared::<policy_core::evaluate::Evaluation<'static>>();
     shared::<policy_core::diagnostic::Diagnostics>();
+    shared::<policy_core::exchange::Reply>();
     sent::<policy_core::exchange::Step>();
-    sent::<policy_core::exchange::Reply>();
+    sent::<policy_core::outcome::Outcome>();
 }

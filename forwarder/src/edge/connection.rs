@@ -13,11 +13,11 @@ use tokio::net::TcpStream;
 use super::registry::Open;
 use super::{ListenerKey, Shared, key};
 use crate::events::{Closed, tcp_connection_closed};
-use crate::relay::relay;
-use crate::route::{Live, judge};
+use crate::relay::{RelayEnd, relay};
+use crate::route::{Live, Route, judge};
 
-/// A peer that acknowledges nothing for this long is gone.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+/// Why a connection ends with the edge.
+pub(super) const STOPPED: &str = "the edge stopped";
 /// A silent connection is probed after this time, so that a peer that vanished is noticed.
 const PROBE_AFTER: Duration = Duration::from_secs(60);
 /// Time between probes.
@@ -28,61 +28,97 @@ pub(super) async fn serve(shared: &Shared, listener: &ListenerKey, mut client: T
     let start = Timestamp::now();
     let generation = shared.current.load_full();
     let found = generation.config.endpoints.iter().enumerate().find(|(_, it)| key(it) == *listener);
-    // A reload may have removed the endpoint since the connection was accepted.
     let (Some((index, endpoint)), Ok(server)) = (found, client.local_addr()) else {
-        tracing::info!(%peer, "closed unjudged: its endpoint or the client is gone");
-        return;
+        return close_unjudged(shared, client, peer, "its endpoint was removed");
     };
-    tune(&client);
+    let limits = &generation.config.limits;
+    tune(&client, limits.stalled_timeout);
     let url = endpoint.url.to_string();
     let facts = Facts::of_connection(peer, server).at_endpoint(&url);
-    let limits = &generation.config.limits;
-    let judged = judge(&generation, index, &facts, &Live { timeout: limits.connect_timeout }).await;
-    let Some((route, upstream)) = judged else { return };
+    let dial = Live { timeout: limits.connect_timeout };
+    let judged = tokio::select! {
+        biased;
+        () = shared.stop.cancelled() => None,
+        judged = judge(&generation, index, &facts, &dial) => judged,
+    };
+    let Some((route, upstream)) = judged else {
+        return close_unjudged(shared, client, peer, STOPPED);
+    };
 
     let (mut relayed, mut cut) = (None, None);
     if let Some(mut upstream) = upstream {
-        tune(&upstream);
-        let entry = Open::new(&endpoint.name.value, &url, peer, server, &route);
-        let open = shared.registry.enter(entry);
+        tune(&upstream, limits.stalled_timeout);
+        let open = Open::new(&endpoint.name.value, peer, server, &route, shared.stop.child_token());
+        let open = shared.registry.enter(open);
         // INVARIANT: entered before this comparison; see the order in `edge`.
         let newest = shared.current.load_full();
         if !Arc::ptr_eq(&newest, &generation) {
             shared.registry.judge_one_again(&open, &newest);
         }
-        relayed = Some(relay(&mut client, &mut upstream, limits.half_close_timeout, &open.cut).await);
-        cut = open.cut_reason();
+        let end = relay(&mut client, &mut upstream, limits.half_close_timeout, &open.cut).await;
+        // The edge's own stop cuts without a reason of its own.
+        cut = (end.end == RelayEnd::Cancelled).then(|| open.cut_reason().unwrap_or(STOPPED));
+        relayed = Some(end);
     }
     // The client sees the end before anybody reads about it.
     drop(client);
-    let event = tcp_connection_closed(&Closed {
-        endpoint: &endpoint.name.value,
-        server_name: endpoint.url.host(),
-        client: peer,
-        server,
-        start,
-        end: Timestamp::now(),
-        route: &route,
-        relayed: relayed.as_ref(),
-        cut,
-    });
-    match event {
-        Ok(line) => shared.events.send(line).await,
+    report(
+        shared,
+        &Closed {
+            endpoint: Some(&endpoint.name.value),
+            server_name: Some(endpoint.url.host()),
+            client: peer,
+            server: Some(server),
+            start,
+            end: Timestamp::now(),
+            route: &route,
+            relayed: relayed.as_ref(),
+            cut,
+        },
+    );
+}
+
+/// Closes a connection that no policy was asked about; it has its event all the same.
+pub(super) fn close_unjudged(shared: &Shared, client: TcpStream, peer: SocketAddr, reason: &str) {
+    let (server, now) = (client.local_addr().ok(), Timestamp::now());
+    drop(client);
+    let route = Route::unjudged(reason);
+    report(
+        shared,
+        &Closed {
+            endpoint: None,
+            server_name: None,
+            client: peer,
+            server,
+            start: now,
+            end: now,
+            route: &route,
+            relayed: None,
+            cut: None,
+        },
+    );
+}
+
+fn report(shared: &Shared, closed: &Closed<'_>) {
+    match tcp_connection_closed(closed) {
+        Ok(line) => shared.events.send(line),
         Err(error) => tracing::error!(%error, "an event could not be written"),
     }
 }
 
 /// Small packets at once, and peers that vanish are noticed. A socket that takes no options has no peer any
 /// more, which its next read tells.
-fn tune(stream: &TcpStream) {
-    let _ = set_options(stream);
+fn tune(stream: &TcpStream, stalled: Duration) {
+    let _ = set_options(stream, stalled);
 }
 
-fn set_options(stream: &TcpStream) -> io::Result<()> {
+fn set_options(stream: &TcpStream, stalled: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY))?;
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+    socket.set_tcp_user_timeout(Some(stalled))?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = stalled;
     Ok(())
 }

@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const QUIET: Duration = Duration::from_secs(1);
 
 /// Binds an address; an IPv6 wildcard takes IPv4 clients as well.
-pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+pub(super) fn bind(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
@@ -28,6 +28,11 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// Lets clients in.
+pub(super) fn listen(socket: Socket) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
 }
@@ -55,17 +60,22 @@ pub(super) async fn accept(
                     tracing::error!(%error, "cannot accept");
                     last_line = Some(Instant::now());
                 }
-                tokio::time::sleep(PAUSE).await;
-                continue;
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(PAUSE) => continue,
+                }
             }
         };
         let slot = tokio::select! {
             biased;
-            () = stop.cancelled() => return,
-            slot = Arc::clone(&shared.slots).acquire_owned() => slot,
+            () = stop.cancelled() => None,
+            // The semaphore is never closed; if it were, nothing would be admitted.
+            slot = Arc::clone(&shared.slots).acquire_owned() => slot.ok(),
         };
-        // The semaphore is never closed; if it were, nothing would be admitted.
-        let Ok(slot) = slot else { return };
+        let Some(slot) = slot else {
+            return connection::close_unjudged(&shared, stream, peer, connection::STOPPED);
+        };
         let shared_of_task = Arc::clone(&shared);
         let key = key.clone();
         shared.tasks.spawn(async move {

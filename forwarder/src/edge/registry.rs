@@ -15,7 +15,6 @@ use crate::route::{Presumed, Route, judge_presumed};
 #[derive(Debug)]
 pub(super) struct Open {
     endpoint: Box<str>,
-    url: Box<str>,
     client: SocketAddr,
     server: SocketAddr,
     target: Option<EndpointUrl>,
@@ -28,20 +27,19 @@ pub(super) struct Open {
 impl Open {
     pub(super) fn new(
         endpoint: &str,
-        url: &str,
         client: SocketAddr,
         server: SocketAddr,
         route: &Route,
+        cut: CancellationToken,
     ) -> Self {
         Self {
             endpoint: endpoint.into(),
-            url: url.into(),
             client,
             server,
             target: route.hops.last().cloned(),
             upstream: route.upstream.clone(),
             unreached: route.unreached.clone(),
-            cut: CancellationToken::new(),
+            cut,
             reason: OnceLock::new(),
         }
     }
@@ -59,12 +57,13 @@ impl Open {
 
     /// Why the connection may not go on; `None` if the new policies lead it to the same place.
     fn objection(&self, generation: &Generation) -> Option<&'static str> {
-        let mut endpoints = generation.config.endpoints.iter();
-        let Some(index) = endpoints.position(|endpoint| endpoint.name.value == self.endpoint) else {
+        let mut endpoints = generation.config.endpoints.iter().enumerate();
+        let Some((index, endpoint)) = endpoints.find(|(_, it)| it.name.value == self.endpoint) else {
             return Some("its endpoint was removed");
         };
+        let url = endpoint.url.to_string();
         let presumed = Presumed { unreached: &self.unreached };
-        let facts = Facts::of_connection(self.client, self.server).at_endpoint(&self.url);
+        let facts = Facts::of_connection(self.client, self.server).at_endpoint(&url);
         match judge_presumed(generation, index, &facts, presumed) {
             Some(route) if route.upstream.is_none() => Some("the new policy refuses it"),
             Some(route) if route.hops.last() == self.target.as_ref() && route.upstream == self.upstream => {
@@ -142,12 +141,5 @@ impl Registry {
             open.cut(reason);
         }
         objection.is_some()
-    }
-
-    /// Cuts every open connection; returns how many.
-    pub(super) fn cut_all(&self, reason: &'static str) -> usize {
-        let open: Vec<_> = self.table().entries.values().map(Arc::clone).collect();
-        open.iter().for_each(|open| open.cut(reason));
-        open.len()
     }
 }

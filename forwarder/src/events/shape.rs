@@ -13,14 +13,14 @@ use crate::route::Route;
 /// A connection that is over.
 #[derive(Debug)]
 pub struct Closed<'a> {
-    /// The name of the endpoint.
-    pub endpoint: &'a str,
+    /// The name of the endpoint; `None` if it is gone.
+    pub endpoint: Option<&'a str>,
     /// The endpoint's URL host.
-    pub server_name: &'a str,
+    pub server_name: Option<&'a str>,
     /// The client.
     pub client: SocketAddr,
     /// Where the connection was accepted.
-    pub server: SocketAddr,
+    pub server: Option<SocketAddr>,
     /// When it was accepted.
     pub start: Timestamp,
     /// When it was over.
@@ -48,12 +48,13 @@ struct Object<'a> {
     conn: Conn<'a>,
     ip_policy: IpPolicy<'a>,
     traffic_policy: TrafficPolicy<'a>,
-    endpoint: &'a str,
+    ja4_fingerprint: Option<&'a str>,
+    endpoint: Option<&'a str>,
     decision: &'a str,
     rule: Option<&'a str>,
     at: Option<At<'a>>,
     reason: &'a str,
-    policy_sha256: String,
+    policy_sha256: Option<String>,
     target: Option<String>,
     hops: Vec<String>,
     end: Option<String>,
@@ -65,9 +66,9 @@ struct Conn<'a> {
     bytes_out: u64,
     client_ip: String,
     client_port: u16,
-    server_ip: String,
-    server_name: &'a str,
-    server_port: u16,
+    server_ip: Option<String>,
+    server_name: Option<&'a str>,
+    server_port: Option<u16>,
     start_ts: Timestamp,
     end_ts: Timestamp,
 }
@@ -80,6 +81,12 @@ struct IpPolicy<'a> {
 #[derive(Serialize)]
 struct TrafficPolicy<'a> {
     logs: Vec<LogEntry<'a>>,
+    #[serde(skip_serializing_if = "is_zero")]
+    logs_dropped: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 #[derive(Serialize)]
@@ -112,9 +119,9 @@ pub fn tcp_connection_closed(closed: &Closed<'_>) -> serde_json::Result<String> 
                 bytes_out: closed.relayed.map_or(0, |relayed| relayed.bytes_out),
                 client_ip: closed.client.ip().to_canonical().to_string(),
                 client_port: closed.client.port(),
-                server_ip: closed.server.ip().to_canonical().to_string(),
+                server_ip: closed.server.map(|server| server.ip().to_canonical().to_string()),
                 server_name: closed.server_name,
-                server_port: closed.server.port(),
+                server_port: closed.server.map(|server| server.port()),
                 start_ts: closed.start,
                 end_ts: closed.end,
             },
@@ -123,17 +130,19 @@ pub fn tcp_connection_closed(closed: &Closed<'_>) -> serde_json::Result<String> 
             },
             traffic_policy: TrafficPolicy {
                 logs: route.logs.iter().map(|metadata| LogEntry { metadata }).collect(),
+                logs_dropped: route.logs_dropped,
             },
+            ja4_fingerprint: None,
             endpoint: closed.endpoint,
             decision: verdict.decision,
             rule: verdict.rule.as_deref(),
-            at: verdict.position.map(|position| At {
-                file: &verdict.file,
+            at: verdict.position.zip(verdict.file.as_deref()).map(|(position, file)| At {
+                file,
                 line: position.line,
                 column: position.column,
             }),
             reason: &verdict.reason,
-            policy_sha256: verdict.policy_sha256.to_string(),
+            policy_sha256: verdict.policy_sha256.map(|digest| digest.to_string()),
             target: route.hops.last().filter(|_| route.upstream.is_some()).map(ToString::to_string),
             hops: route.hops.iter().map(ToString::to_string).collect(),
             end: closed

@@ -102,6 +102,39 @@ fn a_half_closed_silent_connection_is_reaped() {
     device.join();
 }
 
+/// What is cut short does not look complete: a reset of one side is a reset of the other.
+#[test]
+fn a_reset_passes_through_both_ways() {
+    let reset = |stream: &std::net::TcpStream| {
+        socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO)).expect("settable");
+    };
+    let device = Device::once(|mut stream| {
+        let mut heard = Vec::new();
+        let ended = stream.read_to_end(&mut heard);
+        assert!(ended.is_err(), "a truncated upload ended in order after {} bytes", heard.len());
+    });
+    let mut edge = Edge::in_front_of(device.address, FORWARD);
+    let mut client = connect(edge.address("device1"));
+    client.write_all(b"half of it").expect("sent");
+    reset(&client);
+    drop(client);
+    device.join();
+    assert_eq!(edge.event_of("127.0.0.1")["end"], "the client failed: connection reset");
+
+    let device = Device::once(move |mut stream| {
+        let mut byte = [0; 1];
+        stream.read_exact(&mut byte).expect("a byte");
+        reset(&stream);
+    });
+    let mut edge = Edge::in_front_of(device.address, FORWARD);
+    let mut client = connect(edge.address("device1"));
+    client.write_all(b"x").expect("sent");
+    let mut heard = Vec::new();
+    assert!(client.read_to_end(&mut heard).is_err(), "a truncated download ended in order");
+    device.join();
+    assert_eq!(edge.event_of("127.0.0.1")["end"], "the upstream failed: connection reset");
+}
+
 #[test]
 fn many_connections_at_once_do_not_mix() {
     let mut edge = Edge::in_front_of(echo_device(), FORWARD);

@@ -76,11 +76,15 @@ pub(crate) struct Edge {
 impl Edge {
     /// Starts an edge on a folder that holds `edge.yml` and waits until it listens.
     pub(crate) fn start(folder: Folder) -> Self {
+        Self::start_with_stdout(folder, Stdio::null())
+    }
+
+    pub(crate) fn start_with_stdout(folder: Folder, stdout: Stdio) -> Self {
         let mut child = forwarder()
             .args(["edge", "--config"])
             .arg(folder.path("edge.yml"))
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(stdout)
             .stderr(Stdio::piped())
             .spawn()
             .expect("the edge starts");
@@ -139,6 +143,14 @@ impl Edge {
     pub(crate) fn wait_for_events(&self, number: usize) -> Vec<Value> {
         wait_until(&format!("{number} events"), || {
             Some(self.events()).filter(|events| events.len() >= number)
+        })
+    }
+
+    /// The object of the one event of a client address; waits for it.
+    pub(crate) fn event_of(&self, client: &str) -> Value {
+        let of = |event: &Value| event["object"]["conn"]["client_ip"] == client;
+        wait_until(&format!("an event of {client}"), || {
+            self.events().into_iter().find(of).map(|event| event["object"].clone())
         })
     }
 
@@ -246,6 +258,16 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("the edge accepts");
     limit(&stream);
     stream
+}
+
+/// An address of this machine beside 127.0.0.1; some systems have none until it is added.
+pub(crate) fn second_address() -> Option<Ipv4Addr> {
+    let second = Ipv4Addr::new(127, 0, 0, 2);
+    let found = TcpListener::bind((second, 0)).is_ok();
+    if !found {
+        eprintln!("skipped: this machine has no address {second}");
+    }
+    found.then_some(second)
 }
 
 /// Connects from a given loopback address.

@@ -1,9 +1,10 @@
 //! The live edge and a scripted host give the same outcomes.
 
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
-use policy_core::check::load_policy;
-use policy_core::compile::{CompileLimits, Program, compile};
+use policy_core::check::{CheckOptions, load_policy};
+use policy_core::compile::{CompileOptions, Program, compile};
 use policy_core::exchange::{Effect, ForwardFailure, Reply};
 use policy_core::facts::Facts;
 use policy_core::outcome::Outcome;
@@ -50,54 +51,77 @@ fn live_and_scripted_agree() {
     let addresses: Vec<_> = (0..POLICIES.len()).map(|number| edge.address(&format!("p{number}"))).collect();
 
     let sources: Vec<_> = (1..=4).map(|last| Ipv4Addr::new(127, 0, 0, last)).collect();
-    let mut expected = Vec::new();
+    let mut expected = HashMap::new();
     for (policy, address) in POLICIES.iter().zip(&addresses) {
         let program = program(policy);
         for &source in &sources {
             let heard = exchange(connect_from(source, *address), b"hello");
-            let outcome = scripted(&program, source);
-            let admitted = matches!(outcome, Outcome::Forwarded { .. });
+            let scripted = Scripted::run(&program, source);
+            let admitted = scripted.decision == "forward";
             assert_eq!(heard, if admitted { &b"hello"[..] } else { b"" }, "{policy} from {source}");
-            // An edge endpoint has no upstream: what falls through is closed as an error.
-            expected.push(match outcome {
-                Outcome::Upstream => "error",
-                outcome => outcome.name(),
-            });
+            expected.insert((address.port(), source.to_string()), scripted);
         }
     }
     let events = edge.wait_for_events(expected.len());
-    let mut found: Vec<_> = events
-        .iter()
-        .map(|event| {
-            let object = &event["object"];
-            let key = (object["endpoint"].as_str(), object["conn"]["client_ip"].as_str());
-            (key, object["decision"].as_str().expect("a decision"))
-        })
-        .collect();
-    // Events are written as connections end, not as they begin.
-    let number = |(endpoint, source): (Option<&str>, Option<&str>)| {
-        let endpoint: usize =
-            endpoint.and_then(|name| name.get(1..)).and_then(|it| it.parse().ok()).expect("a name");
-        (endpoint, source.map(ToOwned::to_owned))
-    };
-    found.sort_by_key(|&(key, _)| number(key));
-    assert_eq!(found.into_iter().map(|(_, decision)| decision).collect::<Vec<_>>(), expected);
+    assert_eq!(events.len(), expected.len());
+    for event in events {
+        let object = &event["object"];
+        let conn = &object["conn"];
+        let port = conn["server_port"].as_u64().and_then(|port| u16::try_from(port).ok()).expect("a port");
+        let client = conn["client_ip"].as_str().expect("an address").to_owned();
+        let scripted = &expected[&(port, client)];
+        assert_eq!(object["decision"], scripted.decision, "{object}");
+        assert_eq!(object["rule"].as_str(), scripted.rule.as_deref(), "{object}");
+        assert_eq!(object["at"]["line"].as_u64(), scripted.line.map(u64::from), "{object}");
+        assert_eq!(object["target"].as_str(), scripted.target.as_deref(), "{object}");
+        // The edge adds details that only it can know, such as the error of a dial.
+        let reason = object["reason"].as_str().expect("a reason");
+        assert!(reason.starts_with(&scripted.reason), "{object}\n{}", scripted.reason);
+        assert_eq!(object["policy_sha256"].as_str(), Some(&*scripted.policy_sha256), "{object}");
+    }
+}
+
+/// What a scripted host finds out.
+struct Scripted {
+    decision: &'static str,
+    rule: Option<String>,
+    line: Option<u32>,
+    target: Option<String>,
+    reason: String,
+    policy_sha256: String,
+}
+
+impl Scripted {
+    fn run(program: &Program, source: Ipv4Addr) -> Self {
+        let facts = Facts::new(source.into());
+        let mut run = program.on_tcp_connect(&facts);
+        let outcome = run.run(|effect, run| match effect {
+            Effect::Forward(id) => match run.target(id).expect("its own id").host() {
+                "up.internal" => Reply::Forwarded,
+                "down.internal" => Reply::ForwardFailed(ForwardFailure::UpstreamUnreachable),
+                _ => Reply::ForwardFailed(ForwardFailure::Offline),
+            },
+            _ => Reply::Logged,
+        });
+        let action = outcome.by().and_then(|by| program.action(by));
+        let target = match outcome {
+            Outcome::Forwarded { target, .. } => run.target(target).map(ToString::to_string),
+            _ => None,
+        };
+        Self {
+            // An edge endpoint has no upstream: what falls through is closed as an error.
+            decision: if outcome == Outcome::Upstream { "error" } else { outcome.name() },
+            rule: action.and_then(|action| action.rule()?.name()).map(ToOwned::to_owned),
+            line: action.map(|action| action.position().line),
+            target,
+            reason: run.reason().to_string(),
+            policy_sha256: program.policy_sha256().to_string(),
+        }
+    }
 }
 
 fn program(policy: &str) -> Program {
-    let (checked, found) = load_policy(&Source::new("p.yml", policy));
+    let (checked, found) = load_policy(&Source::new("p.yml", policy), &CheckOptions::default());
     let checked = checked.unwrap_or_else(|| panic!("{found:?}"));
-    compile(&checked, &CompileLimits::default()).expect("small")
-}
-
-fn scripted(program: &Program, source: Ipv4Addr) -> Outcome {
-    let facts = Facts::new(source.into());
-    program.on_tcp_connect(&facts).run(|effect, run| match effect {
-        Effect::Forward(id) => match run.target(id).expect("its own id").host() {
-            "up.internal" => Reply::Forwarded,
-            "down.internal" => Reply::ForwardFailed(ForwardFailure::UpstreamUnreachable),
-            _ => Reply::ForwardFailed(ForwardFailure::Offline),
-        },
-        _ => Reply::Logged,
-    })
+    compile(&checked, &CompileOptions::default()).expect("small")
 }

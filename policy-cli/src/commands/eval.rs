@@ -5,27 +5,25 @@ mod sources;
 use std::io::Write;
 use std::net::IpAddr;
 
-use policy_core::check::load_policy;
-use policy_core::compile::{CompileLimits, Program, compile};
-use policy_core::evaluate::{Evaluation, Recording};
+use policy_core::check::{CheckOptions, load_policy};
+use policy_core::compile::{CompileOptions, Program, compile};
+use policy_core::evaluate::{Evaluation, Record, Recording};
 use policy_core::exchange::{Effect, ForwardFailure, Reply};
 use policy_core::facts::Facts;
 use policy_core::outcome::Outcome;
 use policy_core::url::EndpointUrl;
 
 use crate::cli::{Eval, Expectation, Format, Target};
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, after_output};
 use crate::files::read;
 use crate::render;
-use crate::render::text::report;
+use crate::render::text::findings_of;
 
 /// One evaluated address.
 #[derive(Debug)]
 pub(crate) struct Decided<'p> {
-    pub(crate) program: &'p Program,
-    pub(crate) facts: Facts<'p>,
+    pub(crate) run: Evaluation<'p, Recording>,
     pub(crate) outcome: Outcome,
-    pub(crate) trace: Recording,
 }
 
 pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
@@ -39,20 +37,21 @@ pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
         return Err(Failure::Usage("give an address with `--ip`".to_owned()));
     };
     let decided = decide(&program, ip, &args.target);
-    match args.format {
-        Format::Text if args.explain => render::explain::decision(&mut out, &decided, &args.target)?,
-        Format::Text => render::text::decision(&mut out, &decided, &args.target)?,
-        Format::Json => render::json::decision(&mut out, &decided, None)?,
-    }
-    out.flush()?;
-    Ok(match &args.expect {
-        Some(expected) if !meets(&decided, expected) => {
-            let found = render::text::outcome(&decided);
-            anstream::eprintln!("error: expected {}, got {found}", render::text::expectation(expected));
-            Exit::No
-        }
+    let written = match args.format {
+        Format::Text if args.explain => render::explain::decision(&mut out, &decided, &args.target),
+        Format::Text => render::text::decision(&mut out, &decided, &args.target),
+        Format::Json => render::json::decision(&mut out, &decided, &args.target, None),
+    };
+    let verdict = match &args.expect {
+        Some(expected) if !meets(&decided, expected) => Exit::No,
         _ => Exit::Yes,
-    })
+    };
+    let written = written.and_then(|()| out.flush());
+    if let (Exit::No, Some(expected)) = (verdict, &args.expect) {
+        let found = render::text::outcome(&decided);
+        anstream::eprintln!("error: expected {}, got {found}", render::text::expectation(expected));
+    }
+    after_output(written, verdict)
 }
 
 /// Reads and compiles the policy. Invalid content means that the question could not be asked.
@@ -60,23 +59,17 @@ fn load(args: &Eval) -> Result<Program, Failure> {
     let (source, mut found) = read(&args.policy)?;
     let mut policy = None;
     if !found.has_errors() {
-        let (checked, later) = load_policy(&source);
+        let (checked, later) = load_policy(&source, &CheckOptions::default());
         policy = checked;
         found.append(later);
     }
-    let program = policy.map(|policy| compile(&policy, &CompileLimits::default()));
-    let program = match program {
-        Some(Ok(program)) => Some(program),
-        Some(Err(error)) => {
-            found.push(*error);
-            None
-        }
-        None => None,
-    };
+    let program = policy.and_then(|policy| {
+        compile(&policy, &CompileOptions::default()).map_err(|later| found.append(later)).ok()
+    });
     program.ok_or_else(|| {
         let mut err = anstream::stderr().lock();
         // The findings go to standard error; if that fails too, the exit code still tells.
-        let _ = report(&mut err, &source, &found);
+        let _ = findings_of(&mut err, &source, &found);
         Failure::Usage(format!("`{}` is not a usable policy", source.name()))
     })
 }
@@ -89,8 +82,8 @@ fn check_names(args: &Eval, program: &Program) -> Result<(), Failure> {
     });
     let named = args.target.iter().map(|target| ("--target", &target.url)).chain(expected);
     for (flag, url) in named {
-        if !program.targets().any(|(_, target)| target == url) {
-            let targets: Vec<_> = program.targets().map(|(_, target)| format!("`{target}`")).collect();
+        if !program.literal_targets().any(|target| target == url) {
+            let targets: Vec<_> = program.literal_targets().map(|target| format!("`{target}`")).collect();
             let known = match targets.is_empty() {
                 true => "it forwards nowhere".to_owned(),
                 false => format!("its targets: {}", targets.join(", ")),
@@ -106,7 +99,7 @@ fn decide<'p>(program: &'p Program, ip: IpAddr, targets: &[Target]) -> Decided<'
     let facts = Facts::new(ip);
     let mut run = program.on_tcp_connect_traced(&facts, Recording::default());
     let outcome = run.run(|effect, run| answer(effect, run, targets));
-    Decided { program, facts, outcome, trace: run.into_trace() }
+    Decided { run, outcome }
 }
 
 fn answer(effect: Effect, run: &Evaluation<'_, Recording>, targets: &[Target]) -> Reply {
@@ -132,9 +125,22 @@ fn meets(decided: &Decided<'_>, expected: &Expectation) -> bool {
 }
 
 impl<'p> Decided<'p> {
+    pub(crate) fn program(&self) -> &'p Program {
+        self.run.program()
+    }
+
     /// The endpoint that took the connection.
-    pub(crate) fn target(&self) -> Option<&'p EndpointUrl> {
+    pub(crate) fn target(&self) -> Option<&EndpointUrl> {
         let Outcome::Forwarded { target, .. } = self.outcome else { return None };
-        self.program.target(target)
+        self.run.target(target)
+    }
+
+    /// The targets that were asked for and count as online because nobody said otherwise.
+    pub(crate) fn assumed_online(&self, targets: &[Target]) -> impl Iterator<Item = &EndpointUrl> {
+        let asked = self.run.trace().records.iter().filter_map(|record| match record {
+            Record::Effect { effect: Effect::Forward(id), .. } => self.run.target(*id),
+            _ => None,
+        });
+        asked.filter(|url| !targets.iter().any(|target| target.url == **url))
     }
 }

@@ -1,26 +1,29 @@
 //! `policy` without arguments: lint what is here and name the next commands.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
-use crate::commands::lint::check;
+use policy_core::lint::DocumentKind;
+
+use crate::commands::lint::{Report, check};
 use crate::exit::{Exit, Failure};
 use crate::render;
 
 pub(crate) fn run() -> Result<Exit, Failure> {
-    let (checked, failures) = check(&[PathBuf::from(".")]);
+    let report = check(&[PathBuf::from(".")]);
     let mut out = anstream::stdout().lock();
-    let unreadable = !failures.is_empty();
-    for failure in failures {
-        failure.report();
-    }
-    if checked.is_empty() {
+    let written = show(&mut out, &report).and_then(|()| out.flush());
+    report.finish(written)
+}
+
+fn show(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    if report.checked.is_empty() {
         writeln!(out, "no policy or edge configuration (*.yml, *.yaml, *.json) below this folder")?;
     } else {
-        render::text::findings(&mut out, &checked)?;
+        render::text::findings(out, report)?;
     }
-    let policy = checked.iter().map(|file| file.source.name()).find(|name| !name.contains("edge"));
-    let policy = policy.unwrap_or("POLICY");
+    let mut policies = report.checked.iter().filter(|file| file.kind == Some(DocumentKind::Policy));
+    let policy = policies.next().map_or("POLICY", |file| file.source.name());
     let eval = format!("policy eval {policy} --ip 203.0.113.42 --explain");
     let next = [
         (&*eval, "ask about an address"),
@@ -31,10 +34,5 @@ pub(crate) fn run() -> Result<Exit, Failure> {
     for (command, what) in next {
         writeln!(out, "  {command:width$}  {what}", width = eval.len())?;
     }
-    out.flush()?;
-    Ok(match checked.iter().any(|file| file.diagnostics.has_errors()) {
-        _ if unreadable => Exit::Usage,
-        true => Exit::No,
-        false => Exit::Yes,
-    })
+    Ok(())
 }

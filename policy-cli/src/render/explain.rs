@@ -7,6 +7,7 @@ use policy_core::evaluate::Record;
 use policy_core::exchange::Reply;
 use policy_core::ir::{Entries, Entry};
 use policy_core::lpm::{Family, family};
+use policy_core::phase::Phase;
 
 use super::text::{assumptions, outcome};
 use crate::cli::Target;
@@ -16,16 +17,16 @@ use crate::commands::eval::Decided;
 const WHOLE_LIST: usize = 16;
 
 pub(crate) fn decision(out: &mut impl Write, decided: &Decided<'_>, targets: &[Target]) -> io::Result<()> {
-    writeln!(out, "on_tcp_connect   client {}", decided.facts.client_ip)?;
-    let rules = decided.program.rules();
+    writeln!(out, "on_tcp_connect   client {}", decided.run.facts().client_ip())?;
+    let rules = decided.program().rules(Phase::OnTcpConnect);
     let width = rules.map(|rule| title(rule).chars().count()).max().unwrap_or(0);
-    for rule in decided.program.rules() {
+    for rule in decided.program().rules(Phase::OnTcpConnect) {
         explain_rule(out, decided, rule, width)?;
     }
     writeln!(out, "outcome: {}", outcome(decided))?;
-    writeln!(out, "  because {}", decided.program.reason(&decided.facts, decided.outcome))?;
+    writeln!(out, "  because {}", decided.run.reason())?;
     assumptions(out, decided, targets)?;
-    writeln!(out, "  policy sha256 {}", decided.program.policy_sha256())
+    writeln!(out, "  policy sha256 {}", decided.program().policy_sha256())
 }
 
 fn title(rule: RuleRef<'_>) -> String {
@@ -39,8 +40,8 @@ fn explain_rule(
     rule: RuleRef<'_>,
     width: usize,
 ) -> io::Result<()> {
-    let reached = decided.trace.records.contains(&Record::Rule(rule.id()));
-    let place = format!("{}:{}", decided.program.file(), rule.position().line);
+    let reached = decided.run.trace().records.contains(&Record::Rule(rule.id()));
+    let place = format!("{}:{}", decided.program().file(), rule.position().line);
     let title = title(rule);
     if !reached {
         return writeln!(out, " {title:width$}  {place}  not reached");
@@ -54,10 +55,10 @@ fn explain_rule(
 
 fn explain_action(out: &mut impl Write, decided: &Decided<'_>, action: ActionRef<'_>) -> io::Result<()> {
     let kind = action.kind();
-    let mut records = decided.trace.records.iter();
-    let event = records.find_map(|record| match *record {
-        Record::Test { action: id, admitted } if id == action.id() => Some(Event::Test(admitted)),
-        Record::Reply { action: id, reply } if id == action.id() => Some(Event::Reply(reply)),
+    let mut records = decided.run.trace().records.iter();
+    let event = records.find_map(|record| match record {
+        Record::Test { action: id, admitted } if *id == action.id() => Some(Event::Test(*admitted)),
+        Record::Reply { action: id, reply } if *id == action.id() => Some(Event::Reply(reply.clone())),
         Record::Outcome(outcome) if outcome.by() == Some(action.id()) => Some(Event::End),
         _ => None,
     });
@@ -65,7 +66,7 @@ fn explain_action(out: &mut impl Write, decided: &Decided<'_>, action: ActionRef
         None => writeln!(out, "    {kind}  not reached"),
         Some(Event::Test(admitted)) => explain_list(out, decided, action, admitted),
         Some(Event::Reply(reply)) => {
-            let target = action.forward_target().map(|url| format!(" {url}")).unwrap_or_default();
+            let target = action.literal_target().map(|url| format!(" {url}")).unwrap_or_default();
             match reply {
                 Reply::Forwarded => writeln!(out, "    {kind}{target}\n    → forward                STOP"),
                 Reply::ForwardFailed(failure) => {
@@ -110,7 +111,7 @@ fn explain_list(
 }
 
 fn entries(out: &mut impl Write, decided: &Decided<'_>, list: &str, entries: &Entries) -> io::Result<()> {
-    let client = decided.facts.client_ip;
+    let client = decided.run.facts().client_ip();
     if entries.len() > WHOLE_LIST {
         return match entries.find(client) {
             Some(entry) => line(out, list, entry, &format!("match, 1 of {} entries", entries.len())),

@@ -10,8 +10,9 @@ use policy_core::parse::PlainMap;
 use policy_core::source::{Position, Source};
 use serde::Serialize;
 
+use crate::cli::Target;
 use crate::commands::eval::Decided;
-use crate::commands::lint::Checked;
+use crate::commands::lint::Report;
 
 const VERSION: u32 = 1;
 
@@ -19,14 +20,17 @@ const VERSION: u32 = 1;
 struct Findings<'a> {
     version: u32,
     diagnostics: Vec<Finding<'a>>,
-    summary: Summary,
+    summary: Summary<'a>,
 }
 
 #[derive(Serialize)]
-struct Summary {
+struct Summary<'a> {
     files: usize,
     errors: usize,
     warnings: usize,
+    /// Findings that are counted and not listed.
+    not_listed: usize,
+    passed_over: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -69,7 +73,8 @@ struct Related<'a> {
 }
 
 /// All findings as one object.
-pub(crate) fn findings(out: &mut impl Write, files: &[Checked]) -> io::Result<()> {
+pub(crate) fn findings(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    let files = &report.checked;
     let diagnostics =
         files.iter().flat_map(|file| file.diagnostics.iter().map(|item| finding(&file.source, item)));
     let findings = Findings {
@@ -79,6 +84,8 @@ pub(crate) fn findings(out: &mut impl Write, files: &[Checked]) -> io::Result<()
             files: files.len(),
             errors: files.iter().map(|file| file.diagnostics.errors()).sum(),
             warnings: files.iter().map(|file| file.diagnostics.warnings()).sum(),
+            not_listed: files.iter().map(|file| file.diagnostics.dropped()).sum(),
+            passed_over: &report.passed_over,
         },
     };
     serde_json::to_writer_pretty(&mut *out, &findings)?;
@@ -135,6 +142,7 @@ struct Decision<'a> {
     reason: String,
     policy_sha256: String,
     effects: Vec<EffectShape<'a>>,
+    assumed_online: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -159,8 +167,13 @@ enum EffectShape<'a> {
 }
 
 /// One decision as one line.
-pub(crate) fn decision(out: &mut impl Write, decided: &Decided<'_>, ip: Option<IpAddr>) -> io::Result<()> {
-    let program = decided.program;
+pub(crate) fn decision(
+    out: &mut impl Write,
+    decided: &Decided<'_>,
+    targets: &[Target],
+    ip: Option<IpAddr>,
+) -> io::Result<()> {
+    let program = decided.program();
     let action = decided.outcome.by().and_then(|by| program.action(by));
     let decision = Decision {
         version: VERSION,
@@ -172,9 +185,10 @@ pub(crate) fn decision(out: &mut impl Write, decided: &Decided<'_>, ip: Option<I
             let Position { line, column } = action.position();
             Place { file: program.file(), line, column }
         }),
-        reason: program.reason(&decided.facts, decided.outcome).to_string(),
+        reason: decided.run.reason().to_string(),
         policy_sha256: program.policy_sha256().to_string(),
         effects: effects(decided),
+        assumed_online: decided.assumed_online(targets).map(ToString::to_string).collect(),
     };
     serde_json::to_writer(&mut *out, &decision)?;
     writeln!(out)
@@ -183,9 +197,9 @@ pub(crate) fn decision(out: &mut impl Write, decided: &Decided<'_>, ip: Option<I
 fn effects<'a>(decided: &'a Decided<'_>) -> Vec<EffectShape<'a>> {
     let mut out = Vec::new();
     let mut open = None;
-    for record in &decided.trace.records {
-        match *record {
-            Record::Effect { effect, .. } => open = Some(effect),
+    for record in &decided.run.trace().records {
+        match record {
+            Record::Effect { effect, .. } => open = Some(*effect),
             Record::Reply { reply, .. } => {
                 out.extend(open.take().and_then(|effect| shape(decided, effect, reply)));
             }
@@ -195,10 +209,10 @@ fn effects<'a>(decided: &'a Decided<'_>) -> Vec<EffectShape<'a>> {
     out
 }
 
-fn shape<'a>(decided: &'a Decided<'_>, effect: Effect, reply: Reply) -> Option<EffectShape<'a>> {
+fn shape<'a>(decided: &'a Decided<'_>, effect: Effect, reply: &Reply) -> Option<EffectShape<'a>> {
     match effect {
         Effect::Forward(id) => {
-            let target = decided.program.target(id)?.to_string();
+            let target = decided.run.target(id)?.to_string();
             Some(match reply {
                 Reply::ForwardFailed(failure) => {
                     EffectShape::Forward { target, reply: "failed", code: Some(failure.ngrok_code()) }
@@ -206,7 +220,7 @@ fn shape<'a>(decided: &'a Decided<'_>, effect: Effect, reply: Reply) -> Option<E
                 _ => EffectShape::Forward { target, reply: "forwarded", code: None },
             })
         }
-        Effect::Log(id) => Some(EffectShape::Log { metadata: decided.program.log(id)? }),
+        Effect::Log(id) => Some(EffectShape::Log { metadata: decided.run.log(id)? }),
         _ => None,
     }
 }

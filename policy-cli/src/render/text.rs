@@ -11,7 +11,7 @@ use policy_core::source::{Source, Span};
 
 use crate::cli::{Expectation, Target};
 use crate::commands::eval::Decided;
-use crate::commands::lint::Checked;
+use crate::commands::lint::Report;
 
 /// Lines shown before the line of a finding.
 const LINES_BEFORE: u32 = 1;
@@ -19,19 +19,25 @@ const LINES_BEFORE: u32 = 1;
 const WIDEST_WINDOW: usize = 4_096;
 
 /// All findings and a summary line.
-pub(crate) fn findings(out: &mut impl Write, files: &[Checked]) -> io::Result<()> {
+pub(crate) fn findings(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    let files = &report.checked;
     for file in files {
-        report(out, &file.source, &file.diagnostics)?;
+        findings_of(out, &file.source, &file.diagnostics)?;
     }
     let count = |number: fn(&Diagnostics) -> usize| files.iter().map(|file| number(&file.diagnostics)).sum();
     let (errors, warnings): (usize, usize) = (count(Diagnostics::errors), count(Diagnostics::warnings));
     let plural = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
     let found = format!("{}, {}", plural(errors, "error"), plural(warnings, "warning"));
-    writeln!(out, "checked {}: {found}", plural(files.len(), "file"))
+    writeln!(out, "checked {}: {found}", plural(files.len(), "file"))?;
+    if !report.passed_over.is_empty() {
+        let names = report.passed_over.join(", ");
+        writeln!(out, "passed over, neither policy nor edge configuration: {names}")?;
+    }
+    Ok(())
 }
 
 /// The findings of one file, each followed by an empty line.
-pub(crate) fn report(out: &mut impl Write, source: &Source, found: &Diagnostics) -> io::Result<()> {
+pub(crate) fn findings_of(out: &mut impl Write, source: &Source, found: &Diagnostics) -> io::Result<()> {
     let renderer = Renderer::styled().decor_style(DecorStyle::Ascii);
     for diagnostic in found.iter() {
         writeln!(out, "{}\n", renderer.render(&[group(source, diagnostic)]))?;
@@ -102,18 +108,16 @@ pub(crate) fn decision(out: &mut impl Write, decided: &Decided<'_>, targets: &[T
     if let Some(by) = place(decided) {
         writeln!(out, "  by {by}")?;
     }
-    writeln!(out, "  because {}", decided.program.reason(&decided.facts, decided.outcome))?;
+    writeln!(out, "  because {}", decided.run.reason())?;
     assumptions(out, decided, targets)
 }
 
 /// Targets that count as online only because nobody said otherwise.
 pub(crate) fn assumptions(out: &mut impl Write, decided: &Decided<'_>, targets: &[Target]) -> io::Result<()> {
-    match decided.target() {
-        Some(url) if !targets.iter().any(|target| target.url == *url) => {
-            writeln!(out, "  assuming {url} is online (change it with `--target {url}=offline`)")
-        }
-        _ => Ok(()),
+    for url in decided.assumed_online(targets) {
+        writeln!(out, "  assuming {url} is online (change it with `--target {url}=offline`)")?;
     }
+    Ok(())
 }
 
 /// The outcome in words.
@@ -131,10 +135,10 @@ pub(crate) fn outcome(decided: &Decided<'_>) -> String {
 
 /// The deciding action: kind, place and rule.
 pub(crate) fn place(decided: &Decided<'_>) -> Option<String> {
-    let action = decided.outcome.by().and_then(|by| decided.program.action(by))?;
+    let action = decided.outcome.by().and_then(|by| decided.program().action(by))?;
     let rule = action.rule()?;
     let name = rule.name().map(|name| format!(" `{name}`")).unwrap_or_default();
-    let (file, number) = (decided.program.file(), rule.id().index() + 1);
+    let (file, number) = (decided.program().file(), rule.id().index() + 1);
     Some(format!("{} at {file}:{}, rule #{number}{name}", action.kind(), action.position()))
 }
 

@@ -2,6 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use policy_core::check::CheckOptions;
 use policy_core::diagnostic::Plain;
 use policy_core::edge::load_edge;
 use policy_core::lint::{DocumentKind, lint};
@@ -12,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
     if found.has_errors() {
         return;
     }
-    let linted = lint(&source, Some(DocumentKind::Policy));
+    let linted = lint(&source, Some(DocumentKind::Policy), &CheckOptions::default());
     assert!(linted.policy.is_none() || !linted.diagnostics.has_errors());
     assert!(linted.diagnostics.iter().all(|item| item.help.is_some()));
     let _ = Plain { source: &source, diagnostics: &linted.diagnostics }.to_string();

@@ -4,8 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use libfuzzer_sys::fuzz_target;
-use policy_core::check::load_policy;
-use policy_core::compile::{CompileLimits, compile};
+use policy_core::check::{CheckOptions, load_policy};
+use policy_core::compile::{CompileOptions, compile};
 use policy_core::exchange::{Effect, ForwardFailure, Reply};
 use policy_core::facts::Facts;
 use policy_core::outcome::Outcome;
@@ -14,8 +14,8 @@ use policy_core::source::Source;
 
 fuzz_target!(|input: ([u8; 16], bool, &str)| {
     let (bytes, online, text) = input;
-    let (Some(checked), _) = load_policy(&Source::new("fuzz.yml", text)) else { return };
-    let Ok(program) = compile(&checked, &CompileLimits::default()) else { return };
+    let (Some(checked), _) = load_policy(&Source::new("fuzz.yml", text), &CheckOptions::default()) else { return };
+    let Ok(program) = compile(&checked, &CompileOptions::default()) else { return };
     let [a, b, c, d, ..] = bytes;
     let addresses: [IpAddr; 3] = [
         Ipv4Addr::new(a, b, c, d).into(),

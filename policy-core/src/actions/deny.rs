@@ -11,6 +11,7 @@ use crate::reader::{Fields, Keys};
 
 /// Refuses the connection or request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Deny {
     /// The HTTP status code of the answer.
     pub status_code: u16,

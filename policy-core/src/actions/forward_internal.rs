@@ -4,10 +4,10 @@
 //! tcp target names its port; from on_tcp_connect the target is tcp or tls.
 
 use super::{ActionType, Site};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, shorten};
 use crate::ir::{Lowering, Op};
 use crate::phase::{Phase, PhaseSet};
-use crate::reader::{Fields, Keys, cut};
+use crate::reader::{Fields, Keys, TextRef};
 use crate::source::{Span, Spanned};
 use crate::url::{EndpointUrl, Scheme, UrlFault};
 
@@ -35,6 +35,7 @@ pub enum OnError {
 
 /// Hands the connection to an internal endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ForwardInternal {
     /// The target.
     pub url: Spanned<EndpointUrl>,
@@ -58,7 +59,7 @@ impl ActionType for ForwardInternal {
                 "halt" => Some(OnError::Halt),
                 "continue" => Some(OnError::Continue),
                 other => {
-                    let message = format!("`on_error` cannot be `{}`", cut(other));
+                    let message = format!("`on_error` cannot be `{}`", shorten(other));
                     reader.invalid(text.span, message, "write `halt` (the default) or `continue`");
                     None
                 }
@@ -81,34 +82,29 @@ impl ActionType for ForwardInternal {
     }
 }
 
-fn read_url(text: Spanned<&str>, site: &Site<'_, '_>) -> Option<EndpointUrl> {
+fn read_url(text: TextRef<'_>, site: &Site<'_, '_>) -> Option<EndpointUrl> {
     EndpointUrl::parse(text.value).map_err(|error| site.reader.report(url_diagnostic(text, &error))).ok()
 }
 
 /// The diagnostic of a URL that does not parse, at the very part that is wrong.
-pub(crate) fn url_diagnostic(text: Spanned<&str>, error: &crate::url::UrlError) -> Diagnostic {
+pub(crate) fn url_diagnostic(text: TextRef<'_>, error: &crate::url::UrlError) -> Diagnostic {
     let help = match error.fault {
         UrlFault::Part => "an endpoint URL ends with its host and port",
         UrlFault::Port => "write the port behind the host, e.g. `:22`",
         _ => "write `scheme://host:port`, e.g. `tcp://device1.internal:22`",
     };
-    let message = format!("`{}` is not an endpoint URL: {}", cut(text.value), error.fault);
+    let message = format!("`{}` is not an endpoint URL: {}", shorten(text.value), error.fault);
     Diagnostic::new(&INVALID_URL, part_span(text, &error.range), message).with_help(help)
 }
 
-/// The place of a part of a scalar. Where quoting or folding moved the bytes, the whole scalar.
-fn part_span(text: Spanned<&str>, part: &std::ops::Range<usize>) -> Span {
-    let length = text.span.end.saturating_sub(text.span.start) as usize;
-    // Plain text stands in the file as it is; one pair of quotes shifts it by one.
-    let shift = match length.checked_sub(text.value.len()) {
-        Some(0) => 0,
-        Some(2) => 1,
-        _ => return text.span,
-    };
-    let start = text.span.start as usize + shift;
-    match part.is_empty() {
-        true => text.span,
-        false => Span::from_range(start + part.start..start + part.end),
+/// The place of a part of a scalar. Where escapes or folding moved the bytes, the whole scalar.
+fn part_span(text: TextRef<'_>, part: &std::ops::Range<usize>) -> Span {
+    match text.content {
+        Some(content) if !part.is_empty() => {
+            let start = content.start as usize;
+            Span::from_range(start + part.start..start + part.end)
+        }
+        _ => text.span,
     }
 }
 

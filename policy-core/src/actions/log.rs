@@ -11,8 +11,12 @@ use crate::parse::{NodeKind, NodeRef, Plain, PlainMap};
 use crate::phase::{Phase, PhaseSet};
 use crate::reader::{Fields, Keys};
 
+/// Bytes of keys and values that one entry may hold: it is written for every connection.
+const MOST_METADATA: usize = 16 << 10;
+
 /// Attaches metadata to the event of the connection.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Log {
     /// The metadata, in document order.
     pub metadata: Arc<PlainMap>,
@@ -34,10 +38,18 @@ impl ActionType for Log {
         if !refuse_templates(node, site) {
             return None;
         }
-        match Plain::from_node(node) {
-            Plain::Map(metadata) => Some(Self { metadata: Arc::new(metadata) }),
-            _ => None,
+        let metadata = match Plain::from_node(node) {
+            Plain::Map(metadata) => metadata,
+            _ => return None,
+        };
+        let size = metadata.weight();
+        if size > MOST_METADATA {
+            let message =
+                format!("the metadata has {size} bytes, more than the {MOST_METADATA} of one entry");
+            site.reader.invalid(site.name, message, "every connection writes it; log less");
+            return None;
         }
+        Some(Self { metadata: Arc::new(metadata) })
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>) {

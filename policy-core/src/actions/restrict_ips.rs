@@ -5,12 +5,12 @@
 //! entry nothing is permitted (ERR_NGROK_393). `enforce: false` evaluates and goes on.
 
 use super::{ActionType, Site};
-use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
 use crate::ir::{AddressList, Entries, Entry, Lowering, Op};
 use crate::lpm::{CidrError, Family, ParsedCidr, RangeSet, cidr, family};
 use crate::parse::NodeRef;
 use crate::phase::{Phase, PhaseSet};
-use crate::reader::{Fields, Keys, cut};
+use crate::reader::{Fields, Keys, TextRef};
 use crate::source::{Span, Spanned};
 
 static INVALID_CIDR: Code = Code::error("TP431", "invalid-cidr").ngrok(&["ERR_NGROK_362", "ERR_NGROK_1406"]);
@@ -29,6 +29,7 @@ pub type CidrItem = Spanned<ipnetwork::IpNetwork>;
 
 /// Admits or refuses by the layer-4 source address.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RestrictIps {
     /// False evaluates and goes on.
     pub enforce: bool,
@@ -132,8 +133,8 @@ fn read_list<'d>(node: NodeRef<'d>, key: &str, site: &Site<'_, 'd>) -> Option<Ve
 }
 
 /// Reads one entry and reports what is odd about it.
-fn report_entry(text: Spanned<&str>, site: &Site<'_, '_>) -> Option<ParsedCidr> {
-    let (word, span) = (cut(text.value), text.span);
+fn report_entry(text: TextRef<'_>, site: &Site<'_, '_>) -> Option<ParsedCidr> {
+    let (word, span) = (shorten(text.value), text.span);
     let entry = match cidr(text.value) {
         Ok(entry) => entry,
         Err(CidrError::Zone) => {
@@ -161,7 +162,7 @@ fn report_entry(text: Spanned<&str>, site: &Site<'_, '_>) -> Option<ParsedCidr> 
                 format!("`{word}` has no prefix length; it is read as /{length}"),
             )
             .with_help(format!("write `{fix}`"))
-            .with_fix(true, inner_span(text), fix),
+            .with_fix_at(true, text.content, fix),
         );
     } else if entry.host_bits {
         let network = entry.network.to_string();
@@ -172,14 +173,8 @@ fn report_entry(text: Spanned<&str>, site: &Site<'_, '_>) -> Option<ParsedCidr> 
                 format!("`{word}` has bits set behind its prefix; they are ignored"),
             )
             .with_help(format!("write `{network}`"))
-            .with_fix(true, inner_span(text), network),
+            .with_fix_at(true, text.content, network),
         );
     }
     Some(entry)
-}
-
-/// The place of a scalar's text without its quotes, so that a fix keeps them.
-fn inner_span(text: Spanned<&str>) -> Span {
-    let quotes = (text.span.end - text.span.start) as usize == text.value.len() + 2;
-    if quotes { Span::new(text.span.start + 1, text.span.end - 1) } else { text.span }
 }

@@ -1,5 +1,6 @@
 //! The decision program: immutable, shared, without I/O.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::Digest;
@@ -9,6 +10,7 @@ use crate::facts::{Fact, FactSet, Facts};
 use crate::ir::{AddressList, Lowering, Op};
 use crate::lpm::AddressTable;
 use crate::parse::PlainMap;
+use crate::phase::Phase;
 use crate::source::Position;
 use crate::url::EndpointUrl;
 
@@ -29,8 +31,11 @@ pub struct Program {
 
 #[derive(Debug)]
 pub(super) struct RuleInfo {
+    pub(super) phase: Phase,
     pub(super) name: Option<Box<str>>,
     pub(super) position: Position,
+    /// Its actions, as indices.
+    pub(super) actions: Range<usize>,
 }
 
 #[derive(Debug)]
@@ -38,6 +43,8 @@ pub(super) struct ActionInfo {
     pub(super) rule: RuleId,
     pub(super) kind: &'static str,
     pub(super) position: Position,
+    /// What a `forward-internal` forwards to.
+    pub(super) target: Option<TargetId>,
 }
 
 impl Program {
@@ -45,10 +52,15 @@ impl Program {
         lowering: Lowering<'_>,
         table: AddressTable,
         rules: Vec<RuleInfo>,
-        actions: Vec<ActionInfo>,
+        mut actions: Vec<ActionInfo>,
         file: Arc<str>,
         policy_sha256: Digest,
     ) -> Self {
+        for (op, by) in &lowering.ops {
+            if let (Op::Forward { target, .. }, Some(action)) = (op, actions.get_mut(by.index())) {
+                action.target = Some(*target);
+            }
+        }
         Self {
             ops: lowering.ops.into(),
             table,
@@ -81,26 +93,23 @@ impl Program {
         if tests { FactSet::default().with(Fact::ClientIp) } else { FactSet::default() }
     }
 
-    /// The forward targets, each once.
-    pub fn targets(&self) -> impl Iterator<Item = (TargetId, &EndpointUrl)> {
-        (0..).map(TargetId).zip(&self.targets)
+    /// The forward targets that are the same for every connection, each once.
+    pub fn literal_targets(&self) -> impl Iterator<Item = &EndpointUrl> {
+        self.targets.iter()
     }
 
-    /// A forward target; `None` for an id of another program.
-    #[must_use]
-    pub fn target(&self, id: TargetId) -> Option<&EndpointUrl> {
+    pub(crate) fn target(&self, id: TargetId) -> Option<&EndpointUrl> {
         self.targets.get(id.0 as usize)
     }
 
-    /// The metadata of a log entry; `None` for an id of another program.
-    #[must_use]
-    pub fn log(&self, id: LogId) -> Option<&Arc<PlainMap>> {
+    pub(crate) fn log(&self, id: LogId) -> Option<&Arc<PlainMap>> {
         self.logs.get(id.0 as usize)
     }
 
-    /// The rules of on_tcp_connect, in order.
-    pub fn rules(&self) -> impl Iterator<Item = RuleRef<'_>> {
-        (0..).map(RuleId).zip(&self.rules).map(|(id, info)| RuleRef { program: self, id, info })
+    /// The rules of a phase, in order.
+    pub fn rules(&self, phase: Phase) -> impl Iterator<Item = RuleRef<'_>> {
+        let all = (0..).map(RuleId).zip(&self.rules).map(|(id, info)| RuleRef { program: self, id, info });
+        all.filter(move |rule| rule.info.phase == phase)
     }
 
     /// A rule.
@@ -115,10 +124,9 @@ impl Program {
         self.actions.get(id.index()).map(|info| ActionRef { program: self, id, info })
     }
 
-    /// The address table: classes and sizes.
-    #[must_use]
-    pub const fn address_table(&self) -> &AddressTable {
-        &self.table
+    /// The address tables: classes and sizes.
+    pub fn address_tables(&self) -> impl Iterator<Item = &AddressTable> {
+        std::iter::once(&self.table)
     }
 
     /// The name of the file the policy stands in.
@@ -143,7 +151,7 @@ pub struct RuleRef<'p> {
 }
 
 impl<'p> RuleRef<'p> {
-    /// The rule's id.
+    /// The rule's id, unique in its program.
     #[must_use]
     pub const fn id(self) -> RuleId {
         self.id
@@ -163,9 +171,8 @@ impl<'p> RuleRef<'p> {
 
     /// Its actions, in order.
     pub fn actions(self) -> impl Iterator<Item = ActionRef<'p>> {
-        let (program, id) = (self.program, self.id);
-        let all = (0..).map(ActionId).zip(&program.actions);
-        all.filter(move |(_, info)| info.rule == id).map(move |(id, info)| ActionRef { program, id, info })
+        let (program, range) = (self.program, self.info.actions.clone());
+        range.filter_map(move |index| program.action(ActionId(u32::try_from(index).ok()?)))
     }
 }
 
@@ -178,7 +185,7 @@ pub struct ActionRef<'p> {
 }
 
 impl<'p> ActionRef<'p> {
-    /// The action's id.
+    /// The action's id, unique in its program.
     #[must_use]
     pub const fn id(self) -> ActionId {
         self.id
@@ -202,19 +209,17 @@ impl<'p> ActionRef<'p> {
         self.program.rule(self.info.rule)
     }
 
-    /// The entries of a `restrict-ips`; `None` for any other action.
+    /// The entries of a `restrict-ips`; `None` for any other action. O(log lists).
     #[must_use]
     pub fn address_list(self) -> Option<&'p AddressList> {
-        self.program.lists.iter().find(|(id, _)| *id == self.id).map(|(_, list)| list)
+        // INVARIANT: lists are lowered in the order of their actions.
+        let at = self.program.lists.binary_search_by_key(&self.id, |(id, _)| *id).ok()?;
+        self.program.lists.get(at).map(|(_, list)| list)
     }
 
-    /// The target of a `forward-internal`; `None` for any other action.
+    /// The target of a `forward-internal` that is the same for every connection; `None` for any other.
     #[must_use]
-    pub fn forward_target(self) -> Option<&'p EndpointUrl> {
-        let ops = self.program.ops.iter().filter(|(_, action)| *action == self.id);
-        ops.into_iter().find_map(|(op, _)| match op {
-            Op::Forward { target, .. } => self.program.target(*target),
-            _ => None,
-        })
+    pub fn literal_target(self) -> Option<&'p EndpointUrl> {
+        self.info.target.and_then(|id| self.program.target(id))
     }
 }

@@ -10,12 +10,12 @@ use super::{
     InternalEndpoint, POLICY_CHOICE, PolicySource, UPSTREAM_LOOP,
 };
 use crate::actions::{NO_PORT, TARGET_NOT_INTERNAL, not_supported, too_deep, url_diagnostic};
-use crate::check::{CheckedPolicy, check_policy, settle};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::check::{CheckOptions, CheckedPolicy, check_policy, settle};
+use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 use crate::duration::parse_duration;
 use crate::model::policy;
-use crate::parse::{self, Document, Limits, NodeRef};
-use crate::reader::{Fields, Keys, MISSING_FIELD, Reader, cut, head};
+use crate::parse::{self, Document, NodeRef};
+use crate::reader::{Fields, Keys, MISSING_FIELD, Reader, head};
 use crate::source::{Source, Span, Spanned};
 use crate::url::{EndpointUrl, HostPort, Scheme};
 
@@ -41,7 +41,7 @@ const VERSION: u64 = 1;
 #[must_use]
 pub fn load_edge(source: &Source) -> (Option<EdgeConfig>, Diagnostics) {
     let mut found = Diagnostics::default();
-    let document = parse::parse(source, &Limits::default(), &mut found);
+    let document = parse::parse(source, &CheckOptions::default().limits, &mut found);
     let config = check_document(&document, &mut found);
     found.sort();
     (config, found)
@@ -196,7 +196,7 @@ impl<'d> EdgeReader<'_, 'd> {
         let text = self.reader.text(node, "`listen`")?;
         let address = text.value.parse().ok();
         if address.is_none() {
-            let message = format!("`{}` is not an address and a port", cut(text.value));
+            let message = format!("`{}` is not an address and a port", shorten(text.value));
             let help = "write e.g. `\"[::]:20022\"` for all addresses, or `127.0.0.1:20022`";
             self.reader.report(Diagnostic::new(&INVALID_LISTEN, text.span, message).with_help(help));
         }
@@ -209,7 +209,7 @@ impl<'d> EdgeReader<'_, 'd> {
         let text = self.reader.text(url, "`url`")?;
         HostPort::parse(text.value)
             .map_err(|fault| {
-                let message = format!("`{}` is not an upstream: {fault}", cut(text.value));
+                let message = format!("`{}` is not an upstream: {fault}", shorten(text.value));
                 let help = "write a port such as `22`, or `host:port`";
                 self.reader.report(Diagnostic::new(&INVALID_UPSTREAM, text.span, message).with_help(help));
             })
@@ -277,7 +277,7 @@ impl<'d> EdgeReader<'_, 'd> {
                 Some(EventSink::File(self.reader.text(path, "`path`")?.value.into()))
             }
             other => {
-                let message = format!("unknown event destination `{}`", cut(other));
+                let message = format!("unknown event destination `{}`", shorten(other));
                 self.reader.invalid(kind.span, message, "write `stdout` or `file`");
                 None
             }
@@ -285,8 +285,13 @@ impl<'d> EdgeReader<'_, 'd> {
     }
 
     fn limits(&self, node: NodeRef<'d>) -> EdgeLimits {
-        const KEYS: Keys =
-            Keys::of(&["max_connections", "connect_timeout", "half_close_timeout", "max_hops"]);
+        const KEYS: Keys = Keys::of(&[
+            "max_connections",
+            "connect_timeout",
+            "half_close_timeout",
+            "stalled_timeout",
+            "max_hops",
+        ]);
         let mut limits = EdgeLimits::default();
         let Some(fields) = self.reader.map(node, "`limits`", KEYS) else { return limits };
         let number = |key: &str, most: u64| {
@@ -298,6 +303,7 @@ impl<'d> EdgeReader<'_, 'd> {
         let time = |key: &str, most: u64| fields.get(key).and_then(|node| self.duration(node, key, 1, most));
         limits.connect_timeout = time("connect_timeout", 300).unwrap_or(limits.connect_timeout);
         limits.half_close_timeout = time("half_close_timeout", 86_400).unwrap_or(limits.half_close_timeout);
+        limits.stalled_timeout = time("stalled_timeout", 86_400).unwrap_or(limits.stalled_timeout);
         limits
     }
 
@@ -311,9 +317,9 @@ impl<'d> EdgeReader<'_, 'd> {
         let (least, most) = (Duration::from_secs(least), Duration::from_secs(most));
         let value = parse_duration(text.value).filter(|value| (least..=most).contains(value));
         if value.is_none() {
-            let message = format!("`{key}` cannot be `{}`", cut(text.value));
+            let message = format!("`{key}` cannot be `{}`", shorten(text.value));
             let help = match text.value.bytes().all(|byte| byte.is_ascii_digit()) {
-                true => format!("add a unit, e.g. `{}s`", cut(text.value)),
+                true => format!("add a unit, e.g. `{}s`", shorten(text.value)),
                 false => format!("write a duration from {least:?} to {most:?}, e.g. `30s` or `1m30s`"),
             };
             self.reader.invalid(text.span, message, help);

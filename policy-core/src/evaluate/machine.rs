@@ -15,11 +15,11 @@ use crate::url::EndpointUrl;
 /// One run of one phase. Holds no heap memory; `Send` if its trace is.
 ///
 /// ```
-/// use policy_core::{check::load_policy, compile::{compile, CompileLimits}, source::Source};
+/// use policy_core::{check::{load_policy, CheckOptions}, compile::{compile, CompileOptions}, source::Source};
 /// use policy_core::{exchange::{Effect, Reply, Step}, facts::Facts, outcome::Outcome};
 /// let text = "on_tcp_connect: [{actions: [{type: forward-internal, config: {url: tcp://a.internal:22}}]}]";
-/// let (policy, _) = load_policy(&Source::new("p.yml", text));
-/// let program = compile(&policy.expect("no errors"), &CompileLimits::default())?;
+/// let (policy, _) = load_policy(&Source::new("p.yml", text), &CheckOptions::default());
+/// let program = compile(&policy.expect("no errors"), &CompileOptions::default()).expect("small");
 ///
 /// let facts = Facts::new("203.0.113.42".parse().expect("an address"));
 /// let mut run = program.on_tcp_connect(&facts);
@@ -35,7 +35,6 @@ use crate::url::EndpointUrl;
 ///     }
 /// };
 /// assert!(matches!(outcome, Outcome::Forwarded { .. }));
-/// # Ok::<(), Box<policy_core::diagnostic::Diagnostic>>(())
 /// ```
 #[derive(Debug)]
 pub struct Evaluation<'r, T = NoTrace> {
@@ -56,7 +55,7 @@ enum State {
 
 impl<'r, T: Trace> Evaluation<'r, T> {
     pub(crate) fn new(program: &'r Program, facts: Facts<'r>, trace: T) -> Self {
-        let class = program.table.class(facts.client_ip);
+        let class = program.table.class(facts.client_ip());
         Self { program, facts, class, next: 0, state: State::Fresh, trace }
     }
 
@@ -76,7 +75,7 @@ impl<'r, T: Trace> Evaluation<'r, T> {
             State::Done(outcome) => return Step::Done(outcome),
             State::Fresh => return self.finish(failed(Fault::OutOfOrder, None)),
         };
-        self.trace.reply(by, reply);
+        self.trace.reply(by, &reply);
         match (effect, reply) {
             (Effect::Forward(target), Reply::Forwarded) => self.finish(Outcome::Forwarded { target, by }),
             (Effect::Forward(_), Reply::ForwardFailed(_)) if or_continue => self.advance(),
@@ -159,6 +158,21 @@ impl<'r, T: Trace> Evaluation<'r, T> {
     #[must_use]
     pub fn log(&self, id: LogId) -> Option<&Arc<PlainMap>> {
         self.program.log(id)
+    }
+
+    /// The trace so far.
+    #[must_use]
+    pub const fn trace(&self) -> &T {
+        &self.trace
+    }
+
+    /// The outcome, once there is one.
+    #[must_use]
+    pub const fn outcome(&self) -> Option<Outcome> {
+        match self.state {
+            State::Done(outcome) => Some(outcome),
+            State::Fresh | State::Waiting { .. } => None,
+        }
     }
 
     /// The trace, at the end.

@@ -3,35 +3,38 @@
 
 use std::fmt;
 
+use super::machine::Evaluation;
+use super::trace::Trace;
 use crate::compile::Program;
 use crate::facts::Facts;
 use crate::ir::Decision;
 use crate::outcome::Outcome;
 
-impl Program {
-    /// Why an evaluation of this program on these facts had this outcome. Cold: looks list entries up.
+impl<T: Trace> Evaluation<'_, T> {
+    /// Why the evaluation ended as it did. Cold: looks list entries up.
     #[must_use]
-    pub fn reason<'p>(&'p self, facts: &Facts<'p>, outcome: Outcome) -> Reason<'p> {
-        Reason { program: self, facts: *facts, outcome }
+    pub fn reason(&self) -> Reason<'_> {
+        Reason { program: self.program(), facts: self.facts(), outcome: self.outcome() }
     }
 }
 
 /// Displays as one line without a full stop.
 #[derive(Clone, Copy, Debug)]
-pub struct Reason<'p> {
-    program: &'p Program,
-    facts: Facts<'p>,
-    outcome: Outcome,
+pub struct Reason<'e> {
+    program: &'e Program,
+    facts: &'e Facts<'e>,
+    outcome: Option<Outcome>,
 }
 
 impl fmt::Display for Reason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let action = self.outcome.by().and_then(|by| self.program.action(by));
+        let Some(outcome) = self.outcome else { return f.write_str("it has not ended yet") };
+        let action = outcome.by().and_then(|by| self.program.action(by));
         let kind = action.map_or("an action", |action| action.kind());
-        match self.outcome {
-            Outcome::Forwarded { .. } => f.write_str("the target is online and took the connection"),
+        match outcome {
+            Outcome::Forwarded { .. } => write!(f, "`{kind}` reached its target"),
             Outcome::Denied { .. } => match action.and_then(|action| action.address_list()) {
-                Some(list) => write_decision(f, &self.facts, list.decide(self.facts.client_ip)),
+                Some(list) => write_decision(f, self.facts, list.decide(self.facts.client_ip())),
                 None => write!(f, "`{kind}` refuses every connection that reaches it"),
             },
             Outcome::Closed { .. } => write!(f, "`{kind}` ends every connection that reaches it"),
@@ -42,7 +45,7 @@ impl fmt::Display for Reason<'_> {
 }
 
 fn write_decision(f: &mut fmt::Formatter<'_>, facts: &Facts<'_>, decision: Decision<'_>) -> fmt::Result {
-    let client = facts.client_ip;
+    let client = facts.client_ip();
     match decision {
         Decision::Denied(entry) => {
             write!(f, "{client} is in the deny entry {} (line {})", entry.network, entry.position.line)

@@ -21,7 +21,7 @@ pub trait Trace {
     }
 
     /// The host answered.
-    fn reply(&mut self, action: ActionId, reply: Reply) {
+    fn reply(&mut self, action: ActionId, reply: &Reply) {
         let _ = (action, reply);
     }
 
@@ -38,7 +38,7 @@ pub struct NoTrace;
 impl Trace for NoTrace {}
 
 /// One thing that happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Record {
     /// A rule's actions began.
@@ -69,7 +69,7 @@ pub enum Record {
 }
 
 /// A sink that keeps everything, in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recording {
     /// What happened.
     pub records: Vec<Record>,
@@ -88,8 +88,8 @@ impl Trace for Recording {
         self.records.push(Record::Effect { action, effect });
     }
 
-    fn reply(&mut self, action: ActionId, reply: Reply) {
-        self.records.push(Record::Reply { action, reply });
+    fn reply(&mut self, action: ActionId, reply: &Reply) {
+        self.records.push(Record::Reply { action, reply: reply.clone() });
     }
 
     fn outcome(&mut self, outcome: Outcome) {

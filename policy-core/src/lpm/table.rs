@@ -29,6 +29,7 @@ impl ClassId {
 
 /// What a table may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TableLimits {
     /// Bytes for the ranges and the test sets of all classes.
     pub bytes: usize,

@@ -10,7 +10,7 @@ use super::document::{Document, Kind, Node, NodeId, NodeKind, NodeRef, Style, Te
 use super::keys::report_key_faults;
 use super::limits::Limits;
 use super::plain::Plain;
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, shorten};
 use crate::source::{Source, Span};
 
 pub(super) static SYNTAX: Code = Code::error("TP103", "yaml-syntax").ngrok(&["ERR_NGROK_2236"]);
@@ -132,9 +132,17 @@ struct Frame {
     anchor: usize,
     mapping: bool,
     items: Vec<NodeId>,
-    /// Nodes this one stands for, aliases expanded.
-    weight: usize,
-    /// Levels below this one, aliases followed.
+    /// Of all items together.
+    size: Size,
+}
+
+/// What a node stands for, aliases followed.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    nodes: usize,
+    /// Of all scalars.
+    bytes: usize,
+    /// Levels of lists and maps.
     height: usize,
 }
 
@@ -142,8 +150,7 @@ struct Frame {
 #[derive(Clone, Copy)]
 struct Anchored {
     id: NodeId,
-    weight: usize,
-    height: usize,
+    size: Size,
 }
 
 struct Builder<'s> {
@@ -152,7 +159,7 @@ struct Builder<'s> {
     limits: &'s Limits,
     frames: Vec<Frame>,
     anchors: HashMap<usize, Anchored>,
-    alias_nodes: usize,
+    aliased: Size,
     documents: usize,
 }
 
@@ -172,7 +179,7 @@ impl<'s> Builder<'s> {
             limits,
             frames: Vec::new(),
             anchors: HashMap::new(),
-            alias_nodes: 0,
+            aliased: Size::default(),
             documents: 0,
         }
     }
@@ -200,19 +207,14 @@ impl<'s> Builder<'s> {
                     ScalarStyle::Plain if !string_tag => Style::Plain,
                     _ => Style::Quoted,
                 };
+                let size = Size { nodes: 1, bytes: text.len(), height: 0 };
                 let text = self.text(text, span)?;
                 let id = self.push_node(Node { span, kind: Kind::Scalar { text, style } })?;
-                self.complete(id, anchor, 1, 0)?;
+                self.complete(id, anchor, size);
             }
-            Event::SequenceStart(_, anchor, tag) | Event::MappingStart(_, anchor, tag)
-                if self.frames.len() >= self.limits.depth =>
-            {
-                drop((anchor, tag));
-                return Err(Stop::limit(
-                    span,
-                    "levels of lists and maps inside one another",
-                    self.limits.depth,
-                ));
+            Event::SequenceStart(..) | Event::MappingStart(..) if self.frames.len() >= self.limits.depth => {
+                let what = "levels of lists and maps inside one another";
+                return Err(Stop::limit(span, what, self.limits.depth));
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.tag(tag.as_deref(), span, tag_at, diagnostics);
@@ -229,7 +231,7 @@ impl<'s> Builder<'s> {
                     Diagnostic::new(
                         &UNKNOWN_ALIAS,
                         span,
-                        format!("no anchor `&{name}` stands before this alias"),
+                        format!("no anchor `&{}` stands before this alias", shorten(&name)),
                     )
                     .with_help("define the anchor first, or quote the value if `*` belongs to the text"),
                 );
@@ -291,7 +293,8 @@ impl<'s> Builder<'s> {
     fn null(&mut self, span: Span) -> Result<(), Stop> {
         let kind = Kind::Scalar { text: Text::Source(span.at_start()), style: Style::Plain };
         let id = self.push_node(Node { span, kind })?;
-        self.complete(id, 0, 1, 0)
+        self.complete(id, 0, Size { nodes: 1, bytes: 0, height: 0 });
+        Ok(())
     }
 
     fn alias(&mut self, anchor: usize, span: Span, diagnostics: &mut Diagnostics) -> Result<(), Stop> {
@@ -302,15 +305,20 @@ impl<'s> Builder<'s> {
             );
             return self.null(span);
         };
-        self.alias_nodes = self.alias_nodes.saturating_add(target.weight);
-        if self.alias_nodes > self.limits.alias_nodes {
+        self.aliased.nodes = self.aliased.nodes.saturating_add(target.size.nodes);
+        self.aliased.bytes = self.aliased.bytes.saturating_add(target.size.bytes);
+        if self.aliased.nodes > self.limits.alias_nodes {
             return Err(Stop::limit(span, "values behind the aliases of one file", self.limits.alias_nodes));
         }
-        if self.frames.len() + target.height > self.limits.depth {
+        if self.aliased.bytes > self.limits.alias_bytes {
+            return Err(Stop::limit(span, "bytes behind the aliases of one file", self.limits.alias_bytes));
+        }
+        if self.frames.len() + target.size.height > self.limits.depth {
             return Err(Stop::limit(span, "levels of lists and maps inside one another", self.limits.depth));
         }
         let id = self.push_node(Node { span, kind: Kind::Alias(target.id) })?;
-        self.complete(id, 0, target.weight, target.height)
+        self.complete(id, 0, target.size);
+        Ok(())
     }
 
     fn close(&mut self, end: Span, diagnostics: &mut Diagnostics) -> Result<(), Stop> {
@@ -336,24 +344,26 @@ impl<'s> Builder<'s> {
             false => Kind::Sequence { first, len },
         };
         let id = self.push_node(Node { span, kind })?;
-        self.complete(id, frame.anchor, frame.weight + 1, frame.height + 1)
+        let Size { nodes, bytes, height } = frame.size;
+        self.complete(id, frame.anchor, Size { nodes: nodes.saturating_add(1), bytes, height: height + 1 });
+        Ok(())
     }
 
     /// Hands a finished node to its parent and to its anchor.
-    fn complete(&mut self, id: NodeId, anchor: usize, weight: usize, height: usize) -> Result<(), Stop> {
+    fn complete(&mut self, id: NodeId, anchor: usize, size: Size) {
         if anchor != 0 {
-            self.anchors.insert(anchor, Anchored { id, weight, height });
+            self.anchors.insert(anchor, Anchored { id, size });
         }
         match self.frames.last_mut() {
             Some(parent) => {
                 parent.items.push(id);
-                parent.weight = parent.weight.saturating_add(weight);
-                parent.height = parent.height.max(height);
+                parent.size.nodes = parent.size.nodes.saturating_add(size.nodes);
+                parent.size.bytes = parent.size.bytes.saturating_add(size.bytes);
+                parent.size.height = parent.size.height.max(size.height);
             }
             None if self.document.root.is_none() => self.document.root = Some(id),
             None => {}
         }
-        Ok(())
     }
 
     fn finish(mut self, diagnostics: &mut Diagnostics) -> Document {
@@ -378,7 +388,7 @@ fn is_null(root: NodeRef<'_>) -> bool {
 
 impl Frame {
     const fn new(span: Span, anchor: usize, mapping: bool) -> Self {
-        Self { span, anchor, mapping, items: Vec::new(), weight: 0, height: 0 }
+        Self { span, anchor, mapping, items: Vec::new(), size: Size { nodes: 0, bytes: 0, height: 0 } }
     }
 }
 

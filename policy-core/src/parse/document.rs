@@ -145,7 +145,11 @@ impl<'d> NodeRef<'d> {
         };
         match self.resolved().map(|node| node.kind) {
             Some(Kind::Scalar { text, style }) => {
-                NodeKind::Scalar(Scalar { text: document.text(text), style, span: self.span() })
+                let content = match text {
+                    Text::Source(span) => Some(span),
+                    Text::Owned(_) => None,
+                };
+                NodeKind::Scalar(Scalar { text: document.text(text), style, span: self.span(), content })
             }
             Some(Kind::Sequence { first, len }) => {
                 NodeKind::Sequence(Sequence { document, items: list(first, len) })
@@ -154,9 +158,12 @@ impl<'d> NodeRef<'d> {
                 NodeKind::Mapping(Mapping { document, pairs: list(first, len * 2) })
             }
             // INVARIANT: `resolved` ends on no alias; a dangling index reads as an empty scalar.
-            Some(Kind::Alias(_)) | None => {
-                NodeKind::Scalar(Scalar { text: "", style: Style::Plain, span: Span::default() })
-            }
+            Some(Kind::Alias(_)) | None => NodeKind::Scalar(Scalar {
+                text: "",
+                style: Style::Plain,
+                span: Span::default(),
+                content: None,
+            }),
         }
     }
 }
@@ -170,6 +177,9 @@ pub struct Scalar<'d> {
     pub style: Style,
     /// Where it stands.
     pub span: Span,
+    /// Where exactly its value stands letter by letter, without quotes; `None` if escapes or folding make
+    /// the value differ from the file.
+    pub content: Option<Span>,
 }
 
 /// The items of a list.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::document::{Document, Kind, NodeId, NodeRef};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, shorten};
 use crate::source::Span;
 
 pub(super) static DUPLICATE_KEY: Code = Code::error("TP105", "duplicate-key");
@@ -23,7 +23,7 @@ pub(super) fn report_key_faults(document: &Document, items: &[NodeId], diagnosti
         };
         if let Some(&first) = seen.get(text) {
             diagnostics.push(
-                Diagnostic::new(&DUPLICATE_KEY, span, format!("the key `{text}` is given twice"))
+                Diagnostic::new(&DUPLICATE_KEY, span, format!("the key `{}` is given twice", shorten(text)))
                     .with_label(first, "first given here")
                     .with_help("merge the two, or remove one"),
             );

@@ -5,6 +5,7 @@ pub const MAX_SOURCE_BYTES: usize = 64 << 20;
 
 /// What one document may cost. Exceeding a limit is a diagnostic, never an abort.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Nodes written in the file: every scalar, list, map and alias.
     pub nodes: usize,
@@ -12,10 +13,12 @@ pub struct Limits {
     pub depth: usize,
     /// Nodes that all aliases together stand for.
     pub alias_nodes: usize,
+    /// Bytes of text that all aliases together stand for.
+    pub alias_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { nodes: 4_000_000, depth: 128, alias_nodes: 100_000 }
+        Self { nodes: 4_000_000, depth: 128, alias_nodes: 100_000, alias_bytes: 4 << 20 }
     }
 }

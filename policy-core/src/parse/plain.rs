@@ -27,6 +27,14 @@ pub enum Plain {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PlainMap(pub Vec<(Box<str>, Plain)>);
 
+impl PlainMap {
+    /// Bytes of all keys and values, eight for each that is no text.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.0.iter().map(|(key, value)| key.len() + value.weight()).sum()
+    }
+}
+
 impl Serialize for PlainMap {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
@@ -48,7 +56,17 @@ impl Serialize for Plain {
 }
 
 impl Plain {
-    /// Copies a node. The document's depth limit bounds the recursion, its alias limit the size.
+    fn weight(&self) -> usize {
+        const OTHER: usize = 8;
+        match self {
+            Self::String(text) => text.len(),
+            Self::List(items) => OTHER + items.iter().map(Self::weight).sum::<usize>(),
+            Self::Map(map) => OTHER + map.weight(),
+            Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) => OTHER,
+        }
+    }
+
+    /// Copies a node. The document's depth limit bounds the recursion, its alias limits the size.
     #[must_use]
     pub fn from_node(node: NodeRef<'_>) -> Self {
         match node.kind() {
@@ -125,7 +143,7 @@ mod tests {
     use crate::source::Span;
 
     fn plain(text: &str) -> Plain {
-        Plain::from_scalar(Scalar { text, style: Style::Plain, span: Span::default() })
+        Plain::from_scalar(Scalar { text, style: Style::Plain, span: Span::default(), content: None })
     }
 
     #[test]
@@ -146,7 +164,7 @@ mod tests {
 
     #[test]
     fn quotes_make_a_string() {
-        let quoted = Scalar { text: "1", style: Style::Quoted, span: Span::default() };
+        let quoted = Scalar { text: "1", style: Style::Quoted, span: Span::default(), content: None };
         assert_eq!(Plain::from_scalar(quoted), Plain::String("1".into()));
     }
 }

@@ -46,7 +46,7 @@ pub(super) fn evaluate(
             Some(Line::Address(ip)) => {
                 let decided = decide(program, ip, &args.target);
                 unmet += usize::from(args.expect.as_ref().is_some_and(|expected| !meets(&decided, expected)));
-                render::json::decision(out, &decided, Some(ip))?;
+                render::json::decision(out, &decided, &args.target, Some(ip))?;
             }
             Some(Line::Blank) => {}
             None => {

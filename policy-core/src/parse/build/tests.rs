@@ -87,6 +87,16 @@ fn alias_bombs_are_refused() {
     assert_eq!(codes(&quadratic).last().map(|(id, _)| *id), Some("TP107"));
 }
 
+/// Few nodes and much text: what aliases stand for is counted in bytes as well.
+#[test]
+fn aliases_of_long_texts_are_refused() {
+    let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), "*a, ".repeat(300));
+    assert_eq!(codes(&long).last().map(|(id, _)| *id), Some("TP107"));
+    let keys = format!("a: &a {}\nb:\n{}", "x".repeat(1 << 16), "  ? *a\n  : 1\n".repeat(60));
+    let (_, found) = read(&keys);
+    assert!(found.iter().all(|item| item.message.len() < 200), "messages are shortened");
+}
+
 #[test]
 fn nesting_is_bounded_in_every_notation() {
     for text in ["[".repeat(100_000), "- ".repeat(100_000), "{a: ".repeat(100_000), "? ".repeat(100_000)] {
