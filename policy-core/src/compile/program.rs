@@ -106,6 +106,13 @@ impl Program {
         self.logs.get(id.0 as usize)
     }
 
+    /// The last enforced list that a connection passed on its way to an action. O(log lists + lists not enforced).
+    pub(crate) fn last_list_before(&self, action: ActionId) -> Option<&AddressList> {
+        let end = self.lists.partition_point(|(id, _)| *id < action);
+        let before = self.lists.get(..end).unwrap_or_default();
+        before.iter().rev().map(|(_, list)| list).find(|list| list.enforce)
+    }
+
     /// The rules of a phase, in order.
     pub fn rules(&self, phase: Phase) -> impl Iterator<Item = RuleRef<'_>> {
         let all = (0..).map(RuleId).zip(&self.rules).map(|(id, info)| RuleRef { program: self, id, info });

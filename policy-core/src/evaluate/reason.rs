@@ -32,7 +32,13 @@ impl fmt::Display for Reason<'_> {
         let action = outcome.by().and_then(|by| self.program.action(by));
         let kind = action.map_or("an action", |action| action.kind());
         match outcome {
-            Outcome::Forwarded { .. } => write!(f, "`{kind}` reached its target"),
+            Outcome::Forwarded { by, .. } => {
+                if let Some(list) = self.program.last_list_before(by) {
+                    write_decision(f, self.facts, list.decide(self.facts.client_ip()))?;
+                    f.write_str(", and ")?;
+                }
+                write!(f, "`{kind}` reached its target")
+            }
             Outcome::Denied { .. } => match action.and_then(|action| action.address_list()) {
                 Some(list) => write_decision(f, self.facts, list.decide(self.facts.client_ip())),
                 None => write!(f, "`{kind}` refuses every connection that reaches it"),
