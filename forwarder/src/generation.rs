@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -129,6 +130,22 @@ pub fn load(path: &Path, read: ReadFile<'_>) -> Result<(Generation, Reports), Lo
 /// Those of the file system.
 pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
+    refuse_pipe(path)?;
     std::fs::File::open(path)?.take(MAX_SOURCE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Refuses a named pipe: opening one waits for its other end, deaf to signals.
+///
+/// # Errors
+/// If the path is a named pipe.
+pub(crate) fn refuse_pipe(path: &Path) -> io::Result<()> {
+    let pipe = std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_fifo());
+    let followed = std::fs::metadata(path).is_ok_and(|it| it.file_type().is_fifo());
+    // The anonymous pipe of a shell's `<(…)` has its other end already; it is a link below /dev or /proc.
+    let anonymous = !pipe && followed && (path.starts_with("/dev") || path.starts_with("/proc"));
+    if followed && !anonymous {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a named pipe"));
+    }
+    Ok(())
 }

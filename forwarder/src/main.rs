@@ -50,7 +50,8 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
 }
 
 fn fail(exit: Exit, message: impl std::fmt::Display) -> Exit {
-    anstream::eprintln!("error: {message}");
+    // Where that cannot be written, the exit code is left to tell.
+    let _ = writeln!(anstream::stderr(), "error: {message}");
     exit
 }
 

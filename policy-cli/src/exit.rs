@@ -1,6 +1,6 @@
 //! Exit codes and the failures behind them.
 
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// How a command ends.
@@ -37,16 +37,21 @@ impl Failure {
     pub(crate) fn report(self) -> Exit {
         match self {
             Self::Usage(message) => {
-                anstream::eprintln!("error: {message}");
+                say(&message);
                 Exit::Usage
             }
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Internal,
             Self::Output(error) => {
-                anstream::eprintln!("error: cannot write the output: {error}");
+                say(&format!("cannot write the output: {error}"));
                 Exit::Internal
             }
         }
     }
+}
+
+/// Says an error on standard error. Where that cannot be written either, the exit code is left to tell.
+pub(crate) fn say(message: &str) {
+    let _ = writeln!(anstream::stderr(), "error: {message}");
 }
 
 /// The verdict of a command whose output was written, or whose reader had read enough.

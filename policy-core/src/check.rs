@@ -84,7 +84,7 @@ pub(crate) fn check_document(document: &Document, found: &mut Diagnostics) -> Op
     // The text that `policy_sha256` names is the whole file.
     policy.span = Span::from_range(0..document.source().text().len());
     if document.root().is_some() {
-        check_policy(&policy, &mut later);
+        check_policy(&policy, !found.has_errors(), &mut later);
     }
     settle(document, later, found);
     (!found.has_errors()).then(|| CheckedPolicy::of_part(policy, document.source()))
@@ -99,11 +99,11 @@ pub(crate) fn settle(document: &Document, mut later: Diagnostics, found: &mut Di
     found.append(later);
 }
 
-/// The checks that need more than one action.
-pub(crate) fn check_policy(policy: &Policy, found: &mut Diagnostics) {
+/// The checks that need more than one action; `sound` if reading the document found no error.
+pub(crate) fn check_policy(policy: &Policy, sound: bool, found: &mut Diagnostics) {
     let written = |rules: &PhaseRules| rules.rules.iter().map(|rule| rule.written_actions).sum::<usize>();
     // After another error the action may be there and misspelt.
-    if !found.has_errors() && policy.phases.iter().map(written).sum::<usize>() == 0 {
+    if sound && !found.has_errors() && policy.phases.iter().map(written).sum::<usize>() == 0 {
         let at = policy.phases.first().map_or(policy.span.at_start(), |rules| rules.span);
         found.push(
             Diagnostic::new(&NO_ACTION, at, "the policy has no action at all")

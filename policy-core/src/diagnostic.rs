@@ -297,13 +297,40 @@ impl fmt::Display for Plain<'_> {
     }
 }
 
-/// User text for a message, shortened.
+/// User text for a message: shortened, and [`printable`].
 pub(crate) fn shorten(text: &str) -> Cow<'_, str> {
     const MOST: usize = 80;
     match text.char_indices().nth(MOST) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()).into(),
-        None => text.into(),
+        Some((at, _)) => format!("{}…", printable(text.get(..at).unwrap_or_default())).into(),
+        None => printable(text),
     }
+}
+
+/// User text for a terminal or a log: line breaks, control characters and those that turn the direction of
+/// writing are escaped, so that a policy cannot forge a line.
+///
+/// ```
+/// use policy_core::diagnostic::printable;
+/// assert_eq!(printable("a\n\u{1b}[2K"), "a\\n\\u{1b}[2K");
+/// assert_eq!(printable("Büro 7"), "Büro 7");
+/// ```
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let odd = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(odd) {
+        return text.into();
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match odd(c) {
+            true => out.extend(c.escape_default()),
+            false => out.push(c),
+        }
+    }
+    out.into()
 }
 
 /// The nearest of `known` to a misspelt word, if near enough to be worth suggesting.

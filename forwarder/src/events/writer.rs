@@ -13,6 +13,8 @@ use std::time::Duration;
 use policy_core::edge::EventSink;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use crate::generation::refuse_pipe;
+
 /// Lines that may wait for the writer.
 const QUEUE: usize = 4_096;
 /// Kibibytes that all waiting lines may have together.
@@ -56,6 +58,7 @@ pub fn open_outputs(sinks: &[EventSink], folder: &Path) -> Result<Vec<Output>, (
             EventSink::Stdout => outputs.push(Box::new(io::stdout())),
             EventSink::File(path) => {
                 let path = folder.join(&**path);
+                refuse_pipe(&path).map_err(|error| (path.display().to_string(), error))?;
                 let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
                 let file = file.map_err(|error| (path.display().to_string(), error))?;
                 outputs.push(Box::new(file));

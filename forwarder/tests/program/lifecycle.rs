@@ -69,6 +69,28 @@ fn missing_files_are_named() {
     assert!(text(&output).contains("edge.yml:6:26: error[TP452]: cannot read"), "{}", text(&output));
 }
 
+/// Opening a named pipe would wait for its other end, deaf to every signal.
+#[test]
+fn named_pipes_are_refused() {
+    let folder = Folder::new();
+    let config = folder.write("edge.yml", &edge_yml(1, ""));
+    let pipe = std::process::Command::new("mkfifo").arg(folder.path("policy.yml")).status();
+    assert!(pipe.expect("mkfifo runs").success());
+    let output = run(&["edge", "--config"], &config);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output).contains("it is a named pipe"), "{}", text(&output));
+}
+
+/// Text of a policy that reaches the log cannot forge a line of it.
+#[test]
+fn a_policy_forges_no_log_line() {
+    let folder = Folder::new();
+    let config = folder.write("edge.yml", &edge_yml(1, ""));
+    folder.write("policy.yml", "on_tcp_connect: [{actions: [{type: \"x\\n2026 INFO reloaded\\e[2K\"}]}]");
+    let said = text(&run(&["check"], &config));
+    assert!(said.contains("unknown action `x\\n2026 INFO reloaded\\u{1b}[2K`"), "{said}");
+}
+
 #[test]
 fn a_port_that_is_taken_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -2,8 +2,9 @@
 
 mod sources;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::IpAddr;
+use std::path::Path;
 
 use policy_core::check::{CheckOptions, load_policy};
 use policy_core::compile::{CompileOptions, Program, compile};
@@ -14,7 +15,7 @@ use policy_core::outcome::Outcome;
 use policy_core::url::EndpointUrl;
 
 use crate::cli::{Eval, Expectation, Format, Target};
-use crate::exit::{Exit, Failure, after_output};
+use crate::exit::{Exit, Failure, after_output, say};
 use crate::files::read;
 use crate::render;
 use crate::render::text::findings_of;
@@ -27,20 +28,25 @@ pub(crate) struct Decided<'p> {
 }
 
 pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
+    let stdin = Path::new("-");
+    if args.policy == stdin && args.ips.as_deref() == Some(stdin) {
+        return Err(Failure::Usage("standard input cannot be both the policy and the addresses".to_owned()));
+    }
     let program = load(args)?;
     check_names(args, &program)?;
-    let mut out = anstream::stdout().lock();
     if let Some(path) = &args.ips {
-        return sources::evaluate(path, &program, args, &mut out);
+        return sources::evaluate(path, &program, args, &mut io::stdout().lock());
     }
     let Some(ip) = args.ip else {
         return Err(Failure::Usage("give an address with `--ip`".to_owned()));
     };
     let decided = decide(&program, ip, &args.target);
+    let mut out = anstream::stdout();
     let written = match args.format {
         Format::Text if args.explain => render::explain::decision(&mut out, &decided, &args.target),
         Format::Text => render::text::decision(&mut out, &decided, &args.target),
-        Format::Json => render::json::decision(&mut out, &decided, &args.target, None),
+        // As it is: a terminal's stripping of control characters would change values.
+        Format::Json => render::json::decision(&mut io::stdout().lock(), &decided, &args.target, None),
     };
     let verdict = match &args.expect {
         Some(expected) if !meets(&decided, expected) => Exit::No,
@@ -49,7 +55,7 @@ pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
     let written = written.and_then(|()| out.flush());
     if let (Exit::No, Some(expected)) = (verdict, &args.expect) {
         let found = render::text::outcome(&decided);
-        anstream::eprintln!("error: expected {}, got {found}", render::text::expectation(expected));
+        say(&format!("expected {}, got {found}", render::text::expectation(expected)));
     }
     after_output(written, verdict)
 }

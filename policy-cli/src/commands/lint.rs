@@ -35,10 +35,11 @@ pub(crate) struct Checked {
 
 pub(crate) fn run(args: &Lint) -> Result<Exit, Failure> {
     let report = check(&args.paths);
-    let mut out = anstream::stdout().lock();
+    let mut out = anstream::stdout();
     let written = match args.format {
         Format::Text => render::text::findings(&mut out, &report),
-        Format::Json => render::json::findings(&mut out, &report),
+        // As it is: a terminal's stripping of control characters would change values.
+        Format::Json => render::json::findings(&mut io::stdout().lock(), &report),
     };
     report.finish(written.and_then(|()| out.flush()))
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use policy_core::compile::{ActionRef, RuleRef};
+use policy_core::diagnostic::printable;
 use policy_core::evaluate::Record;
 use policy_core::exchange::Reply;
 use policy_core::ir::{Entries, Entry};
@@ -30,7 +31,7 @@ pub(crate) fn decision(out: &mut impl Write, decided: &Decided<'_>, targets: &[T
 }
 
 fn title(rule: RuleRef<'_>) -> String {
-    let name = rule.name().map(|name| format!(" {name}")).unwrap_or_default();
+    let name = rule.name().map(|name| format!(" {}", printable(name))).unwrap_or_default();
     format!("#{}{name}", rule.id().index() + 1)
 }
 

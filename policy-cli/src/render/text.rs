@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use policy_core::diagnostic::{Diagnostic, Diagnostics, Severity};
+use policy_core::diagnostic::{Diagnostic, Diagnostics, Severity, printable};
 use policy_core::outcome::Outcome;
 use policy_core::source::{Source, Span};
 
@@ -137,7 +137,7 @@ pub(crate) fn outcome(decided: &Decided<'_>) -> String {
 pub(crate) fn place(decided: &Decided<'_>) -> Option<String> {
     let action = decided.outcome.by().and_then(|by| decided.program().action(by))?;
     let rule = action.rule()?;
-    let name = rule.name().map(|name| format!(" `{name}`")).unwrap_or_default();
+    let name = rule.name().map(|name| format!(" `{}`", printable(name))).unwrap_or_default();
     let (file, number) = (decided.program().file(), rule.id().index() + 1);
     Some(format!("{} at {file}:{}, rule #{number}{name}", action.kind(), action.position()))
 }

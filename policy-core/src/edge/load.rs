@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{EdgeConfig, PolicySource, TARGET_NOT_SERVED, UNREADABLE_FILE};
 use crate::check::{CheckOptions, CheckedPolicy, load_policy};
 use crate::compile::{CompileOptions, Program, compile};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, printable};
 use crate::parse::decode;
 use crate::source::{Source, Span};
 
@@ -86,6 +86,7 @@ impl Loader<'_> {
 
     fn policy_file(&mut self, name: &str, at: Span) -> Option<(Span, Arc<Program>)> {
         let (shown, bytes) = (self.read)(name);
+        let name = printable(name);
         let bytes = match bytes {
             Ok(bytes) => bytes,
             Err(reason) => {

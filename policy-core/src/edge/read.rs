@@ -19,6 +19,8 @@ use crate::reader::{Fields, Keys, MISSING_FIELD, Reader, head};
 use crate::source::{Source, Span, Spanned};
 use crate::url::{EndpointUrl, HostPort, Scheme};
 
+/// Event destinations that the reserve of open files has room for, twice during a reload.
+const MOST_SINKS: usize = 8;
 /// The only version of the format.
 const VERSION: u64 = 1;
 
@@ -88,6 +90,12 @@ impl<'d> EdgeReader<'_, 'd> {
         let internal =
             internal.map(|node| self.each(node, "`internal_endpoints`", |item| self.internal(item)));
         let events = fields.get("events").map(|node| self.each(node, "`events`", |item| self.sink(item)));
+        if let Some(field) =
+            fields.field("events").filter(|_| events.as_ref().is_some_and(|it| it.len() > MOST_SINKS))
+        {
+            let message = format!("more than {MOST_SINKS} event destinations");
+            self.reader.invalid(field.span, message, "each keeps a file open; use fewer");
+        }
         let config = EdgeConfig {
             state_dir: state_dir.map_or("./state", |text| text.value).into(),
             endpoints,
@@ -255,7 +263,7 @@ impl<'d> EdgeReader<'_, 'd> {
         let own = Reader::new(self.document);
         let policy = policy(field.value, &own);
         let mut found = own.into_diagnostics();
-        check_policy(&policy, &mut found);
+        check_policy(&policy, true, &mut found);
         let usable = !found.has_errors();
         self.reader.absorb(found);
         if !usable {
@@ -365,7 +373,11 @@ impl<'d> EdgeReader<'_, 'd> {
                 seen.insert(key, span);
                 continue;
             };
-            let found = Diagnostic::new(&DUPLICATE, span, format!("the {what} `{key}` is given twice"));
+            let found = Diagnostic::new(
+                &DUPLICATE,
+                span,
+                format!("the {what} `{}` is given twice", shorten(&key.to_string())),
+            );
             self.reader.report(found.with_label(first, "first given here").with_help("use each only once"));
         }
     }
@@ -374,16 +386,18 @@ impl<'d> EdgeReader<'_, 'd> {
     fn check_loops(&self, config: &EdgeConfig) {
         for internal in &config.internal_endpoints {
             let upstream = &internal.upstream.value;
-            let address: Option<IpAddr> = match &*upstream.host {
-                "localhost" => Some(IpAddr::from([127, 0, 0, 1])),
-                host => host.parse().ok(),
+            let addresses: Vec<IpAddr> = match &*upstream.host {
+                "localhost" => vec![IpAddr::from([127, 0, 0, 1]), IpAddr::V6(Ipv6Addr::LOCALHOST)],
+                host => host.parse().map(|address: IpAddr| address.to_canonical()).into_iter().collect(),
             };
-            let Some(address) = address else { continue };
             let own = config.endpoints.iter().find(|endpoint| {
                 let listen = endpoint.listen.value;
-                let here = listen.ip() == address
-                    || (listen.ip().is_unspecified() && (address.is_loopback() || address.is_unspecified()))
-                    || (listen.ip().is_loopback() && address.is_unspecified());
+                let own = listen.ip().to_canonical();
+                let here = addresses.iter().any(|&address| {
+                    own == address
+                        || (own.is_unspecified() && (address.is_loopback() || address.is_unspecified()))
+                        || (own.is_loopback() && address.is_unspecified())
+                });
                 listen.port() == upstream.port && here
             });
             if let Some(endpoint) = own {

@@ -10,7 +10,7 @@ use super::document::{Document, Kind, Node, NodeId, NodeKind, NodeRef, Style, Te
 use super::keys::report_key_faults;
 use super::limits::Limits;
 use super::plain::Plain;
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, shorten};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, printable, shorten};
 use crate::source::{Source, Span};
 
 pub(super) static SYNTAX: Code = Code::error("TP103", "yaml-syntax").ngrok(&["ERR_NGROK_2236"]);
@@ -122,6 +122,7 @@ fn tab_before(text: &str, at: Span) -> Span {
 /// The reader's words in our style.
 fn kind_text(kind: &ErrorKind) -> String {
     let text = kind.to_string();
+    let text = printable(&text);
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }

@@ -28,8 +28,7 @@ const MOST_CONTROL_CHARACTERS: usize = 5;
 pub fn decode(name: impl Into<Box<str>>, bytes: Vec<u8>) -> (Source, Diagnostics) {
     let mut diagnostics = Diagnostics::default();
     if bytes.len() > MAX_SOURCE_BYTES {
-        let message =
-            format!("the file has {} bytes, more than the {MAX_SOURCE_BYTES} that are read", bytes.len());
+        let message = format!("the file has more than the {MAX_SOURCE_BYTES} bytes that are read");
         diagnostics.push(
             Diagnostic::new(&LIMIT_EXCEEDED, Span::default(), message)
                 .with_help("split the policy, or shorten its address lists"),
@@ -62,14 +61,19 @@ fn invalid_encoding(bytes: &[u8], at: usize) -> Diagnostic {
 
 /// Reports the first few characters that YAML 1.2.2 §5.1 does not allow in a stream.
 fn report_control_characters(text: &str, diagnostics: &mut Diagnostics) {
-    let bad = |byte: u8| (byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')) || byte == 0x7f;
-    for (at, byte) in text.bytes().enumerate().filter(|&(_, byte)| bad(byte)).take(MOST_CONTROL_CHARACTERS) {
-        let what = match byte {
-            0 => "NUL byte".to_owned(),
-            _ => format!("control character U+{byte:04X}"),
+    // U+0085 (next line) is a line break of old; the other C1 characters steer terminals.
+    let bad = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
+    if !text.contains(bad) {
+        return;
+    }
+    for (at, c) in text.char_indices().filter(|&(_, c)| bad(c)).take(MOST_CONTROL_CHARACTERS) {
+        let what = match c {
+            '\0' => "NUL byte".to_owned(),
+            _ => format!("control character U+{:04X}", u32::from(c)),
         };
+        let span = Span::from_range(at..at + c.len_utf8());
         diagnostics.push(
-            Diagnostic::new(&CONTROL_CHARACTER, Span::from_range(at..at + 1), format!("{what} in the file"))
+            Diagnostic::new(&CONTROL_CHARACTER, span, format!("{what} in the file"))
                 .with_help("remove it, or write it as an escape inside double quotes"),
         );
     }

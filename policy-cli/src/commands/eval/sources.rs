@@ -6,10 +6,11 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use policy_core::compile::Program;
+use policy_core::diagnostic::printable;
 
 use super::{decide, meets};
 use crate::cli::Eval;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, say};
 use crate::files::reason;
 use crate::render;
 
@@ -52,7 +53,8 @@ pub(super) fn evaluate(
             None => {
                 bad_lines += 1;
                 let shown: String = String::from_utf8_lossy(&line).trim().chars().take(60).collect();
-                anstream::eprintln!("error: {name}:{number}: `{shown}` is not an address");
+                let shown = printable(&shown);
+                say(&format!("{name}:{number}: `{shown}` is not an address"));
             }
         }
     }
@@ -61,7 +63,7 @@ pub(super) fn evaluate(
         return Err(Failure::Usage(format!("{bad_lines} of the lines could not be evaluated")));
     }
     if unmet > 0 {
-        anstream::eprintln!("error: {unmet} of the addresses did not meet the expectation");
+        say(&format!("{unmet} of the addresses did not meet the expectation"));
         return Ok(Exit::No);
     }
     Ok(Exit::Yes)
@@ -74,6 +76,7 @@ enum Line {
 
 fn address(line: &[u8]) -> Option<Line> {
     let text = std::str::from_utf8(line).ok()?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let text = text.split('#').next().unwrap_or_default().trim();
     if text.is_empty() {
         return Some(Line::Blank);

@@ -92,6 +92,23 @@ limits: {max_connections: 0, connect_timeout: 3}
     );
 }
 
+/// However the own address is written.
+#[test]
+fn an_edge_may_not_feed_itself_under_another_name() {
+    for (listen, upstream) in [
+        ("127.0.0.1:22", "[::ffff:127.0.0.1]:22"),
+        ("[::1]:22", "localhost:22"),
+        ("[::]:22", "127.9.9.9:22"),
+        ("0.0.0.0:22", "22"),
+    ] {
+        let (_, found) = read(&format!(
+            "version: 1\nendpoints: [{{name: a, url: \"tcp://e:22\", listen: \"{listen}\", {DENY}}}]\n\
+             internal_endpoints: [{{url: \"tcp://d.internal:22\", upstream: {{url: \"{upstream}\"}}}}]\n"
+        ));
+        assert!(found.iter().any(|line| line.contains("TP457")), "{listen} {upstream}: {found:?}");
+    }
+}
+
 #[test]
 fn an_edge_may_not_feed_itself() {
     let (_, found) = read(&format!(
