@@ -216,6 +216,28 @@ impl Diagnostics {
         self.items.iter()
     }
 
+    /// The findings of a text inside the file: `content` is where it stands letter by letter, `whole` where
+    /// it stands in any case.
+    pub(crate) fn of_part(self, content: Option<Span>, whole: Span) -> Self {
+        let place = |span: Span| {
+            content.map_or(whole, |at| {
+                Span::new(at.start.saturating_add(span.start), at.start.saturating_add(span.end))
+            })
+        };
+        let mut out = Self::default();
+        for mut item in self.items {
+            item.span = place(item.span);
+            item.labels.iter_mut().for_each(|label| label.span = place(label.span));
+            // Where the text was escaped or folded, an edit would hit the wrong letters.
+            item.fix = item.fix.filter(|_| content.is_some());
+            for edit in item.fix.iter_mut().flat_map(|fix| &mut fix.edits) {
+                edit.span = place(edit.span);
+            }
+            out.push(item);
+        }
+        out
+    }
+
     /// Drops findings that a file which could not be read to its end does not bear out.
     pub(crate) fn retain_before(&mut self, cut: u32) {
         let kept = std::mem::take(self).items.into_iter();

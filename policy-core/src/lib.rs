@@ -37,6 +37,7 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod actions;
+pub mod cel;
 pub mod check;
 pub mod compile;
 pub mod diagnostic;
@@ -61,6 +62,7 @@ pub mod url;
 /// Every diagnostic code, by the file that raises it.
 pub(crate) static CODES: &[&[&diagnostic::Code]] = &[
     parse::CODES,
+    cel::CODES,
     reader::CODES,
     model::CODES,
     actions::CODES,

@@ -4,6 +4,7 @@
 //! action's own file. Reading goes on after every fault.
 
 use crate::actions::{ActionConfig, NAMES, RECOGNISED, Site, not_supported};
+use crate::cel;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean, shorten};
 use crate::parse::{Document, NodeRef};
 use crate::phase::Phase;
@@ -156,14 +157,11 @@ fn rule(node: NodeRef<'_>, phase: Phase, reader: &Reader<'_>) -> Option<Rule> {
     }
     let fields = reader.map(node, "a rule", KEYS)?;
     let name = fields.get("name").and_then(|node| reader.text(node, "`name`"));
-    let mut guarded = false;
-    if let Some(field) = fields.field("expressions") {
-        let none = reader.list(field.value, "`expressions`").is_some_and(|items| items.is_empty());
-        guarded = !none;
-        if guarded {
-            let help = "remove `expressions`; to select by source address use `restrict-ips`";
-            not_supported(reader, field.span, "a rule with `expressions`", help);
-        }
+    let expressions = fields.field("expressions").map(|field| (field, expressions(&field, reader)));
+    let guarded = expressions.is_some_and(|(_, any)| any);
+    if let Some((field, true)) = expressions {
+        let help = "remove `expressions`; to select by source address use `restrict-ips`";
+        not_supported(reader, field.span, "a rule with `expressions`", help);
     }
     let written = fields.required(reader, "actions", ("the rule", span), "actions:");
     let written = written.and_then(|node| reader.list(node, "`actions`"))?;
@@ -171,6 +169,19 @@ fn rule(node: NodeRef<'_>, phase: Phase, reader: &Reader<'_>) -> Option<Rule> {
     let actions = written.into_iter().filter_map(|node| action(node, phase, reader)).collect();
     let name = name.map(|name| Spanned::new(name.value.into(), name.span));
     Some(Rule { name, span, guarded, actions, written_actions })
+}
+
+/// Reads expressions for their syntax; true unless there is none.
+fn expressions(field: &Field<'_>, reader: &Reader<'_>) -> bool {
+    let Some(items) = reader.list(field.value, "`expressions`") else { return true };
+    let any = !items.is_empty();
+    for item in items {
+        let Some(text) = reader.text(item, "an expression") else { continue };
+        let mut found = Diagnostics::default();
+        let _ = cel::parse(text.value, &cel::CelLimits::default(), &mut found);
+        reader.absorb(found.of_part(text.content, text.span));
+    }
+    any
 }
 
 fn action(node: NodeRef<'_>, phase: Phase, reader: &Reader<'_>) -> Option<Action> {

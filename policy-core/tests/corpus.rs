@@ -28,6 +28,15 @@ fn corpus() -> Option<PathBuf> {
     Some(path)
 }
 
+/// Files that are complete as policies and hold an expression that is not CEL: a list in parentheses, `${…}`
+/// inside an expression, quotes inside quotes.
+const NO_CEL: &[&str] = &[
+    "block-unwanted-requests-7.json",
+    "blue-green-deployments-1.yml",
+    "blue-green-deployments-3.yml",
+    "tutorial-3.yml",
+];
+
 struct Entry {
     file: String,
     kind: String,
@@ -59,8 +68,11 @@ fn complete_policies_lack_only_what_this_version_lacks() {
         }
         if entry.kind == "policy" && entry.status == "ok" {
             looked_at += 1;
-            let errors =
-                found.iter().filter(|item| item.severity == Severity::Error && item.code.id != "TP601");
+            let no_cel = NO_CEL.contains(&&*entry.file);
+            let errors = found.iter().filter(|item| {
+                let expected = item.code.id == "TP601" || (no_cel && item.code.id == "TP201");
+                item.severity == Severity::Error && !expected
+            });
             let errors: Vec<_> = errors.map(|item| format!("{} {}", item.code.id, item.message)).collect();
             assert!(errors.is_empty(), "{}: {errors:?}", entry.file);
         }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Modules in layers, lowest first: a module may use its own layer and those before it.
 const LAYERS: &[&[&str]] = &[
     &["source", "phase", "duration", "diagnostic"],
-    &["lpm", "url"],
+    &["lpm", "url", "cel"],
     &["parse"],
     &["reader", "facts", "exchange", "outcome"],
     &["ir"],

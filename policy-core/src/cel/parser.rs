@@ -1,0 +1,321 @@
+//! A Pratt parser with recovery.
+//!
+//! Chains of operators, postfix operators and prefix operators are loops; only brackets and conditionals
+//! recurse, within [`CelLimits::depth`]. What cannot be read becomes [`ExprKind::Broken`] and a diagnostic,
+//! and reading goes on behind it, so that one expression can show several faults.
+
+mod primary;
+
+use super::ast::{Ast, BinaryOp, ExprId, ExprKind, Literal, UnaryOp};
+use super::lexer::{Symbol, Token, TokenKind, tokens};
+use super::{CEL_LIMIT, CEL_SYNTAX, literal};
+use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
+use crate::source::Span;
+
+/// What one expression may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CelLimits {
+    /// Bytes of its text.
+    pub bytes: usize,
+    /// Brackets and conditionals inside one another.
+    pub depth: usize,
+    /// Nodes of its tree.
+    pub nodes: usize,
+}
+
+impl Default for CelLimits {
+    fn default() -> Self {
+        Self { bytes: 8 << 10, depth: 64, nodes: 4_096 }
+    }
+}
+
+/// Reads an expression; spans are offsets into `text`. O(length).
+///
+/// ```
+/// use policy_core::cel::{parse, CelLimits, ExprKind};
+/// use policy_core::diagnostic::Diagnostics;
+/// let mut found = Diagnostics::default();
+/// let ast = parse("conn.client_ip == '203.0.113.42' && 1 + 2 < 4", &CelLimits::default(), &mut found);
+/// assert!(found.is_empty());
+/// let root = ast.root().expect("an expression");
+/// assert!(matches!(ast.kind(root), ExprKind::Binary(..)));
+/// ```
+#[must_use]
+pub fn parse(text: &str, limits: &CelLimits, diagnostics: &mut Diagnostics) -> Ast {
+    if text.len() > limits.bytes {
+        let message =
+            format!("the expression has {} bytes, more than the {} allowed", text.len(), limits.bytes);
+        let found = Diagnostic::new(&CEL_LIMIT, Span::from_range(0..text.len().min(1)), message);
+        diagnostics.push(found.with_help("split it over several list items; they are joined by `&&`"));
+        return Ast::default();
+    }
+    let mut parser = Parser {
+        text,
+        tokens: tokens(text),
+        at: 0,
+        depth: 0,
+        limits,
+        ast: Ast::default(),
+        diagnostics,
+        failed_at: None,
+        exhausted: false,
+    };
+    let root = parser.expression();
+    parser.ast.root = Some(root);
+    if parser.peek().kind != TokenKind::End {
+        parser.unexpected("an operator or the end of the expression");
+    }
+    parser.ast
+}
+
+/// What a parenthesis around one expression waits for.
+const CLOSING: &str = "`)`";
+
+struct Parser<'a> {
+    text: &'a str,
+    tokens: Vec<Token>,
+    at: usize,
+    depth: usize,
+    limits: &'a CelLimits,
+    ast: Ast,
+    diagnostics: &'a mut Diagnostics,
+    /// The token of the last syntax error: one fault is reported once.
+    failed_at: Option<usize>,
+    /// A limit was exceeded: nothing more is read.
+    exhausted: bool,
+}
+
+/// An operand whose right side is being read.
+struct Pending {
+    left: ExprId,
+    operator: BinaryOp,
+}
+
+impl Parser<'_> {
+    fn peek(&self) -> Token {
+        let last = self.tokens.last().copied();
+        // INVARIANT: the last token is the end, and nothing advances beyond it.
+        let end = Token { kind: TokenKind::End, span: Span::default() };
+        self.tokens.get(self.at).copied().or(last).unwrap_or(end)
+    }
+
+    fn advance(&mut self) -> Token {
+        let token = self.peek();
+        if token.kind != TokenKind::End {
+            self.at += 1;
+        }
+        token
+    }
+
+    fn eat(&mut self, symbol: Symbol) -> Option<Token> {
+        (self.peek().kind == TokenKind::Symbol(symbol)).then(|| self.advance())
+    }
+
+    fn slice(&self, span: Span) -> &str {
+        self.text.get(span.to_range()).unwrap_or_default()
+    }
+
+    /// Adds a node; beyond the limit everything is broken and reading ends.
+    fn push(&mut self, kind: ExprKind, span: Span) -> ExprId {
+        if self.ast.nodes.len() >= self.limits.nodes && !self.exhausted {
+            let limit = self.limits.nodes;
+            self.exhaust(span, format!("the expression has more than {limit} parts"));
+        }
+        let id = ExprId(u32::try_from(self.ast.nodes.len()).unwrap_or(u32::MAX));
+        self.ast.nodes.push((kind, span));
+        id
+    }
+
+    fn exhaust(&mut self, span: Span, message: String) {
+        let found = Diagnostic::new(&CEL_LIMIT, span, message);
+        self.diagnostics.push(found.with_help("split it over several list items; they are joined by `&&`"));
+        self.exhausted = true;
+        self.at = self.tokens.len().saturating_sub(1);
+        self.failed_at = Some(self.at);
+    }
+
+    fn span(&self, id: ExprId) -> Span {
+        self.ast.span(id)
+    }
+
+    fn join(&self, first: ExprId, last: ExprId) -> Span {
+        Span::new(self.span(first).start, self.span(last).end)
+    }
+
+    /// `condition ? then : otherwise`, or anything that binds more strongly.
+    fn expression(&mut self) -> ExprId {
+        if self.depth >= self.limits.depth && !self.exhausted {
+            let (span, limit) = (self.peek().span, self.limits.depth);
+            self.exhaust(span, format!("more than {limit} brackets or conditionals inside one another"));
+        }
+        self.depth += 1;
+        let condition = self.operators();
+        let id = match self.eat(Symbol::Question) {
+            None => condition,
+            Some(_) => {
+                let then = self.operators();
+                if self.eat(Symbol::Colon).is_none() {
+                    self.unexpected("`:` and the value for the other case");
+                }
+                let otherwise = self.expression();
+                let span = self.join(condition, otherwise);
+                self.push(ExprKind::Conditional { condition, then, otherwise }, span)
+            }
+        };
+        self.depth -= 1;
+        id
+    }
+
+    /// A chain of operands and operators, with a stack of its own.
+    fn operators(&mut self) -> ExprId {
+        let mut pending: Vec<Pending> = Vec::new();
+        let mut operand = self.prefixed();
+        loop {
+            let operator = self.operator();
+            let binding = operator.map_or(0, BinaryOp::binding);
+            // Operators to the left that bind at least as strongly have their right side now.
+            while let Some(top) = pending.pop_if(|top| top.operator.binding() >= binding) {
+                let span = self.join(top.left, operand);
+                operand = self.push(ExprKind::Binary(top.operator, top.left, operand), span);
+            }
+            let Some(operator) = operator else { return operand };
+            self.advance();
+            pending.push(Pending { left: operand, operator });
+            operand = self.prefixed();
+        }
+    }
+
+    /// The operator at hand, not yet taken.
+    fn operator(&mut self) -> Option<BinaryOp> {
+        let token = self.peek();
+        let TokenKind::Symbol(symbol) = token.kind else {
+            let is_in = token.kind == TokenKind::Ident && self.slice(token.span) == "in";
+            return is_in.then_some(BinaryOp::In);
+        };
+        Some(match symbol {
+            Symbol::Or => BinaryOp::Or,
+            Symbol::And => BinaryOp::And,
+            Symbol::Less => BinaryOp::Less,
+            Symbol::LessEqual => BinaryOp::LessEqual,
+            Symbol::Greater => BinaryOp::Greater,
+            Symbol::GreaterEqual => BinaryOp::GreaterEqual,
+            Symbol::Equal => BinaryOp::Equal,
+            Symbol::NotEqual => BinaryOp::NotEqual,
+            Symbol::Plus => BinaryOp::Add,
+            Symbol::Minus => BinaryOp::Subtract,
+            Symbol::Star => BinaryOp::Multiply,
+            Symbol::Slash => BinaryOp::Divide,
+            Symbol::Percent => BinaryOp::Modulo,
+            Symbol::Foreign => return self.foreign(token),
+            _ => return None,
+        })
+    }
+
+    /// An operator of other languages: said, and read as what was meant.
+    fn foreign(&mut self, token: Token) -> Option<BinaryOp> {
+        let (written, meant) = match self.slice(token.span) {
+            text @ ("=" | "===") => (text, BinaryOp::Equal),
+            text @ "&" => (text, BinaryOp::And),
+            text @ "|" => (text, BinaryOp::Or),
+            _ => return None,
+        };
+        let message = format!("`{written}` is no operator");
+        let help = format!("write `{}`", meant.symbol());
+        let found = Diagnostic::new(&CEL_SYNTAX, token.span, message).with_help(help);
+        self.diagnostics.push(found.with_fix_at(false, Some(token.span), meant.symbol()));
+        Some(meant)
+    }
+
+    /// Prefix operators, an operand, and what follows it with dots and brackets.
+    fn prefixed(&mut self) -> ExprId {
+        let mut prefixes: Vec<(UnaryOp, Span)> = Vec::new();
+        loop {
+            let token = self.peek();
+            match token.kind {
+                TokenKind::Symbol(Symbol::Not) => prefixes.push((UnaryOp::Not, token.span)),
+                TokenKind::Symbol(Symbol::Minus) => prefixes.push((UnaryOp::Negate, token.span)),
+                _ => break,
+            }
+            self.advance();
+            if prefixes.len() > self.limits.nodes {
+                break;
+            }
+        }
+        // A minus belongs to the number behind it, so that the least number can be written: `-1.f` is `(-1).f`.
+        let number = self.peek();
+        let negative = match (prefixes.last(), number.kind) {
+            (Some(&(UnaryOp::Negate, minus)), TokenKind::Int | TokenKind::Double) => {
+                prefixes.pop();
+                self.advance();
+                let span = Span::new(minus.start, number.span.end);
+                Some(match number.kind {
+                    TokenKind::Int => self.int(number.span, span, true),
+                    _ => self.double(number.span, span, true),
+                })
+            }
+            _ => None,
+        };
+        let mut operand = match negative {
+            Some(literal) => self.postfixed(literal),
+            None => {
+                let primary = self.primary();
+                self.postfixed(primary)
+            }
+        };
+        for (operator, at) in prefixes.into_iter().rev() {
+            let span = Span::new(at.start, self.span(operand).end);
+            operand = self.push(ExprKind::Unary(operator, operand), span);
+        }
+        operand
+    }
+
+    fn int(&mut self, digits: Span, span: Span, negative: bool) -> ExprId {
+        match literal::int(self.slice(digits), negative) {
+            Some(value) => self.push(ExprKind::Literal(Literal::Int(value)), span),
+            None => self.bad_literal(span, "the number does not fit into 64 bits", "write a smaller number"),
+        }
+    }
+
+    fn double(&mut self, digits: Span, span: Span, negative: bool) -> ExprId {
+        // Digits, a dot and an exponent always read; what is too large reads as infinity.
+        let magnitude: f64 = self.slice(digits).parse().unwrap_or(f64::INFINITY);
+        if magnitude.is_infinite() {
+            return self.bad_literal(span, "the number does not fit into 64 bits", "write a smaller number");
+        }
+        let value = if negative { -magnitude } else { magnitude };
+        self.push(ExprKind::Literal(Literal::Double(value)), span)
+    }
+
+    /// Says what was found instead of what could stand here; once for each token.
+    fn unexpected(&mut self, expected: &str) {
+        if self.failed_at == Some(self.at) {
+            return;
+        }
+        self.failed_at = Some(self.at);
+        let token = self.peek();
+        let text = shorten(self.slice(token.span)).into_owned();
+        let (message, help) = match token.kind {
+            TokenKind::End => (format!("the expression ends where {expected} is expected"), "complete it"),
+            TokenKind::Unclosed => (format!("the text `{text}` has no closing quote"), "add the quote"),
+            TokenKind::Unknown if text == "$" => (
+                "`${` belongs to no expression".to_owned(),
+                "an expression is CEL already; leave out `${` and `}`",
+            ),
+            TokenKind::Symbol(Symbol::Comma) if expected == CLOSING => (
+                format!("expected {expected}, found `{text}`"),
+                "a list is written in brackets, e.g. `['a', 'b']`",
+            ),
+            TokenKind::Unknown => {
+                (format!("`{text}` belongs to no expression"), "remove it, or put it in quotes")
+            }
+            _ => {
+                (format!("expected {expected}, found `{text}`"), "check the operators and brackets before it")
+            }
+        };
+        self.diagnostics.push(Diagnostic::new(&CEL_SYNTAX, token.span, message).with_help(help));
+    }
+}
+
+#[cfg(test)]
+mod tests;
