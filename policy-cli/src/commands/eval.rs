@@ -11,6 +11,7 @@ use policy_core::compile::{CompileOptions, Program, compile};
 use policy_core::evaluate::{Evaluation, Record, Recording};
 use policy_core::exchange::{Effect, ForwardFailure, Reply};
 use policy_core::facts::Facts;
+use policy_core::lint::{DocumentKind, lint};
 use policy_core::outcome::Outcome;
 use policy_core::url::EndpointUrl;
 
@@ -73,6 +74,17 @@ fn load(args: &Eval) -> Result<Program, Failure> {
         compile(&policy, &CompileOptions::default()).map_err(|later| found.append(later)).ok()
     });
     program.ok_or_else(|| {
+        let what = match lint(&source, None, &CheckOptions::default()).kind {
+            Some(DocumentKind::Edge) => Some("an edge configuration"),
+            Some(DocumentKind::Agent) => Some("an agent configuration"),
+            _ => None,
+        };
+        if let Some(what) = what {
+            return Failure::Usage(format!(
+                "`{}` is {what}; give one of the policies it names",
+                source.name()
+            ));
+        }
         let mut err = anstream::stderr().lock();
         // The findings go to standard error; if that fails too, the exit code still tells.
         let _ = findings_of(&mut err, &source, &found);
