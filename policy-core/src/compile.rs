@@ -77,3 +77,35 @@ pub fn compile(checked: &CheckedPolicy, options: &CompileOptions) -> Result<Prog
     })?;
     Ok(Program::new(lowering, table, rules, actions, Arc::from(source.name()), Digest::of(checked.text())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{CheckOptions, load_policy};
+    use crate::facts::Fact;
+    use crate::source::Source;
+
+    fn checked(actions: &str) -> CheckedPolicy {
+        let text = format!("on_tcp_connect: [{{actions: [{actions}]}}]");
+        load_policy(&Source::new("p.yml", text), &CheckOptions::default()).0.expect("no errors")
+    }
+
+    #[test]
+    fn a_program_says_which_facts_it_reads() {
+        let needs = |actions| {
+            let program = compile(&checked(actions), &CompileOptions::default()).expect("small");
+            program.needs().contains(Fact::ClientIp)
+        };
+        assert!(needs("{type: restrict-ips, config: {allow: [10.0.0.0/8]}}"));
+        assert!(!needs("{type: deny}"));
+    }
+
+    #[test]
+    fn a_program_over_its_budget_is_refused_whole() {
+        let policy = checked("{type: restrict-ips, config: {allow: [10.0.0.0/8, 192.0.2.0/24]}}");
+        let options = CompileOptions { table: TableLimits { bytes: 16 } };
+        let found = compile(&policy, &options).expect_err("too large");
+        let ids: Vec<_> = found.iter().map(|item| item.code.id).collect();
+        assert_eq!(ids, ["TP602"]);
+    }
+}

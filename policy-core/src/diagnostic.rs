@@ -195,17 +195,11 @@ impl Diagnostics {
 
     /// Adds all findings of another collection.
     pub fn append(&mut self, other: Self) {
-        let (kept, kept_errors, kept_warnings) = other.items.iter().fold((0, 0, 0), |(n, e, w), item| {
-            (
-                n + 1,
-                e + usize::from(item.severity == Severity::Error),
-                w + usize::from(item.severity == Severity::Warning),
-            )
-        });
-        debug_assert_eq!(kept, other.items.len());
+        // What `push` below counts again is taken off: the rest was counted and not kept.
+        let kept = |severity| other.items.iter().filter(|item| item.severity == severity).count();
         self.dropped += other.dropped;
-        self.errors += other.errors - kept_errors;
-        self.warnings += other.warnings - kept_warnings;
+        self.errors += other.errors - kept(Severity::Error);
+        self.warnings += other.warnings - kept(Severity::Warning);
         for item in other.items {
             self.push(item);
         }
@@ -247,7 +241,6 @@ impl Diagnostics {
     /// Sorts by place, then by code, and removes exact repeats.
     pub fn sort(&mut self) {
         self.items.sort_by(|a, b| (a.span, a.code.id, &a.message).cmp(&(b.span, b.code.id, &b.message)));
-        let before = self.items.len();
         let (mut errors, mut warnings) = (0, 0);
         self.items.dedup_by(|later, first| {
             let same = later == first;
@@ -255,7 +248,6 @@ impl Diagnostics {
             warnings += usize::from(same && later.severity == Severity::Warning);
             same
         });
-        debug_assert!(before >= self.items.len());
         self.errors -= errors;
         self.warnings -= warnings;
     }

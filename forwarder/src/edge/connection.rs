@@ -17,7 +17,7 @@ use crate::relay::{RelayEnd, relay};
 use crate::route::{Live, Route, judge};
 
 /// Why a connection ends with the edge.
-pub(super) const STOPPED: &str = "the edge stopped";
+const STOPPED: &str = "the edge stopped";
 /// A silent connection is probed after this time, so that a peer that vanished is noticed.
 const PROBE_AFTER: Duration = Duration::from_secs(60);
 /// Time between probes.
@@ -28,8 +28,11 @@ pub(super) async fn serve(shared: &Shared, listener: &ListenerKey, mut client: T
     let start = Timestamp::now();
     let generation = shared.current.load_full();
     let found = generation.config.endpoints.iter().enumerate().find(|(_, it)| key(it) == *listener);
-    let (Some((index, endpoint)), Ok(server)) = (found, client.local_addr()) else {
+    let Some((index, endpoint)) = found else {
         return close_unjudged(shared, client, peer, "its endpoint was removed");
+    };
+    let Ok(server) = client.local_addr() else {
+        return close_unjudged(shared, client, peer, "the client is gone");
     };
     let limits = &generation.config.limits;
     tune(&client, limits.stalled_timeout);

@@ -74,7 +74,7 @@ pub(super) async fn accept(
             slot = Arc::clone(&shared.slots).acquire_owned() => slot.ok(),
         };
         let Some(slot) = slot else {
-            return connection::close_unjudged(&shared, stream, peer, connection::STOPPED);
+            return connection::close_unjudged(&shared, stream, peer, "its endpoint stopped listening");
         };
         let shared_of_task = Arc::clone(&shared);
         let key = key.clone();

@@ -19,12 +19,6 @@ impl Digest {
     pub fn of(text: &str) -> Self {
         Self(Sha256::digest(text.as_bytes()).into())
     }
-
-    /// The bytes.
-    #[must_use]
-    pub const fn to_bytes(self) -> [u8; 32] {
-        self.0
-    }
 }
 
 impl fmt::Display for Digest {

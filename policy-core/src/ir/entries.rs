@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
-use crate::lpm::{Family, family};
 use crate::source::Position;
 
 /// One entry of an allow or deny list.
@@ -85,12 +84,6 @@ impl Entries {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sorted.is_empty()
-    }
-
-    /// True if at least one entry can match addresses of the family.
-    #[must_use]
-    pub fn has_family(&self, wanted: Family) -> bool {
-        self.sorted.iter().any(|entry| family(&entry.network) == wanted)
     }
 }
 

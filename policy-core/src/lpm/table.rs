@@ -133,12 +133,6 @@ impl AddressTable {
         let v6 = self.v6.regions(u128::MAX).map(|(a, b, c)| (IpAddr::V6(a.into()), IpAddr::V6(b.into()), c));
         v4.chain(v6)
     }
-
-    /// Bytes held on the heap.
-    #[must_use]
-    pub fn heap_bytes(&self) -> usize {
-        self.v4.heap_bytes() + self.v6.heap_bytes() + self.sets.capacity() * size_of::<u64>()
-    }
 }
 
 impl<K: Key> Steps<K> {
@@ -152,10 +146,6 @@ impl<K: Key> Steps<K> {
         let ends = self.starts.iter().skip(1).map(|next| next.previous()).chain([Some(last)]);
         let starts = self.starts.iter().zip(&self.classes);
         starts.zip(ends).filter_map(|((&first, &class), end)| Some((first, end?, class)))
-    }
-
-    fn heap_bytes(&self) -> usize {
-        self.starts.capacity() * size_of::<K>() + self.classes.capacity() * size_of::<ClassId>()
     }
 }
 
