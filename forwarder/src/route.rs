@@ -92,11 +92,16 @@ impl Verdict {
     fn of<T: Trace>(run: &Evaluation<'_, T>, outcome: Outcome) -> Self {
         let program = run.program();
         let action = outcome.by().and_then(|by| program.action(by));
+        let condition = run.failed_condition().map(|(condition, _)| condition);
+        let rule =
+            action.and_then(|action| action.rule()).or(condition.and_then(|condition| condition.rule()));
+        let position =
+            action.map(|action| action.position()).or(condition.map(|condition| condition.position()));
         Self {
             decision: outcome.name(),
-            rule: action.and_then(|action| action.rule()?.name()).map(Into::into),
+            rule: rule.and_then(|rule| rule.name()).map(Into::into),
             file: Some(program.file().into()),
-            position: action.map(|action| action.position()),
+            position,
             reason: run.reason().to_string(),
             policy_sha256: Some(program.policy_sha256()),
         }

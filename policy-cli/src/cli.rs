@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use policy_core::cel::Timestamp;
+use policy_core::facts::GivenFacts;
 use policy_core::url::EndpointUrl;
 
 /// Lint a Traffic Policy and ask it about an address, before it is live.
@@ -49,6 +51,7 @@ pub(crate) struct Lint {
   policy eval device1.yml --ip 198.51.100.1 --explain
   policy eval device1.yml --ip 203.0.113.42 --expect forward:tcp://device1.internal:22
   policy eval device1.yml --ip 203.0.113.42 --target tcp://device1.internal:22=offline
+  policy eval device1.yml --ip 203.0.113.42 --set conn.geo.country_code=DE --set conn.client_port=50000
   policy eval device1.yml --ips sources.txt | jq -r 'select(.outcome == \"deny\").ip'
 
 A refusal is an answer: the exit code is 0 unless --expect says otherwise.")]
@@ -64,7 +67,19 @@ pub(crate) struct Eval {
     /// Say that a target is `online` (the default) or `offline`; may be given several times.
     #[arg(long, value_name = "URL=STATE", value_parser = parse_target)]
     pub(crate) target: Vec<Target>,
-    /// Show every rule and list entry on the way to the decision.
+    /// Give a fact that the policy reads, e.g. `conn.geo.country_code=DE`; may be given several times.
+    #[arg(long, value_name = "PATH=VALUE", value_parser = parse_fact)]
+    pub(crate) set: Vec<(String, String)>,
+    /// The endpoint whose policy this is, for `endpoint.*`, e.g. `tcp://edge.example.com:20022`.
+    #[arg(long, value_name = "URL", value_parser = parse_url)]
+    pub(crate) endpoint: Option<EndpointUrl>,
+    /// What time it is, for `time.now`, e.g. `2026-01-31T12:00:00Z`.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) now: Option<Timestamp>,
+    /// A number that decides what `rand.int` and `rand.double` draw: the same number, the same draws.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+    /// Show every rule, condition and list entry on the way to the decision.
     #[arg(long)]
     pub(crate) explain: bool,
     /// Exit with 1 unless the outcome is this: `allow` (forward or upstream), `deny` (refused or closed),
@@ -131,6 +146,20 @@ fn parse_ip(text: &str) -> Result<IpAddr, String> {
 
 fn parse_url(text: &str) -> Result<EndpointUrl, String> {
     EndpointUrl::parse(text).map_err(|error| format!("`{text}` is not an endpoint URL: {error}"))
+}
+
+fn parse_fact(text: &str) -> Result<(String, String), String> {
+    let (path, value) = text.split_once('=').ok_or("write PATH=VALUE, e.g. conn.geo.country_code=DE")?;
+    // Names and types are checked here, so that a wrong one is a wrong call.
+    GivenFacts::default().set(path, value).map_err(|error| error.to_string())?;
+    if path == "conn.client_ip" {
+        return Err("the client's address is given by `--ip`".to_owned());
+    }
+    Ok((path.to_owned(), value.to_owned()))
+}
+
+fn parse_time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text).ok_or_else(|| "write a time in RFC 3339, e.g. 2026-01-31T12:00:00Z".to_owned())
 }
 
 fn parse_target(text: &str) -> Result<Target, String> {

@@ -1,5 +1,6 @@
 //! The output formats, one file each.
 
+pub(crate) mod conditions;
 pub(crate) mod explain;
 pub(crate) mod json;
 pub(crate) mod text;

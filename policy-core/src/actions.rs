@@ -16,12 +16,15 @@ pub use forward_internal::{ForwardInternal, OnError};
 pub use log::Log;
 pub use restrict_ips::{CidrItem, RestrictIps};
 
+use crate::cel;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ir::Lowering;
 use crate::parse::NodeRef;
 use crate::phase::{Phase, PhaseSet};
 use crate::reader::{Fields, Keys, Reader, TextRef};
 use crate::source::Span;
+use crate::url::Scheme;
+use crate::variables;
 
 pub(crate) static NOT_SUPPORTED: Code = Code::error("TP601", "not-supported");
 pub(crate) static NO_EFFECT: Code = Code::warning("TP407", "no-effect");
@@ -59,6 +62,8 @@ pub(crate) trait ActionType: Sized {
 pub(crate) struct Site<'r, 'd> {
     pub(crate) reader: &'r Reader<'d>,
     pub(crate) phase: Phase,
+    /// The protocol of the endpoint, if known.
+    pub(crate) scheme: Option<Scheme>,
     /// The value of `type`.
     pub(crate) name: Span,
 }
@@ -69,14 +74,26 @@ impl<'d> Site<'_, 'd> {
         not_supported(self.reader, span, what, help);
     }
 
-    /// The text of a field that may hold `${…}`; interpolation itself is not supported yet.
+    /// The text of a field that may hold `${…}`: its expressions are checked, and not run by this version.
     pub(crate) fn template(&self, node: NodeRef<'d>, what: &str) -> Option<TextRef<'d>> {
         let text = self.reader.text(node, what)?;
-        if text.value.contains("${") {
-            self.not_supported(text.span, format!("`${{…}}` in {what}"), "write the value out");
-            return None;
+        self.refuse_template(text, what, cel::FieldType::Text).then_some(text)
+    }
+
+    /// Checks the `${…}` of a text; true if there is none.
+    pub(crate) fn refuse_template(&self, text: TextRef<'d>, what: &str, field: cel::FieldType) -> bool {
+        if !cel::is_template(text.value) {
+            return true;
         }
-        Some(text)
+        let env = variables::env(cel::Site { phase: Some(self.phase), scheme: self.scheme });
+        let (template, found) = env.check_template(text.value, field);
+        let origin = text.origin();
+        self.reader.absorb(found.of_part(&|part| origin.place(part)));
+        // A fault in it is said already.
+        if template.is_some() {
+            self.not_supported(text.span, format!("`${{…}}` in {what}"), "write the value out");
+        }
+        false
     }
 }
 

@@ -1,27 +1,93 @@
-//! CEL: the expression language of policies, front end.
+//! CEL: the expression language of policies.
 //!
-//! [`parse`] turns a text into an [`Ast`] whose every node knows its place. It reports several faults of one
-//! expression, keeps within [`CelLimits`], and never recurses over the length of a chain. Nothing here
-//! knows variables or types yet: a policy's expressions are read for their syntax, and not run.
+//! [`Env::check`] turns a text into an [`Expression`]: parsed with the place of every part, checked against
+//! declared variables and functions, with constant parts folded and its cost bounded. The tree interpreter
+//! behind [`Expression::evaluate`] is the reference for everything faster. No input makes any stage abort,
+//! hang or take memory without bound ([`CelLimits`], [`EvalLimits`]).
 //!
-//! Source: CEL specification, language definition, syntax (github.com/google/cel-spec, 2026-06-10), with
-//! optional syntax (`a.?b`, `[?i]`, `?x`) and escaped field names.
+//! Source: CEL specification, language definition (github.com/google/cel-spec, 2026-06-10), with the standard
+//! extensions for strings, lists, math, encoders, addresses, optionals, bindings and macros of two variables,
+//! and the functions of ngrok's Traffic Policy (2026-08-07).
 
+mod advice;
 mod ast;
+mod check;
+mod code;
+mod cost;
+mod env;
+mod expression;
+mod fault;
+mod fold;
+mod functions;
+mod host;
+mod interpret;
 mod lexer;
 mod literal;
 mod parser;
+mod pattern;
 mod print;
+mod template;
+mod time;
+mod types;
+mod unify;
+mod value;
 
 pub use ast::{Ast, BinaryOp, Entry, ExprId, ExprKind, Literal, UnaryOp};
+pub use env::{Env, Fact, Site};
+pub(crate) use env::{Leaf, Tree, TreeNode, Where};
+pub use expression::{Expression, Part};
+pub use fault::{EvalError, Fault};
+pub use host::{EvalLimits, Host, NoHost};
 pub use parser::{CelLimits, parse};
 pub use print::print;
+pub use template::{FieldType, Template, TemplatePart, is_template};
+pub use time::{Duration, Timestamp};
+pub use types::{Object, Type};
+pub use value::{Map, Value};
 
 use crate::diagnostic::Code;
 
 /// The codes this stage raises.
-pub(crate) static CODES: &[&Code] = &[&CEL_SYNTAX, &CEL_LIMIT, &CEL_LITERAL];
+pub(crate) static CODES: &[&Code] = &[
+    &CEL_SYNTAX,
+    &CEL_LIMIT,
+    &CEL_LITERAL,
+    &UNDECLARED,
+    &UNKNOWN_FIELD,
+    &UNKNOWN_FUNCTION,
+    &TYPE_MISMATCH,
+    &OUT_OF_PLACE,
+    &MACRO,
+    &FOREIGN_SPELLING,
+    &REGEX,
+    &CONSTANT,
+    &NEVER_EQUAL,
+    &CIDR_ARGUMENT,
+    &MAY_FAIL,
+    &ALWAYS_FAILS,
+    &COSTLY,
+    &HEADER_CASE,
+    &TEMPLATE,
+    &TEMPLATE_TYPE,
+];
 
 static CEL_SYNTAX: Code = Code::error("TP201", "cel-syntax").ngrok(&["ERR_NGROK_2200"]);
 static CEL_LIMIT: Code = Code::error("TP202", "cel-limit").ngrok(&["ERR_NGROK_2200"]);
 static CEL_LITERAL: Code = Code::error("TP203", "cel-literal").ngrok(&["ERR_NGROK_2200"]);
+static UNDECLARED: Code = Code::error("TP204", "undeclared-name").ngrok(&["ERR_NGROK_2200"]);
+static UNKNOWN_FIELD: Code = Code::error("TP205", "unknown-cel-field").ngrok(&["ERR_NGROK_2200"]);
+static UNKNOWN_FUNCTION: Code = Code::error("TP206", "unknown-function").ngrok(&["ERR_NGROK_2200"]);
+static TYPE_MISMATCH: Code = Code::error("TP207", "type-mismatch").ngrok(&["ERR_NGROK_2200"]);
+static OUT_OF_PLACE: Code = Code::error("TP209", "out-of-place").ngrok(&["ERR_NGROK_2200"]);
+static MACRO: Code = Code::error("TP210", "macro-use").ngrok(&["ERR_NGROK_2200"]);
+static FOREIGN_SPELLING: Code = Code::warning("TP211", "foreign-spelling");
+static REGEX: Code = Code::error("TP212", "invalid-regex").ngrok(&["ERR_NGROK_2200"]);
+static CONSTANT: Code = Code::warning("TP213", "constant-expression");
+static NEVER_EQUAL: Code = Code::warning("TP214", "address-never-equal");
+static CIDR_ARGUMENT: Code = Code::error("TP215", "cidr-argument").ngrok(&["ERR_NGROK_1406"]);
+static MAY_FAIL: Code = Code::warning("TP216", "may-fail").ngrok(&["ERR_NGROK_2254"]);
+static ALWAYS_FAILS: Code = Code::error("TP217", "always-fails").ngrok(&["ERR_NGROK_2254"]);
+static COSTLY: Code = Code::error("TP218", "costly-expression");
+static TEMPLATE: Code = Code::error("TP220", "template-syntax").ngrok(&["ERR_NGROK_2224"]);
+static TEMPLATE_TYPE: Code = Code::error("TP221", "template-type").ngrok(&["ERR_NGROK_2224"]);
+static HEADER_CASE: Code = Code::warning("TP219", "header-case");

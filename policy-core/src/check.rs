@@ -7,6 +7,7 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::model::{PhaseRules, Policy};
 use crate::parse::{self, Document, Limits};
 use crate::source::{Source, Span};
+use crate::url::Scheme;
 
 static NO_ACTION: Code = Code::error("TP401", "no-action").ngrok(&["ERR_NGROK_2206"]).absence();
 static EMPTY_RULE: Code = Code::warning("TP402", "empty-rule").absence();
@@ -54,6 +55,8 @@ impl CheckedPolicy {
 pub struct CheckOptions {
     /// The budgets of the document reader.
     pub limits: Limits,
+    /// The protocol of the endpoint the policy is for, if known: some variables exist on some only.
+    pub scheme: Option<Scheme>,
 }
 
 /// Parses, reads and checks a policy file.
@@ -72,15 +75,19 @@ pub struct CheckOptions {
 pub fn load_policy(source: &Source, options: &CheckOptions) -> (Option<CheckedPolicy>, Diagnostics) {
     let mut found = Diagnostics::default();
     let document = parse::parse(source, &options.limits, &mut found);
-    let checked = check_document(&document, &mut found);
+    let checked = check_document(&document, options.scheme, &mut found);
     found.sort();
     (checked, found)
 }
 
 /// Reads and checks a parsed policy file.
-pub(crate) fn check_document(document: &Document, found: &mut Diagnostics) -> Option<CheckedPolicy> {
+pub(crate) fn check_document(
+    document: &Document,
+    scheme: Option<Scheme>,
+    found: &mut Diagnostics,
+) -> Option<CheckedPolicy> {
     let mut later = Diagnostics::default();
-    let mut policy = crate::model::read_policy(document, &mut later);
+    let mut policy = crate::model::read_policy(document, scheme, &mut later);
     // The text that `policy_sha256` names is the whole file.
     policy.span = Span::from_range(0..document.source().text().len());
     if document.root().is_some() {

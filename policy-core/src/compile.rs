@@ -7,7 +7,7 @@ mod digest;
 mod program;
 
 pub use digest::Digest;
-pub use program::{ActionRef, Program, RuleRef};
+pub use program::{ActionRef, ConditionRef, Program, RuleRef};
 
 use std::sync::Arc;
 
@@ -52,6 +52,9 @@ pub fn compile(checked: &CheckedPolicy, options: &CompileOptions) -> Result<Prog
     for rule in policy.rules(Phase::OnTcpConnect) {
         let id = RuleId(next_id(&rules));
         lowering.current = ActionId(next_id(&actions));
+        let written: Vec<_> = rule.expressions.iter().map(|item| (&item.expression, item.span)).collect();
+        let first_condition = next_id(&lowering.expressions);
+        let conditions = lowering.conditions(id, &written);
         lowering.emit(Op::Enter(id));
         let first = actions.len();
         for action in &rule.actions {
@@ -60,8 +63,10 @@ pub fn compile(checked: &CheckedPolicy, options: &CompileOptions) -> Result<Prog
             let position = source.position(action.span.start);
             actions.push(ActionInfo { rule: id, kind: action.config.name(), position, target: None });
         }
+        lowering.end_rule(conditions);
         rules.push(RuleInfo {
             phase: Phase::OnTcpConnect,
+            conditions: first_condition..next_id(&lowering.expressions),
             actions: first..actions.len(),
             name: rule.name.as_ref().map(|name| name.value.clone()),
             position: source.position(rule.span.start),
@@ -82,7 +87,6 @@ pub fn compile(checked: &CheckedPolicy, options: &CompileOptions) -> Result<Prog
 mod tests {
     use super::*;
     use crate::check::{CheckOptions, load_policy};
-    use crate::facts::Fact;
     use crate::source::Source;
 
     fn checked(actions: &str) -> CheckedPolicy {
@@ -94,7 +98,7 @@ mod tests {
     fn a_program_says_which_facts_it_reads() {
         let needs = |actions| {
             let program = compile(&checked(actions), &CompileOptions::default()).expect("small");
-            program.needs().contains(Fact::ClientIp)
+            program.needs().iter().any(|fact| fact.path() == "conn.client_ip")
         };
         assert!(needs("{type: restrict-ips, config: {allow: [10.0.0.0/8]}}"));
         assert!(!needs("{type: deny}"));

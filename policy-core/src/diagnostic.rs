@@ -210,32 +210,33 @@ impl Diagnostics {
         self.items.iter()
     }
 
-    /// The findings of a text inside the file: `content` is where it stands letter by letter, `whole` where
-    /// it stands in any case.
-    pub(crate) fn of_part(self, content: Option<Span>, whole: Span) -> Self {
-        let place = |span: Span| {
-            content.map_or(whole, |at| {
-                Span::new(at.start.saturating_add(span.start), at.start.saturating_add(span.end))
-            })
-        };
+    /// The findings of a text inside the file; `place` tells where a part of the text stands, and whether
+    /// letter by letter.
+    pub(crate) fn of_part(self, place: &dyn Fn(Span) -> (Span, bool)) -> Self {
         let mut out = Self::default();
         for mut item in self.items {
-            item.span = place(item.span);
-            item.labels.iter_mut().for_each(|label| label.span = place(label.span));
+            item.span = place(item.span).0;
+            item.labels.iter_mut().for_each(|label| label.span = place(label.span).0);
             // Where the text was escaped or folded, an edit would hit the wrong letters.
-            item.fix = item.fix.filter(|_| content.is_some());
+            let exact = |fix: &Fix| fix.edits.iter().all(|edit| place(edit.span).1);
+            item.fix = item.fix.filter(exact);
             for edit in item.fix.iter_mut().flat_map(|fix| &mut fix.edits) {
-                edit.span = place(edit.span);
+                edit.span = place(edit.span).0;
             }
             out.push(item);
         }
         out
     }
 
+    /// Keeps the findings that `keep` says.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&Diagnostic) -> bool) {
+        let kept = std::mem::take(self).items.into_iter();
+        kept.filter(keep).for_each(|item| self.push(item));
+    }
+
     /// Drops findings that a file which could not be read to its end does not bear out.
     pub(crate) fn retain_before(&mut self, cut: u32) {
-        let kept = std::mem::take(self).items.into_iter();
-        kept.filter(|item| item.span.end <= cut && !item.code.absence).for_each(|item| self.push(item));
+        self.retain(|item| item.span.end <= cut && !item.code.absence);
     }
 
     /// Sorts by place, then by code, and removes exact repeats.

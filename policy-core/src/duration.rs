@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nom::branch::alt;
 use nom::bytes::complete::tag;
-use nom::character::complete::digit1;
+use nom::character::complete::{digit0, digit1};
 use nom::combinator::{all_consuming, opt, value};
 use nom::multi::fold_many1;
 use nom::sequence::{pair, preceded};
@@ -28,6 +28,31 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     nanos.and_then(|nanos| u64::try_from(nanos).ok()).map(Duration::from_nanos)
 }
 
+/// Reads a duration with a sign, in nanoseconds: all of Go's notation, `.5s`, `1.s` and a bare `0` included.
+pub(crate) fn signed_nanoseconds(text: &str) -> Option<i64> {
+    if text.len() > 64 {
+        return None;
+    }
+    let (negative, rest) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let nanos = if rest == "0" { 0 } else { all_consuming(loose_total).parse(rest).ok()?.1? };
+    let nanos = i128::try_from(nanos).ok()?;
+    i64::try_from(if negative { -nanos } else { nanos }).ok()
+}
+
+fn loose_total(text: &str) -> IResult<&str, Option<u128>> {
+    let number = alt((
+        pair(digit1, opt(preceded(tag("."), digit0))),
+        pair(tag(""), preceded(tag("."), digit1).map(Some)),
+    ));
+    let part = pair(number, unit).map(|((whole, fraction), unit)| {
+        nanos(if whole.is_empty() { "0" } else { whole }, fraction.filter(|digits| !digits.is_empty()), unit)
+    });
+    fold_many1(part, || Some(0_u128), |sum: Option<u128>, next| sum?.checked_add(next?)).parse(text)
+}
+
 /// The sum in nanoseconds; `None` inside if a number does not fit.
 fn total(text: &str) -> IResult<&str, Option<u128>> {
     fold_many1(part, || Some(0_u128), |sum, next| sum?.checked_add(next?)).parse(text)
@@ -41,7 +66,7 @@ fn part(text: &str) -> IResult<&str, Option<u128>> {
 fn unit(text: &str) -> IResult<&str, u128> {
     alt((
         value(1, tag("ns")),
-        value(1_000, alt((tag("us"), tag("µs")))),
+        value(1_000, alt((tag("us"), tag("µs"), tag("μs")))),
         value(1_000_000, tag("ms")),
         value(1_000_000_000, tag("s")),
         value(60 * 1_000_000_000, tag("m")),

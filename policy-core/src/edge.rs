@@ -23,6 +23,7 @@ static UNREADABLE_FILE: Code = Code::error("TP452", "unreadable-file");
 static DUPLICATE: Code = Code::error("TP453", "duplicate-value").ngrok(&["ERR_NGROK_2231"]);
 static POLICY_CHOICE: Code = Code::error("TP454", "policy-choice").ngrok(&["ERR_NGROK_9025"]).absence();
 static TARGET_NOT_SERVED: Code = Code::warning("TP455", "target-not-served").ngrok(&["ERR_NGROK_3200"]);
+static FACT_WITHOUT_SOURCE: Code = Code::error("TP603", "fact-without-source");
 static INVALID_UPSTREAM: Code = Code::error("TP456", "invalid-upstream");
 static UPSTREAM_LOOP: Code = Code::error("TP457", "upstream-is-own-listener");
 
@@ -33,6 +34,7 @@ pub(crate) static CODES: &[&Code] = &[
     &DUPLICATE,
     &POLICY_CHOICE,
     &TARGET_NOT_SERVED,
+    &FACT_WITHOUT_SOURCE,
     &INVALID_UPSTREAM,
     &UPSTREAM_LOOP,
 ];

@@ -40,6 +40,18 @@ pub struct TargetId(pub(crate) u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LogId(pub(crate) u32);
 
+/// A condition of a program's rules, numbered over all rules in document order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ExpressionId(pub(crate) u32);
+
+impl ExpressionId {
+    /// The condition's index, from 0.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// Something only the host can do. The list is closed within a version and grows with the language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,35 +1,16 @@
 //! Facts: what a host knows about a connection when it asks for a decision.
 //!
-//! Facts know presence. A fact without a source is `None`, never an empty string, and a program says
-//! beforehand which facts it reads ([`crate::compile::Program::needs`]).
+//! Facts know presence. A fact without a source is an error when it is read, never an empty text, and a
+//! program says beforehand which facts it reads ([`crate::compile::Program::needs`]).
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-/// A fact a program may read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Fact {
-    /// `conn.client_ip`.
-    ClientIp,
-}
-
-/// A set of facts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FactSet(u64);
-
-impl FactSet {
-    /// Adds a fact.
-    #[must_use]
-    pub const fn with(self, fact: Fact) -> Self {
-        Self(self.0 | 1 << fact as u8)
-    }
-
-    /// True if the fact is in the set.
-    #[must_use]
-    pub const fn contains(self, fact: Fact) -> bool {
-        self.0 & (1 << fact as u8) != 0
-    }
-}
+pub use crate::cel::Fact;
+use crate::cel::{Fault, Host, Timestamp, Type, Value};
+use crate::diagnostic::{did_you_mean, shorten};
+use crate::url::EndpointUrl;
+use crate::variables;
 
 /// The facts of one connection, borrowed from the host.
 ///
@@ -38,7 +19,7 @@ impl FactSet {
 /// let facts = Facts::new("::ffff:203.0.113.42".parse().expect("an address"));
 /// assert_eq!(facts.client_ip().to_string(), "203.0.113.42");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     /// INVARIANT: canonical, so that no list is slipped past in the clothes of the other family.
     client_ip: IpAddr,
@@ -46,6 +27,10 @@ pub struct Facts<'a> {
     server_ip: Option<IpAddr>,
     server_port: Option<u16>,
     endpoint_url: Option<&'a str>,
+    started: Option<Timestamp>,
+    now: Option<Timestamp>,
+    seed: Option<u64>,
+    given: Option<&'a GivenFacts>,
 }
 
 impl<'a> Facts<'a> {
@@ -58,6 +43,10 @@ impl<'a> Facts<'a> {
             server_ip: None,
             server_port: None,
             endpoint_url: None,
+            started: None,
+            now: None,
+            seed: None,
+            given: None,
         }
     }
 
@@ -79,33 +68,276 @@ impl<'a> Facts<'a> {
         self
     }
 
+    /// Says when the connection began.
+    #[must_use]
+    pub const fn started(mut self, at: Timestamp) -> Self {
+        self.started = Some(at);
+        self
+    }
+
+    /// Says what time it is.
+    #[must_use]
+    pub const fn at_time(mut self, now: Timestamp) -> Self {
+        self.now = Some(now);
+        self
+    }
+
+    /// Gives randomness: the same seed makes the same draws.
+    #[must_use]
+    pub const fn seeded(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Adds facts that were given by name; they count before all others.
+    #[must_use]
+    pub const fn with(mut self, given: &'a GivenFacts) -> Self {
+        self.given = Some(given);
+        self
+    }
+
     /// `conn.client_ip`: the layer-4 source, an IPv4-mapped one as IPv4.
     #[must_use]
     pub const fn client_ip(&self) -> IpAddr {
         self.client_ip
     }
 
-    /// `conn.client_port`.
+    /// The facts that every edge of ours knows of a TCP connection.
     #[must_use]
-    pub const fn client_port(&self) -> Option<u16> {
-        self.client_port
+    pub fn known_to_edges(fact: Fact) -> bool {
+        matches!(
+            fact.path(),
+            "conn.client_ip"
+                | "conn.client_port"
+                | "conn.server_ip"
+                | "conn.server_port"
+                | "conn.ts.start"
+                | "endpoint.addr"
+                | "endpoint.host"
+                | "endpoint.port"
+                | "endpoint.protocol"
+                | "endpoint.url"
+                | "time.now"
+        )
     }
 
-    /// `conn.server_ip`: where the connection was accepted.
-    #[must_use]
-    pub const fn server_ip(&self) -> Option<IpAddr> {
-        self.server_ip
+    /// The value of a fact.
+    fn value(&self, fact: Fact) -> Result<Value, Fault> {
+        if let Some(value) = self.given.and_then(|given| given.get(fact)) {
+            return Ok(value.clone());
+        }
+        let text = |text: Option<String>| text.map(Value::text);
+        let known = match fact.path() {
+            "conn.client_ip" => text(Some(self.client_ip.to_string())),
+            "conn.client_port" => self.client_port.map(|port| Value::Int(port.into())),
+            "conn.server_ip" => text(self.server_ip.map(|ip| ip.to_string())),
+            "conn.server_port" => self.server_port.map(|port| Value::Int(port.into())),
+            "conn.ts.start" => self.started.map(Value::Timestamp),
+            "time.now" => text(self.now.map(|now| now.to_string())),
+            "endpoint.url" => text(self.endpoint_url.map(ToOwned::to_owned)),
+            path if path.starts_with("endpoint.") => self.endpoint(path),
+            _ => None,
+        };
+        known.ok_or(Fault::NoSource(fact))
     }
 
-    /// `conn.server_port`.
-    #[must_use]
-    pub const fn server_port(&self) -> Option<u16> {
-        self.server_port
+    /// A part of the endpoint's URL.
+    fn endpoint(&self, path: &str) -> Option<Value> {
+        let url = EndpointUrl::parse(self.endpoint_url?).ok()?;
+        match path {
+            "endpoint.host" => Some(Value::text(url.host())),
+            "endpoint.port" => Some(Value::Int(url.port()?.into())),
+            "endpoint.addr" => Some(Value::text(format!("{}:{}", url.host(), url.port()?))),
+            "endpoint.protocol" => Some(Value::text(url.scheme().name())),
+            _ => None,
+        }
+    }
+}
+
+/// The host of expressions on a connection: its facts, and draws from its seed.
+#[derive(Debug)]
+pub(crate) struct FactsHost<'a> {
+    pub(crate) facts: &'a Facts<'a>,
+    /// Draws so far.
+    pub(crate) draws: u64,
+}
+
+impl Host for FactsHost<'_> {
+    fn fact(&self, fact: Fact) -> Result<Value, Fault> {
+        self.facts.value(fact)
     }
 
-    /// `endpoint.url`.
+    fn random(&mut self) -> Result<u64, Fault> {
+        let seed = self.facts.seed.ok_or(Fault::NotProvided("random numbers"))?;
+        self.draws += 1;
+        Ok(mixed(seed.wrapping_add(self.draws.wrapping_mul(0x9e37_79b9_7f4a_7c15))))
+    }
+}
+
+/// The finaliser of SplitMix64 (Steele, Lea, Flood, 2014).
+const fn mixed(mut state: u64) -> u64 {
+    state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    state ^ (state >> 31)
+}
+
+/// Facts given by name and text, as a dry run has them.
+///
+/// ```
+/// use policy_core::facts::{Facts, GivenFacts};
+/// let mut given = GivenFacts::default();
+/// given.set("conn.geo.country_code", "DE")?;
+/// given.set("conn.client_ip.categories", "com, com.github")?;
+/// assert!(given.set("conn.client_port", "high").is_err());
+/// let facts = Facts::new("203.0.113.42".parse().expect("an address")).with(&given);
+/// # let _ = facts;
+/// # Ok::<(), policy_core::facts::GivenError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct GivenFacts {
+    values: Vec<(Fact, Value)>,
+}
+
+/// Why a fact cannot be given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GivenError {
+    /// There is no such fact; perhaps the nearest that there is, or the fields of an object.
+    Unknown {
+        /// What was given.
+        path: String,
+        /// What may be meant.
+        near: Option<&'static str>,
+    },
+    /// The text is no value of the fact's type.
+    Value {
+        /// The fact.
+        path: &'static str,
+        /// What it takes, with an example.
+        expected: &'static str,
+    },
+}
+
+impl fmt::Display for GivenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { path, near: Some(near) } => {
+                write!(f, "there is no fact `{}`; did you mean `{near}`?", shorten(path))
+            }
+            Self::Unknown { path, near: None } => write!(f, "there is no fact `{}`", shorten(path)),
+            Self::Value { path, expected } => write!(f, "`{path}` takes {expected}"),
+        }
+    }
+}
+
+impl std::error::Error for GivenError {}
+
+impl GivenFacts {
+    /// Gives a fact; the text is read by its type. Lists are separated by commas or written as JSON, maps as
+    /// JSON.
+    ///
+    /// # Errors
+    /// If there is no such fact, or the text is no value of its type.
+    pub fn set(&mut self, path: &str, text: &str) -> Result<(), GivenError> {
+        let fact = variables::fact(path).ok_or_else(|| GivenError::Unknown {
+            path: path.to_owned(),
+            near: did_you_mean(path, variables::facts().map(Fact::path)),
+        })?;
+        let value = read(variables::type_of(fact), text)
+            .map_err(|expected| GivenError::Value { path: fact.path(), expected })?;
+        match self.values.iter_mut().find(|(given, _)| *given == fact) {
+            Some(entry) => entry.1 = value,
+            None => self.values.push((fact, value)),
+        }
+        Ok(())
+    }
+
+    /// A fact that was given.
     #[must_use]
-    pub const fn endpoint_url(&self) -> Option<&'a str> {
-        self.endpoint_url
+    pub fn get(&self, fact: Fact) -> Option<&Value> {
+        self.values.iter().find(|(given, _)| *given == fact).map(|(_, value)| value)
+    }
+}
+
+fn read(ty: &Type, text: &str) -> Result<Value, &'static str> {
+    let json = |expected: &'static str| Value::from_json(text).map_err(|_| expected);
+    match ty {
+        Type::String => Ok(Value::text(text)),
+        Type::Bool => text.parse().map(Value::Bool).map_err(|_| "`true` or `false`"),
+        Type::Int => text.parse().map(Value::Int).map_err(|_| "a whole number"),
+        Type::Timestamp => {
+            Timestamp::parse(text).map(Value::Timestamp).ok_or("a time such as `2026-01-31T12:00:00Z`")
+        }
+        Type::List(_) if text.trim_start().starts_with('[') => {
+            json("a list, e.g. `a, b` or `[\"a\", \"b\"]`")
+        }
+        Type::List(item) if **item == Type::String => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Ok(Value::list(items.map(Value::text).collect()))
+        }
+        Type::List(_) => Err("a list in JSON"),
+        Type::Map(_) => match json("a map in JSON, e.g. `{\"key\": \"value\"}`")? {
+            map @ Value::Map(_) => Ok(map),
+            _ => Err("a map in JSON, e.g. `{\"key\": \"value\"}`"),
+        },
+        _ => json("a value in JSON"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fact(path: &str) -> Fact {
+        variables::fact(path).expect(path)
+    }
+
+    #[test]
+    fn what_is_not_known_has_no_source() {
+        let (client, server) = ("[::ffff:192.0.2.1]:5000", "192.0.2.2:22");
+        let facts = Facts::of_connection(client.parse().expect("fine"), server.parse().expect("fine"));
+        let facts = facts.at_endpoint("tcp://edge.example.com:20022");
+        let text = |path: &str| facts.value(fact(path)).map(|value| value.to_string());
+        assert_eq!(text("conn.client_ip").as_deref(), Ok("\"192.0.2.1\""));
+        assert_eq!(text("conn.client_port").as_deref(), Ok("5000"));
+        assert_eq!(text("endpoint.addr").as_deref(), Ok("\"edge.example.com:20022\""));
+        assert_eq!(text("endpoint.port").as_deref(), Ok("20022"));
+        assert_eq!(text("endpoint.protocol").as_deref(), Ok("\"tcp\""));
+        let unknown = fact("conn.geo.country_code");
+        assert_eq!(facts.value(unknown).map(|_| ()), Err(Fault::NoSource(unknown)));
+        assert_eq!(text("time.now"), Err(Fault::NoSource(fact("time.now"))));
+    }
+
+    #[test]
+    fn given_facts_are_read_by_their_type() {
+        let mut given = GivenFacts::default();
+        for (path, text, value) in [
+            ("conn.client_port", "22", "22"),
+            ("conn.geo.city", "22", "\"22\""),
+            ("conn.client_ip.is_tor_node", "true", "true"),
+            ("conn.client_ip.categories", "com, com.github", r#"["com", "com.github"]"#),
+            ("conn.client_ip.categories", r#"["com"]"#, r#"["com"]"#),
+            ("conn.ts.start", "2026-01-31T12:00:00Z", "timestamp(\"2026-01-31T12:00:00Z\")"),
+            ("conn.k8s.pod.metadata.annotations", r#"{"a": "b"}"#, r#"{"a": "b"}"#),
+        ] {
+            given.set(path, text).expect(path);
+            assert_eq!(given.get(fact(path)).expect(path).to_string(), value);
+        }
+        assert_eq!(
+            given.set("conn.geo.contry_code", "DE").expect_err("misspelt").to_string(),
+            "there is no fact `conn.geo.contry_code`; did you mean `conn.geo.country_code`?"
+        );
+        assert!(given.set("conn.ts.start", "now").is_err() && given.set("conn", "x").is_err());
+    }
+
+    #[test]
+    fn a_seed_makes_the_same_draws() {
+        let facts = Facts::new("192.0.2.1".parse().expect("fine")).seeded(7);
+        let draws = || {
+            let mut host = FactsHost { facts: &facts, draws: 0 };
+            [host.random(), host.random()].map(|draw| draw.expect("seeded"))
+        };
+        assert_eq!(draws(), draws());
+        assert_ne!(draws()[0], draws()[1]);
     }
 }

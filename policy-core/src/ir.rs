@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::exchange::{ActionId, LogId, RuleId, TargetId};
+use crate::cel::Expression;
+use crate::exchange::{ActionId, ExpressionId, LogId, RuleId, TargetId};
 use crate::lpm::{RangeSet, TestId};
 use crate::parse::PlainMap;
 use crate::source::{Position, Source, Span};
@@ -20,6 +21,8 @@ pub use entries::{AddressList, Decision, Entries, Entry};
 pub(crate) enum Op {
     /// A rule begins.
     Enter(RuleId),
+    /// Go on if the rule's conditions hold; otherwise go to the instruction `otherwise`.
+    When { first: ExpressionId, count: u32, otherwise: u32 },
     /// Go on if the address test holds; otherwise end as denied if enforced.
     Admit { test: TestId, enforce: bool },
     /// Ask the host to forward; on failure go on if `or_continue`.
@@ -31,6 +34,9 @@ pub(crate) enum Op {
     /// End as closed.
     Close,
 }
+
+/// A condition as the model has it, and its place.
+pub(crate) type RuleCondition<'m> = (&'m Expression, Span);
 
 /// Collects what the actions of a policy lower to.
 #[derive(Debug)]
@@ -44,6 +50,15 @@ pub(crate) struct Lowering<'s> {
     pub(crate) targets: Vec<EndpointUrl>,
     known_targets: HashMap<EndpointUrl, TargetId>,
     pub(crate) logs: Vec<Arc<PlainMap>>,
+    pub(crate) expressions: Vec<Condition>,
+}
+
+/// A condition of a rule.
+#[derive(Clone, Debug)]
+pub(crate) struct Condition {
+    pub(crate) expression: Expression,
+    pub(crate) rule: RuleId,
+    pub(crate) position: Position,
 }
 
 /// The next index of a table as an id. INVARIANT: the node budget of a document keeps tables below 2^32.
@@ -63,11 +78,36 @@ impl<'s> Lowering<'s> {
             targets: Vec::new(),
             known_targets: HashMap::new(),
             logs: Vec::new(),
+            expressions: Vec::new(),
         }
     }
 
     pub(crate) fn emit(&mut self, op: Op) {
         self.ops.push((op, self.current));
+    }
+
+    /// Begins a rule's conditions; what to do otherwise is told by [`Self::end_rule`].
+    pub(crate) fn conditions(&mut self, rule: RuleId, written: &[RuleCondition<'_>]) -> Option<usize> {
+        if written.is_empty() {
+            return None;
+        }
+        let first = ExpressionId(next_id(&self.expressions));
+        for (expression, span) in written {
+            let position = self.position(*span);
+            self.expressions.push(Condition { expression: (*expression).clone(), rule, position });
+        }
+        let at = self.ops.len();
+        let count = u32::try_from(written.len()).unwrap_or(u32::MAX);
+        self.emit(Op::When { first, count, otherwise: 0 });
+        Some(at)
+    }
+
+    /// Ends a rule: where its conditions do not hold, what follows comes next.
+    pub(crate) fn end_rule(&mut self, conditions: Option<usize>) {
+        let end = next_id(&self.ops);
+        if let Some((Op::When { otherwise, .. }, _)) = conditions.and_then(|at| self.ops.get_mut(at)) {
+            *otherwise = end;
+        }
     }
 
     pub(crate) fn position(&self, span: Span) -> Position {

@@ -58,6 +58,7 @@ mod reader;
 pub mod reference;
 pub mod source;
 pub mod url;
+pub mod variables;
 
 /// Every diagnostic code, by the file that raises it.
 pub(crate) static CODES: &[&[&diagnostic::Code]] = &[

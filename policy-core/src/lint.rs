@@ -49,7 +49,7 @@ pub fn lint(source: &Source, otherwise: Option<DocumentKind>, options: &CheckOpt
     let mut policy = None;
     match kind {
         Some(DocumentKind::Policy) => {
-            policy = check_document(&document, &mut diagnostics);
+            policy = check_document(&document, options.scheme, &mut diagnostics);
             let compiled = policy.as_ref().map(|checked| compile(checked, &CompileOptions::default()));
             if let Some(Err(found)) = compiled {
                 diagnostics.append(found);

@@ -4,19 +4,23 @@
 //! action's own file. Reading goes on after every fault.
 
 use crate::actions::{ActionConfig, NAMES, RECOGNISED, Site, not_supported};
-use crate::cel;
+use crate::cel::{self, Expression, Type};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean, shorten};
 use crate::parse::{Document, NodeRef};
 use crate::phase::Phase;
 use crate::reader::{Field, Fields, Keys, Reader, TextRef, head};
 use crate::source::{Span, Spanned};
+use crate::url::Scheme;
+use crate::variables;
 
 static UNKNOWN_PHASE: Code = Code::error("TP304", "unknown-phase");
 static UNKNOWN_ACTION: Code = Code::error("TP305", "unknown-action").ngrok(&["ERR_NGROK_2201"]);
+static NOT_A_CONDITION: Code = Code::error("TP208", "not-a-condition").ngrok(&["ERR_NGROK_2200"]);
 static ACTION_OUTSIDE_RULE: Code = Code::error("TP307", "action-outside-rule");
 
 /// The codes this stage raises.
-pub(crate) static CODES: &[&Code] = &[&UNKNOWN_PHASE, &UNKNOWN_ACTION, &ACTION_OUTSIDE_RULE];
+pub(crate) static CODES: &[&Code] =
+    &[&UNKNOWN_PHASE, &UNKNOWN_ACTION, &NOT_A_CONDITION, &ACTION_OUTSIDE_RULE];
 
 /// A policy as written: typed, with places, not yet checked as a whole.
 #[derive(Clone, Debug, Default)]
@@ -55,12 +59,24 @@ pub struct Rule {
     pub name: Option<Spanned<Box<str>>>,
     /// Its first line.
     pub span: Span,
-    /// True if it has expressions, so that it may not match.
+    /// Its conditions: all must hold for its actions to run. Unusable ones have been reported.
+    pub expressions: Vec<RuleExpression>,
+    /// True if it has expressions, usable or not, so that it may not match.
     pub(crate) guarded: bool,
     /// Its actions, in order; unusable ones are left out and have been reported.
     pub actions: Vec<Action>,
     /// Actions as written, unusable ones included.
     pub(crate) written_actions: usize,
+}
+
+/// A condition of a rule.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RuleExpression {
+    /// The list item.
+    pub span: Span,
+    /// The checked expression.
+    pub expression: Expression,
 }
 
 /// An action of a rule.
@@ -73,17 +89,17 @@ pub struct Action {
     pub config: ActionConfig,
 }
 
-/// Reads a document as a policy.
+/// Reads a document as a policy; `scheme` is the protocol of its endpoint, if known.
 #[must_use]
-pub fn read_policy(document: &Document, diagnostics: &mut Diagnostics) -> Policy {
+pub fn read_policy(document: &Document, scheme: Option<Scheme>, diagnostics: &mut Diagnostics) -> Policy {
     let reader = Reader::new(document);
-    let policy = document.root().map(|root| policy(root, &reader)).unwrap_or_default();
+    let policy = document.root().map(|root| policy(root, scheme, &reader)).unwrap_or_default();
     diagnostics.append(reader.into_diagnostics());
     policy
 }
 
 /// Reads a node as a policy: the root of a policy file, or `traffic_policy` of an edge configuration.
-pub(crate) fn policy(node: NodeRef<'_>, reader: &Reader<'_>) -> Policy {
+pub(crate) fn policy(node: NodeRef<'_>, scheme: Option<Scheme>, reader: &Reader<'_>) -> Policy {
     const PHASES: &[&str] = &[
         Phase::OnTcpConnect.name(),
         Phase::OnHttpRequest.name(),
@@ -111,7 +127,7 @@ pub(crate) fn policy(node: NodeRef<'_>, reader: &Reader<'_>) -> Policy {
         }
         // A phase without a value has no rules.
         let rules = match fields.get(field.key) {
-            Some(value) => rules(value, phase, reader),
+            Some(value) => rules(value, Place { phase, scheme }, reader),
             None => Vec::new(),
         };
         out.phases.push(PhaseRules { phase, span: field.span, rules });
@@ -136,12 +152,19 @@ fn unknown_phase(field: &Field<'_>, phases: &[&str], reader: &Reader<'_>) {
     });
 }
 
-fn rules(node: NodeRef<'_>, phase: Phase, reader: &Reader<'_>) -> Vec<Rule> {
-    let items = reader.list(node, &format!("the rules of `{phase}`")).unwrap_or_default();
-    items.into_iter().filter_map(|item| rule(item, phase, reader)).collect()
+/// Where a rule stands.
+#[derive(Clone, Copy)]
+struct Place {
+    phase: Phase,
+    scheme: Option<Scheme>,
 }
 
-fn rule(node: NodeRef<'_>, phase: Phase, reader: &Reader<'_>) -> Option<Rule> {
+fn rules(node: NodeRef<'_>, place: Place, reader: &Reader<'_>) -> Vec<Rule> {
+    let items = reader.list(node, &format!("the rules of `{}`", place.phase)).unwrap_or_default();
+    items.into_iter().filter_map(|item| rule(item, place, reader)).collect()
+}
+
+fn rule(node: NodeRef<'_>, place: Place, reader: &Reader<'_>) -> Option<Rule> {
     const KEYS: Keys = Keys::of(&["name", "expressions", "actions"]);
     let span = head(node);
     if let Some(fields) = Fields::of(node)
@@ -157,34 +180,75 @@ fn rule(node: NodeRef<'_>, phase: Phase, reader: &Reader<'_>) -> Option<Rule> {
     }
     let fields = reader.map(node, "a rule", KEYS)?;
     let name = fields.get("name").and_then(|node| reader.text(node, "`name`"));
-    let expressions = fields.field("expressions").map(|field| (field, expressions(&field, reader)));
-    let guarded = expressions.is_some_and(|(_, any)| any);
-    if let Some((field, true)) = expressions {
-        let help = "remove `expressions`; to select by source address use `restrict-ips`";
-        not_supported(reader, field.span, "a rule with `expressions`", help);
-    }
+    let (expressions, guarded) = match fields.field("expressions") {
+        Some(field) => expressions(&field, place, reader),
+        None => (Vec::new(), false),
+    };
     let written = fields.required(reader, "actions", ("the rule", span), "actions:");
     let written = written.and_then(|node| reader.list(node, "`actions`"))?;
     let written_actions = written.len();
-    let actions = written.into_iter().filter_map(|node| action(node, phase, reader)).collect();
+    let actions = written.into_iter().filter_map(|node| action(node, place, reader)).collect();
     let name = name.map(|name| Spanned::new(name.value.into(), name.span));
-    Some(Rule { name, span, guarded, actions, written_actions })
+    Some(Rule { name, span, expressions, guarded, actions, written_actions })
 }
 
-/// Reads expressions for their syntax; true unless there is none.
-fn expressions(field: &Field<'_>, reader: &Reader<'_>) -> bool {
-    let Some(items) = reader.list(field.value, "`expressions`") else { return true };
+/// Reads and checks expressions; and whether there is any, usable or not.
+fn expressions(field: &Field<'_>, place: Place, reader: &Reader<'_>) -> (Vec<RuleExpression>, bool) {
+    let Some(items) = reader.list(field.value, "`expressions`") else { return (Vec::new(), true) };
     let any = !items.is_empty();
+    let env = variables::env(cel::Site { phase: Some(place.phase), scheme: place.scheme });
+    let (mut out, mut texts) = (Vec::new(), Vec::new());
     for item in items {
         let Some(text) = reader.text(item, "an expression") else { continue };
-        let mut found = Diagnostics::default();
-        let _ = cel::parse(text.value, &cel::CelLimits::default(), &mut found);
-        reader.absorb(found.of_part(text.content, text.span));
+        let (expression, mut found) = env.check(text.value);
+        if let Some(expression) = expression {
+            check_result(&expression, &mut found);
+            refuse_state(&expression, place, text, reader);
+            out.push(RuleExpression { span: text.span, expression });
+            texts.push(text);
+        }
+        let origin = text.origin();
+        reader.absorb(found.of_part(&|part| origin.place(part)));
     }
-    any
+    let joined: Vec<Expression> = out.iter().map(|item| item.expression.clone()).collect();
+    for (text, found) in texts.into_iter().zip(Expression::may_fail(&joined)) {
+        let origin = text.origin();
+        reader.absorb(found.of_part(&|part| origin.place(part)));
+    }
+    (out, any)
 }
 
-fn action(node: NodeRef<'_>, phase: Phase, reader: &Reader<'_>) -> Option<Action> {
+/// A condition is true or false.
+fn check_result(expression: &Expression, found: &mut Diagnostics) {
+    let ty = expression.result();
+    if !matches!(ty, Type::Bool | Type::Dyn | Type::Error) {
+        let whole = Span::from_range(0..expression.text().len());
+        let message = format!("the expression gives {ty}, not true or false");
+        let help = match ty {
+            Type::String => "compare the text, e.g. with `== 'a'`",
+            Type::List(_) | Type::Map(_) => "ask for an item, e.g. `'a' in …`, or for `size(…) > 0`",
+            _ => "compare the value, e.g. with `== 1`",
+        };
+        found.push(Diagnostic::new(&NOT_A_CONDITION, whole, message).with_help(help));
+    }
+}
+
+/// What earlier actions left behind is not kept by this version.
+fn refuse_state(expression: &Expression, place: Place, text: TextRef<'_>, reader: &Reader<'_>) {
+    let state = |fact: &&cel::Fact| fact.path() == "vars" || fact.path().starts_with("actions.");
+    if place.phase == Phase::OnTcpConnect
+        && let Some(fact) = expression.reads().iter().find(state)
+    {
+        let help = "decide by facts of the connection, `conn.*` and `endpoint.*`";
+        not_supported(reader, text.span, format!("`{fact}` in an expression"), help);
+    }
+    if place.phase == Phase::OnTcpConnect && expression.impure_calls().contains(&"secrets.get") {
+        let help = "keep what is secret out of conditions on connections";
+        not_supported(reader, text.span, "`secrets.get` in an expression", help);
+    }
+}
+
+fn action(node: NodeRef<'_>, place: Place, reader: &Reader<'_>) -> Option<Action> {
     let Some(fields) = Fields::of(node) else {
         reader.wrong_type(node, "an action, a map", "write e.g. `type: deny`");
         return None;
@@ -198,7 +262,7 @@ fn action(node: NodeRef<'_>, phase: Phase, reader: &Reader<'_>) -> Option<Action
         stray_field(name, field.key, field.span, reader);
     }
     let kind = kind?;
-    let site = Site { reader, phase, name: kind.span };
+    let site = Site { reader, phase: place.phase, scheme: place.scheme, name: kind.span };
     match ActionConfig::read(name, fields.get("config"), &site) {
         Some(config) => Some(Action { span: kind.span, config: config? }),
         None => {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::exchange::{ActionId, ForwardFailure, TargetId};
+use crate::exchange::{ActionId, ExpressionId, ForwardFailure, TargetId};
 
 /// The decision of one evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +72,8 @@ impl Outcome {
 pub enum Fault {
     /// A forward failed and its `on_error` is `halt`.
     Forward(ForwardFailure),
+    /// A condition of a rule has no value; [`crate::evaluate::Evaluation::failed_condition`] says why.
+    Condition(ExpressionId),
     /// The host's reply did not fit the effect.
     WrongReply,
     /// The host started twice, or resumed when no effect was open.
@@ -82,6 +84,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Forward(failure) => failure.fmt(f),
+            Self::Condition(_) => f.write_str("a condition of a rule has no value"),
             Self::WrongReply => f.write_str("the host's reply does not fit the effect"),
             Self::OutOfOrder => f.write_str("the host drove the evaluation out of order"),
         }

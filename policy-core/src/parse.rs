@@ -9,12 +9,14 @@ mod decode;
 mod document;
 mod keys;
 mod limits;
+mod origin;
 mod plain;
 
 pub use build::parse;
 pub use decode::decode;
 pub use document::{Document, Mapping, NodeKind, NodeRef, Scalar, Sequence, Style};
 pub use limits::{Limits, MAX_SOURCE_BYTES};
+pub(crate) use origin::Origin;
 pub use plain::{Plain, PlainMap};
 
 use crate::diagnostic::Code;

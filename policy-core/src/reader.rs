@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean, shorten};
-use crate::parse::{Document, NodeKind, NodeRef, Plain, Style};
+use crate::parse::{Document, NodeKind, NodeRef, Origin, Plain, Scalar, Style};
 use crate::source::Span;
 
 pub(crate) static WRONG_TYPE: Code = Code::error("TP301", "wrong-type").ngrok(&["ERR_NGROK_2203"]);
@@ -134,7 +134,14 @@ impl<'d> Reader<'d> {
         if let NodeKind::Scalar(scalar) = node.kind()
             && Plain::from_scalar(scalar) != Plain::Null
         {
-            return Some(TextRef { value: scalar.text, span: scalar.span, content: scalar.content });
+            let document = node.document();
+            return Some(TextRef {
+                value: scalar.text,
+                span: scalar.span,
+                content: scalar.content,
+                scalar,
+                document,
+            });
         }
         self.wrong_type(node, format_args!("{what}, a string"), "write a single value");
         None
@@ -191,6 +198,15 @@ pub(crate) struct TextRef<'d> {
     pub(crate) span: Span,
     /// Where the value stands letter by letter: what a fix may replace.
     pub(crate) content: Option<Span>,
+    scalar: Scalar<'d>,
+    document: &'d Document,
+}
+
+impl<'d> TextRef<'d> {
+    /// Where the parts of the text stand in the file. O(length).
+    pub(crate) fn origin(self) -> Origin<'d> {
+        Origin::of(self.scalar, self.document.source())
+    }
 }
 
 /// One entry of a map.

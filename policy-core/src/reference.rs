@@ -4,11 +4,14 @@
 //! Shares with the engine only the types of its answer's parts.
 
 use std::net::IpAddr;
+use std::ops::RangeFrom;
 
 use ipnetwork::IpNetwork;
 
 use crate::actions::{ActionConfig, CidrItem, OnError};
-use crate::model::Policy;
+use crate::cel::{EvalLimits, Value};
+use crate::facts::{Facts, FactsHost};
+use crate::model::{Policy, Rule, RuleExpression};
 use crate::phase::Phase;
 use crate::url::EndpointUrl;
 
@@ -56,34 +59,75 @@ pub enum NaiveOutcome {
     Upstream,
     /// A forward failed and its `on_error` is `halt`.
     Failed(usize),
+    /// A rule's conditions, this rule from 0, have no value.
+    NoCondition(usize),
 }
 
 /// Runs on_tcp_connect rule by rule; `online` says which targets take a connection.
 #[must_use]
 pub fn on_tcp_connect(
     policy: &Policy,
-    client: IpAddr,
+    facts: &Facts<'_>,
     online: impl Fn(&EndpointUrl) -> bool,
 ) -> NaiveOutcome {
-    let actions = policy.rules(Phase::OnTcpConnect).flat_map(|rule| &rule.actions);
-    for (number, action) in actions.enumerate() {
+    let client = facts.client_ip();
+    let mut first = 0;
+    for (at, rule) in policy.rules(Phase::OnTcpConnect).enumerate() {
+        let numbers = first..;
+        first += rule.actions.len();
+        match conditions(rule, facts) {
+            Some(true) => {}
+            Some(false) => continue,
+            None => return NaiveOutcome::NoCondition(at),
+        }
+        if let Some(outcome) = actions(rule, numbers, client, &online) {
+            return outcome;
+        }
+    }
+    NaiveOutcome::Upstream
+}
+
+/// The conditions joined by `&&`; `None` if they have no value. Each is evaluated as it is written, all of
+/// them before anything is decided.
+fn conditions(rule: &Rule, facts: &Facts<'_>) -> Option<bool> {
+    let value = |item: &RuleExpression| {
+        let mut host = FactsHost { facts, draws: 0 };
+        match item.expression.explain(&mut host, EvalLimits::default(), 0).0 {
+            Ok(Value::Bool(value)) => Some(value),
+            _ => None,
+        }
+    };
+    let values: Vec<Option<bool>> = rule.expressions.iter().map(value).collect();
+    if values.contains(&Some(false)) {
+        return Some(false);
+    }
+    values.iter().all(Option::is_some).then_some(true)
+}
+
+fn actions(
+    rule: &Rule,
+    numbers: RangeFrom<usize>,
+    client: IpAddr,
+    online: &impl Fn(&EndpointUrl) -> bool,
+) -> Option<NaiveOutcome> {
+    for (number, action) in numbers.zip(&rule.actions) {
         let holds = |items: &[CidrItem]| items.iter().any(|item| network_contains(item.value, client));
         match &action.config {
             ActionConfig::RestrictIps(restrict) => {
                 let permitted = holds(&restrict.allow) && !holds(&restrict.deny);
                 if restrict.enforce && !permitted {
-                    return NaiveOutcome::Denied(number);
+                    return Some(NaiveOutcome::Denied(number));
                 }
             }
             ActionConfig::ForwardInternal(forward) => match (online(&forward.url.value), forward.on_error) {
-                (true, _) => return NaiveOutcome::Forwarded(forward.url.value.clone(), number),
-                (false, OnError::Halt) => return NaiveOutcome::Failed(number),
+                (true, _) => return Some(NaiveOutcome::Forwarded(forward.url.value.clone(), number)),
+                (false, OnError::Halt) => return Some(NaiveOutcome::Failed(number)),
                 (false, OnError::Continue) => {}
             },
-            ActionConfig::Deny(_) => return NaiveOutcome::Denied(number),
-            ActionConfig::CloseConnection(_) => return NaiveOutcome::Closed(number),
+            ActionConfig::Deny(_) => return Some(NaiveOutcome::Denied(number)),
+            ActionConfig::CloseConnection(_) => return Some(NaiveOutcome::Closed(number)),
             ActionConfig::Log(_) => {}
         }
     }
-    NaiveOutcome::Upstream
+    None
 }

@@ -14,9 +14,9 @@ use policy_core::check::{CheckOptions, load_policy};
 use policy_core::compile::{CompileOptions, compile};
 use policy_core::evaluate::{Record, Recording};
 use policy_core::exchange::{Effect, ForwardFailure, Reply};
-use policy_core::facts::Facts;
+use policy_core::facts::{Facts, GivenFacts};
 use policy_core::lpm::{AddressTable, RangeSet, TableLimits, TestId, cidr};
-use policy_core::outcome::Outcome;
+use policy_core::outcome::{Fault, Outcome};
 use policy_core::reference::{NaiveOutcome, network_contains, on_tcp_connect};
 use policy_core::source::Source;
 use proptest::prelude::*;
@@ -193,9 +193,11 @@ proptest! {
                 Some(it.allow.iter().chain(&it.deny).map(|item| item.value).collect::<Vec<_>>()),
             _ => None,
         }).flatten().collect();
+        let mut given = GivenFacts::default();
+        given.set("conn.client_port", "5000").expect("a port");
         let online = |host: &str| !offline[usize::from(host.as_bytes()[0] - b'a')];
         for probe in boundaries(&entries).into_iter().chain(probes) {
-            let facts = Facts::new(probe);
+            let facts = Facts::new(probe).with(&given);
             let host = |effect, target: Option<&str>| match effect {
                 Effect::Forward(_) if online(target.expect("its own id")) => Reply::Forwarded,
                 Effect::Forward(_) => Reply::ForwardFailed(ForwardFailure::Offline),
@@ -212,19 +214,22 @@ proptest! {
                 _ => None,
             };
             let trace = run.into_trace();
-            prop_assert_eq!(trace.records.last(), Some(&Record::Outcome(outcome)));
+            let last = matches!(trace.records.last(), Some(Record::Outcome(last)) if *last == outcome);
+            prop_assert!(last);
             let untraced = program.on_tcp_connect(&facts).run(|effect, run| match effect {
                 Effect::Forward(id) => host(effect, run.target(id).map(|url| url.host())),
                 _ => host(effect, None),
             });
             prop_assert_eq!(outcome, untraced);
-            let naive = on_tcp_connect(checked.policy(), probe, |url| online(url.host()));
+            let naive = on_tcp_connect(checked.policy(), &facts, |url| online(url.host()));
             let same = match (outcome, &naive) {
                 (Outcome::Forwarded { by, .. }, NaiveOutcome::Forwarded(url, at)) =>
                     forwarded.as_ref() == Some(url) && by.index() == *at,
                 (Outcome::Denied { by }, NaiveOutcome::Denied(at))
                 | (Outcome::Closed { by }, NaiveOutcome::Closed(at))
                 | (Outcome::Failed { by: Some(by), .. }, NaiveOutcome::Failed(at)) => by.index() == *at,
+                (Outcome::Failed { fault: Fault::Condition(id), .. }, NaiveOutcome::NoCondition(at)) =>
+                    program.condition(id).and_then(|it| it.rule()).is_some_and(|rule| rule.id().index() == *at),
                 (Outcome::Upstream, NaiveOutcome::Upstream) => true,
                 _ => false,
             };
@@ -262,11 +267,21 @@ fn policy_text() -> impl Strategy<Value = String> {
         1 => Just("{type: close-connection}".to_owned()),
         1 => Just("{type: log, config: {metadata: {a: 1}}}".to_owned()),
     ];
-    let rule = prop::collection::vec(action, 1..3);
+    let condition = prop::sample::select(vec![
+        "conn.client_port > 1024",
+        "conn.client_port < 1024 || conn.client_ip.contains('.')",
+        "conn.server_port == 22",
+        "conn.client_ip.startsWith('10.') || inCidrRange(conn.client_ip, '::/0')",
+        "!conn.client_ip.isPrivateIp()",
+        "conn.client_port / (conn.client_port - 5000) == 1",
+        "['a', 'b'].exists(x, conn.client_ip.endsWith(x))",
+    ]);
+    let rule = (prop::collection::vec(condition, 0..3), prop::collection::vec(action, 1..3));
     prop::collection::vec(rule, 1..4).prop_map(|rules| {
         let mut text = "on_tcp_connect:\n".to_owned();
-        for rule in rules {
-            text.push_str("- actions:\n");
+        for (conditions, rule) in rules {
+            let items: Vec<_> = conditions.iter().map(|it| format!("\"{it}\"")).collect();
+            text.push_str(&format!("- expressions: [{}]\n  actions:\n", items.join(", ")));
             rule.iter().for_each(|action| text.push_str(&format!("  - {action}\n")));
         }
         text

@@ -1,5 +1,6 @@
 //! The life of one connection, from accept to its event.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use policy_core::facts::Facts;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-use super::registry::Open;
+use super::registry::{Made, Open};
 use super::{ListenerKey, Shared, key};
 use crate::events::{Closed, tcp_connection_closed};
 use crate::relay::{RelayEnd, relay};
@@ -37,7 +38,9 @@ pub(super) async fn serve(shared: &Shared, listener: &ListenerKey, mut client: T
     let limits = &generation.config.limits;
     tune(&client, limits.stalled_timeout);
     let url = endpoint.url.to_string();
-    let facts = Facts::of_connection(peer, server).at_endpoint(&url);
+    let seed = draw();
+    let facts = Facts::of_connection(peer, server).at_endpoint(&url).seeded(seed);
+    let facts = at_times(facts, start, start);
     let dial = Live { timeout: limits.connect_timeout };
     let judged = tokio::select! {
         biased;
@@ -51,7 +54,8 @@ pub(super) async fn serve(shared: &Shared, listener: &ListenerKey, mut client: T
     let (mut relayed, mut cut) = (None, None);
     if let Some(mut upstream) = upstream {
         tune(&upstream, limits.stalled_timeout);
-        let open = Open::new(&endpoint.name.value, peer, server, &route, shared.stop.child_token());
+        let made = Made { client: peer, server, start, seed };
+        let open = Open::new(&endpoint.name.value, made, &route, shared.stop.child_token());
         let open = shared.registry.enter(open);
         // INVARIANT: entered before this comparison; see the order in `edge`.
         let newest = shared.current.load_full();
@@ -107,6 +111,22 @@ fn report(shared: &Shared, closed: &Closed<'_>) {
         Ok(line) => shared.events.send(line),
         Err(error) => tracing::error!(%error, "an event could not be written"),
     }
+}
+
+/// A number that no client can foretell: it decides what the policy draws for this connection.
+fn draw() -> u64 {
+    // The keys of the hasher are random, drawn from the system once for each thread and then changed.
+    RandomState::new().build_hasher().finish()
+}
+
+/// The facts with the time the connection began and the time now.
+pub(super) fn at_times<'a>(facts: Facts<'a>, start: Timestamp, now: Timestamp) -> Facts<'a> {
+    let time = |at: Timestamp| {
+        // INVARIANT: a clock of this machine shows a year from 1 to 9999; otherwise the fact has no source.
+        policy_core::cel::Timestamp::new(at.as_second(), at.subsec_nanosecond().try_into().unwrap_or(0))
+    };
+    let facts = time(start).map_or(facts, |start| facts.started(start));
+    time(now).map_or(facts, |now| facts.at_time(now))
 }
 
 /// Small packets at once, and peers that vanish are noticed. A socket that takes no options has no peer any

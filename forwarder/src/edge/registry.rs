@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use jiff::Timestamp;
 use policy_core::facts::Facts;
 use policy_core::url::{EndpointUrl, HostPort};
 use tokio_util::sync::CancellationToken;
 
+use super::connection::at_times;
 use crate::generation::Generation;
 use crate::route::{Presumed, Route, judge_presumed};
 
@@ -15,8 +17,7 @@ use crate::route::{Presumed, Route, judge_presumed};
 #[derive(Debug)]
 pub(super) struct Open {
     endpoint: Box<str>,
-    client: SocketAddr,
-    server: SocketAddr,
+    made: Made,
     target: Option<EndpointUrl>,
     upstream: Option<HostPort>,
     unreached: Vec<HostPort>,
@@ -24,18 +25,21 @@ pub(super) struct Open {
     reason: OnceLock<&'static str>,
 }
 
+/// What never changes about a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Made {
+    pub(super) client: SocketAddr,
+    pub(super) server: SocketAddr,
+    pub(super) start: Timestamp,
+    /// What its draws come from: judged again, it draws the same.
+    pub(super) seed: u64,
+}
+
 impl Open {
-    pub(super) fn new(
-        endpoint: &str,
-        client: SocketAddr,
-        server: SocketAddr,
-        route: &Route,
-        cut: CancellationToken,
-    ) -> Self {
+    pub(super) fn new(endpoint: &str, made: Made, route: &Route, cut: CancellationToken) -> Self {
         Self {
             endpoint: endpoint.into(),
-            client,
-            server,
+            made,
             target: route.hops.last().cloned(),
             upstream: route.upstream.clone(),
             unreached: route.unreached.clone(),
@@ -63,7 +67,9 @@ impl Open {
         };
         let url = endpoint.url.to_string();
         let presumed = Presumed { unreached: &self.unreached };
-        let facts = Facts::of_connection(self.client, self.server).at_endpoint(&url);
+        let Made { client, server, start, seed } = self.made;
+        let facts = Facts::of_connection(client, server).at_endpoint(&url).seeded(seed);
+        let facts = at_times(facts, start, Timestamp::now());
         match judge_presumed(generation, index, &facts, presumed) {
             Some(route) if route.upstream.is_none() => Some("the new policy refuses it"),
             Some(route) if route.hops.last() == self.target.as_ref() && route.upstream == self.upstream => {

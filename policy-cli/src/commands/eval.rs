@@ -6,11 +6,13 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
 
+use policy_core::cel::{Fault, Timestamp};
 use policy_core::check::{CheckOptions, load_policy};
 use policy_core::compile::{CompileOptions, Program, compile};
+use policy_core::diagnostic::printable;
 use policy_core::evaluate::{Evaluation, Record, Recording};
 use policy_core::exchange::{Effect, ForwardFailure, Reply};
-use policy_core::facts::Facts;
+use policy_core::facts::{Facts, GivenFacts};
 use policy_core::lint::{DocumentKind, lint};
 use policy_core::outcome::Outcome;
 use policy_core::url::EndpointUrl;
@@ -35,13 +37,14 @@ pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
     }
     let program = load(args)?;
     check_names(args, &program)?;
+    let known = Known::of(args)?;
     if let Some(path) = &args.ips {
-        return sources::evaluate(path, &program, args, &mut io::stdout().lock());
+        return sources::evaluate(path, &program, &known, args, &mut io::stdout().lock());
     }
     let Some(ip) = args.ip else {
         return Err(Failure::Usage("give an address with `--ip`".to_owned()));
     };
-    let decided = decide(&program, ip, &args.target);
+    let decided = decide(&program, ip, &known, &args.target)?;
     let mut out = anstream::stdout();
     let written = match args.format {
         Format::Text if args.explain => render::explain::decision(&mut out, &decided, &args.target),
@@ -66,7 +69,9 @@ fn load(args: &Eval) -> Result<Program, Failure> {
     let (source, mut found) = read(&args.policy)?;
     let mut policy = None;
     if !found.has_errors() {
-        let (checked, later) = load_policy(&source, &CheckOptions::default());
+        let mut options = CheckOptions::default();
+        options.scheme = args.endpoint.as_ref().map(EndpointUrl::scheme);
+        let (checked, later) = load_policy(&source, &options);
         policy = checked;
         found.append(later);
     }
@@ -112,12 +117,73 @@ fn check_names(args: &Eval, program: &Program) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Evaluates one address. Targets that are not named count as online; the last word on a target counts.
-fn decide<'p>(program: &'p Program, ip: IpAddr, targets: &[Target]) -> Decided<'p> {
-    let facts = Facts::new(ip);
+/// What the call says of the connection beside its address.
+pub(crate) struct Known {
+    given: GivenFacts,
+    endpoint: Option<String>,
+    now: Option<Timestamp>,
+    seed: Option<u64>,
+}
+
+impl Known {
+    fn of(args: &Eval) -> Result<Self, Failure> {
+        let mut given = GivenFacts::default();
+        for (path, value) in &args.set {
+            given.set(path, value).map_err(|error| Failure::Usage(format!("--set: {error}")))?;
+        }
+        let endpoint = args.endpoint.as_ref().map(ToString::to_string);
+        Ok(Self { given, endpoint, now: args.now, seed: args.seed })
+    }
+
+    fn facts(&self, ip: IpAddr) -> Facts<'_> {
+        let mut facts = Facts::new(ip).with(&self.given);
+        if let Some(endpoint) = &self.endpoint {
+            facts = facts.at_endpoint(endpoint);
+        }
+        if let Some(now) = self.now {
+            facts = facts.at_time(now);
+        }
+        if let Some(seed) = self.seed {
+            facts = facts.seeded(seed);
+        }
+        facts
+    }
+}
+
+/// Evaluates one address. Targets that are not named count as online; the last word on a target counts. A
+/// fact that nobody gave makes the call incomplete.
+fn decide<'p>(
+    program: &'p Program,
+    ip: IpAddr,
+    known: &'p Known,
+    targets: &[Target],
+) -> Result<Decided<'p>, Failure> {
+    let facts = known.facts(ip);
     let mut run = program.on_tcp_connect_traced(&facts, Recording::default());
     let outcome = run.run(|effect, run| answer(effect, run, targets));
-    Decided { run, outcome }
+    if let Some((condition, error)) = run.failed_condition()
+        && let Some(flag) = missing(&error.fault)
+    {
+        let place = format!("{}:{}", program.file(), condition.position());
+        let text = printable(condition.expression().text());
+        return Err(Failure::Usage(format!("{place}: `{text}` reads what was not given: add `{flag}`")));
+    }
+    Ok(Decided { run, outcome })
+}
+
+/// The flag that gives what a condition reads and nobody gave.
+fn missing(fault: &Fault) -> Option<String> {
+    match fault {
+        Fault::NoSource(fact) => Some(match fact.path() {
+            "time.now" => "--now 2026-01-31T12:00:00Z".to_owned(),
+            path if path.starts_with("endpoint.") && path != "endpoint.id" => {
+                "--endpoint tcp://edge.example.com:20022".to_owned()
+            }
+            path => format!("--set {path}=…"),
+        }),
+        Fault::NotProvided("random numbers") => Some("--seed 1".to_owned()),
+        _ => None,
+    }
 }
 
 fn answer(effect: Effect, run: &Evaluation<'_, Recording>, targets: &[Target]) -> Reply {

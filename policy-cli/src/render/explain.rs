@@ -10,6 +10,7 @@ use policy_core::ir::{Entries, Entry};
 use policy_core::lpm::{Family, family};
 use policy_core::phase::Phase;
 
+use super::conditions;
 use super::text::{assumptions, outcome};
 use crate::cli::Target;
 use crate::commands::eval::Decided;
@@ -41,13 +42,18 @@ fn explain_rule(
     rule: RuleRef<'_>,
     width: usize,
 ) -> io::Result<()> {
-    let reached = decided.run.trace().records.contains(&Record::Rule(rule.id()));
+    let records = &decided.run.trace().records;
+    let reached = records.iter().any(|record| matches!(record, Record::Rule(id) if *id == rule.id()));
+    let asked = conditions::asked(decided, rule);
     let place = format!("{}:{}", decided.program().file(), rule.position().line);
     let title = title(rule);
     if !reached {
-        return writeln!(out, " {title:width$}  {place}  not reached");
+        let why = if asked { "does not match" } else { "not reached" };
+        writeln!(out, " {title:width$}  {place}  {why}")?;
+        return conditions::explain(out, decided, rule);
     }
     writeln!(out, " {title:width$}  {place}")?;
+    conditions::explain(out, decided, rule)?;
     for action in rule.actions() {
         explain_action(out, decided, action)?;
     }

@@ -175,16 +175,16 @@ pub(crate) fn decision(
 ) -> io::Result<()> {
     let program = decided.program();
     let action = decided.outcome.by().and_then(|by| program.action(by));
+    let condition = decided.run.failed_condition().map(|(condition, _)| condition);
+    let rule = action.and_then(|action| action.rule()).or(condition.and_then(|condition| condition.rule()));
+    let position = action.map(|action| action.position()).or(condition.map(|condition| condition.position()));
     let decision = Decision {
         version: VERSION,
         ip,
         outcome: decided.outcome.name(),
         target: decided.target().map(ToString::to_string),
-        rule: action.and_then(|action| action.rule()).and_then(|rule| rule.name()),
-        at: action.map(|action| {
-            let Position { line, column } = action.position();
-            Place { file: program.file(), line, column }
-        }),
+        rule: rule.and_then(|rule| rule.name()),
+        at: position.map(|Position { line, column }| Place { file: program.file(), line, column }),
         reason: decided.run.reason().to_string(),
         policy_sha256: program.policy_sha256().to_string(),
         effects: effects(decided),

@@ -135,11 +135,16 @@ pub(crate) fn outcome(decided: &Decided<'_>) -> String {
 
 /// The deciding action: kind, place and rule.
 pub(crate) fn place(decided: &Decided<'_>) -> Option<String> {
-    let action = decided.outcome.by().and_then(|by| decided.program().action(by))?;
-    let rule = action.rule()?;
+    let action = decided.outcome.by().and_then(|by| decided.program().action(by));
+    let condition = decided.run.failed_condition().map(|(condition, _)| condition);
+    let (kind, position, rule) = match (action, condition) {
+        (Some(action), _) => (action.kind(), action.position(), action.rule()?),
+        (None, Some(condition)) => ("a condition", condition.position(), condition.rule()?),
+        (None, None) => return None,
+    };
     let name = rule.name().map(|name| format!(" `{}`", printable(name))).unwrap_or_default();
     let (file, number) = (decided.program().file(), rule.id().index() + 1);
-    Some(format!("{} at {file}:{}, rule #{number}{name}", action.kind(), action.position()))
+    Some(format!("{kind} at {file}:{position}, rule #{number}{name}"))
 }
 
 /// An expectation as it was written.

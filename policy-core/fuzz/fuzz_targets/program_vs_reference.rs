@@ -29,11 +29,12 @@ fuzz_target!(|input: ([u8; 16], bool, &str)| {
             Effect::Forward(_) => Reply::ForwardFailed(ForwardFailure::Offline),
             _ => Reply::Logged,
         });
-        let same = match (outcome, on_tcp_connect(checked.policy(), address, |_| online)) {
+        let same = match (outcome, on_tcp_connect(checked.policy(), &facts, |_| online)) {
             (Outcome::Forwarded { by, .. }, NaiveOutcome::Forwarded(_, at))
             | (Outcome::Denied { by }, NaiveOutcome::Denied(at))
             | (Outcome::Closed { by }, NaiveOutcome::Closed(at))
             | (Outcome::Failed { by: Some(by), .. }, NaiveOutcome::Failed(at)) => by.index() == at,
+            (Outcome::Failed { by: None, .. }, NaiveOutcome::NoCondition(_)) => true,
             (Outcome::Upstream, NaiveOutcome::Upstream) => true,
             _ => false,
         };

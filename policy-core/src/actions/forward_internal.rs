@@ -97,14 +97,11 @@ pub(crate) fn url_diagnostic(text: TextRef<'_>, error: &crate::url::UrlError) ->
     Diagnostic::new(&INVALID_URL, part_span(text, &error.range), message).with_help(help)
 }
 
-/// The place of a part of a scalar. Where escapes or folding moved the bytes, the whole scalar.
+/// The place of a part of a scalar; of an empty part the whole scalar.
 fn part_span(text: TextRef<'_>, part: &std::ops::Range<usize>) -> Span {
-    match text.content {
-        Some(content) if !part.is_empty() => {
-            let start = content.start as usize;
-            Span::from_range(start + part.start..start + part.end)
-        }
-        _ => text.span,
+    match part.is_empty() {
+        true => text.span,
+        false => text.origin().place(Span::from_range(part.clone())).0,
     }
 }
 

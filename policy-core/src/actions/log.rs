@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::{ActionType, Site};
+use crate::cel::{FieldType, is_template};
 use crate::ir::{Lowering, Op};
 use crate::parse::{NodeKind, NodeRef, Plain, PlainMap};
 use crate::phase::{Phase, PhaseSet};
@@ -59,12 +60,12 @@ impl ActionType for Log {
 }
 
 /// Reports every `${…}` below a node; true if there is none. The document's limits bound the recursion.
-fn refuse_templates(node: NodeRef<'_>, site: &Site<'_, '_>) -> bool {
+fn refuse_templates<'d>(node: NodeRef<'d>, site: &Site<'_, 'd>) -> bool {
     let mut fine = true;
     match node.kind() {
-        NodeKind::Scalar(scalar) if scalar.text.contains("${") => {
-            site.not_supported(scalar.span, "`${…}` in `metadata`", "write the value out");
-            fine = false;
+        NodeKind::Scalar(scalar) if is_template(scalar.text) => {
+            let text = site.reader.text(node, "`metadata`");
+            fine = text.is_some_and(|text| site.refuse_template(text, "`metadata`", FieldType::Any));
         }
         NodeKind::Scalar(_) => {}
         NodeKind::Sequence(items) => items.iter().for_each(|item| fine &= refuse_templates(item, site)),

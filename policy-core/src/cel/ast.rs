@@ -87,6 +87,26 @@ impl BinaryOp {
         }
     }
 
+    /// The function it calls; `&&` and `||` are none.
+    pub(super) const fn function(self) -> &'static str {
+        match self {
+            Self::Or => "_||_",
+            Self::And => "_&&_",
+            Self::Less => "_<_",
+            Self::LessEqual => "_<=_",
+            Self::Greater => "_>_",
+            Self::GreaterEqual => "_>=_",
+            Self::Equal => "_==_",
+            Self::NotEqual => "_!=_",
+            Self::In => "_in_",
+            Self::Add => "_+_",
+            Self::Subtract => "_-_",
+            Self::Multiply => "_*_",
+            Self::Divide => "_/_",
+            Self::Modulo => "_%_",
+        }
+    }
+
     /// How strongly it binds; all associate to the left.
     #[must_use]
     pub const fn binding(self) -> u8 {

@@ -83,6 +83,11 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
     }
 }
 
+/// The first token of a text and what stands behind it; `None` at the end.
+pub(super) fn first_token(text: &str) -> Option<(&str, TokenKind)> {
+    token(skipped(text)).ok()
+}
+
 /// What stands behind white space and comments.
 fn skipped(text: &str) -> &str {
     let comment = value((), pair(tag("//"), take_till(|c| c == '\n' || c == '\r')));
@@ -130,15 +135,11 @@ fn number(text: &str) -> IResult<&str, TokenKind> {
 
 /// A text or bytes: `'…'`, `"…"`, three of either, each with `r` and `b` before it.
 fn quoted(text: &str) -> IResult<&str, TokenKind> {
-    let (body, prefix) = alt((
-        recognize((one_of("bB"), one_of("rR"))),
-        recognize((one_of("rR"), one_of("bB"))),
-        recognize(one_of("rRbB")),
-        take(0_usize),
-    ))
-    .parse(text)
-    .and_then(|(body, prefix)| one_quote(body).map(|_| (body, prefix)))
-    .or_else(|_: nom::Err<nom::error::Error<&str>>| one_quote(text).map(|_| (text, "")))?;
+    let (body, prefix) =
+        alt((recognize((one_of("bB"), one_of("rR"))), recognize(one_of("rRbB")), take(0_usize)))
+            .parse(text)
+            .and_then(|(body, prefix)| one_quote(body).map(|_| (body, prefix)))
+            .or_else(|_: nom::Err<nom::error::Error<&str>>| one_quote(text).map(|_| (text, "")))?;
     let raw = prefix.contains(['r', 'R']);
     let kind = if prefix.contains(['b', 'B']) { TokenKind::Bytes } else { TokenKind::String };
     // Three quotes always begin a long text: `''` and a stray quote would be a worse guess.
@@ -264,13 +265,13 @@ mod tests {
     #[test]
     fn texts_end_where_they_should() {
         use TokenKind::{Bytes, End, Ident, String, Unclosed};
-        let text = r#"'a\'b' "x" r'\' b"y" rb'\' '''q'w\'''' bro"#;
+        let text = r#"'a\'b' "x" r'\' b"y" br'\' '''q'w\'''' bro"#;
         let expected = [
             (String, r"'a\'b'"),
             (String, "\"x\""),
             (String, r"r'\'"),
             (Bytes, "b\"y\""),
-            (Bytes, r"rb'\'"),
+            (Bytes, r"br'\'"),
             (String, r"'''q'w\''''"),
             (Ident, "bro"),
             (End, ""),

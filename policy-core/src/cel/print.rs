@@ -1,6 +1,6 @@
 //! Prints a tree as text that reads back as the same tree.
 
-use std::fmt::Write as _;
+use std::fmt;
 
 use super::ast::{Ast, Entry, ExprId, ExprKind, Literal, UnaryOp};
 
@@ -175,35 +175,45 @@ fn literal(value: &Literal) -> String {
         Literal::Uint(value) => format!("{value}u"),
         // `{:?}` keeps a fraction or an exponent, so that the number stays a double.
         Literal::Double(value) => format!("{value:?}"),
-        Literal::String(text) => quoted(text),
+        Literal::String(text) => {
+            let mut out = String::new();
+            // Writing to a String cannot fail.
+            let _ = write_quoted(&mut out, text);
+            out
+        }
         Literal::Bytes(bytes) => {
-            let mut out = String::from("b\"");
-            for byte in bytes.iter() {
-                match byte {
-                    b'"' | b'\\' => out.extend(['\\', char::from(*byte)]),
-                    b' '..=b'~' => out.push(char::from(*byte)),
-                    // Writing to a String cannot fail.
-                    _ => drop(write!(out, "\\x{byte:02x}")),
-                }
-            }
-            out.push('"');
+            let mut out = String::new();
+            let _ = write_bytes(&mut out, bytes);
             out
         }
     }
 }
 
-fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
+/// A text as a literal in double quotes.
+pub(super) fn write_quoted(out: &mut impl fmt::Write, text: &str) -> fmt::Result {
+    out.write_char('"')?;
     for c in text.chars() {
         match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if c.is_control() => drop(write!(out, "\\U{:08x}", u32::from(c))),
-            c => out.push(c),
-        }
+            '"' | '\\' => write!(out, "\\{c}"),
+            '\n' => out.write_str("\\n"),
+            '\r' => out.write_str("\\r"),
+            '\t' => out.write_str("\\t"),
+            c if c.is_control() => write!(out, "\\U{:08x}", u32::from(c)),
+            c => out.write_char(c),
+        }?;
     }
-    out.push('"');
-    out
+    out.write_char('"')
+}
+
+/// Bytes as a literal.
+pub(super) fn write_bytes(out: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result {
+    out.write_str("b\"")?;
+    for byte in bytes {
+        match byte {
+            b'"' | b'\\' => write!(out, "\\{}", char::from(*byte)),
+            b' '..=b'~' => out.write_char(char::from(*byte)),
+            _ => write!(out, "\\x{byte:02x}"),
+        }?;
+    }
+    out.write_char('"')
 }

@@ -4,15 +4,17 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Digest;
+use crate::cel::Expression;
 use crate::evaluate::{Evaluation, NoTrace, Trace};
-use crate::exchange::{ActionId, LogId, RuleId, TargetId};
-use crate::facts::{Fact, FactSet, Facts};
-use crate::ir::{AddressList, Lowering, Op};
+use crate::exchange::{ActionId, ExpressionId, LogId, RuleId, TargetId};
+use crate::facts::{Fact, Facts};
+use crate::ir::{AddressList, Condition, Lowering, Op};
 use crate::lpm::AddressTable;
 use crate::parse::PlainMap;
 use crate::phase::Phase;
 use crate::source::Position;
 use crate::url::EndpointUrl;
+use crate::variables;
 
 /// A compiled policy. `Send + Sync`; share it behind an `Arc` and evaluate it from any thread.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub struct Program {
     pub(crate) table: AddressTable,
     targets: Box<[EndpointUrl]>,
     logs: Box<[Arc<PlainMap>]>,
+    expressions: Box<[Condition]>,
+    needs: Box<[Fact]>,
     // Side tables: read by explanations only.
     rules: Box<[RuleInfo]>,
     actions: Box<[ActionInfo]>,
@@ -36,6 +40,8 @@ pub(super) struct RuleInfo {
     pub(super) position: Position,
     /// Its actions, as indices.
     pub(super) actions: Range<usize>,
+    /// Its conditions, as indices.
+    pub(super) conditions: Range<u32>,
 }
 
 #[derive(Debug)]
@@ -61,7 +67,16 @@ impl Program {
                 action.target = Some(*target);
             }
         }
+        let mut needs: Vec<Fact> =
+            lowering.expressions.iter().flat_map(|it| it.expression.reads()).copied().collect();
+        if lowering.ops.iter().any(|(op, _)| matches!(op, Op::Admit { .. })) {
+            needs.extend(variables::fact("conn.client_ip"));
+        }
+        needs.sort_unstable();
+        needs.dedup();
         Self {
+            expressions: lowering.expressions.into(),
+            needs: needs.into(),
             ops: lowering.ops.into(),
             table,
             targets: lowering.targets.into(),
@@ -86,11 +101,16 @@ impl Program {
         Evaluation::new(self, *facts, trace)
     }
 
-    /// The facts the program reads.
+    /// The facts the program may read, each once.
     #[must_use]
-    pub fn needs(&self) -> FactSet {
-        let tests = self.ops.iter().any(|(op, _)| matches!(op, Op::Admit { .. }));
-        if tests { FactSet::default().with(Fact::ClientIp) } else { FactSet::default() }
+    pub fn needs(&self) -> &[Fact] {
+        &self.needs
+    }
+
+    /// A condition of a rule.
+    #[must_use]
+    pub fn condition(&self, id: ExpressionId) -> Option<ConditionRef<'_>> {
+        self.expressions.get(id.index()).map(|info| ConditionRef { program: self, id, info })
     }
 
     /// The forward targets that are the same for every connection, each once.
@@ -176,10 +196,50 @@ impl<'p> RuleRef<'p> {
         self.info.position
     }
 
+    /// Its conditions, in order.
+    pub fn conditions(self) -> impl Iterator<Item = ConditionRef<'p>> {
+        let (program, range) = (self.program, self.info.conditions.clone());
+        range.filter_map(move |index| program.condition(ExpressionId(index)))
+    }
+
     /// Its actions, in order.
     pub fn actions(self) -> impl Iterator<Item = ActionRef<'p>> {
         let (program, range) = (self.program, self.info.actions.clone());
         range.filter_map(move |index| program.action(ActionId(u32::try_from(index).ok()?)))
+    }
+}
+
+/// A condition of a rule.
+#[derive(Clone, Copy, Debug)]
+pub struct ConditionRef<'p> {
+    program: &'p Program,
+    id: ExpressionId,
+    info: &'p Condition,
+}
+
+impl<'p> ConditionRef<'p> {
+    /// The condition's id, unique in its program.
+    #[must_use]
+    pub const fn id(self) -> ExpressionId {
+        self.id
+    }
+
+    /// The expression.
+    #[must_use]
+    pub const fn expression(self) -> &'p Expression {
+        &self.info.expression
+    }
+
+    /// Where it begins.
+    #[must_use]
+    pub const fn position(self) -> Position {
+        self.info.position
+    }
+
+    /// The rule it belongs to.
+    #[must_use]
+    pub fn rule(self) -> Option<RuleRef<'p>> {
+        self.program.rule(self.info.rule)
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{EdgeConfig, PolicySource, TARGET_NOT_SERVED, UNREADABLE_FILE};
+use super::{EdgeConfig, FACT_WITHOUT_SOURCE, PolicySource, TARGET_NOT_SERVED, UNREADABLE_FILE};
 use crate::check::{CheckOptions, CheckedPolicy, load_policy};
 use crate::compile::{CompileOptions, Program, compile};
 use crate::diagnostic::{Diagnostic, Diagnostics, printable};
+use crate::facts::Facts;
 use crate::parse::decode;
 use crate::source::{Source, Span};
+use crate::url::Scheme;
 
 /// Reads a policy file by the name that the configuration gives it: the name to show and the bytes, or the
 /// reason why it cannot be read. Relative names are relative to the configuration.
@@ -54,6 +56,7 @@ pub fn load_edge_files(source: &Source, read: ReadPolicy<'_>) -> EdgeFiles {
 
     for (at, program) in endpoints.iter().chain(internal.iter().flatten()).flatten() {
         report_unserved(&config, *at, program, &mut findings);
+        report_unknown(*at, program, &mut findings);
     }
     findings.sort();
     // INVARIANT: a policy without a program has left an error in the findings.
@@ -99,7 +102,9 @@ impl Loader<'_> {
         let (source, mut found) = decode(shown, bytes);
         let mut program = None;
         if !found.has_errors() {
-            let (policy, later) = load_policy(&source, &CheckOptions::default());
+            // All endpoints of an edge are of this protocol.
+            let options = CheckOptions { scheme: Some(Scheme::Tcp), ..CheckOptions::default() };
+            let (policy, later) = load_policy(&source, &options);
             found.append(later);
             program = policy.and_then(|policy| compiled(&policy).map_err(|error| found.append(error)).ok());
         }
@@ -117,6 +122,16 @@ impl Loader<'_> {
 
 fn compiled(policy: &CheckedPolicy) -> Result<Arc<Program>, Diagnostics> {
     compile(policy, &CompileOptions::default()).map(Arc::new)
+}
+
+/// Refuses facts that this edge cannot know: a rule that reads one would close every connection.
+fn report_unknown(at: Span, program: &Program, found: &mut Diagnostics) {
+    for fact in program.needs().iter().filter(|fact| !Facts::known_to_edges(**fact)) {
+        let message = format!("the policy reads `{fact}`, and this edge has no source for it");
+        let help =
+            "decide by facts the edge knows: addresses, ports, `endpoint.*`, `conn.ts.start`, `time.now`";
+        found.push(Diagnostic::new(&FACT_WITHOUT_SOURCE, at, message).with_help(help));
+    }
 }
 
 /// Warns of targets that no internal endpoint serves.

@@ -261,7 +261,7 @@ impl<'d> EdgeReader<'_, 'd> {
         };
         // The inline policy has findings of its own: only without errors it counts as checked.
         let own = Reader::new(self.document);
-        let policy = policy(field.value, &own);
+        let policy = policy(field.value, Some(Scheme::Tcp), &own);
         let mut found = own.into_diagnostics();
         check_policy(&policy, true, &mut found);
         let usable = !found.has_errors();

@@ -3,16 +3,20 @@
 use std::sync::Arc;
 
 use super::trace::{NoTrace, Trace};
-use crate::compile::Program;
-use crate::exchange::{ActionId, Effect, LogId, Reply, Step, TargetId};
-use crate::facts::Facts;
+use crate::cel::{EvalError, EvalLimits, Fault as CelFault, Value};
+use crate::compile::{ConditionRef, Program};
+use crate::exchange::{ActionId, Effect, ExpressionId, LogId, Reply, Step, TargetId};
+use crate::facts::{Facts, FactsHost};
 use crate::ir::Op;
 use crate::lpm::ClassId;
 use crate::outcome::{Fault, Outcome};
 use crate::parse::PlainMap;
 use crate::url::EndpointUrl;
 
-/// One run of one phase. Holds no heap memory; `Send` if its trace is.
+/// Parts of one condition that a trace keeps.
+const MOST_PARTS: usize = 1_000;
+
+/// One run of one phase. `Send` if its trace is.
 ///
 /// ```
 /// use policy_core::{check::{load_policy, CheckOptions}, compile::{compile, CompileOptions}, source::Source};
@@ -43,6 +47,9 @@ pub struct Evaluation<'r, T = NoTrace> {
     class: ClassId,
     next: usize,
     state: State,
+    /// Draws of random numbers so far.
+    draws: u64,
+    failed: Option<Box<EvalError>>,
     trace: T,
 }
 
@@ -56,7 +63,7 @@ enum State {
 impl<'r, T: Trace> Evaluation<'r, T> {
     pub(crate) fn new(program: &'r Program, facts: Facts<'r>, trace: T) -> Self {
         let class = program.table.class(facts.client_ip());
-        Self { program, facts, class, next: 0, state: State::Fresh, trace }
+        Self { program, facts, class, next: 0, state: State::Fresh, draws: 0, failed: None, trace }
     }
 
     /// Runs to the first effect or to the end.
@@ -105,6 +112,11 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         while let Some(&(op, by)) = self.program.ops.get(self.next) {
             self.next += 1;
             match op {
+                Op::When { first, count, otherwise } => match self.conditions(first, count) {
+                    Ok(true) => {}
+                    Ok(false) => self.next = otherwise as usize,
+                    Err(id) => return self.finish(failed(Fault::Condition(id), None)),
+                },
                 Op::Enter(rule) => self.trace.rule(rule),
                 Op::Admit { test, enforce } => {
                     let admitted = self.program.table.contains(self.class, test);
@@ -122,6 +134,48 @@ impl<'r, T: Trace> Evaluation<'r, T> {
             }
         }
         self.finish(Outcome::Upstream)
+    }
+
+    /// True if all conditions hold. They are joined as by `&&`: one that is false decides, whatever the others
+    /// are; otherwise the first that has no value is the fault.
+    #[inline(never)]
+    fn conditions(&mut self, first: ExpressionId, count: u32) -> Result<bool, ExpressionId> {
+        let mut fault: Option<(ExpressionId, EvalError)> = None;
+        for id in (first.0..first.0.saturating_add(count)).map(ExpressionId) {
+            match self.condition(id) {
+                Ok(Value::Bool(true)) => {}
+                Ok(Value::Bool(false)) => return Ok(false),
+                Ok(other) => {
+                    let wrong = CelFault::NoOverload(other.type_name().into());
+                    fault.get_or_insert((id, EvalError::whole(wrong)));
+                }
+                Err(error) => {
+                    fault.get_or_insert((id, error));
+                }
+            }
+        }
+        match fault {
+            None => Ok(true),
+            Some((id, error)) => {
+                self.failed = Some(Box::new(error));
+                Err(id)
+            }
+        }
+    }
+
+    fn condition(&mut self, id: ExpressionId) -> Result<Value, EvalError> {
+        let Some(condition) = self.program.condition(id) else {
+            return Err(EvalError::whole(CelFault::NotProvided("the condition")));
+        };
+        let mut host = FactsHost { facts: &self.facts, draws: self.draws };
+        let limits = EvalLimits::default();
+        let (value, parts) = match T::PARTS {
+            true => condition.expression().explain(&mut host, limits, MOST_PARTS),
+            false => (condition.expression().evaluate(&mut host, limits), Vec::new()),
+        };
+        self.draws = host.draws;
+        self.trace.condition(id, &value, parts);
+        value
     }
 
     fn perform(&mut self, effect: Effect, by: ActionId, or_continue: bool) -> Step {
@@ -158,6 +212,13 @@ impl<'r, T: Trace> Evaluation<'r, T> {
     #[must_use]
     pub fn log(&self, id: LogId) -> Option<&Arc<PlainMap>> {
         self.program.log(id)
+    }
+
+    /// The condition that kept the evaluation from going on, and why it has no value.
+    #[must_use]
+    pub fn failed_condition(&self) -> Option<(ConditionRef<'r>, &EvalError)> {
+        let Some(Outcome::Failed { fault: Fault::Condition(id), .. }) = self.outcome() else { return None };
+        Some((self.program.condition(id)?, self.failed.as_deref()?))
     }
 
     /// The trace so far.

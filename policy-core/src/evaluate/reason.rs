@@ -5,7 +5,9 @@ use std::fmt;
 
 use super::machine::Evaluation;
 use super::trace::Trace;
-use crate::compile::Program;
+use crate::cel::EvalError;
+use crate::compile::{ConditionRef, Program};
+use crate::diagnostic::shorten;
 use crate::facts::Facts;
 use crate::ir::Decision;
 use crate::outcome::Outcome;
@@ -14,7 +16,12 @@ impl<T: Trace> Evaluation<'_, T> {
     /// Why the evaluation ended as it did. Cold: looks list entries up.
     #[must_use]
     pub fn reason(&self) -> Reason<'_> {
-        Reason { program: self.program(), facts: self.facts(), outcome: self.outcome() }
+        Reason {
+            program: self.program(),
+            facts: self.facts(),
+            outcome: self.outcome(),
+            failed: self.failed_condition(),
+        }
     }
 }
 
@@ -24,6 +31,7 @@ pub struct Reason<'e> {
     program: &'e Program,
     facts: &'e Facts<'e>,
     outcome: Option<Outcome>,
+    failed: Option<(ConditionRef<'e>, &'e EvalError)>,
 }
 
 impl fmt::Display for Reason<'_> {
@@ -45,7 +53,15 @@ impl fmt::Display for Reason<'_> {
             },
             Outcome::Closed { .. } => write!(f, "`{kind}` ends every connection that reaches it"),
             Outcome::Upstream => f.write_str("no action ended the connection"),
-            Outcome::Failed { fault, .. } => fault.fmt(f),
+            Outcome::Failed { fault, .. } => match self.failed {
+                Some((condition, error)) => {
+                    let (text, line) = (condition.expression().text(), condition.position().line);
+                    let part =
+                        text.get(error.span.to_range()).filter(|part| !part.is_empty()).unwrap_or(text);
+                    write!(f, "`{}` (line {line}) has no value: {error}", shorten(part))
+                }
+                None => fault.fmt(f),
+            },
         }
     }
 }

@@ -1,10 +1,20 @@
 //! Traces: sinks that are told what an evaluation does.
 
-use crate::exchange::{ActionId, Effect, Reply, RuleId};
+use crate::cel::{EvalError, Part, Value};
+use crate::exchange::{ActionId, Effect, ExpressionId, Reply, RuleId};
 use crate::outcome::Outcome;
 
 /// A sink. Every method does nothing unless implemented, so an untraced run costs nothing.
 pub trait Trace {
+    /// True for a sink that wants the value of every part of a condition. Conditions are then evaluated as
+    /// they are written, without what the compiler did to them.
+    const PARTS: bool = false;
+
+    /// A condition of a rule was evaluated.
+    fn condition(&mut self, id: ExpressionId, value: &Result<Value, EvalError>, parts: Vec<Part>) {
+        let _ = (id, value, parts);
+    }
+
     /// A rule's actions begin.
     fn rule(&mut self, rule: RuleId) {
         let _ = rule;
@@ -38,9 +48,18 @@ pub struct NoTrace;
 impl Trace for NoTrace {}
 
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Record {
+    /// A condition of a rule was evaluated.
+    Condition {
+        /// The condition.
+        id: ExpressionId,
+        /// Its value, or why it has none.
+        value: Result<bool, EvalError>,
+        /// The value of each of its parts, outer ones first.
+        parts: Vec<Part>,
+    },
     /// A rule's actions began.
     Rule(RuleId),
     /// An action's address test was made.
@@ -69,13 +88,20 @@ pub enum Record {
 }
 
 /// A sink that keeps everything, in order.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Recording {
     /// What happened.
     pub records: Vec<Record>,
 }
 
 impl Trace for Recording {
+    const PARTS: bool = true;
+
+    fn condition(&mut self, id: ExpressionId, value: &Result<Value, EvalError>, parts: Vec<Part>) {
+        let value = value.clone().map(|value| matches!(value, Value::Bool(true)));
+        self.records.push(Record::Condition { id, value, parts });
+    }
+
     fn rule(&mut self, rule: RuleId) {
         self.records.push(Record::Rule(rule));
     }

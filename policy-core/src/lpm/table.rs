@@ -264,7 +264,7 @@ mod tests {
         let table = build(&[set(&["255.255.255.255/32", "0.0.0.0/32"]), set(&["ffff::/16", "::/128"])]);
         assert_eq!(holds(&table, "255.255.255.255"), [0]);
         assert_eq!(holds(&table, "0.0.0.0"), [0]);
-        assert_eq!(holds(&table, "0.0.0.1"), []);
+        assert!(holds(&table, "0.0.0.1").is_empty());
         assert_eq!(holds(&table, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), [1]);
         assert_eq!(holds(&table, "::"), [1]);
     }

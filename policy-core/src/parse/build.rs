@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Tag};
 
 use super::decode::LIMIT_EXCEEDED;
-use super::document::{Document, Kind, Node, NodeId, NodeKind, NodeRef, Style, Text};
+use super::document::{Document, Form, Kind, Node, NodeId, NodeKind, NodeRef, Text};
 use super::keys::report_key_faults;
 use super::limits::Limits;
 use super::plain::Plain;
@@ -204,13 +204,16 @@ impl<'s> Builder<'s> {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let string_tag = self.tag(tag.as_deref(), span, tag_at, diagnostics);
-                let style = match style {
-                    ScalarStyle::Plain if !string_tag => Style::Plain,
-                    _ => Style::Quoted,
+                let form = match style {
+                    ScalarStyle::Plain if string_tag => Form::Tagged,
+                    ScalarStyle::Plain => Form::Plain,
+                    ScalarStyle::SingleQuoted => Form::Single,
+                    ScalarStyle::DoubleQuoted => Form::Double,
+                    _ => Form::Block,
                 };
                 let size = Size { nodes: 1, bytes: text.len(), height: 0 };
                 let text = self.text(text, span)?;
-                let id = self.push_node(Node { span, kind: Kind::Scalar { text, style } })?;
+                let id = self.push_node(Node { span, kind: Kind::Scalar { text, form } })?;
                 self.complete(id, anchor, size);
             }
             Event::SequenceStart(..) | Event::MappingStart(..) if self.frames.len() >= self.limits.depth => {
@@ -292,7 +295,7 @@ impl<'s> Builder<'s> {
     }
 
     fn null(&mut self, span: Span) -> Result<(), Stop> {
-        let kind = Kind::Scalar { text: Text::Source(span.at_start()), style: Style::Plain };
+        let kind = Kind::Scalar { text: Text::Source(span.at_start()), form: Form::Plain };
         let id = self.push_node(Node { span, kind })?;
         self.complete(id, 0, Size { nodes: 1, bytes: 0, height: 0 });
         Ok(())

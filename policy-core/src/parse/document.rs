@@ -26,11 +26,31 @@ pub enum Style {
     Quoted,
 }
 
+/// How exactly a scalar was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Plain,
+    /// Without quotes, and tagged `!!str`.
+    Tagged,
+    Single,
+    Double,
+    Block,
+}
+
+impl Form {
+    const fn style(self) -> Style {
+        match self {
+            Self::Plain => Style::Plain,
+            Self::Tagged | Self::Single | Self::Double | Self::Block => Style::Quoted,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
     Scalar {
         text: Text,
-        style: Style,
+        form: Form,
     },
     Sequence {
         first: u32,
@@ -144,12 +164,13 @@ impl<'d> NodeRef<'d> {
             document.children.get(first..first + items as usize).unwrap_or_default()
         };
         match self.resolved().map(|node| node.kind) {
-            Some(Kind::Scalar { text, style }) => {
+            Some(Kind::Scalar { text, form }) => {
                 let content = match text {
                     Text::Source(span) => Some(span),
                     Text::Owned(_) => None,
                 };
-                NodeKind::Scalar(Scalar { text: document.text(text), style, span: self.span(), content })
+                let (text, style, span) = (document.text(text), form.style(), self.span());
+                NodeKind::Scalar(Scalar { text, style, span, content, form })
             }
             Some(Kind::Sequence { first, len }) => {
                 NodeKind::Sequence(Sequence { document, items: list(first, len) })
@@ -163,6 +184,7 @@ impl<'d> NodeRef<'d> {
                 style: Style::Plain,
                 span: Span::default(),
                 content: None,
+                form: Form::Plain,
             }),
         }
     }
@@ -180,6 +202,7 @@ pub struct Scalar<'d> {
     /// Where exactly its value stands letter by letter, without quotes; `None` if escapes or folding make
     /// the value differ from the file.
     pub content: Option<Span>,
+    pub(super) form: Form,
 }
 
 /// The items of a list.

@@ -139,11 +139,18 @@ fn float(text: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::document::Form;
     use super::*;
     use crate::source::Span;
 
     fn plain(text: &str) -> Plain {
-        Plain::from_scalar(Scalar { text, style: Style::Plain, span: Span::default(), content: None })
+        Plain::from_scalar(Scalar {
+            text,
+            style: Style::Plain,
+            span: Span::default(),
+            content: None,
+            form: Form::Plain,
+        })
     }
 
     #[test]
@@ -164,7 +171,13 @@ mod tests {
 
     #[test]
     fn quotes_make_a_string() {
-        let quoted = Scalar { text: "1", style: Style::Quoted, span: Span::default(), content: None };
+        let quoted = Scalar {
+            text: "1",
+            style: Style::Quoted,
+            span: Span::default(),
+            content: None,
+            form: Form::Plain,
+        };
         assert_eq!(Plain::from_scalar(quoted), Plain::String("1".into()));
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use policy_core::compile::Program;
 use policy_core::diagnostic::printable;
 
-use super::{decide, meets};
+use super::{Known, decide, meets};
 use crate::cli::Eval;
 use crate::exit::{Exit, Failure, say};
 use crate::files::reason;
@@ -21,6 +21,7 @@ const LONGEST_LINE: u64 = 1_024;
 pub(super) fn evaluate(
     path: &Path,
     program: &Program,
+    known: &Known,
     args: &Eval,
     out: &mut impl Write,
 ) -> Result<Exit, Failure> {
@@ -45,7 +46,7 @@ pub(super) fn evaluate(
         }
         match address(&line).filter(|_| complete) {
             Some(Line::Address(ip)) => {
-                let decided = decide(program, ip, &args.target);
+                let decided = decide(program, ip, known, &args.target)?;
                 unmet += usize::from(args.expect.as_ref().is_some_and(|expected| !meets(&decided, expected)));
                 render::json::decision(out, &decided, &args.target, Some(ip))?;
             }

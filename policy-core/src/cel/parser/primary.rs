@@ -28,7 +28,19 @@ const RESERVED: &[&str] = &[
     "while",
 ];
 
+/// Words that are no names of fields either.
+const KEYWORDS: &[&str] = &["false", "in", "null", "true"];
+
 impl Parser<'_> {
+    /// Says that a keyword cannot be a field, and passes over it.
+    fn keyword_field(&mut self, token: Token) {
+        let word = self.slice(token.span).to_owned();
+        let message = format!("`{word}` cannot be the name of a field");
+        let found = Diagnostic::new(&CEL_SYNTAX, token.span, message);
+        self.diagnostics.push(found.with_help(format!("write it in brackets: `['{word}']`")));
+        self.advance();
+    }
+
     pub(super) fn primary(&mut self) -> ExprId {
         let token = self.peek();
         match token.kind {
@@ -61,10 +73,25 @@ impl Parser<'_> {
                 self.close(Symbol::CloseParen, CLOSING);
                 inner
             }
+            TokenKind::Unknown if self.slice(token.span) == "$" && self.interpolated() => {
+                // Said, and read as what was meant.
+                self.unexpected("a value");
+                self.advance();
+                self.advance();
+                let inner = self.expression();
+                self.close(Symbol::CloseBrace, "`}`");
+                inner
+            }
             TokenKind::Symbol(Symbol::OpenBracket) => self.list(token),
             TokenKind::Symbol(Symbol::OpenBrace) => self.map(token),
             _ => self.broken("a value"),
         }
+    }
+
+    /// True if a `{` follows the token at hand.
+    fn interpolated(&self) -> bool {
+        let next = self.tokens.get(self.at + 1);
+        next.is_some_and(|next| next.kind == TokenKind::Symbol(Symbol::OpenBrace))
     }
 
     fn broken(&mut self, expected: &str) -> ExprId {
@@ -147,6 +174,10 @@ impl Parser<'_> {
                 let optional = self.eat(Symbol::Question).is_some();
                 let token = self.peek();
                 let field: Box<str> = match token.kind {
+                    TokenKind::Ident if KEYWORDS.contains(&self.slice(token.span)) => {
+                        self.keyword_field(token);
+                        return operand;
+                    }
                     TokenKind::Ident => self.slice(token.span).into(),
                     TokenKind::Escaped => self.slice(token.span).trim_matches('`').into(),
                     _ => {
@@ -210,13 +241,16 @@ impl Parser<'_> {
 
     fn arguments(&mut self) -> Vec<ExprId> {
         let mut out = Vec::new();
-        while self.more(Symbol::CloseParen) {
+        if !self.more(Symbol::CloseParen) {
+            return out;
+        }
+        loop {
             out.push(self.expression());
-            if self.eat(Symbol::Comma).is_none() {
-                break;
+            // Unlike in lists and maps, no comma may stand behind the last.
+            if self.exhausted || self.eat(Symbol::Comma).is_none() {
+                return out;
             }
         }
-        out
     }
 
     /// True if another item may begin.

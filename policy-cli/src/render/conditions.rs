@@ -1,0 +1,85 @@
+//! `eval --explain`: the conditions of a rule, with the value of every part.
+
+use std::io::{self, Write};
+
+use policy_core::cel::Part;
+use policy_core::compile::{ConditionRef, RuleRef};
+use policy_core::diagnostic::printable;
+use policy_core::evaluate::Record;
+
+use crate::commands::eval::Decided;
+
+/// Characters of a part's text, and of its value, that are shown.
+const MOST_SHOWN: usize = 100;
+/// Parts of one condition that are shown.
+const MOST_PARTS: usize = 60;
+
+/// True if a condition of the rule was evaluated.
+pub(crate) fn asked(decided: &Decided<'_>, rule: RuleRef<'_>) -> bool {
+    rule.conditions().any(|condition| record(decided, condition).is_some())
+}
+
+/// The conditions that were evaluated; those behind a false one were not.
+pub(crate) fn explain(out: &mut impl Write, decided: &Decided<'_>, rule: RuleRef<'_>) -> io::Result<()> {
+    for condition in rule.conditions() {
+        if let Some((value, parts)) = record(decided, condition) {
+            explain_condition(out, condition, &value, parts)?;
+        }
+    }
+    Ok(())
+}
+
+/// The value of a condition in words, and its parts.
+fn record<'r>(decided: &'r Decided<'_>, wanted: ConditionRef<'_>) -> Option<(String, &'r [Part])> {
+    decided.run.trace().records.iter().find_map(|record| match record {
+        Record::Condition { id, value, parts } if *id == wanted.id() => {
+            let value = match value {
+                Ok(value) => value.to_string(),
+                Err(error) => format!("no value: {error}"),
+            };
+            Some((value, parts.as_slice()))
+        }
+        _ => None,
+    })
+}
+
+fn explain_condition(
+    out: &mut impl Write,
+    condition: ConditionRef<'_>,
+    value: &str,
+    parts: &[Part],
+) -> io::Result<()> {
+    let text = condition.expression().text();
+    writeln!(out, "    if {}  {value} (line {})", shown(text), condition.position().line)?;
+    // The whole expression stands above.
+    let whole = |part: &&Part| part.span.to_range().len() < text.trim().len();
+    let lines: Vec<(String, String)> = parts
+        .iter()
+        .filter(whole)
+        .take(MOST_PARTS)
+        .map(|part| {
+            let name = shown(text.get(part.span.to_range()).unwrap_or_default());
+            let value = match &part.value {
+                Ok(value) => shown(&value.to_string()),
+                Err(fault) => format!("no value: {fault}"),
+            };
+            (format!("{}{name}", "  ".repeat(part.depth)), value)
+        })
+        .collect();
+    let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    for (name, value) in lines {
+        writeln!(out, "      {name:width$}  {value}")?;
+    }
+    Ok(())
+}
+
+/// A text on one line, cut where it becomes long.
+fn shown(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut chars = line.chars();
+    let mut out: String = chars.by_ref().take(MOST_SHOWN).collect();
+    if chars.next().is_some() {
+        out.push('…');
+    }
+    printable(&out).into_owned()
+}

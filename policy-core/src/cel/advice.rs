@@ -1,0 +1,105 @@
+//! What a careful reader would say of an expression that is well typed.
+//!
+//! Looks at typed code: parts that always fail, expressions that are constant, costs, patterns, addresses
+//! compared as text, and parts that fail for some requests.
+
+mod addresses;
+pub(super) mod failures;
+
+use super::code::{Code, Node, NodeId};
+use super::fault::Fault;
+use super::fold::Folded;
+use super::host::EvalLimits;
+use super::pattern::compile_regex;
+use super::value::Value;
+use crate::cel;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::source::Span;
+
+/// Reports on one expression.
+pub(super) fn report(code: &Code, folded: &Folded, steps: u64, found: &mut Diagnostics) {
+    let reached = code.reachable();
+    let nodes = || {
+        let all = code.nodes.iter().enumerate().zip(&reached).filter(|(_, reached)| **reached);
+        all.map(|((at, node), _)| (NodeId(u32::try_from(at).unwrap_or(u32::MAX)), node))
+    };
+    let mut patterns: Vec<Span> = Vec::new();
+    for (_, node) in nodes() {
+        if let Some((place, fault)) = bad_pattern(code, node) {
+            patterns.push(place);
+            let found_here = Diagnostic::new(&cel::REGEX, place, fault.to_string());
+            found.push(found_here.with_help("patterns are those of RE2: no look-around, no back-references"));
+        }
+    }
+    for (id, error) in &folded.failures {
+        // A pattern that does not compile has been told better above.
+        let span = code.span(*id);
+        if patterns.iter().any(|place| span.start <= place.start && place.end <= span.end) {
+            continue;
+        }
+        let message = format!("this part has no value: {}", error.fault);
+        let help = "it depends on nothing, so it fails whenever it is reached";
+        found.push(Diagnostic::new(&cel::ALWAYS_FAILS, error.span, message).with_help(help));
+    }
+    let most = EvalLimits::default().steps;
+    if steps > most {
+        let message = format!("the expression may take {} steps, more than the {most} allowed", shown(steps));
+        let help = "go over fewer lists inside one another, or over shorter ones";
+        found.push(Diagnostic::new(&cel::COSTLY, code.span(code.root), message).with_help(help));
+    }
+    for (id, node) in nodes() {
+        addresses::report(code, id, node, found);
+        header_case(code, node, found);
+    }
+    if let Some(Node::Const(Value::Bool(value))) = folded.code.node(folded.code.root) {
+        let message = format!("the expression is always {value}");
+        let help = match value {
+            true => "leave it out, or compare with something of the connection or request",
+            false => "the rule never runs; remove it, or compare with something of the connection or request",
+        };
+        found.push(Diagnostic::new(&cel::CONSTANT, code.span(code.root), message).with_help(help));
+    }
+}
+
+fn shown(steps: u64) -> String {
+    if steps > 1_000_000_000 { "over 1000000000".to_owned() } else { steps.to_string() }
+}
+
+/// A constant pattern that does not compile.
+fn bad_pattern(code: &Code, node: &Node) -> Option<(Span, Fault)> {
+    let Node::Call { name: "matches", arguments, .. } = node else { return None };
+    let pattern = *arguments.get(1)?;
+    match code.node(pattern) {
+        Some(Node::Const(Value::String(text))) => Some((code.span(pattern), compile_regex(text).err()?)),
+        _ => None,
+    }
+}
+
+/// The keys of header maps are in lower case: any other spelling is never found.
+fn header_case(code: &Code, node: &Node, found: &mut Diagnostics) {
+    let (map, key) = match node {
+        Node::Index { operand, index, .. } => (*operand, *index),
+        Node::Call { name: "_in_", arguments, .. } => match **arguments {
+            [key, map] => (map, key),
+            _ => return,
+        },
+        _ => return,
+    };
+    let headers = matches!(
+        code.node(map),
+        Some(Node::Fact(fact)) if matches!(fact.path(), "req.headers" | "res.headers" | "req.trailers" | "res.trailers")
+    );
+    if let (true, Some(Node::Const(Value::String(name)))) = (headers, code.node(key))
+        && name.chars().any(|c| c.is_ascii_uppercase())
+    {
+        let lower = name.to_ascii_lowercase();
+        let place = code.span(key);
+        let message = format!("header names are in lower case here, so `{name}` is never found");
+        let found_here = Diagnostic::new(&cel::HEADER_CASE, place, message);
+        found.push(found_here.with_help(format!("write `'{lower}'`")).with_fix_at(
+            false,
+            Some(place),
+            format!("'{lower}'"),
+        ));
+    }
+}

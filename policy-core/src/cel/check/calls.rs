@@ -1,0 +1,322 @@
+//! Calls: which overloads fit, and what to say if none does.
+
+use super::super::ast::ExprId;
+use super::super::code::{Node, NodeId};
+use super::super::fault::Fault;
+use super::super::functions::{Entry, Library, Registry};
+use super::super::types::Type;
+use super::Checker;
+use crate::cel;
+use crate::diagnostic::{Diagnostic, did_you_mean, shorten};
+use crate::source::Span;
+
+/// Functions of other languages, with how the same is written.
+const FOREIGN_FUNCTIONS: &[(&str, &str)] = &[
+    ("get", "take the entry in brackets, e.g. `req.headers['x-name'][0]`"),
+    ("length", "write `.size()`"),
+    ("len", "write `size(…)`"),
+    ("count", "write `size(…)`"),
+    ("toLowerCase", "write `.lower()`"),
+    ("toUpperCase", "write `.upper()`"),
+    ("test", "write `.matches('…')`"),
+    ("any", "write `.exists(x, …)`"),
+    ("some", "write `.exists(x, …)`"),
+    ("every", "write `.all(x, …)`"),
+    ("substr", "write `.substring(…)`"),
+    ("in", "write `a in [b, c]`"),
+];
+
+impl<'a> Checker<'a> {
+    /// A call of a function by its name alone, or of a macro.
+    pub(super) fn global(&mut self, id: ExprId, name: &str, place: Span, arguments: &'a [ExprId]) -> NodeId {
+        let span = self.ast.span(id);
+        if let Some(node) = self.global_macro(name, arguments, span, place) {
+            return node;
+        }
+        let mut nodes: Vec<NodeId> = arguments.iter().map(|argument| self.value(*argument)).collect();
+        // More than two numbers are compared as a list.
+        if matches!(name, "math.greatest" | "math.least") && nodes.len() > 2 {
+            let ty = nodes.iter().fold(None, |ty, node| {
+                let next = self.ty(*node);
+                Some(self.joined(ty, next))
+            });
+            let list = Node::List(nodes.iter().map(|node| (*node, false)).collect());
+            nodes = vec![self.push(list, span, Type::list(ty.unwrap_or(Type::Dyn)))];
+        }
+        self.call(name, false, nodes, span, place)
+    }
+
+    /// A function of a value, or a macro over it.
+    pub(super) fn member(
+        &mut self,
+        receiver: NodeId,
+        name: &'a str,
+        place: Span,
+        arguments: &'a [ExprId],
+        span: Span,
+    ) -> NodeId {
+        let receiver = self.plain(receiver);
+        if let Some(node) = self.member_macro(receiver, name, arguments, span, place) {
+            return node;
+        }
+        let mut nodes = vec![receiver];
+        nodes.extend(arguments.iter().map(|argument| self.value(*argument)));
+        if name == "includes" && self.env.library == Library::Policy {
+            let found = Diagnostic::new(&cel::FOREIGN_SPELLING, place, "`includes` is no function of CEL");
+            let found = found.with_help("write `contains`").with_fix_at(true, Some(place), "contains");
+            self.push_found(found);
+        }
+        if matches!((name, &*nodes), ("or" | "orValue", [_, _])) && Self::may_be_optional(&self.ty(receiver))
+        {
+            return self.or_else(name, &nodes, span, place);
+        }
+        self.call(name, true, nodes, span, place)
+    }
+
+    /// `a.or(b)`, `a.orValue(b)`: the argument is looked at only if it is needed.
+    fn or_else(&mut self, name: &str, nodes: &[NodeId], span: Span, place: Span) -> NodeId {
+        let checked = self.call(name, true, nodes.to_vec(), span, place);
+        let ty = self.ty(checked);
+        match nodes {
+            [operand, otherwise] => {
+                let node =
+                    Node::OrElse { operand: *operand, otherwise: *otherwise, unwrap: name == "orValue" };
+                self.push(node, span, ty)
+            }
+            _ => checked,
+        }
+    }
+
+    /// A call whose arguments are checked.
+    pub(super) fn call(
+        &mut self,
+        name: &str,
+        member: bool,
+        mut arguments: Vec<NodeId>,
+        span: Span,
+        place: Span,
+    ) -> NodeId {
+        let registry = Registry::get();
+        let types: Vec<Type> = arguments.iter().map(|argument| self.ty(*argument)).collect();
+        let mut fitting: Vec<u16> = Vec::new();
+        let mut result: Option<Type> = None;
+        let mut known_name = "";
+        for (id, entry) in registry.named(name, self.env.library) {
+            known_name = entry.name;
+            if entry.member != member || entry.parameters.len() != types.len() {
+                continue;
+            }
+            let ty = match entry.generic {
+                false => self.known.assignable_all(&entry.parameters, &types).then(|| entry.result.clone()),
+                true => {
+                    let mut signature = entry.parameters.clone();
+                    signature.push(entry.result.clone());
+                    let mut fresh = self.known.instantiate(&signature);
+                    let of = fresh.pop().unwrap_or(Type::Dyn);
+                    self.known.assignable_all(&fresh, &types).then(|| self.known.apply(&of))
+                }
+            };
+            let Some(ty) = ty else { continue };
+            fitting.push(id);
+            // Several results: known at run time only.
+            result = Some(match result {
+                None => ty,
+                Some(first) if first == ty => first,
+                Some(_) => Type::Dyn,
+            });
+        }
+        result = result.or_else(|| self.extra(name, member, &types));
+        let Some(result) = result else {
+            return self.no_overload(name, known_name, member, arguments, &types, span, place);
+        };
+        let entry = fitting.first().and_then(|id| registry.entry(*id));
+        if let Some(reads) = entry.and_then(|entry| entry.overload.reads) {
+            self.out_of_phase(name, entry, place);
+            if let Some(node) = self.env.tree.find(reads) {
+                arguments.insert(0, self.leaf_fact_quietly(node, span));
+            }
+        }
+        let result = self.record(result);
+        let node = Node::Call { overloads: fitting.into(), name: known_name, arguments: arguments.into() };
+        self.push(node, span, result)
+    }
+
+    /// A function that is declared for checking only.
+    fn extra(&mut self, name: &str, member: bool, types: &[Type]) -> Option<Type> {
+        let env = self.env;
+        let named = env.extras.iter().filter(|extra| &*extra.name == name && extra.member == member);
+        let mut result = None;
+        for extra in named {
+            let mut signature = extra.parameters.clone();
+            signature.push(extra.result.clone());
+            let mut fresh = self.known.instantiate(&signature);
+            let of = fresh.pop().unwrap_or(Type::Dyn);
+            if self.known.assignable_all(&fresh, types) {
+                result = Some(if result.is_none() { self.known.apply(&of) } else { Type::Dyn });
+            }
+        }
+        result
+    }
+
+    /// The result type, a record by its name.
+    fn record(&self, ty: Type) -> Type {
+        match &ty {
+            Type::Opaque(name, of) if of.is_empty() => {
+                self.env.tree.find(name).map_or(ty, |node| self.env.tree.type_of(node))
+            }
+            _ => ty,
+        }
+    }
+
+    fn out_of_phase(&mut self, name: &str, entry: Option<&Entry>, place: Span) {
+        let phases = entry.map(|entry| entry.overload.phases);
+        if let (Some(phases), Some(phase)) = (phases, self.env.site.phase)
+            && !phases.contains(phase)
+        {
+            let names: Vec<_> = phases.iter().map(crate::phase::Phase::name).collect();
+            let message = format!("`{name}` cannot be called in {phase}");
+            let help = format!("it can be called in {}", names.join(" and "));
+            self.report(&cel::OUT_OF_PLACE, place, message, help);
+        }
+    }
+
+    /// The fact behind a function: a phase that lacks it has been reported at the function.
+    fn leaf_fact_quietly(&mut self, node: u16, span: Span) -> NodeId {
+        let leaf = self.env.tree.node(node).and_then(|node| node.leaf.clone());
+        match leaf.and_then(|leaf| Some((leaf.fact?, leaf.ty))) {
+            Some((fact, ty)) => self.push(Node::Fact(fact), span, ty),
+            None => self.fail(Fault::UnknownName("".into()), span),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one call")]
+    fn no_overload(
+        &mut self,
+        name: &str,
+        known_name: &'static str,
+        member: bool,
+        arguments: Vec<NodeId>,
+        types: &[Type],
+        span: Span,
+        place: Span,
+    ) -> NodeId {
+        if self.strict {
+            if known_name.is_empty() {
+                self.unknown_function(name, member, types, place);
+            } else {
+                let found = misfit(name, member, self.env.library, types, place);
+                self.push_found(found);
+            }
+            return self.fail(Fault::overload(name), span);
+        }
+        // Unchecked: whatever fits when it is run.
+        let ids = Registry::get().named(name, self.env.library);
+        let ids: Vec<u16> = ids
+            .filter(|(_, entry)| entry.member == member && entry.parameters.len() == types.len())
+            .map(|(id, _)| id)
+            .collect();
+        if ids.is_empty() {
+            return self.fail_call(Fault::overload(name), arguments, span);
+        }
+        let node = Node::Call { overloads: ids.into(), name: known_name, arguments: arguments.into() };
+        self.push(node, span, Type::Dyn)
+    }
+
+    /// A call that cannot succeed.
+    fn fail_call(&mut self, fault: Fault, _arguments: Vec<NodeId>, span: Span) -> NodeId {
+        self.push(Node::Fail(fault), span, Type::Dyn)
+    }
+
+    fn unknown_function(&mut self, name: &str, member: bool, types: &[Type], place: Span) {
+        let shown = shorten(name);
+        let library = self.env.library;
+        let registry = Registry::get();
+        let message = format!("there is no function `{shown}`");
+        let found = Diagnostic::new(&cel::UNKNOWN_FUNCTION, place, message);
+        let foreign = FOREIGN_FUNCTIONS.iter().find(|(foreign, _)| *foreign == name).map(|(_, help)| *help);
+        let macros = super::macros::NAMES.iter().copied();
+        let near = match member {
+            true => did_you_mean(name, registry.names(library, true).chain(macros)),
+            false => did_you_mean(name, registry.names(library, false)),
+        };
+        // `size` of `conn.size`, as a function of nothing.
+        let other = registry.names(library, !member).find(|other| *other == name);
+        let found = match (foreign, near, other) {
+            (Some(help), ..) => found.with_help(help),
+            (None, Some(near), _) => {
+                found.with_help(format!("did you mean `{near}`?")).with_fix_at(false, Some(place), near)
+            }
+            (None, None, Some(_)) if member => found.with_help(format!("write `{name}(…)` before the value")),
+            (None, None, Some(_)) => found.with_help(format!("write it behind a value: `….{name}(…)`")),
+            (None, None, None) => match types.first() {
+                Some(receiver) if member => {
+                    found.with_help(format!("see the functions of {receiver} in the reference"))
+                }
+                _ => found.with_help("check its name; functions of a value stand behind a dot"),
+            },
+        };
+        self.push_found(found);
+    }
+}
+
+/// A function that exists and takes something else.
+fn misfit(name: &str, member: bool, library: Library, types: &[Type], place: Span) -> Diagnostic {
+    let shown: Vec<String> = types.iter().map(ToString::to_string).collect();
+    let symbol = name.trim_matches('_');
+    let operator = name.starts_with(['_', '!', '-']);
+    let message = match (operator, &*shown) {
+        (true, [a, b]) if symbol == "in" => format!("`in` looks into a list or map; found {a} in {b}"),
+        (true, [a, b]) if matches!(symbol, "==" | "!=") => format!("{a} and {b} are never equal"),
+        (true, [a, b]) => format!("`{symbol}` is not defined for {a} and {b}"),
+        (true, [a]) => format!("`{symbol}` is not defined for {a}"),
+        (false, [receiver, rest @ ..]) if member => {
+            format!("`{name}` does not fit: found {receiver}.{name}({})", rest.join(", "))
+        }
+        _ => format!("`{name}` does not fit: found {name}({})", shown.join(", ")),
+    };
+    let found = Diagnostic::new(&cel::TYPE_MISMATCH, place, message);
+    if operator {
+        return found.with_help(operator_help(symbol, types));
+    }
+    let mut signatures: Vec<String> = Vec::new();
+    for (_, entry) in Registry::get().named(name, library) {
+        let call = entry.overload.signature.rsplit_once(" -> ").map_or("", |(call, _)| call);
+        let call =
+            call.replacen('(', "", usize::from(entry.member)).replacen(").", ".", usize::from(entry.member));
+        signatures.push(format!("`{call}`"));
+    }
+    let more = signatures.len().saturating_sub(4);
+    signatures.truncate(4);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let list = match types.first() {
+        Some(Type::List(_))
+            if member && matches!(name, "contains" | "startsWith" | "endsWith" | "matches") =>
+        {
+            format!("; of a list write `.exists(x, x.{name}(…))`")
+        }
+        _ => String::new(),
+    };
+    found.with_help(format!("it takes {}{more}{list}", signatures.join(", ")))
+}
+
+fn operator_help(symbol: &str, types: &[Type]) -> String {
+    let number = |ty: &Type| matches!(ty, Type::Int | Type::Uint | Type::Double);
+    match (symbol, types) {
+        ("!", [Type::String]) => {
+            "`!` binds to what follows it at once; put the comparison in parentheses".into()
+        }
+        (_, [Type::String, other]) if number(other) => format!("convert the text with `{other}(…)`"),
+        (_, [other, Type::String]) if number(other) && symbol == "+" => {
+            "convert the number with `string(…)`".into()
+        }
+        (_, [other, Type::String]) if number(other) => {
+            format!("write the number without quotes, or convert with `{other}(…)`")
+        }
+        ("==" | "!=", [a, b]) if number(a) && number(b) => format!("convert one with `{a}(…)`"),
+        (_, [a, b]) if number(a) && number(b) => format!("convert one with `{a}(…)`"),
+        ("in", [Type::String, Type::String]) => "for a part of a text write `.contains(…)`".into(),
+        ("==" | "!=", [Type::List(_), _]) => "compare an item, e.g. `[0]`, or ask with `in`".into(),
+        ("==" | "!=", [_, Type::Null]) => "a missing value is an error, not null; ask with `has(…)`".into(),
+        _ => "give both sides one type".into(),
+    }
+}

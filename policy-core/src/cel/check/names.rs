@@ -1,0 +1,121 @@
+//! Names: variables, objects, types; and what to say of a name that nobody declared.
+
+use super::super::ast::{ExprId, ExprKind};
+use super::super::code::{Node, NodeId};
+use super::super::env::Named;
+use super::super::fault::Fault;
+use super::super::functions::{Library, Registry};
+use super::super::types::{Object, Type};
+use super::super::value::Value;
+use super::{Checker, LocalKind, MOST_DOTS};
+use crate::cel;
+use crate::diagnostic::{Diagnostic, did_you_mean, shorten};
+use crate::source::Span;
+
+/// Names of other languages and of old documents, with what is meant (ngrok documentation, wrong examples
+/// that users may copy, 2026-08-07).
+const FOREIGN_NAMES: &[(&str, &str)] = &[
+    ("request", "req"),
+    ("response", "res"),
+    ("connection", "conn"),
+    ("identity", "actions.ngrok.oauth.identity"),
+    ("headers", "req.headers"),
+    ("method", "req.method"),
+    ("path", "req.url.path"),
+];
+
+impl<'a> Checker<'a> {
+    /// A name, with as many of the fields behind it as are declared together with it.
+    pub(super) fn name(
+        &mut self,
+        id: ExprId,
+        name: &'a str,
+        absolute: bool,
+        spine: &mut Vec<ExprId>,
+    ) -> NodeId {
+        let span = self.ast.span(id);
+        if !absolute && let Some(local) = self.scope.iter().rev().find(|local| local.name == name) {
+            return match local.kind.clone() {
+                LocalKind::Value(slot, ty) => self.push(Node::Local(slot), span, ty),
+                LocalKind::Object(object) => self.object(object, span),
+            };
+        }
+        let name = name.trim_start_matches('.');
+        let mut fields: Vec<&str> = Vec::new();
+        for outer in spine.iter().rev().take(MOST_DOTS) {
+            match self.ast.kind(*outer) {
+                ExprKind::Select { field, optional: false, .. } => fields.push(field),
+                _ => break,
+            }
+        }
+        // The longest declared name wins.
+        for taken in (0..=fields.len()).rev() {
+            let behind = fields.get(..taken).unwrap_or_default();
+            let dotted = behind.iter().fold(name.to_owned(), |name, field| format!("{name}.{field}"));
+            let Some((full, named)) = self.env.lookup(&dotted, absolute) else { continue };
+            let whole = spine.len().checked_sub(taken).and_then(|at| spine.get(at)).copied();
+            spine.truncate(spine.len() - taken);
+            let span = if taken == 0 { span } else { whole.map_or(span, |whole| self.ast.span(whole)) };
+            return match named {
+                Named::Global(ty) => self.push(Node::Global(full), span, ty),
+                Named::Tree(node) => match self.env.tree.type_of(node) {
+                    Type::Object(object) => self.object(object, span),
+                    _ => self.leaf_fact(node, span),
+                },
+                Named::Type(ty) => {
+                    let value = Value::Type(ty.name().into());
+                    self.push(Node::Const(value), span, Type::type_of(ty))
+                }
+            };
+        }
+        self.undeclared(name, span);
+        self.fail(Fault::UnknownName(name.into()), span)
+    }
+
+    /// An object stands for itself until a plain value is wanted.
+    pub(super) fn object(&mut self, object: Object, span: Span) -> NodeId {
+        self.push(Node::Object(Box::default()), span, Type::Object(object))
+    }
+
+    fn undeclared(&mut self, name: &str, span: Span) {
+        let mut found =
+            Diagnostic::new(&cel::UNDECLARED, span, format!("`{}` is not declared", shorten(name)));
+        let foreign = FOREIGN_NAMES.iter().find(|(foreign, _)| *foreign == name).map(|(_, meant)| *meant);
+        let policy = self.env.library == Library::Policy;
+        let variables = self.scope.iter().map(|local| local.name).chain(self.env.first_names());
+        let near = foreign.filter(|_| policy).or_else(|| did_you_mean(name, variables));
+        found = match near {
+            Some(near) => {
+                let near = near.to_owned();
+                found.with_help(format!("did you mean `{near}`?")).with_fix_at(false, Some(span), near)
+            }
+            None if self.is_function(name) => {
+                found.with_help(format!("`{name}` is a function; call it, e.g. `{name}(…)`"))
+            }
+            None => {
+                let mut names: Vec<_> = self.env.first_names().collect();
+                names.sort_unstable();
+                match names.is_empty() {
+                    true => found.with_help("put a text in quotes"),
+                    false => found.with_help(format!(
+                        "put a text in quotes; the variables are `{}`",
+                        names.join("`, `")
+                    )),
+                }
+            }
+        };
+        self.push_found(found);
+    }
+
+    pub(super) fn is_function(&self, name: &str) -> bool {
+        Registry::get().named(name, self.env.library).next().is_some()
+            || self.env.extras.iter().any(|extra| &*extra.name == name)
+    }
+
+    /// The full name of a function in a namespace, `math.abs`, or of a macro in one.
+    pub(super) fn namespaced(&self, receiver: ExprId, function: &str) -> Option<String> {
+        // Most receivers are values: only a name can be a namespace.
+        let name = format!("{}.{function}", self.dotted(receiver)?);
+        (self.is_function(&name) || super::macros::is_namespaced(&name)).then_some(name)
+    }
+}

@@ -1,0 +1,258 @@
+//! What an expression may name: variables, objects, functions, types.
+//!
+//! Names are resolved as CEL does: the longest declared prefix of `a.b.c` wins, the container is tried
+//! before the outside, and variables of macros hide everything (CEL specification, name resolution).
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::functions::Library;
+use super::types::{Object, Type};
+use crate::phase::{Phase, PhaseSet};
+use crate::url::Scheme;
+
+/// A fact: a declared variable that a host knows, or has no source for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fact {
+    pub(crate) id: u16,
+    pub(crate) path: &'static str,
+}
+
+impl Fact {
+    /// Its index among the declared facts, from 0.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.id as usize
+    }
+
+    /// How an expression writes it, `conn.client_ip`.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        self.path
+    }
+}
+
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.path)
+    }
+}
+
+impl fmt::Debug for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fact({})", self.path)
+    }
+}
+
+/// Where a declared variable has a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Where {
+    pub(crate) phases: PhaseSet,
+    /// Only on connections whose TLS the edge sees.
+    pub(crate) tls: bool,
+    /// Not on tcp and tls endpoints.
+    pub(crate) http: bool,
+}
+
+/// A declared leaf of the tree.
+#[derive(Clone, Debug)]
+pub(crate) struct Leaf {
+    /// `None` for a field of a record: its value comes with the record.
+    pub(crate) fact: Option<Fact>,
+    pub(crate) ty: Type,
+    pub(crate) at: Where,
+    /// True if a connection or request may lack it.
+    pub(crate) optional: bool,
+    /// One sentence for people.
+    pub(crate) doc: &'static str,
+}
+
+/// A name with what stands below it.
+#[derive(Clone, Debug)]
+pub(crate) struct TreeNode {
+    pub(crate) path: &'static str,
+    pub(crate) children: Vec<(&'static str, u16)>,
+    pub(crate) leaf: Option<Leaf>,
+}
+
+/// The declared variables as a tree; its roots are the first names, `conn`, and the records, `Cookie`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tree {
+    pub(crate) nodes: Vec<TreeNode>,
+    pub(crate) by_path: HashMap<&'static str, u16>,
+}
+
+impl Tree {
+    pub(crate) fn node(&self, index: u16) -> Option<&TreeNode> {
+        self.nodes.get(index as usize)
+    }
+
+    pub(crate) fn child(&self, of: u16, name: &str) -> Option<u16> {
+        self.node(of)?.children.iter().find(|(child, _)| *child == name).map(|(_, index)| *index)
+    }
+
+    /// The node of a dotted path; records are roots, by their names.
+    pub(crate) fn find(&self, path: &str) -> Option<u16> {
+        self.by_path.get(path).copied()
+    }
+
+    /// The type of a node: what its leaf says, or an object.
+    pub(crate) fn type_of(&self, index: u16) -> Type {
+        let Some(node) = self.node(index) else { return Type::Error };
+        match (&node.leaf, node.children.is_empty()) {
+            (Some(leaf), true) => leaf.ty.clone(),
+            (leaf, _) => Type::Object(Object { node: index, text: leaf.is_some(), name: node.path }),
+        }
+    }
+}
+
+/// Where an expression stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Site {
+    /// Its phase; nothing outside of policies.
+    pub phase: Option<Phase>,
+    /// The protocol of its endpoint, if known.
+    pub scheme: Option<Scheme>,
+}
+
+impl Site {
+    /// Why a variable has no value here; `None` if it has.
+    pub(super) fn lacks(self, at: Where) -> Option<String> {
+        if let Some(phase) = self.phase.filter(|phase| !at.phases.contains(*phase)) {
+            let mut phases = at.phases.iter().map(Phase::name);
+            let first = phases.next().unwrap_or_default();
+            let rest: Vec<_> = phases.collect();
+            let (last, middle) =
+                rest.split_last().map_or((None, &[][..]), |(last, middle)| (Some(last), middle));
+            let middle: String = middle.iter().map(|phase| format!(", {phase}")).collect();
+            let last = last.map(|last| format!(" and {last}")).unwrap_or_default();
+            return Some(format!("it has a value in {first}{middle}{last}, not in {phase}"));
+        }
+        match self.scheme {
+            Some(Scheme::Tcp) if at.tls => {
+                Some("it has a value on tls and https endpoints, not on tcp".to_owned())
+            }
+            Some(Scheme::Http) if at.tls => {
+                Some("it has a value on tls and https endpoints, not on http".to_owned())
+            }
+            Some(scheme @ (Scheme::Tcp | Scheme::Tls)) if at.http => {
+                Some(format!("it has a value on http and https endpoints, not on {}", scheme.name()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What a name stands for.
+#[derive(Clone, Debug)]
+pub(super) enum Named {
+    /// A variable bound from outside by its name.
+    Global(Type),
+    /// A node of the tree.
+    Tree(u16),
+    /// A type.
+    Type(Type),
+}
+
+/// A function that is declared and has no implementation: for checking only.
+#[derive(Clone, Debug)]
+pub(super) struct Extra {
+    pub(super) name: Box<str>,
+    pub(super) member: bool,
+    pub(super) parameters: Vec<Type>,
+    pub(super) result: Type,
+}
+
+/// The declarations an expression is checked against.
+///
+/// ```
+/// use policy_core::cel::{Env, Type};
+/// let mut env = Env::standard();
+/// env.declare("name", Type::String);
+/// let (checked, found) = env.check("name.startsWith('a')");
+/// assert!(found.is_empty());
+/// assert_eq!(checked.expect("no errors").result(), &Type::Bool);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Env {
+    container: Box<str>,
+    names: HashMap<Box<str>, Named>,
+    pub(super) extras: Vec<Extra>,
+    pub(super) tree: Arc<Tree>,
+    pub(super) library: Library,
+    pub(super) site: Site,
+}
+
+impl Env {
+    /// CEL with its standard extensions, and no variable.
+    #[must_use]
+    pub fn standard() -> Self {
+        Self {
+            container: Box::default(),
+            names: HashMap::new(),
+            extras: Vec::new(),
+            tree: Arc::default(),
+            library: Library::Standard,
+            site: Site::default(),
+        }
+    }
+
+    /// The policy language, with declared variables.
+    pub(crate) fn policy(tree: Arc<Tree>, roots: &[(&'static str, u16)], site: Site) -> Self {
+        let names = roots.iter().map(|(name, node)| ((*name).into(), Named::Tree(*node))).collect();
+        Self { names, tree, library: Library::Policy, site, ..Self::standard() }
+    }
+
+    /// Declares a variable; its name may have dots.
+    pub fn declare(&mut self, name: &str, ty: Type) {
+        self.names.insert(name.into(), Named::Global(ty));
+    }
+
+    /// Declares a function that can be checked and not run.
+    pub fn declare_function(&mut self, name: &str, member: bool, parameters: Vec<Type>, result: Type) {
+        self.extras.push(Extra { name: name.into(), member, parameters, result });
+    }
+
+    /// Sets the container: the name before whose dots other names are looked up first.
+    pub fn set_container(&mut self, container: &str) {
+        self.container = container.into();
+    }
+
+    /// What a dotted name stands for, the container's names before outer ones.
+    pub(super) fn lookup(&self, name: &str, absolute: bool) -> Option<(Box<str>, Named)> {
+        let declared = |name: &str| {
+            let named = self.names.get(name).cloned();
+            let named = named.or_else(|| type_named(name).map(Named::Type));
+            named.map(|named| (name.into(), named))
+        };
+        if !absolute {
+            let mut container: &str = &self.container;
+            while !container.is_empty() {
+                if let Some(found) = declared(&format!("{container}.{name}")) {
+                    return Some(found);
+                }
+                container = container.rsplit_once('.').map_or("", |(outer, _)| outer);
+            }
+        }
+        declared(name)
+    }
+
+    /// The names an expression may begin with.
+    pub(super) fn first_names(&self) -> impl Iterator<Item = &str> {
+        self.names.keys().map(|name| &**name)
+    }
+}
+
+/// The types that can be named as values.
+fn type_named(name: &str) -> Option<Type> {
+    Some(match name {
+        "list" => Type::list(Type::Dyn),
+        "map" => Type::map(Type::Dyn, Type::Dyn),
+        "type" => Type::type_of(Type::Dyn),
+        "optional_type" => Type::optional(Type::Dyn),
+        // `duration` and `timestamp` name functions; as types they have their full names only.
+        "duration" | "timestamp" | "dyn" => return None,
+        _ => Type::from_name(name)?,
+    })
+}

@@ -1,0 +1,249 @@
+//! A checked expression: what a policy keeps of its text.
+
+use std::sync::Arc;
+
+use super::advice::failures::{Failures, failures};
+use super::check::check;
+use super::code::{Code, Node, NodeId};
+use super::cost::Costs;
+use super::env::{Env, Fact};
+use super::fault::{EvalError, Fault};
+use super::fold::fold;
+use super::functions::Registry;
+use super::host::{EvalLimits, Host};
+use super::interpret::{Sink, evaluate};
+use super::parser::{CelLimits, parse};
+use super::types::Type;
+use super::value::Value;
+use super::{TYPE_MISMATCH, advice};
+use crate::diagnostic::Diagnostics;
+use crate::source::Span;
+
+/// An expression that has been checked and can be evaluated. Cheap to clone.
+///
+/// ```
+/// use policy_core::cel::{Env, EvalLimits, NoHost, Value};
+/// let (expression, found) = Env::standard().check("[1, 2, 3].filter(x, x > 1).size() == 2");
+/// assert!(found.iter().all(|item| item.code.id == "TP213"), "only that it is constant");
+/// let value = expression.expect("no errors").evaluate(&mut NoHost, EvalLimits::default());
+/// assert!(matches!(value, Ok(Value::Bool(true))));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Expression {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    text: Box<str>,
+    /// As written: what explanations run.
+    code: Code,
+    /// Without its constant parts: what decisions run.
+    folded: Code,
+    reads: Box<[Fact]>,
+    cost: u64,
+    calls: Box<[&'static str]>,
+    failures: Failures,
+}
+
+/// One part of an expression and its value.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Part {
+    /// Where it stands in the expression's text.
+    pub span: Span,
+    /// Its value, or why it has none.
+    pub value: Result<Value, Fault>,
+    /// Parts around it.
+    pub depth: usize,
+}
+
+impl Env {
+    /// Parses and checks an expression. It is there if it is well typed; what is found may still be an error
+    /// that keeps it out of a policy, such as a part that always fails. O(length), with at most [`CelLimits`]
+    /// of work.
+    #[must_use]
+    pub fn check(&self, text: &str) -> (Option<Expression>, Diagnostics) {
+        self.check_within(text, &CelLimits::default())
+    }
+
+    /// The same within other limits.
+    #[must_use]
+    pub fn check_within(&self, text: &str, limits: &CelLimits) -> (Option<Expression>, Diagnostics) {
+        let mut found = Diagnostics::default();
+        let ast = parse(text, limits, &mut found);
+        let readable = !found.has_errors();
+        let mut later = Diagnostics::default();
+        let code = check(text, &ast, self, true, &mut later);
+        // What does not read has types that nobody meant; names are right or wrong all the same.
+        later.retain(|item| readable || item.code != &TYPE_MISMATCH);
+        found.append(later);
+        let sound = !found.has_errors();
+        let expression = code.filter(|_| sound).map(|code| Expression::new(text, code, &mut found));
+        found.sort();
+        (expression, found)
+    }
+
+    /// Parses an expression and leaves its types to run time, as CEL allows; `None` for one that does not
+    /// parse. Policies are always checked.
+    #[must_use]
+    pub fn unchecked(&self, text: &str) -> Option<Expression> {
+        let mut found = Diagnostics::default();
+        let ast = parse(text, &CelLimits::default(), &mut found);
+        let code = check(text, &ast, self, false, &mut Diagnostics::default());
+        let expression = code.map(|code| Expression::new(text, code, &mut Diagnostics::default()));
+        expression.filter(|_| !found.has_errors())
+    }
+}
+
+impl Expression {
+    fn new(text: &str, code: Code, found: &mut Diagnostics) -> Self {
+        let costs = Costs::of_code(&code);
+        let folded = fold(&code, &costs);
+        let cost = Costs::of_code(&folded.code).of(code.root);
+        advice::report(&code, &folded, cost, found);
+        let mut reads: Vec<Fact> = Vec::new();
+        for (node, reached) in folded.code.nodes.iter().zip(folded.code.reachable()) {
+            if let (true, Node::Fact(fact) | Node::HasFact(fact)) = (reached, node) {
+                reads.push(*fact);
+            }
+        }
+        reads.sort_unstable();
+        reads.dedup();
+        let mut calls: Vec<&'static str> = code.nodes.iter().filter_map(impure).collect();
+        calls.sort_unstable();
+        calls.dedup();
+        let failures = failures(&code);
+        let inner = Inner {
+            text: text.into(),
+            code,
+            folded: folded.code,
+            reads: reads.into(),
+            cost,
+            calls: calls.into(),
+            failures,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.inner.text
+    }
+
+    /// The type of its value.
+    #[must_use]
+    pub fn result(&self) -> &Type {
+        self.inner.code.ty(self.inner.code.root)
+    }
+
+    /// The facts it may read, each once.
+    #[must_use]
+    pub fn reads(&self) -> &[Fact] {
+        &self.inner.reads
+    }
+
+    /// The functions it may call that are no functions of its facts: `rand.int`, `secrets.get`.
+    #[must_use]
+    pub fn impure_calls(&self) -> &[&'static str] {
+        &self.inner.calls
+    }
+
+    /// Steps it takes at worst, with values from outside of ordinary size.
+    #[must_use]
+    pub fn cost(&self) -> u64 {
+        self.inner.cost
+    }
+
+    /// The value it always has, if it depends on nothing.
+    #[must_use]
+    pub fn constant(&self) -> Option<&Value> {
+        match self.inner.folded.node(self.inner.folded.root) {
+            Some(Node::Const(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// What may fail in expressions that are joined by `&&`, for each of them: each may guard the others.
+    #[must_use]
+    pub(crate) fn may_fail(joined: &[Self]) -> Vec<Diagnostics> {
+        let known = |at: usize, guard: &String| {
+            let mut others = joined.iter().enumerate().filter(|(other, _)| *other != at);
+            others.any(|(_, other)| other.inner.failures.known.contains(guard))
+        };
+        let report = |(at, expression): (usize, &Self)| {
+            let mut found = Diagnostics::default();
+            // An expression that is constant has been reported as that.
+            let parts = expression.inner.failures.parts.iter().filter(|_| expression.constant().is_none());
+            for part in parts.filter(|part| !part.guards.iter().any(|guard| known(at, guard))) {
+                found.push(part.found.clone());
+            }
+            found
+        };
+        joined.iter().enumerate().map(report).collect()
+    }
+
+    /// Evaluates it.
+    ///
+    /// # Errors
+    /// The fault and its place in the text.
+    pub fn evaluate(&self, host: &mut dyn Host, limits: EvalLimits) -> Result<Value, EvalError> {
+        evaluate(&self.inner.folded, self.inner.folded.root, host, limits, None)
+    }
+
+    /// Evaluates it as written, and gives the value of every part that is no literal, outer parts first. At
+    /// most `most` parts are kept.
+    pub fn explain(
+        &self,
+        host: &mut dyn Host,
+        limits: EvalLimits,
+        most: usize,
+    ) -> (Result<Value, EvalError>, Vec<Part>) {
+        let code = &self.inner.code;
+        let mut parts = Parts { code, most, parts: Vec::new() };
+        let value = evaluate(code, code.root, host, limits, Some(&mut parts));
+        let mut parts = parts.parts;
+        // By place: what holds a part comes before it. Equal places keep the order of evaluation, the outer
+        // of them being the later.
+        parts.reverse();
+        parts.sort_by_key(|part| (part.span.start, std::cmp::Reverse(part.span.end)));
+        let mut open: Vec<Span> = Vec::new();
+        for part in &mut parts {
+            while open.last().is_some_and(|outer| outer.end < part.span.end || part.span.start >= outer.end) {
+                open.pop();
+            }
+            if open.last() == Some(&part.span) {
+                part.depth = open.len() - 1;
+            } else {
+                part.depth = open.len();
+                open.push(part.span);
+            }
+        }
+        (value, parts)
+    }
+}
+
+/// The name of a function that may give different results for the same arguments.
+fn impure(node: &Node) -> Option<&'static str> {
+    let Node::Call { overloads, name, .. } = node else { return None };
+    let entry = overloads.first().and_then(|id| Registry::get().entry(*id))?;
+    (!entry.overload.pure).then_some(*name)
+}
+
+/// Keeps the value of each part; of a part that runs several times each value.
+struct Parts<'c> {
+    code: &'c Code,
+    most: usize,
+    parts: Vec<Part>,
+}
+
+impl Sink for Parts<'_> {
+    fn node(&mut self, id: NodeId, result: Result<&Value, &Fault>) {
+        let literal = matches!(self.code.node(id), Some(Node::Const(_)));
+        if !literal && self.parts.len() < self.most {
+            let value = result.cloned().map_err(Clone::clone);
+            self.parts.push(Part { span: self.code.span(id), value, depth: 0 });
+        }
+    }
+}

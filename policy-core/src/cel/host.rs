@@ -1,0 +1,104 @@
+//! What an evaluation takes from outside, and how much it may take.
+
+use super::env::Fact;
+use super::fault::Fault;
+use super::value::Value;
+
+/// Gives an evaluation its facts and everything that is not a function of them.
+///
+/// Every method has an answer: "unknown" for what a host has no source for.
+pub trait Host {
+    /// The value of a fact; [`Fault::Absent`] if this connection or request has none, [`Fault::NoSource`] if
+    /// the host cannot know.
+    ///
+    /// # Errors
+    /// Why there is no value.
+    fn fact(&self, fact: Fact) -> Result<Value, Fault>;
+
+    /// The value of a variable that was declared with [`super::Env::declare`].
+    ///
+    /// # Errors
+    /// If there is none.
+    fn variable(&self, name: &str) -> Result<Value, Fault> {
+        Err(Fault::UnknownName(name.into()))
+    }
+
+    /// A random number, uniform over all 64 bits.
+    ///
+    /// # Errors
+    /// If the host has no source of randomness.
+    fn random(&mut self) -> Result<u64, Fault> {
+        Err(Fault::NotProvided("random numbers"))
+    }
+
+    /// A secret of a vault.
+    ///
+    /// # Errors
+    /// If the host has none of this name.
+    fn secret(&mut self, vault: &str, name: &str) -> Result<Value, Fault> {
+        let _ = (vault, name);
+        Err(Fault::NotProvided("secrets"))
+    }
+}
+
+/// A host that knows nothing: for expressions that are constant.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoHost;
+
+impl Host for NoHost {
+    fn fact(&self, fact: Fact) -> Result<Value, Fault> {
+        Err(Fault::NoSource(fact))
+    }
+}
+
+/// What one evaluation may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EvalLimits {
+    /// Steps: one for each node and for each item, ten bytes or character that a function looks at.
+    pub steps: u64,
+    /// Bytes of texts and sixteen for each item that may be made, in all.
+    pub output: usize,
+}
+
+impl Default for EvalLimits {
+    fn default() -> Self {
+        Self { steps: 1_000_000, output: 4 << 20 }
+    }
+}
+
+/// What is left of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    steps: u64,
+    output: usize,
+}
+
+/// Bytes that an item of a list or map counts as.
+pub(super) const ITEM: usize = 16;
+
+impl Budget {
+    pub(super) const fn new(limits: EvalLimits) -> Self {
+        Self { steps: limits.steps, output: limits.output }
+    }
+
+    /// Takes steps.
+    pub(super) fn steps(&mut self, steps: usize) -> Result<(), Fault> {
+        let left = self.steps.checked_sub(steps as u64);
+        self.steps = left.unwrap_or(0);
+        left.map(|_| ()).ok_or(Fault::Steps)
+    }
+
+    /// Takes room for a result.
+    pub(super) fn output(&mut self, bytes: usize) -> Result<(), Fault> {
+        let left = self.output.checked_sub(bytes);
+        self.output = left.unwrap_or(0);
+        left.map(|_| ()).ok_or(Fault::Output)
+    }
+
+    /// Steps that are left.
+    #[cfg(test)]
+    pub(super) const fn left(&self) -> u64 {
+        self.steps
+    }
+}

@@ -1,0 +1,294 @@
+//! `${…}` in texts: finding the expressions, checking each in its field's type.
+//!
+//! The end of an expression is found by its tokens, not by the next brace: braces, quotes and comments
+//! inside belong to the expression. There is no escape for `${`: `${'${'}` writes the two characters.
+//!
+//! Source: ngrok documentation, interpolation (2026-08-07).
+
+use nom::bytes::complete::{tag, take_until};
+use nom::sequence::terminated;
+use nom::{IResult, Parser};
+
+use super::env::Env;
+use super::expression::Expression;
+use super::lexer::{Symbol, TokenKind, first_token};
+use super::types::{CIDR, IP, Type};
+use crate::cel;
+use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
+use crate::source::Span;
+
+/// What a field makes of a value that is nothing but one `${…}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FieldType {
+    /// A text, whatever the expression gives.
+    Text,
+    /// The value with its own type, as `set-vars` and `log` keep it.
+    Any,
+}
+
+/// A part of a template.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum TemplatePart {
+    /// Text as it is.
+    Text(Box<str>),
+    /// An expression whose value takes its place.
+    Expression(Expression),
+}
+
+/// A text with expressions in it.
+///
+/// ```
+/// use policy_core::cel::{Env, FieldType, Template, Type};
+/// let mut env = Env::standard();
+/// env.declare("site", Type::String);
+/// let (template, found) = env.check_template("tcp://${site + '-1'}.internal:22", FieldType::Text);
+/// assert!(found.is_empty());
+/// let template = template.expect("no errors");
+/// assert_eq!(template.parts().len(), 3);
+/// assert!(template.whole().is_none());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Template {
+    parts: Box<[TemplatePart]>,
+}
+
+impl Template {
+    /// Its parts, in order.
+    #[must_use]
+    pub fn parts(&self) -> &[TemplatePart] {
+        &self.parts
+    }
+
+    /// The expression, if the text is nothing but one `${…}`: where a field keeps types, the value keeps its
+    /// own.
+    #[must_use]
+    pub fn whole(&self) -> Option<&Expression> {
+        match &*self.parts {
+            [TemplatePart::Expression(expression)] => Some(expression),
+            _ => None,
+        }
+    }
+}
+
+/// A stretch of a template: text, or the inside of `${…}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stretch {
+    Text(Span),
+    Inside(Span),
+    /// `${` without its end.
+    Open(Span),
+}
+
+/// True if a text holds an expression.
+#[must_use]
+pub fn is_template(text: &str) -> bool {
+    text.contains("${")
+}
+
+impl Env {
+    /// Reads a text with `${…}` and checks each expression; spans are offsets into the text. The template is
+    /// there if nothing found is an error. O(length).
+    #[must_use]
+    pub fn check_template(&self, text: &str, field: FieldType) -> (Option<Template>, Diagnostics) {
+        let mut found = Diagnostics::default();
+        let mut parts = Vec::new();
+        let stretches = scan(text);
+        let whole = matches!(*stretches, [Stretch::Inside(_)]);
+        for stretch in stretches {
+            match stretch {
+                Stretch::Text(span) => {
+                    parts.push(TemplatePart::Text(text.get(span.to_range()).unwrap_or_default().into()));
+                }
+                Stretch::Open(span) => {
+                    let message = "`${` has no closing `}`";
+                    let help = "close it; a quote or a comment inside may have swallowed the `}`";
+                    found.push(Diagnostic::new(&cel::TEMPLATE, span, message).with_help(help));
+                }
+                Stretch::Inside(span) => {
+                    let inside = text.get(span.to_range()).unwrap_or_default();
+                    if inside.trim().is_empty() {
+                        let message = "`${}` holds no expression";
+                        let help = "write an expression inside, or `${'${'}` for the two characters";
+                        found.push(Diagnostic::new(&cel::TEMPLATE, span, message).with_help(help));
+                        continue;
+                    }
+                    let (expression, mut inner) = self.check(inside);
+                    if let Some(expression) = &expression {
+                        check_part(expression, whole && field == FieldType::Any, &mut inner);
+                    }
+                    inner.append(expression.as_ref().map(single_failures).unwrap_or_default());
+                    found.append(
+                        inner.of_part(&|part| {
+                            (Span::new(span.start + part.start, span.start + part.end), true)
+                        }),
+                    );
+                    parts.extend(expression.map(TemplatePart::Expression));
+                }
+            }
+        }
+        let sound = !found.has_errors();
+        (sound.then(|| Template { parts: parts.into() }), found)
+    }
+}
+
+/// What may fail in an expression that stands alone.
+fn single_failures(expression: &Expression) -> Diagnostics {
+    Expression::may_fail(std::slice::from_ref(expression)).into_iter().next().unwrap_or_default()
+}
+
+/// A part has to have a text; `any` if its value is kept as it is.
+fn check_part(expression: &Expression, any: bool, found: &mut Diagnostics) {
+    let ty = expression.result();
+    let has_text = match ty {
+        Type::Type(_) | Type::Null => false,
+        Type::Opaque(name, _) => matches!(&**name, IP | CIDR),
+        _ => true,
+    };
+    if !any && !has_text {
+        let span = Span::from_range(0..expression.text().len());
+        let message = format!("`{}` gives {ty}, which has no text", shorten(expression.text()));
+        let help = match ty {
+            Type::Opaque(..) => "say what stands there without a value: `.orValue('')`",
+            _ => "write an expression that gives a text or a number",
+        };
+        found.push(Diagnostic::new(&cel::TEMPLATE_TYPE, span, message).with_help(help));
+    }
+}
+
+/// Cuts a text at its `${…}`.
+fn scan(text: &str) -> Vec<Stretch> {
+    let offset = |tail: &str| text.len() - tail.len();
+    let mut out = Vec::new();
+    let mut tail = text;
+    while !tail.is_empty() {
+        let start = offset(tail);
+        let Ok((opened, before)) = literal(tail) else {
+            out.push(Stretch::Text(Span::from_range(start..text.len())));
+            break;
+        };
+        if !before.is_empty() {
+            out.push(Stretch::Text(Span::from_range(start..start + before.len())));
+        }
+        let inside = offset(opened);
+        match behind(opened) {
+            Some(closed) => {
+                out.push(Stretch::Inside(Span::from_range(inside..offset(closed) - 1)));
+                tail = closed;
+            }
+            None => {
+                out.push(Stretch::Open(Span::from_range(inside - 2..inside)));
+                break;
+            }
+        }
+    }
+    out
+}
+
+/// The text before the next `${`, which is taken too.
+fn literal(text: &str) -> IResult<&str, &str> {
+    terminated(take_until("${"), tag("${")).parse(text)
+}
+
+/// What stands behind the brace that closes an expression; `None` if none does.
+fn behind(text: &str) -> Option<&str> {
+    let mut open = 0_usize;
+    let mut tail = text;
+    loop {
+        let (next, kind) = first_token(tail)?;
+        match kind {
+            TokenKind::Symbol(Symbol::OpenBrace) => open += 1,
+            TokenKind::Symbol(Symbol::CloseBrace) => match open.checked_sub(1) {
+                Some(outer) => open = outer,
+                None => return Some(next),
+            },
+            TokenKind::Unclosed => return None,
+            _ => {}
+        }
+        tail = next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn stretches(text: &str) -> Vec<(char, &str)> {
+        let show = |stretch| {
+            let (kind, span) = match stretch {
+                Stretch::Text(span) => ('t', span),
+                Stretch::Inside(span) => ('e', span),
+                Stretch::Open(span) => ('o', span),
+            };
+            (kind, text.get(span.to_range()).expect("inside"))
+        };
+        scan(text).into_iter().map(show).collect()
+    }
+
+    #[test]
+    fn expressions_end_where_their_tokens_say() {
+        assert_eq!(stretches(""), []);
+        assert_eq!(stretches("plain $1 {x} $"), [('t', "plain $1 {x} $")]);
+        assert_eq!(stretches("${a}"), [('e', "a")]);
+        assert_eq!(stretches("a${b}${c}d"), [('t', "a"), ('e', "b"), ('e', "c"), ('t', "d")]);
+        assert_eq!(stretches("${'}'}"), [('e', "'}'")]);
+        assert_eq!(stretches(r#"${"\"}" + r'\'}x"#), [('e', r#""\"}" + r'\'"#), ('t', "x")]);
+        assert_eq!(stretches("${{'a': {'b': 1}}.a.b}"), [('e', "{'a': {'b': 1}}.a.b")]);
+        assert_eq!(stretches("${a // }\n}"), [('e', "a // }\n")]);
+        assert_eq!(stretches("${'''}'''}"), [('e', "'''}'''")]);
+        assert_eq!(stretches("${'${'}{x}"), [('e', "'${'"), ('t', "{x}")]);
+        assert_eq!(stretches("x${a"), [('t', "x"), ('o', "${")]);
+        assert_eq!(stretches("${'a}"), [('o', "${")]);
+        assert_eq!(stretches("$${a}"), [('t', "$"), ('e', "a")]);
+    }
+
+    #[test]
+    fn parts_are_checked_at_their_place() {
+        let mut env = Env::standard();
+        env.declare("name", Type::String);
+        env.declare("names", Type::list(Type::String));
+        let check = |text: &str, field| {
+            let (template, found) = env.check_template(text, field);
+            let found: Vec<_> = found
+                .iter()
+                .map(|item| format!("{} {}", item.code.id, text.get(item.span.to_range()).expect("inside")))
+                .collect();
+            (template.is_some(), found)
+        };
+        assert_eq!(check("a ${name} b ${nam}", FieldType::Text), (false, vec!["TP204 nam".to_owned()]));
+        assert_eq!(check("x ${name", FieldType::Text), (false, vec!["TP220 ${".to_owned()]));
+        assert_eq!(check("${ }", FieldType::Text), (false, vec!["TP220  ".to_owned()]));
+        assert_eq!(
+            check("${names.first()}", FieldType::Text),
+            (false, vec!["TP221 names.first()".to_owned()])
+        );
+        assert_eq!(check("${names.first()}", FieldType::Any), (true, vec![]));
+        assert_eq!(
+            check("x${names.first()}", FieldType::Any),
+            (false, vec!["TP221 names.first()".to_owned()])
+        );
+        assert_eq!(check("x ${names[0]}", FieldType::Any), (true, vec!["TP216 names[0]".to_owned()]));
+    }
+
+    proptest! {
+        /// The stretches of any text follow one another, and give it back.
+        #[test]
+        fn the_stretches_cover_the_text(text in "[a${}'\"/\n\\\\ ]{0,30}") {
+            let mut again = String::new();
+            for (kind, part) in stretches(&text) {
+                match kind {
+                    't' => again.push_str(part),
+                    'e' => again.push_str(&format!("${{{part}}}")),
+                    _ => {
+                        prop_assert!(text.starts_with(&format!("{again}${{")), "{text:?} {again:?}");
+                        return Ok(());
+                    }
+                }
+            }
+            prop_assert_eq!(again, text);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The variables of the policy language: which exist, of what type, and where they have a value.
+//!
+//! One line for each, in the order of ngrok's documentation. A name can be a text and have fields, as
+//! `req.url` has. From the lines follow the tree the checker resolves names in, the environments of phases
+//! and protocols, and the list of facts that hosts answer for.
+//!
+//! Source: ngrok documentation, Traffic Policy variables (2026-08-07).
+
+mod conn;
+mod endpoint;
+mod req;
+mod res;
+mod state;
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, OnceLock};
+
+use crate::cel::{Env, Fact, Leaf, Site, Tree, TreeNode, Type, Where};
+use crate::phase::{Phase, PhaseSet};
+use crate::url::Scheme;
+
+/// One declared variable or field of a record.
+#[derive(Clone, Copy, Debug)]
+struct Declared {
+    path: &'static str,
+    ty: &'static str,
+    at: Where,
+    optional: bool,
+    doc: &'static str,
+}
+
+const EVERYWHERE: Where = Where { phases: PhaseSet::of(&Phase::ALL), tls: false, http: false };
+const TLS: Where = Where { phases: PhaseSet::of(&Phase::ALL), tls: true, http: false };
+const REQUEST: Where = Where {
+    phases: PhaseSet::of(&[Phase::OnHttpRequest, Phase::OnHttpResponse, Phase::OnEventStreamMessage]),
+    tls: false,
+    http: true,
+};
+const RESPONSE: Where = Where {
+    phases: PhaseSet::of(&[Phase::OnHttpResponse, Phase::OnEventStreamMessage]),
+    tls: false,
+    http: true,
+};
+
+impl Declared {
+    const fn new(path: &'static str, ty: &'static str, at: Where, doc: &'static str) -> Self {
+        Self { path, ty, at, optional: false, doc }
+    }
+
+    /// A connection or request may lack it.
+    const fn optional(self) -> Self {
+        Self { optional: true, ..self }
+    }
+}
+
+static FAMILIES: &[&[Declared]] = &[
+    conn::DECLARED,
+    conn::CLIENT_IP,
+    conn::SERVER_IP,
+    conn::CLIENT_CERTIFICATE,
+    conn::SERVER_CERTIFICATE,
+    endpoint::DECLARED,
+    req::DECLARED,
+    res::DECLARED,
+    state::DECLARED,
+];
+
+/// The tree, the roots and the facts.
+struct Declarations {
+    tree: Arc<Tree>,
+    roots: Vec<(&'static str, u16)>,
+    facts: Vec<(Fact, Type)>,
+}
+
+static DECLARATIONS: LazyLock<Declarations> = LazyLock::new(declarations);
+
+fn declarations() -> Declarations {
+    let mut tree = Tree { nodes: Vec::new(), by_path: HashMap::new() };
+    let mut roots = Vec::new();
+    let mut facts = Vec::new();
+    let all = || FAMILIES.iter().copied().flatten();
+    // Names first: types may name records that are declared later.
+    for declared in all() {
+        let mut parent: Option<u16> = None;
+        for path in prefixes(declared.path) {
+            let name = path.rsplit('.').next().unwrap_or(path);
+            let index = match tree.by_path.get(path) {
+                Some(index) => *index,
+                None => {
+                    let index = u16::try_from(tree.nodes.len()).unwrap_or(u16::MAX);
+                    tree.nodes.push(TreeNode { path, children: Vec::new(), leaf: None });
+                    tree.by_path.insert(path, index);
+                    match parent.and_then(|parent| tree.nodes.get_mut(usize::from(parent))) {
+                        Some(parent) => parent.children.push((name, index)),
+                        None if name.starts_with(char::is_lowercase) => roots.push((name, index)),
+                        None => {}
+                    }
+                    index
+                }
+            };
+            parent = Some(index);
+        }
+    }
+    let named = |name: &str| {
+        let record = tree.find(name).filter(|_| name.starts_with(char::is_uppercase))?;
+        Some(tree.type_of(record))
+    };
+    let types: Vec<Type> =
+        all().map(|declared| Type::parse_with(declared.ty, &named).unwrap_or(Type::Error)).collect();
+    for (declared, ty) in all().zip(types) {
+        let record = declared.path.starts_with(char::is_uppercase);
+        let id = u16::try_from(facts.len()).unwrap_or(u16::MAX);
+        let fact = (!record).then_some(Fact { id, path: declared.path });
+        facts.extend(fact.map(|fact| (fact, ty.clone())));
+        let node = tree.by_path.get(declared.path).and_then(|index| tree.nodes.get_mut(usize::from(*index)));
+        if let Some(node) = node {
+            let (at, optional, doc) = (declared.at, declared.optional, declared.doc);
+            node.leaf = Some(Leaf { fact, ty, at, optional, doc });
+        }
+    }
+    Declarations { tree: Arc::new(tree), roots, facts }
+}
+
+/// `a`, `a.b`, `a.b.c`.
+fn prefixes(path: &'static str) -> impl Iterator<Item = &'static str> {
+    let ends = path.match_indices('.').map(|(at, _)| at).chain([path.len()]);
+    ends.filter_map(|end| path.get(..end))
+}
+
+/// The environment of expressions at a place. Built once for each kind of place.
+///
+/// ```
+/// use policy_core::{cel::Site, phase::Phase, variables::env};
+/// let env = env(Site { phase: Some(Phase::OnTcpConnect), scheme: None });
+/// assert!(env.check("conn.client_port > 1024").1.is_empty());
+/// assert!(env.check("req.method == 'GET'").1.has_errors());
+/// ```
+#[must_use]
+pub fn env(site: Site) -> &'static Env {
+    const PLACES: usize = (Phase::ALL.len() + 1) * (Scheme::ALL.len() + 1);
+    static ENVS: [OnceLock<Env>; PLACES] = [const { OnceLock::new() }; PLACES];
+    static NONE: OnceLock<Env> = OnceLock::new();
+    let place = |found: Option<usize>| found.map_or(0, |at| at + 1);
+    let phase = place(site.phase.and_then(|phase| Phase::ALL.iter().position(|other| *other == phase)));
+    let scheme = place(site.scheme.and_then(|scheme| Scheme::ALL.iter().position(|other| *other == scheme)));
+    let slot = ENVS.get(phase * (Scheme::ALL.len() + 1) + scheme).unwrap_or(&NONE);
+    slot.get_or_init(|| Env::policy(Arc::clone(&DECLARATIONS.tree), &DECLARATIONS.roots, site))
+}
+
+/// Every fact, in the order of its index.
+pub fn facts() -> impl Iterator<Item = Fact> {
+    DECLARATIONS.facts.iter().map(|(fact, _)| *fact)
+}
+
+/// The fact of a path such as `conn.client_ip`.
+#[must_use]
+pub fn fact(path: &str) -> Option<Fact> {
+    let node = DECLARATIONS.tree.find(path)?;
+    DECLARATIONS.tree.node(node)?.leaf.as_ref()?.fact
+}
+
+/// The type of a fact.
+#[must_use]
+pub fn type_of(fact: Fact) -> &'static Type {
+    DECLARATIONS.facts.get(fact.index()).map_or(&Type::Error, |(_, ty)| ty)
+}
+
+/// A declared variable, for documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Variable {
+    /// How it is written.
+    pub path: &'static str,
+    /// Its type.
+    pub ty: &'static str,
+    /// One sentence.
+    pub doc: &'static str,
+    /// The phases in which it has a value.
+    pub phases: PhaseSet,
+    /// True if a connection or request may lack it.
+    pub optional: bool,
+}
+
+/// Every variable and every field of a record, in documentation order.
+pub fn all() -> impl Iterator<Item = Variable> {
+    FAMILIES.iter().copied().flatten().map(|declared| Variable {
+        path: declared.path,
+        ty: declared.ty,
+        doc: declared.doc,
+        phases: declared.at.phases,
+        optional: declared.optional,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cel::Object;
+
+    #[test]
+    fn every_line_is_sound() {
+        let mut seen = std::collections::HashSet::new();
+        for variable in all() {
+            assert!(seen.insert(variable.path), "{} stands twice", variable.path);
+            assert!(!variable.doc.ends_with('.') && variable.doc.len() > 5, "{}", variable.path);
+        }
+        for fact in facts() {
+            assert_ne!(*type_of(fact), Type::Error, "{fact}");
+            assert_eq!(super::fact(fact.path()), Some(fact));
+        }
+        assert!(facts().count() > 180, "{}", facts().count());
+    }
+
+    #[test]
+    fn a_name_can_be_a_text_and_an_object() {
+        let tree = &DECLARATIONS.tree;
+        let of = |path: &str| tree.type_of(tree.find(path).expect(path));
+        assert!(matches!(of("req.url"), Type::Object(Object { text: true, .. })));
+        assert!(matches!(of("conn"), Type::Object(Object { text: false, .. })));
+        assert_eq!(of("conn.client_port"), Type::Int);
+        assert_eq!(of("req.cookies").to_string(), "map(string, list(object Cookie))");
+    }
+}
