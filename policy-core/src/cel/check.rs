@@ -238,7 +238,7 @@ impl<'a> Checker<'a> {
         if !self.known.assignable(&Type::Bool, &ty) {
             let message = format!("`{of}` needs true or false, found {ty}");
             let help = match ty {
-                Type::String => "compare the text, e.g. with `== ''`".to_owned(),
+                Type::String => "compare the text, e.g. with `== 'a'`".to_owned(),
                 Type::List(_) | Type::Map(_) => "ask for its size, e.g. `size(…) > 0`".to_owned(),
                 _ => "compare the value, e.g. with `== 0`".to_owned(),
             };

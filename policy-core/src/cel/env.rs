@@ -117,30 +117,30 @@ pub struct Site {
 }
 
 impl Site {
-    /// Why a variable has no value here; `None` if it has.
-    pub(super) fn lacks(self, at: Where) -> Option<String> {
+    /// Where a variable has no value, and what to do; `None` if it has one here.
+    pub(super) fn lacks(self, at: Where) -> Option<(String, String)> {
         if let Some(phase) = self.phase.filter(|phase| !at.phases.contains(*phase)) {
-            let mut phases = at.phases.iter().map(Phase::name);
-            let first = phases.next().unwrap_or_default();
-            let rest: Vec<_> = phases.collect();
-            let (last, middle) =
-                rest.split_last().map_or((None, &[][..]), |(last, middle)| (Some(last), middle));
-            let middle: String = middle.iter().map(|phase| format!(", {phase}")).collect();
-            let last = last.map(|last| format!(" and {last}")).unwrap_or_default();
-            return Some(format!("it has a value in {first}{middle}{last}, not in {phase}"));
+            let names: Vec<_> = at.phases.iter().map(Phase::name).collect();
+            let help =
+                format!("it has one in {}; move the rule, or decide by what is known here", listed(&names));
+            return Some((format!("in {phase}"), help));
         }
-        match self.scheme {
-            Some(Scheme::Tcp) if at.tls => {
-                Some("it has a value on tls and https endpoints, not on tcp".to_owned())
-            }
-            Some(Scheme::Http) if at.tls => {
-                Some("it has a value on tls and https endpoints, not on http".to_owned())
-            }
-            Some(scheme @ (Scheme::Tcp | Scheme::Tls)) if at.http => {
-                Some(format!("it has a value on http and https endpoints, not on {}", scheme.name()))
-            }
-            _ => None,
-        }
+        let (on, has) = match self.scheme {
+            Some(scheme @ (Scheme::Tcp | Scheme::Http)) if at.tls => (scheme, "tls and https"),
+            Some(scheme @ (Scheme::Tcp | Scheme::Tls)) if at.http => (scheme, "http and https"),
+            _ => return None,
+        };
+        let help = format!("it has one on {has} endpoints; decide by what is known here");
+        Some((format!("on {} endpoints", on.name()), help))
+    }
+}
+
+/// `a, b and c`.
+pub(super) fn listed(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
     }
 }
 

@@ -46,7 +46,11 @@ pub fn parse(text: &str, limits: &CelLimits, diagnostics: &mut Diagnostics) -> A
     if text.len() > limits.bytes {
         let message =
             format!("the expression has {} bytes, more than the {} allowed", text.len(), limits.bytes);
-        let found = Diagnostic::new(&CEL_LIMIT, Span::from_range(0..text.len().min(1)), message);
+        let found = Diagnostic::new(
+            &CEL_LIMIT,
+            Span::from_range(0..text.chars().next().map_or(0, char::len_utf8)),
+            message,
+        );
         diagnostics.push(found.with_help("split it over several list items; they are joined by `&&`"));
         return Ast::default();
     }
@@ -310,7 +314,14 @@ impl Parser<'_> {
                 (format!("`{text}` belongs to no expression"), "remove it, or put it in quotes")
             }
             _ => {
-                (format!("expected {expected}, found `{text}`"), "check the operators and brackets before it")
+                let help = match &*text {
+                    "and" => "write `&&`",
+                    "or" => "write `||`",
+                    "not" => "write `!`",
+                    "is" | "eq" => "write `==`",
+                    _ => "check the operators and brackets before it",
+                };
+                (format!("expected {expected}, found `{text}`"), help)
             }
         };
         self.diagnostics.push(Diagnostic::new(&CEL_SYNTAX, token.span, message).with_help(help));

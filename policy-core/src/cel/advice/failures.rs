@@ -51,6 +51,20 @@ fn holds(known: &Known, guard: &str) -> bool {
     false
 }
 
+/// The sides of a chain of `&&`, or of `||`.
+fn chain(code: &Code, id: NodeId, and: bool) -> Vec<NodeId> {
+    let mut sides = Vec::new();
+    let mut open = vec![id];
+    while let Some(id) = open.pop() {
+        match code.node(id) {
+            Some(Node::And(a, b)) if and => open.extend([*b, *a]),
+            Some(Node::Or(a, b)) if !and => open.extend([*b, *a]),
+            _ => sides.push(id),
+        }
+    }
+    sides
+}
+
 /// Texts longer than this are not compared.
 const LONGEST_KEY: usize = 200;
 
@@ -63,13 +77,13 @@ pub(in crate::cel) fn failures(code: &Code) -> Failures {
     while let Some((id, known)) = work.pop() {
         let Some(node) = code.node(id) else { continue };
         match node {
-            Node::And(a, b) => {
-                work.push((*a, with(&known, look.implied(*b, true))));
-                work.push((*b, with(&known, look.implied(*a, true))));
-            }
-            Node::Or(a, b) => {
-                work.push((*a, with(&known, look.implied(*b, false))));
-                work.push((*b, with(&known, look.implied(*a, false))));
+            Node::And(..) | Node::Or(..) => {
+                // What each side of a chain tells holds for all the others, since each absorbs their errors.
+                let and = matches!(node, Node::And(..));
+                let sides = chain(code, id, and);
+                let told = sides.iter().flat_map(|side| look.implied(*side, and)).collect();
+                let known = with(&known, told);
+                work.extend(sides.into_iter().map(|side| (side, known.clone())));
             }
             Node::Conditional { condition, then, otherwise } => {
                 work.push((*then, with(&known, look.implied(*condition, true))));
@@ -216,27 +230,27 @@ impl Look<'_> {
                 Type::List(_) if self.is_fact_entry(*operand) && self.is_zero(*index) => None,
                 Type::List(_) if !self.is_constant(*operand) => {
                     let mut guards = vec![self.not_empty(*operand)];
+                    let mut help = "ask first, e.g. `size(list) > 0 && …`, or write `list.exists(x, …)`";
                     if let Some(Node::Call { name: "getReqHeader" | "getResHeader", arguments, .. }) =
                         self.code.node(*operand)
                         && let [map, name] = **arguments
                     {
                         guards.push(self.has_key(map, &self.header(name)));
+                        help =
+                            "ask first: `hasReqHeader('…') && …`, or write `getReqHeader('…').exists(x, …)`";
                     }
                     if let Some(Node::Call { name: "getQueryParam", arguments, .. }) =
                         self.code.node(*operand)
                         && let [map, name] = **arguments
                     {
                         guards.push(self.has_key(map, self.key(name)));
+                        help = "ask first: `hasQueryParam('…') && …`";
                     }
                     // A guard says that there is an item, not how many.
                     if !self.is_zero(*index) {
                         guards.clear();
                     }
-                    part(
-                        guards,
-                        "this fails where the list is shorter".to_owned(),
-                        "ask first, e.g. `size(list) > 0 && …`, or write `list.exists(x, …)`",
-                    )
+                    part(guards, "this fails where the list is shorter".to_owned(), help)
                 }
                 _ => None,
             },

@@ -13,7 +13,7 @@ use crate::source::Span;
 /// Functions of other languages, with how the same is written.
 const FOREIGN_FUNCTIONS: &[(&str, &str)] = &[
     ("get", "take the entry in brackets, e.g. `req.headers['x-name'][0]`"),
-    ("length", "write `.size()`"),
+    ("length", "write `size(…)`"),
     ("len", "write `size(…)`"),
     ("count", "write `size(…)`"),
     ("toLowerCase", "write `.lower()`"),
@@ -175,7 +175,7 @@ impl<'a> Checker<'a> {
         {
             let names: Vec<_> = phases.iter().map(crate::phase::Phase::name).collect();
             let message = format!("`{name}` cannot be called in {phase}");
-            let help = format!("it can be called in {}", names.join(" and "));
+            let help = format!("it can be called in {}", super::super::env::listed(&names));
             self.report(&cel::OUT_OF_PLACE, place, message, help);
         }
     }
@@ -201,7 +201,10 @@ impl<'a> Checker<'a> {
         place: Span,
     ) -> NodeId {
         if self.strict {
-            if known_name.is_empty() {
+            let broken = member && types.first() == Some(&Type::Error);
+            if known_name.is_empty() && broken {
+                // What it would be called on has been reported.
+            } else if known_name.is_empty() {
                 self.unknown_function(name, member, types, place);
             } else {
                 let found = misfit(name, member, self.env.library, types, place);
@@ -250,7 +253,7 @@ impl<'a> Checker<'a> {
             (None, None, Some(_)) => found.with_help(format!("write it behind a value: `….{name}(…)`")),
             (None, None, None) => match types.first() {
                 Some(receiver) if member => {
-                    found.with_help(format!("see the functions of {receiver} in the reference"))
+                    found.with_help(format!("no function of {receiver} has a name like it"))
                 }
                 _ => found.with_help("check its name; functions of a value stand behind a dot"),
             },
@@ -302,6 +305,19 @@ fn misfit(name: &str, member: bool, library: Library, types: &[Type], place: Spa
 fn operator_help(symbol: &str, types: &[Type]) -> String {
     let number = |ty: &Type| matches!(ty, Type::Int | Type::Uint | Type::Double);
     match (symbol, types) {
+        ("-", [_]) => "only numbers have a sign".into(),
+        ("in", [_, Type::String]) => "for a part of a text write `.contains(…)`".into(),
+        ("in", [item, Type::List(_) | Type::Map(_)]) => {
+            format!("look for what the list or map holds, not for {item}")
+        }
+        ("in", _) => "write a list behind `in`, e.g. `in [1, 2]`".into(),
+        ("+", [Type::String, other]) if number(other) => "convert the number with `string(…)`".into(),
+        (_, [Type::Timestamp, Type::String] | [Type::String, Type::Timestamp]) => {
+            "convert the text with `timestamp(…)`, e.g. `timestamp('2026-01-31T00:00:00Z')`".into()
+        }
+        (_, [Type::Duration, Type::String] | [Type::String, Type::Duration]) => {
+            "convert the text with `duration(…)`, e.g. `duration('1h')`".into()
+        }
         ("!", [Type::String]) => {
             "`!` binds to what follows it at once; put the comparison in parentheses".into()
         }
@@ -314,7 +330,6 @@ fn operator_help(symbol: &str, types: &[Type]) -> String {
         }
         ("==" | "!=", [a, b]) if number(a) && number(b) => format!("convert one with `{a}(…)`"),
         (_, [a, b]) if number(a) && number(b) => format!("convert one with `{a}(…)`"),
-        ("in", [Type::String, Type::String]) => "for a part of a text write `.contains(…)`".into(),
         ("==" | "!=", [Type::List(_), _]) => "compare an item, e.g. `[0]`, or ask with `in`".into(),
         ("==" | "!=", [_, Type::Null]) => "a missing value is an error, not null; ask with `has(…)`".into(),
         _ => "give both sides one type".into(),

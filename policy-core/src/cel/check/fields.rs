@@ -18,7 +18,6 @@ const FOREIGN_FIELDS: &[(&str, &str, &str)] = &[
     ("req", "query", "url.query"),
     ("req", "query_params", "url.query_params"),
     ("req", "scheme", "url.scheme"),
-    ("req", "body", "content_length"),
     ("res", "status", "status_code"),
     ("conn", "ip", "client_ip"),
     ("conn", "source_ip", "client_ip"),
@@ -72,9 +71,8 @@ impl Checker<'_> {
         };
         if let Some(why) = self.env.site.lacks(leaf.at) {
             let path = self.env.tree.node(node).map_or("", |node| node.path);
-            let message = format!("`{path}` has no value here: {why}");
-            let help = "move the rule, or decide by something that is known here".to_owned();
-            self.report(&cel::OUT_OF_PLACE, span, message, help);
+            let (place, help) = why;
+            self.report(&cel::OUT_OF_PLACE, span, format!("`{path}` has no value {place}"), help);
         }
         match leaf.fact {
             Some(fact) => self.push(Node::Fact(fact), span, leaf.ty),
@@ -197,13 +195,22 @@ impl Checker<'_> {
         let ty = self.ty(operand);
         if let Type::Object(object) = ty {
             if let Some(Value::String(field)) = self.constant(index).cloned() {
-                let place = self.span(index);
+                let place = self.inside_quotes(self.span(index));
                 return self.object_field(operand, object, &field, optional, span, place);
             }
             let operand = self.plain(operand);
             return self.plain_index(operand, index, optional, span);
         }
         self.plain_index(operand, index, optional, span)
+    }
+
+    /// The place of a text without its quotes.
+    fn inside_quotes(&self, place: Span) -> Span {
+        let text = self.text.get(place.to_range()).unwrap_or_default();
+        match text.starts_with(['\'', '"']) && text.len() > 1 {
+            true => Span::new(place.start + 1, place.end - 1),
+            false => place,
+        }
     }
 
     fn plain_index(&mut self, operand: NodeId, index: NodeId, optional: bool, span: Span) -> NodeId {

@@ -153,7 +153,7 @@ impl Parser<'_> {
         }
         if &*text == "in" || RESERVED.contains(&&*text) {
             let message = format!("`{text}` is a reserved word");
-            let help = "CEL has neither statements nor declarations; use another name";
+            let help = "use another name; an expression has neither statements nor declarations";
             self.diagnostics.push(Diagnostic::new(&CEL_SYNTAX, token.span, message).with_help(help));
             return self.push(ExprKind::Broken, token.span);
         }

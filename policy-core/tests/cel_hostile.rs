@@ -1,0 +1,210 @@
+//! Hostile expressions: an answer within bounds, on a stack of 2 MiB.
+//!
+//! Each text goes through everything a policy does to it: parsing, checking, folding, cost, advice, and
+//! evaluation, written and folded. Once within the limits of policies, once with those of the text lifted as
+//! far as they go.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+use std::thread;
+
+use policy_core::cel::{CelLimits, Env, EvalLimits, Fault, FieldType, NoHost, Site, Type, Value};
+use policy_core::diagnostic::Diagnostics;
+use policy_core::phase::Phase;
+use policy_core::variables;
+
+/// Runs on a stack as small as that of most threads.
+fn on_a_small_stack(run: impl FnOnce() + Send + 'static) {
+    let thread = thread::Builder::new().stack_size(2 << 20).spawn(run).expect("a thread");
+    thread.join().expect("no panic, no overflow");
+}
+
+fn lifted() -> CelLimits {
+    let mut limits = CelLimits::default();
+    (limits.bytes, limits.nodes) = (1 << 20, 1 << 20);
+    limits
+}
+
+/// The codes found, and the value or fault if the expression is well typed.
+fn answer(env: &Env, text: &str, limits: &CelLimits) -> (Vec<&'static str>, Option<Result<Value, Fault>>) {
+    let (expression, found) = env.check_within(text, limits);
+    check_places(text, &found);
+    let value = expression.map(|expression| {
+        let folded = expression.evaluate(&mut NoHost, EvalLimits::default()).map_err(|error| error.fault);
+        let (written, parts) = expression.explain(&mut NoHost, EvalLimits::default(), 1_000);
+        for part in parts {
+            assert!(text.get(part.span.to_range()).is_some());
+            let _ = part.value.map(|value| value.to_string());
+        }
+        // The written form may run out of budget where the folded one does not.
+        if let Err(error) = written
+            && !error.fault.is_final()
+        {
+            assert!(folded.is_err(), "{text:.40}");
+        }
+        folded
+    });
+    (found.iter().map(|item| item.code.id).collect(), value)
+}
+
+fn check_places(text: &str, found: &Diagnostics) {
+    for item in found.iter() {
+        assert!(text.get(item.span.to_range()).is_some(), "{item:?}");
+        assert!(item.help.is_some() && item.message.len() < 2_000, "{item:?}");
+    }
+}
+
+fn env() -> Env {
+    let mut env = Env::standard();
+    env.declare("s", Type::String);
+    env.declare("a", Type::Dyn);
+    env
+}
+
+#[test]
+fn chains_and_nests_of_any_length_have_an_answer() {
+    let nested = |open: &str, inner: &str, close: &str, times| {
+        format!("{}{inner}{}", open.repeat(times), close.repeat(times))
+    };
+    let texts = vec![
+        format!("1{}", "+1".repeat(100_000)),
+        format!("a{}", "[0]".repeat(30_000)),
+        format!("a{}", ".size()".repeat(30_000)),
+        format!("a{}", ".f".repeat(30_000)),
+        format!("{}true", "!".repeat(50_000)),
+        format!("{}1", "-".repeat(50_000)),
+        format!("true{}", "||true".repeat(33_000)),
+        format!("false{}", "||a".repeat(50_000)),
+        format!("true{}", "&&a==1".repeat(20_000)),
+        format!("{}1", "true?1:".repeat(20_000)),
+        format!("a{}", "?a:a".repeat(20_000)),
+        nested("(", "1", ")", 100_000),
+        nested("[", "1", "]", 100_000),
+        nested("{1:", "1", "}", 50_000),
+        nested("dyn(", "1", ")", 50_000),
+        nested("a[", "0", "]", 50_000),
+        nested("[1].map(x,", "x", ")", 20_000),
+        nested("cel.bind(x,[1],", "x", ")", 20_000),
+        nested("{1:", "1", "}", 60),
+        nested("[", "1", "]", 60),
+        nested("1+(1*(", "1", "))", 31),
+        nested("true||(true&&(1==(1+(1*(", "1", "))) ))", 12),
+        format!("[{}]", "1,".repeat(60_000)),
+        format!("s{}", ".optMap(x,x)".repeat(5_000)),
+        "\"".repeat(100_000),
+        "`".repeat(100_000),
+        "${".repeat(50_000),
+        "\\".repeat(100_000),
+        format!("'{}'", "\\u0041".repeat(30_000)),
+        "é".repeat(50_000),
+    ];
+    on_a_small_stack(move || {
+        let env = env();
+        for text in texts {
+            let (default, _) = answer(&env, &text, &CelLimits::default());
+            assert!(text.len() <= 8 << 10 || default == ["TP202"], "{:?} {text:.40}", default);
+            let _ = answer(&env, &text, &lifted());
+            let _ = env.unchecked(&text);
+        }
+    });
+}
+
+#[test]
+fn work_and_memory_are_bounded() {
+    on_a_small_stack(|| {
+        let env = env();
+        let faults = |text: &str| answer(&env, text, &lifted());
+        // Ten to the eighth iterations: foreseen, and stopped when run.
+        let list = "[1,2,3,4,5,6,7,8,9,10]";
+        let mut eight = "x0 + x1 + x2 + x3 + x4 + x5 + x6 + x7 > 0 && a != 1".to_owned();
+        for depth in 0..8 {
+            eight = format!("{list}.all(x{depth}, {eight})");
+        }
+        let (found, value) = faults(&eight);
+        assert!(found.contains(&"TP218"), "{found:?}");
+        assert_eq!(value.map(|value| value.expect_err("stopped")), Some(Fault::Steps));
+        // A text that doubles thirty times.
+        let mut doubled = "[s]".to_owned();
+        for depth in 0..30 {
+            doubled = format!("{doubled}.map(x{depth}, x{depth} + x{depth})");
+        }
+        for text in [doubled.replace("[s]", "['aaaaaaaaaa']"), doubled] {
+            let (_, value) = faults(&text);
+            let fault = value.expect("well typed").expect_err("stopped");
+            assert!(matches!(fault, Fault::Output | Fault::UnknownName(_)), "{fault:?} {text:.60}");
+        }
+        // A list that shares its parts: small in memory, huge for whoever walks it.
+        let mut shared = "[1]".to_owned();
+        for depth in 0..40 {
+            shared = format!("cel.bind(v{depth}, {shared}, [v{depth}, v{depth}])");
+        }
+        for text in [
+            format!("cel.bind(v, {shared}, v == v)"),
+            format!("cel.bind(v, {shared}, v in [v])"),
+            format!("cel.bind(v, {shared}, [v, v].distinct())"),
+            format!("cel.bind(v, {shared}, '%s'.format([v]))"),
+            format!("cel.bind(v, {shared}, v.flatten(50))"),
+        ] {
+            let (_, value) = faults(&text);
+            let fault = value.expect("well typed").expect_err("stopped");
+            assert!(fault.is_final(), "{fault:?} {text:.20}");
+        }
+        for text in [
+            "lists.range(9223372036854775807)".to_owned(),
+            "lists.range(100000000).size()".to_owned(),
+            "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'.replace('', lists.range(10000).map(x, 'aaaaaaaaaaaaaaaaaaaa').join())".to_owned(),
+            "'%1000.1000f'.format([1.0])".to_owned(),
+            "'%.999999999999f'.format([1.0])".to_owned(),
+            "lists.range(3000).map(x, lists.range(3000).map(y, 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa').join())".to_owned(),
+            "'(a{1,1000}){1,1000}'.matches('(a{1,1000}){1,1000}')".to_owned(),
+            "s.matches('((((((((((a{1,100}){1,100}){1,100}){1,100}){1,100}){1,100}){1,100}){1,100}){1,100}){1,100})')".to_owned(),
+        ] {
+            let (_, value) = faults(&text);
+            assert!(value.is_none_or(|value| value.is_err()), "{text}");
+        }
+        assert!(faults("'a'.matches('(a{1,1000}){1,1000}')").0.contains(&"TP212"));
+    });
+}
+
+/// The final faults are absorbed by nothing.
+#[test]
+fn a_budget_that_is_used_up_ends_everything() {
+    let env = Env::standard();
+    let endless = "lists.range(60000).all(a, lists.range(60000).all(b, a + b >= 0))";
+    for text in [
+        format!("{endless} || true"),
+        format!("true && ({endless} ? true : true)"),
+        format!("[1, 2].exists(x, {endless} || x == 2)"),
+        format!("[1, 2].all(x, {endless} && x == 3)"),
+        format!("cel.bind(unused, {endless}, true)"),
+    ] {
+        let (expression, _) = env.check(&text);
+        let value = expression.expect("well typed").evaluate(&mut NoHost, EvalLimits::default());
+        assert_eq!(value.expect_err("stopped").fault, Fault::Steps, "{text}");
+    }
+}
+
+#[test]
+fn templates_of_any_shape_have_an_answer() {
+    on_a_small_stack(|| {
+        let env = variables::env(Site { phase: Some(Phase::OnTcpConnect), scheme: None });
+        for text in [
+            "${".repeat(50_000),
+            "${a}".repeat(20_000),
+            format!("${{{}1{}}}", "{1:".repeat(20_000), "}".repeat(20_000)),
+            format!("${{{}", "'".repeat(50_000)),
+            format!("${{//{}", "}".repeat(50_000)),
+            format!("${{{}}}", "1+".repeat(50_000)),
+            "}".repeat(50_000),
+        ] {
+            let (template, found) = env.check_template(&text, FieldType::Any);
+            check_places(&text, &found);
+            assert!(template.is_none() || !found.has_errors());
+        }
+    });
+}

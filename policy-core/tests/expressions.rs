@@ -1,0 +1,284 @@
+//! Expressions in policies: the words of every message, places through YAML, and what hosts give.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use policy_core::cel::{EvalLimits, Expression, Fact, Fault, Host, Map, Site, Value};
+use policy_core::check::{CheckOptions, load_policy};
+use policy_core::diagnostic::Severity;
+use policy_core::phase::Phase;
+use policy_core::source::Source;
+use policy_core::url::Scheme;
+use policy_core::variables;
+
+fn policy(phase: &str, expressions: &[&str]) -> Source {
+    let items: Vec<_> = expressions.iter().map(|text| serde_json::json!(text).to_string()).collect();
+    let text = format!("{phase}:\n- expressions: [{}]\n  actions: [{{type: deny}}]\n", items.join(", "));
+    Source::new("p.yml", text)
+}
+
+#[test]
+fn every_message_has_its_words() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/expressions/messages.txt");
+    let text = fs::read_to_string(path).expect("readable");
+    let mut out = String::new();
+    for line in text.lines() {
+        if line.is_empty() || line.starts_with('#') {
+            writeln!(out, "{line}").expect("a text");
+            continue;
+        }
+        let (phase, expression) = line.split_once(' ').unwrap_or((line, ""));
+        let source = policy(phase, &[expression]);
+        let (_, found) = load_policy(&source, &CheckOptions::default());
+        writeln!(out, "{phase}: {expression}").expect("a text");
+        for item in found.iter().filter(|item| item.code.id != "TP601") {
+            let (severity, id, place) = (item.severity.name(), item.code.id, source.slice(item.span));
+            writeln!(out, "    {severity}[{id}] `{place}`: {}", item.message).expect("a text");
+            writeln!(out, "        {}", item.help.as_deref().expect("a help")).expect("a text");
+            for edit in item.fix.iter().flat_map(|fix| &fix.edits) {
+                let safe = if item.fix.as_ref().is_some_and(|fix| fix.safe) { "safe" } else { "unsafe" };
+                writeln!(out, "        {safe} fix: `{}` -> `{}`", source.slice(edit.span), edit.replacement)
+                    .expect("a text");
+            }
+        }
+    }
+    insta::assert_snapshot!("expression_messages", out);
+}
+
+/// Messages keep to their form: lower case, no full stop, and a help that says something.
+#[test]
+fn messages_keep_their_form() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/expressions/messages.txt");
+    let text = fs::read_to_string(path).expect("readable");
+    let mut seen = 0;
+    for (phase, expression) in text.lines().filter_map(|line| line.split_once(' ')) {
+        if phase == "#" {
+            continue;
+        }
+        let (_, found) = load_policy(&policy(phase, &[expression]), &CheckOptions::default());
+        for item in found.iter() {
+            let help = item.help.as_deref().expect("a help");
+            for words in [&*item.message, help] {
+                let first = words.chars().next().expect("a word");
+                assert!(!first.is_uppercase() && !words.ends_with('.'), "{words}");
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 120, "{seen} messages");
+}
+
+/// A fault is shown at its very characters, however the scalar is written.
+#[test]
+fn places_go_through_yaml() {
+    for (item, exact) in [
+        ("conn.client_prot == 22", true),
+        ("\"conn.client_prot == 22\"", true),
+        ("'conn.client_prot == 22'", true),
+        ("\"conn.client_ip == \\\"a\\\" && conn.client_prot == 22\"", true),
+        ("'conn.client_ip == ''a'' && conn.client_prot == 22'", true),
+        ("\"\\u0063onn.client_prot == 22\"", true),
+        ("\"conn.client_\\u0070rot == 22\"", false),
+        (">-\n      conn.server_port == 22\n      && conn.client_prot == 22", true),
+        ("|\n      conn.server_port == 22 &&\n        conn.client_prot == 22 // ü\n", true),
+        ("conn.server_port == 22\n      && conn.client_prot == 22", true),
+        ("\"conn.server_port == 22 \\\n      && conn.client_prot == 22\"", true),
+        (">\n\n\n      conn.client_prot == 22\n", true),
+    ] {
+        let text =
+            format!("on_tcp_connect:\n  - expressions:\n    - {item}\n    actions: [{{type: deny}}]\n");
+        let source = Source::new("p.yml", text);
+        let (_, found) = load_policy(&source, &CheckOptions::default());
+        let fault =
+            found.iter().find(|item| item.code.id == "TP205").unwrap_or_else(|| panic!("{item}: {found:?}"));
+        let place = source.slice(fault.span);
+        assert_eq!(place == "client_prot", exact, "{item}: {place}");
+        assert!(place.ends_with("rot") && place.starts_with("client_"), "{item}: {place}");
+        // A fix is offered only where it would hit the right letters.
+        assert_eq!(fault.fix.is_some(), exact, "{item}");
+    }
+}
+
+/// The items of one rule guard one another.
+#[test]
+fn items_are_joined() {
+    let codes = |items: &[&str]| {
+        let (_, found) = load_policy(&policy("on_http_request", items), &CheckOptions::default());
+        found.iter().filter(|item| item.code.id == "TP216").count()
+    };
+    let reads = "req.headers['x-id'][0] == 'a'";
+    assert_eq!(codes(&[reads]), 1);
+    assert_eq!(codes(&["'x-id' in req.headers", reads]), 0);
+    assert_eq!(codes(&[reads, "hasReqHeader('X-Id')"]), 0);
+    assert_eq!(codes(&[reads, "'x-id' in req.headers || req.method == 'GET'"]), 1);
+    assert_eq!(codes(&[reads, "!('x-id' in req.headers)"]), 1);
+}
+
+/// What exists on some protocols only is refused where the endpoint's protocol is known to lack it.
+#[test]
+fn protocols_decide_what_exists() {
+    let errors = |scheme, phase, text: &str| {
+        let env = variables::env(Site { phase: Some(phase), scheme });
+        env.check(text).1.iter().filter(|item| item.severity == Severity::Error).count()
+    };
+    let sni = "conn.tls.sni == 'a'";
+    for (scheme, expected) in [
+        (None, 0),
+        (Some(Scheme::Tls), 0),
+        (Some(Scheme::Https), 0),
+        (Some(Scheme::Tcp), 1),
+        (Some(Scheme::Http), 1),
+    ] {
+        assert_eq!(errors(scheme, Phase::OnTcpConnect, sni), expected, "{scheme:?}");
+    }
+    assert_eq!(
+        errors(Some(Scheme::Tcp), Phase::OnTcpConnect, "json.encode(conn) == ''"),
+        0,
+        "what lacks is left out"
+    );
+    assert_eq!(errors(Some(Scheme::Tcp), Phase::OnHttpRequest, "req.method == ''"), 1);
+}
+
+/// A host that knows a request.
+struct Request {
+    draws: u64,
+}
+
+fn texts(items: &[&str]) -> Value {
+    Value::list(items.iter().map(|item| Value::text(*item)).collect())
+}
+
+impl Host for Request {
+    fn fact(&self, fact: Fact) -> Result<Value, Fault> {
+        let map = |entries: Vec<(&str, Value)>| Ok(Value::Map(Map::of_texts(entries).into()));
+        let cookie = |name: &str, value: &str| {
+            let fields = [("name", Value::text(name)), ("value", Value::text(value))];
+            Value::Map(Map::of_texts(fields).into())
+        };
+        match fact.path() {
+            "req.headers" => map(vec![("host", texts(&["a.example.com"])), ("x-id", texts(&["1", "2"]))]),
+            "req.cookies" => map(vec![(
+                "session",
+                Value::list(vec![cookie("session", "first"), cookie("session", "second")]),
+            )]),
+            "req.url.query_params" => map(vec![("q", texts(&["hello"]))]),
+            "req.url" => Ok(Value::text("https://a.example.com/x?q=hello")),
+            "req.url.path" => Ok(Value::text("/x")),
+            "req.method" => Ok(Value::text("GET")),
+            "req.content_length" | "req.url.port" => Err(Fault::Absent(fact)),
+            "conn.client_ip" => Ok(Value::text("192.168.1.7")),
+            "conn.geo.city" => Ok(Value::text("Berlin")),
+            "conn.geo.country" => Ok(Value::text("")),
+            path if path.starts_with("conn.geo.") => Err(Fault::Absent(fact)),
+            "time.now" => Ok(Value::text("2026-01-31T12:00:00Z")),
+            _ => Err(Fault::NoSource(fact)),
+        }
+    }
+
+    fn random(&mut self) -> Result<u64, Fault> {
+        self.draws += 1;
+        Ok(u64::MAX / 4 * self.draws)
+    }
+
+    fn secret(&mut self, vault: &str, name: &str) -> Result<Value, Fault> {
+        match (vault, name) {
+            ("v", "n") => Ok(Value::text("secret")),
+            _ => Err(Fault::NotProvided("secrets")),
+        }
+    }
+}
+
+fn request(text: &str) -> Result<String, Fault> {
+    let env = variables::env(Site { phase: Some(Phase::OnHttpRequest), scheme: None });
+    let (expression, found) = env.check(text);
+    let expression: Expression = expression.unwrap_or_else(|| panic!("{text}: {found:?}"));
+    let value = expression.evaluate(&mut Request { draws: 0 }, EvalLimits::default());
+    let (written, _) = expression.explain(&mut Request { draws: 0 }, EvalLimits::default(), 0);
+    let show = |value: Result<Value, _>| {
+        value.map(|value| value.to_string()).map_err(|error: policy_core::cel::EvalError| error.fault)
+    };
+    let value = show(value);
+    assert_eq!(value, show(written), "{text}");
+    value
+}
+
+#[test]
+fn facts_come_from_the_host() {
+    for (text, expected) in [
+        ("req.url", "\"https://a.example.com/x?q=hello\""),
+        ("req.url == 'https://a.example.com/x?q=hello' && req.url.path == '/x'", "true"),
+        ("req.url.contains('example') && req['url']['path'] == '/x'", "true"),
+        ("cel.bind(u, req.url, u.path + u)", "\"/xhttps://a.example.com/x?q=hello\""),
+        ("[req.url].exists(u, u.startsWith('https'))", "true"),
+        ("req.method in ['GET', 'HEAD'] ? req.url : req.method", "\"https://a.example.com/x?q=hello\""),
+        ("'x-id' in req.headers && 'X-Id' in req.headers == false", "true"),
+        ("getReqHeader('X-Id')", "[\"1\", \"2\"]"),
+        ("getReqHeader('x-none')", "[]"),
+        ("hasReqHeader('HOST') && !hasReqHeader('x-none')", "true"),
+        ("getReqCookie('session').value", "\"first\""),
+        ("req.cookies['session'][1].value", "\"second\""),
+        ("hasReqCookie('session') && !hasReqCookie('Session')", "true"),
+        ("getQueryParam('q') == ['hello'] && getQueryParam('x') == [] && !hasQueryParam('x')", "true"),
+        ("has(req.content_length)", "false"),
+        ("req.?content_length.orValue(7)", "7"),
+        ("req.url.?port.hasValue()", "false"),
+        ("req.url.?path.orValue('')", "\"/x\""),
+        ("has(req.url) && has(conn.geo)", "true"),
+        ("conn.geo", "{\"city\": \"Berlin\", \"country\": \"\"}"),
+        ("json.encode(conn.geo)", "\"{\\\"city\\\":\\\"Berlin\\\",\\\"country\\\":\\\"\\\"}\""),
+        ("'city' in conn.geo && !('radius' in conn.geo)", "true"),
+        ("timestamp(time.now).getHours('Europe/Berlin')", "13"),
+        ("rand.int(0, 99)", "24"),
+        ("[rand.int(0, 99), rand.int(0, 99)]", "[24, 49]"),
+        ("rand.int(5, 5) == 5 && rand.double() < 1.0", "true"),
+        ("rand.int(-9223372036854775808, 9223372036854775807)", "-4611686018427387905"),
+        ("secrets.get('v', 'n')", "\"secret\""),
+        ("req.content_length > 5 || req.method == 'GET'", "true"),
+        ("conn.tls.sni == 'a' || true", "true"),
+        ("inCidrRange(conn.client_ip, '192.168.0.0/16') && conn.client_ip.isPrivateIp()", "true"),
+    ] {
+        assert_eq!(request(text).as_deref(), Ok(expected), "{text}");
+    }
+    let fact = |path: &str| variables::fact(path).expect(path);
+    for (text, fault) in [
+        ("req.content_length > 5", Fault::Absent(fact("req.content_length"))),
+        ("conn.tls.sni == 'a'", Fault::NoSource(fact("conn.tls.sni"))),
+        ("has(conn.tls.sni)", Fault::NoSource(fact("conn.tls.sni"))),
+        ("secrets.get('v', 'x')", Fault::NotProvided("secrets")),
+        ("req.headers['x-none'][0] == 'a'", Fault::NoSuchKey("\"x-none\"".into())),
+        ("req.headers['x-id'][7] == 'a'", Fault::NoSuchIndex("7".into())),
+    ] {
+        assert_eq!(request(text), Err(fault), "{text}");
+    }
+    assert!(request("getReqCookie('none').value").is_err() && request("rand.int(2, 1)").is_err());
+}
+
+/// A program's expressions say what they read, folded parts left out.
+#[test]
+fn what_is_read_is_known() {
+    let env = variables::env(Site::default());
+    let reads = |text: &str| {
+        let (expression, _) = env.check(text);
+        let expression = expression.expect(text);
+        expression.reads().iter().map(|fact| fact.path()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        reads("conn.client_port == 1 || conn.geo.city == 'a' || conn.client_port == 2"),
+        ["conn.client_port", "conn.geo.city"]
+    );
+    assert_eq!(
+        reads("has(req.content_length) && getReqHeader('x') == []"),
+        ["req.content_length", "req.headers"]
+    );
+    assert_eq!(reads("1 + 1 == 2"), Vec::<&str>::new());
+    let (expression, _) = env.check("rand.int() == 1 && secrets.get('a', 'b') == ''");
+    assert_eq!(expression.expect("fine").impure_calls(), ["rand.int", "secrets.get"]);
+}
