@@ -10,6 +10,8 @@
 // Cargo looks for a test's modules beside it; they live in `program/`.
 #[path = "program/bytes.rs"]
 mod bytes;
+#[path = "program/conditions.rs"]
+mod conditions;
 #[path = "program/harness.rs"]
 mod harness;
 #[path = "program/lifecycle.rs"]

@@ -85,7 +85,7 @@ impl<'d> Site<'_, 'd> {
         if !cel::is_template(text.value) {
             return true;
         }
-        let env = variables::env(cel::Site { phase: Some(self.phase), scheme: self.scheme });
+        let env = variables::env(cel::Site { phase: Some(self.phase), scheme: self.scheme, retry: false });
         let (template, found) = env.check_template(text.value, field);
         let origin = text.origin();
         self.reader.absorb(found.of_part(&|part| origin.place(part)));

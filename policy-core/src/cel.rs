@@ -37,6 +37,7 @@ pub use env::{Env, Fact, Site};
 pub(crate) use env::{Leaf, Tree, TreeNode, Where};
 pub use expression::{Expression, Part};
 pub use fault::{EvalError, Fault};
+pub use functions::{FunctionDoc, functions};
 pub use host::{EvalLimits, Host, NoHost};
 pub use parser::{CelLimits, parse};
 pub use print::print;

@@ -243,7 +243,9 @@ impl GivenFacts {
             path: path.to_owned(),
             near: did_you_mean(path, variables::facts().map(Fact::path)),
         })?;
-        let value = read(variables::type_of(fact), text)
+        let address = (fact.path() == "conn.server_ip").then(|| canonical(text));
+        let value = address
+            .unwrap_or_else(|| read(variables::type_of(fact), text))
             .map_err(|expected| GivenError::Value { path: fact.path(), expected })?;
         match self.values.iter_mut().find(|(given, _)| *given == fact) {
             Some(entry) => entry.1 = value,
@@ -257,6 +259,12 @@ impl GivenFacts {
     pub fn get(&self, fact: Fact) -> Option<&Value> {
         self.values.iter().find(|(given, _)| *given == fact).map(|(_, value)| value)
     }
+}
+
+/// The canonical text of an address, as connections have it.
+fn canonical(text: &str) -> Result<Value, &'static str> {
+    let address: Result<IpAddr, _> = text.parse();
+    address.map(|address| Value::text(address.to_canonical().to_string())).map_err(|_| "an address")
 }
 
 fn read(ty: &Type, text: &str) -> Result<Value, &'static str> {
@@ -313,6 +321,7 @@ mod tests {
         let mut given = GivenFacts::default();
         for (path, text, value) in [
             ("conn.client_port", "22", "22"),
+            ("conn.server_ip", "::ffff:192.0.2.7", "\"192.0.2.7\""),
             ("conn.geo.city", "22", "\"22\""),
             ("conn.client_ip.is_tor_node", "true", "true"),
             ("conn.client_ip.categories", "com, com.github", r#"["com", "com.github"]"#),

@@ -196,7 +196,7 @@ fn rule(node: NodeRef<'_>, place: Place, reader: &Reader<'_>) -> Option<Rule> {
 fn expressions(field: &Field<'_>, place: Place, reader: &Reader<'_>) -> (Vec<RuleExpression>, bool) {
     let Some(items) = reader.list(field.value, "`expressions`") else { return (Vec::new(), true) };
     let any = !items.is_empty();
-    let env = variables::env(cel::Site { phase: Some(place.phase), scheme: place.scheme });
+    let env = variables::env(cel::Site { phase: Some(place.phase), scheme: place.scheme, retry: false });
     let (mut out, mut texts) = (Vec::new(), Vec::new());
     for item in items {
         let Some(text) = reader.text(item, "an expression") else { continue };

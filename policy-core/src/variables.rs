@@ -29,17 +29,20 @@ struct Declared {
     doc: &'static str,
 }
 
-const EVERYWHERE: Where = Where { phases: PhaseSet::of(&Phase::ALL), tls: false, http: false };
-const TLS: Where = Where { phases: PhaseSet::of(&Phase::ALL), tls: true, http: false };
+const EVERYWHERE: Where = Where { phases: PhaseSet::of(&Phase::ALL), tls: false, http: false, retry: false };
+const TLS: Where = Where { phases: PhaseSet::of(&Phase::ALL), tls: true, http: false, retry: false };
 const REQUEST: Where = Where {
     phases: PhaseSet::of(&[Phase::OnHttpRequest, Phase::OnHttpResponse, Phase::OnEventStreamMessage]),
     tls: false,
     http: true,
+    retry: false,
 };
+const RETRY: Where = Where { retry: true, ..REQUEST };
 const RESPONSE: Where = Where {
     phases: PhaseSet::of(&[Phase::OnHttpResponse, Phase::OnEventStreamMessage]),
     tls: false,
     http: true,
+    retry: false,
 };
 
 impl Declared {
@@ -110,12 +113,11 @@ fn declarations() -> Declarations {
     for (declared, ty) in all().zip(types) {
         let record = declared.path.starts_with(char::is_uppercase);
         let id = u16::try_from(facts.len()).unwrap_or(u16::MAX);
-        let fact = (!record).then_some(Fact { id, path: declared.path });
+        let fact = (!record).then_some(Fact { id, path: declared.path, optional: declared.optional });
         facts.extend(fact.map(|fact| (fact, ty.clone())));
         let node = tree.by_path.get(declared.path).and_then(|index| tree.nodes.get_mut(usize::from(*index)));
         if let Some(node) = node {
-            let (at, optional, doc) = (declared.at, declared.optional, declared.doc);
-            node.leaf = Some(Leaf { fact, ty, at, optional, doc });
+            node.leaf = Some(Leaf { fact, ty, at: declared.at });
         }
     }
     Declarations { tree: Arc::new(tree), roots, facts }
@@ -131,19 +133,20 @@ fn prefixes(path: &'static str) -> impl Iterator<Item = &'static str> {
 ///
 /// ```
 /// use policy_core::{cel::Site, phase::Phase, variables::env};
-/// let env = env(Site { phase: Some(Phase::OnTcpConnect), scheme: None });
+/// let env = env(Site { phase: Some(Phase::OnTcpConnect), scheme: None, retry: false });
 /// assert!(env.check("conn.client_port > 1024").1.is_empty());
 /// assert!(env.check("req.method == 'GET'").1.has_errors());
 /// ```
 #[must_use]
 pub fn env(site: Site) -> &'static Env {
-    const PLACES: usize = (Phase::ALL.len() + 1) * (Scheme::ALL.len() + 1);
+    const PLACES: usize = (Phase::ALL.len() + 1) * (Scheme::ALL.len() + 1) * 2;
     static ENVS: [OnceLock<Env>; PLACES] = [const { OnceLock::new() }; PLACES];
     static NONE: OnceLock<Env> = OnceLock::new();
     let place = |found: Option<usize>| found.map_or(0, |at| at + 1);
     let phase = place(site.phase.and_then(|phase| Phase::ALL.iter().position(|other| *other == phase)));
     let scheme = place(site.scheme.and_then(|scheme| Scheme::ALL.iter().position(|other| *other == scheme)));
-    let slot = ENVS.get(phase * (Scheme::ALL.len() + 1) + scheme).unwrap_or(&NONE);
+    let place = (phase * (Scheme::ALL.len() + 1) + scheme) * 2 + usize::from(site.retry);
+    let slot = ENVS.get(place).unwrap_or(&NONE);
     slot.get_or_init(|| Env::policy(Arc::clone(&DECLARATIONS.tree), &DECLARATIONS.roots, site))
 }
 

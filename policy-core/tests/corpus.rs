@@ -12,11 +12,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use policy_core::cel::{FieldType, Site, is_template};
 use policy_core::check::CheckOptions;
 use policy_core::diagnostic::{Diagnostics, Severity};
 use policy_core::lint::{DocumentKind, lint};
-use policy_core::parse::{Limits, Plain, decode, parse};
+use policy_core::parse::{Limits, NodeKind, NodeRef, Plain, decode, parse};
+use policy_core::phase::Phase;
 use policy_core::source::Source;
+use policy_core::variables;
 
 /// The corpus lies beside the project; a clone without it skips.
 fn corpus() -> Option<PathBuf> {
@@ -122,4 +125,104 @@ fn the_tree_agrees_with_another_yaml_reader() {
         }
     }
     assert!(compared > 10, "{compared} files compared");
+}
+
+/// Where an expression of the corpus stands, as far as checking goes.
+#[derive(Clone, Copy)]
+struct Place {
+    phase: Phase,
+    status: Status,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Complete,
+    Other,
+}
+
+/// Complete policies with an expression in some other field that is wrong: a variable nobody has, a call with
+/// too few arguments, a missing parenthesis, an aggregate that is misused. ngrok refuses them too (ERR_NGROK_2224).
+const WRONG_TEMPLATES: &[&str] = &[
+    // `.ngrok.geo…`
+    "${.ngrok.geo.country_code}",
+    // `req.id`, `request.headers`
+    "${req.id}",
+    "x-foo header: ${request.headers['x-foo']}",
+    // One argument.
+    "${secrets.get('openai-api-key')}",
+    "${secrets.get('azure-api-key')}",
+    // `&&` of a list; a parenthesis too many.
+    "${vars.allowed_email_domains && !vars.allowed_email_domains.exists_one(i, (vars.identity.email.endsWith('@' + i))}",
+];
+
+/// Every expression of the corpus, wherever it stands: a condition, a bucket key, a retry condition, or inside
+/// `${…}` of any field. It parses and checks, or is on a list of wrong ones; and whatever it is, the places of
+/// its findings lie inside it.
+#[test]
+fn every_expression_checks_or_is_known_to_be_wrong() {
+    let Some(corpus) = corpus() else { return };
+    let mut checked = 0;
+    let mut wrong = Vec::new();
+    for entry in index(&corpus) {
+        let bytes = fs::read(corpus.join(&entry.file)).expect("listed");
+        let (source, found) = decode(entry.file.clone(), bytes);
+        if found.has_errors() {
+            continue;
+        }
+        let document = parse(&source, &Limits::default(), &mut Diagnostics::default());
+        let complete = entry.status == "ok" && document.cut_at().is_none();
+        let status = if complete { Status::Complete } else { Status::Other };
+        if let Some(root) = document.root() {
+            walk(root, Place { phase: Phase::OnHttpRequest, status }, "", &mut |place, field, text| {
+                checked += 1;
+                let env = variables::env(Site {
+                    phase: Some(place.phase),
+                    scheme: None,
+                    retry: field == "retry_condition",
+                });
+                let found = match field {
+                    "expressions" | "bucket_key" | "retry_condition" => env.check(text).1,
+                    _ => env.check_template(text, FieldType::Any).1,
+                };
+                for item in found.iter() {
+                    assert!(
+                        text.get(item.span.to_range()).is_some() && item.help.is_some(),
+                        "{text}: {item:?}"
+                    );
+                }
+                let known = WRONG_EXPRESSIONS.iter().any(|(file, _)| *file == entry.file)
+                    || WRONG_TEMPLATES.contains(&text);
+                if place.status == Status::Complete && found.has_errors() && !known {
+                    let all: Vec<_> =
+                        found.iter().map(|item| format!("{} {}", item.code.id, item.message)).collect();
+                    wrong.push(format!("{}: {text}: {all:?}", entry.file));
+                }
+                // What is on the list deserves its place there.
+                let template = WRONG_TEMPLATES.contains(&text);
+                assert!(!template || found.has_errors(), "{text} is right");
+            });
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(checked > 500, "{checked} expressions");
+}
+
+/// Calls `each` with every text that is, or holds, an expression.
+fn walk(node: NodeRef<'_>, place: Place, field: &str, each: &mut dyn FnMut(Place, &str, &str)) {
+    match node.kind() {
+        NodeKind::Scalar(scalar) => {
+            let raw = matches!(field, "expressions" | "bucket_key" | "retry_condition");
+            if raw || is_template(scalar.text) {
+                each(place, field, scalar.text);
+            }
+        }
+        NodeKind::Sequence(items) => items.iter().for_each(|item| walk(item, place, field, each)),
+        NodeKind::Mapping(entries) => {
+            for (key, value) in entries.iter() {
+                let NodeKind::Scalar(key) = key.kind() else { continue };
+                let phase = Phase::from_name(key.text).unwrap_or(place.phase);
+                walk(value, Place { phase, ..place }, key.text, each);
+            }
+        }
+    }
 }

@@ -126,7 +126,7 @@ fn items_are_joined() {
 #[test]
 fn protocols_decide_what_exists() {
     let errors = |scheme, phase, text: &str| {
-        let env = variables::env(Site { phase: Some(phase), scheme });
+        let env = variables::env(Site { phase: Some(phase), scheme, retry: false });
         env.check(text).1.iter().filter(|item| item.severity == Severity::Error).count()
     };
     let sni = "conn.tls.sni == 'a'";
@@ -197,7 +197,7 @@ impl Host for Request {
 }
 
 fn request(text: &str) -> Result<String, Fault> {
-    let env = variables::env(Site { phase: Some(Phase::OnHttpRequest), scheme: None });
+    let env = variables::env(Site { phase: Some(Phase::OnHttpRequest), scheme: None, retry: false });
     let (expression, found) = env.check(text);
     let expression: Expression = expression.unwrap_or_else(|| panic!("{text}: {found:?}"));
     let value = expression.evaluate(&mut Request { draws: 0 }, EvalLimits::default());

@@ -25,6 +25,9 @@ const POLICIES: &[&str] = &[
     "on_tcp_connect:\n- actions:\n  - {type: restrict-ips, config: {allow: [127.0.0.0/30], deny: [127.0.0.2/32]}}\n  - {type: forward-internal, config: {url: tcp://up.internal:1}}\n",
     "on_tcp_connect:\n- actions:\n  - {type: restrict-ips, config: {enforce: false, allow: [127.0.0.1/32]}}\n  - {type: forward-internal, config: {url: tcp://up.internal:1}}\n",
     "on_tcp_connect:\n- actions:\n  - {type: restrict-ips, config: {allow: [127.0.0.2/31]}}\n- name: second\n  actions:\n  - {type: restrict-ips, config: {allow: [0.0.0.0/0], deny: [127.0.0.3/32]}}\n  - {type: forward-internal, config: {url: tcp://up.internal:1}}\n",
+    "on_tcp_connect:\n- expressions: [\"conn.client_ip in ['127.0.0.1', '127.0.0.3']\"]\n  actions: [{type: forward-internal, config: {url: tcp://up.internal:1}}]\n- actions: [{type: deny}]\n",
+    "on_tcp_connect:\n- name: guarded\n  expressions:\n  - inCidrRange(conn.client_ip, '127.0.0.0/30')\n  - 4 / (int(conn.client_ip.substring(8)) - 3) > -3\n  actions: [{type: forward-internal, config: {url: tcp://up.internal:1}}]\n- name: rest\n  actions: [{type: close-connection}]\n",
+    "on_tcp_connect:\n- expressions: [\"4 / (int(conn.client_ip.substring(8)) - 3) > 0 || conn.client_ip == '127.0.0.3'\"]\n  actions: [{type: forward-internal, config: {url: tcp://up.internal:1}}]\n- expressions: [\"conn.client_ip.matches('[.]1$')\"]\n  actions: [{type: log, config: {metadata: {a: 1}}}]\n",
 ];
 
 #[test]
@@ -104,6 +107,9 @@ impl Scripted {
             _ => Reply::Logged,
         });
         let action = outcome.by().and_then(|by| program.action(by));
+        let condition = run.failed_condition().map(|(condition, _)| condition);
+        let rule = action.and_then(|action| action.rule()).or(condition.and_then(|it| it.rule()));
+        let position = action.map(|action| action.position()).or(condition.map(|it| it.position()));
         let target = match outcome {
             Outcome::Forwarded { target, .. } => run.target(target).map(ToString::to_string),
             _ => None,
@@ -111,8 +117,8 @@ impl Scripted {
         Self {
             // An edge endpoint has no upstream: what falls through is closed as an error.
             decision: if outcome == Outcome::Upstream { "error" } else { outcome.name() },
-            rule: action.and_then(|action| action.rule()?.name()).map(ToOwned::to_owned),
-            line: action.map(|action| action.position().line),
+            rule: rule.and_then(|rule| rule.name()).map(ToOwned::to_owned),
+            line: position.map(|position| position.line),
             target,
             reason: run.reason().to_string(),
             policy_sha256: program.policy_sha256().to_string(),

@@ -17,6 +17,7 @@ use crate::url::Scheme;
 pub struct Fact {
     pub(crate) id: u16,
     pub(crate) path: &'static str,
+    pub(crate) optional: bool,
 }
 
 impl Fact {
@@ -30,6 +31,12 @@ impl Fact {
     #[must_use]
     pub const fn path(self) -> &'static str {
         self.path
+    }
+
+    /// True if a connection or request may lack it, as `req.content_length`.
+    #[must_use]
+    pub const fn is_optional(self) -> bool {
+        self.optional
     }
 }
 
@@ -53,6 +60,8 @@ pub(crate) struct Where {
     pub(crate) tls: bool,
     /// Not on tcp and tls endpoints.
     pub(crate) http: bool,
+    /// Only in a `retry_condition`.
+    pub(crate) retry: bool,
 }
 
 /// A declared leaf of the tree.
@@ -62,10 +71,6 @@ pub(crate) struct Leaf {
     pub(crate) fact: Option<Fact>,
     pub(crate) ty: Type,
     pub(crate) at: Where,
-    /// True if a connection or request may lack it.
-    pub(crate) optional: bool,
-    /// One sentence for people.
-    pub(crate) doc: &'static str,
 }
 
 /// A name with what stands below it.
@@ -114,6 +119,8 @@ pub struct Site {
     pub phase: Option<Phase>,
     /// The protocol of its endpoint, if known.
     pub scheme: Option<Scheme>,
+    /// True for the `retry_condition` of an `http-request`, which knows the attempts so far.
+    pub retry: bool,
 }
 
 impl Site {
@@ -124,6 +131,10 @@ impl Site {
             let help =
                 format!("it has one in {}; move the rule, or decide by what is known here", listed(&names));
             return Some((format!("in {phase}"), help));
+        }
+        if at.retry && !self.retry && self.phase.is_some() {
+            let help = "it has one in the `retry_condition` of `http-request`".to_owned();
+            return Some(("here".to_owned(), help));
         }
         let (on, has) = match self.scheme {
             Some(scheme @ (Scheme::Tcp | Scheme::Http)) if at.tls => (scheme, "tls and https"),
@@ -240,7 +251,14 @@ impl Env {
 
     /// The names an expression may begin with.
     pub(super) fn first_names(&self) -> impl Iterator<Item = &str> {
-        self.names.keys().map(|name| &**name)
+        let here = |named: &Named| match named {
+            Named::Tree(node) => {
+                let leaf = self.tree.node(*node).and_then(|node| node.leaf.as_ref());
+                leaf.is_none_or(|leaf| self.site.lacks(leaf.at).is_none())
+            }
+            _ => true,
+        };
+        self.names.iter().filter(move |(_, named)| here(named)).map(|(name, _)| &**name)
     }
 }
 

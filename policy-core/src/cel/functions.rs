@@ -32,6 +32,31 @@ use crate::phase::{Phase, PhaseSet};
 use format::decimal as display_double;
 pub(super) use json::read_json;
 
+/// A function of the policy language, for documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FunctionDoc {
+    /// `name(int) -> int`, or `(string).name(int) -> int` for a function of a value.
+    pub signature: &'static str,
+    /// One sentence.
+    pub doc: &'static str,
+    /// The phases in which it can be called.
+    pub phases: PhaseSet,
+}
+
+/// Every function of the policy language, by family; operators and macros are not among them.
+pub fn functions() -> impl Iterator<Item = FunctionDoc> {
+    let entries = Registry::get().entries.iter().filter(|entry| Library::Policy.has(entry.overload.library));
+    let named = entries.filter(|entry| !entry.name.starts_with(NO_NAME));
+    named.map(|entry| {
+        let Overload { signature, doc, phases, .. } = *entry.overload;
+        FunctionDoc { signature, doc, phases }
+    })
+}
+
+/// What begins the name of an operator, or of what a macro ends with.
+const NO_NAME: [char; 4] = ['_', '@', '!', '-'];
+
 /// Which dialect an overload belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Library {
@@ -234,9 +259,7 @@ impl Registry {
     pub(super) fn names(&self, library: Library, member: bool) -> impl Iterator<Item = &'static str> {
         let entries = self.entries.iter();
         let fits = move |entry: &&Entry| {
-            entry.member == member
-                && library.has(entry.overload.library)
-                && !entry.name.starts_with(['_', '@', '!', '-'])
+            entry.member == member && library.has(entry.overload.library) && !entry.name.starts_with(NO_NAME)
         };
         entries.filter(fits).map(|entry| entry.name)
     }

@@ -95,10 +95,4 @@ impl Budget {
         self.output = left.unwrap_or(0);
         left.map(|_| ()).ok_or(Fault::Output)
     }
-
-    /// Steps that are left.
-    #[cfg(test)]
-    pub(super) const fn left(&self) -> u64 {
-        self.steps
-    }
 }

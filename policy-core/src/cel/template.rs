@@ -1,7 +1,8 @@
 //! `${…}` in texts: finding the expressions, checking each in its field's type.
 //!
 //! The end of an expression is found by its tokens, not by the next brace: braces, quotes and comments
-//! inside belong to the expression. There is no escape for `${`: `${'${'}` writes the two characters.
+//! inside belong to the expression. Its quotes may be escaped for the text around, as JSON bodies in public
+//! examples have them: `{"a": "${b[\"c\"]}"}`. There is no escape for `${`: `${'${'}` writes the two characters.
 //!
 //! Source: ngrok documentation, interpolation (2026-08-07).
 
@@ -73,10 +74,11 @@ impl Template {
 }
 
 /// A stretch of a template: text, or the inside of `${…}`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Stretch {
     Text(Span),
-    Inside(Span),
+    /// With the offsets of backslashes inside that belong to the text around.
+    Inside(Span, Vec<usize>),
     /// `${` without its end.
     Open(Span),
 }
@@ -95,7 +97,7 @@ impl Env {
         let mut found = Diagnostics::default();
         let mut parts = Vec::new();
         let stretches = scan(text);
-        let whole = matches!(*stretches, [Stretch::Inside(_)]);
+        let whole = matches!(*stretches, [Stretch::Inside(..)]);
         for stretch in stretches {
             match stretch {
                 Stretch::Text(span) => {
@@ -106,8 +108,8 @@ impl Env {
                     let help = "close it; a quote or a comment inside may have swallowed the `}`";
                     found.push(Diagnostic::new(&cel::TEMPLATE, span, message).with_help(help));
                 }
-                Stretch::Inside(span) => {
-                    let inside = text.get(span.to_range()).unwrap_or_default();
+                Stretch::Inside(span, escapes) => {
+                    let inside = &*without(text.get(span.to_range()).unwrap_or_default(), &escapes);
                     if inside.trim().is_empty() {
                         let message = "`${}` holds no expression";
                         let help = "write an expression inside, or `${'${'}` for the two characters";
@@ -119,11 +121,10 @@ impl Env {
                         check_part(expression, whole && field == FieldType::Any, &mut inner);
                     }
                     inner.append(expression.as_ref().map(single_failures).unwrap_or_default());
-                    found.append(
-                        inner.of_part(&|part| {
-                            (Span::new(span.start + part.start, span.start + part.end), true)
-                        }),
-                    );
+                    found.append(inner.of_part(&|part| {
+                        let at = |offset| span.start + original(&escapes, offset);
+                        (Span::new(at(part.start), at(part.end)), escapes.is_empty())
+                    }));
                     parts.extend(expression.map(TemplatePart::Expression));
                 }
             }
@@ -172,9 +173,9 @@ fn scan(text: &str) -> Vec<Stretch> {
             out.push(Stretch::Text(Span::from_range(start..start + before.len())));
         }
         let inside = offset(opened);
-        match behind(opened) {
-            Some(closed) => {
-                out.push(Stretch::Inside(Span::from_range(inside..offset(closed) - 1)));
+        match end(opened) {
+            Some(End { tail: closed, escapes }) => {
+                out.push(Stretch::Inside(Span::from_range(inside..offset(closed) - 1), escapes));
                 tail = closed;
             }
             None => {
@@ -191,23 +192,68 @@ fn literal(text: &str) -> IResult<&str, &str> {
     terminated(take_until("${"), tag("${")).parse(text)
 }
 
-/// What stands behind the brace that closes an expression; `None` if none does.
-fn behind(text: &str) -> Option<&str> {
+/// The end of an expression.
+struct End<'t> {
+    /// What stands behind its brace.
+    tail: &'t str,
+    /// Offsets of backslashes that belong to the text around, not to the expression.
+    escapes: Vec<usize>,
+}
+
+/// Finds the brace that closes an expression; `None` if none does.
+fn end(text: &str) -> Option<End<'_>> {
     let mut open = 0_usize;
+    let mut escapes = Vec::new();
     let mut tail = text;
     loop {
         let (next, kind) = first_token(tail)?;
+        tail = next;
         match kind {
             TokenKind::Symbol(Symbol::OpenBrace) => open += 1,
             TokenKind::Symbol(Symbol::CloseBrace) => match open.checked_sub(1) {
                 Some(outer) => open = outer,
-                None => return Some(next),
+                None => return Some(End { tail, escapes }),
             },
+            // A quote that is escaped for the text around, as in a JSON body: it ends at the next such quote.
+            TokenKind::Unknown if escaped_quote(text, next) => {
+                let quote = next.chars().next()?;
+                let behind = next.strip_prefix(quote)?;
+                let closing = behind.find(&format!("\\{quote}"))?;
+                escapes.push(text.len() - next.len() - 1);
+                escapes.push(text.len() - behind.len() + closing);
+                tail = behind.get(closing + 1 + quote.len_utf8()..)?;
+            }
             TokenKind::Unclosed => return None,
             _ => {}
         }
-        tail = next;
     }
+}
+
+/// True if the token before `next` is a backslash and a quote follows.
+fn escaped_quote(text: &str, next: &str) -> bool {
+    let before = text.get(..text.len() - next.len()).unwrap_or_default();
+    before.ends_with('\\') && next.starts_with(['"', '\''])
+}
+
+/// A text without the bytes at these offsets, which are those of backslashes.
+fn without(text: &str, escapes: &[usize]) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut start = 0;
+    for &escape in escapes {
+        out.push_str(text.get(start..escape).unwrap_or_default());
+        start = escape + 1;
+    }
+    out.push_str(text.get(start..).unwrap_or_default());
+    out
+}
+
+/// The offset in the text as it was, of an offset in the text without its escapes.
+fn original(escapes: &[usize], at: u32) -> u32 {
+    let mut at = at as usize;
+    for &escape in escapes {
+        at += usize::from(escape <= at);
+    }
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -220,7 +266,7 @@ mod tests {
         let show = |stretch| {
             let (kind, span) = match stretch {
                 Stretch::Text(span) => ('t', span),
-                Stretch::Inside(span) => ('e', span),
+                Stretch::Inside(span, _) => ('e', span),
                 Stretch::Open(span) => ('o', span),
             };
             (kind, text.get(span.to_range()).expect("inside"))
@@ -240,6 +286,8 @@ mod tests {
         assert_eq!(stretches("${a // }\n}"), [('e', "a // }\n")]);
         assert_eq!(stretches("${'''}'''}"), [('e', "'''}'''")]);
         assert_eq!(stretches("${'${'}{x}"), [('e', "'${'"), ('t', "{x}")]);
+        assert_eq!(stretches(r#"a${b[\"}\"]}c"#), [('t', "a"), ('e', r#"b[\"}\"]"#), ('t', "c")]);
+        assert_eq!(stretches(r#"${b[\"}]"#), [('o', "${")]);
         assert_eq!(stretches("x${a"), [('t', "x"), ('o', "${")]);
         assert_eq!(stretches("${'a}"), [('o', "${")]);
         assert_eq!(stretches("$${a}"), [('t', "$"), ('e', "a")]);
@@ -259,6 +307,11 @@ mod tests {
             (template.is_some(), found)
         };
         assert_eq!(check("a ${name} b ${nam}", FieldType::Text), (false, vec!["TP204 nam".to_owned()]));
+        // Quotes escaped for the text around.
+        let body = r#"{"a": "${name == \"é\" ? name : \"\"}"}"#;
+        assert_eq!(check(body, FieldType::Text), (true, vec![]));
+        let body = r#""${name == \"a\" ? nam : \"b\"}""#;
+        assert_eq!(check(body, FieldType::Text), (false, vec!["TP204 nam".to_owned()]));
         assert_eq!(check("x ${name", FieldType::Text), (false, vec!["TP220 ${".to_owned()]));
         assert_eq!(check("${ }", FieldType::Text), (false, vec!["TP220  ".to_owned()]));
         assert_eq!(

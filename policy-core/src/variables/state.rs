@@ -1,14 +1,17 @@
-//! `vars.*` and `actions.*`: what earlier actions of a policy left behind.
+//! `vars.*` and `actions.*`: what earlier actions of a policy left behind; and the attempts of an
+//! `http-request`.
 //!
 //! Source: ngrok documentation, set-vars and the result variables of each action (2026-08-07). Their values
 //! are known at run time only.
 
-use super::{Declared, EVERYWHERE};
+use super::{Declared, EVERYWHERE, RETRY};
 
 /// The results of one action.
 macro_rules! results {
     ($($prefix:literal),+ $(,)?) => {
         &[
+            Declared::new("attempts", "int", RETRY, "how often the request was tried"),
+            Declared::new("last_attempt", "dyn", RETRY, "request, response and error of the last try"),
             Declared::new("vars", "map(string, dyn)", EVERYWHERE, "what `set-vars` has set in this phase"),
             $(Declared::new(
                 concat!("actions.ngrok.", $prefix),

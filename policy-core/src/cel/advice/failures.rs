@@ -254,7 +254,7 @@ impl Look<'_> {
                 }
                 _ => None,
             },
-            Node::Fact(fact) if MAY_BE_MISSING.contains(&fact.path()) => part(
+            Node::Fact(fact) if fact.is_optional() => part(
                 vec![format!("{fact} is there")],
                 format!("this fails where `{fact}` is missing"),
                 "ask first: `has(…) && …`",
@@ -328,7 +328,3 @@ impl Look<'_> {
         )
     }
 }
-
-/// Facts that a request or response may lack.
-const MAY_BE_MISSING: &[&str] =
-    &["req.content_length", "res.content_length", "req.ts.body_received", "req.url.port"];
