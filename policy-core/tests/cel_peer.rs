@@ -123,7 +123,7 @@ fn texts() -> impl Strategy<Value = Texts> {
         prop::sample::select(vec!["i", "j", "0", "1", "-1", "7", "9223372036854775807"]),
         prop::sample::select(vec!["s", "t", "''", "'a'", "\"aé\"", "r'b\\d'"]),
         prop::sample::select(vec!["true", "false", "i == j", "s == t", "u > 1u", "'a' in m", "i in l"]),
-        prop::sample::select(vec!["l", "[]", "[1, 2]", "[i, j, 0]"]),
+        prop::sample::select(vec!["l.filter(z, false)", "l", "[1, 2]", "[i, j, 0]"]),
     )
         .prop_map(|(int, text, condition, list)| Texts {
             int: int.into(),

@@ -35,6 +35,7 @@ pub(super) fn check(text: &str, ast: &Ast, env: &Env, strict: bool, found: &mut 
         known: Substitution::default(),
         scope: Vec::new(),
         slots: 0,
+        quoted_key: None,
     };
     let root = checker.value(root);
     let Checker { nodes, spans, types, known, slots, .. } = checker;
@@ -68,6 +69,8 @@ struct Checker<'a> {
     known: Substitution,
     scope: Vec<Local<'a>>,
     slots: usize,
+    /// A key that was reported to want quotes.
+    quoted_key: Option<ExprId>,
 }
 
 impl<'a> Checker<'a> {
@@ -288,6 +291,7 @@ impl<'a> Checker<'a> {
         let mut nodes = Vec::with_capacity(entries.len());
         let (mut keys, mut values) = (None, None);
         for entry in entries {
+            self.bare_key(entry.key);
             let key = self.value(entry.key);
             let key_type = self.ty(key);
             if !matches!(
@@ -309,6 +313,26 @@ impl<'a> Checker<'a> {
         let key = keys.unwrap_or_else(|| self.known.fresh());
         let value = values.unwrap_or_else(|| self.known.fresh());
         self.push(Node::Map(nodes.into()), span, Type::map(key, value))
+    }
+
+    /// Says of a key that is a name nobody declared that it wants quotes.
+    fn bare_key(&mut self, key: ExprId) {
+        let ast = self.ast;
+        if let ExprKind::Ident { name, absolute: false } = ast.kind(key)
+            && self.env.lookup(name, false).is_none()
+            && !self.scope.iter().any(|local| local.name == &**name)
+        {
+            let place = ast.span(key);
+            let found =
+                Diagnostic::new(&super::UNDECLARED, place, format!("the key `{name}` stands without quotes"));
+            let quoted = format!("'{name}'");
+            self.push_found(found.with_help(format!("write `{quoted}`")).with_fix_at(
+                false,
+                Some(place),
+                quoted,
+            ));
+            self.quoted_key = Some(key);
+        }
     }
 
     /// The type of an item; behind `?` an optional's inner one.

@@ -238,10 +238,24 @@ struct Parts<'c> {
     parts: Vec<Part>,
 }
 
+impl Parts<'_> {
+    /// True for a literal, and for a list or map of literals: their text says their value.
+    fn is_literal(&self, id: NodeId) -> bool {
+        match self.code.node(id) {
+            Some(Node::Const(_)) => true,
+            Some(node @ (Node::List(_) | Node::Map(_))) => {
+                let mut all = true;
+                node.operands(&mut |item| all &= matches!(self.code.node(item), Some(Node::Const(_))));
+                all
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Sink for Parts<'_> {
     fn node(&mut self, id: NodeId, result: Result<&Value, &Fault>) {
-        let literal = matches!(self.code.node(id), Some(Node::Const(_)));
-        if !literal && self.parts.len() < self.most {
+        if !self.is_literal(id) && self.parts.len() < self.most {
             let value = result.cloned().map_err(Clone::clone);
             self.parts.push(Part { span: self.code.span(id), value, depth: 0 });
         }

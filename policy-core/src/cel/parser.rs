@@ -319,6 +319,8 @@ impl Parser<'_> {
                     "or" => "write `||`",
                     "not" => "write `!`",
                     "is" | "eq" => "write `==`",
+                    "for" => "write `list.map(x, …)` or `list.filter(x, …)`",
+                    "if" | "else" => "write `condition ? value : other`",
                     _ => "check the operators and brackets before it",
                 };
                 (format!("expected {expected}, found `{text}`"), help)

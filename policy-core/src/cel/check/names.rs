@@ -24,6 +24,10 @@ const FOREIGN_NAMES: &[(&str, &str)] = &[
     ("path", "req.url.path"),
 ];
 
+/// Words of other languages that no library gives a meaning, with what CEL writes.
+const FOREIGN_WORDS: &[(&str, &str)] =
+    &[("not", "!"), ("True", "true"), ("False", "false"), ("None", "null"), ("nil", "null")];
+
 impl<'a> Checker<'a> {
     /// A name, with as many of the fields behind it as are declared together with it.
     pub(super) fn name(
@@ -68,7 +72,9 @@ impl<'a> Checker<'a> {
                 }
             };
         }
-        self.undeclared(name, span);
+        if self.quoted_key.take() != Some(id) {
+            self.undeclared(name, span);
+        }
         self.fail(Fault::UnknownName(name.into()), span)
     }
 
@@ -83,7 +89,8 @@ impl<'a> Checker<'a> {
         let foreign = FOREIGN_NAMES.iter().find(|(foreign, _)| *foreign == name).map(|(_, meant)| *meant);
         let policy = self.env.library == Library::Policy;
         let variables = self.scope.iter().map(|local| local.name).chain(self.env.first_names());
-        let near = foreign.filter(|_| policy).or_else(|| did_you_mean(name, variables));
+        let word = FOREIGN_WORDS.iter().find(|(word, _)| *word == name).map(|(_, meant)| *meant);
+        let near = word.or(foreign.filter(|_| policy)).or_else(|| did_you_mean(name, variables));
         found = match near {
             Some(near) => {
                 let near = near.to_owned();

@@ -70,7 +70,11 @@ impl Parser<'_> {
             TokenKind::Symbol(Symbol::OpenParen) => {
                 self.advance();
                 let inner = self.expression();
-                self.close(Symbol::CloseParen, CLOSING);
+                let end = self.close(Symbol::CloseParen, CLOSING);
+                // Its parentheses belong to its place, so that what stands around it begins with them.
+                if let Some((_, span)) = self.ast.nodes.get_mut(inner.0 as usize) {
+                    *span = Span::new(token.span.start, end);
+                }
                 inner
             }
             TokenKind::Unknown if self.slice(token.span) == "$" && self.interpolated() => {

@@ -90,8 +90,8 @@ fn every_node_has_its_whole_place() {
             "cc",
             "d",
             "e",
-            "cc ? d : e",
-            "aa.b(1)[ 2 ] + (cc ? d : e"
+            "(cc ? d : e)",
+            "aa.b(1)[ 2 ] + (cc ? d : e)"
         ]
     );
 }
