@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use policy_core::cel::{
     CelLimits, Duration, Env, EvalLimits, Expression, Fact, Fault, Host, Map, NoHost, Timestamp, Type, Value,
-    parse, print,
+    functions, parse, print,
 };
 use policy_core::diagnostic::Diagnostics;
 use serde_json::Value as Json;
@@ -312,4 +312,27 @@ fn our_cases_of_the_standard_pass() {
 #[test]
 fn our_cases_of_the_policy_language_pass() {
     run_folder("policy", policy_core::variables::env(policy_core::cel::Site::default()), 500);
+}
+
+/// Functions that ask a host stand in the tests of hosts.
+#[test]
+fn every_function_has_a_case() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/cel");
+    let mut texts = include_str!("expressions.rs").to_owned();
+    for part in ["standard", "policy"] {
+        for entry in fs::read_dir(folder.join(part)).expect("readable") {
+            texts += &fs::read_to_string(entry.expect("an entry").path()).expect("readable");
+        }
+    }
+    let without: Vec<_> = functions()
+        .map(|function| {
+            let called = match function.signature.strip_prefix('(') {
+                Some(member) => member.split_once(").").expect("a receiver").1,
+                None => function.signature,
+            };
+            called.split_once('(').expect("a call").0.to_owned() + "("
+        })
+        .filter(|name| !texts.contains(name.as_str()))
+        .collect();
+    assert!(without.is_empty(), "no case calls {without:?}");
 }

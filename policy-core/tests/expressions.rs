@@ -165,6 +165,8 @@ impl Host for Request {
         };
         match fact.path() {
             "req.headers" => map(vec![("host", texts(&["a.example.com"])), ("x-id", texts(&["1", "2"]))]),
+            "res.headers" => map(vec![("content-type", texts(&["text/html"])), ("via", texts(&[]))]),
+            "res.cookies" => map(vec![("token", Value::list(vec![cookie("token", "t")]))]),
             "req.cookies" => map(vec![(
                 "session",
                 Value::list(vec![cookie("session", "first"), cookie("session", "second")]),
@@ -197,7 +199,11 @@ impl Host for Request {
 }
 
 fn request(text: &str) -> Result<String, Fault> {
-    let env = variables::env(Site { phase: Some(Phase::OnHttpRequest), scheme: None, retry: false });
+    in_phase(Phase::OnHttpRequest, text)
+}
+
+fn in_phase(phase: Phase, text: &str) -> Result<String, Fault> {
+    let env = variables::env(Site { phase: Some(phase), scheme: None, retry: false });
     let (expression, found) = env.check(text);
     let expression: Expression = expression.unwrap_or_else(|| panic!("{text}: {found:?}"));
     let value = expression.evaluate(&mut Request { draws: 0 }, EvalLimits::default());
@@ -246,6 +252,18 @@ fn facts_come_from_the_host() {
         ("inCidrRange(conn.client_ip, '192.168.0.0/16') && conn.client_ip.isPrivateIp()", "true"),
     ] {
         assert_eq!(request(text).as_deref(), Ok(expected), "{text}");
+    }
+    for (text, expected) in [
+        ("getResHeader('Content-Type')", Ok("[\"text/html\"]")),
+        ("getResHeader('x-none')", Ok("[]")),
+        ("getResHeader('x-none')[0]", Err(Fault::NoSuchIndex("0".into()))),
+        ("hasResHeader('CONTENT-TYPE') && hasResHeader('via') && !hasResHeader('x-none')", Ok("true")),
+        ("getResCookie('token').value", Ok("\"t\"")),
+        ("hasResCookie('token') && !hasResCookie('Token')", Ok("true")),
+        ("getReqHeader('X-Id') + getResHeader('Content-Type')", Ok(r#"["1", "2", "text/html"]"#)),
+    ] {
+        let found = in_phase(Phase::OnHttpResponse, text);
+        assert_eq!(found.as_deref().map_err(Clone::clone), expected, "{text}");
     }
     let fact = |path: &str| variables::fact(path).expect(path);
     for (text, fault) in [
