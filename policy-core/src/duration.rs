@@ -78,10 +78,23 @@ fn unit(text: &str) -> IResult<&str, u128> {
 fn nanos(whole: &str, fraction: Option<&str>, unit: u128) -> Option<u128> {
     let whole = whole.parse::<u128>().ok()?.checked_mul(unit)?;
     let Some(digits) = fraction else { return Some(whole) };
-    // Digits behind the ninth are below a nanosecond of any unit up to a second; they are dropped.
-    let digits = digits.get(..digits.len().min(12))?;
-    let scale = 10_u128.checked_pow(u32::try_from(digits.len()).ok()?)?;
-    Some(whole + digits.parse::<u128>().ok()? * unit / scale)
+    // As Go computes it, to the last nanosecond: digits that a 63-bit number cannot hold are dropped.
+    let (mut fraction, mut scale) = (0_u64, 1_f64);
+    for digit in digits.bytes().map(|byte| u64::from(byte.wrapping_sub(b'0'))) {
+        let Some(next) = fraction.checked_mul(10).and_then(|tens| tens.checked_add(digit)) else { break };
+        if next > 1 << 63 {
+            break;
+        }
+        (fraction, scale) = (next, scale * 10.0);
+    }
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "what Go does, and less than one unit"
+    )]
+    let nanos = (fraction as f64 * (unit as f64 / scale)) as u128;
+    Some(whole + nanos)
 }
 
 #[cfg(test)]
@@ -94,6 +107,10 @@ mod tests {
         assert_eq!(millis("500ms"), Some(500));
         assert_eq!(millis("1.5s"), Some(1_500));
         assert_eq!(millis("1h2m3s"), Some(3_723_000));
+        let nanos = |text| parse_duration(text).map(|d| d.as_nanos());
+        assert_eq!(nanos("0.0000000000009h"), Some(3));
+        assert_eq!(nanos("0.3333333333333333333h"), Some(1_200_000_000_000));
+        assert_eq!(nanos("0.9999999999999999999999s"), Some(1_000_000_000));
         for bad in ["", "s", "1", "-1s", "1s ", "1 s", "1.s", "1d", "99999999999999999999h"] {
             assert_eq!(millis(bad), None, "{bad}");
         }

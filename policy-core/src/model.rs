@@ -200,8 +200,9 @@ fn expressions(field: &Field<'_>, place: Place, reader: &Reader<'_>) -> (Vec<Rul
     let (mut out, mut texts) = (Vec::new(), Vec::new());
     for item in items {
         let Some(text) = reader.text(item, "an expression") else { continue };
-        let (expression, mut found) = env.check(text.value);
+        let (expression, mut found) = env.check_within(text.value, &reader.cel_limits());
         if let Some(expression) = expression {
+            reader.take_patterns(expression.pattern_states());
             check_result(&expression, &mut found);
             refuse_state(&expression, place, text, reader);
             out.push(RuleExpression { span: text.span, expression });

@@ -2,10 +2,11 @@
 //!
 //! Policies and configurations are read through a [`Reader`], which collects what it finds and goes on.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
+use crate::cel::CelLimits;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean, shorten};
 use crate::parse::{Document, NodeKind, NodeRef, Origin, Plain, Scalar, Style};
 use crate::source::Span;
@@ -41,12 +42,33 @@ impl Keys {
 pub(crate) struct Reader<'d> {
     document: std::marker::PhantomData<&'d Document>,
     found: RefCell<Diagnostics>,
+    /// States that the regular expressions of the rest of the document may take.
+    pattern_states: Cell<u64>,
 }
+
+/// How many expressions as large as can be a document may hold, as far as their regular expressions go.
+const MOST_LARGE_EXPRESSIONS: u64 = 10;
 
 impl<'d> Reader<'d> {
     /// A reader of one document; what it hands out lives as long as the document.
     pub(crate) fn new(_: &'d Document) -> Self {
-        Self { document: std::marker::PhantomData, found: RefCell::default() }
+        let most = CelLimits::default().pattern_states * MOST_LARGE_EXPRESSIONS;
+        Self {
+            document: std::marker::PhantomData,
+            found: RefCell::default(),
+            pattern_states: Cell::new(most),
+        }
+    }
+
+    /// The limits of the next expression.
+    pub(crate) fn cel_limits(&self) -> CelLimits {
+        let limits = CelLimits::default();
+        CelLimits { pattern_states: limits.pattern_states.min(self.pattern_states.get()), ..limits }
+    }
+
+    /// Takes what the regular expressions of an expression take.
+    pub(crate) fn take_patterns(&self, states: u64) {
+        self.pattern_states.set(self.pattern_states.get().saturating_sub(states));
     }
 
     /// Takes over the findings of another reader.

@@ -14,8 +14,10 @@
 use std::thread;
 
 use policy_core::cel::{CelLimits, Env, EvalLimits, Fault, FieldType, NoHost, Site, Type, Value};
+use policy_core::check::{CheckOptions, load_policy};
 use policy_core::diagnostic::Diagnostics;
 use policy_core::phase::Phase;
+use policy_core::source::Source;
 use policy_core::variables;
 
 /// Runs on a stack as small as that of most threads.
@@ -169,6 +171,75 @@ fn work_and_memory_are_bounded() {
         }
         assert!(faults("'a'.matches('(a{1,1000}){1,1000}')").0.contains(&"TP212"));
     });
+}
+
+#[test]
+fn values_nest_no_deeper_than_the_stack_allows() {
+    on_a_small_stack(|| {
+        let env = env();
+        let chain = |times: usize, levels: usize, made: &str| {
+            let step = format!(".map(x, {}{made}{})", "[".repeat(levels), "]".repeat(levels));
+            format!("[1]{}", step.repeat(times))
+        };
+        for text in [
+            chain(60, 55, "x"),
+            format!("cel.bind(a, {}, a == a)", chain(60, 55, "x")),
+            format!("'%s'.format([{}])", chain(60, 55, "x")),
+            chain(60, 55, "dyn(x)"),
+            chain(300, 0, "optional.of(x)"),
+            chain(300, 0, "{1: x}"),
+            format!("optional.of(1){}", ".optMap(x, [[[[x]]]])".repeat(70)),
+        ] {
+            assert!(answer(&env, &text, &lifted()).0.contains(&"TP202"), "{text:.80}");
+            assert!(env.unchecked(&text).is_none_or(|expression| {
+                expression.evaluate(&mut NoHost, EvalLimits::default()).is_err()
+            }));
+        }
+        // As deep as allowed, and chains that do not nest at all.
+        for text in [
+            chain(4, 60, "x"),
+            chain(800, 0, "x"),
+            format!("[[1]]{}", ".map(x, x.map(y, y))".repeat(300)),
+            format!("{} == []", "[1] + ".repeat(500) + "[1]"),
+            format!("cel.bind(a, {}, [a == a, a in [a], [a, a].distinct() == [a]])", chain(4, 60, "x")),
+        ] {
+            let (found, value) = answer(&env, &text, &lifted());
+            assert!(!found.contains(&"TP202"), "{found:?} {text:.80}");
+            value.expect("well typed").expect("a value");
+        }
+    });
+}
+
+#[test]
+fn regular_expressions_pay_for_their_automata() {
+    on_a_small_stack(|| {
+        let env = env();
+        for text in [
+            r"lists.range(1000).exists(i, 'x'.matches('\\pL{300}' + string(i)))",
+            r"lists.range(1000).exists(i, 'x'.matches('(?i)\\pL{40}' + string(i)))",
+            r"lists.range(20000).exists(i, 'x'.matches((i < 0 ? '' : '\\PN{99}') + string(i)))",
+            r"lists.range(5000).map(i, 'a').join().matches('(.{1,100}){1,10}b' + string(1))",
+            r"cel.bind(s, lists.range(50000).map(i, 'a').join(), s.matches('(a{1,100}){1,10}b'))",
+        ] {
+            let (_, value) = answer(&env, text, &lifted());
+            assert_eq!(value.expect("well typed").expect_err("stopped"), Fault::Steps, "{text}");
+        }
+        let many = |count| vec![r"s.matches('(?i)\\pL{9}')"; count].join(" || ");
+        let (few, _) = answer(&env, &many(3), &lifted());
+        let (more, _) = answer(&env, &many(300), &lifted());
+        assert!(!few.contains(&"TP212") && more.contains(&"TP212"), "{few:?}");
+    });
+    // Together, the expressions of a policy may have as many states as ten large ones.
+    let rule =
+        "- {expressions: [\"conn.client_ip.matches('(a{1,30}){1,30}')\"], actions: [{type: deny}]}\n  ";
+    let lint = |rules: usize| {
+        let text = format!("on_tcp_connect:\n  {}", rule.repeat(rules));
+        let source = Source::new("policy.yml", text);
+        let (_, found) = load_policy(&source, &CheckOptions::default());
+        found.iter().filter(|item| item.code.id == "TP212").count()
+    };
+    assert_eq!(lint(500), 0);
+    assert!(lint(1_000) > 100);
 }
 
 /// The final faults are absorbed by nothing.

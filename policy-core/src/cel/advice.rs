@@ -7,32 +7,22 @@ mod addresses;
 pub(super) mod failures;
 
 use super::code::{Code, Node, NodeId};
-use super::fault::Fault;
 use super::fold::Folded;
 use super::host::EvalLimits;
-use super::pattern::compile_regex;
 use super::value::Value;
 use crate::cel;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::Span;
 
-/// Reports on one expression.
-pub(super) fn report(code: &Code, folded: &Folded, steps: u64, found: &mut Diagnostics) {
+/// Reports on one expression; `patterns` that do not compile have been reported.
+pub(super) fn report(code: &Code, folded: &Folded, patterns: &[Span], steps: u64, found: &mut Diagnostics) {
     let reached = code.reachable();
     let nodes = || {
         let all = code.nodes.iter().enumerate().zip(&reached).filter(|(_, reached)| **reached);
         all.map(|((at, node), _)| (NodeId(u32::try_from(at).unwrap_or(u32::MAX)), node))
     };
-    let mut patterns: Vec<Span> = Vec::new();
-    for (_, node) in nodes() {
-        if let Some((place, fault)) = bad_pattern(code, node) {
-            patterns.push(place);
-            let found_here = Diagnostic::new(&cel::REGEX, place, fault.to_string());
-            found.push(found_here.with_help("patterns are those of RE2: no look-around, no back-references"));
-        }
-    }
     for (id, error) in &folded.failures {
-        // A pattern that does not compile has been told better above.
+        // A pattern that does not compile has been told better.
         let span = code.span(*id);
         if patterns.iter().any(|place| span.start <= place.start && place.end <= span.end) {
             continue;
@@ -63,16 +53,6 @@ pub(super) fn report(code: &Code, folded: &Folded, steps: u64, found: &mut Diagn
 
 fn shown(steps: u64) -> String {
     if steps > 1_000_000_000 { "over 1000000000".to_owned() } else { steps.to_string() }
-}
-
-/// A constant pattern that does not compile.
-fn bad_pattern(code: &Code, node: &Node) -> Option<(Span, Fault)> {
-    let Node::Call { name: "matches", arguments, .. } = node else { return None };
-    let pattern = *arguments.get(1)?;
-    match code.node(pattern) {
-        Some(Node::Const(Value::String(text))) => Some((code.span(pattern), compile_regex(text).err()?)),
-        _ => None,
-    }
 }
 
 /// The keys of header maps are in lower case: any other spelling is never found.

@@ -9,6 +9,7 @@ mod calls;
 mod fields;
 mod macros;
 mod names;
+mod nesting;
 
 use super::ast::{Ast, BinaryOp, Entry, ExprId, ExprKind, Literal, UnaryOp};
 use super::code::{Code, Node, NodeId, Slot};
@@ -32,6 +33,8 @@ pub(super) fn check(text: &str, ast: &Ast, env: &Env, strict: bool, found: &mut 
         nodes: Vec::with_capacity(ast.len()),
         spans: Vec::with_capacity(ast.len()),
         types: Vec::with_capacity(ast.len()),
+        nestings: Vec::with_capacity(ast.len()),
+        local_nestings: Vec::new(),
         known: Substitution::default(),
         scope: Vec::new(),
         slots: 0,
@@ -66,6 +69,10 @@ struct Checker<'a> {
     nodes: Vec<Node>,
     spans: Vec<Span>,
     types: Vec<Type>,
+    /// Levels of lists and maps in the value of each node.
+    nestings: Vec<u32>,
+    /// The same of the variables of macros in scope.
+    local_nestings: Vec<u32>,
     known: Substitution,
     scope: Vec<Local<'a>>,
     slots: usize,
@@ -76,9 +83,18 @@ struct Checker<'a> {
 impl<'a> Checker<'a> {
     fn push(&mut self, node: Node, span: Span, ty: Type) -> NodeId {
         let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
+        let levels = self.levels(&node, &ty);
+        let (node, ty, levels) = match levels > nesting::MOST_NESTING {
+            true => {
+                self.too_nested(levels, span);
+                (Node::Fail(Fault::Output), Type::Error, 0)
+            }
+            false => (node, ty, levels),
+        };
         self.nodes.push(node);
         self.spans.push(span);
         self.types.push(ty);
+        self.nestings.push(levels);
         id
     }
 

@@ -5,6 +5,7 @@
 
 use super::env::Fact;
 use super::fault::Fault;
+use super::pattern::Pattern;
 use super::types::Type;
 use super::value::Value;
 use crate::source::Span;
@@ -61,7 +62,7 @@ pub(super) enum Node {
     /// `matches` with a constant pattern.
     Matches {
         operand: NodeId,
-        regex: Box<regex::Regex>,
+        pattern: Box<Pattern>,
     },
     And(NodeId, NodeId),
     Or(NodeId, NodeId),

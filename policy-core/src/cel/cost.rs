@@ -77,10 +77,7 @@ impl Costs {
                     }
                 }
             }
-            Node::Matches { operand, regex } => {
-                let product = self.at(*operand).size.saturating_mul(regex.as_str().len() as u64);
-                all(1 + product / 10, 1)
-            }
+            Node::Matches { operand, pattern } => all(1 + pattern.steps(self.at(*operand).size), 1),
             Node::List(items) => all(1, items.len() as u64),
             Node::Map(entries) => all(1, entries.len() as u64),
             Node::Conditional { condition, then, otherwise } => {

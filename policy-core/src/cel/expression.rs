@@ -13,6 +13,7 @@ use super::functions::Registry;
 use super::host::{EvalLimits, Host};
 use super::interpret::{Sink, evaluate};
 use super::parser::{CelLimits, parse};
+use super::pattern::compile_constants;
 use super::types::Type;
 use super::value::Value;
 use super::{TYPE_MISMATCH, advice};
@@ -42,6 +43,7 @@ struct Inner {
     folded: Code,
     reads: Box<[Fact]>,
     cost: u64,
+    pattern_states: u64,
     calls: Box<[&'static str]>,
     failures: Failures,
 }
@@ -79,7 +81,7 @@ impl Env {
         later.retain(|item| readable || item.code != &TYPE_MISMATCH);
         found.append(later);
         let sound = !found.has_errors();
-        let expression = code.filter(|_| sound).map(|code| Expression::new(text, code, &mut found));
+        let expression = code.filter(|_| sound).map(|code| Expression::new(text, code, limits, &mut found));
         found.sort();
         (expression, found)
     }
@@ -89,19 +91,21 @@ impl Env {
     #[must_use]
     pub fn unchecked(&self, text: &str) -> Option<Expression> {
         let mut found = Diagnostics::default();
-        let ast = parse(text, &CelLimits::default(), &mut found);
+        let limits = CelLimits::default();
+        let ast = parse(text, &limits, &mut found);
         let code = check(text, &ast, self, false, &mut Diagnostics::default());
-        let expression = code.map(|code| Expression::new(text, code, &mut Diagnostics::default()));
+        let expression = code.map(|code| Expression::new(text, code, &limits, &mut Diagnostics::default()));
         expression.filter(|_| !found.has_errors())
     }
 }
 
 impl Expression {
-    fn new(text: &str, code: Code, found: &mut Diagnostics) -> Self {
+    fn new(text: &str, mut code: Code, limits: &CelLimits, found: &mut Diagnostics) -> Self {
+        let patterns = compile_constants(&mut code, limits.pattern_states, found);
         let costs = Costs::of_code(&code);
         let folded = fold(&code, &costs);
         let cost = Costs::of_code(&folded.code).of(code.root);
-        advice::report(&code, &folded, cost, found);
+        advice::report(&code, &folded, &patterns.bad, cost, found);
         let mut reads: Vec<Fact> = Vec::new();
         for (node, reached) in folded.code.nodes.iter().zip(folded.code.reachable()) {
             if let (true, Node::Fact(fact) | Node::HasFact(fact)) = (reached, node) {
@@ -120,6 +124,7 @@ impl Expression {
             folded: folded.code,
             reads: reads.into(),
             cost,
+            pattern_states: patterns.states,
             calls: calls.into(),
             failures,
         };
@@ -130,6 +135,11 @@ impl Expression {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.inner.text
+    }
+
+    /// States that its constant regular expressions take, about.
+    pub(crate) fn pattern_states(&self) -> u64 {
+        self.inner.pattern_states
     }
 
     /// The type of its value.

@@ -8,7 +8,6 @@ use super::fault::EvalError;
 use super::functions::Registry;
 use super::host::{EvalLimits, NoHost};
 use super::interpret::evaluate;
-use super::pattern::compile_regex;
 use super::value::Value;
 
 /// What folding one part may take.
@@ -59,11 +58,6 @@ pub(super) fn fold(code: &Code, costs: &Costs) -> Folded {
                 ControlFlow::Break(None) => {}
             }
         }
-        if let Some(regex) = prebuilt(code, node)
-            && let Some(slot) = out.nodes.get_mut(at)
-        {
-            *slot = regex;
-        }
         node.operands(&mut |operand| {
             if let Some(slot) = wanted.get_mut(operand.index()) {
                 *slot = true;
@@ -79,19 +73,6 @@ fn evaluate_part(code: &Code, root: NodeId) -> ControlFlow<Option<EvalError>, Va
         Ok(value) => ControlFlow::Continue(value),
         Err(error) if error.fault.is_final() => ControlFlow::Break(None),
         Err(error) => ControlFlow::Break(Some(error)),
-    }
-}
-
-/// `matches` with its pattern compiled.
-fn prebuilt(code: &Code, node: &Node) -> Option<Node> {
-    let Node::Call { name: "matches", arguments, .. } = node else { return None };
-    let [text, pattern] = **arguments else { return None };
-    match code.node(pattern) {
-        Some(Node::Const(Value::String(pattern))) => {
-            let regex = compile_regex(pattern).ok()?;
-            Some(Node::Matches { operand: text, regex: Box::new(regex) })
-        }
-        _ => None,
     }
 }
 

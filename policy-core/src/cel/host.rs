@@ -83,8 +83,8 @@ impl Budget {
     }
 
     /// Takes steps.
-    pub(super) fn steps(&mut self, steps: usize) -> Result<(), Fault> {
-        let left = self.steps.checked_sub(steps as u64);
+    pub(super) fn steps(&mut self, steps: u64) -> Result<(), Fault> {
+        let left = self.steps.checked_sub(steps);
         self.steps = left.unwrap_or(0);
         left.map(|_| ()).ok_or(Fault::Steps)
     }

@@ -13,6 +13,7 @@ use super::code::{Code, Node, NodeId};
 use super::fault::{EvalError, Fault};
 use super::functions::{Call, Cost, Registry, accepts};
 use super::host::{Budget, EvalLimits, Host, ITEM};
+use super::pattern::Pattern;
 use super::value::{Map, Value};
 
 /// A fault, and the node at which it happened.
@@ -142,7 +143,7 @@ impl Interpreter<'_, '_> {
                 }
                 self.run(id, overloads, name, &values)
             }
-            Some(Node::Matches { regex, .. }) => self.matches(id, &first?, regex),
+            Some(Node::Matches { pattern, .. }) => self.matches(id, &first?, pattern),
             Some(Node::Select { field, optional, .. }) => self.get(id, &first?, field, *optional),
             Some(Node::Has { field, .. }) => self.has(id, &first?, field),
             Some(Node::Index { index, optional, .. }) => {
@@ -164,7 +165,7 @@ impl Interpreter<'_, '_> {
         self.pay(id, 1)
     }
 
-    fn pay(&mut self, id: NodeId, steps: usize) -> Result<(), Raised> {
+    fn pay(&mut self, id: NodeId, steps: u64) -> Result<(), Raised> {
         self.budget.steps(steps).map_err(|fault| Raised { fault, at: id })
     }
 
@@ -226,11 +227,11 @@ impl Interpreter<'_, '_> {
     }
 
     #[inline(never)]
-    fn matches(&mut self, id: NodeId, text: &Value, regex: &regex::Regex) -> Evaluated {
+    fn matches(&mut self, id: NodeId, text: &Value, pattern: &Pattern) -> Evaluated {
         match text {
             Value::String(text) => {
-                self.pay(id, text.len().saturating_mul(regex.as_str().len()) / 10)?;
-                Ok(Value::Bool(regex.is_match(text)))
+                self.pay(id, pattern.steps(text.len() as u64))?;
+                Ok(Value::Bool(pattern.is_match(text)))
             }
             other => Err(Raised { fault: no_overload("matches", std::slice::from_ref(other)), at: id }),
         }
@@ -286,12 +287,14 @@ impl Interpreter<'_, '_> {
 }
 
 /// Steps of a call beyond its own one.
-fn work(cost: Cost, arguments: &[Value]) -> usize {
+fn work(cost: Cost, arguments: &[Value]) -> u64 {
     match cost {
         Cost::Unit | Cost::Number => 0,
-        Cost::Scan | Cost::Copy | Cost::Product => arguments.iter().map(Value::size).sum::<usize>() / 10,
+        Cost::Scan | Cost::Copy | Cost::Product => {
+            arguments.iter().map(|value| value.size() as u64).sum::<u64>() / 10
+        }
         Cost::Pairs => {
-            arguments.iter().fold(1_usize, |all, value| all.saturating_mul(value.size().max(1))) / 10
+            arguments.iter().fold(1_u64, |all, value| all.saturating_mul(value.size().max(1) as u64)) / 10
         }
     }
 }

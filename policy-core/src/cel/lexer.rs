@@ -1,8 +1,8 @@
 //! Tokens of an expression, by nom parsers; a character that begins none is a token of its own.
 
 use nom::branch::alt;
-use nom::bytes::complete::{is_not, tag, tag_no_case, take, take_till, take_while, take_while1};
-use nom::character::complete::{digit1, hex_digit1, multispace1, one_of, satisfy};
+use nom::bytes::complete::{is_not, tag, take, take_till, take_while, take_while1};
+use nom::character::complete::{digit1, hex_digit1, one_of, satisfy};
 use nom::combinator::{opt, recognize, value};
 use nom::multi::{many0_count, many1_count};
 use nom::sequence::{delimited, pair, preceded, terminated};
@@ -90,8 +90,9 @@ pub(super) fn first_token(text: &str) -> Option<(&str, TokenKind)> {
 
 /// What stands behind white space and comments.
 fn skipped(text: &str) -> &str {
-    let comment = value((), pair(tag("//"), take_till(|c| c == '\n' || c == '\r')));
-    let skip = many0_count(alt((value((), multispace1), comment)));
+    let comment = value((), pair(tag("//"), take_till(|c| c == '\n')));
+    let space = take_while1(|c: char| matches!(c, ' ' | '\t' | '\r' | '\n' | '\x0C'));
+    let skip = many0_count(alt((value((), space), comment)));
     let result: IResult<&str, usize> = terminated(skip, take(0_usize)).parse(text);
     result.map_or(text, |(rest, _)| rest)
 }
@@ -115,7 +116,7 @@ fn word(text: &str) -> IResult<&str, TokenKind> {
 
 fn number(text: &str) -> IResult<&str, TokenKind> {
     let exponent = || (one_of("eE"), opt(one_of("+-")), digit1);
-    let hex = (tag_no_case("0x"), hex_digit1);
+    let hex = (tag("0x"), hex_digit1);
     let fraction = alt((
         recognize((digit1, tag("."), digit1, opt(exponent()))),
         recognize((tag("."), digit1, opt(exponent()))),
@@ -124,10 +125,7 @@ fn number(text: &str) -> IResult<&str, TokenKind> {
     let whole = alt((recognize(hex), digit1));
     alt((
         value(TokenKind::Double, fraction),
-        value(
-            TokenKind::Uint,
-            terminated(alt((recognize((tag_no_case("0x"), hex_digit1)), digit1)), one_of("uU")),
-        ),
+        value(TokenKind::Uint, terminated(alt((recognize((tag("0x"), hex_digit1)), digit1)), one_of("uU"))),
         value(TokenKind::Int, whole),
     ))
     .parse(text)
@@ -151,7 +149,7 @@ fn quoted(text: &str) -> IResult<&str, TokenKind> {
     match closed {
         Ok((rest, ())) => Ok((rest, kind)),
         // To the end of the line: what follows is more likely to be meant than not.
-        Err(_) => value(TokenKind::Unclosed, take_till(|c| c == '\n' || c == '\r')).parse(body),
+        Err(_) => value(TokenKind::Unclosed, take_till(|c| c == '\n')).parse(body),
     }
 }
 

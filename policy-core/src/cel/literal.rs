@@ -17,7 +17,7 @@ pub(super) fn uint(text: &str) -> Option<u64> {
 }
 
 fn magnitude(text: &str) -> Option<u64> {
-    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+    match text.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(digits, 16).ok(),
         None => text.parse().ok(),
     }

@@ -8,6 +8,7 @@ mod primary;
 
 use super::ast::{Ast, BinaryOp, ExprId, ExprKind, Literal, UnaryOp};
 use super::lexer::{Symbol, Token, TokenKind, tokens};
+use super::pattern::MOST_STATES;
 use super::{CEL_LIMIT, CEL_SYNTAX, literal};
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 use crate::source::Span;
@@ -22,11 +23,13 @@ pub struct CelLimits {
     pub depth: usize,
     /// Nodes of its tree.
     pub nodes: usize,
+    /// States of its constant regular expressions, estimated.
+    pub pattern_states: u64,
 }
 
 impl Default for CelLimits {
     fn default() -> Self {
-        Self { bytes: 8 << 10, depth: 64, nodes: 4_096 }
+        Self { bytes: 8 << 10, depth: 64, nodes: 4_096, pattern_states: MOST_STATES }
     }
 }
 

@@ -1,199 +1,256 @@
 //! Regular expressions: RE2's language on the crate `regex`, within bounds.
 //!
-//! The two share grammar and linear time. What differs is translated: `\d`, `\w`, `\s` and `\b` are ASCII in
-//! RE2, a bracket inside a class is a character, `\Q…\E` quotes, and a repetition of a repetition is an error.
-//!
-//! Source: RE2, wiki page Syntax (2026-08); documentation of the crate `regex` 1.13, syntax.
+//! Both match in linear time. What a pattern costs is known from its grammar before it is compiled: a class
+//! of Unicode takes hundreds of states, and bounds multiply.
 
-use std::iter::Peekable;
-use std::str::Chars;
+mod syntax;
 
-use regex::{Regex, RegexBuilder};
+use regex::bytes::{Regex, RegexBuilder};
 
+use super::code::{Code, Node};
 use super::fault::Fault;
-use crate::diagnostic::shorten;
+use super::value::Value;
+use crate::cel;
+use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
+use crate::source::Span;
 
+/// Bytes that a pattern may have.
+const MOST_LENGTH: usize = 8 << 10;
 /// Bytes that a compiled regular expression may take.
-const MOST_BYTES: usize = 1 << 20;
-/// Groups inside one another.
-const MOST_DEPTH: u32 = 64;
+const MOST_BYTES: usize = 4 << 20;
+/// Bytes of the states it keeps while matching.
+const MOST_CACHE: usize = 1 << 20;
+/// States of all constant patterns of an expression: about [`MOST_BYTES`], and 25 ms at worst.
+pub(crate) const MOST_STATES: u64 = 60_000;
+/// What a pattern takes whatever it says, in states.
+const PATTERN: u64 = 32;
+/// Steps that a state takes to be compiled: 400 ns at worst, against 40 ns of a step.
+const COMPILING: u64 = 10;
+/// What the grammar nests, as translated.
+const MOST_DEPTH: u32 = 256;
 
-/// Compiles a pattern.
-pub(super) fn compile_regex(pattern: &str) -> Result<Regex, Fault> {
-    let bad = |reason: &str| {
-        Fault::argument(format!("`{}` is not a regular expression: {reason}", shorten(pattern)))
-    };
-    let translated = translate(pattern).map_err(|reason| bad(&reason))?;
-    let built = RegexBuilder::new(&translated)
-        .size_limit(MOST_BYTES)
-        .dfa_size_limit(MOST_BYTES)
-        .nest_limit(MOST_DEPTH)
-        .build();
-    built.map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => Fault::argument(format!(
-            "the regular expression `{}` is too large when compiled",
-            shorten(pattern)
-        )),
-        other => {
-            // The crate draws the place over several lines; the last one says what is wrong.
-            let text = other.to_string();
-            let last = text.lines().last().unwrap_or_default();
-            bad(last.trim().trim_start_matches("error: "))
-        }
-    })
+/// A pattern that follows the grammar, not compiled yet.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pattern: Box<str>,
+    translated: syntax::Translated,
 }
 
-fn translate(pattern: &str) -> Result<String, String> {
-    let mut out = String::with_capacity(pattern.len() + 16);
-    let mut chars = pattern.chars().peekable();
-    // Whether the last thing was a repetition, and whether a `?` may still make it reluctant.
-    let (mut repeated, mut reluctant) = (false, false);
-    while let Some(c) = chars.next() {
-        let repetition = matches!(c, '*' | '+' | '?') || (c == '{' && bounds(&chars));
-        if repetition && repeated {
-            if c == '?' && !reluctant {
-                reluctant = true;
-                out.push(c);
-                continue;
-            }
-            return Err(format!("`{c}` repeats a repetition"));
+impl Draft {
+    /// Reads a pattern. O(length).
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn read(pattern: &str) -> Result<Self, Fault> {
+        if pattern.len() > MOST_LENGTH {
+            let length = pattern.len();
+            return Err(refused(pattern, &format!("it has {length} bytes, more than {MOST_LENGTH}")));
         }
-        (repeated, reluctant) = (repetition, false);
-        match c {
-            '\\' => escape(&mut chars, &mut out, false),
-            '[' => class(&mut chars, &mut out),
-            '{' if repetition => {
-                out.push(c);
-                for c in chars.by_ref() {
-                    out.push(c);
-                    if c == '}' {
-                        break;
-                    }
-                }
-            }
-            // RE2 takes a brace that bounds nothing for itself.
-            '{' => out.push_str("\\{"),
-            '}' => out.push_str("\\}"),
-            c => out.push(c),
-        }
+        let translated = syntax::translate(pattern).map_err(|reason| refused(pattern, &reason))?;
+        Ok(Self { pattern: pattern.into(), translated })
     }
-    Ok(out)
-}
 
-/// True if `n}`, `n,}` or `n,m}` follows.
-fn bounds(chars: &Peekable<Chars<'_>>) -> bool {
-    let inside: String = chars.clone().take_while(|c| *c != '}').take(12).collect();
-    let closed = chars.clone().nth(inside.chars().count()) == Some('}');
-    let (least, most) = inside.split_once(',').unwrap_or((&inside, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    closed && !least.is_empty() && digits(least) && digits(most)
-}
+    /// Steps of compiling it for a match with one text of so many bytes.
+    pub(super) fn steps(&self, bytes: u64) -> u64 {
+        steps(self.states(), bytes).saturating_add(self.states().saturating_mul(COMPILING))
+    }
 
-/// An escape, behind its backslash.
-fn escape(chars: &mut Peekable<Chars<'_>>, out: &mut String, in_class: bool) {
-    match chars.next() {
-        Some('d') => out.push_str("[0-9]"),
-        Some('D') => out.push_str("[^0-9]"),
-        Some('w') => out.push_str("[0-9A-Za-z_]"),
-        Some('W') => out.push_str("[^0-9A-Za-z_]"),
-        Some('s') => out.push_str("[\\t\\n\\x0C\\r ]"),
-        Some('S') => out.push_str("[^\\t\\n\\x0C\\r ]"),
-        Some('b') if !in_class => out.push_str("(?-u:\\b)"),
-        Some('Q') if !in_class => {
-            let mut quoted = String::new();
-            while let Some(c) = chars.next() {
-                if c == '\\' && chars.peek() == Some(&'E') {
-                    chars.next();
-                    break;
-                }
-                quoted.push(c);
+    /// About how many states it has.
+    pub(super) fn states(&self) -> u64 {
+        self.translated.states.saturating_add(PATTERN)
+    }
+
+    /// Compiles it. O(states).
+    ///
+    /// # Errors
+    /// If it is too large.
+    pub(super) fn compile(&self) -> Result<Pattern, Fault> {
+        let built = RegexBuilder::new(&self.translated.text)
+            .size_limit(MOST_BYTES)
+            .dfa_size_limit(MOST_CACHE)
+            .nest_limit(MOST_DEPTH)
+            .build();
+        let regex = built.map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => too_large(&self.pattern),
+            other => {
+                // The crate draws the place over several lines; the last one says what is wrong.
+                let text = other.to_string();
+                let last = text.lines().last().unwrap_or_default();
+                let last = match last.contains("Unicode property") {
+                    true => "there is no such class of Unicode",
+                    false => last,
+                };
+                refused(&self.pattern, last.trim().trim_start_matches("error: "))
             }
-            out.push_str(&regex::escape(&quoted));
-        }
-        Some(c @ ('p' | 'P')) => {
-            out.extend(['\\', c]);
-            if chars.peek() == Some(&'{') {
-                for c in chars.by_ref() {
-                    out.push(c);
-                    if c == '}' {
-                        break;
-                    }
-                }
-            }
-        }
-        Some(c) => out.extend(['\\', c]),
-        None => out.push('\\'),
+        })?;
+        Ok(Pattern { regex, states: self.states() })
     }
 }
 
-/// A class, behind its opening bracket.
-fn class(chars: &mut Peekable<Chars<'_>>, out: &mut String) {
-    out.push('[');
-    if chars.next_if_eq(&'^').is_some() {
-        out.push('^');
+fn refused(pattern: &str, reason: &str) -> Fault {
+    Fault::argument(format!("`{}` is not a regular expression: {reason}", shorten(pattern)))
+}
+
+fn too_large(pattern: &str) -> Fault {
+    Fault::argument(format!("the regular expression `{}` is {TOO_LARGE}", shorten(pattern)))
+}
+
+/// A compiled pattern.
+#[derive(Clone, Debug)]
+pub(super) struct Pattern {
+    regex: Regex,
+    states: u64,
+}
+
+impl Pattern {
+    /// Whether it matches anywhere in a text.
+    pub(super) fn is_match(&self, text: &str) -> bool {
+        self.regex.is_match(text.as_bytes())
     }
-    // A closing bracket that comes first is a character.
-    if chars.next_if_eq(&']').is_some() {
-        out.push_str("\\]");
+
+    /// Steps of matching a text of so many bytes.
+    pub(super) fn steps(&self, bytes: u64) -> u64 {
+        steps(self.states, bytes)
     }
-    while let Some(c) = chars.next() {
-        match c {
-            ']' => {
-                out.push(']');
-                return;
-            }
-            '\\' => escape(chars, out, true),
-            '[' if chars.peek() == Some(&':') => {
-                // `[:alpha:]`.
-                out.push('[');
-                for c in chars.by_ref() {
-                    out.push(c);
-                    if c == ']' {
-                        break;
-                    }
+}
+
+/// Steps of matching so many bytes against so many states: large automata are walked state by state.
+pub(super) fn steps(states: u64, bytes: u64) -> u64 {
+    bytes.saturating_mul(states) / 32
+}
+
+/// What became of the constant patterns of an expression.
+#[derive(Debug, Default)]
+pub(super) struct Compiled {
+    /// States of those that were compiled.
+    pub(super) states: u64,
+    /// Where those stand that were not.
+    pub(super) bad: Vec<Span>,
+}
+
+/// Compiles the constant patterns of code, as long as they have at most so many states together.
+pub(super) fn compile_constants(code: &mut Code, most: u64, found: &mut Diagnostics) -> Compiled {
+    let reached = code.reachable();
+    let mut out = Compiled::default();
+    for (at, reached) in (0..code.nodes.len()).zip(reached) {
+        let Some(Node::Call { name: "matches", arguments, .. }) = code.nodes.get(at) else { continue };
+        let [text, pattern] = **arguments else { continue };
+        let Some(Node::Const(Value::String(written))) = code.node(pattern) else { continue };
+        if !reached {
+            continue;
+        }
+        let place = code.span(pattern);
+        let compiled = Draft::read(written).and_then(|draft| {
+            let together = out.states.saturating_add(draft.states());
+            match together > most {
+                true if draft.states() <= MOST_STATES => Err(Fault::argument(format!(
+                    "with the regular expression `{}` all together are {TOO_LARGE}",
+                    shorten(written)
+                ))),
+                true => Err(too_large(written)),
+                false => {
+                    out.states = together;
+                    draft.compile()
                 }
             }
-            '[' => out.push_str("\\["),
-            // The crate's operators on classes, doubled characters, are plain ones in RE2.
-            '&' | '~' => out.extend(['\\', c]),
-            c => {
-                if c == '-' && chars.peek() == Some(&'-') {
-                    out.push('\\');
+        });
+        match compiled {
+            Ok(pattern) => {
+                if let Some(node) = code.nodes.get_mut(at) {
+                    *node = Node::Matches { operand: text, pattern: Box::new(pattern) };
                 }
-                out.push(c);
-                // A range that ends with `-`.
-                if chars.clone().take(2).eq(['-', '-']) {
-                    chars.nth(1);
-                    out.push_str("-\\-");
-                }
+            }
+            Err(fault) => {
+                out.bad.push(place);
+                let here = Diagnostic::new(&cel::REGEX, place, fault.to_string());
+                let large = fault.to_string().ends_with(TOO_LARGE);
+                found.push(here.with_help(if large { SMALLER } else { GRAMMAR }));
             }
         }
     }
+    out
 }
+
+const TOO_LARGE: &str = "too large when compiled";
+const SMALLER: &str = "repeat less often, or classes with fewer characters";
+const GRAMMAR: &str = "patterns are those of RE2: no look-around, no back-references";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn compile(pattern: &str) -> Result<Pattern, Fault> {
+        Draft::read(pattern)?.compile()
+    }
+
     fn matches(pattern: &str, text: &str) -> bool {
-        compile_regex(pattern).expect(pattern).is_match(text)
+        compile(pattern).expect(pattern).is_match(text)
     }
 
     #[test]
     fn classes_are_those_of_re2() {
-        assert!(matches(r"^\d\w\s$", "1a ") && !matches(r"^\d$", "٣") && !matches(r"^\w$", "é"));
-        assert!(matches(r"^\W$", "é") && matches(r"^[\W\d]+$", "é1") && matches("^.$", "é"));
-        assert!(matches(r"\bfoo\b", "éfooé"));
-        assert!(
-            matches("^[[]$", "[")
-                && matches("^[]a]+$", "]a")
-                && matches("^[&&]$", "&")
-                && matches("^[a~~]$", "~")
-        );
-        assert!(matches("^[[:alpha:]]+$", "ab") && matches("^[+--]+$", "+,-"));
-        assert!(matches(r"^\Qa.b\E$", "a.b") && !matches(r"^\Qa.b\E$", "axb"));
-        assert!(matches("^a{,2}$", "a{,2}") && matches("^{}$", "{}") && matches("^a{2}?$", "aa"));
-        assert!(matches("(?i)^Straße$", "STRAßE"));
+        for (pattern, text) in [
+            (r"^\d\w\s$", "1a "),
+            (r"^\W$", "é"),
+            (r"^[\W\d]+$", "é1"),
+            ("^.$", "é"),
+            (r"\bfoo\b", "éfooé"),
+            ("^[[]$", "["),
+            ("^[]a]+$", "]a"),
+            ("^[^]a]+$", "[b\n"),
+            ("^[&&]$", "&"),
+            ("^[a~~]$", "~"),
+            ("^[[:alpha:]]+$", "ab"),
+            ("^[[:^alpha:]]+$", "1é"),
+            ("^[[:punct:]]+$", "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"),
+            ("^[[:a]+$", "[:a"),
+            ("^[+--]+$", "+,-"),
+            ("^[a-]+$", "a-"),
+            (r"^[\d-z]+$", "1-z"),
+            (r"^[\<\-\]]+$", "<-]"),
+            (r"^\Qa.b\E*$", "a.bbb"),
+            (r"^\Qa\b", r"a\b"),
+            ("^a{,2}$", "a{,2}"),
+            ("^a{01}$", "a{01}"),
+            ("^{}$", "{}"),
+            ("^a{2}?$", "aa"),
+            ("(?i)^Straße$", "STRAßE"),
+            (r"(?i)^[^\W]$", "\u{212A}"),
+            (r"^\<\>\_\%$", "<>_%"),
+            (r"^\x{e9}\x41\101\0\07$", "éAA\0\x07"),
+            (r"^[\x{e9}\101\0]+$", "éA\0"),
+            (r"^\a\f\n\r\t\v$", "\x07\x0C\n\r\t\x0B"),
+            (r"\B", "É"),
+            (r"^\p{^Greek}\pL\PL\p{Greek}\p{Any}$", "aa1αa"),
+            (r"^\P{^Greek}$", "α"),
+            (r"^[^\x{D800}]$", "a"),
+            ("(?m)^b$", "a\nb\nc"),
+            ("(?s)a.b", "a\nb"),
+            ("^(?i:a)b$", "Ab"),
+            ("^(a(?i)b)c$", "aBc"),
+            ("^(?ii)a(?-i)b(?)$", "Ab"),
+            ("(?P<a_1>a)(?<b>b)(?<b>)", "ab"),
+            ("^(|a)()b||$", "ab"),
+            ("(a{50}){20}", &"a".repeat(1_000)),
+        ] {
+            assert!(matches(pattern, text), "{pattern} {text:?}");
+        }
+        for (pattern, text) in [
+            (r"^\d$", "٣"),
+            (r"^\w$", "é"),
+            (r"^\s$", "\x0B"),
+            (r"a\B", "aÉ"),
+            ("a.b", "a\nb"),
+            ("^a$", "a\n"),
+            ("^b", "a\nb"),
+            (r"\p{C}", "\u{378}"),
+            (r"\x{D800}", "\u{FFFD}"),
+            (r"^\Qa.b\E$", "axb"),
+            ("^((?i)a)b$", "AB"),
+            ("^(?U)a+", ""),
+        ] {
+            assert!(!matches(pattern, text), "{pattern} {text:?}");
+        }
     }
 
     #[test]
@@ -204,17 +261,72 @@ mod tests {
             "a??+",
             "a{2}{3}",
             "(",
+            ")",
             "a{2,1}",
-            "(?=a)",
-            r"(a)\1",
-            "[",
+            "a{1001}",
+            "a{2,1001}",
+            "(a{50}){21}",
+            "((a{2}){2}|b){500}",
             "(a{1,1000}){1,1000}",
+            "(?=a)",
+            "(?!a)",
+            "(?<=a)",
+            "(?<!a)",
+            "(?P=a)",
+            "(?P<a.b>a)",
+            "(?<>a)",
+            "(?x)a b",
+            "(?u)a",
+            "(?R)a",
+            "(?-)a",
+            "(?i-)a",
+            "(?",
+            "(?i",
+            r"(a)\1",
+            r"\8",
+            "[",
+            "[]",
+            "[z-a]",
+            r"[a-\d]",
+            "[[:foo:]]",
+            r"[\b]",
             "*a",
+            "(*a)",
+            "a|*",
+            r"\",
+            r"\C",
+            r"\E",
+            r"\Z",
+            r"\u0041",
+            r"\U00000061",
+            r"\x",
+            r"\xg0",
+            r"\x{}",
+            r"\x{110000}",
+            r"\x{61",
+            r"\p",
+            r"\p{L",
+            r"\p{Letter}",
+            r"\p{greek}",
+            r"\p{script=Greek}",
+            r"\p{Emoji}",
+            r"\p{isLatin}",
+            r"\p{LC}",
+            r"\é",
         ] {
-            assert!(compile_regex(bad).is_err(), "{bad}");
+            assert!(compile(bad).is_err(), "{bad}");
         }
-        assert!(compile_regex("a*?b+?c??").is_ok());
-        let deep = format!("{}a{}", "(".repeat(100), ")".repeat(100));
-        assert!(compile_regex(&deep).is_err());
+        assert!(compile("a*?b+?c??d{2}?").is_ok());
+        let deep = |depth| format!("{}a{}", "(?i:(?:".repeat(depth), "))".repeat(depth));
+        assert!(compile(&deep(32)).is_ok() && compile(&deep(33)).is_err());
+        assert!(compile(&"a".repeat(MOST_LENGTH)).is_ok() && compile(&"a".repeat(MOST_LENGTH + 1)).is_err());
+    }
+
+    #[test]
+    fn states_are_known_before_compiling() {
+        let states = |pattern: &str| Draft::read(pattern).expect(pattern).states() - PATTERN;
+        assert_eq!((states("abc"), states("a|b"), states("")), (3, 2, 0));
+        assert_eq!(states("(ab){10}"), 41);
+        assert!(states(r"\pL{100}") > 40_000 && states("((a{10}){10}){10}") > 1_000);
     }
 }

@@ -13,6 +13,7 @@ use nom::{IResult, Parser};
 use super::env::Env;
 use super::expression::Expression;
 use super::lexer::{Symbol, TokenKind, first_token};
+use super::parser::CelLimits;
 use super::types::{CIDR, IP, Type};
 use crate::cel;
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
@@ -94,6 +95,16 @@ impl Env {
     /// there if nothing found is an error. O(length).
     #[must_use]
     pub fn check_template(&self, text: &str, field: FieldType) -> (Option<Template>, Diagnostics) {
+        self.check_template_within(text, field, &mut CelLimits::default())
+    }
+
+    /// The same within limits, from which it takes what its regular expressions take.
+    pub(crate) fn check_template_within(
+        &self,
+        text: &str,
+        field: FieldType,
+        limits: &mut CelLimits,
+    ) -> (Option<Template>, Diagnostics) {
         let mut found = Diagnostics::default();
         let mut parts = Vec::new();
         let stretches = scan(text);
@@ -116,8 +127,10 @@ impl Env {
                         found.push(Diagnostic::new(&cel::TEMPLATE, span, message).with_help(help));
                         continue;
                     }
-                    let (expression, mut inner) = self.check(inside);
+                    let (expression, mut inner) = self.check_within(inside, limits);
                     if let Some(expression) = &expression {
+                        limits.pattern_states =
+                            limits.pattern_states.saturating_sub(expression.pattern_states());
                         check_part(expression, whole && field == FieldType::Any, &mut inner);
                     }
                     inner.append(expression.as_ref().map(single_failures).unwrap_or_default());

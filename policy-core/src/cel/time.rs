@@ -25,6 +25,7 @@ const FIRST_SECOND: i64 = -62_135_596_800;
 const LAST_SECOND: i64 = 253_402_300_799;
 
 const DAY: i64 = 86_400;
+const DAYS_OF_400_YEARS: i64 = 146_097;
 const EPOCH: Date = Date::constant(1970, 1, 1);
 
 /// A length of time, in nanoseconds.
@@ -155,7 +156,7 @@ impl Timestamp {
     }
 
     /// The calendar at a place: a name of the IANA database, `+hh:mm`, or UTC.
-    pub(crate) fn at(self, zone: Option<&str>) -> Result<DateTime, Fault> {
+    pub(crate) fn at(self, zone: Option<&str>) -> Result<Local, Fault> {
         let offset = match zone {
             None => 0,
             Some(zone) => {
@@ -167,17 +168,33 @@ impl Timestamp {
             }
         };
         let local = self.seconds + offset;
-        let date = EPOCH.checked_add(local.div_euclid(DAY).days()).map_err(|_| Fault::Overflow)?;
+        // East of Greenwich the last hours of 9999 are in the year 10000, which the library does not have;
+        // every 400 years the calendar is the same.
+        let (days, years) = match local > LAST_SECOND {
+            true => (local.div_euclid(DAY) - DAYS_OF_400_YEARS, 400),
+            false => (local.div_euclid(DAY), 0),
+        };
+        let date = EPOCH.checked_add(days.days()).map_err(|_| Fault::Overflow)?;
         let of_day = local.rem_euclid(DAY);
         let part = |value: i64| i8::try_from(value).unwrap_or(0);
         let (hour, minute, second) = (part(of_day / 3_600), part(of_day / 60 % 60), part(of_day % 60));
-        Ok(date.at(hour, minute, second, i32::try_from(self.nanos).unwrap_or(0)))
+        let at = date.at(hour, minute, second, i32::try_from(self.nanos).unwrap_or(0));
+        Ok(Local { year: i64::from(at.year()) + years, at })
     }
+}
+
+/// A point in time as the clocks and calendars of a place show it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Local {
+    /// The year, which may be 0 or 10000.
+    pub(crate) year: i64,
+    /// Everything but the year.
+    pub(crate) at: DateTime,
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ok(at) = self.at(None) else { return f.write_str("?") };
+        let Ok(Local { at, .. }) = self.at(None) else { return f.write_str("?") };
         let (year, month, day) = (at.year(), at.month(), at.day());
         let (hour, minute, second) = (at.hour(), at.minute(), at.second());
         let fraction = Fraction(self.nanos.into());
@@ -195,7 +212,11 @@ fn time_zone(name: &str) -> Result<TimeZone, Fault> {
     match name {
         "" | "UTC" => Ok(TimeZone::UTC),
         _ if name.len() > 64 => Err(unknown()),
-        _ => TimeZoneDatabase::bundled().get(name).map_err(|_| unknown()),
+        _ => {
+            let zone = TimeZoneDatabase::bundled().get(name).map_err(|_| unknown())?;
+            // Names are files elsewhere: their case counts.
+            zone.iana_name().is_none_or(|known| known == name).then_some(zone).ok_or_else(unknown)
+        }
     }
 }
 
@@ -279,10 +300,17 @@ mod tests {
     #[test]
     fn calendars_know_zones() {
         let noon = Timestamp::parse("2009-02-13T02:00:00Z").expect("a timestamp");
-        let day = |zone| noon.at(Some(zone)).map(|at| at.day());
+        let day = |zone| noon.at(Some(zone)).map(|local| local.at.day());
         assert_eq!(day("America/St_Johns"), Ok(12));
         assert_eq!(day("-02:30"), Ok(12));
         assert_eq!(day("11:00"), Ok(13));
+        assert!(day("europe/prague").is_err() && day("utc").is_err() && day("UTC").is_ok());
+        let last = Timestamp::new(LAST_SECOND, 0).expect("the last");
+        let local = last.at(Some("Europe/Prague")).expect("beyond");
+        assert_eq!((local.year, local.at.month(), local.at.day(), local.at.hour()), (10_000, 1, 1, 0));
+        assert_eq!(local.at.weekday(), jiff::civil::Weekday::Saturday);
+        let first = Timestamp::new(FIRST_SECOND, 0).expect("the first").at(Some("-01:00")).expect("before");
+        assert_eq!((first.year, first.at.month(), first.at.hour()), (0, 12, 23));
         assert!(day("Mars/Olympus").is_err() && day("+99:99").is_err() && day("1:2:3").is_err());
     }
 }

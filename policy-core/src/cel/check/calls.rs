@@ -34,6 +34,9 @@ impl<'a> Checker<'a> {
             return node;
         }
         let mut nodes: Vec<NodeId> = arguments.iter().map(|argument| self.value(*argument)).collect();
+        if matches!(name, "math.greatest" | "math.least") {
+            self.numbers(name, &nodes, span);
+        }
         // More than two numbers are compared as a list.
         if matches!(name, "math.greatest" | "math.least") && nodes.len() > 2 {
             let ty = nodes.iter().fold(None, |ty, node| {
@@ -44,6 +47,30 @@ impl<'a> Checker<'a> {
             nodes = vec![self.push(list, span, Type::list(ty.unwrap_or(Type::Dyn)))];
         }
         self.call(name, false, nodes, span, place)
+    }
+
+    /// `math.greatest` and `math.least` take numbers, or one list of some.
+    fn numbers(&mut self, name: &str, nodes: &[NodeId], span: Span) {
+        let items: Vec<NodeId> = match *nodes {
+            [one] => match self.nodes.get(one.index()) {
+                Some(Node::List(items)) => items.iter().map(|(item, _)| *item).collect(),
+                _ => return,
+            },
+            // Two have overloads of their own.
+            [_, _] => return,
+            _ => nodes.to_vec(),
+        };
+        let number = |ty: &Type| {
+            matches!(ty, Type::Int | Type::Uint | Type::Double | Type::Dyn | Type::Error | Type::Param(_))
+        };
+        let bad = items.iter().find(|item| !number(&self.ty(**item)));
+        let found = bad.map(|bad| (self.span(*bad), format!("found {}", self.ty(*bad))));
+        if let Some((place, found)) =
+            found.or_else(|| items.is_empty().then(|| (span, "found none".to_owned())))
+        {
+            let message = format!("`{name}` compares numbers, {found}");
+            self.report(&cel::TYPE_MISMATCH, place, message, "write numbers, or a list of some".to_owned());
+        }
     }
 
     /// A function of a value, or a macro over it.
@@ -61,6 +88,9 @@ impl<'a> Checker<'a> {
         }
         let mut nodes = vec![receiver];
         nodes.extend(arguments.iter().map(|argument| self.value(*argument)));
+        if let ("sort", Type::List(item)) = (name, self.ty(receiver)) {
+            self.ordered(&item, place);
+        }
         if name == "includes" && self.env.library == Library::Policy {
             let found = Diagnostic::new(&cel::FOREIGN_SPELLING, place, "`includes` is no function of CEL");
             let found = found.with_help("write `contains`").with_fix_at(true, Some(place), "contains");
@@ -137,7 +167,14 @@ impl<'a> Checker<'a> {
             }
         }
         let result = self.record(result);
-        let node = Node::Call { overloads: fitting.into(), name: known_name, arguments: arguments.into() };
+        // Types decide what is allowed, values what runs: a value that is `dyn` may be of a type that the
+        // overloads found here do not take.
+        let count = types.len();
+        let others = registry.named(name, self.env.library).filter(|(id, entry)| {
+            entry.member == member && entry.parameters.len() == count && !fitting.contains(id)
+        });
+        let overloads: Vec<u16> = fitting.iter().copied().chain(others.map(|(id, _)| id)).collect();
+        let node = Node::Call { overloads: overloads.into(), name: known_name, arguments: arguments.into() };
         self.push(node, span, result)
     }
 

@@ -5,6 +5,7 @@ use super::super::code::{Node, NodeId};
 use super::super::env::Leaf;
 use super::super::fault::Fault;
 use super::super::types::{Object, Type};
+use super::super::unify::is_optional;
 use super::super::value::Value;
 use super::Checker;
 use crate::cel;
@@ -119,7 +120,7 @@ impl Checker<'_> {
             Type::Map(of) => Some(of.1.clone()),
             Type::Dyn | Type::Error | Type::Param(_) => Some(Type::Dyn),
             _ => {
-                let inner = ty.optional_of()?.clone();
+                let inner = ty.optional_of().filter(|inner| !is_optional(inner))?.clone();
                 self.field_type(&inner).map(Type::optional)
             }
         }
@@ -239,7 +240,7 @@ impl Checker<'_> {
             Type::Map(of) => self.known.assignable(&of.0, index).then(|| of.1.clone()),
             Type::Dyn | Type::Error | Type::Param(_) => Some(Type::Dyn),
             _ => {
-                let inner = ty.optional_of()?.clone();
+                let inner = ty.optional_of().filter(|inner| !is_optional(inner))?.clone();
                 self.item_type(&inner, index).map(Type::optional)
             }
         }

@@ -78,11 +78,12 @@ impl<'a> Checker<'a> {
 
     fn has_macro(&mut self, argument: ExprId, span: Span) -> NodeId {
         let ast = self.ast;
-        let ExprKind::Select { operand, field, .. } = ast.kind(argument) else {
+        let ExprKind::Select { operand, field, optional: false, .. } = ast.kind(argument) else {
             let place = ast.span(argument);
             let message = "`has` asks for a field".to_owned();
             let help = match ast.kind(argument) {
                 ExprKind::Index { .. } => "write `'key' in map`, or `has(map.key)`",
+                ExprKind::Select { .. } => "leave out the `?`",
                 _ => "write `has(a.b)`",
             };
             self.report(&cel::MACRO, place, message, help.to_owned());
@@ -104,10 +105,12 @@ impl<'a> Checker<'a> {
         None
     }
 
-    fn enter(&mut self, name: &'a str, ty: Type) -> Slot {
+    /// Brings a variable into scope; its value has so many levels of lists and maps.
+    fn enter(&mut self, name: &'a str, ty: Type, levels: u32) -> Slot {
         let slot = u16::try_from(self.scope.len()).unwrap_or(u16::MAX);
         self.scope.push(Local { name, kind: LocalKind::Value(slot, ty) });
         self.slots = self.slots.max(self.scope.len());
+        self.nest_local(slot, levels);
         slot
     }
 
@@ -122,7 +125,7 @@ impl<'a> Checker<'a> {
             return body;
         }
         let ty = self.ty(init);
-        let slot = self.enter(name, ty);
+        let slot = self.enter(name, ty, self.nesting(init));
         let body = self.value(body);
         self.scope.pop();
         let ty = self.ty(body);
@@ -182,8 +185,9 @@ impl<'a> Checker<'a> {
             let message = format!("both variables are called `{first_name}`");
             self.report(&cel::MACRO, place, message, "give them different names".to_owned());
         }
-        let first = self.enter(first_name, first_type.clone());
-        let second = second_name.map(|name| self.enter(name, second_type));
+        let levels = self.nesting(range).saturating_sub(1);
+        let first = self.enter(first_name, first_type.clone(), levels);
+        let second = second_name.map(|name| self.enter(name, second_type, levels));
         let nodes: Vec<NodeId> = bodies.iter().map(|body| self.value(*body)).collect();
         self.scope.truncate(self.scope.len() - variables.len());
         let (filter, body) = match (nodes.as_slice(), count) {
@@ -209,7 +213,10 @@ impl<'a> Checker<'a> {
                 };
                 (LoopKind::Entries { filter, entry: body }, ty)
             }
-            Kind::SortBy => (LoopKind::SortBy(body), Type::list(first_type)),
+            Kind::SortBy => {
+                self.ordered(&body_type, self.span(body));
+                (LoopKind::SortBy(body), Type::list(first_type))
+            }
         };
         if matches!(
             kind,
@@ -221,16 +228,34 @@ impl<'a> Checker<'a> {
         self.push(node, span, ty)
     }
 
+    /// Demands values that can be brought into an order.
+    pub(super) fn ordered(&mut self, ty: &Type, place: Span) {
+        use Type::{Bool, Bytes, Double, Duration, Dyn, Error, Int, Param, String, Timestamp, Uint};
+        let fits = match ty {
+            Int | Uint | Double | Bool | String | Bytes | Duration | Timestamp => true,
+            Dyn | Error | Param(_) => true,
+            Type::Object(object) => object.text,
+            _ => false,
+        };
+        if !fits {
+            let message = format!("values of type {ty} have no order");
+            let help = "sort by a text, a number or a time: `list.sortBy(x, key)`".to_owned();
+            self.report(&cel::TYPE_MISMATCH, place, message, help);
+        }
+    }
+
     /// The types of the variables over a list or map.
     fn item_types(&mut self, range: NodeId, name: &str, two: bool) -> (Type, Type) {
         match self.ty(range) {
             Type::List(item) if two => (Type::Int, (*item).clone()),
             Type::List(item) => ((*item).clone(), Type::Dyn),
-            Type::Map(of) => (of.0.clone(), of.1.clone()),
+            Type::Map(of) if name != "sortBy" => (of.0.clone(), of.1.clone()),
             Type::Dyn | Type::Error | Type::Param(_) => (Type::Dyn, Type::Dyn),
             other => {
-                let message = format!("`{name}` goes over a list or a map, found {other}");
+                let what = if name == "sortBy" { "a list" } else { "a list or a map" };
+                let message = format!("`{name}` goes over {what}, found {other}");
                 let help = match other {
+                    Type::Map(_) => "make a list of its keys first, e.g. `.map(key, key)`",
                     Type::String => "cut the text into a list first, e.g. `.split(',')`",
                     _ => "write the value in brackets to make it a list",
                 };
@@ -267,12 +292,22 @@ impl<'a> Checker<'a> {
         let Some(variable) = self.variable(*variable) else {
             return self.fail(cel::Fault::overload(name), span);
         };
-        let slot = self.enter(variable, of.unwrap_or(Type::Dyn));
+        let levels = self.nesting(operand).saturating_sub(1);
+        let slot = self.enter(variable, of.unwrap_or(Type::Dyn), levels);
         let body = self.value(*body);
         self.scope.pop();
         let flat = name == "optFlatMap";
         let body_type = self.ty(body);
-        let result = if flat { body_type } else { Type::optional(body_type) };
+        let result = match flat {
+            true if Self::may_be_optional(&body_type) => body_type,
+            true => {
+                let message = format!("what `optFlatMap` makes is an optional, found {body_type}");
+                let help = "write `optMap`, or `optional.of(…)` around it".to_owned();
+                self.report(&cel::TYPE_MISMATCH, self.span(body), message, help);
+                if self.strict { Type::Error } else { Type::Dyn }
+            }
+            false => Type::optional(body_type),
+        };
         self.push(Node::OptionalMap { slot, operand, body, flat }, span, result)
     }
 }

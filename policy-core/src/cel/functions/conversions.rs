@@ -128,7 +128,14 @@ fn to_double(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
         Value::Int(number) => Ok(Value::Double(*number as f64)),
         #[expect(clippy::cast_precision_loss, reason = "the nearest double is what is asked for")]
         Value::Uint(number) => Ok(Value::Double(*number as f64)),
-        Value::String(text) => text.parse().map(Value::Double).map_err(|_| unreadable(text, "a number")),
+        Value::String(text) => match text.parse::<f64>() {
+            // Digits that mean more than there is are an error, `Infinity` is not.
+            Ok(number) if number.is_infinite() && text.contains(|c: char| c.is_ascii_digit()) => {
+                Err(Fault::Overflow)
+            }
+            Ok(number) => Ok(Value::Double(number)),
+            Err(_) => Err(unreadable(text, "a number")),
+        },
         other => Err(Fault::overload(other.type_name())),
     }
 }

@@ -3,14 +3,23 @@
 //! Source: CEL extension library `encoders` (cel-go, 2026); ngrok documentation, base64 and basic auth
 //! macros (2026-08-07), where a text without its padding is an error.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
-use base64::engine::GeneralPurpose;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use base64::alphabet;
+use base64::engine::general_purpose::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::{Call, Cost, Library, Overload};
 use crate::cel::fault::Fault;
 use crate::cel::value::Value;
 use crate::diagnostic::shorten;
+
+/// As Go reads it: bits behind the last byte do not matter.
+const CONFIG: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
+const PADDED: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, CONFIG);
+const UNPADDED: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, CONFIG.with_decode_padding_mode(DecodePaddingMode::RequireNone));
 
 pub(super) static OVERLOADS: &[Overload] = &[
     Overload::new("base64.encode(bytes) -> string", "the bytes in base64", Cost::Copy, encode),
@@ -60,24 +69,30 @@ fn encode(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
 
 fn decoded(call: &mut Call<'_, '_>, engine: &GeneralPurpose) -> Result<Vec<u8>, Fault> {
     let text = call.text(0)?;
-    let bytes = engine.decode(text);
+    // Go passes over line ends.
+    let joined: Cow<'_, str> = match text.contains(['\r', '\n']) {
+        true => text.replace(['\r', '\n'], "").into(),
+        false => text.into(),
+    };
+    let bytes = engine.decode(&*joined);
     let bytes = bytes.map_err(|_| Fault::Conversion(format!("`{}` is not base64", shorten(text)).into()))?;
     call.room(bytes.len())?;
     Ok(bytes)
 }
 
 fn decode(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    decoded(call, &STANDARD).map(|bytes| Value::Bytes(bytes.into()))
+    decoded(call, &PADDED).map(|bytes| Value::Bytes(bytes.into()))
 }
 
 fn decode_lenient(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    let engine = if call.text(0)?.ends_with('=') { &STANDARD } else { &STANDARD_NO_PAD };
-    let engine = if call.text(0)?.len() % 4 == 0 { &STANDARD } else { engine };
-    decoded(call, engine).map(|bytes| Value::Bytes(bytes.into()))
+    let text = call.text(0)?;
+    let characters = text.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n')).count();
+    let padded = text.contains('=') || characters % 4 == 0;
+    decoded(call, if padded { &PADDED } else { &UNPADDED }).map(|bytes| Value::Bytes(bytes.into()))
 }
 
 fn decode_text(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    let bytes = decoded(call, &STANDARD)?;
+    let bytes = decoded(call, &PADDED)?;
     let text = String::from_utf8(bytes);
     text.map(Value::text).map_err(|_| Fault::Conversion("the bytes are not valid UTF-8".into()))
 }

@@ -27,9 +27,25 @@ pub(super) fn shortest(number: f64) -> String {
     if number.is_infinite() {
         return (if number > 0.0 { "+Inf" } else { "-Inf" }).to_owned();
     }
-    let scientific = format!("{number:e}");
+    let scientific = even(number, format!("{number:e}"));
     let exponent: i32 = scientific.split_once('e').and_then(|(_, digits)| digits.parse().ok()).unwrap_or(0);
     if (-4..LARGE_EXPONENT).contains(&exponent) { decimal(number) } else { two_digit_exponent(&scientific) }
+}
+
+/// Of two shortest texts that are equally near, Go writes the even one and Rust the greater one.
+fn even(number: f64, greater: String) -> String {
+    let Some((digits, exponent)) = greater.split_once('e') else { return greater };
+    let last = digits.as_bytes().last().filter(|last| last.is_ascii_digit() && *last % 2 == 1);
+    let (Some(last), Some((_, fraction))) = (last, digits.split_once('.')) else { return greater };
+    let front = digits.get(..digits.len() - 1).unwrap_or_default();
+    let lower = format!("{front}{}", char::from(last - 1));
+    // Half way, the number itself goes on with a five and nothing behind it.
+    let exact = format!("{number:.0$e}", fraction.len() + 40);
+    let half = exact.strip_prefix(&*lower).and_then(|rest| rest.strip_prefix('5'));
+    let half =
+        half.is_some_and(|rest| rest.split('e').next().is_some_and(|rest| rest.bytes().all(|c| c == b'0')));
+    let lower = format!("{lower}e{exponent}");
+    if half && lower.parse() == Ok(number) { lower } else { greater }
 }
 
 /// The number without an exponent.
@@ -179,6 +195,18 @@ fn plain(out: &mut Out<'_>, value: &Value) -> Result<(), Fault> {
         Value::String(text) => out.push(text),
         Value::Double(number) => out.push(&decimal(*number)),
         Value::Type(name) => out.push(name),
+        // Each stretch of what is no UTF-8 becomes one replacement character.
+        Value::Bytes(bytes) => {
+            let mut broken = false;
+            for chunk in bytes.utf8_chunks() {
+                out.push(chunk.valid())?;
+                if !chunk.invalid().is_empty() && (!broken || !chunk.valid().is_empty()) {
+                    out.push("\u{FFFD}")?;
+                }
+                broken = !chunk.invalid().is_empty();
+            }
+            Ok(())
+        }
         Value::List(items) => {
             out.push("[")?;
             for (index, item) in items.iter().enumerate() {

@@ -146,8 +146,10 @@ fn sorted_positions(keys: &[Value]) -> Result<Vec<usize>, Fault> {
     }
     let mut positions: Vec<usize> = (0..keys.len()).collect();
     positions.sort_by(|a, b| match (keys.get(*a), keys.get(*b)) {
-        // A total order, for NaN too: the sort relies on it.
-        (Some(Value::Double(a)), Some(Value::Double(b))) => a.total_cmp(b),
+        // A total order, for NaN too: the sort relies on it. The two zeros are equal.
+        (Some(Value::Double(a)), Some(Value::Double(b))) => {
+            a.partial_cmp(b).unwrap_or_else(|| a.total_cmp(b))
+        }
         (Some(a), Some(b)) => a.order(b).flatten().unwrap_or(Ordering::Equal),
         _ => Ordering::Equal,
     });
@@ -199,7 +201,7 @@ fn last(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
 fn range(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     let end = call.int(0)?;
     let count = usize::try_from(end).unwrap_or(0);
-    call.budget.steps(count)?;
+    call.budget.steps(count as u64)?;
     call.room(count.saturating_mul(ITEM))?;
     Ok(Value::list((0..end).map(Value::Int).collect()))
 }

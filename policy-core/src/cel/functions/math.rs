@@ -154,7 +154,8 @@ fn sign(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     match call.value(0)? {
         Value::Int(number) => Ok(Value::Int(number.signum())),
         Value::Uint(number) => Ok(Value::Uint((*number).min(1))),
-        Value::Double(number) if *number == 0.0 || number.is_nan() => Ok(Value::Double(*number)),
+        Value::Double(number) if *number == 0.0 => Ok(Value::Double(0.0)),
+        Value::Double(number) if number.is_nan() => Ok(Value::Double(*number)),
         Value::Double(number) => Ok(Value::Double(number.signum())),
         other => Err(Fault::overload(other.type_name())),
     }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use super::{Call, Cost, Library, Overload};
 use crate::cel::fault::Fault;
 use crate::cel::host::ITEM;
-use crate::cel::pattern::compile_regex;
+use crate::cel::pattern::Draft;
 use crate::cel::value::Value;
 
 pub(super) static OVERLOADS: &[Overload] = &[
@@ -176,9 +176,12 @@ fn ends_with(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
 }
 
 fn matches(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    // A pattern that is not constant is compiled for this one call, which its length must pay for.
-    call.budget.steps(call.text(1)?.len() * 10)?;
-    Ok(Value::Bool(compile_regex(call.text(1)?)?.is_match(call.text(0)?)))
+    // A pattern that is not constant is compiled for this one call, and pays for it.
+    let draft = Draft::read(call.text(1)?)?;
+    let length = call.text(0)?.len() as u64;
+    let steps = draft.steps(length);
+    call.budget.steps(steps)?;
+    Ok(Value::Bool(draft.compile()?.is_match(call.text(0)?)))
 }
 
 fn out_of_range(index: i64) -> Fault {
@@ -264,7 +267,7 @@ fn replace(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
         false => text.matches(&**from).count(),
     };
     let count = count.min(limit);
-    call.budget.steps(count)?;
+    call.budget.steps(count as u64)?;
     call.budget.output(text.len().saturating_add(count.saturating_mul(to.len())))?;
     Ok(Value::text(text.replacen(&**from, to, count)))
 }

@@ -5,6 +5,7 @@
 
 use super::{Call, Cost, Overload};
 use crate::cel::fault::Fault;
+use crate::cel::time::Local;
 use crate::cel::value::Value;
 
 /// An accessor of timestamps, with and without a time zone.
@@ -53,50 +54,50 @@ pub(super) static OVERLOADS: &[Overload] = &[
 ];
 
 /// The calendar of the receiver, at the place that is given.
-fn calendar(call: &Call<'_, '_>, part: impl Fn(&jiff::civil::DateTime) -> i64) -> Result<Value, Fault> {
+fn calendar(call: &Call<'_, '_>, part: impl Fn(Local) -> i64) -> Result<Value, Fault> {
     let Value::Timestamp(at) = call.value(0)? else { return Err(Fault::overload("timestamp")) };
     let zone = if call.arguments.len() > 1 { Some(call.text(1)?) } else { None };
-    at.at(zone).map(|at| Value::Int(part(&at)))
+    at.at(zone).map(|local| Value::Int(part(local)))
 }
 
 fn year(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    calendar(call, |at| at.year().into())
+    calendar(call, |local| local.year)
 }
 
 fn month(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    calendar(call, |at| i64::from(at.month()) - 1)
+    calendar(call, |local| i64::from(local.at.month()) - 1)
 }
 
 fn date(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    calendar(call, |at| at.day().into())
+    calendar(call, |local| local.at.day().into())
 }
 
 fn day_of_month(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    calendar(call, |at| i64::from(at.day()) - 1)
+    calendar(call, |local| i64::from(local.at.day()) - 1)
 }
 
 fn day_of_week(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    calendar(call, |at| at.weekday().to_sunday_zero_offset().into())
+    calendar(call, |local| local.at.weekday().to_sunday_zero_offset().into())
 }
 
 fn day_of_year(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    calendar(call, |at| i64::from(at.day_of_year()) - 1)
+    calendar(call, |local| i64::from(local.at.day_of_year()) - 1)
 }
 
 fn hours(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    calendar(call, |at| at.hour().into())
+    calendar(call, |local| local.at.hour().into())
 }
 
 fn minutes(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    calendar(call, |at| at.minute().into())
+    calendar(call, |local| local.at.minute().into())
 }
 
 fn seconds(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    calendar(call, |at| at.second().into())
+    calendar(call, |local| local.at.second().into())
 }
 
 fn milliseconds(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    calendar(call, |at| at.millisecond().into())
+    calendar(call, |local| local.at.millisecond().into())
 }
 
 fn nanos(call: &Call<'_, '_>) -> Result<i64, Fault> {

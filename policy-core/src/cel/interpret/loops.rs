@@ -30,7 +30,7 @@ impl Interpreter<'_, '_> {
     pub(super) fn run_loop(&mut self, id: NodeId, range: Value, of: &Loop) -> Evaluated {
         let items = match range {
             Value::List(items) => Items::List(items),
-            Value::Map(map) => Items::Map(map),
+            Value::Map(map) if !matches!(of.kind, LoopKind::SortBy(_)) => Items::Map(map),
             other => return Err(Raised { fault: no_overload("a macro", &[other]), at: id }),
         };
         match of.kind {

@@ -1,0 +1,562 @@
+//! The grammar of regular expressions: reads RE2's language, and writes it for the crate `regex`.
+//!
+//! Everything is written out: literals escaped, classes as ranges, flags at the very thing they apply to. So
+//! nothing that the crate understands beyond RE2 can slip through, and what both spell alike and read
+//! differently (`\d`, `\<`, `\x{…}`, `[[]`) means what RE2 says.
+//!
+//! Source: RE2, wiki page Syntax (2026-08), as the standard library of Go implements it; where RE2 and Go
+//! differ, Go counts, since cel-go runs on it: no `\C`, and repetitions multiply to at most 1,000.
+
+use std::fmt::Write as _;
+use std::iter::Peekable;
+use std::str::Chars;
+
+/// Groups inside one another.
+const MOST_DEPTH: usize = 64;
+/// How often something may be repeated by bounds, those around it multiplied.
+const MOST_REPEATS: u32 = 1_000;
+
+/// A pattern as the crate reads it, and about how many states its automaton takes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Translated {
+    pub(super) text: String,
+    pub(super) states: u64,
+}
+
+/// States of a character beyond ASCII, or of a negated class.
+const WIDE: u64 = 16;
+/// States of a class of Unicode.
+const UNICODE: u64 = 400;
+
+/// Reads a pattern. O(length).
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn translate(pattern: &str) -> Result<Translated, String> {
+    let mut reader = Reader {
+        chars: pattern.chars().peekable(),
+        out: String::with_capacity(pattern.len() * 2),
+        flags: Flags::default(),
+        groups: Vec::new(),
+        here: Group::default(),
+    };
+    reader.read()?;
+    Ok(Translated { text: reader.out, states: reader.here.total() })
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Flags {
+    /// `i`: either case.
+    fold: bool,
+    /// `m`: `^` and `$` at lines.
+    lines: bool,
+    /// `s`: `.` is any character.
+    all: bool,
+    /// `U`: `*` and `*?` are exchanged.
+    swapped: bool,
+}
+
+/// What an operator may repeat.
+#[derive(Clone, Copy, Debug)]
+struct Atom {
+    states: u64,
+    /// How often its innermost part is repeated by bounds.
+    repeats: u32,
+}
+
+/// What is read of a group; the whole pattern is one.
+#[derive(Debug, Default)]
+struct Group {
+    flags: Flags,
+    states: u64,
+    repeats: u32,
+    last: Option<Atom>,
+    /// True if the last thing was a repetition.
+    repeated: bool,
+}
+
+impl Group {
+    fn total(&self) -> u64 {
+        self.states.saturating_add(self.last.map_or(0, |atom| atom.states))
+    }
+
+    fn most_repeats(&self) -> u32 {
+        self.repeats.max(self.last.map_or(1, |atom| atom.repeats)).max(1)
+    }
+
+    /// Ends the last atom: nothing repeats it any more.
+    fn settle(&mut self) {
+        (self.states, self.repeats) = (self.total(), self.most_repeats());
+        (self.last, self.repeated) = (None, false);
+    }
+
+    fn atom(&mut self, atom: Atom) {
+        self.settle();
+        self.last = Some(atom);
+    }
+}
+
+struct Reader<'p> {
+    chars: Peekable<Chars<'p>>,
+    out: String,
+    flags: Flags,
+    groups: Vec<Group>,
+    here: Group,
+}
+
+impl Reader<'_> {
+    fn read(&mut self) -> Result<(), String> {
+        while let Some(c) = self.chars.next() {
+            match c {
+                '(' => self.open()?,
+                ')' => self.close()?,
+                '|' => {
+                    self.here.settle();
+                    self.out.push('|');
+                }
+                '*' | '+' | '?' => self.repeat(&c.to_string(), None)?,
+                '{' => match self.bounds() {
+                    Some((least, most)) => {
+                        let written = match most {
+                            Some(most) if most == least => format!("{{{least}}}"),
+                            Some(most) => format!("{{{least},{most}}}"),
+                            None => format!("{{{least},}}"),
+                        };
+                        self.repeat(&written, Some((least, most)))?;
+                    }
+                    None => self.literal('{'),
+                },
+                '[' => self.class()?,
+                '\\' => self.escape()?,
+                '.' if self.flags.all => self.put("(?s:.)", WIDE),
+                '.' => self.put("[^\\n]", WIDE),
+                '^' if self.flags.lines => self.put("(?m:^)", 1),
+                '^' => self.put("\\A", 1),
+                '$' if self.flags.lines => self.put("(?m:$)", 1),
+                '$' => self.put("\\z", 1),
+                c => self.literal(c),
+            }
+        }
+        match self.groups.is_empty() {
+            true => Ok(()),
+            false => Err("a `(` is not closed".to_owned()),
+        }
+    }
+
+    /// Something that needs no brackets of its own.
+    fn put(&mut self, text: &str, states: u64) {
+        self.out.push_str(text);
+        self.here.atom(Atom { states, repeats: 1 });
+    }
+
+    fn folded(&mut self, text: &str) {
+        match self.flags.fold {
+            true => self.out.extend(["(?i:", text, ")"]),
+            false => self.out.push_str(text),
+        }
+    }
+
+    fn literal(&mut self, c: char) {
+        let mut buffer = [0; 4];
+        self.folded(&regex::escape(c.encode_utf8(&mut buffer)));
+        let states = if c.is_ascii() { 1 } else { 4 } * if self.flags.fold { 4 } else { 1 };
+        self.here.atom(Atom { states, repeats: 1 });
+    }
+
+    fn open(&mut self) -> Result<(), String> {
+        let outer = self.flags;
+        if self.chars.next_if_eq(&'?').is_some() {
+            match self.chars.peek() {
+                Some('P' | '<') => {
+                    self.chars.next_if_eq(&'P');
+                    self.name()?;
+                    self.out.push('(');
+                }
+                _ => {
+                    if !self.flags()? {
+                        // `(?i)`: until the group ends.
+                        return Ok(());
+                    }
+                    self.out.push_str("(?:");
+                }
+            }
+        } else {
+            self.out.push('(');
+        }
+        if self.groups.len() >= MOST_DEPTH {
+            return Err(format!("more than {MOST_DEPTH} groups inside one another"));
+        }
+        self.groups.push(std::mem::replace(&mut self.here, Group { flags: outer, ..Group::default() }));
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), String> {
+        let Some(outer) = self.groups.pop() else { return Err("a `)` closes nothing".to_owned()) };
+        let inner = std::mem::replace(&mut self.here, outer);
+        self.flags = inner.flags;
+        self.out.push(')');
+        self.here.atom(Atom { states: inner.total() + 2, repeats: inner.most_repeats() });
+        Ok(())
+    }
+
+    /// `<name>`: it has no meaning for a match, but must be one. Several groups may have the same.
+    fn name(&mut self) -> Result<(), String> {
+        if self.chars.next_if_eq(&'<').is_none() {
+            return Err("`(?P` is followed by `<name>`".to_owned());
+        }
+        if matches!(self.chars.peek(), Some('=' | '!')) {
+            return Err("`(?<` would look behind, which linear time rules out".to_owned());
+        }
+        let mut length = 0;
+        while self.chars.next_if(|c| c.is_ascii_alphanumeric() || *c == '_').is_some() {
+            length += 1;
+        }
+        if self.chars.next_if_eq(&'>').is_none() || length == 0 {
+            return Err("the name of a group is letters, digits and `_` between `<` and `>`".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Reads flags behind `(?`; true if a group begins behind them.
+    fn flags(&mut self) -> Result<bool, String> {
+        let (mut flags, mut on, mut seen) = (self.flags, true, false);
+        loop {
+            let flag = match self.chars.next() {
+                Some('i') => &mut flags.fold,
+                Some('m') => &mut flags.lines,
+                Some('s') => &mut flags.all,
+                Some('U') => &mut flags.swapped,
+                Some('-') if on => {
+                    (on, seen) = (false, false);
+                    continue;
+                }
+                Some(end @ (':' | ')')) if on || seen => {
+                    self.flags = flags;
+                    return Ok(end == ':');
+                }
+                Some(c @ ('=' | '!')) => {
+                    return Err(format!("`(?{c}` would look ahead, which linear time rules out"));
+                }
+                Some(c) => return Err(format!("`{c}` is none of the flags `i`, `m`, `s` and `U`")),
+                None => return Err("a `(` is not closed".to_owned()),
+            };
+            (*flag, seen) = (on, true);
+        }
+    }
+
+    /// `n}`, `n,}` or `n,m}`; anything else makes the brace a character.
+    fn bounds(&mut self) -> Option<(u32, Option<u32>)> {
+        let mut ahead = self.chars.clone();
+        let number = |ahead: &mut Peekable<Chars<'_>>| {
+            let mut digits = String::new();
+            while let Some(digit) = ahead.next_if(char::is_ascii_digit) {
+                digits.push(digit);
+            }
+            match digits.len() > 1 && digits.starts_with('0') {
+                true => None,
+                false => Some((!digits.is_empty()).then(|| digits.parse().unwrap_or(u32::MAX))),
+            }
+        };
+        let least = number(&mut ahead)??;
+        let most = match ahead.next_if_eq(&',') {
+            Some(_) => number(&mut ahead)?,
+            None => Some(least),
+        };
+        ahead.next_if_eq(&'}')?;
+        self.chars = ahead;
+        Some((least, most))
+    }
+
+    fn repeat(&mut self, written: &str, bounds: Option<(u32, Option<u32>)>) -> Result<(), String> {
+        let Some(atom) = self.here.last else {
+            return Err(format!("`{written}` repeats nothing"));
+        };
+        if self.here.repeated {
+            return Err(format!("`{written}` repeats a repetition"));
+        }
+        let reluctant = self.chars.next_if_eq(&'?').is_some() != self.flags.swapped;
+        let (mut copies, mut repeats) = (1, atom.repeats);
+        if let Some((least, most)) = bounds {
+            let last = most.unwrap_or(least);
+            if last < least {
+                return Err(format!("the bounds `{written}` are in the wrong order"));
+            }
+            repeats = if most == Some(0) { 1 } else { repeats.saturating_mul(last.max(1)) };
+            if last > MOST_REPEATS || least > MOST_REPEATS || (last >= 2 && repeats > MOST_REPEATS) {
+                return Err(format!("`{written}` repeats more than {MOST_REPEATS} times in all"));
+            }
+            copies = u64::from(last.max(1));
+        }
+        self.out.push_str(written);
+        if reluctant {
+            self.out.push('?');
+        }
+        self.here.last = Some(Atom { states: atom.states.saturating_mul(copies).saturating_add(1), repeats });
+        self.here.repeated = true;
+        Ok(())
+    }
+
+    fn escape(&mut self) -> Result<(), String> {
+        let Some(c) = self.chars.next() else { return Err("a `\\` at the end".to_owned()) };
+        match c {
+            'A' => self.put("\\A", 1),
+            'z' => self.put("\\z", 1),
+            'b' => self.put("(?-u:\\b)", 1),
+            'B' => self.put("(?-u:\\B)", 1),
+            'Q' => {
+                while let Some(c) = self.chars.next() {
+                    if c == '\\' && self.chars.next_if_eq(&'E').is_some() {
+                        break;
+                    }
+                    self.literal(c);
+                }
+            }
+            // The end of a quotation that has not begun.
+            'E' => return Err("`\\E` ends no `\\Q`".to_owned()),
+            'd' | 'D' | 'w' | 'W' | 's' | 'S' | 'p' | 'P' => {
+                let mut class = Class::default();
+                self.named_class(c, &mut class)?;
+                self.put_class(false, &class);
+            }
+            c => match self.character(c)? {
+                Some(c) => self.literal(c),
+                // Half of a surrogate pair: no text has it.
+                None => self.put(NOTHING, 1),
+            },
+        }
+        Ok(())
+    }
+
+    /// The character of an escape, behind its backslash and first letter; `None` for half a pair.
+    fn character(&mut self, c: char) -> Result<Option<char>, String> {
+        let octal = |c: &char| ('0'..='7').contains(c);
+        let code = match c {
+            '1'..='7' if !self.chars.peek().is_some_and(octal) => {
+                return Err(format!("`\\{c}` would refer back, which linear time rules out"));
+            }
+            '0'..='7' => {
+                let mut code = c.to_digit(8).unwrap_or(0);
+                for _ in 0..2 {
+                    let Some(digit) = self.chars.next_if(octal) else { break };
+                    code = code * 8 + digit.to_digit(8).unwrap_or(0);
+                }
+                code
+            }
+            'x' => self.hexadecimal()?,
+            'a' => 0x07,
+            'f' => 0x0C,
+            'n' => 0x0A,
+            'r' => 0x0D,
+            't' => 0x09,
+            'v' => 0x0B,
+            c if c.is_ascii() && !c.is_ascii_alphanumeric() => c.into(),
+            c => return Err(format!("there is no escape `\\{c}`")),
+        };
+        Ok(char::from_u32(code))
+    }
+
+    fn hexadecimal(&mut self) -> Result<u32, String> {
+        let wrong = || "`\\x` is followed by two hexadecimal digits, or by some in braces".to_owned();
+        let digit = |reader: &mut Self| reader.chars.next_if(char::is_ascii_hexdigit);
+        let mut code = 0;
+        if self.chars.next_if_eq(&'{').is_some() {
+            let mut count = 0;
+            while let Some(found) = digit(self) {
+                code = code * 16 + found.to_digit(16).unwrap_or(0);
+                count += 1;
+                if code > u32::from(char::MAX) {
+                    return Err("there is no character with this number".to_owned());
+                }
+            }
+            return match count > 0 && self.chars.next_if_eq(&'}').is_some() {
+                true => Ok(code),
+                false => Err(wrong()),
+            };
+        }
+        for _ in 0..2 {
+            code = code * 16 + digit(self).and_then(|found| found.to_digit(16)).ok_or_else(wrong)?;
+        }
+        Ok(code)
+    }
+
+    /// A class, behind its opening bracket.
+    fn class(&mut self) -> Result<(), String> {
+        let negated = self.chars.next_if_eq(&'^').is_some();
+        let (mut class, mut first) = (Class::default(), true);
+        loop {
+            let c = self.chars.next().ok_or("a `[` is not closed")?;
+            match c {
+                ']' if !first => break,
+                '[' if self.posix(&mut class)? => {}
+                '\\' if matches!(self.chars.peek(), Some('d' | 'D' | 'w' | 'W' | 's' | 'S' | 'p' | 'P')) => {
+                    let letter = self.chars.next().unwrap_or(c);
+                    self.named_class(letter, &mut class)?;
+                }
+                c => {
+                    let from = self.class_character(c)?;
+                    let mut ahead = self.chars.clone();
+                    let ranged = ahead.next() == Some('-') && ahead.next().is_some_and(|c| c != ']');
+                    let to = match ranged {
+                        true => {
+                            self.chars.next();
+                            let c = self.chars.next().ok_or("a `[` is not closed")?;
+                            self.class_character(c)?
+                        }
+                        false => from,
+                    };
+                    if to < from {
+                        return Err("a range ends before it begins".to_owned());
+                    }
+                    class.range(from, to);
+                }
+            }
+            first = false;
+        }
+        self.put_class(negated, &class);
+        Ok(())
+    }
+
+    /// The number of a character inside a class.
+    fn class_character(&mut self, c: char) -> Result<u32, String> {
+        if c != '\\' {
+            return Ok(c.into());
+        }
+        let Some(c) = self.chars.next() else { return Err("a `\\` at the end".to_owned()) };
+        // Halves of pairs only bound ranges here.
+        self.character(c).map(|c| c.map_or(0xD800, u32::from))
+    }
+
+    /// `:alpha:]` behind a bracket; false if the bracket is a character.
+    fn posix(&mut self, class: &mut Class) -> Result<bool, String> {
+        let mut ahead = self.chars.clone();
+        if ahead.next() != Some(':') {
+            return Ok(false);
+        }
+        let mut name = String::new();
+        loop {
+            match ahead.next() {
+                Some(':') if ahead.peek() == Some(&']') => break,
+                // No `:]` in the whole pattern.
+                None => return Ok(false),
+                Some(c) => name.push(c),
+            }
+        }
+        ahead.next();
+        let (negated, wanted) = name.strip_prefix('^').map_or((false, &*name), |rest| (true, rest));
+        let Some((_, ranges)) = POSIX.iter().find(|(name, _)| *name == wanted) else {
+            return Err(format!("there is no class `[:{}:]`", crate::diagnostic::shorten(&name)));
+        };
+        class.nested(negated, ranges);
+        self.chars = ahead;
+        Ok(true)
+    }
+
+    /// `\d` and the like, `\p{…}`; behind the letter.
+    fn named_class(&mut self, letter: char, class: &mut Class) -> Result<(), String> {
+        let ranges = match letter.to_ascii_lowercase() {
+            'd' => "0-9",
+            'w' => "0-9A-Za-z_",
+            's' => "\\t\\n\\x0C\\r ",
+            _ => return self.unicode(letter == 'P', class),
+        };
+        class.nested(letter.is_ascii_uppercase(), ranges);
+        Ok(())
+    }
+
+    fn unicode(&mut self, mut negated: bool, class: &mut Class) -> Result<(), String> {
+        let mut name = String::new();
+        match self.chars.next() {
+            Some('{') => loop {
+                match self.chars.next() {
+                    Some('}') => break,
+                    Some('^') if name.is_empty() => negated = !negated,
+                    Some(c) => name.push(c),
+                    None => return Err("a `\\p{` is not closed".to_owned()),
+                }
+            },
+            Some(c) => name.push(c),
+            None => return Err("`\\p` is followed by a class of Unicode".to_owned()),
+        }
+        // A script begins with a capital letter; whether it exists, the crate knows.
+        let script = || {
+            let mut bytes = name.bytes();
+            bytes.next().is_some_and(|first| first.is_ascii_uppercase())
+                && bytes.all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+                && name.len() > 1
+        };
+        let ranges = match &*name {
+            "Any" => "\\x00-\\x{10FFFF}".to_owned(),
+            // The crate counts characters that are not assigned.
+            "C" => "\\p{Cc}\\p{Cf}\\p{Co}".to_owned(),
+            "Cs" => NOTHING.to_owned(),
+            name if CATEGORIES.contains(&name) => format!("\\p{{{name}}}"),
+            name if script() => format!("\\p{{sc={name}}}"),
+            name => {
+                let name = crate::diagnostic::shorten(name);
+                return Err(format!("there is no class of Unicode called `{name}`"));
+            }
+        };
+        class.nested(negated, &ranges);
+        class.states = class.states.saturating_add(UNICODE);
+        Ok(())
+    }
+
+    fn put_class(&mut self, negated: bool, class: &Class) {
+        let items = if class.text.is_empty() { NOTHING } else { &*class.text };
+        self.folded(&format!("[{}{items}]", if negated { "^" } else { "" }));
+        let states = class.states.max(if negated { WIDE } else { 1 });
+        let states = states.saturating_mul(if self.flags.fold { 4 } else { 1 });
+        self.here.atom(Atom { states, repeats: 1 });
+    }
+}
+
+/// A class without a character.
+const NOTHING: &str = "[^\\x00-\\x{10FFFF}]";
+
+/// What stands between the brackets of a class.
+#[derive(Debug, Default)]
+struct Class {
+    text: String,
+    states: u64,
+}
+
+impl Class {
+    fn range(&mut self, from: u32, to: u32) {
+        // Halves of pairs are in no text.
+        let from = if (0xD800..0xE000).contains(&from) { 0xE000 } else { from };
+        let to = if (0xD800..0xE000).contains(&to) { 0xD7FF } else { to };
+        if from <= to {
+            let _ = write!(self.text, "\\x{{{from:X}}}-\\x{{{to:X}}}");
+        }
+        self.states = self.states.saturating_add(if to < 0x80 { 1 } else { WIDE });
+    }
+
+    fn nested(&mut self, negated: bool, ranges: &str) {
+        self.text.push_str(if negated { "[^" } else { "[" });
+        self.text.push_str(ranges);
+        self.text.push(']');
+        self.states = self.states.saturating_add(if negated { WIDE } else { 1 });
+    }
+}
+
+const POSIX: &[(&str, &str)] = &[
+    ("alnum", "0-9A-Za-z"),
+    ("alpha", "A-Za-z"),
+    ("ascii", "\\x00-\\x7F"),
+    ("blank", "\\t "),
+    ("cntrl", "\\x00-\\x1F\\x7F"),
+    ("digit", "0-9"),
+    ("graph", "!-\\~"),
+    ("lower", "a-z"),
+    ("print", " -\\~"),
+    ("punct", "!-/:-@\\[-`\\{-\\~"),
+    ("space", "\\t\\n\\x0B\\x0C\\r "),
+    ("upper", "A-Z"),
+    ("word", "0-9A-Za-z_"),
+    ("xdigit", "0-9A-Fa-f"),
+];
+
+const CATEGORIES: &[&str] = &[
+    "Cc", "Cf", "Co", "L", "Ll", "Lm", "Lo", "Lt", "Lu", "M", "Mc", "Me", "Mn", "N", "Nd", "Nl", "No", "P",
+    "Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "S", "Sc", "Sk", "Sm", "So", "Z", "Zl", "Zp", "Zs",
+];
