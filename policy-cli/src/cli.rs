@@ -150,11 +150,11 @@ fn parse_url(text: &str) -> Result<EndpointUrl, String> {
 
 fn parse_fact(text: &str) -> Result<(String, String), String> {
     let (path, value) = text.split_once('=').ok_or("write PATH=VALUE, e.g. conn.geo.country_code=DE")?;
-    // Names and types are checked here, so that a wrong one is a wrong call.
-    GivenFacts::default().set(path, value).map_err(|error| error.to_string())?;
     if path == "conn.client_ip" {
         return Err("the client's address is given by `--ip`".to_owned());
     }
+    // Names and types are checked here, so that a wrong one is a wrong call.
+    GivenFacts::default().set(path, value).map_err(|error| error.to_string())?;
     Ok((path.to_owned(), value.to_owned()))
 }
 

@@ -86,10 +86,10 @@ impl<'d> Site<'_, 'd> {
             return true;
         }
         let env = variables::env(cel::Site { phase: Some(self.phase), scheme: self.scheme, retry: false });
-        let mut limits = self.reader.cel_limits();
+        let Some(mut limits) = self.reader.cel_limits(text.span) else { return false };
         let before = limits.pattern_states;
         let (template, found) = env.check_template_within(text.value, field, &mut limits);
-        self.reader.take_patterns(before - limits.pattern_states);
+        self.reader.take(text.value.len() / 2, before - limits.pattern_states);
         let origin = text.origin();
         self.reader.absorb(found.of_part(&|part| origin.place(part)));
         // A fault in it is said already.

@@ -168,10 +168,23 @@ impl Host for FactsHost<'_> {
     }
 
     fn random(&mut self) -> Result<u64, Fault> {
-        let seed = self.facts.seed.ok_or(Fault::NotProvided("random numbers"))?;
+        let seed = self.facts.seed.ok_or(Fault::NoRandomness)?;
         self.draws += 1;
+        // Each endpoint on the way of a connection draws its own numbers.
+        let endpoint = self.facts.endpoint_url.map_or(0, |url| mixed(fnv(url.as_bytes())));
+        let seed = seed.wrapping_add(endpoint);
         Ok(mixed(seed.wrapping_add(self.draws.wrapping_mul(0x9e37_79b9_7f4a_7c15))))
     }
+}
+
+/// FNV-1a with 64 bits (Fowler, Noll, Vo).
+const fn fnv(mut bytes: &[u8]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    while let [byte, rest @ ..] = bytes {
+        hash = (hash ^ *byte as u64).wrapping_mul(0x0000_0100_0000_01b3);
+        bytes = rest;
+    }
+    hash
 }
 
 /// The finaliser of SplitMix64 (Steele, Lea, Flood, 2014).
@@ -243,10 +256,17 @@ impl GivenFacts {
             path: path.to_owned(),
             near: did_you_mean(path, variables::facts().map(Fact::path)),
         })?;
-        let address = (fact.path() == "conn.server_ip").then(|| canonical(text));
-        let value = address
-            .unwrap_or_else(|| read(variables::type_of(fact), text))
-            .map_err(|expected| GivenError::Value { path: fact.path(), expected })?;
+        let ty = variables::type_of(fact);
+        let value = match fact.path() {
+            // Lists of addresses and conditions must see the same one.
+            "conn.client_ip" => Err("no text: it is the address that is asked about"),
+            "conn.server_ip" => canonical(text),
+            path if path.ends_with("_port") || path == "endpoint.port" => {
+                text.parse().map(|port: u16| Value::Int(port.into())).map_err(|_| "a port, 0 to 65535")
+            }
+            _ => read(ty, text),
+        };
+        let value = value.map_err(|expected| GivenError::Value { path: fact.path(), expected })?;
         match self.values.iter_mut().find(|(given, _)| *given == fact) {
             Some(entry) => entry.1 = value,
             None => self.values.push((fact, value)),
@@ -267,8 +287,24 @@ fn canonical(text: &str) -> Result<Value, &'static str> {
     address.map(|address| Value::text(address.to_canonical().to_string())).map_err(|_| "an address")
 }
 
+/// True if a value read from JSON is one of a type, down to its items.
+fn is_of(value: &Value, ty: &Type) -> bool {
+    match (value, ty) {
+        (Value::List(items), Type::List(item)) => items.iter().all(|value| is_of(value, item)),
+        (Value::Map(map), Type::Map(of)) => map.iter().all(|(_, value)| is_of(value, &of.1)),
+        // Records are maps.
+        (Value::Map(_), Type::Object(_)) | (_, Type::Dyn) => true,
+        (Value::String(_), Type::String) | (Value::Bool(_), Type::Bool) => true,
+        (Value::Double(_), Type::Double) => true,
+        _ => false,
+    }
+}
+
 fn read(ty: &Type, text: &str) -> Result<Value, &'static str> {
-    let json = |expected: &'static str| Value::from_json(text).map_err(|_| expected);
+    let json = |expected: &'static str| {
+        let value = Value::from_json(text).ok().filter(|value| is_of(value, ty));
+        value.ok_or(expected)
+    };
     match ty {
         Type::String => Ok(Value::text(text)),
         Type::Bool => text.parse().map(Value::Bool).map_err(|_| "`true` or `false`"),
@@ -337,6 +373,27 @@ mod tests {
             "there is no fact `conn.geo.contry_code`; did you mean `conn.geo.country_code`?"
         );
         assert!(given.set("conn.ts.start", "now").is_err() && given.set("conn", "x").is_err());
+        for (path, text) in [
+            ("conn.client_ip", "203.0.113.42"),
+            ("conn.client_port", "-7"),
+            ("conn.client_port", "65536"),
+            ("conn.client_ip.categories", r#"[1, {"a": 2}]"#),
+            ("conn.k8s.pod.metadata.annotations", r#"{"a": 1}"#),
+            ("conn.k8s.pod.metadata.annotations", r#"["a"]"#),
+        ] {
+            assert!(given.set(path, text).is_err(), "{path} {text}");
+        }
+    }
+
+    #[test]
+    fn edges_know_what_they_say_they_know() {
+        let address = "192.0.2.1:5000".parse().expect("fine");
+        let time = Timestamp::new(0, 0).expect("fine");
+        let facts = Facts::of_connection(address, address).at_endpoint("tcp://edge.example.com:20022");
+        let facts = facts.started(time).at_time(time);
+        for fact in variables::facts() {
+            assert_eq!(facts.value(fact).is_ok(), Facts::known_to_edges(fact), "{fact}");
+        }
     }
 
     #[test]
@@ -348,5 +405,8 @@ mod tests {
         };
         assert_eq!(draws(), draws());
         assert_ne!(draws()[0], draws()[1]);
+        let elsewhere = facts.at_endpoint("tcp://inner.internal:22");
+        let inside = FactsHost { facts: &elsewhere, draws: 0 }.random().expect("seeded");
+        assert_ne!(inside, draws()[0]);
     }
 }

@@ -200,9 +200,12 @@ fn expressions(field: &Field<'_>, place: Place, reader: &Reader<'_>) -> (Vec<Rul
     let (mut out, mut texts) = (Vec::new(), Vec::new());
     for item in items {
         let Some(text) = reader.text(item, "an expression") else { continue };
-        let (expression, mut found) = env.check_within(text.value, &reader.cel_limits());
+        let Some(limits) = reader.cel_limits(text.span) else { continue };
+        let (expression, mut found) = env.check_within(text.value, &limits);
+        // One that is wrong has been read as well.
+        let nodes = expression.as_ref().map_or(text.value.len() / 2, Expression::nodes);
+        reader.take(nodes, expression.as_ref().map_or(0, Expression::pattern_states));
         if let Some(expression) = expression {
-            reader.take_patterns(expression.pattern_states());
             check_result(&expression, &mut found);
             refuse_state(&expression, place, text, reader);
             out.push(RuleExpression { span: text.span, expression });

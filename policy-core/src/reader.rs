@@ -44,7 +44,12 @@ pub(crate) struct Reader<'d> {
     found: RefCell<Diagnostics>,
     /// States that the regular expressions of the rest of the document may take.
     pattern_states: Cell<u64>,
+    /// Nodes that the expressions of the rest of the document may have.
+    nodes: Cell<usize>,
 }
+
+/// Nodes of all expressions of a document; aliases count wherever they are used.
+const MOST_NODES: usize = 2_000_000;
 
 /// How many expressions as large as can be a document may hold, as far as their regular expressions go.
 const MOST_LARGE_EXPRESSIONS: u64 = 10;
@@ -57,18 +62,30 @@ impl<'d> Reader<'d> {
             document: std::marker::PhantomData,
             found: RefCell::default(),
             pattern_states: Cell::new(most),
+            nodes: Cell::new(MOST_NODES),
         }
     }
 
-    /// The limits of the next expression.
-    pub(crate) fn cel_limits(&self) -> CelLimits {
+    /// The limits of the next expression; once the document's are used up, none is read any more.
+    pub(crate) fn cel_limits(&self, place: Span) -> Option<CelLimits> {
+        if self.nodes.get() == 0 {
+            return None;
+        }
         let limits = CelLimits::default();
-        CelLimits { pattern_states: limits.pattern_states.min(self.pattern_states.get()), ..limits }
+        if self.nodes.get() < limits.nodes {
+            self.nodes.set(0);
+            let message = format!("the expressions of the document have over {MOST_NODES} parts together");
+            let help = "split the policy, or use fewer aliases of expressions";
+            self.report(Diagnostic::new(&crate::cel::CEL_LIMIT, place, message).with_help(help));
+            return None;
+        }
+        Some(CelLimits { pattern_states: limits.pattern_states.min(self.pattern_states.get()), ..limits })
     }
 
-    /// Takes what the regular expressions of an expression take.
-    pub(crate) fn take_patterns(&self, states: u64) {
-        self.pattern_states.set(self.pattern_states.get().saturating_sub(states));
+    /// Takes what an expression takes.
+    pub(crate) fn take(&self, nodes: usize, pattern_states: u64) {
+        self.pattern_states.set(self.pattern_states.get().saturating_sub(pattern_states));
+        self.nodes.set(self.nodes.get().saturating_sub(nodes));
     }
 
     /// Takes over the findings of another reader.

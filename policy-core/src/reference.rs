@@ -11,7 +11,7 @@ use ipnetwork::IpNetwork;
 use crate::actions::{ActionConfig, CidrItem, OnError};
 use crate::cel::{EvalLimits, Value};
 use crate::facts::{Facts, FactsHost};
-use crate::model::{Policy, Rule, RuleExpression};
+use crate::model::{Policy, Rule};
 use crate::phase::Phase;
 use crate::url::EndpointUrl;
 
@@ -71,11 +71,11 @@ pub fn on_tcp_connect(
     online: impl Fn(&EndpointUrl) -> bool,
 ) -> NaiveOutcome {
     let client = facts.client_ip();
-    let mut first = 0;
+    let (mut first, mut draws) = (0, 0);
     for (at, rule) in policy.rules(Phase::OnTcpConnect).enumerate() {
         let numbers = first..;
         first += rule.actions.len();
-        match conditions(rule, facts) {
+        match conditions(rule, facts, &mut draws) {
             Some(true) => {}
             Some(false) => continue,
             None => return NaiveOutcome::NoCondition(at),
@@ -87,21 +87,21 @@ pub fn on_tcp_connect(
     NaiveOutcome::Upstream
 }
 
-/// The conditions joined by `&&`; `None` if they have no value. Each is evaluated as it is written, all of
-/// them before anything is decided.
-fn conditions(rule: &Rule, facts: &Facts<'_>) -> Option<bool> {
-    let value = |item: &RuleExpression| {
-        let mut host = FactsHost { facts, draws: 0 };
-        match item.expression.explain(&mut host, EvalLimits::default(), 0).0 {
-            Ok(Value::Bool(value)) => Some(value),
-            _ => None,
+/// The conditions joined by `&&`; `None` if they have no value. Each is evaluated as it is written; one that is
+/// false decides, and the draws of random numbers go on from one to the next.
+fn conditions(rule: &Rule, facts: &Facts<'_>, draws: &mut u64) -> Option<bool> {
+    let mut all = Some(true);
+    for item in &rule.expressions {
+        let mut host = FactsHost { facts, draws: *draws };
+        let value = item.expression.explain(&mut host, EvalLimits::default(), 0).0;
+        *draws = host.draws;
+        match value {
+            Ok(Value::Bool(false)) => return Some(false),
+            Ok(Value::Bool(true)) => {}
+            _ => all = None,
         }
-    };
-    let values: Vec<Option<bool>> = rule.expressions.iter().map(value).collect();
-    if values.contains(&Some(false)) {
-        return Some(false);
     }
-    values.iter().all(Option::is_some).then_some(true)
+    all
 }
 
 fn actions(

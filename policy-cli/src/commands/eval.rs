@@ -181,7 +181,7 @@ fn missing(fault: &Fault) -> Option<String> {
             }
             path => format!("--set {path}=…"),
         }),
-        Fault::NotProvided("random numbers") => Some("--seed 1".to_owned()),
+        Fault::NoRandomness => Some("--seed 1".to_owned()),
         _ => None,
     }
 }

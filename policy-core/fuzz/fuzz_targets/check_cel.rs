@@ -36,7 +36,11 @@ fuzz_target!(|input: (u8, u64, &str)| {
     let standard = Env::standard();
     let env = match place % 5 {
         4 => &standard,
-        at => variables::env(Site { phase: Phase::ALL.get(usize::from(at)).copied(), scheme: None, retry: false }),
+        at => variables::env(Site {
+            phase: Phase::ALL.get(usize::from(at)).copied(),
+            scheme: None,
+            retry: false,
+        }),
     };
     let (expression, found) = env.check(text);
     for item in found.iter() {

@@ -14,7 +14,9 @@ use policy_core::source::Source;
 
 fuzz_target!(|input: ([u8; 16], bool, &str)| {
     let (bytes, online, text) = input;
-    let (Some(checked), _) = load_policy(&Source::new("fuzz.yml", text), &CheckOptions::default()) else { return };
+    let (Some(checked), _) = load_policy(&Source::new("fuzz.yml", text), &CheckOptions::default()) else {
+        return;
+    };
     let Ok(program) = compile(&checked, &CompileOptions::default()) else { return };
     let [a, b, c, d, ..] = bytes;
     let addresses: [IpAddr; 3] = [

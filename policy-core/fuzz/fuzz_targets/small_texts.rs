@@ -1,10 +1,33 @@
-//! Any text as a CIDR, an endpoint URL, an upstream and a duration; what is accepted prints and reads back.
+//! Any text as a CIDR, an endpoint URL, an upstream, a duration and a regular expression; what is accepted prints
+//! and reads back.
 #![no_main]
 
+use std::sync::LazyLock;
+
 use libfuzzer_sys::fuzz_target;
+use policy_core::cel::{Env, EvalLimits, Expression, Fact, Fault, Host, Type, Value};
 use policy_core::duration::parse_duration;
 use policy_core::lpm::cidr;
 use policy_core::url::{EndpointUrl, HostPort};
+
+static MATCHES: LazyLock<Expression> = LazyLock::new(|| {
+    let mut env = Env::standard();
+    env.declare("pattern", Type::String);
+    let (expression, _) = env.check("'é a\\nB'.matches(pattern)");
+    expression.expect("well typed")
+});
+
+struct Pattern<'a>(&'a str);
+
+impl Host for Pattern<'_> {
+    fn fact(&self, fact: Fact) -> Result<Value, Fault> {
+        Err(Fault::NoSource(fact))
+    }
+
+    fn variable(&self, _: &str) -> Result<Value, Fault> {
+        Ok(Value::text(self.0))
+    }
+}
 
 fuzz_target!(|text: &str| {
     if let Ok(entry) = cidr(text) {
@@ -19,4 +42,6 @@ fuzz_target!(|text: &str| {
         assert_eq!(HostPort::parse(&upstream.to_string()).as_ref(), Ok(&upstream));
     }
     let _ = parse_duration(text);
+    // What the grammar admits, the crate behind it compiles: debug assertions say so.
+    let _ = MATCHES.evaluate(&mut Pattern(text), EvalLimits::default());
 });

@@ -15,6 +15,7 @@ use super::ast::{Ast, BinaryOp, Entry, ExprId, ExprKind, Literal, UnaryOp};
 use super::code::{Code, Node, NodeId, Slot};
 use super::env::Env;
 use super::fault::Fault;
+use super::lexer::{TokenKind, first_token};
 use super::types::{Object, Type};
 use super::unify::{Substitution, is_optional};
 use super::value::Value;
@@ -41,6 +42,11 @@ pub(super) fn check(text: &str, ast: &Ast, env: &Env, strict: bool, found: &mut 
         quoted_key: None,
     };
     let root = checker.value(root);
+    if checker.known.is_too_large() {
+        let message = "the types of the expression are too large".to_owned();
+        let span = checker.span(root);
+        checker.report(&super::CEL_LIMIT, span, message, "nest fewer lists and maps".to_owned());
+    }
     let Checker { nodes, spans, types, known, slots, .. } = checker;
     let types = types.iter().map(|ty| known.settle(ty)).collect();
     Some(Code { nodes, spans, types, root, slots })
@@ -172,13 +178,14 @@ impl<'a> Checker<'a> {
             ExprKind::Literal(literal) => self.literal(literal, span),
             ExprKind::Ident { name, absolute } => self.name(id, name, *absolute, spine),
             ExprKind::Call { receiver: None, function, arguments, .. } => {
-                let name_span = Span::new(span.start, span.start + length(function));
+                let name_span = self.word_behind(span.start, function);
                 self.global(id, function, name_span, arguments)
             }
             ExprKind::Call { receiver: Some(receiver), function, arguments, .. } => {
                 let name = self.namespaced(*receiver, function).unwrap_or_default();
                 let name_span = self.function_span(*receiver, function);
-                self.global(id, &name, Span::new(span.start, name_span.end), arguments)
+                let start = self.ast.span(*receiver).start;
+                self.global(id, &name, Span::new(start, name_span.end), arguments)
             }
             ExprKind::List(items) => self.list(items, span),
             ExprKind::Map(entries) => self.map(entries, span),
@@ -196,8 +203,8 @@ impl<'a> Checker<'a> {
         let span = self.ast.span(id);
         let ast = self.ast;
         match ast.kind(id) {
-            ExprKind::Select { field, optional, .. } => {
-                let place = self.field_span(span, field);
+            ExprKind::Select { operand: of, field, optional } => {
+                let place = self.word_behind(ast.span(*of).end, field);
                 self.select(operand, field, *optional, span, place)
             }
             ExprKind::Index { index, optional, .. } => self.index(operand, *index, *optional, span),
@@ -211,7 +218,8 @@ impl<'a> Checker<'a> {
                     UnaryOp::Not => "!",
                     UnaryOp::Negate => "-_",
                 };
-                let place = Span::new(span.start, span.start + 1);
+                let symbol = if name == "!" { "!" } else { "-" };
+                let place = self.word_behind(span.start, symbol);
                 self.call(name, false, vec![operand], span, place)
             }
             ExprKind::Binary(operator, left, right) => {
@@ -379,17 +387,18 @@ impl<'a> Checker<'a> {
 
     /// The place of a word behind an offset: only brackets, dots, spaces and comments stand between.
     fn word_behind(&self, start: u32, word: &str) -> Span {
-        let rest = self.text.get(start as usize..).unwrap_or_default();
-        let at = rest.find(word).and_then(|at| u32::try_from(at).ok());
-        at.map_or(Span::new(start, start), |at| Span::new(start + at, start + at + length(word)))
-    }
-
-    /// The place of a field's name, at the end of its expression.
-    fn field_span(&self, whole: Span, field: &str) -> Span {
-        let text = self.text.get(whole.to_range()).unwrap_or_default();
-        let quotes = u32::from(text.ends_with('`'));
-        let start = whole.end.saturating_sub(length(field) + 2 * quotes);
-        Span::new(start.max(whole.start), whole.end)
+        let mut rest = self.text.get(start as usize..).unwrap_or_default();
+        for _ in 0..MOST_TOKENS {
+            let Some((behind, kind)) = first_token(rest) else { break };
+            let quotes = usize::from(kind == TokenKind::Escaped);
+            let end = self.text.len() - behind.len();
+            let range = end.saturating_sub(word.len() + 2 * quotes)..end;
+            if self.text.get(range.start + quotes..range.end - quotes) == Some(word) {
+                return Span::from_range(range);
+            }
+            rest = behind;
+        }
+        Span::new(start, start)
     }
 
     /// The dotted name that an expression spells, unless it begins with a variable of a macro.
@@ -420,7 +429,5 @@ impl<'a> Checker<'a> {
 
 /// Dots that a declared name may have.
 const MOST_DOTS: usize = 8;
-
-fn length(text: &str) -> u32 {
-    u32::try_from(text.len()).unwrap_or(u32::MAX)
-}
+/// Tokens that may stand before a name: brackets, mostly.
+const MOST_TOKENS: usize = 256;

@@ -64,6 +64,7 @@ impl Costs {
                 match cost {
                     Cost::Unit => all(1, typical(ty)),
                     Cost::Scan => all(1 + sum / 10, typical(ty)),
+                    Cost::Items => all(1 + sum, typical(ty)),
                     Cost::Copy => all(1 + sum / 10, sum),
                     Cost::Pairs => all(1 + product / 10, sum),
                     Cost::Product => all(1 + product / 10, product),

@@ -249,13 +249,19 @@ impl Env {
         declared(name)
     }
 
+    /// True if a node of the tree, or something below it, has a value here.
+    fn has_value(&self, node: u16) -> bool {
+        // The tree is as deep as `conn.k8s.pod.metadata`.
+        self.tree.node(node).is_some_and(|node| {
+            node.leaf.as_ref().is_some_and(|leaf| self.site.lacks(leaf.at).is_none())
+                || node.children.iter().any(|(_, child)| self.has_value(*child))
+        })
+    }
+
     /// The names an expression may begin with.
     pub(super) fn first_names(&self) -> impl Iterator<Item = &str> {
         let here = |named: &Named| match named {
-            Named::Tree(node) => {
-                let leaf = self.tree.node(*node).and_then(|node| node.leaf.as_ref());
-                leaf.is_none_or(|leaf| self.site.lacks(leaf.at).is_none())
-            }
+            Named::Tree(node) => self.has_value(*node),
             _ => true,
         };
         self.names.iter().filter(move |(_, named)| here(named)).map(|(name, _)| &**name)

@@ -1,5 +1,6 @@
 //! A checked expression: what a policy keeps of its text.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::advice::failures::{Failures, failures};
@@ -178,9 +179,18 @@ impl Expression {
     /// What may fail in expressions that are joined by `&&`, for each of them: each may guard the others.
     #[must_use]
     pub(crate) fn may_fail(joined: &[Self]) -> Vec<Diagnostics> {
+        // Who tells a guard: two are enough to know that another one does.
+        let mut tellers: HashMap<&str, (usize, bool)> = HashMap::new();
+        for (at, expression) in joined.iter().enumerate() {
+            for guard in &expression.inner.failures.known {
+                tellers
+                    .entry(guard)
+                    .and_modify(|(first, several)| *several |= *first != at)
+                    .or_insert((at, false));
+            }
+        }
         let known = |at: usize, guard: &String| {
-            let mut others = joined.iter().enumerate().filter(|(other, _)| *other != at);
-            others.any(|(_, other)| other.inner.failures.known.contains(guard))
+            tellers.get(&**guard).is_some_and(|(first, several)| *several || *first != at)
         };
         let report = |(at, expression): (usize, &Self)| {
             let mut found = Diagnostics::default();
@@ -198,8 +208,22 @@ impl Expression {
     ///
     /// # Errors
     /// The fault and its place in the text.
-    pub fn evaluate(&self, host: &mut dyn Host, limits: EvalLimits) -> Result<Value, EvalError> {
+    pub fn evaluate(&self, host: &mut dyn Host, mut limits: EvalLimits) -> Result<Value, EvalError> {
+        self.evaluate_from(host, &mut limits)
+    }
+
+    /// The same, taking from the limits what it takes.
+    pub(crate) fn evaluate_from(
+        &self,
+        host: &mut dyn Host,
+        limits: &mut EvalLimits,
+    ) -> Result<Value, EvalError> {
         evaluate(&self.inner.folded, self.inner.folded.root, host, limits, None)
+    }
+
+    /// Nodes of its tree: what it takes in memory, about.
+    pub(crate) fn nodes(&self) -> usize {
+        self.inner.code.nodes.len()
     }
 
     /// Evaluates it as written, and gives the value of every part that is no literal, outer parts first. At
@@ -207,12 +231,12 @@ impl Expression {
     pub fn explain(
         &self,
         host: &mut dyn Host,
-        limits: EvalLimits,
+        mut limits: EvalLimits,
         most: usize,
     ) -> (Result<Value, EvalError>, Vec<Part>) {
         let code = &self.inner.code;
         let mut parts = Parts { code, most, parts: Vec::new() };
-        let value = evaluate(code, code.root, host, limits, Some(&mut parts));
+        let value = evaluate(code, code.root, host, &mut limits, Some(&mut parts));
         let mut parts = parts.parts;
         // By place: what holds a part comes before it. Equal places keep the order of evaluation, the outer
         // of them being the later.

@@ -37,6 +37,8 @@ pub enum Fault {
     Absent(Fact),
     /// A fact that the host has no source for.
     NoSource(Fact),
+    /// A draw of random numbers, and the host has no source of randomness.
+    NoRandomness,
     /// Something only a host can give, and this one does not.
     NotProvided(&'static str),
     /// More steps than one evaluation may take.
@@ -77,6 +79,7 @@ impl fmt::Display for Fault {
             Self::UnknownName(name) => write!(f, "`{name}` is not declared"),
             Self::Absent(fact) => write!(f, "`{fact}` is missing here"),
             Self::NoSource(fact) => write!(f, "there is no source for `{fact}`"),
+            Self::NoRandomness => f.write_str("there is no source for random numbers"),
             Self::NotProvided(what) => write!(f, "there is no source for {what}"),
             Self::Steps => f.write_str("the expression takes more steps than allowed"),
             Self::Output => f.write_str("the expression makes larger values than allowed"),

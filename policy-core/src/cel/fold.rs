@@ -10,8 +10,9 @@ use super::host::{EvalLimits, NoHost};
 use super::interpret::evaluate;
 use super::value::Value;
 
-/// What folding one part may take.
+/// What folding one part may take, and folding all of an expression.
 const LIMITS: EvalLimits = EvalLimits { steps: 20_000, output: 64 << 10 };
+const ALL_LIMITS: EvalLimits = EvalLimits { steps: 100_000, output: 64 << 10 };
 
 /// Code with its constant parts replaced, and the constant parts that have no value.
 pub(super) struct Folded {
@@ -28,11 +29,12 @@ struct Depends {
     local: Option<u16>,
 }
 
-/// Folds code. Nothing is done twice: only the largest constant parts are evaluated.
+/// Folds code: the largest constant parts are evaluated, as far as the limits go.
 pub(super) fn fold(code: &Code, costs: &Costs) -> Folded {
     let depends = dependencies(code);
     let mut out = code.clone();
     let mut failures = Vec::new();
+    let mut left = ALL_LIMITS;
     // From the root down: a part of a folded part needs no look.
     let mut wanted = vec![false; code.nodes.len()];
     if let Some(root) = wanted.get_mut(code.root.index()) {
@@ -42,8 +44,11 @@ pub(super) fn fold(code: &Code, costs: &Costs) -> Folded {
         let (Some(true), Some(node)) = (wanted.get(at), code.nodes.get(at)) else { continue };
         let id = NodeId(u32::try_from(at).unwrap_or(u32::MAX));
         let closed = depends.get(at).is_some_and(|of| !of.outside && of.local.is_none());
-        if closed && costs.of(id) <= LIMITS.steps && !matches!(node, Node::Const(_) | Node::Fail(_)) {
-            match evaluate_part(code, id) {
+        if closed
+            && costs.of(id) <= LIMITS.steps.min(left.steps)
+            && !matches!(node, Node::Const(_) | Node::Fail(_))
+        {
+            match evaluate_part(code, id, &mut left) {
                 ControlFlow::Continue(value) => {
                     if let Some(slot) = out.nodes.get_mut(at) {
                         *slot = Node::Const(value);
@@ -68,8 +73,13 @@ pub(super) fn fold(code: &Code, costs: &Costs) -> Folded {
 }
 
 /// The value of a part that depends on nothing; `Break` with nothing if it costs too much.
-fn evaluate_part(code: &Code, root: NodeId) -> ControlFlow<Option<EvalError>, Value> {
-    match evaluate(code, root, &mut NoHost, LIMITS, None) {
+fn evaluate_part(code: &Code, root: NodeId, left: &mut EvalLimits) -> ControlFlow<Option<EvalError>, Value> {
+    let limits = EvalLimits { steps: LIMITS.steps.min(left.steps), output: LIMITS.output.min(left.output) };
+    let mut rest = limits;
+    let value = evaluate(code, root, &mut NoHost, &mut rest, None);
+    left.steps -= limits.steps - rest.steps;
+    left.output -= limits.output - rest.output;
+    match value {
         Ok(value) => ControlFlow::Continue(value),
         Err(error) if error.fault.is_final() => ControlFlow::Break(None),
         Err(error) => ControlFlow::Break(Some(error)),

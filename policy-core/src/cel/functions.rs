@@ -86,6 +86,8 @@ pub(super) enum Cost {
     Scan,
     /// Looks at its arguments; the result is at most eight times as large as all of them.
     Copy,
+    /// Compares with each item of a list, a step for each, which the comparison pays.
+    Items,
     /// Looks at every pair of items of its arguments, or at each character for each part of a pattern.
     Pairs,
     /// The result may be as large as the product of its arguments.

@@ -28,7 +28,7 @@ pub trait Host {
     /// # Errors
     /// If the host has no source of randomness.
     fn random(&mut self) -> Result<u64, Fault> {
-        Err(Fault::NotProvided("random numbers"))
+        Err(Fault::NoRandomness)
     }
 
     /// A secret of a vault.
@@ -80,6 +80,11 @@ pub(super) const ITEM: usize = 16;
 impl Budget {
     pub(super) const fn new(limits: EvalLimits) -> Self {
         Self { steps: limits.steps, output: limits.output }
+    }
+
+    /// What is left.
+    pub(super) const fn left(&self) -> EvalLimits {
+        EvalLimits { steps: self.steps, output: self.output }
     }
 
     /// Takes steps.

@@ -31,23 +31,25 @@ pub(super) trait Sink {
     fn node(&mut self, id: NodeId, result: Result<&Value, &Fault>);
 }
 
-/// Evaluates a node of code.
+/// Evaluates a node of code, and takes from the limits what it takes.
 pub(super) fn evaluate<'h>(
     code: &Code,
     root: NodeId,
     host: &mut (dyn Host + 'h),
-    limits: EvalLimits,
+    limits: &mut EvalLimits,
     sink: Option<&mut (dyn Sink + 'h)>,
 ) -> Result<Value, EvalError> {
     let mut interpreter = Interpreter {
         code,
         host,
-        budget: Budget::new(limits),
+        budget: Budget::new(*limits),
         locals: vec![Ok(Value::Null); code.slots],
         spine: Vec::new(),
         sink,
     };
-    interpreter.eval(root).map_err(|raised| EvalError { fault: raised.fault, span: code.span(raised.at) })
+    let value = interpreter.eval(root);
+    *limits = interpreter.budget.left();
+    value.map_err(|raised| EvalError { fault: raised.fault, span: code.span(raised.at) })
 }
 
 struct Interpreter<'a, 'h> {
@@ -289,7 +291,7 @@ impl Interpreter<'_, '_> {
 /// Steps of a call beyond its own one.
 fn work(cost: Cost, arguments: &[Value]) -> u64 {
     match cost {
-        Cost::Unit | Cost::Number => 0,
+        Cost::Unit | Cost::Number | Cost::Items => 0,
         Cost::Scan | Cost::Copy | Cost::Product => {
             arguments.iter().map(|value| value.size() as u64).sum::<u64>() / 10
         }

@@ -76,6 +76,8 @@ impl Draft {
                 // The crate draws the place over several lines; the last one says what is wrong.
                 let text = other.to_string();
                 let last = text.lines().last().unwrap_or_default();
+                // INVARIANT: everything else that the crate refuses, the grammar has refused.
+                debug_assert!(last.contains("Unicode property"), "{}: {last}", self.pattern);
                 let last = match last.contains("Unicode property") {
                     true => "there is no such class of Unicode",
                     false => last,

@@ -3,6 +3,7 @@
 //! Source: the rules of the reference implementation's checker (CEL specification, language definition,
 //! gradual type checking): `dyn` agrees with everything, a parameter takes the most general type it met.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::types::{OPTIONAL, Type};
@@ -13,10 +14,16 @@ pub(super) struct Substitution {
     bound: Vec<Option<Type>>,
     /// Changes since the last decision, for undoing.
     trail: Vec<(usize, Option<Type>)>,
+    /// Steps into types so far.
+    steps: Cell<u32>,
 }
 
+/// Steps into types while one expression is checked. Parameters inside types of parameters can double a type
+/// each time, so that no bound on the text bounds it.
+const MOST_STEPS: u32 = 1_000_000;
+
 impl Substitution {
-    /// Forgets everything, keeping the memory.
+    /// A new parameter, of which nothing is known.
     pub(super) fn fresh(&mut self) -> Type {
         let id = u32::try_from(self.bound.len()).unwrap_or(u32::MAX);
         self.bound.push(None);
@@ -62,6 +69,18 @@ impl Substitution {
         }
     }
 
+    /// Counts a step into a type; false once there were too many.
+    fn step(&self) -> bool {
+        let steps = self.steps.get().saturating_add(1);
+        self.steps.set(steps);
+        steps <= MOST_STEPS
+    }
+
+    /// True if types grew so large that what was found of them does not count.
+    pub(super) fn is_too_large(&self) -> bool {
+        self.steps.get() > MOST_STEPS
+    }
+
     /// True if each of `from` can stand where `to` is wanted; then what that says of parameters is kept.
     pub(super) fn assignable_all(&mut self, to: &[Type], from: &[Type]) -> bool {
         let mark = self.trail.len();
@@ -88,6 +107,9 @@ impl Substitution {
     }
 
     fn assign(&mut self, to: &Type, from: &Type) -> bool {
+        if !self.step() {
+            return true;
+        }
         if let Type::Param(id) = from {
             let (fits, known) = self.substitute(*id, to);
             if fits || known {
@@ -141,15 +163,16 @@ impl Substitution {
 
     /// True if a type contains a parameter, what is known of others followed.
     fn refers(&self, ty: &Type, id: u32) -> bool {
-        match ty {
-            Type::Param(other) => {
-                *other == id || self.get(*other).is_some_and(|known| self.refers(known, id))
+        !self.step()
+            || match ty {
+                Type::Param(other) => {
+                    *other == id || self.get(*other).is_some_and(|known| self.refers(known, id))
+                }
+                Type::List(item) | Type::Type(item) => self.refers(item, id),
+                Type::Map(of) => self.refers(&of.0, id) || self.refers(&of.1, id),
+                Type::Opaque(_, of) => of.iter().any(|ty| self.refers(ty, id)),
+                _ => false,
             }
-            Type::List(item) | Type::Type(item) => self.refers(item, id),
-            Type::Map(of) => self.refers(&of.0, id) || self.refers(&of.1, id),
-            Type::Opaque(_, of) => of.iter().any(|ty| self.refers(ty, id)),
-            _ => false,
-        }
     }
 
     /// The common type of two, if one fits the other; an object counts as the plain value it stands for.
@@ -168,6 +191,9 @@ impl Substitution {
     }
 
     fn filled(&self, ty: &Type, to_dyn: bool) -> Type {
+        if !self.step() {
+            return Type::Dyn;
+        }
         match ty {
             Type::Param(id) => match self.get(*id) {
                 // INVARIANT: `refers` keeps a parameter out of its own type, so this ends.

@@ -49,6 +49,8 @@ pub struct Evaluation<'r, T = NoTrace> {
     state: State,
     /// Draws of random numbers so far.
     draws: u64,
+    /// What is left for the conditions: they share the steps of one run.
+    limits: EvalLimits,
     failed: Option<Box<EvalError>>,
     trace: T,
 }
@@ -63,7 +65,17 @@ enum State {
 impl<'r, T: Trace> Evaluation<'r, T> {
     pub(crate) fn new(program: &'r Program, facts: Facts<'r>, trace: T) -> Self {
         let class = program.table.class(facts.client_ip());
-        Self { program, facts, class, next: 0, state: State::Fresh, draws: 0, failed: None, trace }
+        Self {
+            program,
+            facts,
+            class,
+            next: 0,
+            state: State::Fresh,
+            draws: 0,
+            limits: EvalLimits::default(),
+            failed: None,
+            trace,
+        }
     }
 
     /// Runs to the first effect or to the end.
@@ -150,7 +162,11 @@ impl<'r, T: Trace> Evaluation<'r, T> {
                     fault.get_or_insert((id, EvalError::whole(wrong)));
                 }
                 Err(error) => {
+                    let is_final = error.fault.is_final();
                     fault.get_or_insert((id, error));
+                    if is_final {
+                        break;
+                    }
                 }
             }
         }
@@ -168,11 +184,17 @@ impl<'r, T: Trace> Evaluation<'r, T> {
             return Err(EvalError::whole(CelFault::NotProvided("the condition")));
         };
         let mut host = FactsHost { facts: &self.facts, draws: self.draws };
-        let limits = EvalLimits::default();
-        let (value, parts) = match T::PARTS {
-            true => condition.expression().explain(&mut host, limits, MOST_PARTS),
-            false => (condition.expression().evaluate(&mut host, limits), Vec::new()),
+        let parts = match T::PARTS {
+            // Its parts as written, on draws of the same numbers; what decides is the same for all hosts.
+            true => {
+                let mut host = FactsHost { facts: &self.facts, draws: self.draws };
+                condition.expression().explain(&mut host, EvalLimits::default(), MOST_PARTS).1
+            }
+            false => Vec::new(),
         };
+        // Values are gone when a condition has been decided; steps have been taken.
+        self.limits.output = EvalLimits::default().output;
+        let value = condition.expression().evaluate_from(&mut host, &mut self.limits);
         self.draws = host.draws;
         self.trace.condition(id, &value, parts);
         value

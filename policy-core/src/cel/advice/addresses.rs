@@ -36,6 +36,16 @@ pub(super) fn report(code: &Code, id: NodeId, node: &Node, found: &mut Diagnosti
                 }
             }
         }
+        ("inCidrRange" | "inCidrRanges", [first, second])
+            if address(code, *second).is_some()
+                || constant_text(code, *first).is_some_and(|text| text.parse::<IpAddr>().is_err()) =>
+        {
+            let message = format!("`{name}` takes the address first, then the network");
+            let place = if address(code, *second).is_some() { *second } else { *first };
+            let found_here = Diagnostic::new(&cel::CIDR_ARGUMENT, code.span(place), message);
+            let help = "exchange the arguments, e.g. `inCidrRange(conn.client_ip, '203.0.113.0/24')`";
+            found.push(found_here.with_help(help));
+        }
         ("inCidrRange", [_, network]) => {
             if let Some(text) = constant_text(code, *network) {
                 network_text(text, code.span(*network), "so this is always false", found);

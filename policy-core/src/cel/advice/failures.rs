@@ -254,6 +254,15 @@ impl Look<'_> {
                 }
                 _ => None,
             },
+            Node::Select { operand, field, optional: false }
+                if matches!(self.code.ty(*operand), Type::Map(_)) && !self.is_constant(*operand) =>
+            {
+                part(
+                    vec![self.has_key(*operand, &field.to_string())],
+                    format!("this fails where the key {field} is missing"),
+                    "ask first: `has(map.key) && …`; without that the connection or request fails",
+                )
+            }
             Node::Fact(fact) if fact.is_optional() => part(
                 vec![format!("{fact} is there")],
                 format!("this fails where `{fact}` is missing"),

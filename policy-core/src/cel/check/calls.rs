@@ -256,15 +256,10 @@ impl<'a> Checker<'a> {
             .map(|(id, _)| id)
             .collect();
         if ids.is_empty() {
-            return self.fail_call(Fault::overload(name), arguments, span);
+            return self.push(Node::Fail(Fault::overload(name)), span, Type::Dyn);
         }
         let node = Node::Call { overloads: ids.into(), name: known_name, arguments: arguments.into() };
         self.push(node, span, Type::Dyn)
-    }
-
-    /// A call that cannot succeed.
-    fn fail_call(&mut self, fault: Fault, _arguments: Vec<NodeId>, span: Span) -> NodeId {
-        self.push(Node::Fail(fault), span, Type::Dyn)
     }
 
     fn unknown_function(&mut self, name: &str, member: bool, types: &[Type], place: Span) {
@@ -306,6 +301,9 @@ fn misfit(name: &str, member: bool, library: Library, types: &[Type], place: Spa
     let operator = name.starts_with(['_', '!', '-']);
     let message = match (operator, &*shown) {
         (true, [a, b]) if symbol == "in" => format!("`in` looks into a list or map; found {a} in {b}"),
+        (true, [a, b]) if matches!(symbol, "==" | "!=") && numbers(types) => {
+            format!("{a} and {b} are compared only after a conversion")
+        }
         (true, [a, b]) if matches!(symbol, "==" | "!=") => format!("{a} and {b} are never equal"),
         (true, [a, b]) => format!("`{symbol}` is not defined for {a} and {b}"),
         (true, [a]) => format!("`{symbol}` is not defined for {a}"),
@@ -337,6 +335,15 @@ fn misfit(name: &str, member: bool, library: Library, types: &[Type], place: Spa
         _ => String::new(),
     };
     found.with_help(format!("it takes {}{more}{list}", signatures.join(", ")))
+}
+
+/// True for numbers, and for lists of some.
+fn numbers(types: &[Type]) -> bool {
+    types.iter().all(|ty| match ty {
+        Type::Int | Type::Uint | Type::Double => true,
+        Type::List(item) => matches!(**item, Type::Int | Type::Uint | Type::Double),
+        _ => false,
+    })
 }
 
 fn operator_help(symbol: &str, types: &[Type]) -> String {

@@ -89,7 +89,7 @@ impl<'a> Checker<'a> {
             self.report(&cel::MACRO, place, message, help.to_owned());
             return self.fail(cel::Fault::overload("has"), span);
         };
-        let place = self.field_span(ast.span(argument), field);
+        let place = self.word_behind(ast.span(*operand).end, field);
         let operand = self.expr(*operand);
         self.has(operand, field, span, place)
     }

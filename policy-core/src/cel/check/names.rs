@@ -122,7 +122,16 @@ impl<'a> Checker<'a> {
     /// The full name of a function in a namespace, `math.abs`, or of a macro in one.
     pub(super) fn namespaced(&self, receiver: ExprId, function: &str) -> Option<String> {
         // Most receivers are values: only a name can be a namespace.
-        let name = format!("{}.{function}", self.dotted(receiver)?);
-        (self.is_function(&name) || super::macros::is_namespaced(&name)).then_some(name)
+        let namespace = self.dotted(receiver)?;
+        let name = format!("{namespace}.{function}");
+        let known = self.is_function(&name) || super::macros::is_namespaced(&name);
+        (known || self.is_namespace(&namespace)).then_some(name)
+    }
+
+    /// True for a name that only begins names of functions: what is called on it is misspelt.
+    fn is_namespace(&self, name: &str) -> bool {
+        let begins = |full: &str| full.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+        let first = name.split('.').next().unwrap_or(name);
+        self.env.lookup(first, false).is_none() && Registry::get().names(self.env.library, false).any(begins)
     }
 }

@@ -175,7 +175,7 @@ fn distinct(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     let budget = &mut *call.budget;
     'items: for item in items.iter() {
         for known in &out {
-            if known.equals(item, &mut || budget.steps(1))? {
+            if known.equals(item, &mut |steps| budget.steps(steps))? {
                 continue 'items;
             }
         }

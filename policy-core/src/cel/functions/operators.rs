@@ -34,7 +34,7 @@ pub(super) static GREATER_EQUAL: &[Overload] =
 pub(super) static OVERLOADS: &[Overload] = &[
     Overload::new("_==_(A, A) -> bool", "true if both are equal", Cost::Scan, equal),
     Overload::new("_!=_(A, A) -> bool", "true if both differ", Cost::Scan, not_equal),
-    Overload::new("_in_(A, list(A)) -> bool", "true if the list has an equal item", Cost::Unit, in_list),
+    Overload::new("_in_(A, list(A)) -> bool", "true if the list has an equal item", Cost::Items, in_list),
     Overload::new("_in_(A, map(A, B)) -> bool", "true if the map has this key", Cost::Unit, in_map),
     Overload::new("!(bool) -> bool", "true for false, false for true", Cost::Unit, not),
     Overload::new("-_(int) -> int", "the number with the other sign", Cost::Unit, negate),
@@ -127,7 +127,7 @@ fn greater_equal(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
 fn equal(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     let [a, b] = call.arguments else { return Err(Fault::overload("==")) };
     let budget = &mut *call.budget;
-    a.equals(b, &mut || budget.steps(1)).map(Value::Bool)
+    a.equals(b, &mut |steps| budget.steps(steps)).map(Value::Bool)
 }
 
 fn not_equal(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
@@ -141,7 +141,7 @@ fn in_list(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     let [wanted, Value::List(items)] = call.arguments else { return Err(Fault::overload("in")) };
     let budget = &mut *call.budget;
     for item in items.iter() {
-        if wanted.equals(item, &mut || budget.steps(1))? {
+        if wanted.equals(item, &mut |steps| budget.steps(steps))? {
             return Ok(Value::Bool(true));
         }
     }
@@ -150,7 +150,10 @@ fn in_list(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
 
 fn in_map(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     match call.arguments {
-        [key, Value::Map(map)] => Ok(Value::Bool(map.get(key).is_some())),
+        [key, Value::Map(map)] => {
+            call.budget.steps(key.hashing())?;
+            Ok(Value::Bool(map.get(key).is_some()))
+        }
         _ => Err(Fault::overload("in")),
     }
 }

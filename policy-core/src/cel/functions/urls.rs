@@ -220,25 +220,26 @@ fn decode_query(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
 
 fn encode_query(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     let [Value::Map(map)] = call.arguments else { return Err(Fault::overload("queryString.encode")) };
-    let mut pairs: Vec<(String, String)> = Vec::new();
+    let plain = |value: &Value| {
+        super::conversions::plain_text(value).unwrap_or(Err(Fault::argument(format!(
+            "a query string holds no value of type {}",
+            value.type_name()
+        ))))
+    };
+    let mut pairs: Vec<(Arc<str>, String)> = Vec::new();
     for (name, value) in map.iter() {
+        let name: Arc<str> = escaped(&plain(name)?).into();
         let values = match value {
             Value::List(items) => items,
             single => std::slice::from_ref(single),
         };
         for value in values {
-            let plain = |value: &Value| {
-                super::conversions::plain_text(value).unwrap_or(Err(Fault::argument(format!(
-                    "a query string holds no value of type {}",
-                    value.type_name()
-                ))))
-            };
-            pairs.push((escaped(&plain(name)?), escaped(&plain(value)?)));
+            let value = escaped(&plain(value)?);
+            call.budget.output(name.len() + value.len() + 2)?;
+            pairs.push((Arc::clone(&name), value));
         }
     }
     pairs.sort_by(|a, b| a.0.cmp(&b.0));
-    let bytes = pairs.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
-    call.budget.output(bytes)?;
     let texts: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
     Ok(Value::text(texts.join("&")))
 }

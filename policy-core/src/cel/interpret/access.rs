@@ -8,6 +8,7 @@ use crate::cel::value::Value;
 impl Interpreter<'_, '_> {
     /// `operand.key`, `operand[key]`; an optional operand gives an optional.
     pub(super) fn get(&mut self, id: NodeId, operand: &Value, key: &Value, optional: bool) -> Evaluated {
+        self.pay(id, key.hashing())?;
         let raise = |fault| Raised { fault, at: id };
         match operand {
             Value::Optional(None) => Ok(Value::Optional(None)),
