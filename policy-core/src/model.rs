@@ -16,11 +16,12 @@ use crate::variables;
 static UNKNOWN_PHASE: Code = Code::error("TP304", "unknown-phase");
 static UNKNOWN_ACTION: Code = Code::error("TP305", "unknown-action").ngrok(&["ERR_NGROK_2201"]);
 static NOT_A_CONDITION: Code = Code::error("TP208", "not-a-condition").ngrok(&["ERR_NGROK_2200"]);
+static NO_CONDITION: Code = Code::warning("TP222", "no-condition").absence();
 static ACTION_OUTSIDE_RULE: Code = Code::error("TP307", "action-outside-rule");
 
 /// The codes this stage raises.
 pub(crate) static CODES: &[&Code] =
-    &[&UNKNOWN_PHASE, &UNKNOWN_ACTION, &NOT_A_CONDITION, &ACTION_OUTSIDE_RULE];
+    &[&UNKNOWN_PHASE, &UNKNOWN_ACTION, &NOT_A_CONDITION, &NO_CONDITION, &ACTION_OUTSIDE_RULE];
 
 /// A policy as written: typed, with places, not yet checked as a whole.
 #[derive(Clone, Debug, Default)]
@@ -184,6 +185,14 @@ fn rule(node: NodeRef<'_>, place: Place, reader: &Reader<'_>) -> Option<Rule> {
         Some(field) => expressions(&field, place, reader),
         None => (Vec::new(), false),
     };
+    // An empty list is written on purpose; a key without a value has lost it.
+    if fields.field("expressions").is_none()
+        && let Some(field) = fields.entries.iter().find(|field| field.key == "expressions")
+    {
+        let message = "`expressions` is empty, so the rule always applies";
+        let help = "write a condition, or remove `expressions`";
+        reader.report(Diagnostic::new(&NO_CONDITION, field.span, message).with_help(help));
+    }
     let written = fields.required(reader, "actions", ("the rule", span), "actions:");
     let written = written.and_then(|node| reader.list(node, "`actions`"))?;
     let written_actions = written.len();

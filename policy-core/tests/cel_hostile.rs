@@ -15,7 +15,11 @@ use std::thread;
 
 use policy_core::cel::{CelLimits, Env, EvalLimits, Fault, FieldType, NoHost, Site, Type, Value};
 use policy_core::check::{CheckOptions, load_policy};
+use policy_core::compile::{CompileOptions, compile};
 use policy_core::diagnostic::Diagnostics;
+use policy_core::exchange::Reply;
+use policy_core::facts::Facts;
+use policy_core::outcome::Outcome;
 use policy_core::phase::Phase;
 use policy_core::source::Source;
 use policy_core::variables;
@@ -240,6 +244,69 @@ fn regular_expressions_pay_for_their_automata() {
     };
     assert_eq!(lint(500), 0);
     assert!(lint(1_000) > 100);
+}
+
+#[test]
+fn types_and_constants_do_not_grow() {
+    on_a_small_stack(|| {
+        let env = env();
+        // Each macro doubles the type of the one before.
+        let mut body = "true".to_owned();
+        for at in (0..30).rev() {
+            body = format!("[m{at}[0].map(k, k), m{}].size() == 0 || {body}", at + 1);
+        }
+        for at in (0..=30).rev() {
+            body = format!("cel.bind(m{at}, [].map(x, {{x: x}}), {body})");
+        }
+        assert!(answer(&env, &body, &lifted()).0.contains(&"TP202"));
+        // A name of 256 KiB for each of 40,000 items.
+        let doubled = (0..8).fold("lists.range(1000).map(i, 'a').join()".to_owned(), |text, _| {
+            format!("cel.bind(s, {text}, s + s)")
+        });
+        let policy = variables::env(Site { phase: Some(Phase::OnTcpConnect), scheme: None, retry: false });
+        let query = format!("{{{doubled}: lists.range(40000)}}.encodeQueryString().size() > 0");
+        let (_, value) = answer(policy, &query, &lifted());
+        assert_eq!(value.expect("well typed").expect_err("stopped"), Fault::Output);
+        // Keys and texts of 256 KiB, looked up and compared.
+        for text in [
+            format!("cel.bind(s, {doubled}, lists.range(60000).all(i, !(s in {{'a': 1}})))"),
+            format!("cel.bind(s, {doubled}, lists.range(60000).all(i, {{'a': 1}}[?s] == optional.none()))"),
+            format!("cel.bind(s, [{doubled}], lists.range(60000).all(i, s == s))"),
+            format!(
+                "cel.bind(s, {doubled} + 'x', lists.range(60000).all(i, ![1, int(s)].exists(x, x == i)))"
+            ),
+        ] {
+            let (_, value) = answer(&env, &text, &lifted());
+            let fault = value.expect("well typed").expect_err("stopped");
+            assert!(matches!(fault, Fault::Steps | Fault::Conversion(_)), "{fault:?} {text:.80}");
+        }
+        // Parts that cannot be folded, one around the other.
+        let chain = "cel.bind(l, lists.range(1000), lists.range(100).filter(a, -1 in l)).size()";
+        let (found, value) = answer(&env, &format!("{chain}{} > 0", "+1".repeat(2_000)), &lifted());
+        assert!(!found.contains(&"TP202") && value.is_some(), "{found:?}");
+    });
+}
+
+#[test]
+fn conditions_share_the_steps_of_a_run() {
+    let condition =
+        "cel.bind(l, lists.range(3000), lists.range(100).all(i, !(conn.client_port + 9999 in l)))";
+    let run = |count: usize| {
+        let items = format!("\"{condition}\", ").repeat(count);
+        let text = format!("on_tcp_connect: [{{expressions: [{items}], actions: [{{type: deny}}]}}]");
+        let (policy, found) = load_policy(&Source::new("policy.yml", text), &CheckOptions::default());
+        let program = compile(&policy.expect("no errors"), &CompileOptions::default()).expect("small");
+        assert!(!found.has_errors());
+        let address = "192.0.2.1:5000".parse().expect("fine");
+        let mut run = program.on_tcp_connect(&Facts::of_connection(address, address));
+        let outcome = run.run(|_, _| Reply::Logged);
+        (
+            matches!(outcome, Outcome::Denied { .. }),
+            run.failed_condition().map(|(_, error)| error.fault.clone()),
+        )
+    };
+    assert_eq!(run(2), (true, None));
+    assert_eq!(run(20), (false, Some(Fault::Steps)));
 }
 
 /// The final faults are absorbed by nothing.

@@ -48,7 +48,13 @@ fn explain_rule(
     let place = format!("{}:{}", decided.program().file(), rule.position().line);
     let title = title(rule);
     if !reached {
-        let why = if asked { "does not match" } else { "not reached" };
+        let failed = decided.run.failed_condition();
+        let failed = failed.is_some_and(|(failed, _)| rule.conditions().any(|own| own.id() == failed.id()));
+        let why = match (failed, asked) {
+            (true, _) => "has no value",
+            (false, true) => "does not match",
+            (false, false) => "not reached",
+        };
         writeln!(out, " {title:width$}  {place}  {why}")?;
         return conditions::explain(out, decided, rule);
     }

@@ -9,6 +9,8 @@ pub(super) mod failures;
 use super::code::{Code, Node, NodeId};
 use super::fold::Folded;
 use super::host::EvalLimits;
+use super::time::unknown_zone;
+use super::types::Type;
 use super::value::Value;
 use crate::cel;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -40,6 +42,7 @@ pub(super) fn report(code: &Code, folded: &Folded, patterns: &[Span], steps: u64
     for (id, node) in nodes() {
         addresses::report(code, id, node, found);
         header_case(code, node, found);
+        time_zone(code, node, found);
     }
     if let Some(Node::Const(Value::Bool(value))) = folded.code.node(folded.code.root) {
         let message = format!("the expression is always {value}");
@@ -53,6 +56,27 @@ pub(super) fn report(code: &Code, folded: &Folded, patterns: &[Span], steps: u64
 
 fn shown(steps: u64) -> String {
     if steps > 1_000_000_000 { "over 1000000000".to_owned() } else { steps.to_string() }
+}
+
+/// A time zone that does not exist, where nothing else of the call is constant.
+fn time_zone(code: &Code, node: &Node, found: &mut Diagnostics) {
+    let Node::Call { name, arguments, .. } = node else { return };
+    let [at, zone] = **arguments else { return };
+    if !name.starts_with("get") || *code.ty(at) != Type::Timestamp || code.is_constant(at) {
+        return;
+    }
+    if let Some(Node::Const(Value::String(text))) = code.node(zone)
+        && let Some((fault, near)) = unknown_zone(text)
+    {
+        let here = Diagnostic::new(&cel::ALWAYS_FAILS, code.span(zone), fault.to_string());
+        found.push(match near {
+            Some(near) => {
+                let help = format!("did you mean `{near}`?");
+                here.with_help(help).with_fix_at(false, Some(code.span(zone)), format!("'{near}'"))
+            }
+            None => here.with_help("write a name such as `'Europe/Berlin'`, or an offset such as `'+01:00'`"),
+        });
+    }
 }
 
 /// The keys of header maps are in lower case: any other spelling is never found.

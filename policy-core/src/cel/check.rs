@@ -42,13 +42,13 @@ pub(super) fn check(text: &str, ast: &Ast, env: &Env, strict: bool, found: &mut 
         quoted_key: None,
     };
     let root = checker.value(root);
+    let types = checker.types.iter().map(|ty| checker.known.settle(ty)).collect();
     if checker.known.is_too_large() {
         let message = "the types of the expression are too large".to_owned();
         let span = checker.span(root);
         checker.report(&super::CEL_LIMIT, span, message, "nest fewer lists and maps".to_owned());
     }
-    let Checker { nodes, spans, types, known, slots, .. } = checker;
-    let types = types.iter().map(|ty| known.settle(ty)).collect();
+    let Checker { nodes, spans, slots, .. } = checker;
     Some(Code { nodes, spans, types, root, slots })
 }
 

@@ -215,6 +215,21 @@ impl Code {
         self.types.get(id.index()).unwrap_or(&Type::Error)
     }
 
+    /// True for literals, however deep.
+    pub(super) fn is_constant(&self, id: NodeId) -> bool {
+        let mut work = vec![id];
+        while let Some(id) = work.pop() {
+            match self.node(id) {
+                Some(Node::Const(_)) => {}
+                Some(node @ (Node::List(_) | Node::Map(_))) => {
+                    node.operands(&mut |operand| work.push(operand));
+                }
+                _ => return false,
+            }
+        }
+        true
+    }
+
     /// Which nodes the root depends on.
     pub(super) fn reachable(&self) -> Vec<bool> {
         let mut reached = vec![false; self.nodes.len()];

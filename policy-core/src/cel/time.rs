@@ -202,6 +202,14 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// Why there is no time zone of this name, and the one that may be meant.
+pub(super) fn unknown_zone(name: &str) -> Option<(Fault, Option<String>)> {
+    let fault = time_zone(name).err()?;
+    let known: Vec<String> = TimeZoneDatabase::bundled().available().map(|name| name.to_string()).collect();
+    let near = crate::diagnostic::did_you_mean(name, known.iter().map(String::as_str));
+    Some((fault, near.map(ToOwned::to_owned)))
+}
+
 fn time_zone(name: &str) -> Result<TimeZone, Fault> {
     let unknown = || Fault::argument(format!("there is no time zone `{}`", crate::diagnostic::shorten(name)));
     if name.contains(':') {

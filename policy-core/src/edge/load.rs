@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::{EdgeConfig, FACT_WITHOUT_SOURCE, PolicySource, TARGET_NOT_SERVED, UNREADABLE_FILE};
 use crate::check::{CheckOptions, CheckedPolicy, load_policy};
-use crate::compile::{CompileOptions, Program, compile};
+use crate::compile::{CompileOptions, Program, RuleRef, compile};
 use crate::diagnostic::{Diagnostic, Diagnostics, printable};
 use crate::facts::Facts;
 use crate::parse::decode;
+use crate::phase::Phase;
 use crate::source::{Source, Span};
 use crate::url::Scheme;
 
@@ -127,7 +128,12 @@ fn compiled(policy: &CheckedPolicy) -> Result<Arc<Program>, Diagnostics> {
 /// Refuses facts that this edge cannot know: a rule that reads one would close every connection.
 fn report_unknown(at: Span, program: &Program, found: &mut Diagnostics) {
     for fact in program.needs().iter().filter(|fact| !Facts::known_to_edges(**fact)) {
-        let message = format!("the policy reads `{fact}`, and this edge has no source for it");
+        let mut conditions = program.rules(Phase::OnTcpConnect).flat_map(RuleRef::conditions);
+        let reader = conditions.find(|condition| condition.expression().reads().contains(fact));
+        let place = reader.map_or_else(String::new, |condition| {
+            format!(" (line {} of {})", condition.position().line, program.file())
+        });
+        let message = format!("the policy reads `{fact}`{place}, and this edge has no source for it");
         let help =
             "decide by facts the edge knows: addresses, ports, `endpoint.*`, `conn.ts.start`, `time.now`";
         found.push(Diagnostic::new(&FACT_WITHOUT_SOURCE, at, message).with_help(help));

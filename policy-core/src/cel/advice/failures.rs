@@ -309,19 +309,8 @@ impl Look<'_> {
         }
     }
 
-    /// True for literals, however deep.
     fn is_constant(&self, id: NodeId) -> bool {
-        let mut work = vec![id];
-        while let Some(id) = work.pop() {
-            match self.code.node(id) {
-                Some(Node::Const(_)) => {}
-                Some(node @ (Node::List(_) | Node::Map(_))) => {
-                    node.operands(&mut |operand| work.push(operand))
-                }
-                _ => return false,
-            }
-        }
-        true
+        self.code.is_constant(id)
     }
 
     fn is_zero(&self, id: NodeId) -> bool {
