@@ -108,6 +108,8 @@ fn chains_and_nests_of_any_length_have_an_answer() {
         "\\".repeat(100_000),
         format!("'{}'", "\\u0041".repeat(30_000)),
         "é".repeat(50_000),
+        "/*".repeat(50_000),
+        "/* é */".repeat(10_000),
     ];
     on_a_small_stack(move || {
         let env = env();
@@ -334,6 +336,8 @@ fn templates_of_any_shape_have_an_answer() {
         for text in [
             "${".repeat(50_000),
             "${a}".repeat(20_000),
+            "${/*".repeat(100_000),
+            format!("${{{}", "/*".repeat(100_000)),
             format!("${{{}1{}}}", "{1:".repeat(20_000), "}".repeat(20_000)),
             format!("${{{}", "'".repeat(50_000)),
             format!("${{//{}", "}".repeat(50_000)),

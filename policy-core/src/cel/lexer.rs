@@ -1,7 +1,7 @@
 //! Tokens of an expression, by nom parsers; a character that begins none is a token of its own.
 
 use nom::branch::alt;
-use nom::bytes::complete::{is_not, tag, take, take_till, take_while, take_while1};
+use nom::bytes::complete::{is_not, tag, take, take_till, take_until, take_while, take_while1};
 use nom::character::complete::{digit1, hex_digit1, one_of, satisfy};
 use nom::combinator::{opt, recognize, value};
 use nom::multi::{many0_count, many1_count};
@@ -25,6 +25,8 @@ pub(super) enum TokenKind {
     Symbol(Symbol),
     /// A quote without its end.
     Unclosed,
+    /// `/* … */`: a comment in other languages, nothing here.
+    ForeignComment,
     /// A character that begins no token.
     Unknown,
     End,
@@ -98,7 +100,18 @@ fn skipped(text: &str) -> &str {
 }
 
 fn token(text: &str) -> IResult<&str, TokenKind> {
-    alt((quoted, number, word, symbol, value(TokenKind::Unknown, take(1_usize)))).parse(text)
+    alt((quoted, number, word, foreign, symbol, value(TokenKind::Unknown, take(1_usize)))).parse(text)
+}
+
+/// Bytes in which the end of a foreign comment is looked for: each beginning may look once.
+const FOREIGN_COMMENT: usize = 1_024;
+
+fn foreign(text: &str) -> IResult<&str, TokenKind> {
+    let near = text.get(..text.floor_char_boundary(FOREIGN_COMMENT)).unwrap_or(text);
+    let mut whole = recognize((tag("/*"), take_until("*/"), tag("*/")));
+    let result: IResult<&str, &str> = whole.parse(near);
+    let (_, comment) = result?;
+    value(TokenKind::ForeignComment, take(comment.chars().count())).parse(text)
 }
 
 fn word(text: &str) -> IResult<&str, TokenKind> {

@@ -57,9 +57,18 @@ pub fn parse(text: &str, limits: &CelLimits, diagnostics: &mut Diagnostics) -> A
         diagnostics.push(found.with_help("split it over several list items; they are joined by `&&`"));
         return Ast::default();
     }
+    let mut tokens = tokens(text);
+    tokens.retain(|token| {
+        let foreign = token.kind == TokenKind::ForeignComment;
+        if foreign {
+            let found = Diagnostic::new(&CEL_SYNTAX, token.span, "`/*` begins no comment");
+            diagnostics.push(found.with_help("write `//`; such a comment ends with its line"));
+        }
+        !foreign
+    });
     let mut parser = Parser {
         text,
-        tokens: tokens(text),
+        tokens,
         at: 0,
         depth: 0,
         limits,
