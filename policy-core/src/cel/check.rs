@@ -49,7 +49,7 @@ pub(super) fn check(text: &str, ast: &Ast, env: &Env, strict: bool, found: &mut 
         checker.report(&super::CEL_LIMIT, span, message, "nest fewer lists and maps".to_owned());
     }
     let Checker { nodes, spans, slots, .. } = checker;
-    Some(Code { nodes, spans, types, root, slots })
+    Some(Code { nodes, spans: spans.into(), types, root, slots })
 }
 
 /// A variable of a macro.

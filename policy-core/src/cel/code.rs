@@ -3,6 +3,8 @@
 //! INVARIANT: a node's operands stand before it, so one pass from the first node to the last sees every
 //! part before the whole, without recursion.
 
+use std::sync::Arc;
+
 use super::env::Fact;
 use super::fault::Fault;
 use super::pattern::Pattern;
@@ -195,8 +197,9 @@ impl Node {
 #[derive(Clone, Debug)]
 pub(super) struct Code {
     pub(super) nodes: Vec<Node>,
-    pub(super) spans: Vec<Span>,
-    pub(super) types: Vec<Type>,
+    /// Shared with the folded form, as the types are.
+    pub(super) spans: Arc<[Span]>,
+    pub(super) types: Arc<[Type]>,
     pub(super) root: NodeId,
     /// Variables of macros in scope at once, at most.
     pub(super) slots: usize,

@@ -33,7 +33,7 @@ impl Costs {
     /// Estimates all nodes. O(nodes).
     pub(super) fn of_code(code: &Code) -> Self {
         let mut costs = Self { nodes: Vec::with_capacity(code.nodes.len()) };
-        for (node, ty) in code.nodes.iter().zip(&code.types) {
+        for (node, ty) in code.nodes.iter().zip(&*code.types) {
             let estimate = costs.estimate(code, node, ty);
             costs.nodes.push(estimate);
         }
