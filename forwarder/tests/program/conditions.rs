@@ -51,10 +51,10 @@ fn a_condition_without_a_value_closes() {
 #[test]
 fn an_edge_without_a_source_does_not_start() {
     for (expression, said) in [
-        ("conn.geo.country_code == 'DE'", "error[TP603]: the policy reads `conn.geo.country_code`"),
+        ("conn.geo.country_code == 'DE'", "error[TP603]: the policy reads `conn.geo.country_code` (line "),
         (
             "'com.github' in conn.client_ip.categories",
-            "error[TP603]: the policy reads `conn.client_ip.categories`",
+            "error[TP603]: the policy reads `conn.client_ip.categories` (line ",
         ),
         ("conn.tls.sni == 'a'", "error[TP209]: `conn.tls.sni` has no value on tcp endpoints"),
         ("secrets.get('a', 'b') == 'c'", "error[TP601]: `secrets.get` in an expression is not supported"),

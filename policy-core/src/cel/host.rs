@@ -55,7 +55,8 @@ impl Host for NoHost {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EvalLimits {
-    /// Steps: one for each node and for each item, ten bytes or character that a function looks at.
+    /// Steps: one for each node and for each item that is looked at; texts take one for so many bytes, from ten
+    /// of a search to 64 of a comparison, regular expressions by the states of their automata.
     pub steps: u64,
     /// Bytes of texts and sixteen for each item that may be made, in all.
     pub output: usize,
