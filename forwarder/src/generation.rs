@@ -9,6 +9,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use policy_core::check::CheckOptions;
 use policy_core::compile::Program;
 use policy_core::diagnostic::{Diagnostics, Plain};
 use policy_core::edge::{EdgeConfig, load_edge_files};
@@ -107,7 +108,7 @@ pub fn load(path: &Path, read: ReadFile<'_>) -> Result<(Generation, Reports), Lo
         return Err(LoadError::Invalid(Reports { files: vec![(source, found)] }));
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let loaded = load_edge_files(&source, &mut |name| {
+    let loaded = load_edge_files(&source, &CheckOptions::default(), &mut |name| {
         let path = folder.join(name);
         (path.display().to_string(), read(&path).map_err(|error| error.to_string()))
     });

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use policy_core::cel::Timestamp;
+use policy_core::diagnostic::{Code, catalog, did_you_mean};
 use policy_core::facts::GivenFacts;
 use policy_core::url::EndpointUrl;
 
@@ -28,20 +29,114 @@ pub(crate) enum Command {
     Man,
 }
 
-/// Check policies and edge configurations; list what is wrong and how to mend it.
+/// Check policies and configurations of edges and agents; list what is wrong and how to mend it.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  policy lint device1.yml            one file
-  policy lint .                      every policy and edge configuration below a folder
+  policy lint device1.yml                     one file
+  policy lint .                               every policy and configuration below a folder
+  policy lint --protocol tcp --binding public device1.yml
+  policy lint --cloud --deny-warnings edge/   policies of endpoints without an upstream
+  policy lint --select TP4 --ignore one-address-family .
   git show main:edge.yml | policy lint -
   policy lint --format json . | jq '.diagnostics[] | {file, line, message}'")]
 pub(crate) struct Lint {
     /// Files or folders; `-` is standard input.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
+    /// What the files are; `auto` tells by their keys.
+    #[arg(long, value_enum, default_value_t = Kind::Auto)]
+    pub(crate) kind: Kind,
+    /// The protocol of the endpoint that policies are for. Configurations say it themselves.
+    #[arg(long, value_enum)]
+    pub(crate) protocol: Option<Protocol>,
+    /// Where that endpoint can be reached from.
+    #[arg(long, value_enum)]
+    pub(crate) binding: Option<EndpointBinding>,
+    /// Policies are for endpoints without an upstream: they must handle all traffic.
+    #[arg(long)]
+    pub(crate) cloud: bool,
+    /// IP policies that `restrict-ips` may name, by their ids.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ip_policies: Option<PathBuf>,
+    /// Take what can be read in two ways as an error: bare addresses, bits behind a prefix, older names.
+    #[arg(long, conflicts_with = "lenient")]
+    pub(crate) strict: bool,
+    /// Only warn of what is clear although it is not by the book: actions outside of rules, single rules.
+    #[arg(long)]
+    pub(crate) lenient: bool,
+    /// Exit with 1 on warnings too.
+    #[arg(long)]
+    pub(crate) deny_warnings: bool,
+    /// Show these findings only, by code (TP431), beginning of a code (TP4) or name (host-bits).
+    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = parse_codes)]
+    pub(crate) select: Vec<Codes>,
+    /// Leave these findings out.
+    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = parse_codes)]
+    pub(crate) ignore: Vec<Codes>,
     /// How to print the findings.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(crate) format: Format,
+    #[arg(long, value_enum, default_value_t = LintFormat::Text)]
+    pub(crate) format: LintFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// Tell by the keys.
+    Auto,
+    /// A Traffic Policy.
+    Policy,
+    /// The configuration of an agent, `ngrok.yml`.
+    Agent,
+    /// The configuration of an edge, `edge.yml`.
+    Edge,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Protocol {
+    Tcp,
+    Tls,
+    Http,
+    Https,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EndpointBinding {
+    Public,
+    Internal,
+    Kubernetes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LintFormat {
+    /// For people.
+    Text,
+    /// For programs; see `version` in the output.
+    Json,
+    /// Annotations of GitHub Actions, and a job summary.
+    Github,
+}
+
+/// Codes of diagnostics: those of a name, or all that begin alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Codes(String);
+
+impl Codes {
+    /// True for a code that is meant.
+    pub(crate) fn contains(&self, code: &Code) -> bool {
+        code.slug == self.0 || code.id.starts_with(&self.0)
+    }
+}
+
+fn parse_codes(text: &str) -> Result<Codes, String> {
+    let number = text.get(..2).is_some_and(|front| front.eq_ignore_ascii_case("tp"));
+    let codes = Codes(if number { text.to_ascii_uppercase() } else { text.to_ascii_lowercase() });
+    match catalog().any(|code| codes.contains(code)) {
+        true => Ok(codes),
+        false => {
+            let near = did_you_mean(&codes.0, catalog().map(|code| code.slug));
+            let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            Err(format!("there is no such diagnostic{hint}"))
+        }
+    }
 }
 
 /// Ask a policy about a source address: what happens to its connection, and why.
@@ -91,11 +186,14 @@ pub(crate) struct Eval {
     pub(crate) format: Format,
 }
 
-/// Show the page of a diagnostic: what it means, why it matters, a failing and a fixed example.
+/// Show the page of a diagnostic or of an action.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  policy explain TP433")]
+#[command(after_help = "Examples:
+  policy explain TP433             what a diagnostic means, with a failing and a fixed example
+  policy explain host-bits         the same by its name
+  policy explain rate-limit        what an action does, its fields and results")]
 pub(crate) struct Explain {
-    /// The code, e.g. TP433.
+    /// A code such as TP433, its name, or an action.
     pub(crate) code: String,
 }
 

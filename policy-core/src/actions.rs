@@ -1,40 +1,144 @@
 //! The actions of the language: one file each, one registry line each.
 //!
-//! An action's file holds its names and phases, its typed configuration, its checks and its lowering. The
-//! registry below turns the list into an enum, a name table and the dispatch. Keep the `mod` lines outside
-//! the macro: rustfmt would skip the files otherwise.
+//! An action's file holds its names, phases and protocols, its declared fields and typed configuration, its
+//! results, its checks, its page and, where this version runs it, its lowering. The registry below turns the
+//! list into an enum, a name table and the dispatch. Keep the `mod` lines outside the macro: rustfmt would skip
+//! the files otherwise.
 
+mod add_headers;
+mod ai_gateway;
+mod basic_auth;
+mod circuit_breaker;
 mod close_connection;
+mod compress_response;
+mod custom_response;
 mod deny;
 mod forward_internal;
+mod headers;
+mod http_request;
+mod identity;
+mod jwt_validation;
 mod log;
+mod oauth;
+mod openid_connect;
+mod owasp;
+mod owasp_crs_request;
+mod owasp_crs_response;
+mod rate_limit;
+mod redirect;
+mod remove_headers;
+mod replacements;
+mod request_body_find_replace;
+mod response_body_find_replace;
 mod restrict_ips;
+mod saml;
+mod set_vars;
+mod sse_find_replace;
+mod terminate_tls;
+mod url_rewrite;
+mod verify_webhook;
 
+pub use add_headers::AddHeaders;
+pub use ai_gateway::AiGateway;
+pub use basic_auth::BasicAuth;
+pub use circuit_breaker::CircuitBreaker;
 pub use close_connection::CloseConnection;
+pub use compress_response::{Algorithm, CompressResponse};
+pub use custom_response::CustomResponse;
 pub use deny::Deny;
-pub use forward_internal::{ForwardInternal, OnError};
+pub use forward_internal::{ForwardInternal, ForwardTarget};
+pub use headers::HeaderList;
+pub use http_request::{HttpRequest, Method};
+pub use identity::Login;
+pub use jwt_validation::{JwtValidation, SigningAlgorithm, Token, TokenMethod, TokenType};
 pub use log::Log;
-pub use restrict_ips::{CidrItem, RestrictIps};
+pub use oauth::{OAuth, OAuthProvider};
+pub use openid_connect::OpenIdConnect;
+pub use owasp::RuleSet;
+pub use owasp_crs_request::OwaspCrsRequest;
+pub use owasp_crs_response::OwaspCrsResponse;
+pub use rate_limit::RateLimit;
+pub use redirect::Redirect;
+pub use remove_headers::RemoveHeaders;
+pub use replacements::Replacement;
+pub use request_body_find_replace::RequestBodyFindReplace;
+pub use response_body_find_replace::ResponseBodyFindReplace;
+pub use restrict_ips::RestrictIps;
+pub use saml::Saml;
+pub use set_vars::SetVars;
+pub use sse_find_replace::{EventReplacement, SseFindReplace};
+pub use terminate_tls::{ClientVerification, TerminateTls, TlsVersion};
+pub use url_rewrite::UrlRewrite;
+pub use verify_webhook::{PROVIDERS, VerifyWebhook};
 
-use crate::cel;
-use crate::diagnostic::{Code, Diagnostic};
+pub use crate::schema::CidrItem;
+
+use crate::cel::Expression;
+use crate::diagnostic::{Code, Diagnostics};
 use crate::ir::Lowering;
 use crate::parse::NodeRef;
 use crate::phase::{Phase, PhaseSet};
-use crate::reader::{Fields, Keys, Reader, TextRef};
-use crate::source::Span;
+use crate::reader::Fields;
+use crate::schema::{Choice, Context, Declared, FieldDoc, Text, rows};
+use crate::source::Spanned;
 use crate::url::Scheme;
 use crate::variables;
 
-pub(crate) static NOT_SUPPORTED: Code = Code::error("TP601", "not-supported");
 pub(crate) static NO_EFFECT: Code = Code::warning("TP407", "no-effect");
+pub(crate) static WRONG_PROTOCOL: Code =
+    Code::error("TP408", "action-for-other-protocol").ngrok(&["ERR_NGROK_2205"]);
 
 /// The codes this stage raises.
-pub(crate) static CODES: &[&Code] = &[&NOT_SUPPORTED, &NO_EFFECT];
-pub(crate) use forward_internal::{
-    CODES as TARGET_CODES, NO_PORT, NOT_INTERNAL as TARGET_NOT_INTERNAL, too_deep, url_diagnostic,
-};
-pub(crate) use restrict_ips::CODES as CIDR_CODES;
+pub(crate) static CODES: &[&[&Code]] = &[
+    &[&NO_EFFECT, &WRONG_PROTOCOL],
+    ai_gateway::CODES,
+    basic_auth::CODES,
+    forward_internal::CODES,
+    restrict_ips::CODES,
+    saml::CODES,
+];
+pub(crate) use forward_internal::{no_port, not_internal, too_deep, url_diagnostic};
+
+/// on_tcp_connect.
+const CONNECT_PHASE: PhaseSet = PhaseSet::of(&[Phase::OnTcpConnect]);
+/// on_http_request.
+const REQUEST_PHASE: PhaseSet = PhaseSet::of(&[Phase::OnHttpRequest]);
+/// on_http_response.
+const RESPONSE_PHASE: PhaseSet = PhaseSet::of(&[Phase::OnHttpResponse]);
+/// on_event_stream_message.
+const EVENT_PHASE: PhaseSet = PhaseSet::of(&[Phase::OnEventStreamMessage]);
+/// on_tcp_connect and on_http_request.
+const CONNECT_REQUEST_PHASES: PhaseSet = PhaseSet::of(&[Phase::OnTcpConnect, Phase::OnHttpRequest]);
+/// on_http_request and on_http_response.
+const MESSAGE_PHASES: PhaseSet = PhaseSet::of(&[Phase::OnHttpRequest, Phase::OnHttpResponse]);
+/// All but on_event_stream_message.
+const ANY_PHASE: PhaseSet = PhaseSet::of(&[Phase::OnTcpConnect, Phase::OnHttpRequest, Phase::OnHttpResponse]);
+
+/// What happens when an action fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// Nothing more: the connection is closed, the request answered with an error.
+    Halt,
+    /// The next action runs.
+    Continue,
+}
+
+/// The values of `on_error`.
+const ON_ERROR: Choice<OnError> = Choice { of: &[("halt", OnError::Halt), ("continue", OnError::Continue)] };
+
+/// Whether an action ends the phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ends {
+    /// The next action runs.
+    Never,
+    /// Nothing runs behind it.
+    Always,
+    /// Only if it refuses: with what.
+    Refusing(&'static str),
+    /// Under conditions: which.
+    Sometimes(&'static str),
+}
 
 /// What every action provides.
 pub(crate) trait ActionType: Sized {
@@ -42,68 +146,87 @@ pub(crate) trait ActionType: Sized {
     const NAME: &'static str;
     /// Where it may stand.
     const PHASES: PhaseSet;
+    /// The protocols of endpoints whose policies may have it, as far as its phases allow.
+    const SCHEMES: &'static [Scheme] = &Scheme::ALL;
+    /// Whether it ends the phase, for the documentation.
+    const ENDS: Ends = Ends::Never;
     /// The fields of its `config`.
-    const KEYS: Keys;
+    const FIELDS: Declared;
+    /// Fields that are read past, each with what to do about it.
+    const IGNORED: &'static [(&'static str, &'static str)] = &[];
+    /// True if its fields are not known.
+    const ANY_FIELDS: bool = false;
+    /// True if it is no longer part of the language, and never run.
+    const HISTORIC: bool = false;
+    /// True if a policy may have it once.
+    const ONE_PER_POLICY: bool = false;
+    /// What later expressions can read of it.
+    const RESULTS: &'static [variables::Declared] = &[];
+    /// The rest of it.
+    const MORE_RESULTS: &'static [&'static [variables::Declared]] = &[];
+    /// True if this version runs it.
+    const RUNS: bool = false;
+    /// Its page of the documentation.
+    const PAGE: &'static str;
 
     /// Reads the configuration; `None` if it is unusable, which has then been reported.
-    fn read<'d>(fields: &Fields<'d>, site: &Site<'_, 'd>) -> Option<Self>;
+    fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self>;
 
     /// True if nothing behind this action can run.
     fn terminates(&self) -> bool {
         false
     }
 
-    /// Writes the instructions.
-    fn lower(&self, lowering: &mut Lowering<'_>);
-}
-
-/// Where an action is read: for its diagnostics.
-#[derive(Debug)]
-pub(crate) struct Site<'r, 'd> {
-    pub(crate) reader: &'r Reader<'d>,
-    pub(crate) phase: Phase,
-    /// The protocol of the endpoint, if known.
-    pub(crate) scheme: Option<Scheme>,
-    /// The value of `type`.
-    pub(crate) name: Span,
-}
-
-impl<'d> Site<'_, 'd> {
-    /// Reports something the language has and this version does not.
-    pub(crate) fn not_supported(&self, span: Span, what: impl Into<String>, help: &str) {
-        not_supported(self.reader, span, what, help);
+    /// True if traffic that reaches it is handled, as far as an endpoint without an upstream needs that.
+    fn handles(&self) -> bool {
+        self.terminates()
     }
 
-    /// The text of a field that may hold `${…}`: its expressions are checked, and not run by this version.
-    pub(crate) fn template(&self, node: NodeRef<'d>, what: &str) -> Option<TextRef<'d>> {
-        let text = self.reader.text(node, what)?;
-        self.refuse_template(text, what, cel::FieldType::Text).then_some(text)
+    /// False if it only looks, although its kind refuses.
+    fn enforced(&self) -> bool {
+        true
     }
 
-    /// Checks the `${…}` of a text; true if there is none.
-    pub(crate) fn refuse_template(&self, text: TextRef<'d>, what: &str, field: cel::FieldType) -> bool {
-        if !cel::is_template(text.value) {
-            return true;
-        }
-        let env = variables::env(cel::Site { phase: Some(self.phase), scheme: self.scheme, retry: false });
-        let Some(mut limits) = self.reader.cel_limits(text.span) else { return false };
-        let before = limits.pattern_states;
-        let (template, found) = env.check_template_within(text.value, field, &mut limits);
-        self.reader.take(text.value.len() / 2, before - limits.pattern_states);
-        let origin = text.origin();
-        self.reader.absorb(found.of_part(&|part| origin.place(part)));
-        // A fault in it is said already.
-        if template.is_some() {
-            self.not_supported(text.span, format!("`${{…}}` in {what}"), "write the value out");
-        }
-        false
+    /// False if it leaves no result behind although its kind has some.
+    fn leaves_results(&self) -> bool {
+        true
     }
+
+    /// Every text that may hold an expression.
+    fn texts<'a>(&'a self, _each: &mut dyn FnMut(&'a Text)) {}
+
+    /// Every field that is an expression as a whole.
+    fn expressions<'a>(&'a self, _each: &mut dyn FnMut(&'a Expression)) {}
+
+    /// IP policies that it names.
+    fn open_ip_policies(&self) -> &[Spanned<Box<str>>] {
+        &[]
+    }
+
+    /// Writes the instructions, if this version runs it.
+    fn lower(&self, _lowering: &mut Lowering<'_>) {}
 }
 
-/// Reports something the language has and this version does not.
-pub(crate) fn not_supported(reader: &Reader<'_>, span: Span, what: impl Into<String>, help: &str) {
-    let message = format!("{} is not supported by this version", what.into());
-    reader.report(Diagnostic::new(&NOT_SUPPORTED, span, message).with_help(help));
+/// What the documentation says of an action.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ActionDoc {
+    /// The `type` in a policy.
+    pub name: &'static str,
+    /// Where it may stand.
+    pub phases: PhaseSet,
+    /// The protocols of endpoints whose policies may have it.
+    pub schemes: &'static [Scheme],
+    /// Whether it ends the phase.
+    pub ends: Ends,
+    /// Its fields, those below a field behind it.
+    pub fields: Vec<FieldDoc>,
+    /// What later expressions can read of it, by path, and the fields of records in it.
+    pub results: Vec<&'static str>,
+    /// True if this version runs it.
+    pub runs: bool,
+    /// The page, as Markdown.
+    pub page: &'static str,
 }
 
 macro_rules! registry {
@@ -115,14 +238,23 @@ macro_rules! registry {
             $(#[doc = concat!("See [`", stringify!($kind), "`].")] $kind($kind),)+
         }
 
-        /// The names of the actions this version runs, in alphabetical order.
+        /// The names of the actions, in alphabetical order.
         pub const NAMES: &[&str] = &[$($kind::NAME),+];
+
+        /// What the actions leave behind.
+        pub(crate) static RESULTS: &[&[variables::Declared]] = &[$($kind::RESULTS),+];
+        /// The rest of it.
+        pub(crate) static MORE_RESULTS: &[&[&[variables::Declared]]] = &[$($kind::MORE_RESULTS),+];
 
         impl ActionConfig {
             /// Reads the configuration of the action called `name`; `None` if there is no such action.
-            pub(crate) fn read<'d>(name: &str, config: Option<NodeRef<'d>>, site: &Site<'_, 'd>) -> Option<Option<Self>> {
+            pub(crate) fn read<'d>(
+                name: &str,
+                config: Option<NodeRef<'d>>,
+                cx: &Context<'_, 'd>,
+            ) -> Option<Option<Self>> {
                 match name {
-                    $($kind::NAME => Some(read::<$kind>(config, site).map(Self::$kind)),)+
+                    $($kind::NAME => Some(read::<$kind>(config, cx).map(Self::$kind)),)+
                     _ => None,
                 }
             }
@@ -133,83 +265,206 @@ macro_rules! registry {
                 match self { $(Self::$kind(_) => $kind::NAME,)+ }
             }
 
-            /// Where an action may stand; `None` if there is no such action.
-            #[must_use]
-            pub fn phases(name: &str) -> Option<PhaseSet> {
-                match name { $($kind::NAME => Some($kind::PHASES),)+ _ => None }
-            }
-
-            /// The fields of an action's `config`; empty if there is no such action.
-            pub(crate) fn keys(name: &str) -> &'static [&'static str] {
-                match name { $($kind::NAME => $kind::KEYS.known,)+ _ => &[] }
-            }
-
             /// True if nothing behind this action can run.
             #[must_use]
             pub fn terminates(&self) -> bool {
                 match self { $(Self::$kind(action) => action.terminates(),)+ }
             }
 
+            /// True if traffic that reaches it is handled.
+            pub(crate) fn handles(&self) -> bool {
+                match self { $(Self::$kind(action) => action.handles(),)+ }
+            }
+
+            /// False if it only looks, although its kind refuses.
+            pub(crate) fn enforced(&self) -> bool {
+                match self { $(Self::$kind(action) => action.enforced(),)+ }
+            }
+
+            /// False if it leaves no result behind although its kind has some.
+            pub(crate) fn leaves_results(&self) -> bool {
+                match self { $(Self::$kind(action) => action.leaves_results(),)+ }
+            }
+
+            /// True if this version runs it.
+            pub(crate) fn runs(&self) -> bool {
+                Self::runs_by_name(self.name())
+            }
+
+            /// True if this version runs the action of a name.
+            pub(crate) fn runs_by_name(name: &str) -> bool {
+                match name { $($kind::NAME => $kind::RUNS,)+ _ => false }
+            }
+
+            /// Every text that may hold an expression.
+            pub(crate) fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+                match self { $(Self::$kind(action) => action.texts(each),)+ }
+            }
+
+            /// Every expression, in texts and alone.
+            pub(crate) fn expressions<'a>(&'a self, each: &mut dyn FnMut(&'a Expression)) {
+                self.texts(&mut |text| text.template.expressions().for_each(&mut *each));
+                match self { $(Self::$kind(action) => action.expressions(each),)+ }
+            }
+
+            /// IP policies that it names.
+            pub(crate) fn open_ip_policies(&self) -> &[Spanned<Box<str>>] {
+                match self { $(Self::$kind(action) => action.open_ip_policies(),)+ }
+            }
+
             pub(crate) fn lower(&self, lowering: &mut Lowering<'_>) {
                 match self { $(Self::$kind(action) => action.lower(lowering),)+ }
             }
+        }
+
+        /// What is known of an action by its name; `None` if there is no such action.
+        pub(crate) fn facts_of(name: &str) -> Option<KindFacts> {
+            match name {
+                $($kind::NAME => Some(KindFacts {
+                    name: $kind::NAME,
+                    phases: $kind::PHASES,
+                    schemes: $kind::SCHEMES,
+                    fields: $kind::FIELDS,
+                    one_per_policy: $kind::ONE_PER_POLICY,
+                    result: $kind::RESULTS.first().and_then(|first| variables::result_path(first.path())),
+                }),)+
+                _ => None,
+            }
+        }
+
+        /// What the documentation says of an action; `None` if there is no such action.
+        ///
+        /// ```
+        /// let deny = policy_core::actions::documentation("deny").expect("an action");
+        /// assert_eq!(deny.fields[0].path, "status_code");
+        /// ```
+        #[must_use]
+        pub fn documentation(name: &str) -> Option<ActionDoc> {
+            match name {
+                $($kind::NAME => Some(ActionDoc {
+                    name: $kind::NAME,
+                    phases: $kind::PHASES,
+                    schemes: $kind::SCHEMES,
+                    ends: $kind::ENDS,
+                    fields: rows($kind::FIELDS),
+                    results: [$kind::RESULTS]
+                        .iter()
+                        .chain($kind::MORE_RESULTS)
+                        .flat_map(|declared| declared.iter().map(variables::Declared::path))
+                        .collect(),
+                    runs: $kind::RUNS,
+                    page: $kind::PAGE,
+                }),)+
+                _ => None,
+            }
+        }
+
+        /// Reads the configuration of an action: a map, or nothing.
+        fn read<'d, A: ActionType>(config: Option<NodeRef<'d>>, cx: &Context<'_, 'd>) -> Option<A> {
+            if !A::HISTORIC {
+                return read_config(config, cx);
+            }
+            // Nothing depends on what is never run: its faults are warnings, and it stays there to be refused.
+            let own = cx.reader.fresh();
+            let read = read_config::<A>(config, &Context { reader: &own, ..*cx });
+            let mut found: Diagnostics = own.into_diagnostics();
+            found.soften();
+            cx.reader.absorb(found);
+            read.or_else(|| A::read(&Fields::empty(), &Context { reader: &cx.reader.fresh(), ..*cx }))
+        }
+
+        fn read_config<'d, A: ActionType>(config: Option<NodeRef<'d>>, cx: &Context<'_, 'd>) -> Option<A> {
+            let fields = match config {
+                Some(node) if A::ANY_FIELDS => Fields::of(node).unwrap_or_else(Fields::empty),
+                Some(node) => cx.map(node, &format!("the config of `{}`", A::NAME), A::FIELDS, A::IGNORED)?,
+                None => Fields::empty(),
+            };
+            A::read(&fields, cx)
         }
     };
 }
 
 registry! {
+    AddHeaders,
+    AiGateway,
+    BasicAuth,
+    CircuitBreaker,
     CloseConnection,
+    CompressResponse,
+    CustomResponse,
     Deny,
     ForwardInternal,
+    HttpRequest,
+    JwtValidation,
     Log,
+    OAuth,
+    OpenIdConnect,
+    OwaspCrsRequest,
+    OwaspCrsResponse,
+    RateLimit,
+    Redirect,
+    RemoveHeaders,
+    RequestBodyFindReplace,
+    ResponseBodyFindReplace,
     RestrictIps,
+    Saml,
+    SetVars,
+    SseFindReplace,
+    TerminateTls,
+    UrlRewrite,
+    VerifyWebhook,
 }
 
-/// Reads the `config` of an action: a map, or nothing.
-fn read<'d, A: ActionType>(config: Option<NodeRef<'d>>, site: &Site<'_, 'd>) -> Option<A> {
-    let fields = match config {
-        Some(node) => site.reader.map(node, &format!("the config of `{}`", A::NAME), A::KEYS)?,
-        None => Fields::empty(),
-    };
-    A::read(&fields, site)
+/// What is known of a kind of action.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KindFacts {
+    pub(crate) name: &'static str,
+    pub(crate) phases: PhaseSet,
+    pub(crate) schemes: &'static [Scheme],
+    pub(crate) fields: Declared,
+    pub(crate) one_per_policy: bool,
+    /// The path of its results, `actions.ngrok.oauth`.
+    pub(crate) result: Option<&'static str>,
 }
 
-/// Actions of the language that this version recognises and does not run (ngrok documentation, action
-/// reference, 2026-08-07).
-pub(crate) const RECOGNISED: &[&str] = &[
-    "add-headers",
-    "ai-gateway",
-    "basic-auth",
-    "circuit-breaker",
-    "compress-response",
-    "custom-response",
-    "http-request",
-    "jwt-validation",
-    "oauth",
-    "openid-connect",
-    "owasp-crs-request",
-    "owasp-crs-response",
-    "rate-limit",
-    "redirect",
-    "remove-headers",
-    "request-body-find-replace",
-    "response-body-find-replace",
-    "saml",
-    "set-vars",
-    "sse-find-replace",
-    "terminate-tls",
-    "url-rewrite",
-    "verify-webhook",
+/// Older and other names of actions, with the right ones (ngrok documentation, 2024 to 2026).
+pub(crate) const OLD_NAMES: &[(&str, &str)] = &[
+    ("add-header", "add-headers"),
+    ("oidc", "openid-connect"),
+    ("remove-header", "remove-headers"),
+    ("webhook-validation", "verify-webhook"),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::{Below, Declared};
 
     #[test]
-    fn the_name_tables_are_sorted_and_disjoint() {
-        assert!(NAMES.is_sorted() && RECOGNISED.is_sorted());
-        assert!(NAMES.iter().all(|name| !RECOGNISED.contains(name)));
-        assert_eq!(NAMES.len() + RECOGNISED.len(), 28);
+    fn the_registry_is_whole_and_sorted() {
+        assert!(NAMES.is_sorted());
+        assert_eq!(NAMES.len(), 28);
+        for name in NAMES {
+            let page = documentation(name).expect("registered").page;
+            assert!(page.starts_with(&format!("# {name}\n")), "{name}");
+        }
+        assert!(OLD_NAMES.iter().all(|(old, new)| !NAMES.contains(old) && NAMES.contains(new)));
+    }
+
+    #[test]
+    fn declarations_are_sound() {
+        fn check(declared: Declared, action: &str) {
+            for field in declared {
+                assert!(field.default_is_sound(), "{action}: the default of {}", field.name());
+                assert!(field.doc().ends_with('.'), "{action}: {}", field.name());
+                match field.below() {
+                    Below::Nothing => {}
+                    Below::Map(below) | Below::List(below) => check(below, action),
+                }
+            }
+        }
+        for name in NAMES {
+            check(facts_of(name).expect("registered").fields, name);
+        }
     }
 }

@@ -26,6 +26,7 @@ mod literal;
 mod parser;
 mod pattern;
 mod print;
+mod state;
 mod template;
 mod time;
 mod types;
@@ -41,12 +42,40 @@ pub use functions::{FunctionDoc, functions};
 pub use host::{EvalLimits, Host, NoHost};
 pub use parser::{CelLimits, parse};
 pub use print::print;
+pub(crate) use state::{Earlier, State, Use, result_path};
 pub use template::{FieldType, Template, TemplatePart, is_template};
 pub use time::{Duration, Timestamp};
 pub use types::{Object, Type};
 pub use value::{Map, Value};
 
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::source::Span;
+
+/// A condition is true or false.
+pub(crate) fn check_condition(expression: &Expression, found: &mut Diagnostics) {
+    let ty = expression.result();
+    if !matches!(ty, Type::Bool | Type::Dyn | Type::Error) {
+        let whole = Span::from_range(0..expression.text().len());
+        let message = format!("the expression gives {ty}, not true or false");
+        let help = match ty {
+            Type::String => "compare the text, e.g. with `== 'a'`",
+            Type::List(_) | Type::Map(_) => "ask for an item, e.g. `'a' in …`, or for `size(…) > 0`",
+            _ => "compare the value, e.g. with `== 1`",
+        };
+        found.push(Diagnostic::new(&NOT_A_CONDITION, whole, message).with_help(help));
+    }
+}
+
+/// Checks a regular expression outside of expressions: the states it takes, of at most so many, or what is wrong
+/// with it.
+pub(crate) fn check_regex(text: &str, most: u64) -> Result<u64, String> {
+    let draft = pattern::Draft::read(text).map_err(|fault| fault.to_string())?;
+    let states = draft.states();
+    if states > most {
+        return Err("the regular expressions of the document are too large together".to_owned());
+    }
+    draft.compile().map(|_| states).map_err(|fault| fault.to_string())
+}
 
 /// The codes this stage raises.
 pub(crate) static CODES: &[&Code] = &[
@@ -57,6 +86,7 @@ pub(crate) static CODES: &[&Code] = &[
     &UNKNOWN_FIELD,
     &UNKNOWN_FUNCTION,
     &TYPE_MISMATCH,
+    &NOT_A_CONDITION,
     &OUT_OF_PLACE,
     &MACRO,
     &FOREIGN_SPELLING,
@@ -79,6 +109,7 @@ static UNDECLARED: Code = Code::error("TP204", "undeclared-name").ngrok(&["ERR_N
 static UNKNOWN_FIELD: Code = Code::error("TP205", "unknown-cel-field").ngrok(&["ERR_NGROK_2200"]);
 static UNKNOWN_FUNCTION: Code = Code::error("TP206", "unknown-function").ngrok(&["ERR_NGROK_2200"]);
 static TYPE_MISMATCH: Code = Code::error("TP207", "type-mismatch").ngrok(&["ERR_NGROK_2200"]);
+static NOT_A_CONDITION: Code = Code::error("TP208", "not-a-condition").ngrok(&["ERR_NGROK_2200"]);
 static OUT_OF_PLACE: Code = Code::error("TP209", "out-of-place").ngrok(&["ERR_NGROK_2200"]);
 static MACRO: Code = Code::error("TP210", "macro-use").ngrok(&["ERR_NGROK_2200"]);
 static FOREIGN_SPELLING: Code = Code::warning("TP211", "foreign-spelling");

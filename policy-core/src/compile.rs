@@ -5,9 +5,11 @@
 
 mod digest;
 mod program;
+mod support;
 
 pub use digest::Digest;
 pub use program::{ActionRef, ConditionRef, Program, RuleRef};
+pub(crate) use support::not_supported;
 
 use std::sync::Arc;
 
@@ -19,10 +21,11 @@ use crate::lpm::{AddressTable, TableLimits};
 use crate::phase::Phase;
 use program::{ActionInfo, RuleInfo};
 
+static NOT_SUPPORTED: Code = Code::error("TP601", "not-supported");
 static PROGRAM_TOO_LARGE: Code = Code::error("TP602", "program-too-large");
 
 /// The codes this stage raises.
-pub(crate) static CODES: &[&Code] = &[&PROGRAM_TOO_LARGE];
+pub(crate) static CODES: &[&Code] = &[&NOT_SUPPORTED, &PROGRAM_TOO_LARGE];
 
 /// What to compile with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +50,10 @@ pub struct CompileOptions {
 /// ```
 pub fn compile(checked: &CheckedPolicy, options: &CompileOptions) -> Result<Program, Diagnostics> {
     let (policy, source) = (checked.policy(), checked.source());
+    let missing = support::missing(policy);
+    if missing.has_errors() {
+        return Err(missing);
+    }
     let mut lowering = Lowering::new(source);
     let (mut rules, mut actions) = (Vec::new(), Vec::new());
     for rule in policy.rules(Phase::OnTcpConnect) {

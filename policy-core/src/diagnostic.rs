@@ -66,6 +66,10 @@ impl Code {
         Self { id, slug, severity: Severity::Warning, ngrok: &[], absence: false }
     }
 
+    pub(crate) const fn note(id: &'static str, slug: &'static str) -> Self {
+        Self { id, slug, severity: Severity::Note, ngrok: &[], absence: false }
+    }
+
     pub(crate) const fn absence(self) -> Self {
         Self { absence: true, ..self }
     }
@@ -173,6 +177,8 @@ impl Diagnostic {
 #[derive(Clone, Debug, Default)]
 pub struct Diagnostics {
     items: Vec<Diagnostic>,
+    /// Those that were counted and not kept, by their code.
+    not_kept: Vec<(&'static Code, Severity, usize)>,
     dropped: usize,
     errors: usize,
     warnings: usize,
@@ -189,7 +195,15 @@ impl Diagnostics {
         if self.items.len() < MAX_DIAGNOSTICS {
             self.items.push(diagnostic);
         } else {
-            self.dropped += 1;
+            self.drop_some(diagnostic.code, diagnostic.severity, 1);
+        }
+    }
+
+    fn drop_some(&mut self, code: &'static Code, severity: Severity, count: usize) {
+        self.dropped += count;
+        match self.not_kept.iter_mut().find(|(other, of, _)| *other == code && *of == severity) {
+            Some((_, _, counted)) => *counted += count,
+            None => self.not_kept.push((code, severity, count)),
         }
     }
 
@@ -197,7 +211,7 @@ impl Diagnostics {
     pub fn append(&mut self, other: Self) {
         // What `push` below counts again is taken off: the rest was counted and not kept.
         let kept = |severity| other.items.iter().filter(|item| item.severity == severity).count();
-        self.dropped += other.dropped;
+        other.not_kept.iter().for_each(|(code, severity, count)| self.drop_some(code, *severity, *count));
         self.errors += other.errors - kept(Severity::Error);
         self.warnings += other.warnings - kept(Severity::Warning);
         for item in other.items {
@@ -226,6 +240,32 @@ impl Diagnostics {
             out.push(item);
         }
         out
+    }
+
+    /// Leaves out the findings of other codes, of those that were not kept as well.
+    pub fn keep_codes(&mut self, keep: &dyn Fn(&'static Code) -> bool) {
+        let old = std::mem::take(self);
+        old.items.into_iter().filter(|item| keep(item.code)).for_each(|item| self.push(item));
+        for (code, severity, count) in old.not_kept.into_iter().filter(|(code, ..)| keep(code)) {
+            self.drop_some(code, severity, count);
+            match severity {
+                Severity::Error => self.errors += count,
+                Severity::Warning => self.warnings += count,
+                Severity::Note => {}
+            }
+        }
+    }
+
+    /// Makes warnings of errors.
+    pub(crate) fn soften(&mut self) {
+        for item in self.items.iter_mut().filter(|item| item.severity == Severity::Error) {
+            item.severity = Severity::Warning;
+        }
+        for (_, severity, _) in self.not_kept.iter_mut().filter(|(_, it, _)| *it == Severity::Error) {
+            *severity = Severity::Warning;
+        }
+        self.warnings += self.errors;
+        self.errors = 0;
     }
 
     /// Keeps the findings that `keep` says.

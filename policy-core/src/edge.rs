@@ -9,35 +9,24 @@ mod read;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::check::CheckedPolicy;
 use crate::diagnostic::Code;
 use crate::source::Spanned;
 use crate::url::{EndpointUrl, HostPort};
 
-pub use load::{EdgeFiles, Programs, ReadPolicy, load_edge_files};
+pub use crate::endpoint_policy::PolicySource;
+pub use crate::endpoint_policy::ReadPolicy;
+pub use load::{EdgeFiles, Programs, load_edge_files};
 pub(crate) use read::check_document;
 pub use read::load_edge;
 
 static INVALID_LISTEN: Code = Code::error("TP451", "invalid-listen-address");
-static UNREADABLE_FILE: Code = Code::error("TP452", "unreadable-file");
-static DUPLICATE: Code = Code::error("TP453", "duplicate-value").ngrok(&["ERR_NGROK_2231"]);
-static POLICY_CHOICE: Code = Code::error("TP454", "policy-choice").ngrok(&["ERR_NGROK_9025"]).absence();
 static TARGET_NOT_SERVED: Code = Code::warning("TP455", "target-not-served").ngrok(&["ERR_NGROK_3200"]);
 static FACT_WITHOUT_SOURCE: Code = Code::error("TP603", "fact-without-source");
-static INVALID_UPSTREAM: Code = Code::error("TP456", "invalid-upstream");
 static UPSTREAM_LOOP: Code = Code::error("TP457", "upstream-is-own-listener");
 
 /// The codes this stage raises.
-pub(crate) static CODES: &[&Code] = &[
-    &INVALID_LISTEN,
-    &UNREADABLE_FILE,
-    &DUPLICATE,
-    &POLICY_CHOICE,
-    &TARGET_NOT_SERVED,
-    &FACT_WITHOUT_SOURCE,
-    &INVALID_UPSTREAM,
-    &UPSTREAM_LOOP,
-];
+pub(crate) static CODES: &[&Code] =
+    &[&INVALID_LISTEN, &TARGET_NOT_SERVED, &FACT_WITHOUT_SOURCE, &UPSTREAM_LOOP];
 
 /// The configuration of an edge.
 #[derive(Clone, Debug)]
@@ -81,16 +70,6 @@ pub struct InternalEndpoint {
     pub upstream: Spanned<HostPort>,
     /// A policy that runs before the upstream is dialled.
     pub policy: Option<PolicySource>,
-}
-
-/// Where a policy is.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum PolicySource {
-    /// In the configuration itself.
-    Inline(Box<CheckedPolicy>),
-    /// In a file; relative to the configuration.
-    File(Spanned<Box<str>>),
 }
 
 /// A destination of events.

@@ -37,39 +37,42 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod actions;
+pub mod agent;
 pub mod cel;
 pub mod check;
 pub mod compile;
 pub mod diagnostic;
 pub mod duration;
 pub mod edge;
+pub mod endpoint_policy;
 pub mod evaluate;
 pub mod exchange;
 pub mod facts;
+mod flow;
+pub mod ip_policies;
 pub mod ir;
 pub mod lint;
 pub mod lpm;
 pub mod model;
+pub mod options;
 pub mod outcome;
 pub mod parse;
 pub mod phase;
 mod reader;
 #[cfg(feature = "reference")]
 pub mod reference;
+pub mod schema;
 pub mod source;
 pub mod url;
 pub mod variables;
 
+/// The results of actions, by the file that declares them.
+pub(crate) use actions::{MORE_RESULTS, RESULTS};
+
 /// Every diagnostic code, by the file that raises it.
-pub(crate) static CODES: &[&[&diagnostic::Code]] = &[
-    parse::CODES,
-    cel::CODES,
-    reader::CODES,
-    model::CODES,
+pub(crate) static CODES: &[&[&[&diagnostic::Code]]] = &[
+    &[parse::CODES, cel::CODES, reader::CODES, flow::CODES, ip_policies::CODES],
+    schema::CODES,
     actions::CODES,
-    actions::TARGET_CODES,
-    actions::CIDR_CODES,
-    check::CODES,
-    compile::CODES,
-    edge::CODES,
+    &[model::CODES, check::CODES, endpoint_policy::CODES, agent::CODES, compile::CODES, edge::CODES],
 ];

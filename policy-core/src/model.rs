@@ -1,27 +1,39 @@
 //! Model: from a document to a typed [`Policy`].
 //!
 //! Knows the shape of a policy: phases, rules, actions. What an action's `config` may hold is in the
-//! action's own file. Reading goes on after every fault.
+//! action's own file. Phases are read in the order in which they run, so that the flow of data is known at every
+//! expression. Reading goes on after every fault.
 
-use crate::actions::{ActionConfig, NAMES, RECOGNISED, Site, not_supported};
-use crate::cel::{self, Expression, Type};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean, shorten};
+mod outline;
+mod shape;
+
+use crate::actions::{ActionConfig, NAMES, OLD_NAMES, facts_of};
+use crate::cel::{Expression, State, Type, check_condition};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, did_you_mean, shorten};
+use crate::flow::Flow;
+use crate::options::{CheckOptions, EndpointTraits};
 use crate::parse::{Document, NodeRef};
 use crate::phase::Phase;
-use crate::reader::{Field, Fields, Keys, Reader, TextRef, head};
+use crate::reader::{Field, Fields, LEGACY_FIELD, Reader, TextRef, head, placeholder};
+use crate::schema::{Context, Place};
 use crate::source::{Span, Spanned};
-use crate::url::Scheme;
 use crate::variables;
 
-static UNKNOWN_PHASE: Code = Code::error("TP304", "unknown-phase");
+use shape::{WrittenPhase, written_phases};
+
 static UNKNOWN_ACTION: Code = Code::error("TP305", "unknown-action").ngrok(&["ERR_NGROK_2201"]);
-static NOT_A_CONDITION: Code = Code::error("TP208", "not-a-condition").ngrok(&["ERR_NGROK_2200"]);
 static NO_CONDITION: Code = Code::warning("TP222", "no-condition").absence();
 static ACTION_OUTSIDE_RULE: Code = Code::error("TP307", "action-outside-rule");
 
 /// The codes this stage raises.
-pub(crate) static CODES: &[&Code] =
-    &[&UNKNOWN_PHASE, &UNKNOWN_ACTION, &NOT_A_CONDITION, &NO_CONDITION, &ACTION_OUTSIDE_RULE];
+pub(crate) static CODES: &[&Code] = &[
+    &UNKNOWN_ACTION,
+    &NO_CONDITION,
+    &ACTION_OUTSIDE_RULE,
+    &shape::UNKNOWN_PHASE,
+    &shape::PHASE_NOT_A_LIST,
+    &shape::FRAGMENT,
+];
 
 /// A policy as written: typed, with places, not yet checked as a whole.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +49,11 @@ impl Policy {
     /// The rules of a phase; none if the policy does not have it.
     pub fn rules(&self, phase: Phase) -> impl Iterator<Item = &Rule> {
         self.phases.iter().filter(move |rules| rules.phase == phase).flat_map(|rules| &rules.rules)
+    }
+
+    /// Every action, in document order.
+    pub fn actions(&self) -> impl Iterator<Item = &Action> {
+        self.phases.iter().flat_map(|phase| &phase.rules).flat_map(|rule| &rule.actions)
     }
 }
 
@@ -90,101 +107,61 @@ pub struct Action {
     pub config: ActionConfig,
 }
 
-/// Reads a document as a policy; `scheme` is the protocol of its endpoint, if known.
+/// Reads a document as a policy.
 #[must_use]
-pub fn read_policy(document: &Document, scheme: Option<Scheme>, diagnostics: &mut Diagnostics) -> Policy {
-    let reader = Reader::new(document);
-    let policy = document.root().map(|root| policy(root, scheme, &reader)).unwrap_or_default();
+pub fn read_policy(document: &Document, options: &CheckOptions, diagnostics: &mut Diagnostics) -> Policy {
+    let reader = Reader::new(document, options);
+    let policy = document.root().map(|root| policy(root, options.endpoint, &reader)).unwrap_or_default();
     diagnostics.append(reader.into_diagnostics());
     policy
 }
 
-/// Reads a node as a policy: the root of a policy file, or `traffic_policy` of an edge configuration.
-pub(crate) fn policy(node: NodeRef<'_>, scheme: Option<Scheme>, reader: &Reader<'_>) -> Policy {
-    const PHASES: &[&str] = &[
-        Phase::OnTcpConnect.name(),
-        Phase::OnHttpRequest.name(),
-        Phase::OnHttpResponse.name(),
-        Phase::OnEventStreamMessage.name(),
-    ];
-    // Unknown keys are unknown phases, with a diagnostic of their own.
+/// Reads a node as a policy: the root of a policy file, or `traffic_policy` of a configuration.
+pub(crate) fn policy<'d>(node: NodeRef<'d>, endpoint: EndpointTraits, reader: &Reader<'d>) -> Policy {
     let mut out = Policy { phases: Vec::new(), span: node.span() };
-    let Some(fields) = Fields::of(node) else {
-        reader.wrong_type(
-            node,
-            "a policy, a map of phases",
-            "begin with `on_tcp_connect:` and put the rules below it",
-        );
-        return out;
-    };
-    for field in &fields.entries {
-        let Some(phase) = Phase::from_name(field.key) else {
-            unknown_phase(field, PHASES, reader);
-            continue;
-        };
-        if phase != Phase::OnTcpConnect {
-            let help = "this version runs on_tcp_connect only; remove the phase to use the policy here";
-            not_supported(reader, field.span, format!("the phase `{phase}`"), help);
+    let Some(written) = written_phases(node, endpoint, reader) else { return out };
+    let flow = Flow::new(outline::outline(&written));
+    let mut read: Vec<(usize, PhaseRules)> = Vec::new();
+    for phase in Phase::ALL {
+        flow.begin_phase(phase);
+        let mut rules_before = 0;
+        for (at, written) in written.iter().enumerate().filter(|(_, written)| written.phase == phase) {
+            let place = Place { phase, endpoint, flow: &flow };
+            let rules = rules(written, rules_before, place, reader);
+            rules_before += written.rules.len();
+            read.push((at, PhaseRules { phase, span: written.span, rules }));
         }
-        // A phase without a value has no rules.
-        let rules = match fields.get(field.key) {
-            Some(value) => rules(value, Place { phase, scheme }, reader),
-            None => Vec::new(),
-        };
-        out.phases.push(PhaseRules { phase, span: field.span, rules });
     }
+    read.sort_by_key(|(at, _)| *at);
+    out.phases = read.into_iter().map(|(_, rules)| rules).collect();
     out
 }
 
-fn unknown_phase(field: &Field<'_>, phases: &[&str], reader: &Reader<'_>) {
-    let (key, span) = (field.key, field.span);
-    let found = Diagnostic::new(&UNKNOWN_PHASE, span, format!("unknown phase `{}`", shorten(key)));
-    reader.report(match key {
-        "inbound" => found.with_help(
-            "`inbound` is now `on_tcp_connect` on tcp and tls endpoints, `on_http_request` on http and https",
-        ),
-        "outbound" => found.with_help("`outbound` is now `on_http_response`"),
-        _ => match did_you_mean(key, phases.iter().copied()) {
-            Some(near) => {
-                found.with_help(format!("did you mean `{near}`?")).with_fix_at(false, field.content, near)
-            }
-            None => found.with_help(format!("the phases are `{}`", phases.join("`, `"))),
-        },
-    });
+fn rules<'d>(written: &WrittenPhase<'d>, before: usize, place: Place<'_>, reader: &Reader<'d>) -> Vec<Rule> {
+    let numbered = written.rules.iter().enumerate();
+    numbered.filter_map(|(at, node)| rule(*node, before + at, place, reader)).collect()
 }
 
-/// Where a rule stands.
-#[derive(Clone, Copy)]
-struct Place {
-    phase: Phase,
-    scheme: Option<Scheme>,
-}
-
-fn rules(node: NodeRef<'_>, place: Place, reader: &Reader<'_>) -> Vec<Rule> {
-    let items = reader.list(node, &format!("the rules of `{}`", place.phase)).unwrap_or_default();
-    items.into_iter().filter_map(|item| rule(item, place, reader)).collect()
-}
-
-fn rule(node: NodeRef<'_>, place: Place, reader: &Reader<'_>) -> Option<Rule> {
-    const KEYS: Keys = Keys::of(&["name", "expressions", "actions"]);
+fn rule<'d>(node: NodeRef<'d>, number: usize, place: Place<'_>, reader: &Reader<'d>) -> Option<Rule> {
     let span = head(node);
-    if let Some(fields) = Fields::of(node)
-        && let Some(field) = fields.entries.iter().find(|field| field.key == "type")
-        && fields.get("actions").is_none()
-    {
+    let fields = Fields::of(node);
+    if let Some(field) = fields.as_ref().and_then(flat_action) {
+        let lenient = reader.options().lenient;
         let message = "an action stands directly in the phase, outside of a rule";
+        let severity = if lenient { Severity::Warning } else { Severity::Error };
         reader.report(
             Diagnostic::new(&ACTION_OUTSIDE_RULE, field.span, message)
+                .with_severity(severity)
                 .with_help("write `- actions:` and put the action below it as a list item"),
         );
-        return None;
+        // What it means is clear: a rule with this one action.
+        let (expressions, guarded) = conditions(fields.as_ref()?, number, place, reader);
+        let actions: Vec<_> = action(node, true, place, reader).into_iter().collect();
+        return Some(Rule { name: None, span, expressions, guarded, actions, written_actions: 1 });
     }
-    let fields = reader.map(node, "a rule", KEYS)?;
+    let fields = shape::rule_fields(node, fields, reader)?;
     let name = fields.get("name").and_then(|node| reader.text(node, "`name`"));
-    let (expressions, guarded) = match fields.field("expressions") {
-        Some(field) => expressions(&field, place, reader),
-        None => (Vec::new(), false),
-    };
+    let (expressions, guarded) = conditions(&fields, number, place, reader);
     // An empty list is written on purpose; a key without a value has lost it.
     if fields.field("expressions").is_none()
         && let Some(field) = fields.entries.iter().find(|field| field.key == "expressions")
@@ -196,72 +173,76 @@ fn rule(node: NodeRef<'_>, place: Place, reader: &Reader<'_>) -> Option<Rule> {
     let written = fields.required(reader, "actions", ("the rule", span), "actions:");
     let written = written.and_then(|node| reader.list(node, "`actions`"))?;
     let written_actions = written.len();
-    let actions = written.into_iter().filter_map(|node| action(node, place, reader)).collect();
+    let mut actions = Vec::with_capacity(written_actions);
+    for (at, node) in written.into_iter().enumerate() {
+        place.flow.begin_action(at);
+        actions.extend(action(node, false, place, reader));
+    }
     let name = name.map(|name| Spanned::new(name.value.into(), name.span));
     Some(Rule { name, span, expressions, guarded, actions, written_actions })
 }
 
+/// The `type` of an action that stands where a rule is expected.
+fn flat_action<'f, 'd>(fields: &'f Fields<'d>) -> Option<&'f Field<'d>> {
+    let field = fields.entries.iter().find(|field| field.key == "type")?;
+    fields.get("actions").is_none().then_some(field)
+}
+
+/// The conditions of a rule; and whether there is any, usable or not.
+fn conditions<'d>(
+    fields: &Fields<'d>,
+    number: usize,
+    place: Place<'_>,
+    reader: &Reader<'d>,
+) -> (Vec<RuleExpression>, bool) {
+    match fields.field("expressions") {
+        Some(field) => expressions(&field, number, place, reader),
+        None => {
+            place.flow.begin_rule(number, Vec::new());
+            (Vec::new(), false)
+        }
+    }
+}
+
 /// Reads and checks expressions; and whether there is any, usable or not.
-fn expressions(field: &Field<'_>, place: Place, reader: &Reader<'_>) -> (Vec<RuleExpression>, bool) {
+fn expressions<'d>(
+    field: &Field<'d>,
+    number: usize,
+    place: Place<'_>,
+    reader: &Reader<'d>,
+) -> (Vec<RuleExpression>, bool) {
+    place.flow.begin_rule(number, Vec::new());
     let Some(items) = reader.list(field.value, "`expressions`") else { return (Vec::new(), true) };
     let any = !items.is_empty();
-    let env = variables::env(cel::Site { phase: Some(place.phase), scheme: place.scheme, retry: false });
-    let (mut out, mut texts) = (Vec::new(), Vec::new());
-    for item in items {
-        let Some(text) = reader.text(item, "an expression") else { continue };
+    let texts: Vec<_> = items.into_iter().filter_map(|item| shape::expression_text(item, reader)).collect();
+    place.flow.begin_rule(number, texts.iter().map(|text| text.value.into()).collect());
+    let env = variables::env(place.site(false));
+    let (mut out, mut read) = (Vec::new(), Vec::new());
+    for text in texts {
         let Some(limits) = reader.cel_limits(text.span) else { continue };
-        let (expression, mut found) = env.check_within(text.value, &limits);
+        let (expression, mut found) = env.check_after(text.value, &limits, place.flow);
         // One that is wrong has been read as well.
         let nodes = expression.as_ref().map_or(text.value.len() / 2, Expression::nodes);
         reader.take(nodes, expression.as_ref().map_or(0, Expression::pattern_states));
+        placeholder(text, Severity::Warning, reader);
         if let Some(expression) = expression {
-            check_result(&expression, &mut found);
-            refuse_state(&expression, place, text, reader);
+            check_condition(&expression, &mut found);
             out.push(RuleExpression { span: text.span, expression });
-            texts.push(text);
+            read.push(text);
         }
         let origin = text.origin();
         reader.absorb(found.of_part(&|part| origin.place(part)));
     }
     let joined: Vec<Expression> = out.iter().map(|item| item.expression.clone()).collect();
-    for (text, found) in texts.into_iter().zip(Expression::may_fail(&joined)) {
+    for (text, found) in read.into_iter().zip(Expression::may_fail(&joined, place.flow)) {
         let origin = text.origin();
         reader.absorb(found.of_part(&|part| origin.place(part)));
     }
     (out, any)
 }
 
-/// A condition is true or false.
-fn check_result(expression: &Expression, found: &mut Diagnostics) {
-    let ty = expression.result();
-    if !matches!(ty, Type::Bool | Type::Dyn | Type::Error) {
-        let whole = Span::from_range(0..expression.text().len());
-        let message = format!("the expression gives {ty}, not true or false");
-        let help = match ty {
-            Type::String => "compare the text, e.g. with `== 'a'`",
-            Type::List(_) | Type::Map(_) => "ask for an item, e.g. `'a' in …`, or for `size(…) > 0`",
-            _ => "compare the value, e.g. with `== 1`",
-        };
-        found.push(Diagnostic::new(&NOT_A_CONDITION, whole, message).with_help(help));
-    }
-}
-
-/// What earlier actions left behind is not kept by this version.
-fn refuse_state(expression: &Expression, place: Place, text: TextRef<'_>, reader: &Reader<'_>) {
-    let state = |fact: &&cel::Fact| fact.path() == "vars" || fact.path().starts_with("actions.");
-    if place.phase == Phase::OnTcpConnect
-        && let Some(fact) = expression.reads().iter().find(state)
-    {
-        let help = "decide by facts of the connection, `conn.*` and `endpoint.*`";
-        not_supported(reader, text.span, format!("`{fact}` in an expression"), help);
-    }
-    if place.phase == Phase::OnTcpConnect && expression.impure_calls().contains(&"secrets.get") {
-        let help = "keep what is secret out of conditions on connections";
-        not_supported(reader, text.span, "`secrets.get` in an expression", help);
-    }
-}
-
-fn action(node: NodeRef<'_>, place: Place, reader: &Reader<'_>) -> Option<Action> {
+/// Reads an action; `flat` if its rule is missing around it.
+fn action<'d>(node: NodeRef<'d>, flat: bool, place: Place<'_>, reader: &Reader<'d>) -> Option<Action> {
     let Some(fields) = Fields::of(node) else {
         reader.wrong_type(node, "an action, a map", "write e.g. `type: deny`");
         return None;
@@ -271,13 +252,29 @@ fn action(node: NodeRef<'_>, place: Place, reader: &Reader<'_>) -> Option<Action
         .required(reader, "type", ("the action", span), "type: forward-internal")
         .and_then(|node| reader.text(node, "`type`"));
     let name = kind.map_or("", |kind| kind.value);
+    let name = OLD_NAMES.iter().find(|(old, _)| *old == name).map_or(name, |(_, new)| new);
     for field in fields.entries.iter().filter(|field| !matches!(field.key, "type" | "config")) {
-        stray_field(name, field.key, field.span, reader);
+        // The parts of a rule may stand around a flat action.
+        if !(flat && matches!(field.key, "name" | "expressions")) {
+            stray_field(name, field, reader);
+        }
     }
     let kind = kind?;
-    let site = Site { reader, phase: place.phase, scheme: place.scheme, name: kind.span };
-    match ActionConfig::read(name, fields.get("config"), &site) {
-        Some(config) => Some(Action { span: kind.span, config: config? }),
+    if name != kind.value {
+        let message = format!("`{}` is an older name of `{name}`", kind.value);
+        let found = Diagnostic::new(&LEGACY_FIELD, kind.span, message);
+        reader.report(found.with_help(format!("write `{name}`")).with_fix_at(true, kind.content, name));
+    }
+    let owner = format!("`{name}`");
+    let cx = Context { reader, place: Some(place), owner: (&owner, kind.span) };
+    match ActionConfig::read(name, fields.get("config"), &cx) {
+        Some(config) => {
+            let result = facts_of(name).and_then(|facts| facts.result);
+            if let Some(path) = result.filter(|_| config.as_ref().is_none_or(ActionConfig::leaves_results)) {
+                place.flow.leave(State::Result(path), Type::Dyn, kind.span);
+            }
+            Some(Action { span: kind.span, config: config? })
+        }
         None => {
             unknown_action(kind, reader);
             None
@@ -286,11 +283,15 @@ fn action(node: NodeRef<'_>, place: Place, reader: &Reader<'_>) -> Option<Action
 }
 
 /// A field beside `type` and `config`.
-fn stray_field(action: &str, key: &str, span: Span, reader: &Reader<'_>) {
+fn stray_field(action: &str, field: &Field<'_>, reader: &Reader<'_>) {
+    let (key, span) = (field.key, field.span);
     let message = format!("unknown field `{}` in an action", shorten(key));
     let found = Diagnostic::new(&crate::reader::UNKNOWN_FIELD, span, message);
-    reader.report(if ActionConfig::keys(action).contains(&key) {
+    let fields = facts_of(action).map(|facts| facts.fields).unwrap_or_default();
+    reader.report(if fields.iter().any(|field| field.name() == key) {
         found.with_help(format!("`{key}` belongs below `config:`"))
+    } else if let Some(near) = did_you_mean(key, ["type", "config"]) {
+        found.with_help(format!("did you mean `{near}`?")).with_fix_at(false, field.content, near)
     } else {
         found.with_help("an action has `type` and `config`")
     });
@@ -298,17 +299,11 @@ fn stray_field(action: &str, key: &str, span: Span, reader: &Reader<'_>) {
 
 fn unknown_action(kind: TextRef<'_>, reader: &Reader<'_>) {
     let name = kind.value;
-    if RECOGNISED.contains(&name) {
-        let help = format!("the actions of this version: `{}`", NAMES.join("`, `"));
-        not_supported(reader, kind.span, format!("the action `{name}`"), &help);
-        return;
-    }
     let found = Diagnostic::new(&UNKNOWN_ACTION, kind.span, format!("unknown action `{}`", shorten(name)));
-    let known = NAMES.iter().chain(RECOGNISED).copied();
-    reader.report(match did_you_mean(name, known) {
+    reader.report(match did_you_mean(name, NAMES.iter().copied()) {
         Some(near) => {
             found.with_help(format!("did you mean `{near}`?")).with_fix_at(false, kind.content, near)
         }
-        None => found.with_help(format!("the actions of this version: `{}`", NAMES.join("`, `"))),
+        None => found.with_help(format!("the actions are `{}`", NAMES.join("`, `"))),
     });
 }

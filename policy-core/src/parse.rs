@@ -7,6 +7,7 @@
 mod build;
 mod decode;
 mod document;
+mod json;
 mod keys;
 mod limits;
 mod origin;
@@ -34,4 +35,5 @@ pub(crate) static CODES: &[&Code] = &[
     &build::EMPTY_DOCUMENT,
     &build::TAG,
     &keys::COMPLEX_KEY,
+    &json::NOT_JSON,
 ];

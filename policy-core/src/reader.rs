@@ -2,38 +2,64 @@
 //!
 //! Policies and configurations are read through a [`Reader`], which collects what it finds and goes on.
 
+mod placeholders;
+
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::rc::Rc;
 
 use crate::cel::CelLimits;
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean, shorten};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, did_you_mean, shorten};
+use crate::options::CheckOptions;
 use crate::parse::{Document, NodeKind, NodeRef, Origin, Plain, Scalar, Style};
 use crate::source::Span;
+
+pub(crate) use placeholders::{constant_name, is_placeholder, placeholder};
 
 pub(crate) static WRONG_TYPE: Code = Code::error("TP301", "wrong-type").ngrok(&["ERR_NGROK_2203"]);
 pub(crate) static UNKNOWN_FIELD: Code = Code::error("TP302", "unknown-field").ngrok(&["ERR_NGROK_2203"]);
 pub(crate) static MISSING_FIELD: Code =
     Code::error("TP303", "missing-field").ngrok(&["ERR_NGROK_2234"]).absence();
+pub(crate) static DUPLICATE: Code =
+    Code::error("TP453", "duplicate-value").ngrok(&["ERR_NGROK_2231", "ERR_NGROK_375"]);
 pub(crate) static LEGACY_FIELD: Code = Code::warning("TP306", "legacy-field");
-pub(crate) static INVALID_VALUE: Code =
-    Code::error("TP308", "invalid-value").ngrok(&["ERR_NGROK_2204", "ERR_NGROK_2215", "ERR_NGROK_2222"]);
+pub(crate) static INVALID_VALUE: Code = Code::error("TP308", "invalid-value").ngrok(&[
+    "ERR_NGROK_2204",
+    "ERR_NGROK_2215",
+    "ERR_NGROK_2221",
+    "ERR_NGROK_2222",
+    "ERR_NGROK_2223",
+    "ERR_NGROK_2225",
+    "ERR_NGROK_2226",
+    "ERR_NGROK_2228",
+    "ERR_NGROK_2237",
+]);
 
 /// The codes this file raises.
-pub(crate) static CODES: &[&Code] =
-    &[&WRONG_TYPE, &UNKNOWN_FIELD, &MISSING_FIELD, &LEGACY_FIELD, &INVALID_VALUE];
+pub(crate) static CODES: &[&Code] = &[
+    &WRONG_TYPE,
+    &UNKNOWN_FIELD,
+    &MISSING_FIELD,
+    &LEGACY_FIELD,
+    &INVALID_VALUE,
+    &DUPLICATE,
+    &placeholders::PLACEHOLDER,
+];
 
 /// The keys a map may have.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Keys {
-    pub(crate) known: &'static [&'static str],
+pub(crate) struct Keys<'k> {
+    pub(crate) known: &'k [&'static str],
+    /// How many of them, from the first, a message lists.
+    pub(crate) shown: usize,
     /// Keys of old documents that are read past, each with what to do about it.
     pub(crate) legacy: &'static [(&'static str, &'static str)],
 }
 
-impl Keys {
-    pub(crate) const fn of(known: &'static [&'static str]) -> Self {
-        Self { known, legacy: &[] }
+impl<'k> Keys<'k> {
+    pub(crate) const fn of(known: &'k [&'static str]) -> Self {
+        Self { known, shown: known.len(), legacy: &[] }
     }
 }
 
@@ -42,9 +68,16 @@ impl Keys {
 pub(crate) struct Reader<'d> {
     document: std::marker::PhantomData<&'d Document>,
     found: RefCell<Diagnostics>,
-    /// States that the regular expressions of the rest of the document may take.
+    budget: Rc<Budget>,
+    options: CheckOptions,
+}
+
+/// What the rest of a document may cost, however many readers share it.
+#[derive(Debug)]
+struct Budget {
+    /// States of its regular expressions.
     pattern_states: Cell<u64>,
-    /// Nodes that the expressions of the rest of the document may have.
+    /// Nodes of its expressions.
     nodes: Cell<usize>,
 }
 
@@ -56,36 +89,54 @@ const MOST_LARGE_EXPRESSIONS: u64 = 10;
 
 impl<'d> Reader<'d> {
     /// A reader of one document; what it hands out lives as long as the document.
-    pub(crate) fn new(_: &'d Document) -> Self {
+    pub(crate) fn new(_: &'d Document, options: &CheckOptions) -> Self {
         let most = CelLimits::default().pattern_states * MOST_LARGE_EXPRESSIONS;
         Self {
             document: std::marker::PhantomData,
             found: RefCell::default(),
-            pattern_states: Cell::new(most),
-            nodes: Cell::new(MOST_NODES),
+            budget: Rc::new(Budget { pattern_states: Cell::new(most), nodes: Cell::new(MOST_NODES) }),
+            options: options.clone(),
+        }
+    }
+
+    /// A reader of the same document with findings of its own.
+    pub(crate) fn fresh(&self) -> Self {
+        Self {
+            document: std::marker::PhantomData,
+            found: RefCell::default(),
+            budget: Rc::clone(&self.budget),
+            options: self.options.clone(),
         }
     }
 
     /// The limits of the next expression; once the document's are used up, none is read any more.
     pub(crate) fn cel_limits(&self, place: Span) -> Option<CelLimits> {
-        if self.nodes.get() == 0 {
+        if self.budget.nodes.get() == 0 {
             return None;
         }
         let limits = CelLimits::default();
-        if self.nodes.get() < limits.nodes {
-            self.nodes.set(0);
+        if self.budget.nodes.get() < limits.nodes {
+            self.budget.nodes.set(0);
             let message = format!("the expressions of the document have over {MOST_NODES} parts together");
             let help = "split the policy, or use fewer aliases of expressions";
             self.report(Diagnostic::new(&crate::cel::CEL_LIMIT, place, message).with_help(help));
             return None;
         }
-        Some(CelLimits { pattern_states: limits.pattern_states.min(self.pattern_states.get()), ..limits })
+        Some(CelLimits {
+            pattern_states: limits.pattern_states.min(self.budget.pattern_states.get()),
+            ..limits
+        })
     }
 
     /// Takes what an expression takes.
     pub(crate) fn take(&self, nodes: usize, pattern_states: u64) {
-        self.pattern_states.set(self.pattern_states.get().saturating_sub(pattern_states));
-        self.nodes.set(self.nodes.get().saturating_sub(nodes));
+        self.budget.pattern_states.set(self.budget.pattern_states.get().saturating_sub(pattern_states));
+        self.budget.nodes.set(self.budget.nodes.get().saturating_sub(nodes));
+    }
+
+    /// How strictly to look.
+    pub(crate) const fn options(&self) -> &CheckOptions {
+        &self.options
     }
 
     /// Takes over the findings of another reader.
@@ -97,7 +148,10 @@ impl<'d> Reader<'d> {
         self.found.into_inner()
     }
 
-    pub(crate) fn report(&self, diagnostic: Diagnostic) {
+    pub(crate) fn report(&self, mut diagnostic: Diagnostic) {
+        if self.options.strict && diagnostic.code == &LEGACY_FIELD {
+            diagnostic.severity = Severity::Error;
+        }
         self.found.borrow_mut().push(diagnostic);
     }
 
@@ -112,7 +166,7 @@ impl<'d> Reader<'d> {
     }
 
     /// The entries of a map whose keys are checked against `keys`; `what` names the map.
-    pub(crate) fn map(&self, node: NodeRef<'d>, what: &str, keys: Keys) -> Option<Fields<'d>> {
+    pub(crate) fn map(&self, node: NodeRef<'d>, what: &str, keys: Keys<'_>) -> Option<Fields<'d>> {
         let Some(fields) = Fields::of(node) else {
             self.wrong_type(node, format_args!("{what}, a map"), "write `key: value` lines below it");
             return None;
@@ -125,7 +179,7 @@ impl<'d> Reader<'d> {
         Some(fields)
     }
 
-    fn unknown(&self, field: &Field<'_>, what: &str, keys: Keys) {
+    pub(crate) fn unknown(&self, field: &Field<'_>, what: &str, keys: Keys<'_>) {
         let key = field.key;
         if let Some((_, advice)) = keys.legacy.iter().find(|(legacy, _)| *legacy == key) {
             self.report(
@@ -134,7 +188,7 @@ impl<'d> Reader<'d> {
             );
             return;
         }
-        let known = keys.known.join("`, `");
+        let known = keys.known.get(..keys.shown).unwrap_or_default().join("`, `");
         let found = Diagnostic::new(
             &UNKNOWN_FIELD,
             field.span,
@@ -182,7 +236,9 @@ impl<'d> Reader<'d> {
                 document,
             });
         }
-        self.wrong_type(node, format_args!("{what}, a string"), "write a single value");
+        if !placeholders::placeholder_map(node, self) {
+            self.wrong_type(node, format_args!("{what}, a string"), "write a single value");
+        }
         None
     }
 
@@ -210,11 +266,11 @@ impl<'d> Reader<'d> {
         None
     }
 
-    pub(crate) fn integer(&self, node: NodeRef<'d>, what: &str, range: RangeInclusive<u64>) -> Option<u64> {
+    pub(crate) fn integer(&self, node: NodeRef<'d>, what: &str, range: RangeInclusive<i64>) -> Option<i64> {
         if let NodeKind::Scalar(scalar) = node.kind()
             && let Plain::Int(value) = Plain::from_scalar(scalar)
         {
-            let value = u64::try_from(value).ok().filter(|value| range.contains(value));
+            let value = Some(value).filter(|value| range.contains(value));
             if value.is_none() {
                 let message = format!("{what} is out of range: `{}`", shorten(scalar.text));
                 let help = match (range.start(), range.end()) {
@@ -242,6 +298,10 @@ pub(crate) struct TextRef<'d> {
 }
 
 impl<'d> TextRef<'d> {
+    pub(crate) const fn style(self) -> Style {
+        self.scalar.style
+    }
+
     /// Where the parts of the text stand in the file. O(length).
     pub(crate) fn origin(self) -> Origin<'d> {
         Origin::of(self.scalar, self.document.source())

@@ -119,14 +119,21 @@ fn actions(
                     return Some(NaiveOutcome::Denied(number));
                 }
             }
-            ActionConfig::ForwardInternal(forward) => match (online(&forward.url.value), forward.on_error) {
-                (true, _) => return Some(NaiveOutcome::Forwarded(forward.url.value.clone(), number)),
-                (false, OnError::Halt) => return Some(NaiveOutcome::Failed(number)),
-                (false, OnError::Continue) => {}
-            },
+            ActionConfig::ForwardInternal(forward) => {
+                let Some(url) = forward.literal().map(|url| &url.value) else {
+                    return Some(NaiveOutcome::Closed(number));
+                };
+                match (online(url), forward.on_error) {
+                    (true, _) => return Some(NaiveOutcome::Forwarded(url.clone(), number)),
+                    (false, OnError::Halt) => return Some(NaiveOutcome::Failed(number)),
+                    (false, OnError::Continue) => {}
+                }
+            }
             ActionConfig::Deny(_) => return Some(NaiveOutcome::Denied(number)),
             ActionConfig::CloseConnection(_) => return Some(NaiveOutcome::Closed(number)),
             ActionConfig::Log(_) => {}
+            // The compiler refuses the others.
+            _ => return Some(NaiveOutcome::Closed(number)),
         }
     }
     None

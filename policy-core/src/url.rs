@@ -49,8 +49,42 @@ impl Scheme {
         }
     }
 
-    fn from_name(name: &str) -> Option<Self> {
+    /// The scheme of a name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scheme| scheme.name().eq_ignore_ascii_case(name))
+    }
+}
+
+/// Where an endpoint can be reached from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Binding {
+    /// The internet.
+    Public,
+    /// `forward-internal` only.
+    Internal,
+    /// Kubernetes clusters with ngrok's operator.
+    Kubernetes,
+}
+
+impl Binding {
+    /// Every binding.
+    pub const ALL: [Self; 3] = [Self::Public, Self::Internal, Self::Kubernetes];
+
+    /// The name in a configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Internal => "internal",
+            Self::Kubernetes => "kubernetes",
+        }
+    }
+
+    /// The binding of a name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|binding| binding.name() == name)
     }
 }
 

@@ -15,13 +15,16 @@ mod state;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, OnceLock};
 
+pub(crate) use crate::cel::result_path;
+pub(crate) use conn::{certificate, handshake};
+
 use crate::cel::{Env, Fact, Leaf, Site, Tree, TreeNode, Type, Where};
 use crate::phase::{Phase, PhaseSet};
 use crate::url::Scheme;
 
 /// One declared variable or field of a record.
 #[derive(Clone, Copy, Debug)]
-struct Declared {
+pub(crate) struct Declared {
     path: &'static str,
     ty: &'static str,
     at: Where,
@@ -29,16 +32,20 @@ struct Declared {
     doc: &'static str,
 }
 
-const EVERYWHERE: Where = Where { phases: PhaseSet::of(&Phase::ALL), tls: false, http: false, retry: false };
-const TLS: Where = Where { phases: PhaseSet::of(&Phase::ALL), tls: true, http: false, retry: false };
-const REQUEST: Where = Where {
+pub(crate) const EVERYWHERE: Where =
+    Where { phases: PhaseSet::of(&Phase::ALL), tls: false, http: false, retry: false };
+pub(crate) const TLS: Where =
+    Where { phases: PhaseSet::of(&Phase::ALL), tls: true, http: false, retry: false };
+pub(crate) const REQUEST: Where = Where {
     phases: PhaseSet::of(&[Phase::OnHttpRequest, Phase::OnHttpResponse, Phase::OnEventStreamMessage]),
     tls: false,
     http: true,
     retry: false,
 };
 const RETRY: Where = Where { retry: true, ..REQUEST };
-const RESPONSE: Where = Where {
+pub(crate) const EVENT: Where =
+    Where { phases: PhaseSet::of(&[Phase::OnEventStreamMessage]), tls: false, http: true, retry: false };
+pub(crate) const RESPONSE: Where = Where {
     phases: PhaseSet::of(&[Phase::OnHttpResponse, Phase::OnEventStreamMessage]),
     tls: false,
     http: true,
@@ -46,8 +53,12 @@ const RESPONSE: Where = Where {
 };
 
 impl Declared {
-    const fn new(path: &'static str, ty: &'static str, at: Where, doc: &'static str) -> Self {
+    pub(crate) const fn new(path: &'static str, ty: &'static str, at: Where, doc: &'static str) -> Self {
         Self { path, ty, at, optional: false, doc }
+    }
+
+    pub(crate) const fn path(&self) -> &'static str {
+        self.path
     }
 
     /// A connection or request may lack it.
@@ -58,6 +69,7 @@ impl Declared {
 
 static FAMILIES: &[&[Declared]] = &[
     conn::DECLARED,
+    conn::HANDSHAKE,
     conn::CLIENT_IP,
     conn::SERVER_IP,
     conn::CLIENT_CERTIFICATE,
@@ -67,6 +79,12 @@ static FAMILIES: &[&[Declared]] = &[
     res::DECLARED,
     state::DECLARED,
 ];
+
+/// Every declared line, the results of actions behind the rest.
+fn families() -> impl Iterator<Item = &'static Declared> {
+    let results = crate::RESULTS.iter().chain(crate::MORE_RESULTS.iter().copied().flatten());
+    FAMILIES.iter().chain(results).copied().flatten()
+}
 
 /// The tree, the roots and the facts.
 struct Declarations {
@@ -81,7 +99,7 @@ fn declarations() -> Declarations {
     let mut tree = Tree { nodes: Vec::new(), by_path: HashMap::new() };
     let mut roots = Vec::new();
     let mut facts = Vec::new();
-    let all = || FAMILIES.iter().copied().flatten();
+    let all = || families();
     // Names first: types may name records that are declared later.
     for declared in all() {
         let mut parent: Option<u16> = None;
@@ -186,7 +204,7 @@ pub struct Variable {
 
 /// Every variable and every field of a record, in documentation order.
 pub fn all() -> impl Iterator<Item = Variable> {
-    FAMILIES.iter().copied().flatten().map(|declared| Variable {
+    families().map(|declared| Variable {
         path: declared.path,
         ty: declared.ty,
         doc: declared.doc,

@@ -12,8 +12,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use policy_core::actions::{ActionDoc, Ends, NAMES, PROVIDERS, documentation};
 use policy_core::cel::functions;
 use policy_core::phase::{Phase, PhaseSet};
+use policy_core::url::Scheme;
 use policy_core::variables;
 
 /// The phases of a row: all of them are said by nothing.
@@ -48,19 +50,95 @@ fn function_table() -> String {
 #[test]
 fn the_tables_of_expressions_are_current() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/expressions.md");
-    let page = fs::read_to_string(&path).expect("readable");
+    replace_tables(&path, &[("variables", variable_table()), ("functions", function_table())]);
+}
+
+/// Writes tables between their marks, or says that they are old.
+fn replace_tables(path: &Path, tables: &[(&str, String)]) {
+    let page = fs::read_to_string(path).expect("readable");
     let mut wanted = page.clone();
-    for (name, table) in [("variables", variable_table()), ("functions", function_table())] {
+    for (name, table) in tables {
         let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
         let (front, rest) = wanted.split_once(&begin).expect("a beginning");
         let (_, back) = rest.split_once(&end).expect("an end");
         wanted = format!("{front}{begin}{table}{end}{back}");
     }
     if std::env::var_os("BLESS").is_some() {
-        fs::write(&path, &wanted).expect("writable");
+        fs::write(path, &wanted).expect("writable");
+        return;
     }
-    assert!(
-        page == wanted || std::env::var_os("BLESS").is_some(),
-        "docs/expressions.md is out of date; run with BLESS=1"
-    );
+    assert!(page == wanted, "{} is out of date; run with BLESS=1", path.display());
+}
+
+/// Phases, protocols and whether it ends the phase.
+fn action_facts(action: &ActionDoc) -> String {
+    let phases: Vec<_> = action.phases.iter().map(|phase| format!("`{phase}`")).collect();
+    let http = !action.phases.contains(Phase::OnTcpConnect);
+    let schemes =
+        action.schemes.iter().filter(|scheme| !http || matches!(scheme, Scheme::Http | Scheme::Https));
+    let schemes: Vec<_> = schemes.map(|scheme| scheme.name()).collect();
+    let ends = match action.ends {
+        Ends::Never => "no".to_owned(),
+        Ends::Always => "yes".to_owned(),
+        Ends::Refusing(how) => format!("when it refuses: {how}"),
+        Ends::Sometimes(when) => when.to_owned(),
+        _ => panic!("say what it means"),
+    };
+    let runs = if action.runs { "in `on_tcp_connect`" } else { "no, it is checked only" };
+    format!(
+        "| phases | endpoints | ends the phase | this version runs it |\n|---|---|---|---|\n| {} | {} | {ends} | {runs} |\n",
+        phases.join(", "),
+        schemes.join(", ")
+    )
+}
+
+fn field_table(action: &ActionDoc) -> String {
+    if action.fields.is_empty() {
+        return "It has none.\n".to_owned();
+    }
+    let mut out = String::from("| field | type | default | `${…}` | what |\n|---|---|---|---|---|\n");
+    for field in &action.fields {
+        let default = match (field.required, field.default) {
+            (true, _) => "required".to_owned(),
+            (false, Some(default)) => format!("`{default}`"),
+            (false, None) => String::new(),
+        };
+        let interpolates = if field.interpolates { "yes" } else { "" };
+        let kind = field.kind.replace('|', "\\|");
+        writeln!(out, "| `{}` | {kind} | {default} | {interpolates} | {} |", field.path, field.doc).unwrap();
+    }
+    if action.name == "verify-webhook" {
+        let names: Vec<_> = PROVIDERS.iter().map(|name| format!("`{name}`")).collect();
+        writeln!(out, "\nProviders: {}.", names.join(", ")).unwrap();
+    }
+    out
+}
+
+/// The results of an action, below its path; those of records it has behind them.
+fn result_table(action: &ActionDoc) -> String {
+    let all: Vec<_> = variables::all().collect();
+    let results: Vec<_> =
+        action.results.iter().flat_map(|path| all.iter().filter(move |it| it.path == *path)).collect();
+    if results.is_empty() {
+        return "It leaves none behind.\n".to_owned();
+    }
+    let mut out = String::from("| variable | type | what |\n|---|---|---|\n");
+    for variable in results {
+        writeln!(out, "| `{}` | {} | {} |", variable.path, variable.ty, variable.doc).unwrap();
+    }
+    out
+}
+
+#[test]
+fn the_tables_of_actions_are_current() {
+    for name in NAMES {
+        let action = documentation(name).expect("registered");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/actions/{name}.md"));
+        let tables = [
+            ("facts", action_facts(&action)),
+            ("fields", field_table(&action)),
+            ("results", result_table(&action)),
+        ];
+        replace_tables(&path, &tables);
+    }
 }

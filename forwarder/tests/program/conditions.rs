@@ -60,7 +60,7 @@ fn an_edge_without_a_source_does_not_start() {
         ("secrets.get('a', 'b') == 'c'", "error[TP601]: `secrets.get` in an expression is not supported"),
         (
             "actions.ngrok.restrict_ips.action == 'deny'",
-            "error[TP601]: `actions.ngrok.restrict_ips` in an expression",
+            "error[TP411]: `actions.ngrok.restrict_ips` has no value",
         ),
     ] {
         let folder = Folder::new();

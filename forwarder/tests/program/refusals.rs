@@ -137,7 +137,10 @@ fn a_loop_of_forwards_ends() {
     let to = |host: &str| FORWARD.replace("device1.internal", host);
     folder.write("policy.yml", &to("a.internal"));
     folder.write("a.yml", &to("b.internal"));
-    folder.write("b.yml", &to("a.internal"));
+    // An unconditional circle would be refused beforehand.
+    let back =
+        to("a.internal").replacen("- actions:", "- expressions: [conn.client_port > 0]\n    actions:", 1);
+    folder.write("b.yml", &back);
     let internal = |name: &str| {
         format!(
             "  - url: tcp://{name}.internal:22\n    upstream: {{url: 1}}\n    traffic_policy_file: {name}.yml\n"

@@ -70,7 +70,7 @@ fn load(args: &Eval) -> Result<Program, Failure> {
     let mut policy = None;
     if !found.has_errors() {
         let mut options = CheckOptions::default();
-        options.scheme = args.endpoint.as_ref().map(EndpointUrl::scheme);
+        options.endpoint.scheme = args.endpoint.as_ref().map(EndpointUrl::scheme);
         let (checked, later) = load_policy(&source, &options);
         policy = checked;
         found.append(later);

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use policy_core::actions::{NAMES, documentation};
 use policy_core::diagnostic::{catalog, did_you_mean, page};
 
 use crate::cli::Explain;
@@ -11,13 +12,15 @@ pub(crate) fn run(args: &Explain) -> Result<Exit, Failure> {
     let wanted = args.code.to_lowercase();
     // The readable name works as well as the number.
     let by_slug = catalog().find(|code| code.slug == wanted).map(|code| code.id);
-    let Some(page) = page(by_slug.unwrap_or(&args.code)) else {
-        let near = did_you_mean(&wanted, catalog().map(|code| code.slug));
+    let action = || documentation(&wanted).map(|action| action.page);
+    let Some(page) = page(by_slug.unwrap_or(&args.code)).or_else(action) else {
+        let names = catalog().map(|code| code.slug).chain(NAMES.iter().copied());
+        let near = did_you_mean(&wanted, names);
         let hint = near.map_or_else(
             || "`policy lint` prints the codes of its findings".to_owned(),
             |near| format!("did you mean `{near}`?"),
         );
-        return Err(Failure::Usage(format!("there is no diagnostic `{}`; {hint}", args.code)));
+        return Err(Failure::Usage(format!("there is no diagnostic or action `{}`; {hint}", args.code)));
     };
     let mut out = anstream::stdout().lock();
     out.write_all(page.as_bytes())?;

@@ -1,15 +1,21 @@
 //! `policy lint`.
 
+use std::collections::HashMap;
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use policy_core::agent::load_agent_files;
 use policy_core::check::CheckOptions;
 use policy_core::diagnostic::Diagnostics;
 use policy_core::edge::load_edge_files;
-use policy_core::lint::{DocumentKind, lint};
+use policy_core::ip_policies::load_ip_policies;
+use policy_core::lint::{DocumentKind, lint, lint_as};
 use policy_core::source::Source;
+use policy_core::url::{Binding, Scheme};
 
-use crate::cli::{Format, Lint};
+use crate::cli::{EndpointBinding, Kind, Lint, LintFormat, Protocol};
 use crate::exit::{Exit, Failure, after_output};
 use crate::files::{Found, expand, read, read_bytes, reason};
 use crate::render;
@@ -19,9 +25,9 @@ use crate::render;
 pub(crate) struct Report {
     /// Files with their findings.
     pub(crate) checked: Vec<Checked>,
-    /// Files of searched folders that are neither a policy nor an edge configuration.
+    /// Files of searched folders that are neither a policy nor a configuration.
     pub(crate) passed_over: Vec<String>,
-    /// Files that could not be read or are nothing this version lints.
+    /// Files that could not be read.
     failures: Vec<Failure>,
 }
 
@@ -34,21 +40,64 @@ pub(crate) struct Checked {
 }
 
 pub(crate) fn run(args: &Lint) -> Result<Exit, Failure> {
-    let report = check(&args.paths);
-    let mut out = anstream::stdout();
-    let written = match args.format {
-        Format::Text => render::text::findings(&mut out, &report),
-        // As it is: a terminal's stripping of control characters would change values.
-        Format::Json => render::json::findings(&mut io::stdout().lock(), &report),
+    let options = options(args)?;
+    let mut report = check(&args.paths, args.kind, &options);
+    let wanted = |code: &_| {
+        (args.select.is_empty() || args.select.iter().any(|codes| codes.contains(code)))
+            && !args.ignore.iter().any(|codes| codes.contains(code))
     };
-    report.finish(written.and_then(|()| out.flush()))
+    if !args.select.is_empty() || !args.ignore.is_empty() {
+        report.checked.iter_mut().for_each(|file| file.diagnostics.keep_codes(&wanted));
+    }
+    let mut out = anstream::stdout();
+    // As it is: a terminal's stripping of control characters would change values.
+    let written = match args.format {
+        LintFormat::Text => render::text::findings(&mut out, &report),
+        LintFormat::Json => render::json::findings(&mut io::stdout().lock(), &report),
+        LintFormat::Github => render::github::findings(&mut io::stdout().lock(), &report),
+    };
+    report.finish(written.and_then(|()| out.flush()), args.deny_warnings)
+}
+
+/// What the call says of the endpoint, and how strictly to look.
+fn options(args: &Lint) -> Result<CheckOptions, Failure> {
+    let mut options = CheckOptions::default();
+    options.endpoint.scheme = args.protocol.map(|protocol| match protocol {
+        Protocol::Tcp => Scheme::Tcp,
+        Protocol::Tls => Scheme::Tls,
+        Protocol::Http => Scheme::Http,
+        Protocol::Https => Scheme::Https,
+    });
+    options.endpoint.binding = args.binding.map(|binding| match binding {
+        EndpointBinding::Public => Binding::Public,
+        EndpointBinding::Internal => Binding::Internal,
+        EndpointBinding::Kubernetes => Binding::Kubernetes,
+    });
+    options.endpoint.cloud = args.cloud;
+    options.strict = args.strict;
+    options.lenient = args.lenient;
+    if let Some(path) = &args.ip_policies {
+        let (source, mut found) = read(path)?;
+        let mut policies = None;
+        if !found.has_errors() {
+            let (read, later) = load_ip_policies(&source);
+            policies = read;
+            found.append(later);
+        }
+        let mut err = anstream::stderr().lock();
+        // The findings go to standard error; if that fails too, the exit code still tells.
+        let _ = render::text::findings_of(&mut err, &source, &found);
+        let unusable = || Failure::Usage(format!("`{}` is no usable list of IP policies", source.name()));
+        options.ip_policies = Some(Arc::new(policies.ok_or_else(unusable)?));
+    }
+    Ok(options)
 }
 
 impl Report {
     /// Says what could not be read, and gives the verdict.
-    pub(crate) fn finish(self, written: io::Result<()>) -> Result<Exit, Failure> {
-        let errors = self.checked.iter().any(|file| file.diagnostics.has_errors());
-        let verdict = match errors {
+    pub(crate) fn finish(self, written: io::Result<()>, deny_warnings: bool) -> Result<Exit, Failure> {
+        let bad = |found: &Diagnostics| found.has_errors() || deny_warnings && found.warnings() > 0;
+        let verdict = match self.checked.iter().any(|file| bad(&file.diagnostics)) {
             _ if !self.failures.is_empty() => Exit::Usage,
             true => Exit::No,
             false => Exit::Yes,
@@ -61,42 +110,86 @@ impl Report {
 }
 
 /// Lints files and folders. In a folder, files of other kinds are passed over.
-pub(crate) fn check(paths: &[PathBuf]) -> Report {
+pub(crate) fn check(paths: &[PathBuf], kind: Kind, options: &CheckOptions) -> Report {
     let (files, failures) = expand(paths);
     let mut report = Report { failures, ..Report::default() };
+    let mut named = Vec::new();
     for file in files {
-        match check_file(&file) {
-            Ok(checked) => match checked.kind {
-                Some(DocumentKind::Policy | DocumentKind::Edge) => report.checked.push(checked),
-                // Whatever it is, it is broken, or it was named.
-                _ if checked.diagnostics.has_errors() => report.checked.push(checked),
-                _ if file.named => report.failures.push(Failure::Usage(format!(
-                    "`{}` is an agent configuration, which this version does not lint",
-                    checked.source.name()
-                ))),
-                _ => report.passed_over.push(checked.source.name().to_owned()),
-            },
+        match check_file(&file, kind, options, &mut named) {
+            // Whatever it is, it is broken, or it was named.
+            Ok(checked) if checked.kind.is_some() || file.named || checked.diagnostics.has_errors() => {
+                report.checked.push(checked);
+            }
+            Ok(checked) => report.passed_over.push(checked.source.name().to_owned()),
             Err(failure) => report.failures.push(failure),
         }
     }
+    report.add_named(named);
     report
 }
 
-fn check_file(file: &Found) -> Result<Checked, Failure> {
+impl Report {
+    /// Adds what was found in policy files for the endpoints that name them.
+    fn add_named(&mut self, named: Vec<(Source, Diagnostics)>) {
+        let place = |source: &Source| {
+            let path = PathBuf::from(source.name());
+            fs::canonicalize(&path).unwrap_or(path)
+        };
+        let checked = self.checked.iter().enumerate();
+        let mut known: HashMap<PathBuf, usize> =
+            checked.map(|(at, file)| (place(&file.source), at)).collect();
+        for (source, diagnostics) in named {
+            let at = *known.entry(place(&source)).or_insert(self.checked.len());
+            match self.checked.get_mut(at) {
+                Some(file) => {
+                    file.diagnostics.append(diagnostics);
+                    file.diagnostics.sort();
+                }
+                None => self.checked.push(Checked { source, kind: Some(DocumentKind::Policy), diagnostics }),
+            }
+        }
+    }
+}
+
+fn check_file(
+    file: &Found,
+    kind: Kind,
+    options: &CheckOptions,
+    named: &mut Vec<(Source, Diagnostics)>,
+) -> Result<Checked, Failure> {
     let (source, mut diagnostics) = read(&file.path)?;
     if diagnostics.has_errors() {
         return Ok(Checked { source, kind: None, diagnostics });
     }
-    let linted = lint(&source, file.named.then_some(DocumentKind::Policy), &CheckOptions::default());
+    let linted = match kind {
+        Kind::Auto => lint(&source, file.named.then_some(DocumentKind::Policy), options),
+        Kind::Policy => lint_as(&source, DocumentKind::Policy, options),
+        Kind::Agent => lint_as(&source, DocumentKind::Agent, options),
+        Kind::Edge => lint_as(&source, DocumentKind::Edge, options),
+    };
     diagnostics.append(linted.diagnostics);
-    if linted.kind == Some(DocumentKind::Edge) && !diagnostics.has_errors() {
-        // The policies it names are files of their own; here counts what the configuration says of them.
-        diagnostics = load_edge_files(&source, &mut |name| {
-            let path = file.path.parent().unwrap_or(Path::new(".")).join(name);
-            let bytes = read_bytes(&path).map_err(|error| reason(&error));
-            (path.display().to_string(), bytes)
-        })
-        .findings;
+    let mut read = |name: &str| {
+        let path = file.path.parent().unwrap_or(Path::new(".")).join(name);
+        let bytes = read_bytes(&path).map_err(|error| reason(&error));
+        (path.strip_prefix(".").unwrap_or(&path).display().to_string(), bytes)
+    };
+    // A sound configuration is read again together with the files that it names.
+    if !diagnostics.has_errors() {
+        let with_files = match linted.kind {
+            Some(DocumentKind::Edge) => {
+                let loaded = load_edge_files(&source, options, &mut read);
+                Some((loaded.findings, loaded.policies))
+            }
+            Some(DocumentKind::Agent) => {
+                let loaded = load_agent_files(&source, options, &mut read);
+                Some((loaded.findings, loaded.policies))
+            }
+            _ => None,
+        };
+        if let Some((findings, policies)) = with_files {
+            diagnostics = findings;
+            named.extend(policies);
+        }
     }
     Ok(Checked { source, kind: linted.kind, diagnostics })
 }

@@ -3,22 +3,24 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use policy_core::check::CheckOptions;
 use policy_core::lint::DocumentKind;
 
+use crate::cli::Kind;
 use crate::commands::lint::{Report, check};
 use crate::exit::{Exit, Failure};
 use crate::render;
 
 pub(crate) fn run() -> Result<Exit, Failure> {
-    let report = check(&[PathBuf::from(".")]);
+    let report = check(&[PathBuf::from(".")], Kind::Auto, &CheckOptions::default());
     let mut out = anstream::stdout().lock();
     let written = show(&mut out, &report).and_then(|()| out.flush());
-    report.finish(written)
+    report.finish(written, false)
 }
 
 fn show(out: &mut impl Write, report: &Report) -> io::Result<()> {
     if report.checked.is_empty() {
-        writeln!(out, "no policy or edge configuration (*.yml, *.yaml, *.json) below this folder")?;
+        writeln!(out, "no policy or configuration (*.yml, *.yaml, *.json) below this folder")?;
     } else {
         render::text::findings(out, report)?;
     }

@@ -20,20 +20,25 @@ const WIDEST_WINDOW: usize = 4_096;
 
 /// All findings and a summary line.
 pub(crate) fn findings(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    let files = &report.checked;
-    for file in files {
+    for file in &report.checked {
         findings_of(out, &file.source, &file.diagnostics)?;
     }
+    writeln!(out, "{}", summary(report))?;
+    if !report.passed_over.is_empty() {
+        let names = report.passed_over.join(", ");
+        writeln!(out, "passed over, neither policy nor configuration: {names}")?;
+    }
+    Ok(())
+}
+
+/// How much was checked and found, in one line.
+pub(crate) fn summary(report: &Report) -> String {
+    let files = &report.checked;
     let count = |number: fn(&Diagnostics) -> usize| files.iter().map(|file| number(&file.diagnostics)).sum();
     let (errors, warnings): (usize, usize) = (count(Diagnostics::errors), count(Diagnostics::warnings));
     let plural = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
     let found = format!("{}, {}", plural(errors, "error"), plural(warnings, "warning"));
-    writeln!(out, "checked {}: {found}", plural(files.len(), "file"))?;
-    if !report.passed_over.is_empty() {
-        let names = report.passed_over.join(", ");
-        writeln!(out, "passed over, neither policy nor edge configuration: {names}")?;
-    }
-    Ok(())
+    format!("checked {}: {found}", plural(files.len(), "file"))
 }
 
 /// The findings of one file, each followed by an empty line.
@@ -85,7 +90,11 @@ fn group<'a>(source: &'a Source, diagnostic: &'a Diagnostic) -> Group<'a> {
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(&**help));
     }
-    group.element(Level::NOTE.message(format!("`policy explain {}`", diagnostic.code.id)))
+    let ngrok = match diagnostic.code.ngrok {
+        [] => String::new(),
+        codes => format!("; ngrok: {}", codes.join(", ")),
+    };
+    group.element(Level::NOTE.message(format!("`policy explain {}`{ngrok}", diagnostic.code.id)))
 }
 
 /// The bytes of the span's lines and the line before.

@@ -1,40 +1,46 @@
 //! `deny`: refuses the connection, or the request with a status code.
 //!
-//! Source: ngrok documentation, deny (2026-08-07). On a TCP connection it closes; `status_code` (default
-//! 403) is a field of the HTTP phase only.
+//! Source: ngrok documentation, deny (2026-08-07). On a TCP connection it closes; `status_code` is a field of
+//! the HTTP phase only.
 
-use super::{ActionType, NO_EFFECT, Site};
+use super::{ActionType, CONNECT_REQUEST_PHASES, Ends, NO_EFFECT};
 use crate::diagnostic::Diagnostic;
 use crate::ir::{Lowering, Op};
 use crate::phase::{Phase, PhaseSet};
-use crate::reader::{Fields, Keys};
+use crate::reader::Fields;
+use crate::schema::{Context, Declared, Field, Whole};
+
+static STATUS_CODE: Field<Whole> = Field::default(
+    "status_code",
+    Whole(100, 599),
+    "403",
+    "The status of the answer to a request; the answer has no body.",
+);
 
 /// Refuses the connection or request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deny {
     /// The HTTP status code of the answer.
-    pub status_code: u16,
+    pub status_code: i64,
 }
 
 impl ActionType for Deny {
     const NAME: &'static str = "deny";
-    const PHASES: PhaseSet = PhaseSet::of(&[Phase::OnTcpConnect, Phase::OnHttpRequest]);
-    const KEYS: Keys = Keys::of(&["status_code"]);
+    const PHASES: PhaseSet = CONNECT_REQUEST_PHASES;
+    const ENDS: Ends = Ends::Always;
+    const FIELDS: Declared = &[&STATUS_CODE];
+    const RUNS: bool = true;
+    const PAGE: &'static str = include_str!("../../../docs/actions/deny.md");
 
-    fn read<'d>(fields: &Fields<'d>, site: &Site<'_, 'd>) -> Option<Self> {
-        let mut status_code = 403;
-        if let Some(field) = fields.field("status_code") {
-            if site.phase == Phase::OnTcpConnect {
-                let message = "`status_code` has no effect in on_tcp_connect: the connection is closed";
-                site.reader
-                    .report(Diagnostic::new(&NO_EFFECT, field.span, message).with_help("remove the field"));
-            }
-            let reader = site.reader;
-            let value = reader.integer(field.value, "`status_code`", 100..=599)?;
-            status_code = u16::try_from(value).ok()?;
+    fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
+        if let Some(field) = fields.field(STATUS_CODE.name())
+            && cx.phase() == Some(Phase::OnTcpConnect)
+        {
+            let message = "`status_code` has no effect in on_tcp_connect: the connection is closed";
+            cx.reader.report(Diagnostic::new(&NO_EFFECT, field.span, message).with_help("remove the field"));
         }
-        Some(Self { status_code })
+        Some(Self { status_code: cx.read(fields, &STATUS_CODE)? })
     }
 
     fn terminates(&self) -> bool {

@@ -3,13 +3,17 @@
 //! Source: ngrok documentation, forward-internal (2026-08-07). The target's host ends in `.internal`; a
 //! tcp target names its port; from on_tcp_connect the target is tcp or tls.
 
-use super::{ActionType, Site};
-use crate::diagnostic::{Code, Diagnostic, shorten};
+use super::{ActionType, CONNECT_REQUEST_PHASES, Ends, ON_ERROR, OnError, WRONG_PROTOCOL};
+use crate::cel::{FieldType, TemplatePart};
+use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
 use crate::ir::{Lowering, Op};
+use crate::parse::NodeRef;
 use crate::phase::{Phase, PhaseSet};
-use crate::reader::{Fields, Keys, TextRef};
+use crate::reader::{Fields, TextRef, placeholder};
+use crate::schema::{Choice, Context, Declared, Field, Kind, Text};
 use crate::source::{Span, Spanned};
 use crate::url::{EndpointUrl, Scheme, UrlFault};
+use crate::variables::{self, EVERYWHERE};
 
 static INVALID_URL: Code =
     Code::error("TP441", "invalid-url").ngrok(&["ERR_NGROK_2226", "ERR_NGROK_9033", "ERR_NGROK_9037"]);
@@ -17,73 +21,154 @@ pub(crate) static NOT_INTERNAL: Code = Code::error("TP442", "target-not-internal
 pub(crate) static NO_PORT: Code = Code::error("TP443", "url-without-port").ngrok(&["ERR_NGROK_9030"]);
 static TARGET_SCHEME: Code = Code::warning("TP444", "target-scheme").ngrok(&["ERR_NGROK_2205"]);
 static TARGET_DEPTH: Code = Code::error("TP445", "target-depth").ngrok(&["ERR_NGROK_9031"]);
+static TARGET_WITHOUT_TLS: Code = Code::note("TP446", "target-without-tls");
 
 /// The codes this file raises.
-pub(crate) static CODES: &[&Code] = &[&INVALID_URL, &NOT_INTERNAL, &NO_PORT, &TARGET_SCHEME, &TARGET_DEPTH];
+pub(crate) static CODES: &[&Code] =
+    &[&INVALID_URL, &NOT_INTERNAL, &NO_PORT, &TARGET_SCHEME, &TARGET_DEPTH, &TARGET_WITHOUT_TLS];
 
 /// Labels accepted before `.internal` (ngrok says five in one place and five parts in all in another).
 const MOST_LABELS: usize = 5;
 
-/// What happens when the forward fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnError {
-    /// The connection is closed.
-    Halt,
-    /// The next action runs.
-    Continue,
-}
+static URL: Field<Target> = Field::required(
+    "url",
+    Target,
+    "url: tcp://device1.internal:22",
+    "The internal endpoint: `scheme://host.internal`, with a port for tcp.",
+);
+static TARGET_ERROR: Field<Choice<OnError>> =
+    Field::default("on_error", ON_ERROR, "halt", "Whether the next action runs when the forward fails.");
 
-/// Hands the connection to an internal endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Hands the connection or request to an internal endpoint.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ForwardInternal {
     /// The target.
-    pub url: Spanned<EndpointUrl>,
+    pub target: ForwardTarget,
     /// What happens when the forward fails.
     pub on_error: OnError,
 }
 
+/// What a forward goes to.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ForwardTarget {
+    /// The same for every connection.
+    Literal(Spanned<EndpointUrl>),
+    /// A text with expressions.
+    Dynamic(Text),
+}
+
+impl ForwardInternal {
+    /// The target, if it is the same for every connection.
+    #[must_use]
+    pub const fn literal(&self) -> Option<&Spanned<EndpointUrl>> {
+        match &self.target {
+            ForwardTarget::Literal(url) => Some(url),
+            ForwardTarget::Dynamic(_) => None,
+        }
+    }
+}
+
 impl ActionType for ForwardInternal {
     const NAME: &'static str = "forward-internal";
-    const PHASES: PhaseSet = PhaseSet::of(&[Phase::OnTcpConnect, Phase::OnHttpRequest]);
-    const KEYS: Keys = Keys {
-        known: &["url", "on_error"],
-        legacy: &[("binding", "the host name decides the binding; remove this field")],
-    };
+    const PHASES: PhaseSet = CONNECT_REQUEST_PHASES;
+    const ENDS: Ends = Ends::Sometimes("unless the forward fails and `on_error` is `continue`");
+    const FIELDS: Declared = &[&URL, &TARGET_ERROR];
+    const IGNORED: &'static [(&'static str, &'static str)] =
+        &[("binding", "the host name decides the binding; remove this field")];
+    const RESULTS: &'static [variables::Declared] = &[
+        variables::Declared::new(
+            "actions.ngrok.forward_internal.url",
+            "string",
+            EVERYWHERE,
+            "the target that failed",
+        ),
+        variables::Declared::new(
+            "actions.ngrok.forward_internal.error.code",
+            "string",
+            EVERYWHERE,
+            "ngrok's code of the fault",
+        ),
+        variables::Declared::new(
+            "actions.ngrok.forward_internal.error.message",
+            "string",
+            EVERYWHERE,
+            "the fault in words",
+        ),
+    ];
+    const RUNS: bool = true;
+    const PAGE: &'static str = include_str!("../../../docs/actions/forward-internal.md");
 
-    fn read<'d>(fields: &Fields<'d>, site: &Site<'_, 'd>) -> Option<Self> {
-        let reader = site.reader;
-        let on_error = fields.get("on_error").map_or(Some(OnError::Halt), |node| {
-            let text = reader.text(node, "`on_error`")?;
-            match text.value {
-                "halt" => Some(OnError::Halt),
-                "continue" => Some(OnError::Continue),
-                other => {
-                    let message = format!("`on_error` cannot be `{}`", shorten(other));
-                    reader.invalid(text.span, message, "write `halt` (the default) or `continue`");
-                    None
-                }
-            }
-        });
-        let owner = ("`forward-internal`", site.name);
-        let node = fields.required(reader, "url", owner, "url: tcp://device1.internal:22")?;
-        let text = site.template(node, "`url`")?;
-        let url = read_url(text, site)?;
-        Some(Self { url: check_target(Spanned::new(url, text.span), site)?, on_error: on_error? })
+    fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
+        let (target, on_error) = (cx.read(fields, &URL), cx.read(fields, &TARGET_ERROR));
+        let http = matches!(cx.place.and_then(|it| it.endpoint.scheme), Some(Scheme::Http | Scheme::Https));
+        if http && cx.phase() == Some(Phase::OnTcpConnect) {
+            let message = "`forward-internal` forwards requests of http and https endpoints, not connections";
+            let found = Diagnostic::new(&WRONG_PROTOCOL, cx.owner.1, message);
+            cx.reader.report(found.with_help("move the rule to on_http_request"));
+            return None;
+        }
+        Some(Self { target: target?, on_error: on_error? })
     }
 
     fn terminates(&self) -> bool {
         self.on_error == OnError::Halt
     }
 
+    /// Results are about a failure that the policy goes on after.
+    fn leaves_results(&self) -> bool {
+        self.on_error == OnError::Continue
+    }
+
+    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        if let ForwardTarget::Dynamic(text) = &self.target {
+            each(text);
+        }
+    }
+
     fn lower(&self, lowering: &mut Lowering<'_>) {
-        let target = lowering.target(&self.url.value);
-        lowering.emit(Op::Forward { target, or_continue: self.on_error == OnError::Continue });
+        match self.literal() {
+            Some(url) => {
+                let target = lowering.target(&url.value);
+                lowering.emit(Op::Forward { target, or_continue: self.on_error == OnError::Continue });
+            }
+            // INVARIANT: what holds an expression is refused before; refuse here as well.
+            None => lowering.emit(Op::Close),
+        }
     }
 }
 
-fn read_url(text: TextRef<'_>, site: &Site<'_, '_>) -> Option<EndpointUrl> {
-    EndpointUrl::parse(text.value).map_err(|error| site.reader.report(url_diagnostic(text, &error))).ok()
+/// The URL of an internal endpoint, or a text that gives one.
+#[derive(Clone, Copy, Debug)]
+struct Target;
+
+impl Kind for Target {
+    type Value = ForwardTarget;
+
+    fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<ForwardTarget> {
+        let text = cx.reader.text(node, what)?;
+        if crate::cel::is_template(text.value) {
+            let read = cx.template(text, FieldType::Text)?;
+            return check_dynamic(&read, cx).then_some(ForwardTarget::Dynamic(read));
+        }
+        if crate::reader::is_placeholder(text.value) {
+            placeholder(text, Severity::Error, cx.reader);
+            return None;
+        }
+        let url = EndpointUrl::parse(text.value)
+            .map_err(|error| cx.reader.report(url_diagnostic(text, &error)))
+            .ok()?;
+        check_target(Spanned::new(url, text.span), cx).map(ForwardTarget::Literal)
+    }
+
+    fn describe(&self) -> String {
+        "the URL of an internal endpoint".to_owned()
+    }
+
+    fn interpolates(&self) -> bool {
+        true
+    }
 }
 
 /// The diagnostic of a URL that does not parse, at the very part that is wrong.
@@ -114,13 +199,11 @@ pub(crate) fn too_deep(url: &Spanned<EndpointUrl>) -> Option<Diagnostic> {
     })
 }
 
-fn check_target(url: Spanned<EndpointUrl>, site: &Site<'_, '_>) -> Option<Spanned<EndpointUrl>> {
+fn check_target(url: Spanned<EndpointUrl>, cx: &Context<'_, '_>) -> Option<Spanned<EndpointUrl>> {
     let (target, span) = (&url.value, url.span);
     let mut faults = Vec::new();
     if !target.is_internal() {
-        let message = format!("`{target}` is not an internal endpoint");
-        let help = "the host of an internal endpoint ends in `.internal`";
-        faults.push(Diagnostic::new(&NOT_INTERNAL, span, message).with_help(help));
+        faults.push(not_internal(&target.to_string(), span));
     } else {
         faults.extend(too_deep(&url));
     }
@@ -132,20 +215,77 @@ fn check_target(url: Spanned<EndpointUrl>, site: &Site<'_, '_>) -> Option<Spanne
         );
     }
     if target.port().is_none() {
-        let message = format!("`{target}` has no port, and tcp has no default");
-        let help = format!("add the port, e.g. `{target}:22`");
-        faults.push(Diagnostic::new(&NO_PORT, span, message).with_help(help));
+        faults.push(no_port(&target.to_string(), span));
     }
-    let from_tcp = site.phase == Phase::OnTcpConnect;
-    let raw = matches!(target.scheme(), Scheme::Tcp | Scheme::Tls);
-    if from_tcp != raw {
-        let (wanted, phase) = (if from_tcp { "tcp:// or tls://" } else { "http:// or https://" }, site.phase);
-        // ngrok's rule is that the protocols match; examples on its own pages break it, hence a warning.
-        let message = format!("`{}://` does not fit {phase}", target.scheme().name());
-        let found = Diagnostic::new(&TARGET_SCHEME, span, message);
-        site.reader.report(found.with_help(format!("use a {wanted} target here")));
-    }
+    check_scheme(target.scheme(), span, cx);
     let fine = faults.is_empty();
-    faults.into_iter().for_each(|fault| site.reader.report(fault));
+    faults.into_iter().for_each(|fault| cx.reader.report(fault));
     fine.then_some(url)
+}
+
+pub(crate) fn not_internal(target: &str, span: Span) -> Diagnostic {
+    let message = format!("`{}` is not an internal endpoint", shorten(target));
+    let help = "the host of an internal endpoint ends in `.internal`";
+    Diagnostic::new(&NOT_INTERNAL, span, message).with_help(help)
+}
+
+pub(crate) fn no_port(target: &str, span: Span) -> Diagnostic {
+    let message = format!("`{}` has no port, and tcp has no default", shorten(target));
+    let help = format!("add the port, e.g. `{}:22`", shorten(target));
+    Diagnostic::new(&NO_PORT, span, message).with_help(help)
+}
+
+/// Whether a target's protocol fits the place.
+fn check_scheme(scheme: Scheme, span: Span, cx: &Context<'_, '_>) {
+    let Some(place) = cx.place else { return };
+    let from_tcp = place.phase == Phase::OnTcpConnect;
+    let raw = matches!(scheme, Scheme::Tcp | Scheme::Tls);
+    if from_tcp != raw {
+        let (wanted, phase) =
+            (if from_tcp { "tcp:// or tls://" } else { "http:// or https://" }, place.phase);
+        // ngrok's rule is that the protocols match; examples on its own pages break it, hence a warning.
+        let message = format!("`{}://` does not fit {phase}", scheme.name());
+        let found = Diagnostic::new(&TARGET_SCHEME, span, message);
+        cx.reader.report(found.with_help(format!("use a {wanted} target here")));
+    } else if scheme == Scheme::Http && place.endpoint.scheme == Some(Scheme::Https) {
+        let message = "requests come in over https and go on over http";
+        let found = Diagnostic::new(&TARGET_WITHOUT_TLS, span, message);
+        cx.reader.report(found.with_help("both are one family; use an https:// target if it has one"));
+    }
+}
+
+/// What can be said of a target that is known for each connection only: its scheme, and what its end says.
+fn check_dynamic(target: &Text, cx: &Context<'_, '_>) -> bool {
+    let parts = target.template.parts();
+    let scheme = match parts.first() {
+        Some(TemplatePart::Text(text)) => text.split_once("://").map(|(scheme, _)| scheme),
+        _ => None,
+    };
+    let scheme = match scheme.map(|name| (name, Scheme::from_name(name))) {
+        Some((_, Some(scheme))) => Some(scheme),
+        Some((name, None)) => {
+            let message = format!("`{}` is none of http, https, tls and tcp", shorten(name));
+            let found = Diagnostic::new(&INVALID_URL, target.span, message);
+            cx.reader.report(found.with_help("write e.g. `https://${…}.internal`"));
+            return false;
+        }
+        None => None,
+    };
+    if let Some(scheme) = scheme {
+        check_scheme(scheme, target.span, cx);
+    }
+    let Some(TemplatePart::Text(end)) = parts.last().filter(|_| parts.len() > 1) else { return true };
+    let (host, port) = end.split_once(':').map_or((&**end, None), |(host, port)| (host, Some(port)));
+    let fault = if end.contains(['/', '?', '#']) {
+        let message = format!("the target goes on behind its host and port: `{}`", shorten(end));
+        let help = "an endpoint URL ends there; requests keep their path";
+        Some(Diagnostic::new(&INVALID_URL, target.span, message).with_help(help))
+    } else if !host.is_empty() && !host.ends_with(".internal") && host.contains('.') {
+        Some(not_internal(&format!("…{end}"), target.span))
+    } else if port.is_none() && !host.is_empty() && scheme == Some(Scheme::Tcp) {
+        Some(no_port(&format!("…{end}"), target.span))
+    } else {
+        None
+    };
+    fault.map(|fault| cx.reader.report(fault)).is_none()
 }

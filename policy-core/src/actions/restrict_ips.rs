@@ -4,31 +4,41 @@
 //! entry holds it **and** no deny entry does; deny wins whatever its order or length. Without any allow
 //! entry nothing is permitted (ERR_NGROK_393). `enforce: false` evaluates and goes on.
 
-use super::{ActionType, Site};
+use super::{ActionType, Ends};
 use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
+use crate::ip_policies::IpPolicy;
 use crate::ir::{AddressList, Entries, Entry, Lowering, Op};
-use crate::lpm::{CidrError, Family, ParsedCidr, RangeSet, cidr, family};
-use crate::parse::NodeRef;
-use crate::phase::{Phase, PhaseSet};
-use crate::reader::{Fields, Keys, TextRef};
+use crate::lpm::{Family, RangeSet, family};
+use crate::phase::PhaseSet;
+use crate::reader::Fields;
+use crate::schema::{
+    CidrItem, Context, Declared, Field, Flag, Items, Literal, NetworkItem, NetworkOrTemplate, Text,
+};
 use crate::source::{Span, Spanned};
+use crate::variables::{self, EVERYWHERE};
 
-static INVALID_CIDR: Code = Code::error("TP431", "invalid-cidr").ngrok(&["ERR_NGROK_362", "ERR_NGROK_1406"]);
-static BARE_ADDRESS: Code = Code::warning("TP432", "bare-address").ngrok(&["ERR_NGROK_1413"]);
-static HOST_BITS: Code = Code::warning("TP433", "host-bits").ngrok(&["ERR_NGROK_1409"]);
 static NOTHING_ALLOWED: Code = Code::error("TP434", "nothing-allowed").ngrok(&["ERR_NGROK_393"]).absence();
-static ZONE_ID: Code = Code::error("TP435", "zone-id").ngrok(&["ERR_NGROK_1406"]);
 static ONE_FAMILY: Code = Code::warning("TP436", "one-address-family").absence();
+static IP_POLICY: Code =
+    Code::error("TP437", "unknown-ip-policy").ngrok(&["ERR_NGROK_341", "ERR_NGROK_1402", "ERR_NGROK_1414"]);
 
 /// The codes this file raises.
-pub(crate) static CODES: &[&Code] =
-    &[&INVALID_CIDR, &BARE_ADDRESS, &HOST_BITS, &NOTHING_ALLOWED, &ZONE_ID, &ONE_FAMILY];
+pub(super) static CODES: &[&Code] = &[&NOTHING_ALLOWED, &ONE_FAMILY, &IP_POLICY];
 
-/// An entry of a list, readable, with its place.
-pub type CidrItem = Spanned<ipnetwork::IpNetwork>;
+static ENFORCE: Field<Flag> =
+    Field::default("enforce", Flag, "true", "`false` evaluates, sets the results and goes on.");
+static ALLOW: Field<Items<NetworkOrTemplate>> =
+    Field::optional("allow", Items::of(NetworkOrTemplate), "Permitted sources; all others are refused.");
+static DENY: Field<Items<NetworkOrTemplate>> =
+    Field::optional("deny", Items::of(NetworkOrTemplate), "Refused sources; they win over permitted ones.");
+static IP_POLICIES: Field<Items<Literal>> = Field::optional(
+    "ip_policies",
+    Items::of(Literal(64)),
+    "IP policies by id, `ipp_…`; their rules are added to both lists.",
+);
 
 /// Admits or refuses by the layer-4 source address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RestrictIps {
     /// False evaluates and goes on.
@@ -37,34 +47,78 @@ pub struct RestrictIps {
     pub allow: Vec<CidrItem>,
     /// Refused sources; they win.
     pub deny: Vec<CidrItem>,
+    /// Permitted sources that are known for each connection only.
+    pub dynamic_allow: Vec<Text>,
+    /// Refused ones likewise.
+    pub dynamic_deny: Vec<Text>,
+    /// IP policies that are named.
+    pub ip_policies: Vec<Spanned<Box<str>>>,
 }
 
 impl ActionType for RestrictIps {
     const NAME: &'static str = "restrict-ips";
-    const PHASES: PhaseSet =
-        PhaseSet::of(&[Phase::OnTcpConnect, Phase::OnHttpRequest, Phase::OnHttpResponse]);
-    const KEYS: Keys = Keys::of(&["enforce", "allow", "deny", "ip_policies"]);
+    const PHASES: PhaseSet = super::ANY_PHASE;
+    const ENDS: Ends = Ends::Refusing("403, or the connection closed");
+    const FIELDS: Declared = &[&ENFORCE, &ALLOW, &DENY, &IP_POLICIES];
+    const RESULTS: &'static [variables::Declared] = &[
+        variables::Declared::new(
+            "actions.ngrok.restrict_ips.action",
+            "string",
+            EVERYWHERE,
+            "`allow` or `deny`",
+        ),
+        variables::Declared::new(
+            "actions.ngrok.restrict_ips.matched_cidr",
+            "string",
+            EVERYWHERE,
+            "the deciding entry, a deny entry first; empty if there is none",
+        ),
+        variables::Declared::new(
+            "actions.ngrok.restrict_ips.error.code",
+            "string",
+            EVERYWHERE,
+            "ngrok's code of the refusal",
+        ),
+        variables::Declared::new(
+            "actions.ngrok.restrict_ips.error.message",
+            "string",
+            EVERYWHERE,
+            "the refusal in words",
+        ),
+    ];
+    const RUNS: bool = true;
+    const PAGE: &'static str = include_str!("../../../docs/actions/restrict-ips.md");
 
-    fn read<'d>(fields: &Fields<'d>, site: &Site<'_, 'd>) -> Option<Self> {
-        let reader = site.reader;
-        let enforce = fields.get("enforce").map_or(Some(true), |node| reader.boolean(node, "`enforce`"));
-        let policies = fields.field("ip_policies");
-        if let Some(field) = policies {
-            let help = "list the addresses under `allow` and `deny`";
-            site.not_supported(field.span, "`ip_policies`", help);
+    fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
+        let enforce = cx.read(fields, &ENFORCE);
+        let (allow, deny) = (cx.optional(fields, &ALLOW), cx.optional(fields, &DENY));
+        let named = cx.optional(fields, &IP_POLICIES);
+        let (allow, deny) = (allow?.unwrap_or_default(), deny?.unwrap_or_default());
+        let ((allow, dynamic_allow), (deny, dynamic_deny)) = (split(allow), split(deny));
+        let ip_policies = named?.unwrap_or_default();
+        let action = Self { enforce: enforce?, allow, deny, dynamic_allow, dynamic_deny, ip_policies };
+        let allow_at = fields.field("allow").map_or(cx.owner.1, |field| field.span);
+        // What is permitted for some connections only is not known here.
+        if let Some(policies) = action.look_up(cx).filter(|_| action.dynamic_allow.is_empty()) {
+            action.check_allow(&policies, allow_at, cx);
         }
-        let list = |key: &str| fields.get(key).map_or(Some(Vec::new()), |node| read_list(node, key, site));
-        let (allow, deny) = (list("allow"), list("deny"));
-        let action = Self { enforce: enforce?, allow: allow?, deny: deny? };
-        let allow_at = fields.field("allow").map_or(site.name, |field| field.span);
-        if policies.is_none() {
-            action.check_allow(allow_at, site);
-        }
-        policies.is_none().then_some(action)
+        Some(action)
+    }
+
+    fn enforced(&self) -> bool {
+        self.enforce
+    }
+
+    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        self.dynamic_allow.iter().chain(&self.dynamic_deny).for_each(each);
+    }
+
+    fn open_ip_policies(&self) -> &[Spanned<Box<str>>] {
+        &self.ip_policies
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>) {
-        let test = lowering.test(self.permitted());
+        let test = lowering.test(self.permitted(&[]));
         let entries = |items: &[CidrItem]| {
             Entries::new(
                 items.iter().map(|item| Entry::new(item.value, lowering.position(item.span))).collect(),
@@ -76,33 +130,82 @@ impl ActionType for RestrictIps {
     }
 }
 
+/// The entries that are known now, and the others.
+fn split(items: Vec<NetworkItem>) -> (Vec<CidrItem>, Vec<Text>) {
+    let (mut known, mut dynamic) = (Vec::with_capacity(items.len()), Vec::new());
+    for item in items {
+        match item {
+            NetworkItem::Static(item) => known.push(item),
+            NetworkItem::Dynamic(text) => dynamic.push(text),
+        }
+    }
+    (known, dynamic)
+}
+
 impl RestrictIps {
-    /// The addresses that are permitted: allowed and not denied.
-    fn permitted(&self) -> RangeSet {
-        let set = |items: &[CidrItem]| RangeSet::from_networks(items.iter().map(|item| item.value));
-        set(&self.allow).without(&set(&self.deny))
+    /// The IP policies by their ids; `None` if one is not known, which has been reported.
+    fn look_up<'o>(&self, cx: &Context<'o, '_>) -> Option<Vec<&'o IpPolicy>> {
+        let Some(known) = &cx.reader.options().ip_policies else {
+            if let Some(first) = self.ip_policies.first() {
+                let message = format!("what `{}` permits is not known here", shorten(&first.value));
+                let found = Diagnostic::new(&IP_POLICY, first.span, message).with_severity(Severity::Note);
+                cx.reader.report(found.with_help("give the file that has it: `--ip-policies FILE`"));
+                return None;
+            }
+            return Some(Vec::new());
+        };
+        let mut out = Some(Vec::new());
+        for id in &self.ip_policies {
+            let found = known.get(&id.value);
+            if found.is_none() {
+                let message = format!("there is no IP policy `{}`", shorten(&id.value));
+                let help = known.nearest(&id.value).map_or_else(
+                    || "add it to the file of IP policies".to_owned(),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                cx.reader.report(Diagnostic::new(&IP_POLICY, id.span, message).with_help(help));
+            }
+            out = out.zip(found).map(|(mut out, found)| {
+                out.push(found);
+                out
+            });
+        }
+        out
     }
 
-    fn check_allow(&self, at: Span, site: &Site<'_, '_>) {
-        if !self.deny.is_empty() && !self.allow.is_empty() && self.permitted().is_empty() {
-            let message = "every allowed address is denied as well, and deny wins";
-            let severity = if self.enforce { Severity::Error } else { Severity::Warning };
-            let found = Diagnostic::new(&NOTHING_ALLOWED, at, message).with_severity(severity);
-            site.reader.report(found.with_help("shorten the `deny` list"));
-        }
-        let has = |wanted| self.allow.iter().any(|item| family(&item.value) == wanted);
+    /// The addresses that are permitted: allowed and not denied.
+    fn permitted(&self, policies: &[&IpPolicy]) -> RangeSet {
+        let set = |items: &[CidrItem], of: fn(&IpPolicy) -> &[ipnetwork::IpNetwork]| {
+            let listed = policies.iter().flat_map(|policy| of(policy));
+            RangeSet::from_networks(items.iter().map(|item| item.value).chain(listed.copied()))
+        };
+        set(&self.allow, |policy| &policy.allow).without(&set(&self.deny, |policy| &policy.deny))
+    }
+
+    fn check_allow(&self, policies: &[&IpPolicy], at: Span, cx: &Context<'_, '_>) {
+        let severity = if self.enforce { Severity::Error } else { Severity::Warning };
+        let allowed = || policies.iter().flat_map(|policy| policy.allow.iter());
+        let denied = !self.deny.is_empty() || policies.iter().any(|policy| !policy.deny.is_empty());
+        let has = |wanted| {
+            self.allow.iter().any(|item| family(&item.value) == wanted)
+                || allowed().any(|network| family(network) == wanted)
+        };
         let (v4, v6) = (has(Family::V4), has(Family::V6));
+        if denied && (v4 || v6) && self.permitted(policies).is_empty() {
+            let message = "every allowed address is denied as well, and deny wins";
+            let found = Diagnostic::new(&NOTHING_ALLOWED, at, message).with_severity(severity);
+            cx.reader.report(found.with_help("shorten the `deny` list"));
+        }
         if !v4 && !v6 {
-            let severity = if self.enforce { Severity::Error } else { Severity::Warning };
             let message = match self.enforce {
                 true => "no address is allowed, so every connection is refused",
                 false => "no address is allowed, so every connection counts as refused",
             };
-            let help = match self.deny.is_empty() {
-                true => "list the permitted networks under `allow`",
-                false => "to permit all but the denied, add `allow: [0.0.0.0/0, \"::/0\"]`",
+            let help = match denied {
+                false => "list the permitted networks under `allow`",
+                true => "to permit all but the denied, add `allow: [0.0.0.0/0, \"::/0\"]`",
             };
-            site.reader.report(
+            cx.reader.report(
                 Diagnostic::new(&NOTHING_ALLOWED, at, message).with_help(help).with_severity(severity),
             );
         } else if v4 != v6 {
@@ -110,71 +213,9 @@ impl RestrictIps {
             let refused = if self.enforce { "is refused" } else { "counts as refused" };
             let message = format!("only {given} addresses are allowed, so every {missing} client {refused}");
             let example = if v4 { "2001:db8::/32" } else { "203.0.113.0/24" };
-            site.reader.report(Diagnostic::new(&ONE_FAMILY, at, message).with_help(format!(
+            cx.reader.report(Diagnostic::new(&ONE_FAMILY, at, message).with_help(format!(
                 "add the {missing} networks, e.g. `{example}`; if none may connect, this warning can stay"
             )));
         }
     }
-}
-
-fn read_list<'d>(node: NodeRef<'d>, key: &str, site: &Site<'_, 'd>) -> Option<Vec<CidrItem>> {
-    let items = site.reader.list(node, &format!("`{key}`"))?;
-    let mut fine = true;
-    let mut out = Vec::with_capacity(items.len());
-    for item in items {
-        let read = site.template(item, "a list entry").and_then(|text| {
-            let entry = report_entry(text, site)?;
-            Some(Spanned::new(entry.network, text.span))
-        });
-        fine &= read.is_some();
-        out.extend(read);
-    }
-    fine.then_some(out)
-}
-
-/// Reads one entry and reports what is odd about it.
-fn report_entry(text: TextRef<'_>, site: &Site<'_, '_>) -> Option<ParsedCidr> {
-    let (word, span) = (shorten(text.value), text.span);
-    let entry = match cidr(text.value) {
-        Ok(entry) => entry,
-        Err(CidrError::Zone) => {
-            let message = format!("`{word}` has a zone id, which means nothing to another machine");
-            let found = Diagnostic::new(&ZONE_ID, span, message);
-            site.reader.report(
-                found.with_help("give the global address; a link-local one reaches no other network"),
-            );
-            return None;
-        }
-        Err(error) => {
-            let message = format!("`{word}` is not a network: {error}");
-            let found = Diagnostic::new(&INVALID_CIDR, span, message);
-            site.reader.report(found.with_help("write e.g. `203.0.113.0/24` or `2001:db8::/32`"));
-            return None;
-        }
-    };
-    if entry.bare {
-        let length = if text.value.contains(':') { 128 } else { 32 };
-        let fix = format!("{}/{length}", text.value);
-        site.reader.report(
-            Diagnostic::new(
-                &BARE_ADDRESS,
-                span,
-                format!("`{word}` has no prefix length; it is read as /{length}"),
-            )
-            .with_help(format!("write `{fix}`"))
-            .with_fix_at(true, text.content, fix),
-        );
-    } else if entry.host_bits {
-        let network = entry.network.to_string();
-        site.reader.report(
-            Diagnostic::new(
-                &HOST_BITS,
-                span,
-                format!("`{word}` has bits set behind its prefix; they are ignored"),
-            )
-            .with_help(format!("write `{network}`"))
-            .with_fix_at(true, text.content, network),
-        );
-    }
-    Some(entry)
 }

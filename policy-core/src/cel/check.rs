@@ -16,6 +16,7 @@ use super::code::{Code, Node, NodeId, Slot};
 use super::env::Env;
 use super::fault::Fault;
 use super::lexer::{TokenKind, first_token};
+use super::state::{Earlier, is_variables};
 use super::types::{Object, Type};
 use super::unify::{Substitution, is_optional};
 use super::value::Value;
@@ -23,10 +24,18 @@ use crate::diagnostic::{Code as DiagnosticCode, Diagnostic, Diagnostics};
 use crate::source::Span;
 
 /// Types the tree of an expression; `strict` reports what is wrong.
-pub(super) fn check(text: &str, ast: &Ast, env: &Env, strict: bool, found: &mut Diagnostics) -> Option<Code> {
+pub(super) fn check(
+    text: &str,
+    ast: &Ast,
+    env: &Env,
+    earlier: &dyn Earlier,
+    strict: bool,
+    found: &mut Diagnostics,
+) -> Option<Code> {
     let root = ast.root()?;
     let mut checker = Checker {
         env,
+        earlier,
         ast,
         text,
         strict,
@@ -68,6 +77,7 @@ enum LocalKind {
 
 struct Checker<'a> {
     env: &'a Env,
+    earlier: &'a dyn Earlier,
     ast: &'a Ast,
     text: &'a str,
     strict: bool,
@@ -111,6 +121,14 @@ impl<'a> Checker<'a> {
 
     fn span(&self, id: NodeId) -> Span {
         self.spans.get(id.index()).copied().unwrap_or_default()
+    }
+
+    /// The type of a variable that an earlier action has set.
+    fn set_variable(&self, map: NodeId, name: &Value) -> Option<Type> {
+        match name {
+            Value::String(name) if is_variables(self.nodes.get(map.index())) => self.earlier.variable(name),
+            _ => None,
+        }
     }
 
     fn constant(&self, id: NodeId) -> Option<&Value> {

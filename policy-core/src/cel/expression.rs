@@ -15,10 +15,11 @@ use super::host::{EvalLimits, Host};
 use super::interpret::{Sink, evaluate};
 use super::parser::{CelLimits, parse};
 use super::pattern::compile_constants;
+use super::state::{self, Earlier, State, Unknown, Use};
 use super::types::Type;
 use super::value::Value;
-use super::{TYPE_MISMATCH, advice};
-use crate::diagnostic::Diagnostics;
+use super::{CONSTANT, TYPE_MISMATCH, advice};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::Span;
 
 /// An expression that has been checked and can be evaluated. Cheap to clone.
@@ -47,6 +48,8 @@ struct Inner {
     pattern_states: u64,
     calls: Box<[&'static str]>,
     failures: Failures,
+    /// What it asks of earlier actions, with its place.
+    asks: Box<[(State, Span)]>,
 }
 
 /// One part of an expression and its value.
@@ -73,11 +76,21 @@ impl Env {
     /// The same within other limits.
     #[must_use]
     pub fn check_within(&self, text: &str, limits: &CelLimits) -> (Option<Expression>, Diagnostics) {
+        self.check_after(text, limits, &Unknown)
+    }
+
+    /// The same with what is known of earlier actions.
+    pub(crate) fn check_after(
+        &self,
+        text: &str,
+        limits: &CelLimits,
+        earlier: &dyn Earlier,
+    ) -> (Option<Expression>, Diagnostics) {
         let mut found = Diagnostics::default();
         let ast = parse(text, limits, &mut found);
         let readable = !found.has_errors();
         let mut later = Diagnostics::default();
-        let code = check(text, &ast, self, true, &mut later);
+        let code = check(text, &ast, self, earlier, true, &mut later);
         // What does not read has types that nobody meant; names are right or wrong all the same.
         later.retain(|item| readable || item.code != &TYPE_MISMATCH);
         found.append(later);
@@ -94,7 +107,7 @@ impl Env {
         let mut found = Diagnostics::default();
         let limits = CelLimits::default();
         let ast = parse(text, &limits, &mut found);
-        let code = check(text, &ast, self, false, &mut Diagnostics::default());
+        let code = check(text, &ast, self, &Unknown, false, &mut Diagnostics::default());
         let expression = code.map(|code| Expression::new(text, code, &limits, &mut Diagnostics::default()));
         expression.filter(|_| !found.has_errors())
     }
@@ -119,6 +132,7 @@ impl Expression {
         calls.sort_unstable();
         calls.dedup();
         let failures = failures(&code);
+        let asks = state::asks(&code);
         let inner = Inner {
             text: text.into(),
             code,
@@ -128,6 +142,7 @@ impl Expression {
             pattern_states: patterns.states,
             calls: calls.into(),
             failures,
+            asks: asks.into(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -176,9 +191,10 @@ impl Expression {
         }
     }
 
-    /// What may fail in expressions that are joined by `&&`, for each of them: each may guard the others.
+    /// What may fail in expressions that are joined by `&&`, and what is never there, for each of them: each may
+    /// guard the others.
     #[must_use]
-    pub(crate) fn may_fail(joined: &[Self]) -> Vec<Diagnostics> {
+    pub(crate) fn may_fail(joined: &[Self], earlier: &dyn Earlier) -> Vec<Diagnostics> {
         // Who tells a guard: two are enough to know that another one does.
         let mut tellers: HashMap<&str, (usize, bool)> = HashMap::new();
         for (at, expression) in joined.iter().enumerate() {
@@ -197,7 +213,16 @@ impl Expression {
             // An expression that is constant has been reported as that.
             let parts = expression.inner.failures.parts.iter().filter(|_| expression.constant().is_none());
             for part in parts.filter(|part| !part.guards.iter().any(|guard| known(at, guard))) {
-                found.push(part.found.clone());
+                let part_found = part.found.clone();
+                let judged = match &part.state {
+                    Some(state) => earlier.judge(state, Use::Read, part_found),
+                    None => Some(part_found),
+                };
+                judged.into_iter().for_each(|item| found.push(item));
+            }
+            for (state, span) in &expression.inner.asks {
+                let asked = Diagnostic::new(&CONSTANT, *span, "this is always false");
+                earlier.judge(state, Use::Ask, asked).into_iter().for_each(|item| found.push(item));
             }
             found
         };

@@ -14,6 +14,7 @@ use super::env::Env;
 use super::expression::Expression;
 use super::lexer::{Symbol, TokenKind, first_token};
 use super::parser::CelLimits;
+use super::state::{Earlier, Unknown};
 use super::types::{CIDR, IP, Type};
 use crate::cel;
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
@@ -63,6 +64,39 @@ impl Template {
         &self.parts
     }
 
+    /// The text, if there is no expression in it.
+    #[must_use]
+    pub fn literal(&self) -> Option<&str> {
+        match &*self.parts {
+            [] => Some(""),
+            [TemplatePart::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The expressions in it, in order.
+    pub fn expressions(&self) -> impl Iterator<Item = &Expression> {
+        self.parts.iter().filter_map(|part| match part {
+            TemplatePart::Expression(expression) => Some(expression),
+            TemplatePart::Text(_) => None,
+        })
+    }
+
+    /// Bytes of its texts and expressions.
+    pub(crate) fn weight(&self) -> usize {
+        let weight = |part: &TemplatePart| match part {
+            TemplatePart::Text(text) => text.len(),
+            TemplatePart::Expression(expression) => expression.text().len(),
+        };
+        self.parts.iter().map(weight).sum()
+    }
+
+    /// A text without expressions.
+    pub(crate) fn of_text(text: &str) -> Self {
+        let parts = if text.is_empty() { [].into() } else { [TemplatePart::Text(text.into())].into() };
+        Self { parts }
+    }
+
     /// The expression, if the text is nothing but one `${…}`: where a field keeps types, the value keeps its
     /// own.
     #[must_use]
@@ -95,15 +129,17 @@ impl Env {
     /// there if nothing found is an error. O(length).
     #[must_use]
     pub fn check_template(&self, text: &str, field: FieldType) -> (Option<Template>, Diagnostics) {
-        self.check_template_within(text, field, &mut CelLimits::default())
+        self.check_template_after(text, field, &mut CelLimits::default(), &Unknown)
     }
 
-    /// The same within limits, from which it takes what its regular expressions take.
-    pub(crate) fn check_template_within(
+    /// The same within limits, from which it takes what its regular expressions take, and with what is known of
+    /// earlier actions.
+    pub(crate) fn check_template_after(
         &self,
         text: &str,
         field: FieldType,
         limits: &mut CelLimits,
+        earlier: &dyn Earlier,
     ) -> (Option<Template>, Diagnostics) {
         let mut found = Diagnostics::default();
         let mut parts = Vec::new();
@@ -127,13 +163,14 @@ impl Env {
                         found.push(Diagnostic::new(&cel::TEMPLATE, span, message).with_help(help));
                         continue;
                     }
-                    let (expression, mut inner) = self.check_within(inside, limits);
+                    let (expression, mut inner) = self.check_after(inside, limits, earlier);
                     if let Some(expression) = &expression {
                         limits.pattern_states =
                             limits.pattern_states.saturating_sub(expression.pattern_states());
                         check_part(expression, whole && field == FieldType::Any, &mut inner);
                     }
-                    inner.append(expression.as_ref().map(single_failures).unwrap_or_default());
+                    let failures = expression.as_ref().map(|expression| single_failures(expression, earlier));
+                    inner.append(failures.unwrap_or_default());
                     found.append(inner.of_part(&|part| {
                         let at = |offset| span.start + original(&escapes, offset);
                         (Span::new(at(part.start), at(part.end)), escapes.is_empty())
@@ -148,8 +185,8 @@ impl Env {
 }
 
 /// What may fail in an expression that stands alone.
-fn single_failures(expression: &Expression) -> Diagnostics {
-    Expression::may_fail(std::slice::from_ref(expression)).into_iter().next().unwrap_or_default()
+fn single_failures(expression: &Expression, earlier: &dyn Earlier) -> Diagnostics {
+    Expression::may_fail(std::slice::from_ref(expression), earlier).into_iter().next().unwrap_or_default()
 }
 
 /// A part has to have a text; `any` if its value is kept as it is.

@@ -2,19 +2,16 @@
 
 use std::sync::Arc;
 
-use super::{EdgeConfig, FACT_WITHOUT_SOURCE, PolicySource, TARGET_NOT_SERVED, UNREADABLE_FILE};
-use crate::check::{CheckOptions, CheckedPolicy, load_policy};
+use super::{EdgeConfig, FACT_WITHOUT_SOURCE, TARGET_NOT_SERVED};
+use crate::check::{CheckOptions, CheckedPolicy};
 use crate::compile::{CompileOptions, Program, RuleRef, compile};
 use crate::diagnostic::{Diagnostic, Diagnostics, printable};
+use crate::endpoint_policy::{Link, PolicyFiles, PolicySource, ReadPolicy, report_loops};
 use crate::facts::Facts;
-use crate::parse::decode;
+use crate::options::EndpointTraits;
 use crate::phase::Phase;
 use crate::source::{Source, Span};
-use crate::url::Scheme;
-
-/// Reads a policy file by the name that the configuration gives it: the name to show and the bytes, or the
-/// reason why it cannot be read. Relative names are relative to the configuration.
-pub type ReadPolicy<'a> = &'a mut dyn FnMut(&str) -> (String, Result<Vec<u8>, String>);
+use crate::url::{EndpointUrl, Scheme};
 
 /// A configuration and everything it names.
 #[derive(Debug)]
@@ -40,20 +37,29 @@ pub struct Programs {
 
 /// Reads, checks and compiles a configuration and its policy files.
 #[must_use]
-pub fn load_edge_files(source: &Source, read: ReadPolicy<'_>) -> EdgeFiles {
-    let (config, found) = super::load_edge(source);
+pub fn load_edge_files(source: &Source, options: &CheckOptions, read: ReadPolicy<'_>) -> EdgeFiles {
+    let (config, found) = super::read::load_edge_with(source, options);
     let Some(config) = config else {
         return EdgeFiles { usable: None, findings: found, policies: Vec::new() };
     };
-    let mut loader = Loader { read, found, policies: Vec::new() };
+    let mut files = PolicyFiles::new(read, options);
+    let mut findings = found;
+    let mut links = Vec::new();
+    let mut load = |policy: &PolicySource, owner: Span, url: &EndpointUrl| {
+        let checked = files.policy(policy, EndpointTraits::of_scheme(Scheme::Tcp), &mut findings)?;
+        links.push(Link::new(url.clone(), owner, Some(checked.policy())));
+        program(&checked, policy, owner, &mut files, &mut findings)
+    };
     let endpoints: Vec<_> =
-        config.endpoints.iter().map(|it| loader.policy(&it.policy, it.name.span)).collect();
+        config.endpoints.iter().map(|it| load(&it.policy, it.name.span, &it.url)).collect();
     let internal: Vec<_> = config
         .internal_endpoints
         .iter()
-        .map(|it| it.policy.as_ref().map(|policy| loader.policy(policy, it.url.span)))
+        .map(|it| it.policy.as_ref().map(|policy| load(policy, it.url.span, &it.url.value)))
         .collect();
-    let Loader { found: mut findings, policies, .. } = loader;
+    let without = config.internal_endpoints.iter().filter(|it| it.policy.is_none());
+    links.extend(without.map(|it| Link::new(it.url.value.clone(), it.url.span, None)));
+    report_loops(&links, &mut findings);
 
     for (at, program) in endpoints.iter().chain(internal.iter().flatten()).flatten() {
         report_unserved(&config, *at, program, &mut findings);
@@ -66,63 +72,40 @@ pub fn load_edge_files(source: &Source, read: ReadPolicy<'_>) -> EdgeFiles {
         endpoints: endpoints.into_iter().flatten().map(|(_, program)| program).collect(),
         internal: internal.into_iter().map(|it| it.flatten().map(|(_, program)| program)).collect(),
     };
-    EdgeFiles { usable: usable.then_some((config, programs)), findings, policies }
+    EdgeFiles { usable: usable.then_some((config, programs)), findings, policies: files.into_read() }
 }
 
-struct Loader<'a> {
-    read: ReadPolicy<'a>,
-    /// Findings of the configuration itself.
-    found: Diagnostics,
-    policies: Vec<(Source, Diagnostics)>,
-}
-
-impl Loader<'_> {
-    /// The program of a policy, with the place that names the policy.
-    fn policy(&mut self, policy: &PolicySource, owner: Span) -> Option<(Span, Arc<Program>)> {
-        match policy {
-            PolicySource::Inline(policy) => {
-                let program = compiled(policy).map_err(|found| self.found.append(found)).ok()?;
-                Some((owner, program))
+/// Compiles a policy; with the place that names it. What keeps it from being a program is told like any fault of
+/// its file.
+fn program(
+    checked: &CheckedPolicy,
+    policy: &PolicySource,
+    owner: Span,
+    files: &mut PolicyFiles<'_>,
+    findings: &mut Diagnostics,
+) -> Option<(Span, Arc<Program>)> {
+    let compiled = compile(checked, &CompileOptions::default()).map(Arc::new);
+    match (compiled, policy) {
+        (Ok(program), PolicySource::Inline(_)) => Some((owner, program)),
+        (Ok(program), PolicySource::File(name)) => Some((name.span, program)),
+        (Err(found), PolicySource::Inline(_)) => {
+            findings.append(found);
+            None
+        }
+        (Err(found), PolicySource::File(name)) => {
+            files.report_errors(
+                &found,
+                &printable(&name.value),
+                checked.source().name(),
+                name.span,
+                findings,
+            );
+            if let Some((_, last)) = files.last() {
+                last.append(found);
             }
-            PolicySource::File(name) => self.policy_file(&name.value, name.span),
+            None
         }
     }
-
-    fn policy_file(&mut self, name: &str, at: Span) -> Option<(Span, Arc<Program>)> {
-        let (shown, bytes) = (self.read)(name);
-        let name = printable(name);
-        let bytes = match bytes {
-            Ok(bytes) => bytes,
-            Err(reason) => {
-                let message = format!("cannot read the policy file `{name}`: {reason}");
-                let help = "the path is relative to this file; check that it exists and may be read";
-                self.found.push(Diagnostic::new(&UNREADABLE_FILE, at, message).with_help(help));
-                return None;
-            }
-        };
-        let (source, mut found) = decode(shown, bytes);
-        let mut program = None;
-        if !found.has_errors() {
-            // All endpoints of an edge are of this protocol.
-            let options = CheckOptions { scheme: Some(Scheme::Tcp), ..CheckOptions::default() };
-            let (policy, later) = load_policy(&source, &options);
-            found.append(later);
-            program = policy.and_then(|policy| compiled(&policy).map_err(|error| found.append(error)).ok());
-        }
-        if found.has_errors() {
-            let errors = found.errors();
-            let plural = if errors == 1 { "" } else { "s" };
-            let message = format!("the policy file `{name}` has {errors} error{plural}");
-            let help = format!("mend the file first; `policy lint {}` lists the errors", source.name());
-            self.found.push(Diagnostic::new(&UNREADABLE_FILE, at, message).with_help(help));
-        }
-        self.policies.push((source, found));
-        program.map(|program| (at, program))
-    }
-}
-
-fn compiled(policy: &CheckedPolicy) -> Result<Arc<Program>, Diagnostics> {
-    compile(policy, &CompileOptions::default()).map(Arc::new)
 }
 
 /// Refuses facts that this edge cannot know: a rule that reads one would close every connection.
@@ -161,7 +144,7 @@ internal_endpoints: [{url: \"tcp://d.internal:22\", upstream: {url: 22}}]
 
     fn load(policy: Result<&str, &str>) -> (bool, Vec<String>, usize) {
         let source = Source::new("edge.yml", EDGE);
-        let files = load_edge_files(&source, &mut |name| {
+        let files = load_edge_files(&source, &CheckOptions::default(), &mut |name| {
             let bytes = policy.map(|text| text.as_bytes().to_vec()).map_err(ToOwned::to_owned);
             (format!("/etc/{name}"), bytes)
         });

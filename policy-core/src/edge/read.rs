@@ -5,24 +5,24 @@ use std::fmt::Display;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use super::{
-    DUPLICATE, EdgeConfig, EdgeLimits, Endpoint, EventSink, INVALID_LISTEN, INVALID_UPSTREAM,
-    InternalEndpoint, POLICY_CHOICE, PolicySource, UPSTREAM_LOOP,
-};
-use crate::actions::{NO_PORT, TARGET_NOT_INTERNAL, not_supported, too_deep, url_diagnostic};
-use crate::check::{CheckOptions, CheckedPolicy, check_policy, settle};
+use super::{EdgeConfig, EdgeLimits, Endpoint, EventSink, INVALID_LISTEN, InternalEndpoint, UPSTREAM_LOOP};
+use crate::actions::{no_port, not_internal, too_deep, url_diagnostic};
+use crate::agent::INVALID_UPSTREAM;
+use crate::check::{CheckOptions, settle};
+use crate::compile::not_supported;
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 use crate::duration::parse_duration;
-use crate::model::policy;
+use crate::endpoint_policy::{POLICY_CHOICE, PolicySource, Reported, read_policy_source};
+use crate::options::EndpointTraits;
 use crate::parse::{self, Document, NodeRef};
-use crate::reader::{Fields, Keys, MISSING_FIELD, Reader, head};
+use crate::reader::{DUPLICATE, Fields, Keys, MISSING_FIELD, Reader, head};
 use crate::source::{Source, Span, Spanned};
 use crate::url::{EndpointUrl, HostPort, Scheme};
 
 /// Event destinations that the reserve of open files has room for, twice during a reload.
 const MOST_SINKS: usize = 8;
 /// The only version of the format.
-const VERSION: u64 = 1;
+const VERSION: i64 = 1;
 
 /// Parses, reads and checks the configuration of an edge.
 ///
@@ -42,27 +42,32 @@ const VERSION: u64 = 1;
 /// ```
 #[must_use]
 pub fn load_edge(source: &Source) -> (Option<EdgeConfig>, Diagnostics) {
+    load_edge_with(source, &CheckOptions::default())
+}
+
+/// The same with options.
+pub(super) fn load_edge_with(source: &Source, options: &CheckOptions) -> (Option<EdgeConfig>, Diagnostics) {
     let mut found = Diagnostics::default();
-    let document = parse::parse(source, &CheckOptions::default().limits, &mut found);
-    let config = check_document(&document, &mut found);
+    let document = parse::parse(source, &options.limits, &mut found);
+    let config = check_document(&document, options, &mut found);
     found.sort();
     (config, found)
 }
 
 /// Reads and checks a parsed edge configuration.
-pub(crate) fn check_document(document: &Document, found: &mut Diagnostics) -> Option<EdgeConfig> {
-    let reader = Reader::new(document);
-    let config = document.root().and_then(|root| EdgeReader { reader: &reader, document }.read(root));
+pub(crate) fn check_document(
+    document: &Document,
+    options: &CheckOptions,
+    found: &mut Diagnostics,
+) -> Option<EdgeConfig> {
+    let reader = Reader::new(document, options);
+    let config = document.root().and_then(|root| EdgeReader { reader: &reader }.read(root));
     settle(document, reader.into_diagnostics(), found);
     config.filter(|_| !found.has_errors())
 }
 
-/// Something is unusable and a finding says so.
-struct Reported;
-
 struct EdgeReader<'r, 'd> {
     reader: &'r Reader<'d>,
-    document: &'d Document,
 }
 
 impl<'d> EdgeReader<'_, 'd> {
@@ -165,9 +170,7 @@ impl<'d> EdgeReader<'_, 'd> {
             let deep = too_deep(url).filter(|_| url.value.is_internal());
             deep.into_iter().for_each(|fault| reader.report(fault));
             if !url.value.is_internal() {
-                let message = format!("`{}` is not an internal endpoint", url.value);
-                let help = "the host of an internal endpoint ends in `.internal`";
-                reader.report(Diagnostic::new(&TARGET_NOT_INTERNAL, url.span, message).with_help(help));
+                reader.report(not_internal(&url.value.to_string(), url.span));
             }
             url.value.is_internal()
         });
@@ -188,13 +191,11 @@ impl<'d> EdgeReader<'_, 'd> {
         };
         if url.scheme() != Scheme::Tcp {
             let what = format!("`{}://` on an edge", url.scheme().name());
-            not_supported(self.reader, text.span, what, "use a `tcp://` URL");
+            self.reader.report(not_supported(text.span, &what, "use a `tcp://` URL"));
             return None;
         }
         if url.port().is_none() {
-            let message = format!("`{url}` has no port, and tcp has no default");
-            let help = format!("add the port, e.g. `{url}:22`");
-            self.reader.report(Diagnostic::new(&NO_PORT, text.span, message).with_help(help));
+            self.reader.report(no_port(&url.to_string(), text.span));
             return None;
         }
         Some(Spanned::new(url, text.span))
@@ -235,42 +236,9 @@ impl<'d> EdgeReader<'_, 'd> {
             .map(|upstream| Spanned::new(upstream, text.span))
     }
 
-    /// The policy of an endpoint: inline, a file, or none; `Err` if it is unusable, which has been reported.
+    /// The policy of an endpoint, all of which are tcp.
     fn policy(&self, fields: &Fields<'d>) -> Result<Option<PolicySource>, Reported> {
-        const KEYS: [&str; 2] = ["traffic_policy", "traffic_policy_file"];
-        let [inline, file] = KEYS.map(|key| fields.field(key));
-        if let (Some(first), Some(second)) = (inline, file) {
-            let found =
-                Diagnostic::new(&POLICY_CHOICE, second.span, "both an inline policy and a policy file");
-            self.reader
-                .report(found.with_label(first.span, "the inline policy").with_help("keep one of them"));
-            return Err(Reported);
-        }
-        if let Some(field) = file {
-            let path = self.reader.text(field.value, "`traffic_policy_file`").ok_or(Reported)?;
-            return Ok(Some(PolicySource::File(Spanned::new(path.value.into(), path.span))));
-        }
-        let Some(field) = inline else {
-            let valueless = fields.entries.iter().find(|field| KEYS.contains(&field.key));
-            return valueless.map_or(Ok(None), |field| {
-                let message = format!("`{}` has no value", field.key);
-                let found = Diagnostic::new(&MISSING_FIELD, field.span, message);
-                self.reader.report(found.with_help("give the policy, or remove the key"));
-                Err(Reported)
-            });
-        };
-        // The inline policy has findings of its own: only without errors it counts as checked.
-        let own = Reader::new(self.document);
-        let policy = policy(field.value, Some(Scheme::Tcp), &own);
-        let mut found = own.into_diagnostics();
-        check_policy(&policy, true, &mut found);
-        let usable = !found.has_errors();
-        self.reader.absorb(found);
-        if !usable {
-            return Err(Reported);
-        }
-        let checked = CheckedPolicy::of_part(policy, self.document.source());
-        Ok(Some(PolicySource::Inline(Box::new(checked))))
+        read_policy_source(fields, "traffic_policy", EndpointTraits::of_scheme(Scheme::Tcp), self.reader)
     }
 
     fn sink(&self, node: NodeRef<'d>) -> Option<EventSink> {
@@ -302,7 +270,7 @@ impl<'d> EdgeReader<'_, 'd> {
         ]);
         let mut limits = EdgeLimits::default();
         let Some(fields) = self.reader.map(node, "`limits`", KEYS) else { return limits };
-        let number = |key: &str, most: u64| {
+        let number = |key: &str, most: i64| {
             let value = self.reader.integer(fields.get(key)?, &format!("`{key}`"), 1..=most)?;
             u32::try_from(value).ok()
         };

@@ -55,7 +55,9 @@ pub fn parse(source: &Source, limits: &Limits, diagnostics: &mut Diagnostics) ->
             break;
         }
     }
-    builder.finish(diagnostics)
+    let document = builder.finish(diagnostics);
+    super::json::check(source, diagnostics);
+    document
 }
 
 /// Why reading ends early.

@@ -135,6 +135,12 @@ impl<'d> NodeRef<'d> {
         Self { document, id }
     }
 
+    /// True for a list.
+    #[must_use]
+    pub fn is_list(self) -> bool {
+        matches!(self.kind(), NodeKind::Sequence(_))
+    }
+
     /// The document the node belongs to.
     #[must_use]
     pub const fn document(self) -> &'d Document {

@@ -169,47 +169,66 @@ pub(super) static SERVER_IP: &[Declared] = address!("conn.server_ip", "endpoint"
 
 /// The names in a certificate's subject or issuer.
 macro_rules! certificate {
-    ($base:literal, $whose:literal $(, $extra:expr)*) => {
+    ($base:literal, $whose:literal, $at:expr $(, $extra:expr)* $(,)?) => {
         &[
             $($extra,)*
-            Declared::new(concat!($base, ".extensions"), "list(Extension)", TLS, concat!("the extensions of the ", $whose, " certificate")),
-            Declared::new(concat!($base, ".issuer"), "string", TLS, "who issued the certificate, as RFC 2253 writes it"),
-            Declared::new(concat!($base, ".issuer.common_name"), "string", TLS, "the issuer's common name"),
-            Declared::new(concat!($base, ".issuer.country"), "list(string)", TLS, "the issuer's countries"),
-            Declared::new(concat!($base, ".issuer.locality"), "list(string)", TLS, "the issuer's localities"),
-            Declared::new(concat!($base, ".issuer.organization"), "list(string)", TLS, "the issuer's organisations"),
-            Declared::new(concat!($base, ".issuer.organizational_unit"), "list(string)", TLS, "the issuer's units"),
-            Declared::new(concat!($base, ".issuer.postal_code"), "list(string)", TLS, "the issuer's postal codes"),
-            Declared::new(concat!($base, ".issuer.province"), "list(string)", TLS, "the issuer's provinces"),
-            Declared::new(concat!($base, ".issuer.street_address"), "list(string)", TLS, "the issuer's streets"),
-            Declared::new(concat!($base, ".san"), "string", TLS, "all alternative names of the subject"),
-            Declared::new(concat!($base, ".san.dns_names"), "list(string)", TLS, "alternative DNS names"),
-            Declared::new(concat!($base, ".san.email_addresses"), "list(string)", TLS, "alternative e-mail addresses"),
-            Declared::new(concat!($base, ".san.ip_addresses"), "list(string)", TLS, "alternative addresses"),
-            Declared::new(concat!($base, ".san.uris"), "list(string)", TLS, "alternative URIs"),
-            Declared::new(concat!($base, ".serial_number"), "string", TLS, "the serial number, in hexadecimal"),
-            Declared::new(concat!($base, ".signature_algorithm"), "string", TLS, "the algorithm of the signature"),
-            Declared::new(concat!($base, ".subject"), "string", TLS, "whom the certificate is for, as RFC 2253 writes it"),
-            Declared::new(concat!($base, ".subject.common_name"), "string", TLS, "the subject's common name"),
-            Declared::new(concat!($base, ".subject.country"), "list(string)", TLS, "the subject's countries"),
-            Declared::new(concat!($base, ".subject.locality"), "list(string)", TLS, "the subject's localities"),
-            Declared::new(concat!($base, ".subject.organization"), "list(string)", TLS, "the subject's organisations"),
-            Declared::new(concat!($base, ".subject.organizational_unit"), "list(string)", TLS, "the subject's units"),
-            Declared::new(concat!($base, ".subject.postal_code"), "list(string)", TLS, "the subject's postal codes"),
-            Declared::new(concat!($base, ".subject.province"), "list(string)", TLS, "the subject's provinces"),
-            Declared::new(concat!($base, ".subject.street_address"), "list(string)", TLS, "the subject's streets"),
-            Declared::new(concat!($base, ".validity.not_after"), "timestamp", TLS, "when the certificate expires"),
-            Declared::new(concat!($base, ".validity.not_before"), "timestamp", TLS, "from when on the certificate is valid"),
+            $crate::variables::Declared::new(concat!($base, ".extensions"), "list(Extension)", $at, concat!("the extensions of the ", $whose, " certificate")),
+            $crate::variables::Declared::new(concat!($base, ".issuer"), "string", $at, "who issued the certificate, as RFC 2253 writes it"),
+            $crate::variables::Declared::new(concat!($base, ".issuer.common_name"), "string", $at, "the issuer's common name"),
+            $crate::variables::Declared::new(concat!($base, ".issuer.country"), "list(string)", $at, "the issuer's countries"),
+            $crate::variables::Declared::new(concat!($base, ".issuer.locality"), "list(string)", $at, "the issuer's localities"),
+            $crate::variables::Declared::new(concat!($base, ".issuer.organization"), "list(string)", $at, "the issuer's organisations"),
+            $crate::variables::Declared::new(concat!($base, ".issuer.organizational_unit"), "list(string)", $at, "the issuer's units"),
+            $crate::variables::Declared::new(concat!($base, ".issuer.postal_code"), "list(string)", $at, "the issuer's postal codes"),
+            $crate::variables::Declared::new(concat!($base, ".issuer.province"), "list(string)", $at, "the issuer's provinces"),
+            $crate::variables::Declared::new(concat!($base, ".issuer.street_address"), "list(string)", $at, "the issuer's streets"),
+            $crate::variables::Declared::new(concat!($base, ".san"), "string", $at, "all alternative names of the subject"),
+            $crate::variables::Declared::new(concat!($base, ".san.dns_names"), "list(string)", $at, "alternative DNS names"),
+            $crate::variables::Declared::new(concat!($base, ".san.email_addresses"), "list(string)", $at, "alternative e-mail addresses"),
+            $crate::variables::Declared::new(concat!($base, ".san.ip_addresses"), "list(string)", $at, "alternative addresses"),
+            $crate::variables::Declared::new(concat!($base, ".san.uris"), "list(string)", $at, "alternative URIs"),
+            $crate::variables::Declared::new(concat!($base, ".serial_number"), "string", $at, "the serial number, in hexadecimal"),
+            $crate::variables::Declared::new(concat!($base, ".signature_algorithm"), "string", $at, "the algorithm of the signature"),
+            $crate::variables::Declared::new(concat!($base, ".subject"), "string", $at, "whom the certificate is for, as RFC 2253 writes it"),
+            $crate::variables::Declared::new(concat!($base, ".subject.common_name"), "string", $at, "the subject's common name"),
+            $crate::variables::Declared::new(concat!($base, ".subject.country"), "list(string)", $at, "the subject's countries"),
+            $crate::variables::Declared::new(concat!($base, ".subject.locality"), "list(string)", $at, "the subject's localities"),
+            $crate::variables::Declared::new(concat!($base, ".subject.organization"), "list(string)", $at, "the subject's organisations"),
+            $crate::variables::Declared::new(concat!($base, ".subject.organizational_unit"), "list(string)", $at, "the subject's units"),
+            $crate::variables::Declared::new(concat!($base, ".subject.postal_code"), "list(string)", $at, "the subject's postal codes"),
+            $crate::variables::Declared::new(concat!($base, ".subject.province"), "list(string)", $at, "the subject's provinces"),
+            $crate::variables::Declared::new(concat!($base, ".subject.street_address"), "list(string)", $at, "the subject's streets"),
+            $crate::variables::Declared::new(concat!($base, ".validity.not_after"), "timestamp", $at, "when the certificate expires"),
+            $crate::variables::Declared::new(concat!($base, ".validity.not_before"), "timestamp", $at, "from when on the certificate is valid"),
         ]
     };
 }
+pub(crate) use certificate;
+
+/// What a TLS handshake settles.
+macro_rules! handshake {
+    ($base:literal, $at:expr $(, $extra:expr)* $(,)?) => {
+        &[
+            $crate::variables::Declared::new(concat!($base, ".cipher_suite"), "string", $at, "the cipher suite of the connection"),
+            $crate::variables::Declared::new(concat!($base, ".ja4_fingerprint"), "string", $at, "the JA4 fingerprint of the client"),
+            $crate::variables::Declared::new(concat!($base, ".negotiated_alpn"), "string", $at, "the protocol agreed on by ALPN"),
+            $crate::variables::Declared::new(concat!($base, ".sni"), "string", $at, "the server name the client asked for"),
+            $crate::variables::Declared::new(concat!($base, ".version"), "string", $at, "the version of TLS, such as `1.3`"),
+            $crate::variables::Declared::new(concat!($base, ".session_resumed"), "bool", $at, "true if an earlier session was resumed"),
+            $($extra,)*
+        ]
+    };
+}
+pub(crate) use handshake;
 
 pub(super) static CLIENT_CERTIFICATE: &[Declared] = certificate!(
     "conn.tls.client",
     "client's",
+    TLS,
     Declared::new("conn.tls.client.pem", "string", TLS, "the client's certificate in PEM")
 );
-pub(super) static SERVER_CERTIFICATE: &[Declared] = certificate!("conn.tls.server", "endpoint's");
+pub(super) static SERVER_CERTIFICATE: &[Declared] = certificate!("conn.tls.server", "endpoint's", TLS);
+pub(super) static HANDSHAKE: &[Declared] = handshake!("conn.tls", TLS);
 
 pub(super) static DECLARED: &[Declared] = &[
     Declared::new("conn.client_port", "int", EVERYWHERE, "the port of the client"),
@@ -230,12 +249,6 @@ pub(super) static DECLARED: &[Declared] = &[
     Declared::new("conn.geo.longitude", "string", EVERYWHERE, "the client's longitude, as text"),
     Declared::new("conn.geo.radius", "string", EVERYWHERE, "how exact the place is, in kilometres, as text"),
     Declared::new("conn.geo.subdivision", "string", EVERYWHERE, "the client's state or province"),
-    Declared::new("conn.tls.cipher_suite", "string", TLS, "the cipher suite of the connection"),
-    Declared::new("conn.tls.ja4_fingerprint", "string", TLS, "the JA4 fingerprint of the client"),
-    Declared::new("conn.tls.negotiated_alpn", "string", TLS, "the protocol agreed on by ALPN"),
-    Declared::new("conn.tls.sni", "string", TLS, "the server name the client asked for"),
-    Declared::new("conn.tls.version", "string", TLS, "the version of TLS, such as `1.3`"),
-    Declared::new("conn.tls.session_resumed", "bool", TLS, "true if an earlier session was resumed"),
     Declared::new("conn.k8s.pod.id", "string", EVERYWHERE, "the id of the pod that connects"),
     Declared::new("conn.k8s.pod.metadata.name", "string", EVERYWHERE, "the name of the pod"),
     Declared::new("conn.k8s.pod.metadata.namespace", "string", EVERYWHERE, "the namespace of the pod"),

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use crate::cel;
 use crate::cel::code::{Code, LoopKind, Node, NodeId};
+use crate::cel::state::{self, State};
 use crate::cel::types::Type;
 use crate::cel::value::Value;
 use crate::diagnostic::Diagnostic;
@@ -17,6 +18,8 @@ use crate::diagnostic::Diagnostic;
 pub(in crate::cel) struct MayFail {
     pub(in crate::cel) guards: Vec<String>,
     pub(in crate::cel) found: Diagnostic,
+    /// What is missing then, if it comes from an earlier action.
+    pub(in crate::cel) state: Option<State>,
 }
 
 /// What an expression tells of failures.
@@ -162,7 +165,11 @@ impl Look<'_> {
                 Some(Node::Has { operand, field }) if truth => {
                     out.push(self.has_key(*operand, &field.to_string()))
                 }
-                Some(Node::HasFact(fact)) if truth => out.push(format!("{fact} is there")),
+                Some(Node::HasFact(fact)) if truth => {
+                    out.push(format!("{fact} is there"));
+                    // The results of an action are there all together.
+                    out.extend(state::result_path(fact.path()).map(|path| format!("{path} is there")));
+                }
                 Some(Node::Call { name, arguments, .. }) => match (*name, &**arguments, truth) {
                     ("!", [of], _) => work.push((*of, !truth)),
                     ("_in_", [key, map], true) => out.push(self.has_key(*map, self.key(*key))),
@@ -210,7 +217,8 @@ impl Look<'_> {
     fn may_fail(&self, id: NodeId, node: &Node) -> Option<MayFail> {
         let span = self.code.span(id);
         let part = |guards: Vec<String>, message: String, help: &str| {
-            Some(MayFail { guards, found: Diagnostic::new(&cel::MAY_FAIL, span, message).with_help(help) })
+            let found = Diagnostic::new(&cel::MAY_FAIL, span, message).with_help(help);
+            Some(MayFail { guards, found, state: state::variable(self.code, node) })
         };
         let text = |id: NodeId| self.key(id).to_owned();
         match node {
@@ -262,6 +270,14 @@ impl Look<'_> {
                     format!("this fails where the key {field} is missing"),
                     "ask first: `has(map.key) && …`; without that the connection or request fails",
                 )
+            }
+            Node::Fact(fact) if let Some(path) = state::result_path(fact.path()) => {
+                let found = part(
+                    vec![format!("{fact} is there"), format!("{path} is there")],
+                    format!("this fails where `{path}` is missing"),
+                    "ask first: `has(…) && …`",
+                );
+                found.map(|found| MayFail { state: Some(State::Result(path)), ..found })
             }
             Node::Fact(fact) if fact.is_optional() => part(
                 vec![format!("{fact} is there")],

@@ -4,6 +4,7 @@ use super::super::ast::ExprId;
 use super::super::code::{Node, NodeId};
 use super::super::env::Leaf;
 use super::super::fault::Fault;
+use super::super::state::result_path;
 use super::super::types::{Object, Type};
 use super::super::unify::is_optional;
 use super::super::value::Value;
@@ -53,7 +54,12 @@ impl Checker<'_> {
             };
             fields.push((name, node));
         }
-        self.push(Node::Object(fields.into()), span, Type::map(Type::String, Type::Dyn))
+        // Results are compared with null, and may not be there.
+        let ty = match result_path(object.name) {
+            Some(_) => Type::Dyn,
+            None => Type::map(Type::String, Type::Dyn),
+        };
+        self.push(Node::Object(fields.into()), span, ty)
     }
 
     /// True for objects whose values come from lists and calls: they are maps at run time.
@@ -109,6 +115,7 @@ impl Checker<'_> {
                 Type::Dyn
             }
         };
+        let result = self.set_variable(operand, &Value::text(field)).unwrap_or(result);
         let chained = ty.optional_of().is_some();
         let result = if optional && !chained { Type::optional(result) } else { result };
         self.push(Node::Select { operand, field: Value::text(field), optional }, span, result)
@@ -135,7 +142,7 @@ impl Checker<'_> {
         span: Span,
         place: Span,
     ) -> NodeId {
-        let Some(child) = self.env.tree.child(object.node, field) else {
+        let Some(child) = self.child(object, field, place) else {
             self.unknown_field(object, field, place);
             return self.fail(Fault::NoSuchField(field.into()), span);
         };
@@ -163,12 +170,41 @@ impl Checker<'_> {
         self.push(Node::Conditional { condition, then: some, otherwise: none }, span, Type::optional(of))
     }
 
-    /// Whether a fact is there; an object always is.
+    /// Whether a fact is there; an object always is, but for the results of an action, which are there once it
+    /// has run.
     fn has_child(&mut self, child: u16, span: Span) -> NodeId {
-        match self.declared(child).and_then(|leaf| leaf.fact) {
+        let result = self.env.tree.node(child).and_then(|node| result_path(node.path));
+        let leaf = if result.is_some() { self.first_leaf(child) } else { child };
+        match self.declared(leaf).and_then(|leaf| leaf.fact) {
             Some(fact) => self.push(Node::HasFact(fact), span, Type::Bool),
             None => self.push(Node::Const(Value::Bool(true)), span, Type::Bool),
         }
+    }
+
+    /// A field of an object, by its name or the spelling of 2024, `StatusCode` for `status_code`.
+    fn child(&mut self, object: Object, field: &str, place: Span) -> Option<u16> {
+        let child = self.env.tree.child(object.node, field);
+        if child.is_some() || !field.starts_with(|c: char| c.is_ascii_uppercase()) {
+            return child;
+        }
+        let lower = snake_case(field);
+        let child = self.env.tree.child(object.node, &lower)?;
+        let message = format!("`{}` is the older spelling of `{lower}`", shorten(field));
+        let found = Diagnostic::new(&cel::FOREIGN_SPELLING, place, message);
+        let found = found.with_help(format!("write `{lower}`"));
+        self.push_found(found.with_fix_at(true, Some(place), lower));
+        Some(child)
+    }
+
+    /// The first declared fact at or below a node.
+    fn first_leaf(&self, node: u16) -> u16 {
+        let mut at = node;
+        while self.declared(at).is_none()
+            && let Some((_, child)) = self.env.tree.node(at).and_then(|node| node.children.first())
+        {
+            at = *child;
+        }
+        at
     }
 
     fn unknown_field(&mut self, object: Object, field: &str, place: Span) {
@@ -228,6 +264,8 @@ impl Checker<'_> {
                 Type::Dyn
             }
         };
+        let named = self.constant(index).and_then(|name| self.set_variable(operand, name));
+        let result = named.unwrap_or(result);
         let chained = ty.optional_of().is_some();
         let result = if optional && !chained { Type::optional(result) } else { result };
         self.push(Node::Index { operand, index, optional }, span, result)
@@ -250,7 +288,7 @@ impl Checker<'_> {
     pub(super) fn has(&mut self, operand: NodeId, field: &str, span: Span, place: Span) -> NodeId {
         let ty = self.ty(operand);
         if let Type::Object(object) = ty {
-            let Some(child) = self.env.tree.child(object.node, field) else {
+            let Some(child) = self.child(object, field, place) else {
                 self.unknown_field(object, field, place);
                 return self.fail(Fault::NoSuchField(field.into()), span);
             };
@@ -268,6 +306,20 @@ impl Checker<'_> {
         }
         self.push(Node::Has { operand, field: Value::text(field) }, span, Type::Bool)
     }
+}
+
+/// `ClientIP` as `client_ip`.
+fn snake_case(name: &str) -> String {
+    let mut out = String::with_capacity(name.len() + 4);
+    let mut before_was_lower = false;
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && before_was_lower {
+            out.push('_');
+        }
+        before_was_lower = !c.is_ascii_uppercase();
+        out.push(c.to_ascii_lowercase());
+    }
+    out
 }
 
 fn index_fault(ty: &Type, index: &Type) -> (String, String) {

@@ -1,0 +1,46 @@
+//! `add-headers`: adds headers to a request or response.
+//!
+//! Source: ngrok documentation, add-headers (2026-08-07).
+
+use super::headers::{HeaderList, SOME_HEADERS};
+use super::{ActionType, MESSAGE_PHASES};
+use crate::phase::PhaseSet;
+use crate::reader::Fields;
+use crate::schema::{Context, Declared, Entries, Field, HeaderValue, Text};
+use crate::variables::{self, REQUEST};
+
+static HEADERS: Field<Entries<HeaderValue>> = Field::required(
+    "headers",
+    SOME_HEADERS,
+    "headers: {x-site: berlin}",
+    "What to add; a header that is there gets a further value, `host` is replaced.",
+);
+
+/// Adds headers to a request or response.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AddHeaders {
+    /// What to add.
+    pub headers: HeaderList,
+}
+
+impl ActionType for AddHeaders {
+    const NAME: &'static str = "add-headers";
+    const PHASES: PhaseSet = MESSAGE_PHASES;
+    const FIELDS: Declared = &[&HEADERS];
+    const RESULTS: &'static [variables::Declared] = &[variables::Declared::new(
+        "actions.ngrok.add_headers.headers_added",
+        "map(string, dyn)",
+        REQUEST,
+        "the headers that were added, with their values",
+    )];
+    const PAGE: &'static str = include_str!("../../../docs/actions/add-headers.md");
+
+    fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
+        Some(Self { headers: cx.read(fields, &HEADERS)? })
+    }
+
+    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        self.headers.iter().for_each(|(_, value)| each(value));
+    }
+}

@@ -1,0 +1,203 @@
+//! `basic-auth`: asks for a name and a password.
+//!
+//! Source: ngrok documentation, basic-auth (2026-08-07); bounds after error codes 359, 360, 15008, 15009,
+//! 15011 and 15012.
+
+use super::{ActionType, Ends, REQUEST_PHASE};
+use crate::cel::{FieldType, Template, TemplatePart};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::parse::NodeRef;
+use crate::phase::PhaseSet;
+use crate::reader::{Fields, is_placeholder};
+use crate::schema::{Context, Declared, Field, Flag, Items, Kind, Literal, Text};
+use crate::variables::{self, REQUEST};
+
+static INVALID_CREDENTIAL: Code = Code::error("TP421", "invalid-credential").ngrok(&[
+    "ERR_NGROK_359",
+    "ERR_NGROK_360",
+    "ERR_NGROK_15008",
+    "ERR_NGROK_15009",
+    "ERR_NGROK_15011",
+    "ERR_NGROK_15012",
+]);
+
+/// The codes this file raises.
+pub(super) static CODES: &[&Code] = &[&INVALID_CREDENTIAL];
+
+const LONGEST_NAME: usize = 128;
+const SHORTEST_PASSWORD: usize = 8;
+const LONGEST_PASSWORD: usize = 128;
+
+static CREDENTIALS: Field<Items<Credential>> = Field::required(
+    "credentials",
+    Items::of(Credential).between(1, 10),
+    "credentials: [\"${secrets.get('sites', 'login')}\"]",
+    "Who may pass: `name:password`, the password with 8 to 128 characters.",
+);
+static REALM: Field<Literal> =
+    Field::default("realm", Literal(128), "ngrok", "What the browser shows when it asks; ASCII.");
+static ENFORCE: Field<Flag> =
+    Field::default("enforce", Flag, "true", "`false` sets the results and lets everybody pass.");
+
+/// Asks for a name and a password.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BasicAuth {
+    /// Who may pass.
+    pub credentials: Vec<Text>,
+    /// What the browser shows.
+    pub realm: Box<str>,
+    /// False lets everybody pass.
+    pub enforce: bool,
+}
+
+impl ActionType for BasicAuth {
+    const NAME: &'static str = "basic-auth";
+    const PHASES: PhaseSet = REQUEST_PHASE;
+    const ENDS: Ends = Ends::Refusing("401");
+    const FIELDS: Declared = &[&CREDENTIALS, &REALM, &ENFORCE];
+    const RESULTS: &'static [variables::Declared] = &[
+        variables::Declared::new(
+            "actions.ngrok.basic_auth.credentials.presented",
+            "bool",
+            REQUEST,
+            "true if the request came with credentials",
+        ),
+        variables::Declared::new(
+            "actions.ngrok.basic_auth.credentials.username",
+            "string",
+            REQUEST,
+            "the name it came with",
+        ),
+        variables::Declared::new(
+            "actions.ngrok.basic_auth.credentials.authorized",
+            "bool",
+            REQUEST,
+            "true if they are right",
+        ),
+    ];
+    const PAGE: &'static str = include_str!("../../../docs/actions/basic-auth.md");
+
+    fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
+        let (credentials, realm) = (cx.read(fields, &CREDENTIALS), cx.read(fields, &REALM));
+        let enforce = cx.read(fields, &ENFORCE)?;
+        let realm = realm?;
+        if !realm.value.is_ascii() {
+            cx.invalid(realm.span, "`realm` holds letters that are not ASCII", "write plain letters");
+            return None;
+        }
+        Some(Self { credentials: credentials?, realm: realm.value, enforce })
+    }
+
+    fn enforced(&self) -> bool {
+        self.enforce
+    }
+
+    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        self.credentials.iter().for_each(each);
+    }
+}
+
+/// `name:password`; either side, part of one or the whole may be an expression, the colon may not.
+#[derive(Clone, Copy, Debug)]
+struct Credential;
+
+impl Kind for Credential {
+    type Value = Text;
+
+    fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<Text> {
+        if let Some(fields) = Fields::of(node).filter(|fields| fields.get("username").is_some()) {
+            let at = fields.entries.first().map_or(node.span(), |field| field.span);
+            let found =
+                Diagnostic::new(&INVALID_CREDENTIAL, at, "invalid credential: it is a map, not a text");
+            cx.reader.report(found.with_help("write `name:password` as one text"));
+            return None;
+        }
+        let text = cx.reader.text(node, what)?;
+        let read = cx.template(text, FieldType::Text)?;
+        let fault = match read.literal() {
+            Some(literal) if is_placeholder(literal) => return Some(read),
+            Some(literal) => fault(literal),
+            None if read.template.whole().is_some() => None,
+            None => template_fault(&read.template),
+        };
+        if let Some(fault) = fault {
+            // The value is a secret: it is not repeated.
+            let found =
+                Diagnostic::new(&INVALID_CREDENTIAL, text.span, format!("invalid credential: {fault}"));
+            cx.reader.report(found.with_help("write `name:password`, the password with 8 to 128 characters"));
+            return None;
+        }
+        cx.secret(text, &read, what);
+        Some(read)
+    }
+
+    fn describe(&self) -> String {
+        "text `name:password`".to_owned()
+    }
+
+    fn interpolates(&self) -> bool {
+        true
+    }
+}
+
+/// What can be said of a credential that holds expressions: of the sides without one.
+fn template_fault(template: &Template) -> Option<&'static str> {
+    let (mut name, mut password) = (Some(String::new()), None);
+    for part in template.parts() {
+        match (part, &mut password) {
+            (TemplatePart::Text(text), None) => match text.split_once(':') {
+                Some((front, behind)) => {
+                    name = name.map(|name| name + front);
+                    password = Some(Some(behind.to_owned()));
+                }
+                None => name = name.map(|name| name + text),
+            },
+            (TemplatePart::Text(text), Some(Some(password))) => password.push_str(text),
+            (TemplatePart::Text(_), Some(None)) => {}
+            (TemplatePart::Expression(_), None) => name = None,
+            (TemplatePart::Expression(_), Some(password)) => *password = None,
+        }
+    }
+    let Some(password) = password else {
+        return Some("the colon between name and password must stand in the text itself");
+    };
+    // A side that is not known is taken as right.
+    let (name, password) = (name.unwrap_or("user".to_owned()), password.unwrap_or("password".to_owned()));
+    fault(&format!("{name}:{password}"))
+}
+
+fn fault(credential: &str) -> Option<&'static str> {
+    let Some((name, password)) = credential.split_once(':') else {
+        return Some("there is no colon between name and password");
+    };
+    let length = password.chars().count();
+    if name.is_empty() {
+        Some("the name is empty")
+    } else if name.chars().count() > LONGEST_NAME {
+        Some("the name has over 128 characters")
+    } else if length < SHORTEST_PASSWORD {
+        Some("the password has less than 8 characters")
+    } else if length > LONGEST_PASSWORD {
+        Some("the password has over 128 characters")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_have_a_name_and_a_long_password() {
+        let long = |length: usize| format!("a:{}", "x".repeat(length));
+        for right in ["user:password", "u:with:colons", &long(8), &long(128)] {
+            assert_eq!(fault(right), None, "{right}");
+        }
+        let long_name = format!("{}:password", "n".repeat(129));
+        for wrong in ["user", ":password", "user:short", &long(7), &long(129), &long_name] {
+            assert!(fault(wrong).is_some(), "{wrong}");
+        }
+    }
+}

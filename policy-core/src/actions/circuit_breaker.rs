@@ -1,0 +1,77 @@
+//! `circuit-breaker`: spares an upstream that keeps failing.
+//!
+//! Source: ngrok documentation, circuit-breaker (2026-08-07).
+
+use std::time::Duration;
+
+use super::{ActionType, Ends, REQUEST_PHASE};
+use crate::phase::PhaseSet;
+use crate::reader::Fields;
+use crate::schema::{Context, Declared, Field, Flag, Length, Ratio, Whole};
+
+static ERROR_THRESHOLD: Field<Ratio> = Field::default(
+    "error_threshold",
+    Ratio,
+    "0.5",
+    "The share of failing requests from which on the breaker trips.",
+);
+static VOLUME_THRESHOLD: Field<Whole> = Field::default(
+    "volume_threshold",
+    Whole(1, 2_000_000_000),
+    "10",
+    "How many requests the window must hold before the share counts.",
+);
+static WINDOW_DURATION: Field<Length> =
+    Field::default("window_duration", Length::seconds(1, 120), "10s", "How far back requests are counted.");
+static TRIPPED_DURATION: Field<Length> = Field::default(
+    "tripped_duration",
+    Length::seconds(1, 120),
+    "10s",
+    "How long requests are refused before the upstream is tried again.",
+);
+static NUM_BUCKETS: Field<Whole> =
+    Field::default("num_buckets", Whole(10, 10), "10", "Parts of the window; always ten.");
+static ENFORCE: Field<Flag> = Field::default("enforce", Flag, "true", "`false` never trips.");
+
+/// Spares an upstream that keeps failing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CircuitBreaker {
+    /// The share of failing requests from which on the breaker trips.
+    pub error_threshold: f64,
+    /// Requests that the window must hold.
+    pub volume_threshold: i64,
+    /// How far back requests are counted.
+    pub window: Duration,
+    /// How long requests are refused.
+    pub tripped: Duration,
+    /// False never trips.
+    pub enforce: bool,
+}
+
+impl ActionType for CircuitBreaker {
+    const NAME: &'static str = "circuit-breaker";
+    const PHASES: PhaseSet = REQUEST_PHASE;
+    const ENDS: Ends = Ends::Refusing("503 while tripped");
+    const FIELDS: Declared =
+        &[&ERROR_THRESHOLD, &VOLUME_THRESHOLD, &WINDOW_DURATION, &TRIPPED_DURATION, &NUM_BUCKETS, &ENFORCE];
+    const PAGE: &'static str = include_str!("../../../docs/actions/circuit-breaker.md");
+
+    fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
+        let (error, volume) = (cx.read(fields, &ERROR_THRESHOLD), cx.read(fields, &VOLUME_THRESHOLD));
+        let (window, tripped) = (cx.read(fields, &WINDOW_DURATION), cx.read(fields, &TRIPPED_DURATION));
+        let (buckets, enforce) = (cx.read(fields, &NUM_BUCKETS), cx.read(fields, &ENFORCE));
+        buckets?;
+        Some(Self {
+            error_threshold: error?,
+            volume_threshold: volume?,
+            window: window?,
+            tripped: tripped?,
+            enforce: enforce?,
+        })
+    }
+
+    fn enforced(&self) -> bool {
+        self.enforce
+    }
+}

@@ -1,0 +1,30 @@
+//! Headers that actions set and send: shared by their declarations.
+
+use crate::diagnostic::Diagnostic;
+use crate::reader::INVALID_VALUE;
+use crate::schema::{Context, Entries, EntryKeys, HeaderValue, Text};
+use crate::source::{Span, Spanned};
+
+/// Headers that an action may carry at most (ngrok documentation, 2026-08-07).
+const MOST: usize = 10;
+
+/// Headers by name; their values take `${…}`.
+pub type HeaderList = Vec<(Spanned<Box<str>>, Text)>;
+
+/// A map of up to ten headers.
+pub(super) const HEADERS: Entries<HeaderValue> =
+    Entries { keys: EntryKeys::Headers, value: HeaderValue, least: 0, most: MOST };
+
+/// A map of one to ten headers.
+pub(super) const SOME_HEADERS: Entries<HeaderValue> = Entries { least: 1, ..HEADERS };
+
+/// Says that a status code forbids the body it comes with (RFC 9110 §15: 1xx, 204, 304).
+pub(super) fn check_body_allowed(status_code: i64, body: Span, cx: &Context<'_, '_>) -> Option<()> {
+    if matches!(status_code, 204 | 304 | 100..=199) {
+        let message = format!("an answer with status {status_code} has no body");
+        let found = Diagnostic::new(&INVALID_VALUE, body, message);
+        cx.reader.report(found.with_help("remove `body`, or answer with another status such as 200"));
+        return None;
+    }
+    Some(())
+}

@@ -1,0 +1,310 @@
+//! `jwt-validation`: lets requests pass that carry a valid JSON Web Token.
+//!
+//! Source: ngrok documentation, jwt-validation (2026-08-07). Its table has `keys` and `sources` as lists, its
+//! examples as maps; both are read.
+
+use super::{ActionType, Ends, REQUEST_PHASE};
+use crate::phase::PhaseSet;
+use crate::reader::Fields;
+use crate::schema::{Choice, Context, Declared, Field, Interpolated, Items, OneOf, Record, Text, WebUrl};
+use crate::variables::{self, REQUEST};
+
+/// What a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TokenType {
+    /// An identity token of OpenID Connect.
+    Id,
+    /// An access token.
+    Access,
+    /// An access token by RFC 9068.
+    AtJwt,
+    /// An identity token marked in its header.
+    ItJwt,
+    /// Any token.
+    Plain,
+    /// A token marked as JWT.
+    Jwt,
+}
+
+/// Where a token is carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TokenMethod {
+    /// In a header.
+    Header,
+    /// In a field of a JSON or form body.
+    Body,
+}
+
+/// How a token is signed (RFC 7518 §3.1, RFC 8037); `none` is not among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SigningAlgorithm {
+    /// HMAC.
+    Hmac(u16),
+    /// RSASSA-PKCS1-v1_5.
+    Rsa(u16),
+    /// RSASSA-PSS.
+    Pss(u16),
+    /// ECDSA.
+    Ecdsa(u16),
+    /// Edwards curves.
+    EdDsa,
+}
+
+const ALGORITHMS: &[(&str, SigningAlgorithm)] = &[
+    ("HS256", SigningAlgorithm::Hmac(256)),
+    ("HS384", SigningAlgorithm::Hmac(384)),
+    ("HS512", SigningAlgorithm::Hmac(512)),
+    ("RS256", SigningAlgorithm::Rsa(256)),
+    ("RS384", SigningAlgorithm::Rsa(384)),
+    ("RS512", SigningAlgorithm::Rsa(512)),
+    ("PS256", SigningAlgorithm::Pss(256)),
+    ("PS384", SigningAlgorithm::Pss(384)),
+    ("PS512", SigningAlgorithm::Pss(512)),
+    ("ES256", SigningAlgorithm::Ecdsa(256)),
+    ("ES384", SigningAlgorithm::Ecdsa(384)),
+    ("ES512", SigningAlgorithm::Ecdsa(512)),
+    ("EdDSA", SigningAlgorithm::EdDsa),
+];
+
+/// A token that must be there.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Token {
+    /// What it is.
+    pub kind: TokenType,
+    /// Where it is carried.
+    pub method: TokenMethod,
+    /// The header or field.
+    pub name: Text,
+    /// What stands before it there.
+    pub prefix: Option<Text>,
+}
+
+static ISSUER_VALUE: Field<Interpolated> = Field::required(
+    "value",
+    Interpolated::up_to(4_096),
+    "value: https://login.example.com/",
+    "An issuer, letter by letter as in `iss`.",
+);
+static ISSUER_LIST: Field<Items<Record<Text>>> = Field::required(
+    "allow_list",
+    Items::of(Record {
+        fields: &[&ISSUER_VALUE],
+        ignored: &[],
+        read: |fields, cx| cx.read(fields, &ISSUER_VALUE),
+    })
+    .some(),
+    "allow_list: [{value: https://login.example.com/}]",
+    "Issuers; one of them must have issued the token.",
+);
+static ISSUER: Field<Record<Vec<Text>>> = Field::required(
+    "issuer",
+    Record { fields: &[&ISSUER_LIST], ignored: &[], read: |fields, cx| cx.read(fields, &ISSUER_LIST) },
+    "issuer: {allow_list: [{value: https://login.example.com/}]}",
+    "Who may issue tokens.",
+);
+static AUDIENCE_VALUE: Field<Interpolated> = Field::required(
+    "value",
+    Interpolated::up_to(4_096),
+    "value: https://app.example.com",
+    "An audience, letter by letter as in `aud`.",
+);
+static AUDIENCE_LIST: Field<Items<Record<Text>>> = Field::required(
+    "allow_list",
+    Items::of(Record {
+        fields: &[&AUDIENCE_VALUE],
+        ignored: &[],
+        read: |fields, cx| cx.read(fields, &AUDIENCE_VALUE),
+    })
+    .some(),
+    "allow_list: [{value: https://app.example.com}]",
+    "Audiences; the token must be for one of them.",
+);
+static AUDIENCE: Field<Record<Vec<Text>>> = Field::optional(
+    "audience",
+    Record { fields: &[&AUDIENCE_LIST], ignored: &[], read: |fields, cx| cx.read(fields, &AUDIENCE_LIST) },
+    "Whom tokens must be for.",
+);
+static TOKEN_TYPE: Field<Choice<TokenType>> = Field::required(
+    "type",
+    Choice {
+        of: &[
+            ("id_token", TokenType::Id),
+            ("access_token", TokenType::Access),
+            ("at+jwt", TokenType::AtJwt),
+            ("it+jwt", TokenType::ItJwt),
+            ("plain", TokenType::Plain),
+            ("jwt", TokenType::Jwt),
+        ],
+    },
+    "type: jwt",
+    "What the token is.",
+);
+static TOKEN_METHOD: Field<Choice<TokenMethod>> = Field::required(
+    "method",
+    Choice { of: &[("header", TokenMethod::Header), ("body", TokenMethod::Body)] },
+    "method: header",
+    "Where it is carried; in bodies of POST, PUT and PATCH only.",
+);
+static TOKEN_NAME: Field<Interpolated> = Field::required(
+    "name",
+    Interpolated::up_to(256),
+    "name: Authorization",
+    "The header or field, in any case.",
+);
+static TOKEN_PREFIX: Field<Interpolated> =
+    Field::optional("prefix", Interpolated::up_to(256), "What stands before the token, e.g. `\"Bearer \"`.");
+static TOKENS: Field<Items<Record<Token>>> = Field::required(
+    "tokens",
+    Items::of(Record {
+        fields: &[&TOKEN_TYPE, &TOKEN_METHOD, &TOKEN_NAME, &TOKEN_PREFIX],
+        ignored: &[],
+        read: |fields, cx| {
+            let (kind, method) = (cx.read(fields, &TOKEN_TYPE), cx.read(fields, &TOKEN_METHOD));
+            let (name, prefix) = (cx.read(fields, &TOKEN_NAME), cx.optional(fields, &TOKEN_PREFIX));
+            Some(Token { kind: kind?, method: method?, name: name?, prefix: prefix? })
+        },
+    })
+    .some(),
+    "tokens: [{type: jwt, method: header, name: Authorization, prefix: \"Bearer \"}]",
+    "Tokens; all of them must be there.",
+);
+static HTTP: Field<Record<Vec<Token>>> = Field::required(
+    "http",
+    Record { fields: &[&TOKENS], ignored: &[], read: |fields, cx| cx.read(fields, &TOKENS) },
+    "http: {tokens: […]}",
+    "Where requests carry tokens.",
+);
+static ALLOWED_ALGORITHMS: Field<Items<Choice<SigningAlgorithm>>> = Field::required(
+    "allowed_algorithms",
+    Items::of(Choice { of: ALGORITHMS }).some(),
+    "allowed_algorithms: [RS256]",
+    "Ways to sign that are accepted; never `none`. They are HS256 to HS512, RS, PS and ES likewise, and EdDSA.",
+);
+static JKUS: Field<Items<WebUrl>> = Field::required(
+    "additional_jkus",
+    Items::of(WebUrl { interpolated: true }).some(),
+    "additional_jkus: [https://login.example.com/.well-known/jwks.json]",
+    "Where keys are published (JWKS), tried in order.",
+);
+static SOURCES: Field<OneOf<Record<Vec<Text>>>> = Field::required(
+    "sources",
+    OneOf(Record { fields: &[&JKUS], ignored: &[], read: |fields, cx| cx.read(fields, &JKUS) }),
+    "sources: {additional_jkus: […]}",
+    "Where keys come from.",
+);
+static TOKEN_CLAIMS: Field<Items<Choice<()>>> = Field::optional(
+    "token_claims",
+    Items::of(Choice { of: &[("kid", ())] }),
+    "Which claim names the key; only `kid`.",
+);
+static IDENTIFICATION: Field<Record<()>> = Field::optional(
+    "identification",
+    Record {
+        fields: &[&TOKEN_CLAIMS],
+        ignored: &[],
+        read: |fields, cx| cx.optional(fields, &TOKEN_CLAIMS).map(drop),
+    },
+    "How a key is found among them.",
+);
+static KEYS: Field<OneOf<Record<Vec<Text>>>> = Field::required(
+    "keys",
+    OneOf(Record {
+        fields: &[&SOURCES, &IDENTIFICATION],
+        ignored: &[],
+        read: |fields, cx| {
+            let (sources, named) = (cx.read(fields, &SOURCES), cx.optional(fields, &IDENTIFICATION));
+            named?;
+            sources
+        },
+    }),
+    "keys: {sources: {additional_jkus: […]}}",
+    "The keys that signatures are checked with.",
+);
+static JWS: Field<Record<(Vec<SigningAlgorithm>, Vec<Text>)>> = Field::required(
+    "jws",
+    Record {
+        fields: &[&ALLOWED_ALGORITHMS, &KEYS],
+        ignored: &[],
+        read: |fields, cx| {
+            let (algorithms, keys) = (cx.read(fields, &ALLOWED_ALGORITHMS), cx.read(fields, &KEYS));
+            Some((algorithms?, keys?))
+        },
+    },
+    "jws: {allowed_algorithms: [RS256], keys: {…}}",
+    "How signatures are checked.",
+);
+
+/// Lets requests pass that carry a valid JSON Web Token.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct JwtValidation {
+    /// Who may have issued the token.
+    pub issuers: Vec<Text>,
+    /// Whom it must be for; any, if empty.
+    pub audiences: Vec<Text>,
+    /// Tokens that must be there.
+    pub tokens: Vec<Token>,
+    /// How they may be signed.
+    pub algorithms: Vec<SigningAlgorithm>,
+    /// Where keys are published.
+    pub jkus: Vec<Text>,
+}
+
+impl ActionType for JwtValidation {
+    const NAME: &'static str = "jwt-validation";
+    const PHASES: PhaseSet = REQUEST_PHASE;
+    const ENDS: Ends = Ends::Refusing("401");
+    const FIELDS: Declared = &[&ISSUER, &AUDIENCE, &HTTP, &JWS];
+    const RESULTS: &'static [variables::Declared] = &[
+        variables::Declared::new(
+            "actions.ngrok.jwt_validation.tokens",
+            "list(JwtToken)",
+            REQUEST,
+            "the tokens, in the order of the policy",
+        ),
+        variables::Declared::new(
+            "actions.ngrok.jwt_validation.error.code",
+            "string",
+            REQUEST,
+            "ngrok's code of the fault",
+        ),
+        variables::Declared::new(
+            "actions.ngrok.jwt_validation.error.message",
+            "string",
+            REQUEST,
+            "the fault in words",
+        ),
+        variables::Declared::new("JwtToken.header", "dyn", REQUEST, "the header of the token"),
+        variables::Declared::new("JwtToken.location", "string", REQUEST, "`header` or `body`"),
+        variables::Declared::new("JwtToken.location_property", "string", REQUEST, "the header or field"),
+        variables::Declared::new("JwtToken.payload", "dyn", REQUEST, "the claims of the token"),
+        variables::Declared::new("JwtToken.signature", "string", REQUEST, "the signature"),
+        variables::Declared::new("JwtToken.verified", "bool", REQUEST, "true if the signature is right"),
+    ];
+    const PAGE: &'static str = include_str!("../../../docs/actions/jwt-validation.md");
+
+    fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
+        let (issuers, audiences) = (cx.read(fields, &ISSUER), cx.optional(fields, &AUDIENCE));
+        let (tokens, jws) = (cx.read(fields, &HTTP), cx.read(fields, &JWS));
+        let (algorithms, jkus) = jws?;
+        Some(Self {
+            issuers: issuers?,
+            audiences: audiences?.unwrap_or_default(),
+            tokens: tokens?,
+            algorithms,
+            jkus,
+        })
+    }
+
+    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        self.issuers.iter().chain(&self.audiences).chain(&self.jkus).for_each(&mut *each);
+        self.tokens.iter().for_each(|token| {
+            each(&token.name);
+            token.prefix.iter().for_each(&mut *each);
+        });
+    }
+}

@@ -1,0 +1,115 @@
+//! `oauth`: sends users to an OAuth provider to log in.
+//!
+//! Source: ngrok documentation, oauth (2026-08-07).
+
+use super::identity::{
+    ALLOW_CORS_PREFLIGHT, AUTH_COOKIE_DOMAIN, AUTH_ID, AUTHZ_URL_PARAMS, CLIENT_ID, CLIENT_SECRET, Login,
+    MAX_SESSION_DURATION, SCOPES, USERINFO_REFRESH_INTERVAL, login_results,
+};
+use super::{ActionType, Ends, REQUEST_PHASE};
+use crate::diagnostic::Diagnostic;
+use crate::phase::PhaseSet;
+use crate::reader::Fields;
+use crate::schema::{Choice, Context, Declared, Field, Length, RELATED_FIELD, Text};
+use crate::variables;
+
+/// An OAuth provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OAuthProvider {
+    /// Amazon.
+    Amazon,
+    /// Facebook.
+    Facebook,
+    /// GitHub.
+    GitHub,
+    /// GitLab.
+    GitLab,
+    /// Google.
+    Google,
+    /// LinkedIn.
+    LinkedIn,
+    /// Microsoft.
+    Microsoft,
+    /// Twitch.
+    Twitch,
+}
+
+static PROVIDER: Field<Choice<OAuthProvider>> = Field::required(
+    "provider",
+    Choice {
+        of: &[
+            ("amazon", OAuthProvider::Amazon),
+            ("facebook", OAuthProvider::Facebook),
+            ("github", OAuthProvider::GitHub),
+            ("gitlab", OAuthProvider::GitLab),
+            ("google", OAuthProvider::Google),
+            ("linkedin", OAuthProvider::LinkedIn),
+            ("microsoft", OAuthProvider::Microsoft),
+            ("twitch", OAuthProvider::Twitch),
+        ],
+    },
+    "provider: google",
+    "Whose login is used; amazon and facebook need an application of your own.",
+);
+static IDLE_SESSION_TIMEOUT: Field<Length> =
+    Field::optional("idle_session_timeout", Length::any(), "When an unused login ends.");
+
+/// Sends users to an OAuth provider to log in.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct OAuth {
+    /// Whose login is used.
+    pub provider: OAuthProvider,
+    /// The application and its sessions.
+    pub login: Login,
+}
+
+impl ActionType for OAuth {
+    const NAME: &'static str = "oauth";
+    const PHASES: PhaseSet = REQUEST_PHASE;
+    const ENDS: Ends = Ends::Refusing("a redirect to the login, while not logged in");
+    const FIELDS: Declared = &[
+        &PROVIDER,
+        &AUTH_ID,
+        &CLIENT_ID,
+        &CLIENT_SECRET,
+        &SCOPES,
+        &AUTHZ_URL_PARAMS,
+        &MAX_SESSION_DURATION,
+        &IDLE_SESSION_TIMEOUT,
+        &USERINFO_REFRESH_INTERVAL,
+        &ALLOW_CORS_PREFLIGHT,
+        &AUTH_COOKIE_DOMAIN,
+    ];
+    const RESULTS: &'static [variables::Declared] =
+        login_results!("actions.ngrok.oauth", "current_provider_session_id", "userinfo_refreshed");
+    const PAGE: &'static str = include_str!("../../../docs/actions/oauth.md");
+
+    fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
+        let provider = cx.read(fields, &PROVIDER);
+        let login = Login::read(fields, &IDLE_SESSION_TIMEOUT, cx)?;
+        let provider = provider?;
+        if login.client.is_none() {
+            if let Some(scope) = login.scopes.first() {
+                let message = "`scopes` cannot be chosen for ngrok's managed application";
+                let found = Diagnostic::new(&RELATED_FIELD, scope.span, message);
+                cx.reader.report(found.with_help("add `client_id` and `client_secret`, or remove `scopes`"));
+                return None;
+            }
+            if matches!(provider, OAuthProvider::Amazon | OAuthProvider::Facebook) {
+                let at = fields.field("provider").map_or(cx.owner.1, |field| field.value.span());
+                let message = "this provider needs an application of your own";
+                let found = Diagnostic::new(&RELATED_FIELD, at, message);
+                cx.reader
+                    .report(found.with_help("add `client_id` and `client_secret`, or name another provider"));
+                return None;
+            }
+        }
+        Some(Self { provider, login })
+    }
+
+    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        self.login.texts(each);
+    }
+}

@@ -1,0 +1,70 @@
+//! `openid-connect`: sends users to an OpenID Connect provider to log in.
+//!
+//! Source: ngrok documentation, openid-connect (2026-08-07). The action was called `oidc` in places, and its
+//! results still are; the idle time is spelt in two ways, both read.
+
+use super::identity::{
+    ALLOW_CORS_PREFLIGHT, AUTH_COOKIE_DOMAIN, AUTH_ID, AUTHZ_URL_PARAMS, CLIENT_ID, CLIENT_SECRET, Login,
+    MAX_SESSION_DURATION, SCOPES, USERINFO_REFRESH_INTERVAL, login_results,
+};
+use super::{ActionType, Ends, REQUEST_PHASE};
+use crate::phase::PhaseSet;
+use crate::reader::Fields;
+use crate::schema::{Context, Declared, Field, Length, Text, WebUrl};
+use crate::variables;
+
+static ISSUER_URL: Field<WebUrl> = Field::required(
+    "issuer_url",
+    WebUrl { interpolated: false },
+    "issuer_url: https://login.example.com",
+    "The provider; it must serve OpenID Connect Discovery.",
+);
+static IDLE_SESSION_DURATION: Field<Length> =
+    Field::optional("idle_session_duration", Length::any(), "When an unused login ends.")
+        .or_named(&["idle_session_timeout"]);
+
+/// Sends users to an OpenID Connect provider to log in.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct OpenIdConnect {
+    /// The provider.
+    pub issuer_url: Text,
+    /// The application and its sessions.
+    pub login: Login,
+}
+
+impl ActionType for OpenIdConnect {
+    const NAME: &'static str = "openid-connect";
+    const PHASES: PhaseSet = REQUEST_PHASE;
+    const ENDS: Ends = Ends::Refusing("a redirect to the login, while not logged in");
+    const FIELDS: Declared = &[
+        &ISSUER_URL,
+        &AUTH_ID,
+        &CLIENT_ID,
+        &CLIENT_SECRET,
+        &SCOPES,
+        &AUTHZ_URL_PARAMS,
+        &MAX_SESSION_DURATION,
+        &IDLE_SESSION_DURATION,
+        &USERINFO_REFRESH_INTERVAL,
+        &ALLOW_CORS_PREFLIGHT,
+        &AUTH_COOKIE_DOMAIN,
+    ];
+    const RESULTS: &'static [variables::Declared] = login_results!(
+        "actions.ngrok.oidc",
+        "current_session_id",
+        "user_info_refreshed",
+        "identity_token": "the provider's identity token"
+    );
+    const PAGE: &'static str = include_str!("../../../docs/actions/openid-connect.md");
+
+    fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
+        let issuer_url = cx.read(fields, &ISSUER_URL);
+        let login = Login::read(fields, &IDLE_SESSION_DURATION, cx);
+        Some(Self { issuer_url: issuer_url?, login: login? })
+    }
+
+    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        self.login.texts(each);
+    }
+}

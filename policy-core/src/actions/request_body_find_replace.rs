@@ -1,0 +1,42 @@
+//! `request-body-find-replace`: replaces texts in the body of a request.
+//!
+//! Source: ngrok documentation, request-body-find-replace (2026-08-07).
+
+use super::replacements::{REPLACEMENTS as LIST, Replacement, replacement_results, texts};
+use super::{ActionType, REQUEST_PHASE};
+use crate::phase::PhaseSet;
+use crate::reader::Fields;
+use crate::schema::{Context, Declared, Field, Items, Record, Text};
+use crate::variables::{self, REQUEST};
+
+static REPLACEMENTS: Field<Items<Record<Replacement>>> = Field::required(
+    "replacements",
+    LIST,
+    "replacements: [{from: 'old', to: new}]",
+    "What is replaced; each works on what the one before has left.",
+);
+
+/// Replaces texts in the body of a request.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RequestBodyFindReplace {
+    /// What is replaced, in order.
+    pub replacements: Vec<Replacement>,
+}
+
+impl ActionType for RequestBodyFindReplace {
+    const NAME: &'static str = "request-body-find-replace";
+    const PHASES: PhaseSet = REQUEST_PHASE;
+    const FIELDS: Declared = &[&REPLACEMENTS];
+    const RESULTS: &'static [variables::Declared] =
+        replacement_results!("actions.ngrok.request_body_find_replace", "RequestReplacement", REQUEST);
+    const PAGE: &'static str = include_str!("../../../docs/actions/request-body-find-replace.md");
+
+    fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
+        Some(Self { replacements: cx.read(fields, &REPLACEMENTS)? })
+    }
+
+    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        texts(&self.replacements, each);
+    }
+}

@@ -1,0 +1,42 @@
+//! `response-body-find-replace`: replaces texts in the body of a response.
+//!
+//! Source: ngrok documentation, response-body-find-replace (2026-08-07).
+
+use super::replacements::{REPLACEMENTS as LIST, Replacement, replacement_results, texts};
+use super::{ActionType, RESPONSE_PHASE};
+use crate::phase::PhaseSet;
+use crate::reader::Fields;
+use crate::schema::{Context, Declared, Field, Items, Record, Text};
+use crate::variables::{self, RESPONSE};
+
+static REPLACEMENTS: Field<Items<Record<Replacement>>> = Field::required(
+    "replacements",
+    LIST,
+    "replacements: [{from: 'old', to: new}]",
+    "What is replaced; each works on what the one before has left.",
+);
+
+/// Replaces texts in the body of a response.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ResponseBodyFindReplace {
+    /// What is replaced, in order.
+    pub replacements: Vec<Replacement>,
+}
+
+impl ActionType for ResponseBodyFindReplace {
+    const NAME: &'static str = "response-body-find-replace";
+    const PHASES: PhaseSet = RESPONSE_PHASE;
+    const FIELDS: Declared = &[&REPLACEMENTS];
+    const RESULTS: &'static [variables::Declared] =
+        replacement_results!("actions.ngrok.response_body_find_replace", "ResponseReplacement", RESPONSE);
+    const PAGE: &'static str = include_str!("../../../docs/actions/response-body-find-replace.md");
+
+    fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
+        Some(Self { replacements: cx.read(fields, &REPLACEMENTS)? })
+    }
+
+    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        texts(&self.replacements, each);
+    }
+}

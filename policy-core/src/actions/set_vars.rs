@@ -1,0 +1,132 @@
+//! `set-vars`: sets variables for what follows in the phase.
+//!
+//! Source: ngrok documentation, set-vars (2026-08-07). A list of maps with one key each; a later entry may use
+//! and replace an earlier one.
+
+use super::{ANY_PHASE, ActionType};
+use crate::cel::State;
+use crate::diagnostic::Diagnostic;
+use crate::parse::{NodeKind, NodeRef};
+use crate::phase::PhaseSet;
+use crate::reader::{Fields, head};
+use crate::schema::{ConfigValue, Context, Declared, ENTRY_COUNT, Field, Kind, Text, Value};
+use crate::source::Spanned;
+
+/// Lists and maps inside one another in a value (ngrok has a bound, ERR_NGROK_2250, and does not publish it).
+const MOST_LEVELS: usize = 16;
+
+static VARS: Field<Variables> =
+    Field::required("vars", Variables, "vars: [{site: berlin}]", "Names and values, one pair an entry.");
+
+/// Sets variables for what follows in the phase.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SetVars {
+    /// Names and values, in order.
+    pub vars: Vec<(Spanned<Box<str>>, ConfigValue)>,
+}
+
+impl ActionType for SetVars {
+    const NAME: &'static str = "set-vars";
+    const PHASES: PhaseSet = ANY_PHASE;
+    const FIELDS: Declared = &[&VARS];
+    const PAGE: &'static str = include_str!("../../../docs/actions/set-vars.md");
+
+    fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
+        Some(Self { vars: cx.read(fields, &VARS)? })
+    }
+
+    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        self.vars.iter().for_each(|(_, value)| value.texts(each));
+    }
+}
+
+/// A list of maps with one key each.
+#[derive(Clone, Copy, Debug)]
+struct Variables;
+
+impl Kind for Variables {
+    type Value = Vec<(Spanned<Box<str>>, ConfigValue)>;
+
+    fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<Self::Value> {
+        if let NodeKind::Mapping(_) = node.kind() {
+            let help = "begin each pair with `- `: `- name: value`";
+            cx.reader.wrong_type(node, format_args!("{what}, a list of pairs"), help);
+            return None;
+        }
+        let items = cx.reader.list(node, what)?;
+        if items.is_empty() {
+            let found = Diagnostic::new(&ENTRY_COUNT, head(node), "`vars` is empty");
+            cx.reader.report(found.with_help("give at least 1 pair, e.g. `- name: value`"));
+            return None;
+        }
+        let mut out = Vec::with_capacity(items.len());
+        let mut fine = true;
+        for item in items {
+            // One after the other: an entry may use those before it.
+            let pair = pair(item, cx);
+            fine &= pair.is_some();
+            out.extend(pair);
+        }
+        fine.then_some(out)
+    }
+
+    fn describe(&self) -> String {
+        "list of maps with one key each, its value of any shape".to_owned()
+    }
+
+    fn interpolates(&self) -> bool {
+        true
+    }
+}
+
+fn pair<'d>(node: NodeRef<'d>, cx: &Context<'_, 'd>) -> Option<(Spanned<Box<str>>, ConfigValue)> {
+    let Some(fields) = Fields::of(node) else {
+        cx.reader.wrong_type(node, "a pair of name and value", "write `- name: value`");
+        return None;
+    };
+    let [field] = &*fields.entries else {
+        let message = format!("an entry of `vars` has one pair, this one has {}", fields.entries.len());
+        cx.invalid(head(node), message, "begin each pair with `- ` of its own");
+        return None;
+    };
+    let name = field.key;
+    let plain = !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !plain {
+        let shown = crate::diagnostic::shorten(name);
+        let help = "a name has letters, digits and `_`, and does not begin with a digit";
+        cx.invalid(field.span, format!("`{shown}` cannot name a variable"), help);
+        return None;
+    }
+    if levels(field.value) > MOST_LEVELS {
+        let message = format!("the value of `{name}` has over {MOST_LEVELS} levels of lists and maps");
+        cx.invalid(field.span, message, "nest fewer of them");
+        return None;
+    }
+    let value = Value.read(field.value, &format!("`{name}`"), cx);
+    let ty = value.as_ref().map_or(crate::cel::Type::Dyn, ConfigValue::ty);
+    if let Some(place) = cx.place {
+        place.flow.leave(State::Variable(name.into()), ty, field.span);
+    }
+    Some((Spanned::new(name.into(), field.span), value?))
+}
+
+/// Levels of lists and maps, at most one more than allowed.
+fn levels(node: NodeRef<'_>) -> usize {
+    let mut most = 0;
+    let mut work = vec![(node, 0)];
+    while let Some((node, depth)) = work.pop() {
+        most = most.max(depth);
+        if depth > MOST_LEVELS {
+            break;
+        }
+        match node.kind() {
+            NodeKind::Scalar(_) => {}
+            NodeKind::Sequence(items) => work.extend(items.iter().map(|item| (item, depth + 1))),
+            NodeKind::Mapping(entries) => work.extend(entries.iter().map(|(_, value)| (value, depth + 1))),
+        }
+    }
+    most
+}

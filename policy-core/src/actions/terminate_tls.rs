@@ -1,0 +1,151 @@
+//! `terminate-tls`: ends TLS at the endpoint instead of passing it through.
+//!
+//! Source: ngrok documentation, terminate-tls (2026-08-07). On https endpoints TLS ends there anyway.
+
+use super::{ActionType, CONNECT_PHASE};
+use crate::phase::PhaseSet;
+use crate::reader::Fields;
+use crate::schema::{Choice, Context, Declared, Field, Interpolated, Items, OneOrMore, Text, needs};
+use crate::url::Scheme;
+use crate::variables::{self, Declared as Variable, TLS};
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum TlsVersion {
+    /// TLS 1.2, RFC 5246.
+    V1_2,
+    /// TLS 1.3, RFC 8446.
+    V1_3,
+}
+
+/// What is asked of clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientVerification {
+    /// A certificate of one of the authorities.
+    RequireAndVerify,
+    /// Any certificate.
+    RequireAny,
+    /// A certificate if there is one.
+    Request,
+}
+
+const VERSIONS: Choice<TlsVersion> = Choice { of: &[("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)] };
+
+static MIN_VERSION: Field<Choice<TlsVersion>> =
+    Field::default("min_version", VERSIONS, "1.2", "The oldest version that is accepted.");
+static MAX_VERSION: Field<Choice<TlsVersion>> =
+    Field::default("max_version", VERSIONS, "1.3", "The newest version that is accepted.");
+static SERVER_PRIVATE_KEY: Field<Interpolated> = Field::optional(
+    "server_private_key",
+    PEM_SECRET,
+    "The key of the endpoint's certificate, in PEM; needs `server_certificate`.",
+);
+static SERVER_CERTIFICATE: Field<Interpolated> = Field::optional(
+    "server_certificate",
+    Interpolated::SOME,
+    "The endpoint's certificate and its chain, in PEM; needs `server_private_key`.",
+);
+static AUTHORITIES: Field<OneOrMore<Interpolated>> = Field::optional(
+    "mutual_tls_certificate_authorities",
+    OneOrMore(Items::of(Interpolated::SOME).some()),
+    "Authorities whose certificates clients must show, in PEM or by id `ca_…`.",
+);
+static VERIFICATION: Field<Choice<ClientVerification>> = Field::default(
+    "mutual_tls_verification_strategy",
+    Choice {
+        of: &[
+            ("require-and-verify", ClientVerification::RequireAndVerify),
+            ("require-any", ClientVerification::RequireAny),
+            ("request", ClientVerification::Request),
+        ],
+    },
+    "require-and-verify",
+    "What is asked of clients, if there are authorities.",
+);
+
+/// Keys are longer than other secrets.
+const PEM_SECRET: Interpolated = Interpolated::SECRET.sized(1 << 16);
+
+/// Ends TLS at the endpoint.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TerminateTls {
+    /// The oldest version.
+    pub min_version: TlsVersion,
+    /// The newest version.
+    pub max_version: TlsVersion,
+    /// Key and certificate of the endpoint.
+    pub server: Option<(Text, Text)>,
+    /// Authorities of client certificates.
+    pub authorities: Vec<Text>,
+    /// What is asked of clients.
+    pub verification: ClientVerification,
+}
+
+impl ActionType for TerminateTls {
+    const NAME: &'static str = "terminate-tls";
+    const PHASES: PhaseSet = CONNECT_PHASE;
+    const SCHEMES: &'static [Scheme] = &[Scheme::Https, Scheme::Tls];
+    const FIELDS: Declared =
+        &[&MIN_VERSION, &MAX_VERSION, &SERVER_PRIVATE_KEY, &SERVER_CERTIFICATE, &AUTHORITIES, &VERIFICATION];
+    const RESULTS: &'static [Variable] = variables::handshake!(
+        "actions.ngrok.terminate_tls",
+        TLS,
+        Variable::new(
+            "actions.ngrok.terminate_tls.warnings",
+            "list(dyn)",
+            TLS,
+            "what was odd about the handshake"
+        ),
+        Variable::new("actions.ngrok.terminate_tls.error.code", "string", TLS, "ngrok's code of the fault"),
+        Variable::new("actions.ngrok.terminate_tls.error.message", "string", TLS, "the fault in words"),
+    );
+    const MORE_RESULTS: &'static [&'static [Variable]] = &[
+        variables::certificate!(
+            "actions.ngrok.terminate_tls.client",
+            "client's",
+            TLS,
+            Variable::new(
+                "actions.ngrok.terminate_tls.client.pem",
+                "string",
+                TLS,
+                "the client's certificate in PEM"
+            ),
+        ),
+        variables::certificate!("actions.ngrok.terminate_tls.server", "endpoint's", TLS),
+    ];
+    const PAGE: &'static str = include_str!("../../../docs/actions/terminate-tls.md");
+
+    fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
+        let (min, max) = (cx.read(fields, &MIN_VERSION), cx.read(fields, &MAX_VERSION));
+        let (key, certificate) =
+            (cx.optional(fields, &SERVER_PRIVATE_KEY), cx.optional(fields, &SERVER_CERTIFICATE));
+        let (authorities, verification) = (cx.optional(fields, &AUTHORITIES), cx.read(fields, &VERIFICATION));
+        let server = match (key?, certificate?) {
+            (Some(key), Some(certificate)) => Some((key, certificate)),
+            (Some(key), None) => return needs(("server_private_key", key.span), "server_certificate", cx),
+            (None, Some(it)) => return needs(("server_certificate", it.span), "server_private_key", cx),
+            (None, None) => None,
+        };
+        let (min_version, max_version) = (min?, max?);
+        if min_version > max_version {
+            let at = fields.field("min_version").map_or(cx.owner.1, |field| field.value.span());
+            cx.invalid(at, "`min_version` is above `max_version`", "no client could connect; swap them");
+            return None;
+        }
+        Some(Self {
+            min_version,
+            max_version,
+            server,
+            authorities: authorities?.unwrap_or_default(),
+            verification: verification?,
+        })
+    }
+
+    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        self.server.iter().for_each(|(key, it)| [key, it].into_iter().for_each(&mut *each));
+        self.authorities.iter().for_each(each);
+    }
+}

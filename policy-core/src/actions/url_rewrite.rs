@@ -1,0 +1,73 @@
+//! `url-rewrite`: changes the URL before the upstream sees it.
+//!
+//! Source: ngrok documentation, url-rewrite (2026-08-07).
+
+use super::{ActionType, REQUEST_PHASE};
+use crate::phase::PhaseSet;
+use crate::reader::Fields;
+use crate::schema::{Context, Declared, Field, Interpolated, Regex, Text};
+use crate::variables::{self, REQUEST};
+
+static FROM: Field<Regex> = Field::optional(
+    "from",
+    Regex,
+    "What in the full URL is replaced, everywhere in it; without it the whole URL is.",
+);
+static TO: Field<Interpolated> = Field::required(
+    "to",
+    Interpolated::SOME,
+    "to: /v2/$1",
+    "What takes its place; `$1` is the first group of `from`.",
+);
+
+/// Changes the URL before the upstream sees it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UrlRewrite {
+    /// What is replaced.
+    pub from: Option<Text>,
+    /// What takes its place.
+    pub to: Text,
+}
+
+impl ActionType for UrlRewrite {
+    const NAME: &'static str = "url-rewrite";
+    const PHASES: PhaseSet = REQUEST_PHASE;
+    const FIELDS: Declared = &[&FROM, &TO];
+    const RESULTS: &'static [variables::Declared] = &[
+        variables::Declared::new(
+            "actions.ngrok.url_rewrite.matches",
+            "list(dyn)",
+            REQUEST,
+            "what `from` matched",
+        ),
+        variables::Declared::new(
+            "actions.ngrok.url_rewrite.url",
+            "string",
+            REQUEST,
+            "the URL after replacement",
+        ),
+        variables::Declared::new(
+            "actions.ngrok.url_rewrite.error.code",
+            "string",
+            REQUEST,
+            "ngrok's code of the fault",
+        ),
+        variables::Declared::new(
+            "actions.ngrok.url_rewrite.error.message",
+            "string",
+            REQUEST,
+            "the fault in words",
+        ),
+    ];
+    const PAGE: &'static str = include_str!("../../../docs/actions/url-rewrite.md");
+
+    fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
+        let (from, to) = (cx.optional(fields, &FROM), cx.read(fields, &TO));
+        Some(Self { from: from?, to: to? })
+    }
+
+    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        self.from.iter().chain([&self.to]).for_each(each);
+    }
+}

@@ -1,0 +1,125 @@
+//! The configuration of an agent, `ngrok.yml`: read and checked like a policy, without touching files.
+//!
+//! Version 3, and the older version 2 with its `tunnels`. Each endpoint's policy is checked for its protocol and
+//! binding: inline ones where they stand, files through a closure of the host ([`load_agent_files`]).
+//!
+//! Source: ngrok documentation, agent configuration versions 3 and 2, and endpoints (2026-08-07).
+
+mod endpoints;
+mod load;
+mod read;
+mod settings;
+mod tunnels;
+mod upstream;
+mod url;
+
+use std::fmt;
+
+use crate::diagnostic::Code;
+use crate::endpoint_policy::PolicySource;
+use crate::source::Spanned;
+use crate::url::Binding;
+
+pub use load::{AgentFiles, load_agent_files};
+pub(crate) use read::check_document;
+pub use read::load_agent;
+pub use settings::{AgentSettings, ConnectCas, ConsoleUi, LogFormat, LogLevel, UpdateChannel};
+pub use tunnels::Tunnel;
+pub(crate) use upstream::INVALID_UPSTREAM;
+pub use upstream::{Upstream, UpstreamScheme};
+pub use url::AgentUrl;
+
+static NO_AGENT: Code = Code::warning("TP461", "no-agent-settings").absence();
+static BINDING: Code = Code::error("TP462", "binding").ngrok(&[
+    "ERR_NGROK_331",
+    "ERR_NGROK_9028",
+    "ERR_NGROK_9029",
+    "ERR_NGROK_9039",
+    "ERR_NGROK_9041",
+    "ERR_NGROK_15005",
+    "ERR_NGROK_15006",
+]);
+static PORT: Code =
+    Code::error("TP463", "port-not-allowed").ngrok(&["ERR_NGROK_9030", "ERR_NGROK_9035", "ERR_NGROK_18023"]);
+static NOT_POOLED: Code =
+    Code::error("TP464", "url-taken").ngrok(&["ERR_NGROK_334", "ERR_NGROK_6030", "ERR_NGROK_18016"]);
+static OLD_VERSION: Code = Code::warning("TP465", "old-version");
+static STRAY_QUOTE: Code = Code::warning("TP466", "stray-quote");
+
+/// The codes this stage raises.
+pub(crate) static CODES: &[&Code] =
+    &[&NO_AGENT, &BINDING, &PORT, &NOT_POOLED, &OLD_VERSION, &STRAY_QUOTE, &upstream::INVALID_UPSTREAM];
+
+/// The configuration of an agent.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AgentConfig {
+    /// The version of the format: 3 or 2.
+    pub version: i64,
+    /// How the agent itself works.
+    pub agent: AgentSettings,
+    /// What it offers.
+    pub endpoints: Vec<AgentEndpoint>,
+    /// The same as it was written until version 2.
+    pub tunnels: Vec<Tunnel>,
+}
+
+/// What an agent offers under a URL.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AgentEndpoint {
+    /// Its unique name.
+    pub name: Spanned<Box<str>>,
+    /// Its URL, parts of which the service may choose.
+    pub url: Spanned<AgentUrl>,
+    /// Where it can be reached from.
+    pub binding: Binding,
+    /// True if endpoints with the same URL share its traffic.
+    pub pooling_enabled: bool,
+    /// Text for the API.
+    pub metadata: Option<Box<str>>,
+    /// Text for people.
+    pub description: Option<Box<str>>,
+    /// Its policy.
+    pub policy: Option<PolicySource>,
+    /// TLS that ends at the agent.
+    pub tls: Option<AgentTls>,
+    /// Where its traffic goes.
+    pub upstream: Spanned<Upstream>,
+    /// How requests are sent there.
+    pub http2: bool,
+    /// The version of the PROXY protocol it is sent with.
+    pub proxy_protocol: Option<i64>,
+}
+
+/// TLS that ends at the agent: paths or PEM.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AgentTls {
+    /// Certificate and key.
+    pub server: Option<(Box<str>, Secret)>,
+    /// Authorities of client certificates.
+    pub authorities: Vec<Box<str>>,
+}
+
+/// Something that must not be shown; its `Debug` hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Box<str>);
+
+impl Secret {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}

@@ -1,0 +1,233 @@
+//! `endpoints:`: what an agent offers under URLs.
+
+use super::upstream::read_upstream;
+use super::url::{AgentUrl, read_url};
+use super::{AgentEndpoint, AgentTls, BINDING, PORT, Secret, Upstream};
+use crate::actions::{NO_EFFECT, WRONG_PROTOCOL};
+use crate::diagnostic::{Diagnostic, Severity, shorten};
+use crate::endpoint_policy::read_policy_source;
+use crate::options::EndpointTraits;
+use crate::parse::NodeRef;
+use crate::reader::{Fields, Keys, Reader, head};
+use crate::schema::{Choice, Context, Declared, Field, Flag, Items, Literal, OneOrMore, Record, needs};
+use crate::source::{Span, Spanned};
+use crate::url::{Binding, EndpointUrl, Scheme};
+
+static NAME: Field<Literal> =
+    Field::required("name", Literal(255), "name: device1-ssh", "The unique name, for the command line.");
+static BINDINGS: Field<OneOrMore<Choice<Binding>>> = Field::optional(
+    "bindings",
+    OneOrMore(Items::of(Choice {
+        of: &[
+            ("public", Binding::Public),
+            ("internal", Binding::Internal),
+            ("kubernetes", Binding::Kubernetes),
+        ],
+    })),
+    "Where it can be reached from; otherwise the name decides.",
+);
+static POOLING_ENABLED: Field<Flag> =
+    Field::default("pooling_enabled", Flag, "false", "Shares traffic with other endpoints of the same URL.");
+static METADATA: Field<Literal> = Field::optional("metadata", Literal(4_096), "Text for the API.");
+static DESCRIPTION: Field<Literal> = Field::optional("description", Literal(255), "Text for people.");
+static CERTIFICATE: Field<Literal> =
+    Field::optional("server_certificate", Literal(1 << 16), "Its certificate: a path, or PEM.");
+static PRIVATE_KEY: Field<Literal> =
+    Field::optional("server_private_key", Literal(1 << 16), "The certificate's key: a path, or PEM.");
+static AUTHORITIES: Field<OneOrMore<Literal>> = Field::optional(
+    "mutual_tls_certificate_authorities",
+    OneOrMore(Items::of(Literal(1 << 16))),
+    "Authorities of client certificates: paths, or PEM.",
+);
+static TLS: Field<Record<AgentTls>> = Field::optional(
+    "agent_tls_termination",
+    Record {
+        fields: &[&CERTIFICATE, &PRIVATE_KEY, &AUTHORITIES],
+        ignored: &[],
+        read: |fields, cx| {
+            let (certificate, key) = (cx.optional(fields, &CERTIFICATE), cx.optional(fields, &PRIVATE_KEY));
+            let authorities = cx.optional(fields, &AUTHORITIES)?.unwrap_or_default();
+            let server = match (certificate?, key?) {
+                (Some(certificate), Some(key)) => Some((certificate.value, Secret::new(&key.value))),
+                (Some(it), None) => return needs(("server_certificate", it.span), "server_private_key", cx),
+                (None, Some(it)) => return needs(("server_private_key", it.span), "server_certificate", cx),
+                (None, None) => None,
+            };
+            let authorities = authorities.into_iter().map(|text| text.value).collect();
+            Some(AgentTls { server, authorities })
+        },
+    },
+    "TLS that ends at the agent; for tls endpoints.",
+);
+static UPSTREAM_URL: Field<Literal> =
+    Field::required("url", Literal(4_096), "url: 22", "A port, `host:port`, or a URL.");
+static PROTOCOL: Field<Choice<bool>> = Field::default(
+    "protocol",
+    Choice { of: &[("http1", false), ("http2", true)] },
+    "http1",
+    "How requests are sent.",
+);
+static PROXY_PROTOCOL: Field<Choice<i64>> = Field::optional(
+    "proxy_protocol",
+    Choice { of: &[("1", 1), ("2", 2)] },
+    "Tells the upstream the client's address by the PROXY protocol.",
+);
+const UPSTREAM_FIELDS: Declared = &[&UPSTREAM_URL, &PROTOCOL, &PROXY_PROTOCOL];
+
+/// The keys of an endpoint.
+const KEYS: &[&str] = &[
+    "name",
+    "url",
+    "bindings",
+    "upstream",
+    "traffic_policy",
+    "traffic_policy_file",
+    "pooling_enabled",
+    "metadata",
+    "description",
+    "agent_tls_termination",
+];
+
+/// Where traffic goes, and how.
+struct Outward {
+    at: Spanned<Upstream>,
+    http2: bool,
+    proxy_protocol: Option<i64>,
+}
+
+/// Reads an endpoint; `None` if it is unusable, which has been reported.
+pub(super) fn read_endpoint<'d>(node: NodeRef<'d>, reader: &Reader<'d>) -> Option<AgentEndpoint> {
+    // Its binding decides on the internal ones.
+    let keys =
+        Keys { legacy: &[("inspect", "inspection belongs to the agent; remove it")], ..Keys::of(KEYS) };
+    let fields = reader.map(node, "an endpoint", keys)?;
+    let cx = Context { reader, place: None, owner: ("the endpoint", head(node)) };
+    let name = cx.read(&fields, &NAME);
+    let url = read_url(fields.get("url"), cx.owner.1, reader);
+    let scheme = match &url {
+        Ok(url) => Some(url.value.scheme()),
+        Err(scheme) => *scheme,
+    };
+    let given = url.as_ref().ok().and_then(|url| url.value.given());
+    let binding = read_binding(&fields, url.as_ref().ok(), &cx);
+    if let (Some(url), Some(binding)) = (given, binding) {
+        let at = fields.field("url").map_or(cx.owner.1, |field| field.value.span());
+        check_binding(url, binding, at, reader);
+    }
+    let endpoint = EndpointTraits { scheme, binding, cloud: false };
+    let policy = read_policy_source(&fields, "traffic_policy", endpoint, reader);
+    let upstream = upstream(&fields, scheme, &cx);
+    let (metadata, description) = (cx.optional(&fields, &METADATA), cx.optional(&fields, &DESCRIPTION));
+    let (pooling, tls) = (cx.read(&fields, &POOLING_ENABLED), cx.optional(&fields, &TLS));
+    if let Some(field) = fields.field("agent_tls_termination")
+        && scheme.is_some_and(|scheme| scheme != Scheme::Tls)
+    {
+        let message = "`agent_tls_termination` works on tls endpoints only";
+        let found = Diagnostic::new(&WRONG_PROTOCOL, field.span, message);
+        reader.report(found.with_help("use a `tls://` URL, or remove it"));
+    }
+    let upstream = upstream?;
+    Some(AgentEndpoint {
+        name: name?,
+        url: url.ok()?,
+        binding: binding?,
+        pooling_enabled: pooling?,
+        metadata: metadata?.map(|text| text.value),
+        description: description?.map(|text| text.value),
+        policy: policy.ok()?,
+        tls: tls?,
+        upstream: upstream.at,
+        http2: upstream.http2,
+        proxy_protocol: upstream.proxy_protocol,
+    })
+}
+
+fn upstream<'d>(fields: &Fields<'d>, scheme: Option<Scheme>, cx: &Context<'_, 'd>) -> Option<Outward> {
+    let node = fields.required(cx.reader, "upstream", cx.owner, "upstream: {url: 22}")?;
+    let fields = cx.map(node, "`upstream`", UPSTREAM_FIELDS, &[])?;
+    let cx = cx.of(("`upstream`", head(node)));
+    let (protocol, proxy) = (cx.read(&fields, &PROTOCOL), cx.optional(&fields, &PROXY_PROTOCOL));
+    if let Some(field) = fields.field("protocol")
+        && matches!(scheme, Some(Scheme::Tcp | Scheme::Tls))
+    {
+        let message = "`protocol` has no effect on tcp and tls endpoints";
+        cx.reader.report(Diagnostic::new(&NO_EFFECT, field.span, message).with_help("remove it"));
+    }
+    let url = fields.required(cx.reader, "url", cx.owner, "url: 22")?;
+    let text = cx.reader.text(url, "`url`")?;
+    let at = Spanned::new(read_upstream(text, scheme, cx.reader)?, text.span);
+    Some(Outward { at, http2: protocol?, proxy_protocol: proxy? })
+}
+
+/// The binding that is given, or that the name says.
+fn read_binding<'d>(
+    fields: &Fields<'d>,
+    url: Option<&Spanned<AgentUrl>>,
+    cx: &Context<'_, 'd>,
+) -> Option<Binding> {
+    let implied = match url.and_then(|url| url.value.given()) {
+        Some(url) if url.is_internal() => Binding::Internal,
+        _ => Binding::Public,
+    };
+    let given = cx.optional(fields, &BINDINGS)?;
+    let Some(given) = given else { return url.map(|_| implied) };
+    let at = fields.field("bindings").map_or(cx.owner.1, |field| field.span);
+    match &*given {
+        [] => Some(implied),
+        [binding] => {
+            if *binding == Binding::Internal && url.is_some_and(|url| url.value.given().is_none()) {
+                let found = Diagnostic::new(&BINDING, at, "an internal endpoint needs a name of its own");
+                cx.reader.report(found.with_help("give it a `url`, e.g. `tcp://device1.internal:22`"));
+            }
+            Some(*binding)
+        }
+        several => {
+            let message = format!("an endpoint has one binding, this one has {}", several.len());
+            cx.reader.report(Diagnostic::new(&BINDING, at, message).with_help("keep one of them"));
+            None
+        }
+    }
+}
+
+/// Whether name, protocol and port of an endpoint fit its binding.
+fn check_binding(url: &EndpointUrl, binding: Binding, at: Span, reader: &Reader<'_>) {
+    let host = shorten(url.host()).into_owned();
+    let fault = match binding {
+        Binding::Internal if !url.is_internal() => {
+            let help = "the host of an internal endpoint ends in `.internal`";
+            Some((format!("`{url}` is not an internal endpoint"), help, Severity::Error))
+        }
+        Binding::Public if url.is_internal() => {
+            let help = "nobody on the internet reaches such a name; remove the binding, or change the host";
+            Some((format!("`{host}` can only be an internal endpoint"), help, Severity::Error))
+        }
+        Binding::Kubernetes if matches!(url.scheme(), Scheme::Https) => {
+            let help = "use an `http://` or `tcp://` URL";
+            Some(("a kubernetes endpoint is http, tcp or tls".to_owned(), help, Severity::Warning))
+        }
+        Binding::Kubernetes if url.is_wildcard() || host.split('.').count() != 2 => {
+            let help = "write `service.namespace`";
+            // Examples of ngrok's own have other names.
+            let severity = if url.is_wildcard() { Severity::Error } else { Severity::Warning };
+            Some((format!("`{host}` is not the name of a service in a cluster"), help, severity))
+        }
+        _ => None,
+    };
+    if let Some((message, help, severity)) = fault {
+        let found = Diagnostic::new(&BINDING, at, message).with_severity(severity);
+        reader.report(found.with_help(help));
+        return;
+    }
+    let fixed = match url.scheme() {
+        Scheme::Http => Some(80),
+        Scheme::Https | Scheme::Tls => Some(443),
+        Scheme::Tcp => None,
+    };
+    if let (Binding::Public, Some(port)) = (binding, fixed)
+        && url.port() != Some(port)
+    {
+        let message = format!("a public {} endpoint has port {port} only", url.scheme().name());
+        let found = Diagnostic::new(&PORT, at, message);
+        reader.report(found.with_help("remove the port, or use an internal endpoint"));
+    }
+}

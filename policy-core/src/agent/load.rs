@@ -1,0 +1,51 @@
+//! The agent's configuration together with the policy files it names.
+
+use super::AgentConfig;
+use crate::check::{CheckOptions, CheckedPolicy};
+use crate::diagnostic::Diagnostics;
+use crate::endpoint_policy::{Link, PolicyFiles, ReadPolicy, report_loops};
+use crate::options::EndpointTraits;
+use crate::source::Source;
+
+/// A configuration and everything it names.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct AgentFiles {
+    /// The configuration, if no file has an error.
+    pub usable: Option<AgentConfig>,
+    /// The findings of the configuration itself, sorted by place.
+    pub findings: Diagnostics,
+    /// The policy files that could be read, each with its findings.
+    pub policies: Vec<(Source, Diagnostics)>,
+}
+
+/// Reads and checks a configuration and its policy files, each for the endpoint that names it.
+#[must_use]
+pub fn load_agent_files(source: &Source, options: &CheckOptions, read: ReadPolicy<'_>) -> AgentFiles {
+    let (config, mut findings) = super::load_agent(source, options);
+    let Some(config) = config else { return AgentFiles { usable: None, findings, policies: Vec::new() } };
+    let mut files = PolicyFiles::new(read, options);
+    let mut links: Vec<Link> = Vec::new();
+    for endpoint in &config.endpoints {
+        let traits = EndpointTraits {
+            scheme: Some(endpoint.url.value.scheme()),
+            binding: Some(endpoint.binding),
+            cloud: false,
+        };
+        let policy = endpoint.policy.as_ref().and_then(|policy| files.policy(policy, traits, &mut findings));
+        if let Some(url) = endpoint.url.value.given() {
+            let policy = policy.as_ref().map(CheckedPolicy::policy);
+            links.push(Link::new(url.clone(), endpoint.name.span, policy));
+        }
+    }
+    for tunnel in &config.tunnels {
+        let traits = EndpointTraits { scheme: tunnel.scheme, binding: None, cloud: false };
+        if let Some(policy) = &tunnel.policy {
+            files.policy(policy, traits, &mut findings);
+        }
+    }
+    report_loops(&links, &mut findings);
+    findings.sort();
+    let usable = (!findings.has_errors()).then_some(config);
+    AgentFiles { usable, findings, policies: files.into_read() }
+}

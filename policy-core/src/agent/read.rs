@@ -1,0 +1,164 @@
+//! Reads `ngrok.yml`.
+
+use std::collections::HashMap;
+
+use super::endpoints::read_endpoint;
+use super::settings::{self, AgentSettings};
+use super::tunnels::read_tunnels;
+use super::{AgentConfig, NO_AGENT, NOT_POOLED, OLD_VERSION};
+use crate::check::{CheckOptions, settle};
+use crate::diagnostic::{Diagnostic, Diagnostics, did_you_mean, shorten};
+use crate::parse::{self, Document, NodeRef};
+use crate::reader::{DUPLICATE, Field, Fields, Reader, UNKNOWN_FIELD, head};
+use crate::schema::Context;
+use crate::source::{Source, Span};
+use crate::url::Binding;
+
+/// Parses, reads and checks the configuration of an agent.
+///
+/// The configuration is there if nothing found is an error. Findings come sorted by place.
+///
+/// ```
+/// use policy_core::{agent::load_agent, check::CheckOptions, source::Source};
+/// let (config, found) = load_agent(&Source::new("ngrok.yml", "
+/// version: 3
+/// agent: {connect_url: \"edge.example.com:4443\"}
+/// endpoints:
+///   - name: device1-ssh
+///     url: tcp://device1.internal:22
+///     upstream: {url: 22}
+/// "), &CheckOptions::default());
+/// assert!(found.is_empty());
+/// assert_eq!(config.expect("no errors").endpoints[0].upstream.value.to_string(), "tcp://localhost:22");
+/// ```
+#[must_use]
+pub fn load_agent(source: &Source, options: &CheckOptions) -> (Option<AgentConfig>, Diagnostics) {
+    let mut found = Diagnostics::default();
+    let document = parse::parse(source, &options.limits, &mut found);
+    let config = check_document(&document, options, &mut found);
+    found.sort();
+    (config, found)
+}
+
+/// Reads and checks a parsed configuration of an agent.
+pub(crate) fn check_document(
+    document: &Document,
+    options: &CheckOptions,
+    found: &mut Diagnostics,
+) -> Option<AgentConfig> {
+    let reader = Reader::new(document, options);
+    let config = document.root().and_then(|root| read(root, &reader));
+    settle(document, reader.into_diagnostics(), found);
+    config.filter(|_| !found.has_errors())
+}
+
+fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<AgentConfig> {
+    let Some(fields) = Fields::of(root) else {
+        reader.wrong_type(root, "a configuration, a map", "begin with `version: 3`");
+        return None;
+    };
+    let owner = ("the configuration", head(root).at_start());
+    let version = fields.required(reader, "version", owner, "version: 3");
+    let version = version.and_then(|node| reader.integer(node, "`version`", 2..=3));
+    // Without a version, what is there tells.
+    let flat = version == Some(2) || (version.is_none() && fields.get("agent").is_none());
+    let unknown: Vec<_> = fields.entries.iter().filter(|field| !is_known(field.key, flat)).collect();
+    if let [first, _, _, _, ..] = *unknown
+        && version.is_none()
+    {
+        let (key, others) = (shorten(first.key), unknown.len() - 1);
+        let message =
+            format!("this is no configuration of an agent: `{key}` and {others} other fields are not known");
+        let found = Diagnostic::new(&UNKNOWN_FIELD, first.span, message);
+        reader.report(found.with_help("leave the file out, or say what it is with `--kind`"));
+        return None;
+    }
+    unknown.into_iter().for_each(|field| unknown_key(field, reader));
+    if let Some(field) = fields.field("version").filter(|_| version == Some(2)) {
+        let found = Diagnostic::new(&OLD_VERSION, field.span, "version 2 is the older layout");
+        reader.report(found.with_help("`ngrok config upgrade` writes version 3"));
+    }
+    let cx = Context { reader, place: None, owner };
+    let settings = match fields.field("agent") {
+        Some(field) => {
+            let inner = cx.map(field.value, "`agent`", settings::FIELDS, settings::IGNORED);
+            inner.and_then(|inner| AgentSettings::read(&inner, &cx))
+        }
+        None if flat => AgentSettings::read(&fields, &cx),
+        None => AgentSettings::read(&Fields::empty(), &cx),
+    };
+    if version == Some(3) && !fields.entries.iter().any(|field| field.key == "agent") {
+        let found = Diagnostic::new(&NO_AGENT, owner.1, "the configuration has no `agent`");
+        reader.report(found.with_help("add `agent:`, with `authtoken:` unless `NGROK_AUTHTOKEN` is set"));
+    }
+    let endpoints = fields.get("endpoints").and_then(|node| reader.list(node, "`endpoints`"));
+    let endpoints: Vec<_> =
+        endpoints.unwrap_or_default().into_iter().map(|it| read_endpoint(it, reader)).collect();
+    let endpoints: Vec<_> = endpoints.into_iter().flatten().collect();
+    if let Some(field) = fields.field("tunnels").filter(|_| version == Some(3)) {
+        let found = Diagnostic::new(&OLD_VERSION, field.span, "`tunnels` belongs to version 2");
+        reader.report(found.with_help("write a list of `endpoints`, each with `url` and `upstream`"));
+    }
+    let tunnels = fields.get("tunnels").map(|node| read_tunnels(node, reader)).unwrap_or_default();
+    let config = AgentConfig { version: version.unwrap_or(3), agent: settings?, endpoints, tunnels };
+    check_unique(&config, reader);
+    Some(config)
+}
+
+/// Keys at the top.
+const TOP: [&str; 4] = ["version", "agent", "endpoints", "tunnels"];
+
+fn is_setting(key: &str) -> bool {
+    settings::FIELDS.iter().any(|declared| declared.name() == key || declared.aliases().contains(&key))
+}
+
+fn is_known(key: &str, flat: bool) -> bool {
+    TOP.contains(&key) || (flat && is_setting(key))
+}
+
+/// Says that a key at the top is not known.
+fn unknown_key(field: &Field<'_>, reader: &Reader<'_>) {
+    let key = field.key;
+    let message = format!("unknown field `{}` in the configuration", shorten(key));
+    let found = Diagnostic::new(&UNKNOWN_FIELD, field.span, message);
+    reader.report(if is_setting(key) {
+        found.with_help(format!("`{key}` belongs below `agent:`"))
+    } else if let Some(near) = did_you_mean(key, TOP) {
+        found.with_help(format!("did you mean `{near}`?")).with_fix_at(false, field.content, near)
+    } else if field.value.is_list() {
+        found.with_help("what an agent offers is listed below `endpoints:`")
+    } else {
+        found.with_help(format!("known fields: `{}`", TOP.join("`, `")))
+    });
+}
+
+/// Names are given once; URLs are, unless their endpoints share traffic.
+fn check_unique(config: &AgentConfig, reader: &Reader<'_>) {
+    let mut names: HashMap<&str, Span> = HashMap::new();
+    for endpoint in &config.endpoints {
+        let (name, span) = (&*endpoint.name.value, endpoint.name.span);
+        if let Some(first) = names.get(name) {
+            let message = format!("the endpoint name `{}` is given twice", shorten(name));
+            let found = Diagnostic::new(&DUPLICATE, span, message).with_label(*first, "first given here");
+            reader.report(found.with_help("use each only once"));
+        } else {
+            names.insert(name, span);
+        }
+    }
+    let mut urls: HashMap<(String, Binding), (Span, bool)> = HashMap::new();
+    for endpoint in &config.endpoints {
+        let Some(url) = endpoint.url.value.given() else { continue };
+        let (span, pooled) = (endpoint.url.span, endpoint.pooling_enabled);
+        let key = (url.to_string(), endpoint.binding);
+        if let Some((first, first_pooled)) = urls.get(&key) {
+            if !(pooled && *first_pooled) {
+                let message = format!("the URL `{url}` is taken");
+                let found = Diagnostic::new(&NOT_POOLED, span, message).with_label(*first, "taken here");
+                let help = "use another URL, or share its traffic with `pooling_enabled: true` on both";
+                reader.report(found.with_help(help));
+            }
+        } else {
+            urls.insert(key, (span, pooled));
+        }
+    }
+}

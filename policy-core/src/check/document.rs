@@ -1,0 +1,276 @@
+//! The checks that need more than one action: places, order, and what a policy does as a whole.
+
+use std::collections::HashMap;
+
+use crate::actions::{WRONG_PROTOCOL, facts_of};
+use crate::cel::Expression;
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::model::{Action, PhaseRules, Policy};
+use crate::options::EndpointTraits;
+use crate::phase::Phase;
+use crate::source::Span;
+use crate::url::{Binding, Scheme};
+
+static NO_ACTION: Code = Code::error("TP401", "no-action").ngrok(&["ERR_NGROK_2206"]).absence();
+static EMPTY_RULE: Code = Code::warning("TP402", "empty-rule").absence();
+static ACTION_PHASE: Code = Code::error("TP403", "action-in-wrong-phase").ngrok(&["ERR_NGROK_2202"]);
+static UNREACHABLE: Code = Code::error("TP404", "unreachable-action").ngrok(&["ERR_NGROK_2207"]);
+static PHASE_PROTOCOL: Code = Code::error("TP405", "phase-for-other-protocol").ngrok(&["ERR_NGROK_2230"]);
+static PHASE_BINDING: Code = Code::error("TP406", "phase-for-other-binding").ngrok(&["ERR_NGROK_2262"]);
+static NOT_TERMINATED: Code =
+    Code::error("TP409", "traffic-not-handled").ngrok(&["ERR_NGROK_2235", "ERR_NGROK_6029"]).absence();
+static NOT_ENFORCED: Code = Code::warning("TP410", "not-enforced").absence();
+static ONE_PER_POLICY: Code = Code::warning("TP416", "one-per-policy").ngrok(&["ERR_NGROK_2266"]);
+
+/// The codes this file raises.
+pub(super) static CODES: &[&Code] = &[
+    &NO_ACTION,
+    &EMPTY_RULE,
+    &ACTION_PHASE,
+    &UNREACHABLE,
+    &PHASE_PROTOCOL,
+    &PHASE_BINDING,
+    &NOT_TERMINATED,
+    &NOT_ENFORCED,
+    &ONE_PER_POLICY,
+];
+
+/// Checks a policy as a whole; `sound` if reading the document found no error. O(actions).
+pub(crate) fn check_policy(policy: &Policy, endpoint: EndpointTraits, sound: bool, found: &mut Diagnostics) {
+    let written = |rules: &PhaseRules| rules.rules.iter().map(|rule| rule.written_actions).sum::<usize>();
+    // After another error the action may be there and misspelt.
+    let sound = sound && !found.has_errors();
+    if sound && policy.phases.iter().map(written).sum::<usize>() == 0 {
+        let at = policy.phases.first().map_or(policy.span.at_start(), |rules| rules.span);
+        found.push(
+            Diagnostic::new(&NO_ACTION, at, "the policy has no action at all")
+                .with_help("add a rule, e.g. `- actions: [{type: deny}]`"),
+        );
+        return;
+    }
+    for rules in &policy.phases {
+        check_place(rules, endpoint, found);
+    }
+    for phase in Phase::ALL {
+        check_phase(policy, phase, endpoint, found);
+    }
+    check_repeats(policy, found);
+    check_enforced(policy, found);
+    if endpoint.cloud && sound {
+        check_handled(policy, endpoint, found);
+    }
+}
+
+/// Whether the endpoint has the phase.
+fn check_place(rules: &PhaseRules, endpoint: EndpointTraits, found: &mut Diagnostics) {
+    let (phase, http) = (rules.phase, rules.phase != Phase::OnTcpConnect);
+    match (endpoint.scheme, endpoint.binding) {
+        (Some(scheme @ (Scheme::Tcp | Scheme::Tls)), _) if http => {
+            let message = format!("a {} endpoint has no {phase}", scheme.name());
+            found.push(
+                Diagnostic::new(&PHASE_PROTOCOL, rules.span, message)
+                    .with_help("on tcp and tls endpoints there is `on_tcp_connect` only"),
+            );
+        }
+        (Some(scheme @ (Scheme::Http | Scheme::Https)), Some(Binding::Internal)) if !http => {
+            let message = format!("{phase} never runs on an internal {} endpoint", scheme.name());
+            found.push(Diagnostic::new(&PHASE_BINDING, rules.span, message).with_help(
+                "requests reach it without a new connection; decide in `on_http_request`, or where they come in",
+            ));
+        }
+        _ => {}
+    }
+}
+
+fn check_phase(policy: &Policy, phase: Phase, endpoint: EndpointTraits, found: &mut Diagnostics) {
+    let mut ended: Option<Span> = None;
+    // Keys of the same phase go on where the one before has ended.
+    for rule in policy.rules(phase) {
+        // What ends a rule that may not match ends nothing behind that rule.
+        let ended_before = ended;
+        if rule.written_actions == 0 {
+            found.push(
+                Diagnostic::new(&EMPTY_RULE, rule.span, "the rule has no action, so it does nothing")
+                    .with_help("add an action or remove the rule"),
+            );
+        }
+        for action in &rule.actions {
+            check_action_place(action, phase, endpoint, found);
+            if let Some(end) = ended {
+                let name = action.config.name();
+                found.push(
+                    Diagnostic::new(&UNREACHABLE, action.span, format!("`{name}` can never run"))
+                        .with_label(end, "everything ends here")
+                        .with_help("remove it, or move it before the action that ends the phase"),
+                );
+            } else if action.config.terminates() {
+                ended = Some(action.span);
+            }
+        }
+        if rule.guarded {
+            ended = ended_before;
+        }
+    }
+}
+
+fn check_action_place(action: &Action, phase: Phase, endpoint: EndpointTraits, found: &mut Diagnostics) {
+    let Some(facts) = facts_of(action.config.name()) else { return };
+    let name = facts.name;
+    if !facts.phases.contains(phase) {
+        let phases: Vec<_> = facts.phases.iter().map(Phase::name).collect();
+        let message = format!("`{name}` cannot stand in {phase}");
+        let help = format!("it can stand in `{}`", phases.join("`, `"));
+        found.push(Diagnostic::new(&ACTION_PHASE, action.span, message).with_help(help));
+    }
+    if let Some(scheme) = endpoint.scheme.filter(|scheme| !facts.schemes.contains(scheme)) {
+        let schemes: Vec<_> = facts.schemes.iter().map(|scheme| scheme.name()).collect();
+        let message = format!("`{name}` does not work on {} endpoints", scheme.name());
+        let help = format!("it works on {} endpoints", schemes.join(" and "));
+        found.push(Diagnostic::new(&WRONG_PROTOCOL, action.span, message).with_help(help));
+    }
+}
+
+/// What a policy may have once.
+fn check_repeats(policy: &Policy, found: &mut Diagnostics) {
+    let mut seen: HashMap<&'static str, Span> = HashMap::new();
+    for action in policy.actions() {
+        let name = action.config.name();
+        if !facts_of(name).is_some_and(|facts| facts.one_per_policy) {
+            continue;
+        }
+        if let Some(first) = seen.get(name) {
+            found.push(
+                Diagnostic::new(&ONE_PER_POLICY, action.span, format!("a policy has one `{name}` at most"))
+                    .with_label(*first, "the first stands here")
+                    .with_help("merge the two"),
+            );
+        } else {
+            seen.insert(name, action.span);
+        }
+    }
+}
+
+/// Actions that only look, with nobody who looks at their results.
+fn check_enforced(policy: &Policy, found: &mut Diagnostics) {
+    let idle = || policy.actions().filter(|action| !action.config.enforced());
+    if idle().next().is_none() {
+        return;
+    }
+    let read = results_read(policy);
+    for action in idle() {
+        let name = action.config.name();
+        let result = facts_of(name).and_then(|facts| facts.result);
+        if result.is_some_and(|path| read.contains(&path)) {
+            continue;
+        }
+        let help = match result {
+            Some(path) => format!("remove `enforce: false`, or decide by `{path}` in a later rule"),
+            None => "remove `enforce: false`".to_owned(),
+        };
+        let what = match name {
+            "circuit-breaker" => "never trips".to_owned(),
+            _ => "refuses nobody, and nothing looks at its result".to_owned(),
+        };
+        let message = format!("`{name}` with `enforce: false` {what}");
+        found.push(Diagnostic::new(&NOT_ENFORCED, action.span, message).with_help(help));
+    }
+}
+
+/// The paths of results that some expression reads.
+fn results_read(policy: &Policy) -> Vec<&'static str> {
+    let mut out = Vec::new();
+    let mut add = |expression: &Expression| {
+        let paths = expression.reads().iter().filter_map(|fact| crate::cel::result_path(fact.path()));
+        out.extend(paths);
+    };
+    for rule in policy.phases.iter().flat_map(|phase| &phase.rules) {
+        rule.expressions.iter().for_each(|item| add(&item.expression));
+        rule.actions.iter().for_each(|action| action.config.expressions(&mut add));
+    }
+    out.sort_unstable();
+    out.dedup();
+    out
+}
+
+/// Whether an endpoint without an upstream handles all traffic: some action without conditions does.
+fn check_handled(policy: &Policy, endpoint: EndpointTraits, found: &mut Diagnostics) {
+    let handles = |phase: &PhaseRules| {
+        let rules = phase.rules.iter().filter(|rule| !rule.guarded);
+        rules.flat_map(|rule| &rule.actions).any(|action| action.config.handles())
+    };
+    let early = |phase: &&PhaseRules| matches!(phase.phase, Phase::OnTcpConnect | Phase::OnHttpRequest);
+    if policy.phases.iter().filter(early).any(handles) {
+        return;
+    }
+    let http = matches!(endpoint.scheme, Some(Scheme::Http | Scheme::Https))
+        || policy.phases.iter().any(|phase| phase.phase != Phase::OnTcpConnect);
+    let phase = if http { Phase::OnHttpRequest } else { Phase::OnTcpConnect };
+    let written = policy.phases.iter().find(|rules| rules.phase == phase).or(policy.phases.first());
+    let at = written.map_or(policy.span.at_start(), |rules| rules.span);
+    let message = format!("{phase} may end without an action that handles the traffic");
+    let guarded = policy.actions().find(|action| action.config.handles());
+    let mut diagnostic = Diagnostic::new(&NOT_TERMINATED, at, message).with_help(
+        "a cloud endpoint has no upstream: end with a rule without conditions, e.g. `- actions: [{type: deny}]`",
+    );
+    if let Some(guarded) = guarded {
+        diagnostic = diagnostic.with_label(guarded.span, "this one runs under conditions only");
+    }
+    found.push(diagnostic);
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::{CheckOptions, load_policy};
+    use crate::source::Source;
+    use crate::url::{Binding, Scheme};
+
+    fn codes(text: &str, set: impl Fn(&mut CheckOptions)) -> Vec<&'static str> {
+        let mut options = CheckOptions::default();
+        set(&mut options);
+        let (_, found) = load_policy(&Source::new("p.yml", text), &options);
+        found.iter().map(|item| item.code.id).collect()
+    }
+
+    #[test]
+    fn phases_and_actions_belong_to_protocols() {
+        let http = "on_http_request: [{actions: [{type: deny}]}]";
+        let tcp = "on_tcp_connect: [{actions: [{type: deny}]}]";
+        let tls = "on_tcp_connect: [{actions: [{type: terminate-tls}, {type: deny}]}]";
+        let scheme = |scheme| move |options: &mut CheckOptions| options.endpoint.scheme = Some(scheme);
+        assert_eq!(codes(http, |_| {}), Vec::<&str>::new());
+        assert_eq!(codes(http, scheme(Scheme::Tcp)), ["TP405"]);
+        assert_eq!(codes(tls, scheme(Scheme::Tls)), Vec::<&str>::new());
+        assert_eq!(codes(tls, scheme(Scheme::Tcp)), ["TP408"]);
+        let internal = |options: &mut CheckOptions| {
+            options.endpoint.scheme = Some(Scheme::Https);
+            options.endpoint.binding = Some(Binding::Internal);
+        };
+        assert_eq!(codes(tcp, internal), ["TP406"]);
+        assert_eq!(codes(http, internal), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_cloud_endpoint_handles_all_traffic() {
+        let cloud = |options: &mut CheckOptions| options.endpoint.cloud = true;
+        let of = |actions: &str| codes(&format!("on_http_request: [{actions}]"), cloud);
+        assert_eq!(of("{actions: [{type: deny}]}"), Vec::<&str>::new());
+        assert_eq!(of("{expressions: [\"req.method == 'GET'\"], actions: [{type: deny}]}"), ["TP409"]);
+        let forward = "{type: forward-internal, config: {url: \"https://a.internal\", on_error: continue}}";
+        assert_eq!(of(&format!("{{actions: [{forward}]}}")), ["TP409"]);
+        let redirect = |from: &str| format!("{{actions: [{{type: redirect, config: {{{from} to: /a}}}}]}}");
+        assert_eq!(of(&redirect("")), Vec::<&str>::new());
+        assert_eq!(of(&redirect("from: x,")), ["TP409"]);
+        assert_eq!(codes("on_tcp_connect: [{actions: [{type: deny}]}]", cloud), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn looking_without_refusing_is_told() {
+        let list = "{type: restrict-ips, config: {enforce: false, allow: [10.0.0.0/8, \"2001:db8::/32\"]}}";
+        let alone = format!("on_tcp_connect: [{{actions: [{list}]}}]");
+        assert_eq!(codes(&alone, |_| {}), ["TP410"]);
+        let read = format!(
+            "on_tcp_connect:\n- {{actions: [{list}]}}\n- {{expressions: [\"actions.ngrok.restrict_ips.action == 'deny'\"], actions: [{{type: deny}}]}}"
+        );
+        assert_eq!(codes(&read, |_| {}), Vec::<&str>::new());
+    }
+}

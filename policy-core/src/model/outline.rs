@@ -1,0 +1,65 @@
+//! Outline: what the actions of a policy leave behind, before any of it is read.
+
+use super::shape::WrittenPhase;
+use crate::actions::{OLD_NAMES, facts_of};
+use crate::cel::State;
+use crate::flow::Trace;
+use crate::parse::{NodeKind, NodeRef};
+use crate::reader::Fields;
+use crate::source::Span;
+
+/// Every trace, in document order. O(document).
+pub(super) fn outline(phases: &[WrittenPhase<'_>]) -> Vec<Trace> {
+    let mut out = Vec::new();
+    for (at, phase) in phases.iter().enumerate() {
+        let before: usize =
+            phases.iter().take(at).filter(|other| other.phase == phase.phase).map(|it| it.rules.len()).sum();
+        for (number, rule) in phase.rules.iter().enumerate() {
+            let Some(fields) = Fields::of(*rule) else { continue };
+            let mut add = |action: usize, state: State, span: Span| {
+                out.push(Trace { state, phase: phase.phase, place: (before + number, action), span });
+            };
+            match fields.get("actions").map(|node| node.kind()) {
+                Some(NodeKind::Sequence(actions)) => {
+                    for (at, action) in actions.iter().enumerate() {
+                        traces(action, &mut |state, span| add(at, state, span));
+                    }
+                }
+                // An action without its rule.
+                None => traces(*rule, &mut |state, span| add(0, state, span)),
+                Some(_) => {}
+            }
+        }
+    }
+    out
+}
+
+/// What one action leaves behind.
+fn traces(action: NodeRef<'_>, add: &mut dyn FnMut(State, Span)) {
+    let Some(fields) = Fields::of(action) else { return };
+    let Some(kind) = fields.field("type") else { return };
+    let NodeKind::Scalar(kind) = kind.value.kind() else { return };
+    let name = OLD_NAMES.iter().find(|(old, _)| *old == kind.text).map_or(kind.text, |(_, new)| *new);
+    let Some(facts) = facts_of(name) else { return };
+    // A forward leaves a result behind only where it fails and the policy goes on.
+    let goes_on = || {
+        let on_error = fields.get("config").and_then(Fields::of).and_then(|config| config.get("on_error"));
+        matches!(on_error.map(|node| node.kind()), Some(NodeKind::Scalar(value)) if value.text == "continue")
+    };
+    if let Some(path) = facts.result.filter(|_| facts.name != "forward-internal" || goes_on()) {
+        add(State::Result(path), kind.span);
+    }
+    if facts.name != "set-vars" {
+        return;
+    }
+    let Some(config) = fields.get("config").and_then(Fields::of) else { return };
+    // A map in place of the list, or of the field, is wrong, and it says which names are meant.
+    let maps = match config.get("vars").map(|node| (node, node.kind())) {
+        Some((_, NodeKind::Sequence(items))) => items.iter().filter_map(Fields::of).collect(),
+        Some((node, _)) => Fields::of(node).into_iter().collect(),
+        None => vec![config],
+    };
+    for field in maps.iter().flat_map(|fields| &fields.entries) {
+        add(State::Variable(field.key.into()), field.span);
+    }
+}

@@ -1,0 +1,198 @@
+//! The shape around rules: phases by their keys, old spellings of them, and what is no policy at all.
+
+use crate::diagnostic::{Code, Diagnostic, Severity, did_you_mean, shorten};
+use crate::options::EndpointTraits;
+use crate::parse::{NodeKind, NodeRef};
+use crate::phase::Phase;
+use crate::reader::{Field, Fields, Keys, LEGACY_FIELD, Reader, TextRef, UNKNOWN_FIELD, head};
+use crate::source::Span;
+use crate::url::Scheme;
+
+pub(super) static UNKNOWN_PHASE: Code = Code::error("TP304", "unknown-phase");
+pub(super) static PHASE_NOT_A_LIST: Code = Code::error("TP315", "phase-not-a-list");
+pub(super) static FRAGMENT: Code = Code::error("TP316", "policy-fragment");
+
+/// A phase with its rules as written.
+pub(super) struct WrittenPhase<'d> {
+    pub(super) phase: Phase,
+    /// Its key.
+    pub(super) span: Span,
+    pub(super) rules: Vec<NodeRef<'d>>,
+}
+
+/// The phases of a policy, in document order; `None` if the node is no policy, which has been reported.
+pub(super) fn written_phases<'d>(
+    node: NodeRef<'d>,
+    endpoint: EndpointTraits,
+    reader: &Reader<'d>,
+) -> Option<Vec<WrittenPhase<'d>>> {
+    if let Some(what) = fragment(node) {
+        let message = format!("this is {what}, not a whole policy");
+        let help = match what {
+            "a Kubernetes manifest" => "take out the policy below `spec`, with its phases at the top",
+            "a part of a configuration" => "take out the policy below it, with its phases at the top",
+            _ => "put it below a phase, e.g. `on_http_request:` and then `- actions:`",
+        };
+        reader.report(Diagnostic::new(&FRAGMENT, head(node), message).with_help(help));
+        return None;
+    }
+    let Some(fields) = Fields::of(node) else {
+        reader.wrong_type(
+            node,
+            "a policy, a map of phases",
+            "begin with `on_tcp_connect:` and put the rules below it",
+        );
+        return None;
+    };
+    let mut out = Vec::new();
+    for field in &fields.entries {
+        let phase = Phase::from_name(field.key).or_else(|| legacy(field, endpoint, reader));
+        let Some(phase) = phase else {
+            if field.key != "enabled" {
+                unknown_phase(field, reader);
+            }
+            continue;
+        };
+        // A phase without a value has no rules.
+        let rules = fields.get(field.key).map_or_else(Vec::new, |value| rule_nodes(value, phase, reader));
+        out.push(WrittenPhase { phase, span: field.span, rules });
+    }
+    Some(out)
+}
+
+/// What a part of a policy is that stands alone.
+fn fragment(node: NodeRef<'_>) -> Option<&'static str> {
+    let has = |fields: &Fields<'_>, key: &str| fields.entries.iter().any(|field| field.key == key);
+    let part = |fields: &Fields<'_>| {
+        if fields.entries.iter().any(|field| field.key.starts_with("on_")) {
+            None
+        } else if has(fields, "apiVersion") && has(fields, "kind") {
+            Some("a Kubernetes manifest")
+        } else if has(fields, "actions") || has(fields, "expressions") {
+            Some("a rule")
+        } else if has(fields, "type") {
+            Some("an action")
+        } else if has(fields, "traffic_policy") || has(fields, "policy") {
+            Some("a part of a configuration")
+        } else if has(fields, "config")
+            || (has(fields, "to") || has(fields, "from") || has(fields, "replacements"))
+        {
+            Some("the config of an action")
+        } else {
+            None
+        }
+    };
+    if let NodeKind::Sequence(items) = node.kind() {
+        let first = items.iter().next().and_then(Fields::of)?;
+        return part(&first)
+            .map(|what| if what == "a rule" { "a list of rules" } else { "a list of actions" });
+    }
+    Fields::of(node).as_ref().and_then(part)
+}
+
+/// The phase of a key of 2024 and before.
+fn legacy(field: &Field<'_>, endpoint: EndpointTraits, reader: &Reader<'_>) -> Option<Phase> {
+    let raw = matches!(endpoint.scheme, Some(Scheme::Tcp | Scheme::Tls));
+    let phase = match field.key {
+        "inbound" if raw => Phase::OnTcpConnect,
+        "inbound" => Phase::OnHttpRequest,
+        "outbound" => Phase::OnHttpResponse,
+        "enabled" => {
+            let found = Diagnostic::new(&LEGACY_FIELD, field.span, "the field `enabled` is ignored");
+            reader.report(found.with_help("a policy is always enabled; remove this field"));
+            return None;
+        }
+        _ => return None,
+    };
+    let key = field.key;
+    let found = Diagnostic::new(&LEGACY_FIELD, field.span, format!("`{key}` is the older name of `{phase}`"));
+    let help = match (key, endpoint.scheme) {
+        ("inbound", None) => {
+            "write `on_http_request` for http and https endpoints, `on_tcp_connect` for tcp and tls"
+                .to_owned()
+        }
+        _ => format!("write `{phase}`"),
+    };
+    reader.report(found.with_help(help).with_fix_at(false, field.content, phase.name()));
+    Some(phase)
+}
+
+fn unknown_phase(field: &Field<'_>, reader: &Reader<'_>) {
+    let (key, span) = (field.key, field.span);
+    let found = Diagnostic::new(&UNKNOWN_PHASE, span, format!("unknown phase `{}`", shorten(key)));
+    let phases = Phase::ALL.map(Phase::name);
+    reader.report(match key {
+        "on_tls_request" | "on_tls_connect" => {
+            found.with_help("TLS is handled in `on_tcp_connect`, with the action `terminate-tls`")
+        }
+        _ => match did_you_mean(key, phases) {
+            Some(near) => {
+                found.with_help(format!("did you mean `{near}`?")).with_fix_at(false, field.content, near)
+            }
+            None => found.with_help(format!("the phases are `{}`", phases.join("`, `"))),
+        },
+    });
+}
+
+/// The rules of a phase; a map where a list is expected counts as its only rule.
+fn rule_nodes<'d>(node: NodeRef<'d>, phase: Phase, reader: &Reader<'d>) -> Vec<NodeRef<'d>> {
+    let fields = Fields::of(node);
+    let rule = |fields: &Fields<'_>| {
+        fields.entries.iter().any(|field| matches!(field.key, "actions" | "expressions" | "type"))
+    };
+    if fields.as_ref().is_some_and(rule) {
+        let severity = if reader.options().lenient { Severity::Warning } else { Severity::Error };
+        let message = format!("the rules of `{phase}` are a list, this is a single rule");
+        let found = Diagnostic::new(&PHASE_NOT_A_LIST, head(node), message).with_severity(severity);
+        reader.report(found.with_help("begin the rule with `- `"));
+        return vec![node];
+    }
+    reader.list(node, &format!("the rules of `{phase}`")).unwrap_or_default()
+}
+
+/// The entries of a rule.
+pub(super) fn rule_fields<'d>(
+    node: NodeRef<'d>,
+    fields: Option<Fields<'d>>,
+    reader: &Reader<'d>,
+) -> Option<Fields<'d>> {
+    const KEYS: Keys<'static> = Keys::of(&["name", "expressions", "actions"]);
+    // Words of other systems, each with what the language has.
+    const FOREIGN: &[(&str, &str)] = &[
+        ("if", "expressions"),
+        ("when", "expressions"),
+        ("condition", "expressions"),
+        ("conditions", "expressions"),
+        ("expression", "expressions"),
+        ("action", "actions"),
+        ("then", "actions"),
+    ];
+    let Some(fields) = fields else { return reader.map(node, "a rule", KEYS) };
+    for field in &fields.entries {
+        if KEYS.known.contains(&field.key) {
+            continue;
+        }
+        let Some((_, meant)) = FOREIGN.iter().find(|(foreign, _)| *foreign == field.key) else {
+            reader.unknown(field, "a rule", KEYS);
+            continue;
+        };
+        let message = format!("unknown field `{}` in a rule", field.key);
+        let found = Diagnostic::new(&UNKNOWN_FIELD, field.span, message);
+        reader.report(found.with_help(format!("write `{meant}:` and a list")).with_fix_at(
+            false,
+            field.content,
+            *meant,
+        ));
+    }
+    Some(fields)
+}
+
+/// The text of an expression. One with a colon and without quotes has become a map.
+pub(super) fn expression_text<'d>(node: NodeRef<'d>, reader: &Reader<'d>) -> Option<TextRef<'d>> {
+    if let NodeKind::Mapping(_) = node.kind() {
+        let help = "put the expression in quotes: a colon and a space make a map of it";
+        reader.wrong_type(node, "an expression, a string", help);
+        return None;
+    }
+    reader.text(node, "an expression")
+}

@@ -1,0 +1,175 @@
+//! Texts that wait to be filled in, as examples have them: `<your host>`, `{your secret}`, `$YOUR_DOMAIN`.
+
+use std::ops::Range;
+
+use super::{Reader, TextRef, head};
+use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
+use crate::parse::{NodeKind, NodeRef, Plain};
+use crate::source::Span;
+
+pub(super) static PLACEHOLDER: Code = Code::warning("TP313", "placeholder");
+
+/// Reports a node that would be a placeholder if it were quoted, `{your secret}`; true if it is.
+pub(super) fn placeholder_map(node: NodeRef<'_>, reader: &Reader<'_>) -> bool {
+    let NodeKind::Mapping(entries) = node.kind() else { return false };
+    let mut entries = entries.iter();
+    let (Some((key, value)), None) = (entries.next(), entries.next()) else { return false };
+    let (NodeKind::Scalar(key), NodeKind::Scalar(value)) = (key.kind(), value.kind()) else { return false };
+    if Plain::from_scalar(value) != Plain::Null || !is_placeholder(&format!("{{{}}}", key.text)) {
+        return false;
+    }
+    let message = format!("`{{{}}}` waits to be filled in", shorten(key.text));
+    let found = Diagnostic::new(&PLACEHOLDER, head(node), message).with_severity(Severity::Error);
+    reader.report(found.with_help("write the value, in quotes"));
+    true
+}
+
+/// Reports a text that waits to be filled in; true if it does.
+pub(crate) fn placeholder(text: TextRef<'_>, severity: Severity, reader: &Reader<'_>) -> bool {
+    let Some(part) = part(text.value) else { return false };
+    let shown = shorten(text.value.get(part.clone()).unwrap_or_default());
+    let message = format!("`{shown}` waits to be filled in");
+    let span = text.origin().place(Span::from_range(part)).0;
+    reader.report(
+        Diagnostic::new(&PLACEHOLDER, span, message).with_severity(severity).with_help("write the value"),
+    );
+    true
+}
+
+/// True for `<your host>`, `{your secret}`, `YOUR_TOKEN`, `$YOUR_DOMAIN` and the like.
+pub(crate) fn is_placeholder(text: &str) -> bool {
+    part(text).is_some()
+}
+
+/// True for `TCP_ADDRESS`: where such a name is no value at all, it stands for one.
+pub(crate) fn is_constant_name(text: &str) -> bool {
+    text.len() > 3
+        && text.contains('_')
+        && text.starts_with(|c: char| c.is_ascii_uppercase())
+        && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+}
+
+/// Reports a text that is no value and names one; true if it does.
+pub(crate) fn constant_name(text: TextRef<'_>, name: &str, reader: &Reader<'_>) -> bool {
+    let is = is_constant_name(name);
+    if is {
+        let message = format!("`{}` waits to be filled in", shorten(name));
+        let found = Diagnostic::new(&PLACEHOLDER, text.span, message).with_severity(Severity::Error);
+        reader.report(found.with_help("write the value"));
+    }
+    is
+}
+
+/// The part of a text that waits to be filled in.
+fn part(text: &str) -> Option<Range<usize>> {
+    const LONGEST: usize = 2_000;
+    const MARKS: &[char] = &['<', '{', '$', 'Y', 'y', '-'];
+    if text.len() > LONGEST || !text.contains(MARKS) {
+        return None;
+    }
+    let whole = text.trim();
+    let start = text.len() - text.trim_start().len();
+    let inside = |open: char, close: char| {
+        whole.strip_prefix(open).and_then(|rest| rest.strip_suffix(close)).is_some_and(is_words)
+    };
+    let lower = (whole.starts_with("your_") || whole.starts_with("your-"))
+        && whole.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if inside('<', '>') || inside('{', '}') || lower {
+        return Some(start..start + whole.len());
+    }
+    bracketed(text, '<', '>')
+        .or_else(|| bracketed(text, '{', '}'))
+        .or_else(|| capitals(text))
+        .or_else(|| shortened_pem(text))
+}
+
+/// A line of dots inside of PEM.
+fn shortened_pem(text: &str) -> Option<Range<usize>> {
+    let begin = text.find("-----BEGIN ")?;
+    let at = begin + text.get(begin..)?.find("\n...")? + 1;
+    let rest = text.get(at..)?;
+    Some(at..at + rest.find('\n').unwrap_or(rest.len()))
+}
+
+/// Letters, spaces and what stands between words.
+fn is_words(inner: &str) -> bool {
+    inner.chars().any(char::is_alphabetic)
+        && inner.chars().all(|c| c.is_alphanumeric() || " _-'/.".contains(c))
+        && !inner.starts_with(['/', '!'])
+}
+
+/// `<YOUR_HOST>` or `<your host>` inside a text. In braces only what begins with `your` counts.
+fn bracketed(text: &str, open: char, close: char) -> Option<Range<usize>> {
+    text.match_indices(open).find_map(|(at, _)| {
+        let rest = text.get(at + 1..)?;
+        let name = rest.get(..rest.find(close)?)?;
+        let your = name.starts_with("your ") || name.starts_with("your_") || name.starts_with("your-");
+        let spelled = open == '<'
+            && name.chars().all(|c| c.is_ascii_uppercase() || "_- 0123456789".contains(c))
+            && name.contains(['_', '-', ' '])
+            && name.contains(|c: char| c.is_ascii_uppercase());
+        // `${your.name}` is an expression.
+        let expression = text.get(..at).is_some_and(|before| before.ends_with('$')) && open == '{';
+        (is_words(name) && (your || spelled) && !expression).then(|| at..at + name.len() + 2)
+    })
+}
+
+/// `YOUR_TOKEN` anywhere, `$DOMAIN_NAME` as the whole text.
+fn capitals(text: &str) -> Option<Range<usize>> {
+    let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    if let Some(at) = text.find("YOUR_") {
+        let at = if text.get(..at).is_some_and(|before| before.ends_with('$')) { at - 1 } else { at };
+        let name = text.get(at..)?.trim_start_matches('$');
+        let length = name.find(|c: char| !is_name(c)).unwrap_or(name.len());
+        return Some(at..text.len() - name.len() + length);
+    }
+    // A variable of a shell that nobody has filled in.
+    text.match_indices('$').find_map(|(at, _)| {
+        let name = text.get(at + 1..)?;
+        let name = name.get(..name.find(|c: char| !is_name(c)).unwrap_or(name.len()))?;
+        let begins = text.get(..at)?.chars().next_back().is_none_or(|c| " '\"/=@".contains(c));
+        let named =
+            name.starts_with(|c: char| c.is_ascii_uppercase()) && name.contains('_') && name.len() > 3;
+        (begins && named).then(|| at..at + 1 + name.len())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_to_be_filled_in() {
+        for text in [
+            "<your source IPs>",
+            "{your webhook secret}",
+            "{your app's oauth client id}",
+            "YOUR_AUTH0_CLIENT_ID",
+            "$YOUR_DOMAIN",
+            "https://<YOUR_AUTH0_TENANT_ID>.auth0.com/",
+            "https://dc-<LOCATION_NAME>.internal",
+            "<MCP port/addr here>",
+            "your_github_webhook_secret_here",
+            "tls://{your-domain}.internal:443",
+            "conn.client_ip in ['<PROVIDER_IP_RANGE>']",
+            "$SITE_DOMAIN/path",
+            "-----BEGIN CERTIFICATE-----\n... snip ...\n-----END CERTIFICATE-----",
+        ] {
+            assert!(is_placeholder(text), "{text}");
+        }
+        for text in [
+            "",
+            "{}",
+            "{\"a\": 1}",
+            "<!doctype html>",
+            "</b>",
+            "$1",
+            "${vars.x}",
+            "a < b > c",
+            "AUTHTOKEN",
+            "$",
+        ] {
+            assert!(!is_placeholder(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Plain kinds: booleans, numbers, durations, choices.
+
+use std::time::Duration;
+
+use super::{Below, Context, Items, Kind, alternatives};
+use crate::diagnostic::{did_you_mean, shorten};
+use crate::duration::parse_duration;
+use crate::parse::{NodeKind, NodeRef, Plain};
+
+/// `true` or `false`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flag;
+
+impl Kind for Flag {
+    type Value = bool;
+
+    fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<bool> {
+        cx.reader.boolean(node, what)
+    }
+
+    fn of_default(&self, text: &'static str) -> Option<bool> {
+        text.parse().ok()
+    }
+
+    fn describe(&self) -> String {
+        "boolean".to_owned()
+    }
+}
+
+/// A whole number within bounds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Whole(pub(crate) i64, pub(crate) i64);
+
+impl Kind for Whole {
+    type Value = i64;
+
+    fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<i64> {
+        cx.reader.integer(node, what, self.0..=self.1)
+    }
+
+    fn of_default(&self, text: &'static str) -> Option<i64> {
+        text.parse().ok().filter(|value| (self.0..=self.1).contains(value))
+    }
+
+    fn describe(&self) -> String {
+        match self.0 == self.1 {
+            true => format!("`{}`", self.0),
+            false => format!("whole number, {} to {}", grouped(self.0), grouped(self.1)),
+        }
+    }
+}
+
+/// `2,000,000,000`.
+fn grouped(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut out = String::from(if number < 0 { "-" } else { "" });
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A number from 0 to 1.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ratio;
+
+impl Kind for Ratio {
+    type Value = f64;
+
+    fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<f64> {
+        let NodeKind::Scalar(scalar) = node.kind() else {
+            cx.reader.wrong_type(node, format_args!("{what}, a number"), "write a number such as `0.5`");
+            return None;
+        };
+        let value = match Plain::from_scalar(scalar) {
+            Plain::Int(0) => 0.0,
+            Plain::Int(1) => 1.0,
+            // Any other whole number is out of range, whatever it is.
+            Plain::Int(_) => f64::INFINITY,
+            Plain::Float(value) => value,
+            _ => {
+                let help = "write a number without quotes, such as `0.5`";
+                cx.reader.wrong_type(node, format_args!("{what}, a number"), help);
+                return None;
+            }
+        };
+        if !(0.0..=1.0).contains(&value) {
+            let message = format!("{what} is out of range: `{}`", shorten(scalar.text));
+            cx.invalid(scalar.span, message, "give a number from 0 to 1");
+            return None;
+        }
+        Some(value)
+    }
+
+    fn of_default(&self, text: &'static str) -> Option<f64> {
+        text.parse().ok()
+    }
+
+    fn describe(&self) -> String {
+        "number, 0 to 1".to_owned()
+    }
+}
+
+/// A duration within bounds, in seconds; a multiple of `step` seconds, unless that is 0.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Length {
+    pub(crate) least: u64,
+    pub(crate) most: u64,
+    pub(crate) step: u64,
+}
+
+impl Length {
+    /// A duration of so many seconds.
+    pub(crate) const fn seconds(least: u64, most: u64) -> Self {
+        Self { least, most, step: 0 }
+    }
+
+    /// Any duration up to a century.
+    pub(crate) const fn any() -> Self {
+        Self::seconds(0, 100 * 365 * 86_400)
+    }
+}
+
+impl Kind for Length {
+    type Value = Duration;
+
+    fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<Duration> {
+        let text = cx.reader.text(node, what)?;
+        let shown = shorten(text.value);
+        let Some(value) = parse_duration(text.value) else {
+            let help = match text.value.bytes().all(|byte| byte.is_ascii_digit()) {
+                true => format!("add a unit, e.g. `{shown}s`"),
+                false => format!("write {}, e.g. `30s` or `1m30s`", self.describe()),
+            };
+            cx.invalid(text.span, format!("{what} cannot be `{shown}`"), help);
+            return None;
+        };
+        let bounds = Duration::from_secs(self.least)..=Duration::from_secs(self.most);
+        if !bounds.contains(&value) {
+            let message = format!("{what} is out of range: `{shown}`");
+            cx.invalid(text.span, message, format!("write {}", self.describe()));
+            return None;
+        }
+        let odd = self.step > 0 && (value.subsec_nanos() > 0 || !value.as_secs().is_multiple_of(self.step));
+        if odd {
+            let message = format!("{what} is `{shown}`, no multiple of {} seconds", self.step);
+            let near = (value.as_secs() / self.step).max(self.least / self.step) * self.step;
+            cx.invalid(text.span, message, format!("write e.g. `{near}s`"));
+            return None;
+        }
+        Some(value)
+    }
+
+    fn of_default(&self, text: &'static str) -> Option<Duration> {
+        parse_duration(text)
+    }
+
+    fn describe(&self) -> String {
+        let step = match self.step {
+            0 => String::new(),
+            step => format!(", a multiple of {step}s"),
+        };
+        match self.most >= Self::any().most {
+            true => format!("a duration{step}"),
+            false => format!("a duration, {} to {}{step}", shown(self.least), shown(self.most)),
+        }
+    }
+}
+
+fn shown(seconds: u64) -> String {
+    match seconds {
+        0 => "0s".to_owned(),
+        _ if seconds.is_multiple_of(3_600) => format!("{}h", seconds / 3_600),
+        _ if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
+        _ => format!("{seconds}s"),
+    }
+}
+
+/// One of some words.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Choice<T: 'static> {
+    /// The words and what they mean.
+    pub(crate) of: &'static [(&'static str, T)],
+}
+
+impl<T: Copy> Choice<T> {
+    fn find(&self, word: &str) -> Option<T> {
+        self.of.iter().find(|(name, _)| *name == word).map(|(_, value)| *value)
+    }
+}
+
+impl<T: Copy + Sync> Kind for Choice<T> {
+    type Value = T;
+
+    fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<T> {
+        let text = cx.reader.text(node, what)?;
+        let value = self.find(text.value);
+        if value.is_none() {
+            let names = || self.of.iter().map(|(name, _)| *name);
+            let message = format!("{what} cannot be `{}`", shorten(text.value));
+            let near = did_you_mean(text.value, names());
+            let help = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if self.of.len() > 12 => "see the documentation of the action for all names".to_owned(),
+                None => format!("write {}", alternatives(names())),
+            };
+            let found = crate::diagnostic::Diagnostic::new(&crate::reader::INVALID_VALUE, text.span, message);
+            let found = found.with_help(help);
+            cx.reader.report(match near {
+                Some(near) => found.with_fix_at(false, text.content, near),
+                None => found,
+            });
+        }
+        value
+    }
+
+    fn of_default(&self, text: &'static str) -> Option<T> {
+        self.find(text)
+    }
+
+    fn describe(&self) -> String {
+        match self.of.len() {
+            0..=12 => alternatives(self.of.iter().map(|(name, _)| *name)),
+            count => format!("one of {count} names, see below"),
+        }
+    }
+}
+
+/// A list, or a single value in its place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OneOrMore<K>(pub(crate) Items<K>);
+
+impl<K: Kind + Copy> Kind for OneOrMore<K> {
+    type Value = Vec<K::Value>;
+
+    fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<Self::Value> {
+        match node.kind() {
+            NodeKind::Scalar(_) => self.0.item().read(node, what, cx).map(|value| vec![value]),
+            NodeKind::Sequence(_) | NodeKind::Mapping(_) => self.0.read(node, what, cx),
+        }
+    }
+
+    fn describe(&self) -> String {
+        format!("{}, or a single one", self.0.describe())
+    }
+
+    fn interpolates(&self) -> bool {
+        self.0.interpolates()
+    }
+}
+
+/// A value of a kind, or a list that holds exactly one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OneOf<K>(pub(crate) K);
+
+impl<K: Kind> Kind for OneOf<K> {
+    type Value = K::Value;
+
+    fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<K::Value> {
+        let NodeKind::Sequence(items) = node.kind() else { return self.0.read(node, what, cx) };
+        let mut items = items.iter();
+        match (items.next(), items.next()) {
+            (Some(only), None) => self.0.read(only, what, cx),
+            _ => {
+                cx.reader.wrong_type(
+                    node,
+                    format_args!("{what}, a map"),
+                    "write the fields below it, without `- `",
+                );
+                None
+            }
+        }
+    }
+
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+
+    fn below(&self) -> Below {
+        self.0.below()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_describe_themselves() {
+        assert_eq!(Whole(1, 2_000_000_000).describe(), "whole number, 1 to 2,000,000,000");
+        assert_eq!(Whole(-1, 999).describe(), "whole number, -1 to 999");
+        assert_eq!(
+            Length { least: 60, most: 86_400, step: 10 }.describe(),
+            "a duration, 1m to 24h, a multiple of 10s"
+        );
+        assert_eq!(Choice { of: &[("a", 1), ("b", 2)] }.describe(), "`a` or `b`");
+    }
+}

@@ -1,0 +1,127 @@
+//! CIDR entries: the one door through which networks come in from texts.
+
+use super::texts::Text;
+use super::{Context, Kind};
+use crate::cel::is_template;
+use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
+use crate::lpm::{CidrError, ParsedCidr, cidr};
+use crate::parse::NodeRef;
+use crate::reader::{Reader, TextRef, constant_name, placeholder};
+use crate::source::Spanned;
+
+static INVALID_CIDR: Code = Code::error("TP431", "invalid-cidr").ngrok(&["ERR_NGROK_362", "ERR_NGROK_1406"]);
+static BARE_ADDRESS: Code = Code::warning("TP432", "bare-address").ngrok(&["ERR_NGROK_1413"]);
+static HOST_BITS: Code = Code::warning("TP433", "host-bits").ngrok(&["ERR_NGROK_1409"]);
+static ZONE_ID: Code = Code::error("TP435", "zone-id").ngrok(&["ERR_NGROK_1406"]);
+
+/// The codes this file raises.
+pub(super) static CODES: &[&Code] = &[&INVALID_CIDR, &BARE_ADDRESS, &HOST_BITS, &ZONE_ID];
+
+/// An entry of a list, readable, with its place.
+pub type CidrItem = Spanned<ipnetwork::IpNetwork>;
+
+/// A network.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Network;
+
+impl Kind for Network {
+    type Value = CidrItem;
+
+    fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<CidrItem> {
+        let text = cx.reader.text(node, what)?;
+        let entry = report_entry(text, cx.reader)?;
+        Some(Spanned::new(entry.network, text.span))
+    }
+
+    fn describe(&self) -> String {
+        "a network such as `203.0.113.0/24`".to_owned()
+    }
+}
+
+/// A network, or a text with `${…}` that gives one.
+#[derive(Clone, Debug)]
+pub(crate) enum NetworkItem {
+    /// Known now.
+    Static(CidrItem),
+    /// Known for each connection.
+    Dynamic(Text),
+}
+
+/// A [`NetworkItem`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NetworkOrTemplate;
+
+impl Kind for NetworkOrTemplate {
+    type Value = NetworkItem;
+
+    fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<NetworkItem> {
+        let text = cx.reader.text(node, what)?;
+        if is_template(text.value) {
+            return cx.template(text, crate::cel::FieldType::Text).map(NetworkItem::Dynamic);
+        }
+        let entry = report_entry(text, cx.reader)?;
+        Some(NetworkItem::Static(Spanned::new(entry.network, text.span)))
+    }
+
+    fn describe(&self) -> String {
+        Network.describe()
+    }
+
+    fn interpolates(&self) -> bool {
+        true
+    }
+}
+
+/// Reads one entry and reports what is odd about it.
+fn report_entry(text: TextRef<'_>, reader: &Reader<'_>) -> Option<ParsedCidr> {
+    let span = text.span;
+    let entry = match cidr(text.value) {
+        Ok(entry) => entry,
+        Err(error) => {
+            let word = shorten(text.value);
+            if placeholder(text, Severity::Error, reader) || constant_name(text, text.value, reader) {
+                return None;
+            }
+            if error == CidrError::Zone {
+                let message = format!("`{word}` has a zone id, which means nothing to another machine");
+                let help = "give the global address; a link-local one reaches no other network";
+                reader.report(Diagnostic::new(&ZONE_ID, span, message).with_help(help));
+                return None;
+            }
+            let message = format!("`{word}` is not a network: {error}");
+            let found = Diagnostic::new(&INVALID_CIDR, span, message);
+            reader.report(found.with_help("write e.g. `203.0.113.0/24` or `2001:db8::/32`"));
+            return None;
+        }
+    };
+    let severity = if reader.options().strict { Severity::Error } else { Severity::Warning };
+    if entry.bare {
+        let length = if text.value.contains(':') { 128 } else { 32 };
+        let fix = format!("{}/{length}", text.value);
+        let word = shorten(text.value);
+        reader.report(
+            Diagnostic::new(
+                &BARE_ADDRESS,
+                span,
+                format!("`{word}` has no prefix length; it is read as /{length}"),
+            )
+            .with_severity(severity)
+            .with_help(format!("write `{fix}`"))
+            .with_fix_at(true, text.content, fix),
+        );
+    } else if entry.host_bits {
+        let network = entry.network.to_string();
+        let word = shorten(text.value);
+        reader.report(
+            Diagnostic::new(
+                &HOST_BITS,
+                span,
+                format!("`{word}` has bits set behind its prefix; they are ignored"),
+            )
+            .with_severity(severity)
+            .with_help(format!("write `{network}`"))
+            .with_fix_at(true, text.content, network),
+        );
+    }
+    Some(entry)
+}
