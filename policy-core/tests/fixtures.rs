@@ -143,7 +143,10 @@ fn a_file_cut_at_any_byte_is_survived() {
 fn a_changed_byte_is_survived() {
     for (name, bytes) in files() {
         for at in 0..bytes.len() {
-            for byte in [0, b'\t', b'[', b'"', b'*', 0xff] {
+            const BYTES: [u8; 6] = [0, b'\t', b'[', b'"', b'*', 0xff];
+            // Of the many files of actions each byte is changed once.
+            let by_turn = &BYTES[at % BYTES.len()..][..1];
+            for &byte in if name.starts_with("actions/") { by_turn } else { &BYTES[..] } {
                 let mut changed = bytes.clone();
                 changed[at] = byte;
                 let (source, found) = decode(name.clone(), changed);
