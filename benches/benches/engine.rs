@@ -17,6 +17,9 @@ use policy_core::source::Source;
 
 const GUIDE: &str = include_str!("../../fixtures/remote-access/device1.yml");
 
+/// Ten rules over three phases, with twelve actions and fifteen expressions.
+const TEN_RULES: &str = include_str!("../../fixtures/bench/ten-rules.yml");
+
 fn texts(criterion: &mut Criterion) {
     let source = Source::new("device1.yml", GUIDE);
     let checked = load_policy(&source, &CheckOptions::default()).0.expect("valid");
@@ -27,6 +30,13 @@ fn texts(criterion: &mut Criterion) {
     });
     group.bench_function("compile", |bench| {
         bench.iter(|| compile(black_box(&checked), &CompileOptions::default()));
+    });
+    group.finish();
+    let source = Source::new("ten-rules.yml", TEN_RULES);
+    let mut group = criterion.benchmark_group("text/ten-rules");
+    group.throughput(Throughput::Bytes(TEN_RULES.len() as u64));
+    group.bench_function("lint", |bench| {
+        bench.iter(|| lint(black_box(&source), None, &CheckOptions::default()));
     });
     group.finish();
 }

@@ -236,6 +236,8 @@ impl Look<'_> {
                 }
                 // The lists of these maps are never empty: the key decides.
                 Type::List(_) if self.is_fact_entry(*operand) && self.is_zero(*index) => None,
+                // A text that is split at a separator has a first part.
+                Type::List(_) if self.is_split(*operand) && self.is_zero(*index) => None,
                 Type::List(_) if !self.is_constant(*operand) => {
                     let mut guards = vec![self.not_empty(*operand)];
                     let mut help = "ask first, e.g. `size(list) > 0 && …`, or write `list.exists(x, …)`";
@@ -331,6 +333,14 @@ impl Look<'_> {
 
     fn is_zero(&self, id: NodeId) -> bool {
         matches!(self.code.node(id), Some(Node::Const(Value::Int(0))))
+    }
+
+    /// True for `text.split(separator)`, without a limit.
+    fn is_split(&self, id: NodeId) -> bool {
+        matches!(
+            self.code.node(id),
+            Some(Node::Call { name: "split", arguments, .. }) if arguments.len() == 2
+        )
     }
 
     /// True for the entry of a map of a request or response.
