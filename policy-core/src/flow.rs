@@ -7,7 +7,7 @@
 //! Source: ngrok documentation, result variables and set-vars (2026-08-07).
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use crate::cel::{Earlier, State, Type, Use};
@@ -24,6 +24,9 @@ static VARIABLE_CONDITIONAL: Code = Code::warning("TP414", "variable-conditional
 pub(crate) static CODES: &[&Code] =
     &[&RESULT_MISSING, &RESULT_CONDITIONAL, &VARIABLE_NOT_SET, &VARIABLE_CONDITIONAL];
 
+/// Names that a misspelt one is compared with.
+const MOST_NAMES: usize = 200;
+
 /// Something that an action of the policy leaves behind, wherever it stands.
 #[derive(Clone, Debug)]
 pub(crate) struct Trace {
@@ -37,7 +40,10 @@ pub(crate) struct Trace {
 /// What is known where the reader is.
 #[derive(Debug)]
 pub(crate) struct Flow {
-    outline: Vec<Trace>,
+    /// Where each thing is left behind, in document order.
+    outline: HashMap<State, Vec<Trace>>,
+    /// The first names of variables, for suggestions.
+    names: Vec<(Phase, Box<str>)>,
     now: RefCell<Now>,
 }
 
@@ -68,7 +74,16 @@ impl Flow {
             conditions: Rc::default(),
             left: BTreeMap::new(),
         };
-        Self { outline, now: RefCell::new(now) }
+        let names = outline.iter().filter_map(|trace| match &trace.state {
+            State::Variable(name) => Some((trace.phase, name.clone())),
+            State::Result(_) => None,
+        });
+        let names = names.take(MOST_NAMES).collect();
+        let mut by_state: HashMap<State, Vec<Trace>> = HashMap::new();
+        for trace in outline {
+            by_state.entry(trace.state.clone()).or_default().push(trace);
+        }
+        Self { outline: by_state, names, now: RefCell::new(now) }
     }
 
     /// A phase begins: variables of the one before are gone.
@@ -123,7 +138,7 @@ impl Earlier for Flow {
             let there = of == Use::Ask || is_subset(&setting.conditions, &now.conditions);
             return (!there).then(|| conditional(state, setting, found.span));
         }
-        let mut traces = self.outline.iter().filter(|trace| trace.state == *state);
+        let mut traces = self.outline.get(state).map(Vec::as_slice).unwrap_or_default().iter();
         // An action that could not be read would have left it behind.
         let before = |trace: &Trace| trace.phase == now.phase && trace.place < now.place;
         let earlier_phase = |trace: &Trace| trace.phase < now.phase && matches!(state, State::Result(_));
@@ -164,10 +179,7 @@ impl Flow {
             }
             (State::Variable(name), None, None) => {
                 let message = format!("`vars.{}` is never set", shorten(name));
-                let names = self.outline.iter().filter_map(|trace| match &trace.state {
-                    State::Variable(name) if trace.phase == phase => Some(&**name),
-                    _ => None,
-                });
+                let names = self.names.iter().filter(|(of, _)| *of == phase).map(|(_, name)| &**name);
                 let help = did_you_mean(name, names).map_or_else(
                     || "set it before with `set-vars`".to_owned(),
                     |near| format!("did you mean `vars.{near}`?"),

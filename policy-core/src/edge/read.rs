@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use super::{EdgeConfig, EdgeLimits, Endpoint, EventSink, INVALID_LISTEN, InternalEndpoint, UPSTREAM_LOOP};
@@ -312,22 +312,19 @@ impl<'d> EdgeReader<'_, 'd> {
     }
 
     fn check_listeners(&self, config: &EdgeConfig) {
-        // A wildcard takes the port on every address, and the IPv6 one on IPv4 as well.
-        let clash = |a: SocketAddr, b: SocketAddr| {
-            let covers =
-                |wide: IpAddr, other: IpAddr| wide.is_unspecified() && (wide.is_ipv6() || other.is_ipv4());
-            // Port 0 asks for any free port.
-            let same_port = a.port() == b.port() && a.port() != 0;
-            same_port && (a.ip() == b.ip() || covers(a.ip(), b.ip()) || covers(b.ip(), a.ip()))
-        };
-        for (at, endpoint) in config.endpoints.iter().enumerate() {
-            let mut before = config.endpoints.iter().take(at).map(|earlier| &earlier.listen);
+        let mut ports: HashMap<u16, Listeners> = HashMap::new();
+        for endpoint in &config.endpoints {
             let listen = &endpoint.listen;
-            if let Some(first) = before.find(|first| clash(first.value, listen.value)) {
+            // Port 0 asks for any free port.
+            if listen.value.port() == 0 {
+                continue;
+            }
+            let first = ports.entry(listen.value.port()).or_default().add(listen.value.ip(), listen.span);
+            if let Some(first) = first {
                 let message = format!("the listen address `{}` is taken", listen.value);
                 self.reader.report(
                     Diagnostic::new(&DUPLICATE, listen.span, message)
-                        .with_label(first.span, "taken here")
+                        .with_label(first, "taken here")
                         .with_help("use another port, or two different addresses of this machine"),
                 );
             }
@@ -377,6 +374,37 @@ impl<'d> EdgeReader<'_, 'd> {
                 );
             }
         }
+    }
+}
+
+/// Who listens on a port.
+#[derive(Default)]
+struct Listeners {
+    by_address: HashMap<IpAddr, Span>,
+    first_v4: Option<Span>,
+    first: Option<Span>,
+}
+
+impl Listeners {
+    /// Adds a listener; where one stands that it clashes with. A wildcard takes the port on every address, and
+    /// the IPv6 one on IPv4 as well.
+    fn add(&mut self, address: IpAddr, span: Span) -> Option<Span> {
+        let at = |address: IpAddr| self.by_address.get(&address).copied();
+        let clash = match address {
+            address if at(address).is_some() => at(address),
+            IpAddr::V6(it) if it.is_unspecified() => self.first,
+            IpAddr::V4(it) if it.is_unspecified() => {
+                self.first_v4.or_else(|| at(Ipv6Addr::UNSPECIFIED.into()))
+            }
+            IpAddr::V4(_) => at(Ipv4Addr::UNSPECIFIED.into()).or_else(|| at(Ipv6Addr::UNSPECIFIED.into())),
+            IpAddr::V6(_) => at(Ipv6Addr::UNSPECIFIED.into()),
+        };
+        self.by_address.entry(address).or_insert(span);
+        self.first = self.first.or(Some(span));
+        if address.is_ipv4() {
+            self.first_v4 = self.first_v4.or(Some(span));
+        }
+        clash
     }
 }
 
