@@ -114,6 +114,16 @@ fn the_documented_edge_configuration_is_valid() {
     assert!(config.is_some() && found.is_empty(), "{}", Plain { source: &source, diagnostics: &found });
 }
 
+/// The configuration on the page of the agent is valid.
+#[test]
+fn the_documented_agent_configuration_is_valid() {
+    let page = fs::read_to_string(fixtures().join("../docs/agent.md")).expect("readable");
+    let yaml = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let source = Source::new("ngrok.yml", yaml);
+    let (config, found) = policy_core::agent::load_agent(&source, &CheckOptions::default());
+    assert!(config.is_some() && found.is_empty(), "{}", Plain { source: &source, diagnostics: &found });
+}
+
 /// A file cut at any byte gives findings or a policy, in bounded time, and never a panic.
 #[test]
 fn a_file_cut_at_any_byte_is_survived() {
