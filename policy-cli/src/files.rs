@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use policy_core::diagnostic::Diagnostics;
+use policy_core::diagnostic::{Diagnostics, printable};
 use policy_core::parse::{MAX_SOURCE_BYTES, decode};
 use policy_core::source::Source;
 
@@ -19,12 +19,26 @@ pub(crate) fn read(path: &Path) -> Result<(Source, Diagnostics), Failure> {
         ("<stdin>".to_owned(), read_bounded(io::stdin().lock()))
     } else {
         // A search of the current folder finds `./edge.yml`.
-        let name = path.strip_prefix(".").unwrap_or(path).display().to_string();
+        let name = shown(path);
         (name, read_bytes(path))
     };
     match outcome {
         Ok(bytes) => Ok(decode(name, bytes)),
         Err(error) => Err(Failure::Usage(format!("cannot read `{name}`: {}", reason(&error)))),
+    }
+}
+
+/// A path as it is printed: no name of a file may forge a line.
+pub(crate) fn shown(path: &Path) -> String {
+    printable(&path.strip_prefix(".").unwrap_or(path).display().to_string()).into_owned()
+}
+
+/// The bytes of a file that a configuration names: a regular one, so that reading it comes to an end.
+pub(crate) fn read_regular(path: &Path) -> Result<Vec<u8>, String> {
+    let kind = fs::metadata(path).map_err(|error| reason(&error))?;
+    match kind.is_file() {
+        true => read_bytes(path).map_err(|error| reason(&error)),
+        false => Err("it is not a regular file".to_owned()),
     }
 }
 
@@ -66,7 +80,7 @@ pub(crate) fn expand(paths: &[PathBuf]) -> (Vec<Found>, Vec<Failure>) {
         let mut folders = vec![path.clone()];
         while let Some(folder) = folders.pop() {
             if let Err(error) = list(&folder, &mut folders, &mut below) {
-                let message = format!("cannot read the folder `{}`: {}", folder.display(), reason(&error));
+                let message = format!("cannot read the folder `{}`: {}", shown(&folder), reason(&error));
                 failures.push(Failure::Usage(message));
             }
         }

@@ -66,6 +66,23 @@ pub(crate) fn check_condition(expression: &Expression, found: &mut Diagnostics) 
     }
 }
 
+/// The first comment of an expression, to the end of its line.
+pub(crate) fn comment(text: &str) -> Option<Span> {
+    let mut end = 0;
+    let starts = lexer::tokens(text).into_iter().map(|token| token.span.to_range());
+    for token in starts.chain([text.len()..text.len()]) {
+        let gap = text.get(end..token.start).unwrap_or_default();
+        if let Some(at) = gap.find("//") {
+            let start = end + at;
+            let rest = text.get(start..).unwrap_or_default();
+            let length = rest.find('\n').unwrap_or(rest.len());
+            return Some(Span::from_range(start..start + length));
+        }
+        end = end.max(token.end);
+    }
+    None
+}
+
 /// Checks a regular expression outside of expressions: the states it takes, of at most so many, or what is wrong
 /// with it.
 pub(crate) fn check_regex(text: &str, most: u64) -> Result<u64, String> {

@@ -256,6 +256,13 @@ impl Diagnostics {
         }
     }
 
+    /// Leaves out the fixes with an edit that does not fit its place.
+    pub(crate) fn keep_fixes(&mut self, fits: impl Fn(&Edit) -> bool) {
+        for item in &mut self.items {
+            item.fix = item.fix.take().filter(|fix| fix.edits.iter().all(&fits));
+        }
+    }
+
     /// Makes warnings of errors.
     pub(crate) fn soften(&mut self) {
         for item in self.items.iter_mut().filter(|item| item.severity == Severity::Error) {
@@ -355,10 +362,22 @@ impl fmt::Display for Plain<'_> {
 /// User text for a message: shortened, and [`printable`].
 pub(crate) fn shorten(text: &str) -> Cow<'_, str> {
     const MOST: usize = 80;
+    if let Some(masked) = without_user(text) {
+        return shorten(&masked).into_owned().into();
+    }
     match text.char_indices().nth(MOST) {
         Some((at, _)) => format!("{}…", printable(text.get(..at).unwrap_or_default())).into(),
         None => printable(text),
     }
+}
+
+/// A URL without its user name and password; `None` if there are none.
+fn without_user(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let at = rest.get(..end)?.rfind('@')?;
+    let user = rest.get(..at).filter(|user| *user != "…")?;
+    (!user.is_empty()).then(|| format!("{scheme}://…{}", rest.get(at..).unwrap_or_default()))
 }
 
 /// User text for a terminal or a log: line breaks, control characters and those that turn the direction of
@@ -428,6 +447,13 @@ mod tests {
         all.sort();
         assert_eq!((all.errors(), all.iter().count()), (2, 2));
         assert_eq!(all.iter().next().expect("first").message, "a");
+    }
+
+    #[test]
+    fn passwords_are_not_repeated() {
+        assert_eq!(shorten("https://user:secret@host/a@b"), "https://…@host/a@b");
+        assert_eq!(shorten("tcp://host:22"), "tcp://host:22");
+        assert_eq!(shorten("https://host/a@b"), "https://host/a@b");
     }
 
     #[test]

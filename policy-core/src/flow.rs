@@ -44,6 +44,8 @@ pub(crate) struct Flow {
     outline: HashMap<State, Vec<Trace>>,
     /// The first names of variables, for suggestions.
     names: Vec<(Phase, Box<str>)>,
+    /// True if an action changes requests or responses.
+    rewrites: bool,
     now: RefCell<Now>,
 }
 
@@ -55,6 +57,8 @@ struct Now {
     /// The conditions of the rule, as they are written.
     conditions: Rc<[Box<str>]>,
     left: BTreeMap<State, Setting>,
+    /// What the conditions of the rule tell, as expressions put it.
+    known: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -67,12 +71,13 @@ struct Setting {
 
 impl Flow {
     /// A flow through a policy that leaves behind what the outline says.
-    pub(crate) fn new(outline: Vec<Trace>) -> Self {
+    pub(crate) fn new(outline: Vec<Trace>, rewrites: bool) -> Self {
         let now = Now {
             phase: Phase::OnTcpConnect,
             place: (0, 0),
             conditions: Rc::default(),
             left: BTreeMap::new(),
+            known: Vec::new(),
         };
         let names = outline.iter().filter_map(|trace| match &trace.state {
             State::Variable(name) => Some((trace.phase, name.clone())),
@@ -83,7 +88,7 @@ impl Flow {
         for trace in outline {
             by_state.entry(trace.state.clone()).or_default().push(trace);
         }
-        Self { outline: by_state, names, now: RefCell::new(now) }
+        Self { outline: by_state, names, rewrites, now: RefCell::new(now) }
     }
 
     /// A phase begins: variables of the one before are gone.
@@ -94,10 +99,24 @@ impl Flow {
     }
 
     /// A rule begins. Its conditions guard one another too.
-    pub(crate) fn begin_rule(&self, rule: usize, conditions: Vec<Box<str>>) {
+    pub(crate) fn begin_rule(&self, rule: usize, mut conditions: Vec<Box<str>>) {
         let mut now = self.now.borrow_mut();
         now.place = (rule, 0);
+        now.known.clear();
+        // What a condition reads may have changed by the next rule that has the same one.
+        for condition in &mut conditions {
+            let reads = |word: &str| condition.contains(word);
+            let message = self.rewrites && (reads("req") || reads("res") || reads("Req") || reads("Query"));
+            if message || ["vars", "actions", "rand.", "secrets.", "time."].into_iter().any(reads) {
+                *condition = format!("{condition} // in rule {rule} of {}", now.phase).into();
+            }
+        }
         now.conditions = conditions.into();
+    }
+
+    /// The conditions of the rule tell this for its actions.
+    pub(crate) fn know(&self, guards: Vec<String>) {
+        self.now.borrow_mut().known = guards;
     }
 
     /// An action of the rule begins.
@@ -127,6 +146,10 @@ fn is_subset(some: &[Box<str>], all: &[Box<str>]) -> bool {
 }
 
 impl Earlier for Flow {
+    fn tells(&self, guard: &str) -> bool {
+        self.now.borrow().known.iter().any(|known| known == guard)
+    }
+
     fn variable(&self, name: &str) -> Option<Type> {
         let now = self.now.borrow();
         now.left.get(&State::Variable(name.into())).map(|setting| setting.ty.clone())
@@ -246,7 +269,7 @@ mod tests {
             place: (1, 0),
             span: Span::new(20, 21),
         };
-        let flow = Flow::new(vec![trace]);
+        let flow = Flow::new(vec![trace], false);
         flow.begin_phase(Phase::OnTcpConnect);
         assert_eq!(use_of(&flow, &variable, Use::Read), Some("TP413"));
         flow.begin_phase(Phase::OnHttpRequest);
@@ -270,9 +293,27 @@ mod tests {
     }
 
     #[test]
+    fn a_condition_guards_only_while_it_means_the_same() {
+        let variable = State::Variable("a".into());
+        let judged = |condition: &str, rewrites| {
+            let flow = Flow::new(Vec::new(), rewrites);
+            flow.begin_rule(0, vec![condition.into()]);
+            flow.leave(variable.clone(), Type::Int, Span::new(20, 21));
+            let here = use_of(&flow, &variable, Use::Read);
+            flow.begin_rule(1, vec![condition.into()]);
+            (here, use_of(&flow, &variable, Use::Read))
+        };
+        assert_eq!(judged("conn.client_port == 1", true), (None, None));
+        assert_eq!(judged("req.method == 'GET'", false), (None, None));
+        assert_eq!(judged("req.url.path == '/a'", true), (None, Some("TP414")));
+        assert_eq!(judged("vars.x == 1", false), (None, Some("TP414")));
+        assert_eq!(judged("rand.int(0, 1) == 1", false), (None, Some("TP414")));
+    }
+
+    #[test]
     fn results_outlive_their_phase() {
         let result = State::Result("actions.ngrok.oauth");
-        let flow = Flow::new(Vec::new());
+        let flow = Flow::new(Vec::new(), false);
         assert_eq!(use_of(&flow, &result, Use::Read), Some("TP411"));
         flow.begin_phase(Phase::OnHttpRequest);
         flow.leave(result.clone(), Type::Dyn, Span::new(1, 2));

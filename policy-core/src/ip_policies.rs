@@ -52,7 +52,8 @@ impl IpPolicies {
     }
 
     pub(crate) fn nearest(&self, id: &str) -> Option<&str> {
-        did_you_mean(id, self.policies.keys().map(|id| &**id))
+        // Comparing with every one would take long for many.
+        did_you_mean(id, self.policies.keys().map(|id| &**id).take(200))
     }
 }
 

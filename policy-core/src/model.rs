@@ -22,17 +22,20 @@ use crate::variables;
 use shape::{WrittenPhase, written_phases};
 
 static UNKNOWN_ACTION: Code = Code::error("TP305", "unknown-action").ngrok(&["ERR_NGROK_2201"]);
+static ACTION_PHASE: Code = Code::error("TP403", "action-in-wrong-phase").ngrok(&["ERR_NGROK_2202"]);
 static NO_CONDITION: Code = Code::warning("TP222", "no-condition").absence();
 static ACTION_OUTSIDE_RULE: Code = Code::error("TP307", "action-outside-rule");
 
 /// The codes this stage raises.
 pub(crate) static CODES: &[&Code] = &[
     &UNKNOWN_ACTION,
+    &ACTION_PHASE,
     &NO_CONDITION,
     &ACTION_OUTSIDE_RULE,
     &shape::UNKNOWN_PHASE,
     &shape::PHASE_NOT_A_LIST,
     &shape::FRAGMENT,
+    &shape::COMMENT,
 ];
 
 /// A policy as written: typed, with places, not yet checked as a whole.
@@ -120,7 +123,8 @@ pub fn read_policy(document: &Document, options: &CheckOptions, diagnostics: &mu
 pub(crate) fn policy<'d>(node: NodeRef<'d>, endpoint: EndpointTraits, reader: &Reader<'d>) -> Policy {
     let mut out = Policy { phases: Vec::new(), span: node.span() };
     let Some(written) = written_phases(node, endpoint, reader) else { return out };
-    let flow = Flow::new(outline::outline(&written));
+    let outline = outline::outline(&written);
+    let flow = Flow::new(outline.traces, outline.rewrites);
     let mut read: Vec<(usize, PhaseRules)> = Vec::new();
     for phase in Phase::ALL {
         flow.begin_phase(phase);
@@ -230,14 +234,13 @@ fn expressions<'d>(
             out.push(RuleExpression { span: text.span, expression });
             read.push(text);
         }
-        let origin = text.origin();
-        reader.absorb(found.of_part(&|part| origin.place(part)));
+        reader.absorb_part(text, found);
     }
     let joined: Vec<Expression> = out.iter().map(|item| item.expression.clone()).collect();
     for (text, found) in read.into_iter().zip(Expression::may_fail(&joined, place.flow)) {
-        let origin = text.origin();
-        reader.absorb(found.of_part(&|part| origin.place(part)));
+        reader.absorb_part(text, found);
     }
+    place.flow.know(joined.iter().flat_map(|expression| expression.tells().iter().cloned()).collect());
     (out, any)
 }
 
@@ -265,11 +268,19 @@ fn action<'d>(node: NodeRef<'d>, flat: bool, place: Place<'_>, reader: &Reader<'
         let found = Diagnostic::new(&LEGACY_FIELD, kind.span, message);
         reader.report(found.with_help(format!("write `{name}`")).with_fix_at(true, kind.content, name));
     }
+    let facts = facts_of(name);
+    if let Some(facts) = facts.filter(|facts| !facts.phases.contains(place.phase)) {
+        let phases: Vec<_> = facts.phases.iter().map(Phase::name).collect();
+        let message = format!("`{name}` cannot stand in {}", place.phase);
+        let help = format!("it can stand in `{}`", phases.join("`, `"));
+        reader.report(Diagnostic::new(&ACTION_PHASE, kind.span, message).with_help(help));
+        return None;
+    }
     let owner = format!("`{name}`");
     let cx = Context { reader, place: Some(place), owner: (&owner, kind.span) };
     match ActionConfig::read(name, fields.get("config"), &cx) {
         Some(config) => {
-            let result = facts_of(name).and_then(|facts| facts.result);
+            let result = facts.and_then(|facts| facts.result);
             if let Some(path) = result.filter(|_| config.as_ref().is_none_or(ActionConfig::leaves_results)) {
                 place.flow.leave(State::Result(path), Type::Dyn, kind.span);
             }

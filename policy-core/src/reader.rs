@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use crate::cel::CelLimits;
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, did_you_mean, shorten};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Edit, Severity, did_you_mean, shorten};
 use crate::options::CheckOptions;
 use crate::parse::{Document, NodeKind, NodeRef, Origin, Plain, Scalar, Style};
 use crate::source::Span;
@@ -139,9 +139,23 @@ impl<'d> Reader<'d> {
         &self.options
     }
 
+    /// True if errors are counted only: a further one need not be put into words.
+    pub(crate) fn is_full(&self) -> bool {
+        let found = self.found.borrow();
+        found.has_errors() && found.dropped() > 0
+    }
+
     /// Takes over the findings of another reader.
     pub(crate) fn absorb(&self, found: Diagnostics) {
         self.found.borrow_mut().append(found);
+    }
+
+    /// Takes over the findings of a text inside the document, whose places are offsets into it.
+    pub(crate) fn absorb_part(&self, text: TextRef<'_>, found: Diagnostics) {
+        let origin = text.origin();
+        let mut found = found.of_part(&|part| origin.place(part));
+        found.keep_fixes(|edit| text.takes(edit));
+        self.absorb(found);
     }
 
     pub(crate) fn into_diagnostics(self) -> Diagnostics {
@@ -156,7 +170,19 @@ impl<'d> Reader<'d> {
     }
 
     pub(crate) fn wrong_type(&self, node: NodeRef<'_>, expected: impl Display, help: &str) {
-        let found = describe(node);
+        const SECRET: [&str; 8] =
+            ["credentials", "secret", "authtoken", "api_key", "private_key", "`agent`", "tls", "config of"];
+        let expected = expected.to_string();
+        let found = match node.kind() {
+            // What stands in the wrong place may be a secret.
+            NodeKind::Scalar(scalar)
+                if SECRET.iter().any(|word| expected.contains(word))
+                    && matches!(Plain::from_scalar(scalar), Plain::String(_)) =>
+            {
+                "a string".to_owned()
+            }
+            _ => describe(node),
+        };
         let found = Diagnostic::new(&WRONG_TYPE, head(node), format!("expected {expected}, found {found}"));
         self.report(found.with_help(help));
     }
@@ -173,13 +199,13 @@ impl<'d> Reader<'d> {
         };
         for field in &fields.entries {
             if !keys.known.contains(&field.key) {
-                self.unknown(field, what, keys);
+                self.unknown(field, what, keys, &fields);
             }
         }
         Some(fields)
     }
 
-    pub(crate) fn unknown(&self, field: &Field<'_>, what: &str, keys: Keys<'_>) {
+    pub(crate) fn unknown(&self, field: &Field<'_>, what: &str, keys: Keys<'_>, among: &Fields<'_>) {
         let key = field.key;
         if let Some((_, advice)) = keys.legacy.iter().find(|(legacy, _)| *legacy == key) {
             self.report(
@@ -195,6 +221,9 @@ impl<'d> Reader<'d> {
             format!("unknown field `{}` in {what}", shorten(key)),
         );
         self.report(match did_you_mean(key, keys.known.iter().copied()) {
+            Some(near) if among.entries.iter().any(|field| field.key == near) => {
+                found.with_help(format!("did you mean `{near}`, which is given as well? merge the two"))
+            }
             Some(near) => {
                 found.with_help(format!("did you mean `{near}`?")).with_fix_at(false, field.content, near)
             }
@@ -208,15 +237,7 @@ impl<'d> Reader<'d> {
         match node.kind() {
             NodeKind::Sequence(items) => Some(items.iter().collect()),
             NodeKind::Scalar(_) | NodeKind::Mapping(_) => {
-                let found = describe(node);
-                self.report(
-                    Diagnostic::new(
-                        &WRONG_TYPE,
-                        head(node),
-                        format!("expected {what}, a list, found {found}"),
-                    )
-                    .with_help("begin each item with `- `"),
-                );
+                self.wrong_type(node, format_args!("{what}, a list"), "begin each item with `- `");
                 None
             }
         }
@@ -300,6 +321,22 @@ pub(crate) struct TextRef<'d> {
 impl<'d> TextRef<'d> {
     pub(crate) const fn style(self) -> Style {
         self.scalar.style
+    }
+
+    /// True if the text is still one scalar after an edit inside of it.
+    fn takes(self, edit: &Edit) -> bool {
+        let new = &*edit.replacement;
+        let written = self.document.source().slice(self.span);
+        match written.chars().next() {
+            Some('\'') => !new.contains('\''),
+            Some('"') => !new.contains(['"', '\\']),
+            Some('|' | '>') => true,
+            _ => {
+                let first = edit.span.start == self.span.start;
+                let begins = new.starts_with(|c: char| "!&*-?:[]{},#|>@%`\"'".contains(c));
+                !(new.contains(": ") || new.contains(" #") || (first && begins))
+            }
+        }
     }
 
     /// Where the parts of the text stand in the file. O(length).

@@ -17,7 +17,7 @@ use policy_core::url::{Binding, Scheme};
 
 use crate::cli::{EndpointBinding, Kind, Lint, LintFormat, Protocol};
 use crate::exit::{Exit, Failure, after_output};
-use crate::files::{Found, expand, read, read_bytes, reason};
+use crate::files::{Found, expand, read, read_regular, shown};
 use crate::render;
 
 /// What was looked at, and what was not.
@@ -168,10 +168,10 @@ fn check_file(
         Kind::Edge => lint_as(&source, DocumentKind::Edge, options),
     };
     diagnostics.append(linted.diagnostics);
+    let folder = file.path.parent().unwrap_or(Path::new("."));
     let mut read = |name: &str| {
-        let path = file.path.parent().unwrap_or(Path::new(".")).join(name);
-        let bytes = read_bytes(&path).map_err(|error| reason(&error));
-        (path.strip_prefix(".").unwrap_or(&path).display().to_string(), bytes)
+        let path = folder.join(name);
+        (shown(&path), read_regular(&path))
     };
     // A sound configuration is read again together with the files that it names.
     if !diagnostics.has_errors() {
@@ -188,7 +188,13 @@ fn check_file(
         };
         if let Some((findings, policies)) = with_files {
             diagnostics = findings;
-            named.extend(policies);
+            // A configuration may come from anybody: what stands in files outside of its folder is not shown.
+            let here = fs::canonicalize(folder).ok();
+            let inside = |(policy, _): &(Source, Diagnostics)| {
+                let path = fs::canonicalize(policy.name()).ok();
+                path.zip(here.as_ref()).is_some_and(|(path, here)| path.starts_with(here))
+            };
+            named.extend(policies.into_iter().filter(inside));
         }
     }
     Ok(Checked { source, kind: linted.kind, diagnostics })

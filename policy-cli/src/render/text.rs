@@ -71,7 +71,9 @@ fn group<'a>(source: &'a Source, diagnostic: &'a Diagnostic) -> Group<'a> {
         let window = window(source, span);
         let text = source.text().get(window.clone()).unwrap_or_default();
         let place = source.position(span.start);
-        if text.is_empty() || text.len() > WIDEST_WINDOW {
+        // A line with a secret is not printed again.
+        let secret = diagnostic.code.slug == "clear-text-secret";
+        if text.is_empty() || text.len() > WIDEST_WINDOW || secret {
             group = group.element(
                 Origin::path(source.name()).line(place.line as usize).char_column(place.column as usize),
             );

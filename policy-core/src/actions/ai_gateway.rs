@@ -257,8 +257,7 @@ impl Kind for Strategy {
         let ast = cel::parse(text.value, &limits, &mut found);
         cx.reader.take(ast.len(), 0);
         let fine = !found.has_errors();
-        let origin = text.origin();
-        cx.reader.absorb(found.of_part(&|part| origin.place(part)));
+        cx.reader.absorb_part(text, found);
         fine.then_some(())
     }
 

@@ -101,7 +101,6 @@ impl ActionType for ForwardInternal {
     const PAGE: &'static str = include_str!("../../../docs/actions/forward-internal.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
-        let (target, on_error) = (cx.read(fields, &URL), cx.read(fields, &TARGET_ERROR));
         let http = matches!(cx.place.and_then(|it| it.endpoint.scheme), Some(Scheme::Http | Scheme::Https));
         if http && cx.phase() == Some(Phase::OnTcpConnect) {
             let message = "`forward-internal` forwards requests of http and https endpoints, not connections";
@@ -109,6 +108,7 @@ impl ActionType for ForwardInternal {
             cx.reader.report(found.with_help("move the rule to on_http_request"));
             return None;
         }
+        let (target, on_error) = (cx.read(fields, &URL), cx.read(fields, &TARGET_ERROR));
         Some(Self { target: target?, on_error: on_error? })
     }
 

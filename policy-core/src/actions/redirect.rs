@@ -20,8 +20,7 @@ static TO: Field<Interpolated> = Field::required(
     Interpolated::SOME,
     "to: https://www.example.com/",
     "What takes its place; `$1` is the first group of `from`.",
-)
-.formerly(&["location"]);
+);
 static STATUS_CODE: Field<Whole> =
     Field::default("status_code", Whole(300, 399), "302", "The status of the redirect.");
 static HEADERS: Field<Entries<HeaderValue>> =

@@ -157,7 +157,7 @@ impl RestrictIps {
         let mut out = Some(Vec::new());
         for id in &self.ip_policies {
             let found = known.get(&id.value);
-            if found.is_none() {
+            if found.is_none() && !cx.reader.is_full() {
                 let message = format!("there is no IP policy `{}`", shorten(&id.value));
                 let help = known.nearest(&id.value).map_or_else(
                     || "add it to the file of IP policies".to_owned(),

@@ -144,6 +144,12 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// True once so many parts are wrong that more of them tell nothing new.
+    fn is_enough(&self) -> bool {
+        const MOST: usize = 20;
+        self.found.errors() >= MOST
+    }
+
     fn push_found(&mut self, found: Diagnostic) {
         if self.strict {
             self.found.push(found);

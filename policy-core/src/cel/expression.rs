@@ -212,7 +212,8 @@ impl Expression {
             let mut found = Diagnostics::default();
             // An expression that is constant has been reported as that.
             let parts = expression.inner.failures.parts.iter().filter(|_| expression.constant().is_none());
-            for part in parts.filter(|part| !part.guards.iter().any(|guard| known(at, guard))) {
+            let told = |guard: &String| known(at, guard) || earlier.tells(guard);
+            for part in parts.filter(|part| !part.guards.iter().any(told)) {
                 let part_found = part.found.clone();
                 let judged = match &part.state {
                     Some(state) => earlier.judge(state, Use::Read, part_found),
@@ -227,6 +228,11 @@ impl Expression {
             found
         };
         joined.iter().enumerate().map(report).collect()
+    }
+
+    /// What is known where it is true, as guards are written.
+    pub(crate) fn tells(&self) -> &[String] {
+        &self.inner.failures.known
     }
 
     /// Evaluates it.

@@ -32,6 +32,11 @@ pub(crate) trait Earlier {
     /// The type of a variable, if it is set before.
     fn variable(&self, name: &str) -> Option<Type>;
 
+    /// True if the place itself tells this of a guard.
+    fn tells(&self, _guard: &str) -> bool {
+        false
+    }
+
     /// What to say of a use; `found` is what would be said of a value that may be missing.
     fn judge(&self, state: &State, of: Use, found: Diagnostic) -> Option<Diagnostic>;
 }

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use crate::actions::{WRONG_PROTOCOL, facts_of};
-use crate::cel::Expression;
+use crate::cel::{Expression, Value};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
-use crate::model::{Action, PhaseRules, Policy};
+use crate::model::{Action, PhaseRules, Policy, Rule, RuleExpression};
 use crate::options::EndpointTraits;
 use crate::phase::Phase;
 use crate::source::Span;
@@ -13,7 +13,6 @@ use crate::url::{Binding, Scheme};
 
 static NO_ACTION: Code = Code::error("TP401", "no-action").ngrok(&["ERR_NGROK_2206"]).absence();
 static EMPTY_RULE: Code = Code::warning("TP402", "empty-rule").absence();
-static ACTION_PHASE: Code = Code::error("TP403", "action-in-wrong-phase").ngrok(&["ERR_NGROK_2202"]);
 static UNREACHABLE: Code = Code::error("TP404", "unreachable-action").ngrok(&["ERR_NGROK_2207"]);
 static PHASE_PROTOCOL: Code = Code::error("TP405", "phase-for-other-protocol").ngrok(&["ERR_NGROK_2230"]);
 static PHASE_BINDING: Code = Code::error("TP406", "phase-for-other-binding").ngrok(&["ERR_NGROK_2262"]);
@@ -26,7 +25,6 @@ static ONE_PER_POLICY: Code = Code::warning("TP416", "one-per-policy").ngrok(&["
 pub(super) static CODES: &[&Code] = &[
     &NO_ACTION,
     &EMPTY_RULE,
-    &ACTION_PHASE,
     &UNREACHABLE,
     &PHASE_PROTOCOL,
     &PHASE_BINDING,
@@ -95,7 +93,7 @@ fn check_phase(policy: &Policy, phase: Phase, endpoint: EndpointTraits, found: &
             );
         }
         for action in &rule.actions {
-            check_action_place(action, phase, endpoint, found);
+            check_action_place(action, endpoint, found);
             if let Some(end) = ended {
                 let name = action.config.name();
                 found.push(
@@ -113,15 +111,9 @@ fn check_phase(policy: &Policy, phase: Phase, endpoint: EndpointTraits, found: &
     }
 }
 
-fn check_action_place(action: &Action, phase: Phase, endpoint: EndpointTraits, found: &mut Diagnostics) {
+fn check_action_place(action: &Action, endpoint: EndpointTraits, found: &mut Diagnostics) {
     let Some(facts) = facts_of(action.config.name()) else { return };
     let name = facts.name;
-    if !facts.phases.contains(phase) {
-        let phases: Vec<_> = facts.phases.iter().map(Phase::name).collect();
-        let message = format!("`{name}` cannot stand in {phase}");
-        let help = format!("it can stand in `{}`", phases.join("`, `"));
-        found.push(Diagnostic::new(&ACTION_PHASE, action.span, message).with_help(help));
-    }
     if let Some(scheme) = endpoint.scheme.filter(|scheme| !facts.schemes.contains(scheme)) {
         let schemes: Vec<_> = facts.schemes.iter().map(|scheme| scheme.name()).collect();
         let message = format!("`{name}` does not work on {} endpoints", scheme.name());
@@ -195,7 +187,11 @@ fn results_read(policy: &Policy) -> Vec<&'static str> {
 /// Whether an endpoint without an upstream handles all traffic: some action without conditions does.
 fn check_handled(policy: &Policy, endpoint: EndpointTraits, found: &mut Diagnostics) {
     let handles = |phase: &PhaseRules| {
-        let rules = phase.rules.iter().filter(|rule| !rule.guarded);
+        let always = |rule: &&Rule| {
+            let holds = |item: &RuleExpression| matches!(item.expression.constant(), Some(Value::Bool(true)));
+            !rule.guarded || !rule.expressions.is_empty() && rule.expressions.iter().all(holds)
+        };
+        let rules = phase.rules.iter().filter(always);
         rules.flat_map(|rule| &rule.actions).any(|action| action.config.handles())
     };
     let early = |phase: &&PhaseRules| matches!(phase.phase, Phase::OnTcpConnect | Phase::OnHttpRequest);

@@ -1,5 +1,6 @@
 //! The shape around rules: phases by their keys, old spellings of them, and what is no policy at all.
 
+use crate::cel;
 use crate::diagnostic::{Code, Diagnostic, Severity, did_you_mean, shorten};
 use crate::options::EndpointTraits;
 use crate::parse::{NodeKind, NodeRef};
@@ -9,6 +10,7 @@ use crate::source::Span;
 use crate::url::Scheme;
 
 pub(super) static UNKNOWN_PHASE: Code = Code::error("TP304", "unknown-phase");
+pub(super) static COMMENT: Code = Code::warning("TP223", "comment-over-lines");
 pub(super) static PHASE_NOT_A_LIST: Code = Code::error("TP315", "phase-not-a-list");
 pub(super) static FRAGMENT: Code = Code::error("TP316", "policy-fragment");
 
@@ -46,7 +48,7 @@ pub(super) fn written_phases<'d>(
     };
     let mut out = Vec::new();
     for field in &fields.entries {
-        let phase = Phase::from_name(field.key).or_else(|| legacy(field, endpoint, reader));
+        let phase = Phase::from_name(field.key).or_else(|| legacy(field, &fields, endpoint, reader));
         let Some(phase) = phase else {
             if field.key != "enabled" {
                 unknown_phase(field, reader);
@@ -91,7 +93,12 @@ fn fragment(node: NodeRef<'_>) -> Option<&'static str> {
 }
 
 /// The phase of a key of 2024 and before.
-fn legacy(field: &Field<'_>, endpoint: EndpointTraits, reader: &Reader<'_>) -> Option<Phase> {
+fn legacy(
+    field: &Field<'_>,
+    among: &Fields<'_>,
+    endpoint: EndpointTraits,
+    reader: &Reader<'_>,
+) -> Option<Phase> {
     let raw = matches!(endpoint.scheme, Some(Scheme::Tcp | Scheme::Tls));
     let phase = match field.key {
         "inbound" if raw => Phase::OnTcpConnect,
@@ -106,6 +113,9 @@ fn legacy(field: &Field<'_>, endpoint: EndpointTraits, reader: &Reader<'_>) -> O
     };
     let key = field.key;
     let found = Diagnostic::new(&LEGACY_FIELD, field.span, format!("`{key}` is the older name of `{phase}`"));
+    // Two keys of one name would be a fault.
+    let taken = among.entries.iter().any(|other| other.key == phase.name());
+    let at = field.content.filter(|_| !taken);
     let help = match (key, endpoint.scheme) {
         ("inbound", None) => {
             "write `on_http_request` for http and https endpoints, `on_tcp_connect` for tcp and tls"
@@ -113,7 +123,7 @@ fn legacy(field: &Field<'_>, endpoint: EndpointTraits, reader: &Reader<'_>) -> O
         }
         _ => format!("write `{phase}`"),
     };
-    reader.report(found.with_help(help).with_fix_at(false, field.content, phase.name()));
+    reader.report(found.with_help(help).with_fix_at(false, at, phase.name()));
     Some(phase)
 }
 
@@ -173,7 +183,7 @@ pub(super) fn rule_fields<'d>(
             continue;
         }
         let Some((_, meant)) = FOREIGN.iter().find(|(foreign, _)| *foreign == field.key) else {
-            reader.unknown(field, "a rule", KEYS);
+            reader.unknown(field, "a rule", KEYS, &fields);
             continue;
         };
         let message = format!("unknown field `{}` in a rule", field.key);
@@ -194,5 +204,19 @@ pub(super) fn expression_text<'d>(node: NodeRef<'d>, reader: &Reader<'d>) -> Opt
         reader.wrong_type(node, "an expression, a string", help);
         return None;
     }
-    reader.text(node, "an expression")
+    let text = reader.text(node, "an expression")?;
+    // Where YAML makes one line of several, a comment swallows what follows.
+    if let Some(comment) = cel::comment(text.value) {
+        let origin = text.origin();
+        let last = Span::new(comment.end.saturating_sub(1).max(comment.start), comment.end);
+        let (begin, end) = (origin.place(comment).0, origin.place(last).0);
+        let source = node.document().source();
+        if source.position(begin.start).line < source.position(end.start).line {
+            let message = "this comment goes on over the next lines: YAML has made one line of them";
+            let help = "remove the comment, or write the text with `|` instead";
+            let at = origin.place(Span::new(comment.start, comment.start + 2)).0;
+            reader.report(Diagnostic::new(&COMMENT, at, message).with_help(help));
+        }
+    }
+    Some(text)
 }

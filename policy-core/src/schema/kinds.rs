@@ -133,7 +133,10 @@ impl Kind for Length {
         let Some(value) = parse_duration(text.value) else {
             let help = match text.value.bytes().all(|byte| byte.is_ascii_digit()) {
                 true => format!("add a unit, e.g. `{shown}s`"),
-                false => format!("write {}, e.g. `30s` or `1m30s`", self.describe()),
+                false => {
+                    let example = shown_seconds(30.clamp(self.least, self.most));
+                    format!("write {}, e.g. `{example}`", self.describe())
+                }
             };
             cx.invalid(text.span, format!("{what} cannot be `{shown}`"), help);
             return None;
@@ -165,12 +168,14 @@ impl Kind for Length {
         };
         match self.most >= Self::any().most {
             true => format!("a duration{step}"),
-            false => format!("a duration, {} to {}{step}", shown(self.least), shown(self.most)),
+            false => {
+                format!("a duration, {} to {}{step}", shown_seconds(self.least), shown_seconds(self.most))
+            }
         }
     }
 }
 
-fn shown(seconds: u64) -> String {
+fn shown_seconds(seconds: u64) -> String {
     match seconds {
         0 => "0s".to_owned(),
         _ if seconds.is_multiple_of(3_600) => format!("{}h", seconds / 3_600),

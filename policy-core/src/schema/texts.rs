@@ -396,8 +396,7 @@ impl<'d> Context<'_, 'd> {
         let before = limits.pattern_states;
         let (template, found) = env.check_template_after(text.value, field, &mut limits, place.flow);
         self.reader.take(text.value.len() / 2, before - limits.pattern_states);
-        let origin = text.origin();
-        self.reader.absorb(found.of_part(&|part| origin.place(part)));
+        self.reader.absorb_part(text, found);
         template.map(|template| Text { span, template })
     }
 
@@ -417,8 +416,7 @@ impl<'d> Context<'_, 'd> {
             let alone = std::slice::from_ref(expression);
             Expression::may_fail(alone, place.flow).into_iter().for_each(|more| found.append(more));
         }
-        let origin = text.origin();
-        self.reader.absorb(found.of_part(&|part| origin.place(part)));
+        self.reader.absorb_part(text, found);
         expression
     }
 

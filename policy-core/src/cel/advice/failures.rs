@@ -225,8 +225,11 @@ impl Look<'_> {
             Node::Index { operand, index, optional: false } => match self.code.ty(*operand) {
                 Type::Map(_) if !self.is_constant(*operand) => {
                     let key = text(*index);
-                    let shown =
-                        if key.starts_with('#') { "the key".to_owned() } else { format!("the key {key}") };
+                    let shown = if key.starts_with(['#', '@']) {
+                        "the key".to_owned()
+                    } else {
+                        format!("the key {key}")
+                    };
                     let message = format!("this fails where {shown} is missing");
                     part(
                         vec![self.has_key(*operand, &key)],

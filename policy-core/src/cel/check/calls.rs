@@ -263,6 +263,9 @@ impl<'a> Checker<'a> {
     }
 
     fn unknown_function(&mut self, name: &str, member: bool, types: &[Type], place: Span) {
+        if self.is_enough() {
+            return;
+        }
         let shown = shorten(name);
         let library = self.env.library;
         let registry = Registry::get();

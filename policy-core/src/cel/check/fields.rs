@@ -208,6 +208,9 @@ impl Checker<'_> {
     }
 
     fn unknown_field(&mut self, object: Object, field: &str, place: Span) {
+        if self.is_enough() {
+            return;
+        }
         let name = object.name;
         let message = format!("`{name}` has no field `{}`", shorten(field));
         let found = Diagnostic::new(&cel::UNKNOWN_FIELD, place, message);

@@ -84,6 +84,9 @@ impl<'a> Checker<'a> {
     }
 
     fn undeclared(&mut self, name: &str, span: Span) {
+        if self.is_enough() {
+            return;
+        }
         let mut found =
             Diagnostic::new(&cel::UNDECLARED, span, format!("`{}` is not declared", shorten(name)));
         let foreign = FOREIGN_NAMES.iter().find(|(foreign, _)| *foreign == name).map(|(_, meant)| *meant);
