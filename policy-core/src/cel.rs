@@ -68,9 +68,11 @@ pub(crate) fn check_condition(expression: &Expression, found: &mut Diagnostics) 
 
 /// The first comment of an expression, to the end of its line.
 pub(crate) fn comment(text: &str) -> Option<Span> {
+    // Most have none.
+    text.find("//")?;
     let mut end = 0;
     let starts = lexer::tokens(text).into_iter().map(|token| token.span.to_range());
-    for token in starts.chain([text.len()..text.len()]) {
+    for token in starts.chain(std::iter::once(text.len()..text.len())) {
         let gap = text.get(end..token.start).unwrap_or_default();
         if let Some(at) = gap.find("//") {
             let start = end + at;

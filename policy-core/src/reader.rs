@@ -152,6 +152,9 @@ impl<'d> Reader<'d> {
 
     /// Takes over the findings of a text inside the document, whose places are offsets into it.
     pub(crate) fn absorb_part(&self, text: TextRef<'_>, found: Diagnostics) {
+        if found.is_empty() && found.dropped() == 0 {
+            return;
+        }
         let origin = text.origin();
         let mut found = found.of_part(&|part| origin.place(part));
         found.keep_fixes(|edit| text.takes(edit));

@@ -92,6 +92,10 @@ pub(super) fn first_token(text: &str) -> Option<(&str, TokenKind)> {
 
 /// What stands behind white space and comments.
 fn skipped(text: &str) -> &str {
+    // Most tokens follow at once.
+    if !text.starts_with([' ', '\t', '\r', '\n', '\x0C', '/']) {
+        return text;
+    }
     let comment = value((), pair(tag("//"), take_till(|c| c == '\n')));
     let space = take_while1(|c: char| matches!(c, ' ' | '\t' | '\r' | '\n' | '\x0C'));
     let skip = many0_count(alt((value((), space), comment)));
@@ -99,8 +103,16 @@ fn skipped(text: &str) -> &str {
     result.map_or(text, |(rest, _)| rest)
 }
 
+/// The first letter says what can follow; the order among what it leaves is that of the grammar.
 fn token(text: &str) -> IResult<&str, TokenKind> {
-    alt((quoted, number, word, foreign, symbol, value(TokenKind::Unknown, take(1_usize)))).parse(text)
+    let unknown = || value(TokenKind::Unknown, take(1_usize));
+    match text.as_bytes().first() {
+        Some(b'r' | b'R' | b'b' | b'B' | b'\'' | b'"') => alt((quoted, word, unknown())).parse(text),
+        Some(b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'`') => alt((word, unknown())).parse(text),
+        Some(b'0'..=b'9' | b'.') => alt((number, symbol, unknown())).parse(text),
+        Some(b'/') => alt((foreign, symbol, unknown())).parse(text),
+        _ => alt((symbol, unknown())).parse(text),
+    }
 }
 
 /// Bytes in which the end of a foreign comment is looked for: each beginning may look once.

@@ -73,6 +73,9 @@ const LONGEST_KEY: usize = 200;
 
 /// Goes through an expression.
 pub(in crate::cel) fn failures(code: &Code) -> Failures {
+    if !code.nodes.iter().any(matters) {
+        return Failures::default();
+    }
     let keys = keys(code);
     let look = Look { code, keys: &keys };
     let mut out = Failures { parts: Vec::new(), known: look.implied(code.root, true) };
@@ -105,6 +108,37 @@ pub(in crate::cel) fn failures(code: &Code) -> Failures {
     }
     out.parts.sort_by_key(|part| part.found.span);
     out
+}
+
+/// True for a part that may fail, or that tells of failures. Most expressions have none.
+fn matters(node: &Node) -> bool {
+    const CALLS: &[&str] = &[
+        "_in_",
+        "size",
+        "hasReqHeader",
+        "hasResHeader",
+        "hasReqCookie",
+        "hasResCookie",
+        "hasQueryParam",
+        "getReqCookie",
+        "getResCookie",
+        "int",
+        "uint",
+        "double",
+        "timestamp",
+        "duration",
+        "bool",
+        "_/_",
+        "_%_",
+    ];
+    match node {
+        Node::Index { .. } | Node::Select { .. } | Node::Has { .. } | Node::HasFact(_) | Node::Loop(_) => {
+            true
+        }
+        Node::Fact(fact) => fact.is_optional() || state::result_path(fact.path()).is_some(),
+        Node::Call { name, .. } => CALLS.contains(name),
+        _ => false,
+    }
 }
 
 /// A text for each node that is the same for equal parts; empty where it would be long.
