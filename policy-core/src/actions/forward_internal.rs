@@ -243,9 +243,12 @@ fn check_scheme(scheme: Scheme, span: Span, cx: &Context<'_, '_>) {
     if from_tcp != raw {
         let (wanted, phase) =
             (if from_tcp { "tcp:// or tls://" } else { "http:// or https://" }, place.phase);
-        // ngrok's rule is that the protocols match; examples on its own pages break it, hence a warning.
+        // ngrok's rule is that the protocols match; examples on its own pages break it, hence a warning where the
+        // protocol of the endpoint is not known.
+        let known = place.endpoint.scheme.is_some();
+        let severity = if known { Severity::Error } else { Severity::Warning };
         let message = format!("`{}://` does not fit {phase}", scheme.name());
-        let found = Diagnostic::new(&TARGET_SCHEME, span, message);
+        let found = Diagnostic::new(&TARGET_SCHEME, span, message).with_severity(severity);
         cx.reader.report(found.with_help(format!("use a {wanted} target here")));
     } else if scheme == Scheme::Http && place.endpoint.scheme == Some(Scheme::Https) {
         let message = "requests come in over https and go on over http";
@@ -288,4 +291,43 @@ fn check_dynamic(target: &Text, cx: &Context<'_, '_>) -> bool {
         None
     };
     fault.map(|fault| cx.reader.report(fault)).is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::{CheckOptions, load_policy};
+    use crate::source::Source;
+    use crate::url::Scheme;
+
+    /// Codes and severities of what is said of a forward.
+    fn said(phase: &str, url: &str, scheme: Option<Scheme>) -> Vec<String> {
+        let text =
+            format!("{phase}: [{{actions: [{{type: forward-internal, config: {{url: \"{url}\"}}}}]}}]");
+        let mut options = CheckOptions::default();
+        options.endpoint.scheme = scheme;
+        let (_, found) = load_policy(&Source::new("p.yml", text), &options);
+        found.iter().map(|item| format!("{} {}", item.severity.name(), item.code.id)).collect()
+    }
+
+    #[test]
+    fn a_target_has_the_protocol_of_its_endpoint() {
+        let (tcp, http) = ("on_tcp_connect", "on_http_request");
+        assert_eq!(said(tcp, "tcp://a.internal:22", Some(Scheme::Tcp)), Vec::<String>::new());
+        assert_eq!(said(tcp, "https://a.internal", None), ["warning TP444"]);
+        assert_eq!(said(tcp, "https://a.internal", Some(Scheme::Tcp)), ["error TP444"]);
+        assert_eq!(said(http, "tcp://a.internal:22", Some(Scheme::Https)), ["error TP444"]);
+        assert_eq!(said(http, "http://a.internal", Some(Scheme::Https)), ["note TP446"]);
+        assert_eq!(said(tcp, "tcp://a.internal:22", Some(Scheme::Https)), ["error TP408"]);
+    }
+
+    #[test]
+    fn the_end_of_a_dynamic_target_is_checked() {
+        let of = |url: &str| said("on_http_request", url, None);
+        assert_eq!(of("https://${req.host}"), Vec::<String>::new());
+        assert_eq!(of("https://${req.host}.internal:8443"), Vec::<String>::new());
+        assert_eq!(of("https://${req.host}.example.com"), ["error TP442"]);
+        assert_eq!(of("https://${req.host}.internal/path"), ["error TP441"]);
+        assert_eq!(of("ftp://${req.host}.internal"), ["error TP441"]);
+        assert_eq!(said("on_tcp_connect", "tcp://${endpoint.host}.internal", None), ["error TP443"]);
+    }
 }
