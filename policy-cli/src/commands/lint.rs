@@ -168,7 +168,8 @@ fn check_file(
         Kind::Edge => lint_as(&source, DocumentKind::Edge, options),
     };
     diagnostics.append(linted.diagnostics);
-    let folder = file.path.parent().unwrap_or(Path::new("."));
+    // The parent of a bare name is empty, which is no folder that can be looked up.
+    let folder = file.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut read = |name: &str| {
         let path = folder.join(name);
         (shown(&path), read_regular(&path))
