@@ -1,4 +1,11 @@
-//! Lists and addresses made from a seed, so that a run can be repeated.
+//! Lists, tables and addresses, so that a run can be repeated.
+//!
+//! [`networks`] and [`addresses`] make small lists from a seed; [`tables`] reads real tables where they are at
+//! hand and [`generated`] makes similar ones where not; [`probes`] draws addresses to look up in either.
+
+pub mod generated;
+pub mod probes;
+pub mod tables;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -22,6 +29,26 @@ impl Random {
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// A number below the limit, zero for a limit of zero.
+    #[must_use]
+    pub fn below(&mut self, limit: usize) -> usize {
+        let wide = u128::from(self.next()) * limit as u128;
+        usize::try_from(wide >> 64).unwrap_or(0)
+    }
+
+    /// A number from zero up to, not including, one.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "53 bits fit")]
+    pub const fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// As many bits as an IPv6 address has.
+    #[must_use]
+    pub fn wide(&mut self) -> u128 {
+        u128::from(self.next()) << 64 | u128::from(self.next())
     }
 }
 
