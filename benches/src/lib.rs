@@ -1,8 +1,9 @@
-//! Peers behind one adapter and data.
+//! Peers behind one adapter, data, and the bars that the project holds itself to.
 //!
 //! Every peer answers the same question, and `tests/peers_agree.rs` shows that all give the same answers before
 //! anything is timed.
 
+pub mod bars;
 pub mod data;
 pub mod floors;
 pub mod peers;

@@ -1,0 +1,69 @@
+//! Lookups in the full Internet tables.
+
+use super::drive::{latency, throughput};
+use super::{Bar, Gate};
+use crate::data::probes::Draw;
+use crate::peers::Longest as _;
+
+/// The bars.
+#[must_use]
+pub fn bars() -> Vec<Bar> {
+    let dir = [(Draw::Random, 1.8, 1.4), (Draw::InPrefix, 4.0, 3.0), (Draw::Zipf, 3.0, 2.0)];
+    let v4 = dir.map(|(draw, gate, stretch)| against_dir(draw, Gate::AtMost(gate, stretch)));
+    let v6 = [
+        v6_throughput(Draw::InPrefix, Gate::AtMost(0.4, 0.25)),
+        v6_latency(Draw::InPrefix, Gate::AtMost(0.8, 0.55)),
+        v6_throughput(Draw::Zipf, Gate::AtMost(0.6, 0.4)),
+    ];
+    v4.into_iter().chain(Draw::ALL.map(against_trie)).chain(v6).collect()
+}
+
+fn against_dir(draw: Draw, gate: Gate) -> Bar {
+    Bar::new(format!("lookup/v4/{} ÷ dir-24-8", draw.name()), gate, "×", move |context| {
+        let (table, dir) = (context.v4(), context.dir24());
+        let probes = table.probes(draw);
+        context.meter.equal_ratios(
+            probes.len(),
+            || throughput(probes, |address| table.ours.v4(address)),
+            || throughput(probes, |address| dir.v4(address)),
+        )
+    })
+}
+
+fn against_trie(draw: Draw) -> Bar {
+    let name = format!("lookup/v4/{} faster than prefix-trie", draw.name());
+    Bar::new(name, Gate::AtLeast(2.5, 4.0), "×", move |context| {
+        let table = context.v4();
+        let probes = table.probes(draw);
+        let samples = context.meter.equal_ratios(
+            probes.len(),
+            || throughput(probes, |address| table.ours.v4(address)),
+            || throughput(probes, |address| table.trie.v4(address)),
+        );
+        samples.inverted()
+    })
+}
+
+fn v6_throughput(draw: Draw, gate: Gate) -> Bar {
+    Bar::new(format!("lookup/v6/{} ÷ prefix-trie", draw.name()), gate, "×", move |context| {
+        let table = context.v6();
+        let probes = table.probes(draw);
+        context.meter.equal_ratios(
+            probes.len(),
+            || throughput(probes, |address| table.ours.v6(address)),
+            || throughput(probes, |address| table.trie.v6(address)),
+        )
+    })
+}
+
+fn v6_latency(draw: Draw, gate: Gate) -> Bar {
+    Bar::new(format!("lookup/v6/{} latency ÷ prefix-trie", draw.name()), gate, "×", move |context| {
+        let table = context.v6();
+        let probes = table.probes(draw);
+        context.meter.equal_ratios(
+            probes.len(),
+            || latency(probes, |address| table.ours.v6(address)),
+            || latency(probes, |address| table.trie.v6(address)),
+        )
+    })
+}
