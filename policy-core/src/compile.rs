@@ -3,11 +3,10 @@
 //! All address tests become one table; everything an explanation needs goes to side tables that are read
 //! only when somebody asks.
 
-mod digest;
 mod program;
 mod support;
 
-pub use digest::Digest;
+pub use crate::digest::Digest;
 pub use program::{ActionRef, ConditionRef, Program, RuleRef};
 pub(crate) use support::not_supported;
 

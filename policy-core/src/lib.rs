@@ -42,6 +42,7 @@ pub mod cel;
 pub mod check;
 pub mod compile;
 pub mod diagnostic;
+pub mod digest;
 pub mod duration;
 pub mod edge;
 pub mod endpoint_policy;

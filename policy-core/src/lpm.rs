@@ -1,19 +1,28 @@
 //! Addresses: CIDR texts, range sets and the address table.
 //!
-//! [`cidr`] reads one list entry, [`RangeSet`] is the canonical form of a list, and [`AddressTable`] answers
-//! all address tests of a program with one lookup. Usable on its own; `ipnetwork` types stand at the door.
+//! [`cidr`] reads one list entry, [`RangeSet`] is the canonical form of a list, [`AddressTable`] answers all
+//! address tests of a program with one lookup, and [`LongestMatch`] finds the value of the most specific prefix.
+//! Usable on its own; `ipnetwork` types stand at the door.
 //!
 //! One rule holds everywhere: an IPv4-mapped address (`::ffff:a.b.c.d`) *is* the IPv4 address, and the two
 //! families never match one another. So `::ffff:a/n` with n ≥ 96 is the IPv4 prefix /(n−96), and a shorter
 //! IPv6 prefix, `::/0` included, matches no IPv4 address.
 
 mod cidr;
+mod classes;
+mod key;
+mod layout;
+mod longest;
 mod ranges;
+mod steps;
 mod table;
+mod tables;
 
 pub use cidr::{CidrError, ParsedCidr, cidr, family, masked, unmapped};
+pub use longest::LongestMatch;
 pub use ranges::{RangeSet, Ranges};
 pub use table::{AddressTable, ClassId, TableLimits, TestId, TooLarge};
+pub use tables::AddressTables;
 
 /// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -15,7 +15,7 @@ use policy_core::compile::{CompileOptions, compile};
 use policy_core::evaluate::{Record, Recording};
 use policy_core::exchange::{Effect, ForwardFailure, Reply};
 use policy_core::facts::{Facts, GivenFacts};
-use policy_core::lpm::{AddressTable, RangeSet, TableLimits, TestId, cidr};
+use policy_core::lpm::{AddressTable, LongestMatch, RangeSet, TableLimits, TestId, cidr};
 use policy_core::outcome::{Fault, Outcome};
 use policy_core::reference::{NaiveOutcome, network_contains, on_tcp_connect};
 use policy_core::source::Source;
@@ -108,6 +108,28 @@ proptest! {
                 prop_assert_eq!(table.contains(class, TestId(number)), expected, "{} in test {}", probe, number);
                 prop_assert_eq!(sets[number as usize].contains(probe), expected, "{} in set {}", probe, number);
             }
+        }
+    }
+
+    /// The longest match against a walk over the list; of equal prefixes the last counts.
+    #[test]
+    fn the_longest_match_is_the_linear_list(
+        list in prop::collection::vec((network(), 0..9_u32), 0..60),
+        more in prop::collection::vec(address(), 8),
+    ) {
+        let table = LongestMatch::build(list.iter().copied()).expect("small");
+        // As the table takes them: a mapped prefix is the IPv4 prefix.
+        let length = |network: &IpNetwork| cidr(&network.to_string()).expect("its own text").network.prefix();
+        let networks: Vec<_> = list.iter().map(|(network, _)| *network).collect();
+        let ranges: Vec<_> = table.ranges().collect();
+        for probe in boundaries(&networks).into_iter().chain(more) {
+            let holding = list.iter().filter(|(network, _)| network_contains(*network, probe));
+            let expected = holding.max_by_key(|(network, _)| length(network)).map(|(_, value)| *value);
+            prop_assert_eq!(table.lookup(probe), expected, "{}", probe);
+            prop_assert_eq!(table.contains(probe), expected.is_some());
+            let canonical = probe.to_canonical();
+            let range = ranges.iter().find(|(first, last, _)| (*first..=*last).contains(&canonical));
+            prop_assert_eq!(range.map(|(_, _, value)| *value), expected, "{} in the ranges", probe);
         }
     }
 

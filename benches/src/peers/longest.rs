@@ -6,7 +6,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
 
-use self::stand_in::LongestMatch;
+use policy_core::lpm::LongestMatch;
+
 use super::Longest;
 
 /// The table.
@@ -40,39 +41,5 @@ impl Longest for Ours {
 
     fn v6(&self, address: Ipv6Addr) -> Option<u32> {
         self.0.lookup_v6(address)
-    }
-}
-
-/// Sorted ranges with the interface of the table.
-mod stand_in {
-    use std::net::{Ipv4Addr, Ipv6Addr};
-
-    use ipnetwork::IpNetwork;
-
-    use super::super::{Longest as _, Ranges};
-
-    #[derive(Debug)]
-    pub(super) struct LongestMatch(Ranges);
-
-    #[derive(Debug)]
-    pub(super) struct TooLarge;
-
-    impl LongestMatch {
-        #[allow(clippy::unnecessary_wraps, reason = "the interface of the table")]
-        pub(super) fn build(entries: impl IntoIterator<Item = (IpNetwork, u32)>) -> Result<Self, TooLarge> {
-            Ok(Self(Ranges::build(&entries.into_iter().collect::<Vec<_>>())))
-        }
-
-        pub(super) fn lookup_v4(&self, address: Ipv4Addr) -> Option<u32> {
-            self.0.v4(address)
-        }
-
-        pub(super) fn lookup_v6(&self, address: Ipv6Addr) -> Option<u32> {
-            self.0.v6(address)
-        }
-
-        pub(super) fn bytes(&self) -> usize {
-            self.0.bytes()
-        }
     }
 }

@@ -5,38 +5,7 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 
 use super::cidr::{bounds_v4, bounds_v6, cover_v4, cover_v6, unmapped};
-
-/// An unsigned number that stands for an address.
-pub trait Key: Copy + Ord + std::fmt::Debug + private::Sealed {
-    /// The successor; `None` behind the last address.
-    fn next(self) -> Option<Self>;
-    /// The predecessor; `None` before the first address.
-    fn previous(self) -> Option<Self>;
-}
-
-mod private {
-    pub trait Sealed {}
-    impl Sealed for u32 {}
-    impl Sealed for u128 {}
-}
-
-impl Key for u32 {
-    fn next(self) -> Option<Self> {
-        self.checked_add(1)
-    }
-    fn previous(self) -> Option<Self> {
-        self.checked_sub(1)
-    }
-}
-
-impl Key for u128 {
-    fn next(self) -> Option<Self> {
-        self.checked_add(1)
-    }
-    fn previous(self) -> Option<Self> {
-        self.checked_sub(1)
-    }
-}
+use super::key::Key;
 
 /// Inclusive ranges of one family; INVARIANT: sorted, disjoint, never adjacent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

@@ -5,11 +5,13 @@
 //! class, and a test is then one bit. Equal sets share a class (compared in full, never by hash alone), and
 //! adjacent ranges of one class are merged: equal tests give equal tables, however their lists were written.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 
-use super::ranges::{Key, RangeSet, Ranges};
+use super::classes::{Classes, sweep};
+use super::layout::Layout;
+use super::ranges::RangeSet;
+use crate::digest::{Digest, Hasher};
 
 /// Identifies an address test of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,7 +19,7 @@ pub struct TestId(pub u32);
 
 /// Identifies a set of tests that hold together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ClassId(u32);
+pub struct ClassId(pub(super) u32);
 
 impl ClassId {
     /// The class as an index, dense from 0.
@@ -27,7 +29,7 @@ impl ClassId {
     }
 }
 
-/// What a table may cost.
+/// What tables may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TableLimits {
@@ -42,22 +44,34 @@ impl Default for TableLimits {
     }
 }
 
-/// The table would need more than its budget.
+/// A table would need more than it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct TooLarge {
-    /// The budget in bytes.
-    pub limit: usize,
-    /// Classes found until the budget was spent.
-    pub classes: usize,
-    /// Ranges found until the budget was spent.
-    pub ranges: usize,
+pub enum TooLarge {
+    /// More memory than its budget.
+    Bytes {
+        /// The budget in bytes.
+        limit: usize,
+        /// Classes found until the budget was spent.
+        classes: usize,
+        /// Ranges found until the budget was spent.
+        ranges: usize,
+    },
+    /// More prefixes than an index can number.
+    Prefixes {
+        /// The most that there may be of one family.
+        limit: usize,
+    },
 }
 
 impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { limit, classes, ranges } = self;
-        write!(f, "the address table needs over {limit} bytes ({classes} classes, {ranges} ranges)")
+        match self {
+            Self::Bytes { limit, classes, ranges } => {
+                write!(f, "the address table needs over {limit} bytes ({classes} classes, {ranges} ranges)")
+            }
+            Self::Prefixes { limit } => write!(f, "there are over {limit} prefixes of one address family"),
+        }
     }
 }
 
@@ -76,18 +90,12 @@ impl std::error::Error for TooLarge {}
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddressTable {
-    v4: Steps<u32>,
-    v6: Steps<u128>,
+    v4: Layout<u32>,
+    v6: Layout<u128>,
     /// `words` words a class: bit n of a class says that test n holds.
-    sets: Vec<u64>,
+    sets: Box<[u64]>,
     words: usize,
-}
-
-/// One family: `classes[i]` holds from `starts[i]` up to the next start. INVARIANT: `starts[0]` is 0.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Steps<K> {
-    starts: Vec<K>,
-    classes: Vec<ClassId>,
+    ranges: [usize; 2],
 }
 
 impl AddressTable {
@@ -97,21 +105,27 @@ impl AddressTable {
     /// [`TooLarge`] as soon as the budget is spent.
     pub fn build(tests: &[RangeSet], limits: TableLimits) -> Result<Self, TooLarge> {
         let mut classes = Classes::new(tests.len(), limits);
-        let v4 = classes.sweep(0, tests.iter().map(RangeSet::v4))?;
-        let v6 = classes.sweep(0, tests.iter().map(RangeSet::v6))?;
-        Ok(Self { v4, v6, words: classes.words, sets: classes.sets })
+        let v4 = sweep(&mut classes, tests.iter().map(RangeSet::v4))?;
+        let v6 = sweep(&mut classes, tests.iter().map(RangeSet::v6))?;
+        let ranges = [v4.len(), v6.len()];
+        let (v4, v6) = (Layout::new(&v4), Layout::new(&v6));
+        classes.budget(v4.bytes() + v6.bytes(), ranges.iter().sum())?;
+        Ok(Self { v4, v6, words: classes.words(), sets: classes.into_sets(), ranges })
     }
 
-    /// The class of an address; a mapped address is its IPv4 address. O(log ranges), no allocation.
+    /// The class of an address; a mapped address is its IPv4 address. No allocation; the time hardly grows with
+    /// the ranges.
+    #[inline]
     #[must_use]
     pub fn class(&self, address: IpAddr) -> ClassId {
         match address.to_canonical() {
-            IpAddr::V4(address) => self.v4.class(address.into()),
-            IpAddr::V6(address) => self.v6.class(address.into()),
+            IpAddr::V4(address) => ClassId(self.v4.get(address.into())),
+            IpAddr::V6(address) => ClassId(self.v6.get(address.into())),
         }
     }
 
     /// True if the test holds for the addresses of a class; false for an unknown test. O(1).
+    #[inline]
     #[must_use]
     pub fn contains(&self, class: ClassId, test: TestId) -> bool {
         let word = test.0 as usize / 64;
@@ -127,108 +141,48 @@ impl AddressTable {
         self.sets.len().checked_div(self.words).unwrap_or(1)
     }
 
-    /// The ranges of both families with their classes, IPv4 first, in order, covering every address.
+    /// Number of ranges of IPv4 and of IPv6.
+    #[must_use]
+    pub const fn ranges(&self) -> [usize; 2] {
+        self.ranges
+    }
+
+    /// How the ranges of IPv4 and of IPv6 are laid out.
+    #[must_use]
+    pub const fn layouts(&self) -> [&'static str; 2] {
+        [self.v4.name(), self.v6.name()]
+    }
+
+    /// Bytes of memory that the table takes, itself included.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.v4.bytes() + self.v6.bytes() + size_of_val(&*self.sets)
+    }
+
+    /// The ranges of both families with their classes, IPv4 first, in order, covering every address. O(ranges).
     pub fn regions(&self) -> impl Iterator<Item = (IpAddr, IpAddr, ClassId)> {
-        let v4 = self.v4.regions(u32::MAX).map(|(a, b, c)| (IpAddr::V4(a.into()), IpAddr::V4(b.into()), c));
-        let v6 = self.v6.regions(u128::MAX).map(|(a, b, c)| (IpAddr::V6(a.into()), IpAddr::V6(b.into()), c));
+        let v4 = self.v4.steps().into_ranges();
+        let v6 = self.v6.steps().into_ranges();
+        let v4 = v4.map(|(a, b, class)| (IpAddr::V4(a.into()), IpAddr::V4(b.into()), ClassId(class)));
+        let v6 = v6.map(|(a, b, class)| (IpAddr::V6(a.into()), IpAddr::V6(b.into()), ClassId(class)));
         v4.chain(v6)
     }
-}
 
-impl<K: Key> Steps<K> {
-    fn class(&self, key: K) -> ClassId {
-        let behind = self.starts.partition_point(|&start| start <= key);
-        // INVARIANT: the first start is 0, so something is before every key; class 0 holds no test.
-        behind.checked_sub(1).and_then(|at| self.classes.get(at)).copied().unwrap_or(ClassId(0))
-    }
-
-    fn regions(&self, last: K) -> impl Iterator<Item = (K, K, ClassId)> {
-        let ends = self.starts.iter().skip(1).map(|next| next.previous()).chain([Some(last)]);
-        let starts = self.starts.iter().zip(&self.classes);
-        starts.zip(ends).filter_map(|((&first, &class), end)| Some((first, end?, class)))
-    }
-}
-
-/// The interned test sets while a table is built. INVARIANT: class 0 is the empty set.
-struct Classes {
-    words: usize,
-    sets: Vec<u64>,
-    known: HashMap<Box<[u64]>, ClassId>,
-    limit: usize,
-    ranges: usize,
-    range_bytes: usize,
-}
-
-impl Classes {
-    fn new(tests: usize, limits: TableLimits) -> Self {
-        let words = tests.div_ceil(64).max(1);
-        let empty = vec![0; words];
-        let known = HashMap::from([(empty.clone().into_boxed_slice(), ClassId(0))]);
-        Self { words, sets: empty, known, limit: limits.bytes, ranges: 0, range_bytes: 0 }
-    }
-
-    fn sweep<'t, K: Key + 't>(
-        &mut self,
-        zero: K,
-        tests: impl Iterator<Item = &'t Ranges<K>>,
-    ) -> Result<Steps<K>, TooLarge> {
-        // An event toggles the bit of one test: a test's own ranges never touch, so no toggle is lost.
-        let mut events: Vec<(K, u32)> = Vec::new();
-        for (test, ranges) in (0_u32..).zip(tests) {
-            for &(first, last) in ranges.as_slice() {
-                events.push((first, test));
-                events.extend(last.next().map(|behind| (behind, test)));
+    /// The digest of what the table says: equal tests give equal digests, however their lists were written.
+    /// O(ranges).
+    #[must_use]
+    pub fn sha256(&self) -> Digest {
+        let mut hasher = Hasher::new("address-table");
+        hasher.number(self.words as u64);
+        self.sets.iter().for_each(|set| hasher.number(*set));
+        for (first, _, class) in self.regions() {
+            match first {
+                IpAddr::V4(first) => hasher.bytes(&first.octets()),
+                IpAddr::V6(first) => hasher.bytes(&first.octets()),
             }
+            hasher.number(class.0.into());
         }
-        events.sort_unstable();
-
-        let mut steps = Steps { starts: vec![zero], classes: vec![ClassId(0)] };
-        let mut current = vec![0_u64; self.words];
-        let mut events = events.into_iter().peekable();
-        while let Some(&(at, _)) = events.peek() {
-            // INVARIANT: a boundary is emitted only after all events at its address.
-            while let Some((_, test)) = events.next_if(|&(position, _)| position == at) {
-                if let Some(word) = current.get_mut(test as usize / 64) {
-                    *word ^= 1 << (test % 64);
-                }
-            }
-            let class = self.intern(&current)?;
-            if steps.classes.last() == Some(&class) {
-                continue;
-            }
-            if at == zero {
-                steps.classes = vec![class];
-            } else {
-                steps.starts.push(at);
-                steps.classes.push(class);
-                self.ranges += 1;
-                self.range_bytes += size_of::<K>() + size_of::<ClassId>();
-                self.check_budget()?;
-            }
-        }
-        steps.starts.shrink_to_fit();
-        steps.classes.shrink_to_fit();
-        Ok(steps)
-    }
-
-    fn intern(&mut self, set: &[u64]) -> Result<ClassId, TooLarge> {
-        if let Some(&class) = self.known.get(set) {
-            return Ok(class);
-        }
-        let class = u32::try_from(self.known.len()).map(ClassId).map_err(|_| self.too_large())?;
-        self.sets.extend_from_slice(set);
-        self.known.insert(set.into(), class);
-        self.check_budget()?;
-        Ok(class)
-    }
-
-    fn check_budget(&self) -> Result<(), TooLarge> {
-        let bytes = self.range_bytes + self.sets.len() * size_of::<u64>();
-        if bytes > self.limit { Err(self.too_large()) } else { Ok(()) }
-    }
-
-    fn too_large(&self) -> TooLarge {
-        TooLarge { limit: self.limit, classes: self.known.len(), ranges: self.ranges }
+        hasher.finish()
     }
 }
 
@@ -281,6 +235,8 @@ mod tests {
         let halves = build(&[set(&["10.128.0.0/9", "10.0.0.0/9"]), set(&["192.0.2.0/24"])]);
         let whole = build(&[set(&["10.0.0.0/8"]), set(&["192.0.2.0/24", "192.0.2.7/32"])]);
         assert_eq!(halves, whole);
+        assert_eq!(halves.sha256(), whole.sha256());
+        assert_ne!(halves.sha256(), build(&[set(&["10.0.0.0/8"]), set(&["192.0.2.0/25"])]).sha256());
     }
 
     #[test]
@@ -295,7 +251,7 @@ mod tests {
     fn the_budget_is_kept() {
         let tests: Vec<_> = (0..100).map(|n| set(&[&format!("10.0.{n}.0/24")])).collect();
         let error = AddressTable::build(&tests, TableLimits { bytes: 512 }).expect_err("too large");
-        assert_eq!(error.limit, 512);
-        assert!(error.classes < 50, "it stops early: {error}");
+        let TooLarge::Bytes { limit: 512, classes, .. } = error else { panic!("{error}") };
+        assert!(classes < 70, "it stops early: {error}");
     }
 }

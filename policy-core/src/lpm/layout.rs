@@ -1,0 +1,200 @@
+//! How a piecewise-constant function of an address is laid out in memory, by its size.
+//!
+//! | ranges | layout | a lookup |
+//! |---|---|---|
+//! | up to 33 | [`counted`]: fixed arrays | counts the starts that are not above the address, without a branch |
+//! | up to 2,048 | [`bucketed`]: a small root over sorted starts | one slot of the root, then its few starts |
+//! | more, IPv4 | [`trie`]: a root of up to 16 bits, then 8 bits a level | two loads a level, three in all for most |
+//! | more, IPv6 | [`tree`]: a B+-tree of one-line nodes | a line for each level, without a branch |
+//!
+//! All are flat arrays and indices. Every layout can be walked to give back the function it was built from.
+
+mod bucketed;
+mod codes;
+mod counted;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod trie;
+
+use super::key::Key;
+use super::steps::Steps;
+use bucketed::Bucketed;
+use counted::Counted;
+use tree::Tree;
+use trie::Trie;
+
+/// Ranges up to which a scan of all starts is fastest.
+const MOST_COUNTED: usize = 33;
+/// Ranges up to which a small root is better than anything with levels.
+const MOST_BUCKETED: usize = 2_048;
+
+/// A function of an address, ready for lookups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Layout<K: Family> {
+    Constant(u32),
+    Counted4(Counted<K, 4>),
+    Counted8(Box<Counted<K, 8>>),
+    Counted16(Box<Counted<K, 16>>),
+    Counted32(Box<Counted<K, 32>>),
+    Bucketed(Bucketed<K>),
+    Large(K::Large),
+}
+
+/// An address family, and what lays many of its ranges out.
+pub(super) trait Family: Key {
+    type Large: Large<Self>;
+}
+
+impl Family for u32 {
+    type Large = Tries;
+}
+
+impl Family for u128 {
+    type Large = Tree;
+}
+
+/// A layout of many ranges.
+pub(super) trait Large<K>: Clone + std::fmt::Debug + Eq {
+    const NAME: &'static str;
+    fn new(steps: &Steps<K>) -> Self;
+    fn get(&self, key: K) -> u32;
+    fn walk(&self, each: &mut dyn FnMut(K, u32));
+    fn bytes(&self) -> usize;
+}
+
+/// Tries by the width of their values, which follows from their number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Tries {
+    Narrow(Trie<u8>),
+    Middle(Trie<u16>),
+    Wide(Trie<u32>),
+}
+
+impl Large<u32> for Tries {
+    const NAME: &'static str = "trie";
+
+    fn new(steps: &Steps<u32>) -> Self {
+        let codes = steps.codes();
+        if codes <= Trie::<u8>::MOST_VALUES {
+            Self::Narrow(Trie::new(steps))
+        } else if codes <= Trie::<u16>::MOST_VALUES {
+            Self::Middle(Trie::new(steps))
+        } else {
+            Self::Wide(Trie::new(steps))
+        }
+    }
+
+    #[inline]
+    fn get(&self, key: u32) -> u32 {
+        match self {
+            Self::Narrow(trie) => trie.get(key),
+            Self::Middle(trie) => trie.get(key),
+            Self::Wide(trie) => trie.get(key),
+        }
+    }
+
+    fn walk(&self, each: &mut dyn FnMut(u32, u32)) {
+        match self {
+            Self::Narrow(trie) => trie.walk(each),
+            Self::Middle(trie) => trie.walk(each),
+            Self::Wide(trie) => trie.walk(each),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Narrow(trie) => trie.bytes(),
+            Self::Middle(trie) => trie.bytes(),
+            Self::Wide(trie) => trie.bytes(),
+        }
+    }
+}
+
+impl Large<u128> for Tree {
+    const NAME: &'static str = "tree";
+
+    fn new(steps: &Steps<u128>) -> Self {
+        Self::new(steps)
+    }
+
+    #[inline]
+    fn get(&self, key: u128) -> u32 {
+        self.get(key)
+    }
+
+    fn walk(&self, each: &mut dyn FnMut(u128, u32)) {
+        self.walk(each);
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes()
+    }
+}
+
+impl<K: Family> Layout<K> {
+    /// Lays a function out. O(ranges).
+    pub(super) fn new(steps: &Steps<K>) -> Self {
+        match steps.len() {
+            0 | 1 => Self::Constant(steps.first()),
+            2..=5 => Self::Counted4(Counted::new(steps)),
+            6..=9 => Self::Counted8(Box::new(Counted::new(steps))),
+            10..=17 => Self::Counted16(Box::new(Counted::new(steps))),
+            18..=MOST_COUNTED => Self::Counted32(Box::new(Counted::new(steps))),
+            34..=MOST_BUCKETED => Self::Bucketed(Bucketed::new(steps)),
+            _ => Self::Large(Large::new(steps)),
+        }
+    }
+
+    /// The value at an address.
+    #[inline]
+    pub(super) fn get(&self, key: K) -> u32 {
+        match self {
+            Self::Constant(code) => *code,
+            Self::Counted4(layout) => layout.get(key),
+            Self::Counted8(layout) => layout.get(key),
+            Self::Counted16(layout) => layout.get(key),
+            Self::Counted32(layout) => layout.get(key),
+            Self::Bucketed(layout) => layout.get(key),
+            Self::Large(layout) => layout.get(key),
+        }
+    }
+
+    /// The function it was built from. O(ranges).
+    pub(super) fn steps(&self) -> Steps<K> {
+        let mut steps = Steps::constant(0);
+        let mut push = |start, code| steps.push(start, code);
+        match self {
+            Self::Constant(code) => push(K::FIRST, *code),
+            Self::Counted4(layout) => layout.walk(&mut push),
+            Self::Counted8(layout) => layout.walk(&mut push),
+            Self::Counted16(layout) => layout.walk(&mut push),
+            Self::Counted32(layout) => layout.walk(&mut push),
+            Self::Bucketed(layout) => layout.walk(&mut push),
+            Self::Large(layout) => layout.walk(&mut push),
+        }
+        steps
+    }
+
+    /// Bytes on the heap.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Constant(_) | Self::Counted4(_) => 0,
+            Self::Counted8(_) => size_of::<Counted<K, 8>>(),
+            Self::Counted16(_) => size_of::<Counted<K, 16>>(),
+            Self::Counted32(_) => size_of::<Counted<K, 32>>(),
+            Self::Bucketed(layout) => layout.bytes(),
+            Self::Large(layout) => layout.bytes(),
+        }
+    }
+
+    /// The name of the layout in listings.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Constant(_) => "constant",
+            Self::Counted4(_) | Self::Counted8(_) | Self::Counted16(_) | Self::Counted32(_) => "array",
+            Self::Bucketed(_) => "root and buckets",
+            Self::Large(_) => K::Large::NAME,
+        }
+    }
+}

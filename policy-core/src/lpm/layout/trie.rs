@@ -1,0 +1,158 @@
+//! Many IPv4 ranges: a root table, then a radix trie of 8 bits a level whose nodes hold their runs as bits.
+//!
+//! ```text
+//! root[first bits] ─▶ node: 4 cells ─▶ cell of 64 slots: bit i = a new value begins at slot i
+//!                                       value = values[first + number of bits up to the slot]
+//! ```
+//!
+//! A node has 256 slots, but a value only for each *run* of equal slots: a cell knows where runs begin and where
+//! their values lie, so that one load and one count of bits find the value. A value may instead name a child of
+//! the cell: another node or, for a few ranges within the last eight bits, a *bucket* of sorted starts in one
+//! cell. Slots of the root that are the same all through share one node a value, so that no lookup branches
+//! there. For most addresses of a routing table that is three loads.
+//!
+//! Source: the counted bit maps of Poptrie (Asai, Ohara, SIGCOMM 2015) and of Tree Bitmap (Eatherton, Varghese,
+//! Dittia, 2004), over runs instead of slots.
+
+mod build;
+mod walk;
+
+use super::codes::Code;
+use crate::lpm::key::{Key, number, small};
+use crate::lpm::steps::Steps;
+
+/// Bits of a level.
+const STRIDE: u32 = 8;
+/// Cells of a node, of 64 slots each.
+const NODE_CELLS: usize = 4;
+/// Bits of the largest root.
+const MOST_ROOT_BITS: u32 = 16;
+/// Ranges for each slot of the root, about: smaller tables have smaller roots.
+const RANGES_EACH: usize = 4;
+/// Children that a cell can have, of each kind; so many codes name them.
+const CHILDREN: u32 = 64;
+/// Starts of a bucket.
+const BUCKET: usize = 8;
+
+/// Two words. Of a node: the bits of the runs, and where values and children lie. Of a bucket: its starts, and
+/// where its values lie and how many starts there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(align(16))]
+struct Cell([u64; 2]);
+
+impl Cell {
+    fn new(bits: u64, values: usize, children: usize) -> Self {
+        Self([bits, u64::from(number(values)) | u64::from(number(children)) << 32])
+    }
+
+    /// The index of the first run's value.
+    #[inline]
+    const fn values(self) -> usize {
+        let [_, at] = self.0;
+        small(at & 0xffff_ffff)
+    }
+
+    /// Where its children lie: nodes from here on, buckets before it.
+    #[inline]
+    const fn children(self) -> usize {
+        let [_, at] = self.0;
+        small(at >> 32)
+    }
+
+    /// The index of the value that holds at a slot, 0 to 63.
+    #[inline]
+    const fn value(self, slot: usize) -> usize {
+        let [runs, _] = self.0;
+        self.values() + (runs & (2_u64 << slot).wrapping_sub(1)).count_ones() as usize
+    }
+
+    /// The index of the value in a bucket, by the last eight bits.
+    #[inline]
+    fn value_in_bucket(self, last: u8) -> usize {
+        let [starts, _] = self.0;
+        let behind: u8 = starts.to_le_bytes().iter().map(|start| u8::from(*start <= last)).sum();
+        self.values() + usize::from(behind).min(self.children())
+    }
+}
+
+/// The trie. INVARIANT: all boundaries lie from `low` to `high`, which share their first `skip` bits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::lpm) struct Trie<C> {
+    low: u32,
+    high: u32,
+    /// What holds before `low` and behind `high`.
+    before: u32,
+    behind: u32,
+    skip: u32,
+    root_bits: u32,
+    /// The first cell of each slot's node.
+    root: Box<[u32]>,
+    cells: Box<[Cell]>,
+    values: Box<[C]>,
+}
+
+/// What a code stands for.
+enum Meaning {
+    Value(u32),
+    Node(usize),
+    Bucket(usize),
+}
+
+impl<C: Code> Trie<C> {
+    /// Values that codes of this width can name; those behind name nodes, then buckets.
+    pub(super) const MOST_VALUES: u32 = C::LAST - 2 * CHILDREN + 1;
+
+    pub(super) fn new(steps: &Steps<u32>) -> Self {
+        build::build(steps)
+    }
+
+    #[inline]
+    pub(super) fn get(&self, key: u32) -> u32 {
+        if key < self.low {
+            return self.before;
+        }
+        if key > self.high {
+            return self.behind;
+        }
+        let mut rest = key << self.skip;
+        let Some(&node) = self.root.get(rest.head(self.root_bits)) else { return self.before };
+        rest <<= self.root_bits;
+        let mut node = node as usize;
+        loop {
+            let slot = rest.head(STRIDE);
+            let Some(&cell) = self.cells.get(node + slot / 64) else { return self.before };
+            let Some(code) = self.values.get(cell.value(slot % 64)) else { return self.before };
+            rest <<= STRIDE;
+            match Self::meaning(code.unpack(), cell) {
+                Meaning::Value(value) => return value,
+                Meaning::Node(at) => node = at,
+                Meaning::Bucket(at) => return self.in_bucket(rest, at),
+            }
+        }
+    }
+
+    #[inline]
+    fn in_bucket(&self, rest: u32, at: usize) -> u32 {
+        let [last, ..] = rest.to_be_bytes();
+        let value = self.cells.get(at).and_then(|cell| self.values.get(cell.value_in_bucket(last)));
+        value.map_or(self.before, |code| code.unpack())
+    }
+
+    /// What a code in a cell stands for.
+    #[inline]
+    fn meaning(code: u32, cell: Cell) -> Meaning {
+        match code.checked_sub(Self::MOST_VALUES) {
+            None => Meaning::Value(code),
+            Some(node) if node < CHILDREN => Meaning::Node(cell.children() + node as usize * NODE_CELLS),
+            Some(bucket) => Meaning::Bucket(cell.children().wrapping_sub((bucket - CHILDREN) as usize + 1)),
+        }
+    }
+
+    pub(super) fn walk(&self, each: &mut dyn FnMut(u32, u32)) {
+        walk::walk(self, each);
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.root) + size_of_val(&*self.cells) + size_of_val(&*self.values)
+    }
+}

@@ -1,0 +1,46 @@
+//! Walks a trie: the function it was built from, in order.
+
+use super::{Code, Meaning, NODE_CELLS, STRIDE, Trie};
+use crate::lpm::key::Key;
+
+/// Tells where values begin, in order; neighbours may have the same.
+pub(super) fn walk<C: Code>(trie: &Trie<C>, each: &mut dyn FnMut(u32, u32)) {
+    each(u32::FIRST, trie.before);
+    for (slot, node) in trie.root.iter().enumerate() {
+        let start = trie.low.with_bits(trie.skip, trie.root_bits, slot);
+        walk_node(trie, *node as usize, start, trie.skip + trie.root_bits, each);
+    }
+    if let Some(next) = trie.high.next() {
+        each(next, trie.behind);
+    }
+}
+
+fn walk_node<C: Code>(trie: &Trie<C>, node: usize, start: u32, at: u32, each: &mut dyn FnMut(u32, u32)) {
+    for quarter in 0..NODE_CELLS {
+        let Some(&cell) = trie.cells.get(node + quarter) else { return };
+        let [runs, _] = cell.0;
+        // The first run of a cell begins with it.
+        let mut left = runs | 1;
+        while left != 0 {
+            let slot = left.trailing_zeros() as usize;
+            left &= left - 1;
+            let start = start.with_bits(at, STRIDE, quarter * 64 + slot);
+            let code = trie.values.get(cell.value(slot)).map_or(0, |code| code.unpack());
+            match Trie::<C>::meaning(code, cell) {
+                Meaning::Value(value) => each(start, value),
+                Meaning::Node(child) => walk_node(trie, child, start, at + STRIDE, each),
+                Meaning::Bucket(child) => walk_bucket(trie, child, start, at + STRIDE, each),
+            }
+        }
+    }
+}
+
+fn walk_bucket<C: Code>(trie: &Trie<C>, bucket: usize, start: u32, at: u32, each: &mut dyn FnMut(u32, u32)) {
+    let Some(cell) = trie.cells.get(bucket) else { return };
+    let value = |index: usize| trie.values.get(cell.values() + index).map_or(0, |code| code.unpack());
+    each(start, value(0));
+    let [starts, _] = cell.0;
+    for (index, last) in starts.to_le_bytes().into_iter().take(cell.children()).enumerate() {
+        each(start.with_bits(at, STRIDE, last.into()), value(index + 1));
+    }
+}
