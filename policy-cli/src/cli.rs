@@ -23,6 +23,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Lint(Lint),
     Eval(Eval),
+    Compile(Compile),
     Explain(Explain),
     Completions(Completions),
     /// Print the manual page in roff.
@@ -184,6 +185,19 @@ pub(crate) struct Eval {
     /// How to print the decision.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
+}
+
+/// Print the program that a policy becomes: classes of addresses, code for each, sizes and bounds.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  policy compile device1.yml
+  git show main:device1.yml | policy compile -
+
+Rules that cannot apply to a class of addresses are gone from its code. A policy that depends on the address alone
+becomes a table: each class has one instruction.")]
+pub(crate) struct Compile {
+    /// The policy; `-` is standard input.
+    pub(crate) policy: PathBuf,
 }
 
 /// Show the page of a diagnostic or of an action.

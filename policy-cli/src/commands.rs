@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod compile;
 pub(crate) mod eval;
 pub(crate) mod explain;
 pub(crate) mod lint;

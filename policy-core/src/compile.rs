@@ -3,11 +3,16 @@
 //! All address tests become one table; everything an explanation needs goes to side tables that are read
 //! only when somebody asks.
 
+mod listing;
 mod program;
+mod quick;
 mod support;
 
 pub use crate::digest::Digest;
+pub use listing::Listing;
+pub(crate) use program::PhaseCode;
 pub use program::{ActionRef, ConditionRef, Program, RuleRef};
+pub(crate) use quick::QuickCondition;
 pub(crate) use support::not_supported;
 
 use std::sync::Arc;
@@ -16,9 +21,10 @@ use crate::check::CheckedPolicy;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::exchange::{ActionId, RuleId};
 use crate::ir::{Lowering, Op, next_id};
-use crate::lpm::{AddressTable, TableLimits};
-use crate::phase::Phase;
-use program::{ActionInfo, RuleInfo};
+use crate::lpm::{AddressTables, TableLimits};
+use crate::model::Rule;
+use crate::phase::{Phase, PhaseSet};
+use program::{ActionInfo, Parts, RuleInfo};
 
 static NOT_SUPPORTED: Code = Code::error("TP601", "not-supported");
 static PROGRAM_TOO_LARGE: Code = Code::error("TP602", "program-too-large");
@@ -27,11 +33,22 @@ static PROGRAM_TOO_LARGE: Code = Code::error("TP602", "program-too-large");
 pub(crate) static CODES: &[&Code] = &[&NOT_SUPPORTED, &PROGRAM_TOO_LARGE];
 
 /// What to compile with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CompileOptions {
-    /// The budget of the address table.
+    /// The budget of the address tables.
     pub table: TableLimits,
+    /// Bytes that code of its own for each class of addresses may take; beyond, rules are found by masks.
+    pub code: usize,
+    /// The phases that the host runs: a policy with rules in others is refused.
+    pub phases: PhaseSet,
+}
+
+impl Default for CompileOptions {
+    /// For an edge of TCP connections: on_tcp_connect alone; 64 KiB of code.
+    fn default() -> Self {
+        Self { table: TableLimits::default(), code: 64 << 10, phases: PhaseSet::of(&[Phase::OnTcpConnect]) }
+    }
 }
 
 /// Compiles a checked policy. O(text + addresses · log addresses).
@@ -49,36 +66,23 @@ pub struct CompileOptions {
 /// ```
 pub fn compile(checked: &CheckedPolicy, options: &CompileOptions) -> Result<Program, Diagnostics> {
     let (policy, source) = (checked.policy(), checked.source());
-    let missing = support::missing(policy);
+    let missing = support::missing(policy, options.phases);
     if missing.has_errors() {
         return Err(missing);
     }
     let mut lowering = Lowering::new(source);
-    let (mut rules, mut actions) = (Vec::new(), Vec::new());
-    for rule in policy.rules(Phase::OnTcpConnect) {
-        let id = RuleId(next_id(&rules));
-        lowering.current = ActionId(next_id(&actions));
-        let written: Vec<_> = rule.expressions.iter().map(|item| (&item.expression, item.span)).collect();
-        let first_condition = next_id(&lowering.expressions);
-        let conditions = lowering.conditions(id, &written);
-        lowering.emit(Op::Enter(id));
-        let first = actions.len();
-        for action in &rule.actions {
-            lowering.current = ActionId(next_id(&actions));
-            action.config.lower(&mut lowering);
-            let position = source.position(action.span.start);
-            actions.push(ActionInfo { rule: id, kind: action.config.name(), position, target: None });
+    let (mut rules, mut actions, mut phases) = (Vec::new(), Vec::new(), Vec::new());
+    for phase in Phase::ALL {
+        let first = rules.len();
+        for rule in policy.rules(phase) {
+            rules.push(lower_rule(phase, rule, RuleId(next_id(&rules)), &mut lowering, &mut actions));
         }
-        lowering.end_rule(conditions);
-        rules.push(RuleInfo {
-            phase: Phase::OnTcpConnect,
-            conditions: first_condition..next_id(&lowering.expressions),
-            actions: first..actions.len(),
-            name: rule.name.as_ref().map(|name| name.value.clone()),
-            position: source.position(rule.span.start),
-        });
+        let ops = std::mem::take(&mut lowering.ops);
+        if rules.len() > first {
+            phases.push((phase, ops, first..rules.len()));
+        }
     }
-    let table = AddressTable::build(&lowering.tests, options.table).map_err(|error| {
+    let tables = AddressTables::build(&lowering.tests, options.table).map_err(|error| {
         let mut found = Diagnostics::default();
         found.push(
             Diagnostic::new(&PROGRAM_TOO_LARGE, policy.span.at_start(), error.to_string())
@@ -86,7 +90,39 @@ pub fn compile(checked: &CheckedPolicy, options: &CompileOptions) -> Result<Prog
         );
         found
     })?;
-    Ok(Program::new(lowering, table, rules, actions, Arc::from(source.name()), Digest::of(checked.text())))
+    let parts = Parts { lowering, tables, phases, rules, actions };
+    Ok(Program::new(options, parts, Arc::from(source.name()), Digest::of(checked.text())))
+}
+
+fn lower_rule(
+    phase: Phase,
+    rule: &Rule,
+    id: RuleId,
+    lowering: &mut Lowering<'_>,
+    actions: &mut Vec<ActionInfo>,
+) -> RuleInfo {
+    lowering.current = ActionId(next_id(actions));
+    let written: Vec<_> = rule.expressions.iter().map(|item| (&item.expression, item.span)).collect();
+    let first_condition = next_id(&lowering.expressions);
+    let conditions = lowering.conditions(id, &written);
+    lowering.emit(Op::Enter(id));
+    let (first, first_op) = (actions.len(), lowering.ops.len());
+    for action in &rule.actions {
+        lowering.current = ActionId(next_id(actions));
+        action.config.lower(lowering);
+        let position = lowering.position(action.span);
+        actions.push(ActionInfo { rule: id, kind: action.config.name(), position, target: None });
+    }
+    let ops = first_op..lowering.ops.len();
+    lowering.end_rule(conditions);
+    RuleInfo {
+        phase,
+        conditions: first_condition..next_id(&lowering.expressions),
+        actions: first..actions.len(),
+        ops,
+        name: rule.name.as_ref().map(|name| name.value.clone()),
+        position: lowering.position(rule.span),
+    }
 }
 
 #[cfg(test)]
@@ -113,7 +149,7 @@ mod tests {
     #[test]
     fn a_program_over_its_budget_is_refused_whole() {
         let policy = checked("{type: restrict-ips, config: {allow: [10.0.0.0/8, 192.0.2.0/24]}}");
-        let options = CompileOptions { table: TableLimits { bytes: 16 } };
+        let options = CompileOptions { table: TableLimits { bytes: 16 }, ..CompileOptions::default() };
         let found = compile(&policy, &options).expect_err("too large");
         let ids: Vec<_> = found.iter().map(|item| item.code.id).collect();
         assert_eq!(ids, ["TP602"]);

@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 pub use crate::cel::Fact;
-use crate::cel::{Fault, Host, Timestamp, Type, Value};
+use crate::cel::{Borrowed, FactSource, Fault, Host, Timestamp, Type, Value};
 use crate::diagnostic::{did_you_mean, shorten};
 use crate::url::EndpointUrl;
 use crate::variables;
@@ -126,19 +126,37 @@ impl<'a> Facts<'a> {
         if let Some(value) = self.given.and_then(|given| given.get(fact)) {
             return Ok(value.clone());
         }
-        let text = |text: Option<String>| text.map(Value::text);
-        let known = match fact.path() {
-            "conn.client_ip" => text(Some(self.client_ip.to_string())),
-            "conn.client_port" => self.client_port.map(|port| Value::Int(port.into())),
-            "conn.server_ip" => text(self.server_ip.map(|ip| ip.to_string())),
-            "conn.server_port" => self.server_port.map(|port| Value::Int(port.into())),
-            "conn.ts.start" => self.started.map(Value::Timestamp),
-            "time.now" => text(self.now.map(|now| now.to_string())),
-            "endpoint.url" => text(self.endpoint_url.map(ToOwned::to_owned)),
-            path if path.starts_with("endpoint.") => self.endpoint(path),
-            _ => None,
+        let known = match fact.source {
+            FactSource::Started => self.started.map(Value::Timestamp),
+            FactSource::Now => self.now.map(|now| Value::text(now.to_string())),
+            FactSource::Endpoint => self.endpoint(fact.path()),
+            _ => self.borrow(fact).map(Borrowed::to_value),
         };
         known.ok_or(Fault::NoSource(fact))
+    }
+
+    /// The value of a fact that is at hand.
+    #[inline]
+    fn borrow(&self, fact: Fact) -> Option<Borrowed<'_>> {
+        if let Some(given) = self.given
+            && let Some(value) = given.get(fact)
+        {
+            return Some(Borrowed::Value(value));
+        }
+        match fact.source {
+            FactSource::ClientIp => Some(Borrowed::Address(self.client_ip)),
+            FactSource::ClientPort => self.client_port.map(|port| Borrowed::Int(port.into())),
+            FactSource::ServerIp => self.server_ip.map(Borrowed::Address),
+            FactSource::ServerPort => self.server_port.map(|port| Borrowed::Int(port.into())),
+            FactSource::EndpointUrl => self.endpoint_url.map(Borrowed::Text),
+            _ => None,
+        }
+    }
+
+    /// These facts as the host of an expression.
+    #[must_use]
+    pub fn host(&self) -> impl Host + '_ {
+        FactsHost { facts: self, draws: 0 }
     }
 
     /// A part of the endpoint's URL.
@@ -163,6 +181,11 @@ pub(crate) struct FactsHost<'a> {
 }
 
 impl Host for FactsHost<'_> {
+    #[inline]
+    fn borrow(&self, fact: Fact) -> Option<Borrowed<'_>> {
+        self.facts.borrow(fact)
+    }
+
     fn fact(&self, fact: Fact) -> Result<Value, Fault> {
         self.facts.value(fact)
     }

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::cel::Expression;
-use crate::exchange::{ActionId, ExpressionId, LogId, RuleId, TargetId};
+use crate::cel::{Expression, Test};
+use crate::exchange::{ActionId, LogId, RuleId, TargetId};
 use crate::lpm::{RangeSet, TestId};
 use crate::parse::PlainMap;
 use crate::source::{Position, Source, Span};
@@ -17,12 +17,12 @@ mod entries;
 pub use entries::{AddressList, Decision, Entries, Entry};
 
 /// One instruction of a phase's straight-line code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Op {
     /// A rule begins.
     Enter(RuleId),
-    /// Go on if the rule's conditions hold; otherwise go to the instruction `otherwise`.
-    When { first: ExpressionId, count: u32, otherwise: u32 },
+    /// Go on if so many conditions from `first` on hold; otherwise go to the instruction `otherwise`.
+    When { first: u32, count: u32, otherwise: u32 },
     /// Go on if the address test holds; otherwise end as denied if enforced.
     Admit { test: TestId, enforce: bool },
     /// Ask the host to forward; on failure go on if `or_continue`.
@@ -33,6 +33,25 @@ pub(crate) enum Op {
     Deny,
     /// End as closed.
     Close,
+    /// End: no action ended the phase.
+    End,
+    /// Go to the next rule that may apply to the client's address; without one, end.
+    NextRule,
+}
+
+impl Op {
+    /// True if nothing behind it runs, whatever the host answers.
+    pub(crate) const fn ends(self) -> bool {
+        matches!(self, Self::Deny | Self::Close | Self::End | Self::Forward { or_continue: false, .. })
+    }
+
+    /// The same in code that is moved by so many instructions.
+    pub(crate) const fn moved(self, by: u32) -> Self {
+        match self {
+            Self::When { first, count, otherwise } => Self::When { first, count, otherwise: otherwise + by },
+            other => other,
+        }
+    }
 }
 
 /// A condition as the model has it, and its place.
@@ -59,6 +78,8 @@ pub(crate) struct Condition {
     pub(crate) expression: Expression,
     pub(crate) rule: RuleId,
     pub(crate) position: Position,
+    /// What decides: literal tests of the client's address are bits of its class.
+    pub(crate) test: Test,
 }
 
 /// The next index of a table as an id. INVARIANT: the node budget of a document keeps tables below 2^32.
@@ -91,10 +112,11 @@ impl<'s> Lowering<'s> {
         if written.is_empty() {
             return None;
         }
-        let first = ExpressionId(next_id(&self.expressions));
+        let first = next_id(&self.expressions);
         for (expression, span) in written {
             let position = self.position(*span);
-            self.expressions.push(Condition { expression: (*expression).clone(), rule, position });
+            let test = expression.test(&mut |set| self.test(set));
+            self.expressions.push(Condition { expression: (*expression).clone(), rule, position, test });
         }
         let at = self.ops.len();
         let count = u32::try_from(written.len()).unwrap_or(u32::MAX);

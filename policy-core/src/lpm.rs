@@ -24,6 +24,19 @@ pub use ranges::{RangeSet, Ranges};
 pub use table::{AddressTable, ClassId, TableLimits, TestId, TooLarge};
 pub use tables::AddressTables;
 
+/// The smallest list of networks that covers an inclusive range; nothing if its ends are of two families.
+#[must_use]
+pub fn range_networks(first: std::net::IpAddr, last: std::net::IpAddr) -> Vec<ipnetwork::IpNetwork> {
+    use std::net::IpAddr::{V4, V6};
+    let mut out = Vec::new();
+    match (first, last) {
+        (V4(first), V4(last)) => cidr::cover_v4(first.into(), last.into(), &mut out),
+        (V6(first), V6(last)) => cidr::cover_v6(first.into(), last.into(), &mut out),
+        _ => {}
+    }
+    out
+}
+
 /// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Family {

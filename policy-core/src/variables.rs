@@ -18,7 +18,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 pub(crate) use crate::cel::result_path;
 pub(crate) use conn::{certificate, handshake};
 
-use crate::cel::{Env, Fact, Leaf, Site, Tree, TreeNode, Type, Where};
+use crate::cel::{Env, Fact, FactSource, Leaf, Site, Tree, TreeNode, Type, Where};
 use crate::phase::{Phase, PhaseSet};
 use crate::url::Scheme;
 
@@ -131,7 +131,9 @@ fn declarations() -> Declarations {
     for (declared, ty) in all().zip(types) {
         let record = declared.path.starts_with(char::is_uppercase);
         let id = u16::try_from(facts.len()).unwrap_or(u16::MAX);
-        let fact = (!record).then_some(Fact { id, path: declared.path, optional: declared.optional });
+        let source = FactSource::of(declared.path);
+        let fact = Fact { id, path: declared.path, optional: declared.optional, source };
+        let fact = (!record).then_some(fact);
         facts.extend(fact.map(|fact| (fact, ty.clone())));
         let node = tree.by_path.get(declared.path).and_then(|index| tree.nodes.get_mut(usize::from(*index)));
         if let Some(node) = node {

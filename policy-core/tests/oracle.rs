@@ -200,6 +200,7 @@ proptest! {
         policy in policy_text(),
         probes in prop::collection::vec(address(), 6),
         offline in any::<[bool; 3]>(),
+        seed in any::<u64>(),
     ) {
         let (checked, found) = load_policy(&Source::new("p.yml", policy.clone()), &CheckOptions::default());
         // Lists that admit nobody and actions behind a terminator are refused, as they should be.
@@ -209,6 +210,9 @@ proptest! {
             return Ok(());
         };
         let program = compile(&checked, &CompileOptions::default()).expect("small");
+        let mut options = CompileOptions::default();
+        options.code = 0;
+        let masked = compile(&checked, &options).expect("small");
         let entries = checked.policy().rules(policy_core::phase::Phase::OnTcpConnect).flat_map(|rule| &rule.actions);
         let entries: Vec<_> = entries.filter_map(|action| match &action.config {
             policy_core::actions::ActionConfig::RestrictIps(it) =>
@@ -219,7 +223,7 @@ proptest! {
         given.set("conn.client_port", "5000").expect("a port");
         let online = |host: &str| !offline[usize::from(host.as_bytes()[0] - b'a')];
         for probe in boundaries(&entries).into_iter().chain(probes) {
-            let facts = Facts::new(probe).with(&given);
+            let facts = Facts::new(probe).with(&given).seeded(seed);
             let host = |effect, target: Option<&str>| match effect {
                 Effect::Forward(_) if online(target.expect("its own id")) => Reply::Forwarded,
                 Effect::Forward(_) => Reply::ForwardFailed(ForwardFailure::Offline),
@@ -242,7 +246,12 @@ proptest! {
                 Effect::Forward(id) => host(effect, run.target(id).map(|url| url.host())),
                 _ => host(effect, None),
             });
-            prop_assert_eq!(outcome, untraced);
+            prop_assert_eq!(outcome, untraced, "{}", policy);
+            let by_masks = masked.on_tcp_connect(&facts).run(|effect, run| match effect {
+                Effect::Forward(id) => host(effect, run.target(id).map(|url| url.host())),
+                _ => host(effect, None),
+            });
+            prop_assert_eq!(outcome, by_masks, "by masks: {}", policy);
             let naive = on_tcp_connect(checked.policy(), &facts, |url| online(url.host()));
             let same = match (outcome, &naive) {
                 (Outcome::Forwarded { by, .. }, NaiveOutcome::Forwarded(url, at)) =>
@@ -297,6 +306,13 @@ fn policy_text() -> impl Strategy<Value = String> {
         "!conn.client_ip.isPrivateIp()",
         "conn.client_port / (conn.client_port - 5000) == 1",
         "['a', 'b'].exists(x, conn.client_ip.endsWith(x))",
+        "conn.client_ip == '10.0.0.3' || conn.client_ip in ['0.0.0.1', '2001:db8::2']",
+        "inCidrRange(conn.client_ip, '10.0.0.0/30') && conn.client_port > 1024",
+        "conn.server_port == 22 && !inCidrRanges(conn.client_ip, ['10.0.0.0/31', '2001:db8::/126'])",
+        "conn.client_ip != '10.0.0.1'",
+        "rand.double() < 0.5",
+        "rand.int(0, 1) == 1 && inCidrRange(conn.client_ip, '10.0.0.0/8')",
+        "inCidrRange(conn.client_ip, '10.0.0.0/8') ? conn.server_port == 1 : rand.double() < 0.7",
     ]);
     let rule = (prop::collection::vec(condition, 0..3), prop::collection::vec(action, 1..3));
     prop::collection::vec(rule, 1..4).prop_map(|rules| {

@@ -15,7 +15,7 @@ use policy_core::exchange::{Effect, ForwardFailure, Reply};
 use policy_core::facts::{Facts, GivenFacts};
 use policy_core::lint::{DocumentKind, lint};
 use policy_core::outcome::Outcome;
-use policy_core::url::EndpointUrl;
+use policy_core::url::{EndpointUrl, Scheme};
 
 use crate::cli::{Eval, Expectation, Format, Target};
 use crate::exit::{Exit, Failure, after_output, say};
@@ -35,7 +35,8 @@ pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
     if args.policy == stdin && args.ips.as_deref() == Some(stdin) {
         return Err(Failure::Usage("standard input cannot be both the policy and the addresses".to_owned()));
     }
-    let program = load(args)?;
+    let scheme = args.endpoint.as_ref().map(EndpointUrl::scheme);
+    let program = load(&args.policy, scheme, &CompileOptions::default())?;
     check_names(args, &program)?;
     let known = Known::of(args)?;
     if let Some(path) = &args.ips {
@@ -65,19 +66,22 @@ pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
 }
 
 /// Reads and compiles the policy. Invalid content means that the question could not be asked.
-fn load(args: &Eval) -> Result<Program, Failure> {
-    let (source, mut found) = read(&args.policy)?;
+pub(crate) fn load(
+    path: &Path,
+    scheme: Option<Scheme>,
+    options: &CompileOptions,
+) -> Result<Program, Failure> {
+    let (source, mut found) = read(path)?;
     let mut policy = None;
     if !found.has_errors() {
-        let mut options = CheckOptions::default();
-        options.endpoint.scheme = args.endpoint.as_ref().map(EndpointUrl::scheme);
-        let (checked, later) = load_policy(&source, &options);
+        let mut check = CheckOptions::default();
+        check.endpoint.scheme = scheme;
+        let (checked, later) = load_policy(&source, &check);
         policy = checked;
         found.append(later);
     }
-    let program = policy.and_then(|policy| {
-        compile(&policy, &CompileOptions::default()).map_err(|later| found.append(later)).ok()
-    });
+    let program =
+        policy.and_then(|policy| compile(&policy, options).map_err(|later| found.append(later)).ok());
     program.ok_or_else(|| {
         let what = match lint(&source, None, &CheckOptions::default()).kind {
             Some(DocumentKind::Edge) => Some("an edge configuration"),

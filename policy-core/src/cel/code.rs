@@ -14,7 +14,7 @@ use crate::source::Span;
 
 /// A node of a [`Code`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct NodeId(pub(super) u32);
+pub(crate) struct NodeId(pub(super) u32);
 
 impl NodeId {
     pub(super) const fn index(self) -> usize {

@@ -18,6 +18,38 @@ pub struct Fact {
     pub(crate) id: u16,
     pub(crate) path: &'static str,
     pub(crate) optional: bool,
+    pub(crate) source: FactSource,
+}
+
+/// The facts that every connection has, by a number: hosts ask for these most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum FactSource {
+    ClientIp,
+    ClientPort,
+    ServerIp,
+    ServerPort,
+    Started,
+    Now,
+    EndpointUrl,
+    /// A part of the endpoint's URL.
+    Endpoint,
+    Other,
+}
+
+impl FactSource {
+    pub(crate) fn of(path: &str) -> Self {
+        match path {
+            "conn.client_ip" => Self::ClientIp,
+            "conn.client_port" => Self::ClientPort,
+            "conn.server_ip" => Self::ServerIp,
+            "conn.server_port" => Self::ServerPort,
+            "conn.ts.start" => Self::Started,
+            "time.now" => Self::Now,
+            "endpoint.url" => Self::EndpointUrl,
+            path if path.starts_with("endpoint.") => Self::Endpoint,
+            _ => Self::Other,
+        }
+    }
 }
 
 impl Fact {

@@ -252,6 +252,11 @@ impl Expression {
         evaluate(&self.inner.folded, self.inner.folded.root, host, limits, None)
     }
 
+    /// What decisions run.
+    pub(super) fn decision_code(&self) -> &Code {
+        &self.inner.folded
+    }
+
     /// Nodes of its tree: what it takes in memory, about.
     pub(crate) fn nodes(&self) -> usize {
         self.inner.code.nodes.len()

@@ -1,8 +1,40 @@
 //! What an evaluation takes from outside, and how much it may take.
 
+use std::net::IpAddr;
+
 use super::env::Fact;
 use super::fault::Fault;
 use super::value::Value;
+
+/// A fact as its host has it, without a copy.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Borrowed<'h> {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A text.
+    Text(&'h str),
+    /// The text of an address, canonical: an IPv4-mapped one as IPv4.
+    Address(IpAddr),
+    /// Anything.
+    Value(&'h Value),
+}
+
+impl Borrowed<'_> {
+    /// The value.
+    #[must_use]
+    pub fn to_value(self) -> Value {
+        match self {
+            Self::Bool(value) => Value::Bool(value),
+            Self::Int(number) => Value::Int(number),
+            Self::Text(text) => Value::text(text),
+            Self::Address(address) => Value::text(address.to_canonical().to_string()),
+            Self::Value(value) => value.clone(),
+        }
+    }
+}
 
 /// Gives an evaluation its facts and everything that is not a function of them.
 ///
@@ -14,6 +46,14 @@ pub trait Host {
     /// # Errors
     /// Why there is no value.
     fn fact(&self, fact: Fact) -> Result<Value, Fault>;
+
+    /// The same value without a copy, if the host has it at hand; compiled conditions ask for it first. Must agree
+    /// with [`Self::fact`].
+    #[inline]
+    fn borrow(&self, fact: Fact) -> Option<Borrowed<'_>> {
+        let _ = fact;
+        None
+    }
 
     /// The value of a variable that was declared with [`super::Env::declare`].
     ///

@@ -99,7 +99,7 @@ fn too_large(pattern: &str) -> Fault {
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     regex: Regex,
     states: u64,
 }

@@ -250,6 +250,9 @@ impl Key {
     }
 }
 
+/// Entries up to which looking at each is faster than hashing a key.
+const FEW_ENTRIES: usize = 12;
+
 /// A map: entries in the order they were given, found by key in O(1).
 #[derive(Clone, Debug, Default)]
 pub struct Map {
@@ -303,6 +306,15 @@ impl Map {
     pub fn get(&self, key: &Value) -> Option<&Value> {
         let at = *self.index.get(&Key::of(key)?)?;
         self.entries.get(at).map(|(_, value)| value)
+    }
+
+    /// The value under a text. Few entries are compared one by one, which is faster than hashing.
+    pub(crate) fn get_text(&self, key: &Arc<str>) -> Option<&Value> {
+        if self.entries.len() > FEW_ENTRIES {
+            return self.get(&Value::String(Arc::clone(key)));
+        }
+        let is_it = |(own, _): &&(Value, Value)| matches!(own, Value::String(own) if **own == **key);
+        self.entries.iter().find(is_it).map(|(_, value)| value)
     }
 
     /// The entries, in the order they were given.

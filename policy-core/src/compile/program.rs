@@ -1,15 +1,16 @@
 //! The decision program: immutable, shared, without I/O.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use super::Digest;
+use super::quick::{Quick, RuleCode};
+use super::{CompileOptions, Digest, Listing};
 use crate::cel::Expression;
 use crate::evaluate::{Evaluation, NoTrace, Trace};
 use crate::exchange::{ActionId, ExpressionId, LogId, RuleId, TargetId};
 use crate::facts::{Fact, Facts};
 use crate::ir::{AddressList, Condition, Lowering, Op};
-use crate::lpm::AddressTable;
+use crate::lpm::{AddressTable, AddressTables};
 use crate::parse::PlainMap;
 use crate::phase::Phase;
 use crate::source::Position;
@@ -19,8 +20,8 @@ use crate::variables;
 /// A compiled policy. `Send + Sync`; share it behind an `Arc` and evaluate it from any thread.
 #[derive(Debug)]
 pub struct Program {
-    pub(crate) ops: Box<[(Op, ActionId)]>,
-    pub(crate) table: AddressTable,
+    phases: Box<[PhaseCode]>,
+    tables: AddressTables,
     targets: Box<[EndpointUrl]>,
     logs: Box<[Arc<PlainMap>]>,
     expressions: Box<[Condition]>,
@@ -33,6 +34,22 @@ pub struct Program {
     policy_sha256: Digest,
 }
 
+/// The code of one phase.
+#[derive(Debug)]
+pub(crate) struct PhaseCode {
+    pub(crate) phase: Phase,
+    /// As written: what traces see.
+    pub(crate) ops: Box<[(Op, ActionId)]>,
+    pub(crate) quick: Quick,
+}
+
+/// A phase without rules.
+static NO_CODE: LazyLock<PhaseCode> =
+    LazyLock::new(|| PhaseCode { phase: Phase::OnTcpConnect, ops: Box::default(), quick: Quick::default() });
+
+/// A phase while it is compiled: its instructions and its rules.
+pub(super) type LoweredPhase = (Phase, Vec<(Op, ActionId)>, Range<usize>);
+
 #[derive(Debug)]
 pub(super) struct RuleInfo {
     pub(super) phase: Phase,
@@ -40,6 +57,8 @@ pub(super) struct RuleInfo {
     pub(super) position: Position,
     /// Its actions, as indices.
     pub(super) actions: Range<usize>,
+    /// What its actions do, as indices of its phase.
+    pub(super) ops: Range<usize>,
     /// Its conditions, as indices.
     pub(super) conditions: Range<u32>,
 }
@@ -53,32 +72,55 @@ pub(super) struct ActionInfo {
     pub(super) target: Option<TargetId>,
 }
 
+/// What a policy was lowered to.
+pub(super) struct Parts<'s> {
+    pub(super) lowering: Lowering<'s>,
+    pub(super) tables: AddressTables,
+    pub(super) phases: Vec<LoweredPhase>,
+    pub(super) rules: Vec<RuleInfo>,
+    pub(super) actions: Vec<ActionInfo>,
+}
+
+fn indices(range: &Range<u32>) -> Range<usize> {
+    range.start as usize..range.end as usize
+}
+
 impl Program {
     pub(super) fn new(
-        lowering: Lowering<'_>,
-        table: AddressTable,
-        rules: Vec<RuleInfo>,
-        mut actions: Vec<ActionInfo>,
+        options: &CompileOptions,
+        parts: Parts<'_>,
         file: Arc<str>,
         policy_sha256: Digest,
     ) -> Self {
-        for (op, by) in &lowering.ops {
+        let Parts { lowering, tables, phases, rules, mut actions } = parts;
+        let all_ops = || phases.iter().flat_map(|(_, ops, _)| ops);
+        for (op, by) in all_ops() {
             if let (Op::Forward { target, .. }, Some(action)) = (op, actions.get_mut(by.index())) {
                 action.target = Some(*target);
             }
         }
         let mut needs: Vec<Fact> =
             lowering.expressions.iter().flat_map(|it| it.expression.reads()).copied().collect();
-        if lowering.ops.iter().any(|(op, _)| matches!(op, Op::Admit { .. })) {
+        if all_ops().any(|(op, _)| matches!(op, Op::Admit { .. })) {
             needs.extend(variables::fact("conn.client_ip"));
         }
         needs.sort_unstable();
         needs.dedup();
+        let phases = phases.into_iter().map(|(phase, ops, of_phase)| {
+            let code = |rule: &RuleInfo| RuleCode {
+                conditions: lowering.expressions.get(indices(&rule.conditions)).unwrap_or_default(),
+                first: ExpressionId(rule.conditions.start),
+                ops: ops.get(rule.ops.clone()).unwrap_or_default(),
+            };
+            let codes: Vec<_> = rules.get(of_phase).unwrap_or_default().iter().map(code).collect();
+            let quick = Quick::new(&codes, &tables, options.code, false);
+            PhaseCode { phase, ops: ops.into(), quick }
+        });
         Self {
+            phases: phases.collect(),
             expressions: lowering.expressions.into(),
             needs: needs.into(),
-            ops: lowering.ops.into(),
-            table,
+            tables,
             targets: lowering.targets.into(),
             logs: lowering.logs.into(),
             rules: rules.into(),
@@ -90,15 +132,50 @@ impl Program {
     }
 
     /// Begins the on_tcp_connect phase of one connection.
+    #[inline]
     #[must_use]
     pub fn on_tcp_connect<'r>(&'r self, facts: &Facts<'r>) -> Evaluation<'r, NoTrace> {
-        self.on_tcp_connect_traced(facts, NoTrace)
+        self.run(Phase::OnTcpConnect, facts)
     }
 
     /// The same with a sink that is told what happens.
     #[must_use]
     pub fn on_tcp_connect_traced<'r, T: Trace>(&'r self, facts: &Facts<'r>, trace: T) -> Evaluation<'r, T> {
-        Evaluation::new(self, *facts, trace)
+        self.run_traced(Phase::OnTcpConnect, facts, trace)
+    }
+
+    /// Begins a phase. A phase without rules ends at once, without a decision.
+    #[inline]
+    #[must_use]
+    pub fn run<'r>(&'r self, phase: Phase, facts: &Facts<'r>) -> Evaluation<'r, NoTrace> {
+        self.run_traced(phase, facts, NoTrace)
+    }
+
+    /// The same with a sink that is told what happens.
+    #[inline]
+    #[must_use]
+    pub fn run_traced<'r, T: Trace>(
+        &'r self,
+        phase: Phase,
+        facts: &Facts<'r>,
+        trace: T,
+    ) -> Evaluation<'r, T> {
+        let code = self.phases.iter().find(|code| code.phase == phase).unwrap_or_else(|| &NO_CODE);
+        Evaluation::new(self, code, *facts, trace)
+    }
+
+    /// The program as a text, with classes, code and sizes.
+    #[must_use]
+    pub const fn listing(&self) -> Listing<'_> {
+        Listing::new(self)
+    }
+
+    pub(super) const fn phases(&self) -> &[PhaseCode] {
+        &self.phases
+    }
+
+    pub(crate) const fn tables(&self) -> &AddressTables {
+        &self.tables
     }
 
     /// The facts the program may read, each once.
@@ -152,8 +229,8 @@ impl Program {
     }
 
     /// The address tables: classes and sizes.
-    pub fn address_tables(&self) -> impl Iterator<Item = &AddressTable> {
-        std::iter::once(&self.table)
+    pub fn address_tables(&self) -> impl ExactSizeIterator<Item = &AddressTable> {
+        self.tables.iter()
     }
 
     /// The name of the file the policy stands in.

@@ -6,7 +6,7 @@ use crate::actions::ActionConfig;
 use crate::cel::{Expression, Fact};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::{Policy, Rule};
-use crate::phase::Phase;
+use crate::phase::{Phase, PhaseSet};
 use crate::source::Span;
 
 /// A finding about something that this version does not run.
@@ -16,12 +16,13 @@ pub(crate) fn not_supported(span: Span, what: &str, help: &str) -> Diagnostic {
 }
 
 /// Everything in a policy that this version does not run.
-pub(super) fn missing(policy: &Policy) -> Diagnostics {
+pub(super) fn missing(policy: &Policy, phases: PhaseSet) -> Diagnostics {
     let mut found = Diagnostics::default();
     for phase in &policy.phases {
-        if phase.phase != Phase::OnTcpConnect && !phase.rules.is_empty() {
-            let help = "this version runs on_tcp_connect only; remove the phase to use the policy here";
-            found.push(not_supported(phase.span, &format!("the phase `{}`", phase.phase), help));
+        if !phases.contains(phase.phase) && !phase.rules.is_empty() {
+            let names: Vec<_> = phases.iter().map(Phase::name).collect();
+            let help = format!("what runs here is {}; remove the phase to use the policy", names.join(", "));
+            found.push(not_supported(phase.span, &format!("the phase `{}`", phase.phase), &help));
             continue;
         }
         phase.rules.iter().for_each(|rule| missing_in_rule(rule, &mut found));

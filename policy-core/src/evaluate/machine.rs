@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::trace::{NoTrace, Trace};
-use crate::cel::{EvalError, EvalLimits, Fault as CelFault, Value};
-use crate::compile::{ConditionRef, Program};
+use crate::cel::{ClientAddress, EvalError, EvalLimits, Fault as CelFault, Value};
+use crate::compile::{ConditionRef, PhaseCode, Program, QuickCondition};
 use crate::exchange::{ActionId, Effect, ExpressionId, LogId, Reply, Step, TargetId};
 use crate::facts::{Facts, FactsHost};
 use crate::ir::Op;
@@ -43,9 +43,12 @@ const MOST_PARTS: usize = 1_000;
 #[derive(Debug)]
 pub struct Evaluation<'r, T = NoTrace> {
     program: &'r Program,
+    code: &'r PhaseCode,
     facts: Facts<'r>,
     class: ClassId,
     next: usize,
+    /// The rule that runs, where rules are found by a mask.
+    rule: usize,
     state: State,
     /// Draws of random numbers so far.
     draws: u64,
@@ -63,13 +66,16 @@ enum State {
 }
 
 impl<'r, T: Trace> Evaluation<'r, T> {
-    pub(crate) fn new(program: &'r Program, facts: Facts<'r>, trace: T) -> Self {
-        let class = program.table.class(facts.client_ip());
+    #[inline]
+    pub(crate) fn new(program: &'r Program, code: &'r PhaseCode, facts: Facts<'r>, trace: T) -> Self {
+        let class = program.tables().class(facts.client_ip());
         Self {
             program,
+            code,
             facts,
             class,
-            next: 0,
+            next: if T::IS_OFF { code.quick.entry(class) } else { 0 },
+            rule: 0,
             state: State::Fresh,
             draws: 0,
             limits: EvalLimits::default(),
@@ -121,7 +127,9 @@ impl<'r, T: Trace> Evaluation<'r, T> {
     }
 
     fn advance(&mut self) -> Step {
-        while let Some(&(op, by)) = self.program.ops.get(self.next) {
+        // What nobody watches runs specialised code.
+        let ops = if T::IS_OFF { &self.code.quick.ops } else { &self.code.ops };
+        while let Some(&(op, by)) = ops.get(self.next) {
             self.next += 1;
             match op {
                 Op::When { first, count, otherwise } => match self.conditions(first, count) {
@@ -131,7 +139,7 @@ impl<'r, T: Trace> Evaluation<'r, T> {
                 },
                 Op::Enter(rule) => self.trace.rule(rule),
                 Op::Admit { test, enforce } => {
-                    let admitted = self.program.table.contains(self.class, test);
+                    let admitted = self.client().is_in(test);
                     self.trace.test(by, admitted);
                     if enforce && !admitted {
                         return self.finish(Outcome::Denied { by });
@@ -143,24 +151,31 @@ impl<'r, T: Trace> Evaluation<'r, T> {
                 Op::Log(log) => return self.perform(Effect::Log(log), by, false),
                 Op::Deny => return self.finish(Outcome::Denied { by }),
                 Op::Close => return self.finish(Outcome::Closed { by }),
+                Op::End => break,
+                Op::NextRule => match self.code.quick.next_rule(self.class, self.rule) {
+                    Some((rule, start)) => (self.rule, self.next) = (rule + 1, start),
+                    None => break,
+                },
             }
         }
         self.finish(Outcome::Upstream)
     }
 
+    fn client(&self) -> ClientAddress<'r> {
+        ClientAddress { tables: self.program.tables(), address: self.facts.client_ip(), class: self.class }
+    }
+
     /// True if all conditions hold. They are joined as by `&&`: one that is false decides, whatever the others
     /// are; otherwise the first that has no value is the fault.
     #[inline(never)]
-    fn conditions(&mut self, first: ExpressionId, count: u32) -> Result<bool, ExpressionId> {
-        let mut fault: Option<(ExpressionId, EvalError)> = None;
-        for id in (first.0..first.0.saturating_add(count)).map(ExpressionId) {
-            match self.condition(id) {
-                Ok(Value::Bool(true)) => {}
-                Ok(Value::Bool(false)) => return Ok(false),
-                Ok(other) => {
-                    let wrong = CelFault::NoOverload(other.type_name().into());
-                    fault.get_or_insert((id, EvalError::whole(wrong)));
-                }
+    fn conditions(&mut self, first: u32, count: u32) -> Result<bool, ExpressionId> {
+        let mut fault: Option<(ExpressionId, Box<EvalError>)> = None;
+        for at in first..first.saturating_add(count) {
+            let (id, value) =
+                if T::IS_OFF { self.quick_condition(at) } else { self.condition(ExpressionId(at)) };
+            match value {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
                 Err(error) => {
                     let is_final = error.fault.is_final();
                     fault.get_or_insert((id, error));
@@ -173,13 +188,40 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         match fault {
             None => Ok(true),
             Some((id, error)) => {
-                self.failed = Some(Box::new(error));
+                self.failed = Some(error);
                 Err(id)
             }
         }
     }
 
-    fn condition(&mut self, id: ExpressionId) -> Result<Value, EvalError> {
+    /// Evaluates a condition of the specialised code.
+    #[inline]
+    fn quick_condition(&mut self, at: u32) -> (ExpressionId, Result<bool, Box<EvalError>>) {
+        let Some(condition) = self.code.quick.conditions.get(at as usize) else {
+            let missing = EvalError::whole(CelFault::NotProvided("the condition"));
+            return (ExpressionId(at), Err(Box::new(missing)));
+        };
+        let QuickCondition { id, expression, test } = condition;
+        let client = self.client();
+        let mut host = FactsHost { facts: &self.facts, draws: self.draws };
+        // Values are gone when a condition has been decided; steps have been taken.
+        self.limits.output = EvalLimits::default().output;
+        let value = expression.holds(test, &mut host, &mut self.limits, client);
+        self.draws = host.draws;
+        (*id, value)
+    }
+
+    /// Evaluates a condition as it was written, and tells the trace.
+    fn condition(&mut self, id: ExpressionId) -> (ExpressionId, Result<bool, Box<EvalError>>) {
+        let value = match self.traced_condition(id) {
+            Ok(Value::Bool(value)) => Ok(value),
+            Ok(other) => Err(EvalError::whole(CelFault::NoOverload(other.type_name().into()))),
+            Err(error) => Err(error),
+        };
+        (id, value.map_err(Box::new))
+    }
+
+    fn traced_condition(&mut self, id: ExpressionId) -> Result<Value, EvalError> {
         let Some(condition) = self.program.condition(id) else {
             return Err(EvalError::whole(CelFault::NotProvided("the condition")));
         };

@@ -9,6 +9,8 @@ pub trait Trace {
     /// True for a sink that wants the value of every part of a condition. Conditions are then evaluated as
     /// they are written, without what the compiler did to them.
     const PARTS: bool = false;
+    /// True for a sink that wants nothing: then specialised code runs.
+    const IS_OFF: bool = false;
 
     /// A condition of a rule was evaluated.
     fn condition(&mut self, id: ExpressionId, value: &Result<Value, EvalError>, parts: Vec<Part>) {
@@ -45,7 +47,9 @@ pub trait Trace {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoTrace;
 
-impl Trace for NoTrace {}
+impl Trace for NoTrace {
+    const IS_OFF: bool = true;
+}
 
 /// One thing that happened.
 #[derive(Clone, Debug)]

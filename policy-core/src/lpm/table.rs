@@ -22,6 +22,10 @@ pub struct TestId(pub u32);
 pub struct ClassId(pub(super) u32);
 
 impl ClassId {
+    pub(crate) const fn new(index: u32) -> Self {
+        Self(index)
+    }
+
     /// The class as an index, dense from 0.
     #[must_use]
     pub const fn index(self) -> usize {

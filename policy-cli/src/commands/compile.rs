@@ -1,0 +1,19 @@
+//! `policy compile`: the program of a policy as a listing.
+
+use std::io::Write;
+
+use policy_core::compile::CompileOptions;
+use policy_core::phase::{Phase, PhaseSet};
+
+use super::eval::load;
+use crate::cli::Compile;
+use crate::exit::{Exit, Failure, after_output};
+
+pub(crate) fn run(args: &Compile) -> Result<Exit, Failure> {
+    let mut options = CompileOptions::default();
+    options.phases = PhaseSet::of(&Phase::ALL);
+    let program = load(&args.policy, None, &options)?;
+    let mut out = anstream::stdout();
+    let written = write!(out, "{}", program.listing()).and_then(|()| out.flush());
+    after_output(written, Exit::Yes)
+}

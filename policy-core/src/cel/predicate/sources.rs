@@ -1,0 +1,166 @@
+//! Where tests take their operands from: facts, entries of facts, the item of a loop.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::run::Given;
+use crate::cel::env::Fact;
+use crate::cel::host::{Borrowed, Host};
+use crate::cel::value::{Map, Value};
+
+/// A text.
+#[derive(Clone, Debug)]
+pub(crate) enum Text {
+    Literal(Arc<str>),
+    Fact(Fact),
+    /// The item of the loop around it.
+    Item,
+    /// An item of a list, by its position.
+    At(List, usize),
+}
+
+/// A list of texts.
+#[derive(Clone, Debug)]
+pub(crate) enum List {
+    Literal(Arc<[Value]>),
+    Fact(Fact),
+    /// The list under a key of a map; without the key nothing is known.
+    Entry {
+        map: Fact,
+        key: Arc<str>,
+    },
+    /// The same; without the key it is empty.
+    EntryOrEmpty {
+        map: Fact,
+        key: Arc<str>,
+    },
+}
+
+/// A whole number.
+#[derive(Clone, Debug)]
+pub(crate) enum Number {
+    Literal(i64),
+    Fact(Fact),
+    /// Number of items.
+    Length(List),
+}
+
+/// A text that is borrowed, or that of an address.
+pub(super) enum Found<'g> {
+    Text(&'g str),
+    Address(IpAddr),
+}
+
+impl Found<'_> {
+    /// Looks at the text.
+    #[inline]
+    pub(super) fn with<R>(&self, look: impl FnOnce(&str) -> R) -> R {
+        match self {
+            Self::Text(text) => look(text),
+            Self::Address(address) => with_text(*address, look),
+        }
+    }
+
+    /// The address that it is, an IPv4-mapped one as IPv4.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Text(text) => text.parse().ok(),
+            Self::Address(address) => Some(*address),
+        }
+        .map(|address: IpAddr| address.to_canonical())
+    }
+}
+
+/// The longest text of an address: `ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255`.
+const MOST_ADDRESS: usize = 45;
+
+/// Writes an address into a buffer of its own.
+#[inline(never)]
+fn with_text<R>(address: IpAddr, look: impl FnOnce(&str) -> R) -> R {
+    struct Buffer {
+        bytes: [u8; MOST_ADDRESS],
+        used: usize,
+    }
+    impl std::fmt::Write for Buffer {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            let end = self.used + text.len();
+            self.bytes.get_mut(self.used..end).ok_or(std::fmt::Error)?.copy_from_slice(text.as_bytes());
+            self.used = end;
+            Ok(())
+        }
+    }
+    let mut buffer = Buffer { bytes: [0; MOST_ADDRESS], used: 0 };
+    // INVARIANT: the buffer has room for every address.
+    let _ = write!(buffer, "{address}");
+    let text = buffer.bytes.get(..buffer.used).unwrap_or_default();
+    look(std::str::from_utf8(text).unwrap_or_default())
+}
+
+impl Text {
+    #[inline]
+    pub(super) fn find<'g, H: Host>(&'g self, given: &'g Given<'g, H>) -> Option<Found<'g>> {
+        match self {
+            Self::Literal(text) => Some(Found::Text(text)),
+            Self::Fact(fact) => match given.host.borrow(*fact)? {
+                Borrowed::Text(text) => Some(Found::Text(text)),
+                Borrowed::Address(address) => Some(Found::Address(address)),
+                Borrowed::Value(Value::String(text)) => Some(Found::Text(text)),
+                _ => None,
+            },
+            Self::Item => given.item.map(Found::Text),
+            Self::At(list, at) => match list.find(given)?.get(*at)? {
+                Value::String(text) => Some(Found::Text(text)),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl List {
+    #[inline]
+    pub(super) fn find<'g, H: Host>(&'g self, given: &'g Given<'g, H>) -> Option<&'g [Value]> {
+        let (map, key, or_empty) = match self {
+            Self::Literal(items) => return Some(items),
+            Self::Fact(fact) => return items(given.host.borrow(*fact)?),
+            Self::Entry { map, key } => (*map, key, false),
+            Self::EntryOrEmpty { map, key } => (*map, key, true),
+        };
+        match entry(given.host.borrow(map)?, key)? {
+            Some(Value::List(items)) => Some(items),
+            Some(_) => None,
+            None => or_empty.then_some(&[]),
+        }
+    }
+}
+
+impl Number {
+    #[inline]
+    pub(super) fn find<H: Host>(&self, given: &Given<'_, H>) -> Option<i64> {
+        match self {
+            Self::Literal(number) => Some(*number),
+            Self::Fact(fact) => match given.host.borrow(*fact)? {
+                Borrowed::Int(number) => Some(number),
+                Borrowed::Value(Value::Int(number)) => Some(*number),
+                _ => None,
+            },
+            Self::Length(list) => i64::try_from(list.find(given)?.len()).ok(),
+        }
+    }
+}
+
+fn items(borrowed: Borrowed<'_>) -> Option<&[Value]> {
+    match borrowed {
+        Borrowed::Value(Value::List(items)) => Some(items),
+        _ => None,
+    }
+}
+
+/// What stands under a key; nothing at all if it is no map.
+#[inline]
+pub(super) fn entry<'h>(borrowed: Borrowed<'h>, key: &Arc<str>) -> Option<Option<&'h Value>> {
+    match borrowed {
+        Borrowed::Value(Value::Map(map)) => Some(Map::get_text(map, key)),
+        _ => None,
+    }
+}

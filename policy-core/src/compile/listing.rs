@@ -1,0 +1,196 @@
+//! A program as a text: what it has become, and what it costs.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::IpAddr;
+
+use super::program::{PhaseCode, Program};
+use crate::diagnostic::{printable, shorten};
+use crate::exchange::ActionId;
+use crate::ir::Op;
+use crate::lpm::{AddressTable, ClassId};
+
+/// Ranges of addresses that are shown for each body.
+const MOST_RANGES: usize = 4;
+
+/// Displays a program: its tables, its code for each class of addresses, its sizes and bounds. Stable within a
+/// version of the language. O(code + ranges).
+#[derive(Clone, Copy, Debug)]
+pub struct Listing<'p> {
+    program: &'p Program,
+}
+
+impl<'p> Listing<'p> {
+    pub(super) const fn new(program: &'p Program) -> Self {
+        Self { program }
+    }
+
+    fn tables(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tables = self.program.address_tables();
+        if tables.len() > 1 {
+            writeln!(
+                f,
+                "addresses: {} tables of 64 tests, since one would be over its budget",
+                tables.len()
+            )?;
+        }
+        for table in tables {
+            let ([v4, v6], [v4_layout, v6_layout]) = (table.ranges(), table.layouts());
+            writeln!(
+                f,
+                "addresses: {}, IPv4 {} ({v4_layout}), IPv6 {} ({v6_layout}), {} bytes",
+                counted(table.classes(), "class"),
+                counted(v4, "range"),
+                counted(v6, "range"),
+                table.bytes(),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn phase(&self, code: &PhaseCode, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rules = self.program.rules(code.phase).count();
+        let conditions = || self.program.rules(code.phase).flat_map(super::RuleRef::conditions);
+        let steps = conditions().fold(0_u64, |sum, it| sum.saturating_add(it.expression().cost()));
+        writeln!(f)?;
+        writeln!(
+            f,
+            "{}: {}, {} of at most {}",
+            code.phase,
+            counted(rules, "rule"),
+            counted(conditions().count(), "condition"),
+            counted(usize::try_from(steps).unwrap_or(usize::MAX), "step"),
+        )?;
+        match code.quick.bodies() {
+            Some(bodies) => {
+                let code_bytes = code.quick.bytes();
+                writeln!(f, "code: {}, {code_bytes} bytes", plural(bodies.len(), "body", "bodies"))?;
+                for (number, (start, classes)) in (1..).zip(&bodies) {
+                    self.body(number, *start, classes, code, f)?;
+                }
+                Ok(())
+            }
+            None => {
+                writeln!(f, "code: rules by masks, {} bytes", code.quick.bytes())?;
+                self.ops(code, 0, &code.quick.ops, f)
+            }
+        }
+    }
+
+    /// The code of some classes, and where they are.
+    fn body(
+        &self,
+        number: usize,
+        start: usize,
+        classes: &[ClassId],
+        code: &PhaseCode,
+        f: &mut fmt::Formatter<'_>,
+    ) -> fmt::Result {
+        write!(f, "  body {number}")?;
+        if let Some(table) = self.program.tables().single().filter(|table| table.classes() > 1) {
+            write!(f, ", {}: ", counted(classes.len(), "class"))?;
+            ranges(table, classes, f)?;
+        }
+        writeln!(f)?;
+        self.ops(code, start, code.quick.body(start), f)
+    }
+
+    fn ops(
+        &self,
+        code: &PhaseCode,
+        start: usize,
+        ops: &[(Op, ActionId)],
+        f: &mut fmt::Formatter<'_>,
+    ) -> fmt::Result {
+        let reached = |at: usize| {
+            let jumps = |op: Op| matches!(op, Op::When { otherwise, .. } if otherwise as usize == start + at);
+            ops.iter().any(|(op, _)| jumps(*op))
+                || at.checked_sub(1).and_then(|at| ops.get(at)).is_none_or(|(op, _)| !op.ends())
+        };
+        for (at, (op, by)) in ops.iter().enumerate().filter(|(at, (op, _))| *op != Op::End || reached(*at)) {
+            write!(f, "    {at:>3}  ")?;
+            let place = |f: &mut fmt::Formatter<'_>| match self.program.action(*by) {
+                Some(action) => writeln!(f, "  ({}, line {})", action.kind(), action.position().line),
+                None => writeln!(f),
+            };
+            match *op {
+                Op::When { first, count, otherwise } => {
+                    let otherwise = (otherwise as usize).saturating_sub(start);
+                    writeln!(f, "when, otherwise to {otherwise}")?;
+                    let range = first as usize..(first + count) as usize;
+                    for condition in code.quick.conditions.get(range).unwrap_or_default() {
+                        let text = shorten(condition.expression.text());
+                        writeln!(f, "           {text}  [{}]", condition.test)?;
+                    }
+                }
+                Op::Admit { test, enforce } => {
+                    write!(f, "{} t{}", if enforce { "admit" } else { "note" }, test.0)?;
+                    place(f)?;
+                }
+                Op::Forward { target, or_continue } => {
+                    let url = self.program.target(target).map(ToString::to_string).unwrap_or_default();
+                    write!(f, "forward {url}{}", if or_continue { ", or go on" } else { "" })?;
+                    place(f)?;
+                }
+                Op::Log(_) => {
+                    f.write_str("log")?;
+                    place(f)?;
+                }
+                Op::Deny => {
+                    f.write_str("deny")?;
+                    place(f)?;
+                }
+                Op::Close => {
+                    f.write_str("close")?;
+                    place(f)?;
+                }
+                Op::Enter(_) => writeln!(f, "rule")?,
+                Op::End => writeln!(f, "end: upstream")?,
+                Op::NextRule => writeln!(f, "next rule")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Listing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "program of {}", printable(self.program.file()))?;
+        writeln!(f, "policy {}", self.program.policy_sha256())?;
+        let facts: Vec<_> = self.program.needs().iter().map(|fact| fact.path()).collect();
+        writeln!(f, "reads: {}", if facts.is_empty() { "nothing".to_owned() } else { facts.join(", ") })?;
+        self.tables(f)?;
+        self.program.phases().iter().try_for_each(|code| self.phase(code, f))
+    }
+}
+
+/// The first ranges of some classes, as networks.
+fn ranges(table: &AddressTable, classes: &[ClassId], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let wanted: HashMap<ClassId, ()> = classes.iter().map(|class| (*class, ())).collect();
+    let mut found = table.regions().filter(|(_, _, class)| wanted.contains_key(class));
+    for (at, (first, last, _)) in found.by_ref().take(MOST_RANGES).enumerate() {
+        f.write_str(if at > 0 { ", " } else { "" })?;
+        range(first, last, f)?;
+    }
+    match found.count() {
+        0 => Ok(()),
+        more => write!(f, " and {more} more"),
+    }
+}
+
+fn range(first: IpAddr, last: IpAddr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let networks = crate::lpm::range_networks(first, last);
+    match &*networks {
+        [network] => write!(f, "{network}"),
+        _ => write!(f, "{first}-{last}"),
+    }
+}
+
+fn counted(number: usize, one: &str) -> String {
+    let many = if one.ends_with("ss") { format!("{one}es") } else { format!("{one}s") };
+    plural(number, one, &many)
+}
+
+fn plural(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}

@@ -1,0 +1,364 @@
+//! Specialised code: what runs when nobody traces.
+//!
+//! Once the class of the client's address is known, every address test is decided. Where the classes are few, each
+//! has an entry into code in which decided tests are gone: a rule that cannot apply is not there, an address that a
+//! list refuses is refused by the first instruction. Equal bodies are shared, so that a program that depends on the
+//! address alone is a table from class to outcome. Where the classes are many, each has a mask of the rules that may
+//! apply, and tests are bits.
+
+use std::collections::HashMap;
+
+use crate::cel::{Expression, Test};
+use crate::exchange::{ActionId, ExpressionId};
+use crate::ir::{Condition, Op, next_id};
+use crate::lpm::{AddressTable, AddressTables, ClassId, TestId};
+
+/// Classes up to which each has code of its own.
+const MOST_CLASSES: usize = 4_096;
+/// Bytes that the masks may take; beyond, all rules are looked at.
+const MOST_MASK_BYTES: usize = 8 << 20;
+
+/// A rule as the specialiser sees it.
+#[derive(Debug)]
+pub(super) struct RuleCode<'c> {
+    pub(super) conditions: &'c [Condition],
+    pub(super) first: ExpressionId,
+    pub(super) ops: &'c [(Op, ActionId)],
+}
+
+/// A condition with what is left of it.
+#[derive(Clone, Debug)]
+pub(crate) struct QuickCondition {
+    pub(crate) id: ExpressionId,
+    pub(crate) expression: Expression,
+    pub(crate) test: Test,
+}
+
+/// The specialised code of one phase.
+#[derive(Debug, Default)]
+pub(crate) struct Quick {
+    pub(crate) ops: Box<[(Op, ActionId)]>,
+    pub(crate) conditions: Box<[QuickCondition]>,
+    entries: Entries,
+}
+
+/// Where a class begins.
+#[derive(Debug)]
+enum Entries {
+    /// At an instruction.
+    Bodies(Box<[u32]>),
+    /// At the rules of its mask, `words` words a class; of no words at all of them.
+    Rules { starts: Box<[u32]>, masks: Box<[u64]>, words: usize },
+}
+
+impl Default for Entries {
+    fn default() -> Self {
+        Self::Bodies(Box::default())
+    }
+}
+
+impl Quick {
+    /// Specialises rules, to so many bytes of code for each class. `keeps_tests` if something reads what address
+    /// tests leave behind.
+    pub(super) fn new(
+        rules: &[RuleCode<'_>],
+        tables: &AddressTables,
+        bytes: usize,
+        keeps_tests: bool,
+    ) -> Self {
+        let few = tables.single().filter(|table| table.classes() <= MOST_CLASSES);
+        let bodies = few.and_then(|table| Bodies::build(rules, table, bytes, keeps_tests));
+        bodies.unwrap_or_else(|| masked(rules, tables))
+    }
+
+    /// The instruction at which a class begins.
+    #[inline]
+    pub(crate) fn entry(&self, class: ClassId) -> usize {
+        match &self.entries {
+            Entries::Bodies(entries) => entries.get(class.index()).map_or(usize::MAX, |at| *at as usize),
+            Entries::Rules { .. } => 0,
+        }
+    }
+
+    /// The first rule from one on that may apply to a class: its number and first instruction.
+    #[inline]
+    pub(crate) fn next_rule(&self, class: ClassId, from: usize) -> Option<(usize, usize)> {
+        let Entries::Rules { starts, masks, words } = &self.entries else { return None };
+        let mut at = from;
+        while at < starts.len() {
+            if *words > 0 {
+                let mask =
+                    masks.get(class.index() * words + at / 64).copied().unwrap_or(u64::MAX) >> (at % 64);
+                if mask == 0 {
+                    at = (at / 64 + 1) * 64;
+                    continue;
+                }
+                at += mask.trailing_zeros() as usize;
+            }
+            return starts.get(at).map(|start| (at, *start as usize));
+        }
+        None
+    }
+
+    /// Bytes of code and entries.
+    pub(crate) fn bytes(&self) -> usize {
+        let entries = match &self.entries {
+            Entries::Bodies(entries) => size_of_val(&**entries),
+            Entries::Rules { starts, masks, .. } => size_of_val(&**starts) + size_of_val(&**masks),
+        };
+        size_of_val(&*self.ops) + size_of_val(&*self.conditions) + entries
+    }
+
+    /// The bodies of the classes, each once, in order of the first class that has it; `None` if there are masks.
+    pub(crate) fn bodies(&self) -> Option<Vec<(usize, Vec<ClassId>)>> {
+        let Entries::Bodies(entries) = &self.entries else { return None };
+        let mut bodies: Vec<(usize, Vec<ClassId>)> = Vec::new();
+        let mut known: HashMap<u32, usize> = HashMap::new();
+        for (class, entry) in (0..).map(ClassId::new).zip(entries) {
+            let at = *known.entry(*entry).or_insert_with(|| {
+                bodies.push((*entry as usize, Vec::new()));
+                bodies.len() - 1
+            });
+            if let Some((_, classes)) = bodies.get_mut(at) {
+                classes.push(class);
+            }
+        }
+        Some(bodies)
+    }
+
+    /// The instructions of a body: up to its end.
+    pub(crate) fn body(&self, start: usize) -> &[(Op, ActionId)] {
+        let rest = self.ops.get(start..).unwrap_or_default();
+        let end = rest.iter().position(|(op, _)| *op == Op::End).map_or(rest.len(), |end| end + 1);
+        rest.get(..end).unwrap_or_default()
+    }
+}
+
+/// What is left of a rule's conditions: the first and how many; nothing if they cannot hold.
+type Left = Option<(u32, u32)>;
+
+/// Bodies while they are made.
+struct Bodies<'c> {
+    table: &'c AddressTable,
+    keeps_tests: bool,
+    ops: Vec<(Op, ActionId)>,
+    conditions: Vec<QuickCondition>,
+    /// Where each body begins, by its instructions as if it began at 0.
+    known: HashMap<Vec<(Op, ActionId)>, u32>,
+    /// The conditions of each rule by what its address tests say.
+    known_conditions: HashMap<(usize, Vec<bool>), Left>,
+}
+
+impl<'c> Bodies<'c> {
+    fn build(
+        rules: &[RuleCode<'c>],
+        table: &'c AddressTable,
+        most: usize,
+        keeps_tests: bool,
+    ) -> Option<Quick> {
+        let mut bodies = Self {
+            table,
+            keeps_tests,
+            ops: Vec::new(),
+            conditions: Vec::new(),
+            known: HashMap::new(),
+            known_conditions: HashMap::new(),
+        };
+        let tests: Vec<Vec<TestId>> = rules.iter().map(tests_of).collect();
+        let mut entries = Vec::with_capacity(table.classes());
+        for class in (0..table.classes()).map(|class| ClassId::new(next_index(class))) {
+            let body = bodies.body(rules, &tests, class);
+            entries.push(bodies.place(body));
+            let bytes = size_of_val(&*bodies.ops) + size_of_val(&*bodies.conditions);
+            if bytes + size_of_val(&*entries) > most {
+                return None;
+            }
+        }
+        Some(Quick {
+            ops: bodies.ops.into(),
+            conditions: bodies.conditions.into(),
+            entries: Entries::Bodies(entries.into()),
+        })
+    }
+
+    /// The instructions of a class, as if they began at 0.
+    fn body(&mut self, rules: &[RuleCode<'_>], tests: &[Vec<TestId>], class: ClassId) -> Vec<(Op, ActionId)> {
+        let mut out = Vec::new();
+        for (at, (rule, tests)) in rules.iter().zip(tests).enumerate() {
+            let Some((first, count)) = self.conditions_of(at, rule, tests, class) else { continue };
+            let when = out.len();
+            if count > 0 {
+                out.push((Op::When { first, count, otherwise: 0 }, ActionId(0)));
+            }
+            let ended = self.actions_of(rule, class, &mut out);
+            let behind = next_id(&out);
+            match out.get_mut(when).filter(|_| count > 0) {
+                Some((Op::When { otherwise, .. }, _)) => *otherwise = behind,
+                _ if ended => return finished(out),
+                _ => {}
+            }
+        }
+        finished(out)
+    }
+
+    /// What is left of a rule's conditions, as a range; `None` if they cannot hold.
+    fn conditions_of(&mut self, at: usize, rule: &RuleCode<'_>, tests: &[TestId], class: ClassId) -> Left {
+        let says: Vec<bool> = tests.iter().map(|test| self.table.contains(class, *test)).collect();
+        if let Some(known) = self.known_conditions.get(&(at, says.clone())) {
+            return *known;
+        }
+        let mut left = Some(Vec::new());
+        let mut draws = false;
+        for (id, condition) in (rule.first.0..).map(ExpressionId).zip(rule.conditions) {
+            let test = condition.test.at(&|test| self.table.contains(class, test));
+            match test {
+                Test::Always(true) => continue,
+                Test::Always(false) if !draws => {
+                    left = None;
+                    break;
+                }
+                _ => {}
+            }
+            draws |= test.draws();
+            let is_false = matches!(test, Test::Always(false));
+            let expression = condition.expression.clone();
+            left.iter_mut().for_each(|left| {
+                left.push(QuickCondition { id, expression: expression.clone(), test: test.clone() });
+            });
+            if is_false {
+                break;
+            }
+        }
+        let range = left.map(|left| {
+            let range = (next_id(&self.conditions), next_id(&left));
+            self.conditions.extend(left);
+            range
+        });
+        self.known_conditions.insert((at, says), range);
+        range
+    }
+
+    /// The actions of a rule; true if nothing behind them can run.
+    fn actions_of(&self, rule: &RuleCode<'_>, class: ClassId, out: &mut Vec<(Op, ActionId)>) -> bool {
+        for &(op, by) in rule.ops {
+            match op {
+                Op::Admit { test, enforce } if !self.keeps_tests => {
+                    if enforce && !self.table.contains(class, test) {
+                        out.push((Op::Deny, by));
+                        return true;
+                    }
+                }
+                _ => {
+                    out.push((op, by));
+                    if op.ends() {
+                        return true;
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    /// Where a body begins; equal ones are kept once.
+    fn place(&mut self, body: Vec<(Op, ActionId)>) -> u32 {
+        if let Some(&at) = self.known.get(&body) {
+            return at;
+        }
+        let at = next_id(&self.ops);
+        self.ops.extend(body.iter().map(|(op, by)| (op.moved(at), *by)));
+        self.known.insert(body, at);
+        at
+    }
+}
+
+fn next_index(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+fn finished(mut body: Vec<(Op, ActionId)>) -> Vec<(Op, ActionId)> {
+    body.push((Op::End, ActionId(0)));
+    body
+}
+
+/// The tests of the client's address in a rule's conditions.
+fn tests_of(rule: &RuleCode<'_>) -> Vec<TestId> {
+    let mut tests = Vec::new();
+    rule.conditions.iter().for_each(|condition| condition.test.clients(&mut |test| tests.push(test)));
+    tests.sort_unstable();
+    tests.dedup();
+    tests
+}
+
+/// Code with all tests in it, and for each class the rules that may apply.
+fn masked(rules: &[RuleCode<'_>], tables: &AddressTables) -> Quick {
+    let (mut ops, mut conditions, mut starts) = (vec![(Op::NextRule, ActionId(0))], Vec::new(), Vec::new());
+    for rule in rules {
+        let start = next_id(&ops);
+        starts.push(start);
+        let count = next_id(rule.conditions);
+        if count > 0 {
+            ops.push((Op::When { first: next_id(&conditions), count, otherwise: 0 }, ActionId(0)));
+        }
+        for (id, condition) in (rule.first.0..).map(ExpressionId).zip(rule.conditions) {
+            let (expression, test) = (condition.expression.clone(), condition.test.clone());
+            conditions.push(QuickCondition { id, expression, test });
+        }
+        ops.extend_from_slice(rule.ops);
+        let behind = next_id(&ops);
+        if let Some((Op::When { otherwise, .. }, _)) = ops.get_mut(start as usize) {
+            *otherwise = behind;
+        }
+        ops.push((Op::NextRule, ActionId(0)));
+    }
+    let words = rules.len().div_ceil(64);
+    let table = tables.single().filter(|table| table.classes() * words * size_of::<u64>() <= MOST_MASK_BYTES);
+    let masks = table.map(|table| masks(rules, table, words));
+    let words = if masks.is_some() { words } else { 0 };
+    let masks = masks.unwrap_or_default().into();
+    Quick {
+        ops: ops.into(),
+        conditions: conditions.into(),
+        entries: Entries::Rules { starts: starts.into(), masks, words },
+    }
+}
+
+/// For each class the rules whose conditions its address tests allow.
+fn masks(rules: &[RuleCode<'_>], table: &AddressTable, words: usize) -> Vec<u64> {
+    let needed: Vec<Vec<(TestId, bool)>> = rules.iter().map(needed_of).collect();
+    let mut masks = vec![0_u64; table.classes() * words];
+    for (class, mask) in masks.chunks_mut(words.max(1)).enumerate() {
+        let class = ClassId::new(next_index(class));
+        for (rule, needed) in needed.iter().enumerate() {
+            let may = needed.iter().all(|(test, wanted)| table.contains(class, *test) == *wanted);
+            if let Some(word) = mask.get_mut(rule / 64) {
+                *word |= u64::from(may) << (rule % 64);
+            }
+        }
+    }
+    masks
+}
+
+/// What must be true of the client's address for a rule to apply. Conditions behind one that draws random numbers
+/// do not count: it draws in any case.
+fn needed_of(rule: &RuleCode<'_>) -> Vec<(TestId, bool)> {
+    let mut needed = Vec::new();
+    for condition in rule.conditions {
+        let parts = match &condition.test {
+            Test::All(parts) => &**parts,
+            other => std::slice::from_ref(other),
+        };
+        for part in parts {
+            match part {
+                Test::Client(test) => needed.push((*test, true)),
+                Test::Not(inner) => {
+                    if let Test::Client(test) = **inner {
+                        needed.push((test, false));
+                    }
+                }
+                part if part.draws() => return needed,
+                _ => {}
+            }
+        }
+    }
+    needed
+}
