@@ -30,7 +30,7 @@ pub(crate) enum Command {
     Man,
 }
 
-/// Check policies and configurations of edges and agents; list what is wrong and how to mend it.
+/// Check policies, IP policies and configurations of edges and agents; list what is wrong and how to mend it.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   policy lint device1.yml                     one file
@@ -38,6 +38,7 @@ pub(crate) enum Command {
   policy lint --protocol tcp --binding public device1.yml
   policy lint --cloud --deny-warnings edge/   policies of endpoints without an upstream
   policy lint --select TP4 --ignore one-address-family .
+  policy lint --kind list blocklist.txt.gz
   git show main:edge.yml | policy lint -
   policy lint --format json . | jq '.diagnostics[] | {file, line, message}'")]
 pub(crate) struct Lint {
@@ -56,7 +57,7 @@ pub(crate) struct Lint {
     /// Policies are for endpoints without an upstream: they must handle all traffic.
     #[arg(long)]
     pub(crate) cloud: bool,
-    /// IP policies that `restrict-ips` may name, by their ids.
+    /// IP policies that `restrict-ips` may name, by their ids; with the list files they name.
     #[arg(long, value_name = "FILE")]
     pub(crate) ip_policies: Option<PathBuf>,
     /// Take what can be read in two ways as an error: bare addresses, bits behind a prefix, older names.
@@ -89,6 +90,10 @@ pub(crate) enum Kind {
     Agent,
     /// The configuration of an edge, `edge.yml`.
     Edge,
+    /// IP policies.
+    IpPolicies,
+    /// A list of networks, one a line; may be packed with gzip.
+    List,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod exit;
 mod files;
+mod lists;
 mod render;
 
 use std::process::ExitCode;

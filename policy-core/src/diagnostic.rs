@@ -187,15 +187,25 @@ pub struct Diagnostics {
 impl Diagnostics {
     /// Adds a finding.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        match diagnostic.severity {
+        if self.items.len() < MAX_DIAGNOSTICS {
+            self.count(diagnostic.severity);
+            self.items.push(diagnostic);
+        } else {
+            self.count_only(diagnostic.code, diagnostic.severity);
+        }
+    }
+
+    /// Counts a finding and does not keep it.
+    pub(crate) fn count_only(&mut self, code: &'static Code, severity: Severity) {
+        self.count(severity);
+        self.drop_some(code, severity, 1);
+    }
+
+    fn count(&mut self, severity: Severity) {
+        match severity {
             Severity::Error => self.errors += 1,
             Severity::Warning => self.warnings += 1,
             Severity::Note => {}
-        }
-        if self.items.len() < MAX_DIAGNOSTICS {
-            self.items.push(diagnostic);
-        } else {
-            self.drop_some(diagnostic.code, diagnostic.severity, 1);
         }
     }
 

@@ -11,18 +11,17 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, printable};
 use crate::model::{Policy, policy};
 use crate::options::EndpointTraits;
 use crate::parse::decode;
-use crate::reader::{Fields, MISSING_FIELD, Reader};
+use crate::reader::{Fields, MISSING_FIELD, Reader, UNREADABLE_FILE};
 use crate::source::{Source, Span, Spanned};
 use crate::url::EndpointUrl;
 
-static UNREADABLE_FILE: Code = Code::error("TP452", "unreadable-file");
 static FORWARD_LOOP: Code = Code::warning("TP447", "forward-loop").ngrok(&["ERR_NGROK_3501"]);
 
 pub(crate) static POLICY_CHOICE: Code =
     Code::error("TP454", "policy-choice").ngrok(&["ERR_NGROK_9025"]).absence();
 
 /// The codes this file raises.
-pub(crate) static CODES: &[&Code] = &[&POLICY_CHOICE, &UNREADABLE_FILE, &FORWARD_LOOP];
+pub(crate) static CODES: &[&Code] = &[&POLICY_CHOICE, &FORWARD_LOOP];
 
 /// Where a policy is.
 #[derive(Clone, Debug)]

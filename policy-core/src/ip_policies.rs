@@ -1,25 +1,32 @@
 //! IP policies: named lists of networks that `restrict-ips` refers to by id.
 //!
 //! Source: ngrok API reference, IP policies (2026-08-07): ids `ipp_…`, rules of a CIDR with a mask and an
-//! action, `allow` or `deny`.
+//! action, `allow` or `deny`. `files`, for lists that are too long to be rules, are ours.
 
-use std::collections::BTreeMap;
+mod files;
+mod list;
+
+use std::collections::{BTreeMap, HashMap};
 
 use ipnetwork::IpNetwork;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean, shorten};
 use crate::options::CheckOptions;
-use crate::parse::{self, NodeKind, NodeRef};
+use crate::parse::{Document, NodeKind, NodeRef};
 use crate::reader::{DUPLICATE, Fields, Reader};
 use crate::schema::{
-    Choice, CidrItem, Context, Declared, Field, Items, Kind, Literal, Network, Record, Value as AnyValue,
+    Choice, CidrItem, Context, Declared, ENTRY_COUNT, Field, FieldDoc, Items, Kind, Literal, Network, Record,
+    Value as AnyValue, rows,
 };
 use crate::source::{Source, Spanned};
 
+pub use files::{IpPolicyFiles, MOST_FILES, ReadList, load_ip_policy_files};
+pub use list::{LONGEST_LINE, ListReader, LoadedList, MOST_NETWORKS};
+
 static INVALID_ID: Code = Code::error("TP438", "invalid-ip-policy").ngrok(&["ERR_NGROK_1402"]);
 
-/// The codes this file raises.
-pub(crate) static CODES: &[&Code] = &[&INVALID_ID];
+/// The codes of this stage.
+pub(crate) static CODES: &[&[&Code]] = &[&[&INVALID_ID], list::CODES];
 
 /// One IP policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +34,9 @@ pub(crate) static CODES: &[&Code] = &[&INVALID_ID];
 pub struct IpPolicy {
     /// Its id, `ipp_…`.
     pub id: Box<str>,
-    /// Networks of its rules that allow.
+    /// Networks of its rules and list files that allow.
     pub allow: Vec<IpNetwork>,
-    /// Networks of its rules that deny.
+    /// Networks of its rules and list files that deny.
     pub deny: Vec<IpNetwork>,
 }
 
@@ -67,7 +74,7 @@ static ACTION: Field<Choice<bool>> = Field::required(
 );
 static DESCRIPTION: Field<Literal> = Field::optional("description", Literal(255), "What it is for.");
 static METADATA: Field<AnyValue> = Field::optional("metadata", AnyValue, "Anything.");
-static RULES: Field<Items<Record<(CidrItem, bool)>>> = Field::required(
+static RULES: Field<Items<Record<(CidrItem, bool)>>> = Field::optional(
     "rules",
     Items::of(Record {
         fields: &[&CIDR, &ACTION, &DESCRIPTION, &METADATA],
@@ -78,10 +85,33 @@ static RULES: Field<Items<Record<(CidrItem, bool)>>> = Field::required(
             Some((cidr?, action?))
         },
     }),
-    "rules: [{cidr: 203.0.113.0/24, action: allow}]",
-    "Its rules.",
+    "Its rules; required unless it has `files`.",
 );
-const POLICY_FIELDS: Declared = &[&ID, &RULES, &DESCRIPTION, &METADATA];
+/// The path of a list file; true if its networks are allowed.
+type FileItem = (Spanned<Box<str>>, bool);
+static PATH: Field<Literal> =
+    Field::required("path", Literal(1_024), "path: blocklist.txt", "The file; relative to this one.");
+static FILES: Field<Items<Record<FileItem>>> = Field::optional(
+    "files",
+    Items::of(Record {
+        fields: &[&PATH, &FILE_ACTION, &DESCRIPTION, &METADATA],
+        ignored: &[],
+        read: |fields, cx| {
+            let (path, action) = (cx.read(fields, &PATH), cx.read(fields, &FILE_ACTION));
+            cx.optional(fields, &DESCRIPTION);
+            Some((path?, action?))
+        },
+    })
+    .between(1, MOST_FILES),
+    "List files whose networks are rules too.",
+);
+static FILE_ACTION: Field<Choice<bool>> = Field::required(
+    "action",
+    Choice { of: &[("allow", true), ("deny", false)] },
+    "action: deny",
+    "What the rules do that the file stands for.",
+);
+const POLICY_FIELDS: Declared = &[&ID, &RULES, &FILES, &DESCRIPTION, &METADATA];
 /// What answers of the API have beside.
 const IGNORED: &[(&str, &str)] = &[
     ("uri", "it names the object in the API; remove it"),
@@ -89,7 +119,14 @@ const IGNORED: &[(&str, &str)] = &[
     ("ip_policy_id", "the rule stands below its policy; remove it"),
 ];
 
-/// Reads a file of IP policies: a list, or a map with the list under `ip_policies`.
+/// The table of the fields of an IP policy.
+#[must_use]
+pub fn fields() -> Vec<FieldDoc> {
+    rows(POLICY_FIELDS)
+}
+
+/// Reads a file of IP policies: a list, or a map with the list under `ip_policies`. One that names list files is
+/// refused: [`load_ip_policy_files`] reads those too.
 ///
 /// ```
 /// use policy_core::{ip_policies::load_ip_policies, source::Source};
@@ -103,17 +140,57 @@ const IGNORED: &[(&str, &str)] = &[
 /// ```
 #[must_use]
 pub fn load_ip_policies(source: &Source) -> (Option<IpPolicies>, Diagnostics) {
-    let mut found = Diagnostics::default();
-    let options = CheckOptions::default();
-    let document = parse::parse(source, &options.limits, &mut found);
-    let reader = Reader::new(&document, &options);
-    let policies = document.root().and_then(|root| read(root, &reader));
-    found.append(reader.into_diagnostics());
-    found.sort();
-    (policies.filter(|_| !found.has_errors()), found)
+    let mut none = |name: &str, _: &mut dyn FnMut(&[u8])| {
+        (name.to_owned(), Err("list files are not read here".to_owned()))
+    };
+    let loaded = load_ip_policy_files(source, &CheckOptions::default(), &mut none);
+    (loaded.usable, loaded.findings)
 }
 
-fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<IpPolicies> {
+/// IP policies, and the list files whose networks they lack.
+pub(crate) struct Written {
+    policies: IpPolicies,
+    lists: Vec<NamedList>,
+}
+
+/// A list file that IP policies name.
+struct NamedList {
+    path: Spanned<Box<str>>,
+    /// The ids of those policies; true if the networks are allowed.
+    of: Vec<(Box<str>, bool)>,
+}
+
+/// Checks a document of IP policies alone, without the list files it names.
+pub(crate) fn check_document(
+    document: &Document,
+    options: &CheckOptions,
+    found: &mut Diagnostics,
+) -> Option<Written> {
+    let reader = Reader::new(document, options);
+    let written = document.root().and_then(|root| read(root, &reader));
+    found.append(reader.into_diagnostics());
+    written.filter(|_| !found.has_errors())
+}
+
+/// True for a document that is about IP policies, by its beginning.
+pub(crate) fn is_meant(document: &Document) -> bool {
+    let text = |node: NodeRef<'_>| match node.kind() {
+        NodeKind::Scalar(scalar) => Some(scalar.text.to_owned()),
+        NodeKind::Mapping(_) | NodeKind::Sequence(_) => None,
+    };
+    let list = match document.root().map(|root| (root, root.kind())) {
+        Some((root, NodeKind::Mapping(_))) => {
+            return Fields::of(root).is_some_and(|fields| fields.get("ip_policies").is_some());
+        }
+        Some((_, NodeKind::Sequence(list))) => list,
+        Some((_, NodeKind::Scalar(_))) | None => return false,
+    };
+    let first = list.iter().next().and_then(Fields::of);
+    let id = first.and_then(|first| first.get("id")).and_then(text);
+    id.is_some_and(|id| id.starts_with("ipp_"))
+}
+
+fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<Written> {
     let list = match root.kind() {
         NodeKind::Mapping(_) => {
             let fields = Fields::of(root)?;
@@ -127,36 +204,63 @@ fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<IpPolicies> {
         fields: POLICY_FIELDS,
         ignored: IGNORED,
         read: |fields, cx| {
-            let (id, rules) = (cx.read(fields, &ID), cx.read(fields, &RULES));
+            let id = cx.read(fields, &ID);
+            let (rules, files) = (cx.optional(fields, &RULES), cx.optional(fields, &FILES));
             cx.optional(fields, &DESCRIPTION);
-            Some(Read { id: id?, rules: rules? })
+            let (rules, files) = (rules?, files?);
+            if rules.is_none() && files.is_none() {
+                let example = "rules: [{cidr: 203.0.113.0/24, action: allow}]";
+                fields.required(cx.reader, "rules", cx.owner, example)?;
+            }
+            Some(Read { id: id?, rules: rules.unwrap_or_default(), files: files.unwrap_or_default() })
         },
     };
     let read = Items::of(policy).read(list, "the IP policies", &cx)?;
-    let mut out = IpPolicies::default();
-    for Read { id, rules } in read {
+    let mut policies = IpPolicies::default();
+    let (mut lists, mut known) = (Vec::new(), HashMap::new());
+    for Read { id, rules, files } in read {
         if !id.value.starts_with("ipp_") {
             let message = format!("`{}` is not the id of an IP policy", shorten(&id.value));
             let found = Diagnostic::new(&INVALID_ID, id.span, message);
             reader.report(found.with_help("an id begins with `ipp_`"));
         }
-        if out.get(&id.value).is_some() {
+        if policies.get(&id.value).is_some() {
             let message = format!("the IP policy `{}` is given twice", shorten(&id.value));
             let found = Diagnostic::new(&DUPLICATE, id.span, message);
             reader.report(found.with_help("use each id only once"));
         }
-        let mut policy = IpPolicy { id: id.value, allow: Vec::new(), deny: Vec::new() };
-        for (cidr, allow) in rules {
-            let list = if allow { &mut policy.allow } else { &mut policy.deny };
-            list.push(cidr.value);
+        cx.unique("list file", files.iter().map(|(path, _)| (&*path.value, path.span)), true);
+        for (path, allow) in files {
+            let at = *known.entry(path.value.clone()).or_insert_with(|| {
+                lists.push(NamedList { path, of: Vec::new() });
+                lists.len() - 1
+            });
+            lists.get_mut(at).into_iter().for_each(|list| list.of.push((id.value.clone(), allow)));
         }
-        out.policies.entry(policy.id.clone()).or_insert(policy);
+        let mut policy = IpPolicy { id: id.value, allow: Vec::new(), deny: Vec::new() };
+        policy.take(rules.into_iter().map(|(cidr, allow)| (cidr.value, allow)));
+        policies.policies.entry(policy.id.clone()).or_insert(policy);
     }
-    Some(out)
+    if let Some(one) = lists.get(MOST_FILES) {
+        let message = format!("the IP policies name more than {MOST_FILES} list files");
+        let found = Diagnostic::new(&ENTRY_COUNT, one.path.span, message);
+        reader.report(found.with_help("put the lists of the same action into one file"));
+    }
+    Some(Written { policies, lists })
+}
+
+impl IpPolicy {
+    fn take(&mut self, networks: impl Iterator<Item = (IpNetwork, bool)>) {
+        for (network, allow) in networks {
+            let list = if allow { &mut self.allow } else { &mut self.deny };
+            list.push(network);
+        }
+    }
 }
 
 /// A policy as read.
 struct Read {
     id: Spanned<Box<str>>,
     rules: Vec<(CidrItem, bool)>,
+    files: Vec<FileItem>,
 }

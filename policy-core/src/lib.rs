@@ -72,7 +72,8 @@ pub(crate) use actions::{MORE_RESULTS, RESULTS};
 
 /// Every diagnostic code, by the file that raises it.
 pub(crate) static CODES: &[&[&[&diagnostic::Code]]] = &[
-    &[parse::CODES, cel::CODES, reader::CODES, flow::CODES, ip_policies::CODES],
+    &[parse::CODES, cel::CODES, reader::CODES, flow::CODES],
+    ip_policies::CODES,
     schema::CODES,
     actions::CODES,
     &[model::CODES, check::CODES, endpoint_policy::CODES, agent::CODES, compile::CODES, edge::CODES],

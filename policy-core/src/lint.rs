@@ -5,6 +5,7 @@ use crate::check::{CheckOptions, CheckedPolicy, check_document};
 use crate::compile::{CompileOptions, compile};
 use crate::diagnostic::{Diagnostics, did_you_mean};
 use crate::edge;
+use crate::ip_policies;
 use crate::parse::{self, Document, NodeKind};
 use crate::phase::Phase;
 use crate::source::Source;
@@ -19,6 +20,8 @@ pub enum DocumentKind {
     Edge,
     /// The configuration of an agent.
     Agent,
+    /// IP policies.
+    IpPolicies,
 }
 
 /// The result of [`lint`].
@@ -77,6 +80,9 @@ fn lint_by(
         }
         Some(DocumentKind::Edge) => drop(edge::check_document(&document, options, &mut diagnostics)),
         Some(DocumentKind::Agent) => drop(agent::check_document(&document, options, &mut diagnostics)),
+        Some(DocumentKind::IpPolicies) => {
+            drop(ip_policies::check_document(&document, options, &mut diagnostics));
+        }
         None => diagnostics = Diagnostics::default(),
     }
     diagnostics.sort();
@@ -87,6 +93,9 @@ fn lint_by(
 fn detect(document: &Document) -> Option<DocumentKind> {
     let root = document.root().map(|root| root.kind());
     let Some(NodeKind::Mapping(top)) = root else {
+        if ip_policies::is_meant(document) {
+            return Some(DocumentKind::IpPolicies);
+        }
         let text = document.source().text();
         return Phase::ALL.iter().any(|phase| text.contains(phase.name())).then_some(DocumentKind::Policy);
     };
@@ -109,6 +118,9 @@ fn detect(document: &Document) -> Option<DocumentKind> {
     // Without a version: what the endpoints have tells.
     if has("endpoints") {
         return Some(DocumentKind::Agent);
+    }
+    if ip_policies::is_meant(document) {
+        return Some(DocumentKind::IpPolicies);
     }
     // A misspelt phase is a policy with a fault, not a file of another kind.
     let near = |text: &str| did_you_mean(text, Phase::ALL.map(Phase::name)).is_some();

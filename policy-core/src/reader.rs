@@ -23,6 +23,8 @@ pub(crate) static MISSING_FIELD: Code =
     Code::error("TP303", "missing-field").ngrok(&["ERR_NGROK_2234"]).absence();
 pub(crate) static DUPLICATE: Code =
     Code::error("TP453", "duplicate-value").ngrok(&["ERR_NGROK_2231", "ERR_NGROK_375"]);
+/// A file that is named in another one.
+pub(crate) static UNREADABLE_FILE: Code = Code::error("TP452", "unreadable-file");
 pub(crate) static LEGACY_FIELD: Code = Code::warning("TP306", "legacy-field");
 pub(crate) static INVALID_VALUE: Code = Code::error("TP308", "invalid-value").ngrok(&[
     "ERR_NGROK_2204",
@@ -44,6 +46,7 @@ pub(crate) static CODES: &[&Code] = &[
     &LEGACY_FIELD,
     &INVALID_VALUE,
     &DUPLICATE,
+    &UNREADABLE_FILE,
     &placeholders::PLACEHOLDER,
 ];
 

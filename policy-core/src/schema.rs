@@ -23,7 +23,9 @@ pub(crate) use entries::{
 };
 pub(crate) use kinds::{Choice, Flag, Length, OneOf, OneOrMore, Ratio, Whole};
 pub use networks::CidrItem;
-pub(crate) use networks::{Network, NetworkItem, NetworkOrTemplate};
+pub(crate) use networks::{
+    HOST_BITS, Network, NetworkItem, NetworkOrTemplate, code_of, host_bits, not_a_network,
+};
 pub(crate) use texts::{Condition, Interpolated, Literal, Regex, Value, Values, WebUrl};
 pub use texts::{ConfigValue, Text};
 

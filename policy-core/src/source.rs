@@ -95,6 +95,8 @@ struct Inner {
     lines: Vec<u32>,
     /// Characters before each block of [`BLOCK`] bytes, so that a column in a long line is found quickly.
     chars: Vec<u32>,
+    /// The number of each line where only some lines of a text are kept; empty where all are.
+    numbers: Vec<u32>,
 }
 
 /// Bytes between two counts of characters.
@@ -113,8 +115,25 @@ impl Source {
             let cut = (0..=most).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
             text.truncate(cut);
         }
-        let (lines, chars) = (line_starts(&text), char_counts(&text));
-        Self { inner: Arc::new(Inner { name: name.into(), text: text.into_boxed_str(), lines, chars }) }
+        let lines = line_starts(&text);
+        Self::of(name.into(), text, lines, Vec::new())
+    }
+
+    /// Names single lines of a text that is not kept, each with its number, in ascending order. Places are those
+    /// of the whole text, so that findings in it are shown as in any other.
+    pub(crate) fn excerpts(name: impl Into<Box<str>>, kept: &[(u32, String)]) -> Self {
+        let (mut text, mut lines) = (String::new(), Vec::with_capacity(kept.len()));
+        for (_, line) in kept {
+            lines.push(u32::try_from(text.len()).unwrap_or(u32::MAX));
+            text.push_str(line);
+            text.push('\n');
+        }
+        Self::of(name.into(), text, lines, kept.iter().map(|(number, _)| *number).collect())
+    }
+
+    fn of(name: Box<str>, text: String, lines: Vec<u32>, numbers: Vec<u32>) -> Self {
+        let chars = char_counts(&text);
+        Self { inner: Arc::new(Inner { name, text: text.into_boxed_str(), lines, chars, numbers }) }
     }
 
     /// The name given at creation, usually a path.
@@ -142,7 +161,9 @@ impl Source {
         let start = self.inner.lines.get(line - 1).copied().unwrap_or(0);
         let mark = u32::from(line == 1 && offset > 0 && self.text().starts_with(BYTE_ORDER_MARK));
         let column = self.chars_before(offset).saturating_sub(self.chars_before(start)).saturating_sub(mark);
-        Position { line: u32::try_from(line).unwrap_or(u32::MAX), column: column.saturating_add(1) }
+        let number = self.inner.numbers.get(line - 1).copied();
+        let number = number.unwrap_or_else(|| u32::try_from(line).unwrap_or(u32::MAX));
+        Position { line: number, column: column.saturating_add(1) }
     }
 
     /// Characters that begin before an offset.
@@ -154,11 +175,17 @@ impl Source {
         before.saturating_add(count_chars(rest))
     }
 
-    /// Byte offset of a line's start (lines from 1); the end of the text past the last line.
+    /// Byte offset of a line's start (lines from 1); the end of the text past the last line. Of a line that is
+    /// not kept, the start of the next one that is.
     #[must_use]
     pub fn line_start(&self, line: u32) -> u32 {
         let end = u32::try_from(self.text().len()).unwrap_or(u32::MAX);
-        (line as usize).checked_sub(1).and_then(|index| self.inner.lines.get(index)).copied().unwrap_or(end)
+        let numbers = &self.inner.numbers;
+        let index = match numbers.is_empty() {
+            true => (line as usize).checked_sub(1),
+            false => Some(numbers.partition_point(|&number| number < line)),
+        };
+        index.and_then(|index| self.inner.lines.get(index)).copied().unwrap_or(end)
     }
 }
 
@@ -216,6 +243,16 @@ mod tests {
         assert_eq!(at(7), "3:1");
         assert_eq!(at(9), "4:1");
         assert_eq!(at(4_000), "4:2");
+    }
+
+    #[test]
+    fn excerpts_have_the_places_of_the_whole_text() {
+        let source = Source::excerpts("x", &[(7, "añb".into()), (8, String::new()), (900, "c".into())]);
+        let at = |offset| source.position(offset).to_string();
+        assert_eq!([at(0), at(3), at(5), at(6)], ["7:1", "7:3", "8:1", "900:1"]);
+        let starts: Vec<_> = [1, 7, 8, 9, 899, 900, 901].map(|line| source.line_start(line)).into();
+        assert_eq!(starts, [0, 0, 5, 6, 6, 6, 8]);
+        assert_eq!(Source::excerpts("x", &[]).position(0).to_string(), "1:1");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::path::Path;
 
 use policy_core::actions::{ActionDoc, Ends, NAMES, PROVIDERS, documentation};
 use policy_core::cel::functions;
+use policy_core::ip_policies;
 use policy_core::phase::{Phase, PhaseSet};
 use policy_core::url::Scheme;
 use policy_core::variables;
@@ -90,6 +91,17 @@ fn action_facts(action: &ActionDoc) -> String {
         phases.join(", "),
         schemes.join(", ")
     )
+}
+
+#[test]
+fn the_table_of_ip_policies_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ip-policies.md");
+    let mut table = String::from("| field | type | | what |\n|---|---|---|---|\n");
+    for field in ip_policies::fields() {
+        let required = if field.required { "required" } else { "" };
+        writeln!(table, "| `{}` | {} | {required} | {} |", field.path, field.kind, field.doc).unwrap();
+    }
+    replace_tables(&path, &[("fields", table)]);
 }
 
 fn field_table(action: &ActionDoc) -> String {

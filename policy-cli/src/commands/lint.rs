@@ -10,7 +10,7 @@ use policy_core::agent::load_agent_files;
 use policy_core::check::CheckOptions;
 use policy_core::diagnostic::Diagnostics;
 use policy_core::edge::load_edge_files;
-use policy_core::ip_policies::load_ip_policies;
+use policy_core::ip_policies::{IpPolicyFiles, load_ip_policy_files};
 use policy_core::lint::{DocumentKind, lint, lint_as};
 use policy_core::source::Source;
 use policy_core::url::{Binding, Scheme};
@@ -18,7 +18,7 @@ use policy_core::url::{Binding, Scheme};
 use crate::cli::{EndpointBinding, Kind, Lint, LintFormat, Protocol};
 use crate::exit::{Exit, Failure, after_output};
 use crate::files::{Found, expand, read, read_regular, shown};
-use crate::render;
+use crate::{lists, render};
 
 /// What was looked at, and what was not.
 #[derive(Debug, Default)]
@@ -78,15 +78,18 @@ fn options(args: &Lint) -> Result<CheckOptions, Failure> {
     options.lenient = args.lenient;
     if let Some(path) = &args.ip_policies {
         let (source, mut found) = read(path)?;
-        let mut policies = None;
+        let (mut policies, mut named) = (None, Vec::new());
         if !found.has_errors() {
-            let (read, later) = load_ip_policies(&source);
-            policies = read;
-            found.append(later);
+            let loaded = load_ip_policies(&source, path, &CheckOptions::default());
+            policies = loaded.usable;
+            found.append(loaded.findings);
+            named = loaded.lists;
         }
         let mut err = anstream::stderr().lock();
         // The findings go to standard error; if that fails too, the exit code still tells.
         let _ = render::text::findings_of(&mut err, &source, &found);
+        let mut shown = named.iter().filter(|(list, _)| is_below(list, folder_of(path)));
+        let _ = shown.try_for_each(|(list, found)| render::text::findings_of(&mut err, list, found));
         let unusable = || Failure::Usage(format!("`{}` is no usable list of IP policies", source.name()));
         options.ip_policies = Some(Arc::new(policies.ok_or_else(unusable)?));
     }
@@ -129,8 +132,8 @@ pub(crate) fn check(paths: &[PathBuf], kind: Kind, options: &CheckOptions) -> Re
 }
 
 impl Report {
-    /// Adds what was found in policy files for the endpoints that name them.
-    fn add_named(&mut self, named: Vec<(Source, Diagnostics)>) {
+    /// Adds what was found in files that checked ones name.
+    fn add_named(&mut self, named: Vec<Checked>) {
         let place = |source: &Source| {
             let path = PathBuf::from(source.name());
             fs::canonicalize(&path).unwrap_or(path)
@@ -138,14 +141,16 @@ impl Report {
         let checked = self.checked.iter().enumerate();
         let mut known: HashMap<PathBuf, usize> =
             checked.map(|(at, file)| (place(&file.source), at)).collect();
-        for (source, diagnostics) in named {
-            let at = *known.entry(place(&source)).or_insert(self.checked.len());
+        for new in named {
+            let at = *known.entry(place(&new.source)).or_insert(self.checked.len());
             match self.checked.get_mut(at) {
-                Some(file) => {
-                    file.diagnostics.append(diagnostics);
+                // A policy may be right for one endpoint and wrong for another; a list is the same for all.
+                Some(file) if new.kind.is_some() => {
+                    file.diagnostics.append(new.diagnostics);
                     file.diagnostics.sort();
                 }
-                None => self.checked.push(Checked { source, kind: Some(DocumentKind::Policy), diagnostics }),
+                Some(_) => {}
+                None => self.checked.push(new),
             }
         }
     }
@@ -155,21 +160,26 @@ fn check_file(
     file: &Found,
     kind: Kind,
     options: &CheckOptions,
-    named: &mut Vec<(Source, Diagnostics)>,
+    named: &mut Vec<Checked>,
 ) -> Result<Checked, Failure> {
+    if kind == Kind::List {
+        let list = lists::read(&file.path)?;
+        return Ok(Checked { source: list.source, kind: None, diagnostics: list.findings });
+    }
     let (source, mut diagnostics) = read(&file.path)?;
     if diagnostics.has_errors() {
         return Ok(Checked { source, kind: None, diagnostics });
     }
+    let as_kind = |kind| lint_as(&source, kind, options);
     let linted = match kind {
-        Kind::Auto => lint(&source, file.named.then_some(DocumentKind::Policy), options),
-        Kind::Policy => lint_as(&source, DocumentKind::Policy, options),
-        Kind::Agent => lint_as(&source, DocumentKind::Agent, options),
-        Kind::Edge => lint_as(&source, DocumentKind::Edge, options),
+        Kind::Auto | Kind::List => lint(&source, file.named.then_some(DocumentKind::Policy), options),
+        Kind::Policy => as_kind(DocumentKind::Policy),
+        Kind::Agent => as_kind(DocumentKind::Agent),
+        Kind::Edge => as_kind(DocumentKind::Edge),
+        Kind::IpPolicies => as_kind(DocumentKind::IpPolicies),
     };
     diagnostics.append(linted.diagnostics);
-    // The parent of a bare name is empty, which is no folder that can be looked up.
-    let folder = file.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(&file.path);
     let mut read = |name: &str| {
         let path = folder.join(name);
         (shown(&path), read_regular(&path))
@@ -179,24 +189,44 @@ fn check_file(
         let with_files = match linted.kind {
             Some(DocumentKind::Edge) => {
                 let loaded = load_edge_files(&source, options, &mut read);
-                Some((loaded.findings, loaded.policies))
+                Some((loaded.findings, loaded.policies, Some(DocumentKind::Policy)))
             }
             Some(DocumentKind::Agent) => {
                 let loaded = load_agent_files(&source, options, &mut read);
-                Some((loaded.findings, loaded.policies))
+                Some((loaded.findings, loaded.policies, Some(DocumentKind::Policy)))
+            }
+            Some(DocumentKind::IpPolicies) => {
+                let loaded = load_ip_policies(&source, &file.path, options);
+                Some((loaded.findings, loaded.lists, None))
             }
             _ => None,
         };
-        if let Some((findings, policies)) = with_files {
+        if let Some((findings, files, kind)) = with_files {
             diagnostics = findings;
-            // A configuration may come from anybody: what stands in files outside of its folder is not shown.
-            let here = fs::canonicalize(folder).ok();
-            let inside = |(policy, _): &(Source, Diagnostics)| {
-                let path = fs::canonicalize(policy.name()).ok();
-                path.zip(here.as_ref()).is_some_and(|(path, here)| path.starts_with(here))
-            };
-            named.extend(policies.into_iter().filter(inside));
+            let files = files.into_iter().filter(|(source, _)| is_below(source, folder));
+            named.extend(files.map(|(source, diagnostics)| Checked { source, kind, diagnostics }));
         }
     }
     Ok(Checked { source, kind: linted.kind, diagnostics })
+}
+
+/// IP policies with the list files they name, relative to their own file.
+fn load_ip_policies(source: &Source, path: &Path, options: &CheckOptions) -> IpPolicyFiles {
+    let folder = folder_of(path);
+    load_ip_policy_files(source, options, &mut |name, feed| {
+        let path = folder.join(name);
+        (shown(&path), lists::read_named(&path, feed))
+    })
+}
+
+/// The folder in which the files are that a file names.
+fn folder_of(path: &Path) -> &Path {
+    // The parent of a bare name is empty, which is no folder that can be looked up.
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A configuration may come from anybody: what stands in files outside of its folder is not shown.
+fn is_below(file: &Source, folder: &Path) -> bool {
+    let (path, folder) = (fs::canonicalize(file.name()), fs::canonicalize(folder));
+    path.is_ok_and(|path| folder.is_ok_and(|folder| path.starts_with(folder)))
 }

@@ -7,11 +7,11 @@ use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
 use crate::lpm::{CidrError, ParsedCidr, cidr};
 use crate::parse::NodeRef;
 use crate::reader::{Reader, TextRef, constant_name, placeholder};
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
 
 static INVALID_CIDR: Code = Code::error("TP431", "invalid-cidr").ngrok(&["ERR_NGROK_362", "ERR_NGROK_1406"]);
 static BARE_ADDRESS: Code = Code::warning("TP432", "bare-address").ngrok(&["ERR_NGROK_1413"]);
-static HOST_BITS: Code = Code::warning("TP433", "host-bits").ngrok(&["ERR_NGROK_1409"]);
+pub(crate) static HOST_BITS: Code = Code::warning("TP433", "host-bits").ngrok(&["ERR_NGROK_1409"]);
 static ZONE_ID: Code = Code::error("TP435", "zone-id").ngrok(&["ERR_NGROK_1406"]);
 
 /// The codes this file raises.
@@ -82,15 +82,7 @@ fn report_entry(text: TextRef<'_>, reader: &Reader<'_>) -> Option<ParsedCidr> {
             if placeholder(text, Severity::Error, reader) || constant_name(text, text.value, reader) {
                 return None;
             }
-            if error == CidrError::Zone {
-                let message = format!("`{word}` has a zone id, which means nothing to another machine");
-                let help = "give the global address; a link-local one reaches no other network";
-                reader.report(Diagnostic::new(&ZONE_ID, span, message).with_help(help));
-                return None;
-            }
-            let message = format!("`{word}` is not a network: {error}");
-            let found = Diagnostic::new(&INVALID_CIDR, span, message);
-            reader.report(found.with_help("write e.g. `203.0.113.0/24` or `2001:db8::/32`"));
+            reader.report(not_a_network(&word, error, span));
             return None;
         }
     };
@@ -110,18 +102,35 @@ fn report_entry(text: TextRef<'_>, reader: &Reader<'_>) -> Option<ParsedCidr> {
             .with_fix_at(true, text.content, fix),
         );
     } else if entry.host_bits {
-        let network = entry.network.to_string();
-        let word = shorten(text.value);
-        reader.report(
-            Diagnostic::new(
-                &HOST_BITS,
-                span,
-                format!("`{word}` has bits set behind its prefix; they are ignored"),
-            )
-            .with_severity(severity)
-            .with_help(format!("write `{network}`"))
-            .with_fix_at(true, text.content, network),
-        );
+        let found = host_bits(&shorten(text.value), &entry, span, text.content);
+        reader.report(found.with_severity(severity));
     }
     Some(entry)
+}
+
+/// The code of an entry that is no network.
+pub(crate) fn code_of(error: CidrError) -> &'static Code {
+    if error == CidrError::Zone { &ZONE_ID } else { &INVALID_CIDR }
+}
+
+/// Says why an entry is no network; `word` is the entry as it may be shown.
+pub(crate) fn not_a_network(word: &str, error: CidrError, span: Span) -> Diagnostic {
+    let (message, help) = match error {
+        CidrError::Zone => (
+            format!("`{word}` has a zone id, which means nothing to another machine"),
+            "give the global address; a link-local one reaches no other network",
+        ),
+        _ => {
+            (format!("`{word}` is not a network: {error}"), "write e.g. `203.0.113.0/24` or `2001:db8::/32`")
+        }
+    };
+    Diagnostic::new(code_of(error), span, message).with_help(help)
+}
+
+/// Says that an entry has bits set behind its prefix; `content` is where it stands letter by letter.
+pub(crate) fn host_bits(word: &str, entry: &ParsedCidr, span: Span, content: Option<Span>) -> Diagnostic {
+    let network = entry.network.to_string();
+    Diagnostic::new(&HOST_BITS, span, format!("`{word}` has bits set behind its prefix; they are ignored"))
+        .with_help(format!("write `{network}`"))
+        .with_fix_at(true, content, network)
 }

@@ -1,0 +1,297 @@
+//! List files: networks as lines of text, read in pieces of any size.
+//!
+//! A list may have millions of lines and come from anybody, so neither its text nor all of its faults are kept:
+//! memory is bounded by [`MOST_NETWORKS`], whatever is fed.
+
+use ipnetwork::IpNetwork;
+
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, shorten};
+use crate::lpm::{CidrError, cidr};
+use crate::schema::{HOST_BITS, code_of, host_bits, not_a_network};
+use crate::source::{Source, Span};
+
+pub(super) static LIST_LIMIT: Code = Code::error("TP439", "list-limit");
+
+/// The codes this file raises.
+pub(super) static CODES: &[&Code] = &[&LIST_LIMIT];
+
+/// Networks of one list, unless [`ListReader::up_to`] says otherwise; a full Internet table has a million.
+pub const MOST_NETWORKS: usize = 1 << 24;
+/// Bytes of one line up to its comment; the longest network has 43.
+pub const LONGEST_LINE: usize = 256;
+/// Bytes of a line that are kept while its end has not come: room for a byte order mark and a `\r`.
+const KEPT: usize = LONGEST_LINE + 4;
+/// Errors, and warnings, that are kept; further ones are counted.
+const MOST_ERRORS: usize = 20;
+const MOST_WARNINGS: usize = 10;
+
+/// A list as it was read.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LoadedList {
+    /// Its networks in order, host bits masked; `None` if any line has an error.
+    pub networks: Option<Vec<IpNetwork>>,
+    /// The lines that findings point at, by their numbers in the file. Control characters in them are shown as
+    /// pictures.
+    pub source: Source,
+    /// What was found, in order. The first 20 errors and 10 warnings are kept, the rest is counted.
+    pub findings: Diagnostics,
+}
+
+/// Reads a list: one network or address a line, `#` comments.
+///
+/// A bare address is a /32 or /128. Blanks around an entry, empty lines, `\r\n` and a byte order mark are no
+/// faults. A bad line is reported and the rest still checked. Bits behind a prefix are masked, with a warning.
+///
+/// # Complexity
+/// O(1) a byte. Memory: 18 bytes for each network, as much again while they grow, and some 100 KiB. After the
+/// first error networks are no longer kept.
+///
+/// ```
+/// use policy_core::ip_policies::ListReader;
+/// let mut reader = ListReader::new("blocklist.txt");
+/// reader.feed(b"# of today\n203.0.113.0/24\n2001:d");
+/// reader.feed(b"b8::/32   # the whole site\n192.0.2.7");
+/// let list = reader.finish();
+/// assert_eq!(list.networks.expect("no errors").len(), 3);
+///
+/// let mut reader = ListReader::new("blocklist.txt");
+/// reader.feed(b"203.0.113.0/24\n203.0.113.0/33\n");
+/// let list = reader.finish();
+/// assert!(list.networks.is_none());
+/// let first = list.findings.iter().next().expect("a finding");
+/// assert_eq!((first.code.id, list.source.position(first.span.start).line), ("TP431", 2));
+/// ```
+#[derive(Debug)]
+pub struct ListReader {
+    name: Box<str>,
+    most: usize,
+    networks: Vec<IpNetwork>,
+    /// Networks so far, kept or not.
+    count: usize,
+    /// The number of the line that comes or is being read.
+    line: u32,
+    /// The front of a line whose end has not come, and whether more of it came than is kept.
+    front: Vec<u8>,
+    cut: bool,
+    /// Lines of findings by number, and the length of their text.
+    excerpts: Vec<(u32, String)>,
+    length: usize,
+    errors: usize,
+    warnings: usize,
+    found: Diagnostics,
+}
+
+impl ListReader {
+    /// A reader of a list by its name, usually a path.
+    #[must_use]
+    pub fn new(name: impl Into<Box<str>>) -> Self {
+        Self {
+            name: name.into(),
+            most: MOST_NETWORKS,
+            networks: Vec::new(),
+            count: 0,
+            line: 1,
+            front: Vec::new(),
+            cut: false,
+            excerpts: Vec::new(),
+            length: 0,
+            errors: MOST_ERRORS,
+            warnings: MOST_WARNINGS,
+            found: Diagnostics::default(),
+        }
+    }
+
+    /// The same for so many networks at most.
+    #[must_use]
+    pub fn up_to(self, networks: usize) -> Self {
+        Self { most: networks, ..self }
+    }
+
+    /// Reads on. Where the pieces are cut does not matter.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            match piece.strip_suffix(b"\n") {
+                // The usual line lies in one piece and is not copied.
+                Some(line) if self.front.is_empty() => {
+                    self.end_line(line.get(..KEPT).unwrap_or(line), line.len() > KEPT);
+                }
+                Some(line) => {
+                    self.keep(line);
+                    self.end_front();
+                }
+                None => self.keep(piece),
+            }
+        }
+    }
+
+    /// Ends the list.
+    #[must_use]
+    pub fn finish(mut self) -> LoadedList {
+        if !self.front.is_empty() {
+            self.end_front();
+        }
+        self.found.sort();
+        let networks = (!self.found.has_errors()).then_some(self.networks);
+        LoadedList { networks, source: Source::excerpts(self.name, &self.excerpts), findings: self.found }
+    }
+
+    /// The same by another name.
+    pub(super) fn named(self, name: String) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// Forgets a line whose end will not come.
+    pub(super) fn break_off(&mut self) {
+        self.front.clear();
+        self.cut = false;
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        let room = KEPT.saturating_sub(self.front.len());
+        self.cut |= bytes.len() > room;
+        self.front.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+    }
+
+    fn end_front(&mut self) {
+        let front = std::mem::take(&mut self.front);
+        let cut = std::mem::take(&mut self.cut);
+        self.end_line(&front, cut);
+        // For the next line that comes in parts.
+        self.front = front;
+        self.front.clear();
+    }
+
+    /// A line without its end; `cut` if there is more of it.
+    fn end_line(&mut self, line: &[u8], cut: bool) {
+        let number = self.line;
+        self.line = number.saturating_add(1);
+        let line = if number == 1 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
+        let line = if cut { line } else { line.strip_suffix(b"\r").unwrap_or(line) };
+        let comment = line.iter().take(LONGEST_LINE).position(|&byte| byte == b'#');
+        let text = line.get(..comment.unwrap_or(line.len())).unwrap_or(line);
+        if comment.is_none() && line.len() > LONGEST_LINE {
+            let word = shown(text.get(..40).unwrap_or(text));
+            self.report((number, line), text.trim_ascii_start(), (&LIST_LIMIT, Severity::Error), |span| {
+                let message =
+                    format!("the line is longer than {LONGEST_LINE} bytes; it begins with `{word}`");
+                Diagnostic::new(&LIST_LIMIT, span, message).with_help("write one network a line")
+            });
+            return;
+        }
+        let entry = text.trim_ascii();
+        if entry.is_empty() {
+            return;
+        }
+        let parsed = std::str::from_utf8(entry).map_err(|_| CidrError::Address).and_then(cidr);
+        match parsed {
+            Ok(parsed) => {
+                if parsed.host_bits {
+                    self.report((number, line), entry, (&HOST_BITS, Severity::Warning), |span| {
+                        host_bits(&shown(entry), &parsed, span, Some(span))
+                    });
+                }
+                self.add(parsed.network, (number, line), entry);
+            }
+            Err(error) => self.report((number, line), entry, (code_of(error), Severity::Error), |span| {
+                let found = not_a_network(&shown(entry), error, span);
+                let has = |of: &[u8]| entry.iter().any(|byte| of.contains(byte));
+                match (has(b";"), has(b", \t")) {
+                    (true, _) => found.with_help("begin a comment with `#`"),
+                    (false, true) => found.with_help("write one network a line, and comments behind a `#`"),
+                    (false, false) => found,
+                }
+            }),
+        }
+    }
+
+    fn add(&mut self, network: IpNetwork, line: (u32, &[u8]), entry: &[u8]) {
+        let full = self.count == self.most;
+        self.count = self.count.saturating_add(1);
+        if full {
+            let most = self.most;
+            self.report(line, entry, (&LIST_LIMIT, Severity::Error), |span| {
+                let message = format!("the list has more than the {most} networks that are read");
+                Diagnostic::new(&LIST_LIMIT, span, message)
+                    .with_help("merge neighbouring networks into larger ones")
+            });
+        } else if !self.found.has_errors() {
+            self.networks.push(network);
+        }
+    }
+
+    /// Reports a finding at a part of a line, or counts it. `part` lies in `line`.
+    fn report(
+        &mut self,
+        (number, line): (u32, &[u8]),
+        part: &[u8],
+        (code, severity): (&'static Code, Severity),
+        found: impl FnOnce(Span) -> Diagnostic,
+    ) {
+        let left = match severity {
+            Severity::Error => {
+                // Nothing of the list will be used.
+                self.networks = Vec::new();
+                &mut self.errors
+            }
+            Severity::Warning | Severity::Note => &mut self.warnings,
+        };
+        let Some(rest) = left.checked_sub(1) else {
+            self.found.count_only(code, severity);
+            return;
+        };
+        *left = rest;
+        let begin = line.len() - line.trim_ascii_start().len();
+        let (before, behind) = line.split_at_checked(begin).unwrap_or((line, &[]));
+        let behind = behind.get(part.len()..).unwrap_or_default();
+        let [before, part, behind] = [before, part, behind].map(excerpt);
+        // A line may have a warning and an error.
+        if self.excerpts.last().is_none_or(|(last, _)| *last != number) {
+            let text = format!("{before}{part}{behind}");
+            self.length += text.len() + 1;
+            self.excerpts.push((number, text));
+        }
+        let begin = self.length - 1 - self.excerpts.last().map_or(0, |(_, text)| text.len()) + before.len();
+        self.found.push(found(Span::from_range(begin..begin + part.len())).with_severity(severity));
+    }
+}
+
+/// Bytes of a line for a message.
+fn shown(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().flat_map(|byte| byte.escape_ascii()).map(char::from));
+    }
+    shorten(&text).into_owned()
+}
+
+/// A part of a line to be shown in its place: one character for each, none of which does anything.
+fn excerpt(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.extend(chunk.valid().chars().map(picture));
+        if !chunk.invalid().is_empty() {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    text
+}
+
+/// The control pictures of Unicode (U+2400) show what a character would do.
+fn picture(c: char) -> char {
+    match c {
+        '\t' => c,
+        '\0'..='\x1f' => char::from_u32(0x2400 + u32::from(c)).unwrap_or(char::REPLACEMENT_CHARACTER),
+        '\x7f' => '\u{2421}',
+        '\u{80}'..='\u{9f}'
+        | '\u{200e}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}'
+        | '\u{feff}' => char::REPLACEMENT_CHARACTER,
+        c => c,
+    }
+}
+
+#[cfg(test)]
+mod tests;
