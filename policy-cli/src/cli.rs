@@ -174,6 +174,9 @@ pub(crate) struct Eval {
     /// The endpoint whose policy this is, for `endpoint.*`, e.g. `tcp://edge.example.com:20022`.
     #[arg(long, value_name = "URL", value_parser = parse_url)]
     pub(crate) endpoint: Option<EndpointUrl>,
+    /// IP policies that `restrict-ips` may name, by their ids.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ip_policies: Option<PathBuf>,
     /// What time it is, for `time.now`, e.g. `2026-01-31T12:00:00Z`.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub(crate) now: Option<Timestamp>,
@@ -203,6 +206,9 @@ becomes a table: each class has one instruction.")]
 pub(crate) struct Compile {
     /// The policy; `-` is standard input.
     pub(crate) policy: PathBuf,
+    /// IP policies that `restrict-ips` may name, by their ids.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ip_policies: Option<PathBuf>,
 }
 
 /// Show the page of a diagnostic or of an action.

@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod exit;
 mod files;
+mod ip_policies;
 mod lists;
 mod render;
 

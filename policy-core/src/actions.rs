@@ -63,6 +63,7 @@ pub use remove_headers::RemoveHeaders;
 pub use replacements::Replacement;
 pub use request_body_find_replace::RequestBodyFindReplace;
 pub use response_body_find_replace::ResponseBodyFindReplace;
+pub(crate) use restrict_ips::IP_POLICY;
 pub use restrict_ips::RestrictIps;
 pub use saml::Saml;
 pub use set_vars::SetVars;

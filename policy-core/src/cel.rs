@@ -46,6 +46,7 @@ pub use predicate::Predicate;
 pub(crate) use predicate::{ClientAddress, Test};
 pub use print::print;
 pub(crate) use state::{Earlier, State, Use, result_path};
+pub(crate) use template::Unrendered;
 pub use template::{FieldType, Template, TemplatePart, is_template};
 pub use time::{Duration, Timestamp};
 pub use types::{Object, Type};

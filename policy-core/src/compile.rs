@@ -20,6 +20,7 @@ use std::sync::Arc;
 use crate::check::CheckedPolicy;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::exchange::{ActionId, RuleId};
+use crate::ip_policies::IpPolicies;
 use crate::ir::{Lowering, Op, next_id};
 use crate::lpm::{AddressTables, TableLimits};
 use crate::model::Rule;
@@ -27,13 +28,13 @@ use crate::phase::{Phase, PhaseSet};
 use program::{ActionInfo, Parts, RuleInfo};
 
 static NOT_SUPPORTED: Code = Code::error("TP601", "not-supported");
-static PROGRAM_TOO_LARGE: Code = Code::error("TP602", "program-too-large");
+pub(crate) static PROGRAM_TOO_LARGE: Code = Code::error("TP602", "program-too-large");
 
 /// The codes this stage raises.
 pub(crate) static CODES: &[&Code] = &[&NOT_SUPPORTED, &PROGRAM_TOO_LARGE];
 
 /// What to compile with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CompileOptions {
     /// The budget of the address tables.
@@ -42,12 +43,19 @@ pub struct CompileOptions {
     pub code: usize,
     /// The phases that the host runs: a policy with rules in others is refused.
     pub phases: PhaseSet,
+    /// The IP policies that `restrict-ips` may name; without them, a policy that names one is refused.
+    pub ip_policies: Option<Arc<IpPolicies>>,
 }
 
 impl Default for CompileOptions {
     /// For an edge of TCP connections: on_tcp_connect alone; 64 KiB of code.
     fn default() -> Self {
-        Self { table: TableLimits::default(), code: 64 << 10, phases: PhaseSet::of(&[Phase::OnTcpConnect]) }
+        Self {
+            table: TableLimits::default(),
+            code: 64 << 10,
+            phases: PhaseSet::of(&[Phase::OnTcpConnect]),
+            ip_policies: None,
+        }
     }
 }
 
@@ -66,11 +74,11 @@ impl Default for CompileOptions {
 /// ```
 pub fn compile(checked: &CheckedPolicy, options: &CompileOptions) -> Result<Program, Diagnostics> {
     let (policy, source) = (checked.policy(), checked.source());
-    let missing = support::missing(policy, options.phases);
+    let missing = support::missing(policy, options);
     if missing.has_errors() {
         return Err(missing);
     }
-    let mut lowering = Lowering::new(source);
+    let mut lowering = Lowering::new(source, options.ip_policies.as_deref());
     let (mut rules, mut actions, mut phases) = (Vec::new(), Vec::new(), Vec::new());
     for phase in Phase::ALL {
         let first = rules.len();

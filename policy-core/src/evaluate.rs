@@ -3,6 +3,7 @@
 //! The machine never waits, reads a clock or rolls dice. It asks for effects, one at a time, and fails
 //! closed if the host answers out of order. The same machine serves live edges, dry runs and tests.
 
+mod dynamic;
 mod machine;
 mod reason;
 mod trace;

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 pub use crate::cel::Fact;
 use crate::cel::{Borrowed, FactSource, Fault, Host, Timestamp, Type, Value};
@@ -102,23 +103,24 @@ impl<'a> Facts<'a> {
         self.client_ip
     }
 
-    /// The facts that every edge of ours knows of a TCP connection.
+    /// The facts that every edge of ours knows of a TCP connection, and what actions leave behind.
     #[must_use]
     pub fn known_to_edges(fact: Fact) -> bool {
-        matches!(
-            fact.path(),
-            "conn.client_ip"
-                | "conn.client_port"
-                | "conn.server_ip"
-                | "conn.server_port"
-                | "conn.ts.start"
-                | "endpoint.addr"
-                | "endpoint.host"
-                | "endpoint.port"
-                | "endpoint.protocol"
-                | "endpoint.url"
-                | "time.now"
-        )
+        fact.source == FactSource::State
+            || matches!(
+                fact.path(),
+                "conn.client_ip"
+                    | "conn.client_port"
+                    | "conn.server_ip"
+                    | "conn.server_port"
+                    | "conn.ts.start"
+                    | "endpoint.addr"
+                    | "endpoint.host"
+                    | "endpoint.port"
+                    | "endpoint.protocol"
+                    | "endpoint.url"
+                    | "time.now"
+            )
     }
 
     /// The value of a fact.
@@ -156,7 +158,7 @@ impl<'a> Facts<'a> {
     /// These facts as the host of an expression.
     #[must_use]
     pub fn host(&self) -> impl Host + '_ {
-        FactsHost { facts: self, draws: 0 }
+        FactsHost { facts: self, state: None, draws: 0 }
     }
 
     /// A part of the endpoint's URL.
@@ -172,10 +174,51 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// The host of expressions on a connection: its facts, and draws from its seed.
+/// What actions leave behind for what runs after them.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    /// `vars`, a map.
+    vars: Value,
+    /// `actions.ngrok.*`, of the last run of each action.
+    results: Vec<(Fact, Value)>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { vars: Value::Map(Arc::default()), results: Vec::new() }
+    }
+}
+
+impl State {
+    /// Sets a variable of the phase.
+    pub(crate) fn set(&mut self, name: &Arc<str>, value: Value) {
+        if let Value::Map(vars) = &mut self.vars {
+            Arc::make_mut(vars).set(Arc::clone(name), value);
+        }
+    }
+
+    /// Leaves a result behind.
+    pub(crate) fn leave(&mut self, path: &str, value: Value) {
+        let Some(fact) = variables::fact(path) else { return };
+        match self.results.iter_mut().find(|(known, _)| *known == fact) {
+            Some(result) => result.1 = value,
+            None => self.results.push((fact, value)),
+        }
+    }
+
+    fn get(&self, fact: Fact) -> Option<&Value> {
+        match fact.path() {
+            "vars" => Some(&self.vars),
+            _ => self.results.iter().find(|(known, _)| *known == fact).map(|(_, value)| value),
+        }
+    }
+}
+
+/// The host of expressions on a connection: its facts, what actions left behind, and draws from its seed.
 #[derive(Debug)]
 pub(crate) struct FactsHost<'a> {
     pub(crate) facts: &'a Facts<'a>,
+    pub(crate) state: Option<&'a State>,
     /// Draws so far.
     pub(crate) draws: u64,
 }
@@ -183,11 +226,22 @@ pub(crate) struct FactsHost<'a> {
 impl Host for FactsHost<'_> {
     #[inline]
     fn borrow(&self, fact: Fact) -> Option<Borrowed<'_>> {
-        self.facts.borrow(fact)
+        match fact.source {
+            FactSource::State => self.state.and_then(|state| state.get(fact)).map(Borrowed::Value),
+            _ => self.facts.borrow(fact),
+        }
     }
 
     fn fact(&self, fact: Fact) -> Result<Value, Fault> {
-        self.facts.value(fact)
+        match fact.source {
+            // Before its action has run, a result is missing, not unknown.
+            FactSource::State => match (self.state.and_then(|state| state.get(fact)), fact.path()) {
+                (Some(value), _) => Ok(value.clone()),
+                (None, "vars") => Ok(Value::Map(Arc::default())),
+                (None, _) => Err(Fault::Absent(fact)),
+            },
+            _ => self.facts.value(fact),
+        }
     }
 
     fn random(&mut self) -> Result<u64, Fault> {
@@ -414,7 +468,7 @@ mod tests {
         let time = Timestamp::new(0, 0).expect("fine");
         let facts = Facts::of_connection(address, address).at_endpoint("tcp://edge.example.com:20022");
         let facts = facts.started(time).at_time(time);
-        for fact in variables::facts() {
+        for fact in variables::facts().filter(|fact| fact.source != FactSource::State) {
             assert_eq!(facts.value(fact).is_ok(), Facts::known_to_edges(fact), "{fact}");
         }
     }
@@ -423,13 +477,13 @@ mod tests {
     fn a_seed_makes_the_same_draws() {
         let facts = Facts::new("192.0.2.1".parse().expect("fine")).seeded(7);
         let draws = || {
-            let mut host = FactsHost { facts: &facts, draws: 0 };
+            let mut host = FactsHost { facts: &facts, state: None, draws: 0 };
             [host.random(), host.random()].map(|draw| draw.expect("seeded"))
         };
         assert_eq!(draws(), draws());
         assert_ne!(draws()[0], draws()[1]);
         let elsewhere = facts.at_endpoint("tcp://inner.internal:22");
-        let inside = FactsHost { facts: &elsewhere, draws: 0 }.random().expect("seeded");
+        let inside = FactsHost { facts: &elsewhere, state: None, draws: 0 }.random().expect("seeded");
         assert_ne!(inside, draws()[0]);
     }
 }

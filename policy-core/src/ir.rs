@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use crate::cel::{Expression, Test};
 use crate::exchange::{ActionId, LogId, RuleId, TargetId};
+use crate::ip_policies::IpPolicies;
 use crate::lpm::{RangeSet, TestId};
 use crate::parse::PlainMap;
+use crate::schema::{ConfigValue, Text};
 use crate::source::{Position, Source, Span};
 use crate::url::EndpointUrl;
 
@@ -25,10 +27,18 @@ pub(crate) enum Op {
     When { first: u32, count: u32, otherwise: u32 },
     /// Go on if the address test holds; otherwise end as denied if enforced.
     Admit { test: TestId, enforce: bool },
+    /// The same with entries that are known for each connection only.
+    AdmitDynamic { list: u32, enforce: bool },
     /// Ask the host to forward; on failure go on if `or_continue`.
     Forward { target: TargetId, or_continue: bool },
+    /// The same with a target that is known for each connection only.
+    ForwardTo { text: u32, or_continue: bool },
     /// Ask the host to log.
     Log(LogId),
+    /// The same with metadata that is known for each connection only.
+    LogValue { value: u32 },
+    /// Set a variable.
+    SetVar { name: u32, value: u32 },
     /// End as denied.
     Deny,
     /// End as closed.
@@ -42,7 +52,14 @@ pub(crate) enum Op {
 impl Op {
     /// True if nothing behind it runs, whatever the host answers.
     pub(crate) const fn ends(self) -> bool {
-        matches!(self, Self::Deny | Self::Close | Self::End | Self::Forward { or_continue: false, .. })
+        matches!(
+            self,
+            Self::Deny
+                | Self::Close
+                | Self::End
+                | Self::Forward { or_continue: false, .. }
+                | Self::ForwardTo { or_continue: false, .. }
+        )
     }
 
     /// The same in code that is moved by so many instructions.
@@ -51,6 +68,35 @@ impl Op {
             Self::When { first, count, otherwise } => Self::When { first, count, otherwise: otherwise + by },
             other => other,
         }
+    }
+}
+
+/// The entries of a `restrict-ips` of which some are known for each connection only.
+#[derive(Clone, Debug)]
+pub(crate) struct DynamicList {
+    /// What is allowed and what is denied whatever the connection.
+    pub(crate) allow: TestId,
+    pub(crate) deny: TestId,
+    pub(crate) dynamic_allow: Vec<Text>,
+    pub(crate) dynamic_deny: Vec<Text>,
+}
+
+/// What actions refer to by its number.
+#[derive(Debug, Default)]
+pub(crate) struct Operands {
+    pub(crate) lists: Vec<DynamicList>,
+    pub(crate) texts: Vec<Text>,
+    pub(crate) names: Vec<Arc<str>>,
+    pub(crate) values: Vec<ConfigValue>,
+}
+
+impl Operands {
+    /// The expressions in them.
+    pub(crate) fn expressions(&self) -> impl Iterator<Item = &Expression> {
+        let mut texts: Vec<&Text> = self.texts.iter().collect();
+        texts.extend(self.lists.iter().flat_map(|list| list.dynamic_allow.iter().chain(&list.dynamic_deny)));
+        self.values.iter().for_each(|value| value.texts(&mut |text| texts.push(text)));
+        texts.into_iter().flat_map(|text| text.template.expressions())
     }
 }
 
@@ -70,6 +116,8 @@ pub(crate) struct Lowering<'s> {
     known_targets: HashMap<EndpointUrl, TargetId>,
     pub(crate) logs: Vec<Arc<PlainMap>>,
     pub(crate) expressions: Vec<Condition>,
+    pub(crate) operands: Operands,
+    pub(crate) ip_policies: Option<&'s IpPolicies>,
 }
 
 /// A condition of a rule.
@@ -88,7 +136,7 @@ pub(crate) fn next_id<T>(table: &[T]) -> u32 {
 }
 
 impl<'s> Lowering<'s> {
-    pub(crate) fn new(source: &'s Source) -> Self {
+    pub(crate) fn new(source: &'s Source, ip_policies: Option<&'s IpPolicies>) -> Self {
         Self {
             source,
             current: ActionId(0),
@@ -100,6 +148,8 @@ impl<'s> Lowering<'s> {
             known_targets: HashMap::new(),
             logs: Vec::new(),
             expressions: Vec::new(),
+            operands: Operands::default(),
+            ip_policies,
         }
     }
 
@@ -160,6 +210,24 @@ impl<'s> Lowering<'s> {
         self.known_targets.insert(url.clone(), id);
         self.targets.push(url.clone());
         id
+    }
+
+    /// The number of a text.
+    pub(crate) fn text(&mut self, text: &Text) -> u32 {
+        self.operands.texts.push(text.clone());
+        next_id(&self.operands.texts) - 1
+    }
+
+    /// The number of a value.
+    pub(crate) fn value(&mut self, value: &ConfigValue) -> u32 {
+        self.operands.values.push(value.clone());
+        next_id(&self.operands.values) - 1
+    }
+
+    /// The number of a variable's name.
+    pub(crate) fn name(&mut self, name: &str) -> u32 {
+        self.operands.names.push(name.into());
+        next_id(&self.operands.names) - 1
     }
 
     pub(crate) fn log(&mut self, metadata: Arc<PlainMap>) -> LogId {

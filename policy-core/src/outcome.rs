@@ -74,6 +74,8 @@ pub enum Fault {
     Forward(ForwardFailure),
     /// A condition of a rule has no value; [`crate::evaluate::Evaluation::failed_condition`] says why.
     Condition(ExpressionId),
+    /// A value of the action cannot be made, e.g. a target; [`crate::evaluate::Evaluation::failed_value`] says why.
+    Value,
     /// The host's reply did not fit the effect.
     WrongReply,
     /// The host started twice, or resumed when no effect was open.
@@ -85,6 +87,7 @@ impl fmt::Display for Fault {
         match self {
             Self::Forward(failure) => failure.fmt(f),
             Self::Condition(_) => f.write_str("a condition of a rule has no value"),
+            Self::Value => f.write_str("a value of the action cannot be made"),
             Self::WrongReply => f.write_str("the host's reply does not fit the effect"),
             Self::OutOfOrder => f.write_str("the host drove the evaluation out of order"),
         }

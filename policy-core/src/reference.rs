@@ -8,11 +8,13 @@ use std::ops::RangeFrom;
 
 use ipnetwork::IpNetwork;
 
-use crate::actions::{ActionConfig, CidrItem, OnError};
+use crate::actions::{ActionConfig, CidrItem, ForwardTarget, OnError, RestrictIps};
 use crate::cel::{EvalLimits, Value};
-use crate::facts::{Facts, FactsHost};
+use crate::facts::{Facts, FactsHost, State};
+use crate::lpm;
 use crate::model::{Policy, Rule};
 use crate::phase::Phase;
+use crate::schema::{ConfigValue, Text};
 use crate::url::EndpointUrl;
 
 /// True if a network holds an address, by the rule of the families: an IPv4-mapped address is IPv4, a
@@ -70,71 +72,127 @@ pub fn on_tcp_connect(
     facts: &Facts<'_>,
     online: impl Fn(&EndpointUrl) -> bool,
 ) -> NaiveOutcome {
-    let client = facts.client_ip();
-    let (mut first, mut draws) = (0, 0);
+    let mut run = Naive { facts, draws: 0, state: State::default() };
+    let mut first = 0;
     for (at, rule) in policy.rules(Phase::OnTcpConnect).enumerate() {
         let numbers = first..;
         first += rule.actions.len();
-        match conditions(rule, facts, &mut draws) {
+        match run.conditions(rule) {
             Some(true) => {}
             Some(false) => continue,
             None => return NaiveOutcome::NoCondition(at),
         }
-        if let Some(outcome) = actions(rule, numbers, client, &online) {
+        if let Some(outcome) = run.actions(rule, numbers, &online) {
             return outcome;
         }
     }
     NaiveOutcome::Upstream
 }
 
-/// The conditions joined by `&&`; `None` if they have no value. Each is evaluated as it is written; one that is
-/// false decides, and the draws of random numbers go on from one to the next.
-fn conditions(rule: &Rule, facts: &Facts<'_>, draws: &mut u64) -> Option<bool> {
-    let mut all = Some(true);
-    for item in &rule.expressions {
-        let mut host = FactsHost { facts, draws: *draws };
-        let value = item.expression.explain(&mut host, EvalLimits::default(), 0).0;
-        *draws = host.draws;
-        match value {
-            Ok(Value::Bool(false)) => return Some(false),
-            Ok(Value::Bool(true)) => {}
-            _ => all = None,
-        }
-    }
-    all
+struct Naive<'f> {
+    facts: &'f Facts<'f>,
+    draws: u64,
+    state: State,
 }
 
-fn actions(
-    rule: &Rule,
-    numbers: RangeFrom<usize>,
-    client: IpAddr,
-    online: &impl Fn(&EndpointUrl) -> bool,
-) -> Option<NaiveOutcome> {
-    for (number, action) in numbers.zip(&rule.actions) {
-        let holds = |items: &[CidrItem]| items.iter().any(|item| network_contains(item.value, client));
-        match &action.config {
-            ActionConfig::RestrictIps(restrict) => {
-                let permitted = holds(&restrict.allow) && !holds(&restrict.deny);
-                if restrict.enforce && !permitted {
-                    return Some(NaiveOutcome::Denied(number));
-                }
-            }
-            ActionConfig::ForwardInternal(forward) => {
-                let Some(url) = forward.literal().map(|url| &url.value) else {
-                    return Some(NaiveOutcome::Closed(number));
-                };
-                match (online(url), forward.on_error) {
-                    (true, _) => return Some(NaiveOutcome::Forwarded(url.clone(), number)),
-                    (false, OnError::Halt) => return Some(NaiveOutcome::Failed(number)),
-                    (false, OnError::Continue) => {}
-                }
-            }
-            ActionConfig::Deny(_) => return Some(NaiveOutcome::Denied(number)),
-            ActionConfig::CloseConnection(_) => return Some(NaiveOutcome::Closed(number)),
-            ActionConfig::Log(_) => {}
-            // The compiler refuses the others.
-            _ => return Some(NaiveOutcome::Closed(number)),
-        }
+impl Naive<'_> {
+    fn with_host<R>(&mut self, run: impl FnOnce(&mut FactsHost<'_>) -> R) -> R {
+        let mut host = FactsHost { facts: self.facts, state: Some(&self.state), draws: self.draws };
+        let result = run(&mut host);
+        self.draws = host.draws;
+        result
     }
-    None
+
+    /// The conditions joined by `&&`; `None` if they have no value. Each is evaluated as it is written; one that is
+    /// false decides, and the draws of random numbers go on from one to the next.
+    fn conditions(&mut self, rule: &Rule) -> Option<bool> {
+        let mut all = Some(true);
+        for item in &rule.expressions {
+            match self.with_host(|host| item.expression.explain(host, EvalLimits::default(), 0).0) {
+                Ok(Value::Bool(false)) => return Some(false),
+                Ok(Value::Bool(true)) => {}
+                _ => all = None,
+            }
+        }
+        all
+    }
+
+    fn text(&mut self, text: &Text) -> Option<String> {
+        self.with_host(|host| text.template.render(host, &mut EvalLimits::default()).ok())
+    }
+
+    fn actions(
+        &mut self,
+        rule: &Rule,
+        numbers: RangeFrom<usize>,
+        online: &impl Fn(&EndpointUrl) -> bool,
+    ) -> Option<NaiveOutcome> {
+        for (number, action) in numbers.zip(&rule.actions) {
+            match &action.config {
+                ActionConfig::RestrictIps(restrict) => match self.permits(restrict) {
+                    None => return Some(NaiveOutcome::Failed(number)),
+                    Some(false) if restrict.enforce => return Some(NaiveOutcome::Denied(number)),
+                    Some(_) => {}
+                },
+                ActionConfig::ForwardInternal(forward) => {
+                    let url = match &forward.target {
+                        ForwardTarget::Literal(url) => Some(url.value.clone()),
+                        ForwardTarget::Dynamic(text) => {
+                            let url = self.text(text).and_then(|text| EndpointUrl::parse(&text).ok());
+                            url.filter(|url| url.is_internal() && !url.is_wildcard() && url.port().is_some())
+                        }
+                    };
+                    let Some(url) = url else { return Some(NaiveOutcome::Failed(number)) };
+                    match (online(&url), forward.on_error) {
+                        (true, _) => return Some(NaiveOutcome::Forwarded(url, number)),
+                        (false, OnError::Halt) => return Some(NaiveOutcome::Failed(number)),
+                        (false, OnError::Continue) => {
+                            let path = "actions.ngrok.forward_internal.url";
+                            self.state.leave(path, Value::text(url.to_string()));
+                        }
+                    }
+                }
+                ActionConfig::SetVars(set) => {
+                    for (name, value) in &set.vars {
+                        // Texts are all that tests set.
+                        let ConfigValue::Text(text) = value else { continue };
+                        let value =
+                            self.with_host(|host| text.template.value(host, &mut EvalLimits::default()));
+                        match value {
+                            Ok(value) => self.state.set(&(&*name.value).into(), value),
+                            Err(_) => return Some(NaiveOutcome::Failed(number)),
+                        }
+                    }
+                }
+                ActionConfig::Deny(_) => return Some(NaiveOutcome::Denied(number)),
+                ActionConfig::CloseConnection(_) => return Some(NaiveOutcome::Closed(number)),
+                ActionConfig::Log(_) => {}
+                // The compiler refuses the others.
+                _ => return Some(NaiveOutcome::Closed(number)),
+            }
+        }
+        None
+    }
+
+    /// Whether the lists permit the client; nothing if an entry cannot be read.
+    fn permits(&mut self, restrict: &RestrictIps) -> Option<bool> {
+        let client = self.facts.client_ip();
+        let mut holds = |items: &[CidrItem], dynamic: &[Text]| {
+            let mut found: Vec<IpNetwork> = items.iter().map(|item| item.value).collect();
+            for text in dynamic {
+                found.push(lpm::cidr(self.text(text)?.trim()).ok()?.network);
+            }
+            found.retain(|network| network_contains(*network, client));
+            Some(found.into_iter().map(lpm::unmapped).max_by_key(|network| network.prefix()))
+        };
+        let allow = holds(&restrict.allow, &restrict.dynamic_allow);
+        let deny = holds(&restrict.deny, &restrict.dynamic_deny);
+        let (allow, deny) = (allow?, deny?);
+        let permitted = allow.is_some() && deny.is_none();
+        let matched = deny.or(allow).map(|network| lpm::masked(network).to_string()).unwrap_or_default();
+        let action = if permitted { "allow" } else { "deny" };
+        self.state.leave("actions.ngrok.restrict_ips.action", Value::text(action));
+        self.state.leave("actions.ngrok.restrict_ips.matched_cidr", Value::text(matched));
+        Some(permitted)
+    }
 }

@@ -8,10 +8,12 @@ use policy_core::phase::{Phase, PhaseSet};
 use super::eval::load;
 use crate::cli::Compile;
 use crate::exit::{Exit, Failure, after_output};
+use crate::ip_policies;
 
 pub(crate) fn run(args: &Compile) -> Result<Exit, Failure> {
     let mut options = CompileOptions::default();
     options.phases = PhaseSet::of(&Phase::ALL);
+    options.ip_policies = args.ip_policies.as_deref().map(ip_policies::given).transpose()?;
     let program = load(&args.policy, None, &options)?;
     let mut out = anstream::stdout();
     let written = write!(out, "{}", program.listing()).and_then(|()| out.flush());

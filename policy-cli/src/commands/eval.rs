@@ -20,6 +20,7 @@ use policy_core::url::{EndpointUrl, Scheme};
 use crate::cli::{Eval, Expectation, Format, Target};
 use crate::exit::{Exit, Failure, after_output, say};
 use crate::files::read;
+use crate::ip_policies;
 use crate::render;
 use crate::render::text::findings_of;
 
@@ -36,7 +37,9 @@ pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
         return Err(Failure::Usage("standard input cannot be both the policy and the addresses".to_owned()));
     }
     let scheme = args.endpoint.as_ref().map(EndpointUrl::scheme);
-    let program = load(&args.policy, scheme, &CompileOptions::default())?;
+    let mut options = CompileOptions::default();
+    options.ip_policies = args.ip_policies.as_deref().map(ip_policies::given).transpose()?;
+    let program = load(&args.policy, scheme, &options)?;
     check_names(args, &program)?;
     let known = Known::of(args)?;
     if let Some(path) = &args.ips {
@@ -76,6 +79,7 @@ pub(crate) fn load(
     if !found.has_errors() {
         let mut check = CheckOptions::default();
         check.endpoint.scheme = scheme;
+        check.ip_policies.clone_from(&options.ip_policies);
         let (checked, later) = load_policy(&source, &check);
         policy = checked;
         found.append(later);
@@ -171,6 +175,17 @@ fn decide<'p>(
         let place = format!("{}:{}", program.file(), condition.position());
         let text = printable(condition.expression().text());
         return Err(Failure::Usage(format!("{place}: `{text}` reads what was not given: add `{flag}`")));
+    }
+    if let Some((expression, error)) = run.failed_value()
+        && let Some(flag) = missing(&error.fault)
+    {
+        let place = outcome.by().and_then(|by| program.action(by)).map(|action| action.position());
+        let place = place.map_or_else(String::new, |place| format!(":{place}"));
+        let text = expression.map(|expression| printable(expression.text())).unwrap_or_default();
+        let file = program.file();
+        return Err(Failure::Usage(format!(
+            "{file}{place}: `{text}` reads what was not given: add `{flag}`"
+        )));
     }
     Ok(Decided { run, outcome })
 }

@@ -3,14 +3,12 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use policy_core::agent::load_agent_files;
 use policy_core::check::CheckOptions;
 use policy_core::diagnostic::Diagnostics;
 use policy_core::edge::load_edge_files;
-use policy_core::ip_policies::{IpPolicyFiles, load_ip_policy_files};
 use policy_core::lint::{DocumentKind, lint, lint_as};
 use policy_core::source::Source;
 use policy_core::url::{Binding, Scheme};
@@ -18,6 +16,7 @@ use policy_core::url::{Binding, Scheme};
 use crate::cli::{EndpointBinding, Kind, Lint, LintFormat, Protocol};
 use crate::exit::{Exit, Failure, after_output};
 use crate::files::{Found, expand, read, read_regular, shown};
+use crate::ip_policies::{self, folder_of, is_below};
 use crate::{lists, render};
 
 /// What was looked at, and what was not.
@@ -76,23 +75,7 @@ fn options(args: &Lint) -> Result<CheckOptions, Failure> {
     options.endpoint.cloud = args.cloud;
     options.strict = args.strict;
     options.lenient = args.lenient;
-    if let Some(path) = &args.ip_policies {
-        let (source, mut found) = read(path)?;
-        let (mut policies, mut named) = (None, Vec::new());
-        if !found.has_errors() {
-            let loaded = load_ip_policies(&source, path, &CheckOptions::default());
-            policies = loaded.usable;
-            found.append(loaded.findings);
-            named = loaded.lists;
-        }
-        let mut err = anstream::stderr().lock();
-        // The findings go to standard error; if that fails too, the exit code still tells.
-        let _ = render::text::findings_of(&mut err, &source, &found);
-        let mut shown = named.iter().filter(|(list, _)| is_below(list, folder_of(path)));
-        let _ = shown.try_for_each(|(list, found)| render::text::findings_of(&mut err, list, found));
-        let unusable = || Failure::Usage(format!("`{}` is no usable list of IP policies", source.name()));
-        options.ip_policies = Some(Arc::new(policies.ok_or_else(unusable)?));
-    }
+    options.ip_policies = args.ip_policies.as_deref().map(ip_policies::given).transpose()?;
     Ok(options)
 }
 
@@ -196,7 +179,7 @@ fn check_file(
                 Some((loaded.findings, loaded.policies, Some(DocumentKind::Policy)))
             }
             Some(DocumentKind::IpPolicies) => {
-                let loaded = load_ip_policies(&source, &file.path, options);
+                let loaded = ip_policies::load(&source, &file.path, options);
                 Some((loaded.findings, loaded.lists, None))
             }
             _ => None,
@@ -208,25 +191,4 @@ fn check_file(
         }
     }
     Ok(Checked { source, kind: linted.kind, diagnostics })
-}
-
-/// IP policies with the list files they name, relative to their own file.
-fn load_ip_policies(source: &Source, path: &Path, options: &CheckOptions) -> IpPolicyFiles {
-    let folder = folder_of(path);
-    load_ip_policy_files(source, options, &mut |name, feed| {
-        let path = folder.join(name);
-        (shown(&path), lists::read_named(&path, feed))
-    })
-}
-
-/// The folder in which the files are that a file names.
-fn folder_of(path: &Path) -> &Path {
-    // The parent of a bare name is empty, which is no folder that can be looked up.
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// A configuration may come from anybody: what stands in files outside of its folder is not shown.
-fn is_below(file: &Source, folder: &Path) -> bool {
-    let (path, folder) = (fs::canonicalize(file.name()), fs::canonicalize(folder));
-    path.is_ok_and(|path| folder.is_ok_and(|folder| path.starts_with(folder)))
 }

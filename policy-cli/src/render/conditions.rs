@@ -74,7 +74,7 @@ fn explain_condition(
 }
 
 /// A text on one line, cut where it becomes long.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut chars = line.chars();
     let mut out: String = chars.by_ref().take(MOST_SHOWN).collect();

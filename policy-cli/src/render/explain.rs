@@ -5,10 +5,11 @@ use std::io::{self, Write};
 use policy_core::compile::{ActionRef, RuleRef};
 use policy_core::diagnostic::printable;
 use policy_core::evaluate::Record;
-use policy_core::exchange::Reply;
+use policy_core::exchange::{Effect, Reply};
 use policy_core::ir::{Entries, Entry};
 use policy_core::lpm::{Family, family};
 use policy_core::phase::Phase;
+use policy_core::url::EndpointUrl;
 
 use super::conditions;
 use super::text::{assumptions, outcome};
@@ -70,6 +71,7 @@ fn explain_action(out: &mut impl Write, decided: &Decided<'_>, action: ActionRef
     let kind = action.kind();
     let mut records = decided.run.trace().records.iter();
     let event = records.find_map(|record| match record {
+        Record::Variable { action: id, .. } if *id == action.id() => Some(Event::Set),
         Record::Test { action: id, admitted } if *id == action.id() => Some(Event::Test(*admitted)),
         Record::Reply { action: id, reply } if *id == action.id() => Some(Event::Reply(reply.clone())),
         Record::Outcome(outcome) if outcome.by() == Some(action.id()) => Some(Event::End),
@@ -77,9 +79,10 @@ fn explain_action(out: &mut impl Write, decided: &Decided<'_>, action: ActionRef
     });
     match event {
         None => writeln!(out, "    {kind}  not reached"),
+        Some(Event::Set) => variables(out, decided, action),
         Some(Event::Test(admitted)) => explain_list(out, decided, action, admitted),
         Some(Event::Reply(reply)) => {
-            let target = action.literal_target().map(|url| format!(" {url}")).unwrap_or_default();
+            let target = target(decided, action).map(|url| format!(" {url}")).unwrap_or_default();
             match reply {
                 Reply::Forwarded => writeln!(out, "    {kind}{target}\n    → forward                STOP"),
                 Reply::ForwardFailed(failure) => {
@@ -96,7 +99,37 @@ fn explain_action(out: &mut impl Write, decided: &Decided<'_>, action: ActionRef
     }
 }
 
+/// The target of a forward: the same for every connection, or what was made for this one.
+fn target<'d>(decided: &'d Decided<'_>, action: ActionRef<'d>) -> Option<&'d EndpointUrl> {
+    action.literal_target().or_else(|| {
+        decided.run.trace().records.iter().find_map(|record| match record {
+            Record::Effect { action: id, effect: Effect::Forward(target) } if *id == action.id() => {
+                decided.run.target(*target)
+            }
+            _ => None,
+        })
+    })
+}
+
+/// What an action set.
+fn variables(out: &mut impl Write, decided: &Decided<'_>, action: ActionRef<'_>) -> io::Result<()> {
+    writeln!(out, "    {}", action.kind())?;
+    for record in &decided.run.trace().records {
+        match record {
+            Record::Variable { action: id, name, value } if *id == action.id() => {
+                writeln!(out, "      vars.{name} = {}", conditions::shown(&value.to_string()))?;
+            }
+            _ => {}
+        }
+    }
+    match decided.outcome.by() == Some(action.id()) {
+        true => writeln!(out, "    → {}                  STOP", decided.outcome.name()),
+        false => writeln!(out, "    → go on"),
+    }
+}
+
 enum Event {
+    Set,
     Test(bool),
     Reply(Reply),
     End,
@@ -116,6 +149,15 @@ fn explain_list(
     if let Some(list) = list {
         entries(out, decided, "deny", &list.deny)?;
         entries(out, decided, "allow", &list.allow)?;
+    }
+    for record in &decided.run.trace().records {
+        match record {
+            Record::Entry { action: id, network, matches } if *id == action.id() => {
+                let state = if *matches { "match" } else { "no match" };
+                writeln!(out, "      ${{…}}   {:43}  {state}", network.to_string())?;
+            }
+            _ => {}
+        }
     }
     match admitted || !enforced {
         true => writeln!(out, "    → go on"),

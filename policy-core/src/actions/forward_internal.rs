@@ -128,13 +128,16 @@ impl ActionType for ForwardInternal {
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>) {
-        match self.literal() {
-            Some(url) => {
+        let or_continue = self.on_error == OnError::Continue;
+        match &self.target {
+            ForwardTarget::Literal(url) => {
                 let target = lowering.target(&url.value);
-                lowering.emit(Op::Forward { target, or_continue: self.on_error == OnError::Continue });
+                lowering.emit(Op::Forward { target, or_continue });
             }
-            // INVARIANT: what holds an expression is refused before; refuse here as well.
-            None => lowering.emit(Op::Close),
+            ForwardTarget::Dynamic(text) => {
+                let text = lowering.text(text);
+                lowering.emit(Op::ForwardTo { text, or_continue });
+            }
         }
     }
 }

@@ -61,12 +61,16 @@ impl ActionType for Log {
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>) {
-        // INVARIANT: what holds an expression is refused before.
-        let metadata = match self.metadata.plain() {
-            Some(Plain::Map(metadata)) => metadata,
-            _ => PlainMap::default(),
-        };
-        let id = lowering.log(Arc::new(metadata));
-        lowering.emit(Op::Log(id));
+        match self.metadata.plain() {
+            Some(plain) => {
+                let metadata = if let Plain::Map(metadata) = plain { metadata } else { PlainMap::default() };
+                let id = lowering.log(Arc::new(metadata));
+                lowering.emit(Op::Log(id));
+            }
+            None => {
+                let value = lowering.value(&self.metadata);
+                lowering.emit(Op::LogValue { value });
+            }
+        }
     }
 }

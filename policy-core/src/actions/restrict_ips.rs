@@ -7,7 +7,7 @@
 use super::{ActionType, Ends};
 use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
 use crate::ip_policies::IpPolicy;
-use crate::ir::{AddressList, Entries, Entry, Lowering, Op};
+use crate::ir::{AddressList, DynamicList, Entries, Entry, Lowering, Op, next_id};
 use crate::lpm::{Family, RangeSet, family};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
@@ -19,7 +19,7 @@ use crate::variables::{self, EVERYWHERE};
 
 static NOTHING_ALLOWED: Code = Code::error("TP434", "nothing-allowed").ngrok(&["ERR_NGROK_393"]).absence();
 static ONE_FAMILY: Code = Code::warning("TP436", "one-address-family").absence();
-static IP_POLICY: Code =
+pub(crate) static IP_POLICY: Code =
     Code::error("TP437", "unknown-ip-policy").ngrok(&["ERR_NGROK_341", "ERR_NGROK_1402", "ERR_NGROK_1414"]);
 
 /// The codes this file raises.
@@ -118,15 +118,32 @@ impl ActionType for RestrictIps {
     }
 
     fn lower(&self, lowering: &mut Lowering<'_>) {
-        let test = lowering.test(self.permitted(&[]));
-        let entries = |items: &[CidrItem]| {
-            Entries::new(
-                items.iter().map(|item| Entry::new(item.value, lowering.position(item.span))).collect(),
-            )
+        let known = lowering.ip_policies;
+        let named = self.ip_policies.iter();
+        let named = named.filter_map(|id| Some((known?.get(&id.value)?, lowering.position(id.span))));
+        let named: Vec<_> = named.collect();
+        let entries = |items: &[CidrItem], of: fn(&IpPolicy) -> &[ipnetwork::IpNetwork]| {
+            let own = items.iter().map(|item| Entry::new(item.value, lowering.position(item.span)));
+            let listed =
+                named.iter().flat_map(|(policy, at)| of(policy).iter().map(|it| Entry::new(*it, *at)));
+            Entries::new(own.chain(listed).collect())
         };
-        let list = AddressList::new(entries(&self.allow), entries(&self.deny), self.enforce);
-        lowering.list(list);
-        lowering.emit(Op::Admit { test, enforce: self.enforce });
+        let (allow, deny) = (entries(&self.allow, |it| &it.allow), entries(&self.deny, |it| &it.deny));
+        let policies: Vec<_> = named.iter().map(|(policy, _)| *policy).collect();
+        let enforce = self.enforce;
+        if self.dynamic_allow.is_empty() && self.dynamic_deny.is_empty() {
+            let test = lowering.test(self.permitted(&policies));
+            lowering.emit(Op::Admit { test, enforce });
+        } else {
+            let (allow, deny) = self.listed(&policies);
+            let (allow, deny) = (lowering.test(allow), lowering.test(deny));
+            let (dynamic_allow, dynamic_deny) = (self.dynamic_allow.clone(), self.dynamic_deny.clone());
+            let list = DynamicList { allow, deny, dynamic_allow, dynamic_deny };
+            lowering.operands.lists.push(list);
+            let list = next_id(&lowering.operands.lists) - 1;
+            lowering.emit(Op::AdmitDynamic { list, enforce });
+        }
+        lowering.list(AddressList::new(allow, deny, enforce));
     }
 }
 
@@ -175,11 +192,17 @@ impl RestrictIps {
 
     /// The addresses that are permitted: allowed and not denied.
     fn permitted(&self, policies: &[&IpPolicy]) -> RangeSet {
+        let (allow, deny) = self.listed(policies);
+        allow.without(&deny)
+    }
+
+    /// The addresses that are allowed, and those that are denied, as far as they are known now.
+    fn listed(&self, policies: &[&IpPolicy]) -> (RangeSet, RangeSet) {
         let set = |items: &[CidrItem], of: fn(&IpPolicy) -> &[ipnetwork::IpNetwork]| {
             let listed = policies.iter().flat_map(|policy| of(policy));
             RangeSet::from_networks(items.iter().map(|item| item.value).chain(listed.copied()))
         };
-        set(&self.allow, |policy| &policy.allow).without(&set(&self.deny, |policy| &policy.deny))
+        (set(&self.allow, |policy| &policy.allow), set(&self.deny, |policy| &policy.deny))
     }
 
     fn check_allow(&self, policies: &[&IpPolicy], at: Span, cx: &Context<'_, '_>) {

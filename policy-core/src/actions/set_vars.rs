@@ -6,6 +6,7 @@
 use super::{ANY_PHASE, ActionType};
 use crate::cel::State;
 use crate::diagnostic::Diagnostic;
+use crate::ir::{Lowering, Op};
 use crate::parse::{NodeKind, NodeRef};
 use crate::phase::PhaseSet;
 use crate::reader::{Fields, head};
@@ -30,10 +31,18 @@ impl ActionType for SetVars {
     const NAME: &'static str = "set-vars";
     const PHASES: PhaseSet = ANY_PHASE;
     const FIELDS: Declared = &[&VARS];
+    const RUNS: bool = true;
     const PAGE: &'static str = include_str!("../../../docs/actions/set-vars.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
         Some(Self { vars: cx.read(fields, &VARS)? })
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>) {
+        for (name, value) in &self.vars {
+            let (name, value) = (lowering.name(&name.value), lowering.value(value));
+            lowering.emit(Op::SetVar { name, value });
+        }
     }
 
     fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {

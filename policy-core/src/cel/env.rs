@@ -33,6 +33,8 @@ pub(crate) enum FactSource {
     EndpointUrl,
     /// A part of the endpoint's URL.
     Endpoint,
+    /// What actions left behind.
+    State,
     Other,
 }
 
@@ -46,6 +48,8 @@ impl FactSource {
             "conn.ts.start" => Self::Started,
             "time.now" => Self::Now,
             "endpoint.url" => Self::EndpointUrl,
+            "vars" => Self::State,
+            path if path.starts_with("actions.") => Self::State,
             path if path.starts_with("endpoint.") => Self::Endpoint,
             _ => Self::Other,
         }

@@ -29,8 +29,9 @@ use super::types::Type;
 use super::value::Value;
 use crate::phase::{Phase, PhaseSet};
 
+pub(super) use conversions::plain_text;
 use format::decimal as display_double;
-pub(super) use json::read_json;
+pub(super) use json::{read_json, write as write_json};
 
 /// A function of the policy language, for documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,10 +12,14 @@ use nom::{IResult, Parser};
 
 use super::env::Env;
 use super::expression::Expression;
+use super::fault::{EvalError, Fault};
+use super::functions::{plain_text, write_json};
+use super::host::{Budget, EvalLimits, Host};
 use super::lexer::{Symbol, TokenKind, first_token};
 use super::parser::CelLimits;
 use super::state::{Earlier, Unknown};
 use super::types::{CIDR, IP, Type};
+use super::value::Value;
 use crate::cel;
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 use crate::source::Span;
@@ -28,6 +32,20 @@ pub enum FieldType {
     Text,
     /// The value with its own type, as `set-vars` and `log` keep it.
     Any,
+}
+
+/// A text or value that cannot be made: the expression in it that has no value, and why.
+#[derive(Clone, Debug)]
+pub(crate) struct Unrendered {
+    pub(crate) expression: Option<Expression>,
+    pub(crate) error: EvalError,
+}
+
+impl Unrendered {
+    /// What came out cannot be used.
+    pub(crate) fn unusable(text: String) -> Self {
+        Self { expression: None, error: EvalError::whole(Fault::Conversion(text.into())) }
+    }
 }
 
 /// A part of a template.
@@ -95,6 +113,44 @@ impl Template {
     pub(crate) fn of_text(text: &str) -> Self {
         let parts = if text.is_empty() { [].into() } else { [TemplatePart::Text(text.into())].into() };
         Self { parts }
+    }
+
+    /// The text with the value of each expression in its place; lists and maps as JSON.
+    pub(crate) fn render(&self, host: &mut dyn Host, limits: &mut EvalLimits) -> Result<String, Unrendered> {
+        let mut out = String::new();
+        for part in &self.parts {
+            let (expression, value) = match part {
+                TemplatePart::Text(text) => {
+                    out.push_str(text);
+                    continue;
+                }
+                TemplatePart::Expression(expression) => (expression, expression.evaluate_from(host, limits)),
+            };
+            let failed = |error| Unrendered { expression: Some(expression.clone()), error };
+            let value = value.map_err(failed)?;
+            let mut budget = Budget::new(*limits);
+            let written = match plain_text(&value) {
+                Some(text) => text.and_then(|text| {
+                    budget.output(text.len())?;
+                    out.push_str(&text);
+                    Ok(())
+                }),
+                None => write_json(&mut out, &value, &mut budget),
+            };
+            *limits = budget.left();
+            written.map_err(|fault| failed(EvalError::whole(fault)))?;
+        }
+        Ok(out)
+    }
+
+    /// The value: of a text that is nothing but one expression its own, else the rendered text.
+    pub(crate) fn value(&self, host: &mut dyn Host, limits: &mut EvalLimits) -> Result<Value, Unrendered> {
+        match self.whole() {
+            Some(expression) => expression
+                .evaluate_from(host, limits)
+                .map_err(|error| Unrendered { expression: Some(expression.clone()), error }),
+            None => self.render(host, limits).map(Value::text),
+        }
     }
 
     /// The expression, if the text is nothing but one `${…}`: where a field keeps types, the value keeps its

@@ -278,14 +278,7 @@ impl Map {
     pub fn of_texts<T: Into<Arc<str>>>(entries: impl IntoIterator<Item = (T, Value)>) -> Self {
         let mut map = Self::default();
         for (key, value) in entries {
-            let key: Arc<str> = key.into();
-            match map.index.get(&Key::String(Arc::clone(&key))).and_then(|&at| map.entries.get_mut(at)) {
-                Some(entry) => entry.1 = value,
-                None => {
-                    map.index.insert(Key::String(Arc::clone(&key)), map.entries.len());
-                    map.entries.push((Value::String(key), value));
-                }
-            }
+            map.set(key.into(), value);
         }
         map
     }
@@ -299,6 +292,17 @@ impl Map {
         }
         self.entries.push((key, value));
         Ok(())
+    }
+
+    /// Puts a value under a text; of a repeated key the last counts.
+    pub(crate) fn set(&mut self, key: Arc<str>, value: Value) {
+        match self.index.get(&Key::String(Arc::clone(&key))).and_then(|&at| self.entries.get_mut(at)) {
+            Some(entry) => entry.1 = value,
+            None => {
+                self.index.insert(Key::String(Arc::clone(&key)), self.entries.len());
+                self.entries.push((Value::String(key), value));
+            }
+        }
     }
 
     /// The value of a key.

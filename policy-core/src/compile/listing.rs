@@ -132,7 +132,20 @@ impl<'p> Listing<'p> {
                     write!(f, "forward {url}{}", if or_continue { ", or go on" } else { "" })?;
                     place(f)?;
                 }
-                Op::Log(_) => {
+                Op::AdmitDynamic { list, enforce } => {
+                    write!(f, "{} list {list}", if enforce { "admit" } else { "note" })?;
+                    place(f)?;
+                }
+                Op::ForwardTo { or_continue, .. } => {
+                    write!(f, "forward to a text{}", if or_continue { ", or go on" } else { "" })?;
+                    place(f)?;
+                }
+                Op::SetVar { name, .. } => {
+                    let name = self.program.operands().names.get(name as usize).map_or("", |name| &**name);
+                    write!(f, "set vars.{name}")?;
+                    place(f)?;
+                }
+                Op::Log(_) | Op::LogValue { .. } => {
                     f.write_str("log")?;
                     place(f)?;
                 }

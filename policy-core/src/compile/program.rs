@@ -9,7 +9,7 @@ use crate::cel::Expression;
 use crate::evaluate::{Evaluation, NoTrace, Trace};
 use crate::exchange::{ActionId, ExpressionId, LogId, RuleId, TargetId};
 use crate::facts::{Fact, Facts};
-use crate::ir::{AddressList, Condition, Lowering, Op};
+use crate::ir::{AddressList, Condition, Lowering, Op, Operands};
 use crate::lpm::{AddressTable, AddressTables};
 use crate::parse::PlainMap;
 use crate::phase::Phase;
@@ -25,6 +25,9 @@ pub struct Program {
     targets: Box<[EndpointUrl]>,
     logs: Box<[Arc<PlainMap>]>,
     expressions: Box<[Condition]>,
+    operands: Operands,
+    /// True if something reads what actions leave behind.
+    leaves_results: bool,
     needs: Box<[Fact]>,
     // Side tables: read by explanations only.
     rules: Box<[RuleInfo]>,
@@ -99,9 +102,11 @@ impl Program {
                 action.target = Some(*target);
             }
         }
+        let conditions = lowering.expressions.iter().map(|it| &it.expression);
         let mut needs: Vec<Fact> =
-            lowering.expressions.iter().flat_map(|it| it.expression.reads()).copied().collect();
-        if all_ops().any(|(op, _)| matches!(op, Op::Admit { .. })) {
+            conditions.chain(lowering.operands.expressions()).flat_map(|it| it.reads()).copied().collect();
+        let leaves_results = needs.iter().any(|fact| fact.path().starts_with("actions."));
+        if all_ops().any(|(op, _)| matches!(op, Op::Admit { .. } | Op::AdmitDynamic { .. })) {
             needs.extend(variables::fact("conn.client_ip"));
         }
         needs.sort_unstable();
@@ -113,12 +118,14 @@ impl Program {
                 ops: ops.get(rule.ops.clone()).unwrap_or_default(),
             };
             let codes: Vec<_> = rules.get(of_phase).unwrap_or_default().iter().map(code).collect();
-            let quick = Quick::new(&codes, &tables, options.code, false);
+            let quick = Quick::new(&codes, &tables, options.code, leaves_results);
             PhaseCode { phase, ops: ops.into(), quick }
         });
         Self {
             phases: phases.collect(),
             expressions: lowering.expressions.into(),
+            operands: lowering.operands,
+            leaves_results,
             needs: needs.into(),
             tables,
             targets: lowering.targets.into(),
@@ -170,6 +177,19 @@ impl Program {
         Listing::new(self)
     }
 
+    pub(crate) const fn operands(&self) -> &Operands {
+        &self.operands
+    }
+
+    pub(crate) const fn leaves_results(&self) -> bool {
+        self.leaves_results
+    }
+
+    /// Numbers of the targets and of the log entries that are the same for every connection.
+    pub(crate) const fn literals(&self) -> (usize, usize) {
+        (self.targets.len(), self.logs.len())
+    }
+
     pub(super) const fn phases(&self) -> &[PhaseCode] {
         &self.phases
     }
@@ -204,10 +224,10 @@ impl Program {
     }
 
     /// The last enforced list that a connection passed on its way to an action. O(log lists + lists not enforced).
-    pub(crate) fn last_list_before(&self, action: ActionId) -> Option<&AddressList> {
+    pub(crate) fn last_list_before(&self, action: ActionId) -> Option<(ActionId, &AddressList)> {
         let end = self.lists.partition_point(|(id, _)| *id < action);
         let before = self.lists.get(..end).unwrap_or_default();
-        before.iter().rev().map(|(_, list)| list).find(|list| list.enforce)
+        before.iter().rev().map(|(by, list)| (*by, list)).find(|(_, list)| list.enforce)
     }
 
     /// The rules of a phase, in order.

@@ -1,12 +1,12 @@
 //! What the language has and this version does not run: refused by name, so that nothing is admitted that the
 //! policy does not admit.
 
-use super::NOT_SUPPORTED;
-use crate::actions::ActionConfig;
-use crate::cel::{Expression, Fact};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use super::{CompileOptions, NOT_SUPPORTED};
+use crate::actions::{ActionConfig, IP_POLICY};
+use crate::cel::Expression;
+use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 use crate::model::{Policy, Rule};
-use crate::phase::{Phase, PhaseSet};
+use crate::phase::Phase;
 use crate::source::Span;
 
 /// A finding about something that this version does not run.
@@ -15,22 +15,22 @@ pub(crate) fn not_supported(span: Span, what: &str, help: &str) -> Diagnostic {
     Diagnostic::new(&NOT_SUPPORTED, span, message).with_help(help)
 }
 
-/// Everything in a policy that this version does not run.
-pub(super) fn missing(policy: &Policy, phases: PhaseSet) -> Diagnostics {
+/// Everything in a policy that this version, or this host, does not run.
+pub(super) fn missing(policy: &Policy, options: &CompileOptions) -> Diagnostics {
     let mut found = Diagnostics::default();
     for phase in &policy.phases {
-        if !phases.contains(phase.phase) && !phase.rules.is_empty() {
-            let names: Vec<_> = phases.iter().map(Phase::name).collect();
+        if !options.phases.contains(phase.phase) && !phase.rules.is_empty() {
+            let names: Vec<_> = options.phases.iter().map(Phase::name).collect();
             let help = format!("what runs here is {}; remove the phase to use the policy", names.join(", "));
             found.push(not_supported(phase.span, &format!("the phase `{}`", phase.phase), &help));
             continue;
         }
-        phase.rules.iter().for_each(|rule| missing_in_rule(rule, &mut found));
+        phase.rules.iter().for_each(|rule| missing_in_rule(rule, options, &mut found));
     }
     found
 }
 
-fn missing_in_rule(rule: &Rule, found: &mut Diagnostics) {
+fn missing_in_rule(rule: &Rule, options: &CompileOptions, found: &mut Diagnostics) {
     for condition in &rule.expressions {
         missing_in_expression(&condition.expression, condition.span, found);
     }
@@ -47,26 +47,23 @@ fn missing_in_rule(rule: &Rule, found: &mut Diagnostics) {
             continue;
         }
         action.config.texts(&mut |text| {
-            if text.literal().is_none() {
-                found.push(not_supported(text.span, &format!("`${{…}}` in `{name}`"), "write the value out"));
-            }
+            text.template.expressions().for_each(|it| missing_in_expression(it, text.span, found));
         });
         for id in action.config.open_ip_policies() {
-            let help = "list the addresses under `allow` and `deny`";
-            found.push(not_supported(id.span, "`ip_policies`", help));
+            // Without its file, what an IP policy says is unknown, never nothing.
+            if options.ip_policies.as_ref().is_none_or(|known| known.get(&id.value).is_none()) {
+                let message = format!("what `{}` permits is not known here", shorten(&id.value));
+                let help = "give the file of IP policies that has it, or list the networks";
+                found.push(Diagnostic::new(&IP_POLICY, id.span, message).with_help(help));
+            }
         }
     }
 }
 
-/// What earlier actions left behind, and secrets.
+/// Secrets.
 fn missing_in_expression(expression: &Expression, span: Span, found: &mut Diagnostics) {
-    let state = |fact: &&Fact| fact.path() == "vars" || fact.path().starts_with("actions.");
-    if let Some(fact) = expression.reads().iter().find(state) {
-        let help = "decide by facts of the connection, `conn.*` and `endpoint.*`";
-        found.push(not_supported(span, &format!("`{fact}` in an expression"), help));
-    }
     if expression.impure_calls().contains(&"secrets.get") {
-        let help = "keep what is secret out of conditions on connections";
+        let help = "there is no vault here; keep what is secret out of policies of connections";
         found.push(not_supported(span, "`secrets.get` in an expression", help));
     }
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::dynamic::Made;
 use super::trace::{NoTrace, Trace};
-use crate::cel::{ClientAddress, EvalError, EvalLimits, Fault as CelFault, Value};
+use crate::cel::{ClientAddress, EvalError, EvalLimits, Expression, Fault as CelFault, Unrendered, Value};
 use crate::compile::{ConditionRef, PhaseCode, Program, QuickCondition};
 use crate::exchange::{ActionId, Effect, ExpressionId, LogId, Reply, Step, TargetId};
 use crate::facts::{Facts, FactsHost};
@@ -44,17 +45,19 @@ const MOST_PARTS: usize = 1_000;
 pub struct Evaluation<'r, T = NoTrace> {
     program: &'r Program,
     code: &'r PhaseCode,
-    facts: Facts<'r>,
+    pub(super) facts: Facts<'r>,
     class: ClassId,
     next: usize,
     /// The rule that runs, where rules are found by a mask.
     rule: usize,
     state: State,
     /// Draws of random numbers so far.
-    draws: u64,
+    pub(super) draws: u64,
     /// What is left for the conditions: they share the steps of one run.
-    limits: EvalLimits,
-    failed: Option<Box<EvalError>>,
+    pub(super) limits: EvalLimits,
+    failed: Option<Box<Unrendered>>,
+    /// What is known for this run only.
+    pub(super) made: Option<Box<Made>>,
     trace: T,
 }
 
@@ -80,6 +83,7 @@ impl<'r, T: Trace> Evaluation<'r, T> {
             draws: 0,
             limits: EvalLimits::default(),
             failed: None,
+            made: None,
             trace,
         }
     }
@@ -103,11 +107,21 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         self.trace.reply(by, &reply);
         match (effect, reply) {
             (Effect::Forward(target), Reply::Forwarded) => self.finish(Outcome::Forwarded { target, by }),
-            (Effect::Forward(_), Reply::ForwardFailed(_)) if or_continue => self.advance(),
+            (Effect::Forward(target), Reply::ForwardFailed(failure)) if or_continue => {
+                if self.program.leaves_results() {
+                    self.leave_failure(target, failure);
+                }
+                self.advance()
+            }
             (Effect::Forward(_), Reply::ForwardFailed(failure)) => {
                 self.finish(failed(Fault::Forward(failure), Some(by)))
             }
-            (Effect::Log(_), Reply::Logged) => self.advance(),
+            (Effect::Log(log), Reply::Logged) => {
+                if self.program.leaves_results() {
+                    self.leave_log(log);
+                }
+                self.advance()
+            }
             _ => self.finish(failed(Fault::WrongReply, Some(by))),
         }
     }
@@ -140,15 +154,34 @@ impl<'r, T: Trace> Evaluation<'r, T> {
                 Op::Enter(rule) => self.trace.rule(rule),
                 Op::Admit { test, enforce } => {
                     let admitted = self.client().is_in(test);
-                    self.trace.test(by, admitted);
-                    if enforce && !admitted {
+                    if self.tested(by, admitted, enforce) {
                         return self.finish(Outcome::Denied { by });
                     }
                 }
+                Op::AdmitDynamic { list, enforce } => match self.admits(list, by) {
+                    Ok(admitted) if self.tested(by, admitted, enforce) => {
+                        return self.finish(Outcome::Denied { by });
+                    }
+                    Ok(_) => {}
+                    Err(unrendered) => return self.fail(unrendered, by),
+                },
                 Op::Forward { target, or_continue } => {
                     return self.perform(Effect::Forward(target), by, or_continue);
                 }
+                Op::ForwardTo { text, or_continue } => match self.dynamic_target(text) {
+                    Ok(target) => return self.perform(Effect::Forward(target), by, or_continue),
+                    Err(unrendered) => return self.fail(unrendered, by),
+                },
                 Op::Log(log) => return self.perform(Effect::Log(log), by, false),
+                Op::LogValue { value } => {
+                    let log = self.dynamic_log(value);
+                    return self.perform(Effect::Log(log), by, false);
+                }
+                Op::SetVar { name, value } => {
+                    if let Err(unrendered) = self.set_var(by, name, value) {
+                        return self.fail(unrendered, by);
+                    }
+                }
                 Op::Deny => return self.finish(Outcome::Denied { by }),
                 Op::Close => return self.finish(Outcome::Closed { by }),
                 Op::End => break,
@@ -161,7 +194,23 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         self.finish(Outcome::Upstream)
     }
 
-    fn client(&self) -> ClientAddress<'r> {
+    /// Tells of an address test; true if it ends the run.
+    #[inline]
+    fn tested(&mut self, by: ActionId, admitted: bool, enforce: bool) -> bool {
+        self.trace.test(by, admitted);
+        if self.program.leaves_results() {
+            self.leave_test(by, admitted);
+        }
+        enforce && !admitted
+    }
+
+    /// Ends at an action whose value cannot be made.
+    fn fail(&mut self, unrendered: Unrendered, by: ActionId) -> Step {
+        self.failed = Some(Box::new(unrendered));
+        self.finish(failed(Fault::Value, Some(by)))
+    }
+
+    pub(super) fn client(&self) -> ClientAddress<'r> {
         ClientAddress { tables: self.program.tables(), address: self.facts.client_ip(), class: self.class }
     }
 
@@ -188,7 +237,7 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         match fault {
             None => Ok(true),
             Some((id, error)) => {
-                self.failed = Some(error);
+                self.failed = Some(Box::new(Unrendered { expression: None, error: *error }));
                 Err(id)
             }
         }
@@ -203,7 +252,8 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         };
         let QuickCondition { id, expression, test } = condition;
         let client = self.client();
-        let mut host = FactsHost { facts: &self.facts, draws: self.draws };
+        let state = self.made.as_deref().map(|made| &made.state);
+        let mut host = FactsHost { facts: &self.facts, state, draws: self.draws };
         // Values are gone when a condition has been decided; steps have been taken.
         self.limits.output = EvalLimits::default().output;
         let value = expression.holds(test, &mut host, &mut self.limits, client);
@@ -225,11 +275,12 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         let Some(condition) = self.program.condition(id) else {
             return Err(EvalError::whole(CelFault::NotProvided("the condition")));
         };
-        let mut host = FactsHost { facts: &self.facts, draws: self.draws };
+        let state = self.made.as_deref().map(|made| &made.state);
+        let mut host = FactsHost { facts: &self.facts, state, draws: self.draws };
         let parts = match T::PARTS {
             // Its parts as written, on draws of the same numbers; what decides is the same for all hosts.
             true => {
-                let mut host = FactsHost { facts: &self.facts, draws: self.draws };
+                let mut host = FactsHost { facts: &self.facts, state, draws: self.draws };
                 condition.expression().explain(&mut host, EvalLimits::default(), MOST_PARTS).1
             }
             false => Vec::new(),
@@ -269,26 +320,39 @@ impl<'r, T: Trace> Evaluation<'r, T> {
     /// The endpoint behind an id of this run; `None` for an id of another program.
     #[must_use]
     pub fn target(&self, id: TargetId) -> Option<&EndpointUrl> {
-        self.program.target(id)
+        self.program.target(id).or_else(|| self.made_target(id))
     }
 
     /// The metadata behind an id of this run; `None` for an id of another program.
     #[must_use]
     pub fn log(&self, id: LogId) -> Option<&Arc<PlainMap>> {
-        self.program.log(id)
+        self.program.log(id).or_else(|| self.made_log(id))
     }
 
     /// The condition that kept the evaluation from going on, and why it has no value.
     #[must_use]
     pub fn failed_condition(&self) -> Option<(ConditionRef<'r>, &EvalError)> {
         let Some(Outcome::Failed { fault: Fault::Condition(id), .. }) = self.outcome() else { return None };
-        Some((self.program.condition(id)?, self.failed.as_deref()?))
+        Some((self.program.condition(id)?, &self.failed.as_deref()?.error))
+    }
+
+    /// Why the value of the action at which the evaluation ended cannot be made: the expression in it that has no
+    /// value, if it is one, and the fault.
+    #[must_use]
+    pub fn failed_value(&self) -> Option<(Option<&Expression>, &EvalError)> {
+        let Some(Outcome::Failed { fault: Fault::Value, .. }) = self.outcome() else { return None };
+        let failed = self.failed.as_deref()?;
+        Some((failed.expression.as_ref(), &failed.error))
     }
 
     /// The trace so far.
     #[must_use]
     pub const fn trace(&self) -> &T {
         &self.trace
+    }
+
+    pub(super) const fn trace_mut(&mut self) -> &mut T {
+        &mut self.trace
     }
 
     /// The outcome, once there is one.

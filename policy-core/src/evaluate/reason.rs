@@ -2,15 +2,20 @@
 //! events and tests.
 
 use std::fmt;
+use std::net::IpAddr;
 
+use ipnetwork::IpNetwork;
+
+use super::dynamic::DynamicDecision;
 use super::machine::Evaluation;
 use super::trace::Trace;
-use crate::cel::EvalError;
+use crate::cel::{EvalError, Expression};
 use crate::compile::{ConditionRef, Program};
 use crate::diagnostic::shorten;
+use crate::exchange::ActionId;
 use crate::facts::Facts;
-use crate::ir::Decision;
-use crate::outcome::Outcome;
+use crate::ir::{AddressList, Decision};
+use crate::outcome::{Fault, Outcome};
 
 impl<T: Trace> Evaluation<'_, T> {
     /// Why the evaluation ended as it did. Cold: looks list entries up.
@@ -21,6 +26,8 @@ impl<T: Trace> Evaluation<'_, T> {
             facts: self.facts(),
             outcome: self.outcome(),
             failed: self.failed_condition(),
+            failed_value: self.failed_value(),
+            admitted: self.made.as_deref().and_then(|made| made.admitted),
         }
     }
 }
@@ -32,6 +39,8 @@ pub struct Reason<'e> {
     facts: &'e Facts<'e>,
     outcome: Option<Outcome>,
     failed: Option<(ConditionRef<'e>, &'e EvalError)>,
+    failed_value: Option<(Option<&'e Expression>, &'e EvalError)>,
+    admitted: Option<DynamicDecision>,
 }
 
 impl fmt::Display for Reason<'_> {
@@ -41,18 +50,32 @@ impl fmt::Display for Reason<'_> {
         let kind = action.map_or("an action", |action| action.kind());
         match outcome {
             Outcome::Forwarded { by, .. } => {
-                if let Some(list) = self.program.last_list_before(by) {
-                    write_decision(f, self.facts, list.decide(self.facts.client_ip()))?;
+                if let Some((list_of, list)) = self.program.last_list_before(by) {
+                    self.write_list(f, list_of, list)?;
                     f.write_str(", and ")?;
                 }
                 write!(f, "`{kind}` reached its target")
             }
             Outcome::Denied { .. } => match action.and_then(|action| action.address_list()) {
-                Some(list) => write_decision(f, self.facts, list.decide(self.facts.client_ip())),
+                Some(list) => self.write_list(f, outcome.by().unwrap_or(ActionId(0)), list),
                 None => write!(f, "`{kind}` refuses every connection that reaches it"),
             },
             Outcome::Closed { .. } => write!(f, "`{kind}` ends every connection that reaches it"),
             Outcome::Upstream => f.write_str("no action ended the connection"),
+            Outcome::Failed { fault: Fault::Value, .. } if self.failed_value.is_some() => {
+                let line = action.map_or(0, |action| action.position().line);
+                match self.failed_value {
+                    Some((Some(expression), error)) => {
+                        write!(
+                            f,
+                            "`{}` in `{kind}` (line {line}) has no value: {error}",
+                            shorten(expression.text())
+                        )
+                    }
+                    Some((None, error)) => write!(f, "`{kind}` (line {line}): {error}"),
+                    None => Ok(()),
+                }
+            }
             Outcome::Failed { fault, .. } => match self.failed {
                 Some((condition, error)) => {
                     let (text, line) = (condition.expression().text(), condition.position().line);
@@ -64,6 +87,36 @@ impl fmt::Display for Reason<'_> {
             },
         }
     }
+}
+
+impl Reason<'_> {
+    /// What a list said of the client.
+    fn write_list(&self, f: &mut fmt::Formatter<'_>, by: ActionId, list: &AddressList) -> fmt::Result {
+        let client = self.facts.client_ip();
+        let decision = list.decide(client);
+        match self.admitted.filter(|admitted| admitted.by == by) {
+            // The entry that is always the same is named with its line.
+            Some(own) if own.denied.is_some() && !matches!(decision, Decision::Denied(_)) => {
+                write_own(f, client, "deny", own.denied)
+            }
+            Some(own)
+                if own.denied.is_none() && own.allowed.is_some() && decision == Decision::NotAllowed =>
+            {
+                write_own(f, client, "allow", own.allowed)
+            }
+            _ => write_decision(f, self.facts, decision),
+        }
+    }
+}
+
+fn write_own(
+    f: &mut fmt::Formatter<'_>,
+    client: IpAddr,
+    list: &str,
+    network: Option<IpNetwork>,
+) -> fmt::Result {
+    let network = network.map(|network| network.to_string()).unwrap_or_default();
+    write!(f, "{client} is in the {list} entry {network}, which an expression gave")
 }
 
 fn write_decision(f: &mut fmt::Formatter<'_>, facts: &Facts<'_>, decision: Decision<'_>) -> fmt::Result {

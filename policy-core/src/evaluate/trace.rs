@@ -1,5 +1,9 @@
 //! Traces: sinks that are told what an evaluation does.
 
+use std::sync::Arc;
+
+use ipnetwork::IpNetwork;
+
 use crate::cel::{EvalError, Part, Value};
 use crate::exchange::{ActionId, Effect, ExpressionId, Reply, RuleId};
 use crate::outcome::Outcome;
@@ -25,6 +29,16 @@ pub trait Trace {
     /// An action's address test was made.
     fn test(&mut self, action: ActionId, admitted: bool) {
         let _ = (action, admitted);
+    }
+
+    /// An entry of a list was made for this connection.
+    fn entry(&mut self, action: ActionId, network: IpNetwork, matches: bool) {
+        let _ = (action, network, matches);
+    }
+
+    /// A variable was set.
+    fn variable(&mut self, action: ActionId, name: &Arc<str>, value: &Value) {
+        let _ = (action, name, value);
     }
 
     /// The host is asked for an effect.
@@ -73,6 +87,24 @@ pub enum Record {
         /// Its result.
         admitted: bool,
     },
+    /// An entry of a list was made for this connection.
+    Entry {
+        /// The action.
+        action: ActionId,
+        /// The network.
+        network: IpNetwork,
+        /// True if it holds the client.
+        matches: bool,
+    },
+    /// A variable was set.
+    Variable {
+        /// The action.
+        action: ActionId,
+        /// Its name.
+        name: Arc<str>,
+        /// Its value.
+        value: Value,
+    },
     /// The host was asked.
     Effect {
         /// The asking action.
@@ -112,6 +144,14 @@ impl Trace for Recording {
 
     fn test(&mut self, action: ActionId, admitted: bool) {
         self.records.push(Record::Test { action, admitted });
+    }
+
+    fn entry(&mut self, action: ActionId, network: IpNetwork, matches: bool) {
+        self.records.push(Record::Entry { action, network, matches });
+    }
+
+    fn variable(&mut self, action: ActionId, name: &Arc<str>, value: &Value) {
+        self.records.push(Record::Variable { action, name: Arc::clone(name), value: value.clone() });
     }
 
     fn effect(&mut self, action: ActionId, effect: Effect) {

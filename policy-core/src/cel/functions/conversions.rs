@@ -148,7 +148,7 @@ fn to_text(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
 }
 
 /// What `string(…)` makes of a value; `None` for a value that has no text.
-pub(super) fn plain_text(value: &Value) -> Option<Result<String, Fault>> {
+pub(in crate::cel) fn plain_text(value: &Value) -> Option<Result<String, Fault>> {
     Some(Ok(match value {
         Value::String(text) => text.to_string(),
         Value::Bool(value) => value.to_string(),

@@ -163,7 +163,7 @@ fn push_text(out: &mut String, text: &str, budget: &mut Budget) -> Result<(), Fa
 }
 
 /// Writes a value. Values are nested no deeper than expressions and JSON may be.
-fn write(out: &mut String, value: &Value, budget: &mut Budget) -> Result<(), Fault> {
+pub(in crate::cel) fn write(out: &mut String, value: &Value, budget: &mut Budget) -> Result<(), Fault> {
     budget.steps(1)?;
     match value {
         Value::Null | Value::Optional(None) => push(out, "null", budget),
