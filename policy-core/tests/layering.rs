@@ -127,7 +127,14 @@ fn programs_and_evaluations_cross_threads() {
     fn shared<T: Send + Sync>() {}
     fn sent<T: Send + Copy + 'static>() {}
     shared::<policy_core::compile::Program>();
+    shared::<policy_core::lpm::LongestMatch>();
+    shared::<policy_core::lpm::AddressTables>();
+    shared::<policy_core::cel::Predicate>();
+    shared::<policy_core::cel::Expression>();
+    shared::<policy_core::facts::Facts<'static>>();
+    shared::<policy_core::facts::GivenFacts>();
     shared::<policy_core::evaluate::Evaluation<'static>>();
+    shared::<policy_core::evaluate::Evaluation<'static, policy_core::evaluate::Recording>>();
     shared::<policy_core::diagnostic::Diagnostics>();
     shared::<policy_core::exchange::Reply>();
     sent::<policy_core::exchange::Step>();

@@ -1,0 +1,133 @@
+//! What docs/embedding.md promises about memory: what allocates, what does not, and how much programs take.
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use allocation_counter::{AllocationInfo, measure};
+use ipnetwork::IpNetwork;
+use policy_core::check::{CheckOptions, load_policy};
+use policy_core::compile::{CompileOptions, Program, compile};
+use policy_core::exchange::{Effect, ForwardFailure, Reply};
+use policy_core::facts::{Facts, GivenFacts};
+use policy_core::lpm::{AddressTable, LongestMatch, cidr};
+use policy_core::source::Source;
+
+fn program(text: &str) -> Program {
+    let (policy, _) = load_policy(&Source::new("p.yml", text), &CheckOptions::default());
+    compile(&policy.expect("no errors"), &CompileOptions::default()).expect("small")
+}
+
+#[test]
+fn decisions_and_lookups_allocate_nothing() {
+    let program = program(
+        "on_tcp_connect:
+  - expressions: [\"conn.geo.country_code in ['DE', 'FR'] && conn.client_port > 1023\"]
+    actions:
+      - {type: log, config: {metadata: {site: north}}}
+      - {type: forward-internal, config: {url: 'tcp://a.internal:22', on_error: continue}}
+  - actions:
+      - {type: restrict-ips, config: {allow: [10.0.0.0/8, '2001:db8::/32'], deny: [10.1.0.0/16]}}
+      - {type: forward-internal, config: {url: 'tcp://b.internal:22'}}
+",
+    );
+    let mut given = GivenFacts::default();
+    given.set("conn.geo.country_code", "DE").expect("a fact");
+    let server = "192.0.2.1:22".parse().expect("an address");
+    let mut outcomes = Vec::with_capacity(8);
+    for (client, outcome) in [
+        ("10.2.3.4", "forward"),
+        ("10.1.3.4", "deny"),
+        ("[2001:db8::1]", "forward"),
+        ("[::ffff:10.2.3.4]", "forward"),
+        ("192.0.2.7", "deny"),
+    ] {
+        let facts = Facts::of_connection(format!("{client}:5000").parse().expect("an address"), server);
+        let facts = facts.with(&given);
+        let mut found = None;
+        let counted = measure(|| {
+            found = Some(program.on_tcp_connect(&facts).run(|effect, run| match effect {
+                Effect::Forward(id) if run.target(id).is_some_and(|url| url.host() == "b.internal") => {
+                    Reply::Forwarded
+                }
+                Effect::Forward(_) => Reply::ForwardFailed(ForwardFailure::Offline),
+                _ => Reply::Logged,
+            }));
+        });
+        assert_eq!(counted.count_total, 0, "{client}");
+        assert_eq!(found.map(|found| found.name()), Some(outcome), "{client}");
+        outcomes.extend(found);
+    }
+    assert_eq!(outcomes.len(), 5);
+
+    let networks = (0..5_000_u32)
+        .map(|n| (Ipv4Addr::from(n << 10), n))
+        .map(|(address, n)| (cidr(&format!("{address}/23")).expect("a CIDR").network, n));
+    let table = LongestMatch::build(networks).expect("small");
+    let counted = measure(|| {
+        for bits in (0..u32::MAX).step_by(65_537) {
+            std::hint::black_box(table.lookup(IpAddr::V4(bits.into())));
+        }
+    });
+    assert_eq!(counted.count_total, 0);
+}
+
+const NUMBER: u32 = 100_000;
+
+/// Every other /24.
+fn alternating(n: u32) -> IpAddr {
+    Ipv4Addr::from(0x0b00_0000 + (n << 9)).into()
+}
+
+/// /24s far from one another: the worst for tables of IPv4.
+fn scattered(n: u32) -> IpAddr {
+    Ipv4Addr::from(n.wrapping_mul(0x9e37_79b1) & 0xffff_ff00).into()
+}
+
+/// Single hosts of IPv6, far from one another.
+fn hosts(n: u32) -> IpAddr {
+    let n = u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+    Ipv6Addr::from(n >> 3 | 1 << 125).into()
+}
+
+fn kept(counted: AllocationInfo) -> usize {
+    usize::try_from(counted.bytes_current).expect("kept")
+}
+
+/// What `bytes` says of a table is what it takes, and networks take no more than the page says.
+#[test]
+fn sizes_are_as_told() {
+    type Shape = (fn(u32) -> IpAddr, u8, usize);
+    let shapes: [Shape; 3] = [(alternating, 24, 16), (scattered, 24, 100), (hosts, 128, 128)];
+    for (address, prefix, most) in shapes {
+        let network = |n| IpNetwork::new(address(n), prefix).expect("a network");
+        let mut table = None;
+        let counted = measure(|| table = LongestMatch::build((0..NUMBER).map(|n| (network(n), 1))).ok());
+        let (told, kept_bytes) = (table.expect("small").bytes(), kept(counted));
+        assert!(kept_bytes <= told && told <= kept_bytes + 1_000, "{kept_bytes} kept, {told} told");
+
+        let mut text = "on_tcp_connect: [{actions: [{type: restrict-ips, config: {allow: [\n".to_owned();
+        for n in 0..NUMBER {
+            writeln!(text, "  '{}',", network(n)).expect("a text grows");
+        }
+        text.push_str("]}}]}]\n");
+        let (policy, _) = load_policy(&Source::new("p.yml", text), &CheckOptions::default());
+        let policy = policy.expect("no errors");
+        let mut built = None;
+        let counted = measure(|| built = compile(&policy, &CompileOptions::default()).ok());
+        let program = built.expect("small");
+        let tables: usize = program.address_tables().map(AddressTable::bytes).sum();
+        let number = usize::try_from(NUMBER).expect("small");
+        let (kept, peak) = (kept(counted), usize::try_from(counted.bytes_max).expect("small"));
+        println!(
+            "a network of {}: {} bytes in LongestMatch, {} in the tables of a program, {} of it in all, {} while it is compiled",
+            network(7),
+            told / number,
+            tables / number,
+            kept / number,
+            peak / number
+        );
+        assert!(tables < most * number && kept - tables < 32 * number, "{tables} {kept}");
+        assert!(peak < 2 * kept + 128 * number, "{peak}");
+    }
+}
