@@ -3,6 +3,7 @@
 //! All address tests become one table; everything an explanation needs goes to side tables that are read
 //! only when somebody asks.
 
+mod decision;
 mod listing;
 mod program;
 mod quick;

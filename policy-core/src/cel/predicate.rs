@@ -21,7 +21,10 @@ use super::env::Fact;
 use super::expression::Expression;
 use super::fault::EvalError;
 use super::host::{EvalLimits, Host};
+use super::parser::{CelLimits, parse};
 use super::pattern::Pattern;
+use super::print::print;
+use crate::diagnostic::Diagnostics;
 use crate::lpm::{RangeSet, TestId};
 pub(crate) use run::ClientAddress;
 use sources::{List, Number, Text};
@@ -76,6 +79,31 @@ impl Expression {
     /// The compiled form of a condition whose literal tests of `conn.client_ip` a table answers.
     pub(crate) fn test(&self, intern: Intern<'_>) -> Test {
         build::build(self.decision_code(), Some(intern))
+    }
+
+    /// The texts of a test's parts, joined by `&&`, each in one spelling; what has no text of its own is told in words.
+    pub(crate) fn part_texts(&self, test: &Test, out: &mut Vec<String>) {
+        match test {
+            Test::All(parts) => parts.iter().for_each(|part| self.part_texts(part, out)),
+            other => out.push(self.part_text(other)),
+        }
+    }
+
+    fn part_text(&self, test: &Test) -> String {
+        let joined =
+            |parts: &[Test]| parts.iter().map(|part| self.part_text(part)).collect::<Vec<_>>().join(", ");
+        match test {
+            Test::Leaf(node, _) | Test::Interpreted(node, _) => {
+                let span = self.decision_code().span(*node);
+                let text = self.text().get(span.to_range()).unwrap_or_default();
+                print(&parse(text, &CelLimits::default(), &mut Diagnostics::default()))
+            }
+            Test::Not(part) => format!("not({})", self.part_text(part)),
+            Test::All(parts) => format!("all({})", joined(parts)),
+            Test::Any(parts) => format!("any({})", joined(parts)),
+            Test::Choice(parts) => format!("choice({})", joined(&**parts)),
+            Test::Always(_) | Test::Client(_) => test.to_string(),
+        }
     }
 
     /// True if a test of this expression holds, taking from the limits what it takes.
@@ -213,6 +241,11 @@ impl Comparison {
 }
 
 impl Test {
+    /// An expression as one part.
+    pub(crate) fn whole(expression: &Expression) -> Self {
+        Self::Interpreted(expression.decision_code().root, Draws::Maybe)
+    }
+
     /// True if every part runs as a specialised test.
     pub(crate) fn is_specialised(&self) -> bool {
         match self {
