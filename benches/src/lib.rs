@@ -8,4 +8,5 @@ pub mod conditions;
 pub mod data;
 pub mod floors;
 pub mod peers;
+pub mod policies;
 pub mod requests;
