@@ -4,6 +4,9 @@
 //! anything is timed.
 
 pub mod bars;
+pub mod conditions;
 pub mod data;
 pub mod floors;
 pub mod peers;
+pub mod policies;
+pub mod requests;

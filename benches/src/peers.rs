@@ -1,6 +1,7 @@
 //! The peers, one file each.
 
 mod address_table;
+mod cel;
 mod dir24;
 mod flat;
 mod ip_network_table;
@@ -14,6 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
 
+pub use self::cel::{Cel, CelInterpreter, Expressions};
 pub use address_table::Table;
 pub use dir24::Dir24;
 pub use ip_network_table::TreeBitmap;

@@ -8,13 +8,17 @@
 
 use std::net::IpAddr;
 
+use benches::conditions;
 use benches::data::generated::{self, SMALL_V4, SMALL_V6};
 use benches::data::tables::{self, Entry};
 use benches::data::{Random, addresses, networks};
 use benches::peers::{
-    Dir24, LcTrie, Linear, Longest, LongestLinear, Membership, Ours, Ranges, Table, TreeBitmap, Trie, TrieMap,
+    Cel, CelInterpreter, Dir24, Expressions, LcTrie, Linear, Longest, LongestLinear, Membership, Ours,
+    Ranges, Table, TreeBitmap, Trie, TrieMap,
 };
+use benches::requests::{self, Fields};
 use ipnetwork::IpNetwork;
+use policy_core::cel::EvalLimits;
 
 #[test]
 fn members_agree() {
@@ -125,5 +129,24 @@ fn generated_tables_are_like_the_real_ones() {
         let nested = table.windows(2).filter(|pair| pair[0].0.contains(pair[1].0.network())).count();
         assert!(table.len() * 100 > number * 95, "{} of {number}", table.len());
         assert!(nested * 10 > table.len() && nested * 2 < table.len(), "{nested} of {}", table.len());
+    }
+}
+
+fn answers<P: Expressions>(condition: &conditions::Condition, expected: &[bool]) {
+    let peer = P::new(condition.peer(), &requests::requests(expected.len()));
+    for (at, expected) in expected.iter().enumerate() {
+        assert_eq!(peer.holds(at), *expected, "{}: {} of request {at}", P::NAME, condition.text);
+    }
+}
+
+#[test]
+fn expressions_agree() {
+    let (requests, fields) = (requests::requests(requests::NUMBER), Fields::new());
+    for condition in conditions::ALL {
+        let predicate = condition.predicate();
+        let holds = |request| predicate.holds(&mut fields.of(request), EvalLimits::default()).unwrap();
+        let expected: Vec<bool> = requests.iter().map(holds).collect();
+        answers::<Cel>(&condition, &expected);
+        answers::<CelInterpreter>(&condition, &expected);
     }
 }
