@@ -60,7 +60,8 @@ fn write(current: &ArcSwap<Program>) -> u64 {
 /// Decides about one connection, with one program from start to end.
 fn decide(current: &ArcSwap<Program>, client: IpAddr) -> (Outcome, bool) {
     let program = current.load();
-    let mut run = program.on_tcp_connect(&Facts::new(client));
+    let facts = Facts::new(client);
+    let mut run = program.on_tcp_connect(&facts);
     let outcome = run.run(|_effect, _run| Reply::Forwarded);
     let target = match outcome {
         Outcome::Forwarded { target, .. } => run.target(target),

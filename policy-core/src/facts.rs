@@ -10,6 +10,7 @@ use std::sync::Arc;
 pub use crate::cel::Fact;
 use crate::cel::{Borrowed, FactSource, Fault, Host, Timestamp, Type, Value};
 use crate::diagnostic::{did_you_mean, shorten};
+use crate::lpm::Address;
 use crate::url::EndpointUrl;
 use crate::variables;
 
@@ -23,7 +24,7 @@ use crate::variables;
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     /// INVARIANT: canonical, so that no list is slipped past in the clothes of the other family.
-    client_ip: IpAddr,
+    client: Address,
     client_port: Option<u16>,
     server_ip: Option<IpAddr>,
     server_port: Option<u16>,
@@ -37,9 +38,10 @@ pub struct Facts<'a> {
 impl<'a> Facts<'a> {
     /// Facts of a connection of which only the source address is known.
     #[must_use]
+    #[inline]
     pub fn new(client_ip: IpAddr) -> Self {
         Self {
-            client_ip: client_ip.to_canonical(),
+            client: client_ip.into(),
             client_port: None,
             server_ip: None,
             server_port: None,
@@ -99,8 +101,12 @@ impl<'a> Facts<'a> {
 
     /// `conn.client_ip`: the layer-4 source, an IPv4-mapped one as IPv4.
     #[must_use]
-    pub const fn client_ip(&self) -> IpAddr {
-        self.client_ip
+    pub fn client_ip(&self) -> IpAddr {
+        self.client.into()
+    }
+
+    pub(crate) const fn client(&self) -> Address {
+        self.client
     }
 
     /// The facts that every edge of ours knows of a TCP connection, and what actions leave behind.
@@ -146,7 +152,7 @@ impl<'a> Facts<'a> {
             return Some(Borrowed::Value(value));
         }
         match fact.source {
-            FactSource::ClientIp => Some(Borrowed::Address(self.client_ip)),
+            FactSource::ClientIp => Some(Borrowed::Address(self.client_ip())),
             FactSource::ClientPort => self.client_port.map(|port| Borrowed::Int(port.into())),
             FactSource::ServerIp => self.server_ip.map(Borrowed::Address),
             FactSource::ServerPort => self.server_port.map(|port| Borrowed::Int(port.into())),

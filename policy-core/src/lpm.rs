@@ -14,13 +14,16 @@ mod key;
 mod layout;
 mod longest;
 mod ranges;
+mod set;
 mod steps;
 mod table;
 mod tables;
 
 pub use cidr::{CidrError, ParsedCidr, cidr, family, masked, unmapped};
+pub(crate) use key::Address;
 pub use longest::LongestMatch;
 pub use ranges::{RangeSet, Ranges};
+pub(crate) use set::AddressSet;
 pub use table::{AddressTable, ClassId, TableLimits, TestId, TooLarge};
 pub use tables::AddressTables;
 

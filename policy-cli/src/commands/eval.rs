@@ -48,7 +48,8 @@ pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
     let Some(ip) = args.ip else {
         return Err(Failure::Usage("give an address with `--ip`".to_owned()));
     };
-    let decided = decide(&program, ip, &known, &args.target)?;
+    let facts = known.facts(ip);
+    let decided = decide(&program, &facts, &args.target)?;
     let mut out = anstream::stdout();
     let written = match args.format {
         Format::Text if args.explain => render::explain::decision(&mut out, &decided, &args.target),
@@ -143,7 +144,7 @@ impl Known {
         Ok(Self { given, endpoint, now: args.now, seed: args.seed })
     }
 
-    fn facts(&self, ip: IpAddr) -> Facts<'_> {
+    pub(crate) fn facts(&self, ip: IpAddr) -> Facts<'_> {
         let mut facts = Facts::new(ip).with(&self.given);
         if let Some(endpoint) = &self.endpoint {
             facts = facts.at_endpoint(endpoint);
@@ -162,12 +163,10 @@ impl Known {
 /// fact that nobody gave makes the call incomplete.
 fn decide<'p>(
     program: &'p Program,
-    ip: IpAddr,
-    known: &'p Known,
+    facts: &'p Facts<'p>,
     targets: &[Target],
 ) -> Result<Decided<'p>, Failure> {
-    let facts = known.facts(ip);
-    let mut run = program.on_tcp_connect_traced(&facts, Recording::default());
+    let mut run = program.on_tcp_connect_traced(facts, Recording::default());
     let outcome = run.run(|effect, run| answer(effect, run, targets));
     if let Some((condition, error)) = run.failed_condition()
         && let Some(flag) = missing(&error.fault)

@@ -16,7 +16,7 @@ pub enum Borrowed<'h> {
     Int(i64),
     /// A text.
     Text(&'h str),
-    /// The text of an address, canonical: an IPv4-mapped one as IPv4.
+    /// An address that stands for its text; must be canonical, an IPv4-mapped one as IPv4.
     Address(IpAddr),
     /// Anything.
     Value(&'h Value),

@@ -25,7 +25,7 @@ use super::parser::{CelLimits, parse};
 use super::pattern::Pattern;
 use super::print::print;
 use crate::diagnostic::Diagnostics;
-use crate::lpm::{RangeSet, TestId};
+use crate::lpm::{AddressSet, RangeSet, TestId};
 pub(crate) use run::ClientAddress;
 use sources::{List, Number, Text};
 
@@ -193,7 +193,7 @@ pub(crate) enum Leaf {
     /// An address in a set of networks.
     Within {
         text: Text,
-        networks: Box<RangeSet>,
+        networks: Box<AddressSet>,
     },
     Compare {
         one: Number,

@@ -141,20 +141,24 @@ impl Program {
     /// Begins the on_tcp_connect phase of one connection.
     #[inline]
     #[must_use]
-    pub fn on_tcp_connect<'r>(&'r self, facts: &Facts<'r>) -> Evaluation<'r, NoTrace> {
+    pub fn on_tcp_connect<'r>(&'r self, facts: &'r Facts<'r>) -> Evaluation<'r, NoTrace> {
         self.run(Phase::OnTcpConnect, facts)
     }
 
     /// The same with a sink that is told what happens.
     #[must_use]
-    pub fn on_tcp_connect_traced<'r, T: Trace>(&'r self, facts: &Facts<'r>, trace: T) -> Evaluation<'r, T> {
+    pub fn on_tcp_connect_traced<'r, T: Trace>(
+        &'r self,
+        facts: &'r Facts<'r>,
+        trace: T,
+    ) -> Evaluation<'r, T> {
         self.run_traced(Phase::OnTcpConnect, facts, trace)
     }
 
     /// Begins a phase. A phase without rules ends at once, without a decision.
     #[inline]
     #[must_use]
-    pub fn run<'r>(&'r self, phase: Phase, facts: &Facts<'r>) -> Evaluation<'r, NoTrace> {
+    pub fn run<'r>(&'r self, phase: Phase, facts: &'r Facts<'r>) -> Evaluation<'r, NoTrace> {
         self.run_traced(phase, facts, NoTrace)
     }
 
@@ -164,17 +168,25 @@ impl Program {
     pub fn run_traced<'r, T: Trace>(
         &'r self,
         phase: Phase,
-        facts: &Facts<'r>,
+        facts: &'r Facts<'r>,
         trace: T,
     ) -> Evaluation<'r, T> {
-        let code = self.phases.iter().find(|code| code.phase == phase).unwrap_or_else(|| &NO_CODE);
-        Evaluation::new(self, code, *facts, trace)
+        let code = match &*self.phases {
+            [first, ..] if first.phase == phase => first,
+            _ => self.code_of(phase),
+        };
+        Evaluation::new(self, code, facts, trace)
     }
 
     /// The program as a text, with classes, code and sizes.
     #[must_use]
     pub const fn listing(&self) -> Listing<'_> {
         Listing::new(self)
+    }
+
+    #[inline(never)]
+    fn code_of(&self, phase: Phase) -> &PhaseCode {
+        self.phases.iter().find(|code| code.phase == phase).unwrap_or_else(|| &NO_CODE)
     }
 
     pub(crate) const fn operands(&self) -> &Operands {

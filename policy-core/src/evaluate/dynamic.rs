@@ -57,7 +57,7 @@ impl<T: Trace> Evaluation<'_, T> {
     /// Runs something with the host of the run's expressions.
     fn with_host<R>(&mut self, run: impl FnOnce(&mut FactsHost<'_>, &mut EvalLimits) -> R) -> R {
         let state = self.made.as_deref().map(|made| &made.state);
-        let mut host = FactsHost { facts: &self.facts, state, draws: self.draws };
+        let mut host = FactsHost { facts: self.facts, state, draws: self.draws };
         // Values that were made are gone; steps have been taken.
         self.limits.output = EvalLimits::default().output;
         let result = run(&mut host, &mut self.limits);

@@ -45,7 +45,7 @@ const MOST_PARTS: usize = 1_000;
 pub struct Evaluation<'r, T = NoTrace> {
     program: &'r Program,
     code: &'r PhaseCode,
-    pub(super) facts: Facts<'r>,
+    pub(super) facts: &'r Facts<'r>,
     class: ClassId,
     next: usize,
     /// The rule that runs, where rules are found by a mask.
@@ -70,8 +70,8 @@ enum State {
 
 impl<'r, T: Trace> Evaluation<'r, T> {
     #[inline]
-    pub(crate) fn new(program: &'r Program, code: &'r PhaseCode, facts: Facts<'r>, trace: T) -> Self {
-        let class = program.tables().class(facts.client_ip());
+    pub(crate) fn new(program: &'r Program, code: &'r PhaseCode, facts: &'r Facts<'r>, trace: T) -> Self {
+        let class = program.tables().class_of(facts.client());
         Self {
             program,
             code,
@@ -89,6 +89,7 @@ impl<'r, T: Trace> Evaluation<'r, T> {
     }
 
     /// Runs to the first effect or to the end.
+    #[inline]
     pub fn start(&mut self) -> Step {
         match self.state {
             State::Fresh => self.advance(),
@@ -98,6 +99,7 @@ impl<'r, T: Trace> Evaluation<'r, T> {
     }
 
     /// Goes on with the host's answer to the open effect.
+    #[inline]
     pub fn resume(&mut self, reply: Reply) -> Step {
         let (effect, by, or_continue) = match self.state {
             State::Waiting { effect, by, or_continue } => (effect, by, or_continue),
@@ -127,6 +129,7 @@ impl<'r, T: Trace> Evaluation<'r, T> {
     }
 
     /// Drives the evaluation to its end with a host that answers at once.
+    #[inline]
     pub fn run(&mut self, mut host: impl FnMut(Effect, &Self) -> Reply) -> Outcome {
         let mut step = self.start();
         loop {
@@ -140,58 +143,80 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         }
     }
 
+    /// Runs to the next effect or to the end. What most runs consist of is here, the rest is in [`Self::rarely`].
+    #[inline]
     fn advance(&mut self) -> Step {
         // What nobody watches runs specialised code.
-        let ops = if T::IS_OFF { &self.code.quick.ops } else { &self.code.ops };
-        while let Some(&(op, by)) = ops.get(self.next) {
+        let code = self.code;
+        let ops = if T::IS_OFF { &code.quick.ops } else { &code.ops };
+        // By reference: to copy an instruction first takes longer than to run it.
+        while let Some((op, by)) = ops.get(self.next) {
+            let by = *by;
             self.next += 1;
-            match op {
+            match *op {
                 Op::When { first, count, otherwise } => match self.conditions(first, count) {
                     Ok(true) => {}
                     Ok(false) => self.next = otherwise as usize,
                     Err(id) => return self.finish(failed(Fault::Condition(id), None)),
                 },
-                Op::Enter(rule) => self.trace.rule(rule),
-                Op::Admit { test, enforce } => {
-                    let admitted = self.client().is_in(test);
-                    if self.tested(by, admitted, enforce) {
-                        return self.finish(Outcome::Denied { by });
-                    }
-                }
-                Op::AdmitDynamic { list, enforce } => match self.admits(list, by) {
-                    Ok(admitted) if self.tested(by, admitted, enforce) => {
-                        return self.finish(Outcome::Denied { by });
-                    }
-                    Ok(_) => {}
-                    Err(unrendered) => return self.fail(unrendered, by),
-                },
                 Op::Forward { target, or_continue } => {
                     return self.perform(Effect::Forward(target), by, or_continue);
-                }
-                Op::ForwardTo { text, or_continue } => match self.dynamic_target(text) {
-                    Ok(target) => return self.perform(Effect::Forward(target), by, or_continue),
-                    Err(unrendered) => return self.fail(unrendered, by),
-                },
-                Op::Log(log) => return self.perform(Effect::Log(log), by, false),
-                Op::LogValue { value } => {
-                    let log = self.dynamic_log(value);
-                    return self.perform(Effect::Log(log), by, false);
-                }
-                Op::SetVar { name, value } => {
-                    if let Err(unrendered) = self.set_var(by, name, value) {
-                        return self.fail(unrendered, by);
-                    }
                 }
                 Op::Deny => return self.finish(Outcome::Denied { by }),
                 Op::Close => return self.finish(Outcome::Closed { by }),
                 Op::End => break,
-                Op::NextRule => match self.code.quick.next_rule(self.class, self.rule) {
-                    Some((rule, start)) => (self.rule, self.next) = (rule + 1, start),
-                    None => break,
-                },
+                ref other => {
+                    if let Some(step) = self.rarely(*other, by) {
+                        return step;
+                    }
+                }
             }
         }
         self.finish(Outcome::Upstream)
+    }
+
+    /// An instruction that specialised code has seldom; a step if it ends or asks for an effect.
+    #[inline(never)]
+    fn rarely(&mut self, op: Op, by: ActionId) -> Option<Step> {
+        match op {
+            Op::Enter(rule) => self.trace.rule(rule),
+            Op::Admit { test, enforce } => {
+                let admitted = self.client().is_in(test);
+                if self.tested(by, admitted, enforce) {
+                    return Some(self.finish(Outcome::Denied { by }));
+                }
+            }
+            Op::AdmitDynamic { list, enforce } => match self.admits(list, by) {
+                Ok(admitted) if self.tested(by, admitted, enforce) => {
+                    return Some(self.finish(Outcome::Denied { by }));
+                }
+                Ok(_) => {}
+                Err(unrendered) => return Some(self.fail(unrendered, by)),
+            },
+            Op::ForwardTo { text, or_continue } => {
+                return Some(match self.dynamic_target(text) {
+                    Ok(target) => self.perform(Effect::Forward(target), by, or_continue),
+                    Err(unrendered) => self.fail(unrendered, by),
+                });
+            }
+            Op::Log(log) => return Some(self.perform(Effect::Log(log), by, false)),
+            Op::LogValue { value } => {
+                let log = self.dynamic_log(value);
+                return Some(self.perform(Effect::Log(log), by, false));
+            }
+            Op::SetVar { name, value } => {
+                if let Err(unrendered) = self.set_var(by, name, value) {
+                    return Some(self.fail(unrendered, by));
+                }
+            }
+            Op::NextRule => match self.code.quick.next_rule(self.class, self.rule) {
+                Some((rule, start)) => (self.rule, self.next) = (rule + 1, start),
+                None => return Some(self.finish(Outcome::Upstream)),
+            },
+            // The caller runs these.
+            Op::When { .. } | Op::Forward { .. } | Op::Deny | Op::Close | Op::End => {}
+        }
+        None
     }
 
     /// Tells of an address test; true if it ends the run.
@@ -211,7 +236,7 @@ impl<'r, T: Trace> Evaluation<'r, T> {
     }
 
     pub(super) fn client(&self) -> ClientAddress<'r> {
-        ClientAddress { tables: self.program.tables(), address: self.facts.client_ip(), class: self.class }
+        ClientAddress { tables: self.program.tables(), address: self.facts.client(), class: self.class }
     }
 
     /// True if all conditions hold. They are joined as by `&&`: one that is false decides, whatever the others
@@ -253,7 +278,7 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         let QuickCondition { id, expression, test } = condition;
         let client = self.client();
         let state = self.made.as_deref().map(|made| &made.state);
-        let mut host = FactsHost { facts: &self.facts, state, draws: self.draws };
+        let mut host = FactsHost { facts: self.facts, state, draws: self.draws };
         // Values are gone when a condition has been decided; steps have been taken.
         self.limits.output = EvalLimits::default().output;
         let value = expression.holds(test, &mut host, &mut self.limits, client);
@@ -276,11 +301,11 @@ impl<'r, T: Trace> Evaluation<'r, T> {
             return Err(EvalError::whole(CelFault::NotProvided("the condition")));
         };
         let state = self.made.as_deref().map(|made| &made.state);
-        let mut host = FactsHost { facts: &self.facts, state, draws: self.draws };
+        let mut host = FactsHost { facts: self.facts, state, draws: self.draws };
         let parts = match T::PARTS {
             // Its parts as written, on draws of the same numbers; what decides is the same for all hosts.
             true => {
-                let mut host = FactsHost { facts: &self.facts, state, draws: self.draws };
+                let mut host = FactsHost { facts: self.facts, state, draws: self.draws };
                 condition.expression().explain(&mut host, EvalLimits::default(), MOST_PARTS).1
             }
             false => Vec::new(),
@@ -293,12 +318,14 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         value
     }
 
+    #[inline]
     fn perform(&mut self, effect: Effect, by: ActionId, or_continue: bool) -> Step {
         self.trace.effect(by, effect);
         self.state = State::Waiting { effect, by, or_continue };
         Step::Perform(effect)
     }
 
+    #[inline]
     fn finish(&mut self, outcome: Outcome) -> Step {
         self.trace.outcome(outcome);
         self.state = State::Done(outcome);
@@ -313,8 +340,8 @@ impl<'r, T: Trace> Evaluation<'r, T> {
 
     /// The facts it runs on.
     #[must_use]
-    pub const fn facts(&self) -> &Facts<'r> {
-        &self.facts
+    pub const fn facts(&self) -> &'r Facts<'r> {
+        self.facts
     }
 
     /// The endpoint behind an id of this run; `None` for an id of another program.

@@ -1,5 +1,7 @@
 //! Addresses as numbers: `u32` for IPv4, `u128` for IPv6.
 
+use std::net::IpAddr;
+
 /// An unsigned number that stands for an address.
 pub trait Key: Copy + Ord + std::fmt::Debug + private::Sealed {
     /// Bits of the number.
@@ -37,6 +39,41 @@ mod private {
     pub trait Sealed {}
     impl Sealed for u32 {}
     impl Sealed for u128 {}
+}
+
+/// An address as a number, which is faster to compare and to copy than its bytes. INVARIANT: no IPv6 address is an
+/// IPv4-mapped one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    V4(u32),
+    V6(u128),
+}
+
+impl From<IpAddr> for Address {
+    #[inline]
+    fn from(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => Self::V4(address.into()),
+            IpAddr::V6(address) => {
+                let bits = u128::from(address);
+                // `::ffff:a.b.c.d` is the IPv4 address.
+                match u32::try_from(bits ^ 0xffff << 32) {
+                    Ok(mapped) => Self::V4(mapped),
+                    Err(_) => Self::V6(bits),
+                }
+            }
+        }
+    }
+}
+
+impl From<Address> for IpAddr {
+    #[inline]
+    fn from(address: Address) -> Self {
+        match address {
+            Address::V4(bits) => Self::V4(bits.into()),
+            Address::V6(bits) => Self::V6(bits.into()),
+        }
+    }
 }
 
 /// The low bits of a number that is known to be small.
@@ -128,6 +165,22 @@ key!(u128, high_half, |number: u128| number << 64 == 0);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mapped_addresses_are_ipv4() {
+        for text in [
+            "0.0.0.0",
+            "255.255.255.255",
+            "::",
+            "::ffff:10.0.0.1",
+            "::fffe:ffff:ffff",
+            "::1:0:0:0",
+            "::10.0.0.1",
+        ] {
+            let address: IpAddr = text.parse().expect("an address");
+            assert_eq!(IpAddr::from(Address::from(address)), address.to_canonical(), "{text}");
+        }
+    }
 
     #[test]
     fn bits_are_taken_from_the_front() {

@@ -9,6 +9,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::classes::{Classes, sweep};
+use super::key::Address;
 use super::layout::Layout;
 use super::ranges::RangeSet;
 use crate::digest::{Digest, Hasher};
@@ -122,9 +123,14 @@ impl AddressTable {
     #[inline]
     #[must_use]
     pub fn class(&self, address: IpAddr) -> ClassId {
-        match address.to_canonical() {
-            IpAddr::V4(address) => ClassId(self.v4.get(address.into())),
-            IpAddr::V6(address) => ClassId(self.v6.get(address.into())),
+        self.class_of(address.into())
+    }
+
+    #[inline]
+    pub(crate) fn class_of(&self, address: Address) -> ClassId {
+        match address {
+            Address::V4(address) => ClassId(self.v4.get(address)),
+            Address::V6(address) => ClassId(self.v6.get(address)),
         }
     }
 

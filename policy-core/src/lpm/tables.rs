@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::key::Address;
 use super::ranges::RangeSet;
 use super::table::{AddressTable, ClassId, TableLimits, TestId, TooLarge};
 
@@ -77,10 +78,20 @@ impl AddressTables {
         self.first.class(address)
     }
 
+    #[inline]
+    pub(crate) fn class_of(&self, address: Address) -> ClassId {
+        self.first.class_of(address)
+    }
+
     /// True if a test holds for an address whose class in the first table is known. O(1), after a split O(lookup).
     #[inline]
     #[must_use]
     pub fn contains(&self, address: IpAddr, class: ClassId, test: TestId) -> bool {
+        self.holds(address.into(), class, test)
+    }
+
+    #[inline]
+    pub(crate) fn holds(&self, address: Address, class: ClassId, test: TestId) -> bool {
         if self.others.is_empty() {
             return self.first.contains(class, test);
         }
@@ -88,11 +99,13 @@ impl AddressTables {
     }
 
     #[inline(never)]
-    fn in_split(&self, address: IpAddr, class: ClassId, test: TestId) -> bool {
+    fn in_split(&self, address: Address, class: ClassId, test: TestId) -> bool {
         let local = TestId(test.0 % 64);
         match (test.0 as usize / SPLIT).checked_sub(1) {
             None => self.first.contains(class, local),
-            Some(at) => self.others.get(at).is_some_and(|table| table.contains(table.class(address), local)),
+            Some(at) => {
+                self.others.get(at).is_some_and(|table| table.contains(table.class_of(address), local))
+            }
         }
     }
 

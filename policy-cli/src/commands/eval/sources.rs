@@ -46,7 +46,8 @@ pub(super) fn evaluate(
         }
         match address(&line).filter(|_| complete) {
             Some(Line::Address(ip)) => {
-                let decided = decide(program, ip, known, &args.target)?;
+                let facts = known.facts(ip);
+                let decided = decide(program, &facts, &args.target)?;
                 unmet += usize::from(args.expect.as_ref().is_some_and(|expected| !meets(&decided, expected)));
                 render::json::decision(out, &decided, &args.target, Some(ip))?;
             }

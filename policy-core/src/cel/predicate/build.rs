@@ -9,7 +9,7 @@ use crate::cel::env::Fact;
 use crate::cel::functions::Registry;
 use crate::cel::types::Type;
 use crate::cel::value::Value;
-use crate::lpm::{RangeSet, cidr};
+use crate::lpm::{AddressSet, RangeSet, cidr};
 
 /// Tests inside one another; deeper ones are interpreted.
 const MOST_DEPTH: usize = 80;
@@ -208,7 +208,7 @@ impl<'c> Builder<'c, '_> {
             return Some(test);
         }
         let text = self.text(text)?;
-        Some(Test::Leaf(id, Leaf::Within { text, networks: Box::new(networks) }))
+        Some(Test::Leaf(id, Leaf::Within { text, networks: Box::new(AddressSet::new(&networks)) }))
     }
 
     /// A test of the client's address, if the text is that address and there is a table for it.

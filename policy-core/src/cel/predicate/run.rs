@@ -1,7 +1,6 @@
 //! Runs predicates.
 
 use std::cell::Cell;
-use std::net::IpAddr;
 
 use super::sources::entry;
 use super::{Leaf, Test};
@@ -10,20 +9,20 @@ use crate::cel::fault::{EvalError, Fault};
 use crate::cel::host::{Borrowed, EvalLimits, Host};
 use crate::cel::interpret::evaluate;
 use crate::cel::value::Value;
-use crate::lpm::{AddressTables, ClassId, TestId};
+use crate::lpm::{Address, AddressTables, ClassId, TestId};
 
 /// What a program knows of the client's address: the class that it has looked up.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClientAddress<'p> {
     pub(crate) tables: &'p AddressTables,
-    pub(crate) address: IpAddr,
+    pub(crate) address: Address,
     pub(crate) class: ClassId,
 }
 
 impl ClientAddress<'_> {
     #[inline]
     pub(crate) fn is_in(&self, test: TestId) -> bool {
-        self.tables.contains(self.address, self.class, test)
+        self.tables.holds(self.address, self.class, test)
     }
 }
 
@@ -38,7 +37,7 @@ pub(super) struct Given<'g, H> {
 }
 
 /// Evaluates a predicate.
-#[inline]
+#[inline(always)]
 pub(super) fn holds<H: Host>(
     test: &Test,
     code: &Code,
@@ -56,7 +55,7 @@ pub(super) fn holds<H: Host>(
 }
 
 /// The value where every part of it has one, and draws nothing.
-#[inline]
+#[inline(always)]
 fn quick<H: Host>(test: &Test, given: &Given<'_, H>) -> Option<bool> {
     match test {
         Test::Leaf(_, leaf) => leaf.holds(given),
@@ -164,9 +163,26 @@ fn interpreted<H: Host>(
 }
 
 impl Leaf {
-    /// The answer, where the facts are there and of their types.
-    #[inline]
+    /// The answer, where the facts are there and of their types. What most conditions consist of is here.
+    #[inline(always)]
     fn holds<H: Host>(&self, given: &Given<'_, H>) -> Option<bool> {
+        match self {
+            Self::Is { text, literal } => Some(text.find(given)?.equals(literal)),
+            Self::OneOf { text, literals } => {
+                let found = text.find(given)?;
+                Some(literals.iter().any(|literal| found.equals(literal)))
+            }
+            Self::StartsWith { text, literal } => Some(text.find(given)?.starts_with(literal)),
+            Self::Compare { one, how, other } => Some(how.holds(one.find(given)?, other.find(given)?)),
+            Self::Within { text, networks } => {
+                Some(text.find(given)?.address().is_some_and(|address| networks.contains(address)))
+            }
+            other => other.holds_rarely(given),
+        }
+    }
+
+    #[inline(never)]
+    fn holds_rarely<H: Host>(&self, given: &Given<'_, H>) -> Option<bool> {
         match self {
             Self::Flag(fact) => match given.host.borrow(*fact)? {
                 Borrowed::Bool(value) => Some(value),
@@ -175,17 +191,9 @@ impl Leaf {
             },
             Self::Unless(leaf) => leaf.holds(given).map(|value| !value),
             Self::Known(fact) => given.host.borrow(*fact).map(|_| true),
-            Self::Is { text, literal } => Some(text.find(given)?.with(|text| *text == **literal)),
-            Self::OneOf { text, literals } => {
-                let found = text.find(given)?;
-                Some(found.with(|text| literals.iter().any(|literal| **literal == *text)))
-            }
             Self::Same { one, other } => {
                 let (one, other) = (one.find(given)?, other.find(given)?);
                 Some(one.with(|one| other.with(|other| one == other)))
-            }
-            Self::StartsWith { text, literal } => {
-                Some(text.find(given)?.with(|text| text.as_bytes().starts_with(literal.as_bytes())))
             }
             Self::EndsWith { text, literal } => {
                 Some(text.find(given)?.with(|text| text.as_bytes().ends_with(literal.as_bytes())))
@@ -201,10 +209,6 @@ impl Leaf {
                 given.take(pattern.steps(found.with(str::len) as u64))?;
                 Some(found.with(|text| pattern.is_match(text)))
             }
-            Self::Within { text, networks } => {
-                Some(text.find(given)?.address().is_some_and(|address| networks.contains(address)))
-            }
-            Self::Compare { one, how, other } => Some(how.holds(one.find(given)?, other.find(given)?)),
             Self::Has { list, text } => {
                 let (items, wanted) = (list.find(given)?, text.find(given)?);
                 given.take(items.len() as u64)?;
@@ -223,6 +227,11 @@ impl Leaf {
                 }
                 Some(!exists)
             }
+            Self::Is { .. }
+            | Self::OneOf { .. }
+            | Self::StartsWith { .. }
+            | Self::Compare { .. }
+            | Self::Within { .. } => self.holds(given),
         }
     }
 }

@@ -62,14 +62,36 @@ impl Found<'_> {
         }
     }
 
+    #[inline(always)]
+    pub(super) fn equals(&self, literal: &str) -> bool {
+        match self {
+            Self::Text(text) => *text == literal,
+            Self::Address(address) => with_text(*address, |text| text == literal),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn starts_with(&self, literal: &str) -> bool {
+        match self {
+            Self::Text(text) => text.as_bytes().starts_with(literal.as_bytes()),
+            Self::Address(address) => with_text(*address, |text| text.starts_with(literal)),
+        }
+    }
+
     /// The address that it is, an IPv4-mapped one as IPv4.
+    #[inline(always)]
     pub(super) fn address(&self) -> Option<IpAddr> {
         match self {
-            Self::Text(text) => text.parse().ok(),
+            // INVARIANT: hosts give canonical addresses.
             Self::Address(address) => Some(*address),
+            Self::Text(text) => parse(text),
         }
-        .map(|address: IpAddr| address.to_canonical())
     }
+}
+
+#[inline(never)]
+fn parse(text: &str) -> Option<IpAddr> {
+    text.parse().ok().map(|address: IpAddr| address.to_canonical())
 }
 
 /// The longest text of an address: `ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255`.
@@ -98,16 +120,22 @@ fn with_text<R>(address: IpAddr, look: impl FnOnce(&str) -> R) -> R {
 }
 
 impl Text {
-    #[inline]
+    #[inline(always)]
     pub(super) fn find<'g, H: Host>(&'g self, given: &'g Given<'g, H>) -> Option<Found<'g>> {
+        let Self::Fact(fact) = self else { return self.find_rarely(given) };
+        match given.host.borrow(*fact)? {
+            Borrowed::Text(text) => Some(Found::Text(text)),
+            Borrowed::Address(address) => Some(Found::Address(address)),
+            Borrowed::Value(Value::String(text)) => Some(Found::Text(text)),
+            _ => None,
+        }
+    }
+
+    #[inline(never)]
+    fn find_rarely<'g, H: Host>(&'g self, given: &'g Given<'g, H>) -> Option<Found<'g>> {
         match self {
             Self::Literal(text) => Some(Found::Text(text)),
-            Self::Fact(fact) => match given.host.borrow(*fact)? {
-                Borrowed::Text(text) => Some(Found::Text(text)),
-                Borrowed::Address(address) => Some(Found::Address(address)),
-                Borrowed::Value(Value::String(text)) => Some(Found::Text(text)),
-                _ => None,
-            },
+            Self::Fact(_) => self.find(given),
             Self::Item => given.item.map(Found::Text),
             Self::At(list, at) => match list.find(given)?.get(*at)? {
                 Value::String(text) => Some(Found::Text(text)),
@@ -135,7 +163,7 @@ impl List {
 }
 
 impl Number {
-    #[inline]
+    #[inline(always)]
     pub(super) fn find<H: Host>(&self, given: &Given<'_, H>) -> Option<i64> {
         match self {
             Self::Literal(number) => Some(*number),
