@@ -93,7 +93,8 @@ struct Inner {
     text: Box<str>,
     /// Offset of the first byte of each line.
     lines: Vec<u32>,
-    /// Characters before each block of [`BLOCK`] bytes, so that a column in a long line is found quickly.
+    /// Characters before each block of [`BLOCK`] bytes, so that a column in a long line is found quickly. Empty
+    /// where each byte is a character.
     chars: Vec<u32>,
     /// The number of each line where only some lines of a text are kept; empty where all are.
     numbers: Vec<u32>,
@@ -132,7 +133,7 @@ impl Source {
     }
 
     fn of(name: Box<str>, text: String, lines: Vec<u32>, numbers: Vec<u32>) -> Self {
-        let chars = char_counts(&text);
+        let chars = if text.is_ascii() { Vec::new() } else { char_counts(&text) };
         Self { inner: Arc::new(Inner { name, text: text.into_boxed_str(), lines, chars, numbers }) }
     }
 
@@ -169,6 +170,9 @@ impl Source {
     /// Characters that begin before an offset.
     fn chars_before(&self, offset: u32) -> u32 {
         let offset = (offset as usize).min(self.text().len());
+        if self.inner.chars.is_empty() {
+            return u32::try_from(offset).unwrap_or(u32::MAX);
+        }
         let block = offset / BLOCK;
         let before = self.inner.chars.get(block).copied().unwrap_or(0);
         let rest = self.inner.text.as_bytes().get(block * BLOCK..offset).unwrap_or_default();
