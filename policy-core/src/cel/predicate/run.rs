@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::sources::entry;
+use super::sources::{Found, entry};
 use super::{Leaf, Test};
 use crate::cel::code::{Code, NodeId};
 use crate::cel::fault::{EvalError, Fault};
@@ -174,9 +174,10 @@ impl Leaf {
             }
             Self::StartsWith { text, literal } => Some(text.find(given)?.starts_with(literal)),
             Self::Compare { one, how, other } => Some(how.holds(one.find(given)?, other.find(given)?)),
-            Self::Within { text, networks } => {
-                Some(text.find(given)?.address().is_some_and(|address| networks.contains(address)))
-            }
+            Self::Within { text, networks } => match text.find(given)? {
+                Found::Address(address) => Some(networks.contains(address)),
+                found => Some(found.address().is_some_and(|address| networks.contains(address))),
+            },
             other => other.holds_rarely(given),
         }
     }

@@ -3,8 +3,8 @@
 use crate::lpm::key::Key;
 use crate::lpm::steps::Steps;
 
-/// Root slots a start, about.
-const SLOTS_EACH: usize = 2;
+/// Root slots a start, about: memory for fewer starts to look at.
+const SLOTS_EACH: usize = 8;
 /// Starts of a slot that are counted one by one; more are halved.
 const FEW: usize = 8;
 
