@@ -86,6 +86,7 @@ pub fn compile(checked: &CheckedPolicy, options: &CompileOptions) -> Result<Prog
         for rule in policy.rules(phase) {
             rules.push(lower_rule(phase, rule, RuleId(next_id(&rules)), &mut lowering, &mut actions));
         }
+        lowering.emit(Op::End);
         let ops = std::mem::take(&mut lowering.ops);
         if rules.len() > first {
             phases.push((phase, ops, first..rules.len()));

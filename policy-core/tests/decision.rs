@@ -67,6 +67,18 @@ fn what_lists_and_conditions_say_alike_is_alike() {
     assert_eq!(digest(&by_list), digest(&more));
 }
 
+/// Values of different shapes are told apart, whatever stands in them.
+#[test]
+fn shapes_of_values_are_told_apart() {
+    let with = |value: &str| {
+        digest(&format!(
+            "on_tcp_connect:\n- actions: [{{type: set-vars, config: {{vars: [{{x: {value}}}]}}}}]\n- expressions: [\"'a' in vars.x\"]\n  actions: [{{type: deny}}]\n"
+        ))
+    };
+    assert_ne!(with("[\"a${conn.client_ip}\"]"), with("{a: \"${conn.client_ip}\"}"));
+    assert_ne!(with("[\"a${conn.client_ip}\"]"), with("[\"a\", \"${conn.client_ip}\"]"));
+}
+
 fn networks() -> impl Strategy<Value = Vec<IpNetwork>> {
     let v4 = (any::<u16>(), 8..31_u8).prop_map(|(net, length)| {
         IpNetwork::new(std::net::Ipv4Addr::from(u32::from(net) << 16 | 0x0a00).into(), length)

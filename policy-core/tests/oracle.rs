@@ -320,6 +320,7 @@ fn policy_text() -> impl Strategy<Value = String> {
         "conn.server_port == 22 && !inCidrRanges(conn.client_ip, ['10.0.0.0/31', '2001:db8::/126'])",
         "conn.client_ip != '10.0.0.1'",
         "rand.double() < 0.5",
+        "!(rand.double() < 0.5) && inCidrRange(conn.client_ip, '10.0.0.0/8')",
         "has(vars.v) && string(vars.v).startsWith('10.')",
         "has(actions.ngrok.restrict_ips) && actions.ngrok.restrict_ips.action == 'deny'",
         "actions.ngrok.restrict_ips.matched_cidr.endsWith('/32')",

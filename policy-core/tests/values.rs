@@ -205,3 +205,35 @@ on_tcp_connect:
         assert!(drive(program.on_tcp_connect_traced(&facts, Recording::default())).ends_with(said), "{ip}");
     }
 }
+
+/// Variables that hold themselves again and again: deep, wide by sharing, or long. Each ends as an error, soon.
+#[test]
+fn values_of_a_run_are_bounded() {
+    let program = |first: &str, step: &dyn Fn(usize) -> String, steps: usize, last: &str| {
+        let vars: String = (0..steps).map(|n| format!("      - {}\n", step(n))).collect();
+        let rules = format!(
+            "on_tcp_connect:\n- actions:\n  - type: set-vars\n    config:\n      vars:\n      - {first}\n{vars}  - {last}\n  - {{type: forward-internal, config: {{url: \"tcp://a.internal:22\"}}}}\n"
+        );
+        decide(&rules, "10.0.0.1")
+    };
+    let log = "{type: log, config: {metadata: {m: \"${vars.a}\"}}}";
+    let deep = program("a: x", &|_| "a: [\"${vars.a}\"]".to_owned(), 3_000, log);
+    assert!(deep.starts_with("error | ") && deep.contains("64 levels"), "{deep}");
+    let wide = program("a: x", &|_| "a: [\"${vars.a}\", \"${vars.a}\"]".to_owned(), 60, log);
+    assert!(wide.contains("larger than 4194304 bytes"), "{wide}");
+    let long = program("a: xxxxxxxxxxxxxxxx", &|_| "a: \"${vars.a}${vars.a}\"".to_owned(), 30, log);
+    assert!(long.starts_with("error | "), "{long}");
+    let many =
+        program(&format!("a: {}", "x".repeat(60_000)), &|n| format!("b{n}: \"${{vars.a}}x\""), 3_000, log);
+    assert!(many.contains("larger than 4194304 bytes"), "{many}");
+    let types = program(
+        "a0: x",
+        &|n| format!("a{}: [\"${{vars.a{n}}}\"]", n + 1),
+        3_000,
+        "{type: log, config: {metadata: {m: 1}}}",
+    );
+    assert!(types.starts_with("error | "), "{types}");
+    // What is logged is as large as it may be written.
+    let logged = program(&format!("a: {}", "x".repeat(20_000)), &|_| "b: 1".to_owned(), 1, log);
+    assert!(logged.contains("no value: it is too large"), "{logged}");
+}

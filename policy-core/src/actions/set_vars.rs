@@ -4,7 +4,7 @@
 //! and replace an earlier one.
 
 use super::{ANY_PHASE, ActionType};
-use crate::cel::State;
+use crate::cel::{State, Type};
 use crate::diagnostic::Diagnostic;
 use crate::ir::{Lowering, Op};
 use crate::parse::{NodeKind, NodeRef};
@@ -115,11 +115,24 @@ fn pair<'d>(node: NodeRef<'d>, cx: &Context<'_, 'd>) -> Option<(Spanned<Box<str>
         return None;
     }
     let value = Value.read(field.value, &format!("`{name}`"), cx);
-    let ty = value.as_ref().map_or(crate::cel::Type::Dyn, ConfigValue::ty);
+    let ty = value.as_ref().map_or(Type::Dyn, ConfigValue::ty);
     if let Some(place) = cx.place {
+        // A variable may hold another one, which holds another one: types end somewhere.
+        let ty = if is_deep(&ty, MOST_LEVELS) { Type::Dyn } else { ty };
         place.flow.leave(State::Variable(name.into()), ty, field.span);
     }
     Some((Spanned::new(name.into(), field.span), value?))
+}
+
+/// True if a type has more levels than so many.
+fn is_deep(ty: &Type, levels: usize) -> bool {
+    let inner = |ty: &Type| levels.checked_sub(1).is_none_or(|levels| is_deep(ty, levels));
+    match ty {
+        Type::List(item) | Type::Type(item) => inner(item),
+        Type::Map(of) => inner(&of.0) || inner(&of.1),
+        Type::Opaque(_, of) => of.iter().any(inner),
+        _ => false,
+    }
 }
 
 /// Levels of lists and maps, at most one more than allowed.

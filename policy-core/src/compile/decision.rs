@@ -101,12 +101,13 @@ fn body(
                 entries(by, &mut hasher);
             }
             Op::AdmitDynamic { list, enforce } => {
-                hasher.text(if enforce { "admit" } else { "note" });
+                hasher.text(if enforce { "admit dynamic" } else { "note dynamic" });
                 if let Some(list) = operands.lists.get(list as usize) {
                     test(list.allow, &mut hasher);
                     test(list.deny, &mut hasher);
+                    hasher.number(list.dynamic_allow.len() as u64);
                     list.dynamic_allow.iter().for_each(|text| template(text, &mut hasher));
-                    hasher.text("deny");
+                    hasher.number(list.dynamic_deny.len() as u64);
                     list.dynamic_deny.iter().for_each(|text| template(text, &mut hasher));
                 }
                 if program.leaves_results() {
@@ -156,29 +157,41 @@ fn networks(entries: &Entries, hasher: &mut Hasher) {
 }
 
 fn template(text: &crate::schema::Text, hasher: &mut Hasher) {
+    hasher.number(text.template.parts().len() as u64);
     for part in text.template.parts() {
         match part {
-            crate::cel::TemplatePart::Text(text) => hasher.text(text),
+            crate::cel::TemplatePart::Text(text) => {
+                hasher.text("text");
+                hasher.text(text);
+            }
             crate::cel::TemplatePart::Expression(expression) => {
                 hasher.text("expression");
                 let mut parts = Vec::new();
                 expression.part_texts(&Test::whole(expression), &mut parts);
+                hasher.number(parts.len() as u64);
                 parts.iter().for_each(|part| hasher.text(part));
             }
         }
     }
-    hasher.text("end of text");
 }
 
 fn config_value(value: &ConfigValue, hasher: &mut Hasher) {
     match value {
-        ConfigValue::Plain(plain) => hasher.text(&format!("{plain:?}")),
-        ConfigValue::Text(text) => template(text, hasher),
+        ConfigValue::Plain(plain) => {
+            hasher.text("plain");
+            hasher.text(&format!("{plain:?}"));
+        }
+        ConfigValue::Text(text) => {
+            hasher.text("template");
+            template(text, hasher);
+        }
         ConfigValue::List(items) => {
+            hasher.text("list");
             hasher.number(items.len() as u64);
             items.iter().for_each(|item| config_value(item, hasher));
         }
         ConfigValue::Map(entries) => {
+            hasher.text("map");
             hasher.number(entries.len() as u64);
             for (key, value) in entries {
                 hasher.text(key);

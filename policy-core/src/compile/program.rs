@@ -47,8 +47,11 @@ pub(crate) struct PhaseCode {
 }
 
 /// A phase without rules.
-static NO_CODE: LazyLock<PhaseCode> =
-    LazyLock::new(|| PhaseCode { phase: Phase::OnTcpConnect, ops: Box::default(), quick: Quick::default() });
+static NO_CODE: LazyLock<PhaseCode> = LazyLock::new(|| PhaseCode {
+    phase: Phase::OnTcpConnect,
+    ops: [(Op::End, ActionId(0))].into(),
+    quick: Quick::empty(),
+});
 
 /// A phase while it is compiled: its instructions and its rules.
 pub(super) type LoweredPhase = (Phase, Vec<(Op, ActionId)>, Range<usize>);

@@ -15,6 +15,8 @@ use crate::lpm::{AddressTable, AddressTables, ClassId, TestId};
 
 /// Classes up to which each has code of its own.
 const MOST_CLASSES: usize = 4_096;
+/// Looks at a rule or test for a class that making code may take.
+const MOST_LOOKS: usize = 5_000_000;
 /// Bytes that the masks may take; beyond, all rules are looked at.
 const MOST_MASK_BYTES: usize = 8 << 20;
 
@@ -35,7 +37,7 @@ pub(crate) struct QuickCondition {
 }
 
 /// The specialised code of one phase.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Quick {
     pub(crate) ops: Box<[(Op, ActionId)]>,
     pub(crate) conditions: Box<[QuickCondition]>,
@@ -51,13 +53,13 @@ enum Entries {
     Rules { starts: Box<[u32]>, masks: Box<[u64]>, words: usize },
 }
 
-impl Default for Entries {
-    fn default() -> Self {
-        Self::Bodies(Box::default())
-    }
-}
-
 impl Quick {
+    /// The code of no rule.
+    pub(super) fn empty() -> Self {
+        let entries = Entries::Rules { starts: Box::default(), masks: Box::default(), words: 0 };
+        Self { ops: [(Op::End, ActionId(0))].into(), conditions: Box::default(), entries }
+    }
+
     /// Specialises rules, to so many bytes of code for each class. `keeps_tests` if something reads what address
     /// tests leave behind.
     pub(super) fn new(
@@ -165,6 +167,10 @@ impl<'c> Bodies<'c> {
             known_conditions: HashMap::new(),
         };
         let tests: Vec<Vec<TestId>> = rules.iter().map(tests_of).collect();
+        let looks: usize = tests.iter().map(|tests| 1 + tests.len()).sum();
+        if looks.saturating_mul(table.classes()) > MOST_LOOKS {
+            return None;
+        }
         let mut entries = Vec::with_capacity(table.classes());
         for class in (0..table.classes()).map(|class| ClassId::new(next_index(class))) {
             let body = bodies.body(rules, &tests, class);
@@ -349,13 +355,13 @@ fn needed_of(rule: &RuleCode<'_>) -> Vec<(TestId, bool)> {
         };
         for part in parts {
             match part {
+                part if part.draws() => return needed,
                 Test::Client(test) => needed.push((*test, true)),
                 Test::Not(inner) => {
                     if let Test::Client(test) = **inner {
                         needed.push((test, false));
                     }
                 }
-                part if part.draws() => return needed,
                 _ => {}
             }
         }

@@ -20,10 +20,22 @@ use crate::url::EndpointUrl;
 /// The code of a refusal (ngrok error reference, 2026-08-07: blocked by an IP policy).
 const BLOCKED: &str = "ERR_NGROK_3203";
 
+/// Bytes that a run may keep: variables, targets and log entries. Values share parts, so each is counted as if it
+/// stood alone.
+const MOST_KEPT: usize = 4 << 20;
+/// Bytes of one log entry, as its written form may have (TP308).
+const MOST_LOGGED: usize = 16 << 10;
+/// Lists and maps inside one another in a value that is kept.
+const MOST_LEVELS: usize = 64;
+/// Bytes that an item counts as.
+const ITEM: usize = 16;
+
 /// What a run has made.
 #[derive(Debug, Default)]
 pub(super) struct Made {
     pub(super) state: State,
+    /// Bytes kept so far.
+    kept: usize,
     /// Targets beyond those of the program.
     targets: Vec<EndpointUrl>,
     /// Log entries beyond those of the program.
@@ -84,12 +96,27 @@ impl<T: Trace> Evaluation<'_, T> {
         })
     }
 
+    /// Takes room for a value that is kept.
+    fn keep(&mut self, value: &Value) -> Result<(), Unrendered> {
+        let made = self.made();
+        let mut left = MOST_KEPT.saturating_sub(made.kept);
+        let before = left;
+        weigh(value, &mut left, MOST_LEVELS).ok_or_else(|| {
+            Unrendered::unusable(format!(
+                "the values of this run are larger than {MOST_KEPT} bytes or deeper than {MOST_LEVELS} levels"
+            ))
+        })?;
+        made.kept += before - left;
+        Ok(())
+    }
+
     /// Sets a variable.
     pub(super) fn set_var(&mut self, by: ActionId, name: u32, value: u32) -> Result<(), Unrendered> {
         let operands = self.program().operands();
         let (name, value) = (operands.names.get(name as usize), operands.values.get(value as usize));
         let (Some(name), Some(value)) = (name, value) else { return Ok(()) };
         let value = self.value(value)?;
+        self.keep(&value)?;
         self.trace_mut().variable(by, name, &value);
         self.made().state.set(name, value);
         Ok(())
@@ -149,6 +176,7 @@ impl<T: Trace> Evaluation<'_, T> {
         if url.port().is_none() {
             return Err(unusable("has no port"));
         }
+        self.keep(&Value::text(&*text))?;
         let (literal, _) = self.program().literals();
         let targets = &mut self.made().targets;
         targets.push(url);
@@ -164,7 +192,11 @@ impl<T: Trace> Evaluation<'_, T> {
     /// The log entry that a value gives. Faults in it never end the run: they stand in place of the value.
     pub(super) fn dynamic_log(&mut self, value: u32) -> LogId {
         let value = self.program().operands().values.get(value as usize);
-        let metadata = match value.map(|value| self.logged(value)) {
+        let mut left = MOST_LOGGED.min(MOST_KEPT.saturating_sub(self.made().kept));
+        let before = left;
+        let logged = value.map(|value| self.logged(value, &mut left));
+        self.made().kept += before - left;
+        let metadata = match logged {
             Some(Plain::Map(metadata)) => metadata,
             _ => PlainMap::default(),
         };
@@ -180,16 +212,22 @@ impl<T: Trace> Evaluation<'_, T> {
         self.made.as_deref()?.logs.get(at)
     }
 
-    fn logged(&mut self, value: &ConfigValue) -> Plain {
+    /// A value as it is logged, within so many bytes.
+    fn logged(&mut self, value: &ConfigValue, left: &mut usize) -> Plain {
         match value {
             ConfigValue::Plain(plain) => plain.clone(),
             ConfigValue::Text(_) => match self.value(value) {
-                Ok(value) => to_plain(&value),
+                Ok(value) => match weigh(&value, left, MOST_LEVELS) {
+                    Some(()) => to_plain(&value),
+                    None => Plain::String("no value: it is too large".into()),
+                },
                 Err(unrendered) => Plain::String(format!("no value: {}", unrendered.error).into()),
             },
-            ConfigValue::List(items) => Plain::List(items.iter().map(|item| self.logged(item)).collect()),
+            ConfigValue::List(items) => {
+                Plain::List(items.iter().map(|item| self.logged(item, left)).collect())
+            }
             ConfigValue::Map(entries) => {
-                let entries = entries.iter().map(|(key, value)| (key.clone(), self.logged(value)));
+                let entries = entries.iter().map(|(key, value)| (key.clone(), self.logged(value, left)));
                 Plain::Map(PlainMap(entries.collect()))
             }
         }
@@ -245,6 +283,25 @@ impl MoreSpecific for Option<IpNetwork> {
             (Some(one), Some(other)) => Some(if other.prefix() > one.prefix() { other } else { one }),
             (one, other) => one.or(other),
         }
+    }
+}
+
+/// Takes the bytes of a value, of shared parts each time they are seen; nothing if they or the levels do not suffice.
+fn weigh(value: &Value, left: &mut usize, levels: usize) -> Option<()> {
+    let own = match value {
+        Value::String(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        _ => 0,
+    };
+    *left = left.checked_sub(ITEM + own)?;
+    match value {
+        Value::List(items) => items.iter().try_for_each(|item| weigh(item, left, levels.checked_sub(1)?)),
+        Value::Map(map) => map.iter().try_for_each(|(key, value)| {
+            weigh(key, left, levels.checked_sub(1)?)?;
+            weigh(value, left, levels.checked_sub(1)?)
+        }),
+        Value::Optional(Some(inner)) => weigh(inner, left, levels.checked_sub(1)?),
+        _ => Some(()),
     }
 }
 

@@ -164,7 +164,7 @@ impl<'r, T: Trace> Evaluation<'r, T> {
                 }
                 Op::Deny => return self.finish(Outcome::Denied { by }),
                 Op::Close => return self.finish(Outcome::Closed { by }),
-                Op::End => break,
+                Op::End => return self.finish(Outcome::Upstream),
                 ref other => {
                     if let Some(step) = self.rarely(*other, by) {
                         return step;
@@ -172,7 +172,8 @@ impl<'r, T: Trace> Evaluation<'r, T> {
                 }
             }
         }
-        self.finish(Outcome::Upstream)
+        // INVARIANT: code ends with an end. What runs off it is refused.
+        self.finish(failed(Fault::OutOfOrder, None))
     }
 
     /// An instruction that specialised code has seldom; a step if it ends or asks for an effect.

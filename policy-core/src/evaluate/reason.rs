@@ -50,7 +50,12 @@ impl fmt::Display for Reason<'_> {
         let kind = action.map_or("an action", |action| action.kind());
         match outcome {
             Outcome::Forwarded { by, .. } => {
-                if let Some((list_of, list)) = self.program.last_list_before(by) {
+                // A list of a rule that did not apply has not permitted anything.
+                let permitted = |(list_of, list): &(ActionId, &AddressList)| {
+                    let own = self.admitted.is_some_and(|admitted| admitted.by == *list_of);
+                    own || matches!(list.decide(self.facts.client_ip()), Decision::Allowed(_))
+                };
+                if let Some((list_of, list)) = self.program.last_list_before(by).filter(permitted) {
                     self.write_list(f, list_of, list)?;
                     f.write_str(", and ")?;
                 }

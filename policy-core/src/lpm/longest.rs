@@ -14,8 +14,9 @@ use super::table::TooLarge;
 /// Prefixes of one family that a table may have.
 const MOST_PREFIXES: usize = 1 << 26;
 
-/// Prefixes of a table whose values may be stored as they are, whatever they are.
-const MOST_DIRECT: usize = 1_024;
+/// Prefixes of a table whose values may be stored as they are, whatever they are: so few never make a trie or tree,
+/// whose codes need room behind the values.
+const MOST_DIRECT: usize = 1_000;
 /// Values below this one may be stored as they are in any table.
 const MOST_SMALL_VALUE: u32 = 100;
 
@@ -272,6 +273,29 @@ fn close<K: Key>(open: &mut Vec<(K, u32)>, steps: &mut Steps<K>, before: Option<
     while let Some((last, _)) = open.pop_if(|(last, _)| before.is_none_or(|start| *last < start)) {
         if let Some(next) = last.next() {
             steps.push(next, open.last().map_or(0, |(_, code)| *code));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_value_is_found_in_a_table_of_any_size() {
+        for count in [1, 500, 1_000, 1_001, 1_024, 3_000_u32] {
+            let value = |n: u32| u32::MAX - n % 200;
+            let v4 =
+                (0..count).map(|n| (IpNetwork::V4(Ipv4Network::from(Ipv4Addr::from(7 + n * 8))), value(n)));
+            let address = |n: u32| Ipv6Addr::from((u128::from(n) << 70) + 9);
+            let v6 = (0..count).map(|n| (IpNetwork::V6(Ipv6Network::from(address(n))), value(n)));
+            let table = LongestMatch::build(v4.chain(v6)).expect("small");
+            for n in 0..count {
+                assert_eq!(table.lookup_v4(Ipv4Addr::from(7 + n * 8)), Some(value(n)), "{n} of {count}");
+                assert_eq!(table.lookup_v4(Ipv4Addr::from(8 + n * 8)), None, "{n} of {count}");
+                assert_eq!(table.lookup_v6(address(n)), Some(value(n)), "{n} of {count}");
+            }
+            assert_eq!(table.ranges().count(), 2 * count as usize);
         }
     }
 }
