@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use policy_core::cel::{
-    CelLimits, Duration, Env, EvalLimits, Expression, Fact, Fault, Host, Map, NoHost, Timestamp, Type, Value,
-    functions, parse, print,
+    CelLimits, Duration, Env, EvalLimits, Expression, Fact, Fault, Host, Map, NoHost, Predicate, Timestamp,
+    Type, Value, functions, parse, print,
 };
 use policy_core::diagnostic::Diagnostics;
 use serde_json::Value as Json;
@@ -152,6 +152,7 @@ fn outcome(case: &Json) -> Result<(), String> {
     if case["check_only"] == true {
         return Ok(());
     }
+    compiled_agrees(&expression, &mut host)?;
     match (expression.evaluate(&mut host, EvalLimits::default()), wants_error) {
         (Err(_), true) => Ok(()),
         (Ok(found), true) => Err(format!("{found}, not an error")),
@@ -211,6 +212,18 @@ fn the_specification_cases_print_stably() {
     }
 }
 
+/// The compiled form of an expression has its value, or its very error; what is neither true nor false is one.
+fn compiled_agrees<H: Host>(expression: &Expression, host: &mut H) -> Result<(), String> {
+    let evaluated = expression.evaluate(host, EvalLimits::default());
+    let holds = Predicate::new(expression).holds(host, EvalLimits::default());
+    match (&evaluated, &holds) {
+        (Ok(Value::Bool(value)), Ok(holds)) if value == holds => Ok(()),
+        (Ok(value), Err(_)) if !matches!(value, Value::Bool(_)) => Ok(()),
+        (Err(error), Err(compiled)) if error == compiled => Ok(()),
+        _ => Err(format!("{evaluated:?}, compiled {holds:?}")),
+    }
+}
+
 /// One line of a `.cases` file.
 struct Case<'a> {
     text: &'a str,
@@ -267,6 +280,7 @@ fn run_case(env: &Env, case: &Case<'_>) -> Result<(), String> {
             false => Err(format!("type {}", expression.result())),
         },
         (expected, Some(expression)) => {
+            compiled_agrees(&expression, &mut NoHost)?;
             let found = expression.evaluate(&mut NoHost, EvalLimits::default());
             let explained = expression.explain(&mut NoHost, EvalLimits::default(), 10_000).0;
             let (found, explained) = (found.as_ref().map(canonical), explained.as_ref().map(canonical));

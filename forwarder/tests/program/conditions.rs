@@ -102,3 +102,32 @@ fn a_reload_judges_by_the_new_conditions() {
     assert_eq!(edge.wait_for_events(1)[0]["object"]["end"], "the new policy refuses it");
     assert_eq!(exchange(connect(address), b"hello"), b"");
 }
+
+/// Variables, rendered entries, targets and metadata are those of each connection.
+#[test]
+fn values_of_a_connection_decide_and_are_logged() {
+    let policy = "on_tcp_connect:
+  - actions:
+      - type: set-vars
+        config: {vars: [{site: \"${conn.client_ip == '127.0.0.1' ? 'device1' : 'nowhere'}\"}]}
+      - type: log
+        config: {metadata: {site: \"${vars.site}\", port: \"${conn.client_port > 0}\", bad: \"${1 / (endpoint.port - 20022)}\"}}
+      - type: restrict-ips
+        config: {allow: [\"${conn.server_ip}/32\"]}
+      - type: forward-internal
+        config: {url: \"tcp://${vars.site}.internal:22\"}
+";
+    let mut edge = Edge::in_front_of(echo_device(), policy);
+    assert_eq!(exchange(connect(edge.address("device1")), b"hello"), b"hello");
+    let event = &edge.wait_for_events(1)[0]["object"];
+    assert_eq!(event["decision"], "forward", "{event}");
+    let logs = serde_json::json!([
+        {"metadata": {"site": "device1", "port": true, "bad": "no value: division by zero"}}
+    ]);
+    assert_eq!(event["traffic_policy"]["logs"], logs);
+    let reason = event["reason"].as_str().expect("a reason");
+    assert!(
+        reason.contains("127.0.0.1 is in the allow entry 127.0.0.1/32, which an expression gave"),
+        "{reason}"
+    );
+}
