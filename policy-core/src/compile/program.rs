@@ -115,6 +115,7 @@ impl Program {
         needs.sort_unstable();
         needs.dedup();
         let phases = phases.into_iter().map(|(phase, ops, of_phase)| {
+            // INVARIANT: the ranges are those at which the rules were lowered; none is ever missing.
             let code = |rule: &RuleInfo| RuleCode {
                 conditions: lowering.expressions.get(indices(&rule.conditions)).unwrap_or_default(),
                 first: ExpressionId(rule.conditions.start),

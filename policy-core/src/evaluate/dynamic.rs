@@ -134,11 +134,13 @@ impl<T: Trace> Evaluation<'_, T> {
         // Of the entries that are always the same, the most specific ones.
         let listed = self.program().action(by).and_then(|action| action.address_list());
         let client = self.facts().client_ip();
-        let longest = |one: Option<IpNetwork>, other: Option<IpNetwork>| one.max_by_key_with(other);
         let decision = DynamicDecision {
             by,
-            denied: longest(listed.and_then(|it| it.deny.find(client)).map(|it| it.network), best_deny),
-            allowed: longest(listed.and_then(|it| it.allow.find(client)).map(|it| it.network), best_allow),
+            denied: more_specific(listed.and_then(|it| it.deny.find(client)).map(|it| it.network), best_deny),
+            allowed: more_specific(
+                listed.and_then(|it| it.allow.find(client)).map(|it| it.network),
+                best_allow,
+            ),
         };
         self.made().admitted = Some(decision);
         Ok(allowed && !denied)
@@ -155,7 +157,7 @@ impl<T: Trace> Evaluation<'_, T> {
             let matches = network.network.contains(self.facts().client_ip());
             self.trace_mut().entry(by, network.network, matches);
             if matches {
-                best = best.max_by_key_with(Some(network.network));
+                best = more_specific(best, Some(network.network));
             }
         }
         Ok(best)
@@ -273,16 +275,10 @@ impl<T: Trace> Evaluation<'_, T> {
 }
 
 /// The more specific of two networks.
-trait MoreSpecific: Sized {
-    fn max_by_key_with(self, other: Self) -> Self;
-}
-
-impl MoreSpecific for Option<IpNetwork> {
-    fn max_by_key_with(self, other: Self) -> Self {
-        match (self, other) {
-            (Some(one), Some(other)) => Some(if other.prefix() > one.prefix() { other } else { one }),
-            (one, other) => one.or(other),
-        }
+fn more_specific(one: Option<IpNetwork>, other: Option<IpNetwork>) -> Option<IpNetwork> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(if other.prefix() > one.prefix() { other } else { one }),
+        (one, other) => one.or(other),
     }
 }
 

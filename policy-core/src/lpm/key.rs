@@ -31,8 +31,6 @@ pub trait Key: Copy + Ord + std::fmt::Debug + private::Sealed {
     fn with_bits(self, at: u32, bits: u32, head: usize) -> Self;
     /// With another number put in behind its `at` first bits; these must be zero.
     fn joined(self, at: u32, rest: Self) -> Self;
-    /// The bytes in network order.
-    fn write_bytes(self, out: &mut dyn FnMut(&[u8]));
 }
 
 mod private {
@@ -146,10 +144,6 @@ macro_rules! key {
 
             fn joined(self, at: u32, rest: Self) -> Self {
                 self | rest.checked_shr(at).unwrap_or(0)
-            }
-
-            fn write_bytes(self, out: &mut dyn FnMut(&[u8])) {
-                out(&self.to_be_bytes());
             }
         }
     };
