@@ -63,6 +63,33 @@ pub fn guide_admits(address: IpAddr) -> bool {
     }
 }
 
+/// What a hand-written policy decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByHand {
+    /// Forwarded to this.
+    Forwarded(&'static str),
+    /// In no list.
+    Denied,
+    /// The target could not be reached.
+    Failed,
+}
+
+/// A policy by hand, as an edge would hold it that has one of many: it is given a source and whom to ask for the way to
+/// a target.
+pub type PolicyByHand = Box<dyn Fn(IpAddr, &mut dyn FnMut(&str) -> bool) -> ByHand>;
+
+/// The guide's policy by hand, all of it.
+#[must_use]
+pub fn guide_by_hand() -> PolicyByHand {
+    Box::new(|address, forward| {
+        const TARGET: &str = "tcp://device1.internal:22";
+        if !guide_admits(address) {
+            return ByHand::Denied;
+        }
+        if forward(TARGET) { ByHand::Forwarded(TARGET) } else { ByHand::Failed }
+    })
+}
+
 /// The address that the guide's policy admits.
 pub const GUIDE_ADMITTED: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 42));
 

@@ -183,7 +183,7 @@ impl Host for Asked<'_> {
             Field::Method => Some(Borrowed::Text(&self.request.method)),
             Field::Path => Some(Borrowed::Text(&self.request.path)),
             Field::Country => Some(Borrowed::Text(&self.request.country)),
-            Field::ClientIp => Some(Borrowed::Address(self.request.client_ip)),
+            Field::ClientIp => Some(Borrowed::address(self.request.client_ip)),
             Field::ClientPort => Some(Borrowed::Int(self.request.client_port.into())),
             Field::Headers => Some(Borrowed::Value(&self.request.headers)),
             Field::Unknown => None,

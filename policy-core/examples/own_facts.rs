@@ -52,7 +52,7 @@ impl Host for Connection<'_> {
     fn borrow(&self, fact: Fact) -> Option<Borrowed<'_>> {
         match fact.path() {
             COUNTRY => self.country.map(Borrowed::Text),
-            "conn.client_ip" => Some(Borrowed::Address(self.client)),
+            "conn.client_ip" => Some(Borrowed::address(self.client)),
             _ => None,
         }
     }

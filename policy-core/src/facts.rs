@@ -152,9 +152,12 @@ impl<'a> Facts<'a> {
             return Some(Borrowed::Value(value));
         }
         match fact.source {
-            FactSource::ClientIp => Some(Borrowed::Address(self.client_ip())),
+            FactSource::ClientIp => Some(match self.client {
+                Address::V4(bits) => Borrowed::V4(bits.into()),
+                Address::V6(bits) => Borrowed::V6(bits.into()),
+            }),
             FactSource::ClientPort => self.client_port.map(|port| Borrowed::Int(port.into())),
-            FactSource::ServerIp => self.server_ip.map(Borrowed::Address),
+            FactSource::ServerIp => self.server_ip.map(Borrowed::address),
             FactSource::ServerPort => self.server_port.map(|port| Borrowed::Int(port.into())),
             FactSource::EndpointUrl => self.endpoint_url.map(Borrowed::Text),
             _ => None,

@@ -18,7 +18,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 pub(crate) use crate::cel::result_path;
 pub(crate) use conn::{certificate, handshake};
 
-use crate::cel::{Env, Fact, FactSource, Leaf, Site, Tree, TreeNode, Type, Where};
+use crate::cel::{Env, Fact, FactSource, Leaf, Site, Tree, TreeNode, Type, Where, name_facts};
 use crate::phase::{Phase, PhaseSet};
 use crate::url::Scheme;
 
@@ -98,7 +98,7 @@ static DECLARATIONS: LazyLock<Declarations> = LazyLock::new(declarations);
 fn declarations() -> Declarations {
     let mut tree = Tree { nodes: Vec::new(), by_path: HashMap::new() };
     let mut roots = Vec::new();
-    let mut facts = Vec::new();
+    let (mut facts, mut paths) = (Vec::new(), Vec::new());
     let all = || families();
     // Names first: types may name records that are declared later.
     for declared in all() {
@@ -132,14 +132,18 @@ fn declarations() -> Declarations {
         let record = declared.path.starts_with(char::is_uppercase);
         let id = u16::try_from(facts.len()).unwrap_or(u16::MAX);
         let source = FactSource::of(declared.path);
-        let fact = Fact { id, path: declared.path, optional: declared.optional, source };
+        let fact = Fact { id, optional: declared.optional, source };
         let fact = (!record).then_some(fact);
-        facts.extend(fact.map(|fact| (fact, ty.clone())));
+        if let Some(fact) = fact {
+            facts.push((fact, ty.clone()));
+            paths.push(declared.path);
+        }
         let node = tree.by_path.get(declared.path).and_then(|index| tree.nodes.get_mut(usize::from(*index)));
         if let Some(node) = node {
             node.leaf = Some(Leaf { fact, ty, at: declared.at });
         }
     }
+    name_facts(paths.into_iter());
     Declarations { tree: Arc::new(tree), roots, facts }
 }
 

@@ -88,7 +88,7 @@ impl Host for Given {
             Value::Bool(value) => Borrowed::Bool(*value),
             Value::Int(value) => Borrowed::Int(*value),
             Value::String(text) if fact.path() == "conn.client_ip" => {
-                text.parse().map_or(Borrowed::Text(text), Borrowed::Address)
+                text.parse().map_or(Borrowed::Text(text), Borrowed::address)
             }
             Value::String(text) if fact.path() != "req.host" => Borrowed::Text(text),
             other => Borrowed::Value(other),

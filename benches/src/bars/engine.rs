@@ -14,7 +14,9 @@ use policy_core::source::Source;
 use super::measure::Samples;
 use super::{Bar, Context, Gate};
 use crate::data::Random;
-use crate::policies::{self, GUIDE, GUIDE_ADMITTED, TEN_RULES, TwentyRules, decide, decided, guide_admits};
+use crate::policies::{
+    self, ByHand, GUIDE, GUIDE_ADMITTED, TEN_RULES, TwentyRules, decide, decided, guide_admits,
+};
 
 /// How many sources take turns: so many that nobody learns their order.
 const SOURCES: usize = 1 << 16;
@@ -28,6 +30,8 @@ pub fn bars() -> Vec<Bar> {
     vec![
         guide("predictable", Gate::AtMost(3.0, 2.0), |number| vec![GUIDE_ADMITTED; number]),
         guide("random", Gate::AtMost(5.0, 3.0), policies::guide_sources),
+        guide_inlined("predictable", |number| vec![GUIDE_ADMITTED; number]),
+        guide_inlined("random", policies::guide_sources),
         Bar::new("engine/guide policy allocations", Gate::AtMost(0.0, 0.0), "", |context| {
             allocations(context, GUIDE, &policies::guide_sources(1 << 10))
         }),
@@ -66,9 +70,32 @@ pub fn bars() -> Vec<Bar> {
     ]
 }
 
+/// Beside the same by hand, which is called as any policy would be: through a pointer, and with a host that knows the way.
 fn guide(which: &str, gate: Gate, sources: fn(usize) -> Vec<IpAddr>) -> Bar {
     let name = format!("engine/guide policy, {which} sources ÷ hand-written");
     Bar::new(name, gate, "×", move |context| {
+        let (program, sources) = (policies::program(GUIDE), sources(context.number(SOURCES)));
+        let by_hand = policies::guide_by_hand();
+        let forwarded = |source| {
+            let mut host = black_box(|_: &str| true);
+            let verdict = black_box(&by_hand)(source, &mut host);
+            verdict != ByHand::Denied && verdict != ByHand::Failed
+        };
+        for &source in &sources {
+            assert_eq!(decide(&program, source).is_admitted(), forwarded(source), "{source}");
+        }
+        context.meter.equal_ratios(
+            sources.len(),
+            || count(&sources, |source| decide(&program, source).is_admitted()),
+            || count(&sources, forwarded),
+        )
+    })
+}
+
+/// Beside the one comparison that it comes down to, put into the loop: told, and not judged.
+fn guide_inlined(which: &str, sources: fn(usize) -> Vec<IpAddr>) -> Bar {
+    let name = format!("engine/guide policy, {which} sources ÷ inlined comparison");
+    Bar::new(name, Gate::AtMost(f64::INFINITY, 2.0), "×", move |context| {
         let (program, sources) = (policies::program(GUIDE), sources(context.number(SOURCES)));
         for &source in &sources {
             assert_eq!(decide(&program, source).is_admitted(), guide_admits(source), "{source}");

@@ -5,18 +5,25 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::functions::Library;
 use super::types::{Object, Type};
 use crate::phase::{Phase, PhaseSet};
 use crate::url::Scheme;
 
+/// How the facts are written, by their index: a fact itself stays small enough for a register.
+static PATHS: OnceLock<Box<[&'static str]>> = OnceLock::new();
+
+/// Says how the facts are written, once, before anyone has one.
+pub(crate) fn name_facts(paths: impl Iterator<Item = &'static str>) {
+    PATHS.get_or_init(|| paths.collect());
+}
+
 /// A fact: a declared variable that a host knows, or has no source for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fact {
     pub(crate) id: u16,
-    pub(crate) path: &'static str,
     pub(crate) optional: bool,
     pub(crate) source: FactSource,
 }
@@ -65,8 +72,8 @@ impl Fact {
 
     /// How an expression writes it, `conn.client_ip`.
     #[must_use]
-    pub const fn path(self) -> &'static str {
-        self.path
+    pub fn path(self) -> &'static str {
+        PATHS.get().and_then(|paths| paths.get(self.index())).copied().unwrap_or_default()
     }
 
     /// True if a connection or request may lack it, as `req.content_length`.
@@ -78,13 +85,13 @@ impl Fact {
 
 impl fmt::Display for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.path)
+        f.write_str(self.path())
     }
 }
 
 impl fmt::Debug for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Fact({})", self.path)
+        write!(f, "Fact({})", self.path())
     }
 }
 

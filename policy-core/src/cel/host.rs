@@ -1,6 +1,6 @@
 //! What an evaluation takes from outside, and how much it may take.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::env::Fact;
 use super::fault::Fault;
@@ -16,13 +16,25 @@ pub enum Borrowed<'h> {
     Int(i64),
     /// A text.
     Text(&'h str),
-    /// An address that stands for its text; must be canonical, an IPv4-mapped one as IPv4.
-    Address(IpAddr),
+    /// An IPv4 address that stands for its text.
+    V4(Ipv4Addr),
+    /// An IPv6 address that stands for its text; must not be an IPv4-mapped one.
+    V6(Ipv6Addr),
     /// Anything.
     Value(&'h Value),
 }
 
 impl Borrowed<'_> {
+    /// An address, an IPv4-mapped one as IPv4.
+    #[must_use]
+    #[inline]
+    pub fn address(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::V4(address),
+            IpAddr::V6(address) => Self::V6(address),
+        }
+    }
+
     /// The value.
     #[must_use]
     pub fn to_value(self) -> Value {
@@ -30,7 +42,8 @@ impl Borrowed<'_> {
             Self::Bool(value) => Value::Bool(value),
             Self::Int(number) => Value::Int(number),
             Self::Text(text) => Value::text(text),
-            Self::Address(address) => Value::text(address.to_canonical().to_string()),
+            Self::V4(address) => Value::text(address.to_string()),
+            Self::V6(address) => Value::text(address.to_string()),
             Self::Value(value) => value.clone(),
         }
     }

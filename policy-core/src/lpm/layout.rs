@@ -146,9 +146,17 @@ impl<K: Family> Layout<K> {
         }
     }
 
-    /// The value at an address.
-    #[inline]
+    /// The value at an address. What most lists are is put where it is asked for.
+    #[inline(always)]
     pub(super) fn get(&self, key: K) -> u32 {
+        match self {
+            Self::Counted4(layout) => layout.get(key),
+            other => other.get_of_more(key),
+        }
+    }
+
+    #[inline]
+    fn get_of_more(&self, key: K) -> u32 {
         match self {
             Self::Constant(code) => *code,
             Self::Counted4(layout) => layout.get(key),

@@ -1,6 +1,6 @@
 //! A set of addresses, laid out for lookups.
 
-use std::net::IpAddr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::layout::{Family, Layout};
 use super::ranges::{RangeSet, Ranges};
@@ -19,13 +19,16 @@ impl AddressSet {
         Self { v4: layout(set.v4()), v6: layout(set.v6()) }
     }
 
-    /// True if the set holds the address, which is canonical.
+    /// True if the set holds the address.
     #[inline]
-    pub(crate) fn contains(&self, address: IpAddr) -> bool {
-        match address {
-            IpAddr::V4(address) => self.v4.get(address.into()) != 0,
-            IpAddr::V6(address) => self.v6.get(address.into()) != 0,
-        }
+    pub(crate) fn contains_v4(&self, address: Ipv4Addr) -> bool {
+        self.v4.get(address.into()) != 0
+    }
+
+    /// True if the set holds the address, which is not an IPv4-mapped one.
+    #[inline]
+    pub(crate) fn contains_v6(&self, address: Ipv6Addr) -> bool {
+        self.v6.get(address.into()) != 0
     }
 }
 

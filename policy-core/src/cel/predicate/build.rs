@@ -136,7 +136,7 @@ impl<'c> Builder<'c, '_> {
             ("_>=_", [one, other]) => self.compare(id, *one, Comparison::GreaterEqual, *other),
             ("_in_", [item, list]) => self.member(id, *item, *list),
             ("startsWith", [text, literal]) => {
-                let (text, literal) = (self.text(*text)?, self.literal(*literal)?);
+                let (text, literal) = (self.text(*text)?, self.literal(*literal)?.into());
                 leaf(Leaf::StartsWith { text, literal })
             }
             ("endsWith", [text, literal]) => {
@@ -177,7 +177,7 @@ impl<'c> Builder<'c, '_> {
             if let Some(test) = self.client(text, || hosts([&*literal])) {
                 return Some(test);
             }
-            return leaf(Leaf::Is { text: self.text(text)?, literal });
+            return leaf(Leaf::Is { text: self.text(text)?, literal: literal.into() });
         }
         if let (Some(one), Some(other)) = (self.text(one), self.text(other)) {
             return leaf(Leaf::Same { one, other });
@@ -196,7 +196,7 @@ impl<'c> Builder<'c, '_> {
             if let Some(test) = self.client(item, set) {
                 return Some(test);
             }
-            let text = self.text(item)?;
+            let (text, literals) = (self.text(item)?, literals.into_iter().collect());
             return Some(Test::Leaf(id, Leaf::OneOf { text, literals }));
         }
         let (list, text) = (self.list(list)?, self.text(item)?);

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::sources::{Found, entry};
+use super::sources::{Number, Text, entry, number_of, text_of};
 use super::{Leaf, Test};
 use crate::cel::code::{Code, NodeId};
 use crate::cel::fault::{EvalError, Fault};
@@ -39,6 +39,41 @@ pub(super) struct Given<'g, H> {
 /// Evaluates a predicate.
 #[inline(always)]
 pub(super) fn holds<H: Host>(
+    test: &Test,
+    code: &Code,
+    host: &mut H,
+    limits: &mut EvalLimits,
+    client: Option<ClientAddress<'_>>,
+) -> Result<bool, Box<EvalError>> {
+    match at_once(test, host) {
+        Some(value) => Ok(value),
+        None => later(test, code, host, limits, client),
+    }
+}
+
+/// The value of a leaf, or of leaves that are joined by `&&`, where each has one at once.
+#[inline(always)]
+fn at_once<H: Host>(test: &Test, host: &H) -> Option<bool> {
+    match test {
+        Test::Leaf(_, leaf) => leaf.holds_at_once(host),
+        Test::All(parts) => all_at_once(parts, host),
+        _ => None,
+    }
+}
+
+#[inline(never)]
+fn all_at_once<H: Host>(parts: &[Test], host: &H) -> Option<bool> {
+    for part in parts {
+        let Test::Leaf(_, leaf) = part else { return None };
+        if !leaf.holds_at_once(host)? {
+            return Some(false);
+        }
+    }
+    Some(true)
+}
+
+#[inline(never)]
+fn later<H: Host>(
     test: &Test,
     code: &Code,
     host: &mut H,
@@ -163,28 +198,36 @@ fn interpreted<H: Host>(
 }
 
 impl Leaf {
-    /// The answer, where the facts are there and of their types. What most conditions consist of is here.
+    /// The answer to what most conditions consist of – one fact beside literals – where the fact is there and of its
+    /// type. It takes no steps.
     #[inline(always)]
-    fn holds<H: Host>(&self, given: &Given<'_, H>) -> Option<bool> {
+    fn holds_at_once<H: Host>(&self, host: &H) -> Option<bool> {
         match self {
-            Self::Is { text, literal } => Some(text.find(given)?.equals(literal)),
-            Self::OneOf { text, literals } => {
-                let found = text.find(given)?;
-                Some(literals.iter().any(|literal| found.equals(literal)))
+            Self::Is { text: Text::Fact(fact), literal } => Some(text_of(host, *fact)?.equals(literal)),
+            Self::OneOf { text: Text::Fact(fact), literals } => {
+                Some(text_of(host, *fact)?.is_one_of(literals))
             }
-            Self::StartsWith { text, literal } => Some(text.find(given)?.starts_with(literal)),
-            Self::Compare { one, how, other } => Some(how.holds(one.find(given)?, other.find(given)?)),
-            Self::Within { text, networks } => match text.find(given)? {
-                Found::Address(address) => Some(networks.contains(address)),
-                found => Some(found.address().is_some_and(|address| networks.contains(address))),
-            },
-            other => other.holds_rarely(given),
+            Self::StartsWith { text: Text::Fact(fact), literal } => {
+                Some(text_of(host, *fact)?.starts_with(literal))
+            }
+            Self::Compare { one: Number::Fact(fact), how, other: Number::Literal(other) } => {
+                Some(how.holds(number_of(host, *fact)?, *other))
+            }
+            Self::Within { text: Text::Fact(fact), networks } => {
+                Some(text_of(host, *fact)?.is_within(networks))
+            }
+            _ => None,
         }
     }
 
-    #[inline(never)]
-    fn holds_rarely<H: Host>(&self, given: &Given<'_, H>) -> Option<bool> {
+    /// The answer, where the facts are there and of their types.
+    fn holds<H: Host>(&self, given: &Given<'_, H>) -> Option<bool> {
         match self {
+            Self::Is { text, literal } => Some(text.find(given)?.equals(literal)),
+            Self::OneOf { text, literals } => Some(text.find(given)?.is_one_of(literals)),
+            Self::StartsWith { text, literal } => Some(text.find(given)?.starts_with(literal)),
+            Self::Compare { one, how, other } => Some(how.holds(one.find(given)?, other.find(given)?)),
+            Self::Within { text, networks } => Some(text.find(given)?.is_within(networks)),
             Self::Flag(fact) => match given.host.borrow(*fact)? {
                 Borrowed::Bool(value) => Some(value),
                 Borrowed::Value(Value::Bool(value)) => Some(*value),
@@ -228,11 +271,6 @@ impl Leaf {
                 }
                 Some(!exists)
             }
-            Self::Is { .. }
-            | Self::OneOf { .. }
-            | Self::StartsWith { .. }
-            | Self::Compare { .. }
-            | Self::Within { .. } => self.holds(given),
         }
     }
 }

@@ -1,13 +1,15 @@
 //! Where tests take their operands from: facts, entries of facts, the item of a loop.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use super::literals::{Literal, Literals};
 use super::run::Given;
 use crate::cel::env::Fact;
 use crate::cel::host::{Borrowed, Host};
 use crate::cel::value::{Map, Value};
+use crate::lpm::AddressSet;
 
 /// A text.
 #[derive(Clone, Debug)]
@@ -49,7 +51,8 @@ pub(crate) enum Number {
 /// A text that is borrowed, or that of an address.
 pub(super) enum Found<'g> {
     Text(&'g str),
-    Address(IpAddr),
+    V4(Ipv4Addr),
+    V6(Ipv6Addr),
 }
 
 impl Found<'_> {
@@ -58,40 +61,75 @@ impl Found<'_> {
     pub(super) fn with<R>(&self, look: impl FnOnce(&str) -> R) -> R {
         match self {
             Self::Text(text) => look(text),
-            Self::Address(address) => with_text(*address, look),
+            Self::V4(address) => with_text(IpAddr::V4(*address), look),
+            Self::V6(address) => with_text(IpAddr::V6(*address), look),
         }
     }
 
     #[inline(always)]
-    pub(super) fn equals(&self, literal: &str) -> bool {
+    pub(super) fn equals(&self, literal: &Literal) -> bool {
         match self {
-            Self::Text(text) => *text == literal,
-            Self::Address(address) => with_text(*address, |text| text == literal),
+            Self::Text(text) => literal.equals(text.as_bytes()),
+            _ => self.with(|text| text == literal.as_str()),
         }
     }
 
     #[inline(always)]
-    pub(super) fn starts_with(&self, literal: &str) -> bool {
+    pub(super) fn is_one_of(&self, literals: &Literals) -> bool {
         match self {
-            Self::Text(text) => text.as_bytes().starts_with(literal.as_bytes()),
-            Self::Address(address) => with_text(*address, |text| text.starts_with(literal)),
+            Self::Text(text) => literals.contain(text.as_bytes()),
+            _ => self.with(|text| literals.contain(text.as_bytes())),
         }
     }
 
-    /// The address that it is, an IPv4-mapped one as IPv4.
     #[inline(always)]
-    pub(super) fn address(&self) -> Option<IpAddr> {
+    pub(super) fn starts_with(&self, literal: &Literal) -> bool {
         match self {
+            Self::Text(text) => literal.begins(text.as_bytes()),
+            _ => self.with(|text| text.starts_with(literal.as_str())),
+        }
+    }
+
+    /// Whether it is an address in a set.
+    #[inline(always)]
+    pub(super) fn is_within(&self, networks: &AddressSet) -> bool {
+        match self {
+            Self::V4(address) => networks.contains_v4(*address),
             // INVARIANT: hosts give canonical addresses.
-            Self::Address(address) => Some(*address),
-            Self::Text(text) => parse(text),
+            Self::V6(address) => networks.contains_v6(*address),
+            Self::Text(text) => is_within(text, networks),
         }
     }
 }
 
 #[inline(never)]
-fn parse(text: &str) -> Option<IpAddr> {
-    text.parse().ok().map(|address: IpAddr| address.to_canonical())
+fn is_within(text: &str, networks: &AddressSet) -> bool {
+    text.parse().is_ok_and(|address: IpAddr| match address.to_canonical() {
+        IpAddr::V4(address) => networks.contains_v4(address),
+        IpAddr::V6(address) => networks.contains_v6(address),
+    })
+}
+
+/// The text of a fact.
+#[inline(always)]
+pub(super) fn text_of<H: Host>(host: &H, fact: Fact) -> Option<Found<'_>> {
+    match host.borrow(fact)? {
+        Borrowed::Text(text) => Some(Found::Text(text)),
+        Borrowed::V4(address) => Some(Found::V4(address)),
+        Borrowed::V6(address) => Some(Found::V6(address)),
+        Borrowed::Value(Value::String(text)) => Some(Found::Text(text)),
+        _ => None,
+    }
+}
+
+/// The number that a fact is.
+#[inline(always)]
+pub(super) fn number_of<H: Host>(host: &H, fact: Fact) -> Option<i64> {
+    match host.borrow(fact)? {
+        Borrowed::Int(number) => Some(number),
+        Borrowed::Value(Value::Int(number)) => Some(*number),
+        _ => None,
+    }
 }
 
 /// The longest text of an address: `ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255`.
@@ -120,22 +158,10 @@ fn with_text<R>(address: IpAddr, look: impl FnOnce(&str) -> R) -> R {
 }
 
 impl Text {
-    #[inline(always)]
     pub(super) fn find<'g, H: Host>(&'g self, given: &'g Given<'g, H>) -> Option<Found<'g>> {
-        let Self::Fact(fact) = self else { return self.find_rarely(given) };
-        match given.host.borrow(*fact)? {
-            Borrowed::Text(text) => Some(Found::Text(text)),
-            Borrowed::Address(address) => Some(Found::Address(address)),
-            Borrowed::Value(Value::String(text)) => Some(Found::Text(text)),
-            _ => None,
-        }
-    }
-
-    #[inline(never)]
-    fn find_rarely<'g, H: Host>(&'g self, given: &'g Given<'g, H>) -> Option<Found<'g>> {
         match self {
             Self::Literal(text) => Some(Found::Text(text)),
-            Self::Fact(_) => self.find(given),
+            Self::Fact(fact) => text_of(given.host, *fact),
             Self::Item => given.item.map(Found::Text),
             Self::At(list, at) => match list.find(given)?.get(*at)? {
                 Value::String(text) => Some(Found::Text(text)),
@@ -163,15 +189,10 @@ impl List {
 }
 
 impl Number {
-    #[inline(always)]
     pub(super) fn find<H: Host>(&self, given: &Given<'_, H>) -> Option<i64> {
         match self {
             Self::Literal(number) => Some(*number),
-            Self::Fact(fact) => match given.host.borrow(*fact)? {
-                Borrowed::Int(number) => Some(number),
-                Borrowed::Value(Value::Int(number)) => Some(*number),
-                _ => None,
-            },
+            Self::Fact(fact) => number_of(given.host, *fact),
             Self::Length(list) => i64::try_from(list.find(given)?.len()).ok(),
         }
     }
