@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, HashMap};
 use ipnetwork::IpNetwork;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean, shorten};
+use crate::digest::{Digest, Hasher};
+use crate::lpm::RangeSet;
 use crate::options::CheckOptions;
 use crate::parse::{Document, NodeKind, NodeRef};
 use crate::reader::{DUPLICATE, Fields, Reader};
@@ -38,6 +40,22 @@ pub struct IpPolicy {
     pub allow: Vec<IpNetwork>,
     /// Networks of its rules and list files that deny.
     pub deny: Vec<IpNetwork>,
+}
+
+impl IpPolicy {
+    /// The digest of whom it allows and denies, however its lists are written. O(networks · log networks).
+    pub(crate) fn sha256(&self) -> Digest {
+        let mut hasher = Hasher::new("ip policy");
+        for networks in [&self.allow, &self.deny] {
+            let set = RangeSet::from_networks(networks.iter().copied());
+            let (v4, v6) = (set.v4().as_slice(), set.v6().as_slice());
+            hasher.number(v4.len() as u64);
+            v4.iter().flat_map(|(first, last)| [first, last]).for_each(|it| hasher.bytes(&it.to_be_bytes()));
+            hasher.number(v6.len() as u64);
+            v6.iter().flat_map(|(first, last)| [first, last]).for_each(|it| hasher.bytes(&it.to_be_bytes()));
+        }
+        hasher.finish()
+    }
 }
 
 /// IP policies by id.

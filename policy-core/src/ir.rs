@@ -3,10 +3,11 @@
 //! An action's file turns its configuration into `Op`s; the machine in `evaluate` runs ops and knows no
 //! actions. Adding an action that needs no new op touches neither.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::cel::{Expression, Test};
+use crate::digest::Digest;
 use crate::exchange::{ActionId, LogId, RuleId, TargetId};
 use crate::ip_policies::IpPolicies;
 use crate::lpm::{RangeSet, TestId};
@@ -118,6 +119,8 @@ pub(crate) struct Lowering<'s> {
     pub(crate) expressions: Vec<Condition>,
     pub(crate) operands: Operands,
     pub(crate) ip_policies: Option<&'s IpPolicies>,
+    /// The digests of what is bound to the text, by name.
+    pub(crate) bound: BTreeMap<Box<str>, Digest>,
 }
 
 /// A condition of a rule.
@@ -150,6 +153,7 @@ impl<'s> Lowering<'s> {
             expressions: Vec::new(),
             operands: Operands::default(),
             ip_policies,
+            bound: BTreeMap::new(),
         }
     }
 

@@ -131,3 +131,21 @@ fn sizes_are_as_told() {
         assert!(peak < 2 * kept + 128 * number, "{peak}");
     }
 }
+
+/// Each class would have its own copy of what is left of the condition.
+#[test]
+fn code_counts_what_its_conditions_hold() {
+    let words: Vec<_> = (0..600).map(|at| format!("'{at}'")).collect();
+    let parts: Vec<_> =
+        (0..60).map(|at| format!("conn.client_ip == '10.0.0.{at}' && conn.client_port == 9")).collect();
+    let text = format!(
+        "on_tcp_connect: [{{expressions: [\"{} || conn.geo.city in [{}]\"], actions: [{{type: deny}}]}}]",
+        parts.join(" || "),
+        words.join(", ")
+    );
+    let mut kept = None;
+    let counted = measure(|| kept = Some(program(&text)));
+    let classes: Vec<_> = kept.iter().flat_map(Program::address_tables).map(AddressTable::classes).collect();
+    assert_eq!(classes, [61]);
+    assert!(counted.bytes_current < 550_000, "{} bytes", counted.bytes_current);
+}

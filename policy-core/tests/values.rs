@@ -197,6 +197,23 @@ on_tcp_connect:
     let mut options = CompileOptions::default();
     options.ip_policies = Some(policies);
     let program = compile(&checked, &options).expect("known");
+    let mut of = |file: &str| {
+        let (policies, _) = load_ip_policies(&Source::new("i.yml", file));
+        options.ip_policies = policies.map(Arc::new);
+        let program = compile(&checked, &options).expect("known");
+        (program.policy_sha256(), program.program_sha256())
+    };
+    let halves = file.replace(
+        "{cidr: 10.0.0.0/8, action: allow}",
+        "{cidr: 10.128.0.0/9, action: allow}, {cidr: 10.0.0.0/9, action: allow}",
+    );
+    let more = file.replace("10.3.0.0/16", "10.3.0.0/15");
+    let mut digests = [file, &halves, &more].map(&mut of).into_iter();
+    let (policy, bound) = digests.next().expect("three");
+    assert_eq!((policy, bound), (program.policy_sha256(), program.program_sha256()));
+    assert_eq!(digests.next(), Some((policy, bound)), "lists that hold the same");
+    let (same, other) = digests.next().expect("three");
+    assert!(same == policy && other != bound, "another list is another program, by the same text");
     for (ip, said) in
         [("10.0.0.1", "forward"), ("10.3.0.1", "deny"), ("192.0.2.9", "forward"), ("8.8.8.8", "deny")]
     {

@@ -3,7 +3,7 @@
 use super::drive::{latency, throughput};
 use super::{Bar, Gate};
 use crate::data::probes::Draw;
-use crate::peers::Longest as _;
+use crate::peers::{LcTrie, Longest, Ranges, TreeBitmap};
 
 /// The bars.
 #[must_use]
@@ -15,7 +15,25 @@ pub fn bars() -> Vec<Bar> {
         v6_latency(Draw::InPrefix, Gate::AtMost(0.8, 0.55)),
         v6_throughput(Draw::Zipf, Gate::AtMost(0.6, 0.4)),
     ];
-    v4.into_iter().chain(Draw::ALL.map(against_trie)).chain(v6).collect()
+    let told = Draw::ALL
+        .into_iter()
+        .flat_map(|draw| [against::<LcTrie>(draw), against::<TreeBitmap>(draw), against::<Ranges>(draw)]);
+    v4.into_iter().chain(Draw::ALL.map(against_trie)).chain(v6).chain(told).collect()
+}
+
+/// Beside a peer without a gate of its own: told, and not judged.
+fn against<P: Longest>(draw: Draw) -> Bar {
+    let name = format!("lookup/v4/{} faster than {}", draw.name(), P::NAME);
+    Bar::new(name, Gate::AtLeast(0.0, 4.0), "×", move |context| {
+        let table = context.v4();
+        let (probes, peer) = (table.probes(draw), P::build(&table.entries));
+        let samples = context.meter.equal_ratios(
+            probes.len(),
+            || throughput(probes, |address| table.ours.v4(address)),
+            || throughput(probes, |address| peer.v4(address)),
+        );
+        samples.inverted()
+    })
 }
 
 fn against_dir(draw: Draw, gate: Gate) -> Bar {

@@ -130,6 +130,9 @@ impl ActionType for RestrictIps {
         };
         let (allow, deny) = (entries(&self.allow, |it| &it.allow), entries(&self.deny, |it| &it.deny));
         let policies: Vec<_> = named.iter().map(|(policy, _)| *policy).collect();
+        for policy in &policies {
+            lowering.bound.entry(policy.id.clone()).or_insert_with(|| policy.sha256());
+        }
         let enforce = self.enforce;
         if self.dynamic_allow.is_empty() && self.dynamic_deny.is_empty() {
             let test = lowering.test(self.permitted(&policies));

@@ -221,6 +221,19 @@ pub(crate) enum Leaf {
     },
 }
 
+impl Leaf {
+    fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Unless(leaf) => size_of::<Self>() + leaf.heap_bytes(),
+            Self::OneOf { literals, .. } => literals.heap_bytes(),
+            Self::Matches { .. } => size_of::<Pattern>(),
+            Self::Within { networks, .. } => size_of::<AddressSet>() + networks.heap_bytes(),
+            Self::Quantified { body, .. } => size_of::<Test>() + body.heap_bytes(),
+            _ => 0,
+        }
+    }
+}
+
 /// How two numbers are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -257,6 +270,19 @@ impl Test {
             Self::All(parts) | Self::Any(parts) => parts.iter().all(Self::is_specialised),
             Self::Choice(parts) => parts.iter().all(Self::is_specialised),
             Self::Leaf(..) => true,
+        }
+    }
+
+    /// Bytes that it takes on the heap, those of texts that it shares with its expression left out. O(parts).
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let of =
+            |parts: &[Self]| parts.iter().map(|part| size_of::<Self>() + part.heap_bytes()).sum::<usize>();
+        match self {
+            Self::Always(_) | Self::Client(_) | Self::Interpreted(..) => 0,
+            Self::Not(part) => of(std::slice::from_ref(part)),
+            Self::All(parts) | Self::Any(parts) => of(parts),
+            Self::Choice(parts) => of(&**parts),
+            Self::Leaf(_, leaf) => leaf.heap_bytes(),
         }
     }
 

@@ -170,6 +170,7 @@ impl fmt::Display for Listing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "program of {}", printable(self.program.file()))?;
         writeln!(f, "policy   {}", self.program.policy_sha256())?;
+        writeln!(f, "program  {}", self.program.program_sha256())?;
         writeln!(f, "decision {}", self.program.decision_sha256())?;
         let facts: Vec<_> = self.program.needs().iter().map(|fact| fact.path()).collect();
         writeln!(f, "reads: {}", if facts.is_empty() { "nothing".to_owned() } else { facts.join(", ") })?;

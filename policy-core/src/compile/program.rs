@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use super::quick::{Quick, RuleCode};
 use super::{CompileOptions, Digest, Listing};
 use crate::cel::Expression;
+use crate::digest::Hasher;
 use crate::evaluate::{Evaluation, NoTrace, Trace};
 use crate::exchange::{ActionId, ExpressionId, LogId, RuleId, TargetId};
 use crate::facts::{Fact, Facts};
@@ -35,6 +36,7 @@ pub struct Program {
     lists: Box<[(ActionId, AddressList)]>,
     file: Arc<str>,
     policy_sha256: Digest,
+    program_sha256: Digest,
 }
 
 /// The code of one phase.
@@ -125,6 +127,12 @@ impl Program {
             let quick = Quick::new(&codes, &tables, options.code, leaves_results);
             PhaseCode { phase, ops: ops.into(), quick }
         });
+        let mut program = Hasher::new("program");
+        program.text(&policy_sha256.to_string());
+        for (name, digest) in &lowering.bound {
+            program.text(name);
+            program.text(&digest.to_string());
+        }
         Self {
             phases: phases.collect(),
             expressions: lowering.expressions.into(),
@@ -139,6 +147,7 @@ impl Program {
             lists: lowering.lists.into(),
             file,
             policy_sha256,
+            program_sha256: program.finish(),
         }
     }
 
@@ -286,6 +295,12 @@ impl Program {
     #[must_use]
     pub const fn policy_sha256(&self) -> Digest {
         self.policy_sha256
+    }
+
+    /// The digest of the policy's text and of what is bound to it: the IP policies that it names, by what they hold.
+    #[must_use]
+    pub const fn program_sha256(&self) -> Digest {
+        self.program_sha256
     }
 }
 

@@ -108,7 +108,7 @@ impl Quick {
             Entries::Bodies(entries) => size_of_val(&**entries),
             Entries::Rules { starts, masks, .. } => size_of_val(&**starts) + size_of_val(&**masks),
         };
-        size_of_val(&*self.ops) + size_of_val(&*self.conditions) + entries
+        size_of_val(&*self.ops) + bytes_of(&self.conditions) + entries
     }
 
     /// The bodies of the classes, each once, in order of the first class that has it; `None` if there are masks.
@@ -145,6 +145,8 @@ struct Bodies<'c> {
     keeps_tests: bool,
     ops: Vec<(Op, ActionId)>,
     conditions: Vec<QuickCondition>,
+    /// Bytes of the conditions.
+    bytes: usize,
     /// Where each body begins, by its instructions as if it began at 0.
     known: HashMap<Vec<(Op, ActionId)>, u32>,
     /// The conditions of each rule by what its address tests say.
@@ -163,6 +165,7 @@ impl<'c> Bodies<'c> {
             keeps_tests,
             ops: Vec::new(),
             conditions: Vec::new(),
+            bytes: 0,
             known: HashMap::new(),
             known_conditions: HashMap::new(),
         };
@@ -175,8 +178,7 @@ impl<'c> Bodies<'c> {
         for class in (0..table.classes()).map(|class| ClassId::new(next_index(class))) {
             let body = bodies.body(rules, &tests, class);
             entries.push(bodies.place(body));
-            let bytes = size_of_val(&*bodies.ops) + size_of_val(&*bodies.conditions);
-            if bytes + size_of_val(&*entries) > most {
+            if size_of_val(&*bodies.ops) + bodies.bytes + size_of_val(&*entries) > most {
                 return None;
             }
         }
@@ -237,6 +239,7 @@ impl<'c> Bodies<'c> {
         }
         let range = left.map(|left| {
             let range = (next_id(&self.conditions), next_id(&left));
+            self.bytes += bytes_of(&left);
             self.conditions.extend(left);
             range
         });
@@ -275,6 +278,10 @@ impl<'c> Bodies<'c> {
         self.known.insert(body, at);
         at
     }
+}
+
+fn bytes_of(conditions: &[QuickCondition]) -> usize {
+    conditions.iter().map(|condition| size_of_val(condition) + condition.test.heap_bytes()).sum()
 }
 
 fn next_index(index: usize) -> u32 {

@@ -19,6 +19,11 @@ impl AddressSet {
         Self { v4: layout(set.v4()), v6: layout(set.v6()) }
     }
 
+    /// Bytes on the heap.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.v4.bytes() + self.v6.bytes()
+    }
+
     /// True if the set holds the address.
     #[inline]
     pub(crate) fn contains_v4(&self, address: Ipv4Addr) -> bool {

@@ -84,6 +84,10 @@ impl FromIterator<Arc<str>> for Literals {
 }
 
 impl Literals {
+    pub(super) fn heap_bytes(&self) -> usize {
+        size_of_val(&*self.short) + size_of_val(&*self.long)
+    }
+
     #[inline(always)]
     pub(super) fn contain(&self, text: &[u8]) -> bool {
         match word(text) {
