@@ -24,12 +24,16 @@ use tokio_util::task::TaskTracker;
 
 use crate::events::EventWriter;
 use crate::generation::Generation;
+use crate::online::OnlineEndpoints;
+use crate::route::World;
+use connection::At;
 use registry::Registry;
 
 /// What all tasks of an edge share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     current: ArcSwap<Generation>,
+    online: OnlineEndpoints,
     registry: Registry,
     slots: Arc<Semaphore>,
     events: EventWriter,
@@ -111,6 +115,7 @@ impl Edge {
         let bound = bind(&generation, &HashMap::new())?;
         let shared = Arc::new(Shared {
             current: ArcSwap::from_pointee(generation),
+            online: OnlineEndpoints::default(),
             registry: Registry::default(),
             slots: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
             events,
@@ -156,7 +161,9 @@ impl Edge {
         let kept: Vec<ListenerKey> = generation.config.endpoints.iter().map(key).collect();
         self.shared.current.store(Arc::new(generation));
         // First of all whoever may no longer be here: closing listeners takes a moment.
-        let cut = self.shared.registry.judge_again(&self.shared.current.load());
+        let newest = self.shared.current.load_full();
+        let cut =
+            self.shared.registry.judge_again(World { generation: &newest, online: &self.shared.online });
         let gone: Vec<_> = self.listeners.keys().filter(|key| !kept.contains(key)).cloned().collect();
         for key in &gone {
             if let Some(listener) = self.listeners.remove(key) {
@@ -185,7 +192,12 @@ impl Edge {
     fn accept_on(&mut self, bound: Vec<(ListenerKey, SocketAddr, TcpListener)>) {
         for (key, address, listener) in bound {
             let stop = CancellationToken::new();
-            let accept = listener::accept(Arc::clone(&self.shared), key.clone(), listener, stop.clone());
+            let accept = listener::accept(
+                Arc::clone(&self.shared),
+                At::Configured(key.clone()),
+                listener,
+                stop.clone(),
+            );
             let task = tokio::spawn(accept);
             self.listeners.insert(key, Listener { address, stop, task });
         }

@@ -17,6 +17,7 @@ pub mod events;
 pub mod generation;
 pub mod link;
 pub mod mux;
+pub mod online;
 pub mod quickstart;
 pub mod relay;
 pub mod route;
