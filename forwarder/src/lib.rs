@@ -15,6 +15,7 @@ pub mod admission;
 pub mod edge;
 pub mod events;
 pub mod generation;
+pub mod identity;
 pub mod link;
 pub mod mux;
 pub mod online;

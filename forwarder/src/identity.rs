@@ -1,0 +1,32 @@
+//! Who may connect: service users, their authtokens, and what those may bind.
+//!
+//! - `records` are what is kept, `store` is where: one crash-safe file behind one trait;
+//! - `token` is the secret, shown once; only its SHA-256 is kept;
+//! - `acl` says which addresses a credential may bind;
+//! - `book` keeps a copy in memory in step with the store, so that authentication never waits for a disk;
+//! - `limit` bounds how fast a source may guess.
+//!
+//! Source: ngrok documentation, credentials and bot users (2026-08-07). Ours is the expiry of a credential.
+
+mod acl;
+mod book;
+mod disk;
+mod error;
+mod ids;
+mod limit;
+mod records;
+mod store;
+mod table;
+mod token;
+
+pub use acl::{Acl, AclError};
+pub use book::{Identity, Notice, NoticeKind, Principal};
+pub use disk::DiskStore;
+pub use error::{IdentityError, Refusal};
+pub use ids::{CredentialId, IdError, ServiceUserId};
+pub use limit::FailureLimit;
+pub use records::{
+    Credential, CredentialPatch, NewCredential, NewServiceUser, ServiceUser, ServiceUserPatch,
+};
+pub use store::{Change, Records, Store, StoreError};
+pub use token::{Token, TokenHash};

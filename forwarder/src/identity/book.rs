@@ -1,0 +1,384 @@
+//! The store and its copy in memory, kept in step: readers never wait for a disk, writers wait for each other.
+//!
+//! A change is first in the store, then in the copy, then it is told. A session that enters its registry first
+//! and asks [`Identity::is_alive`] afterwards therefore either learns that its credential is gone, or is in
+//! the registry when the notice comes.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::broadcast;
+
+use super::acl::Acl;
+use super::disk::DiskStore;
+use super::error::{IdentityError, Refusal};
+use super::ids::{CredentialId, Ids, ServiceUserId};
+use super::records::{
+    Credential, CredentialPatch, NewCredential, NewServiceUser, ServiceUser, ServiceUserPatch,
+};
+use super::store::{Change, Store, StoreError};
+use super::table::{Entry, Table};
+use super::token::{Token, TokenHash, is_well_formed};
+
+/// Notices a receiver may lie behind; one that lies further asks about all its sessions.
+const NOTICES: usize = 1_024;
+/// How often uses are written.
+const USES_EVERY: Duration = Duration::from_secs(60);
+
+/// Who authenticated.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    /// The credential that was used.
+    pub credential: CredentialId,
+    /// The service user that owns it.
+    pub owner: Option<ServiceUserId>,
+    /// What it may bind.
+    pub acl: Arc<Acl>,
+    /// When a session of it must end.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What became of credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// They count no more.
+    Died,
+    /// Their rules or their expiry changed.
+    Changed,
+}
+
+/// Tells that sessions must be looked at again.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// The epoch that began with it.
+    pub epoch: u64,
+    /// What became of the credentials.
+    pub kind: NoticeKind,
+    /// Which ones.
+    pub credentials: Arc<[CredentialId]>,
+}
+
+/// Service users and credentials. Cheap to clone; calls that change something wait for the disk.
+#[derive(Clone, Debug)]
+pub struct Identity(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Arc<dyn Store>,
+    /// Held from before a change is stored until the copy has it.
+    ids: Mutex<Ids>,
+    table: RwLock<Table>,
+    epoch: AtomicU64,
+    notices: broadcast::Sender<Notice>,
+    /// Its end ends the thread that writes uses.
+    _running: SyncSender<()>,
+}
+
+impl Identity {
+    /// Opens the embedded store of a state folder.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open(state_dir: &Path) -> Result<Self, StoreError> {
+        Self::with_store(Arc::new(DiskStore::open(state_dir)?))
+    }
+
+    /// Reads a store, which nothing else may change from now on.
+    ///
+    /// # Errors
+    /// [`StoreError`]; also if the system gives no thread.
+    pub fn with_store(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+        let table = Table::from_records(store.load()?)?;
+        let (running, ended) = sync_channel(0);
+        let inner = Arc::new(Inner {
+            store,
+            ids: Mutex::new(Ids::after(table.newest())),
+            table: RwLock::new(table),
+            epoch: AtomicU64::new(0),
+            notices: broadcast::channel(NOTICES).0,
+            _running: running,
+        });
+        let weak: Weak<Inner> = Arc::downgrade(&inner);
+        let thread = std::thread::Builder::new().name("identity".to_owned()).spawn(move || {
+            while ended.recv_timeout(USES_EVERY) == Err(RecvTimeoutError::Timeout) {
+                let Some(inner) = weak.upgrade() else { return };
+                inner.write_uses();
+            }
+        });
+        thread.map_err(StoreError::new)?;
+        Ok(Self(inner))
+    }
+
+    /// Who a token is of. Waits for no disk.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn authenticate(&self, token: &str, now: Timestamp) -> Result<Principal, Refusal> {
+        if !is_well_formed(token) {
+            return Err(Refusal::Malformed);
+        }
+        let hash = TokenHash::of(token);
+        let table = self.0.read();
+        let entry = table.by_token(&hash, now)?;
+        entry.uses.note(now);
+        Ok(Principal {
+            credential: entry.credential.id,
+            owner: entry.credential.owner_id,
+            acl: Arc::clone(&entry.acl),
+            expires_at: entry.credential.expires_at,
+        })
+    }
+
+    /// Whether a credential counts now.
+    #[must_use]
+    pub fn is_alive(&self, id: CredentialId, now: Timestamp) -> bool {
+        self.0.read().by_id(id, now).is_ok()
+    }
+
+    /// What a credential may bind now; `None` if it counts no more.
+    #[must_use]
+    pub fn acl(&self, id: CredentialId, now: Timestamp) -> Option<Arc<Acl>> {
+        self.0.read().by_id(id, now).ok().map(|entry| Arc::clone(&entry.acl))
+    }
+
+    /// Moves whenever a credential stops to count or changes its rules; expiry alone moves nothing.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.0.epoch.load(Ordering::SeqCst)
+    }
+
+    /// Notices from now on; a receiver that lags must ask about all its sessions.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Notice> {
+        self.0.notices.subscribe()
+    }
+
+    /// Service users that are older than `before`, newest first.
+    #[must_use]
+    pub fn service_users(&self, before: Option<ServiceUserId>, limit: usize) -> Vec<ServiceUser> {
+        let table = self.0.read();
+        let older = table.service_users.iter().rev().filter(|(id, _)| before.is_none_or(|it| **id < it));
+        older.take(limit).map(|(_, user)| user.clone()).collect()
+    }
+
+    /// A service user.
+    #[must_use]
+    pub fn service_user(&self, id: ServiceUserId) -> Option<ServiceUser> {
+        self.0.read().service_users.get(&id).cloned()
+    }
+
+    /// Credentials that are older than `before`, newest first.
+    #[must_use]
+    pub fn credentials(&self, before: Option<CredentialId>, limit: usize) -> Vec<Credential> {
+        let table = self.0.read();
+        let older = table.credentials().iter().rev().filter(|(id, _)| before.is_none_or(|it| **id < it));
+        older.take(limit).map(|(_, entry)| entry.record()).collect()
+    }
+
+    /// A credential.
+    #[must_use]
+    pub fn credential(&self, id: CredentialId) -> Option<Credential> {
+        self.0.read().credentials().get(&id).map(Entry::record)
+    }
+
+    /// Makes a service user.
+    ///
+    /// # Errors
+    /// [`IdentityError`]; then nothing has changed.
+    pub fn create_service_user(
+        &self,
+        new: NewServiceUser,
+        now: Timestamp,
+    ) -> Result<ServiceUser, IdentityError> {
+        let mut ids = self.0.write_lock();
+        let id = ServiceUserId(ids.next());
+        let user = ServiceUser { id, name: new.name, active: new.active, created_at: to_seconds(now) };
+        user.check()?;
+        self.0.store.apply(&[Change::PutServiceUser(user.clone())])?;
+        self.0.change(|table| table.service_users.insert(id, user.clone()));
+        Ok(user)
+    }
+
+    /// Changes a service user; one that is no longer active takes the power of its credentials with it.
+    ///
+    /// # Errors
+    /// [`IdentityError`]; then nothing has changed.
+    pub fn update_service_user(
+        &self,
+        id: ServiceUserId,
+        patch: ServiceUserPatch,
+    ) -> Result<ServiceUser, IdentityError> {
+        let _ids = self.0.write_lock();
+        let old = self.service_user(id).ok_or(IdentityError::NotFound)?;
+        let new = old.patched(patch);
+        new.check()?;
+        self.0.store.apply(&[Change::PutServiceUser(new.clone())])?;
+        self.0.change(|table| table.service_users.insert(id, new.clone()));
+        if old.active && !new.active {
+            let owned = self.0.read().owned_by(id).map(|entry| entry.credential.id).collect();
+            self.0.tell(NoticeKind::Died, owned);
+        }
+        Ok(new)
+    }
+
+    /// Deletes a service user with its credentials; returns both as they were.
+    ///
+    /// # Errors
+    /// [`IdentityError`]; then nothing has changed.
+    pub fn delete_service_user(
+        &self,
+        id: ServiceUserId,
+    ) -> Result<(ServiceUser, Vec<Credential>), IdentityError> {
+        let _ids = self.0.write_lock();
+        let user = self.service_user(id).ok_or(IdentityError::NotFound)?;
+        let owned: Vec<_> = self.0.read().owned_by(id).map(Entry::record).collect();
+        let mut changes: Vec<_> = owned.iter().map(|it| Change::RemoveCredential(it.id)).collect();
+        changes.push(Change::RemoveServiceUser(id));
+        self.0.store.apply(&changes)?;
+        self.0.change(|table| {
+            table.service_users.remove(&id);
+            owned.iter().for_each(|it| table.remove(it.id));
+        });
+        self.0.tell(NoticeKind::Died, owned.iter().map(|it| it.id).collect());
+        Ok((user, owned))
+    }
+
+    /// Makes a credential; its token is shown here and never again.
+    ///
+    /// # Errors
+    /// [`IdentityError`]; then nothing has changed.
+    pub fn create_credential(
+        &self,
+        new: NewCredential,
+        now: Timestamp,
+    ) -> Result<(Credential, Token), IdentityError> {
+        let mut ids = self.0.write_lock();
+        let id = CredentialId(ids.next());
+        let token = Token::draw(id).map_err(IdentityError::Random)?;
+        let credential = Credential {
+            id,
+            description: new.description,
+            metadata: new.metadata,
+            acl: new.acl,
+            owner_id: new.owner_id,
+            created_at: to_seconds(now),
+            expires_at: new.expires_at,
+            last_used_at: None,
+            sha256: TokenHash::of(token.reveal()),
+        };
+        let acl = credential.check()?;
+        if credential.is_expired(now) {
+            return Err(invalid("`expires_at` lies in the past"));
+        }
+        if credential.owner_id.is_some_and(|owner| self.service_user(owner).is_none()) {
+            return Err(invalid("`owner_id` names no service user"));
+        }
+        self.0.store.apply(&[Change::PutCredential(credential.clone())])?;
+        self.0.change(|table| table.put(Entry::new(credential.clone(), acl)));
+        Ok((credential, token))
+    }
+
+    /// Changes a credential.
+    ///
+    /// # Errors
+    /// [`IdentityError`]; then nothing has changed.
+    pub fn update_credential(
+        &self,
+        id: CredentialId,
+        patch: CredentialPatch,
+    ) -> Result<Credential, IdentityError> {
+        let _ids = self.0.write_lock();
+        let old = self.0.read().credentials().get(&id).cloned().ok_or(IdentityError::NotFound)?;
+        let new = old.credential.patched(patch);
+        let acl = new.check()?;
+        self.0.store.apply(&[Change::PutCredential(new.clone())])?;
+        let changed = (&new.acl, new.expires_at) != (&old.credential.acl, old.credential.expires_at);
+        let entry = Entry { credential: new, acl: Arc::new(acl), uses: old.uses };
+        let record = entry.record();
+        self.0.change(|table| table.put(entry));
+        if changed {
+            self.0.tell(NoticeKind::Changed, vec![id]);
+        }
+        Ok(record)
+    }
+
+    /// Deletes a credential, which revokes its token; returns it as it was.
+    ///
+    /// # Errors
+    /// [`IdentityError`]; then nothing has changed.
+    pub fn delete_credential(&self, id: CredentialId) -> Result<Credential, IdentityError> {
+        let _ids = self.0.write_lock();
+        let credential = self.credential(id).ok_or(IdentityError::NotFound)?;
+        self.0.store.apply(&[Change::RemoveCredential(id)])?;
+        self.0.change(|table| table.remove(id));
+        self.0.tell(NoticeKind::Died, vec![id]);
+        Ok(credential)
+    }
+
+    #[cfg(test)]
+    pub(super) fn write_uses(&self) {
+        self.0.write_uses();
+    }
+}
+
+/// ngrok's API shows seconds.
+fn to_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+fn invalid(message: &str) -> IdentityError {
+    IdentityError::Invalid { code: None, message: message.to_owned() }
+}
+
+impl Inner {
+    fn read(&self) -> RwLockReadGuard<'_, Table> {
+        // No code panics while it changes the table.
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_lock(&self) -> MutexGuard<'_, Ids> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) {
+        change(&mut self.table.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn tell(&self, kind: NoticeKind, credentials: Vec<CredentialId>) {
+        if credentials.is_empty() {
+            return;
+        }
+        let epoch = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
+        // Without a receiver there is no session either.
+        let _ = self.notices.send(Notice { epoch, kind, credentials: credentials.into() });
+    }
+
+    /// Writes the uses that the store does not have, in one commit.
+    fn write_uses(&self) {
+        let not_kept = |entry: &Entry| {
+            entry.uses.not_kept().map(|at| (entry.credential.id, at, Arc::clone(&entry.uses)))
+        };
+        let uses: Vec<_> = self.read().credentials().values().filter_map(not_kept).collect();
+        if uses.is_empty() {
+            return;
+        }
+        let changes: Vec<_> = uses.iter().map(|(id, at, _)| Change::Used(*id, *at)).collect();
+        match self.store.apply(&changes) {
+            Ok(()) => uses.iter().for_each(|(_, at, uses)| uses.kept(*at)),
+            Err(error) => tracing::warn!("when credentials were last used is not kept: {error}"),
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.write_uses();
+    }
+}
+
+#[cfg(test)]
+mod tests;

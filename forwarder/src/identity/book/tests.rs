@@ -1,0 +1,222 @@
+use std::sync::atomic::AtomicUsize;
+
+use super::*;
+use crate::identity::Records;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("in range")
+}
+
+fn open() -> (tempfile::TempDir, Identity) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let identity = Identity::open(folder.path()).expect("a store");
+    (folder, identity)
+}
+
+fn user(identity: &Identity) -> ServiceUser {
+    let new = NewServiceUser { name: "gate".to_owned(), active: true };
+    identity.create_service_user(new, at(0)).expect("made")
+}
+
+fn owned(identity: &Identity, owner: ServiceUserId) -> (Credential, Token) {
+    let new = NewCredential { owner_id: Some(owner), ..NewCredential::default() };
+    identity.create_credential(new, at(0)).expect("made")
+}
+
+fn refusal(identity: &Identity, token: &Token) -> Option<Refusal> {
+    identity.authenticate(token.reveal(), at(1)).err()
+}
+
+#[test]
+fn a_token_authenticates_until_it_is_deleted_and_after_a_restart() {
+    let (folder, identity) = open();
+    let owner = user(&identity).id;
+    let (one, one_token) = owned(&identity, owner);
+    let (two, two_token) = owned(&identity, owner);
+    let principal = identity.authenticate(one_token.reveal(), at(1)).expect("alive");
+    assert_eq!((principal.credential, principal.owner), (one.id, Some(owner)));
+    identity.delete_credential(one.id).expect("there");
+    assert_eq!(refusal(&identity, &one_token), Some(Refusal::Unknown));
+    assert!(matches!(identity.delete_credential(one.id), Err(IdentityError::NotFound)));
+    drop(identity);
+    let identity = Identity::open(folder.path()).expect("again");
+    assert_eq!(refusal(&identity, &one_token), Some(Refusal::Unknown));
+    assert_eq!(identity.authenticate(two_token.reveal(), at(1)).expect("alive").credential, two.id);
+    assert_eq!(identity.authenticate("abc", at(1)).expect_err("malformed").code(), 105);
+}
+
+#[test]
+fn the_file_holds_no_token() {
+    let (folder, identity) = open();
+    let (_, token) = owned(&identity, user(&identity).id);
+    drop(identity);
+    let bytes = std::fs::read(folder.path().join("identity.redb")).expect("there");
+    let secret = token.reveal().split_once('_').expect("two parts").1.as_bytes();
+    assert!(!bytes.windows(secret.len()).any(|window| window == secret));
+}
+
+#[test]
+fn revocation_moves_the_epoch_and_is_told() {
+    let (_folder, identity) = open();
+    let owner = user(&identity).id;
+    let ((one, _), (two, _)) = (owned(&identity, owner), owned(&identity, owner));
+    let mut notices = identity.subscribe();
+    assert!(identity.is_alive(one.id, at(1)));
+    identity.delete_credential(one.id).expect("there");
+    assert_eq!((identity.epoch(), identity.is_alive(one.id, at(1))), (1, false));
+    identity
+        .update_credential(
+            two.id,
+            CredentialPatch { acl: Some(vec!["bind:a.internal".to_owned()]), ..Default::default() },
+        )
+        .expect("there");
+    identity.update_credential(two.id, CredentialPatch::default()).expect("there");
+    assert!(!identity.acl(two.id, at(1)).expect("alive").permits("b.internal", None));
+    identity.delete_service_user(owner).expect("there");
+    let told: Vec<_> = std::iter::from_fn(|| notices.try_recv().ok()).collect();
+    let told: Vec<_> = told.iter().map(|it| (it.epoch, it.kind, &*it.credentials)).collect();
+    assert_eq!(
+        told,
+        [
+            (1, NoticeKind::Died, &[one.id][..]),
+            (2, NoticeKind::Changed, &[two.id]),
+            (3, NoticeKind::Died, &[two.id]),
+        ]
+    );
+}
+
+#[test]
+fn a_service_user_takes_the_power_of_its_credentials_with_it() {
+    let (folder, identity) = open();
+    let owner = user(&identity).id;
+    let (credential, token) = owned(&identity, owner);
+    let set = |active| {
+        let patch = ServiceUserPatch { active: Some(active), ..ServiceUserPatch::default() };
+        identity.update_service_user(owner, patch).expect("there")
+    };
+    set(false);
+    assert_eq!(refusal(&identity, &token), Some(Refusal::OwnerInactive));
+    assert_eq!((identity.epoch(), identity.is_alive(credential.id, at(1))), (1, false));
+    set(true);
+    assert_eq!(refusal(&identity, &token), None);
+    let (_, deleted) = identity.delete_service_user(owner).expect("there");
+    assert_eq!(deleted.len(), 1);
+    assert_eq!(refusal(&identity, &token), Some(Refusal::Unknown));
+    drop(identity);
+    let records = DiskStore::open(folder.path()).expect("again").load().expect("readable");
+    assert!(records.service_users.is_empty() && records.credentials.is_empty());
+}
+
+#[test]
+fn a_credential_expires() {
+    let (_folder, identity) = open();
+    let new = NewCredential { expires_at: Some(at(10)), ..NewCredential::default() };
+    let (credential, token) = identity.create_credential(new.clone(), at(0)).expect("made");
+    assert!(identity.authenticate(token.reveal(), at(9)).is_ok());
+    assert_eq!(identity.authenticate(token.reveal(), at(10)).expect_err("over"), Refusal::Expired);
+    assert!(!identity.is_alive(credential.id, at(10)));
+    assert!(identity.create_credential(new, at(10)).is_err());
+}
+
+#[test]
+fn lists_are_newest_first_and_page() {
+    let (_folder, identity) = open();
+    let owner = user(&identity).id;
+    let mut ids: Vec<_> = (0..5).map(|_| owned(&identity, owner).0.id).collect();
+    ids.reverse();
+    let page =
+        |before, limit| -> Vec<_> { identity.credentials(before, limit).iter().map(|it| it.id).collect() };
+    assert_eq!(page(None, 9), ids);
+    assert_eq!(page(Some(ids[1]), 2), ids[2..4]);
+    assert_eq!(page(Some(ids[4]), 2), []);
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_and_changes_nothing() {
+    let (_folder, identity) = open();
+    let gone = {
+        let id = user(&identity).id;
+        identity.delete_service_user(id).expect("there");
+        id
+    };
+    let cases = [
+        (NewCredential { description: "x".repeat(256), ..Default::default() }, Some(18012)),
+        (NewCredential { metadata: "x".repeat(4_097), ..Default::default() }, Some(18013)),
+        (NewCredential { acl: vec!["a".to_owned()], ..Default::default() }, Some(600)),
+        (NewCredential { owner_id: Some(gone), ..Default::default() }, None),
+    ];
+    for (new, expected) in cases {
+        match identity.create_credential(new, at(0)) {
+            Err(IdentityError::Invalid { code, .. }) => assert_eq!(code, expected),
+            other => panic!("{other:?}"),
+        }
+    }
+    let new = NewServiceUser { name: " ".to_owned(), active: true };
+    assert!(identity.create_service_user(new, at(0)).is_err());
+    assert!(identity.credentials(None, 9).is_empty() && identity.service_users(None, 9).is_empty());
+}
+
+/// Counts what reaches the disk, and fails when told to.
+#[derive(Debug, Default)]
+struct Counting {
+    applied: AtomicUsize,
+    fails: std::sync::atomic::AtomicBool,
+}
+
+impl Store for Counting {
+    fn load(&self) -> Result<Records, StoreError> {
+        Ok(Records::default())
+    }
+
+    fn apply(&self, _: &[Change]) -> Result<(), StoreError> {
+        if self.fails.load(Ordering::Relaxed) {
+            return Err(StoreError::new("full"));
+        }
+        self.applied.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[test]
+fn uses_are_written_together_and_not_by_authentication() {
+    let store = Arc::new(Counting::default());
+    let identity = Identity::with_store(Arc::clone(&store) as _).expect("readable");
+    let (credential, token) = identity.create_credential(NewCredential::default(), at(0)).expect("made");
+    for second in 1..100 {
+        identity.authenticate(token.reveal(), at(second)).expect("alive");
+    }
+    let applied = || store.applied.load(Ordering::Relaxed);
+    assert_eq!(applied(), 1);
+    assert_eq!(identity.credential(credential.id).expect("there").last_used_at, Some(at(99)));
+    identity.write_uses();
+    identity.write_uses();
+    assert_eq!(applied(), 2);
+    identity.authenticate(token.reveal(), at(100)).expect("alive");
+    drop(identity);
+    assert_eq!(applied(), 3);
+}
+
+#[test]
+fn the_last_use_survives_a_restart_and_an_update() {
+    let (folder, identity) = open();
+    let (credential, token) = identity.create_credential(NewCredential::default(), at(0)).expect("made");
+    identity.authenticate(token.reveal(), at(7)).expect("alive");
+    let patch = CredentialPatch { description: Some("new".to_owned()), ..Default::default() };
+    assert_eq!(identity.update_credential(credential.id, patch).expect("there").last_used_at, Some(at(7)));
+    drop(identity);
+    let identity = Identity::open(folder.path()).expect("again");
+    let read = identity.credential(credential.id).expect("there");
+    assert_eq!((read.last_used_at, &*read.description), (Some(at(7)), "new"));
+}
+
+#[test]
+fn a_store_that_fails_changes_nothing() {
+    let store = Arc::new(Counting::default());
+    let identity = Identity::with_store(Arc::clone(&store) as _).expect("readable");
+    let (credential, token) = identity.create_credential(NewCredential::default(), at(0)).expect("made");
+    store.fails.store(true, Ordering::Relaxed);
+    assert!(matches!(identity.delete_credential(credential.id), Err(IdentityError::Store(_))));
+    assert!(identity.create_credential(NewCredential::default(), at(0)).is_err());
+    assert_eq!((identity.credentials(None, 9).len(), identity.epoch()), (1, 0));
+    assert_eq!(refusal(&identity, &token), None);
+}

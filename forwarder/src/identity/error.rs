@@ -1,0 +1,84 @@
+//! Why a token or a change is refused, with ngrok's numbers where it has one.
+
+use std::fmt;
+
+use super::store::StoreError;
+
+/// Why a token does not authenticate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The text has not the form of a token.
+    Malformed,
+    /// No credential has it: never made, or deleted.
+    Unknown,
+    /// Its credential has expired.
+    Expired,
+    /// Its service user is not active.
+    OwnerInactive,
+}
+
+impl Refusal {
+    /// ngrok's number of this error.
+    #[must_use]
+    pub fn code(self) -> u16 {
+        match self {
+            Self::Malformed => 105,
+            Self::Unknown => 107,
+            Self::Expired | Self::OwnerInactive => 300,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => {
+                "the authtoken has not the form of one; copy the whole text that `forwarder authtoken create` printed"
+            }
+            Self::Unknown => "no credential has this authtoken; it may have been revoked",
+            Self::Expired => "the authtoken has expired; create a new one",
+            Self::OwnerInactive => "the service user that owns the authtoken is not active",
+        })
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Why a change was not made.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum IdentityError {
+    /// There is no such service user or credential.
+    NotFound,
+    /// A field cannot be used.
+    Invalid {
+        /// ngrok's number, where it has one.
+        code: Option<u16>,
+        /// What is wrong.
+        message: String,
+    },
+    /// The store failed; whether the change was kept is known after the next start.
+    Store(StoreError),
+    /// The system gives no randomness.
+    Random(getrandom::Error),
+}
+
+impl fmt::Display for IdentityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound => f.write_str("there is no such object"),
+            Self::Invalid { message, .. } => f.write_str(message),
+            Self::Store(error) => error.fmt(f),
+            Self::Random(error) => write!(f, "no randomness: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for IdentityError {}
+
+impl From<StoreError> for IdentityError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}

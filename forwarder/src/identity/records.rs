@@ -1,0 +1,149 @@
+//! What is kept about service users and credentials, and what makes or changes them.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::acl::Acl;
+use super::error::IdentityError;
+use super::ids::{CredentialId, ServiceUserId};
+use super::token::TokenHash;
+
+/// Characters of a description or a name.
+const MAX_DESCRIPTION: usize = 255;
+/// Characters of metadata.
+const MAX_METADATA: usize = 4_096;
+
+/// A machine or site that owns credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceUser {
+    /// Its id.
+    pub id: ServiceUserId,
+    /// What people call it.
+    pub name: String,
+    /// Whether its credentials count.
+    pub active: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// An authtoken, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credential {
+    /// Its id.
+    pub id: CredentialId,
+    /// For people, at most 255 characters.
+    pub description: String,
+    /// For machines, at most 4,096 characters.
+    pub metadata: String,
+    /// What it may bind; nothing listed permits everything.
+    pub acl: Vec<String>,
+    /// Whose it is.
+    pub owner_id: Option<ServiceUserId>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops to count.
+    pub expires_at: Option<Timestamp>,
+    /// When it last authenticated, to about a minute.
+    #[serde(skip)]
+    pub last_used_at: Option<Timestamp>,
+    /// The hash of its token.
+    pub sha256: TokenHash,
+}
+
+/// What makes a service user.
+#[derive(Clone, Debug)]
+pub struct NewServiceUser {
+    /// What people call it.
+    pub name: String,
+    /// Whether its credentials count.
+    pub active: bool,
+}
+
+/// What changes a service user; `None` leaves a field as it is.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceUserPatch {
+    /// A new name.
+    pub name: Option<String>,
+    /// Whether its credentials count from now on.
+    pub active: Option<bool>,
+}
+
+/// What makes a credential.
+#[derive(Clone, Debug, Default)]
+pub struct NewCredential {
+    /// For people.
+    pub description: String,
+    /// For machines.
+    pub metadata: String,
+    /// What it may bind.
+    pub acl: Vec<String>,
+    /// Whose it is.
+    pub owner_id: Option<ServiceUserId>,
+    /// When it stops to count.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What changes a credential; `None` leaves a field as it is.
+#[derive(Clone, Debug, Default)]
+pub struct CredentialPatch {
+    /// A new description.
+    pub description: Option<String>,
+    /// New metadata.
+    pub metadata: Option<String>,
+    /// New rules.
+    pub acl: Option<Vec<String>>,
+    /// A new time at which it stops to count.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl ServiceUser {
+    pub(super) fn check(&self) -> Result<(), IdentityError> {
+        if self.name.trim().is_empty() {
+            return Err(IdentityError::Invalid {
+                code: None,
+                message: "`name` must not be empty".to_owned(),
+            });
+        }
+        check_length("name", &self.name, MAX_DESCRIPTION, None)
+    }
+
+    pub(super) fn patched(&self, patch: ServiceUserPatch) -> Self {
+        Self {
+            name: patch.name.unwrap_or_else(|| self.name.clone()),
+            active: patch.active.unwrap_or(self.active),
+            ..*self
+        }
+    }
+}
+
+impl Credential {
+    /// Checks the fields and reads the rules.
+    pub(super) fn check(&self) -> Result<Acl, IdentityError> {
+        check_length("description", &self.description, MAX_DESCRIPTION, Some(18012))?;
+        check_length("metadata", &self.metadata, MAX_METADATA, Some(18013))?;
+        Acl::parse(&self.acl).map_err(|error| IdentityError::Invalid {
+            code: Some(super::AclError::CODE),
+            message: error.to_string(),
+        })
+    }
+
+    pub(super) fn patched(&self, patch: CredentialPatch) -> Self {
+        let mut new = self.clone();
+        new.description = patch.description.unwrap_or(new.description);
+        new.metadata = patch.metadata.unwrap_or(new.metadata);
+        new.acl = patch.acl.unwrap_or(new.acl);
+        new.expires_at = patch.expires_at.or(new.expires_at);
+        new
+    }
+
+    pub(super) fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+}
+
+fn check_length(field: &str, text: &str, most: usize, code: Option<u16>) -> Result<(), IdentityError> {
+    if text.chars().take(most + 1).count() <= most {
+        return Ok(());
+    }
+    Err(IdentityError::Invalid { code, message: format!("`{field}` has more than {most} characters") })
+}

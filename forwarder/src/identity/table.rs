@@ -1,0 +1,140 @@
+//! The copy of the store in memory, indexed for authentication.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use jiff::Timestamp;
+use ulid::Ulid;
+
+use super::acl::Acl;
+use super::error::Refusal;
+use super::ids::{CredentialId, ServiceUserId};
+use super::records::{Credential, ServiceUser};
+use super::store::{Records, StoreError};
+use super::token::TokenHash;
+
+/// When a credential was used; shared by all versions of its record.
+#[derive(Debug)]
+pub(super) struct Uses {
+    last_ms: AtomicI64,
+    /// The last one that the store has.
+    kept_ms: AtomicI64,
+}
+
+const NEVER: i64 = i64::MIN;
+
+impl Uses {
+    fn new(last: Option<Timestamp>) -> Self {
+        let ms = last.map_or(NEVER, Timestamp::as_millisecond);
+        Self { last_ms: AtomicI64::new(ms), kept_ms: AtomicI64::new(ms) }
+    }
+
+    pub(super) fn note(&self, now: Timestamp) {
+        self.last_ms.fetch_max(now.as_millisecond(), Ordering::Relaxed);
+    }
+
+    fn last(&self) -> Option<Timestamp> {
+        Timestamp::from_millisecond(self.last_ms.load(Ordering::Relaxed)).ok()
+    }
+
+    /// The last use, where the store does not have it yet.
+    pub(super) fn not_kept(&self) -> Option<Timestamp> {
+        self.last().filter(|last| last.as_millisecond() > self.kept_ms.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn kept(&self, at: Timestamp) {
+        self.kept_ms.fetch_max(at.as_millisecond(), Ordering::Relaxed);
+    }
+}
+
+/// A credential with its rules read.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) credential: Credential,
+    pub(super) acl: Arc<Acl>,
+    pub(super) uses: Arc<Uses>,
+}
+
+impl Entry {
+    pub(super) fn new(credential: Credential, acl: Acl) -> Self {
+        let uses = Arc::new(Uses::new(credential.last_used_at));
+        Self { credential, acl: Arc::new(acl), uses }
+    }
+
+    /// The record with the time of the last use.
+    pub(super) fn record(&self) -> Credential {
+        Credential { last_used_at: self.uses.last(), ..self.credential.clone() }
+    }
+}
+
+/// Everything, as the store has it.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    pub(super) service_users: BTreeMap<ServiceUserId, ServiceUser>,
+    // INVARIANT: `put` and `remove` alone change these two, so that they hold the same credentials.
+    credentials: BTreeMap<CredentialId, Entry>,
+    by_hash: HashMap<TokenHash, CredentialId>,
+}
+
+impl Table {
+    pub(super) fn from_records(records: Records) -> Result<Self, StoreError> {
+        let mut table = Self::default();
+        for user in records.service_users {
+            table.service_users.insert(user.id, user);
+        }
+        for credential in records.credentials {
+            let acl = credential.check();
+            let acl = acl.map_err(|error| StoreError::new(format!("`{}`: {error}", credential.id)))?;
+            table.put(Entry::new(credential, acl));
+        }
+        Ok(table)
+    }
+
+    pub(super) fn credentials(&self) -> &BTreeMap<CredentialId, Entry> {
+        &self.credentials
+    }
+
+    /// The newest id of all.
+    pub(super) fn newest(&self) -> Ulid {
+        let user = self.service_users.keys().next_back().map(|id| id.0);
+        let credential = self.credentials.keys().next_back().map(|id| id.0);
+        user.max(credential).unwrap_or_default()
+    }
+
+    pub(super) fn put(&mut self, entry: Entry) {
+        self.by_hash.insert(entry.credential.sha256, entry.credential.id);
+        self.credentials.insert(entry.credential.id, entry);
+    }
+
+    pub(super) fn remove(&mut self, id: CredentialId) {
+        if let Some(entry) = self.credentials.remove(&id) {
+            self.by_hash.remove(&entry.credential.sha256);
+        }
+    }
+
+    pub(super) fn owned_by(&self, owner: ServiceUserId) -> impl Iterator<Item = &Entry> {
+        self.credentials.values().filter(move |entry| entry.credential.owner_id == Some(owner))
+    }
+
+    pub(super) fn by_token(&self, hash: &TokenHash, now: Timestamp) -> Result<&Entry, Refusal> {
+        // The hashes in the map are compared in constant time.
+        let entry = self.by_hash.get(hash).and_then(|id| self.credentials.get(id));
+        self.alive(entry.ok_or(Refusal::Unknown)?, now)
+    }
+
+    pub(super) fn by_id(&self, id: CredentialId, now: Timestamp) -> Result<&Entry, Refusal> {
+        self.alive(self.credentials.get(&id).ok_or(Refusal::Unknown)?, now)
+    }
+
+    fn alive<'e>(&self, entry: &'e Entry, now: Timestamp) -> Result<&'e Entry, Refusal> {
+        let active = |id| self.service_users.get(&id).is_some_and(|owner| owner.active);
+        if entry.credential.owner_id.is_some_and(|id| !active(id)) {
+            Err(Refusal::OwnerInactive)
+        } else if entry.credential.is_expired(now) {
+            Err(Refusal::Expired)
+        } else {
+            Ok(entry)
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The secret of a credential: the credential's ULID, `_`, and 32 random bytes as base64url.
+//!
+//! The first part is no secret; it lets a person who finds a token see which credential to revoke. The second
+//! has 256 bits, so one SHA-256 without salt is enough at rest.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use ulid::Ulid;
+
+use super::ids::CredentialId;
+
+const SECRET_BYTES: usize = 32;
+
+/// An authtoken in clear text. Debugging hides it, and it cannot be displayed by accident.
+#[derive(Clone)]
+pub struct Token(Box<str>);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+impl Token {
+    /// Draws the token of a new credential.
+    ///
+    /// # Errors
+    /// If the system gives no randomness.
+    pub(super) fn draw(id: CredentialId) -> Result<Self, getrandom::Error> {
+        let mut secret = [0; SECRET_BYTES];
+        getrandom::fill(&mut secret)?;
+        Ok(Self(format!("{}_{}", id.0, BASE64_URL_SAFE_NO_PAD.encode(secret)).into()))
+    }
+
+    /// The text, to be shown once.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whether a text has the form of a token.
+pub(crate) fn is_well_formed(text: &str) -> bool {
+    let Some((id, secret)) = text.split_once('_') else { return false };
+    Ulid::from_string(id).is_ok_and(|read| read.to_string() == id)
+        && BASE64_URL_SAFE_NO_PAD.decode(secret).is_ok_and(|secret| secret.len() == SECRET_BYTES)
+}
+
+/// The SHA-256 of a token, all that is kept of it.
+#[derive(Clone, Copy, Debug, Eq, Hash)]
+#[expect(clippy::derived_hash_with_manual_eq, reason = "both compare all bytes")]
+pub struct TokenHash([u8; 32]);
+
+impl TokenHash {
+    /// The hash of a token's text.
+    #[must_use]
+    pub fn of(token: &str) -> Self {
+        Self(Sha256::digest(token.as_bytes()).into())
+    }
+}
+
+impl PartialEq for TokenHash {
+    /// In constant time.
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Serialize for TokenHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64_URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for TokenHash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(serde::de::Error::custom)?;
+        let bytes = bytes.try_into().map_err(|_| serde::de::Error::custom("a hash has 32 bytes"))?;
+        Ok(Self(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_long_random_and_hidden() {
+        let id = CredentialId(Ulid::generate());
+        let (one, two) = (Token::draw(id).expect("random"), Token::draw(id).expect("random"));
+        assert_ne!(one.reveal(), two.reveal());
+        assert!(is_well_formed(one.reveal()));
+        let secret = one.reveal().split_once('_').expect("two parts").1;
+        // 6 bits a character, less 2 in the last one.
+        assert!(secret.len() * 6 - 2 >= 192);
+        assert!(!format!("{one:?}").contains(secret));
+    }
+
+    #[test]
+    fn only_the_form_of_a_token_is_one() {
+        let token = Token::draw(CredentialId(Ulid::generate())).expect("random");
+        let token = token.reveal();
+        let (id, secret) = token.split_once('_').expect("two parts");
+        let (longer, no_id) = (format!("{token}A"), format!("_{secret}"));
+        for wrong in ["", "_", "abc", "2abc_5xyz", id, secret, &longer, &no_id] {
+            assert!(!is_well_formed(wrong), "{wrong}");
+        }
+        assert!(!is_well_formed(&token.to_lowercase()));
+    }
+
+    #[test]
+    fn a_hash_is_kept_as_text() {
+        let hash = TokenHash::of("text");
+        let text = serde_json::to_string(&hash).expect("writable");
+        assert_eq!(serde_json::from_str::<TokenHash>(&text).expect("readable"), hash);
+        assert_ne!(hash, TokenHash::of("Text"));
+        assert!(serde_json::from_str::<TokenHash>("\"AAAA\"").is_err());
+    }
+}
