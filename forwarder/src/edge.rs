@@ -4,6 +4,7 @@
 //! current one, and a reload exchanges the generation *before* it walks the registry: whichever comes
 //! first, a connection is judged by the newest policy at least once.
 
+mod agents;
 mod connection;
 mod listener;
 mod registry;
@@ -26,6 +27,8 @@ use crate::events::EventWriter;
 use crate::generation::Generation;
 use crate::online::OnlineEndpoints;
 use crate::route::World;
+use agents::Agents;
+pub use agents::{AgentSettings, SessionInfo};
 use connection::At;
 use registry::Registry;
 
@@ -40,6 +43,11 @@ pub(crate) struct Shared {
     tasks: TaskTracker,
     /// Cancelled when the time to drain is over: ends dials and relays alike.
     stop: CancellationToken,
+    /// Cancelled when the edge stops: nobody is accepted at the public endpoints of agents any more.
+    stop_accepting: CancellationToken,
+    /// Agents, which are needed for as long as anything drains.
+    agent_tasks: TaskTracker,
+    stop_agents: CancellationToken,
 }
 
 /// What makes a listener the same across reloads: its address; where its port is any free one, the name of
@@ -62,6 +70,7 @@ struct Listener {
 pub struct Edge {
     shared: Arc<Shared>,
     listeners: HashMap<ListenerKey, Listener>,
+    agents: Option<Arc<Agents>>,
 }
 
 /// An endpoint cannot listen.
@@ -121,8 +130,11 @@ impl Edge {
             events,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            stop_accepting: CancellationToken::new(),
+            agent_tasks: TaskTracker::new(),
+            stop_agents: CancellationToken::new(),
         });
-        let mut edge = Self { shared, listeners: HashMap::new() };
+        let mut edge = Self { shared, listeners: HashMap::new(), agents: None };
         edge.accept_on(bound);
         Ok(edge)
     }
@@ -176,16 +188,20 @@ impl Edge {
 
     /// Stops accepting, lets open connections go on for `drain`, then cuts the rest; returns how many.
     pub async fn shutdown(mut self, drain: Duration) -> usize {
+        self.shared.stop_accepting.cancel();
         for (_, listener) in self.listeners.drain() {
             listener.close().await;
         }
         self.shared.tasks.close();
-        if tokio::time::timeout(drain, self.shared.tasks.wait()).await.is_ok() {
-            return 0;
+        let mut cut = 0;
+        if tokio::time::timeout(drain, self.shared.tasks.wait()).await.is_err() {
+            cut = self.shared.tasks.len();
+            self.shared.stop.cancel();
+            self.shared.tasks.wait().await;
         }
-        let cut = self.shared.tasks.len();
-        self.shared.stop.cancel();
-        self.shared.tasks.wait().await;
+        self.shared.stop_agents.cancel();
+        self.shared.agent_tasks.close();
+        self.shared.agent_tasks.wait().await;
         cut
     }
 
