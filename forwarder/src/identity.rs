@@ -29,4 +29,5 @@ pub use records::{
     Credential, CredentialPatch, NewCredential, NewServiceUser, ServiceUser, ServiceUserPatch,
 };
 pub use store::{Change, Records, Store, StoreError};
+pub(crate) use token::is_well_formed;
 pub use token::{Token, TokenHash};

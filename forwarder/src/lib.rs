@@ -11,6 +11,7 @@
 //! A [`generation::Generation`] is one loaded configuration; reloading swaps it and judges open connections
 //! again. On any doubt the edge refuses.
 
+pub mod admin;
 pub mod admission;
 pub mod edge;
 pub mod events;

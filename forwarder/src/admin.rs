@@ -1,0 +1,139 @@
+//! The admin API: ngrok's control-plane API, as far as this edge has its resources, over a Unix socket or TCP.
+//!
+//! A request passes, file by file:
+//!
+//! 1. `server`: a bounded number of connections, each with deadlines;
+//! 2. `door`: what TCP needs and a private socket does not: a key, a known `Host`, no `Origin`;
+//! 3. [`Admin::answer`]: the resource, without a runtime; what changes something runs on a thread of its own,
+//!    so that a client that leaves interrupts nothing;
+//! 4. `audit`: one event a change, after it is safe on disk.
+//!
+//! Source: ngrok API reference and the types of its clients (2026-11-22). Ours are `expires_at` and
+//! `last_used_at` of a credential.
+
+mod answer;
+mod audit;
+mod credentials;
+mod door;
+mod page;
+mod server;
+mod service_users;
+mod sessions;
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::{Method, StatusCode};
+
+use crate::identity::Identity;
+
+pub use answer::{Answer, Fault};
+pub use audit::Audit;
+pub use door::{ApiKey, Door};
+pub use server::{respond, serve_tcp, serve_unix};
+pub use sessions::{EndpointView, NoSessions, Ref, SessionView, Sessions};
+
+/// What the API works on. Cheap to clone.
+#[derive(Clone)]
+pub struct Admin {
+    identity: Identity,
+    sessions: Arc<dyn Sessions>,
+    audit: Audit,
+}
+
+impl fmt::Debug for Admin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admin").finish_non_exhaustive()
+    }
+}
+
+/// A request that passed the door, read whole.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The method.
+    pub method: Method,
+    /// The path, from `/` on.
+    pub path: String,
+    /// What follows the `?`.
+    pub query: Option<String>,
+    /// The body.
+    pub body: Bytes,
+    /// What the URIs in the answer begin with, such as `http://localhost`.
+    pub base: String,
+    /// Who calls: `local-admin` or the id of an API key.
+    pub subject: Arc<str>,
+}
+
+impl Call {
+    /// Reads a body of JSON; an empty one is an empty object.
+    fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Fault> {
+        let body = if self.body.is_empty() { b"{}" } else { &*self.body };
+        serde_json::from_slice(body)
+            .map_err(|error| Fault::new(StatusCode::BAD_REQUEST, format!("the body cannot be used: {error}")))
+    }
+
+    fn uri(&self, collection: &str, id: impl fmt::Display) -> String {
+        format!("{}/{collection}/{id}", self.base)
+    }
+}
+
+impl Admin {
+    /// An API on these parts; every change is told to `audit`.
+    pub fn new(identity: Identity, sessions: Arc<dyn Sessions>, audit: Audit) -> Self {
+        Self { identity, sessions, audit }
+    }
+
+    /// Answers a request. Waits for the disk where the request changes something.
+    #[must_use]
+    pub fn answer(&self, call: &Call) -> Answer {
+        self.route(call).unwrap_or_else(Answer::from)
+    }
+
+    fn route(&self, call: &Call) -> Result<Answer, Fault> {
+        let path = call.path.strip_prefix('/').unwrap_or(&call.path);
+        let mut parts = path.split('/');
+        let (collection, id, verb) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
+        if parts.next().is_some() {
+            return Err(Fault::no_path());
+        }
+        match (collection, id, verb) {
+            (service_users::COLLECTION, None, None) => match call.method {
+                Method::GET => self.list_service_users(call),
+                Method::POST => self.create_service_user(call),
+                _ => Err(Fault::wrong_method("GET and POST")),
+            },
+            (service_users::COLLECTION, Some(id), None) => match call.method {
+                Method::GET => self.read_service_user(call, id),
+                Method::PATCH => self.update_service_user(call, id),
+                Method::DELETE => self.delete_service_user(call, id),
+                _ => Err(Fault::wrong_method("GET, PATCH and DELETE")),
+            },
+            (credentials::COLLECTION, None, None) => match call.method {
+                Method::GET => self.list_credentials(call),
+                Method::POST => self.create_credential(call),
+                _ => Err(Fault::wrong_method("GET and POST")),
+            },
+            (credentials::COLLECTION, Some(id), None) => match call.method {
+                Method::GET => self.read_credential(call, id),
+                Method::PATCH => self.update_credential(call, id),
+                Method::DELETE => self.delete_credential(call, id),
+                _ => Err(Fault::wrong_method("GET, PATCH and DELETE")),
+            },
+            (sessions::SESSIONS, id, None) if call.method == Method::GET => self.read_sessions(call, id),
+            (sessions::SESSIONS, Some(id), Some("stop")) if call.method == Method::POST => {
+                self.stop_session(id)
+            }
+            (sessions::SESSIONS, Some(_), Some("restart" | "update")) => {
+                Err(Fault::new(StatusCode::NOT_IMPLEMENTED, "this edge stops sessions and does no more"))
+            }
+            (sessions::ENDPOINTS, id, None) if call.method == Method::GET => self.read_endpoints(call, id),
+            (sessions::SESSIONS | sessions::ENDPOINTS, _, None) => Err(Fault::wrong_method("GET")),
+            (sessions::SESSIONS, Some(_), Some("stop")) => Err(Fault::wrong_method("POST")),
+            _ => Err(Fault::no_path()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

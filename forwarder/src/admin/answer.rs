@@ -1,0 +1,102 @@
+//! Answers, and errors in ngrok's shape.
+
+use hyper::StatusCode;
+use serde::Serialize;
+use ulid::Ulid;
+
+use crate::identity::IdentityError;
+
+/// An answer as it goes to the client.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// JSON, or nothing.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Result<Self, Fault> {
+        let body = serde_json::to_vec(body).map_err(|error| Fault::internal(&error))?;
+        Ok(Self { status, body })
+    }
+
+    pub(super) fn nothing() -> Self {
+        Self { status: StatusCode::NO_CONTENT, body: Vec::new() }
+    }
+}
+
+/// Why a request is refused.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    status: StatusCode,
+    code: Option<u16>,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct Shape<'a> {
+    error_code: String,
+    status_code: u16,
+    msg: &'a str,
+    details: Details,
+}
+
+#[derive(Serialize)]
+struct Details {
+    operation_id: String,
+}
+
+impl Fault {
+    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, code: None, message: message.into() }
+    }
+
+    /// With ngrok's number of the error.
+    pub(super) fn coded(self, code: u16) -> Self {
+        Self { code: Some(code), ..self }
+    }
+
+    pub(super) fn no_path() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "this edge has no such path")
+    }
+
+    pub(super) fn not_found(id: &str) -> Self {
+        // What a client sent comes back in a bounded length.
+        let id: String = id.chars().take(64).collect();
+        Self::new(StatusCode::NOT_FOUND, format!("there is no `{id}`"))
+    }
+
+    pub(super) fn wrong_method(allowed: &str) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, format!("this path takes {allowed}"))
+    }
+
+    /// The client learns that something failed; what, stands in the log.
+    pub(super) fn internal(error: &dyn std::error::Error) -> Self {
+        tracing::error!("admin request failed: {error}");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the edge failed; its log says why")
+    }
+
+    pub(super) fn from_identity(error: IdentityError, id: &str) -> Self {
+        match error {
+            IdentityError::NotFound => Self::not_found(id),
+            IdentityError::Invalid { code, message } => {
+                Self { status: StatusCode::BAD_REQUEST, code, message }
+            }
+            error => Self::internal(&error),
+        }
+    }
+}
+
+impl From<Fault> for Answer {
+    fn from(fault: Fault) -> Self {
+        let shape = Shape {
+            error_code: fault.code.map_or_else(String::new, |code| format!("ERR_NGROK_{code}")),
+            status_code: fault.status.as_u16(),
+            msg: &fault.message,
+            details: Details { operation_id: format!("op_{}", Ulid::generate()) },
+        };
+        // Nothing in the shape can fail to be written.
+        Self { status: fault.status, body: serde_json::to_vec(&shape).unwrap_or_default() }
+    }
+}

@@ -1,0 +1,127 @@
+//! `/credentials`: authtokens. A token stands in the answer that makes it and nowhere else.
+
+use hyper::StatusCode;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::page::Page;
+use super::{Admin, Answer, Call, Fault};
+use crate::identity::{Credential, CredentialId, CredentialPatch, NewCredential};
+
+pub(super) const COLLECTION: &str = "credentials";
+pub(super) const KIND: &str = "tunnel_credential";
+
+#[derive(Serialize)]
+pub(super) struct View {
+    id: String,
+    uri: String,
+    created_at: Timestamp,
+    description: String,
+    metadata: String,
+    acl: Vec<String>,
+    owner_id: Option<String>,
+    expires_at: Option<Timestamp>,
+    last_used_at: Option<Timestamp>,
+    /// Null but in the answer that makes it.
+    token: Option<String>,
+}
+
+impl View {
+    pub(super) fn of(credential: Credential, call: &Call) -> Self {
+        Self {
+            uri: call.uri(COLLECTION, credential.id),
+            id: credential.id.to_string(),
+            created_at: credential.created_at,
+            description: credential.description,
+            metadata: credential.metadata,
+            acl: credential.acl,
+            owner_id: credential.owner_id.map(|id| id.to_string()),
+            expires_at: credential.expires_at,
+            last_used_at: credential.last_used_at,
+            token: None,
+        }
+    }
+}
+
+/// What makes a credential. A key that nobody knows is refused: a misspelt `acl` would permit everything.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Create {
+    description: Option<String>,
+    metadata: Option<String>,
+    acl: Option<Vec<String>>,
+    owner_id: Option<String>,
+    owner_email: Option<String>,
+    expires_at: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Update {
+    description: Option<String>,
+    metadata: Option<String>,
+    acl: Option<Vec<String>>,
+    expires_at: Option<Timestamp>,
+    /// Some clients repeat the id of the path.
+    #[serde(rename = "id")]
+    _id: Option<String>,
+}
+
+fn parse(id: &str) -> Result<CredentialId, Fault> {
+    id.parse().map_err(|_| Fault::not_found(id))
+}
+
+impl Admin {
+    pub(super) fn list_credentials(&self, call: &Call) -> Result<Answer, Fault> {
+        let page = Page::of(call)?;
+        let credentials = self.identity.credentials(page.before, page.to_fetch());
+        let views = credentials.into_iter().map(|it| View::of(it, call)).collect();
+        page.answer(call, COLLECTION, views, |view: &View| &view.id)
+    }
+
+    pub(super) fn create_credential(&self, call: &Call) -> Result<Answer, Fault> {
+        let body: Create = call.json()?;
+        let bad = |message: String| Fault::new(StatusCode::BAD_REQUEST, message);
+        if body.owner_email.is_some_and(|email| !email.is_empty()) {
+            return Err(bad(
+                "`owner_email` is not supported: give the `owner_id` of a service user".to_owned()
+            ));
+        }
+        // Some clients send an empty text for nothing.
+        let owner_id = body.owner_id.filter(|id| !id.is_empty()).map(|id| id.parse()).transpose();
+        let new = NewCredential {
+            description: body.description.unwrap_or_default(),
+            metadata: body.metadata.unwrap_or_default(),
+            acl: body.acl.unwrap_or_default(),
+            owner_id: owner_id.map_err(|error| bad(format!("`owner_id` is {error}")))?,
+            expires_at: body.expires_at,
+        };
+        let made = self.identity.create_credential(new, Timestamp::now());
+        let (credential, token) = made.map_err(|error| Fault::from_identity(error, ""))?;
+        let mut view = View::of(credential, call);
+        self.audit.tell(call, KIND, "created", &view);
+        view.token = Some(token.reveal().to_owned());
+        Answer::json(StatusCode::CREATED, &view)
+    }
+
+    pub(super) fn read_credential(&self, call: &Call, id: &str) -> Result<Answer, Fault> {
+        let credential = self.identity.credential(parse(id)?).ok_or_else(|| Fault::not_found(id))?;
+        Answer::json(StatusCode::OK, &View::of(credential, call))
+    }
+
+    pub(super) fn update_credential(&self, call: &Call, id: &str) -> Result<Answer, Fault> {
+        let Update { description, metadata, acl, expires_at, .. } = call.json()?;
+        let patch = CredentialPatch { description, metadata, acl, expires_at };
+        let credential = self.identity.update_credential(parse(id)?, patch);
+        let view = View::of(credential.map_err(|error| Fault::from_identity(error, id))?, call);
+        self.audit.tell(call, KIND, "updated", &view);
+        Answer::json(StatusCode::OK, &view)
+    }
+
+    pub(super) fn delete_credential(&self, call: &Call, id: &str) -> Result<Answer, Fault> {
+        let deleted = self.identity.delete_credential(parse(id)?);
+        let credential = deleted.map_err(|error| Fault::from_identity(error, id))?;
+        self.audit.tell(call, KIND, "deleted", &View::of(credential, call));
+        Ok(Answer::nothing())
+    }
+}

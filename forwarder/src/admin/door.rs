@@ -1,0 +1,208 @@
+//! Who may speak to the API: whoever may open the private socket, and over TCP whoever has a key.
+//!
+//! A web page in a browser of the same machine can reach a TCP port, so `Origin` is refused and `Host` must
+//! name the listener (a name that was pointed here for the purpose does not).
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use hyper::StatusCode;
+use hyper::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
+use hyper::http::uri::Authority;
+
+use super::Fault;
+use crate::identity::{FailureLimit, TokenHash, is_well_formed};
+
+/// A key of the API; only its SHA-256 is kept.
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    id: Arc<str>,
+    sha256: TokenHash,
+}
+
+impl ApiKey {
+    /// A key, and the id that audit events name.
+    #[must_use]
+    pub fn new(id: &str, key: &str) -> Self {
+        Self { id: id.into(), sha256: TokenHash::of(key.trim()) }
+    }
+}
+
+/// What a listener asks of a request. Cheap to clone.
+#[derive(Clone)]
+pub struct Door(Option<Arc<Tcp>>);
+
+struct Tcp {
+    names: Vec<String>,
+    keys: Vec<ApiKey>,
+    failures: FailureLimit,
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Door(tcp)" } else { "Door(local)" })
+    }
+}
+
+impl Door {
+    /// The door of a socket that only its owner can open.
+    #[must_use]
+    pub fn local() -> Self {
+        Self(None)
+    }
+
+    /// The door of a TCP listener: the names that `Host` may have, without ports, and the keys.
+    #[must_use]
+    pub fn tcp(names: impl IntoIterator<Item = String>, keys: Vec<ApiKey>) -> Self {
+        let names = names.into_iter().map(|name| name.to_ascii_lowercase()).collect();
+        Self(Some(Arc::new(Tcp { names, keys, failures: FailureLimit::default() })))
+    }
+
+    /// Lets a request in, with who calls.
+    pub(super) fn admit(
+        &self,
+        headers: &HeaderMap,
+        source: Option<IpAddr>,
+        now: Instant,
+    ) -> Result<Arc<str>, Fault> {
+        if headers.contains_key(ORIGIN) {
+            return Err(Fault::new(StatusCode::FORBIDDEN, "requests of web pages are refused"));
+        }
+        let Some(tcp) = &self.0 else { return Ok("local-admin".into()) };
+        if !host(headers).is_some_and(|host| tcp.names.contains(&host)) {
+            let message = "`Host` is none of this listener's names";
+            return Err(Fault::new(StatusCode::MISDIRECTED_REQUEST, message));
+        }
+        if source.is_some_and(|source| !tcp.failures.allows(source, now)) {
+            let message = "too many failed authentications; wait a minute";
+            return Err(Fault::new(StatusCode::TOO_MANY_REQUESTS, message));
+        }
+        tcp.authenticate(headers).inspect_err(|_| {
+            if let Some(source) = source {
+                tcp.failures.note_failure(source, now);
+            }
+        })
+    }
+}
+
+impl Tcp {
+    fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<str>, Fault> {
+        let refuse = |code, message| Err(Fault::new(StatusCode::UNAUTHORIZED, message).coded(code));
+        let Some(header) = headers.get(AUTHORIZATION) else {
+            return refuse(200, "an `Authorization: Bearer` header with an API key is needed");
+        };
+        let bearer = header.to_str().ok().and_then(|text| text.split_once(' '));
+        let key = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|it| it.1.trim());
+        let Some(key) = key.filter(|key| !key.is_empty()) else {
+            return refuse(201, "the `Authorization` header is not `Bearer` and an API key");
+        };
+        let hash = TokenHash::of(key);
+        match self.keys.iter().find(|known| known.sha256 == hash) {
+            Some(known) => Ok(Arc::clone(&known.id)),
+            None if is_well_formed(key) => refuse(206, "this is an authtoken; the API takes an API key"),
+            None => refuse(203, "no API key is like this one"),
+        }
+    }
+}
+
+/// The host that a request names, in lower case and without its port.
+fn host(headers: &HeaderMap) -> Option<String> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let (host, other) = (hosts.next()?, hosts.next());
+    let authority: Authority = host.to_str().ok()?.parse().ok()?;
+    let host = authority.host();
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    other.is_none().then(|| host.to_ascii_lowercase())
+}
+
+/// What URIs begin with: the `Host` of the request, where it is one.
+pub(super) fn base(headers: &HeaderMap) -> String {
+    let authority = headers.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    authority.map_or_else(|| "http://localhost".to_owned(), |authority| format!("http://{authority}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn admit(door: &Door, lines: &[(&'static str, &str)], now: Instant) -> Result<String, String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, value.parse().expect("a value"));
+        }
+        let source = Some(IpAddr::from([127, 0, 0, 1]));
+        let answer = |fault| String::from_utf8(super::super::Answer::from(fault).body).expect("text");
+        door.admit(&headers, source, now).map(|subject| subject.to_string()).map_err(answer)
+    }
+
+    fn door() -> Door {
+        Door::tcp(
+            ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()],
+            vec![ApiKey::new("ak_1", "key")],
+        )
+    }
+
+    #[test]
+    fn a_key_opens_under_a_known_name() {
+        let (door, now) = (door(), Instant::now());
+        for host in ["localhost", "LOCALHOST:4040", "127.0.0.1:4040", "[::1]:4040"] {
+            let lines = [("host", host), ("authorization", "Bearer key")];
+            assert_eq!(admit(&door, &lines, now).as_deref(), Ok("ak_1"), "{host}");
+        }
+        for host in ["evil.example", "localhost.evil.example", "", "user@evil.example"] {
+            let lines = [("host", host), ("authorization", "Bearer key")];
+            assert!(admit(&door, &lines, now).expect_err(host).contains("421"), "{host}");
+        }
+        assert!(admit(&door, &[("authorization", "Bearer key")], now).is_err());
+        let two = [("host", "localhost"), ("host", "evil.example"), ("authorization", "Bearer key")];
+        assert!(admit(&door, &two, now).is_err());
+    }
+
+    #[test]
+    fn a_web_page_is_refused_at_both_doors() {
+        let lines = [("host", "localhost"), ("origin", "http://localhost"), ("authorization", "Bearer key")];
+        for door in [door(), Door::local()] {
+            assert!(admit(&door, &lines, Instant::now()).expect_err("a web page").contains("403"));
+        }
+        assert_eq!(admit(&Door::local(), &[], Instant::now()).as_deref(), Ok("local-admin"));
+    }
+
+    #[test]
+    fn what_is_no_key_is_told_apart() {
+        let token = format!("{}_{}", ulid::Ulid::generate(), "A".repeat(43));
+        let cases = [
+            ("Basic a2V5", "ERR_NGROK_201"),
+            ("Bearer ", "ERR_NGROK_201"),
+            ("Bearer", "ERR_NGROK_201"),
+            ("Bearer keys", "ERR_NGROK_203"),
+            (&*format!("Bearer {token}"), "ERR_NGROK_206"),
+        ];
+        for (value, code) in cases {
+            let error = admit(&door(), &[("host", "localhost"), ("authorization", value)], Instant::now());
+            let error = error.expect_err(value);
+            assert!(error.contains(code) && error.contains("401") && !error.contains(&token), "{error}");
+        }
+        let error = admit(&door(), &[("host", "localhost")], Instant::now()).expect_err("no key");
+        assert!(error.contains("ERR_NGROK_200"), "{error}");
+        let empty = Door::tcp(["localhost".to_owned()], vec![ApiKey::new("ak_1", "")]);
+        assert!(
+            admit(&empty, &[("host", "localhost"), ("authorization", "Bearer  ")], Instant::now()).is_err()
+        );
+    }
+
+    #[test]
+    fn guessing_is_slow() {
+        let (door, now) = (door(), Instant::now());
+        let right = [("host", "localhost"), ("authorization", "Bearer key")];
+        for _ in 0..10 {
+            let wrong = [("host", "localhost"), ("authorization", "Bearer wrong")];
+            assert!(admit(&door, &wrong, now).expect_err("wrong").contains("401"));
+        }
+        assert!(admit(&door, &right, now).expect_err("locked").contains("429"));
+        assert!(admit(&door, &right, now + Duration::from_secs(60)).is_ok());
+    }
+}

@@ -1,0 +1,85 @@
+//! `/service_users`.
+
+use hyper::StatusCode;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::page::Page;
+use super::{Admin, Answer, Call, Fault, credentials};
+use crate::identity::{NewServiceUser, ServiceUser, ServiceUserId, ServiceUserPatch};
+
+pub(super) const COLLECTION: &str = "service_users";
+const KIND: &str = "service_user";
+
+#[derive(Serialize)]
+struct View {
+    id: String,
+    uri: String,
+    name: String,
+    active: bool,
+    created_at: Timestamp,
+}
+
+impl View {
+    fn of(user: ServiceUser, call: &Call) -> Self {
+        let ServiceUser { id, name, active, created_at } = user;
+        Self { uri: call.uri(COLLECTION, id), id: id.to_string(), name, active, created_at }
+    }
+}
+
+/// What makes or changes a service user; a field that is null counts as absent.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    name: Option<String>,
+    active: Option<bool>,
+    /// Some clients repeat the id of the path.
+    #[serde(rename = "id")]
+    _id: Option<String>,
+}
+
+fn parse(id: &str) -> Result<ServiceUserId, Fault> {
+    id.parse().map_err(|_| Fault::not_found(id))
+}
+
+impl Admin {
+    pub(super) fn list_service_users(&self, call: &Call) -> Result<Answer, Fault> {
+        let page = Page::of(call)?;
+        let users = self.identity.service_users(page.before, page.to_fetch());
+        let views = users.into_iter().map(|user| View::of(user, call)).collect();
+        page.answer(call, COLLECTION, views, |view: &View| &view.id)
+    }
+
+    pub(super) fn create_service_user(&self, call: &Call) -> Result<Answer, Fault> {
+        let body: Body = call.json()?;
+        let new = NewServiceUser { name: body.name.unwrap_or_default(), active: body.active.unwrap_or(true) };
+        let user = self.identity.create_service_user(new, Timestamp::now());
+        let view = View::of(user.map_err(|error| Fault::from_identity(error, ""))?, call);
+        self.audit.tell(call, KIND, "created", &view);
+        Answer::json(StatusCode::CREATED, &view)
+    }
+
+    pub(super) fn read_service_user(&self, call: &Call, id: &str) -> Result<Answer, Fault> {
+        let user = self.identity.service_user(parse(id)?).ok_or_else(|| Fault::not_found(id))?;
+        Answer::json(StatusCode::OK, &View::of(user, call))
+    }
+
+    pub(super) fn update_service_user(&self, call: &Call, id: &str) -> Result<Answer, Fault> {
+        let body: Body = call.json()?;
+        let patch = ServiceUserPatch { name: body.name, active: body.active };
+        let user = self.identity.update_service_user(parse(id)?, patch);
+        let view = View::of(user.map_err(|error| Fault::from_identity(error, id))?, call);
+        self.audit.tell(call, KIND, "updated", &view);
+        Answer::json(StatusCode::OK, &view)
+    }
+
+    pub(super) fn delete_service_user(&self, call: &Call, id: &str) -> Result<Answer, Fault> {
+        let deleted = self.identity.delete_service_user(parse(id)?);
+        let (user, owned) = deleted.map_err(|error| Fault::from_identity(error, id))?;
+        for credential in owned {
+            self.audit.tell(call, credentials::KIND, "deleted", &credentials::View::of(credential, call));
+        }
+        self.audit.tell(call, KIND, "deleted", &View::of(user, call));
+        Ok(Answer::nothing())
+    }
+}

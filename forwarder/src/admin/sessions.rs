@@ -1,0 +1,209 @@
+//! `/tunnel_sessions` and `/endpoints`: what is connected and what is online, from the edge.
+
+use std::convert::Infallible;
+
+use hyper::StatusCode;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::page::Page;
+use super::{Admin, Answer, Call, Fault};
+
+pub(super) const SESSIONS: &str = "tunnel_sessions";
+pub(super) const ENDPOINTS: &str = "endpoints";
+
+/// The part of the edge that the API shows. Calls must not wait.
+pub trait Sessions: Send + Sync {
+    /// The connected agents, in any order.
+    fn sessions(&self) -> Vec<SessionView>;
+
+    /// Ends a session and its connections; false if there is none.
+    fn stop(&self, id: &str) -> bool;
+
+    /// The endpoints that are online, in any order.
+    fn endpoints(&self) -> Vec<EndpointView>;
+}
+
+/// An edge without agents.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoSessions;
+
+impl Sessions for NoSessions {
+    fn sessions(&self) -> Vec<SessionView> {
+        Vec::new()
+    }
+
+    fn stop(&self, _: &str) -> bool {
+        false
+    }
+
+    fn endpoints(&self) -> Vec<EndpointView> {
+        Vec::new()
+    }
+}
+
+/// Another object: its id, and its URI, which the API fills in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Ref {
+    /// The id.
+    pub id: String,
+    /// Filled in by the API.
+    pub uri: String,
+}
+
+impl Ref {
+    /// The object with this id.
+    pub fn to(id: impl ToString) -> Self {
+        Self { id: id.to_string(), uri: String::new() }
+    }
+}
+
+/// A connected agent, as ngrok's API shows a tunnel session.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct SessionView {
+    /// `ts_…`, growing.
+    pub id: String,
+    /// Filled in by the API.
+    pub uri: String,
+    /// The version the agent told.
+    pub agent_version: String,
+    /// The credential it authenticated by.
+    pub credential: Ref,
+    /// The address it comes from.
+    pub ip: String,
+    /// The metadata the agent told.
+    pub metadata: String,
+    /// The operating system the agent told.
+    pub os: String,
+    /// The region of the edge.
+    pub region: String,
+    /// When it authenticated.
+    pub started_at: Timestamp,
+    /// How it is connected, such as `tls`.
+    pub transport: String,
+}
+
+/// An endpoint that is online, as ngrok's API shows it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct EndpointView {
+    /// `ep_…`, growing.
+    pub id: String,
+    /// Filled in by the API.
+    pub uri: String,
+    /// The region of the edge.
+    pub region: String,
+    /// When it went online.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// The URL, in the place where older clients look.
+    pub public_url: String,
+    /// The protocol, such as `tcp`.
+    pub proto: String,
+    /// The scheme of the URL.
+    pub scheme: String,
+    /// `host:port`.
+    pub hostport: String,
+    /// The host.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// `agent` when an agent made it, else `cloud`.
+    pub r#type: String,
+    /// For machines.
+    pub metadata: String,
+    /// For people.
+    pub description: String,
+    /// A reserved domain.
+    pub domain: Option<Ref>,
+    /// A reserved TCP address.
+    pub tcp_addr: Option<Ref>,
+    /// Of older clients.
+    pub tunnel: Option<Ref>,
+    /// Of older clients.
+    pub edge: Option<Ref>,
+    /// Where the agent sends connections.
+    pub upstream_url: String,
+    /// The protocol spoken there.
+    pub upstream_protocol: String,
+    /// The URL.
+    pub url: String,
+    /// The service user or credential that made it.
+    pub principal: Option<Ref>,
+    /// The policy as text.
+    pub traffic_policy: String,
+    /// `public` or `internal`.
+    pub bindings: Vec<String>,
+    /// The session that serves it.
+    pub tunnel_session: Option<Ref>,
+    /// Its name.
+    pub name: String,
+    /// Whether others may share its URL.
+    pub pooling_enabled: bool,
+}
+
+fn refer(reference: &mut Ref, call: &Call) {
+    let collection = match reference.id.split_once('_').map(|(kind, _)| kind) {
+        Some("cr") => super::credentials::COLLECTION,
+        Some("su") => super::service_users::COLLECTION,
+        Some("ts") => SESSIONS,
+        Some("ep") => ENDPOINTS,
+        _ => return,
+    };
+    reference.uri = call.uri(collection, &reference.id);
+}
+
+/// An id of any kind: compared as text, and shown in a URI only after it was found.
+struct AnyId(String);
+
+impl std::str::FromStr for AnyId {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// One object or a page of them, newest first.
+fn show<T: Serialize>(
+    call: &Call,
+    collection: &'static str,
+    mut views: Vec<T>,
+    wanted: Option<&str>,
+    id: impl Fn(&T) -> &str,
+) -> Result<Answer, Fault> {
+    if let Some(wanted) = wanted {
+        let view = views.iter().find(|view| id(view) == wanted);
+        return Answer::json(StatusCode::OK, view.ok_or_else(|| Fault::not_found(wanted))?);
+    }
+    let page = Page::<AnyId>::of(call)?;
+    views.retain(|view| page.before.as_ref().is_none_or(|before| id(view) < &*before.0));
+    views.sort_unstable_by(|a, b| id(b).cmp(id(a)));
+    views.truncate(page.to_fetch());
+    page.answer(call, collection, views, id)
+}
+
+impl Admin {
+    pub(super) fn read_sessions(&self, call: &Call, id: Option<&str>) -> Result<Answer, Fault> {
+        let mut views = self.sessions.sessions();
+        for view in &mut views {
+            view.uri = call.uri(SESSIONS, &view.id);
+            refer(&mut view.credential, call);
+        }
+        show(call, SESSIONS, views, id, |view| &view.id)
+    }
+
+    pub(super) fn stop_session(&self, id: &str) -> Result<Answer, Fault> {
+        if self.sessions.stop(id) { Ok(Answer::nothing()) } else { Err(Fault::not_found(id)) }
+    }
+
+    pub(super) fn read_endpoints(&self, call: &Call, id: Option<&str>) -> Result<Answer, Fault> {
+        let mut views = self.sessions.endpoints();
+        for view in &mut views {
+            view.uri = call.uri(ENDPOINTS, &view.id);
+            let refs = [&mut view.principal, &mut view.tunnel_session];
+            refs.into_iter().flatten().for_each(|it| refer(it, call));
+        }
+        show(call, ENDPOINTS, views, id, |view| &view.id)
+    }
+}
