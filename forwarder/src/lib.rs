@@ -20,3 +20,4 @@ pub mod relay;
 pub mod route;
 pub mod serve;
 pub mod state;
+pub mod tls;
