@@ -25,3 +25,4 @@ pub mod relay;
 pub mod route;
 pub mod serve;
 pub mod state;
+pub mod tls;
