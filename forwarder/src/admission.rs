@@ -39,10 +39,15 @@ impl std::error::Error for OverBudget {}
 /// The number of connections that may be open at once.
 ///
 /// # Errors
-/// [`OverBudget`] if the configured number, or a single connection, does not fit `files`.
-pub fn connections(configured: Option<u32>, listeners: usize, files: u64) -> Result<usize, OverBudget> {
+/// [`OverBudget`] if the configured number, or a single connection, does not fit `files`. Agents need one file each.
+pub fn connections(
+    configured: Option<u32>,
+    listeners: usize,
+    agents: usize,
+    files: u64,
+) -> Result<usize, OverBudget> {
     // An accepted connection waits at each listener while no slot is free.
-    let reserved = RESERVED_FILES.saturating_add(2 * listeners as u64);
+    let reserved = RESERVED_FILES.saturating_add(2 * listeners as u64).saturating_add(agents as u64);
     let wanted = configured.map_or(1, u64::from);
     let needed = reserved.saturating_add(wanted.saturating_mul(FILES_PER_CONNECTION));
     if needed > files {
@@ -69,10 +74,11 @@ mod tests {
 
     #[test]
     fn the_budget_counts_files() {
-        assert_eq!(connections(Some(10), 1, 86), Ok(10));
-        assert_eq!(connections(Some(11), 1, 86), Err(OverBudget { needed: 88, limit: 86 }));
-        assert_eq!(connections(None, 1, 80), Ok(7));
-        assert_eq!(connections(None, 1, 60), Err(OverBudget { needed: 68, limit: 60 }));
-        assert_eq!(connections(None, 3, u64::MAX), Ok(10_000));
+        assert_eq!(connections(Some(10), 1, 0, 86), Ok(10));
+        assert_eq!(connections(Some(11), 1, 0, 86), Err(OverBudget { needed: 88, limit: 86 }));
+        assert_eq!(connections(None, 1, 0, 80), Ok(7));
+        assert_eq!(connections(None, 1, 0, 60), Err(OverBudget { needed: 68, limit: 60 }));
+        assert_eq!(connections(None, 3, 0, u64::MAX), Ok(10_000));
+        assert_eq!(connections(None, 1, 20, 100), Ok(7));
     }
 }

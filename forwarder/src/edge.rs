@@ -28,6 +28,7 @@ use crate::generation::Generation;
 use crate::online::OnlineEndpoints;
 use crate::route::World;
 use agents::Agents;
+pub(crate) use agents::UNKNOWN as UNKNOWN_AGENTS;
 pub use agents::{AgentSettings, SessionInfo};
 use connection::At;
 use registry::Registry;

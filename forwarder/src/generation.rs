@@ -39,6 +39,10 @@ pub struct Reports {
 }
 
 impl Reports {
+    pub(crate) const fn new(files: Vec<(Source, Diagnostics)>) -> Self {
+        Self { files }
+    }
+
     /// Number of errors in all files.
     #[must_use]
     pub fn errors(&self) -> usize {

@@ -13,6 +13,8 @@
 
 pub mod admin;
 pub mod admission;
+pub mod agent;
+pub mod dial;
 pub mod edge;
 pub mod events;
 pub mod generation;

@@ -7,12 +7,16 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
-use forwarder::generation::{LoadError, load, read_file};
+use forwarder::agent::{self, Chosen, OptionsError, TcpCommand};
+use forwarder::generation::{LoadError, Reports, load, read_file};
 use forwarder::quickstart::{self, QuickstartError};
 use forwarder::serve::{StartError, serve};
 use forwarder::tls::{self, AgentIdentity};
 
-use crate::cli::{Ca, CaCommand, Check, Cli, Command, Completions, Edge, Quickstart};
+use crate::cli::{
+    Agent, AgentCommand, AgentConfigArgs, AgentConfigCommand, Ca, CaCommand, Check, Cli, Command,
+    Completions, Edge, Quickstart,
+};
 
 /// Exit codes, the same everywhere.
 #[derive(Clone, Copy)]
@@ -26,10 +30,14 @@ enum Exit {
 fn main() -> ExitCode {
     let call = std::panic::catch_unwind(|| {
         let cli = Cli::parse();
-        start_log();
+        // An agent logs as its configuration says.
+        if !matches!(cli.command, Command::Agent(_)) {
+            start_log();
+        }
         match cli.command {
             Command::Quickstart(args) => run_quickstart(&args),
             Command::Edge(args) => run_edge(&args),
+            Command::Agent(args) => run_agent(&args),
             Command::Check(args) => run_check(&args),
             Command::Ca(args) => run_ca(&args),
             Command::Completions(args) => run_completions(&args),
@@ -84,18 +92,72 @@ fn run_edge(args: &Edge) -> Exit {
     }
 }
 
-fn run_check(args: &Check) -> Exit {
-    let (reports, exit) = match load(&args.config, &read_file) {
-        Ok((_, reports)) => (reports, Exit::Yes),
-        Err(LoadError::Invalid(reports)) => (reports, Exit::No),
+fn run_agent(args: &Agent) -> Exit {
+    let loaded = match &args.command {
+        AgentCommand::Config(AgentConfigArgs { command: AgentConfigCommand::Check(args) }) => {
+            return match agent::check(&args.config) {
+                Ok(reports) => tell(&reports, Exit::Yes),
+                Err(OptionsError::Invalid(reports)) => tell(&reports, Exit::No),
+                Err(error) => fail(Exit::Usage, error),
+            };
+        }
+        AgentCommand::Start(args) => {
+            let chosen = if args.all { Chosen::All } else { Chosen::Named(args.names.clone()) };
+            agent::load_setup(&args.config, &chosen)
+        }
+        AgentCommand::Tcp(args) => {
+            let command = TcpCommand {
+                upstream: args.upstream.clone(),
+                url: args.url.clone(),
+                binding: args.binding.clone(),
+                traffic_policy_file: args.traffic_policy_file.clone(),
+                pooling_enabled: args.pooling_enabled,
+                metadata: args.metadata.clone(),
+                proxy_protocol: args.upstream_proxy_protocol,
+            };
+            agent::of_command(
+                &args.config,
+                &command,
+                args.connect_url.as_deref(),
+                args.connect_cas.as_deref(),
+            )
+        }
+    };
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
         Err(error) => return fail(Exit::Usage, error),
     };
+    if let Err(error) = agent::start_log(&loaded.settings) {
+        return fail(Exit::Usage, error);
+    }
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(Exit::Internal, error),
+    };
+    let ended = runtime.block_on(agent::run_to_end(loaded));
+    runtime.shutdown_timeout(LAST_WAIT);
+    match ended {
+        Ok(()) => Exit::Yes,
+        Err(error) => fail(Exit::No, error),
+    }
+}
+
+fn tell(reports: &Reports, exit: Exit) -> Exit {
     let (files, errors, warnings) = (reports.files(), reports.errors(), reports.warnings());
     let summary = format!("checked {files} files: {errors} errors, {warnings} warnings");
     match writeln!(anstream::stdout(), "{reports}{summary}") {
         Ok(()) => exit,
         Err(error) => fail(Exit::Internal, error),
     }
+}
+
+fn run_check(args: &Check) -> Exit {
+    let (reports, exit) = match load(&args.config, &read_file) {
+        Ok((_, reports)) => (reports, Exit::Yes),
+        Err(LoadError::Invalid(reports)) => (reports, Exit::No),
+        Err(error) => return fail(Exit::Usage, error),
+    };
+    tell(&reports, exit)
 }
 
 fn run_ca(args: &Ca) -> Exit {

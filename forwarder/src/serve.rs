@@ -10,11 +10,18 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use policy_core::edge::{AgentListener, EdgeConfig};
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::{Admin, Audit, serve_unix};
 use crate::admission::{OverBudget, connections, raise_file_limit};
-use crate::edge::{BindError, Edge};
+use crate::edge::{AgentSettings, BindError, Edge, UNKNOWN_AGENTS};
 use crate::events::{EventWriter, open_outputs};
 use crate::generation::{Generation, LoadError, load, read_file};
+use crate::identity::Identity;
+use crate::link::Heartbeat;
 use crate::state::StateDir;
+use crate::tls::AgentIdentity;
 
 /// Why an edge did not start.
 #[derive(Debug)]
@@ -59,7 +66,7 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
     let config = &generation.config;
     let listeners = config.endpoints.len();
     let files = raise_file_limit();
-    let most = connections(config.limits.max_connections, listeners, files);
+    let most = connections(config.limits.max_connections, listeners, agents_of(config), files);
     let most = most.map_err(StartError::Budget)?;
     let state_path = generation.folder.join(&*config.state_dir);
     let unusable = |error| StartError::File(state_path.display().to_string(), error);
@@ -69,8 +76,26 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
     let (events, thread) = EventWriter::start(outputs).map_err(StartError::System)?;
 
     let mut drain = config.drain;
+    let agents = config.agents.clone().map(|listener| (listener, settings_of(config)));
+    let admin_path = generation.folder.join(config.admin_path());
+    let folder = generation.folder.clone();
     let mut edge = Edge::start(generation, most, events.clone()).map_err(StartError::Bind)?;
     announce(&edge);
+    let stop_admin = CancellationToken::new();
+    let admin = match agents {
+        Some((listener, settings)) => {
+            let identity = Identity::open(&state_path).map_err(|error| unusable(io::Error::other(error)))?;
+            serve_agents(&mut edge, &listener, settings, identity.clone(), &folder, &state_path)?;
+            let audit = events.clone();
+            let admin = Admin::new(identity, edge.admin_sessions(), Audit::new(move |line| audit.send(line)));
+            let serving = serve_unix(&admin_path, admin, stop_admin.clone()).await;
+            let path = admin_path.display().to_string();
+            let serving = serving.map_err(|error| StartError::File(path.clone(), error))?;
+            tracing::info!(socket = path, "administration");
+            Some(serving)
+        }
+        None => None,
+    };
     while let Told::Reload = signals.next().await {
         let loaded = tokio::select! {
             loaded = load_apart(path) => loaded,
@@ -94,9 +119,84 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
             return Ok(());
         }
     };
+    stop_admin.cancel();
+    if let Some(serving) = admin {
+        // It ends by itself, or has failed and said so.
+        let _ = serving.await;
+    }
     drop(events);
     thread.finish().await;
     tracing::info!(cut, "stopped");
+    Ok(())
+}
+
+/// Files that agents need.
+fn agents_of(config: &EdgeConfig) -> usize {
+    let most = usize::try_from(config.limits.max_agents).unwrap_or(usize::MAX);
+    config.agents.as_ref().map_or(0, |_| most.saturating_add(UNKNOWN_AGENTS))
+}
+
+/// What a configuration says of agents, but for who they are.
+fn settings_of(config: &EdgeConfig) -> PartSettings {
+    let limits = &config.limits;
+    let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    PartSettings {
+        auth_timeout: limits.agent_auth_timeout,
+        heartbeat: Heartbeat {
+            interval: limits.agent_heartbeat_interval,
+            tolerance: limits.agent_heartbeat_tolerance,
+        },
+        most_agents: number(limits.max_agents),
+        most_endpoints: number(limits.max_endpoints_per_agent),
+        most_streams: number(limits.max_streams_per_agent),
+        public_ports: config.public_tcp_ports.clone(),
+    }
+}
+
+struct PartSettings {
+    auth_timeout: Duration,
+    heartbeat: Heartbeat,
+    most_agents: usize,
+    most_endpoints: usize,
+    most_streams: usize,
+    public_ports: Option<std::ops::RangeInclusive<u16>>,
+}
+
+fn serve_agents(
+    edge: &mut Edge,
+    listener: &AgentListener,
+    settings: PartSettings,
+    identity: Identity,
+    folder: &Path,
+    state_path: &Path,
+) -> Result<(), StartError> {
+    let shown = match &listener.tls {
+        Some(files) => {
+            AgentIdentity::load(&folder.join(&*files.certificate), &folder.join(&*files.private_key))
+        }
+        None => AgentIdentity::own(state_path, &listener.names),
+    };
+    let shown = shown.map_err(|error| StartError::File("the certificate for agents".to_owned(), error))?;
+    let PartSettings { auth_timeout, heartbeat, most_agents, most_endpoints, most_streams, public_ports } =
+        settings;
+    let listen = listener.listen.value;
+    let address = edge.serve_agents(AgentSettings {
+        listen,
+        name: listener.names.first().cloned().unwrap_or_default(),
+        tls: shown.server_config(),
+        identity,
+        auth_timeout,
+        heartbeat,
+        most_agents,
+        most_endpoints,
+        most_streams,
+        public_ports,
+    });
+    let address =
+        address.map_err(|error| StartError::Bind(BindError { endpoint: "agents".into(), listen, error }))?;
+    let (fingerprint, trust) =
+        (shown.fingerprint(), shown.authority().map(|path| path.display().to_string()));
+    tracing::info!(%address, fingerprint, trust, "agents connect here");
     Ok(())
 }
 
@@ -141,7 +241,8 @@ async fn reload(
 ) -> Result<Duration, StartError> {
     let (old, new) = (edge.config(), &generation.config);
     let slots = u32::try_from(budget.slots).unwrap_or(u32::MAX);
-    connections(Some(slots), new.endpoints.len(), budget.files).map_err(StartError::Budget)?;
+    connections(Some(slots), new.endpoints.len(), agents_of(new), budget.files)
+        .map_err(StartError::Budget)?;
     if old.limits.max_connections != new.limits.max_connections || old.state_dir != new.state_dir {
         tracing::warn!("a new `max_connections` or `state_dir` counts from the next start");
     }

@@ -107,7 +107,9 @@ pub struct AgentTls {
 pub struct Secret(Box<str>);
 
 impl Secret {
-    pub(crate) fn new(text: &str) -> Self {
+    /// Hides a text.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
         Self(text.into())
     }
 

@@ -8,6 +8,7 @@ mod bind;
 mod policy;
 mod session;
 mod sessions;
+mod view;
 
 use std::collections::HashMap;
 use std::io;
@@ -22,13 +23,15 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::{Edge, Shared, listener};
+use crate::admin::{NoSessions, Sessions};
 use crate::identity::{FailureLimit, Identity};
 use crate::link::Heartbeat;
 pub use sessions::SessionInfo;
-use sessions::Sessions;
+use sessions::Sessions as Table;
+use view::View;
 
 /// Connections of agents that have not said who they are, in all and from one address.
-const UNKNOWN: usize = 1_024;
+pub(crate) const UNKNOWN: usize = 512;
 const UNKNOWN_OF_ONE: usize = 256;
 /// Failed authentications of one address before it has to wait.
 const FAILURES: u32 = 10;
@@ -68,7 +71,7 @@ pub struct AgentSettings {
 #[derive(Debug)]
 pub(super) struct Agents {
     settings: AgentSettings,
-    sessions: Sessions,
+    sessions: Table,
     failures: FailureLimit,
     slots: Arc<Semaphore>,
     unknown: Arc<Semaphore>,
@@ -84,7 +87,7 @@ impl Edge {
         let socket = listener::listen(listener::bind(settings.listen)?)?;
         let address = socket.local_addr()?;
         let agents = Arc::new(Agents {
-            sessions: Sessions::default(),
+            sessions: Table::default(),
             failures: FailureLimit::new(FAILURES, FAILURES_WITHIN, FAILURE_SOURCES),
             slots: Arc::new(Semaphore::new(settings.most_agents.min(Semaphore::MAX_PERMITS))),
             unknown: Arc::new(Semaphore::new(UNKNOWN)),
@@ -104,6 +107,16 @@ impl Edge {
     #[must_use]
     pub fn agent_sessions(&self) -> Vec<SessionInfo> {
         self.agents.as_ref().map(|agents| agents.sessions.all()).unwrap_or_default()
+    }
+
+    /// The same for the admin API. Within a runtime.
+    #[must_use]
+    pub fn admin_sessions(&self) -> Arc<dyn Sessions> {
+        let (shared, runtime) = (Arc::clone(&self.shared), tokio::runtime::Handle::current());
+        match &self.agents {
+            Some(agents) => Arc::new(View { shared, agents: Arc::clone(agents), runtime }),
+            None => Arc::new(NoSessions),
+        }
     }
 }
 

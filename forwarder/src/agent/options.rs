@@ -1,0 +1,456 @@
+//! From `ngrok.yml` and the command line to what an agent does.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use policy_core::agent::{
+    AgentConfig, AgentEndpoint, AgentSettings, ConnectCas, ConsoleUi, Secret, Upstream, UpstreamScheme,
+    load_agent_files,
+};
+use policy_core::check::{CheckOptions, load_policy};
+use policy_core::endpoint_policy::PolicySource;
+use policy_core::options::EndpointTraits;
+use policy_core::parse::decode;
+use policy_core::source::Source;
+use policy_core::url::{Binding, HostPort, Scheme};
+use rustls::pki_types::ServerName;
+use serde_yaml::Value;
+
+use super::{Offer, ProxyProtocol, Setup};
+use crate::dial::ProxyUrl;
+use crate::generation::{Reports, read_file};
+use crate::link::Heartbeat;
+use crate::tls::client::{TrustedCas, client_config};
+
+/// The variable that holds the authtoken; it wins over the file.
+const TOKEN_VARIABLE: &str = "NGROK_AUTHTOKEN";
+
+/// Which endpoints of the configuration are offered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    /// All.
+    All,
+    /// These.
+    Named(Vec<String>),
+}
+
+/// One endpoint from the command line.
+#[derive(Clone, Debug)]
+pub struct TcpCommand {
+    /// `22`, or `device:22`.
+    pub upstream: String,
+    /// `tcp://device1.internal:22`; without it the edge chooses.
+    pub url: Option<String>,
+    /// Where it can be reached from.
+    pub binding: Option<String>,
+    /// Its policy.
+    pub traffic_policy_file: Option<PathBuf>,
+    /// True if endpoints with the same URL share its traffic.
+    pub pooling_enabled: bool,
+    /// Text for the API.
+    pub metadata: String,
+    /// The version of the PROXY protocol that is sent first.
+    pub proxy_protocol: Option<u8>,
+}
+
+/// An agent that is ready to run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Loaded {
+    /// What it does.
+    pub setup: Setup,
+    /// How it works, as it was written.
+    pub settings: AgentSettings,
+    /// What was written and has no effect here.
+    pub notes: Vec<String>,
+}
+
+/// Why there is nothing to run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OptionsError {
+    /// A file cannot be read.
+    Unreadable(PathBuf, io::Error),
+    /// A file has errors.
+    Invalid(Reports),
+    /// Something is missing or does not fit.
+    Unfit(String),
+}
+
+impl fmt::Display for OptionsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(path, error) => write!(f, "cannot read `{}`: {error}", path.display()),
+            Self::Invalid(reports) => {
+                write!(f, "the configuration has {} errors\n{reports}", reports.errors())
+            }
+            Self::Unfit(message) => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for OptionsError {}
+
+/// What was read of configuration files.
+struct Read {
+    config: AgentConfig,
+    reports: Reports,
+    tree: Value,
+    folder: PathBuf,
+}
+
+/// Reads configuration files, of which later ones count before earlier ones.
+///
+/// # Errors
+/// [`OptionsError`].
+pub fn check(paths: &[PathBuf]) -> Result<Reports, OptionsError> {
+    read(paths).map(|read| read.reports)
+}
+
+/// Reads configuration files and chooses endpoints.
+///
+/// # Errors
+/// [`OptionsError`].
+pub fn load_setup(paths: &[PathBuf], chosen: &Chosen) -> Result<Loaded, OptionsError> {
+    let Read { config, tree, folder, .. } = read(paths)?;
+    if !config.tunnels.is_empty() {
+        let message = "`tunnels` are not served: write them as `endpoints` (docs/agent.md)";
+        return Err(OptionsError::Unfit(message.to_owned()));
+    }
+    let endpoints: Vec<&AgentEndpoint> = match chosen {
+        Chosen::All => config.endpoints.iter().collect(),
+        Chosen::Named(names) => {
+            let find = |name: &String| {
+                let found = config.endpoints.iter().find(|it| *it.name.value == **name);
+                found.ok_or_else(|| {
+                    let known: Vec<_> = config.endpoints.iter().map(|it| &*it.name.value).collect();
+                    let known = if known.is_empty() { "it has none".to_owned() } else { known.join(", ") };
+                    OptionsError::Unfit(format!(
+                        "the configuration has no endpoint `{name}`; it has: {known}"
+                    ))
+                })
+            };
+            names.iter().map(find).collect::<Result<_, _>>()?
+        }
+    };
+    if endpoints.is_empty() {
+        let message = "there is nothing to serve: add `endpoints`, or use `forwarder agent tcp`";
+        return Err(OptionsError::Unfit(message.to_owned()));
+    }
+    let offers = endpoints.into_iter().map(|endpoint| offer(endpoint, &tree, &folder));
+    let offers = offers.collect::<Result<Vec<_>, _>>()?;
+    finish(config.agent, offers, &folder)
+}
+
+/// One endpoint from the command line, with the settings of configuration files, if there are any.
+///
+/// # Errors
+/// [`OptionsError`].
+pub fn of_command(
+    paths: &[PathBuf],
+    command: &TcpCommand,
+    connect_url: Option<&str>,
+    connect_cas: Option<&str>,
+) -> Result<Loaded, OptionsError> {
+    let unfit = |message: String| OptionsError::Unfit(message);
+    let (mut settings, folder) = if paths.is_empty() {
+        (default_settings()?, PathBuf::from("."))
+    } else {
+        let read = read(paths)?;
+        (read.config.agent, read.folder)
+    };
+    if let Some(url) = connect_url {
+        let address =
+            HostPort::parse(url).map_err(|fault| unfit(format!("`{url}` is no edge: {fault:?}")))?;
+        settings.connect_url =
+            Some(policy_core::source::Spanned::new(address, policy_core::source::Span::default()));
+    }
+    match connect_cas {
+        None => {}
+        Some("trusted") => settings.connect_cas = ConnectCas::Trusted,
+        Some("host") => settings.connect_cas = ConnectCas::Host,
+        // A path of the command line starts where the command does.
+        Some(path) => {
+            let path = std::path::absolute(path).map_err(|error| unfit(format!("`{path}`: {error}")))?;
+            settings.connect_cas = ConnectCas::File(path.display().to_string().into());
+        }
+    }
+    let upstream = match Upstream::parse(&command.upstream, Some(Scheme::Tcp)) {
+        Ok(upstream) => server(&upstream, &command.upstream)?,
+        Err((fault, help)) => return Err(unfit(format!("`{}`: {fault}; {help}", command.upstream))),
+    };
+    let binding = command
+        .binding
+        .as_deref()
+        .map(|name| Binding::from_name(name).ok_or_else(|| unfit(format!("there is no binding `{name}`"))));
+    let binding = binding.transpose()?;
+    let policy = match &command.traffic_policy_file {
+        None => None,
+        Some(path) => {
+            let bytes = read_file(path).map_err(|error| OptionsError::Unreadable(path.clone(), error))?;
+            let (source, mut found) = decode(path.display().to_string(), bytes);
+            let mut options = CheckOptions::default();
+            let traits = EndpointTraits::of_scheme(Scheme::Tcp);
+            options.endpoint = binding.map_or(traits, |binding| traits.bound(binding));
+            if !found.has_errors() {
+                found = load_policy(&source, &options).1;
+            }
+            let text = source.text().into();
+            if found.has_errors() {
+                return Err(OptionsError::Invalid(Reports::new(vec![(source, found)])));
+            }
+            Some(text)
+        }
+    };
+    let address = command.url.as_deref().unwrap_or_default();
+    let offer = Offer {
+        name: "tcp".into(),
+        address: address.strip_prefix("tcp://").unwrap_or(address).into(),
+        binding: binding.map(Binding::name),
+        pooling: command.pooling_enabled,
+        metadata: command.metadata.as_str().into(),
+        description: "".into(),
+        policy,
+        upstream,
+        proxy_protocol: command.proxy_protocol.map(proxy_protocol),
+    };
+    finish(settings, vec![offer], &folder)
+}
+
+fn default_settings() -> Result<AgentSettings, OptionsError> {
+    let source = Source::new("defaults", "version: 3\nagent: {}\n");
+    let (config, _) = policy_core::agent::load_agent(&source, &CheckOptions::default());
+    config.map(|config| config.agent).ok_or_else(|| OptionsError::Unfit("there are no settings".to_owned()))
+}
+
+fn read(paths: &[PathBuf]) -> Result<Read, OptionsError> {
+    let mut files = Vec::new();
+    for path in paths {
+        let bytes = read_file(path).map_err(|error| OptionsError::Unreadable(path.clone(), error))?;
+        let (source, found) = decode(path.display().to_string(), bytes);
+        if found.has_errors() {
+            return Err(OptionsError::Invalid(Reports::new(vec![(source, found)])));
+        }
+        files.push(source);
+    }
+    let Some(first) = files.first() else {
+        return Err(OptionsError::Unfit("no configuration is given: use `--config ngrok.yml`".to_owned()));
+    };
+    let tree = |source: &Source| {
+        serde_yaml::from_str::<Value>(source.text())
+            .map_err(|error| OptionsError::Unfit(format!("{}: {error}", source.name())))
+    };
+    let source = if files.len() == 1 {
+        first.clone()
+    } else {
+        let mut merged = Value::Null;
+        for source in &files {
+            merged = merge(merged, tree(source)?);
+        }
+        let names: Vec<_> = files.iter().map(Source::name).collect();
+        let text = serde_yaml::to_string(&merged).map_err(|error| OptionsError::Unfit(error.to_string()))?;
+        Source::new(names.join(" + "), text)
+    };
+    let folder = paths.first().and_then(|path| path.parent()).unwrap_or(Path::new("."));
+    let loaded = load_agent_files(&source, &CheckOptions::default(), &mut |name| {
+        let path = folder.join(name);
+        (path.display().to_string(), read_file(&path).map_err(|error| error.to_string()))
+    });
+    // What cannot be parsed has been reported, unless the two readers disagree: then nothing runs.
+    let parsed = tree(&source);
+    let mut reported = loaded.policies;
+    reported.push((source, loaded.findings));
+    let reports = Reports::new(reported);
+    match loaded.usable {
+        Some(config) => Ok(Read { config, reports, tree: parsed?, folder: folder.to_owned() }),
+        None => Err(OptionsError::Invalid(reports)),
+    }
+}
+
+/// Later scalars and lists replace earlier ones, maps are merged by key (ngrok documentation, agent
+/// configuration, 2026-08-07).
+fn merge(earlier: Value, later: Value) -> Value {
+    match (earlier, later) {
+        (Value::Mapping(mut earlier), Value::Mapping(later)) => {
+            for (key, value) in later {
+                let known = earlier.remove(&key).unwrap_or(Value::Null);
+                earlier.insert(key, merge(known, value));
+            }
+            Value::Mapping(earlier)
+        }
+        (earlier, Value::Null) => earlier,
+        (_, later) => later,
+    }
+}
+
+fn offer(endpoint: &AgentEndpoint, tree: &Value, folder: &Path) -> Result<Offer, OptionsError> {
+    let name = &*endpoint.name.value;
+    let unfit = |message: String| OptionsError::Unfit(format!("endpoint `{name}`: {message}"));
+    let url = &endpoint.url.value;
+    if url.scheme() != Scheme::Tcp {
+        return Err(unfit(format!("{url} is not a tcp endpoint, and this agent serves no others yet")));
+    }
+    let policy = match &endpoint.policy {
+        None => None,
+        Some(PolicySource::File(file)) => {
+            let path = folder.join(&*file.value);
+            let bytes = read_file(&path).map_err(|error| OptionsError::Unreadable(path.clone(), error))?;
+            Some(decode(path.display().to_string(), bytes).0.text().into())
+        }
+        Some(_) => Some(inline_policy(tree, name).ok_or_else(|| {
+            unfit(
+                "its policy cannot be sent as it stands here; put it into a `traffic_policy_file`".to_owned(),
+            )
+        })?),
+    };
+    Ok(Offer {
+        name: name.into(),
+        address: url
+            .given()
+            .map_or(String::new(), |url| {
+                url.port().map_or(url.host().to_owned(), |port| format!("{}:{port}", url.host()))
+            })
+            .into(),
+        binding: Some(endpoint.binding.name()),
+        pooling: endpoint.pooling_enabled,
+        metadata: endpoint.metadata.clone().unwrap_or_default(),
+        description: endpoint.description.clone().unwrap_or_default(),
+        policy,
+        upstream: server(&endpoint.upstream.value, name)?,
+        proxy_protocol: endpoint
+            .proxy_protocol
+            .and_then(|version| u8::try_from(version).ok())
+            .map(proxy_protocol),
+    })
+}
+
+fn proxy_protocol(version: u8) -> ProxyProtocol {
+    if version == 1 { ProxyProtocol::V1 } else { ProxyProtocol::V2 }
+}
+
+fn server(upstream: &Upstream, name: &str) -> Result<HostPort, OptionsError> {
+    match upstream {
+        Upstream::Server { scheme: UpstreamScheme::Tcp, at } => Ok(at.clone()),
+        other => {
+            Err(OptionsError::Unfit(format!("`{name}`: this agent does not take traffic to {other} yet")))
+        }
+    }
+}
+
+/// The policy of an endpoint as it stands in the configuration, as JSON.
+fn inline_policy(tree: &Value, name: &str) -> Option<Box<str>> {
+    let endpoints = tree.get("endpoints")?.as_sequence()?;
+    let is_it = |endpoint: &&Value| endpoint.get("name").and_then(Value::as_str) == Some(name);
+    let policy = endpoints.iter().find(is_it)?.get("traffic_policy")?;
+    serde_json::to_string(policy).ok().map(Into::into)
+}
+
+fn finish(settings: AgentSettings, offers: Vec<Offer>, folder: &Path) -> Result<Loaded, OptionsError> {
+    let unfit = OptionsError::Unfit;
+    let Some(server) = settings.connect_url.as_ref().map(|url| url.value.clone()) else {
+        let message = "no edge to connect to: write `agent: {connect_url: edge.example.com:4443}`, or use \
+                       `--connect-url`";
+        return Err(unfit(message.to_owned()));
+    };
+    let from_environment = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty());
+    let authtoken = match (from_environment, &settings.authtoken) {
+        (Some(token), _) => Secret::new(token.trim()),
+        (None, Some(token)) => token.clone(),
+        (None, None) => {
+            let message = format!("no authtoken: set {TOKEN_VARIABLE}, or write `agent: {{authtoken: …}}`");
+            return Err(unfit(message));
+        }
+    };
+    let cas = match &settings.connect_cas {
+        ConnectCas::Host => TrustedCas::Host,
+        ConnectCas::File(path) => TrustedCas::File(folder.join(&**path)),
+        _ => TrustedCas::Trusted,
+    };
+    let tls = client_config(&cas).map_err(|error| unfit(format!("connect_cas: {error}")))?;
+    let server_name = ServerName::try_from(server.host.to_string())
+        .map_err(|_| unfit(format!("no certificate can be for `{}`", server.host)))?;
+    let proxy = settings.proxy_url.as_ref().map(|url| ProxyUrl::parse(url.expose())).transpose();
+    let proxy = proxy.map_err(|error| unfit(format!("proxy_url: {error}")))?;
+    let notes = without_effect(&settings);
+    let setup = Setup {
+        server,
+        server_name,
+        tls: Arc::clone(&tls),
+        proxy,
+        connect_timeout: settings.connect_timeout,
+        authtoken,
+        metadata: settings.metadata.as_deref().unwrap_or_default().to_owned(),
+        heartbeat: Heartbeat {
+            interval: settings.heartbeat_interval,
+            tolerance: settings.heartbeat_tolerance,
+        },
+        remote_management: settings.remote_management,
+        offers,
+    };
+    Ok(Loaded { setup, settings, notes })
+}
+
+/// What was written and has no effect with this agent.
+fn without_effect(settings: &AgentSettings) -> Vec<String> {
+    let checks = [
+        (settings.connect_interface.is_some(), "connect_interface", "the system chooses the interface"),
+        (!settings.dns_resolver_ips.is_empty(), "dns_resolver_ips", "the system resolves names"),
+        (settings.crl_noverify, "crl_noverify", "revocation lists are not asked for"),
+        (settings.console_ui == ConsoleUi::On, "console_ui", "there is no display; see the API or the log"),
+        (settings.inspect_db_size > 0, "inspect_db_size", "tcp traffic is not inspected"),
+        (settings.api_key.is_some(), "api_key", "this agent asks no API"),
+    ];
+    let set = checks.into_iter().filter(|(is_set, ..)| *is_set);
+    set.map(|(_, key, why)| format!("`{key}` has no effect: {why}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_files_count_before_earlier_ones() {
+        let yaml = |text: &str| serde_yaml::from_str::<Value>(text).expect(text);
+        let merged = merge(
+            yaml("{agent: {authtoken: a, metadata: m}, endpoints: [1, 2]}"),
+            yaml("{agent: {authtoken: b, log: null}, endpoints: [3]}"),
+        );
+        assert_eq!(merged, yaml("{agent: {metadata: m, authtoken: b, log: null}, endpoints: [3]}"));
+    }
+
+    #[test]
+    fn endpoints_are_read_with_their_policies_and_unfit_ones_are_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ngrok.yml");
+        let write = |text: &str| std::fs::write(&path, text).expect("written");
+        let load = |chosen: Chosen| load_setup(std::slice::from_ref(&path), &chosen);
+        write(
+            "version: 3\nagent: {authtoken: secret, connect_url: \"localhost:4443\", api_key: k}\nendpoints:\n\
+             - {name: one, url: \"tcp://a.internal:22\", upstream: {url: 22, proxy_protocol: 2}, \
+             traffic_policy: {on_tcp_connect: [{actions: [{type: deny}]}]}}\n\
+             - {name: web, url: \"https://b.internal\", upstream: {url: 80}}\n",
+        );
+        let loaded = load(Chosen::Named(vec!["one".to_owned()])).expect("fine");
+        let [offer] = &*loaded.setup.offers else { panic!("one") };
+        assert_eq!(offer.policy.as_deref(), Some(r#"{"on_tcp_connect":[{"actions":[{"type":"deny"}]}]}"#));
+        assert_eq!((&*offer.address, offer.proxy_protocol), ("a.internal:22", Some(ProxyProtocol::V2)));
+        assert_eq!(loaded.notes, ["`api_key` has no effect: this agent asks no API"]);
+        assert!(!format!("{:?}", loaded.setup).contains("secret"));
+        for (chosen, message) in [
+            (Chosen::All, "endpoint `web`: https://b.internal is not a tcp endpoint"),
+            (Chosen::Named(vec!["two".to_owned()]), "no endpoint `two`; it has: one, web"),
+        ] {
+            let error = load(chosen).expect_err(message).to_string();
+            assert!(error.contains(message), "{error}");
+        }
+        write(
+            "version: 3\nagent: {authtoken: secret}\nendpoints: [{name: one, url: \"tcp://a.internal:22\", upstream: {url: 22}}]\n",
+        );
+        let error = load(Chosen::All).expect_err("no edge").to_string();
+        assert!(error.contains("connect_url"), "{error}");
+        write("version: 3\nendpoints: [{nme: one}]\n");
+        assert!(matches!(load(Chosen::All), Err(OptionsError::Invalid(_))));
+    }
+}

@@ -1,0 +1,163 @@
+//! The agent's own API: what it does, for this machine only, and nothing that changes it.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{CONTENT_TYPE, HOST, ORIGIN};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use ipnetwork::IpNetwork;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::Status;
+
+/// Connections at once, and how long each may last.
+const CONNECTIONS: usize = 32;
+const CONNECTION_TIME: Duration = Duration::from_secs(30);
+const HEADER_TIME: Duration = Duration::from_secs(5);
+
+/// Serves the API until dropped; gives the address.
+///
+/// # Errors
+/// If the address cannot be listened on.
+pub async fn serve_web(
+    address: &str,
+    allowed: Vec<Box<str>>,
+    status: Arc<Status>,
+) -> io::Result<(SocketAddr, impl Future<Output = ()> + use<>)> {
+    let listener = match address.parse::<u16>() {
+        Ok(port) => TcpListener::bind(("127.0.0.1", port)).await?,
+        Err(_) => TcpListener::bind(address).await?,
+    };
+    let local = listener.local_addr()?;
+    let (allowed, slots) = (Arc::new(allowed), Arc::new(Semaphore::new(CONNECTIONS)));
+    let serving = async move {
+        let mut tasks = tokio::task::JoinSet::new();
+        loop {
+            while tasks.try_join_next().is_some() {}
+            let Ok((stream, _)) = listener.accept().await else {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { continue };
+            let (status, allowed) = (Arc::clone(&status), Arc::clone(&allowed));
+            tasks.spawn(async move {
+                let _slot = slot;
+                let answer = service_fn(|request| {
+                    let answer = answer(&request, &status, &allowed);
+                    async move { Ok::<_, Infallible>(answer) }
+                });
+                let connection = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(HEADER_TIME)
+                    .serve_connection(TokioIo::new(stream), answer);
+                // Who asks wrongly has its answer.
+                let _ = timeout(CONNECTION_TIME, connection).await;
+            });
+        }
+    };
+    Ok((local, serving))
+}
+
+fn answer<B>(request: &Request<B>, status: &Status, allowed: &[Box<str>]) -> Response<Full<Bytes>> {
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    // A page of the web must not ask, whatever name it has this machine answer to.
+    if !is_allowed(host, allowed) || request.headers().contains_key(ORIGIN) {
+        return reply(
+            StatusCode::FORBIDDEN,
+            &json!({"msg": "this API is for this machine; see web_allow_hosts"}),
+        );
+    }
+    if request.method() != Method::GET {
+        return reply(StatusCode::METHOD_NOT_ALLOWED, &json!({"msg": "this API only tells"}));
+    }
+    match request.uri().path() {
+        "/api/status" => reply(StatusCode::OK, &json!(status.view())),
+        "/api/endpoints" => {
+            reply(StatusCode::OK, &json!({"endpoints": status.endpoints(), "uri": "/api/endpoints"}))
+        }
+        path => {
+            let named = path.strip_prefix("/api/endpoints/");
+            let found = status.endpoints().into_iter().find(|it| Some(&*it.name) == named);
+            match found {
+                Some(endpoint) => reply(StatusCode::OK, &json!(endpoint)),
+                None => reply(StatusCode::NOT_FOUND, &json!({"msg": "there is nothing here"})),
+            }
+        }
+    }
+}
+
+fn reply(status: StatusCode, body: &serde_json::Value) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Whether the name that was asked for is one of this machine, or an allowed one: an address, a network, a name, or
+/// all below `.example.com`.
+fn is_allowed(host: &str, allowed: &[Box<str>]) -> bool {
+    let host = match host.rfind(']') {
+        Some(end) => host.get(1..end).unwrap_or_default(),
+        None => host.split_once(':').map_or(host, |(host, _)| host),
+    };
+    let address: Option<std::net::IpAddr> = host.parse().ok();
+    if address.is_some_and(|address| address.is_loopback()) || host.eq_ignore_ascii_case("localhost") {
+        return true;
+    }
+    allowed.iter().any(|rule| match (address, rule.parse::<IpNetwork>()) {
+        (Some(address), Ok(network)) => network.contains(address),
+        (None, Err(_)) => {
+            let host = host.to_ascii_lowercase();
+            let rule = rule.to_ascii_lowercase();
+            host == rule || rule.starts_with('.') && host.len() > rule.len() && host.ends_with(&rule)
+        }
+        _ => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_and_allowed_names_are_answered() {
+        let allowed = ["10.0.0.0/8", "agent.example.com", ".site.example.org"].map(Into::into);
+        for (host, yes) in [
+            ("localhost:4040", true),
+            ("127.0.0.1:4040", true),
+            ("[::1]:4040", true),
+            ("10.1.2.3:4040", true),
+            ("Agent.example.com", true),
+            ("a.site.example.org:4040", true),
+            ("site.example.org", false),
+            ("evil.example:4040", false),
+            ("192.0.2.1", false),
+            ("", false),
+        ] {
+            assert_eq!(is_allowed(host, &allowed), yes, "{host}");
+        }
+        let asked = |method: Method, path: &str, origin: bool| {
+            let mut request = Request::builder().method(method).uri(path).header(HOST, "localhost:4040");
+            if origin {
+                request = request.header(ORIGIN, "http://localhost:4040");
+            }
+            answer(&request.body(()).expect("a request"), &Status::default(), &[]).status().as_u16()
+        };
+        assert_eq!(asked(Method::GET, "/api/status", false), 200);
+        assert_eq!(asked(Method::GET, "/api/endpoints", false), 200);
+        assert_eq!(asked(Method::GET, "/api/endpoints/none", false), 404);
+        assert_eq!(asked(Method::DELETE, "/api/endpoints/none", false), 405);
+        assert_eq!(asked(Method::GET, "/api/status", true), 403);
+    }
+}

@@ -1,0 +1,91 @@
+//! What the admin API shows of agents, and the one thing it does to them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy_core::url::EndpointUrl;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use super::Agents;
+use crate::admin::{EndpointView, Ref, SessionView, Sessions};
+use crate::edge::Shared;
+use crate::link::{self, CommandReply, Empty, StreamType};
+use crate::mux::ErrorCode;
+
+/// How long an agent may take to stop by itself.
+const STOP_TIME: Duration = Duration::from_secs(5);
+/// Where an edge is.
+const REGION: &str = "edge";
+
+/// The agents of an edge, for its API.
+pub(in crate::edge) struct View {
+    pub(in crate::edge) shared: Arc<Shared>,
+    pub(in crate::edge) agents: Arc<Agents>,
+    /// Where commands to agents run: the API itself must not wait for them.
+    pub(in crate::edge) runtime: Handle,
+}
+
+impl Sessions for View {
+    fn sessions(&self) -> Vec<SessionView> {
+        let sessions = self.agents.sessions.all();
+        let view = |info: super::SessionInfo| SessionView {
+            id: info.id.into(),
+            agent_version: info.agent_version.into(),
+            credential: Ref::to(info.credential),
+            ip: info.peer.ip().to_canonical().to_string(),
+            metadata: info.metadata.into(),
+            os: info.os.into(),
+            region: REGION.to_owned(),
+            started_at: info.started,
+            transport: "tls".to_owned(),
+            ..SessionView::default()
+        };
+        sessions.into_iter().map(view).collect()
+    }
+
+    fn stop(&self, id: &str) -> bool {
+        let Some((info, opener)) = self.agents.sessions.opener(id) else { return false };
+        self.runtime.spawn(async move {
+            if info.stop_unsupported.is_none() {
+                let asked = link::ask::<CommandReply>(&opener, StreamType::Stop, &Empty {});
+                if matches!(timeout(STOP_TIME, asked).await, Ok(Ok(CommandReply { error: None }))) {
+                    // It says goodbye itself.
+                    let _ = timeout(STOP_TIME, opener.closed()).await;
+                }
+            }
+            opener.close(ErrorCode::Cancelled, "the session was stopped");
+        });
+        true
+    }
+
+    fn endpoints(&self) -> Vec<EndpointView> {
+        let host_port = |url: &EndpointUrl| {
+            url.port().map_or_else(|| url.host().to_owned(), |port| format!("{}:{port}", url.host()))
+        };
+        let online = self.shared.online.all();
+        let of_agents = online.iter().map(|it| EndpointView {
+            id: it.id.to_string(),
+            region: REGION.to_owned(),
+            created_at: it.since,
+            updated_at: it.since,
+            public_url: it.url.to_string(),
+            url: it.url.to_string(),
+            proto: it.url.scheme().name().to_owned(),
+            scheme: it.url.scheme().name().to_owned(),
+            hostport: host_port(&it.url),
+            host: it.url.host().to_owned(),
+            port: it.url.port().unwrap_or(0),
+            r#type: "agent".to_owned(),
+            metadata: it.metadata.to_string(),
+            description: it.description.to_string(),
+            upstream_url: it.forwards_to.to_string(),
+            traffic_policy: it.policy_text.as_deref().unwrap_or_default().to_owned(),
+            bindings: vec![it.binding.name().to_owned()],
+            tunnel_session: Some(Ref::to(&it.session)),
+            pooling_enabled: it.pooling,
+            ..EndpointView::default()
+        });
+        of_agents.collect()
+    }
+}
