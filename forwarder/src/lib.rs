@@ -12,6 +12,7 @@
 //! again. On any doubt the edge refuses.
 
 pub mod admission;
+pub mod dial;
 pub mod edge;
 pub mod events;
 pub mod generation;
