@@ -1,0 +1,114 @@
+//! Reaches a service: directly, or through a proxy.
+//!
+//! Names are looked up by the system, and behind a proxy by the proxy. One deadline bounds all of it. What a
+//! proxy is told as a password is in no message and no `Debug`.
+
+mod http;
+mod proxy;
+mod race;
+mod socks;
+
+use std::io;
+use std::time::Duration;
+
+use policy_core::url::HostPort;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::tls::client::{TrustedCas, client_config};
+
+pub use proxy::{ProxyScheme, ProxyUrl, ProxyUrlError};
+use race::tcp;
+
+/// A way to the other side, whatever lies between.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// An open connection.
+pub type Connection = Box<dyn Stream>;
+
+/// Connects to a service within a time.
+///
+/// # Errors
+/// With what could not be reached and why; [`io::ErrorKind::TimedOut`] once the time is over.
+pub async fn connect(
+    target: &HostPort,
+    proxy: Option<&ProxyUrl>,
+    timeout: Duration,
+) -> io::Result<Connection> {
+    let through = proxy.map_or_else(String::new, |proxy| format!(" through the proxy {proxy}"));
+    let connected = match tokio::time::timeout(timeout, reach(target, proxy)).await {
+        Ok(connected) => connected,
+        Err(_) => {
+            let message = format!("no connection within {timeout:?}");
+            Err(io::Error::new(io::ErrorKind::TimedOut, message))
+        }
+    };
+    let wrap =
+        |error: io::Error| io::Error::new(error.kind(), format!("cannot reach {target}{through}: {error}"));
+    connected.map_err(wrap)
+}
+
+async fn reach(target: &HostPort, proxy: Option<&ProxyUrl>) -> io::Result<Connection> {
+    let Some(proxy) = proxy else { return Ok(Box::new(tcp(target).await?)) };
+    refuse_odd_host(&target.host)?;
+    let stream = tcp(proxy.address()).await;
+    let stream = stream.map_err(|error| context("the proxy does not answer", &error))?;
+    let mut stream: Connection = match proxy.scheme() {
+        ProxyScheme::Https => Box::new(tls(stream, proxy).await?),
+        ProxyScheme::Http | ProxyScheme::Socks5 => Box::new(stream),
+    };
+    match proxy.scheme() {
+        ProxyScheme::Http | ProxyScheme::Https => http::ask(&mut stream, target, proxy).await?,
+        ProxyScheme::Socks5 => socks::ask(&mut stream, target, proxy).await?,
+    }
+    Ok(stream)
+}
+
+/// What stands in the request to a proxy must not be able to end it.
+fn refuse_odd_host(host: &str) -> io::Result<()> {
+    let fine = !host.is_empty() && host.len() <= 255 && host.bytes().all(|byte| byte.is_ascii_graphic());
+    if fine { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no host name")) }
+}
+
+/// TLS to the proxy itself.
+async fn tls(stream: TcpStream, proxy: &ProxyUrl) -> io::Result<impl Stream + use<>> {
+    let cas: TrustedCas = proxy.cas().clone();
+    // Files are read; the runtime must not wait for them.
+    let config =
+        tokio::task::spawn_blocking(move || client_config(&cas)).await.map_err(io::Error::other)??;
+    let name = ServerName::try_from(proxy.address().host.to_string())
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    let stream = TlsConnector::from(config).connect(name, stream).await;
+    stream.map_err(|error| context("TLS to the proxy", &error))
+}
+
+fn context(what: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}
+
+/// What came does not follow the protocol.
+fn invalid(what: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what.into())
+}
+
+/// The proxy says no.
+fn refused(what: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionRefused, what.into())
+}
+
+/// Says of an end that came too early whose it was.
+fn cut_short(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            io::Error::new(error.kind(), "the proxy closed the connection before its answer was complete")
+        }
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! `CONNECT` of HTTP/1.1.
+//!
+//! Source: RFC 9110, 9.3.6; RFC 7617 for user and password.
+
+use std::io;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use policy_core::url::HostPort;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{Connection, ProxyUrl, cut_short, invalid, refused};
+
+/// How much of an answer is read.
+const MOST_HEADER: usize = 16 << 10;
+/// How much of a reason is repeated.
+const MOST_REASON: usize = 80;
+
+/// Asks the proxy for a way to the target; afterwards the stream is that way.
+pub(super) async fn ask(stream: &mut Connection, target: &HostPort, proxy: &ProxyUrl) -> io::Result<()> {
+    let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
+    if let Some(it) = proxy.credentials() {
+        let both = [&*it.user, b":", &*it.password].concat();
+        request.push_str(&format!("Proxy-Authorization: Basic {}\r\n", STANDARD.encode(both)));
+    }
+    request.push_str("\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    stream.flush().await?;
+    let header = header(stream).await?;
+    let (status, reason) = status(&header).ok_or_else(|| invalid("the proxy does not answer in HTTP/1"))?;
+    match status {
+        200..=299 => Ok(()),
+        407 if proxy.credentials().is_some() => Err(refused("the proxy refuses user and password (407)")),
+        407 => Err(refused("the proxy asks for user and password (407)")),
+        status => Err(refused(format!("the proxy refuses: {status} {reason}").trim_end())),
+    }
+}
+
+/// The answer up to the empty line. Not a byte more: what follows is the target's.
+async fn header(stream: &mut Connection) -> io::Result<Vec<u8>> {
+    let mut header = Vec::new();
+    while !header.ends_with(b"\r\n\r\n") && !header.ends_with(b"\n\n") {
+        if header.len() == MOST_HEADER {
+            return Err(invalid(format!("the answer of the proxy has more than {MOST_HEADER} bytes")));
+        }
+        header.push(stream.read_u8().await.map_err(cut_short)?);
+    }
+    Ok(header)
+}
+
+/// Status and reason, the latter without what does not belong on a terminal.
+fn status(header: &[u8]) -> Option<(u16, String)> {
+    let line = header.split(|&byte| byte == b'\n').next()?;
+    let line = std::str::from_utf8(line).ok()?.trim_end();
+    let (version, rest) = line.split_once(' ')?;
+    let digits = rest.get(..3).filter(|_| matches!(version, "HTTP/1.0" | "HTTP/1.1"))?;
+    let reason = rest.get(3..).filter(|rest| rest.is_empty() || rest.starts_with(' '))?;
+    let status = digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let shown = reason.trim().chars().filter(|it| !it.is_control()).take(MOST_REASON).collect();
+    Some((status, shown))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::status;
+
+    #[test]
+    fn status_lines() {
+        let read = |line: &str| status(line.as_bytes());
+        assert_eq!(
+            read("HTTP/1.1 200 Connection established\r\n\r\n"),
+            Some((200, "Connection established".into()))
+        );
+        assert_eq!(read("HTTP/1.0 503\n\n"), Some((503, String::new())));
+        assert_eq!(read("HTTP/1.1 403 \x1b[31mno\r\n"), Some((403, "[31mno".into())));
+        for line in [
+            "",
+            "HTTP/2 200 OK",
+            "SSH-2.0-x",
+            "HTTP/1.1 20",
+            "HTTP/1.1 2000",
+            "HTTP/1.1 +20 x",
+            "HTTP/1.1 2é",
+        ] {
+            assert_eq!(read(line), None, "{line}");
+        }
+    }
+}

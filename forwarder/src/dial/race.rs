@@ -1,0 +1,89 @@
+//! Connects to whichever address of a host answers.
+//!
+//! Source: RFC 8305, without its part about name lookups: the families take turns, and the next address is tried
+//! when one fails or takes long. A family without a route costs a moment, not the whole time.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use policy_core::url::HostPort;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::task::JoinSet;
+
+/// How long an address is waited for before the next one is tried as well.
+const TURN: Duration = Duration::from_millis(250);
+/// How many addresses are tried.
+const MOST: usize = 16;
+
+/// Connects to a host by its name or address.
+pub(super) async fn tcp(to: &HostPort) -> io::Result<TcpStream> {
+    let found: Vec<SocketAddr> = lookup_host((&*to.host, to.port)).await?.collect();
+    let stream = race(in_turns(&found)).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// The addresses in the system's order, but the families by turns.
+fn in_turns(found: &[SocketAddr]) -> Vec<SocketAddr> {
+    let first_is_v6 = found.first().is_some_and(SocketAddr::is_ipv6);
+    let mut first = found.iter().filter(|address| address.is_ipv6() == first_is_v6);
+    let mut second = found.iter().filter(|address| address.is_ipv6() != first_is_v6);
+    let turns = (0..found.len()).flat_map(|_| [first.next(), second.next()]);
+    turns.flatten().copied().take(MOST).collect()
+}
+
+async fn race(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    let mut waiting = addresses.into_iter();
+    // Dropping the set gives up those that still try.
+    let mut tries = JoinSet::new();
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    loop {
+        if let Some(address) = waiting.next() {
+            tries.spawn(TcpStream::connect(address));
+        } else if tries.is_empty() {
+            return Err(last);
+        }
+        tokio::select! {
+            Some(tried) = tries.join_next() => match tried {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error,
+                Err(error) => last = io::Error::other(error),
+            },
+            () = tokio::time::sleep(TURN), if waiting.len() > 0 => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    #[test]
+    fn families_take_turns() {
+        let addresses = |list: &[&str]| -> Vec<SocketAddr> {
+            list.iter().map(|text| text.parse().expect("an address")).collect()
+        };
+        let found = addresses(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1"]);
+        assert_eq!(in_turns(&found), addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "[::3]:1"]));
+        assert_eq!(in_turns(&[]), []);
+        assert_eq!(in_turns(&vec![found[0]; 40]).len(), MOST);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_is_passed_over() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let open = listener.local_addr().expect("bound");
+        let gone = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound");
+        // Nobody has this address (RFC 5737): silence, or no route.
+        let silent: SocketAddr = "192.0.2.1:9".parse().expect("an address");
+        for others in [vec![], vec![gone], vec![silent], vec![silent, gone, silent]] {
+            let all = others.iter().copied().chain([open]).collect();
+            let stream = tokio::time::timeout(Duration::from_secs(10), race(all)).await.expect("in time");
+            assert_eq!(stream.expect("there").peer_addr().expect("connected"), open);
+        }
+        assert_eq!(race(vec![gone]).await.expect_err("gone").kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(race(vec![]).await.expect_err("no address").kind(), io::ErrorKind::NotFound);
+    }
+}
