@@ -23,7 +23,7 @@ pub(crate) struct Reach {
 #[command(after_help = "Examples:
   forwarder service-user create gate-berlin
   forwarder service-user list --config edge.yml
-  forwarder service-user delete su_01K…       its authtokens are revoked and their sessions closed")]
+  forwarder service-user delete su_01K…       revokes its authtokens too")]
 pub(crate) struct ServiceUser {
     #[command(flatten)]
     pub(crate) reach: Reach,
@@ -52,9 +52,9 @@ pub(crate) enum ServiceUserCommand {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   forwarder authtoken create --owner su_01K… --acl bind:device1.internal:22 --expires 90d
-  forwarder authtoken create --acl 'bind:*.gate1.internal' > token     the token alone
+  forwarder authtoken create --acl 'bind:*.gate1.internal' > token
   forwarder authtoken list
-  forwarder authtoken revoke cr_01K…                                   its sessions are closed at once")]
+  forwarder authtoken revoke cr_01K…       closes its sessions at once")]
 pub(crate) struct Authtoken {
     #[command(flatten)]
     pub(crate) reach: Reach,
