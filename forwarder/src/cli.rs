@@ -32,6 +32,7 @@ pub(crate) enum Command {
     Authtoken(Authtoken),
     Session(Session),
     Endpoint(Endpoint),
+    Ca(Ca),
     Completions(Completions),
 }
 
@@ -60,6 +61,47 @@ pub(crate) struct Edge {
 pub(crate) struct Check {
     /// The configuration.
     #[arg(value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+/// The authority that vouches for the edge to its agents.
+#[derive(Args, Debug)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Ca {
+    #[command(subcommand)]
+    pub(crate) command: CaCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CaCommand {
+    Show(CaShow),
+    Rotate(CaRotate),
+}
+
+/// Print the file that agents have to trust, and the SHA-256 of what it holds.
+#[derive(Args, Debug)]
+#[command(after_help = "Exit codes: 1 if the edge has made no authority yet.
+
+Example:
+  forwarder ca show --config edge.yml")]
+pub(crate) struct CaShow {
+    /// The configuration.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+/// Make a new authority for the names in the configuration. The file that agents trust then holds the new one
+/// and the one before.
+#[derive(Args, Debug)]
+#[command(after_help = "A running edge goes on with its old certificate: give the file to all agents first,
+then restart or reload the edge. Once `ca/previous.pem` is removed from the state folder,
+the next start takes the old authority out of the file.
+
+Example:
+  forwarder ca rotate --config edge.yml")]
+pub(crate) struct CaRotate {
+    /// The configuration.
+    #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
 }
 

@@ -4,6 +4,7 @@
 //! current one, and a reload exchanges the generation *before* it walks the registry: whichever comes
 //! first, a connection is judged by the newest policy at least once.
 
+mod agents;
 mod connection;
 mod listener;
 mod registry;
@@ -24,18 +25,29 @@ use tokio_util::task::TaskTracker;
 
 use crate::events::EventWriter;
 use crate::generation::Generation;
+use crate::online::OnlineEndpoints;
+use crate::route::World;
+use agents::Agents;
+pub use agents::{AgentSettings, SessionInfo};
+use connection::At;
 use registry::Registry;
 
 /// What all tasks of an edge share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     current: ArcSwap<Generation>,
+    online: OnlineEndpoints,
     registry: Registry,
     slots: Arc<Semaphore>,
     events: EventWriter,
     tasks: TaskTracker,
     /// Cancelled when the time to drain is over: ends dials and relays alike.
     stop: CancellationToken,
+    /// Cancelled when the edge stops: nobody is accepted at the public endpoints of agents any more.
+    stop_accepting: CancellationToken,
+    /// Agents, which are needed for as long as anything drains.
+    agent_tasks: TaskTracker,
+    stop_agents: CancellationToken,
 }
 
 /// What makes a listener the same across reloads: its address; where its port is any free one, the name of
@@ -58,6 +70,7 @@ struct Listener {
 pub struct Edge {
     shared: Arc<Shared>,
     listeners: HashMap<ListenerKey, Listener>,
+    agents: Option<Arc<Agents>>,
 }
 
 /// An endpoint cannot listen.
@@ -111,13 +124,17 @@ impl Edge {
         let bound = bind(&generation, &HashMap::new())?;
         let shared = Arc::new(Shared {
             current: ArcSwap::from_pointee(generation),
+            online: OnlineEndpoints::default(),
             registry: Registry::default(),
             slots: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
             events,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            stop_accepting: CancellationToken::new(),
+            agent_tasks: TaskTracker::new(),
+            stop_agents: CancellationToken::new(),
         });
-        let mut edge = Self { shared, listeners: HashMap::new() };
+        let mut edge = Self { shared, listeners: HashMap::new(), agents: None };
         edge.accept_on(bound);
         Ok(edge)
     }
@@ -156,7 +173,9 @@ impl Edge {
         let kept: Vec<ListenerKey> = generation.config.endpoints.iter().map(key).collect();
         self.shared.current.store(Arc::new(generation));
         // First of all whoever may no longer be here: closing listeners takes a moment.
-        let cut = self.shared.registry.judge_again(&self.shared.current.load());
+        let newest = self.shared.current.load_full();
+        let cut =
+            self.shared.registry.judge_again(World { generation: &newest, online: &self.shared.online });
         let gone: Vec<_> = self.listeners.keys().filter(|key| !kept.contains(key)).cloned().collect();
         for key in &gone {
             if let Some(listener) = self.listeners.remove(key) {
@@ -169,23 +188,32 @@ impl Edge {
 
     /// Stops accepting, lets open connections go on for `drain`, then cuts the rest; returns how many.
     pub async fn shutdown(mut self, drain: Duration) -> usize {
+        self.shared.stop_accepting.cancel();
         for (_, listener) in self.listeners.drain() {
             listener.close().await;
         }
         self.shared.tasks.close();
-        if tokio::time::timeout(drain, self.shared.tasks.wait()).await.is_ok() {
-            return 0;
+        let mut cut = 0;
+        if tokio::time::timeout(drain, self.shared.tasks.wait()).await.is_err() {
+            cut = self.shared.tasks.len();
+            self.shared.stop.cancel();
+            self.shared.tasks.wait().await;
         }
-        let cut = self.shared.tasks.len();
-        self.shared.stop.cancel();
-        self.shared.tasks.wait().await;
+        self.shared.stop_agents.cancel();
+        self.shared.agent_tasks.close();
+        self.shared.agent_tasks.wait().await;
         cut
     }
 
     fn accept_on(&mut self, bound: Vec<(ListenerKey, SocketAddr, TcpListener)>) {
         for (key, address, listener) in bound {
             let stop = CancellationToken::new();
-            let accept = listener::accept(Arc::clone(&self.shared), key.clone(), listener, stop.clone());
+            let accept = listener::accept(
+                Arc::clone(&self.shared),
+                At::Configured(key.clone()),
+                listener,
+                stop.clone(),
+            );
             let task = tokio::spawn(accept);
             self.listeners.insert(key, Listener { address, stop, task });
         }

@@ -11,8 +11,9 @@ use clap::{CommandFactory, Parser};
 use forwarder::generation::{LoadError, load, read_file};
 use forwarder::quickstart::{self, QuickstartError};
 use forwarder::serve::{StartError, serve};
+use forwarder::tls::{self, AgentIdentity};
 
-use crate::cli::{Check, Cli, Command, Completions, Edge, Quickstart};
+use crate::cli::{Ca, CaCommand, Check, Cli, Command, Completions, Edge, Quickstart};
 
 /// Exit codes, the same everywhere.
 #[derive(Clone, Copy)]
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
             Command::Authtoken(args) => admin_client::authtoken(&args),
             Command::Session(args) => admin_client::session(&args),
             Command::Endpoint(args) => admin_client::endpoint(&args),
+            Command::Ca(args) => run_ca(&args),
             Command::Completions(args) => run_completions(&args),
         }
     });
@@ -97,6 +99,50 @@ fn run_check(args: &Check) -> Exit {
     let summary = format!("checked {files} files: {errors} errors, {warnings} warnings");
     match writeln!(anstream::stdout(), "{reports}{summary}") {
         Ok(()) => exit,
+        Err(error) => fail(Exit::Internal, error),
+    }
+}
+
+fn run_ca(args: &Ca) -> Exit {
+    let (CaCommand::Show(cli::CaShow { config }) | CaCommand::Rotate(cli::CaRotate { config })) =
+        &args.command;
+    let generation = match load(config, &read_file) {
+        Ok((generation, _)) => generation,
+        Err(error) => return fail(Exit::Usage, error),
+    };
+    let Some(agents) = &generation.config.agents else {
+        return fail(Exit::Usage, "the configuration has no `agents`, so the edge needs no authority");
+    };
+    let state = generation.folder.join(&*generation.config.state_dir);
+    let shown = match (&args.command, &agents.tls) {
+        (CaCommand::Rotate(_), Some(given)) => {
+            let file = &given.certificate;
+            let message =
+                format!("the edge shows the certificate in `{file}`: replace that file and its key");
+            return fail(Exit::Usage, message);
+        }
+        (CaCommand::Rotate(_), None) => tls::rotate(&state, &agents.names),
+        (CaCommand::Show(_), Some(given)) => {
+            let path = generation.folder.join(&*given.certificate);
+            AgentIdentity::load(&path, &generation.folder.join(&*given.private_key))
+                .map(|identity| tls::AuthorityFile { path, fingerprint: identity.fingerprint().to_owned() })
+        }
+        (CaCommand::Show(_), None) => match tls::show(&state) {
+            Ok(None) => {
+                return fail(Exit::No, "there is no authority yet: the edge makes one when it starts");
+            }
+            Ok(Some(shown)) => Ok(shown),
+            Err(error) => Err(error),
+        },
+    };
+    let shown = match shown {
+        Ok(shown) => shown,
+        Err(error) => return fail(Exit::Internal, error),
+    };
+    // It is copied to other folders and machines.
+    let path = std::path::absolute(&shown.path).unwrap_or(shown.path);
+    match writeln!(anstream::stdout(), "{}\nSHA-256 {}", path.display(), shown.fingerprint) {
+        Ok(()) => Exit::Yes,
         Err(error) => fail(Exit::Internal, error),
     }
 }

@@ -17,6 +17,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::mux;
+
 /// Size of each direction's buffer.
 const BUFFER_BYTES: usize = 16 << 10;
 
@@ -59,37 +61,62 @@ pub struct Relayed {
     pub end: RelayEnd,
 }
 
+/// A connection whose halves end on their own.
+pub trait Carrier: Send {
+    /// Its two halves.
+    fn halves(&mut self) -> (impl AsyncRead + Unpin + Send, impl AsyncWrite + Unpin + Send);
+
+    /// Lets its end be a reset.
+    fn reset(&self);
+}
+
+impl Carrier for TcpStream {
+    fn halves(&mut self) -> (impl AsyncRead + Unpin + Send, impl AsyncWrite + Unpin + Send) {
+        self.split()
+    }
+
+    fn reset(&self) {
+        // A socket that takes no option is gone already.
+        let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl Carrier for mux::Stream {
+    fn halves(&mut self) -> (impl AsyncRead + Unpin + Send, impl AsyncWrite + Unpin + Send) {
+        (&*self, &*self)
+    }
+
+    fn reset(&self) {
+        mux::Stream::reset(self, mux::ErrorCode::Reset);
+    }
+}
+
 /// Carries bytes until both halves have ended, a side fails, or `cut` is cancelled.
 pub async fn relay(
-    client: &mut TcpStream,
-    upstream: &mut TcpStream,
+    client: &mut impl Carrier,
+    upstream: &mut impl Carrier,
     half_close_timeout: Duration,
     cut: &CancellationToken,
 ) -> Relayed {
     let (bytes_in, bytes_out) = (AtomicU64::new(0), AtomicU64::new(0));
     let end = carry(client, upstream, half_close_timeout, cut, &bytes_in, &bytes_out).await;
     if end != RelayEnd::Finished {
-        reset(client);
-        reset(upstream);
+        client.reset();
+        upstream.reset();
     }
     Relayed { bytes_in: bytes_in.into_inner(), bytes_out: bytes_out.into_inner(), end }
 }
 
-/// Lets the close of a socket be a reset. A socket that takes no option is gone already.
-fn reset(stream: &TcpStream) {
-    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
-}
-
 async fn carry(
-    client: &mut TcpStream,
-    upstream: &mut TcpStream,
+    client: &mut impl Carrier,
+    upstream: &mut impl Carrier,
     half_close_timeout: Duration,
     cut: &CancellationToken,
     bytes_in: &AtomicU64,
     bytes_out: &AtomicU64,
 ) -> RelayEnd {
-    let (client_read, client_write) = client.split();
-    let (upstream_read, upstream_write) = upstream.split();
+    let (client_read, client_write) = client.halves();
+    let (upstream_read, upstream_write) = upstream.halves();
     let moved = Moved::new();
     let inward = pump(client_read, upstream_write, bytes_in, &moved);
     let outward = pump(upstream_read, client_write, bytes_out, &moved);

@@ -2,13 +2,13 @@
 //!
 //! One way for all: a live connection, a judgement after a reload and a test differ only in their [`Dial`].
 
+mod reach;
+
 use std::future::Future;
-use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use policy_core::compile::{Digest, Program};
 use policy_core::evaluate::{Evaluation, Trace};
@@ -17,58 +17,31 @@ use policy_core::facts::Facts;
 use policy_core::outcome::{Fault, Outcome};
 use policy_core::parse::PlainMap;
 use policy_core::source::Position;
-use policy_core::url::{EndpointUrl, HostPort};
-use tokio::net::TcpStream;
+use policy_core::url::EndpointUrl;
 
 use crate::generation::Generation;
+use crate::online::{Online, OnlineEndpoints};
+pub use reach::{Connection, Dial, Live, Presumed, Upstream};
 
 /// Bytes of metadata that the event of one connection may carry.
 const MOST_LOGGED: usize = 64 << 10;
 
-/// Reaches upstreams.
-pub trait Dial: Sync {
-    /// What a reached upstream is.
-    type Stream: Send;
-
-    /// Reaches one upstream.
-    fn dial(&self, upstream: &HostPort) -> impl Future<Output = io::Result<Self::Stream>> + Send;
-}
-
-/// Dials for real, within a deadline.
+/// What connections are judged by: one configuration, and what agents keep online.
 #[derive(Clone, Copy, Debug)]
-pub struct Live {
-    /// Time for name lookup and connecting.
-    pub timeout: Duration,
+pub struct World<'w> {
+    /// The configuration.
+    pub generation: &'w Generation,
+    /// The endpoints of agents.
+    pub online: &'w OnlineEndpoints,
 }
 
-impl Dial for Live {
-    type Stream = TcpStream;
-
-    async fn dial(&self, upstream: &HostPort) -> io::Result<TcpStream> {
-        let connect = TcpStream::connect((&*upstream.host, upstream.port));
-        match tokio::time::timeout(self.timeout, connect).await {
-            Ok(connected) => connected,
-            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")),
-        }
-    }
-}
-
-/// Takes upstreams for as reachable as they were: for judging an open connection again.
+/// Where a connection comes in.
 #[derive(Clone, Copy, Debug)]
-pub struct Presumed<'a> {
-    /// Upstreams that did not answer when the connection was made.
-    pub unreached: &'a [HostPort],
-}
-
-impl Dial for Presumed<'_> {
-    type Stream = ();
-
-    async fn dial(&self, upstream: &HostPort) -> io::Result<()> {
-        match self.unreached.contains(upstream) {
-            true => Err(io::ErrorKind::NotConnected.into()),
-            false => Ok(()),
-        }
-    }
+pub enum Entry<'e> {
+    /// At an endpoint of the configuration, by its index.
+    Configured(usize),
+    /// At a public endpoint of an agent.
+    Online(&'e Arc<Online>),
 }
 
 /// Who decided, and why.
@@ -117,9 +90,9 @@ pub struct Route {
     /// The internal endpoints the connection was forwarded to, in order.
     pub hops: Vec<EndpointUrl>,
     /// Where its bytes go, if it was admitted.
-    pub upstream: Option<HostPort>,
+    pub upstream: Option<Upstream>,
     /// Upstreams on the way that did not answer.
-    pub unreached: Vec<HostPort>,
+    pub unreached: Vec<Upstream>,
     /// What `log` actions attached, in order.
     pub logs: Vec<Arc<PlainMap>>,
     /// Log entries left out because the event would have become too large.
@@ -152,18 +125,21 @@ impl Route {
     }
 }
 
-/// Judges a connection at an endpoint, given by its index; the stream is there if it was admitted.
+/// Judges a connection where it comes in; the stream is there if it was admitted.
 /// `None` if the generation has no such endpoint.
 pub async fn judge<D: Dial>(
-    generation: &Generation,
-    endpoint: usize,
+    world: World<'_>,
+    entry: Entry<'_>,
     facts: &Facts<'_>,
     dial: &D,
 ) -> Option<(Route, Option<D::Stream>)> {
-    let program = generation.programs.get(endpoint)?;
     let ip_policy = AtomicU8::new(NO_VERDICT);
-    let mut host = Host { generation, dial, ip_policy: &ip_policy, notes: Notes::default() };
-    let (verdict, stream) = match host.run(program, facts).await {
+    let mut host = Host { world, dial, ip_policy: &ip_policy, notes: Notes::default() };
+    let ended = match entry {
+        Entry::Configured(at) => host.run(world.generation.programs.get(at)?, facts).await,
+        Entry::Online(endpoint) => host.enter_online(endpoint, facts).await,
+    };
+    let (verdict, stream) = match ended {
         Ended::Reached(verdict, stream) => (verdict, Some(stream)),
         Ended::Refused(verdict) => (verdict, None),
         // A public endpoint has no upstream of its own, so its policy has to end every connection.
@@ -186,12 +162,12 @@ pub async fn judge<D: Dial>(
 /// Judges again without any effect: `None` also if the judgement would have to wait.
 #[must_use]
 pub fn judge_presumed(
-    generation: &Generation,
-    endpoint: usize,
+    world: World<'_>,
+    entry: Entry<'_>,
     facts: &Facts<'_>,
     presumed: Presumed<'_>,
 ) -> Option<Route> {
-    let judged = pin!(judge(generation, endpoint, facts, &presumed));
+    let judged = pin!(judge(world, entry, facts, &presumed));
     match judged.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(judged) => judged.map(|(route, _)| route),
         Poll::Pending => None,
@@ -226,8 +202,8 @@ struct Notes {
     logs_dropped: u32,
     /// Forwards tried so far, failed ones included.
     forwards: u32,
-    upstream: Option<HostPort>,
-    unreached: Vec<HostPort>,
+    upstream: Option<Upstream>,
+    unreached: Vec<Upstream>,
     /// Why the last upstream could not be reached.
     dial_error: Option<String>,
 }
@@ -244,7 +220,7 @@ impl Notes {
 }
 
 struct Host<'g, D> {
-    generation: &'g Generation,
+    world: World<'g>,
     dial: &'g D,
     /// The last address verdict of all the policies on the way.
     ip_policy: &'g AtomicU8,
@@ -317,39 +293,95 @@ impl<D: Dial> Host<'_, D> {
     }
 
     async fn enter(&mut self, url: &EndpointUrl, facts: &Facts<'_>) -> Forwarded<D::Stream> {
-        let generation = self.generation;
+        let World { generation, online } = self.world;
         // Counted in all, not in depth: policies that forward to one another in several ways would
         // otherwise be tried in numbers that grow with every level.
         if self.notes.forwards >= generation.config.limits.max_hops {
             return Forwarded::Failed(ForwardFailure::TooManyHops);
         }
         self.notes.forwards += 1;
-        let index = generation.config.internal_endpoint(url);
-        let found = index.and_then(|at| {
+        let configured = generation.config.internal_endpoint(url).and_then(|at| {
             Some((generation.config.internal_endpoints.get(at)?, generation.internal_programs.get(at)?))
         });
-        let Some((endpoint, program)) = found else { return Forwarded::Failed(ForwardFailure::Offline) };
+        let online = online.covering(url);
+        let rank = |url: &EndpointUrl| (!url.is_wildcard(), url.host().len());
+        // The more specific one; of equals, the one of the configuration.
+        let online = online.filter(|(covering, _)| {
+            configured.is_none_or(|(endpoint, _)| rank(covering) > rank(&endpoint.url.value))
+        });
+        let text = url.to_string();
+        let facts = facts.at_endpoint(&text);
+        if let Some((_, members)) = online {
+            let Some(member) = self.dial.choose(&members) else {
+                return Forwarded::Failed(ForwardFailure::Offline);
+            };
+            self.notes.hops.push(url.clone());
+            return match self.run_all(&member.programs, &facts).await {
+                Some(Ended::Reached(_, stream)) => Forwarded::Reached(stream),
+                Some(Ended::Refused(verdict)) => Forwarded::Refused(verdict),
+                Some(Ended::FellThrough(_)) | None => self.reach(Upstream::Agent(member), &facts).await,
+            };
+        }
+        let Some((endpoint, program)) = configured else {
+            return Forwarded::Failed(ForwardFailure::Offline);
+        };
         self.notes.hops.push(url.clone());
-        if let Some(program) = program {
-            let text = url.to_string();
-            let facts = facts.at_endpoint(&text);
-            match self.run(program, &facts).await {
-                Ended::Reached(_, stream) => return Forwarded::Reached(stream),
-                Ended::Refused(verdict) => return Forwarded::Refused(verdict),
-                Ended::FellThrough(_) => {}
+        match self.run_all(program.as_slice(), &facts).await {
+            Some(Ended::Reached(_, stream)) => return Forwarded::Reached(stream),
+            Some(Ended::Refused(verdict)) => return Forwarded::Refused(verdict),
+            Some(Ended::FellThrough(_)) | None => {}
+        }
+        self.reach(Upstream::Address(endpoint.upstream.value.clone()), &facts).await
+    }
+
+    /// Runs policies one after the other until one ends the connection; `None` if there is none.
+    async fn run_all(&mut self, programs: &[Arc<Program>], facts: &Facts<'_>) -> Option<Ended<D::Stream>> {
+        let mut last = None;
+        for program in programs {
+            let ended = self.run(program, facts).await;
+            if !matches!(ended, Ended::FellThrough(_)) {
+                return Some(ended);
+            }
+            last = Some(ended);
+        }
+        last
+    }
+
+    /// A connection at a public endpoint of an agent: what its policies leave goes to the agent.
+    async fn enter_online(&mut self, endpoint: &Arc<Online>, facts: &Facts<'_>) -> Ended<D::Stream> {
+        let mut verdict = match self.run_all(&endpoint.programs, facts).await {
+            Some(Ended::FellThrough(verdict)) => verdict,
+            Some(ended) => return ended,
+            None => Route::unjudged("the endpoint has no policy").verdict,
+        };
+        match self.reach(Upstream::Agent(Arc::clone(endpoint)), facts).await {
+            Forwarded::Reached(stream) => {
+                verdict.decision = "upstream";
+                Ended::Reached(verdict, stream)
+            }
+            Forwarded::Refused(verdict) => Ended::Refused(verdict),
+            Forwarded::Failed(_) => {
+                verdict.decision = "error";
+                verdict.reason = format!(
+                    "the agent cannot be reached{}",
+                    self.notes.dial_error.take().unwrap_or_default()
+                );
+                Ended::Refused(verdict)
             }
         }
-        let upstream = &endpoint.upstream.value;
-        match self.dial.dial(upstream).await {
+    }
+
+    async fn reach(&mut self, upstream: Upstream, facts: &Facts<'_>) -> Forwarded<D::Stream> {
+        match self.dial.dial(&upstream, facts).await {
             Ok(stream) => {
-                self.notes.upstream = Some(upstream.clone());
+                self.notes.upstream = Some(upstream);
                 Forwarded::Reached(stream)
             }
             Err(error) => {
-                if !self.notes.unreached.contains(upstream) {
-                    self.notes.unreached.push(upstream.clone());
-                }
                 self.notes.dial_error = Some(format!(" ({upstream}: {error})"));
+                if !self.notes.unreached.contains(&upstream) {
+                    self.notes.unreached.push(upstream);
+                }
                 Forwarded::Failed(ForwardFailure::UpstreamUnreachable)
             }
         }

@@ -15,7 +15,8 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use forwarder::generation::{Generation, load};
-use forwarder::route::{Presumed, judge_presumed};
+use forwarder::online::OnlineEndpoints;
+use forwarder::route::{Entry, Presumed, Upstream, World, judge_presumed};
 use policy_core::facts::Facts;
 use policy_core::url::HostPort;
 use proptest::prelude::*;
@@ -119,8 +120,9 @@ impl Net {
     }
 }
 
-fn upstream(number: usize) -> HostPort {
-    HostPort::parse(&format!("127.0.0.1:{}", 1_000 + number)).expect("an upstream")
+fn upstream(number: usize) -> Upstream {
+    let address = HostPort::parse(&format!("127.0.0.1:{}", 1_000 + number));
+    Upstream::Address(address.expect("an upstream"))
 }
 
 fn policy(actions: &[Action]) -> String {
@@ -183,12 +185,14 @@ fn chains_end_where_the_naive_recursion_ends() {
     proptest!(config, |(net in net())| {
         let Some(generation) = net.load() else { return Ok(()) };
         loaded.set(loaded.get() + 1);
+        let online = OnlineEndpoints::default();
         let unreached: Vec<_> = (0..INTERNAL).filter(|&at| net.unreached[at]).map(upstream).collect();
         for client in 0..8 {
             let expected = net.run(&net.public, client, &mut 0);
             let facts = Facts::new(IpAddr::from([127, 0, 0, client]));
-            let presumed = Presumed { unreached: &unreached };
-            let route = judge_presumed(&generation, 0, &facts, presumed).expect("never waits");
+            let presumed = Presumed { unreached: &unreached, reached: None };
+            let world = World { generation: &generation, online: &online };
+            let route = judge_presumed(world, Entry::Configured(0), &facts, presumed).expect("never waits");
             let wanted = match expected {
                 Naive::Upstream(at) => Some(upstream(at)),
                 Naive::Refused | Naive::Through => None,

@@ -3,10 +3,15 @@
 //! Inline policies are checked where they stand. [`load_edge`] looks at the file alone, [`load_edge_files`]
 //! at the policy files it names as well, through a closure of the host.
 
+mod agents;
+mod limits;
+mod listeners;
 mod load;
 mod read;
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::diagnostic::Code;
@@ -15,6 +20,8 @@ use crate::url::{EndpointUrl, HostPort};
 
 pub use crate::endpoint_policy::PolicySource;
 pub use crate::endpoint_policy::ReadPolicy;
+pub use agents::{AgentListener, CertificateFiles};
+pub use limits::EdgeLimits;
 pub use load::{EdgeFiles, Programs, load_edge_files};
 pub(crate) use read::check_document;
 pub use read::load_edge;
@@ -38,6 +45,12 @@ pub struct EdgeConfig {
     pub endpoints: Vec<Endpoint>,
     /// What policies forward to.
     pub internal_endpoints: Vec<InternalEndpoint>,
+    /// Where agents connect; without it there are none.
+    pub agents: Option<AgentListener>,
+    /// The socket of the administration, if one is given; relative to the file. See [`Self::admin_path`].
+    pub admin_socket: Option<Box<str>>,
+    /// Ports that agents may open for their public endpoints.
+    pub public_tcp_ports: Option<RangeInclusive<u16>>,
     /// Where events go.
     pub events: Vec<EventSink>,
     /// Budgets and deadlines.
@@ -82,36 +95,15 @@ pub enum EventSink {
     File(Box<str>),
 }
 
-/// Budgets and deadlines of an edge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct EdgeLimits {
-    /// Connections open at once over all endpoints; more wait in the listen queue. Without it: what the
-    /// limit of open files allows, at most 10,000.
-    pub max_connections: Option<u32>,
-    /// Time to reach an upstream.
-    pub connect_timeout: Duration,
-    /// How long a connection may stay silent after one side has ended its half.
-    pub half_close_timeout: Duration,
-    /// How long a peer may take none of the bytes that wait for it.
-    pub stalled_timeout: Duration,
-    /// Forwards that may be tried for one connection, failed ones included.
-    pub max_hops: u32,
-}
-
-impl Default for EdgeLimits {
-    fn default() -> Self {
-        Self {
-            max_connections: None,
-            connect_timeout: Duration::from_secs(10),
-            half_close_timeout: Duration::from_secs(60),
-            stalled_timeout: Duration::from_secs(300),
-            max_hops: 16,
-        }
-    }
-}
-
 impl EdgeConfig {
+    /// The socket of the administration, relative to the file: the one that is given, or `admin.sock` in the
+    /// state folder.
+    #[must_use]
+    pub fn admin_path(&self) -> PathBuf {
+        let given = self.admin_socket.as_deref().map(PathBuf::from);
+        given.unwrap_or_else(|| Path::new(&*self.state_dir).join("admin.sock"))
+    }
+
     /// The internal endpoint that serves a target: an exact URL before a wildcard, a longer wildcard before
     /// a shorter one. O(endpoints).
     #[must_use]

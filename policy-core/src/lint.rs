@@ -114,7 +114,11 @@ fn detect(document: &Document) -> Option<DocumentKind> {
     if has("agent") || has("tunnels") || matches!(version, Some("2" | "3")) {
         return Some(DocumentKind::Agent);
     }
-    if has("internal_endpoints") || has("state_dir") || (has("endpoints") && version.is_some()) {
+    if has("internal_endpoints")
+        || has("state_dir")
+        || has("agents")
+        || (has("endpoints") && version.is_some())
+    {
         return Some(DocumentKind::Edge);
     }
     // Without a version: what the endpoints have tells.

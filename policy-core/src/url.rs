@@ -272,7 +272,8 @@ pub(crate) fn port_number(digits: &str) -> Option<u16> {
     plain.then(|| digits.parse().ok()).flatten().filter(|&port| port != 0)
 }
 
-fn normal_host(host: &str) -> Result<Box<str>, (UrlFault, &str)> {
+/// A host in lower case, without the dot at its end; on failure what is wrong, and with which part.
+pub(crate) fn normal_host(host: &str) -> Result<Box<str>, (UrlFault, &str)> {
     let bare = host.strip_suffix('.').unwrap_or(host);
     if bare.is_empty() {
         return Err((UrlFault::NoHost, host));

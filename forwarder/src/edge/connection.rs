@@ -11,11 +11,13 @@ use policy_core::facts::Facts;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-use super::registry::{Made, Open};
+use super::registry::{Made, OFFLINE, Open, REMOVED};
 use super::{ListenerKey, Shared, key};
 use crate::events::{Closed, tcp_connection_closed};
-use crate::relay::{RelayEnd, relay};
-use crate::route::{Live, Route, judge};
+use crate::generation::Generation;
+use crate::online::Online;
+use crate::relay::{Carrier, RelayEnd, Relayed, relay};
+use crate::route::{Connection, Entry, Live, Route, World, judge};
 
 /// Why a connection ends with the edge.
 const STOPPED: &str = "the edge stopped";
@@ -24,56 +26,73 @@ const PROBE_AFTER: Duration = Duration::from_secs(60);
 /// Time between probes.
 const PROBE_EVERY: Duration = Duration::from_secs(10);
 
+/// Where a connection was accepted.
+#[derive(Clone, Debug)]
+pub(super) enum At {
+    /// At a listener of the configuration.
+    Configured(ListenerKey),
+    /// At a public endpoint of an agent.
+    Online(Arc<Online>),
+}
+
 /// Decides before a byte is read, carries the bytes, and writes the event.
-pub(super) async fn serve(shared: &Shared, listener: &ListenerKey, mut client: TcpStream, peer: SocketAddr) {
+pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: SocketAddr) {
     let start = Timestamp::now();
     let generation = shared.current.load_full();
-    let found = generation.config.endpoints.iter().enumerate().find(|(_, it)| key(it) == *listener);
-    let Some((index, endpoint)) = found else {
-        return close_unjudged(shared, client, peer, "its endpoint was removed");
+    let (entry, name, url) = match at {
+        At::Configured(listener) => {
+            let found = generation.config.endpoints.iter().enumerate().find(|(_, it)| key(it) == *listener);
+            let Some((index, endpoint)) = found else {
+                return close_unjudged(shared, client, peer, REMOVED);
+            };
+            (Entry::Configured(index), &*endpoint.name.value, &endpoint.url)
+        }
+        At::Online(online) if online.gone.is_cancelled() => {
+            return close_unjudged(shared, client, peer, OFFLINE);
+        }
+        At::Online(online) => (Entry::Online(online), &*online.id, &online.url),
     };
     let Ok(server) = client.local_addr() else {
         return close_unjudged(shared, client, peer, "the client is gone");
     };
     let limits = &generation.config.limits;
     tune(&client, limits.stalled_timeout);
-    let url = endpoint.url.to_string();
+    let text = url.to_string();
     let seed = draw();
-    let facts = Facts::of_connection(peer, server).at_endpoint(&url).seeded(seed);
+    let facts = Facts::of_connection(peer, server).at_endpoint(&text).seeded(seed);
     let facts = at_times(facts, start, start);
-    let dial = Live { timeout: limits.connect_timeout };
+    let dial = Live { timeout: limits.connect_timeout, client_port: peer.port() };
+    let world = World { generation: &generation, online: &shared.online };
     let judged = tokio::select! {
         biased;
         () = shared.stop.cancelled() => None,
-        judged = judge(&generation, index, &facts, &dial) => judged,
+        judged = judge(world, entry, &facts, &dial) => judged,
     };
     let Some((route, upstream)) = judged else {
         return close_unjudged(shared, client, peer, STOPPED);
     };
-
-    let (mut relayed, mut cut) = (None, None);
-    if let Some(mut upstream) = upstream {
-        tune(&upstream, limits.stalled_timeout);
-        let made = Made { client: peer, server, start, seed };
-        let open = Open::new(&endpoint.name.value, made, &route, shared.stop.child_token());
-        let open = shared.registry.enter(open);
-        // INVARIANT: entered before this comparison; see the order in `edge`.
-        let newest = shared.current.load_full();
-        if !Arc::ptr_eq(&newest, &generation) {
-            shared.registry.judge_one_again(&open, &newest);
+    let made = Made { client: peer, server, start, seed };
+    let endpoint = match at {
+        At::Configured(_) => Ok(name.into()),
+        At::Online(online) => Err(Arc::clone(online)),
+    };
+    let (client, relayed, cut) = match upstream {
+        Some(Connection::Tcp(upstream)) => {
+            tune(&upstream, limits.stalled_timeout);
+            carry(shared, &generation, endpoint, made, &route, client, upstream).await
         }
-        let end = relay(&mut client, &mut upstream, limits.half_close_timeout, &open.cut).await;
-        // The edge's own stop cuts without a reason of its own.
-        cut = (end.end == RelayEnd::Cancelled).then(|| open.cut_reason().unwrap_or(STOPPED));
-        relayed = Some(end);
-    }
+        Some(Connection::Agent(upstream)) => {
+            carry(shared, &generation, endpoint, made, &route, client, upstream).await
+        }
+        None => (client, None, None),
+    };
     // The client sees the end before anybody reads about it.
     drop(client);
     report(
         shared,
         &Closed {
-            endpoint: Some(&endpoint.name.value),
-            server_name: Some(endpoint.url.host()),
+            endpoint: Some(name),
+            server_name: Some(url.host()),
             client: peer,
             server: Some(server),
             start,
@@ -83,6 +102,31 @@ pub(super) async fn serve(shared: &Shared, listener: &ListenerKey, mut client: T
             cut,
         },
     );
+}
+
+/// Carries the bytes of an admitted connection; why it was cut, if it was.
+async fn carry(
+    shared: &Shared,
+    generation: &Arc<Generation>,
+    endpoint: Result<Box<str>, Arc<Online>>,
+    made: Made,
+    route: &Route,
+    mut client: TcpStream,
+    mut upstream: impl Carrier,
+) -> (TcpStream, Option<Relayed>, Option<&'static str>) {
+    let open = Open::new(endpoint, made, route, shared.stop.child_token());
+    let open = shared.registry.enter(open);
+    // INVARIANT: entered before these comparisons; see the order in `edge`.
+    let newest = shared.current.load_full();
+    if !Arc::ptr_eq(&newest, generation) {
+        shared.registry.judge_one_again(&open, World { generation: &newest, online: &shared.online });
+    }
+    open.cut_if_offline();
+    let half_close_timeout = generation.config.limits.half_close_timeout;
+    let end = relay(&mut client, &mut upstream, half_close_timeout, &open.cut).await;
+    // The edge's own stop cuts without a reason of its own.
+    let cut = (end.end == RelayEnd::Cancelled).then(|| open.cut_reason().unwrap_or(STOPPED));
+    (client, Some(end), cut)
 }
 
 /// Closes a connection that no policy was asked about; it has its event all the same.

@@ -10,7 +10,8 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{ListenerKey, Shared, connection};
+use super::connection::At;
+use super::{Shared, connection};
 
 /// Connections the system keeps until they are accepted.
 const BACKLOG: i32 = 1_024;
@@ -39,12 +40,7 @@ pub(super) fn listen(socket: Socket) -> io::Result<TcpListener> {
 
 /// Accepts until stopped. A connection that finds no free slot waits, and the ones behind it wait in the
 /// system's queue.
-pub(super) async fn accept(
-    shared: Arc<Shared>,
-    key: ListenerKey,
-    listener: TcpListener,
-    stop: CancellationToken,
-) {
+pub(super) async fn accept(shared: Arc<Shared>, at: At, listener: TcpListener, stop: CancellationToken) {
     let mut last_line: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
@@ -77,9 +73,9 @@ pub(super) async fn accept(
             return connection::close_unjudged(&shared, stream, peer, "its endpoint stopped listening");
         };
         let shared_of_task = Arc::clone(&shared);
-        let key = key.clone();
+        let at = at.clone();
         shared.tasks.spawn(async move {
-            connection::serve(&shared_of_task, &key, stream, peer).await;
+            connection::serve(&shared_of_task, &at, stream, peer).await;
             drop(slot);
         });
     }

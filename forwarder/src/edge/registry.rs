@@ -6,21 +6,26 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use policy_core::facts::Facts;
-use policy_core::url::{EndpointUrl, HostPort};
+use policy_core::url::EndpointUrl;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::at_times;
-use crate::generation::Generation;
-use crate::route::{Presumed, Route, judge_presumed};
+use crate::online::Online;
+use crate::route::{self, Presumed, Route, Upstream, World, judge_presumed};
+
+/// Why a connection may not go on.
+pub(super) const REMOVED: &str = "its endpoint was removed";
+pub(super) const OFFLINE: &str = "its endpoint went offline";
 
 /// What is needed to judge a connection again.
 #[derive(Debug)]
 pub(super) struct Open {
-    endpoint: Box<str>,
+    /// The name of the endpoint of the configuration, or the endpoint of an agent.
+    endpoint: Result<Box<str>, Arc<Online>>,
     made: Made,
     target: Option<EndpointUrl>,
-    upstream: Option<HostPort>,
-    unreached: Vec<HostPort>,
+    upstream: Option<Upstream>,
+    unreached: Vec<Upstream>,
     pub(super) cut: CancellationToken,
     reason: OnceLock<&'static str>,
 }
@@ -36,9 +41,14 @@ pub(super) struct Made {
 }
 
 impl Open {
-    pub(super) fn new(endpoint: &str, made: Made, route: &Route, cut: CancellationToken) -> Self {
+    pub(super) fn new(
+        endpoint: Result<Box<str>, Arc<Online>>,
+        made: Made,
+        route: &Route,
+        cut: CancellationToken,
+    ) -> Self {
         Self {
-            endpoint: endpoint.into(),
+            endpoint,
             made,
             target: route.hops.last().cloned(),
             upstream: route.upstream.clone(),
@@ -59,18 +69,42 @@ impl Open {
         self.cut.cancel();
     }
 
+    /// True if an endpoint of an agent on its way is offline.
+    fn is_offline(&self) -> bool {
+        let entered = matches!(&self.endpoint, Err(online) if online.gone.is_cancelled());
+        entered || matches!(&self.upstream, Some(Upstream::Agent(online)) if online.gone.is_cancelled())
+    }
+
+    /// Cuts the connection if an endpoint of an agent on its way is offline; true if it was.
+    pub(super) fn cut_if_offline(&self) -> bool {
+        let offline = self.is_offline();
+        if offline {
+            self.cut(OFFLINE);
+        }
+        offline
+    }
+
     /// Why the connection may not go on; `None` if the new policies lead it to the same place.
-    fn objection(&self, generation: &Generation) -> Option<&'static str> {
-        let mut endpoints = generation.config.endpoints.iter().enumerate();
-        let Some((index, endpoint)) = endpoints.find(|(_, it)| it.name.value == self.endpoint) else {
-            return Some("its endpoint was removed");
+    fn objection(&self, world: World<'_>) -> Option<&'static str> {
+        if self.is_offline() {
+            return Some(OFFLINE);
+        }
+        let (entry, url) = match &self.endpoint {
+            Ok(name) => {
+                let mut endpoints = world.generation.config.endpoints.iter().enumerate();
+                let Some((index, endpoint)) = endpoints.find(|(_, it)| it.name.value == *name) else {
+                    return Some(REMOVED);
+                };
+                (route::Entry::Configured(index), &endpoint.url)
+            }
+            Err(online) => (route::Entry::Online(online), &online.url),
         };
-        let url = endpoint.url.to_string();
-        let presumed = Presumed { unreached: &self.unreached };
+        let url = url.to_string();
+        let presumed = Presumed { unreached: &self.unreached, reached: self.upstream.as_ref() };
         let Made { client, server, start, seed } = self.made;
         let facts = Facts::of_connection(client, server).at_endpoint(&url).seeded(seed);
         let facts = at_times(facts, start, Timestamp::now());
-        match judge_presumed(generation, index, &facts, presumed) {
+        match judge_presumed(world, entry, &facts, presumed) {
             Some(route) if route.upstream.is_none() => Some("the new policy refuses it"),
             Some(route) if route.hops.last() == self.target.as_ref() && route.upstream == self.upstream => {
                 None
@@ -134,15 +168,21 @@ impl Registry {
     }
 
     /// Judges every open connection by a generation; returns how many were cut.
-    pub(super) fn judge_again(&self, generation: &Generation) -> usize {
+    pub(super) fn judge_again(&self, world: World<'_>) -> usize {
         // Judged outside of the lock: connections come and go meanwhile.
         let open: Vec<_> = self.table().entries.values().map(Arc::clone).collect();
-        open.iter().filter(|open| self.judge_one_again(open, generation)).count()
+        open.iter().filter(|open| self.judge_one_again(open, world)).count()
+    }
+
+    /// Cuts the connections whose endpoint is offline; returns how many.
+    pub(super) fn cut_offline(&self) -> usize {
+        let open: Vec<_> = self.table().entries.values().map(Arc::clone).collect();
+        open.iter().filter(|open| open.cut_if_offline()).count()
     }
 
     /// Judges one connection by a generation; true if it was cut.
-    pub(super) fn judge_one_again(&self, open: &Open, generation: &Generation) -> bool {
-        let objection = open.objection(generation);
+    pub(super) fn judge_one_again(&self, open: &Open, world: World<'_>) -> bool {
+        let objection = open.objection(world);
         if let Some(reason) = objection {
             open.cut(reason);
         }

@@ -123,8 +123,11 @@ fn report_unknown(at: Span, program: &Program, found: &mut Diagnostics) {
     }
 }
 
-/// Warns of targets that no internal endpoint serves.
+/// Warns of targets that no internal endpoint serves. Where agents may connect, one of them may serve it.
 fn report_unserved(config: &EdgeConfig, at: Span, program: &Program, found: &mut Diagnostics) {
+    if config.agents.is_some() {
+        return;
+    }
     for target in program.literal_targets().filter(|target| config.internal_endpoint(target).is_none()) {
         let message = format!("no internal endpoint serves `{target}`, so forwards to it fail");
         found.push(Diagnostic::new(&TARGET_NOT_SERVED, at, message).with_help(format!(
@@ -143,7 +146,11 @@ internal_endpoints: [{url: \"tcp://d.internal:22\", upstream: {url: 22}}]
 ";
 
     fn load(policy: Result<&str, &str>) -> (bool, Vec<String>, usize) {
-        let source = Source::new("edge.yml", EDGE);
+        load_with(EDGE, policy)
+    }
+
+    fn load_with(edge: &str, policy: Result<&str, &str>) -> (bool, Vec<String>, usize) {
+        let source = Source::new("edge.yml", edge);
         let files = load_edge_files(&source, &CheckOptions::default(), &mut |name| {
             let bytes = policy.map(|text| text.as_bytes().to_vec()).map_err(ToOwned::to_owned);
             (format!("/etc/{name}"), bytes)
@@ -161,6 +168,8 @@ internal_endpoints: [{url: \"tcp://d.internal:22\", upstream: {url: 22}}]
         };
         assert_eq!(load(Ok(&forward("d.internal"))), (true, vec![], 1));
         assert_eq!(load(Ok(&forward("x.internal"))), (true, vec!["2:62 TP455".to_owned()], 1));
+        let agents = format!("{EDGE}agents: {{listen: \"127.0.0.1:2\", names: [e]}}\n");
+        assert_eq!(load_with(&agents, Ok(&forward("x.internal"))), (true, vec![], 1));
         assert_eq!(load(Ok("on_tcp_connect: [")), (false, vec!["2:62 TP452".to_owned()], 1));
         assert_eq!(load(Err("it is gone")), (false, vec!["2:62 TP452".to_owned()], 0));
     }

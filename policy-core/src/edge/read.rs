@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use super::{EdgeConfig, EdgeLimits, Endpoint, EventSink, INVALID_LISTEN, InternalEndpoint, UPSTREAM_LOOP};
+use super::{EdgeConfig, Endpoint, EventSink, INVALID_LISTEN, InternalEndpoint};
 use crate::actions::{no_port, not_internal, too_deep, url_diagnostic};
 use crate::agent::INVALID_UPSTREAM;
 use crate::check::{CheckOptions, settle};
@@ -66,8 +66,9 @@ pub(crate) fn check_document(
     config.filter(|_| !found.has_errors())
 }
 
-struct EdgeReader<'r, 'd> {
-    reader: &'r Reader<'d>,
+/// Reads the parts of a configuration; what it finds goes to the reader of its document.
+pub(super) struct EdgeReader<'r, 'd> {
+    pub(super) reader: &'r Reader<'d>,
 }
 
 impl<'d> EdgeReader<'_, 'd> {
@@ -77,6 +78,9 @@ impl<'d> EdgeReader<'_, 'd> {
             "state_dir",
             "endpoints",
             "internal_endpoints",
+            "agents",
+            "admin",
+            "public_tcp_ports",
             "events",
             "limits",
             "shutdown",
@@ -87,8 +91,13 @@ impl<'d> EdgeReader<'_, 'd> {
             self.reader.integer(node, "`version`", VERSION..=VERSION);
         }
         let state_dir = fields.get("state_dir").and_then(|node| self.reader.text(node, "`state_dir`"));
-        let endpoints = fields
-            .required(self.reader, "endpoints", owner, "endpoints:")
+        let agents = fields.field("agents");
+        // An edge may serve the endpoints of agents only.
+        let endpoints = match agents {
+            Some(_) => fields.get("endpoints"),
+            None => fields.required(self.reader, "endpoints", owner, "endpoints:"),
+        };
+        let endpoints = endpoints
             .map(|node| self.each(node, "`endpoints`", |item| self.endpoint(item)))
             .unwrap_or_default();
         let internal = fields.get("internal_endpoints");
@@ -105,6 +114,9 @@ impl<'d> EdgeReader<'_, 'd> {
             state_dir: state_dir.map_or("./state", |text| text.value).into(),
             endpoints,
             internal_endpoints: internal.unwrap_or_default(),
+            agents: agents.and_then(|field| self.agents(field.value)),
+            admin_socket: fields.get("admin").and_then(|node| self.admin(node)),
+            public_tcp_ports: fields.get("public_tcp_ports").and_then(|node| self.public_tcp_ports(node)),
             // Events that nobody asked to go elsewhere are worth a look.
             events: events.unwrap_or_else(|| vec![EventSink::Stdout]),
             limits: fields.get("limits").map(|node| self.limits(node)).unwrap_or_default(),
@@ -114,13 +126,15 @@ impl<'d> EdgeReader<'_, 'd> {
                 .unwrap_or(Duration::from_secs(30)),
         };
         let written = fields.field("endpoints").filter(|field| is_empty_list(field.value));
-        if let Some(field) = written {
+        if let Some(field) = written.filter(|_| agents.is_none()) {
             let found =
                 Diagnostic::new(&MISSING_FIELD, field.span, "the edge has no endpoint: nothing listens");
-            self.reader.report(found.with_help("add one below `endpoints`"));
+            self.reader
+                .report(found.with_help("add one below `endpoints`, or `agents` that bring their own"));
         }
         self.check_unique(&config);
         self.check_loops(&config);
+        self.check_public_ports(&config, fields.get("public_tcp_ports").map(head));
         Some(config)
     }
 
@@ -201,7 +215,7 @@ impl<'d> EdgeReader<'_, 'd> {
         Some(Spanned::new(url, text.span))
     }
 
-    fn listen(&self, node: NodeRef<'d>) -> Option<Spanned<SocketAddr>> {
+    pub(super) fn listen(&self, node: NodeRef<'d>) -> Option<Spanned<SocketAddr>> {
         let text = self.reader.text(node, "`listen`")?;
         let address = text.value.parse().ok();
         if address.is_none() {
@@ -260,35 +274,12 @@ impl<'d> EdgeReader<'_, 'd> {
         }
     }
 
-    fn limits(&self, node: NodeRef<'d>) -> EdgeLimits {
-        const KEYS: Keys = Keys::of(&[
-            "max_connections",
-            "connect_timeout",
-            "half_close_timeout",
-            "stalled_timeout",
-            "max_hops",
-        ]);
-        let mut limits = EdgeLimits::default();
-        let Some(fields) = self.reader.map(node, "`limits`", KEYS) else { return limits };
-        let number = |key: &str, most: i64| {
-            let value = self.reader.integer(fields.get(key)?, &format!("`{key}`"), 1..=most)?;
-            u32::try_from(value).ok()
-        };
-        limits.max_connections = number("max_connections", 1_000_000);
-        limits.max_hops = number("max_hops", 100).unwrap_or(limits.max_hops);
-        let time = |key: &str, most: u64| fields.get(key).and_then(|node| self.duration(node, key, 1, most));
-        limits.connect_timeout = time("connect_timeout", 300).unwrap_or(limits.connect_timeout);
-        limits.half_close_timeout = time("half_close_timeout", 86_400).unwrap_or(limits.half_close_timeout);
-        limits.stalled_timeout = time("stalled_timeout", 86_400).unwrap_or(limits.stalled_timeout);
-        limits
-    }
-
     fn drain(&self, node: NodeRef<'d>) -> Option<Duration> {
         let fields = self.reader.map(node, "`shutdown`", Keys::of(&["drain"]))?;
         self.duration(fields.get("drain")?, "drain", 0, 86_400)
     }
 
-    fn duration(&self, node: NodeRef<'d>, key: &str, least: u64, most: u64) -> Option<Duration> {
+    pub(super) fn duration(&self, node: NodeRef<'d>, key: &str, least: u64, most: u64) -> Option<Duration> {
         let text = self.reader.text(node, &format!("`{key}`"))?;
         let (least, most) = (Duration::from_secs(least), Duration::from_secs(most));
         let value = parse_duration(text.value).filter(|value| (least..=most).contains(value));
@@ -311,27 +302,11 @@ impl<'d> EdgeReader<'_, 'd> {
         self.unique("internal URL", urls.map(|url| (url.value.to_string(), url.span)));
     }
 
-    fn check_listeners(&self, config: &EdgeConfig) {
-        let mut ports: HashMap<u16, Listeners> = HashMap::new();
-        for endpoint in &config.endpoints {
-            let listen = &endpoint.listen;
-            // Port 0 asks for any free port.
-            if listen.value.port() == 0 {
-                continue;
-            }
-            let first = ports.entry(listen.value.port()).or_default().add(listen.value.ip(), listen.span);
-            if let Some(first) = first {
-                let message = format!("the listen address `{}` is taken", listen.value);
-                self.reader.report(
-                    Diagnostic::new(&DUPLICATE, listen.span, message)
-                        .with_label(first, "taken here")
-                        .with_help("use another port, or two different addresses of this machine"),
-                );
-            }
-        }
-    }
-
-    fn unique<K: Eq + std::hash::Hash + Display>(&self, what: &str, keys: impl Iterator<Item = (K, Span)>) {
+    pub(super) fn unique<K: Eq + std::hash::Hash + Display>(
+        &self,
+        what: &str,
+        keys: impl Iterator<Item = (K, Span)>,
+    ) {
         let mut seen: HashMap<K, Span> = HashMap::new();
         for (key, span) in keys {
             let Some(&first) = seen.get(&key) else {
@@ -345,66 +320,6 @@ impl<'d> EdgeReader<'_, 'd> {
             );
             self.reader.report(found.with_label(first, "first given here").with_help("use each only once"));
         }
-    }
-
-    /// An upstream that is one of our own listeners would feed the edge its own connections.
-    fn check_loops(&self, config: &EdgeConfig) {
-        for internal in &config.internal_endpoints {
-            let upstream = &internal.upstream.value;
-            let addresses: Vec<IpAddr> = match &*upstream.host {
-                "localhost" => vec![IpAddr::from([127, 0, 0, 1]), IpAddr::V6(Ipv6Addr::LOCALHOST)],
-                host => host.parse().map(|address: IpAddr| address.to_canonical()).into_iter().collect(),
-            };
-            let own = config.endpoints.iter().find(|endpoint| {
-                let listen = endpoint.listen.value;
-                let own = listen.ip().to_canonical();
-                let here = addresses.iter().any(|&address| {
-                    own == address
-                        || (own.is_unspecified() && (address.is_loopback() || address.is_unspecified()))
-                        || (own.is_loopback() && address.is_unspecified())
-                });
-                listen.port() == upstream.port && here
-            });
-            if let Some(endpoint) = own {
-                let message = format!("the upstream `{upstream}` is a listener of this edge");
-                self.reader.report(
-                    Diagnostic::new(&UPSTREAM_LOOP, internal.upstream.span, message)
-                        .with_label(endpoint.listen.span, "it listens here")
-                        .with_help("give the address of the device, or another port"),
-                );
-            }
-        }
-    }
-}
-
-/// Who listens on a port.
-#[derive(Default)]
-struct Listeners {
-    by_address: HashMap<IpAddr, Span>,
-    first_v4: Option<Span>,
-    first: Option<Span>,
-}
-
-impl Listeners {
-    /// Adds a listener; where one stands that it clashes with. A wildcard takes the port on every address, and
-    /// the IPv6 one on IPv4 as well.
-    fn add(&mut self, address: IpAddr, span: Span) -> Option<Span> {
-        let at = |address: IpAddr| self.by_address.get(&address).copied();
-        let clash = match address {
-            address if at(address).is_some() => at(address),
-            IpAddr::V6(it) if it.is_unspecified() => self.first,
-            IpAddr::V4(it) if it.is_unspecified() => {
-                self.first_v4.or_else(|| at(Ipv6Addr::UNSPECIFIED.into()))
-            }
-            IpAddr::V4(_) => at(Ipv4Addr::UNSPECIFIED.into()).or_else(|| at(Ipv6Addr::UNSPECIFIED.into())),
-            IpAddr::V6(_) => at(Ipv6Addr::UNSPECIFIED.into()),
-        };
-        self.by_address.entry(address).or_insert(span);
-        self.first = self.first.or(Some(span));
-        if address.is_ipv4() {
-            self.first_v4 = self.first_v4.or(Some(span));
-        }
-        clash
     }
 }
 

@@ -1,6 +1,7 @@
 //! `edge.yml` through [`load_edge`].
 
 use super::*;
+use crate::edge::EdgeLimits;
 
 fn read(text: &str) -> (Option<EdgeConfig>, Vec<String>) {
     let source = Source::new("edge.yml", text);

@@ -1,0 +1,310 @@
+//! Endpoints that an agent brings online: who may, at which URL, with which policies.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use policy_core::options::EndpointTraits;
+use policy_core::url::{Binding, EndpointUrl, Scheme};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use ulid::Ulid;
+
+use super::session::secret;
+use super::{Agents, policy};
+use crate::edge::connection::At;
+use crate::edge::{Shared, listener};
+use crate::identity::Principal;
+use crate::link::{Bind, BindReply, BindReplyExtra, Hidden, Refusal, TcpOptions};
+use crate::mux::Opener;
+use crate::online::{Online, Taken};
+
+const MOST_METADATA: usize = 4_096;
+const MOST_DESCRIPTION: usize = 255;
+/// Ports that are tried for an endpoint whose port the edge chooses.
+const MOST_TRIES: u32 = 64;
+
+/// The endpoints of one session; they go offline when it is dropped.
+pub(super) struct Bound<'s> {
+    shared: &'s Arc<Shared>,
+    agents: &'s Arc<Agents>,
+    session: Box<str>,
+    principal: Principal,
+    opener: Opener,
+    endpoints: Vec<(Arc<Online>, CancellationToken)>,
+}
+
+impl Drop for Bound<'_> {
+    fn drop(&mut self) {
+        for (endpoint, accepting) in std::mem::take(&mut self.endpoints) {
+            self.shared.online.leave(&endpoint);
+            accepting.cancel();
+        }
+        self.shared.registry.cut_offline();
+    }
+}
+
+impl<'s> Bound<'s> {
+    pub(super) const fn new(
+        shared: &'s Arc<Shared>,
+        agents: &'s Arc<Agents>,
+        session: Box<str>,
+        principal: Principal,
+        opener: Opener,
+    ) -> Self {
+        Self { shared, agents, session, principal, opener, endpoints: Vec::new() }
+    }
+
+    /// Takes an endpoint offline; one that is not there is.
+    pub(super) fn unbind(&mut self, id: &str) {
+        let Some(at) = self.endpoints.iter().position(|(endpoint, _)| *endpoint.id == *id) else { return };
+        let (endpoint, accepting) = self.endpoints.swap_remove(at);
+        self.shared.online.leave(&endpoint);
+        accepting.cancel();
+        self.shared.registry.cut_offline();
+        tracing::info!(session = &*self.session, url = %endpoint.url, "an endpoint is offline");
+    }
+}
+
+/// Brings an endpoint online.
+pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindReply, Refusal> {
+    let settings = &bound.agents.settings;
+    if request.proto != "tcp" {
+        let known = matches!(&*request.proto, "http" | "https" | "tls");
+        let message = match known {
+            true => format!("this edge serves tcp endpoints, not yet {}", request.proto),
+            false => "this is no protocol of endpoints".to_owned(),
+        };
+        return Err(Refusal::new(332, message));
+    }
+    if bound.endpoints.len() >= settings.most_endpoints {
+        let message = format!("an agent may have {} endpoints online", settings.most_endpoints);
+        return Err(Refusal::new(324, message));
+    }
+    let options: TcpOptions =
+        serde_json::from_value(request.opts.clone()).map_err(|error| Refusal::new(301, error))?;
+    if request.extra.metadata.len() > MOST_METADATA || request.extra.description.len() > MOST_DESCRIPTION {
+        let message = format!("metadata has at most {MOST_METADATA} bytes, a description {MOST_DESCRIPTION}");
+        return Err(Refusal::new(301, message));
+    }
+    if !request.extra.ip_policy_ref.is_empty() {
+        return Err(Refusal::new(301, "this edge has no IP policies that an agent can name"));
+    }
+    let wanted = Wanted::read(&options.addr, &request.extra.bindings)?;
+    // The rules that count are those of now.
+    let acl = settings.identity.acl(bound.principal.credential, Timestamp::now());
+    let Some(acl) = acl else { return Err(Refusal::new(107, "the credential is gone")) };
+    let traits = EndpointTraits::of_scheme(Scheme::Tcp).bound(wanted.binding);
+    // A policy may be large; nobody else waits for it.
+    let checking = tokio::task::spawn_blocking(move || policy::programs(&options, traits));
+    let (programs, policy_text) = checking.await.map_err(|error| Refusal::new(9026, error))??;
+    let permits = |host: &str, port: u16| acl.permits(host, Some(port));
+    let (url, listener) = match (wanted.binding, wanted.address) {
+        (Binding::Internal, Some(url)) => (url, None),
+        (Binding::Public, address) => {
+            let (url, listener) = public(bound, address, &permits)?;
+            (url, Some(listener))
+        }
+        _ => return Err(Refusal::new(9028, "an internal endpoint needs a name, e.g. device1.internal:22")),
+    };
+    if !permits(url.host(), url.port().unwrap_or(0)) {
+        return Err(Refusal::new(308, format!("the authtoken may not bind {url}")));
+    }
+    if bound.shared.current.load().config.internal_endpoints.iter().any(|it| it.url.value == url) {
+        return Err(Refusal::new(334, format!("the edge's own configuration serves {url}")));
+    }
+    let endpoint = Arc::new(Online {
+        id: format!("ep_{}", Ulid::generate()).into(),
+        session: bound.session.clone(),
+        url,
+        binding: wanted.binding,
+        pooling: request.extra.pooling_enabled,
+        programs,
+        policy_text,
+        forwards_to: request.forwards_to.into(),
+        metadata: request.extra.metadata.into(),
+        description: request.extra.description.into(),
+        since: Timestamp::now(),
+        opener: bound.opener.clone(),
+        gone: CancellationToken::new(),
+    });
+    bound.shared.online.enter(Arc::clone(&endpoint)).map_err(|taken| match taken {
+        Taken::NotPooled | Taken::Binding => Refusal::new(334, format!("{} is taken: {taken}", endpoint.url)),
+    })?;
+    let accepting = bound.shared.stop_accepting.child_token();
+    bound.endpoints.push((Arc::clone(&endpoint), accepting.clone()));
+    if let Some(listener) = listener {
+        let at = At::Online(Arc::clone(&endpoint));
+        bound.shared.tasks.spawn(listener::accept(Arc::clone(bound.shared), at, listener, accepting));
+    }
+    tracing::info!(session = &*bound.session, url = %endpoint.url, "an endpoint is online");
+    let token = match request.extra.token.0 {
+        token if token.is_empty() || token.len() > 256 => secret().into(),
+        token => token,
+    };
+    Ok(BindReply {
+        id: endpoint.id.to_string(),
+        url: endpoint.url.to_string(),
+        proto: request.proto,
+        opts: request.opts,
+        extra: BindReplyExtra { token: Hidden(token) },
+    })
+}
+
+/// What an agent asks for.
+#[derive(Debug, PartialEq)]
+struct Wanted {
+    binding: Binding,
+    /// `None` if the edge is to choose.
+    address: Option<EndpointUrl>,
+}
+
+impl Wanted {
+    fn read(address: &str, bindings: &[String]) -> Result<Self, Refusal> {
+        let address =
+            match address.strip_prefix("tcp://").unwrap_or(address) {
+                "" => None,
+                text => Some(EndpointUrl::parse(&format!("tcp://{text}")).map_err(|error| {
+                    Refusal::new(9033, format!("`{}` is no address: {error}", short(text)))
+                })?),
+            };
+        let internal = address.as_ref().is_some_and(EndpointUrl::is_internal);
+        let binding = match bindings {
+            // Older clients send none.
+            [] if internal => Binding::Internal,
+            [] => Binding::Public,
+            [one] => Binding::from_name(one)
+                .ok_or_else(|| Refusal::new(15005, format!("there is no binding `{}`", short(one))))?,
+            _ => return Err(Refusal::new(15006, "an endpoint has one binding")),
+        };
+        match (binding, &address) {
+            (Binding::Kubernetes, _) => {
+                return Err(Refusal::new(18018, "this edge has no kubernetes binding; bind internal"));
+            }
+            (Binding::Internal, None) => {
+                return Err(Refusal::new(
+                    9028,
+                    "an internal endpoint needs a name, e.g. device1.internal:22",
+                ));
+            }
+            (Binding::Internal, Some(url)) if !internal => {
+                return Err(Refusal::new(
+                    9029,
+                    format!("{url} has the binding internal and does not end in .internal"),
+                ));
+            }
+            (Binding::Public, Some(url)) if internal => {
+                return Err(Refusal::new(
+                    9029,
+                    format!("{url} ends in .internal and has the binding public"),
+                ));
+            }
+            (Binding::Public, Some(url)) if url.is_wildcard() => {
+                return Err(Refusal::new(318, "a public tcp endpoint has one address"));
+            }
+            _ => {}
+        }
+        if let Some(url) = address.as_ref().filter(|url| url.port().is_none()) {
+            return Err(Refusal::new(9030, format!("{url} has no port; write e.g. {url}:22")));
+        }
+        Ok(Self { binding, address })
+    }
+}
+
+fn short(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(64).collect()
+}
+
+/// The address of a public endpoint, and its listener.
+fn public(
+    bound: &Bound<'_>,
+    wanted: Option<EndpointUrl>,
+    permits: &dyn Fn(&str, u16) -> bool,
+) -> Result<(EndpointUrl, TcpListener), Refusal> {
+    let settings = &bound.agents.settings;
+    let Some(ports) = settings.public_ports.clone() else {
+        let message =
+            "this edge has no `public_tcp_ports`: bind an internal endpoint such as device1.internal:22";
+        return Err(Refusal::new(316, message));
+    };
+    let at = |port: u16| {
+        let url = EndpointUrl::parse(&format!("tcp://{}:{port}", settings.name));
+        url.map_err(|error| Refusal::new(9033, error))
+    };
+    let any = match settings.listen {
+        std::net::SocketAddr::V4(_) => std::net::IpAddr::from([0, 0, 0, 0]),
+        std::net::SocketAddr::V6(_) => std::net::IpAddr::from([0_u16; 8]),
+    };
+    let open = |port: u16| listener::listen(listener::bind((any, port).into())?);
+    if let Some(url) = wanted {
+        let port = url.port().unwrap_or(0);
+        if url.host() != &*settings.name || !ports.contains(&port) {
+            let message = format!(
+                "{url} is not an address of this edge: it has {}, ports {} to {}",
+                settings.name,
+                ports.start(),
+                ports.end()
+            );
+            return Err(Refusal::new(307, message));
+        }
+        if !permits(url.host(), port) {
+            return Err(Refusal::new(308, format!("the authtoken may not bind {url}")));
+        }
+        let listener =
+            open(port).map_err(|error| Refusal::new(334, format!("{url} cannot be listened on: {error}")))?;
+        return Ok((url, listener));
+    }
+    let permitted: Vec<u16> = ports.filter(|port| permits(&settings.name, *port)).collect();
+    let number = u32::try_from(permitted.len()).unwrap_or(u32::MAX);
+    let start = u32::try_from(Ulid::generate().random() & 0xffff).unwrap_or(0);
+    for at_most in 0..number.min(MOST_TRIES) {
+        let index = usize::try_from((start + at_most) % number).unwrap_or(0);
+        let Some(port) = permitted.get(index) else { continue };
+        if let Ok(listener) = open(*port) {
+            return Ok((at(*port)?, listener));
+        }
+    }
+    match number {
+        0 => Err(Refusal::new(356, "the authtoken may not bind a tcp address of the edge's choice")),
+        _ => Err(Refusal::new(334, "no port of `public_tcp_ports` is free")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_bindings_fit_each_other_or_are_refused() {
+        let read = |address: &str, bindings: &[&str]| {
+            let bindings: Vec<_> = bindings.iter().map(ToString::to_string).collect();
+            Wanted::read(address, &bindings)
+                .map(|wanted| (wanted.binding, wanted.address.map(|url| url.to_string()).unwrap_or_default()))
+                .map_err(|refusal| refusal.error.rsplit('_').next().unwrap_or_default().to_owned())
+        };
+        let url = |binding, text: &str| Ok((binding, text.to_owned()));
+        assert_eq!(read("d.internal:22", &[]), url(Binding::Internal, "tcp://d.internal:22"));
+        assert_eq!(
+            read("tcp://*.D.internal:22", &["internal"]),
+            url(Binding::Internal, "tcp://*.d.internal:22")
+        );
+        assert_eq!(read("", &[]), url(Binding::Public, ""));
+        assert_eq!(
+            read("edge.example.com:20022", &["public"]),
+            url(Binding::Public, "tcp://edge.example.com:20022")
+        );
+        for (address, bindings, code) in [
+            ("", &["internal"][..], "9028"),
+            ("edge.example.com:22", &["internal"], "9029"),
+            ("d.internal:22", &["public"], "9029"),
+            ("d.internal", &[], "9030"),
+            ("d.internal:0", &[], "9033"),
+            ("d_.internal:22", &[], "9033"),
+            ("a.b:22", &["kubernetes"], "18018"),
+            ("d.internal:22", &["internal", "public"], "15006"),
+            ("d.internal:22", &["elsewhere"], "15005"),
+            ("*.example.com:22", &[], "318"),
+        ] {
+            assert_eq!(read(address, bindings), Err(code.to_owned()), "{address} {bindings:?}");
+        }
+    }
+}

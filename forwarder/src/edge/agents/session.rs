@@ -1,0 +1,331 @@
+//! The life of one agent's session.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use ulid::Ulid;
+
+use super::bind::Bound;
+use super::sessions::{Entry, SessionInfo};
+use super::{Agents, Unknown, bind};
+use crate::edge::Shared;
+use crate::identity::Principal;
+use crate::link::{self, Auth, AuthReply, AuthReplyExtra, Bind, Empty, Hidden, Refusal, StreamType, Unbind};
+use crate::mux::{Acceptor, ErrorCode, Limits, Opener, Side, Stream, session};
+
+/// Streams that an agent may have open itself: calls and heartbeats.
+const OWN_STREAMS: usize = 128;
+/// Streams that it may open each second.
+const OPENS_PER_SECOND: u32 = 200;
+/// How long one call may take to come in.
+const CALL_TIME: Duration = Duration::from_secs(10);
+/// How long a farewell may take.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// Bytes that the system holds unsent: what lies there already, nothing can overtake.
+const LOW_WATER: u32 = 16 << 10;
+/// The version of the protocol that is spoken.
+const VERSION: &str = "3";
+/// "Heartbeat interval" and "heartbeat tolerance" are out of bounds.
+const BAD_HEARTBEAT: u32 = 111;
+const MOST_METADATA: usize = 4_096;
+
+/// Serves an agent from its first byte to its end.
+pub(super) async fn serve(
+    shared: &Arc<Shared>,
+    agents: &Arc<Agents>,
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+    peer: SocketAddr,
+    unknown: Unknown,
+) {
+    let settings = &agents.settings;
+    let deadline = Instant::now() + settings.auth_timeout;
+    tune(&stream);
+    let tls = match timeout_at(deadline, acceptor.accept(stream)).await {
+        Ok(Ok(tls)) => tls,
+        Ok(Err(error)) => return tracing::debug!(%peer, %error, "an agent's TLS failed"),
+        Err(_) => return tracing::debug!(%peer, "an agent took too long for TLS"),
+    };
+    let limits = Limits {
+        streams: OWN_STREAMS,
+        own_streams: settings.most_streams,
+        opens_per_second: OPENS_PER_SECOND,
+        ..Limits::default()
+    };
+    let (opener, mut accepted, driver) = session(tls, Side::Server, limits);
+    // Aborted with the rest of the session, whatever ends it.
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        driver.run().await;
+    });
+    let entered = match timeout_at(deadline, authenticate(agents, &mut accepted, peer, &mut tasks)).await {
+        Ok(Some(Ok(entered))) => entered,
+        Ok(Some(Err(mut refused))) => {
+            // Who is refused is told, and gone soon.
+            let _ = link::answer(&mut refused.stream, &refused.refusal).await;
+            drop(refused.stream);
+            opener.close_in_order("authentication failed");
+            let _ = timeout(GOODBYE, opener.closed()).await;
+            return;
+        }
+        Ok(None) => return,
+        Err(_) => {
+            opener.close(ErrorCode::Protocol, "no authentication in time");
+            let _ = timeout(GOODBYE, opener.closed()).await;
+            return;
+        }
+    };
+    drop(unknown);
+    run(shared, agents, entered, opener, accepted, tasks, peer).await;
+}
+
+/// An agent that is known.
+struct Entered {
+    principal: Principal,
+    auth: Auth,
+    stream: Stream,
+    _slot: tokio::sync::OwnedSemaphorePermit,
+}
+
+struct Refused {
+    stream: Stream,
+    refusal: Refusal,
+}
+
+/// Waits for the agent to say who it is; `None` if it ends before.
+async fn authenticate(
+    agents: &Arc<Agents>,
+    accepted: &mut Acceptor,
+    peer: SocketAddr,
+    tasks: &mut JoinSet<()>,
+) -> Option<Result<Entered, Refused>> {
+    loop {
+        let mut stream = accepted.accept().await?;
+        match link::read_type(&mut stream).await {
+            Ok(StreamType::Auth) => {
+                let auth: Auth = match link::read_call(&mut stream).await {
+                    Ok(auth) => auth,
+                    Err(error) => return Some(Err(Refused { stream, refusal: Refusal::new(100, error) })),
+                };
+                return Some(match know(agents, &auth, peer) {
+                    Ok((principal, slot)) => Ok(Entered { principal, auth, stream, _slot: slot }),
+                    Err(refusal) => Err(Refused { stream, refusal }),
+                });
+            }
+            Ok(StreamType::Heartbeat) => drop(tasks.spawn(link::echo(stream))),
+            // Nothing else is heard before.
+            Ok(_) | Err(_) => stream.reset(ErrorCode::Refused),
+        }
+    }
+}
+
+fn know(
+    agents: &Agents,
+    auth: &Auth,
+    peer: SocketAddr,
+) -> Result<(Principal, tokio::sync::OwnedSemaphorePermit), Refusal> {
+    let settings = &agents.settings;
+    let source = peer.ip().to_canonical();
+    let known = settings.identity.authenticate(&auth.extra.auth_token.0, Timestamp::now());
+    let principal = known.map_err(|refusal| {
+        agents.failures.note_failure(source, std::time::Instant::now());
+        tracing::warn!(%peer, code = refusal.code(), "an agent was refused");
+        Refusal::new(refusal.code().into(), refusal)
+    })?;
+    if !auth.version.iter().any(|version| version == VERSION) && !auth.version.is_empty() {
+        return Err(Refusal::new(100, "this edge speaks version 3 of the protocol"));
+    }
+    let bounds = 0..=3_600_000_000_000;
+    let (interval, tolerance) = (auth.extra.heartbeat_interval, auth.extra.heartbeat_tolerance);
+    if !bounds.contains(&interval) || !bounds.contains(&tolerance) {
+        return Err(Refusal::new(BAD_HEARTBEAT, "heartbeats are at most an hour apart"));
+    }
+    if auth.extra.metadata.len() > MOST_METADATA {
+        return Err(Refusal::new(100, format!("metadata has at most {MOST_METADATA} bytes")));
+    }
+    let slot = Arc::clone(&agents.slots).try_acquire_owned();
+    let slot = slot.map_err(|_| Refusal::new(108, "this edge has as many agents as it takes"))?;
+    Ok((principal, slot))
+}
+
+/// A session whose agent is known, to its end.
+async fn run(
+    shared: &Arc<Shared>,
+    agents: &Arc<Agents>,
+    entered: Entered,
+    opener: Opener,
+    mut accepted: Acceptor,
+    mut tasks: JoinSet<()>,
+    peer: SocketAddr,
+) {
+    let Entered { principal, auth, mut stream, _slot } = entered;
+    let info = SessionInfo {
+        id: format!("ts_{}", Ulid::generate()).into(),
+        credential: principal.credential,
+        peer,
+        agent_version: shown(&auth.extra.version, 128),
+        os: shown(&auth.extra.os, 64),
+        user_agent: shown(&auth.extra.user_agent, 1_024),
+        metadata: auth.extra.metadata.as_str().into(),
+        stop_unsupported: match &auth.extra.stop_unsupported_error {
+            Some(error) if error.is_empty() => None,
+            Some(error) => Some(shown(error, 256)),
+            None => Some("the agent is too old for it".into()),
+        },
+        started: Timestamp::now(),
+    };
+    let cookie = &auth.extra.cookie.0;
+    let is_back = !auth.client_id.is_empty()
+        && auth.client_id.len() <= 128
+        && !cookie.is_empty()
+        && cookie.len() <= 128
+        && agents.sessions.may_keep(&auth.client_id, cookie, principal.credential);
+    let (client_id, cookie) = if is_back {
+        (auth.client_id.as_str().into(), cookie.as_str().into())
+    } else {
+        (format!("cl_{}", Ulid::generate()).into_boxed_str(), secret())
+    };
+    let id = info.id.clone();
+    let entry = Entry {
+        info: info.clone(),
+        client_id: client_id.clone(),
+        cookie: cookie.clone(),
+        opener: opener.clone(),
+    };
+    let place = agents.sessions.enter(entry);
+    // INVARIANT: entered before this look; see the order in `agents`.
+    if !agents.settings.identity.is_alive(principal.credential, Timestamp::now()) {
+        opener.close(ErrorCode::Cancelled, "its credential is gone");
+    }
+    let reply = AuthReply {
+        version: VERSION.to_owned(),
+        client_id: client_id.into(),
+        extra: AuthReplyExtra {
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            region: Some("edge".to_owned()),
+            cookie: Some(Hidden(cookie.into())),
+            account_name: Some("edge".to_owned()),
+            session_duration: Some(0),
+            plan_name: Some("open".to_owned()),
+            banner: Some(String::new()),
+        },
+    };
+    if link::answer(&mut stream, &reply).await.is_err() {
+        return;
+    }
+    drop(stream);
+    tracing::info!(session = &*id, %peer, credential = %principal.credential, "an agent has connected");
+    let beating = opener.clone();
+    let heartbeat = agents.settings.heartbeat;
+    tasks.spawn(async move {
+        let error = link::beat(&beating, heartbeat, |_| {}).await;
+        beating.close(ErrorCode::WriteTimeout, &error.to_string());
+    });
+
+    let mut bound = Bound::new(shared, agents, id.clone(), principal, opener.clone());
+    let ended = serve_calls(&mut accepted, &mut bound, &mut tasks, shared.stop_agents.clone()).await;
+    if ended == Stopped::ByEdge {
+        opener.close_in_order("the edge stops");
+        let _ = timeout(GOODBYE, opener.closed()).await;
+    }
+    // First nobody is forwarded here any more, then those who were are cut.
+    drop(bound);
+    drop(place);
+    tracing::info!(session = &*id, %peer, "an agent is gone");
+}
+
+#[derive(PartialEq)]
+enum Stopped {
+    ByAgent,
+    ByEdge,
+}
+
+async fn serve_calls(
+    accepted: &mut Acceptor,
+    bound: &mut Bound<'_>,
+    tasks: &mut JoinSet<()>,
+    stop: CancellationToken,
+) -> Stopped {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Stopped::ByEdge,
+            accepted = accepted.accept() => accepted,
+            // What has ended holds no memory.
+            Some(_) = tasks.join_next() => continue,
+        };
+        let Some(mut stream) = accepted else { return Stopped::ByAgent };
+        // One call after the other: an agent that is slow to say what it wants holds up itself.
+        match timeout(CALL_TIME, link::read_type(&mut stream)).await {
+            Ok(Ok(StreamType::Heartbeat)) => drop(tasks.spawn(link::echo(stream))),
+            Ok(Ok(kind)) => {
+                if timeout(CALL_TIME, call(kind, &mut stream, bound)).await.is_err() {
+                    stream.reset(ErrorCode::Cancelled);
+                }
+            }
+            Ok(Err(_)) | Err(_) => stream.reset(ErrorCode::Refused),
+        }
+    }
+}
+
+/// One call. Who does not listen for the answer misses it.
+async fn call(kind: StreamType, stream: &mut Stream, bound: &mut Bound<'_>) {
+    let _ = match kind {
+        StreamType::Bind => match link::read_call::<Bind>(stream).await {
+            Ok(request) => match bind::bind(bound, request).await {
+                Ok(reply) => link::answer(stream, &reply).await,
+                Err(refusal) => link::answer(stream, &refusal).await,
+            },
+            Err(error) => link::answer(stream, &Refusal::new(301, error)).await,
+        },
+        StreamType::Unbind => match link::read_call::<Unbind>(stream).await {
+            Ok(request) => {
+                bound.unbind(&request.id);
+                link::answer(stream, &Empty {}).await
+            }
+            Err(error) => link::answer(stream, &Refusal::new(301, error)).await,
+        },
+        StreamType::BindLabeled => {
+            let refusal =
+                Refusal::new(399, "labels are not supported: bind a URL such as tcp://device.internal:22");
+            link::answer(stream, &refusal).await
+        }
+        _ => {
+            stream.reset(ErrorCode::Refused);
+            Ok(())
+        }
+    };
+}
+
+/// A text of an agent's, fit to be shown.
+fn shown(text: &str, most: usize) -> Box<str> {
+    text.chars().filter(|c| !c.is_control()).take(most).collect()
+}
+
+/// A text that nobody guesses. Two ULIDs' randomness each is 80 bits from the system's generator.
+pub(super) fn secret() -> Box<str> {
+    format!("{:020x}{:020x}", Ulid::generate().random(), Ulid::generate().random()).into()
+}
+
+/// Small packets at once, nothing piles up in the system, and peers that vanish are noticed. A socket that takes no
+/// options has no peer any more, which its next read tells.
+fn tune(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let socket = SockRef::from(stream);
+    let keepalive =
+        TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10));
+    let _ = socket.set_tcp_keepalive(&keepalive);
+    #[cfg(target_os = "linux")]
+    {
+        let _ = socket.set_tcp_notsent_lowat(LOW_WATER);
+        let _ = socket.set_tcp_user_timeout(Some(Duration::from_secs(30)));
+    }
+}

@@ -1,0 +1,263 @@
+//! A session over a connection: who reads frames, and who writes them.
+
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::frame::{HEADER_BYTES, Header, Kind};
+use super::state::{Body, State};
+use super::{ErrorCode, Limits, Side, Stream};
+
+/// Bytes that are read at once.
+const READ_BYTES: usize = 32 << 10;
+/// How long a farewell may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// What the parts of a session share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    state: Mutex<State>,
+    ended: CancellationToken,
+}
+
+impl Shared {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        // No code panics while it holds the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Opens streams and ends the session. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Opener {
+    shared: Arc<Shared>,
+}
+
+/// Accepts the streams that the other side opens.
+#[derive(Debug)]
+pub struct Acceptor {
+    shared: Arc<Shared>,
+}
+
+/// Moves the bytes of a session; it runs until the session ends.
+#[derive(Debug)]
+pub struct Driver<C> {
+    shared: Arc<Shared>,
+    connection: C,
+    write_timeout: Duration,
+}
+
+/// A session over a connection. Nothing moves until the driver runs.
+pub fn session<C>(connection: C, side: Side, limits: Limits) -> (Opener, Acceptor, Driver<C>)
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+{
+    let state = Mutex::new(State::new(side, limits));
+    let shared = Arc::new(Shared { state, ended: CancellationToken::new() });
+    let driver = Driver { shared: Arc::clone(&shared), connection, write_timeout: limits.write_timeout };
+    (Opener { shared: Arc::clone(&shared) }, Acceptor { shared }, driver)
+}
+
+impl Opener {
+    /// Opens a stream; the other side learns of it with its first bytes.
+    ///
+    /// # Errors
+    /// Why there can be none: the session has ended, or the other side goes away.
+    pub fn open(&self) -> Result<Stream, ErrorCode> {
+        let id = self.shared.state().open()?;
+        Ok(Stream::new(Arc::clone(&self.shared), id))
+    }
+
+    /// Ends the session at once.
+    pub fn close(&self, code: ErrorCode, message: &str) {
+        self.shared.state().go_away(code, message, false);
+    }
+
+    /// Ends the session when everything that waits is sent.
+    pub fn close_in_order(&self, message: &str) {
+        self.shared.state().go_away(ErrorCode::None, message, true);
+    }
+
+    /// Waits for the end of the session.
+    pub async fn closed(&self) {
+        self.shared.ended.cancelled().await;
+    }
+
+    /// True if the session has ended.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.ended.is_cancelled()
+    }
+}
+
+impl Acceptor {
+    /// The next stream that the other side opens; `None` when the session has ended.
+    pub async fn accept(&mut self) -> Option<Stream> {
+        let id = poll_fn(|cx| self.shared.state().accept(cx)).await?;
+        Some(Stream::new(Arc::clone(&self.shared), id))
+    }
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> Driver<C> {
+    /// Runs the session to its end, and says why it ended.
+    pub async fn run(self) -> ErrorCode {
+        let Self { shared, connection, write_timeout } = self;
+        // However this future ends, nobody waits for the session for ever.
+        let ended = Ended(Arc::clone(&shared));
+        let (mut read, mut write) = tokio::io::split(connection);
+        let code = {
+            let writing = write_frames(&shared, &mut write, write_timeout);
+            tokio::pin!(writing);
+            tokio::select! {
+                code = read_frames(&shared, &mut read) => {
+                    if code != ErrorCode::PeerEof {
+                        shared.state().go_away(code, &code.to_string(), false);
+                        // Who does not listen is not told.
+                        let _ = timeout(GOODBYE, &mut writing).await;
+                    }
+                    code
+                }
+                code = &mut writing => code,
+            }
+        };
+        shared.state().end(code);
+        drop(ended);
+        let _ = timeout(GOODBYE, write.shutdown()).await;
+        code
+    }
+}
+
+/// Ends the session when dropped.
+struct Ended(Arc<Shared>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.state().end(ErrorCode::SessionClosed);
+        self.0.ended.cancel();
+    }
+}
+
+/// Reads until the session has to end; never waits for anything but bytes.
+async fn read_frames(shared: &Shared, read: &mut (impl AsyncRead + Unpin)) -> ErrorCode {
+    let mut buffer = BytesMut::with_capacity(READ_BYTES);
+    // The frame whose body is being read, and how much of it is missing.
+    let mut open: Option<(Header, Body, usize)> = None;
+    loop {
+        let step = take_frames(shared, &mut buffer, &mut open);
+        if let Err(code) = step {
+            return code;
+        }
+        buffer.reserve(READ_BYTES);
+        match read.read_buf(&mut buffer).await {
+            Ok(0) | Err(_) => return ErrorCode::PeerEof,
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Takes what is there of frames out of the buffer.
+fn take_frames(
+    shared: &Shared,
+    buffer: &mut BytesMut,
+    open: &mut Option<(Header, Body, usize)>,
+) -> Result<(), ErrorCode> {
+    let mut state = shared.state();
+    loop {
+        let Some((header, body, missing)) = open.as_mut() else {
+            let Some(bytes) = buffer.first_chunk::<HEADER_BYTES>() else { return Ok(()) };
+            let header = Header::parse(*bytes).map_err(|error| error.code())?;
+            buffer.advance(HEADER_BYTES);
+            let body = state.on_header(header, Instant::now())?;
+            let length = usize::try_from(header.length).unwrap_or(usize::MAX);
+            *open = Some((header, body, length));
+            continue;
+        };
+        let there = buffer.len().min(*missing);
+        let bytes = buffer.get(..there).unwrap_or_default();
+        match *body {
+            Body::Data(stream) => state.on_data(stream, bytes),
+            Body::Discard => {}
+            Body::Small if there < *missing => return Ok(()),
+            Body::Small => on_small(&mut state, *header, bytes)?,
+        }
+        *missing -= there;
+        if *missing == 0
+            && header.fin
+            && let Body::Data(stream) = *body
+        {
+            state.on_fin(stream);
+        }
+        let finished = *missing == 0;
+        buffer.advance(there);
+        if !finished {
+            return Ok(());
+        }
+        *open = None;
+    }
+}
+
+fn on_small(state: &mut State, header: Header, bytes: &[u8]) -> Result<(), ErrorCode> {
+    let number = bytes.first_chunk::<4>().map_or(0, |bytes| u32::from_be_bytes(*bytes));
+    match header.kind {
+        Kind::Reset => state.on_reset(header.stream, ErrorCode::of(number)),
+        Kind::Window => state.on_window(header.stream, number & super::frame::MASK)?,
+        Kind::GoAway => state.on_go_away(),
+        Kind::Data => {}
+    }
+    Ok(())
+}
+
+/// Writes until a farewell is sent, the connection fails or the other side takes nothing for too long.
+async fn write_frames(
+    shared: &Shared,
+    write: &mut (impl AsyncWrite + Unpin),
+    write_timeout: Duration,
+) -> ErrorCode {
+    let mut buffer = BytesMut::new();
+    loop {
+        poll_fn(|cx| poll_fill(shared, cx, &mut buffer)).await;
+        if buffer.is_empty() {
+            return ErrorCode::SessionClosed;
+        }
+        while !buffer.is_empty() {
+            match timeout(write_timeout, write.write_buf(&mut buffer)).await {
+                Ok(Ok(1..)) => {}
+                Ok(_) => return ErrorCode::PeerEof,
+                Err(_) => return ErrorCode::WriteTimeout,
+            }
+        }
+        match timeout(write_timeout, write.flush()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return ErrorCode::PeerEof,
+            Err(_) => return ErrorCode::WriteTimeout,
+        }
+        buffer.clear();
+        if let Some(code) = shared.state().said_goodbye() {
+            return if code == ErrorCode::None { ErrorCode::SessionClosed } else { code };
+        }
+    }
+}
+
+fn poll_fill(shared: &Shared, cx: &Context<'_>, buffer: &mut BytesMut) -> Poll<()> {
+    let mut state = shared.state();
+    if state.fill(buffer) || state.has_ended() {
+        return Poll::Ready(());
+    }
+    // The memory of a busy moment is not kept.
+    *buffer = BytesMut::new();
+    state.writer = Some(cx.waker().clone());
+    Poll::Pending
+}
+
+#[cfg(test)]
+impl Opener {
+    pub(super) fn shared_streams(&self) -> usize {
+        self.shared.state().streams()
+    }
+}

@@ -1,0 +1,588 @@
+//! The state of a session, without input and output: what frames do to it, and which frames it wants to send.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Buf, BufMut, BytesMut};
+use tokio::io::ReadBuf;
+use tokio::time::Instant;
+
+use super::frame::{Header, Kind, MASK};
+use super::{ErrorCode, Limits, MOST_RESETS, OUTBOX_BYTES, QUANTUM_BYTES, Side, WINDOW_BYTES};
+
+/// Bytes that are made ready for one write.
+const BATCH_BYTES: usize = 16 << 10;
+/// A window is opened again when so much of it has been read.
+const GRANT_BYTES: u32 = WINDOW_BYTES / 2;
+
+#[derive(Debug)]
+pub(super) struct State {
+    side: Side,
+    limits: Limits,
+    streams: HashMap<u32, Entry>,
+    /// Streams that have something to send, each once, in the order of their turns.
+    ready: VecDeque<u32>,
+    resets: VecDeque<Giveup>,
+    unaccepted: VecDeque<u32>,
+    /// The id of the next stream of this side.
+    next: u32,
+    last_remote: u32,
+    remote_open: usize,
+    opens: Allowance,
+    farewell: Option<Farewell>,
+    ended: Option<ErrorCode>,
+    remote_gone: bool,
+    pub(super) writer: Option<Waker>,
+    pub(super) acceptor: Option<Waker>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    inbox: BytesMut,
+    /// Bytes that the other side may still send.
+    allowance: u32,
+    /// Bytes read for which the window has not been opened again.
+    read: u32,
+    fin_in: bool,
+    reset: Option<ErrorCode>,
+    reader: Option<Waker>,
+    outbox: BytesMut,
+    /// Bytes that this side may still send.
+    window: u32,
+    needs_syn: bool,
+    fin_out: Fin,
+    writer: Option<Waker>,
+    /// It stands in the queue of those that are ready.
+    queued: bool,
+    /// Somebody holds the stream.
+    held: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fin {
+    Open,
+    Wanted,
+    Sent,
+}
+
+/// A stream that is given up.
+#[derive(Debug)]
+struct Giveup {
+    stream: u32,
+    code: ErrorCode,
+    /// Its half ends first: some peers wake who reads only for that.
+    fin: bool,
+}
+
+#[derive(Debug)]
+struct Farewell {
+    code: ErrorCode,
+    message: String,
+    /// It waits until everything else is sent.
+    last: bool,
+    sent: bool,
+}
+
+/// A bucket of streams that may be opened.
+#[derive(Debug)]
+struct Allowance {
+    thousandths: u64,
+    at: Option<Instant>,
+}
+
+impl Allowance {
+    /// Takes one; false if there is none left. The bucket holds ten seconds' worth.
+    fn take(&mut self, per_second: u32, now: Instant) -> bool {
+        let full = u64::from(per_second) * 10_000;
+        let since = self.at.map_or(u64::MAX, |at| u64::try_from((now - at).as_millis()).unwrap_or(u64::MAX));
+        self.at = Some(now);
+        self.thousandths = self.thousandths.saturating_add(since.saturating_mul(per_second.into())).min(full);
+        match self.thousandths.checked_sub(1_000) {
+            Some(left) => {
+                self.thousandths = left;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// What the body of a frame is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Body {
+    /// Bytes for a stream.
+    Data(u32),
+    /// Bytes that nobody needs.
+    Discard,
+    /// A few bytes that are looked at together.
+    Small,
+}
+
+impl Entry {
+    fn new(needs_syn: bool) -> Self {
+        Self {
+            inbox: BytesMut::new(),
+            allowance: WINDOW_BYTES,
+            read: 0,
+            fin_in: false,
+            reset: None,
+            reader: None,
+            outbox: BytesMut::new(),
+            window: WINDOW_BYTES,
+            needs_syn,
+            fin_out: Fin::Open,
+            writer: None,
+            queued: false,
+            held: true,
+        }
+    }
+
+    fn wake_both(&mut self) {
+        self.reader.take().into_iter().chain(self.writer.take()).for_each(Waker::wake);
+    }
+
+    fn may_grant(&self) -> bool {
+        self.read >= GRANT_BYTES && !self.fin_in && self.reset.is_none()
+    }
+
+    /// True if a frame could be sent for it now.
+    fn has_turn(&self) -> bool {
+        let data = !self.outbox.is_empty() && self.window > 0;
+        let fin = self.outbox.is_empty() && self.fin_out == Fin::Wanted;
+        self.reset.is_none() && (data || fin) || self.may_grant()
+    }
+}
+
+fn gone(code: ErrorCode) -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionReset, code)
+}
+
+impl State {
+    pub(super) fn new(side: Side, limits: Limits) -> Self {
+        Self {
+            side,
+            limits,
+            streams: HashMap::new(),
+            ready: VecDeque::new(),
+            resets: VecDeque::new(),
+            unaccepted: VecDeque::new(),
+            next: if side == Side::Client { 1 } else { 2 },
+            last_remote: 0,
+            remote_open: 0,
+            opens: Allowance { thousandths: 0, at: None },
+            farewell: None,
+            ended: None,
+            remote_gone: false,
+            writer: None,
+            acceptor: None,
+        }
+    }
+
+    fn is_remote(&self, stream: u32) -> bool {
+        (stream % 2 == 1) == (self.side == Side::Server)
+    }
+
+    fn wake_writer(&mut self) {
+        self.writer.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Puts a stream into the queue if it has something to send.
+    fn queue(&mut self, stream: u32) {
+        if let Some(entry) = self.streams.get_mut(&stream)
+            && !entry.queued
+            && entry.has_turn()
+        {
+            entry.queued = true;
+            self.ready.push_back(stream);
+            self.wake_writer();
+        }
+    }
+
+    fn remove(&mut self, stream: u32) {
+        if self.streams.remove(&stream).is_some() && self.is_remote(stream) {
+            self.remote_open = self.remote_open.saturating_sub(1);
+        }
+    }
+
+    fn give_up(&mut self, stream: u32, code: ErrorCode, fin: bool) -> Result<(), ErrorCode> {
+        if self.resets.len() >= MOST_RESETS {
+            return Err(ErrorCode::EnhanceYourCalm);
+        }
+        self.resets.push_back(Giveup { stream, code, fin });
+        self.wake_writer();
+        Ok(())
+    }
+
+    // ---- What the other side sends.
+
+    /// Takes the header of a frame.
+    ///
+    /// # Errors
+    /// Why the session has to end.
+    pub(super) fn on_header(&mut self, header: Header, now: Instant) -> Result<Body, ErrorCode> {
+        if header.kind != Kind::Data {
+            return Ok(Body::Small);
+        }
+        let id = header.stream;
+        let Some(entry) = self.streams.get_mut(&id) else { return self.on_unknown(header, now) };
+        if header.syn {
+            return Err(ErrorCode::Protocol);
+        }
+        let code = if entry.reset.is_some() {
+            return Ok(Body::Discard);
+        } else if entry.fin_in || !entry.held {
+            ErrorCode::StreamClosed
+        } else if header.length > entry.allowance {
+            ErrorCode::FlowControl
+        } else {
+            entry.allowance -= header.length;
+            return Ok(Body::Data(id));
+        };
+        // Whoever drains a stream wants no answer to it; an end without bytes needs none.
+        if code == ErrorCode::StreamClosed && header.length == 0 {
+            return Ok(Body::Discard);
+        }
+        self.reset_with(id, code)?;
+        Ok(Body::Discard)
+    }
+
+    fn on_unknown(&mut self, header: Header, now: Instant) -> Result<Body, ErrorCode> {
+        let id = header.stream;
+        if !header.syn {
+            if !self.is_remote(id) && id >= self.next {
+                return Err(ErrorCode::Protocol);
+            }
+            if header.length > 0 {
+                self.give_up(id, ErrorCode::StreamClosed, false)?;
+            }
+            return Ok(Body::Discard);
+        }
+        if !self.is_remote(id) || id <= self.last_remote {
+            return Err(ErrorCode::Protocol);
+        }
+        if !self.opens.take(self.limits.opens_per_second, now) {
+            return Err(ErrorCode::EnhanceYourCalm);
+        }
+        self.last_remote = id;
+        let refused = if self.farewell.is_some() || self.remote_gone {
+            Some(ErrorCode::Refused)
+        } else if self.remote_open >= self.limits.streams {
+            Some(ErrorCode::Exhausted)
+        } else if self.unaccepted.len() >= self.limits.unaccepted {
+            Some(ErrorCode::AcceptQueueFull)
+        } else {
+            None
+        };
+        if let Some(code) = refused {
+            self.give_up(id, code, false)?;
+            return Ok(Body::Discard);
+        }
+        let mut entry = Entry::new(false);
+        // INVARIANT: no header has more than a window.
+        entry.allowance = entry.allowance.saturating_sub(header.length);
+        self.streams.insert(id, entry);
+        self.remote_open += 1;
+        self.unaccepted.push_back(id);
+        self.acceptor.take().into_iter().for_each(Waker::wake);
+        Ok(Body::Data(id))
+    }
+
+    /// Takes bytes of a frame whose header said that they are for a stream.
+    pub(super) fn on_data(&mut self, stream: u32, bytes: &[u8]) {
+        if let Some(entry) = self.streams.get_mut(&stream)
+            && entry.reset.is_none()
+            && entry.held
+        {
+            entry.inbox.extend_from_slice(bytes);
+            entry.reader.take().into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// The other half of a stream has ended.
+    pub(super) fn on_fin(&mut self, stream: u32) {
+        if let Some(entry) = self.streams.get_mut(&stream) {
+            entry.fin_in = true;
+            entry.reader.take().into_iter().for_each(Waker::wake);
+        }
+    }
+
+    pub(super) fn on_reset(&mut self, stream: u32, code: ErrorCode) {
+        let Some(entry) = self.streams.get_mut(&stream) else { return };
+        entry.outbox = BytesMut::new();
+        entry.reset.get_or_insert(code);
+        entry.wake_both();
+        if !entry.held {
+            self.remove(stream);
+        }
+    }
+
+    /// More bytes are welcome.
+    ///
+    /// # Errors
+    /// Why the session has to end.
+    pub(super) fn on_window(&mut self, stream: u32, by: u32) -> Result<(), ErrorCode> {
+        let Some(entry) = self.streams.get_mut(&stream) else { return Ok(()) };
+        match entry.window.checked_add(by).filter(|window| *window <= MASK) {
+            Some(window) => entry.window = window,
+            None => return self.reset_with(stream, ErrorCode::FlowControl),
+        }
+        self.queue(stream);
+        Ok(())
+    }
+
+    pub(super) fn on_go_away(&mut self) {
+        self.remote_gone = true;
+        self.acceptor.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// The session has ended: nothing moves any more. What has arrived whole can still be read.
+    pub(super) fn end(&mut self, code: ErrorCode) {
+        self.ended.get_or_insert(code);
+        for entry in self.streams.values_mut() {
+            if !entry.fin_in {
+                entry.reset.get_or_insert(code);
+            }
+            entry.outbox = BytesMut::new();
+            entry.wake_both();
+        }
+        self.streams.retain(|_, entry| entry.held);
+        self.ready.clear();
+        self.resets.clear();
+        self.acceptor.take().into_iter().for_each(Waker::wake);
+        self.wake_writer();
+    }
+
+    // ---- What this side wants.
+
+    /// Opens a stream.
+    ///
+    /// # Errors
+    /// Why there can be none.
+    pub(super) fn open(&mut self) -> Result<u32, ErrorCode> {
+        if let Some(code) = self.ended {
+            return Err(code);
+        }
+        if self.remote_gone || self.farewell.is_some() {
+            return Err(ErrorCode::RemoteGone);
+        }
+        let id = self.next;
+        let own = self.streams.len().saturating_sub(self.remote_open);
+        if id > MASK - 2 || own >= self.limits.own_streams {
+            return Err(ErrorCode::Exhausted);
+        }
+        self.next += 2;
+        self.streams.insert(id, Entry::new(true));
+        Ok(id)
+    }
+
+    pub(super) fn accept(&mut self, cx: &Context<'_>) -> Poll<Option<u32>> {
+        if let Some(id) = self.unaccepted.pop_front() {
+            return Poll::Ready(Some(id));
+        }
+        if self.ended.is_some() {
+            return Poll::Ready(None);
+        }
+        self.acceptor = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    pub(super) fn read(
+        &mut self,
+        stream: u32,
+        cx: &Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Some(entry) = self.streams.get_mut(&stream) else {
+            return Poll::Ready(Err(gone(self.ended.unwrap_or(ErrorCode::StreamClosed))));
+        };
+        if entry.inbox.is_empty() {
+            return match entry.reset {
+                // It was given up: what has arrived is not all.
+                Some(code @ ErrorCode::Reset) => Poll::Ready(Err(gone(code))),
+                _ if entry.fin_in => Poll::Ready(Ok(())),
+                Some(code) => Poll::Ready(Err(gone(code))),
+                None => {
+                    entry.reader = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            };
+        }
+        let take = entry.inbox.len().min(buffer.remaining());
+        buffer.put_slice(entry.inbox.get(..take).unwrap_or_default());
+        entry.inbox.advance(take);
+        if entry.inbox.is_empty() {
+            // A stream that is quiet holds no memory.
+            entry.inbox = BytesMut::new();
+        }
+        entry.read = entry.read.saturating_add(u32::try_from(take).unwrap_or(u32::MAX));
+        self.queue(stream);
+        Poll::Ready(Ok(()))
+    }
+
+    pub(super) fn write(&mut self, stream: u32, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let ended = self.ended;
+        let entry = match (self.streams.get_mut(&stream), ended) {
+            (Some(entry), None) => entry,
+            (_, ended) => return Poll::Ready(Err(gone(ended.unwrap_or(ErrorCode::StreamClosed)))),
+        };
+        if let Some(code) = entry.reset {
+            return Poll::Ready(Err(gone(code)));
+        }
+        if entry.fin_out != Fin::Open {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let room = OUTBOX_BYTES.saturating_sub(entry.outbox.len());
+        if room == 0 {
+            entry.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let take = bytes.get(..room.min(bytes.len())).unwrap_or_default();
+        entry.outbox.extend_from_slice(take);
+        self.queue(stream);
+        Poll::Ready(Ok(take.len()))
+    }
+
+    /// Ends this side's half once everything is sent.
+    pub(super) fn shutdown(&mut self, stream: u32) {
+        if let Some(entry) = self.streams.get_mut(&stream)
+            && entry.fin_out == Fin::Open
+        {
+            entry.fin_out = Fin::Wanted;
+            self.queue(stream);
+        }
+    }
+
+    /// Gives a stream up: what waits is lost on both sides, and both learn it.
+    pub(super) fn reset(&mut self, stream: u32, code: ErrorCode) {
+        // Who cannot even be told so has the session ended by its own frames.
+        let _ = self.reset_with(stream, code);
+    }
+
+    fn reset_with(&mut self, stream: u32, code: ErrorCode) -> Result<(), ErrorCode> {
+        let Some(entry) = self.streams.get_mut(&stream) else { return Ok(()) };
+        if entry.reset.is_some() {
+            return Ok(());
+        }
+        let (begun, fin) = (!entry.needs_syn, entry.fin_out != Fin::Sent);
+        entry.outbox = BytesMut::new();
+        entry.reset = Some(code);
+        entry.wake_both();
+        let held = entry.held;
+        if !held {
+            self.remove(stream);
+        }
+        if begun { self.give_up(stream, code, fin) } else { Ok(()) }
+    }
+
+    /// Nobody holds the stream any more. What was to be sent is sent if its half was ended in order; otherwise it is
+    /// given up.
+    pub(super) fn release(&mut self, stream: u32) {
+        let Some(entry) = self.streams.get_mut(&stream) else { return };
+        entry.held = false;
+        entry.inbox = BytesMut::new();
+        match (entry.reset, entry.fin_out) {
+            (None, Fin::Open) => self.reset(stream, ErrorCode::Cancelled),
+            (None, Fin::Wanted) if self.ended.is_none() => self.queue(stream),
+            _ => self.remove(stream),
+        }
+    }
+
+    /// Says goodbye, at once or when everything else is sent.
+    pub(super) fn go_away(&mut self, code: ErrorCode, message: &str, last: bool) {
+        let message = message.chars().take(1_000).collect();
+        match &mut self.farewell {
+            // At once is sooner than later.
+            Some(said) => said.last &= last,
+            None => self.farewell = Some(Farewell { code, message, last, sent: false }),
+        }
+        self.wake_writer();
+    }
+
+    /// The code of a farewell that has been sent.
+    pub(super) fn said_goodbye(&self) -> Option<ErrorCode> {
+        self.farewell.as_ref().filter(|said| said.sent).map(|said| said.code)
+    }
+
+    pub(super) const fn has_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    /// Adds frames to send, as many as make a batch; false if there is nothing to send now.
+    pub(super) fn fill(&mut self, out: &mut BytesMut) -> bool {
+        if self.farewell.as_ref().is_some_and(|said| !said.last) {
+            return self.fill_farewell(out);
+        }
+        while out.len() < BATCH_BYTES {
+            let Some(Giveup { stream, code, fin }) = self.resets.pop_front() else { break };
+            if fin {
+                let fin = Header { kind: Kind::Data, length: 0, fin: true, syn: false, stream };
+                out.put_slice(&fin.bytes());
+            }
+            small(out, Kind::Reset, stream, code as u32);
+        }
+        while out.len() < BATCH_BYTES {
+            let Some(stream) = self.ready.pop_front() else { break };
+            self.take_turn(stream, out);
+        }
+        if out.is_empty() && self.farewell.is_some() {
+            return self.fill_farewell(out);
+        }
+        !out.is_empty()
+    }
+
+    fn fill_farewell(&mut self, out: &mut BytesMut) -> bool {
+        let last_remote = self.last_remote;
+        let Some(said) = self.farewell.as_mut().filter(|said| !said.sent) else { return false };
+        said.sent = true;
+        let length = u32::try_from(8 + said.message.len()).unwrap_or(8);
+        out.put_slice(&Header { kind: Kind::GoAway, length, fin: false, syn: false, stream: 0 }.bytes());
+        out.put_u32(last_remote);
+        out.put_u32(said.code as u32);
+        out.put_slice(said.message.as_bytes());
+        true
+    }
+
+    fn take_turn(&mut self, stream: u32, out: &mut BytesMut) {
+        let Some(entry) = self.streams.get_mut(&stream) else { return };
+        entry.queued = false;
+        if entry.may_grant() {
+            small(out, Kind::Window, stream, entry.read);
+            entry.allowance = entry.allowance.saturating_add(std::mem::take(&mut entry.read));
+        }
+        if entry.reset.is_none() {
+            let window = usize::try_from(entry.window).unwrap_or(usize::MAX);
+            let take = entry.outbox.len().min(window).min(QUANTUM_BYTES);
+            let fin = entry.fin_out == Fin::Wanted && take == entry.outbox.len();
+            if take > 0 || fin {
+                let length = u32::try_from(take).unwrap_or(0);
+                let syn = std::mem::take(&mut entry.needs_syn);
+                out.put_slice(&Header { kind: Kind::Data, length, fin, syn, stream }.bytes());
+                out.put_slice(entry.outbox.get(..take).unwrap_or_default());
+                entry.outbox.advance(take);
+                entry.window -= length;
+                if entry.outbox.is_empty() {
+                    entry.outbox = BytesMut::new();
+                }
+                entry.writer.take().into_iter().for_each(Waker::wake);
+            }
+            if fin {
+                entry.fin_out = Fin::Sent;
+            }
+        }
+        if !entry.held && entry.fin_out == Fin::Sent {
+            return self.remove(stream);
+        }
+        self.queue(stream);
+    }
+
+    #[cfg(test)]
+    pub(super) fn streams(&self) -> usize {
+        self.streams.len()
+    }
+}
+
+fn small(out: &mut BytesMut, kind: Kind, stream: u32, number: u32) {
+    out.put_slice(&Header { kind, length: 4, fin: false, syn: false, stream }.bytes());
+    out.put_u32(number);
+}

@@ -1,0 +1,279 @@
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::task::JoinHandle;
+
+use super::*;
+
+fn start(connection: DuplexStream, side: Side, limits: Limits) -> (Opener, Acceptor, JoinHandle<ErrorCode>) {
+    let (opener, acceptor, driver) = session(connection, side, limits);
+    (opener, acceptor, tokio::spawn(driver.run()))
+}
+
+fn pair(pipe: usize) -> [(Opener, Acceptor, JoinHandle<ErrorCode>); 2] {
+    let (one, other) = duplex(pipe);
+    [start(one, Side::Client, Limits::default()), start(other, Side::Server, Limits::default())]
+}
+
+/// A session whose other side is written by hand.
+fn raw(side: Side, limits: Limits) -> (DuplexStream, Opener, Acceptor, JoinHandle<ErrorCode>) {
+    let (one, other) = duplex(1 << 20);
+    let (opener, acceptor, driver) = start(other, side, limits);
+    (one, opener, acceptor, driver)
+}
+
+fn frame(kind: Kind, stream: u32, flags: (bool, bool), body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len()).expect("short");
+    let header = Header { kind, length, fin: flags.1, syn: flags.0, stream };
+    [&header.bytes()[..], body].concat()
+}
+
+async fn next(connection: &mut DuplexStream) -> (Header, Vec<u8>) {
+    let mut header = [0; 8];
+    connection.read_exact(&mut header).await.expect("a header");
+    let header = Header::parse(header).expect("a header");
+    let mut body = vec![0; header.length as usize];
+    connection.read_exact(&mut body).await.expect("a body");
+    (header, body)
+}
+
+fn noise(length: usize, seed: u8) -> Vec<u8> {
+    (0..length).map(|at| (at as u64 * 31 + at as u64 / 251).to_le_bytes()[0] ^ seed).collect()
+}
+
+#[tokio::test]
+async fn bytes_go_both_ways_and_each_half_ends_on_its_own() {
+    let [(opener, _accept, _), (_opener, mut acceptor, _)] = pair(4_096);
+    let sent = noise(1 << 20, 1);
+    let mut stream = opener.open().expect("open");
+    let echo = tokio::spawn(async move {
+        let mut stream = acceptor.accept().await.expect("a stream");
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).await.expect("heard");
+        // The answer begins when the question has ended.
+        stream.write_all(&heard).await.expect("said");
+        stream.shutdown().await.expect("shut down");
+        heard.len()
+    });
+    stream.write_all(&sent).await.expect("sent");
+    stream.shutdown().await.expect("shut down");
+    let mut back = Vec::new();
+    stream.read_to_end(&mut back).await.expect("read");
+    assert!(back == sent, "{} of {}", back.len(), sent.len());
+    assert_eq!(echo.await.expect("ends"), sent.len());
+}
+
+#[tokio::test]
+async fn what_is_dropped_unfinished_does_not_look_complete() {
+    let [(opener, _a, _), (_opener, mut acceptor, _)] = pair(4_096);
+    let mut stream = opener.open().expect("open");
+    stream.write_all(b"half a sen").await.expect("sent");
+    let mut other = acceptor.accept().await.expect("a stream");
+    let mut some = [0; 10];
+    other.read_exact(&mut some).await.expect("some");
+    stream.reset(ErrorCode::Reset);
+    drop(stream);
+    let error = other.read(&mut some).await.expect_err("given up");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    assert!(other.write_all(b"x").await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_who_does_not_read_stops_nobody_else() {
+    let [(opener, _a, _), (_opener, mut acceptor, _)] = pair(4_096);
+    let mut stalled = opener.open().expect("open");
+    let flood = tokio::spawn(async move {
+        let chunk = vec![7; 64 << 10];
+        let mut sent = 0_usize;
+        while let Ok(Ok(())) = tokio::time::timeout(Duration::from_secs(5), stalled.write_all(&chunk)).await {
+            sent += chunk.len();
+        }
+        (sent, stalled)
+    });
+    let _unread = acceptor.accept().await.expect("the one that is not read");
+    let (sent, _stalled) = flood.await.expect("ends");
+    assert!(sent <= WINDOW_BYTES as usize + OUTBOX_BYTES, "{sent} bytes were taken for who reads none");
+    let mut other = opener.open().expect("open");
+    other.write_all(b"still here").await.expect("sent");
+    let mut heard = [0; 10];
+    let mut stream = acceptor.accept().await.expect("the other");
+    stream.read_exact(&mut heard).await.expect("heard");
+    assert_eq!(&heard, b"still here");
+}
+
+#[tokio::test]
+async fn both_sides_write_all_they_can_and_nobody_waits_for_ever() {
+    const STREAMS: usize = 64;
+    const BYTES: usize = 600 << 10;
+    let [(one, mut one_accepts, _), (other, mut other_accepts, _)] = pair(1_024);
+    let mut tasks = Vec::new();
+    for opener in [one, other] {
+        for number in 0..STREAMS {
+            let opener = opener.clone();
+            tasks.push(tokio::spawn(async move {
+                let seed = u8::try_from(number).expect("few");
+                let mut stream = opener.open().expect("open");
+                stream.write_all(&noise(BYTES, seed)).await.expect("sent");
+                stream.shutdown().await.expect("shut down");
+                let mut end = Vec::new();
+                stream.read_to_end(&mut end).await.expect("the other half ends");
+            }));
+        }
+    }
+    let accepting = async |acceptor: &mut Acceptor| {
+        let mut readers = Vec::new();
+        for _ in 0..STREAMS {
+            let mut stream = acceptor.accept().await.expect("a stream");
+            readers.push(tokio::spawn(async move {
+                let mut heard = Vec::new();
+                stream.read_to_end(&mut heard).await.expect("heard");
+                let seed = heard[0];
+                assert!(heard == noise(BYTES, seed), "bytes of another stream");
+                stream.shutdown().await.expect("shut down");
+            }));
+        }
+        readers
+    };
+    let readers = tokio::join!(accepting(&mut one_accepts), accepting(&mut other_accepts));
+    for task in tasks.into_iter().chain(readers.0).chain(readers.1) {
+        tokio::time::timeout(Duration::from_secs(60), task).await.expect("no deadlock").expect("fine");
+    }
+}
+
+#[tokio::test]
+async fn a_keystroke_does_not_wait_for_the_bulk_before_it() {
+    let (mut wire, opener, _acceptor, _driver) = raw(Side::Client, Limits::default());
+    let (mut bulk, mut key) = (opener.open().expect("open"), opener.open().expect("open"));
+    bulk.write_all(&[1; OUTBOX_BYTES]).await.expect("taken");
+    key.write_all(b"k").await.expect("taken");
+    let mut before = 0;
+    loop {
+        let (header, body) = next(&mut wire).await;
+        if body == b"k" {
+            break assert_eq!(header.stream, key.id());
+        }
+        before += body.len();
+    }
+    assert!(before <= 3 * QUANTUM_BYTES, "{before} bytes went first");
+}
+
+#[tokio::test]
+async fn violations_end_the_session_with_their_code() {
+    let opened = frame(Kind::Data, 3, (true, false), b"x");
+    for (name, bytes, code) in [
+        ("a type that is none", vec![0, 0, 0, 0x50, 0, 0, 0, 1], ErrorCode::Protocol),
+        ("a length that lies", vec![0xff, 0xff, 0xff, 0x10, 0, 0, 0, 1], ErrorCode::FrameSize),
+        ("an id of the wrong side", frame(Kind::Data, 2, (true, false), b""), ErrorCode::Protocol),
+        ("an id that was used", [opened.clone(), opened.clone()].concat(), ErrorCode::Protocol),
+        (
+            "an older id",
+            [opened.clone(), frame(Kind::Data, 1, (true, false), b"")].concat(),
+            ErrorCode::Protocol,
+        ),
+        (
+            "a stream of ours that is not open",
+            frame(Kind::Data, 8, (false, false), b"x"),
+            ErrorCode::Protocol,
+        ),
+    ] {
+        let (mut wire, _opener, _acceptor, driver) = raw(Side::Server, Limits::default());
+        wire.write_all(&bytes).await.expect("written");
+        let (header, body) = next(&mut wire).await;
+        assert_eq!(header.kind, Kind::GoAway, "{name}");
+        assert_eq!(body[4..8], (code as u32).to_be_bytes(), "{name}");
+        assert_eq!(driver.await.expect("ends"), code, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn more_than_the_window_resets_the_stream_alone() {
+    let (mut wire, _opener, mut acceptor, driver) = raw(Side::Server, Limits::default());
+    wire.write_all(&frame(Kind::Data, 1, (true, false), &vec![0; WINDOW_BYTES as usize]))
+        .await
+        .expect("allowed");
+    wire.write_all(&frame(Kind::Data, 1, (false, false), b"!")).await.expect("too much");
+    wire.write_all(&frame(Kind::Data, 3, (true, false), b"")).await.expect("another");
+    wire.write_all(&frame(Kind::Window, 3, (false, false), &0x7fff_ffff_u32.to_be_bytes()))
+        .await
+        .expect("written");
+    let mut codes = Vec::new();
+    while codes.len() < 2 {
+        let (header, body) = next(&mut wire).await;
+        if header.kind == Kind::Reset {
+            codes.push((header.stream, u32::from_be_bytes(*body.first_chunk().expect("a code"))));
+        }
+    }
+    let flow = ErrorCode::FlowControl as u32;
+    assert_eq!(codes, [(1, flow), (3, flow)]);
+    assert!(acceptor.accept().await.is_some() && !driver.is_finished());
+}
+
+#[tokio::test]
+async fn a_storm_of_streams_ends_the_session_in_bounded_memory() {
+    let limits = Limits { opens_per_second: 100, ..Limits::default() };
+    let (mut wire, opener, mut acceptor, driver) = raw(Side::Server, limits);
+    let accepting = tokio::spawn(async move { while acceptor.accept().await.is_some() {} });
+    let (mut read, mut write) = tokio::io::split(&mut wire);
+    let storm = async {
+        for number in 0..100_000_u32 {
+            let id = 2 * number + 1;
+            let open = frame(Kind::Data, id, (true, false), b"");
+            let reset = frame(Kind::Reset, id, (false, false), &6_u32.to_be_bytes());
+            if write.write_all(&[open, reset].concat()).await.is_err() {
+                break;
+            }
+        }
+    };
+    let listen = async { tokio::io::copy(&mut read, &mut tokio::io::sink()).await };
+    let (_, _) = tokio::join!(storm, listen);
+    assert_eq!(driver.await.expect("ends"), ErrorCode::EnhanceYourCalm);
+    accepting.await.expect("ends");
+    assert!(opener.is_closed() && opener.shared_streams() == 0);
+}
+
+#[tokio::test]
+async fn streams_beyond_the_limits_are_refused_and_the_session_goes_on() {
+    let limits = Limits { streams: 3, unaccepted: 2, ..Limits::default() };
+    let (mut wire, _opener, mut acceptor, driver) = raw(Side::Server, limits);
+    for id in [1, 3, 5] {
+        wire.write_all(&frame(Kind::Data, id, (true, false), b"x")).await.expect("written");
+    }
+    let (header, body) = next(&mut wire).await;
+    assert_eq!((header.stream, body), (5, 9_u32.to_be_bytes().to_vec()));
+    let held = (acceptor.accept().await, acceptor.accept().await);
+    for id in [7, 9] {
+        wire.write_all(&frame(Kind::Data, id, (true, false), b"x")).await.expect("written");
+    }
+    let (header, body) = next(&mut wire).await;
+    assert_eq!((header.stream, body), (9, 12_u32.to_be_bytes().to_vec()));
+    drop(held);
+    assert!(!driver.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_no_bytes_is_dropped() {
+    let (one, other) = duplex(64);
+    let (opener, _acceptor, driver) = start(other, Side::Server, Limits::default());
+    let mut stream = opener.open().expect("open");
+    stream.write_all(&[0; 1_000]).await.expect("taken");
+    assert_eq!(driver.await.expect("ends"), ErrorCode::WriteTimeout);
+    assert!(stream.write_all(b"x").await.is_err() && opener.open().is_err());
+    drop(one);
+}
+
+#[tokio::test]
+async fn a_farewell_in_order_comes_after_what_waits() {
+    let [(opener, _a, _), (server, mut acceptor, driver)] = pair(512);
+    let mut stream = opener.open().expect("open");
+    stream.write_all(b"?").await.expect("asked");
+    let mut asked = acceptor.accept().await.expect("a stream");
+    asked.write_all(&[b'!'; 5_000]).await.expect("answered");
+    asked.shutdown().await.expect("shut down");
+    drop(asked);
+    server.close_in_order("bye");
+    let mut heard = Vec::new();
+    stream.read_to_end(&mut heard).await.expect("all of it");
+    assert_eq!(heard.len(), 5_000);
+    assert_eq!(driver.await.expect("ends"), ErrorCode::SessionClosed);
+    opener.closed().await;
+}

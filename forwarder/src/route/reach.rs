@@ -1,0 +1,138 @@
+//! What lies behind an endpoint, and how it is reached.
+
+use std::fmt;
+use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy_core::facts::Facts;
+use policy_core::url::HostPort;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::link::{self, ProxyHeader, StreamType};
+use crate::mux;
+use crate::online::Online;
+
+/// What lies behind an endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Upstream {
+    /// A server that the edge reaches itself.
+    Address(HostPort),
+    /// The agent that keeps the endpoint online.
+    Agent(Arc<Online>),
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Agent(endpoint) => write!(f, "agent {}", endpoint.session),
+        }
+    }
+}
+
+/// A connection to an upstream.
+#[derive(Debug)]
+pub enum Connection {
+    /// Of the edge's own.
+    Tcp(TcpStream),
+    /// Through an agent.
+    Agent(mux::Stream),
+}
+
+/// Reaches upstreams.
+pub trait Dial: Sync {
+    /// What a reached upstream is.
+    type Stream: Send;
+
+    /// Which of several endpoints that share a URL is asked; none is asked after it.
+    fn choose(&self, members: &[Arc<Online>]) -> Option<Arc<Online>>;
+
+    /// Reaches one upstream.
+    fn dial(
+        &self,
+        upstream: &Upstream,
+        facts: &Facts<'_>,
+    ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+/// Dials for real, within a deadline.
+#[derive(Clone, Copy, Debug)]
+pub struct Live {
+    /// Time for name lookup and connecting.
+    pub timeout: Duration,
+    /// The port of the client.
+    pub client_port: u16,
+}
+
+impl Dial for Live {
+    type Stream = Connection;
+
+    fn choose(&self, members: &[Arc<Online>]) -> Option<Arc<Online>> {
+        // The keys of the hasher are random.
+        let draw = usize::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or(0);
+        members.get(draw.checked_rem(members.len())?).map(Arc::clone)
+    }
+
+    async fn dial(&self, upstream: &Upstream, facts: &Facts<'_>) -> io::Result<Connection> {
+        let reached = async {
+            match upstream {
+                Upstream::Address(address) => {
+                    TcpStream::connect((&*address.host, address.port)).await.map(Connection::Tcp)
+                }
+                Upstream::Agent(endpoint) => {
+                    let client = std::net::SocketAddr::new(facts.client_ip(), self.client_port);
+                    open(endpoint, client).await.map(Connection::Agent)
+                }
+            }
+        };
+        match timeout(self.timeout, reached).await {
+            Ok(connected) => connected,
+            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")),
+        }
+    }
+}
+
+async fn open(endpoint: &Online, client: std::net::SocketAddr) -> io::Result<mux::Stream> {
+    let mut stream = link::open(&endpoint.opener, StreamType::Proxy).await?;
+    let header = ProxyHeader {
+        id: endpoint.id.to_string(),
+        client_addr: client.to_string(),
+        proto: endpoint.url.scheme().name().to_owned(),
+        edge_type: "1".to_owned(),
+        passthrough_tls: false,
+    };
+    header.write(&mut stream).await?;
+    Ok(stream)
+}
+
+/// Takes upstreams for as reachable as they were: for judging an open connection again.
+#[derive(Clone, Copy, Debug)]
+pub struct Presumed<'a> {
+    /// Upstreams that did not answer when the connection was made.
+    pub unreached: &'a [Upstream],
+    /// Where the connection goes.
+    pub reached: Option<&'a Upstream>,
+}
+
+impl Dial for Presumed<'_> {
+    type Stream = ();
+
+    fn choose(&self, members: &[Arc<Online>]) -> Option<Arc<Online>> {
+        let is_known = |member: &&Arc<Online>| {
+            let is_it = |upstream: &Upstream| matches!(upstream, Upstream::Agent(it) if it == *member);
+            self.reached.is_some_and(is_it) || self.unreached.iter().any(is_it)
+        };
+        members.iter().find(is_known).or(members.first()).map(Arc::clone)
+    }
+
+    async fn dial(&self, upstream: &Upstream, _: &Facts<'_>) -> io::Result<()> {
+        match self.unreached.contains(upstream) {
+            true => Err(io::ErrorKind::NotConnected.into()),
+            false => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What `edge.yml` says about agents: where they connect, the administration socket, the ports they may open.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+
+use super::read::EdgeReader;
+use crate::diagnostic::shorten;
+use crate::parse::NodeRef;
+use crate::reader::{Keys, head};
+use crate::source::{Span, Spanned};
+use crate::url::{normal_host, port_number};
+
+/// Names that fit into one certificate.
+const MOST_NAMES: usize = 100;
+
+/// Where agents connect.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AgentListener {
+    /// Where it listens.
+    pub listen: Spanned<SocketAddr>,
+    /// What agents call the edge: DNS names in lower case and addresses without brackets, at least one.
+    pub names: Vec<Box<str>>,
+    /// The certificate it shows; without it the edge makes one under an authority of its own.
+    pub tls: Option<CertificateFiles>,
+}
+
+/// A certificate and its key, as PEM files; relative to the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CertificateFiles {
+    /// The certificate, followed by those between it and an authority.
+    pub certificate: Box<str>,
+    /// Its key.
+    pub private_key: Box<str>,
+}
+
+impl<'d> EdgeReader<'_, 'd> {
+    /// Reads `agents`.
+    pub(super) fn agents(&self, node: NodeRef<'d>) -> Option<AgentListener> {
+        const KEYS: Keys = Keys::of(&["listen", "names", "tls"]);
+        let reader = self.reader;
+        let fields = reader.map(node, "`agents`", KEYS)?;
+        let owner = ("`agents`", head(node));
+        let listen = fields.required(reader, "listen", owner, "listen: \"0.0.0.0:4443\"");
+        let listen = listen.and_then(|node| self.listen(node));
+        let names = fields.required(reader, "names", owner, "names: [edge.example.com]");
+        let names = names.and_then(|node| self.names(node));
+        let tls = fields.get("tls").map(|node| self.certificate_files(node));
+        Some(AgentListener {
+            listen: listen?,
+            names: names?,
+            tls: tls.map_or(Some(None), |it| it.map(Some))?,
+        })
+    }
+
+    fn names(&self, node: NodeRef<'d>) -> Option<Vec<Box<str>>> {
+        const HELP: &str = "write the names and addresses that agents connect to, e.g. `[edge.example.com]`";
+        let items = self.reader.list(node, "`names`")?;
+        if items.is_empty() || items.len() > MOST_NAMES {
+            let message = format!("`names` has {} entries and needs 1 to {MOST_NAMES}", items.len());
+            self.reader.invalid(head(node), message, HELP);
+            return None;
+        }
+        let read = |node| {
+            let text = self.reader.text(node, "a name of the edge")?;
+            let name = server_name(text.value);
+            if name.is_none() {
+                let message = format!("`{}` is not a name or address of the edge", shorten(text.value));
+                self.reader.invalid(text.span, message, HELP);
+            }
+            Some((name?, text.span))
+        };
+        let count = items.len();
+        let names: Vec<(Box<str>, Span)> = items.into_iter().filter_map(read).collect();
+        self.unique("name of the edge", names.iter().cloned());
+        (names.len() == count).then(|| names.into_iter().map(|(name, _)| name).collect())
+    }
+
+    fn certificate_files(&self, node: NodeRef<'d>) -> Option<CertificateFiles> {
+        const KEYS: Keys = Keys::of(&["certificate", "private_key"]);
+        let fields = self.reader.map(node, "`tls`", KEYS)?;
+        let owner = ("`tls`", head(node));
+        let path = |key: &str, example: &str| {
+            let node = fields.required(self.reader, key, owner, example)?;
+            self.path(node, &format!("`{key}`"))
+        };
+        let certificate = path("certificate", "certificate: edge.pem");
+        let private_key = path("private_key", "private_key: edge.key");
+        Some(CertificateFiles { certificate: certificate?, private_key: private_key? })
+    }
+
+    /// Reads `admin`; the path of its socket.
+    pub(super) fn admin(&self, node: NodeRef<'d>) -> Option<Box<str>> {
+        let fields = self.reader.map(node, "`admin`", Keys::of(&["socket"]))?;
+        self.path(fields.get("socket")?, "`socket`")
+    }
+
+    /// A path. What is none may be a key that was pasted: it is not repeated.
+    fn path(&self, node: NodeRef<'d>, what: &str) -> Option<Box<str>> {
+        let text = self.reader.text(node, what)?;
+        let path = !text.value.is_empty() && !text.value.contains(['\n', '\r', '\0']);
+        if !path || text.value.contains("-----BEGIN") {
+            self.reader.invalid(head(node), format!("{what} is not a path"), "write the path of a file");
+            return None;
+        }
+        Some(text.value.into())
+    }
+
+    /// Reads `public_tcp_ports`.
+    pub(super) fn public_tcp_ports(&self, node: NodeRef<'d>) -> Option<RangeInclusive<u16>> {
+        let text = self.reader.text(node, "`public_tcp_ports`")?;
+        let ports = port_range(text.value);
+        if ports.is_none() {
+            let message = format!("`{}` is not a range of ports", shorten(text.value));
+            let help = "write the first and the last one, from 1 to 65535, e.g. `20000-20999`";
+            self.reader.invalid(text.span, message, help);
+        }
+        ports
+    }
+}
+
+/// `A-B`, or one port.
+fn port_range(text: &str) -> Option<RangeInclusive<u16>> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last) = (port_number(first.trim_end())?, port_number(last.trim_start())?);
+    (first <= last).then_some(first..=last)
+}
+
+/// What a certificate can be made for: an address, or a DNS name without a wildcard.
+fn server_name(text: &str) -> Option<Box<str>> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        let address = address.to_canonical();
+        return (!address.is_unspecified()).then(|| address.to_string().into());
+    }
+    let name = normal_host(text).ok()?;
+    let label = |label: &str| !label.starts_with(['-', '*', '[']) && !label.ends_with('-');
+    // A last part that is a number makes an address of the name for everyone who reads the certificate.
+    let number = name.rsplit('.').next().is_some_and(|last| match last.strip_prefix("0x") {
+        Some(hex) => hex.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        None => last.bytes().all(|byte| byte.is_ascii_digit()),
+    });
+    (name.split('.').all(label) && !number).then_some(name)
+}
+
+#[cfg(test)]
+mod tests;
