@@ -1,8 +1,15 @@
 //! The command line: names, flags and help texts.
 
+mod admin;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use admin::{
+    Authtoken, AuthtokenCommand, Endpoint, EndpointCommand, NewAuthtoken, Reach, ServiceUser,
+    ServiceUserCommand, Session, SessionCommand,
+};
 
 /// Execute Traffic Policies on live TCP connections.
 #[derive(Debug, Parser)]
@@ -22,6 +29,10 @@ pub(crate) enum Command {
     Edge(Edge),
     Agent(Agent),
     Check(Check),
+    ServiceUser(ServiceUser),
+    Authtoken(Authtoken),
+    Session(Session),
+    Endpoint(Endpoint),
     Ca(Ca),
     Completions(Completions),
 }

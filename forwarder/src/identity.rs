@@ -3,7 +3,8 @@
 //! - `records` are what is kept, `store` is where: one crash-safe file behind one trait;
 //! - `token` is the secret, shown once; only its SHA-256 is kept;
 //! - `acl` says which addresses a credential may bind;
-//! - `book` keeps a copy in memory in step with the store, so that authentication never waits for a disk;
+//! - `book` keeps a copy in memory (`table`) in step with the store, so that authentication never waits for a
+//!   disk, and tells sessions what changed (`notice`);
 //! - `limit` bounds how fast a source may guess.
 //!
 //! Source: ngrok documentation, credentials and bot users (2026-08-07). Ours is the expiry of a credential.
@@ -14,17 +15,19 @@ mod disk;
 mod error;
 mod ids;
 mod limit;
+mod notice;
 mod records;
 mod store;
 mod table;
 mod token;
 
 pub use acl::{Acl, AclError};
-pub use book::{Identity, Notice, NoticeKind, Principal};
+pub use book::Identity;
 pub use disk::DiskStore;
 pub use error::{IdentityError, Refusal};
 pub use ids::{CredentialId, IdError, ServiceUserId};
 pub use limit::FailureLimit;
+pub use notice::{Notice, NoticeKind, Principal};
 pub use records::{
     Credential, CredentialPatch, NewCredential, NewServiceUser, ServiceUser, ServiceUserPatch,
 };

@@ -1,5 +1,6 @@
-//! The `forwarder` command: the edge, its check and the quickstart.
+//! The `forwarder` command: the edge, its check, its administration and the quickstart.
 
+mod admin_client;
 mod cli;
 
 use std::io::{self, IsTerminal, Write};
@@ -39,6 +40,10 @@ fn main() -> ExitCode {
             Command::Edge(args) => run_edge(&args),
             Command::Agent(args) => run_agent(&args),
             Command::Check(args) => run_check(&args),
+            Command::ServiceUser(args) => admin_client::service_user(&args),
+            Command::Authtoken(args) => admin_client::authtoken(&args),
+            Command::Session(args) => admin_client::session(&args),
+            Command::Endpoint(args) => admin_client::endpoint(&args),
             Command::Ca(args) => run_ca(&args),
             Command::Completions(args) => run_completions(&args),
         }

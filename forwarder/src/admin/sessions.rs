@@ -194,7 +194,11 @@ impl Admin {
     }
 
     pub(super) fn stop_session(&self, id: &str) -> Result<Answer, Fault> {
-        if self.sessions.stop(id) { Ok(Answer::nothing()) } else { Err(Fault::not_found(id)) }
+        if !self.sessions.stop(id) {
+            return Err(Fault::not_found(id));
+        }
+        // ngrok's Python client takes no answer without a body here.
+        Answer::json(StatusCode::OK, &serde_json::Map::new())
     }
 
     pub(super) fn read_endpoints(&self, call: &Call, id: Option<&str>) -> Result<Answer, Fault> {

@@ -227,7 +227,7 @@ fn sessions_and_endpoints_are_shown_and_stopped() {
     let (_, list) = api.get(next);
     assert_eq!((&list["tunnel_sessions"][0]["id"], &list["next_page_uri"]), (&json!("ts_1"), &Value::Null));
     assert_eq!(api.get("/tunnel_sessions/ts_1").1["uri"], "http://localhost/tunnel_sessions/ts_1");
-    assert_eq!(api.post("/tunnel_sessions/ts_1/stop", &json!({})), (204, Value::Null));
+    assert_eq!(api.post("/tunnel_sessions/ts_1/stop", &json!({})), (200, json!({})));
     assert_eq!(api.post("/tunnel_sessions/ts_9/stop", &Value::Null).0, 404);
     let (_, list) = api.get("/endpoints");
     let endpoint = &list["endpoints"][0];

@@ -17,6 +17,7 @@ use super::acl::Acl;
 use super::disk::DiskStore;
 use super::error::{IdentityError, Refusal};
 use super::ids::{CredentialId, Ids, ServiceUserId};
+use super::notice::{Notice, NoticeKind, Principal};
 use super::records::{
     Credential, CredentialPatch, NewCredential, NewServiceUser, ServiceUser, ServiceUserPatch,
 };
@@ -28,39 +29,6 @@ use super::token::{Token, TokenHash, is_well_formed};
 const NOTICES: usize = 1_024;
 /// How often uses are written.
 const USES_EVERY: Duration = Duration::from_secs(60);
-
-/// Who authenticated.
-#[derive(Clone, Debug)]
-pub struct Principal {
-    /// The credential that was used.
-    pub credential: CredentialId,
-    /// The service user that owns it.
-    pub owner: Option<ServiceUserId>,
-    /// What it may bind.
-    pub acl: Arc<Acl>,
-    /// When a session of it must end.
-    pub expires_at: Option<Timestamp>,
-}
-
-/// What became of credentials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoticeKind {
-    /// They count no more.
-    Died,
-    /// Their rules or their expiry changed.
-    Changed,
-}
-
-/// Tells that sessions must be looked at again.
-#[derive(Clone, Debug)]
-pub struct Notice {
-    /// The epoch that began with it.
-    pub epoch: u64,
-    /// What became of the credentials.
-    pub kind: NoticeKind,
-    /// Which ones.
-    pub credentials: Arc<[CredentialId]>,
-}
 
 /// Service users and credentials. Cheap to clone; calls that change something wait for the disk.
 #[derive(Clone, Debug)]

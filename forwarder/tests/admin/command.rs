@@ -1,1 +1,122 @@
 //! The `forwarder` command.
+
+use std::fs;
+use std::process::{Command, Output};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::harness::Api;
+
+/// Runs the command in the folder of the API, whose socket stands where it is looked for.
+fn run(api: &Api, args: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_forwarder"));
+    let Output { status, stdout, stderr } =
+        command.args(args).current_dir(api.folder.path()).output().expect("it starts");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (status.code().expect("an exit code"), text(stdout), text(stderr))
+}
+
+fn yes(api: &Api, args: &[&str]) -> String {
+    let (code, stdout, stderr) = run(api, args);
+    assert_eq!(code, 0, "{args:?}: {stderr}");
+    stdout
+}
+
+#[test]
+fn a_token_from_its_making_to_its_end() {
+    let api = Api::start();
+    let owner = yes(&api, &["service-user", "create", "gate"]);
+    let owner = owner.trim();
+    assert!(yes(&api, &["service-user", "list"]).contains(&format!("{owner}  gate  true")));
+    let args = [
+        "authtoken",
+        "create",
+        "--owner",
+        owner,
+        "--acl",
+        "bind:a.internal:22",
+        "--acl",
+        "bind:*.b.internal",
+    ];
+    let (code, token, said) =
+        run(&api, &[&args[..], &["--description", "spare", "--expires", "90d"]].concat());
+    assert_eq!((code, token.lines().count()), (0, 1), "{said}");
+    let token = token.trim();
+    assert!(said.contains("shown once") && !said.contains(token), "{said}");
+    let principal = api.identity.authenticate(token, Timestamp::now()).expect("alive");
+    assert!(principal.acl.permits("x.b.internal", None) && !principal.acl.permits("a.internal", Some(23)));
+    assert!(principal.expires_at.is_some());
+    let id = principal.credential.to_string();
+    let list = yes(&api, &["authtoken", "list"]);
+    assert!(
+        list.contains(&id) && list.contains("bind:a.internal:22,bind:*.b.internal") && !list.contains(token)
+    );
+    assert_eq!(yes(&api, &["authtoken", "revoke", &id]), format!("{id} revoked\n"));
+    assert!(!api.identity.is_alive(principal.credential, Timestamp::now()));
+    let (code, _, said) = run(&api, &["authtoken", "revoke", &id]);
+    assert_eq!((code, said), (1, format!("error: there is no `{id}`\n")));
+    yes(&api, &["service-user", "delete", owner]);
+    assert!(api.identity.service_users(None, 9).is_empty());
+}
+
+#[test]
+fn json_and_all_pages() {
+    let api = Api::start();
+    let made: Value = serde_json::from_str(&yes(&api, &["authtoken", "create", "--json"])).expect("JSON");
+    assert!(api.identity.authenticate(made["token"].as_str().expect("shown"), Timestamp::now()).is_ok());
+    for _ in 0..204 {
+        api.identity.create_credential(Default::default(), Timestamp::now()).expect("made");
+    }
+    let list: Value = serde_json::from_str(&yes(&api, &["authtoken", "list", "--json"])).expect("JSON");
+    let ids: Vec<_> = list.as_array().expect("a list").iter().map(|it| it["id"].as_str()).collect();
+    assert!(ids.len() == 205 && ids.is_sorted_by(|a, b| a > b));
+    assert_eq!(ids.last(), Some(&made["id"].as_str()));
+}
+
+#[test]
+fn sessions_and_endpoints() {
+    let api = Api::start();
+    assert!(yes(&api, &["session", "list"]).contains("ts_1  192.0.2.7  cr_1"));
+    assert!(yes(&api, &["endpoint", "list"]).contains("tcp://device1.internal:22"));
+    assert_eq!(yes(&api, &["session", "stop", "ts_1"]), "ts_1 stopped\n");
+    assert_eq!(run(&api, &["session", "stop", "ts_1"]).0, 1);
+    assert_eq!(yes(&api, &["session", "list", "--json"]), "[]\n");
+}
+
+#[test]
+fn the_socket_is_found_by_the_configuration() {
+    let api = Api::start();
+    let write = |name: &str, text: &str| fs::write(api.folder.path().join(name), text).expect("writable");
+    write("edge.yml", "version: 1\nstate_dir: ./state\n");
+    write("socket.yml", "version: 1\nadmin: {socket: state/admin.sock}\n");
+    write("other.yml", "version: 1\nstate_dir: ./elsewhere\n");
+    write("broken.yml", "[");
+    yes(&api, &["authtoken", "list", "--config", "edge.yml"]);
+    yes(&api, &["authtoken", "--config", "socket.yml", "list"]);
+    yes(&api, &["authtoken", "list", "--socket", "state/admin.sock"]);
+    for (config, part) in
+        [("other.yml", "no edge answers"), ("broken.yml", "broken.yml"), ("missing.yml", "missing.yml")]
+    {
+        let (code, _, said) = run(&api, &["authtoken", "list", "--config", config]);
+        assert!(code == 2 && said.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn a_wrong_call_is_told() {
+    let api = Api::start();
+    for (args, code, part) in [
+        (&["authtoken", "create", "--acl", "device1.internal"][..], 2, "ERR_NGROK_600"),
+        (&["authtoken", "create", "--expires", "soon"], 2, "90d"),
+        (&["authtoken", "create", "--owner", "su_01ARZ3NDEKTSV4RRFFQ69G5FAV"], 2, "owner_id"),
+        (&["authtoken", "revoke", "../x"], 2, "letters"),
+        (&["service-user", "create", " "], 2, "empty"),
+        (&["service-user", "delete", "su_1"], 1, "su_1"),
+        (&["authtoken", "list", "--config", "a", "--socket", "b"], 2, "cannot be used with"),
+    ] {
+        let (exit, stdout, said) = run(&api, args);
+        assert!(exit == code && said.contains(part) && stdout.is_empty(), "{args:?}: {exit} {said}");
+    }
+    assert!(api.identity.credentials(None, 9).is_empty());
+}

@@ -220,3 +220,89 @@ fn a_store_that_fails_changes_nothing() {
     assert_eq!((identity.credentials(None, 9).len(), identity.epoch()), (1, 0));
     assert_eq!(refusal(&identity, &token), None);
 }
+
+/// A session enters a registry and asks afterwards; a revocation is told after it counts. Whichever is first,
+/// no session of a dead credential stays.
+#[test]
+fn no_session_slips_between_a_check_and_a_revocation() {
+    let identity = Identity::with_store(Arc::new(Counting::default())).expect("readable");
+    for _ in 0..500 {
+        let (credential, token) = identity.create_credential(NewCredential::default(), at(0)).expect("made");
+        let mut notices = identity.subscribe();
+        let registry = Mutex::new(false);
+        let start = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                if identity.authenticate(token.reveal(), at(1)).is_err() {
+                    return;
+                }
+                *registry.lock().expect("whole") = true;
+                if !identity.is_alive(credential.id, at(1)) {
+                    *registry.lock().expect("whole") = false;
+                }
+            });
+            scope.spawn(|| {
+                let notice = loop {
+                    if let Ok(notice) = notices.try_recv() {
+                        break notice;
+                    }
+                };
+                assert_eq!(*notice.credentials, [credential.id]);
+                assert!(!identity.is_alive(credential.id, at(1)), "told before it counts");
+                *registry.lock().expect("whole") = false;
+            });
+            start.wait();
+            identity.delete_credential(credential.id).expect("there");
+        });
+        assert!(!registry.into_inner().expect("whole"), "a session outlived its credential");
+    }
+}
+
+#[test]
+fn a_revocation_counts_before_it_is_told() {
+    let store = Arc::new(Counting::default());
+    let identity = Identity::with_store(Arc::clone(&store) as _).expect("readable");
+    let (credential, _) = identity.create_credential(NewCredential::default(), at(0)).expect("made");
+    let mut notices = identity.subscribe();
+    std::thread::scope(|scope| {
+        // While the copy is read, it cannot change.
+        let reading = identity.0.read();
+        scope.spawn(|| identity.delete_credential(credential.id).expect("there"));
+        while store.applied.load(Ordering::Relaxed) < 2 {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        let told = (notices.try_recv().is_ok(), identity.epoch());
+        drop(reading);
+        assert_eq!(told, (false, 0), "told before it counts");
+    });
+    assert!(notices.try_recv().is_ok() && !identity.is_alive(credential.id, at(1)));
+}
+
+#[test]
+fn writers_of_many_threads_leave_memory_and_store_the_same() {
+    let (folder, identity) = open();
+    let owner = user(&identity).id;
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let identity = &identity;
+            scope.spawn(move || {
+                for round in 0..8 {
+                    let (credential, _) = owned(identity, owner);
+                    let patch =
+                        CredentialPatch { metadata: Some(format!("{thread} {round}")), ..Default::default() };
+                    identity.update_credential(credential.id, patch).expect("there");
+                    if round % 2 == 0 {
+                        identity.delete_credential(credential.id).expect("there");
+                    }
+                }
+            });
+        }
+    });
+    let (users, credentials) = (identity.service_users(None, 99), identity.credentials(None, 99));
+    assert_eq!(credentials.len(), 16);
+    drop(identity);
+    let identity = Identity::open(folder.path()).expect("again");
+    assert_eq!((identity.service_users(None, 99), identity.credentials(None, 99)), (users, credentials));
+}

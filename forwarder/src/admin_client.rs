@@ -1,0 +1,217 @@
+//! The commands for identity and sessions: clients of a running edge's admin API.
+
+mod http;
+mod table;
+mod time;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use self::http::{CallError, Client};
+use self::table::{Column, table};
+use crate::cli::{
+    Authtoken, AuthtokenCommand, Endpoint, EndpointCommand, NewAuthtoken, Reach, ServiceUser,
+    ServiceUserCommand, Session, SessionCommand,
+};
+use crate::{Exit, fail};
+
+/// Why a command failed.
+enum Failure {
+    Call(CallError),
+    /// What the user gave cannot be used.
+    Usage(String),
+    /// The answer cannot be written.
+    Output(io::Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call(error) => error.fmt(f),
+            Self::Usage(message) => f.write_str(message),
+            Self::Output(error) => write!(f, "cannot write the answer: {error}"),
+        }
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+fn exit(done: Result<(), Failure>) -> Exit {
+    let Err(failure) = done else { return Exit::Yes };
+    let exit = match &failure {
+        Failure::Usage(_) | Failure::Call(CallError::Unreachable(..)) => Exit::Usage,
+        Failure::Call(CallError::Refused { status, .. }) => match status {
+            400 => Exit::Usage,
+            401..500 => Exit::No,
+            _ => Exit::Internal,
+        },
+        Failure::Call(CallError::Protocol(_)) | Failure::Output(_) => Exit::Internal,
+    };
+    fail(exit, failure)
+}
+
+/// `forwarder service-user`.
+pub(crate) fn service_user(args: &ServiceUser) -> Exit {
+    exit(Api::open(&args.reach).and_then(|api| match &args.command {
+        ServiceUserCommand::Create { name } => api.create_service_user(name),
+        ServiceUserCommand::List => api.list("service_users", table::SERVICE_USERS),
+        ServiceUserCommand::Delete { id } => api.delete("service_users", id, "deleted, with its authtokens"),
+    }))
+}
+
+/// `forwarder authtoken`.
+pub(crate) fn authtoken(args: &Authtoken) -> Exit {
+    exit(Api::open(&args.reach).and_then(|api| match &args.command {
+        AuthtokenCommand::Create(new) => api.create_authtoken(new),
+        AuthtokenCommand::List => api.list("credentials", table::CREDENTIALS),
+        AuthtokenCommand::Revoke { id } => api.delete("credentials", id, "revoked"),
+    }))
+}
+
+/// `forwarder session`.
+pub(crate) fn session(args: &Session) -> Exit {
+    exit(Api::open(&args.reach).and_then(|api| match &args.command {
+        SessionCommand::List => api.list("tunnel_sessions", table::SESSIONS),
+        SessionCommand::Stop { id } => {
+            api.client.call("POST", &format!("/tunnel_sessions/{id}/stop"), Some(&json!({})))?;
+            api.done(id, "stopped")
+        }
+    }))
+}
+
+/// `forwarder endpoint`.
+pub(crate) fn endpoint(args: &Endpoint) -> Exit {
+    let EndpointCommand::List = args.command;
+    exit(Api::open(&args.reach).and_then(|api| api.list("endpoints", table::ENDPOINTS)))
+}
+
+/// The API of the edge that is meant.
+struct Api {
+    client: Client,
+    json: bool,
+}
+
+impl Api {
+    fn open(reach: &Reach) -> Result<Self, Failure> {
+        let socket = match (&reach.config, &reach.socket) {
+            (Some(config), _) => socket_of(config)?,
+            (None, Some(socket)) => socket.clone(),
+            (None, None) => PathBuf::from("./state/admin.sock"),
+        };
+        Ok(Self { client: Client::new(socket), json: reach.json })
+    }
+
+    fn create_service_user(&self, name: &str) -> Result<(), Failure> {
+        let made = self.client.call("POST", "/service_users", Some(&json!({ "name": name })))?;
+        if self.json {
+            return print_json(&made);
+        }
+        let id = text(&made, "id");
+        writeln!(io::stdout(), "{id}")?;
+        say(format_args!("made; give it an authtoken: forwarder authtoken create --owner {id}"));
+        Ok(())
+    }
+
+    fn create_authtoken(&self, new: &NewAuthtoken) -> Result<(), Failure> {
+        let mut body = Map::new();
+        if let Some(expires) = &new.expires {
+            let expires = time::parse(expires, Timestamp::now()).map_err(Failure::Usage)?;
+            body.insert("expires_at".to_owned(), json!(expires));
+        }
+        if let Some(owner) = &new.owner {
+            body.insert("owner_id".to_owned(), json!(owner));
+        }
+        body.insert("acl".to_owned(), json!(new.acl));
+        body.insert("description".to_owned(), json!(new.description.as_deref().unwrap_or_default()));
+        let made = self.client.call("POST", "/credentials", Some(&Value::Object(body)))?;
+        let id = text(&made, "id");
+        let shown = if self.json {
+            print_json(&made)
+        } else {
+            writeln!(io::stdout(), "{}", text(&made, "token")).map_err(Failure::from)
+        };
+        if shown.is_err() {
+            say(format_args!("the token is lost; revoke it: forwarder authtoken revoke {id}"));
+            return shown;
+        }
+        say(format_args!("this authtoken is {id}; it is shown once, the edge keeps its SHA-256 alone"));
+        if new.acl.is_empty() {
+            say(format_args!("it may bind every address; `--acl bind:HOST` narrows that"));
+        }
+        Ok(())
+    }
+
+    fn list(&self, collection: &str, columns: &[Column]) -> Result<(), Failure> {
+        let items = self.client.list(collection)?;
+        if self.json {
+            return print_json(&Value::Array(items));
+        }
+        write!(anstream::stdout(), "{}", table(columns, &items))?;
+        Ok(())
+    }
+
+    fn delete(&self, collection: &str, id: &str, what: &str) -> Result<(), Failure> {
+        self.client.call("DELETE", &format!("/{collection}/{id}"), None)?;
+        self.done(id, what)
+    }
+
+    fn done(&self, id: &str, what: &str) -> Result<(), Failure> {
+        if self.json {
+            return print_json(&json!({ "id": id }));
+        }
+        writeln!(io::stdout(), "{id} {what}")?;
+        Ok(())
+    }
+}
+
+fn text<'v>(value: &'v Value, key: &str) -> &'v str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn print_json(value: &Value) -> Result<(), Failure> {
+    writeln!(io::stdout(), "{value:#}")?;
+    Ok(())
+}
+
+/// What people read goes to standard error; standard output belongs to programs.
+fn say(message: fmt::Arguments<'_>) {
+    // Where that cannot be written, nobody reads it.
+    let _ = writeln!(anstream::stderr(), "{message}");
+}
+
+/// The part of `edge.yml` that says where the socket is; `forwarder check` judges the rest.
+#[derive(Deserialize)]
+struct EdgeFile {
+    state_dir: Option<PathBuf>,
+    admin: Option<AdminPart>,
+}
+
+#[derive(Deserialize)]
+struct AdminPart {
+    socket: Option<PathBuf>,
+}
+
+fn socket_of(config: &Path) -> Result<PathBuf, Failure> {
+    let usage = |error: &dyn fmt::Display| Failure::Usage(format!("`{}`: {error}", config.display()));
+    let bytes = forwarder::generation::read_file(config).map_err(|error| usage(&error))?;
+    let file: EdgeFile = serde_yaml::from_slice(&bytes).map_err(|error| usage(&error))?;
+    let folder = config.parent().unwrap_or(Path::new(""));
+    let socket = file.admin.and_then(|admin| admin.socket);
+    let state_dir = file.state_dir.unwrap_or_else(|| PathBuf::from("./state"));
+    Ok(folder.join(socket.unwrap_or_else(|| state_dir.join("admin.sock"))))
+}

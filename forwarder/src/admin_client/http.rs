@@ -1,0 +1,126 @@
+//! One request a connection over the admin socket.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Request, StatusCode, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::UnixStream;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+/// A page of 100 objects, each as long as the edge takes it.
+const ANSWER_BYTES: usize = 16 << 20;
+
+/// Why a call gave no result.
+#[derive(Debug)]
+pub(super) enum CallError {
+    /// Nobody listens there.
+    Unreachable(PathBuf, io::Error),
+    /// The edge said no.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// What the edge said.
+        message: String,
+    },
+    /// What came back is no answer.
+    Protocol(String),
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(path, error) => write!(
+                f,
+                "no edge answers at `{}`: {error}; name its socket with --socket, or its configuration with --config",
+                path.display()
+            ),
+            Self::Refused { message, .. } => f.write_str(message),
+            Self::Protocol(error) => write!(f, "the edge's answer cannot be used: {error}"),
+        }
+    }
+}
+
+/// Speaks to one edge.
+#[derive(Debug)]
+pub(super) struct Client {
+    socket: PathBuf,
+}
+
+impl Client {
+    pub(super) fn new(socket: PathBuf) -> Self {
+        Self { socket }
+    }
+
+    /// Calls the API; an empty answer is null.
+    pub(super) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, CallError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| CallError::Protocol(error.to_string()))?;
+        let body = body.map(ToString::to_string).unwrap_or_default();
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, "localhost")
+            .header(CONTENT_TYPE, "application/json")
+            .header("ngrok-version", "2")
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| CallError::Protocol(error.to_string()))?;
+        let (status, body) = runtime.block_on(async {
+            tokio::time::timeout(DEADLINE, self.exchange(request))
+                .await
+                .unwrap_or_else(|_| Err(CallError::Protocol("it did not come in time".to_owned())))
+        })?;
+        let value = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&body) };
+        let value: Value = value.map_err(|error| CallError::Protocol(error.to_string()))?;
+        if status.is_success() { Ok(value) } else { Err(refused(status, &value)) }
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), CallError> {
+        let stream = UnixStream::connect(&self.socket).await;
+        let stream = stream.map_err(|error| CallError::Unreachable(self.socket.clone(), error))?;
+        let protocol = |error: hyper::Error| CallError::Protocol(error.to_string());
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(protocol)?;
+        tokio::spawn(async move {
+            // What goes wrong here, the sender tells.
+            let _ = connection.await;
+        });
+        let response = sender.send_request(request).await.map_err(protocol)?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), ANSWER_BYTES).collect().await;
+        let body = body.map_err(|error| CallError::Protocol(error.to_string()))?;
+        Ok((status, body.to_bytes()))
+    }
+
+    /// All objects of a collection, page by page.
+    pub(super) fn list(&self, collection: &str) -> Result<Vec<Value>, CallError> {
+        let mut all = Vec::new();
+        let mut path = format!("/{collection}?limit=100");
+        loop {
+            let mut page = self.call("GET", &path, None)?;
+            let items = page.get_mut(collection).and_then(Value::as_array_mut);
+            all.append(items.ok_or_else(|| CallError::Protocol(format!("it has no `{collection}`")))?);
+            let more = page.get("next_page_uri").is_some_and(Value::is_string);
+            let last = all.last().and_then(|last| last.get("id")).and_then(Value::as_str);
+            match last.filter(|_| more) {
+                Some(last) => path = format!("/{collection}?limit=100&before_id={last}"),
+                None => return Ok(all),
+            }
+        }
+    }
+}
+
+fn refused(status: StatusCode, value: &Value) -> CallError {
+    let text = |key| value.get(key).and_then(Value::as_str).unwrap_or_default();
+    let message = match (text("msg"), text("error_code")) {
+        ("", _) => format!("the edge answered {status}"),
+        (message, "") => message.to_owned(),
+        (message, code) => format!("{message} ({code})"),
+    };
+    CallError::Refused { status: status.as_u16(), message }
+}
