@@ -98,7 +98,7 @@ mod tests {
         );
         let error = of(json!({"TrafficPolicy": "on_tcp_connect: [{actions: [{type: denny}]}]"}))
             .expect_err("misspelt");
-        assert!(error.contains("line 1, column 35") && error.ends_with("ERR_NGROK_2201"), "{error}");
+        assert!(error.contains("line 1, column 36") && error.ends_with("ERR_NGROK_2201"), "{error}");
         let error = of(json!({"IPRestriction": {"allow_cidrs": ["nowhere"]}})).expect_err("no network");
         assert!(error.contains("IPRestriction") && error.contains("ERR_NGROK_"), "{error}");
         let geo =
