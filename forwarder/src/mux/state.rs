@@ -25,6 +25,8 @@ pub(super) struct State {
     ready: VecDeque<u32>,
     resets: VecDeque<Giveup>,
     unaccepted: VecDeque<u32>,
+    /// Streams of this side that the other side does not know yet, the oldest first.
+    unbegun: VecDeque<u32>,
     /// The id of the next stream of this side.
     next: u32,
     last_remote: u32,
@@ -167,6 +169,7 @@ impl State {
             ready: VecDeque::new(),
             resets: VecDeque::new(),
             unaccepted: VecDeque::new(),
+            unbegun: VecDeque::new(),
             next: if side == Side::Client { 1 } else { 2 },
             last_remote: 0,
             remote_open: 0,
@@ -349,6 +352,7 @@ impl State {
         self.streams.retain(|_, entry| entry.held);
         self.ready.clear();
         self.resets.clear();
+        self.unbegun.clear();
         self.acceptor.take().into_iter().for_each(Waker::wake);
         self.wake_writer();
     }
@@ -373,6 +377,7 @@ impl State {
         }
         self.next += 2;
         self.streams.insert(id, Entry::new(true));
+        self.unbegun.push_back(id);
         Ok(id)
     }
 
@@ -543,7 +548,23 @@ impl State {
         true
     }
 
+    /// Begins the streams that are older than one that is about to begin: the other side takes ids in order only.
+    fn begin_until(&mut self, stream: u32, out: &mut BytesMut) {
+        while let Some(id) = self.unbegun.pop_front_if(|id| *id <= stream) {
+            let older = self.streams.get_mut(&id).filter(|entry| id != stream && entry.reset.is_none());
+            if let Some(entry) = older {
+                entry.needs_syn = false;
+                out.put_slice(
+                    &Header { kind: Kind::Data, length: 0, fin: false, syn: true, stream: id }.bytes(),
+                );
+            }
+        }
+    }
+
     fn take_turn(&mut self, stream: u32, out: &mut BytesMut) {
+        if self.streams.get(&stream).is_some_and(|entry| entry.needs_syn) {
+            self.begin_until(stream, out);
+        }
         let Some(entry) = self.streams.get_mut(&stream) else { return };
         entry.queued = false;
         if entry.may_grant() {

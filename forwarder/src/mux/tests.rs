@@ -277,3 +277,18 @@ async fn a_farewell_in_order_comes_after_what_waits() {
     assert_eq!(driver.await.expect("ends"), ErrorCode::SessionClosed);
     opener.closed().await;
 }
+
+#[tokio::test]
+async fn streams_begin_in_the_order_of_their_ids() {
+    let [(opener, _a, driver), (_server, mut acceptor, _)] = pair(4_096);
+    let mut older: Vec<_> = (0..3).map(|_| opener.open().expect("open")).collect();
+    let mut newer = opener.open().expect("open");
+    drop(older.remove(1));
+    newer.write_all(b"n").await.expect("sent");
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(acceptor.accept().await.expect("a stream").id());
+    }
+    assert_eq!(ids, [1, 5, 7]);
+    assert!(!driver.is_finished());
+}
