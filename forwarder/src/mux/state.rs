@@ -156,6 +156,12 @@ impl Entry {
     }
 }
 
+/// True if a stream that ends so did not carry all it was meant to, even if its half has ended as well.
+const fn is_cut_short(code: ErrorCode) -> bool {
+    use ErrorCode::{AcceptQueueFull, Exhausted, Refused, Reset};
+    matches!(code, Reset | Refused | AcceptQueueFull | Exhausted)
+}
+
 fn gone(code: ErrorCode) -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionReset, code)
 }
@@ -404,7 +410,7 @@ impl State {
         if entry.inbox.is_empty() {
             return match entry.reset {
                 // It was given up: what has arrived is not all.
-                Some(code @ ErrorCode::Reset) => Poll::Ready(Err(gone(code))),
+                Some(code) if is_cut_short(code) => Poll::Ready(Err(gone(code))),
                 _ if entry.fin_in => Poll::Ready(Ok(())),
                 Some(code) => Poll::Ready(Err(gone(code))),
                 None => {
@@ -487,7 +493,7 @@ impl State {
         entry.held = false;
         entry.inbox = BytesMut::new();
         match (entry.reset, entry.fin_out) {
-            (None, Fin::Open) => self.reset(stream, ErrorCode::Cancelled),
+            (None, Fin::Open) => self.reset(stream, ErrorCode::Reset),
             (None, Fin::Wanted) if self.ended.is_none() => self.queue(stream),
             _ => self.remove(stream),
         }

@@ -292,3 +292,20 @@ async fn streams_begin_in_the_order_of_their_ids() {
     assert_eq!(ids, [1, 5, 7]);
     assert!(!driver.is_finished());
 }
+
+#[tokio::test]
+async fn what_is_dropped_or_refused_does_not_look_complete() {
+    for refused in [false, true] {
+        let [(opener, _a, _), (_server, mut acceptor, _)] = pair(4_096);
+        let mut stream = opener.open().expect("open");
+        stream.write_all(b"half a sen").await.expect("sent");
+        let mut other = acceptor.accept().await.expect("a stream");
+        let mut some = [0; 10];
+        other.read_exact(&mut some).await.expect("some");
+        if refused {
+            stream.reset(ErrorCode::Refused);
+        }
+        drop(stream);
+        other.read(&mut some).await.expect_err("not the end of a sentence");
+    }
+}
