@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::ReadBuf;
@@ -98,7 +99,8 @@ impl Allowance {
     fn take(&mut self, per_second: u32, now: Instant) -> bool {
         let full = u64::from(per_second) * 10_000;
         let since = self.at.map_or(u64::MAX, |at| u64::try_from((now - at).as_millis()).unwrap_or(u64::MAX));
-        self.at = Some(now);
+        // What is less than a millisecond counts the next time.
+        self.at = Some(self.at.map_or(now, |at| at + Duration::from_millis(since)));
         self.thousandths = self.thousandths.saturating_add(since.saturating_mul(per_second.into())).min(full);
         match self.thousandths.checked_sub(1_000) {
             Some(left) => {
@@ -612,4 +614,16 @@ impl State {
 fn small(out: &mut BytesMut, kind: Kind, stream: u32, number: u32) {
     out.put_slice(&Header { kind, length: 4, fin: false, syn: false, stream }.bytes());
     out.put_u32(number);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_stays_below_the_rate_is_never_out_of_streams() {
+        let (mut opens, start) = (Allowance { thousandths: 0, at: None }, Instant::now());
+        let mut at = |number: u64| opens.take(10_000, start + Duration::from_micros(200 * number));
+        assert!((0..500_000).all(&mut at), "5,000 a second are fewer than 10,000");
+    }
 }
