@@ -512,6 +512,13 @@ impl State {
         self.wake_writer();
     }
 
+    /// Ends the session at once: only the farewell is still sent.
+    pub(super) fn close(&mut self, code: ErrorCode, message: &str) {
+        self.go_away(code, message, false);
+        self.unaccepted.clear();
+        self.end(code);
+    }
+
     /// The code of a farewell that has been sent.
     pub(super) fn said_goodbye(&self) -> Option<ErrorCode> {
         self.farewell.as_ref().filter(|said| said.sent).map(|said| said.code)

@@ -309,3 +309,21 @@ async fn what_is_dropped_or_refused_does_not_look_complete() {
         other.read(&mut some).await.expect_err("not the end of a sentence");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_closed_at_once_though_the_other_side_takes_no_bytes() {
+    let (mut wire, connection) = duplex(64);
+    let (opener, mut acceptor, driver) = start(connection, Side::Server, Limits::default());
+    wire.write_all(&frame(Kind::Data, 1, (true, false), b"x")).await.expect("written");
+    let mut stream = acceptor.accept().await.expect("a stream");
+    stream.read_exact(&mut [0]).await.expect("read");
+    stream.write_all(&[0; 10_000]).await.expect("taken");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let now = tokio::time::Instant::now();
+    opener.close(ErrorCode::Cancelled, "revoked");
+    stream.read(&mut [0]).await.expect_err("nothing more");
+    assert!(acceptor.accept().await.is_none() && now.elapsed() < Duration::from_millis(1));
+    opener.closed().await;
+    driver.await.expect("ends");
+    assert!(now.elapsed() <= Duration::from_secs(2), "{:?}", now.elapsed());
+}

@@ -219,6 +219,8 @@ async fn run(
         },
     };
     if link::answer(&mut stream, &reply).await.is_err() {
+        drop(place);
+        let _ = timeout(GOODBYE, opener.closed()).await;
         return;
     }
     drop(stream);
@@ -239,6 +241,8 @@ async fn run(
     // First nobody is forwarded here any more, then those who were are cut.
     drop(bound);
     drop(place);
+    // A farewell may still be on its way.
+    let _ = timeout(GOODBYE, opener.closed()).await;
     tracing::info!(session = &*id, %peer, "an agent is gone");
 }
 
