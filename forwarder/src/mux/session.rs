@@ -83,6 +83,11 @@ impl Opener {
         self.shared.closing.cancel();
     }
 
+    /// Changes how many streams the other side may have open.
+    pub fn allow(&self, streams: usize) {
+        self.shared.state().allow(streams);
+    }
+
     /// Ends the session when everything that waits is sent.
     pub fn close_in_order(&self, message: &str) {
         self.shared.state().go_away(ErrorCode::None, message, true);

@@ -190,6 +190,11 @@ impl State {
         }
     }
 
+    /// Changes how many streams the other side may have open.
+    pub(super) const fn allow(&mut self, streams: usize) {
+        self.limits.streams = streams;
+    }
+
     fn is_remote(&self, stream: u32) -> bool {
         (stream % 2 == 1) == (self.side == Side::Server)
     }

@@ -327,3 +327,17 @@ async fn a_session_is_closed_at_once_though_the_other_side_takes_no_bytes() {
     driver.await.expect("ends");
     assert!(now.elapsed() <= Duration::from_secs(2), "{:?}", now.elapsed());
 }
+
+#[tokio::test]
+async fn the_limit_of_streams_can_be_raised() {
+    let (mut wire, opener, mut acceptor, _driver) =
+        raw(Side::Server, Limits { streams: 1, ..Limits::default() });
+    for id in [1, 3] {
+        wire.write_all(&frame(Kind::Data, id, (true, false), b"x")).await.expect("written");
+    }
+    assert_eq!(next(&mut wire).await.0.stream, 3);
+    opener.allow(2);
+    wire.write_all(&frame(Kind::Data, 5, (true, false), b"x")).await.expect("written");
+    let _one = acceptor.accept().await;
+    assert_eq!(acceptor.accept().await.map(|stream| stream.id()), Some(5));
+}
