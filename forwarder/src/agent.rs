@@ -125,6 +125,7 @@ pub async fn run(setup: Setup, status: &Status, stop: CancellationToken) -> Resu
         status.offline();
         let (error, had_begun) = match ended {
             Ended::Stopped => return Ok(()),
+            Ended::Refused(error) if is_full(&error) => (error.to_string(), false),
             Ended::Refused(error @ AgentError::Auth(CallError::Refused { .. })) => return Err(error),
             // What was online before will be again, e.g. once an older session is gone.
             Ended::Refused(error) if !memory.was_online() => return Err(error),
@@ -147,8 +148,27 @@ pub async fn run(setup: Setup, status: &Status, stop: CancellationToken) -> Resu
     }
 }
 
+/// True if the edge has no place now, e.g. because it has not noticed yet that an older session is lost.
+fn is_full(error: &AgentError) -> bool {
+    let AgentError::Auth(CallError::Refused { code, .. }) = error else { return false };
+    code.as_deref() == Some("ERR_NGROK_108")
+}
+
 /// Half of a pause, and a drawn part of the other half.
 fn jittered(pause: Duration) -> Duration {
     let draw = u32::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or(0);
     pause / 2 + (pause / 2).mul_f64(f64::from(draw) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_edge_is_asked_again_and_a_refusal_is_final() {
+        for (code, again) in [("ERR_NGROK_108", true), ("ERR_NGROK_107", false)] {
+            let refused = CallError::Refused { message: String::new(), code: Some(code.to_owned()) };
+            assert_eq!(is_full(&AgentError::Auth(refused)), again, "{code}");
+        }
+    }
 }

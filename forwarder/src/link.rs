@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::mux::{Opener, Stream};
 
-pub use call::{CALL_BYTES, CallError, JsonEnd, answer, ask, read_call};
+pub use call::{CALL_BYTES, CallError, JsonEnd, answer, ask, read_call, read_call_within};
 pub use heartbeat::{Heartbeat, beat, echo};
 pub use messages::{
     Auth, AuthExtra, AuthReply, AuthReplyExtra, Bind, BindExtra, BindReply, BindReplyExtra, CommandReply,

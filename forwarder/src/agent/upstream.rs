@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -17,6 +18,12 @@ use crate::relay::relay;
 
 /// How long a connection of which one half has ended may stay silent.
 const HALF_CLOSED: Duration = Duration::from_secs(60);
+/// How long a server may take none of the bytes that wait for it.
+#[cfg(target_os = "linux")]
+const STALLED: Duration = Duration::from_secs(30);
+/// A silent server is probed after this time, and then this often.
+const PROBE_AFTER: Duration = Duration::from_secs(60);
+const PROBE_EVERY: Duration = Duration::from_secs(10);
 
 /// A version of the PROXY protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,9 +115,19 @@ pub(super) async fn carry(
     );
 }
 
+/// Small packets at once, and servers that vanish or take no bytes are noticed.
+fn tune(upstream: &TcpStream) -> io::Result<()> {
+    upstream.set_nodelay(true)?;
+    let socket = SockRef::from(upstream);
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(STALLED))?;
+    Ok(())
+}
+
 async fn reach(offer: &Offer, header: &ProxyHeader) -> io::Result<TcpStream> {
     let mut upstream = TcpStream::connect((&*offer.upstream.host, offer.upstream.port)).await?;
-    upstream.set_nodelay(true)?;
+    tune(&upstream)?;
     if let Some(version) = offer.proxy_protocol {
         let client = header.client_addr.parse().map_err(|_| {
             io::Error::new(
@@ -126,6 +143,17 @@ async fn reach(offer: &Offer, header: &ProxyHeader) -> io::Result<TcpStream> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn servers_that_vanish_are_noticed() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let upstream = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connected");
+        tune(&upstream).expect("tuned");
+        let socket = SockRef::from(&upstream);
+        assert_eq!(socket.tcp_user_timeout().expect("read"), Some(STALLED));
+        assert!(socket.keepalive().expect("read"));
+    }
 
     #[test]
     fn proxy_headers_are_those_of_the_specification() {

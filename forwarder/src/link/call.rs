@@ -23,8 +23,8 @@ pub enum CallError {
     Io(io::Error),
     /// What came is not what was expected.
     Invalid(serde_json::Error),
-    /// More than [`CALL_BYTES`].
-    TooLong,
+    /// More bytes than are taken; how many those are.
+    TooLong(usize),
     /// The other side says no: its text and its code.
     Refused {
         /// What it says.
@@ -39,7 +39,7 @@ impl fmt::Display for CallError {
         match self {
             Self::Io(error) => error.fmt(f),
             Self::Invalid(error) => write!(f, "the message is not what it should be: {error}"),
-            Self::TooLong => write!(f, "the message has more than {CALL_BYTES} bytes"),
+            Self::TooLong(most) => write!(f, "the message has more than {most} bytes"),
             Self::Refused { message, code: Some(code) } => write!(f, "{message} ({code})"),
             Self::Refused { message, code: None } => f.write_str(message),
         }
@@ -95,11 +95,22 @@ impl JsonEnd {
     }
 }
 
-/// Reads an object.
+/// Reads an object of at most [`CALL_BYTES`].
 ///
 /// # Errors
 /// [`CallError`], without [`CallError::Refused`].
 pub async fn read_call<T: DeserializeOwned>(stream: &mut (impl AsyncRead + Unpin)) -> Result<T, CallError> {
+    read_call_within(stream, CALL_BYTES).await
+}
+
+/// Reads an object of at most so many bytes.
+///
+/// # Errors
+/// [`CallError`], without [`CallError::Refused`].
+pub async fn read_call_within<T: DeserializeOwned>(
+    stream: &mut (impl AsyncRead + Unpin),
+    most: usize,
+) -> Result<T, CallError> {
     let (mut bytes, mut end) = (Vec::new(), JsonEnd::default());
     loop {
         let known = bytes.len();
@@ -114,8 +125,8 @@ pub async fn read_call<T: DeserializeOwned>(stream: &mut (impl AsyncRead + Unpin
             bytes.truncate(known + length);
             return serde_json::from_slice(&bytes).map_err(CallError::Invalid);
         }
-        if bytes.len() > CALL_BYTES {
-            return Err(CallError::TooLong);
+        if bytes.len() > most {
+            return Err(CallError::TooLong(most));
         }
     }
 }
@@ -177,6 +188,6 @@ mod tests {
         assert!(matches!(nested, Err(CallError::Invalid(_))));
         let endless = vec![b'['; CALL_BYTES + CHUNK_BYTES];
         let found: Result<serde_json::Value, _> = read_call(&mut &*endless).await;
-        assert!(matches!(found, Err(CallError::TooLong)));
+        assert!(matches!(found, Err(CallError::TooLong(CALL_BYTES))));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::frame::{HEADER_BYTES, Header, Kind};
@@ -23,6 +23,8 @@ const GOODBYE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Shared {
     state: Mutex<State>,
+    /// It is to end at once.
+    closing: CancellationToken,
     ended: CancellationToken,
 }
 
@@ -59,7 +61,8 @@ where
     C: AsyncRead + AsyncWrite + Unpin,
 {
     let state = Mutex::new(State::new(side, limits));
-    let shared = Arc::new(Shared { state, ended: CancellationToken::new() });
+    let shared =
+        Arc::new(Shared { state, closing: CancellationToken::new(), ended: CancellationToken::new() });
     let driver = Driver { shared: Arc::clone(&shared), connection, write_timeout: limits.write_timeout };
     (Opener { shared: Arc::clone(&shared) }, Acceptor { shared }, driver)
 }
@@ -74,9 +77,15 @@ impl Opener {
         Ok(Stream::new(Arc::clone(&self.shared), id))
     }
 
-    /// Ends the session at once.
+    /// Ends the session at once, whether or not the other side listens.
     pub fn close(&self, code: ErrorCode, message: &str) {
-        self.shared.state().go_away(code, message, false);
+        self.shared.state().close(code, message);
+        self.shared.closing.cancel();
+    }
+
+    /// Changes how many streams the other side may have open.
+    pub fn allow(&self, streams: usize) {
+        self.shared.state().allow(streams);
     }
 
     /// Ends the session when everything that waits is sent.
@@ -130,6 +139,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Driver<C> {
                     code
                 }
                 code = &mut writing => code,
+                () = closing(&shared) => ErrorCode::SessionClosed,
             }
         };
         shared.state().end(code);
@@ -137,6 +147,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Driver<C> {
         let _ = timeout(GOODBYE, write.shutdown()).await;
         code
     }
+}
+
+/// Waits until the session is to end and its farewell had its time.
+async fn closing(shared: &Shared) {
+    shared.closing.cancelled().await;
+    sleep(GOODBYE).await;
 }
 
 /// Ends the session when dropped.

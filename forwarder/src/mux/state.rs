@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::ReadBuf;
@@ -27,6 +28,8 @@ pub(super) struct State {
     ready: VecDeque<u32>,
     resets: VecDeque<Giveup>,
     unaccepted: VecDeque<u32>,
+    /// Streams of this side that the other side does not know yet, the oldest first.
+    unbegun: VecDeque<u32>,
     /// The id of the next stream of this side.
     next: u32,
     last_remote: u32,
@@ -100,7 +103,8 @@ impl Allowance {
     fn take(&mut self, per_second: u32, now: Instant) -> bool {
         let full = u64::from(per_second) * 10_000;
         let since = self.at.map_or(u64::MAX, |at| u64::try_from((now - at).as_millis()).unwrap_or(u64::MAX));
-        self.at = Some(now);
+        // What is less than a millisecond counts the next time.
+        self.at = Some(self.at.map_or(now, |at| at + Duration::from_millis(since)));
         self.thousandths = self.thousandths.saturating_add(since.saturating_mul(per_second.into())).min(full);
         match self.thousandths.checked_sub(1_000) {
             Some(left) => {
@@ -154,8 +158,14 @@ impl Entry {
     fn has_turn(&self) -> bool {
         let data = !self.outbox.is_empty() && self.window > 0;
         let fin = self.outbox.is_empty() && self.fin_out == Fin::Wanted;
-        self.reset.is_none() && (data || fin || self.needs_syn) || self.may_grant()
+        self.reset.is_none() && (data || fin) || self.may_grant()
     }
+}
+
+/// True if a stream that ends so did not carry all it was meant to, even if its half has ended as well.
+const fn is_cut_short(code: ErrorCode) -> bool {
+    use ErrorCode::{AcceptQueueFull, Exhausted, Refused, Reset};
+    matches!(code, Reset | Refused | AcceptQueueFull | Exhausted)
 }
 
 fn gone(code: ErrorCode) -> io::Error {
@@ -171,6 +181,7 @@ impl State {
             ready: VecDeque::new(),
             resets: VecDeque::new(),
             unaccepted: VecDeque::new(),
+            unbegun: VecDeque::new(),
             next: if side == Side::Client { 1 } else { 2 },
             last_remote: 0,
             skipped: BTreeSet::new(),
@@ -182,6 +193,11 @@ impl State {
             writer: None,
             acceptor: None,
         }
+    }
+
+    /// Changes how many streams the other side may have open.
+    pub(super) const fn allow(&mut self, streams: usize) {
+        self.limits.streams = streams;
     }
 
     fn is_remote(&self, stream: u32) -> bool {
@@ -366,6 +382,7 @@ impl State {
         self.streams.retain(|_, entry| entry.held);
         self.ready.clear();
         self.resets.clear();
+        self.unbegun.clear();
         self.acceptor.take().into_iter().for_each(Waker::wake);
         self.wake_writer();
     }
@@ -390,8 +407,7 @@ impl State {
         }
         self.next += 2;
         self.streams.insert(id, Entry::new(true));
-        // It begins in the order of the ids, with or without its first bytes.
-        self.queue(id);
+        self.unbegun.push_back(id);
         Ok(id)
     }
 
@@ -418,7 +434,7 @@ impl State {
         if entry.inbox.is_empty() {
             return match entry.reset {
                 // It was given up: what has arrived is not all.
-                Some(code @ ErrorCode::Reset) => Poll::Ready(Err(gone(code))),
+                Some(code) if is_cut_short(code) => Poll::Ready(Err(gone(code))),
                 _ if entry.fin_in => Poll::Ready(Ok(())),
                 Some(code) => Poll::Ready(Err(gone(code))),
                 None => {
@@ -501,7 +517,7 @@ impl State {
         entry.held = false;
         entry.inbox = BytesMut::new();
         match (entry.reset, entry.fin_out) {
-            (None, Fin::Open) => self.reset(stream, ErrorCode::Cancelled),
+            (None, Fin::Open) => self.reset(stream, ErrorCode::Reset),
             (None, Fin::Wanted) if self.ended.is_none() => self.queue(stream),
             _ => self.remove(stream),
         }
@@ -516,6 +532,13 @@ impl State {
             None => self.farewell = Some(Farewell { code, message, last, sent: false }),
         }
         self.wake_writer();
+    }
+
+    /// Ends the session at once: only the farewell is still sent.
+    pub(super) fn close(&mut self, code: ErrorCode, message: &str) {
+        self.go_away(code, message, false);
+        self.unaccepted.clear();
+        self.end(code);
     }
 
     /// The code of a farewell that has been sent.
@@ -562,7 +585,23 @@ impl State {
         true
     }
 
+    /// Begins the streams that are older than one that is about to begin: the other side takes ids in order only.
+    fn begin_until(&mut self, stream: u32, out: &mut BytesMut) {
+        while let Some(id) = self.unbegun.pop_front_if(|id| *id <= stream) {
+            let older = self.streams.get_mut(&id).filter(|entry| id != stream && entry.reset.is_none());
+            if let Some(entry) = older {
+                entry.needs_syn = false;
+                out.put_slice(
+                    &Header { kind: Kind::Data, length: 0, fin: false, syn: true, stream: id }.bytes(),
+                );
+            }
+        }
+    }
+
     fn take_turn(&mut self, stream: u32, out: &mut BytesMut) {
+        if self.streams.get(&stream).is_some_and(|entry| entry.needs_syn) {
+            self.begin_until(stream, out);
+        }
         let Some(entry) = self.streams.get_mut(&stream) else { return };
         entry.queued = false;
         if entry.may_grant() {
@@ -573,7 +612,7 @@ impl State {
             let window = usize::try_from(entry.window).unwrap_or(usize::MAX);
             let take = entry.outbox.len().min(window).min(QUANTUM_BYTES);
             let fin = entry.fin_out == Fin::Wanted && take == entry.outbox.len();
-            if take > 0 || fin || entry.needs_syn {
+            if take > 0 || fin {
                 let length = u32::try_from(take).unwrap_or(0);
                 let syn = std::mem::take(&mut entry.needs_syn);
                 out.put_slice(&Header { kind: Kind::Data, length, fin, syn, stream }.bytes());
@@ -604,4 +643,16 @@ impl State {
 fn small(out: &mut BytesMut, kind: Kind, stream: u32, number: u32) {
     out.put_slice(&Header { kind, length: 4, fin: false, syn: false, stream }.bytes());
     out.put_u32(number);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_stays_below_the_rate_is_never_out_of_streams() {
+        let (mut opens, start) = (Allowance { thousandths: 0, at: None }, Instant::now());
+        let mut at = |number: u64| opens.take(10_000, start + Duration::from_micros(200 * number));
+        assert!((0..500_000).all(&mut at), "5,000 a second are fewer than 10,000");
+    }
 }

@@ -306,3 +306,67 @@ async fn streams_that_come_late_are_taken() {
     }
     assert!(!driver.is_finished());
 }
+
+#[tokio::test]
+async fn streams_begin_in_the_order_of_their_ids() {
+    let [(opener, _a, driver), (_server, mut acceptor, _)] = pair(4_096);
+    let mut older: Vec<_> = (0..3).map(|_| opener.open().expect("open")).collect();
+    let mut newer = opener.open().expect("open");
+    drop(older.remove(1));
+    newer.write_all(b"n").await.expect("sent");
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(acceptor.accept().await.expect("a stream").id());
+    }
+    assert_eq!(ids, [1, 5, 7]);
+    assert!(!driver.is_finished());
+}
+
+#[tokio::test]
+async fn what_is_dropped_or_refused_does_not_look_complete() {
+    for refused in [false, true] {
+        let [(opener, _a, _), (_server, mut acceptor, _)] = pair(4_096);
+        let mut stream = opener.open().expect("open");
+        stream.write_all(b"half a sen").await.expect("sent");
+        let mut other = acceptor.accept().await.expect("a stream");
+        let mut some = [0; 10];
+        other.read_exact(&mut some).await.expect("some");
+        if refused {
+            stream.reset(ErrorCode::Refused);
+        }
+        drop(stream);
+        other.read(&mut some).await.expect_err("not the end of a sentence");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_closed_at_once_though_the_other_side_takes_no_bytes() {
+    let (mut wire, connection) = duplex(64);
+    let (opener, mut acceptor, driver) = start(connection, Side::Server, Limits::default());
+    wire.write_all(&frame(Kind::Data, 1, (true, false), b"x")).await.expect("written");
+    let mut stream = acceptor.accept().await.expect("a stream");
+    stream.read_exact(&mut [0]).await.expect("read");
+    stream.write_all(&[0; 10_000]).await.expect("taken");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let now = tokio::time::Instant::now();
+    opener.close(ErrorCode::Cancelled, "revoked");
+    stream.read(&mut [0]).await.expect_err("nothing more");
+    assert!(acceptor.accept().await.is_none() && now.elapsed() < Duration::from_millis(1));
+    opener.closed().await;
+    driver.await.expect("ends");
+    assert!(now.elapsed() <= Duration::from_secs(2), "{:?}", now.elapsed());
+}
+
+#[tokio::test]
+async fn the_limit_of_streams_can_be_raised() {
+    let (mut wire, opener, mut acceptor, _driver) =
+        raw(Side::Server, Limits { streams: 1, ..Limits::default() });
+    for id in [1, 3] {
+        wire.write_all(&frame(Kind::Data, id, (true, false), b"x")).await.expect("written");
+    }
+    assert_eq!(next(&mut wire).await.0.stream, 3);
+    opener.allow(2);
+    wire.write_all(&frame(Kind::Data, 5, (true, false), b"x")).await.expect("written");
+    let _one = acceptor.accept().await;
+    assert_eq!(acceptor.accept().await.map(|stream| stream.id()), Some(5));
+}

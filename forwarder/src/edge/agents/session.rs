@@ -23,6 +23,10 @@ use crate::mux::{Acceptor, ErrorCode, Limits, Opener, Side, Stream, session};
 
 /// Streams that an agent may have open itself: calls and heartbeats.
 const OWN_STREAMS: usize = 128;
+/// The same before it has said who it is: the call that says so and heartbeats.
+const UNKNOWN_STREAMS: usize = 4;
+/// The longest account of itself that is taken.
+const AUTH_BYTES: usize = 64 << 10;
 /// Streams that it may open each second.
 const OPENS_PER_SECOND: u32 = 200;
 /// How long one call may take to come in.
@@ -55,7 +59,7 @@ pub(super) async fn serve(
         Err(_) => return tracing::debug!(%peer, "an agent took too long for TLS"),
     };
     let limits = Limits {
-        streams: OWN_STREAMS,
+        streams: UNKNOWN_STREAMS,
         own_streams: settings.most_streams,
         opens_per_second: OPENS_PER_SECOND,
         ..Limits::default()
@@ -84,6 +88,7 @@ pub(super) async fn serve(
         }
     };
     drop(unknown);
+    opener.allow(OWN_STREAMS);
     run(shared, agents, entered, opener, accepted, tasks, peer).await;
 }
 
@@ -111,7 +116,7 @@ async fn authenticate(
         let mut stream = accepted.accept().await?;
         match link::read_type(&mut stream).await {
             Ok(StreamType::Auth) => {
-                let auth: Auth = match link::read_call(&mut stream).await {
+                let auth: Auth = match link::read_call_within(&mut stream, AUTH_BYTES).await {
                     Ok(auth) => auth,
                     Err(error) => return Some(Err(Refused { stream, refusal: Refusal::new(100, error) })),
                 };
@@ -219,6 +224,8 @@ async fn run(
         },
     };
     if link::answer(&mut stream, &reply).await.is_err() {
+        drop(place);
+        let _ = timeout(GOODBYE, opener.closed()).await;
         return;
     }
     drop(stream);
@@ -239,6 +246,8 @@ async fn run(
     // First nobody is forwarded here any more, then those who were are cut.
     drop(bound);
     drop(place);
+    // A farewell may still be on its way.
+    let _ = timeout(GOODBYE, opener.closed()).await;
     let why = opener.why_closed().unwrap_or(ErrorCode::None);
     tracing::info!(session = &*id, %peer, %why, "an agent is gone");
 }

@@ -75,7 +75,8 @@ impl Sessions {
                 && other.info.credential == entry.info.credential
                 && bool::from(other.cookie.as_bytes().ct_eq(entry.cookie.as_bytes()))
         };
-        if let Some(older) = table.values().find(is_older) {
+        // There may be several: the one before it may not have left yet.
+        for older in table.values().filter(is_older) {
             older.opener.close(ErrorCode::Cancelled, "the agent has connected again");
         }
         table.insert(id.clone(), Arc::new(entry));
@@ -109,5 +110,42 @@ impl Sessions {
             entry.opener.close(ErrorCode::Cancelled, why);
         }
         found.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mux::{Limits, Side, session};
+
+    fn entry(id: &str, cookie: &str) -> Entry {
+        let (opener, _, _) = session(tokio::io::duplex(1).0, Side::Server, Limits::default());
+        let info = SessionInfo {
+            id: id.into(),
+            credential: "cr_01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().expect("an id"),
+            peer: SocketAddr::from(([127, 0, 0, 1], 1)),
+            agent_version: "".into(),
+            os: "".into(),
+            user_agent: "".into(),
+            metadata: "".into(),
+            stop_unsupported: None,
+            started: Timestamp::UNIX_EPOCH,
+        };
+        Entry { info, client_id: "cl_1".into(), cookie: cookie.into(), opener }
+    }
+
+    #[test]
+    fn every_older_session_of_an_agent_is_over() {
+        let sessions = Sessions::default();
+        let mut places = Vec::new();
+        for number in 0..20 {
+            let new = entry(&format!("ts_{number}"), "secret");
+            places.push((new.opener.clone(), sessions.enter(new)));
+            let live = places.iter().filter(|(opener, _)| opener.open().is_ok()).count();
+            assert_eq!(live, 1, "after {number} others");
+        }
+        let stranger = entry("ts_other", "guess");
+        let _place = sessions.enter(stranger);
+        assert!(places.last().is_some_and(|(opener, _)| opener.open().is_ok()), "a guess ends nothing");
     }
 }
