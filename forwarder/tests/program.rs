@@ -24,3 +24,5 @@ mod openssh;
 mod outcomes;
 #[path = "program/refusals.rs"]
 mod refusals;
+#[path = "program/sshd.rs"]
+mod sshd;
