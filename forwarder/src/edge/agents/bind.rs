@@ -19,6 +19,7 @@ use crate::mux::Opener;
 use crate::online::{Online, Taken};
 
 const MOST_METADATA: usize = 4_096;
+const MOST_ID: usize = 128;
 const MOST_DESCRIPTION: usize = 255;
 /// Ports that are tried for an endpoint whose port the edge chooses.
 const MOST_TRIES: u32 = 64;
@@ -54,9 +55,17 @@ impl<'s> Bound<'s> {
         Self { shared, agents, session, principal, opener, endpoints: Vec::new() }
     }
 
+    /// The id that an agent wants to go on with, if it can.
+    fn called<'i>(&self, id: &'i str) -> Option<&'i str> {
+        let taken = || self.endpoints.iter().any(|(endpoint, _)| *endpoint.agent_id == *id);
+        (!id.is_empty() && id.len() <= MOST_ID && !taken()).then_some(id)
+    }
+
     /// Takes an endpoint offline; one that is not there is.
     pub(super) fn unbind(&mut self, id: &str) {
-        let Some(at) = self.endpoints.iter().position(|(endpoint, _)| *endpoint.id == *id) else { return };
+        let Some(at) = self.endpoints.iter().position(|(endpoint, _)| *endpoint.agent_id == *id) else {
+            return;
+        };
         let (endpoint, accepting) = self.endpoints.swap_remove(at);
         self.shared.online.leave(&endpoint);
         accepting.cancel();
@@ -112,8 +121,10 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     if bound.shared.current.load().config.internal_endpoints.iter().any(|it| it.url.value == url) {
         return Err(Refusal::new(334, format!("the edge's own configuration serves {url}")));
     }
+    let id = format!("ep_{}", Ulid::generate());
     let endpoint = Arc::new(Online {
-        id: format!("ep_{}", Ulid::generate()).into(),
+        agent_id: bound.called(&request.id).unwrap_or(&id).into(),
+        id: id.into(),
         session: bound.session.clone(),
         url,
         binding: wanted.binding,
@@ -142,7 +153,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         token => token,
     };
     Ok(BindReply {
-        id: endpoint.id.to_string(),
+        id: endpoint.agent_id.to_string(),
         url: endpoint.url.to_string(),
         proto: request.proto,
         opts: request.opts,
