@@ -40,7 +40,7 @@ impl Client {
             });
             Ok(())
         });
-        self.session = Some(builder.connect().await?);
+        self.session = Some(builder.connect().await.map_err(said)?);
         Ok(())
     }
 
@@ -51,7 +51,7 @@ impl Client {
         if !policy.is_empty() {
             builder.traffic_policy(policy);
         }
-        let tunnel = builder.listen().await?;
+        let tunnel = builder.listen().await.map_err(said)?;
         self.endpoint = Some(tunnel.id().to_owned());
         tokio::spawn(carry(tunnel, upstream.to_owned()));
         Ok(())
@@ -60,14 +60,14 @@ impl Client {
     async fn unbind(&mut self) -> Outcome {
         let session = self.session.as_ref().ok_or("no session")?;
         let id = self.endpoint.take().ok_or("no endpoint")?;
-        session.close_tunnel(id).await?;
+        session.close_tunnel(id).await.map_err(said)?;
         Ok(())
     }
 }
 
-/// An error of this SDK leaves the reason to its source.
-fn whole(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).map(|error| format!("{error}\n")).collect()
+/// What an error of the SDK says, and its code.
+fn said(error: impl ngrok::Error) -> String {
+    format!("{} {}", error.msg(), error.error_code().unwrap_or_default())
 }
 
 async fn carry(mut tunnel: TcpTunnel, upstream: String) {
@@ -96,7 +96,7 @@ async fn main() {
         let call = serde_json::from_str(&line).unwrap_or_default();
         let answer = match client.call(&call).await {
             Ok(()) => json!({}),
-            Err(error) => json!({"error": whole(&*error)}),
+            Err(error) => json!({"error": error.to_string()}),
         };
         let mut stdout = std::io::stdout();
         let _ = writeln!(stdout, "{answer}").and_then(|()| stdout.flush());
