@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use policy_core::options::EndpointTraits;
 use policy_core::url::{Binding, EndpointUrl, Scheme};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
@@ -156,9 +157,21 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         id: endpoint.agent_id.to_string(),
         url: endpoint.url.to_string(),
         proto: request.proto,
-        opts: request.opts,
+        opts: placed(request.opts, &endpoint.url),
         extra: BindReplyExtra { token: Hidden(token) },
     })
+}
+
+/// The options as they were sent, with the address that the edge chose: an agent that comes back sends them again and
+/// keeps its address.
+fn placed(mut options: Value, url: &EndpointUrl) -> Value {
+    if let (Some(options), Some(port)) = (options.as_object_mut(), url.port()) {
+        let address = options.entry("Addr").or_insert(Value::Null);
+        if address.as_str().is_none_or(str::is_empty) {
+            *address = Value::String(format!("{}:{port}", url.host()));
+        }
+    }
+    options
 }
 
 /// What an agent asks for.
@@ -282,7 +295,20 @@ fn public(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn an_address_of_the_edges_choice_is_told_and_another_stays() {
+        let url = EndpointUrl::parse("tcp://edge.example.com:20001").expect("a URL");
+        let chosen = json!({"Addr": "edge.example.com:20001", "ProxyProto": 0});
+        for sent in [json!({"Addr": "", "ProxyProto": 0}), json!({"Addr": null, "ProxyProto": 0})] {
+            assert_eq!(placed(sent, &url), chosen);
+        }
+        assert_eq!(placed(chosen.clone(), &url), chosen);
+        assert_eq!(placed(Value::Null, &url), Value::Null);
+    }
 
     #[test]
     fn addresses_and_bindings_fit_each_other_or_are_refused() {
