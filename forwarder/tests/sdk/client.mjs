@@ -18,7 +18,8 @@ const calls = {
     session = await builder.connect();
   },
   async bind({ address, policy, upstream }) {
-    const builder = session.tcpEndpoint().remoteAddr(address).metadata("endpoint of a test");
+    const builder = session.tcpEndpoint().metadata("endpoint of a test");
+    if (address) builder.remoteAddr(address);
     if (policy) builder.trafficPolicy(policy);
     listener = await builder.listen();
     // Ends with the listener, in whatever way.

@@ -25,7 +25,9 @@ class Client:
         self.session = await builder.handle_stop_command(self.stopped).connect()
 
     async def bind(self, address, policy, upstream):
-        builder = self.session.tcp_endpoint().remote_addr(address).metadata("endpoint of a test")
+        builder = self.session.tcp_endpoint().metadata("endpoint of a test")
+        if address:
+            builder = builder.remote_addr(address)
         if policy:
             builder = builder.traffic_policy(policy)
         self.listener = await builder.listen()

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::client::Client;
 use crate::harness::{
@@ -31,13 +32,15 @@ impl Site {
             "version: 1
 state_dir: state
 agents: {{listen: \"{HOST}:0\", names: [\"{HOST}\"]}}
+public_tcp_ports: {}
 endpoints:
   - name: device1
     url: tcp://localhost:20022
     listen: 127.0.0.1:0
     traffic_policy_file: policy.yml
 events: [{{type: file, path: events.jsonl}}]
-"
+",
+            own_ports()
         );
         folder.write("edge.yml", &config);
         let mut edge = Edge::start(folder);
@@ -50,7 +53,8 @@ events: [{{type: file, path: events.jsonl}}]
     }
 
     pub(crate) fn token(&self) -> String {
-        self.edge.ask(&["authtoken", "create", "--acl", "bind:device1.internal"])
+        let acl = ["--acl", "bind:device1.internal", "--acl", &format!("bind:{HOST}")];
+        self.edge.ask(&[&["authtoken", "create"], &acl[..]].concat())
     }
 
     fn restart(&mut self) {
@@ -73,9 +77,22 @@ events: [{{type: file, path: events.jsonl}}]
         self.edge.list("endpoint")
     }
 
+    /// The URL of the endpoint whose address the edge chose.
+    fn public_url(&self) -> String {
+        let urls = self.endpoints().into_iter().map(|it| it["url"].as_str().expect("a URL").to_owned());
+        urls.filter(|url| url.contains(HOST)).collect()
+    }
+
     fn sessions(&self) -> Vec<serde_json::Value> {
         self.edge.list("session")
     }
+}
+
+/// Ports that the system gives to nobody by itself, so that they are free again after a restart.
+fn own_ports() -> String {
+    static SITES: AtomicU32 = AtomicU32::new(0);
+    let first = 10_000 + std::process::id() % 500 * 40 + SITES.fetch_add(1, Ordering::Relaxed) * 10;
+    format!("{first}-{}", first + 9)
 }
 
 /// Runs through all of it with an SDK.
@@ -108,10 +125,15 @@ pub(crate) fn run(command: impl Fn() -> Command) {
     assert!(site.reaches_the_device());
     assert!(site.second_is_denied());
 
+    client.bind(&site, "", "").expect("bound where the edge chooses");
+    let chosen = site.public_url();
     let before = site.sessions()[0]["id"].clone();
     site.restart();
     wait_until("the client to come back", || site.reaches_the_device().then_some(()));
     assert!(site.second_is_denied(), "the policy came back with the endpoint");
+    let public =
+        wait_until("the public endpoint", || (site.endpoints().len() == 2).then(|| site.public_url()));
+    assert_eq!(public, chosen, "its address is the same");
     let session = site.sessions()[0]["id"].clone();
     assert_ne!(session, before);
     site.edge.ask(&["session", "stop", session.as_str().expect("an id")]);

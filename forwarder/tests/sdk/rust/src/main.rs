@@ -47,7 +47,10 @@ impl Client {
     async fn bind(&mut self, address: &str, policy: &str, upstream: &str) -> Outcome {
         let session = self.session.as_ref().ok_or("no session")?;
         let mut builder = session.tcp_endpoint();
-        builder.remote_addr(address).metadata("endpoint of a test");
+        builder.metadata("endpoint of a test");
+        if !address.is_empty() {
+            builder.remote_addr(address);
+        }
         if !policy.is_empty() {
             builder.traffic_policy(policy);
         }
