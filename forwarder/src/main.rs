@@ -14,6 +14,8 @@ use forwarder::quickstart::{self, QuickstartError};
 use forwarder::serve::{StartError, serve};
 use forwarder::tls::{self, AgentIdentity};
 
+use tracing::level_filters::LevelFilter;
+
 use crate::cli::{
     Agent, AgentCommand, AgentConfigArgs, AgentConfigCommand, Ca, CaCommand, Check, Cli, Command,
     Completions, Edge, Quickstart,
@@ -31,9 +33,12 @@ enum Exit {
 fn main() -> ExitCode {
     let call = std::panic::catch_unwind(|| {
         let cli = Cli::parse();
-        // An agent logs as its configuration says.
-        if !matches!(cli.command, Command::Agent(_)) {
-            start_log();
+        match cli.command {
+            // An agent logs as its configuration says.
+            Command::Agent(_) => {}
+            // It tells itself what happens.
+            Command::Quickstart(_) => start_log(LevelFilter::WARN),
+            _ => start_log(LevelFilter::INFO),
         }
         match cli.command {
             Command::Quickstart(args) => run_quickstart(&args),
@@ -52,9 +57,10 @@ fn main() -> ExitCode {
 }
 
 /// What the edge does is said on standard error; standard output belongs to events.
-fn start_log() {
+fn start_log(level: LevelFilter) {
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
-    tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(colour).with_target(false).init();
+    let log = tracing_subscriber::fmt().with_max_level(level);
+    log.with_writer(io::stderr).with_ansi(colour).with_target(false).init();
 }
 
 /// How long the end waits for tasks that cannot be cancelled.

@@ -1,23 +1,23 @@
 //! `forwarder quickstart`: the remote-access guide on loopback, in one process.
 //!
-//! An edge, a policy and an echo device, from the files under `fixtures/quickstart`, which are compiled in.
-//! Everything is the real thing but the device, which only echoes.
+//! An edge, a policy, the agent of the device's site and an echo device, from the files under `fixtures/quickstart`,
+//! which are compiled in. Everything is the real thing but the device, which only echoes.
 
 mod device;
+mod site;
 mod visit;
 
 use std::fmt;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::edge::{BindError, Edge};
+use crate::edge::BindError;
 use crate::events::{EventWriter, Output};
-use crate::generation::{Generation, LoadError, load};
+use crate::generation::LoadError;
+use site::Site;
 use visit::{Visit, visit};
 
-const EDGE: &str = include_str!("../../fixtures/quickstart/edge.yml");
 const POLICY: &str = include_str!("../../fixtures/quickstart/device1.yml");
 const FOLDER: &str = "fixtures/quickstart";
 
@@ -75,8 +75,8 @@ pub async fn run(check: bool, out: &mut impl Write) -> Result<(), QuickstartErro
     let lines = Lines::default();
     let outputs: Vec<Output> = vec![Box::new(lines.clone())];
     let (events, thread) = EventWriter::start(outputs)?;
-    let edge = start_edge(device, check, events.clone())?;
-    let [(_, address)] = &*edge.addresses() else {
+    let site = Site::start(device, check, events.clone()).await?;
+    let [(_, address)] = &*site.edge.addresses() else {
         return Err(QuickstartError::Unexpected("the fixture has one endpoint".to_owned()));
     };
     let address = *address;
@@ -84,7 +84,8 @@ pub async fn run(check: bool, out: &mut impl Write) -> Result<(), QuickstartErro
     writeln!(out, "The remote-access guide on this machine\n")?;
     writeln!(out, "  edge    listens on {address}")?;
     writeln!(out, "  policy  {FOLDER}/device1.yml: {ADMITTED} may connect, on to tcp://device1.internal:22")?;
-    writeln!(out, "  device  an echo service on {device}, for the edge only\n")?;
+    writeln!(out, "  agent   {FOLDER}/ngrok.yml: connected to {}, keeps the device online", site.agents)?;
+    writeln!(out, "  device  an echo service on {device}, for the agent only\n")?;
 
     let admitted = visit(address, ADMITTED).await?;
     show(out, 1, "the policy admits", ADMITTED, &admitted, &lines.wait(1).await)?;
@@ -108,37 +109,10 @@ pub async fn run(check: bool, out: &mut impl Write) -> Result<(), QuickstartErro
         out.flush()?;
         tokio::signal::ctrl_c().await?;
     }
-    edge.shutdown(std::time::Duration::ZERO).await;
+    site.stop().await;
     drop(events);
     thread.finish().await;
     Ok(())
-}
-
-fn start_edge(device: SocketAddr, check: bool, events: EventWriter) -> Result<Edge, QuickstartError> {
-    let files = |path: &Path| match path.file_name().and_then(|name| name.to_str()) {
-        Some("edge.yml") => Ok(EDGE.into()),
-        Some("device1.yml") => Ok(POLICY.into()),
-        _ => Err(io::Error::from(io::ErrorKind::NotFound)),
-    };
-    let generation = |any_port: bool| -> Result<Generation, QuickstartError> {
-        let path = Path::new(FOLDER).join("edge.yml");
-        let (mut generation, _) = load(&path, &files).map_err(QuickstartError::Load)?;
-        for internal in &mut generation.config.internal_endpoints {
-            internal.upstream.value.port = device.port();
-        }
-        for endpoint in generation.config.endpoints.iter_mut().filter(|_| any_port) {
-            endpoint.listen.value.set_port(0);
-        }
-        Ok(generation)
-    };
-    const CONNECTIONS: usize = 64;
-    match Edge::start(generation(check)?, CONNECTIONS, events.clone()) {
-        // Somebody has the port of the fixture: any other will do.
-        Err(taken) if taken.error.kind() == io::ErrorKind::AddrInUse => {
-            Edge::start(generation(true)?, CONNECTIONS, events).map_err(QuickstartError::Bind)
-        }
-        started => started.map_err(QuickstartError::Bind),
-    }
 }
 
 fn show(

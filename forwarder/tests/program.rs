@@ -8,6 +8,8 @@
 )]
 
 // Cargo looks for a test's modules beside it; they live in `program/`.
+#[path = "program/agents.rs"]
+mod agents;
 #[path = "program/authority.rs"]
 mod authority;
 #[path = "program/bytes.rs"]

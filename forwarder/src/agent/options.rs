@@ -427,7 +427,7 @@ mod tests {
         let write = |text: &str| std::fs::write(&path, text).expect("written");
         let load = |chosen: Chosen| load_setup(std::slice::from_ref(&path), &chosen);
         write(
-            "version: 3\nagent: {authtoken: secret, connect_url: \"localhost:4443\", api_key: k}\nendpoints:\n\
+            "version: 3\nagent: {authtoken: tok-3k1x, connect_url: \"localhost:4443\", api_key: k}\nendpoints:\n\
              - {name: one, url: \"tcp://a.internal:22\", upstream: {url: 22, proxy_protocol: 2}, \
              traffic_policy: {on_tcp_connect: [{actions: [{type: deny}]}]}}\n\
              - {name: web, url: \"https://b.internal\", upstream: {url: 80}}\n",
@@ -437,7 +437,7 @@ mod tests {
         assert_eq!(offer.policy.as_deref(), Some(r#"{"on_tcp_connect":[{"actions":[{"type":"deny"}]}]}"#));
         assert_eq!((&*offer.address, offer.proxy_protocol), ("a.internal:22", Some(ProxyProtocol::V2)));
         assert_eq!(loaded.notes, ["`api_key` has no effect: this agent asks no API"]);
-        assert!(!format!("{:?}", loaded.setup).contains("secret"));
+        assert!(!format!("{:?}", loaded.setup).contains("tok-3k1x"));
         for (chosen, message) in [
             (Chosen::All, "endpoint `web`: https://b.internal is not a tcp endpoint"),
             (Chosen::Named(vec!["two".to_owned()]), "no endpoint `two`; it has: one, web"),

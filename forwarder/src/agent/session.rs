@@ -136,10 +136,9 @@ async fn serve(
             },
         };
         let Some(mut stream) = stream else {
-            return Ended::Lost(
-                io::Error::new(io::ErrorKind::ConnectionReset, "the edge has ended the session"),
-                true,
-            );
+            let why = opener.why_closed().unwrap_or(ErrorCode::SessionClosed);
+            let message = format!("the edge has ended the session: {why}");
+            return Ended::Lost(io::Error::new(io::ErrorKind::ConnectionReset, message), true);
         };
         match timeout(HEADER_TIME, link::read_type(&mut stream)).await {
             Ok(Ok(StreamType::Heartbeat)) => drop(tasks.spawn(async move {

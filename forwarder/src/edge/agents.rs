@@ -24,7 +24,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{Edge, Shared, listener};
 use crate::admin::{NoSessions, Sessions};
-use crate::identity::{FailureLimit, Identity};
+use crate::identity::{FailureLimit, Identity, NoticeKind};
 use crate::link::Heartbeat;
 pub use sessions::SessionInfo;
 use sessions::Sessions as Table;
@@ -123,10 +123,19 @@ impl Edge {
 /// Ends the sessions of credentials that die.
 async fn end_dead(agents: Arc<Agents>, mut notices: broadcast::Receiver<crate::identity::Notice>) {
     loop {
-        // Whatever the notice is, or if there were too many: all are looked at. And once in a while, since credentials
-        // expire without a notice.
-        if let Ok(Err(broadcast::error::RecvError::Closed)) = timeout(LOOK_EVERY, notices.recv()).await {
-            return;
+        match timeout(LOOK_EVERY, notices.recv()).await {
+            Ok(Err(broadcast::error::RecvError::Closed)) => return,
+            // What it has online may no longer be permitted: it binds again what is.
+            Ok(Ok(notice)) if notice.kind == NoticeKind::Changed => {
+                let changed = |session: &SessionInfo| notice.credentials.contains(&session.credential);
+                agents.sessions.end_where(changed, "the rules of its authtoken have changed");
+            }
+            // Too many to know which have changed: all come again.
+            Ok(Err(broadcast::error::RecvError::Lagged(_))) => {
+                agents.sessions.end_where(|_| true, "authtokens have changed");
+            }
+            // Once in a while as well: credentials expire without a notice.
+            Ok(Ok(_)) | Err(_) => {}
         }
         let identity = &agents.settings.identity;
         let now = jiff::Timestamp::now();

@@ -89,6 +89,12 @@ impl Opener {
         self.shared.ended.cancelled().await;
     }
 
+    /// Why the session has ended; `None` if it goes on.
+    #[must_use]
+    pub fn why_closed(&self) -> Option<ErrorCode> {
+        self.shared.state().ended()
+    }
+
     /// True if the session has ended.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -246,7 +252,7 @@ async fn write_frames(
 
 fn poll_fill(shared: &Shared, cx: &Context<'_>, buffer: &mut BytesMut) -> Poll<()> {
     let mut state = shared.state();
-    if state.fill(buffer) || state.has_ended() {
+    if state.fill(buffer) || state.ended().is_some() {
         return Poll::Ready(());
     }
     // The memory of a busy moment is not kept.

@@ -1,6 +1,6 @@
 //! The state of a session, without input and output: what frames do to it, and which frames it wants to send.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::task::{Context, Poll, Waker};
 
@@ -13,6 +13,8 @@ use super::{ErrorCode, Limits, MOST_RESETS, OUTBOX_BYTES, QUANTUM_BYTES, Side, W
 
 /// Bytes that are made ready for one write.
 const BATCH_BYTES: usize = 16 << 10;
+/// Ids of the other side that may come late.
+const MOST_SKIPPED: u32 = 256;
 /// A window is opened again when so much of it has been read.
 const GRANT_BYTES: u32 = WINDOW_BYTES / 2;
 
@@ -28,6 +30,8 @@ pub(super) struct State {
     /// The id of the next stream of this side.
     next: u32,
     last_remote: u32,
+    /// Ids below it that may still come: some peers number their streams before they send the first frame.
+    skipped: BTreeSet<u32>,
     remote_open: usize,
     opens: Allowance,
     farewell: Option<Farewell>,
@@ -150,7 +154,7 @@ impl Entry {
     fn has_turn(&self) -> bool {
         let data = !self.outbox.is_empty() && self.window > 0;
         let fin = self.outbox.is_empty() && self.fin_out == Fin::Wanted;
-        self.reset.is_none() && (data || fin) || self.may_grant()
+        self.reset.is_none() && (data || fin || self.needs_syn) || self.may_grant()
     }
 }
 
@@ -169,6 +173,7 @@ impl State {
             unaccepted: VecDeque::new(),
             next: if side == Side::Client { 1 } else { 2 },
             last_remote: 0,
+            skipped: BTreeSet::new(),
             remote_open: 0,
             opens: Allowance { thousandths: 0, at: None },
             farewell: None,
@@ -258,13 +263,13 @@ impl State {
             }
             return Ok(Body::Discard);
         }
-        if !self.is_remote(id) || id <= self.last_remote {
+        if !self.is_remote(id) || id <= self.last_remote && !self.skipped.remove(&id) {
             return Err(ErrorCode::Protocol);
         }
         if !self.opens.take(self.limits.opens_per_second, now) {
             return Err(ErrorCode::EnhanceYourCalm);
         }
-        self.last_remote = id;
+        self.skip_to(id);
         let refused = if self.farewell.is_some() || self.remote_gone {
             Some(ErrorCode::Refused)
         } else if self.remote_open >= self.limits.streams {
@@ -286,6 +291,18 @@ impl State {
         self.unaccepted.push_back(id);
         self.acceptor.take().into_iter().for_each(Waker::wake);
         Ok(Body::Data(id))
+    }
+
+    /// Notes the newest id of the other side, and a bounded number of those between.
+    fn skip_to(&mut self, id: u32) {
+        if id > self.last_remote {
+            let from = (self.last_remote + 1).max(id.saturating_sub(2 * MOST_SKIPPED));
+            self.skipped.extend((from..id).filter(|skipped| *skipped > 0 && skipped % 2 == id % 2));
+            while self.skipped.len() > MOST_SKIPPED as usize {
+                self.skipped.pop_first();
+            }
+            self.last_remote = id;
+        }
     }
 
     /// Takes bytes of a frame whose header said that they are for a stream.
@@ -373,6 +390,8 @@ impl State {
         }
         self.next += 2;
         self.streams.insert(id, Entry::new(true));
+        // It begins in the order of the ids, with or without its first bytes.
+        self.queue(id);
         Ok(id)
     }
 
@@ -504,8 +523,8 @@ impl State {
         self.farewell.as_ref().filter(|said| said.sent).map(|said| said.code)
     }
 
-    pub(super) const fn has_ended(&self) -> bool {
-        self.ended.is_some()
+    pub(super) const fn ended(&self) -> Option<ErrorCode> {
+        self.ended
     }
 
     /// Adds frames to send, as many as make a batch; false if there is nothing to send now.
@@ -554,7 +573,7 @@ impl State {
             let window = usize::try_from(entry.window).unwrap_or(usize::MAX);
             let take = entry.outbox.len().min(window).min(QUANTUM_BYTES);
             let fin = entry.fin_out == Fin::Wanted && take == entry.outbox.len();
-            if take > 0 || fin {
+            if take > 0 || fin || entry.needs_syn {
                 let length = u32::try_from(take).unwrap_or(0);
                 let syn = std::mem::take(&mut entry.needs_syn);
                 out.put_slice(&Header { kind: Kind::Data, length, fin, syn, stream }.bytes());

@@ -166,8 +166,13 @@ async fn violations_end_the_session_with_their_code() {
         ("an id of the wrong side", frame(Kind::Data, 2, (true, false), b""), ErrorCode::Protocol),
         ("an id that was used", [opened.clone(), opened.clone()].concat(), ErrorCode::Protocol),
         (
-            "an older id",
-            [opened.clone(), frame(Kind::Data, 1, (true, false), b"")].concat(),
+            "an id that came late, twice",
+            [3, 1, 1].map(|id| frame(Kind::Data, id, (true, false), b"")).concat(),
+            ErrorCode::Protocol,
+        ),
+        (
+            "an id that comes too late",
+            [10_001, 3].map(|id| frame(Kind::Data, id, (true, false), b"")).concat(),
             ErrorCode::Protocol,
         ),
         (
@@ -276,4 +281,28 @@ async fn a_farewell_in_order_comes_after_what_waits() {
     assert_eq!(heard.len(), 5_000);
     assert_eq!(driver.await.expect("ends"), ErrorCode::SessionClosed);
     opener.closed().await;
+}
+
+#[tokio::test]
+async fn streams_begin_in_the_order_of_their_ids_whoever_writes_first() {
+    let (mut wire, opener, _acceptor, _driver) = raw(Side::Client, Limits::default());
+    let streams: Vec<Stream> = (0..300).map(|_| opener.open().expect("open")).collect();
+    let mut last = &streams[299];
+    last.write_all(b"first").await.expect("taken");
+    let mut begun = Vec::new();
+    while begun.len() < streams.len() {
+        let (header, _) = next(&mut wire).await;
+        begun.extend(header.syn.then_some(header.stream));
+    }
+    assert!(begun.is_sorted(), "{begun:?}");
+}
+
+#[tokio::test]
+async fn streams_that_come_late_are_taken() {
+    let (mut wire, _opener, mut acceptor, driver) = raw(Side::Server, Limits::default());
+    for id in [3, 9, 5, 7, 1, 11] {
+        wire.write_all(&frame(Kind::Data, id, (true, false), b"x")).await.expect("written");
+        assert_eq!(acceptor.accept().await.expect("a stream").id(), id);
+    }
+    assert!(!driver.is_finished());
 }

@@ -184,6 +184,11 @@ impl Edge {
         })
     }
 
+    /// The folder of an edge that has ended.
+    pub(crate) fn into_folder(mut self) -> Folder {
+        std::mem::replace(&mut self.folder, Folder::new())
+    }
+
     /// Waits for the process to end by itself.
     pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
         wait_until("the end of the edge", || self.child.try_wait().expect("waitable"))

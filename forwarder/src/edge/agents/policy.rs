@@ -16,13 +16,13 @@ use crate::link::{IpRestriction, Refusal, TcpOptions};
 const INVALID_POLICY: u32 = 9026;
 
 /// The programs of an endpoint in the order in which they run, and the text of its policy.
+type Programs = (Vec<Arc<Program>>, Option<Box<str>>);
+
+/// Checks and compiles what an agent sends with an endpoint.
 ///
 /// # Errors
 /// A refusal that says where and why.
-pub(super) fn programs(
-    options: &TcpOptions,
-    traits: EndpointTraits,
-) -> Result<(Vec<Arc<Program>>, Option<Box<str>>), Refusal> {
+pub(super) fn programs(options: &TcpOptions, traits: EndpointTraits) -> Result<Programs, Refusal> {
     let mut programs = Vec::new();
     if let Some(restriction) = options.ip_restriction.as_ref().filter(|it| **it != IpRestriction::default()) {
         let config = json!({"allow": restriction.allow_cidrs, "deny": restriction.deny_cidrs});
@@ -98,7 +98,7 @@ mod tests {
         );
         let error = of(json!({"TrafficPolicy": "on_tcp_connect: [{actions: [{type: denny}]}]"}))
             .expect_err("misspelt");
-        assert!(error.contains("line 1, column 35") && error.ends_with("ERR_NGROK_2201"), "{error}");
+        assert!(error.contains("line 1, column 36") && error.ends_with("ERR_NGROK_2201"), "{error}");
         let error = of(json!({"IPRestriction": {"allow_cidrs": ["nowhere"]}})).expect_err("no network");
         assert!(error.contains("IPRestriction") && error.contains("ERR_NGROK_"), "{error}");
         let geo =

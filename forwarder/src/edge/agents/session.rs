@@ -239,7 +239,8 @@ async fn run(
     // First nobody is forwarded here any more, then those who were are cut.
     drop(bound);
     drop(place);
-    tracing::info!(session = &*id, %peer, "an agent is gone");
+    let why = opener.why_closed().unwrap_or(ErrorCode::None);
+    tracing::info!(session = &*id, %peer, %why, "an agent is gone");
 }
 
 #[derive(PartialEq)]

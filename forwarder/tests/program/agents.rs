@@ -1,0 +1,408 @@
+//! Agents of ours at an edge, over the real link.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::harness::{
+    ClosedPort, Device, Edge, Folder, connect, connect_from, echo_device, exchange, forwarder, limit, noise,
+    second_address, wait_until,
+};
+
+const FORWARD: &str =
+    "on_tcp_connect: [{actions: [{type: forward-internal, config: {url: \"tcp://device1.internal:22\"}}]}]\n";
+
+/// An edge that serves agents, and nothing itself.
+struct Site {
+    edge: Edge,
+    /// Where agents connect.
+    agents: SocketAddr,
+    /// Where clients connect.
+    public: SocketAddr,
+}
+
+fn edge_yml(agents: SocketAddr, public: SocketAddr, more: &str) -> String {
+    format!(
+        "version: 1
+agents: {{listen: \"{agents}\", names: [localhost, 127.0.0.1]}}
+endpoints: [{{name: public, url: \"tcp://localhost:20022\", listen: \"{public}\", traffic_policy_file: policy.yml}}]
+events: [{{type: file, path: events.jsonl}}]
+{more}"
+    )
+}
+
+impl Site {
+    fn start(policy: &str, more: &str) -> Self {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let folder = Folder::new();
+        folder.write("edge.yml", &edge_yml(any, any, more));
+        folder.write("policy.yml", policy);
+        Self::on(folder)
+    }
+
+    fn on(folder: Folder) -> Self {
+        let mut edge = Edge::start(folder);
+        let public = edge.address("public");
+        let line = edge.wait_for(&["agents connect here"]);
+        let address = line.split_once("address=").and_then(|(_, rest)| rest.split(' ').next());
+        let agents = address.expect("an address").parse().expect("an address");
+        edge.wait_for(&["administration"]);
+        Self { edge, agents, public }
+    }
+
+    /// Runs an admin command; what it prints.
+    fn admin(&self, words: &[&str]) -> String {
+        let (text, error, status) = self.ask(words);
+        assert!(status.success(), "{words:?}: {error}");
+        text
+    }
+
+    fn ask(&self, words: &[&str]) -> (String, String, ExitStatus) {
+        let mut command = forwarder();
+        command.args(words).arg("--config").arg(self.edge.folder.path("edge.yml"));
+        let output = command.output().expect("it runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        (text(&output.stdout), text(&output.stderr), output.status)
+    }
+
+    fn token(&self, rules: &[&str]) -> String {
+        let mut words = vec!["authtoken", "create"];
+        rules.iter().for_each(|rule| words.extend(["--acl", rule]));
+        self.admin(&words)
+    }
+
+    fn list(&self, what: &str) -> Vec<Value> {
+        let text = self.admin(&[what, "list", "--json"]);
+        let value: Value = serde_json::from_str(&text).expect("JSON");
+        let key = if what == "session" { "tunnel_sessions" } else { "endpoints" };
+        value.get(key).unwrap_or(&value).as_array().expect("a list").clone()
+    }
+
+    /// Starts an agent with one endpoint, and waits until it is online.
+    fn agent(&self, token: &str, upstream: &str, words: &[&str]) -> Agent {
+        let agent = self.agent_unchecked(token, upstream, words);
+        agent.wait_for(&["online"]);
+        agent
+    }
+
+    fn agent_unchecked(&self, token: &str, upstream: &str, words: &[&str]) -> Agent {
+        let mut command = forwarder();
+        command
+            .args(["agent", "tcp", upstream, "--connect-url"])
+            .arg(format!("localhost:{}", self.agents.port()));
+        command.arg("--connect-cas").arg(self.edge.folder.path("state/ca/ca.pem")).args(words);
+        Agent::start(command, token)
+    }
+}
+
+/// An agent in its own process; killed with the value.
+struct Agent {
+    child: Child,
+    log: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Agent {
+    fn start(mut command: Command, token: &str) -> Self {
+        command
+            .env("NGROK_AUTHTOKEN", token)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the agent starts");
+        let mut stderr = child.stderr.take().expect("piped");
+        let log = Arc::new(Mutex::new(String::new()));
+        let held = Arc::clone(&log);
+        let reader = std::thread::spawn(move || {
+            let mut buffer = [0; 4_096];
+            while let Ok(read @ 1..) = stderr.read(&mut buffer) {
+                held.lock().expect("held").push_str(&String::from_utf8_lossy(&buffer[..read]));
+            }
+        });
+        Self { child, log, reader: Some(reader) }
+    }
+
+    fn text(&self) -> String {
+        self.log.lock().expect("held").clone()
+    }
+
+    fn wait_for(&self, words: &[&str]) -> String {
+        wait_until(&format!("{words:?} in the log of the agent"), || {
+            let text = self.text();
+            text.lines().find(|line| words.iter().all(|word| line.contains(word))).map(ToOwned::to_owned)
+        })
+    }
+
+    /// How often the log has a word.
+    fn count(&self, word: &str) -> usize {
+        self.text().matches(word).count()
+    }
+
+    fn wait_for_exit(&mut self) -> ExitStatus {
+        let status = wait_until("the end of the agent", || self.child.try_wait().expect("waitable"));
+        // All that it said is read.
+        self.reader.take().into_iter().for_each(|reader| reader.join().expect("it reads to the end"));
+        status
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const DEVICE: [&str; 2] = ["--url", "tcp://device1.internal:22"];
+
+#[test]
+fn bytes_go_through_and_each_half_ends_on_its_own() {
+    let site = Site::start(FORWARD, "");
+    let device = Device::once(|mut stream| {
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).expect("the question to its end");
+        // The answer begins when the question has ended.
+        stream.write_all(&heard).expect("the answer");
+        stream.write_all(&noise(5, 300_000)).expect("more");
+        stream.shutdown(Shutdown::Write).expect("the end");
+    });
+    let agent = site.agent(&site.token(&[]), &device.address.to_string(), &DEVICE);
+    let question = noise(4, 300_000);
+    let heard = exchange(connect(site.public), &question);
+    device.join();
+    assert!(heard == [question, noise(5, 300_000)].concat(), "{} bytes came back", heard.len());
+    let event = site.edge.event_of("127.0.0.1");
+    assert_eq!(event["decision"], "forward");
+    assert_eq!(
+        (&event["target"], &event["end"]),
+        (&"tcp://device1.internal:22".into(), &"both sides closed".into())
+    );
+    assert_eq!(event["conn"]["bytes_in"], 300_000);
+    drop(agent);
+}
+
+#[test]
+fn a_revoked_token_ends_its_session_and_every_connection_through_it() {
+    const CONNECTIONS: usize = 200;
+    let site = Site::start(FORWARD, "");
+    let (token, other) = (site.token(&["bind:device1.internal"]), site.token(&[]));
+    let mut agent = site.agent(&token, &echo_device().to_string(), &DEVICE);
+    let mut spared = site.agent(&other, &echo_device().to_string(), &["--url", "tcp://device2.internal:22"]);
+    let mut open: Vec<TcpStream> = (0..CONNECTIONS).map(|_| connect(site.public)).collect();
+    for stream in &mut open {
+        stream.write_all(b"?").expect("taken");
+        let mut answer = [0];
+        let answered = stream.read_exact(&mut answer);
+        assert!(answered.is_ok(), "{answered:?}\n{}\n{:?}", agent.text(), site.edge.events());
+    }
+    let session = &site.list("session");
+    let credential = session.iter().find_map(|it| {
+        let endpoint = site.list("endpoint").into_iter().find(|it| it["host"] == "device1.internal")?;
+        (endpoint["tunnel_session"]["id"] == it["id"])
+            .then(|| it["credential"]["id"].as_str().map(ToOwned::to_owned))?
+    });
+    site.admin(&["authtoken", "revoke", &credential.expect("the credential of the agent")]);
+    for stream in &mut open {
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest);
+        assert!(rest.is_empty(), "nothing comes after the cut");
+    }
+    let status = agent.wait_for_exit();
+    assert_eq!(status.code(), Some(1), "{}", agent.text());
+    assert!(agent.text().contains("ERR_NGROK_107"), "{}", agent.text());
+    assert!(spared.child.try_wait().expect("waitable").is_none(), "the other agent stays");
+    assert_eq!(site.list("endpoint").len(), 1);
+    assert!(exchange(connect(site.public), b"?").is_empty(), "nobody is there any more");
+}
+
+#[test]
+fn agents_come_back_after_the_edge_was_gone() {
+    let site = Site::start(FORWARD, "");
+    let agent = site.agent(&site.token(&[]), &echo_device().to_string(), &DEVICE);
+    assert_eq!(exchange(connect(site.public), b"before"), b"before");
+    let Site { mut edge, agents, public } = site;
+    edge.signal("TERM");
+    edge.wait_for_exit();
+    let folder = edge.into_folder();
+    folder.write("edge.yml", &edge_yml(agents, public, ""));
+    let site = Site::on(folder);
+    wait_until("the agent to come back", || (agent.count("online endpoint") > 1).then_some(()));
+    assert_eq!(exchange(connect(site.public), b"after"), b"after");
+}
+
+#[test]
+fn a_url_is_taken_unless_all_share_it() {
+    let site = Site::start(FORWARD, "");
+    let token = site.token(&[]);
+    let first = site.agent(&token, &echo_device().to_string(), &DEVICE);
+    let mut second = site.agent_unchecked(&token, &echo_device().to_string(), &DEVICE);
+    assert_eq!(second.wait_for_exit().code(), Some(1));
+    assert!(second.text().contains("ERR_NGROK_334"), "{}", second.text());
+    drop(first);
+    wait_until("the URL to be free", || site.list("endpoint").is_empty().then_some(()));
+    let shared = ["--url", "tcp://device1.internal:22", "--pooling-enabled"];
+    let one = site.agent(&token, &echo_device().to_string(), &shared);
+    let _other = site.agent(&token, &echo_device().to_string(), &shared);
+    assert_eq!(site.list("endpoint").len(), 2);
+    drop(one);
+    wait_until("one of them to be gone", || (site.list("endpoint").len() == 1).then_some(()));
+    assert_eq!(exchange(connect(site.public), b"still"), b"still");
+}
+
+#[test]
+fn the_rules_of_a_token_say_what_it_may_bind() {
+    let site = Site::start(FORWARD, "public_tcp_ports: 20000-29999\n");
+    let token = site.token(&["bind:*.site1.internal", "bind:device1.internal:22"]);
+    for (url, code) in [
+        ("tcp://device1.internal:23", "ERR_NGROK_308"),
+        ("tcp://site1.internal:22", "ERR_NGROK_308"),
+        ("tcp://elsewhere.internal:22", "ERR_NGROK_308"),
+        ("", "ERR_NGROK_356"),
+    ] {
+        let words: &[&str] = if url.is_empty() { &[] } else { &["--url", url] };
+        let mut agent = site.agent_unchecked(&token, "22", words);
+        assert_eq!(agent.wait_for_exit().code(), Some(1), "{url}");
+        assert!(agent.text().contains(code), "{url}: {}", agent.text());
+    }
+    let _deep = site.agent(&token, "22", &["--url", "tcp://a.b.site1.internal:22"]);
+    let mut wrong = site.agent_unchecked("not-a-token", "22", &DEVICE);
+    assert_eq!(wrong.wait_for_exit().code(), Some(1));
+    assert!(wrong.text().contains("ERR_NGROK_105"), "{}", wrong.text());
+}
+
+#[test]
+fn a_policy_of_the_agent_runs_at_its_endpoint() {
+    let Some(second) = second_address() else { return };
+    let site = Site::start(FORWARD, "");
+    let policy = site.edge.folder.write(
+        "own.yml",
+        "on_tcp_connect: [{actions: [{type: restrict-ips, config: {allow: [127.0.0.1/32]}}]}]\n",
+    );
+    let path = policy.display().to_string();
+    let words = [DEVICE[0], DEVICE[1], "--traffic-policy-file", &path];
+    let _agent = site.agent(&site.token(&[]), &echo_device().to_string(), &words);
+    assert_eq!(exchange(connect(site.public), b"let in"), b"let in");
+    assert!(exchange(connect_from(second, site.public), b"let in").is_empty());
+    let event = site.edge.event_of("127.0.0.2");
+    assert_eq!((&event["decision"], &event["at"]["file"]), (&"deny".into(), &"TrafficPolicy".into()));
+}
+
+#[test]
+fn an_agent_without_its_server_gives_the_client_up() {
+    let site = Site::start(FORWARD, "");
+    let nobody = ClosedPort::hold();
+    let agent = site.agent(&site.token(&[]), &nobody.address.to_string(), &DEVICE);
+    assert!(exchange(connect(site.public), b"anybody?").is_empty());
+    let event = site.edge.event_of("127.0.0.1");
+    assert!(event["end"].as_str().is_some_and(|end| end.starts_with("the upstream failed")), "{event}");
+    agent.wait_for(&["the upstream cannot be reached"]);
+}
+
+#[test]
+fn public_endpoints_of_agents_take_connections_until_they_are_gone() {
+    let site = Site::start(FORWARD, "public_tcp_ports: 20000-29999\n");
+    let agent = site.agent(&site.token(&[]), &echo_device().to_string(), &[]);
+    let line = agent.wait_for(&["online", "tcp://localhost:"]);
+    let port = line.split("tcp://localhost:").nth(1).and_then(|rest| rest.split('"').next());
+    let port: u16 = port.expect("a port").parse().expect("a port");
+    assert!((20_000..30_000).contains(&port));
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    assert_eq!(exchange(connect(address), b"public"), b"public");
+    let event = site.edge.event_of("127.0.0.1");
+    assert_eq!(event["decision"], "upstream");
+    drop(agent);
+    wait_until("nobody to listen", || TcpStream::connect(address).is_err().then_some(()));
+}
+
+#[test]
+fn who_says_nothing_is_let_go_and_others_are_served() {
+    let site = Site::start(FORWARD, "limits: {agent_auth_timeout: 1s}\n");
+    let mut silent: Vec<TcpStream> = (0..200).map(|_| connect(site.agents)).collect();
+    // Half of them begin, and stop there.
+    for stream in silent.iter_mut().skip(100) {
+        stream.write_all(&[0x16, 3, 1]).expect("taken");
+    }
+    let _agent = site.agent(&site.token(&[]), &echo_device().to_string(), &DEVICE);
+    for stream in &mut silent {
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest);
+    }
+    assert_eq!(exchange(connect(site.public), b"served"), b"served");
+}
+
+#[test]
+fn a_session_can_be_stopped_and_its_agent_ends_in_order() {
+    let site = Site::start(FORWARD, "");
+    let mut agent = site.agent(&site.token(&[]), &echo_device().to_string(), &DEVICE);
+    let id = site.list("session")[0]["id"].as_str().expect("an id").to_owned();
+    site.admin(&["session", "stop", &id]);
+    assert_eq!(agent.wait_for_exit().code(), Some(0), "{}", agent.text());
+    wait_until("its endpoint to be gone", || site.list("endpoint").is_empty().then_some(()));
+}
+
+#[test]
+fn the_agent_reads_its_configuration_and_says_what_is_wrong() {
+    let site = Site::start(FORWARD, "");
+    let device = echo_device();
+    let folder = Folder::new();
+    let guide = folder.write("ngrok.yml", include_str!("../../../fixtures/remote-access/ngrok.yml"));
+    let own = format!(
+        "version: 3\nagent: {{connect_url: \"localhost:{}\", connect_cas: \"{}\", web_addr: false, log: stderr, log_format: json}}\nendpoints: [{{name: device1, url: \"tcp://device1.internal:22\", upstream: {{url: \"{device}\"}}}}]\n",
+        site.agents.port(),
+        site.edge.folder.path("state/ca/ca.pem").display()
+    );
+    let own = folder.write("own.yml", &own);
+    let command = |words: &[&str], files: &[&std::path::Path]| {
+        let mut command = forwarder();
+        command.args(words);
+        for file in files {
+            command.arg("--config").arg(file);
+        }
+        command
+    };
+    let checked = command(&["agent", "config", "check"], &[&guide, &own]).output().expect("it runs");
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+    let agent = Agent::start(command(&["agent", "start", "--all"], &[&guide, &own]), &site.token(&[]));
+    let line = agent.wait_for(&["\"online\"", "device1"]);
+    assert!(serde_json::from_str::<Value>(&line).is_ok(), "logged as JSON: {line}");
+    assert_eq!(exchange(connect(site.public), b"by file"), b"by file");
+    let bad = folder.write(
+        "bad.yml",
+        "version: 3\nendpoints: [{name: a, url: \"tcp://a.internal\", upstream: {url: 22}}]\n",
+    );
+    let checked = command(&["agent", "config", "check"], &[&bad]).output().expect("it runs");
+    assert_eq!(checked.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&checked.stdout).contains("bad.yml:2:"));
+    let status = command(&["agent", "start", "nobody"], &[&own])
+        .env("NGROK_AUTHTOKEN", "x")
+        .output()
+        .expect("it runs");
+    assert_eq!(status.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&status.stderr).contains("it has: device1"));
+}
+
+#[test]
+fn an_edge_that_stops_drains_what_goes_through_agents() {
+    let site = Site::start(FORWARD, "shutdown: {drain: 60s}\n");
+    let _agent = site.agent(&site.token(&[]), &echo_device().to_string(), &DEVICE);
+    let mut open = connect(site.public);
+    limit(&open);
+    open.write_all(b"a").expect("taken");
+    let mut answer = [0];
+    open.read_exact(&mut answer).expect("answered");
+    let mut edge = site.edge;
+    edge.signal("TERM");
+    edge.wait_for(&["draining"]);
+    open.write_all(b"b").expect("taken");
+    open.read_exact(&mut answer).expect("answered while it drains");
+    let before = Instant::now();
+    drop(open);
+    assert!(edge.wait_for_exit().success());
+    assert!(before.elapsed() < Duration::from_secs(50), "the end of the last connection ends it");
+}
