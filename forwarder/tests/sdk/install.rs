@@ -17,7 +17,7 @@ pub(crate) fn source(name: &str) -> PathBuf {
 pub(crate) fn python(package: &str, version: &str) -> Option<PathBuf> {
     let folder = installed(&format!("python-{package}-{version}"), |folder| {
         succeeds(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
-        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries=1"];
         succeeds(Command::new(folder.join("bin/python")).args(pip).arg(format!("{package}=={version}")))
     })?;
     Some(folder.join("bin/python"))
@@ -29,7 +29,15 @@ pub(crate) fn node(package: &str, version: &str) -> Option<PathBuf> {
     let folder = installed(&name, |folder| {
         succeeds(Command::new("node").arg("--version"))?;
         fs::create_dir_all(folder).map_err(|error| error.to_string())?;
-        let npm = ["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"];
+        let npm = [
+            "install",
+            "--silent",
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+            "--fetch-retries=1",
+            "--prefix",
+        ];
         succeeds(Command::new("npm").args(npm).arg(folder).arg(format!("{package}@{version}")))
     })?;
     Some(folder.join(""))
@@ -79,5 +87,6 @@ fn succeeds(command: &mut Command) -> Result<(), String> {
     let output = command.stdin(Stdio::null()).output();
     let output = output.map_err(|error| format!("{command:?}: {error}"))?;
     let said = String::from_utf8_lossy(&output.stderr);
-    if output.status.success() { Ok(()) } else { Err(format!("{command:?}: {}", said.trim())) }
+    let last = said.trim().lines().last().unwrap_or_default();
+    if output.status.success() { Ok(()) } else { Err(format!("{last} ({command:?})")) }
 }
