@@ -20,6 +20,9 @@ use crate::mux::Opener;
 pub struct Online {
     /// Its id, `ep_…`.
     pub id: Box<str>,
+    /// What its agent calls it: the same, or what an earlier session of the agent was given. Agents that come back go
+    /// on with that, so the edge does too; it counts within the session alone.
+    pub agent_id: Box<str>,
     /// The session that holds it, `ts_…`.
     pub session: Box<str>,
     /// Its URL; may be a wildcard.
@@ -164,6 +167,7 @@ mod tests {
         let (opener, _, _) = session(tokio::io::duplex(1).0, Side::Server, Limits::default());
         Arc::new(Online {
             id: id.into(),
+            agent_id: id.into(),
             session: "ts_1".into(),
             url: EndpointUrl::parse(url).expect(url),
             binding: Binding::Internal,

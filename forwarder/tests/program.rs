@@ -17,6 +17,7 @@ mod bytes;
 #[path = "program/conditions.rs"]
 mod conditions;
 #[path = "program/harness.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
 mod harness;
 #[path = "program/lifecycle.rs"]
 mod lifecycle;
@@ -26,3 +27,5 @@ mod openssh;
 mod outcomes;
 #[path = "program/refusals.rs"]
 mod refusals;
+#[path = "program/sshd.rs"]
+mod sshd;

@@ -99,7 +99,7 @@ impl Dial for Live {
 async fn open(endpoint: &Online, client: std::net::SocketAddr) -> io::Result<mux::Stream> {
     let mut stream = link::open(&endpoint.opener, StreamType::Proxy).await?;
     let header = ProxyHeader {
-        id: endpoint.id.to_string(),
+        id: endpoint.agent_id.to_string(),
         client_addr: client.to_string(),
         proto: endpoint.url.scheme().name().to_owned(),
         edge_type: "1".to_owned(),

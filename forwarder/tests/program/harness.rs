@@ -1,11 +1,12 @@
 //! A running edge, its clients and its devices. Everything listens on ports the system chooses, and nothing
 //! outlives its test.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -17,6 +18,14 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 pub(crate) fn forwarder() -> Command {
     Command::new(env!("CARGO_BIN_EXE_forwarder"))
+}
+
+/// A command that is run by another, such as `ip netns exec NAME`; by none if there is nothing in `via`.
+pub(crate) fn through(via: &[String], program: impl AsRef<OsStr>) -> Command {
+    let Some((first, more)) = via.split_first() else { return Command::new(program) };
+    let mut command = Command::new(first);
+    command.args(more).arg(program);
+    command
 }
 
 /// A folder of configuration files, gone with the value.
@@ -80,16 +89,20 @@ impl Edge {
     }
 
     pub(crate) fn start_with_stdout(folder: Folder, stdout: Stdio) -> Self {
-        let mut child = forwarder()
-            .args(["edge", "--config"])
-            .arg(folder.path("edge.yml"))
-            .stdin(Stdio::null())
-            .stdout(stdout)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the edge starts");
-        let log = follow(child.stderr.take().expect("piped"));
+        Self::start_through(&[], folder, stdout)
+    }
+
+    /// Starts an edge by another command, such as `ip netns exec NAME`.
+    pub(crate) fn start_through(via: &[String], folder: Folder, stdout: Stdio) -> Self {
+        let (child, log) = run_edge(via, &folder, stdout);
         Self { child, folder, log, seen: Vec::new() }
+    }
+
+    /// Kills the edge and starts another on the same folder.
+    pub(crate) fn restart(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        (self.child, self.log) = run_edge(&[], &self.folder, Stdio::null());
     }
 
     /// The usual edge in front of a device.
@@ -122,8 +135,25 @@ impl Edge {
     /// The address an endpoint listens on, from the log.
     pub(crate) fn address(&mut self, endpoint: &str) -> SocketAddr {
         let line = self.wait_for(&["listening", &format!("endpoint=\"{endpoint}\"")]);
-        let (_, address) = line.split_once("address=").expect("an address");
-        address.trim().parse().expect("an address")
+        address_in(&line)
+    }
+
+    /// The address that agents connect to, from the log.
+    pub(crate) fn agents_address(&mut self) -> SocketAddr {
+        address_in(&self.wait_for(&["agents connect here"]))
+    }
+
+    /// What a command of the edge's administration says on standard output.
+    pub(crate) fn ask(&self, args: &[&str]) -> String {
+        let config = self.folder.path("edge.yml");
+        let output = forwarder().args(args).arg("--config").arg(config).output().expect("it runs");
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text").trim().to_owned()
+    }
+
+    /// The list that such a command gives, newest first.
+    pub(crate) fn list(&self, kind: &str) -> Vec<Value> {
+        serde_json::from_str(&self.ask(&[kind, "list", "--json"])).expect("a JSON list")
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -173,10 +203,29 @@ impl Drop for Edge {
     }
 }
 
-fn follow(stderr: ChildStderr) -> Receiver<String> {
+fn run_edge(via: &[String], folder: &Folder, stdout: Stdio) -> (Child, Receiver<String>) {
+    let mut child = through(via, env!("CARGO_BIN_EXE_forwarder"))
+        .args(["edge", "--config"])
+        .arg(folder.path("edge.yml"))
+        .stdin(Stdio::null())
+        .stdout(stdout)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the edge starts");
+    let log = follow(child.stderr.take().expect("piped"));
+    (child, log)
+}
+
+fn address_in(line: &str) -> SocketAddr {
+    let (_, rest) = line.split_once("address=").expect("an address");
+    rest.split_whitespace().next().and_then(|address| address.parse().ok()).expect("an address")
+}
+
+/// The lines of a process, as they come.
+pub(crate) fn follow(output: impl Read + Send + 'static) -> Receiver<String> {
     let (send, receive) = channel();
     thread::spawn(move || {
-        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
             if send.send(line).is_err() {
                 return;
             }

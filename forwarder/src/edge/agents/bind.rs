@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use policy_core::options::EndpointTraits;
 use policy_core::url::{Binding, EndpointUrl, Scheme};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
@@ -19,6 +20,7 @@ use crate::mux::Opener;
 use crate::online::{Online, Taken};
 
 const MOST_METADATA: usize = 4_096;
+const MOST_ID: usize = 128;
 const MOST_DESCRIPTION: usize = 255;
 /// Ports that are tried for an endpoint whose port the edge chooses.
 const MOST_TRIES: u32 = 64;
@@ -54,9 +56,17 @@ impl<'s> Bound<'s> {
         Self { shared, agents, session, principal, opener, endpoints: Vec::new() }
     }
 
+    /// The id that an agent wants to go on with, if it can.
+    fn called<'i>(&self, id: &'i str) -> Option<&'i str> {
+        let taken = || self.endpoints.iter().any(|(endpoint, _)| *endpoint.agent_id == *id);
+        (!id.is_empty() && id.len() <= MOST_ID && !taken()).then_some(id)
+    }
+
     /// Takes an endpoint offline; one that is not there is.
     pub(super) fn unbind(&mut self, id: &str) {
-        let Some(at) = self.endpoints.iter().position(|(endpoint, _)| *endpoint.id == *id) else { return };
+        let Some(at) = self.endpoints.iter().position(|(endpoint, _)| *endpoint.agent_id == *id) else {
+            return;
+        };
         let (endpoint, accepting) = self.endpoints.swap_remove(at);
         self.shared.online.leave(&endpoint);
         accepting.cancel();
@@ -112,8 +122,10 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     if bound.shared.current.load().config.internal_endpoints.iter().any(|it| it.url.value == url) {
         return Err(Refusal::new(334, format!("the edge's own configuration serves {url}")));
     }
+    let id = format!("ep_{}", Ulid::generate());
     let endpoint = Arc::new(Online {
-        id: format!("ep_{}", Ulid::generate()).into(),
+        agent_id: bound.called(&request.id).unwrap_or(&id).into(),
+        id: id.into(),
         session: bound.session.clone(),
         url,
         binding: wanted.binding,
@@ -142,12 +154,24 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         token => token,
     };
     Ok(BindReply {
-        id: endpoint.id.to_string(),
+        id: endpoint.agent_id.to_string(),
         url: endpoint.url.to_string(),
         proto: request.proto,
-        opts: request.opts,
+        opts: placed(request.opts, &endpoint.url),
         extra: BindReplyExtra { token: Hidden(token) },
     })
+}
+
+/// The options as they were sent, with the address that the edge chose: an agent that comes back sends them again and
+/// keeps its address.
+fn placed(mut options: Value, url: &EndpointUrl) -> Value {
+    if let (Some(options), Some(port)) = (options.as_object_mut(), url.port()) {
+        let address = options.entry("Addr").or_insert(Value::Null);
+        if address.as_str().is_none_or(str::is_empty) {
+            *address = Value::String(format!("{}:{port}", url.host()));
+        }
+    }
+    options
 }
 
 /// What an agent asks for.
@@ -271,7 +295,20 @@ fn public(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn an_address_of_the_edges_choice_is_told_and_another_stays() {
+        let url = EndpointUrl::parse("tcp://edge.example.com:20001").expect("a URL");
+        let chosen = json!({"Addr": "edge.example.com:20001", "ProxyProto": 0});
+        for sent in [json!({"Addr": "", "ProxyProto": 0}), json!({"Addr": null, "ProxyProto": 0})] {
+            assert_eq!(placed(sent, &url), chosen);
+        }
+        assert_eq!(placed(chosen.clone(), &url), chosen);
+        assert_eq!(placed(Value::Null, &url), Value::Null);
+    }
 
     #[test]
     fn addresses_and_bindings_fit_each_other_or_are_refused() {
