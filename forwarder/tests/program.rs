@@ -27,5 +27,7 @@ mod openssh;
 mod outcomes;
 #[path = "program/refusals.rs"]
 mod refusals;
+#[path = "program/returning.rs"]
+mod returning;
 #[path = "program/sshd.rs"]
 mod sshd;
