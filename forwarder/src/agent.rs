@@ -1,8 +1,9 @@
 //! The agent: dials an edge, keeps endpoints online, and takes their connections to servers it can reach.
 //!
 //! Nothing listens for the network: the one connection that the agent makes carries everything. When it is lost, the
-//! agent connects again, after a time that grows from half a second to thirty and of which half is drawn, so that a
-//! thousand agents do not come at once; then it brings its endpoints back.
+//! agent connects again, after a time that grows from half a second to thirty and of which half is drawn; agents that
+//! the edge itself has let go come back over twelve seconds, so that a thousand do not come at once. Then it brings its
+//! endpoints back.
 
 mod command;
 mod options;
@@ -34,6 +35,8 @@ pub use web::serve_web;
 /// The first pause before connecting again, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Over which time the agents of an edge that went away come back: in no second more than a tenth of them.
+const CROWD: Duration = Duration::from_secs(12);
 
 /// How an agent works.
 #[derive(Debug)]
@@ -123,6 +126,7 @@ pub async fn run(setup: Setup, status: &Status, stop: CancellationToken) -> Resu
     loop {
         let ended = session::once(&setup, &mut memory, status, &stop).await;
         status.offline();
+        let mut crowd = false;
         let (error, had_begun) = match ended {
             Ended::Stopped => return Ok(()),
             Ended::Refused(error) if is_full(&error) => (error.to_string(), false),
@@ -130,7 +134,11 @@ pub async fn run(setup: Setup, status: &Status, stop: CancellationToken) -> Resu
             // What was online before will be again, e.g. once an older session is gone.
             Ended::Refused(error) if !memory.was_online() => return Err(error),
             Ended::Refused(error) => (error.to_string(), false),
-            Ended::Lost(error, had_begun) => (error.to_string(), had_begun),
+            Ended::Lost(error, had_begun) => {
+                // An edge that goes away loses all its agents at the same moment; a silent link is this one's alone.
+                crowd = had_begun && error.kind() != io::ErrorKind::TimedOut;
+                (error.to_string(), had_begun)
+            }
         };
         if stop.is_cancelled() {
             return Ok(());
@@ -138,7 +146,7 @@ pub async fn run(setup: Setup, status: &Status, stop: CancellationToken) -> Resu
         if had_begun {
             pause = FIRST_PAUSE;
         }
-        let wait = jittered(pause);
+        let wait = if crowd { FIRST_PAUSE / 2 + CROWD.mul_f64(draw()) } else { jittered(pause) };
         tracing::warn!(error, "not connected; connecting again in {} ms", wait.as_millis());
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -156,8 +164,13 @@ fn is_full(error: &AgentError) -> bool {
 
 /// Half of a pause, and a drawn part of the other half.
 fn jittered(pause: Duration) -> Duration {
+    pause / 2 + (pause / 2).mul_f64(draw())
+}
+
+/// A number from 0 to 1. The keys of the hasher are random.
+fn draw() -> f64 {
     let draw = u32::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or(0);
-    pause / 2 + (pause / 2).mul_f64(f64::from(draw) / f64::from(u32::MAX))
+    f64::from(draw) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]

@@ -97,6 +97,14 @@ impl OnlineEndpoints {
     pub fn enter(&self, endpoint: Arc<Online>) -> Result<(), Taken> {
         let mut table = self.write();
         let members = table.entry(endpoint.url.clone()).or_default();
+        // Those of a session that has ended are gone, though it has not said so yet.
+        members.retain(|member| {
+            let ended = member.opener.why_closed().is_some();
+            if ended {
+                member.gone.cancel();
+            }
+            !ended
+        });
         if let Some(other) = members.first() {
             if !other.pooling || !endpoint.pooling {
                 return Err(Taken::NotPooled);

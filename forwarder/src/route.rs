@@ -89,6 +89,8 @@ pub struct Route {
     pub verdict: Verdict,
     /// The internal endpoints the connection was forwarded to, in order.
     pub hops: Vec<EndpointUrl>,
+    /// The endpoints of agents among them, and the one where it came in.
+    pub agents: Vec<Arc<Online>>,
     /// Where its bytes go, if it was admitted.
     pub upstream: Option<Upstream>,
     /// Upstreams on the way that did not answer.
@@ -116,6 +118,7 @@ impl Route {
         Self {
             verdict,
             hops: Vec::new(),
+            agents: Vec::new(),
             upstream: None,
             unreached: Vec::new(),
             logs: Vec::new(),
@@ -149,14 +152,14 @@ pub async fn judge<D: Dial>(
             (verdict, None)
         }
     };
-    let Notes { hops, logs, logs_dropped, upstream, unreached, .. } = host.notes;
+    let Notes { hops, agents, logs, logs_dropped, upstream, unreached, .. } = host.notes;
     let upstream = upstream.filter(|_| stream.is_some());
     let ip_policy = match ip_policy.into_inner() {
         ADMITTED => Some(true),
         REFUSED => Some(false),
         _ => None,
     };
-    Some((Route { verdict, hops, upstream, unreached, logs, logs_dropped, ip_policy }, stream))
+    Some((Route { verdict, hops, agents, upstream, unreached, logs, logs_dropped, ip_policy }, stream))
 }
 
 /// Judges again without any effect: `None` also if the judgement would have to wait.
@@ -197,6 +200,7 @@ enum Forwarded<S> {
 #[derive(Default)]
 struct Notes {
     hops: Vec<EndpointUrl>,
+    agents: Vec<Arc<Online>>,
     logs: Vec<Arc<PlainMap>>,
     logs_weight: usize,
     logs_dropped: u32,
@@ -284,10 +288,11 @@ impl<D: Dial> Host<'_, D> {
     }
 
     async fn forward(&mut self, url: &EndpointUrl, facts: &Facts<'_>) -> Forwarded<D::Stream> {
-        let known = self.notes.hops.len();
+        let (known, agents) = (self.notes.hops.len(), self.notes.agents.len());
         let forwarded = self.enter(url, facts).await;
         if let Forwarded::Failed(_) = forwarded {
             self.notes.hops.truncate(known);
+            self.notes.agents.truncate(agents);
         }
         forwarded
     }
@@ -316,6 +321,7 @@ impl<D: Dial> Host<'_, D> {
                 return Forwarded::Failed(ForwardFailure::Offline);
             };
             self.notes.hops.push(url.clone());
+            self.notes.agents.push(Arc::clone(&member));
             return match self.run_all(&member.programs, &facts).await {
                 Some(Ended::Reached(_, stream)) => Forwarded::Reached(stream),
                 Some(Ended::Refused(verdict)) => Forwarded::Refused(verdict),
@@ -349,6 +355,7 @@ impl<D: Dial> Host<'_, D> {
 
     /// A connection at a public endpoint of an agent: what its policies leave goes to the agent.
     async fn enter_online(&mut self, endpoint: &Arc<Online>, facts: &Facts<'_>) -> Ended<D::Stream> {
+        self.notes.agents.push(Arc::clone(endpoint));
         let mut verdict = match self.run_all(&endpoint.programs, facts).await {
             Some(Ended::FellThrough(verdict)) => verdict,
             Some(ended) => return ended,

@@ -36,7 +36,7 @@ pub(super) struct Memory {
     client_id: String,
     cookie: Hidden,
     /// What each endpoint was given, by its name: the token, and the address that the edge chose.
-    tokens: HashMap<Box<str>, Hidden>,
+    tokens: HashMap<Box<str>, (Hidden, Box<str>)>,
     was_online: bool,
 }
 
@@ -238,14 +238,15 @@ async fn authenticate(setup: &Setup, memory: &mut Memory, opener: &Opener) -> Re
 }
 
 async fn bind(memory: &mut Memory, opener: &Opener, offer: &Offer) -> Result<BindReply, CallError> {
-    let token = memory.tokens.get(&offer.name).cloned().unwrap_or_default();
+    let (token, address) =
+        memory.tokens.get(&offer.name).cloned().unwrap_or_else(|| (Hidden::default(), offer.address.clone()));
     let request = Bind {
         id: String::new(),
         proto: "tcp".to_owned(),
         forwards_to: format!("tcp://{}", offer.upstream),
         forwards_proto: String::new(),
         opts: json!({
-            "Addr": offer.address,
+            "Addr": address,
             "ProxyProto": 0,
             "IPRestriction": null,
             "TrafficPolicy": offer.policy,
@@ -260,7 +261,9 @@ async fn bind(memory: &mut Memory, opener: &Opener, offer: &Offer) -> Result<Bin
         },
     };
     let reply: BindReply = answered(link::ask(opener, StreamType::Bind, &request)).await?;
-    memory.tokens.insert(offer.name.clone(), reply.extra.token.clone());
+    // Whoever left the address to the edge keeps the one that it chose.
+    let address = reply.opts.get("Addr").and_then(serde_json::Value::as_str).unwrap_or(&offer.address);
+    memory.tokens.insert(offer.name.clone(), (reply.extra.token.clone(), address.into()));
     Ok(reply)
 }
 

@@ -147,11 +147,15 @@ async fn end_dead(agents: Arc<Agents>, mut notices: broadcast::Receiver<crate::i
 
 async fn accept(shared: Arc<Shared>, agents: Arc<Agents>, listener: TcpListener) {
     let acceptor = TlsAcceptor::from(Arc::clone(&agents.settings.tls));
+    let mut last_line = None;
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::error!(%error, "cannot accept agents");
+                if last_line.is_none_or(|at: std::time::Instant| at.elapsed() >= LOOK_EVERY) {
+                    tracing::error!(%error, "cannot accept agents");
+                    last_line = Some(std::time::Instant::now());
+                }
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }

@@ -23,6 +23,8 @@ pub(super) struct Open {
     /// The name of the endpoint of the configuration, or the endpoint of an agent.
     endpoint: Result<Box<str>, Arc<Online>>,
     made: Made,
+    /// The endpoints of agents on its way.
+    agents: Vec<Arc<Online>>,
     target: Option<EndpointUrl>,
     upstream: Option<Upstream>,
     unreached: Vec<Upstream>,
@@ -50,6 +52,7 @@ impl Open {
         Self {
             endpoint,
             made,
+            agents: route.agents.clone(),
             target: route.hops.last().cloned(),
             upstream: route.upstream.clone(),
             unreached: route.unreached.clone(),
@@ -71,8 +74,7 @@ impl Open {
 
     /// True if an endpoint of an agent on its way is offline.
     fn is_offline(&self) -> bool {
-        let entered = matches!(&self.endpoint, Err(online) if online.gone.is_cancelled());
-        entered || matches!(&self.upstream, Some(Upstream::Agent(online)) if online.gone.is_cancelled())
+        self.agents.iter().any(|online| online.gone.is_cancelled())
     }
 
     /// Cuts the connection if an endpoint of an agent on its way is offline; true if it was.

@@ -321,6 +321,22 @@ fn public_endpoints_of_agents_take_connections_until_they_are_gone() {
 }
 
 #[test]
+fn an_address_of_the_edges_choice_stays_when_the_edge_comes_back() {
+    let ports = "public_tcp_ports: 20000-29999\n";
+    let site = Site::start(FORWARD, ports);
+    let agent = site.agent(&site.token(&[]), &echo_device().to_string(), &[]);
+    let before = site.list("endpoint")[0]["url"].clone();
+    let Site { mut edge, agents, public } = site;
+    edge.signal("TERM");
+    edge.wait_for_exit();
+    let folder = edge.into_folder();
+    folder.write("edge.yml", &edge_yml(agents, public, ports));
+    let site = Site::on(folder);
+    wait_until("the agent to come back", || (agent.count("online endpoint") > 1).then_some(()));
+    assert_eq!(site.list("endpoint")[0]["url"], before);
+}
+
+#[test]
 fn who_says_nothing_is_let_go_and_others_are_served() {
     let site = Site::start(FORWARD, "limits: {agent_auth_timeout: 1s}\n");
     let mut silent: Vec<TcpStream> = (0..200).map(|_| connect(site.agents)).collect();

@@ -22,6 +22,8 @@ use crate::online::{Online, Taken};
 const MOST_METADATA: usize = 4_096;
 const MOST_ID: usize = 128;
 const MOST_DESCRIPTION: usize = 255;
+/// Characters of what an agent says of its own upstream.
+const MOST_SHOWN: usize = 1_024;
 /// Ports that are tried for an endpoint whose port the edge chooses.
 const MOST_TRIES: u32 = 64;
 
@@ -132,7 +134,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         pooling: request.extra.pooling_enabled,
         programs,
         policy_text,
-        forwards_to: request.forwards_to.into(),
+        forwards_to: request.forwards_to.chars().filter(|c| !c.is_control()).take(MOST_SHOWN).collect(),
         metadata: request.extra.metadata.into(),
         description: request.extra.description.into(),
         since: Timestamp::now(),
