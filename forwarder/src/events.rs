@@ -1,10 +1,14 @@
 //! Events: one JSON line a connection, with ngrok's names and fields and ours beside them.
 //!
+//! Sessions of agents have theirs, when they begin and when they end.
+//!
 //! Source: ngrok documentation, event `tcp_connection_closed.v0` (2026-08-07). Ours are `conn.client_port`,
 //! `decision`, `rule`, `at`, `policy_sha256`, `reason`, `endpoint`, `target`, `hops` and `end`.
 
+mod agents;
 mod shape;
 mod writer;
 
+pub use agents::{agent_session_start, agent_session_stop};
 pub use shape::{Closed, tcp_connection_closed};
 pub use writer::{EventWriter, Output, open_outputs};

@@ -197,7 +197,9 @@ impl Write for Lines {
 impl Lines {
     fn all(&self) -> Vec<String> {
         let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&held).lines().map(ToOwned::to_owned).collect()
+        // The agent's own events are not those of the visits.
+        let of_visits = |line: &&str| line.contains("\"tcp_connection_closed.v0\"");
+        String::from_utf8_lossy(&held).lines().filter(of_visits).map(ToOwned::to_owned).collect()
     }
 
     /// The event with this number, from 1, once it is there.

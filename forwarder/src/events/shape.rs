@@ -34,13 +34,13 @@ pub struct Closed<'a> {
 }
 
 #[derive(Serialize)]
-struct Event<'a> {
+struct Event<'a, O> {
     account_id: Option<&'a str>,
     event_id: String,
     event_type: &'a str,
     event_timestamp: Timestamp,
     principal: Option<&'a str>,
-    object: Object<'a>,
+    object: &'a O,
 }
 
 #[derive(Serialize)]
@@ -107,13 +107,10 @@ struct At<'a> {
 /// None that can occur: every key is a string.
 pub fn tcp_connection_closed(closed: &Closed<'_>) -> serde_json::Result<String> {
     let (route, verdict) = (closed.route, &closed.route.verdict);
-    serde_json::to_string(&Event {
-        account_id: None,
-        event_id: format!("ev_{}", Ulid::generate()),
-        event_type: "tcp_connection_closed.v0",
-        event_timestamp: closed.end,
-        principal: None,
-        object: Object {
+    line(
+        "tcp_connection_closed.v0",
+        closed.end,
+        &Object {
             conn: Conn {
                 bytes_in: closed.relayed.map_or(0, |relayed| relayed.bytes_in),
                 bytes_out: closed.relayed.map_or(0, |relayed| relayed.bytes_out),
@@ -150,5 +147,21 @@ pub fn tcp_connection_closed(closed: &Closed<'_>) -> serde_json::Result<String> 
                 .map(ToOwned::to_owned)
                 .or_else(|| closed.relayed.map(|relayed| relayed.end.to_string())),
         },
+    )
+}
+
+/// An event of a type as one line.
+pub(super) fn line(
+    event_type: &str,
+    event_timestamp: Timestamp,
+    object: &impl Serialize,
+) -> serde_json::Result<String> {
+    serde_json::to_string(&Event {
+        account_id: None,
+        event_id: format!("ev_{}", Ulid::generate()),
+        event_type,
+        event_timestamp,
+        principal: None,
+        object,
     })
 }

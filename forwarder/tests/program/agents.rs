@@ -360,6 +360,14 @@ fn a_session_can_be_stopped_and_its_agent_ends_in_order() {
     site.admin(&["session", "stop", &id]);
     assert_eq!(agent.wait_for_exit().code(), Some(0), "{}", agent.text());
     wait_until("its endpoint to be gone", || site.list("endpoint").is_empty().then_some(()));
+    let of = |kind: &str| {
+        wait_until(kind, || site.edge.events().into_iter().find(|event| event["event_type"] == kind))
+    };
+    let (start, stop) = (of("agent_session_start.v0"), of("agent_session_stop.v0"));
+    assert_eq!(start["object"]["session"], id.as_str());
+    assert_eq!(start["object"]["stopped_at"], Value::Null);
+    assert_eq!((&stop["object"]["session"], stop["object"]["stopped_at"].is_string()), (&id.into(), true));
+    assert_eq!(stop["object"]["agent_ip"], "127.0.0.1");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use super::bind::Bound;
 use super::sessions::{Entry, SessionInfo};
 use super::{Agents, Unknown, bind};
 use crate::edge::Shared;
+use crate::events::{agent_session_start, agent_session_stop};
 use crate::identity::Principal;
 use crate::link::{self, Auth, AuthReply, AuthReplyExtra, Bind, Empty, Hidden, Refusal, StreamType, Unbind};
 use crate::mux::{Acceptor, ErrorCode, Limits, Opener, Side, Stream, session};
@@ -230,6 +231,7 @@ async fn run(
     }
     drop(stream);
     tracing::info!(session = &*id, %peer, credential = %principal.credential, "an agent has connected");
+    report(shared, agent_session_start(&info));
     let beating = opener.clone();
     let heartbeat = agents.settings.heartbeat;
     tasks.spawn(async move {
@@ -250,6 +252,15 @@ async fn run(
     let _ = timeout(GOODBYE, opener.closed()).await;
     let why = opener.why_closed().unwrap_or(ErrorCode::None);
     tracing::info!(session = &*id, %peer, %why, "an agent is gone");
+    let error = Some(why.to_string()).filter(|_| why != ErrorCode::None && why != ErrorCode::SessionClosed);
+    report(shared, agent_session_stop(&info, Timestamp::now(), error.as_deref()));
+}
+
+fn report(shared: &Shared, event: serde_json::Result<String>) {
+    match event {
+        Ok(line) => shared.events.send(line),
+        Err(error) => tracing::error!(%error, "an event could not be written"),
+    }
 }
 
 #[derive(PartialEq)]
