@@ -191,7 +191,7 @@ pub(crate) struct CaShow {
 /// and the one before.
 #[derive(Args, Debug)]
 #[command(after_help = "A running edge goes on with its old certificate: give the file to all agents first,
-then restart or reload the edge. Once `ca/previous.pem` is removed from the state folder,
+then restart the edge. Once `ca/previous.pem` is removed from the state folder,
 the next start takes the old authority out of the file.
 
 Example:

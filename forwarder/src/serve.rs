@@ -55,7 +55,7 @@ impl std::error::Error for StartError {}
 /// Runs an edge until it is told to stop.
 ///
 /// # Errors
-/// [`StartError`]; then nothing has been accepted.
+/// [`StartError`]; then nothing is served any more.
 pub async fn serve(path: &Path) -> Result<(), StartError> {
     // Signals are caught from here on: one that comes while the edge starts is not lost.
     let mut signals = Signals::new().map_err(StartError::System)?;
@@ -136,6 +136,16 @@ fn agents_of(config: &EdgeConfig) -> usize {
     config.agents.as_ref().map_or(0, |_| most.saturating_add(UNKNOWN_AGENTS))
 }
 
+/// True if something about agents has changed, which a reload leaves as it is.
+fn agents_differ(old: &EdgeConfig, new: &EdgeConfig) -> bool {
+    let listener = |config: &EdgeConfig| {
+        config.agents.as_ref().map(|it| (it.listen.value, it.names.clone(), it.tls.clone()))
+    };
+    listener(old) != listener(new)
+        || old.admin_path() != new.admin_path()
+        || settings_of(old) != settings_of(new)
+}
+
 /// What a configuration says of agents, but for who they are.
 fn settings_of(config: &EdgeConfig) -> PartSettings {
     let limits = &config.limits;
@@ -153,6 +163,7 @@ fn settings_of(config: &EdgeConfig) -> PartSettings {
     }
 }
 
+#[derive(PartialEq)]
 struct PartSettings {
     auth_timeout: Duration,
     heartbeat: Heartbeat,
@@ -245,6 +256,9 @@ async fn reload(
         .map_err(StartError::Budget)?;
     if old.limits.max_connections != new.limits.max_connections || old.state_dir != new.state_dir {
         tracing::warn!("a new `max_connections` or `state_dir` counts from the next start");
+    }
+    if agents_differ(&old, new) {
+        tracing::warn!("new `agents`, their limits, `admin` or `public_tcp_ports` count from the next start");
     }
     let outputs = open_outputs(&new.events, &generation.folder);
     let outputs = outputs.map_err(|(path, error)| StartError::File(path, error))?;

@@ -58,7 +58,7 @@ impl AgentIdentity {
 
     /// A certificate for these names, DNS names or addresses without brackets, under the authority in the state
     /// folder. What is missing, ends within 30 days or is for other names is made, so an edge calls it with
-    /// every start and reload. Reads and writes files.
+    /// every start. Reads and writes files.
     ///
     /// # Errors
     /// Those of the file system; an authority that cannot be used, or not for these names, is never replaced

@@ -331,7 +331,7 @@ fn shown(text: &str, most: usize) -> Box<str> {
     text.chars().filter(|c| !c.is_control()).take(most).collect()
 }
 
-/// A text that nobody guesses. Two ULIDs' randomness each is 80 bits from the system's generator.
+/// A text that nobody guesses: the randomness of two ULIDs, 80 bits each. It counts only beside the same authtoken.
 pub(super) fn secret() -> Box<str> {
     format!("{:020x}{:020x}", Ulid::generate().random(), Ulid::generate().random()).into()
 }
