@@ -65,18 +65,21 @@ impl Site {
         let shown = AgentIdentity::own(folder.path(), &["localhost".into()]).expect("a certificate");
         let trusted = shown.authority().expect("its own").to_owned();
         let agents = edge
-            .serve_agents(AgentSettings {
-                listen: (Ipv4Addr::LOCALHOST, 0).into(),
-                name: "localhost".into(),
-                tls: shown.server_config(),
-                identity: identity.clone(),
-                auth_timeout: MINUTE,
-                heartbeat: Heartbeat { interval: MINUTE, tolerance: MINUTE },
-                most_agents,
-                most_endpoints: 100,
-                most_streams: 4_096,
-                public_ports: None,
-            })
+            .serve_agents(
+                identity.clone(),
+                AgentSettings {
+                    listen: (Ipv4Addr::LOCALHOST, 0).into(),
+                    name: "localhost".into(),
+                    tls: shown.server_config(),
+                    restrict_ips: None,
+                    auth_timeout: MINUTE,
+                    heartbeat: Heartbeat { interval: MINUTE, tolerance: MINUTE },
+                    most_agents,
+                    most_endpoints: 100,
+                    most_streams: 4_096,
+                    public_ports: None,
+                },
+            )
             .expect("a port");
         let public = edge.addresses().first().expect("one endpoint").1;
         let tls = client_config(&TrustedCas::File(trusted)).expect("an authority");

@@ -137,6 +137,8 @@ impl Api {
             body.insert("owner_id".to_owned(), json!(owner));
         }
         body.insert("acl".to_owned(), json!(new.acl));
+        body.insert("allow_cidrs".to_owned(), json!(new.allow_cidr));
+        body.insert("deny_cidrs".to_owned(), json!(new.deny_cidr));
         body.insert("description".to_owned(), json!(new.description.as_deref().unwrap_or_default()));
         let made = self.client.call("POST", "/credentials", Some(&Value::Object(body)))?;
         let id = text(&made, "id");

@@ -28,8 +28,9 @@ use crate::generation::Generation;
 use crate::online::OnlineEndpoints;
 use crate::route::World;
 use agents::Agents;
+use agents::AgentsDoor;
 pub(crate) use agents::UNKNOWN as UNKNOWN_AGENTS;
-pub use agents::{AgentSettings, SessionInfo};
+pub use agents::{AgentSettings, ReadyAgents, SessionInfo};
 use connection::At;
 use registry::Registry;
 
@@ -72,6 +73,7 @@ pub struct Edge {
     shared: Arc<Shared>,
     listeners: HashMap<ListenerKey, Listener>,
     agents: Option<Arc<Agents>>,
+    agents_door: Option<AgentsDoor>,
 }
 
 /// An endpoint cannot listen.
@@ -135,7 +137,7 @@ impl Edge {
             agent_tasks: TaskTracker::new(),
             stop_agents: CancellationToken::new(),
         });
-        let mut edge = Self { shared, listeners: HashMap::new(), agents: None };
+        let mut edge = Self { shared, listeners: HashMap::new(), agents: None, agents_door: None };
         edge.accept_on(bound);
         Ok(edge)
     }
@@ -150,6 +152,12 @@ impl Edge {
             Some((endpoint.name.value.to_string(), listener.address))
         });
         bound.collect()
+    }
+
+    /// Where agents connect, if they do.
+    #[must_use]
+    pub fn agents_address(&self) -> Option<SocketAddr> {
+        self.agents_door.as_ref().map(AgentsDoor::address)
     }
 
     /// The configuration that is served now.

@@ -3,25 +3,23 @@
 //! SIGHUP reloads and keeps the last good configuration on any error; SIGTERM and SIGINT stop accepting and
 //! drain; a second one cuts at once.
 
+mod agents;
+
 use std::fmt;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use policy_core::edge::EdgeConfig;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, interval_at};
 
-use policy_core::edge::{AgentListener, EdgeConfig};
-use tokio_util::sync::CancellationToken;
-
-use crate::admin::{Admin, Audit, serve_unix};
 use crate::admission::{OverBudget, connections, raise_file_limit};
-use crate::edge::{AgentSettings, BindError, Edge, UNKNOWN_AGENTS};
+use crate::edge::{BindError, Edge, UNKNOWN_AGENTS};
 use crate::events::{EventWriter, open_outputs};
 use crate::generation::{Generation, LoadError, load, read_file};
-use crate::identity::Identity;
-use crate::link::Heartbeat;
 use crate::state::StateDir;
-use crate::tls::AgentIdentity;
+use agents::{Control, Places, RENEW_EVERY};
 
 /// Why an edge did not start.
 #[derive(Debug)]
@@ -76,34 +74,31 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
     let (events, thread) = EventWriter::start(outputs).map_err(StartError::System)?;
 
     let mut drain = config.drain;
-    let agents = config.agents.clone().map(|listener| (listener, settings_of(config)));
-    let admin_path = generation.folder.join(config.admin_path());
-    let folder = generation.folder.clone();
+    let places = Places { folder: generation.folder.clone(), state: state_path };
+    let config = config.clone();
     let mut edge = Edge::start(generation, most, events.clone()).map_err(StartError::Bind)?;
     announce(&edge);
-    let stop_admin = CancellationToken::new();
-    let admin = match agents {
-        Some((listener, settings)) => {
-            let identity = Identity::open(&state_path).map_err(|error| unusable(io::Error::other(error)))?;
-            serve_agents(&mut edge, &listener, settings, identity.clone(), &folder, &state_path)?;
-            let audit = events.clone();
-            let admin = Admin::new(identity, edge.admin_sessions(), Audit::new(move |line| audit.send(line)));
-            let serving = serve_unix(&admin_path, admin, stop_admin.clone()).await;
-            let path = admin_path.display().to_string();
-            let serving = serving.map_err(|error| StartError::File(path.clone(), error))?;
-            tracing::info!(socket = path, "administration");
-            Some(serving)
-        }
-        None => None,
-    };
-    while let Told::Reload = signals.next().await {
+    let mut control = None;
+    let ready = agents::ready(&edge, &config, &places, false)?;
+    let admin_path = places.folder.join(config.admin_path());
+    agents::take(&mut edge, ready, &mut control, &admin_path, &events).await?;
+    let mut renewal = interval_at(Instant::now() + RENEW_EVERY, RENEW_EVERY);
+    loop {
+        let told = tokio::select! {
+            told = signals.next() => told,
+            _ = renewal.tick() => {
+                agents::renew(&edge, control.as_ref(), &places).await;
+                continue;
+            }
+        };
+        let Told::Reload = told else { break };
         let loaded = tokio::select! {
             loaded = load_apart(path) => loaded,
             () = signals.stop() => break,
         };
         let budget = Budget { slots: most, files };
         let reloaded = match loaded {
-            Ok(generation) => reload(generation, &mut edge, &events, budget).await,
+            Ok(generation) => reload(generation, &mut edge, &mut control, &events, &places, budget).await,
             Err(error) => Err(error),
         };
         match reloaded {
@@ -119,10 +114,8 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
             return Ok(());
         }
     };
-    stop_admin.cancel();
-    if let Some(serving) = admin {
-        // It ends by itself, or has failed and said so.
-        let _ = serving.await;
+    if let Some(control) = control {
+        control.close().await;
     }
     drop(events);
     thread.finish().await;
@@ -134,81 +127,6 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
 fn agents_of(config: &EdgeConfig) -> usize {
     let most = usize::try_from(config.limits.max_agents).unwrap_or(usize::MAX);
     config.agents.as_ref().map_or(0, |_| most.saturating_add(UNKNOWN_AGENTS))
-}
-
-/// True if something about agents has changed, which a reload leaves as it is.
-fn agents_differ(old: &EdgeConfig, new: &EdgeConfig) -> bool {
-    let listener = |config: &EdgeConfig| {
-        config.agents.as_ref().map(|it| (it.listen.value, it.names.clone(), it.tls.clone()))
-    };
-    listener(old) != listener(new)
-        || old.admin_path() != new.admin_path()
-        || settings_of(old) != settings_of(new)
-}
-
-/// What a configuration says of agents, but for who they are.
-fn settings_of(config: &EdgeConfig) -> PartSettings {
-    let limits = &config.limits;
-    let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-    PartSettings {
-        auth_timeout: limits.agent_auth_timeout,
-        heartbeat: Heartbeat {
-            interval: limits.agent_heartbeat_interval,
-            tolerance: limits.agent_heartbeat_tolerance,
-        },
-        most_agents: number(limits.max_agents),
-        most_endpoints: number(limits.max_endpoints_per_agent),
-        most_streams: number(limits.max_streams_per_agent),
-        public_ports: config.public_tcp_ports.clone(),
-    }
-}
-
-#[derive(PartialEq)]
-struct PartSettings {
-    auth_timeout: Duration,
-    heartbeat: Heartbeat,
-    most_agents: usize,
-    most_endpoints: usize,
-    most_streams: usize,
-    public_ports: Option<std::ops::RangeInclusive<u16>>,
-}
-
-fn serve_agents(
-    edge: &mut Edge,
-    listener: &AgentListener,
-    settings: PartSettings,
-    identity: Identity,
-    folder: &Path,
-    state_path: &Path,
-) -> Result<(), StartError> {
-    let shown = match &listener.tls {
-        Some(files) => {
-            AgentIdentity::load(&folder.join(&*files.certificate), &folder.join(&*files.private_key))
-        }
-        None => AgentIdentity::own(state_path, &listener.names),
-    };
-    let shown = shown.map_err(|error| StartError::File("the certificate for agents".to_owned(), error))?;
-    let PartSettings { auth_timeout, heartbeat, most_agents, most_endpoints, most_streams, public_ports } =
-        settings;
-    let listen = listener.listen.value;
-    let address = edge.serve_agents(AgentSettings {
-        listen,
-        name: listener.names.first().cloned().unwrap_or_default(),
-        tls: shown.server_config(),
-        identity,
-        auth_timeout,
-        heartbeat,
-        most_agents,
-        most_endpoints,
-        most_streams,
-        public_ports,
-    });
-    let address =
-        address.map_err(|error| StartError::Bind(BindError { endpoint: "agents".into(), listen, error }))?;
-    let (fingerprint, trust) =
-        (shown.fingerprint(), shown.authority().map(|path| path.display().to_string()));
-    tracing::info!(%address, fingerprint, trust, "agents connect here");
-    Ok(())
 }
 
 fn announce(edge: &Edge) {
@@ -247,7 +165,9 @@ struct Budget {
 async fn reload(
     generation: Generation,
     edge: &mut Edge,
+    control: &mut Option<Control>,
     events: &EventWriter,
+    places: &Places,
     budget: Budget,
 ) -> Result<Duration, StartError> {
     let (old, new) = (edge.config(), &generation.config);
@@ -257,15 +177,18 @@ async fn reload(
     if old.limits.max_connections != new.limits.max_connections || old.state_dir != new.state_dir {
         tracing::warn!("a new `max_connections` or `state_dir` counts from the next start");
     }
-    if agents_differ(&old, new) {
-        tracing::warn!("new `agents`, their limits, `admin` or `public_tcp_ports` count from the next start");
+    let admin_path = places.folder.join(new.admin_path());
+    if control.is_some() && old.admin_path() != new.admin_path() {
+        tracing::warn!("a new `admin` counts from the next start");
     }
+    let ready = agents::ready(edge, new, places, control.is_some())?;
     let outputs = open_outputs(&new.events, &generation.folder);
     let outputs = outputs.map_err(|(path, error)| StartError::File(path, error))?;
     let drain = new.drain;
     let done = edge.reload(generation).await.map_err(StartError::Bind)?;
     events.replace(outputs);
-    tracing::info!(opened = done.opened, closed = done.closed, cut = done.cut, "reloaded");
+    let sessions = agents::take(edge, ready, control, &admin_path, events).await?;
+    tracing::info!(opened = done.opened, closed = done.closed, cut = done.cut, sessions, "reloaded");
     announce(edge);
     Ok(drain)
 }

@@ -47,7 +47,9 @@ fn writer() {
             };
             let (credential, token) = identity.create_credential(new, now).expect("written");
             say(&format!("created {} {owner} {}", credential.id, token.reveal()));
-            identity.authenticate(token.reveal(), Timestamp::now()).expect("it is alive");
+            identity
+                .authenticate(token.reveal(), [127, 0, 0, 1].into(), Timestamp::now())
+                .expect("it is alive");
             made.push(credential.id);
         }
         for id in &made[..2] {
@@ -115,7 +117,9 @@ impl Journal {
     fn compare(&mut self, identity: &Identity) {
         let now = Timestamp::now();
         for (id, known) in &mut self.0 {
-            let answer = identity.authenticate(&known.token, now).map(|principal| principal.credential);
+            let answer = identity
+                .authenticate(&known.token, [127, 0, 0, 1].into(), now)
+                .map(|principal| principal.credential);
             match known.fate {
                 Fate::Lives => assert_eq!(answer, Ok(*id), "confirmed and lost"),
                 Fate::Gone => assert_eq!(answer, Err(Refusal::Unknown), "revoked and back"),

@@ -19,6 +19,8 @@ pub(super) struct View {
     description: String,
     metadata: String,
     acl: Vec<String>,
+    allow_cidrs: Vec<String>,
+    deny_cidrs: Vec<String>,
     owner_id: Option<String>,
     expires_at: Option<Timestamp>,
     last_used_at: Option<Timestamp>,
@@ -35,6 +37,8 @@ impl View {
             description: credential.description,
             metadata: credential.metadata,
             acl: credential.acl,
+            allow_cidrs: credential.allow_cidrs,
+            deny_cidrs: credential.deny_cidrs,
             owner_id: credential.owner_id.map(|id| id.to_string()),
             expires_at: credential.expires_at,
             last_used_at: credential.last_used_at,
@@ -50,6 +54,8 @@ struct Create {
     description: Option<String>,
     metadata: Option<String>,
     acl: Option<Vec<String>>,
+    allow_cidrs: Option<Vec<String>>,
+    deny_cidrs: Option<Vec<String>>,
     owner_id: Option<String>,
     owner_email: Option<String>,
     expires_at: Option<Timestamp>,
@@ -61,6 +67,8 @@ struct Update {
     description: Option<String>,
     metadata: Option<String>,
     acl: Option<Vec<String>>,
+    allow_cidrs: Option<Vec<String>>,
+    deny_cidrs: Option<Vec<String>>,
     expires_at: Option<Timestamp>,
     /// Some clients repeat the id of the path.
     #[serde(rename = "id")]
@@ -93,6 +101,8 @@ impl Admin {
             description: body.description.unwrap_or_default(),
             metadata: body.metadata.unwrap_or_default(),
             acl: body.acl.unwrap_or_default(),
+            allow_cidrs: body.allow_cidrs.unwrap_or_default(),
+            deny_cidrs: body.deny_cidrs.unwrap_or_default(),
             owner_id: owner_id.map_err(|error| bad(format!("`owner_id` is {error}")))?,
             expires_at: body.expires_at,
         };
@@ -110,8 +120,8 @@ impl Admin {
     }
 
     pub(super) fn update_credential(&self, call: &Call, id: &str) -> Result<Answer, Fault> {
-        let Update { description, metadata, acl, expires_at, .. } = call.json()?;
-        let patch = CredentialPatch { description, metadata, acl, expires_at };
+        let Update { description, metadata, acl, allow_cidrs, deny_cidrs, expires_at, .. } = call.json()?;
+        let patch = CredentialPatch { description, metadata, acl, allow_cidrs, deny_cidrs, expires_at };
         let credential = self.identity.update_credential(parse(id)?, patch);
         let view = View::of(credential.map_err(|error| Fault::from_identity(error, id))?, call);
         self.audit.tell(call, KIND, "updated", &view);

@@ -118,7 +118,8 @@ fn a_token_stands_in_one_answer_only() {
         api.post("/credentials", &json!({"description": "d", "metadata": "m", "acl": ["bind:a.internal"]}));
     let token = text(&made["token"]).to_owned();
     assert_eq!((status, &made["acl"]), (201, &json!(["bind:a.internal"])));
-    let principal = api.admin.identity.authenticate(&token, Timestamp::now()).expect("alive");
+    let principal =
+        api.admin.identity.authenticate(&token, [127, 0, 0, 1].into(), Timestamp::now()).expect("alive");
     assert!(!principal.acl.permits("b.internal", None));
     let uri = format!("/credentials/{}", text(&made["id"]));
     let (_, read) = api.get(&uri);
@@ -129,7 +130,7 @@ fn a_token_stands_in_one_answer_only() {
         assert!(!answer.to_string().contains(&token), "{answer}");
     }
     assert_eq!(api.call(Method::DELETE, &uri, &Value::Null).0, 204);
-    assert!(api.admin.identity.authenticate(&token, Timestamp::now()).is_err());
+    assert!(api.admin.identity.authenticate(&token, [127, 0, 0, 1].into(), Timestamp::now()).is_err());
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub(crate) enum ServiceUserCommand {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   forwarder authtoken create --owner su_01K… --acl bind:device1.internal:22 --expires 90d
-  forwarder authtoken create --acl 'bind:*.gate1.internal' > token
+  forwarder authtoken create --acl 'bind:*.gate1.internal' --allow-cidr 203.0.113.0/24 > token
   forwarder authtoken list
   forwarder authtoken revoke cr_01K…       closes its sessions at once")]
 pub(crate) struct Authtoken {
@@ -85,6 +85,12 @@ pub(crate) struct NewAuthtoken {
     /// What it may bind: bind:HOST, bind:HOST:PORT or bind:*.HOST; several unite. Without, everything.
     #[arg(long, value_name = "RULE")]
     pub(crate) acl: Vec<String>,
+    /// Networks that its agents may connect from; several unite. Without, from everywhere.
+    #[arg(long, value_name = "CIDR")]
+    pub(crate) allow_cidr: Vec<String>,
+    /// Networks that they may not connect from; they win over the allowed ones.
+    #[arg(long, value_name = "CIDR", requires = "allow_cidr")]
+    pub(crate) deny_cidr: Vec<String>,
     /// For people, at most 255 characters.
     #[arg(long, value_name = "TEXT")]
     pub(crate) description: Option<String>,

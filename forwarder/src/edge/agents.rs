@@ -1,7 +1,8 @@
 //! Agents: who they are, the sessions they hold, and the endpoints they bring online.
 //!
 //! A session enters the table *before* its credential is looked at again, and a credential dies *before* its sessions
-//! are looked for: whichever comes first, no session outlives its credential. When a session ends, its endpoints go
+//! are looked for: whichever comes first, no session outlives its credential. The same holds for the sources that the
+//! settings permit, which a reload exchanges. When a session ends, its endpoints go
 //! offline first, then the connections through them are cut.
 
 mod bind;
@@ -10,22 +11,26 @@ mod session;
 mod sessions;
 mod view;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
+use policy_core::lpm::Restriction;
+use policy_core::url::Binding;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, broadcast};
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
-use super::{Edge, Shared, listener};
+use super::{Edge, Listener, Shared, listener};
 use crate::admin::{NoSessions, Sessions};
 use crate::identity::{FailureLimit, Identity, NoticeKind};
 use crate::link::Heartbeat;
+use crate::online::Online;
 pub use sessions::SessionInfo;
 use sessions::Sessions as Table;
 use view::View;
@@ -51,8 +56,8 @@ pub struct AgentSettings {
     pub name: Box<str>,
     /// How the edge shows who it is.
     pub tls: Arc<rustls::ServerConfig>,
-    /// Who agents are.
-    pub identity: Identity,
+    /// Where agents may connect from; without it from everywhere.
+    pub restrict_ips: Option<Restriction>,
     /// How long an agent may take to say who it is.
     pub auth_timeout: Duration,
     /// How agents are asked for a sign of life.
@@ -67,15 +72,52 @@ pub struct AgentSettings {
     pub public_ports: Option<RangeInclusive<u16>>,
 }
 
+impl AgentSettings {
+    /// True if an endpoint may be online: an internal one, or an address that agents may have.
+    fn fits(&self, online: &Online) -> bool {
+        online.binding != Binding::Public
+            || self.has_public(online.url.host(), online.url.port().unwrap_or(0))
+    }
+
+    /// True if that is a public address that agents may have.
+    fn has_public(&self, host: &str, port: u16) -> bool {
+        host == &*self.name && self.public_ports.as_ref().is_some_and(|ports| ports.contains(&port))
+    }
+}
+
 /// What all sessions share.
 #[derive(Debug)]
 pub(super) struct Agents {
-    settings: AgentSettings,
+    identity: Identity,
+    /// Empty once the edge serves no agents any more.
+    settings: ArcSwapOption<AgentSettings>,
     sessions: Table,
     failures: FailureLimit,
-    slots: Arc<Semaphore>,
+    /// Agents that are known.
+    entered: AtomicUsize,
     unknown: Arc<Semaphore>,
     unknown_by_source: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// Agents that an edge is ready to serve: their listener is bound, if it is a new one.
+#[derive(Debug)]
+pub struct ReadyAgents {
+    settings: AgentSettings,
+    bound: Option<TcpListener>,
+}
+
+/// Where agents connect now.
+#[derive(Debug)]
+pub(super) struct AgentsDoor {
+    /// As it is configured.
+    listen: SocketAddr,
+    listener: Listener,
+}
+
+impl AgentsDoor {
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.listener.address
+    }
 }
 
 impl Edge {
@@ -83,24 +125,94 @@ impl Edge {
     ///
     /// # Errors
     /// If the address cannot be listened on.
-    pub fn serve_agents(&mut self, settings: AgentSettings) -> io::Result<SocketAddr> {
-        let socket = listener::listen(listener::bind(settings.listen)?)?;
-        let address = socket.local_addr()?;
+    pub fn serve_agents(&mut self, identity: Identity, settings: AgentSettings) -> io::Result<SocketAddr> {
+        let ready = self.ready_agents(settings)?;
+        Ok(self.start_agents(identity, ready))
+    }
+
+    /// Binds what these settings need and this edge has not.
+    ///
+    /// # Errors
+    /// If the address cannot be listened on.
+    pub fn ready_agents(&self, settings: AgentSettings) -> io::Result<ReadyAgents> {
+        let is_there = self.agents_door.as_ref().is_some_and(|door| door.listen == settings.listen);
+        let bound = match is_there {
+            true => None,
+            false => Some(listener::listen(listener::bind(settings.listen)?)?),
+        };
+        Ok(ReadyAgents { settings, bound })
+    }
+
+    /// Lets agents connect for the first time; gives the address they connect to.
+    pub fn start_agents(&mut self, identity: Identity, ready: ReadyAgents) -> SocketAddr {
+        let notices = identity.subscribe();
         let agents = Arc::new(Agents {
+            identity,
+            settings: ArcSwapOption::empty(),
             sessions: Table::default(),
             failures: FailureLimit::new(FAILURES, FAILURES_WITHIN, FAILURE_SOURCES),
-            slots: Arc::new(Semaphore::new(settings.most_agents.min(Semaphore::MAX_PERMITS))),
+            entered: AtomicUsize::new(0),
             unknown: Arc::new(Semaphore::new(UNKNOWN)),
             unknown_by_source: Mutex::default(),
-            settings,
         });
-        let notices = agents.settings.identity.subscribe();
         let stop = self.shared.stop_agents.clone();
-        tokio::spawn(stop.clone().run_until_cancelled_owned(end_dead(Arc::clone(&agents), notices)));
-        let accepting = accept(Arc::clone(&self.shared), Arc::clone(&agents), socket);
-        self.shared.agent_tasks.spawn(stop.run_until_cancelled_owned(accepting));
+        tokio::spawn(stop.run_until_cancelled_owned(end_dead(Arc::clone(&agents), notices)));
+        let listen = ready.settings.listen;
+        agents.settings.store(Some(Arc::new(ready.settings)));
+        let address = self.open_door(&agents, listen, ready.bound);
         self.agents = Some(agents);
-        Ok(address)
+        address.unwrap_or(listen)
+    }
+
+    /// Serves agents by new settings, or no more; returns how many sessions had to end. Sessions that may stay keep
+    /// the heartbeat and the number of connections that they began with.
+    pub async fn reload_agents(&mut self, ready: Option<ReadyAgents>) -> usize {
+        let Some(agents) = self.agents.as_ref().map(Arc::clone) else { return 0 };
+        let (settings, bound) = match ready {
+            Some(ready) => (Some(Arc::new(ready.settings)), ready.bound),
+            None => (None, None),
+        };
+        // First of all whoever may no longer be here: closing the listener takes a moment.
+        agents.settings.store(settings.clone());
+        let ended = agents.end_unfit(&self.shared);
+        if (settings.is_none() || bound.is_some())
+            && let Some(door) = self.agents_door.take()
+        {
+            door.listener.close().await;
+        }
+        if let Some(settings) = settings {
+            self.open_door(&agents, settings.listen, bound);
+        }
+        ended
+    }
+
+    /// Shows another certificate from now on.
+    pub fn show_certificate(&self, tls: Arc<rustls::ServerConfig>) {
+        let Some(agents) = &self.agents else { return };
+        agents.settings.rcu(|settings| {
+            let settings = settings.as_deref()?.clone();
+            Some(Arc::new(AgentSettings { tls: Arc::clone(&tls), ..settings }))
+        });
+    }
+
+    /// Accepts on a new listener; gives its address.
+    fn open_door(
+        &mut self,
+        agents: &Arc<Agents>,
+        listen: SocketAddr,
+        bound: Option<TcpListener>,
+    ) -> Option<SocketAddr> {
+        let bound = bound?;
+        let address = bound.local_addr().unwrap_or(listen);
+        let stop = self.shared.stop_agents.child_token();
+        let accepting = accept(Arc::clone(&self.shared), Arc::clone(agents), bound);
+        let accepting = stop.clone().run_until_cancelled_owned(accepting);
+        let task = self.shared.agent_tasks.spawn(async move {
+            // Whether it was told to stop or serves no agents any more.
+            let _ = accepting.await;
+        });
+        self.agents_door = Some(AgentsDoor { listen, listener: Listener { address, stop, task } });
+        Some(address)
     }
 
     /// The sessions of agents.
@@ -137,16 +249,12 @@ async fn end_dead(agents: Arc<Agents>, mut notices: broadcast::Receiver<crate::i
             // Once in a while as well: credentials expire without a notice.
             Ok(Ok(_)) | Err(_) => {}
         }
-        let identity = &agents.settings.identity;
         let now = jiff::Timestamp::now();
-        agents
-            .sessions
-            .end_where(|session| !identity.is_alive(session.credential, now), "its credential is gone");
+        agents.sessions.end_where(|session| agents.why_not(session, now).is_some(), "it may not stay");
     }
 }
 
 async fn accept(shared: Arc<Shared>, agents: Arc<Agents>, listener: TcpListener) {
-    let acceptor = TlsAcceptor::from(Arc::clone(&agents.settings.tls));
     let mut last_line = None;
     loop {
         let (stream, peer) = match listener.accept().await {
@@ -162,10 +270,10 @@ async fn accept(shared: Arc<Shared>, agents: Arc<Agents>, listener: TcpListener)
         };
         // Who finds no place is let go at once and comes again: a crowd of silent ones holds nobody up for long.
         let Some(unknown) = agents.admit(peer.ip()) else { continue };
+        let Some(settings) = agents.settings.load_full() else { return };
         let (of_shared, of_agents) = (Arc::clone(&shared), Arc::clone(&agents));
-        let acceptor = acceptor.clone();
         shared.agent_tasks.spawn(async move {
-            session::serve(&of_shared, &of_agents, acceptor, stream, peer, unknown).await;
+            session::serve(&of_shared, &of_agents, settings, stream, peer, unknown).await;
         });
     }
 }
@@ -189,7 +297,56 @@ impl Drop for Unknown {
     }
 }
 
+/// The place of an agent that is known.
+#[derive(Debug)]
+struct Slot(Arc<Agents>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.entered.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Agents {
+    /// A place among those that the settings of now give.
+    fn slot(self: &Arc<Self>) -> Option<Slot> {
+        let most = self.settings.load().as_ref().map_or(0, |settings| settings.most_agents);
+        let more = |entered: usize| (entered < most).then_some(entered + 1);
+        let entered = self.entered.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        entered.is_ok().then(|| Slot(Arc::clone(self)))
+    }
+
+    /// True if agents may connect from there.
+    fn permits(&self, source: IpAddr) -> bool {
+        let settings = self.settings.load();
+        let restriction = settings.as_ref().map(|settings| settings.restrict_ips.as_ref());
+        restriction.is_some_and(|it| it.is_none_or(|restriction| restriction.permits(source)))
+    }
+
+    /// Why a session may not be here now; the same rules as when it began.
+    fn why_not(&self, session: &SessionInfo, now: jiff::Timestamp) -> Option<&'static str> {
+        let source = session.peer.ip();
+        if !self.permits(source) {
+            Some("agents may not connect from there")
+        } else if !self.identity.admits(session.credential, source, now) {
+            Some("its credential is gone, or does not count from there")
+        } else {
+            None
+        }
+    }
+
+    /// Ends the sessions that the settings of now do not permit, be it for one of their public endpoints.
+    fn end_unfit(&self, shared: &Shared) -> usize {
+        let settings = self.settings.load_full();
+        let fits = |online: &Online| settings.as_ref().is_some_and(|settings| settings.fits(online));
+        let unfit: HashSet<Box<str>> =
+            shared.online.all().iter().filter(|it| !fits(it)).map(|it| it.session.clone()).collect();
+        let now = jiff::Timestamp::now();
+        let ends =
+            |session: &SessionInfo| self.why_not(session, now).is_some() || unfit.contains(&session.id);
+        self.sessions.end_where(ends, "the configuration of the edge has changed")
+    }
+
     fn admit(self: &Arc<Self>, source: IpAddr) -> Option<Unknown> {
         let source = source.to_canonical();
         if !self.failures.allows(source, std::time::Instant::now()) {

@@ -1,9 +1,10 @@
 //! The store and its copy in memory, kept in step: readers never wait for a disk, writers wait for each other.
 //!
 //! A change is first in the store, then in the copy, then it is told. A session that enters its registry first
-//! and asks [`Identity::is_alive`] afterwards therefore either learns that its credential is gone, or is in
+//! and asks [`Identity::admits`] afterwards therefore either learns that its credential is gone, or is in
 //! the registry when the notice comes.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
@@ -19,7 +20,7 @@ use super::error::{IdentityError, Refusal};
 use super::ids::{CredentialId, Ids, ServiceUserId};
 use super::notice::{Notice, NoticeKind, Principal};
 use super::records::{
-    Credential, CredentialPatch, NewCredential, NewServiceUser, ServiceUser, ServiceUserPatch,
+    Credential, CredentialPatch, NewCredential, NewServiceUser, Rules, ServiceUser, ServiceUserPatch,
 };
 use super::store::{Change, Store, StoreError};
 use super::table::{Entry, Table};
@@ -81,17 +82,20 @@ impl Identity {
         Ok(Self(inner))
     }
 
-    /// Who a token is of. Waits for no disk.
+    /// Who a token is of that came from `source`. Waits for no disk.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub fn authenticate(&self, token: &str, now: Timestamp) -> Result<Principal, Refusal> {
+    pub fn authenticate(&self, token: &str, source: IpAddr, now: Timestamp) -> Result<Principal, Refusal> {
         if !is_well_formed(token) {
             return Err(Refusal::Malformed);
         }
         let hash = TokenHash::of(token);
         let table = self.0.read();
         let entry = table.by_token(&hash, now)?;
+        if !entry.permits(source) {
+            return Err(Refusal::Source);
+        }
         entry.uses.note(now);
         Ok(Principal {
             credential: entry.credential.id,
@@ -105,6 +109,12 @@ impl Identity {
     #[must_use]
     pub fn is_alive(&self, id: CredentialId, now: Timestamp) -> bool {
         self.0.read().by_id(id, now).is_ok()
+    }
+
+    /// Whether a credential counts now for a session from `source`.
+    #[must_use]
+    pub fn admits(&self, id: CredentialId, source: IpAddr, now: Timestamp) -> bool {
+        self.0.read().by_id(id, now).is_ok_and(|entry| entry.permits(source))
     }
 
     /// What a credential may bind now; `None` if it counts no more.
@@ -232,21 +242,23 @@ impl Identity {
             description: new.description,
             metadata: new.metadata,
             acl: new.acl,
+            allow_cidrs: new.allow_cidrs,
+            deny_cidrs: new.deny_cidrs,
             owner_id: new.owner_id,
             created_at: to_seconds(now),
             expires_at: new.expires_at,
             last_used_at: None,
             sha256: TokenHash::of(token.reveal()),
         };
-        let acl = credential.check()?;
+        let rules = credential.check()?;
         if credential.is_expired(now) {
             return Err(invalid("`expires_at` lies in the past"));
         }
         if credential.owner_id.is_some_and(|owner| self.service_user(owner).is_none()) {
             return Err(invalid("`owner_id` names no service user"));
         }
-        self.0.store.apply(&[Change::PutCredential(credential.clone())])?;
-        self.0.change(|table| table.put(Entry::new(credential.clone(), acl)));
+        self.0.store.apply(&[Change::PutCredential(Box::new(credential.clone()))])?;
+        self.0.change(|table| table.put(Entry::new(credential.clone(), rules)));
         Ok((credential, token))
     }
 
@@ -262,10 +274,12 @@ impl Identity {
         let _ids = self.0.write_lock();
         let old = self.0.read().credentials().get(&id).cloned().ok_or(IdentityError::NotFound)?;
         let new = old.credential.patched(patch);
-        let acl = new.check()?;
-        self.0.store.apply(&[Change::PutCredential(new.clone())])?;
-        let changed = (&new.acl, new.expires_at) != (&old.credential.acl, old.credential.expires_at);
-        let entry = Entry { credential: new, acl: Arc::new(acl), uses: old.uses };
+        let Rules { acl, sources } = new.check()?;
+        self.0.store.apply(&[Change::PutCredential(Box::new(new.clone()))])?;
+        let rules =
+            |of: &Credential| (of.acl.clone(), of.allow_cidrs.clone(), of.deny_cidrs.clone(), of.expires_at);
+        let changed = rules(&new) != rules(&old.credential);
+        let entry = Entry { credential: new, acl: Arc::new(acl), sources, uses: old.uses };
         let record = entry.record();
         self.0.change(|table| table.put(entry));
         if changed {

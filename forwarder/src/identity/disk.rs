@@ -170,6 +170,8 @@ mod tests {
             description: "gate".to_owned(),
             metadata: String::new(),
             acl: vec!["bind:a.internal".to_owned()],
+            allow_cidrs: vec!["10.0.0.0/8".to_owned()],
+            deny_cidrs: Vec::new(),
             owner_id: Some(ServiceUserId(Ulid::generate())),
             created_at: Timestamp::UNIX_EPOCH,
             expires_at: Some(Timestamp::UNIX_EPOCH),
@@ -186,8 +188,8 @@ mod tests {
         let used = Timestamp::from_second(5).expect("in range");
         store
             .apply(&[
-                Change::PutCredential(one.clone()),
-                Change::PutCredential(two.clone()),
+                Change::PutCredential(Box::new(one.clone())),
+                Change::PutCredential(Box::new(two.clone())),
                 Change::Used(one.id, used),
             ])
             .expect("written");

@@ -16,6 +16,8 @@ pub enum Refusal {
     Expired,
     /// Its service user is not active.
     OwnerInactive,
+    /// It does not count for who comes from there.
+    Source,
 }
 
 impl Refusal {
@@ -26,6 +28,7 @@ impl Refusal {
             Self::Malformed => 105,
             Self::Unknown => 107,
             Self::Expired | Self::OwnerInactive => 300,
+            Self::Source => 116,
         }
     }
 }
@@ -39,6 +42,7 @@ impl fmt::Display for Refusal {
             Self::Unknown => "no credential has this authtoken; it may have been revoked",
             Self::Expired => "the authtoken has expired; create a new one",
             Self::OwnerInactive => "the service user that owns the authtoken is not active",
+            Self::Source => "the authtoken does not count for agents at this address",
         })
     }
 }

@@ -1,6 +1,8 @@
 //! What is kept about service users and credentials, and what makes or changes them.
 
+use ipnetwork::IpNetwork;
 use jiff::Timestamp;
+use policy_core::lpm::{Restriction, cidr};
 use serde::{Deserialize, Serialize};
 
 use super::acl::Acl;
@@ -12,6 +14,8 @@ use super::token::TokenHash;
 const MAX_DESCRIPTION: usize = 255;
 /// Characters of metadata.
 const MAX_METADATA: usize = 4_096;
+/// Networks of one list of sources.
+const MAX_NETWORKS: usize = 1_000;
 
 /// A machine or site that owns credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +41,12 @@ pub struct Credential {
     pub metadata: String,
     /// What it may bind; nothing listed permits everything.
     pub acl: Vec<String>,
+    /// Networks that its agents may connect from, at most 1,000; without any in both lists, from everywhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow_cidrs: Vec<String>,
+    /// Networks that they may not connect from, at most 1,000; they win.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deny_cidrs: Vec<String>,
     /// Whose it is.
     pub owner_id: Option<ServiceUserId>,
     /// When it was made.
@@ -48,6 +58,13 @@ pub struct Credential {
     pub last_used_at: Option<Timestamp>,
     /// The hash of its token.
     pub sha256: TokenHash,
+}
+
+/// The rules of a credential, read.
+pub(super) struct Rules {
+    pub(super) acl: Acl,
+    /// Where it counts; without it everywhere.
+    pub(super) sources: Option<Restriction>,
 }
 
 /// What makes a service user.
@@ -77,6 +94,10 @@ pub struct NewCredential {
     pub metadata: String,
     /// What it may bind.
     pub acl: Vec<String>,
+    /// Networks that its agents may connect from.
+    pub allow_cidrs: Vec<String>,
+    /// Networks that they may not connect from.
+    pub deny_cidrs: Vec<String>,
     /// Whose it is.
     pub owner_id: Option<ServiceUserId>,
     /// When it stops to count.
@@ -92,6 +113,10 @@ pub struct CredentialPatch {
     pub metadata: Option<String>,
     /// New rules.
     pub acl: Option<Vec<String>>,
+    /// New networks that agents may connect from.
+    pub allow_cidrs: Option<Vec<String>>,
+    /// New networks that they may not connect from.
+    pub deny_cidrs: Option<Vec<String>>,
     /// A new time at which it stops to count.
     pub expires_at: Option<Timestamp>,
 }
@@ -118,13 +143,25 @@ impl ServiceUser {
 
 impl Credential {
     /// Checks the fields and reads the rules.
-    pub(super) fn check(&self) -> Result<Acl, IdentityError> {
+    pub(super) fn check(&self) -> Result<Rules, IdentityError> {
         check_length("description", &self.description, MAX_DESCRIPTION, Some(18012))?;
         check_length("metadata", &self.metadata, MAX_METADATA, Some(18013))?;
-        Acl::parse(&self.acl).map_err(|error| IdentityError::Invalid {
+        let acl = Acl::parse(&self.acl).map_err(|error| IdentityError::Invalid {
             code: Some(super::AclError::CODE),
             message: error.to_string(),
-        })
+        })?;
+        let (allow, deny) =
+            (networks("allow_cidrs", &self.allow_cidrs)?, networks("deny_cidrs", &self.deny_cidrs)?);
+        if allow.is_empty() && deny.is_empty() {
+            return Ok(Rules { acl, sources: None });
+        }
+        let invalid = |message: String| IdentityError::Invalid { code: Some(393), message };
+        if allow.is_empty() {
+            let message = "no address is allowed; to permit all but the denied, allow 0.0.0.0/0 and ::/0";
+            return Err(invalid(message.to_owned()));
+        }
+        let sources = Restriction::build(allow, deny).map_err(|error| invalid(error.to_string()))?;
+        Ok(Rules { acl, sources: Some(sources) })
     }
 
     pub(super) fn patched(&self, patch: CredentialPatch) -> Self {
@@ -132,6 +169,8 @@ impl Credential {
         new.description = patch.description.unwrap_or(new.description);
         new.metadata = patch.metadata.unwrap_or(new.metadata);
         new.acl = patch.acl.unwrap_or(new.acl);
+        new.allow_cidrs = patch.allow_cidrs.unwrap_or(new.allow_cidrs);
+        new.deny_cidrs = patch.deny_cidrs.unwrap_or(new.deny_cidrs);
         new.expires_at = patch.expires_at.or(new.expires_at);
         new
     }
@@ -139,6 +178,21 @@ impl Credential {
     pub(super) fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
     }
+}
+
+/// Reads networks, each as an entry of `restrict-ips`.
+fn networks(field: &str, texts: &[String]) -> Result<Vec<IpNetwork>, IdentityError> {
+    let invalid = |message: String| IdentityError::Invalid { code: None, message };
+    if texts.len() > MAX_NETWORKS {
+        return Err(invalid(format!("`{field}` has more than {MAX_NETWORKS} networks")));
+    }
+    let read = |text: &String| {
+        let shown = || text.chars().take(64).collect::<String>();
+        cidr(text)
+            .map(|entry| entry.network)
+            .map_err(|error| invalid(format!("`{field}`: `{}` is not a network: {error}", shown())))
+    };
+    texts.iter().map(read).collect()
 }
 
 fn check_length(field: &str, text: &str, most: usize, code: Option<u16>) -> Result<(), IdentityError> {

@@ -25,7 +25,7 @@ pub enum Change {
     /// Removes a service user.
     RemoveServiceUser(ServiceUserId),
     /// Writes a credential, new or old, without the time of its last use.
-    PutCredential(Credential),
+    PutCredential(Box<Credential>),
     /// Removes a credential and the time of its last use.
     RemoveCredential(CredentialId),
     /// Writes when a credential was last used, where there is such a credential.

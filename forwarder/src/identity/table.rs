@@ -1,16 +1,18 @@
 //! The copy of the store in memory, indexed for authentication.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
+use policy_core::lpm::Restriction;
 use ulid::Ulid;
 
 use super::acl::Acl;
 use super::error::Refusal;
 use super::ids::{CredentialId, ServiceUserId};
-use super::records::{Credential, ServiceUser};
+use super::records::{Credential, Rules, ServiceUser};
 use super::store::{Records, StoreError};
 use super::token::TokenHash;
 
@@ -53,13 +55,20 @@ impl Uses {
 pub(super) struct Entry {
     pub(super) credential: Credential,
     pub(super) acl: Arc<Acl>,
+    /// Where it counts; without it everywhere.
+    pub(super) sources: Option<Restriction>,
     pub(super) uses: Arc<Uses>,
 }
 
 impl Entry {
-    pub(super) fn new(credential: Credential, acl: Acl) -> Self {
+    pub(super) fn new(credential: Credential, rules: Rules) -> Self {
         let uses = Arc::new(Uses::new(credential.last_used_at));
-        Self { credential, acl: Arc::new(acl), uses }
+        Self { credential, acl: Arc::new(rules.acl), sources: rules.sources, uses }
+    }
+
+    /// True if the credential counts for who comes from there.
+    pub(super) fn permits(&self, source: IpAddr) -> bool {
+        self.sources.as_ref().is_none_or(|sources| sources.permits(source))
     }
 
     /// The record with the time of the last use.
@@ -84,9 +93,9 @@ impl Table {
             table.service_users.insert(user.id, user);
         }
         for credential in records.credentials {
-            let acl = credential.check();
-            let acl = acl.map_err(|error| StoreError::new(format!("`{}`: {error}", credential.id)))?;
-            table.put(Entry::new(credential, acl));
+            let rules = credential.check();
+            let rules = rules.map_err(|error| StoreError::new(format!("`{}`: {error}", credential.id)))?;
+            table.put(Entry::new(credential, rules));
         }
         Ok(table)
     }

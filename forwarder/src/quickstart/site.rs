@@ -72,18 +72,21 @@ impl Site {
             .create_credential(NewCredential::default(), Timestamp::now())
             .map_err(|error| io::Error::other(error.to_string()))?;
         let shown = AgentIdentity::own(&state.0, &["localhost".into()])?;
-        let agents = edge.serve_agents(AgentSettings {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            name: "localhost".into(),
-            tls: shown.server_config(),
+        let agents = edge.serve_agents(
             identity,
-            auth_timeout: TIMEOUT,
-            heartbeat: Heartbeat { interval: TIMEOUT, tolerance: TIMEOUT },
-            most_agents: AGENTS,
-            most_endpoints: AGENTS,
-            most_streams: CONNECTIONS,
-            public_ports: None,
-        })?;
+            AgentSettings {
+                listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+                name: "localhost".into(),
+                tls: shown.server_config(),
+                restrict_ips: None,
+                auth_timeout: TIMEOUT,
+                heartbeat: Heartbeat { interval: TIMEOUT, tolerance: TIMEOUT },
+                most_agents: AGENTS,
+                most_endpoints: AGENTS,
+                most_streams: CONNECTIONS,
+                public_ports: None,
+            },
+        )?;
         let trusted = shown.authority().unwrap_or(Path::new("ca.pem")).display().to_string();
         let config = AGENT
             .replace("localhost:4443", &format!("localhost:{}", agents.port()))

@@ -44,7 +44,7 @@ fn a_token_from_its_making_to_its_end() {
     assert_eq!((code, token.lines().count()), (0, 1), "{said}");
     let token = token.trim();
     assert!(said.contains("shown once") && !said.contains(token), "{said}");
-    let principal = api.identity.authenticate(token, Timestamp::now()).expect("alive");
+    let principal = api.identity.authenticate(token, [127, 0, 0, 1].into(), Timestamp::now()).expect("alive");
     assert!(principal.acl.permits("x.b.internal", None) && !principal.acl.permits("a.internal", Some(23)));
     assert!(principal.expires_at.is_some());
     let id = principal.credential.to_string();
@@ -64,7 +64,11 @@ fn a_token_from_its_making_to_its_end() {
 fn json_and_all_pages() {
     let api = Api::start();
     let made: Value = serde_json::from_str(&yes(&api, &["authtoken", "create", "--json"])).expect("JSON");
-    assert!(api.identity.authenticate(made["token"].as_str().expect("shown"), Timestamp::now()).is_ok());
+    assert!(
+        api.identity
+            .authenticate(made["token"].as_str().expect("shown"), [127, 0, 0, 1].into(), Timestamp::now())
+            .is_ok()
+    );
     for _ in 0..204 {
         api.identity.create_credential(Default::default(), Timestamp::now()).expect("made");
     }

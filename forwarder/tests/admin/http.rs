@@ -16,7 +16,7 @@ fn a_credential_over_the_socket() {
     let (status, made) = api.call("POST", "/credentials", r#"{"acl":["bind:device1.internal:22"]}"#);
     assert_eq!(status, 201, "{made}");
     let token = made["token"].as_str().expect("shown once");
-    let principal = api.identity.authenticate(token, Timestamp::now()).expect("alive");
+    let principal = api.identity.authenticate(token, [127, 0, 0, 1].into(), Timestamp::now()).expect("alive");
     assert!(principal.acl.permits("device1.internal", Some(22)));
     let path = format!("/credentials/{}", made["id"].as_str().expect("an id"));
     assert_eq!(api.call("GET", &path, "").0, 200);

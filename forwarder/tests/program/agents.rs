@@ -14,19 +14,19 @@ use crate::harness::{
     second_address, wait_until,
 };
 
-const FORWARD: &str =
+pub(crate) const FORWARD: &str =
     "on_tcp_connect: [{actions: [{type: forward-internal, config: {url: \"tcp://device1.internal:22\"}}]}]\n";
 
 /// An edge that serves agents, and nothing itself.
-struct Site {
-    edge: Edge,
+pub(crate) struct Site {
+    pub(crate) edge: Edge,
     /// Where agents connect.
-    agents: SocketAddr,
+    pub(crate) agents: SocketAddr,
     /// Where clients connect.
-    public: SocketAddr,
+    pub(crate) public: SocketAddr,
 }
 
-fn edge_yml(agents: SocketAddr, public: SocketAddr, more: &str) -> String {
+pub(crate) fn edge_yml(agents: SocketAddr, public: SocketAddr, more: &str) -> String {
     format!(
         "version: 1
 agents: {{listen: \"{agents}\", names: [localhost, 127.0.0.1]}}
@@ -37,7 +37,7 @@ events: [{{type: file, path: events.jsonl}}]
 }
 
 impl Site {
-    fn start(policy: &str, more: &str) -> Self {
+    pub(crate) fn start(policy: &str, more: &str) -> Self {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let folder = Folder::new();
         folder.write("edge.yml", &edge_yml(any, any, more));
@@ -45,7 +45,7 @@ impl Site {
         Self::on(folder)
     }
 
-    fn on(folder: Folder) -> Self {
+    pub(crate) fn on(folder: Folder) -> Self {
         let mut edge = Edge::start(folder);
         let public = edge.address("public");
         let line = edge.wait_for(&["agents connect here"]);
@@ -56,13 +56,13 @@ impl Site {
     }
 
     /// Runs an admin command; what it prints.
-    fn admin(&self, words: &[&str]) -> String {
+    pub(crate) fn admin(&self, words: &[&str]) -> String {
         let (text, error, status) = self.ask(words);
         assert!(status.success(), "{words:?}: {error}");
         text
     }
 
-    fn ask(&self, words: &[&str]) -> (String, String, ExitStatus) {
+    pub(crate) fn ask(&self, words: &[&str]) -> (String, String, ExitStatus) {
         let mut command = forwarder();
         command.args(words).arg("--config").arg(self.edge.folder.path("edge.yml"));
         let output = command.output().expect("it runs");
@@ -70,13 +70,13 @@ impl Site {
         (text(&output.stdout), text(&output.stderr), output.status)
     }
 
-    fn token(&self, rules: &[&str]) -> String {
+    pub(crate) fn token(&self, rules: &[&str]) -> String {
         let mut words = vec!["authtoken", "create"];
         rules.iter().for_each(|rule| words.extend(["--acl", rule]));
         self.admin(&words)
     }
 
-    fn list(&self, what: &str) -> Vec<Value> {
+    pub(crate) fn list(&self, what: &str) -> Vec<Value> {
         let text = self.admin(&[what, "list", "--json"]);
         let value: Value = serde_json::from_str(&text).expect("JSON");
         let key = if what == "session" { "tunnel_sessions" } else { "endpoints" };
@@ -84,13 +84,13 @@ impl Site {
     }
 
     /// Starts an agent with one endpoint, and waits until it is online.
-    fn agent(&self, token: &str, upstream: &str, words: &[&str]) -> Agent {
+    pub(crate) fn agent(&self, token: &str, upstream: &str, words: &[&str]) -> Agent {
         let agent = self.agent_unchecked(token, upstream, words);
         agent.wait_for(&["online"]);
         agent
     }
 
-    fn agent_unchecked(&self, token: &str, upstream: &str, words: &[&str]) -> Agent {
+    pub(crate) fn agent_unchecked(&self, token: &str, upstream: &str, words: &[&str]) -> Agent {
         let mut command = forwarder();
         command
             .args(["agent", "tcp", upstream, "--connect-url"])
@@ -101,14 +101,14 @@ impl Site {
 }
 
 /// An agent in its own process; killed with the value.
-struct Agent {
-    child: Child,
+pub(crate) struct Agent {
+    pub(crate) child: Child,
     log: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
 }
 
 impl Agent {
-    fn start(mut command: Command, token: &str) -> Self {
+    pub(crate) fn start(mut command: Command, token: &str) -> Self {
         command
             .env("NGROK_AUTHTOKEN", token)
             .stdin(Stdio::null())
@@ -127,11 +127,11 @@ impl Agent {
         Self { child, log, reader: Some(reader) }
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.log.lock().expect("held").clone()
     }
 
-    fn wait_for(&self, words: &[&str]) -> String {
+    pub(crate) fn wait_for(&self, words: &[&str]) -> String {
         wait_until(&format!("{words:?} in the log of the agent"), || {
             let text = self.text();
             text.lines().find(|line| words.iter().all(|word| line.contains(word))).map(ToOwned::to_owned)
@@ -139,11 +139,11 @@ impl Agent {
     }
 
     /// How often the log has a word.
-    fn count(&self, word: &str) -> usize {
+    pub(crate) fn count(&self, word: &str) -> usize {
         self.text().matches(word).count()
     }
 
-    fn wait_for_exit(&mut self) -> ExitStatus {
+    pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
         let status = wait_until("the end of the agent", || self.child.try_wait().expect("waitable"));
         // All that it said is read.
         self.reader.take().into_iter().for_each(|reader| reader.join().expect("it reads to the end"));
@@ -159,7 +159,7 @@ impl Drop for Agent {
     }
 }
 
-const DEVICE: [&str; 2] = ["--url", "tcp://device1.internal:22"];
+pub(crate) const DEVICE: [&str; 2] = ["--url", "tcp://device1.internal:22"];
 
 #[test]
 fn bytes_go_through_and_each_half_ends_on_its_own() {

@@ -4,13 +4,15 @@
 //! entry holds it **and** no deny entry does; deny wins whatever its order or length. Without any allow
 //! entry nothing is permitted (ERR_NGROK_393). `enforce: false` evaluates and goes on.
 
+use ipnetwork::IpNetwork;
+
 use super::{ActionType, Ends};
 use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
 use crate::ip_policies::IpPolicy;
 use crate::ir::{AddressList, DynamicList, Entries, Entry, Lowering, Op, next_id};
 use crate::lpm::{Family, RangeSet, family};
 use crate::phase::PhaseSet;
-use crate::reader::Fields;
+use crate::reader::{Fields, Reader};
 use crate::schema::{
     CidrItem, Context, Declared, Field, Flag, Items, Literal, NetworkItem, NetworkOrTemplate, Text,
 };
@@ -122,7 +124,7 @@ impl ActionType for RestrictIps {
         let named = self.ip_policies.iter();
         let named = named.filter_map(|id| Some((known?.get(&id.value)?, lowering.position(id.span))));
         let named: Vec<_> = named.collect();
-        let entries = |items: &[CidrItem], of: fn(&IpPolicy) -> &[ipnetwork::IpNetwork]| {
+        let entries = |items: &[CidrItem], of: fn(&IpPolicy) -> &[IpNetwork]| {
             let own = items.iter().map(|item| Entry::new(item.value, lowering.position(item.span)));
             let listed =
                 named.iter().flat_map(|(policy, at)| of(policy).iter().map(|it| Entry::new(*it, *at)));
@@ -201,7 +203,7 @@ impl RestrictIps {
 
     /// The addresses that are allowed, and those that are denied, as far as they are known now.
     fn listed(&self, policies: &[&IpPolicy]) -> (RangeSet, RangeSet) {
-        let set = |items: &[CidrItem], of: fn(&IpPolicy) -> &[ipnetwork::IpNetwork]| {
+        let set = |items: &[CidrItem], of: fn(&IpPolicy) -> &[IpNetwork]| {
             let listed = policies.iter().flat_map(|policy| of(policy));
             RangeSet::from_networks(items.iter().map(|item| item.value).chain(listed.copied()))
         };
@@ -209,39 +211,49 @@ impl RestrictIps {
     }
 
     fn check_allow(&self, policies: &[&IpPolicy], at: Span, cx: &Context<'_, '_>) {
-        let severity = if self.enforce { Severity::Error } else { Severity::Warning };
-        let allowed = || policies.iter().flat_map(|policy| policy.allow.iter());
-        let denied = !self.deny.is_empty() || policies.iter().any(|policy| !policy.deny.is_empty());
-        let has = |wanted| {
-            self.allow.iter().any(|item| family(&item.value) == wanted)
-                || allowed().any(|network| family(network) == wanted)
+        let listed = |of: fn(&IpPolicy) -> &[IpNetwork]| policies.iter().flat_map(move |it| of(it)).copied();
+        let allow = self.allow.iter().map(|item| item.value).chain(listed(|it| &it.allow));
+        let deny = self.deny.iter().map(|item| item.value).chain(listed(|it| &it.deny));
+        check_lists(allow, deny, self.enforce, at, cx.reader);
+    }
+}
+
+/// Reports what is odd about allowed and denied networks: nothing is permitted, or one family alone.
+pub(crate) fn check_lists(
+    allow: impl Iterator<Item = IpNetwork> + Clone,
+    deny: impl Iterator<Item = IpNetwork> + Clone,
+    enforce: bool,
+    at: Span,
+    reader: &Reader<'_>,
+) {
+    let severity = if enforce { Severity::Error } else { Severity::Warning };
+    let denied = deny.clone().next().is_some();
+    let has = |wanted| allow.clone().any(|network| family(&network) == wanted);
+    let (v4, v6) = (has(Family::V4), has(Family::V6));
+    let permitted = || RangeSet::from_networks(allow.clone()).without(&RangeSet::from_networks(deny.clone()));
+    if denied && (v4 || v6) && permitted().is_empty() {
+        let message = "every allowed address is denied as well, and deny wins";
+        let found = Diagnostic::new(&NOTHING_ALLOWED, at, message).with_severity(severity);
+        reader.report(found.with_help("shorten the `deny` list"));
+    }
+    if !v4 && !v6 {
+        let message = match enforce {
+            true => "no address is allowed, so every connection is refused",
+            false => "no address is allowed, so every connection counts as refused",
         };
-        let (v4, v6) = (has(Family::V4), has(Family::V6));
-        if denied && (v4 || v6) && self.permitted(policies).is_empty() {
-            let message = "every allowed address is denied as well, and deny wins";
-            let found = Diagnostic::new(&NOTHING_ALLOWED, at, message).with_severity(severity);
-            cx.reader.report(found.with_help("shorten the `deny` list"));
-        }
-        if !v4 && !v6 {
-            let message = match self.enforce {
-                true => "no address is allowed, so every connection is refused",
-                false => "no address is allowed, so every connection counts as refused",
-            };
-            let help = match denied {
-                false => "list the permitted networks under `allow`",
-                true => "to permit all but the denied, add `allow: [0.0.0.0/0, \"::/0\"]`",
-            };
-            cx.reader.report(
-                Diagnostic::new(&NOTHING_ALLOWED, at, message).with_help(help).with_severity(severity),
-            );
-        } else if v4 != v6 {
-            let (given, missing) = if v4 { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
-            let refused = if self.enforce { "is refused" } else { "counts as refused" };
-            let message = format!("only {given} addresses are allowed, so every {missing} client {refused}");
-            let example = if v4 { "2001:db8::/32" } else { "203.0.113.0/24" };
-            cx.reader.report(Diagnostic::new(&ONE_FAMILY, at, message).with_help(format!(
-                "add the {missing} networks, e.g. `{example}`; if none may connect, this warning can stay"
-            )));
-        }
+        let help = match denied {
+            false => "list the permitted networks under `allow`",
+            true => "to permit all but the denied, add `allow: [0.0.0.0/0, \"::/0\"]`",
+        };
+        let found = Diagnostic::new(&NOTHING_ALLOWED, at, message).with_help(help);
+        reader.report(found.with_severity(severity));
+    } else if v4 != v6 {
+        let (given, missing) = if v4 { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
+        let refused = if enforce { "is refused" } else { "counts as refused" };
+        let message = format!("only {given} addresses are allowed, so every {missing} client {refused}");
+        let example = if v4 { "2001:db8::/32" } else { "203.0.113.0/24" };
+        reader.report(Diagnostic::new(&ONE_FAMILY, at, message).with_help(format!(
+            "add the {missing} networks, e.g. `{example}`; if none may connect, this warning can stay"
+        )));
     }
 }

@@ -4,14 +4,22 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use super::read::EdgeReader;
+use crate::actions::check_lists;
 use crate::diagnostic::shorten;
+use crate::lpm::Restriction;
 use crate::parse::NodeRef;
 use crate::reader::{Keys, head};
+use crate::schema::{CidrItem, Context, Field, Items, Network};
 use crate::source::{Span, Spanned};
 use crate::url::{normal_host, port_number};
 
 /// Names that fit into one certificate.
 const MOST_NAMES: usize = 100;
+
+static ALLOW: Field<Items<Network>> =
+    Field::optional("allow", Items::of(Network), "Where agents may connect from.");
+static DENY: Field<Items<Network>> =
+    Field::optional("deny", Items::of(Network), "Where they may not; it wins over `allow`.");
 
 /// Where agents connect.
 #[derive(Clone, Debug)]
@@ -23,6 +31,8 @@ pub struct AgentListener {
     pub names: Vec<Box<str>>,
     /// The certificate it shows; without it the edge makes one under an authority of its own.
     pub tls: Option<CertificateFiles>,
+    /// Where agents may connect from; without it from everywhere.
+    pub restrict_ips: Option<Restriction>,
 }
 
 /// A certificate and its key, as PEM files; relative to the configuration.
@@ -38,7 +48,7 @@ pub struct CertificateFiles {
 impl<'d> EdgeReader<'_, 'd> {
     /// Reads `agents`.
     pub(super) fn agents(&self, node: NodeRef<'d>) -> Option<AgentListener> {
-        const KEYS: Keys = Keys::of(&["listen", "names", "tls"]);
+        const KEYS: Keys = Keys::of(&["listen", "names", "tls", "restrict_ips"]);
         let reader = self.reader;
         let fields = reader.map(node, "`agents`", KEYS)?;
         let owner = ("`agents`", head(node));
@@ -47,11 +57,27 @@ impl<'d> EdgeReader<'_, 'd> {
         let names = fields.required(reader, "names", owner, "names: [edge.example.com]");
         let names = names.and_then(|node| self.names(node));
         let tls = fields.get("tls").map(|node| self.certificate_files(node));
+        let restriction = fields.get("restrict_ips").map(|node| self.restriction(node));
         Some(AgentListener {
             listen: listen?,
             names: names?,
             tls: tls.map_or(Some(None), |it| it.map(Some))?,
+            restrict_ips: restriction.map_or(Some(None), |it| it.map(Some))?,
         })
+    }
+
+    /// Reads the sources that are permitted, by the rules of the action of that name.
+    fn restriction(&self, node: NodeRef<'d>) -> Option<Restriction> {
+        let fields = self.reader.map(node, "`restrict_ips`", Keys::of(&["allow", "deny"]))?;
+        let cx = Context { reader: self.reader, place: None, owner: ("`restrict_ips`", head(node)) };
+        let (allow, deny) = (cx.optional(&fields, &ALLOW), cx.optional(&fields, &DENY));
+        let (allow, deny) = (allow?.unwrap_or_default(), deny?.unwrap_or_default());
+        let networks = |items: &[CidrItem]| items.iter().map(|item| item.value).collect::<Vec<_>>();
+        let (allow, deny) = (networks(&allow), networks(&deny));
+        let at = fields.field("allow").map_or(cx.owner.1, |field| field.span);
+        check_lists(allow.iter().copied(), deny.iter().copied(), true, at, self.reader);
+        let built = Restriction::build(allow, deny);
+        built.map_err(|error| self.reader.invalid(at, error.to_string(), "shorten the lists")).ok()
     }
 
     fn names(&self, node: NodeRef<'d>) -> Option<Vec<Box<str>>> {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
 use super::session::secret;
-use super::{Agents, policy};
+use super::{AgentSettings, Agents, policy};
 use crate::edge::connection::At;
 use crate::edge::{Shared, listener};
 use crate::identity::Principal;
@@ -79,7 +79,10 @@ impl<'s> Bound<'s> {
 
 /// Brings an endpoint online.
 pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindReply, Refusal> {
-    let settings = &bound.agents.settings;
+    // The settings and rules that count are those of now.
+    let Some(settings) = bound.agents.settings.load_full() else {
+        return Err(Refusal::new(324, "this edge serves no agents any more"));
+    };
     if request.proto != "tcp" {
         let known = matches!(&*request.proto, "http" | "https" | "tls");
         let message = match known {
@@ -102,8 +105,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         return Err(Refusal::new(301, "this edge has no IP policies that an agent can name"));
     }
     let wanted = Wanted::read(&options.addr, &request.extra.bindings)?;
-    // The rules that count are those of now.
-    let acl = settings.identity.acl(bound.principal.credential, Timestamp::now());
+    let acl = bound.agents.identity.acl(bound.principal.credential, Timestamp::now());
     let Some(acl) = acl else { return Err(Refusal::new(107, "the credential is gone")) };
     let traits = EndpointTraits::of_scheme(Scheme::Tcp).bound(wanted.binding);
     // A policy may be large; nobody else waits for it.
@@ -113,7 +115,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     let (url, listener) = match (wanted.binding, wanted.address) {
         (Binding::Internal, Some(url)) => (url, None),
         (Binding::Public, address) => {
-            let (url, listener) = public(bound, address, &permits)?;
+            let (url, listener) = public(&settings, address, &permits)?;
             (url, Some(listener))
         }
         _ => return Err(Refusal::new(9028, "an internal endpoint needs a name, e.g. device1.internal:22")),
@@ -144,6 +146,12 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     bound.shared.online.enter(Arc::clone(&endpoint)).map_err(|taken| match taken {
         Taken::NotPooled | Taken::Binding => Refusal::new(334, format!("{} is taken: {taken}", endpoint.url)),
     })?;
+    // INVARIANT: entered before this look, as in `reload_agents` the settings are exchanged before theirs.
+    if !bound.agents.settings.load().as_ref().is_some_and(|settings| settings.fits(&endpoint)) {
+        bound.shared.online.leave(&endpoint);
+        let message = format!("{} is not an address of this edge any more", endpoint.url);
+        return Err(Refusal::new(307, message));
+    }
     let accepting = bound.shared.stop_accepting.child_token();
     bound.endpoints.push((Arc::clone(&endpoint), accepting.clone()));
     if let Some(listener) = listener {
@@ -242,11 +250,10 @@ fn short(text: &str) -> String {
 
 /// The address of a public endpoint, and its listener.
 fn public(
-    bound: &Bound<'_>,
+    settings: &AgentSettings,
     wanted: Option<EndpointUrl>,
     permits: &dyn Fn(&str, u16) -> bool,
 ) -> Result<(EndpointUrl, TcpListener), Refusal> {
-    let settings = &bound.agents.settings;
     let Some(ports) = settings.public_ports.clone() else {
         let message =
             "this edge has no `public_tcp_ports`: bind an internal endpoint such as device1.internal:22";
@@ -263,7 +270,7 @@ fn public(
     let open = |port: u16| listener::listen(listener::bind((any, port).into())?);
     if let Some(url) = wanted {
         let port = url.port().unwrap_or(0);
-        if url.host() != &*settings.name || !ports.contains(&port) {
+        if !settings.has_public(url.host(), port) {
             let message = format!(
                 "{url} is not an address of this edge: it has {}, ports {} to {}",
                 settings.name,

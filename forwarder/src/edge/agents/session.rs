@@ -15,11 +15,13 @@ use ulid::Ulid;
 
 use super::bind::Bound;
 use super::sessions::{Entry, SessionInfo};
-use super::{Agents, Unknown, bind};
+use super::{AgentSettings, Agents, Slot, Unknown, bind};
 use crate::edge::Shared;
 use crate::events::{agent_session_start, agent_session_stop};
 use crate::identity::Principal;
-use crate::link::{self, Auth, AuthReply, AuthReplyExtra, Bind, Empty, Hidden, Refusal, StreamType, Unbind};
+use crate::link::{
+    self, Auth, AuthReply, AuthReplyExtra, Bind, Empty, Heartbeat, Hidden, Refusal, StreamType, Unbind,
+};
 use crate::mux::{Acceptor, ErrorCode, Limits, Opener, Side, Stream, session};
 
 /// Streams that an agent may have open itself: calls and heartbeats.
@@ -38,6 +40,8 @@ const GOODBYE: Duration = Duration::from_secs(2);
 const LOW_WATER: u32 = 16 << 10;
 /// The version of the protocol that is spoken.
 const VERSION: &str = "3";
+/// "The agent's address is not permitted."
+const BAD_SOURCE: u32 = 115;
 /// "Heartbeat interval" and "heartbeat tolerance" are out of bounds.
 const BAD_HEARTBEAT: u32 = 111;
 const MOST_METADATA: usize = 4_096;
@@ -46,14 +50,14 @@ const MOST_METADATA: usize = 4_096;
 pub(super) async fn serve(
     shared: &Arc<Shared>,
     agents: &Arc<Agents>,
-    acceptor: TlsAcceptor,
+    settings: Arc<AgentSettings>,
     stream: TcpStream,
     peer: SocketAddr,
     unknown: Unknown,
 ) {
-    let settings = &agents.settings;
     let deadline = Instant::now() + settings.auth_timeout;
     tune(&stream);
+    let acceptor = TlsAcceptor::from(Arc::clone(&settings.tls));
     let tls = match timeout_at(deadline, acceptor.accept(stream)).await {
         Ok(Ok(tls)) => tls,
         Ok(Err(error)) => return tracing::debug!(%peer, %error, "an agent's TLS failed"),
@@ -90,15 +94,16 @@ pub(super) async fn serve(
     };
     drop(unknown);
     opener.allow(OWN_STREAMS);
-    run(shared, agents, entered, opener, accepted, tasks, peer).await;
+    run(shared, agents, settings.heartbeat, entered, opener, accepted, tasks).await;
 }
 
 /// An agent that is known.
 struct Entered {
     principal: Principal,
     auth: Auth,
+    peer: SocketAddr,
     stream: Stream,
-    _slot: tokio::sync::OwnedSemaphorePermit,
+    _slot: Slot,
 }
 
 struct Refused {
@@ -122,7 +127,7 @@ async fn authenticate(
                     Err(error) => return Some(Err(Refused { stream, refusal: Refusal::new(100, error) })),
                 };
                 return Some(match know(agents, &auth, peer) {
-                    Ok((principal, slot)) => Ok(Entered { principal, auth, stream, _slot: slot }),
+                    Ok((principal, slot)) => Ok(Entered { principal, auth, peer, stream, _slot: slot }),
                     Err(refusal) => Err(Refused { stream, refusal }),
                 });
             }
@@ -133,14 +138,13 @@ async fn authenticate(
     }
 }
 
-fn know(
-    agents: &Agents,
-    auth: &Auth,
-    peer: SocketAddr,
-) -> Result<(Principal, tokio::sync::OwnedSemaphorePermit), Refusal> {
-    let settings = &agents.settings;
+fn know(agents: &Arc<Agents>, auth: &Auth, peer: SocketAddr) -> Result<(Principal, Slot), Refusal> {
     let source = peer.ip().to_canonical();
-    let known = settings.identity.authenticate(&auth.extra.auth_token.0, Timestamp::now());
+    if !agents.permits(source) {
+        tracing::warn!(%peer, code = BAD_SOURCE, "an agent was refused");
+        return Err(Refusal::new(BAD_SOURCE, format!("agents may not connect to this edge from {source}")));
+    }
+    let known = agents.identity.authenticate(&auth.extra.auth_token.0, source, Timestamp::now());
     let principal = known.map_err(|refusal| {
         agents.failures.note_failure(source, std::time::Instant::now());
         tracing::warn!(%peer, code = refusal.code(), "an agent was refused");
@@ -157,8 +161,8 @@ fn know(
     if auth.extra.metadata.len() > MOST_METADATA {
         return Err(Refusal::new(100, format!("metadata has at most {MOST_METADATA} bytes")));
     }
-    let slot = Arc::clone(&agents.slots).try_acquire_owned();
-    let slot = slot.map_err(|_| Refusal::new(108, "this edge has as many agents as it takes"))?;
+    let slot = agents.slot();
+    let slot = slot.ok_or_else(|| Refusal::new(108, "this edge has as many agents as it takes"))?;
     Ok((principal, slot))
 }
 
@@ -166,13 +170,13 @@ fn know(
 async fn run(
     shared: &Arc<Shared>,
     agents: &Arc<Agents>,
+    heartbeat: Heartbeat,
     entered: Entered,
     opener: Opener,
     mut accepted: Acceptor,
     mut tasks: JoinSet<()>,
-    peer: SocketAddr,
 ) {
-    let Entered { principal, auth, mut stream, _slot } = entered;
+    let Entered { principal, auth, peer, mut stream, _slot } = entered;
     let info = SessionInfo {
         id: format!("ts_{}", Ulid::generate()).into(),
         credential: principal.credential,
@@ -208,8 +212,8 @@ async fn run(
     };
     let place = agents.sessions.enter(entry);
     // INVARIANT: entered before this look; see the order in `agents`.
-    if !agents.settings.identity.is_alive(principal.credential, Timestamp::now()) {
-        opener.close(ErrorCode::Cancelled, "its credential is gone");
+    if let Some(why) = agents.why_not(&info, Timestamp::now()) {
+        opener.close(ErrorCode::Cancelled, why);
     }
     let reply = AuthReply {
         version: VERSION.to_owned(),
@@ -233,7 +237,6 @@ async fn run(
     tracing::info!(session = &*id, %peer, credential = %principal.credential, "an agent has connected");
     report(shared, agent_session_start(&info));
     let beating = opener.clone();
-    let heartbeat = agents.settings.heartbeat;
     tasks.spawn(async move {
         let error = link::beat(&beating, heartbeat, |_| {}).await;
         beating.close(ErrorCode::WriteTimeout, &error.to_string());

@@ -1,7 +1,10 @@
 use std::sync::atomic::AtomicUsize;
 
 use super::*;
+
 use crate::identity::Records;
+
+const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).expect("in range")
@@ -24,7 +27,7 @@ fn owned(identity: &Identity, owner: ServiceUserId) -> (Credential, Token) {
 }
 
 fn refusal(identity: &Identity, token: &Token) -> Option<Refusal> {
-    identity.authenticate(token.reveal(), at(1)).err()
+    identity.authenticate(token.reveal(), HERE, at(1)).err()
 }
 
 #[test]
@@ -33,7 +36,7 @@ fn a_token_authenticates_until_it_is_deleted_and_after_a_restart() {
     let owner = user(&identity).id;
     let (one, one_token) = owned(&identity, owner);
     let (two, two_token) = owned(&identity, owner);
-    let principal = identity.authenticate(one_token.reveal(), at(1)).expect("alive");
+    let principal = identity.authenticate(one_token.reveal(), HERE, at(1)).expect("alive");
     assert_eq!((principal.credential, principal.owner), (one.id, Some(owner)));
     identity.delete_credential(one.id).expect("there");
     assert_eq!(refusal(&identity, &one_token), Some(Refusal::Unknown));
@@ -41,8 +44,8 @@ fn a_token_authenticates_until_it_is_deleted_and_after_a_restart() {
     drop(identity);
     let identity = Identity::open(folder.path()).expect("again");
     assert_eq!(refusal(&identity, &one_token), Some(Refusal::Unknown));
-    assert_eq!(identity.authenticate(two_token.reveal(), at(1)).expect("alive").credential, two.id);
-    assert_eq!(identity.authenticate("abc", at(1)).expect_err("malformed").code(), 105);
+    assert_eq!(identity.authenticate(two_token.reveal(), HERE, at(1)).expect("alive").credential, two.id);
+    assert_eq!(identity.authenticate("abc", HERE, at(1)).expect_err("malformed").code(), 105);
 }
 
 #[test]
@@ -112,8 +115,8 @@ fn a_credential_expires() {
     let (_folder, identity) = open();
     let new = NewCredential { expires_at: Some(at(10)), ..NewCredential::default() };
     let (credential, token) = identity.create_credential(new.clone(), at(0)).expect("made");
-    assert!(identity.authenticate(token.reveal(), at(9)).is_ok());
-    assert_eq!(identity.authenticate(token.reveal(), at(10)).expect_err("over"), Refusal::Expired);
+    assert!(identity.authenticate(token.reveal(), HERE, at(9)).is_ok());
+    assert_eq!(identity.authenticate(token.reveal(), HERE, at(10)).expect_err("over"), Refusal::Expired);
     assert!(!identity.is_alive(credential.id, at(10)));
     assert!(identity.create_credential(new, at(10)).is_err());
 }
@@ -183,7 +186,7 @@ fn uses_are_written_together_and_not_by_authentication() {
     let identity = Identity::with_store(Arc::clone(&store) as _).expect("readable");
     let (credential, token) = identity.create_credential(NewCredential::default(), at(0)).expect("made");
     for second in 1..100 {
-        identity.authenticate(token.reveal(), at(second)).expect("alive");
+        identity.authenticate(token.reveal(), HERE, at(second)).expect("alive");
     }
     let applied = || store.applied.load(Ordering::Relaxed);
     assert_eq!(applied(), 1);
@@ -191,7 +194,7 @@ fn uses_are_written_together_and_not_by_authentication() {
     identity.write_uses();
     identity.write_uses();
     assert_eq!(applied(), 2);
-    identity.authenticate(token.reveal(), at(100)).expect("alive");
+    identity.authenticate(token.reveal(), HERE, at(100)).expect("alive");
     drop(identity);
     assert_eq!(applied(), 3);
 }
@@ -200,7 +203,7 @@ fn uses_are_written_together_and_not_by_authentication() {
 fn the_last_use_survives_a_restart_and_an_update() {
     let (folder, identity) = open();
     let (credential, token) = identity.create_credential(NewCredential::default(), at(0)).expect("made");
-    identity.authenticate(token.reveal(), at(7)).expect("alive");
+    identity.authenticate(token.reveal(), HERE, at(7)).expect("alive");
     let patch = CredentialPatch { description: Some("new".to_owned()), ..Default::default() };
     assert_eq!(identity.update_credential(credential.id, patch).expect("there").last_used_at, Some(at(7)));
     drop(identity);
@@ -234,7 +237,7 @@ fn no_session_slips_between_a_check_and_a_revocation() {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 start.wait();
-                if identity.authenticate(token.reveal(), at(1)).is_err() {
+                if identity.authenticate(token.reveal(), HERE, at(1)).is_err() {
                     return;
                 }
                 *registry.lock().expect("whole") = true;
@@ -305,4 +308,62 @@ fn writers_of_many_threads_leave_memory_and_store_the_same() {
     drop(identity);
     let identity = Identity::open(folder.path()).expect("again");
     assert_eq!((identity.service_users(None, 99), identity.credentials(None, 99)), (users, credentials));
+}
+
+#[test]
+fn a_token_counts_from_where_it_is_permitted_only() {
+    let (folder, identity) = open();
+    let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let new = NewCredential {
+        allow_cidrs: texts(&["10.0.0.0/8", "2001:db8::/32"]),
+        deny_cidrs: texts(&["10.1.0.0/16"]),
+        ..NewCredential::default()
+    };
+    let (credential, token) = identity.create_credential(new, at(0)).expect("made");
+    let check = |identity: &Identity| {
+        for (source, permitted) in [
+            ("10.2.0.1", true),
+            ("::ffff:10.2.0.1", true),
+            ("10.1.0.1", false),
+            ("127.0.0.1", false),
+            ("2001:db8::1", true),
+            ("::1", false),
+        ] {
+            let source: IpAddr = source.parse().expect("an address");
+            let known = identity.authenticate(token.reveal(), source, at(1));
+            assert_eq!(known.err(), (!permitted).then_some(Refusal::Source), "{source}");
+            assert_eq!(identity.admits(credential.id, source, at(1)), permitted, "{source}");
+        }
+    };
+    check(&identity);
+    drop(identity);
+    let identity = Identity::open(folder.path()).expect("again");
+    check(&identity);
+    assert_eq!(Refusal::Source.code(), 116);
+
+    // A change is told, so that sessions are looked at again.
+    let mut notices = identity.subscribe();
+    let patch = CredentialPatch { allow_cidrs: Some(texts(&["127.0.0.0/8"])), ..CredentialPatch::default() };
+    identity.update_credential(credential.id, patch).expect("changed");
+    assert_eq!(notices.try_recv().expect("told").kind, NoticeKind::Changed);
+    assert!(identity.admits(credential.id, HERE, at(1)));
+    let patch = CredentialPatch {
+        allow_cidrs: Some(Vec::new()),
+        deny_cidrs: Some(Vec::new()),
+        ..CredentialPatch::default()
+    };
+    identity.update_credential(credential.id, patch).expect("changed");
+    assert!(identity.admits(credential.id, "192.0.2.1".parse().expect("an address"), at(1)));
+
+    for (allow, deny) in
+        [(&["nowhere"][..], &[][..]), (&[], &["10.0.0.0/8"]), (&["10.0.0.0/8"], &["10.0.0.0/33"])]
+    {
+        let new =
+            NewCredential { allow_cidrs: texts(allow), deny_cidrs: texts(deny), ..NewCredential::default() };
+        let refused = identity.create_credential(new, at(0));
+        assert!(matches!(refused, Err(IdentityError::Invalid { .. })), "{allow:?} {deny:?}");
+    }
+    let many = vec!["10.0.0.0/8".to_owned(); 1_001];
+    let new = NewCredential { allow_cidrs: many, ..NewCredential::default() };
+    assert!(matches!(identity.create_credential(new, at(0)), Err(IdentityError::Invalid { .. })));
 }

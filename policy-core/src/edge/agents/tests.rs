@@ -168,3 +168,38 @@ fn listeners_keep_out_of_each_others_way() {
     ));
     assert_eq!(found, ["3:18 TP453 the listen address `127.0.0.1:22` is taken"]);
 }
+
+#[test]
+fn sources_of_agents_are_restricted_as_the_action_does() {
+    let read_list = |list: &str| {
+        let text = format!("version: 1\nagents: {{listen: \"[::]:1\", names: [e], restrict_ips: {list}}}\n");
+        let (config, found) = read(&text);
+        (config.and_then(|config| config.agents), found)
+    };
+    let (agents, found) = read_list("{allow: [10.0.0.0/8, \"2001:db8::/32\"], deny: [10.1.0.0/16]}");
+    assert_eq!(found, Vec::<String>::new());
+    let restriction = agents.expect("given").restrict_ips.expect("given");
+    for (address, permitted) in [
+        ("10.2.0.1", true),
+        ("::ffff:10.2.0.1", true),
+        ("10.1.0.1", false),
+        ("2001:db8::1", true),
+        ("192.0.2.1", false),
+        ("::1", false),
+    ] {
+        assert_eq!(restriction.permits(address.parse().expect("an address")), permitted, "{address}");
+    }
+    for (list, code) in [
+        ("{}", "TP434"),
+        ("{deny: [10.0.0.0/8]}", "TP434"),
+        ("{allow: [10.0.0.0/8], deny: [0.0.0.0/0]}", "TP434"),
+        ("{allow: [nowhere]}", "TP431"),
+        ("{alow: [10.0.0.0/8]}", "TP302"),
+    ] {
+        let (agents, found) = read_list(list);
+        assert!(agents.is_none(), "{list}");
+        assert!(found.iter().any(|line| line.contains(code)), "{list}: {found:?}");
+    }
+    let (agents, found) = read_list("{allow: [10.0.0.1]}");
+    assert!(agents.is_some() && found.len() == 2, "{found:?}");
+}

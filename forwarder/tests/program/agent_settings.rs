@@ -1,0 +1,160 @@
+//! What the configuration says of agents, and what a reload makes of it.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+
+use crate::agents::{Agent, DEVICE, FORWARD, Site, edge_yml};
+use crate::harness::{Edge, Folder, connect, echo_device, exchange, forwarder, limit, wait_until};
+
+const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const NAMES: &str = "names: [localhost, 127.0.0.1]";
+
+/// The configuration of a site with other `agents` and more.
+fn changed(agents: &str, more: &str) -> String {
+    edge_yml(ANY, ANY, more).replace(NAMES, &format!("{NAMES}{agents}"))
+}
+
+fn reload(site: &mut Site, text: &str) -> String {
+    site.edge.folder.write("edge.yml", text);
+    site.edge.signal("HUP");
+    site.edge.wait_for(&["reload"])
+}
+
+fn restricted(list: &str) -> String {
+    format!(", restrict_ips: {{allow: [{list}]}}")
+}
+
+/// A connection that has been served.
+fn served(address: SocketAddr) -> TcpStream {
+    let mut stream = connect(address);
+    stream.write_all(b"?").expect("taken");
+    stream.read_exact(&mut [0]).expect("answered");
+    stream
+}
+
+fn is_cut(mut stream: TcpStream) {
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest);
+    assert!(rest.is_empty(), "nothing comes after the cut");
+}
+
+#[test]
+fn agents_connect_from_permitted_sources_only() {
+    let mut site = Site::start(FORWARD, "");
+    let upstream = echo_device().to_string();
+    let elsewhere = site.admin(&["authtoken", "create", "--allow-cidr", "192.0.2.0/24"]);
+    let mut refused = site.agent_unchecked(&elsewhere, &upstream, &DEVICE);
+    assert_eq!(refused.wait_for_exit().code(), Some(1));
+    assert!(refused.text().contains("ERR_NGROK_116"), "{}", refused.text());
+    let here = ["authtoken", "create", "--allow-cidr", "127.0.0.0/8", "--deny-cidr", "127.0.0.9/32"];
+    let token = site.admin(&here);
+    let mut agent = site.agent(&token, &upstream, &DEVICE);
+    let open = served(site.public);
+
+    // Where no agent may be, none stays.
+    let (text, here) = (changed(&restricted("192.0.2.0/24"), ""), changed("", ""));
+    let line = reload(&mut site, &text);
+    assert!(line.contains("sessions=1"), "{line}");
+    is_cut(open);
+    assert_eq!(agent.wait_for_exit().code(), Some(1));
+    assert!(agent.text().contains("ERR_NGROK_115"), "{}", agent.text());
+    assert!(reload(&mut site, &here).contains("reloaded"));
+    let _agent = site.agent(&token, &upstream, &DEVICE);
+    assert_eq!(exchange(connect(site.public), b"back"), b"back");
+
+    let (text, error, status) = site.ask(&["authtoken", "create", "--allow-cidr", "nowhere"]);
+    assert_eq!((&*text, status.code()), ("", Some(2)));
+    assert!(error.contains("`allow_cidrs`: `nowhere` is not a network"), "{error}");
+}
+
+#[test]
+fn public_ports_that_a_reload_takes_away_are_closed_and_other_agents_stay() {
+    let mut site = Site::start(FORWARD, "public_tcp_ports: 20000-29999\n");
+    let token = site.token(&[]);
+    let inner = site.agent(&token, &echo_device().to_string(), &DEVICE);
+    let outer = site.agent(&token, &echo_device().to_string(), &[]);
+    let line = outer.wait_for(&["online", "tcp://localhost:"]);
+    let port = line.split("tcp://localhost:").nth(1).and_then(|rest| rest.split('"').next());
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.expect("one").parse().expect("a port")));
+    let (through_inner, through_outer) = (served(site.public), served(address));
+    limit(&through_inner);
+    let text = changed("", "public_tcp_ports: 19999\n");
+    let line = reload(&mut site, &text);
+    assert!(line.contains("sessions=1"), "{line}");
+    is_cut(through_outer);
+    wait_until("nobody to listen", || TcpStream::connect(address).is_err().then_some(()));
+    assert_eq!(exchange(through_inner, b"stays"), b"stays");
+    assert_eq!(inner.count("online endpoint"), 1, "it was never away");
+}
+
+#[test]
+fn a_new_certificate_and_listener_count_from_a_reload_on() {
+    let mut site = Site::start(FORWARD, "");
+    let token = site.token(&[]);
+    let first = site.agent(&token, &echo_device().to_string(), &DEVICE);
+    let open = served(site.public);
+    let ca = site.edge.folder.path("state/ca/ca.pem");
+    let old = site.edge.folder.path("old.pem");
+    std::fs::copy(&ca, &old).expect("copied");
+    site.admin(&["ca", "rotate"]);
+    // The listener moves as well.
+    let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    let (text, before) = (edge_yml(everywhere, ANY, ""), site.agents);
+    site.edge.folder.write("edge.yml", &text);
+    site.edge.signal("HUP");
+    site.agents = site.edge.agents_address();
+    site.edge.wait_for(&["reloaded"]);
+    assert_ne!(site.agents, before);
+    assert!(TcpStream::connect(before).is_err(), "nobody listens there any more");
+    assert_eq!(exchange(open, b"stays"), b"stays");
+    let second = site.agent(&token, &echo_device().to_string(), &["--url", "tcp://device2.internal:22"]);
+    let mut command = forwarder();
+    command.args(["agent", "tcp", "22", "--url", "tcp://device3.internal:22", "--connect-url"]);
+    command.arg(format!("localhost:{}", site.agents.port())).arg("--connect-cas").arg(old);
+    let stranger = Agent::start(command, &token);
+    stranger.wait_for(&["not connected", "certificate"]);
+    assert_eq!((first.count("online endpoint"), second.count("online endpoint")), (1, 1));
+}
+
+#[test]
+fn agents_can_be_served_no_more_and_again() {
+    let folder = Folder::new();
+    // What agents need of the limit of open files has to be left over.
+    let with = edge_yml(ANY, ANY, "limits: {max_connections: 100}\n");
+    let without: String =
+        with.lines().filter(|line| !line.starts_with("agents:")).map(|line| format!("{line}\n")).collect();
+    folder.write("edge.yml", &without);
+    folder.write("policy.yml", FORWARD);
+    let mut edge = Edge::start(folder);
+    let public = edge.address("public");
+    edge.folder.write("edge.yml", &with);
+    edge.signal("HUP");
+    let agents = edge.agents_address();
+    edge.wait_for(&["reloaded"]);
+    let mut site = Site { edge, agents, public };
+    let token = site.token(&[]);
+    let agent = site.agent(&token, &echo_device().to_string(), &DEVICE);
+    let open = served(site.public);
+    let line = reload(&mut site, &without);
+    assert!(line.contains("sessions=1"), "{line}");
+    is_cut(open);
+    wait_until("nobody to listen", || TcpStream::connect(agents).is_err().then_some(()));
+    assert!(site.list("session").is_empty());
+    let again =
+        with.replace(&format!("listen: \"{ANY}\", {NAMES}"), &format!("listen: \"{agents}\", {NAMES}"));
+    assert!(reload(&mut site, &again).contains("reloaded"));
+    wait_until("the agent to come back", || (agent.count("online endpoint") > 1).then_some(()));
+    assert_eq!(exchange(connect(site.public), b"again"), b"again");
+}
+
+#[test]
+fn a_reload_that_cannot_serve_agents_changes_nothing() {
+    let mut site = Site::start(FORWARD, "");
+    let _agent = site.agent(&site.token(&[]), &echo_device().to_string(), &DEVICE);
+    let open = served(site.public);
+    let text = changed(", tls: {certificate: none.pem, private_key: none.key}", "");
+    let line = reload(&mut site, &text);
+    assert!(line.contains("reload refused") && line.contains("certificate"), "{line}");
+    assert_eq!(exchange(open, b"stays"), b"stays");
+    assert_eq!(exchange(connect(site.public), b"new"), b"new");
+}
