@@ -10,6 +10,7 @@
 //! |---|---|
 //! | bytes that wait for a reader | the stream's window; a frame that exceeds it is refused at its header |
 //! | bytes that wait to be sent | [`OUTBOX_BYTES`] a stream; streams take turns, [`QUANTUM_BYTES`] each |
+//! | how long they wait for a reader | [`Limits::stall_timeout`], also for a stream that was dropped meanwhile |
 //! | streams of the other side | [`Limits::streams`], of them [`Limits::unaccepted`] not yet accepted |
 //! | how often the other side opens one | [`Limits::opens_per_second`] |
 //! | answers to frames for streams that are gone | [`MOST_RESETS`] |
@@ -64,6 +65,8 @@ pub struct Limits {
     pub opens_per_second: u32,
     /// How long it may take none of the bytes that wait for it.
     pub write_timeout: Duration,
+    /// How long it may keep the window of a stream shut while bytes wait; then the stream is given up.
+    pub stall_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -74,6 +77,7 @@ impl Default for Limits {
             unaccepted: 64,
             opens_per_second: 10_000,
             write_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(300),
         }
     }
 }

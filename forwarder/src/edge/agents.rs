@@ -42,6 +42,8 @@ const UNKNOWN_OF_ONE: usize = 256;
 const FAILURES: u32 = 10;
 const FAILURES_WITHIN: Duration = Duration::from_secs(60);
 const FAILURE_SOURCES: usize = 10_000;
+/// Policies of agents that are checked at once.
+const CHECKS: usize = 8;
 /// How often sessions are looked at for credentials that have expired.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Pause after a failed accept.
@@ -95,6 +97,8 @@ pub(super) struct Agents {
     failures: FailureLimit,
     /// Agents that are known.
     entered: AtomicUsize,
+    /// Policies that are being checked.
+    checks: Arc<Semaphore>,
     unknown: Arc<Semaphore>,
     unknown_by_source: Mutex<HashMap<IpAddr, usize>>,
 }
@@ -152,6 +156,7 @@ impl Edge {
             sessions: Table::default(),
             failures: FailureLimit::new(FAILURES, FAILURES_WITHIN, FAILURE_SOURCES),
             entered: AtomicUsize::new(0),
+            checks: Arc::new(Semaphore::new(CHECKS)),
             unknown: Arc::new(Semaphore::new(UNKNOWN)),
             unknown_by_source: Mutex::default(),
         });

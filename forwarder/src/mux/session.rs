@@ -52,7 +52,7 @@ pub struct Acceptor {
 pub struct Driver<C> {
     shared: Arc<Shared>,
     connection: C,
-    write_timeout: Duration,
+    limits: Limits,
 }
 
 /// A session over a connection. Nothing moves until the driver runs.
@@ -63,7 +63,7 @@ where
     let state = Mutex::new(State::new(side, limits));
     let shared =
         Arc::new(Shared { state, closing: CancellationToken::new(), ended: CancellationToken::new() });
-    let driver = Driver { shared: Arc::clone(&shared), connection, write_timeout: limits.write_timeout };
+    let driver = Driver { shared: Arc::clone(&shared), connection, limits };
     (Opener { shared: Arc::clone(&shared) }, Acceptor { shared }, driver)
 }
 
@@ -81,6 +81,13 @@ impl Opener {
     pub fn close(&self, code: ErrorCode, message: &str) {
         self.shared.state().close(code, message);
         self.shared.closing.cancel();
+    }
+
+    /// True if a stream can be opened, as far as is known: the session goes on, and neither side has said that it
+    /// goes away.
+    #[must_use]
+    pub fn takes_streams(&self) -> bool {
+        self.shared.state().takes_streams()
     }
 
     /// Changes how many streams the other side may have open.
@@ -122,15 +129,22 @@ impl Acceptor {
 impl<C: AsyncRead + AsyncWrite + Unpin> Driver<C> {
     /// Runs the session to its end, and says why it ended.
     pub async fn run(self) -> ErrorCode {
-        let Self { shared, connection, write_timeout } = self;
+        let Self { shared, connection, limits } = self;
         // However this future ends, nobody waits for the session for ever.
         let ended = Ended(Arc::clone(&shared));
         let (mut read, mut write) = tokio::io::split(connection);
         let code = {
-            let writing = write_frames(&shared, &mut write, write_timeout);
+            let writing = write_frames(&shared, &mut write, limits.write_timeout);
             tokio::pin!(writing);
-            tokio::select! {
-                code = read_frames(&shared, &mut read) => {
+            let ended = tokio::select! {
+                code = read_frames(&shared, &mut read) => Err(code),
+                code = give_up_stalled(&shared, limits.stall_timeout) => Err(code),
+                code = &mut writing => Ok(code),
+                () = closing(&shared) => Ok(ErrorCode::SessionClosed),
+            };
+            match ended {
+                Ok(code) => code,
+                Err(code) => {
                     if code != ErrorCode::PeerEof {
                         shared.state().go_away(code, &code.to_string(), false);
                         // Who does not listen is not told.
@@ -138,14 +152,24 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Driver<C> {
                     }
                     code
                 }
-                code = &mut writing => code,
-                () = closing(&shared) => ErrorCode::SessionClosed,
             }
         };
         shared.state().end(code);
         drop(ended);
         let _ = timeout(GOODBYE, write.shutdown()).await;
         code
+    }
+}
+
+/// Looks for streams that wait for too long, four times in that time.
+async fn give_up_stalled(shared: &Shared, stall_timeout: Duration) -> ErrorCode {
+    let often = (stall_timeout / 4).max(Duration::from_millis(100));
+    loop {
+        sleep(often).await;
+        let done = shared.state().give_up_stalled(Instant::now());
+        if let Err(code) = done {
+            return code;
+        }
     }
 }
 

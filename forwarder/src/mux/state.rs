@@ -59,6 +59,8 @@ struct Entry {
     window: u32,
     needs_syn: bool,
     fin_out: Fin,
+    /// Since when bytes have waited for the window.
+    stalled: Option<Instant>,
     writer: Option<Waker>,
     /// It stands in the queue of those that are ready.
     queued: bool,
@@ -140,6 +142,7 @@ impl Entry {
             window: WINDOW_BYTES,
             needs_syn,
             fin_out: Fin::Open,
+            stalled: None,
             writer: None,
             queued: false,
             held: true,
@@ -164,12 +167,16 @@ impl Entry {
 
 /// True if a stream that ends so did not carry all it was meant to, even if its half has ended as well.
 const fn is_cut_short(code: ErrorCode) -> bool {
-    use ErrorCode::{AcceptQueueFull, Exhausted, Refused, Reset};
-    matches!(code, Reset | Refused | AcceptQueueFull | Exhausted)
+    use ErrorCode::{AcceptQueueFull, Exhausted, FlowControl, Refused, Reset, WriteTimeout};
+    matches!(code, Reset | Refused | AcceptQueueFull | Exhausted | FlowControl | WriteTimeout)
 }
 
 fn gone(code: ErrorCode) -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionReset, code)
+    let kind = match code {
+        ErrorCode::WriteTimeout => io::ErrorKind::TimedOut,
+        _ => io::ErrorKind::ConnectionReset,
+    };
+    io::Error::new(kind, code)
 }
 
 impl State {
@@ -357,11 +364,35 @@ impl State {
     pub(super) fn on_window(&mut self, stream: u32, by: u32) -> Result<(), ErrorCode> {
         let Some(entry) = self.streams.get_mut(&stream) else { return Ok(()) };
         match entry.window.checked_add(by).filter(|window| *window <= MASK) {
-            Some(window) => entry.window = window,
+            Some(window) => {
+                entry.window = window;
+                entry.stalled = entry.stalled.filter(|_| by == 0);
+            }
             None => return self.reset_with(stream, ErrorCode::FlowControl),
         }
         self.queue(stream);
         Ok(())
+    }
+
+    /// Gives up streams whose bytes have waited for the other side's window for too long.
+    ///
+    /// # Errors
+    /// Why the session has to end.
+    pub(super) fn give_up_stalled(&mut self, now: Instant) -> Result<(), ErrorCode> {
+        let mut late = Vec::new();
+        for (id, entry) in &mut self.streams {
+            let waits = entry.reset.is_none() && !entry.outbox.is_empty() && entry.window == 0;
+            entry.stalled = waits.then(|| entry.stalled.unwrap_or(now));
+            if entry.stalled.is_some_and(|since| now - since >= self.limits.stall_timeout) {
+                late.push(*id);
+            }
+        }
+        late.into_iter().try_for_each(|id| self.reset_with(id, ErrorCode::WriteTimeout))
+    }
+
+    /// True if this side may open streams.
+    pub(super) const fn takes_streams(&self) -> bool {
+        self.ended.is_none() && !self.remote_gone && self.farewell.is_none()
     }
 
     pub(super) fn on_go_away(&mut self) {
@@ -397,7 +428,7 @@ impl State {
         if let Some(code) = self.ended {
             return Err(code);
         }
-        if self.remote_gone || self.farewell.is_some() {
+        if !self.takes_streams() {
             return Err(ErrorCode::RemoteGone);
         }
         let id = self.next;

@@ -370,3 +370,52 @@ async fn the_limit_of_streams_can_be_raised() {
     let _one = acceptor.accept().await;
     assert_eq!(acceptor.accept().await.map(|stream| stream.id()), Some(5));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_nobody_reads_is_given_up_in_time_and_no_other() {
+    let limits = Limits { stall_timeout: Duration::from_secs(60), ..Limits::default() };
+    let (one, other) = duplex(4_096);
+    let (opener, _accept, _) = start(one, Side::Client, limits);
+    let (_opener, mut acceptor, _) = start(other, Side::Server, limits);
+    let full = WINDOW_BYTES as usize + 1_000;
+    // One is held, one was ended and dropped, one has a reader that takes its time.
+    let mut held = opener.open().expect("open");
+    held.write_all(&noise(full, 1)).await.expect("waits");
+    let mut dropped = opener.open().expect("open");
+    dropped.write_all(&noise(full, 2)).await.expect("waits");
+    dropped.shutdown().await.expect("shut down");
+    drop(dropped);
+    let mut slow = opener.open().expect("open");
+    slow.write_all(&noise(full, 3)).await.expect("waits");
+    slow.shutdown().await.expect("shut down");
+    let mut unread = acceptor.accept().await.expect("a stream");
+    let mut unread_too = acceptor.accept().await.expect("a stream");
+    let mut read = acceptor.accept().await.expect("a stream");
+    let mut heard = vec![0; full];
+    for part in heard.chunks_mut(full / 20) {
+        read.read_exact(part).await.expect("still there");
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    assert!(heard == noise(full, 3), "all of it came");
+    let error = held.write_all(&noise(OUTBOX_BYTES, 1)).await.expect_err("given up");
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    drop((held, slow));
+    // What was cut short does not look complete.
+    for stream in [&mut unread, &mut unread_too] {
+        assert!(stream.read_to_end(&mut Vec::new()).await.is_err());
+    }
+    assert_eq!(opener.shared_streams(), 0, "no place is held");
+    assert!(opener.takes_streams());
+}
+
+#[tokio::test]
+async fn who_says_goodbye_is_asked_for_no_more_streams() {
+    let [(client, _accept, _), (server, _, driver)] = pair(4_096);
+    assert!(client.takes_streams() && server.takes_streams());
+    let mut stream = client.open().expect("open");
+    stream.write_all(b"x").await.expect("sent");
+    client.close_in_order("bye");
+    assert!(!client.takes_streams());
+    driver.await.expect("ends");
+    assert!(!server.takes_streams());
+}

@@ -72,6 +72,10 @@ impl Dial for Live {
     type Stream = Connection;
 
     fn choose(&self, members: &[Arc<Online>]) -> Option<Arc<Online>> {
+        // An agent that has said that it goes is asked only if there is no other.
+        let staying = members.iter().filter(|member| member.opener.takes_streams());
+        let staying: Vec<_> = staying.map(Arc::clone).collect();
+        let members = if staying.is_empty() { members } else { &*staying };
         // The keys of the hasher are random.
         let draw = usize::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or(0);
         members.get(draw.checked_rem(members.len())?).map(Arc::clone)
@@ -134,5 +138,25 @@ impl Dial for Presumed<'_> {
             true => Err(io::ErrorKind::NotConnected.into()),
             false => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::online::tests::online;
+
+    #[tokio::test]
+    async fn an_agent_that_goes_away_is_asked_last() {
+        let live = Live { timeout: Duration::from_secs(1), client_port: 1 };
+        let pool: Vec<_> = ["1", "2", "3"].map(|id| online(id, "tcp://a.internal:22", true)).into();
+        for goes in [0, 2] {
+            pool[goes].opener.close_in_order("bye");
+        }
+        for _ in 0..20 {
+            assert_eq!(live.choose(&pool).map(|it| it.id.to_string()).as_deref(), Some("2"));
+        }
+        pool[1].opener.close_in_order("bye");
+        assert!(live.choose(&pool).is_some() && live.choose(&[]).is_none());
     }
 }

@@ -108,8 +108,12 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     let acl = bound.agents.identity.acl(bound.principal.credential, Timestamp::now());
     let Some(acl) = acl else { return Err(Refusal::new(107, "the credential is gone")) };
     let traits = EndpointTraits::of_scheme(Scheme::Tcp).bound(wanted.binding);
-    // A policy may be large; nobody else waits for it.
-    let checking = tokio::task::spawn_blocking(move || policy::programs(&options, traits));
+    // A policy may be large; nobody else waits for it, and whoever gives up waiting still holds its place.
+    let place = Arc::clone(&bound.agents.checks).acquire_owned().await;
+    let checking = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        policy::programs(&options, traits)
+    });
     let (programs, policy_text) = checking.await.map_err(|error| Refusal::new(9026, error))??;
     let permits = |host: &str, port: u16| acl.permits(host, Some(port));
     let (url, listener) = match (wanted.binding, wanted.address) {

@@ -67,6 +67,7 @@ pub(super) async fn serve(
         streams: UNKNOWN_STREAMS,
         own_streams: settings.most_streams,
         opens_per_second: OPENS_PER_SECOND,
+        stall_timeout: shared.current.load().config.limits.stalled_timeout,
         ..Limits::default()
     };
     let (opener, mut accepted, driver) = session(tls, Side::Server, limits);
@@ -288,14 +289,29 @@ async fn serve_calls(
         };
         let Some(mut stream) = accepted else { return Stopped::ByAgent };
         // One call after the other: an agent that is slow to say what it wants holds up itself.
-        match timeout(CALL_TIME, link::read_type(&mut stream)).await {
-            Ok(Ok(StreamType::Heartbeat)) => drop(tasks.spawn(link::echo(stream))),
-            Ok(Ok(kind)) => {
-                if timeout(CALL_TIME, call(kind, &mut stream, bound)).await.is_err() {
-                    stream.reset(ErrorCode::Cancelled);
-                }
+        let kind = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Stopped::ByEdge,
+            kind = timeout(CALL_TIME, link::read_type(&mut stream)) => kind,
+        };
+        let kind = match kind {
+            Ok(Ok(StreamType::Heartbeat)) => {
+                tasks.spawn(link::echo(stream));
+                continue;
             }
-            Ok(Err(_)) | Err(_) => stream.reset(ErrorCode::Refused),
+            Ok(Ok(kind)) => kind,
+            Ok(Err(_)) | Err(_) => {
+                stream.reset(ErrorCode::Refused);
+                continue;
+            }
+        };
+        let called = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Stopped::ByEdge,
+            called = timeout(CALL_TIME, call(kind, &mut stream, bound)) => called,
+        };
+        if called.is_err() {
+            stream.reset(ErrorCode::Cancelled);
         }
     }
 }
