@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use serde::Serialize;
 use ulid::Ulid;
 
-use crate::identity::IdentityError;
+use crate::identity::{IdentityError, KeyRefusal};
 
 /// An answer as it goes to the client.
 #[derive(Clone, Debug)]
@@ -85,6 +85,12 @@ impl Fault {
             }
             error => Self::internal(&error),
         }
+    }
+}
+
+impl From<KeyRefusal> for Fault {
+    fn from(refusal: KeyRefusal) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, refusal.to_string()).coded(refusal.code())
     }
 }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::page::Page;
-use super::{Admin, Answer, Call, Fault};
+use super::{Admin, Answer, Call, Fault, owner};
 use crate::identity::{Credential, CredentialId, CredentialPatch, NewCredential};
 
 pub(super) const COLLECTION: &str = "credentials";
@@ -81,19 +81,11 @@ impl Admin {
 
     pub(super) fn create_credential(&self, call: &Call) -> Result<Answer, Fault> {
         let body: Create = call.json()?;
-        let bad = |message: String| Fault::new(StatusCode::BAD_REQUEST, message);
-        if body.owner_email.is_some_and(|email| !email.is_empty()) {
-            return Err(bad(
-                "`owner_email` is not supported: give the `owner_id` of a service user".to_owned()
-            ));
-        }
-        // Some clients send an empty text for nothing.
-        let owner_id = body.owner_id.filter(|id| !id.is_empty()).map(|id| id.parse()).transpose();
         let new = NewCredential {
             description: body.description.unwrap_or_default(),
             metadata: body.metadata.unwrap_or_default(),
             acl: body.acl.unwrap_or_default(),
-            owner_id: owner_id.map_err(|error| bad(format!("`owner_id` is {error}")))?,
+            owner_id: owner(body.owner_id, body.owner_email)?,
             expires_at: body.expires_at,
         };
         let made = self.identity.create_credential(new, Timestamp::now());

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::page::Page;
-use super::{Admin, Answer, Call, Fault, credentials};
+use super::{Admin, Answer, Call, Fault, api_keys, credentials};
 use crate::identity::{NewServiceUser, ServiceUser, ServiceUserId, ServiceUserPatch};
 
 pub(super) const COLLECTION: &str = "service_users";
@@ -75,11 +75,14 @@ impl Admin {
 
     pub(super) fn delete_service_user(&self, call: &Call, id: &str) -> Result<Answer, Fault> {
         let deleted = self.identity.delete_service_user(parse(id)?);
-        let (user, owned) = deleted.map_err(|error| Fault::from_identity(error, id))?;
-        for credential in owned {
+        let removed = deleted.map_err(|error| Fault::from_identity(error, id))?;
+        for credential in removed.credentials {
             self.audit.tell(call, credentials::KIND, "deleted", &credentials::View::of(credential, call));
         }
-        self.audit.tell(call, KIND, "deleted", &View::of(user, call));
+        for key in removed.api_keys {
+            self.audit.tell(call, api_keys::KIND, "deleted", &api_keys::View::of(key, call));
+        }
+        self.audit.tell(call, KIND, "deleted", &View::of(removed.user, call));
         Ok(Answer::nothing())
     }
 }

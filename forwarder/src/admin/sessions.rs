@@ -146,6 +146,7 @@ fn refer(reference: &mut Ref, call: &Call) {
     let collection = match reference.id.split_once('_').map(|(kind, _)| kind) {
         Some("cr") => super::credentials::COLLECTION,
         Some("su") => super::service_users::COLLECTION,
+        Some("ak") => super::api_keys::COLLECTION,
         Some("ts") => SESSIONS,
         Some("ep") => ENDPOINTS,
         _ => return,

@@ -1,4 +1,6 @@
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -52,7 +54,7 @@ impl Api {
             query: query.map(str::to_owned),
             body,
             base: "http://localhost".to_owned(),
-            subject: "local-admin".into(),
+            caller: Caller::Local,
         });
         let body = if answer.body.is_empty() {
             Value::Null
@@ -130,6 +132,98 @@ fn a_token_stands_in_one_answer_only() {
     }
     assert_eq!(api.call(Method::DELETE, &uri, &Value::Null).0, 204);
     assert!(api.admin.identity.authenticate(&token, Timestamp::now()).is_err());
+}
+
+#[test]
+fn an_api_key_is_shown_once_and_goes_with_its_service_user() {
+    let api = api();
+    let (_, user) = api.post("/service_users", &json!({"name": "robot"}));
+    let (status, made) = api.post("/api_keys", &json!({"description": "d", "owner_id": user["id"]}));
+    assert_eq!((status, &made["owner_id"], &made["metadata"]), (201, &user["id"], &json!("")));
+    let key = text(&made["token"]).to_owned();
+    let id = api.admin.identity.authenticate_key(&key).expect("counts");
+    assert!(key.starts_with(text(&made["id"])) && id.to_string() == text(&made["id"]));
+    assert_eq!(
+        api.admin.identity.authenticate(&key, Timestamp::now()).expect_err("no authtoken").code(),
+        105
+    );
+    let uri = format!("/api_keys/{id}");
+    assert_eq!(made["uri"], format!("http://localhost{uri}"));
+    let (status, changed) = api.call(Method::PATCH, &uri, &json!({"metadata": "m"}));
+    assert_eq!((status, &changed["description"], &changed["metadata"]), (200, &json!("d"), &json!("m")));
+    let (_, list) = api.get("/api_keys");
+    assert_eq!(list["api_keys"], json!([changed]));
+    let (_, read) = api.get(&uri);
+    for answer in [&changed, &list, &read] {
+        assert!(!answer.to_string().contains(&key), "{answer}");
+    }
+    let users = format!("/service_users/{}", text(&user["id"]));
+    let counts = |active: bool| {
+        api.call(Method::PATCH, &users, &json!({"active": active}));
+        api.admin.identity.key_counts(id)
+    };
+    assert_eq!((counts(false), counts(true)), (false, true));
+    api.told();
+    assert_eq!(api.call(Method::DELETE, &users, &Value::Null).0, 204);
+    assert!(api.admin.identity.authenticate_key(&key).is_err());
+    assert_eq!(api.call(Method::DELETE, &uri, &Value::Null).0, 404);
+    let told = api.told();
+    let types: Vec<_> = told.iter().map(|event| text(&event["event_type"])).collect();
+    assert_eq!(types, ["api_key_deleted.v0", "service_user_deleted.v0"]);
+    assert!(!format!("{told:?}").contains(&key), "a key in an event");
+    for (body, part) in [
+        (json!({"acl": []}), "acl"),
+        (json!({"owner_id": user["id"]}), "no service user"),
+        (json!({"owner_email": "a@example.com"}), "owner_id"),
+        (json!({"description": "x".repeat(256)}), "255"),
+    ] {
+        let (status, error) = api.post("/api_keys", &body);
+        assert!(status == 400 && text(&error["msg"]).contains(part), "{error}");
+    }
+}
+
+#[test]
+fn a_key_that_was_deleted_meanwhile_changes_nothing() {
+    let api = api();
+    let (_, made) = api.post("/api_keys", &json!({}));
+    let id = text(&made["id"]).parse().expect("an id");
+    let call = Call {
+        method: Method::POST,
+        path: "/service_users".to_owned(),
+        query: None,
+        body: Bytes::from_static(br#"{"name":"late"}"#),
+        base: "http://localhost".to_owned(),
+        caller: Caller::Key(id),
+    };
+    assert_eq!(api.admin.answer(&call).status, 201);
+    assert_eq!(api.told()[1]["principal"]["subject"], made["id"]);
+    api.call(Method::DELETE, &format!("/api_keys/{id}"), &Value::Null);
+    for method in [Method::POST, Method::GET] {
+        assert_eq!(api.admin.answer(&Call { method, ..call.clone() }).status, 401);
+    }
+    assert_eq!(api.admin.identity.service_users(None, 9).len(), 1);
+}
+
+/// The first event takes a while to be told: the second change waits for it.
+#[test]
+fn events_come_in_the_order_of_changes() {
+    let mut api = api();
+    let (events, first) = (Arc::clone(&api.events), AtomicBool::new(true));
+    let audit = Audit::new(move |line| {
+        if first.swap(false, Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        events.lock().expect("whole").push(serde_json::from_str(&line).expect("JSON"));
+    });
+    api.admin = Admin::new(api.admin.identity.clone(), Arc::new(Two), audit);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| api.post("/service_users", &json!({"name": "a"})));
+        }
+    });
+    let told = api.told();
+    let ids: Vec<_> = told.iter().map(|event| text(&event["object"]["id"])).collect();
+    assert!(ids.len() == 4 && ids.is_sorted(), "{ids:?}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use tokio::sync::broadcast;
 
 use super::acl::Acl;
+use super::api_keys::ApiKey;
 use super::disk::DiskStore;
 use super::error::{IdentityError, Refusal};
 use super::ids::{CredentialId, Ids, ServiceUserId};
@@ -33,6 +34,17 @@ const USES_EVERY: Duration = Duration::from_secs(60);
 /// Service users and credentials. Cheap to clone; calls that change something wait for the disk.
 #[derive(Clone, Debug)]
 pub struct Identity(Arc<Inner>);
+
+/// A service user that is no more, and what went with it.
+#[derive(Clone, Debug)]
+pub struct RemovedServiceUser {
+    /// The service user.
+    pub user: ServiceUser,
+    /// Its credentials.
+    pub credentials: Vec<Credential>,
+    /// Its API keys.
+    pub api_keys: Vec<ApiKey>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -193,26 +205,27 @@ impl Identity {
         Ok(new)
     }
 
-    /// Deletes a service user with its credentials; returns both as they were.
+    /// Deletes a service user with its credentials and API keys; returns them as they were.
     ///
     /// # Errors
     /// [`IdentityError`]; then nothing has changed.
-    pub fn delete_service_user(
-        &self,
-        id: ServiceUserId,
-    ) -> Result<(ServiceUser, Vec<Credential>), IdentityError> {
+    pub fn delete_service_user(&self, id: ServiceUserId) -> Result<RemovedServiceUser, IdentityError> {
         let _ids = self.0.write_lock();
         let user = self.service_user(id).ok_or(IdentityError::NotFound)?;
         let owned: Vec<_> = self.0.read().owned_by(id).map(Entry::record).collect();
+        let of_owner = |key: &&ApiKey| key.owner_id == Some(id);
+        let api_keys: Vec<_> = self.0.read().api_keys().values().filter(of_owner).cloned().collect();
         let mut changes: Vec<_> = owned.iter().map(|it| Change::RemoveCredential(it.id)).collect();
+        changes.extend(api_keys.iter().map(|it| Change::RemoveApiKey(it.id)));
         changes.push(Change::RemoveServiceUser(id));
         self.0.store.apply(&changes)?;
         self.0.change(|table| {
             table.service_users.remove(&id);
             owned.iter().for_each(|it| table.remove(it.id));
+            api_keys.iter().for_each(|it| table.remove_key(it.id));
         });
         self.0.tell(NoticeKind::Died, owned.iter().map(|it| it.id).collect());
-        Ok((user, owned))
+        Ok(RemovedServiceUser { user, credentials: owned, api_keys })
     }
 
     /// Makes a credential; its token is shown here and never again.
@@ -348,5 +361,6 @@ impl Drop for Inner {
     }
 }
 
+mod api_keys;
 #[cfg(test)]
 mod tests;

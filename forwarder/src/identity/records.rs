@@ -119,8 +119,7 @@ impl ServiceUser {
 impl Credential {
     /// Checks the fields and reads the rules.
     pub(super) fn check(&self) -> Result<Acl, IdentityError> {
-        check_length("description", &self.description, MAX_DESCRIPTION, Some(18012))?;
-        check_length("metadata", &self.metadata, MAX_METADATA, Some(18013))?;
+        check_notes(&self.description, &self.metadata)?;
         Acl::parse(&self.acl).map_err(|error| IdentityError::Invalid {
             code: Some(super::AclError::CODE),
             message: error.to_string(),
@@ -139,6 +138,12 @@ impl Credential {
     pub(super) fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
     }
+}
+
+/// Checks the texts that people and machines give.
+pub(super) fn check_notes(description: &str, metadata: &str) -> Result<(), IdentityError> {
+    check_length("description", description, MAX_DESCRIPTION, Some(18012))?;
+    check_length("metadata", metadata, MAX_METADATA, Some(18013))
 }
 
 fn check_length(field: &str, text: &str, most: usize, code: Option<u16>) -> Result<(), IdentityError> {

@@ -99,8 +99,8 @@ fn a_service_user_takes_the_power_of_its_credentials_with_it() {
     assert_eq!((identity.epoch(), identity.is_alive(credential.id, at(1))), (1, false));
     set(true);
     assert_eq!(refusal(&identity, &token), None);
-    let (_, deleted) = identity.delete_service_user(owner).expect("there");
-    assert_eq!(deleted.len(), 1);
+    let removed = identity.delete_service_user(owner).expect("there");
+    assert_eq!(removed.credentials.len(), 1);
     assert_eq!(refusal(&identity, &token), Some(Refusal::Unknown));
     drop(identity);
     let records = DiskStore::open(folder.path()).expect("again").load().expect("readable");
