@@ -16,6 +16,7 @@ mod api_keys;
 mod audit;
 mod credentials;
 mod door;
+mod filter;
 mod page;
 mod server;
 mod service_users;
@@ -32,6 +33,7 @@ use crate::identity::{Identity, KeyRefusal, ServiceUserId};
 pub use answer::{Answer, Fault};
 pub use audit::Audit;
 pub use door::{Caller, Door};
+pub(crate) use server::CONNECTIONS;
 pub use server::{respond, serve_tcp, serve_unix};
 pub use sessions::{EndpointView, NoSessions, Ref, SessionView, Sessions};
 
@@ -109,16 +111,18 @@ impl Admin {
         if parts.next().is_some() {
             return Err(Fault::no_path());
         }
+        let users =
+            if collection == service_users::OLDER { service_users::OLDER } else { service_users::COLLECTION };
         match (collection, id, verb) {
-            (service_users::COLLECTION, None, None) => match call.method {
-                Method::GET => self.list_service_users(call),
-                Method::POST => self.create_service_user(call),
+            (service_users::COLLECTION | service_users::OLDER, None, None) => match call.method {
+                Method::GET => self.list_service_users(call, users),
+                Method::POST => self.create_service_user(call, users),
                 _ => Err(Fault::wrong_method("GET and POST")),
             },
-            (service_users::COLLECTION, Some(id), None) => match call.method {
-                Method::GET => self.read_service_user(call, id),
-                Method::PATCH => self.update_service_user(call, id),
-                Method::DELETE => self.delete_service_user(call, id),
+            (service_users::COLLECTION | service_users::OLDER, Some(id), None) => match call.method {
+                Method::GET => self.read_service_user(call, users, id),
+                Method::PATCH => self.update_service_user(call, users, id),
+                Method::DELETE => self.delete_service_user(call, users, id),
                 _ => Err(Fault::wrong_method("GET, PATCH and DELETE")),
             },
             (credentials::COLLECTION, None, None) => match call.method {
@@ -147,12 +151,17 @@ impl Admin {
             (sessions::SESSIONS, Some(id), Some("stop")) if call.method == Method::POST => {
                 self.stop_session(id)
             }
-            (sessions::SESSIONS, Some(_), Some("restart" | "update")) => {
-                Err(Fault::new(StatusCode::NOT_IMPLEMENTED, "this edge stops sessions and does no more"))
+            (sessions::SESSIONS, Some(id), Some("restart")) if call.method == Method::POST => {
+                Err(self.cannot(id, "restarting", 804))
+            }
+            (sessions::SESSIONS, Some(id), Some("update")) if call.method == Method::POST => {
+                Err(self.cannot(id, "updating", 806))
             }
             (sessions::ENDPOINTS, id, None) if call.method == Method::GET => self.read_endpoints(call, id),
             (sessions::SESSIONS | sessions::ENDPOINTS, _, None) => Err(Fault::wrong_method("GET")),
-            (sessions::SESSIONS, Some(_), Some("stop")) => Err(Fault::wrong_method("POST")),
+            (sessions::SESSIONS, Some(_), Some("stop" | "restart" | "update")) => {
+                Err(Fault::wrong_method("POST"))
+            }
             _ => Err(Fault::no_path()),
         }
     }

@@ -4,12 +4,25 @@ use hyper::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::page::Page;
+use super::filter::Kind;
+use super::page::List;
 use super::{Admin, Answer, Call, Fault, owner};
 use crate::identity::{ApiKey, ApiKeyId, ApiKeyPatch, NewApiKey};
 
 pub(super) const COLLECTION: &str = "api_keys";
 pub(super) const KIND: &str = "api_key";
+pub(super) const LIST: List = List {
+    path: COLLECTION,
+    key: "keys",
+    fields: &[
+        ("id", Kind::Text),
+        ("uri", Kind::Text),
+        ("description", Kind::Text),
+        ("metadata", Kind::Text),
+        ("created_at", Kind::Time),
+        ("owner_id", Kind::Maybe),
+    ],
+};
 
 #[derive(Serialize)]
 pub(super) struct View {
@@ -62,10 +75,14 @@ fn parse(id: &str) -> Result<ApiKeyId, Fault> {
 
 impl Admin {
     pub(super) fn list_api_keys(&self, call: &Call) -> Result<Answer, Fault> {
-        let page = Page::of(call)?;
-        let keys = self.identity.api_keys(page.before, page.to_fetch());
-        let views = keys.into_iter().map(|it| View::of(it, call)).collect();
-        page.answer(call, COLLECTION, views, |view: &View| &view.id)
+        LIST.answer(
+            call,
+            |view: &View| &view.id,
+            |before: Option<&ApiKeyId>, most| {
+                let found = self.identity.api_keys(before.copied(), most);
+                found.into_iter().map(|it| View::of(it, call)).collect()
+            },
+        )
     }
 
     pub(super) fn create_api_key(&self, call: &Call) -> Result<Answer, Fault> {

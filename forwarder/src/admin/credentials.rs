@@ -4,12 +4,28 @@ use hyper::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::page::Page;
+use super::filter::Kind;
+use super::page::List;
 use super::{Admin, Answer, Call, Fault, owner};
 use crate::identity::{Credential, CredentialId, CredentialPatch, NewCredential};
 
 pub(super) const COLLECTION: &str = "credentials";
 pub(super) const KIND: &str = "tunnel_credential";
+pub(super) const LIST: List = List {
+    path: COLLECTION,
+    key: COLLECTION,
+    fields: &[
+        ("id", Kind::Text),
+        ("uri", Kind::Text),
+        ("created_at", Kind::Time),
+        ("description", Kind::Text),
+        ("metadata", Kind::Text),
+        ("acl", Kind::Texts),
+        ("owner_id", Kind::Maybe),
+        ("expires_at", Kind::Maybe),
+        ("last_used_at", Kind::Maybe),
+    ],
+};
 
 #[derive(Serialize)]
 pub(super) struct View {
@@ -73,10 +89,14 @@ fn parse(id: &str) -> Result<CredentialId, Fault> {
 
 impl Admin {
     pub(super) fn list_credentials(&self, call: &Call) -> Result<Answer, Fault> {
-        let page = Page::of(call)?;
-        let credentials = self.identity.credentials(page.before, page.to_fetch());
-        let views = credentials.into_iter().map(|it| View::of(it, call)).collect();
-        page.answer(call, COLLECTION, views, |view: &View| &view.id)
+        LIST.answer(
+            call,
+            |view: &View| &view.id,
+            |before: Option<&CredentialId>, most| {
+                let found = self.identity.credentials(before.copied(), most);
+                found.into_iter().map(|it| View::of(it, call)).collect()
+            },
+        )
     }
 
     pub(super) fn create_credential(&self, call: &Call) -> Result<Answer, Fault> {

@@ -25,9 +25,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::page::filters;
 use super::{Admin, Answer, Call, Door, Fault};
 
-const CONNECTIONS: usize = 64;
+/// At one listener at once.
+pub(crate) const CONNECTIONS: usize = 64;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const HEADERS: Duration = Duration::from_secs(10);
 const HEADER_BYTES: usize = 16 << 10;
@@ -240,7 +242,7 @@ where
     let answer = match answer {
         Err(fault) => fault.into(),
         // What only reads, reads memory.
-        Ok(call) if call.method == Method::GET => admin.answer(&call),
+        Ok(call) if call.method == Method::GET && !filters(&call) => admin.answer(&call),
         Ok(call) => apart(call, admin).await,
     };
     let mut response = Response::new(Full::new(Bytes::from(answer.body)));
