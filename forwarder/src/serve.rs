@@ -3,6 +3,8 @@
 //! SIGHUP reloads and keeps the last good configuration on any error; SIGTERM and SIGINT stop accepting and
 //! drain; a second one cuts at once.
 
+mod administration;
+
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -13,7 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use policy_core::edge::{AgentListener, EdgeConfig};
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{Admin, Audit, serve_unix};
+use crate::admin::{Admin, Audit, CONNECTIONS};
 use crate::admission::{OverBudget, connections, raise_file_limit};
 use crate::edge::{AgentSettings, BindError, Edge, UNKNOWN_AGENTS};
 use crate::events::{EventWriter, open_outputs};
@@ -78,6 +80,7 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
     let mut drain = config.drain;
     let agents = config.agents.clone().map(|listener| (listener, settings_of(config)));
     let admin_path = generation.folder.join(config.admin_path());
+    let admin_listener = config.admin_listener.clone();
     let folder = generation.folder.clone();
     let mut edge = Edge::start(generation, most, events.clone()).map_err(StartError::Bind)?;
     announce(&edge);
@@ -87,14 +90,12 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
             let identity = Identity::open(&state_path).map_err(|error| unusable(io::Error::other(error)))?;
             serve_agents(&mut edge, &listener, settings, identity.clone(), &folder, &state_path)?;
             let audit = events.clone();
-            let admin = Admin::new(identity, edge.admin_sessions(), Audit::new(move |line| audit.send(line)));
-            let serving = serve_unix(&admin_path, admin, stop_admin.clone()).await;
-            let path = admin_path.display().to_string();
-            let serving = serving.map_err(|error| StartError::File(path.clone(), error))?;
-            tracing::info!(socket = path, "administration");
-            Some(serving)
+            let audit = Audit::new(move |line| audit.send(line));
+            let admin = Admin::new(identity.clone(), edge.admin_sessions(), audit);
+            let over_tcp = admin_listener.as_ref().map(|given| (given, &*listener.names));
+            administration::serve(admin, &identity, &admin_path, over_tcp, &folder, &stop_admin).await?
         }
-        None => None,
+        None => Vec::new(),
     };
     while let Told::Reload = signals.next().await {
         let loaded = tokio::select! {
@@ -120,7 +121,7 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
         }
     };
     stop_admin.cancel();
-    if let Some(serving) = admin {
+    for serving in admin {
         // It ends by itself, or has failed and said so.
         let _ = serving.await;
     }
@@ -130,10 +131,11 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Files that agents need.
+/// Files that agents need, and the administration over TCP.
 fn agents_of(config: &EdgeConfig) -> usize {
     let most = usize::try_from(config.limits.max_agents).unwrap_or(usize::MAX);
-    config.agents.as_ref().map_or(0, |_| most.saturating_add(UNKNOWN_AGENTS))
+    let admin = config.admin_listener.as_ref().map_or(0, |_| CONNECTIONS + 1);
+    config.agents.as_ref().map_or(0, |_| most.saturating_add(UNKNOWN_AGENTS).saturating_add(admin))
 }
 
 /// True if something about agents has changed, which a reload leaves as it is.
@@ -141,7 +143,11 @@ fn agents_differ(old: &EdgeConfig, new: &EdgeConfig) -> bool {
     let listener = |config: &EdgeConfig| {
         config.agents.as_ref().map(|it| (it.listen.value, it.names.clone(), it.tls.clone()))
     };
+    let admin = |config: &EdgeConfig| {
+        config.admin_listener.as_ref().map(|it| (it.listen.value, it.names.clone(), it.tls.clone()))
+    };
     listener(old) != listener(new)
+        || admin(old) != admin(new)
         || old.admin_path() != new.admin_path()
         || settings_of(old) != settings_of(new)
 }

@@ -8,6 +8,8 @@
 )]
 
 // Cargo looks for a test's modules beside it; they live in `program/`.
+#[path = "program/administration.rs"]
+mod administration;
 #[path = "program/agents.rs"]
 mod agents;
 #[path = "program/authority.rs"]

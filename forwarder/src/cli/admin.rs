@@ -13,6 +13,12 @@ pub(crate) struct Reach {
     /// The socket of the edge's admin API [default: ./state/admin.sock].
     #[arg(long, value_name = "PATH", global = true)]
     pub(crate) socket: Option<PathBuf>,
+    /// The edge's `admin.listen`, such as https://edge.example.com:4041; the API key comes from FORWARDER_API_KEY.
+    #[arg(long, value_name = "URL", global = true, conflicts_with_all = ["config", "socket"])]
+    pub(crate) url: Option<String>,
+    /// The authorities that vouch for an https:// edge, as a PEM file [default: those of this machine].
+    #[arg(long, value_name = "FILE", global = true, requires = "url")]
+    pub(crate) ca: Option<PathBuf>,
     /// Print JSON.
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -91,6 +97,45 @@ pub(crate) struct NewAuthtoken {
     /// When it stops to count: a time such as 2027-01-31T00:00:00Z, or from now: 90d, 12h.
     #[arg(long, value_name = "TIME")]
     pub(crate) expires: Option<String>,
+}
+
+/// Make, list and delete API keys: what administrates over a network. The first one is made over the socket.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  forwarder api-key create --description terraform > key
+  forwarder api-key list
+  FORWARDER_API_KEY=$(cat key) forwarder session list --url http://127.0.0.1:4041
+  forwarder api-key delete ak_01K…       it counts no more at once")]
+pub(crate) struct ApiKey {
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+    #[command(subcommand)]
+    pub(crate) command: ApiKeyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApiKeyCommand {
+    /// Make an API key; it is printed alone on standard output, now and never again.
+    Create(NewApiKey),
+    /// List API keys without their secrets, newest first.
+    List,
+    /// Delete an API key.
+    Delete {
+        /// The id, ak_….
+        #[arg(value_parser = id)]
+        id: String,
+    },
+}
+
+/// Whose an API key is.
+#[derive(Args, Debug)]
+pub(crate) struct NewApiKey {
+    /// The service user that owns it: the key counts only while that is active.
+    #[arg(long, value_name = "SU_ID")]
+    pub(crate) owner: Option<String>,
+    /// For people, at most 255 characters.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) description: Option<String>,
 }
 
 /// List and stop the sessions of connected agents.
