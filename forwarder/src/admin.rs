@@ -33,6 +33,7 @@ use crate::identity::{Identity, KeyRefusal, ServiceUserId};
 pub use answer::{Answer, Fault};
 pub use audit::Audit;
 pub use door::{Caller, Door};
+pub use page::encode;
 pub(crate) use server::CONNECTIONS;
 pub use server::{respond, serve_tcp, serve_unix};
 pub use sessions::{EndpointView, NoSessions, Ref, SessionView, Sessions};

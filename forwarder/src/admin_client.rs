@@ -17,8 +17,8 @@ use self::http::{CallError, Client};
 use self::place::Place;
 use self::table::{Column, table};
 use crate::cli::{
-    ApiKey, ApiKeyCommand, Authtoken, AuthtokenCommand, Endpoint, EndpointCommand, NewApiKey, NewAuthtoken,
-    Reach, ServiceUser, ServiceUserCommand, Session, SessionCommand,
+    ApiKey, ApiKeyCommand, Authtoken, AuthtokenCommand, Endpoint, EndpointCommand, Listed, NewApiKey,
+    NewAuthtoken, Reach, ServiceUser, ServiceUserCommand, Session, SessionCommand,
 };
 use crate::{Exit, fail};
 
@@ -71,7 +71,7 @@ fn exit(done: Result<(), Failure>) -> Exit {
 pub(crate) fn service_user(args: &ServiceUser) -> Exit {
     exit(Api::open(&args.reach).and_then(|api| match &args.command {
         ServiceUserCommand::Create { name } => api.create_service_user(name),
-        ServiceUserCommand::List => api.list("service_users", table::SERVICE_USERS),
+        ServiceUserCommand::List(listed) => api.list("service_users", listed, table::SERVICE_USERS),
         ServiceUserCommand::Delete { id } => {
             api.delete("service_users", id, "deleted, with its authtokens and API keys")
         }
@@ -82,7 +82,7 @@ pub(crate) fn service_user(args: &ServiceUser) -> Exit {
 pub(crate) fn authtoken(args: &Authtoken) -> Exit {
     exit(Api::open(&args.reach).and_then(|api| match &args.command {
         AuthtokenCommand::Create(new) => api.create_authtoken(new),
-        AuthtokenCommand::List => api.list("credentials", table::CREDENTIALS),
+        AuthtokenCommand::List(listed) => api.list("credentials", listed, table::CREDENTIALS),
         AuthtokenCommand::Revoke { id } => api.delete("credentials", id, "revoked"),
     }))
 }
@@ -91,7 +91,7 @@ pub(crate) fn authtoken(args: &Authtoken) -> Exit {
 pub(crate) fn api_key(args: &ApiKey) -> Exit {
     exit(Api::open(&args.reach).and_then(|api| match &args.command {
         ApiKeyCommand::Create(new) => api.create_api_key(new),
-        ApiKeyCommand::List => api.list("api_keys", table::API_KEYS),
+        ApiKeyCommand::List(listed) => api.list("api_keys", listed, table::API_KEYS),
         ApiKeyCommand::Delete { id } => api.delete("api_keys", id, "deleted"),
     }))
 }
@@ -99,7 +99,7 @@ pub(crate) fn api_key(args: &ApiKey) -> Exit {
 /// `forwarder session`.
 pub(crate) fn session(args: &Session) -> Exit {
     exit(Api::open(&args.reach).and_then(|api| match &args.command {
-        SessionCommand::List => api.list("tunnel_sessions", table::SESSIONS),
+        SessionCommand::List(listed) => api.list("tunnel_sessions", listed, table::SESSIONS),
         SessionCommand::Stop { id } => {
             api.client.call("POST", &format!("/tunnel_sessions/{id}/stop"), Some(&json!({})))?;
             api.done(id, "stopped")
@@ -109,8 +109,8 @@ pub(crate) fn session(args: &Session) -> Exit {
 
 /// `forwarder endpoint`.
 pub(crate) fn endpoint(args: &Endpoint) -> Exit {
-    let EndpointCommand::List = args.command;
-    exit(Api::open(&args.reach).and_then(|api| api.list("endpoints", table::ENDPOINTS)))
+    let EndpointCommand::List(listed) = &args.command;
+    exit(Api::open(&args.reach).and_then(|api| api.list("endpoints", listed, table::ENDPOINTS)))
 }
 
 /// The API of the edge that is meant.
@@ -187,8 +187,8 @@ impl Api {
         writeln!(io::stdout(), "{}", text(made, "token")).map_err(Failure::from)
     }
 
-    fn list(&self, collection: &str, columns: &[Column]) -> Result<(), Failure> {
-        let items = self.client.list(collection)?;
+    fn list(&self, collection: &str, listed: &Listed, columns: &[Column]) -> Result<(), Failure> {
+        let items = self.client.list(collection, listed.filter.as_deref())?;
         if self.json {
             return print_json(&Value::Array(items));
         }

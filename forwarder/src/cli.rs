@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use admin::{
-    ApiKey, ApiKeyCommand, Authtoken, AuthtokenCommand, Endpoint, EndpointCommand, NewApiKey, NewAuthtoken,
-    Reach, ServiceUser, ServiceUserCommand, Session, SessionCommand,
+    ApiKey, ApiKeyCommand, Authtoken, AuthtokenCommand, Endpoint, EndpointCommand, Listed, NewApiKey,
+    NewAuthtoken, Reach, ServiceUser, ServiceUserCommand, Session, SessionCommand,
 };
 
 /// Execute Traffic Policies on live TCP connections.

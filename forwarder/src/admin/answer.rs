@@ -83,6 +83,7 @@ impl Fault {
             IdentityError::Invalid { code, message } => {
                 Self { status: StatusCode::BAD_REQUEST, code, message }
             }
+            IdentityError::Full { .. } => Self::new(StatusCode::CONFLICT, error.to_string()),
             error => Self::internal(&error),
         }
     }

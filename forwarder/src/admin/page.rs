@@ -135,8 +135,9 @@ fn decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Writes a value of a query.
-fn encode(text: &str) -> String {
+/// Writes a value of a query, percent-encoded.
+#[must_use]
+pub fn encode(text: &str) -> String {
     let part = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
         other => format!("%{other:02X}"),

@@ -373,7 +373,8 @@ fn every_list_takes_a_filter_over_the_fields_it_shows() {
         let item = all[list.key][0].as_object().expect("an object");
         let mut shown: Vec<_> = item.keys().map(String::as_str).filter(|key| *key != "token").collect();
         let mut known: Vec<_> = list.fields.iter().map(|(name, _)| *name).collect();
-        (shown.sort_unstable(), known.sort_unstable());
+        shown.sort_unstable();
+        known.sort_unstable();
         assert_eq!(shown, known, "{}", list.path);
         // Each is read as what it is declared to be.
         for (name, kind) in list.fields {

@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
+use forwarder::admin::encode;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Request, StatusCode, client::conn::http1};
@@ -115,11 +116,13 @@ impl Client {
     }
 
     /// All objects of a collection, page by page.
-    pub(super) fn list(&self, collection: &str) -> Result<Vec<Value>, CallError> {
+    pub(super) fn list(&self, collection: &str, filter: Option<&str>) -> Result<Vec<Value>, CallError> {
         // As ngrok calls them in this one place.
         let key = if collection == "api_keys" { "keys" } else { collection };
         let mut all = Vec::new();
-        let mut path = format!("/{collection}?limit=100");
+        let filter = filter.map(|it| format!("&filter={}", encode(it))).unwrap_or_default();
+        let first = format!("/{collection}?limit=100{filter}");
+        let mut path = first.clone();
         loop {
             let mut page = self.call("GET", &path, None)?;
             let items = page.get_mut(key).and_then(Value::as_array_mut);
@@ -127,7 +130,7 @@ impl Client {
             let more = page.get("next_page_uri").is_some_and(Value::is_string);
             let last = all.last().and_then(|last| last.get("id")).and_then(Value::as_str);
             match last.filter(|_| more) {
-                Some(last) => path = format!("/{collection}?limit=100&before_id={last}"),
+                Some(last) => path = format!("{first}&before_id={last}"),
                 None => return Ok(all),
             }
         }

@@ -45,7 +45,7 @@ pub(crate) enum ServiceUserCommand {
         name: String,
     },
     /// List service users, newest first.
-    List,
+    List(Listed),
     /// Delete a service user with its authtokens.
     Delete {
         /// The id, su_….
@@ -59,7 +59,7 @@ pub(crate) enum ServiceUserCommand {
 #[command(after_help = "Examples:
   forwarder authtoken create --owner su_01K… --acl bind:device1.internal:22 --expires 90d
   forwarder authtoken create --acl 'bind:*.gate1.internal' > token
-  forwarder authtoken list
+  forwarder authtoken list --filter 'size(obj.acl) == 0'      those that may bind everything
   forwarder authtoken revoke cr_01K…       closes its sessions at once")]
 pub(crate) struct Authtoken {
     #[command(flatten)]
@@ -73,7 +73,7 @@ pub(crate) enum AuthtokenCommand {
     /// Make an authtoken; it is printed alone on standard output, now and never again.
     Create(NewAuthtoken),
     /// List authtokens without their secrets, newest first.
-    List,
+    List(Listed),
     /// Revoke an authtoken.
     Revoke {
         /// The id, cr_….
@@ -118,7 +118,7 @@ pub(crate) enum ApiKeyCommand {
     /// Make an API key; it is printed alone on standard output, now and never again.
     Create(NewApiKey),
     /// List API keys without their secrets, newest first.
-    List,
+    List(Listed),
     /// Delete an API key.
     Delete {
         /// The id, ak_….
@@ -151,7 +151,7 @@ pub(crate) struct Session {
 #[derive(Debug, Subcommand)]
 pub(crate) enum SessionCommand {
     /// List the connected agents, newest first.
-    List,
+    List(Listed),
     /// Close a session and its connections; the agent may connect again.
     Stop {
         /// The id, ts_….
@@ -173,7 +173,15 @@ pub(crate) struct Endpoint {
 #[derive(Debug, Subcommand)]
 pub(crate) enum EndpointCommand {
     /// List the endpoints, newest first.
-    List,
+    List(Listed),
+}
+
+/// Which objects of a list are shown.
+#[derive(Args, Debug)]
+pub(crate) struct Listed {
+    /// Those for which an expression is true, such as size(obj.acl) == 0.
+    #[arg(long, value_name = "CEL")]
+    pub(crate) filter: Option<String>,
 }
 
 /// An id becomes a part of a path.

@@ -46,9 +46,20 @@ pub struct RemovedServiceUser {
     pub api_keys: Vec<ApiKey>,
 }
 
+/// Records of each kind that an edge keeps: they are all in memory.
+#[derive(Clone, Copy, Debug)]
+struct Most {
+    service_users: usize,
+    credentials: usize,
+    api_keys: usize,
+}
+
+const MOST: Most = Most { service_users: 100_000, credentials: 100_000, api_keys: 1_000 };
+
 #[derive(Debug)]
 struct Inner {
     store: Arc<dyn Store>,
+    most: Most,
     /// Held from before a change is stored until the copy has it.
     ids: Mutex<Ids>,
     table: RwLock<Table>,
@@ -72,10 +83,15 @@ impl Identity {
     /// # Errors
     /// [`StoreError`]; also if the system gives no thread.
     pub fn with_store(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+        Self::with_most(store, MOST)
+    }
+
+    fn with_most(store: Arc<dyn Store>, most: Most) -> Result<Self, StoreError> {
         let table = Table::from_records(store.load()?)?;
         let (running, ended) = sync_channel(0);
         let inner = Arc::new(Inner {
             store,
+            most,
             ids: Mutex::new(Ids::after(table.newest())),
             table: RwLock::new(table),
             epoch: AtomicU64::new(0),
@@ -175,6 +191,7 @@ impl Identity {
         now: Timestamp,
     ) -> Result<ServiceUser, IdentityError> {
         let mut ids = self.0.write_lock();
+        room(self.0.read().service_users.len(), self.0.most.service_users, "service users")?;
         let id = ServiceUserId(ids.next());
         let user = ServiceUser { id, name: new.name, active: new.active, created_at: to_seconds(now) };
         user.check()?;
@@ -238,6 +255,7 @@ impl Identity {
         now: Timestamp,
     ) -> Result<(Credential, Token), IdentityError> {
         let mut ids = self.0.write_lock();
+        room(self.0.read().credentials().len(), self.0.most.credentials, "credentials")?;
         let id = CredentialId(ids.next());
         let token = Token::draw(id).map_err(IdentityError::Random)?;
         let credential = Credential {
@@ -309,6 +327,11 @@ impl Identity {
 /// ngrok's API shows seconds.
 fn to_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+/// Refuses one more of what there is enough of.
+fn room(there: usize, most: usize, what: &'static str) -> Result<(), IdentityError> {
+    if there < most { Ok(()) } else { Err(IdentityError::Full { what, most }) }
 }
 
 fn invalid(message: &str) -> IdentityError {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Identity, invalid, to_seconds};
+use super::{Identity, invalid, room, to_seconds};
 use crate::identity::api_keys::{ApiKey, ApiKeyPatch, KeyRefusal, NewApiKey};
 use crate::identity::error::IdentityError;
 use crate::identity::ids::ApiKeyId;
@@ -49,6 +49,7 @@ impl Identity {
     /// [`IdentityError`]; then nothing has changed.
     pub fn create_api_key(&self, new: NewApiKey, now: Timestamp) -> Result<(ApiKey, Token), IdentityError> {
         let mut ids = self.0.write_lock();
+        room(self.0.read().api_keys().len(), self.0.most.api_keys, "API keys")?;
         let id = ApiKeyId(ids.next());
         let token = Token::draw_key(id).map_err(IdentityError::Random)?;
         let key = ApiKey {
