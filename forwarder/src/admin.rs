@@ -21,6 +21,7 @@ mod page;
 mod server;
 mod service_users;
 mod sessions;
+mod sources;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -30,6 +30,7 @@ pub use disk::DiskStore;
 pub use error::{IdentityError, Refusal};
 pub use ids::{ApiKeyId, CredentialId, IdError, ServiceUserId};
 pub use limit::FailureLimit;
+pub(crate) use limit::network;
 pub use notice::{Notice, NoticeKind, Principal};
 pub use records::{
     Credential, CredentialPatch, NewCredential, NewServiceUser, ServiceUser, ServiceUserPatch,

@@ -93,27 +93,26 @@ impl Door {
             let message = "too many failed authentications; wait a minute";
             return Err(Fault::new(StatusCode::TOO_MANY_REQUESTS, message));
         }
-        tcp.authenticate(headers).inspect_err(|_| {
+        let key = bearer(headers)?;
+        let id = tcp.identity.authenticate_key(key).inspect_err(|_| {
             if let Some(source) = source {
                 tcp.failures.note_failure(source, now);
             }
-        })
+        });
+        Ok(Caller::Key(id?))
     }
 }
 
-impl Tcp {
-    fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Fault> {
-        let refuse = |code, message| Err(Fault::new(StatusCode::UNAUTHORIZED, message).coded(code));
-        let Some(header) = headers.get(AUTHORIZATION) else {
-            return refuse(200, "an `Authorization: Bearer` header with an API key is needed");
-        };
-        let bearer = header.to_str().ok().and_then(|text| text.split_once(' '));
-        let key = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|it| it.1.trim());
-        let Some(key) = key.filter(|key| !key.is_empty()) else {
-            return refuse(201, "the `Authorization` header is not `Bearer` and an API key");
-        };
-        Ok(Caller::Key(self.identity.authenticate_key(key)?))
-    }
+/// The key that a request holds. One without is no guess: a web page can make a browser send it.
+fn bearer(headers: &HeaderMap) -> Result<&str, Fault> {
+    let refuse = |code, message| Fault::new(StatusCode::UNAUTHORIZED, message).coded(code);
+    let header = headers.get(AUTHORIZATION);
+    let header =
+        header.ok_or_else(|| refuse(200, "an `Authorization: Bearer` header with an API key is needed"))?;
+    let bearer = header.to_str().ok().and_then(|text| text.split_once(' '));
+    let key = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|it| it.1.trim());
+    let key = key.filter(|key| !key.is_empty());
+    key.ok_or_else(|| refuse(201, "the `Authorization` header is not `Bearer` and an API key"))
 }
 
 /// The host that a request names, in lower case and without its port.
@@ -220,6 +219,11 @@ mod tests {
     fn guessing_is_slow() {
         let (Open { door, bearer, .. }, now) = (open(), Instant::now());
         let right = [("host", "localhost"), ("authorization", &*bearer)];
+        for _ in 0..20 {
+            let none = [("host", "localhost")];
+            assert!(admit(&door, &none, now).expect_err("no key").contains("ERR_NGROK_200"));
+        }
+        assert!(admit(&door, &right, now).is_ok(), "a request without a key is no guess");
         for _ in 0..10 {
             let wrong = [("host", "localhost"), ("authorization", "Bearer wrong")];
             assert!(admit(&door, &wrong, now).expect_err("wrong").contains("401"));

@@ -26,10 +26,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::page::filters;
+use super::sources::Sources;
 use super::{Admin, Answer, Call, Door, Fault};
 
 /// At one listener at once.
 pub(crate) const CONNECTIONS: usize = 64;
+/// Of one address among them.
+const OF_ONE_SOURCE: usize = 32;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const HEADERS: Duration = Duration::from_secs(10);
 const HEADER_BYTES: usize = 16 << 10;
@@ -169,6 +172,7 @@ async fn serve(
     stop: CancellationToken,
 ) {
     let (slots, open) = (Arc::new(Semaphore::new(CONNECTIONS)), TaskTracker::new());
+    let sources = Sources::new(OF_ONE_SOURCE);
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -179,6 +183,11 @@ async fn serve(
         };
         match accepted {
             (Ok(slot), Ok((stream, source))) => {
+                let place = source.map(|source| sources.admit(source));
+                // It is closed at once: waiting is what it would do to others.
+                if let Some(None) = place {
+                    continue;
+                }
                 let (tls, door, admin) = (tls.clone(), door.clone(), admin.clone());
                 open.spawn(async move {
                     match tls {
@@ -189,7 +198,7 @@ async fn serve(
                             Err(_) => tracing::debug!("admin connection: no TLS in time"),
                         },
                     }
-                    drop(slot);
+                    drop((place, slot));
                 });
             }
             // The semaphore is never closed.

@@ -4,6 +4,8 @@
 //! and asks [`Identity::is_alive`] afterwards therefore either learns that its credential is gone, or is in
 //! the registry when the notice comes.
 
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
@@ -157,8 +159,7 @@ impl Identity {
     #[must_use]
     pub fn service_users(&self, before: Option<ServiceUserId>, limit: usize) -> Vec<ServiceUser> {
         let table = self.0.read();
-        let older = table.service_users.iter().rev().filter(|(id, _)| before.is_none_or(|it| **id < it));
-        older.take(limit).map(|(_, user)| user.clone()).collect()
+        older(&table.service_users, before).take(limit).cloned().collect()
     }
 
     /// A service user.
@@ -171,8 +172,7 @@ impl Identity {
     #[must_use]
     pub fn credentials(&self, before: Option<CredentialId>, limit: usize) -> Vec<Credential> {
         let table = self.0.read();
-        let older = table.credentials().iter().rev().filter(|(id, _)| before.is_none_or(|it| **id < it));
-        older.take(limit).map(|(_, entry)| entry.record()).collect()
+        older(table.credentials(), before).take(limit).map(Entry::record).collect()
     }
 
     /// A credential.
@@ -327,6 +327,12 @@ impl Identity {
 /// ngrok's API shows seconds.
 fn to_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+/// What is older than `before`, newest first. O(log records) to the first.
+fn older<K: Ord, V>(records: &BTreeMap<K, V>, before: Option<K>) -> impl Iterator<Item = &V> {
+    let end = before.map_or(Bound::Unbounded, Bound::Excluded);
+    records.range((Bound::Unbounded, end)).rev().map(|(_, record)| record)
 }
 
 /// Refuses one more of what there is enough of.

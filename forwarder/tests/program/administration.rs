@@ -5,8 +5,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
+use std::time::Duration;
 
-use crate::harness::{Edge, Folder, connect, forwarder};
+use crate::harness::{Edge, Folder, connect, connect_from, forwarder, second_address};
 
 fn edge(admin: &str, more: &str) -> Edge {
     let folder = Folder::new();
@@ -141,6 +142,26 @@ fn strangers_and_floods_are_refused() {
     assert_eq!(ask(&format!("host: localhost\r\n{bearer}")), "429");
     // The socket knows nothing of that.
     edge.ask(&["authtoken", "list"]);
+}
+
+#[test]
+fn one_address_leaves_room_for_others() {
+    let Some(second) = second_address() else { return };
+    let mut edge = edge("listen: \"127.0.0.1:0\"", "");
+    let address = edge.admin_address();
+    let key = edge.ask(&["api-key", "create"]);
+    // More than the listener takes, and none says anything.
+    let mut silent: Vec<_> = (0..70).map(|_| connect(address)).collect();
+    let last = silent.last_mut().expect("70");
+    // Sooner than those that are let in have to say something.
+    last.set_read_timeout(Some(Duration::from_secs(5))).expect("settable");
+    assert_eq!(last.read(&mut [0]).ok(), Some(0), "closed at once");
+    let mut stream = connect_from(second, address);
+    let request = format!("GET /api_keys HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("taken");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Identity, invalid, room, to_seconds};
+use super::{Identity, invalid, older, room, to_seconds};
 use crate::identity::api_keys::{ApiKey, ApiKeyPatch, KeyRefusal, NewApiKey};
 use crate::identity::error::IdentityError;
 use crate::identity::ids::ApiKeyId;
@@ -33,8 +33,7 @@ impl Identity {
     #[must_use]
     pub fn api_keys(&self, before: Option<ApiKeyId>, limit: usize) -> Vec<ApiKey> {
         let table = self.0.read();
-        let older = table.api_keys().iter().rev().filter(|(id, _)| before.is_none_or(|it| **id < it));
-        older.take(limit).map(|(_, key)| key.clone()).collect()
+        older(table.api_keys(), before).take(limit).cloned().collect()
     }
 
     /// An API key.
