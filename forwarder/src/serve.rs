@@ -68,7 +68,13 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
     let config = &generation.config;
     let listeners = config.endpoints.len();
     let files = raise_file_limit();
-    let most = connections(config.limits.max_connections, listeners, agents_of(config), files);
+    let admin_files = admin_of(config);
+    let most = connections(
+        config.limits.max_connections,
+        listeners,
+        agents_of(config).saturating_add(admin_files),
+        files,
+    );
     let most = most.map_err(StartError::Budget)?;
     let state_path = generation.folder.join(&*config.state_dir);
     let unusable = |error| StartError::File(state_path.display().to_string(), error);
@@ -102,7 +108,7 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
             loaded = load_apart(path) => loaded,
             () = signals.stop() => break,
         };
-        let budget = Budget { slots: most, files };
+        let budget = Budget { slots: most, files, admin: admin_files };
         let reloaded = match loaded {
             Ok(generation) => reload(generation, &mut edge, &events, budget).await,
             Err(error) => Err(error),
@@ -131,11 +137,15 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Files that agents need, and the administration over TCP.
+/// Files that agents need.
 fn agents_of(config: &EdgeConfig) -> usize {
     let most = usize::try_from(config.limits.max_agents).unwrap_or(usize::MAX);
-    let admin = config.admin_listener.as_ref().map_or(0, |_| CONNECTIONS + 1);
-    config.agents.as_ref().map_or(0, |_| most.saturating_add(UNKNOWN_AGENTS).saturating_add(admin))
+    config.agents.as_ref().map_or(0, |_| most.saturating_add(UNKNOWN_AGENTS))
+}
+
+/// Files that the administration over TCP needs.
+fn admin_of(config: &EdgeConfig) -> usize {
+    config.admin_listener.as_ref().map_or(0, |_| CONNECTIONS + 1)
 }
 
 /// True if something about agents has changed, which a reload leaves as it is.
@@ -248,6 +258,8 @@ async fn load_apart(path: &Path) -> Result<Generation, StartError> {
 struct Budget {
     slots: usize,
     files: u64,
+    /// Files of the administration that runs, whatever a new configuration says of it.
+    admin: usize,
 }
 
 async fn reload(
@@ -258,8 +270,8 @@ async fn reload(
 ) -> Result<Duration, StartError> {
     let (old, new) = (edge.config(), &generation.config);
     let slots = u32::try_from(budget.slots).unwrap_or(u32::MAX);
-    connections(Some(slots), new.endpoints.len(), agents_of(new), budget.files)
-        .map_err(StartError::Budget)?;
+    let others = agents_of(new).saturating_add(budget.admin);
+    connections(Some(slots), new.endpoints.len(), others, budget.files).map_err(StartError::Budget)?;
     if old.limits.max_connections != new.limits.max_connections || old.state_dir != new.state_dir {
         tracing::warn!("a new `max_connections` or `state_dir` counts from the next start");
     }

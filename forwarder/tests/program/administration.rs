@@ -165,6 +165,17 @@ fn one_address_leaves_room_for_others() {
 }
 
 #[test]
+fn a_new_listener_counts_from_the_next_start() {
+    let mut edge = edge("socket: admin.sock", "");
+    edge.wait_for(&["administration"]);
+    edge.folder.write("edge.yml", &edge_yml("socket: admin.sock, listen: \"127.0.0.1:0\"", ""));
+    edge.signal("HUP");
+    edge.wait_for(&["`admin`", "count from the next start"]);
+    edge.restart();
+    edge.admin_address();
+}
+
+#[test]
 fn what_cannot_be_listened_on_is_told() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address: SocketAddr = taken.local_addr().expect("bound");
