@@ -12,25 +12,30 @@
 //! `last_used_at` of a credential.
 
 mod answer;
+mod api_keys;
 mod audit;
 mod credentials;
 mod door;
+mod filter;
 mod page;
 mod server;
 mod service_users;
 mod sessions;
+mod sources;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
 
-use crate::identity::Identity;
+use crate::identity::{Identity, KeyRefusal, ServiceUserId};
 
 pub use answer::{Answer, Fault};
 pub use audit::Audit;
-pub use door::{ApiKey, Door};
+pub use door::{Caller, Door};
+pub use page::encode;
+pub(crate) use server::CONNECTIONS;
 pub use server::{respond, serve_tcp, serve_unix};
 pub use sessions::{EndpointView, NoSessions, Ref, SessionView, Sessions};
 
@@ -40,6 +45,9 @@ pub struct Admin {
     identity: Identity,
     sessions: Arc<dyn Sessions>,
     audit: Audit,
+    /// Held from before a change until it is told, so that events come in the order of changes, and so that no
+    /// key changes anything after it was deleted.
+    changes: Arc<Mutex<()>>,
 }
 
 impl fmt::Debug for Admin {
@@ -61,8 +69,8 @@ pub struct Call {
     pub body: Bytes,
     /// What the URIs in the answer begin with, such as `http://localhost`.
     pub base: String,
-    /// Who calls: `local-admin` or the id of an API key.
-    pub subject: Arc<str>,
+    /// Who calls.
+    pub caller: Caller,
 }
 
 impl Call {
@@ -81,13 +89,21 @@ impl Call {
 impl Admin {
     /// An API on these parts; every change is told to `audit`.
     pub fn new(identity: Identity, sessions: Arc<dyn Sessions>, audit: Audit) -> Self {
-        Self { identity, sessions, audit }
+        Self { identity, sessions, audit, changes: Arc::default() }
     }
 
     /// Answers a request. Waits for the disk where the request changes something.
     #[must_use]
     pub fn answer(&self, call: &Call) -> Answer {
-        self.route(call).unwrap_or_else(Answer::from)
+        // No code panics while it holds the lock.
+        let _one =
+            (call.method != Method::GET).then(|| self.changes.lock().unwrap_or_else(PoisonError::into_inner));
+        // The key counted when the request began; its body may have taken a while.
+        let counts = match call.caller {
+            Caller::Key(id) if !self.identity.key_counts(id) => Err(KeyRefusal::Unknown.into()),
+            Caller::Key(_) | Caller::Local => Ok(()),
+        };
+        counts.and_then(|()| self.route(call)).unwrap_or_else(Answer::from)
     }
 
     fn route(&self, call: &Call) -> Result<Answer, Fault> {
@@ -97,16 +113,18 @@ impl Admin {
         if parts.next().is_some() {
             return Err(Fault::no_path());
         }
+        let users =
+            if collection == service_users::OLDER { service_users::OLDER } else { service_users::COLLECTION };
         match (collection, id, verb) {
-            (service_users::COLLECTION, None, None) => match call.method {
-                Method::GET => self.list_service_users(call),
-                Method::POST => self.create_service_user(call),
+            (service_users::COLLECTION | service_users::OLDER, None, None) => match call.method {
+                Method::GET => self.list_service_users(call, users),
+                Method::POST => self.create_service_user(call, users),
                 _ => Err(Fault::wrong_method("GET and POST")),
             },
-            (service_users::COLLECTION, Some(id), None) => match call.method {
-                Method::GET => self.read_service_user(call, id),
-                Method::PATCH => self.update_service_user(call, id),
-                Method::DELETE => self.delete_service_user(call, id),
+            (service_users::COLLECTION | service_users::OLDER, Some(id), None) => match call.method {
+                Method::GET => self.read_service_user(call, users, id),
+                Method::PATCH => self.update_service_user(call, users, id),
+                Method::DELETE => self.delete_service_user(call, users, id),
                 _ => Err(Fault::wrong_method("GET, PATCH and DELETE")),
             },
             (credentials::COLLECTION, None, None) => match call.method {
@@ -120,19 +138,46 @@ impl Admin {
                 Method::DELETE => self.delete_credential(call, id),
                 _ => Err(Fault::wrong_method("GET, PATCH and DELETE")),
             },
+            (api_keys::COLLECTION, None, None) => match call.method {
+                Method::GET => self.list_api_keys(call),
+                Method::POST => self.create_api_key(call),
+                _ => Err(Fault::wrong_method("GET and POST")),
+            },
+            (api_keys::COLLECTION, Some(id), None) => match call.method {
+                Method::GET => self.read_api_key(call, id),
+                Method::PATCH => self.update_api_key(call, id),
+                Method::DELETE => self.delete_api_key(call, id),
+                _ => Err(Fault::wrong_method("GET, PATCH and DELETE")),
+            },
             (sessions::SESSIONS, id, None) if call.method == Method::GET => self.read_sessions(call, id),
             (sessions::SESSIONS, Some(id), Some("stop")) if call.method == Method::POST => {
                 self.stop_session(id)
             }
-            (sessions::SESSIONS, Some(_), Some("restart" | "update")) => {
-                Err(Fault::new(StatusCode::NOT_IMPLEMENTED, "this edge stops sessions and does no more"))
+            (sessions::SESSIONS, Some(id), Some("restart")) if call.method == Method::POST => {
+                Err(self.cannot(id, "restarting", 804))
+            }
+            (sessions::SESSIONS, Some(id), Some("update")) if call.method == Method::POST => {
+                Err(self.cannot(id, "updating", 806))
             }
             (sessions::ENDPOINTS, id, None) if call.method == Method::GET => self.read_endpoints(call, id),
             (sessions::SESSIONS | sessions::ENDPOINTS, _, None) => Err(Fault::wrong_method("GET")),
-            (sessions::SESSIONS, Some(_), Some("stop")) => Err(Fault::wrong_method("POST")),
+            (sessions::SESSIONS, Some(_), Some("stop" | "restart" | "update")) => {
+                Err(Fault::wrong_method("POST"))
+            }
             _ => Err(Fault::no_path()),
         }
     }
+}
+
+/// The owner that a body names, if any.
+fn owner(id: Option<String>, email: Option<String>) -> Result<Option<ServiceUserId>, Fault> {
+    let bad = |message: String| Fault::new(StatusCode::BAD_REQUEST, message);
+    if email.is_some_and(|email| !email.is_empty()) {
+        return Err(bad("`owner_email` is not supported: give the `owner_id` of a service user".to_owned()));
+    }
+    // Some clients send an empty text for nothing.
+    let id = id.filter(|id| !id.is_empty()).map(|id| id.parse()).transpose();
+    id.map_err(|error| bad(format!("`owner_id` is {error}")))
 }
 
 #[cfg(test)]

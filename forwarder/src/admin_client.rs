@@ -1,6 +1,7 @@
 //! The commands for identity and sessions: clients of a running edge's admin API.
 
 mod http;
+mod place;
 mod table;
 mod time;
 
@@ -13,10 +14,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use self::http::{CallError, Client};
+use self::place::Place;
 use self::table::{Column, table};
 use crate::cli::{
-    Authtoken, AuthtokenCommand, Endpoint, EndpointCommand, NewAuthtoken, Reach, ServiceUser,
-    ServiceUserCommand, Session, SessionCommand,
+    ApiKey, ApiKeyCommand, Authtoken, AuthtokenCommand, Endpoint, EndpointCommand, Listed, NewApiKey,
+    NewAuthtoken, Reach, ServiceUser, ServiceUserCommand, Session, SessionCommand,
 };
 use crate::{Exit, fail};
 
@@ -69,8 +71,10 @@ fn exit(done: Result<(), Failure>) -> Exit {
 pub(crate) fn service_user(args: &ServiceUser) -> Exit {
     exit(Api::open(&args.reach).and_then(|api| match &args.command {
         ServiceUserCommand::Create { name } => api.create_service_user(name),
-        ServiceUserCommand::List => api.list("service_users", table::SERVICE_USERS),
-        ServiceUserCommand::Delete { id } => api.delete("service_users", id, "deleted, with its authtokens"),
+        ServiceUserCommand::List(listed) => api.list("service_users", listed, table::SERVICE_USERS),
+        ServiceUserCommand::Delete { id } => {
+            api.delete("service_users", id, "deleted, with its authtokens and API keys")
+        }
     }))
 }
 
@@ -78,15 +82,24 @@ pub(crate) fn service_user(args: &ServiceUser) -> Exit {
 pub(crate) fn authtoken(args: &Authtoken) -> Exit {
     exit(Api::open(&args.reach).and_then(|api| match &args.command {
         AuthtokenCommand::Create(new) => api.create_authtoken(new),
-        AuthtokenCommand::List => api.list("credentials", table::CREDENTIALS),
+        AuthtokenCommand::List(listed) => api.list("credentials", listed, table::CREDENTIALS),
         AuthtokenCommand::Revoke { id } => api.delete("credentials", id, "revoked"),
+    }))
+}
+
+/// `forwarder api-key`.
+pub(crate) fn api_key(args: &ApiKey) -> Exit {
+    exit(Api::open(&args.reach).and_then(|api| match &args.command {
+        ApiKeyCommand::Create(new) => api.create_api_key(new),
+        ApiKeyCommand::List(listed) => api.list("api_keys", listed, table::API_KEYS),
+        ApiKeyCommand::Delete { id } => api.delete("api_keys", id, "deleted"),
     }))
 }
 
 /// `forwarder session`.
 pub(crate) fn session(args: &Session) -> Exit {
     exit(Api::open(&args.reach).and_then(|api| match &args.command {
-        SessionCommand::List => api.list("tunnel_sessions", table::SESSIONS),
+        SessionCommand::List(listed) => api.list("tunnel_sessions", listed, table::SESSIONS),
         SessionCommand::Stop { id } => {
             api.client.call("POST", &format!("/tunnel_sessions/{id}/stop"), Some(&json!({})))?;
             api.done(id, "stopped")
@@ -96,8 +109,8 @@ pub(crate) fn session(args: &Session) -> Exit {
 
 /// `forwarder endpoint`.
 pub(crate) fn endpoint(args: &Endpoint) -> Exit {
-    let EndpointCommand::List = args.command;
-    exit(Api::open(&args.reach).and_then(|api| api.list("endpoints", table::ENDPOINTS)))
+    let EndpointCommand::List(listed) = &args.command;
+    exit(Api::open(&args.reach).and_then(|api| api.list("endpoints", listed, table::ENDPOINTS)))
 }
 
 /// The API of the edge that is meant.
@@ -108,12 +121,13 @@ struct Api {
 
 impl Api {
     fn open(reach: &Reach) -> Result<Self, Failure> {
-        let socket = match (&reach.config, &reach.socket) {
-            (Some(config), _) => socket_of(config)?,
-            (None, Some(socket)) => socket.clone(),
-            (None, None) => PathBuf::from("./state/admin.sock"),
+        let place = match (&reach.url, &reach.config, &reach.socket) {
+            (Some(url), ..) => Place::at(url, reach.ca.as_deref()).map_err(Failure::Usage)?,
+            (None, Some(config), _) => Place::Socket(socket_of(config)?),
+            (None, None, Some(socket)) => Place::Socket(socket.clone()),
+            (None, None, None) => Place::Socket(PathBuf::from("./state/admin.sock")),
         };
-        Ok(Self { client: Client::new(socket), json: reach.json })
+        Ok(Self { client: Client::new(place), json: reach.json })
     }
 
     fn create_service_user(&self, name: &str) -> Result<(), Failure> {
@@ -142,15 +156,9 @@ impl Api {
         body.insert("description".to_owned(), json!(new.description.as_deref().unwrap_or_default()));
         let made = self.client.call("POST", "/credentials", Some(&Value::Object(body)))?;
         let id = text(&made, "id");
-        let shown = if self.json {
-            print_json(&made)
-        } else {
-            writeln!(io::stdout(), "{}", text(&made, "token")).map_err(Failure::from)
-        };
-        if shown.is_err() {
+        self.show_once(&made).inspect_err(|_| {
             say(format_args!("the token is lost; revoke it: forwarder authtoken revoke {id}"));
-            return shown;
-        }
+        })?;
         say(format_args!("this authtoken is {id}; it is shown once, the edge keeps its SHA-256 alone"));
         if new.acl.is_empty() {
             say(format_args!("it may bind every address; `--acl bind:HOST` narrows that"));
@@ -158,8 +166,31 @@ impl Api {
         Ok(())
     }
 
-    fn list(&self, collection: &str, columns: &[Column]) -> Result<(), Failure> {
-        let items = self.client.list(collection)?;
+    fn create_api_key(&self, new: &NewApiKey) -> Result<(), Failure> {
+        let mut body = Map::new();
+        if let Some(owner) = &new.owner {
+            body.insert("owner_id".to_owned(), json!(owner));
+        }
+        body.insert("description".to_owned(), json!(new.description.as_deref().unwrap_or_default()));
+        let made = self.client.call("POST", "/api_keys", Some(&Value::Object(body)))?;
+        let id = text(&made, "id");
+        self.show_once(&made).inspect_err(|_| {
+            say(format_args!("the key is lost; delete it: forwarder api-key delete {id}"));
+        })?;
+        say(format_args!("this API key is {id}; it is shown once, the edge keeps its SHA-256 alone"));
+        Ok(())
+    }
+
+    /// What was made, or its secret alone.
+    fn show_once(&self, made: &Value) -> Result<(), Failure> {
+        if self.json {
+            return print_json(made);
+        }
+        writeln!(io::stdout(), "{}", text(made, "token")).map_err(Failure::from)
+    }
+
+    fn list(&self, collection: &str, listed: &Listed, columns: &[Column]) -> Result<(), Failure> {
+        let items = self.client.list(collection, listed.filter.as_deref())?;
         if self.json {
             return print_json(&Value::Array(items));
         }

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use admin::{
-    Authtoken, AuthtokenCommand, Endpoint, EndpointCommand, NewAuthtoken, Reach, ServiceUser,
-    ServiceUserCommand, Session, SessionCommand,
+    ApiKey, ApiKeyCommand, Authtoken, AuthtokenCommand, Endpoint, EndpointCommand, Listed, NewApiKey,
+    NewAuthtoken, Reach, ServiceUser, ServiceUserCommand, Session, SessionCommand,
 };
 
 /// Execute Traffic Policies on live TCP connections.
@@ -31,6 +31,7 @@ pub(crate) enum Command {
     Check(Check),
     ServiceUser(ServiceUser),
     Authtoken(Authtoken),
+    ApiKey(ApiKey),
     Session(Session),
     Endpoint(Endpoint),
     Ca(Ca),

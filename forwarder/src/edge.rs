@@ -67,6 +67,11 @@ struct Listener {
     task: JoinHandle<()>,
 }
 
+/// A listener like those of endpoints: an IPv6 wildcard takes IPv4 clients as well. Within a runtime.
+pub(crate) fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
+    listener::listen(listener::bind(address)?)
+}
+
 /// A running edge.
 #[derive(Debug)]
 pub struct Edge {

@@ -3,6 +3,7 @@
 //! - `records` are what is kept, `store` is where: one crash-safe file behind one trait;
 //! - `token` is the secret, shown once; only its SHA-256 is kept;
 //! - `acl` says which addresses a credential may bind;
+//! - `api_keys` are what administrates over a network;
 //! - `book` keeps a copy in memory (`table`) in step with the store, so that authentication never waits for a
 //!   disk, and tells sessions what changed (`notice`);
 //! - `limit` bounds how fast a source may guess.
@@ -10,6 +11,7 @@
 //! Source: ngrok documentation, credentials and bot users (2026-08-07). Ours is the expiry of a credential.
 
 mod acl;
+mod api_keys;
 mod book;
 mod disk;
 mod error;
@@ -22,15 +24,16 @@ mod table;
 mod token;
 
 pub use acl::{Acl, AclError};
-pub use book::Identity;
+pub use api_keys::{ApiKey, ApiKeyPatch, KeyRefusal, NewApiKey};
+pub use book::{Identity, RemovedServiceUser};
 pub use disk::DiskStore;
 pub use error::{IdentityError, Refusal};
-pub use ids::{CredentialId, IdError, ServiceUserId};
+pub use ids::{ApiKeyId, CredentialId, IdError, ServiceUserId};
 pub use limit::FailureLimit;
+pub(crate) use limit::network;
 pub use notice::{Notice, NoticeKind, Principal};
 pub use records::{
     Credential, CredentialPatch, NewCredential, NewServiceUser, ServiceUser, ServiceUserPatch,
 };
 pub use store::{Change, Records, Store, StoreError};
-pub(crate) use token::is_well_formed;
 pub use token::{Token, TokenHash};

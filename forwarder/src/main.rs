@@ -47,6 +47,7 @@ fn main() -> ExitCode {
             Command::Check(args) => run_check(&args),
             Command::ServiceUser(args) => admin_client::service_user(&args),
             Command::Authtoken(args) => admin_client::authtoken(&args),
+            Command::ApiKey(args) => admin_client::api_key(&args),
             Command::Session(args) => admin_client::session(&args),
             Command::Endpoint(args) => admin_client::endpoint(&args),
             Command::Ca(args) => run_ca(&args),

@@ -3,6 +3,7 @@
 //! SIGHUP reloads and keeps the last good configuration on any error; SIGTERM and SIGINT stop accepting and
 //! drain; a second one cuts at once.
 
+mod administration;
 mod agents;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use policy_core::edge::EdgeConfig;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, interval_at};
 
+use crate::admin::CONNECTIONS;
 use crate::admission::{OverBudget, connections, raise_file_limit};
 use crate::edge::{BindError, Edge, UNKNOWN_AGENTS};
 use crate::events::{EventWriter, open_outputs};
@@ -64,7 +66,13 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
     let config = &generation.config;
     let listeners = config.endpoints.len();
     let files = raise_file_limit();
-    let most = connections(config.limits.max_connections, listeners, agents_of(config), files);
+    let admin_files = admin_of(config);
+    let most = connections(
+        config.limits.max_connections,
+        listeners,
+        agents_of(config).saturating_add(admin_files),
+        files,
+    );
     let most = most.map_err(StartError::Budget)?;
     let state_path = generation.folder.join(&*config.state_dir);
     let unusable = |error| StartError::File(state_path.display().to_string(), error);
@@ -80,8 +88,7 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
     announce(&edge);
     let mut control = None;
     let ready = agents::ready(&edge, &config, &places, false)?;
-    let admin_path = places.folder.join(config.admin_path());
-    agents::take(&mut edge, ready, &mut control, &admin_path, &events).await?;
+    agents::take(&mut edge, ready, &mut control, &places, &events).await?;
     let mut renewal = interval_at(Instant::now() + RENEW_EVERY, RENEW_EVERY);
     loop {
         let told = tokio::select! {
@@ -96,7 +103,7 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
             loaded = load_apart(path) => loaded,
             () = signals.stop() => break,
         };
-        let budget = Budget { slots: most, files };
+        let budget = Budget { slots: most, files, admin: admin_files };
         let reloaded = match loaded {
             Ok(generation) => reload(generation, &mut edge, &mut control, &events, &places, budget).await,
             Err(error) => Err(error),
@@ -127,6 +134,19 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
 fn agents_of(config: &EdgeConfig) -> usize {
     let most = usize::try_from(config.limits.max_agents).unwrap_or(usize::MAX);
     config.agents.as_ref().map_or(0, |_| most.saturating_add(UNKNOWN_AGENTS))
+}
+
+/// Files that the administration over TCP needs.
+fn admin_of(config: &EdgeConfig) -> usize {
+    config.admin_listener.as_ref().map_or(0, |_| CONNECTIONS + 1)
+}
+
+/// True if something about the administration has changed, which a reload leaves as it is.
+fn admin_differs(old: &EdgeConfig, new: &EdgeConfig) -> bool {
+    let admin = |config: &EdgeConfig| {
+        config.admin_listener.as_ref().map(|it| (it.listen.value, it.names.clone(), it.tls.clone()))
+    };
+    admin(old) != admin(new) || old.admin_path() != new.admin_path()
 }
 
 fn announce(edge: &Edge) {
@@ -160,6 +180,8 @@ async fn load_apart(path: &Path) -> Result<Generation, StartError> {
 struct Budget {
     slots: usize,
     files: u64,
+    /// Files of the administration that runs, whatever a new configuration says of it.
+    admin: usize,
 }
 
 async fn reload(
@@ -172,14 +194,14 @@ async fn reload(
 ) -> Result<Duration, StartError> {
     let (old, new) = (edge.config(), &generation.config);
     let slots = u32::try_from(budget.slots).unwrap_or(u32::MAX);
-    connections(Some(slots), new.endpoints.len(), agents_of(new), budget.files)
-        .map_err(StartError::Budget)?;
+    let admin = if control.is_some() { budget.admin } else { admin_of(new) };
+    let others = agents_of(new).saturating_add(admin);
+    connections(Some(slots), new.endpoints.len(), others, budget.files).map_err(StartError::Budget)?;
     if old.limits.max_connections != new.limits.max_connections || old.state_dir != new.state_dir {
         tracing::warn!("a new `max_connections` or `state_dir` counts from the next start");
     }
-    let admin_path = places.folder.join(new.admin_path());
-    if control.is_some() && old.admin_path() != new.admin_path() {
-        tracing::warn!("a new `admin` counts from the next start");
+    if control.is_some() && admin_differs(&old, new) {
+        tracing::warn!("changes of `admin` count from the next start");
     }
     let ready = agents::ready(edge, new, places, control.is_some())?;
     let outputs = open_outputs(&new.events, &generation.folder);
@@ -187,7 +209,7 @@ async fn reload(
     let drain = new.drain;
     let done = edge.reload(generation).await.map_err(StartError::Bind)?;
     events.replace(outputs);
-    let sessions = agents::take(edge, ready, control, &admin_path, events).await?;
+    let sessions = agents::take(edge, ready, control, places, events).await?;
     tracing::info!(opened = done.opened, closed = done.closed, cut = done.cut, sessions, "reloaded");
     announce(edge);
     Ok(drain)

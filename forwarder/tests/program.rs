@@ -8,6 +8,8 @@
 )]
 
 // Cargo looks for a test's modules beside it; they live in `program/`.
+#[path = "program/administration.rs"]
+mod administration;
 #[path = "program/agent_settings.rs"]
 mod agent_settings;
 #[path = "program/agents.rs"]

@@ -20,12 +20,7 @@ mod install;
 #[path = "sdk/scenario.rs"]
 mod scenario;
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::process::Command;
-use std::thread;
 
 use client::Client;
 use scenario::Site;
@@ -65,34 +60,12 @@ fn python_client_of_the_api() {
     let mut agent = Client::start(Command::new(sdk).arg(install::source("client.py")));
     agent.connect(&site, &site.token()).expect("the token is good");
     agent.bind(&site, "device1.internal:22", "").expect("bound");
-    let bridge = bridge(site.edge.folder.path("state/admin.sock"));
-    let output = Command::new(api).arg(install::source("api.py")).arg(format!("http://{bridge}")).output();
+    let key = site.edge.ask(&["api-key", "create"]);
+    let mut command = Command::new(api);
+    let output =
+        command.arg(install::source("api.py")).arg(format!("http://{}", site.admin)).arg(key).output();
     let output = output.expect("python runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && output.stdout == b"done\n", "{said}");
     assert!(agent.ends(), "the API has stopped its session");
-}
-
-/// A TCP port in front of a Unix socket, until the test ends.
-fn bridge(socket: PathBuf) -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    let address = listener.local_addr().expect("bound");
-    thread::spawn(move || {
-        while let Ok((client, _)) = listener.accept() {
-            let server = UnixStream::connect(&socket).expect("the edge listens");
-            thread::spawn(move || join(client, server));
-        }
-    });
-    address
-}
-
-/// Whoever left, the other is told; nobody waits for what is lost then.
-fn join(mut client: TcpStream, mut server: UnixStream) {
-    let (mut from_client, mut to_server) =
-        (client.try_clone().expect("a handle"), server.try_clone().expect("a handle"));
-    thread::spawn(move || {
-        let _ = io::copy(&mut from_client, &mut to_server);
-    });
-    let _ = io::copy(&mut server, &mut client);
-    let _ = client.shutdown(std::net::Shutdown::Both);
 }

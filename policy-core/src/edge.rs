@@ -3,6 +3,7 @@
 //! Inline policies are checked where they stand. [`load_edge`] looks at the file alone, [`load_edge_files`]
 //! at the policy files it names as well, through a closure of the host.
 
+mod admin;
 mod agents;
 mod limits;
 mod listeners;
@@ -20,6 +21,7 @@ use crate::url::{EndpointUrl, HostPort};
 
 pub use crate::endpoint_policy::PolicySource;
 pub use crate::endpoint_policy::ReadPolicy;
+pub use admin::AdminListener;
 pub use agents::{AgentListener, CertificateFiles};
 pub use limits::EdgeLimits;
 pub use load::{EdgeFiles, Programs, load_edge_files};
@@ -49,6 +51,8 @@ pub struct EdgeConfig {
     pub agents: Option<AgentListener>,
     /// The socket of the administration, if one is given; relative to the file. See [`Self::admin_path`].
     pub admin_socket: Option<Box<str>>,
+    /// Where the administration is reached over TCP; without it, by the socket alone.
+    pub admin_listener: Option<AdminListener>,
     /// Ports that agents may open for their public endpoints.
     pub public_tcp_ports: Option<RangeInclusive<u16>>,
     /// Where events go.

@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use serde::Serialize;
 use ulid::Ulid;
 
-use crate::identity::IdentityError;
+use crate::identity::{IdentityError, KeyRefusal};
 
 /// An answer as it goes to the client.
 #[derive(Clone, Debug)]
@@ -83,8 +83,15 @@ impl Fault {
             IdentityError::Invalid { code, message } => {
                 Self { status: StatusCode::BAD_REQUEST, code, message }
             }
+            IdentityError::Full { .. } => Self::new(StatusCode::CONFLICT, error.to_string()),
             error => Self::internal(&error),
         }
+    }
+}
+
+impl From<KeyRefusal> for Fault {
+    fn from(refusal: KeyRefusal) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, refusal.to_string()).coded(refusal.code())
     }
 }
 

@@ -27,13 +27,13 @@ struct Event<'a, T> {
     event_id: String,
     event_type: String,
     event_timestamp: Timestamp,
-    principal: Principal<'a>,
+    principal: Principal,
     object: &'a T,
 }
 
 #[derive(Serialize)]
-struct Principal<'a> {
-    subject: &'a str,
+struct Principal {
+    subject: String,
 }
 
 impl Audit {
@@ -49,7 +49,7 @@ impl Audit {
             event_id: format!("ev_{}", Ulid::generate()),
             event_type: format!("{kind}_{what}.v0"),
             event_timestamp: Timestamp::now(),
-            principal: Principal { subject: &call.subject },
+            principal: Principal { subject: call.caller.to_string() },
             object,
         };
         match serde_json::to_string(&event) {

@@ -4,12 +4,30 @@ use hyper::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::page::Page;
-use super::{Admin, Answer, Call, Fault};
+use super::filter::Kind;
+use super::page::List;
+use super::{Admin, Answer, Call, Fault, owner};
 use crate::identity::{Credential, CredentialId, CredentialPatch, NewCredential};
 
 pub(super) const COLLECTION: &str = "credentials";
 pub(super) const KIND: &str = "tunnel_credential";
+pub(super) const LIST: List = List {
+    path: COLLECTION,
+    key: COLLECTION,
+    fields: &[
+        ("id", Kind::Text),
+        ("uri", Kind::Text),
+        ("created_at", Kind::Time),
+        ("description", Kind::Text),
+        ("metadata", Kind::Text),
+        ("acl", Kind::Texts),
+        ("allow_cidrs", Kind::Texts),
+        ("deny_cidrs", Kind::Texts),
+        ("owner_id", Kind::Maybe),
+        ("expires_at", Kind::Maybe),
+        ("last_used_at", Kind::Maybe),
+    ],
+};
 
 #[derive(Serialize)]
 pub(super) struct View {
@@ -81,29 +99,25 @@ fn parse(id: &str) -> Result<CredentialId, Fault> {
 
 impl Admin {
     pub(super) fn list_credentials(&self, call: &Call) -> Result<Answer, Fault> {
-        let page = Page::of(call)?;
-        let credentials = self.identity.credentials(page.before, page.to_fetch());
-        let views = credentials.into_iter().map(|it| View::of(it, call)).collect();
-        page.answer(call, COLLECTION, views, |view: &View| &view.id)
+        LIST.answer(
+            call,
+            |view: &View| &view.id,
+            |before: Option<&CredentialId>, most| {
+                let found = self.identity.credentials(before.copied(), most);
+                found.into_iter().map(|it| View::of(it, call)).collect()
+            },
+        )
     }
 
     pub(super) fn create_credential(&self, call: &Call) -> Result<Answer, Fault> {
         let body: Create = call.json()?;
-        let bad = |message: String| Fault::new(StatusCode::BAD_REQUEST, message);
-        if body.owner_email.is_some_and(|email| !email.is_empty()) {
-            return Err(bad(
-                "`owner_email` is not supported: give the `owner_id` of a service user".to_owned()
-            ));
-        }
-        // Some clients send an empty text for nothing.
-        let owner_id = body.owner_id.filter(|id| !id.is_empty()).map(|id| id.parse()).transpose();
         let new = NewCredential {
             description: body.description.unwrap_or_default(),
             metadata: body.metadata.unwrap_or_default(),
             acl: body.acl.unwrap_or_default(),
             allow_cidrs: body.allow_cidrs.unwrap_or_default(),
             deny_cidrs: body.deny_cidrs.unwrap_or_default(),
-            owner_id: owner_id.map_err(|error| bad(format!("`owner_id` is {error}")))?,
+            owner_id: owner(body.owner_id, body.owner_email)?,
             expires_at: body.expires_at,
         };
         let made = self.identity.create_credential(new, Timestamp::now());

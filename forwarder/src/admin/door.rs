@@ -13,20 +13,24 @@ use hyper::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
 use hyper::http::uri::Authority;
 
 use super::Fault;
-use crate::identity::{FailureLimit, TokenHash, is_well_formed};
+use crate::identity::{ApiKeyId, FailureLimit, Identity};
 
-/// A key of the API; only its SHA-256 is kept.
-#[derive(Clone, Debug)]
-pub struct ApiKey {
-    id: Arc<str>,
-    sha256: TokenHash,
+/// Who calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// Somebody who can open the socket.
+    Local,
+    /// Somebody with an API key.
+    Key(ApiKeyId),
 }
 
-impl ApiKey {
-    /// A key, and the id that audit events name.
-    #[must_use]
-    pub fn new(id: &str, key: &str) -> Self {
-        Self { id: id.into(), sha256: TokenHash::of(key.trim()) }
+impl fmt::Display for Caller {
+    /// As audit events name it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => f.write_str("local-admin"),
+            Self::Key(id) => id.fmt(f),
+        }
     }
 }
 
@@ -36,7 +40,8 @@ pub struct Door(Option<Arc<Tcp>>);
 
 struct Tcp {
     names: Vec<String>,
-    keys: Vec<ApiKey>,
+    identity: Identity,
+    scheme: &'static str,
     failures: FailureLimit,
 }
 
@@ -53,11 +58,20 @@ impl Door {
         Self(None)
     }
 
-    /// The door of a TCP listener: the names that `Host` may have, without ports, and the keys.
+    /// The door of a TCP listener: the names that `Host` may have, without ports, and where its keys are.
     #[must_use]
-    pub fn tcp(names: impl IntoIterator<Item = String>, keys: Vec<ApiKey>) -> Self {
+    pub fn tcp(names: impl IntoIterator<Item = String>, identity: Identity, tls: bool) -> Self {
         let names = names.into_iter().map(|name| name.to_ascii_lowercase()).collect();
-        Self(Some(Arc::new(Tcp { names, keys, failures: FailureLimit::default() })))
+        let scheme = if tls { "https" } else { "http" };
+        Self(Some(Arc::new(Tcp { names, identity, scheme, failures: FailureLimit::default() })))
+    }
+
+    /// What URIs begin with: the `Host` of the request, where it is one.
+    pub(super) fn base(&self, headers: &HeaderMap) -> String {
+        let scheme = self.0.as_ref().map_or("http", |tcp| tcp.scheme);
+        let authority = headers.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+        authority
+            .map_or_else(|| format!("{scheme}://localhost"), |authority| format!("{scheme}://{authority}"))
     }
 
     /// Lets a request in, with who calls.
@@ -66,11 +80,11 @@ impl Door {
         headers: &HeaderMap,
         source: Option<IpAddr>,
         now: Instant,
-    ) -> Result<Arc<str>, Fault> {
+    ) -> Result<Caller, Fault> {
         if headers.contains_key(ORIGIN) {
             return Err(Fault::new(StatusCode::FORBIDDEN, "requests of web pages are refused"));
         }
-        let Some(tcp) = &self.0 else { return Ok("local-admin".into()) };
+        let Some(tcp) = &self.0 else { return Ok(Caller::Local) };
         if !host(headers).is_some_and(|host| tcp.names.contains(&host)) {
             let message = "`Host` is none of this listener's names";
             return Err(Fault::new(StatusCode::MISDIRECTED_REQUEST, message));
@@ -79,32 +93,26 @@ impl Door {
             let message = "too many failed authentications; wait a minute";
             return Err(Fault::new(StatusCode::TOO_MANY_REQUESTS, message));
         }
-        tcp.authenticate(headers).inspect_err(|_| {
+        let key = bearer(headers)?;
+        let id = tcp.identity.authenticate_key(key).inspect_err(|_| {
             if let Some(source) = source {
                 tcp.failures.note_failure(source, now);
             }
-        })
+        });
+        Ok(Caller::Key(id?))
     }
 }
 
-impl Tcp {
-    fn authenticate(&self, headers: &HeaderMap) -> Result<Arc<str>, Fault> {
-        let refuse = |code, message| Err(Fault::new(StatusCode::UNAUTHORIZED, message).coded(code));
-        let Some(header) = headers.get(AUTHORIZATION) else {
-            return refuse(200, "an `Authorization: Bearer` header with an API key is needed");
-        };
-        let bearer = header.to_str().ok().and_then(|text| text.split_once(' '));
-        let key = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|it| it.1.trim());
-        let Some(key) = key.filter(|key| !key.is_empty()) else {
-            return refuse(201, "the `Authorization` header is not `Bearer` and an API key");
-        };
-        let hash = TokenHash::of(key);
-        match self.keys.iter().find(|known| known.sha256 == hash) {
-            Some(known) => Ok(Arc::clone(&known.id)),
-            None if is_well_formed(key) => refuse(206, "this is an authtoken; the API takes an API key"),
-            None => refuse(203, "no API key is like this one"),
-        }
-    }
+/// The key that a request holds. One without is no guess: a web page can make a browser send it.
+fn bearer(headers: &HeaderMap) -> Result<&str, Fault> {
+    let refuse = |code, message| Fault::new(StatusCode::UNAUTHORIZED, message).coded(code);
+    let header = headers.get(AUTHORIZATION);
+    let header =
+        header.ok_or_else(|| refuse(200, "an `Authorization: Bearer` header with an API key is needed"))?;
+    let bearer = header.to_str().ok().and_then(|text| text.split_once(' '));
+    let key = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|it| it.1.trim());
+    let key = key.filter(|key| !key.is_empty());
+    key.ok_or_else(|| refuse(201, "the `Authorization` header is not `Bearer` and an API key"))
 }
 
 /// The host that a request names, in lower case and without its port.
@@ -117,17 +125,14 @@ fn host(headers: &HeaderMap) -> Option<String> {
     other.is_none().then(|| host.to_ascii_lowercase())
 }
 
-/// What URIs begin with: the `Host` of the request, where it is one.
-pub(super) fn base(headers: &HeaderMap) -> String {
-    let authority = headers.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
-    authority.map_or_else(|| "http://localhost".to_owned(), |authority| format!("http://{authority}"))
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::identity::NewApiKey;
 
     fn admit(door: &Door, lines: &[(&'static str, &str)], now: Instant) -> Result<String, String> {
         let mut headers = HeaderMap::new();
@@ -136,36 +141,49 @@ mod tests {
         }
         let source = Some(IpAddr::from([127, 0, 0, 1]));
         let answer = |fault| String::from_utf8(super::super::Answer::from(fault).body).expect("text");
-        door.admit(&headers, source, now).map(|subject| subject.to_string()).map_err(answer)
+        door.admit(&headers, source, now).map(|caller| caller.to_string()).map_err(answer)
     }
 
-    fn door() -> Door {
-        Door::tcp(
-            ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()],
-            vec![ApiKey::new("ak_1", "key")],
-        )
+    /// A door, the header that opens it, and the id of the key in it.
+    struct Open {
+        door: Door,
+        bearer: String,
+        id: ApiKeyId,
+        identity: Identity,
+        _folder: tempfile::TempDir,
+    }
+
+    fn open() -> Open {
+        let folder = tempfile::tempdir().expect("a folder");
+        let identity = Identity::open(folder.path()).expect("a store");
+        let (key, token) = identity.create_api_key(NewApiKey::default(), Timestamp::now()).expect("made");
+        let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+        let door = Door::tcp(names, identity.clone(), false);
+        Open { door, bearer: format!("Bearer {}", token.reveal()), id: key.id, identity, _folder: folder }
     }
 
     #[test]
     fn a_key_opens_under_a_known_name() {
-        let (door, now) = (door(), Instant::now());
+        let (Open { door, bearer, id, .. }, now) = (open(), Instant::now());
+        let id = id.to_string();
         for host in ["localhost", "LOCALHOST:4040", "127.0.0.1:4040", "[::1]:4040"] {
-            let lines = [("host", host), ("authorization", "Bearer key")];
-            assert_eq!(admit(&door, &lines, now).as_deref(), Ok("ak_1"), "{host}");
+            let lines = [("host", host), ("authorization", &*bearer)];
+            assert_eq!(admit(&door, &lines, now).as_deref(), Ok(&*id), "{host}");
         }
         for host in ["evil.example", "localhost.evil.example", "", "user@evil.example"] {
-            let lines = [("host", host), ("authorization", "Bearer key")];
+            let lines = [("host", host), ("authorization", &*bearer)];
             assert!(admit(&door, &lines, now).expect_err(host).contains("421"), "{host}");
         }
-        assert!(admit(&door, &[("authorization", "Bearer key")], now).is_err());
-        let two = [("host", "localhost"), ("host", "evil.example"), ("authorization", "Bearer key")];
+        assert!(admit(&door, &[("authorization", &*bearer)], now).is_err());
+        let two = [("host", "localhost"), ("host", "evil.example"), ("authorization", &*bearer)];
         assert!(admit(&door, &two, now).is_err());
     }
 
     #[test]
     fn a_web_page_is_refused_at_both_doors() {
-        let lines = [("host", "localhost"), ("origin", "http://localhost"), ("authorization", "Bearer key")];
-        for door in [door(), Door::local()] {
+        let Open { door, bearer, .. } = open();
+        let lines = [("host", "localhost"), ("origin", "http://localhost"), ("authorization", &*bearer)];
+        for door in [door, Door::local()] {
             assert!(admit(&door, &lines, Instant::now()).expect_err("a web page").contains("403"));
         }
         assert_eq!(admit(&Door::local(), &[], Instant::now()).as_deref(), Ok("local-admin"));
@@ -173,6 +191,7 @@ mod tests {
 
     #[test]
     fn what_is_no_key_is_told_apart() {
+        let Open { door, bearer, id, identity, .. } = open();
         let token = format!("{}_{}", ulid::Ulid::generate(), "A".repeat(43));
         let cases = [
             ("Basic a2V5", "ERR_NGROK_201"),
@@ -180,24 +199,31 @@ mod tests {
             ("Bearer", "ERR_NGROK_201"),
             ("Bearer keys", "ERR_NGROK_203"),
             (&*format!("Bearer {token}"), "ERR_NGROK_206"),
+            (&*format!("Bearer {id}"), "ERR_NGROK_208"),
         ];
         for (value, code) in cases {
-            let error = admit(&door(), &[("host", "localhost"), ("authorization", value)], Instant::now());
+            let error = admit(&door, &[("host", "localhost"), ("authorization", value)], Instant::now());
             let error = error.expect_err(value);
             assert!(error.contains(code) && error.contains("401") && !error.contains(&token), "{error}");
         }
-        let error = admit(&door(), &[("host", "localhost")], Instant::now()).expect_err("no key");
+        let error = admit(&door, &[("host", "localhost")], Instant::now()).expect_err("no key");
         assert!(error.contains("ERR_NGROK_200"), "{error}");
-        let empty = Door::tcp(["localhost".to_owned()], vec![ApiKey::new("ak_1", "")]);
-        assert!(
-            admit(&empty, &[("host", "localhost"), ("authorization", "Bearer  ")], Instant::now()).is_err()
-        );
+        let right = [("host", "localhost"), ("authorization", &*bearer)];
+        assert!(admit(&door, &right, Instant::now()).is_ok());
+        identity.delete_api_key(id).expect("there");
+        let error = admit(&door, &right, Instant::now()).expect_err("deleted");
+        assert!(error.contains("ERR_NGROK_203"), "{error}");
     }
 
     #[test]
     fn guessing_is_slow() {
-        let (door, now) = (door(), Instant::now());
-        let right = [("host", "localhost"), ("authorization", "Bearer key")];
+        let (Open { door, bearer, .. }, now) = (open(), Instant::now());
+        let right = [("host", "localhost"), ("authorization", &*bearer)];
+        for _ in 0..20 {
+            let none = [("host", "localhost")];
+            assert!(admit(&door, &none, now).expect_err("no key").contains("ERR_NGROK_200"));
+        }
+        assert!(admit(&door, &right, now).is_ok(), "a request without a key is no guess");
         for _ in 0..10 {
             let wrong = [("host", "localhost"), ("authorization", "Bearer wrong")];
             assert!(admit(&door, &wrong, now).expect_err("wrong").contains("401"));

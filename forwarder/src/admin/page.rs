@@ -1,86 +1,180 @@
-//! Lists in pages: `before_id` and `limit`, newest first.
+//! Lists in pages: `before_id`, `limit` and `filter`, newest first.
 
 use std::fmt;
 use std::str::FromStr;
 
 use hyper::StatusCode;
+use jiff::Timestamp;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
+use super::filter::{Fields, Filter};
 use super::{Answer, Call, Fault};
 
 /// Objects of a page, also where a client asks for more.
 const MOST: usize = 100;
+/// Objects that are fetched at once to be filtered.
+const FILTERED: usize = 500;
+
+/// A list: the path of its collection, the key of its items in the answer, and the fields that filters know.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct List {
+    pub(super) path: &'static str,
+    pub(super) key: &'static str,
+    pub(super) fields: Fields,
+}
 
 /// What part of a list is asked for.
 #[derive(Debug)]
-pub(super) struct Page<Id> {
-    pub(super) before: Option<Id>,
+struct Page<Id> {
+    before: Option<Id>,
     limit: usize,
+    filter: Option<(String, Filter)>,
 }
 
 impl<Id: FromStr<Err: fmt::Display>> Page<Id> {
-    pub(super) fn of(call: &Call) -> Result<Self, Fault> {
-        let mut page = Self { before: None, limit: MOST };
-        let bad = |message| Err(Fault::new(StatusCode::BAD_REQUEST, message));
-        let pairs = call.query.iter().flat_map(|query| query.split('&'));
-        for (key, value) in
-            pairs.filter_map(|pair| pair.split_once('=')).filter(|(_, value)| !value.is_empty())
-        {
+    fn of(call: &Call, list: List) -> Result<Self, Fault> {
+        let mut page = Self { before: None, limit: MOST, filter: None };
+        let bad = |message: &str| Fault::new(StatusCode::BAD_REQUEST, message);
+        for (key, value) in pairs(call).filter(|(_, value)| !value.is_empty()) {
+            let value = decode(value).ok_or_else(|| bad("the query is no percent-encoded text"))?;
             match key {
                 "before_id" => match value.parse() {
                     Ok(id) => page.before = Some(id),
-                    Err(error) => return bad(format!("`before_id` is {error}")),
+                    Err(error) => return Err(bad(&format!("`before_id` is {error}"))),
                 },
                 "limit" => match value.parse::<usize>() {
                     Ok(limit) if limit > 0 => page.limit = limit.min(MOST),
-                    _ => return bad("`limit` is a number from 1 to 100".to_owned()),
+                    _ => return Err(bad("`limit` is a number from 1 to 100")),
                 },
                 "filter" => {
-                    let message = "`filter` is not supported yet; leave it out and filter the answer";
-                    return Err(Fault::new(StatusCode::BAD_REQUEST, message).coded(250));
+                    let filter = Filter::parse(&value, list.fields, Timestamp::now())?;
+                    page.filter = Some((value, filter));
                 }
                 _ => {}
             }
         }
         Ok(page)
     }
+}
 
-    /// How many to fetch: one more than are shown tells whether there is a next page.
-    pub(super) fn to_fetch(&self) -> usize {
-        self.limit + 1
+impl List {
+    /// One page. `fetch` gives so many items that are older than an id, newest first.
+    pub(super) fn answer<Id: FromStr<Err: fmt::Display>, T: Serialize>(
+        self,
+        call: &Call,
+        id: impl Fn(&T) -> &str,
+        fetch: impl Fn(Option<&Id>, usize) -> Vec<T>,
+    ) -> Result<Answer, Fault> {
+        let Page { before, limit, mut filter } = Page::<Id>::of(call, self)?;
+        let Some((_, filter_of)) = &mut filter else {
+            // One more than is shown tells whether there is a next page.
+            let items = fetch(before.as_ref(), limit + 1);
+            return self.page(call, items, limit, "", id);
+        };
+        let (mut items, mut before) = (Vec::new(), before);
+        while items.len() <= limit {
+            let fetched = fetch(before.as_ref(), FILTERED);
+            let last = fetched.len() < FILTERED;
+            before = fetched.last().and_then(|item| id(item).parse().ok());
+            for item in fetched {
+                if filter_of.keeps(&item, id(&item))? {
+                    items.push(item);
+                }
+                if items.len() > limit {
+                    break;
+                }
+            }
+            if last || before.is_none() {
+                break;
+            }
+        }
+        let again = filter.map(|(text, _)| format!("&filter={}", encode(&text))).unwrap_or_default();
+        self.page(call, items, limit, &again, id)
     }
 
-    /// The answer with what was fetched.
-    pub(super) fn answer<T: Serialize>(
-        &self,
+    fn page<T: Serialize>(
+        self,
         call: &Call,
-        collection: &'static str,
         mut items: Vec<T>,
+        limit: usize,
+        again: &str,
         id: impl Fn(&T) -> &str,
     ) -> Result<Answer, Fault> {
-        let more = items.len() > self.limit;
-        items.truncate(self.limit);
-        let uri = format!("{}/{collection}", call.base);
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let uri = format!("{}/{}", call.base, self.path);
         let last = items.last().filter(|_| more).map(id);
-        let next_page_uri = last.map(|last| format!("{uri}?before_id={last}&limit={}", self.limit));
-        Answer::json(StatusCode::OK, &List { collection, items, uri, next_page_uri })
+        let next_page_uri = last.map(|last| format!("{uri}?before_id={last}&limit={limit}{again}"));
+        Answer::json(StatusCode::OK, &Body { key: self.key, items, uri, next_page_uri })
     }
 }
 
-/// The name of the collection is a key of the object.
-struct List<T> {
-    collection: &'static str,
+/// True if a list is to be filtered, which takes a while.
+pub(super) fn filters(call: &Call) -> bool {
+    pairs(call).any(|(key, value)| key == "filter" && !value.is_empty())
+}
+
+fn pairs(call: &Call) -> impl Iterator<Item = (&str, &str)> {
+    call.query.iter().flat_map(|query| query.split('&')).filter_map(|pair| pair.split_once('='))
+}
+
+/// Reads a value of a query.
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16).and_then(|it| u8::try_from(it).ok());
+                (digit()? << 4) | digit()?
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// Writes a value of a query, percent-encoded.
+#[must_use]
+pub fn encode(text: &str) -> String {
+    let part = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(part).collect()
+}
+
+/// The name of the list is a key of the object.
+struct Body<T> {
+    key: &'static str,
     items: Vec<T>,
     uri: String,
     next_page_uri: Option<String>,
 }
 
-impl<T: Serialize> Serialize for List<T> {
+impl<T: Serialize> Serialize for Body<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(3))?;
-        map.serialize_entry(self.collection, &self.items)?;
+        map.serialize_entry(self.key, &self.items)?;
         map.serialize_entry("uri", &self.uri)?;
         map.serialize_entry("next_page_uri", &self.next_page_uri)?;
         map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_queries_go_both_ways() {
+        for text in ["", "a b", "obj.name == \"ä+%\" && true", "\u{0}~"] {
+            assert_eq!(decode(&encode(text)).as_deref(), Some(text));
+        }
+        assert_eq!(decode("a+b%20c%2B").as_deref(), Some("a b c+"));
+        for wrong in ["%", "%4", "%zz", "%ff", "%+1"] {
+            assert_eq!(decode(wrong), None, "{wrong}");
+        }
     }
 }

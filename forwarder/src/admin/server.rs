@@ -21,12 +21,19 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Admin, Answer, Call, Door, Fault, door};
+use super::page::filters;
+use super::sources::Sources;
+use super::{Admin, Answer, Call, Door, Fault};
 
-const CONNECTIONS: usize = 64;
+/// At one listener at once.
+pub(crate) const CONNECTIONS: usize = 64;
+/// Of one address among them.
+const OF_ONE_SOURCE: usize = 32;
+const HANDSHAKE: Duration = Duration::from_secs(10);
 const HEADERS: Duration = Duration::from_secs(10);
 const HEADER_BYTES: usize = 16 << 10;
 const BODY: Duration = Duration::from_secs(10);
@@ -49,14 +56,20 @@ pub async fn serve_unix(path: &Path, admin: Admin, stop: CancellationToken) -> i
     let listener = bind(path).await?;
     let bound = Bound::at(path)?;
     Ok(tokio::spawn(async move {
-        serve(listener, Door::local(), admin, stop).await;
+        serve(listener, None, Door::local(), admin, stop).await;
         drop(bound);
     }))
 }
 
-/// Serves the API on a TCP listener until `stop`. Nothing is encrypted: listen on loopback, or behind TLS.
-pub fn serve_tcp(listener: TcpListener, door: Door, admin: Admin, stop: CancellationToken) -> JoinHandle<()> {
-    tokio::spawn(serve(listener, door, admin, stop))
+/// Serves the API on a TCP listener until `stop`. Without `tls` nothing is encrypted: listen on loopback then.
+pub fn serve_tcp(
+    listener: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    door: Door,
+    admin: Admin,
+    stop: CancellationToken,
+) -> JoinHandle<()> {
+    tokio::spawn(serve(listener, tls.map(TlsAcceptor::from), door, admin, stop))
 }
 
 /// A socket file, removed with the value unless another took its place.
@@ -151,8 +164,15 @@ impl Listener for TcpListener {
     }
 }
 
-async fn serve(listener: impl Listener, door: Door, admin: Admin, stop: CancellationToken) {
+async fn serve(
+    listener: impl Listener,
+    tls: Option<TlsAcceptor>,
+    door: Door,
+    admin: Admin,
+    stop: CancellationToken,
+) {
     let (slots, open) = (Arc::new(Semaphore::new(CONNECTIONS)), TaskTracker::new());
+    let sources = Sources::new(OF_ONE_SOURCE);
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -163,10 +183,22 @@ async fn serve(listener: impl Listener, door: Door, admin: Admin, stop: Cancella
         };
         match accepted {
             (Ok(slot), Ok((stream, source))) => {
-                let (door, admin) = (door.clone(), admin.clone());
+                let place = source.map(|source| sources.admit(source));
+                // It is closed at once: waiting is what it would do to others.
+                if let Some(None) = place {
+                    continue;
+                }
+                let (tls, door, admin) = (tls.clone(), door.clone(), admin.clone());
                 open.spawn(async move {
-                    connection(stream, source, door, admin).await;
-                    drop(slot);
+                    match tls {
+                        None => connection(stream, source, door, admin).await,
+                        Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+                            Ok(Ok(stream)) => connection(stream, source, door, admin).await,
+                            Ok(Err(error)) => tracing::debug!("admin connection: {error}"),
+                            Err(_) => tracing::debug!("admin connection: no TLS in time"),
+                        },
+                    }
+                    drop((place, slot));
                 });
             }
             // The semaphore is never closed.
@@ -219,7 +251,7 @@ where
     let answer = match answer {
         Err(fault) => fault.into(),
         // What only reads, reads memory.
-        Ok(call) if call.method == Method::GET => admin.answer(&call),
+        Ok(call) if call.method == Method::GET && !filters(&call) => admin.answer(&call),
         Ok(call) => apart(call, admin).await,
     };
     let mut response = Response::new(Full::new(Bytes::from(answer.body)));
@@ -236,7 +268,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (head, body) = request.into_parts();
-    let subject = door.admit(&head.headers, source, Instant::now())?;
+    let caller = door.admit(&head.headers, source, Instant::now())?;
     let collected = tokio::time::timeout(BODY, Limited::new(body, BODY_BYTES).collect()).await;
     let body = match collected {
         Ok(Ok(body)) => body.to_bytes(),
@@ -252,8 +284,8 @@ where
         path: head.uri.path().to_owned(),
         query: head.uri.query().map(str::to_owned),
         body,
-        base: door::base(&head.headers),
-        subject,
+        base: door.base(&head.headers),
+        caller,
     })
 }
 

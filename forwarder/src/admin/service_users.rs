@@ -4,11 +4,21 @@ use hyper::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::page::Page;
-use super::{Admin, Answer, Call, Fault, credentials};
+use super::filter::{Fields, Kind};
+use super::page::List;
+use super::{Admin, Answer, Call, Fault, api_keys, credentials};
 use crate::identity::{NewServiceUser, ServiceUser, ServiceUserId, ServiceUserPatch};
 
 pub(super) const COLLECTION: &str = "service_users";
+/// What older clients call them.
+pub(super) const OLDER: &str = "bot_users";
+pub(super) const FIELDS: Fields = &[
+    ("id", Kind::Text),
+    ("uri", Kind::Text),
+    ("name", Kind::Text),
+    ("active", Kind::Flag),
+    ("created_at", Kind::Time),
+];
 const KIND: &str = "service_user";
 
 #[derive(Serialize)]
@@ -21,9 +31,9 @@ struct View {
 }
 
 impl View {
-    fn of(user: ServiceUser, call: &Call) -> Self {
+    fn of(user: ServiceUser, call: &Call, path: &str) -> Self {
         let ServiceUser { id, name, active, created_at } = user;
-        Self { uri: call.uri(COLLECTION, id), id: id.to_string(), name, active, created_at }
+        Self { uri: call.uri(path, id), id: id.to_string(), name, active, created_at }
     }
 }
 
@@ -43,43 +53,51 @@ fn parse(id: &str) -> Result<ServiceUserId, Fault> {
 }
 
 impl Admin {
-    pub(super) fn list_service_users(&self, call: &Call) -> Result<Answer, Fault> {
-        let page = Page::of(call)?;
-        let users = self.identity.service_users(page.before, page.to_fetch());
-        let views = users.into_iter().map(|user| View::of(user, call)).collect();
-        page.answer(call, COLLECTION, views, |view: &View| &view.id)
+    pub(super) fn list_service_users(&self, call: &Call, path: &'static str) -> Result<Answer, Fault> {
+        let list = List { path, key: path, fields: FIELDS };
+        list.answer(
+            call,
+            |view: &View| &view.id,
+            |before: Option<&ServiceUserId>, most| {
+                let found = self.identity.service_users(before.copied(), most);
+                found.into_iter().map(|it| View::of(it, call, path)).collect()
+            },
+        )
     }
 
-    pub(super) fn create_service_user(&self, call: &Call) -> Result<Answer, Fault> {
+    pub(super) fn create_service_user(&self, call: &Call, path: &str) -> Result<Answer, Fault> {
         let body: Body = call.json()?;
         let new = NewServiceUser { name: body.name.unwrap_or_default(), active: body.active.unwrap_or(true) };
         let user = self.identity.create_service_user(new, Timestamp::now());
-        let view = View::of(user.map_err(|error| Fault::from_identity(error, ""))?, call);
+        let view = View::of(user.map_err(|error| Fault::from_identity(error, ""))?, call, path);
         self.audit.tell(call, KIND, "created", &view);
         Answer::json(StatusCode::CREATED, &view)
     }
 
-    pub(super) fn read_service_user(&self, call: &Call, id: &str) -> Result<Answer, Fault> {
+    pub(super) fn read_service_user(&self, call: &Call, path: &str, id: &str) -> Result<Answer, Fault> {
         let user = self.identity.service_user(parse(id)?).ok_or_else(|| Fault::not_found(id))?;
-        Answer::json(StatusCode::OK, &View::of(user, call))
+        Answer::json(StatusCode::OK, &View::of(user, call, path))
     }
 
-    pub(super) fn update_service_user(&self, call: &Call, id: &str) -> Result<Answer, Fault> {
+    pub(super) fn update_service_user(&self, call: &Call, path: &str, id: &str) -> Result<Answer, Fault> {
         let body: Body = call.json()?;
         let patch = ServiceUserPatch { name: body.name, active: body.active };
         let user = self.identity.update_service_user(parse(id)?, patch);
-        let view = View::of(user.map_err(|error| Fault::from_identity(error, id))?, call);
+        let view = View::of(user.map_err(|error| Fault::from_identity(error, id))?, call, path);
         self.audit.tell(call, KIND, "updated", &view);
         Answer::json(StatusCode::OK, &view)
     }
 
-    pub(super) fn delete_service_user(&self, call: &Call, id: &str) -> Result<Answer, Fault> {
+    pub(super) fn delete_service_user(&self, call: &Call, path: &str, id: &str) -> Result<Answer, Fault> {
         let deleted = self.identity.delete_service_user(parse(id)?);
-        let (user, owned) = deleted.map_err(|error| Fault::from_identity(error, id))?;
-        for credential in owned {
+        let removed = deleted.map_err(|error| Fault::from_identity(error, id))?;
+        for credential in removed.credentials {
             self.audit.tell(call, credentials::KIND, "deleted", &credentials::View::of(credential, call));
         }
-        self.audit.tell(call, KIND, "deleted", &View::of(user, call));
+        for key in removed.api_keys {
+            self.audit.tell(call, api_keys::KIND, "deleted", &api_keys::View::of(key, call));
+        }
+        self.audit.tell(call, KIND, "deleted", &View::of(removed.user, call, path));
         Ok(Answer::nothing())
     }
 }

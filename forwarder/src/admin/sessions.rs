@@ -6,11 +6,61 @@ use hyper::StatusCode;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::page::Page;
+use super::filter::Kind;
+use super::page::List;
 use super::{Admin, Answer, Call, Fault};
 
 pub(super) const SESSIONS: &str = "tunnel_sessions";
 pub(super) const ENDPOINTS: &str = "endpoints";
+pub(super) const SESSION_LIST: List = List {
+    path: SESSIONS,
+    key: SESSIONS,
+    fields: &[
+        ("id", Kind::Text),
+        ("uri", Kind::Text),
+        ("agent_version", Kind::Text),
+        ("credential", Kind::Ref),
+        ("ip", Kind::Text),
+        ("metadata", Kind::Text),
+        ("os", Kind::Text),
+        ("region", Kind::Text),
+        ("started_at", Kind::Time),
+        ("transport", Kind::Text),
+    ],
+};
+pub(super) const ENDPOINT_LIST: List = List {
+    path: ENDPOINTS,
+    key: ENDPOINTS,
+    fields: &[
+        ("id", Kind::Text),
+        ("uri", Kind::Text),
+        ("region", Kind::Text),
+        ("created_at", Kind::Time),
+        ("updated_at", Kind::Time),
+        ("public_url", Kind::Text),
+        ("proto", Kind::Text),
+        ("scheme", Kind::Text),
+        ("hostport", Kind::Text),
+        ("host", Kind::Text),
+        ("port", Kind::Number),
+        ("type", Kind::Text),
+        ("metadata", Kind::Text),
+        ("description", Kind::Text),
+        ("domain", Kind::Maybe),
+        ("tcp_addr", Kind::Maybe),
+        ("tunnel", Kind::Maybe),
+        ("edge", Kind::Maybe),
+        ("upstream_url", Kind::Text),
+        ("upstream_protocol", Kind::Text),
+        ("url", Kind::Text),
+        ("principal", Kind::Maybe),
+        ("traffic_policy", Kind::Text),
+        ("bindings", Kind::Texts),
+        ("tunnel_session", Kind::Maybe),
+        ("name", Kind::Text),
+        ("pooling_enabled", Kind::Flag),
+    ],
+};
 
 /// The part of the edge that the API shows. Calls must not wait.
 pub trait Sessions: Send + Sync {
@@ -146,6 +196,7 @@ fn refer(reference: &mut Ref, call: &Call) {
     let collection = match reference.id.split_once('_').map(|(kind, _)| kind) {
         Some("cr") => super::credentials::COLLECTION,
         Some("su") => super::service_users::COLLECTION,
+        Some("ak") => super::api_keys::COLLECTION,
         Some("ts") => SESSIONS,
         Some("ep") => ENDPOINTS,
         _ => return,
@@ -165,9 +216,9 @@ impl std::str::FromStr for AnyId {
 }
 
 /// One object or a page of them, newest first.
-fn show<T: Serialize>(
+fn show<T: Serialize + Clone>(
     call: &Call,
-    collection: &'static str,
+    list: List,
     mut views: Vec<T>,
     wanted: Option<&str>,
     id: impl Fn(&T) -> &str,
@@ -176,11 +227,11 @@ fn show<T: Serialize>(
         let view = views.iter().find(|view| id(view) == wanted);
         return Answer::json(StatusCode::OK, view.ok_or_else(|| Fault::not_found(wanted))?);
     }
-    let page = Page::<AnyId>::of(call)?;
-    views.retain(|view| page.before.as_ref().is_none_or(|before| id(view) < &*before.0));
     views.sort_unstable_by(|a, b| id(b).cmp(id(a)));
-    views.truncate(page.to_fetch());
-    page.answer(call, collection, views, id)
+    list.answer(call, &id, |before: Option<&AnyId>, most| {
+        let first = before.map_or(0, |before| views.partition_point(|view| *id(view) >= *before.0));
+        views.iter().skip(first).take(most).cloned().collect()
+    })
 }
 
 impl Admin {
@@ -190,7 +241,7 @@ impl Admin {
             view.uri = call.uri(SESSIONS, &view.id);
             refer(&mut view.credential, call);
         }
-        show(call, SESSIONS, views, id, |view| &view.id)
+        show(call, SESSION_LIST, views, id, |view| &view.id)
     }
 
     pub(super) fn stop_session(&self, id: &str) -> Result<Answer, Fault> {
@@ -201,6 +252,15 @@ impl Admin {
         Answer::json(StatusCode::OK, &serde_json::Map::new())
     }
 
+    /// Why a session stays as it is; `number` is ngrok's.
+    pub(super) fn cannot(&self, id: &str, what: &str, number: u16) -> Fault {
+        if !self.sessions.sessions().iter().any(|session| session.id == id) {
+            return Fault::not_found(id);
+        }
+        let message = format!("remote {what} is not supported: this edge stops sessions and does no more");
+        Fault::new(StatusCode::BAD_REQUEST, message).coded(number)
+    }
+
     pub(super) fn read_endpoints(&self, call: &Call, id: Option<&str>) -> Result<Answer, Fault> {
         let mut views = self.sessions.endpoints();
         for view in &mut views {
@@ -208,6 +268,6 @@ impl Admin {
             let refs = [&mut view.principal, &mut view.tunnel_session];
             refs.into_iter().flatten().for_each(|it| refer(it, call));
         }
-        show(call, ENDPOINTS, views, id, |view| &view.id)
+        show(call, ENDPOINT_LIST, views, id, |view| &view.id)
     }
 }

@@ -1,9 +1,12 @@
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::identity::NewCredential;
 
 /// Two sessions and an endpoint of the second.
 struct Two;
@@ -52,7 +55,7 @@ impl Api {
             query: query.map(str::to_owned),
             body,
             base: "http://localhost".to_owned(),
-            subject: "local-admin".into(),
+            caller: Caller::Local,
         });
         let body = if answer.body.is_empty() {
             Value::Null
@@ -134,6 +137,98 @@ fn a_token_stands_in_one_answer_only() {
 }
 
 #[test]
+fn an_api_key_is_shown_once_and_goes_with_its_service_user() {
+    let api = api();
+    let (_, user) = api.post("/service_users", &json!({"name": "robot"}));
+    let (status, made) = api.post("/api_keys", &json!({"description": "d", "owner_id": user["id"]}));
+    assert_eq!((status, &made["owner_id"], &made["metadata"]), (201, &user["id"], &json!("")));
+    let key = text(&made["token"]).to_owned();
+    let id = api.admin.identity.authenticate_key(&key).expect("counts");
+    assert!(key.starts_with(text(&made["id"])) && id.to_string() == text(&made["id"]));
+    assert_eq!(
+        api.admin.identity.authenticate(&key, [127, 0, 0, 1].into(), Timestamp::now()).expect_err("no authtoken").code(),
+        105
+    );
+    let uri = format!("/api_keys/{id}");
+    assert_eq!(made["uri"], format!("http://localhost{uri}"));
+    let (status, changed) = api.call(Method::PATCH, &uri, &json!({"metadata": "m"}));
+    assert_eq!((status, &changed["description"], &changed["metadata"]), (200, &json!("d"), &json!("m")));
+    let (_, list) = api.get("/api_keys");
+    assert_eq!(list["keys"], json!([changed]));
+    let (_, read) = api.get(&uri);
+    for answer in [&changed, &list, &read] {
+        assert!(!answer.to_string().contains(&key), "{answer}");
+    }
+    let users = format!("/service_users/{}", text(&user["id"]));
+    let counts = |active: bool| {
+        api.call(Method::PATCH, &users, &json!({"active": active}));
+        api.admin.identity.key_counts(id)
+    };
+    assert_eq!((counts(false), counts(true)), (false, true));
+    api.told();
+    assert_eq!(api.call(Method::DELETE, &users, &Value::Null).0, 204);
+    assert!(api.admin.identity.authenticate_key(&key).is_err());
+    assert_eq!(api.call(Method::DELETE, &uri, &Value::Null).0, 404);
+    let told = api.told();
+    let types: Vec<_> = told.iter().map(|event| text(&event["event_type"])).collect();
+    assert_eq!(types, ["api_key_deleted.v0", "service_user_deleted.v0"]);
+    assert!(!format!("{told:?}").contains(&key), "a key in an event");
+    for (body, part) in [
+        (json!({"acl": []}), "acl"),
+        (json!({"owner_id": user["id"]}), "no service user"),
+        (json!({"owner_email": "a@example.com"}), "owner_id"),
+        (json!({"description": "x".repeat(256)}), "255"),
+    ] {
+        let (status, error) = api.post("/api_keys", &body);
+        assert!(status == 400 && text(&error["msg"]).contains(part), "{error}");
+    }
+}
+
+#[test]
+fn a_key_that_was_deleted_meanwhile_changes_nothing() {
+    let api = api();
+    let (_, made) = api.post("/api_keys", &json!({}));
+    let id = text(&made["id"]).parse().expect("an id");
+    let call = Call {
+        method: Method::POST,
+        path: "/service_users".to_owned(),
+        query: None,
+        body: Bytes::from_static(br#"{"name":"late"}"#),
+        base: "http://localhost".to_owned(),
+        caller: Caller::Key(id),
+    };
+    assert_eq!(api.admin.answer(&call).status, 201);
+    assert_eq!(api.told()[1]["principal"]["subject"], made["id"]);
+    api.call(Method::DELETE, &format!("/api_keys/{id}"), &Value::Null);
+    for method in [Method::POST, Method::GET] {
+        assert_eq!(api.admin.answer(&Call { method, ..call.clone() }).status, 401);
+    }
+    assert_eq!(api.admin.identity.service_users(None, 9).len(), 1);
+}
+
+/// The first event takes a while to be told: the second change waits for it.
+#[test]
+fn events_come_in_the_order_of_changes() {
+    let mut api = api();
+    let (events, first) = (Arc::clone(&api.events), AtomicBool::new(true));
+    let audit = Audit::new(move |line| {
+        if first.swap(false, Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        events.lock().expect("whole").push(serde_json::from_str(&line).expect("JSON"));
+    });
+    api.admin = Admin::new(api.admin.identity.clone(), Arc::new(Two), audit);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| api.post("/service_users", &json!({"name": "a"})));
+        }
+    });
+    let told = api.told();
+    let ids: Vec<_> = told.iter().map(|event| text(&event["object"]["id"])).collect();
+    assert!(ids.len() == 4 && ids.is_sorted(), "{ids:?}");
+}
+
+#[test]
 fn lists_page_from_the_newest_on() {
     let api = api();
     let mut ids: Vec<_> = (0..5).map(|_| api.post("/credentials", &json!({})).1["id"].clone()).collect();
@@ -151,12 +246,171 @@ fn lists_page_from_the_newest_on() {
         }
     }
     assert_eq!((seen, pages), (ids, 3));
-    let (status, error) = api.get("/credentials?filter=true");
-    assert_eq!((status, &error["error_code"]), (400, &json!("ERR_NGROK_250")));
     for wrong in ["limit=0", "limit=-1", "limit=x", "before_id=su_1", "before_id=cr_1"] {
         assert_eq!(api.get(&format!("/credentials?{wrong}")).0, 400, "{wrong}");
     }
     assert_eq!(api.get("/credentials?limit=100000&before_id=").0, 200);
+}
+
+/// The descriptions of the credentials that a filter leaves, newest first; or what is wrong with it.
+fn filtered(api: &Api, filter: &str) -> Result<Vec<String>, String> {
+    let query: String = filter.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let (status, answer) = api.get(&format!("/credentials?filter={query}"));
+    if status != 200 {
+        assert_eq!((status, &answer["error_code"]), (400, &json!("ERR_NGROK_250")), "{answer}");
+        return Err(text(&answer["msg"]).to_owned());
+    }
+    let items = answer["credentials"].as_array().expect("a list");
+    Ok(items.iter().map(|item| text(&item["description"]).to_owned()).collect())
+}
+
+#[test]
+fn a_filter_reads_every_field_of_an_item() {
+    let api = api();
+    let (_, user) = api.post("/service_users", &json!({"name": "gate"}));
+    let far = "2999-01-01T00:00:00Z";
+    api.post("/credentials", &json!({"description": "a", "metadata": "x-1", "acl": ["bind:*"]}));
+    api.post("/credentials", &json!({"description": "b", "owner_id": user["id"], "expires_at": far}));
+    let (_, c) = api.post("/credentials", &json!({"description": "c", "metadata": "x-2"}));
+    let owner = format!("obj.owner_id == \"{}\"", text(&user["id"]));
+    let id = format!("obj.id == '{}'", text(&c["id"]));
+    for (filter, left) in [
+        ("true", "c b a"),
+        ("obj.description == 'b'", "b"),
+        ("obj.description in [\"a\", \"c\"]", "c a"),
+        ("obj.metadata.contains('x-') && !obj.metadata.endsWith('1')", "c"),
+        ("\"bind:*\" in obj.acl", "a"),
+        ("size(obj.acl) == 0", "c b"),
+        ("obj.acl.exists(rule, rule.startsWith('bind:'))", "a"),
+        ("obj.created_at > timestamp(\"2026-01-01T00:00:00Z\")", "c b a"),
+        ("obj.created_at < timestamp('2026-01-01T00:00:00Z')", ""),
+        ("obj.created_at > timestamp(time.now) - duration('24h')", "c b a"),
+        ("obj.owner_id == null", "c a"),
+        (&owner, "b"),
+        ("obj.expires_at != null && obj.expires_at > timestamp('2998-01-01T00:00:00Z')", "b"),
+        ("obj.last_used_at == null", "c b a"),
+        (&id, "c"),
+        ("obj.uri.endsWith(obj.id)", "c b a"),
+    ] {
+        assert_eq!(filtered(&api, filter).map(|it| it.join(" ")).as_deref(), Ok(left), "{filter}");
+    }
+}
+
+#[test]
+fn a_filter_that_cannot_be_used_says_where() {
+    let api = api();
+    // The types are known before there is an item.
+    for (filter, part) in [
+        ("obj.descripton == 'a'", "character 1: there is no `obj.descripton`; the fields are `obj.id`, "),
+        ("true && obj.descripton == 'a'", "character 9: "),
+        ("obj.created_at > '2026'", "character 16: "),
+        ("obj.acl == ''", "character 9: "),
+        ("'ä' == 1", "character 5: "),
+        ("obj.description ==", "character "),
+        ("obj.description", "not true or false"),
+        ("1", "not true or false"),
+        ("conn.client_ip == 'a'", "character 1: "),
+        ("obj", "character 1: "),
+    ] {
+        let error = filtered(&api, filter).expect_err(filter);
+        assert!(error.contains(part) && error.starts_with("`filter`, character "), "{filter}: {error}");
+    }
+    assert!(filtered(&api, &"true || ".repeat(1_000)).expect_err("long").contains("bytes"));
+    let (status, error) = api.get("/credentials?filter=%ff");
+    assert!(status == 400 && text(&error["msg"]).contains("percent-encoded"), "{error}");
+    // A value that is not there is an error and leaves no item out silently.
+    let (_, made) = api.post("/credentials", &json!({}));
+    for filter in ["obj.expires_at < timestamp(time.now)", "obj.owner_id.startsWith('su_')"] {
+        let error = filtered(&api, filter).expect_err(filter);
+        assert!(error.contains(text(&made["id"])), "{error}");
+    }
+    let rules: Vec<_> = (0..300).map(|number| format!("bind:a{number}.internal")).collect();
+    api.post("/credentials", &json!({"acl": rules}));
+    let endless = "obj.acl.all(a, obj.acl.all(b, obj.acl.all(c, true)))";
+    assert!(filtered(&api, endless).expect_err("endless").contains("more steps"));
+}
+
+#[test]
+fn a_filter_goes_on_over_pages() {
+    let api = api();
+    // More than are fetched at once.
+    let changes = (0..1_203).map(|number| {
+        let description = if number % 100 == 0 { "rare" } else { "" }.to_owned();
+        NewCredential { description, ..NewCredential::default() }
+    });
+    changes.for_each(|new| drop(api.admin.identity.create_credential(new, Timestamp::now())));
+    let mut path = "/credentials?limit=5&filter=obj.description+%3D%3D+%22rare%22".to_owned();
+    let mut pages = Vec::new();
+    loop {
+        let (status, page) = api.get(&path);
+        let items = page["credentials"].as_array().expect("a list");
+        assert!(status == 200 && items.iter().all(|item| item["description"] == "rare"), "{page}");
+        pages.push(items.len());
+        match page["next_page_uri"].as_str() {
+            Some(next) => path = next.strip_prefix("http://localhost").expect("ours").to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!(pages, [5, 5, 3]);
+}
+
+#[test]
+fn every_list_takes_a_filter_over_the_fields_it_shows() {
+    let api = api();
+    api.post("/service_users", &json!({"name": "a"}));
+    api.post("/credentials", &json!({}));
+    api.post("/api_keys", &json!({}));
+    let users = |path| page::List { path, key: path, fields: service_users::FIELDS };
+    for list in [
+        users("service_users"),
+        users("bot_users"),
+        credentials::LIST,
+        api_keys::LIST,
+        sessions::SESSION_LIST,
+        sessions::ENDPOINT_LIST,
+    ] {
+        let (status, all) = api.get(&format!("/{}?filter=obj.id%20!=%20''", list.path));
+        assert_eq!(status, 200, "{all}");
+        let item = all[list.key][0].as_object().expect("an object");
+        let mut shown: Vec<_> = item.keys().map(String::as_str).filter(|key| *key != "token").collect();
+        let mut known: Vec<_> = list.fields.iter().map(|(name, _)| *name).collect();
+        shown.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(shown, known, "{}", list.path);
+        // Each is read as what it is declared to be.
+        for (name, kind) in list.fields {
+            let filter = match kind {
+                filter::Kind::Text => format!("obj.{name} != 'nothing'"),
+                filter::Kind::Time => format!("obj.{name} < timestamp('2999-01-01T00:00:00Z')"),
+                filter::Kind::Flag => format!("obj.{name} == obj.{name}"),
+                filter::Kind::Number => format!("obj.{name} > -1"),
+                filter::Kind::Texts => format!("!('nothing' in obj.{name})"),
+                filter::Kind::Ref => format!("obj.{name}.id != ''"),
+                filter::Kind::Maybe => format!("obj.{name} == null || obj.{name} != 'nothing'"),
+            };
+            let query: String = filter.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            let (status, left) = api.get(&format!("/{}?filter={query}", list.path));
+            assert_eq!((status, &left[list.key]), (200, &all[list.key]), "{filter}: {left}");
+        }
+    }
+    let (_, none) = api.get("/tunnel_sessions?filter=obj.credential.id+%3D%3D+'cr_9'");
+    assert_eq!(none["tunnel_sessions"], json!([]));
+    let (_, one) = api.get("/endpoints?filter=obj.tunnel_session.id+%3D%3D+'ts_2'+%26%26+obj.port+%3D%3D+22");
+    assert_eq!(one["endpoints"].as_array().map(Vec::len), Some(1), "{one}");
+}
+
+#[test]
+fn bot_users_are_service_users() {
+    let api = api();
+    let (status, made) = api.post("/bot_users", &json!({"name": "gate"}));
+    assert_eq!(status, 201, "{made}");
+    let uri = format!("/bot_users/{}", text(&made["id"]));
+    assert_eq!(made["uri"], format!("http://localhost{uri}"));
+    assert_eq!(api.get("/bot_users").1["bot_users"], json!([made]));
+    assert_eq!(api.get("/service_users").1["service_users"][0]["id"], made["id"]);
+    assert_eq!(api.call(Method::PATCH, &uri, &json!({"active": false})).1["active"], false);
+    assert_eq!(api.call(Method::DELETE, &uri, &Value::Null).0, 204);
+    assert_eq!(api.get(&uri).0, 404);
 }
 
 #[test]
@@ -210,7 +464,9 @@ fn paths_and_methods_that_are_not_there() {
         (Method::POST, "/credentials/cr_1", 405),
         (Method::POST, "/endpoints", 405),
         (Method::GET, "/tunnel_sessions/ts_1/stop", 405),
-        (Method::POST, "/tunnel_sessions/ts_1/restart", 501),
+        (Method::GET, "/tunnel_sessions/ts_1/restart", 405),
+        (Method::POST, "/tunnel_sessions/ts_9/restart", 404),
+        (Method::POST, "/tunnel_sessions/ts_1/pause", 404),
         (Method::DELETE, "/service_users/su_1", 404),
         (Method::PATCH, "/credentials/cr_1", 404),
     ] {
@@ -230,6 +486,10 @@ fn sessions_and_endpoints_are_shown_and_stopped() {
     assert_eq!(api.get("/tunnel_sessions/ts_1").1["uri"], "http://localhost/tunnel_sessions/ts_1");
     assert_eq!(api.post("/tunnel_sessions/ts_1/stop", &json!({})), (200, json!({})));
     assert_eq!(api.post("/tunnel_sessions/ts_9/stop", &Value::Null).0, 404);
+    for (what, code) in [("restart", "ERR_NGROK_804"), ("update", "ERR_NGROK_806")] {
+        let (status, error) = api.post(&format!("/tunnel_sessions/ts_1/{what}"), &json!({}));
+        assert_eq!((status, &error["error_code"]), (400, &json!(code)), "{error}");
+    }
     let (_, list) = api.get("/endpoints");
     let endpoint = &list["endpoints"][0];
     assert_eq!((&endpoint["port"], endpoint.get("type").is_some()), (&json!(22), true));

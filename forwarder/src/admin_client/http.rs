@@ -1,17 +1,21 @@
-//! One request a connection over the admin socket.
+//! One request a connection, over the admin socket or TCP.
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
+use forwarder::admin::encode;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Request, StatusCode, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+
+use super::place::Place;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 /// A page of 100 objects, each as long as the edge takes it.
@@ -21,7 +25,7 @@ const ANSWER_BYTES: usize = 16 << 20;
 #[derive(Debug)]
 pub(super) enum CallError {
     /// Nobody listens there.
-    Unreachable(PathBuf, io::Error),
+    Unreachable(String, io::Error),
     /// The edge said no.
     Refused {
         /// The HTTP status.
@@ -36,11 +40,7 @@ pub(super) enum CallError {
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreachable(path, error) => write!(
-                f,
-                "no edge answers at `{}`: {error}; name its socket with --socket, or its configuration with --config",
-                path.display()
-            ),
+            Self::Unreachable(place, error) => write!(f, "no edge answers at {place}: {error}"),
             Self::Refused { message, .. } => f.write_str(message),
             Self::Protocol(error) => write!(f, "the edge's answer cannot be used: {error}"),
         }
@@ -50,12 +50,12 @@ impl fmt::Display for CallError {
 /// Speaks to one edge.
 #[derive(Debug)]
 pub(super) struct Client {
-    socket: PathBuf,
+    place: Place,
 }
 
 impl Client {
-    pub(super) fn new(socket: PathBuf) -> Self {
-        Self { socket }
+    pub(super) fn new(place: Place) -> Self {
+        Self { place }
     }
 
     /// Calls the API; an empty answer is null.
@@ -63,10 +63,11 @@ impl Client {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| CallError::Protocol(error.to_string()))?;
         let body = body.map(ToString::to_string).unwrap_or_default();
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, "localhost")
+        let mut request = Request::builder().method(method).uri(path).header(HOST, self.place.host());
+        if let Some(bearer) = self.place.bearer() {
+            request = request.header(AUTHORIZATION, bearer);
+        }
+        let request = request
             .header(CONTENT_TYPE, "application/json")
             .header("ngrok-version", "2")
             .body(Full::new(Bytes::from(body)))
@@ -82,8 +83,25 @@ impl Client {
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), CallError> {
-        let stream = UnixStream::connect(&self.socket).await;
-        let stream = stream.map_err(|error| CallError::Unreachable(self.socket.clone(), error))?;
+        let unreachable = |error| CallError::Unreachable(self.place.to_string(), error);
+        match &self.place {
+            Place::Socket(path) => {
+                let stream = UnixStream::connect(path).await.map_err(unreachable)?;
+                Self::send(stream, request).await
+            }
+            Place::Tcp(place) => {
+                let stream = TcpStream::connect((&*place.name, place.port)).await.map_err(unreachable)?;
+                let Some((config, name)) = &place.tls else { return Self::send(stream, request).await };
+                let tls = TlsConnector::from(config.clone()).connect(name.clone(), stream).await;
+                Self::send(tls.map_err(unreachable)?, request).await
+            }
+        }
+    }
+
+    async fn send(
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(StatusCode, Bytes), CallError> {
         let protocol = |error: hyper::Error| CallError::Protocol(error.to_string());
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(protocol)?;
         tokio::spawn(async move {
@@ -98,17 +116,21 @@ impl Client {
     }
 
     /// All objects of a collection, page by page.
-    pub(super) fn list(&self, collection: &str) -> Result<Vec<Value>, CallError> {
+    pub(super) fn list(&self, collection: &str, filter: Option<&str>) -> Result<Vec<Value>, CallError> {
+        // As ngrok calls them in this one place.
+        let key = if collection == "api_keys" { "keys" } else { collection };
         let mut all = Vec::new();
-        let mut path = format!("/{collection}?limit=100");
+        let filter = filter.map(|it| format!("&filter={}", encode(it))).unwrap_or_default();
+        let first = format!("/{collection}?limit=100{filter}");
+        let mut path = first.clone();
         loop {
             let mut page = self.call("GET", &path, None)?;
-            let items = page.get_mut(collection).and_then(Value::as_array_mut);
-            all.append(items.ok_or_else(|| CallError::Protocol(format!("it has no `{collection}`")))?);
+            let items = page.get_mut(key).and_then(Value::as_array_mut);
+            all.append(items.ok_or_else(|| CallError::Protocol(format!("it has no `{key}`")))?);
             let more = page.get("next_page_uri").is_some_and(Value::is_string);
             let last = all.last().and_then(|last| last.get("id")).and_then(Value::as_str);
             match last.filter(|_| more) {
-                Some(last) => path = format!("/{collection}?limit=100&before_id={last}"),
+                Some(last) => path = format!("{first}&before_id={last}"),
                 None => return Ok(all),
             }
         }

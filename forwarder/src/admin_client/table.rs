@@ -17,6 +17,8 @@ pub(super) const CREDENTIALS: &[Column] = &[
     ("LAST USED", "/last_used_at"),
     ("DESCRIPTION", "/description"),
 ];
+pub(super) const API_KEYS: &[Column] =
+    &[("ID", "/id"), ("OWNER", "/owner_id"), ("CREATED", "/created_at"), ("DESCRIPTION", "/description")];
 pub(super) const SESSIONS: &[Column] = &[
     ("ID", "/id"),
     ("IP", "/ip"),

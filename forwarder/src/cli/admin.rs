@@ -13,6 +13,12 @@ pub(crate) struct Reach {
     /// The socket of the edge's admin API [default: ./state/admin.sock].
     #[arg(long, value_name = "PATH", global = true)]
     pub(crate) socket: Option<PathBuf>,
+    /// The edge's `admin.listen`, such as https://edge.example.com:4041; the API key comes from FORWARDER_API_KEY.
+    #[arg(long, value_name = "URL", global = true, conflicts_with_all = ["config", "socket"])]
+    pub(crate) url: Option<String>,
+    /// The authorities that vouch for an https:// edge, as a PEM file [default: those of this machine].
+    #[arg(long, value_name = "FILE", global = true, requires = "url")]
+    pub(crate) ca: Option<PathBuf>,
     /// Print JSON.
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -39,7 +45,7 @@ pub(crate) enum ServiceUserCommand {
         name: String,
     },
     /// List service users, newest first.
-    List,
+    List(Listed),
     /// Delete a service user with its authtokens.
     Delete {
         /// The id, su_….
@@ -53,7 +59,7 @@ pub(crate) enum ServiceUserCommand {
 #[command(after_help = "Examples:
   forwarder authtoken create --owner su_01K… --acl bind:device1.internal:22 --expires 90d
   forwarder authtoken create --acl 'bind:*.gate1.internal' --allow-cidr 203.0.113.0/24 > token
-  forwarder authtoken list
+  forwarder authtoken list --filter 'size(obj.acl) == 0'      those that may bind everything
   forwarder authtoken revoke cr_01K…       closes its sessions at once")]
 pub(crate) struct Authtoken {
     #[command(flatten)]
@@ -67,7 +73,7 @@ pub(crate) enum AuthtokenCommand {
     /// Make an authtoken; it is printed alone on standard output, now and never again.
     Create(NewAuthtoken),
     /// List authtokens without their secrets, newest first.
-    List,
+    List(Listed),
     /// Revoke an authtoken.
     Revoke {
         /// The id, cr_….
@@ -99,6 +105,45 @@ pub(crate) struct NewAuthtoken {
     pub(crate) expires: Option<String>,
 }
 
+/// Make, list and delete API keys: what administrates over a network. The first one is made over the socket.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  forwarder api-key create --description terraform > key
+  forwarder api-key list
+  FORWARDER_API_KEY=$(cat key) forwarder session list --url http://127.0.0.1:4041
+  forwarder api-key delete ak_01K…       it counts no more at once")]
+pub(crate) struct ApiKey {
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+    #[command(subcommand)]
+    pub(crate) command: ApiKeyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApiKeyCommand {
+    /// Make an API key; it is printed alone on standard output, now and never again.
+    Create(NewApiKey),
+    /// List API keys without their secrets, newest first.
+    List(Listed),
+    /// Delete an API key.
+    Delete {
+        /// The id, ak_….
+        #[arg(value_parser = id)]
+        id: String,
+    },
+}
+
+/// Whose an API key is.
+#[derive(Args, Debug)]
+pub(crate) struct NewApiKey {
+    /// The service user that owns it: the key counts only while that is active.
+    #[arg(long, value_name = "SU_ID")]
+    pub(crate) owner: Option<String>,
+    /// For people, at most 255 characters.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) description: Option<String>,
+}
+
 /// List and stop the sessions of connected agents.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  forwarder session list\n  forwarder session stop ts_01K…")]
@@ -112,7 +157,7 @@ pub(crate) struct Session {
 #[derive(Debug, Subcommand)]
 pub(crate) enum SessionCommand {
     /// List the connected agents, newest first.
-    List,
+    List(Listed),
     /// Close a session and its connections; the agent may connect again.
     Stop {
         /// The id, ts_….
@@ -134,7 +179,15 @@ pub(crate) struct Endpoint {
 #[derive(Debug, Subcommand)]
 pub(crate) enum EndpointCommand {
     /// List the endpoints, newest first.
-    List,
+    List(Listed),
+}
+
+/// Which objects of a list are shown.
+#[derive(Args, Debug)]
+pub(crate) struct Listed {
+    /// Those for which an expression is true, such as size(obj.acl) == 0.
+    #[arg(long, value_name = "CEL")]
+    pub(crate) filter: Option<String>,
 }
 
 /// An id becomes a part of a path.

@@ -4,7 +4,9 @@
 //! and asks [`Identity::admits`] afterwards therefore either learns that its credential is gone, or is in
 //! the registry when the notice comes.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
@@ -15,6 +17,7 @@ use jiff::Timestamp;
 use tokio::sync::broadcast;
 
 use super::acl::Acl;
+use super::api_keys::ApiKey;
 use super::disk::DiskStore;
 use super::error::{IdentityError, Refusal};
 use super::ids::{CredentialId, Ids, ServiceUserId};
@@ -35,9 +38,31 @@ const USES_EVERY: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub struct Identity(Arc<Inner>);
 
+/// A service user that is no more, and what went with it.
+#[derive(Clone, Debug)]
+pub struct RemovedServiceUser {
+    /// The service user.
+    pub user: ServiceUser,
+    /// Its credentials.
+    pub credentials: Vec<Credential>,
+    /// Its API keys.
+    pub api_keys: Vec<ApiKey>,
+}
+
+/// Records of each kind that an edge keeps: they are all in memory.
+#[derive(Clone, Copy, Debug)]
+struct Most {
+    service_users: usize,
+    credentials: usize,
+    api_keys: usize,
+}
+
+const MOST: Most = Most { service_users: 100_000, credentials: 100_000, api_keys: 1_000 };
+
 #[derive(Debug)]
 struct Inner {
     store: Arc<dyn Store>,
+    most: Most,
     /// Held from before a change is stored until the copy has it.
     ids: Mutex<Ids>,
     table: RwLock<Table>,
@@ -61,10 +86,15 @@ impl Identity {
     /// # Errors
     /// [`StoreError`]; also if the system gives no thread.
     pub fn with_store(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+        Self::with_most(store, MOST)
+    }
+
+    fn with_most(store: Arc<dyn Store>, most: Most) -> Result<Self, StoreError> {
         let table = Table::from_records(store.load()?)?;
         let (running, ended) = sync_channel(0);
         let inner = Arc::new(Inner {
             store,
+            most,
             ids: Mutex::new(Ids::after(table.newest())),
             table: RwLock::new(table),
             epoch: AtomicU64::new(0),
@@ -139,8 +169,7 @@ impl Identity {
     #[must_use]
     pub fn service_users(&self, before: Option<ServiceUserId>, limit: usize) -> Vec<ServiceUser> {
         let table = self.0.read();
-        let older = table.service_users.iter().rev().filter(|(id, _)| before.is_none_or(|it| **id < it));
-        older.take(limit).map(|(_, user)| user.clone()).collect()
+        older(&table.service_users, before).take(limit).cloned().collect()
     }
 
     /// A service user.
@@ -153,8 +182,7 @@ impl Identity {
     #[must_use]
     pub fn credentials(&self, before: Option<CredentialId>, limit: usize) -> Vec<Credential> {
         let table = self.0.read();
-        let older = table.credentials().iter().rev().filter(|(id, _)| before.is_none_or(|it| **id < it));
-        older.take(limit).map(|(_, entry)| entry.record()).collect()
+        older(table.credentials(), before).take(limit).map(Entry::record).collect()
     }
 
     /// A credential.
@@ -173,6 +201,7 @@ impl Identity {
         now: Timestamp,
     ) -> Result<ServiceUser, IdentityError> {
         let mut ids = self.0.write_lock();
+        room(self.0.read().service_users.len(), self.0.most.service_users, "service users")?;
         let id = ServiceUserId(ids.next());
         let user = ServiceUser { id, name: new.name, active: new.active, created_at: to_seconds(now) };
         user.check()?;
@@ -203,26 +232,27 @@ impl Identity {
         Ok(new)
     }
 
-    /// Deletes a service user with its credentials; returns both as they were.
+    /// Deletes a service user with its credentials and API keys; returns them as they were.
     ///
     /// # Errors
     /// [`IdentityError`]; then nothing has changed.
-    pub fn delete_service_user(
-        &self,
-        id: ServiceUserId,
-    ) -> Result<(ServiceUser, Vec<Credential>), IdentityError> {
+    pub fn delete_service_user(&self, id: ServiceUserId) -> Result<RemovedServiceUser, IdentityError> {
         let _ids = self.0.write_lock();
         let user = self.service_user(id).ok_or(IdentityError::NotFound)?;
         let owned: Vec<_> = self.0.read().owned_by(id).map(Entry::record).collect();
+        let of_owner = |key: &&ApiKey| key.owner_id == Some(id);
+        let api_keys: Vec<_> = self.0.read().api_keys().values().filter(of_owner).cloned().collect();
         let mut changes: Vec<_> = owned.iter().map(|it| Change::RemoveCredential(it.id)).collect();
+        changes.extend(api_keys.iter().map(|it| Change::RemoveApiKey(it.id)));
         changes.push(Change::RemoveServiceUser(id));
         self.0.store.apply(&changes)?;
         self.0.change(|table| {
             table.service_users.remove(&id);
             owned.iter().for_each(|it| table.remove(it.id));
+            api_keys.iter().for_each(|it| table.remove_key(it.id));
         });
         self.0.tell(NoticeKind::Died, owned.iter().map(|it| it.id).collect());
-        Ok((user, owned))
+        Ok(RemovedServiceUser { user, credentials: owned, api_keys })
     }
 
     /// Makes a credential; its token is shown here and never again.
@@ -235,6 +265,7 @@ impl Identity {
         now: Timestamp,
     ) -> Result<(Credential, Token), IdentityError> {
         let mut ids = self.0.write_lock();
+        room(self.0.read().credentials().len(), self.0.most.credentials, "credentials")?;
         let id = CredentialId(ids.next());
         let token = Token::draw(id).map_err(IdentityError::Random)?;
         let credential = Credential {
@@ -312,6 +343,17 @@ fn to_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
+/// What is older than `before`, newest first. O(log records) to the first.
+fn older<K: Ord, V>(records: &BTreeMap<K, V>, before: Option<K>) -> impl Iterator<Item = &V> {
+    let end = before.map_or(Bound::Unbounded, Bound::Excluded);
+    records.range((Bound::Unbounded, end)).rev().map(|(_, record)| record)
+}
+
+/// Refuses one more of what there is enough of.
+fn room(there: usize, most: usize, what: &'static str) -> Result<(), IdentityError> {
+    if there < most { Ok(()) } else { Err(IdentityError::Full { what, most }) }
+}
+
 fn invalid(message: &str) -> IdentityError {
     IdentityError::Invalid { code: None, message: message.to_owned() }
 }
@@ -362,5 +404,6 @@ impl Drop for Inner {
     }
 }
 
+mod api_keys;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@ use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinitio
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::api_keys::ApiKey;
 use super::ids::CredentialId;
 use super::records::{Credential, ServiceUser};
 use super::store::{Change, Records, Store, StoreError};
@@ -22,6 +23,7 @@ const SERVICE_USERS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("se
 const CREDENTIALS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("credentials");
 /// Milliseconds since 1970; apart from the credentials, so that a note of a use never undoes a change.
 const LAST_USED: TableDefinition<'_, u128, i64> = TableDefinition::new("last_used");
+const API_KEYS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("api_keys");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const VERSION: u64 = 1;
 /// All records of a large edge; the default would take a gigabyte.
@@ -84,6 +86,8 @@ impl DiskStore {
             write.open_table(SERVICE_USERS)?;
             write.open_table(CREDENTIALS)?;
             write.open_table(LAST_USED)?;
+            // A file of an earlier version has none.
+            write.open_table(API_KEYS)?;
         }
         write.commit()?;
         // The name of a new file is safe only once its folder is.
@@ -118,6 +122,9 @@ impl Store for DiskStore {
             credential.last_used_at = used.and_then(|at| Timestamp::from_millisecond(at.value()).ok());
             records.credentials.push(credential);
         }
+        for row in read.open_table(API_KEYS)?.iter()? {
+            records.api_keys.push(from_json::<ApiKey>(row?.1.value())?);
+        }
         Ok(records)
     }
 
@@ -129,6 +136,7 @@ impl Store for DiskStore {
             let mut service_users = write.open_table(SERVICE_USERS)?;
             let mut credentials = write.open_table(CREDENTIALS)?;
             let mut last_used = write.open_table(LAST_USED)?;
+            let mut api_keys = write.open_table(API_KEYS)?;
             for change in changes {
                 match change {
                     Change::PutServiceUser(user) => {
@@ -149,6 +157,12 @@ impl Store for DiskStore {
                             last_used.insert(key(*id), at.as_millisecond())?;
                         }
                     }
+                    Change::PutApiKey(api_key) => {
+                        api_keys.insert(u128::from(api_key.id.0), &*to_json(api_key)?)?;
+                    }
+                    Change::RemoveApiKey(id) => {
+                        api_keys.remove(u128::from(id.0))?;
+                    }
                 }
             }
         }
@@ -162,7 +176,7 @@ mod tests {
     use ulid::Ulid;
 
     use super::*;
-    use crate::identity::{ServiceUserId, TokenHash};
+    use crate::identity::{ApiKeyId, ServiceUserId, TokenHash};
 
     fn credential() -> Credential {
         Credential {
@@ -201,6 +215,31 @@ mod tests {
         one.last_used_at = Some(used);
         assert_eq!(store.load().expect("readable").credentials, [one]);
         assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn api_keys_come_back_also_in_a_file_of_before() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = DiskStore::open(folder.path()).expect("new");
+        let write = store.database.begin_write().expect("a transaction");
+        assert!(write.delete_table(API_KEYS).expect("deletable"), "an earlier version made none");
+        write.commit().expect("committed");
+        drop(store);
+        let store = DiskStore::open(folder.path()).expect("again");
+        assert!(store.load().expect("readable").api_keys.is_empty());
+        let key = || ApiKey {
+            id: ApiKeyId(Ulid::generate()),
+            description: "robot".to_owned(),
+            metadata: String::new(),
+            owner_id: None,
+            created_at: Timestamp::UNIX_EPOCH,
+            sha256: TokenHash::of("key"),
+        };
+        let (one, two) = (key(), key());
+        let changes = [Change::PutApiKey(one.clone()), Change::PutApiKey(two.clone())];
+        store.apply(&changes).expect("written");
+        store.apply(&[Change::RemoveApiKey(two.id)]).expect("written");
+        assert_eq!(store.load().expect("readable").api_keys, [one]);
     }
 
     #[test]

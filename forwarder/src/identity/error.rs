@@ -62,6 +62,13 @@ pub enum IdentityError {
         /// What is wrong.
         message: String,
     },
+    /// There are as many as an edge keeps.
+    Full {
+        /// Of what.
+        what: &'static str,
+        /// How many those are.
+        most: usize,
+    },
     /// The store failed; whether the change was kept is known after the next start.
     Store(StoreError),
     /// The system gives no randomness.
@@ -73,6 +80,9 @@ impl fmt::Display for IdentityError {
         match self {
             Self::NotFound => f.write_str("there is no such object"),
             Self::Invalid { message, .. } => f.write_str(message),
+            Self::Full { what, most } => {
+                write!(f, "this edge keeps {most} {what} and no more: delete those that nobody needs")
+            }
             Self::Store(error) => error.fmt(f),
             Self::Random(error) => write!(f, "no randomness: {error}"),
         }

@@ -75,6 +75,11 @@ id!(
     CredentialId,
     "cr_"
 );
+id!(
+    /// The id of an API key, `ak_…`.
+    ApiKeyId,
+    "ak_"
+);
 
 /// Gives ids that grow, also within a millisecond and when the clock steps back.
 #[derive(Debug)]

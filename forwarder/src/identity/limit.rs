@@ -86,7 +86,7 @@ impl FailureLimit {
 }
 
 /// Who has one IPv6 address mostly has its /64, so that counts as one source.
-fn network(source: IpAddr) -> IpAddr {
+pub(crate) fn network(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
         v4 @ IpAddr::V4(_) => v4,

@@ -144,8 +144,7 @@ impl ServiceUser {
 impl Credential {
     /// Checks the fields and reads the rules.
     pub(super) fn check(&self) -> Result<Rules, IdentityError> {
-        check_length("description", &self.description, MAX_DESCRIPTION, Some(18012))?;
-        check_length("metadata", &self.metadata, MAX_METADATA, Some(18013))?;
+        check_notes(&self.description, &self.metadata)?;
         let acl = Acl::parse(&self.acl).map_err(|error| IdentityError::Invalid {
             code: Some(super::AclError::CODE),
             message: error.to_string(),
@@ -193,6 +192,12 @@ fn networks(field: &str, texts: &[String]) -> Result<Vec<IpNetwork>, IdentityErr
             .map_err(|error| invalid(format!("`{field}`: `{}` is not a network: {error}", shown())))
     };
     texts.iter().map(read).collect()
+}
+
+/// Checks the texts that people and machines give.
+pub(super) fn check_notes(description: &str, metadata: &str) -> Result<(), IdentityError> {
+    check_length("description", description, MAX_DESCRIPTION, Some(18012))?;
+    check_length("metadata", metadata, MAX_METADATA, Some(18013))
 }
 
 fn check_length(field: &str, text: &str, most: usize, code: Option<u16>) -> Result<(), IdentityError> {

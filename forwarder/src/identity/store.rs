@@ -4,7 +4,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::ids::{CredentialId, ServiceUserId};
+use super::api_keys::ApiKey;
+use super::ids::{ApiKeyId, CredentialId, ServiceUserId};
 use super::records::{Credential, ServiceUser};
 
 /// All that a store holds.
@@ -14,6 +15,8 @@ pub struct Records {
     pub service_users: Vec<ServiceUser>,
     /// The credentials, in any order, with the time of their last use.
     pub credentials: Vec<Credential>,
+    /// The API keys, in any order.
+    pub api_keys: Vec<ApiKey>,
 }
 
 /// One change of a store.
@@ -30,6 +33,10 @@ pub enum Change {
     RemoveCredential(CredentialId),
     /// Writes when a credential was last used, where there is such a credential.
     Used(CredentialId, Timestamp),
+    /// Writes an API key, new or old.
+    PutApiKey(ApiKey),
+    /// Removes an API key.
+    RemoveApiKey(ApiKeyId),
 }
 
 /// Keeps records. Calls may wait for a disk.

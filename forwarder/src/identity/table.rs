@@ -10,8 +10,9 @@ use policy_core::lpm::Restriction;
 use ulid::Ulid;
 
 use super::acl::Acl;
+use super::api_keys::ApiKey;
 use super::error::Refusal;
-use super::ids::{CredentialId, ServiceUserId};
+use super::ids::{ApiKeyId, CredentialId, ServiceUserId};
 use super::records::{Credential, Rules, ServiceUser};
 use super::store::{Records, StoreError};
 use super::token::TokenHash;
@@ -84,6 +85,9 @@ pub(super) struct Table {
     // INVARIANT: `put` and `remove` alone change these two, so that they hold the same credentials.
     credentials: BTreeMap<CredentialId, Entry>,
     by_hash: HashMap<TokenHash, CredentialId>,
+    // INVARIANT: `put_key` and `remove_key` alone change these two, so that they hold the same keys.
+    api_keys: BTreeMap<ApiKeyId, ApiKey>,
+    keys_by_hash: HashMap<TokenHash, ApiKeyId>,
 }
 
 impl Table {
@@ -97,6 +101,9 @@ impl Table {
             let rules = rules.map_err(|error| StoreError::new(format!("`{}`: {error}", credential.id)))?;
             table.put(Entry::new(credential, rules));
         }
+        for key in records.api_keys {
+            table.put_key(key);
+        }
         Ok(table)
     }
 
@@ -108,7 +115,38 @@ impl Table {
     pub(super) fn newest(&self) -> Ulid {
         let user = self.service_users.keys().next_back().map(|id| id.0);
         let credential = self.credentials.keys().next_back().map(|id| id.0);
-        user.max(credential).unwrap_or_default()
+        let api_key = self.api_keys.keys().next_back().map(|id| id.0);
+        user.max(credential).max(api_key).unwrap_or_default()
+    }
+
+    pub(super) fn api_keys(&self) -> &BTreeMap<ApiKeyId, ApiKey> {
+        &self.api_keys
+    }
+
+    pub(super) fn put_key(&mut self, key: ApiKey) {
+        self.keys_by_hash.insert(key.sha256, key.id);
+        self.api_keys.insert(key.id, key);
+    }
+
+    pub(super) fn remove_key(&mut self, id: ApiKeyId) {
+        if let Some(key) = self.api_keys.remove(&id) {
+            self.keys_by_hash.remove(&key.sha256);
+        }
+    }
+
+    /// The key that has this hash, if it counts.
+    pub(super) fn by_key(&self, hash: &TokenHash) -> Option<ApiKeyId> {
+        // The hashes in the map are compared in constant time.
+        self.keys_by_hash.get(hash).copied().filter(|id| self.key_counts(*id))
+    }
+
+    /// Whether a key is there and its owner, if it has one, is active.
+    pub(super) fn key_counts(&self, id: ApiKeyId) -> bool {
+        self.api_keys.get(&id).is_some_and(|key| key.owner_id.is_none_or(|owner| self.is_active(owner)))
+    }
+
+    fn is_active(&self, owner: ServiceUserId) -> bool {
+        self.service_users.get(&owner).is_some_and(|owner| owner.active)
     }
 
     pub(super) fn put(&mut self, entry: Entry) {
@@ -137,8 +175,7 @@ impl Table {
     }
 
     fn alive<'e>(&self, entry: &'e Entry, now: Timestamp) -> Result<&'e Entry, Refusal> {
-        let active = |id| self.service_users.get(&id).is_some_and(|owner| owner.active);
-        if entry.credential.owner_id.is_some_and(|id| !active(id)) {
+        if entry.credential.owner_id.is_some_and(|id| !self.is_active(id)) {
             Err(Refusal::OwnerInactive)
         } else if entry.credential.is_expired(now) {
             Err(Refusal::Expired)

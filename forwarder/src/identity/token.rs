@@ -1,4 +1,5 @@
-//! The secret of a credential: the credential's ULID, `_`, and 32 random bytes as base64url.
+//! The secret of a credential or an API key: its ULID, `_`, and 32 random bytes as base64url. That of an API key
+//! begins with `ak_`, so that nobody takes the one for the other.
 //!
 //! The first part is no secret; it lets a person who finds a token see which credential to revoke. The second
 //! has 256 bits, so one SHA-256 without salt is enough at rest.
@@ -12,11 +13,11 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use ulid::Ulid;
 
-use super::ids::CredentialId;
+use super::ids::{ApiKeyId, CredentialId};
 
 const SECRET_BYTES: usize = 32;
 
-/// An authtoken in clear text. Debugging hides it, and it cannot be displayed by accident.
+/// An authtoken or an API key in clear text. Debugging hides it, and it cannot be displayed by accident.
 #[derive(Clone)]
 pub struct Token(Box<str>);
 
@@ -32,9 +33,21 @@ impl Token {
     /// # Errors
     /// If the system gives no randomness.
     pub(super) fn draw(id: CredentialId) -> Result<Self, getrandom::Error> {
+        Self::after(id.0)
+    }
+
+    /// Draws a new API key.
+    ///
+    /// # Errors
+    /// If the system gives no randomness.
+    pub(super) fn draw_key(id: ApiKeyId) -> Result<Self, getrandom::Error> {
+        Self::after(id)
+    }
+
+    fn after(id: impl fmt::Display) -> Result<Self, getrandom::Error> {
         let mut secret = [0; SECRET_BYTES];
         getrandom::fill(&mut secret)?;
-        Ok(Self(format!("{}_{}", id.0, BASE64_URL_SAFE_NO_PAD.encode(secret)).into()))
+        Ok(Self(format!("{id}_{}", BASE64_URL_SAFE_NO_PAD.encode(secret)).into()))
     }
 
     /// The text, to be shown once.
@@ -44,14 +57,14 @@ impl Token {
     }
 }
 
-/// Whether a text has the form of a token.
-pub(crate) fn is_well_formed(text: &str) -> bool {
+/// Whether a text has the form of an authtoken.
+pub(super) fn is_well_formed(text: &str) -> bool {
     let Some((id, secret)) = text.split_once('_') else { return false };
     Ulid::from_string(id).is_ok_and(|read| read.to_string() == id)
         && BASE64_URL_SAFE_NO_PAD.decode(secret).is_ok_and(|secret| secret.len() == SECRET_BYTES)
 }
 
-/// The SHA-256 of a token, all that is kept of it.
+/// The SHA-256 of a token or key, all that is kept of it.
 #[derive(Clone, Copy, Debug, Eq, Hash)]
 #[expect(clippy::derived_hash_with_manual_eq, reason = "both compare all bytes")]
 pub struct TokenHash([u8; 32]);

@@ -1,15 +1,15 @@
 //! What a running edge serves to agents: their listener, its certificate, and who manages them.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use policy_core::edge::{AgentListener, EdgeConfig};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-use super::StartError;
-use crate::admin::{Admin, Audit, serve_unix};
+use super::{StartError, administration};
+use crate::admin::{Admin, Audit};
 use crate::edge::{AgentSettings, BindError, Edge, ReadyAgents};
 use crate::events::EventWriter;
 use crate::identity::Identity;
@@ -46,15 +46,17 @@ pub(super) struct Control {
     /// The fingerprint of the certificate that agents see, or of its authority.
     shown: String,
     stop: CancellationToken,
-    serving: JoinHandle<()>,
+    serving: Vec<JoinHandle<()>>,
 }
 
 impl Control {
     /// Stops the administration.
     pub(super) async fn close(self) {
         self.stop.cancel();
-        // It ends by itself, or has failed and said so.
-        let _ = self.serving.await;
+        for serving in self.serving {
+            // It ends by itself, or has failed and said so.
+            let _ = serving.await;
+        }
     }
 }
 
@@ -84,7 +86,7 @@ pub(super) async fn take(
     edge: &mut Edge,
     ready: Option<Ready>,
     control: &mut Option<Control>,
-    admin_path: &Path,
+    places: &Places,
     events: &EventWriter,
 ) -> Result<usize, StartError> {
     let Some(Ready { agents, shown, identity }) = ready else { return Ok(edge.reload_agents(None).await) };
@@ -101,12 +103,14 @@ pub(super) async fn take(
     }
     if let Some(identity) = identity {
         let audit = events.clone();
-        let admin = Admin::new(identity, edge.admin_sessions(), Audit::new(move |line| audit.send(line)));
-        let stop = CancellationToken::new();
-        let path = admin_path.display().to_string();
-        let serving = serve_unix(admin_path, admin, stop.clone()).await;
-        let serving = serving.map_err(|error| StartError::File(path.clone(), error))?;
-        tracing::info!(socket = path, "administration");
+        let audit = Audit::new(move |line| audit.send(line));
+        let admin = Admin::new(identity.clone(), edge.admin_sessions(), audit);
+        let (config, stop) = (edge.config(), CancellationToken::new());
+        let names = config.agents.as_ref().map(|agents| &*agents.names).unwrap_or_default();
+        let over_tcp = config.admin_listener.as_ref().map(|listener| (listener, names));
+        let socket = places.folder.join(config.admin_path());
+        let serving =
+            administration::serve(admin, &identity, &socket, over_tcp, &places.folder, &stop).await?;
         *control = Some(Control { shown: String::new(), stop, serving });
     }
     if let Some(control) = control {

@@ -76,6 +76,30 @@ fn json_and_all_pages() {
     let ids: Vec<_> = list.as_array().expect("a list").iter().map(|it| it["id"].as_str()).collect();
     assert!(ids.len() == 205 && ids.is_sorted_by(|a, b| a > b));
     assert_eq!(ids.last(), Some(&made["id"].as_str()));
+    let filter = format!("obj.id != '{}' && obj.description == ''", made["id"].as_str().expect("text"));
+    let list: Value = serde_json::from_str(&yes(&api, &["authtoken", "list", "--json", "--filter", &filter]))
+        .expect("JSON");
+    assert_eq!(list.as_array().map(Vec::len), Some(204), "over pages");
+    for kind in ["service-user", "api-key", "session", "endpoint"] {
+        yes(&api, &[kind, "list", "--filter", "obj.id != ''"]);
+    }
+    let (code, _, said) = run(&api, &["session", "list", "--filter", "obj.nothing"]);
+    assert!(code == 2 && said.contains("ERR_NGROK_250"), "{said}");
+}
+
+#[test]
+fn an_api_key_is_made_for_a_service_user() {
+    let api = Api::start();
+    let owner = yes(&api, &["service-user", "create", "robot"]);
+    let (code, key, said) = run(&api, &["api-key", "create", "--owner", owner.trim(), "--description", "d"]);
+    assert!(code == 0 && key.lines().count() == 1 && !said.contains(key.trim()), "{said}");
+    let id = api.identity.authenticate_key(key.trim()).expect("counts").to_string();
+    let list = yes(&api, &["api-key", "list"]);
+    assert!(list.contains(&format!("{id}  {}", owner.trim())) && !list.contains(key.trim()), "{list}");
+    assert_eq!(yes(&api, &["api-key", "delete", &id]), format!("{id} deleted\n"));
+    assert_eq!(run(&api, &["api-key", "delete", &id]).0, 1);
+    let script = yes(&api, &["completions", "bash"]);
+    assert!(script.contains("api-key") && script.contains("--filter") && script.contains("--url"));
 }
 
 #[test]

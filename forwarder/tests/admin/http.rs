@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use forwarder::admin::{ApiKey, Door, serve_tcp, serve_unix};
+use forwarder::admin::{Door, serve_tcp, serve_unix};
+use forwarder::identity::NewApiKey;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -100,11 +101,14 @@ fn connections_that_say_nothing_do_not_lock_others_out() {
 fn tcp_needs_a_key_and_a_name() {
     use std::io::{Read, Write};
     let api = Api::start();
-    let door = Door::tcp(["localhost".to_owned()], vec![ApiKey::new("ak_1", "a long key")]);
+    let made = api.identity.create_api_key(NewApiKey::default(), Timestamp::now());
+    let (key, secret) = made.expect("made");
+    let bearer = format!("authorization: Bearer {}\r\n", secret.reveal());
+    let door = Door::tcp(["localhost".to_owned()], api.identity.clone(), false);
     let address = api.runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
-        serve_tcp(listener, door, api.admin.clone(), api.stop.clone());
+        serve_tcp(listener, None, door, api.admin.clone(), api.stop.clone());
         address
     });
     let call = |lines: &str| {
@@ -115,10 +119,13 @@ fn tcp_needs_a_key_and_a_name() {
         let _ = stream.read_to_string(&mut answer);
         parse(&answer)
     };
-    assert_eq!(call("host: localhost\r\nauthorization: Bearer a long key\r\n").0, 201);
-    assert!(api.events.lock().expect("whole")[0].contains(r#""subject":"ak_1""#));
+    assert_eq!(call(&format!("host: localhost\r\n{bearer}")).0, 201);
+    let subject = format!(r#""subject":"{}""#, key.id);
+    assert!(api.events.lock().expect("whole")[0].contains(&subject));
     assert_eq!(call("host: localhost\r\n").1["error_code"], "ERR_NGROK_200");
     assert_eq!(call("host: localhost\r\nauthorization: Bearer another\r\n").1["error_code"], "ERR_NGROK_203");
-    assert_eq!(call("host: evil.example\r\nauthorization: Bearer a long key\r\n").0, 421);
+    assert_eq!(call(&format!("host: evil.example\r\n{bearer}")).0, 421);
+    api.identity.delete_api_key(key.id).expect("there");
+    assert_eq!(call(&format!("host: localhost\r\n{bearer}")).0, 401);
     assert_eq!(api.identity.service_users(None, 9).len(), 1);
 }

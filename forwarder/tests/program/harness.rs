@@ -143,6 +143,11 @@ impl Edge {
         address_in(&self.wait_for(&["agents connect here"]))
     }
 
+    /// The address of the administration, from the log.
+    pub(crate) fn admin_address(&mut self) -> SocketAddr {
+        address_in(&self.wait_for(&["administration over TCP"]))
+    }
+
     /// What a command of the edge's administration says on standard output.
     pub(crate) fn ask(&self, args: &[&str]) -> String {
         let config = self.folder.path("edge.yml");

@@ -20,6 +20,8 @@ const NOT_FROM_SECOND: &str = r#"{"on_tcp_connect": [
 pub(crate) struct Site {
     pub(crate) edge: Edge,
     pub(crate) agents: SocketAddr,
+    /// Where the administration is reached over TCP.
+    pub(crate) admin: SocketAddr,
     pub(crate) device: SocketAddr,
     entry: SocketAddr,
 }
@@ -32,6 +34,7 @@ impl Site {
             "version: 1
 state_dir: state
 agents: {{listen: \"{HOST}:0\", names: [\"{HOST}\"]}}
+admin: {{listen: \"127.0.0.1:0\"}}
 public_tcp_ports: {}
 endpoints:
   - name: device1
@@ -48,8 +51,8 @@ events: [{{type: file, path: events.jsonl}}]
         let agents = edge.agents_address();
         // So that agents find it again.
         edge.folder.write("edge.yml", &config.replace(&format!("{HOST}:0"), &agents.to_string()));
-        edge.wait_for(&["administration"]);
-        Self { edge, agents, device: echo_device(), entry }
+        let admin = edge.admin_address();
+        Self { edge, agents, admin, device: echo_device(), entry }
     }
 
     pub(crate) fn token(&self) -> String {

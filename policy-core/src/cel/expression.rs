@@ -243,12 +243,21 @@ impl Expression {
         self.evaluate_from(host, &mut limits)
     }
 
-    /// The same, taking from the limits what it takes.
-    pub(crate) fn evaluate_from(
-        &self,
-        host: &mut dyn Host,
-        limits: &mut EvalLimits,
-    ) -> Result<Value, EvalError> {
+    /// The same, taking from the limits what it takes: for several evaluations that have one budget together.
+    ///
+    /// # Errors
+    /// The fault and its place in the text.
+    ///
+    /// ```
+    /// use policy_core::cel::{Env, EvalLimits, NoHost, Value};
+    /// let (checked, _) = Env::standard().check("[1, 2, 3].exists(n, n == 3)");
+    /// let (checked, mut limits) = (checked.expect("no errors"), EvalLimits::default());
+    /// limits.steps = 1;
+    /// assert!(matches!(checked.evaluate_from(&mut NoHost, &mut limits), Ok(Value::Bool(true))));
+    /// assert_eq!(limits.steps, 0);
+    /// assert!(checked.evaluate_from(&mut NoHost, &mut limits).is_err());
+    /// ```
+    pub fn evaluate_from(&self, host: &mut dyn Host, limits: &mut EvalLimits) -> Result<Value, EvalError> {
         evaluate(&self.inner.folded, self.inner.folded.root, host, limits, None)
     }
 

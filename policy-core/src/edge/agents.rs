@@ -1,4 +1,4 @@
-//! What `edge.yml` says about agents: where they connect, the administration socket, the ports they may open.
+//! What `edge.yml` says about agents: where they connect, and the ports they may open.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -80,7 +80,7 @@ impl<'d> EdgeReader<'_, 'd> {
         built.map_err(|error| self.reader.invalid(at, error.to_string(), "shorten the lists")).ok()
     }
 
-    fn names(&self, node: NodeRef<'d>) -> Option<Vec<Box<str>>> {
+    pub(super) fn names(&self, node: NodeRef<'d>) -> Option<Vec<Box<str>>> {
         const HELP: &str = "write the names and addresses that agents connect to, e.g. `[edge.example.com]`";
         let items = self.reader.list(node, "`names`")?;
         if items.is_empty() || items.len() > MOST_NAMES {
@@ -103,7 +103,7 @@ impl<'d> EdgeReader<'_, 'd> {
         (names.len() == count).then(|| names.into_iter().map(|(name, _)| name).collect())
     }
 
-    fn certificate_files(&self, node: NodeRef<'d>) -> Option<CertificateFiles> {
+    pub(super) fn certificate_files(&self, node: NodeRef<'d>) -> Option<CertificateFiles> {
         const KEYS: Keys = Keys::of(&["certificate", "private_key"]);
         let fields = self.reader.map(node, "`tls`", KEYS)?;
         let owner = ("`tls`", head(node));
@@ -116,14 +116,8 @@ impl<'d> EdgeReader<'_, 'd> {
         Some(CertificateFiles { certificate: certificate?, private_key: private_key? })
     }
 
-    /// Reads `admin`; the path of its socket.
-    pub(super) fn admin(&self, node: NodeRef<'d>) -> Option<Box<str>> {
-        let fields = self.reader.map(node, "`admin`", Keys::of(&["socket"]))?;
-        self.path(fields.get("socket")?, "`socket`")
-    }
-
     /// A path. What is none may be a key that was pasted: it is not repeated.
-    fn path(&self, node: NodeRef<'d>, what: &str) -> Option<Box<str>> {
+    pub(super) fn path(&self, node: NodeRef<'d>, what: &str) -> Option<Box<str>> {
         let text = self.reader.text(node, what)?;
         let path = !text.value.is_empty() && !text.value.contains(['\n', '\r', '\0']);
         if !path || text.value.contains("-----BEGIN") {

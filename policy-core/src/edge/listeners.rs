@@ -73,10 +73,11 @@ impl EdgeReader<'_, '_> {
     }
 }
 
-/// Every listener of a configuration, the agents' last.
+/// Every listener of a configuration, the agents' and the administration's last.
 fn listeners(config: &EdgeConfig) -> impl Iterator<Item = Spanned<SocketAddr>> {
     let agents = config.agents.iter().map(|agents| agents.listen);
-    config.endpoints.iter().map(|endpoint| endpoint.listen).chain(agents)
+    let admin = config.admin_listener.iter().map(|admin| admin.listen);
+    config.endpoints.iter().map(|endpoint| endpoint.listen).chain(agents).chain(admin)
 }
 
 /// Who listens on a port.

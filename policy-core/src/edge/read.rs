@@ -110,12 +110,15 @@ impl<'d> EdgeReader<'_, 'd> {
             let message = format!("more than {MOST_SINKS} event destinations");
             self.reader.invalid(field.span, message, "each keeps a file open; use fewer");
         }
+        let admin = fields.get("admin").and_then(|node| self.admin(node, agents.is_some()));
+        let admin = admin.unwrap_or_default();
         let config = EdgeConfig {
             state_dir: state_dir.map_or("./state", |text| text.value).into(),
             endpoints,
             internal_endpoints: internal.unwrap_or_default(),
             agents: agents.and_then(|field| self.agents(field.value)),
-            admin_socket: fields.get("admin").and_then(|node| self.admin(node)),
+            admin_socket: admin.socket,
+            admin_listener: admin.listener,
             public_tcp_ports: fields.get("public_tcp_ports").and_then(|node| self.public_tcp_ports(node)),
             // Events that nobody asked to go elsewhere are worth a look.
             events: events.unwrap_or_else(|| vec![EventSink::Stdout]),

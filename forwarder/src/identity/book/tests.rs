@@ -102,12 +102,33 @@ fn a_service_user_takes_the_power_of_its_credentials_with_it() {
     assert_eq!((identity.epoch(), identity.is_alive(credential.id, at(1))), (1, false));
     set(true);
     assert_eq!(refusal(&identity, &token), None);
-    let (_, deleted) = identity.delete_service_user(owner).expect("there");
-    assert_eq!(deleted.len(), 1);
+    let removed = identity.delete_service_user(owner).expect("there");
+    assert_eq!(removed.credentials.len(), 1);
     assert_eq!(refusal(&identity, &token), Some(Refusal::Unknown));
     drop(identity);
     let records = DiskStore::open(folder.path()).expect("again").load().expect("readable");
     assert!(records.service_users.is_empty() && records.credentials.is_empty());
+}
+
+#[test]
+fn the_number_of_records_has_an_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Arc::new(DiskStore::open(folder.path()).expect("new"));
+    let most = Most { service_users: 2, credentials: 2, api_keys: 1 };
+    let identity = Identity::with_most(store, most).expect("a store");
+    let credential = || identity.create_credential(NewCredential::default(), at(0)).map(|it| it.0.id);
+    let first = credential().expect("room");
+    credential().expect("room");
+    let full = credential().expect_err("no room");
+    assert_eq!(full.to_string(), "this edge keeps 2 credentials and no more: delete those that nobody needs");
+    identity.delete_credential(first).expect("there");
+    credential().expect("room again");
+    let _ = (user(&identity), user(&identity));
+    let new = NewServiceUser { name: "gate".to_owned(), active: true };
+    assert!(matches!(identity.create_service_user(new, at(0)), Err(IdentityError::Full { most: 2, .. })));
+    let key = || identity.create_api_key(crate::identity::NewApiKey::default(), at(0));
+    key().expect("room");
+    assert!(matches!(key(), Err(IdentityError::Full { most: 1, .. })));
 }
 
 #[test]

@@ -75,7 +75,7 @@ agents:
   listen: 4443
   names: [\"*.example.com\", 0.0.0.0, a_b, 10.0x1, -a.example]
   tls: {certificate: edge.pem}
-admin: {socket: \"\", listen: 1}
+admin: {socket: \"\", port: 1}
 public_tcp_ports: 20999-20000
 limits: {max_agents: 0, agent_auth_timeout: 10}
 ",
@@ -92,7 +92,7 @@ limits: {max_agents: 0, agent_auth_timeout: 10}
             "4:50 TP308 `-a.example` is not a name or address of the edge",
             "5:8 TP303 `tls` needs `private_key`",
             "6:17 TP308 `socket` is not a path",
-            "6:21 TP302 unknown field `listen` in `admin`",
+            "6:21 TP302 unknown field `port` in `admin`",
             "7:19 TP308 `20999-20000` is not a range of ports",
             "8:22 TP308 `max_agents` is out of range: `0`",
             "8:45 TP308 `agent_auth_timeout` cannot be `10`",

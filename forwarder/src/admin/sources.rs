@@ -1,0 +1,78 @@
+//! How many connections one address may have open, so that it leaves room for others.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::identity::network;
+
+/// Counts connections by address.
+#[derive(Debug)]
+pub(super) struct Sources {
+    most: usize,
+    open: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// The place of one connection, given back with the value.
+#[derive(Debug)]
+pub(super) struct Place {
+    sources: Arc<Sources>,
+    source: IpAddr,
+}
+
+impl Sources {
+    pub(super) fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { most, open: Mutex::default() })
+    }
+
+    /// A place for a connection from an address, if it has one left.
+    pub(super) fn admit(self: &Arc<Self>, source: IpAddr) -> Option<Place> {
+        let source = network(source);
+        let mut open = self.open();
+        let number = open.entry(source).or_default();
+        if *number >= self.most {
+            return None;
+        }
+        *number += 1;
+        drop(open);
+        Some(Place { sources: Arc::clone(self), source })
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        // No code panics while it holds the lock.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.sources.open();
+        if let Some(number) = open.get_mut(&self.source) {
+            *number = number.saturating_sub(1);
+            if *number == 0 {
+                open.remove(&self.source);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_leaves_room_for_others_and_gets_its_own_back() {
+        let sources = Sources::new(2);
+        let admit = |text: &str| sources.admit(text.parse().expect("an address"));
+        let one = admit("192.0.2.1").expect("free");
+        let two = admit("::ffff:192.0.2.1").expect("free");
+        assert!(admit("192.0.2.1").is_none());
+        let other = admit("2001:db8::1").expect("another");
+        let _neighbour = admit("2001:db8::2").expect("free");
+        assert!(admit("2001:db8::3").is_none(), "one network");
+        drop(one);
+        let again = admit("192.0.2.1").expect("free again");
+        drop((again, two, other));
+        assert_eq!(sources.open().len(), 1, "what is over takes no memory");
+    }
+}

@@ -1,0 +1,139 @@
+//! What `edge.yml` says about the administration: its socket, and where it is reached over a network.
+//!
+//! An API key must never travel in clear text: without a certificate the listener stays on loopback.
+
+use std::net::SocketAddr;
+
+use super::agents::CertificateFiles;
+use super::read::EdgeReader;
+use crate::parse::NodeRef;
+use crate::reader::{Keys, head};
+use crate::source::Spanned;
+
+/// Where the administration is reached over TCP.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AdminListener {
+    /// Where it listens: a loopback address if there is no certificate.
+    pub listen: Spanned<SocketAddr>,
+    /// What clients call it, beside its own address and the names of loopback: DNS names in lower case and
+    /// addresses without brackets; `None` for the names that agents use.
+    pub names: Option<Vec<Box<str>>>,
+    /// The certificate it shows; without it nothing is encrypted.
+    pub tls: Option<CertificateFiles>,
+}
+
+/// What `admin` holds.
+#[derive(Debug, Default)]
+pub(super) struct Administration {
+    pub(super) socket: Option<Box<str>>,
+    pub(super) listener: Option<AdminListener>,
+}
+
+impl<'d> EdgeReader<'_, 'd> {
+    /// Reads `admin`.
+    pub(super) fn admin(&self, node: NodeRef<'d>, agents: bool) -> Option<Administration> {
+        const KEYS: Keys = Keys::of(&["socket", "listen", "names", "tls"]);
+        let fields = self.reader.map(node, "`admin`", KEYS)?;
+        let socket = fields.get("socket").and_then(|node| self.path(node, "`socket`"));
+        let listen = fields.get("listen").map(|node| (head(node), self.listen(node)));
+        let names = fields.get("names").map(|node| (head(node), self.names(node)));
+        let tls = fields.get("tls").map(|node| (head(node), self.certificate_files(node)));
+        let Some((place, listen)) = listen else {
+            let without = [names.map(|it| ("`names`", it.0)), tls.map(|it| ("`tls`", it.0))];
+            for (key, place) in without.into_iter().flatten() {
+                let help = "add e.g. `listen: \"127.0.0.1:4041\"`, or leave it out";
+                self.reader.invalid(place, format!("{key} of `admin` has no `listen` that it is for"), help);
+            }
+            return Some(Administration { socket, listener: None });
+        };
+        if !agents {
+            let help = "add `agents`, or leave out `listen`";
+            self.reader.invalid(place, "`admin` has nothing to do on an edge without `agents`", help);
+        }
+        let listen = listen?;
+        if tls.is_none() && !listen.value.ip().to_canonical().is_loopback() {
+            let message = format!("`{}` is no loopback address, and there is no certificate", listen.value);
+            let help = "API keys would travel in clear text: add `tls`, or listen on `127.0.0.1`";
+            self.reader.invalid(listen.span, message, help);
+        }
+        let names = names.map_or(Some(None), |(_, names)| names.map(Some));
+        let tls = tls.map_or(Some(None), |(_, files)| files.map(Some));
+        Some(Administration { socket, listener: Some(AdminListener { listen, names: names?, tls: tls? }) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::edge::{EdgeConfig, load_edge};
+    use crate::source::Source;
+
+    /// Reads a configuration with agents and these lines.
+    fn read(more: &str) -> (Option<EdgeConfig>, Vec<String>) {
+        let text = format!("version: 1\nagents: {{listen: \"0.0.0.0:4443\", names: [e.example]}}\n{more}\n");
+        read_all(&text)
+    }
+
+    fn read_all(text: &str) -> (Option<EdgeConfig>, Vec<String>) {
+        let source = Source::new("edge.yml", text);
+        let (config, found) = load_edge(&source);
+        let line = |it: &crate::diagnostic::Diagnostic| {
+            format!("{} {} {}", source.position(it.span.start), it.code.id, it.message)
+        };
+        (config, found.iter().map(line).collect())
+    }
+
+    #[test]
+    fn a_listener_with_its_names_and_certificate() {
+        let (config, found) = read(
+            "admin: {socket: a.sock, listen: \"[::]:4041\", names: [Admin.example], \
+             tls: {certificate: a.pem, private_key: a.key}}",
+        );
+        assert!(found.is_empty(), "{found:?}");
+        let config = config.expect("no errors");
+        let listener = config.admin_listener.as_ref().expect("given");
+        assert_eq!(listener.listen.value.to_string(), "[::]:4041");
+        assert_eq!(listener.names.as_deref(), Some(&["admin.example".into()][..]));
+        assert!(listener.tls.is_some() && config.admin_socket.as_deref() == Some("a.sock"));
+        let listener = |more: &str| read(more).0.expect("no errors").admin_listener;
+        assert!(listener("admin: {listen: \"127.0.0.1:4041\"}").expect("given").names.is_none());
+        assert!(listener("admin: {listen: \"[::1]:0\"}").is_some());
+        assert!(listener("admin: {socket: a.sock}").is_none());
+    }
+
+    #[test]
+    fn a_key_travels_no_network_in_clear_text() {
+        for open in ["0.0.0.0:4041", "[::]:4041", "192.0.2.1:4041", "[::ffff:192.0.2.1]:4041"] {
+            let (config, found) = read(&format!("admin: {{listen: \"{open}\"}}"));
+            assert!(config.is_none() && found.len() == 1, "{found:?}");
+            assert!(found[0].ends_with("is no loopback address, and there is no certificate"), "{found:?}");
+        }
+        assert!(read("admin: {listen: \"[::ffff:127.0.0.1]:4041\"}").0.is_some());
+    }
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        for (more, expected) in [
+            ("admin: {names: [a]}", "3:16 TP308 `names` of `admin` has no `listen` that it is for"),
+            ("admin: {listen: 4041}", "3:17 TP451 `4041` is not an address and a port"),
+            (
+                "admin: {listen: \"127.0.0.1:4443\"}",
+                "3:17 TP453 the listen address `127.0.0.1:4443` is taken",
+            ),
+            ("admin: {listen: \"127.0.0.1:1\", tls: {}}", "3:37 TP303 `tls` needs `certificate`"),
+        ] {
+            assert_eq!(read(more).1.first().map(String::as_str), Some(expected));
+        }
+        let (_, found) = read(
+            "admin: {listen: \"127.0.0.1:4041\"}\n\
+             internal_endpoints: [{url: \"tcp://d.internal:22\", upstream: {url: 4041}}]",
+        );
+        assert_eq!(found, ["4:67 TP457 the upstream `localhost:4041` is a listener of this edge"]);
+        let (_, found) = read_all(
+            "version: 1\nendpoints: [{name: a, url: \"tcp://e:22\", \
+             traffic_policy: {on_tcp_connect: [{actions: [{type: deny}]}]}}]\n\
+             admin: {listen: \"127.0.0.1:4041\"}\n",
+        );
+        assert_eq!(found, ["3:17 TP308 `admin` has nothing to do on an edge without `agents`"]);
+    }
+}
