@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use self::http::{CallError, Client};
 use self::table::{Column, table};
-use crate::cli::{
+use crate::cli::admin::{
     Authtoken, AuthtokenCommand, Endpoint, EndpointCommand, NewAuthtoken, Reach, ServiceUser,
     ServiceUserCommand, Session, SessionCommand,
 };

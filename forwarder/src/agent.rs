@@ -6,6 +6,7 @@
 //! endpoints back.
 
 mod command;
+mod interrupt;
 mod options;
 mod session;
 mod status;

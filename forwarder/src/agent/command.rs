@@ -5,12 +5,12 @@ use std::io::{self, IsTerminal};
 use std::sync::{Arc, Mutex};
 
 use policy_core::agent::{AgentSettings, LogFormat, LogLevel};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
+use super::interrupt::interrupted;
 use super::{AgentError, Loaded, Status, run, serve_web};
 
 /// Starts the log that the settings ask for; on standard error if they ask for none.
@@ -86,12 +86,7 @@ pub async fn run_to_end(loaded: Loaded) -> Result<(), AgentError> {
     };
     let told = stop.clone();
     let signals = tokio::spawn(async move {
-        let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-        if let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
+        if interrupted().await.is_ok() {
             told.cancel();
         }
     });

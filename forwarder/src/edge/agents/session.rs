@@ -35,6 +35,7 @@ const CALL_TIME: Duration = Duration::from_secs(10);
 /// How long a farewell may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// Bytes that the system holds unsent: what lies there already, nothing can overtake.
+#[cfg(target_os = "linux")]
 const LOW_WATER: u32 = 16 << 10;
 /// The version of the protocol that is spoken.
 const VERSION: &str = "3";
