@@ -10,6 +10,7 @@ mod interrupt;
 mod options;
 mod session;
 mod status;
+mod streams;
 mod upstream;
 mod web;
 
@@ -122,7 +123,7 @@ enum Ended {
 ///
 /// # Errors
 /// [`AgentError`] if the edge refuses it: its token, or at first an endpoint.
-pub async fn run(setup: Setup, status: &Status, stop: CancellationToken) -> Result<(), AgentError> {
+pub async fn run(setup: Setup, status: &Arc<Status>, stop: CancellationToken) -> Result<(), AgentError> {
     let (mut pause, mut memory) = (FIRST_PAUSE, session::Memory::default());
     loop {
         let ended = session::once(&setup, &mut memory, status, &stop).await;
