@@ -2,8 +2,8 @@
 //!
 //! Nothing listens for the network: the one connection that the agent makes carries everything. When it is lost, the
 //! agent connects again, after a time that grows from half a second to thirty and of which half is drawn; agents that
-//! the edge itself has let go come back over twelve seconds, so that a thousand do not come at once. Then it brings its
-//! endpoints back.
+//! the edge itself has let go come back over twelve seconds, so that a thousand do not come at once. A proxy or an edge
+//! that says how long to wait is listened to. Then it brings its endpoints back.
 
 mod command;
 mod interrupt;
@@ -26,7 +26,7 @@ use rustls::pki_types::ServerName;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::dial::ProxyUrl;
+use crate::dial::{self, ProxyUrl};
 use crate::link::{CallError, Heartbeat};
 pub use command::{run_to_end, start_log};
 pub use options::{Chosen, Loaded, OptionsError, TcpCommand, check, load_setup, of_command};
@@ -37,6 +37,8 @@ pub use web::serve_web;
 /// The first pause before connecting again, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The longest that a proxy or an edge may ask to wait.
+const LONGEST_ASKED: Duration = Duration::from_secs(600);
 /// Over which time the agents of an edge that went away come back: in no second more than a tenth of them.
 const CROWD: Duration = Duration::from_secs(12);
 
@@ -129,14 +131,19 @@ pub async fn run(setup: Setup, status: &Arc<Status>, stop: CancellationToken) ->
         let ended = session::once(&setup, &mut memory, status, &stop).await;
         status.offline();
         let mut crowd = false;
+        let mut asked = None;
         let (error, had_begun) = match ended {
             Ended::Stopped => return Ok(()),
-            Ended::Refused(error) if is_full(&error) => (error.to_string(), false),
+            Ended::Refused(error) if is_full(&error) => {
+                asked = asked_to_wait(&error);
+                (error.to_string(), false)
+            }
             Ended::Refused(error @ AgentError::Auth(CallError::Refused { .. })) => return Err(error),
             // What was online before will be again, e.g. once an older session is gone.
             Ended::Refused(error) if !memory.was_online() => return Err(error),
             Ended::Refused(error) => (error.to_string(), false),
             Ended::Lost(error, had_begun) => {
+                asked = dial::retry_after(&error);
                 // An edge that goes away loses all its agents at the same moment; a silent link is this one's alone.
                 crowd = had_begun && error.kind() != io::ErrorKind::TimedOut;
                 (error.to_string(), had_begun)
@@ -148,7 +155,11 @@ pub async fn run(setup: Setup, status: &Arc<Status>, stop: CancellationToken) ->
         if had_begun {
             pause = FIRST_PAUSE;
         }
-        let wait = if crowd { FIRST_PAUSE / 2 + CROWD.mul_f64(draw()) } else { jittered(pause) };
+        let wait = match asked {
+            Some(asked) => as_asked(asked).max(jittered(pause)),
+            None if crowd => FIRST_PAUSE / 2 + CROWD.mul_f64(draw()),
+            None => jittered(pause),
+        };
         tracing::warn!(error, "not connected; connecting again in {} ms", wait.as_millis());
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -164,6 +175,16 @@ fn is_full(error: &AgentError) -> bool {
     code.as_deref() == Some("ERR_NGROK_108")
 }
 
+fn asked_to_wait(error: &AgentError) -> Option<Duration> {
+    let AgentError::Auth(CallError::Refused { retry_after, .. }) = error else { return None };
+    *retry_after
+}
+
+/// A time that the other side names, within a bound, and up to a tenth more: others were told the same.
+fn as_asked(asked: Duration) -> Duration {
+    asked.min(LONGEST_ASKED).mul_f64(1.0 + draw() / 10.0)
+}
+
 /// Half of a pause, and a drawn part of the other half.
 fn jittered(pause: Duration) -> Duration {
     pause / 2 + (pause / 2).mul_f64(draw())
@@ -177,13 +198,58 @@ fn draw() -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     #[test]
     fn a_full_edge_is_asked_again_and_a_refusal_is_final() {
         for (code, again) in [("ERR_NGROK_108", true), ("ERR_NGROK_107", false)] {
-            let refused = CallError::Refused { message: String::new(), code: Some(code.to_owned()) };
-            assert_eq!(is_full(&AgentError::Auth(refused)), again, "{code}");
+            let (message, code) = (String::new(), Some(code.to_owned()));
+            let refused = CallError::Refused { message, code, retry_after: None };
+            assert_eq!(is_full(&AgentError::Auth(refused)), again);
         }
+    }
+
+    #[test]
+    fn a_time_that_is_asked_for_is_waited_within_bounds() {
+        for asked in [0, 7, 599].map(Duration::from_secs) {
+            let wait = as_asked(asked);
+            assert!((asked..=asked.mul_f64(1.1)).contains(&wait), "{wait:?}");
+        }
+        assert!(as_asked(Duration::MAX) <= LONGEST_ASKED.mul_f64(1.1));
+    }
+
+    #[tokio::test]
+    async fn a_busy_proxy_is_left_alone_as_long_as_it_asks() {
+        const ASKED: Duration = Duration::from_secs(1);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ngrok.yml");
+        let proxy = listener.local_addr().expect("bound");
+        let text = format!(
+            "version: 3\nagent: {{authtoken: t, connect_url: \"localhost:4443\", proxy_url: \"http://{proxy}\"}}\n\
+             endpoints: [{{name: one, url: \"tcp://a.internal:22\", upstream: {{url: 22}}}}]\n"
+        );
+        std::fs::write(&path, text).expect("written");
+        let loaded = load_setup(&[path], &Chosen::All).expect("fine");
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let agent = tokio::spawn(async move { run(loaded.setup, &Arc::default(), stopped).await });
+        let mut refused = None;
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().await.expect("the agent");
+            if let Some(at) = refused.replace(tokio::time::Instant::now()) {
+                assert!(at.elapsed() >= ASKED, "it came back after {:?}", at.elapsed());
+            }
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(stream.read_u8().await.expect("a request"));
+            }
+            let answer = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\r\n";
+            stream.write_all(answer).await.expect("taken");
+        }
+        stop.cancel();
+        assert!(agent.await.expect("no panic").is_ok());
     }
 }

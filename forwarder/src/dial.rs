@@ -4,6 +4,7 @@
 //! proxy is told as a password is in no message and no `Debug`.
 
 mod http;
+mod later;
 mod proxy;
 mod race;
 mod socks;
@@ -19,6 +20,8 @@ use tokio_rustls::TlsConnector;
 
 use crate::tls::client::{TrustedCas, client_config};
 
+pub use later::retry_after;
+use later::reworded;
 pub use proxy::{ProxyScheme, ProxyUrl, ProxyUrlError};
 use race::tcp;
 
@@ -33,7 +36,8 @@ pub type Connection = Box<dyn Stream>;
 /// Connects to a service within a time.
 ///
 /// # Errors
-/// With what could not be reached and why; [`io::ErrorKind::TimedOut`] once the time is over.
+/// With what could not be reached and why; [`io::ErrorKind::TimedOut`] once the time is over. A proxy may have said
+/// when to come again: [`retry_after`].
 pub async fn connect(
     target: &HostPort,
     proxy: Option<&ProxyUrl>,
@@ -47,9 +51,7 @@ pub async fn connect(
             Err(io::Error::new(io::ErrorKind::TimedOut, message))
         }
     };
-    let wrap =
-        |error: io::Error| io::Error::new(error.kind(), format!("cannot reach {target}{through}: {error}"));
-    connected.map_err(wrap)
+    connected.map_err(|error| reworded(&error, format!("cannot reach {target}{through}: {error}")))
 }
 
 async fn reach(target: &HostPort, proxy: Option<&ProxyUrl>) -> io::Result<Connection> {

@@ -162,6 +162,26 @@ async fn http_proxies_that_say_no() {
     }
 }
 
+#[tokio::test]
+async fn a_busy_proxy_says_when_to_come_again() {
+    let to = target("edge.example.com:4443");
+    for (status, after) in
+        [("429 Too Many Requests", Some(7)), ("503 Service Unavailable", Some(7)), ("403 Forbidden", None)]
+    {
+        let at = proxy(move |stream| async move {
+            let mut stream = BufReader::new(stream);
+            request(&mut stream).await?;
+            stream.write_all(format!("HTTP/1.1 {status}\r\nRetry-After: 7\r\n\r\n").as_bytes()).await?;
+            stream.shutdown().await
+        })
+        .await;
+        let error = connect(&to, Some(&url(&format!("http://{at}"))), LONG).await.err().expect("a failure");
+        assert_eq!(retry_after(&error), after.map(Duration::from_secs), "{error}");
+        assert!(error.to_string().contains(&format!("the proxy refuses: {status}")), "{error}");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+}
+
 /// However a proxy spends the time, it is over at the deadline.
 #[tokio::test]
 async fn proxies_that_take_their_time() {

@@ -256,6 +256,18 @@ fn a_url_is_taken_unless_all_share_it() {
 }
 
 #[test]
+fn a_full_edge_says_when_to_come_again() {
+    let site = Site::start(FORWARD, "limits: {max_agents: 1}\n");
+    let token = site.token(&[]);
+    let _first = site.agent(&token, &echo_device().to_string(), &DEVICE);
+    let second = site.agent_unchecked(&token, &echo_device().to_string(), &DEVICE);
+    let line = second.wait_for(&["ERR_NGROK_108", "connecting again in "]);
+    let wait = line.split_once("again in ").and_then(|(_, rest)| rest.split(' ').next());
+    let wait: u64 = wait.expect("a time").parse().expect("a time");
+    assert!((15_000..=16_500).contains(&wait), "{line}");
+}
+
+#[test]
 fn the_rules_of_a_token_say_what_it_may_bind() {
     let site = Site::start(FORWARD, "public_tcp_ports: 20000-29999\n");
     let token = site.token(&["bind:*.site1.internal", "bind:device1.internal:22"]);

@@ -32,6 +32,8 @@ const AUTH_BYTES: usize = 64 << 10;
 const OPENS_PER_SECOND: u32 = 200;
 /// How long one call may take to come in.
 const CALL_TIME: Duration = Duration::from_secs(10);
+/// When an agent may come again for which there is no place: a session that was lost is noticed meanwhile.
+const FULL: Duration = Duration::from_secs(15);
 /// How long a farewell may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// Bytes that the system holds unsent: what lies there already, nothing can overtake.
@@ -159,7 +161,8 @@ fn know(
         return Err(Refusal::new(100, format!("metadata has at most {MOST_METADATA} bytes")));
     }
     let slot = Arc::clone(&agents.slots).try_acquire_owned();
-    let slot = slot.map_err(|_| Refusal::new(108, "this edge has as many agents as it takes"))?;
+    let full = |_| Refusal::new(108, "this edge has as many agents as it takes").until(FULL);
+    let slot = slot.map_err(full)?;
     Ok((principal, slot))
 }
 
