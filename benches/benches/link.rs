@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use forwarder::admission::raise_file_limit;
-use forwarder::agent::{self, Offer, Setup, Status};
+use forwarder::agent::{self, Offer, Setup, Status, UpstreamServer};
 use forwarder::edge::{AgentSettings, Edge};
 use forwarder::events::EventWriter;
 use forwarder::generation::load;
@@ -101,7 +101,10 @@ impl Site {
             metadata: "".into(),
             description: "".into(),
             policy: None,
-            upstream: HostPort { host: upstream.ip().to_string().into(), port: upstream.port() },
+            upstream: UpstreamServer::plain(HostPort {
+                host: upstream.ip().to_string().into(),
+                port: upstream.port(),
+            }),
             proxy_protocol: None,
         };
         let setup = Setup {

@@ -31,7 +31,7 @@ use crate::link::{CallError, Heartbeat};
 pub use command::{run_to_end, start_log};
 pub use options::{Chosen, Loaded, OptionsError, TcpCommand, check, load_setup, of_command};
 pub use status::{EndpointStatus, Status, StatusView, UpstreamStatus};
-pub use upstream::ProxyProtocol;
+pub use upstream::{ProxyProtocol, UpstreamServer};
 pub use web::serve_web;
 
 /// The first pause before connecting again, and the longest.
@@ -85,7 +85,7 @@ pub struct Offer {
     /// The text of its policy.
     pub policy: Option<Box<str>>,
     /// Where its traffic goes.
-    pub upstream: HostPort,
+    pub upstream: UpstreamServer,
     /// What is sent there first.
     pub proxy_protocol: Option<ProxyProtocol>,
 }

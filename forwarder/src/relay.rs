@@ -15,6 +15,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
+use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::mux;
@@ -78,6 +79,17 @@ impl Carrier for TcpStream {
     fn reset(&self) {
         // A socket that takes no option is gone already.
         let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
+    }
+}
+
+/// TLS in front of a socket. An end without the farewell of TLS is a failure.
+impl Carrier for TlsStream<TcpStream> {
+    fn halves(&mut self) -> (impl AsyncRead + Unpin + Send, impl AsyncWrite + Unpin + Send) {
+        tokio::io::split(self)
+    }
+
+    fn reset(&self) {
+        self.get_ref().0.reset();
     }
 }
 
@@ -187,6 +199,10 @@ async fn pump(
             moved.now();
             bytes.fetch_add(written as u64, Ordering::Relaxed);
             rest = rest.get(written..).unwrap_or_default();
+        }
+        // What TLS has taken may still lie there, and nothing may follow it for long.
+        if let Err(error) = to.flush().await {
+            return Ended::Unwritten(error.kind());
         }
     }
 }

@@ -13,6 +13,7 @@ mod files;
 mod identity;
 #[cfg(unix)]
 mod issue;
+mod unverified;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use rustls::crypto::CryptoProvider;
 pub use authority::{AuthorityFile, rotate, show};
 #[cfg(unix)]
 pub use identity::{AgentIdentity, fingerprint};
+pub(crate) use unverified::unverified_config;
 
 /// The one provider of cryptography.
 pub(crate) fn provider() -> Arc<CryptoProvider> {

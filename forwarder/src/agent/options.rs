@@ -18,7 +18,7 @@ use policy_core::url::{Binding, HostPort, Scheme};
 use rustls::pki_types::ServerName;
 use serde_yaml::Value;
 
-use super::{Offer, ProxyProtocol, Setup};
+use super::{Offer, ProxyProtocol, Setup, UpstreamServer};
 use crate::dial::ProxyUrl;
 use crate::generation::{Reports, read_file};
 use crate::link::Heartbeat;
@@ -330,9 +330,13 @@ fn proxy_protocol(version: u8) -> ProxyProtocol {
     if version == 1 { ProxyProtocol::V1 } else { ProxyProtocol::V2 }
 }
 
-fn server(upstream: &Upstream, name: &str) -> Result<HostPort, OptionsError> {
+fn server(upstream: &Upstream, name: &str) -> Result<UpstreamServer, OptionsError> {
     match upstream {
-        Upstream::Server { scheme: UpstreamScheme::Tcp, at } => Ok(at.clone()),
+        Upstream::Server { scheme: UpstreamScheme::Tcp, at } => Ok(UpstreamServer::plain(at.clone())),
+        Upstream::Server { scheme: UpstreamScheme::Tls, at } => {
+            let fault = |error| OptionsError::Unfit(format!("`{name}`: {upstream}: {error}"));
+            UpstreamServer::tls(at.clone()).map_err(fault)
+        }
         other => {
             Err(OptionsError::Unfit(format!("`{name}`: this agent does not take traffic to {other} yet")))
         }
@@ -430,7 +434,8 @@ mod tests {
             "version: 3\nagent: {authtoken: tok-3k1x, connect_url: \"localhost:4443\", api_key: k}\nendpoints:\n\
              - {name: one, url: \"tcp://a.internal:22\", upstream: {url: 22, proxy_protocol: 2}, \
              traffic_policy: {on_tcp_connect: [{actions: [{type: deny}]}]}}\n\
-             - {name: web, url: \"https://b.internal\", upstream: {url: 80}}\n",
+             - {name: web, url: \"https://b.internal\", upstream: {url: 80}}\n\
+             - {name: tls, url: \"tcp://c.internal:22\", upstream: {url: \"tls://device:8443\"}}\n",
         );
         let loaded = load(Chosen::Named(vec!["one".to_owned()])).expect("fine");
         let [offer] = &*loaded.setup.offers else { panic!("one") };
@@ -438,9 +443,11 @@ mod tests {
         assert_eq!((&*offer.address, offer.proxy_protocol), ("a.internal:22", Some(ProxyProtocol::V2)));
         assert_eq!(loaded.notes, ["`api_key` has no effect: this agent asks no API"]);
         assert!(!format!("{:?}", loaded.setup).contains("tok-3k1x"));
+        let loaded = load(Chosen::Named(vec!["tls".to_owned()])).expect("fine");
+        assert_eq!(loaded.setup.offers[0].upstream.to_string(), "tls://device:8443");
         for (chosen, message) in [
             (Chosen::All, "endpoint `web`: https://b.internal is not a tcp endpoint"),
-            (Chosen::Named(vec!["two".to_owned()]), "no endpoint `two`; it has: one, web"),
+            (Chosen::Named(vec!["two".to_owned()]), "no endpoint `two`; it has: one, web, tls"),
         ] {
             let error = load(chosen).expect_err(message).to_string();
             assert!(error.contains(message), "{error}");

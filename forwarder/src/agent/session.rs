@@ -105,7 +105,7 @@ async fn serve(
                     name: offer.name.clone(),
                     uri: format!("/api/endpoints/{}", offer.name),
                     url: reply.url.into(),
-                    upstream: UpstreamStatus { url: format!("tcp://{}", offer.upstream) },
+                    upstream: UpstreamStatus { url: offer.upstream.to_string() },
                     traffic_policy: offer.policy.clone(),
                     pooling_enabled: offer.pooling,
                 });
@@ -173,7 +173,7 @@ async fn bind(memory: &mut Memory, opener: &Opener, offer: &Offer) -> Result<Bin
     let request = Bind {
         id: String::new(),
         proto: "tcp".to_owned(),
-        forwards_to: format!("tcp://{}", offer.upstream),
+        forwards_to: offer.upstream.to_string(),
         forwards_proto: String::new(),
         opts: json!({
             "Addr": address,
