@@ -7,6 +7,7 @@
 
 mod command;
 mod interrupt;
+mod logfmt;
 mod options;
 mod session;
 mod status;
