@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use forwarder::admission::raise_file_limit;
 use forwarder::agent::{self, Offer, Setup, Status, UpstreamServer};
+use forwarder::dial::Dialer;
 use forwarder::edge::{AgentSettings, Edge};
 use forwarder::events::EventWriter;
 use forwarder::generation::load;
@@ -111,6 +112,7 @@ impl Site {
             server: HostPort { host: "127.0.0.1".into(), port: through.port() },
             server_name: ServerName::try_from("localhost").expect("a name"),
             tls: Arc::clone(&self.tls),
+            dialer: Dialer::default(),
             proxy: None,
             connect_timeout: MINUTE,
             authtoken: Secret::new(token.reveal()),

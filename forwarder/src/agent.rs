@@ -27,7 +27,7 @@ use rustls::pki_types::ServerName;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::dial::{self, ProxyUrl};
+use crate::dial::{self, Dialer, ProxyUrl};
 use crate::link::{CallError, Heartbeat};
 pub use command::{run_to_end, start_log};
 pub use options::{Chosen, Loaded, OptionsError, TcpCommand, check, load_setup, of_command};
@@ -52,6 +52,8 @@ pub struct Setup {
     pub server_name: ServerName<'static>,
     /// Which authorities vouch for it.
     pub tls: Arc<rustls::ClientConfig>,
+    /// How it and what lies between are reached.
+    pub dialer: Dialer,
     /// What lies between.
     pub proxy: Option<ProxyUrl>,
     /// How long connecting may take.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,13 +20,18 @@ use rustls::pki_types::ServerName;
 use serde_yaml::Value;
 
 use super::{Offer, ProxyProtocol, Setup, UpstreamServer};
-use crate::dial::ProxyUrl;
+use crate::dial::{Dialer, ProxyUrl};
 use crate::generation::{Reports, read_file};
 use crate::link::Heartbeat;
 use crate::tls::client::{TrustedCas, client_config};
 
 /// The variable that holds the authtoken; it wins over the file.
 const TOKEN_VARIABLE: &str = "NGROK_AUTHTOKEN";
+
+/// Whether sockets can be bound to an interface here.
+const CHOOSES_INTERFACE: bool = cfg!(target_os = "linux");
+/// Where resolvers are asked.
+const DNS_PORT: u16 = 53;
 
 /// Which endpoints of the configuration are offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -378,8 +384,12 @@ fn finish(settings: AgentSettings, offers: Vec<Offer>, folder: &Path) -> Result<
     let proxy = settings.proxy_url.as_ref().map(|url| ProxyUrl::parse(url.expose())).transpose();
     let proxy = proxy.map_err(|error| unfit(format!("proxy_url: {error}")))?;
     let notes = without_effect(&settings);
+    let resolvers: Vec<_> =
+        settings.dns_resolver_ips.iter().map(|&address| SocketAddr::new(address, DNS_PORT)).collect();
+    let interface = settings.connect_interface.as_deref().filter(|_| CHOOSES_INTERFACE);
     let setup = Setup {
         server,
+        dialer: Dialer::default().asking(&resolvers).through(interface),
         server_name,
         tls: Arc::clone(&tls),
         proxy,
@@ -399,8 +409,11 @@ fn finish(settings: AgentSettings, offers: Vec<Offer>, folder: &Path) -> Result<
 /// What was written and has no effect with this agent.
 fn without_effect(settings: &AgentSettings) -> Vec<String> {
     let checks = [
-        (settings.connect_interface.is_some(), "connect_interface", "the system chooses the interface"),
-        (!settings.dns_resolver_ips.is_empty(), "dns_resolver_ips", "the system resolves names"),
+        (
+            settings.connect_interface.is_some() && !CHOOSES_INTERFACE,
+            "connect_interface",
+            "the system chooses the interface",
+        ),
         (settings.crl_noverify, "crl_noverify", "revocation lists are not asked for"),
         (settings.console_ui == ConsoleUi::On, "console_ui", "there is no display; see the API or the log"),
         (settings.inspect_db_size > 0, "inspect_db_size", "tcp traffic is not inspected"),
@@ -457,6 +470,14 @@ mod tests {
         );
         let error = load(Chosen::All).expect_err("no edge").to_string();
         assert!(error.contains("connect_url"), "{error}");
+        write(
+            "version: 3\nagent: {authtoken: t, connect_url: \"localhost:1\", dns_resolver_ips: [127.0.0.9], connect_interface: lo}\n\
+             endpoints: [{name: one, url: \"tcp://a.internal:22\", upstream: {url: 22}}]\n",
+        );
+        let loaded = load(Chosen::All).expect("fine");
+        let dialer = format!("{:?}", loaded.setup.dialer);
+        assert!(dialer.contains("127.0.0.9:53") && dialer.contains("lo") == CHOOSES_INTERFACE, "{dialer}");
+        assert_eq!(loaded.notes.is_empty(), CHOOSES_INTERFACE, "{:?}", loaded.notes);
         write("version: 3\nendpoints: [{nme: one}]\n");
         assert!(matches!(load(Chosen::All), Err(OptionsError::Invalid(_))));
     }

@@ -14,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 use super::status::{EndpointStatus, UpstreamStatus};
 use super::streams::{Streams, Told};
 use super::{AgentError, Ended, Offer, Setup, Status};
-use crate::dial;
 use crate::link::{
     self, Auth, AuthExtra, AuthReply, Bind, BindExtra, BindReply, CallError, Hidden, StreamType,
 };
@@ -52,7 +51,7 @@ pub(super) async fn once(
     stop: &CancellationToken,
 ) -> Ended {
     let connecting = async {
-        let stream = dial::connect(&setup.server, setup.proxy.as_ref(), setup.connect_timeout).await?;
+        let stream = setup.dialer.connect(&setup.server, setup.proxy.as_ref(), setup.connect_timeout).await?;
         let handshake = TlsConnector::from(Arc::clone(&setup.tls)).connect(setup.server_name.clone(), stream);
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the edge's TLS takes too long");
         timeout(setup.connect_timeout, handshake).await.map_err(late)?
@@ -120,6 +119,7 @@ async fn serve(
         offers: Arc::new(Mutex::new(offers)),
         status: Arc::clone(status),
         remote_management: setup.remote_management,
+        dialer: setup.dialer.clone().through(None),
         connect_timeout: setup.connect_timeout,
         cut: CancellationToken::new(),
     };

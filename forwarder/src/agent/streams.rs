@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{Ended, Offer, Status, upstream};
+use crate::dial::Dialer;
 use crate::link::{self, CommandReply, ProxyHeader, StopEndpoint, StreamType};
 use crate::mux::{Acceptor, ErrorCode, Stream};
 
@@ -28,6 +29,8 @@ pub(super) struct Streams {
     pub(super) offers: Arc<Mutex<HashMap<Box<str>, Arc<Offer>>>>,
     pub(super) status: Arc<Status>,
     pub(super) remote_management: bool,
+    /// How servers are reached.
+    pub(super) dialer: Dialer,
     pub(super) connect_timeout: Duration,
     /// Ends all connections.
     pub(super) cut: CancellationToken,
@@ -88,7 +91,7 @@ impl Streams {
         let offer = self.offers().get(header.id.as_str()).map(Arc::clone);
         let Some(offer) = offer else { return stream.reset(ErrorCode::Refused) };
         let _open = self.status.connection();
-        upstream::carry(stream, &header, &offer, self.connect_timeout, &self.cut).await;
+        upstream::carry(stream, &header, &offer, (&self.dialer, self.connect_timeout), &self.cut).await;
     }
 
     async fn stop_endpoint(&self, stream: &mut Stream) {

@@ -18,6 +18,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::Offer;
+use crate::dial::Dialer;
 use crate::link::ProxyHeader;
 use crate::mux::{ErrorCode, Stream};
 use crate::relay::relay;
@@ -129,10 +130,10 @@ pub(super) async fn carry(
     mut stream: Stream,
     header: &ProxyHeader,
     offer: &Offer,
-    connect_timeout: Duration,
+    (dialer, connect_timeout): (&Dialer, Duration),
     cut: &CancellationToken,
 ) {
-    let reached = timeout(connect_timeout, reach(offer, header)).await;
+    let reached = timeout(connect_timeout, reach(offer, header, dialer)).await;
     let reached =
         reached.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")));
     let relayed = match reached {
@@ -160,9 +161,8 @@ enum Reached {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// Small packets at once, and servers that vanish or take no bytes are noticed.
+/// Servers that vanish or take no bytes are noticed.
 fn tune(upstream: &TcpStream) -> io::Result<()> {
-    upstream.set_nodelay(true)?;
     let socket = SockRef::from(upstream);
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY))?;
     #[cfg(target_os = "linux")]
@@ -170,9 +170,8 @@ fn tune(upstream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-async fn reach(offer: &Offer, header: &ProxyHeader) -> io::Result<Reached> {
-    let at = &offer.upstream.at;
-    let mut upstream = TcpStream::connect((&*at.host, at.port)).await?;
+async fn reach(offer: &Offer, header: &ProxyHeader, dialer: &Dialer) -> io::Result<Reached> {
+    let mut upstream = dialer.tcp(&offer.upstream.at).await?;
     tune(&upstream)?;
     // In front of TLS, where proxies write it as well.
     if let Some(version) = offer.proxy_protocol {

@@ -46,6 +46,7 @@ fn agent(upstream: UpstreamServer) -> (Opener, Streams, tokio::task::JoinHandle<
         offers: Arc::new(Mutex::new([("ep_1".into(), Arc::new(offer))].into())),
         status: Arc::default(),
         remote_management: true,
+        dialer: Dialer::default(),
         connect_timeout: HEADER_TIME,
         cut: CancellationToken::new(),
     };
