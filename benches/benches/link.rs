@@ -119,6 +119,7 @@ impl Site {
             metadata: String::new(),
             heartbeat: Heartbeat { interval: MINUTE, tolerance: MINUTE },
             remote_management: true,
+            origin: None,
             offers: names.iter().map(offer).collect(),
         };
         let (status, stop) = (Arc::new(Status::default()), self.stop.child_token());

@@ -32,7 +32,7 @@ pub use answer::{Answer, Fault};
 pub use audit::Audit;
 pub use door::{ApiKey, Door};
 pub use server::{respond, serve_tcp, serve_unix};
-pub use sessions::{EndpointView, NoSessions, Ref, SessionView, Sessions};
+pub use sessions::{Asked, EndpointView, NoSessions, Ref, SessionView, Sessions};
 
 /// What the API works on. Cheap to clone.
 #[derive(Clone)]
@@ -124,12 +124,15 @@ impl Admin {
             (sessions::SESSIONS, Some(id), Some("stop")) if call.method == Method::POST => {
                 self.stop_session(id)
             }
-            (sessions::SESSIONS, Some(_), Some("restart" | "update")) => {
-                Err(Fault::new(StatusCode::NOT_IMPLEMENTED, "this edge stops sessions and does no more"))
+            (sessions::SESSIONS, Some(id), Some("restart")) if call.method == Method::POST => {
+                self.restart_session(id)
+            }
+            (sessions::SESSIONS, Some(_), Some("update")) => {
+                Err(Fault::new(StatusCode::NOT_IMPLEMENTED, "this edge does not update agents"))
             }
             (sessions::ENDPOINTS, id, None) if call.method == Method::GET => self.read_endpoints(call, id),
             (sessions::SESSIONS | sessions::ENDPOINTS, _, None) => Err(Fault::wrong_method("GET")),
-            (sessions::SESSIONS, Some(_), Some("stop")) => Err(Fault::wrong_method("POST")),
+            (sessions::SESSIONS, Some(_), Some("stop" | "restart")) => Err(Fault::wrong_method("POST")),
             _ => Err(Fault::no_path()),
         }
     }

@@ -91,6 +91,10 @@ pub(crate) fn session(args: &Session) -> Exit {
             api.client.call("POST", &format!("/tunnel_sessions/{id}/stop"), Some(&json!({})))?;
             api.done(id, "stopped")
         }
+        SessionCommand::Restart { id } => {
+            api.client.call("POST", &format!("/tunnel_sessions/{id}/restart"), Some(&json!({})))?;
+            api.done(id, "asked to begin again")
+        }
     }))
 }
 

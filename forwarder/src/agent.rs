@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::dial::{self, Dialer, ProxyUrl};
 use crate::link::{CallError, Heartbeat};
 pub use command::{run_to_end, start_log};
-pub use options::{Chosen, Loaded, OptionsError, TcpCommand, check, load_setup, of_command};
+pub use options::{Chosen, Loaded, OptionsError, Origin, TcpCommand, check, load_setup, of_command};
 pub use status::{EndpointStatus, Status, StatusView, UpstreamStatus};
 pub use upstream::{ProxyProtocol, UpstreamServer};
 pub use web::serve_web;
@@ -64,8 +64,10 @@ pub struct Setup {
     pub metadata: String,
     /// How the edge is asked for a sign of life.
     pub heartbeat: Heartbeat,
-    /// The edge may stop the agent.
+    /// The edge may stop the agent, and let it begin again.
     pub remote_management: bool,
+    /// Where it is read again when the edge lets the agent begin again; otherwise it stays as it is.
+    pub origin: Option<Origin>,
     /// What is offered.
     pub offers: Vec<Offer>,
 }
@@ -120,6 +122,8 @@ enum Ended {
     Refused(AgentError),
     /// The edge or this machine told the agent to stop.
     Stopped,
+    /// The edge told the agent to begin again.
+    Restart,
     /// It was lost; true if it had begun.
     Lost(io::Error, bool),
 }
@@ -128,7 +132,7 @@ enum Ended {
 ///
 /// # Errors
 /// [`AgentError`] if the edge refuses it: its token, or at first an endpoint.
-pub async fn run(setup: Setup, status: &Arc<Status>, stop: CancellationToken) -> Result<(), AgentError> {
+pub async fn run(mut setup: Setup, status: &Arc<Status>, stop: CancellationToken) -> Result<(), AgentError> {
     let (mut pause, mut memory) = (FIRST_PAUSE, session::Memory::default());
     loop {
         let ended = session::once(&setup, &mut memory, status, &stop).await;
@@ -137,6 +141,10 @@ pub async fn run(setup: Setup, status: &Arc<Status>, stop: CancellationToken) ->
         let mut asked = None;
         let (error, had_begun) = match ended {
             Ended::Stopped => return Ok(()),
+            Ended::Restart => {
+                setup = read_again(setup).await;
+                ("the edge lets this agent begin again".to_owned(), true)
+            }
             Ended::Refused(error) if is_full(&error) => {
                 asked = asked_to_wait(&error);
                 (error.to_string(), false)
@@ -169,6 +177,26 @@ pub async fn run(setup: Setup, status: &Arc<Status>, stop: CancellationToken) ->
             () = sleep(wait) => {}
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// The setup as it is written now; the same, if that cannot be used.
+async fn read_again(setup: Setup) -> Setup {
+    let Some(origin) = setup.origin.clone() else { return setup };
+    // Files are read; the runtime must not wait for them.
+    match tokio::task::spawn_blocking(move || origin.load()).await {
+        Ok(Ok(Loaded { setup, notes, .. })) => {
+            notes.iter().for_each(|note| tracing::warn!("{note}"));
+            setup
+        }
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the configuration cannot be used; the one before stays");
+            setup
+        }
+        Err(error) => {
+            tracing::error!(%error, "the configuration cannot be read; the one before stays");
+            setup
+        }
     }
 }
 

@@ -20,8 +20,22 @@ pub trait Sessions: Send + Sync {
     /// Ends a session and its connections; false if there is none.
     fn stop(&self, id: &str) -> bool;
 
+    /// Asks the agent of a session to end it and to begin a new one.
+    fn restart(&self, id: &str) -> Asked;
+
     /// The endpoints that are online, in any order.
     fn endpoints(&self) -> Vec<EndpointView>;
+}
+
+/// What became of a wish to an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// It is on its way.
+    Yes,
+    /// There is no such session.
+    Unknown,
+    /// The agent cannot; why.
+    Unsupported(String),
 }
 
 /// An edge without agents.
@@ -35,6 +49,10 @@ impl Sessions for NoSessions {
 
     fn stop(&self, _: &str) -> bool {
         false
+    }
+
+    fn restart(&self, _: &str) -> Asked {
+        Asked::Unknown
     }
 
     fn endpoints(&self) -> Vec<EndpointView> {
@@ -199,6 +217,17 @@ impl Admin {
         }
         // ngrok's Python client takes no answer without a body here.
         Answer::json(StatusCode::OK, &serde_json::Map::new())
+    }
+
+    pub(super) fn restart_session(&self, id: &str) -> Result<Answer, Fault> {
+        match self.sessions.restart(id) {
+            Asked::Yes => Answer::json(StatusCode::OK, &serde_json::Map::new()),
+            Asked::Unknown => Err(Fault::not_found(id)),
+            Asked::Unsupported(why) => {
+                let message = format!("the agent does not begin again: {why}");
+                Err(Fault::new(StatusCode::CONFLICT, message))
+            }
+        }
     }
 
     pub(super) fn read_endpoints(&self, call: &Call, id: Option<&str>) -> Result<Answer, Fault> {

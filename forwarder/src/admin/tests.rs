@@ -19,6 +19,14 @@ impl Sessions for Two {
         id == "ts_1"
     }
 
+    fn restart(&self, id: &str) -> Asked {
+        match id {
+            "ts_1" => Asked::Yes,
+            "ts_2" => Asked::Unsupported("too old".to_owned()),
+            _ => Asked::Unknown,
+        }
+    }
+
     fn endpoints(&self) -> Vec<EndpointView> {
         let session = Some(Ref::to("ts_2"));
         vec![EndpointView { id: "ep_1".to_owned(), tunnel_session: session, port: 22, ..Default::default() }]
@@ -209,7 +217,8 @@ fn paths_and_methods_that_are_not_there() {
         (Method::POST, "/credentials/cr_1", 405),
         (Method::POST, "/endpoints", 405),
         (Method::GET, "/tunnel_sessions/ts_1/stop", 405),
-        (Method::POST, "/tunnel_sessions/ts_1/restart", 501),
+        (Method::GET, "/tunnel_sessions/ts_1/restart", 405),
+        (Method::POST, "/tunnel_sessions/ts_1/update", 501),
         (Method::DELETE, "/service_users/su_1", 404),
         (Method::PATCH, "/credentials/cr_1", 404),
     ] {
@@ -229,6 +238,10 @@ fn sessions_and_endpoints_are_shown_and_stopped() {
     assert_eq!(api.get("/tunnel_sessions/ts_1").1["uri"], "http://localhost/tunnel_sessions/ts_1");
     assert_eq!(api.post("/tunnel_sessions/ts_1/stop", &json!({})), (200, json!({})));
     assert_eq!(api.post("/tunnel_sessions/ts_9/stop", &Value::Null).0, 404);
+    assert_eq!(api.post("/tunnel_sessions/ts_1/restart", &json!({})), (200, json!({})));
+    let (status, refused) = api.post("/tunnel_sessions/ts_2/restart", &json!({}));
+    assert_eq!((status, &refused["msg"]), (409, &json!("the agent does not begin again: too old")));
+    assert_eq!(api.post("/tunnel_sessions/ts_9/restart", &json!({})).0, 404);
     let (_, list) = api.get("/endpoints");
     let endpoint = &list["endpoints"][0];
     assert_eq!((&endpoint["port"], endpoint.get("type").is_some()), (&json!(22), true));

@@ -61,6 +61,40 @@ pub struct TcpCommand {
     pub proxy_protocol: Option<u8>,
 }
 
+/// Where an agent's setup comes from, to be read again.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Origin {
+    /// Endpoints of configuration files.
+    Files(Vec<PathBuf>, Chosen),
+    /// An endpoint from the command line.
+    Command {
+        /// Files with settings.
+        paths: Vec<PathBuf>,
+        /// The endpoint.
+        command: Box<TcpCommand>,
+        /// The edge.
+        connect_url: Option<String>,
+        /// Which authorities vouch for it.
+        connect_cas: Option<String>,
+    },
+}
+
+impl Origin {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`OptionsError`].
+    pub fn load(&self) -> Result<Loaded, OptionsError> {
+        match self {
+            Self::Files(paths, chosen) => load_setup(paths, chosen),
+            Self::Command { paths, command, connect_url, connect_cas } => {
+                of_command(paths, command, connect_url.as_deref(), connect_cas.as_deref())
+            }
+        }
+    }
+}
+
 /// An agent that is ready to run.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -147,7 +181,7 @@ pub fn load_setup(paths: &[PathBuf], chosen: &Chosen) -> Result<Loaded, OptionsE
     }
     let offers = endpoints.into_iter().map(|endpoint| offer(endpoint, &tree, &folder));
     let offers = offers.collect::<Result<Vec<_>, _>>()?;
-    finish(config.agent, offers, &folder)
+    finish(config.agent, offers, &folder, Origin::Files(paths.to_vec(), chosen.clone()))
 }
 
 /// One endpoint from the command line, with the settings of configuration files, if there are any.
@@ -222,7 +256,13 @@ pub fn of_command(
         upstream,
         proxy_protocol: command.proxy_protocol.map(proxy_protocol),
     };
-    finish(settings, vec![offer], &folder)
+    let origin = Origin::Command {
+        paths: paths.to_vec(),
+        command: Box::new(command.clone()),
+        connect_url: connect_url.map(ToOwned::to_owned),
+        connect_cas: connect_cas.map(ToOwned::to_owned),
+    };
+    finish(settings, vec![offer], &folder, origin)
 }
 
 fn default_settings() -> Result<AgentSettings, OptionsError> {
@@ -357,7 +397,12 @@ fn inline_policy(tree: &Value, name: &str) -> Option<Box<str>> {
     serde_json::to_string(policy).ok().map(Into::into)
 }
 
-fn finish(settings: AgentSettings, offers: Vec<Offer>, folder: &Path) -> Result<Loaded, OptionsError> {
+fn finish(
+    settings: AgentSettings,
+    offers: Vec<Offer>,
+    folder: &Path,
+    origin: Origin,
+) -> Result<Loaded, OptionsError> {
     let unfit = OptionsError::Unfit;
     let Some(server) = settings.connect_url.as_ref().map(|url| url.value.clone()) else {
         let message = "no edge to connect to: write `agent: {connect_url: edge.example.com:4443}`, or use \
@@ -401,6 +446,7 @@ fn finish(settings: AgentSettings, offers: Vec<Offer>, folder: &Path) -> Result<
             tolerance: settings.heartbeat_tolerance,
         },
         remote_management: settings.remote_management,
+        origin: Some(origin),
         offers,
     };
     Ok(Loaded { setup, settings, notes })

@@ -12,7 +12,7 @@ use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
 use super::status::{EndpointStatus, UpstreamStatus};
-use super::streams::{Streams, Told};
+use super::streams::{CAN_UPDATE, Streams, Told, can_restart, can_stop};
 use super::{AgentError, Ended, Offer, Setup, Status};
 use crate::link::{
     self, Auth, AuthExtra, AuthReply, Bind, BindExtra, BindReply, CallError, Hidden, StreamType,
@@ -31,9 +31,17 @@ const GOODBYE: Duration = Duration::from_secs(2);
 pub(super) struct Memory {
     client_id: String,
     cookie: Hidden,
-    /// What each endpoint was given, by its name: the token, and the address that the edge chose.
-    tokens: HashMap<Box<str>, (Hidden, Box<str>)>,
+    /// What each endpoint was given, by its name and the address that is asked for.
+    given: HashMap<(Box<str>, Box<str>), Given>,
     was_online: bool,
+}
+
+/// What an endpoint was given.
+#[derive(Clone)]
+struct Given {
+    token: Hidden,
+    /// The one that the edge chose, if that was left to it.
+    address: Box<str>,
 }
 
 impl Memory {
@@ -136,7 +144,7 @@ async fn serve(
 }
 
 async fn authenticate(setup: &Setup, memory: &mut Memory, opener: &Opener) -> Result<(), CallError> {
-    let no = |what: &str| Some(format!("this agent does not {what}"));
+    let unsupported = |can: Result<(), &str>| Some(can.err().unwrap_or_default().to_owned());
     let request = Auth {
         version: vec!["3".to_owned()],
         client_id: memory.client_id.clone(),
@@ -150,12 +158,9 @@ async fn authenticate(setup: &Setup, memory: &mut Memory, opener: &Opener) -> Re
             cookie: memory.cookie.clone(),
             heartbeat_interval: nanoseconds(setup.heartbeat.interval),
             heartbeat_tolerance: nanoseconds(setup.heartbeat.tolerance),
-            update_unsupported_error: no("update itself"),
-            restart_unsupported_error: no("restart itself"),
-            stop_unsupported_error: match setup.remote_management {
-                true => Some(String::new()),
-                false => Some("remote_management is off".to_owned()),
-            },
+            update_unsupported_error: unsupported(CAN_UPDATE),
+            restart_unsupported_error: unsupported(can_restart(setup.remote_management)),
+            stop_unsupported_error: unsupported(can_stop(setup.remote_management)),
             config_version: "3".to_owned(),
             client_type: "forwarder".to_owned(),
             ..AuthExtra::default()
@@ -168,8 +173,9 @@ async fn authenticate(setup: &Setup, memory: &mut Memory, opener: &Opener) -> Re
 }
 
 async fn bind(memory: &mut Memory, opener: &Opener, offer: &Offer) -> Result<BindReply, CallError> {
-    let (token, address) =
-        memory.tokens.get(&offer.name).cloned().unwrap_or_else(|| (Hidden::default(), offer.address.clone()));
+    let known = (offer.name.clone(), offer.address.clone());
+    let new = || Given { token: Hidden::default(), address: offer.address.clone() };
+    let Given { token, address } = memory.given.get(&known).cloned().unwrap_or_else(new);
     let request = Bind {
         id: String::new(),
         proto: "tcp".to_owned(),
@@ -193,7 +199,7 @@ async fn bind(memory: &mut Memory, opener: &Opener, offer: &Offer) -> Result<Bin
     let reply: BindReply = answered(link::ask(opener, StreamType::Bind, &request)).await?;
     // Whoever left the address to the edge keeps the one that it chose.
     let address = reply.opts.get("Addr").and_then(serde_json::Value::as_str).unwrap_or(&offer.address);
-    memory.tokens.insert(offer.name.clone(), (reply.extra.token.clone(), address.into()));
+    memory.given.insert(known, Given { token: reply.extra.token.clone(), address: address.into() });
     Ok(reply)
 }
 

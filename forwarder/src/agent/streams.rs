@@ -67,14 +67,19 @@ impl Streams {
             Ok(Ok(StreamType::Heartbeat)) => link::echo(stream).await,
             Ok(Ok(StreamType::Proxy)) => self.proxy(stream).await,
             Ok(Ok(StreamType::Stop)) => {
-                let can = if self.remote_management { Ok(()) } else { Err("remote_management is off") };
-                if command(&mut stream, can).await {
+                if command(&mut stream, can_stop(self.remote_management)).await {
                     tracing::info!("the edge has stopped this agent");
                     return Some(Ended::Stopped);
                 }
             }
-            Ok(Ok(StreamType::Restart | StreamType::Update)) => {
-                command(&mut stream, Err("this agent cannot do that from afar")).await;
+            Ok(Ok(StreamType::Restart)) => {
+                if command(&mut stream, can_restart(self.remote_management)).await {
+                    tracing::info!("the edge lets this agent begin again");
+                    return Some(Ended::Restart);
+                }
+            }
+            Ok(Ok(StreamType::Update)) => {
+                command(&mut stream, CAN_UPDATE).await;
             }
             Ok(Ok(StreamType::StopEndpoint)) => self.stop_endpoint(&mut stream).await,
             _ => stream.reset(ErrorCode::Refused),
@@ -103,6 +108,20 @@ impl Streams {
         self.status.unbound(&offer.name);
     }
 }
+
+/// Whether the edge may stop this agent, or why not.
+pub(super) const fn can_stop(remote_management: bool) -> Result<(), &'static str> {
+    if remote_management { Ok(()) } else { Err("remote_management is off") }
+}
+
+/// Whether the edge may let it begin again; as with ngrok's agent, not on Windows.
+pub(super) const fn can_restart(remote_management: bool) -> Result<(), &'static str> {
+    if cfg!(unix) { can_stop(remote_management) } else { Err("this system has no restart from afar") }
+}
+
+/// Whether the edge may update it.
+pub(super) const CAN_UPDATE: Result<(), &str> =
+    Err("this agent does not update itself: install another version");
 
 /// Answers a command; true if it is followed.
 async fn command(stream: &mut Stream, can: Result<(), &str>) -> bool {

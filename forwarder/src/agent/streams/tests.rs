@@ -192,3 +192,14 @@ async fn a_server_without_tls_is_given_up() {
     stream.write_all(&header().await).await.expect("taken");
     assert!(stream.read_u8().await.is_err());
 }
+
+#[tokio::test]
+async fn an_update_is_refused_with_the_reason_and_a_restart_ends_the_session() {
+    let (opener, _, served) = agent(echo().await);
+    let update = link::ask::<CommandReply>(&opener, StreamType::Update, &link::Empty {}).await;
+    let error = update.expect_err("it cannot").to_string();
+    assert_eq!(error, "this agent does not update itself: install another version");
+    let restart = link::ask::<CommandReply>(&opener, StreamType::Restart, &link::Empty {}).await;
+    assert!(matches!(restart, Ok(CommandReply { error: None })));
+    assert!(matches!(served.await, Ok(Some(Ended::Restart))));
+}

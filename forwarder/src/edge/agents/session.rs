@@ -185,11 +185,8 @@ async fn run(
         os: shown(&auth.extra.os, 64),
         user_agent: shown(&auth.extra.user_agent, 1_024),
         metadata: auth.extra.metadata.as_str().into(),
-        stop_unsupported: match &auth.extra.stop_unsupported_error {
-            Some(error) if error.is_empty() => None,
-            Some(error) => Some(shown(error, 256)),
-            None => Some("the agent is too old for it".into()),
-        },
+        stop_unsupported: unsupported(auth.extra.stop_unsupported_error.as_deref()),
+        restart_unsupported: unsupported(auth.extra.restart_unsupported_error.as_deref()),
         started: Timestamp::now(),
     };
     let cookie = &auth.extra.cookie.0;
@@ -328,6 +325,15 @@ async fn call(kind: StreamType, stream: &mut Stream, bound: &mut Bound<'_>) {
             Ok(())
         }
     };
+}
+
+/// Why an agent cannot be told to do something; `None` if it can.
+fn unsupported(error: Option<&str>) -> Option<Box<str>> {
+    match error {
+        Some("") => None,
+        Some(error) => Some(shown(error, 256)),
+        None => Some("it is too old for that".into()),
+    }
 }
 
 /// A text of an agent's, fit to be shown.
