@@ -228,3 +228,38 @@ impl Moved {
         self.start + Duration::from_millis(self.last.load(Ordering::Relaxed))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{BufWriter, DuplexStream, duplex, split};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// A connection that holds bytes back until it is flushed, as TLS may.
+    struct Holding(DuplexStream);
+
+    impl Carrier for Holding {
+        fn halves(&mut self) -> (impl AsyncRead + Unpin + Send, impl AsyncWrite + Unpin + Send) {
+            let (read, write) = split(&mut self.0);
+            (read, BufWriter::new(write))
+        }
+
+        fn reset(&self) {}
+    }
+
+    #[tokio::test]
+    async fn what_was_written_is_not_held_back() {
+        const LONG: Duration = Duration::from_secs(10);
+        let ((mut client, near), (far, mut upstream)) = (duplex(64), duplex(64));
+        let relayed = tokio::spawn(async move {
+            relay(&mut Holding(near), &mut Holding(far), LONG, &CancellationToken::new()).await
+        });
+        client.write_all(b"?").await.expect("taken");
+        assert_eq!(timeout(LONG, upstream.read_u8()).await.expect("in time").expect("it comes"), b'?');
+        upstream.write_all(b"!").await.expect("taken");
+        assert_eq!(timeout(LONG, client.read_u8()).await.expect("in time").expect("it comes"), b'!');
+        drop((client, upstream));
+        assert_eq!(relayed.await.expect("no panic").end, RelayEnd::Finished);
+    }
+}
