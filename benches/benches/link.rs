@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use forwarder::admission::raise_file_limit;
-use forwarder::agent::{self, Offer, Setup, Status};
+use forwarder::agent::{self, Offer, Setup, Status, UpstreamServer};
+use forwarder::dial::Dialer;
 use forwarder::edge::{AgentSettings, Edge};
 use forwarder::events::EventWriter;
 use forwarder::generation::load;
@@ -104,19 +105,24 @@ impl Site {
             metadata: "".into(),
             description: "".into(),
             policy: None,
-            upstream: HostPort { host: upstream.ip().to_string().into(), port: upstream.port() },
+            upstream: UpstreamServer::plain(HostPort {
+                host: upstream.ip().to_string().into(),
+                port: upstream.port(),
+            }),
             proxy_protocol: None,
         };
         let setup = Setup {
             server: HostPort { host: "127.0.0.1".into(), port: through.port() },
             server_name: ServerName::try_from("localhost").expect("a name"),
             tls: Arc::clone(&self.tls),
+            dialer: Dialer::default(),
             proxy: None,
             connect_timeout: MINUTE,
             authtoken: Secret::new(token.reveal()),
             metadata: String::new(),
             heartbeat: Heartbeat { interval: MINUTE, tolerance: MINUTE },
             remote_management: true,
+            origin: None,
             offers: names.iter().map(offer).collect(),
         };
         let (status, stop) = (Arc::new(Status::default()), self.stop.child_token());

@@ -37,7 +37,7 @@ pub use door::{Caller, Door};
 pub use page::encode;
 pub(crate) use server::CONNECTIONS;
 pub use server::{respond, serve_tcp, serve_unix};
-pub use sessions::{EndpointView, NoSessions, Ref, SessionView, Sessions};
+pub use sessions::{Asked, EndpointView, NoSessions, Ref, SessionView, Sessions};
 
 /// What the API works on. Cheap to clone.
 #[derive(Clone)]
@@ -154,10 +154,10 @@ impl Admin {
                 self.stop_session(id)
             }
             (sessions::SESSIONS, Some(id), Some("restart")) if call.method == Method::POST => {
-                Err(self.cannot(id, "restarting", 804))
+                self.restart_session(id)
             }
             (sessions::SESSIONS, Some(id), Some("update")) if call.method == Method::POST => {
-                Err(self.cannot(id, "updating", 806))
+                Err(self.cannot_update(id))
             }
             (sessions::ENDPOINTS, id, None) if call.method == Method::GET => self.read_endpoints(call, id),
             (sessions::SESSIONS | sessions::ENDPOINTS, _, None) => Err(Fault::wrong_method("GET")),

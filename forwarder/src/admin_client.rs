@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use self::http::{CallError, Client};
 use self::place::Place;
 use self::table::{Column, table};
-use crate::cli::{
+use crate::cli::admin::{
     ApiKey, ApiKeyCommand, Authtoken, AuthtokenCommand, Endpoint, EndpointCommand, Listed, NewApiKey,
     NewAuthtoken, Reach, ServiceUser, ServiceUserCommand, Session, SessionCommand,
 };
@@ -103,6 +103,10 @@ pub(crate) fn session(args: &Session) -> Exit {
         SessionCommand::Stop { id } => {
             api.client.call("POST", &format!("/tunnel_sessions/{id}/stop"), Some(&json!({})))?;
             api.done(id, "stopped")
+        }
+        SessionCommand::Restart { id } => {
+            api.client.call("POST", &format!("/tunnel_sessions/{id}/restart"), Some(&json!({})))?;
+            api.done(id, "asked to begin again")
         }
     }))
 }

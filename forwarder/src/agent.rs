@@ -2,13 +2,16 @@
 //!
 //! Nothing listens for the network: the one connection that the agent makes carries everything. When it is lost, the
 //! agent connects again, after a time that grows from half a second to thirty and of which half is drawn; agents that
-//! the edge itself has let go come back over twelve seconds, so that a thousand do not come at once. Then it brings its
-//! endpoints back.
+//! the edge itself has let go come back over twelve seconds, so that a thousand do not come at once. A proxy or an edge
+//! that says how long to wait is listened to. Then it brings its endpoints back.
 
 mod command;
+mod interrupt;
+mod logfmt;
 mod options;
 mod session;
 mod status;
+mod streams;
 mod upstream;
 mod web;
 
@@ -24,17 +27,19 @@ use rustls::pki_types::ServerName;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::dial::ProxyUrl;
+use crate::dial::{self, Dialer, ProxyUrl};
 use crate::link::{CallError, Heartbeat};
 pub use command::{run_to_end, start_log};
-pub use options::{Chosen, Loaded, OptionsError, TcpCommand, check, load_setup, of_command};
+pub use options::{Chosen, Loaded, OptionsError, Origin, TcpCommand, check, load_setup, of_command};
 pub use status::{EndpointStatus, Status, StatusView, UpstreamStatus};
-pub use upstream::ProxyProtocol;
+pub use upstream::{ProxyProtocol, UpstreamServer};
 pub use web::serve_web;
 
 /// The first pause before connecting again, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The longest that a proxy or an edge may ask to wait.
+const LONGEST_ASKED: Duration = Duration::from_secs(600);
 /// Over which time the agents of an edge that went away come back: in no second more than a tenth of them.
 const CROWD: Duration = Duration::from_secs(12);
 
@@ -47,6 +52,8 @@ pub struct Setup {
     pub server_name: ServerName<'static>,
     /// Which authorities vouch for it.
     pub tls: Arc<rustls::ClientConfig>,
+    /// How it and what lies between are reached.
+    pub dialer: Dialer,
     /// What lies between.
     pub proxy: Option<ProxyUrl>,
     /// How long connecting may take.
@@ -57,8 +64,10 @@ pub struct Setup {
     pub metadata: String,
     /// How the edge is asked for a sign of life.
     pub heartbeat: Heartbeat,
-    /// The edge may stop the agent.
+    /// The edge may stop the agent, and let it begin again.
     pub remote_management: bool,
+    /// Where it is read again when the edge lets the agent begin again; otherwise it stays as it is.
+    pub origin: Option<Origin>,
     /// What is offered.
     pub offers: Vec<Offer>,
 }
@@ -81,7 +90,7 @@ pub struct Offer {
     /// The text of its policy.
     pub policy: Option<Box<str>>,
     /// Where its traffic goes.
-    pub upstream: HostPort,
+    pub upstream: UpstreamServer,
     /// What is sent there first.
     pub proxy_protocol: Option<ProxyProtocol>,
 }
@@ -113,6 +122,8 @@ enum Ended {
     Refused(AgentError),
     /// The edge or this machine told the agent to stop.
     Stopped,
+    /// The edge told the agent to begin again.
+    Restart,
     /// It was lost; true if it had begun.
     Lost(io::Error, bool),
 }
@@ -121,20 +132,29 @@ enum Ended {
 ///
 /// # Errors
 /// [`AgentError`] if the edge refuses it: its token, or at first an endpoint.
-pub async fn run(setup: Setup, status: &Status, stop: CancellationToken) -> Result<(), AgentError> {
+pub async fn run(mut setup: Setup, status: &Arc<Status>, stop: CancellationToken) -> Result<(), AgentError> {
     let (mut pause, mut memory) = (FIRST_PAUSE, session::Memory::default());
     loop {
         let ended = session::once(&setup, &mut memory, status, &stop).await;
         status.offline();
         let mut crowd = false;
+        let mut asked = None;
         let (error, had_begun) = match ended {
             Ended::Stopped => return Ok(()),
-            Ended::Refused(error) if is_full(&error) => (error.to_string(), false),
+            Ended::Restart => {
+                setup = read_again(setup).await;
+                ("the edge lets this agent begin again".to_owned(), true)
+            }
+            Ended::Refused(error) if is_full(&error) => {
+                asked = asked_to_wait(&error);
+                (error.to_string(), false)
+            }
             Ended::Refused(error @ AgentError::Auth(CallError::Refused { .. })) => return Err(error),
             // What was online before will be again, e.g. once an older session is gone.
             Ended::Refused(error) if !memory.was_online() => return Err(error),
             Ended::Refused(error) => (error.to_string(), false),
             Ended::Lost(error, had_begun) => {
+                asked = dial::retry_after(&error);
                 // An edge that goes away loses all its agents at the same moment; a silent link is this one's alone.
                 crowd = had_begun && error.kind() != io::ErrorKind::TimedOut;
                 (error.to_string(), had_begun)
@@ -146,7 +166,11 @@ pub async fn run(setup: Setup, status: &Status, stop: CancellationToken) -> Resu
         if had_begun {
             pause = FIRST_PAUSE;
         }
-        let wait = if crowd { FIRST_PAUSE / 2 + CROWD.mul_f64(draw()) } else { jittered(pause) };
+        let wait = match asked {
+            Some(asked) => as_asked(asked).max(jittered(pause)),
+            None if crowd => FIRST_PAUSE / 2 + CROWD.mul_f64(draw()),
+            None => jittered(pause),
+        };
         tracing::warn!(error, "not connected; connecting again in {} ms", wait.as_millis());
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -156,10 +180,40 @@ pub async fn run(setup: Setup, status: &Status, stop: CancellationToken) -> Resu
     }
 }
 
+/// The setup as it is written now; the same, if that cannot be used.
+async fn read_again(setup: Setup) -> Setup {
+    let Some(origin) = setup.origin.clone() else { return setup };
+    // Files are read; the runtime must not wait for them.
+    match tokio::task::spawn_blocking(move || origin.load()).await {
+        Ok(Ok(Loaded { setup, notes, .. })) => {
+            notes.iter().for_each(|note| tracing::warn!("{note}"));
+            setup
+        }
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the configuration cannot be used; the one before stays");
+            setup
+        }
+        Err(error) => {
+            tracing::error!(%error, "the configuration cannot be read; the one before stays");
+            setup
+        }
+    }
+}
+
 /// True if the edge has no place now, e.g. because it has not noticed yet that an older session is lost.
 fn is_full(error: &AgentError) -> bool {
     let AgentError::Auth(CallError::Refused { code, .. }) = error else { return false };
     code.as_deref() == Some("ERR_NGROK_108")
+}
+
+fn asked_to_wait(error: &AgentError) -> Option<Duration> {
+    let AgentError::Auth(CallError::Refused { retry_after, .. }) = error else { return None };
+    *retry_after
+}
+
+/// A time that the other side names, within a bound, and up to a tenth more: others were told the same.
+fn as_asked(asked: Duration) -> Duration {
+    asked.min(LONGEST_ASKED).mul_f64(1.0 + draw() / 10.0)
 }
 
 /// Half of a pause, and a drawn part of the other half.
@@ -175,13 +229,58 @@ fn draw() -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     #[test]
     fn a_full_edge_is_asked_again_and_a_refusal_is_final() {
         for (code, again) in [("ERR_NGROK_108", true), ("ERR_NGROK_107", false)] {
-            let refused = CallError::Refused { message: String::new(), code: Some(code.to_owned()) };
-            assert_eq!(is_full(&AgentError::Auth(refused)), again, "{code}");
+            let (message, code) = (String::new(), Some(code.to_owned()));
+            let refused = CallError::Refused { message, code, retry_after: None };
+            assert_eq!(is_full(&AgentError::Auth(refused)), again);
         }
+    }
+
+    #[test]
+    fn a_time_that_is_asked_for_is_waited_within_bounds() {
+        for asked in [0, 7, 599].map(Duration::from_secs) {
+            let wait = as_asked(asked);
+            assert!((asked..=asked.mul_f64(1.1)).contains(&wait), "{wait:?}");
+        }
+        assert!(as_asked(Duration::MAX) <= LONGEST_ASKED.mul_f64(1.1));
+    }
+
+    #[tokio::test]
+    async fn a_busy_proxy_is_left_alone_as_long_as_it_asks() {
+        const ASKED: Duration = Duration::from_secs(1);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ngrok.yml");
+        let proxy = listener.local_addr().expect("bound");
+        let text = format!(
+            "version: 3\nagent: {{authtoken: t, connect_url: \"localhost:4443\", proxy_url: \"http://{proxy}\"}}\n\
+             endpoints: [{{name: one, url: \"tcp://a.internal:22\", upstream: {{url: 22}}}}]\n"
+        );
+        std::fs::write(&path, text).expect("written");
+        let loaded = load_setup(&[path], &Chosen::All).expect("fine");
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let agent = tokio::spawn(async move { run(loaded.setup, &Arc::default(), stopped).await });
+        let mut refused = None;
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().await.expect("the agent");
+            if let Some(at) = refused.replace(tokio::time::Instant::now()) {
+                assert!(at.elapsed() >= ASKED, "it came back after {:?}", at.elapsed());
+            }
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(stream.read_u8().await.expect("a request"));
+            }
+            let answer = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\r\n";
+            stream.write_all(answer).await.expect("taken");
+        }
+        stop.cancel();
+        assert!(agent.await.expect("no panic").is_ok());
     }
 }

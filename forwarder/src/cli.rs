@@ -1,15 +1,13 @@
 //! The command line: names, flags and help texts.
 
-mod admin;
+#[cfg(unix)]
+pub(crate) mod admin;
+#[cfg(unix)]
+pub(crate) mod edge;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-
-pub(crate) use admin::{
-    ApiKey, ApiKeyCommand, Authtoken, AuthtokenCommand, Endpoint, EndpointCommand, Listed, NewApiKey,
-    NewAuthtoken, Reach, ServiceUser, ServiceUserCommand, Session, SessionCommand,
-};
 
 /// Execute Traffic Policies on live TCP connections.
 #[derive(Debug, Parser)]
@@ -25,36 +23,11 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Quickstart(Quickstart),
-    Edge(Edge),
+    #[cfg(unix)]
+    #[command(flatten)]
+    OfEdge(edge::EdgeCommand),
     Agent(Agent),
-    Check(Check),
-    ServiceUser(ServiceUser),
-    Authtoken(Authtoken),
-    ApiKey(ApiKey),
-    Session(Session),
-    Endpoint(Endpoint),
-    Ca(Ca),
     Completions(Completions),
-}
-
-/// Run the remote-access guide on loopback: an edge, a policy and a device, with a visit of each kind.
-#[derive(Args, Debug)]
-pub(crate) struct Quickstart {
-    /// Assert that one visit is forwarded and one refused, then exit.
-    #[arg(long)]
-    pub(crate) check: bool,
-}
-
-/// Run the edge. SIGHUP reloads and keeps the last good configuration, SIGTERM drains and stops.
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  forwarder edge --config edge.yml
-  kill -HUP $(cat state/edge.pid)      reload")]
-pub(crate) struct Edge {
-    /// The configuration.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
 }
 
 /// Keep endpoints online at an edge, for servers that this machine can reach. Nothing listens for the network.
@@ -151,56 +124,6 @@ pub(crate) struct AgentConfigCheck {
     /// A configuration; may be given several times.
     #[arg(long, value_name = "FILE", required = true)]
     pub(crate) config: Vec<PathBuf>,
-}
-
-/// Check a configuration and the policies it names, without listening.
-#[derive(Args, Debug)]
-#[command(after_help = "Example:\n  forwarder check edge.yml")]
-pub(crate) struct Check {
-    /// The configuration.
-    #[arg(value_name = "FILE")]
-    pub(crate) config: PathBuf,
-}
-
-/// The authority that vouches for the edge to its agents.
-#[derive(Args, Debug)]
-#[command(arg_required_else_help = true)]
-pub(crate) struct Ca {
-    #[command(subcommand)]
-    pub(crate) command: CaCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum CaCommand {
-    Show(CaShow),
-    Rotate(CaRotate),
-}
-
-/// Print the file that agents have to trust, and the SHA-256 of what it holds.
-#[derive(Args, Debug)]
-#[command(after_help = "Exit codes: 1 if the edge has made no authority yet.
-
-Example:
-  forwarder ca show --config edge.yml")]
-pub(crate) struct CaShow {
-    /// The configuration.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
-}
-
-/// Make a new authority for the names in the configuration. The file that agents trust then holds the new one
-/// and the one before.
-#[derive(Args, Debug)]
-#[command(after_help = "A running edge goes on with its old certificate: give the file to all agents first,
-then restart the edge. Once `ca/previous.pem` is removed from the state folder,
-the next start takes the old authority out of the file.
-
-Example:
-  forwarder ca rotate --config edge.yml")]
-pub(crate) struct CaRotate {
-    /// The configuration.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
 }
 
 /// Print a completion script for a shell.

@@ -1,14 +1,18 @@
 //! Reaches a service: directly, or through a proxy.
 //!
-//! Names are looked up by the system, and behind a proxy by the proxy. One deadline bounds all of it. What a
+//! Names are looked up by the system or by given resolvers, and behind a proxy by the proxy. One deadline bounds all of it. What a
 //! proxy is told as a password is in no message and no `Debug`.
 
 mod http;
+mod later;
+mod names;
 mod proxy;
 mod race;
 mod socks;
 
 use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use policy_core::url::HostPort;
@@ -19,8 +23,10 @@ use tokio_rustls::TlsConnector;
 
 use crate::tls::client::{TrustedCas, client_config};
 
+pub use later::retry_after;
+use later::reworded;
+use names::Names;
 pub use proxy::{ProxyScheme, ProxyUrl, ProxyUrlError};
-use race::tcp;
 
 /// A way to the other side, whatever lies between.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -30,42 +36,72 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 /// An open connection.
 pub type Connection = Box<dyn Stream>;
 
-/// Connects to a service within a time.
-///
-/// # Errors
-/// With what could not be reached and why; [`io::ErrorKind::TimedOut`] once the time is over.
-pub async fn connect(
-    target: &HostPort,
-    proxy: Option<&ProxyUrl>,
-    timeout: Duration,
-) -> io::Result<Connection> {
-    let through = proxy.map_or_else(String::new, |proxy| format!(" through the proxy {proxy}"));
-    let connected = match tokio::time::timeout(timeout, reach(target, proxy)).await {
-        Ok(connected) => connected,
-        Err(_) => {
-            let message = format!("no connection within {timeout:?}");
-            Err(io::Error::new(io::ErrorKind::TimedOut, message))
-        }
-    };
-    let wrap =
-        |error: io::Error| io::Error::new(error.kind(), format!("cannot reach {target}{through}: {error}"));
-    connected.map_err(wrap)
+/// How connections are made: who looks names up, and through which interface they go. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Dialer {
+    names: Names,
+    interface: Option<Arc<str>>,
 }
 
-async fn reach(target: &HostPort, proxy: Option<&ProxyUrl>) -> io::Result<Connection> {
-    let Some(proxy) = proxy else { return Ok(Box::new(tcp(target).await?)) };
-    refuse_odd_host(&target.host)?;
-    let stream = tcp(proxy.address()).await;
-    let stream = stream.map_err(|error| context("the proxy does not answer", &error))?;
-    let mut stream: Connection = match proxy.scheme() {
-        ProxyScheme::Https => Box::new(tls(stream, proxy).await?),
-        ProxyScheme::Http | ProxyScheme::Socks5 => Box::new(stream),
-    };
-    match proxy.scheme() {
-        ProxyScheme::Http | ProxyScheme::Https => http::ask(&mut stream, target, proxy).await?,
-        ProxyScheme::Socks5 => socks::ask(&mut stream, target, proxy).await?,
+impl Dialer {
+    /// Has names looked up by these resolvers; by the system if there are none.
+    #[must_use]
+    pub fn asking(self, resolvers: &[SocketAddr]) -> Self {
+        Self { names: Names::of(resolvers), ..self }
     }
-    Ok(stream)
+
+    /// Connects through this interface alone; on Linux only, elsewhere no connection is made.
+    #[must_use]
+    pub fn through(self, interface: Option<&str>) -> Self {
+        Self { interface: interface.map(Into::into), ..self }
+    }
+
+    /// Connects to a service within a time.
+    ///
+    /// # Errors
+    /// With what could not be reached and why; [`io::ErrorKind::TimedOut`] once the time is over. A proxy may have
+    /// said when to come again: [`retry_after`].
+    pub async fn connect(
+        &self,
+        target: &HostPort,
+        proxy: Option<&ProxyUrl>,
+        timeout: Duration,
+    ) -> io::Result<Connection> {
+        let through = proxy.map_or_else(String::new, |proxy| format!(" through the proxy {proxy}"));
+        let connected = match tokio::time::timeout(timeout, self.reach(target, proxy)).await {
+            Ok(connected) => connected,
+            Err(_) => {
+                let message = format!("no connection within {timeout:?}");
+                Err(io::Error::new(io::ErrorKind::TimedOut, message))
+            }
+        };
+        connected.map_err(|error| reworded(&error, format!("cannot reach {target}{through}: {error}")))
+    }
+
+    /// Connects to a host by its name or address, and waits as long as that takes.
+    ///
+    /// # Errors
+    /// The last one, if none of its addresses answers.
+    pub async fn tcp(&self, to: &HostPort) -> io::Result<TcpStream> {
+        let found = self.names.addresses(to).await?;
+        race::tcp(&found, self.interface.as_deref()).await
+    }
+
+    async fn reach(&self, target: &HostPort, proxy: Option<&ProxyUrl>) -> io::Result<Connection> {
+        let Some(proxy) = proxy else { return Ok(Box::new(self.tcp(target).await?)) };
+        refuse_odd_host(&target.host)?;
+        let stream = self.tcp(proxy.address()).await;
+        let stream = stream.map_err(|error| context("the proxy does not answer", &error))?;
+        let mut stream: Connection = match proxy.scheme() {
+            ProxyScheme::Https => Box::new(tls(stream, proxy).await?),
+            ProxyScheme::Http | ProxyScheme::Socks5 => Box::new(stream),
+        };
+        match proxy.scheme() {
+            ProxyScheme::Http | ProxyScheme::Https => http::ask(&mut stream, target, proxy).await?,
+            ProxyScheme::Socks5 => socks::ask(&mut stream, target, proxy).await?,
+        }
+        Ok(stream)
+    }
 }
 
 /// What stands in the request to a proxy must not be able to end it.

@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::io::{self, Read};
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -145,12 +144,23 @@ pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 /// # Errors
 /// If the path is a named pipe.
 pub(crate) fn refuse_pipe(path: &Path) -> io::Result<()> {
-    let pipe = std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_fifo());
-    let followed = std::fs::metadata(path).is_ok_and(|it| it.file_type().is_fifo());
+    let pipe = std::fs::symlink_metadata(path).is_ok_and(|it| is_pipe(&it));
+    let followed = std::fs::metadata(path).is_ok_and(|it| is_pipe(&it));
     // The anonymous pipe of a shell's `<(…)` has its other end already; it is a link below /dev or /proc.
     let anonymous = !pipe && followed && (path.starts_with("/dev") || path.starts_with("/proc"));
     if followed && !anonymous {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a named pipe"));
     }
     Ok(())
+}
+
+#[cfg(unix)]
+fn is_pipe(file: &std::fs::Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&file.file_type())
+}
+
+/// Pipes of other systems have names of their own, and opening one does not wait.
+#[cfg(not(unix))]
+const fn is_pipe(_: &std::fs::Metadata) -> bool {
+    false
 }

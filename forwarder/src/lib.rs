@@ -10,21 +10,33 @@
 //!
 //! A [`generation::Generation`] is one loaded configuration; reloading swaps it and judges open connections
 //! again. On any doubt the edge refuses.
+//!
+//! The edge needs Unix. The [`agent`] runs elsewhere too.
 
+#[cfg(unix)]
 pub mod admin;
+#[cfg(unix)]
 pub mod admission;
 pub mod agent;
 pub mod dial;
+#[cfg(unix)]
 pub mod edge;
+#[cfg(unix)]
 pub mod events;
 pub mod generation;
+#[cfg(unix)]
 pub mod identity;
 pub mod link;
 pub mod mux;
+#[cfg(unix)]
 pub mod online;
+#[cfg(unix)]
 pub mod quickstart;
 pub mod relay;
+#[cfg(unix)]
 pub mod route;
+#[cfg(unix)]
 pub mod serve;
+#[cfg(unix)]
 pub mod state;
 pub mod tls;

@@ -20,7 +20,7 @@ pub use call::{CALL_BYTES, CallError, JsonEnd, answer, ask, read_call, read_call
 pub use heartbeat::{Heartbeat, beat, echo};
 pub use messages::{
     Auth, AuthExtra, AuthReply, AuthReplyExtra, Bind, BindExtra, BindReply, BindReplyExtra, CommandReply,
-    Empty, Hidden, IpRestriction, Refusal, StopEndpoint, TcpOptions, Unbind,
+    Empty, Hidden, IpRestriction, Refusal, RefusalExtra, StopEndpoint, TcpOptions, Unbind,
 };
 pub use proxy::{PROXY_HEADER_BYTES, ProxyHeader};
 

@@ -15,6 +15,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
+use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::mux;
@@ -78,6 +79,17 @@ impl Carrier for TcpStream {
     fn reset(&self) {
         // A socket that takes no option is gone already.
         let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
+    }
+}
+
+/// TLS in front of a socket. An end without the farewell of TLS is a failure.
+impl Carrier for TlsStream<TcpStream> {
+    fn halves(&mut self) -> (impl AsyncRead + Unpin + Send, impl AsyncWrite + Unpin + Send) {
+        tokio::io::split(self)
+    }
+
+    fn reset(&self) {
+        self.get_ref().0.reset();
     }
 }
 
@@ -188,6 +200,10 @@ async fn pump(
             bytes.fetch_add(written as u64, Ordering::Relaxed);
             rest = rest.get(written..).unwrap_or_default();
         }
+        // What TLS has taken may still lie there, and nothing may follow it for long.
+        if let Err(error) = to.flush().await {
+            return Ended::Unwritten(error.kind());
+        }
     }
 }
 
@@ -210,5 +226,40 @@ impl Moved {
 
     fn last(&self) -> Instant {
         self.start + Duration::from_millis(self.last.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{BufWriter, DuplexStream, duplex, split};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// A connection that holds bytes back until it is flushed, as TLS may.
+    struct Holding(DuplexStream);
+
+    impl Carrier for Holding {
+        fn halves(&mut self) -> (impl AsyncRead + Unpin + Send, impl AsyncWrite + Unpin + Send) {
+            let (read, write) = split(&mut self.0);
+            (read, BufWriter::new(write))
+        }
+
+        fn reset(&self) {}
+    }
+
+    #[tokio::test]
+    async fn what_was_written_is_not_held_back() {
+        const LONG: Duration = Duration::from_secs(10);
+        let ((mut client, near), (far, mut upstream)) = (duplex(64), duplex(64));
+        let relayed = tokio::spawn(async move {
+            relay(&mut Holding(near), &mut Holding(far), LONG, &CancellationToken::new()).await
+        });
+        client.write_all(b"?").await.expect("taken");
+        assert_eq!(timeout(LONG, upstream.read_u8()).await.expect("in time").expect("it comes"), b'?');
+        upstream.write_all(b"!").await.expect("taken");
+        assert_eq!(timeout(LONG, client.read_u8()).await.expect("in time").expect("it comes"), b'!');
+        drop((client, upstream));
+        assert_eq!(relayed.await.expect("no panic").end, RelayEnd::Finished);
     }
 }

@@ -5,121 +5,31 @@
 //!
 //! The provider of cryptography is always named, never taken from the process.
 
+#[cfg(unix)]
 mod authority;
 pub mod client;
 mod files;
+#[cfg(unix)]
+mod identity;
+#[cfg(unix)]
 mod issue;
+mod unverified;
 
-use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use sha2::{Digest, Sha256};
 
+#[cfg(unix)]
 pub use authority::{AuthorityFile, rotate, show};
-
-/// What the edge shows to agents.
-#[derive(Clone)]
-pub struct AgentIdentity {
-    config: Arc<ServerConfig>,
-    fingerprint: String,
-    authority: Option<PathBuf>,
-}
-
-impl AgentIdentity {
-    /// A certificate and key of PEM files; the certificates up to an authority may follow the first.
-    ///
-    /// # Errors
-    /// With the file and the reason, if one cannot be used or the key belongs to another certificate.
-    pub fn load(certificate: &Path, private_key: &Path) -> io::Result<Self> {
-        let chain = files::certificates(certificate)?;
-        let key = files::private_key(private_key)?;
-        let Some(first) = chain.first().cloned() else {
-            return Err(files::refuse(certificate, "it holds no certificate"));
-        };
-        let config = server_config(chain, key).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => {
-                let message = format!("it is not the key of the certificate in `{}`", certificate.display());
-                files::refuse(private_key, message)
-            }
-            error => files::refuse(certificate, error),
-        })?;
-        if issue::has_ended(&first, now()) {
-            let file = certificate.display();
-            tracing::warn!(%file, "the certificate has ended: agents will refuse it");
-        }
-        Ok(Self { config, fingerprint: fingerprint(&first), authority: None })
-    }
-
-    /// A certificate for these names, DNS names or addresses without brackets, under the authority in the state
-    /// folder. What is missing, ends within 30 days or is for other names is made, so an edge calls it with
-    /// every start. Reads and writes files.
-    ///
-    /// # Errors
-    /// Those of the file system; an authority that cannot be used, or not for these names, is never replaced
-    /// silently, since agents trust it: the message names the command that makes a new one.
-    pub fn own(state_dir: &Path, names: &[Box<str>]) -> io::Result<Self> {
-        let own = authority::own(state_dir, names, now())?;
-        let config = server_config(own.chain, own.key).map_err(io::Error::other)?;
-        Ok(Self { config, fingerprint: own.authority.fingerprint, authority: Some(own.authority.path) })
-    }
-
-    /// TLS 1.2 and 1.3 with this certificate, without certificates of clients.
-    #[must_use]
-    pub fn server_config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.config)
-    }
-
-    /// SHA-256 of the authority the edge made, or of the certificate it was given: hex with colons.
-    #[must_use]
-    pub fn fingerprint(&self) -> &str {
-        &self.fingerprint
-    }
-
-    /// The file that agents have to trust, if the edge made its own authority.
-    #[must_use]
-    pub fn authority(&self) -> Option<&Path> {
-        self.authority.as_deref()
-    }
-}
-
-impl fmt::Debug for AgentIdentity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AgentIdentity").field("fingerprint", &self.fingerprint).finish_non_exhaustive()
-    }
-}
-
-/// SHA-256 of a certificate, hex with colons.
-#[must_use]
-pub fn fingerprint(certificate: &CertificateDer<'_>) -> String {
-    let bytes: Vec<String> = Sha256::digest(certificate).iter().map(|byte| format!("{byte:02X}")).collect();
-    bytes.join(":")
-}
+#[cfg(unix)]
+pub use identity::{AgentIdentity, fingerprint};
+pub(crate) use unverified::unverified_config;
 
 /// The one provider of cryptography.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-fn server_config(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-) -> Result<Arc<ServerConfig>, rustls::Error> {
-    let builder = ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
-    Ok(Arc::new(builder.with_no_client_auth().with_single_cert(chain, key)?))
-}
-
-fn now() -> UnixTime {
-    // A clock before 1970 counts as 1970; nothing is valid then.
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    UnixTime::since_unix_epoch(since)
-}
-
+#[cfg(unix)]
 #[cfg(test)]
 mod tests;

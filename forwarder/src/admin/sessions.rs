@@ -70,8 +70,22 @@ pub trait Sessions: Send + Sync {
     /// Ends a session and its connections; false if there is none.
     fn stop(&self, id: &str) -> bool;
 
+    /// Asks the agent of a session to end it and to begin a new one.
+    fn restart(&self, id: &str) -> Asked;
+
     /// The endpoints that are online, in any order.
     fn endpoints(&self) -> Vec<EndpointView>;
+}
+
+/// What became of a wish to an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// It is on its way.
+    Yes,
+    /// There is no such session.
+    Unknown,
+    /// The agent cannot; why.
+    Unsupported(String),
 }
 
 /// An edge without agents.
@@ -85,6 +99,10 @@ impl Sessions for NoSessions {
 
     fn stop(&self, _: &str) -> bool {
         false
+    }
+
+    fn restart(&self, _: &str) -> Asked {
+        Asked::Unknown
     }
 
     fn endpoints(&self) -> Vec<EndpointView> {
@@ -252,13 +270,24 @@ impl Admin {
         Answer::json(StatusCode::OK, &serde_json::Map::new())
     }
 
-    /// Why a session stays as it is; `number` is ngrok's.
-    pub(super) fn cannot(&self, id: &str, what: &str, number: u16) -> Fault {
+    /// Why a session is not updated.
+    pub(super) fn cannot_update(&self, id: &str) -> Fault {
         if !self.sessions.sessions().iter().any(|session| session.id == id) {
             return Fault::not_found(id);
         }
-        let message = format!("remote {what} is not supported: this edge stops sessions and does no more");
-        Fault::new(StatusCode::BAD_REQUEST, message).coded(number)
+        let message = "remote updating is not supported: this edge stops and restarts agents";
+        Fault::new(StatusCode::BAD_REQUEST, message).coded(806)
+    }
+
+    pub(super) fn restart_session(&self, id: &str) -> Result<Answer, Fault> {
+        match self.sessions.restart(id) {
+            Asked::Yes => Answer::json(StatusCode::OK, &serde_json::Map::new()),
+            Asked::Unknown => Err(Fault::not_found(id)),
+            Asked::Unsupported(why) => {
+                let message = format!("the agent does not begin again: {why}");
+                Err(Fault::new(StatusCode::BAD_REQUEST, message).coded(804))
+            }
+        }
     }
 
     pub(super) fn read_endpoints(&self, call: &Call, id: Option<&str>) -> Result<Answer, Fault> {

@@ -22,6 +22,14 @@ impl Sessions for Two {
         id == "ts_1"
     }
 
+    fn restart(&self, id: &str) -> Asked {
+        match id {
+            "ts_1" => Asked::Yes,
+            "ts_2" => Asked::Unsupported("too old".to_owned()),
+            _ => Asked::Unknown,
+        }
+    }
+
     fn endpoints(&self) -> Vec<EndpointView> {
         let session = Some(Ref::to("ts_2"));
         vec![EndpointView { id: "ep_1".to_owned(), tunnel_session: session, port: 22, ..Default::default() }]
@@ -146,7 +154,11 @@ fn an_api_key_is_shown_once_and_goes_with_its_service_user() {
     let id = api.admin.identity.authenticate_key(&key).expect("counts");
     assert!(key.starts_with(text(&made["id"])) && id.to_string() == text(&made["id"]));
     assert_eq!(
-        api.admin.identity.authenticate(&key, [127, 0, 0, 1].into(), Timestamp::now()).expect_err("no authtoken").code(),
+        api.admin
+            .identity
+            .authenticate(&key, [127, 0, 0, 1].into(), Timestamp::now())
+            .expect_err("no authtoken")
+            .code(),
         105
     );
     let uri = format!("/api_keys/{id}");
@@ -486,8 +498,10 @@ fn sessions_and_endpoints_are_shown_and_stopped() {
     assert_eq!(api.get("/tunnel_sessions/ts_1").1["uri"], "http://localhost/tunnel_sessions/ts_1");
     assert_eq!(api.post("/tunnel_sessions/ts_1/stop", &json!({})), (200, json!({})));
     assert_eq!(api.post("/tunnel_sessions/ts_9/stop", &Value::Null).0, 404);
-    for (what, code) in [("restart", "ERR_NGROK_804"), ("update", "ERR_NGROK_806")] {
-        let (status, error) = api.post(&format!("/tunnel_sessions/ts_1/{what}"), &json!({}));
+    assert_eq!(api.post("/tunnel_sessions/ts_1/restart", &json!({})), (200, json!({})));
+    assert_eq!(api.post("/tunnel_sessions/ts_9/restart", &json!({})).0, 404);
+    for (path, code) in [("ts_2/restart", "ERR_NGROK_804"), ("ts_1/update", "ERR_NGROK_806")] {
+        let (status, error) = api.post(&format!("/tunnel_sessions/{path}"), &json!({}));
         assert_eq!((status, &error["error_code"]), (400, &json!(code)), "{error}");
     }
     let (_, list) = api.get("/endpoints");

@@ -5,12 +5,14 @@ use std::io::{self, IsTerminal};
 use std::sync::{Arc, Mutex};
 
 use policy_core::agent::{AgentSettings, LogFormat, LogLevel};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tracing::Dispatch;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
+use super::interrupt::interrupted;
+use super::logfmt::Logfmt;
 use super::{AgentError, Loaded, Status, run, serve_web};
 
 /// Starts the log that the settings ask for; on standard error if they ask for none.
@@ -36,26 +38,25 @@ pub fn start_log(settings: &AgentSettings) -> io::Result<()> {
     };
     let terminal = matches!(settings.log.as_deref(), None | Some("stderr")) && io::stderr().is_terminal();
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
-    start(settings.log_format, level, writer, colour);
-    Ok(())
+    let log = log(settings.log_format, level, writer, colour);
+    tracing::dispatcher::set_global_default(log).map_err(io::Error::other)
 }
 
-fn start(
+fn log(
     format: LogFormat,
     level: LevelFilter,
     writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static,
     colour: bool,
-) {
+) -> Dispatch {
     let builder = tracing_subscriber::fmt()
         .with_writer(writer)
         .with_max_level(level)
         .with_target(false)
         .with_ansi(colour);
     match format {
-        LogFormat::Json => builder.json().init(),
-        // Its lines are `key=value` but for the time and the message.
-        LogFormat::Logfmt => builder.with_ansi(false).compact().init(),
-        _ => builder.init(),
+        LogFormat::Json => builder.json().into(),
+        LogFormat::Logfmt => builder.with_ansi(false).event_format(Logfmt).into(),
+        _ => builder.into(),
     }
 }
 
@@ -86,12 +87,7 @@ pub async fn run_to_end(loaded: Loaded) -> Result<(), AgentError> {
     };
     let told = stop.clone();
     let signals = tokio::spawn(async move {
-        let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-        if let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
+        if interrupted().await.is_ok() {
             told.cancel();
         }
     });
@@ -99,4 +95,32 @@ pub async fn run_to_end(loaded: Loaded) -> Result<(), AgentError> {
     signals.abort();
     web.into_iter().for_each(|web| web.abort());
     ended
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_event_is_one_line_of_logfmt() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let log =
+            log(LogFormat::Logfmt, LevelFilter::INFO, Mutex::new(file.reopen().expect("the file")), true);
+        tracing::dispatcher::with_default(&log, || {
+            let forged = io::Error::other("no\nt=1 lvl=error msg=forged \u{1b}[2J");
+            tracing::warn!(endpoint = "device one", port = 22, error = %forged, up = ?Some("x"), "cannot \"reach\" it");
+            tracing::debug!("not told");
+            tracing::info!("online");
+        });
+        let text = std::fs::read_to_string(file.path()).expect("the file");
+        let lines: Vec<_> = text.lines().map(|line| line.split_once(' ').expect("a time")).collect();
+        let [(first_time, first), (_, second)] = &*lines else { panic!("two lines: {text}") };
+        let time = first_time.strip_prefix("t=").expect("a time").parse::<jiff::Timestamp>();
+        assert!(time.is_ok(), "{first_time}");
+        assert_eq!(
+            *first,
+            r#"lvl=warn msg="cannot \"reach\" it" endpoint="device one" port=22 error="no\nt=1 lvl=error msg=forged \u001b[2J" up="Some(\"x\")""#
+        );
+        assert_eq!(*second, "lvl=info msg=online");
+    }
 }

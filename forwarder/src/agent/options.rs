@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,14 +19,19 @@ use policy_core::url::{Binding, HostPort, Scheme};
 use rustls::pki_types::ServerName;
 use serde_yaml::Value;
 
-use super::{Offer, ProxyProtocol, Setup};
-use crate::dial::ProxyUrl;
+use super::{Offer, ProxyProtocol, Setup, UpstreamServer};
+use crate::dial::{Dialer, ProxyUrl};
 use crate::generation::{Reports, read_file};
 use crate::link::Heartbeat;
 use crate::tls::client::{TrustedCas, client_config};
 
 /// The variable that holds the authtoken; it wins over the file.
 const TOKEN_VARIABLE: &str = "NGROK_AUTHTOKEN";
+
+/// Whether sockets can be bound to an interface here.
+const CHOOSES_INTERFACE: bool = cfg!(target_os = "linux");
+/// Where resolvers are asked.
+const DNS_PORT: u16 = 53;
 
 /// Which endpoints of the configuration are offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +59,40 @@ pub struct TcpCommand {
     pub metadata: String,
     /// The version of the PROXY protocol that is sent first.
     pub proxy_protocol: Option<u8>,
+}
+
+/// Where an agent's setup comes from, to be read again.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Origin {
+    /// Endpoints of configuration files.
+    Files(Vec<PathBuf>, Chosen),
+    /// An endpoint from the command line.
+    Command {
+        /// Files with settings.
+        paths: Vec<PathBuf>,
+        /// The endpoint.
+        command: Box<TcpCommand>,
+        /// The edge.
+        connect_url: Option<String>,
+        /// Which authorities vouch for it.
+        connect_cas: Option<String>,
+    },
+}
+
+impl Origin {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`OptionsError`].
+    pub fn load(&self) -> Result<Loaded, OptionsError> {
+        match self {
+            Self::Files(paths, chosen) => load_setup(paths, chosen),
+            Self::Command { paths, command, connect_url, connect_cas } => {
+                of_command(paths, command, connect_url.as_deref(), connect_cas.as_deref())
+            }
+        }
+    }
 }
 
 /// An agent that is ready to run.
@@ -141,7 +181,7 @@ pub fn load_setup(paths: &[PathBuf], chosen: &Chosen) -> Result<Loaded, OptionsE
     }
     let offers = endpoints.into_iter().map(|endpoint| offer(endpoint, &tree, &folder));
     let offers = offers.collect::<Result<Vec<_>, _>>()?;
-    finish(config.agent, offers, &folder)
+    finish(config.agent, offers, &folder, Origin::Files(paths.to_vec(), chosen.clone()))
 }
 
 /// One endpoint from the command line, with the settings of configuration files, if there are any.
@@ -216,7 +256,13 @@ pub fn of_command(
         upstream,
         proxy_protocol: command.proxy_protocol.map(proxy_protocol),
     };
-    finish(settings, vec![offer], &folder)
+    let origin = Origin::Command {
+        paths: paths.to_vec(),
+        command: Box::new(command.clone()),
+        connect_url: connect_url.map(ToOwned::to_owned),
+        connect_cas: connect_cas.map(ToOwned::to_owned),
+    };
+    finish(settings, vec![offer], &folder, origin)
 }
 
 fn default_settings() -> Result<AgentSettings, OptionsError> {
@@ -330,9 +376,13 @@ fn proxy_protocol(version: u8) -> ProxyProtocol {
     if version == 1 { ProxyProtocol::V1 } else { ProxyProtocol::V2 }
 }
 
-fn server(upstream: &Upstream, name: &str) -> Result<HostPort, OptionsError> {
+fn server(upstream: &Upstream, name: &str) -> Result<UpstreamServer, OptionsError> {
     match upstream {
-        Upstream::Server { scheme: UpstreamScheme::Tcp, at } => Ok(at.clone()),
+        Upstream::Server { scheme: UpstreamScheme::Tcp, at } => Ok(UpstreamServer::plain(at.clone())),
+        Upstream::Server { scheme: UpstreamScheme::Tls, at } => {
+            let fault = |error| OptionsError::Unfit(format!("`{name}`: {upstream}: {error}"));
+            UpstreamServer::tls(at.clone()).map_err(fault)
+        }
         other => {
             Err(OptionsError::Unfit(format!("`{name}`: this agent does not take traffic to {other} yet")))
         }
@@ -347,7 +397,12 @@ fn inline_policy(tree: &Value, name: &str) -> Option<Box<str>> {
     serde_json::to_string(policy).ok().map(Into::into)
 }
 
-fn finish(settings: AgentSettings, offers: Vec<Offer>, folder: &Path) -> Result<Loaded, OptionsError> {
+fn finish(
+    settings: AgentSettings,
+    offers: Vec<Offer>,
+    folder: &Path,
+    origin: Origin,
+) -> Result<Loaded, OptionsError> {
     let unfit = OptionsError::Unfit;
     let Some(server) = settings.connect_url.as_ref().map(|url| url.value.clone()) else {
         let message = "no edge to connect to: write `agent: {connect_url: edge.example.com:4443}`, or use \
@@ -374,8 +429,12 @@ fn finish(settings: AgentSettings, offers: Vec<Offer>, folder: &Path) -> Result<
     let proxy = settings.proxy_url.as_ref().map(|url| ProxyUrl::parse(url.expose())).transpose();
     let proxy = proxy.map_err(|error| unfit(format!("proxy_url: {error}")))?;
     let notes = without_effect(&settings);
+    let resolvers: Vec<_> =
+        settings.dns_resolver_ips.iter().map(|&address| SocketAddr::new(address, DNS_PORT)).collect();
+    let interface = settings.connect_interface.as_deref().filter(|_| CHOOSES_INTERFACE);
     let setup = Setup {
         server,
+        dialer: Dialer::default().asking(&resolvers).through(interface),
         server_name,
         tls: Arc::clone(&tls),
         proxy,
@@ -387,6 +446,7 @@ fn finish(settings: AgentSettings, offers: Vec<Offer>, folder: &Path) -> Result<
             tolerance: settings.heartbeat_tolerance,
         },
         remote_management: settings.remote_management,
+        origin: Some(origin),
         offers,
     };
     Ok(Loaded { setup, settings, notes })
@@ -395,8 +455,11 @@ fn finish(settings: AgentSettings, offers: Vec<Offer>, folder: &Path) -> Result<
 /// What was written and has no effect with this agent.
 fn without_effect(settings: &AgentSettings) -> Vec<String> {
     let checks = [
-        (settings.connect_interface.is_some(), "connect_interface", "the system chooses the interface"),
-        (!settings.dns_resolver_ips.is_empty(), "dns_resolver_ips", "the system resolves names"),
+        (
+            settings.connect_interface.is_some() && !CHOOSES_INTERFACE,
+            "connect_interface",
+            "the system chooses the interface",
+        ),
         (settings.crl_noverify, "crl_noverify", "revocation lists are not asked for"),
         (settings.console_ui == ConsoleUi::On, "console_ui", "there is no display; see the API or the log"),
         (settings.inspect_db_size > 0, "inspect_db_size", "tcp traffic is not inspected"),
@@ -430,7 +493,8 @@ mod tests {
             "version: 3\nagent: {authtoken: tok-3k1x, connect_url: \"localhost:4443\", api_key: k}\nendpoints:\n\
              - {name: one, url: \"tcp://a.internal:22\", upstream: {url: 22, proxy_protocol: 2}, \
              traffic_policy: {on_tcp_connect: [{actions: [{type: deny}]}]}}\n\
-             - {name: web, url: \"https://b.internal\", upstream: {url: 80}}\n",
+             - {name: web, url: \"https://b.internal\", upstream: {url: 80}}\n\
+             - {name: tls, url: \"tcp://c.internal:22\", upstream: {url: \"tls://device:8443\"}}\n",
         );
         let loaded = load(Chosen::Named(vec!["one".to_owned()])).expect("fine");
         let [offer] = &*loaded.setup.offers else { panic!("one") };
@@ -438,9 +502,11 @@ mod tests {
         assert_eq!((&*offer.address, offer.proxy_protocol), ("a.internal:22", Some(ProxyProtocol::V2)));
         assert_eq!(loaded.notes, ["`api_key` has no effect: this agent asks no API"]);
         assert!(!format!("{:?}", loaded.setup).contains("tok-3k1x"));
+        let loaded = load(Chosen::Named(vec!["tls".to_owned()])).expect("fine");
+        assert_eq!(loaded.setup.offers[0].upstream.to_string(), "tls://device:8443");
         for (chosen, message) in [
             (Chosen::All, "endpoint `web`: https://b.internal is not a tcp endpoint"),
-            (Chosen::Named(vec!["two".to_owned()]), "no endpoint `two`; it has: one, web"),
+            (Chosen::Named(vec!["two".to_owned()]), "no endpoint `two`; it has: one, web, tls"),
         ] {
             let error = load(chosen).expect_err(message).to_string();
             assert!(error.contains(message), "{error}");
@@ -450,6 +516,14 @@ mod tests {
         );
         let error = load(Chosen::All).expect_err("no edge").to_string();
         assert!(error.contains("connect_url"), "{error}");
+        write(
+            "version: 3\nagent: {authtoken: t, connect_url: \"localhost:1\", dns_resolver_ips: [127.0.0.9], connect_interface: lo}\n\
+             endpoints: [{name: one, url: \"tcp://a.internal:22\", upstream: {url: 22}}]\n",
+        );
+        let loaded = load(Chosen::All).expect("fine");
+        let dialer = format!("{:?}", loaded.setup.dialer);
+        assert!(dialer.contains("127.0.0.9:53") && dialer.contains("lo") == CHOOSES_INTERFACE, "{dialer}");
+        assert_eq!(loaded.notes.is_empty(), CHOOSES_INTERFACE, "{:?}", loaded.notes);
         write("version: 3\nendpoints: [{nme: one}]\n");
         assert!(matches!(load(Chosen::All), Err(OptionsError::Invalid(_))));
     }

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
@@ -13,20 +12,17 @@ use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
 use super::status::{EndpointStatus, UpstreamStatus};
-use super::{AgentError, Ended, Offer, Setup, Status, upstream};
-use crate::dial;
+use super::streams::{CAN_UPDATE, Streams, Told, can_restart, can_stop};
+use super::{AgentError, Ended, Offer, Setup, Status};
 use crate::link::{
-    self, Auth, AuthExtra, AuthReply, Bind, BindExtra, BindReply, CallError, CommandReply, Hidden,
-    ProxyHeader, StopEndpoint, StreamType,
+    self, Auth, AuthExtra, AuthReply, Bind, BindExtra, BindReply, CallError, Hidden, StreamType,
 };
-use crate::mux::{Acceptor, ErrorCode, Limits, Opener, Side, Stream, session};
+use crate::mux::{Acceptor, ErrorCode, Limits, Opener, Side, session};
 
 /// Connections that the edge may have open through the agent.
 const MOST_CONNECTIONS: usize = 8_192;
 /// How long the edge may take for an answer.
 const ANSWER_TIME: Duration = Duration::from_secs(20);
-/// How long the edge may take to say whose connection it is.
-const HEADER_TIME: Duration = Duration::from_secs(10);
 /// How long a farewell may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -35,9 +31,17 @@ const GOODBYE: Duration = Duration::from_secs(2);
 pub(super) struct Memory {
     client_id: String,
     cookie: Hidden,
-    /// What each endpoint was given, by its name: the token, and the address that the edge chose.
-    tokens: HashMap<Box<str>, (Hidden, Box<str>)>,
+    /// What each endpoint was given, by its name and the address that is asked for.
+    given: HashMap<(Box<str>, Box<str>), Given>,
     was_online: bool,
+}
+
+/// What an endpoint was given.
+#[derive(Clone)]
+struct Given {
+    token: Hidden,
+    /// The one that the edge chose, if that was left to it.
+    address: Box<str>,
 }
 
 impl Memory {
@@ -51,11 +55,11 @@ impl Memory {
 pub(super) async fn once(
     setup: &Setup,
     memory: &mut Memory,
-    status: &Status,
+    status: &Arc<Status>,
     stop: &CancellationToken,
 ) -> Ended {
     let connecting = async {
-        let stream = dial::connect(&setup.server, setup.proxy.as_ref(), setup.connect_timeout).await?;
+        let stream = setup.dialer.connect(&setup.server, setup.proxy.as_ref(), setup.connect_timeout).await?;
         let handshake = TlsConnector::from(Arc::clone(&setup.tls)).connect(setup.server_name.clone(), stream);
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the edge's TLS takes too long");
         timeout(setup.connect_timeout, handshake).await.map_err(late)?
@@ -84,13 +88,10 @@ pub(super) async fn once(
     ended
 }
 
-/// What a task of a session ends with.
-type Told = Option<Ended>;
-
 async fn serve(
     setup: &Setup,
     memory: &mut Memory,
-    status: &Status,
+    status: &Arc<Status>,
     opener: &Opener,
     mut accepted: Acceptor,
     tasks: &mut JoinSet<Told>,
@@ -111,7 +112,7 @@ async fn serve(
                     name: offer.name.clone(),
                     uri: format!("/api/endpoints/{}", offer.name),
                     url: reply.url.into(),
-                    upstream: UpstreamStatus { url: format!("tcp://{}", offer.upstream) },
+                    upstream: UpstreamStatus { url: offer.upstream.to_string() },
                     traffic_policy: offer.policy.clone(),
                     pooling_enabled: offer.pooling,
                 });
@@ -122,91 +123,28 @@ async fn serve(
         }
     }
     memory.was_online = true;
-    let cut = CancellationToken::new();
+    let streams = Streams {
+        offers: Arc::new(Mutex::new(offers)),
+        status: Arc::clone(status),
+        remote_management: setup.remote_management,
+        dialer: setup.dialer.clone().through(None),
+        connect_timeout: setup.connect_timeout,
+        cut: CancellationToken::new(),
+    };
     let beats = link::beat(opener, setup.heartbeat, |latency| status.beat(latency));
-    tokio::pin!(beats);
-    let _cut_at_the_end = cut.clone().drop_guard();
-    loop {
-        let stream = tokio::select! {
-            error = &mut beats => return Ended::Lost(error, true),
-            stream = accepted.accept() => stream,
-            Some(ended) = tasks.join_next() => match ended {
-                Ok(Some(ended)) => return ended,
-                _ => continue,
-            },
-        };
-        let Some(mut stream) = stream else {
+    let _cut_at_the_end = streams.cut.clone().drop_guard();
+    tokio::select! {
+        error = beats => Ended::Lost(error, true),
+        ended = streams.serve_all(&mut accepted, tasks) => ended.unwrap_or_else(|| {
             let why = opener.why_closed().unwrap_or(ErrorCode::SessionClosed);
             let message = format!("the edge has ended the session: {why}");
-            return Ended::Lost(io::Error::new(io::ErrorKind::ConnectionReset, message), true);
-        };
-        match timeout(HEADER_TIME, link::read_type(&mut stream)).await {
-            Ok(Ok(StreamType::Heartbeat)) => drop(tasks.spawn(async move {
-                link::echo(stream).await;
-                None
-            })),
-            Ok(Ok(StreamType::Proxy)) => proxy(setup, status, &offers, stream, tasks, cut.clone()).await,
-            Ok(Ok(StreamType::Stop)) => {
-                if command(&mut stream, setup.remote_management.then_some(())).await {
-                    tracing::info!("the edge has stopped this agent");
-                    return Ended::Stopped;
-                }
-            }
-            Ok(Ok(StreamType::Restart | StreamType::Update)) => drop(command(&mut stream, None).await),
-            Ok(Ok(StreamType::StopEndpoint)) => {
-                let told = timeout(HEADER_TIME, link::read_call::<StopEndpoint>(&mut stream)).await;
-                if let Ok(Ok(told)) = told
-                    && let Some(offer) = offers.remove(told.id.as_str())
-                {
-                    let (message, code) = (told.message, told.error_code.unwrap_or_default());
-                    tracing::error!(
-                        endpoint = &*offer.name,
-                        message,
-                        code,
-                        "the edge has stopped an endpoint"
-                    );
-                    status.unbound(&offer.name);
-                }
-            }
-            _ => stream.reset(ErrorCode::Refused),
-        }
+            Ended::Lost(io::Error::new(io::ErrorKind::ConnectionReset, message), true)
+        }),
     }
 }
 
-/// Takes a connection to its server, in a task of its own.
-async fn proxy(
-    setup: &Setup,
-    status: &Status,
-    offers: &HashMap<Box<str>, Arc<Offer>>,
-    mut stream: Stream,
-    tasks: &mut JoinSet<Told>,
-    cut: CancellationToken,
-) {
-    let header = match timeout(HEADER_TIME, ProxyHeader::read(&mut stream)).await {
-        Ok(Ok(header)) => header,
-        _ => return stream.reset(ErrorCode::Refused),
-    };
-    let Some(offer) = offers.get(header.id.as_str()).map(Arc::clone) else {
-        return stream.reset(ErrorCode::Refused);
-    };
-    status.connections.fetch_add(1, Ordering::Relaxed);
-    let connect_timeout = setup.connect_timeout;
-    tasks.spawn(async move {
-        upstream::carry(stream, &header, &offer, connect_timeout, &cut).await;
-        None
-    });
-}
-
-/// Answers a command; true if it is followed.
-async fn command(stream: &mut Stream, follow: Option<()>) -> bool {
-    let asked = timeout(HEADER_TIME, link::read_call::<serde_json::Value>(stream)).await;
-    let error = follow.is_none().then(|| "this agent cannot do that from afar".to_owned());
-    let answered = link::answer(stream, &CommandReply { error }).await;
-    matches!(asked, Ok(Ok(_))) && answered.is_ok() && follow.is_some()
-}
-
 async fn authenticate(setup: &Setup, memory: &mut Memory, opener: &Opener) -> Result<(), CallError> {
-    let no = |what: &str| Some(format!("this agent does not {what}"));
+    let unsupported = |can: Result<(), &str>| Some(can.err().unwrap_or_default().to_owned());
     let request = Auth {
         version: vec!["3".to_owned()],
         client_id: memory.client_id.clone(),
@@ -220,12 +158,9 @@ async fn authenticate(setup: &Setup, memory: &mut Memory, opener: &Opener) -> Re
             cookie: memory.cookie.clone(),
             heartbeat_interval: nanoseconds(setup.heartbeat.interval),
             heartbeat_tolerance: nanoseconds(setup.heartbeat.tolerance),
-            update_unsupported_error: no("update itself"),
-            restart_unsupported_error: no("restart itself"),
-            stop_unsupported_error: match setup.remote_management {
-                true => Some(String::new()),
-                false => Some("remote_management is off".to_owned()),
-            },
+            update_unsupported_error: unsupported(CAN_UPDATE),
+            restart_unsupported_error: unsupported(can_restart(setup.remote_management)),
+            stop_unsupported_error: unsupported(can_stop(setup.remote_management)),
             config_version: "3".to_owned(),
             client_type: "forwarder".to_owned(),
             ..AuthExtra::default()
@@ -238,12 +173,13 @@ async fn authenticate(setup: &Setup, memory: &mut Memory, opener: &Opener) -> Re
 }
 
 async fn bind(memory: &mut Memory, opener: &Opener, offer: &Offer) -> Result<BindReply, CallError> {
-    let (token, address) =
-        memory.tokens.get(&offer.name).cloned().unwrap_or_else(|| (Hidden::default(), offer.address.clone()));
+    let known = (offer.name.clone(), offer.address.clone());
+    let new = || Given { token: Hidden::default(), address: offer.address.clone() };
+    let Given { token, address } = memory.given.get(&known).cloned().unwrap_or_else(new);
     let request = Bind {
         id: String::new(),
         proto: "tcp".to_owned(),
-        forwards_to: format!("tcp://{}", offer.upstream),
+        forwards_to: offer.upstream.to_string(),
         forwards_proto: String::new(),
         opts: json!({
             "Addr": address,
@@ -263,7 +199,7 @@ async fn bind(memory: &mut Memory, opener: &Opener, offer: &Offer) -> Result<Bin
     let reply: BindReply = answered(link::ask(opener, StreamType::Bind, &request)).await?;
     // Whoever left the address to the edge keeps the one that it chose.
     let address = reply.opts.get("Addr").and_then(serde_json::Value::as_str).unwrap_or(&offer.address);
-    memory.tokens.insert(offer.name.clone(), (reply.extra.token.clone(), address.into()));
+    memory.given.insert(known, Given { token: reply.extra.token.clone(), address: address.into() });
     Ok(reply)
 }
 

@@ -12,8 +12,8 @@ use serde::Serialize;
 pub struct Status {
     online: Mutex<Option<Online>>,
     /// Connections so far, and those open now.
-    pub(super) connections: AtomicU64,
-    pub(super) open: AtomicU64,
+    connections: AtomicU64,
+    open: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -63,7 +63,22 @@ pub struct StatusView {
     pub version: &'static str,
 }
 
+/// A connection that is open as long as this is held.
+pub(super) struct OpenConnection<'s>(&'s Status);
+
+impl Drop for OpenConnection<'_> {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Status {
+    pub(super) fn connection(&self) -> OpenConnection<'_> {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        self.open.fetch_add(1, Ordering::Relaxed);
+        OpenConnection(self)
+    }
+
     fn with<T>(&self, look: impl FnOnce(&mut Option<Online>) -> T) -> T {
         look(&mut self.online.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,20 +1,28 @@
 //! One connection: from the edge to the server behind the endpoint.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use policy_core::url::HostPort;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::Offer;
+use crate::dial::Dialer;
 use crate::link::ProxyHeader;
 use crate::mux::{ErrorCode, Stream};
 use crate::relay::relay;
+use crate::tls::unverified_config;
 
 /// How long a connection of which one half has ended may stay silent.
 const HALF_CLOSED: Duration = Duration::from_secs(60);
@@ -85,26 +93,58 @@ fn v6(address: SocketAddr) -> std::net::Ipv6Addr {
     }
 }
 
+/// The server behind an endpoint.
+#[derive(Clone, Debug)]
+pub struct UpstreamServer {
+    /// Where it is.
+    pub at: HostPort,
+    tls: Option<(ServerName<'static>, Arc<ClientConfig>)>,
+}
+
+impl UpstreamServer {
+    /// A server that takes the bytes as they are.
+    #[must_use]
+    pub const fn plain(at: HostPort) -> Self {
+        Self { at, tls: None }
+    }
+
+    /// A server that takes them over TLS, whoever it is: its certificate is not verified.
+    ///
+    /// # Errors
+    /// If TLS cannot ask for its host.
+    pub fn tls(at: HostPort) -> io::Result<Self> {
+        let name = ServerName::try_from(at.host.to_string())
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        Ok(Self { at, tls: Some((name, unverified_config()?)) })
+    }
+}
+
+impl fmt::Display for UpstreamServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", if self.tls.is_some() { "tls" } else { "tcp" }, self.at)
+    }
+}
+
 /// Carries a connection to its server. What cannot be reached is given up, which the edge sees at once.
 pub(super) async fn carry(
     mut stream: Stream,
     header: &ProxyHeader,
     offer: &Offer,
-    connect_timeout: Duration,
+    (dialer, connect_timeout): (&Dialer, Duration),
     cut: &CancellationToken,
 ) {
-    let at = &offer.upstream;
-    let connected = timeout(connect_timeout, reach(offer, header)).await;
-    let connected =
-        connected.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")));
-    let mut upstream = match connected {
-        Ok(upstream) => upstream,
+    let reached = timeout(connect_timeout, reach(offer, header, dialer)).await;
+    let reached =
+        reached.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")));
+    let relayed = match reached {
+        Ok(Reached::Plain(mut upstream)) => relay(&mut stream, &mut upstream, HALF_CLOSED, cut).await,
+        Ok(Reached::Tls(mut upstream)) => relay(&mut stream, &mut *upstream, HALF_CLOSED, cut).await,
         Err(error) => {
-            tracing::warn!(endpoint = &*offer.name, upstream = %at, %error, "the upstream cannot be reached");
+            let (endpoint, upstream) = (&*offer.name, &offer.upstream);
+            tracing::warn!(endpoint, %upstream, %error, "the upstream cannot be reached");
             return stream.reset(ErrorCode::Reset);
         }
     };
-    let relayed = relay(&mut stream, &mut upstream, HALF_CLOSED, cut).await;
     tracing::debug!(
         endpoint = &*offer.name,
         client = header.client_addr,
@@ -115,9 +155,14 @@ pub(super) async fn carry(
     );
 }
 
-/// Small packets at once, and servers that vanish or take no bytes are noticed.
+/// An open connection to a server.
+enum Reached {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Servers that vanish or take no bytes are noticed.
 fn tune(upstream: &TcpStream) -> io::Result<()> {
-    upstream.set_nodelay(true)?;
     let socket = SockRef::from(upstream);
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY))?;
     #[cfg(target_os = "linux")]
@@ -125,9 +170,10 @@ fn tune(upstream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-async fn reach(offer: &Offer, header: &ProxyHeader) -> io::Result<TcpStream> {
-    let mut upstream = TcpStream::connect((&*offer.upstream.host, offer.upstream.port)).await?;
+async fn reach(offer: &Offer, header: &ProxyHeader, dialer: &Dialer) -> io::Result<Reached> {
+    let mut upstream = dialer.tcp(&offer.upstream.at).await?;
     tune(&upstream)?;
+    // In front of TLS, where proxies write it as well.
     if let Some(version) = offer.proxy_protocol {
         let client = header.client_addr.parse().map_err(|_| {
             io::Error::new(
@@ -137,7 +183,10 @@ async fn reach(offer: &Offer, header: &ProxyHeader) -> io::Result<TcpStream> {
         })?;
         upstream.write_all(&version.header(client, upstream.peer_addr()?)).await?;
     }
-    Ok(upstream)
+    let Some((name, config)) = &offer.upstream.tls else { return Ok(Reached::Plain(upstream)) };
+    let stream = TlsConnector::from(Arc::clone(config)).connect(name.clone(), upstream).await;
+    let stream = stream.map_err(|error| io::Error::new(error.kind(), format!("TLS: {error}")))?;
+    Ok(Reached::Tls(Box::new(stream)))
 }
 
 #[cfg(test)]

@@ -144,9 +144,11 @@ pub(crate) struct NewApiKey {
     pub(crate) description: Option<String>,
 }
 
-/// List and stop the sessions of connected agents.
+/// List, stop and restart the sessions of connected agents.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  forwarder session list\n  forwarder session stop ts_01K…")]
+#[command(
+    after_help = "Examples:\n  forwarder session list\n  forwarder session stop ts_01K…\n  forwarder session restart ts_01K…"
+)]
 pub(crate) struct Session {
     #[command(flatten)]
     pub(crate) reach: Reach,
@@ -160,6 +162,12 @@ pub(crate) enum SessionCommand {
     List(Listed),
     /// Close a session and its connections; the agent may connect again.
     Stop {
+        /// The id, ts_….
+        #[arg(value_parser = id)]
+        id: String,
+    },
+    /// Ask an agent to read its configuration again and to begin a new session; its connections end.
+    Restart {
         /// The id, ts_….
         #[arg(value_parser = id)]
         id: String,

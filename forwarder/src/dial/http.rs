@@ -1,15 +1,16 @@
 //! `CONNECT` of HTTP/1.1.
 //!
-//! Source: RFC 9110, 9.3.6; RFC 7617 for user and password.
+//! Source: RFC 9110, 9.3.6; RFC 7617 for user and password; RFC 6585, 4, and RFC 9110, 15.6.4, for the time to wait.
 
 use std::io;
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use policy_core::url::HostPort;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Connection, ProxyUrl, cut_short, invalid, refused};
+use super::{Connection, ProxyUrl, cut_short, invalid, later, refused};
 
 /// How much of an answer is read.
 const MOST_HEADER: usize = 16 << 10;
@@ -32,7 +33,11 @@ pub(super) async fn ask(stream: &mut Connection, target: &HostPort, proxy: &Prox
         200..=299 => Ok(()),
         407 if proxy.credentials().is_some() => Err(refused("the proxy refuses user and password (407)")),
         407 => Err(refused("the proxy asks for user and password (407)")),
-        status => Err(refused(format!("the proxy refuses: {status} {reason}").trim_end())),
+        status => {
+            let message = format!("the proxy refuses: {status} {reason}").trim_end().to_owned();
+            let after = matches!(status, 429 | 503).then(|| later::asked(&header, SystemTime::now()));
+            Err(later::refused_until(message, after.flatten()))
+        }
     }
 }
 

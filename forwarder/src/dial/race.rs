@@ -7,8 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use policy_core::url::HostPort;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 /// How long an address is waited for before the next one is tried as well.
@@ -16,12 +15,34 @@ const TURN: Duration = Duration::from_millis(250);
 /// How many addresses are tried.
 const MOST: usize = 16;
 
-/// Connects to a host by its name or address.
-pub(super) async fn tcp(to: &HostPort) -> io::Result<TcpStream> {
-    let found: Vec<SocketAddr> = lookup_host((&*to.host, to.port)).await?.collect();
-    let stream = race(in_turns(&found)).await?;
+/// Connects to whichever of these addresses answers, through an interface if one is named.
+pub(super) async fn tcp(found: &[SocketAddr], interface: Option<&str>) -> io::Result<TcpStream> {
+    let stream = match found {
+        [only] => connect(*only, interface.map(Into::into)).await?,
+        found => race(in_turns(found), interface).await?,
+    };
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+async fn connect(to: SocketAddr, interface: Option<Box<str>>) -> io::Result<TcpStream> {
+    let Some(interface) = interface else { return TcpStream::connect(to).await };
+    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    bind_to(&socket, &interface).map_err(|error| {
+        io::Error::new(error.kind(), format!("the interface `{interface}` cannot be used: {error}"))
+    })?;
+    socket.connect(to).await
+}
+
+/// Lets a socket use this interface alone.
+#[cfg(target_os = "linux")]
+fn bind_to(socket: &TcpSocket, interface: &str) -> io::Result<()> {
+    socket2::SockRef::from(socket).bind_device(Some(interface.as_bytes()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn bind_to(_: &TcpSocket, _: &str) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// The addresses in the system's order, but the families by turns.
@@ -33,14 +54,14 @@ fn in_turns(found: &[SocketAddr]) -> Vec<SocketAddr> {
     turns.flatten().copied().take(MOST).collect()
 }
 
-async fn race(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+async fn race(addresses: Vec<SocketAddr>, interface: Option<&str>) -> io::Result<TcpStream> {
     let mut waiting = addresses.into_iter();
     // Dropping the set gives up those that still try.
     let mut tries = JoinSet::new();
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     loop {
         if let Some(address) = waiting.next() {
-            tries.spawn(TcpStream::connect(address));
+            tries.spawn(connect(address, interface.map(Into::into)));
         } else if tries.is_empty() {
             return Err(last);
         }
@@ -80,10 +101,11 @@ mod tests {
         let silent: SocketAddr = "192.0.2.1:9".parse().expect("an address");
         for others in [vec![], vec![gone], vec![silent], vec![silent, gone, silent]] {
             let all = others.iter().copied().chain([open]).collect();
-            let stream = tokio::time::timeout(Duration::from_secs(10), race(all)).await.expect("in time");
+            let stream =
+                tokio::time::timeout(Duration::from_secs(10), race(all, None)).await.expect("in time");
             assert_eq!(stream.expect("there").peer_addr().expect("connected"), open);
         }
-        assert_eq!(race(vec![gone]).await.expect_err("gone").kind(), io::ErrorKind::ConnectionRefused);
-        assert_eq!(race(vec![]).await.expect_err("no address").kind(), io::ErrorKind::NotFound);
+        assert_eq!(race(vec![gone], None).await.expect_err("gone").kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(race(vec![], None).await.expect_err("no address").kind(), io::ErrorKind::NotFound);
     }
 }

@@ -55,7 +55,8 @@ async fn talk(mut connection: Connection) -> String {
 }
 
 async fn fails(to: &HostPort, through: &ProxyUrl, timeout: Duration) -> String {
-    let error = connect(to, Some(through), timeout).await.err().expect("a failure").to_string();
+    let error =
+        Dialer::default().connect(to, Some(through), timeout).await.err().expect("a failure").to_string();
     assert!(!error.contains(SECRET) && !format!("{through:?}").contains(SECRET), "{error}");
     error
 }
@@ -90,9 +91,10 @@ async fn http_proxy<S: Stream>(stream: S, to: HostPort, wants: &'static str) -> 
 #[tokio::test]
 async fn directly() {
     let to = service().await;
-    assert_eq!(talk(connect(&to, None, LONG).await.expect("there")).await, "hello world");
+    assert_eq!(talk(Dialer::default().connect(&to, None, LONG).await.expect("there")).await, "hello world");
     let free = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound");
-    let error = connect(&target(&free.to_string()), None, LONG).await.err().expect("nobody there");
+    let error =
+        Dialer::default().connect(&target(&free.to_string()), None, LONG).await.err().expect("nobody there");
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     assert!(error.to_string().contains(&free.to_string()), "{error}");
 }
@@ -105,7 +107,10 @@ async fn through_http() {
         let behind = to.clone();
         let at = proxy(move |stream| http_proxy(stream, behind, wants)).await;
         let through = url(&format!("http://{credentials}{at}"));
-        assert_eq!(talk(connect(&to, Some(&through), LONG).await.expect("there")).await, "hello world");
+        assert_eq!(
+            talk(Dialer::default().connect(&to, Some(&through), LONG).await.expect("there")).await,
+            "hello world"
+        );
     }
 }
 
@@ -122,7 +127,10 @@ async fn through_http_over_tls() {
     .await;
     let trust = identity.authority().expect("made").to_owned();
     let through = url(&format!("https://me:s3cr3t@{at}")).with_cas(TrustedCas::File(trust.clone()));
-    assert_eq!(talk(connect(&to, Some(&through), LONG).await.expect("there")).await, "hello world");
+    assert_eq!(
+        talk(Dialer::default().connect(&to, Some(&through), LONG).await.expect("there")).await,
+        "hello world"
+    );
     // Nobody vouches for this one, so it learns no password.
     let stranger = tempfile::tempdir().expect("a folder");
     let stranger = AgentIdentity::own(stranger.path(), &["127.0.0.1".into()]).expect("made");
@@ -162,6 +170,30 @@ async fn http_proxies_that_say_no() {
     }
 }
 
+#[tokio::test]
+async fn a_busy_proxy_says_when_to_come_again() {
+    let to = target("edge.example.com:4443");
+    for (status, after) in
+        [("429 Too Many Requests", Some(7)), ("503 Service Unavailable", Some(7)), ("403 Forbidden", None)]
+    {
+        let at = proxy(move |stream| async move {
+            let mut stream = BufReader::new(stream);
+            request(&mut stream).await?;
+            stream.write_all(format!("HTTP/1.1 {status}\r\nRetry-After: 7\r\n\r\n").as_bytes()).await?;
+            stream.shutdown().await
+        })
+        .await;
+        let error = Dialer::default()
+            .connect(&to, Some(&url(&format!("http://{at}"))), LONG)
+            .await
+            .err()
+            .expect("a failure");
+        assert_eq!(retry_after(&error), after.map(Duration::from_secs), "{error}");
+        assert!(error.to_string().contains(&format!("the proxy refuses: {status}")), "{error}");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+}
+
 /// However a proxy spends the time, it is over at the deadline.
 #[tokio::test]
 async fn proxies_that_take_their_time() {
@@ -179,7 +211,8 @@ async fn proxies_that_take_their_time() {
         })
         .await;
         let begin = Instant::now();
-        let error = connect(&to, Some(&url(&format!("{scheme}://me:{SECRET}@{at}"))), SHORT).await;
+        let error =
+            Dialer::default().connect(&to, Some(&url(&format!("{scheme}://me:{SECRET}@{at}"))), SHORT).await;
         let error = error.err().expect("a failure");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
         assert!(begin.elapsed() < LONG / 2);
@@ -247,7 +280,10 @@ async fn through_socks5() {
         }
         let at = proxy(move |stream| socks_proxy(stream, login)).await;
         let through = url(&format!("socks5://{credentials}{at}"));
-        assert_eq!(talk(connect(&to, Some(&through), LONG).await.expect("there")).await, "hello world");
+        assert_eq!(
+            talk(Dialer::default().connect(&to, Some(&through), LONG).await.expect("there")).await,
+            "hello world"
+        );
     }
     let at = proxy(|stream| socks_proxy(stream, true)).await;
     let error = fails(&target("a:1"), &url(&format!("socks5://me:wrong!@{at}")), LONG).await;
@@ -292,4 +328,25 @@ async fn a_host_cannot_add_to_the_request() {
         to.host = host.into();
         assert!(fails(&to, &url(&format!("http://{at}")), LONG).await.contains("it is no host name"));
     }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn through_an_interface() {
+    let to = service().await;
+    let dialer = |name| Dialer::default().through(Some(name));
+    assert_eq!(talk(dialer("lo").connect(&to, None, LONG).await.expect("there")).await, "hello world");
+    let error = dialer("none0").connect(&to, None, LONG).await.err().expect("no such interface");
+    assert!(error.to_string().contains("the interface `none0` cannot be used"), "{error}");
+    // To a proxy as well.
+    let to = service().await;
+    let behind = to.clone();
+    let at = proxy(move |stream| http_proxy(stream, behind, "Host")).await;
+    let through = url(&format!("http://{at}"));
+    assert_eq!(
+        talk(dialer("lo").connect(&to, Some(&through), LONG).await.expect("there")).await,
+        "hello world"
+    );
+    let error = dialer("none0").connect(&to, Some(&through), LONG).await.err().expect("no such interface");
+    assert!(error.to_string().contains("the interface `none0` cannot be used"), "{error}");
 }

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::{StreamType, open};
+use super::{RefusalExtra, StreamType, open};
 use crate::mux::Opener;
 
 /// The longest object that is taken: a policy may be in it.
@@ -31,6 +32,8 @@ pub enum CallError {
         message: String,
         /// `ERR_NGROK_…`, if it has one.
         code: Option<String>,
+        /// How long it asks to wait; it may ask for any time.
+        retry_after: Option<Duration>,
     },
 }
 
@@ -40,8 +43,8 @@ impl fmt::Display for CallError {
             Self::Io(error) => error.fmt(f),
             Self::Invalid(error) => write!(f, "the message is not what it should be: {error}"),
             Self::TooLong(most) => write!(f, "the message has more than {most} bytes"),
-            Self::Refused { message, code: Some(code) } => write!(f, "{message} ({code})"),
-            Self::Refused { message, code: None } => f.write_str(message),
+            Self::Refused { message, code: Some(code), .. } => write!(f, "{message} ({code})"),
+            Self::Refused { message, code: None, .. } => f.write_str(message),
         }
     }
 }
@@ -158,7 +161,9 @@ pub async fn ask<T: DeserializeOwned>(
         let (codes, lines): (Vec<&str>, Vec<&str>) =
             text.lines().filter(|line| !line.is_empty()).partition(|line| line.starts_with("ERR_NGROK_"));
         let code = codes.first().map(|code| code.trim().to_owned());
-        return Err(CallError::Refused { message: lines.join(" "), code });
+        let extra = reply.get("Extra").map(RefusalExtra::deserialize);
+        let retry_after = extra.and_then(|extra| extra.ok()?.retry_after).map(Duration::from_secs);
+        return Err(CallError::Refused { message: lines.join(" "), code, retry_after });
     }
     serde_json::from_value(reply).map_err(CallError::Invalid)
 }

@@ -1,6 +1,7 @@
 //! The messages of calls. What is missing has its default, what is not known is ignored.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -233,13 +234,30 @@ pub struct Empty {}
 pub struct Refusal {
     /// A text, and in a line of its own the code.
     pub error: String,
+    /// Everything else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra: Option<RefusalExtra>,
+}
+
+/// Everything else about a refusal. A field of our own, which other clients do not know.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct RefusalExtra {
+    /// Seconds after which it may be tried again.
+    pub retry_after: Option<u64>,
 }
 
 impl Refusal {
     /// A refusal with a code of ngrok's.
     #[must_use]
     pub fn new(code: u32, message: impl fmt::Display) -> Self {
-        Self { error: format!("{message}\n\nERR_NGROK_{code}") }
+        Self { error: format!("{message}\n\nERR_NGROK_{code}"), extra: None }
+    }
+
+    /// The same, for this time.
+    #[must_use]
+    pub fn until(self, after: Duration) -> Self {
+        Self { extra: Some(RefusalExtra { retry_after: Some(after.as_secs()) }), ..self }
     }
 }
 
@@ -268,6 +286,16 @@ pub struct StopEndpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_says_when_to_come_again_only_where_it_ends() {
+        let json = |refusal: Refusal| serde_json::to_string(&refusal).expect("JSON");
+        assert_eq!(json(Refusal::new(107, "no")), r#"{"Error":"no\n\nERR_NGROK_107"}"#);
+        let full = json(Refusal::new(108, "full").until(Duration::from_secs(15)));
+        assert_eq!(full, r#"{"Error":"full\n\nERR_NGROK_108","Extra":{"RetryAfter":15}}"#);
+        // As a client that does not know it reads it: one of the SDKs reads both kinds of answer from the same bytes.
+        assert!(serde_json::from_str::<AuthReply>(&full).is_ok());
+    }
 
     #[test]
     fn what_is_missing_null_or_unknown_is_no_error() {

@@ -99,6 +99,7 @@ impl Site {
         let mut loaded = loaded.map_err(|error| QuickstartError::Unexpected(error.to_string()))?;
         // Whatever token this machine has for another service is not for this edge.
         loaded.setup.authtoken = Secret::new(token.reveal());
+        loaded.setup.origin = None;
         let (status, stop) = (Arc::new(Status::default()), CancellationToken::new());
         let (told, stopped) = (Arc::clone(&status), stop.clone());
         let agent = tokio::spawn(async move { agent::run(loaded.setup, &told, stopped).await });

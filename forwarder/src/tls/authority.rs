@@ -18,8 +18,9 @@ use std::path::{Path, PathBuf};
 use rcgen::KeyPair;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
+use super::identity::{fingerprint, now};
 use super::issue::{Authority, has_ended, later, pem, vouches_for};
-use super::{files, fingerprint, now, provider};
+use super::{files, provider};
 
 /// A certificate that ends within this is made anew.
 const RENEWAL_DAYS: u32 = 30;

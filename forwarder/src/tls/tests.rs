@@ -1,13 +1,17 @@
 //! Certificates that the edge makes, as a client of the same library sees them.
 
+use std::io;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Duration;
 
-use rustls::pki_types::ServerName;
+use rustls::ServerConfig;
+use rustls::pki_types::{ServerName, UnixTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::client::{TrustedCas, client_config};
+use super::identity::server_config;
 use super::*;
 
 fn names(names: &[&str]) -> Vec<Box<str>> {

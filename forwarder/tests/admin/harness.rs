@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use forwarder::admin::{Admin, Audit, EndpointView, Ref, SessionView, Sessions, serve_unix};
+use forwarder::admin::{Admin, Asked, Audit, EndpointView, Ref, SessionView, Sessions, serve_unix};
 use forwarder::identity::Identity;
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -42,6 +42,10 @@ impl Sessions for One {
             *self.stopped.lock().expect("whole") = true;
         }
         there
+    }
+
+    fn restart(&self, _: &str) -> Asked {
+        Asked::Unsupported("it is too old for that".to_owned())
     }
 
     fn endpoints(&self) -> Vec<EndpointView> {

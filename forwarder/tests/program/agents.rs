@@ -256,6 +256,18 @@ fn a_url_is_taken_unless_all_share_it() {
 }
 
 #[test]
+fn a_full_edge_says_when_to_come_again() {
+    let site = Site::start(FORWARD, "limits: {max_agents: 1}\n");
+    let token = site.token(&[]);
+    let _first = site.agent(&token, &echo_device().to_string(), &DEVICE);
+    let second = site.agent_unchecked(&token, &echo_device().to_string(), &DEVICE);
+    let line = second.wait_for(&["ERR_NGROK_108", "connecting again in "]);
+    let wait = line.split_once("again in ").and_then(|(_, rest)| rest.split(' ').next());
+    let wait: u64 = wait.expect("a time").parse().expect("a time");
+    assert!((15_000..=16_500).contains(&wait), "{line}");
+}
+
+#[test]
 fn the_rules_of_a_token_say_what_it_may_bind() {
     let site = Site::start(FORWARD, "public_tcp_ports: 20000-29999\n");
     let token = site.token(&["bind:*.site1.internal", "bind:device1.internal:22"]);
@@ -368,6 +380,69 @@ fn a_session_can_be_stopped_and_its_agent_ends_in_order() {
     assert_eq!(start["object"]["stopped_at"], Value::Null);
     assert_eq!((&stop["object"]["session"], stop["object"]["stopped_at"].is_string()), (&id.into(), true));
     assert_eq!(stop["object"]["agent_ip"], "127.0.0.1");
+}
+
+#[test]
+fn an_agent_begins_again_from_afar_with_what_its_file_says_now() {
+    let site = Site::start(FORWARD, "");
+    let (device, folder) = (echo_device(), Folder::new());
+    let write = |url: &str, more: &str| {
+        let text = format!(
+            "version: 3\nagent: {{connect_url: \"localhost:{}\", connect_cas: \"{}\", web_addr: false, log: stderr{more}}}\n\
+             endpoints: [{{name: device1, url: \"{url}\", upstream: {{url: \"{device}\"}}}}]\n",
+            site.agents.port(),
+            site.edge.folder.path("state/ca/ca.pem").display()
+        );
+        folder.write("ngrok.yml", &text)
+    };
+    let path = write("tcp://before.internal:22", "");
+    let mut command = forwarder();
+    command.args(["agent", "start", "--all", "--config"]).arg(path);
+    let mut agent = Agent::start(command, &site.token(&[]));
+    agent.wait_for(&["online", "before.internal"]);
+    let session = || site.list("session").first().and_then(|it| it["id"].as_str().map(ToOwned::to_owned));
+    // Until it is there, and another than before.
+    let next = |before: &str| wait_until("another session", || session().filter(|it| it != before));
+    let first = next("");
+
+    write("tcp://device1.internal:22", "");
+    site.admin(&["session", "restart", &first]);
+    agent.wait_for(&["online", "device1.internal"]);
+    let second = next(&first);
+    let urls: Vec<_> = site.list("endpoint").iter().map(|it| it["url"].clone()).collect();
+    assert_eq!(urls, ["tcp://device1.internal:22"]);
+    assert_eq!(exchange(connect(site.public), b"again"), b"again");
+
+    // What cannot be used changes nothing.
+    write("tcp://device1.internal", "");
+    site.admin(&["session", "restart", &second]);
+    agent.wait_for(&["the one before stays"]);
+    let third = next(&second);
+    wait_until("its endpoint", || (agent.count("online endpoint") > 2).then_some(()));
+    assert_eq!(exchange(connect(site.public), b"as before"), b"as before");
+
+    write("tcp://device1.internal:22", ", remote_management: false");
+    site.admin(&["session", "restart", &third]);
+    let fourth = next(&third);
+    let (_, error, status) = site.ask(&["session", "restart", &fourth]);
+    assert_eq!(status.code(), Some(1), "{error}");
+    assert!(error.contains("remote_management is off"), "{error}");
+    assert!(agent.child.try_wait().expect("waitable").is_none(), "it is the same process");
+    let stops = || site.edge.events().iter().filter(|it| it["event_type"] == "agent_session_stop.v0").count();
+    wait_until("the ends of three sessions", || (stops() == 3).then_some(()));
+}
+
+#[test]
+fn an_agent_of_the_command_line_begins_again_with_its_chosen_address() {
+    let site = Site::start(FORWARD, "public_tcp_ports: 20000-29999\n");
+    let agent = site.agent(&site.token(&[]), &echo_device().to_string(), &[]);
+    let before = site.list("endpoint")[0].clone();
+    let id = site.list("session")[0]["id"].as_str().expect("an id").to_owned();
+    site.admin(&["session", "restart", &id]);
+    wait_until("the agent to come back", || (agent.count("online endpoint") > 1).then_some(()));
+    let after = site.list("endpoint")[0].clone();
+    assert_eq!(after["url"], before["url"]);
+    assert_ne!(after["tunnel_session"]["id"], before["tunnel_session"]["id"]);
 }
 
 #[test]

@@ -118,7 +118,7 @@ static CRL_NOVERIFY: Field<Flag> =
 static DNS_RESOLVER_IPS: Field<Items<Ip>> = Field::optional(
     "dns_resolver_ips",
     Items::of(Ip),
-    "Servers that resolve the service's name, in place of the system's.",
+    "Servers that resolve names, in place of the system's.",
 );
 static HEARTBEAT_INTERVAL: Field<Length> = Field::default(
     "heartbeat_interval",
@@ -249,7 +249,7 @@ pub struct AgentSettings {
     pub console_ui: ConsoleUi,
     /// True if revocation is not asked for.
     pub crl_noverify: bool,
-    /// Servers that resolve the service's name.
+    /// Servers that resolve names.
     pub dns_resolver_ips: Vec<IpAddr>,
     /// How often the service is asked for a sign of life.
     pub heartbeat_interval: Duration,

@@ -34,9 +34,12 @@ const AUTH_BYTES: usize = 64 << 10;
 const OPENS_PER_SECOND: u32 = 200;
 /// How long one call may take to come in.
 const CALL_TIME: Duration = Duration::from_secs(10);
+/// When an agent may come again for which there is no place: a session that was lost is noticed meanwhile.
+const FULL: Duration = Duration::from_secs(15);
 /// How long a farewell may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// Bytes that the system holds unsent: what lies there already, nothing can overtake.
+#[cfg(target_os = "linux")]
 const LOW_WATER: u32 = 16 << 10;
 /// The version of the protocol that is spoken.
 const VERSION: &str = "3";
@@ -162,8 +165,8 @@ fn know(agents: &Arc<Agents>, auth: &Auth, peer: SocketAddr) -> Result<(Principa
     if auth.extra.metadata.len() > MOST_METADATA {
         return Err(Refusal::new(100, format!("metadata has at most {MOST_METADATA} bytes")));
     }
-    let slot = agents.slot();
-    let slot = slot.ok_or_else(|| Refusal::new(108, "this edge has as many agents as it takes"))?;
+    let full = || Refusal::new(108, "this edge has as many agents as it takes").until(FULL);
+    let slot = agents.slot().ok_or_else(full)?;
     Ok((principal, slot))
 }
 
@@ -186,11 +189,8 @@ async fn run(
         os: shown(&auth.extra.os, 64),
         user_agent: shown(&auth.extra.user_agent, 1_024),
         metadata: auth.extra.metadata.as_str().into(),
-        stop_unsupported: match &auth.extra.stop_unsupported_error {
-            Some(error) if error.is_empty() => None,
-            Some(error) => Some(shown(error, 256)),
-            None => Some("the agent is too old for it".into()),
-        },
+        stop_unsupported: unsupported(auth.extra.stop_unsupported_error.as_deref()),
+        restart_unsupported: unsupported(auth.extra.restart_unsupported_error.as_deref()),
         started: Timestamp::now(),
     };
     let cookie = &auth.extra.cookie.0;
@@ -343,6 +343,15 @@ async fn call(kind: StreamType, stream: &mut Stream, bound: &mut Bound<'_>) {
             Ok(())
         }
     };
+}
+
+/// Why an agent cannot be told to do something; `None` if it can.
+fn unsupported(error: Option<&str>) -> Option<Box<str>> {
+    match error {
+        Some("") => None,
+        Some(error) => Some(shown(error, 256)),
+        None => Some("it is too old for that".into()),
+    }
 }
 
 /// A text of an agent's, fit to be shown.

@@ -30,6 +30,8 @@ pub struct SessionInfo {
     pub metadata: Box<str>,
     /// Why it cannot be stopped from here; `None` if it can.
     pub stop_unsupported: Option<Box<str>>,
+    /// The same for a restart.
+    pub restart_unsupported: Option<Box<str>>,
     /// When it began.
     pub started: Timestamp,
 }
@@ -129,6 +131,7 @@ mod tests {
             user_agent: "".into(),
             metadata: "".into(),
             stop_unsupported: None,
+            restart_unsupported: None,
             started: Timestamp::UNIX_EPOCH,
         };
         Entry { info, client_id: "cl_1".into(), cookie: cookie.into(), opener }

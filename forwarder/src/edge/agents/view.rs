@@ -1,4 +1,4 @@
-//! What the admin API shows of agents, and the one thing it does to them.
+//! What the admin API shows of agents, and what it does to them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::Agents;
-use crate::admin::{EndpointView, Ref, SessionView, Sessions};
+use crate::admin::{Asked, EndpointView, Ref, SessionView, Sessions};
 use crate::edge::Shared;
 use crate::link::{self, CommandReply, Empty, StreamType};
 use crate::mux::ErrorCode;
@@ -57,6 +57,20 @@ impl Sessions for View {
             opener.close(ErrorCode::Cancelled, "the session was stopped");
         });
         true
+    }
+
+    fn restart(&self, id: &str) -> Asked {
+        let Some((info, opener)) = self.agents.sessions.opener(id) else { return Asked::Unknown };
+        if let Some(why) = info.restart_unsupported {
+            return Asked::Unsupported(why.into());
+        }
+        self.runtime.spawn(async move {
+            let asked = link::ask::<CommandReply>(&opener, StreamType::Restart, &Empty {});
+            if !matches!(timeout(STOP_TIME, asked).await, Ok(Ok(CommandReply { error: None }))) {
+                tracing::warn!(session = &*info.id, "the agent does not begin again, though it was asked to");
+            }
+        });
+        Asked::Yes
     }
 
     fn endpoints(&self) -> Vec<EndpointView> {

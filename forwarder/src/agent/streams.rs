@@ -1,0 +1,134 @@
+//! What the edge opens in a session: connections, commands, signs of life.
+//!
+//! Each is read in a task of its own, so that one that says nothing holds up no other. The limits of the session say
+//! how many there can be.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::{Ended, Offer, Status, upstream};
+use crate::dial::Dialer;
+use crate::link::{self, CommandReply, ProxyHeader, StopEndpoint, StreamType};
+use crate::mux::{Acceptor, ErrorCode, Stream};
+
+/// How long the edge may take to say what a stream is for, and then whose connection it is or what it asks.
+const HEADER_TIME: Duration = Duration::from_secs(10);
+
+/// What a task of a session ends with: the end of the session, perhaps.
+pub(super) type Told = Option<Ended>;
+
+/// What the streams of a session need. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Streams {
+    /// What is online, by its id.
+    pub(super) offers: Arc<Mutex<HashMap<Box<str>, Arc<Offer>>>>,
+    pub(super) status: Arc<Status>,
+    pub(super) remote_management: bool,
+    /// How servers are reached.
+    pub(super) dialer: Dialer,
+    pub(super) connect_timeout: Duration,
+    /// Ends all connections.
+    pub(super) cut: CancellationToken,
+}
+
+impl Streams {
+    fn offers(&self) -> MutexGuard<'_, HashMap<Box<str>, Arc<Offer>>> {
+        self.offers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Serves streams until one of them, or a task that is there already, ends the session; `None` if the edge does.
+    pub(super) async fn serve_all(
+        &self,
+        accepted: &mut Acceptor,
+        tasks: &mut JoinSet<Told>,
+    ) -> Option<Ended> {
+        loop {
+            tokio::select! {
+                stream = accepted.accept() => {
+                    let (streams, stream) = (self.clone(), stream?);
+                    tasks.spawn(async move { streams.serve(stream).await });
+                }
+                Some(done) = tasks.join_next() => {
+                    if let Ok(Some(ended)) = done {
+                        return Some(ended);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn serve(&self, mut stream: Stream) -> Told {
+        match timeout(HEADER_TIME, link::read_type(&mut stream)).await {
+            Ok(Ok(StreamType::Heartbeat)) => link::echo(stream).await,
+            Ok(Ok(StreamType::Proxy)) => self.proxy(stream).await,
+            Ok(Ok(StreamType::Stop)) => {
+                if command(&mut stream, can_stop(self.remote_management)).await {
+                    tracing::info!("the edge has stopped this agent");
+                    return Some(Ended::Stopped);
+                }
+            }
+            Ok(Ok(StreamType::Restart)) => {
+                if command(&mut stream, can_restart(self.remote_management)).await {
+                    tracing::info!("the edge lets this agent begin again");
+                    return Some(Ended::Restart);
+                }
+            }
+            Ok(Ok(StreamType::Update)) => {
+                command(&mut stream, CAN_UPDATE).await;
+            }
+            Ok(Ok(StreamType::StopEndpoint)) => self.stop_endpoint(&mut stream).await,
+            _ => stream.reset(ErrorCode::Refused),
+        }
+        None
+    }
+
+    /// Takes a connection to its server.
+    async fn proxy(&self, mut stream: Stream) {
+        let header = match timeout(HEADER_TIME, ProxyHeader::read(&mut stream)).await {
+            Ok(Ok(header)) => header,
+            _ => return stream.reset(ErrorCode::Refused),
+        };
+        let offer = self.offers().get(header.id.as_str()).map(Arc::clone);
+        let Some(offer) = offer else { return stream.reset(ErrorCode::Refused) };
+        let _open = self.status.connection();
+        upstream::carry(stream, &header, &offer, (&self.dialer, self.connect_timeout), &self.cut).await;
+    }
+
+    async fn stop_endpoint(&self, stream: &mut Stream) {
+        let told = timeout(HEADER_TIME, link::read_call::<StopEndpoint>(stream)).await;
+        let Ok(Ok(told)) = told else { return };
+        let Some(offer) = self.offers().remove(told.id.as_str()) else { return };
+        let (message, code) = (told.message, told.error_code.unwrap_or_default());
+        tracing::error!(endpoint = &*offer.name, message, code, "the edge has stopped an endpoint");
+        self.status.unbound(&offer.name);
+    }
+}
+
+/// Whether the edge may stop this agent, or why not.
+pub(super) const fn can_stop(remote_management: bool) -> Result<(), &'static str> {
+    if remote_management { Ok(()) } else { Err("remote_management is off") }
+}
+
+/// Whether the edge may let it begin again; as with ngrok's agent, not on Windows.
+pub(super) const fn can_restart(remote_management: bool) -> Result<(), &'static str> {
+    if cfg!(unix) { can_stop(remote_management) } else { Err("this system has no restart from afar") }
+}
+
+/// Whether the edge may update it.
+pub(super) const CAN_UPDATE: Result<(), &str> =
+    Err("this agent does not update itself: install another version");
+
+/// Answers a command; true if it is followed.
+async fn command(stream: &mut Stream, can: Result<(), &str>) -> bool {
+    let asked = timeout(HEADER_TIME, link::read_call::<serde_json::Value>(stream)).await;
+    let answered = link::answer(stream, &CommandReply { error: can.err().map(ToOwned::to_owned) }).await;
+    matches!(asked, Ok(Ok(_))) && answered.is_ok() && can.is_ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! The commands of the edge.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::admin::{ApiKey, Authtoken, Endpoint, ServiceUser, Session};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EdgeCommand {
+    Quickstart(Quickstart),
+    Edge(Edge),
+    Check(Check),
+    ServiceUser(ServiceUser),
+    Authtoken(Authtoken),
+    ApiKey(ApiKey),
+    Session(Session),
+    Endpoint(Endpoint),
+    Ca(Ca),
+}
+
+/// Run the remote-access guide on loopback: an edge, a policy and a device, with a visit of each kind.
+#[derive(Args, Debug)]
+pub(crate) struct Quickstart {
+    /// Assert that one visit is forwarded and one refused, then exit.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// Run the edge. SIGHUP reloads and keeps the last good configuration, SIGTERM drains and stops.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  forwarder edge --config edge.yml
+  kill -HUP $(cat state/edge.pid)      reload")]
+pub(crate) struct Edge {
+    /// The configuration.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+/// Check a configuration and the policies it names, without listening.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  forwarder check edge.yml")]
+pub(crate) struct Check {
+    /// The configuration.
+    #[arg(value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+/// The authority that vouches for the edge to its agents.
+#[derive(Args, Debug)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Ca {
+    #[command(subcommand)]
+    pub(crate) command: CaCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CaCommand {
+    Show(CaShow),
+    Rotate(CaRotate),
+}
+
+/// Print the file that agents have to trust, and the SHA-256 of what it holds.
+#[derive(Args, Debug)]
+#[command(after_help = "Exit codes: 1 if the edge has made no authority yet.
+
+Example:
+  forwarder ca show --config edge.yml")]
+pub(crate) struct CaShow {
+    /// The configuration.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+/// Make a new authority for the names in the configuration. The file that agents trust then holds the new one
+/// and the one before.
+#[derive(Args, Debug)]
+#[command(after_help = "A running edge goes on with its old certificate: give the file to all agents first,
+then restart the edge. Once `ca/previous.pem` is removed from the state folder,
+the next start takes the old authority out of the file.
+
+Example:
+  forwarder ca rotate --config edge.yml")]
+pub(crate) struct CaRotate {
+    /// The configuration.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
