@@ -27,4 +27,5 @@ pub mod relay;
 pub mod route;
 pub mod serve;
 pub mod state;
+mod sync;
 pub mod tls;

@@ -1,7 +1,7 @@
 //! Agents: who they are, the sessions they hold, and the endpoints they bring online.
 //!
 //! A session enters the table *before* its credential is looked at again, and a credential dies *before* its sessions
-//! are looked for: whichever comes first, no session outlives its credential. When a session ends, its endpoints go
+//! are looked for: whichever comes first, no session outlives its credential (`edge::places`). When a session ends, its endpoints go
 //! offline first, then the connections through them are cut.
 
 mod bind;
@@ -106,7 +106,7 @@ impl Edge {
     /// The sessions of agents.
     #[must_use]
     pub fn agent_sessions(&self) -> Vec<SessionInfo> {
-        self.agents.as_ref().map(|agents| agents.sessions.all()).unwrap_or_default()
+        self.agents.as_ref().map(|agents| agents.sessions.infos()).unwrap_or_default()
     }
 
     /// The same for the admin API. Within a runtime.

@@ -115,13 +115,13 @@ async fn carry(
     mut upstream: impl Carrier,
 ) -> (TcpStream, Option<Relayed>, Option<&'static str>) {
     let open = Open::new(endpoint, made, route, shared.stop.child_token());
-    let open = shared.registry.enter(open);
-    // INVARIANT: entered before these comparisons; see the order in `edge`.
-    let newest = shared.current.load_full();
-    if !Arc::ptr_eq(&newest, generation) {
-        shared.registry.judge_one_again(&open, World { generation: &newest, online: &shared.online });
-    }
-    open.cut_if_offline();
+    let open = shared.registry.enter(open, |open| {
+        let newest = shared.current.load_full();
+        if !Arc::ptr_eq(&newest, generation) {
+            open.judge_again(World { generation: &newest, online: &shared.online });
+        }
+        open.cut_if_offline();
+    });
     let half_close_timeout = generation.config.limits.half_close_timeout;
     let end = relay(&mut client, &mut upstream, half_close_timeout, &open.cut).await;
     // The edge's own stop cuts without a reason of its own.

@@ -206,11 +206,11 @@ async fn run(
         cookie: cookie.clone(),
         opener: opener.clone(),
     };
-    let place = agents.sessions.enter(entry);
-    // INVARIANT: entered before this look; see the order in `agents`.
-    if !agents.settings.identity.is_alive(principal.credential, Timestamp::now()) {
-        opener.close(ErrorCode::Cancelled, "its credential is gone");
-    }
+    let place = agents.sessions.enter_newest(entry, |entry| {
+        if !agents.settings.identity.is_alive(principal.credential, Timestamp::now()) {
+            entry.opener.close(ErrorCode::Cancelled, "its credential is gone");
+        }
+    });
     let reply = AuthReply {
         version: VERSION.to_owned(),
         client_id: client_id.into(),
