@@ -6,6 +6,7 @@
 //! endpoints back.
 
 mod command;
+mod network;
 mod options;
 mod session;
 mod status;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::dial::ProxyUrl;
 use crate::link::{CallError, Heartbeat};
 pub use command::{run_to_end, start_log};
+pub(crate) use network::Network;
 pub use options::{Chosen, Loaded, OptionsError, TcpCommand, check, load_setup, of_command};
 pub use status::{EndpointStatus, Status, StatusView, UpstreamStatus};
 pub use upstream::ProxyProtocol;
@@ -122,9 +124,19 @@ enum Ended {
 /// # Errors
 /// [`AgentError`] if the edge refuses it: its token, or at first an endpoint.
 pub async fn run(setup: Setup, status: &Status, stop: CancellationToken) -> Result<(), AgentError> {
+    run_over(network::System, setup, status, stop).await
+}
+
+/// The same over a network of one's own.
+pub(crate) async fn run_over(
+    network: impl Network,
+    setup: Setup,
+    status: &Status,
+    stop: CancellationToken,
+) -> Result<(), AgentError> {
     let (mut pause, mut memory) = (FIRST_PAUSE, session::Memory::default());
     loop {
-        let ended = session::once(&setup, &mut memory, status, &stop).await;
+        let ended = session::once(&network, &setup, &mut memory, status, &stop).await;
         status.offline();
         let mut crowd = false;
         let (error, had_begun) = match ended {

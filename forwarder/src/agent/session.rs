@@ -9,12 +9,10 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
 use super::status::{EndpointStatus, UpstreamStatus};
-use super::{AgentError, Ended, Offer, Setup, Status, upstream};
-use crate::dial;
+use super::{AgentError, Ended, Network, Offer, Setup, Status, upstream};
 use crate::link::{
     self, Auth, AuthExtra, AuthReply, Bind, BindExtra, BindReply, CallError, CommandReply, Hidden,
     ProxyHeader, StopEndpoint, StreamType,
@@ -49,27 +47,22 @@ impl Memory {
 
 /// Connects, brings the endpoints online and serves them to the end.
 pub(super) async fn once(
+    network: &impl Network,
     setup: &Setup,
     memory: &mut Memory,
     status: &Status,
     stop: &CancellationToken,
 ) -> Ended {
-    let connecting = async {
-        let stream = dial::connect(&setup.server, setup.proxy.as_ref(), setup.connect_timeout).await?;
-        let handshake = TlsConnector::from(Arc::clone(&setup.tls)).connect(setup.server_name.clone(), stream);
-        let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the edge's TLS takes too long");
-        timeout(setup.connect_timeout, handshake).await.map_err(late)?
-    };
     let connected = tokio::select! {
         () = stop.cancelled() => return Ended::Stopped,
-        connected = connecting => connected,
+        connected = network.edge(setup) => connected,
     };
-    let tls = match connected {
-        Ok(tls) => tls,
+    let connection = match connected {
+        Ok(connection) => connection,
         Err(error) => return Ended::Lost(error, false),
     };
     let limits = Limits { streams: MOST_CONNECTIONS, unaccepted: 1_024, ..Limits::default() };
-    let (opener, accepted, driver) = session(tls, Side::Client, limits);
+    let (opener, accepted, driver) = session(connection, Side::Client, limits);
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         driver.run().await;
@@ -77,7 +70,7 @@ pub(super) async fn once(
     });
     let ended = tokio::select! {
         () = stop.cancelled() => Ended::Stopped,
-        ended = serve(setup, memory, status, &opener, accepted, &mut tasks) => ended,
+        ended = serve(network, setup, memory, status, &opener, accepted, &mut tasks) => ended,
     };
     opener.close_in_order("the agent stops");
     let _ = timeout(GOODBYE, opener.closed()).await;
@@ -88,6 +81,7 @@ pub(super) async fn once(
 type Told = Option<Ended>;
 
 async fn serve(
+    network: &impl Network,
     setup: &Setup,
     memory: &mut Memory,
     status: &Status,
@@ -145,7 +139,9 @@ async fn serve(
                 link::echo(stream).await;
                 None
             })),
-            Ok(Ok(StreamType::Proxy)) => proxy(setup, status, &offers, stream, tasks, cut.clone()).await,
+            Ok(Ok(StreamType::Proxy)) => {
+                proxy(network, setup, status, &offers, stream, tasks, cut.clone()).await
+            }
             Ok(Ok(StreamType::Stop)) => {
                 if command(&mut stream, setup.remote_management.then_some(())).await {
                     tracing::info!("the edge has stopped this agent");
@@ -175,6 +171,7 @@ async fn serve(
 
 /// Takes a connection to its server, in a task of its own.
 async fn proxy(
+    network: &impl Network,
     setup: &Setup,
     status: &Status,
     offers: &HashMap<Box<str>, Arc<Offer>>,
@@ -190,9 +187,9 @@ async fn proxy(
         return stream.reset(ErrorCode::Refused);
     };
     status.connections.fetch_add(1, Ordering::Relaxed);
-    let connect_timeout = setup.connect_timeout;
+    let (network, connect_timeout) = (network.clone(), setup.connect_timeout);
     tasks.spawn(async move {
-        upstream::carry(stream, &header, &offer, connect_timeout, &cut).await;
+        upstream::carry(&network, stream, &header, &offer, connect_timeout, &cut).await;
         None
     });
 }

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::Offer;
+use super::{Network, Offer};
 use crate::link::ProxyHeader;
 use crate::mux::{ErrorCode, Stream};
 use crate::relay::relay;
@@ -87,6 +87,7 @@ fn v6(address: SocketAddr) -> std::net::Ipv6Addr {
 
 /// Carries a connection to its server. What cannot be reached is given up, which the edge sees at once.
 pub(super) async fn carry(
+    network: &impl Network,
     mut stream: Stream,
     header: &ProxyHeader,
     offer: &Offer,
@@ -94,7 +95,7 @@ pub(super) async fn carry(
     cut: &CancellationToken,
 ) {
     let at = &offer.upstream;
-    let connected = timeout(connect_timeout, reach(offer, header)).await;
+    let connected = timeout(connect_timeout, network.upstream(offer, header)).await;
     let connected =
         connected.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")));
     let mut upstream = match connected {
@@ -125,7 +126,7 @@ fn tune(upstream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-async fn reach(offer: &Offer, header: &ProxyHeader) -> io::Result<TcpStream> {
+pub(super) async fn reach(offer: &Offer, header: &ProxyHeader) -> io::Result<TcpStream> {
     let mut upstream = TcpStream::connect((&*offer.upstream.host, offer.upstream.port)).await?;
     tune(&upstream)?;
     if let Some(version) = offer.proxy_protocol {

@@ -8,6 +8,8 @@ mod bind;
 mod policy;
 mod session;
 mod sessions;
+#[cfg(test)]
+mod simulated;
 mod view;
 
 use std::collections::HashMap;

@@ -105,15 +105,15 @@ pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: Soc
 }
 
 /// Carries the bytes of an admitted connection; why it was cut, if it was.
-async fn carry(
+pub(super) async fn carry<C: Carrier>(
     shared: &Shared,
     generation: &Arc<Generation>,
     endpoint: Result<Box<str>, Arc<Online>>,
     made: Made,
     route: &Route,
-    mut client: TcpStream,
+    mut client: C,
     mut upstream: impl Carrier,
-) -> (TcpStream, Option<Relayed>, Option<&'static str>) {
+) -> (C, Option<Relayed>, Option<&'static str>) {
     let open = Open::new(endpoint, made, route, shared.stop.child_token());
     let open = shared.registry.enter(open, |open| {
         let newest = shared.current.load_full();

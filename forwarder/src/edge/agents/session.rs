@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -59,13 +60,26 @@ pub(super) async fn serve(
         Ok(Err(error)) => return tracing::debug!(%peer, %error, "an agent's TLS failed"),
         Err(_) => return tracing::debug!(%peer, "an agent took too long for TLS"),
     };
+    speak(shared, agents, tls, peer, unknown, deadline).await;
+}
+
+/// The same over an open connection.
+pub(super) async fn speak(
+    shared: &Arc<Shared>,
+    agents: &Arc<Agents>,
+    connection: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    peer: SocketAddr,
+    unknown: Unknown,
+    deadline: Instant,
+) {
+    let settings = &agents.settings;
     let limits = Limits {
         streams: UNKNOWN_STREAMS,
         own_streams: settings.most_streams,
         opens_per_second: OPENS_PER_SECOND,
         ..Limits::default()
     };
-    let (opener, mut accepted, driver) = session(tls, Side::Server, limits);
+    let (opener, mut accepted, driver) = session(connection, Side::Server, limits);
     // Aborted with the rest of the session, whatever ends it.
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
