@@ -29,5 +29,9 @@ mod outcomes;
 mod refusals;
 #[path = "program/returning.rs"]
 mod returning;
+#[path = "program/site.rs"]
+mod site;
+#[path = "program/speaker.rs"]
+mod speaker;
 #[path = "program/sshd.rs"]
 mod sshd;

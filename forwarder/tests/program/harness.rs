@@ -156,6 +156,11 @@ impl Edge {
         serde_json::from_str(&self.ask(&[kind, "list", "--json"])).expect("a JSON list")
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args([format!("-{name}").as_str(), &pid]).status();
