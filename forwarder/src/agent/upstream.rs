@@ -102,7 +102,12 @@ pub(super) async fn carry(
         Ok(upstream) => upstream,
         Err(error) => {
             tracing::warn!(endpoint = &*offer.name, upstream = %at, %error, "the upstream cannot be reached");
-            return stream.reset(ErrorCode::Reset);
+            // The edge tells why in its event.
+            return stream.reset(match error.kind() {
+                io::ErrorKind::ConnectionRefused => ErrorCode::Refused,
+                io::ErrorKind::TimedOut => ErrorCode::WriteTimeout,
+                _ => ErrorCode::Reset,
+            });
         }
     };
     let relayed = relay(&mut stream, &mut upstream, HALF_CLOSED, cut).await;

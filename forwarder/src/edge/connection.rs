@@ -125,7 +125,7 @@ pub(super) async fn carry<C: Carrier>(
     let half_close_timeout = generation.config.limits.half_close_timeout;
     let end = relay(&mut client, &mut upstream, half_close_timeout, &open.cut).await;
     // The edge's own stop cuts without a reason of its own.
-    let cut = (end.end == RelayEnd::Cancelled).then(|| open.cut_reason().unwrap_or(STOPPED));
+    let cut = open.why_cut(&end.end).or((end.end == RelayEnd::Cancelled).then_some(STOPPED));
     (client, Some(end), cut)
 }
 

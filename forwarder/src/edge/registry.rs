@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::connection::at_times;
 use super::places::Places;
 use crate::online::Online;
+use crate::relay::RelayEnd;
 use crate::route::{self, Presumed, Route, Upstream, World, judge_presumed};
 
 /// Why a connection may not go on.
@@ -61,20 +62,25 @@ impl Open {
         }
     }
 
-    /// Why the edge cut the connection, if it did.
-    pub(super) fn cut_reason(&self) -> Option<&'static str> {
-        self.reason.get().copied()
-    }
-
     fn cut(&self, reason: &'static str) {
         // The first reason stays.
         let _ = self.reason.set(reason);
         self.cut.cancel();
     }
 
-    /// True if an endpoint of an agent on its way is offline.
+    /// True if an endpoint of an agent on its way is offline, or about to be: its session has ended.
     fn is_offline(&self) -> bool {
-        self.agents.iter().any(|online| online.gone.is_cancelled())
+        self.agents.iter().any(|online| online.gone.is_cancelled() || online.opener.why_closed().is_some())
+    }
+
+    /// Why the connection ended, if the edge cut it or its agent is gone.
+    pub(super) fn why_cut(&self, end: &RelayEnd) -> Option<&'static str> {
+        match end {
+            RelayEnd::Cancelled => self.reason.get().copied(),
+            // The end of a session is the end of its streams, which may be noticed before it is.
+            RelayEnd::Upstream(_) => self.is_offline().then_some(OFFLINE),
+            _ => None,
+        }
     }
 
     /// Cuts the connection if an endpoint of an agent on its way is offline; true if it was.

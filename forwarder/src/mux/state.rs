@@ -164,12 +164,17 @@ impl Entry {
 
 /// True if a stream that ends so did not carry all it was meant to, even if its half has ended as well.
 const fn is_cut_short(code: ErrorCode) -> bool {
-    use ErrorCode::{AcceptQueueFull, Exhausted, Refused, Reset};
-    matches!(code, Reset | Refused | AcceptQueueFull | Exhausted)
+    use ErrorCode::{AcceptQueueFull, Exhausted, Refused, Reset, WriteTimeout};
+    matches!(code, Reset | Refused | AcceptQueueFull | Exhausted | WriteTimeout)
 }
 
 fn gone(code: ErrorCode) -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionReset, code)
+    let kind = match code {
+        ErrorCode::Refused => io::ErrorKind::ConnectionRefused,
+        ErrorCode::WriteTimeout => io::ErrorKind::TimedOut,
+        _ => io::ErrorKind::ConnectionReset,
+    };
+    io::Error::new(kind, code)
 }
 
 impl State {
