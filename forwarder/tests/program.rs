@@ -21,10 +21,20 @@ mod conditions;
 mod harness;
 #[path = "program/lifecycle.rs"]
 mod lifecycle;
+#[cfg(target_os = "linux")]
+#[path = "program/load.rs"]
+mod load;
+#[path = "program/nat.rs"]
+mod nat;
 #[path = "program/openssh.rs"]
 mod openssh;
 #[path = "program/outcomes.rs"]
 mod outcomes;
+#[cfg(target_os = "linux")]
+#[path = "program/process.rs"]
+mod process;
+#[path = "program/reasons.rs"]
+mod reasons;
 #[path = "program/refusals.rs"]
 mod refusals;
 #[path = "program/returning.rs"]
@@ -35,3 +45,5 @@ mod site;
 mod speaker;
 #[path = "program/sshd.rs"]
 mod sshd;
+#[path = "program/tokens.rs"]
+mod tokens;

@@ -307,6 +307,28 @@ impl ClosedPort {
     }
 }
 
+/// An upstream that never answers: its listener's queue is full.
+pub(crate) struct Unanswering {
+    pub(crate) address: SocketAddr,
+    _held: (socket2::Socket, Vec<TcpStream>),
+}
+
+impl Unanswering {
+    pub(crate) fn hold() -> Self {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
+        socket.listen(0).expect("it listens");
+        let address = socket.local_addr().expect("bound").as_socket().expect("an internet address");
+        let mut waiting = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
+            waiting.push(stream);
+            assert!(waiting.len() < 64, "the queue does not fill");
+        }
+        Self { address, _held: (socket, waiting) }
+    }
+}
+
 /// No read or write of a test blocks for ever.
 pub(crate) fn limit(stream: &TcpStream) {
     stream.set_read_timeout(Some(DEADLINE)).expect("settable");
