@@ -14,11 +14,16 @@ mod agents;
 mod authority;
 #[path = "program/bytes.rs"]
 mod bytes;
+#[cfg(target_os = "linux")]
+#[path = "program/churn.rs"]
+mod churn;
 #[path = "program/conditions.rs"]
 mod conditions;
 #[path = "program/harness.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod harness;
+#[path = "program/kills.rs"]
+mod kills;
 #[path = "program/lifecycle.rs"]
 mod lifecycle;
 #[cfg(target_os = "linux")]

@@ -102,7 +102,9 @@ async fn who_guesses_tokens_soon_has_to_wait_and_others_do_not() {
         entered.map(|_| ()).map_err(code)
     };
     // One character beside the right one, and one of another length.
-    let near = format!("{}{}", &token[..token.len() - 1], if token.ends_with('a') { 'b' } else { 'a' });
+    let mut near = token.clone();
+    let last = near.pop();
+    near.push(if last == Some('a') { 'b' } else { 'a' });
     let mut answers = Vec::new();
     for round in 0..20 {
         answers.push(guess(Ipv4Addr::LOCALHOST, if round % 2 == 0 { &near } else { "short" }).await);
