@@ -1,13 +1,13 @@
 //! The agent: dials an edge, keeps endpoints online, and takes their connections to servers it can reach.
 //!
 //! Nothing listens for the network: the one connection that the agent makes carries everything. When it is lost, the
-//! agent connects again, after a time that grows from half a second to thirty and of which half is drawn; agents that
-//! the edge itself has let go come back over twelve seconds, so that a thousand do not come at once. Then it brings its
+//! agent connects again (`pauses`), so that the thousand agents of one edge do not come at once. Then it brings its
 //! endpoints back.
 
 mod command;
 mod network;
 mod options;
+mod pauses;
 mod session;
 mod status;
 mod upstream;
@@ -30,15 +30,10 @@ use crate::link::{CallError, Heartbeat};
 pub use command::{run_to_end, start_log};
 pub(crate) use network::Network;
 pub use options::{Chosen, Loaded, OptionsError, TcpCommand, check, load_setup, of_command};
+use pauses::{Lost, Pauses};
 pub use status::{EndpointStatus, Status, StatusView, UpstreamStatus};
 pub use upstream::ProxyProtocol;
 pub use web::serve_web;
-
-/// The first pause before connecting again, and the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Over which time the agents of an edge that went away come back: in no second more than a tenth of them.
-const CROWD: Duration = Duration::from_secs(12);
 
 /// How an agent works.
 #[derive(Debug)]
@@ -134,37 +129,32 @@ pub(crate) async fn run_over(
     status: &Status,
     stop: CancellationToken,
 ) -> Result<(), AgentError> {
-    let (mut pause, mut memory) = (FIRST_PAUSE, session::Memory::default());
+    let (mut pauses, mut memory) = (Pauses::default(), session::Memory::default());
     loop {
         let ended = session::once(&network, &setup, &mut memory, status, &stop).await;
         status.offline();
-        let mut crowd = false;
-        let (error, had_begun) = match ended {
+        let (error, lost) = match ended {
             Ended::Stopped => return Ok(()),
-            Ended::Refused(error) if is_full(&error) => (error.to_string(), false),
+            Ended::Refused(error) if is_full(&error) => (error.to_string(), Lost::NotConnected),
             Ended::Refused(error @ AgentError::Auth(CallError::Refused { .. })) => return Err(error),
             // What was online before will be again, e.g. once an older session is gone.
             Ended::Refused(error) if !memory.was_online() => return Err(error),
-            Ended::Refused(error) => (error.to_string(), false),
-            Ended::Lost(error, had_begun) => {
-                // An edge that goes away loses all its agents at the same moment; a silent link is this one's alone.
-                crowd = had_begun && error.kind() != io::ErrorKind::TimedOut;
-                (error.to_string(), had_begun)
+            Ended::Refused(error) => (error.to_string(), Lost::NotConnected),
+            Ended::Lost(error, false) => (error.to_string(), Lost::NotConnected),
+            Ended::Lost(error, true) if error.kind() == io::ErrorKind::TimedOut => {
+                (error.to_string(), Lost::Alone)
             }
+            Ended::Lost(error, true) => (error.to_string(), Lost::WithOthers),
         };
         if stop.is_cancelled() {
             return Ok(());
         }
-        if had_begun {
-            pause = FIRST_PAUSE;
-        }
-        let wait = if crowd { FIRST_PAUSE / 2 + CROWD.mul_f64(draw()) } else { jittered(pause) };
+        let wait = pauses.next(lost, draw());
         tracing::warn!(error, "not connected; connecting again in {} ms", wait.as_millis());
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = sleep(wait) => {}
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
@@ -172,11 +162,6 @@ pub(crate) async fn run_over(
 fn is_full(error: &AgentError) -> bool {
     let AgentError::Auth(CallError::Refused { code, .. }) = error else { return false };
     code.as_deref() == Some("ERR_NGROK_108")
-}
-
-/// Half of a pause, and a drawn part of the other half.
-fn jittered(pause: Duration) -> Duration {
-    pause / 2 + (pause / 2).mul_f64(draw())
 }
 
 /// A number from 0 to 1. The keys of the hasher are random.
