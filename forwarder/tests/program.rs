@@ -22,6 +22,8 @@ mod conditions;
 #[path = "program/harness.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod harness;
+#[path = "program/herd.rs"]
+mod herd;
 #[path = "program/kills.rs"]
 mod kills;
 #[path = "program/lifecycle.rs"]

@@ -31,7 +31,7 @@ const CUT: Duration = Duration::from_secs(2 * BEAT.as_secs() + TOLERANCE.as_secs
 const ONLINE: Duration = Duration::from_secs(20 + 30 + CONNECT.as_secs());
 
 const TICK: Duration = Duration::from_millis(40);
-const SEEDS: u64 = 30;
+const SEEDS: u64 = 20;
 
 /// What a seed draws.
 struct Draws(u64);
