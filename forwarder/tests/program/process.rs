@@ -11,10 +11,10 @@ pub(crate) fn files(process: u32) -> usize {
     fs::read_dir(format!("/proc/{process}/fd")).expect("it runs").count()
 }
 
-/// Its memory in KiB, its part of what is shared included.
+/// Its memory in KiB, without what other processes of the same program have as well.
 pub(crate) fn memory(process: u32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).expect("it runs");
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).expect("a sum");
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss_Anon:")).expect("a sum");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
