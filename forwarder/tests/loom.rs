@@ -65,16 +65,10 @@ fn enter_and_stay(places: &Places<Entry>, current: &AtomicUsize) -> usize {
     generation
 }
 
-fn explore(test: impl Fn() + Sync + Send + 'static) {
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(4);
-    model.check(test);
-}
-
 /// A connection and a reload, a session and a revocation, a connection and an endpoint that goes offline.
 #[test]
 fn whoever_enters_while_things_change_is_judged_by_what_is_new() {
-    explore(|| {
+    loom::model(|| {
         let places = Arc::new(Places::<Entry>::default());
         let current = Arc::new(AtomicUsize::new(0));
         let entering = {
@@ -93,7 +87,7 @@ fn whoever_enters_while_things_change_is_judged_by_what_is_new() {
 /// Two changes one after the other, and one who enters.
 #[test]
 fn no_change_is_missed_between_two() {
-    explore(|| {
+    loom::model(|| {
         let places = Arc::new(Places::<Entry>::default());
         let current = Arc::new(AtomicUsize::new(0));
         let entering = {
@@ -111,7 +105,7 @@ fn no_change_is_missed_between_two() {
 /// Who leaves is gone, whoever sweeps at the time.
 #[test]
 fn a_place_is_given_back_while_it_is_swept() {
-    explore(|| {
+    loom::model(|| {
         let places = Arc::new(Places::<Entry>::default());
         let current = Arc::new(AtomicUsize::new(0));
         let passing = {
@@ -127,7 +121,7 @@ fn a_place_is_given_back_while_it_is_swept() {
 /// Two sessions of one agent at once: one of them meets the other.
 #[test]
 fn of_two_who_enter_at_once_exactly_one_stays() {
-    explore(|| {
+    loom::model(|| {
         let places = Arc::new(Places::<Entry>::default());
         let enter = |places: Arc<Places<Entry>>| {
             let end_older = |_: &Entry, other: &Entry| other.cut.store(1, Relaxed);
