@@ -5,8 +5,10 @@ use std::net::{Ipv4Addr, TcpStream};
 
 use forwarder::link::CallError;
 
-use crate::harness::{Edge, Folder, connect, echo_device, exchange, second_address, wait_until};
-use crate::site::{FORWARD, Site};
+use crate::harness::{
+    Edge, Folder, connect, connect_from, echo_device, exchange, second_address, wait_until,
+};
+use crate::site::{DEVICE, FORWARD, Site};
 use crate::speaker::{enter, try_bind, try_enter};
 
 /// A public endpoint that forwards to a target.
@@ -84,6 +86,52 @@ events: [{{type: file, path: events.jsonl}}]
     }
     assert_eq!(exchange(connect(addresses[1]), b"still"), b"still");
     assert!(exchange(connect(addresses[0]), b"gone").is_empty());
+}
+
+#[test]
+fn a_narrower_policy_cuts_whom_it_refuses_and_nobody_else() {
+    const EACH: usize = 20;
+    let Some(second) = second_address() else { return };
+    let folder = Folder::new();
+    let endpoints = ["narrowed", "kept"].map(|name| endpoint(&folder, name, "device1.internal")).concat();
+    folder.write(
+        "edge.yml",
+        &format!(
+            "version: 1
+agents: {{listen: \"127.0.0.1:0\", names: [localhost]}}
+endpoints:
+{endpoints}events: [{{type: file, path: events.jsonl}}]
+"
+        ),
+    );
+    let mut edge = Edge::start(folder);
+    let addresses = ["narrowed", "kept"].map(|name| edge.address(name));
+    let agents = edge.agents_address();
+    edge.wait_for(&["administration"]);
+    let mut site = Site { edge, agents, public: addresses[0] };
+    let _agent = site.agent(&site.token(&[]), &echo_device().to_string(), &DEVICE);
+    let ways = [0, 1].map(|at| [Ipv4Addr::LOCALHOST, second].map(|source| (at, source)));
+    let ways: Vec<_> = std::iter::repeat_n(ways, EACH).flatten().flatten().collect();
+    let mut open: Vec<_> =
+        ways.into_iter().map(|(at, source)| (at, source, connect_from(source, addresses[at]))).collect();
+    assert!(open.iter_mut().all(|(_, _, stream)| talk(stream, 1)));
+    site.edge.folder.write(
+        "narrowed.yml",
+        "on_tcp_connect:
+  - actions: [{type: restrict-ips, config: {allow: [127.0.0.1/32]}}]
+  - actions: [{type: forward-internal, config: {url: \"tcp://device1.internal:22\"}}]
+",
+    );
+    site.edge.signal("HUP");
+    site.edge.wait_for(&["reloaded", &format!("cut={EACH}")]);
+    for (at, source, stream) in &mut open {
+        let stays = *at == 1 || *source == Ipv4Addr::LOCALHOST;
+        assert_eq!(talk(stream, 2), stays, "from {source}");
+    }
+    let events = site.edge.wait_for_events(1 + EACH);
+    let closed = events.iter().filter(|event| event["event_type"] == "tcp_connection_closed.v0");
+    let ends: Vec<_> = closed.map(|event| event["object"]["end"].as_str().expect("a reason")).collect();
+    assert_eq!(ends, ["the new policy refuses it"; EACH]);
 }
 
 fn code(error: CallError) -> String {
