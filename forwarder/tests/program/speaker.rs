@@ -25,6 +25,7 @@ pub(crate) async fn dial(
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind(SocketAddr::from((source, 0))).expect("an address of ours");
     let stream = socket.connect(agents).await?;
+    stream.set_nodelay(true)?;
     connector.connect(ServerName::from(agents.ip()), stream).await
 }
 
