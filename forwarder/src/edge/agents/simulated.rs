@@ -10,6 +10,7 @@ mod site;
 mod watch;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use turmoil::{Builder, Sim};
@@ -120,8 +121,9 @@ fn run(sim: &mut Sim<'_>, watch: &mut Watch, time: Duration, done: impl Fn(&Watc
     false
 }
 
-/// Runs a seed; how long it took until all were online after the end of the faults.
-fn simulate(seed: u64) -> Duration {
+/// Runs a seed: how long it took until all were online after the end of the faults, and how many connections came
+/// through and were cut.
+fn simulate(seed: u64) -> (Duration, u64, u64) {
     let site = Arc::new(Site::new());
     let mut sim = Builder::new()
         .rng_seed(seed)
@@ -158,7 +160,8 @@ fn simulate(seed: u64) -> Duration {
     run(&mut sim, &mut watch, CUT, |_| false);
     site.edge().iter().for_each(|edge| edge.assert_empty());
     watch.assert_nothing_left();
-    took
+    let through = site.successes.lock().expect("whole").values().sum();
+    (took, through, site.cut.load(Ordering::Relaxed))
 }
 
 #[test]
@@ -168,19 +171,15 @@ fn after_every_break_agents_come_back_and_nothing_is_left_behind() {
         Some(seed) => seed..seed + 1,
         None => 1..number("FAULT_SEEDS").unwrap_or(SEEDS) + 1,
     };
-    let mut took: Vec<_> = seeds
-        .map(|seed| {
-            let ran = std::panic::catch_unwind(|| simulate(seed));
-            ran.unwrap_or_else(|_| panic!("seed {seed}: {:?}; FAULT_SEED={seed} runs it alone", plan(seed)))
-        })
-        .collect();
+    let (mut took, mut through, mut cut) = (Vec::new(), 0, 0);
+    for seed in seeds {
+        let ran = std::panic::catch_unwind(|| simulate(seed));
+        let ran = ran.unwrap_or_else(|_| panic!("seed {seed}: {:?}; FAULT_SEED={seed} runs it", plan(seed)));
+        took.push(ran.0);
+        (through, cut) = (through + ran.1, cut + ran.2);
+    }
     took.sort_unstable();
     let at = |percent: usize| took[(took.len() - 1) * percent / 100];
-    println!(
-        "{} seeds; all online after p50 {:?}, p95 {:?}, {:?} at most",
-        took.len(),
-        at(50),
-        at(95),
-        at(100)
-    );
+    println!("{} seeds: {through} connections came through, {cut} were cut", took.len());
+    println!("all online after p50 {:?}, p95 {:?}, {:?} at most", at(50), at(95), at(100));
 }

@@ -68,6 +68,8 @@ pub(super) struct Site {
     /// Connections at the edge: when they ended.
     pub(super) clients: Mutex<HashMap<u64, Option<Duration>>>,
     pub(super) successes: Mutex<HashMap<&'static str, u64>>,
+    /// Connections that were cut by a fault, and look so.
+    pub(super) cut: AtomicU64,
     pub(super) complaints: Mutex<Vec<String>>,
     next: AtomicU64,
 }
@@ -123,6 +125,7 @@ impl Site {
             echoes: Mutex::default(),
             clients: Mutex::default(),
             successes: Mutex::default(),
+            cut: AtomicU64::default(),
             complaints: Mutex::default(),
             next: AtomicU64::new(1),
         }
@@ -413,7 +416,7 @@ async fn client(site: &Site, shared: &Shared, endpoint: usize, number: u64, step
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
             site.complain(format!("connection {number} waited for more than {CUT:?}"));
         }
-        Err(_) if reset.load(Ordering::Relaxed) => {}
+        Err(_) if reset.load(Ordering::Relaxed) => drop(site.cut.fetch_add(1, Ordering::Relaxed)),
         Err(error) => site.complain(format!("connection {number} was cut and looks complete: {error}")),
     }
 }
