@@ -31,6 +31,9 @@ const CUT: Duration = Duration::from_secs(2 * BEAT.as_secs() + TOLERANCE.as_secs
 /// pause (30 s), and the time to connect.
 const ONLINE: Duration = Duration::from_secs(20 + 30 + CONNECT.as_secs());
 
+/// A revoked session is told of its end, and then gone.
+const SOON: Duration = Duration::from_secs(4);
+
 const TICK: Duration = Duration::from_millis(40);
 const SEEDS: u64 = 20;
 
@@ -151,9 +154,15 @@ fn simulate(seed: u64) -> (Duration, u64, u64) {
     for url in URLS {
         assert!(watch.successes(url) > 0, "nobody comes through to {url}");
     }
-    // A revocation ends the session, and the agent.
+    // A revocation ends the session at once, even if its agent cannot hear of it, and then the agent.
+    if seed % 2 == 0 {
+        sim.partition(name(0), "edge");
+    }
     site.revoke(0);
-    assert!(run(&mut sim, &mut watch, CUT + ONLINE, |watch| watch.has_ended(0)), "it goes on revoked");
+    let is_gone = |watch: &Watch| watch.sessions(0) == 0 && watch.is_online(URLS[0]) == 0;
+    assert!(run(&mut sim, &mut watch, SOON, is_gone), "its session goes on revoked");
+    heal(&sim, 0);
+    assert!(run(&mut sim, &mut watch, CUT + ONLINE, |watch| watch.has_ended(0)), "its agent goes on revoked");
     site.stop.cancel();
     let ended = |watch: &Watch| (0..AGENTS).all(|agent| watch.has_ended(agent));
     assert!(run(&mut sim, &mut watch, ONLINE, ended), "agents do not stop");

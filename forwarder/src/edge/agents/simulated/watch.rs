@@ -49,7 +49,7 @@ impl Watch {
         clients.retain(|number, ended| !is_late(ended) || echoes.contains_key(number));
     }
 
-    fn is_online(&self, url: &str) -> usize {
+    pub(super) fn is_online(&self, url: &str) -> usize {
         let Some(edge) = self.site.edge() else { return 0 };
         let online = edge.shared.online.all();
         let live = |online: &&Arc<crate::online::Online>| {
@@ -61,12 +61,14 @@ impl Watch {
     /// Everybody who can be online is.
     pub(super) fn all_online(&self) -> bool {
         let [alone, rivals, shared] = URLS.map(|url| self.is_online(url));
-        let sessions = |agent: usize| {
-            let edge = self.site.edge();
-            let infos = edge.map(|edge| edge.agents.sessions.infos()).unwrap_or_default();
-            infos.iter().filter(|info| info.credential == self.site.credential(agent)).count()
-        };
-        alone == 1 && rivals == 1 && shared == 2 && [0, 3, 4].map(sessions) == [1; 3]
+        alone == 1 && rivals == 1 && shared == 2 && [0, 3, 4].map(|agent| self.sessions(agent)) == [1; 3]
+    }
+
+    /// The sessions of an agent.
+    pub(super) fn sessions(&self, agent: usize) -> usize {
+        let edge = self.site.edge();
+        let infos = edge.map(|edge| edge.agents.sessions.infos()).unwrap_or_default();
+        infos.iter().filter(|info| info.credential == self.site.credential(agent)).count()
     }
 
     pub(super) fn online(&self) -> String {
