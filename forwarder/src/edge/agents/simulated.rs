@@ -155,7 +155,7 @@ fn simulate(seed: u64) -> (Duration, u64, u64) {
         assert!(watch.successes(url) > 0, "nobody comes through to {url}");
     }
     // A revocation ends the session at once, even if its agent cannot hear of it, and then the agent.
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         sim.partition(name(0), "edge");
     }
     site.revoke(0);
