@@ -167,11 +167,11 @@ fn with_host(url: &EndpointUrl, host: &str) -> Option<EndpointUrl> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::mux::{Limits, Side, session};
 
-    fn online(id: &str, url: &str, pooling: bool) -> Arc<Online> {
+    pub(crate) fn online(id: &str, url: &str, pooling: bool) -> Arc<Online> {
         let (opener, _, _) = session(tokio::io::duplex(1).0, Side::Server, Limits::default());
         Arc::new(Online {
             id: id.into(),

@@ -72,9 +72,13 @@ impl Dial for Live {
     type Stream = Connection;
 
     fn choose(&self, members: &[Arc<Online>]) -> Option<Arc<Online>> {
+        // One whose session has ended is about to leave.
+        let live = || members.iter().filter(|member| member.opener.why_closed().is_none());
         // The keys of the hasher are random.
         let draw = usize::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or(0);
-        members.get(draw.checked_rem(members.len())?).map(Arc::clone)
+        let chosen = live().nth(draw.checked_rem(live().count())?);
+        // One may have ended meanwhile.
+        chosen.or_else(|| live().next()).map(Arc::clone)
     }
 
     async fn dial(&self, upstream: &Upstream, facts: &Facts<'_>) -> io::Result<Connection> {
@@ -134,5 +138,26 @@ impl Dial for Presumed<'_> {
             true => Err(io::ErrorKind::NotConnected.into()),
             false => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mux::ErrorCode;
+    use crate::online::tests::online;
+
+    #[test]
+    fn nobody_is_forwarded_to_a_session_that_has_ended() {
+        let members = ["1", "2", "3"].map(|id| online(id, "tcp://a.internal:22", true));
+        let live = Live { timeout: Duration::from_secs(1), client_port: 1 };
+        for ended in 0..members.len() {
+            for _ in 0..50 {
+                let chosen = live.choose(&members).expect("one is left");
+                assert!(members[ended..].contains(&chosen), "{} after {ended}", chosen.id);
+            }
+            members[ended].opener.close(ErrorCode::Cancelled, "");
+        }
+        assert_eq!(live.choose(&members), None);
     }
 }

@@ -65,6 +65,8 @@ fn visit(public: SocketAddr, number: usize) {
                 reader.read_to_end(&mut heard)
             });
             match end {
+                // Nothing: its agent was gone before it was forwarded.
+                Ok(0) => {}
                 Ok(_) => assert!(heard == say, "{} of {} bytes look complete", heard.len(), say.len()),
                 Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
             }
