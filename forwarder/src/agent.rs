@@ -1,14 +1,15 @@
 //! The agent: dials an edge, keeps endpoints online, and takes their connections to servers it can reach.
 //!
 //! Nothing listens for the network: the one connection that the agent makes carries everything. When it is lost, the
-//! agent connects again, after a time that grows from half a second to thirty and of which half is drawn; agents that
-//! the edge itself has let go come back over twelve seconds, so that a thousand do not come at once. A proxy or an edge
+//! agent connects again (`pauses`), so that the thousand agents of one edge do not come at once. A proxy or an edge
 //! that says how long to wait is listened to. Then it brings its endpoints back.
 
 mod command;
 mod interrupt;
 mod logfmt;
+mod network;
 mod options;
+mod pauses;
 mod session;
 mod status;
 mod streams;
@@ -30,18 +31,15 @@ use tokio_util::sync::CancellationToken;
 use crate::dial::{self, Dialer, ProxyUrl};
 use crate::link::{CallError, Heartbeat};
 pub use command::{run_to_end, start_log};
+pub(crate) use network::Network;
 pub use options::{Chosen, Loaded, OptionsError, Origin, TcpCommand, check, load_setup, of_command};
+use pauses::{Lost, Pauses};
 pub use status::{EndpointStatus, Status, StatusView, UpstreamStatus};
 pub use upstream::{ProxyProtocol, UpstreamServer};
 pub use web::serve_web;
 
-/// The first pause before connecting again, and the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The longest that a proxy or an edge may ask to wait.
 const LONGEST_ASKED: Duration = Duration::from_secs(600);
-/// Over which time the agents of an edge that went away come back: in no second more than a tenth of them.
-const CROWD: Duration = Duration::from_secs(12);
 
 /// How an agent works.
 #[derive(Debug)]
@@ -132,51 +130,55 @@ enum Ended {
 ///
 /// # Errors
 /// [`AgentError`] if the edge refuses it: its token, or at first an endpoint.
-pub async fn run(mut setup: Setup, status: &Arc<Status>, stop: CancellationToken) -> Result<(), AgentError> {
-    let (mut pause, mut memory) = (FIRST_PAUSE, session::Memory::default());
+pub async fn run(setup: Setup, status: &Arc<Status>, stop: CancellationToken) -> Result<(), AgentError> {
+    run_over(network::System, setup, status, stop).await
+}
+
+/// The same over a network of one's own.
+pub(crate) async fn run_over(
+    network: impl Network,
+    mut setup: Setup,
+    status: &Arc<Status>,
+    stop: CancellationToken,
+) -> Result<(), AgentError> {
+    let (mut pauses, mut memory) = (Pauses::default(), session::Memory::default());
     loop {
-        let ended = session::once(&setup, &mut memory, status, &stop).await;
+        let ended = session::once(&network, &setup, &mut memory, status, &stop).await;
         status.offline();
-        let mut crowd = false;
         let mut asked = None;
-        let (error, had_begun) = match ended {
+        let (error, lost) = match ended {
             Ended::Stopped => return Ok(()),
             Ended::Restart => {
                 setup = read_again(setup).await;
-                ("the edge lets this agent begin again".to_owned(), true)
+                ("the edge lets this agent begin again".to_owned(), Lost::Alone)
             }
             Ended::Refused(error) if is_full(&error) => {
                 asked = asked_to_wait(&error);
-                (error.to_string(), false)
+                (error.to_string(), Lost::NotConnected)
             }
             Ended::Refused(error @ AgentError::Auth(CallError::Refused { .. })) => return Err(error),
             // What was online before will be again, e.g. once an older session is gone.
             Ended::Refused(error) if !memory.was_online() => return Err(error),
-            Ended::Refused(error) => (error.to_string(), false),
-            Ended::Lost(error, had_begun) => {
+            Ended::Refused(error) => (error.to_string(), Lost::NotConnected),
+            Ended::Lost(error, false) => {
                 asked = dial::retry_after(&error);
-                // An edge that goes away loses all its agents at the same moment; a silent link is this one's alone.
-                crowd = had_begun && error.kind() != io::ErrorKind::TimedOut;
-                (error.to_string(), had_begun)
+                (error.to_string(), Lost::NotConnected)
             }
+            Ended::Lost(error, true) if error.kind() == io::ErrorKind::TimedOut => {
+                (error.to_string(), Lost::Alone)
+            }
+            Ended::Lost(error, true) => (error.to_string(), Lost::WithOthers),
         };
         if stop.is_cancelled() {
             return Ok(());
         }
-        if had_begun {
-            pause = FIRST_PAUSE;
-        }
-        let wait = match asked {
-            Some(asked) => as_asked(asked).max(jittered(pause)),
-            None if crowd => FIRST_PAUSE / 2 + CROWD.mul_f64(draw()),
-            None => jittered(pause),
-        };
+        let pause = pauses.next(lost, draw());
+        let wait = asked.map_or(pause, |asked| as_asked(asked).max(pause));
         tracing::warn!(error, "not connected; connecting again in {} ms", wait.as_millis());
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = sleep(wait) => {}
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
@@ -214,11 +216,6 @@ fn asked_to_wait(error: &AgentError) -> Option<Duration> {
 /// A time that the other side names, within a bound, and up to a tenth more: others were told the same.
 fn as_asked(asked: Duration) -> Duration {
     asked.min(LONGEST_ASKED).mul_f64(1.0 + draw() / 10.0)
-}
-
-/// Half of a pause, and a drawn part of the other half.
-fn jittered(pause: Duration) -> Duration {
-    pause / 2 + (pause / 2).mul_f64(draw())
 }
 
 /// A number from 0 to 1. The keys of the hasher are random.

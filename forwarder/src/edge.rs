@@ -2,11 +2,12 @@
 //!
 //! Races are closed by order. A connection enters the registry *before* its generation is compared with the
 //! current one, and a reload exchanges the generation *before* it walks the registry: whichever comes
-//! first, a connection is judged by the newest policy at least once.
+//! first, a connection is judged by the newest policy at least once. `places` holds that order.
 
 mod agents;
 mod connection;
 mod listener;
+mod places;
 mod registry;
 
 use std::collections::HashMap;
@@ -185,11 +186,16 @@ impl Edge {
         let bound = bind(&generation, &self.listeners)?;
         let opened = bound.len();
         let kept: Vec<ListenerKey> = generation.config.endpoints.iter().map(key).collect();
-        self.shared.current.store(Arc::new(generation));
         // First of all whoever may no longer be here: closing listeners takes a moment.
-        let newest = self.shared.current.load_full();
-        let cut =
-            self.shared.registry.judge_again(World { generation: &newest, online: &self.shared.online });
+        let shared = &self.shared;
+        let exchange = || {
+            let newest = Arc::new(generation);
+            shared.current.store(Arc::clone(&newest));
+            newest
+        };
+        let cut = shared.registry.sweep(exchange, |newest, open| {
+            open.judge_again(World { generation: newest, online: &shared.online })
+        });
         let gone: Vec<_> = self.listeners.keys().filter(|key| !kept.contains(key)).cloned().collect();
         for key in &gone {
             if let Some(listener) = self.listeners.remove(key) {

@@ -39,4 +39,5 @@ pub mod route;
 pub mod serve;
 #[cfg(unix)]
 pub mod state;
+mod sync;
 pub mod tls;

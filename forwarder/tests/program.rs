@@ -18,20 +18,43 @@ mod agents;
 mod authority;
 #[path = "program/bytes.rs"]
 mod bytes;
+#[cfg(target_os = "linux")]
+#[path = "program/churn.rs"]
+mod churn;
 #[path = "program/conditions.rs"]
 mod conditions;
 #[path = "program/harness.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod harness;
+#[path = "program/herd.rs"]
+mod herd;
+#[path = "program/kills.rs"]
+mod kills;
 #[path = "program/lifecycle.rs"]
 mod lifecycle;
+#[cfg(target_os = "linux")]
+#[path = "program/load.rs"]
+mod load;
+#[path = "program/nat.rs"]
+mod nat;
 #[path = "program/openssh.rs"]
 mod openssh;
 #[path = "program/outcomes.rs"]
 mod outcomes;
+#[cfg(target_os = "linux")]
+#[path = "program/process.rs"]
+mod process;
+#[path = "program/reasons.rs"]
+mod reasons;
 #[path = "program/refusals.rs"]
 mod refusals;
 #[path = "program/returning.rs"]
 mod returning;
+#[path = "program/site.rs"]
+mod site;
+#[path = "program/speaker.rs"]
+mod speaker;
 #[path = "program/sshd.rs"]
 mod sshd;
+#[path = "program/tokens.rs"]
+mod tokens;

@@ -276,7 +276,7 @@ impl Admin {
             return Fault::not_found(id);
         }
         let message = "remote updating is not supported: this edge stops and restarts agents";
-        Fault::new(StatusCode::BAD_REQUEST, message).coded(806)
+        Fault::new(StatusCode::CONFLICT, message).coded(806)
     }
 
     pub(super) fn restart_session(&self, id: &str) -> Result<Answer, Fault> {
@@ -285,7 +285,7 @@ impl Admin {
             Asked::Unknown => Err(Fault::not_found(id)),
             Asked::Unsupported(why) => {
                 let message = format!("the agent does not begin again: {why}");
-                Err(Fault::new(StatusCode::BAD_REQUEST, message).coded(804))
+                Err(Fault::new(StatusCode::CONFLICT, message).coded(804))
             }
         }
     }

@@ -502,7 +502,7 @@ fn sessions_and_endpoints_are_shown_and_stopped() {
     assert_eq!(api.post("/tunnel_sessions/ts_9/restart", &json!({})).0, 404);
     for (path, code) in [("ts_2/restart", "ERR_NGROK_804"), ("ts_1/update", "ERR_NGROK_806")] {
         let (status, error) = api.post(&format!("/tunnel_sessions/{path}"), &json!({}));
-        assert_eq!((status, &error["error_code"]), (400, &json!(code)), "{error}");
+        assert_eq!((status, &error["error_code"]), (409, &json!(code)), "{error}");
     }
     let (_, list) = api.get("/endpoints");
     let endpoint = &list["endpoints"][0];

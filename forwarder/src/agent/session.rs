@@ -8,12 +8,11 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
 use super::status::{EndpointStatus, UpstreamStatus};
 use super::streams::{CAN_UPDATE, Streams, Told, can_restart, can_stop};
-use super::{AgentError, Ended, Offer, Setup, Status};
+use super::{AgentError, Ended, Network, Offer, Setup, Status};
 use crate::link::{
     self, Auth, AuthExtra, AuthReply, Bind, BindExtra, BindReply, CallError, Hidden, StreamType,
 };
@@ -53,27 +52,22 @@ impl Memory {
 
 /// Connects, brings the endpoints online and serves them to the end.
 pub(super) async fn once(
+    network: &impl Network,
     setup: &Setup,
     memory: &mut Memory,
     status: &Arc<Status>,
     stop: &CancellationToken,
 ) -> Ended {
-    let connecting = async {
-        let stream = setup.dialer.connect(&setup.server, setup.proxy.as_ref(), setup.connect_timeout).await?;
-        let handshake = TlsConnector::from(Arc::clone(&setup.tls)).connect(setup.server_name.clone(), stream);
-        let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the edge's TLS takes too long");
-        timeout(setup.connect_timeout, handshake).await.map_err(late)?
-    };
     let connected = tokio::select! {
         () = stop.cancelled() => return Ended::Stopped,
-        connected = connecting => connected,
+        connected = network.edge(setup) => connected,
     };
-    let tls = match connected {
-        Ok(tls) => tls,
+    let connection = match connected {
+        Ok(connection) => connection,
         Err(error) => return Ended::Lost(error, false),
     };
     let limits = Limits { streams: MOST_CONNECTIONS, unaccepted: 1_024, ..Limits::default() };
-    let (opener, accepted, driver) = session(tls, Side::Client, limits);
+    let (opener, accepted, driver) = session(connection, Side::Client, limits);
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         driver.run().await;
@@ -81,7 +75,7 @@ pub(super) async fn once(
     });
     let ended = tokio::select! {
         () = stop.cancelled() => Ended::Stopped,
-        ended = serve(setup, memory, status, &opener, accepted, &mut tasks) => ended,
+        ended = serve(network, setup, memory, status, &opener, accepted, &mut tasks) => ended,
     };
     opener.close_in_order("the agent stops");
     let _ = timeout(GOODBYE, opener.closed()).await;
@@ -89,6 +83,7 @@ pub(super) async fn once(
 }
 
 async fn serve(
+    network: &impl Network,
     setup: &Setup,
     memory: &mut Memory,
     status: &Arc<Status>,
@@ -124,6 +119,7 @@ async fn serve(
     }
     memory.was_online = true;
     let streams = Streams {
+        network: network.clone(),
         offers: Arc::new(Mutex::new(offers)),
         status: Arc::clone(status),
         remote_management: setup.remote_management,

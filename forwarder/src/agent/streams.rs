@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Ended, Offer, Status, upstream};
+use super::{Ended, Network, Offer, Status, upstream};
 use crate::dial::Dialer;
 use crate::link::{self, CommandReply, ProxyHeader, StopEndpoint, StreamType};
 use crate::mux::{Acceptor, ErrorCode, Stream};
@@ -24,7 +24,8 @@ pub(super) type Told = Option<Ended>;
 
 /// What the streams of a session need. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Streams {
+pub(super) struct Streams<N> {
+    pub(super) network: N,
     /// What is online, by its id.
     pub(super) offers: Arc<Mutex<HashMap<Box<str>, Arc<Offer>>>>,
     pub(super) status: Arc<Status>,
@@ -36,7 +37,7 @@ pub(super) struct Streams {
     pub(super) cut: CancellationToken,
 }
 
-impl Streams {
+impl<N: Network> Streams<N> {
     fn offers(&self) -> MutexGuard<'_, HashMap<Box<str>, Arc<Offer>>> {
         self.offers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,7 +97,8 @@ impl Streams {
         let offer = self.offers().get(header.id.as_str()).map(Arc::clone);
         let Some(offer) = offer else { return stream.reset(ErrorCode::Refused) };
         let _open = self.status.connection();
-        upstream::carry(stream, &header, &offer, (&self.dialer, self.connect_timeout), &self.cut).await;
+        let how = (&self.dialer, self.connect_timeout);
+        upstream::carry(&self.network, stream, &header, &offer, how, &self.cut).await;
     }
 
     async fn stop_endpoint(&self, stream: &mut Stream) {

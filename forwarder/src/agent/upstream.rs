@@ -10,18 +10,19 @@ use policy_core::url::HostPort;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 
-use super::Offer;
+use super::{Network, Offer};
 use crate::dial::Dialer;
 use crate::link::ProxyHeader;
 use crate::mux::{ErrorCode, Stream};
-use crate::relay::relay;
+use crate::relay::{Carrier, relay};
 use crate::tls::unverified_config;
 
 /// How long a connection of which one half has ended may stay silent.
@@ -127,22 +128,27 @@ impl fmt::Display for UpstreamServer {
 
 /// Carries a connection to its server. What cannot be reached is given up, which the edge sees at once.
 pub(super) async fn carry(
+    network: &impl Network,
     mut stream: Stream,
     header: &ProxyHeader,
     offer: &Offer,
     (dialer, connect_timeout): (&Dialer, Duration),
     cut: &CancellationToken,
 ) {
-    let reached = timeout(connect_timeout, reach(offer, header, dialer)).await;
+    let reached = timeout(connect_timeout, network.upstream(dialer, offer, header)).await;
     let reached =
         reached.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")));
     let relayed = match reached {
-        Ok(Reached::Plain(mut upstream)) => relay(&mut stream, &mut upstream, HALF_CLOSED, cut).await,
-        Ok(Reached::Tls(mut upstream)) => relay(&mut stream, &mut *upstream, HALF_CLOSED, cut).await,
+        Ok(mut upstream) => relay(&mut stream, &mut upstream, HALF_CLOSED, cut).await,
         Err(error) => {
             let (endpoint, upstream) = (&*offer.name, &offer.upstream);
             tracing::warn!(endpoint, %upstream, %error, "the upstream cannot be reached");
-            return stream.reset(ErrorCode::Reset);
+            // The edge tells why in its event.
+            return stream.reset(match error.kind() {
+                io::ErrorKind::ConnectionRefused => ErrorCode::Refused,
+                io::ErrorKind::TimedOut => ErrorCode::WriteTimeout,
+                _ => ErrorCode::Reset,
+            });
         }
     };
     tracing::debug!(
@@ -156,9 +162,31 @@ pub(super) async fn carry(
 }
 
 /// An open connection to a server.
-enum Reached {
+pub(crate) enum Reached {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Carrier for Reached {
+    fn halves(&mut self) -> (impl AsyncRead + Unpin + Send, impl AsyncWrite + Unpin + Send) {
+        match self {
+            Self::Plain(stream) => {
+                let (read, write) = stream.halves();
+                (Either::Left(read), Either::Left(write))
+            }
+            Self::Tls(stream) => {
+                let (read, write) = stream.halves();
+                (Either::Right(read), Either::Right(write))
+            }
+        }
+    }
+
+    fn reset(&self) {
+        match self {
+            Self::Plain(stream) => Carrier::reset(stream),
+            Self::Tls(stream) => Carrier::reset(&**stream),
+        }
+    }
 }
 
 /// Servers that vanish or take no bytes are noticed.
@@ -170,7 +198,8 @@ fn tune(upstream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-async fn reach(offer: &Offer, header: &ProxyHeader, dialer: &Dialer) -> io::Result<Reached> {
+/// Connects to the server behind an endpoint.
+pub(super) async fn reach(offer: &Offer, header: &ProxyHeader, dialer: &Dialer) -> io::Result<Reached> {
     let mut upstream = dialer.tcp(&offer.upstream.at).await?;
     tune(&upstream)?;
     // In front of TLS, where proxies write it as well.

@@ -1,14 +1,16 @@
 //! Agents: who they are, the sessions they hold, and the endpoints they bring online.
 //!
 //! A session enters the table *before* its credential is looked at again, and a credential dies *before* its sessions
-//! are looked for: whichever comes first, no session outlives its credential. The same holds for the sources that the
-//! settings permit, which a reload exchanges. When a session ends, its endpoints go
+//! are looked for: whichever comes first, no session outlives its credential (`edge::places`). The same holds for the
+//! sources that the settings permit, which a reload exchanges. When a session ends, its endpoints go
 //! offline first, then the connections through them are cut.
 
 mod bind;
 mod policy;
 mod session;
 mod sessions;
+#[cfg(test)]
+mod simulated;
 mod view;
 
 use std::collections::{HashMap, HashSet};
@@ -150,20 +152,10 @@ impl Edge {
     /// Lets agents connect for the first time; gives the address they connect to.
     pub fn start_agents(&mut self, identity: Identity, ready: ReadyAgents) -> SocketAddr {
         let notices = identity.subscribe();
-        let agents = Arc::new(Agents {
-            identity,
-            settings: ArcSwapOption::empty(),
-            sessions: Table::default(),
-            failures: FailureLimit::new(FAILURES, FAILURES_WITHIN, FAILURE_SOURCES),
-            entered: AtomicUsize::new(0),
-            checks: Arc::new(Semaphore::new(CHECKS)),
-            unknown: Arc::new(Semaphore::new(UNKNOWN)),
-            unknown_by_source: Mutex::default(),
-        });
+        let listen = ready.settings.listen;
+        let agents = Arc::new(Agents::new(identity, ready.settings));
         let stop = self.shared.stop_agents.clone();
         tokio::spawn(stop.run_until_cancelled_owned(end_dead(Arc::clone(&agents), notices)));
-        let listen = ready.settings.listen;
-        agents.settings.store(Some(Arc::new(ready.settings)));
         let address = self.open_door(&agents, listen, ready.bound);
         self.agents = Some(agents);
         address.unwrap_or(listen)
@@ -223,7 +215,7 @@ impl Edge {
     /// The sessions of agents.
     #[must_use]
     pub fn agent_sessions(&self) -> Vec<SessionInfo> {
-        self.agents.as_ref().map(|agents| agents.sessions.all()).unwrap_or_default()
+        self.agents.as_ref().map(|agents| agents.sessions.infos()).unwrap_or_default()
     }
 
     /// The same for the admin API. Within a runtime.
@@ -287,6 +279,7 @@ async fn accept(shared: Arc<Shared>, agents: Arc<Agents>, listener: TcpListener)
 struct Unknown {
     agents: Arc<Agents>,
     source: IpAddr,
+    since: tokio::time::Instant,
     _permit: tokio::sync::OwnedSemaphorePermit,
 }
 
@@ -313,6 +306,19 @@ impl Drop for Slot {
 }
 
 impl Agents {
+    fn new(identity: Identity, settings: AgentSettings) -> Self {
+        Self {
+            identity,
+            settings: ArcSwapOption::from_pointee(settings),
+            sessions: Table::default(),
+            failures: FailureLimit::new(FAILURES, FAILURES_WITHIN, FAILURE_SOURCES),
+            entered: AtomicUsize::new(0),
+            checks: Arc::new(Semaphore::new(CHECKS)),
+            unknown: Arc::new(Semaphore::new(UNKNOWN)),
+            unknown_by_source: Mutex::default(),
+        }
+    }
+
     /// A place among those that the settings of now give.
     fn slot(self: &Arc<Self>) -> Option<Slot> {
         let most = self.settings.load().as_ref().map_or(0, |settings| settings.most_agents);
@@ -365,6 +371,11 @@ impl Agents {
         }
         *number += 1;
         drop(by_source);
-        Some(Unknown { agents: Arc::clone(self), source, _permit: permit })
+        Some(Unknown {
+            agents: Arc::clone(self),
+            source,
+            since: tokio::time::Instant::now(),
+            _permit: permit,
+        })
     }
 }

@@ -105,27 +105,27 @@ pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: Soc
 }
 
 /// Carries the bytes of an admitted connection; why it was cut, if it was.
-async fn carry(
+pub(super) async fn carry<C: Carrier>(
     shared: &Shared,
     generation: &Arc<Generation>,
     endpoint: Result<Box<str>, Arc<Online>>,
     made: Made,
     route: &Route,
-    mut client: TcpStream,
+    mut client: C,
     mut upstream: impl Carrier,
-) -> (TcpStream, Option<Relayed>, Option<&'static str>) {
+) -> (C, Option<Relayed>, Option<&'static str>) {
     let open = Open::new(endpoint, made, route, shared.stop.child_token());
-    let open = shared.registry.enter(open);
-    // INVARIANT: entered before these comparisons; see the order in `edge`.
-    let newest = shared.current.load_full();
-    if !Arc::ptr_eq(&newest, generation) {
-        shared.registry.judge_one_again(&open, World { generation: &newest, online: &shared.online });
-    }
-    open.cut_if_offline();
+    let open = shared.registry.enter(open, |open| {
+        let newest = shared.current.load_full();
+        if !Arc::ptr_eq(&newest, generation) {
+            open.judge_again(World { generation: &newest, online: &shared.online });
+        }
+        open.cut_if_offline();
+    });
     let half_close_timeout = generation.config.limits.half_close_timeout;
     let end = relay(&mut client, &mut upstream, half_close_timeout, &open.cut).await;
     // The edge's own stop cuts without a reason of its own.
-    let cut = (end.end == RelayEnd::Cancelled).then(|| open.cut_reason().unwrap_or(STOPPED));
+    let cut = open.why_cut(&end.end).or((end.end == RelayEnd::Cancelled).then_some(STOPPED));
     (client, Some(end), cut)
 }
 

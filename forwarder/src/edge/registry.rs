@@ -1,8 +1,7 @@
 //! The open connections, so that a reload can judge them again and a stop can cut them.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use policy_core::facts::Facts;
@@ -10,7 +9,9 @@ use policy_core::url::EndpointUrl;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::at_times;
+use super::places::Places;
 use crate::online::Online;
+use crate::relay::RelayEnd;
 use crate::route::{self, Presumed, Route, Upstream, World, judge_presumed};
 
 /// Why a connection may not go on.
@@ -61,20 +62,25 @@ impl Open {
         }
     }
 
-    /// Why the edge cut the connection, if it did.
-    pub(super) fn cut_reason(&self) -> Option<&'static str> {
-        self.reason.get().copied()
-    }
-
     fn cut(&self, reason: &'static str) {
         // The first reason stays.
         let _ = self.reason.set(reason);
         self.cut.cancel();
     }
 
-    /// True if an endpoint of an agent on its way is offline.
+    /// True if an endpoint of an agent on its way is offline, or about to be: its session has ended.
     fn is_offline(&self) -> bool {
-        self.agents.iter().any(|online| online.gone.is_cancelled())
+        self.agents.iter().any(|online| online.gone.is_cancelled() || online.opener.why_closed().is_some())
+    }
+
+    /// Why the connection ended, if the edge cut it or its agent is gone.
+    pub(super) fn why_cut(&self, end: &RelayEnd) -> Option<&'static str> {
+        match end {
+            RelayEnd::Cancelled => self.reason.get().copied(),
+            // The end of a session is the end of its streams, which may be noticed before it is.
+            RelayEnd::Upstream(_) => self.is_offline().then_some(OFFLINE),
+            _ => None,
+        }
     }
 
     /// Cuts the connection if an endpoint of an agent on its way is offline; true if it was.
@@ -84,6 +90,15 @@ impl Open {
             self.cut(OFFLINE);
         }
         offline
+    }
+
+    /// Judges the connection by a generation; true if it was cut.
+    pub(super) fn judge_again(&self, world: World<'_>) -> bool {
+        let objection = self.objection(world);
+        if let Some(reason) = objection {
+            self.cut(reason);
+        }
+        objection.is_some()
     }
 
     /// Why the connection may not go on; `None` if the new policies lead it to the same place.
@@ -118,76 +133,11 @@ impl Open {
 }
 
 /// All open connections.
-#[derive(Debug, Default)]
-pub(super) struct Registry {
-    open: Mutex<Table>,
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    next: u64,
-    entries: HashMap<u64, Arc<Open>>,
-}
-
-/// A connection's place in the registry; leaves it when dropped.
-pub(super) struct Entry<'r> {
-    registry: &'r Registry,
-    id: u64,
-    open: Arc<Open>,
-}
-
-impl std::ops::Deref for Entry<'_> {
-    type Target = Open;
-
-    fn deref(&self) -> &Open {
-        &self.open
-    }
-}
-
-impl Drop for Entry<'_> {
-    fn drop(&mut self) {
-        self.registry.table().entries.remove(&self.id);
-    }
-}
+pub(super) type Registry = Places<Open>;
 
 impl Registry {
-    fn table(&self) -> MutexGuard<'_, Table> {
-        // No code panics while it holds the lock, and the table is whole between any two statements.
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.table().entries.len()
-    }
-
-    pub(super) fn enter(&self, open: Open) -> Entry<'_> {
-        let open = Arc::new(open);
-        let mut table = self.table();
-        let id = table.next;
-        table.next += 1;
-        table.entries.insert(id, Arc::clone(&open));
-        Entry { registry: self, id, open }
-    }
-
-    /// Judges every open connection by a generation; returns how many were cut.
-    pub(super) fn judge_again(&self, world: World<'_>) -> usize {
-        // Judged outside of the lock: connections come and go meanwhile.
-        let open: Vec<_> = self.table().entries.values().map(Arc::clone).collect();
-        open.iter().filter(|open| self.judge_one_again(open, world)).count()
-    }
-
-    /// Cuts the connections whose endpoint is offline; returns how many.
-    pub(super) fn cut_offline(&self) -> usize {
-        let open: Vec<_> = self.table().entries.values().map(Arc::clone).collect();
-        open.iter().filter(|open| open.cut_if_offline()).count()
-    }
-
-    /// Judges one connection by a generation; true if it was cut.
-    pub(super) fn judge_one_again(&self, open: &Open, world: World<'_>) -> bool {
-        let objection = open.objection(world);
-        if let Some(reason) = objection {
-            open.cut(reason);
-        }
-        objection.is_some()
+    /// Takes endpoints offline, then cuts the connections through them; returns how many.
+    pub(super) fn cut_offline(&self, leave: impl FnOnce()) -> usize {
+        self.sweep(leave, |(), open| open.cut_if_offline())
     }
 }

@@ -173,6 +173,7 @@ const fn is_cut_short(code: ErrorCode) -> bool {
 
 fn gone(code: ErrorCode) -> io::Error {
     let kind = match code {
+        ErrorCode::Refused => io::ErrorKind::ConnectionRefused,
         ErrorCode::WriteTimeout => io::ErrorKind::TimedOut,
         _ => io::ErrorKind::ConnectionReset,
     };

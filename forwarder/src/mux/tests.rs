@@ -324,18 +324,25 @@ async fn streams_begin_in_the_order_of_their_ids() {
 
 #[tokio::test]
 async fn what_is_dropped_or_refused_does_not_look_complete() {
-    for refused in [false, true] {
+    use std::io::ErrorKind::{ConnectionRefused, ConnectionReset, TimedOut};
+    for (code, kind) in [
+        (None, ConnectionReset),
+        (Some(ErrorCode::Reset), ConnectionReset),
+        (Some(ErrorCode::Refused), ConnectionRefused),
+        (Some(ErrorCode::WriteTimeout), TimedOut),
+    ] {
         let [(opener, _a, _), (_server, mut acceptor, _)] = pair(4_096);
         let mut stream = opener.open().expect("open");
         stream.write_all(b"half a sen").await.expect("sent");
         let mut other = acceptor.accept().await.expect("a stream");
         let mut some = [0; 10];
         other.read_exact(&mut some).await.expect("some");
-        if refused {
-            stream.reset(ErrorCode::Refused);
+        if let Some(code) = code {
+            stream.reset(code);
         }
         drop(stream);
-        other.read(&mut some).await.expect_err("not the end of a sentence");
+        let error = other.read(&mut some).await.expect_err("not the end of a sentence");
+        assert_eq!(error.kind(), kind, "{code:?}");
     }
 }
 

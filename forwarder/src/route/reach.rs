@@ -72,13 +72,13 @@ impl Dial for Live {
     type Stream = Connection;
 
     fn choose(&self, members: &[Arc<Online>]) -> Option<Arc<Online>> {
-        // An agent that has said that it goes is asked only if there is no other.
-        let staying = members.iter().filter(|member| member.opener.takes_streams());
-        let staying: Vec<_> = staying.map(Arc::clone).collect();
-        let members = if staying.is_empty() { members } else { &*staying };
+        // Of those that take connections; one whose session has ended, or that has said that it goes, is about to leave.
+        let live = || members.iter().filter(|member| member.opener.takes_streams());
         // The keys of the hasher are random.
         let draw = usize::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or(0);
-        members.get(draw.checked_rem(members.len())?).map(Arc::clone)
+        let chosen = live().nth(draw.checked_rem(live().count())?);
+        // One may have ended meanwhile.
+        chosen.or_else(|| live().next()).map(Arc::clone)
     }
 
     async fn dial(&self, upstream: &Upstream, facts: &Facts<'_>) -> io::Result<Connection> {
@@ -144,19 +144,23 @@ impl Dial for Presumed<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mux::ErrorCode;
     use crate::online::tests::online;
 
-    #[tokio::test]
-    async fn an_agent_that_goes_away_is_asked_last() {
+    #[test]
+    fn nobody_is_forwarded_to_a_session_that_ends() {
+        let members = ["1", "2", "3"].map(|id| online(id, "tcp://a.internal:22", true));
         let live = Live { timeout: Duration::from_secs(1), client_port: 1 };
-        let pool: Vec<_> = ["1", "2", "3"].map(|id| online(id, "tcp://a.internal:22", true)).into();
-        for goes in [0, 2] {
-            pool[goes].opener.close_in_order("bye");
+        for ended in 0..members.len() {
+            for _ in 0..50 {
+                let chosen = live.choose(&members).expect("one is left");
+                assert!(members[ended..].contains(&chosen), "{} after {ended}", chosen.id);
+            }
+            match ended {
+                1 => members[ended].opener.close_in_order("bye"),
+                _ => members[ended].opener.close(ErrorCode::Cancelled, ""),
+            }
         }
-        for _ in 0..20 {
-            assert_eq!(live.choose(&pool).map(|it| it.id.to_string()).as_deref(), Some("2"));
-        }
-        pool[1].opener.close_in_order("bye");
-        assert!(live.choose(&pool).is_some() && live.choose(&[]).is_none());
+        assert_eq!(live.choose(&members), None);
     }
 }

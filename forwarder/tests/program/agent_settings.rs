@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 
-use crate::agents::{Agent, DEVICE, FORWARD, Site, edge_yml};
 use crate::harness::{Edge, Folder, connect, echo_device, exchange, forwarder, limit, wait_until};
+use crate::site::{Agent, DEVICE, FORWARD, Site, edge_yml};
 
 const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const NAMES: &str = "names: [localhost, 127.0.0.1]";

@@ -161,6 +161,11 @@ impl Edge {
         serde_json::from_str(&self.ask(&[kind, "list", "--json"])).expect("a JSON list")
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args([format!("-{name}").as_str(), &pid]).status();
@@ -304,6 +309,28 @@ impl ClosedPort {
         socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a port");
         let address = socket.local_addr().expect("bound").as_socket().expect("an internet address");
         Self { address, _held: socket }
+    }
+}
+
+/// An upstream that never answers: its listener's queue is full.
+pub(crate) struct Unanswering {
+    pub(crate) address: SocketAddr,
+    _held: (socket2::Socket, Vec<TcpStream>),
+}
+
+impl Unanswering {
+    pub(crate) fn hold() -> Self {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
+        socket.listen(0).expect("it listens");
+        let address = socket.local_addr().expect("bound").as_socket().expect("an internet address");
+        let mut waiting = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
+            waiting.push(stream);
+            assert!(waiting.len() < 64, "the queue does not fill");
+        }
+        Self { address, _held: (socket, waiting) }
     }
 }
 

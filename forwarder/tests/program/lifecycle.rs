@@ -5,8 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Output;
 
 use crate::harness::{
-    ClosedPort, Edge, FORWARD, Folder, GUIDE, connect, echo_device, edge_yml, exchange, forwarder,
-    guide_policy, second_address,
+    ClosedPort, Edge, FORWARD, Folder, GUIDE, Unanswering, connect, echo_device, edge_yml, exchange,
+    forwarder, guide_policy, second_address,
 };
 
 /// An address that no other test listens on: whoever connects after the listener is gone is refused.
@@ -258,28 +258,6 @@ fn a_drain_ends_at_its_deadline() {
     assert_eq!(edge.wait_for_exit().code(), Some(0));
     let events = edge.events();
     assert_eq!(events[0]["object"]["end"], "the edge stopped");
-}
-
-/// An upstream that never answers: its listener's queue is full.
-struct Unanswering {
-    address: std::net::SocketAddr,
-    _held: (socket2::Socket, Vec<std::net::TcpStream>),
-}
-
-impl Unanswering {
-    fn hold() -> Self {
-        let socket =
-            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
-        socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
-        socket.listen(0).expect("it listens");
-        let address = socket.local_addr().expect("bound").as_socket().expect("an internet address");
-        let mut waiting = Vec::new();
-        while let Ok(stream) = TcpStream::connect_timeout(&address, std::time::Duration::from_millis(300)) {
-            waiting.push(stream);
-            assert!(waiting.len() < 64, "the queue does not fill");
-        }
-        Self { address, _held: (socket, waiting) }
-    }
 }
 
 /// The deadline of a drain holds for connections that are still being dialled, too.

@@ -7,6 +7,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::super::UpstreamServer;
 use super::*;
+use crate::agent::network::System;
 use crate::mux::{Limits, Opener, Side, session};
 use crate::tls::AgentIdentity;
 
@@ -26,7 +27,7 @@ async fn echo() -> UpstreamServer {
 }
 
 /// An agent with the endpoint `ep_1` in front of a server; what its edge opens streams with, and its end.
-fn agent(upstream: UpstreamServer) -> (Opener, Streams, tokio::task::JoinHandle<Option<Ended>>) {
+fn agent(upstream: UpstreamServer) -> (Opener, Streams<System>, tokio::task::JoinHandle<Option<Ended>>) {
     let (one, other) = tokio::io::duplex(1 << 16);
     let (_, mut accepted, of_agent) = session(one, Side::Client, Limits::default());
     let (opener, _, of_edge) = session(other, Side::Server, Limits::default());
@@ -43,6 +44,7 @@ fn agent(upstream: UpstreamServer) -> (Opener, Streams, tokio::task::JoinHandle<
         proxy_protocol: None,
     };
     let streams = Streams {
+        network: System,
         offers: Arc::new(Mutex::new([("ep_1".into(), Arc::new(offer))].into())),
         status: Arc::default(),
         remote_management: true,

@@ -39,11 +39,13 @@ pub(super) struct Bound<'s> {
 
 impl Drop for Bound<'_> {
     fn drop(&mut self) {
-        for (endpoint, accepting) in std::mem::take(&mut self.endpoints) {
-            self.shared.online.leave(&endpoint);
-            accepting.cancel();
-        }
-        self.shared.registry.cut_offline();
+        let endpoints = std::mem::take(&mut self.endpoints);
+        self.shared.registry.cut_offline(|| {
+            for (endpoint, accepting) in &endpoints {
+                self.shared.online.leave(endpoint);
+                accepting.cancel();
+            }
+        });
     }
 }
 
@@ -70,9 +72,10 @@ impl<'s> Bound<'s> {
             return;
         };
         let (endpoint, accepting) = self.endpoints.swap_remove(at);
-        self.shared.online.leave(&endpoint);
-        accepting.cancel();
-        self.shared.registry.cut_offline();
+        self.shared.registry.cut_offline(|| {
+            self.shared.online.leave(&endpoint);
+            accepting.cancel();
+        });
         tracing::info!(session = &*self.session, url = %endpoint.url, "an endpoint is offline");
     }
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
@@ -58,7 +59,7 @@ pub(super) async fn serve(
     peer: SocketAddr,
     unknown: Unknown,
 ) {
-    let deadline = Instant::now() + settings.auth_timeout;
+    let deadline = unknown.since + settings.auth_timeout;
     tune(&stream);
     let acceptor = TlsAcceptor::from(Arc::clone(&settings.tls));
     let tls = match timeout_at(deadline, acceptor.accept(stream)).await {
@@ -66,6 +67,19 @@ pub(super) async fn serve(
         Ok(Err(error)) => return tracing::debug!(%peer, %error, "an agent's TLS failed"),
         Err(_) => return tracing::debug!(%peer, "an agent took too long for TLS"),
     };
+    speak(shared, agents, &settings, tls, peer, unknown).await;
+}
+
+/// The same over an open connection.
+pub(super) async fn speak(
+    shared: &Arc<Shared>,
+    agents: &Arc<Agents>,
+    settings: &AgentSettings,
+    connection: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    peer: SocketAddr,
+    unknown: Unknown,
+) {
+    let deadline = unknown.since + settings.auth_timeout;
     let limits = Limits {
         streams: UNKNOWN_STREAMS,
         own_streams: settings.most_streams,
@@ -73,7 +87,7 @@ pub(super) async fn serve(
         stall_timeout: shared.current.load().config.limits.stalled_timeout,
         ..Limits::default()
     };
-    let (opener, mut accepted, driver) = session(tls, Side::Server, limits);
+    let (opener, mut accepted, driver) = session(connection, Side::Server, limits);
     // Aborted with the rest of the session, whatever ends it.
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
@@ -211,11 +225,11 @@ async fn run(
         cookie: cookie.clone(),
         opener: opener.clone(),
     };
-    let place = agents.sessions.enter(entry);
-    // INVARIANT: entered before this look; see the order in `agents`.
-    if let Some(why) = agents.why_not(&info, Timestamp::now()) {
-        opener.close(ErrorCode::Cancelled, why);
-    }
+    let place = agents.sessions.enter_newest(entry, |entry| {
+        if let Some(why) = agents.why_not(&entry.info, Timestamp::now()) {
+            entry.opener.close(ErrorCode::Cancelled, why);
+        }
+    });
     let reply = AuthReply {
         version: VERSION.to_owned(),
         client_id: client_id.into(),

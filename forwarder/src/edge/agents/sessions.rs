@@ -1,12 +1,11 @@
 //! The table of sessions.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use subtle::ConstantTimeEq;
 
+use crate::edge::places::{Place, Places};
 use crate::identity::CredentialId;
 use crate::mux::{ErrorCode, Opener};
 
@@ -46,72 +45,56 @@ pub(super) struct Entry {
 }
 
 /// All sessions.
-#[derive(Debug, Default)]
-pub(super) struct Sessions {
-    table: Mutex<HashMap<Box<str>, Arc<Entry>>>,
-}
-
-/// A session's place in the table; it leaves it when dropped.
-pub(super) struct Place<'s> {
-    sessions: &'s Sessions,
-    id: Box<str>,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.sessions.table().remove(&self.id);
-    }
-}
+pub(super) type Sessions = Places<Entry>;
 
 impl Sessions {
-    fn table(&self) -> MutexGuard<'_, HashMap<Box<str>, Arc<Entry>>> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Enters a session. An older one of the same agent, which it can name, is over: its agent has moved on.
-    pub(super) fn enter(&self, entry: Entry) -> Place<'_> {
-        let id = entry.info.id.clone();
-        let mut table = self.table();
-        let is_older = |other: &&Arc<Entry>| {
-            other.client_id == entry.client_id
+    /// Enters a session, and then looks whether it may stay. An older one of the same agent, which it can name, is
+    /// over: its agent has moved on.
+    pub(super) fn enter_newest(&self, entry: Entry, look: impl FnOnce(&Entry)) -> Place<'_, Entry> {
+        let end_older = |entry: &Entry, other: &Entry| {
+            let is_older = other.client_id == entry.client_id
                 && other.info.credential == entry.info.credential
-                && bool::from(other.cookie.as_bytes().ct_eq(entry.cookie.as_bytes()))
+                && bool::from(other.cookie.as_bytes().ct_eq(entry.cookie.as_bytes()));
+            // There may be several: the one before it may not have left yet.
+            if is_older {
+                other.opener.close(ErrorCode::Cancelled, "the agent has connected again");
+            }
         };
-        // There may be several: the one before it may not have left yet.
-        for older in table.values().filter(is_older) {
-            older.opener.close(ErrorCode::Cancelled, "the agent has connected again");
-        }
-        table.insert(id.clone(), Arc::new(entry));
-        Place { sessions: self, id }
+        self.enter_meeting(entry, end_older, look)
     }
 
     /// True if an agent gives back what it was given, or nobody else has its id.
     pub(super) fn may_keep(&self, client_id: &str, cookie: &str, credential: CredentialId) -> bool {
-        let table = self.table();
-        let mut same = table.values().filter(|other| *other.client_id == *client_id);
+        let all = self.all();
+        let mut same = all.iter().filter(|other| *other.client_id == *client_id);
         same.all(|other| {
             other.info.credential == credential
                 && bool::from(other.cookie.as_bytes().ct_eq(cookie.as_bytes()))
         })
     }
 
-    pub(super) fn all(&self) -> Vec<SessionInfo> {
-        let mut all: Vec<_> = self.table().values().map(|entry| entry.info.clone()).collect();
+    pub(super) fn infos(&self) -> Vec<SessionInfo> {
+        let mut all: Vec<_> = self.all().iter().map(|entry| entry.info.clone()).collect();
         all.sort_by(|one, other| one.id.cmp(&other.id));
         all
     }
 
     pub(super) fn opener(&self, id: &str) -> Option<(SessionInfo, Opener)> {
-        self.table().get(id).map(|entry| (entry.info.clone(), entry.opener.clone()))
+        let all = self.all();
+        all.iter().find(|entry| *entry.info.id == *id).map(|entry| (entry.info.clone(), entry.opener.clone()))
     }
 
     /// Ends sessions at once, and the connections through them; returns how many.
     pub(super) fn end_where(&self, ends: impl Fn(&SessionInfo) -> bool, why: &str) -> usize {
-        let found: Vec<_> = self.table().values().filter(|entry| ends(&entry.info)).map(Arc::clone).collect();
-        for entry in &found {
-            entry.opener.close(ErrorCode::Cancelled, why);
-        }
-        found.len()
+        let end = |(): &(), entry: &Entry| {
+            let ends = ends(&entry.info);
+            if ends {
+                entry.opener.close(ErrorCode::Cancelled, why);
+            }
+            ends
+        };
+        // What they depend on has changed before this is called.
+        self.sweep(|| (), end)
     }
 }
 
@@ -143,12 +126,12 @@ mod tests {
         let mut places = Vec::new();
         for number in 0..20 {
             let new = entry(&format!("ts_{number}"), "secret");
-            places.push((new.opener.clone(), sessions.enter(new)));
+            places.push((new.opener.clone(), sessions.enter_newest(new, |_| {})));
             let live = places.iter().filter(|(opener, _)| opener.open().is_ok()).count();
             assert_eq!(live, 1, "after {number} others");
         }
         let stranger = entry("ts_other", "guess");
-        let _place = sessions.enter(stranger);
+        let _place = sessions.enter_newest(stranger, |_| {});
         assert!(places.last().is_some_and(|(opener, _)| opener.open().is_ok()), "a guess ends nothing");
     }
 }

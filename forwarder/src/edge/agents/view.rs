@@ -28,7 +28,7 @@ pub(in crate::edge) struct View {
 
 impl Sessions for View {
     fn sessions(&self) -> Vec<SessionView> {
-        let sessions = self.agents.sessions.all();
+        let sessions = self.agents.sessions.infos();
         let view = |info: super::SessionInfo| SessionView {
             id: info.id.into(),
             agent_version: info.agent_version.into(),

@@ -1,0 +1,56 @@
+//! How an agent reaches its edge and its servers. The system's network is one way; tests of faults have another.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::upstream::{self, Reached};
+use super::{Offer, Setup};
+use crate::dial::{self, Dialer};
+use crate::link::ProxyHeader;
+use crate::relay::Carrier;
+
+/// What an agent reaches.
+pub(crate) trait Network: Clone + Send + Sync + 'static {
+    /// A connection to the edge.
+    type Edge: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+    /// A connection to a server.
+    type Upstream: Carrier + 'static;
+
+    /// Connects to the edge, and makes sure that it is the edge.
+    fn edge(&self, setup: &Setup) -> impl Future<Output = io::Result<Self::Edge>> + Send;
+
+    /// Connects to the server behind an endpoint.
+    fn upstream(
+        &self,
+        dialer: &Dialer,
+        offer: &Offer,
+        header: &ProxyHeader,
+    ) -> impl Future<Output = io::Result<Self::Upstream>> + Send;
+}
+
+/// The network of the system.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct System;
+
+impl Network for System {
+    type Edge = TlsStream<dial::Connection>;
+    type Upstream = Reached;
+
+    async fn edge(&self, setup: &Setup) -> io::Result<Self::Edge> {
+        let (server, proxy) = (&setup.server, setup.proxy.as_ref());
+        let stream = setup.dialer.connect(server, proxy, setup.connect_timeout).await?;
+        let handshake = TlsConnector::from(Arc::clone(&setup.tls)).connect(setup.server_name.clone(), stream);
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the edge's TLS takes too long");
+        timeout(setup.connect_timeout, handshake).await.map_err(late)?
+    }
+
+    async fn upstream(&self, dialer: &Dialer, offer: &Offer, header: &ProxyHeader) -> io::Result<Reached> {
+        upstream::reach(offer, header, dialer).await
+    }
+}

@@ -1,0 +1,201 @@
+//! Tokens: whom a revocation ends, how often one may be guessed, and who gets a URL.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+
+use forwarder::link::CallError;
+
+use crate::harness::{
+    Edge, Folder, connect, connect_from, echo_device, exchange, second_address, wait_until,
+};
+use crate::site::{DEVICE, FORWARD, Site};
+use crate::speaker::{enter, try_bind, try_enter};
+
+/// A public endpoint that forwards to a target.
+fn endpoint(folder: &Folder, name: &str, target: &str) -> String {
+    let policy = format!("{name}.yml");
+    folder.write(
+        &policy,
+        &format!("on_tcp_connect: [{{actions: [{{type: forward-internal, config: {{url: \"tcp://{target}:22\"}}}}]}}]\n"),
+    );
+    format!(
+        "  - {{name: {name}, url: \"tcp://localhost:20022\", listen: \"127.0.0.1:0\", traffic_policy_file: {policy}}}\n"
+    )
+}
+
+fn talk(stream: &mut TcpStream, byte: u8) -> bool {
+    let mut back = [0];
+    stream.write_all(&[byte]).is_ok() && stream.read_exact(&mut back).is_ok() && back == [byte]
+}
+
+#[test]
+fn a_revocation_cuts_the_connections_of_its_token_and_no_others() {
+    const EACH: usize = 40;
+    let (folder, direct) = (Folder::new(), echo_device());
+    let names = ["one", "two", "three", "direct"];
+    let targets = ["device1.internal", "device2.internal", "device3.internal", "direct.internal"];
+    let endpoints: String =
+        names.iter().zip(targets).map(|(name, target)| endpoint(&folder, name, target)).collect();
+    folder.write(
+        "edge.yml",
+        &format!(
+            "version: 1
+agents: {{listen: \"127.0.0.1:0\", names: [localhost]}}
+endpoints:
+{endpoints}internal_endpoints: [{{url: \"tcp://direct.internal:22\", upstream: {{url: \"{direct}\"}}}}]
+events: [{{type: file, path: events.jsonl}}]
+"
+        ),
+    );
+    let mut edge = Edge::start(folder);
+    let addresses = names.map(|name| edge.address(name));
+    let agents = edge.agents_address();
+    edge.wait_for(&["administration"]);
+    let site = Site { edge, agents, public: addresses[0] };
+    let (token, other) = (site.token(&[]), site.token(&[]));
+    let credential =
+        |session: &serde_json::Value| session["credential"]["id"].as_str().map(ToOwned::to_owned);
+    let device = |token: &str, at: usize| {
+        site.agent(token, &echo_device().to_string(), &["--url", &format!("tcp://{}:22", targets[at])])
+    };
+    // Two agents have the token that is revoked.
+    let (_first, _third) = (device(&token, 0), device(&token, 2));
+    let revoked = site.list("session").iter().find_map(credential).expect("a session");
+    let mut second = device(&other, 1);
+    // In turns, so that those of each lie between those of the others.
+    let mut open: Vec<(usize, TcpStream)> =
+        (0..EACH).flat_map(|_| 0..names.len()).map(|at| (at, connect(addresses[at]))).collect();
+    assert!(open.iter_mut().all(|(_, stream)| talk(stream, 1)));
+    site.admin(&["authtoken", "revoke", &revoked]);
+    let (cut, mut kept): (Vec<_>, Vec<_>) = open.into_iter().partition(|(at, _)| *at == 0 || *at == 2);
+    for (_, mut stream) in cut {
+        let mut rest = Vec::new();
+        let end = stream.read_to_end(&mut rest);
+        assert!(rest.is_empty() && end.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset));
+    }
+    for (at, stream) in &mut kept {
+        assert!(talk(stream, 2), "a connection at {} is cut", names[*at]);
+    }
+    assert!(second.child.try_wait().expect("waitable").is_none());
+    let events = wait_until("the events of those that were cut", || {
+        let mut events = site.edge.events();
+        events.retain(|event| event["event_type"] == "tcp_connection_closed.v0");
+        (events.len() >= 2 * EACH).then_some(events)
+    });
+    assert_eq!(events.len(), 2 * EACH);
+    for event in events {
+        let object = &event["object"];
+        assert!(object["endpoint"] == "one" || object["endpoint"] == "three", "{object}");
+    }
+    assert_eq!(exchange(connect(addresses[1]), b"still"), b"still");
+    assert!(exchange(connect(addresses[0]), b"gone").is_empty());
+}
+
+#[test]
+fn a_narrower_policy_cuts_whom_it_refuses_and_nobody_else() {
+    const EACH: usize = 20;
+    let Some(second) = second_address() else { return };
+    let folder = Folder::new();
+    let endpoints = ["narrowed", "kept"].map(|name| endpoint(&folder, name, "device1.internal")).concat();
+    folder.write(
+        "edge.yml",
+        &format!(
+            "version: 1
+agents: {{listen: \"127.0.0.1:0\", names: [localhost]}}
+endpoints:
+{endpoints}events: [{{type: file, path: events.jsonl}}]
+"
+        ),
+    );
+    let mut edge = Edge::start(folder);
+    let addresses = ["narrowed", "kept"].map(|name| edge.address(name));
+    let agents = edge.agents_address();
+    edge.wait_for(&["administration"]);
+    let mut site = Site { edge, agents, public: addresses[0] };
+    let _agent = site.agent(&site.token(&[]), &echo_device().to_string(), &DEVICE);
+    let ways = [0, 1].map(|at| [Ipv4Addr::LOCALHOST, second].map(|source| (at, source)));
+    let ways: Vec<_> = std::iter::repeat_n(ways, EACH).flatten().flatten().collect();
+    let mut open: Vec<_> =
+        ways.into_iter().map(|(at, source)| (at, source, connect_from(source, addresses[at]))).collect();
+    assert!(open.iter_mut().all(|(_, _, stream)| talk(stream, 1)));
+    site.edge.folder.write(
+        "narrowed.yml",
+        "on_tcp_connect:
+  - actions: [{type: restrict-ips, config: {allow: [127.0.0.1/32]}}]
+  - actions: [{type: forward-internal, config: {url: \"tcp://device1.internal:22\"}}]
+",
+    );
+    site.edge.signal("HUP");
+    site.edge.wait_for(&["reloaded", &format!("cut={EACH}")]);
+    for (at, source, stream) in &mut open {
+        let stays = *at == 1 || *source == Ipv4Addr::LOCALHOST;
+        assert_eq!(talk(stream, 2), stays, "from {source}");
+    }
+    let events = site.edge.wait_for_events(1 + EACH);
+    let closed = events.iter().filter(|event| event["event_type"] == "tcp_connection_closed.v0");
+    let ends: Vec<_> = closed.map(|event| event["object"]["end"].as_str().expect("a reason")).collect();
+    assert_eq!(ends, ["the new policy refuses it"; EACH]);
+}
+
+fn code(error: CallError) -> String {
+    match error {
+        CallError::Refused { code, .. } => code.expect("a code"),
+        _ => "closed".to_owned(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_guesses_tokens_soon_has_to_wait_and_others_do_not() {
+    let site = Site::start(FORWARD, "");
+    let token = site.token(&[]);
+    let guess = async |source: Ipv4Addr, token: &str| {
+        let entered = try_enter(&site.edge, site.agents, source, token).await;
+        entered.map(|_| ()).map_err(code)
+    };
+    // One character beside the right one, and one of another length.
+    let mut near = token.clone();
+    let last = near.pop();
+    near.push(if last == Some('a') { 'b' } else { 'a' });
+    let mut answers = Vec::new();
+    for round in 0..20 {
+        answers.push(guess(Ipv4Addr::LOCALHOST, if round % 2 == 0 { &near } else { "short" }).await);
+    }
+    let refused = answers.iter().filter(|answer| answer.as_ref().is_err_and(|code| code != "closed"));
+    assert_eq!(refused.count(), 10, "{answers:?}");
+    assert!(answers[10..].iter().all(|answer| *answer == Err("closed".to_owned())), "{answers:?}");
+    // From then on not even the right one is listened to, so nobody learns whether a guess was right.
+    assert_eq!(guess(Ipv4Addr::LOCALHOST, &token).await, Err("closed".to_owned()));
+    let Some(second) = second_address() else { return };
+    assert_eq!(guess(second, &token).await, Ok(()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_who_want_a_url_the_first_has_it_every_time() {
+    const TAKEN: &str = "ERR_NGROK_334";
+    let site = Site::start(FORWARD, "");
+    let (one, _one) = enter(&site.edge, site.agents, &site.token(&[])).await;
+    let (other, _other) = enter(&site.edge, site.agents, &site.token(&[])).await;
+    for round in 0..20 {
+        for (first, second, both) in
+            [(false, false, false), (true, false, false), (false, true, false), (true, true, true)]
+        {
+            let url = format!("d{round}-{first}-{second}.internal:22");
+            let (mut earlier, mut later) = (&one, &other);
+            if round % 2 == 1 {
+                std::mem::swap(&mut earlier, &mut later);
+            }
+            try_bind(earlier, "", &url, first).await.expect("free");
+            let answer = try_bind(later, "", &url, second).await.map(|_| ()).map_err(code);
+            assert_eq!(answer, if both { Ok(()) } else { Err(TAKEN.to_owned()) }, "{url}");
+        }
+        // At once: one of them, whoever comes first, and never both.
+        let url = format!("race{round}.internal:22");
+        let both = tokio::join!(try_bind(&one, "", &url, false), try_bind(&other, "", &url, round % 2 == 0));
+        let (won, lost) = match both {
+            (Ok(won), Err(lost)) | (Err(lost), Ok(won)) => (won, lost),
+            both => panic!("{both:?}"),
+        };
+        assert!(won.starts_with("ep_") && code(lost) == TAKEN);
+    }
+    assert_eq!(site.list("endpoint").len(), 20 * 6);
+}
