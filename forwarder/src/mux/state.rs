@@ -9,11 +9,13 @@ use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::ReadBuf;
 use tokio::time::Instant;
 
-use super::frame::{Header, Kind, MASK};
+use super::frame::{HEADER_BYTES, Header, Kind, MASK};
 use super::{ErrorCode, Limits, MOST_RESETS, OUTBOX_BYTES, QUANTUM_BYTES, Side, WINDOW_BYTES};
 
 /// Bytes that are made ready for one write.
 const BATCH_BYTES: usize = 16 << 10;
+/// An end and a reset.
+const GIVEUP_BYTES: usize = 2 * HEADER_BYTES + 4;
 /// Ids of the other side that may come late.
 const MOST_SKIPPED: u32 = 256;
 /// A window is opened again when so much of it has been read.
@@ -587,7 +589,8 @@ impl State {
         if self.farewell.as_ref().is_some_and(|said| !said.last) {
             return self.fill_farewell(out);
         }
-        while out.len() < BATCH_BYTES {
+        // INVARIANT: both frames of one are in the same record of TLS, so that nobody reads the end alone.
+        while out.len() + GIVEUP_BYTES <= BATCH_BYTES {
             let Some(Giveup { stream, code, fin }) = self.resets.pop_front() else { break };
             if fin {
                 let fin = Header { kind: Kind::Data, length: 0, fin: true, syn: false, stream };

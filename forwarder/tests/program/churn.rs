@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use socket2::SockRef;
 
 use crate::harness::{connect, limit, noise, wait_until};
-use crate::process::{close_waiting, files, memory};
+use crate::process::{all_memory, close_waiting, files, memory};
 use crate::site::{FORWARD, Site};
 use crate::speaker::{enter, try_bind};
 
@@ -148,6 +148,7 @@ fn who_comes_and_goes_leaves_nothing_behind() {
         })
     };
     let (held, before) = (settled(), [memory(edge), memory(agent_id)]);
+    let all = [all_memory(edge), all_memory(agent_id)];
     let (begun, mut rounds) = (Instant::now(), 0_u32);
     while rounds < ROUNDS || long.is_some_and(|long| begun.elapsed() < long) {
         rounds += 1;
@@ -158,13 +159,14 @@ fn who_comes_and_goes_leaves_nothing_behind() {
     let after = [memory(edge), memory(agent_id)];
     println!(
         "{rounds} rounds of {CONNECTIONS} connections and {} sessions in {:?}; files of edge and agent: {held:?}, \
-         before and after; memory: {before:?} KiB before, {after:?} KiB after",
+         before and after; memory: {before:?} KiB before, {after:?} KiB after, of {all:?} KiB",
         SESSIONS + 1,
         begun.elapsed()
     );
-    for (before, after) in before.into_iter().zip(after) {
-        let most = if long.is_some() { before + before / 20 } else { before + SOME };
-        assert!(after <= most, "{after} KiB, {before} KiB before");
+    for ((before, after), all) in before.into_iter().zip(after).zip(all) {
+        // A twentieth of all that it has. What others share with it does not change.
+        let more = if long.is_some() { all / 20 } else { SOME };
+        assert!(after <= before + more, "{after} KiB, {before} KiB before, of {all} KiB in all");
     }
     drop(agent);
     site.edge.signal("TERM");

@@ -13,8 +13,17 @@ pub(crate) fn files(process: u32) -> usize {
 
 /// Its memory in KiB, without what other processes of the same program have as well.
 pub(crate) fn memory(process: u32) -> u64 {
+    sum(process, "Pss_Anon:")
+}
+
+/// All its memory in KiB.
+pub(crate) fn all_memory(process: u32) -> u64 {
+    sum(process, "Rss:")
+}
+
+fn sum(process: u32, name: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).expect("it runs");
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss_Anon:")).expect("a sum");
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("a sum");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
