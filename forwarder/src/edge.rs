@@ -31,7 +31,7 @@ use crate::route::World;
 use agents::Agents;
 use agents::AgentsDoor;
 pub(crate) use agents::UNKNOWN as UNKNOWN_AGENTS;
-pub use agents::{AgentSettings, ReadyAgents, SessionInfo};
+pub use agents::{AgentSettings, EndedAgents, ReadyAgents, SessionInfo};
 use connection::At;
 use registry::Registry;
 

@@ -17,7 +17,7 @@ use tokio::time::{Instant, interval_at};
 
 use crate::admin::CONNECTIONS;
 use crate::admission::{OverBudget, connections, raise_file_limit};
-use crate::edge::{BindError, Edge, UNKNOWN_AGENTS};
+use crate::edge::{BindError, Edge, EndedAgents, UNKNOWN_AGENTS};
 use crate::events::{EventWriter, open_outputs};
 use crate::generation::{Generation, LoadError, load, read_file};
 use crate::state::StateDir;
@@ -209,8 +209,15 @@ async fn reload(
     let drain = new.drain;
     let done = edge.reload(generation).await.map_err(StartError::Bind)?;
     events.replace(outputs);
-    let sessions = agents::take(edge, ready, control, places, events).await?;
-    tracing::info!(opened = done.opened, closed = done.closed, cut = done.cut, sessions, "reloaded");
+    let EndedAgents { sessions, endpoints, .. } = agents::take(edge, ready, control, places, events).await?;
+    tracing::info!(
+        opened = done.opened,
+        closed = done.closed,
+        cut = done.cut,
+        sessions,
+        endpoints,
+        "reloaded"
+    );
     announce(edge);
     Ok(drain)
 }

@@ -13,7 +13,7 @@ mod sessions;
 mod simulated;
 mod view;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -31,7 +31,7 @@ use tokio::time::timeout;
 use super::{Edge, Listener, Shared, listener};
 use crate::admin::{NoSessions, Sessions};
 use crate::identity::{FailureLimit, Identity, NoticeKind};
-use crate::link::Heartbeat;
+use crate::link::{self, Heartbeat, StopEndpoint, StreamType};
 use crate::online::Online;
 pub use sessions::SessionInfo;
 use sessions::Sessions as Table;
@@ -48,6 +48,8 @@ const FAILURE_SOURCES: usize = 10_000;
 const CHECKS: usize = 8;
 /// How often sessions are looked at for credentials that have expired.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long an agent may take to hear that an endpoint is stopped.
+const TELL_TIME: Duration = Duration::from_secs(5);
 /// Pause after a failed accept.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -77,12 +79,6 @@ pub struct AgentSettings {
 }
 
 impl AgentSettings {
-    /// True if an endpoint may be online: an internal one, or an address that agents may have.
-    fn fits(&self, online: &Online) -> bool {
-        online.binding != Binding::Public
-            || self.has_public(online.url.host(), online.url.port().unwrap_or(0))
-    }
-
     /// True if that is a public address that agents may have.
     fn has_public(&self, host: &str, port: u16) -> bool {
         host == &*self.name && self.public_ports.as_ref().is_some_and(|ports| ports.contains(&port))
@@ -103,6 +99,16 @@ pub(super) struct Agents {
     checks: Arc<Semaphore>,
     unknown: Arc<Semaphore>,
     unknown_by_source: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// What a reload has ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EndedAgents {
+    /// Sessions.
+    pub sessions: usize,
+    /// Endpoints of sessions that go on.
+    pub endpoints: usize,
 }
 
 /// Agents that an edge is ready to serve: their listener is bound, if it is a new one.
@@ -161,10 +167,10 @@ impl Edge {
         address.unwrap_or(listen)
     }
 
-    /// Serves agents by new settings, or no more; returns how many sessions had to end. Sessions that may stay keep
+    /// Serves agents by new settings, or no more; call it after [`Edge::reload`]. Says what had to end. Sessions that may stay keep
     /// the heartbeat and the number of connections that they began with.
-    pub async fn reload_agents(&mut self, ready: Option<ReadyAgents>) -> usize {
-        let Some(agents) = self.agents.as_ref().map(Arc::clone) else { return 0 };
+    pub async fn reload_agents(&mut self, ready: Option<ReadyAgents>) -> EndedAgents {
+        let Some(agents) = self.agents.as_ref().map(Arc::clone) else { return EndedAgents::default() };
         let (settings, bound) = match ready {
             Some(ready) => (Some(Arc::new(ready.settings)), ready.bound),
             None => (None, None),
@@ -305,6 +311,17 @@ impl Drop for Slot {
     }
 }
 
+/// Tells an agent that one of its endpoints is stopped. It learns it once: who does not listen now finds out later.
+async fn tell_stopped(endpoint: Arc<Online>, code: u32, message: String) {
+    let id = endpoint.agent_id.to_string();
+    let told = StopEndpoint { id, message, error_code: Some(format!("ERR_NGROK_{code}")) };
+    let telling = async {
+        let mut stream = link::open(&endpoint.opener, StreamType::StopEndpoint).await?;
+        link::answer(&mut stream, &told).await
+    };
+    let _ = timeout(TELL_TIME, telling).await;
+}
+
 impl Agents {
     fn new(identity: Identity, settings: AgentSettings) -> Self {
         Self {
@@ -346,16 +363,32 @@ impl Agents {
         }
     }
 
-    /// Ends the sessions that the settings of now do not permit, be it for one of their public endpoints.
-    fn end_unfit(&self, shared: &Shared) -> usize {
-        let settings = self.settings.load_full();
-        let fits = |online: &Online| settings.as_ref().is_some_and(|settings| settings.fits(online));
-        let unfit: HashSet<Box<str>> =
-            shared.online.all().iter().filter(|it| !fits(it)).map(|it| it.session.clone()).collect();
+    /// Why an endpoint may not be online now: the number that its agent is told, and the reason.
+    fn why_unfit(&self, shared: &Shared, online: &Online) -> Option<(u32, String)> {
+        let (url, settings) = (&online.url, self.settings.load());
+        let public =
+            || settings.as_ref().is_some_and(|it| it.has_public(url.host(), url.port().unwrap_or(0)));
+        if online.binding == Binding::Public && !public() {
+            return Some((307, format!("{url} is not an address of this edge any more")));
+        }
+        let served = shared.current.load().config.internal_endpoints.iter().any(|it| it.url.value == *url);
+        served.then(|| (334, format!("the edge's own configuration serves {url}")))
+    }
+
+    /// Ends the sessions, and takes the endpoints offline, that the configuration of now does not permit.
+    fn end_unfit(&self, shared: &Shared) -> EndedAgents {
         let now = jiff::Timestamp::now();
-        let ends =
-            |session: &SessionInfo| self.why_not(session, now).is_some() || unfit.contains(&session.id);
-        self.sessions.end_where(ends, "the configuration of the edge has changed")
+        let ends = |session: &SessionInfo| self.why_not(session, now).is_some();
+        let sessions = self.sessions.end_where(ends, "the configuration of the edge has changed");
+        let online = shared.online.all().into_iter().filter(|it| it.opener.takes_streams());
+        let unfit: Vec<_> = online.filter_map(|it| Some((self.why_unfit(shared, &it)?, it))).collect();
+        shared.registry.cut_offline(|| unfit.iter().for_each(|(_, endpoint)| shared.online.leave(endpoint)));
+        let endpoints = unfit.len();
+        for ((code, message), endpoint) in unfit {
+            tracing::info!(session = &*endpoint.session, url = %endpoint.url, message, "an endpoint is stopped");
+            tokio::spawn(tell_stopped(endpoint, code, message));
+        }
+        EndedAgents { sessions, endpoints }
     }
 
     fn admit(self: &Arc<Self>, source: IpAddr) -> Option<Unknown> {

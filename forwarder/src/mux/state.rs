@@ -18,8 +18,9 @@ const BATCH_BYTES: usize = 16 << 10;
 const GIVEUP_BYTES: usize = 2 * HEADER_BYTES + 4;
 /// Ids of the other side that may come late.
 const MOST_SKIPPED: u32 = 256;
-/// A window is opened again when so much of it has been read.
-const GRANT_BYTES: u32 = WINDOW_BYTES / 2;
+/// A window is opened again when so much of it has been read: on a line whose bytes under way fill it, all that is read
+/// later than that is time in which the other side waits.
+const GRANT_BYTES: u32 = WINDOW_BYTES / 8;
 
 #[derive(Debug)]
 pub(super) struct State {

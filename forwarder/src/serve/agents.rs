@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{StartError, administration};
 use crate::admin::{Admin, Audit};
-use crate::edge::{AgentSettings, BindError, Edge, ReadyAgents};
+use crate::edge::{AgentSettings, BindError, Edge, EndedAgents, ReadyAgents};
 use crate::events::EventWriter;
 use crate::identity::Identity;
 use crate::link::Heartbeat;
@@ -81,20 +81,20 @@ pub(super) fn ready(
     Ok(Some(Ready { agents, shown, identity }))
 }
 
-/// Serves agents as they were made ready, or no more; returns how many sessions had to end.
+/// Serves agents as they were made ready, or no more; says what had to end.
 pub(super) async fn take(
     edge: &mut Edge,
     ready: Option<Ready>,
     control: &mut Option<Control>,
     places: &Places,
     events: &EventWriter,
-) -> Result<usize, StartError> {
+) -> Result<EndedAgents, StartError> {
     let Some(Ready { agents, shown, identity }) = ready else { return Ok(edge.reload_agents(None).await) };
     let ended = match &identity {
         None => edge.reload_agents(Some(agents)).await,
         Some(identity) => {
             edge.start_agents(identity.clone(), agents);
-            0
+            EndedAgents::default()
         }
     };
     if let Some(address) = edge.agents_address() {

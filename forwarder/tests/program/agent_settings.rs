@@ -80,11 +80,18 @@ fn public_ports_that_a_reload_takes_away_are_closed_and_other_agents_stay() {
     limit(&through_inner);
     let text = changed("", "public_tcp_ports: 19999\n");
     let line = reload(&mut site, &text);
-    assert!(line.contains("sessions=1"), "{line}");
+    assert!(line.contains("sessions=0") && line.contains("endpoints=1"), "{line}");
     is_cut(through_outer);
     wait_until("nobody to listen", || TcpStream::connect(address).is_err().then_some(()));
     assert_eq!(exchange(through_inner, b"stays"), b"stays");
-    assert_eq!(inner.count("online endpoint"), 1, "it was never away");
+    outer.wait_for(&["the edge has stopped an endpoint", "ERR_NGROK_307"]);
+    assert_eq!((inner.count("online endpoint"), outer.count("online endpoint")), (1, 1), "nobody was away");
+    // An endpoint that the file serves now is the file's.
+    let own = "internal_endpoints: [{url: \"tcp://device1.internal:22\", upstream: {url: 1}}]\n";
+    let line = reload(&mut site, &changed("", own));
+    assert!(line.contains("sessions=0") && line.contains("endpoints=1"), "{line}");
+    inner.wait_for(&["the edge has stopped an endpoint", "ERR_NGROK_334"]);
+    assert!(site.list("endpoint").is_empty());
 }
 
 #[test]

@@ -34,17 +34,14 @@ pub(super) struct Bound<'s> {
     session: Box<str>,
     principal: Principal,
     opener: Opener,
-    endpoints: Vec<(Arc<Online>, CancellationToken)>,
+    endpoints: Vec<Arc<Online>>,
 }
 
 impl Drop for Bound<'_> {
     fn drop(&mut self) {
         let endpoints = std::mem::take(&mut self.endpoints);
         self.shared.registry.cut_offline(|| {
-            for (endpoint, accepting) in &endpoints {
-                self.shared.online.leave(endpoint);
-                accepting.cancel();
-            }
+            endpoints.iter().for_each(|endpoint| self.shared.online.leave(endpoint));
         });
     }
 }
@@ -62,19 +59,18 @@ impl<'s> Bound<'s> {
 
     /// The id that an agent wants to go on with, if it can.
     fn called<'i>(&self, id: &'i str) -> Option<&'i str> {
-        let taken = || self.endpoints.iter().any(|(endpoint, _)| *endpoint.agent_id == *id);
+        let taken = || self.endpoints.iter().any(|endpoint| *endpoint.agent_id == *id);
         (!id.is_empty() && id.len() <= MOST_ID && !taken()).then_some(id)
     }
 
     /// Takes an endpoint offline; one that is not there is.
     pub(super) fn unbind(&mut self, id: &str) {
-        let Some(at) = self.endpoints.iter().position(|(endpoint, _)| *endpoint.agent_id == *id) else {
+        let Some(at) = self.endpoints.iter().position(|endpoint| *endpoint.agent_id == *id) else {
             return;
         };
-        let (endpoint, accepting) = self.endpoints.swap_remove(at);
+        let endpoint = self.endpoints.swap_remove(at);
         self.shared.registry.cut_offline(|| {
             self.shared.online.leave(&endpoint);
-            accepting.cancel();
         });
         tracing::info!(session = &*self.session, url = %endpoint.url, "an endpoint is offline");
     }
@@ -94,6 +90,8 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         };
         return Err(Refusal::new(332, message));
     }
+    // Some may have been stopped by the edge.
+    bound.endpoints.retain(|endpoint| !endpoint.gone.is_cancelled());
     if bound.endpoints.len() >= settings.most_endpoints {
         let message = format!("an agent may have {} endpoints online", settings.most_endpoints);
         return Err(Refusal::new(324, message));
@@ -130,9 +128,6 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     if !permits(url.host(), url.port().unwrap_or(0)) {
         return Err(Refusal::new(308, format!("the authtoken may not bind {url}")));
     }
-    if bound.shared.current.load().config.internal_endpoints.iter().any(|it| it.url.value == url) {
-        return Err(Refusal::new(334, format!("the edge's own configuration serves {url}")));
-    }
     let id = format!("ep_{}", Ulid::generate());
     let endpoint = Arc::new(Online {
         agent_id: bound.called(&request.id).unwrap_or(&id).into(),
@@ -153,17 +148,14 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     bound.shared.online.enter(Arc::clone(&endpoint)).map_err(|taken| match taken {
         Taken::NotPooled | Taken::Binding => Refusal::new(334, format!("{} is taken: {taken}", endpoint.url)),
     })?;
-    // INVARIANT: entered before this look, as in `reload_agents` the settings are exchanged before theirs.
-    if !bound.agents.settings.load().as_ref().is_some_and(|settings| settings.fits(&endpoint)) {
-        bound.shared.online.leave(&endpoint);
-        let message = format!("{} is not an address of this edge any more", endpoint.url);
-        return Err(Refusal::new(307, message));
+    // INVARIANT: entered before this look, as a reload exchanges what it asks before it looks.
+    if let Some((code, message)) = bound.agents.why_unfit(bound.shared, &endpoint) {
+        bound.shared.registry.cut_offline(|| bound.shared.online.leave(&endpoint));
+        return Err(Refusal::new(code, message));
     }
-    let accepting = bound.shared.stop_accepting.child_token();
-    bound.endpoints.push((Arc::clone(&endpoint), accepting.clone()));
+    bound.endpoints.push(Arc::clone(&endpoint));
     if let Some(listener) = listener {
-        let at = At::Online(Arc::clone(&endpoint));
-        bound.shared.tasks.spawn(listener::accept(Arc::clone(bound.shared), at, listener, accepting));
+        bound.shared.tasks.spawn(accept(Arc::clone(bound.shared), Arc::clone(&endpoint), listener));
     }
     tracing::info!(session = &*bound.session, url = %endpoint.url, "an endpoint is online");
     let token = match request.extra.token.0 {
@@ -177,6 +169,18 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         opts: placed(request.opts, &endpoint.url),
         extra: BindReplyExtra { token: Hidden(token) },
     })
+}
+
+/// Accepts at a public endpoint until it is gone or the edge stops.
+async fn accept(shared: Arc<Shared>, endpoint: Arc<Online>, listener: TcpListener) {
+    let (stop, gone) = (shared.stop_accepting.child_token(), endpoint.gone.clone());
+    let accepting = listener::accept(shared, At::Online(endpoint), listener, stop.clone());
+    tokio::pin!(accepting);
+    tokio::select! {
+        () = &mut accepting => return,
+        () = gone.cancelled() => stop.cancel(),
+    }
+    accepting.await;
 }
 
 /// The options as they were sent, with the address that the edge chose: an agent that comes back sends them again and
