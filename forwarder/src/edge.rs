@@ -53,6 +53,23 @@ pub(crate) struct Shared {
     stop_agents: CancellationToken,
 }
 
+impl Shared {
+    pub(crate) fn new(generation: Generation, connections: usize, events: EventWriter) -> Self {
+        Self {
+            current: ArcSwap::from_pointee(generation),
+            online: OnlineEndpoints::default(),
+            registry: Registry::default(),
+            slots: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
+            events,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            stop_accepting: CancellationToken::new(),
+            agent_tasks: TaskTracker::new(),
+            stop_agents: CancellationToken::new(),
+        }
+    }
+}
+
 /// What makes a listener the same across reloads: its address; where its port is any free one, the name of
 /// its endpoint as well.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -131,18 +148,7 @@ impl Edge {
     /// [`BindError`]; nothing has been accepted then.
     pub fn start(generation: Generation, connections: usize, events: EventWriter) -> Result<Self, BindError> {
         let bound = bind(&generation, &HashMap::new())?;
-        let shared = Arc::new(Shared {
-            current: ArcSwap::from_pointee(generation),
-            online: OnlineEndpoints::default(),
-            registry: Registry::default(),
-            slots: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
-            events,
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
-            stop_accepting: CancellationToken::new(),
-            agent_tasks: TaskTracker::new(),
-            stop_agents: CancellationToken::new(),
-        });
+        let shared = Arc::new(Shared::new(generation, connections, events));
         let mut edge = Self { shared, listeners: HashMap::new(), agents: None, agents_door: None };
         edge.accept_on(bound);
         Ok(edge)

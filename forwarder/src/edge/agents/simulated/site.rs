@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use policy_core::agent::Secret;
 use policy_core::facts::Facts;
@@ -17,10 +16,8 @@ use rustls::pki_types::ServerName;
 use tokio::io::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex,
 };
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use turmoil::Sim;
 use turmoil::net::{TcpListener, TcpStream};
 
@@ -30,12 +27,11 @@ use crate::dial::Dialer;
 use crate::edge::Shared;
 use crate::edge::agents::{AgentSettings, Agents, UNKNOWN, end_dead, session};
 use crate::edge::connection::{at_times, carry};
-use crate::edge::registry::{Made, Registry};
+use crate::edge::registry::Made;
 use crate::events::EventWriter;
 use crate::generation::{Generation, load};
 use crate::identity::{Change, CredentialId, Identity, NewCredential, Records, Store, StoreError};
 use crate::link::{Heartbeat, ProxyHeader};
-use crate::online::OnlineEndpoints;
 use crate::relay::Carrier;
 use crate::route::{Connection, Entry, Live, World, judge};
 use crate::tls::AgentIdentity;
@@ -203,18 +199,7 @@ impl Site {
 impl OneEdge {
     fn new(identity: Identity) -> Self {
         let (events, _) = EventWriter::start(Vec::new()).expect("a thread");
-        let shared = Arc::new(Shared {
-            current: ArcSwap::from_pointee(generation()),
-            online: OnlineEndpoints::default(),
-            registry: Registry::default(),
-            slots: Arc::new(Semaphore::new(SLOTS)),
-            events,
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
-            stop_accepting: CancellationToken::new(),
-            agent_tasks: TaskTracker::new(),
-            stop_agents: CancellationToken::new(),
-        });
+        let shared = Arc::new(Shared::new(generation(), SLOTS, events));
         let settings = AgentSettings {
             listen: SocketAddr::from(([127, 0, 0, 1], PORT)),
             name: "edge".into(),
