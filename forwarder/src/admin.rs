@@ -21,7 +21,6 @@ mod page;
 mod server;
 mod service_users;
 mod sessions;
-mod sources;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,7 +35,7 @@ pub use audit::Audit;
 pub use door::{Caller, Door};
 pub use page::encode;
 pub(crate) use server::CONNECTIONS;
-pub use server::{respond, serve_tcp, serve_unix};
+pub use server::{AdminSocket, respond, serve_tcp, serve_unix};
 pub use sessions::{Asked, EndpointView, NoSessions, Ref, SessionView, Sessions};
 
 /// What the API works on. Cheap to clone.

@@ -156,6 +156,10 @@ pub(crate) async fn run_over(
                 asked = asked_to_wait(&error);
                 (error.to_string(), Lost::NotConnected)
             }
+            // Where agents may be, the edge may say otherwise tomorrow.
+            Ended::Refused(error) if memory.was_online() && is_elsewhere(&error) => {
+                (error.to_string(), Lost::NotConnected)
+            }
             Ended::Refused(error @ AgentError::Auth(CallError::Refused { .. })) => return Err(error),
             // What was online before will be again, e.g. once an older session is gone.
             Ended::Refused(error) if !memory.was_online() => return Err(error),
@@ -204,8 +208,17 @@ async fn read_again(setup: Setup) -> Setup {
 
 /// True if the edge has no place now, e.g. because it has not noticed yet that an older session is lost.
 fn is_full(error: &AgentError) -> bool {
-    let AgentError::Auth(CallError::Refused { code, .. }) = error else { return false };
-    code.as_deref() == Some("ERR_NGROK_108")
+    code_of(error) == Some("ERR_NGROK_108")
+}
+
+/// True if the agent may not be where it is.
+fn is_elsewhere(error: &AgentError) -> bool {
+    matches!(code_of(error), Some("ERR_NGROK_115" | "ERR_NGROK_116"))
+}
+
+fn code_of(error: &AgentError) -> Option<&str> {
+    let AgentError::Auth(CallError::Refused { code, .. }) = error else { return None };
+    code.as_deref()
 }
 
 fn asked_to_wait(error: &AgentError) -> Option<Duration> {

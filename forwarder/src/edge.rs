@@ -28,10 +28,9 @@ use crate::events::EventWriter;
 use crate::generation::Generation;
 use crate::online::OnlineEndpoints;
 use crate::route::World;
-use agents::Agents;
-use agents::AgentsDoor;
 pub(crate) use agents::UNKNOWN as UNKNOWN_AGENTS;
 pub use agents::{AgentSettings, EndedAgents, ReadyAgents, SessionInfo};
+use agents::{Agents, AgentsDoor};
 use connection::At;
 use registry::Registry;
 

@@ -38,6 +38,8 @@ pub mod route;
 #[cfg(unix)]
 pub mod serve;
 #[cfg(unix)]
+mod sources;
+#[cfg(unix)]
 pub mod state;
 mod sync;
 pub mod tls;

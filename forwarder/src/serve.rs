@@ -66,11 +66,10 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
     let config = &generation.config;
     let listeners = config.endpoints.len();
     let files = raise_file_limit();
-    let admin_files = admin_of(config);
     let most = connections(
         config.limits.max_connections,
         listeners,
-        agents_of(config).saturating_add(admin_files),
+        agents_of(config).saturating_add(admin_of(config)),
         files,
     );
     let most = most.map_err(StartError::Budget)?;
@@ -87,8 +86,8 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
     let mut edge = Edge::start(generation, most, events.clone()).map_err(StartError::Bind)?;
     announce(&edge);
     let mut control = None;
-    let ready = agents::ready(&edge, &config, &places, false)?;
-    agents::take(&mut edge, ready, &mut control, &places, &events).await?;
+    let ready = agents::ready(&edge, &config, &places, false).await?;
+    agents::take(&mut edge, ready, &mut control, &events).await;
     let mut renewal = interval_at(Instant::now() + RENEW_EVERY, RENEW_EVERY);
     loop {
         let told = tokio::select! {
@@ -103,7 +102,7 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
             loaded = load_apart(path) => loaded,
             () = signals.stop() => break,
         };
-        let budget = Budget { slots: most, files, admin: admin_files };
+        let budget = Budget { slots: most, files };
         let reloaded = match loaded {
             Ok(generation) => reload(generation, &mut edge, &mut control, &events, &places, budget).await,
             Err(error) => Err(error),
@@ -180,8 +179,6 @@ async fn load_apart(path: &Path) -> Result<Generation, StartError> {
 struct Budget {
     slots: usize,
     files: u64,
-    /// Files of the administration that runs, whatever a new configuration says of it.
-    admin: usize,
 }
 
 async fn reload(
@@ -194,7 +191,8 @@ async fn reload(
 ) -> Result<Duration, StartError> {
     let (old, new) = (edge.config(), &generation.config);
     let slots = u32::try_from(budget.slots).unwrap_or(u32::MAX);
-    let admin = if control.is_some() { budget.admin } else { admin_of(new) };
+    // The administration that runs goes on, whatever a new configuration says of it.
+    let admin = control.as_ref().map_or_else(|| admin_of(new), |control| control.files);
     let others = agents_of(new).saturating_add(admin);
     connections(Some(slots), new.endpoints.len(), others, budget.files).map_err(StartError::Budget)?;
     if old.limits.max_connections != new.limits.max_connections || old.state_dir != new.state_dir {
@@ -203,13 +201,13 @@ async fn reload(
     if control.is_some() && admin_differs(&old, new) {
         tracing::warn!("changes of `admin` count from the next start");
     }
-    let ready = agents::ready(edge, new, places, control.is_some())?;
+    let ready = agents::ready(edge, new, places, control.is_some()).await?;
     let outputs = open_outputs(&new.events, &generation.folder);
     let outputs = outputs.map_err(|(path, error)| StartError::File(path, error))?;
     let drain = new.drain;
     let done = edge.reload(generation).await.map_err(StartError::Bind)?;
     events.replace(outputs);
-    let EndedAgents { sessions, endpoints, .. } = agents::take(edge, ready, control, places, events).await?;
+    let EndedAgents { sessions, endpoints, .. } = agents::take(edge, ready, control, events).await;
     tracing::info!(
         opened = done.opened,
         closed = done.closed,

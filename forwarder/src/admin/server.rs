@@ -26,8 +26,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::page::filters;
-use super::sources::Sources;
 use super::{Admin, Answer, Call, Door, Fault};
+use crate::sources::Sources;
 
 /// At one listener at once.
 pub(crate) const CONNECTIONS: usize = 64;
@@ -53,12 +53,34 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Those of the file system; [`io::ErrorKind::AddrInUse`] where somebody answers, and a refusal of a folder
 /// that others may write to.
 pub async fn serve_unix(path: &Path, admin: Admin, stop: CancellationToken) -> io::Result<JoinHandle<()>> {
-    let listener = bind(path).await?;
-    let bound = Bound::at(path)?;
-    Ok(tokio::spawn(async move {
-        serve(listener, None, Door::local(), admin, stop).await;
-        drop(bound);
-    }))
+    Ok(AdminSocket::bind(path).await?.serve(admin, stop))
+}
+
+/// A Unix socket for the API, bound and not served yet.
+#[derive(Debug)]
+pub struct AdminSocket {
+    listener: UnixListener,
+    bound: Bound,
+}
+
+impl AdminSocket {
+    /// Binds it, as [`serve_unix`] does.
+    ///
+    /// # Errors
+    /// Those of [`serve_unix`].
+    pub async fn bind(path: &Path) -> io::Result<Self> {
+        Ok(Self { listener: bind(path).await?, bound: Bound::at(path)? })
+    }
+
+    /// Serves the API until `stop`.
+    #[must_use]
+    pub fn serve(self, admin: Admin, stop: CancellationToken) -> JoinHandle<()> {
+        let Self { listener, bound } = self;
+        tokio::spawn(async move {
+            serve(listener, None, Door::local(), admin, stop).await;
+            drop(bound);
+        })
+    }
 }
 
 /// Serves the API on a TCP listener until `stop`. Without `tls` nothing is encrypted: listen on loopback then.
@@ -73,6 +95,7 @@ pub fn serve_tcp(
 }
 
 /// A socket file, removed with the value unless another took its place.
+#[derive(Debug)]
 struct Bound {
     path: PathBuf,
     inode: u64,

@@ -2,17 +2,18 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::pauses::{Lost, Pauses};
 use super::status::{EndpointStatus, UpstreamStatus};
 use super::streams::{CAN_UPDATE, Streams, Told, can_restart, can_stop};
-use super::{AgentError, Ended, Network, Offer, Setup, Status};
+use super::{AgentError, Ended, Network, Offer, Setup, Status, draw};
 use crate::link::{
     self, Auth, AuthExtra, AuthReply, Bind, BindExtra, BindReply, CallError, Hidden, StreamType,
 };
@@ -22,6 +23,8 @@ use crate::mux::{Acceptor, ErrorCode, Limits, Opener, Side, session};
 const MOST_CONNECTIONS: usize = 8_192;
 /// How long the edge may take for an answer.
 const ANSWER_TIME: Duration = Duration::from_secs(20);
+/// How long bytes may wait for the edge to take them.
+const STALLED: Duration = Duration::from_secs(24 * 3_600);
 /// How long a farewell may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -66,7 +69,13 @@ pub(super) async fn once(
         Ok(connection) => connection,
         Err(error) => return Ended::Lost(error, false),
     };
-    let limits = Limits { streams: MOST_CONNECTIONS, unaccepted: 1_024, ..Limits::default() };
+    let limits = Limits {
+        streams: MOST_CONNECTIONS,
+        unaccepted: 1_024,
+        // How long a client may take no bytes, the edge decides.
+        stall_timeout: STALLED,
+        ..Limits::default()
+    };
     let (opener, accepted, driver) = session(connection, Side::Client, limits);
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
@@ -98,29 +107,24 @@ async fn serve(
     }
     status.connected();
     tracing::info!(edge = %setup.server, "connected");
-    let mut offers: HashMap<Box<str>, Arc<Offer>> = HashMap::new();
+    let offers = Arc::new(Mutex::new(HashMap::new()));
+    let mut refused = Vec::new();
     for offer in &setup.offers {
-        match bind(memory, opener, offer).await {
-            Ok(reply) => {
-                tracing::info!(endpoint = &*offer.name, url = reply.url, upstream = %offer.upstream, "online");
-                status.bound(EndpointStatus {
-                    name: offer.name.clone(),
-                    uri: format!("/api/endpoints/{}", offer.name),
-                    url: reply.url.into(),
-                    upstream: UpstreamStatus { url: offer.upstream.to_string() },
-                    traffic_policy: offer.policy.clone(),
-                    pooling_enabled: offer.pooling,
-                });
-                offers.insert(reply.id.into(), Arc::new(offer.clone()));
-            }
+        match online(memory, opener, offer, status, &offers).await {
+            Ok(()) => {}
             Err(CallError::Io(error)) => return Ended::Lost(error, false),
+            // One that was online before may be again; it holds up no other.
+            Err(error) if memory.was_online => {
+                tracing::error!(endpoint = &*offer.name, %error, "the edge refuses an endpoint");
+                refused.push(offer);
+            }
             Err(error) => return Ended::Refused(AgentError::Bind(offer.name.clone(), error)),
         }
     }
     memory.was_online = true;
     let streams = Streams {
         network: network.clone(),
-        offers: Arc::new(Mutex::new(offers)),
+        offers: Arc::clone(&offers),
         status: Arc::clone(status),
         remote_management: setup.remote_management,
         dialer: setup.dialer.clone().through(None),
@@ -131,12 +135,61 @@ async fn serve(
     let _cut_at_the_end = streams.cut.clone().drop_guard();
     tokio::select! {
         error = beats => Ended::Lost(error, true),
+        error = online_later(memory, opener, refused, status, &offers) => Ended::Lost(error, true),
         ended = streams.serve_all(&mut accepted, tasks) => ended.unwrap_or_else(|| {
             let why = opener.why_closed().unwrap_or(ErrorCode::SessionClosed);
             let message = format!("the edge has ended the session: {why}");
             Ended::Lost(io::Error::new(io::ErrorKind::ConnectionReset, message), true)
         }),
     }
+}
+
+/// Brings an endpoint online.
+async fn online(
+    memory: &mut Memory,
+    opener: &Opener,
+    offer: &Offer,
+    status: &Status,
+    offers: &Mutex<HashMap<Box<str>, Arc<Offer>>>,
+) -> Result<(), CallError> {
+    let reply = bind(memory, opener, offer).await?;
+    tracing::info!(endpoint = &*offer.name, url = reply.url, upstream = %offer.upstream, "online");
+    status.bound(EndpointStatus {
+        name: offer.name.clone(),
+        uri: format!("/api/endpoints/{}", offer.name),
+        url: reply.url.into(),
+        upstream: UpstreamStatus { url: offer.upstream.to_string() },
+        traffic_policy: offer.policy.clone(),
+        pooling_enabled: offer.pooling,
+    });
+    let mut offers = offers.lock().unwrap_or_else(PoisonError::into_inner);
+    offers.insert(reply.id.into(), Arc::new(offer.clone()));
+    Ok(())
+}
+
+/// Asks again for the endpoints that were refused, in growing pauses, until the session is lost.
+async fn online_later(
+    memory: &mut Memory,
+    opener: &Opener,
+    mut refused: Vec<&Offer>,
+    status: &Status,
+    offers: &Mutex<HashMap<Box<str>, Arc<Offer>>>,
+) -> io::Error {
+    let mut pauses = Pauses::default();
+    while !refused.is_empty() {
+        sleep(pauses.next(Lost::NotConnected, draw())).await;
+        for offer in std::mem::take(&mut refused) {
+            match online(memory, opener, offer, status, offers).await {
+                Ok(()) => {}
+                Err(CallError::Io(error)) => return error,
+                Err(error) => {
+                    tracing::debug!(endpoint = &*offer.name, %error, "the edge still refuses an endpoint");
+                    refused.push(offer);
+                }
+            }
+        }
+    }
+    std::future::pending().await
 }
 
 async fn authenticate(setup: &Setup, memory: &mut Memory, opener: &Opener) -> Result<(), CallError> {

@@ -128,8 +128,10 @@ pub(super) const CAN_UPDATE: Result<(), &str> =
 /// Answers a command; true if it is followed.
 async fn command(stream: &mut Stream, can: Result<(), &str>) -> bool {
     let asked = timeout(HEADER_TIME, link::read_call::<serde_json::Value>(stream)).await;
+    let understood = matches!(asked, Ok(Ok(_)));
+    let can = can.and(if understood { Ok(()) } else { Err("the command cannot be read") });
     let answered = link::answer(stream, &CommandReply { error: can.err().map(ToOwned::to_owned) }).await;
-    matches!(asked, Ok(Ok(_))) && answered.is_ok() && can.is_ok()
+    answered.is_ok() && can.is_ok()
 }
 
 #[cfg(test)]

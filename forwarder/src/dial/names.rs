@@ -7,12 +7,16 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::base::Name;
 use domain::resolv::StubResolver;
 use domain::resolv::stub::conf::{ResolvConf, ServerConf, Transport};
 use policy_core::url::HostPort;
 use tokio::net::lookup_host;
+
+/// How long a resolver may take: some never answer for the addresses that they have not.
+const ANSWER_TIME: Duration = Duration::from_secs(2);
 
 /// Who looks names up.
 #[derive(Clone, Default)]
@@ -33,7 +37,12 @@ impl Names {
             return Self::default();
         }
         let mut conf = ResolvConf::new();
-        conf.servers = servers.iter().map(|&server| ServerConf::new(server, Transport::UdpTcp)).collect();
+        let server = |&at: &SocketAddr| {
+            let mut server = ServerConf::new(at, Transport::UdpTcp);
+            server.request_timeout = ANSWER_TIME;
+            server
+        };
+        conf.servers = servers.iter().map(server).collect();
         conf.finalize();
         Self { resolver: Some((Arc::new(StubResolver::from_conf(conf)), servers.into())) }
     }

@@ -13,19 +13,18 @@ mod sessions;
 mod simulated;
 mod view;
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use policy_core::lpm::Restriction;
 use policy_core::url::Binding;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio::time::timeout;
 
 use super::{Edge, Listener, Shared, listener};
@@ -33,6 +32,7 @@ use crate::admin::{NoSessions, Sessions};
 use crate::identity::{FailureLimit, Identity, NoticeKind};
 use crate::link::{self, Heartbeat, StopEndpoint, StreamType};
 use crate::online::Online;
+use crate::sources::{self, Sources};
 pub use sessions::SessionInfo;
 use sessions::Sessions as Table;
 use view::View;
@@ -40,6 +40,8 @@ use view::View;
 /// Connections of agents that have not said who they are, in all and from one address.
 pub(crate) const UNKNOWN: usize = 512;
 const UNKNOWN_OF_ONE: usize = 256;
+/// The same in all for addresses where no agent may be.
+const STRANGERS: usize = 16;
 /// Failed authentications of one address before it has to wait.
 const FAILURES: u32 = 10;
 const FAILURES_WITHIN: Duration = Duration::from_secs(60);
@@ -50,7 +52,7 @@ const CHECKS: usize = 8;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long an agent may take to hear that an endpoint is stopped.
 const TELL_TIME: Duration = Duration::from_secs(5);
-/// Pause after a failed accept.
+/// Pause after a failed accept, or where an agent has no place for a stream.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// How agents are served.
@@ -98,7 +100,9 @@ pub(super) struct Agents {
     /// Policies that are being checked.
     checks: Arc<Semaphore>,
     unknown: Arc<Semaphore>,
-    unknown_by_source: Mutex<HashMap<IpAddr, usize>>,
+    /// Unknown ones at addresses where no agent may be.
+    strangers: Arc<Semaphore>,
+    unknown_by_source: Arc<Sources>,
 }
 
 /// What a reload has ended.
@@ -167,7 +171,8 @@ impl Edge {
         address.unwrap_or(listen)
     }
 
-    /// Serves agents by new settings, or no more; call it after [`Edge::reload`]. Says what had to end. Sessions that may stay keep
+    /// Serves agents by new settings, or no more; call it after [`Edge::reload`]. Says what had to end. Sessions that
+    /// may stay keep
     /// the heartbeat and the number of connections that they began with.
     pub async fn reload_agents(&mut self, ready: Option<ReadyAgents>) -> EndedAgents {
         let Some(agents) = self.agents.as_ref().map(Arc::clone) else { return EndedAgents::default() };
@@ -283,22 +288,9 @@ async fn accept(shared: Arc<Shared>, agents: Arc<Agents>, listener: TcpListener)
 
 /// The place of a connection whose agent is not known yet.
 struct Unknown {
-    agents: Arc<Agents>,
-    source: IpAddr,
     since: tokio::time::Instant,
-    _permit: tokio::sync::OwnedSemaphorePermit,
-}
-
-impl Drop for Unknown {
-    fn drop(&mut self) {
-        let mut by_source = self.agents.unknown_by_source.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(number) = by_source.get_mut(&self.source) {
-            *number -= 1;
-            if *number == 0 {
-                by_source.remove(&self.source);
-            }
-        }
-    }
+    _permit: OwnedSemaphorePermit,
+    _place: sources::Place,
 }
 
 /// The place of an agent that is known.
@@ -316,10 +308,18 @@ async fn tell_stopped(endpoint: Arc<Online>, code: u32, message: String) {
     let id = endpoint.agent_id.to_string();
     let told = StopEndpoint { id, message, error_code: Some(format!("ERR_NGROK_{code}")) };
     let telling = async {
-        let mut stream = link::open(&endpoint.opener, StreamType::StopEndpoint).await?;
-        link::answer(&mut stream, &told).await
+        // It may have as many streams as it can; those through the endpoint are about to end.
+        while endpoint.opener.takes_streams() {
+            match link::open(&endpoint.opener, StreamType::StopEndpoint).await {
+                Ok(mut stream) => return link::answer(&mut stream, &told).await.is_ok(),
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+        false
     };
-    let _ = timeout(TELL_TIME, telling).await;
+    if !timeout(TELL_TIME, telling).await.unwrap_or(false) {
+        tracing::warn!(session = &*endpoint.session, url = %endpoint.url, "its agent does not know that it is stopped");
+    }
 }
 
 impl Agents {
@@ -332,7 +332,8 @@ impl Agents {
             entered: AtomicUsize::new(0),
             checks: Arc::new(Semaphore::new(CHECKS)),
             unknown: Arc::new(Semaphore::new(UNKNOWN)),
-            unknown_by_source: Mutex::default(),
+            strangers: Arc::new(Semaphore::new(STRANGERS)),
+            unknown_by_source: Sources::new(UNKNOWN_OF_ONE),
         }
     }
 
@@ -380,7 +381,7 @@ impl Agents {
         let now = jiff::Timestamp::now();
         let ends = |session: &SessionInfo| self.why_not(session, now).is_some();
         let sessions = self.sessions.end_where(ends, "the configuration of the edge has changed");
-        let online = shared.online.all().into_iter().filter(|it| it.opener.takes_streams());
+        let online = shared.online.all().into_iter().filter(|it| it.opener.why_closed().is_none());
         let unfit: Vec<_> = online.filter_map(|it| Some((self.why_unfit(shared, &it)?, it))).collect();
         shared.registry.cut_offline(|| unfit.iter().for_each(|(_, endpoint)| shared.online.leave(endpoint)));
         let endpoints = unfit.len();
@@ -396,19 +397,10 @@ impl Agents {
         if !self.failures.allows(source, std::time::Instant::now()) {
             return None;
         }
-        let permit = Arc::clone(&self.unknown).try_acquire_owned().ok()?;
-        let mut by_source = self.unknown_by_source.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = by_source.entry(source).or_default();
-        if *number >= UNKNOWN_OF_ONE {
-            return None;
-        }
-        *number += 1;
-        drop(by_source);
-        Some(Unknown {
-            agents: Arc::clone(self),
-            source,
-            since: tokio::time::Instant::now(),
-            _permit: permit,
-        })
+        // Those who will be refused for where they are leave the places to others.
+        let places = if self.permits(source) { &self.unknown } else { &self.strangers };
+        let permit = Arc::clone(places).try_acquire_owned().ok()?;
+        let place = self.unknown_by_source.admit(source)?;
+        Some(Unknown { since: tokio::time::Instant::now(), _permit: permit, _place: place })
     }
 }

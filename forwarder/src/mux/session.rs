@@ -138,7 +138,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Driver<C> {
             tokio::pin!(writing);
             let ended = tokio::select! {
                 code = read_frames(&shared, &mut read) => Err(code),
-                code = give_up_stalled(&shared, limits.stall_timeout) => Err(code),
+                () = give_up_stalled(&shared, limits.stall_timeout) => Err(ErrorCode::Internal),
                 code = &mut writing => Ok(code),
                 () = closing(&shared) => Ok(ErrorCode::SessionClosed),
             };
@@ -162,14 +162,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Driver<C> {
 }
 
 /// Looks for streams that wait for too long, four times in that time.
-async fn give_up_stalled(shared: &Shared, stall_timeout: Duration) -> ErrorCode {
+async fn give_up_stalled(shared: &Shared, stall_timeout: Duration) {
     let often = (stall_timeout / 4).max(Duration::from_millis(100));
     loop {
         sleep(often).await;
-        let done = shared.state().give_up_stalled(Instant::now());
-        if let Err(code) = done {
-            return code;
-        }
+        shared.state().give_up_stalled(Instant::now());
     }
 }
 

@@ -379,10 +379,7 @@ impl State {
     }
 
     /// Gives up streams whose bytes have waited for the other side's window for too long.
-    ///
-    /// # Errors
-    /// Why the session has to end.
-    pub(super) fn give_up_stalled(&mut self, now: Instant) -> Result<(), ErrorCode> {
+    pub(super) fn give_up_stalled(&mut self, now: Instant) {
         let mut late = Vec::new();
         for (id, entry) in &mut self.streams {
             let waits = entry.reset.is_none() && !entry.outbox.is_empty() && entry.window == 0;
@@ -391,7 +388,7 @@ impl State {
                 late.push(*id);
             }
         }
-        late.into_iter().try_for_each(|id| self.reset_with(id, ErrorCode::WriteTimeout))
+        late.into_iter().for_each(|id| self.reset(id, ErrorCode::WriteTimeout));
     }
 
     /// True if this side may open streams.
@@ -523,16 +520,28 @@ impl State {
         }
     }
 
-    /// Gives a stream up: what waits is lost on both sides, and both learn it.
+    /// Gives a stream up: what waits is lost on both sides, and both learn it. There are no more of these than
+    /// streams.
     pub(super) fn reset(&mut self, stream: u32, code: ErrorCode) {
-        // Who cannot even be told so has the session ended by its own frames.
-        let _ = self.reset_with(stream, code);
+        if let Some(fin) = self.cut(stream, code) {
+            self.resets.push_back(Giveup { stream, code, fin });
+            self.wake_writer();
+        }
     }
 
+    /// The same for a frame of the other side that makes it necessary.
     fn reset_with(&mut self, stream: u32, code: ErrorCode) -> Result<(), ErrorCode> {
-        let Some(entry) = self.streams.get_mut(&stream) else { return Ok(()) };
+        match self.cut(stream, code) {
+            Some(fin) => self.give_up(stream, code, fin),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends a stream on this side; whether its half has to end on the other, if that knows the stream.
+    fn cut(&mut self, stream: u32, code: ErrorCode) -> Option<bool> {
+        let entry = self.streams.get_mut(&stream)?;
         if entry.reset.is_some() {
-            return Ok(());
+            return None;
         }
         let (begun, fin) = (!entry.needs_syn, entry.fin_out != Fin::Sent);
         entry.outbox = BytesMut::new();
@@ -542,7 +551,7 @@ impl State {
         if !held {
             self.remove(stream);
         }
-        if begun { self.give_up(stream, code, fin) } else { Ok(()) }
+        begun.then_some(fin)
     }
 
     /// Nobody holds the stream any more. What was to be sent is sent if its half was ended in order; otherwise it is

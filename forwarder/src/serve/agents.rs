@@ -8,7 +8,7 @@ use policy_core::edge::{AgentListener, EdgeConfig};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-use super::{StartError, administration};
+use super::{StartError, admin_of, administration};
 use crate::admin::{Admin, Audit};
 use crate::edge::{AgentSettings, BindError, Edge, EndedAgents, ReadyAgents};
 use crate::events::EventWriter;
@@ -37,14 +37,16 @@ impl Places {
 pub(super) struct Ready {
     agents: ReadyAgents,
     shown: AgentIdentity,
-    /// Where none was open yet.
-    identity: Option<Identity>,
+    /// Where there is no control yet.
+    control: Option<(Identity, administration::Ready)>,
 }
 
 /// Who agents are, and the administration; from the first listener for agents to the end of the edge.
 pub(super) struct Control {
     /// The fingerprint of the certificate that agents see, or of its authority.
     shown: String,
+    /// Files that the administration needs.
+    pub(super) files: usize,
     stop: CancellationToken,
     serving: Vec<JoinHandle<()>>,
 }
@@ -61,7 +63,7 @@ impl Control {
 }
 
 /// Reads and binds what a configuration wants for agents; nothing is served by it yet.
-pub(super) fn ready(
+pub(super) async fn ready(
     edge: &Edge,
     config: &EdgeConfig,
     places: &Places,
@@ -71,14 +73,19 @@ pub(super) fn ready(
     let shown = certificate(listener, places)?;
     let listen = listener.listen.value;
     let failed = |error| StartError::Bind(BindError { endpoint: "agents".into(), listen, error });
-    let identity = match is_open {
+    let control = match is_open {
         true => None,
-        false => Some(
-            Identity::open(&places.state).map_err(|error| places.unusable_state(io::Error::other(error)))?,
-        ),
+        false => {
+            let identity = Identity::open(&places.state);
+            let identity = identity.map_err(|error| places.unusable_state(io::Error::other(error)))?;
+            let over_tcp = config.admin_listener.as_ref().map(|given| (given, &*listener.names));
+            let socket = places.folder.join(config.admin_path());
+            let admin = administration::ready(&identity, &socket, over_tcp, &places.folder).await?;
+            Some((identity, admin))
+        }
     };
     let agents = edge.ready_agents(settings(config, listener, &shown)).map_err(failed)?;
-    Ok(Some(Ready { agents, shown, identity }))
+    Ok(Some(Ready { agents, shown, control }))
 }
 
 /// Serves agents as they were made ready, or no more; says what had to end.
@@ -86,13 +93,12 @@ pub(super) async fn take(
     edge: &mut Edge,
     ready: Option<Ready>,
     control: &mut Option<Control>,
-    places: &Places,
     events: &EventWriter,
-) -> Result<EndedAgents, StartError> {
-    let Some(Ready { agents, shown, identity }) = ready else { return Ok(edge.reload_agents(None).await) };
-    let ended = match &identity {
+) -> EndedAgents {
+    let Some(Ready { agents, shown, control: first }) = ready else { return edge.reload_agents(None).await };
+    let ended = match &first {
         None => edge.reload_agents(Some(agents)).await,
-        Some(identity) => {
+        Some((identity, _)) => {
             edge.start_agents(identity.clone(), agents);
             EndedAgents::default()
         }
@@ -101,22 +107,18 @@ pub(super) async fn take(
         let trust = shown.authority().map(|path| path.display().to_string());
         tracing::info!(%address, fingerprint = shown.fingerprint(), trust, "agents connect here");
     }
-    if let Some(identity) = identity {
+    let fingerprint = shown.fingerprint().to_owned();
+    if let Some((identity, admin_ready)) = first {
         let audit = events.clone();
         let audit = Audit::new(move |line| audit.send(line));
         let admin = Admin::new(identity.clone(), edge.admin_sessions(), audit);
-        let (config, stop) = (edge.config(), CancellationToken::new());
-        let names = config.agents.as_ref().map(|agents| &*agents.names).unwrap_or_default();
-        let over_tcp = config.admin_listener.as_ref().map(|listener| (listener, names));
-        let socket = places.folder.join(config.admin_path());
-        let serving =
-            administration::serve(admin, &identity, &socket, over_tcp, &places.folder, &stop).await?;
-        *control = Some(Control { shown: String::new(), stop, serving });
+        let (files, stop) = (admin_of(&edge.config()), CancellationToken::new());
+        let serving = admin_ready.serve(admin, &identity, &stop);
+        *control = Some(Control { shown: fingerprint, files, stop, serving });
+    } else if let Some(control) = control {
+        control.shown = fingerprint;
     }
-    if let Some(control) = control {
-        control.shown = shown.fingerprint().to_owned();
-    }
-    Ok(ended)
+    ended
 }
 
 /// Makes the edge's own certificate anew if it ends soon, and shows it from then on. One of another authority waits for

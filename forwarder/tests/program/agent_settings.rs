@@ -56,8 +56,9 @@ fn agents_connect_from_permitted_sources_only() {
     let line = reload(&mut site, &text);
     assert!(line.contains("sessions=1"), "{line}");
     is_cut(open);
-    assert_eq!(agent.wait_for_exit().code(), Some(1));
-    assert!(agent.text().contains("ERR_NGROK_115"), "{}", agent.text());
+    agent.wait_for(&["not connected", "ERR_NGROK_115"]);
+    assert!(agent.child.try_wait().expect("waitable").is_none(), "it comes again");
+    drop(agent);
     assert!(reload(&mut site, &here).contains("reloaded"));
     let _agent = site.agent(&token, &upstream, &DEVICE);
     assert_eq!(exchange(connect(site.public), b"back"), b"back");
@@ -164,4 +165,60 @@ fn a_reload_that_cannot_serve_agents_changes_nothing() {
     assert!(line.contains("reload refused") && line.contains("certificate"), "{line}");
     assert_eq!(exchange(open, b"stays"), b"stays");
     assert_eq!(exchange(connect(site.public), b"new"), b"new");
+}
+
+#[test]
+fn one_endpoint_that_is_refused_holds_up_no_other_and_comes_back() {
+    let ports = "public_tcp_ports: 20000-29999\n";
+    let mut site = Site::start(FORWARD, ports);
+    let folder = Folder::new();
+    let own = format!(
+        "version: 3\nagent: {{connect_url: \"localhost:{}\", connect_cas: \"{}\", web_addr: false}}\nendpoints:\n\
+         - {{name: outer, url: \"tcp://\", upstream: {{url: 22}}}}\n\
+         - {{name: inner, url: \"tcp://device1.internal:22\", upstream: {{url: \"{}\"}}}}\n",
+        site.agents.port(),
+        site.edge.folder.path("state/ca/ca.pem").display(),
+        echo_device()
+    );
+    let own = folder.write("ngrok.yml", &own);
+    let mut command = forwarder();
+    command.args(["agent", "start", "--all", "--config"]).arg(own);
+    let agent = Agent::start(command, &site.token(&[]));
+    let online = |site: &Site| site.list("endpoint").len();
+    wait_until("both to be online", || (online(&site) == 2).then_some(()));
+    let line = reload(&mut site, &changed("", "public_tcp_ports: 19999\n"));
+    assert!(line.contains("endpoints=1"), "{line}");
+    agent.wait_for(&["the edge has stopped an endpoint"]);
+    let id = site.list("session")[0]["id"].as_str().expect("an id").to_owned();
+    site.admin(&["session", "restart", &id]);
+    agent.wait_for(&["the edge refuses an endpoint", "ERR_NGROK_307"]);
+    wait_until("the other to be online", || (online(&site) == 1).then_some(()));
+    assert_eq!(exchange(connect(site.public), b"served"), b"served");
+    assert!(reload(&mut site, &changed("", ports)).contains("reloaded"));
+    wait_until("both to be online again", || (online(&site) == 2).then_some(()));
+}
+
+#[test]
+fn an_administration_that_cannot_be_served_refuses_the_reload_as_a_whole() {
+    let folder = Folder::new();
+    let with = edge_yml(ANY, ANY, "limits: {max_connections: 100}\n");
+    let taken = std::net::TcpListener::bind(ANY).expect("a port");
+    let address = taken.local_addr().expect("bound");
+    let broken = format!("{with}admin: {{listen: \"{address}\"}}\n");
+    let without = with.lines().filter(|line| !line.starts_with("agents:"));
+    folder.write("edge.yml", &without.map(|line| format!("{line}\n")).collect::<String>());
+    folder.write("policy.yml", FORWARD);
+    let mut edge = Edge::start(folder);
+    let public = edge.address("public");
+    edge.folder.write("edge.yml", &broken);
+    edge.signal("HUP");
+    edge.wait_for(&["reload refused", &address.to_string()]);
+    // What was begun for it is over: the next one finds nothing in its way.
+    edge.folder.write("edge.yml", &with);
+    edge.signal("HUP");
+    let agents = edge.agents_address();
+    edge.wait_for(&["reloaded"]);
+    let site = Site { edge, agents, public };
+    let _agent = site.agent(&site.token(&[]), &echo_device().to_string(), &DEVICE);
+    assert_eq!(exchange(connect(site.public), b"served"), b"served");
 }

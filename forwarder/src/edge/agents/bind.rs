@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
-use super::session::secret;
+use super::session::{MOST_METADATA, secret};
 use super::{AgentSettings, Agents, policy};
 use crate::edge::connection::At;
 use crate::edge::{Shared, listener};
@@ -19,7 +19,6 @@ use crate::link::{Bind, BindReply, BindReplyExtra, Hidden, Refusal, TcpOptions};
 use crate::mux::Opener;
 use crate::online::{Online, Taken};
 
-const MOST_METADATA: usize = 4_096;
 const MOST_ID: usize = 128;
 const MOST_DESCRIPTION: usize = 255;
 /// Characters of what an agent says of its own upstream.
@@ -69,9 +68,7 @@ impl<'s> Bound<'s> {
             return;
         };
         let endpoint = self.endpoints.swap_remove(at);
-        self.shared.registry.cut_offline(|| {
-            self.shared.online.leave(&endpoint);
-        });
+        self.shared.registry.cut_offline(|| self.shared.online.leave(&endpoint));
         tracing::info!(session = &*self.session, url = %endpoint.url, "an endpoint is offline");
     }
 }

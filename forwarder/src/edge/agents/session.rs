@@ -48,7 +48,7 @@ const VERSION: &str = "3";
 const BAD_SOURCE: u32 = 115;
 /// "Heartbeat interval" and "heartbeat tolerance" are out of bounds.
 const BAD_HEARTBEAT: u32 = 111;
-const MOST_METADATA: usize = 4_096;
+pub(super) const MOST_METADATA: usize = 4_096;
 
 /// Serves an agent from its first byte to its end.
 pub(super) async fn serve(
@@ -159,6 +159,7 @@ async fn authenticate(
 fn know(agents: &Arc<Agents>, auth: &Auth, peer: SocketAddr) -> Result<(Principal, Slot), Refusal> {
     let source = peer.ip().to_canonical();
     if !agents.permits(source) {
+        agents.failures.note_failure(source, std::time::Instant::now());
         tracing::warn!(%peer, code = BAD_SOURCE, "an agent was refused");
         return Err(Refusal::new(BAD_SOURCE, format!("agents may not connect to this edge from {source}")));
     }

@@ -8,25 +8,25 @@ use crate::identity::network;
 
 /// Counts connections by address.
 #[derive(Debug)]
-pub(super) struct Sources {
+pub(crate) struct Sources {
     most: usize,
     open: Mutex<HashMap<IpAddr, usize>>,
 }
 
 /// The place of one connection, given back with the value.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     sources: Arc<Sources>,
     source: IpAddr,
 }
 
 impl Sources {
-    pub(super) fn new(most: usize) -> Arc<Self> {
+    pub(crate) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { most, open: Mutex::default() })
     }
 
     /// A place for a connection from an address, if it has one left.
-    pub(super) fn admit(self: &Arc<Self>, source: IpAddr) -> Option<Place> {
+    pub(crate) fn admit(self: &Arc<Self>, source: IpAddr) -> Option<Place> {
         let source = network(source);
         let mut open = self.open();
         let number = open.entry(source).or_default();
@@ -36,6 +36,12 @@ impl Sources {
         *number += 1;
         drop(open);
         Some(Place { sources: Arc::clone(self), source })
+    }
+
+    /// How many addresses have connections.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.open().len()
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
