@@ -36,7 +36,7 @@ pub use door::{Caller, Door};
 pub use page::encode;
 pub(crate) use server::CONNECTIONS;
 pub use server::{AdminSocket, respond, serve_tcp, serve_unix};
-pub use sessions::{Asked, EndpointView, NoSessions, Ref, SessionView, Sessions};
+pub use sessions::{Asked, EndpointView, NoSessions, Ref, SessionView, Sessions, Wish};
 
 /// What the API works on. Cheap to clone.
 #[derive(Clone)]
@@ -156,7 +156,7 @@ impl Admin {
                 self.restart_session(id)
             }
             (sessions::SESSIONS, Some(id), Some("update")) if call.method == Method::POST => {
-                Err(self.cannot_update(id))
+                self.update_session(call, id)
             }
             (sessions::ENDPOINTS, id, None) if call.method == Method::GET => self.read_endpoints(call, id),
             (sessions::SESSIONS | sessions::ENDPOINTS, _, None) => Err(Fault::wrong_method("GET")),

@@ -4,12 +4,14 @@ use std::convert::Infallible;
 
 use hyper::StatusCode;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::filter::Kind;
 use super::page::List;
 use super::{Admin, Answer, Call, Fault};
 
+/// Bytes of a version that an agent is asked for.
+const MOST_VERSION: usize = 64;
 pub(super) const SESSIONS: &str = "tunnel_sessions";
 pub(super) const ENDPOINTS: &str = "endpoints";
 pub(super) const SESSION_LIST: List = List {
@@ -70,11 +72,21 @@ pub trait Sessions: Send + Sync {
     /// Ends a session and its connections; false if there is none.
     fn stop(&self, id: &str) -> bool;
 
-    /// Asks the agent of a session to end it and to begin a new one.
-    fn restart(&self, id: &str) -> Asked;
+    /// Asks the agent of a session for something.
+    fn ask(&self, id: &str, wish: Wish) -> Asked;
 
     /// The endpoints that are online, in any order.
     fn endpoints(&self) -> Vec<EndpointView>;
+}
+
+/// What an agent is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Wish {
+    /// To end its session and begin a new one.
+    Restart,
+    /// To become another version of itself; the newest if none is named.
+    Update(String),
 }
 
 /// What became of a wish to an agent.
@@ -101,7 +113,7 @@ impl Sessions for NoSessions {
         false
     }
 
-    fn restart(&self, _: &str) -> Asked {
+    fn ask(&self, _: &str, _: Wish) -> Asked {
         Asked::Unknown
     }
 
@@ -270,22 +282,32 @@ impl Admin {
         Answer::json(StatusCode::OK, &serde_json::Map::new())
     }
 
-    /// Why a session is not updated.
-    pub(super) fn cannot_update(&self, id: &str) -> Fault {
-        if !self.sessions.sessions().iter().any(|session| session.id == id) {
-            return Fault::not_found(id);
-        }
-        let message = "remote updating is not supported: this edge stops and restarts agents";
-        Fault::new(StatusCode::CONFLICT, message).coded(806)
+    pub(super) fn restart_session(&self, id: &str) -> Result<Answer, Fault> {
+        self.ask_agent(id, Wish::Restart, "begin again", 804)
     }
 
-    pub(super) fn restart_session(&self, id: &str) -> Result<Answer, Fault> {
-        match self.sessions.restart(id) {
+    pub(super) fn update_session(&self, call: &Call, id: &str) -> Result<Answer, Fault> {
+        /// Clients repeat the id of the path.
+        #[derive(Deserialize)]
+        struct Update {
+            version: Option<String>,
+        }
+        let version = call.json::<Update>()?.version.unwrap_or_default();
+        if version.len() > MOST_VERSION {
+            let message = format!("`version` has at most {MOST_VERSION} bytes");
+            return Err(Fault::new(StatusCode::BAD_REQUEST, message));
+        }
+        self.ask_agent(id, Wish::Update(version), "update itself", 806)
+    }
+
+    /// Hands a wish on; `number` is ngrok's for an agent that cannot.
+    fn ask_agent(&self, id: &str, wish: Wish, what: &str, number: u16) -> Result<Answer, Fault> {
+        match self.sessions.ask(id, wish) {
             Asked::Yes => Answer::json(StatusCode::OK, &serde_json::Map::new()),
             Asked::Unknown => Err(Fault::not_found(id)),
             Asked::Unsupported(why) => {
-                let message = format!("the agent does not begin again: {why}");
-                Err(Fault::new(StatusCode::CONFLICT, message).coded(804))
+                let message = format!("the agent does not {what}: {why}");
+                Err(Fault::new(StatusCode::CONFLICT, message).coded(number))
             }
         }
     }

@@ -22,8 +22,11 @@ impl Sessions for Two {
         id == "ts_1"
     }
 
-    fn restart(&self, id: &str) -> Asked {
+    fn ask(&self, id: &str, wish: Wish) -> Asked {
         match id {
+            "ts_1" if matches!(&wish, Wish::Update(version) if version == "9") => {
+                Asked::Unsupported("no such version".to_owned())
+            }
             "ts_1" => Asked::Yes,
             "ts_2" => Asked::Unsupported("too old".to_owned()),
             _ => Asked::Unknown,
@@ -500,10 +503,13 @@ fn sessions_and_endpoints_are_shown_and_stopped() {
     assert_eq!(api.post("/tunnel_sessions/ts_9/stop", &Value::Null).0, 404);
     assert_eq!(api.post("/tunnel_sessions/ts_1/restart", &json!({})), (200, json!({})));
     assert_eq!(api.post("/tunnel_sessions/ts_9/restart", &json!({})).0, 404);
-    for (path, code) in [("ts_2/restart", "ERR_NGROK_804"), ("ts_1/update", "ERR_NGROK_806")] {
+    for (path, code) in [("ts_2/restart", "ERR_NGROK_804"), ("ts_2/update", "ERR_NGROK_806")] {
         let (status, error) = api.post(&format!("/tunnel_sessions/{path}"), &json!({}));
         assert_eq!((status, &error["error_code"]), (409, &json!(code)), "{error}");
     }
+    let update = |body: Value| api.post("/tunnel_sessions/ts_1/update", &body).0;
+    assert_eq!((update(json!({})), update(json!({"id": "ts_1", "version": "1.2"}))), (200, 200));
+    assert_eq!((update(json!({"version": "9"})), update(json!({"version": "9".repeat(65)}))), (409, 400));
     let (_, list) = api.get("/endpoints");
     let endpoint = &list["endpoints"][0];
     assert_eq!((&endpoint["port"], endpoint.get("type").is_some()), (&json!(22), true));

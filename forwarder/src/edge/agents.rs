@@ -16,8 +16,8 @@ mod view;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -97,6 +97,8 @@ pub(super) struct Agents {
     failures: FailureLimit,
     /// Agents that are known.
     entered: AtomicUsize,
+    /// When a failed handshake was told.
+    told: Mutex<Option<std::time::Instant>>,
     /// Policies that are being checked.
     checks: Arc<Semaphore>,
     unknown: Arc<Semaphore>,
@@ -330,6 +332,7 @@ impl Agents {
             sessions: Table::default(),
             failures: FailureLimit::new(FAILURES, FAILURES_WITHIN, FAILURE_SOURCES),
             entered: AtomicUsize::new(0),
+            told: Mutex::default(),
             checks: Arc::new(Semaphore::new(CHECKS)),
             unknown: Arc::new(Semaphore::new(UNKNOWN)),
             strangers: Arc::new(Semaphore::new(STRANGERS)),
@@ -343,6 +346,19 @@ impl Agents {
         let more = |entered: usize| (entered < most).then_some(entered + 1);
         let entered = self.entered.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
         entered.is_ok().then(|| Slot(Arc::clone(self)))
+    }
+
+    /// Says that somebody's TLS failed: an agent that does not trust the certificate perhaps, or no agent. Once a second
+    /// at most, for who listens to a network hears much.
+    fn tell(&self, peer: SocketAddr, error: &str) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        match told.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
+            true => {
+                *told = Some(std::time::Instant::now());
+                tracing::warn!(%peer, error, "an agent's TLS failed");
+            }
+            false => tracing::debug!(%peer, error, "an agent's TLS failed"),
+        }
     }
 
     /// True if agents may connect from there.

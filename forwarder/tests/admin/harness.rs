@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use forwarder::admin::{Admin, Asked, Audit, EndpointView, Ref, SessionView, Sessions, serve_unix};
+use forwarder::admin::{Admin, Asked, Audit, EndpointView, Ref, SessionView, Sessions, Wish, serve_unix};
 use forwarder::identity::Identity;
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -44,7 +44,7 @@ impl Sessions for One {
         there
     }
 
-    fn restart(&self, _: &str) -> Asked {
+    fn ask(&self, _: &str, _: Wish) -> Asked {
         Asked::Unsupported("it is too old for that".to_owned())
     }
 

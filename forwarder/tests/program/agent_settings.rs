@@ -121,6 +121,7 @@ fn a_new_certificate_and_listener_count_from_a_reload_on() {
     command.arg(format!("localhost:{}", site.agents.port())).arg("--connect-cas").arg(old);
     let stranger = Agent::start(command, &token);
     stranger.wait_for(&["not connected", "certificate"]);
+    site.edge.wait_for(&["an agent's TLS failed"]);
     assert_eq!((first.count("online endpoint"), second.count("online endpoint")), (1, 1));
 }
 

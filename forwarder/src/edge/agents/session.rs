@@ -64,8 +64,8 @@ pub(super) async fn serve(
     let acceptor = TlsAcceptor::from(Arc::clone(&settings.tls));
     let tls = match timeout_at(deadline, acceptor.accept(stream)).await {
         Ok(Ok(tls)) => tls,
-        Ok(Err(error)) => return tracing::debug!(%peer, %error, "an agent's TLS failed"),
-        Err(_) => return tracing::debug!(%peer, "an agent took too long for TLS"),
+        Ok(Err(error)) => return agents.tell(peer, &error.to_string()),
+        Err(_) => return agents.tell(peer, "it took too long"),
     };
     speak(shared, agents, &settings, tls, peer, unknown).await;
 }
@@ -206,6 +206,7 @@ async fn run(
         metadata: auth.extra.metadata.as_str().into(),
         stop_unsupported: unsupported(auth.extra.stop_unsupported_error.as_deref()),
         restart_unsupported: unsupported(auth.extra.restart_unsupported_error.as_deref()),
+        update_unsupported: unsupported(auth.extra.update_unsupported_error.as_deref()),
         started: Timestamp::now(),
     };
     let cookie = &auth.extra.cookie.0;

@@ -31,6 +31,8 @@ pub struct SessionInfo {
     pub stop_unsupported: Option<Box<str>>,
     /// The same for a restart.
     pub restart_unsupported: Option<Box<str>>,
+    /// The same for an update.
+    pub update_unsupported: Option<Box<str>>,
     /// When it began.
     pub started: Timestamp,
 }
@@ -115,6 +117,7 @@ mod tests {
             metadata: "".into(),
             stop_unsupported: None,
             restart_unsupported: None,
+            update_unsupported: None,
             started: Timestamp::UNIX_EPOCH,
         };
         Entry { info, client_id: "cl_1".into(), cookie: cookie.into(), opener }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy_core::url::EndpointUrl;
+use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::Agents;
-use crate::admin::{Asked, EndpointView, Ref, SessionView, Sessions};
+use crate::admin::{Asked, EndpointView, Ref, SessionView, Sessions, Wish};
 use crate::edge::Shared;
 use crate::link::{self, CommandReply, Empty, StreamType};
 use crate::mux::ErrorCode;
@@ -59,15 +60,22 @@ impl Sessions for View {
         true
     }
 
-    fn restart(&self, id: &str) -> Asked {
+    fn ask(&self, id: &str, wish: Wish) -> Asked {
         let Some((info, opener)) = self.agents.sessions.opener(id) else { return Asked::Unknown };
-        if let Some(why) = info.restart_unsupported {
+        let (kind, unsupported, request) = match wish {
+            Wish::Restart => (StreamType::Restart, info.restart_unsupported, json!({})),
+            Wish::Update(version) => {
+                let request = json!({"Version": version, "PermitMajorVersion": false});
+                (StreamType::Update, info.update_unsupported, request)
+            }
+        };
+        if let Some(why) = unsupported {
             return Asked::Unsupported(why.into());
         }
         self.runtime.spawn(async move {
-            let asked = link::ask::<CommandReply>(&opener, StreamType::Restart, &Empty {});
-            if !matches!(timeout(STOP_TIME, asked).await, Ok(Ok(CommandReply { error: None }))) {
-                tracing::warn!(session = &*info.id, "the agent does not begin again, though it was asked to");
+            let asked = timeout(STOP_TIME, link::ask::<CommandReply>(&opener, kind, &request)).await;
+            if !matches!(asked, Ok(Ok(CommandReply { error: None }))) {
+                tracing::warn!(session = &*info.id, ?kind, "the agent does not do what it was asked for");
             }
         });
         Asked::Yes
