@@ -41,5 +41,6 @@ pub mod serve;
 mod sources;
 #[cfg(unix)]
 pub mod state;
+#[cfg(unix)]
 mod sync;
 pub mod tls;
