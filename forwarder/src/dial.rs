@@ -1,7 +1,7 @@
 //! Reaches a service: directly, or through a proxy.
 //!
-//! Names are looked up by the system or by given resolvers, and behind a proxy by the proxy. One deadline bounds all of it. What a
-//! proxy is told as a password is in no message and no `Debug`.
+//! Names are looked up by the system or by given resolvers, and behind a proxy by the proxy. One deadline bounds all of
+//! it. What a proxy is told as a password is in no message and no `Debug`.
 
 mod http;
 mod later;

@@ -135,12 +135,6 @@ impl Identity {
         })
     }
 
-    /// Whether a credential counts now.
-    #[must_use]
-    pub fn is_alive(&self, id: CredentialId, now: Timestamp) -> bool {
-        self.0.read().by_id(id, now).is_ok()
-    }
-
     /// Whether a credential counts now for a session from `source`.
     #[must_use]
     pub fn admits(&self, id: CredentialId, source: IpAddr, now: Timestamp) -> bool {

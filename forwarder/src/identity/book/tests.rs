@@ -64,9 +64,9 @@ fn revocation_moves_the_epoch_and_is_told() {
     let owner = user(&identity).id;
     let ((one, _), (two, _)) = (owned(&identity, owner), owned(&identity, owner));
     let mut notices = identity.subscribe();
-    assert!(identity.is_alive(one.id, at(1)));
+    assert!(identity.admits(one.id, HERE, at(1)));
     identity.delete_credential(one.id).expect("there");
-    assert_eq!((identity.epoch(), identity.is_alive(one.id, at(1))), (1, false));
+    assert_eq!((identity.epoch(), identity.admits(one.id, HERE, at(1))), (1, false));
     identity
         .update_credential(
             two.id,
@@ -99,7 +99,7 @@ fn a_service_user_takes_the_power_of_its_credentials_with_it() {
     };
     set(false);
     assert_eq!(refusal(&identity, &token), Some(Refusal::OwnerInactive));
-    assert_eq!((identity.epoch(), identity.is_alive(credential.id, at(1))), (1, false));
+    assert_eq!((identity.epoch(), identity.admits(credential.id, HERE, at(1))), (1, false));
     set(true);
     assert_eq!(refusal(&identity, &token), None);
     let removed = identity.delete_service_user(owner).expect("there");
@@ -138,7 +138,7 @@ fn a_credential_expires() {
     let (credential, token) = identity.create_credential(new.clone(), at(0)).expect("made");
     assert!(identity.authenticate(token.reveal(), HERE, at(9)).is_ok());
     assert_eq!(identity.authenticate(token.reveal(), HERE, at(10)).expect_err("over"), Refusal::Expired);
-    assert!(!identity.is_alive(credential.id, at(10)));
+    assert!(!identity.admits(credential.id, HERE, at(10)));
     assert!(identity.create_credential(new, at(10)).is_err());
 }
 
@@ -262,7 +262,7 @@ fn no_session_slips_between_a_check_and_a_revocation() {
                     return;
                 }
                 *registry.lock().expect("whole") = true;
-                if !identity.is_alive(credential.id, at(1)) {
+                if !identity.admits(credential.id, HERE, at(1)) {
                     *registry.lock().expect("whole") = false;
                 }
             });
@@ -273,7 +273,7 @@ fn no_session_slips_between_a_check_and_a_revocation() {
                     }
                 };
                 assert_eq!(*notice.credentials, [credential.id]);
-                assert!(!identity.is_alive(credential.id, at(1)), "told before it counts");
+                assert!(!identity.admits(credential.id, HERE, at(1)), "told before it counts");
                 *registry.lock().expect("whole") = false;
             });
             start.wait();
@@ -301,7 +301,7 @@ fn a_revocation_counts_before_it_is_told() {
         drop(reading);
         assert_eq!(told, (false, 0), "told before it counts");
     });
-    assert!(notices.try_recv().is_ok() && !identity.is_alive(credential.id, at(1)));
+    assert!(notices.try_recv().is_ok() && !identity.admits(credential.id, HERE, at(1)));
 }
 
 #[test]
