@@ -2,8 +2,8 @@
 //!
 //! A session enters the table *before* its credential is looked at again, and a credential dies *before* its sessions
 //! are looked for: whichever comes first, no session outlives its credential (`edge::places`). The same holds for the
-//! sources that the settings permit, which a reload exchanges. When a session ends, its endpoints go
-//! offline first, then the connections through them are cut.
+//! sources that the settings permit, which a reload exchanges. When a session ends, its endpoints go offline first, then
+//! the connections through them are cut.
 
 mod bind;
 mod policy;
@@ -174,8 +174,7 @@ impl Edge {
     }
 
     /// Serves agents by new settings, or no more; call it after [`Edge::reload`]. Says what had to end. Sessions that
-    /// may stay keep
-    /// the heartbeat and the number of connections that they began with.
+    /// may stay keep the heartbeat and the number of connections that they began with.
     pub async fn reload_agents(&mut self, ready: Option<ReadyAgents>) -> EndedAgents {
         let Some(agents) = self.agents.as_ref().map(Arc::clone) else { return EndedAgents::default() };
         let (settings, bound) = match ready {
@@ -418,5 +417,54 @@ impl Agents {
         let permit = Arc::clone(places).try_acquire_owned().ok()?;
         let place = self.unknown_by_source.admit(source)?;
         Some(Unknown { since: tokio::time::Instant::now(), _permit: permit, _place: place })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use policy_core::lpm::cidr;
+
+    use super::*;
+    use crate::tls::AgentIdentity;
+
+    #[test]
+    fn who_may_not_be_there_takes_no_place_of_others() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let shown = AgentIdentity::own(folder.path(), &["localhost".into()]).expect("a certificate");
+        let permitted = cidr("192.0.2.0/24").expect("a network").network;
+        let time = Duration::from_secs(10);
+        let settings = AgentSettings {
+            listen: ([127, 0, 0, 1], 0).into(),
+            name: "localhost".into(),
+            tls: shown.server_config(),
+            restrict_ips: Some(Restriction::build([permitted], []).expect("small")),
+            auth_timeout: time,
+            heartbeat: Heartbeat { interval: time, tolerance: time },
+            most_agents: 2,
+            most_endpoints: 1,
+            most_streams: 1,
+            public_ports: None,
+        };
+        let identity = Identity::open(folder.path()).expect("a store");
+        let agents = Arc::new(Agents::new(identity, settings));
+        let admit = |text: &str| agents.admit(text.parse().expect("an address"));
+        let strangers: Vec<_> = std::iter::repeat_with(|| admit("198.51.100.1")).take(STRANGERS).collect();
+        assert!(strangers.iter().all(Option::is_some) && admit("203.0.113.1").is_none());
+        let of_one: Vec<_> = std::iter::repeat_with(|| admit("192.0.2.1")).take(UNKNOWN_OF_ONE).collect();
+        assert!(of_one.iter().all(Option::is_some) && admit("::ffff:192.0.2.1").is_none());
+        assert!(admit("192.0.2.2").is_some(), "there is room for others");
+        drop((strangers, of_one));
+        assert_eq!(agents.unknown_by_source.len(), 0);
+
+        // Those who are known have places of their own.
+        let known = (agents.slot(), agents.slot());
+        assert!(known.0.is_some() && known.1.is_some() && agents.slot().is_none());
+        drop(known);
+        assert!(agents.slot().is_some());
+        agents.settings.store(None);
+        assert!(
+            agents.slot().is_none() && !agents.permits([192, 0, 2, 1].into()),
+            "agents are served no more"
+        );
     }
 }

@@ -165,3 +165,59 @@ fn settings(config: &EdgeConfig, listener: &AgentListener, shown: &AgentIdentity
         public_ports: config.public_tcp_ports.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use rustls::pki_types::ServerName;
+    use tokio::net::TcpStream;
+    use tokio_rustls::TlsConnector;
+
+    use super::*;
+    use crate::generation::load;
+    use crate::tls;
+    use crate::tls::client::{TrustedCas, client_config};
+
+    const EDGE: &str = "version: 1\nagents: {listen: \"127.0.0.1:0\", names: [localhost]}\n";
+
+    /// The certificate that an agent sees.
+    async fn seen(edge: &Edge, trust: &Path) -> Vec<u8> {
+        let tls = client_config(&TrustedCas::File(trust.to_owned())).expect("an authority");
+        let address = edge.agents_address().expect("served");
+        let stream = TcpStream::connect(address).await.expect("accepted");
+        let name = ServerName::try_from("localhost").expect("a name");
+        let stream = TlsConnector::from(tls).connect(name, stream).await.expect("trusted");
+        let chain = stream.get_ref().1.peer_certificates().expect("a certificate");
+        chain.first().expect("its own").to_vec()
+    }
+
+    #[tokio::test]
+    async fn a_new_certificate_is_shown_at_run_time_and_a_new_authority_waits() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (generation, _) = load(Path::new("edge.yml"), &|_| Ok(EDGE.into())).expect("fine");
+        let config = generation.config.clone();
+        let (events, _) = EventWriter::start(Vec::new()).expect("a thread");
+        let mut edge = Edge::start(generation, 10, events.clone()).expect("nothing to bind");
+        let places = Places { folder: folder.path().into(), state: folder.path().into() };
+        let mut control = None;
+        let made = ready(&edge, &config, &places, false).await.expect("ready");
+        take(&mut edge, made, &mut control, &events).await;
+        let trust = folder.path().join("ca/ca.pem");
+        let first = seen(&edge, &trust).await;
+        renew(&edge, control.as_ref(), &places).await;
+        assert_eq!(seen(&edge, &trust).await, first, "it lasts");
+
+        // One that is gone is made anew like one that ends soon.
+        std::fs::remove_file(folder.path().join("ca/edge.pem")).expect("there");
+        renew(&edge, control.as_ref(), &places).await;
+        let second = seen(&edge, &trust).await;
+        assert_ne!(second, first);
+
+        tls::rotate(folder.path(), &["localhost".into()]).expect("rotated");
+        renew(&edge, control.as_ref(), &places).await;
+        assert_eq!(seen(&edge, &trust).await, second, "agents have to trust the new authority first");
+        control.expect("served").close().await;
+        edge.shutdown(Duration::ZERO).await;
+    }
+}
