@@ -29,6 +29,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// Output could not be written.
     Output(io::Error),
+    /// A fault of this program.
+    Internal(String),
 }
 
 impl Failure {
@@ -39,6 +41,10 @@ impl Failure {
             Self::Usage(message) => {
                 say(&message);
                 Exit::Usage
+            }
+            Self::Internal(message) => {
+                say(&message);
+                Exit::Internal
             }
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Internal,
             Self::Output(error) => {

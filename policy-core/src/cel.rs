@@ -36,7 +36,7 @@ mod value;
 
 pub use ast::{Ast, BinaryOp, Entry, ExprId, ExprKind, Literal, UnaryOp};
 pub use env::{Env, Fact, Site};
-pub(crate) use env::{FactSource, Leaf, Tree, TreeNode, Where, name_facts};
+pub(crate) use env::{FactSource, Leaf, Tree, TreeNode, Where};
 pub use expression::{Expression, Part};
 pub use fault::{EvalError, Fault};
 pub use functions::{FunctionDoc, functions};

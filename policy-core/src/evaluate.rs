@@ -10,4 +10,4 @@ mod trace;
 
 pub use machine::Evaluation;
 pub use reason::Reason;
-pub use trace::{NoTrace, Record, Recording, Trace};
+pub use trace::{Code, NoTrace, Record, Recording, Trace};

@@ -28,7 +28,9 @@ pub(crate) enum Op {
     When { first: u32, count: u32, otherwise: u32 },
     /// Go on if the address test holds; otherwise end as denied if enforced.
     Admit { test: TestId, enforce: bool },
-    /// The same with entries that are known for each connection only.
+    /// An address test was decided when the program was compiled; go on.
+    Tested { admitted: bool },
+    /// The same as `Admit` with entries that are known for each connection only.
     AdmitDynamic { list: u32, enforce: bool },
     /// Ask the host to forward; on failure go on if `or_continue`.
     Forward { target: TargetId, or_continue: bool },

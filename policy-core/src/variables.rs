@@ -8,6 +8,7 @@
 
 mod conn;
 mod endpoint;
+mod paths;
 mod req;
 mod res;
 mod state;
@@ -18,7 +19,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 pub(crate) use crate::cel::result_path;
 pub(crate) use conn::{certificate, handshake};
 
-use crate::cel::{Env, Fact, FactSource, Leaf, Site, Tree, TreeNode, Type, Where, name_facts};
+use crate::cel::{Env, Fact, FactSource, Leaf, Site, Tree, TreeNode, Type, Where};
 use crate::phase::{Phase, PhaseSet};
 use crate::url::Scheme;
 
@@ -98,7 +99,7 @@ static DECLARATIONS: LazyLock<Declarations> = LazyLock::new(declarations);
 fn declarations() -> Declarations {
     let mut tree = Tree { nodes: Vec::new(), by_path: HashMap::new() };
     let mut roots = Vec::new();
-    let (mut facts, mut paths) = (Vec::new(), Vec::new());
+    let mut facts = Vec::new();
     let all = || families();
     // Names first: types may name records that are declared later.
     for declared in all() {
@@ -129,21 +130,18 @@ fn declarations() -> Declarations {
     let types: Vec<Type> =
         all().map(|declared| Type::parse_with(declared.ty, &named).unwrap_or(Type::Error)).collect();
     for (declared, ty) in all().zip(types) {
-        let record = declared.path.starts_with(char::is_uppercase);
         let id = u16::try_from(facts.len()).unwrap_or(u16::MAX);
         let source = FactSource::of(declared.path);
         let fact = Fact { id, optional: declared.optional, source };
-        let fact = (!record).then_some(fact);
+        let fact = paths::is_fact(declared.path).then_some(fact);
         if let Some(fact) = fact {
             facts.push((fact, ty.clone()));
-            paths.push(declared.path);
         }
         let node = tree.by_path.get(declared.path).and_then(|index| tree.nodes.get_mut(usize::from(*index)));
         if let Some(node) = node {
             node.leaf = Some(Leaf { fact, ty, at: declared.at });
         }
     }
-    name_facts(paths.into_iter());
     Declarations { tree: Arc::new(tree), roots, facts }
 }
 

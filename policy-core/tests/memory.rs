@@ -143,6 +143,8 @@ fn code_counts_what_its_conditions_hold() {
         parts.join(" || "),
         words.join(", ")
     );
+    // What is made once for all programs is no part of one: without this, the test would count it when it runs first.
+    drop(program(&text));
     let mut kept = None;
     let counted = measure(|| kept = Some(program(&text)));
     let classes: Vec<_> = kept.iter().flat_map(Program::address_tables).map(AddressTable::classes).collect();

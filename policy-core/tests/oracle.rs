@@ -239,19 +239,24 @@ proptest! {
                 Outcome::Forwarded { target, .. } => run.target(target).cloned(),
                 _ => None,
             };
+            let verdict = run.address_verdict();
             let trace = run.into_trace();
+            let last_test = trace.records.iter().rev().find_map(|record| match record {
+                Record::Test { admitted, .. } => Some(*admitted),
+                _ => None,
+            });
+            prop_assert_eq!(verdict, last_test, "{}", policy);
             let last = matches!(trace.records.last(), Some(Record::Outcome(last)) if *last == outcome);
             prop_assert!(last);
-            let untraced = program.on_tcp_connect(&facts).run(|effect, run| match effect {
-                Effect::Forward(id) => host(effect, run.target(id).map(|url| url.host())),
-                _ => host(effect, None),
-            });
-            prop_assert_eq!(outcome, untraced, "{}", policy);
-            let by_masks = masked.on_tcp_connect(&facts).run(|effect, run| match effect {
-                Effect::Forward(id) => host(effect, run.target(id).map(|url| url.host())),
-                _ => host(effect, None),
-            });
-            prop_assert_eq!(outcome, by_masks, "by masks: {}", policy);
+            for (code, program) in [("bodies", &program), ("masks", &masked)] {
+                let mut run = program.on_tcp_connect(&facts);
+                let untraced = run.run(|effect, run| match effect {
+                    Effect::Forward(id) => host(effect, run.target(id).map(|url| url.host())),
+                    _ => host(effect, None),
+                });
+                prop_assert_eq!(outcome, untraced, "{}: {}", code, policy);
+                prop_assert_eq!(verdict, run.address_verdict(), "{}: {}", code, policy);
+            }
             let naive = on_tcp_connect(checked.policy(), &facts, |url| online(url.host()));
             let same = match (outcome, &naive) {
                 (Outcome::Forwarded { by, .. }, NaiveOutcome::Forwarded(url, at)) =>

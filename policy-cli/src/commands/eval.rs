@@ -10,7 +10,7 @@ use policy_core::cel::{Fault, Timestamp};
 use policy_core::check::{CheckOptions, load_policy};
 use policy_core::compile::{CompileOptions, Program, compile};
 use policy_core::diagnostic::printable;
-use policy_core::evaluate::{Evaluation, Record, Recording};
+use policy_core::evaluate::{Evaluation, Record, Recording, Trace};
 use policy_core::exchange::{Effect, ForwardFailure, Reply};
 use policy_core::facts::{Facts, GivenFacts};
 use policy_core::lint::{DocumentKind, lint};
@@ -166,8 +166,16 @@ fn decide<'p>(
     facts: &'p Facts<'p>,
     targets: &[Target],
 ) -> Result<Decided<'p>, Failure> {
+    // The code that an edge runs decides; the code as written says why.
+    let decided = program.on_tcp_connect(facts).run(|effect, run| answer(effect, run, targets));
     let mut run = program.on_tcp_connect_traced(facts, Recording::default());
     let outcome = run.run(|effect, run| answer(effect, run, targets));
+    if decided != outcome {
+        let (decided, written) = (decided.name(), outcome.name());
+        return Err(Failure::Internal(format!(
+            "compiled code gives {decided}, the policy as written {written}: please report this policy"
+        )));
+    }
     if let Some((condition, error)) = run.failed_condition()
         && let Some(flag) = missing(&error.fault)
     {
@@ -204,7 +212,7 @@ fn missing(fault: &Fault) -> Option<String> {
     }
 }
 
-fn answer(effect: Effect, run: &Evaluation<'_, Recording>, targets: &[Target]) -> Reply {
+fn answer<T: Trace>(effect: Effect, run: &Evaluation<'_, T>, targets: &[Target]) -> Reply {
     match effect {
         Effect::Forward(id) if run.target(id).is_none_or(|url| is_online(url, targets)) => Reply::Forwarded,
         Effect::Forward(_) => Reply::ForwardFailed(ForwardFailure::Offline),

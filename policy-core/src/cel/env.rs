@@ -5,20 +5,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::functions::Library;
 use super::types::{Object, Type};
 use crate::phase::{Phase, PhaseSet};
 use crate::url::Scheme;
-
-/// How the facts are written, by their index: a fact itself stays small enough for a register.
-static PATHS: OnceLock<Box<[&'static str]>> = OnceLock::new();
-
-/// Says how the facts are written, once, before anyone has one.
-pub(crate) fn name_facts(paths: impl Iterator<Item = &'static str>) {
-    PATHS.get_or_init(|| paths.collect());
-}
 
 /// A fact: a declared variable that a host knows, or has no source for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,12 +60,6 @@ impl Fact {
     #[must_use]
     pub const fn index(self) -> usize {
         self.id as usize
-    }
-
-    /// How an expression writes it, `conn.client_ip`.
-    #[must_use]
-    pub fn path(self) -> &'static str {
-        PATHS.get().and_then(|paths| paths.get(self.index())).copied().unwrap_or_default()
     }
 
     /// True if a connection or request may lack it, as `req.content_length`.

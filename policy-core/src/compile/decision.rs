@@ -92,7 +92,9 @@ fn body(
                 hasher.text("when");
                 hasher.number(parts.len() as u64);
                 parts.iter().for_each(|part| hasher.text(part));
-                hasher.number((otherwise as usize).saturating_sub(start) as u64);
+                let skipped = ops.get(..(otherwise as usize).saturating_sub(start)).unwrap_or(ops);
+                hasher
+                    .number(skipped.iter().filter(|(op, _)| !matches!(op, Op::Tested { .. })).count() as u64);
             }
             Op::Admit { test: id, enforce } => {
                 hasher.text(if enforce { "admit" } else { "note" });
@@ -142,7 +144,8 @@ fn body(
             Op::Close => hasher.text("close"),
             Op::End => hasher.text("end"),
             Op::NextRule => hasher.text("next"),
-            Op::Enter(_) => {}
+            // What was decided is no part of the decision.
+            Op::Tested { .. } | Op::Enter(_) => {}
         }
     }
     hasher.finish()

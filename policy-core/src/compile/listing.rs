@@ -127,6 +127,10 @@ impl<'p> Listing<'p> {
                     write!(f, "{} t{}", if enforce { "admit" } else { "note" }, test.0)?;
                     place(f)?;
                 }
+                Op::Tested { admitted } => {
+                    f.write_str(if admitted { "admitted" } else { "not admitted" })?;
+                    place(f)?;
+                }
                 Op::Forward { target, or_continue } => {
                     let url = self.program.target(target).map(ToString::to_string).unwrap_or_default();
                     write!(f, "forward {url}{}", if or_continue { ", or go on" } else { "" })?;

@@ -1,4 +1,4 @@
-//! Specialised code: what runs when nobody traces.
+//! Specialised code: what live edges run.
 //!
 //! Once the class of the client's address is known, every address test is decided. Where the classes are few, each
 //! has an entry into code in which decided tests are gone: a rule that cannot apply is not there, an address that a
@@ -42,6 +42,17 @@ pub(crate) struct Quick {
     pub(crate) ops: Box<[(Op, ActionId)]>,
     pub(crate) conditions: Box<[QuickCondition]>,
     entries: Entries,
+    /// Address tests that every run of a body has passed when it is behind an instruction, by that instruction.
+    decided: Box<[Decided]>,
+}
+
+/// An address test that was decided when the program was compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Decided {
+    /// The instruction behind it.
+    before: u32,
+    by: ActionId,
+    admitted: bool,
 }
 
 /// Where a class begins.
@@ -57,7 +68,12 @@ impl Quick {
     /// The code of no rule.
     pub(super) fn empty() -> Self {
         let entries = Entries::Rules { starts: Box::default(), masks: Box::default(), words: 0 };
-        Self { ops: [(Op::End, ActionId(0))].into(), conditions: Box::default(), entries }
+        Self {
+            ops: [(Op::End, ActionId(0))].into(),
+            conditions: Box::default(),
+            entries,
+            decided: Box::default(),
+        }
     }
 
     /// Specialises rules, to so many bytes of code for each class. `keeps_tests` if something reads what address
@@ -102,13 +118,21 @@ impl Quick {
         None
     }
 
+    /// The last address test that is no longer in the code of a class and that a run has passed whose next instruction
+    /// is `next`: the action and its verdict. O(log tests).
+    pub(crate) fn decided_before(&self, class: ClassId, next: usize) -> Option<(ActionId, bool)> {
+        let behind = self.decided.partition_point(|test| (test.before as usize) < next);
+        let last = self.decided.get(behind.checked_sub(1)?)?;
+        (last.before as usize >= self.entry(class)).then_some((last.by, last.admitted))
+    }
+
     /// Bytes of code and entries.
     pub(crate) fn bytes(&self) -> usize {
         let entries = match &self.entries {
             Entries::Bodies(entries) => size_of_val(&**entries),
             Entries::Rules { starts, masks, .. } => size_of_val(&**starts) + size_of_val(&**masks),
         };
-        size_of_val(&*self.ops) + bytes_of(&self.conditions) + entries
+        size_of_val(&*self.ops) + size_of_val(&*self.decided) + bytes_of(&self.conditions) + entries
     }
 
     /// The bodies of the classes, each once, in order of the first class that has it; `None` if there are masks.
@@ -139,16 +163,24 @@ impl Quick {
 /// What is left of a rule's conditions: the first and how many; nothing if they cannot hold.
 type Left = Option<(u32, u32)>;
 
+/// The code of a class, as if it began at 0.
+#[derive(Debug, Default, PartialEq, Eq, Hash)]
+struct Body {
+    ops: Vec<(Op, ActionId)>,
+    decided: Vec<Decided>,
+}
+
 /// Bodies while they are made.
 struct Bodies<'c> {
     table: &'c AddressTable,
     keeps_tests: bool,
     ops: Vec<(Op, ActionId)>,
     conditions: Vec<QuickCondition>,
+    decided: Vec<Decided>,
     /// Bytes of the conditions.
     bytes: usize,
-    /// Where each body begins, by its instructions as if it began at 0.
-    known: HashMap<Vec<(Op, ActionId)>, u32>,
+    /// Where each body begins, by the body as if it began at 0.
+    known: HashMap<Body, u32>,
     /// The conditions of each rule by what its address tests say.
     known_conditions: HashMap<(usize, Vec<bool>), Left>,
 }
@@ -165,6 +197,7 @@ impl<'c> Bodies<'c> {
             keeps_tests,
             ops: Vec::new(),
             conditions: Vec::new(),
+            decided: Vec::new(),
             bytes: 0,
             known: HashMap::new(),
             known_conditions: HashMap::new(),
@@ -178,7 +211,8 @@ impl<'c> Bodies<'c> {
         for class in (0..table.classes()).map(|class| ClassId::new(next_index(class))) {
             let body = bodies.body(rules, &tests, class);
             entries.push(bodies.place(body));
-            if size_of_val(&*bodies.ops) + bodies.bytes + size_of_val(&*entries) > most {
+            let bytes = size_of_val(&*bodies.ops) + size_of_val(&*bodies.decided) + bodies.bytes;
+            if bytes + size_of_val(&*entries) > most {
                 return None;
             }
         }
@@ -186,21 +220,22 @@ impl<'c> Bodies<'c> {
             ops: bodies.ops.into(),
             conditions: bodies.conditions.into(),
             entries: Entries::Bodies(entries.into()),
+            decided: bodies.decided.into(),
         })
     }
 
-    /// The instructions of a class, as if they began at 0.
-    fn body(&mut self, rules: &[RuleCode<'_>], tests: &[Vec<TestId>], class: ClassId) -> Vec<(Op, ActionId)> {
-        let mut out = Vec::new();
+    /// The code of a class, as if it began at 0.
+    fn body(&mut self, rules: &[RuleCode<'_>], tests: &[Vec<TestId>], class: ClassId) -> Body {
+        let mut out = Body::default();
         for (at, (rule, tests)) in rules.iter().zip(tests).enumerate() {
             let Some((first, count)) = self.conditions_of(at, rule, tests, class) else { continue };
-            let when = out.len();
+            let when = out.ops.len();
             if count > 0 {
-                out.push((Op::When { first, count, otherwise: 0 }, ActionId(0)));
+                out.ops.push((Op::When { first, count, otherwise: 0 }, ActionId(0)));
             }
-            let ended = self.actions_of(rule, class, &mut out);
-            let behind = next_id(&out);
-            match out.get_mut(when).filter(|_| count > 0) {
+            let ended = self.actions_of(rule, class, count > 0, &mut out);
+            let behind = next_id(&out.ops);
+            match out.ops.get_mut(when).filter(|_| count > 0) {
                 Some((Op::When { otherwise, .. }, _)) => *otherwise = behind,
                 _ if ended => return finished(out),
                 _ => {}
@@ -247,18 +282,25 @@ impl<'c> Bodies<'c> {
         range
     }
 
-    /// The actions of a rule; true if nothing behind them can run.
-    fn actions_of(&self, rule: &RuleCode<'_>, class: ClassId, out: &mut Vec<(Op, ActionId)>) -> bool {
+    /// The actions of a rule; true if nothing behind them can run. A verdict that is known stands beside the code if
+    /// every run has it that comes so far, else in it.
+    fn actions_of(&self, rule: &RuleCode<'_>, class: ClassId, conditional: bool, out: &mut Body) -> bool {
         for &(op, by) in rule.ops {
             match op {
                 Op::Admit { test, enforce } if !self.keeps_tests => {
-                    if enforce && !self.table.contains(class, test) {
-                        out.push((Op::Deny, by));
+                    let admitted = self.table.contains(class, test);
+                    if conditional {
+                        out.ops.push((Op::Tested { admitted }, by));
+                    } else {
+                        out.decided.push(Decided { before: next_id(&out.ops), by, admitted });
+                    }
+                    if enforce && !admitted {
+                        out.ops.push((Op::Deny, by));
                         return true;
                     }
                 }
                 _ => {
-                    out.push((op, by));
+                    out.ops.push((op, by));
                     if op.ends() {
                         return true;
                     }
@@ -269,12 +311,14 @@ impl<'c> Bodies<'c> {
     }
 
     /// Where a body begins; equal ones are kept once.
-    fn place(&mut self, body: Vec<(Op, ActionId)>) -> u32 {
+    fn place(&mut self, body: Body) -> u32 {
         if let Some(&at) = self.known.get(&body) {
             return at;
         }
         let at = next_id(&self.ops);
-        self.ops.extend(body.iter().map(|(op, by)| (op.moved(at), *by)));
+        self.ops.extend(body.ops.iter().map(|(op, by)| (op.moved(at), *by)));
+        let moved = |test: &Decided| Decided { before: test.before.saturating_add(at), ..*test };
+        self.decided.extend(body.decided.iter().map(moved));
         self.known.insert(body, at);
         at
     }
@@ -288,8 +332,8 @@ fn next_index(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
-fn finished(mut body: Vec<(Op, ActionId)>) -> Vec<(Op, ActionId)> {
-    body.push((Op::End, ActionId(0)));
+fn finished(mut body: Body) -> Body {
+    body.ops.push((Op::End, ActionId(0)));
     body
 }
 
@@ -332,6 +376,7 @@ fn masked(rules: &[RuleCode<'_>], tables: &AddressTables) -> Quick {
         ops: ops.into(),
         conditions: conditions.into(),
         entries: Entries::Rules { starts: starts.into(), masks, words },
+        decided: Box::default(),
     }
 }
 

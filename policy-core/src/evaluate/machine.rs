@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::dynamic::Made;
-use super::trace::{NoTrace, Trace};
+use super::trace::{Code, NoTrace, Trace};
 use crate::cel::{ClientAddress, EvalError, EvalLimits, Expression, Fault as CelFault, Unrendered, Value};
 use crate::compile::{ConditionRef, PhaseCode, Program, QuickCondition};
 use crate::exchange::{ActionId, Effect, ExpressionId, LogId, Reply, Step, TargetId};
@@ -56,6 +56,8 @@ pub struct Evaluation<'r, T = NoTrace> {
     /// What is left for the conditions: they share the steps of one run.
     pub(super) limits: EvalLimits,
     failed: Option<Box<Unrendered>>,
+    /// The last address test that was made at run time, and its verdict.
+    tested: Option<(ActionId, bool)>,
     /// What is known for this run only.
     pub(super) made: Option<Box<Made>>,
     trace: T,
@@ -69,6 +71,8 @@ enum State {
 }
 
 impl<'r, T: Trace> Evaluation<'r, T> {
+    const SPECIALISED: bool = matches!(T::CODE, Code::Specialised);
+
     #[inline]
     pub(crate) fn new(program: &'r Program, code: &'r PhaseCode, facts: &'r Facts<'r>, trace: T) -> Self {
         let class = program.tables().class_of(facts.client());
@@ -77,12 +81,13 @@ impl<'r, T: Trace> Evaluation<'r, T> {
             code,
             facts,
             class,
-            next: if T::IS_OFF { code.quick.entry(class) } else { 0 },
+            next: if Self::SPECIALISED { code.quick.entry(class) } else { 0 },
             rule: 0,
             state: State::Fresh,
             draws: 0,
             limits: EvalLimits::default(),
             failed: None,
+            tested: None,
             made: None,
             trace,
         }
@@ -146,9 +151,8 @@ impl<'r, T: Trace> Evaluation<'r, T> {
     /// Runs to the next effect or to the end. What most runs consist of is here, the rest is in [`Self::rarely`].
     #[inline]
     fn advance(&mut self) -> Step {
-        // What nobody watches runs specialised code.
         let code = self.code;
-        let ops = if T::IS_OFF { &code.quick.ops } else { &code.ops };
+        let ops = if Self::SPECIALISED { &code.quick.ops } else { &code.ops };
         // By reference: to copy an instruction first takes longer than to run it.
         while let Some((op, by)) = ops.get(self.next) {
             let by = *by;
@@ -200,6 +204,7 @@ impl<'r, T: Trace> Evaluation<'r, T> {
                     Err(unrendered) => self.fail(unrendered, by),
                 });
             }
+            Op::Tested { admitted } => self.tested = Some((by, admitted)),
             Op::Log(log) => return Some(self.perform(Effect::Log(log), by, false)),
             Op::LogValue { value } => {
                 let log = self.dynamic_log(value);
@@ -224,6 +229,7 @@ impl<'r, T: Trace> Evaluation<'r, T> {
     #[inline]
     fn tested(&mut self, by: ActionId, admitted: bool, enforce: bool) -> bool {
         self.trace.test(by, admitted);
+        self.tested = Some((by, admitted));
         if self.program.leaves_results() {
             self.leave_test(by, admitted);
         }
@@ -247,7 +253,7 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         let mut fault: Option<(ExpressionId, Box<EvalError>)> = None;
         for at in first..first.saturating_add(count) {
             let (id, value) =
-                if T::IS_OFF { self.quick_condition(at) } else { self.condition(ExpressionId(at)) };
+                if Self::SPECIALISED { self.quick_condition(at) } else { self.condition(ExpressionId(at)) };
             match value {
                 Ok(true) => {}
                 Ok(false) => return Ok(false),
@@ -371,6 +377,28 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         let Some(Outcome::Failed { fault: Fault::Value, .. }) = self.outcome() else { return None };
         let failed = self.failed.as_deref()?;
         Some((failed.expression.as_ref(), &failed.error))
+    }
+
+    /// What the last `restrict-ips` that ran said of the client's address, enforced or not; `None` if none ran. The
+    /// same whichever code runs. O(log address tests).
+    #[must_use]
+    pub fn address_verdict(&self) -> Option<bool> {
+        let decided =
+            if Self::SPECIALISED { self.code.quick.decided_before(self.class, self.next) } else { None };
+        // Actions are numbered in the order in which they run.
+        decided.max(self.tested).map(|(_, admitted)| admitted)
+    }
+
+    /// Steps that are left for the values and conditions of this run.
+    #[must_use]
+    pub const fn steps_left(&self) -> u64 {
+        self.limits.steps
+    }
+
+    /// Sets how many steps are left, so that several runs of one connection share a budget. A condition or value that
+    /// needs more fails, and the run fails closed.
+    pub const fn set_steps_left(&mut self, steps: u64) {
+        self.limits.steps = steps;
     }
 
     /// The trace so far.

@@ -8,13 +8,24 @@ use crate::cel::{EvalError, Part, Value};
 use crate::exchange::{ActionId, Effect, ExpressionId, Reply, RuleId};
 use crate::outcome::Outcome;
 
-/// A sink. Every method does nothing unless implemented, so an untraced run costs nothing.
+/// Which form of a program runs. Both decide alike; they differ in speed and in what a sink is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// What the compiler made for the class of the client's address: decided tests are gone, conditions are tests on
+    /// borrowed facts, nothing is allocated.
+    Specialised,
+    /// Every rule, condition and address test as written, conditions in the interpreter: several hundred times slower.
+    AsWritten,
+}
+
+/// A sink. Every method does nothing unless implemented.
 pub trait Trace {
+    /// Which code runs. No default: a sink that runs the code as written costs a live edge dearly, and a sink that
+    /// runs the specialised code is not told of rules, conditions and most address tests.
+    const CODE: Code;
     /// True for a sink that wants the value of every part of a condition. Conditions are then evaluated as
     /// they are written, without what the compiler did to them.
     const PARTS: bool = false;
-    /// True for a sink that wants nothing: then specialised code runs.
-    const IS_OFF: bool = false;
 
     /// A condition of a rule was evaluated.
     fn condition(&mut self, id: ExpressionId, value: &Result<Value, EvalError>, parts: Vec<Part>) {
@@ -62,7 +73,7 @@ pub trait Trace {
 pub struct NoTrace;
 
 impl Trace for NoTrace {
-    const IS_OFF: bool = true;
+    const CODE: Code = Code::Specialised;
 }
 
 /// One thing that happened.
@@ -131,6 +142,7 @@ pub struct Recording {
 }
 
 impl Trace for Recording {
+    const CODE: Code = Code::AsWritten;
     const PARTS: bool = true;
 
     fn condition(&mut self, id: ExpressionId, value: &Result<Value, EvalError>, parts: Vec<Part>) {
