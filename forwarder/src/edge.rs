@@ -6,6 +6,7 @@
 
 mod agents;
 mod connection;
+mod judge;
 mod listener;
 mod places;
 mod registry;
@@ -13,7 +14,7 @@ mod registry;
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,11 +26,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::events::EventWriter;
-use crate::generation::Generation;
+use crate::generation::{Generation, ListenerKey};
 use crate::online::OnlineEndpoints;
-use crate::route::World;
 pub(crate) use agents::UNKNOWN as UNKNOWN_AGENTS;
-pub use agents::{AgentSettings, EndedAgents, ReadyAgents, SessionInfo};
+pub use agents::{AgentSettings, EndedAgents, PolicyLimits, ReadyAgents, SessionInfo};
 use agents::{Agents, AgentsDoor};
 use connection::At;
 use registry::Registry;
@@ -67,14 +67,6 @@ impl Shared {
             stop_agents: CancellationToken::new(),
         }
     }
-}
-
-/// What makes a listener the same across reloads: its address; where its port is any free one, the name of
-/// its endpoint as well.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum ListenerKey {
-    Address(SocketAddr),
-    AnyPort(Box<str>, IpAddr),
 }
 
 #[derive(Debug)]
@@ -138,6 +130,8 @@ pub struct Reloaded {
     pub closed: usize,
     /// Connections that the new policies no longer admit to where they were.
     pub cut: usize,
+    /// Connections that are still being judged, because the policies that their agents brought take long.
+    pub later: usize,
 }
 
 impl Edge {
@@ -159,7 +153,7 @@ impl Edge {
         let generation = self.shared.current.load();
         let endpoints = generation.config.endpoints.iter();
         let bound = endpoints.filter_map(|endpoint| {
-            let listener = self.listeners.get(&key(endpoint))?;
+            let listener = self.listeners.get(&ListenerKey::from_endpoint(endpoint))?;
             Some((endpoint.name.value.to_string(), listener.address))
         });
         bound.collect()
@@ -190,7 +184,8 @@ impl Edge {
     pub async fn reload(&mut self, generation: Generation) -> Result<Reloaded, BindError> {
         let bound = bind(&generation, &self.listeners)?;
         let opened = bound.len();
-        let kept: Vec<ListenerKey> = generation.config.endpoints.iter().map(key).collect();
+        let kept: Vec<ListenerKey> =
+            generation.config.endpoints.iter().map(ListenerKey::from_endpoint).collect();
         // First of all whoever may no longer be here: closing listeners takes a moment.
         let shared = &self.shared;
         let exchange = || {
@@ -198,9 +193,7 @@ impl Edge {
             shared.current.store(Arc::clone(&newest));
             newest
         };
-        let cut = shared.registry.sweep(exchange, |newest, open| {
-            open.judge_again(World { generation: newest, online: &shared.online })
-        });
+        let (cut, undecided) = judge::open_connections(shared, exchange);
         let gone: Vec<_> = self.listeners.keys().filter(|key| !kept.contains(key)).cloned().collect();
         for key in &gone {
             if let Some(listener) = self.listeners.remove(key) {
@@ -208,7 +201,11 @@ impl Edge {
             }
         }
         self.accept_on(bound);
-        Ok(Reloaded { opened, closed: gone.len(), cut })
+        let later = undecided.len();
+        if later > 0 {
+            self.shared.tasks.spawn(judge::in_turn(Arc::clone(&self.shared), undecided));
+        }
+        Ok(Reloaded { opened, closed: gone.len(), cut, later })
     }
 
     /// Stops accepting, lets open connections go on for `drain`, then cuts the rest; returns how many.
@@ -255,13 +252,6 @@ impl Listener {
     }
 }
 
-fn key(endpoint: &policy_core::edge::Endpoint) -> ListenerKey {
-    match endpoint.listen.value {
-        address if address.port() == 0 => ListenerKey::AnyPort(endpoint.name.value.clone(), address.ip()),
-        address => ListenerKey::Address(address),
-    }
-}
-
 /// Binds the endpoints of a generation that do not listen yet; all or nothing: no client is let into a
 /// queue before every address is ours.
 fn bind(
@@ -270,7 +260,7 @@ fn bind(
 ) -> Result<Vec<(ListenerKey, SocketAddr, TcpListener)>, BindError> {
     let mut bound = Vec::new();
     for endpoint in &generation.config.endpoints {
-        let key = key(endpoint);
+        let key = ListenerKey::from_endpoint(endpoint);
         if present.contains_key(&key) {
             continue;
         }

@@ -3,6 +3,9 @@
 //! `policy-core` reads and checks; this file brings the bytes. Nothing is half-loaded: either all of it is
 //! usable, or the reports say what is not.
 
+#[cfg(unix)]
+mod index;
+
 use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -14,6 +17,11 @@ use policy_core::diagnostic::{Diagnostics, Plain};
 use policy_core::edge::{EdgeConfig, load_edge_files};
 use policy_core::parse::{MAX_SOURCE_BYTES, decode};
 use policy_core::source::Source;
+
+#[cfg(unix)]
+use index::Index;
+#[cfg(unix)]
+pub(crate) use index::ListenerKey;
 
 /// Reads a file; the path is already resolved.
 pub type ReadFile<'a> = &'a dyn Fn(&Path) -> io::Result<Vec<u8>>;
@@ -29,6 +37,32 @@ pub struct Generation {
     pub internal_programs: Vec<Option<Arc<Program>>>,
     /// The folder that relative paths start from.
     pub folder: PathBuf,
+    #[cfg(unix)]
+    index: Index,
+}
+
+#[cfg(unix)]
+impl Generation {
+    /// The endpoint behind a listener, by its index in the configuration. O(1).
+    pub(crate) fn at_listener(&self, key: &ListenerKey) -> Option<usize> {
+        self.index.at_listener(key)
+    }
+
+    /// Lets every endpoint listen on a port that the system chooses.
+    pub(crate) fn listen_on_any_port(&mut self) {
+        self.config.endpoints.iter_mut().for_each(|endpoint| endpoint.listen.value.set_port(0));
+        self.index = Index::from_config(&self.config);
+    }
+
+    /// The endpoint of a name, by its index in the configuration. O(1).
+    pub(crate) fn at_name(&self, name: &str) -> Option<usize> {
+        self.index.at_name(name)
+    }
+
+    /// The URL of an endpoint as a text. O(1).
+    pub(crate) fn url_text(&self, at: usize) -> &str {
+        self.index.url(at)
+    }
 }
 
 /// What loading found, file by file.
@@ -120,6 +154,8 @@ pub fn load(path: &Path, read: ReadFile<'_>) -> Result<(Generation, Reports), Lo
     let reports = Reports { files };
     let Some((config, programs)) = loaded.usable else { return Err(LoadError::Invalid(reports)) };
     let generation = Generation {
+        #[cfg(unix)]
+        index: Index::from_config(&config),
         config,
         programs: programs.endpoints,
         internal_programs: programs.internal,

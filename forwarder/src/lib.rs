@@ -38,6 +38,8 @@ pub mod route;
 #[cfg(unix)]
 pub mod serve;
 #[cfg(unix)]
+pub mod shares;
+#[cfg(unix)]
 mod sources;
 #[cfg(unix)]
 pub mod state;

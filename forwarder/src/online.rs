@@ -4,6 +4,8 @@
 //! this order: marked as gone, then out of the table. Whoever has chosen one compares the mark after entering the
 //! registry of connections; so either the connection is seen there, or it sees the mark.
 
+mod owner;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -14,6 +16,7 @@ use policy_core::url::{Binding, EndpointUrl};
 use tokio_util::sync::CancellationToken;
 
 use crate::mux::Opener;
+pub use owner::Owner;
 
 /// An endpoint that an agent keeps online.
 #[derive(Debug)]
@@ -25,8 +28,12 @@ pub struct Online {
     pub agent_id: Box<str>,
     /// The session that holds it, `ts_…`.
     pub session: Box<str>,
+    /// Whose it is.
+    pub owner: Owner,
     /// Its URL; may be a wildcard.
     pub url: EndpointUrl,
+    /// The same as a text.
+    pub url_text: Box<str>,
     /// Where it can be reached from.
     pub binding: Binding,
     /// True if endpoints with the same URL share its traffic.
@@ -171,13 +178,21 @@ pub(crate) mod tests {
     use super::*;
     use crate::mux::{Limits, Side, session};
 
+    fn owner() -> Owner {
+        let credential = crate::identity::CredentialId(ulid::Ulid::generate());
+        let share = crate::shares::Shares::default().of(credential);
+        Owner { credential, acl: Arc::default(), share, memory: crate::shares::Reserved::default() }
+    }
+
     pub(crate) fn online(id: &str, url: &str, pooling: bool) -> Arc<Online> {
         let (opener, _, _) = session(tokio::io::duplex(1).0, Side::Server, Limits::default());
         Arc::new(Online {
             id: id.into(),
             agent_id: id.into(),
             session: "ts_1".into(),
+            owner: owner(),
             url: EndpointUrl::parse(url).expect(url),
+            url_text: url.into(),
             binding: Binding::Internal,
             pooling,
             programs: Vec::new(),

@@ -2,16 +2,17 @@
 //!
 //! One way for all: a live connection, a judgement after a reload and a test differ only in their [`Dial`].
 
+mod budget;
 mod reach;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use policy_core::compile::{Digest, Program};
-use policy_core::evaluate::{Evaluation, Trace};
+use policy_core::edge::PoliciesForward;
+use policy_core::evaluate::Evaluation;
 use policy_core::exchange::{ActionId, Effect, ForwardFailure, Reply, Step};
 use policy_core::facts::Facts;
 use policy_core::outcome::{Fault, Outcome};
@@ -20,7 +21,8 @@ use policy_core::source::Position;
 use policy_core::url::EndpointUrl;
 
 use crate::generation::Generation;
-use crate::online::{Online, OnlineEndpoints};
+use crate::online::{Online, OnlineEndpoints, Owner};
+use budget::Budget;
 pub use reach::{Connection, Dial, Live, Presumed, Upstream};
 
 /// Bytes of metadata that the event of one connection may carry.
@@ -33,6 +35,15 @@ pub struct World<'w> {
     pub generation: &'w Generation,
     /// The endpoints of agents.
     pub online: &'w OnlineEndpoints,
+}
+
+impl World<'_> {
+    /// True if a policy that came with an endpoint of an agent may forward to another endpoint.
+    fn may_forward(&self, from: &Online, target: &EndpointUrl) -> bool {
+        let agents = self.generation.config.agents.as_ref();
+        agents.is_some_and(|agents| agents.policies_forward == PoliciesForward::Any)
+            || from.owner.may_forward(target)
+    }
 }
 
 /// Where a connection comes in.
@@ -62,7 +73,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    fn of<T: Trace>(run: &Evaluation<'_, T>, outcome: Outcome) -> Self {
+    fn of(run: &Evaluation<'_>, outcome: Outcome) -> Self {
         let program = run.program();
         let action = outcome.by().and_then(|by| program.action(by));
         let condition = run.failed_condition().map(|(condition, _)| condition);
@@ -101,6 +112,8 @@ pub struct Route {
     pub logs_dropped: u32,
     /// The last verdict of a `restrict-ips`, if one ran.
     pub ip_policy: Option<bool>,
+    /// True if the policies used up the steps that they may take: then this is a refusal, and no judgement.
+    pub out_of_steps: bool,
 }
 
 impl Route {
@@ -124,6 +137,7 @@ impl Route {
             logs: Vec::new(),
             logs_dropped: 0,
             ip_policy: None,
+            out_of_steps: false,
         }
     }
 }
@@ -136,10 +150,19 @@ pub async fn judge<D: Dial>(
     facts: &Facts<'_>,
     dial: &D,
 ) -> Option<(Route, Option<D::Stream>)> {
-    let ip_policy = AtomicU8::new(NO_VERDICT);
-    let mut host = Host { world, dial, ip_policy: &ip_policy, notes: Notes::default() };
+    judge_within(world, entry, facts, dial, Budget::of_connection()).await
+}
+
+async fn judge_within<D: Dial>(
+    world: World<'_>,
+    entry: Entry<'_>,
+    facts: &Facts<'_>,
+    dial: &D,
+    budget: Budget,
+) -> Option<(Route, Option<D::Stream>)> {
+    let mut host = Host { world, dial, budget, notes: Notes::default() };
     let ended = match entry {
-        Entry::Configured(at) => host.run(world.generation.programs.get(at)?, facts).await,
+        Entry::Configured(at) => host.run(world.generation.programs.get(at)?, None, facts).await,
         Entry::Online(endpoint) => host.enter_online(endpoint, facts).await,
     };
     let (verdict, stream) = match ended {
@@ -152,14 +175,21 @@ pub async fn judge<D: Dial>(
             (verdict, None)
         }
     };
-    let Notes { hops, agents, logs, logs_dropped, upstream, unreached, .. } = host.notes;
+    let Notes { hops, agents, logs, logs_dropped, upstream, unreached, ip_policy, out_of_steps, .. } =
+        host.notes;
     let upstream = upstream.filter(|_| stream.is_some());
-    let ip_policy = match ip_policy.into_inner() {
-        ADMITTED => Some(true),
-        REFUSED => Some(false),
-        _ => None,
-    };
-    Some((Route { verdict, hops, agents, upstream, unreached, logs, logs_dropped, ip_policy }, stream))
+    let route =
+        Route { verdict, hops, agents, upstream, unreached, logs, logs_dropped, ip_policy, out_of_steps };
+    Some((route, stream))
+}
+
+/// How thoroughly an open connection is judged again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// What is decided by the configuration's own policies and by cheap ones of agents.
+    Cheap,
+    /// As when it was made.
+    Full,
 }
 
 /// Judges again without any effect: `None` also if the judgement would have to wait.
@@ -169,8 +199,9 @@ pub fn judge_presumed(
     entry: Entry<'_>,
     facts: &Facts<'_>,
     presumed: Presumed<'_>,
+    effort: Effort,
 ) -> Option<Route> {
-    let judged = pin!(judge(world, entry, facts, &presumed));
+    let judged = pin!(judge_within(world, entry, facts, &presumed, Budget::again(effort)));
     match judged.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(judged) => judged.map(|(route, _)| route),
         Poll::Pending => None,
@@ -208,8 +239,10 @@ struct Notes {
     forwards: u32,
     upstream: Option<Upstream>,
     unreached: Vec<Upstream>,
-    /// Why the last upstream could not be reached.
-    dial_error: Option<String>,
+    /// More about the last forward that failed.
+    failure: Option<String>,
+    ip_policy: Option<bool>,
+    out_of_steps: bool,
 }
 
 impl Notes {
@@ -226,75 +259,129 @@ impl Notes {
 struct Host<'g, D> {
     world: World<'g>,
     dial: &'g D,
-    /// The last address verdict of all the policies on the way.
-    ip_policy: &'g AtomicU8,
+    budget: Budget,
     notes: Notes,
 }
 
 impl<D: Dial> Host<'_, D> {
-    /// Runs one policy. Boxed because forwards nest, up to the hop limit.
-    fn run<'a>(
-        &'a mut self,
-        program: &'a Program,
-        facts: &'a Facts<'a>,
-    ) -> Pin<Box<dyn Future<Output = Ended<D::Stream>> + Send + 'a>> {
-        Box::pin(async move {
-            let mut run = program.on_tcp_connect_traced(facts, IpVerdict(self.ip_policy));
-            let mut taken = None;
-            let mut step = run.start();
-            let outcome = loop {
-                let reply = match step {
-                    Step::Done(outcome) => break outcome,
-                    Step::Perform(Effect::Forward(id)) => match run.target(id).cloned() {
-                        Some(url) => match self.forward(&url, facts).await {
-                            Forwarded::Failed(failure) => Reply::ForwardFailed(failure),
-                            Forwarded::Reached(stream) => {
-                                taken = Some(Ok(stream));
-                                Reply::Forwarded
-                            }
-                            Forwarded::Refused(verdict) => {
-                                taken = Some(Err(verdict));
-                                Reply::Forwarded
-                            }
-                        },
-                        None => Reply::ForwardFailed(ForwardFailure::Offline),
-                    },
-                    Step::Perform(Effect::Log(id)) => {
-                        run.log(id).into_iter().for_each(|metadata| self.notes.log(metadata));
-                        Reply::Logged
-                    }
-                    // An effect this edge does not know gets a reply that fits none, which closes.
-                    Step::Perform(_) => Reply::Forwarded,
-                };
-                step = run.resume(reply);
-            };
-            let mut verdict = Verdict::of(&run, outcome);
-            match (outcome, taken) {
-                (Outcome::Forwarded { .. }, Some(Ok(stream))) => Ended::Reached(verdict, stream),
-                (Outcome::Forwarded { .. }, Some(Err(inner))) => Ended::Refused(inner),
-                (Outcome::Upstream, _) => Ended::FellThrough(verdict),
-                _ => {
-                    let unreachable = Fault::Forward(ForwardFailure::UpstreamUnreachable);
-                    if let Outcome::Failed { fault, .. } = outcome
-                        && fault == unreachable
-                        && let Some(detail) = self.notes.dial_error.take()
-                    {
-                        verdict.reason.push_str(&detail);
-                    }
-                    Ended::Refused(verdict)
-                }
-            }
-        })
+    /// Runs one policy: of the configuration, or one that an agent has brought with an endpoint.
+    async fn run(
+        &mut self,
+        program: &Program,
+        brought: Option<&Online>,
+        facts: &Facts<'_>,
+    ) -> Ended<D::Stream> {
+        let owner = brought.map(|endpoint| &endpoint.owner);
+        let Some(steps) = self.budget.begin(program, owner) else {
+            self.notes.out_of_steps = true;
+            return Ended::Refused(over_budget(program, owner));
+        };
+        let mut run = program.on_tcp_connect(facts);
+        run.set_steps_left(steps);
+        let (outcome, taken) = self.drive(&mut run, brought, facts).await;
+        self.ended(&run, outcome, taken)
     }
 
-    async fn forward(&mut self, url: &EndpointUrl, facts: &Facts<'_>) -> Forwarded<D::Stream> {
-        let (known, agents) = (self.notes.hops.len(), self.notes.agents.len());
-        let forwarded = self.enter(url, facts).await;
-        if let Forwarded::Failed(_) = forwarded {
-            self.notes.hops.truncate(known);
-            self.notes.agents.truncate(agents);
+    /// Performs what a run asks for, to its end. A run that asks for nothing allocates nothing.
+    async fn drive(
+        &mut self,
+        run: &mut Evaluation<'_>,
+        brought: Option<&Online>,
+        facts: &Facts<'_>,
+    ) -> (Outcome, Option<Result<D::Stream, Verdict>>) {
+        let owner = brought.map(|endpoint| &endpoint.owner);
+        let (mut taken, mut tested, mut had) = (None, None, run.steps_left());
+        let mut step = run.start();
+        let outcome = loop {
+            self.budget.account(had.saturating_sub(run.steps_left()), owner);
+            self.note_test(run, &mut tested);
+            let reply = match step {
+                Step::Done(outcome) => break outcome,
+                Step::Perform(Effect::Forward(id)) => match run.target(id).cloned() {
+                    Some(url) => match self.forward(url, brought, facts).await {
+                        Forwarded::Failed(failure) => Reply::ForwardFailed(failure),
+                        Forwarded::Reached(stream) => {
+                            taken = Some(Ok(stream));
+                            Reply::Forwarded
+                        }
+                        Forwarded::Refused(verdict) => {
+                            taken = Some(Err(verdict));
+                            Reply::Forwarded
+                        }
+                    },
+                    None => Reply::ForwardFailed(ForwardFailure::Offline),
+                },
+                Step::Perform(Effect::Log(id)) => {
+                    run.log(id).into_iter().for_each(|metadata| self.notes.log(metadata));
+                    Reply::Logged
+                }
+                // An effect this edge does not know gets a reply that fits none, which closes.
+                Step::Perform(_) => Reply::Forwarded,
+            };
+            // Policies behind a forward have taken of the same budget.
+            had = run.steps_left().min(self.budget.left(owner));
+            run.set_steps_left(had);
+            step = run.resume(reply);
+        };
+        self.notes.out_of_steps |= matches!(outcome, Outcome::Failed { .. }) && run.steps_left() == 0;
+        (outcome, taken)
+    }
+
+    fn ended(
+        &mut self,
+        run: &Evaluation<'_>,
+        outcome: Outcome,
+        taken: Option<Result<D::Stream, Verdict>>,
+    ) -> Ended<D::Stream> {
+        let mut verdict = Verdict::of(run, outcome);
+        match (outcome, taken) {
+            (Outcome::Forwarded { .. }, Some(Ok(stream))) => Ended::Reached(verdict, stream),
+            (Outcome::Forwarded { .. }, Some(Err(inner))) => Ended::Refused(inner),
+            (Outcome::Upstream, _) => Ended::FellThrough(verdict),
+            (Outcome::Failed { fault: Fault::Forward(_), .. }, _) => {
+                verdict.reason.push_str(&self.notes.failure.take().unwrap_or_default());
+                Ended::Refused(verdict)
+            }
+            _ => Ended::Refused(verdict),
         }
-        forwarded
+    }
+
+    /// Notes the verdict of an address test that has run since the last look.
+    fn note_test(&mut self, run: &Evaluation<'_>, last: &mut Option<(ActionId, bool)>) {
+        let tested = run.last_address_test();
+        if tested != *last {
+            *last = tested;
+            self.notes.ip_policy = tested.map(|(_, admitted)| admitted);
+        }
+    }
+
+    /// Boxed because forwards nest, up to the hop limit.
+    fn forward<'a>(
+        &'a mut self,
+        url: EndpointUrl,
+        brought: Option<&'a Online>,
+        facts: &'a Facts<'a>,
+    ) -> Pin<Box<dyn Future<Output = Forwarded<D::Stream>> + Send + 'a>> {
+        Box::pin(async move {
+            let (known, agents) = (self.notes.hops.len(), self.notes.agents.len());
+            self.notes.failure = None;
+            if self.budget.wants_pause() {
+                self.dial.pause().await;
+            }
+            let forwarded = match brought.filter(|from| !self.world.may_forward(from, &url)) {
+                Some(from) => {
+                    let owner = from.owner.credential;
+                    self.notes.failure = Some(format!(" ({url}, by a policy of authtoken {owner})"));
+                    Forwarded::Failed(ForwardFailure::NotPermitted)
+                }
+                None => self.enter(&url, facts).await,
+            };
+            if let Forwarded::Failed(_) = forwarded {
+                self.notes.hops.truncate(known);
+                self.notes.agents.truncate(agents);
+            }
+            forwarded
+        })
     }
 
     async fn enter(&mut self, url: &EndpointUrl, facts: &Facts<'_>) -> Forwarded<D::Stream> {
@@ -322,7 +409,7 @@ impl<D: Dial> Host<'_, D> {
             };
             self.notes.hops.push(url.clone());
             self.notes.agents.push(Arc::clone(&member));
-            return match self.run_all(&member.programs, &facts).await {
+            return match self.run_all(&member.programs, Some(&member), &facts).await {
                 Some(Ended::Reached(_, stream)) => Forwarded::Reached(stream),
                 Some(Ended::Refused(verdict)) => Forwarded::Refused(verdict),
                 Some(Ended::FellThrough(_)) | None => self.reach(Upstream::Agent(member), &facts).await,
@@ -332,7 +419,7 @@ impl<D: Dial> Host<'_, D> {
             return Forwarded::Failed(ForwardFailure::Offline);
         };
         self.notes.hops.push(url.clone());
-        match self.run_all(program.as_slice(), &facts).await {
+        match self.run_all(program.as_slice(), None, &facts).await {
             Some(Ended::Reached(_, stream)) => return Forwarded::Reached(stream),
             Some(Ended::Refused(verdict)) => return Forwarded::Refused(verdict),
             Some(Ended::FellThrough(_)) | None => {}
@@ -341,10 +428,15 @@ impl<D: Dial> Host<'_, D> {
     }
 
     /// Runs policies one after the other until one ends the connection; `None` if there is none.
-    async fn run_all(&mut self, programs: &[Arc<Program>], facts: &Facts<'_>) -> Option<Ended<D::Stream>> {
+    async fn run_all(
+        &mut self,
+        programs: &[Arc<Program>],
+        brought: Option<&Online>,
+        facts: &Facts<'_>,
+    ) -> Option<Ended<D::Stream>> {
         let mut last = None;
         for program in programs {
-            let ended = self.run(program, facts).await;
+            let ended = self.run(program, brought, facts).await;
             if !matches!(ended, Ended::FellThrough(_)) {
                 return Some(ended);
             }
@@ -356,7 +448,7 @@ impl<D: Dial> Host<'_, D> {
     /// A connection at a public endpoint of an agent: what its policies leave goes to the agent.
     async fn enter_online(&mut self, endpoint: &Arc<Online>, facts: &Facts<'_>) -> Ended<D::Stream> {
         self.notes.agents.push(Arc::clone(endpoint));
-        let mut verdict = match self.run_all(&endpoint.programs, facts).await {
+        let mut verdict = match self.run_all(&endpoint.programs, Some(endpoint), facts).await {
             Some(Ended::FellThrough(verdict)) => verdict,
             Some(ended) => return ended,
             None => Route::unjudged("the endpoint has no policy").verdict,
@@ -369,10 +461,8 @@ impl<D: Dial> Host<'_, D> {
             Forwarded::Refused(verdict) => Ended::Refused(verdict),
             Forwarded::Failed(_) => {
                 verdict.decision = "error";
-                verdict.reason = format!(
-                    "the agent cannot be reached{}",
-                    self.notes.dial_error.take().unwrap_or_default()
-                );
+                verdict.reason =
+                    format!("the agent cannot be reached{}", self.notes.failure.take().unwrap_or_default());
                 Ended::Refused(verdict)
             }
         }
@@ -385,7 +475,7 @@ impl<D: Dial> Host<'_, D> {
                 Forwarded::Reached(stream)
             }
             Err(error) => {
-                self.notes.dial_error = Some(format!(" ({upstream}: {error})"));
+                self.notes.failure = Some(format!(" ({upstream}: {error})"));
                 if !self.notes.unreached.contains(&upstream) {
                     self.notes.unreached.push(upstream);
                 }
@@ -395,15 +485,18 @@ impl<D: Dial> Host<'_, D> {
     }
 }
 
-const NO_VERDICT: u8 = 0;
-const ADMITTED: u8 = 1;
-const REFUSED: u8 = 2;
-
-/// Notes the last address verdict. Shared by the policies of one connection, which run one inside another.
-struct IpVerdict<'a>(&'a AtomicU8);
-
-impl Trace for IpVerdict<'_> {
-    fn test(&mut self, _: ActionId, admitted: bool) {
-        self.0.store(if admitted { ADMITTED } else { REFUSED }, Ordering::Relaxed);
+/// A policy that may not begin, since its owner or its connection has used up what policies may take.
+fn over_budget(program: &Program, owner: Option<&Owner>) -> Verdict {
+    let whose = owner.map_or_else(String::new, |owner| format!(" of authtoken {}", owner.credential));
+    Verdict {
+        decision: "error",
+        rule: None,
+        file: Some(program.file().into()),
+        position: None,
+        reason: format!("the policies{whose} have used up the processor time that they may take"),
+        policy_sha256: Some(program.policy_sha256()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -212,6 +212,7 @@ async fn reload(
         opened = done.opened,
         closed = done.closed,
         cut = done.cut,
+        later = done.later,
         sessions,
         endpoints,
         "reloaded"

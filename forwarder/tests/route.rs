@@ -16,7 +16,7 @@ use std::path::Path;
 
 use forwarder::generation::{Generation, load};
 use forwarder::online::OnlineEndpoints;
-use forwarder::route::{Entry, Presumed, Upstream, World, judge_presumed};
+use forwarder::route::{Effort, Entry, Presumed, Upstream, World, judge_presumed};
 use policy_core::facts::Facts;
 use policy_core::url::HostPort;
 use proptest::prelude::*;
@@ -192,7 +192,7 @@ fn chains_end_where_the_naive_recursion_ends() {
             let facts = Facts::new(IpAddr::from([127, 0, 0, client]));
             let presumed = Presumed { unreached: &unreached, reached: None };
             let world = World { generation: &generation, online: &online };
-            let route = judge_presumed(world, Entry::Configured(0), &facts, presumed).expect("never waits");
+            let route = judge_presumed(world, Entry::Configured(0), &facts, presumed, Effort::Full).expect("never waits");
             let wanted = match expected {
                 Naive::Upstream(at) => Some(upstream(at)),
                 Naive::Refused | Naive::Through => None,

@@ -7,6 +7,7 @@ mod decision;
 mod listing;
 mod program;
 mod quick;
+mod size;
 mod support;
 
 pub use crate::digest::Digest;

@@ -22,7 +22,7 @@ use crate::url::{EndpointUrl, HostPort};
 pub use crate::endpoint_policy::PolicySource;
 pub use crate::endpoint_policy::ReadPolicy;
 pub use admin::AdminListener;
-pub use agents::{AgentListener, CertificateFiles};
+pub use agents::{AgentListener, CertificateFiles, PoliciesForward};
 pub use limits::EdgeLimits;
 pub use load::{EdgeFiles, Programs, load_edge_files};
 pub(crate) use read::check_document;

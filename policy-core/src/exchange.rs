@@ -84,16 +84,20 @@ pub enum ForwardFailure {
     UpstreamUnreachable,
     /// The chain of forwards is longer than allowed.
     TooManyHops,
+    /// Whoever brought the policy may not forward to the endpoint.
+    NotPermitted,
 }
 
 impl ForwardFailure {
-    /// ngrok's code (error reference, 2026-08-07): 3200 offline, 3210 unreachable, 3501 chain too long.
+    /// ngrok's code (error reference, 2026-08-07): 3200 offline, 3210 unreachable, 3501 chain too long, 308 address
+    /// not permitted for the authtoken.
     #[must_use]
     pub const fn ngrok_code(self) -> &'static str {
         match self {
             Self::Offline => "ERR_NGROK_3200",
             Self::UpstreamUnreachable => "ERR_NGROK_3210",
             Self::TooManyHops => "ERR_NGROK_3501",
+            Self::NotPermitted => "ERR_NGROK_308",
         }
     }
 }
@@ -104,6 +108,7 @@ impl fmt::Display for ForwardFailure {
             Self::Offline => "the endpoint is offline",
             Self::UpstreamUnreachable => "the endpoint's upstream does not answer",
             Self::TooManyHops => "the chain of forwards is too long",
+            Self::NotPermitted => "the owner of the policy may not forward to the endpoint",
         })
     }
 }

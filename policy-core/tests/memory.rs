@@ -151,3 +151,50 @@ fn code_counts_what_its_conditions_hold() {
     assert_eq!(classes, [61]);
     assert!(counted.bytes_current < 550_000, "{} bytes", counted.bytes_current);
 }
+
+/// Budgets over many programs rest on what a program says of itself.
+#[test]
+fn programs_tell_what_they_take() {
+    let rules = |rule: &dyn Fn(u32) -> String| {
+        let rules: Vec<_> = (0..2_000).map(rule).collect();
+        format!("on_tcp_connect:\n{}", rules.join(""))
+    };
+    let policies = [
+        rules(&|n| {
+            format!(
+                "- {{expressions: [\"inCidrRange(conn.client_ip, '10.{}.{}.0/24')\"], actions: [{{type: log, config: {{metadata: {{n: {n}}}}}}}]}}\n",
+                n >> 8,
+                n & 255
+            )
+        }),
+        rules(&|n| {
+            format!(
+                "- {{expressions: [\"conn.client_port == {n} || conn.server_port + {n} in [1, 2, 3, 4, 5, 6]\"], actions: [{{type: deny}}]}}\n"
+            )
+        }),
+        rules(&|n| {
+            format!(
+                "- {{name: rule {n}, actions: [{{type: restrict-ips, config: {{enforce: false, allow: [10.{}.{}.0/24, 192.0.2.{}]}}}}]}}\n",
+                n >> 8,
+                n & 255,
+                n & 255
+            )
+        }),
+        format!(
+            "on_tcp_connect:\n- {{expressions: [{}], actions: [{{type: deny}}]}}\n",
+            (0..40)
+                .map(|n| format!("\"conn.client_ip.matches('^(a|b{n}){{1,200}}$')\""))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+    ];
+    for text in policies {
+        drop(program(&text));
+        let mut kept_program = None;
+        let counted = measure(|| kept_program = Some(program(&text)));
+        let (took, told) = (kept(counted), kept_program.expect("compiled").memory_bytes());
+        println!("{took} bytes taken, {told} told: {}", &text[..120]);
+        // Patterns keep states while they match, which this program has not done yet.
+        assert!(told >= took / 2 && told <= took * 3, "{took} bytes taken, {told} told: {}", &text[..200]);
+    }
+}

@@ -239,10 +239,10 @@ proptest! {
                 Outcome::Forwarded { target, .. } => run.target(target).cloned(),
                 _ => None,
             };
-            let verdict = run.address_verdict();
+            let verdict = run.last_address_test();
             let trace = run.into_trace();
             let last_test = trace.records.iter().rev().find_map(|record| match record {
-                Record::Test { admitted, .. } => Some(*admitted),
+                Record::Test { action, admitted } => Some((*action, *admitted)),
                 _ => None,
             });
             prop_assert_eq!(verdict, last_test, "{}", policy);
@@ -255,7 +255,7 @@ proptest! {
                     _ => host(effect, None),
                 });
                 prop_assert_eq!(outcome, untraced, "{}: {}", code, policy);
-                prop_assert_eq!(verdict, run.address_verdict(), "{}: {}", code, policy);
+                prop_assert_eq!(verdict, run.last_address_test(), "{}: {}", code, policy);
             }
             let naive = on_tcp_connect(checked.policy(), &facts, |url| online(url.host()));
             let same = match (outcome, &naive) {

@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use policy_core::edge::{EdgeLimits, PoliciesForward};
 use policy_core::lpm::Restriction;
 use policy_core::url::Binding;
 use tokio::net::TcpListener;
@@ -32,6 +33,7 @@ use crate::admin::{NoSessions, Sessions};
 use crate::identity::{FailureLimit, Identity, NoticeKind};
 use crate::link::{self, Heartbeat, StopEndpoint, StreamType};
 use crate::online::Online;
+use crate::shares::Shares;
 use crate::sources::{self, Sources};
 pub use sessions::SessionInfo;
 use sessions::Sessions as Table;
@@ -47,7 +49,7 @@ const FAILURES: u32 = 10;
 const FAILURES_WITHIN: Duration = Duration::from_secs(60);
 const FAILURE_SOURCES: usize = 10_000;
 /// Policies of agents that are checked at once.
-const CHECKS: usize = 8;
+const CHECKS: usize = 2;
 /// How often sessions are looked at for credentials that have expired.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long an agent may take to hear that an endpoint is stopped.
@@ -78,6 +80,41 @@ pub struct AgentSettings {
     pub most_streams: usize,
     /// Ports of public tcp endpoints; without any, agents bring internal endpoints online only.
     pub public_ports: Option<RangeInclusive<u16>>,
+    /// What policies that agents bring may be.
+    pub policies: PolicyLimits,
+}
+
+impl Default for PolicyLimits {
+    fn default() -> Self {
+        Self::from_config(&EdgeLimits::default(), PoliciesForward::default())
+    }
+}
+
+impl PolicyLimits {
+    /// What a configuration says of them.
+    #[must_use]
+    pub fn from_config(limits: &EdgeLimits, forward: PoliciesForward) -> Self {
+        let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        Self {
+            max_bytes: number(limits.max_agent_policy_bytes),
+            max_memory_per_authtoken: number(limits.max_policy_memory_per_authtoken),
+            max_memory: number(limits.max_policy_memory),
+            forward,
+        }
+    }
+}
+
+/// What policies that agents bring may be.
+#[derive(Clone, Copy, Debug)]
+pub struct PolicyLimits {
+    /// Bytes of a policy's text.
+    pub max_bytes: usize,
+    /// Bytes of memory of the policies of one authtoken.
+    pub max_memory_per_authtoken: usize,
+    /// The same of all authtokens together.
+    pub max_memory: usize,
+    /// Where they may forward to.
+    pub forward: PoliciesForward,
 }
 
 impl AgentSettings {
@@ -101,6 +138,7 @@ pub(super) struct Agents {
     told: Mutex<Option<std::time::Instant>>,
     /// Policies that are being checked.
     checks: Arc<Semaphore>,
+    shares: Shares,
     unknown: Arc<Semaphore>,
     /// Unknown ones at addresses where no agent may be.
     strangers: Arc<Semaphore>,
@@ -333,6 +371,7 @@ impl Agents {
             entered: AtomicUsize::new(0),
             told: Mutex::default(),
             checks: Arc::new(Semaphore::new(CHECKS)),
+            shares: Shares::default(),
             unknown: Arc::new(Semaphore::new(UNKNOWN)),
             strangers: Arc::new(Semaphore::new(STRANGERS)),
             unknown_by_source: Sources::new(UNKNOWN_OF_ONE),
@@ -444,6 +483,7 @@ mod tests {
             most_endpoints: 1,
             most_streams: 1,
             public_ports: None,
+            policies: PolicyLimits::default(),
         };
         let identity = Identity::open(folder.path()).expect("a store");
         let agents = Arc::new(Agents::new(identity, settings));

@@ -3,21 +3,22 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use policy_core::edge::EdgeLimits;
 use policy_core::facts::Facts;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-use super::registry::{Made, OFFLINE, Open, REMOVED};
-use super::{ListenerKey, Shared, key};
+use super::Shared;
+use super::registry::{Judged, Made, OFFLINE, Open, REMOVED};
 use crate::events::{Closed, tcp_connection_closed};
-use crate::generation::Generation;
+use crate::generation::{Generation, ListenerKey};
 use crate::online::Online;
 use crate::relay::{Carrier, RelayEnd, Relayed, relay};
-use crate::route::{Connection, Entry, Live, Route, World, judge};
+use crate::route::{Connection, Effort, Entry, Live, Route, World, judge};
 
 /// Why a connection ends with the edge.
 const STOPPED: &str = "the edge stopped";
@@ -39,29 +40,30 @@ pub(super) enum At {
 pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: SocketAddr) {
     let start = Timestamp::now();
     let generation = shared.current.load_full();
-    let (entry, name, url) = match at {
+    let (entry, name, host, url) = match at {
         At::Configured(listener) => {
-            let found = generation.config.endpoints.iter().enumerate().find(|(_, it)| key(it) == *listener);
+            let index = generation.at_listener(listener);
+            let found = index.and_then(|index| Some((index, generation.config.endpoints.get(index)?)));
             let Some((index, endpoint)) = found else {
                 return close_unjudged(shared, client, peer, REMOVED);
             };
-            (Entry::Configured(index), &*endpoint.name.value, &endpoint.url)
+            let (name, host) = (&*endpoint.name.value, endpoint.url.host());
+            (Entry::Configured(index), name, host, generation.url_text(index))
         }
         At::Online(online) if online.gone.is_cancelled() => {
             return close_unjudged(shared, client, peer, OFFLINE);
         }
-        At::Online(online) => (Entry::Online(online), &*online.id, &online.url),
+        At::Online(online) => (Entry::Online(online), &*online.id, online.url.host(), &*online.url_text),
     };
     let Ok(server) = client.local_addr() else {
         return close_unjudged(shared, client, peer, "the client is gone");
     };
-    let limits = &generation.config.limits;
-    tune(&client, limits.stalled_timeout);
-    let text = url.to_string();
+    let EdgeLimits { stalled_timeout, connect_timeout, half_close_timeout, .. } = generation.config.limits;
+    tune(&client, stalled_timeout);
     let seed = draw();
-    let facts = Facts::of_connection(peer, server).at_endpoint(&text).seeded(seed);
+    let facts = Facts::of_connection(peer, server).at_endpoint(url).seeded(seed);
     let facts = at_times(facts, start, start);
-    let dial = Live { timeout: limits.connect_timeout, client_port: peer.port() };
+    let dial = Live { timeout: connect_timeout, client_port: peer.port() };
     let world = World { generation: &generation, online: &shared.online };
     let judged = tokio::select! {
         biased;
@@ -72,18 +74,21 @@ pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: Soc
         return close_unjudged(shared, client, peer, STOPPED);
     };
     let made = Made { client: peer, server, start, seed };
+    let (name, host): (Box<str>, Box<str>) = (name.into(), host.into());
     let endpoint = match at {
-        At::Configured(_) => Ok(name.into()),
+        At::Configured(_) => Ok(name.clone()),
         At::Online(online) => Err(Arc::clone(online)),
     };
+    // A connection may last for days: what it was judged by does not stay in memory for it.
+    let judged_by = Arc::downgrade(&generation);
+    drop(generation);
+    let admitted = Admitted { endpoint, made, judged_by, half_close_timeout };
     let (client, relayed, cut) = match upstream {
         Some(Connection::Tcp(upstream)) => {
-            tune(&upstream, limits.stalled_timeout);
-            carry(shared, &generation, endpoint, made, &route, client, upstream).await
+            tune(&upstream, stalled_timeout);
+            carry(shared, admitted, &route, client, upstream).await
         }
-        Some(Connection::Agent(upstream)) => {
-            carry(shared, &generation, endpoint, made, &route, client, upstream).await
-        }
+        Some(Connection::Agent(upstream)) => carry(shared, admitted, &route, client, upstream).await,
         None => (client, None, None),
     };
     // The client sees the end before anybody reads about it.
@@ -91,8 +96,8 @@ pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: Soc
     report(
         shared,
         &Closed {
-            endpoint: Some(name),
-            server_name: Some(url.host()),
+            endpoint: Some(&name),
+            server_name: Some(&host),
             client: peer,
             server: Some(server),
             start,
@@ -104,25 +109,35 @@ pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: Soc
     );
 }
 
+/// A connection that its policies have admitted.
+pub(super) struct Admitted {
+    pub(super) endpoint: Result<Box<str>, Arc<Online>>,
+    pub(super) made: Made,
+    /// By which generation.
+    pub(super) judged_by: Weak<Generation>,
+    pub(super) half_close_timeout: Duration,
+}
+
 /// Carries the bytes of an admitted connection; why it was cut, if it was.
 pub(super) async fn carry<C: Carrier>(
     shared: &Shared,
-    generation: &Arc<Generation>,
-    endpoint: Result<Box<str>, Arc<Online>>,
-    made: Made,
+    admitted: Admitted,
     route: &Route,
     mut client: C,
     mut upstream: impl Carrier,
 ) -> (C, Option<Relayed>, Option<&'static str>) {
+    let Admitted { endpoint, made, judged_by, half_close_timeout } = admitted;
     let open = Open::new(endpoint, made, route, shared.stop.child_token());
     let open = shared.registry.enter(open, |open| {
         let newest = shared.current.load_full();
-        if !Arc::ptr_eq(&newest, generation) {
-            open.judge_again(World { generation: &newest, online: &shared.online });
+        if !std::ptr::eq(Arc::as_ptr(&newest), judged_by.as_ptr()) {
+            let world = World { generation: &newest, online: &shared.online };
+            if open.judge_again(world, Effort::Full) == Judged::Undecided {
+                open.cut_undecided();
+            }
         }
         open.cut_if_offline();
     });
-    let half_close_timeout = generation.config.limits.half_close_timeout;
     let end = relay(&mut client, &mut upstream, half_close_timeout, &open.cut).await;
     // The edge's own stop cuts without a reason of its own.
     let cut = open.why_cut(&end.end).or((end.end == RelayEnd::Cancelled).then_some(STOPPED));

@@ -12,7 +12,7 @@ use super::connection::at_times;
 use super::places::Places;
 use crate::online::Online;
 use crate::relay::RelayEnd;
-use crate::route::{self, Presumed, Route, Upstream, World, judge_presumed};
+use crate::route::{self, Effort, Presumed, Route, Upstream, World, judge_presumed};
 
 /// Why a connection may not go on.
 pub(super) const REMOVED: &str = "its endpoint was removed";
@@ -32,6 +32,20 @@ pub(super) struct Open {
     pub(super) cut: CancellationToken,
     reason: OnceLock<&'static str>,
 }
+
+/// What became of a connection that was judged again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Judged {
+    /// It goes on as it is.
+    Stays,
+    /// It was cut.
+    Cut,
+    /// Its policies take longer than there was time for.
+    Undecided,
+}
+
+/// The policies did not get to an answer.
+struct Unasked;
 
 /// What never changes about a connection.
 #[derive(Clone, Copy, Debug)]
@@ -92,43 +106,55 @@ impl Open {
         offline
     }
 
-    /// Judges the connection by a generation; true if it was cut.
-    pub(super) fn judge_again(&self, world: World<'_>) -> bool {
-        let objection = self.objection(world);
-        if let Some(reason) = objection {
-            self.cut(reason);
+    /// True if a policy that an agent brought may be on its way.
+    pub(super) fn meets_policies_of_agents(&self) -> bool {
+        self.agents.iter().any(|online| !online.programs.is_empty())
+    }
+
+    /// Judges the connection by a generation, and cuts it if it may not go on.
+    pub(super) fn judge_again(&self, world: World<'_>, effort: Effort) -> Judged {
+        match self.objection(world, effort) {
+            Ok(None) => Judged::Stays,
+            Ok(Some(reason)) => {
+                self.cut(reason);
+                Judged::Cut
+            }
+            Err(Unasked) => Judged::Undecided,
         }
-        objection.is_some()
+    }
+
+    /// Cuts a connection about which its policies do not decide in the time that they have.
+    pub(super) fn cut_undecided(&self) {
+        self.cut("the new policy does not decide in the time that it has");
     }
 
     /// Why the connection may not go on; `None` if the new policies lead it to the same place.
-    fn objection(&self, world: World<'_>) -> Option<&'static str> {
+    fn objection(&self, world: World<'_>, effort: Effort) -> Result<Option<&'static str>, Unasked> {
         if self.is_offline() {
-            return Some(OFFLINE);
+            return Ok(Some(OFFLINE));
         }
         let (entry, url) = match &self.endpoint {
-            Ok(name) => {
-                let mut endpoints = world.generation.config.endpoints.iter().enumerate();
-                let Some((index, endpoint)) = endpoints.find(|(_, it)| it.name.value == *name) else {
-                    return Some(REMOVED);
-                };
-                (route::Entry::Configured(index), &endpoint.url)
-            }
-            Err(online) => (route::Entry::Online(online), &online.url),
+            Ok(name) => match world.generation.at_name(name) {
+                Some(index) => (route::Entry::Configured(index), world.generation.url_text(index)),
+                None => return Ok(Some(REMOVED)),
+            },
+            Err(online) => (route::Entry::Online(online), &*online.url_text),
         };
-        let url = url.to_string();
         let presumed = Presumed { unreached: &self.unreached, reached: self.upstream.as_ref() };
         let Made { client, server, start, seed } = self.made;
-        let facts = Facts::of_connection(client, server).at_endpoint(&url).seeded(seed);
+        let facts = Facts::of_connection(client, server).at_endpoint(url).seeded(seed);
         let facts = at_times(facts, start, Timestamp::now());
-        match judge_presumed(world, entry, &facts, presumed) {
-            Some(route) if route.upstream.is_none() => Some("the new policy refuses it"),
-            Some(route) if route.hops.last() == self.target.as_ref() && route.upstream == self.upstream => {
-                None
-            }
-            Some(_) => Some("the new policy forwards it elsewhere"),
-            None => Some("the new policy cannot be asked"),
+        let Some(route) = judge_presumed(world, entry, &facts, presumed, effort) else {
+            return Ok(Some("the new policy cannot be asked"));
+        };
+        if route.out_of_steps {
+            return Err(Unasked);
         }
+        if route.upstream.is_none() {
+            return Ok(Some("the new policy refuses it"));
+        }
+        let same = route.hops.last() == self.target.as_ref() && route.upstream == self.upstream;
+        Ok((!same).then_some("the new policy forwards it elsewhere"))
     }
 }
 

@@ -16,7 +16,7 @@ use ulid::Ulid;
 
 use super::{FOLDER, POLICY, QuickstartError};
 use crate::agent::{self, AgentError, Chosen, Status};
-use crate::edge::{AgentSettings, Edge};
+use crate::edge::{AgentSettings, Edge, PolicyLimits};
 use crate::events::EventWriter;
 use crate::generation::{Generation, load};
 use crate::identity::{Identity, NewCredential};
@@ -85,6 +85,7 @@ impl Site {
                 most_endpoints: AGENTS,
                 most_streams: CONNECTIONS,
                 public_ports: None,
+                policies: PolicyLimits::default(),
             },
         )?;
         let trusted = shown.authority().unwrap_or(Path::new("ca.pem")).display().to_string();
@@ -147,8 +148,8 @@ fn start_edge(check: bool, events: EventWriter) -> Result<Edge, QuickstartError>
     let generation = |any_port: bool| -> Result<Generation, QuickstartError> {
         let path = Path::new(FOLDER).join("edge.yml");
         let (mut generation, _) = load(&path, &files).map_err(QuickstartError::Load)?;
-        for endpoint in generation.config.endpoints.iter_mut().filter(|_| any_port) {
-            endpoint.listen.value.set_port(0);
+        if any_port {
+            generation.listen_on_any_port();
         }
         Ok(generation)
     };

@@ -51,6 +51,9 @@ pub trait Dial: Sync {
     /// Which of several endpoints that share a URL is asked; none is asked after it.
     fn choose(&self, members: &[Arc<Online>]) -> Option<Arc<Online>>;
 
+    /// Lets others go first.
+    fn pause(&self) -> impl Future<Output = ()> + Send;
+
     /// Reaches one upstream.
     fn dial(
         &self,
@@ -79,6 +82,10 @@ impl Dial for Live {
         let chosen = live().nth(draw.checked_rem(live().count())?);
         // One may have ended meanwhile.
         chosen.or_else(|| live().next()).map(Arc::clone)
+    }
+
+    async fn pause(&self) {
+        tokio::task::yield_now().await;
     }
 
     async fn dial(&self, upstream: &Upstream, facts: &Facts<'_>) -> io::Result<Connection> {
@@ -132,6 +139,8 @@ impl Dial for Presumed<'_> {
         };
         members.iter().find(is_known).or(members.first()).map(Arc::clone)
     }
+
+    async fn pause(&self) {}
 
     async fn dial(&self, upstream: &Upstream, _: &Facts<'_>) -> io::Result<()> {
         match self.unreached.contains(upstream) {

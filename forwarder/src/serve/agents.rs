@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{StartError, admin_of, administration};
 use crate::admin::{Admin, Audit};
-use crate::edge::{AgentSettings, BindError, Edge, EndedAgents, ReadyAgents};
+use crate::edge::{AgentSettings, BindError, Edge, EndedAgents, PolicyLimits, ReadyAgents};
 use crate::events::EventWriter;
 use crate::identity::Identity;
 use crate::link::Heartbeat;
@@ -163,6 +163,7 @@ fn settings(config: &EdgeConfig, listener: &AgentListener, shown: &AgentIdentity
         most_endpoints: number(limits.max_endpoints_per_agent),
         most_streams: number(limits.max_streams_per_agent),
         public_ports: config.public_tcp_ports.clone(),
+        policies: PolicyLimits::from_config(limits, listener.policies_forward),
     }
 }
 

@@ -158,6 +158,24 @@ impl Expression {
         self.inner.pattern_states
     }
 
+    /// Parts that it has, as written.
+    pub(crate) fn parts(&self) -> usize {
+        self.inner.code.nodes.len()
+    }
+
+    /// Bytes that it takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        // A node with what hangs on it, as written and folded, its place and its type.
+        const NODE: usize = 2 * (size_of::<Node>() + 48) + size_of::<Span>() + size_of::<Type>();
+        // What is compiled, and what is kept while it matches.
+        const STATE: usize = 200;
+        let states = usize::try_from(self.inner.pattern_states).unwrap_or(usize::MAX);
+        size_of::<Inner>()
+            .saturating_add(self.inner.text.len())
+            .saturating_add(self.parts().saturating_mul(NODE))
+            .saturating_add(states.saturating_mul(STATE))
+    }
+
     /// The type of its value.
     #[must_use]
     pub fn result(&self) -> &Type {

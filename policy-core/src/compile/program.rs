@@ -10,7 +10,7 @@ use crate::digest::Hasher;
 use crate::evaluate::{Evaluation, NoTrace, Trace};
 use crate::exchange::{ActionId, ExpressionId, LogId, RuleId, TargetId};
 use crate::facts::{Fact, Facts};
-use crate::ir::{AddressList, Condition, Lowering, Op, Operands};
+use crate::ir::{AddressList, Condition, Entry, Lowering, Op, Operands};
 use crate::lpm::{AddressTable, AddressTables};
 use crate::parse::PlainMap;
 use crate::phase::Phase;
@@ -30,6 +30,7 @@ pub struct Program {
     /// True if something reads what actions leave behind.
     leaves_results: bool,
     needs: Box<[Fact]>,
+    pub(super) base_steps: u64,
     // Side tables: read by explanations only.
     rules: Box<[RuleInfo]>,
     actions: Box<[ActionInfo]>,
@@ -46,6 +47,12 @@ pub(crate) struct PhaseCode {
     /// As written: what traces see.
     pub(crate) ops: Box<[(Op, ActionId)]>,
     pub(crate) quick: Quick,
+}
+
+impl PhaseCode {
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(self) + size_of_val(&*self.ops) + self.quick.bytes()
+    }
 }
 
 /// A phase without rules.
@@ -133,7 +140,7 @@ impl Program {
             program.text(name);
             program.text(&digest.to_string());
         }
-        Self {
+        let mut made = Self {
             phases: phases.collect(),
             expressions: lowering.expressions.into(),
             operands: lowering.operands,
@@ -148,7 +155,10 @@ impl Program {
             file,
             policy_sha256,
             program_sha256: program.finish(),
-        }
+            base_steps: 0,
+        };
+        made.base_steps = made.count_base_steps();
+        made
     }
 
     /// Begins the on_tcp_connect phase of one connection.
@@ -217,6 +227,24 @@ impl Program {
 
     pub(super) const fn phases(&self) -> &[PhaseCode] {
         &self.phases
+    }
+
+    pub(super) const fn conditions(&self) -> &[Condition] {
+        &self.expressions
+    }
+
+    /// Bytes of the tables that explanations read, about.
+    pub(super) fn side_tables(&self) -> usize {
+        let names: usize = self.rules.iter().filter_map(|rule| rule.name.as_deref()).map(str::len).sum();
+        let logs: usize = self.logs.iter().map(|log| size_of::<PlainMap>() + 4 * log.weight()).sum();
+        let entries: usize = self.lists.iter().map(|(_, list)| list.allow.len() + list.deny.len()).sum();
+        size_of_val(&*self.rules)
+            + names
+            + size_of_val(&*self.actions)
+            + size_of_val(&*self.targets)
+            + logs
+            + size_of_val(&*self.lists)
+            + entries * size_of::<Entry>()
     }
 
     pub(crate) const fn tables(&self) -> &AddressTables {

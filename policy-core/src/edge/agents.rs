@@ -33,6 +33,19 @@ pub struct AgentListener {
     pub tls: Option<CertificateFiles>,
     /// Where agents may connect from; without it from everywhere.
     pub restrict_ips: Option<Restriction>,
+    /// Where the policies that agents bring may forward to.
+    pub policies_forward: PoliciesForward,
+}
+
+/// Where the policies that agents bring may forward to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PoliciesForward {
+    /// To endpoints that the agent's authtoken may bind.
+    #[default]
+    Bindable,
+    /// To every internal endpoint: the edge trusts whoever has an authtoken.
+    Any,
 }
 
 /// A certificate and its key, as PEM files; relative to the configuration.
@@ -48,7 +61,7 @@ pub struct CertificateFiles {
 impl<'d> EdgeReader<'_, 'd> {
     /// Reads `agents`.
     pub(super) fn agents(&self, node: NodeRef<'d>) -> Option<AgentListener> {
-        const KEYS: Keys = Keys::of(&["listen", "names", "tls", "restrict_ips"]);
+        const KEYS: Keys = Keys::of(&["listen", "names", "tls", "restrict_ips", "policies_forward"]);
         let reader = self.reader;
         let fields = reader.map(node, "`agents`", KEYS)?;
         let owner = ("`agents`", head(node));
@@ -58,12 +71,27 @@ impl<'d> EdgeReader<'_, 'd> {
         let names = names.and_then(|node| self.names(node));
         let tls = fields.get("tls").map(|node| self.certificate_files(node));
         let restriction = fields.get("restrict_ips").map(|node| self.restriction(node));
+        let forward = fields.get("policies_forward").and_then(|node| self.policies_forward(node));
         Some(AgentListener {
             listen: listen?,
             names: names?,
             tls: tls.map_or(Some(None), |it| it.map(Some))?,
             restrict_ips: restriction.map_or(Some(None), |it| it.map(Some))?,
+            policies_forward: forward.unwrap_or_default(),
         })
+    }
+
+    fn policies_forward(&self, node: NodeRef<'d>) -> Option<PoliciesForward> {
+        let text = self.reader.text(node, "`policies_forward`")?;
+        match text.value {
+            "bindable" => Some(PoliciesForward::Bindable),
+            "any" => Some(PoliciesForward::Any),
+            other => {
+                let message = format!("unknown value `{}` of `policies_forward`", shorten(other));
+                self.reader.invalid(text.span, message, "write `bindable` or `any`");
+                None
+            }
+        }
     }
 
     /// Reads the sources that are permitted, by the rules of the action of that name.

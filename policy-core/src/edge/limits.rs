@@ -33,6 +33,12 @@ pub struct EdgeLimits {
     pub max_endpoints_per_agent: u32,
     /// Streams open at once to one agent, that is connections it carries.
     pub max_streams_per_agent: u32,
+    /// Bytes of the text of a policy that an agent brings.
+    pub max_agent_policy_bytes: u32,
+    /// Bytes of memory that the policies of one authtoken's endpoints may take.
+    pub max_policy_memory_per_authtoken: u32,
+    /// The same of all authtokens together.
+    pub max_policy_memory: u32,
 }
 
 impl Default for EdgeLimits {
@@ -49,6 +55,9 @@ impl Default for EdgeLimits {
             max_agents: 1_000,
             max_endpoints_per_agent: 100,
             max_streams_per_agent: 4_096,
+            max_agent_policy_bytes: 64 << 10,
+            max_policy_memory_per_authtoken: 16 << 20,
+            max_policy_memory: 256 << 20,
         }
     }
 }
@@ -68,7 +77,12 @@ impl<'d> EdgeReader<'_, 'd> {
             "max_agents",
             "max_endpoints_per_agent",
             "max_streams_per_agent",
+            "max_agent_policy_bytes",
+            "max_policy_memory_per_authtoken",
+            "max_policy_memory",
         ]);
+        /// What an agent may send in one message.
+        const MAX_MESSAGE: i64 = 2 << 20;
         const MINUTES: u64 = 300;
         const DAY: u64 = 86_400;
         let mut limits = EdgeLimits::default();
@@ -83,6 +97,9 @@ impl<'d> EdgeReader<'_, 'd> {
             ("max_agents", 1_000_000, &mut limits.max_agents),
             ("max_endpoints_per_agent", 100_000, &mut limits.max_endpoints_per_agent),
             ("max_streams_per_agent", 1_000_000, &mut limits.max_streams_per_agent),
+            ("max_agent_policy_bytes", MAX_MESSAGE, &mut limits.max_agent_policy_bytes),
+            ("max_policy_memory_per_authtoken", u32::MAX.into(), &mut limits.max_policy_memory_per_authtoken),
+            ("max_policy_memory", u32::MAX.into(), &mut limits.max_policy_memory),
         ] {
             *limit = number(key, most).unwrap_or(*limit);
         }

@@ -379,14 +379,14 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         Some((failed.expression.as_ref(), &failed.error))
     }
 
-    /// What the last `restrict-ips` that ran said of the client's address, enforced or not; `None` if none ran. The
-    /// same whichever code runs. O(log address tests).
+    /// The last `restrict-ips` that has run, enforced or not, and true if it admitted the client; `None` if none ran.
+    /// The same whichever code runs. O(log address tests).
     #[must_use]
-    pub fn address_verdict(&self) -> Option<bool> {
+    pub fn last_address_test(&self) -> Option<(ActionId, bool)> {
         let decided =
             if Self::SPECIALISED { self.code.quick.decided_before(self.class, self.next) } else { None };
         // Actions are numbered in the order in which they run.
-        decided.max(self.tested).map(|(_, admitted)| admitted)
+        decided.max(self.tested)
     }
 
     /// Steps that are left for the values and conditions of this run.

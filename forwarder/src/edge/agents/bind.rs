@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use policy_core::edge::PoliciesForward;
 use policy_core::options::EndpointTraits;
 use policy_core::url::{Binding, EndpointUrl, Scheme};
 use serde_json::Value;
@@ -17,7 +18,7 @@ use crate::edge::{Shared, listener};
 use crate::identity::Principal;
 use crate::link::{Bind, BindReply, BindReplyExtra, Hidden, Refusal, TcpOptions};
 use crate::mux::Opener;
-use crate::online::{Online, Taken};
+use crate::online::{Online, Owner, Taken};
 
 const MOST_ID: usize = 128;
 const MOST_DESCRIPTION: usize = 255;
@@ -106,13 +107,15 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     let acl = bound.agents.identity.acl(bound.principal.credential, Timestamp::now());
     let Some(acl) = acl else { return Err(Refusal::new(107, "the credential is gone")) };
     let traits = EndpointTraits::of_scheme(Scheme::Tcp).bound(wanted.binding);
-    // A policy may be large; nobody else waits for it, and whoever gives up waiting still holds its place.
-    let place = Arc::clone(&bound.agents.checks).acquire_owned().await;
-    let checking = tokio::task::spawn_blocking(move || {
-        let _place = place;
-        policy::programs(&options, traits)
-    });
-    let (programs, policy_text) = checking.await.map_err(|error| Refusal::new(9026, error))??;
+    let credential = bound.principal.credential;
+    let share = bound.agents.shares.of(credential);
+    let policy::Brought { programs, text: policy_text, memory } =
+        policy::check(bound.agents, &share, options, traits, settings.policies).await?;
+    let owner = Owner { credential, acl, share, memory };
+    if settings.policies.forward == PoliciesForward::Bindable {
+        policy::check_targets(&programs, &owner)?;
+    }
+    let acl = &owner.acl;
     let permits = |host: &str, port: u16| acl.permits(host, Some(port));
     let (url, listener) = match (wanted.binding, wanted.address) {
         (Binding::Internal, Some(url)) => (url, None),
@@ -130,7 +133,9 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         agent_id: bound.called(&request.id).unwrap_or(&id).into(),
         id: id.into(),
         session: bound.session.clone(),
+        url_text: url.to_string().into(),
         url,
+        owner,
         binding: wanted.binding,
         pooling: request.extra.pooling_enabled,
         programs,

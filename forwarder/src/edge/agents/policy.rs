@@ -1,6 +1,7 @@
 //! The policies that an agent sends with an endpoint.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use policy_core::check::{CheckOptions, load_policy};
 use policy_core::compile::{CompileOptions, Program, compile};
@@ -10,35 +11,123 @@ use policy_core::options::EndpointTraits;
 use policy_core::source::Source;
 use serde_json::{Value, json};
 
+use super::{Agents, PolicyLimits};
 use crate::link::{IpRestriction, Refusal, TcpOptions};
+use crate::online::Owner;
+use crate::shares::{Reserved, Share};
 
 /// "The policy is invalid."
 const INVALID_POLICY: u32 = 9026;
+/// "The authtoken may not bind this address."
+const NOT_PERMITTED: u32 = 308;
+/// When an agent may come again whose policies have used up their share.
+const USED_UP: Duration = Duration::from_secs(5);
 
-/// The programs of an endpoint in the order in which they run, and the text of its policy.
-type Programs = (Vec<Arc<Program>>, Option<Box<str>>);
+/// What an agent has brought with an endpoint, checked.
+#[derive(Debug, Default)]
+pub(super) struct Brought {
+    /// In the order in which they run.
+    pub(super) programs: Vec<Arc<Program>>,
+    /// The text of the policy, for the API.
+    pub(super) text: Option<Box<str>>,
+    pub(super) memory: Reserved,
+}
 
-/// Checks and compiles what an agent sends with an endpoint.
+/// Checks and compiles what an agent sends with an endpoint: within the share of its authtoken, one policy of it at a
+/// time, and apart from the connections that the edge serves.
 ///
 /// # Errors
 /// A refusal that says where and why.
-pub(super) fn programs(options: &TcpOptions, traits: EndpointTraits) -> Result<Programs, Refusal> {
-    let mut programs = Vec::new();
-    if let Some(restriction) = options.ip_restriction.as_ref().filter(|it| **it != IpRestriction::default()) {
-        let config = json!({"allow": restriction.allow_cidrs, "deny": restriction.deny_cidrs});
-        let policy = json!({"on_tcp_connect": [{"actions": [{"type": "restrict-ips", "config": config}]}]});
-        programs.push(program("IPRestriction", &policy.to_string(), traits)?);
+pub(super) async fn check(
+    agents: &Agents,
+    share: &Arc<Share>,
+    options: TcpOptions,
+    traits: EndpointTraits,
+    limits: PolicyLimits,
+) -> Result<Brought, Refusal> {
+    let policies = Policies::read(&options);
+    let bytes = policies.iter().map(|(_, text)| text.len()).sum::<usize>();
+    if bytes == 0 {
+        return Ok(Brought::default());
     }
-    let text = match &options.traffic_policy {
-        None | Some(Value::Null) => None,
-        Some(Value::String(text)) if text.trim().is_empty() => None,
-        Some(Value::String(text)) => Some(text.clone()),
-        Some(policy) => Some(policy.to_string()),
-    };
-    if let Some(text) = &text {
-        programs.push(program("TrafficPolicy", text, traits)?);
+    if bytes > limits.max_bytes {
+        let message = format!(
+            "the policy has {bytes} bytes, and a policy that an agent brings may have {} \
+             (`limits.max_agent_policy_bytes`)",
+            limits.max_bytes
+        );
+        return Err(Refusal::new(INVALID_POLICY, message));
     }
-    Ok((programs, text.map(Into::into)))
+    // Whoever gives up waiting still holds its places: what runs cannot be stopped.
+    let own = share.checks().acquire_owned().await;
+    if share.available(Instant::now()) == 0 {
+        let message = "the policies of this authtoken have used up the processor time that they may take";
+        return Err(Refusal::new(INVALID_POLICY, message).until(USED_UP));
+    }
+    let place = Arc::clone(&agents.checks).acquire_owned().await;
+    let of_task = Arc::clone(share);
+    let checking = tokio::task::spawn_blocking(move || {
+        let _places = (own, place);
+        let begun = Instant::now();
+        let programs = policies.compile(traits);
+        of_task.charge_time(begun.elapsed(), Instant::now());
+        (programs, policies.traffic_policy)
+    });
+    let (programs, text) = checking.await.map_err(|error| Refusal::new(INVALID_POLICY, error))?;
+    let programs = programs?;
+    let taken = bytes + programs.iter().map(|program| program.memory_bytes()).sum::<usize>();
+    let memory = share.reserve(taken, limits.max_memory_per_authtoken, limits.max_memory);
+    let memory = memory.map_err(|full| Refusal::new(INVALID_POLICY, full))?;
+    Ok(Brought { programs, text: text.map(Into::into), memory })
+}
+
+/// Refuses policies that always forward to an endpoint which their owner may not bind.
+///
+/// # Errors
+/// A refusal that names the first such endpoint.
+pub(super) fn check_targets(programs: &[Arc<Program>], owner: &Owner) -> Result<(), Refusal> {
+    let targets = programs.iter().flat_map(|program| program.literal_targets());
+    match targets.into_iter().find(|target| !owner.may_forward(target)) {
+        None => Ok(()),
+        Some(target) => {
+            let message = format!("the policy forwards to {target}, which the authtoken may not bind");
+            Err(Refusal::new(NOT_PERMITTED, message))
+        }
+    }
+}
+
+/// The texts of what an agent sends with an endpoint.
+#[derive(Debug, Default)]
+struct Policies {
+    ip_restriction: Option<String>,
+    traffic_policy: Option<String>,
+}
+
+impl Policies {
+    fn read(options: &TcpOptions) -> Self {
+        let restriction = options.ip_restriction.as_ref().filter(|it| **it != IpRestriction::default());
+        let ip_restriction = restriction.map(|it| {
+            let config = json!({"allow": it.allow_cidrs, "deny": it.deny_cidrs});
+            json!({"on_tcp_connect": [{"actions": [{"type": "restrict-ips", "config": config}]}]}).to_string()
+        });
+        let traffic_policy = match &options.traffic_policy {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) if text.trim().is_empty() => None,
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(policy) => Some(policy.to_string()),
+        };
+        Self { ip_restriction, traffic_policy }
+    }
+
+    /// Those that there are, in the order in which they run, with their names.
+    fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let restriction = self.ip_restriction.as_deref().map(|text| ("IPRestriction", text));
+        restriction.into_iter().chain(self.traffic_policy.as_deref().map(|text| ("TrafficPolicy", text)))
+    }
+
+    fn compile(&self, traits: EndpointTraits) -> Result<Vec<Arc<Program>>, Refusal> {
+        self.iter().map(|(name, text)| program(name, text, traits)).collect()
+    }
 }
 
 fn program(name: &str, text: &str, traits: EndpointTraits) -> Result<Arc<Program>, Refusal> {
@@ -81,7 +170,10 @@ mod tests {
     fn of(options: Value) -> Result<usize, String> {
         let options: TcpOptions = serde_json::from_value(options).expect("options");
         let traits = EndpointTraits::of_scheme(Scheme::Tcp).bound(Binding::Internal);
-        programs(&options, traits).map(|(programs, _)| programs.len()).map_err(|refusal| refusal.error)
+        Policies::read(&options)
+            .compile(traits)
+            .map(|programs| programs.len())
+            .map_err(|refusal| refusal.error)
     }
 
     #[test]

@@ -25,8 +25,8 @@ use super::{AGENT_TOLERANCE, BEAT, CONNECT, CUT, Draws, TOLERANCE, name};
 use crate::agent::{self, AgentError, Network, Offer, Setup, Status, UpstreamServer};
 use crate::dial::Dialer;
 use crate::edge::Shared;
-use crate::edge::agents::{AgentSettings, Agents, UNKNOWN, end_dead, session};
-use crate::edge::connection::{at_times, carry};
+use crate::edge::agents::{AgentSettings, Agents, PolicyLimits, UNKNOWN, end_dead, session};
+use crate::edge::connection::{Admitted, at_times, carry};
 use crate::edge::registry::Made;
 use crate::events::EventWriter;
 use crate::generation::{Generation, load};
@@ -211,6 +211,7 @@ impl OneEdge {
             most_endpoints: 10,
             most_streams: 1_000,
             public_ports: None,
+            policies: PolicyLimits::default(),
         };
         let agents = Arc::new(Agents::new(identity, settings));
         Self { shared, agents }
@@ -375,11 +376,15 @@ async fn client(site: &Site, shared: &Shared, endpoint: usize, number: u64, step
     site.clients.lock().expect("whole").insert(number, None);
     let (far, near, reset) = pipe();
     let made = Made { client: peer, server: peer, start, seed: number };
+    let admitted = Admitted {
+        endpoint: Ok(format!("e{endpoint}").into()),
+        made,
+        judged_by: Arc::downgrade(&generation),
+        half_close_timeout: generation.config.limits.half_close_timeout,
+    };
     let carried = async {
         // Dropped when it ends, as a socket is.
-        drop(
-            carry(shared, &generation, Ok(format!("e{endpoint}").into()), made, &route, far, upstream).await,
-        );
+        drop(carry(shared, admitted, &route, far, upstream).await);
         let now = turmoil::sim_elapsed().expect("within the simulation");
         site.clients.lock().expect("whole").insert(number, Some(now));
     };

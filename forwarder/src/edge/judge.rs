@@ -1,0 +1,65 @@
+//! After a reload: the open connections are judged again.
+//!
+//! First all of them cheaply, those that depend on the configuration alone before the others, so that what it refuses is
+//! cut at once, whatever policies agents have brought. Then, one after the other and beside everything else, those whose
+//! policies take longer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Shared;
+use super::registry::{Judged, Open};
+use crate::generation::Generation;
+use crate::route::{Effort, World};
+
+/// Of the time that judging takes, how many times as long others have before the next one.
+const REST: u32 = 4;
+/// What others have at least.
+const SHORTEST_REST: Duration = Duration::from_micros(100);
+
+/// Exchanges what decides and judges all open connections by it. Gives the number that was cut, and those that could not
+/// be decided cheaply.
+pub(super) fn open_connections(
+    shared: &Shared,
+    exchange: impl FnOnce() -> Arc<Generation>,
+) -> (usize, Vec<Arc<Open>>) {
+    let newest = exchange();
+    let world = World { generation: &newest, online: &shared.online };
+    // INVARIANT: after the exchange; who is not among them looks when it has entered.
+    let (own, of_agents): (Vec<_>, Vec<_>) =
+        shared.registry.all().into_iter().partition(|open| !open.meets_policies_of_agents());
+    let (mut cut, mut undecided) = (0, Vec::new());
+    for open in own.into_iter().chain(of_agents) {
+        match open.judge_again(world, Effort::Cheap) {
+            Judged::Stays => {}
+            Judged::Cut => cut += 1,
+            Judged::Undecided => undecided.push(open),
+        }
+    }
+    (cut, undecided)
+}
+
+/// Judges connections whose policies take long, by whatever is current when their turn comes.
+pub(super) async fn in_turn(shared: Arc<Shared>, undecided: Vec<Arc<Open>>) {
+    let mut cut = 0_usize;
+    for open in undecided {
+        if open.cut.is_cancelled() {
+            continue;
+        }
+        let begun = Instant::now();
+        let newest = shared.current.load_full();
+        let world = World { generation: &newest, online: &shared.online };
+        // One that takes more than a new connection may is refused like a new one.
+        if open.judge_again(world, Effort::Full) != Judged::Stays {
+            open.cut_undecided();
+            cut += 1;
+        }
+        drop(newest);
+        let rest = (begun.elapsed() * REST).max(SHORTEST_REST);
+        tokio::select! {
+            () = shared.stop.cancelled() => return,
+            () = tokio::time::sleep(rest) => {}
+        }
+    }
+    tracing::info!(cut, "judged the connections whose policies take long");
+}
