@@ -273,6 +273,12 @@ impl Test {
         }
     }
 
+    /// The value where it takes no more than to look at facts that are there.
+    #[inline]
+    pub(crate) fn at_once<H: Host>(&self, host: &H) -> Option<bool> {
+        run::at_once(self, host)
+    }
+
     /// Bytes that it takes on the heap, those of texts that it shares with its expression left out. O(parts).
     pub(crate) fn heap_bytes(&self) -> usize {
         let of =

@@ -61,7 +61,15 @@ enum Entries {
     /// At an instruction.
     Bodies(Box<[u32]>),
     /// At the rules of its mask, `words` words a class; of no words at all of them.
-    Rules { starts: Box<[u32]>, masks: Box<[u64]>, words: usize },
+    Rules { starts: Box<[RuleStart]>, masks: Box<[u64]>, words: usize },
+}
+
+/// Where a rule begins.
+#[derive(Clone, Copy, Debug)]
+struct RuleStart {
+    op: u32,
+    /// Its first condition; out of range where it has none.
+    condition: u32,
 }
 
 impl Quick {
@@ -113,9 +121,16 @@ impl Quick {
                 }
                 at += mask.trailing_zeros() as usize;
             }
-            return starts.get(at).map(|start| (at, *start as usize));
+            return starts.get(at).map(|start| (at, start.op as usize));
         }
         None
+    }
+
+    /// The first condition of a rule, where rules are found by a mask.
+    #[inline]
+    pub(crate) fn first_condition(&self, rule: usize) -> Option<&QuickCondition> {
+        let Entries::Rules { starts, .. } = &self.entries else { return None };
+        self.conditions.get(starts.get(rule)?.condition as usize)
     }
 
     /// The last address test that is no longer in the code of a class and that a run has passed whose next instruction
@@ -351,8 +366,11 @@ fn masked(rules: &[RuleCode<'_>], tables: &AddressTables) -> Quick {
     let (mut ops, mut conditions, mut starts) = (vec![(Op::NextRule, ActionId(0))], Vec::new(), Vec::new());
     for rule in rules {
         let start = next_id(&ops);
-        starts.push(start);
         let count = next_id(rule.conditions);
+        starts.push(RuleStart {
+            op: start,
+            condition: if count > 0 { next_id(&conditions) } else { u32::MAX },
+        });
         if count > 0 {
             ops.push((Op::When { first: next_id(&conditions), count, otherwise: 0 }, ActionId(0)));
         }

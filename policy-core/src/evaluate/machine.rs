@@ -166,6 +166,11 @@ impl<'r, T: Trace> Evaluation<'r, T> {
                 Op::Forward { target, or_continue } => {
                     return self.perform(Effect::Forward(target), by, or_continue);
                 }
+                Op::NextRule => {
+                    if let Some(step) = self.next_rule() {
+                        return step;
+                    }
+                }
                 Op::Deny => return self.finish(Outcome::Denied { by }),
                 Op::Close => return self.finish(Outcome::Closed { by }),
                 Op::End => return self.finish(Outcome::Upstream),
@@ -178,6 +183,25 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         }
         // INVARIANT: code ends with an end. What runs off it is refused.
         self.finish(failed(Fault::OutOfOrder, None))
+    }
+
+    /// Goes to the next rule that may apply: to the client's address, and by what its first condition says where that
+    /// needs no more than a fact. A step if there is none.
+    #[inline(never)]
+    fn next_rule(&mut self) -> Option<Step> {
+        let quick = &self.code.quick;
+        let state = self.made.as_deref().map(|made| &made.state);
+        let host = FactsHost { facts: self.facts, state, draws: self.draws };
+        while let Some((rule, start)) = quick.next_rule(self.class, self.rule) {
+            self.rule = rule + 1;
+            // A condition that is false decides, whatever the others are.
+            let condition = quick.first_condition(rule);
+            if condition.is_none_or(|condition| condition.test.at_once(&host) != Some(false)) {
+                self.next = start;
+                return None;
+            }
+        }
+        Some(self.finish(Outcome::Upstream))
     }
 
     /// An instruction that specialised code has seldom; a step if it ends or asks for an effect.
@@ -215,12 +239,8 @@ impl<'r, T: Trace> Evaluation<'r, T> {
                     return Some(self.fail(unrendered, by));
                 }
             }
-            Op::NextRule => match self.code.quick.next_rule(self.class, self.rule) {
-                Some((rule, start)) => (self.rule, self.next) = (rule + 1, start),
-                None => return Some(self.finish(Outcome::Upstream)),
-            },
             // The caller runs these.
-            Op::When { .. } | Op::Forward { .. } | Op::Deny | Op::Close | Op::End => {}
+            Op::NextRule | Op::When { .. } | Op::Forward { .. } | Op::Deny | Op::Close | Op::End => {}
         }
         None
     }

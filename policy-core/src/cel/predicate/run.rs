@@ -53,7 +53,7 @@ pub(super) fn holds<H: Host>(
 
 /// The value of a leaf, or of leaves that are joined by `&&`, where each has one at once.
 #[inline(always)]
-fn at_once<H: Host>(test: &Test, host: &H) -> Option<bool> {
+pub(super) fn at_once<H: Host>(test: &Test, host: &H) -> Option<bool> {
     match test {
         Test::Leaf(_, leaf) => leaf.holds_at_once(host),
         Test::All(parts) => all_at_once(parts, host),
