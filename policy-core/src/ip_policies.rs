@@ -120,7 +120,7 @@ static FILES: Field<Items<Record<FileItem>>> = Field::optional(
             Some((path?, action?))
         },
     })
-    .between(1, MOST_FILES),
+    .between(0, MOST_FILES),
     "List files whose networks are rules too.",
 );
 static FILE_ACTION: Field<Choice<bool>> = Field::required(
@@ -247,7 +247,11 @@ fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<Written> {
             let found = Diagnostic::new(&DUPLICATE, id.span, message);
             reader.report(found.with_help("use each id only once"));
         }
-        cx.unique("list file", files.iter().map(|(path, _)| (&*path.value, path.span)), true);
+        // A list that is allowed may be denied as well: nobody in it is permitted then.
+        for action in [true, false] {
+            let of = files.iter().filter(|(_, allow)| *allow == action);
+            cx.unique("list file", of.map(|(path, _)| (&*path.value, path.span)), true);
+        }
         for (path, allow) in files {
             let at = *known.entry(path.value.clone()).or_insert_with(|| {
                 lists.push(NamedList { path, of: Vec::new() });

@@ -10,7 +10,7 @@ use crate::actions::{no_port, not_internal, too_deep, url_diagnostic};
 use crate::agent::INVALID_UPSTREAM;
 use crate::check::{CheckOptions, settle};
 use crate::compile::not_supported;
-use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, shorten};
 use crate::duration::parse_duration;
 use crate::endpoint_policy::{POLICY_CHOICE, PolicySource, Reported, read_policy_source};
 use crate::options::EndpointTraits;
@@ -130,8 +130,10 @@ impl<'d> EdgeReader<'_, 'd> {
         };
         let written = fields.field("endpoints").filter(|field| is_empty_list(field.value));
         if let Some(field) = written.filter(|_| agents.is_none()) {
+            // Who takes the last endpoint away wants it closed.
             let found =
-                Diagnostic::new(&MISSING_FIELD, field.span, "the edge has no endpoint: nothing listens");
+                Diagnostic::new(&MISSING_FIELD, field.span, "the edge has no endpoint: nothing listens")
+                    .with_severity(Severity::Warning);
             self.reader
                 .report(found.with_help("add one below `endpoints`, or `agents` that bring their own"));
         }

@@ -68,7 +68,6 @@ fn one_bad_line_and_nothing_is_loaded() {
 fn the_declaration_is_checked_before_lists_are_read() {
     let faults = [
         ("- {id: ipp_a}", "1:3 TP303 an entry of the IP policies needs `rules`"),
-        ("- {id: ipp_a, files: []}", "1:22 TP310 `files` is empty"),
         ("- {id: ipp_a, files: [{path: x}]}", "TP303 an entry of `files` needs `action`"),
         ("- {id: ipp_a, files: [{action: deny}]}", "TP303 an entry of `files` needs `path`"),
         ("- {id: ipp_a, files: [{path: x, action: block}]}", "TP308"),
@@ -113,4 +112,20 @@ fn who_reads_no_lists_refuses_them() {
     assert!(policies.is_none());
     let message = &found.iter().next().expect("a finding").message;
     assert_eq!(message, "cannot read the list file `a`: list files are not read here");
+}
+
+#[test]
+fn a_list_may_be_allowed_and_denied_and_the_last_one_may_go() {
+    let (loaded, found, reads) = load(
+        "- {id: ipp_a, files: [{path: good.txt, action: allow}, {path: good.txt, action: deny}]}\n\
+         - {id: ipp_b, files: []}\n",
+    );
+    assert!(found.is_empty(), "{found:?}");
+    assert_eq!(reads, 1);
+    let policies = loaded.usable.expect("no errors");
+    let sizes = |id| policies.get(id).map(|policy| (policy.allow.len(), policy.deny.len()));
+    assert_eq!((sizes("ipp_a"), sizes("ipp_b")), (Some((2, 2)), Some((0, 0))));
+    let (loaded, found, _) =
+        load("- {id: ipp_a, files: [{path: good.txt, action: deny}, {path: good.txt, action: deny}]}");
+    assert!(loaded.usable.is_none() && found.len() == 1 && found[0].contains("TP453"), "{found:?}");
 }
