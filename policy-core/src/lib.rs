@@ -52,6 +52,7 @@ pub mod facts;
 mod flow;
 pub mod ip_policies;
 pub mod ir;
+pub mod json;
 pub mod lint;
 pub mod lpm;
 pub mod model;

@@ -153,7 +153,7 @@ impl<'d> EdgeReader<'_, 'd> {
         let fields = reader.map(node, "an endpoint", KEYS)?;
         let owner = ("the endpoint", head(node));
         let name = fields.required(reader, "name", owner, "name: device1-ssh");
-        let name = name.and_then(|node| reader.text(node, "`name`"));
+        let name = name.and_then(|node| reader.name(node, "`name`"));
         let url = fields.required(reader, "url", owner, "url: tcp://edge.example.com:20022");
         let url = url.and_then(|node| self.url(node));
         let listen = match fields.get("listen") {
