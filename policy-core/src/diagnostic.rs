@@ -273,6 +273,23 @@ impl Diagnostics {
         }
     }
 
+    /// Takes away what was said of the text, and moves each finding to a place of a text that may be shown.
+    pub(crate) fn withhold(&mut self, place: impl Fn(Span) -> u32) {
+        for item in &mut self.items {
+            let what = item.code.slug.replace('-', " ");
+            item.message =
+                format!("{what}; the file lies outside of the folder, so what stands in it is not shown");
+            item.help = Some(format!(
+                "`policy explain {}` tells what it means; check the file under its own path to see more",
+                item.code.id
+            ));
+            let at = place(item.span);
+            item.span = Span::new(at, at);
+            item.labels = Vec::new();
+            item.fix = None;
+        }
+    }
+
     /// Makes warnings of errors.
     pub(crate) fn soften(&mut self) {
         for item in self.items.iter_mut().filter(|item| item.severity == Severity::Error) {

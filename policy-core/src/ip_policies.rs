@@ -13,6 +13,7 @@ use ipnetwork::IpNetwork;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean, shorten};
 use crate::digest::{Digest, Hasher};
 use crate::lpm::RangeSet;
+use crate::named_file::NamedFile;
 use crate::options::CheckOptions;
 use crate::parse::{Document, NodeKind, NodeRef};
 use crate::reader::{DUPLICATE, Fields, Reader};
@@ -159,7 +160,7 @@ pub fn fields() -> Vec<FieldDoc> {
 #[must_use]
 pub fn load_ip_policies(source: &Source) -> (Option<IpPolicies>, Diagnostics) {
     let mut none = |name: &str, _: &mut dyn FnMut(&[u8])| {
-        (name.to_owned(), Err("list files are not read here".to_owned()))
+        NamedFile::new(name.to_owned(), Err("list files are not read here".to_owned()))
     };
     let loaded = load_ip_policy_files(source, &CheckOptions::default(), &mut none);
     (loaded.usable, loaded.findings)

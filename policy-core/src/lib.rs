@@ -56,6 +56,7 @@ pub mod json;
 pub mod lint;
 pub mod lpm;
 pub mod model;
+pub mod named_file;
 pub mod options;
 pub mod outcome;
 pub mod parse;

@@ -17,7 +17,7 @@ use crate::options::EndpointTraits;
 use crate::parse::{self, Document, NodeRef};
 use crate::reader::{DUPLICATE, Fields, Keys, MISSING_FIELD, Reader, head};
 use crate::source::{Source, Span, Spanned};
-use crate::url::{EndpointUrl, HostPort, Scheme};
+use crate::url::{EndpointUrl, HostPort, Scheme, UrlIndex};
 
 /// Event destinations that the reserve of open files has room for, twice during a reload.
 const MOST_SINKS: usize = 8;
@@ -112,10 +112,12 @@ impl<'d> EdgeReader<'_, 'd> {
         }
         let admin = fields.get("admin").and_then(|node| self.admin(node, agents.is_some()));
         let admin = admin.unwrap_or_default();
+        let internal = internal.unwrap_or_default();
         let config = EdgeConfig {
+            serving: UrlIndex::new(internal.iter().map(|it| &it.url.value)),
             state_dir: state_dir.map_or("./state", |text| text.value).into(),
             endpoints,
-            internal_endpoints: internal.unwrap_or_default(),
+            internal_endpoints: internal,
             agents: agents.and_then(|field| self.agents(field.value)),
             admin_socket: admin.socket,
             admin_listener: admin.listener,
