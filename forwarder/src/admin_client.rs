@@ -221,7 +221,7 @@ fn text<'v>(value: &'v Value, key: &str) -> &'v str {
 }
 
 fn print_json(value: &Value) -> Result<(), Failure> {
-    writeln!(io::stdout(), "{value:#}")?;
+    writeln!(io::stdout(), "{}", policy_core::json::escaped(format!("{value:#}")))?;
     Ok(())
 }
 

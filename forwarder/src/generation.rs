@@ -15,9 +15,11 @@ use policy_core::check::CheckOptions;
 use policy_core::compile::Program;
 use policy_core::diagnostic::{Diagnostics, Plain};
 use policy_core::edge::{EdgeConfig, load_edge_files};
+use policy_core::named_file::withhold;
 use policy_core::parse::{MAX_SOURCE_BYTES, decode};
 use policy_core::source::Source;
 
+use crate::files;
 #[cfg(unix)]
 use index::Index;
 #[cfg(unix)]
@@ -72,7 +74,18 @@ pub struct Reports {
 }
 
 impl Reports {
-    pub(crate) const fn new(files: Vec<(Source, Diagnostics)>) -> Self {
+    /// The findings of a configuration and of the files it names. Of a configuration `outside` nothing is shown, the
+    /// names in it included.
+    pub(crate) fn of(
+        named: Vec<(Source, Diagnostics)>,
+        (source, found): (Source, Diagnostics),
+        outside: bool,
+    ) -> Self {
+        if outside {
+            return Self { files: vec![withhold(&source, found)] };
+        }
+        let mut files = named;
+        files.push((source, found));
         Self { files }
     }
 
@@ -141,17 +154,14 @@ impl std::error::Error for LoadError {}
 pub fn load(path: &Path, read: ReadFile<'_>) -> Result<(Generation, Reports), LoadError> {
     let bytes = read(path).map_err(|error| LoadError::Unreadable(path.to_owned(), error))?;
     let (source, found) = decode(path.display().to_string(), bytes);
+    let outside = files::leads_outside(path);
     if found.has_errors() {
-        return Err(LoadError::Invalid(Reports { files: vec![(source, found)] }));
+        return Err(LoadError::Invalid(Reports::of(Vec::new(), (source, found), outside)));
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let loaded = load_edge_files(&source, &CheckOptions::default(), &mut |name| {
-        let path = folder.join(name);
-        (path.display().to_string(), read(&path).map_err(|error| error.to_string()))
-    });
-    let mut files = loaded.policies;
-    files.push((source, loaded.findings));
-    let reports = Reports { files };
+    let folder = files::folder_of(path);
+    let mut named = |name: &str| files::named(folder, name, read);
+    let loaded = load_edge_files(&source, &CheckOptions::default(), &mut named);
+    let reports = Reports::of(loaded.policies, (source, loaded.findings), outside);
     let Some((config, programs)) = loaded.usable else { return Err(LoadError::Invalid(reports)) };
     let generation = Generation {
         #[cfg(unix)]
@@ -170,8 +180,7 @@ pub fn load(path: &Path, read: ReadFile<'_>) -> Result<(Generation, Reports), Lo
 /// Those of the file system.
 pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    refuse_pipe(path)?;
-    std::fs::File::open(path)?.take(MAX_SOURCE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    files::open(path)?.take(MAX_SOURCE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

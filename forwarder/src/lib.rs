@@ -23,6 +23,7 @@ pub mod dial;
 pub mod edge;
 #[cfg(unix)]
 pub mod events;
+mod files;
 pub mod generation;
 #[cfg(unix)]
 pub mod identity;

@@ -1,10 +1,11 @@
 //! Files: reading them within bounds, and finding them below folders.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use policy_core::diagnostic::{Diagnostics, printable};
+use policy_core::named_file::{NamedFile, withhold};
 use policy_core::parse::{MAX_SOURCE_BYTES, decode};
 use policy_core::source::Source;
 
@@ -13,38 +14,126 @@ use crate::exit::Failure;
 /// Folders that never hold policies of the project.
 const SKIPPED: &[&str] = &["target", "node_modules"];
 
+/// A file of the command line as it was read.
+pub(crate) struct Given {
+    /// Its text, for checks. What is printed goes through [`Self::shown`].
+    pub(crate) source: Source,
+    pub(crate) found: Diagnostics,
+    outside: bool,
+}
+
+impl Given {
+    /// What may be printed of the file and of what was found in it.
+    pub(crate) fn shown(&self, found: Diagnostics) -> (Source, Diagnostics) {
+        match self.outside {
+            true => withhold(&self.source, found),
+            false => (self.source.clone(), found),
+        }
+    }
+
+    /// True if what stands in the file must not be printed.
+    pub(crate) const fn is_outside(&self) -> bool {
+        self.outside
+    }
+}
+
 /// Reads a file, or standard input for `-`. Never reads more than the parser accepts.
-pub(crate) fn read(path: &Path) -> Result<(Source, Diagnostics), Failure> {
-    let (name, outcome) = if path == Path::new("-") {
-        ("<stdin>".to_owned(), read_bounded(io::stdin().lock()))
-    } else {
+pub(crate) fn read(path: &Path) -> Result<Given, Failure> {
+    read_as(path, leads_outside(path))
+}
+
+/// The same for a file of which it is known whether what stands in it may be printed.
+pub(crate) fn read_as(path: &Path, outside: bool) -> Result<Given, Failure> {
+    let stdin = path == Path::new("-");
+    let (name, outcome) = match stdin {
+        true => ("<stdin>".to_owned(), read_bounded(io::stdin().lock())),
         // A search of the current folder finds `./edge.yml`.
-        let name = shown(path);
-        (name, read_bytes(path))
+        false => (shown(path), open(path).and_then(read_bounded)),
     };
     match outcome {
-        Ok(bytes) => Ok(decode(name, bytes)),
+        Ok(bytes) => {
+            let (source, found) = decode(name, bytes);
+            Ok(Given { source, found, outside })
+        }
         Err(error) => Err(Failure::Usage(format!("cannot read `{name}`: {}", reason(&error)))),
+    }
+}
+
+/// A handle that the caller has opened, such as a shell's `<(…)`.
+fn is_own_handle(path: &Path) -> bool {
+    path == Path::new("/dev/stdin") || path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd")
+}
+
+/// Opens a file for reading: a regular one, or a handle of the caller. Neither opening nor reading waits for anybody
+/// else, whatever the file is.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    if is_own_handle(path) {
+        return File::open(path);
+    }
+    let file = open_at_once(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
+    }
+}
+
+/// A pipe has another end to wait for, and so have some files of /proc.
+#[cfg(unix)]
+fn open_at_once(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags, open};
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    Ok(File::from(open(path, flags, Mode::empty())?))
+}
+
+#[cfg(not(unix))]
+fn open_at_once(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+/// True if a path leads through a link out of the folder it seems to lie in: out of the folder of a link, or out of
+/// the current one. Links may come with a checkout, so what stands in such a file is not printed.
+fn leads_outside(path: &Path) -> bool {
+    // Without a slash at its end, behind which a link would be followed.
+    let path: PathBuf = path.components().collect();
+    if is_own_handle(&path) || path == Path::new("-") {
+        return false;
+    }
+    let is_link = fs::symlink_metadata(&path).is_ok_and(|kind| kind.is_symlink());
+    let inside = path.is_relative() && !path.components().any(|part| part == Component::ParentDir);
+    is_link && !is_below(&path, folder_of(&path)) || inside && !is_below(&path, Path::new("."))
+}
+
+/// True if a file lies below a folder, links followed.
+pub(crate) fn is_below(path: &Path, folder: &Path) -> bool {
+    let (path, folder) = (fs::canonicalize(path), fs::canonicalize(folder));
+    path.is_ok_and(|path| folder.is_ok_and(|folder| path.starts_with(folder)))
+}
+
+/// The folder in which the files are that a file names.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    // The parent of a bare name is empty, which is no folder that can be looked up.
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A policy file that a configuration names, relative to a folder.
+pub(crate) fn read_named(folder: &Path, name: &str) -> NamedFile<Vec<u8>> {
+    let path = folder.join(name);
+    let bytes = open_named(&path).and_then(|file| read_bounded(file).map_err(|error| reason(&error)));
+    NamedFile::new(shown(&path), bytes).outside(!is_below(&path, folder))
+}
+
+/// Opens a file that a configuration names: a regular one, so that reading it comes to an end.
+pub(crate) fn open_named(path: &Path) -> Result<File, String> {
+    let file = open_at_once(path).map_err(|error| reason(&error))?;
+    match file.metadata().map_err(|error| reason(&error))?.is_file() {
+        true => Ok(file),
+        false => Err("it is not a regular file".to_owned()),
     }
 }
 
 /// A path as it is printed: no name of a file may forge a line.
 pub(crate) fn shown(path: &Path) -> String {
     printable(&path.strip_prefix(".").unwrap_or(path).display().to_string()).into_owned()
-}
-
-/// The bytes of a file that a configuration names: a regular one, so that reading it comes to an end.
-pub(crate) fn read_regular(path: &Path) -> Result<Vec<u8>, String> {
-    let kind = fs::metadata(path).map_err(|error| reason(&error))?;
-    match kind.is_file() {
-        true => read_bytes(path).map_err(|error| reason(&error)),
-        false => Err("it is not a regular file".to_owned()),
-    }
-}
-
-/// The bytes of a file, never more than the parser accepts and one.
-pub(crate) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    read_bounded(fs::File::open(path)?)
 }
 
 fn read_bounded(input: impl Read) -> io::Result<Vec<u8>> {
@@ -65,32 +154,57 @@ pub(crate) struct Found {
     pub(crate) path: PathBuf,
     /// Named on the command line, not found in a folder.
     pub(crate) named: bool,
+    /// What stands in it must not be printed.
+    pub(crate) outside: bool,
 }
 
-/// The files of paths: folders are searched for `*.yml`, `*.yaml` and `*.json`, in order of their names.
-/// Hidden folders and links to folders are left out. Paths that cannot be read are listed as failures.
-pub(crate) fn expand(paths: &[PathBuf]) -> (Vec<Found>, Vec<Failure>) {
-    let (mut files, mut failures) = (Vec::new(), Vec::new());
+/// What paths hold.
+#[derive(Debug, Default)]
+pub(crate) struct Expanded {
+    pub(crate) files: Vec<Found>,
+    /// Links in searched folders that lead out of them, with the folder.
+    pub(crate) skipped: Vec<(PathBuf, PathBuf)>,
+    /// Paths that cannot be read.
+    pub(crate) failures: Vec<Failure>,
+}
+
+/// The files of paths: folders are searched for `*.yml`, `*.yaml` and `*.json`, in order of their names. Hidden
+/// folders and links to folders are left out, and so are links to files outside of the folder that is searched.
+pub(crate) fn expand(paths: &[PathBuf]) -> Expanded {
+    let mut out = Expanded::default();
     for path in paths {
         if !path.is_dir() {
-            files.push(Found { path: path.clone(), named: true });
+            out.files.push(Found { path: path.clone(), named: true, outside: leads_outside(path) });
             continue;
         }
-        let mut below = Vec::new();
+        let outside = leads_outside(path);
+        let (mut below, mut links) = (Vec::new(), Vec::new());
         let mut folders = vec![path.clone()];
         while let Some(folder) = folders.pop() {
-            if let Err(error) = list(&folder, &mut folders, &mut below) {
+            if let Err(error) = list(&folder, &mut folders, &mut below, &mut links) {
                 let message = format!("cannot read the folder `{}`: {}", shown(&folder), reason(&error));
-                failures.push(Failure::Usage(message));
+                out.failures.push(Failure::Usage(message));
+            }
+        }
+        links.sort();
+        for link in links {
+            match is_below(&link, path) {
+                true => below.push(link),
+                false => out.skipped.push((link, path.clone())),
             }
         }
         below.sort();
-        files.extend(below.into_iter().map(|path| Found { path, named: false }));
+        out.files.extend(below.into_iter().map(|path| Found { path, named: false, outside }));
     }
-    (files, failures)
+    out
 }
 
-fn list(folder: &Path, folders: &mut Vec<PathBuf>, files: &mut Vec<PathBuf>) -> io::Result<()> {
+fn list(
+    folder: &Path,
+    folders: &mut Vec<PathBuf>,
+    files: &mut Vec<PathBuf>,
+    links: &mut Vec<PathBuf>,
+) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let (name, kind) = (entry.file_name(), entry.file_type()?);
@@ -103,7 +217,7 @@ fn list(folder: &Path, folders: &mut Vec<PathBuf>, files: &mut Vec<PathBuf>) -> 
         } else if path.extension().is_some_and(|end| end == "yml" || end == "yaml" || end == "json")
             && path.is_file()
         {
-            files.push(path);
+            if kind.is_symlink() { links.push(path) } else { files.push(path) }
         }
     }
     Ok(())

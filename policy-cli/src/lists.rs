@@ -1,14 +1,16 @@
 //! List files: plain or packed with gzip, read in pieces and within bounds.
 
-use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
-use policy_core::ip_policies::{ListReader, LoadedList};
+use policy_core::diagnostic::Diagnostics;
+use policy_core::ip_policies::ListReader;
+use policy_core::named_file::{NamedFile, withhold};
+use policy_core::source::Source;
 
 use crate::exit::Failure;
-use crate::files::{reason, shown};
+use crate::files::{is_below, open, open_named, reason, shown};
 
 /// Bytes of one list, unpacked: a few KiB of gzip can stand for any number of them.
 const MOST_BYTES: u64 = 1 << 30;
@@ -17,33 +19,34 @@ const PIECE: usize = 64 << 10;
 /// The first bytes of gzip data (RFC 1952 §2.3.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// Reads a list that a configuration names: a regular file, so that reading it comes to an end.
-pub(crate) fn read_named(path: &Path, feed: &mut dyn FnMut(&[u8])) -> Result<(), String> {
-    let kind = fs::metadata(path).map_err(|error| reason(&error))?;
-    if !kind.is_file() {
-        return Err("it is not a regular file".to_owned());
-    }
-    let file = File::open(path).map_err(|error| reason(&error))?;
-    unpack(file, MOST_BYTES, feed)
+/// Reads a list that a configuration names, relative to a folder.
+pub(crate) fn read_named(folder: &Path, name: &str, feed: &mut dyn FnMut(&[u8])) -> NamedFile<()> {
+    let path = folder.join(name);
+    let outcome = open_named(&path).and_then(|file| unpack(file, MOST_BYTES, feed));
+    NamedFile::new(shown(&path), outcome).outside(!is_below(&path, folder))
 }
 
-/// Reads a list of the command line, or standard input for `-`.
-pub(crate) fn read(path: &Path) -> Result<LoadedList, Failure> {
+/// Reads a list of the command line, or standard input for `-`: what may be printed of it.
+pub(crate) fn read(path: &Path, outside: bool) -> Result<(Source, Diagnostics), Failure> {
     let stdin = path == Path::new("-");
     let name = if stdin { "<stdin>".to_owned() } else { shown(path) };
     let mut reader = ListReader::new(&*name);
     let mut feed = |bytes: &[u8]| reader.feed(bytes);
     let outcome = match stdin {
         true => unpack(io::stdin().lock(), MOST_BYTES, &mut feed),
-        false => match File::open(path) {
+        false => match open(path) {
             Ok(file) => unpack(file, MOST_BYTES, &mut feed),
             Err(error) => Err(reason(&error)),
         },
     };
-    match outcome {
-        Ok(()) => Ok(reader.finish()),
-        Err(reason) => Err(Failure::Usage(format!("cannot read `{name}`: {reason}"))),
+    if let Err(reason) = outcome {
+        return Err(Failure::Usage(format!("cannot read `{name}`: {reason}")));
     }
+    let list = reader.finish();
+    Ok(match outside {
+        true => withhold(&list.source, list.findings),
+        false => (list.source, list.findings),
+    })
 }
 
 /// Hands over all bytes of an input, unpacked if it is gzip data.

@@ -273,6 +273,23 @@ impl Diagnostics {
         }
     }
 
+    /// Takes away what was said of the text, and moves each finding to a place of a text that may be shown.
+    pub(crate) fn withhold(&mut self, place: impl Fn(Span) -> u32) {
+        for item in &mut self.items {
+            let what = item.code.slug.replace('-', " ");
+            item.message =
+                format!("{what}; the file lies outside of the folder, so what stands in it is not shown");
+            item.help = Some(format!(
+                "`policy explain {}` tells what it means; check the file under its own path to see more",
+                item.code.id
+            ));
+            let at = place(item.span);
+            item.span = Span::new(at, at);
+            item.labels = Vec::new();
+            item.fix = None;
+        }
+    }
+
     /// Makes warnings of errors.
     pub(crate) fn soften(&mut self) {
         for item in self.items.iter_mut().filter(|item| item.severity == Severity::Error) {
@@ -390,6 +407,17 @@ fn without_user(text: &str) -> Option<String> {
     (!user.is_empty()).then(|| format!("{scheme}://…{}", rest.get(at..).unwrap_or_default()))
 }
 
+/// True for characters that show nothing and steer what does: control characters, line separators, and those that
+/// turn the direction of writing (Unicode Standard Annex 9, explicit formatting and marks).
+#[must_use]
+pub fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
+}
+
 /// User text for a terminal or a log: line breaks, control characters and those that turn the direction of
 /// writing are escaped, so that a policy cannot forge a line.
 ///
@@ -400,16 +428,12 @@ fn without_user(text: &str) -> Option<String> {
 /// ```
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
-    let odd = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(odd) {
+    if !text.contains(steers) {
         return text.into();
     }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        match odd(c) {
+        match steers(c) {
             true => out.extend(c.escape_default()),
             false => out.push(c),
         }

@@ -13,6 +13,7 @@ use ipnetwork::IpNetwork;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean, shorten};
 use crate::digest::{Digest, Hasher};
 use crate::lpm::RangeSet;
+use crate::named_file::NamedFile;
 use crate::options::CheckOptions;
 use crate::parse::{Document, NodeKind, NodeRef};
 use crate::reader::{DUPLICATE, Fields, Reader};
@@ -120,7 +121,7 @@ static FILES: Field<Items<Record<FileItem>>> = Field::optional(
             Some((path?, action?))
         },
     })
-    .between(1, MOST_FILES),
+    .between(0, MOST_FILES),
     "List files whose networks are rules too.",
 );
 static FILE_ACTION: Field<Choice<bool>> = Field::required(
@@ -159,7 +160,7 @@ pub fn fields() -> Vec<FieldDoc> {
 #[must_use]
 pub fn load_ip_policies(source: &Source) -> (Option<IpPolicies>, Diagnostics) {
     let mut none = |name: &str, _: &mut dyn FnMut(&[u8])| {
-        (name.to_owned(), Err("list files are not read here".to_owned()))
+        NamedFile::new(name.to_owned(), Err("list files are not read here".to_owned()))
     };
     let loaded = load_ip_policy_files(source, &CheckOptions::default(), &mut none);
     (loaded.usable, loaded.findings)
@@ -247,7 +248,11 @@ fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<Written> {
             let found = Diagnostic::new(&DUPLICATE, id.span, message);
             reader.report(found.with_help("use each id only once"));
         }
-        cx.unique("list file", files.iter().map(|(path, _)| (&*path.value, path.span)), true);
+        // A list that is allowed may be denied as well: nobody in it is permitted then.
+        for action in [true, false] {
+            let of = files.iter().filter(|(_, allow)| *allow == action);
+            cx.unique("list file", of.map(|(path, _)| (&*path.value, path.span)), true);
+        }
         for (path, allow) in files {
             let at = *known.entry(path.value.clone()).or_insert_with(|| {
                 lists.push(NamedList { path, of: Vec::new() });

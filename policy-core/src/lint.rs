@@ -40,7 +40,7 @@ pub struct Linted {
 ///
 /// ```
 /// use policy_core::{check::CheckOptions, lint::{lint, DocumentKind}, source::Source};
-/// let source = Source::new("edge.yml", "version: 1\nendpoints: []");
+/// let source = Source::new("edge.yml", "version: 1\nendpoints: [{}]");
 /// let linted = lint(&source, None, &CheckOptions::default());
 /// assert_eq!(linted.kind, Some(DocumentKind::Edge));
 /// assert_eq!(linted.diagnostics.errors(), 1);

@@ -164,7 +164,7 @@ fn rule<'d>(node: NodeRef<'d>, number: usize, place: Place<'_>, reader: &Reader<
         return Some(Rule { name: None, span, expressions, guarded, actions, written_actions: 1 });
     }
     let fields = shape::rule_fields(node, fields, reader)?;
-    let name = fields.get("name").and_then(|node| reader.text(node, "`name`"));
+    let name = fields.get("name").and_then(|node| reader.name(node, "`name`"));
     let (expressions, guarded) = conditions(&fields, number, place, reader);
     // An empty list is written on purpose; a key without a value has lost it.
     if fields.field("expressions").is_none()

@@ -14,6 +14,7 @@ mod origin;
 mod plain;
 
 pub use build::parse;
+pub(crate) use decode::CONTROL_CHARACTER;
 pub use decode::decode;
 pub use document::{Document, Mapping, NodeKind, NodeRef, Scalar, Sequence, Style};
 pub use limits::{Limits, MAX_SOURCE_BYTES};

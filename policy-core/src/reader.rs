@@ -10,9 +10,9 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use crate::cel::CelLimits;
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Edit, Severity, did_you_mean, shorten};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Edit, Severity, did_you_mean, shorten, steers};
 use crate::options::CheckOptions;
-use crate::parse::{Document, NodeKind, NodeRef, Origin, Plain, Scalar, Style};
+use crate::parse::{CONTROL_CHARACTER, Document, NodeKind, NodeRef, Origin, Plain, Scalar, Style};
 use crate::source::Span;
 
 pub(crate) use placeholders::{constant_name, is_placeholder, placeholder};
@@ -267,6 +267,20 @@ impl<'d> Reader<'d> {
             self.wrong_type(node, format_args!("{what}, a string"), "write a single value");
         }
         None
+    }
+
+    /// A name, which logs, events and terminals show: a character in it that cannot be seen is told, also where it
+    /// is written as an escape. Raw ones have been told where they stand.
+    pub(crate) fn name(&self, node: NodeRef<'d>, what: &str) -> Option<TextRef<'d>> {
+        let text = self.text(node, what)?;
+        let raw = node.document().source().slice(text.span).contains(steers);
+        if let Some(c) = text.value.chars().find(|c| steers(*c)).filter(|_| !raw) {
+            let message =
+                format!("U+{:04X} in {what}: it cannot be seen and changes how the text reads", u32::from(c));
+            let found = Diagnostic::new(&CONTROL_CHARACTER, text.span, message);
+            self.report(found.with_severity(Severity::Warning).with_help("leave it out"));
+        }
+        Some(text)
     }
 
     pub(crate) fn boolean(&self, node: NodeRef<'d>, what: &str) -> Option<bool> {

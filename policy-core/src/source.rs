@@ -98,6 +98,7 @@ struct Inner {
     chars: Vec<u32>,
     /// The number of each line where only some lines of a text are kept; empty where all are.
     numbers: Vec<u32>,
+    withheld: bool,
 }
 
 /// Bytes between two counts of characters.
@@ -132,9 +133,27 @@ impl Source {
         Self::of(name.into(), text, lines, kept.iter().map(|(number, _)| *number).collect())
     }
 
+    /// The places of some lines of a text that must not be shown, in ascending order.
+    pub(crate) fn withheld(name: impl Into<Box<str>>, numbers: &[u32]) -> Self {
+        let text = "\n".repeat(numbers.len());
+        let lines = (0..).take(numbers.len()).collect();
+        Self::new_inner(name.into(), text, lines, numbers.to_vec(), true)
+    }
+
     fn of(name: Box<str>, text: String, lines: Vec<u32>, numbers: Vec<u32>) -> Self {
+        Self::new_inner(name, text, lines, numbers, false)
+    }
+
+    fn new_inner(name: Box<str>, text: String, lines: Vec<u32>, numbers: Vec<u32>, withheld: bool) -> Self {
         let chars = if text.is_ascii() { Vec::new() } else { char_counts(&text) };
-        Self { inner: Arc::new(Inner { name, text: text.into_boxed_str(), lines, chars, numbers }) }
+        let text = text.into_boxed_str();
+        Self { inner: Arc::new(Inner { name, text, lines, chars, numbers, withheld }) }
+    }
+
+    /// True if the text is not to be shown and has been taken away ([`crate::named_file::withhold`]).
+    #[must_use]
+    pub fn is_withheld(&self) -> bool {
+        self.inner.withheld
     }
 
     /// The name given at creation, usually a path.

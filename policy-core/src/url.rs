@@ -3,6 +3,8 @@
 //! Source: ngrok documentation, endpoints and forward-internal (2026-08-07); host syntax after error codes
 //! 326–330, 355, 396, 397; no path, query or user info (9037), no trailing slash (9038).
 
+mod index;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Range;
@@ -10,6 +12,8 @@ use std::ops::Range;
 use nom::bytes::complete::{tag, take_while, take_while1};
 use nom::sequence::terminated;
 use nom::{IResult, Parser};
+
+pub(crate) use index::UrlIndex;
 
 /// The protocol of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -19,6 +19,7 @@ use policy_core::compile::{CompileOptions, compile};
 use policy_core::diagnostic::{Diagnostics, catalog, page};
 use policy_core::ip_policies::load_ip_policies;
 use policy_core::lint::{DocumentKind, lint};
+use policy_core::named_file::NamedFile;
 use policy_core::source::Source;
 
 const WITHOUT_EXAMPLE: &[&str] = &["TP101", "TP102", "TP107", "TP439", "TP452", "TP455", "TP602", "TP603"];
@@ -112,7 +113,7 @@ fn check(text: &str, how: &str, runs: bool) -> Diagnostics {
     let linted = lint(&source, Some(DocumentKind::Policy), &options);
     let mut found = linted.diagnostics;
     if linted.kind == Some(DocumentKind::Agent) && !found.has_errors() {
-        let mut read = |name: &str| (name.to_owned(), Err("no file".to_owned()));
+        let mut read = |name: &str| NamedFile::new(name.to_owned(), Err("no file".to_owned()));
         return load_agent_files(&source, &options, &mut read).findings;
     }
     if let Some(Err(error)) =

@@ -16,6 +16,7 @@ use policy_core::diagnostic::{Diagnostics, MAX_DIAGNOSTICS};
 use policy_core::edge::load_edge;
 use policy_core::ip_policies::load_ip_policies;
 use policy_core::lint::{DocumentKind, lint_as};
+use policy_core::named_file::NamedFile;
 use policy_core::parse::decode;
 
 /// Everything that reads documents, on a stack of 2 MiB; what a policy gives.
@@ -27,9 +28,10 @@ fn look(text: String) -> Diagnostics {
         }
         let options = CheckOptions::default();
         let (_, edge) = load_edge(&source);
-        let agent =
-            load_agent_files(&source, &options, &mut |name| (name.to_owned(), Err("none".to_owned())))
-                .findings;
+        let agent = load_agent_files(&source, &options, &mut |name| {
+            NamedFile::new(name.to_owned(), Err("none".to_owned()))
+        })
+        .findings;
         let (_, lists) = load_ip_policies(&source);
         let policy = lint_as(&source, DocumentKind::Policy, &options).diagnostics;
         for found in [&edge, &agent, &lists, &policy] {

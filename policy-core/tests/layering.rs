@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// Modules in layers, lowest first: a module may use its own layer and those before it.
 const LAYERS: &[&[&str]] = &[
-    &["source", "phase", "duration", "diagnostic", "digest"],
+    &["source", "phase", "duration", "diagnostic", "digest", "json", "named_file"],
     &["lpm", "url", "cel"],
     &["parse", "variables"],
     &["facts", "exchange", "outcome", "flow"],

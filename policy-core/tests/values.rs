@@ -114,6 +114,16 @@ on_tcp_connect:
     let bad = rules("0.0.0.0/0, \"::/0\"", "0.0.0.0/0, \"${vars.net}x\"");
     let said = "error | `restrict-ips` (line 5): `192.0.2.0/24x` is not a network: the prefix length is not a whole number";
     assert_eq!(decide(&bad, "10.9.9.8"), said);
+    // What would be refused as it is written is refused as it is rendered.
+    for (entry, why) in [
+        (" ${vars.net}", "the part before the slash is not an IPv4 or IPv6 address"),
+        ("${vars.net} ", "the prefix length is not a whole number"),
+        ("10.0.0.0/0${conn.client_port - 7 + 8}", "the prefix length begins with a zero"),
+        ("${''}", "it is empty"),
+    ] {
+        let decision = decide(&rules(&format!("0.0.0.0/0, \"{entry}\""), ""), "10.9.9.8");
+        assert!(decision.starts_with("error") && decision.ends_with(why), "{entry}: {decision}");
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub struct Answer {
 
 impl Answer {
     pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Result<Self, Fault> {
-        let body = serde_json::to_vec(body).map_err(|error| Fault::internal(&error))?;
+        let body = policy_core::json::to_vec(body).map_err(|error| Fault::internal(&error))?;
         Ok(Self { status, body })
     }
 
@@ -104,6 +104,6 @@ impl From<Fault> for Answer {
             details: Details { operation_id: format!("op_{}", Ulid::generate()) },
         };
         // Nothing in the shape can fail to be written.
-        Self { status: fault.status, body: serde_json::to_vec(&shape).unwrap_or_default() }
+        Self { status: fault.status, body: policy_core::json::to_vec(&shape).unwrap_or_default() }
     }
 }

@@ -52,7 +52,7 @@ impl Audit {
             principal: Principal { subject: call.caller.to_string() },
             object,
         };
-        match serde_json::to_string(&event) {
+        match policy_core::json::to_string(&event) {
             Ok(line) => (self.0)(line),
             Err(error) => tracing::error!("an audit event cannot be written: {error}"),
         }

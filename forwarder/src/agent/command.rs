@@ -12,7 +12,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use super::interrupt::interrupted;
-use super::logfmt::Logfmt;
+use super::logfmt::{Escaped, Logfmt};
 use super::{AgentError, Loaded, Status, run, serve_web};
 
 /// Starts the log that the settings ask for; on standard error if they ask for none.
@@ -54,7 +54,7 @@ fn log(
         .with_target(false)
         .with_ansi(colour);
     match format {
-        LogFormat::Json => builder.json().into(),
+        LogFormat::Json => builder.json().map_event_format(Escaped).into(),
         LogFormat::Logfmt => builder.with_ansi(false).event_format(Logfmt).into(),
         _ => builder.into(),
     }
@@ -122,5 +122,17 @@ mod tests {
             r#"lvl=warn msg="cannot \"reach\" it" endpoint="device one" port=22 error="no\nt=1 lvl=error msg=forged \u001b[2J" up="Some(\"x\")""#
         );
         assert_eq!(*second, "lvl=info msg=online");
+    }
+
+    #[test]
+    fn json_lines_hold_nothing_that_steers_raw() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let log =
+            log(LogFormat::Json, LevelFilter::INFO, Mutex::new(file.reopen().expect("the file")), false);
+        tracing::dispatcher::with_default(&log, || {
+            tracing::info!(name = "a\u{202e}b\u{9b}\u{2028}", "online")
+        });
+        let text = std::fs::read_to_string(file.path()).expect("the file");
+        assert!(text.contains(r#""name":"a\u202eb\u009b\u2028""#) && text.ends_with("}\n"), "{text}");
     }
 }

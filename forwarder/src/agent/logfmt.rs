@@ -7,6 +7,8 @@
 use std::fmt::{self, Debug, Write};
 
 use jiff::Timestamp;
+use policy_core::diagnostic::steers;
+use policy_core::json;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
@@ -67,7 +69,7 @@ impl Visit for Found {
 }
 
 fn write_value(to: &mut impl Write, value: &str) -> fmt::Result {
-    let is_quoted = |c: char| matches!(c, ' ' | '=' | '"') || is_escaped(c);
+    let is_quoted = |c: char| matches!(c, ' ' | '=' | '"') || steers(c);
     if !value.is_empty() && !value.contains(is_quoted) {
         return to.write_str(value);
     }
@@ -79,16 +81,32 @@ fn write_value(to: &mut impl Write, value: &str) -> fmt::Result {
             '\n' => to.write_str("\\n")?,
             '\r' => to.write_str("\\r")?,
             '\t' => to.write_str("\\t")?,
-            c if is_escaped(c) => write!(to, "\\u{:04x}", u32::from(c))?,
+            c if steers(c) => write!(to, "\\u{:04x}", u32::from(c))?,
             c => to.write_char(c)?,
         }
     }
     to.write_char('"')
 }
 
-/// Control characters, the two separators that some take for the end of a line, and what changes the direction of text.
-fn is_escaped(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Log lines in JSON, with the same characters escaped as in all JSON that is written.
+pub(super) struct Escaped<F>(pub(super) F);
+
+impl<S, N, F> FormatEvent<S, N> for Escaped<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut line = String::new();
+        self.0.format_event(context, Writer::new(&mut line), event)?;
+        writer.write_str(&json::escaped(line))
+    }
 }
 
 #[cfg(test)]

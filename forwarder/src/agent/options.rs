@@ -21,6 +21,7 @@ use serde_yaml::Value;
 
 use super::{Offer, ProxyProtocol, Setup, UpstreamServer};
 use crate::dial::{Dialer, ProxyUrl};
+use crate::files::{folder_of, leads_outside, named};
 use crate::generation::{Reports, read_file};
 use crate::link::Heartbeat;
 use crate::tls::client::{TrustedCas, client_config};
@@ -239,7 +240,8 @@ pub fn of_command(
             }
             let text = source.text().into();
             if found.has_errors() {
-                return Err(OptionsError::Invalid(Reports::new(vec![(source, found)])));
+                let outside = leads_outside(path);
+                return Err(OptionsError::Invalid(Reports::of(Vec::new(), (source, found), outside)));
             }
             Some(text)
         }
@@ -272,21 +274,26 @@ fn default_settings() -> Result<AgentSettings, OptionsError> {
 }
 
 fn read(paths: &[PathBuf]) -> Result<Read, OptionsError> {
-    let mut files = Vec::new();
+    let (mut files, mut outside) = (Vec::new(), false);
     for path in paths {
         let bytes = read_file(path).map_err(|error| OptionsError::Unreadable(path.clone(), error))?;
         let (source, found) = decode(path.display().to_string(), bytes);
+        let outside_here = leads_outside(path);
         if found.has_errors() {
-            return Err(OptionsError::Invalid(Reports::new(vec![(source, found)])));
+            let reports = Reports::of(Vec::new(), (source, found), outside_here);
+            return Err(OptionsError::Invalid(reports));
         }
+        outside |= outside_here;
         files.push(source);
     }
     let Some(first) = files.first() else {
         return Err(OptionsError::Unfit("no configuration is given: use `--config ngrok.yml`".to_owned()));
     };
     let tree = |source: &Source| {
-        serde_yaml::from_str::<Value>(source.text())
-            .map_err(|error| OptionsError::Unfit(format!("{}: {error}", source.name())))
+        serde_yaml::from_str::<Value>(source.text()).map_err(|error| {
+            let why = if outside { "it is not YAML".to_owned() } else { error.to_string() };
+            OptionsError::Unfit(format!("{}: {why}", source.name()))
+        })
     };
     let source = if files.len() == 1 {
         first.clone()
@@ -299,16 +306,12 @@ fn read(paths: &[PathBuf]) -> Result<Read, OptionsError> {
         let text = serde_yaml::to_string(&merged).map_err(|error| OptionsError::Unfit(error.to_string()))?;
         Source::new(names.join(" + "), text)
     };
-    let folder = paths.first().and_then(|path| path.parent()).unwrap_or(Path::new("."));
-    let loaded = load_agent_files(&source, &CheckOptions::default(), &mut |name| {
-        let path = folder.join(name);
-        (path.display().to_string(), read_file(&path).map_err(|error| error.to_string()))
-    });
+    let folder = paths.first().map_or(Path::new("."), |path| folder_of(path));
+    let mut named_file = |name: &str| named(folder, name, &read_file);
+    let loaded = load_agent_files(&source, &CheckOptions::default(), &mut named_file);
     // What cannot be parsed has been reported, unless the two readers disagree: then nothing runs.
     let parsed = tree(&source);
-    let mut reported = loaded.policies;
-    reported.push((source, loaded.findings));
-    let reports = Reports::new(reported);
+    let reports = Reports::of(loaded.policies, (source, loaded.findings), outside);
     match loaded.usable {
         Some(config) => Ok(Read { config, reports, tree: parsed?, folder: folder.to_owned() }),
         None => Err(OptionsError::Invalid(reports)),

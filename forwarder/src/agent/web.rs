@@ -98,7 +98,7 @@ fn answer<B>(request: &Request<B>, status: &Status, allowed: &[Box<str>]) -> Res
 }
 
 fn reply(status: StatusCode, body: &serde_json::Value) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    let mut response = Response::new(Full::new(Bytes::from(policy_core::json::escaped(body.to_string()))));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
     response

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
+use policy_core::json;
 use policy_core::parse::PlainMap;
 use serde::Serialize;
 use ulid::Ulid;
@@ -156,7 +157,7 @@ pub(super) fn line(
     event_timestamp: Timestamp,
     object: &impl Serialize,
 ) -> serde_json::Result<String> {
-    serde_json::to_string(&Event {
+    json::to_string(&Event {
         account_id: None,
         event_id: format!("ev_{}", Ulid::generate()),
         event_type,

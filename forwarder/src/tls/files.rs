@@ -4,14 +4,13 @@
 mod own;
 
 use std::fmt::Display;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
 
-use crate::generation::refuse_pipe;
+use crate::files::open;
 #[cfg(unix)]
 pub(super) use own::{private_key, private_key_in, read_if_there, write};
 
@@ -31,8 +30,7 @@ fn failed(path: &Path, error: &io::Error) -> io::Error {
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let bytes = || {
         let mut bytes = Vec::new();
-        refuse_pipe(path)?;
-        File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+        open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     let bytes = bytes().map_err(|error| failed(path, &error))?;

@@ -8,13 +8,14 @@ use std::path::Path;
 
 use policy_core::cel::{Fault, Timestamp};
 use policy_core::check::{CheckOptions, load_policy};
-use policy_core::compile::{CompileOptions, Program, compile};
+use policy_core::compile::{CompileOptions, Program, RuleRef, compile};
 use policy_core::diagnostic::printable;
 use policy_core::evaluate::{Evaluation, Record, Recording, Trace};
 use policy_core::exchange::{Effect, ForwardFailure, Reply};
 use policy_core::facts::{Facts, GivenFacts};
 use policy_core::lint::{DocumentKind, lint};
 use policy_core::outcome::Outcome;
+use policy_core::phase::Phase;
 use policy_core::url::{EndpointUrl, Scheme};
 
 use crate::cli::{Eval, Expectation, Format, Target};
@@ -75,20 +76,21 @@ pub(crate) fn load(
     scheme: Option<Scheme>,
     options: &CompileOptions,
 ) -> Result<Program, Failure> {
-    let (source, mut found) = read(path)?;
+    let given = read(path)?;
+    let (source, mut found) = (&given.source, given.found.clone());
     let mut policy = None;
     if !found.has_errors() {
         let mut check = CheckOptions::default();
         check.endpoint.scheme = scheme;
         check.ip_policies.clone_from(&options.ip_policies);
-        let (checked, later) = load_policy(&source, &check);
+        let (checked, later) = load_policy(source, &check);
         policy = checked;
         found.append(later);
     }
     let program =
         policy.and_then(|policy| compile(&policy, options).map_err(|later| found.append(later)).ok());
     program.ok_or_else(|| {
-        let what = match lint(&source, None, &CheckOptions::default()).kind {
+        let what = match lint(source, None, &CheckOptions::default()).kind {
             Some(DocumentKind::Edge) => Some("an edge configuration"),
             Some(DocumentKind::Agent) => Some("an agent configuration"),
             _ => None,
@@ -101,6 +103,7 @@ pub(crate) fn load(
         }
         let mut err = anstream::stderr().lock();
         // The findings go to standard error; if that fails too, the exit code still tells.
+        let (source, found) = given.shown(found);
         let _ = findings_of(&mut err, &source, &found);
         Failure::Usage(format!("`{}` is not a usable policy", source.name()))
     })
@@ -113,15 +116,24 @@ fn check_names(args: &Eval, program: &Program) -> Result<(), Failure> {
         Expectation::Allow | Expectation::Deny | Expectation::Close => None,
     });
     let named = args.target.iter().map(|target| ("--target", &target.url)).chain(expected);
+    // What `${…}` gives is known when it is rendered: any internal endpoint.
+    let rules = program.rules(Phase::OnTcpConnect);
+    let mut forwards = rules.flat_map(RuleRef::actions).filter(|action| action.kind() == "forward-internal");
+    let rendered = forwards.any(|action| action.literal_target().is_none());
+    let may_be = |url: &EndpointUrl| url.is_internal() && !url.is_wildcard() && url.port().is_some();
     for (flag, url) in named {
-        if !program.literal_targets().any(|target| target == url) {
-            let targets: Vec<_> = program.literal_targets().map(|target| format!("`{target}`")).collect();
-            let known = match targets.is_empty() {
-                true => "it forwards nowhere".to_owned(),
-                false => format!("its targets: {}", targets.join(", ")),
-            };
-            return Err(Failure::Usage(format!("{flag}: the policy never forwards to `{url}`; {known}")));
+        if program.literal_targets().any(|target| target == url) || rendered && may_be(url) {
+            continue;
         }
+        let mut targets: Vec<_> = program.literal_targets().map(|target| format!("`{target}`")).collect();
+        if rendered {
+            targets.push("what `${…}` gives, an internal endpoint with a port".to_owned());
+        }
+        let known = match targets.is_empty() {
+            true => "it forwards nowhere".to_owned(),
+            false => format!("its targets: {}", targets.join(", ")),
+        };
+        return Err(Failure::Usage(format!("{flag}: the policy never forwards to `{url}`; {known}")));
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use policy_core::agent::load_agent_files;
 use policy_core::check::CheckOptions;
-use policy_core::diagnostic::Diagnostics;
+use policy_core::diagnostic::{Diagnostics, printable};
 use policy_core::edge::load_edge_files;
 use policy_core::lint::{DocumentKind, lint, lint_as};
 use policy_core::source::Source;
@@ -15,9 +15,8 @@ use policy_core::url::{Binding, Scheme};
 
 use crate::cli::{EndpointBinding, Kind, Lint, LintFormat, Protocol};
 use crate::exit::{Exit, Failure, after_output};
-use crate::files::{Found, expand, read, read_regular, shown};
-use crate::ip_policies::{self, folder_of, is_below};
-use crate::{lists, render};
+use crate::files::{Expanded, Found, expand, folder_of, read_as, read_named, shown};
+use crate::{ip_policies, lists, render};
 
 /// What was looked at, and what was not.
 #[derive(Debug, Default)]
@@ -26,6 +25,8 @@ pub(crate) struct Report {
     pub(crate) checked: Vec<Checked>,
     /// Files of searched folders that are neither a policy nor a configuration.
     pub(crate) passed_over: Vec<String>,
+    /// Links in searched folders that lead out of them: each with its folder.
+    pub(crate) skipped: Vec<(String, String)>,
     /// Files that could not be read.
     failures: Vec<Failure>,
 }
@@ -97,8 +98,10 @@ impl Report {
 
 /// Lints files and folders. In a folder, files of other kinds are passed over.
 pub(crate) fn check(paths: &[PathBuf], kind: Kind, options: &CheckOptions) -> Report {
-    let (files, failures) = expand(paths);
-    let mut report = Report { failures, ..Report::default() };
+    let Expanded { files, skipped, failures } = expand(paths);
+    let skipped = skipped.iter().map(|(link, folder)| (shown(link), folder.display().to_string()));
+    let skipped = skipped.map(|(link, folder)| (link, printable(&folder).into_owned())).collect();
+    let mut report = Report { failures, skipped, ..Report::default() };
     let mut named = Vec::new();
     for file in files {
         match check_file(&file, kind, options, &mut named) {
@@ -127,6 +130,8 @@ impl Report {
         for new in named {
             let at = *known.entry(place(&new.source)).or_insert(self.checked.len());
             match self.checked.get_mut(at) {
+                // Of one of the two nothing but lines is there; the other says it all.
+                Some(file) if file.source.is_withheld() || new.source.is_withheld() => {}
                 // A policy may be right for one endpoint and wrong for another; a list is the same for all.
                 Some(file) if new.kind.is_some() => {
                     file.diagnostics.append(new.diagnostics);
@@ -146,49 +151,51 @@ fn check_file(
     named: &mut Vec<Checked>,
 ) -> Result<Checked, Failure> {
     if kind == Kind::List {
-        let list = lists::read(&file.path)?;
-        return Ok(Checked { source: list.source, kind: None, diagnostics: list.findings });
-    }
-    let (source, mut diagnostics) = read(&file.path)?;
-    if diagnostics.has_errors() {
+        let (source, diagnostics) = lists::read(&file.path, file.outside)?;
         return Ok(Checked { source, kind: None, diagnostics });
     }
-    let as_kind = |kind| lint_as(&source, kind, options);
+    let given = read_as(&file.path, file.outside)?;
+    let checked = |kind, found| {
+        let (source, diagnostics) = given.shown(found);
+        Checked { source, kind, diagnostics }
+    };
+    if given.found.has_errors() {
+        return Ok(checked(None, given.found.clone()));
+    }
+    let (source, mut found) = (&given.source, given.found.clone());
+    let as_kind = |kind| lint_as(source, kind, options);
     let linted = match kind {
-        Kind::Auto | Kind::List => lint(&source, file.named.then_some(DocumentKind::Policy), options),
+        Kind::Auto | Kind::List => lint(source, file.named.then_some(DocumentKind::Policy), options),
         Kind::Policy => as_kind(DocumentKind::Policy),
         Kind::Agent => as_kind(DocumentKind::Agent),
         Kind::Edge => as_kind(DocumentKind::Edge),
         Kind::IpPolicies => as_kind(DocumentKind::IpPolicies),
     };
-    diagnostics.append(linted.diagnostics);
-    let folder = folder_of(&file.path);
-    let mut read = |name: &str| {
-        let path = folder.join(name);
-        (shown(&path), read_regular(&path))
-    };
-    // A sound configuration is read again together with the files that it names.
-    if !diagnostics.has_errors() {
-        let with_files = match linted.kind {
-            Some(DocumentKind::Edge) => {
-                let loaded = load_edge_files(&source, options, &mut read);
-                Some((loaded.findings, loaded.policies, Some(DocumentKind::Policy)))
-            }
-            Some(DocumentKind::Agent) => {
-                let loaded = load_agent_files(&source, options, &mut read);
-                Some((loaded.findings, loaded.policies, Some(DocumentKind::Policy)))
-            }
-            Some(DocumentKind::IpPolicies) => {
-                let loaded = ip_policies::load(&source, &file.path, options);
-                Some((loaded.findings, loaded.lists, None))
-            }
-            _ => None,
-        };
-        if let Some((findings, files, kind)) = with_files {
-            diagnostics = findings;
-            let files = files.into_iter().filter(|(source, _)| is_below(source, folder));
-            named.extend(files.map(|(source, diagnostics)| Checked { source, kind, diagnostics }));
-        }
+    if linted.diagnostics.has_errors() {
+        found.append(linted.diagnostics);
+        return Ok(checked(linted.kind, found));
     }
-    Ok(Checked { source, kind: linted.kind, diagnostics })
+    let folder = folder_of(&file.path);
+    let mut read = |name: &str| read_named(folder, name);
+    // A sound configuration is read again together with the files that it names.
+    let (findings, files, of) = match linted.kind {
+        Some(DocumentKind::Edge) => {
+            let loaded = load_edge_files(source, options, &mut read);
+            (loaded.findings, loaded.policies, Some(DocumentKind::Policy))
+        }
+        Some(DocumentKind::Agent) => {
+            let loaded = load_agent_files(source, options, &mut read);
+            (loaded.findings, loaded.policies, Some(DocumentKind::Policy))
+        }
+        Some(DocumentKind::IpPolicies) => {
+            let loaded = ip_policies::load(source, &file.path, options);
+            (loaded.findings, loaded.lists, None)
+        }
+        _ => (linted.diagnostics, Vec::new(), None),
+    };
+    found.append(findings);
+    // Names in a file that is not shown are not shown either.
+    let files = files.into_iter().filter(|_| !given.is_outside());
+    named.extend(files.map(|(source, diagnostics)| Checked { source, kind: of, diagnostics }));
+    Ok(checked(linted.kind, found))
 }

@@ -32,6 +32,7 @@ pub(crate) fn findings(out: &mut impl Write, report: &Report) -> io::Result<()> 
     }
     left_out += report.checked.iter().map(|file| file.diagnostics.dropped()).sum::<usize>();
     writeln!(out, "{}", super::text::summary(report))?;
+    super::text::skipped(out, report)?;
     if left_out > 0 {
         writeln!(out, "{left_out} more are not shown as annotations; the job summary lists them")?;
     }

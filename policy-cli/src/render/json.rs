@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use policy_core::diagnostic::Diagnostic;
 use policy_core::evaluate::Record;
 use policy_core::exchange::{Effect, Reply};
+use policy_core::json;
 use policy_core::parse::PlainMap;
 use policy_core::source::{Position, Source};
 use serde::Serialize;
@@ -31,6 +32,8 @@ struct Summary<'a> {
     /// Findings that are counted and not listed.
     not_listed: usize,
     passed_over: &'a [String],
+    /// Links that lead outside of the folder that was searched.
+    skipped: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -86,10 +89,10 @@ pub(crate) fn findings(out: &mut impl Write, report: &Report) -> io::Result<()> 
             warnings: files.iter().map(|file| file.diagnostics.warnings()).sum(),
             not_listed: files.iter().map(|file| file.diagnostics.dropped()).sum(),
             passed_over: &report.passed_over,
+            skipped: report.skipped.iter().map(|(link, _)| &**link).collect(),
         },
     };
-    serde_json::to_writer_pretty(&mut *out, &findings)?;
-    writeln!(out)
+    writeln!(out, "{}", json::to_string_pretty(&findings)?)
 }
 
 fn finding<'a>(source: &'a Source, item: &'a Diagnostic) -> Finding<'a> {
@@ -190,8 +193,7 @@ pub(crate) fn decision(
         effects: effects(decided),
         assumed_online: decided.assumed_online(targets).map(ToString::to_string).collect(),
     };
-    serde_json::to_writer(&mut *out, &decision)?;
-    writeln!(out)
+    writeln!(out, "{}", json::to_string(&decision)?)
 }
 
 fn effects<'a>(decided: &'a Decided<'_>) -> Vec<EffectShape<'a>> {

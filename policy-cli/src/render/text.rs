@@ -28,6 +28,14 @@ pub(crate) fn findings(out: &mut impl Write, report: &Report) -> io::Result<()> 
         let names = report.passed_over.join(", ");
         writeln!(out, "passed over, neither policy nor configuration: {names}")?;
     }
+    skipped(out, report)
+}
+
+/// The links that were not followed, one a line.
+pub(crate) fn skipped(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    for (link, folder) in &report.skipped {
+        writeln!(out, "skipped `{link}`: a link that leads outside of `{folder}`")?;
+    }
     Ok(())
 }
 

@@ -214,27 +214,35 @@ impl RestrictIps {
         let listed = |of: fn(&IpPolicy) -> &[IpNetwork]| policies.iter().flat_map(move |it| of(it)).copied();
         let allow = self.allow.iter().map(|item| item.value).chain(listed(|it| &it.allow));
         let deny = self.deny.iter().map(|item| item.value).chain(listed(|it| &it.deny));
-        check_lists(allow, deny, self.enforce, at, cx.reader);
+        // Lists of IP policies change without the policy, and one that shrinks only refuses more.
+        let nothing =
+            if self.enforce && self.ip_policies.is_empty() { Severity::Error } else { Severity::Warning };
+        check_lists(allow, deny, (self.enforce, nothing), at, cx.reader);
     }
 }
 
-/// Reports what is odd about allowed and denied networks: nothing is permitted, or one family alone.
+/// Reports what is odd about allowed and denied networks: nothing is permitted, or one family alone. `nothing` is
+/// how bad it is that no network is allowed. That all of them are denied is never an error: to refuse everybody must
+/// always be possible.
 pub(crate) fn check_lists(
     allow: impl Iterator<Item = IpNetwork> + Clone,
     deny: impl Iterator<Item = IpNetwork> + Clone,
-    enforce: bool,
+    (enforce, nothing): (bool, Severity),
     at: Span,
     reader: &Reader<'_>,
 ) {
-    let severity = if enforce { Severity::Error } else { Severity::Warning };
     let denied = deny.clone().next().is_some();
     let has = |wanted| allow.clone().any(|network| family(&network) == wanted);
     let (v4, v6) = (has(Family::V4), has(Family::V6));
     let permitted = || RangeSet::from_networks(allow.clone()).without(&RangeSet::from_networks(deny.clone()));
     if denied && (v4 || v6) && permitted().is_empty() {
-        let message = "every allowed address is denied as well, and deny wins";
-        let found = Diagnostic::new(&NOTHING_ALLOWED, at, message).with_severity(severity);
-        reader.report(found.with_help("shorten the `deny` list"));
+        let what = if enforce { "is refused" } else { "counts as refused" };
+        let message =
+            format!("every allowed address is denied as well, and deny wins: every connection {what}");
+        let found = Diagnostic::new(&NOTHING_ALLOWED, at, message).with_severity(Severity::Warning);
+        let help = "shorten the `deny` list; if nobody may connect, this warning can stay";
+        reader.report(found.with_help(help));
+        return;
     }
     if !v4 && !v6 {
         let message = match enforce {
@@ -246,7 +254,7 @@ pub(crate) fn check_lists(
             true => "to permit all but the denied, add `allow: [0.0.0.0/0, \"::/0\"]`",
         };
         let found = Diagnostic::new(&NOTHING_ALLOWED, at, message).with_help(help);
-        reader.report(found.with_severity(severity));
+        reader.report(found.with_severity(nothing));
     } else if v4 != v6 {
         let (given, missing) = if v4 { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
         let refused = if enforce { "is refused" } else { "counts as refused" };

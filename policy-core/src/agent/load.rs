@@ -1,9 +1,9 @@
 //! The agent's configuration together with the policy files it names.
 
 use super::AgentConfig;
-use crate::check::{CheckOptions, CheckedPolicy};
+use crate::check::CheckOptions;
 use crate::diagnostic::Diagnostics;
-use crate::endpoint_policy::{Link, PolicyFiles, ReadPolicy, report_loops};
+use crate::endpoint_policy::{Circles, PolicyFiles, ReadPolicy};
 use crate::options::EndpointTraits;
 use crate::source::Source;
 
@@ -25,7 +25,7 @@ pub fn load_agent_files(source: &Source, options: &CheckOptions, read: ReadPolic
     let (config, mut findings) = super::load_agent(source, options);
     let Some(config) = config else { return AgentFiles { usable: None, findings, policies: Vec::new() } };
     let mut files = PolicyFiles::new(read, options);
-    let mut links: Vec<Link> = Vec::new();
+    let mut circles = Circles::default();
     for endpoint in &config.endpoints {
         let traits = EndpointTraits {
             scheme: Some(endpoint.url.value.scheme()),
@@ -34,8 +34,8 @@ pub fn load_agent_files(source: &Source, options: &CheckOptions, read: ReadPolic
         };
         let policy = endpoint.policy.as_ref().and_then(|policy| files.policy(policy, traits, &mut findings));
         if let Some(url) = endpoint.url.value.given() {
-            let policy = policy.as_ref().map(CheckedPolicy::policy);
-            links.push(Link::new(url.clone(), endpoint.name.span, policy));
+            let forwards = policy.map(|policy| circles.policy(&policy));
+            circles.endpoint(url.clone(), endpoint.name.span, forwards);
         }
     }
     for tunnel in &config.tunnels {
@@ -44,7 +44,7 @@ pub fn load_agent_files(source: &Source, options: &CheckOptions, read: ReadPolic
             files.policy(policy, traits, &mut findings);
         }
     }
-    report_loops(&links, &mut findings);
+    circles.report(&mut findings);
     findings.sort();
     let usable = (!findings.has_errors()).then_some(config);
     AgentFiles { usable, findings, policies: files.into_read() }

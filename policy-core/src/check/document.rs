@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::actions::{WRONG_PROTOCOL, facts_of};
 use crate::cel::{Expression, Value};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 use crate::model::{Action, PhaseRules, Policy, Rule, RuleExpression};
 use crate::options::EndpointTraits;
 use crate::phase::Phase;
@@ -81,11 +81,11 @@ fn check_place(rules: &PhaseRules, endpoint: EndpointTraits, found: &mut Diagnos
 }
 
 fn check_phase(policy: &Policy, phase: Phase, endpoint: EndpointTraits, found: &mut Diagnostics) {
+    // What ends the phase: an action of a rule without conditions.
     let mut ended: Option<Span> = None;
     // Keys of the same phase go on where the one before has ended.
     for rule in policy.rules(phase) {
-        // What ends a rule that may not match ends nothing behind that rule.
-        let ended_before = ended;
+        let mut ended_here: Option<Span> = None;
         if rule.written_actions == 0 {
             found.push(
                 Diagnostic::new(&EMPTY_RULE, rule.span, "the rule has no action, so it does nothing")
@@ -94,19 +94,32 @@ fn check_phase(policy: &Policy, phase: Phase, endpoint: EndpointTraits, found: &
         }
         for action in &rule.actions {
             check_action_place(action, endpoint, found);
-            if let Some(end) = ended {
-                let name = action.config.name();
+            let name = action.config.name();
+            if let Some(end) = ended_here {
                 found.push(
                     Diagnostic::new(&UNREACHABLE, action.span, format!("`{name}` can never run"))
                         .with_label(end, "everything ends here")
                         .with_help("remove it, or move it before the action that ends the phase"),
                 );
-            } else if action.config.terminates() {
-                ended = Some(action.span);
+                continue;
+            }
+            if let Some(end) = ended {
+                // A rule in front that refuses everybody is how an endpoint is shut in a hurry.
+                let message =
+                    format!("`{name}` can never run: a rule before ends every connection or request");
+                found.push(
+                    Diagnostic::new(&UNREACHABLE, action.span, message)
+                        .with_severity(Severity::Warning)
+                        .with_label(end, "everything ends here")
+                        .with_help("remove it, or move its rule in front; to shut everything for a while, this warning can stay"),
+                );
+            }
+            if action.config.terminates() {
+                ended_here = Some(action.span);
             }
         }
-        if rule.guarded {
-            ended = ended_before;
+        if !rule.guarded {
+            ended = ended.or(ended_here);
         }
     }
 }
@@ -257,6 +270,30 @@ mod tests {
         assert_eq!(of(&redirect("")), Vec::<&str>::new());
         assert_eq!(of(&redirect("from: x,")), ["TP409"]);
         assert_eq!(codes("on_tcp_connect: [{actions: [{type: deny}]}]", cloud), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_rule_in_front_may_refuse_everybody() {
+        let found = |rules: &str| {
+            let source = Source::new("p.yml", format!("on_tcp_connect: [{rules}]"));
+            let (policy, found) = load_policy(&source, &CheckOptions::default());
+            (policy.is_some(), found.iter().map(|it| (it.code.id, it.severity.name())).collect::<Vec<_>>())
+        };
+        let (deny, log) = ("{type: deny}", "{type: log, config: {metadata: {a: 1}}}");
+        let rule = |actions: &str| format!("{{actions: [{actions}]}}");
+        let across = [("TP404", "warning")];
+        assert_eq!(found(&format!("{}, {}", rule(deny), rule(log))), (true, across.to_vec()));
+        // Inside of a rule it stays an error, and what comes behind it too.
+        let within = [("TP404", "error")];
+        assert_eq!(found(&rule(&format!("{deny}, {log}"))), (false, within.to_vec()));
+        let both = [("TP404", "warning"), ("TP404", "error")];
+        assert_eq!(
+            found(&format!("{}, {}", rule(deny), rule(&format!("{deny}, {log}")))),
+            (false, both.to_vec())
+        );
+        // What a rule with conditions ends, it ends for itself alone.
+        let guarded = format!("{{expressions: [\"conn.client_port == 1\"], actions: [{deny}]}}");
+        assert_eq!(found(&format!("{guarded}, {}", rule(deny))), (true, vec![]));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use super::read::EdgeReader;
 use crate::actions::check_lists;
-use crate::diagnostic::shorten;
+use crate::diagnostic::{Severity, shorten};
 use crate::lpm::Restriction;
 use crate::parse::NodeRef;
 use crate::reader::{Keys, head};
@@ -103,7 +103,8 @@ impl<'d> EdgeReader<'_, 'd> {
         let networks = |items: &[CidrItem]| items.iter().map(|item| item.value).collect::<Vec<_>>();
         let (allow, deny) = (networks(&allow), networks(&deny));
         let at = fields.field("allow").map_or(cx.owner.1, |field| field.span);
-        check_lists(allow.iter().copied(), deny.iter().copied(), true, at, self.reader);
+        let (allowed, denied) = (allow.iter().copied(), deny.iter().copied());
+        check_lists(allowed, denied, (true, Severity::Error), at, self.reader);
         let built = Restriction::build(allow, deny);
         built.map_err(|error| self.reader.invalid(at, error.to_string(), "shorten the lists")).ok()
     }

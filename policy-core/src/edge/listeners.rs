@@ -32,27 +32,23 @@ impl EdgeReader<'_, '_> {
 
     /// An upstream that is one of our own listeners would feed the edge its own connections.
     pub(super) fn check_loops(&self, config: &EdgeConfig) {
+        let mut own: HashMap<u16, Own> = HashMap::new();
+        for (at, listener) in listeners(config).enumerate() {
+            own.entry(listener.value.port()).or_default().add(listener.value.ip(), (at, listener.span));
+        }
         for internal in &config.internal_endpoints {
             let upstream = &internal.upstream.value;
             let addresses: Vec<IpAddr> = match &*upstream.host {
                 "localhost" => vec![IpAddr::from([127, 0, 0, 1]), IpAddr::V6(Ipv6Addr::LOCALHOST)],
                 host => host.parse().map(|address: IpAddr| address.to_canonical()).into_iter().collect(),
             };
-            let own = listeners(config).find(|listener| {
-                let listen = listener.value;
-                let own = listen.ip().to_canonical();
-                let here = addresses.iter().any(|&address| {
-                    own == address
-                        || (own.is_unspecified() && (address.is_loopback() || address.is_unspecified()))
-                        || (own.is_loopback() && address.is_unspecified())
-                });
-                listen.port() == upstream.port && here
-            });
-            if let Some(listener) = own {
+            let on_port = own.get(&upstream.port);
+            let own = on_port.and_then(|own| addresses.iter().filter_map(|it| own.reached_by(*it)).min());
+            if let Some((_, listener)) = own {
                 let message = format!("the upstream `{upstream}` is a listener of this edge");
                 self.reader.report(
                     Diagnostic::new(&UPSTREAM_LOOP, internal.upstream.span, message)
-                        .with_label(listener.span, "it listens here")
+                        .with_label(listener, "it listens here")
                         .with_help("give the address of the device, or another port"),
                 );
             }
@@ -78,6 +74,37 @@ fn listeners(config: &EdgeConfig) -> impl Iterator<Item = Spanned<SocketAddr>> {
     let agents = config.agents.iter().map(|agents| agents.listen);
     let admin = config.admin_listener.iter().map(|admin| admin.listen);
     config.endpoints.iter().map(|endpoint| endpoint.listen).chain(agents).chain(admin)
+}
+
+/// A listener by its number and place.
+type Numbered = (usize, Span);
+
+/// The listeners of a port, by what a connection of this machine reaches.
+#[derive(Default)]
+struct Own {
+    by_address: HashMap<IpAddr, Numbered>,
+    unspecified: Option<Numbered>,
+    loopback: Option<Numbered>,
+}
+
+impl Own {
+    fn add(&mut self, address: IpAddr, listener: Numbered) {
+        let address = address.to_canonical();
+        self.by_address.entry(address).or_insert(listener);
+        if address.is_unspecified() {
+            self.unspecified = self.unspecified.or(Some(listener));
+        }
+        if address.is_loopback() {
+            self.loopback = self.loopback.or(Some(listener));
+        }
+    }
+
+    /// The first listener that a connection to an address would reach.
+    fn reached_by(&self, address: IpAddr) -> Option<Numbered> {
+        let anything = self.unspecified.filter(|_| address.is_loopback() || address.is_unspecified());
+        let loopback = self.loopback.filter(|_| address.is_unspecified());
+        self.by_address.get(&address).copied().into_iter().chain(anything).chain(loopback).min()
+    }
 }
 
 /// Who listens on a port.

@@ -1,12 +1,13 @@
 //! The edge's configuration together with the policy files it names.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{EdgeConfig, FACT_WITHOUT_SOURCE, TARGET_NOT_SERVED};
-use crate::check::{CheckOptions, CheckedPolicy};
+use crate::check::CheckOptions;
 use crate::compile::{CompileOptions, Program, RuleRef, compile};
-use crate::diagnostic::{Diagnostic, Diagnostics, printable};
-use crate::endpoint_policy::{Link, PolicyFiles, PolicySource, ReadPolicy, report_loops};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::endpoint_policy::{Circles, Forwards, PolicyFiles, PolicySource, ReadPolicy};
 use crate::facts::Facts;
 use crate::options::EndpointTraits;
 use crate::phase::Phase;
@@ -42,74 +43,121 @@ pub fn load_edge_files(source: &Source, options: &CheckOptions, read: ReadPolicy
     let Some(config) = config else {
         return EdgeFiles { usable: None, findings: found, policies: Vec::new() };
     };
-    let mut files = PolicyFiles::new(read, options);
-    let mut findings = found;
-    let mut links = Vec::new();
-    let mut load = |policy: &PolicySource, owner: Span, url: &EndpointUrl| {
-        let checked = files.policy(policy, EndpointTraits::of_scheme(Scheme::Tcp), &mut findings)?;
-        links.push(Link::new(url.clone(), owner, Some(checked.policy())));
-        program(&checked, policy, owner, &mut files, &mut findings)
+    let mut loader = Loader {
+        files: PolicyFiles::new(read, options),
+        circles: Circles::default(),
+        findings: found,
+        known: HashMap::new(),
+        programs: Vec::new(),
     };
     let endpoints: Vec<_> =
-        config.endpoints.iter().map(|it| load(&it.policy, it.name.span, &it.url)).collect();
+        config.endpoints.iter().map(|it| loader.load(&it.policy, it.name.span, &it.url)).collect();
     let internal: Vec<_> = config
         .internal_endpoints
         .iter()
-        .map(|it| it.policy.as_ref().map(|policy| load(policy, it.url.span, &it.url.value)))
+        .map(|it| it.policy.as_ref().map(|policy| loader.load(policy, it.url.span, &it.url.value)))
         .collect();
-    let without = config.internal_endpoints.iter().filter(|it| it.policy.is_none());
-    links.extend(without.map(|it| Link::new(it.url.value.clone(), it.url.span, None)));
-    report_loops(&links, &mut findings);
-
-    for (at, program) in endpoints.iter().chain(internal.iter().flatten()).flatten() {
-        report_unserved(&config, *at, program, &mut findings);
-        report_unknown(*at, program, &mut findings);
+    for without in config.internal_endpoints.iter().filter(|it| it.policy.is_none()) {
+        loader.circles.endpoint(without.url.value.clone(), without.url.span, None);
+    }
+    let Loader { files, circles, mut findings, programs, .. } = loader;
+    circles.report(&mut findings);
+    for fresh in &programs {
+        report_unserved(&config, fresh, &mut findings);
+        report_unknown(fresh, &mut findings);
     }
     findings.sort();
     // INVARIANT: a policy without a program has left an error in the findings.
     let usable = !findings.has_errors();
     let programs = Programs {
-        endpoints: endpoints.into_iter().flatten().map(|(_, program)| program).collect(),
-        internal: internal.into_iter().map(|it| it.flatten().map(|(_, program)| program)).collect(),
+        endpoints: endpoints.into_iter().flatten().collect(),
+        internal: internal.into_iter().map(Option::flatten).collect(),
     };
     EdgeFiles { usable: usable.then_some((config, programs)), findings, policies: files.into_read() }
 }
 
-/// Compiles a policy; with the place that names it. What keeps it from being a program is told like any fault of
-/// its file.
-fn program(
-    checked: &CheckedPolicy,
-    policy: &PolicySource,
-    owner: Span,
-    files: &mut PolicyFiles<'_>,
-    findings: &mut Diagnostics,
-) -> Option<(Span, Arc<Program>)> {
-    let compiled = compile(checked, &CompileOptions::default()).map(Arc::new);
-    match (compiled, policy) {
-        (Ok(program), PolicySource::Inline(_)) => Some((owner, program)),
-        (Ok(program), PolicySource::File(name)) => Some((name.span, program)),
-        (Err(found), PolicySource::Inline(_)) => {
-            findings.append(found);
-            None
-        }
-        (Err(found), PolicySource::File(name)) => {
-            files.report_errors(
-                &found,
-                &printable(&name.value),
-                checked.source().name(),
-                name.span,
-                findings,
-            );
-            if let Some((_, last)) = files.last() {
-                last.append(found);
+/// Loads the policies of a configuration. A file is read, checked and compiled once, however many endpoints name it,
+/// and so is an inline policy that others repeat by an alias: their programs are one.
+struct Loader<'a, 'p> {
+    files: PolicyFiles<'a>,
+    circles: Circles,
+    findings: Diagnostics,
+    known: HashMap<Written<'p>, Loaded>,
+    programs: Vec<Fresh>,
+}
+
+/// Where a policy is written. All endpoints of an edge are of the same kind, and a file is shown by one name, so its
+/// program is the same wherever it is named.
+#[derive(PartialEq, Eq, Hash)]
+enum Written<'p> {
+    File(&'p str),
+    Inline(Span),
+}
+
+/// A policy that was looked at.
+#[derive(Clone)]
+struct Loaded {
+    forwards: Option<Forwards>,
+    program: Option<Arc<Program>>,
+}
+
+/// A program, with the place that names it first.
+struct Fresh {
+    at: Span,
+    program: Arc<Program>,
+    /// True if what stands in the policy must not be shown.
+    outside: bool,
+}
+
+impl<'p> Loader<'_, 'p> {
+    /// The program of an endpoint; `None` if it has none, which is in the findings.
+    fn load(&mut self, policy: &'p PolicySource, owner: Span, url: &EndpointUrl) -> Option<Arc<Program>> {
+        let written = match policy {
+            PolicySource::Inline(policy) => Written::Inline(policy.policy().span),
+            PolicySource::File(name) => Written::File(&name.value),
+        };
+        let loaded = match self.known.get(&written) {
+            Some(loaded) => loaded.clone(),
+            None => {
+                let loaded = self.first(policy, owner);
+                self.known.insert(written, loaded.clone());
+                loaded
             }
-            None
+        };
+        if let Some(forwards) = loaded.forwards {
+            self.circles.endpoint(url.clone(), owner, Some(forwards));
+        }
+        loaded.program
+    }
+
+    /// Checks and compiles a policy. What keeps it from being a program is told like any fault of its file.
+    fn first(&mut self, policy: &'p PolicySource, owner: Span) -> Loaded {
+        let traits = EndpointTraits::of_scheme(Scheme::Tcp);
+        let Some(checked) = self.files.policy(policy, traits, &mut self.findings) else {
+            return Loaded { forwards: None, program: None };
+        };
+        let forwards = Some(self.circles.policy(&checked));
+        let at = match policy {
+            PolicySource::Inline(_) => owner,
+            PolicySource::File(name) => name.span,
+        };
+        match compile(&checked, &CompileOptions::default()).map(Arc::new) {
+            Ok(program) => {
+                let outside = self.files.is_outside(policy);
+                self.programs.push(Fresh { at, program: Arc::clone(&program), outside });
+                Loaded { forwards, program: Some(program) }
+            }
+            Err(found) => {
+                self.files.report(found, policy, &mut self.findings);
+                Loaded { forwards, program: None }
+            }
         }
     }
 }
 
 /// Refuses facts that this edge cannot know: a rule that reads one would close every connection.
-fn report_unknown(at: Span, program: &Program, found: &mut Diagnostics) {
+fn report_unknown(fresh: &Fresh, found: &mut Diagnostics) {
+    let program = &fresh.program;
     for fact in program.needs().iter().filter(|fact| !Facts::known_to_edges(**fact)) {
         let mut conditions = program.rules(Phase::OnTcpConnect).flat_map(RuleRef::conditions);
         let reader = conditions.find(|condition| condition.expression().reads().contains(fact));
@@ -119,26 +167,38 @@ fn report_unknown(at: Span, program: &Program, found: &mut Diagnostics) {
         let message = format!("the policy reads `{fact}`{place}, and this edge has no source for it");
         let help =
             "decide by facts the edge knows: addresses, ports, `endpoint.*`, `conn.ts.start`, `time.now`";
-        found.push(Diagnostic::new(&FACT_WITHOUT_SOURCE, at, message).with_help(help));
+        found.push(Diagnostic::new(&FACT_WITHOUT_SOURCE, fresh.at, message).with_help(help));
     }
 }
 
 /// Warns of targets that no internal endpoint serves. Where agents may connect, one of them may serve it.
-fn report_unserved(config: &EdgeConfig, at: Span, program: &Program, found: &mut Diagnostics) {
+fn report_unserved(config: &EdgeConfig, fresh: &Fresh, found: &mut Diagnostics) {
     if config.agents.is_some() {
         return;
     }
-    for target in program.literal_targets().filter(|target| config.internal_endpoint(target).is_none()) {
-        let message = format!("no internal endpoint serves `{target}`, so forwards to it fail");
-        found.push(Diagnostic::new(&TARGET_NOT_SERVED, at, message).with_help(format!(
-            "add it under `internal_endpoints`, e.g. `- {{url: \"{target}\", upstream: {{url: 22}}}}`"
-        )));
+    let targets = fresh.program.literal_targets();
+    for target in targets.filter(|target| config.internal_endpoint(target).is_none()) {
+        let (message, help) = match fresh.outside {
+            true => (
+                "no internal endpoint serves a target of the policy, so forwards to it fail".to_owned(),
+                "add it under `internal_endpoints`; the file lies outside of the folder, so the target is not shown"
+                    .to_owned(),
+            ),
+            false => (
+                format!("no internal endpoint serves `{target}`, so forwards to it fail"),
+                format!(
+                    "add it under `internal_endpoints`, e.g. `- {{url: \"{target}\", upstream: {{url: 22}}}}`"
+                ),
+            ),
+        };
+        found.push(Diagnostic::new(&TARGET_NOT_SERVED, fresh.at, message).with_help(help));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::named_file::NamedFile;
 
     const EDGE: &str = "version: 1
 endpoints: [{name: a, url: \"tcp://e:1\", traffic_policy_file: a.yml}]
@@ -153,7 +213,7 @@ internal_endpoints: [{url: \"tcp://d.internal:22\", upstream: {url: 22}}]
         let source = Source::new("edge.yml", edge);
         let files = load_edge_files(&source, &CheckOptions::default(), &mut |name| {
             let bytes = policy.map(|text| text.as_bytes().to_vec()).map_err(ToOwned::to_owned);
-            (format!("/etc/{name}"), bytes)
+            NamedFile::new(format!("/etc/{name}"), bytes)
         });
         let place = |item: &Diagnostic| format!("{} {}", source.position(item.span.start), item.code.id);
         (files.usable.is_some(), files.findings.iter().map(place).collect(), files.policies.len())
@@ -172,5 +232,109 @@ internal_endpoints: [{url: \"tcp://d.internal:22\", upstream: {url: 22}}]
         assert_eq!(load_with(&agents, Ok(&forward("x.internal"))), (true, vec![], 1));
         assert_eq!(load(Ok("on_tcp_connect: [")), (false, vec!["2:62 TP452".to_owned()], 1));
         assert_eq!(load(Err("it is gone")), (false, vec!["2:62 TP452".to_owned()], 0));
+    }
+
+    /// The files of a configuration by a host that counts what it reads; every file is the same text.
+    fn load_all(edge: &str, text: &str, outside: bool) -> (EdgeFiles, usize) {
+        let mut reads = 0;
+        let files = load_edge_files(&Source::new("edge.yml", edge), &CheckOptions::default(), &mut |name| {
+            reads += 1;
+            NamedFile::new(format!("/etc/{name}"), Ok(text.as_bytes().to_vec())).outside(outside)
+        });
+        (files, reads)
+    }
+
+    fn endpoints(count: usize, policy: impl Fn(usize) -> String) -> String {
+        let one = |at: usize| {
+            format!("- {{name: e{at}, url: \"tcp://e:{port}\", {}}}\n", policy(at), port = at + 1)
+        };
+        format!("version: 1\nendpoints:\n{}", (0..count).map(one).collect::<String>())
+    }
+
+    #[test]
+    fn a_policy_of_many_endpoints_is_loaded_once() {
+        let deny = "on_tcp_connect: [{actions: [{type: deny}]}]";
+        let edge = endpoints(800, |at| format!("traffic_policy_file: p{}.yml", at % 2));
+        let (files, reads) = load_all(&edge, deny, false);
+        let (_, programs) = files.usable.expect("no errors");
+        assert_eq!((reads, files.policies.len(), programs.endpoints.len()), (2, 2, 800));
+        for (at, program) in programs.endpoints.iter().enumerate() {
+            assert!(Arc::ptr_eq(program, &programs.endpoints[at % 2]), "{at}");
+            // Places are those of the file that is named.
+            assert_eq!(program.file(), format!("/etc/p{}.yml", at % 2));
+        }
+        // Two that are written, the first of them shared by an alias.
+        let inline = |at: usize| match at {
+            0 => format!("traffic_policy: &p {{{deny}}}"),
+            1..=7 => "traffic_policy: *p".to_owned(),
+            _ => format!("traffic_policy: {{{deny}}}"),
+        };
+        let (files, _) = load_all(&endpoints(9, inline), "", false);
+        let programs = files.usable.expect("no errors").1.endpoints;
+        assert!(programs.iter().take(8).all(|program| Arc::ptr_eq(program, &programs[0])));
+        assert!(!Arc::ptr_eq(&programs[0], &programs[8]));
+        assert_ne!(
+            programs[0].rules(Phase::OnTcpConnect).next().map(RuleRef::position),
+            programs[8].rules(Phase::OnTcpConnect).next().map(RuleRef::position)
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_of_many_is_told_once() {
+        let edge = endpoints(50, |_| "traffic_policy_file: p.yml".to_owned());
+        let forward =
+            "on_tcp_connect: [{actions: [{type: forward-internal, config: {url: \"tcp://x.internal:22\"}}]}]";
+        for (text, code) in [("on_tcp_connect: [{actions: [{type: dney}]}]", "TP452"), (forward, "TP455")] {
+            let (files, reads) = load_all(&edge, text, false);
+            let codes: Vec<_> = files.findings.iter().map(|it| it.code.id).collect();
+            assert_eq!((codes, reads, files.policies.len()), (vec![code], 1, 1));
+            assert!(files.policies[0].1.errors() <= 1);
+        }
+    }
+
+    #[test]
+    fn nothing_is_shown_of_a_file_outside() {
+        let edge = endpoints(1, |_| "traffic_policy_file: p.yml".to_owned());
+        for text in [
+            "secret:x:0\n",
+            "on_tcp_connect: [{actions: [{type: secret}]}]",
+            "on_tcp_connect: [{actions: [{type: forward-internal, config: {url: \"tcp://secret.internal:22\"}}]}]",
+            "on_tcp_connect: [{name: secret, expressions: [\"conn.geo.city == 'secret'\"], actions: [{type: deny}]}]",
+            "on_tcp_connect: [{name: secret, actions: [{type: terminate-tls}]}]",
+        ] {
+            let (files, _) = load_all(&edge, text, true);
+            let shown = format!("{:?} {:?}", files.findings, files.policies);
+            let texts = files.policies.iter().map(|(source, _)| source.text()).collect::<String>();
+            assert!(!files.findings.is_empty(), "{text}");
+            assert!(!shown.contains("secret") && !texts.contains("secret"), "{shown}\n{texts}");
+        }
+    }
+
+    #[test]
+    fn a_long_chain_is_loaded_in_a_step_for_each_endpoint() {
+        let count = 20_000;
+        let url = |at: usize| format!("tcp://d{at}.internal:22");
+        let mut edge = format!(
+            "version: 1\nendpoints: [{{name: a, url: \"tcp://e:1\", traffic_policy: {{on_tcp_connect: [{{actions: \
+             [{{type: forward-internal, config: {{url: \"{}\"}}}}]}}]}}}}]\ninternal_endpoints:\n",
+            url(0)
+        );
+        for at in 0..count {
+            edge.push_str(&format!(
+                "- {{url: \"{}\", upstream: {{url: 22}}, traffic_policy: {{on_tcp_connect: [{{actions: [{{type: \
+                 forward-internal, config: {{url: \"{}\"}}}}]}}]}}}}\n",
+                url(at),
+                url(at + 1)
+            ));
+        }
+        let (files, _) = load_all(&edge, "", false);
+        let found: Vec<_> = files.findings.iter().map(|it| (it.code.id, &*it.message)).collect();
+        assert_eq!(
+            found,
+            [("TP455", &*format!("no internal endpoint serves `{}`, so forwards to it fail", url(count)))]
+        );
+        let (config, _) = files.usable.expect("a warning");
+        let target = EndpointUrl::parse(&url(count - 1)).expect("a URL");
+        assert_eq!(config.internal_endpoint(&target), Some(count - 1));
     }
 }

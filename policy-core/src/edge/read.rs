@@ -10,14 +10,14 @@ use crate::actions::{no_port, not_internal, too_deep, url_diagnostic};
 use crate::agent::INVALID_UPSTREAM;
 use crate::check::{CheckOptions, settle};
 use crate::compile::not_supported;
-use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, shorten};
 use crate::duration::parse_duration;
 use crate::endpoint_policy::{POLICY_CHOICE, PolicySource, Reported, read_policy_source};
 use crate::options::EndpointTraits;
 use crate::parse::{self, Document, NodeRef};
 use crate::reader::{DUPLICATE, Fields, Keys, MISSING_FIELD, Reader, head};
 use crate::source::{Source, Span, Spanned};
-use crate::url::{EndpointUrl, HostPort, Scheme};
+use crate::url::{EndpointUrl, HostPort, Scheme, UrlIndex};
 
 /// Event destinations that the reserve of open files has room for, twice during a reload.
 const MOST_SINKS: usize = 8;
@@ -112,10 +112,12 @@ impl<'d> EdgeReader<'_, 'd> {
         }
         let admin = fields.get("admin").and_then(|node| self.admin(node, agents.is_some()));
         let admin = admin.unwrap_or_default();
+        let internal = internal.unwrap_or_default();
         let config = EdgeConfig {
+            serving: UrlIndex::new(internal.iter().map(|it| &it.url.value)),
             state_dir: state_dir.map_or("./state", |text| text.value).into(),
             endpoints,
-            internal_endpoints: internal.unwrap_or_default(),
+            internal_endpoints: internal,
             agents: agents.and_then(|field| self.agents(field.value)),
             admin_socket: admin.socket,
             admin_listener: admin.listener,
@@ -130,8 +132,10 @@ impl<'d> EdgeReader<'_, 'd> {
         };
         let written = fields.field("endpoints").filter(|field| is_empty_list(field.value));
         if let Some(field) = written.filter(|_| agents.is_none()) {
+            // Who takes the last endpoint away wants it closed.
             let found =
-                Diagnostic::new(&MISSING_FIELD, field.span, "the edge has no endpoint: nothing listens");
+                Diagnostic::new(&MISSING_FIELD, field.span, "the edge has no endpoint: nothing listens")
+                    .with_severity(Severity::Warning);
             self.reader
                 .report(found.with_help("add one below `endpoints`, or `agents` that bring their own"));
         }
@@ -151,7 +155,7 @@ impl<'d> EdgeReader<'_, 'd> {
         let fields = reader.map(node, "an endpoint", KEYS)?;
         let owner = ("the endpoint", head(node));
         let name = fields.required(reader, "name", owner, "name: device1-ssh");
-        let name = name.and_then(|node| reader.text(node, "`name`"));
+        let name = name.and_then(|node| reader.name(node, "`name`"));
         let url = fields.required(reader, "url", owner, "url: tcp://edge.example.com:20022");
         let url = url.and_then(|node| self.url(node));
         let listen = match fields.get("listen") {

@@ -151,7 +151,7 @@ impl<T: Trace> Evaluation<'_, T> {
         let mut best: Option<IpNetwork> = None;
         for entry in entries {
             let text = self.render(&entry.template)?;
-            let network = cidr(text.trim()).map_err(|error| {
+            let network = cidr(&text).map_err(|error| {
                 Unrendered::unusable(format!("`{}` is not a network: {error}", shorten(&text)))
             })?;
             let matches = network.network.contains(self.facts().client_ip());

@@ -3,6 +3,7 @@
 use super::list::LIST_LIMIT;
 use super::{IpPolicies, ListReader, MOST_NETWORKS, NamedList, Written, check_document};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, printable};
+use crate::named_file::{NamedFile, withhold};
 use crate::options::CheckOptions;
 use crate::parse;
 use crate::reader::UNREADABLE_FILE;
@@ -11,9 +12,9 @@ use crate::source::Source;
 /// List files that one file of IP policies may name.
 pub const MOST_FILES: usize = 64;
 
-/// Reads a list file by the name that the IP policies give it, piece by piece: the name to show, and the reason if
-/// it cannot be read to its end. Relative names are relative to the file of IP policies; unpacking is the host's.
-pub type ReadList<'a> = &'a mut dyn FnMut(&str, &mut dyn FnMut(&[u8])) -> (String, Result<(), String>);
+/// Reads a list file by the name that the IP policies give it, piece by piece; fails if it cannot be read to its end.
+/// Relative names are relative to the file of IP policies; unpacking is the host's.
+pub type ReadList<'a> = &'a mut dyn FnMut(&str, &mut dyn FnMut(&[u8])) -> NamedFile<()>;
 
 /// IP policies and the lists they name.
 #[derive(Debug)]
@@ -33,14 +34,14 @@ pub struct IpPolicyFiles {
 /// O(bytes). Memory: at most twice [`MOST_NETWORKS`] networks, those of all lists and of the one that is read.
 ///
 /// ```
-/// use policy_core::{check::CheckOptions, ip_policies::load_ip_policy_files, source::Source};
+/// use policy_core::{check::CheckOptions, ip_policies::load_ip_policy_files, named_file::NamedFile, source::Source};
 /// let source = Source::new("ip-policies.yml", "
 /// - id: ipp_guests
 ///   files: [{path: blocklist.txt, action: deny}]
 /// ");
 /// let mut read = |name: &str, feed: &mut dyn FnMut(&[u8])| {
 ///     feed(b"203.0.113.0/24\n2001:db8::/32\n");
-///     (format!("lists/{name}"), Ok(()))
+///     NamedFile::new(format!("lists/{name}"), Ok(()))
 /// };
 /// let loaded = load_ip_policy_files(&source, &CheckOptions::default(), &mut read);
 /// let policies = loaded.usable.expect("no errors");
@@ -80,7 +81,8 @@ fn read_list(
 ) -> Option<Vec<ipnetwork::IpNetwork>> {
     let path = printable(&named.path.value);
     let mut reader = ListReader::new(&*named.path.value);
-    let (shown, outcome) = read(&named.path.value, &mut |bytes| reader.feed(bytes));
+    let NamedFile { shown, content: outcome, outside } =
+        read(&named.path.value, &mut |bytes| reader.feed(bytes));
     if outcome.is_err() {
         reader.break_off();
     }
@@ -114,7 +116,10 @@ fn read_list(
         other => other,
     };
     if outcome.is_ok() || !list.findings.is_empty() {
-        lists.push((list.source, list.findings));
+        lists.push(match outside {
+            true => withhold(&list.source, list.findings),
+            false => (list.source, list.findings),
+        });
     }
     taken
 }

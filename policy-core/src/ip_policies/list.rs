@@ -5,7 +5,7 @@
 
 use ipnetwork::IpNetwork;
 
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, shorten};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, shorten, steers};
 use crate::lpm::{CidrError, cidr};
 use crate::schema::{HOST_BITS, code_of, host_bits, not_a_network};
 use crate::source::{Source, Span};
@@ -284,11 +284,8 @@ fn picture(c: char) -> char {
         '\t' => c,
         '\0'..='\x1f' => char::from_u32(0x2400 + u32::from(c)).unwrap_or(char::REPLACEMENT_CHARACTER),
         '\x7f' => '\u{2421}',
-        '\u{80}'..='\u{9f}'
-        | '\u{200e}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2066}'..='\u{2069}'
-        | '\u{feff}' => char::REPLACEMENT_CHARACTER,
+        '\u{feff}' => char::REPLACEMENT_CHARACTER,
+        c if steers(c) => char::REPLACEMENT_CHARACTER,
         c => c,
     }
 }

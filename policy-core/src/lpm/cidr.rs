@@ -30,6 +30,8 @@ pub enum CidrError {
     Zone,
     /// The part behind the slash is not a number.
     Length,
+    /// The prefix length has zeros in front: some read such numbers as octal ones.
+    LeadingZero,
     /// The prefix is longer than the address.
     TooLong {
         /// Bits an address of this family has.
@@ -44,6 +46,7 @@ impl fmt::Display for CidrError {
             Self::Address => f.write_str("the part before the slash is not an IPv4 or IPv6 address"),
             Self::Zone => f.write_str("it has a zone id"),
             Self::Length => f.write_str("the prefix length is not a whole number"),
+            Self::LeadingZero => f.write_str("the prefix length begins with a zero"),
             Self::TooLong { most } => write!(f, "the prefix length is over {most}"),
         }
     }
@@ -82,6 +85,9 @@ pub fn cidr(text: &str) -> Result<ParsedCidr, CidrError> {
         Some(digits) => {
             let shaped =
                 !digits.is_empty() && digits.len() <= 3 && digits.bytes().all(|b| b.is_ascii_digit());
+            if shaped && digits.len() > 1 && digits.starts_with('0') {
+                return Err(CidrError::LeadingZero);
+            }
             let length: u16 = shaped.then(|| digits.parse().ok()).flatten().ok_or(CidrError::Length)?;
             u8::try_from(length).ok().filter(|&length| length <= most).ok_or(CidrError::TooLong { most })?
         }
@@ -187,12 +193,17 @@ mod tests {
             ("10.0.0.0/+8", CidrError::Length),
             ("10.0.0.0/8/9", CidrError::Length),
             ("10.0.0.0/1000", CidrError::Length),
+            ("10.0.0.0/08", CidrError::LeadingZero),
+            ("10.0.0.0/00", CidrError::LeadingZero),
+            ("2001:db8::/032", CidrError::LeadingZero),
+            ("10.0.0.0/8 ", CidrError::Length),
             ("10.0.0.0/33", CidrError::TooLong { most: 32 }),
             ("::/129", CidrError::TooLong { most: 128 }),
             ("fe80::1%1/64", CidrError::Zone),
         ] {
             assert_eq!(cidr(text), Err(error), "{text}");
         }
+        assert_eq!(cidr("0.0.0.0/0").map(|entry| entry.network.prefix()), Ok(0));
     }
 
     #[test]

@@ -56,6 +56,7 @@ pub fn parse(source: &Source, limits: &Limits, diagnostics: &mut Diagnostics) ->
         }
     }
     let document = builder.finish(diagnostics);
+    super::decode::report_steering(source, diagnostics);
     super::json::check(source, diagnostics);
     document
 }

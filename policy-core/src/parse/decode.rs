@@ -1,7 +1,7 @@
 //! From the bytes of a file to a [`Source`]: size, UTF-8 and control characters.
 
 use super::limits::MAX_SOURCE_BYTES;
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, steers};
 use crate::source::{Source, Span};
 
 pub(crate) static INVALID_ENCODING: Code =
@@ -79,6 +79,26 @@ fn report_control_characters(text: &str, diagnostics: &mut Diagnostics) {
     }
 }
 
+/// Warns of the first few characters that turn the direction of writing or break lines where YAML has no line: the
+/// text is not what a reader sees (CVE-2021-42574).
+pub(super) fn report_steering(source: &Source, diagnostics: &mut Diagnostics) {
+    let text = source.text();
+    if text.is_ascii() {
+        return;
+    }
+    let bad = text.char_indices().filter(|&(_, c)| c > '\u{7f}' && steers(c));
+    for (at, c) in bad.take(MOST_CONTROL_CHARACTERS) {
+        let span = Span::from_range(at..at + c.len_utf8());
+        let message =
+            format!("U+{:04X} in the file: it cannot be seen and changes how the text reads", u32::from(c));
+        diagnostics.push(
+            Diagnostic::new(&CONTROL_CHARACTER, span, message)
+                .with_severity(Severity::Warning)
+                .with_help("remove it, or write it as an escape inside double quotes"),
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +109,28 @@ mod tests {
         let all: Vec<_> =
             found.iter().map(|d| format!("{} {}", source.position(d.span.start), d.message)).collect();
         assert_eq!(all, ["1:4 NUL byte in the file", "2:4 control character U+001B in the file"]);
+    }
+
+    #[test]
+    fn characters_that_turn_the_text_are_told_and_those_in_names_as_escapes_too() {
+        let found = |text: &str| {
+            let source = Source::new("p.yml", text);
+            let (policy, found) = crate::check::load_policy(&source, &crate::check::CheckOptions::default());
+            assert!(policy.is_some(), "{text}: {found:?}");
+            let place = |it: &Diagnostic| format!("{} {}", source.position(it.span.start), it.code.id);
+            found.iter().map(place).collect::<Vec<_>>()
+        };
+        let rule = |name: &str| format!("on_tcp_connect: [{{name: {name}, actions: [{{type: deny}}]}}]");
+        assert_eq!(found(&rule("B\u{fc}ro")), Vec::<String>::new());
+        for c in ['\u{202e}', '\u{2066}', '\u{2028}', '\u{200f}', '\u{61c}'] {
+            assert_eq!(found(&rule(&format!("a{c}b"))), ["1:26 TP102"], "{c:?}");
+            assert_eq!(found(&rule(&format!("\"a\\u{:04x}b\"", u32::from(c)))), ["1:25 TP102"], "{c:?}");
+        }
+        assert_eq!(found(&rule("\"a\\e[2K\"")), ["1:25 TP102"]);
+        assert_eq!(found(&format!("# \u{202e}\n{}", rule("a"))), ["1:3 TP102"]);
+        // An escape elsewhere is what its author wants.
+        let log = "on_tcp_connect: [{actions: [{type: log, config: {metadata: {a: \"\\u202e\"}}}]}]";
+        assert_eq!(found(log), Vec::<String>::new());
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! `policy eval --ips`: a list of addresses, one JSON object a line.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::IpAddr;
 use std::path::Path;
@@ -11,7 +10,7 @@ use policy_core::diagnostic::printable;
 use super::{Known, decide, meets};
 use crate::cli::Eval;
 use crate::exit::{Exit, Failure, say};
-use crate::files::reason;
+use crate::files::{open, reason};
 use crate::render;
 
 /// A line longer than this holds no address.
@@ -30,7 +29,7 @@ pub(super) fn evaluate(
     let unreadable = |error: &io::Error| Failure::Usage(format!("cannot read `{name}`: {}", reason(error)));
     let mut input: Box<dyn BufRead> = match stdin {
         true => Box::new(BufReader::new(io::stdin())),
-        false => Box::new(BufReader::new(File::open(path).map_err(|error| unreadable(&error))?)),
+        false => Box::new(BufReader::new(open(path).map_err(|error| unreadable(&error))?)),
     };
     let (mut bad_lines, mut unmet) = (0_usize, 0_usize);
     let mut line = Vec::new();

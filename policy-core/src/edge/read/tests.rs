@@ -119,3 +119,12 @@ fn an_edge_may_not_feed_itself() {
     let ids: Vec<_> = found.iter().map(|line| line.split(' ').nth(1).expect("an id")).collect();
     assert_eq!(ids, ["TP453", "TP453", "TP457"], "{found:?}");
 }
+
+#[test]
+fn the_last_endpoint_may_be_taken_away() {
+    let (config, found) = read("version: 1\nendpoints: []\n");
+    assert!(config.is_some_and(|config| config.endpoints.is_empty()));
+    assert_eq!(found, ["2:1 TP303 the edge has no endpoint: nothing listens"]);
+    let (config, _) = read("version: 1\n");
+    assert!(config.is_none(), "a key that is not there was lost");
+}

@@ -12,11 +12,12 @@ fn load(text: &str) -> (IpPolicyFiles, Vec<String>, usize) {
         let (text, outcome) = match name {
             "good.txt" => ("203.0.113.0/24\n# none\n2001:db8::7\n", Ok(())),
             "bad.txt" => ("203.0.113.0/24\n\noffice\n10.0.0.1/8\n", Ok(())),
+            "secret.txt" => ("203.0.113.0/24\nsecret\n10.0.0.1/8\n", Ok(())),
             "broken.txt" => ("203.0.113.0/24\n203.0.", Err("the gzip data breaks off".to_owned())),
             _ => ("", Err("no such file or directory".to_owned())),
         };
         feed(text.as_bytes());
-        (format!("lists/{name}"), outcome)
+        NamedFile::new(format!("lists/{name}"), outcome).outside(name == "secret.txt")
     };
     let loaded = load_ip_policy_files(&source, &CheckOptions::default(), &mut read);
     let found = loaded.findings.iter();
@@ -68,12 +69,11 @@ fn one_bad_line_and_nothing_is_loaded() {
 fn the_declaration_is_checked_before_lists_are_read() {
     let faults = [
         ("- {id: ipp_a}", "1:3 TP303 an entry of the IP policies needs `rules`"),
-        ("- {id: ipp_a, files: []}", "1:22 TP310 `files` is empty"),
         ("- {id: ipp_a, files: [{path: x}]}", "TP303 an entry of `files` needs `action`"),
         ("- {id: ipp_a, files: [{action: deny}]}", "TP303 an entry of `files` needs `path`"),
         ("- {id: ipp_a, files: [{path: x, action: block}]}", "TP308"),
         (
-            "- {id: ipp_a, files: [{path: x, action: deny}, {path: x, action: allow}]}",
+            "- {id: ipp_a, files: [{path: x, action: deny}, {path: x, action: deny}]}",
             "TP453 the list file `x`",
         ),
     ];
@@ -97,7 +97,7 @@ fn too_many_networks_together_are_refused() {
         let named = check_document(&document, &CheckOptions::default(), &mut found).expect("no errors").lists;
         let mut read = |name: &str, feed: &mut dyn FnMut(&[u8])| {
             feed(b"10.0.0.0/8\n11.0.0.0/8\n");
-            (name.to_owned(), Ok(()))
+            NamedFile::new(name.to_owned(), Ok(()))
         };
         let taken = read_list(&named[1], &mut read, room, &mut found, &mut lists);
         (taken.is_some(), found.iter().map(|item| item.code.id).collect::<Vec<_>>())
@@ -113,4 +113,26 @@ fn who_reads_no_lists_refuses_them() {
     assert!(policies.is_none());
     let message = &found.iter().next().expect("a finding").message;
     assert_eq!(message, "cannot read the list file `a`: list files are not read here");
+}
+
+#[test]
+fn a_list_may_be_allowed_and_denied_and_the_last_one_may_go() {
+    let (loaded, found, reads) = load(
+        "- {id: ipp_a, files: [{path: good.txt, action: allow}, {path: good.txt, action: deny}]}\n\
+         - {id: ipp_b, files: []}\n",
+    );
+    assert!(found.is_empty(), "{found:?}");
+    assert_eq!(reads, 1);
+    let policies = loaded.usable.expect("no errors");
+    let sizes = |id| policies.get(id).map(|policy| (policy.allow.len(), policy.deny.len()));
+    assert_eq!((sizes("ipp_a"), sizes("ipp_b")), (Some((2, 2)), Some((0, 0))));
+}
+
+#[test]
+fn nothing_is_shown_of_a_list_outside() {
+    let (loaded, found, _) = load("- {id: ipp_a, files: [{path: secret.txt, action: deny}]}");
+    assert_eq!(found, ["1:30 TP452 the list file `secret.txt` has 1 error, the first in line 2"]);
+    let (source, findings) = &loaded.lists[0];
+    assert!(source.is_withheld() && (findings.errors(), findings.warnings()) == (1, 1));
+    assert!(!format!("{findings:?}{}", source.text()).contains("secret"), "{findings:?}");
 }

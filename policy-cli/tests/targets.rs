@@ -1,0 +1,56 @@
+//! `--target` and `--expect` of `policy eval`, for targets that are written and for those that `${…}` gives; and what
+//! its JSON holds.
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::process::Command;
+
+/// Exit code and both outputs of `policy eval`.
+fn eval(policy: &str, args: &[&str]) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("policy.yml");
+    fs::write(&file, policy).expect("written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_policy"));
+    let output = command.arg("eval").arg(&file).args(["--ip", "10.0.0.1"]).args(args).output();
+    let output = output.expect("it runs");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (output.status.code(), text(output.stdout) + &text(output.stderr))
+}
+
+fn forward(url: &str) -> String {
+    format!(
+        "on_tcp_connect: [{{actions: [{{type: forward-internal, config: {{url: \"{url}\", on_error: continue}}}}, \
+         {{type: deny}}]}}]\n"
+    )
+}
+
+#[test]
+fn a_rendered_target_can_be_offline() {
+    let policy = forward("tcp://t${conn.client_port - 6}.internal:22");
+    let port = ["--set", "conn.client_port=7"];
+    let (_, said) = eval(&policy, &port);
+    assert!(said.contains("change it with `--target tcp://t1.internal:22=offline`"), "{said}");
+    let with = |args: &[&str]| eval(&policy, &[&port[..], args].concat());
+    let offline = ["--target", "tcp://t1.internal:22=offline"];
+    let (code, said) = with(&offline);
+    assert!(code == Some(0) && said.starts_with("deny"), "{said}");
+    let (code, _) = with(&["--expect", "forward:tcp://t1.internal:22"]);
+    assert_eq!(code, Some(0));
+    // What no policy can forward to is a typing error still.
+    let (code, said) = with(&["--target", "tcp://t1.example:22=offline"]);
+    assert!(
+        code == Some(2) && said.contains("its targets: what `${…}` gives, an internal endpoint"),
+        "{said}"
+    );
+    let (code, said) = eval(&forward("tcp://a.internal:22"), &offline);
+    assert!(code == Some(2) && said.contains("its targets: `tcp://a.internal:22`\n"), "{said}");
+    let (code, said) = eval("on_tcp_connect: [{actions: [{type: deny}]}]", &offline);
+    assert!(code == Some(2) && said.contains("it forwards nowhere"), "{said}");
+}
+
+#[test]
+fn json_holds_nothing_raw_that_steers() {
+    let policy = "on_tcp_connect: [{name: \"a\\u202Eb\\x9B\\u2028\", actions: [{type: deny}]}]";
+    let (code, said) = eval(policy, &["--format", "json"]);
+    assert!(code == Some(0) && said.contains(r#""rule":"a\u202eb\u009b\u2028""#), "{said}");
+}

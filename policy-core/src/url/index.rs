@@ -1,0 +1,95 @@
+//! Which of many URLs, wildcards among them, serves a target.
+
+use std::collections::HashMap;
+
+use super::{EndpointUrl, Scheme};
+
+/// URLs by what they cover: an exact one before a wildcard, a longer wildcard before a shorter one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UrlIndex {
+    exact: HashMap<EndpointUrl, usize>,
+    /// By what follows the `*`.
+    wild: HashMap<Box<str>, HashMap<(Scheme, Option<u16>), usize>>,
+}
+
+impl UrlIndex {
+    /// An index of URLs by their places; of equal ones the first counts. O(length of all).
+    pub(crate) fn new<'u>(urls: impl Iterator<Item = &'u EndpointUrl>) -> Self {
+        let mut index = Self::default();
+        for (at, url) in urls.enumerate() {
+            match url.host.strip_prefix('*') {
+                Some(suffix) => {
+                    let of = index.wild.entry(suffix.into()).or_default();
+                    of.entry((url.scheme, url.port())).or_insert(at);
+                }
+                None => {
+                    index.exact.entry(url.clone()).or_insert(at);
+                }
+            }
+        }
+        index
+    }
+
+    /// The place of the URL that serves a target. O(length), however many URLs there are; allocates nothing.
+    pub(crate) fn find(&self, target: &EndpointUrl) -> Option<usize> {
+        if let Some(at) = self.exact.get(target) {
+            return Some(*at);
+        }
+        if self.wild.is_empty() {
+            return None;
+        }
+        let key = (target.scheme, target.port());
+        // What stands before the first dot is never empty: a `*` stands for something.
+        let suffixes = target.host.match_indices('.').filter_map(|(at, _)| target.host.get(at..));
+        suffixes.filter_map(|suffix| self.wild.get(suffix)?.get(&key).copied()).next()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_index_is_the_search_through_all() {
+        let urls: Vec<EndpointUrl> = [
+            "tcp://a.internal:1",
+            "tcp://*.internal:1",
+            "tcp://*.b.internal:1",
+            "tcp://*.c.b.internal:1",
+            "tcp://c.b.internal:1",
+            "tcp://c.b.internal:2",
+            "tcp://*.b.internal:2",
+            "https://*.b.internal",
+            "https://d.b.internal:443",
+            "tls://*.b.internal:8443",
+            "tcp://*.c.b.internal:1",
+            "tcp://a.internal:1",
+        ]
+        .iter()
+        .map(|text| EndpointUrl::parse(text).expect("a URL"))
+        .collect();
+        let index = UrlIndex::new(urls.iter());
+        let naive = |target: &EndpointUrl| {
+            let covering = urls.iter().enumerate().rev().filter(|(_, url)| url.covers(target));
+            covering.max_by_key(|(_, url)| (!url.is_wildcard(), url.host().len())).map(|(at, _)| at)
+        };
+        let hosts = ["a", "b", "c.b", "d.c.b", "e.d.c.b", "xb", "x.a", "*", "*.b", "*.c.b", "d.b"];
+        for host in hosts
+            .iter()
+            .map(|host| format!("{host}.internal"))
+            .chain(["internal".into(), "[::1.2.3.4]".into()])
+        {
+            for (scheme, port) in [
+                ("tcp", ":1"),
+                ("tcp", ":2"),
+                ("https", ""),
+                ("https", ":443"),
+                ("tls", ":8443"),
+                ("tls", ""),
+            ] {
+                let target = EndpointUrl::parse(&format!("{scheme}://{host}{port}")).expect("a URL");
+                assert_eq!(index.find(&target), naive(&target), "{target}");
+            }
+        }
+    }
+}
