@@ -3,7 +3,7 @@
 //! `policy-core` reads and checks; this file brings the bytes. Nothing is half-loaded: either all of it is
 //! usable, or the reports say what is not.
 
-#[cfg(unix)]
+mod incomplete;
 mod index;
 
 use std::fmt;
@@ -20,9 +20,9 @@ use policy_core::parse::{MAX_SOURCE_BYTES, decode};
 use policy_core::source::Source;
 
 use crate::files;
-#[cfg(unix)]
+pub use incomplete::{EndpointPolicy, NotLoaded};
+use incomplete::{Filled, fill};
 use index::Index;
-#[cfg(unix)]
 pub(crate) use index::ListenerKey;
 
 /// Reads a file; the path is already resolved.
@@ -33,17 +33,17 @@ pub type ReadFile<'a> = &'a dyn Fn(&Path) -> io::Result<Vec<u8>>;
 pub struct Generation {
     /// The configuration.
     pub config: EdgeConfig,
-    /// The program of each endpoint, in the order of the configuration.
-    pub programs: Vec<Arc<Program>>,
-    /// The program of each internal endpoint that has a policy, in the order of the configuration.
-    pub internal_programs: Vec<Option<Arc<Program>>>,
+    /// The policy of each endpoint, in the order of the configuration.
+    pub programs: Vec<EndpointPolicy>,
+    /// The policy of each internal endpoint that has one, in the order of the configuration.
+    pub internal_programs: Vec<Option<EndpointPolicy>>,
+    /// The endpoints whose policies could not be loaded.
+    pub not_loaded: Vec<NotLoaded>,
     /// The folder that relative paths start from.
     pub folder: PathBuf,
-    #[cfg(unix)]
     index: Index,
 }
 
-#[cfg(unix)]
 impl Generation {
     /// The endpoint behind a listener, by its index in the configuration. O(1).
     pub(crate) fn at_listener(&self, key: &ListenerKey) -> Option<usize> {
@@ -152,6 +152,27 @@ impl std::error::Error for LoadError {}
 /// # Errors
 /// [`LoadError`]; the reports of an invalid configuration hold every finding of every file.
 pub fn load(path: &Path, read: ReadFile<'_>) -> Result<(Generation, Reports), LoadError> {
+    load_onto(path, read, None)
+}
+
+/// The same for an edge that serves a configuration already. A policy that cannot be loaded is replaced as its
+/// endpoint's `on_bad_policy` says: [`Generation::not_loaded`] names those, the reports say why.
+///
+/// # Errors
+/// [`LoadError`] if the configuration itself cannot be used.
+pub fn load_after(
+    path: &Path,
+    read: ReadFile<'_>,
+    previous: &Generation,
+) -> Result<(Generation, Reports), LoadError> {
+    load_onto(path, read, Some(previous))
+}
+
+fn load_onto(
+    path: &Path,
+    read: ReadFile<'_>,
+    previous: Option<&Generation>,
+) -> Result<(Generation, Reports), LoadError> {
     let bytes = read(path).map_err(|error| LoadError::Unreadable(path.to_owned(), error))?;
     let (source, found) = decode(path.display().to_string(), bytes);
     let outside = files::leads_outside(path);
@@ -162,16 +183,25 @@ pub fn load(path: &Path, read: ReadFile<'_>) -> Result<(Generation, Reports), Lo
     let mut named = |name: &str| files::named(folder, name, read);
     let loaded = load_edge_files(&source, &CheckOptions::default(), &mut named);
     let reports = Reports::of(loaded.policies, (source, loaded.findings), outside);
-    let Some((config, programs)) = loaded.usable else { return Err(LoadError::Invalid(reports)) };
-    let generation = Generation {
-        #[cfg(unix)]
-        index: Index::from_config(&config),
-        config,
-        programs: programs.endpoints,
-        internal_programs: programs.internal,
-        folder: folder.to_owned(),
+    let filled = match (loaded.usable, loaded.incomplete, previous) {
+        (Some((config, programs)), ..) => {
+            let programs_of = |program: Arc<Program>| EndpointPolicy::Program(program);
+            Filled {
+                config,
+                programs: programs.endpoints.into_iter().map(programs_of).collect(),
+                internal_programs: programs.internal.into_iter().map(|it| it.map(programs_of)).collect(),
+                not_loaded: Vec::new(),
+            }
+        }
+        (None, Some(incomplete), Some(previous)) => fill(incomplete, previous),
+        _ => return Err(LoadError::Invalid(reports)),
     };
-    Ok((generation, reports))
+    let Filled { config, programs, internal_programs, not_loaded } = filled;
+    let index = Index::from_config(&config);
+    Ok((
+        Generation { config, programs, internal_programs, not_loaded, folder: folder.to_owned(), index },
+        reports,
+    ))
 }
 
 /// Reads a file of the file system, never more than the parser accepts and one byte.

@@ -20,7 +20,7 @@ use policy_core::parse::PlainMap;
 use policy_core::source::Position;
 use policy_core::url::EndpointUrl;
 
-use crate::generation::Generation;
+use crate::generation::{EndpointPolicy, Generation};
 use crate::online::{Online, OnlineEndpoints, Owner};
 use budget::Budget;
 pub use reach::{Connection, Dial, Live, Presumed, Upstream};
@@ -162,7 +162,7 @@ async fn judge_within<D: Dial>(
 ) -> Option<(Route, Option<D::Stream>)> {
     let mut host = Host { world, dial, budget, notes: Notes::default() };
     let ended = match entry {
-        Entry::Configured(at) => host.run(world.generation.programs.get(at)?, None, facts).await,
+        Entry::Configured(at) => host.run_configured(world.generation.programs.get(at)?, facts).await,
         Entry::Online(endpoint) => host.enter_online(endpoint, facts).await,
     };
     let (verdict, stream) = match ended {
@@ -409,34 +409,40 @@ impl<D: Dial> Host<'_, D> {
             };
             self.notes.hops.push(url.clone());
             self.notes.agents.push(Arc::clone(&member));
-            return match self.run_all(&member.programs, Some(&member), &facts).await {
+            return match self.run_brought(&member, &facts).await {
                 Some(Ended::Reached(_, stream)) => Forwarded::Reached(stream),
                 Some(Ended::Refused(verdict)) => Forwarded::Refused(verdict),
                 Some(Ended::FellThrough(_)) | None => self.reach(Upstream::Agent(member), &facts).await,
             };
         }
-        let Some((endpoint, program)) = configured else {
+        let Some((endpoint, policy)) = configured else {
             return Forwarded::Failed(ForwardFailure::Offline);
         };
         self.notes.hops.push(url.clone());
-        match self.run_all(program.as_slice(), None, &facts).await {
-            Some(Ended::Reached(_, stream)) => return Forwarded::Reached(stream),
-            Some(Ended::Refused(verdict)) => return Forwarded::Refused(verdict),
-            Some(Ended::FellThrough(_)) | None => {}
+        if let Some(policy) = policy {
+            match self.run_configured(policy, &facts).await {
+                Ended::Reached(_, stream) => return Forwarded::Reached(stream),
+                Ended::Refused(verdict) => return Forwarded::Refused(verdict),
+                Ended::FellThrough(_) => {}
+            }
         }
         self.reach(Upstream::Address(endpoint.upstream.value.clone()), &facts).await
     }
 
-    /// Runs policies one after the other until one ends the connection; `None` if there is none.
-    async fn run_all(
-        &mut self,
-        programs: &[Arc<Program>],
-        brought: Option<&Online>,
-        facts: &Facts<'_>,
-    ) -> Option<Ended<D::Stream>> {
+    /// Runs a policy of the configuration, if it could be loaded.
+    async fn run_configured(&mut self, policy: &EndpointPolicy, facts: &Facts<'_>) -> Ended<D::Stream> {
+        match policy {
+            EndpointPolicy::Program(program) => self.run(program, None, facts).await,
+            EndpointPolicy::Refuse(reason) => Ended::Refused(Route::unjudged(reason).verdict),
+        }
+    }
+
+    /// Runs the policies of an agent's endpoint one after the other until one ends the connection; `None` if there is
+    /// none.
+    async fn run_brought(&mut self, endpoint: &Online, facts: &Facts<'_>) -> Option<Ended<D::Stream>> {
         let mut last = None;
-        for program in programs {
-            let ended = self.run(program, brought, facts).await;
+        for program in &endpoint.programs {
+            let ended = self.run(program, Some(endpoint), facts).await;
             if !matches!(ended, Ended::FellThrough(_)) {
                 return Some(ended);
             }
@@ -448,7 +454,7 @@ impl<D: Dial> Host<'_, D> {
     /// A connection at a public endpoint of an agent: what its policies leave goes to the agent.
     async fn enter_online(&mut self, endpoint: &Arc<Online>, facts: &Facts<'_>) -> Ended<D::Stream> {
         self.notes.agents.push(Arc::clone(endpoint));
-        let mut verdict = match self.run_all(&endpoint.programs, Some(endpoint), facts).await {
+        let mut verdict = match self.run_brought(endpoint, facts).await {
             Some(Ended::FellThrough(verdict)) => verdict,
             Some(ended) => return ended,
             None => Route::unjudged("the endpoint has no policy").verdict,

@@ -24,7 +24,7 @@ pub use crate::endpoint_policy::ReadPolicy;
 pub use admin::AdminListener;
 pub use agents::{AgentListener, CertificateFiles, PoliciesForward};
 pub use limits::EdgeLimits;
-pub use load::{EdgeFiles, Programs, load_edge_files};
+pub use load::{EdgeFiles, Incomplete, LoadedPolicy, Programs, load_edge_files};
 pub(crate) use read::check_document;
 pub use read::load_edge;
 
@@ -77,6 +77,30 @@ pub struct Endpoint {
     pub listen: Spanned<SocketAddr>,
     /// Its policy.
     pub policy: PolicySource,
+    /// What a reload does whose policy cannot be loaded.
+    pub on_bad_policy: OnBadPolicy,
+}
+
+/// What a reload does with an endpoint whose policy cannot be loaded. A start refuses such a policy in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnBadPolicy {
+    /// The policy of before stays in force.
+    #[default]
+    Keep,
+    /// Every connection is refused.
+    Refuse,
+}
+
+impl OnBadPolicy {
+    /// The word in a configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Refuse => "refuse",
+        }
+    }
 }
 
 /// An internal endpoint: reached by `forward-internal` only.
@@ -89,6 +113,8 @@ pub struct InternalEndpoint {
     pub upstream: Spanned<HostPort>,
     /// A policy that runs before the upstream is dialled.
     pub policy: Option<PolicySource>,
+    /// What a reload does whose policy cannot be loaded.
+    pub on_bad_policy: OnBadPolicy,
 }
 
 /// A destination of events.

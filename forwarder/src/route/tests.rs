@@ -48,7 +48,7 @@ fn decide(generation: &Generation, online: &OnlineEndpoints, client: &str) -> (u
     let mut ended = None;
     let counted = measure(|| {
         let facts = facts(generation, client);
-        let program = &generation.programs[0];
+        let EndpointPolicy::Program(program) = &generation.programs[0] else { panic!("not loaded") };
         let steps = host.budget.begin(program, None).expect("the first");
         let mut run = program.on_tcp_connect(&facts);
         run.set_steps_left(steps);

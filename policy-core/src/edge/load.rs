@@ -20,6 +20,8 @@ use crate::url::{EndpointUrl, Scheme};
 pub struct EdgeFiles {
     /// What can be served; `None` if any file has an error.
     pub usable: Option<(EdgeConfig, Programs)>,
+    /// What there is where the configuration itself has no error and some of its policies have.
+    pub incomplete: Option<Incomplete>,
     /// The findings of the configuration itself, sorted by place.
     pub findings: Diagnostics,
     /// The policy files that could be read, each with its findings.
@@ -36,13 +38,47 @@ pub struct Programs {
     pub internal: Vec<Option<Arc<Program>>>,
 }
 
+/// A configuration of which some policies cannot be loaded.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Incomplete {
+    /// The configuration.
+    pub config: EdgeConfig,
+    /// The policy of each endpoint, in order.
+    pub endpoints: Vec<LoadedPolicy>,
+    /// The policy of each internal endpoint, in order.
+    pub internal: Vec<LoadedPolicy>,
+}
+
+/// What became of the policy of an endpoint.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum LoadedPolicy {
+    /// It has none.
+    Absent,
+    /// It can be served.
+    Usable(Arc<Program>),
+    /// It has an error, which is in the findings.
+    Unusable,
+}
+
+impl LoadedPolicy {
+    fn from_program(program: Option<Arc<Program>>) -> Self {
+        match program {
+            Some(program) => Self::Usable(program),
+            None => Self::Unusable,
+        }
+    }
+}
+
 /// Reads, checks and compiles a configuration and its policy files.
 #[must_use]
 pub fn load_edge_files(source: &Source, options: &CheckOptions, read: ReadPolicy<'_>) -> EdgeFiles {
     let (config, found) = super::read::load_edge_with(source, options);
     let Some(config) = config else {
-        return EdgeFiles { usable: None, findings: found, policies: Vec::new() };
+        return EdgeFiles { usable: None, incomplete: None, findings: found, policies: Vec::new() };
     };
+    let mut sound = !found.has_errors();
     let mut loader = Loader {
         files: PolicyFiles::new(read, options),
         circles: Circles::default(),
@@ -61,19 +97,32 @@ pub fn load_edge_files(source: &Source, options: &CheckOptions, read: ReadPolicy
         loader.circles.endpoint(without.url.value.clone(), without.url.span, None);
     }
     let Loader { files, circles, mut findings, programs, .. } = loader;
-    circles.report(&mut findings);
+    let mut of_all = Diagnostics::default();
+    circles.report(&mut of_all);
+    sound &= !of_all.has_errors();
+    findings.append(of_all);
     for fresh in &programs {
         report_unserved(&config, fresh, &mut findings);
-        report_unknown(fresh, &mut findings);
     }
     findings.sort();
+    let policies = files.into_read();
     // INVARIANT: a policy without a program has left an error in the findings.
-    let usable = !findings.has_errors();
-    let programs = Programs {
-        endpoints: endpoints.into_iter().flatten().collect(),
-        internal: internal.into_iter().map(Option::flatten).collect(),
-    };
-    EdgeFiles { usable: usable.then_some((config, programs)), findings, policies: files.into_read() }
+    if !findings.has_errors() {
+        let programs = Programs {
+            endpoints: endpoints.into_iter().flatten().collect(),
+            internal: internal.into_iter().map(Option::flatten).collect(),
+        };
+        return EdgeFiles { usable: Some((config, programs)), incomplete: None, findings, policies };
+    }
+    let incomplete = sound.then(|| Incomplete {
+        config,
+        endpoints: endpoints.into_iter().map(LoadedPolicy::from_program).collect(),
+        internal: internal
+            .into_iter()
+            .map(|it| it.map_or(LoadedPolicy::Absent, LoadedPolicy::from_program))
+            .collect(),
+    });
+    EdgeFiles { usable: None, incomplete, findings, policies }
 }
 
 /// Loads the policies of a configuration. A file is read, checked and compiled once, however many endpoints name it,
@@ -144,8 +193,10 @@ impl<'p> Loader<'_, 'p> {
         match compile(&checked, &CompileOptions::default()).map(Arc::new) {
             Ok(program) => {
                 let outside = self.files.is_outside(policy);
-                self.programs.push(Fresh { at, program: Arc::clone(&program), outside });
-                Loaded { forwards, program: Some(program) }
+                let fresh = Fresh { at, program: Arc::clone(&program), outside };
+                let known = report_unknown(&fresh, &mut self.findings);
+                self.programs.push(fresh);
+                Loaded { forwards, program: known.then_some(program) }
             }
             Err(found) => {
                 self.files.report(found, policy, &mut self.findings);
@@ -155,9 +206,10 @@ impl<'p> Loader<'_, 'p> {
     }
 }
 
-/// Refuses facts that this edge cannot know: a rule that reads one would close every connection.
-fn report_unknown(fresh: &Fresh, found: &mut Diagnostics) {
+/// Refuses facts that this edge cannot know: a rule that reads one would close every connection. True if there are none.
+fn report_unknown(fresh: &Fresh, found: &mut Diagnostics) -> bool {
     let program = &fresh.program;
+    let mut all_known = true;
     for fact in program.needs().iter().filter(|fact| !Facts::known_to_edges(**fact)) {
         let mut conditions = program.rules(Phase::OnTcpConnect).flat_map(RuleRef::conditions);
         let reader = conditions.find(|condition| condition.expression().reads().contains(fact));
@@ -168,7 +220,9 @@ fn report_unknown(fresh: &Fresh, found: &mut Diagnostics) {
         let help =
             "decide by facts the edge knows: addresses, ports, `endpoint.*`, `conn.ts.start`, `time.now`";
         found.push(Diagnostic::new(&FACT_WITHOUT_SOURCE, fresh.at, message).with_help(help));
+        all_known = false;
     }
+    all_known
 }
 
 /// Warns of targets that no internal endpoint serves. Where agents may connect, one of them may serve it.
@@ -198,6 +252,7 @@ fn report_unserved(config: &EdgeConfig, fresh: &Fresh, found: &mut Diagnostics) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edge::OnBadPolicy;
     use crate::named_file::NamedFile;
 
     const EDGE: &str = "version: 1
@@ -232,6 +287,37 @@ internal_endpoints: [{url: \"tcp://d.internal:22\", upstream: {url: 22}}]
         assert_eq!(load_with(&agents, Ok(&forward("x.internal"))), (true, vec![], 1));
         assert_eq!(load(Ok("on_tcp_connect: [")), (false, vec!["2:62 TP452".to_owned()], 1));
         assert_eq!(load(Err("it is gone")), (false, vec!["2:62 TP452".to_owned()], 0));
+    }
+
+    #[test]
+    fn what_can_be_loaded_is_there_beside_what_cannot() {
+        let edge = "version: 1
+endpoints:
+- {name: a, url: \"tcp://e:1\", traffic_policy_file: a.yml, on_bad_policy: refuse}
+- {name: b, url: \"tcp://e:2\", traffic_policy: {on_tcp_connect: [{actions: [{type: deny}]}]}}
+internal_endpoints: [{url: \"tcp://d.internal:22\", upstream: {url: 22}}]
+";
+        let incomplete = |edge: &str, policy: &str| {
+            let (files, _) = load_all(edge, policy, false);
+            assert!(files.usable.is_none() && files.findings.has_errors());
+            let incomplete = files.incomplete?;
+            let shape = |policies: &[LoadedPolicy]| {
+                let letter = |policy: &LoadedPolicy| match policy {
+                    LoadedPolicy::Absent => '-',
+                    LoadedPolicy::Usable(_) => 'u',
+                    LoadedPolicy::Unusable => 'x',
+                };
+                policies.iter().map(letter).collect::<String>()
+            };
+            assert_eq!(incomplete.config.endpoints[0].on_bad_policy, OnBadPolicy::Refuse);
+            assert_eq!(incomplete.config.endpoints[1].on_bad_policy, OnBadPolicy::Keep);
+            Some(format!("{} {}", shape(&incomplete.endpoints), shape(&incomplete.internal)))
+        };
+        let geo = "on_tcp_connect: [{expressions: [\"conn.geo.city == 'x'\"], actions: [{type: deny}]}]";
+        for policy in [geo, "on_tcp_connect: [{actions: [{type: dney}]}]", "on_tcp_connect: ["] {
+            assert_eq!(incomplete(edge, policy).as_deref(), Some("xu -"), "{policy}");
+        }
+        assert_eq!(incomplete(&edge.replace("version: 1", "version: 2"), geo), None);
     }
 
     /// The files of a configuration by a host that counts what it reads; every file is the same text.

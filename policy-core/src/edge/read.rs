@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use super::{EdgeConfig, Endpoint, EventSink, INVALID_LISTEN, InternalEndpoint};
+use super::{EdgeConfig, Endpoint, EventSink, INVALID_LISTEN, InternalEndpoint, OnBadPolicy};
 use crate::actions::{no_port, not_internal, too_deep, url_diagnostic};
 use crate::agent::INVALID_UPSTREAM;
 use crate::check::{CheckOptions, settle};
@@ -150,7 +150,8 @@ impl<'d> EdgeReader<'_, 'd> {
     }
 
     fn endpoint(&self, node: NodeRef<'d>) -> Option<Endpoint> {
-        const KEYS: Keys = Keys::of(&["name", "url", "listen", "traffic_policy", "traffic_policy_file"]);
+        const KEYS: Keys =
+            Keys::of(&["name", "url", "listen", "traffic_policy", "traffic_policy_file", "on_bad_policy"]);
         let reader = self.reader;
         let fields = reader.map(node, "an endpoint", KEYS)?;
         let owner = ("the endpoint", head(node));
@@ -178,11 +179,27 @@ impl<'d> EdgeReader<'_, 'd> {
             url: url.value,
             listen: listen?,
             policy: policy.ok().flatten()?,
+            on_bad_policy: self.on_bad_policy(&fields),
         })
     }
 
+    fn on_bad_policy(&self, fields: &Fields<'d>) -> OnBadPolicy {
+        let Some(node) = fields.get("on_bad_policy") else { return OnBadPolicy::default() };
+        let Some(text) = self.reader.text(node, "`on_bad_policy`") else { return OnBadPolicy::default() };
+        match text.value {
+            "keep" => OnBadPolicy::Keep,
+            "refuse" => OnBadPolicy::Refuse,
+            other => {
+                let message = format!("unknown value `{}` of `on_bad_policy`", shorten(other));
+                self.reader.invalid(text.span, message, "write `keep` or `refuse`");
+                OnBadPolicy::default()
+            }
+        }
+    }
+
     fn internal(&self, node: NodeRef<'d>) -> Option<InternalEndpoint> {
-        const KEYS: Keys = Keys::of(&["url", "upstream", "traffic_policy", "traffic_policy_file"]);
+        const KEYS: Keys =
+            Keys::of(&["url", "upstream", "traffic_policy", "traffic_policy_file", "on_bad_policy"]);
         let reader = self.reader;
         let fields = reader.map(node, "an internal endpoint", KEYS)?;
         let owner = ("the internal endpoint", head(node));
@@ -198,7 +215,8 @@ impl<'d> EdgeReader<'_, 'd> {
         let upstream = fields.required(reader, "upstream", owner, "upstream: {url: 22}");
         let upstream = upstream.and_then(|node| self.upstream(node));
         let policy = self.policy(&fields);
-        Some(InternalEndpoint { url: url?, upstream: upstream?, policy: policy.ok()? })
+        let on_bad_policy = self.on_bad_policy(&fields);
+        Some(InternalEndpoint { url: url?, upstream: upstream?, policy: policy.ok()?, on_bad_policy })
     }
 
     fn url(&self, node: NodeRef<'d>) -> Option<Spanned<EndpointUrl>> {

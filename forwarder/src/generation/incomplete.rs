@@ -1,0 +1,117 @@
+//! A reload of which some policies cannot be loaded: what stays in force at their endpoints.
+
+use std::sync::Arc;
+
+use policy_core::compile::{Digest, Program};
+use policy_core::edge::{EdgeConfig, Incomplete, LoadedPolicy, OnBadPolicy, PolicySource};
+
+use super::Generation;
+
+/// What decides at an endpoint.
+#[derive(Clone, Debug)]
+pub enum EndpointPolicy {
+    /// Its policy.
+    Program(Arc<Program>),
+    /// Nobody is admitted, because its policy could not be loaded; why, in one line.
+    Refuse(Arc<str>),
+}
+
+/// An endpoint whose policy could not be loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotLoaded {
+    /// The name of the endpoint, or the URL of an internal one.
+    pub endpoint: Box<str>,
+    /// The file of the policy, as the configuration names it; `None` for an inline one.
+    pub file: Option<Box<str>>,
+    /// What the configuration wants done.
+    pub on_bad_policy: OnBadPolicy,
+    /// The policy of before, if it stays in force; otherwise every connection is refused.
+    pub in_force: Option<Digest>,
+}
+
+impl NotLoaded {
+    /// What became of the endpoint, in one line.
+    #[must_use]
+    pub fn consequence(&self) -> &'static str {
+        match (self.in_force, self.on_bad_policy) {
+            (Some(_), _) => "the previous policy stays in force",
+            (None, OnBadPolicy::Refuse) => "every connection is refused (`on_bad_policy: refuse`)",
+            (None, _) => "every connection is refused: there is no previous policy",
+        }
+    }
+}
+
+/// What is served in place of a configuration whose policies can be loaded only in part.
+pub(super) struct Filled {
+    pub(super) config: EdgeConfig,
+    pub(super) programs: Vec<EndpointPolicy>,
+    pub(super) internal_programs: Vec<Option<EndpointPolicy>>,
+    pub(super) not_loaded: Vec<NotLoaded>,
+}
+
+/// Fills the gaps of a configuration from the one before.
+pub(super) fn fill(incomplete: Incomplete, previous: &Generation) -> Filled {
+    let Incomplete { config, endpoints, internal, .. } = incomplete;
+    let mut not_loaded = Vec::new();
+    let public = config.endpoints.iter().zip(endpoints).filter_map(|(endpoint, loaded)| {
+        let before = previous.at_name(&endpoint.name.value).and_then(|at| previous.programs.get(at));
+        let gap = Gap { name: &endpoint.name.value, source: &endpoint.policy, wish: endpoint.on_bad_policy };
+        gap.fill(loaded, before, &mut not_loaded)
+    });
+    let programs = public.collect();
+    let internal = config.internal_endpoints.iter().zip(internal).map(|(endpoint, loaded)| {
+        let source = endpoint.policy.as_ref()?;
+        let url = endpoint.url.value.to_string();
+        let of_url = |at: &usize| {
+            previous.config.internal_endpoints.get(*at).is_some_and(|it| it.url.value == endpoint.url.value)
+        };
+        let before = previous.config.internal_endpoint(&endpoint.url.value).filter(of_url);
+        let before = before.and_then(|at| previous.internal_programs.get(at)?.as_ref());
+        let gap = Gap { name: &url, source, wish: endpoint.on_bad_policy };
+        gap.fill(loaded, before, &mut not_loaded)
+    });
+    let internal_programs = internal.collect();
+    Filled { config, programs, internal_programs, not_loaded }
+}
+
+/// An endpoint, and what to do where its policy is missing.
+struct Gap<'c> {
+    name: &'c str,
+    source: &'c PolicySource,
+    wish: OnBadPolicy,
+}
+
+impl Gap<'_> {
+    /// `None` for an endpoint without a policy.
+    fn fill(
+        &self,
+        loaded: LoadedPolicy,
+        before: Option<&EndpointPolicy>,
+        not_loaded: &mut Vec<NotLoaded>,
+    ) -> Option<EndpointPolicy> {
+        match loaded {
+            LoadedPolicy::Usable(program) => return Some(EndpointPolicy::Program(program)),
+            LoadedPolicy::Absent => return None,
+            // A kind that this version does not know is refused.
+            _ => {}
+        }
+        let kept = match (self.wish, before) {
+            (OnBadPolicy::Keep, Some(EndpointPolicy::Program(program))) => Some(Arc::clone(program)),
+            _ => None,
+        };
+        let file = match self.source {
+            PolicySource::File(name) => Some(name.value.clone()),
+            _ => None,
+        };
+        let gap = NotLoaded {
+            endpoint: self.name.into(),
+            file,
+            on_bad_policy: self.wish,
+            in_force: kept.as_ref().map(|program| program.policy_sha256()),
+        };
+        let reason = format!("the policy of `{}` cannot be loaded: {}", self.name, gap.consequence());
+        not_loaded.push(gap);
+        Some(kept.map_or_else(|| EndpointPolicy::Refuse(reason.into()), EndpointPolicy::Program))
+    }
+}
