@@ -31,6 +31,8 @@ pub mod mux;
 #[cfg(unix)]
 pub mod online;
 #[cfg(unix)]
+mod private;
+#[cfg(unix)]
 pub mod quickstart;
 pub mod relay;
 #[cfg(unix)]
