@@ -26,7 +26,9 @@ pub mod events;
 pub mod generation;
 #[cfg(unix)]
 pub mod identity;
+mod lines;
 pub mod link;
+pub mod log;
 pub mod mux;
 #[cfg(unix)]
 pub mod online;

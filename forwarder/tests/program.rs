@@ -35,6 +35,9 @@ mod lifecycle;
 #[cfg(target_os = "linux")]
 #[path = "program/load.rs"]
 mod load;
+#[cfg(target_os = "linux")]
+#[path = "program/logs.rs"]
+mod logs;
 #[path = "program/nat.rs"]
 mod nat;
 #[path = "program/openssh.rs"]
