@@ -84,6 +84,12 @@ impl Fault {
                 Self { status: StatusCode::BAD_REQUEST, code, message }
             }
             IdentityError::Full { .. } => Self::new(StatusCode::CONFLICT, error.to_string()),
+            IdentityError::Store(error) => {
+                tracing::error!("admin request failed: {error}");
+                let message =
+                    "the identity store cannot be written, so nothing has changed; the edge's log says why";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+            }
             // It is in the log already.
             IdentityError::NotDurable(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
             error => Self::internal(&error),
