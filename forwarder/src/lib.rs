@@ -24,6 +24,7 @@ pub mod edge;
 #[cfg(unix)]
 pub mod events;
 pub mod generation;
+mod host;
 #[cfg(unix)]
 pub mod identity;
 mod lines;

@@ -8,11 +8,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue, ORIGIN};
-use hyper::http::uri::Authority;
+use hyper::header::{AUTHORIZATION, HeaderMap, ORIGIN};
 use hyper::{StatusCode, Uri};
 
 use super::Fault;
+use crate::host::{HostFault, authority, host};
 use crate::identity::{ApiKeyId, FailureLimit, Identity};
 
 /// Who calls.
@@ -69,7 +69,7 @@ impl Door {
     /// What URIs begin with: the `Host` of a request that was let in, where it has one.
     pub(super) fn base(&self, headers: &HeaderMap) -> String {
         let scheme = self.0.as_ref().map_or("http", |tcp| tcp.scheme);
-        let authority = headers.get(HOST).and_then(plain);
+        let authority = authority(headers).ok().flatten();
         authority
             .map_or_else(|| format!("{scheme}://localhost"), |authority| format!("{scheme}://{authority}"))
     }
@@ -85,7 +85,7 @@ impl Door {
         if headers.contains_key(ORIGIN) {
             return Err(Fault::new(StatusCode::FORBIDDEN, "requests of web pages are refused"));
         }
-        let host = host(uri, headers)?;
+        let host = named(uri, headers)?;
         let Some(tcp) = &self.0 else { return Ok(Caller::Local) };
         if !host.is_some_and(|host| tcp.names.contains(&host)) {
             let message = "`Host` is none of this listener's names";
@@ -118,36 +118,16 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Fault> {
 }
 
 /// The host that a request names, in lower case and without its port; nothing if it names none.
-fn host(uri: &Uri, headers: &HeaderMap) -> Result<Option<String>, Fault> {
-    let bad = |message| Fault::new(StatusCode::BAD_REQUEST, message);
-    let mut hosts = headers.get_all(HOST).iter();
-    let (host, other) = (hosts.next(), hosts.next());
-    if other.is_some() {
-        return Err(bad("there is more than one `Host`"));
-    }
-    let host = host.map(|host| plain(host).ok_or_else(|| bad("`Host` is not a host, or a host and a port")));
-    let host = host.transpose()?;
-    // `GET http://HOST/…`: two hosts would be two opinions of who is meant.
-    if let Some(authority) = uri.authority()
-        && !host.as_ref().is_some_and(|host| host.as_str().eq_ignore_ascii_case(authority.as_str()))
-    {
-        return Err(Fault::new(StatusCode::MISDIRECTED_REQUEST, "the URL and `Host` name different hosts"));
-    }
-    let name = |host: &Authority| {
-        let host = host.host();
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        host.to_ascii_lowercase()
-    };
-    Ok(host.as_ref().map(name))
-}
-
-/// `Host` if it is a host, or a host and a port: nobody's name stands before it.
-fn plain(host: &HeaderValue) -> Option<Authority> {
-    let authority: Authority = host.to_str().ok()?.parse().ok()?;
-    let port = authority.as_str().strip_prefix(authority.host())?;
-    let digits = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
-    let port = port.strip_prefix(':').map_or(port.is_empty(), digits);
-    (port && !authority.host().is_empty()).then_some(authority)
+fn named(uri: &Uri, headers: &HeaderMap) -> Result<Option<String>, Fault> {
+    host(uri, headers).map_err(|fault| match fault {
+        HostFault::Several => Fault::new(StatusCode::BAD_REQUEST, "there is more than one `Host`"),
+        HostFault::Malformed => {
+            Fault::new(StatusCode::BAD_REQUEST, "`Host` is not a host, or a host and a port")
+        }
+        HostFault::Different => {
+            Fault::new(StatusCode::MISDIRECTED_REQUEST, "the URL and `Host` name different hosts")
+        }
+    })
 }
 
 #[cfg(test)]
