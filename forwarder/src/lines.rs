@@ -142,6 +142,7 @@ impl Lines {
     }
 
     /// Exchanges the outputs before the next line is written.
+    #[cfg(unix)]
     pub(crate) fn replace(&self, outputs: Vec<Output>) {
         self.queue.state().fresh = Some(outputs);
         self.queue.work.notify_one();
@@ -175,6 +176,7 @@ impl Writer {
     }
 
     /// True once everything is written after [`Self::end`].
+    #[cfg(unix)]
     pub(crate) fn is_ended(&self) -> bool {
         self.0.state().ended
     }
@@ -290,5 +292,5 @@ fn opened(outputs: Vec<Output>) -> Vec<Opened> {
     outputs.into_iter().map(|output| Opened { output, broken: false }).collect()
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;

@@ -90,6 +90,7 @@ impl DiskStore {
     /// [`StoreError`]: the file system's, a file in use by another process, or one of a later version. A full disk is
     /// none where there are files already.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        private::folder(folder).map_err(StoreError::new)?;
         let is_old = folder.join(NAME).exists();
         let database = match open_file(folder) {
             Ok(database) => Some(database),

@@ -1,3 +1,5 @@
+//! Lines whose writer stalls, fails and goes on.
+
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The store on a disk, and what a disk without room does to it.
+
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
