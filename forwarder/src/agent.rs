@@ -6,7 +6,6 @@
 
 mod command;
 mod interrupt;
-mod logfmt;
 mod network;
 mod options;
 mod pauses;

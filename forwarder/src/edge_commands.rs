@@ -1,11 +1,13 @@
 //! What the commands of the edge do.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::Write;
 
 use forwarder::generation::{LoadError, load, read_file};
+use forwarder::log::{self, LogOutput};
 use forwarder::quickstart::{self, QuickstartError};
 use forwarder::serve::{StartError, serve};
 use forwarder::tls::{self, AgentIdentity};
+use policy_core::agent::LogFormat;
 use tracing::level_filters::LevelFilter;
 
 use crate::cli::edge::{Ca, CaCommand, CaRotate, CaShow, Check, Edge, EdgeCommand, Quickstart};
@@ -13,11 +15,15 @@ use crate::{Exit, LAST_WAIT, admin_client, fail, runtime, tell};
 
 /// Runs a command to its end.
 pub(crate) fn run(command: &EdgeCommand) -> Exit {
-    start_log(match command {
+    let level = match command {
         // It tells itself what happens.
         EdgeCommand::Quickstart(_) => LevelFilter::WARN,
         _ => LevelFilter::INFO,
-    });
+    };
+    // What the edge does is said on standard error; standard output belongs to events.
+    if let Err(error) = log::start(LogFormat::Term, level, LogOutput::Stderr) {
+        return fail(Exit::Internal, error);
+    }
     match command {
         EdgeCommand::Quickstart(args) => run_quickstart(args),
         EdgeCommand::Edge(args) => run_edge(args),
@@ -29,13 +35,6 @@ pub(crate) fn run(command: &EdgeCommand) -> Exit {
         EdgeCommand::Endpoint(args) => admin_client::endpoint(args),
         EdgeCommand::Ca(args) => run_ca(args),
     }
-}
-
-/// What the edge does is said on standard error; standard output belongs to events.
-fn start_log(level: LevelFilter) {
-    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
-    let log = tracing_subscriber::fmt().with_max_level(level);
-    log.with_writer(io::stderr).with_ansi(colour).with_target(false).init();
 }
 
 fn run_quickstart(args: &Quickstart) -> Exit {

@@ -6,9 +6,12 @@
 //! `decision`, `rule`, `at`, `policy_sha256`, `reason`, `endpoint`, `target`, `hops` and `end`.
 
 mod agents;
+mod refusals;
 mod shape;
 mod writer;
 
 pub use agents::{agent_session_start, agent_session_stop};
 pub use shape::{Closed, tcp_connection_closed};
-pub use writer::{EventWriter, Output, open_outputs};
+pub use writer::{EventWriter, WriterThread, open_outputs};
+
+pub use crate::lines::Output;

@@ -1,6 +1,7 @@
 //! Who may connect: service users, their authtokens, and what those may bind.
 //!
-//! - `records` are what is kept, `store` is where: one crash-safe file behind one trait;
+//! - `records` are what is kept, `store` is where: one crash-safe file behind one trait (`disk`), and a reserve for
+//!   revocations on a full disk (`journal`);
 //! - `token` is the secret, shown once; only its SHA-256 is kept;
 //! - `acl` says which addresses a credential may bind;
 //! - `api_keys` are what administrates over a network;
@@ -16,6 +17,7 @@ mod book;
 mod disk;
 mod error;
 mod ids;
+mod journal;
 mod limit;
 mod notice;
 mod records;

@@ -25,12 +25,17 @@ pub mod edge;
 pub mod events;
 mod files;
 pub mod generation;
+mod host;
 #[cfg(unix)]
 pub mod identity;
+mod lines;
 pub mod link;
+pub mod log;
 pub mod mux;
 #[cfg(unix)]
 pub mod online;
+#[cfg(unix)]
+mod private;
 #[cfg(unix)]
 pub mod quickstart;
 pub mod relay;

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Command::Agent(args) => run_agent(&args),
         Command::Completions(args) => run_completions(&args),
     });
+    forwarder::log::flush();
     ExitCode::from(call.unwrap_or(Exit::Internal) as u8)
 }
 
@@ -43,8 +44,7 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
 }
 
 fn fail(exit: Exit, message: impl std::fmt::Display) -> Exit {
-    // Where that cannot be written, the exit code is left to tell.
-    let _ = writeln!(anstream::stderr(), "error: {message}");
+    forwarder::log::last_words(format!("error: {message}\n"));
     exit
 }
 

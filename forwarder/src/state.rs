@@ -1,9 +1,10 @@
 //! The state folder: one edge at a time, and its process id.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+
+use crate::private;
 
 /// An open state folder; the lock ends with it.
 #[derive(Debug)]
@@ -14,15 +15,15 @@ pub struct StateDir {
 
 impl StateDir {
     /// Makes the folder (0700) if it is missing, locks it, and writes `edge.pid` (0600), the file that
-    /// signals are sent by.
+    /// signals are sent by. On a full disk that stays empty.
     ///
     /// # Errors
-    /// Those of the file system; [`io::ErrorKind::AddrInUse`] if another edge holds the folder.
+    /// Those of the file system; [`io::ErrorKind::AddrInUse`] if another edge holds the folder, and
+    /// [`io::ErrorKind::PermissionDenied`] if somebody else may write to it.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let pid_file = folder.join("edge.pid");
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&pid_file)?;
+        private::folder(folder)?;
+        let path = folder.join("edge.pid");
+        let mut file = private::open(&path, OpenOptions::new().write(true).create(true).truncate(false))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -31,10 +32,15 @@ impl StateDir {
             }
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        // A file of an earlier day may be open to others.
-        file.set_permissions(Permissions::from_mode(0o600))?;
         file.set_len(0)?;
-        writeln!(file, "{}", std::process::id())?;
+        match writeln!(file, "{}", std::process::id()) {
+            // What listens needs no number; half of one would name another process.
+            Err(error) if private::is_full(&error) => {
+                tracing::warn!("`{}` stays empty: {error}", path.display());
+                file.set_len(0)?;
+            }
+            written => written?,
+        }
         Ok(Self { pid_file: file })
     }
 }
@@ -48,7 +54,20 @@ impl Drop for StateDir {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
     use super::*;
+
+    #[test]
+    fn a_link_in_the_place_of_the_file_is_refused_and_its_target_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = folder.path().join("target");
+        std::fs::write(&target, "precious").expect("written");
+        symlink(&target, folder.path().join("edge.pid")).expect("a link");
+        let error = StateDir::open(folder.path()).expect_err("a link");
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(std::fs::read(&target).expect("there"), b"precious");
+    }
 
     #[test]
     fn one_edge_at_a_time_and_private_files() {

@@ -21,6 +21,7 @@ use forwarder::identity::{CredentialId, Identity, NewCredential, NewServiceUser,
 use jiff::Timestamp;
 
 const FOLDER: &str = "FORWARDER_TEST_IDENTITY_FOLDER";
+const FULL_FOLDER: &str = "FORWARDER_TEST_FULL_FOLDER";
 const KILLS: u64 = 25;
 
 fn say(line: &str) {
@@ -63,6 +64,22 @@ fn writer() {
             say(&format!("deleted {owner}"));
         }
     }
+}
+
+/// Not a test of its own either: a process that may write no page of the store, and revokes what there is.
+#[test]
+fn revoker() {
+    let Some(folder) = std::env::var_os(FULL_FOLDER) else { return };
+    let identity = Identity::open(Path::new(&folder)).expect("the store opens on a full disk");
+    say("open");
+    let credentials = identity.credentials(None, usize::MAX);
+    for credential in credentials {
+        say(&format!("revoking {}", credential.id));
+        identity.delete_credential(credential.id).expect("kept in the reserve");
+        say(&format!("revoked {}", credential.id));
+    }
+    // Until it is killed.
+    std::thread::sleep(Duration::from_secs(60));
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -159,4 +176,52 @@ fn nothing_confirmed_is_lost_and_nothing_revoked_is_back() {
     let count = |fate| journal.0.values().filter(|it| it.fate == fate).count();
     println!("{} live, {} gone", count(Fate::Lives), count(Fate::Gone));
     assert!(count(Fate::Lives) > 0 && count(Fate::Gone) > 0, "the kills came too early to show anything");
+}
+
+/// A process for which no file has more than a page: the store cannot be written, and the reserve has room.
+fn start_on_full_disk(prlimit: &Path, folder: &Path) -> Child {
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).arg(prlimit).arg("--fsize=4096");
+    command.arg(std::env::current_exe().expect("this binary")).args(["--exact", "revoker", "--nocapture"]);
+    command.env(FULL_FOLDER, folder).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts")
+}
+
+#[test]
+fn what_is_revoked_on_a_full_disk_is_not_back() {
+    let Some(prlimit) =
+        ["/usr/bin/prlimit", "/bin/prlimit"].map(Path::new).into_iter().find(|it| it.is_file())
+    else {
+        eprintln!("skipped: there is no prlimit");
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut journal = Journal::default();
+    for kill in 0..KILLS {
+        let identity = Identity::open(folder.path()).expect("the store opens after a kill");
+        journal.compare(&identity);
+        // The first change merges what is in the reserve.
+        let owner = NewServiceUser { name: "site".to_owned(), active: true };
+        let owner = identity.create_service_user(owner, Timestamp::now()).expect("written").id;
+        while identity.credentials(None, 40).len() < 40 {
+            let (made, token) =
+                identity.create_credential(NewCredential::default(), Timestamp::now()).expect("written");
+            journal.note(&format!("created {} {owner} {}", made.id, token.reveal()));
+        }
+        drop(identity);
+        let mut child = start_on_full_disk(prlimit, folder.path());
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let mut next = || lines.by_ref().find_map(|line| Some(line.ok()?.split_once("@ ")?.1.to_owned()));
+        assert_eq!(next().as_deref(), Some("open"), "the revoker did not start");
+        std::thread::sleep(Duration::from_micros(kill * 1_709));
+        child.kill().expect("it runs");
+        while let Some(line) = next() {
+            journal.note(&line);
+        }
+        child.wait().expect("it ends");
+    }
+    let identity = Identity::open(folder.path()).expect("the store opens after a kill");
+    journal.compare(&identity);
+    let gone = journal.0.values().filter(|it| it.fate == Fate::Gone).count();
+    println!("{gone} gone");
+    assert!(gone > 0, "the kills came too early to show anything");
 }

@@ -23,6 +23,9 @@ mod bytes;
 mod churn;
 #[path = "program/conditions.rs"]
 mod conditions;
+#[cfg(target_os = "linux")]
+#[path = "program/full_disk.rs"]
+mod full_disk;
 #[path = "program/harness.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod harness;
@@ -35,6 +38,9 @@ mod lifecycle;
 #[cfg(target_os = "linux")]
 #[path = "program/load.rs"]
 mod load;
+#[cfg(target_os = "linux")]
+#[path = "program/logs.rs"]
+mod logs;
 #[path = "program/nat.rs"]
 mod nat;
 #[path = "program/openssh.rs"]

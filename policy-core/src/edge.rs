@@ -123,8 +123,13 @@ pub struct InternalEndpoint {
 pub enum EventSink {
     /// JSON lines on standard output.
     Stdout,
-    /// JSON lines appended to a file; relative to the configuration.
-    File(Box<str>),
+    /// JSON lines appended to a file.
+    File {
+        /// Relative to the configuration.
+        path: Box<str>,
+        /// The file is moved to `<path>.1` when it would have more.
+        max_bytes: u64,
+    },
 }
 
 impl EdgeConfig {

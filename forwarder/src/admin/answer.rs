@@ -84,8 +84,35 @@ impl Fault {
                 Self { status: StatusCode::BAD_REQUEST, code, message }
             }
             IdentityError::Full { .. } => Self::new(StatusCode::CONFLICT, error.to_string()),
+            IdentityError::Store(error) => {
+                tracing::error!("admin request failed: {error}");
+                let message =
+                    "the identity store cannot be written, so nothing has changed; the edge's log says why";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+            }
+            // It is in the log already.
+            IdentityError::NotDurable(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
             error => Self::internal(&error),
         }
+    }
+}
+
+/// What a change made, and how that is answered: one that counts and is not durable has its event like any other.
+pub(super) fn made<T>(
+    done: Result<T, IdentityError>,
+    id: &str,
+    counts: impl FnOnce() -> Option<T>,
+) -> Result<(T, Result<(), Fault>), Fault> {
+    match done {
+        Ok(made) => Ok((made, Ok(()))),
+        Err(error @ IdentityError::NotDurable(_)) => {
+            let fault = Fault::from_identity(error, id);
+            match counts() {
+                Some(made) => Ok((made, Err(fault))),
+                None => Err(fault),
+            }
+        }
+        Err(error) => Err(Fault::from_identity(error, id)),
     }
 }
 

@@ -4,6 +4,7 @@ use hyper::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::answer::made;
 use super::filter::Kind;
 use super::page::List;
 use super::{Admin, Answer, Call, Fault, owner};
@@ -92,8 +93,8 @@ impl Admin {
             metadata: body.metadata.unwrap_or_default(),
             owner_id: owner(body.owner_id, body.owner_email)?,
         };
-        let made = self.identity.create_api_key(new, Timestamp::now());
-        let (key, token) = made.map_err(|error| Fault::from_identity(error, ""))?;
+        let created = self.identity.create_api_key(new, Timestamp::now());
+        let (key, token) = created.map_err(|error| Fault::from_identity(error, ""))?;
         let mut view = View::of(key, call);
         self.audit.tell(call, KIND, "created", &view);
         view.token = Some(token.reveal().to_owned());
@@ -114,9 +115,11 @@ impl Admin {
     }
 
     pub(super) fn delete_api_key(&self, call: &Call, id: &str) -> Result<Answer, Fault> {
-        let deleted = self.identity.delete_api_key(parse(id)?);
-        let key = deleted.map_err(|error| Fault::from_identity(error, id))?;
+        let id_of = parse(id)?;
+        let before = self.identity.api_key(id_of);
+        let (key, durable) = made(self.identity.delete_api_key(id_of), id, || before)?;
         self.audit.tell(call, KIND, "deleted", &View::of(key, call));
+        durable?;
         Ok(Answer::nothing())
     }
 }

@@ -4,6 +4,7 @@ use hyper::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::answer::made;
 use super::filter::Kind;
 use super::page::List;
 use super::{Admin, Answer, Call, Fault, owner};
@@ -120,8 +121,8 @@ impl Admin {
             owner_id: owner(body.owner_id, body.owner_email)?,
             expires_at: body.expires_at,
         };
-        let made = self.identity.create_credential(new, Timestamp::now());
-        let (credential, token) = made.map_err(|error| Fault::from_identity(error, ""))?;
+        let created = self.identity.create_credential(new, Timestamp::now());
+        let (credential, token) = created.map_err(|error| Fault::from_identity(error, ""))?;
         let mut view = View::of(credential, call);
         self.audit.tell(call, KIND, "created", &view);
         view.token = Some(token.reveal().to_owned());
@@ -136,16 +137,21 @@ impl Admin {
     pub(super) fn update_credential(&self, call: &Call, id: &str) -> Result<Answer, Fault> {
         let Update { description, metadata, acl, allow_cidrs, deny_cidrs, expires_at, .. } = call.json()?;
         let patch = CredentialPatch { description, metadata, acl, allow_cidrs, deny_cidrs, expires_at };
-        let credential = self.identity.update_credential(parse(id)?, patch);
-        let view = View::of(credential.map_err(|error| Fault::from_identity(error, id))?, call);
+        let id_of = parse(id)?;
+        let changed = self.identity.update_credential(id_of, patch);
+        let (credential, durable) = made(changed, id, || self.identity.credential(id_of))?;
+        let view = View::of(credential, call);
         self.audit.tell(call, KIND, "updated", &view);
+        durable?;
         Answer::json(StatusCode::OK, &view)
     }
 
     pub(super) fn delete_credential(&self, call: &Call, id: &str) -> Result<Answer, Fault> {
-        let deleted = self.identity.delete_credential(parse(id)?);
-        let credential = deleted.map_err(|error| Fault::from_identity(error, id))?;
+        let id_of = parse(id)?;
+        let before = self.identity.credential(id_of);
+        let (credential, durable) = made(self.identity.delete_credential(id_of), id, || before)?;
         self.audit.tell(call, KIND, "deleted", &View::of(credential, call));
+        durable?;
         Ok(Answer::nothing())
     }
 }

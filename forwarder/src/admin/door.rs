@@ -8,11 +8,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use hyper::StatusCode;
-use hyper::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
-use hyper::http::uri::Authority;
+use hyper::header::{AUTHORIZATION, HeaderMap, ORIGIN};
+use hyper::{StatusCode, Uri};
 
 use super::Fault;
+use crate::host::{HostFault, authority, host};
 use crate::identity::{ApiKeyId, FailureLimit, Identity};
 
 /// Who calls.
@@ -66,10 +66,10 @@ impl Door {
         Self(Some(Arc::new(Tcp { names, identity, scheme, failures: FailureLimit::default() })))
     }
 
-    /// What URIs begin with: the `Host` of the request, where it is one.
+    /// What URIs begin with: the `Host` of a request that was let in, where it has one.
     pub(super) fn base(&self, headers: &HeaderMap) -> String {
         let scheme = self.0.as_ref().map_or("http", |tcp| tcp.scheme);
-        let authority = headers.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+        let authority = authority(headers).ok().flatten();
         authority
             .map_or_else(|| format!("{scheme}://localhost"), |authority| format!("{scheme}://{authority}"))
     }
@@ -77,6 +77,7 @@ impl Door {
     /// Lets a request in, with who calls.
     pub(super) fn admit(
         &self,
+        uri: &Uri,
         headers: &HeaderMap,
         source: Option<IpAddr>,
         now: Instant,
@@ -84,8 +85,9 @@ impl Door {
         if headers.contains_key(ORIGIN) {
             return Err(Fault::new(StatusCode::FORBIDDEN, "requests of web pages are refused"));
         }
+        let host = named(uri, headers)?;
         let Some(tcp) = &self.0 else { return Ok(Caller::Local) };
-        if !host(headers).is_some_and(|host| tcp.names.contains(&host)) {
+        if !host.is_some_and(|host| tcp.names.contains(&host)) {
             let message = "`Host` is none of this listener's names";
             return Err(Fault::new(StatusCode::MISDIRECTED_REQUEST, message));
         }
@@ -115,14 +117,17 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Fault> {
     key.ok_or_else(|| refuse(201, "the `Authorization` header is not `Bearer` and an API key"))
 }
 
-/// The host that a request names, in lower case and without its port.
-fn host(headers: &HeaderMap) -> Option<String> {
-    let mut hosts = headers.get_all(HOST).iter();
-    let (host, other) = (hosts.next()?, hosts.next());
-    let authority: Authority = host.to_str().ok()?.parse().ok()?;
-    let host = authority.host();
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    other.is_none().then(|| host.to_ascii_lowercase())
+/// The host that a request names, in lower case and without its port; nothing if it names none.
+fn named(uri: &Uri, headers: &HeaderMap) -> Result<Option<String>, Fault> {
+    host(uri, headers).map_err(|fault| match fault {
+        HostFault::Several => Fault::new(StatusCode::BAD_REQUEST, "there is more than one `Host`"),
+        HostFault::Malformed => {
+            Fault::new(StatusCode::BAD_REQUEST, "`Host` is not a host, or a host and a port")
+        }
+        HostFault::Different => {
+            Fault::new(StatusCode::MISDIRECTED_REQUEST, "the URL and `Host` name different hosts")
+        }
+    })
 }
 
 #[cfg(test)]
@@ -135,13 +140,23 @@ mod tests {
     use crate::identity::NewApiKey;
 
     fn admit(door: &Door, lines: &[(&'static str, &str)], now: Instant) -> Result<String, String> {
+        admit_at("/credentials", door, lines, now)
+    }
+
+    fn admit_at(
+        uri: &str,
+        door: &Door,
+        lines: &[(&'static str, &str)],
+        now: Instant,
+    ) -> Result<String, String> {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, value.parse().expect("a value"));
         }
         let source = Some(IpAddr::from([127, 0, 0, 1]));
         let answer = |fault| String::from_utf8(super::super::Answer::from(fault).body).expect("text");
-        door.admit(&headers, source, now).map(|caller| caller.to_string()).map_err(answer)
+        let uri = uri.parse().expect("a URI");
+        door.admit(&uri, &headers, source, now).map(|caller| caller.to_string()).map_err(answer)
     }
 
     /// A door, the header that opens it, and the id of the key in it.
@@ -170,13 +185,50 @@ mod tests {
             let lines = [("host", host), ("authorization", &*bearer)];
             assert_eq!(admit(&door, &lines, now).as_deref(), Ok(&*id), "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example", "", "user@evil.example"] {
+        for host in ["evil.example", "localhost.evil.example", "localhost.", "127.0.0.1.evil.example:1"] {
             let lines = [("host", host), ("authorization", &*bearer)];
             assert!(admit(&door, &lines, now).expect_err(host).contains("421"), "{host}");
+        }
+        for host in [
+            "",
+            ":1",
+            "user@evil.example",
+            "evil@localhost",
+            "evil:pass@localhost:1",
+            "localhost:",
+            "localhost:+1",
+            "localhost:65536",
+            "localhost/",
+            "localhost, evil.example",
+            "http://localhost",
+        ] {
+            for door in [&door, &Door::local()] {
+                let lines = [("host", host), ("authorization", &*bearer)];
+                assert!(admit(door, &lines, now).expect_err(host).contains("400"), "{host}");
+            }
         }
         assert!(admit(&door, &[("authorization", &*bearer)], now).is_err());
         let two = [("host", "localhost"), ("host", "evil.example"), ("authorization", &*bearer)];
         assert!(admit(&door, &two, now).is_err());
+    }
+
+    #[test]
+    fn a_whole_url_names_the_same_host() {
+        let (Open { door, bearer, id, .. }, now) = (open(), Instant::now());
+        let at =
+            |uri: &str, host: &str| admit_at(uri, &door, &[("host", host), ("authorization", &*bearer)], now);
+        let id = id.to_string();
+        assert_eq!(at("http://LOCALHOST:1/credentials", "localhost:1").as_deref(), Ok(&*id));
+        for (uri, host) in [
+            ("http://evil.example/credentials", "localhost"),
+            ("http://evil@localhost/credentials", "localhost"),
+            ("http://localhost:2/credentials", "localhost:1"),
+            ("http://localhost/credentials", "127.0.0.1"),
+            ("http://evil.example/credentials", "evil.example"),
+        ] {
+            assert!(at(uri, host).expect_err(uri).contains("421"), "{uri}");
+        }
+        assert!(admit_at("http://localhost/credentials", &Door::local(), &[], now).is_err());
     }
 
     #[test]

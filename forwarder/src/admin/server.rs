@@ -27,6 +27,7 @@ use tokio_util::task::TaskTracker;
 
 use super::page::filters;
 use super::{Admin, Answer, Call, Door, Fault};
+use crate::private;
 use crate::sources::Sources;
 
 /// At one listener at once.
@@ -51,7 +52,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// Those of the file system; [`io::ErrorKind::AddrInUse`] where somebody answers, and a refusal of a folder
-/// that others may write to.
+/// of somebody else, or one that others may write to.
 pub async fn serve_unix(path: &Path, admin: Admin, stop: CancellationToken) -> io::Result<JoinHandle<()>> {
     Ok(AdminSocket::bind(path).await?.serve(admin, stop))
 }
@@ -119,7 +120,9 @@ impl Drop for Bound {
 async fn bind(path: &Path) -> io::Result<UnixListener> {
     let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let mode = fs::metadata(folder)?.mode();
+    let found = fs::metadata(folder)?;
+    private::owned(folder, &found)?;
+    let mode = found.mode();
     let (others_write, sticky) = (mode & 0o022 != 0, mode & 0o1000 != 0);
     if others_write && !sticky {
         let message = format!("others may write to `{}`: chmod 700", folder.display());
@@ -291,7 +294,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (head, body) = request.into_parts();
-    let caller = door.admit(&head.headers, source, Instant::now())?;
+    let caller = door.admit(&head.uri, &head.headers, source, Instant::now())?;
     let collected = tokio::time::timeout(BODY, Limited::new(body, BODY_BYTES).collect()).await;
     let body = match collected {
         Ok(Ok(body)) => body.to_bytes(),

@@ -4,6 +4,7 @@ use hyper::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::answer::made;
 use super::filter::{Fields, Kind};
 use super::page::List;
 use super::{Admin, Answer, Call, Fault, api_keys, credentials};
@@ -82,15 +83,19 @@ impl Admin {
     pub(super) fn update_service_user(&self, call: &Call, path: &str, id: &str) -> Result<Answer, Fault> {
         let body: Body = call.json()?;
         let patch = ServiceUserPatch { name: body.name, active: body.active };
-        let user = self.identity.update_service_user(parse(id)?, patch);
-        let view = View::of(user.map_err(|error| Fault::from_identity(error, id))?, call, path);
+        let id_of = parse(id)?;
+        let changed = self.identity.update_service_user(id_of, patch);
+        let (user, durable) = made(changed, id, || self.identity.service_user(id_of))?;
+        let view = View::of(user, call, path);
         self.audit.tell(call, KIND, "updated", &view);
+        durable?;
         Answer::json(StatusCode::OK, &view)
     }
 
     pub(super) fn delete_service_user(&self, call: &Call, path: &str, id: &str) -> Result<Answer, Fault> {
-        let deleted = self.identity.delete_service_user(parse(id)?);
-        let removed = deleted.map_err(|error| Fault::from_identity(error, id))?;
+        let id_of = parse(id)?;
+        let before = self.identity.with_owned(id_of);
+        let (removed, durable) = made(self.identity.delete_service_user(id_of), id, || before)?;
         for credential in removed.credentials {
             self.audit.tell(call, credentials::KIND, "deleted", &credentials::View::of(credential, call));
         }
@@ -98,6 +103,7 @@ impl Admin {
             self.audit.tell(call, api_keys::KIND, "deleted", &api_keys::View::of(key, call));
         }
         self.audit.tell(call, KIND, "deleted", &View::of(removed.user, call, path));
+        durable?;
         Ok(Answer::nothing())
     }
 }

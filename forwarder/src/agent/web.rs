@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HOST, ORIGIN};
+use hyper::header::{CONTENT_TYPE, ORIGIN};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::Status;
+use crate::host::host;
 
 /// Connections at once, and how long each may last.
 const CONNECTIONS: usize = 32;
@@ -70,9 +71,9 @@ pub async fn serve_web(
 }
 
 fn answer<B>(request: &Request<B>, status: &Status, allowed: &[Box<str>]) -> Response<Full<Bytes>> {
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = host(request.uri(), request.headers()).ok().flatten().unwrap_or_default();
     // A page of the web must not ask, whatever name it has this machine answer to.
-    if !is_allowed(host, allowed) || request.headers().contains_key(ORIGIN) {
+    if !is_allowed(&host, allowed) || request.headers().contains_key(ORIGIN) {
         return reply(
             StatusCode::FORBIDDEN,
             &json!({"msg": "this API is for this machine; see web_allow_hosts"}),
@@ -107,10 +108,6 @@ fn reply(status: StatusCode, body: &serde_json::Value) -> Response<Full<Bytes>> 
 /// Whether the name that was asked for is one of this machine, or an allowed one: an address, a network, a name, or
 /// all below `.example.com`.
 fn is_allowed(host: &str, allowed: &[Box<str>]) -> bool {
-    let host = match host.rfind(']') {
-        Some(end) => host.get(1..end).unwrap_or_default(),
-        None => host.split_once(':').map_or(host, |(host, _)| host),
-    };
     let address: Option<std::net::IpAddr> = host.parse().ok();
     if address.is_some_and(|address| address.is_loopback()) || host.eq_ignore_ascii_case("localhost") {
         return true;
@@ -118,7 +115,6 @@ fn is_allowed(host: &str, allowed: &[Box<str>]) -> bool {
     allowed.iter().any(|rule| match (address, rule.parse::<IpNetwork>()) {
         (Some(address), Ok(network)) => network.contains(address),
         (None, Err(_)) => {
-            let host = host.to_ascii_lowercase();
             let rule = rule.to_ascii_lowercase();
             host == rule || rule.starts_with('.') && host.len() > rule.len() && host.ends_with(&rule)
         }
@@ -128,6 +124,8 @@ fn is_allowed(host: &str, allowed: &[Box<str>]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use hyper::header::HOST;
+
     use super::*;
 
     #[test]
@@ -144,8 +142,13 @@ mod tests {
             ("evil.example:4040", false),
             ("192.0.2.1", false),
             ("", false),
+            ("localhost:x@evil.example", false),
+            ("evil@a.site.example.org", false),
+            ("[::1]evil.example", false),
         ] {
-            assert_eq!(is_allowed(host, &allowed), yes, "{host}");
+            let request = Request::builder().uri("/api/status").header(HOST, host).body(());
+            let status = answer(&request.expect("a request"), &Status::default(), &allowed).status();
+            assert_eq!(status == StatusCode::OK, yes, "{host}");
         }
         let asked = |method: Method, path: &str, origin: bool| {
             let mut request = Request::builder().method(method).uri(path).header(HOST, "localhost:4040");
@@ -159,5 +162,6 @@ mod tests {
         assert_eq!(asked(Method::GET, "/api/endpoints/none", false), 404);
         assert_eq!(asked(Method::DELETE, "/api/endpoints/none", false), 405);
         assert_eq!(asked(Method::GET, "/api/status", true), 403);
+        assert_eq!(asked(Method::GET, "http://evil.example/api/status", false), 403);
     }
 }

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 
 use super::Shared;
 use super::registry::{Judged, Made, OFFLINE, Open, REMOVED};
-use crate::events::{Closed, tcp_connection_closed};
+use crate::events::Closed;
 use crate::generation::{Generation, ListenerKey};
 use crate::online::Online;
 use crate::relay::{Carrier, RelayEnd, Relayed, relay};
@@ -166,10 +166,7 @@ pub(super) fn close_unjudged(shared: &Shared, client: TcpStream, peer: SocketAdd
 }
 
 fn report(shared: &Shared, closed: &Closed<'_>) {
-    match tcp_connection_closed(closed) {
-        Ok(line) => shared.events.send(line),
-        Err(error) => tracing::error!(%error, "an event could not be written"),
-    }
+    shared.events.closed(closed);
 }
 
 /// A number that no client can foretell: it decides what the policy draws for this connection.

@@ -1,8 +1,9 @@
 //! The store and its copy in memory, kept in step: readers never wait for a disk, writers wait for each other.
 //!
-//! A change is first in the store, then in the copy, then it is told. A session that enters its registry first
-//! and asks [`Identity::admits`] afterwards therefore either learns that its credential is gone, or is in
-//! the registry when the notice comes.
+//! What gives power is first in the store, then in the copy. What takes power away is first in the copy, then it is
+//! told, then it is stored, so that no disk holds it up; where the store fails it goes to the reserve, and where that
+//! fails it waits in memory for the store. A session that enters its registry first and asks [`Identity::admits`]
+//! afterwards therefore either learns that its credential is gone, or is in the registry when the notice comes.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,7 +12,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::broadcast;
@@ -25,7 +26,7 @@ use super::notice::{Notice, NoticeKind, Principal};
 use super::records::{
     Credential, CredentialPatch, NewCredential, NewServiceUser, Rules, ServiceUser, ServiceUserPatch,
 };
-use super::store::{Change, Store, StoreError};
+use super::store::{Change, Store, StoreError, add};
 use super::table::{Entry, Table};
 use super::token::{Token, TokenHash, is_well_formed};
 
@@ -33,6 +34,10 @@ use super::token::{Token, TokenHash, is_well_formed};
 const NOTICES: usize = 1_024;
 /// How often uses are written.
 const USES_EVERY: Duration = Duration::from_secs(60);
+/// How often the store is tried again after it has failed.
+const RETRY_EVERY: Duration = Duration::from_secs(5);
+/// Credentials and API keys of a service user that are removed one by one.
+const MAX_SINGLE_REMOVALS: usize = 64;
 
 /// Service users and credentials. Cheap to clone; calls that change something wait for the disk.
 #[derive(Clone, Debug)]
@@ -63,13 +68,21 @@ const MOST: Most = Most { service_users: 100_000, credentials: 100_000, api_keys
 struct Inner {
     store: Arc<dyn Store>,
     most: Most,
-    /// Held from before a change is stored until the copy has it.
-    ids: Mutex<Ids>,
+    /// Held from before a change is stored until the copy has it, or the other way round.
+    changes: Mutex<Changes>,
     table: RwLock<Table>,
     epoch: AtomicU64,
     notices: broadcast::Sender<Notice>,
     /// Its end ends the thread that writes uses.
     _running: SyncSender<()>,
+}
+
+/// What whoever changes something needs.
+#[derive(Debug)]
+struct Changes {
+    ids: Ids,
+    /// What counts already and is neither in the store nor in its reserve.
+    unsaved: Vec<Change>,
 }
 
 impl Identity {
@@ -95,7 +108,7 @@ impl Identity {
         let inner = Arc::new(Inner {
             store,
             most,
-            ids: Mutex::new(Ids::after(table.newest())),
+            changes: Mutex::new(Changes { ids: Ids::after(table.newest()), unsaved: Vec::new() }),
             table: RwLock::new(table),
             epoch: AtomicU64::new(0),
             notices: broadcast::channel(NOTICES).0,
@@ -103,9 +116,14 @@ impl Identity {
         });
         let weak: Weak<Inner> = Arc::downgrade(&inner);
         let thread = std::thread::Builder::new().name("identity".to_owned()).spawn(move || {
-            while ended.recv_timeout(USES_EVERY) == Err(RecvTimeoutError::Timeout) {
+            let mut written = Instant::now();
+            while ended.recv_timeout(RETRY_EVERY) == Err(RecvTimeoutError::Timeout) {
                 let Some(inner) = weak.upgrade() else { return };
-                inner.write_uses();
+                inner.save();
+                if written.elapsed() >= USES_EVERY {
+                    written = Instant::now();
+                    inner.write_uses();
+                }
             }
         });
         thread.map_err(StoreError::new)?;
@@ -194,12 +212,12 @@ impl Identity {
         new: NewServiceUser,
         now: Timestamp,
     ) -> Result<ServiceUser, IdentityError> {
-        let mut ids = self.0.write_lock();
+        let mut changes = self.0.write_lock();
         room(self.0.read().service_users.len(), self.0.most.service_users, "service users")?;
-        let id = ServiceUserId(ids.next());
+        let id = ServiceUserId(changes.ids.next());
         let user = ServiceUser { id, name: new.name, active: new.active, created_at: to_seconds(now) };
         user.check()?;
-        self.0.store.apply(&[Change::PutServiceUser(user.clone())])?;
+        self.0.store_first(&mut changes, Change::PutServiceUser(user.clone()))?;
         self.0.change(|table| table.service_users.insert(id, user.clone()));
         Ok(user)
     }
@@ -207,46 +225,66 @@ impl Identity {
     /// Changes a service user; one that is no longer active takes the power of its credentials with it.
     ///
     /// # Errors
-    /// [`IdentityError`]; then nothing has changed.
+    /// [`IdentityError`]; then nothing has changed, but for [`IdentityError::NotDurable`].
     pub fn update_service_user(
         &self,
         id: ServiceUserId,
         patch: ServiceUserPatch,
     ) -> Result<ServiceUser, IdentityError> {
-        let _ids = self.0.write_lock();
+        let mut changes = self.0.write_lock();
         let old = self.service_user(id).ok_or(IdentityError::NotFound)?;
         let new = old.patched(patch);
         new.check()?;
-        self.0.store.apply(&[Change::PutServiceUser(new.clone())])?;
+        let put = Change::PutServiceUser(new.clone());
+        let dies = old.active && !new.active;
+        if !dies {
+            self.0.store_first(&mut changes, put.clone())?;
+        }
         self.0.change(|table| table.service_users.insert(id, new.clone()));
-        if old.active && !new.active {
+        if dies {
             let owned = self.0.read().owned_by(id).map(|entry| entry.credential.id).collect();
             self.0.tell(NoticeKind::Died, owned);
+            self.0.store_after(&mut changes, vec![put])?;
         }
         Ok(new)
+    }
+
+    /// A service user with its credentials and API keys.
+    #[must_use]
+    pub fn with_owned(&self, id: ServiceUserId) -> Option<RemovedServiceUser> {
+        let table = self.0.read();
+        let user = table.service_users.get(&id).cloned()?;
+        let of_owner = |key: &&ApiKey| key.owner_id == Some(id);
+        Some(RemovedServiceUser {
+            user,
+            credentials: table.owned_by(id).map(Entry::record).collect(),
+            api_keys: table.api_keys().values().filter(of_owner).cloned().collect(),
+        })
     }
 
     /// Deletes a service user with its credentials and API keys; returns them as they were.
     ///
     /// # Errors
-    /// [`IdentityError`]; then nothing has changed.
+    /// [`IdentityError`]; then nothing has changed, but for [`IdentityError::NotDurable`].
     pub fn delete_service_user(&self, id: ServiceUserId) -> Result<RemovedServiceUser, IdentityError> {
-        let _ids = self.0.write_lock();
-        let user = self.service_user(id).ok_or(IdentityError::NotFound)?;
-        let owned: Vec<_> = self.0.read().owned_by(id).map(Entry::record).collect();
-        let of_owner = |key: &&ApiKey| key.owner_id == Some(id);
-        let api_keys: Vec<_> = self.0.read().api_keys().values().filter(of_owner).cloned().collect();
-        let mut changes: Vec<_> = owned.iter().map(|it| Change::RemoveCredential(it.id)).collect();
-        changes.extend(api_keys.iter().map(|it| Change::RemoveApiKey(it.id)));
-        changes.push(Change::RemoveServiceUser(id));
-        self.0.store.apply(&changes)?;
+        let mut changes = self.0.write_lock();
+        let removed = self.with_owned(id).ok_or(IdentityError::NotFound)?;
+        let (credentials, api_keys) = (&removed.credentials, &removed.api_keys);
         self.0.change(|table| {
             table.service_users.remove(&id);
-            owned.iter().for_each(|it| table.remove(it.id));
+            credentials.iter().for_each(|it| table.remove(it.id));
             api_keys.iter().for_each(|it| table.remove_key(it.id));
         });
-        self.0.tell(NoticeKind::Died, owned.iter().map(|it| it.id).collect());
-        Ok(RemovedServiceUser { user, credentials: owned, api_keys })
+        self.0.tell(NoticeKind::Died, credentials.iter().map(|it| it.id).collect());
+        let mut removals = if credentials.len().saturating_add(api_keys.len()) > MAX_SINGLE_REMOVALS {
+            vec![Change::RemoveOwned(id)]
+        } else {
+            let credentials = credentials.iter().map(|it| Change::RemoveCredential(it.id));
+            credentials.chain(api_keys.iter().map(|it| Change::RemoveApiKey(it.id))).collect()
+        };
+        removals.push(Change::RemoveServiceUser(id));
+        self.0.store_after(&mut changes, removals)?;
+        Ok(removed)
     }
 
     /// Makes a credential; its token is shown here and never again.
@@ -258,9 +296,9 @@ impl Identity {
         new: NewCredential,
         now: Timestamp,
     ) -> Result<(Credential, Token), IdentityError> {
-        let mut ids = self.0.write_lock();
+        let mut changes = self.0.write_lock();
         room(self.0.read().credentials().len(), self.0.most.credentials, "credentials")?;
-        let id = CredentialId(ids.next());
+        let id = CredentialId(changes.ids.next());
         let token = Token::draw(id).map_err(IdentityError::Random)?;
         let credential = Credential {
             id,
@@ -282,33 +320,39 @@ impl Identity {
         if credential.owner_id.is_some_and(|owner| self.service_user(owner).is_none()) {
             return Err(invalid("`owner_id` names no service user"));
         }
-        self.0.store.apply(&[Change::PutCredential(Box::new(credential.clone()))])?;
+        self.0.store_first(&mut changes, Change::PutCredential(Box::new(credential.clone())))?;
         self.0.change(|table| table.put(Entry::new(credential.clone(), rules)));
         Ok((credential, token))
     }
 
-    /// Changes a credential.
+    /// Changes a credential. An empty list in place of rules is refused, since it would permit everything.
     ///
     /// # Errors
-    /// [`IdentityError`]; then nothing has changed.
+    /// [`IdentityError`]; then nothing has changed, but for [`IdentityError::NotDurable`].
     pub fn update_credential(
         &self,
         id: CredentialId,
         patch: CredentialPatch,
     ) -> Result<Credential, IdentityError> {
-        let _ids = self.0.write_lock();
+        let mut changes = self.0.write_lock();
         let old = self.0.read().credentials().get(&id).cloned().ok_or(IdentityError::NotFound)?;
+        old.credential.check_patch(&patch)?;
         let new = old.credential.patched(patch);
         let Rules { acl, sources } = new.check()?;
-        self.0.store.apply(&[Change::PutCredential(Box::new(new.clone()))])?;
-        let rules =
-            |of: &Credential| (of.acl.clone(), of.allow_cidrs.clone(), of.deny_cidrs.clone(), of.expires_at);
-        let changed = rules(&new) != rules(&old.credential);
+        let put = Change::PutCredential(Box::new(new.clone()));
+        let may_narrow = new.may_narrow(&old.credential);
+        if !may_narrow {
+            self.0.store_first(&mut changes, put.clone())?;
+        }
+        let changed = may_narrow || new.expires_at != old.credential.expires_at;
         let entry = Entry { credential: new, acl: Arc::new(acl), sources, uses: old.uses };
         let record = entry.record();
         self.0.change(|table| table.put(entry));
         if changed {
             self.0.tell(NoticeKind::Changed, vec![id]);
+        }
+        if may_narrow {
+            self.0.store_after(&mut changes, vec![put])?;
         }
         Ok(record)
     }
@@ -316,14 +360,19 @@ impl Identity {
     /// Deletes a credential, which revokes its token; returns it as it was.
     ///
     /// # Errors
-    /// [`IdentityError`]; then nothing has changed.
+    /// [`IdentityError`]; then nothing has changed, but for [`IdentityError::NotDurable`].
     pub fn delete_credential(&self, id: CredentialId) -> Result<Credential, IdentityError> {
-        let _ids = self.0.write_lock();
+        let mut changes = self.0.write_lock();
         let credential = self.credential(id).ok_or(IdentityError::NotFound)?;
-        self.0.store.apply(&[Change::RemoveCredential(id)])?;
         self.0.change(|table| table.remove(id));
         self.0.tell(NoticeKind::Died, vec![id]);
+        self.0.store_after(&mut changes, vec![Change::RemoveCredential(id)])?;
         Ok(credential)
+    }
+
+    /// Tries to store what is not stored yet, as a running edge does every few seconds; true if nothing is left.
+    pub fn save(&self) -> bool {
+        self.0.save()
     }
 
     #[cfg(test)]
@@ -358,8 +407,67 @@ impl Inner {
         self.table.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write_lock(&self) -> MutexGuard<'_, Ids> {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
+    fn write_lock(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stores what gives power, which counts once that is done.
+    fn store_first(&self, changes: &mut Changes, change: Change) -> Result<(), StoreError> {
+        if changes.unsaved.is_empty() {
+            return self.store.apply(&[change]);
+        }
+        let mut all = changes.unsaved.clone();
+        add(&mut all, change);
+        self.store.apply(&all)?;
+        changes.unsaved.clear();
+        Ok(())
+    }
+
+    /// Stores what counts already.
+    fn store_after(&self, changes: &mut Changes, new: Vec<Change>) -> Result<(), IdentityError> {
+        new.into_iter().for_each(|change| add(&mut changes.unsaved, change));
+        let Err(error) = self.store.apply(&changes.unsaved) else {
+            changes.unsaved.clear();
+            return Ok(());
+        };
+        self.reserve(changes);
+        if changes.unsaved.is_empty() {
+            tracing::warn!("a revocation is kept in the reserve: {error}");
+            return Ok(());
+        }
+        tracing::error!(changes = changes.unsaved.len(), "a revocation is not durable: {error}");
+        Err(IdentityError::NotDurable(error))
+    }
+
+    /// Keeps in the reserve what has room there.
+    fn reserve(&self, changes: &mut Changes) {
+        if self.store.reserve(&changes.unsaved).is_ok() {
+            changes.unsaved.clear();
+        } else if changes.unsaved.len() > 1 {
+            changes.unsaved.retain(|change| self.store.reserve(std::slice::from_ref(change)).is_err());
+        }
+    }
+
+    /// Tries to store what is not stored yet; true if nothing is left.
+    fn save(&self) -> bool {
+        let mut changes = self.write_lock();
+        if changes.unsaved.is_empty() && !self.store.is_behind() {
+            return true;
+        }
+        match self.store.apply(&changes.unsaved) {
+            Ok(()) => {
+                changes.unsaved.clear();
+                tracing::info!("all changes of credentials are stored");
+                true
+            }
+            Err(error) => {
+                tracing::debug!("changes of credentials cannot be stored yet: {error}");
+                if !changes.unsaved.is_empty() {
+                    self.reserve(&mut changes);
+                }
+                false
+            }
+        }
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) {
@@ -394,6 +502,9 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        if !self.save() {
+            tracing::error!("changes of credentials could not be stored; see the log before");
+        }
         self.write_uses();
     }
 }

@@ -69,8 +69,10 @@ pub enum IdentityError {
         /// How many those are.
         most: usize,
     },
-    /// The store failed; whether the change was kept is known after the next start.
+    /// The store failed, and nothing has changed; what the store has is known after the next start.
     Store(StoreError),
+    /// The change counts from now on, and the store cannot keep it yet: it does not survive a restart before that.
+    NotDurable(StoreError),
     /// The system gives no randomness.
     Random(getrandom::Error),
 }
@@ -84,6 +86,10 @@ impl fmt::Display for IdentityError {
                 write!(f, "this edge keeps {most} {what} and no more: delete those that nobody needs")
             }
             Self::Store(error) => error.fmt(f),
+            Self::NotDurable(error) => write!(
+                f,
+                "not durable: this takes effect immediately and lasts until the edge restarts, but it is not stored yet ({error}); the edge keeps trying. Free disk space, and do not restart the edge before its log says that all changes are stored"
+            ),
             Self::Random(error) => write!(f, "no randomness: {error}"),
         }
     }

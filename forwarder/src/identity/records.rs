@@ -163,6 +163,22 @@ impl Credential {
         Ok(Rules { acl, sources: Some(sources) })
     }
 
+    /// Refuses a patch that permits everything without saying so: an empty list means that nothing is restricted, and
+    /// may be what a client sends for "no change".
+    pub(super) fn check_patch(&self, patch: &CredentialPatch) -> Result<(), IdentityError> {
+        let empties = |old: &[String], new: &Option<Vec<String>>| {
+            !old.is_empty() && new.as_ref().is_some_and(Vec::is_empty)
+        };
+        let message = if empties(&self.acl, &patch.acl) {
+            "an empty `acl` would permit every address; to permit that send [\"*\"], to keep the rules leave `acl` out"
+        } else if empties(&self.allow_cidrs, &patch.allow_cidrs) {
+            "an empty `allow_cidrs` would permit every source; to permit that send [\"0.0.0.0/0\", \"::/0\"], to keep the networks leave it out"
+        } else {
+            return Ok(());
+        };
+        Err(IdentityError::Invalid { code: None, message: message.to_owned() })
+    }
+
     pub(super) fn patched(&self, patch: CredentialPatch) -> Self {
         let mut new = self.clone();
         new.description = patch.description.unwrap_or(new.description);
@@ -172,6 +188,16 @@ impl Credential {
         new.deny_cidrs = patch.deny_cidrs.unwrap_or(new.deny_cidrs);
         new.expires_at = patch.expires_at.or(new.expires_at);
         new
+    }
+
+    /// Whether a session that the old rules permit may be refused by these.
+    pub(super) fn may_narrow(&self, old: &Self) -> bool {
+        let rules = |of: &Self| (of.acl.clone(), of.allow_cidrs.clone(), of.deny_cidrs.clone());
+        let earlier = match (self.expires_at, old.expires_at) {
+            (Some(new), Some(old)) => new < old,
+            (new, old) => new.is_some() && old.is_none(),
+        };
+        earlier || rules(self) != rules(old)
     }
 
     pub(super) fn is_expired(&self, now: Timestamp) -> bool {

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use ulid::Ulid;
 
 use super::api_keys::ApiKey;
 use super::ids::{ApiKeyId, CredentialId, ServiceUserId};
@@ -19,14 +21,16 @@ pub struct Records {
     pub api_keys: Vec<ApiKey>,
 }
 
-/// One change of a store.
-#[derive(Clone, Debug)]
+/// One change of a store. Making one twice is the same as making it once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Change {
     /// Writes a service user, new or old.
     PutServiceUser(ServiceUser),
     /// Removes a service user.
     RemoveServiceUser(ServiceUserId),
+    /// Removes the credentials and API keys of a service user, however many those are.
+    RemoveOwned(ServiceUserId),
     /// Writes a credential, new or old, without the time of its last use.
     PutCredential(Box<Credential>),
     /// Removes a credential and the time of its last use.
@@ -39,6 +43,72 @@ pub enum Change {
     RemoveApiKey(ApiKeyId),
 }
 
+impl Change {
+    /// What it is about: of two changes with the same, the later one counts.
+    pub(super) const fn subject(&self) -> (u8, Ulid) {
+        match self {
+            Self::PutServiceUser(user) => (0, user.id.0),
+            Self::RemoveServiceUser(id) => (0, id.0),
+            Self::RemoveOwned(id) => (1, id.0),
+            Self::PutCredential(credential) => (2, credential.id.0),
+            Self::RemoveCredential(id) => (2, id.0),
+            Self::Used(id, _) => (3, id.0),
+            Self::PutApiKey(key) => (4, key.id.0),
+            Self::RemoveApiKey(id) => (4, id.0),
+        }
+    }
+
+    /// True if it leaves nothing but a gap.
+    pub(super) const fn is_deletion(&self) -> bool {
+        match self {
+            Self::RemoveServiceUser(_)
+            | Self::RemoveOwned(_)
+            | Self::RemoveCredential(_)
+            | Self::RemoveApiKey(_) => true,
+            Self::PutServiceUser(_) | Self::PutCredential(_) | Self::Used(..) | Self::PutApiKey(_) => false,
+        }
+    }
+}
+
+/// Adds a change to others that wait; what it makes needless goes.
+pub(super) fn add(waiting: &mut Vec<Change>, change: Change) {
+    waiting.retain(|other| other.subject() != change.subject());
+    waiting.push(change);
+}
+
+impl Records {
+    /// Makes a change.
+    pub(super) fn apply(&mut self, change: &Change) {
+        match change {
+            Change::PutServiceUser(user) => {
+                self.service_users.retain(|it| it.id != user.id);
+                self.service_users.push(user.clone());
+            }
+            Change::RemoveServiceUser(id) => self.service_users.retain(|it| it.id != *id),
+            Change::RemoveOwned(id) => {
+                self.credentials.retain(|it| it.owner_id != Some(*id));
+                self.api_keys.retain(|it| it.owner_id != Some(*id));
+            }
+            Change::PutCredential(credential) => {
+                let old = self.credentials.iter().find(|it| it.id == credential.id);
+                let last_used_at = old.and_then(|old| old.last_used_at);
+                self.credentials.retain(|it| it.id != credential.id);
+                self.credentials.push(Credential { last_used_at, ..(**credential).clone() });
+            }
+            Change::RemoveCredential(id) => self.credentials.retain(|it| it.id != *id),
+            Change::Used(id, at) => {
+                let used = self.credentials.iter_mut().filter(|it| it.id == *id);
+                used.for_each(|it| it.last_used_at = Some(*at));
+            }
+            Change::PutApiKey(key) => {
+                self.api_keys.retain(|it| it.id != key.id);
+                self.api_keys.push(key.clone());
+            }
+            Change::RemoveApiKey(id) => self.api_keys.retain(|it| it.id != *id),
+        }
+    }
+}
+
 /// Keeps records. Calls may wait for a disk.
 pub trait Store: fmt::Debug + Send + Sync {
     /// Reads everything.
@@ -47,11 +117,26 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`StoreError`].
     fn load(&self) -> Result<Records, StoreError>;
 
-    /// Makes all changes or none; once this returns they survive a crash.
+    /// Makes all changes or none, after those that wait in the reserve; once this returns they survive a crash. A
+    /// store that has failed tries again with the next call.
     ///
     /// # Errors
     /// [`StoreError`].
     fn apply(&self, changes: &[Change]) -> Result<(), StoreError>;
+
+    /// Keeps changes where there is room also on a full disk; once this returns they survive a crash, and
+    /// [`Self::load`] has them.
+    ///
+    /// # Errors
+    /// [`StoreError`]; always where a store has no such place.
+    fn reserve(&self, _changes: &[Change]) -> Result<(), StoreError> {
+        Err(StoreError::new("there is no reserve"))
+    }
+
+    /// Whether changes wait in the reserve.
+    fn is_behind(&self) -> bool {
+        false
+    }
 }
 
 /// A store that cannot be read or written.

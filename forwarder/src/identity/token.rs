@@ -12,14 +12,21 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use ulid::Ulid;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::ids::{ApiKeyId, CredentialId};
 
 const SECRET_BYTES: usize = 32;
 
-/// An authtoken or an API key in clear text. Debugging hides it, and it cannot be displayed by accident.
+/// An authtoken or an API key in clear text; its memory is cleared when it goes. Debugging hides it, and it cannot be displayed by accident.
 #[derive(Clone)]
 pub struct Token(Box<str>);
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -45,9 +52,11 @@ impl Token {
     }
 
     fn after(id: impl fmt::Display) -> Result<Self, getrandom::Error> {
-        let mut secret = [0; SECRET_BYTES];
-        getrandom::fill(&mut secret)?;
-        Ok(Self(format!("{id}_{}", BASE64_URL_SAFE_NO_PAD.encode(secret)).into()))
+        let mut secret = Zeroizing::new([0; SECRET_BYTES]);
+        getrandom::fill(secret.as_mut_slice())?;
+        let secret = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(secret.as_slice()));
+        let text = Zeroizing::new(format!("{id}_{}", *secret));
+        Ok(Self((**text).into()))
     }
 
     /// The text, to be shown once.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use zeroize::Zeroizing;
 
 use super::{RefusalExtra, StreamType, open};
 use crate::mux::Opener;
@@ -114,11 +115,12 @@ pub async fn read_call_within<T: DeserializeOwned>(
     stream: &mut (impl AsyncRead + Unpin),
     most: usize,
 ) -> Result<T, CallError> {
-    let (mut bytes, mut end) = (Vec::new(), JsonEnd::default());
+    // There may be a secret in it.
+    let (mut bytes, mut end) = (Zeroizing::new(Vec::with_capacity(CHUNK_BYTES)), JsonEnd::default());
+    let mut chunk = Zeroizing::new([0; CHUNK_BYTES]);
     loop {
         let known = bytes.len();
-        let mut chunk = [0; CHUNK_BYTES];
-        let read = stream.read(&mut chunk).await?;
+        let read = stream.read(chunk.as_mut_slice()).await?;
         let chunk = chunk.get(..read).unwrap_or_default();
         if chunk.is_empty() {
             return Err(CallError::Io(io::ErrorKind::UnexpectedEof.into()));
@@ -153,7 +155,7 @@ pub async fn ask<T: DeserializeOwned>(
     request: &impl Serialize,
 ) -> Result<T, CallError> {
     let mut stream = open(opener, stream_type).await?;
-    let request = serde_json::to_vec(request).map_err(CallError::Invalid)?;
+    let request = Zeroizing::new(serde_json::to_vec(request).map_err(CallError::Invalid)?);
     stream.write_all(&request).await?;
     let reply: serde_json::Value = read_call(&mut stream).await?;
     if let Some(text) = reply.get("Error").and_then(serde_json::Value::as_str).filter(|text| !text.is_empty())

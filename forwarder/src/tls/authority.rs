@@ -10,9 +10,8 @@
 //! | `edge.pem`, `edge.key` | the edge's certificate; whatever is wrong with the two, they are made anew |
 
 use std::fmt;
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rcgen::KeyPair;
@@ -21,6 +20,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use super::identity::{fingerprint, now};
 use super::issue::{Authority, has_ended, later, pem, vouches_for};
 use super::{files, provider};
+use crate::private;
 
 /// A certificate that ends within this is made anew.
 const RENEWAL_DAYS: u32 = 30;
@@ -57,7 +57,7 @@ pub(super) fn own(state_dir: &Path, names: &[Box<str>], now: UnixTime) -> io::Re
         }
     };
     // Agents may hold an older bundle; what they are to copy is right from here on.
-    folder.write_bundle(&authority)?;
+    unless_full(folder.write_bundle(&authority))?;
     if has_ended(&authority.certificate, now) {
         return Err(files::refuse(&folder.path(CA_KEY), format!("the authority has ended; {}", anew())));
     }
@@ -75,7 +75,7 @@ pub(super) fn own(state_dir: &Path, names: &[Box<str>], now: UnixTime) -> io::Re
         let message = format!("this authority does not vouch for the names {names} ({error}); {}", anew());
         files::refuse(&folder.path(BUNDLE), message)
     })?;
-    folder.write_edge(names, &chain, &key)?;
+    unless_full(folder.write_edge(names, &chain, &key))?;
     let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(io::Error::other)?;
     Ok(Own { authority: file, chain: vec![chain], key })
 }
@@ -107,6 +107,17 @@ pub fn show(state_dir: &Path) -> io::Result<Option<AuthorityFile>> {
     Ok(found.first().map(|first| AuthorityFile { fingerprint: fingerprint(first), path }))
 }
 
+/// What can be made again at the next start stops no edge on a full disk.
+fn unless_full(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if private::is_full(&error) => {
+            tracing::warn!("{error}");
+            Ok(())
+        }
+        written => written,
+    }
+}
+
 fn anew() -> String {
     format!("{ROTATE} makes a new one, which agents have to trust")
 }
@@ -129,10 +140,13 @@ impl Folder {
     fn lock(state_dir: &Path) -> io::Result<Self> {
         let path = state_dir.join(FOLDER);
         let lock = || {
-            DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
-            std::fs::set_permissions(&path, Permissions::from_mode(0o700))?;
-            let mut open = OpenOptions::new();
-            let lock = open.write(true).create(true).truncate(false).mode(0o600).open(path.join("lock"))?;
+            private::folder(state_dir)?;
+            private::folder(&path)?;
+            for name in [CA_KEY, BUNDLE, PREVIOUS, EDGE, EDGE_KEY] {
+                private::check(&path.join(name))?;
+            }
+            let mut options = OpenOptions::new();
+            let lock = private::open(&path.join("lock"), options.write(true).create(true).truncate(false))?;
             lock.lock()?;
             Ok(lock)
         };

@@ -34,7 +34,7 @@ fn the_socket_is_private_and_goes_with_the_server() {
     let mode = fs::metadata(api.socket()).expect("there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let names = || fs::read_dir(api.folder.path().join("state")).expect("there").count();
-    assert_eq!(names(), 2, "the socket and the store");
+    assert_eq!(names(), 3, "the socket, the store and its reserve");
     // A socket that somebody serves is not taken.
     let socket = api.socket();
     let again = serve_unix(&socket, api.admin.clone(), CancellationToken::new());

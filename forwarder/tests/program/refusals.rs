@@ -197,3 +197,31 @@ fn clients_beyond_the_limit_wait_their_turn() {
     let time = |conn: &serde_json::Value, key: &str| conn[key].as_str().expect("a time").to_owned();
     assert!(time(second, "end_ts") >= time(first, "end_ts"));
 }
+
+/// Whoever is refused at full speed fills no disk, and nobody is left out.
+#[test]
+fn refusals_that_come_too_fast_are_counted() {
+    const VISITS: usize = 300;
+    let mut edge = Edge::in_front_of(echo_device(), "on_tcp_connect: [{actions: [{type: deny}]}]\n");
+    let address = edge.address("device1");
+    for _ in 0..VISITS {
+        assert_eq!(exchange(connect(address), b"?"), b"");
+    }
+    edge.signal("TERM");
+    assert_eq!(edge.wait_for_exit().code(), Some(0));
+    let events = edge.events();
+    let (single, summaries): (Vec<_>, Vec<_>) =
+        events.iter().partition(|event| event["event_type"] == "tcp_connection_closed.v0");
+    let counted: u64 = summaries
+        .iter()
+        .map(|event| {
+            let object = &event["object"];
+            assert_eq!(event["event_type"], "tcp_connections_refused.v0");
+            assert_eq!((&object["endpoint"], &object["decision"]), (&"device1".into(), &"deny".into()));
+            assert_eq!(object["top_sources"][0]["network"], "127.0.0.1/32");
+            object["count"].as_u64().expect("a number")
+        })
+        .sum();
+    assert_eq!(single.len() as u64 + counted, VISITS as u64);
+    assert!(counted > 0, "{} events of their own", single.len());
+}

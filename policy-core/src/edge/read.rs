@@ -21,6 +21,10 @@ use crate::url::{EndpointUrl, HostPort, Scheme, UrlIndex};
 
 /// Event destinations that the reserve of open files has room for, twice during a reload.
 const MOST_SINKS: usize = 8;
+/// Bytes of an event file before it is moved to `<path>.1`: room for the longest events, up to what a disk has.
+const MIN_EVENT_FILE_BYTES: i64 = 1 << 20;
+const MAX_EVENT_FILE_BYTES: i64 = 1 << 40;
+const DEFAULT_EVENT_FILE_BYTES: u64 = 100 << 20;
 /// The only version of the format.
 const VERSION: i64 = 1;
 
@@ -281,15 +285,27 @@ impl<'d> EdgeReader<'_, 'd> {
     }
 
     fn sink(&self, node: NodeRef<'d>) -> Option<EventSink> {
-        let fields = self.reader.map(node, "an event destination", Keys::of(&["type", "path"]))?;
+        let fields =
+            self.reader.map(node, "an event destination", Keys::of(&["type", "path", "max_bytes"]))?;
         let owner = ("the event destination", head(node));
         let kind = fields.required(self.reader, "type", owner, "type: stdout")?;
         let kind = self.reader.text(kind, "`type`")?;
         match kind.value {
-            "stdout" => Some(EventSink::Stdout),
+            "stdout" => {
+                if let Some(field) = fields.field("max_bytes") {
+                    let message = "standard output has no `max_bytes`";
+                    self.reader.invalid(field.span, message, "remove it; a file has it");
+                }
+                Some(EventSink::Stdout)
+            }
             "file" => {
                 let path = fields.required(self.reader, "path", owner, "path: events.jsonl")?;
-                Some(EventSink::File(self.reader.text(path, "`path`")?.value.into()))
+                let path = self.reader.text(path, "`path`")?.value.into();
+                let range = MIN_EVENT_FILE_BYTES..=MAX_EVENT_FILE_BYTES;
+                let max_bytes = fields.get("max_bytes");
+                let max_bytes = max_bytes.and_then(|node| self.reader.integer(node, "`max_bytes`", range));
+                let max_bytes = max_bytes.and_then(|bytes| u64::try_from(bytes).ok());
+                Some(EventSink::File { path, max_bytes: max_bytes.unwrap_or(DEFAULT_EVENT_FILE_BYTES) })
             }
             other => {
                 let message = format!("unknown event destination `{}`", shorten(other));

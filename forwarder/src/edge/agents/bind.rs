@@ -160,16 +160,16 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         bound.shared.tasks.spawn(accept(Arc::clone(bound.shared), Arc::clone(&endpoint), listener));
     }
     tracing::info!(session = &*bound.session, url = %endpoint.url, "an endpoint is online");
-    let token = match request.extra.token.0 {
-        token if token.is_empty() || token.len() > 256 => secret().into(),
-        token => token,
+    let token = match &request.extra.token {
+        Hidden(token) if token.is_empty() || token.len() > 256 => Hidden(secret().into()),
+        token => token.clone(),
     };
     Ok(BindReply {
         id: endpoint.agent_id.to_string(),
         url: endpoint.url.to_string(),
         proto: request.proto,
         opts: placed(request.opts, &endpoint.url),
-        extra: BindReplyExtra { token: Hidden(token) },
+        extra: BindReplyExtra { token },
     })
 }
 

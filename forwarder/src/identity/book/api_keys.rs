@@ -47,9 +47,9 @@ impl Identity {
     /// # Errors
     /// [`IdentityError`]; then nothing has changed.
     pub fn create_api_key(&self, new: NewApiKey, now: Timestamp) -> Result<(ApiKey, Token), IdentityError> {
-        let mut ids = self.0.write_lock();
+        let mut changes = self.0.write_lock();
         room(self.0.read().api_keys().len(), self.0.most.api_keys, "API keys")?;
-        let id = ApiKeyId(ids.next());
+        let id = ApiKeyId(changes.ids.next());
         let token = Token::draw_key(id).map_err(IdentityError::Random)?;
         let key = ApiKey {
             id,
@@ -63,7 +63,7 @@ impl Identity {
         if key.owner_id.is_some_and(|owner| self.service_user(owner).is_none()) {
             return Err(invalid("`owner_id` names no service user"));
         }
-        self.0.store.apply(&[Change::PutApiKey(key.clone())])?;
+        self.0.store_first(&mut changes, Change::PutApiKey(key.clone()))?;
         self.0.change(|table| table.put_key(key.clone()));
         Ok((key, token))
     }
@@ -73,10 +73,10 @@ impl Identity {
     /// # Errors
     /// [`IdentityError`]; then nothing has changed.
     pub fn update_api_key(&self, id: ApiKeyId, patch: ApiKeyPatch) -> Result<ApiKey, IdentityError> {
-        let _ids = self.0.write_lock();
+        let mut changes = self.0.write_lock();
         let new = self.api_key(id).ok_or(IdentityError::NotFound)?.patched(patch);
         new.check()?;
-        self.0.store.apply(&[Change::PutApiKey(new.clone())])?;
+        self.0.store_first(&mut changes, Change::PutApiKey(new.clone()))?;
         self.0.change(|table| table.put_key(new.clone()));
         Ok(new)
     }
@@ -84,12 +84,12 @@ impl Identity {
     /// Deletes an API key; returns it as it was.
     ///
     /// # Errors
-    /// [`IdentityError`]; then nothing has changed.
+    /// [`IdentityError`]; then nothing has changed, but for [`IdentityError::NotDurable`].
     pub fn delete_api_key(&self, id: ApiKeyId) -> Result<ApiKey, IdentityError> {
-        let _ids = self.0.write_lock();
+        let mut changes = self.0.write_lock();
         let key = self.api_key(id).ok_or(IdentityError::NotFound)?;
-        self.0.store.apply(&[Change::RemoveApiKey(id)])?;
         self.0.change(|table| table.remove_key(id));
+        self.0.store_after(&mut changes, vec![Change::RemoveApiKey(id)])?;
         Ok(key)
     }
 }

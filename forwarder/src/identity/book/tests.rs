@@ -180,11 +180,21 @@ fn what_cannot_be_used_is_refused_and_changes_nothing() {
     assert!(identity.credentials(None, 9).is_empty() && identity.service_users(None, 9).is_empty());
 }
 
-/// Counts what reaches the disk, and fails when told to.
+/// Keeps what reaches the disk, and fails when told to.
 #[derive(Debug, Default)]
 struct Counting {
     applied: AtomicUsize,
     fails: std::sync::atomic::AtomicBool,
+    kept: Mutex<Vec<Change>>,
+    /// How many changes have room in the reserve still.
+    reserve_fits: AtomicUsize,
+    reserved: Mutex<Vec<Change>>,
+}
+
+impl Counting {
+    fn kept(&self) -> Vec<Change> {
+        self.kept.lock().expect("whole").clone()
+    }
 }
 
 impl Store for Counting {
@@ -192,12 +202,26 @@ impl Store for Counting {
         Ok(Records::default())
     }
 
-    fn apply(&self, _: &[Change]) -> Result<(), StoreError> {
+    fn apply(&self, changes: &[Change]) -> Result<(), StoreError> {
         if self.fails.load(Ordering::Relaxed) {
             return Err(StoreError::new("full"));
         }
         self.applied.fetch_add(1, Ordering::Relaxed);
+        self.kept.lock().expect("whole").extend_from_slice(changes);
+        self.reserved.lock().expect("whole").clear();
         Ok(())
+    }
+
+    fn reserve(&self, changes: &[Change]) -> Result<(), StoreError> {
+        let fits = self.reserve_fits.load(Ordering::Relaxed);
+        let left = fits.checked_sub(changes.len()).ok_or_else(|| StoreError::new("no room"))?;
+        self.reserve_fits.store(left, Ordering::Relaxed);
+        self.reserved.lock().expect("whole").extend_from_slice(changes);
+        Ok(())
+    }
+
+    fn is_behind(&self) -> bool {
+        !self.reserved.lock().expect("whole").is_empty()
     }
 }
 
@@ -233,16 +257,167 @@ fn the_last_use_survives_a_restart_and_an_update() {
     assert_eq!((read.last_used_at, &*read.description), (Some(at(7)), "new"));
 }
 
-#[test]
-fn a_store_that_fails_changes_nothing() {
+/// A store that fails keeps nothing, and says so.
+fn failing() -> (Arc<Counting>, Identity) {
     let store = Arc::new(Counting::default());
     let identity = Identity::with_store(Arc::clone(&store) as _).expect("readable");
-    let (credential, token) = identity.create_credential(NewCredential::default(), at(0)).expect("made");
+    (store, identity)
+}
+
+#[test]
+fn what_gives_power_changes_nothing_where_the_store_fails() {
+    let (store, identity) = failing();
+    let owner = user(&identity).id;
+    let (credential, _) = identity.create_credential(NewCredential::default(), at(0)).expect("made");
     store.fails.store(true, Ordering::Relaxed);
-    assert!(matches!(identity.delete_credential(credential.id), Err(IdentityError::Store(_))));
-    assert!(identity.create_credential(NewCredential::default(), at(0)).is_err());
-    assert_eq!((identity.credentials(None, 9).len(), identity.epoch()), (1, 0));
-    assert_eq!(refusal(&identity, &token), None);
+    assert!(matches!(
+        identity.create_credential(NewCredential::default(), at(0)),
+        Err(IdentityError::Store(_))
+    ));
+    let patch = CredentialPatch { description: Some("new".to_owned()), ..Default::default() };
+    assert!(matches!(identity.update_credential(credential.id, patch), Err(IdentityError::Store(_))));
+    let patch = ServiceUserPatch { name: Some("new".to_owned()), active: None };
+    assert!(matches!(identity.update_service_user(owner, patch), Err(IdentityError::Store(_))));
+    assert!(identity.create_api_key(crate::identity::NewApiKey::default(), at(0)).is_err());
+    assert_eq!((identity.credentials(None, 9), identity.epoch()), (vec![credential], 0));
+    assert_eq!(identity.service_user(owner).expect("there").name, "gate");
+}
+
+/// What takes power away counts at once, is told, and is stored as soon as that is possible.
+#[test]
+fn what_takes_power_away_counts_whatever_the_store_says() {
+    let (store, identity) = failing();
+    let not_durable = |done: Result<(), IdentityError>| {
+        let error = done.expect_err("the store fails");
+        assert!(matches!(error, IdentityError::NotDurable(_)) && error.to_string().contains("not durable"));
+    };
+    let (owner, other) = (user(&identity).id, user(&identity).id);
+    let (one, one_token) = owned(&identity, owner);
+    let (two, two_token) = identity.create_credential(NewCredential::default(), at(0)).expect("made");
+    let (_, three_token) = owned(&identity, other);
+    let new = crate::identity::NewApiKey { owner_id: Some(owner), ..Default::default() };
+    let (key, key_token) = identity.create_api_key(new, at(0)).expect("made");
+    let mut notices = identity.subscribe();
+    store.fails.store(true, Ordering::Relaxed);
+    let acl = Some(vec!["bind:a.internal".to_owned()]);
+    not_durable(identity.update_credential(two.id, CredentialPatch { acl, ..Default::default() }).map(drop));
+    assert!(!identity.acl(two.id, at(1)).expect("alive").permits("b.internal", None));
+    let expires_at = Some(at(1));
+    not_durable(
+        identity.update_credential(two.id, CredentialPatch { expires_at, ..Default::default() }).map(drop),
+    );
+    assert_eq!(refusal(&identity, &two_token), Some(Refusal::Expired));
+    not_durable(identity.delete_credential(two.id).map(drop));
+    assert_eq!(refusal(&identity, &two_token), Some(Refusal::Unknown));
+    let patch = ServiceUserPatch { active: Some(false), ..ServiceUserPatch::default() };
+    not_durable(identity.update_service_user(other, patch).map(drop));
+    assert_eq!(refusal(&identity, &three_token), Some(Refusal::OwnerInactive));
+    not_durable(identity.delete_api_key(key.id).map(drop));
+    assert!(identity.authenticate_key(key_token.reveal()).is_err());
+    not_durable(identity.delete_service_user(owner).map(drop));
+    assert_eq!(refusal(&identity, &one_token), Some(Refusal::Unknown));
+    let told: Vec<_> = std::iter::from_fn(|| notices.try_recv().ok()).map(|it| it.kind).collect();
+    let (changed, died) = (NoticeKind::Changed, NoticeKind::Died);
+    assert_eq!(told, [changed, changed, died, died, died]);
+    assert!(!identity.save(), "it fails still");
+    let before = store.kept().len();
+    store.fails.store(false, Ordering::Relaxed);
+    assert!(identity.save() && identity.save());
+    let kept = store.kept().split_off(before);
+    // Once each, and the last of each.
+    let subjects: Vec<_> = kept.iter().map(|it| (it.subject(), it.is_deletion())).collect();
+    assert_eq!(
+        subjects,
+        [
+            ((2, two.id.0), true),
+            ((0, other.0), false),
+            ((4, key.id.0), true),
+            ((2, one.id.0), true),
+            ((0, owner.0), true)
+        ]
+    );
+}
+
+#[test]
+fn what_is_not_stored_yet_goes_before_what_comes_later() {
+    let (store, identity) = failing();
+    let (one, _) = identity.create_credential(NewCredential::default(), at(0)).expect("made");
+    store.fails.store(true, Ordering::Relaxed);
+    identity.delete_credential(one.id).expect_err("the store fails");
+    identity.create_credential(NewCredential::default(), at(0)).expect_err("the store fails");
+    store.fails.store(false, Ordering::Relaxed);
+    let (two, _) = identity.create_credential(NewCredential::default(), at(0)).expect("made");
+    let kept = store.kept();
+    assert!(matches!(
+        &kept[1..],
+        [Change::RemoveCredential(id), Change::PutCredential(put)] if *id == one.id && put.id == two.id
+    ));
+}
+
+#[test]
+fn a_revocation_in_the_reserve_is_durable() {
+    let (store, identity) = failing();
+    let credentials: Vec<_> = (0..3)
+        .map(|_| identity.create_credential(NewCredential::default(), at(0)).expect("made").0.id)
+        .collect();
+    store.fails.store(true, Ordering::Relaxed);
+    identity.delete_credential(credentials[0]).expect_err("no reserve");
+    store.reserve_fits.store(1, Ordering::Relaxed);
+    // Both do not fit, the first of them does.
+    identity.delete_credential(credentials[1]).expect_err("the second does not fit");
+    store.reserve_fits.store(9, Ordering::Relaxed);
+    identity.delete_credential(credentials[2]).expect("durable");
+    let reserved: Vec<_> = store.reserved.lock().expect("whole").iter().map(Change::subject).collect();
+    assert_eq!(reserved, credentials.iter().map(|id| (2, id.0)).collect::<Vec<_>>());
+    assert!(!identity.save());
+    store.fails.store(false, Ordering::Relaxed);
+    assert!(identity.save());
+}
+
+#[test]
+fn a_service_user_with_many_tokens_is_one_removal() {
+    let (store, identity) = failing();
+    let owner = user(&identity).id;
+    for _ in 0..=MAX_SINGLE_REMOVALS {
+        owned(&identity, owner);
+    }
+    let before = store.kept().len();
+    identity.delete_service_user(owner).expect("stored");
+    assert!(matches!(&store.kept()[before..], [Change::RemoveOwned(_), Change::RemoveServiceUser(_)]));
+}
+
+#[test]
+fn an_empty_list_in_a_change_permits_nothing_more() {
+    let (_folder, identity) = open();
+    let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let new = NewCredential {
+        acl: texts(&["bind:a.internal"]),
+        allow_cidrs: texts(&["10.0.0.0/8"]),
+        deny_cidrs: texts(&["10.1.0.0/16"]),
+        ..NewCredential::default()
+    };
+    let (credential, _) = identity.create_credential(new, at(0)).expect("made");
+    let update = |patch| identity.update_credential(credential.id, patch);
+    let none = || Some(Vec::new());
+    for (patch, say) in [
+        (CredentialPatch { acl: none(), ..Default::default() }, "send [\"*\"]"),
+        (
+            CredentialPatch { allow_cidrs: none(), deny_cidrs: none(), ..Default::default() },
+            "send [\"0.0.0.0/0\", \"::/0\"]",
+        ),
+    ] {
+        match update(patch) {
+            Err(IdentityError::Invalid { message, .. }) => assert!(message.contains(say), "{message}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(identity.credential(credential.id), Some(credential.clone()));
+    let all = CredentialPatch { acl: Some(texts(&["*"])), deny_cidrs: none(), ..Default::default() };
+    assert_eq!(update(all).expect("said").acl, ["*"]);
+    // What permits everything already may say so in either way.
+    let (open, _) = identity.create_credential(NewCredential::default(), at(0)).expect("made");
+    let patch = CredentialPatch { acl: none(), allow_cidrs: none(), ..Default::default() };
+    assert!(identity.update_credential(open.id, patch).is_ok());
 }
 
 /// A session enters a registry and asks afterwards; a revocation is told after it counts. Whichever is first,
@@ -293,13 +468,13 @@ fn a_revocation_counts_before_it_is_told() {
         // While the copy is read, it cannot change.
         let reading = identity.0.read();
         scope.spawn(|| identity.delete_credential(credential.id).expect("there"));
-        while store.applied.load(Ordering::Relaxed) < 2 {
+        while identity.0.changes.try_lock().is_ok() {
             std::thread::yield_now();
         }
         std::thread::sleep(Duration::from_millis(20));
-        let told = (notices.try_recv().is_ok(), identity.epoch());
+        let told = (notices.try_recv().is_ok(), identity.epoch(), store.applied.load(Ordering::Relaxed));
         drop(reading);
-        assert_eq!(told, (false, 0), "told before it counts");
+        assert_eq!(told, (false, 0, 1), "told or stored before it counts");
     });
     assert!(notices.try_recv().is_ok() && !identity.admits(credential.id, HERE, at(1)));
 }
@@ -369,7 +544,7 @@ fn a_token_counts_from_where_it_is_permitted_only() {
     assert_eq!(notices.try_recv().expect("told").kind, NoticeKind::Changed);
     assert!(identity.admits(credential.id, HERE, at(1)));
     let patch = CredentialPatch {
-        allow_cidrs: Some(Vec::new()),
+        allow_cidrs: Some(texts(&["0.0.0.0/0", "::/0"])),
         deny_cidrs: Some(Vec::new()),
         ..CredentialPatch::default()
     };

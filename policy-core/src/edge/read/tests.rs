@@ -39,6 +39,7 @@ internal_endpoints:
   - {url: \"tcp://b.site.internal:22\", upstream: {url: 22}}
 events:
   - {type: file, path: e.jsonl}
+  - {type: file, path: f.jsonl, max_bytes: 1048576}
 limits: {max_connections: 5, connect_timeout: 3s, half_close_timeout: 90s, max_hops: 2}
 shutdown: {drain: 0s}
 ",
@@ -46,7 +47,8 @@ shutdown: {drain: 0s}
     assert_eq!(found, Vec::<String>::new());
     let config = config.expect("no errors");
     assert_eq!(&*config.state_dir, "/var/lib/edge");
-    assert_eq!(config.events, [EventSink::File("e.jsonl".into())]);
+    let file = |path: &str, max_bytes| EventSink::File { path: path.into(), max_bytes };
+    assert_eq!(config.events, [file("e.jsonl", 100 << 20), file("f.jsonl", 1 << 20)]);
     assert_eq!((config.limits.max_connections, config.limits.max_hops), (Some(5), 2));
     assert_eq!(config.drain, Duration::ZERO);
     let serves = |url: &str| config.internal_endpoint(&EndpointUrl::parse(url).expect("a URL"));
@@ -91,6 +93,20 @@ limits: {max_connections: 0, connect_timeout: 3}
             "15:47 TP308 `connect_timeout` cannot be `3`",
         ]
     );
+}
+
+#[test]
+fn event_files_have_a_limit() {
+    for (sink, expected) in [
+        ("{type: file, path: e, max_bytes: 0}", "`max_bytes` is out of range: `0`"),
+        ("{type: file, path: e, max_bytes: 1048575}", "`max_bytes` is out of range: `1048575`"),
+        ("{type: stdout, max_bytes: 1048576}", "standard output has no `max_bytes`"),
+    ] {
+        let (_, found) = read(&format!(
+            "version: 1\nendpoints: [{{name: a, url: \"tcp://e:22\", {DENY}}}]\nevents: [{sink}]\n"
+        ));
+        assert!(found.len() == 1 && found[0].ends_with(expected), "{found:?}");
+    }
 }
 
 /// However the own address is written.
