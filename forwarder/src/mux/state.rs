@@ -511,13 +511,21 @@ impl State {
     }
 
     /// Ends this side's half once everything is sent.
-    pub(super) fn shutdown(&mut self, stream: u32) {
-        if let Some(entry) = self.streams.get_mut(&stream)
-            && entry.fin_out == Fin::Open
-        {
-            entry.fin_out = Fin::Wanted;
-            self.queue(stream);
+    ///
+    /// # Errors
+    /// If the half is open and the other side will not learn of its end: what was sent may not be all that came.
+    pub(super) fn shutdown(&mut self, stream: u32) -> io::Result<()> {
+        let ended = self.ended;
+        let Some(entry) = self.streams.get_mut(&stream) else { return Ok(()) };
+        if entry.fin_out != Fin::Open {
+            return Ok(());
         }
+        if let Some(code) = ended.or(entry.reset.filter(|code| is_cut_short(*code))) {
+            return Err(gone(code));
+        }
+        entry.fin_out = Fin::Wanted;
+        self.queue(stream);
+        Ok(())
     }
 
     /// Gives a stream up: what waits is lost on both sides, and both learn it. There are no more of these than
