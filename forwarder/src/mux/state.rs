@@ -206,9 +206,19 @@ impl State {
         }
     }
 
-    /// Changes how many streams the other side may have open.
+    /// Opens the session up: the other side may have so many streams open, and fill their windows.
     pub(super) const fn allow(&mut self, streams: usize) {
         self.limits.streams = streams;
+        self.limits.held = usize::MAX;
+    }
+
+    /// True if so many bytes more are held, whichever way they go.
+    fn may_hold(&self, more: u32) -> bool {
+        self.limits.held == usize::MAX || {
+            let held = self.streams.values().map(|entry| entry.inbox.len() + entry.outbox.len());
+            let more = usize::try_from(more).unwrap_or(usize::MAX);
+            held.fold(more, usize::saturating_add) <= self.limits.held
+        }
     }
 
     fn is_remote(&self, stream: u32) -> bool {
@@ -255,6 +265,9 @@ impl State {
     pub(super) fn on_header(&mut self, header: Header, now: Instant) -> Result<Body, ErrorCode> {
         if header.kind != Kind::Data {
             return Ok(Body::Small);
+        }
+        if !self.may_hold(header.length) {
+            return Err(ErrorCode::FlowControl);
         }
         let id = header.stream;
         let Some(entry) = self.streams.get_mut(&id) else { return self.on_unknown(header, now) };
