@@ -31,6 +31,8 @@ pub mod mux;
 #[cfg(unix)]
 pub mod online;
 #[cfg(unix)]
+pub mod own_sockets;
+#[cfg(unix)]
 pub mod quickstart;
 pub mod relay;
 #[cfg(unix)]

@@ -23,7 +23,7 @@ pub use crate::endpoint_policy::PolicySource;
 pub use crate::endpoint_policy::ReadPolicy;
 pub use admin::AdminListener;
 pub use agents::{AgentListener, CertificateFiles};
-pub use limits::EdgeLimits;
+pub use limits::{EdgeLimits, endpoint_share};
 pub use load::{EdgeFiles, Programs, load_edge_files};
 pub(crate) use read::check_document;
 pub use read::load_edge;
@@ -73,6 +73,8 @@ pub struct Endpoint {
     pub url: EndpointUrl,
     /// Where it listens.
     pub listen: Spanned<SocketAddr>,
+    /// Connections open at once here, if a number is given; see [`endpoint_share`].
+    pub max_connections: Option<Spanned<u32>>,
     /// Its policy.
     pub policy: PolicySource,
 }

@@ -137,6 +137,7 @@ impl<'d> EdgeReader<'_, 'd> {
         }
         self.check_unique(&config);
         self.check_loops(&config);
+        self.check_endpoint_shares(&config);
         self.check_public_ports(&config, fields.get("public_tcp_ports").map(head));
         Some(config)
     }
@@ -146,7 +147,8 @@ impl<'d> EdgeReader<'_, 'd> {
     }
 
     fn endpoint(&self, node: NodeRef<'d>) -> Option<Endpoint> {
-        const KEYS: Keys = Keys::of(&["name", "url", "listen", "traffic_policy", "traffic_policy_file"]);
+        const KEYS: Keys =
+            Keys::of(&["name", "url", "listen", "max_connections", "traffic_policy", "traffic_policy_file"]);
         let reader = self.reader;
         let fields = reader.map(node, "an endpoint", KEYS)?;
         let owner = ("the endpoint", head(node));
@@ -161,6 +163,9 @@ impl<'d> EdgeReader<'_, 'd> {
                 Some(Spanned::new(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port), url.span))
             }),
         };
+        let max_connections = fields.get("max_connections");
+        let max_connections =
+            max_connections.and_then(|node| Some(Spanned::new(self.endpoint_connections(node)?, head(node))));
         let policy = self.policy(&fields);
         if let Ok(None) = policy {
             let found = Diagnostic::new(&POLICY_CHOICE, owner.1, "the endpoint has no policy");
@@ -173,6 +178,7 @@ impl<'d> EdgeReader<'_, 'd> {
             name: Spanned::new(name.value.into(), name.span),
             url: url.value,
             listen: listen?,
+            max_connections,
             policy: policy.ok().flatten()?,
         })
     }

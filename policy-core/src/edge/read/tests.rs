@@ -1,7 +1,7 @@
 //! `edge.yml` through [`load_edge`].
 
 use super::*;
-use crate::edge::EdgeLimits;
+use crate::edge::{EdgeLimits, endpoint_share};
 
 fn read(text: &str) -> (Option<EdgeConfig>, Vec<String>) {
     let source = Source::new("edge.yml", text);
@@ -91,6 +91,44 @@ limits: {max_connections: 0, connect_timeout: 3}
             "15:47 TP308 `connect_timeout` cannot be `3`",
         ]
     );
+}
+
+#[test]
+fn shares_are_parts_of_all() {
+    let endpoint = |more: &str| format!("endpoints: [{{name: a, url: \"tcp://e:22\", {more}{DENY}}}]\n");
+    let (config, found) = read(&format!(
+        "version: 1\n{}limits: {{max_connections: 8, max_connections_per_source: 3, max_agents: 4, max_agents_per_authtoken: 3}}\n",
+        endpoint("max_connections: 5, ")
+    ));
+    assert_eq!(found, Vec::<String>::new());
+    let config = config.expect("no errors");
+    assert_eq!((config.limits.source_share(8), config.limits.authtoken_share()), (3, 3));
+    let given = config.endpoints[0].max_connections.as_ref().map(|it| it.value);
+    assert_eq!([endpoint_share(given, 8, true), endpoint_share(given, 3, true)], [5, 3]);
+
+    let (config, found) = read(&format!("version: 1\n{}", endpoint("")));
+    assert_eq!(found, Vec::<String>::new());
+    let limits = config.expect("no errors").limits;
+    assert_eq!(
+        [limits.source_share(10_000), limits.source_share(3), limits.authtoken_share()],
+        [2_500, 1, 500]
+    );
+    let shares =
+        [(200, true), (200, false), (1, true)].map(|(all, others)| endpoint_share(None, all, others));
+    assert_eq!(shares, [100, 200, 1]);
+
+    let (_, found) = read(&format!(
+        "version: 1\n{}limits: {{max_connections: 8, max_connections_per_source: 9, max_agents_per_authtoken: 1001}}\n",
+        endpoint("max_connections: 10, ")
+    ));
+    let found = found.join("\n");
+    for part in [
+        "`max_connections: 10` is more than `limits.max_connections`, which is 8",
+        "`max_connections_per_source: 9` is more than `limits.max_connections`, which is 8",
+        "`max_agents_per_authtoken: 1001` is more than `limits.max_agents`, which is 1000",
+    ] {
+        assert!(found.contains(part), "{part}: {found}");
+    }
 }
 
 /// However the own address is written.
