@@ -27,26 +27,15 @@ impl Sources {
 
     /// A place for a connection from an address, if it has one left.
     pub(crate) fn admit(self: &Arc<Self>, source: IpAddr) -> Option<Place> {
-        self.admit_within(source, self.most)
-    }
-
-    /// The same, where the number of places is not always the same.
-    pub(crate) fn admit_within(self: &Arc<Self>, source: IpAddr, max: usize) -> Option<Place> {
         let source = network(source);
         let mut open = self.open();
         let number = open.get(&source).copied().unwrap_or(0);
-        if number >= max {
+        if number >= self.most {
             return None;
         }
         open.insert(source, number + 1);
         drop(open);
         Some(Place { sources: Arc::clone(self), source })
-    }
-
-    /// How many addresses have connections.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.open().len()
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {

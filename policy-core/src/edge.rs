@@ -23,7 +23,7 @@ pub use crate::endpoint_policy::PolicySource;
 pub use crate::endpoint_policy::ReadPolicy;
 pub use admin::AdminListener;
 pub use agents::{AgentListener, CertificateFiles};
-pub use limits::{EdgeLimits, endpoint_share};
+pub use limits::{EdgeLimits, SourceShare, endpoint_share};
 pub use load::{EdgeFiles, Programs, load_edge_files};
 pub(crate) use read::check_document;
 pub use read::load_edge;

@@ -13,7 +13,6 @@ use policy_core::edge::{EdgeConfig, endpoint_share};
 
 use super::{ListenerKey, key};
 use crate::identity::{CredentialId, network};
-use crate::sources::{self, Sources};
 
 /// How often the log tells that connections wait or are refused.
 const TELL_EVERY: Duration = Duration::from_secs(10);
@@ -32,23 +31,30 @@ pub(crate) enum Holder {
 pub(crate) struct Shares {
     /// How many connections may be open.
     connections: usize,
-    sources: Arc<Sources>,
-    holders: Mutex<HashMap<Holder, usize>>,
+    table: Mutex<HashMap<Key, usize>>,
     told: Mutex<Option<Instant>>,
+}
+
+/// What connections are counted by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Source(IpAddr),
+    Holder(Holder),
+    Both(Holder, IpAddr),
 }
 
 /// The place of one connection, given back with the value.
 #[derive(Debug)]
 pub(crate) struct Share {
     shares: Arc<Shares>,
-    holder: Holder,
-    _source: sources::Place,
+    keys: [Key; 3],
 }
 
 /// Who has all it may have.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Beyond {
     Source(IpAddr, usize),
+    SourceHere(IpAddr, usize),
     Endpoint(Box<str>, usize),
     Authtoken(CredentialId, usize),
     /// The endpoint is not in the configuration any more.
@@ -58,11 +64,12 @@ pub(crate) enum Beyond {
 impl fmt::Display for Beyond {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Source(source, max) => {
+            Self::Source(source, max) | Self::SourceHere(source, max) => {
                 let bits = if source.is_ipv6() { "/64" } else { "" };
+                let here = if matches!(self, Self::SourceHere(..)) { " at this endpoint" } else { "" };
                 write!(
                     f,
-                    "source {source}{bits} has {max} open connections, the most for one source \
+                    "source {source}{bits} has {max} open connections{here}, the most for one source \
                      (`limits.max_connections_per_source`)"
                 )
             }
@@ -82,13 +89,7 @@ impl fmt::Display for Beyond {
 
 impl Shares {
     pub(super) fn new(connections: usize) -> Arc<Self> {
-        Arc::new(Self {
-            connections,
-            // The number comes with each connection, as a reload may change it.
-            sources: Sources::new(usize::MAX),
-            holders: Mutex::default(),
-            told: Mutex::default(),
-        })
+        Arc::new(Self { connections, table: Mutex::default(), told: Mutex::default() })
     }
 
     /// How many connections may be open.
@@ -96,9 +97,9 @@ impl Shares {
         self.connections
     }
 
-    fn holders(&self) -> MutexGuard<'_, HashMap<Holder, usize>> {
+    fn table(&self) -> MutexGuard<'_, HashMap<Key, usize>> {
         // No code panics while it holds the lock.
-        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place for a connection, by the shares that a configuration gives.
@@ -108,31 +109,46 @@ impl Shares {
         holder: &Holder,
         source: IpAddr,
     ) -> Result<Share, Beyond> {
+        let source = network(source);
         let of_source = config.limits.source_share(self.connections);
-        let place = self.sources.admit_within(source, self.beside_others(of_source));
-        let place = place.ok_or_else(|| Beyond::Source(network(source), of_source))?;
-        let (max, beyond) = match holder {
+        let (max, beyond) = self.of_holder(config, holder)?;
+        let shares = [
+            (Key::Source(source), of_source.all, Beyond::Source(source, of_source.all)),
+            (
+                Key::Both(holder.clone(), source),
+                of_source.endpoint,
+                Beyond::SourceHere(source, of_source.endpoint),
+            ),
+            (Key::Holder(holder.clone()), max, beyond),
+        ];
+        let mut table = self.table();
+        for (key, max, beyond) in shares {
+            if table.get(&key).copied().unwrap_or(0) >= self.beside_others(max) {
+                return Err(beyond);
+            }
+        }
+        let keys = [Key::Both(holder.clone(), source), Key::Source(source), Key::Holder(holder.clone())];
+        keys.iter().for_each(|key| *table.entry(key.clone()).or_default() += 1);
+        drop(table);
+        Ok(Share { shares: Arc::clone(self), keys })
+    }
+
+    /// How many connections an endpoint, or an authtoken, may have open.
+    fn of_holder(&self, config: &EdgeConfig, holder: &Holder) -> Result<(usize, Beyond), Beyond> {
+        match holder {
             Holder::Endpoint(listener) => {
                 let endpoint = config.endpoints.iter().find(|endpoint| key(endpoint) == *listener);
                 let endpoint = endpoint.ok_or(Beyond::Removed)?;
                 let given = endpoint.max_connections.as_ref().map(|given| given.value);
                 let others = config.endpoints.len() > 1 || config.public_tcp_ports.is_some();
                 let max = endpoint_share(given, self.connections, others);
-                (max, Beyond::Endpoint(endpoint.name.value.clone(), max))
+                Ok((max, Beyond::Endpoint(endpoint.name.value.clone(), max)))
             }
             Holder::Authtoken(credential) => {
                 let max = endpoint_share(None, self.connections, true);
-                (max, Beyond::Authtoken(*credential, max))
+                Ok((max, Beyond::Authtoken(*credential, max)))
             }
-        };
-        let mut holders = self.holders();
-        let held = holders.get(holder).copied().unwrap_or(0);
-        if held >= self.beside_others(max) {
-            return Err(beyond);
         }
-        holders.insert(holder.clone(), held + 1);
-        drop(holders);
-        Ok(Share { shares: Arc::clone(self), holder: holder.clone(), _source: place })
     }
 
     /// Who may have all waits like everybody.
@@ -153,11 +169,13 @@ impl Shares {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let mut holders = self.shares.holders();
-        if let Some(held) = holders.get_mut(&self.holder) {
-            *held = held.saturating_sub(1);
-            if *held == 0 {
-                holders.remove(&self.holder);
+        let mut table = self.shares.table();
+        for key in &self.keys {
+            if let Some(open) = table.get_mut(key) {
+                *open = open.saturating_sub(1);
+                if *open == 0 {
+                    table.remove(key);
+                }
             }
         }
     }
@@ -190,37 +208,44 @@ mod tests {
         IpAddr::from([192, 0, 2, number])
     }
 
+    /// Fills a place after the other until there is no more; how many, and why not.
+    fn fill(
+        (shares, config): (&Arc<Shares>, &EdgeConfig),
+        open: &mut Vec<(Holder, Share)>,
+        holder: &Holder,
+        of: u8,
+    ) -> (usize, Beyond) {
+        let before = open.len();
+        loop {
+            match shares.admit(config, holder, source(of)) {
+                Ok(share) => open.push((holder.clone(), share)),
+                Err(beyond) => return (open.len() - before, beyond),
+            }
+        }
+    }
+
     #[test]
     fn nobody_takes_all() {
         let config = config("");
-        let (shares, [a, b, token]) = (Shares::new(16), holders(&config));
-        let mut open = Vec::new();
-        let mut fill = |holder: &Holder, of: u8| loop {
-            match shares.admit(&config, holder, source(of)) {
-                Ok(share) => open.push((holder.clone(), share)),
-                Err(beyond) => return beyond,
-            }
-        };
-        // A quarter for one source, five for `a`, half for `b` and for the authtoken.
-        assert_eq!(fill(&a, 1), Beyond::Source(source(1), 4));
-        assert_eq!(fill(&b, 1), Beyond::Source(source(1), 4), "wherever it comes in");
-        assert_eq!(fill(&a, 2), Beyond::Endpoint("a".into(), 5));
-        assert_eq!(fill(&b, 2), Beyond::Source(source(2), 4));
-        for of in 3..5 {
-            fill(&token, of);
-        }
-        assert!(matches!(fill(&token, 5), Beyond::Authtoken(_, 8)));
-        assert_eq!(fill(&b, 5), Beyond::Source(source(5), 4), "another source is served beside them");
-        let refused = fill(&a, 6).to_string();
+        let (shares, [a, b, token]) = (Shares::new(200), holders(&config));
+        let (mut open, of) = (Vec::new(), (&shares, &config));
+        // Five for `a`, a quarter of all for one source at `b`, half in all, and half for `b` and for the authtoken.
+        assert_eq!(fill(of, &mut open, &a, 1), (5, Beyond::Endpoint("a".into(), 5)));
+        assert_eq!(fill(of, &mut open, &b, 1), (50, Beyond::SourceHere(source(1), 50)));
+        assert_eq!(fill(of, &mut open, &token, 1), (45, Beyond::Source(source(1), 100)));
+        assert_eq!(fill(of, &mut open, &b, 2), (50, Beyond::SourceHere(source(2), 50)));
+        assert_eq!(fill(of, &mut open, &b, 3).1, Beyond::Endpoint("b".into(), 100));
+        assert_eq!(fill(of, &mut open, &token, 2).0, 50, "there is room for others");
+        assert!(matches!(fill(of, &mut open, &token, 3), (5, Beyond::Authtoken(_, 100))));
+        let (_, refused) = fill(of, &mut open, &a, 6);
         assert_eq!(
-            refused,
+            refused.to_string(),
             "endpoint `a` has 5 open connections, the most it may have (its `max_connections`)"
         );
         open.retain(|(holder, _)| *holder != a);
-        assert!(shares.admit(&config, &a, source(1)).is_ok(), "given back");
+        assert!(shares.admit(&config, &a, source(7)).is_ok(), "given back");
         open.clear();
-        assert!(shares.holders().is_empty(), "who is gone takes no memory");
-        assert_eq!(shares.sources.len(), 0);
+        assert!(shares.table().is_empty(), "who is gone takes no memory");
     }
 
     #[test]

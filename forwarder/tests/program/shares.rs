@@ -57,7 +57,8 @@ fn one_client_and_one_endpoint_leave_room_for_others() {
         return;
     }
     let device = echo_device();
-    let (edge, [a, b]) = two_endpoints([device, device], "max_connections: 16");
+    let (edge, [a, b]) =
+        two_endpoints([device, device], "max_connections: 16, max_connections_per_source: 4");
     let from = |source: u8, to| served(connect_from(Ipv4Addr::new(127, 0, 0, source), to));
     // A quarter for one source, wherever it connects.
     let mut open: Vec<_> = (0..4).map(|_| from(2, a).expect("its share")).collect();

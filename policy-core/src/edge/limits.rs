@@ -15,8 +15,7 @@ pub struct EdgeLimits {
     /// Connections open at once over all endpoints; more wait in the listen queue. Without it: what the
     /// limit of open files allows, at most 10,000.
     pub max_connections: Option<u32>,
-    /// Connections open at once from one source: an IPv4 address, or an IPv6 /64. Without it a quarter of all, see
-    /// [`EdgeLimits::source_share`].
+    /// Connections open at once from one source: an IPv4 address, or an IPv6 /64. See [`EdgeLimits::source_share`].
     pub max_connections_per_source: Option<u32>,
     /// Time to reach an upstream.
     pub connect_timeout: Duration,
@@ -34,7 +33,7 @@ pub struct EdgeLimits {
     pub agent_heartbeat_tolerance: Duration,
     /// Agents connected at once.
     pub max_agents: u32,
-    /// Agents connected at once with one authtoken. Without it half of all, see [`EdgeLimits::authtoken_share`].
+    /// Agents connected at once with one authtoken. See [`EdgeLimits::authtoken_share`].
     pub max_agents_per_authtoken: Option<u32>,
     /// Endpoints that one agent may serve at once.
     pub max_endpoints_per_agent: u32,
@@ -62,23 +61,42 @@ impl Default for EdgeLimits {
     }
 }
 
+/// A source gets so many connections by default where there are as many: a few people behind one address need them.
+const MIN_SOURCE_SHARE: usize = 16;
+
+/// How many connections one source may have open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceShare {
+    /// At one endpoint.
+    pub endpoint: usize,
+    /// In all.
+    pub all: usize,
+}
+
 impl EdgeLimits {
-    /// How many of `connections` one source may have open.
+    /// How many of `connections` one source may have open: the given number wherever they are; without it a quarter at
+    /// one endpoint and half in all, at least 16.
     ///
     /// ```
-    /// use policy_core::edge::EdgeLimits;
-    /// assert_eq!(EdgeLimits::default().source_share(200), 50);
-    /// assert_eq!(EdgeLimits::default().source_share(1), 1);
+    /// use policy_core::edge::{EdgeLimits, SourceShare};
+    /// assert_eq!(EdgeLimits::default().source_share(200), SourceShare { endpoint: 50, all: 100 });
+    /// assert_eq!(EdgeLimits::default().source_share(10), SourceShare { endpoint: 10, all: 10 });
     /// ```
     #[must_use]
-    pub fn source_share(&self, connections: usize) -> usize {
-        share(self.max_connections_per_source, connections, 4)
+    pub fn source_share(&self, connections: usize) -> SourceShare {
+        let given = self.max_connections_per_source;
+        let share = |part: usize| {
+            let default = (connections / part).max(MIN_SOURCE_SHARE);
+            within(given.map_or(default, number), connections)
+        };
+        SourceShare { endpoint: share(4), all: share(2) }
     }
 
-    /// How many agents may be connected with one authtoken.
+    /// How many agents may be connected with one authtoken: the given number, or half of all.
     #[must_use]
     pub fn authtoken_share(&self) -> usize {
-        share(self.max_agents_per_authtoken, number(self.max_agents), 2)
+        let all = number(self.max_agents);
+        within(self.max_agents_per_authtoken.map_or(all.div_ceil(2), number), all)
     }
 }
 
@@ -86,12 +104,12 @@ impl EdgeLimits {
 /// number, half of all where others need the rest, else all.
 #[must_use]
 pub fn endpoint_share(given: Option<u32>, connections: usize, has_others: bool) -> usize {
-    share(given, connections, if has_others { 2 } else { 1 })
+    let default = if has_others { connections / 2 } else { connections };
+    within(given.map_or(default, number), connections)
 }
 
-/// The given number, or a part of all; at least 1, at most all.
-fn share(given: Option<u32>, all: usize, part: usize) -> usize {
-    given.map_or(all / part, number).clamp(1, all.max(1))
+fn within(share: usize, all: usize) -> usize {
+    share.clamp(1, all.max(1))
 }
 
 fn number(number: u32) -> usize {

@@ -1,7 +1,7 @@
 //! `edge.yml` through [`load_edge`].
 
 use super::*;
-use crate::edge::{EdgeLimits, endpoint_share};
+use crate::edge::{EdgeLimits, SourceShare, endpoint_share};
 
 fn read(text: &str) -> (Option<EdgeConfig>, Vec<String>) {
     let source = Source::new("edge.yml", text);
@@ -102,17 +102,18 @@ fn shares_are_parts_of_all() {
     ));
     assert_eq!(found, Vec::<String>::new());
     let config = config.expect("no errors");
-    assert_eq!((config.limits.source_share(8), config.limits.authtoken_share()), (3, 3));
+    let source = |endpoint, all| SourceShare { endpoint, all };
+    assert_eq!((config.limits.source_share(8), config.limits.authtoken_share()), (source(3, 3), 3));
     let given = config.endpoints[0].max_connections.as_ref().map(|it| it.value);
     assert_eq!([endpoint_share(given, 8, true), endpoint_share(given, 3, true)], [5, 3]);
 
     let (config, found) = read(&format!("version: 1\n{}", endpoint("")));
     assert_eq!(found, Vec::<String>::new());
     let limits = config.expect("no errors").limits;
-    assert_eq!(
-        [limits.source_share(10_000), limits.source_share(3), limits.authtoken_share()],
-        [2_500, 1, 500]
-    );
+    assert_eq!(limits.authtoken_share(), 500);
+    for (all, at_one, in_all) in [(10_000, 2_500, 5_000), (40, 16, 20), (20, 16, 16), (3, 3, 3)] {
+        assert_eq!(limits.source_share(all), source(at_one, in_all), "of {all}");
+    }
     let shares =
         [(200, true), (200, false), (1, true)].map(|(all, others)| endpoint_share(None, all, others));
     assert_eq!(shares, [100, 200, 1]);
