@@ -42,6 +42,7 @@ endpoints:
     traffic_policy:
       on_tcp_connect: [{actions: [{type: forward-internal, config: {url: \"tcp://d0.internal:22\"}}]}]
 internal_endpoints: [{url: \"tcp://unused.internal:22\", upstream: {url: 22}}]
+limits: {max_connections_per_source: 20000}
 ";
 
 /// An edge with its store, and what agents of it need.
@@ -76,6 +77,7 @@ impl Site {
                     auth_timeout: MINUTE,
                     heartbeat: Heartbeat { interval: MINUTE, tolerance: MINUTE },
                     most_agents,
+                    max_agents_per_authtoken: most_agents,
                     most_endpoints: 100,
                     most_streams: 4_096,
                     public_ports: None,

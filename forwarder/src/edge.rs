@@ -10,6 +10,7 @@ mod judge;
 mod listener;
 mod places;
 mod registry;
+mod shares;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -28,11 +29,13 @@ use tokio_util::task::TaskTracker;
 use crate::events::EventWriter;
 use crate::generation::{Generation, ListenerKey};
 use crate::online::OnlineEndpoints;
+use crate::own_sockets::OwnSockets;
 pub(crate) use agents::UNKNOWN as UNKNOWN_AGENTS;
 pub use agents::{AgentSettings, EndedAgents, PolicyLimits, ReadyAgents, SessionInfo};
 use agents::{Agents, AgentsDoor};
 use connection::At;
 use registry::Registry;
+use shares::{Holder, Shares};
 
 /// What all tasks of an edge share.
 #[derive(Debug)]
@@ -41,6 +44,8 @@ pub(crate) struct Shared {
     online: OnlineEndpoints,
     registry: Registry,
     slots: Arc<Semaphore>,
+    shares: Arc<Shares>,
+    own: Arc<OwnSockets>,
     events: EventWriter,
     tasks: TaskTracker,
     /// Cancelled when the time to drain is over: ends dials and relays alike.
@@ -59,6 +64,8 @@ impl Shared {
             online: OnlineEndpoints::default(),
             registry: Registry::default(),
             slots: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
+            shares: Shares::new(connections),
+            own: Arc::default(),
             events,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -171,6 +178,12 @@ impl Edge {
         self.shared.current.load().config.clone()
     }
 
+    /// Where it listens and connects from; whoever listens beside it registers there.
+    #[must_use]
+    pub fn own_sockets(&self) -> &Arc<OwnSockets> {
+        &self.shared.own
+    }
+
     /// Connections that are open now.
     #[must_use]
     pub fn open_connections(&self) -> usize {
@@ -233,6 +246,7 @@ impl Edge {
             let accept = listener::accept(
                 Arc::clone(&self.shared),
                 At::Configured(key.clone()),
+                Holder::Endpoint(key.clone()),
                 listener,
                 stop.clone(),
             );

@@ -31,8 +31,8 @@ pub use book::{Identity, RemovedServiceUser};
 pub use disk::DiskStore;
 pub use error::{IdentityError, Refusal};
 pub use ids::{ApiKeyId, CredentialId, IdError, ServiceUserId};
-pub use limit::FailureLimit;
 pub(crate) use limit::network;
+pub use limit::{FailureKey, FailureLimit};
 pub use notice::{Notice, NoticeKind, Principal};
 pub use records::{
     Credential, CredentialPatch, NewCredential, NewServiceUser, ServiceUser, ServiceUserPatch,

@@ -35,6 +35,10 @@ pub mod mux;
 #[cfg(unix)]
 pub mod online;
 #[cfg(unix)]
+pub mod own_sockets;
+#[cfg(unix)]
+pub mod policy_shares;
+#[cfg(unix)]
 mod private;
 #[cfg(unix)]
 pub mod quickstart;
@@ -43,8 +47,6 @@ pub mod relay;
 pub mod route;
 #[cfg(unix)]
 pub mod serve;
-#[cfg(unix)]
-pub mod shares;
 #[cfg(unix)]
 mod sources;
 #[cfg(unix)]

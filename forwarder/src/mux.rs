@@ -9,6 +9,7 @@
 //! | | bound |
 //! |---|---|
 //! | bytes that wait for a reader | the stream's window; a frame that exceeds it is refused at its header |
+//! | the same in all, before the other side is known | [`Limits::held`] |
 //! | bytes that wait to be sent | [`OUTBOX_BYTES`] a stream; streams take turns, [`QUANTUM_BYTES`] each |
 //! | how long they wait for a reader | [`Limits::stall_timeout`], also for a stream that was dropped meanwhile |
 //! | streams of the other side | [`Limits::streams`], of them [`Limits::unaccepted`] not yet accepted |
@@ -61,6 +62,9 @@ pub struct Limits {
     pub own_streams: usize,
     /// Streams it has opened and nobody has accepted yet.
     pub unaccepted: usize,
+    /// Bytes of all its streams that are held until the session is opened up with [`Opener::allow`]; more end it. What
+    /// it sends before that has no use.
+    pub held: usize,
     /// Streams it may open each second, ten times as many at once; more end the session.
     pub opens_per_second: u32,
     /// How long it may take none of the bytes that wait for it.
@@ -75,6 +79,7 @@ impl Default for Limits {
             streams: 512,
             own_streams: 4_096,
             unaccepted: 64,
+            held: usize::MAX,
             opens_per_second: 10_000,
             write_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(300),

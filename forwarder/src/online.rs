@@ -180,8 +180,8 @@ pub(crate) mod tests {
 
     fn owner() -> Owner {
         let credential = crate::identity::CredentialId(ulid::Ulid::generate());
-        let share = crate::shares::Shares::default().of(credential);
-        Owner { credential, acl: Arc::default(), share, memory: crate::shares::Reserved::default() }
+        let share = crate::policy_shares::PolicyShares::default().of(credential);
+        Owner { credential, acl: Arc::default(), share, memory: crate::policy_shares::Reserved::default() }
     }
 
     pub(crate) fn online(id: &str, url: &str, pooling: bool) -> Arc<Online> {

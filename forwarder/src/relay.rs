@@ -3,12 +3,16 @@
 //! Each half closes on its own: an end of stream is passed on as a shutdown of the other side's write half,
 //! and the opposite direction goes on. A connection of which one half has ended is reaped when nothing
 //! moves for the half-close timeout; any byte starts the time again. No byte is read ahead of a slow
-//! reader, so memory per connection is two buffers. A connection that does not end in order is reset on
-//! both sides: what was cut short must not look complete.
+//! reader, so memory per connection is two buffers.
+//!
+//! A connection that does not end in order is reset on both sides: what was cut short must not look complete. Both
+//! sockets are set up for that from the start, so a task that is dropped, a panic and `kill -9` reset as well. An end
+//! of stream counts only while nothing has failed at the same peer: a failed write takes the error of the socket, and
+//! the read that follows finds an end that nobody has sent.
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -67,8 +71,15 @@ pub trait Carrier: Send {
     /// Its two halves.
     fn halves(&mut self) -> (impl AsyncRead + Unpin + Send, impl AsyncWrite + Unpin + Send);
 
-    /// Lets its end be a reset.
+    /// Lets its end be a reset, whatever else happens to it.
     fn reset(&self);
+
+    /// Lets its end be a reset if nobody is left who could ask for it: the task was dropped, or the process killed.
+    /// A carrier that ends so anyway has nothing to do.
+    fn expect_reset(&self) {}
+
+    /// Takes [`Self::expect_reset`] back: both halves have ended in order.
+    fn expect_order(&self) {}
 }
 
 impl Carrier for TcpStream {
@@ -80,6 +91,14 @@ impl Carrier for TcpStream {
         // A socket that takes no option is gone already.
         let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
     }
+
+    fn expect_reset(&self) {
+        self.reset();
+    }
+
+    fn expect_order(&self) {
+        let _ = SockRef::from(self).set_linger(None);
+    }
 }
 
 /// TLS in front of a socket. An end without the farewell of TLS is a failure.
@@ -90,6 +109,14 @@ impl Carrier for TlsStream<TcpStream> {
 
     fn reset(&self) {
         self.get_ref().0.reset();
+    }
+
+    fn expect_reset(&self) {
+        self.get_ref().0.expect_reset();
+    }
+
+    fn expect_order(&self) {
+        self.get_ref().0.expect_order();
     }
 }
 
@@ -103,7 +130,34 @@ impl Carrier for mux::Stream {
     }
 }
 
-/// Carries bytes until both halves have ended, a side fails, or `cut` is cancelled.
+/// Both sides of a connection; reset when dropped, unless everything has ended in order.
+struct Sides<'s, C: Carrier, U: Carrier> {
+    client: &'s mut C,
+    upstream: &'s mut U,
+    in_order: bool,
+}
+
+impl<'s, C: Carrier, U: Carrier> Sides<'s, C, U> {
+    fn new(client: &'s mut C, upstream: &'s mut U) -> Self {
+        client.expect_reset();
+        upstream.expect_reset();
+        Self { client, upstream, in_order: false }
+    }
+}
+
+impl<C: Carrier, U: Carrier> Drop for Sides<'_, C, U> {
+    fn drop(&mut self) {
+        if self.in_order {
+            self.client.expect_order();
+            self.upstream.expect_order();
+        } else {
+            self.client.reset();
+            self.upstream.reset();
+        }
+    }
+}
+
+/// Carries bytes until both halves have ended, a side fails, or `cut` is cancelled. Dropped before, it resets both.
 pub async fn relay(
     client: &mut impl Carrier,
     upstream: &mut impl Carrier,
@@ -111,99 +165,128 @@ pub async fn relay(
     cut: &CancellationToken,
 ) -> Relayed {
     let (bytes_in, bytes_out) = (AtomicU64::new(0), AtomicU64::new(0));
-    let end = carry(client, upstream, half_close_timeout, cut, &bytes_in, &bytes_out).await;
-    if end != RelayEnd::Finished {
-        client.reset();
-        upstream.reset();
-    }
+    let mut sides = Sides::new(client, upstream);
+    let end = carry(&mut sides, half_close_timeout, cut, &bytes_in, &bytes_out).await;
+    sides.in_order = end == RelayEnd::Finished;
+    drop(sides);
     Relayed { bytes_in: bytes_in.into_inner(), bytes_out: bytes_out.into_inner(), end }
 }
 
 async fn carry(
-    client: &mut impl Carrier,
-    upstream: &mut impl Carrier,
+    sides: &mut Sides<'_, impl Carrier, impl Carrier>,
     half_close_timeout: Duration,
     cut: &CancellationToken,
     bytes_in: &AtomicU64,
     bytes_out: &AtomicU64,
 ) -> RelayEnd {
-    let (client_read, client_write) = client.halves();
-    let (upstream_read, upstream_write) = upstream.halves();
+    let (client_read, client_write) = sides.client.halves();
+    let (upstream_read, upstream_write) = sides.upstream.halves();
     let moved = Moved::new();
-    let inward = pump(client_read, upstream_write, bytes_in, &moved);
-    let outward = pump(upstream_read, client_write, bytes_out, &moved);
+    let (client_failed, upstream_failed) = (AtomicBool::new(false), AtomicBool::new(false));
+    let inward =
+        Pump { bytes: bytes_in, moved: &moved, from_failed: &client_failed, to_failed: &upstream_failed };
+    let outward =
+        Pump { bytes: bytes_out, moved: &moved, from_failed: &upstream_failed, to_failed: &client_failed };
+    let inward = inward.run(client_read, upstream_write);
+    let outward = outward.run(upstream_read, client_write);
     tokio::pin!(inward, outward);
     let (mut in_open, mut out_open) = (true, true);
     // What a side that takes no more bytes will have ended with: its answer may still be on its way.
-    let mut end = RelayEnd::Finished;
+    let mut failed: Option<RelayEnd> = None;
     while in_open || out_open {
         let half_closed = in_open != out_open;
         tokio::select! {
             biased;
             () = cut.cancelled() => return RelayEnd::Cancelled,
-            ended = &mut inward, if in_open => match ended {
-                Ended::Through => in_open = false,
-                Ended::Unread(kind) => return RelayEnd::Client(kind),
-                Ended::Unwritten(kind) => (in_open, end) = (false, RelayEnd::Upstream(kind)),
-            },
-            ended = &mut outward, if out_open => match ended {
-                Ended::Through => out_open = false,
-                Ended::Unread(kind) => return RelayEnd::Upstream(kind),
-                Ended::Unwritten(kind) => (out_open, end) = (false, RelayEnd::Client(kind)),
-            },
+            ended = &mut inward, if in_open => {
+                in_open = false;
+                match ended {
+                    Ended::Through | Ended::AfterFailure => {}
+                    Ended::Unread(kind) => return RelayEnd::Client(kind),
+                    Ended::Unwritten(kind) => drop(failed.get_or_insert(RelayEnd::Upstream(kind))),
+                }
+            }
+            ended = &mut outward, if out_open => {
+                out_open = false;
+                match ended {
+                    Ended::Through | Ended::AfterFailure => {}
+                    Ended::Unread(kind) => return RelayEnd::Upstream(kind),
+                    Ended::Unwritten(kind) => drop(failed.get_or_insert(RelayEnd::Client(kind))),
+                }
+            }
             () = sleep_until(moved.last() + half_close_timeout), if half_closed => {
                 if moved.last().elapsed() >= half_close_timeout {
-                    return if end == RelayEnd::Finished { RelayEnd::HalfCloseTimeout } else { end };
+                    return failed.unwrap_or(RelayEnd::HalfCloseTimeout);
                 }
             }
         }
     }
-    end
+    failed.unwrap_or(RelayEnd::Finished)
 }
 
 /// How one direction ended.
 enum Ended {
     /// At the end of the stream, which was passed on.
     Through,
+    /// At an end of stream of a peer that had failed before: it says nothing and was not passed on.
+    AfterFailure,
     /// Reading failed.
     Unread(io::ErrorKind),
     /// Writing failed.
     Unwritten(io::ErrorKind),
 }
 
-async fn pump(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
-    bytes: &AtomicU64,
-    moved: &Moved,
-) -> Ended {
-    let mut buffer = vec![0; BUFFER_BYTES];
-    loop {
-        let read = match from.read(&mut buffer).await {
-            Ok(read) => read,
-            Err(error) => return Ended::Unread(error.kind()),
-        };
-        moved.now();
-        let mut rest = buffer.get(..read).unwrap_or_default();
-        if rest.is_empty() {
-            // The other side may be gone already; there is nobody left to tell.
-            let _ = to.shutdown().await;
-            return Ended::Through;
-        }
-        while !rest.is_empty() {
-            let written = match to.write(rest).await {
-                Ok(0) => return Ended::Unwritten(io::ErrorKind::WriteZero),
-                Ok(written) => written,
-                Err(error) => return Ended::Unwritten(error.kind()),
+/// One direction.
+struct Pump<'p> {
+    bytes: &'p AtomicU64,
+    moved: &'p Moved,
+    /// Writing to the peer that this direction reads from has failed.
+    from_failed: &'p AtomicBool,
+    /// The same for the peer that it writes to.
+    to_failed: &'p AtomicBool,
+}
+
+impl Pump<'_> {
+    async fn run(self, mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> Ended {
+        let mut buffer = vec![0; BUFFER_BYTES];
+        loop {
+            let read = match from.read(&mut buffer).await {
+                Ok(read) => read,
+                Err(error) => return Ended::Unread(error.kind()),
             };
-            moved.now();
-            bytes.fetch_add(written as u64, Ordering::Relaxed);
-            rest = rest.get(written..).unwrap_or_default();
+            self.moved.now();
+            let bytes = buffer.get(..read).unwrap_or_default();
+            if bytes.is_empty() && self.from_failed.load(Ordering::Relaxed) {
+                return Ended::AfterFailure;
+            }
+            let written = match bytes {
+                // A socket that cannot be shut down is no longer connected.
+                [] => to.shutdown().await,
+                bytes => self.write(bytes, &mut to).await,
+            };
+            match written {
+                Ok(()) if bytes.is_empty() => return Ended::Through,
+                Ok(()) => {}
+                Err(error) => {
+                    self.to_failed.store(true, Ordering::Relaxed);
+                    return Ended::Unwritten(error.kind());
+                }
+            }
+        }
+    }
+
+    async fn write(&self, mut bytes: &[u8], to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let written = to.write(bytes).await?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            self.moved.now();
+            self.bytes.fetch_add(written as u64, Ordering::Relaxed);
+            bytes = bytes.get(written..).unwrap_or_default();
         }
         // What TLS has taken may still lie there, and nothing may follow it for long.
-        if let Err(error) = to.flush().await {
-            return Ended::Unwritten(error.kind());
-        }
+        to.flush().await
     }
 }
 
@@ -230,36 +313,4 @@ impl Moved {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::{BufWriter, DuplexStream, duplex, split};
-    use tokio::time::timeout;
-
-    use super::*;
-
-    /// A connection that holds bytes back until it is flushed, as TLS may.
-    struct Holding(DuplexStream);
-
-    impl Carrier for Holding {
-        fn halves(&mut self) -> (impl AsyncRead + Unpin + Send, impl AsyncWrite + Unpin + Send) {
-            let (read, write) = split(&mut self.0);
-            (read, BufWriter::new(write))
-        }
-
-        fn reset(&self) {}
-    }
-
-    #[tokio::test]
-    async fn what_was_written_is_not_held_back() {
-        const LONG: Duration = Duration::from_secs(10);
-        let ((mut client, near), (far, mut upstream)) = (duplex(64), duplex(64));
-        let relayed = tokio::spawn(async move {
-            relay(&mut Holding(near), &mut Holding(far), LONG, &CancellationToken::new()).await
-        });
-        client.write_all(b"?").await.expect("taken");
-        assert_eq!(timeout(LONG, upstream.read_u8()).await.expect("in time").expect("it comes"), b'?');
-        upstream.write_all(b"!").await.expect("taken");
-        assert_eq!(timeout(LONG, client.read_u8()).await.expect("in time").expect("it comes"), b'!');
-        drop((client, upstream));
-        assert_eq!(relayed.await.expect("no panic").end, RelayEnd::Finished);
-    }
-}
+mod tests;

@@ -16,7 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, interval_at};
 
 use crate::admin::CONNECTIONS;
-use crate::admission::{OverBudget, connections, raise_file_limit};
+use crate::admission::{OverBudget, Reserve, connections, raise_file_limit};
 use crate::edge::{BindError, Edge, EndedAgents, UNKNOWN_AGENTS};
 use crate::events::{EventWriter, open_outputs};
 use crate::generation::{Generation, LoadError, load, read_file};
@@ -64,14 +64,8 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
         tracing::warn!("{text}");
     }
     let config = &generation.config;
-    let listeners = config.endpoints.len();
     let files = raise_file_limit();
-    let most = connections(
-        config.limits.max_connections,
-        listeners,
-        agents_of(config).saturating_add(admin_of(config)),
-        files,
-    );
+    let most = connections(config.limits.max_connections, reserve(config, admin_of(config)), files);
     let most = most.map_err(StartError::Budget)?;
     let state_path = generation.folder.join(&*config.state_dir);
     let unusable = |error| StartError::File(state_path.display().to_string(), error);
@@ -129,10 +123,16 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Files that agents need.
-fn agents_of(config: &EdgeConfig) -> usize {
-    let most = usize::try_from(config.limits.max_agents).unwrap_or(usize::MAX);
-    config.agents.as_ref().map_or(0, |_| most.saturating_add(UNKNOWN_AGENTS))
+/// What needs files beside connections; the administration so many.
+fn reserve(config: &EdgeConfig, admin: usize) -> Reserve {
+    let listeners = config.endpoints.len();
+    match config.agents {
+        Some(_) => {
+            let max_agents = usize::try_from(config.limits.max_agents).unwrap_or(usize::MAX);
+            Reserve { listeners, max_agents, unknown_agents: UNKNOWN_AGENTS, admin }
+        }
+        None => Reserve { listeners, max_agents: 0, unknown_agents: 0, admin },
+    }
 }
 
 /// Files that the administration over TCP needs.
@@ -193,8 +193,7 @@ async fn reload(
     let slots = u32::try_from(budget.slots).unwrap_or(u32::MAX);
     // The administration that runs goes on, whatever a new configuration says of it.
     let admin = control.as_ref().map_or_else(|| admin_of(new), |control| control.files);
-    let others = agents_of(new).saturating_add(admin);
-    connections(Some(slots), new.endpoints.len(), others, budget.files).map_err(StartError::Budget)?;
+    connections(Some(slots), reserve(new, admin), budget.files).map_err(StartError::Budget)?;
     if old.limits.max_connections != new.limits.max_connections || old.state_dir != new.state_dir {
         tracing::warn!("a new `max_connections` or `state_dir` counts from the next start");
     }

@@ -56,6 +56,8 @@ mod reasons;
 mod refusals;
 #[path = "program/returning.rs"]
 mod returning;
+#[path = "program/shares.rs"]
+mod shares;
 #[path = "program/site.rs"]
 mod site;
 #[path = "program/speaker.rs"]

@@ -23,7 +23,7 @@ pub use crate::endpoint_policy::PolicySource;
 pub use crate::endpoint_policy::ReadPolicy;
 pub use admin::AdminListener;
 pub use agents::{AgentListener, CertificateFiles, PoliciesForward};
-pub use limits::EdgeLimits;
+pub use limits::{EdgeLimits, SourceShare, endpoint_share};
 pub use load::{EdgeFiles, Incomplete, LoadedPolicy, Programs, load_edge_files};
 pub(crate) use read::check_document;
 pub use read::load_edge;
@@ -75,6 +75,8 @@ pub struct Endpoint {
     pub url: EndpointUrl,
     /// Where it listens.
     pub listen: Spanned<SocketAddr>,
+    /// Connections open at once here, if a number is given; see [`endpoint_share`].
+    pub max_connections: Option<Spanned<u32>>,
     /// Its policy.
     pub policy: PolicySource,
     /// What a reload does whose policy cannot be loaded.

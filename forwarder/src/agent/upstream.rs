@@ -187,6 +187,20 @@ impl Carrier for Reached {
             Self::Tls(stream) => Carrier::reset(&**stream),
         }
     }
+
+    fn expect_reset(&self) {
+        match self {
+            Self::Plain(stream) => stream.expect_reset(),
+            Self::Tls(stream) => Carrier::expect_reset(&**stream),
+        }
+    }
+
+    fn expect_order(&self) {
+        match self {
+            Self::Plain(stream) => stream.expect_order(),
+            Self::Tls(stream) => Carrier::expect_order(&**stream),
+        }
+    }
 }
 
 /// Servers that vanish or take no bytes are noticed.

@@ -7,16 +7,18 @@
 
 mod bind;
 mod policy;
+mod refusals;
 mod session;
 mod sessions;
 #[cfg(test)]
 mod simulated;
+mod slots;
+mod unknown;
 mod view;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,18 +27,20 @@ use policy_core::edge::{EdgeLimits, PoliciesForward};
 use policy_core::lpm::Restriction;
 use policy_core::url::Binding;
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
+use tokio::sync::{Semaphore, broadcast};
 use tokio::time::timeout;
 
 use super::{Edge, Listener, Shared, listener};
 use crate::admin::{NoSessions, Sessions};
-use crate::identity::{FailureLimit, Identity, NoticeKind};
-use crate::link::{self, Heartbeat, StopEndpoint, StreamType};
+use crate::identity::{CredentialId, Identity, NoticeKind};
+use crate::link::{self, Heartbeat, Refusal, StopEndpoint, StreamType};
 use crate::online::Online;
-use crate::shares::Shares;
-use crate::sources::{self, Sources};
+use crate::policy_shares::PolicyShares;
+use refusals::{Handshakes, Refusals};
 pub use sessions::SessionInfo;
 use sessions::Sessions as Table;
+use slots::{Full, Slot, Slots};
+use unknown::{Unknown, Unknowns};
 use view::View;
 
 /// Connections of agents that have not said who they are, in all and from one address.
@@ -44,10 +48,6 @@ pub(crate) const UNKNOWN: usize = 512;
 const UNKNOWN_OF_ONE: usize = 256;
 /// The same in all for addresses where no agent may be.
 const STRANGERS: usize = 16;
-/// Failed authentications of one address before it has to wait.
-const FAILURES: u32 = 10;
-const FAILURES_WITHIN: Duration = Duration::from_secs(60);
-const FAILURE_SOURCES: usize = 10_000;
 /// Policies of agents that are checked at once.
 const CHECKS: usize = 2;
 /// How often sessions are looked at for credentials that have expired.
@@ -74,6 +74,8 @@ pub struct AgentSettings {
     pub heartbeat: Heartbeat,
     /// Sessions at once.
     pub most_agents: usize,
+    /// Sessions at once with one authtoken.
+    pub max_agents_per_authtoken: usize,
     /// Endpoints of one session.
     pub most_endpoints: usize,
     /// Connections through one session.
@@ -131,18 +133,18 @@ pub(super) struct Agents {
     /// Empty once the edge serves no agents any more.
     settings: ArcSwapOption<AgentSettings>,
     sessions: Table,
-    failures: FailureLimit,
+    refusals: Refusals,
+    handshakes: Handshakes,
     /// Agents that are known.
-    entered: AtomicUsize,
+    slots: Arc<Slots>,
     /// When a failed handshake was told.
     told: Mutex<Option<std::time::Instant>>,
     /// Policies that are being checked.
     checks: Arc<Semaphore>,
-    shares: Shares,
-    unknown: Arc<Semaphore>,
+    shares: PolicyShares,
+    unknown: Arc<Unknowns>,
     /// Unknown ones at addresses where no agent may be.
-    strangers: Arc<Semaphore>,
-    unknown_by_source: Arc<Sources>,
+    strangers: Arc<Unknowns>,
 }
 
 /// What a reload has ended.
@@ -302,8 +304,10 @@ async fn end_dead(agents: Arc<Agents>, mut notices: broadcast::Receiver<crate::i
 }
 
 async fn accept(shared: Arc<Shared>, agents: Arc<Agents>, listener: TcpListener) {
+    let _own = listener.local_addr().map(|address| shared.own.register_listener(address));
     let mut last_line = None;
     loop {
+        agents.settled().await;
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -315,30 +319,13 @@ async fn accept(shared: Arc<Shared>, agents: Arc<Agents>, listener: TcpListener)
                 continue;
             }
         };
-        // Who finds no place is let go at once and comes again: a crowd of silent ones holds nobody up for long.
+        // Its own source needs all the places that it may have.
         let Some(unknown) = agents.admit(peer.ip()) else { continue };
         let Some(settings) = agents.settings.load_full() else { return };
         let (of_shared, of_agents) = (Arc::clone(&shared), Arc::clone(&agents));
         shared.agent_tasks.spawn(async move {
             session::serve(&of_shared, &of_agents, settings, stream, peer, unknown).await;
         });
-    }
-}
-
-/// The place of a connection whose agent is not known yet.
-struct Unknown {
-    since: tokio::time::Instant,
-    _permit: OwnedSemaphorePermit,
-    _place: sources::Place,
-}
-
-/// The place of an agent that is known.
-#[derive(Debug)]
-struct Slot(Arc<Agents>);
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.entered.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -367,23 +354,37 @@ impl Agents {
             identity,
             settings: ArcSwapOption::from_pointee(settings),
             sessions: Table::default(),
-            failures: FailureLimit::new(FAILURES, FAILURES_WITHIN, FAILURE_SOURCES),
-            entered: AtomicUsize::new(0),
+            refusals: Refusals::default(),
+            handshakes: Handshakes::default(),
+            slots: Arc::default(),
             told: Mutex::default(),
             checks: Arc::new(Semaphore::new(CHECKS)),
-            shares: Shares::default(),
-            unknown: Arc::new(Semaphore::new(UNKNOWN)),
-            strangers: Arc::new(Semaphore::new(STRANGERS)),
-            unknown_by_source: Sources::new(UNKNOWN_OF_ONE),
+            shares: PolicyShares::default(),
+            unknown: Unknowns::new(UNKNOWN, UNKNOWN_OF_ONE),
+            strangers: Unknowns::new(STRANGERS, STRANGERS),
         }
     }
 
     /// A place among those that the settings of now give.
-    fn slot(self: &Arc<Self>) -> Option<Slot> {
-        let most = self.settings.load().as_ref().map_or(0, |settings| settings.most_agents);
-        let more = |entered: usize| (entered < most).then_some(entered + 1);
-        let entered = self.entered.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        entered.is_ok().then(|| Slot(Arc::clone(self)))
+    fn slot(&self, credential: CredentialId) -> Result<Slot, Full> {
+        let settings = self.settings.load();
+        let (max, share) =
+            settings.as_ref().map_or((0, 0), |it| (it.most_agents, it.max_agents_per_authtoken));
+        self.slots.enter(credential, max, share)
+    }
+
+    /// Says that an agent is refused, and tells one that comes too often when to come again.
+    fn refuse(&self, peer: SocketAddr, authtoken: &str, refusal: Refusal, code: u32) -> Refusal {
+        let wait = self.refusals.note(peer.ip(), authtoken, std::time::Instant::now());
+        match wait {
+            // Who comes too often fills no log.
+            Some(_) => tracing::debug!(%peer, code, "an agent was refused"),
+            None => tracing::warn!(%peer, code, "an agent was refused"),
+        }
+        match wait {
+            Some(wait) => refusal.until(wait + Duration::from_secs(1)),
+            None => refusal,
+        }
     }
 
     /// Says that somebody's TLS failed: an agent that does not trust the certificate perhaps, or no agent. Once a second
@@ -446,16 +447,17 @@ impl Agents {
         EndedAgents { sessions, endpoints }
     }
 
-    fn admit(self: &Arc<Self>, source: IpAddr) -> Option<Unknown> {
-        let source = source.to_canonical();
-        if !self.failures.allows(source, std::time::Instant::now()) {
-            return None;
-        }
+    /// A place for a connection whose agent is not known yet.
+    fn admit(&self, source: IpAddr) -> Option<Unknown> {
         // Those who will be refused for where they are leave the places to others.
-        let places = if self.permits(source) { &self.unknown } else { &self.strangers };
-        let permit = Arc::clone(places).try_acquire_owned().ok()?;
-        let place = self.unknown_by_source.admit(source)?;
-        Some(Unknown { since: tokio::time::Instant::now(), _permit: permit, _place: place })
+        let places = if self.permits(source.to_canonical()) { &self.unknown } else { &self.strangers };
+        places.admit(source, tokio::time::Instant::now())
+    }
+
+    /// Waits until connections that have lost their places are closed, but for a few.
+    async fn settled(&self) {
+        self.unknown.settled().await;
+        self.strangers.settled().await;
     }
 }
 
@@ -480,6 +482,7 @@ mod tests {
             auth_timeout: time,
             heartbeat: Heartbeat { interval: time, tolerance: time },
             most_agents: 2,
+            max_agents_per_authtoken: 2,
             most_endpoints: 1,
             most_streams: 1,
             public_ports: None,
@@ -489,21 +492,23 @@ mod tests {
         let agents = Arc::new(Agents::new(identity, settings));
         let admit = |text: &str| agents.admit(text.parse().expect("an address"));
         let strangers: Vec<_> = std::iter::repeat_with(|| admit("198.51.100.1")).take(STRANGERS).collect();
-        assert!(strangers.iter().all(Option::is_some) && admit("203.0.113.1").is_none());
+        assert!(strangers.iter().all(Option::is_some) && admit("198.51.100.1").is_none());
         let of_one: Vec<_> = std::iter::repeat_with(|| admit("192.0.2.1")).take(UNKNOWN_OF_ONE).collect();
         assert!(of_one.iter().all(Option::is_some) && admit("::ffff:192.0.2.1").is_none());
         assert!(admit("192.0.2.2").is_some(), "there is room for others");
+        assert!(admit("203.0.113.1").is_some(), "even for another stranger");
         drop((strangers, of_one));
-        assert_eq!(agents.unknown_by_source.len(), 0);
+        assert_eq!((agents.unknown.len(), agents.strangers.len()), (0, 0));
 
         // Those who are known have places of their own.
-        let known = (agents.slot(), agents.slot());
-        assert!(known.0.is_some() && known.1.is_some() && agents.slot().is_none());
+        let token = "cr_01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().expect("an id");
+        let known = (agents.slot(token), agents.slot(token));
+        assert!(known.0.is_ok() && known.1.is_ok() && agents.slot(token).is_err());
         drop(known);
-        assert!(agents.slot().is_some());
+        assert!(agents.slot(token).is_ok());
         agents.settings.store(None);
         assert!(
-            agents.slot().is_none() && !agents.permits([192, 0, 2, 1].into()),
+            agents.slot(token).is_err() && !agents.permits([192, 0, 2, 1].into()),
             "agents are served no more"
         );
     }

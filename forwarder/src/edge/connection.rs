@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use policy_core::edge::EdgeLimits;
 use policy_core::facts::Facts;
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::Shared;
@@ -22,6 +23,8 @@ use crate::route::{Connection, Effort, Entry, Live, Route, World, judge};
 
 /// Why a connection ends with the edge.
 const STOPPED: &str = "the edge stopped";
+/// Why a connection ends while its upstream is dialled.
+const GONE: &str = "the client reset the connection before its upstream was reached";
 /// A silent connection is probed after this time, so that a peer that vanished is noticed.
 const PROBE_AFTER: Duration = Duration::from_secs(60);
 /// Time between probes.
@@ -63,12 +66,14 @@ pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: Soc
     let seed = draw();
     let facts = Facts::of_connection(peer, server).at_endpoint(url).seeded(seed);
     let facts = at_times(facts, start, start);
-    let dial = Live { timeout: connect_timeout, client_port: peer.port() };
+    let dial = Live { timeout: connect_timeout, client_port: peer.port(), own: &shared.own };
     let world = World { generation: &generation, online: &shared.online };
     let judged = tokio::select! {
         biased;
         () = shared.stop.cancelled() => None,
         judged = judge(world, entry, &facts, &dial) => judged,
+        // Nobody is left who could be served.
+        () = reset_by(&client) => Some((Route::unjudged(GONE), None)),
     };
     let Some((route, upstream)) = judged else {
         return close_unjudged(shared, client, peer, STOPPED);
@@ -107,6 +112,14 @@ pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: Soc
             cut,
         },
     );
+}
+
+/// Waits until the client has reset the connection. One that has only ended its half may wait for an answer.
+async fn reset_by(client: &TcpStream) {
+    // The error stays in the socket: only its readiness is looked at. Without a runtime nobody looks.
+    if client.ready(Interest::ERROR).await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// A connection that its policies have admitted.

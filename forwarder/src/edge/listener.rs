@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::At;
+use super::shares::{Beyond, Holder, Share};
 use super::{Shared, connection};
 
 /// Connections the system keeps until they are accepted.
@@ -38,10 +40,17 @@ pub(super) fn listen(socket: Socket) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Accepts until stopped. A connection that finds no free slot waits, and the ones behind it wait in the
-/// system's queue.
-pub(super) async fn accept(shared: Arc<Shared>, at: At, listener: TcpListener, stop: CancellationToken) {
+/// Accepts until stopped. A connection beyond a share of its source or endpoint is closed at once; one that finds no
+/// free slot at all waits, and the ones behind it wait in the system's queue.
+pub(super) async fn accept(
+    shared: Arc<Shared>,
+    at: At,
+    holder: Holder,
+    listener: TcpListener,
+    stop: CancellationToken,
+) {
     let mut last_line: Option<Instant> = None;
+    let _own = listener.local_addr().map(|address| shared.own.register_listener(address));
     loop {
         let accepted = tokio::select! {
             biased;
@@ -63,11 +72,17 @@ pub(super) async fn accept(shared: Arc<Shared>, at: At, listener: TcpListener, s
                 }
             }
         };
+        let share = match admit(&shared, &holder, peer) {
+            Ok(share) => share,
+            Err(reason) => {
+                connection::close_unjudged(&shared, stream, peer, &reason);
+                continue;
+            }
+        };
         let slot = tokio::select! {
             biased;
             () = stop.cancelled() => None,
-            // The semaphore is never closed; if it were, nothing would be admitted.
-            slot = Arc::clone(&shared.slots).acquire_owned() => slot.ok(),
+            slot = slot(&shared) => slot,
         };
         let Some(slot) = slot else {
             return connection::close_unjudged(&shared, stream, peer, "its endpoint stopped listening");
@@ -76,9 +91,36 @@ pub(super) async fn accept(shared: Arc<Shared>, at: At, listener: TcpListener, s
         let at = at.clone();
         shared.tasks.spawn(async move {
             connection::serve(&shared_of_task, &at, stream, peer).await;
-            drop(slot);
+            drop((slot, share));
         });
     }
+}
+
+/// A place for a client among those of its source and endpoint, or why there is none.
+fn admit(shared: &Shared, holder: &Holder, peer: SocketAddr) -> Result<Share, String> {
+    if shared.own.has_connection_from(peer) {
+        return Err("the edge itself has made this connection: an upstream leads back to it".to_owned());
+    }
+    let admitted = shared.shares.admit(&shared.current.load(), holder, peer.ip());
+    admitted.map_err(|beyond| {
+        if beyond != Beyond::Removed && shared.shares.is_time_to_tell() {
+            tracing::warn!(%peer, reason = %beyond, "connection refused");
+        }
+        beyond.to_string()
+    })
+}
+
+/// One of all slots; waits for it.
+async fn slot(shared: &Shared) -> Option<OwnedSemaphorePermit> {
+    if let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() {
+        return Some(slot);
+    }
+    if shared.shares.is_time_to_tell() {
+        let open = shared.shares.connections();
+        tracing::warn!(open, "all connections are in use, new ones wait (`limits.max_connections`)");
+    }
+    // The semaphore is never closed; if it were, nothing would be admitted.
+    Arc::clone(&shared.slots).acquire_owned().await.ok()
 }
 
 /// True for a client that went away before it was accepted.

@@ -1,25 +1,39 @@
 //! How fast a source may fail to authenticate.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// What failures are counted for.
+pub trait FailureKey: Copy + Eq + Hash {
+    /// The same for all that count as one.
+    #[must_use]
+    fn counted_as(self) -> Self;
+}
+
+impl FailureKey for IpAddr {
+    fn counted_as(self) -> Self {
+        network(self)
+    }
+}
+
 /// Counts failures a source and window, in bounded memory. Time is passed in.
 #[derive(Debug)]
-pub struct FailureLimit {
+pub struct FailureLimit<K = IpAddr> {
     most_failures: u32,
     window: Duration,
     most_sources: usize,
-    table: Mutex<Table>,
+    table: Mutex<Table<K>>,
 }
 
-#[derive(Debug, Default)]
-struct Table {
-    sources: HashMap<IpAddr, Failures>,
+#[derive(Debug)]
+struct Table<K> {
+    sources: HashMap<K, Failures>,
     /// The sources, about by the begin of their window.
     // INVARIANT: holds each key of `sources` once.
-    order: VecDeque<IpAddr>,
+    order: VecDeque<K>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,24 +49,33 @@ impl Default for FailureLimit {
     }
 }
 
-impl FailureLimit {
+impl<K: FailureKey> FailureLimit<K> {
     /// Refuses a source after `most_failures` in `window`; keeps at most `most_sources`, the oldest go first.
     #[must_use]
     pub fn new(most_failures: u32, window: Duration, most_sources: usize) -> Self {
-        Self { most_failures, window, most_sources: most_sources.max(1), table: Mutex::default() }
+        let table = Mutex::new(Table { sources: HashMap::new(), order: VecDeque::new() });
+        Self { most_failures, window, most_sources: most_sources.max(1), table }
     }
 
     /// Whether a source may try; asked before its credential is looked at.
     #[must_use]
-    pub fn allows(&self, source: IpAddr, now: Instant) -> bool {
+    pub fn allows(&self, source: K, now: Instant) -> bool {
+        self.wait(source, now).is_none()
+    }
+
+    /// How long a source has to wait; `None` if it may try now.
+    #[must_use]
+    pub fn wait(&self, source: K, now: Instant) -> Option<Duration> {
         let table = self.table();
-        let failures = table.sources.get(&network(source));
-        failures.is_none_or(|it| it.count < self.most_failures || self.is_over(it, now))
+        let failures = table.sources.get(&source.counted_as())?;
+        let since = now.saturating_duration_since(failures.since);
+        let wait = self.window.checked_sub(since).filter(|wait| !wait.is_zero());
+        wait.filter(|_| failures.count >= self.most_failures)
     }
 
     /// Notes that a source failed.
-    pub fn note_failure(&self, source: IpAddr, now: Instant) {
-        let source = network(source);
+    pub fn note_failure(&self, source: K, now: Instant) {
+        let source = source.counted_as();
         let mut guard = self.table();
         let table = &mut *guard;
         while let Some(oldest) = table.order.front().copied() {
@@ -79,7 +102,7 @@ impl FailureLimit {
         now.saturating_duration_since(failures.since) >= self.window
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, Table<K>> {
         // No code panics while it holds the lock.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }

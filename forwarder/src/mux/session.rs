@@ -90,7 +90,8 @@ impl Opener {
         self.shared.state().takes_streams()
     }
 
-    /// Changes how many streams the other side may have open.
+    /// Opens the session up once the other side is known: it may have so many streams open, and [`Limits::held`] holds
+    /// no more.
     pub fn allow(&self, streams: usize) {
         self.shared.state().allow(streams);
     }

@@ -206,9 +206,19 @@ impl State {
         }
     }
 
-    /// Changes how many streams the other side may have open.
+    /// Opens the session up: the other side may have so many streams open, and fill their windows.
     pub(super) const fn allow(&mut self, streams: usize) {
         self.limits.streams = streams;
+        self.limits.held = usize::MAX;
+    }
+
+    /// True if so many bytes more are held, whichever way they go.
+    fn may_hold(&self, more: u32) -> bool {
+        self.limits.held == usize::MAX || {
+            let held = self.streams.values().map(|entry| entry.inbox.len() + entry.outbox.len());
+            let more = usize::try_from(more).unwrap_or(usize::MAX);
+            held.fold(more, usize::saturating_add) <= self.limits.held
+        }
     }
 
     fn is_remote(&self, stream: u32) -> bool {
@@ -255,6 +265,9 @@ impl State {
     pub(super) fn on_header(&mut self, header: Header, now: Instant) -> Result<Body, ErrorCode> {
         if header.kind != Kind::Data {
             return Ok(Body::Small);
+        }
+        if !self.may_hold(header.length) {
+            return Err(ErrorCode::FlowControl);
         }
         let id = header.stream;
         let Some(entry) = self.streams.get_mut(&id) else { return self.on_unknown(header, now) };
@@ -511,13 +524,21 @@ impl State {
     }
 
     /// Ends this side's half once everything is sent.
-    pub(super) fn shutdown(&mut self, stream: u32) {
-        if let Some(entry) = self.streams.get_mut(&stream)
-            && entry.fin_out == Fin::Open
-        {
-            entry.fin_out = Fin::Wanted;
-            self.queue(stream);
+    ///
+    /// # Errors
+    /// If the half is open and the other side will not learn of its end: what was sent may not be all that came.
+    pub(super) fn shutdown(&mut self, stream: u32) -> io::Result<()> {
+        let ended = self.ended;
+        let Some(entry) = self.streams.get_mut(&stream) else { return Ok(()) };
+        if entry.fin_out != Fin::Open {
+            return Ok(());
         }
+        if let Some(code) = ended.or(entry.reset.filter(|code| is_cut_short(*code))) {
+            return Err(gone(code));
+        }
+        entry.fin_out = Fin::Wanted;
+        self.queue(stream);
+        Ok(())
     }
 
     /// Gives a stream up: what waits is lost on both sides, and both learn it. There are no more of these than

@@ -70,8 +70,7 @@ impl AsyncWrite for &Stream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.shared.state().shutdown(self.id);
-        Poll::Ready(Ok(()))
+        Poll::Ready(self.shared.state().shutdown(self.id))
     }
 }
 

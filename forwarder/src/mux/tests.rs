@@ -426,3 +426,42 @@ async fn who_says_goodbye_is_asked_for_no_more_streams() {
     driver.await.expect("ends");
     assert!(!server.takes_streams());
 }
+
+/// Who has not said who it is fills no memory, whether its streams are accepted or not, or sent back to it.
+#[tokio::test]
+async fn a_session_that_is_not_opened_up_holds_few_bytes() {
+    const HELD: usize = 32 << 10;
+    let limits = Limits { held: HELD, ..Limits::default() };
+    // In one stream or in several, until one byte is too many.
+    for streams in [1_u32, 4] {
+        let (mut wire, opener, mut acceptor, driver) = raw(Side::Server, limits);
+        let part = vec![7; HELD / streams as usize];
+        for at in 0..streams {
+            wire.write_all(&frame(Kind::Data, 1 + 2 * at, (true, false), &part)).await.expect("taken");
+        }
+        let _unread = acceptor.accept().await.expect("the first one");
+        assert!(!opener.is_closed());
+        wire.write_all(&frame(Kind::Data, 1, (false, false), &[7])).await.expect("taken");
+        assert_eq!(driver.await.expect("no panic"), ErrorCode::FlowControl, "{streams} streams");
+    }
+    // Bytes that wait to go back count as well: they are taken as long as somebody takes them back.
+    let (mut wire, _opener, mut acceptor, driver) = raw(Side::Server, limits);
+    tokio::spawn(async move {
+        let stream = acceptor.accept().await.expect("a stream");
+        tokio::io::copy(&mut &stream, &mut &stream).await
+    });
+    wire.write_all(&frame(Kind::Data, 1, (true, false), &[])).await.expect("taken");
+    // More than the pipe between them and all that is held.
+    let chunk = frame(Kind::Data, 1, (false, false), &[7; 16 << 10]);
+    while wire.write_all(&chunk).await.is_ok() {}
+    assert_eq!(driver.await.expect("no panic"), ErrorCode::FlowControl);
+
+    // Once it is opened up, a whole window is held.
+    let (mut wire, opener, mut acceptor, _driver) = raw(Side::Server, limits);
+    opener.allow(8);
+    wire.write_all(&frame(Kind::Data, 1, (true, false), &vec![7; WINDOW_BYTES as usize]))
+        .await
+        .expect("taken");
+    let mut stream = acceptor.accept().await.expect("a stream");
+    stream.read_exact(&mut vec![0; WINDOW_BYTES as usize]).await.expect("all of it");
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use policy_core::url::EndpointUrl;
 
 use crate::identity::{Acl, CredentialId};
-use crate::shares::{Reserved, Share};
+use crate::policy_shares::{PolicyShare, Reserved};
 
 /// The authtoken behind an endpoint that an agent keeps online.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct Owner {
     /// What it may bind. A session ends when the rules of its authtoken change, so this does not age.
     pub acl: Arc<Acl>,
     /// What its policies may take, together with those of its other endpoints.
-    pub share: Arc<Share>,
+    pub share: Arc<PolicyShare>,
     /// The memory that the policies of this endpoint take.
     pub memory: Reserved,
 }

@@ -82,6 +82,7 @@ impl Site {
                 auth_timeout: TIMEOUT,
                 heartbeat: Heartbeat { interval: TIMEOUT, tolerance: TIMEOUT },
                 most_agents: AGENTS,
+                max_agents_per_authtoken: AGENTS,
                 most_endpoints: AGENTS,
                 most_streams: CONNECTIONS,
                 public_ports: None,

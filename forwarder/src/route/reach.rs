@@ -4,17 +4,19 @@ use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use policy_core::facts::Facts;
 use policy_core::url::HostPort;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::net::lookup_host;
+use tokio::time::{Instant, timeout_at};
 
 use crate::link::{self, ProxyHeader, StreamType};
 use crate::mux;
 use crate::online::Online;
+use crate::own_sockets::{OwnConnection, OwnSockets};
 
 /// What lies behind an endpoint.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +40,7 @@ impl fmt::Display for Upstream {
 #[derive(Debug)]
 pub enum Connection {
     /// Of the edge's own.
-    Tcp(TcpStream),
+    Tcp(OwnConnection),
     /// Through an agent.
     Agent(mux::Stream),
 }
@@ -64,14 +66,16 @@ pub trait Dial: Sync {
 
 /// Dials for real, within a deadline.
 #[derive(Clone, Copy, Debug)]
-pub struct Live {
+pub struct Live<'o> {
     /// Time for name lookup and connecting.
     pub timeout: Duration,
     /// The port of the client.
     pub client_port: u16,
+    /// The sockets of the edge itself, which no connection leads to.
+    pub own: &'o Arc<OwnSockets>,
 }
 
-impl Dial for Live {
+impl Dial for Live<'_> {
     type Stream = Connection;
 
     fn choose(&self, members: &[Arc<Online>]) -> Option<Arc<Online>> {
@@ -89,25 +93,41 @@ impl Dial for Live {
     }
 
     async fn dial(&self, upstream: &Upstream, facts: &Facts<'_>) -> io::Result<Connection> {
+        let deadline = Instant::now() + self.timeout;
         let reached = async {
             match upstream {
-                Upstream::Address(address) => {
-                    TcpStream::connect((&*address.host, address.port)).await.map(Connection::Tcp)
-                }
+                Upstream::Address(address) => connect(self.own, address, deadline).await.map(Connection::Tcp),
                 Upstream::Agent(endpoint) => {
-                    let client = std::net::SocketAddr::new(facts.client_ip(), self.client_port);
+                    let client = SocketAddr::new(facts.client_ip(), self.client_port);
                     open(endpoint, client).await.map(Connection::Agent)
                 }
             }
         };
-        match timeout(self.timeout, reached).await {
+        match timeout_at(deadline, reached).await {
             Ok(connected) => connected,
             Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")),
         }
     }
 }
 
-async fn open(endpoint: &Online, client: std::net::SocketAddr) -> io::Result<mux::Stream> {
+/// Connects to one of the addresses of a host, in the order of the system; each has its part of the time that is left.
+async fn connect(own: &Arc<OwnSockets>, to: &HostPort, deadline: Instant) -> io::Result<OwnConnection> {
+    let found: Vec<SocketAddr> = lookup_host((&*to.host, to.port)).await?.collect();
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for (at, address) in found.iter().enumerate() {
+        let now = Instant::now();
+        let part = u32::try_from(found.len() - at).unwrap_or(u32::MAX);
+        let until = now + deadline.saturating_duration_since(now) / part;
+        last = match timeout_at(until, own.connect(*address)).await {
+            Ok(Ok(connected)) => return Ok(connected),
+            Ok(Err(error)) => error,
+            Err(_) => io::Error::new(io::ErrorKind::TimedOut, "no answer in time"),
+        };
+    }
+    Err(last)
+}
+
+async fn open(endpoint: &Online, client: SocketAddr) -> io::Result<mux::Stream> {
     let mut stream = link::open(&endpoint.opener, StreamType::Proxy).await?;
     let header = ProxyHeader {
         id: endpoint.agent_id.to_string(),
@@ -152,6 +172,8 @@ impl Dial for Presumed<'_> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpListener;
+
     use super::*;
     use crate::mux::ErrorCode;
     use crate::online::tests::online;
@@ -159,7 +181,8 @@ mod tests {
     #[test]
     fn nobody_is_forwarded_to_a_session_that_ends() {
         let members = ["1", "2", "3"].map(|id| online(id, "tcp://a.internal:22", true));
-        let live = Live { timeout: Duration::from_secs(1), client_port: 1 };
+        let own = Arc::default();
+        let live = Live { timeout: Duration::from_secs(1), client_port: 1, own: &own };
         for ended in 0..members.len() {
             for _ in 0..50 {
                 let chosen = live.choose(&members).expect("one is left");
@@ -171,5 +194,22 @@ mod tests {
             }
         }
         assert_eq!(live.choose(&members), None);
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_back_to_the_edge_is_not_dialled() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let at = listener.local_addr().expect("bound");
+        let own = Arc::<OwnSockets>::default();
+        let to = HostPort { host: "localhost".into(), port: at.port() };
+        let within = || Instant::now() + Duration::from_secs(10);
+        connect(&own, &to, within()).await.expect("another's listener");
+        let _registered = own.register_listener(at);
+        let error = connect(&own, &to, within()).await.expect_err("itself");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
+        assert_eq!(
+            error.to_string(),
+            format!("{at} is a listener of this edge: connections would go in circles")
+        );
     }
 }

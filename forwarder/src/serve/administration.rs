@@ -12,6 +12,7 @@ use super::StartError;
 use crate::admin::{Admin, AdminSocket, Door, serve_tcp};
 use crate::edge::{BindError, listen_on};
 use crate::identity::Identity;
+use crate::own_sockets::{OwnListener, OwnSockets};
 use crate::tls::AgentIdentity;
 
 /// What a listener on loopback is called.
@@ -44,19 +45,22 @@ pub(super) async fn ready(
 }
 
 impl Ready {
-    /// Serves the API until `stop`.
+    /// Serves the API until `stop`; its listener is one of the edge's own for as long as the value lives.
     pub(super) fn serve(
         self,
         admin: Admin,
         identity: &Identity,
         stop: &CancellationToken,
-    ) -> Vec<JoinHandle<()>> {
+        own: &Arc<OwnSockets>,
+    ) -> (Vec<JoinHandle<()>>, Option<OwnListener>) {
+        let mut registered = None;
         let mut serving = vec![self.socket.serve(admin.clone(), stop.clone())];
         tracing::info!(socket = self.path, "administration");
         if let Some(OverTcp { listener, tls, door }) = self.over_tcp {
             let scheme = if tls.is_some() { "https" } else { "http" };
             if let Ok(address) = listener.local_addr() {
                 tracing::info!(%address, scheme, "administration over TCP");
+                registered = Some(own.register_listener(address));
             }
             if identity.api_keys(None, 1).is_empty() {
                 tracing::warn!(
@@ -65,7 +69,7 @@ impl Ready {
             }
             serving.push(serve_tcp(listener, tls, door, admin, stop.clone()));
         }
-        serving
+        (serving, registered)
     }
 }
 

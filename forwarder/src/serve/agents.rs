@@ -14,6 +14,7 @@ use crate::edge::{AgentSettings, BindError, Edge, EndedAgents, PolicyLimits, Rea
 use crate::events::EventWriter;
 use crate::identity::Identity;
 use crate::link::Heartbeat;
+use crate::own_sockets::OwnListener;
 use crate::tls::AgentIdentity;
 
 /// How often the edge looks whether its own certificate has to be made anew, which is within 30 days of its end.
@@ -49,6 +50,7 @@ pub(super) struct Control {
     pub(super) files: usize,
     stop: CancellationToken,
     serving: Vec<JoinHandle<()>>,
+    _admin_listener: Option<OwnListener>,
 }
 
 impl Control {
@@ -113,8 +115,8 @@ pub(super) async fn take(
         let audit = Audit::new(move |line| audit.send(line));
         let admin = Admin::new(identity.clone(), edge.admin_sessions(), audit);
         let (files, stop) = (admin_of(&edge.config()), CancellationToken::new());
-        let serving = admin_ready.serve(admin, &identity, &stop);
-        *control = Some(Control { shown: fingerprint, files, stop, serving });
+        let (serving, registered) = admin_ready.serve(admin, &identity, &stop, edge.own_sockets());
+        *control = Some(Control { shown: fingerprint, files, stop, serving, _admin_listener: registered });
     } else if let Some(control) = control {
         control.shown = fingerprint;
     }
@@ -160,6 +162,7 @@ fn settings(config: &EdgeConfig, listener: &AgentListener, shown: &AgentIdentity
             tolerance: limits.agent_heartbeat_tolerance,
         },
         most_agents: number(limits.max_agents),
+        max_agents_per_authtoken: limits.authtoken_share(),
         most_endpoints: number(limits.max_endpoints_per_agent),
         most_streams: number(limits.max_streams_per_agent),
         public_ports: config.public_tcp_ports.clone(),

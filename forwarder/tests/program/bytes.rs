@@ -135,6 +135,58 @@ fn a_reset_passes_through_both_ways() {
     assert_eq!(edge.event_of("127.0.0.1")["end"], "the upstream failed: connection reset");
 }
 
+/// A device that answers a little and then takes no more bytes: the client sees that the answer is not all.
+#[cfg(target_os = "linux")]
+#[test]
+fn who_is_given_up_because_it_takes_nothing_does_not_look_complete() {
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let device = Device::once(move |mut stream| {
+        stream.write_all(b"partial").expect("sent");
+        let _ = released.recv();
+        drop(stream);
+    });
+    let folder = Folder::new();
+    folder.write("edge.yml", &edge_yml(device.address, "limits: {stalled_timeout: 1s}\n"));
+    folder.write("policy.yml", FORWARD);
+    let mut edge = Edge::start(folder);
+    let mut client = connect(edge.address("device1"));
+    let mut writer = client.try_clone().expect("a second handle");
+    let sender = thread::spawn(move || {
+        std::iter::repeat_with(|| writer.write_all(&[7; 65_536]))
+            .find_map(Result::err)
+            .expect("for ever else")
+            .kind()
+    });
+    let mut heard = Vec::new();
+    let ended = client.read_to_end(&mut heard).map_err(|error| error.kind());
+    assert!(b"partial".starts_with(&heard));
+    // The client's own socket tells either of its halves, and only of a reset without an end before it.
+    let told = [ended.map(drop), Err(sender.join().expect("no panic"))];
+    assert!(told.contains(&Err(std::io::ErrorKind::ConnectionReset)), "{told:?}");
+    assert_eq!(edge.event_of("127.0.0.1")["end"], "the upstream failed: timed out");
+    drop(release);
+    device.join();
+}
+
+/// An edge that is killed has no time to reset anything: its sockets are set up for it.
+#[test]
+fn what_a_killed_edge_carried_does_not_look_complete() {
+    let device = Device::once(|mut stream| {
+        let mut heard = Vec::new();
+        stream.write_all(b"some").expect("sent");
+        assert!(stream.read_to_end(&mut heard).is_err(), "{} bytes look complete", heard.len());
+    });
+    let mut edge = Edge::in_front_of(device.address, FORWARD);
+    let mut client = connect(edge.address("device1"));
+    client.write_all(b"half of it").expect("sent");
+    let mut some = [0; 4];
+    client.read_exact(&mut some).expect("carried");
+    edge.signal("KILL");
+    let mut heard = Vec::new();
+    assert!(client.read_to_end(&mut heard).is_err(), "{} bytes look complete", heard.len());
+    device.join();
+}
+
 #[test]
 fn many_connections_at_once_do_not_mix() {
     let mut edge = Edge::in_front_of(echo_device(), FORWARD);

@@ -145,28 +145,71 @@ fn code(error: CallError) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_guesses_tokens_soon_has_to_wait_and_others_do_not() {
+async fn who_guesses_tokens_is_told_to_wait_and_a_right_one_is_let_in() {
     let site = Site::start(FORWARD, "");
     let token = site.token(&[]);
-    let guess = async |source: Ipv4Addr, token: &str| {
-        let entered = try_enter(&site.edge, site.agents, source, token).await;
-        entered.map(|_| ()).map_err(code)
+    let guess = async |token: &str| {
+        let entered = try_enter(&site.edge, site.agents, Ipv4Addr::LOCALHOST, token).await;
+        entered.map(|_| ()).map_err(|error| match error {
+            CallError::Refused { code, retry_after, .. } => (code.expect("a code"), retry_after),
+            other => panic!("{other}"),
+        })
     };
-    // One character beside the right one, and one of another length.
-    let mut near = token.clone();
-    let last = near.pop();
-    near.push(if last == Some('a') { 'b' } else { 'a' });
-    let mut answers = Vec::new();
+    let revoked = site.token(&[]);
+    let newest = site.list("authtoken")[0]["id"].as_str().expect("an id").to_owned();
+    site.admin(&["authtoken", "revoke", &newest]);
     for round in 0..20 {
-        answers.push(guess(Ipv4Addr::LOCALHOST, if round % 2 == 0 { &near } else { "short" }).await);
+        let (guessed, code) =
+            if round % 2 == 0 { (&*revoked, "ERR_NGROK_107") } else { ("short", "ERR_NGROK_105") };
+        let (answer, wait) = guess(guessed).await.expect_err("wrong");
+        assert_eq!(answer, code, "round {round}");
+        assert_eq!(wait.is_some(), round >= 18, "round {round}: {wait:?}");
+        assert!(wait.is_none_or(|wait| wait <= std::time::Duration::from_secs(61)), "{wait:?}");
     }
-    let refused = answers.iter().filter(|answer| answer.as_ref().is_err_and(|code| code != "closed"));
-    assert_eq!(refused.count(), 10, "{answers:?}");
-    assert!(answers[10..].iter().all(|answer| *answer == Err("closed".to_owned())), "{answers:?}");
-    // From then on not even the right one is listened to, so nobody learns whether a guess was right.
-    assert_eq!(guess(Ipv4Addr::LOCALHOST, &token).await, Err("closed".to_owned()));
-    let Some(second) = second_address() else { return };
-    assert_eq!(guess(second, &token).await, Ok(()));
+    // Others behind the same address are not made to pay for it.
+    assert_eq!(guess(&token).await, Ok(()));
+}
+
+/// Two addresses that hold as many silent connections as they can keep no agent out, wherever it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_connections_keep_no_agent_out() {
+    const EACH: usize = 300;
+    if second_address().is_none() {
+        return;
+    }
+    let _ = forwarder::admission::raise_file_limit();
+    let site = Site::start(FORWARD, "");
+    let token = site.token(&[]);
+    let silent = |source: u8| -> Vec<TcpStream> {
+        (0..EACH).map(|_| connect_from(Ipv4Addr::new(127, 0, 0, source), site.agents)).collect()
+    };
+    let mut held = vec![silent(2), silent(3)];
+    for round in 0..10_usize {
+        let source = Ipv4Addr::new(127, 0, 0, if round % 2 == 0 { 1 } else { 4 });
+        let entered = try_enter(&site.edge, site.agents, source, &token).await;
+        assert!(entered.is_ok(), "round {round}: {:?}", entered.err());
+        // They come again and again.
+        held[round % 2] = silent(if round % 2 == 0 { 2 } else { 3 });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_token_leaves_places_to_others() {
+    let site = Site::start(FORWARD, "limits: {max_agents: 4}\n");
+    let (one, other) = (site.token(&[]), site.token(&[]));
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        held.push(enter(&site.edge, site.agents, &one).await);
+    }
+    match try_enter(&site.edge, site.agents, Ipv4Addr::LOCALHOST, &one).await {
+        Err(CallError::Refused { message, code: Some(code), retry_after: Some(_) }) => {
+            assert_eq!(code, "ERR_NGROK_108");
+            assert!(message.contains("`limits.max_agents_per_authtoken`"), "{message}");
+        }
+        answer => panic!("{:?}", answer.err()),
+    }
+    held.push(enter(&site.edge, site.agents, &other).await);
+    assert_eq!(site.list("session").len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -145,6 +145,7 @@ impl<'d> EdgeReader<'_, 'd> {
         }
         self.check_unique(&config);
         self.check_loops(&config);
+        self.check_endpoint_shares(&config);
         self.check_public_ports(&config, fields.get("public_tcp_ports").map(head));
         Some(config)
     }
@@ -154,8 +155,15 @@ impl<'d> EdgeReader<'_, 'd> {
     }
 
     fn endpoint(&self, node: NodeRef<'d>) -> Option<Endpoint> {
-        const KEYS: Keys =
-            Keys::of(&["name", "url", "listen", "traffic_policy", "traffic_policy_file", "on_bad_policy"]);
+        const KEYS: Keys = Keys::of(&[
+            "name",
+            "url",
+            "listen",
+            "max_connections",
+            "traffic_policy",
+            "traffic_policy_file",
+            "on_bad_policy",
+        ]);
         let reader = self.reader;
         let fields = reader.map(node, "an endpoint", KEYS)?;
         let owner = ("the endpoint", head(node));
@@ -170,6 +178,9 @@ impl<'d> EdgeReader<'_, 'd> {
                 Some(Spanned::new(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port), url.span))
             }),
         };
+        let max_connections = fields.get("max_connections");
+        let max_connections =
+            max_connections.and_then(|node| Some(Spanned::new(self.endpoint_connections(node)?, head(node))));
         let policy = self.policy(&fields);
         if let Ok(None) = policy {
             let found = Diagnostic::new(&POLICY_CHOICE, owner.1, "the endpoint has no policy");
@@ -182,6 +193,7 @@ impl<'d> EdgeReader<'_, 'd> {
             name: Spanned::new(name.value.into(), name.span),
             url: url.value,
             listen: listen?,
+            max_connections,
             policy: policy.ok().flatten()?,
             on_bad_policy: self.on_bad_policy(&fields),
         })

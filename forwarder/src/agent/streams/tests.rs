@@ -205,3 +205,32 @@ async fn an_update_is_refused_with_the_reason_and_a_restart_ends_the_session() {
     assert!(matches!(restart, Ok(CommandReply { error: None })));
     assert!(matches!(served.await, Ok(Some(Ended::Restart))));
 }
+
+/// A server that answers a little and then resets, while the client is sending.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_server_resets_does_not_look_complete_through_the_tunnel() {
+    const TRIES: usize = 50;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let at = listener.local_addr().expect("bound");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                stream.write_all(b"some").await.expect("taken");
+                stream.read_exact(&mut [0; 5_000]).await.expect("carried");
+                socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("settable");
+            });
+        }
+    });
+    let server = UpstreamServer::plain(HostPort { host: at.ip().to_string().into(), port: at.port() });
+    let (opener, ..) = agent(server);
+    let header = header().await;
+    for at in 0..TRIES {
+        let mut stream = opener.open().expect("opened");
+        stream.write_all(&header).await.expect("taken");
+        let (mut read, mut write) = (&stream, &stream);
+        let sends = async { while write.write_all(&[7; 4_096]).await.is_ok() {} };
+        let mut heard = Vec::new();
+        let (ended, ()) = tokio::join!(read.read_to_end(&mut heard), sends);
+        assert!(ended.is_err(), "try {at}: {} bytes look complete", heard.len());
+    }
+}

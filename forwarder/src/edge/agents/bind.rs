@@ -14,6 +14,7 @@ use ulid::Ulid;
 use super::session::{MOST_METADATA, secret};
 use super::{AgentSettings, Agents, policy};
 use crate::edge::connection::At;
+use crate::edge::shares::Holder;
 use crate::edge::{Shared, listener};
 use crate::identity::Principal;
 use crate::link::{Bind, BindReply, BindReplyExtra, Hidden, Refusal, TcpOptions};
@@ -157,7 +158,12 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     }
     bound.endpoints.push(Arc::clone(&endpoint));
     if let Some(listener) = listener {
-        bound.shared.tasks.spawn(accept(Arc::clone(bound.shared), Arc::clone(&endpoint), listener));
+        bound.shared.tasks.spawn(accept(
+            Arc::clone(bound.shared),
+            Arc::clone(&endpoint),
+            Holder::Authtoken(bound.principal.credential),
+            listener,
+        ));
     }
     tracing::info!(session = &*bound.session, url = %endpoint.url, "an endpoint is online");
     let token = match &request.extra.token {
@@ -174,9 +180,9 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
 }
 
 /// Accepts at a public endpoint until it is gone or the edge stops.
-async fn accept(shared: Arc<Shared>, endpoint: Arc<Online>, listener: TcpListener) {
+async fn accept(shared: Arc<Shared>, endpoint: Arc<Online>, holder: Holder, listener: TcpListener) {
     let (stop, gone) = (shared.stop_accepting.child_token(), endpoint.gone.clone());
-    let accepting = listener::accept(shared, At::Online(endpoint), listener, stop.clone());
+    let accepting = listener::accept(shared, At::Online(endpoint), holder, listener, stop.clone());
     tokio::pin!(accepting);
     tokio::select! {
         () = &mut accepting => return,

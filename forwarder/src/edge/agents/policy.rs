@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{Agents, PolicyLimits};
 use crate::link::{IpRestriction, Refusal, TcpOptions};
 use crate::online::Owner;
-use crate::shares::{Reserved, Share};
+use crate::policy_shares::{PolicyShare, Reserved};
 
 /// "The policy is invalid."
 const INVALID_POLICY: u32 = 9026;
@@ -40,7 +40,7 @@ pub(super) struct Brought {
 /// A refusal that says where and why.
 pub(super) async fn check(
     agents: &Agents,
-    share: &Arc<Share>,
+    share: &Arc<PolicyShare>,
     options: TcpOptions,
     traits: EndpointTraits,
     limits: PolicyLimits,

@@ -1,22 +1,25 @@
 //! The life of one agent's session.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::{sleep, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
 use super::bind::Bound;
 use super::sessions::{Entry, SessionInfo};
-use super::{AgentSettings, Agents, Slot, Unknown, bind};
+use super::unknown::{Stage, Unknown};
+use super::{AgentSettings, Agents, Slot, bind};
 use crate::edge::Shared;
 use crate::events::{agent_session_start, agent_session_stop};
 use crate::identity::Principal;
@@ -29,14 +32,17 @@ use crate::mux::{Acceptor, ErrorCode, Limits, Opener, Side, Stream, session};
 const OWN_STREAMS: usize = 128;
 /// The same before it has said who it is: the call that says so and heartbeats.
 const UNKNOWN_STREAMS: usize = 4;
-/// The longest account of itself that is taken.
-const AUTH_BYTES: usize = 64 << 10;
+/// The longest account of itself that is taken, and what is held of all that it sends before.
+const AUTH_BYTES: usize = 32 << 10;
+const UNKNOWN_BYTES: usize = 32 << 10;
 /// Streams that it may open each second.
 const OPENS_PER_SECOND: u32 = 200;
 /// How long one call may take to come in.
 const CALL_TIME: Duration = Duration::from_secs(10);
 /// When an agent may come again for which there is no place: a session that was lost is noticed meanwhile.
-const FULL: Duration = Duration::from_secs(15);
+const FULL_FOR: Duration = Duration::from_secs(15);
+/// "Too many agents."
+const FULL: u32 = 108;
 /// How long a farewell may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// Bytes that the system holds unsent: what lies there already, nothing can overtake.
@@ -61,13 +67,38 @@ pub(super) async fn serve(
 ) {
     let deadline = unknown.since + settings.auth_timeout;
     tune(&stream);
-    let acceptor = TlsAcceptor::from(Arc::clone(&settings.tls));
-    let tls = match timeout_at(deadline, acceptor.accept(stream)).await {
+    let secured = timeout_at(deadline, secure(agents, &settings, stream, peer, &unknown));
+    let secured = tokio::select! {
+        biased;
+        secured = secured => secured,
+        () = unknown.gives_way.cancelled() => return agents.tell(peer, "it gave way to another"),
+    };
+    let tls = match secured {
         Ok(Ok(tls)) => tls,
         Ok(Err(error)) => return agents.tell(peer, &error.to_string()),
         Err(_) => return agents.tell(peer, "it took too long"),
     };
+    unknown.reach(Stage::Secured);
     speak(shared, agents, &settings, tls, peer, unknown).await;
+}
+
+/// TLS, once it is this source's turn.
+async fn secure(
+    agents: &Agents,
+    settings: &AgentSettings,
+    stream: TcpStream,
+    peer: SocketAddr,
+    unknown: &Unknown,
+) -> io::Result<TlsStream<TcpStream>> {
+    stream.readable().await?;
+    unknown.reach(Stage::Speaking);
+    let turn = agents.handshakes.turn(peer.ip(), Instant::now(), settings.auth_timeout);
+    match turn {
+        Some(Duration::ZERO) => {}
+        Some(wait) => sleep(wait).await,
+        None => return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "its source begins too often")),
+    }
+    TlsAcceptor::from(Arc::clone(&settings.tls)).accept(stream).await
 }
 
 /// The same over an open connection.
@@ -84,6 +115,7 @@ pub(super) async fn speak(
         streams: UNKNOWN_STREAMS,
         own_streams: settings.most_streams,
         opens_per_second: OPENS_PER_SECOND,
+        held: UNKNOWN_BYTES,
         stall_timeout: shared.current.load().config.limits.stalled_timeout,
         ..Limits::default()
     };
@@ -93,7 +125,13 @@ pub(super) async fn speak(
     tasks.spawn(async move {
         driver.run().await;
     });
-    let entered = match timeout_at(deadline, authenticate(agents, &mut accepted, peer, &mut tasks)).await {
+    let authenticated = timeout_at(deadline, authenticate(agents, &mut accepted, peer, &mut tasks, &unknown));
+    let authenticated = tokio::select! {
+        biased;
+        authenticated = authenticated => authenticated,
+        () = unknown.gives_way.cancelled() => return,
+    };
+    let entered = match authenticated {
         Ok(Some(Ok(entered))) => entered,
         Ok(Some(Err(mut refused))) => {
             // Who is refused is told, and gone soon.
@@ -135,11 +173,13 @@ async fn authenticate(
     accepted: &mut Acceptor,
     peer: SocketAddr,
     tasks: &mut JoinSet<()>,
+    unknown: &Unknown,
 ) -> Option<Result<Entered, Refused>> {
     loop {
         let mut stream = accepted.accept().await?;
         match link::read_type(&mut stream).await {
             Ok(StreamType::Auth) => {
+                unknown.reach(Stage::Authenticating);
                 let auth: Auth = match link::read_call_within(&mut stream, AUTH_BYTES).await {
                     Ok(auth) => auth,
                     Err(error) => return Some(Err(Refused { stream, refusal: Refusal::new(100, error) })),
@@ -158,17 +198,15 @@ async fn authenticate(
 
 fn know(agents: &Arc<Agents>, auth: &Auth, peer: SocketAddr) -> Result<(Principal, Slot), Refusal> {
     let source = peer.ip().to_canonical();
+    let refuse = |code: u32, why: &dyn std::fmt::Display| {
+        agents.refuse(peer, &auth.extra.auth_token.0, Refusal::new(code, why), code)
+    };
     if !agents.permits(source) {
-        agents.failures.note_failure(source, std::time::Instant::now());
-        tracing::warn!(%peer, code = BAD_SOURCE, "an agent was refused");
-        return Err(Refusal::new(BAD_SOURCE, format!("agents may not connect to this edge from {source}")));
+        let why = format!("agents may not connect to this edge from {source}");
+        return Err(refuse(BAD_SOURCE, &why));
     }
     let known = agents.identity.authenticate(&auth.extra.auth_token.0, source, Timestamp::now());
-    let principal = known.map_err(|refusal| {
-        agents.failures.note_failure(source, std::time::Instant::now());
-        tracing::warn!(%peer, code = refusal.code(), "an agent was refused");
-        Refusal::new(refusal.code().into(), refusal)
-    })?;
+    let principal = known.map_err(|refusal| refuse(refusal.code().into(), &refusal))?;
     if !auth.version.iter().any(|version| version == VERSION) && !auth.version.is_empty() {
         return Err(Refusal::new(100, "this edge speaks version 3 of the protocol"));
     }
@@ -180,8 +218,10 @@ fn know(agents: &Arc<Agents>, auth: &Auth, peer: SocketAddr) -> Result<(Principa
     if auth.extra.metadata.len() > MOST_METADATA {
         return Err(Refusal::new(100, format!("metadata has at most {MOST_METADATA} bytes")));
     }
-    let full = || Refusal::new(108, "this edge has as many agents as it takes").until(FULL);
-    let slot = agents.slot().ok_or_else(full)?;
+    let slot = agents.slot(principal.credential).map_err(|full| {
+        tracing::warn!(%peer, credential = %principal.credential, code = FULL, reason = %full, "an agent was refused");
+        Refusal::new(FULL, full).until(FULL_FOR)
+    })?;
     Ok((principal, slot))
 }
 

@@ -1,7 +1,7 @@
 //! `edge.yml` through [`load_edge`].
 
 use super::*;
-use crate::edge::EdgeLimits;
+use crate::edge::{EdgeLimits, SourceShare, endpoint_share};
 
 fn read(text: &str) -> (Option<EdgeConfig>, Vec<String>) {
     let source = Source::new("edge.yml", text);
@@ -106,6 +106,45 @@ fn event_files_have_a_limit() {
             "version: 1\nendpoints: [{{name: a, url: \"tcp://e:22\", {DENY}}}]\nevents: [{sink}]\n"
         ));
         assert!(found.len() == 1 && found[0].ends_with(expected), "{found:?}");
+    }
+}
+
+#[test]
+fn shares_are_parts_of_all() {
+    let endpoint = |more: &str| format!("endpoints: [{{name: a, url: \"tcp://e:22\", {more}{DENY}}}]\n");
+    let (config, found) = read(&format!(
+        "version: 1\n{}limits: {{max_connections: 8, max_connections_per_source: 3, max_agents: 4, max_agents_per_authtoken: 3}}\n",
+        endpoint("max_connections: 5, ")
+    ));
+    assert_eq!(found, Vec::<String>::new());
+    let config = config.expect("no errors");
+    let source = |endpoint, all| SourceShare { endpoint, all };
+    assert_eq!((config.limits.source_share(8), config.limits.authtoken_share()), (source(3, 3), 3));
+    let given = config.endpoints[0].max_connections.as_ref().map(|it| it.value);
+    assert_eq!([endpoint_share(given, 8, true), endpoint_share(given, 3, true)], [5, 3]);
+
+    let (config, found) = read(&format!("version: 1\n{}", endpoint("")));
+    assert_eq!(found, Vec::<String>::new());
+    let limits = config.expect("no errors").limits;
+    assert_eq!(limits.authtoken_share(), 500);
+    for (all, at_one, in_all) in [(10_000, 2_500, 5_000), (40, 16, 20), (20, 16, 16), (3, 3, 3)] {
+        assert_eq!(limits.source_share(all), source(at_one, in_all), "of {all}");
+    }
+    let shares =
+        [(200, true), (200, false), (1, true)].map(|(all, others)| endpoint_share(None, all, others));
+    assert_eq!(shares, [100, 200, 1]);
+
+    let (_, found) = read(&format!(
+        "version: 1\n{}limits: {{max_connections: 8, max_connections_per_source: 9, max_agents_per_authtoken: 1001}}\n",
+        endpoint("max_connections: 10, ")
+    ));
+    let found = found.join("\n");
+    for part in [
+        "`max_connections: 10` is more than `limits.max_connections`, which is 8",
+        "`max_connections_per_source: 9` is more than `limits.max_connections`, which is 8",
+        "`max_agents_per_authtoken: 1001` is more than `limits.max_agents`, which is 1000",
+    ] {
+        assert!(found.contains(part), "{part}: {found}");
     }
 }
 

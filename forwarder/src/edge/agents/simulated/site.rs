@@ -25,7 +25,7 @@ use super::{AGENT_TOLERANCE, BEAT, CONNECT, CUT, Draws, TOLERANCE, name};
 use crate::agent::{self, AgentError, Network, Offer, Setup, Status, UpstreamServer};
 use crate::dial::Dialer;
 use crate::edge::Shared;
-use crate::edge::agents::{AgentSettings, Agents, PolicyLimits, UNKNOWN, end_dead, session};
+use crate::edge::agents::{AgentSettings, Agents, PolicyLimits, end_dead, session};
 use crate::edge::connection::{Admitted, at_times, carry};
 use crate::edge::registry::Made;
 use crate::events::EventWriter;
@@ -79,9 +79,8 @@ impl OneEdge {
     pub(super) fn assert_empty(&self) {
         let Self { shared, agents } = self;
         assert_eq!((shared.registry.len(), agents.sessions.len(), shared.online.all().len()), (0, 0, 0));
-        assert_eq!(agents.entered.load(Ordering::Relaxed), 0, "slots of agents");
-        assert_eq!(agents.unknown.available_permits(), UNKNOWN, "places of unknown agents");
-        assert_eq!(agents.unknown_by_source.len(), 0);
+        assert_eq!(agents.slots.len(), 0, "slots of agents");
+        assert_eq!(agents.unknown.len(), 0, "places of unknown agents");
         assert_eq!(shared.agent_tasks.len(), 0, "tasks of agents");
     }
 }
@@ -207,6 +206,7 @@ impl OneEdge {
             restrict_ips: None,
             auth_timeout: Duration::from_secs(10),
             heartbeat: Heartbeat { interval: BEAT, tolerance: TOLERANCE },
+            max_agents_per_authtoken: usize::MAX,
             most_agents: SLOTS,
             most_endpoints: 10,
             most_streams: 1_000,
@@ -360,7 +360,7 @@ async fn client(site: &Site, shared: &Shared, endpoint: usize, number: u64, step
     let (peer, start) = (SocketAddr::from(([192, 0, 2, 1], 5_555)), Timestamp::now());
     let facts = Facts::of_connection(peer, peer).at_endpoint("tcp://e:9").seeded(number);
     let facts = at_times(facts, start, start);
-    let dial = Live { timeout: CONNECT, client_port: peer.port() };
+    let dial = Live { timeout: CONNECT, client_port: peer.port(), own: &shared.own };
     let world = World { generation: &generation, online: &shared.online };
     let gone: Vec<_> = shared.online.all().into_iter().filter(|online| online.gone.is_cancelled()).collect();
     let begun = Instant::now();

@@ -18,7 +18,7 @@ const ALL_STEPS_PER_SECOND: u64 = 6_250_000;
 const STEP_NANOS: u128 = 40;
 /// Nanoseconds of a second.
 const NANOS: u128 = 1_000_000_000;
-/// Shares that are kept of authtokens that use none.
+/// PolicyShares that are kept of authtokens that use none.
 const MAX_IDLE: usize = 4_096;
 
 /// How much of something there is, and how fast more comes.
@@ -61,13 +61,13 @@ impl Bucket {
 
 /// The shares of all authtokens.
 #[derive(Debug)]
-pub struct Shares {
+pub struct PolicyShares {
     steps: Arc<Bucket>,
     memory: Arc<AtomicUsize>,
-    owners: Mutex<HashMap<CredentialId, Arc<Share>>>,
+    owners: Mutex<HashMap<CredentialId, Arc<PolicyShare>>>,
 }
 
-impl Default for Shares {
+impl Default for PolicyShares {
     fn default() -> Self {
         Self {
             steps: Arc::new(Bucket::new(ALL_STEPS_PER_SECOND)),
@@ -79,7 +79,7 @@ impl Default for Shares {
 
 /// What the policies of one authtoken may take.
 #[derive(Debug)]
-pub struct Share {
+pub struct PolicyShare {
     steps: Bucket,
     all_steps: Arc<Bucket>,
     memory: Arc<AtomicUsize>,
@@ -88,20 +88,20 @@ pub struct Share {
     checks: Arc<tokio::sync::Semaphore>,
 }
 
-impl Shares {
-    fn owners(&self) -> MutexGuard<'_, HashMap<CredentialId, Arc<Share>>> {
+impl PolicyShares {
+    fn owners(&self) -> MutexGuard<'_, HashMap<CredentialId, Arc<PolicyShare>>> {
         // No code panics while it holds the lock.
         self.owners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The share of an authtoken.
-    pub fn of(&self, owner: CredentialId) -> Arc<Share> {
+    pub fn of(&self, owner: CredentialId) -> Arc<PolicyShare> {
         let mut owners = self.owners();
         if owners.len() >= MAX_IDLE && !owners.contains_key(&owner) {
             owners.retain(|_, share| Arc::strong_count(share) > 1);
         }
         let share = owners.entry(owner).or_insert_with(|| {
-            Arc::new(Share {
+            Arc::new(PolicyShare {
                 steps: Bucket::new(STEPS_PER_SECOND),
                 all_steps: Arc::clone(&self.steps),
                 memory: Arc::default(),
@@ -113,7 +113,7 @@ impl Shares {
     }
 }
 
-impl Share {
+impl PolicyShare {
     /// Steps that may be taken now.
     #[must_use]
     pub fn available(&self, now: Instant) -> u64 {
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn steps_come_back_with_time_and_not_with_a_new_session() {
-        let (shares, one, start) = (Shares::default(), owner(), Instant::now());
+        let (shares, one, start) = (PolicyShares::default(), owner(), Instant::now());
         let share = shares.of(one);
         assert_eq!(share.available(start), STEPS_PER_SECOND);
         share.charge(STEPS_PER_SECOND + 500, start);
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn all_together_have_a_bound_too() {
-        let (shares, start) = (Shares::default(), Instant::now());
+        let (shares, start) = (PolicyShares::default(), Instant::now());
         let greedy: Vec<_> = (0..5).map(|_| shares.of(owner())).collect();
         greedy.iter().for_each(|share| share.charge(STEPS_PER_SECOND, start));
         assert_eq!(shares.of(owner()).available(start), 0);
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn memory_is_taken_and_given_back() {
-        let shares = Shares::default();
+        let shares = PolicyShares::default();
         let (one, other) = (shares.of(owner()), shares.of(owner()));
         let first = one.reserve(60, 100, 150).expect("room");
         assert_eq!(one.reserve(41, 100, 150).err(), Some(Full::Own { bytes: 41, most: 100 }));
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn shares_that_nobody_uses_are_given_up() {
-        let shares = Shares::default();
+        let shares = PolicyShares::default();
         let kept = (owner(), owner());
         let used = shares.of(kept.0);
         used.charge(STEPS_PER_SECOND, Instant::now());
