@@ -9,6 +9,7 @@ use super::filter::Kind;
 use super::page::List;
 use super::{Admin, Answer, Call, Fault, owner};
 use crate::identity::{ApiKey, ApiKeyId, ApiKeyPatch, NewApiKey};
+use crate::link::Hidden;
 
 pub(super) const COLLECTION: &str = "api_keys";
 pub(super) const KIND: &str = "api_key";
@@ -34,7 +35,7 @@ pub(super) struct View {
     created_at: Timestamp,
     owner_id: Option<String>,
     /// Null but in the answer that makes it.
-    token: Option<String>,
+    token: Option<Hidden>,
 }
 
 impl View {
@@ -97,7 +98,7 @@ impl Admin {
         let (key, token) = created.map_err(|error| Fault::from_identity(error, ""))?;
         let mut view = View::of(key, call);
         self.audit.tell(call, KIND, "created", &view);
-        view.token = Some(token.reveal().to_owned());
+        view.token = Some(Hidden(token.reveal().to_owned()));
         Answer::json(StatusCode::CREATED, &view)
     }
 

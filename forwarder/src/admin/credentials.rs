@@ -9,6 +9,7 @@ use super::filter::Kind;
 use super::page::List;
 use super::{Admin, Answer, Call, Fault, owner};
 use crate::identity::{Credential, CredentialId, CredentialPatch, NewCredential};
+use crate::link::Hidden;
 
 pub(super) const COLLECTION: &str = "credentials";
 pub(super) const KIND: &str = "tunnel_credential";
@@ -44,7 +45,7 @@ pub(super) struct View {
     expires_at: Option<Timestamp>,
     last_used_at: Option<Timestamp>,
     /// Null but in the answer that makes it.
-    token: Option<String>,
+    token: Option<Hidden>,
 }
 
 impl View {
@@ -125,7 +126,7 @@ impl Admin {
         let (credential, token) = created.map_err(|error| Fault::from_identity(error, ""))?;
         let mut view = View::of(credential, call);
         self.audit.tell(call, KIND, "created", &view);
-        view.token = Some(token.reveal().to_owned());
+        view.token = Some(Hidden(token.reveal().to_owned()));
         Answer::json(StatusCode::CREATED, &view)
     }
 

@@ -24,6 +24,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use zeroize::Zeroizing;
 
 use super::page::filters;
 use super::{Admin, Answer, Call, Door, Fault};
@@ -280,7 +281,8 @@ where
         Ok(call) if call.method == Method::GET && !filters(&call) => admin.answer(&call),
         Ok(call) => apart(call, admin).await,
     };
-    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
+    // There may be a token in it.
+    let mut response = Response::new(Full::new(Bytes::from_owner(Zeroizing::new(answer.body))));
     *response.status_mut() = answer.status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
