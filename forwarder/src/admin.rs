@@ -16,6 +16,7 @@ mod api_keys;
 mod audit;
 mod credentials;
 mod door;
+mod edge;
 mod filter;
 mod page;
 mod server;
@@ -33,6 +34,9 @@ use crate::identity::{Identity, KeyRefusal, ServiceUserId};
 pub use answer::{Answer, Fault};
 pub use audit::Audit;
 pub use door::{Caller, Door};
+pub use edge::{
+    ChangedPolicy, EdgeControl, EdgeStatus, EndpointStatus, NotLoadedView, PolicyState, ReloadReport,
+};
 pub use page::encode;
 pub(crate) use server::CONNECTIONS;
 pub use server::{AdminSocket, respond, serve_tcp, serve_unix};
@@ -44,6 +48,8 @@ pub struct Admin {
     identity: Identity,
     sessions: Arc<dyn Sessions>,
     audit: Audit,
+    /// `None` where no edge runs behind the API.
+    edge: Option<Arc<dyn EdgeControl>>,
     /// Held from before a change until it is told, so that events come in the order of changes, and so that no
     /// key changes anything after it was deleted.
     changes: Arc<Mutex<()>>,
@@ -88,15 +94,15 @@ impl Call {
 impl Admin {
     /// An API on these parts; every change is told to `audit`.
     pub fn new(identity: Identity, sessions: Arc<dyn Sessions>, audit: Audit) -> Self {
-        Self { identity, sessions, audit, changes: Arc::default() }
+        Self { identity, sessions, audit, edge: None, changes: Arc::default() }
     }
 
     /// Answers a request. Waits for the disk where the request changes something.
     #[must_use]
     pub fn answer(&self, call: &Call) -> Answer {
         // No code panics while it holds the lock.
-        let _one =
-            (call.method != Method::GET).then(|| self.changes.lock().unwrap_or_else(PoisonError::into_inner));
+        let changes = call.method != Method::GET && !Self::is_of_edge(call);
+        let _one = changes.then(|| self.changes.lock().unwrap_or_else(PoisonError::into_inner));
         // The key counted when the request began; its body may have taken a while.
         let counts = match call.caller {
             Caller::Key(id) if !self.identity.key_counts(id) => Err(KeyRefusal::Unknown.into()),
@@ -158,6 +164,7 @@ impl Admin {
             (sessions::SESSIONS, Some(id), Some("update")) if call.method == Method::POST => {
                 self.update_session(call, id)
             }
+            (edge::EDGE, verb, None) => self.route_edge(call, verb),
             (sessions::ENDPOINTS, id, None) if call.method == Method::GET => self.read_endpoints(call, id),
             (sessions::SESSIONS | sessions::ENDPOINTS, _, None) => Err(Fault::wrong_method("GET")),
             (sessions::SESSIONS, Some(_), Some("stop" | "restart" | "update")) => {

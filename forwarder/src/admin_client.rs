@@ -1,5 +1,6 @@
 //! The commands for identity and sessions: clients of a running edge's admin API.
 
+mod edge;
 mod http;
 mod place;
 mod table;
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+pub(crate) use self::edge::{reload, status};
 use self::http::{CallError, Client};
 use self::place::Place;
 use self::table::{Column, table};

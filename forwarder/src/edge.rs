@@ -11,12 +11,13 @@ mod listener;
 mod places;
 mod registry;
 mod shares;
+mod status;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -26,6 +27,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admin::ChangedPolicy;
 use crate::events::EventWriter;
 use crate::generation::{Generation, ListenerKey};
 use crate::online::OnlineEndpoints;
@@ -36,6 +38,7 @@ use agents::{Agents, AgentsDoor};
 use connection::At;
 use registry::Registry;
 use shares::{Holder, Shares};
+pub(crate) use status::{ReloadError, ReloadRequest, not_loaded};
 
 /// What all tasks of an edge share.
 #[derive(Debug)]
@@ -55,6 +58,8 @@ pub(crate) struct Shared {
     /// Agents, which are needed for as long as anything drains.
     agent_tasks: TaskTracker,
     stop_agents: CancellationToken,
+    /// From the first configuration on that serves agents.
+    agents: OnceLock<Arc<Agents>>,
 }
 
 impl Shared {
@@ -72,6 +77,7 @@ impl Shared {
             stop_accepting: CancellationToken::new(),
             agent_tasks: TaskTracker::new(),
             stop_agents: CancellationToken::new(),
+            agents: OnceLock::new(),
         }
     }
 }
@@ -93,7 +99,6 @@ pub(crate) fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
 pub struct Edge {
     shared: Arc<Shared>,
     listeners: HashMap<ListenerKey, Listener>,
-    agents: Option<Arc<Agents>>,
     agents_door: Option<AgentsDoor>,
 }
 
@@ -129,8 +134,10 @@ impl fmt::Display for BindError {
 impl std::error::Error for BindError {}
 
 /// What a reload did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reloaded {
+    /// Endpoints with another policy than before.
+    pub changed: Vec<ChangedPolicy>,
     /// Listeners opened.
     pub opened: usize,
     /// Listeners closed.
@@ -149,7 +156,7 @@ impl Edge {
     pub fn start(generation: Generation, connections: usize, events: EventWriter) -> Result<Self, BindError> {
         let bound = bind(&generation, &HashMap::new())?;
         let shared = Arc::new(Shared::new(generation, connections, events));
-        let mut edge = Self { shared, listeners: HashMap::new(), agents: None, agents_door: None };
+        let mut edge = Self { shared, listeners: HashMap::new(), agents_door: None };
         edge.accept_on(bound);
         Ok(edge)
     }
@@ -197,6 +204,7 @@ impl Edge {
     pub async fn reload(&mut self, generation: Generation) -> Result<Reloaded, BindError> {
         let bound = bind(&generation, &self.listeners)?;
         let opened = bound.len();
+        let changed = status::changed(&self.shared.current.load(), &generation);
         let kept: Vec<ListenerKey> =
             generation.config.endpoints.iter().map(ListenerKey::from_endpoint).collect();
         // First of all whoever may no longer be here: closing listeners takes a moment.
@@ -218,7 +226,7 @@ impl Edge {
         if later > 0 {
             self.shared.tasks.spawn(judge::in_turn(Arc::clone(&self.shared), undecided));
         }
-        Ok(Reloaded { opened, closed: gone.len(), cut, later })
+        Ok(Reloaded { changed, opened, closed: gone.len(), cut, later })
     }
 
     /// Stops accepting, lets open connections go on for `drain`, then cuts the rest; returns how many.

@@ -28,6 +28,8 @@ pub(crate) fn run(command: &EdgeCommand) -> Exit {
         EdgeCommand::Quickstart(args) => run_quickstart(args),
         EdgeCommand::Edge(args) => run_edge(args),
         EdgeCommand::Check(args) => run_check(args),
+        EdgeCommand::Reload(args) => admin_client::reload(args),
+        EdgeCommand::Status(args) => admin_client::status(args),
         EdgeCommand::ServiceUser(args) => admin_client::service_user(args),
         EdgeCommand::Authtoken(args) => admin_client::authtoken(args),
         EdgeCommand::ApiKey(args) => admin_client::api_key(args),

@@ -7,10 +7,12 @@
 
 mod agents;
 mod refusals;
+mod reload;
 mod shape;
 mod writer;
 
 pub use agents::{agent_session_start, agent_session_stop};
+pub use reload::{policy_not_loaded, reload_failed};
 pub use shape::{Closed, tcp_connection_closed};
 pub use writer::{EventWriter, WriterThread, open_outputs};
 

@@ -9,19 +9,25 @@ mod agents;
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use policy_core::edge::EdgeConfig;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, interval_at};
 
-use crate::admin::CONNECTIONS;
+use crate::admin::{CONNECTIONS, ChangedPolicy, ReloadReport};
 use crate::admission::{OverBudget, Reserve, connections, raise_file_limit};
-use crate::edge::{BindError, Edge, EndedAgents, UNKNOWN_AGENTS};
-use crate::events::{EventWriter, open_outputs};
-use crate::generation::{Generation, LoadError, load, read_file};
+use crate::edge::{BindError, Edge, ReloadError, UNKNOWN_AGENTS, not_loaded};
+use crate::events::{EventWriter, open_outputs, policy_not_loaded, reload_failed};
+use crate::generation::{Generation, LoadError, Reports, load, load_after, read_file};
 use crate::state::StateDir;
-use agents::{Control, Places, RENEW_EVERY};
+use agents::{Control, Places, RENEW_EVERY, Reach};
+
+/// Reloads that may be asked for while one runs.
+const REQUESTS: usize = 8;
 
 /// Why an edge did not start.
 #[derive(Debug)]
@@ -74,38 +80,42 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
     let outputs = outputs.map_err(|(path, error)| StartError::File(path, error))?;
     let (events, thread) = EventWriter::start(outputs).map_err(StartError::System)?;
 
-    let mut drain = config.drain;
     let places = Places { folder: generation.folder.clone(), state: state_path };
-    let config = config.clone();
-    let mut edge = Edge::start(generation, most, events.clone()).map_err(StartError::Bind)?;
+    let (drain, config) = (config.drain, config.clone());
+    let edge = Edge::start(generation, most, events.clone()).map_err(StartError::Bind)?;
     announce(&edge);
-    let mut control = None;
-    let ready = agents::ready(&edge, &config, &places, false).await?;
-    agents::take(&mut edge, ready, &mut control, &events).await;
+    // A request waits while a reload runs; one that waits is answered by the next.
+    let (reloads, mut requests) = mpsc::channel(REQUESTS);
+    let reach = Reach { reloads, error: ReloadError::default() };
+    let budget = Budget { slots: most, files };
+    let mut served = Served { edge, control: None, events, places, reach, budget, drain };
+    served.begin(&config).await?;
     let mut renewal = interval_at(Instant::now() + RENEW_EVERY, RENEW_EVERY);
     loop {
-        let told = tokio::select! {
-            told = signals.next() => told,
+        let asked = tokio::select! {
+            told = signals.next() => match told {
+                Told::Reload => None,
+                Told::Stop => break,
+            },
+            Some(asked) = requests.recv() => Some(asked),
             _ = renewal.tick() => {
-                agents::renew(&edge, control.as_ref(), &places).await;
+                agents::renew(&served.edge, served.control.as_ref(), &served.places).await;
                 continue;
             }
         };
-        let Told::Reload = told else { break };
         let loaded = tokio::select! {
-            loaded = load_apart(path) => loaded,
+            loaded = load_apart(path, served.edge.generation()) => loaded,
             () = signals.stop() => break,
         };
-        let budget = Budget { slots: most, files };
-        let reloaded = match loaded {
-            Ok(generation) => reload(generation, &mut edge, &mut control, &events, &places, budget).await,
-            Err(error) => Err(error),
-        };
-        match reloaded {
-            Ok(new_drain) => drain = new_drain,
-            Err(error) => tracing::error!("reload refused, the last good configuration stays: {error}"),
+        let report = served.reload(loaded).await;
+        if let Some(asked) = asked {
+            // Who asked may not wait any more.
+            let _ = asked.send(report);
         }
     }
+    // Nobody waits for a reload that does not come.
+    drop(requests);
+    let Served { edge, control, events, drain, .. } = served;
     tracing::info!(open = edge.open_connections(), "draining for at most {drain:?}");
     let cut = tokio::select! {
         cut = edge.shutdown(drain) => cut,
@@ -156,22 +166,18 @@ fn announce(edge: &Edge) {
 
 /// Loads on a thread of its own: a policy may be large, and the runtime's own blocking threads may all be
 /// waiting for name lookups.
-async fn load_apart(path: &Path) -> Result<Generation, StartError> {
-    let (send, receive) = tokio::sync::oneshot::channel();
+async fn load_apart(path: &Path, previous: Arc<Generation>) -> Result<(Generation, Reports), StartError> {
+    let (send, receive) = oneshot::channel();
     let path = path.to_owned();
     std::thread::Builder::new()
         .name("load".to_owned())
         .spawn(move || {
             // Nobody waits any more if the edge was told to stop meanwhile.
-            let _ = send.send(load(&path, &read_file));
+            let _ = send.send(load_after(&path, &read_file, &previous));
         })
         .map_err(StartError::System)?;
     let loaded = receive.await.map_err(|error| StartError::System(io::Error::other(error)))?;
-    let (generation, reports) = loaded.map_err(StartError::Load)?;
-    for text in reports.texts() {
-        tracing::warn!("{text}");
-    }
-    Ok(generation)
+    loaded.map_err(StartError::Load)
 }
 
 /// What a reload has to fit in.
@@ -181,43 +187,116 @@ struct Budget {
     files: u64,
 }
 
-async fn reload(
-    generation: Generation,
-    edge: &mut Edge,
-    control: &mut Option<Control>,
-    events: &EventWriter,
-    places: &Places,
+/// A running edge with its administration.
+struct Served {
+    edge: Edge,
+    control: Option<Control>,
+    events: EventWriter,
+    places: Places,
+    reach: Reach,
     budget: Budget,
-) -> Result<Duration, StartError> {
-    let (old, new) = (edge.config(), &generation.config);
-    let slots = u32::try_from(budget.slots).unwrap_or(u32::MAX);
-    // The administration that runs goes on, whatever a new configuration says of it.
-    let admin = control.as_ref().map_or_else(|| admin_of(new), |control| control.files);
-    connections(Some(slots), reserve(new, admin), budget.files).map_err(StartError::Budget)?;
-    if old.limits.max_connections != new.limits.max_connections || old.state_dir != new.state_dir {
-        tracing::warn!("a new `max_connections` or `state_dir` counts from the next start");
+    drain: Duration,
+}
+
+impl Served {
+    /// Serves agents and the administration for the first time.
+    async fn begin(&mut self, config: &EdgeConfig) -> Result<(), StartError> {
+        let ready = agents::ready(&self.edge, config, &self.places, false).await?;
+        agents::take(&mut self.edge, ready, &mut self.control, &self.events, &self.reach).await;
+        Ok(())
     }
-    if control.is_some() && admin_differs(&old, new) {
-        tracing::warn!("changes of `admin` count from the next start");
+
+    /// Serves what was loaded as far as it can be, and tells in log, events and answer what cannot.
+    async fn reload(&mut self, loaded: Result<(Generation, Reports), StartError>) -> ReloadReport {
+        let now = Timestamp::now();
+        let report = match loaded {
+            Ok((generation, reports)) => self.take_over(generation, &reports).await,
+            Err(error) => Err(error),
+        };
+        let report = report.unwrap_or_else(|error| {
+            let reason = error.to_string();
+            tracing::error!("reload refused, the previous configuration stays in force: {reason}");
+            self.tell(reload_failed(&reason, now));
+            ReloadReport { error: Some(reason), ..ReloadReport::default() }
+        });
+        for gap in &report.not_loaded {
+            let (endpoint, file, consequence) = (&gap.endpoint, gap.file.as_deref(), gap.consequence);
+            tracing::error!(endpoint, file, "policy not loaded: {consequence}");
+            self.tell(policy_not_loaded(gap, now));
+        }
+        let mut error = self.reach.error.lock().unwrap_or_else(PoisonError::into_inner);
+        error.clone_from(&report.error);
+        report
     }
-    let ready = agents::ready(edge, new, places, control.is_some()).await?;
-    let outputs = open_outputs(&new.events, &generation.folder);
-    let outputs = outputs.map_err(|(path, error)| StartError::File(path, error))?;
-    let drain = new.drain;
-    let done = edge.reload(generation).await.map_err(StartError::Bind)?;
-    events.replace(outputs);
-    let EndedAgents { sessions, endpoints, .. } = agents::take(edge, ready, control, events).await;
+
+    async fn take_over(
+        &mut self,
+        generation: Generation,
+        reports: &Reports,
+    ) -> Result<ReloadReport, StartError> {
+        let findings: Vec<String> = reports.texts().collect();
+        findings.iter().for_each(|text| tracing::warn!("{text}"));
+        let (old, new) = (self.edge.config(), &generation.config);
+        let slots = u32::try_from(self.budget.slots).unwrap_or(u32::MAX);
+        // The administration that runs goes on, whatever a new configuration says of it.
+        let admin = self.control.as_ref().map_or_else(|| admin_of(new), |control| control.files);
+        connections(Some(slots), reserve(new, admin), self.budget.files).map_err(StartError::Budget)?;
+        if old.limits.max_connections != new.limits.max_connections || old.state_dir != new.state_dir {
+            tracing::warn!("a new `max_connections` or `state_dir` takes effect after a restart");
+        }
+        if self.control.is_some() && admin_differs(&old, new) {
+            tracing::warn!("changes of `admin` take effect after a restart");
+        }
+        let ready = agents::ready(&self.edge, new, &self.places, self.control.is_some()).await?;
+        let outputs = open_outputs(&new.events, &generation.folder);
+        let outputs = outputs.map_err(|(path, error)| StartError::File(path, error))?;
+        let drain = new.drain;
+        let not_loaded: Vec<_> = generation.not_loaded.iter().map(not_loaded).collect();
+        let done = self.edge.reload(generation).await.map_err(StartError::Bind)?;
+        self.events.replace(outputs);
+        let ended = agents::take(&mut self.edge, ready, &mut self.control, &self.events, &self.reach).await;
+        self.drain = drain;
+        let report = ReloadReport {
+            complete: not_loaded.is_empty(),
+            error: None,
+            changed: done.changed,
+            not_loaded,
+            findings,
+            opened: done.opened,
+            closed: done.closed,
+            cut: done.cut,
+            judged_later: done.later,
+            sessions_ended: ended.sessions,
+            endpoints_stopped: ended.endpoints,
+        };
+        log(&report);
+        announce(&self.edge);
+        Ok(report)
+    }
+
+    fn tell(&self, event: serde_json::Result<String>) {
+        match event {
+            Ok(line) => self.events.send(line),
+            Err(error) => tracing::error!(%error, "an event could not be written"),
+        }
+    }
+}
+
+fn log(report: &ReloadReport) {
+    for ChangedPolicy { endpoint, before, after, .. } in &report.changed {
+        let (before, after) = (before.as_deref(), after.as_deref());
+        tracing::info!(endpoint, before, after, "new policy");
+    }
     tracing::info!(
-        opened = done.opened,
-        closed = done.closed,
-        cut = done.cut,
-        later = done.later,
-        sessions,
-        endpoints,
+        opened = report.opened,
+        closed = report.closed,
+        cut = report.cut,
+        later = report.judged_later,
+        sessions = report.sessions_ended,
+        endpoints = report.endpoints_stopped,
+        complete = report.complete,
         "reloaded"
     );
-    announce(edge);
-    Ok(drain)
 }
 
 enum Told {

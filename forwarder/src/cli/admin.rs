@@ -203,3 +203,32 @@ fn id(text: &str) -> Result<String, String> {
     let fits = text.contains('_') && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if fits { Ok(text.to_owned()) } else { Err("an id is letters, digits and `_`".to_owned()) }
 }
+
+/// Load the configuration of a running edge again, and say what changed.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit codes: 0 all of it is in force, 1 a policy could not be loaded or nothing has changed
+because the configuration cannot be used (the output says what stays in force).
+
+Examples:
+  forwarder reload --config edge.yml
+  forwarder reload --url https://edge.example.com:4041 --json"
+)]
+pub(crate) struct Reload {
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}
+
+/// Show what a running edge serves: its endpoints with the policies in force, agents and connections.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit codes: 0 everything is in force as configured, 1 a policy could not be loaded or the last
+reload was refused.
+
+Example:
+  forwarder status --config edge.yml"
+)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+}

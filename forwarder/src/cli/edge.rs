@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::admin::{ApiKey, Authtoken, Endpoint, ServiceUser, Session};
+use super::admin::{ApiKey, Authtoken, Endpoint, Reload, ServiceUser, Session, Status};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EdgeCommand {
     Quickstart(Quickstart),
     Edge(Edge),
     Check(Check),
+    Reload(Reload),
+    Status(Status),
     ServiceUser(ServiceUser),
     Authtoken(Authtoken),
     ApiKey(ApiKey),
@@ -31,7 +33,7 @@ pub(crate) struct Quickstart {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   forwarder edge --config edge.yml
-  kill -HUP $(cat state/edge.pid)      reload")]
+  forwarder reload --config edge.yml   load it again; kill -HUP does the same without an answer")]
 pub(crate) struct Edge {
     /// The configuration.
     #[arg(long, value_name = "FILE")]

@@ -31,7 +31,7 @@ use tokio::sync::{Semaphore, broadcast};
 use tokio::time::timeout;
 
 use super::{Edge, Listener, Shared, listener};
-use crate::admin::{NoSessions, Sessions};
+use crate::admin::Sessions;
 use crate::identity::{CredentialId, Identity, NoticeKind};
 use crate::link::{self, Heartbeat, Refusal, StopEndpoint, StreamType};
 use crate::online::Online;
@@ -209,14 +209,15 @@ impl Edge {
         let stop = self.shared.stop_agents.clone();
         tokio::spawn(stop.run_until_cancelled_owned(end_dead(Arc::clone(&agents), notices)));
         let address = self.open_door(&agents, listen, ready.bound);
-        self.agents = Some(agents);
+        // INVARIANT: this is called once; later settings come through `reload_agents`.
+        let _ = self.shared.agents.set(agents);
         address.unwrap_or(listen)
     }
 
     /// Serves agents by new settings, or no more; call it after [`Edge::reload`]. Says what had to end. Sessions that
     /// may stay keep the heartbeat and the number of connections that they began with.
     pub async fn reload_agents(&mut self, ready: Option<ReadyAgents>) -> EndedAgents {
-        let Some(agents) = self.agents.as_ref().map(Arc::clone) else { return EndedAgents::default() };
+        let Some(agents) = self.shared.agents.get().map(Arc::clone) else { return EndedAgents::default() };
         let (settings, bound) = match ready {
             Some(ready) => (Some(Arc::new(ready.settings)), ready.bound),
             None => (None, None),
@@ -237,7 +238,7 @@ impl Edge {
 
     /// Shows another certificate from now on.
     pub fn show_certificate(&self, tls: Arc<rustls::ServerConfig>) {
-        let Some(agents) = &self.agents else { return };
+        let Some(agents) = self.shared.agents.get() else { return };
         agents.settings.rcu(|settings| {
             let settings = settings.as_deref()?.clone();
             Some(Arc::new(AgentSettings { tls: Arc::clone(&tls), ..settings }))
@@ -267,17 +268,18 @@ impl Edge {
     /// The sessions of agents.
     #[must_use]
     pub fn agent_sessions(&self) -> Vec<SessionInfo> {
-        self.agents.as_ref().map(|agents| agents.sessions.infos()).unwrap_or_default()
+        self.shared.agents.get().map(|agents| agents.sessions.infos()).unwrap_or_default()
     }
 
     /// The same for the admin API. Within a runtime.
     #[must_use]
     pub fn admin_sessions(&self) -> Arc<dyn Sessions> {
-        let (shared, runtime) = (Arc::clone(&self.shared), tokio::runtime::Handle::current());
-        match &self.agents {
-            Some(agents) => Arc::new(View { shared, agents: Arc::clone(agents), runtime }),
-            None => Arc::new(NoSessions),
-        }
+        Arc::new(View { shared: Arc::clone(&self.shared), runtime: tokio::runtime::Handle::current() })
+    }
+
+    /// True if agents are served, or were before.
+    pub(crate) fn has_served_agents(&self) -> bool {
+        self.shared.agents.get().is_some()
     }
 }
 
@@ -349,6 +351,11 @@ async fn tell_stopped(endpoint: Arc<Online>, code: u32, message: String) {
 }
 
 impl Agents {
+    /// How many are connected.
+    pub(super) fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
     fn new(identity: Identity, settings: AgentSettings) -> Self {
         Self {
             identity,

@@ -2,15 +2,19 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use policy_core::edge::{AgentListener, EdgeConfig};
+use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use super::{StartError, admin_of, administration};
 use crate::admin::{Admin, Audit};
-use crate::edge::{AgentSettings, BindError, Edge, EndedAgents, PolicyLimits, ReadyAgents};
+use crate::edge::{
+    AgentSettings, BindError, Edge, EndedAgents, PolicyLimits, ReadyAgents, ReloadError, ReloadRequest,
+};
 use crate::events::EventWriter;
 use crate::identity::Identity;
 use crate::link::Heartbeat;
@@ -34,23 +38,31 @@ impl Places {
     }
 }
 
-/// What a configuration wants for agents, found usable.
+/// What a configuration wants for agents and their administration, found usable.
 pub(super) struct Ready {
-    agents: ReadyAgents,
-    shown: AgentIdentity,
+    /// `None` if it serves no agents.
+    agents: Option<(ReadyAgents, AgentIdentity)>,
     /// Where there is no control yet.
     control: Option<(Identity, administration::Ready)>,
 }
 
-/// Who agents are, and the administration; from the first listener for agents to the end of the edge.
+/// Who agents are, and the administration, to the end of the edge.
 pub(super) struct Control {
+    identity: Identity,
     /// The fingerprint of the certificate that agents see, or of its authority.
-    shown: String,
+    shown: Option<String>,
     /// Files that the administration needs.
     pub(super) files: usize,
     stop: CancellationToken,
     serving: Vec<JoinHandle<()>>,
+    /// The administration over TCP, among the edge's own listeners.
     _admin_listener: Option<OwnListener>,
+}
+
+/// How the administration reaches the edge.
+pub(super) struct Reach {
+    pub(super) reloads: mpsc::Sender<ReloadRequest>,
+    pub(super) error: ReloadError,
 }
 
 impl Control {
@@ -64,63 +76,96 @@ impl Control {
     }
 }
 
-/// Reads and binds what a configuration wants for agents; nothing is served by it yet.
+/// Reads and binds what a configuration wants for agents and the administration; nothing is served by it yet.
 pub(super) async fn ready(
     edge: &Edge,
     config: &EdgeConfig,
     places: &Places,
     is_open: bool,
-) -> Result<Option<Ready>, StartError> {
-    let Some(listener) = &config.agents else { return Ok(None) };
-    let shown = certificate(listener, places)?;
-    let listen = listener.listen.value;
-    let failed = |error| StartError::Bind(BindError { endpoint: "agents".into(), listen, error });
-    let control = match is_open {
-        true => None,
-        false => {
-            let identity = Identity::open(&places.state);
-            let identity = identity.map_err(|error| places.unusable_state(io::Error::other(error)))?;
-            let over_tcp = config.admin_listener.as_ref().map(|given| (given, &*listener.names));
-            let socket = places.folder.join(config.admin_path());
-            let admin = administration::ready(&identity, &socket, over_tcp, &places.folder).await?;
-            Some((identity, admin))
-        }
-    };
-    let agents = edge.ready_agents(settings(config, listener, &shown)).map_err(failed)?;
-    Ok(Some(Ready { agents, shown, control }))
+) -> Result<Ready, StartError> {
+    let shown = config.agents.as_ref().map(|listener| Ok((listener, certificate(listener, places)?)));
+    let shown = shown.transpose()?;
+    let control = if is_open { None } else { control(config, places).await? };
+    let agents = shown.map(|(listener, shown)| {
+        let listen = listener.listen.value;
+        let failed = |error| StartError::Bind(BindError { endpoint: "agents".into(), listen, error });
+        let agents = edge.ready_agents(settings(config, listener, &shown)).map_err(failed)?;
+        Ok((agents, shown))
+    });
+    Ok(Ready { agents: agents.transpose()?, control })
 }
 
-/// Serves agents as they were made ready, or no more; says what had to end.
+/// Opens the identity store and binds the administration. An edge without agents does without them where they cannot be
+/// had: it serves its endpoints all the same.
+async fn control(
+    config: &EdgeConfig,
+    places: &Places,
+) -> Result<Option<(Identity, administration::Ready)>, StartError> {
+    let opened = async {
+        let identity = Identity::open(&places.state);
+        let identity = identity.map_err(|error| places.unusable_state(io::Error::other(error)))?;
+        let names = config.agents.as_ref().map(|listener| &*listener.names).unwrap_or_default();
+        let over_tcp = config.admin_listener.as_ref().map(|given| (given, names));
+        let socket = places.folder.join(config.admin_path());
+        let admin = administration::ready(&identity, &socket, over_tcp, &places.folder).await?;
+        Ok((identity, admin))
+    };
+    match opened.await {
+        Ok(opened) => Ok(Some(opened)),
+        Err(error) if config.agents.is_none() => {
+            tracing::warn!(
+                "no administration, so `forwarder reload` and `status` cannot reach this edge: {error}"
+            );
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Serves agents as they were made ready, or no more, and the administration; says what had to end.
 pub(super) async fn take(
     edge: &mut Edge,
-    ready: Option<Ready>,
+    ready: Ready,
     control: &mut Option<Control>,
     events: &EventWriter,
+    reach: &Reach,
 ) -> EndedAgents {
-    let Some(Ready { agents, shown, control: first }) = ready else { return edge.reload_agents(None).await };
-    let ended = match &first {
-        None => edge.reload_agents(Some(agents)).await,
-        Some((identity, _)) => {
-            edge.start_agents(identity.clone(), agents);
+    let Ready { agents, control: first } = ready;
+    if let Some((identity, admin)) = first {
+        *control = Some(serve(edge, identity, admin, events, reach));
+    }
+    let (agents, shown) = agents.unzip();
+    let ended = match (agents, &*control) {
+        (Some(agents), Some(control)) if !edge.has_served_agents() => {
+            edge.start_agents(control.identity.clone(), agents);
             EndedAgents::default()
         }
+        (agents, _) => edge.reload_agents(agents).await,
     };
-    if let Some(address) = edge.agents_address() {
+    if let (Some(address), Some(shown)) = (edge.agents_address(), &shown) {
         let trust = shown.authority().map(|path| path.display().to_string());
         tracing::info!(%address, fingerprint = shown.fingerprint(), trust, "agents connect here");
     }
-    let fingerprint = shown.fingerprint().to_owned();
-    if let Some((identity, admin_ready)) = first {
-        let audit = events.clone();
-        let audit = Audit::new(move |line| audit.send(line));
-        let admin = Admin::new(identity.clone(), edge.admin_sessions(), audit);
-        let (files, stop) = (admin_of(&edge.config()), CancellationToken::new());
-        let (serving, registered) = admin_ready.serve(admin, &identity, &stop, edge.own_sockets());
-        *control = Some(Control { shown: fingerprint, files, stop, serving, _admin_listener: registered });
-    } else if let Some(control) = control {
-        control.shown = fingerprint;
+    if let Some(control) = control {
+        control.shown = shown.map(|shown| shown.fingerprint().to_owned());
     }
     ended
+}
+
+fn serve(
+    edge: &Edge,
+    identity: Identity,
+    admin: administration::Ready,
+    events: &EventWriter,
+    reach: &Reach,
+) -> Control {
+    let audit = events.clone();
+    let audit = Audit::new(move |line| audit.send(line));
+    let api = Admin::new(identity.clone(), edge.admin_sessions(), audit);
+    let api = api.with_edge(edge.control(reach.reloads.clone(), Arc::clone(&reach.error)));
+    let (files, stop) = (admin_of(&edge.config()), CancellationToken::new());
+    let (serving, registered) = admin.serve(api, &identity, &stop, edge.own_sockets());
+    Control { identity, shown: None, files, stop, serving, _admin_listener: registered }
 }
 
 /// Makes the edge's own certificate anew if it ends soon, and shows it from then on. One of another authority waits for
@@ -131,7 +176,9 @@ pub(super) async fn renew(edge: &Edge, control: Option<&Control>, places: &Place
     let state = places.state.clone();
     let made = spawn_blocking(move || AgentIdentity::own(&state, &listener.names)).await;
     match made.map_err(io::Error::other).and_then(|made| made) {
-        Ok(shown) if shown.fingerprint() == control.shown => edge.show_certificate(shown.server_config()),
+        Ok(shown) if Some(shown.fingerprint()) == control.shown.as_deref() => {
+            edge.show_certificate(shown.server_config())
+        }
         Ok(_) => tracing::warn!("the authority for agents has changed: it counts from a reload on"),
         Err(error) => tracing::error!(%error, "the certificate for agents cannot be renewed"),
     }
@@ -206,7 +253,8 @@ mod tests {
         let places = Places { folder: folder.path().into(), state: folder.path().into() };
         let mut control = None;
         let made = ready(&edge, &config, &places, false).await.expect("ready");
-        take(&mut edge, made, &mut control, &events).await;
+        let reach = Reach { reloads: mpsc::channel(1).0, error: ReloadError::default() };
+        take(&mut edge, made, &mut control, &events, &reach).await;
         let trust = folder.path().join("ca/ca.pem");
         let first = seen(&edge, &trust).await;
         renew(&edge, control.as_ref(), &places).await;

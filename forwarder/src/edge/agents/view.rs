@@ -22,14 +22,20 @@ const REGION: &str = "edge";
 /// The agents of an edge, for its API.
 pub(in crate::edge) struct View {
     pub(in crate::edge) shared: Arc<Shared>,
-    pub(in crate::edge) agents: Arc<Agents>,
     /// Where commands to agents run: the API itself must not wait for them.
     pub(in crate::edge) runtime: Handle,
 }
 
+impl View {
+    /// `None` while no agents are served.
+    fn agents(&self) -> Option<&Agents> {
+        self.shared.agents.get().map(|agents| &**agents)
+    }
+}
+
 impl Sessions for View {
     fn sessions(&self) -> Vec<SessionView> {
-        let sessions = self.agents.sessions.infos();
+        let sessions = self.agents().map(|agents| agents.sessions.infos()).unwrap_or_default();
         let view = |info: super::SessionInfo| SessionView {
             id: info.id.into(),
             agent_version: info.agent_version.into(),
@@ -46,7 +52,8 @@ impl Sessions for View {
     }
 
     fn stop(&self, id: &str) -> bool {
-        let Some((info, opener)) = self.agents.sessions.opener(id) else { return false };
+        let found = self.agents().and_then(|agents| agents.sessions.opener(id));
+        let Some((info, opener)) = found else { return false };
         self.runtime.spawn(async move {
             if info.stop_unsupported.is_none() {
                 let asked = link::ask::<CommandReply>(&opener, StreamType::Stop, &Empty {});
@@ -61,7 +68,8 @@ impl Sessions for View {
     }
 
     fn ask(&self, id: &str, wish: Wish) -> Asked {
-        let Some((info, opener)) = self.agents.sessions.opener(id) else { return Asked::Unknown };
+        let found = self.agents().and_then(|agents| agents.sessions.opener(id));
+        let Some((info, opener)) = found else { return Asked::Unknown };
         let (kind, unsupported, request) = match wish {
             Wish::Restart => (StreamType::Restart, info.restart_unsupported, json!({})),
             Wish::Update(version) => {

@@ -1,0 +1,156 @@
+//! `/edge`: what the edge serves, and its reload. Ours; ngrok's API has nothing of the kind.
+
+use std::net::SocketAddr;
+
+use hyper::{Method, StatusCode};
+use serde::Serialize;
+
+use super::{Admin, Answer, Call, Fault};
+
+pub(super) const EDGE: &str = "edge";
+
+/// The part of the edge that the API shows and reloads.
+pub trait EdgeControl: Send + Sync {
+    /// What is served now. Does not wait.
+    fn status(&self) -> EdgeStatus;
+
+    /// Loads the configuration again; waits until that is done. `None` if the edge stops.
+    fn reload(&self) -> Option<ReloadReport>;
+}
+
+/// What an edge serves.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct EdgeStatus {
+    /// The endpoints of the configuration, in its order.
+    pub endpoints: Vec<EndpointStatus>,
+    /// How many internal endpoints the configuration has.
+    pub internal_endpoints: usize,
+    /// The endpoints, internal ones included, whose policy could not be loaded.
+    pub not_loaded: Vec<NotLoadedView>,
+    /// Connections that are open.
+    pub connections: usize,
+    /// Agents that are connected.
+    pub agents: usize,
+    /// Why the last reload was refused as a whole; `None` if it was not.
+    pub reload_error: Option<String>,
+}
+
+/// An endpoint of the configuration.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct EndpointStatus {
+    /// Its name.
+    pub name: String,
+    /// Its URL.
+    pub url: String,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// What decides: the `current` policy, the `previous` one, or `refusing` every connection.
+    pub policy: PolicyState,
+    /// The digest of the policy that is in force; `None` if every connection is refused.
+    pub policy_sha256: Option<String>,
+    /// The file of the policy that is in force.
+    pub policy_file: Option<String>,
+}
+
+/// What decides at an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PolicyState {
+    /// The policy of the configuration.
+    Current,
+    /// The one before, since the new one cannot be loaded.
+    Previous,
+    /// Nothing: every connection is refused, since the policy cannot be loaded.
+    Refusing,
+}
+
+/// An endpoint whose policy could not be loaded.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct NotLoadedView {
+    /// Its name, or the URL of an internal one.
+    pub endpoint: String,
+    /// The file of the policy that cannot be loaded, as the configuration names it.
+    pub file: Option<String>,
+    /// `keep` or `refuse`.
+    pub on_bad_policy: &'static str,
+    /// The digest of the policy that stays in force; `None` if every connection is refused.
+    pub policy_sha256: Option<String>,
+    /// What became of the endpoint, in one line.
+    pub consequence: &'static str,
+}
+
+/// What a reload did.
+#[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
+pub struct ReloadReport {
+    /// True if the configuration and all its policies are in force.
+    pub complete: bool,
+    /// Why nothing has changed; `None` if the configuration is in force.
+    pub error: Option<String>,
+    /// Endpoints with another policy than before.
+    pub changed: Vec<ChangedPolicy>,
+    /// Endpoints whose policy could not be loaded.
+    pub not_loaded: Vec<NotLoadedView>,
+    /// The findings in the files of the configuration, file by file.
+    pub findings: Vec<String>,
+    /// Listeners opened.
+    pub opened: usize,
+    /// Listeners closed.
+    pub closed: usize,
+    /// Connections that were closed, since the new policies refuse them or forward them elsewhere.
+    pub cut: usize,
+    /// Connections that are still judged, since the policies that agents brought take long.
+    pub judged_later: usize,
+    /// Sessions of agents that ended.
+    pub sessions_ended: usize,
+    /// Endpoints of agents that were stopped.
+    pub endpoints_stopped: usize,
+}
+
+/// An endpoint with another policy than before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ChangedPolicy {
+    /// Its name.
+    pub endpoint: String,
+    /// The digest of the policy before; `None` if there was none.
+    pub before: Option<String>,
+    /// The digest of the policy now; `None` if every connection is refused.
+    pub after: Option<String>,
+}
+
+impl ChangedPolicy {
+    pub(crate) const fn new(endpoint: String, before: Option<String>, after: Option<String>) -> Self {
+        Self { endpoint, before, after }
+    }
+}
+
+impl Admin {
+    /// The same API with the edge behind it.
+    #[must_use]
+    pub fn with_edge(self, edge: std::sync::Arc<dyn EdgeControl>) -> Self {
+        Self { edge: Some(edge), ..self }
+    }
+
+    /// True for calls that change nothing the API keeps: they do not wait for those that do.
+    pub(super) fn is_of_edge(call: &Call) -> bool {
+        call.path.strip_prefix('/').is_some_and(|path| path.split('/').next() == Some(EDGE))
+    }
+
+    pub(super) fn route_edge(&self, call: &Call, verb: Option<&str>) -> Result<Answer, Fault> {
+        let edge = self.edge.as_ref().ok_or_else(Fault::no_path)?;
+        match (verb, &call.method) {
+            (None, &Method::GET) => Answer::json(StatusCode::OK, &edge.status()),
+            (None, _) => Err(Fault::wrong_method("GET")),
+            (Some("reload"), &Method::POST) => match edge.reload() {
+                Some(report) => Answer::json(StatusCode::OK, &report),
+                None => Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, "the edge is stopping")),
+            },
+            (Some("reload"), _) => Err(Fault::wrong_method("POST")),
+            _ => Err(Fault::no_path()),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! `forwarder reload` and `forwarder status`.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use serde_json::{Value, json};
+
+use super::table::{Column, table};
+use super::{Api, Failure, exit, print_json, text};
+use crate::Exit;
+use crate::cli::admin::{Reload, Status};
+
+const ENDPOINTS: &[Column] = &[
+    ("NAME", "/name"),
+    ("URL", "/url"),
+    ("LISTEN", "/listen"),
+    ("POLICY", "/policy"),
+    ("FILE", "/policy_file"),
+    ("SHA-256", "/policy_sha256"),
+];
+
+/// `forwarder reload`.
+pub(crate) fn reload(args: &Reload) -> Exit {
+    let asked = Api::open(&args.reach).and_then(|api| {
+        let report = api.client.call("POST", "/edge/reload", Some(&json!({})))?;
+        if api.json {
+            print_json(&report)?
+        } else {
+            show(&reloaded(&report))?
+        }
+        Ok(report.get("complete") == Some(&Value::Bool(true)))
+    });
+    answer(asked)
+}
+
+/// `forwarder status`.
+pub(crate) fn status(args: &Status) -> Exit {
+    let asked = Api::open(&args.reach).and_then(|api| {
+        let status = api.client.call("GET", "/edge", None)?;
+        if api.json {
+            print_json(&status)?
+        } else {
+            show(&state(&status))?
+        }
+        Ok(items(&status, "not_loaded").is_empty() && text(&status, "reload_error").is_empty())
+    });
+    answer(asked)
+}
+
+fn answer(asked: Result<bool, Failure>) -> Exit {
+    match asked {
+        Ok(true) => Exit::Yes,
+        Ok(false) => Exit::No,
+        Err(failure) => exit(Err(failure)),
+    }
+}
+
+fn show(text: &str) -> Result<(), Failure> {
+    anstream::stdout().write_all(text.as_bytes()).map_err(Failure::from)
+}
+
+fn items<'v>(value: &'v Value, key: &str) -> &'v [Value] {
+    value.get(key).and_then(Value::as_array).map_or(&[], |items| items)
+}
+
+fn number(value: &Value, key: &str) -> u64 {
+    value.get(key).and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// Enough of a digest to tell policies apart.
+fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}
+
+// Writing to a text cannot fail, so the results below are dropped.
+
+fn reloaded(report: &Value) -> String {
+    let mut out = String::new();
+    for finding in items(report, "findings").iter().filter_map(Value::as_str) {
+        let _ = writeln!(out, "{finding}");
+    }
+    if let Some(error) = report.get("error").and_then(Value::as_str) {
+        let _ = writeln!(out, "reload refused, the previous configuration stays in force: {error}");
+        return out;
+    }
+    for changed in items(report, "changed") {
+        let (before, after) = (short(text(changed, "before")), short(text(changed, "after")));
+        let before = if before.is_empty() { "none" } else { before };
+        let after = if after.is_empty() { "refusing every connection" } else { after };
+        let _ = writeln!(out, "{}: new policy ({before} to {after})", text(changed, "endpoint"));
+    }
+    gaps(report, &mut out);
+    let count = |key: &str, one: &str, many: &str| {
+        let number = number(report, key);
+        (number > 0).then(|| format!("{number} {}", if number == 1 { one } else { many }))
+    };
+    let parts: Vec<_> = [
+        count("opened", "listener opened", "listeners opened"),
+        count("closed", "listener closed", "listeners closed"),
+        count("cut", "connection closed", "connections closed"),
+        count("judged_later", "connection still being judged", "connections still being judged"),
+        count("sessions_ended", "agent session ended", "agent sessions ended"),
+        count("endpoints_stopped", "agent endpoint stopped", "agent endpoints stopped"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let done = if items(report, "not_loaded").is_empty() { "reloaded" } else { "reloaded in part" };
+    let rest = if parts.is_empty() { "no connection closed".to_owned() } else { parts.join(", ") };
+    let _ = writeln!(out, "{done}: {rest}");
+    out
+}
+
+fn state(status: &Value) -> String {
+    let mut out = table(ENDPOINTS, items(status, "endpoints"));
+    let _ = writeln!(
+        out,
+        "{} internal endpoints, {} agents, {} connections",
+        number(status, "internal_endpoints"),
+        number(status, "agents"),
+        number(status, "connections")
+    );
+    gaps(status, &mut out);
+    if let Some(error) = status.get("reload_error").and_then(Value::as_str) {
+        let _ = writeln!(out, "last reload refused, the previous configuration stays in force: {error}");
+    }
+    out
+}
+
+/// The endpoints whose policy could not be loaded.
+fn gaps(value: &Value, out: &mut String) {
+    for gap in items(value, "not_loaded") {
+        let (endpoint, file) = (text(gap, "endpoint"), text(gap, "file"));
+        let file = if file.is_empty() { String::new() } else { format!(" `{file}`") };
+        let in_force = text(gap, "policy_sha256");
+        let in_force = if in_force.is_empty() { String::new() } else { format!(" ({})", short(in_force)) };
+        let consequence = text(gap, "consequence");
+        let _ = writeln!(out, "{endpoint}: policy{file} not loaded, {consequence}{in_force}");
+    }
+}

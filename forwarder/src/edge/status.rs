@@ -1,0 +1,114 @@
+//! What an edge serves, for its API.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use policy_core::compile::Program;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Edge, Shared};
+use crate::admin::{
+    ChangedPolicy, EdgeControl, EdgeStatus, EndpointStatus, NotLoadedView, PolicyState, ReloadReport,
+};
+use crate::generation::{EndpointPolicy, Generation, NotLoaded};
+
+/// Who waits for a reload.
+pub(crate) type ReloadRequest = oneshot::Sender<ReloadReport>;
+
+/// Why the last reload was refused, shared with the API.
+pub(crate) type ReloadError = Arc<Mutex<Option<String>>>;
+
+/// A running edge as its API sees it.
+struct Control {
+    shared: Arc<Shared>,
+    reloads: mpsc::Sender<ReloadRequest>,
+    error: ReloadError,
+}
+
+impl Edge {
+    /// The edge for its API: a reload is asked for through a channel, and the last refusal is read from `error`.
+    pub(crate) fn control(
+        &self,
+        reloads: mpsc::Sender<ReloadRequest>,
+        error: ReloadError,
+    ) -> Arc<dyn EdgeControl> {
+        Arc::new(Control { shared: Arc::clone(&self.shared), reloads, error })
+    }
+
+    /// What is served now.
+    pub(crate) fn generation(&self) -> Arc<Generation> {
+        self.shared.current.load_full()
+    }
+}
+
+impl EdgeControl for Control {
+    fn status(&self) -> EdgeStatus {
+        let generation = self.shared.current.load_full();
+        let error = self.error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        EdgeStatus {
+            endpoints: endpoints(&generation),
+            internal_endpoints: generation.config.internal_endpoints.len(),
+            not_loaded: generation.not_loaded.iter().map(not_loaded).collect(),
+            connections: self.shared.registry.len(),
+            agents: self.shared.agents.get().map_or(0, |agents| agents.sessions()),
+            reload_error: error,
+        }
+    }
+
+    fn reload(&self) -> Option<ReloadReport> {
+        let (done, report) = oneshot::channel();
+        self.reloads.blocking_send(done).ok()?;
+        report.blocking_recv().ok()
+    }
+}
+
+fn endpoints(generation: &Generation) -> Vec<EndpointStatus> {
+    let all = generation.config.endpoints.iter().zip(&generation.programs).enumerate();
+    let status = all.map(|(at, (endpoint, policy))| {
+        let name = endpoint.name.value.to_string();
+        let is_current = !generation.not_loaded.iter().any(|it| *it.endpoint == *name);
+        let (policy, program) = match policy {
+            EndpointPolicy::Program(program) if is_current => (PolicyState::Current, Some(program)),
+            EndpointPolicy::Program(program) => (PolicyState::Previous, Some(program)),
+            EndpointPolicy::Refuse(_) => (PolicyState::Refusing, None),
+        };
+        EndpointStatus {
+            name,
+            url: generation.url_text(at).to_owned(),
+            listen: endpoint.listen.value,
+            policy,
+            policy_sha256: program.map(digest),
+            policy_file: program.map(|program| program.file().to_owned()),
+        }
+    });
+    status.collect()
+}
+
+fn digest(program: &Arc<Program>) -> String {
+    program.policy_sha256().to_string()
+}
+
+/// The endpoints whose policy is another one than before, by name.
+pub(super) fn changed(before: &Generation, after: &Generation) -> Vec<ChangedPolicy> {
+    let in_force = |policy: &EndpointPolicy| match policy {
+        EndpointPolicy::Program(program) => Some(digest(program)),
+        EndpointPolicy::Refuse(_) => None,
+    };
+    let all = after.config.endpoints.iter().zip(&after.programs);
+    let changed = all.filter_map(|(endpoint, policy)| {
+        let name = &endpoint.name.value;
+        let old = before.at_name(name).and_then(|at| before.programs.get(at)).and_then(in_force);
+        let new = in_force(policy);
+        (old != new).then(|| ChangedPolicy::new(name.to_string(), old, new))
+    });
+    changed.collect()
+}
+
+pub(crate) fn not_loaded(gap: &NotLoaded) -> NotLoadedView {
+    NotLoadedView {
+        endpoint: gap.endpoint.to_string(),
+        file: gap.file.as_deref().map(ToOwned::to_owned),
+        on_bad_policy: gap.on_bad_policy.name(),
+        policy_sha256: gap.in_force.map(|digest| digest.to_string()),
+        consequence: gap.consequence(),
+    }
+}
