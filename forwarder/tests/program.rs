@@ -47,6 +47,8 @@ mod nat;
 mod openssh;
 #[path = "program/outcomes.rs"]
 mod outcomes;
+#[path = "program/policies.rs"]
+mod policies;
 #[cfg(target_os = "linux")]
 #[path = "program/process.rs"]
 mod process;
@@ -54,6 +56,8 @@ mod process;
 mod reasons;
 #[path = "program/refusals.rs"]
 mod refusals;
+#[path = "program/reloads.rs"]
+mod reloads;
 #[path = "program/returning.rs"]
 mod returning;
 #[path = "program/shares.rs"]

@@ -12,6 +12,8 @@ use super::{Admin, Answer, Call, Fault};
 
 /// Bytes of a version that an agent is asked for.
 const MOST_VERSION: usize = 64;
+/// Bytes of a policy that a list shows; a longer one stands in the endpoint itself.
+const MAX_LISTED_POLICY: usize = 1_024;
 pub(super) const SESSIONS: &str = "tunnel_sessions";
 pub(super) const ENDPOINTS: &str = "endpoints";
 pub(super) const SESSION_LIST: List = List {
@@ -315,6 +317,9 @@ impl Admin {
     pub(super) fn read_endpoints(&self, call: &Call, id: Option<&str>) -> Result<Answer, Fault> {
         let mut views = self.sessions.endpoints();
         for view in &mut views {
+            if id.is_none() && view.traffic_policy.len() > MAX_LISTED_POLICY {
+                view.traffic_policy.clear();
+            }
             view.uri = call.uri(ENDPOINTS, &view.id);
             let refs = [&mut view.principal, &mut view.tunnel_session];
             refs.into_iter().flatten().for_each(|it| refer(it, call));

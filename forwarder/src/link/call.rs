@@ -142,7 +142,9 @@ pub async fn read_call_within<T: DeserializeOwned>(
 /// Those of the stream.
 pub async fn answer(stream: &mut (impl AsyncWrite + Unpin), reply: &impl Serialize) -> io::Result<()> {
     stream.write_all(&serde_json::to_vec(reply)?).await?;
-    stream.shutdown().await
+    // Who has read the reply to its end may have given the stream up before this end of it.
+    let _ = stream.shutdown().await;
+    Ok(())
 }
 
 /// Calls the other side and waits for its answer.

@@ -131,13 +131,12 @@ pub(super) async fn take(
     reach: &Reach,
 ) -> EndedAgents {
     let Ready { agents, control: first } = ready;
-    if let Some((identity, admin)) = first {
-        *control = Some(serve(edge, identity, admin, events, reach));
-    }
+    let identity = first.as_ref().map(|(identity, _)| identity);
+    let identity = identity.or(control.as_ref().map(|control| &control.identity)).cloned();
     let (agents, shown) = agents.unzip();
-    let ended = match (agents, &*control) {
-        (Some(agents), Some(control)) if !edge.has_served_agents() => {
-            edge.start_agents(control.identity.clone(), agents);
+    let ended = match (agents, identity) {
+        (Some(agents), Some(identity)) if !edge.has_served_agents() => {
+            edge.start_agents(identity, agents);
             EndedAgents::default()
         }
         (agents, _) => edge.reload_agents(agents).await,
@@ -145,6 +144,9 @@ pub(super) async fn take(
     if let (Some(address), Some(shown)) = (edge.agents_address(), &shown) {
         let trust = shown.authority().map(|path| path.display().to_string());
         tracing::info!(%address, fingerprint = shown.fingerprint(), trust, "agents connect here");
+    }
+    if let Some((identity, admin)) = first {
+        *control = Some(serve(edge, identity, admin, events, reach));
     }
     if let Some(control) = control {
         control.shown = shown.map(|shown| shown.fingerprint().to_owned());

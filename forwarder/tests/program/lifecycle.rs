@@ -190,12 +190,12 @@ fn a_bad_reload_keeps_the_last_good_policy() {
     for bad in ["on_tcp_connect: [", "on_tcp_conect: []\n", "\u{0}"] {
         edge.folder.write("policy.yml", bad);
         edge.signal("HUP");
-        edge.wait_for(&["reload refused, the last good configuration stays"]);
+        edge.wait_for(&["policy not loaded: the previous policy stays in force"]);
         assert_eq!(exchange(connect(address), b"hello"), b"hello", "{bad:?}");
     }
     std::fs::remove_file(edge.folder.path("policy.yml")).expect("removed");
     edge.signal("HUP");
-    edge.wait_for(&["reload refused"]);
+    edge.wait_for(&["policy not loaded"]);
     assert_eq!(exchange(connect(address), b"hello"), b"hello");
 }
 

@@ -61,8 +61,18 @@ pub(crate) async fn try_bind(
     address: &str,
     pooling: bool,
 ) -> Result<String, CallError> {
+    try_bind_with(opener, id, json!({"Addr": address}), pooling).await
+}
+
+/// The same with options such as a policy.
+pub(crate) async fn try_bind_with(
+    opener: &Opener,
+    id: &str,
+    options: Value,
+    pooling: bool,
+) -> Result<String, CallError> {
     let extra = json!({"Token": "before", "PoolingEnabled": pooling});
-    let call = json!({"Id": id, "Proto": "tcp", "Opts": {"Addr": address}, "Extra": extra});
+    let call = json!({"Id": id, "Proto": "tcp", "Opts": options, "Extra": extra});
     let reply: Value = ask(opener, StreamType::Bind, &call).await?;
     Ok(reply["Id"].as_str().expect("an id").to_owned())
 }

@@ -22,6 +22,9 @@ const INVALID_POLICY: u32 = 9026;
 const NOT_PERMITTED: u32 = 308;
 /// When an agent may come again whose policies have used up their share.
 const USED_UP: Duration = Duration::from_secs(5);
+/// How long a bind waits for its share; a call may take ten seconds in all.
+const LONGEST_WAIT: Duration = Duration::from_secs(7);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What an agent has brought with an endpoint, checked.
 #[derive(Debug, Default)]
@@ -60,10 +63,7 @@ pub(super) async fn check(
     }
     // Whoever gives up waiting still holds its places: what runs cannot be stopped.
     let own = share.checks().acquire_owned().await;
-    if share.available(Instant::now()) == 0 {
-        let message = "the policies of this authtoken have used up the processor time that they may take";
-        return Err(Refusal::new(INVALID_POLICY, message).until(USED_UP));
-    }
+    wait_for_share(share).await?;
     let place = Arc::clone(&agents.checks).acquire_owned().await;
     let of_task = Arc::clone(share);
     let checking = tokio::task::spawn_blocking(move || {
@@ -79,6 +79,23 @@ pub(super) async fn check(
     let memory = share.reserve(taken, limits.max_memory_per_authtoken, limits.max_memory);
     let memory = memory.map_err(|full| Refusal::new(INVALID_POLICY, full))?;
     Ok(Brought { programs, text: text.map(Into::into), memory })
+}
+
+/// Waits until the authtoken has processor time left for its policies: many endpoints that come online at once come one
+/// after the other.
+///
+/// # Errors
+/// A refusal if that takes longer than an agent waits.
+async fn wait_for_share(share: &PolicyShare) -> Result<(), Refusal> {
+    let begun = Instant::now();
+    while share.available(Instant::now()) == 0 {
+        if begun.elapsed() >= LONGEST_WAIT {
+            let message = "the policies of this authtoken have used up the processor time that they may take";
+            return Err(Refusal::new(INVALID_POLICY, message).until(USED_UP));
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    Ok(())
 }
 
 /// Refuses policies that always forward to an endpoint which their owner may not bind.
