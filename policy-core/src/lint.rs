@@ -43,7 +43,7 @@ pub struct Linted {
 /// let source = Source::new("edge.yml", "version: 1\nendpoints: [{}]");
 /// let linted = lint(&source, None, &CheckOptions::default());
 /// assert_eq!(linted.kind, Some(DocumentKind::Edge));
-/// assert_eq!(linted.diagnostics.errors(), 1);
+/// assert_eq!(linted.diagnostics.errors(), 3, "it needs a name, a URL and a policy");
 /// ```
 #[must_use]
 pub fn lint(source: &Source, otherwise: Option<DocumentKind>, options: &CheckOptions) -> Linted {

@@ -63,3 +63,61 @@ pub(super) async fn in_turn(shared: Arc<Shared>, undecided: Vec<Arc<Open>>) {
     }
     tracing::info!(cut, "judged the connections whose policies take long");
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use crate::edge::Edge;
+    use crate::events::EventWriter;
+    use crate::generation::{Generation, load};
+
+    /// An edge in front of a device, at a port that the system chooses.
+    fn generation(device: u16) -> Generation {
+        let text = format!(
+            "version: 1
+endpoints:
+- name: e
+  url: tcp://e:22
+  listen: 127.0.0.1:0
+  traffic_policy: {{on_tcp_connect: [{{actions: [{{type: forward-internal, config: {{url: 'tcp://d.internal:22'}}}}]}}]}}
+internal_endpoints: [{{url: 'tcp://d.internal:22', upstream: {{url: '127.0.0.1:{device}'}}}}]
+"
+        );
+        load(Path::new("edge.yml"), &|_| Ok(text.clone().into())).expect("usable").0
+    }
+
+    async fn echo(stream: &mut TcpStream) {
+        stream.write_all(b"x").await.expect("open");
+        stream.read_exact(&mut [0]).await.expect("an echo");
+    }
+
+    #[tokio::test]
+    async fn an_open_connection_keeps_no_old_configuration() {
+        let device = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = device.local_addr().expect("bound").port();
+        let serving = tokio::spawn(async move {
+            let (mut stream, _) = device.accept().await.expect("the edge");
+            let (mut read, mut write) = stream.split();
+            let _ = tokio::io::copy(&mut read, &mut write).await;
+        });
+        let (events, _) = EventWriter::start(Vec::new()).expect("a thread");
+        let mut edge = Edge::start(generation(port), 10, events).expect("a port");
+        let (_, address) = edge.addresses().remove(0);
+        let mut client = TcpStream::connect(address).await.expect("accepted");
+        echo(&mut client).await;
+        let first = Arc::downgrade(&edge.generation());
+        let done = edge.reload(generation(port)).await.expect("nothing to bind");
+        assert_eq!((done.cut, done.changed.len(), edge.open_connections()), (0, 0, 1));
+        echo(&mut client).await;
+        assert!(first.upgrade().is_none(), "the connection holds the configuration it was admitted by");
+        drop(client);
+        serving.await.expect("no panic");
+        edge.shutdown(Duration::ZERO).await;
+    }
+}

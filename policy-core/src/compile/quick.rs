@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use crate::cel::{Expression, Test};
+use crate::cel::{Expression, Gate, Host, Test};
 use crate::exchange::{ActionId, ExpressionId};
 use crate::ir::{Condition, Op, next_id};
 use crate::lpm::{AddressTable, AddressTables, ClassId, TestId};
@@ -70,6 +70,8 @@ struct RuleStart {
     op: u32,
     /// Its first condition; out of range where it has none.
     condition: u32,
+    /// The comparison that this begins with, beside the instructions: most rules are passed over by it.
+    gate: Option<Gate>,
 }
 
 impl Quick {
@@ -126,11 +128,19 @@ impl Quick {
         None
     }
 
-    /// The first condition of a rule, where rules are found by a mask.
+    /// True if the first condition of a rule is false, and that is seen at once, where rules are found by a mask.
     #[inline]
-    pub(crate) fn first_condition(&self, rule: usize) -> Option<&QuickCondition> {
-        let Entries::Rules { starts, .. } = &self.entries else { return None };
-        self.conditions.get(starts.get(rule)?.condition as usize)
+    pub(crate) fn is_closed<H: Host>(&self, rule: usize, host: &H) -> bool {
+        let Entries::Rules { starts, .. } = &self.entries else { return false };
+        let Some(start) = starts.get(rule) else { return false };
+        let holds = match &start.gate {
+            Some(gate) => gate.holds(host),
+            None => match self.conditions.get(start.condition as usize) {
+                Some(condition) => condition.test.at_once(host),
+                None => return false,
+            },
+        };
+        holds == Some(false)
     }
 
     /// The last address test that is no longer in the code of a class and that a run has passed whose next instruction
@@ -367,10 +377,9 @@ fn masked(rules: &[RuleCode<'_>], tables: &AddressTables) -> Quick {
     for rule in rules {
         let start = next_id(&ops);
         let count = next_id(rule.conditions);
-        starts.push(RuleStart {
-            op: start,
-            condition: if count > 0 { next_id(&conditions) } else { u32::MAX },
-        });
+        let condition = if count > 0 { next_id(&conditions) } else { u32::MAX };
+        let gate = rule.conditions.first().and_then(|condition| condition.test.gate());
+        starts.push(RuleStart { op: start, condition, gate });
         if count > 0 {
             ops.push((Op::When { first: next_id(&conditions), count, otherwise: 0 }, ActionId(0)));
         }

@@ -195,8 +195,7 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         while let Some((rule, start)) = quick.next_rule(self.class, self.rule) {
             self.rule = rule + 1;
             // A condition that is false decides, whatever the others are.
-            let condition = quick.first_condition(rule);
-            if condition.is_none_or(|condition| condition.test.at_once(&host) != Some(false)) {
+            if !quick.is_closed(rule, &host) {
                 self.next = start;
                 return None;
             }
