@@ -81,6 +81,7 @@ impl Site {
                     most_endpoints: 100,
                     most_streams: 4_096,
                     public_ports: None,
+                    policies: forwarder::edge::PolicyLimits::default(),
                 },
             )
             .expect("a port");

@@ -292,5 +292,6 @@ fn opened(outputs: Vec<Output>) -> Vec<Opened> {
     outputs.into_iter().map(|output| Opened { output, broken: false }).collect()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests;

@@ -109,7 +109,7 @@ impl DiskStore {
             Err(error) => return Err(StoreError::new(error)),
         };
         let mut state = State { database, journal, waiting: Vec::new() };
-        let merged = state.read(folder, |database| merged(database))?;
+        let merged = state.read(folder, merged)?;
         if let Some(journal) = &mut state.journal {
             journal.after(merged);
         }

@@ -183,7 +183,7 @@ async fn silent_connections_keep_no_agent_out() {
     let silent = |source: u8| -> Vec<TcpStream> {
         (0..EACH).map(|_| connect_from(Ipv4Addr::new(127, 0, 0, source), site.agents)).collect()
     };
-    let mut held = vec![silent(2), silent(3)];
+    let mut held = [silent(2), silent(3)];
     for round in 0..10_usize {
         let source = Ipv4Addr::new(127, 0, 0, if round % 2 == 0 { 1 } else { 4 });
         let entered = try_enter(&site.edge, site.agents, source, &token).await;

@@ -4,12 +4,15 @@ use std::collections::HashMap;
 
 use super::{EndpointUrl, Scheme};
 
+/// What is told apart at one host.
+type Service = (Scheme, Option<u16>);
+
 /// URLs by what they cover: an exact one before a wildcard, a longer wildcard before a shorter one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UrlIndex {
     exact: HashMap<EndpointUrl, usize>,
     /// By what follows the `*`.
-    wild: HashMap<Box<str>, HashMap<(Scheme, Option<u16>), usize>>,
+    wild: HashMap<Box<str>, HashMap<Service, usize>>,
 }
 
 impl UrlIndex {
