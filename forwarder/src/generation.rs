@@ -23,6 +23,7 @@ use crate::files;
 pub use incomplete::{EndpointPolicy, NotLoaded};
 use incomplete::{Filled, fill};
 use index::Index;
+#[cfg(unix)]
 pub(crate) use index::ListenerKey;
 
 /// Reads a file; the path is already resolved.
@@ -46,11 +47,13 @@ pub struct Generation {
 
 impl Generation {
     /// The endpoint behind a listener, by its index in the configuration. O(1).
+    #[cfg(unix)]
     pub(crate) fn at_listener(&self, key: &ListenerKey) -> Option<usize> {
         self.index.at_listener(key)
     }
 
     /// Lets every endpoint listen on a port that the system chooses.
+    #[cfg(unix)]
     pub(crate) fn listen_on_any_port(&mut self) {
         self.config.endpoints.iter_mut().for_each(|endpoint| endpoint.listen.value.set_port(0));
         self.index = Index::from_config(&self.config);
@@ -62,6 +65,7 @@ impl Generation {
     }
 
     /// The URL of an endpoint as a text. O(1).
+    #[cfg(unix)]
     pub(crate) fn url_text(&self, at: usize) -> &str {
         self.index.url(at)
     }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 pub(crate) use file::BoundedFile;
 
 /// Where lines go.
+#[cfg_attr(not(unix), allow(unreachable_pub, reason = "the edge shows it, which needs Unix"))]
 pub type Output = Box<dyn Write + Send>;
 
 /// What may wait for the writer.

@@ -1,18 +1,23 @@
 //! The endpoints of a configuration, found without a walk.
 
 use std::collections::HashMap;
+#[cfg(unix)]
 use std::net::{IpAddr, SocketAddr};
 
-use policy_core::edge::{EdgeConfig, Endpoint};
+use policy_core::edge::EdgeConfig;
+#[cfg(unix)]
+use policy_core::edge::Endpoint;
 
 /// What makes a listener the same across reloads: its address; where its port is any free one, the name of
 /// its endpoint as well.
+#[cfg(unix)]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ListenerKey {
     Address(SocketAddr),
     AnyPort(Box<str>, IpAddr),
 }
 
+#[cfg(unix)]
 impl ListenerKey {
     pub(crate) fn from_endpoint(endpoint: &Endpoint) -> Self {
         match endpoint.listen.value {
@@ -25,8 +30,10 @@ impl ListenerKey {
 /// Where the endpoints stand, and their URLs as texts.
 #[derive(Debug)]
 pub(super) struct Index {
+    #[cfg(unix)]
     by_listener: HashMap<ListenerKey, usize>,
     by_name: HashMap<Box<str>, usize>,
+    #[cfg(unix)]
     urls: Box<[Box<str>]>,
 }
 
@@ -34,12 +41,15 @@ impl Index {
     pub(super) fn from_config(config: &EdgeConfig) -> Self {
         let all = || config.endpoints.iter().enumerate();
         Self {
+            #[cfg(unix)]
             by_listener: all().map(|(at, endpoint)| (ListenerKey::from_endpoint(endpoint), at)).collect(),
             by_name: all().map(|(at, endpoint)| (endpoint.name.value.clone(), at)).collect(),
+            #[cfg(unix)]
             urls: config.endpoints.iter().map(|endpoint| endpoint.url.to_string().into()).collect(),
         }
     }
 
+    #[cfg(unix)]
     pub(super) fn at_listener(&self, key: &ListenerKey) -> Option<usize> {
         self.by_listener.get(key).copied()
     }
@@ -48,6 +58,7 @@ impl Index {
         self.by_name.get(name).copied()
     }
 
+    #[cfg(unix)]
     pub(super) fn url(&self, at: usize) -> &str {
         self.urls.get(at).map_or("", |url| url)
     }
