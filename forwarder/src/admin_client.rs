@@ -85,6 +85,9 @@ pub(crate) fn authtoken(args: &Authtoken) -> Exit {
     exit(Api::open(&args.reach).and_then(|api| match &args.command {
         AuthtokenCommand::Create(new) => api.create_authtoken(new),
         AuthtokenCommand::List(listed) => api.list("credentials", listed, table::CREDENTIALS),
+        AuthtokenCommand::Revoke { id } if !is_id(id, "cr_") => Err(Failure::Usage(
+            "an authtoken is revoked by its id, cr_…, which `forwarder authtoken list` shows".to_owned(),
+        )),
         AuthtokenCommand::Revoke { id } => api.delete("credentials", id, "revoked"),
     }))
 }
@@ -117,6 +120,10 @@ pub(crate) fn session(args: &Session) -> Exit {
 pub(crate) fn endpoint(args: &Endpoint) -> Exit {
     let EndpointCommand::List(listed) = &args.command;
     exit(Api::open(&args.reach).and_then(|api| api.list("endpoints", listed, table::ENDPOINTS)))
+}
+
+fn is_id(text: &str, prefix: &str) -> bool {
+    text.strip_prefix(prefix).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 /// The API of the edge that is meant.

@@ -11,6 +11,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 const FILES_PER_CONNECTION: u64 = 2;
 /// Files for everything else: listeners, events, the runtime, name lookups.
 const RESERVED_FILES: u64 = 64;
+/// Files that a default number of connections leaves to endpoints that later reloads add.
+const SPARE_FILES: u64 = 256;
 /// Connections where the configuration names no number and files are plenty.
 const DEFAULT_CONNECTIONS: u64 = 10_000;
 
@@ -113,8 +115,10 @@ pub fn connections(configured: Option<u32>, reserve: Reserve, files: u64) -> Res
     if budget.needed() > files {
         return Err(budget);
     }
-    let most = (files - reserve.all()) / FILES_PER_CONNECTION;
-    let number = configured.map_or(most.min(DEFAULT_CONNECTIONS), u64::from);
+    let left = files.saturating_sub(reserve.all());
+    // Where files are few, the spare ones are few too.
+    let most = (left - SPARE_FILES.min(left / 8)) / FILES_PER_CONNECTION;
+    let number = configured.map_or(most.clamp(1, DEFAULT_CONNECTIONS), u64::from);
     Ok(usize::try_from(number).unwrap_or(usize::MAX))
 }
 
@@ -137,10 +141,11 @@ mod tests {
         let one = Reserve { listeners: 1, ..Reserve::default() };
         assert_eq!(connections(Some(10), one, 86), Ok(10));
         assert_eq!(connections(Some(11), one, 86).map_err(|it| it.needed()), Err(88));
-        assert_eq!(connections(None, one, 80), Ok(7));
+        assert_eq!(connections(None, one, 80), Ok(6));
+        assert_eq!(connections(None, one, 20_000), Ok((20_000 - 66 - 256) / 2), "endpoints may be added");
         assert_eq!(connections(None, one, 60).map_err(|it| it.needed()), Err(68));
         assert_eq!(connections(None, Reserve { listeners: 3, ..one }, u64::MAX), Ok(10_000));
-        assert_eq!(connections(None, Reserve { max_agents: 20, ..one }, 100), Ok(7));
+        assert_eq!(connections(None, Reserve { max_agents: 20, ..one }, 100), Ok(6));
     }
 
     #[test]

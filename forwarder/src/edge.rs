@@ -38,7 +38,7 @@ use agents::{Agents, AgentsDoor};
 use connection::At;
 use registry::Registry;
 use shares::{Holder, Shares};
-pub(crate) use status::{ReloadError, ReloadRequest, not_loaded};
+pub(crate) use status::{LastReload, ReloadFaults, ReloadRequest, not_loaded};
 
 /// What all tasks of an edge share.
 #[derive(Debug)]
@@ -224,7 +224,8 @@ impl Edge {
         self.accept_on(bound);
         let later = undecided.len();
         if later > 0 {
-            self.shared.tasks.spawn(judge::in_turn(Arc::clone(&self.shared), undecided));
+            // No connection: a stop does not wait for it.
+            tokio::spawn(judge::in_turn(Arc::clone(&self.shared), undecided));
         }
         Ok(Reloaded { changed, opened, closed: gone.len(), cut, later })
     }

@@ -1,7 +1,7 @@
 //! One loaded configuration: `edge.yml` and the policies it names, checked and compiled.
 //!
-//! `policy-core` reads and checks; this file brings the bytes. Nothing is half-loaded: either all of it is
-//! usable, or the reports say what is not.
+//! `policy-core` reads and checks; this file brings the bytes. A start takes all of it or nothing; a reload takes what it
+//! can, and names the endpoints whose policies it could not take.
 
 mod incomplete;
 mod index;
@@ -18,6 +18,7 @@ use policy_core::edge::{EdgeConfig, load_edge_files};
 use policy_core::named_file::withhold;
 use policy_core::parse::{MAX_SOURCE_BYTES, decode};
 use policy_core::source::Source;
+use policy_core::url::EndpointUrl;
 
 use crate::files;
 pub use incomplete::{EndpointPolicy, NotLoaded};
@@ -62,6 +63,13 @@ impl Generation {
     /// The endpoint of a name, by its index in the configuration. O(1).
     pub(crate) fn at_name(&self, name: &str) -> Option<usize> {
         self.index.at_name(name)
+    }
+
+    /// The internal endpoint with exactly this URL, by its index in the configuration.
+    pub(crate) fn at_internal_url(&self, url: &EndpointUrl) -> Option<usize> {
+        let same =
+            |at: &usize| self.config.internal_endpoints.get(*at).is_some_and(|it| it.url.value == *url);
+        self.config.internal_endpoint(url).filter(same)
     }
 
     /// The URL of an endpoint as a text. O(1).
@@ -143,7 +151,8 @@ impl fmt::Display for LoadError {
         match self {
             Self::Unreadable(path, error) => write!(f, "cannot read `{}`: {error}", path.display()),
             Self::Invalid(reports) => {
-                write!(f, "the configuration has {} errors\n{reports}", reports.errors())
+                let plural = if reports.errors() == 1 { "" } else { "s" };
+                write!(f, "the configuration has {} error{plural}\n{reports}", reports.errors())
             }
         }
     }
@@ -185,7 +194,9 @@ fn load_onto(
     }
     let folder = files::folder_of(path);
     let mut named = |name: &str| files::named(folder, name, read);
-    let loaded = load_edge_files(&source, &CheckOptions::default(), &mut named);
+    let mut options = CheckOptions::default();
+    options.serving = true;
+    let loaded = load_edge_files(&source, &options, &mut named);
     let reports = Reports::of(loaded.policies, (source, loaded.findings), outside);
     let filled = match (loaded.usable, loaded.incomplete, previous) {
         (Some((config, programs)), ..) => {

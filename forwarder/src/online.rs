@@ -180,7 +180,7 @@ pub(crate) mod tests {
 
     fn owner() -> Owner {
         let credential = crate::identity::CredentialId(ulid::Ulid::generate());
-        let share = crate::policy_shares::PolicyShares::default().of(credential);
+        let share = crate::policy_shares::PolicyShares::default().of(credential, std::time::Instant::now());
         Owner { credential, acl: Arc::default(), share, memory: crate::policy_shares::Reserved::default() }
     }
 

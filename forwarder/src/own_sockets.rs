@@ -2,8 +2,9 @@
 //!
 //! A connection that the edge makes to one of its own listeners would come in as another client, be forwarded the same
 //! way, and so on until no place is left. A name may lead there, which no configuration shows; so each address is looked
-//! at when it is dialled. Where that does not show it (an address is translated on the way), the connection is
-//! recognised when it comes in: by the address that the edge has dialled from.
+//! at when it is dialled. What comes in all the same is recognised by both of its ends: a client of the same machine may
+//! have the address and port of a connection that the edge has made to another place. Where an address is translated on
+//! the way, the share of its source bounds it.
 
 use std::collections::HashMap;
 use std::io;
@@ -25,24 +26,27 @@ pub struct OwnSockets {
     connections: Mutex<Table>,
 }
 
-/// Addresses, and how many sockets have each: a port may be taken again before the socket before it is forgotten.
-type Table = HashMap<SocketAddr, usize>;
+/// The ends of a connection, the own one first; of a listener its address twice.
+type Ends = (SocketAddr, SocketAddr);
+
+/// How many sockets have each: a port may be taken again before the socket before it is forgotten.
+type Table = HashMap<Ends, usize>;
 
 /// An address in a table, taken out when dropped.
 #[derive(Debug)]
 struct Registered {
     own: Arc<OwnSockets>,
     table: fn(&OwnSockets) -> MutexGuard<'_, Table>,
-    address: SocketAddr,
+    ends: Ends,
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
         let mut table = (self.table)(&self.own);
-        if let Some(number) = table.get_mut(&self.address) {
+        if let Some(number) = table.get_mut(&self.ends) {
             *number = number.saturating_sub(1);
             if *number == 0 {
-                table.remove(&self.address);
+                table.remove(&self.ends);
             }
         }
     }
@@ -100,8 +104,9 @@ impl OwnSockets {
     #[must_use]
     pub fn register_listener(self: &Arc<Self>, address: SocketAddr) -> OwnListener {
         let address = canonical(address);
-        *self.listeners().entry(address).or_default() += 1;
-        OwnListener(Registered { own: Arc::clone(self), table: Self::listeners, address })
+        let ends = (address, address);
+        *self.listeners().entry(ends).or_default() += 1;
+        OwnListener(Registered { own: Arc::clone(self), table: Self::listeners, ends })
     }
 
     /// True if whoever connects to that address from this machine reaches a listener of the edge.
@@ -110,7 +115,7 @@ impl OwnSockets {
         let target = canonical(address).ip();
         let listeners: Vec<IpAddr> = {
             let table = self.listeners();
-            table.keys().filter(|it| it.port() == address.port()).map(SocketAddr::ip).collect()
+            table.keys().filter(|(it, _)| it.port() == address.port()).map(|(it, _)| it.ip()).collect()
         };
         listeners.iter().any(|listener| match listener {
             // Connecting to no address connects to this machine.
@@ -122,10 +127,10 @@ impl OwnSockets {
         })
     }
 
-    /// True if a client at that address is a connection that the edge has made.
+    /// True if a connection that came in is one that the edge has made.
     #[must_use]
-    pub fn has_connection_from(&self, client: SocketAddr) -> bool {
-        self.connections().contains_key(&canonical(client))
+    pub fn has_connection(&self, client: SocketAddr, server: SocketAddr) -> bool {
+        self.connections().contains_key(&(canonical(client), canonical(server)))
     }
 
     /// Connects to an address that is no listener of the edge.
@@ -159,10 +164,10 @@ impl OwnSockets {
             Ok(()) | Err(_) => {}
         }
         let address = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
-        let address = canonical(address);
-        *connections.entry(address).or_default() += 1;
+        let ends = (canonical(address), canonical(to));
+        *connections.entry(ends).or_default() += 1;
         drop(connections);
-        let registered = Registered { own: Arc::clone(self), table: Self::connections, address };
+        let registered = Registered { own: Arc::clone(self), table: Self::connections, ends };
         Ok(OwnConnection { stream: TcpStream::from_std(socket.into())?, _registered: registered })
     }
 }
@@ -254,13 +259,17 @@ mod tests {
         });
         for _ in 0..200 {
             let (_, peer) = listener.accept().await.expect("there");
-            assert!(own.has_connection_from(peer), "{peer}");
+            assert!(own.has_connection(peer, to), "{peer}");
+            assert!(
+                !own.has_connection(peer, at("127.0.0.1:1")),
+                "a client with the same port, of another listener"
+            );
         }
         drop(dials.await.expect("no panic"));
         assert!(own.connections().is_empty(), "who is gone takes no memory");
         // Others are not.
         let other = TcpStream::connect(to).await.expect("accepted");
-        assert!(!own.has_connection_from(other.local_addr().expect("connected")));
+        assert!(!own.has_connection(other.local_addr().expect("connected"), to));
 
         let _registered = own.register_listener(to);
         assert_eq!(own.connect(to).await.expect_err("itself").kind(), io::ErrorKind::InvalidInput);

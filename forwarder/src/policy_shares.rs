@@ -16,9 +16,11 @@ const STEPS_PER_SECOND: u64 = 1_250_000;
 const ALL_STEPS_PER_SECOND: u64 = 6_250_000;
 /// Nanoseconds of a check that count as one step: a quarter of its time, for it holds up no connection.
 const CHECK_NANOS: u128 = 160;
+/// Steps that an authtoken has left which has hardly used any.
+const FRUGAL: i64 = 937_500;
 /// Nanoseconds of a second.
 const NANOS: u128 = 1_000_000_000;
-/// PolicyShares that are kept of authtokens that use none.
+/// Shares of authtokens that are kept.
 const MAX_IDLE: usize = 4_096;
 
 /// How much of something there is, and how fast more comes.
@@ -95,10 +97,12 @@ impl PolicyShares {
     }
 
     /// The share of an authtoken.
-    pub fn of(&self, owner: CredentialId) -> Arc<PolicyShare> {
+    pub fn of(&self, owner: CredentialId, now: Instant) -> Arc<PolicyShare> {
         let mut owners = self.owners();
         if owners.len() >= MAX_IDLE && !owners.contains_key(&owner) {
-            owners.retain(|_, share| Arc::strong_count(share) > 1);
+            // Those that have been used lately stay: nobody gets a new share by coming again.
+            let full = i64::try_from(STEPS_PER_SECOND).unwrap_or(i64::MAX);
+            owners.retain(|_, share| Arc::strong_count(share) > 1 || share.steps.take(0, now) < full);
         }
         let share = owners.entry(owner).or_insert_with(|| {
             Arc::new(PolicyShare {
@@ -117,8 +121,16 @@ impl PolicyShare {
     /// Steps that may be taken now.
     #[must_use]
     pub fn available(&self, now: Instant) -> u64 {
-        let least = self.steps.take(0, now).min(self.all_steps.take(0, now));
+        let (own, all) = (self.steps.take(0, now), self.all_steps.take(0, now));
+        // Who has hardly used its own share is not made to wait for those who have used up that of all.
+        let least = if own >= FRUGAL { own } else { own.min(all) };
         u64::try_from(least).unwrap_or(0)
+    }
+
+    /// True if the authtoken itself has used up its steps.
+    #[must_use]
+    pub fn is_own_used_up(&self, now: Instant) -> bool {
+        self.steps.take(0, now) <= 0
     }
 
     /// Notes steps that were taken.
@@ -221,30 +233,34 @@ mod tests {
     #[test]
     fn steps_come_back_with_time_and_not_with_a_new_session() {
         let (shares, one, start) = (PolicyShares::default(), owner(), Instant::now());
-        let share = shares.of(one);
+        let share = shares.of(one, start);
         assert_eq!(share.available(start), STEPS_PER_SECOND);
         share.charge(STEPS_PER_SECOND + 500, start);
         assert_eq!(share.available(start), 0);
         drop(share);
-        assert_eq!(shares.of(one).available(start), 0, "the same share after all sessions have ended");
-        assert_eq!(shares.of(owner()).available(start), STEPS_PER_SECOND, "another has its own");
+        assert_eq!(shares.of(one, start).available(start), 0, "the same share after all sessions have ended");
+        assert_eq!(shares.of(owner(), start).available(start), STEPS_PER_SECOND, "another has its own");
         let later = start + Duration::from_millis(500);
-        assert_eq!(shares.of(one).available(later), STEPS_PER_SECOND / 2 - 500);
-        assert_eq!(shares.of(one).available(start + Duration::from_secs(9)), STEPS_PER_SECOND);
+        assert_eq!(shares.of(one, start).available(later), STEPS_PER_SECOND / 2 - 500);
+        assert_eq!(shares.of(one, start).available(start + Duration::from_secs(9)), STEPS_PER_SECOND);
         // Many small looks lose nothing.
-        shares.of(one).charge(STEPS_PER_SECOND, start + Duration::from_secs(9));
+        shares.of(one, start).charge(STEPS_PER_SECOND, start + Duration::from_secs(9));
         let looks =
             (0..1_000_000).step_by(7).map(|nanos| start + Duration::from_nanos(9_000_000_000 + nanos));
-        let last = looks.map(|now| shares.of(one).available(now)).last();
+        let last = looks.map(|now| shares.of(one, start).available(now)).last();
         assert!(last.is_some_and(|left| left >= STEPS_PER_SECOND / 1_000 - 2), "{last:?}");
     }
 
     #[test]
     fn all_together_have_a_bound_too() {
         let (shares, start) = (PolicyShares::default(), Instant::now());
-        let greedy: Vec<_> = (0..5).map(|_| shares.of(owner())).collect();
+        let greedy: Vec<_> = (0..5).map(|_| shares.of(owner(), start)).collect();
         greedy.iter().for_each(|share| share.charge(STEPS_PER_SECOND, start));
-        assert_eq!(shares.of(owner()).available(start), 0);
+        assert_eq!(
+            shares.of(owner(), start).available(start),
+            STEPS_PER_SECOND,
+            "who has used nothing does not wait"
+        );
         greedy[0].charge_time(Duration::from_secs(1), start);
         assert_eq!(
             greedy[0].available(start + Duration::from_secs(4)),
@@ -255,8 +271,8 @@ mod tests {
 
     #[test]
     fn memory_is_taken_and_given_back() {
-        let shares = PolicyShares::default();
-        let (one, other) = (shares.of(owner()), shares.of(owner()));
+        let (shares, start) = (PolicyShares::default(), Instant::now());
+        let (one, other) = (shares.of(owner(), start), shares.of(owner(), start));
         let first = one.reserve(60, 100, 150).expect("room");
         assert_eq!(one.reserve(41, 100, 150).err(), Some(Full::Own { bytes: 41, most: 100 }));
         let _second = other.reserve(90, 100, 150).expect("room");
@@ -267,12 +283,12 @@ mod tests {
 
     #[test]
     fn shares_that_nobody_uses_are_given_up() {
-        let shares = PolicyShares::default();
+        let (shares, start) = (PolicyShares::default(), Instant::now());
         let kept = (owner(), owner());
-        let used = shares.of(kept.0);
-        used.charge(STEPS_PER_SECOND, Instant::now());
+        let used = shares.of(kept.0, start);
+        used.charge(STEPS_PER_SECOND, start);
         for _ in 0..MAX_IDLE * 3 {
-            shares.of(owner());
+            shares.of(owner(), start);
         }
         assert!(shares.owners().len() <= MAX_IDLE && shares.owners().contains_key(&kept.0));
     }

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use policy_core::compile::{Digest, Program};
 use policy_core::edge::PoliciesForward;
@@ -186,7 +187,7 @@ async fn judge_within<D: Dial>(
 /// How thoroughly an open connection is judged again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
-    /// What is decided by the configuration's own policies and by cheap ones of agents.
+    /// By all policies of the configuration, and by those of agents that are cheap.
     Cheap,
     /// As when it was made.
     Full,
@@ -493,7 +494,13 @@ impl<D: Dial> Host<'_, D> {
 
 /// A policy that may not begin, since its owner or its connection has used up what policies may take.
 fn over_budget(program: &Program, owner: Option<&Owner>) -> Verdict {
-    let whose = owner.map_or_else(String::new, |owner| format!(" of authtoken {}", owner.credential));
+    let whose = match owner {
+        None => String::new(),
+        Some(owner) if owner.share.is_own_used_up(Instant::now()) => {
+            format!(" of authtoken {}", owner.credential)
+        }
+        Some(_) => " of all agents together, or of this connection,".to_owned(),
+    };
     Verdict {
         decision: "error",
         rule: None,

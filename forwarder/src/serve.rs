@@ -1,6 +1,6 @@
 //! `forwarder edge`: an edge under the control of signals.
 //!
-//! SIGHUP reloads and keeps the last good configuration on any error; SIGTERM and SIGINT stop accepting and
+//! SIGHUP reloads, as far as everything can be loaded (ADR 20); SIGTERM and SIGINT stop accepting and
 //! drain; a second one cuts at once.
 
 mod administration;
@@ -20,7 +20,7 @@ use tokio::time::{Instant, interval_at};
 
 use crate::admin::{CONNECTIONS, ChangedPolicy, ReloadReport};
 use crate::admission::{OverBudget, Reserve, connections, raise_file_limit};
-use crate::edge::{BindError, Edge, ReloadError, UNKNOWN_AGENTS, not_loaded};
+use crate::edge::{BindError, Edge, LastReload, ReloadFaults, UNKNOWN_AGENTS, not_loaded};
 use crate::events::{EventWriter, open_outputs, policy_not_loaded, reload_failed};
 use crate::generation::{Generation, LoadError, Reports, load, load_after, read_file};
 use crate::state::StateDir;
@@ -86,7 +86,7 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
     announce(&edge);
     // A request waits while a reload runs; one that waits is answered by the next.
     let (reloads, mut requests) = mpsc::channel(REQUESTS);
-    let reach = Reach { reloads, error: ReloadError::default() };
+    let reach = Reach { reloads, last: LastReload::default() };
     let budget = Budget { slots: most, files };
     let mut served = Served { edge, control: None, events, places, reach, budget, drain };
     served.begin(&config).await?;
@@ -224,8 +224,10 @@ impl Served {
             tracing::error!(endpoint, file, "policy not loaded: {consequence}");
             self.tell(policy_not_loaded(gap, now));
         }
-        let mut error = self.reach.error.lock().unwrap_or_else(PoisonError::into_inner);
-        error.clone_from(&report.error);
+        let findings = if report.complete { Vec::new() } else { report.findings.clone() };
+        let mut last = self.reach.last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = ReloadFaults { error: report.error.clone(), findings };
+        drop(last);
         report
     }
 
@@ -305,6 +307,8 @@ enum Told {
 }
 
 struct Signals {
+    /// A reload was asked for that has not begun.
+    again: bool,
     hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
@@ -313,18 +317,25 @@ struct Signals {
 impl Signals {
     fn new() -> io::Result<Self> {
         Ok(Self {
+            again: false,
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
     }
 
-    /// Waits for a stop; reloads that come meanwhile are one with the present one.
+    /// Waits for a stop. Reloads that are asked for meanwhile come after it, as one: what is being loaded may be older.
     async fn stop(&mut self) {
-        while let Told::Reload = self.next().await {}
+        while let Told::Reload = self.receive().await {
+            self.again = true;
+        }
     }
 
     async fn next(&mut self) -> Told {
+        if std::mem::take(&mut self.again) { Told::Reload } else { self.receive().await }
+    }
+
+    async fn receive(&mut self) -> Told {
         tokio::select! {
             _ = self.hangup.recv() => Told::Reload,
             _ = self.terminate.recv() => Told::Stop,

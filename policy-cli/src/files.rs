@@ -162,7 +162,7 @@ pub(crate) struct Found {
 #[derive(Debug, Default)]
 pub(crate) struct Expanded {
     pub(crate) files: Vec<Found>,
-    /// Links in searched folders that lead out of them, with the folder.
+    /// Links in searched folders that lead out of them, to files or folders, with the folder.
     pub(crate) skipped: Vec<(PathBuf, PathBuf)>,
     /// Paths that cannot be read.
     pub(crate) failures: Vec<Failure>,
@@ -189,6 +189,8 @@ pub(crate) fn expand(paths: &[PathBuf]) -> Expanded {
         links.sort();
         for link in links {
             match is_below(&link, path) {
+                // What lies behind a link to a folder of its own is found there.
+                true if link.is_dir() => {}
                 true => below.push(link),
                 false => out.skipped.push((link, path.clone())),
             }
@@ -214,6 +216,8 @@ fn list(
             if !hidden && !SKIPPED.iter().any(|skipped| name == *skipped) {
                 folders.push(path);
             }
+        } else if kind.is_symlink() && !hidden && path.is_dir() {
+            links.push(path);
         } else if path.extension().is_some_and(|end| end == "yml" || end == "yaml" || end == "json")
             && path.is_file()
         {

@@ -81,7 +81,7 @@ pub(crate) fn check_document(
     // The text that `policy_sha256` names is the whole file.
     policy.span = Span::from_range(0..document.source().text().len());
     if document.root().is_some() {
-        check_policy(&policy, options.endpoint, !found.has_errors(), &mut later);
+        check_policy(&policy, options.endpoint, (!found.has_errors(), options.serving), &mut later);
     }
     settle(document, later, found);
     (!found.has_errors()).then(|| CheckedPolicy::of_part(policy, document.source()))

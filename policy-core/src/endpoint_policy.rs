@@ -69,7 +69,7 @@ pub(crate) fn read_policy_source<'d>(
     let own = reader.fresh();
     let policy = policy(field.value, endpoint, &own);
     let mut found = own.into_diagnostics();
-    check_policy(&policy, endpoint, true, &mut found);
+    check_policy(&policy, endpoint, (true, reader.options().serving), &mut found);
     let usable = !found.has_errors();
     reader.absorb(found);
     if !usable {

@@ -26,6 +26,9 @@ pub struct CheckOptions {
     /// What is clear although it is not by the book is a warning: rules without `actions`, phases that are no
     /// list.
     pub lenient: bool,
+    /// True where the policy is about to be served: a list that allows nobody is a warning then. It refuses everybody,
+    /// and what only refuses more must load; to its author it is an error, since most meant something else.
+    pub serving: bool,
     /// The IP policies that `restrict-ips` may name; `None` if nobody said which there are.
     pub ip_policies: Option<Arc<IpPolicies>>,
 }

@@ -34,6 +34,8 @@ pub struct EdgeStatus {
     pub agents: usize,
     /// Why the last reload was refused as a whole; `None` if it was not.
     pub reload_error: Option<String>,
+    /// What the last reload found in the files, where it could not load all of them.
+    pub findings: Vec<String>,
 }
 
 /// An endpoint of the configuration.

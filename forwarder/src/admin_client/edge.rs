@@ -86,41 +86,61 @@ fn reloaded(report: &Value) -> String {
     for changed in items(report, "changed") {
         let (before, after) = (short(text(changed, "before")), short(text(changed, "after")));
         let before = if before.is_empty() { "none" } else { before };
-        let after = if after.is_empty() { "refusing every connection" } else { after };
-        let _ = writeln!(out, "{}: new policy ({before} to {after})", text(changed, "endpoint"));
+        let endpoint = text(changed, "endpoint");
+        let _ = match after {
+            "" => writeln!(out, "{endpoint}: refuses every connection now (was {before})"),
+            after => writeln!(out, "{endpoint}: new policy ({before} to {after})"),
+        };
     }
     gaps(report, &mut out);
-    let count = |key: &str, one: &str, many: &str| {
+    let count = |key: &str, one: &str, then: &str| {
         let number = number(report, key);
-        (number > 0).then(|| format!("{number} {}", if number == 1 { one } else { many }))
+        (number > 0).then(|| format!("{} {then}", counted(number, one)))
     };
-    let parts: Vec<_> = [
-        count("opened", "listener opened", "listeners opened"),
-        count("closed", "listener closed", "listeners closed"),
-        count("cut", "connection closed", "connections closed"),
-        count("judged_later", "connection still being judged", "connections still being judged"),
-        count("sessions_ended", "agent session ended", "agent sessions ended"),
-        count("endpoints_stopped", "agent endpoint stopped", "agent endpoints stopped"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    let done = if items(report, "not_loaded").is_empty() { "reloaded" } else { "reloaded in part" };
+    let parts = [
+        count("opened", "listener", "opened"),
+        count("closed", "listener", "closed"),
+        count("cut", "connection", "closed"),
+        count("judged_later", "connection", "still being judged"),
+        count("sessions_ended", "agent session", "ended"),
+        count("endpoints_stopped", "agent endpoint", "stopped"),
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
     let rest = if parts.is_empty() { "no connection closed".to_owned() } else { parts.join(", ") };
+    let done = match items(report, "not_loaded").len() as u64 {
+        0 => "reloaded".to_owned(),
+        failed => format!(
+            "reloaded without {}, see above",
+            counted(failed, "policy").replace("policys", "policies")
+        ),
+    };
     let _ = writeln!(out, "{done}: {rest}");
     out
 }
 
+/// `1 agent`, `2 agents`.
+fn counted(number: u64, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+}
+
 fn state(status: &Value) -> String {
     let mut out = table(ENDPOINTS, items(status, "endpoints"));
-    let _ = writeln!(
-        out,
-        "{} internal endpoints, {} agents, {} connections",
-        number(status, "internal_endpoints"),
-        number(status, "agents"),
-        number(status, "connections")
-    );
+    let parts = [
+        counted(number(status, "internal_endpoints"), "internal endpoint"),
+        counted(number(status, "agents"), "agent"),
+        counted(number(status, "connections"), "connection"),
+    ];
+    let _ = writeln!(out, "{}", parts.join(", "));
+    for finding in items(status, "findings").iter().filter_map(Value::as_str) {
+        let _ = writeln!(out, "{finding}");
+    }
     gaps(status, &mut out);
+    if !items(status, "not_loaded").is_empty() {
+        let _ = writeln!(
+            out,
+            "the edge does not start again with this configuration: fix the files, then reload"
+        );
+    }
     if let Some(error) = status.get("reload_error").and_then(Value::as_str) {
         let _ = writeln!(out, "last reload refused, the previous configuration stays in force: {error}");
     }

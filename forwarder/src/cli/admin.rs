@@ -77,7 +77,7 @@ pub(crate) enum AuthtokenCommand {
     /// Revoke an authtoken.
     Revoke {
         /// The id, cr_….
-        #[arg(value_parser = id)]
+        // Not parsed here: who gives the authtoken itself would see it repeated.
         id: String,
     },
 }
@@ -208,7 +208,7 @@ fn id(text: &str) -> Result<String, String> {
 #[derive(Args, Debug)]
 #[command(
     after_help = "Exit codes: 0 all of it is in force, 1 a policy could not be loaded or nothing has changed
-because the configuration cannot be used (the output says what stays in force).
+because the configuration cannot be used (the output says what stays in force), 2 no edge answers.
 
 Examples:
   forwarder reload --config edge.yml
@@ -223,7 +223,7 @@ pub(crate) struct Reload {
 #[derive(Args, Debug)]
 #[command(
     after_help = "Exit codes: 0 everything is in force as configured, 1 a policy could not be loaded or the last
-reload was refused.
+reload was refused, 2 no edge answers.
 
 Example:
   forwarder status --config edge.yml"

@@ -29,7 +29,7 @@ pub(crate) struct Quickstart {
     pub(crate) check: bool,
 }
 
-/// Run the edge. SIGHUP reloads and keeps the last good configuration, SIGTERM drains and stops.
+/// Run the edge. SIGHUP reloads (see `forwarder reload`), SIGTERM drains and stops.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   forwarder edge --config edge.yml

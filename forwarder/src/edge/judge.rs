@@ -43,7 +43,8 @@ pub(super) fn open_connections(
 pub(super) async fn in_turn(shared: Arc<Shared>, undecided: Vec<Arc<Open>>) {
     let mut cut = 0_usize;
     for open in undecided {
-        if open.cut.is_cancelled() {
+        // Only this list still knows one that has ended.
+        if open.cut.is_cancelled() || Arc::strong_count(&open) == 1 {
             continue;
         }
         let begun = Instant::now();
@@ -57,7 +58,7 @@ pub(super) async fn in_turn(shared: Arc<Shared>, undecided: Vec<Arc<Open>>) {
         drop(newest);
         let rest = (begun.elapsed() * REST).max(SHORTEST_REST);
         tokio::select! {
-            () = shared.stop.cancelled() => return,
+            () = shared.stop_accepting.cancelled() => return,
             () = tokio::time::sleep(rest) => {}
         }
     }

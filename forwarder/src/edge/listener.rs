@@ -72,7 +72,7 @@ pub(super) async fn accept(
                 }
             }
         };
-        let share = match admit(&shared, &holder, peer) {
+        let share = match admit(&shared, &holder, peer, stream.local_addr().ok()) {
             Ok(share) => share,
             Err(reason) => {
                 connection::close_unjudged(&shared, stream, peer, &reason);
@@ -97,8 +97,13 @@ pub(super) async fn accept(
 }
 
 /// A place for a client among those of its source and endpoint, or why there is none.
-fn admit(shared: &Shared, holder: &Holder, peer: SocketAddr) -> Result<Share, String> {
-    if shared.own.has_connection_from(peer) {
+fn admit(
+    shared: &Shared,
+    holder: &Holder,
+    peer: SocketAddr,
+    here: Option<SocketAddr>,
+) -> Result<Share, String> {
+    if here.is_some_and(|here| shared.own.has_connection(peer, here)) {
         return Err("the edge itself has made this connection: an upstream leads back to it".to_owned());
     }
     let admitted = shared.shares.admit(&shared.current.load(), holder, peer.ip());

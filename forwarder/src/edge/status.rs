@@ -14,24 +14,34 @@ use crate::generation::{EndpointPolicy, Generation, NotLoaded};
 /// Who waits for a reload.
 pub(crate) type ReloadRequest = oneshot::Sender<ReloadReport>;
 
-/// Why the last reload was refused, shared with the API.
-pub(crate) type ReloadError = Arc<Mutex<Option<String>>>;
+/// What the last reload could not do, shared with the API.
+pub(crate) type LastReload = Arc<Mutex<ReloadFaults>>;
+
+/// What a reload could not do.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ReloadFaults {
+    /// Why it was refused as a whole.
+    pub(crate) error: Option<String>,
+    /// What was found in the files, where something could not be loaded.
+    pub(crate) findings: Vec<String>,
+}
 
 /// A running edge as its API sees it.
 struct Control {
     shared: Arc<Shared>,
     reloads: mpsc::Sender<ReloadRequest>,
-    error: ReloadError,
+    last: LastReload,
 }
 
 impl Edge {
-    /// The edge for its API: a reload is asked for through a channel, and the last refusal is read from `error`.
+    /// The edge for its API: a reload is asked for through a channel, and what the last one could not do is read from
+    /// `last`.
     pub(crate) fn control(
         &self,
         reloads: mpsc::Sender<ReloadRequest>,
-        error: ReloadError,
+        last: LastReload,
     ) -> Arc<dyn EdgeControl> {
-        Arc::new(Control { shared: Arc::clone(&self.shared), reloads, error })
+        Arc::new(Control { shared: Arc::clone(&self.shared), reloads, last })
     }
 
     /// What is served now.
@@ -43,7 +53,8 @@ impl Edge {
 impl EdgeControl for Control {
     fn status(&self) -> EdgeStatus {
         let generation = self.shared.current.load_full();
-        let error = self.error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let ReloadFaults { error, findings } =
+            self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         EdgeStatus {
             endpoints: endpoints(&generation),
             internal_endpoints: generation.config.internal_endpoints.len(),
@@ -51,6 +62,7 @@ impl EdgeControl for Control {
             connections: self.shared.registry.len(),
             agents: self.shared.agents.get().map_or(0, |agents| agents.sessions()),
             reload_error: error,
+            findings,
         }
     }
 
@@ -93,14 +105,23 @@ pub(super) fn changed(before: &Generation, after: &Generation) -> Vec<ChangedPol
         EndpointPolicy::Program(program) => Some(digest(program)),
         EndpointPolicy::Refuse(_) => None,
     };
-    let all = after.config.endpoints.iter().zip(&after.programs);
-    let changed = all.filter_map(|(endpoint, policy)| {
+    let mut changed = Vec::new();
+    let mut compare = |endpoint: String, old: Option<String>, new: Option<String>| {
+        if old != new {
+            changed.push(ChangedPolicy::new(endpoint, old, new));
+        }
+    };
+    for (endpoint, policy) in after.config.endpoints.iter().zip(&after.programs) {
         let name = &endpoint.name.value;
         let old = before.at_name(name).and_then(|at| before.programs.get(at)).and_then(in_force);
-        let new = in_force(policy);
-        (old != new).then(|| ChangedPolicy::new(name.to_string(), old, new))
-    });
-    changed.collect()
+        compare(name.to_string(), old, in_force(policy));
+    }
+    for (endpoint, policy) in after.config.internal_endpoints.iter().zip(&after.internal_programs) {
+        let old = before.at_internal_url(&endpoint.url.value);
+        let old = old.and_then(|at| before.internal_programs.get(at)?.as_ref()).and_then(in_force);
+        compare(endpoint.url.value.to_string(), old, policy.as_ref().and_then(in_force));
+    }
+    changed
 }
 
 pub(crate) fn not_loaded(gap: &NotLoaded) -> NotLoadedView {

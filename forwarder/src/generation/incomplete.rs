@@ -37,7 +37,7 @@ impl NotLoaded {
         match (self.in_force, self.on_bad_policy) {
             (Some(_), _) => "the previous policy stays in force",
             (None, OnBadPolicy::Refuse) => "every connection is refused (`on_bad_policy: refuse`)",
-            (None, _) => "every connection is refused: there is no previous policy",
+            (None, _) => "every connection is refused: no previous policy is in force",
         }
     }
 }
@@ -63,10 +63,7 @@ pub(super) fn fill(incomplete: Incomplete, previous: &Generation) -> Filled {
     let internal = config.internal_endpoints.iter().zip(internal).map(|(endpoint, loaded)| {
         let source = endpoint.policy.as_ref()?;
         let url = endpoint.url.value.to_string();
-        let of_url = |at: &usize| {
-            previous.config.internal_endpoints.get(*at).is_some_and(|it| it.url.value == endpoint.url.value)
-        };
-        let before = previous.config.internal_endpoint(&endpoint.url.value).filter(of_url);
+        let before = previous.at_internal_url(&endpoint.url.value);
         let before = before.and_then(|at| previous.internal_programs.get(at)?.as_ref());
         let gap = Gap { name: &url, source, wish: endpoint.on_bad_policy };
         gap.fill(loaded, before, &mut not_loaded)

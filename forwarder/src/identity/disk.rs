@@ -100,21 +100,12 @@ impl DiskStore {
             }
             Err(error) => return Err(error),
         };
-        let (journal, entries) = match Journal::open(folder) {
-            Ok((journal, entries)) => (Some(journal), entries),
-            Err(error) if private::is_full(&error) => {
+        let mut state = State { database, journal: None, waiting: Vec::new() };
+        match state.open_journal(folder) {
+            Err(error) if error.is_full() => {
                 tracing::warn!("no reserve for revocations on a full disk: {error}");
-                (None, Vec::new())
             }
-            Err(error) => return Err(StoreError::new(error)),
-        };
-        let mut state = State { database, journal, waiting: Vec::new() };
-        let merged = state.read(folder, merged)?;
-        if let Some(journal) = &mut state.journal {
-            journal.after(merged);
-        }
-        for (_, changes) in entries.into_iter().filter(|(number, _)| *number > merged) {
-            changes.into_iter().for_each(|change| add(&mut state.waiting, change));
+            opened => opened?,
         }
         Ok(Self { folder: folder.to_owned(), state: Mutex::new(state) })
     }
@@ -153,11 +144,25 @@ impl State {
             Some(journal) => journal.rewind(),
             // There was no room for it.
             None => {
-                let opened = Journal::open(folder);
-                let opened = opened.inspect_err(|error| tracing::debug!("still no reserve: {error}"));
-                self.journal = opened.ok().map(|(journal, _)| journal);
+                if let Err(error) = self.open_journal(folder) {
+                    tracing::debug!("still no reserve: {error}");
+                }
             }
         }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Opens the journal, behind all that was ever merged: a number that was used before would be taken for merged.
+    fn open_journal(&mut self, folder: &Path) -> Result<(), StoreError> {
+        let (mut journal, entries) = Journal::open(folder).map_err(StoreError::new)?;
+        let merged = self.read(folder, merged)?;
+        journal.after(merged);
+        for (_, changes) in entries.into_iter().filter(|(number, _)| *number > merged) {
+            changes.into_iter().for_each(|change| add(&mut self.waiting, change));
+        }
+        self.journal = Some(journal);
         Ok(())
     }
 }
@@ -242,11 +247,16 @@ fn merged(database: &Database) -> Result<u64, StoreError> {
 
 impl StoreError {
     /// True for what the file system said.
+    fn is_full(&self) -> bool {
+        let error = std::error::Error::source(self);
+        error.and_then(|error| error.downcast_ref::<std::io::Error>()).is_some_and(private::is_full)
+    }
+
     fn is_io(&self) -> bool {
         let error = std::error::Error::source(self);
         let of_redb = error.and_then(|error| error.downcast_ref::<redb::Error>());
         of_redb.is_some_and(|error| matches!(error, redb::Error::Io(_) | redb::Error::PreviousIo))
-            || error.and_then(|error| error.downcast_ref::<std::io::Error>()).is_some_and(private::is_full)
+            || self.is_full()
     }
 }
 

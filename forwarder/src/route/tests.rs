@@ -77,7 +77,7 @@ fn the_decision_of_the_edge_allocates_nothing() {
 }
 
 #[test]
-fn a_refusal_costs_the_same_however_many_rules_there_are() {
+fn a_refusal_allocates_the_same_however_many_rules_there_are() {
     let online = OnlineEndpoints::default();
     let refused = |rules: usize| {
         let generation = edge(rules);
@@ -92,4 +92,75 @@ fn a_refusal_costs_the_same_however_many_rules_there_are() {
     let one = refused(1);
     assert_eq!(refused(2_000), one);
     assert!(one <= 8, "{one} allocations: the texts of the verdict, and no more");
+}
+
+/// A chain of endpoints, each of which compiles a pattern for the connection before it forwards to the next.
+fn chain(endpoints: usize) -> Generation {
+    let policy = |next: usize| {
+        format!(
+            "on_tcp_connect: [{{expressions: [\"conn.client_ip.matches(r'\\\\pL{{1,9}}' + string(conn.client_port))\"], \
+             actions: [{{type: deny}}]}}, {{actions: [{{type: forward-internal, config: {{url: 'tcp://d{next}.internal:22'}}}}]}}]"
+        )
+    };
+    let mut config = format!(
+        "version: 1\nendpoints: [{{name: e, url: 'tcp://e:9', listen: '127.0.0.1:0', traffic_policy: {{{}}}}}]\ninternal_endpoints:\n",
+        policy(0)
+    );
+    for at in 0..endpoints {
+        let own = if at + 1 < endpoints {
+            format!(", traffic_policy: {{{}}}", policy(at + 1))
+        } else {
+            String::new()
+        };
+        config.push_str(&format!("- {{url: 'tcp://d{at}.internal:22', upstream: {{url: 22}}{own}}}\n"));
+    }
+    load(Path::new("edge.yml"), &|_| Ok(config.clone().into())).expect("usable").0
+}
+
+#[test]
+fn all_hops_of_a_connection_share_one_budget() {
+    let online = OnlineEndpoints::default();
+    let judge = |endpoints: usize| {
+        let generation = chain(endpoints);
+        let world = World { generation: &generation, online: &online };
+        let facts = facts(&generation, "198.51.100.1:5000");
+        let presumed = Presumed { unreached: &[], reached: None };
+        judge_presumed(world, Entry::Configured(0), &facts, presumed, Effort::Full).expect("it does not wait")
+    };
+    let short = judge(2);
+    assert!(short.upstream.is_some() && !short.out_of_steps, "{:?}", short.verdict);
+    // Each policy alone would have its steps; together they have not.
+    let long = judge(14);
+    assert!(long.upstream.is_none() && long.out_of_steps, "{:?}", long.verdict);
+    assert!(long.hops.len() > 2, "{:?}", long.hops);
+}
+
+#[test]
+fn what_the_policy_of_an_agent_takes_is_charged_to_its_authtoken() {
+    let endpoint = crate::online::tests::online("1", "tcp://a.internal:22", false);
+    let (share, now) = (Arc::clone(&endpoint.owner.share), Instant::now());
+    let generation = edge(200);
+    let EndpointPolicy::Program(program) = &generation.programs[0] else { panic!("not loaded") };
+    let before = share.available(now);
+    // What comes back while the test runs.
+    let refilled = || u64::try_from(now.elapsed().as_micros()).expect("short") * 2 + 1;
+    let mut budget = Budget::of_connection();
+    let left = budget.begin(program, Some(&endpoint.owner)).expect("a fresh share");
+    let base = program.base_steps();
+    assert!(base >= 200 && share.available(now) <= before - base + refilled());
+    budget.account(40_000, Some(&endpoint.owner));
+    let after = share.available(now);
+    assert!(after <= before - base - 40_000 + refilled(), "{after}");
+    assert_eq!(budget.left(Some(&endpoint.owner)), left - 40_000);
+    // The edge's own look at an open connection is not at the expense of the authtoken.
+    let mut again = Budget::again(Effort::Full);
+    again.begin(program, Some(&endpoint.owner)).expect("steps");
+    again.account(40_000, Some(&endpoint.owner));
+    assert!(share.available(now) >= after);
+    share.charge(3 * before, now);
+    assert_eq!(Budget::of_connection().begin(program, Some(&endpoint.owner)), None, "its share is used up");
+    assert!(
+        Budget::of_connection().begin(program, None).is_some(),
+        "policies of the configuration have none"
+    );
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{StartError, admin_of, administration};
 use crate::admin::{Admin, Audit};
 use crate::edge::{
-    AgentSettings, BindError, Edge, EndedAgents, PolicyLimits, ReadyAgents, ReloadError, ReloadRequest,
+    AgentSettings, BindError, Edge, EndedAgents, LastReload, PolicyLimits, ReadyAgents, ReloadRequest,
 };
 use crate::events::EventWriter;
 use crate::identity::Identity;
@@ -62,7 +62,7 @@ pub(super) struct Control {
 /// How the administration reaches the edge.
 pub(super) struct Reach {
     pub(super) reloads: mpsc::Sender<ReloadRequest>,
-    pub(super) error: ReloadError,
+    pub(super) last: LastReload,
 }
 
 impl Control {
@@ -164,7 +164,7 @@ fn serve(
     let audit = events.clone();
     let audit = Audit::new(move |line| audit.send(line));
     let api = Admin::new(identity.clone(), edge.admin_sessions(), audit);
-    let api = api.with_edge(edge.control(reach.reloads.clone(), Arc::clone(&reach.error)));
+    let api = api.with_edge(edge.control(reach.reloads.clone(), Arc::clone(&reach.last)));
     let (files, stop) = (admin_of(&edge.config()), CancellationToken::new());
     let (serving, registered) = admin.serve(api, &identity, &stop, edge.own_sockets());
     Control { identity, shown: None, files, stop, serving, _admin_listener: registered }
@@ -255,7 +255,7 @@ mod tests {
         let places = Places { folder: folder.path().into(), state: folder.path().into() };
         let mut control = None;
         let made = ready(&edge, &config, &places, false).await.expect("ready");
-        let reach = Reach { reloads: mpsc::channel(1).0, error: ReloadError::default() };
+        let reach = Reach { reloads: mpsc::channel(1).0, last: LastReload::default() };
         take(&mut edge, made, &mut control, &events, &reach).await;
         let trust = folder.path().join("ca/ca.pem");
         let first = seen(&edge, &trust).await;

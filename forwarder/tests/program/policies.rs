@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use forwarder::link::CallError;
 use forwarder::mux::Opener;
@@ -31,25 +31,23 @@ fn runtime() -> tokio::runtime::Runtime {
 
 /// The site of a tenant with a device, `device1.internal`, and the port that another tenant may bind.
 fn two_tenants(more: &str) -> (Site, u16) {
-    let port = 21_000 + u16::try_from(std::process::id() % 8_000).expect("small");
-    let site = Site::start(FORWARD, &format!("public_tcp_ports: {port}-{}\n{more}", port + 300));
+    // One that the system chooses, and that nobody is given again soon.
+    let free = std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|it| it.local_addr());
+    let port = free.expect("a free port").port();
+    let site = Site::start(FORWARD, &format!("public_tcp_ports: {port}\n{more}"));
     (site, port)
 }
 
-/// A port of the range that is free here, with the token that may bind it and names below `a.internal`.
-fn other_tenant(site: &Site, first: u16) -> (u16, String) {
-    let free =
-        (first..first + 300).find(|port| std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok());
-    let port = free.expect("a free port");
-    let token = site.token(&[&format!("bind:localhost:{port}"), "bind:*.a.internal"]);
-    (port, token)
+/// A token that may bind the public port and names below `a.internal`.
+fn other_tenant(site: &Site, port: u16) -> String {
+    site.token(&[&format!("bind:localhost:{port}"), "bind:*.a.internal"])
 }
 
 #[test]
 fn a_policy_of_an_agent_forwards_to_what_its_token_may_bind() {
-    let (site, first) = two_tenants("");
+    let (site, port) = two_tenants("");
     let _device = site.agent(&site.token(&["bind:device1.internal"]), &echo_device().to_string(), &DEVICE);
-    let (port, token) = other_tenant(&site, first);
+    let token = other_tenant(&site, port);
     runtime().block_on(async {
         let (opener, _accepted) = enter(&site.edge, site.agents, &token).await;
         let public = format!("localhost:{port}");
@@ -78,7 +76,7 @@ fn a_policy_of_an_agent_forwards_to_what_its_token_may_bind() {
 
 #[test]
 fn an_edge_that_trusts_its_agents_lets_their_policies_forward_anywhere() {
-    let (site, first) = two_tenants("");
+    let (site, port) = two_tenants("");
     let yml = std::fs::read_to_string(site.edge.folder.path("edge.yml")).expect("there");
     let trusting =
         yml.replace("names: [localhost, 127.0.0.1]", "names: [localhost, 127.0.0.1], policies_forward: any");
@@ -86,7 +84,7 @@ fn an_edge_that_trusts_its_agents_lets_their_policies_forward_anywhere() {
     site.edge.folder.write("edge.yml", &trusting);
     site.admin(&["reload"]);
     let _device = site.agent(&site.token(&["bind:device1.internal"]), &echo_device().to_string(), &DEVICE);
-    let (port, token) = other_tenant(&site, first);
+    let token = other_tenant(&site, port);
     runtime().block_on(async {
         let (opener, _accepted) = enter(&site.edge, site.agents, &token).await;
         let public = format!("localhost:{port}");
@@ -115,9 +113,9 @@ fn costly(next: Option<&str>) -> String {
 
 #[test]
 fn costly_policies_of_an_agent_are_cut_short_and_hold_up_nobody() {
-    let (site, first) = two_tenants("");
+    let (site, port) = two_tenants("");
     let _device = site.agent(&site.token(&["bind:device1.internal"]), &echo_device().to_string(), &DEVICE);
-    let (port, token) = other_tenant(&site, first);
+    let token = other_tenant(&site, port);
     runtime().block_on(async {
         let (opener, _accepted) = enter(&site.edge, site.agents, &token).await;
         for at in 0..6 {
@@ -144,16 +142,13 @@ fn costly_policies_of_an_agent_are_cut_short_and_hold_up_nobody() {
         visits.await.expect("refused");
     });
     let refused = site.edge.wait_for_events(1).into_iter().map(|event| event["object"]["reason"].to_string());
-    let refused: Vec<_> = refused
-        .filter(|reason| reason.contains("more steps than allowed") || reason.contains("processor time"))
-        .collect();
-    assert!(!refused.is_empty());
+    assert!(refused.into_iter().any(|reason| reason.contains("more steps than allowed")));
 }
 
 /// What the configuration refuses is cut at once, whatever policies the agents on the way have brought.
 #[test]
 fn a_narrowing_reload_does_not_wait_for_policies_of_agents() {
-    let site = Site::start(FORWARD, "");
+    let mut site = Site::start(FORWARD, "");
     let token = site.token(&[]);
     // Cheap enough to admit a connection, and too dear for the first look of a reload.
     let rule = |n: usize| {
@@ -172,7 +167,7 @@ fn a_narrowing_reload_does_not_wait_for_policies_of_agents() {
     }
     // The policy stays: all of them are judged in full, one after the other, and go on.
     site.admin(&["reload"]);
-    std::thread::sleep(Duration::from_millis(500));
+    site.edge.wait_for(&["judged the connections whose policies take long", "cut=0"]);
     for stream in &mut open {
         stream.write_all(b"x").expect("open");
         stream.read_exact(&mut [0]).expect("it goes on");

@@ -175,3 +175,88 @@ fn a_reload_that_is_asked_for_while_the_edge_stops_is_answered() {
     let mut status = status;
     assert_eq!(status.output().expect("it runs").status.code(), Some(2));
 }
+
+#[test]
+fn internal_endpoints_and_new_ones_have_their_say_too() {
+    let device = echo_device();
+    let folder = Folder::new();
+    let yml = |more: &str, internal: &str| {
+        format!(
+            "version: 1\nendpoints:\n- {{name: e, url: \"tcp://e:22\", listen: \"127.0.0.1:0\", traffic_policy_file: open.yml}}\n{more}internal_endpoints:\n- {{url: \"tcp://device1.internal:22\", upstream: {{url: \"{device}\"}}, traffic_policy_file: inner.yml, on_bad_policy: {internal}}}\n"
+        )
+    };
+    folder.write("edge.yml", &yml("", "keep"));
+    folder.write("open.yml", OPEN);
+    let inner = "on_tcp_connect: [{actions: [{type: restrict-ips, config: {allow: [127.0.0.0/8]}}]}]\n";
+    folder.write("inner.yml", inner);
+    let mut edge = Edge::start(folder);
+    let address = edge.address("e");
+    edge.wait_for(&["administration"]);
+    edge.folder.write("inner.yml", "on_tcp_connect: [{actions: [{type: dney}]}]\n");
+    let (report, code) = answer(&edge, "reload");
+    assert_eq!(
+        (code, &report["not_loaded"][0]["endpoint"]),
+        (Some(1), &"tcp://device1.internal:22".into()),
+        "{report}"
+    );
+    assert_eq!(exchange(connect(address), b"kept"), b"kept");
+    edge.folder.write("edge.yml", &yml("", "refuse"));
+    assert_eq!(answer(&edge, "reload").1, Some(1));
+    assert!(exchange(connect(address), b"refused").is_empty());
+    // An endpoint that never had a policy has none to keep.
+    let more =
+        "- {name: new, url: \"tcp://n:22\", listen: \"127.0.0.1:0\", traffic_policy_file: inner.yml}\n";
+    edge.folder.write("edge.yml", &yml(more, "keep"));
+    assert_eq!(answer(&edge, "reload").1, Some(1));
+    let new = edge.address("new");
+    assert!(exchange(connect(new), b"refused").is_empty());
+    edge.folder.write("inner.yml", inner);
+    let (report, code) = answer(&edge, "reload");
+    assert_eq!(code, Some(0), "{report}");
+    let changed: Vec<_> =
+        report["changed"].as_array().expect("a list").iter().map(|it| it["endpoint"].clone()).collect();
+    assert_eq!(changed, ["new", "tcp://device1.internal:22"]);
+    assert_eq!(exchange(connect(address), b"again"), b"again");
+}
+
+#[test]
+fn lists_that_allow_nobody_and_actions_put_in_front_load() {
+    let mut edge = edge(echo_device());
+    let address = edge.address("keep");
+    edge.wait_for(&["administration"]);
+    for shut in [
+        OPEN.replace("actions: [", "actions: [{type: restrict-ips, config: {allow: []}}, "),
+        OPEN.replace("actions: [", "actions: [{type: restrict-ips, config: {deny: [127.0.0.1/32]}}, "),
+        OPEN.replace("actions: [", "actions: [{type: deny}, "),
+    ] {
+        edge.folder.write("keep.yml", &shut);
+        let (report, code) = answer(&edge, "reload");
+        assert_eq!(code, Some(0), "{shut}: {report}");
+        assert!(exchange(connect(address), b"no").is_empty(), "{shut}");
+        edge.folder.write("keep.yml", OPEN);
+        assert_eq!(answer(&edge, "reload").1, Some(0));
+        assert_eq!(exchange(connect(address), b"yes"), b"yes");
+    }
+}
+
+/// A signal that comes while a configuration is loaded is not lost: the files may have changed since they were read.
+#[test]
+fn a_reload_that_is_asked_for_during_another_follows_it() {
+    let mut edge = edge(echo_device());
+    let address = edge.address("keep");
+    edge.wait_for(&["administration"]);
+    let rule =
+        |n: u32| format!("- {{expressions: [\"conn.client_port == {n}\"], actions: [{{type: deny}}]}}\n");
+    let many: String = (0..4_000).map(rule).collect();
+    for round in 0..5 {
+        edge.folder.write("refuse.yml", &format!("on_tcp_connect:\n{many}{}", rule(round)));
+        edge.signal("HUP");
+        std::thread::sleep(std::time::Duration::from_millis(10 + 30 * u64::from(round)));
+        edge.folder.write("keep.yml", "on_tcp_connect: [{actions: [{type: deny}]}]\n");
+        edge.signal("HUP");
+        wait_until("the second reload", || exchange(connect(address), b"x").is_empty().then_some(()));
+        edge.folder.write("keep.yml", OPEN);
+        edge.signal("HUP");
+        wait_until("the third", || (exchange(connect(address), b"x") == b"x").then_some(()));
+    }
+}

@@ -215,8 +215,9 @@ impl RestrictIps {
         let allow = self.allow.iter().map(|item| item.value).chain(listed(|it| &it.allow));
         let deny = self.deny.iter().map(|item| item.value).chain(listed(|it| &it.deny));
         // Lists of IP policies change without the policy, and one that shrinks only refuses more.
-        let nothing =
-            if self.enforce && self.ip_policies.is_empty() { Severity::Error } else { Severity::Warning };
+        let changes = !self.ip_policies.is_empty();
+        let loads = changes || !self.enforce || cx.reader.options().serving;
+        let nothing = if loads { Severity::Warning } else { Severity::Error };
         check_lists(allow, deny, (self.enforce, nothing), at, cx.reader);
     }
 }
@@ -251,7 +252,10 @@ pub(crate) fn check_lists(
         };
         let help = match denied {
             false => "list the permitted networks under `allow`",
-            true => "to permit all but the denied, add `allow: [0.0.0.0/0, \"::/0\"]`",
+            true => {
+                "list the permitted networks under `allow`; only if everybody but the denied may connect, these are \
+                 `0.0.0.0/0` and `::/0`"
+            }
         };
         let found = Diagnostic::new(&NOTHING_ALLOWED, at, message).with_help(help);
         reader.report(found.with_severity(nothing));

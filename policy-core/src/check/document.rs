@@ -33,8 +33,13 @@ pub(super) static CODES: &[&Code] = &[
     &ONE_PER_POLICY,
 ];
 
-/// Checks a policy as a whole; `sound` if reading the document found no error. O(actions).
-pub(crate) fn check_policy(policy: &Policy, endpoint: EndpointTraits, sound: bool, found: &mut Diagnostics) {
+/// Checks a policy as a whole; `sound` if reading the document found no error, `serving` as in the options. O(actions).
+pub(crate) fn check_policy(
+    policy: &Policy,
+    endpoint: EndpointTraits,
+    (sound, serving): (bool, bool),
+    found: &mut Diagnostics,
+) {
     let written = |rules: &PhaseRules| rules.rules.iter().map(|rule| rule.written_actions).sum::<usize>();
     // After another error the action may be there and misspelt.
     let sound = sound && !found.has_errors();
@@ -50,7 +55,7 @@ pub(crate) fn check_policy(policy: &Policy, endpoint: EndpointTraits, sound: boo
         check_place(rules, endpoint, found);
     }
     for phase in Phase::ALL {
-        check_phase(policy, phase, endpoint, found);
+        check_phase(policy, phase, endpoint, serving, found);
     }
     check_repeats(policy, found);
     check_enforced(policy, found);
@@ -80,7 +85,13 @@ fn check_place(rules: &PhaseRules, endpoint: EndpointTraits, found: &mut Diagnos
     }
 }
 
-fn check_phase(policy: &Policy, phase: Phase, endpoint: EndpointTraits, found: &mut Diagnostics) {
+fn check_phase(
+    policy: &Policy,
+    phase: Phase,
+    endpoint: EndpointTraits,
+    serving: bool,
+    found: &mut Diagnostics,
+) {
     // What ends the phase: an action of a rule without conditions.
     let mut ended: Option<Span> = None;
     // Keys of the same phase go on where the one before has ended.
@@ -96,8 +107,11 @@ fn check_phase(policy: &Policy, phase: Phase, endpoint: EndpointTraits, found: &
             check_action_place(action, endpoint, found);
             let name = action.config.name();
             if let Some(end) = ended_here {
+                // Whoever serves it serves what comes before: an action put in front in a hurry must load.
+                let severity = if serving { Severity::Warning } else { Severity::Error };
                 found.push(
                     Diagnostic::new(&UNREACHABLE, action.span, format!("`{name}` can never run"))
+                        .with_severity(severity)
                         .with_label(end, "everything ends here")
                         .with_help("remove it, or move it before the action that ends the phase"),
                 );

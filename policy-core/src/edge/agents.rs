@@ -104,7 +104,8 @@ impl<'d> EdgeReader<'_, 'd> {
         let (allow, deny) = (networks(&allow), networks(&deny));
         let at = fields.field("allow").map_or(cx.owner.1, |field| field.span);
         let (allowed, denied) = (allow.iter().copied(), deny.iter().copied());
-        check_lists(allowed, denied, (true, Severity::Error), at, self.reader);
+        let nothing = if self.reader.options().serving { Severity::Warning } else { Severity::Error };
+        check_lists(allowed, denied, (true, nothing), at, self.reader);
         let built = Restriction::build(allow, deny);
         built.map_err(|error| self.reader.invalid(at, error.to_string(), "shorten the lists")).ok()
     }

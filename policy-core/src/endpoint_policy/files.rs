@@ -174,6 +174,6 @@ fn report_errors(found: &Diagnostics, name: &str, file: &Source, at: Span, findi
     let errors = found.errors();
     let plural = if errors == 1 { "" } else { "s" };
     let message = format!("the policy file `{}` has {errors} error{plural}", printable(name));
-    let help = format!("mend the file first; `policy lint {}` lists the errors", file.name());
+    let help = format!("fix the errors in that file first; `policy lint {}` lists them", file.name());
     findings.push(Diagnostic::new(&UNREADABLE_FILE, at, message).with_help(help));
 }

@@ -100,8 +100,10 @@ fn read_list(
         let plural = if errors == 1 { "" } else { "s" };
         let line = list.source.position(first.span.start).line;
         let message = format!("the list file `{path}` has {errors} error{plural}, the first in line {line}");
-        let help =
-            format!("mend it first; `policy lint --kind list {}` lists the errors", list.source.name());
+        let help = format!(
+            "fix the errors in that file first; `policy lint --kind list {}` lists them",
+            list.source.name()
+        );
         findings.push(report(&UNREADABLE_FILE, message, help));
     }
     let networks = list.networks.filter(|_| outcome.is_ok());

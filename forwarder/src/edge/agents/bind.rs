@@ -109,7 +109,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     let Some(acl) = acl else { return Err(Refusal::new(107, "the credential is gone")) };
     let traits = EndpointTraits::of_scheme(Scheme::Tcp).bound(wanted.binding);
     let credential = bound.principal.credential;
-    let share = bound.agents.shares.of(credential);
+    let share = bound.agents.shares.of(credential, std::time::Instant::now());
     let policy::Brought { programs, text: policy_text, memory } =
         policy::check(bound.agents, &share, options, traits, settings.policies).await?;
     let owner = Owner { credential, acl, share, memory };

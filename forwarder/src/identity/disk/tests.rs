@@ -165,3 +165,23 @@ fn a_file_in_use_or_of_another_version_is_refused() {
     let error = DiskStore::open(folder.path()).expect_err("version 2");
     assert!(error.to_string().contains("another version"), "{error}");
 }
+
+/// A disk may be so full at a start that there is no room for a reserve; what is kept in it later counts all the same.
+#[test]
+fn a_reserve_that_comes_later_goes_on_behind_what_was_merged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = DiskStore::open(folder.path()).expect("new");
+    let (one, two) = (credential(), credential());
+    let put = |it: &Credential| Change::PutCredential(Box::new(it.clone()));
+    store.apply(&[put(&one), put(&two)]).expect("written");
+    store.reserve(&[Change::RemoveCredential(one.id)]).expect("room");
+    store.apply(&[]).expect("merged");
+    // As after a start without room for it.
+    std::fs::remove_file(folder.path().join("identity.reserve")).expect("there");
+    store.state().journal = None;
+    store.apply(&[put(&two)]).expect("written, and the reserve is made");
+    store.reserve(&[Change::RemoveCredential(two.id)]).expect("room");
+    drop(store);
+    let store = DiskStore::open(folder.path()).expect("again");
+    assert_eq!(store.load().expect("readable").credentials, [], "a revocation that was confirmed stays");
+}
