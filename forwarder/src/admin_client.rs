@@ -61,7 +61,8 @@ fn exit(done: Result<(), Failure>) -> Exit {
         Failure::Usage(_) | Failure::Call(CallError::Unreachable(..)) => Exit::Usage,
         Failure::Call(CallError::Refused { status, .. }) => match status {
             400 => Exit::Usage,
-            401..500 => Exit::No,
+            // The edge stops, or says no.
+            401..500 | 503 => Exit::No,
             _ => Exit::Internal,
         },
         Failure::Call(CallError::Protocol(_)) | Failure::Output(_) => Exit::Internal,
@@ -134,6 +135,23 @@ struct Api {
 
 impl Api {
     fn open(reach: &Reach) -> Result<Self, Failure> {
+        Self::open_by(reach, socket_of)
+    }
+
+    /// The same where the edge itself is to say what is wrong with its configuration.
+    fn open_running(reach: &Reach) -> Result<Self, Failure> {
+        Self::open_by(reach, |config| {
+            socket_of(config).or_else(|failure| {
+                let usual = config.parent().unwrap_or(Path::new("")).join("state/admin.sock");
+                if usual.exists() { Ok(usual) } else { Err(failure) }
+            })
+        })
+    }
+
+    fn open_by(
+        reach: &Reach,
+        socket_of: impl Fn(&Path) -> Result<PathBuf, Failure>,
+    ) -> Result<Self, Failure> {
         let place = match (&reach.url, &reach.config, &reach.socket) {
             (Some(url), ..) => Place::at(url, reach.ca.as_deref()).map_err(Failure::Usage)?,
             (None, Some(config), _) => Place::Socket(socket_of(config)?),

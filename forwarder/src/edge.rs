@@ -134,7 +134,7 @@ impl fmt::Display for BindError {
 impl std::error::Error for BindError {}
 
 /// What a reload did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Reloaded {
     /// Endpoints with another policy than before.
     pub changed: Vec<ChangedPolicy>,
@@ -144,6 +144,8 @@ pub struct Reloaded {
     pub closed: usize,
     /// Connections that the new policies no longer admit to where they were.
     pub cut: usize,
+    /// Endpoints that cannot listen; the others are served.
+    pub unbound: Vec<BindError>,
     /// Connections that are still being judged, because the policies that their agents brought take long.
     pub later: usize,
 }
@@ -197,12 +199,10 @@ impl Edge {
         self.shared.registry.len()
     }
 
-    /// Serves a new generation: new connections by the new policies at once, open ones judged again.
-    ///
-    /// # Errors
-    /// [`BindError`] if a new endpoint cannot listen; then everything stays as it was.
-    pub async fn reload(&mut self, generation: Generation) -> Result<Reloaded, BindError> {
-        let bound = bind(&generation, &self.listeners)?;
+    /// Serves a new generation: new connections by the new policies at once, open ones judged again. A new endpoint that
+    /// cannot listen does not keep the others from being served; the next reload tries it again.
+    pub async fn reload(&mut self, generation: Generation) -> Reloaded {
+        let (bound, unbound) = bind_each(&generation, &self.listeners);
         let opened = bound.len();
         let changed = status::changed(&self.shared.current.load(), &generation);
         let kept: Vec<ListenerKey> =
@@ -227,7 +227,7 @@ impl Edge {
             // No connection: a stop does not wait for it.
             tokio::spawn(judge::in_turn(Arc::clone(&self.shared), undecided));
         }
-        Ok(Reloaded { changed, opened, closed: gone.len(), cut, later })
+        Reloaded { changed, opened, closed: gone.len(), cut, unbound, later }
     }
 
     /// Stops accepting, lets open connections go on for `drain`, then cuts the rest; returns how many.
@@ -273,6 +273,27 @@ impl Listener {
             tracing::error!(%error, "an accept loop failed");
         }
     }
+}
+
+/// Binds the endpoints of a generation that do not listen yet, each by itself; and those that cannot.
+fn bind_each(
+    generation: &Generation,
+    present: &HashMap<ListenerKey, Listener>,
+) -> (Vec<(ListenerKey, SocketAddr, TcpListener)>, Vec<BindError>) {
+    let (mut bound, mut unbound) = (Vec::new(), Vec::new());
+    for endpoint in &generation.config.endpoints {
+        let key = ListenerKey::from_endpoint(endpoint);
+        if present.contains_key(&key) {
+            continue;
+        }
+        let listen = endpoint.listen.value;
+        let listening = listener::bind(listen).and_then(listener::listen);
+        match listening.and_then(|listener| Ok((listener.local_addr()?, listener))) {
+            Ok((address, listener)) => bound.push((key, address, listener)),
+            Err(error) => unbound.push(BindError { endpoint: endpoint.name.value.clone(), listen, error }),
+        }
+    }
+    (bound, unbound)
 }
 
 /// Binds the endpoints of a generation that do not listen yet; all or nothing: no client is let into a

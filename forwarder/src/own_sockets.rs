@@ -11,6 +11,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -154,6 +155,8 @@ impl OwnSockets {
     fn begin(self: &Arc<Self>, to: SocketAddr) -> io::Result<OwnConnection> {
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
+        // Until bytes have been carried to their end, the end of this is none: who gives a dial up did not finish.
+        socket.set_linger(Some(Duration::ZERO))?;
         // INVARIANT: held until its address is in the table. Whoever accepts the connection looks there later than the
         // system was asked to connect, so it waits here and finds the address.
         let mut connections = self.connections();

@@ -280,6 +280,12 @@ impl<D: Dial> Host<'_, D> {
         let mut run = program.on_tcp_connect(facts);
         run.set_steps_left(steps);
         let (outcome, taken) = self.drive(&mut run, brought, facts).await;
+        let short = matches!(outcome, Outcome::Failed { .. }) && run.steps_left() == 0;
+        self.notes.out_of_steps |= short;
+        // Its own budget would have sufficed perhaps: who has used up the rest is to blame, and not the policy.
+        if short && owner.is_some_and(|owner| owner.share.is_own_used_up(Instant::now())) {
+            return Ended::Refused(over_budget(program, owner));
+        }
         self.ended(&run, outcome, taken)
     }
 
@@ -324,7 +330,6 @@ impl<D: Dial> Host<'_, D> {
             run.set_steps_left(had);
             step = run.resume(reply);
         };
-        self.notes.out_of_steps |= matches!(outcome, Outcome::Failed { .. }) && run.steps_left() == 0;
         (outcome, taken)
     }
 

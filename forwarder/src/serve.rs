@@ -20,7 +20,7 @@ use tokio::time::{Instant, interval_at};
 
 use crate::admin::{CONNECTIONS, ChangedPolicy, ReloadReport};
 use crate::admission::{OverBudget, Reserve, connections, raise_file_limit};
-use crate::edge::{BindError, Edge, LastReload, ReloadFaults, UNKNOWN_AGENTS, not_loaded};
+use crate::edge::{BindError, Edge, EndedAgents, LastReload, ReloadFaults, UNKNOWN_AGENTS, not_loaded};
 use crate::events::{EventWriter, open_outputs, policy_not_loaded, reload_failed};
 use crate::generation::{Generation, LoadError, Reports, load, load_after, read_file};
 use crate::state::StateDir;
@@ -211,14 +211,13 @@ impl Served {
         let now = Timestamp::now();
         let report = match loaded {
             Ok((generation, reports)) => self.take_over(generation, &reports).await,
-            Err(error) => Err(error),
+            Err(error) => {
+                let reason = error.to_string();
+                tracing::error!("reload refused, the previous configuration stays in force: {reason}");
+                self.tell(reload_failed(&reason, now));
+                ReloadReport { error: Some(reason), ..ReloadReport::default() }
+            }
         };
-        let report = report.unwrap_or_else(|error| {
-            let reason = error.to_string();
-            tracing::error!("reload refused, the previous configuration stays in force: {reason}");
-            self.tell(reload_failed(&reason, now));
-            ReloadReport { error: Some(reason), ..ReloadReport::default() }
-        });
         for gap in &report.not_loaded {
             let (endpoint, file, consequence) = (&gap.endpoint, gap.file.as_deref(), gap.consequence);
             tracing::error!(endpoint, file, "policy not loaded: {consequence}");
@@ -226,43 +225,61 @@ impl Served {
         }
         let findings = if report.complete { Vec::new() } else { report.findings.clone() };
         let mut last = self.reach.last.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = ReloadFaults { error: report.error.clone(), findings };
+        *last = ReloadFaults { error: report.error.clone(), problems: report.problems.clone(), findings };
         drop(last);
         report
     }
 
-    async fn take_over(
-        &mut self,
-        generation: Generation,
-        reports: &Reports,
-    ) -> Result<ReloadReport, StartError> {
+    async fn take_over(&mut self, generation: Generation, reports: &Reports) -> ReloadReport {
         let findings: Vec<String> = reports.texts().collect();
         findings.iter().for_each(|text| tracing::warn!("{text}"));
         let (old, new) = (self.edge.config(), &generation.config);
         let slots = u32::try_from(self.budget.slots).unwrap_or(u32::MAX);
         // The administration that runs goes on, whatever a new configuration says of it.
         let admin = self.control.as_ref().map_or_else(|| admin_of(new), |control| control.files);
-        connections(Some(slots), reserve(new, admin), self.budget.files).map_err(StartError::Budget)?;
+        let mut problems = Vec::new();
+        if let Err(error) = connections(Some(slots), reserve(new, admin), self.budget.files) {
+            problems.push(format!("open files may run out: {error}"));
+        }
         if old.limits.max_connections != new.limits.max_connections || old.state_dir != new.state_dir {
             tracing::warn!("a new `max_connections` or `state_dir` takes effect after a restart");
         }
         if self.control.is_some() && admin_differs(&old, new) {
             tracing::warn!("changes of `admin` take effect after a restart");
         }
-        let ready = agents::ready(&self.edge, new, &self.places, self.control.is_some()).await?;
+        // What only refuses more must not wait for what has nothing to do with it: the rest of a configuration is told
+        // where it cannot be had, and stays as it was.
+        let ready = agents::ready(&self.edge, new, &self.places, self.control.is_some()).await;
+        let ready = ready.map_err(|error| {
+            problems.push(format!("`agents` and `admin` stay as they were: {error}"));
+        });
         let outputs = open_outputs(&new.events, &generation.folder);
-        let outputs = outputs.map_err(|(path, error)| StartError::File(path, error))?;
+        let outputs = outputs.map_err(|(path, error)| {
+            problems
+                .push(format!("the destinations of events stay as they were: cannot use `{path}`: {error}"));
+        });
         let drain = new.drain;
         let not_loaded: Vec<_> = generation.not_loaded.iter().map(not_loaded).collect();
-        let done = self.edge.reload(generation).await.map_err(StartError::Bind)?;
-        self.events.replace(outputs);
-        let ended = agents::take(&mut self.edge, ready, &mut self.control, &self.events, &self.reach).await;
+        let done = self.edge.reload(generation).await;
+        problems.extend(done.unbound.iter().map(ToString::to_string));
+        if let Ok(outputs) = outputs {
+            self.events.replace(outputs);
+        }
+        let ended = match ready {
+            Ok(ready) => {
+                agents::take(&mut self.edge, ready, &mut self.control, &self.events, &self.reach).await
+            }
+            // Agents are served by the settings of before.
+            Err(()) => EndedAgents::default(),
+        };
+        problems.iter().for_each(|problem| tracing::error!("not in force: {problem}"));
         self.drain = drain;
         let report = ReloadReport {
-            complete: not_loaded.is_empty(),
+            complete: not_loaded.is_empty() && problems.is_empty(),
             error: None,
             changed: done.changed,
             not_loaded,
+            problems,
             findings,
             opened: done.opened,
             closed: done.closed,
@@ -273,7 +290,7 @@ impl Served {
         };
         log(&report);
         announce(&self.edge);
-        Ok(report)
+        report
     }
 
     fn tell(&self, event: serde_json::Result<String>) {

@@ -191,14 +191,19 @@ pub(crate) fn expand(paths: &[PathBuf]) -> Expanded {
             match is_below(&link, path) {
                 // What lies behind a link to a folder of its own is found there.
                 true if link.is_dir() => {}
-                true => below.push(link),
-                false => out.skipped.push((link, path.clone())),
+                true if link.is_file() => below.push(link),
+                _ => out.skipped.push((link, path.clone())),
             }
         }
         below.sort();
         out.files.extend(below.into_iter().map(|path| Found { path, named: false, outside }));
     }
     out
+}
+
+/// True for the names of files that may be policies or configurations.
+fn has_end(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "yml" || end == "yaml" || end == "json")
 }
 
 fn list(
@@ -218,9 +223,10 @@ fn list(
             }
         } else if kind.is_symlink() && !hidden && path.is_dir() {
             links.push(path);
-        } else if path.extension().is_some_and(|end| end == "yml" || end == "yaml" || end == "json")
-            && path.is_file()
-        {
+        } else if kind.is_symlink() && has_end(&path) && !path.is_file() {
+            // It leads nowhere, or to no file.
+            links.push(path);
+        } else if has_end(&path) && path.is_file() {
             if kind.is_symlink() { links.push(path) } else { files.push(path) }
         }
     }

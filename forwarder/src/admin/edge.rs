@@ -34,6 +34,8 @@ pub struct EdgeStatus {
     pub agents: usize,
     /// Why the last reload was refused as a whole; `None` if it was not.
     pub reload_error: Option<String>,
+    /// What else of the configuration is not in force since the last reload, and why.
+    pub problems: Vec<String>,
     /// What the last reload found in the files, where it could not load all of them.
     pub findings: Vec<String>,
 }
@@ -96,6 +98,8 @@ pub struct ReloadReport {
     pub changed: Vec<ChangedPolicy>,
     /// Endpoints whose policy could not be loaded.
     pub not_loaded: Vec<NotLoadedView>,
+    /// What else of the configuration is not in force, and why.
+    pub problems: Vec<String>,
     /// The findings in the files of the configuration, file by file.
     pub findings: Vec<String>,
     /// Listeners opened.

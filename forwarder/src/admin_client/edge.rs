@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+use policy_core::diagnostic::printable;
 use serde_json::{Value, json};
 
 use super::table::{Column, table};
@@ -21,7 +22,7 @@ const ENDPOINTS: &[Column] = &[
 
 /// `forwarder reload`.
 pub(crate) fn reload(args: &Reload) -> Exit {
-    let asked = Api::open(&args.reach).and_then(|api| {
+    let asked = Api::open_running(&args.reach).and_then(|api| {
         let report = api.client.call("POST", "/edge/reload", Some(&json!({})))?;
         if api.json {
             print_json(&report)?
@@ -35,14 +36,15 @@ pub(crate) fn reload(args: &Reload) -> Exit {
 
 /// `forwarder status`.
 pub(crate) fn status(args: &Status) -> Exit {
-    let asked = Api::open(&args.reach).and_then(|api| {
+    let asked = Api::open_running(&args.reach).and_then(|api| {
         let status = api.client.call("GET", "/edge", None)?;
         if api.json {
             print_json(&status)?
         } else {
             show(&state(&status))?
         }
-        Ok(items(&status, "not_loaded").is_empty() && text(&status, "reload_error").is_empty())
+        let gaps = ["not_loaded", "problems"].iter().any(|key| !items(&status, key).is_empty());
+        Ok(!gaps && text(&status, "reload_error").is_empty())
     });
     answer(asked)
 }
@@ -86,7 +88,7 @@ fn reloaded(report: &Value) -> String {
     for changed in items(report, "changed") {
         let (before, after) = (short(text(changed, "before")), short(text(changed, "after")));
         let before = if before.is_empty() { "none" } else { before };
-        let endpoint = text(changed, "endpoint");
+        let endpoint = printable(text(changed, "endpoint"));
         let _ = match after {
             "" => writeln!(out, "{endpoint}: refuses every connection now (was {before})"),
             after => writeln!(out, "{endpoint}: new policy ({before} to {after})"),
@@ -147,10 +149,13 @@ fn state(status: &Value) -> String {
     out
 }
 
-/// The endpoints whose policy could not be loaded.
+/// What is not in force: endpoints whose policy could not be loaded, and the rest.
 fn gaps(value: &Value, out: &mut String) {
+    for problem in items(value, "problems").iter().filter_map(Value::as_str) {
+        let _ = writeln!(out, "{problem}");
+    }
     for gap in items(value, "not_loaded") {
-        let (endpoint, file) = (text(gap, "endpoint"), text(gap, "file"));
+        let (endpoint, file) = (printable(text(gap, "endpoint")), printable(text(gap, "file")));
         let file = if file.is_empty() { String::new() } else { format!(" `{file}`") };
         let in_force = text(gap, "policy_sha256");
         let in_force = if in_force.is_empty() { String::new() } else { format!(" ({})", short(in_force)) };

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use policy_core::diagnostic::steers;
 use serde_json::Value;
 
 /// A heading, and where in an object the value stands.
@@ -68,7 +69,7 @@ fn cell(value: Option<&Value>) -> String {
         return "-".to_owned();
     }
     // What an agent told must not steer the terminal.
-    text.chars().map(|char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char }).collect()
+    text.chars().map(|char| if steers(char) { char::REPLACEMENT_CHARACTER } else { char }).collect()
 }
 
 #[cfg(test)]

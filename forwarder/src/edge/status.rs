@@ -22,6 +22,8 @@ pub(crate) type LastReload = Arc<Mutex<ReloadFaults>>;
 pub(crate) struct ReloadFaults {
     /// Why it was refused as a whole.
     pub(crate) error: Option<String>,
+    /// What else is not in force.
+    pub(crate) problems: Vec<String>,
     /// What was found in the files, where something could not be loaded.
     pub(crate) findings: Vec<String>,
 }
@@ -53,7 +55,7 @@ impl Edge {
 impl EdgeControl for Control {
     fn status(&self) -> EdgeStatus {
         let generation = self.shared.current.load_full();
-        let ReloadFaults { error, findings } =
+        let ReloadFaults { error, problems, findings } =
             self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         EdgeStatus {
             endpoints: endpoints(&generation),
@@ -62,6 +64,7 @@ impl EdgeControl for Control {
             connections: self.shared.registry.len(),
             agents: self.shared.agents.get().map_or(0, |agents| agents.sessions()),
             reload_error: error,
+            problems,
             findings,
         }
     }

@@ -55,7 +55,13 @@ pub(super) fn fill(incomplete: Incomplete, previous: &Generation) -> Filled {
     let Incomplete { config, endpoints, internal, .. } = incomplete;
     let mut not_loaded = Vec::new();
     let public = config.endpoints.iter().zip(endpoints).filter_map(|(endpoint, loaded)| {
-        let before = previous.at_name(&endpoint.name.value).and_then(|at| previous.programs.get(at));
+        // Under the same name at another place it is another endpoint.
+        let same = |at: &usize| {
+            let old = previous.config.endpoints.get(*at);
+            old.is_some_and(|old| old.url == endpoint.url && old.listen.value == endpoint.listen.value)
+        };
+        let before = previous.at_name(&endpoint.name.value).filter(same);
+        let before = before.and_then(|at| previous.programs.get(at));
         let gap = Gap { name: &endpoint.name.value, source: &endpoint.policy, wish: endpoint.on_bad_policy };
         gap.fill(loaded, before, &mut not_loaded)
     });

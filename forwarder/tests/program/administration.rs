@@ -170,7 +170,7 @@ fn a_new_listener_counts_from_the_next_start() {
     edge.wait_for(&["administration"]);
     edge.folder.write("edge.yml", &edge_yml("socket: admin.sock, listen: \"127.0.0.1:0\"", ""));
     edge.signal("HUP");
-    edge.wait_for(&["`admin`", "count from the next start"]);
+    edge.wait_for(&["`admin`", "take effect after a restart"]);
     edge.restart();
     edge.admin_address();
 }

@@ -163,7 +163,9 @@ fn a_reload_that_cannot_serve_agents_changes_nothing() {
     let open = served(site.public);
     let text = changed(", tls: {certificate: none.pem, private_key: none.key}", "");
     let line = reload(&mut site, &text);
-    assert!(line.contains("reload refused") && line.contains("certificate"), "{line}");
+    assert!(line.contains("complete=false"), "{line}");
+    let (status, _, code) = site.ask(&["status"]);
+    assert!(status.contains("certificate") && code.code() == Some(1), "{status}");
     assert_eq!(exchange(open, b"stays"), b"stays");
     assert_eq!(exchange(connect(site.public), b"new"), b"new");
 }
@@ -200,25 +202,37 @@ fn one_endpoint_that_is_refused_holds_up_no_other_and_comes_back() {
 }
 
 #[test]
-fn an_administration_that_cannot_be_served_refuses_the_reload_as_a_whole() {
+fn agents_that_cannot_be_served_hold_up_nothing_else() {
     let folder = Folder::new();
     let with = edge_yml(ANY, ANY, "limits: {max_connections: 100}\n");
     let taken = std::net::TcpListener::bind(ANY).expect("a port");
     let address = taken.local_addr().expect("bound");
-    let broken = format!("{with}admin: {{listen: \"{address}\"}}\n");
+    let broken = edge_yml(address, ANY, "limits: {max_connections: 100}\n");
     let without = with.lines().filter(|line| !line.starts_with("agents:"));
     folder.write("edge.yml", &without.map(|line| format!("{line}\n")).collect::<String>());
     folder.write("policy.yml", FORWARD);
     let mut edge = Edge::start(folder);
     let public = edge.address("public");
+    edge.wait_for(&["administration"]);
+    // A policy that refuses more comes with it, and takes effect.
     edge.folder.write("edge.yml", &broken);
-    edge.signal("HUP");
-    edge.wait_for(&["reload refused", &address.to_string()]);
-    // What was begun for it is over: the next one finds nothing in its way.
+    edge.folder.write("policy.yml", "on_tcp_connect: [{actions: [{type: deny}]}]\n");
+    let config = edge.folder.path("edge.yml");
+    let reload =
+        || forwarder().args(["reload", "--json", "--config"]).arg(&config).output().expect("it runs");
+    let output = reload();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(
+        (output.status.code(), &report["changed"][0]["endpoint"]),
+        (Some(1), &"public".into()),
+        "{report}"
+    );
+    assert!(report["problems"][0].as_str().is_some_and(|it| it.contains(&address.to_string())), "{report}");
+    assert!(exchange(connect(public), b"refused").is_empty());
     edge.folder.write("edge.yml", &with);
-    edge.signal("HUP");
+    edge.folder.write("policy.yml", FORWARD);
+    assert_eq!(reload().status.code(), Some(0));
     let agents = edge.agents_address();
-    edge.wait_for(&["reloaded"]);
     let site = Site { edge, agents, public };
     let _agent = site.agent(&site.token(&[]), &echo_device().to_string(), &DEVICE);
     assert_eq!(exchange(connect(site.public), b"served"), b"served");

@@ -43,12 +43,12 @@ fn check_accepts_the_guides_edge() {
 fn an_invalid_policy_stops_the_edge_before_it_accepts() {
     let folder = Folder::new();
     let config = folder.write("edge.yml", &edge_yml(1, ""));
-    folder.write("policy.yml", "on_tcp_connect:\n  - actions:\n      - type: restrict-ips\n");
+    folder.write("policy.yml", "on_tcp_connect:\n  - actions:\n      - type: restrict-ip\n");
     for (args, code) in [(&["edge", "--config"][..], 2), (&["check"], 1)] {
         let output = run(args, &config);
         assert_eq!(output.status.code(), Some(code));
         let said = text(&output);
-        assert!(said.contains("policy.yml:3:15: error[TP434]: no address is allowed"), "{said}");
+        assert!(said.contains("policy.yml:3:15: error[TP305]: unknown action"), "{said}");
         assert!(
             said.contains("edge.yml:6:26: error[TP452]: the policy file `policy.yml` has 1 error"),
             "{said}"

@@ -260,3 +260,47 @@ fn a_reload_that_is_asked_for_during_another_follows_it() {
         wait_until("the third", || (exchange(connect(address), b"x") == b"x").then_some(()));
     }
 }
+
+/// What has nothing to do with a policy holds up none of its changes.
+#[test]
+fn a_tighter_policy_loads_beside_trouble_of_other_kinds() {
+    let mut edge = edge(echo_device());
+    let address = edge.address("keep");
+    edge.wait_for(&["administration"]);
+    let config = edge.folder.path("edge.yml");
+    let text = std::fs::read_to_string(&config).expect("there");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("bound");
+    let more = format!(
+        "- {{name: more, url: \"tcp://m:22\", listen: \"{port}\", traffic_policy_file: refuse.yml}}\ninternal"
+    );
+    for broken in
+        [text.replacen("internal", &more, 1), text.replace("path: events.jsonl", "path: gone/events.jsonl")]
+    {
+        assert_ne!(broken, text);
+        edge.folder.write("edge.yml", &broken);
+        edge.folder.write("keep.yml", "on_tcp_connect: [{actions: [{type: deny}]}]\n");
+        let (report, code) = answer(&edge, "reload");
+        assert_eq!((code, report["problems"].as_array().map(Vec::len)), (Some(1), Some(1)), "{report}");
+        assert!(exchange(connect(address), b"no").is_empty());
+        assert_eq!(answer(&edge, "status").1, Some(1));
+        edge.folder.write("edge.yml", &text);
+        edge.folder.write("keep.yml", OPEN);
+        assert_eq!(answer(&edge, "reload").1, Some(0));
+        assert_eq!(exchange(connect(address), b"yes"), b"yes");
+    }
+    // A file that cannot be read at all is told by the edge, not taken for an edge that is not there.
+    edge.folder.write("edge.yml", "version: 1\nendpoints: [[[[");
+    let (report, code) = answer(&edge, "reload");
+    assert!(code == Some(1) && report["error"].is_string(), "{report}");
+    edge.folder.write("edge.yml", &text);
+    // Another endpoint under the name of an old one has no policy to keep.
+    edge.folder.write("keep.yml", "on_tcp_connect: [{actions: [{type: dney}]}]\n");
+    edge.folder.write(
+        "edge.yml",
+        &text.replace("name: keep, url: \"tcp://e:22\"", "name: keep, url: \"tcp://other:22\""),
+    );
+    let (report, _) = answer(&edge, "reload");
+    assert!(report["not_loaded"][0]["policy_sha256"].is_null(), "{report}");
+    assert!(exchange(connect(address), b"no").is_empty());
+}

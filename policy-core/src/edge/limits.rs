@@ -64,7 +64,7 @@ impl Default for EdgeLimits {
             max_endpoints_per_agent: 100,
             max_streams_per_agent: 4_096,
             max_agent_policy_bytes: 64 << 10,
-            max_policy_memory_per_authtoken: 16 << 20,
+            max_policy_memory_per_authtoken: 32 << 20,
             max_policy_memory: 256 << 20,
         }
     }

@@ -115,6 +115,8 @@ pub(super) async fn speak(
         streams: UNKNOWN_STREAMS,
         own_streams: settings.most_streams,
         opens_per_second: OPENS_PER_SECOND,
+        // Many endpoints may be brought online at once; they wait for one another.
+        unaccepted: OWN_STREAMS,
         held: UNKNOWN_BYTES,
         stall_timeout: shared.current.load().config.limits.stalled_timeout,
         ..Limits::default()
