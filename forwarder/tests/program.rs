@@ -24,6 +24,9 @@ mod churn;
 #[path = "program/conditions.rs"]
 mod conditions;
 #[cfg(target_os = "linux")]
+#[path = "program/costs.rs"]
+mod costs;
+#[cfg(target_os = "linux")]
 #[path = "program/full_disk.rs"]
 mod full_disk;
 #[path = "program/harness.rs"]

@@ -21,6 +21,14 @@ pub(crate) fn all_memory(process: u32) -> u64 {
     sum(process, "Rss:")
 }
 
+/// The time that it has spent on a processor, in ticks.
+pub(crate) fn processor_ticks(process: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
+    // The name of the program may hold spaces.
+    let (_, fields) = text.rsplit_once(')').expect("a name");
+    fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("ticks")).sum()
+}
+
 fn sum(process: u32, name: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).expect("it runs");
     let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("a sum");

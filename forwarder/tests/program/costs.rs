@@ -1,0 +1,86 @@
+//! What a refused connection costs the edge, by the number of rules of its policy. A measurement, by its own command:
+//! `cargo test --release -p forwarder --test program -- --ignored --nocapture costs`.
+
+use std::fmt::Write as _;
+use std::io::Read;
+use std::net::{SocketAddr, TcpStream};
+
+use crate::harness::{Edge, Folder, edge_yml};
+use crate::process::processor_ticks;
+
+const CONNECTIONS: u32 = 6_000;
+const ROUNDS: usize = 7;
+/// Ticks of the system's clock for processes, in microseconds.
+const TICK_MICROS: f64 = 10_000.0;
+
+/// Rules of one kind in front of a list that refuses everybody here.
+fn policy(rules: u32, condition: fn(u32) -> String) -> String {
+    let mut text = "on_tcp_connect:\n".to_owned();
+    for rule in 0..rules {
+        writeln!(
+            text,
+            "- {{expressions: [\"{}\"], actions: [{{type: forward-internal, config: {{url: 'tcp://device1.internal:22'}}}}]}}",
+            condition(rule)
+        )
+        .expect("a text grows");
+    }
+    text.push_str("- {actions: [{type: restrict-ips, config: {allow: [192.0.2.0/24]}}, {type: deny}]}\n");
+    text
+}
+
+/// Microseconds of the edge's processor for a connection that it refuses.
+fn cost(policy: &str) -> f64 {
+    let folder = Folder::new();
+    // Events of a flood are counted, not written: that is the same for every policy.
+    folder.write("edge.yml", &edge_yml(SocketAddr::from(([127, 0, 0, 1], 1)), ""));
+    folder.write("policy.yml", policy);
+    let mut edge = Edge::start(folder);
+    let address = edge.address("device1");
+    let visit = |count: u32| {
+        for _ in 0..count {
+            let mut stream = TcpStream::connect(address).expect("accepted");
+            assert!(!matches!(stream.read(&mut [0]), Ok(1..)));
+        }
+    };
+    visit(CONNECTIONS / 6);
+    let before = processor_ticks(edge.id());
+    visit(CONNECTIONS);
+    let ticks = processor_ticks(edge.id()) - before;
+    f64::from(u32::try_from(ticks).expect("short")) * TICK_MICROS / f64::from(CONNECTIONS)
+}
+
+#[test]
+#[ignore = "a measurement, by its own command"]
+fn a_refused_connection_costs_about_the_same_with_2000_rules() {
+    type Condition = fn(u32) -> String;
+    let kinds: [(&str, Condition); 3] = [
+        ("an address and a port", |n| {
+            format!(
+                "inCidrRange(conn.client_ip, '10.{}.{}.0/24') && conn.client_port > 1023",
+                n >> 8,
+                n & 255
+            )
+        }),
+        ("a port", |n| format!("conn.client_port == {}", n + 1)),
+        ("a port and an address", |n| {
+            format!(
+                "conn.server_port == {} && inCidrRange(conn.client_ip, '10.{}.{}.0/24')",
+                n + 1,
+                n >> 8,
+                n & 255
+            )
+        }),
+    ];
+    for (kind, condition) in kinds {
+        let (one, many) = (policy(1, condition), policy(2_000, condition));
+        let mut pairs: Vec<_> = (0..ROUNDS).map(|_| (cost(&one), cost(&many))).collect();
+        pairs.sort_by(|a, b| (a.1 / a.0).total_cmp(&(b.1 / b.0)));
+        let ratios: Vec<_> = pairs.iter().map(|(one, many)| format!("{:.2}", many / one)).collect();
+        let (one, many) = pairs[ROUNDS / 2];
+        println!(
+            "rules that test {kind}: {one:.0} µs with 1, {many:.0} µs with 2,000; ratios {}",
+            ratios.join(" ")
+        );
+        assert!(many / one <= 3.0, "{kind}: {one} and {many} µs");
+    }
+}
