@@ -109,12 +109,15 @@ fn a_reset_passes_through_both_ways() {
         socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO)).expect("settable");
     };
     let device = Device::once(|mut stream| {
+        stream.write_all(b"!").expect("sent");
         let mut heard = Vec::new();
         let ended = stream.read_to_end(&mut heard);
         assert!(ended.is_err(), "a truncated upload ended in order after {} bytes", heard.len());
     });
     let mut edge = Edge::in_front_of(device.address, FORWARD);
     let mut client = connect(edge.address("device1"));
+    // From here on bytes are carried: a client that is gone before is not forwarded at all.
+    client.read_exact(&mut [0]).expect("a byte of the device");
     client.write_all(b"half of it").expect("sent");
     reset(&client);
     drop(client);
