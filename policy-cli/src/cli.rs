@@ -30,7 +30,7 @@ pub(crate) enum Command {
     Man,
 }
 
-/// Check policies, IP policies and configurations of edges and agents; list what is wrong and how to mend it.
+/// Check policies, IP policies and configurations of edges and agents; list what is wrong and how to fix it.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   policy lint device1.yml                     one file

@@ -99,7 +99,7 @@ pub struct Edit {
     pub replacement: String,
 }
 
-/// A change of the file that mends the fault.
+/// A change of the file that fixes the fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fix {

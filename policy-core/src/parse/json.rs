@@ -23,7 +23,7 @@ pub(super) fn check(source: &Source, diagnostics: &mut Diagnostics) {
     let reason = error.to_string();
     let reason = reason.split(" at line ").next().unwrap_or_default();
     let found = Diagnostic::new(&NOT_JSON, span, format!("this is no JSON: {reason}"));
-    diagnostics.push(found.with_help("readers of JSON refuse the file; mend it, or call it `.yml`"));
+    diagnostics.push(found.with_help("readers of JSON refuse the file; fix it, or call it `.yml`"));
 }
 
 #[cfg(test)]
