@@ -8,14 +8,13 @@ use std::path::Path;
 
 use policy_core::cel::{Fault, Timestamp};
 use policy_core::check::{CheckOptions, load_policy};
-use policy_core::compile::{CompileOptions, Program, RuleRef, compile};
+use policy_core::compile::{CompileOptions, Program, compile};
 use policy_core::diagnostic::printable;
 use policy_core::evaluate::{Evaluation, Record, Recording, Trace};
 use policy_core::exchange::{Effect, ForwardFailure, Reply};
 use policy_core::facts::{Facts, GivenFacts};
 use policy_core::lint::{DocumentKind, lint};
 use policy_core::outcome::Outcome;
-use policy_core::phase::Phase;
 use policy_core::url::{EndpointUrl, Scheme};
 
 use crate::cli::{Eval, Expectation, Format, Target};
@@ -117,9 +116,7 @@ fn check_names(args: &Eval, program: &Program) -> Result<(), Failure> {
     });
     let named = args.target.iter().map(|target| ("--target", &target.url)).chain(expected);
     // What `${…}` gives is known when it is rendered: any internal endpoint.
-    let rules = program.rules(Phase::OnTcpConnect);
-    let mut forwards = rules.flat_map(RuleRef::actions).filter(|action| action.kind() == "forward-internal");
-    let rendered = forwards.any(|action| action.literal_target().is_none());
+    let rendered = program.has_rendered_targets();
     let may_be = |url: &EndpointUrl| url.is_internal() && !url.is_wildcard() && url.port().is_some();
     for (flag, url) in named {
         if program.literal_targets().any(|target| target == url) || rendered && may_be(url) {

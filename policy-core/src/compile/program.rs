@@ -268,6 +268,13 @@ impl Program {
         self.targets.iter()
     }
 
+    /// True if a `forward-internal` has a target that is only known when it runs. O(instructions).
+    #[must_use]
+    pub fn has_rendered_targets(&self) -> bool {
+        let mut ops = self.phases.iter().flat_map(|code| &code.ops);
+        ops.any(|(op, _)| matches!(op, Op::ForwardTo { .. }))
+    }
+
     pub(crate) fn target(&self, id: TargetId) -> Option<&EndpointUrl> {
         self.targets.get(id.0 as usize)
     }

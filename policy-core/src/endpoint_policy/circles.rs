@@ -16,7 +16,7 @@ use crate::source::Span;
 use crate::url::{EndpointUrl, UrlIndex};
 
 /// Endpoints that a finding names.
-const MOST_NAMED: usize = 8;
+const MAX_NAMED: usize = 8;
 
 /// What a policy forwards to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,10 +173,10 @@ impl Search<'_> {
         let circle = self.path.get(begin..).unwrap_or_default();
         let always = circle.first().is_some_and(|first| first.unsure == unsure);
         let links = circle.iter().filter_map(|step| self.circles.links.get(step.node));
-        let mut on: Vec<&Link> = links.take(MOST_NAMED).collect();
+        let mut on: Vec<&Link> = links.take(MAX_NAMED).collect();
         let Some(first) = on.first().copied() else { return };
         on.push(first);
-        let names: Vec<_> = on.iter().take(MOST_NAMED).map(|link| format!("`{}`", link.url)).collect();
+        let names: Vec<_> = on.iter().take(MAX_NAMED).map(|link| format!("`{}`", link.url)).collect();
         let message = format!("endpoints forward in a circle: {}", names.join(" to "));
         let severity = if always { Severity::Error } else { Severity::Warning };
         findings.push(
