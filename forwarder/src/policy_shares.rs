@@ -47,7 +47,7 @@ impl Bucket {
     fn take(&self, steps: u64, now: Instant) -> i64 {
         // No code panics while it holds the lock.
         let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
-        let most = i64::try_from(self.per_second).unwrap_or(i64::MAX);
+        let max = i64::try_from(self.per_second).unwrap_or(i64::MAX);
         let elapsed = level.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         let more = u128::from(self.per_second).saturating_mul(elapsed.as_nanos()) / NANOS;
         // The part of a step that a moment brings is counted later.
@@ -56,7 +56,7 @@ impl Bucket {
         level.since = Some(level.since.map_or(now, |since| since.checked_add(counted).unwrap_or(now)));
         let more = i64::try_from(more).unwrap_or(i64::MAX);
         let steps = i64::try_from(steps).unwrap_or(i64::MAX);
-        level.steps = level.steps.saturating_add(more).min(most).saturating_sub(steps);
+        level.steps = level.steps.saturating_add(more).min(max).saturating_sub(steps);
         level.steps
     }
 }
@@ -154,9 +154,9 @@ impl PolicyShare {
     ///
     /// # Errors
     /// [`Full`], with what would have been exceeded.
-    pub fn reserve(&self, bytes: usize, most: usize, most_in_all: usize) -> Result<Reserved, Full> {
-        let own = Part::take(&self.memory, bytes, most).ok_or(Full::Own { bytes, most })?;
-        let all = Part::take(&self.all_memory, bytes, most_in_all).ok_or(Full::All { most: most_in_all })?;
+    pub fn reserve(&self, bytes: usize, max: usize, max_in_all: usize) -> Result<Reserved, Full> {
+        let own = Part::take(&self.memory, bytes, max).ok_or(Full::Own { bytes, max })?;
+        let all = Part::take(&self.all_memory, bytes, max_in_all).ok_or(Full::All { max: max_in_all })?;
         Ok(Reserved { _parts: [own, all] })
     }
 }
@@ -169,26 +169,26 @@ pub enum Full {
         /// What the policy takes.
         bytes: usize,
         /// What all of the authtoken's policies may take.
-        most: usize,
+        max: usize,
     },
     /// All authtokens together have.
     All {
         /// What all policies of agents may take.
-        most: usize,
+        max: usize,
     },
 }
 
 impl fmt::Display for Full {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Own { bytes, most } => write!(
+            Self::Own { bytes, max } => write!(
                 f,
-                "the policy takes {bytes} bytes of memory, and the policies of one authtoken may take {most} together \
+                "the policy takes {bytes} bytes of memory, and the policies of one authtoken may take {max} together \
                  (`limits.max_policy_memory_per_authtoken`)"
             ),
-            Self::All { most } => write!(
+            Self::All { max } => write!(
                 f,
-                "the policies of all agents take the {most} bytes of memory that they may (`limits.max_policy_memory`)"
+                "the policies of all agents take the {max} bytes of memory that they may (`limits.max_policy_memory`)"
             ),
         }
     }
@@ -207,8 +207,8 @@ struct Part {
 }
 
 impl Part {
-    fn take(of: &Arc<AtomicUsize>, bytes: usize, most: usize) -> Option<Self> {
-        let more = |taken: usize| taken.checked_add(bytes).filter(|taken| *taken <= most);
+    fn take(of: &Arc<AtomicUsize>, bytes: usize, max: usize) -> Option<Self> {
+        let more = |taken: usize| taken.checked_add(bytes).filter(|taken| *taken <= max);
         of.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
         Some(Self { of: Arc::clone(of), bytes })
     }
@@ -274,9 +274,9 @@ mod tests {
         let (shares, start) = (PolicyShares::default(), Instant::now());
         let (one, other) = (shares.of(owner(), start), shares.of(owner(), start));
         let first = one.reserve(60, 100, 150).expect("room");
-        assert_eq!(one.reserve(41, 100, 150).err(), Some(Full::Own { bytes: 41, most: 100 }));
+        assert_eq!(one.reserve(41, 100, 150).err(), Some(Full::Own { bytes: 41, max: 100 }));
         let _second = other.reserve(90, 100, 150).expect("room");
-        assert_eq!(one.reserve(1, 100, 150).err(), Some(Full::All { most: 150 }));
+        assert_eq!(one.reserve(1, 100, 150).err(), Some(Full::All { max: 150 }));
         drop(first);
         assert!(one.reserve(60, 100, 150).is_ok(), "a refusal keeps nothing");
     }

@@ -109,12 +109,10 @@ fn reloaded(report: &Value) -> String {
     ];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     let rest = if parts.is_empty() { "no connection closed".to_owned() } else { parts.join(", ") };
-    let done = match items(report, "not_loaded").len() as u64 {
+    let done = match items(report, "not_loaded").len() {
         0 => "reloaded".to_owned(),
-        failed => format!(
-            "reloaded without {}, see above",
-            counted(failed, "policy").replace("policys", "policies")
-        ),
+        1 => "reloaded without 1 policy, see above".to_owned(),
+        failed => format!("reloaded without {failed} policies, see above"),
     };
     let _ = writeln!(out, "{done}: {rest}");
     out

@@ -246,12 +246,13 @@ fn merged(database: &Database) -> Result<u64, StoreError> {
 }
 
 impl StoreError {
-    /// True for what the file system said.
+    /// True if there is no room on the disk, or none that this process may use.
     fn is_full(&self) -> bool {
         let error = std::error::Error::source(self);
         error.and_then(|error| error.downcast_ref::<std::io::Error>()).is_some_and(private::is_full)
     }
 
+    /// True for what the file system said, through redb or not.
     fn is_io(&self) -> bool {
         let error = std::error::Error::source(self);
         let of_redb = error.and_then(|error| error.downcast_ref::<redb::Error>());

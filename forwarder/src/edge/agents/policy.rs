@@ -23,7 +23,7 @@ const NOT_PERMITTED: u32 = 308;
 /// When an agent may come again whose policies have used up their share.
 const USED_UP: Duration = Duration::from_secs(5);
 /// How long a bind waits for its share; a call may take ten seconds in all.
-const LONGEST_WAIT: Duration = Duration::from_secs(7);
+const MAX_WAIT: Duration = Duration::from_secs(7);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What an agent has brought with an endpoint, checked.
@@ -89,7 +89,7 @@ pub(super) async fn check(
 async fn wait_for_share(share: &PolicyShare) -> Result<(), Refusal> {
     let begun = Instant::now();
     while share.available(Instant::now()) == 0 {
-        if begun.elapsed() >= LONGEST_WAIT {
+        if begun.elapsed() >= MAX_WAIT {
             let message = "the policies of this authtoken have used up the processor time that they may take";
             return Err(Refusal::new(INVALID_POLICY, message).until(USED_UP));
         }
