@@ -43,7 +43,7 @@ pub use functions::{FunctionDoc, functions};
 pub use host::{Borrowed, EvalLimits, Host, NoHost};
 pub use parser::{CelLimits, parse};
 pub use predicate::Predicate;
-pub(crate) use predicate::{ClientAddress, Gate, Test};
+pub(crate) use predicate::{ClientAddress, Gate, GateFact, Test};
 pub use print::print;
 pub(crate) use state::{Earlier, State, Use, result_path};
 pub(crate) use template::Unrendered;

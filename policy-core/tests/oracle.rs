@@ -195,6 +195,42 @@ proptest! {
         prop_assert_eq!(entry.host_bits, network.network() != network.ip());
     }
 
+    /// A rule that a fact rules out is passed over just where the naive engine finds it false.
+    #[test]
+    fn rules_are_passed_over_as_the_naive_engine_finds_them_false(
+        policy in gated(),
+        values in given(),
+        online in any::<[bool; 3]>(),
+        seed in any::<u64>(),
+    ) {
+        let (checked, found) = load_policy(&Source::new("p.yml", policy.clone()), &CheckOptions::default());
+        prop_assert!(checked.is_some(), "{}\n{:?}", policy, found);
+        let checked = checked.expect("checked");
+        let mut options = CompileOptions::default();
+        options.code = 0;
+        let program = compile(&checked, &options).expect("small");
+        let mut given = GivenFacts::default();
+        for (path, value) in GATED.into_iter().zip(values) {
+            value.into_iter().for_each(|value| given.set(path, value).expect("of its type"));
+        }
+        let facts = Facts::new(Ipv4Addr::new(10, 0, 0, 1).into()).with(&given).seeded(seed);
+        let is_online = |host: &str| online[usize::from(host.as_bytes()[0] - b'a')];
+        let mut run = program.on_tcp_connect(&facts);
+        let outcome = run.run(|effect, run| match effect {
+            Effect::Forward(id) if run.target(id).is_some_and(|url| is_online(url.host())) => Reply::Forwarded,
+            _ => Reply::ForwardFailed(ForwardFailure::Offline),
+        });
+        let naive = on_tcp_connect(checked.policy(), &facts, |url| is_online(url.host()));
+        let same = match (outcome, &naive) {
+            (Outcome::Forwarded { by, .. }, NaiveOutcome::Forwarded(_, at)) => by.index() == *at,
+            (Outcome::Failed { fault: Fault::Condition(id), .. }, NaiveOutcome::NoCondition(at)) =>
+                program.condition(id).and_then(|it| it.rule()).is_some_and(|rule| rule.id().index() == *at),
+            (Outcome::Upstream, NaiveOutcome::Upstream) => true,
+            _ => false,
+        };
+        prop_assert!(same, "{}\n{:?}: {:?}, naive {:?}", policy, values, outcome, naive);
+    }
+
     #[test]
     fn the_program_is_the_naive_engine(
         policy in policy_text(),
@@ -277,6 +313,58 @@ proptest! {
             }
         }
     }
+}
+
+/// Facts that conditions of [`gated`] ask for; each may be missing.
+const GATED: [&str; 4] = ["conn.client_port", "conn.server_port", "conn.geo.country_code", "conn.geo.city"];
+
+fn given() -> impl Strategy<Value = [Option<&'static str>; 4]> {
+    let one = |values: &'static [&'static str]| prop::option::weighted(0.8, prop::sample::select(values));
+    let values = [
+        one(&["5000", "5001", "22"]),
+        one(&["22", "443"]),
+        one(&["DE", "FR", "IT"]),
+        one(&["Berlin", "Frankfurt am Main", "Freiburg im Breisgau"]),
+    ];
+    values.prop_map(|values| values)
+}
+
+/// Rules of which most are passed over by a fact, and what may stand between them.
+fn gated() -> impl Strategy<Value = String> {
+    let condition = prop::sample::select(vec![
+        "conn.client_port == 5000",
+        "conn.client_port < 5001",
+        "conn.client_port <= 5000",
+        "conn.client_port > 5000",
+        "conn.client_port >= 5001",
+        "conn.client_port != 5000",
+        "conn.client_port == 5000 && conn.server_port == 22",
+        "conn.client_port == 22 || conn.client_port >= 5001",
+        "conn.client_port == 22 || conn.server_port == 443",
+        "conn.geo.country_code == 'DE'",
+        "conn.geo.country_code in ['DE', 'IT']",
+        "conn.geo.country_code == 'FR' && conn.client_port / (conn.server_port - 22) == 0",
+        "conn.geo.city in ['Berlin', 'Frankfurt am Main']",
+        "conn.geo.city == 'Frankfurt am Main' || conn.geo.city == 'Berlin'",
+        "conn.client_ip == '10.0.0.1' && conn.client_port == 5000",
+        "conn.client_port / (conn.server_port - 22) == 1",
+        "rand.double() < 0.5",
+        "rand.double() < 0.5 && conn.client_port == 22",
+        "conn.client_port == 22 && rand.double() < 0.5",
+    ]);
+    let rule = (prop::collection::vec(condition, 1..4), 0..3_u8);
+    prop::collection::vec(rule, 1..8).prop_map(|rules| {
+        let mut text = "on_tcp_connect:\n".to_owned();
+        for (conditions, host) in rules {
+            let items: Vec<_> = conditions.iter().map(|it| format!("\"{it}\"")).collect();
+            let host = char::from(b'a' + host);
+            text.push_str(&format!(
+                "- expressions: [{}]\n  actions:\n  - {{type: forward-internal, config: {{url: \"tcp://{host}.internal:22\", on_error: continue}}}}\n",
+                items.join(", ")
+            ));
+        }
+        text
+    })
 }
 
 /// A policy in YAML with rules of every supported action.

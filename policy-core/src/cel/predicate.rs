@@ -10,6 +10,7 @@
 //! interpreter's own, with its place. Source for the order of joined parts: CEL specification, logical operators.
 
 mod build;
+mod gate;
 mod literals;
 mod run;
 mod sources;
@@ -27,6 +28,7 @@ use super::pattern::Pattern;
 use super::print::print;
 use crate::diagnostic::Diagnostics;
 use crate::lpm::{AddressSet, RangeSet, TestId};
+pub(crate) use gate::{Gate, GateFact};
 use literals::{Literal, Literals};
 pub(crate) use run::ClientAddress;
 use sources::{List, Number, Text};
@@ -127,22 +129,6 @@ impl Expression {
 
 /// Takes a set of addresses into a table.
 pub(crate) type Intern<'i> = &'i mut dyn FnMut(RangeSet) -> TestId;
-
-/// A comparison of a fact with a number, at which a rule may end.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Gate {
-    fact: Fact,
-    how: Comparison,
-    other: i64,
-}
-
-impl Gate {
-    /// Its value, where the fact is there and a number.
-    #[inline]
-    pub(crate) fn holds<H: Host>(&self, host: &H) -> Option<bool> {
-        run::number(host, self.fact).map(|number| self.how.holds(number, self.other))
-    }
-}
 
 /// A part of a predicate.
 #[derive(Clone, Debug)]
@@ -293,21 +279,6 @@ impl Test {
     #[inline]
     pub(crate) fn at_once<H: Host>(&self, host: &H) -> Option<bool> {
         run::at_once(self, host)
-    }
-
-    /// The comparison that has to hold for it to hold, if it begins with one.
-    pub(crate) fn gate(&self) -> Option<Gate> {
-        let first = match self {
-            Self::All(parts) => parts.first()?,
-            other => other,
-        };
-        let Self::Leaf(_, leaf) = first else { return None };
-        match *leaf {
-            Leaf::Compare { one: Number::Fact(fact), how, other: Number::Literal(other) } => {
-                Some(Gate { fact, how, other })
-            }
-            _ => None,
-        }
     }
 
     /// Bytes that it takes on the heap, those of texts that it shares with its expression left out. O(parts).

@@ -4,14 +4,17 @@
 //! has an entry into code in which decided tests are gone: a rule that cannot apply is not there, an address that a
 //! list refuses is refused by the first instruction. Equal bodies are shared, so that a program that depends on the
 //! address alone is a table from class to outcome. Where the classes are many, each has a mask of the rules that may
-//! apply, and tests are bits.
+//! apply, and tests are bits; those that a port or a country rules out are passed over by their [`Gates`].
+
+mod gates;
 
 use std::collections::HashMap;
 
-use crate::cel::{Expression, Gate, Host, Test};
+use crate::cel::{Expression, Host, Test};
 use crate::exchange::{ActionId, ExpressionId};
 use crate::ir::{Condition, Op, next_id};
 use crate::lpm::{AddressTable, AddressTables, ClassId, TestId};
+use gates::Gates;
 
 /// Classes up to which each has code of its own.
 const MOST_CLASSES: usize = 4_096;
@@ -61,7 +64,7 @@ enum Entries {
     /// At an instruction.
     Bodies(Box<[u32]>),
     /// At the rules of its mask, `words` words a class; of no words at all of them.
-    Rules { starts: Box<[RuleStart]>, masks: Box<[u64]>, words: usize },
+    Rules { starts: Box<[RuleStart]>, gates: Gates, masks: Box<[u64]>, words: usize },
 }
 
 /// Where a rule begins.
@@ -70,14 +73,13 @@ struct RuleStart {
     op: u32,
     /// Its first condition; out of range where it has none.
     condition: u32,
-    /// The comparison that this begins with, beside the instructions: most rules are passed over by it.
-    gate: Option<Gate>,
 }
 
 impl Quick {
     /// The code of no rule.
     pub(super) fn empty() -> Self {
-        let entries = Entries::Rules { starts: Box::default(), masks: Box::default(), words: 0 };
+        let (starts, masks) = (Box::default(), Box::default());
+        let entries = Entries::Rules { starts, gates: Gates::new(&[]), masks, words: 0 };
         Self {
             ops: [(Op::End, ActionId(0))].into(),
             conditions: Box::default(),
@@ -108,10 +110,12 @@ impl Quick {
         }
     }
 
-    /// The first rule from one on that may apply to a class: its number and first instruction.
+    /// The first rule from one on that may apply to a class, by its address tests, its gate and what its first
+    /// condition says at once: its number and first instruction. O(rules), of which most take a nanosecond.
     #[inline]
-    pub(crate) fn next_rule(&self, class: ClassId, from: usize) -> Option<(usize, usize)> {
-        let Entries::Rules { starts, masks, words } = &self.entries else { return None };
+    pub(crate) fn next_rule<H: Host>(&self, class: ClassId, from: usize, host: &H) -> Option<(usize, usize)> {
+        let Entries::Rules { starts, gates, masks, words } = &self.entries else { return None };
+        let keys = gates.keys(host);
         let mut at = from;
         while at < starts.len() {
             if *words > 0 {
@@ -123,24 +127,21 @@ impl Quick {
                 }
                 at += mask.trailing_zeros() as usize;
             }
-            return starts.get(at).map(|start| (at, start.op as usize));
+            let start = starts.get(at)?;
+            // A condition that is false decides, whatever the others are.
+            if gates.admit(at, &keys) && !self.is_false_at_once(start, host) {
+                return Some((at, start.op as usize));
+            }
+            at += 1;
         }
         None
     }
 
-    /// True if the first condition of a rule is false, and that is seen at once, where rules are found by a mask.
+    /// True if the first condition of a rule is false, and that is seen at once.
     #[inline]
-    pub(crate) fn is_closed<H: Host>(&self, rule: usize, host: &H) -> bool {
-        let Entries::Rules { starts, .. } = &self.entries else { return false };
-        let Some(start) = starts.get(rule) else { return false };
-        let holds = match &start.gate {
-            Some(gate) => gate.holds(host),
-            None => match self.conditions.get(start.condition as usize) {
-                Some(condition) => condition.test.at_once(host),
-                None => return false,
-            },
-        };
-        holds == Some(false)
+    fn is_false_at_once<H: Host>(&self, start: &RuleStart, host: &H) -> bool {
+        let condition = self.conditions.get(start.condition as usize);
+        condition.and_then(|condition| condition.test.at_once(host)) == Some(false)
     }
 
     /// The last address test that is no longer in the code of a class and that a run has passed whose next instruction
@@ -155,7 +156,9 @@ impl Quick {
     pub(crate) fn bytes(&self) -> usize {
         let entries = match &self.entries {
             Entries::Bodies(entries) => size_of_val(&**entries),
-            Entries::Rules { starts, masks, .. } => size_of_val(&**starts) + size_of_val(&**masks),
+            Entries::Rules { starts, gates, masks, .. } => {
+                size_of_val(&**starts) + gates.bytes() + size_of_val(&**masks)
+            }
         };
         size_of_val(&*self.ops) + size_of_val(&*self.decided) + bytes_of(&self.conditions) + entries
     }
@@ -378,8 +381,7 @@ fn masked(rules: &[RuleCode<'_>], tables: &AddressTables) -> Quick {
         let start = next_id(&ops);
         let count = next_id(rule.conditions);
         let condition = if count > 0 { next_id(&conditions) } else { u32::MAX };
-        let gate = rule.conditions.first().and_then(|condition| condition.test.gate());
-        starts.push(RuleStart { op: start, condition, gate });
+        starts.push(RuleStart { op: start, condition });
         if count > 0 {
             ops.push((Op::When { first: next_id(&conditions), count, otherwise: 0 }, ActionId(0)));
         }
@@ -402,7 +404,7 @@ fn masked(rules: &[RuleCode<'_>], tables: &AddressTables) -> Quick {
     Quick {
         ops: ops.into(),
         conditions: conditions.into(),
-        entries: Entries::Rules { starts: starts.into(), masks, words },
+        entries: Entries::Rules { starts: starts.into(), gates: Gates::new(rules), masks, words },
         decided: Box::default(),
     }
 }

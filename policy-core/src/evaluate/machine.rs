@@ -185,22 +185,17 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         self.finish(failed(Fault::OutOfOrder, None))
     }
 
-    /// Goes to the next rule that may apply: to the client's address, and by what its first condition says where that
-    /// needs no more than a fact. A step if there is none.
+    /// Goes to the next rule that may apply, by what is seen at once of the client's address and of facts. A step if
+    /// there is none.
     #[inline(never)]
     fn next_rule(&mut self) -> Option<Step> {
-        let quick = &self.code.quick;
         let state = self.made.as_deref().map(|made| &made.state);
         let host = FactsHost { facts: self.facts, state, draws: self.draws };
-        while let Some((rule, start)) = quick.next_rule(self.class, self.rule) {
-            self.rule = rule + 1;
-            // A condition that is false decides, whatever the others are.
-            if !quick.is_closed(rule, &host) {
-                self.next = start;
-                return None;
-            }
-        }
-        Some(self.finish(Outcome::Upstream))
+        let Some((rule, start)) = self.code.quick.next_rule(self.class, self.rule, &host) else {
+            return Some(self.finish(Outcome::Upstream));
+        };
+        (self.rule, self.next) = (rule + 1, start);
+        None
     }
 
     /// An instruction that specialised code has seldom; a step if it ends or asks for an effect.

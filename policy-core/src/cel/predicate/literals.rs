@@ -12,7 +12,7 @@ const LONG: u64 = u64::MAX;
 /// A text of up to seven bytes as a number, its length in the highest byte; [`LONG`] for others. Equal texts have equal
 /// words, and different short texts have different ones.
 #[inline(always)]
-fn word(text: &[u8]) -> u64 {
+pub(super) fn word(text: &[u8]) -> u64 {
     let length = text.len();
     let behind = |part: u64, taken: usize| part << (8 * (length - taken));
     // The head and the tail overlap in equal bytes.
@@ -44,6 +44,11 @@ impl From<Arc<str>> for Literal {
 impl Literal {
     pub(super) fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Its word, [`LONG`] if it has none of its own.
+    pub(super) const fn word(&self) -> u64 {
+        self.word
     }
 
     #[inline(always)]
@@ -86,6 +91,11 @@ impl FromIterator<Arc<str>> for Literals {
 impl Literals {
     pub(super) fn heap_bytes(&self) -> usize {
         size_of_val(&*self.short) + size_of_val(&*self.long)
+    }
+
+    /// The words of the short ones, in order, and that of the long ones, if there are any.
+    pub(super) fn words(&self) -> impl Iterator<Item = u64> {
+        self.short.iter().copied().chain(self.long.first().map(|_| LONG))
     }
 
     #[inline(always)]

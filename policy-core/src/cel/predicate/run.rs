@@ -4,7 +4,6 @@ use std::cell::Cell;
 
 use super::sources::{Number, Text, entry, number_of, text_of};
 use super::{Leaf, Test};
-use crate::cel::Fact;
 use crate::cel::code::{Code, NodeId};
 use crate::cel::fault::{EvalError, Fault};
 use crate::cel::host::{Borrowed, EvalLimits, Host};
@@ -50,12 +49,6 @@ pub(super) fn holds<H: Host>(
         Some(value) => Ok(value),
         None => later(test, code, host, limits, client),
     }
-}
-
-/// A fact that is a number, where it is there.
-#[inline(always)]
-pub(super) fn number<H: Host>(host: &H, fact: Fact) -> Option<i64> {
-    number_of(host, fact)
 }
 
 /// The value of a leaf, or of leaves that are joined by `&&`, where each has one at once.
