@@ -46,6 +46,7 @@ pub(crate) struct Shared {
     current: ArcSwap<Generation>,
     online: OnlineEndpoints,
     registry: Registry,
+    waiting: judge::Waiting,
     slots: Arc<Semaphore>,
     shares: Arc<Shares>,
     own: Arc<OwnSockets>,
@@ -68,6 +69,7 @@ impl Shared {
             current: ArcSwap::from_pointee(generation),
             online: OnlineEndpoints::default(),
             registry: Registry::default(),
+            waiting: judge::Waiting::default(),
             slots: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
             shares: Shares::new(connections),
             own: Arc::default(),
@@ -223,9 +225,9 @@ impl Edge {
         }
         self.accept_on(bound);
         let later = undecided.len();
-        if later > 0 {
+        if self.shared.waiting.add(undecided) {
             // No connection: a stop does not wait for it.
-            tokio::spawn(judge::in_turn(Arc::clone(&self.shared), undecided));
+            tokio::spawn(judge::in_turn(Arc::clone(&self.shared)));
         }
         Reloaded { changed, opened, closed: gone.len(), cut, unbound, later }
     }

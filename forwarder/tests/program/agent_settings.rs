@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 
-use crate::harness::{Edge, Folder, connect, echo_device, exchange, forwarder, limit, wait_until};
+use crate::harness::{Edge, Folder, connect, echo_device, exchange, forwarder, limit, rest_of, wait_until};
 use crate::site::{Agent, DEVICE, FORWARD, Site, edge_yml};
 
 const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -32,10 +32,8 @@ fn served(address: SocketAddr) -> TcpStream {
     stream
 }
 
-fn is_cut(mut stream: TcpStream) {
-    let mut rest = Vec::new();
-    let _ = stream.read_to_end(&mut rest);
-    assert!(rest.is_empty(), "nothing comes after the cut");
+fn is_cut(stream: &TcpStream) {
+    assert_eq!(rest_of(stream), b"", "nothing comes after the cut");
 }
 
 #[test]
@@ -55,7 +53,7 @@ fn agents_connect_from_permitted_sources_only() {
     let (text, here) = (changed(&restricted("192.0.2.0/24"), ""), changed("", ""));
     let line = reload(&mut site, &text);
     assert!(line.contains("sessions=1"), "{line}");
-    is_cut(open);
+    is_cut(&open);
     agent.wait_for(&["not connected", "ERR_NGROK_115"]);
     assert!(agent.child.try_wait().expect("waitable").is_none(), "it comes again");
     drop(agent);
@@ -82,7 +80,7 @@ fn public_ports_that_a_reload_takes_away_are_closed_and_other_agents_stay() {
     let text = changed("", "public_tcp_ports: 19999\n");
     let line = reload(&mut site, &text);
     assert!(line.contains("sessions=0") && line.contains("endpoints=1"), "{line}");
-    is_cut(through_outer);
+    is_cut(&through_outer);
     wait_until("nobody to listen", || TcpStream::connect(address).is_err().then_some(()));
     assert_eq!(exchange(through_inner, b"stays"), b"stays");
     outer.wait_for(&["the edge has stopped an endpoint", "ERR_NGROK_307"]);
@@ -146,7 +144,7 @@ fn agents_can_be_served_no_more_and_again() {
     let open = served(site.public);
     let line = reload(&mut site, &without);
     assert!(line.contains("sessions=1"), "{line}");
-    is_cut(open);
+    is_cut(&open);
     wait_until("nobody to listen", || TcpStream::connect(agents).is_err().then_some(()));
     assert!(site.list("session").is_empty());
     let again =

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::harness::{
     ClosedPort, Device, Folder, connect, connect_from, echo_device, exchange, forwarder, limit, noise,
-    second_address, wait_until,
+    rest_of, second_address, wait_until,
 };
 use crate::site::{Agent, DEVICE, FORWARD, Site, edge_yml};
 
@@ -60,9 +60,7 @@ fn a_revoked_token_ends_its_session_and_every_connection_through_it() {
     });
     site.admin(&["authtoken", "revoke", &credential.expect("the credential of the agent")]);
     for stream in &mut open {
-        let mut rest = Vec::new();
-        let _ = stream.read_to_end(&mut rest);
-        assert!(rest.is_empty(), "nothing comes after the cut");
+        assert_eq!(rest_of(stream), b"", "nothing comes after the cut");
     }
     let status = agent.wait_for_exit();
     assert_eq!(status.code(), Some(1), "{}", agent.text());
@@ -209,8 +207,7 @@ fn who_says_nothing_is_let_go_and_others_are_served() {
     }
     let _agent = site.agent(&site.token(&[]), &echo_device().to_string(), &DEVICE);
     for stream in &mut silent {
-        let mut rest = Vec::new();
-        let _ = stream.read_to_end(&mut rest);
+        rest_of(stream);
     }
     assert_eq!(exchange(connect(site.public), b"served"), b"served");
 }

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use crate::harness::{Edge, Folder, connect, echo_device, edge_yml, exchange, forwarder};
+use crate::harness::{Edge, Folder, connect, echo_device, edge_yml, exchange, forwarder, rest_of};
 
 fn guarded(expressions: &[&str]) -> String {
     let items: Vec<_> = expressions.iter().map(|text| format!("      - \"{text}\"\n")).collect();
@@ -96,9 +96,7 @@ fn a_reload_judges_by_the_new_conditions() {
     edge.folder.write("policy.yml", &guarded(&["conn.client_ip != '127.0.0.1'"]));
     edge.signal("HUP");
     edge.wait_for(&["reloaded"]);
-    let mut rest = Vec::new();
-    let _ = client.read_to_end(&mut rest);
-    assert_eq!(rest, b"");
+    assert_eq!(rest_of(&client), b"");
     assert_eq!(edge.wait_for_events(1)[0]["object"]["end"], "the new policy refuses it");
     assert_eq!(exchange(connect(address), b"hello"), b"");
 }

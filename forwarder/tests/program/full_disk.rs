@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::{Edge, Folder, connect, echo_device, exchange, tool};
+use crate::harness::{Edge, Folder, connect, echo_device, exchange, expect_reset, tool};
 use crate::site::{DEVICE, FORWARD, Site};
 
 /// A limit is told by an error, not by the end of the process.
@@ -78,7 +78,7 @@ fn a_full_disk_stops_neither_a_revocation_nor_a_start() {
     assert_eq!(ids(&site).len(), 2, "what could not be stored is not there");
     site.admin(&["authtoken", "revoke", &revoked]);
     site.edge.wait_for(&["a revocation is kept in the reserve"]);
-    assert!(open.read(&mut [0]).is_err(), "its connections are cut");
+    expect_reset(&open);
     assert_eq!(agent.wait_for_exit().code(), Some(1));
     assert!(agent.text().contains("ERR_NGROK_107"), "{}", agent.text());
 

@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -368,10 +368,24 @@ pub(crate) fn connect_from(source: Ipv4Addr, address: SocketAddr) -> TcpStream {
 
 /// Says something, ends the own half, and reads to the end; a reset counts as an end.
 pub(crate) fn exchange(mut stream: TcpStream, say: &[u8]) -> Vec<u8> {
-    let mut heard = Vec::new();
     let _ = stream.write_all(say).and_then(|()| stream.shutdown(Shutdown::Write));
-    let _ = stream.read_to_end(&mut heard);
+    rest_of(&stream)
+}
+
+/// What comes to the end of a connection; a reset counts as an end, and that nothing came in time does not.
+pub(crate) fn rest_of(mut stream: &TcpStream) -> Vec<u8> {
+    let mut heard = Vec::new();
+    if let Err(error) = stream.read_to_end(&mut heard) {
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset, "after {} bytes", heard.len());
+    }
     heard
+}
+
+/// A connection that is reset does not look complete.
+pub(crate) fn expect_reset(mut stream: &TcpStream) {
+    let mut heard = Vec::new();
+    let end = stream.read_to_end(&mut heard).map_err(|error| error.kind());
+    assert_eq!(end, Err(ErrorKind::ConnectionReset), "{} bytes look complete", heard.len());
 }
 
 /// Bytes that no accident makes: a small generator with a seed.

@@ -6,7 +6,7 @@ use std::process::Output;
 
 use crate::harness::{
     ClosedPort, Edge, FORWARD, Folder, GUIDE, Unanswering, connect, echo_device, edge_yml, exchange,
-    forwarder, guide_policy, second_address,
+    forwarder, guide_policy, rest_of, second_address,
 };
 
 /// An address that no other test listens on: whoever connects after the listener is gone is refused.
@@ -148,9 +148,7 @@ fn a_reload_serves_the_new_policy_and_cuts_whom_it_refuses() {
     edge.signal("HUP");
     let line = edge.wait_for(&["reloaded"]);
     assert!(line.contains("cut=1"), "{line}");
-    let mut rest = Vec::new();
-    let _ = open.read_to_end(&mut rest);
-    assert_eq!(rest, b"");
+    assert_eq!(rest_of(&open), b"");
     assert_eq!(exchange(connect(address), b"hello"), b"");
     let events = edge.wait_for_events(2);
     let ends: Vec<_> = events.iter().map(|event| event["object"]["end"].as_str()).collect();
@@ -274,9 +272,7 @@ fn a_drain_ends_for_connections_that_are_dialling() {
     // A second connection is through when the first has been accepted long since.
     edge.signal("TERM");
     assert_eq!(edge.wait_for_exit().code(), Some(0));
-    let mut heard = Vec::new();
-    let _ = client.read_to_end(&mut heard);
-    assert_eq!(heard, b"");
+    assert_eq!(rest_of(&client), b"");
 }
 
 /// A reader of events that stalls holds up neither connections, nor reloads, nor the stop.

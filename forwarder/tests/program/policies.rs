@@ -8,7 +8,7 @@ use forwarder::link::CallError;
 use forwarder::mux::Opener;
 use serde_json::json;
 
-use crate::harness::{connect, echo_device, exchange, wait_until};
+use crate::harness::{connect, echo_device, exchange, rest_of, wait_until};
 use crate::site::{DEVICE, FORWARD, Site};
 use crate::speaker::{enter, try_bind_with};
 
@@ -145,19 +145,22 @@ fn costly_policies_of_an_agent_are_cut_short_and_hold_up_nobody() {
     assert!(refused.into_iter().any(|reason| reason.contains("more steps than allowed")));
 }
 
-/// What the configuration refuses is cut at once, whatever policies the agents on the way have brought.
-#[test]
-fn a_narrowing_reload_does_not_wait_for_policies_of_agents() {
-    let mut site = Site::start(FORWARD, "");
-    let token = site.token(&[]);
-    // Cheap enough to admit a connection, and too dear for the first look of a reload.
+/// Cheap enough to admit a connection, and too dear for the first look of a reload.
+fn for_later() -> String {
     let rule = |n: usize| {
         format!(
             "- {{expressions: [\"conn.client_ip.matches('a{{1,90}}' + string({n}))\"], actions: [{{type: deny}}]}}\n"
         )
     };
-    let own = format!("on_tcp_connect:\n{}", (0..6).map(rule).collect::<String>());
-    let path = site.edge.folder.write("own.yml", &own).display().to_string();
+    format!("on_tcp_connect:\n{}", (0..6).map(rule).collect::<String>())
+}
+
+/// What the configuration refuses is cut at once, whatever policies the agents on the way have brought.
+#[test]
+fn a_narrowing_reload_does_not_wait_for_policies_of_agents() {
+    let mut site = Site::start(FORWARD, "");
+    let token = site.token(&[]);
+    let path = site.edge.folder.write("own.yml", &for_later()).display().to_string();
     let words = [DEVICE[0], DEVICE[1], "--traffic-policy-file", &path];
     let _agent = site.agent(&token, &echo_device().to_string(), &words);
     let mut open: Vec<_> = (0..20).map(|_| connect(site.public)).collect();
@@ -181,9 +184,36 @@ fn a_narrowing_reload_does_not_wait_for_policies_of_agents() {
         "{report} after {:?}",
         begun.elapsed()
     );
-    for mut stream in open {
-        assert!(!matches!(stream.read(&mut [0]), Ok(1..)));
+    for stream in open {
+        assert_eq!(rest_of(&stream), b"", "nothing comes after the cut");
     }
+}
+
+/// What a reload leaves for later is judged while the edge drains, too.
+#[test]
+fn connections_that_wait_for_their_policies_are_cut_while_the_edge_drains() {
+    let mut site = Site::start(FORWARD, "shutdown: {drain: 300s}\n");
+    let token = site.token(&[]);
+    let path = site.edge.folder.write("own.yml", &for_later()).display().to_string();
+    let words = [DEVICE[0], DEVICE[1], "--traffic-policy-file", &path];
+    let _agent = site.agent(&token, &echo_device().to_string(), &words);
+    let elsewhere = ["--url", "tcp://device2.internal:22", "--traffic-policy-file", &path];
+    let _other = site.agent(&token, &echo_device().to_string(), &elsewhere);
+    let mut open: Vec<_> = (0..40).map(|_| connect(site.public)).collect();
+    for stream in &mut open {
+        stream.write_all(b"x").expect("open");
+        stream.read_exact(&mut [0]).expect("an echo");
+    }
+    let policy = FORWARD.replace("device1", "device2");
+    assert_ne!(policy, FORWARD);
+    site.edge.folder.write("policy.yml", &policy);
+    let report: serde_json::Value = serde_json::from_str(&site.admin(&["reload", "--json"])).expect("JSON");
+    assert_eq!(report["judged_later"], 40, "{report}");
+    site.edge.signal("TERM");
+    for stream in open {
+        assert_eq!(rest_of(&stream), b"", "nothing comes after the cut");
+    }
+    assert!(site.edge.wait_for_exit().success());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{ClosedPort, Edge, Folder, Unanswering, connect, echo_device, exchange};
+use crate::harness::{ClosedPort, Edge, Folder, Unanswering, connect, echo_device, exchange, rest_of};
 use crate::site::Site;
 
 /// Of edge and agents.
@@ -88,9 +88,7 @@ endpoints: [{{name: device, url: \"tcp://{name}.internal:22\", upstream: {{url: 
     open.write_all(b"?").expect("taken");
     open.read_exact(&mut [0]).expect("answered");
     drop(killed);
-    let mut rest = Vec::new();
-    let _ = open.read_to_end(&mut rest);
-    assert!(rest.is_empty());
+    assert_eq!(rest_of(&open), b"");
     for (way, address) in WAYS.iter().zip(addresses).take(5) {
         let begun = Instant::now();
         assert!(exchange(connect(address), b"anybody?").is_empty(), "{}", way.name);

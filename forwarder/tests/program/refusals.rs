@@ -4,7 +4,7 @@ use std::io::Read;
 
 use crate::harness::{
     ClosedPort, Edge, FORWARD, Folder, GUIDE, connect, connect_from, echo_device, edge_yml, exchange,
-    guide_policy, second_address,
+    guide_policy, rest_of, second_address,
 };
 
 #[test]
@@ -43,10 +43,8 @@ fn the_guides_second_policy_admits_its_address_and_nobody_else() {
 #[test]
 fn the_decision_comes_before_any_byte() {
     let mut edge = Edge::in_front_of(echo_device(), GUIDE);
-    let mut client = connect(edge.address("device1"));
-    let mut heard = Vec::new();
-    let _ = client.read_to_end(&mut heard);
-    assert_eq!(heard, b"");
+    let client = connect(edge.address("device1"));
+    assert_eq!(rest_of(&client), b"");
     assert_eq!(edge.wait_for_events(1)[0]["object"]["decision"], "deny");
 }
 

@@ -115,24 +115,27 @@ impl Quick {
     #[inline]
     pub(crate) fn next_rule<H: Host>(&self, class: ClassId, from: usize, host: &H) -> Option<(usize, usize)> {
         let Entries::Rules { starts, gates, masks, words } = &self.entries else { return None };
-        let keys = gates.keys(host);
-        let mut at = from;
-        while at < starts.len() {
-            if *words > 0 {
-                let mask =
-                    masks.get(class.index() * words + at / 64).copied().unwrap_or(u64::MAX) >> (at % 64);
-                if mask == 0 {
-                    at = (at / 64 + 1) * 64;
+        let places = gates.places(host);
+        for word in from / 64..starts.len().div_ceil(64) {
+            let mut mask = match *words {
+                0 => u64::MAX,
+                words => masks.get(class.index() * words + word).copied().unwrap_or(u64::MAX),
+            };
+            if word == from / 64 {
+                mask &= u64::MAX << (from % 64);
+            }
+            while mask != 0 {
+                let at = word * 64 + mask.trailing_zeros() as usize;
+                mask &= mask - 1;
+                if !gates.admit(at, &places) {
                     continue;
                 }
-                at += mask.trailing_zeros() as usize;
+                let start = starts.get(at)?;
+                // A condition that is false decides, whatever the others are.
+                if !self.is_false_at_once(start, host) {
+                    return Some((at, start.op as usize));
+                }
             }
-            let start = starts.get(at)?;
-            // A condition that is false decides, whatever the others are.
-            if gates.admit(at, &keys) && !self.is_false_at_once(start, host) {
-                return Some((at, start.op as usize));
-            }
-            at += 1;
         }
         None
     }

@@ -1,80 +1,116 @@
-//! The gates of a phase's rules, side by side.
+//! The gates of a phase's rules, side by side and small: a policy of thousands of rules is passed over at the speed of
+//! memory, and the caches are cold when a connection comes.
 
 use super::RuleCode;
 use crate::cel::{Gate, GateFact, Host};
 
 /// Facts that gates may look at; rules whose gates look at others have none.
 const MAX_FACTS: usize = 8;
+/// The scale of rules without a gate: there is none of that number.
+const NO_SCALE: u16 = 8;
 
 /// For each rule the interval in which a fact must be; see [`Gate`].
 #[derive(Debug)]
 pub(super) struct Gates {
-    /// The facts of which the gates are, most of them first.
-    facts: Box<[GateFact]>,
+    facts: Box<[Scale]>,
     /// By rule.
     intervals: Box<[Interval]>,
 }
 
-/// An interval of keys of one of the facts.
-#[derive(Clone, Copy, Debug)]
-struct Interval {
-    least: i64,
-    greatest: i64,
-    /// Which fact; [`MAX_FACTS`] for a rule without a gate.
-    fact: u8,
+/// A fact and the keys at which intervals begin or end, in order.
+#[derive(Debug)]
+struct Scale {
+    fact: GateFact,
+    cuts: Box<[i64]>,
 }
 
-/// What the facts are now; nothing for a fact that is missing or of another type, and for rules without a gate.
-pub(super) type Keys = [Option<i64>; MAX_FACTS + 1];
+/// An interval of places on a scale, the last one left out.
+#[derive(Clone, Copy, Debug)]
+struct Interval {
+    from: u16,
+    to: u16,
+    /// Which scale; [`NO_SCALE`] for a rule without a gate.
+    scale: u16,
+}
+
+/// Where the facts stand on their scales; nothing for a fact that is missing or of another type, and for rules without
+/// a gate.
+pub(super) type Places = [Option<u16>; MAX_FACTS + 1];
 
 impl Gates {
-    /// The gates of rules. O(parts of their conditions).
+    /// The gates of rules. O(n log n), n being the parts of their conditions.
     pub(super) fn new(rules: &[RuleCode<'_>]) -> Self {
         let gates: Vec<Option<Gate>> = rules.iter().map(gate_of).collect();
-        let mut counts: Vec<(GateFact, usize)> = Vec::new();
+        let mut scales: Vec<(GateFact, Vec<Gate>)> = Vec::new();
         for gate in gates.iter().flatten() {
-            match counts.iter_mut().find(|(fact, _)| *fact == gate.fact) {
-                Some((_, count)) => *count += 1,
-                None => counts.push((gate.fact, 1)),
+            match scales.iter_mut().find(|(fact, _)| *fact == gate.fact) {
+                Some((_, gates)) => gates.push(*gate),
+                None => scales.push((gate.fact, vec![*gate])),
             }
         }
-        // In order of their numbers, and of the rules where these are equal.
-        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        let facts: Box<[GateFact]> = counts.iter().map(|(fact, _)| *fact).take(MAX_FACTS).collect();
+        // The facts of most rules; of equally many in order of the rules.
+        scales.sort_by_key(|(_, gates)| std::cmp::Reverse(gates.len()));
+        scales.truncate(MAX_FACTS);
+        let facts: Box<[Scale]> = scales.iter().map(|(fact, gates)| Scale::new(*fact, gates)).collect();
         let interval = |gate: &Option<Gate>| {
-            let told = gate.and_then(|gate| Some((gate, facts.iter().position(|fact| *fact == gate.fact)?)));
-            let (least, greatest, fact) = match told {
-                Some((gate, fact)) => (gate.least, gate.greatest, fact),
-                None => (i64::MIN, i64::MAX, MAX_FACTS),
-            };
-            // INVARIANT: no more facts than `MAX_FACTS`.
-            Interval { least, greatest, fact: u8::try_from(fact).unwrap_or(u8::MAX) }
+            let told = gate.and_then(|gate| {
+                (0..)
+                    .zip(&facts)
+                    .find_map(|(scale, of)| (of.fact == gate.fact).then(|| of.interval(scale, gate))?)
+            });
+            told.unwrap_or(Interval { from: 0, to: 0, scale: NO_SCALE })
         };
         Self { intervals: gates.iter().map(interval).collect(), facts }
     }
 
-    /// What the facts are now.
+    /// Where the facts stand now. O(log rules) for each fact.
     #[inline]
-    pub(super) fn keys<H: Host>(&self, host: &H) -> Keys {
-        let mut keys = Keys::default();
-        for (key, fact) in keys.iter_mut().zip(&self.facts) {
-            *key = fact.key(host);
+    pub(super) fn places<H: Host>(&self, host: &H) -> Places {
+        let mut places = Places::default();
+        for (place, scale) in places.iter_mut().zip(&self.facts) {
+            *place = scale.fact.key(host).and_then(|key| scale.place(key));
         }
-        keys
+        places
     }
 
     /// False if a rule cannot apply.
     #[inline]
-    pub(super) fn admit(&self, rule: usize, keys: &Keys) -> bool {
+    pub(super) fn admit(&self, rule: usize, places: &Places) -> bool {
         let Some(interval) = self.intervals.get(rule) else { return true };
-        match keys.get(usize::from(interval.fact)) {
-            Some(Some(key)) => interval.least <= *key && *key <= interval.greatest,
+        match places.get(usize::from(interval.scale)) {
+            Some(Some(place)) => interval.from <= *place && *place < interval.to,
             _ => true,
         }
     }
 
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(&*self.facts) + size_of_val(&*self.intervals)
+        let scales = self.facts.iter().map(|scale| size_of::<Scale>() + size_of_val(&*scale.cuts));
+        scales.sum::<usize>() + size_of_val(&*self.intervals)
+    }
+}
+
+impl Scale {
+    fn new(fact: GateFact, gates: &[Gate]) -> Self {
+        let ends = |gate: &Gate| [Some(gate.least), gate.greatest.checked_add(1)];
+        let mut cuts: Vec<i64> = gates.iter().flat_map(ends).flatten().collect();
+        cuts.sort_unstable();
+        cuts.dedup();
+        Self { fact, cuts: cuts.into() }
+    }
+
+    /// The number of cuts up to a key; nothing where there are more than an interval can tell.
+    #[inline]
+    fn place(&self, key: i64) -> Option<u16> {
+        u16::try_from(self.cuts.partition_point(|cut| *cut <= key)).ok()
+    }
+
+    /// The places of the keys that pass a gate.
+    fn interval(&self, scale: u16, gate: Gate) -> Option<Interval> {
+        let to = match gate.greatest.checked_add(1) {
+            Some(end) => self.place(end)?,
+            None => u16::try_from(self.cuts.len()).ok()?.checked_add(1)?,
+        };
+        Some(Interval { from: self.place(gate.least)?, to, scale })
     }
 }
 
