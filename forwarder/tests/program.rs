@@ -46,6 +46,9 @@ mod load;
 mod logs;
 #[path = "program/nat.rs"]
 mod nat;
+#[cfg(target_os = "linux")]
+#[path = "program/neighbours.rs"]
+mod neighbours;
 #[path = "program/openssh.rs"]
 mod openssh;
 #[path = "program/outcomes.rs"]

@@ -245,15 +245,20 @@ pub(crate) fn follow(output: impl Read + Send + 'static) -> Receiver<String> {
 }
 
 /// Polls until there is a value.
-pub(crate) fn wait_until<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_until<T>(what: &str, poll: impl FnMut() -> Option<T>) -> T {
+    poll_to_deadline(poll).unwrap_or_else(|| panic!("waited in vain for {what}"))
+}
+
+/// The value that polling gives in time.
+pub(crate) fn poll_to_deadline<T>(mut poll: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + DEADLINE;
-    loop {
+    while Instant::now() < end {
         if let Some(value) = poll() {
-            return value;
+            return Some(value);
         }
-        assert!(Instant::now() < end, "waited in vain for {what}");
         thread::sleep(Duration::from_millis(5));
     }
+    poll()
 }
 
 /// A device that handles one connection with a closure.

@@ -12,7 +12,7 @@ use crate::harness::{connect, echo_device, exchange, rest_of, wait_until};
 use crate::site::{DEVICE, FORWARD, Site};
 use crate::speaker::{enter, try_bind_with};
 
-fn forward(target: &str) -> String {
+pub(crate) fn forward(target: &str) -> String {
     format!("on_tcp_connect: [{{actions: [{{type: forward-internal, config: {{url: \"{target}\"}}}}]}}]")
 }
 
@@ -30,7 +30,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// The site of a tenant with a device, `device1.internal`, and the port that another tenant may bind.
-fn two_tenants(more: &str) -> (Site, u16) {
+pub(crate) fn two_tenants(more: &str) -> (Site, u16) {
     // One that the system chooses, and that nobody is given again soon.
     let free = std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|it| it.local_addr());
     let port = free.expect("a free port").port();
@@ -99,7 +99,7 @@ fn address(port: u16) -> SocketAddr {
 }
 
 /// Conditions that compile a large pattern for each connection.
-fn costly(next: Option<&str>) -> String {
+pub(crate) fn costly(next: Option<&str>) -> String {
     let rule = |n: usize| {
         format!(
             "- {{expressions: [\"conn.client_ip.matches('\\\\\\\\pL{{1,40}}' + string(conn.client_port + {n}))\"], actions: [{{type: deny}}]}}\n"

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use serde_json::Value;
 
-use crate::harness::{Edge, Folder, forwarder, wait_until};
+use crate::harness::{Edge, Folder, forwarder, poll_to_deadline, wait_until};
 
 pub(crate) const FORWARD: &str =
     "on_tcp_connect: [{actions: [{type: forward-internal, config: {url: \"tcp://device1.internal:22\"}}]}]\n";
@@ -128,9 +128,12 @@ impl Agent {
     }
 
     pub(crate) fn wait_for(&self, words: &[&str]) -> String {
-        wait_until(&format!("{words:?} in the log of the agent"), || {
+        let found = poll_to_deadline(|| {
             let text = self.text();
             text.lines().find(|line| words.iter().all(|word| line.contains(word))).map(ToOwned::to_owned)
+        });
+        found.unwrap_or_else(|| {
+            panic!("waited in vain for {words:?} in the log of the agent: {}", self.text())
         })
     }
 
