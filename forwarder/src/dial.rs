@@ -22,6 +22,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::tls::client::{TrustedCas, client_config};
+use crate::tune;
 
 pub use later::retry_after;
 use later::reworded;
@@ -88,10 +89,10 @@ impl Dialer {
     }
 
     async fn reach(&self, target: &HostPort, proxy: Option<&ProxyUrl>) -> io::Result<Connection> {
-        let Some(proxy) = proxy else { return Ok(Box::new(self.tcp(target).await?)) };
+        let Some(proxy) = proxy else { return Ok(Box::new(tuned(self.tcp(target).await?))) };
         refuse_odd_host(&target.host)?;
         let stream = self.tcp(proxy.address()).await;
-        let stream = stream.map_err(|error| context("the proxy does not answer", &error))?;
+        let stream = tuned(stream.map_err(|error| context("the proxy does not answer", &error))?);
         let mut stream: Connection = match proxy.scheme() {
             ProxyScheme::Https => Box::new(tls(stream, proxy).await?),
             ProxyScheme::Http | ProxyScheme::Socks5 => Box::new(stream),
@@ -102,6 +103,12 @@ impl Dialer {
         }
         Ok(stream)
     }
+}
+
+/// Set up for the link. Without options it has no peer any more, which the next read tells.
+fn tuned(stream: TcpStream) -> TcpStream {
+    let _ = tune::link(&stream);
+    stream
 }
 
 /// What stands in the request to a proxy must not be able to end it.

@@ -54,3 +54,4 @@ pub mod state;
 #[cfg(unix)]
 mod sync;
 pub mod tls;
+mod tune;

@@ -9,7 +9,6 @@ use std::time::Duration;
 use policy_core::url::HostPort;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -24,15 +23,10 @@ use crate::link::ProxyHeader;
 use crate::mux::{ErrorCode, Stream};
 use crate::relay::{Carrier, relay};
 use crate::tls::unverified_config;
+use crate::tune;
 
-/// How long a connection of which one half has ended may stay silent.
-const HALF_CLOSED: Duration = Duration::from_secs(60);
-/// How long a server may take none of the bytes that wait for it.
-#[cfg(target_os = "linux")]
-const STALLED: Duration = Duration::from_secs(30);
-/// A silent server is probed after this time, and then this often.
-const PROBE_AFTER: Duration = Duration::from_secs(60);
-const PROBE_EVERY: Duration = Duration::from_secs(10);
+/// How long a connection of which one half has ended may stay silent: the edge decides, and here it is for ever.
+const HALF_CLOSED: Duration = Duration::from_secs(24 * 3_600);
 
 /// A version of the PROXY protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,19 +197,10 @@ impl Carrier for Reached {
     }
 }
 
-/// Servers that vanish or take no bytes are noticed.
-fn tune(upstream: &TcpStream) -> io::Result<()> {
-    let socket = SockRef::from(upstream);
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY))?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(STALLED))?;
-    Ok(())
-}
-
 /// Connects to the server behind an endpoint.
 pub(super) async fn reach(offer: &Offer, header: &ProxyHeader, dialer: &Dialer) -> io::Result<Reached> {
     let mut upstream = dialer.tcp(&offer.upstream.at).await?;
-    tune(&upstream)?;
+    tune::give_up_dead(&upstream)?;
     // In front of TLS, where proxies write it as well.
     if let Some(version) = offer.proxy_protocol {
         let client = header.client_addr.parse().map_err(|_| {
@@ -235,17 +220,6 @@ pub(super) async fn reach(offer: &Offer, header: &ProxyHeader, dialer: &Dialer) 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[cfg(target_os = "linux")]
-    #[tokio::test]
-    async fn servers_that_vanish_are_noticed() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
-        let upstream = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connected");
-        tune(&upstream).expect("tuned");
-        let socket = SockRef::from(&upstream);
-        assert_eq!(socket.tcp_user_timeout().expect("read"), Some(STALLED));
-        assert!(socket.keepalive().expect("read"));
-    }
 
     #[test]
     fn proxy_headers_are_those_of_the_specification() {

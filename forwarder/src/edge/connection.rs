@@ -9,7 +9,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use policy_core::edge::EdgeLimits;
 use policy_core::facts::Facts;
-use socket2::{SockRef, TcpKeepalive};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
@@ -20,15 +19,12 @@ use crate::generation::{Generation, ListenerKey};
 use crate::online::Online;
 use crate::relay::{Carrier, RelayEnd, Relayed, relay};
 use crate::route::{Connection, Effort, Entry, Live, Route, World, judge};
+use crate::tune;
 
 /// Why a connection ends with the edge.
 const STOPPED: &str = "the edge stopped";
 /// Why a connection ends while its upstream is dialled.
 const GONE: &str = "the client reset the connection before its upstream was reached";
-/// A silent connection is probed after this time, so that a peer that vanished is noticed.
-const PROBE_AFTER: Duration = Duration::from_secs(60);
-/// Time between probes.
-const PROBE_EVERY: Duration = Duration::from_secs(10);
 
 /// Where a connection was accepted.
 #[derive(Clone, Debug)]
@@ -62,7 +58,8 @@ pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: Soc
         return close_unjudged(shared, client, peer, "the client is gone");
     };
     let EdgeLimits { stalled_timeout, connect_timeout, half_close_timeout, .. } = generation.config.limits;
-    tune(&client, stalled_timeout);
+    // Without options it has no peer any more, which the next read tells.
+    let _ = tune::give_up_after(&client, stalled_timeout);
     let seed = draw();
     let facts = Facts::of_connection(peer, server).at_endpoint(url).seeded(seed);
     let facts = at_times(facts, start, start);
@@ -90,7 +87,7 @@ pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: Soc
     let admitted = Admitted { endpoint, made, judged_by, half_close_timeout };
     let (client, relayed, cut) = match upstream {
         Some(Connection::Tcp(upstream)) => {
-            tune(&upstream, stalled_timeout);
+            let _ = tune::give_up_after(&upstream, stalled_timeout);
             carry(shared, admitted, &route, client, upstream).await
         }
         Some(Connection::Agent(upstream)) => carry(shared, admitted, &route, client, upstream).await,
@@ -196,21 +193,4 @@ pub(super) fn at_times<'a>(facts: Facts<'a>, start: Timestamp, now: Timestamp) -
     };
     let facts = time(start).map_or(facts, |start| facts.started(start));
     time(now).map_or(facts, |now| facts.at_time(now))
-}
-
-/// Small packets at once, and peers that vanish are noticed. A socket that takes no options has no peer any
-/// more, which its next read tells.
-fn tune(stream: &TcpStream, stalled: Duration) {
-    let _ = set_options(stream, stalled);
-}
-
-fn set_options(stream: &TcpStream, stalled: Duration) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let socket = SockRef::from(stream);
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY))?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(stalled))?;
-    #[cfg(not(target_os = "linux"))]
-    let _ = stalled;
-    Ok(())
 }

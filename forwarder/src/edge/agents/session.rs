@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -27,6 +26,7 @@ use crate::link::{
     self, Auth, AuthReply, AuthReplyExtra, Bind, Empty, Heartbeat, Hidden, Refusal, StreamType, Unbind,
 };
 use crate::mux::{Acceptor, ErrorCode, Limits, Opener, Side, Stream, session};
+use crate::tune;
 
 /// Streams that an agent may have open itself: calls and heartbeats.
 const OWN_STREAMS: usize = 128;
@@ -45,9 +45,6 @@ const FULL_FOR: Duration = Duration::from_secs(15);
 const FULL: u32 = 108;
 /// How long a farewell may take.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// Bytes that the system holds unsent: what lies there already, nothing can overtake.
-#[cfg(target_os = "linux")]
-const LOW_WATER: u32 = 16 << 10;
 /// The version of the protocol that is spoken.
 const VERSION: &str = "3";
 /// "The agent's address is not permitted."
@@ -66,7 +63,8 @@ pub(super) async fn serve(
     unknown: Unknown,
 ) {
     let deadline = unknown.since + settings.auth_timeout;
-    tune(&stream);
+    // Without options it has no peer any more, which the next read tells.
+    let _ = tune::link(&stream);
     let secured = timeout_at(deadline, secure(agents, &settings, stream, peer, &unknown));
     let secured = tokio::select! {
         biased;
@@ -420,19 +418,4 @@ fn shown(text: &str, most: usize) -> Box<str> {
 /// A text that nobody guesses: the randomness of two ULIDs, 80 bits each. It counts only beside the same authtoken.
 pub(super) fn secret() -> Box<str> {
     format!("{:020x}{:020x}", Ulid::generate().random(), Ulid::generate().random()).into()
-}
-
-/// Small packets at once, nothing piles up in the system, and peers that vanish are noticed. A socket that takes no
-/// options has no peer any more, which its next read tells.
-fn tune(stream: &TcpStream) {
-    let _ = stream.set_nodelay(true);
-    let socket = SockRef::from(stream);
-    let keepalive =
-        TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10));
-    let _ = socket.set_tcp_keepalive(&keepalive);
-    #[cfg(target_os = "linux")]
-    {
-        let _ = socket.set_tcp_notsent_lowat(LOW_WATER);
-        let _ = socket.set_tcp_user_timeout(Some(Duration::from_secs(30)));
-    }
 }
