@@ -29,12 +29,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dial::{self, Dialer, ProxyUrl};
 use crate::link::{CallError, Heartbeat};
+pub use crate::proxy_protocol::ProxyProtocol;
 pub use command::{run_to_end, start_log};
 pub(crate) use network::Network;
 pub use options::{Chosen, Loaded, OptionsError, Origin, TcpCommand, check, load_setup, of_command};
 use pauses::{Lost, Pauses};
 pub use status::{EndpointStatus, Status, StatusView, UpstreamStatus};
-pub use upstream::{ProxyProtocol, UpstreamServer};
+pub use upstream::UpstreamServer;
 pub use web::serve_web;
 
 /// The longest that a proxy or an edge may ask to wait.

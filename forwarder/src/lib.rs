@@ -40,6 +40,7 @@ pub mod own_sockets;
 pub mod policy_shares;
 #[cfg(unix)]
 mod private;
+mod proxy_protocol;
 #[cfg(unix)]
 pub mod quickstart;
 pub mod relay;

@@ -22,7 +22,7 @@ pub use messages::{
     Auth, AuthExtra, AuthReply, AuthReplyExtra, Bind, BindExtra, BindReply, BindReplyExtra, CommandReply,
     Empty, Hidden, IpRestriction, Refusal, RefusalExtra, StopEndpoint, TcpOptions, Unbind,
 };
-pub use proxy::{PROXY_HEADER_BYTES, ProxyHeader};
+pub use proxy::{CONFIRMED, PROXY_HEADER_BYTES, ProxyHeader};
 
 /// What a stream is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

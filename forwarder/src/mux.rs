@@ -2,7 +2,7 @@
 //!
 //! An 8-byte header, big endian – 24 bits of length, 4 of type, 4 of flags, 32 of stream id – then the body. Streams
 //! that the client opens are odd, those of the server even. Each direction of a stream has a window of 256 KiB that the
-//! reader opens again as it reads.
+//! reader opens again as it reads, and that grows with the path ([`window`]).
 //!
 //! What is bounded, and by what:
 //!
@@ -26,6 +26,7 @@ mod state;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::fmt;
 use std::time::Duration;
@@ -33,6 +34,55 @@ use std::time::Duration;
 pub use frame::{FrameError, Header, Kind};
 pub use session::{Acceptor, Driver, Opener, session};
 pub use stream::Stream;
+
+/// How a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// The code.
+    pub code: ErrorCode,
+    /// What whoever ended it said of it; may be empty.
+    pub message: Box<str>,
+    /// True if that was the other side, which may say anything.
+    pub by_peer: bool,
+}
+
+impl End {
+    /// This side ends it.
+    pub(crate) fn here(code: ErrorCode, message: &str) -> Self {
+        Self { code, message: message.into(), by_peer: false }
+    }
+}
+
+impl From<ErrorCode> for End {
+    fn from(code: ErrorCode) -> Self {
+        Self { code, message: Box::default(), by_peer: false }
+    }
+}
+
+impl End {
+    /// The same for people, who know the other side by a name.
+    #[must_use]
+    pub fn told(&self, peer: &str) -> String {
+        match (self.by_peer, &*self.message) {
+            (false, _) => self.to_string(),
+            (true, "") => format!("{peer} said goodbye: {}", self.code),
+            (true, message) => format!("{peer} said goodbye: {message}"),
+        }
+    }
+
+    /// True if nothing went wrong.
+    #[must_use]
+    pub const fn is_in_order(&self) -> bool {
+        matches!(self.code, ErrorCode::None | ErrorCode::SessionClosed)
+    }
+}
+
+/// The message; the code where there is none.
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.message.is_empty() { self.code.fmt(f) } else { f.write_str(&self.message) }
+    }
+}
 
 /// What either side may send on a new stream before it is told to go on.
 pub const WINDOW_BYTES: u32 = 256 << 10;

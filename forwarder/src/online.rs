@@ -16,6 +16,7 @@ use policy_core::url::{Binding, EndpointUrl};
 use tokio_util::sync::CancellationToken;
 
 use crate::mux::Opener;
+use crate::proxy_protocol::ProxyProtocol;
 pub use owner::Owner;
 
 /// An endpoint that an agent keeps online.
@@ -52,6 +53,10 @@ pub struct Online {
     pub since: Timestamp,
     /// Opens streams to the agent.
     pub opener: Opener,
+    /// The agent says when the server of a connection is reached.
+    pub confirms: bool,
+    /// What the agent's server is told of each client first.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// Cancelled when it is offline.
     pub gone: CancellationToken,
 }
@@ -202,6 +207,8 @@ pub(crate) mod tests {
             description: "".into(),
             since: Timestamp::UNIX_EPOCH,
             opener,
+            confirms: false,
+            proxy_protocol: None,
             gone: CancellationToken::new(),
         })
     }

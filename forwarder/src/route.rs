@@ -28,6 +28,8 @@ pub use reach::{Connection, Dial, Live, Presumed, Upstream};
 
 /// Bytes of metadata that the event of one connection may carry.
 const MOST_LOGGED: usize = 64 << 10;
+/// Endpoints that share a URL and are tried until the server of one is reached.
+const MAX_POOL_TRIES: usize = 3;
 
 /// What connections are judged by: one configuration, and what agents keep online.
 #[derive(Clone, Copy, Debug)]
@@ -410,16 +412,8 @@ impl<D: Dial> Host<'_, D> {
         let text = url.to_string();
         let facts = facts.at_endpoint(&text);
         if let Some((_, members)) = online {
-            let Some(member) = self.dial.choose(&members) else {
-                return Forwarded::Failed(ForwardFailure::Offline);
-            };
             self.notes.hops.push(url.clone());
-            self.notes.agents.push(Arc::clone(&member));
-            return match self.run_brought(&member, &facts).await {
-                Some(Ended::Reached(_, stream)) => Forwarded::Reached(stream),
-                Some(Ended::Refused(verdict)) => Forwarded::Refused(verdict),
-                Some(Ended::FellThrough(_)) | None => self.reach(Upstream::Agent(member), &facts).await,
-            };
+            return self.enter_pool(members, &facts).await;
         }
         let Some((endpoint, policy)) = configured else {
             return Forwarded::Failed(ForwardFailure::Offline);
@@ -432,7 +426,29 @@ impl<D: Dial> Host<'_, D> {
                 Ended::FellThrough(_) => {}
             }
         }
-        self.reach(Upstream::Address(endpoint.upstream.value.clone()), &facts).await
+        self.reach(Upstream::Address(endpoint.upstream.value.clone()), 1).await
+    }
+
+    /// Enters one of the endpoints that share a URL; where its server is not reached, another.
+    async fn enter_pool(&mut self, mut members: Vec<Arc<Online>>, facts: &Facts<'_>) -> Forwarded<D::Stream> {
+        let mut forwarded = Forwarded::Failed(ForwardFailure::Offline);
+        let tries = members.len().min(MAX_POOL_TRIES);
+        let parts = u32::try_from(tries).unwrap_or(1);
+        for _ in 0..tries {
+            let Some(member) = self.dial.choose(&members) else { break };
+            members.retain(|it| *it != member);
+            self.notes.agents.push(Arc::clone(&member));
+            forwarded = match self.run_brought(&member, facts).await {
+                Some(Ended::Reached(_, stream)) => Forwarded::Reached(stream),
+                Some(Ended::Refused(verdict)) => Forwarded::Refused(verdict),
+                Some(Ended::FellThrough(_)) | None => self.reach(Upstream::Agent(member), parts).await,
+            };
+            if !matches!(forwarded, Forwarded::Failed(_)) {
+                break;
+            }
+            self.notes.agents.pop();
+        }
+        forwarded
     }
 
     /// Runs a policy of the configuration, if it could be loaded.
@@ -465,7 +481,7 @@ impl<D: Dial> Host<'_, D> {
             Some(ended) => return ended,
             None => Route::unjudged("the endpoint has no policy").verdict,
         };
-        match self.reach(Upstream::Agent(Arc::clone(endpoint)), facts).await {
+        match self.reach(Upstream::Agent(Arc::clone(endpoint)), 1).await {
             Forwarded::Reached(stream) => {
                 verdict.decision = "upstream";
                 Ended::Reached(verdict, stream)
@@ -480,8 +496,8 @@ impl<D: Dial> Host<'_, D> {
         }
     }
 
-    async fn reach(&mut self, upstream: Upstream, facts: &Facts<'_>) -> Forwarded<D::Stream> {
-        match self.dial.dial(&upstream, facts).await {
+    async fn reach(&mut self, upstream: Upstream, parts: u32) -> Forwarded<D::Stream> {
+        match self.dial.dial(&upstream, parts).await {
             Ok(stream) => {
                 self.notes.upstream = Some(upstream);
                 Forwarded::Reached(stream)

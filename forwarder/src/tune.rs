@@ -60,7 +60,8 @@ pub(crate) fn link(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use tokio::net::TcpListener;
 

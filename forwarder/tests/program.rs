@@ -26,6 +26,8 @@ mod conditions;
 #[cfg(target_os = "linux")]
 #[path = "program/costs.rs"]
 mod costs;
+#[path = "program/fallback.rs"]
+mod fallback;
 #[cfg(target_os = "linux")]
 #[path = "program/full_disk.rs"]
 mod full_disk;

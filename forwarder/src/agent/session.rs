@@ -137,8 +137,11 @@ async fn serve(
         error = beats => Ended::Lost(error, true),
         error = online_later(memory, opener, refused, status, &offers) => Ended::Lost(error, true),
         ended = streams.serve_all(&mut accepted, tasks) => ended.unwrap_or_else(|| {
-            let why = opener.why_closed().unwrap_or(ErrorCode::SessionClosed);
-            let message = format!("the edge has ended the session: {why}");
+            let why = opener.why_closed().unwrap_or(ErrorCode::SessionClosed.into());
+            let message = match why.by_peer {
+                true => why.told("the edge"),
+                false => format!("the session has ended: {why}"),
+            };
             Ended::Lost(io::Error::new(io::ErrorKind::ConnectionReset, message), true)
         }),
     }
@@ -212,6 +215,7 @@ async fn authenticate(setup: &Setup, memory: &mut Memory, opener: &Opener) -> Re
             stop_unsupported_error: unsupported(can_stop(setup.remote_management)),
             config_version: "3".to_owned(),
             client_type: "forwarder".to_owned(),
+            confirms_connections: true,
             ..AuthExtra::default()
         },
     };

@@ -32,7 +32,7 @@ use tokio::time::timeout;
 
 use super::{Edge, Listener, Shared, listener};
 use crate::admin::Sessions;
-use crate::identity::{CredentialId, Identity, NoticeKind};
+use crate::identity::{CredentialId, Identity, NoticeKind, Refusal as Unfit};
 use crate::link::{self, Heartbeat, Refusal, StopEndpoint, StreamType};
 use crate::online::Online;
 use crate::policy_shares::PolicyShares;
@@ -290,18 +290,20 @@ async fn end_dead(agents: Arc<Agents>, mut notices: broadcast::Receiver<crate::i
             Ok(Err(broadcast::error::RecvError::Closed)) => return,
             // What it has online may no longer be permitted: it binds again what is.
             Ok(Ok(notice)) if notice.kind == NoticeKind::Changed => {
-                let changed = |session: &SessionInfo| notice.credentials.contains(&session.credential);
-                agents.sessions.end_where(changed, "the rules of its authtoken have changed");
+                agents.sessions.end_where(|session| {
+                    let changed = notice.credentials.contains(&session.credential);
+                    changed.then(|| "the rules of its authtoken have changed".to_owned())
+                });
             }
             // Too many to know which have changed: all come again.
             Ok(Err(broadcast::error::RecvError::Lagged(_))) => {
-                agents.sessions.end_where(|_| true, "authtokens have changed");
+                agents.sessions.end_where(|_| Some("authtokens have changed".to_owned()));
             }
             // Once in a while as well: credentials expire without a notice.
             Ok(Ok(_)) | Err(_) => {}
         }
         let now = jiff::Timestamp::now();
-        agents.sessions.end_where(|session| agents.why_not(session, now).is_some(), "it may not stay");
+        agents.sessions.end_where(|session| agents.why_not(session, now));
     }
 }
 
@@ -415,15 +417,18 @@ impl Agents {
     }
 
     /// Why a session may not be here now; the same rules as when it began.
-    fn why_not(&self, session: &SessionInfo, now: jiff::Timestamp) -> Option<&'static str> {
-        let source = session.peer.ip();
+    fn why_not(&self, session: &SessionInfo, now: jiff::Timestamp) -> Option<String> {
+        let source = session.peer.ip().to_canonical();
         if !self.permits(source) {
-            Some("agents may not connect from there")
-        } else if !self.identity.admits(session.credential, source, now) {
-            Some("its credential is gone, or does not count from there")
-        } else {
-            None
+            return Some(format!("agents may not connect to this edge from {source} any more"));
         }
+        let refusal = self.identity.admits(session.credential, source, now).err()?;
+        Some(match refusal {
+            Unfit::Expired => "its authtoken has expired".to_owned(),
+            Unfit::OwnerInactive => "the service user of its authtoken is not active any more".to_owned(),
+            Unfit::Source => format!("its authtoken does not count from {source} any more"),
+            Unfit::Unknown | Unfit::Malformed => "its authtoken was revoked".to_owned(),
+        })
     }
 
     /// Why an endpoint may not be online now: the number that its agent is told, and the reason.
@@ -441,8 +446,7 @@ impl Agents {
     /// Ends the sessions, and takes the endpoints offline, that the configuration of now does not permit.
     fn end_unfit(&self, shared: &Shared) -> EndedAgents {
         let now = jiff::Timestamp::now();
-        let ends = |session: &SessionInfo| self.why_not(session, now).is_some();
-        let sessions = self.sessions.end_where(ends, "the configuration of the edge has changed");
+        let sessions = self.sessions.end_where(|session| self.why_not(session, now));
         let online = shared.online.all().into_iter().filter(|it| it.opener.why_closed().is_none());
         let unfit: Vec<_> = online.filter_map(|it| Some((self.why_unfit(shared, &it)?, it))).collect();
         shared.registry.cut_offline(|| unfit.iter().for_each(|(_, endpoint)| shared.online.leave(endpoint)));

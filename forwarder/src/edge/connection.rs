@@ -1,7 +1,7 @@
 //! The life of one connection, from accept to its event.
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -63,7 +63,7 @@ pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: Soc
     let seed = draw();
     let facts = Facts::of_connection(peer, server).at_endpoint(url).seeded(seed);
     let facts = at_times(facts, start, start);
-    let dial = Live { timeout: connect_timeout, client_port: peer.port(), own: &shared.own };
+    let dial = Live { timeout: connect_timeout, client: peer, server, own: &shared.own };
     let world = World { generation: &generation, online: &shared.online };
     let judged = tokio::select! {
         biased;
@@ -106,7 +106,7 @@ pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: Soc
             end: Timestamp::now(),
             route: &route,
             relayed: relayed.as_ref(),
-            cut,
+            cut: cut.as_deref(),
         },
     );
 }
@@ -135,7 +135,7 @@ pub(super) async fn carry<C: Carrier>(
     route: &Route,
     mut client: C,
     mut upstream: impl Carrier,
-) -> (C, Option<Relayed>, Option<&'static str>) {
+) -> (C, Option<Relayed>, Option<Cow<'static, str>>) {
     let Admitted { endpoint, made, judged_by, half_close_timeout } = admitted;
     let open = Open::new(endpoint, made, route, shared.stop.child_token());
     let open = shared.registry.enter(open, |open| {
@@ -150,7 +150,7 @@ pub(super) async fn carry<C: Carrier>(
     });
     let end = relay(&mut client, &mut upstream, half_close_timeout, &open.cut).await;
     // The edge's own stop cuts without a reason of its own.
-    let cut = open.why_cut(&end.end).or((end.end == RelayEnd::Cancelled).then_some(STOPPED));
+    let cut = open.why_cut(&end.end).or((end.end == RelayEnd::Cancelled).then_some(STOPPED.into()));
     (client, Some(end), cut)
 }
 

@@ -1,5 +1,6 @@
 //! The open connections, so that a reload can judge them again and a stop can cut them.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
@@ -30,7 +31,7 @@ pub(super) struct Open {
     upstream: Option<Upstream>,
     unreached: Vec<Upstream>,
     pub(super) cut: CancellationToken,
-    reason: OnceLock<&'static str>,
+    reason: OnceLock<Cow<'static, str>>,
 }
 
 /// What became of a connection that was judged again.
@@ -76,34 +77,36 @@ impl Open {
         }
     }
 
-    fn cut(&self, reason: &'static str) {
+    fn cut(&self, reason: impl Into<Cow<'static, str>>) {
         // The first reason stays.
-        let _ = self.reason.set(reason);
+        let _ = self.reason.set(reason.into());
         self.cut.cancel();
     }
 
-    /// True if an endpoint of an agent on its way is offline, or about to be: its session has ended.
-    fn is_offline(&self) -> bool {
-        self.agents.iter().any(|online| online.gone.is_cancelled() || online.opener.why_closed().is_some())
+    /// Why, if an endpoint of an agent on its way is offline, or about to be: its session has ended.
+    fn why_offline(&self) -> Option<Cow<'static, str>> {
+        self.agents.iter().find_map(|online| match online.opener.why_closed() {
+            Some(end) => Some(format!("{OFFLINE}: {}", end.told("its agent")).into()),
+            None => online.gone.is_cancelled().then_some(OFFLINE.into()),
+        })
     }
 
     /// Why the connection ended, if the edge cut it or its agent is gone.
-    pub(super) fn why_cut(&self, end: &RelayEnd) -> Option<&'static str> {
+    pub(super) fn why_cut(&self, end: &RelayEnd) -> Option<Cow<'static, str>> {
         match end {
-            RelayEnd::Cancelled => self.reason.get().copied(),
+            RelayEnd::Cancelled => self.reason.get().cloned(),
             // The end of a session is the end of its streams, which may be noticed before it is.
-            RelayEnd::Upstream(_) => self.is_offline().then_some(OFFLINE),
+            RelayEnd::Upstream(_) => self.why_offline(),
             _ => None,
         }
     }
 
     /// Cuts the connection if an endpoint of an agent on its way is offline; true if it was.
     pub(super) fn cut_if_offline(&self) -> bool {
-        let offline = self.is_offline();
-        if offline {
-            self.cut(OFFLINE);
-        }
-        offline
+        let offline = self.why_offline();
+        let is_offline = offline.is_some();
+        offline.into_iter().for_each(|why| self.cut(why));
+        is_offline
     }
 
     /// True if a policy that an agent brought may be on its way.
@@ -129,14 +132,14 @@ impl Open {
     }
 
     /// Why the connection may not go on; `None` if the new policies lead it to the same place.
-    fn objection(&self, world: World<'_>, effort: Effort) -> Result<Option<&'static str>, Unasked> {
-        if self.is_offline() {
-            return Ok(Some(OFFLINE));
+    fn objection(&self, world: World<'_>, effort: Effort) -> Result<Option<Cow<'static, str>>, Unasked> {
+        if let Some(why) = self.why_offline() {
+            return Ok(Some(why));
         }
         let (entry, url) = match &self.endpoint {
             Ok(name) => match world.generation.at_name(name) {
                 Some(index) => (route::Entry::Configured(index), world.generation.url_text(index)),
-                None => return Ok(Some(REMOVED)),
+                None => return Ok(Some(REMOVED.into())),
             },
             Err(online) => (route::Entry::Online(online), &*online.url_text),
         };
@@ -145,16 +148,16 @@ impl Open {
         let facts = Facts::of_connection(client, server).at_endpoint(url).seeded(seed);
         let facts = at_times(facts, start, Timestamp::now());
         let Some(route) = judge_presumed(world, entry, &facts, presumed, effort) else {
-            return Ok(Some("the new policy cannot be asked"));
+            return Ok(Some("the new policy cannot be asked".into()));
         };
         if route.out_of_steps {
             return Err(Unasked);
         }
         if route.upstream.is_none() {
-            return Ok(Some("the new policy refuses it"));
+            return Ok(Some("the new policy refuses it".into()));
         }
         let same = route.hops.last() == self.target.as_ref() && route.upstream == self.upstream;
-        Ok((!same).then_some("the new policy forwards it elsewhere"))
+        Ok((!same).then_some("the new policy forwards it elsewhere".into()))
     }
 }
 

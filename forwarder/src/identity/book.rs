@@ -154,9 +154,12 @@ impl Identity {
     }
 
     /// Whether a credential counts now for a session from `source`.
-    #[must_use]
-    pub fn admits(&self, id: CredentialId, source: IpAddr, now: Timestamp) -> bool {
-        self.0.read().by_id(id, now).is_ok_and(|entry| entry.permits(source))
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub fn admits(&self, id: CredentialId, source: IpAddr, now: Timestamp) -> Result<(), Refusal> {
+        let table = self.0.read();
+        if table.by_id(id, now)?.permits(source) { Ok(()) } else { Err(Refusal::Source) }
     }
 
     /// What a credential may bind now; `None` if it counts no more.

@@ -90,6 +90,9 @@ pub struct AuthExtra {
     pub custom_cas: bool,
     #[serde(deserialize_with = "lenient")]
     pub client_type: String,
+    /// It says when the server of a connection is reached. A field of our own, which other edges do not know.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "std::ops::Not::not")]
+    pub confirms_connections: bool,
 }
 
 /// The answer to [`Auth`].

@@ -5,6 +5,8 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+/// What an agent says once the server of a connection is reached, if it was asked to.
+pub const CONFIRMED: u8 = 1;
 /// The longest header that is taken.
 pub const PROXY_HEADER_BYTES: usize = 16 << 10;
 
@@ -23,6 +25,10 @@ pub struct ProxyHeader {
     /// TLS ends at the agent.
     #[serde(rename = "PassthroughTLS", default)]
     pub passthrough_tls: bool,
+    /// The agent says [`CONFIRMED`] before anything else once its server is reached. Asked for only of agents that offer
+    /// it ([`super::AuthExtra::confirms_connections`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub confirm: bool,
 }
 
 impl ProxyHeader {
@@ -66,6 +72,7 @@ mod tests {
             proto: "tcp".to_owned(),
             edge_type: "1".to_owned(),
             passthrough_tls: false,
+            confirm: true,
         };
         let mut bytes = Vec::new();
         header.write(&mut bytes).await.expect("written");

@@ -12,10 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::frame::{HEADER_BYTES, Header, Kind};
 use super::state::{Body, State};
-use super::{ErrorCode, Limits, Side, Stream};
+use super::{End, ErrorCode, Limits, Side, Stream};
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 32 << 10;
+/// Characters of the other side's farewell that are kept.
+const MAX_MESSAGE: usize = 300;
 /// How long a farewell may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -83,7 +85,7 @@ impl Opener {
         self.shared.closing.cancel();
     }
 
-    /// True if a stream can be opened, as far as is known: the session goes on, and neither side has said that it
+    /// True if a stream can be opened, as far as is known: the session goes on, and this side has not said that it
     /// goes away.
     #[must_use]
     pub fn takes_streams(&self) -> bool {
@@ -106,10 +108,21 @@ impl Opener {
         self.shared.ended.cancelled().await;
     }
 
-    /// Why the session has ended; `None` if it goes on.
+    /// How the session has ended; `None` if it goes on.
     #[must_use]
-    pub fn why_closed(&self) -> Option<ErrorCode> {
-        self.shared.state().ended()
+    pub fn why_closed(&self) -> Option<End> {
+        self.shared.state().ended().cloned()
+    }
+
+    /// When a byte of the other side last came.
+    #[must_use]
+    pub fn last_heard(&self) -> Instant {
+        self.shared.state().heard()
+    }
+
+    /// The way to the other side and back took so long: windows may grow to what fits on it.
+    pub fn told_round_trip(&self, time: Duration) {
+        self.shared.state().on_round_trip(time);
     }
 
     /// True if the session has ended.
@@ -134,31 +147,44 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Driver<C> {
         // However this future ends, nobody waits for the session for ever.
         let ended = Ended(Arc::clone(&shared));
         let (mut read, mut write) = tokio::io::split(connection);
-        let code = {
+        let end = {
             let writing = write_frames(&shared, &mut write, limits.write_timeout);
             tokio::pin!(writing);
             let ended = tokio::select! {
-                code = read_frames(&shared, &mut read) => Err(code),
-                () = give_up_stalled(&shared, limits.stall_timeout) => Err(ErrorCode::Internal),
-                code = &mut writing => Ok(code),
-                () = closing(&shared) => Ok(ErrorCode::SessionClosed),
+                stopped = read_frames(&shared, &mut read) => stopped,
+                () = give_up_stalled(&shared, limits.stall_timeout) => Stopped::Fault(ErrorCode::Internal),
+                code = &mut writing => Stopped::Gone(code.into()),
+                () = closing(&shared) => Stopped::Gone(ErrorCode::SessionClosed.into()),
             };
             match ended {
-                Ok(code) => code,
-                Err(code) => {
-                    if code != ErrorCode::PeerEof {
-                        shared.state().go_away(code, &code.to_string(), false);
-                        // Who does not listen is not told.
-                        let _ = timeout(GOODBYE, &mut writing).await;
-                    }
-                    code
+                Stopped::Gone(end) => end,
+                Stopped::Fault(code) => {
+                    shared.state().go_away(code, &code.to_string(), false);
+                    // Who does not listen is not told.
+                    let _ = timeout(GOODBYE, &mut writing).await;
+                    code.into()
                 }
             }
         };
-        shared.state().end(code);
+        let code = end.code;
+        shared.state().end(end);
         drop(ended);
         let _ = timeout(GOODBYE, write.shutdown()).await;
         code
+    }
+}
+
+/// Why a driver stops.
+enum Stopped {
+    /// There is nobody to tell any more.
+    Gone(End),
+    /// The other side is told.
+    Fault(ErrorCode),
+}
+
+impl From<ErrorCode> for Stopped {
+    fn from(code: ErrorCode) -> Self {
+        Self::Fault(code)
     }
 }
 
@@ -182,24 +208,23 @@ struct Ended(Arc<Shared>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        self.0.state().end(ErrorCode::SessionClosed);
+        self.0.state().end(ErrorCode::SessionClosed.into());
         self.0.ended.cancel();
     }
 }
 
 /// Reads until the session has to end; never waits for anything but bytes.
-async fn read_frames(shared: &Shared, read: &mut (impl AsyncRead + Unpin)) -> ErrorCode {
+async fn read_frames(shared: &Shared, read: &mut (impl AsyncRead + Unpin)) -> Stopped {
     let mut buffer = BytesMut::with_capacity(READ_BYTES);
     // The frame whose body is being read, and how much of it is missing.
     let mut open: Option<(Header, Body, usize)> = None;
     loop {
-        let step = take_frames(shared, &mut buffer, &mut open);
-        if let Err(code) = step {
-            return code;
+        if let Err(stopped) = take_frames(shared, &mut buffer, &mut open) {
+            return stopped;
         }
         buffer.reserve(READ_BYTES);
         match read.read_buf(&mut buffer).await {
-            Ok(0) | Err(_) => return ErrorCode::PeerEof,
+            Ok(0) | Err(_) => return Stopped::Gone(ErrorCode::PeerEof.into()),
             Ok(_) => {}
         }
     }
@@ -210,14 +235,17 @@ fn take_frames(
     shared: &Shared,
     buffer: &mut BytesMut,
     open: &mut Option<(Header, Body, usize)>,
-) -> Result<(), ErrorCode> {
-    let mut state = shared.state();
+) -> Result<(), Stopped> {
+    let (mut state, now) = (shared.state(), Instant::now());
+    if !buffer.is_empty() {
+        state.on_life(now);
+    }
     loop {
         let Some((header, body, missing)) = open.as_mut() else {
             let Some(bytes) = buffer.first_chunk::<HEADER_BYTES>() else { return Ok(()) };
             let header = Header::parse(*bytes).map_err(|error| error.code())?;
             buffer.advance(HEADER_BYTES);
-            let body = state.on_header(header, Instant::now())?;
+            let body = state.on_header(header, now)?;
             let length = usize::try_from(header.length).unwrap_or(usize::MAX);
             *open = Some((header, body, length));
             continue;
@@ -246,15 +274,26 @@ fn take_frames(
     }
 }
 
-fn on_small(state: &mut State, header: Header, bytes: &[u8]) -> Result<(), ErrorCode> {
+fn on_small(state: &mut State, header: Header, bytes: &[u8]) -> Result<(), Stopped> {
     let number = bytes.first_chunk::<4>().map_or(0, |bytes| u32::from_be_bytes(*bytes));
     match header.kind {
         Kind::Reset => state.on_reset(header.stream, ErrorCode::of(number)),
         Kind::Window => state.on_window(header.stream, number & super::frame::MASK)?,
-        Kind::GoAway => state.on_go_away(),
+        Kind::GoAway => return Err(Stopped::Gone(goodbye(bytes))),
         Kind::Data => {}
     }
     Ok(())
+}
+
+/// What the other side says with its farewell: nothing of it comes any more, whether or not its connection ends.
+fn goodbye(bytes: &[u8]) -> End {
+    let code = bytes.get(4..8).and_then(|bytes| bytes.first_chunk::<4>());
+    let message = String::from_utf8_lossy(bytes.get(8..).unwrap_or_default());
+    End {
+        by_peer: true,
+        code: code.map_or(ErrorCode::Protocol, |code| ErrorCode::of(u32::from_be_bytes(*code))),
+        message: message.chars().filter(|c| !c.is_control()).take(MAX_MESSAGE).collect(),
+    }
 }
 
 /// Writes until a farewell is sent, the connection fails or the other side takes nothing for too long.
@@ -290,7 +329,7 @@ async fn write_frames(
 
 fn poll_fill(shared: &Shared, cx: &Context<'_>, buffer: &mut BytesMut) -> Poll<()> {
     let mut state = shared.state();
-    if state.fill(buffer) || state.ended().is_some() {
+    if state.fill(buffer, Instant::now()) || state.ended().is_some() {
         return Poll::Ready(());
     }
     // The memory of a busy moment is not kept.

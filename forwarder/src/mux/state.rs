@@ -1,5 +1,7 @@
 //! The state of a session, without input and output: what frames do to it, and which frames it wants to send.
 
+mod entry;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::task::{Context, Poll, Waker};
@@ -10,7 +12,9 @@ use tokio::io::ReadBuf;
 use tokio::time::Instant;
 
 use super::frame::{HEADER_BYTES, Header, Kind, MASK};
-use super::{ErrorCode, Limits, MOST_RESETS, OUTBOX_BYTES, QUANTUM_BYTES, Side, WINDOW_BYTES};
+use super::window::Growth;
+use super::{End, ErrorCode, Limits, MOST_RESETS, OUTBOX_BYTES, QUANTUM_BYTES, Side};
+use entry::{Allowance, Entry, Fin};
 
 /// Bytes that are made ready for one write.
 const BATCH_BYTES: usize = 16 << 10;
@@ -18,10 +22,6 @@ const BATCH_BYTES: usize = 16 << 10;
 const GIVEUP_BYTES: usize = 2 * HEADER_BYTES + 4;
 /// Ids of the other side that may come late.
 const MOST_SKIPPED: u32 = 256;
-/// A window is opened again when so much of it has been read: on a line whose bytes under way fill it, all that is read
-/// later than that is time in which the other side waits.
-const GRANT_BYTES: u32 = WINDOW_BYTES / 8;
-
 #[derive(Debug)]
 pub(super) struct State {
     side: Side,
@@ -41,41 +41,13 @@ pub(super) struct State {
     remote_open: usize,
     opens: Allowance,
     farewell: Option<Farewell>,
-    ended: Option<ErrorCode>,
-    remote_gone: bool,
+    ended: Option<End>,
+    /// How far windows may grow.
+    growth: Growth,
+    /// When a byte last came.
+    heard: Instant,
     pub(super) writer: Option<Waker>,
     pub(super) acceptor: Option<Waker>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    inbox: BytesMut,
-    /// Bytes that the other side may still send.
-    allowance: u32,
-    /// Bytes read for which the window has not been opened again.
-    read: u32,
-    fin_in: bool,
-    reset: Option<ErrorCode>,
-    reader: Option<Waker>,
-    outbox: BytesMut,
-    /// Bytes that this side may still send.
-    window: u32,
-    needs_syn: bool,
-    fin_out: Fin,
-    /// Since when bytes have waited for the window.
-    stalled: Option<Instant>,
-    writer: Option<Waker>,
-    /// It stands in the queue of those that are ready.
-    queued: bool,
-    /// Somebody holds the stream.
-    held: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fin {
-    Open,
-    Wanted,
-    Sent,
 }
 
 /// A stream that is given up.
@@ -96,31 +68,6 @@ struct Farewell {
     sent: bool,
 }
 
-/// A bucket of streams that may be opened.
-#[derive(Debug)]
-struct Allowance {
-    thousandths: u64,
-    at: Option<Instant>,
-}
-
-impl Allowance {
-    /// Takes one; false if there is none left. The bucket holds ten seconds' worth.
-    fn take(&mut self, per_second: u32, now: Instant) -> bool {
-        let full = u64::from(per_second) * 10_000;
-        let since = self.at.map_or(u64::MAX, |at| u64::try_from((now - at).as_millis()).unwrap_or(u64::MAX));
-        // What is less than a millisecond counts the next time.
-        self.at = Some(self.at.map_or(now, |at| at + Duration::from_millis(since)));
-        self.thousandths = self.thousandths.saturating_add(since.saturating_mul(per_second.into())).min(full);
-        match self.thousandths.checked_sub(1_000) {
-            Some(left) => {
-                self.thousandths = left;
-                true
-            }
-            None => false,
-        }
-    }
-}
-
 /// What the body of a frame is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Body {
@@ -130,42 +77,6 @@ pub(super) enum Body {
     Discard,
     /// A few bytes that are looked at together.
     Small,
-}
-
-impl Entry {
-    fn new(needs_syn: bool) -> Self {
-        Self {
-            inbox: BytesMut::new(),
-            allowance: WINDOW_BYTES,
-            read: 0,
-            fin_in: false,
-            reset: None,
-            reader: None,
-            outbox: BytesMut::new(),
-            window: WINDOW_BYTES,
-            needs_syn,
-            fin_out: Fin::Open,
-            stalled: None,
-            writer: None,
-            queued: false,
-            held: true,
-        }
-    }
-
-    fn wake_both(&mut self) {
-        self.reader.take().into_iter().chain(self.writer.take()).for_each(Waker::wake);
-    }
-
-    fn may_grant(&self) -> bool {
-        self.read >= GRANT_BYTES && !self.fin_in && self.reset.is_none()
-    }
-
-    /// True if a frame could be sent for it now.
-    fn has_turn(&self) -> bool {
-        let data = !self.outbox.is_empty() && self.window > 0;
-        let fin = self.outbox.is_empty() && self.fin_out == Fin::Wanted;
-        self.reset.is_none() && (data || fin) || self.may_grant()
-    }
 }
 
 /// True if a stream that ends so did not carry all it was meant to, even if its half has ended as well.
@@ -197,10 +108,11 @@ impl State {
             last_remote: 0,
             skipped: BTreeSet::new(),
             remote_open: 0,
-            opens: Allowance { thousandths: 0, at: None },
+            opens: Allowance::default(),
             farewell: None,
             ended: None,
-            remote_gone: false,
+            growth: Growth::default(),
+            heard: Instant::now(),
             writer: None,
             acceptor: None,
         }
@@ -242,7 +154,9 @@ impl State {
     }
 
     fn remove(&mut self, stream: u32) {
-        if self.streams.remove(&stream).is_some() && self.is_remote(stream) {
+        let Some(entry) = self.streams.remove(&stream) else { return };
+        entry.window_in.leave(&mut self.growth);
+        if self.is_remote(stream) {
             self.remote_open = self.remote_open.saturating_sub(1);
         }
     }
@@ -278,10 +192,10 @@ impl State {
             return Ok(Body::Discard);
         } else if entry.fin_in || !entry.held {
             ErrorCode::StreamClosed
-        } else if header.length > entry.allowance {
+        } else if header.length > entry.window_in.allowance() {
             ErrorCode::FlowControl
         } else {
-            entry.allowance -= header.length;
+            entry.window_in.take(header.length);
             return Ok(Body::Data(id));
         };
         // Whoever drains a stream wants no answer to it; an end without bytes needs none.
@@ -310,7 +224,7 @@ impl State {
             return Err(ErrorCode::EnhanceYourCalm);
         }
         self.skip_to(id);
-        let refused = if self.farewell.is_some() || self.remote_gone {
+        let refused = if self.farewell.is_some() {
             Some(ErrorCode::Refused)
         } else if self.remote_open >= self.limits.streams {
             Some(ErrorCode::Exhausted)
@@ -325,7 +239,7 @@ impl State {
         }
         let mut entry = Entry::new(false);
         // INVARIANT: no header has more than a window.
-        entry.allowance = entry.allowance.saturating_sub(header.length);
+        entry.window_in.take(header.length);
         self.streams.insert(id, entry);
         self.remote_open += 1;
         self.unaccepted.push_back(id);
@@ -406,17 +320,26 @@ impl State {
 
     /// True if this side may open streams.
     pub(super) const fn takes_streams(&self) -> bool {
-        self.ended.is_none() && !self.remote_gone && self.farewell.is_none()
+        self.ended.is_none() && self.farewell.is_none()
     }
 
-    pub(super) fn on_go_away(&mut self) {
-        self.remote_gone = true;
-        self.acceptor.take().into_iter().for_each(Waker::wake);
+    /// A byte has come.
+    pub(super) fn on_life(&mut self, now: Instant) {
+        self.heard = now;
+    }
+
+    pub(super) const fn heard(&self) -> Instant {
+        self.heard
+    }
+
+    /// The way to the other side and back takes so long.
+    pub(super) fn on_round_trip(&mut self, time: Duration) {
+        self.growth.round_trip(time);
     }
 
     /// The session has ended: nothing moves any more. What has arrived whole can still be read.
-    pub(super) fn end(&mut self, code: ErrorCode) {
-        self.ended.get_or_insert(code);
+    pub(super) fn end(&mut self, end: End) {
+        let code = self.ended.get_or_insert(end).code;
         for entry in self.streams.values_mut() {
             if !entry.fin_in {
                 entry.reset.get_or_insert(code);
@@ -439,7 +362,7 @@ impl State {
     /// # Errors
     /// Why there can be none.
     pub(super) fn open(&mut self) -> Result<u32, ErrorCode> {
-        if let Some(code) = self.ended {
+        if let Some(code) = self.end_code() {
             return Err(code);
         }
         if !self.takes_streams() {
@@ -474,7 +397,7 @@ impl State {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let Some(entry) = self.streams.get_mut(&stream) else {
-            return Poll::Ready(Err(gone(self.ended.unwrap_or(ErrorCode::StreamClosed))));
+            return Poll::Ready(Err(gone(self.end_code().unwrap_or(ErrorCode::StreamClosed))));
         };
         if entry.inbox.is_empty() {
             return match entry.reset {
@@ -495,13 +418,13 @@ impl State {
             // A stream that is quiet holds no memory.
             entry.inbox = BytesMut::new();
         }
-        entry.read = entry.read.saturating_add(u32::try_from(take).unwrap_or(u32::MAX));
+        entry.window_in.read(u32::try_from(take).unwrap_or(u32::MAX));
         self.queue(stream);
         Poll::Ready(Ok(()))
     }
 
     pub(super) fn write(&mut self, stream: u32, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let ended = self.ended;
+        let ended = self.end_code();
         let entry = match (self.streams.get_mut(&stream), ended) {
             (Some(entry), None) => entry,
             (_, ended) => return Poll::Ready(Err(gone(ended.unwrap_or(ErrorCode::StreamClosed)))),
@@ -528,7 +451,7 @@ impl State {
     /// # Errors
     /// If the half is open and the other side will not learn of its end: what was sent may not be all that came.
     pub(super) fn shutdown(&mut self, stream: u32) -> io::Result<()> {
-        let ended = self.ended;
+        let ended = self.end_code();
         let Some(entry) = self.streams.get_mut(&stream) else { return Ok(()) };
         if entry.fin_out != Fin::Open {
             return Ok(());
@@ -603,7 +526,7 @@ impl State {
     pub(super) fn close(&mut self, code: ErrorCode, message: &str) {
         self.go_away(code, message, false);
         self.unaccepted.clear();
-        self.end(code);
+        self.end(End::here(code, message));
     }
 
     /// The code of a farewell that has been sent.
@@ -611,12 +534,16 @@ impl State {
         self.farewell.as_ref().filter(|said| said.sent).map(|said| said.code)
     }
 
-    pub(super) const fn ended(&self) -> Option<ErrorCode> {
-        self.ended
+    pub(super) const fn ended(&self) -> Option<&End> {
+        self.ended.as_ref()
+    }
+
+    fn end_code(&self) -> Option<ErrorCode> {
+        self.ended.as_ref().map(|end| end.code)
     }
 
     /// Adds frames to send, as many as make a batch; false if there is nothing to send now.
-    pub(super) fn fill(&mut self, out: &mut BytesMut) -> bool {
+    pub(super) fn fill(&mut self, out: &mut BytesMut, now: Instant) -> bool {
         if self.farewell.as_ref().is_some_and(|said| !said.last) {
             return self.fill_farewell(out);
         }
@@ -631,7 +558,7 @@ impl State {
         }
         while out.len() < BATCH_BYTES {
             let Some(stream) = self.ready.pop_front() else { break };
-            self.take_turn(stream, out);
+            self.take_turn(stream, out, now);
         }
         if out.is_empty() && self.farewell.is_some() {
             return self.fill_farewell(out);
@@ -664,15 +591,14 @@ impl State {
         }
     }
 
-    fn take_turn(&mut self, stream: u32, out: &mut BytesMut) {
+    fn take_turn(&mut self, stream: u32, out: &mut BytesMut, now: Instant) {
         if self.streams.get(&stream).is_some_and(|entry| entry.needs_syn) {
             self.begin_until(stream, out);
         }
         let Some(entry) = self.streams.get_mut(&stream) else { return };
         entry.queued = false;
         if entry.may_grant() {
-            small(out, Kind::Window, stream, entry.read);
-            entry.allowance = entry.allowance.saturating_add(std::mem::take(&mut entry.read));
+            small(out, Kind::Window, stream, entry.window_in.grant(&mut self.growth, now));
         }
         if entry.reset.is_none() {
             let window = usize::try_from(entry.window).unwrap_or(usize::MAX);
@@ -709,16 +635,4 @@ impl State {
 fn small(out: &mut BytesMut, kind: Kind, stream: u32, number: u32) {
     out.put_slice(&Header { kind, length: 4, fin: false, syn: false, stream }.bytes());
     out.put_u32(number);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_stays_below_the_rate_is_never_out_of_streams() {
-        let (mut opens, start) = (Allowance { thousandths: 0, at: None }, Instant::now());
-        let mut at = |number: u64| opens.take(10_000, start + Duration::from_micros(200 * number));
-        assert!((0..500_000).all(&mut at), "5,000 a second are fewer than 10,000");
-    }
 }

@@ -427,6 +427,22 @@ async fn who_says_goodbye_is_asked_for_no_more_streams() {
     assert!(!server.takes_streams());
 }
 
+/// A farewell is the end, also where the connection stays open behind it.
+#[tokio::test]
+async fn a_farewell_ends_a_session_at_once() {
+    let (mut wire, opener, mut acceptor, driver) = raw(Side::Server, Limits::default());
+    let mut stream = opener.open().expect("open");
+    stream.write_all(b"x").await.expect("sent");
+    let body = [&0_u32.to_be_bytes()[..], &6_u32.to_be_bytes(), b"the power goes\n".as_slice()].concat();
+    wire.write_all(&frame(Kind::GoAway, 0, (false, false), &body)).await.expect("taken");
+    assert_eq!(driver.await.expect("ends"), ErrorCode::Cancelled);
+    let end = opener.why_closed().expect("it has ended");
+    assert!(end.by_peer && !end.is_in_order());
+    assert_eq!(end.told("the device"), "the device said goodbye: the power goes");
+    assert!(acceptor.accept().await.is_none());
+    assert!(stream.read(&mut [0]).await.is_err());
+}
+
 /// Who has not said who it is fills no memory, whether its streams are accepted or not, or sent back to it.
 #[tokio::test]
 async fn a_session_that_is_not_opened_up_holds_few_bytes() {

@@ -8,12 +8,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy_core::facts::Facts;
 use policy_core::url::HostPort;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::lookup_host;
 use tokio::time::{Instant, timeout_at};
 
-use crate::link::{self, ProxyHeader, StreamType};
+use crate::link::{self, CONFIRMED, ProxyHeader, StreamType};
 use crate::mux;
 use crate::online::Online;
 use crate::own_sockets::{OwnConnection, OwnSockets};
@@ -56,12 +56,8 @@ pub trait Dial: Sync {
     /// Lets others go first.
     fn pause(&self) -> impl Future<Output = ()> + Send;
 
-    /// Reaches one upstream.
-    fn dial(
-        &self,
-        upstream: &Upstream,
-        facts: &Facts<'_>,
-    ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    /// Reaches one upstream in one of so many parts of the time that there is.
+    fn dial(&self, upstream: &Upstream, parts: u32) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
 /// Dials for real, within a deadline.
@@ -69,8 +65,10 @@ pub trait Dial: Sync {
 pub struct Live<'o> {
     /// Time for name lookup and connecting.
     pub timeout: Duration,
-    /// The port of the client.
-    pub client_port: u16,
+    /// Where the client is.
+    pub client: SocketAddr,
+    /// Where it has connected to.
+    pub server: SocketAddr,
     /// The sockets of the edge itself, which no connection leads to.
     pub own: &'o Arc<OwnSockets>,
 }
@@ -92,20 +90,20 @@ impl Dial for Live<'_> {
         tokio::task::yield_now().await;
     }
 
-    async fn dial(&self, upstream: &Upstream, facts: &Facts<'_>) -> io::Result<Connection> {
-        let deadline = Instant::now() + self.timeout;
+    async fn dial(&self, upstream: &Upstream, parts: u32) -> io::Result<Connection> {
+        let deadline = Instant::now() + self.timeout / parts.max(1);
         let reached = async {
             match upstream {
                 Upstream::Address(address) => connect(self.own, address, deadline).await.map(Connection::Tcp),
-                Upstream::Agent(endpoint) => {
-                    let client = SocketAddr::new(facts.client_ip(), self.client_port);
-                    open(endpoint, client).await.map(Connection::Agent)
-                }
+                Upstream::Agent(endpoint) => self.open(endpoint).await.map(Connection::Agent),
             }
         };
         match timeout_at(deadline, reached).await {
             Ok(connected) => connected,
-            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")),
+            Err(_) => Err(match upstream {
+                Upstream::Address(_) => io::Error::new(io::ErrorKind::TimedOut, "no answer in time"),
+                Upstream::Agent(endpoint) => unreached(endpoint, &io::ErrorKind::TimedOut.into()),
+            }),
         }
     }
 }
@@ -127,17 +125,47 @@ async fn connect(own: &Arc<OwnSockets>, to: &HostPort, deadline: Instant) -> io:
     Err(last)
 }
 
-async fn open(endpoint: &Online, client: SocketAddr) -> io::Result<mux::Stream> {
-    let mut stream = link::open(&endpoint.opener, StreamType::Proxy).await?;
-    let header = ProxyHeader {
-        id: endpoint.agent_id.to_string(),
-        client_addr: client.to_string(),
-        proto: endpoint.url.scheme().name().to_owned(),
-        edge_type: "1".to_owned(),
-        passthrough_tls: false,
+impl Live<'_> {
+    /// Opens a connection through an agent; where the agent says so, one whose server is reached.
+    async fn open(&self, endpoint: &Online) -> io::Result<mux::Stream> {
+        let mut stream = link::open(&endpoint.opener, StreamType::Proxy).await?;
+        let header = ProxyHeader {
+            id: endpoint.agent_id.to_string(),
+            client_addr: SocketAddr::new(self.client.ip().to_canonical(), self.client.port()).to_string(),
+            proto: endpoint.url.scheme().name().to_owned(),
+            edge_type: "1".to_owned(),
+            passthrough_tls: false,
+            confirm: endpoint.confirms,
+        };
+        header.write(&mut stream).await?;
+        if endpoint.confirms {
+            let said = stream.read_u8().await.map_err(|error| unreached(endpoint, &error))?;
+            if said != CONFIRMED {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "its agent does not keep to the protocol",
+                ));
+            }
+        }
+        // Before anything of the client's, which so cannot be taken for it.
+        if let Some(version) = endpoint.proxy_protocol {
+            stream.write_all(&version.header(self.client, self.server)).await?;
+        }
+        Ok(stream)
+    }
+}
+
+/// Why an agent's server was not reached. The agent says no more than a code.
+fn unreached(endpoint: &Online, error: &io::Error) -> io::Error {
+    if let Some(end) = endpoint.opener.why_closed() {
+        return io::Error::new(error.kind(), end.told("its agent"));
+    }
+    let what = match error.kind() {
+        io::ErrorKind::ConnectionRefused => "refuses the connection",
+        io::ErrorKind::TimedOut => "does not answer in time",
+        _ => "cannot be reached",
     };
-    header.write(&mut stream).await?;
-    Ok(stream)
+    io::Error::new(error.kind(), format!("its server {} {what}", endpoint.forwards_to))
 }
 
 /// Takes upstreams for as reachable as they were: for judging an open connection again.
@@ -162,7 +190,7 @@ impl Dial for Presumed<'_> {
 
     async fn pause(&self) {}
 
-    async fn dial(&self, upstream: &Upstream, _: &Facts<'_>) -> io::Result<()> {
+    async fn dial(&self, upstream: &Upstream, _: u32) -> io::Result<()> {
         match self.unreached.contains(upstream) {
             true => Err(io::ErrorKind::NotConnected.into()),
             false => Ok(()),
@@ -182,7 +210,8 @@ mod tests {
     fn nobody_is_forwarded_to_a_session_that_ends() {
         let members = ["1", "2", "3"].map(|id| online(id, "tcp://a.internal:22", true));
         let own = Arc::default();
-        let live = Live { timeout: Duration::from_secs(1), client_port: 1, own: &own };
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let live = Live { timeout: Duration::from_secs(1), client: at(1), server: at(2), own: &own };
         for ended in 0..members.len() {
             for _ in 0..50 {
                 let chosen = live.choose(&members).expect("one is left");

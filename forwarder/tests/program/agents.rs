@@ -62,8 +62,17 @@ fn a_revoked_token_ends_its_session_and_every_connection_through_it() {
     for stream in &mut open {
         assert_eq!(rest_of(stream), b"", "nothing comes after the cut");
     }
+    let ends = wait_until("the events", || {
+        let events = site.edge.events();
+        let ends: Vec<_> = events.iter().map(|event| event["object"]["end"].clone()).collect();
+        (ends.iter().filter(|end| end.is_string()).count() >= CONNECTIONS).then_some(events)
+    });
+    let of = |key: &str| ends.iter().filter_map(|event| event["object"][key].as_str()).collect::<Vec<_>>();
+    assert!(of("end").iter().all(|end| end.contains("its authtoken was revoked")), "{:?}", of("end"));
+    assert_eq!(of("error"), ["its authtoken was revoked"]);
     let status = agent.wait_for_exit();
     assert_eq!(status.code(), Some(1), "{}", agent.text());
+    assert!(agent.text().contains("its authtoken was revoked"), "{}", agent.text());
     assert!(agent.text().contains("ERR_NGROK_107"), "{}", agent.text());
     assert!(spared.child.try_wait().expect("waitable").is_none(), "the other agent stays");
     assert_eq!(site.list("endpoint").len(), 1);
@@ -161,7 +170,8 @@ fn an_agent_without_its_server_gives_the_client_up() {
     let agent = site.agent(&site.token(&[]), &nobody.address.to_string(), &DEVICE);
     assert!(exchange(connect(site.public), b"anybody?").is_empty());
     let event = site.edge.event_of("127.0.0.1");
-    assert!(event["end"].as_str().is_some_and(|end| end.starts_with("the upstream failed")), "{event}");
+    let reason = event["reason"].as_str().unwrap_or_default();
+    assert!(event["decision"] == "error" && reason.contains("refuses the connection"), "{event}");
     agent.wait_for(&["the upstream cannot be reached"]);
 }
 

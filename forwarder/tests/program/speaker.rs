@@ -4,7 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use forwarder::link::{CallError, ProxyHeader, StreamType, ask, echo, read_type};
-use forwarder::mux::{Acceptor, Limits, Opener, Side, session};
+use forwarder::mux::{Acceptor, Limits, Opener, Side, Stream, session};
 use forwarder::tls::client::{TrustedCas, client_config};
 use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
@@ -83,10 +83,18 @@ pub(crate) async fn bind(opener: &Opener, id: &str, address: &str) -> String {
 
 /// The header of the next connection that the edge sends.
 pub(crate) async fn next_header(accepted: &mut Acceptor) -> ProxyHeader {
+    next_connection(accepted).await.0
+}
+
+/// The next connection that the edge sends, behind its header.
+pub(crate) async fn next_connection(accepted: &mut Acceptor) -> (ProxyHeader, Stream) {
     loop {
         let mut stream = accepted.accept().await.expect("a stream");
         match read_type(&mut stream).await.expect("a type") {
-            StreamType::Proxy => return ProxyHeader::read(&mut stream).await.expect("a header"),
+            StreamType::Proxy => {
+                let header = ProxyHeader::read(&mut stream).await.expect("a header");
+                return (header, stream);
+            }
             StreamType::Heartbeat => drop(tokio::spawn(echo(stream))),
             other => panic!("{other:?}"),
         }

@@ -71,6 +71,7 @@ async fn header() -> Vec<u8> {
         proto: "tcp".to_owned(),
         edge_type: "1".to_owned(),
         passthrough_tls: false,
+        confirm: false,
     };
     let mut bytes = 3_u32.to_be_bytes().to_vec();
     header.write(&mut bytes).await.expect("written");

@@ -20,6 +20,7 @@ use crate::identity::Principal;
 use crate::link::{Bind, BindReply, BindReplyExtra, Hidden, Refusal, TcpOptions};
 use crate::mux::Opener;
 use crate::online::{Online, Owner, Taken};
+use crate::proxy_protocol::ProxyProtocol;
 
 const MOST_ID: usize = 128;
 const MOST_DESCRIPTION: usize = 255;
@@ -35,6 +36,8 @@ pub(super) struct Bound<'s> {
     session: Box<str>,
     principal: Principal,
     opener: Opener,
+    /// Its agent says when the server of a connection is reached.
+    confirms: bool,
     endpoints: Vec<Arc<Online>>,
 }
 
@@ -54,8 +57,9 @@ impl<'s> Bound<'s> {
         session: Box<str>,
         principal: Principal,
         opener: Opener,
+        confirms: bool,
     ) -> Self {
-        Self { shared, agents, session, principal, opener, endpoints: Vec::new() }
+        Self { shared, agents, session, principal, opener, confirms, endpoints: Vec::new() }
     }
 
     /// The id that an agent wants to go on with, if it can.
@@ -104,6 +108,12 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     if !request.extra.ip_policy_ref.is_empty() {
         return Err(Refusal::new(301, "this edge has no IP policies that an agent can name"));
     }
+    let proxy_protocol = match options.proxy_proto {
+        0 => None,
+        number => Some(ProxyProtocol::of(number).ok_or_else(|| {
+            Refusal::new(301, format!("there is no version {number} of the PROXY protocol; it has 1 and 2"))
+        })?),
+    };
     let wanted = Wanted::read(&options.addr, &request.extra.bindings)?;
     let acl = bound.agents.identity.acl(bound.principal.credential, Timestamp::now());
     let Some(acl) = acl else { return Err(Refusal::new(107, "the credential is gone")) };
@@ -146,6 +156,8 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         description: request.extra.description.into(),
         since: Timestamp::now(),
         opener: bound.opener.clone(),
+        confirms: bound.confirms,
+        proxy_protocol,
         gone: CancellationToken::new(),
     });
     bound.shared.online.enter(Arc::clone(&endpoint)).map_err(|taken| match taken {

@@ -249,6 +249,7 @@ async fn run(
         update_unsupported: unsupported(auth.extra.update_unsupported_error.as_deref()),
         started: Timestamp::now(),
     };
+    let confirms = auth.extra.confirms_connections;
     let cookie = &auth.extra.cookie.0;
     let is_back = !auth.client_id.is_empty()
         && auth.client_id.len() <= 128
@@ -269,7 +270,7 @@ async fn run(
     };
     let place = agents.sessions.enter_newest(entry, |entry| {
         if let Some(why) = agents.why_not(&entry.info, Timestamp::now()) {
-            entry.opener.close(ErrorCode::Cancelled, why);
+            entry.opener.close(ErrorCode::Cancelled, &why);
         }
     });
     let reply = AuthReply {
@@ -299,7 +300,7 @@ async fn run(
         beating.close(ErrorCode::WriteTimeout, &error.to_string());
     });
 
-    let mut bound = Bound::new(shared, agents, id.clone(), principal, opener.clone());
+    let mut bound = Bound::new(shared, agents, id.clone(), principal, opener.clone(), confirms);
     let ended = serve_calls(&mut accepted, &mut bound, &mut tasks, shared.stop_agents.clone()).await;
     if ended == Stopped::ByEdge {
         opener.close_in_order("the edge stops");
@@ -310,9 +311,10 @@ async fn run(
     drop(place);
     // A farewell may still be on its way.
     let _ = timeout(GOODBYE, opener.closed()).await;
-    let why = opener.why_closed().unwrap_or(ErrorCode::None);
+    let end = opener.why_closed().unwrap_or(ErrorCode::None.into());
+    let why = end.told("its agent");
     tracing::info!(session = &*id, %peer, %why, "an agent is gone");
-    let error = Some(why.to_string()).filter(|_| why != ErrorCode::None && why != ErrorCode::SessionClosed);
+    let error = Some(why).filter(|_| !end.is_in_order());
     report(shared, agent_session_stop(&info, Timestamp::now(), error.as_deref()));
 }
 

@@ -86,14 +86,14 @@ impl Sessions {
         all.iter().find(|entry| *entry.info.id == *id).map(|entry| (entry.info.clone(), entry.opener.clone()))
     }
 
-    /// Ends sessions at once, and the connections through them; returns how many.
-    pub(super) fn end_where(&self, ends: impl Fn(&SessionInfo) -> bool, why: &str) -> usize {
+    /// Ends the sessions for which there is a reason, at once, and the connections through them; returns how many.
+    pub(super) fn end_where(&self, why: impl Fn(&SessionInfo) -> Option<String>) -> usize {
         let end = |(): &(), entry: &Entry| {
-            let ends = ends(&entry.info);
-            if ends {
+            let why = why(&entry.info);
+            if let Some(why) = &why {
                 entry.opener.close(ErrorCode::Cancelled, why);
             }
-            ends
+            why.is_some()
         };
         // What they depend on has changed before this is called.
         self.sweep(|| (), end)

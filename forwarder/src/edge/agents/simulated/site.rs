@@ -360,7 +360,7 @@ async fn client(site: &Site, shared: &Shared, endpoint: usize, number: u64, step
     let (peer, start) = (SocketAddr::from(([192, 0, 2, 1], 5_555)), Timestamp::now());
     let facts = Facts::of_connection(peer, peer).at_endpoint("tcp://e:9").seeded(number);
     let facts = at_times(facts, start, start);
-    let dial = Live { timeout: CONNECT, client_port: peer.port(), own: &shared.own };
+    let dial = Live { timeout: CONNECT, client: peer, server: peer, own: &shared.own };
     let world = World { generation: &generation, online: &shared.online };
     let gone: Vec<_> = shared.online.all().into_iter().filter(|online| online.gone.is_cancelled()).collect();
     let begun = Instant::now();

@@ -1,0 +1,121 @@
+//! What happens where the server behind a live agent is not reached, and what it is told of the client.
+
+use std::io::{Read, Write};
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::harness::{ClosedPort, Device, connect, echo_device, exchange, rest_of, wait_until};
+use crate::site::{DEVICE, FORWARD, Site};
+use crate::speaker::{enter, next_connection, try_bind_with};
+
+fn at(url: &str) -> [&str; 2] {
+    ["--url", url]
+}
+
+/// A device that is switched off behind an agent that is not.
+#[test]
+fn a_dead_server_behind_a_live_agent_is_a_failed_forward() {
+    let policy = "on_tcp_connect:
+- actions:
+  - {type: forward-internal, config: {url: 'tcp://device1.internal:22', on_error: continue}}
+  - {type: forward-internal, config: {url: 'tcp://backup.internal:22'}}
+";
+    let site = Site::start(policy, "");
+    let token = site.token(&[]);
+    let closed = ClosedPort::hold();
+    let _dead = site.agent(&token, &closed.address.to_string(), &DEVICE);
+    {
+        let _backup = site.agent(&token, &echo_device().to_string(), &at("tcp://backup.internal:22"));
+        assert_eq!(exchange(connect(site.public), b"hello"), b"hello");
+    }
+    wait_until("the backup to be gone", || (site.list("endpoint").len() == 1).then_some(()));
+    let mut site = site;
+    site.edge.folder.write("policy.yml", FORWARD);
+    site.admin(&["reload"]);
+    assert!(exchange(connect(site.public), b"hello").is_empty());
+    let failed = || {
+        let mut events = site.edge.events().into_iter().map(|event| event["object"].clone());
+        events.find(|event| event["decision"] == "error")
+    };
+    let reason = wait_until("the event", failed)["reason"].to_string();
+    let server = closed.address.to_string();
+    assert!(reason.contains("refuses the connection") && reason.contains(&server), "{reason}");
+    site.edge.signal("TERM");
+    assert!(site.edge.wait_for_exit().success());
+}
+
+#[test]
+fn a_pool_with_a_dead_server_serves_every_connection() {
+    let site = Site::start(FORWARD, "");
+    let token = site.token(&[]);
+    let closed = ClosedPort::hold();
+    let shared = [DEVICE[0], DEVICE[1], "--pooling-enabled"];
+    let _dead = site.agent(&token, &closed.address.to_string(), &shared);
+    let _live = site.agent(&token, &echo_device().to_string(), &shared);
+    for _ in 0..30 {
+        assert_eq!(exchange(connect(site.public), b"hello"), b"hello");
+    }
+}
+
+/// A fallback is no way to send what a client has said to two servers.
+#[test]
+fn a_server_that_fails_later_is_no_failed_forward() {
+    let policy = "on_tcp_connect:
+- actions:
+  - {type: forward-internal, config: {url: 'tcp://device1.internal:22', on_error: continue}}
+  - {type: forward-internal, config: {url: 'tcp://backup.internal:22'}}
+";
+    let site = Site::start(policy, "");
+    let token = site.token(&[]);
+    let device = Device::once(|mut stream| {
+        stream.read_exact(&mut [0; 5]).expect("what the client says");
+        socket2::SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO)).expect("settable");
+    });
+    let _first = site.agent(&token, &device.address.to_string(), &DEVICE);
+    let _backup = site.agent(&token, &echo_device().to_string(), &at("tcp://backup.internal:22"));
+    let mut client = connect(site.public);
+    client.write_all(b"hello").expect("taken");
+    assert_eq!(rest_of(&client), b"", "the backup hears nothing of it");
+    device.join();
+}
+
+/// An SDK asks the edge for the header; one that the client sends is the client's bytes.
+#[test]
+fn the_edge_writes_the_proxy_header_that_an_endpoint_asks_for() {
+    let site = Site::start(FORWARD, "");
+    let token = site.token(&[]);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let (opener, mut accepted) = enter(&site.edge, site.agents, &token).await;
+        let options = json!({"Addr": "device1.internal:22", "ProxyProto": 3});
+        try_bind_with(&opener, "", options, false).await.expect_err("there is no version 3");
+        for version in [1, 2] {
+            let options = json!({"Addr": "device1.internal:22", "ProxyProto": version});
+            let id = try_bind_with(&opener, "", options, true).await.expect("bound");
+            let mut client = connect(site.public);
+            let (from, to) = (client.local_addr().expect("bound"), site.public);
+            let forged = b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n";
+            client.write_all(forged).expect("taken");
+            let (_, mut stream) = next_connection(&mut accepted).await;
+            let ours = match version {
+                1 => format!("PROXY TCP4 {} {} {} {}\r\n", from.ip(), to.ip(), from.port(), to.port())
+                    .into_bytes(),
+                _ => {
+                    let mut bytes = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\x01\x7f\0\0\x01".to_vec();
+                    bytes.extend([from.port().to_be_bytes(), to.port().to_be_bytes()].concat());
+                    bytes
+                }
+            };
+            let mut heard = vec![0; ours.len() + forged.len()];
+            stream.read_exact(&mut heard).await.expect("both headers");
+            assert_eq!(heard, [&ours[..], forged].concat(), "version {version}");
+            stream.shutdown().await.expect("ended");
+            let gone = json!({"Id": id});
+            let _: serde_json::Value =
+                forwarder::link::ask(&opener, forwarder::link::StreamType::Unbind, &gone)
+                    .await
+                    .expect("gone");
+        }
+    });
+}
