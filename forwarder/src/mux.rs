@@ -2,13 +2,14 @@
 //!
 //! An 8-byte header, big endian – 24 bits of length, 4 of type, 4 of flags, 32 of stream id – then the body. Streams
 //! that the client opens are odd, those of the server even. Each direction of a stream has a window of 256 KiB that the
-//! reader opens again as it reads, and that grows with the path ([`window`]).
+//! reader opens again as it reads, and that grows with the path; two ends of ours lend each other more ([`window`]).
 //!
 //! What is bounded, and by what:
 //!
 //! | | bound |
 //! |---|---|
 //! | bytes that wait for a reader | the stream's window; a frame that exceeds it is refused at its header |
+//! | the same beyond all windows | what [`Opener::lend`] says |
 //! | the same in all, before the other side is known | [`Limits::held`] |
 //! | bytes that wait to be sent | [`OUTBOX_BYTES`] a stream; streams take turns, [`QUANTUM_BYTES`] each |
 //! | how long they wait for a reader | [`Limits::stall_timeout`], also for a stream that was dropped meanwhile |
@@ -34,6 +35,7 @@ use std::time::Duration;
 pub use frame::{FrameError, Header, Kind};
 pub use session::{Acceptor, Driver, Opener, session};
 pub use stream::Stream;
+pub use window::Lent;
 
 /// How a session ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +88,8 @@ impl fmt::Display for End {
 
 /// What either side may send on a new stream before it is told to go on.
 pub const WINDOW_BYTES: u32 = 256 << 10;
+/// Bytes beyond all windows that an end of ours holds for a session.
+pub const SHARED_WINDOW: u32 = 16 << 20;
 /// Bytes of one stream that wait to be sent.
 pub const OUTBOX_BYTES: usize = 64 << 10;
 /// Bytes of one stream that are sent before another has its turn.

@@ -24,7 +24,7 @@ use policy_core::url::EndpointUrl;
 use crate::generation::{EndpointPolicy, Generation};
 use crate::online::{Online, OnlineEndpoints, Owner};
 use budget::Budget;
-pub use reach::{Connection, Dial, Live, Presumed, Upstream};
+pub use reach::{Attempt, Connection, Dial, Live, Presumed, Upstream};
 
 /// Bytes of metadata that the event of one connection may carry.
 const MOST_LOGGED: usize = 64 << 10;
@@ -307,7 +307,7 @@ impl<D: Dial> Host<'_, D> {
             let reply = match step {
                 Step::Done(outcome) => break outcome,
                 Step::Perform(Effect::Forward(id)) => match run.target(id).cloned() {
-                    Some(url) => match self.forward(url, brought, facts).await {
+                    Some(url) => match self.forward(url, run.goes_on_after_failure(), brought, facts).await {
                         Forwarded::Failed(failure) => Reply::ForwardFailed(failure),
                         Forwarded::Reached(stream) => {
                             taken = Some(Ok(stream));
@@ -367,6 +367,7 @@ impl<D: Dial> Host<'_, D> {
     fn forward<'a>(
         &'a mut self,
         url: EndpointUrl,
+        has_fallback: bool,
         brought: Option<&'a Online>,
         facts: &'a Facts<'a>,
     ) -> Pin<Box<dyn Future<Output = Forwarded<D::Stream>> + Send + 'a>> {
@@ -382,7 +383,7 @@ impl<D: Dial> Host<'_, D> {
                     self.notes.failure = Some(format!(" ({url}, by a policy of authtoken {owner})"));
                     Forwarded::Failed(ForwardFailure::NotPermitted)
                 }
-                None => self.enter(&url, facts).await,
+                None => self.enter(&url, has_fallback, facts).await,
             };
             if let Forwarded::Failed(_) = forwarded {
                 self.notes.hops.truncate(known);
@@ -392,7 +393,12 @@ impl<D: Dial> Host<'_, D> {
         })
     }
 
-    async fn enter(&mut self, url: &EndpointUrl, facts: &Facts<'_>) -> Forwarded<D::Stream> {
+    async fn enter(
+        &mut self,
+        url: &EndpointUrl,
+        has_fallback: bool,
+        facts: &Facts<'_>,
+    ) -> Forwarded<D::Stream> {
         let World { generation, online } = self.world;
         // Counted in all, not in depth: policies that forward to one another in several ways would
         // otherwise be tried in numbers that grow with every level.
@@ -413,7 +419,7 @@ impl<D: Dial> Host<'_, D> {
         let facts = facts.at_endpoint(&text);
         if let Some((_, members)) = online {
             self.notes.hops.push(url.clone());
-            return self.enter_pool(members, &facts).await;
+            return self.enter_pool(members, has_fallback, &facts).await;
         }
         let Some((endpoint, policy)) = configured else {
             return Forwarded::Failed(ForwardFailure::Offline);
@@ -426,22 +432,28 @@ impl<D: Dial> Host<'_, D> {
                 Ended::FellThrough(_) => {}
             }
         }
-        self.reach(Upstream::Address(endpoint.upstream.value.clone()), 1).await
+        self.reach(Upstream::Address(endpoint.upstream.value.clone()), Attempt::ONLY).await
     }
 
     /// Enters one of the endpoints that share a URL; where its server is not reached, another.
-    async fn enter_pool(&mut self, mut members: Vec<Arc<Online>>, facts: &Facts<'_>) -> Forwarded<D::Stream> {
+    async fn enter_pool(
+        &mut self,
+        mut members: Vec<Arc<Online>>,
+        has_fallback: bool,
+        facts: &Facts<'_>,
+    ) -> Forwarded<D::Stream> {
         let mut forwarded = Forwarded::Failed(ForwardFailure::Offline);
         let tries = members.len().min(MAX_POOL_TRIES);
         let parts = u32::try_from(tries).unwrap_or(1);
-        for _ in 0..tries {
+        for at in 1..=tries {
             let Some(member) = self.dial.choose(&members) else { break };
             members.retain(|it| *it != member);
+            let attempt = Attempt { parts, has_fallback: has_fallback || at < tries };
             self.notes.agents.push(Arc::clone(&member));
             forwarded = match self.run_brought(&member, facts).await {
                 Some(Ended::Reached(_, stream)) => Forwarded::Reached(stream),
                 Some(Ended::Refused(verdict)) => Forwarded::Refused(verdict),
-                Some(Ended::FellThrough(_)) | None => self.reach(Upstream::Agent(member), parts).await,
+                Some(Ended::FellThrough(_)) | None => self.reach(Upstream::Agent(member), attempt).await,
             };
             if !matches!(forwarded, Forwarded::Failed(_)) {
                 break;
@@ -481,7 +493,7 @@ impl<D: Dial> Host<'_, D> {
             Some(ended) => return ended,
             None => Route::unjudged("the endpoint has no policy").verdict,
         };
-        match self.reach(Upstream::Agent(Arc::clone(endpoint)), 1).await {
+        match self.reach(Upstream::Agent(Arc::clone(endpoint)), Attempt::ONLY).await {
             Forwarded::Reached(stream) => {
                 verdict.decision = "upstream";
                 Ended::Reached(verdict, stream)
@@ -496,8 +508,8 @@ impl<D: Dial> Host<'_, D> {
         }
     }
 
-    async fn reach(&mut self, upstream: Upstream, parts: u32) -> Forwarded<D::Stream> {
-        match self.dial.dial(&upstream, parts).await {
+    async fn reach(&mut self, upstream: Upstream, attempt: Attempt) -> Forwarded<D::Stream> {
+        match self.dial.dial(&upstream, attempt).await {
             Ok(stream) => {
                 self.notes.upstream = Some(upstream);
                 Forwarded::Reached(stream)

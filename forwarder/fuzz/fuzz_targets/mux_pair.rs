@@ -136,6 +136,11 @@ async fn run(pipe: usize, input: &[u8]) {
     let limits = Limits::default();
     let (client, mut at_client, client_driver) = session(one, Side::Client, limits);
     let (server, mut at_server, server_driver) = session(other, Side::Server, limits);
+    let lent = u32::try_from(pipe).unwrap_or(u32::MAX).saturating_mul(8);
+    client.lend(lent);
+    server.borrow(lent);
+    server.lend(lent / 2);
+    client.borrow(lent / 2);
     let drivers = [tokio::spawn(client_driver.run()), tokio::spawn(server_driver.run())];
     let openers = [client, server];
     let mut all = Vec::new();

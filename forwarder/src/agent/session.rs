@@ -17,7 +17,7 @@ use super::{AgentError, Ended, Network, Offer, Setup, Status, draw};
 use crate::link::{
     self, Auth, AuthExtra, AuthReply, Bind, BindExtra, BindReply, CallError, Hidden, StreamType,
 };
-use crate::mux::{Acceptor, ErrorCode, Limits, Opener, Side, session};
+use crate::mux::{Acceptor, ErrorCode, Limits, Opener, SHARED_WINDOW, Side, session};
 
 /// Connections that the edge may have open through the agent.
 const MOST_CONNECTIONS: usize = 8_192;
@@ -216,10 +216,13 @@ async fn authenticate(setup: &Setup, memory: &mut Memory, opener: &Opener) -> Re
             config_version: "3".to_owned(),
             client_type: "forwarder".to_owned(),
             confirms_connections: true,
+            shared_window: Some(SHARED_WINDOW),
             ..AuthExtra::default()
         },
     };
+    opener.lend(SHARED_WINDOW);
     let reply: AuthReply = answered(link::ask(opener, StreamType::Auth, &request)).await?;
+    opener.borrow(reply.extra.shared_window.unwrap_or(0));
     memory.client_id = reply.client_id;
     memory.cookie = reply.extra.cookie.unwrap_or_default();
     Ok(())

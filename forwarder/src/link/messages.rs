@@ -93,6 +93,9 @@ pub struct AuthExtra {
     /// It says when the server of a connection is reached. A field of our own, which other edges do not know.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "std::ops::Not::not")]
     pub confirms_connections: bool,
+    /// Bytes that it will hold beyond all windows ([`crate::mux::Opener::lend`]). The same.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub shared_window: Option<u32>,
 }
 
 /// The answer to [`Auth`].
@@ -121,6 +124,9 @@ pub struct AuthReplyExtra {
     pub session_duration: Option<i64>,
     pub plan_name: Option<String>,
     pub banner: Option<String>,
+    /// Bytes that the edge will hold beyond all windows, for agents that say the same. A field of our own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_window: Option<u32>,
 }
 
 /// An agent offers an endpoint.

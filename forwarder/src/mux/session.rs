@@ -85,6 +85,16 @@ impl Opener {
         self.shared.closing.cancel();
     }
 
+    /// This side will hold so many bytes beyond all windows of the session. To be said before the other side is told.
+    pub fn lend(&self, bytes: u32) {
+        self.shared.state().lend(bytes);
+    }
+
+    /// The other side has said that it will hold so many.
+    pub fn borrow(&self, bytes: u32) {
+        self.shared.state().borrow(bytes);
+    }
+
     /// True if a stream can be opened, as far as is known: the session goes on, and this side has not said that it
     /// goes away.
     #[must_use]
@@ -340,6 +350,11 @@ fn poll_fill(shared: &Shared, cx: &Context<'_>, buffer: &mut BytesMut) -> Poll<(
 
 #[cfg(test)]
 impl Opener {
+    /// What is left of the other side's pool and of this side's.
+    pub(super) fn pools(&self) -> [u32; 2] {
+        self.shared.state().pools()
+    }
+
     pub(super) fn shared_streams(&self) -> usize {
         self.shared.state().streams()
     }

@@ -12,7 +12,7 @@ use tokio::io::ReadBuf;
 use tokio::time::Instant;
 
 use super::frame::{HEADER_BYTES, Header, Kind, MASK};
-use super::window::Growth;
+use super::window::{Growth, Pool};
 use super::{End, ErrorCode, Limits, MOST_RESETS, OUTBOX_BYTES, QUANTUM_BYTES, Side};
 use entry::{Allowance, Entry, Fin};
 
@@ -20,6 +20,8 @@ use entry::{Allowance, Entry, Fin};
 const BATCH_BYTES: usize = 16 << 10;
 /// An end and a reset.
 const GIVEUP_BYTES: usize = 2 * HEADER_BYTES + 4;
+/// What is taken of a pool that the other side offers.
+const MAX_POOL: u32 = 64 << 20;
 /// Ids of the other side that may come late.
 const MOST_SKIPPED: u32 = 256;
 #[derive(Debug)]
@@ -44,6 +46,15 @@ pub(super) struct State {
     ended: Option<End>,
     /// How far windows may grow.
     growth: Growth,
+    /// What the other side will hold beyond its windows, and this side.
+    pool_out: Pool,
+    pool_in: Pool,
+    /// What streams that are gone here have borrowed: the other side still has readers.
+    owed: HashMap<u32, u32>,
+    /// Streams that are gone and had lent bytes unread: the other side is told that they are free.
+    repaid: VecDeque<(u32, u32)>,
+    /// Streams that wait for the pool, the oldest first.
+    starving: VecDeque<u32>,
     /// When a byte last came.
     heard: Instant,
     pub(super) writer: Option<Waker>,
@@ -112,6 +123,11 @@ impl State {
             farewell: None,
             ended: None,
             growth: Growth::default(),
+            pool_out: Pool::default(),
+            pool_in: Pool::default(),
+            owed: HashMap::new(),
+            repaid: VecDeque::new(),
+            starving: VecDeque::new(),
             heard: Instant::now(),
             writer: None,
             acceptor: None,
@@ -145,17 +161,52 @@ impl State {
     fn queue(&mut self, stream: u32) {
         if let Some(entry) = self.streams.get_mut(&stream)
             && !entry.queued
-            && entry.has_turn()
         {
-            entry.queued = true;
-            self.ready.push_back(stream);
-            self.wake_writer();
+            if entry.has_turn(&self.pool_out) {
+                entry.queued = true;
+                self.ready.push_back(stream);
+                self.wake_writer();
+            } else if !entry.outbox.is_empty() && !entry.starves && self.pool_out.is_empty() {
+                entry.starves = true;
+                self.starving.push_back(stream);
+            }
         }
+    }
+
+    /// Lets those go on that waited for the pool.
+    fn feed(&mut self) {
+        if self.pool_out.is_empty() {
+            return;
+        }
+        for stream in std::mem::take(&mut self.starving) {
+            if let Some(entry) = self.streams.get_mut(&stream) {
+                entry.starves = false;
+                self.queue(stream);
+            }
+        }
+    }
+
+    /// This side will hold so many bytes beyond all windows; the other side has been told, or will be.
+    pub(super) const fn lend(&mut self, bytes: u32) {
+        self.pool_in = Pool::of(bytes);
+    }
+
+    /// The other side will hold so many.
+    pub(super) fn borrow(&mut self, bytes: u32) {
+        self.pool_out = Pool::of(bytes.min(MAX_POOL));
+        // Who lends knows how to borrow.
+        if bytes > 0 {
+            self.growth.end();
+        }
+        self.feed();
     }
 
     fn remove(&mut self, stream: u32) {
         let Some(entry) = self.streams.remove(&stream) else { return };
         entry.window_in.leave(&mut self.growth);
+        if entry.window_out.borrowed() > 0 {
+            self.owed.insert(stream, entry.window_out.borrowed());
+        }
         if self.is_remote(stream) {
             self.remote_open = self.remote_open.saturating_sub(1);
         }
@@ -192,11 +243,10 @@ impl State {
             return Ok(Body::Discard);
         } else if entry.fin_in || !entry.held {
             ErrorCode::StreamClosed
-        } else if header.length > entry.window_in.allowance() {
-            ErrorCode::FlowControl
-        } else {
-            entry.window_in.take(header.length);
+        } else if entry.window_in.take(header.length, &mut self.pool_in) {
             return Ok(Body::Data(id));
+        } else {
+            ErrorCode::FlowControl
         };
         // Whoever drains a stream wants no answer to it; an end without bytes needs none.
         if code == ErrorCode::StreamClosed && header.length == 0 {
@@ -239,7 +289,7 @@ impl State {
         }
         let mut entry = Entry::new(false);
         // INVARIANT: no header has more than a window.
-        entry.window_in.take(header.length);
+        entry.window_in.take(header.length, &mut self.pool_in);
         self.streams.insert(id, entry);
         self.remote_open += 1;
         self.unaccepted.push_back(id);
@@ -279,13 +329,25 @@ impl State {
     }
 
     pub(super) fn on_reset(&mut self, stream: u32, code: ErrorCode) {
-        let Some(entry) = self.streams.get_mut(&stream) else { return };
-        entry.outbox = BytesMut::new();
-        entry.reset.get_or_insert(code);
-        entry.wake_both();
-        if !entry.held {
-            self.remove(stream);
+        if let Some(owed) = self.owed.remove(&stream) {
+            self.pool_out.pay_back(owed);
         }
+        if let Some(entry) = self.streams.get_mut(&stream) {
+            entry.outbox = BytesMut::new();
+            // The other side counts on the pool again: what it filled of it is not kept, and the rest is not all.
+            let lent = entry.window_in.forget(&mut self.pool_in);
+            let code = if lent > 0 { ErrorCode::Reset } else { code };
+            if lent > 0 {
+                entry.inbox = BytesMut::new();
+            }
+            entry.window_out.forget(&mut self.pool_out);
+            entry.reset.get_or_insert(code);
+            entry.wake_both();
+            if !entry.held {
+                self.remove(stream);
+            }
+        }
+        self.feed();
     }
 
     /// More bytes are welcome.
@@ -293,23 +355,38 @@ impl State {
     /// # Errors
     /// Why the session has to end.
     pub(super) fn on_window(&mut self, stream: u32, by: u32) -> Result<(), ErrorCode> {
-        let Some(entry) = self.streams.get_mut(&stream) else { return Ok(()) };
-        match entry.window.checked_add(by).filter(|window| *window <= MASK) {
-            Some(window) => {
-                entry.window = window;
-                entry.stalled = entry.stalled.filter(|_| by == 0);
-            }
-            None => return self.reset_with(stream, ErrorCode::FlowControl),
+        let Some(entry) = self.streams.get_mut(&stream) else {
+            self.on_debt_paid(stream, by);
+            return Ok(());
+        };
+        if !entry.window_out.on_grant(by, &mut self.pool_out) {
+            return self.reset_with(stream, ErrorCode::FlowControl);
         }
+        entry.stalled = entry.stalled.filter(|_| by == 0);
         self.queue(stream);
+        self.feed();
         Ok(())
+    }
+
+    /// A reader of the other side goes on with a stream that is gone here.
+    fn on_debt_paid(&mut self, stream: u32, by: u32) {
+        let Some(owed) = self.owed.get_mut(&stream) else { return };
+        let paid = by.min(*owed);
+        *owed -= paid;
+        if *owed == 0 {
+            self.owed.remove(&stream);
+        }
+        self.pool_out.pay_back(paid);
+        self.feed();
     }
 
     /// Gives up streams whose bytes have waited for the other side's window for too long.
     pub(super) fn give_up_stalled(&mut self, now: Instant) {
         let mut late = Vec::new();
         for (id, entry) in &mut self.streams {
-            let waits = entry.reset.is_none() && !entry.outbox.is_empty() && entry.window == 0;
+            let waits = entry.reset.is_none()
+                && !entry.outbox.is_empty()
+                && entry.window_out.room(&self.pool_out) == 0;
             entry.stalled = waits.then(|| entry.stalled.unwrap_or(now));
             if entry.stalled.is_some_and(|since| now - since >= self.limits.stall_timeout) {
                 late.push(*id);
@@ -350,6 +427,8 @@ impl State {
         self.streams.retain(|_, entry| entry.held);
         self.ready.clear();
         self.resets.clear();
+        self.repaid.clear();
+        self.starving.clear();
         self.unbegun.clear();
         self.acceptor.take().into_iter().for_each(Waker::wake);
         self.wake_writer();
@@ -489,6 +568,11 @@ impl State {
         }
         let (begun, fin) = (!entry.needs_syn, entry.fin_out != Fin::Sent);
         entry.outbox = BytesMut::new();
+        if entry.window_in.forget(&mut self.pool_in) > 0 {
+            entry.inbox = BytesMut::new();
+        }
+        // What the other side holds it gives up when it learns of this, before it sees anything that is sent later.
+        entry.window_out.forget(&mut self.pool_out);
         entry.reset = Some(code);
         entry.wake_both();
         let held = entry.held;
@@ -504,6 +588,11 @@ impl State {
         let Some(entry) = self.streams.get_mut(&stream) else { return };
         entry.held = false;
         entry.inbox = BytesMut::new();
+        let lent = entry.window_in.forget(&mut self.pool_in);
+        if lent > 0 && entry.reset.is_none() {
+            self.repaid.push_back((stream, lent));
+            self.writer.take().into_iter().for_each(Waker::wake);
+        }
         match (entry.reset, entry.fin_out) {
             (None, Fin::Open) => self.reset(stream, ErrorCode::Reset),
             (None, Fin::Wanted) if self.ended.is_none() => self.queue(stream),
@@ -557,6 +646,11 @@ impl State {
             small(out, Kind::Reset, stream, code as u32);
         }
         while out.len() < BATCH_BYTES {
+            let Some((stream, lent)) = self.repaid.pop_front() else { break };
+            small(out, Kind::Window, stream, lent);
+        }
+        // What a reset frees of the pool is used only behind it.
+        while out.len() < BATCH_BYTES && self.resets.is_empty() {
             let Some(stream) = self.ready.pop_front() else { break };
             self.take_turn(stream, out, now);
         }
@@ -598,10 +692,11 @@ impl State {
         let Some(entry) = self.streams.get_mut(&stream) else { return };
         entry.queued = false;
         if entry.may_grant() {
-            small(out, Kind::Window, stream, entry.window_in.grant(&mut self.growth, now));
+            let grant = entry.window_in.grant(&mut self.growth, &mut self.pool_in, now);
+            small(out, Kind::Window, stream, grant);
         }
         if entry.reset.is_none() {
-            let window = usize::try_from(entry.window).unwrap_or(usize::MAX);
+            let window = usize::try_from(entry.window_out.room(&self.pool_out)).unwrap_or(usize::MAX);
             let take = entry.outbox.len().min(window).min(QUANTUM_BYTES);
             let fin = entry.fin_out == Fin::Wanted && take == entry.outbox.len();
             if take > 0 || fin {
@@ -610,7 +705,7 @@ impl State {
                 out.put_slice(&Header { kind: Kind::Data, length, fin, syn, stream }.bytes());
                 out.put_slice(entry.outbox.get(..take).unwrap_or_default());
                 entry.outbox.advance(take);
-                entry.window -= length;
+                entry.window_out.take(length, &mut self.pool_out);
                 if entry.outbox.is_empty() {
                     entry.outbox = BytesMut::new();
                 }
@@ -624,6 +719,11 @@ impl State {
             return self.remove(stream);
         }
         self.queue(stream);
+    }
+
+    #[cfg(test)]
+    pub(super) const fn pools(&self) -> [u32; 2] {
+        [self.pool_out.left(), self.pool_in.left()]
     }
 
     #[cfg(test)]

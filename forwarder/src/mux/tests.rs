@@ -481,3 +481,87 @@ async fn a_session_that_is_not_opened_up_holds_few_bytes() {
     let mut stream = acceptor.accept().await.expect("a stream");
     stream.read_exact(&mut vec![0; WINDOW_BYTES as usize]).await.expect("all of it");
 }
+
+/// One direction of a stream among others: what is sent, how it is read, how it ends.
+async fn direction(writer: Stream, reader: Stream, seed: u64) {
+    let mut draw = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut draw = move |below: u64| {
+        draw ^= draw << 13;
+        draw ^= draw >> 7;
+        draw ^= draw << 17;
+        draw % below
+    };
+    let size = |number: u64| usize::try_from(number).expect("small");
+    let (length, ending, pause) = (draw(3 << 20), draw(5), draw(4));
+    let sent = noise(size(length), seed.to_le_bytes()[0]);
+    let expected = sent.clone();
+    let writing = tokio::spawn(async move {
+        let mut writer = writer;
+        let result = writer.write_all(&sent).await;
+        match ending {
+            0 => writer.reset(ErrorCode::Reset),
+            1 => drop(writer),
+            _ => {
+                let _ = writer.shutdown().await;
+                // Held on to, or gone before its bytes are.
+                if ending == 2 {
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                }
+            }
+        }
+        result
+    });
+    let mut reader = reader;
+    // One in four gives up in the middle.
+    let enough = if draw(4) == 0 { size(draw(1 + length)) } else { usize::MAX };
+    let (mut heard, mut part) = (Vec::new(), vec![0; 60_000]);
+    let mut end = Ok(1);
+    while heard.len() < enough {
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        end = reader.read(&mut part).await;
+        let Ok(read @ 1..) = end else { break };
+        heard.extend_from_slice(&part[..read]);
+    }
+    assert!(heard[..] == expected[..heard.len()], "other bytes");
+    if let Ok(0) = end {
+        assert_eq!(heard.len(), expected.len(), "an end in order before all of it");
+    }
+    if enough == usize::MAX && ending > 1 {
+        assert!(matches!(end, Ok(0)), "{end:?} after {} of {length} bytes", heard.len());
+    }
+    drop(reader);
+    let _ = writing.await.expect("no panic");
+}
+
+/// However streams end, what they have borrowed of a pool is there again, and nobody is refused what is lent.
+#[tokio::test(start_paused = true)]
+async fn what_is_lent_comes_back() {
+    for seed in 0..30_u32 {
+        let pools = [(seed % 4) * 400_000, 100_000 + (seed % 7) * 300_000];
+        let [(client, _accept, at_client), (server, mut accepted, at_server)] = pair(50_000);
+        client.lend(pools[0]);
+        server.borrow(pools[0]);
+        server.lend(pools[1]);
+        client.borrow(pools[1]);
+        let mut directions = Vec::new();
+        for at in 0..8 {
+            let mut one = client.open().expect("open");
+            one.write_all(b"!").await.expect("sent");
+            let mut other = accepted.accept().await.expect("a stream");
+            other.read_exact(&mut [0]).await.expect("begun");
+            let number = u64::from(seed * 100 + at);
+            let (writer, reader) = if at % 3 == 0 { (other, one) } else { (one, other) };
+            directions.push(tokio::spawn(direction(writer, reader, number)));
+        }
+        for direction in directions {
+            direction.await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(client.why_closed().is_none() && server.why_closed().is_none(), "seed {seed}");
+        assert_eq!(client.pools(), [pools[1], pools[0]], "seed {seed}");
+        assert_eq!(server.pools(), pools, "seed {seed}");
+        assert_eq!((client.shared_streams(), server.shared_streams()), (0, 0), "seed {seed}");
+        client.close_in_order("");
+        drop((at_client, at_server));
+    }
+}

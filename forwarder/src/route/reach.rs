@@ -45,6 +45,20 @@ pub enum Connection {
     Agent(mux::Stream),
 }
 
+/// One of the attempts to reach a target.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt {
+    /// Into how many parts the time that there is for all of them is divided.
+    pub parts: u32,
+    /// Something else is tried if this fails.
+    pub has_fallback: bool,
+}
+
+impl Attempt {
+    /// There is no other.
+    pub const ONLY: Self = Self { parts: 1, has_fallback: false };
+}
+
 /// Reaches upstreams.
 pub trait Dial: Sync {
     /// What a reached upstream is.
@@ -56,8 +70,12 @@ pub trait Dial: Sync {
     /// Lets others go first.
     fn pause(&self) -> impl Future<Output = ()> + Send;
 
-    /// Reaches one upstream in one of so many parts of the time that there is.
-    fn dial(&self, upstream: &Upstream, parts: u32) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    /// Reaches one upstream.
+    fn dial(
+        &self,
+        upstream: &Upstream,
+        attempt: Attempt,
+    ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
 /// Dials for real, within a deadline.
@@ -90,12 +108,12 @@ impl Dial for Live<'_> {
         tokio::task::yield_now().await;
     }
 
-    async fn dial(&self, upstream: &Upstream, parts: u32) -> io::Result<Connection> {
-        let deadline = Instant::now() + self.timeout / parts.max(1);
+    async fn dial(&self, upstream: &Upstream, attempt: Attempt) -> io::Result<Connection> {
+        let deadline = Instant::now() + self.timeout / attempt.parts.max(1);
         let reached = async {
             match upstream {
                 Upstream::Address(address) => connect(self.own, address, deadline).await.map(Connection::Tcp),
-                Upstream::Agent(endpoint) => self.open(endpoint).await.map(Connection::Agent),
+                Upstream::Agent(endpoint) => self.open(endpoint, attempt).await.map(Connection::Agent),
             }
         };
         match timeout_at(deadline, reached).await {
@@ -126,8 +144,10 @@ async fn connect(own: &Arc<OwnSockets>, to: &HostPort, deadline: Instant) -> io:
 }
 
 impl Live<'_> {
-    /// Opens a connection through an agent; where the agent says so, one whose server is reached.
-    async fn open(&self, endpoint: &Online) -> io::Result<mux::Stream> {
+    /// Opens a connection through an agent; where there is a fallback and the agent says so, one whose server is
+    /// reached. Elsewhere that would cost a round trip and change nothing.
+    async fn open(&self, endpoint: &Online, attempt: Attempt) -> io::Result<mux::Stream> {
+        let confirm = endpoint.confirms && attempt.has_fallback;
         let mut stream = link::open(&endpoint.opener, StreamType::Proxy).await?;
         let header = ProxyHeader {
             id: endpoint.agent_id.to_string(),
@@ -135,10 +155,10 @@ impl Live<'_> {
             proto: endpoint.url.scheme().name().to_owned(),
             edge_type: "1".to_owned(),
             passthrough_tls: false,
-            confirm: endpoint.confirms,
+            confirm,
         };
         header.write(&mut stream).await?;
-        if endpoint.confirms {
+        if confirm {
             let said = stream.read_u8().await.map_err(|error| unreached(endpoint, &error))?;
             if said != CONFIRMED {
                 return Err(io::Error::new(
@@ -190,7 +210,7 @@ impl Dial for Presumed<'_> {
 
     async fn pause(&self) {}
 
-    async fn dial(&self, upstream: &Upstream, _: u32) -> io::Result<()> {
+    async fn dial(&self, upstream: &Upstream, _: Attempt) -> io::Result<()> {
         match self.unreached.contains(upstream) {
             true => Err(io::ErrorKind::NotConnected.into()),
             false => Ok(()),

@@ -105,8 +105,8 @@ endpoints: [{{name: device, url: \"tcp://{name}.internal:22\", upstream: {{url: 
         "refused",
         "no answer in time",
         "offline",
-        "refuses the connection",
-        "does not answer in time",
+        "the upstream failed: connection refused",
+        "the upstream failed: timed out",
         "its endpoint went offline: the connection was closed",
     ]) {
         assert!(said.contains(part), "`{said}` says nothing of `{part}`");

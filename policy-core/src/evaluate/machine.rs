@@ -133,6 +133,12 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         }
     }
 
+    /// True if a forward that is asked for now may fail and the policy goes on: `on_error: continue`. O(1).
+    #[must_use]
+    pub const fn goes_on_after_failure(&self) -> bool {
+        matches!(self.state, State::Waiting { or_continue: true, .. })
+    }
+
     /// Drives the evaluation to its end with a host that answers at once.
     #[inline]
     pub fn run(&mut self, mut host: impl FnMut(Effect, &Self) -> Reply) -> Outcome {

@@ -25,7 +25,7 @@ use crate::identity::Principal;
 use crate::link::{
     self, Auth, AuthReply, AuthReplyExtra, Bind, Empty, Heartbeat, Hidden, Refusal, StreamType, Unbind,
 };
-use crate::mux::{Acceptor, ErrorCode, Limits, Opener, Side, Stream, session};
+use crate::mux::{Acceptor, ErrorCode, Lent, Limits, Opener, Side, Stream, session};
 use crate::tune;
 
 /// Streams that an agent may have open itself: calls and heartbeats.
@@ -273,6 +273,12 @@ async fn run(
             entry.opener.close(ErrorCode::Cancelled, &why);
         }
     });
+    let lent = auth.extra.shared_window.map(|theirs| {
+        let lent = Lent::reserve();
+        opener.lend(lent.bytes());
+        opener.borrow(theirs);
+        lent
+    });
     let reply = AuthReply {
         version: VERSION.to_owned(),
         client_id: client_id.into(),
@@ -284,6 +290,7 @@ async fn run(
             session_duration: Some(0),
             plan_name: Some("open".to_owned()),
             banner: Some(String::new()),
+            shared_window: lent.as_ref().map(Lent::bytes),
         },
     };
     if link::answer(&mut stream, &reply).await.is_err() {

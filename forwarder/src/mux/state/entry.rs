@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::time::Instant;
 
-use super::super::window::Receive;
-use super::super::{ErrorCode, WINDOW_BYTES};
+use super::super::ErrorCode;
+use super::super::window::{Pool, Receive, Send};
 
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -18,8 +18,10 @@ pub(super) struct Entry {
     pub(super) reset: Option<ErrorCode>,
     pub(super) reader: Option<Waker>,
     pub(super) outbox: BytesMut,
-    /// Bytes that this side may still send.
-    pub(super) window: u32,
+    /// What this side may send.
+    pub(super) window_out: Send,
+    /// It waits for the pool.
+    pub(super) starves: bool,
     pub(super) needs_syn: bool,
     pub(super) fin_out: Fin,
     /// Since when bytes have waited for the window.
@@ -47,7 +49,8 @@ impl Entry {
             reset: None,
             reader: None,
             outbox: BytesMut::new(),
-            window: WINDOW_BYTES,
+            window_out: Send::default(),
+            starves: false,
             needs_syn,
             fin_out: Fin::Open,
             stalled: None,
@@ -62,12 +65,12 @@ impl Entry {
     }
 
     pub(super) fn may_grant(&self) -> bool {
-        self.window_in.is_due() && !self.fin_in && self.reset.is_none()
+        self.window_in.is_due() && (!self.fin_in || self.window_in.lent() > 0) && self.reset.is_none()
     }
 
     /// True if a frame could be sent for it now.
-    pub(super) fn has_turn(&self) -> bool {
-        let data = !self.outbox.is_empty() && self.window > 0;
+    pub(super) fn has_turn(&self, pool: &Pool) -> bool {
+        let data = !self.outbox.is_empty() && self.window_out.room(pool) > 0;
         let fin = self.outbox.is_empty() && self.fin_out == Fin::Wanted;
         self.reset.is_none() && (data || fin) || self.may_grant()
     }
