@@ -21,7 +21,7 @@ fn a_dead_server_behind_a_live_agent_is_a_failed_forward() {
   - {type: forward-internal, config: {url: 'tcp://device1.internal:22', on_error: continue}}
   - {type: forward-internal, config: {url: 'tcp://backup.internal:22'}}
 ";
-    let mut site = Site::start(policy, "");
+    let site = Site::start(policy, "");
     let token = site.token(&[]);
     let closed = ClosedPort::hold();
     let _dead = site.agent(&token, &closed.address.to_string(), &DEVICE);
