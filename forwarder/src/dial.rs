@@ -37,7 +37,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 pub type Connection = Box<dyn Stream>;
 
 /// How connections are made: who looks names up, and through which interface they go. Cheap to clone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dialer {
     names: Names,
     interface: Option<Arc<str>>,

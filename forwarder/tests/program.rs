@@ -14,6 +14,10 @@ mod administration;
 mod agent_settings;
 #[path = "program/agents.rs"]
 mod agents;
+#[path = "program/agents_refused.rs"]
+mod agents_refused;
+#[path = "program/agents_reload.rs"]
+mod agents_reload;
 #[path = "program/authority.rs"]
 mod authority;
 #[path = "program/bytes.rs"]

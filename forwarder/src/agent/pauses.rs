@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use super::refusals::Lasts;
+
 /// The first pause, and the longest. Half of a pause is drawn.
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(30);
@@ -50,6 +52,42 @@ impl Pauses {
         let pause = self.next;
         self.next = (pause * 2).min(LONGEST);
         pause / 2 + (pause / 2).mul_f64(draw)
+    }
+}
+
+/// The pauses before an endpoint that was refused is asked for again: the first; the longest as long as the edge may
+/// still have the session before; the longest of all.
+const SOON: Pause = Pause { first: Duration::from_secs(1), longest: Duration::from_secs(5) };
+const TAKEN: Duration = LONGEST;
+/// The same for one that waits for somebody to change something.
+const FINAL: Pause = Pause { first: Duration::from_secs(5), longest: Duration::from_secs(300) };
+
+#[derive(Clone, Copy)]
+struct Pause {
+    first: Duration,
+    longest: Duration,
+}
+
+/// How often an endpoint was refused, and for how long.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    number: u32,
+    waited: Duration,
+}
+
+impl Refusals {
+    /// The pause after one more refusal; half of it is drawn. The session before is lost after this time.
+    pub(super) fn next(&mut self, lasts: Lasts, lost_after: Duration, draw: f64) -> Duration {
+        let Pause { first, longest } = match lasts {
+            Lasts::ForNow if self.waited > lost_after => Pause { longest: TAKEN, ..SOON },
+            Lasts::ForNow => SOON,
+            Lasts::ForGood => FINAL,
+        };
+        let pause = first.saturating_mul(1 << self.number.min(16)).min(longest);
+        let pause = pause / 2 + (pause / 2).mul_f64(draw);
+        self.number = self.number.saturating_add(1);
+        self.waited = self.waited.saturating_add(pause);
+        pause
     }
 }
 
@@ -101,5 +139,29 @@ mod tests {
         let next: Vec<_> = (0..7).map(|_| pauses.next(Lost::NotConnected, 0.0).as_millis()).collect();
         assert_eq!(next, [500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000]);
         assert_eq!(pauses.next(Lost::Alone, 0.0), FIRST / 2, "a session that had begun begins it anew");
+    }
+
+    #[test]
+    fn an_endpoint_that_is_taken_is_asked_for_often_until_the_session_before_is_lost_and_then_for_ever() {
+        let lost_after = Duration::from_secs(25);
+        for draw in [0.0, 1.0] {
+            let (mut refusals, mut at) = (Refusals::default(), Duration::ZERO);
+            let first = refusals.next(Lasts::ForNow, lost_after, draw);
+            assert!(first <= Duration::from_secs(1), "{first:?}");
+            while at <= lost_after {
+                let pause = refusals.next(Lasts::ForNow, lost_after, draw);
+                assert!(pause <= Duration::from_secs(5), "{pause:?} after {at:?}");
+                at += pause;
+            }
+            for _ in 0..100 {
+                let pause = refusals.next(Lasts::ForNow, lost_after, draw);
+                assert!(pause <= LONGEST, "{pause:?}");
+            }
+            assert!(refusals.next(Lasts::ForNow, lost_after, draw) >= LONGEST / 2);
+        }
+        let mut refusals = Refusals::default();
+        let pauses: Vec<_> =
+            (0..8).map(|_| refusals.next(Lasts::ForGood, lost_after, 1.0).as_secs()).collect();
+        assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 300, 300]);
     }
 }

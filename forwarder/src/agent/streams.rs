@@ -4,13 +4,14 @@
 //! how many there can be.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::bindings::OnlineOffers;
 use super::{Ended, Network, Offer, Status, upstream};
 use crate::dial::Dialer;
 use crate::link::{self, CommandReply, ProxyHeader, StopEndpoint, StreamType};
@@ -27,7 +28,7 @@ pub(super) type Told = Option<Ended>;
 pub(super) struct Streams<N> {
     pub(super) network: N,
     /// What is online, by its id.
-    pub(super) offers: Arc<Mutex<HashMap<Box<str>, Arc<Offer>>>>,
+    pub(super) offers: Arc<OnlineOffers>,
     pub(super) status: Arc<Status>,
     pub(super) remote_management: bool,
     /// How servers are reached.

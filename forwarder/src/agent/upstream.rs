@@ -120,6 +120,15 @@ impl UpstreamServer {
     }
 }
 
+/// What TLS asks for follows from where the server is.
+impl PartialEq for UpstreamServer {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at && self.tls.is_some() == other.tls.is_some()
+    }
+}
+
+impl Eq for UpstreamServer {}
+
 impl fmt::Display for UpstreamServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", if self.tls.is_some() { "tls" } else { "tcp" }, self.at)

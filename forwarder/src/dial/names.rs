@@ -30,6 +30,15 @@ impl fmt::Debug for Names {
     }
 }
 
+impl PartialEq for Names {
+    fn eq(&self, other: &Self) -> bool {
+        let servers = |names: &Self| names.resolver.as_ref().map(|(_, servers)| Arc::clone(servers));
+        servers(self) == servers(other)
+    }
+}
+
+impl Eq for Names {}
+
 impl Names {
     /// Asks these resolvers; the system if there are none.
     pub(super) fn of(servers: &[SocketAddr]) -> Self {
