@@ -6,6 +6,7 @@
 
 mod bindings;
 mod command;
+mod failures;
 mod interrupt;
 mod network;
 mod options;

@@ -2,6 +2,7 @@
 //! stopped or is gone neither holds up nor ends anything.
 
 mod logfmt;
+mod repeats;
 
 use std::io::{self, IsTerminal, Write};
 use std::panic::PanicHookInfo;
@@ -16,6 +17,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::lines::{BoundedFile, Capacity, Duties, Lines, Output, Writer};
 use logfmt::{Escaped, Logfmt};
+pub(crate) use repeats::{Line, Repeats};
 
 /// What may wait to be written.
 const CAPACITY: Capacity = Capacity { lines: 8_192, bytes: 4 << 20 };

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::bindings::{Bindings, OnlineOffers};
+use super::failures::Failures;
 use super::streams::{CAN_UPDATE, Streams, Told, can_restart, can_stop};
 use super::{AgentError, Control, Ended, Network, Setup, Status};
 use crate::link::{self, Auth, AuthExtra, AuthReply, CallError, Hidden, StreamType};
@@ -35,6 +36,8 @@ pub(super) struct Memory {
     pub(super) was_connected: bool,
     /// Not all endpoints were refused for good when the agent asked for the first time.
     pub(super) has_served: bool,
+    /// What was told of servers that cannot be reached.
+    failures: Failures,
     /// The configuration is to be read again, and that was not done yet.
     pub(super) reload_due: bool,
 }
@@ -110,6 +113,7 @@ async fn serve(
         remote_management: setup.remote_management,
         dialer: setup.dialer.clone().through(None),
         connect_timeout: setup.connect_timeout,
+        failures: memory.failures.clone(),
         cut: CancellationToken::new(),
     };
     let beats = link::beat(opener, setup.heartbeat, |latency| status.beat(latency));

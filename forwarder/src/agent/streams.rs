@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::bindings::OnlineOffers;
+use super::failures::Failures;
 use super::{Ended, Network, Offer, Status, upstream};
 use crate::dial::Dialer;
 use crate::link::{self, CommandReply, ProxyHeader, StopEndpoint, StreamType};
@@ -34,6 +35,7 @@ pub(super) struct Streams<N> {
     /// How servers are reached.
     pub(super) dialer: Dialer,
     pub(super) connect_timeout: Duration,
+    pub(super) failures: Failures,
     /// Ends all connections.
     pub(super) cut: CancellationToken,
 }
@@ -98,7 +100,7 @@ impl<N: Network> Streams<N> {
         let offer = self.offers().get(header.id.as_str()).map(Arc::clone);
         let Some(offer) = offer else { return stream.reset(ErrorCode::Refused) };
         let _open = self.status.connection();
-        let how = (&self.dialer, self.connect_timeout);
+        let how = (&self.dialer, self.connect_timeout, &self.failures);
         upstream::carry(&self.network, stream, &header, &offer, how, &self.cut).await;
     }
 

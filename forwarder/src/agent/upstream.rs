@@ -18,6 +18,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 
+use super::failures::Failures;
 use super::{Network, Offer};
 use crate::dial::Dialer;
 use crate::link::ProxyHeader;
@@ -141,7 +142,7 @@ pub(super) async fn carry(
     mut stream: Stream,
     header: &ProxyHeader,
     offer: &Offer,
-    (dialer, connect_timeout): (&Dialer, Duration),
+    (dialer, connect_timeout, failures): (&Dialer, Duration, &Failures),
     cut: &CancellationToken,
 ) {
     let reached = timeout(connect_timeout, network.upstream(dialer, offer, header)).await;
@@ -150,8 +151,7 @@ pub(super) async fn carry(
     let relayed = match reached {
         Ok(mut upstream) => relay(&mut stream, &mut upstream, HALF_CLOSED, cut).await,
         Err(error) => {
-            let (endpoint, upstream) = (&*offer.name, &offer.upstream);
-            tracing::warn!(endpoint, %upstream, %error, "the upstream cannot be reached");
+            failures.tell(offer, &error);
             // The edge tells why in its event.
             return stream.reset(match error.kind() {
                 io::ErrorKind::ConnectionRefused => ErrorCode::Refused,

@@ -50,6 +50,7 @@ fn agent(upstream: UpstreamServer) -> (Opener, Streams<System>, tokio::task::Joi
         remote_management: true,
         dialer: Dialer::default(),
         connect_timeout: HEADER_TIME,
+        failures: Failures::default(),
         cut: CancellationToken::new(),
     };
     let serving = streams.clone();
