@@ -34,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dial::{self, Dialer, ProxyUrl};
 use crate::link::{CallError, Heartbeat};
+use crate::tls::fault::is_untrusted;
 pub use command::{run_to_end, start_log};
 pub(crate) use network::Network;
 pub use options::{Chosen, Loaded, OptionsError, Origin, TcpCommand, check, load_setup, of_command};
@@ -104,6 +105,8 @@ pub struct Offer {
 pub enum AgentError {
     /// The edge does not know it.
     Auth(CallError),
+    /// It does not trust the edge's CA; found before it was ever connected.
+    Untrusted(io::Error),
     /// All endpoints were refused for good; this was the first.
     Bind(Box<str>, CallError),
 }
@@ -112,6 +115,7 @@ impl fmt::Display for AgentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Auth(error) => write!(f, "the edge refuses this agent: {error}"),
+            Self::Untrusted(error) => error.fmt(f),
             Self::Bind(name, error) => write!(f, "the edge refuses the endpoint `{name}`: {error}"),
         }
     }
@@ -161,7 +165,8 @@ enum Ended {
 /// Runs an agent until it is stopped.
 ///
 /// # Errors
-/// [`AgentError`] if the edge refuses it: its token, or at first all its endpoints for good.
+/// [`AgentError`] if the edge refuses it: its token, or at first all its endpoints for good; also if at first it does
+/// not trust the edge's CA.
 pub async fn run(setup: Setup, status: &Arc<Status>, control: impl Into<Control>) -> Result<(), AgentError> {
     run_over(network::System, setup, status, control).await
 }
@@ -199,6 +204,10 @@ pub(crate) async fn run_over(
                 }
                 (error.to_string(), Lost::NotConnected)
             }
+            // A file is missing, and there is nobody to wait for. Later it may be on its way.
+            Ended::Lost(error, false) if !memory.was_connected && is_untrusted(&error) => {
+                return Err(AgentError::Untrusted(error));
+            }
             Ended::Lost(error, false) => {
                 asked = dial::retry_after(&error);
                 (error.to_string(), Lost::NotConnected)
@@ -230,7 +239,7 @@ fn may_pass(error: &AgentError, memory: &session::Memory) -> bool {
         }
         // An answer that cannot be read.
         AgentError::Auth(_) => memory.was_connected,
-        AgentError::Bind(..) => false,
+        AgentError::Untrusted(_) | AgentError::Bind(..) => false,
     }
 }
 

@@ -17,6 +17,8 @@ mod agents;
 #[cfg(target_os = "linux")]
 #[path = "program/agents_many.rs"]
 mod agents_many;
+#[path = "program/agents_proxy.rs"]
+mod agents_proxy;
 #[path = "program/agents_refused.rs"]
 mod agents_refused;
 #[path = "program/agents_reload.rs"]

@@ -20,7 +20,7 @@ use rustls::pki_types::ServerName;
 use serde_yaml::Value;
 
 use super::{Offer, ProxyProtocol, Setup, UpstreamServer};
-use crate::dial::{Dialer, ProxyUrl};
+use crate::dial::{Dialer, ProxyUrl, proxy_of_environment};
 use crate::files::{folder_of, leads_outside, named};
 use crate::generation::{Reports, read_file};
 use crate::link::Heartbeat;
@@ -445,6 +445,11 @@ fn finish(
         .map_err(|_| unfit(format!("no certificate can be for `{}`", server.host)))?;
     let proxy = settings.proxy_url.as_ref().map(|url| ProxyUrl::parse(url.expose())).transpose();
     let proxy = proxy.map_err(|error| unfit(format!("proxy_url: {error}")))?;
+    let proxy = match proxy {
+        Some(proxy) => Some(proxy),
+        None => proxy_of_environment(&server, |name| std::env::var(name).ok())
+            .map_err(|error| unfit(error.to_string()))?,
+    };
     let notes = without_effect(&settings);
     let resolvers: Vec<_> =
         settings.dns_resolver_ips.iter().map(|&address| SocketAddr::new(address, DNS_PORT)).collect();

@@ -104,7 +104,8 @@ async fn serve(
     }
     memory.was_connected = true;
     status.connected();
-    tracing::info!(edge = %setup.server, "connected");
+    let proxy = setup.proxy.as_ref().map(tracing::field::display);
+    tracing::info!(edge = %setup.server, proxy, "connected");
     let online = Arc::new(OnlineOffers::default());
     let streams = Streams {
         network: network.clone(),

@@ -129,6 +129,16 @@ fn an_authtoken_and_a_ca_are_exchanged_by_exchanging_files() {
     site.edge.restart();
     site.edge.wait_for(&["administration"]);
     wait_until("the agent again", || (urls(&site).len() == 1).then_some(()));
+
+    // Once it was connected it waits for a CA that it does not trust.
+    write(&two, "");
+    site.admin(&["ca", "rotate"]);
+    site.edge.restart();
+    site.edge.wait_for(&["administration"]);
+    agent.wait_for(&["set `connect_cas`"]);
+    assert!(urls(&site).is_empty());
+    give();
+    wait_until("the agent with the new CA", || (urls(&site).len() == 1).then_some(()));
     assert!(agent.child.try_wait().expect("waitable").is_none(), "it is the same process");
 }
 
