@@ -33,7 +33,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::dial::{self, Dialer, ProxyUrl};
-use crate::link::{CallError, Heartbeat};
+use crate::link::{CallError, Heartbeat, ReturnTime};
 use crate::tls::fault::is_untrusted;
 pub use command::{run_to_end, start_log};
 pub(crate) use network::Network;
@@ -220,7 +220,7 @@ pub(crate) async fn run_over(
         if control.stop.is_cancelled() {
             return Ok(());
         }
-        let pause = pauses.next(lost, draw());
+        let pause = pauses.next(lost, memory.return_time.unwrap_or(ReturnTime::UNKNOWN), draw());
         let wait = asked.map_or(pause, |asked| as_asked(asked).max(pause));
         tracing::warn!(error, "not connected; connecting again in {} ms", wait.as_millis());
         tokio::select! {

@@ -13,7 +13,7 @@ use super::bindings::{Bindings, OnlineOffers};
 use super::failures::Failures;
 use super::streams::{CAN_UPDATE, Streams, Told, can_restart, can_stop};
 use super::{AgentError, Control, Ended, Network, Setup, Status};
-use crate::link::{self, Auth, AuthExtra, AuthReply, CallError, Hidden, StreamType};
+use crate::link::{self, Auth, AuthExtra, AuthReply, CallError, Hidden, ReturnTime, StreamType};
 use crate::mux::{Acceptor, ErrorCode, Limits, Opener, Side, session};
 
 /// Connections that the edge may have open through the agent.
@@ -36,6 +36,8 @@ pub(super) struct Memory {
     pub(super) was_connected: bool,
     /// Not all endpoints were refused for good when the agent asked for the first time.
     pub(super) has_served: bool,
+    /// Over which time the agents of this edge come back, if it has told.
+    pub(super) return_time: Option<ReturnTime>,
     /// What was told of servers that cannot be reached.
     failures: Failures,
     /// The configuration is to be read again, and that was not done yet.
@@ -157,6 +159,7 @@ async fn authenticate(setup: &Setup, memory: &mut Memory, opener: &Opener) -> Re
     let reply: AuthReply = answered(link::ask(opener, StreamType::Auth, &request)).await?;
     memory.client_id = reply.client_id;
     memory.cookie = reply.extra.cookie.unwrap_or_default();
+    memory.return_time = reply.extra.reconnect_within_ms.map(ReturnTime::from_ms);
     Ok(())
 }
 

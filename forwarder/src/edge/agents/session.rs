@@ -24,7 +24,8 @@ use crate::edge::Shared;
 use crate::events::{agent_session_start, agent_session_stop};
 use crate::identity::Principal;
 use crate::link::{
-    self, Auth, AuthReply, AuthReplyExtra, Bind, Empty, Heartbeat, Hidden, Refusal, StreamType, Unbind,
+    self, Auth, AuthReply, AuthReplyExtra, Bind, Empty, Heartbeat, Hidden, Refusal, ReturnTime, StreamType,
+    Unbind,
 };
 use crate::mux::{Acceptor, ErrorCode, Limits, Opener, Side, Stream, session};
 
@@ -285,6 +286,7 @@ async fn run(
             session_duration: Some(0),
             plan_name: Some("open".to_owned()),
             banner: Some(String::new()),
+            reconnect_within_ms: Some(ReturnTime::of_agents(agents.sessions.len()).as_ms()),
         },
     };
     if link::answer(&mut stream, &reply).await.is_err() {
