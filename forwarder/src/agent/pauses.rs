@@ -10,9 +10,9 @@ use std::time::Duration;
 use super::refusals::Lasts;
 use crate::link::ReturnTime;
 
-/// The first pause, and the longest. Half of a pause is drawn.
+/// The first pause, and the maximum. Half of a pause is drawn.
 const FIRST: Duration = Duration::from_millis(500);
-const LONGEST: Duration = Duration::from_secs(30);
+const MAX: Duration = Duration::from_secs(30);
 
 /// What has happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,29 +43,29 @@ impl Pauses {
         match lost {
             Lost::WithOthers => {
                 // Half of it is not drawn, and so not shorter than the time of all.
-                self.next = (time.as_duration() * 2).min(LONGEST);
+                self.next = (time.as_duration() * 2).min(MAX);
                 return FIRST / 2 + time.as_duration().mul_f64(draw);
             }
             Lost::Alone => self.next = FIRST,
             Lost::NotConnected => {}
         }
         let pause = self.next;
-        self.next = (pause * 2).min(LONGEST);
+        self.next = (pause * 2).min(MAX);
         pause / 2 + (pause / 2).mul_f64(draw)
     }
 }
 
-/// The pauses before an endpoint that was refused is asked for again: the first; the longest as long as the edge may
-/// still have the session before; the longest of all.
-const SOON: Pause = Pause { first: Duration::from_secs(1), longest: Duration::from_secs(5) };
-const TAKEN: Duration = LONGEST;
+/// The pauses before an endpoint that was refused is asked for again: the first; the maximum as long as the edge may
+/// still have the session before; the maximum of all.
+const SOON: Pause = Pause { first: Duration::from_secs(1), max: Duration::from_secs(5) };
+const TAKEN: Duration = MAX;
 /// The same for one that waits for somebody to change something.
-const FINAL: Pause = Pause { first: Duration::from_secs(5), longest: Duration::from_secs(300) };
+const FINAL: Pause = Pause { first: Duration::from_secs(5), max: Duration::from_secs(300) };
 
 #[derive(Clone, Copy)]
 struct Pause {
     first: Duration,
-    longest: Duration,
+    max: Duration,
 }
 
 /// How often an endpoint was refused, and for how long.
@@ -78,12 +78,12 @@ pub(super) struct Refusals {
 impl Refusals {
     /// The pause after one more refusal; half of it is drawn. The session before is lost after this time.
     pub(super) fn next(&mut self, lasts: Lasts, lost_after: Duration, draw: f64) -> Duration {
-        let Pause { first, longest } = match lasts {
-            Lasts::ForNow if self.waited > lost_after => Pause { longest: TAKEN, ..SOON },
+        let Pause { first, max } = match lasts {
+            Lasts::ForNow if self.waited > lost_after => Pause { max: TAKEN, ..SOON },
             Lasts::ForNow => SOON,
             Lasts::ForGood => FINAL,
         };
-        let pause = first.saturating_mul(1 << self.number.min(16)).min(longest);
+        let pause = first.saturating_mul(1 << self.number.min(16)).min(max);
         let pause = pause / 2 + (pause / 2).mul_f64(draw);
         self.number = self.number.saturating_add(1);
         self.waited = self.waited.saturating_add(pause);
@@ -134,8 +134,8 @@ mod tests {
                     |from: usize| came.partition_point(|at| *at < came[from] + Duration::from_secs(1)) - from;
                 let busiest = (0..agents).step_by((agents / 10_000).max(1)).map(within).max().expect("some");
                 let late = came[agents * 95 / 100];
-                let most = (agents / 10).max(FEW);
-                assert!(busiest <= most, "{busiest} of {agents} in one second after {away:?}");
+                let max = (agents / 10).max(FEW);
+                assert!(busiest <= max, "{busiest} of {agents} in one second after {away:?}");
                 assert!(late <= Duration::from_secs(30), "p95 {late:?} of {agents} after {away:?}");
             }
         }
@@ -178,9 +178,9 @@ mod tests {
             }
             for _ in 0..100 {
                 let pause = refusals.next(Lasts::ForNow, lost_after, draw);
-                assert!(pause <= LONGEST, "{pause:?}");
+                assert!(pause <= MAX, "{pause:?}");
             }
-            assert!(refusals.next(Lasts::ForNow, lost_after, draw) >= LONGEST / 2);
+            assert!(refusals.next(Lasts::ForNow, lost_after, draw) >= MAX / 2);
         }
         let mut refusals = Refusals::default();
         let pauses: Vec<_> =

@@ -15,7 +15,7 @@ use super::{Connection, ProxyUrl, cut_short, invalid, later, refused};
 /// How much of an answer is read.
 const MOST_HEADER: usize = 16 << 10;
 /// How many ways to log in are told.
-const MOST_SCHEMES: usize = 8;
+const MAX_SCHEMES: usize = 8;
 /// How much of a reason is repeated.
 const MOST_REASON: usize = 80;
 
@@ -74,7 +74,7 @@ fn schemes(header: &[u8]) -> Vec<&str> {
         (1..=MOST_REASON).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
     };
     let firsts = later::fields(header, LOGIN).map(|value| value.split(',').next().map_or("", first_word));
-    firsts.filter(is_token).take(MOST_SCHEMES).collect()
+    firsts.filter(is_token).take(MAX_SCHEMES).collect()
 }
 
 /// The answer up to the empty line. Not a byte more: what follows is the target's.
