@@ -4,11 +4,15 @@
 //! agent connects again (`pauses`), so that the thousand agents of one edge do not come at once. A proxy or an edge
 //! that says how long to wait is listened to. Then it brings its endpoints back.
 
+mod bindings;
 mod command;
+mod failures;
 mod interrupt;
 mod network;
 mod options;
 mod pauses;
+mod refusals;
+mod reload;
 mod session;
 mod status;
 mod streams;
@@ -24,16 +28,19 @@ use std::time::Duration;
 use policy_core::agent::Secret;
 use policy_core::url::HostPort;
 use rustls::pki_types::ServerName;
+use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::dial::{self, Dialer, ProxyUrl};
-use crate::link::{CallError, Heartbeat};
+use crate::link::{CallError, Heartbeat, ReturnTime};
 pub use crate::proxy_protocol::ProxyProtocol;
+use crate::tls::fault::is_untrusted;
 pub use command::{run_to_end, start_log};
 pub(crate) use network::Network;
 pub use options::{Chosen, Loaded, OptionsError, Origin, TcpCommand, check, load_setup, of_command};
 use pauses::{Lost, Pauses};
+use reload::Due;
 pub use status::{EndpointStatus, Status, StatusView, UpstreamStatus};
 pub use upstream::UpstreamServer;
 pub use web::serve_web;
@@ -71,7 +78,7 @@ pub struct Setup {
 }
 
 /// An endpoint that is offered.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
     /// Its name in the configuration.
     pub name: Box<str>,
@@ -99,7 +106,9 @@ pub struct Offer {
 pub enum AgentError {
     /// The edge does not know it.
     Auth(CallError),
-    /// An endpoint was refused.
+    /// It does not trust the edge's CA; found before it was ever connected.
+    Untrusted(io::Error),
+    /// All endpoints were refused for good; this was the first.
     Bind(Box<str>, CallError),
 }
 
@@ -107,12 +116,38 @@ impl fmt::Display for AgentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Auth(error) => write!(f, "the edge refuses this agent: {error}"),
+            Self::Untrusted(error) => error.fmt(f),
             Self::Bind(name, error) => write!(f, "the edge refuses the endpoint `{name}`: {error}"),
         }
     }
 }
 
 impl std::error::Error for AgentError {}
+
+/// How an agent is told what to do while it runs. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Control {
+    stop: CancellationToken,
+    reload: Arc<Notify>,
+}
+
+impl Control {
+    /// Has it end its session and its connections.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Has it read its configuration again, and change what differs.
+    pub fn reload(&self) {
+        self.reload.notify_one();
+    }
+}
+
+impl From<CancellationToken> for Control {
+    fn from(stop: CancellationToken) -> Self {
+        Self { stop, ..Self::default() }
+    }
+}
 
 /// Why a session ended.
 enum Ended {
@@ -122,6 +157,8 @@ enum Ended {
     Stopped,
     /// The edge told the agent to begin again.
     Restart,
+    /// The configuration has changed so that it takes another one.
+    Reload(Box<Setup>),
     /// It was lost; true if it had begun.
     Lost(io::Error, bool),
 }
@@ -129,9 +166,10 @@ enum Ended {
 /// Runs an agent until it is stopped.
 ///
 /// # Errors
-/// [`AgentError`] if the edge refuses it: its token, or at first an endpoint.
-pub async fn run(setup: Setup, status: &Arc<Status>, stop: CancellationToken) -> Result<(), AgentError> {
-    run_over(network::System, setup, status, stop).await
+/// [`AgentError`] if the edge refuses it: its token, or at first all its endpoints for good; also if at first it does
+/// not trust the edge's CA.
+pub async fn run(setup: Setup, status: &Arc<Status>, control: impl Into<Control>) -> Result<(), AgentError> {
+    run_over(network::System, setup, status, control).await
 }
 
 /// The same over a network of one's own.
@@ -139,31 +177,38 @@ pub(crate) async fn run_over(
     network: impl Network,
     mut setup: Setup,
     status: &Arc<Status>,
-    stop: CancellationToken,
+    control: impl Into<Control>,
 ) -> Result<(), AgentError> {
+    let control = control.into();
     let (mut pauses, mut memory) = (Pauses::default(), session::Memory::default());
+    let mut due = Due::Nothing;
     loop {
-        let ended = session::once(&network, &setup, &mut memory, status, &stop).await;
+        setup = reload::renewed(setup, due).await;
+        let ended = session::once(&network, &mut setup, &mut memory, status, &control).await;
         status.offline();
+        due = if std::mem::take(&mut memory.reload_due) { Due::All } else { Due::Trust };
         let mut asked = None;
         let (error, lost) = match ended {
             Ended::Stopped => return Ok(()),
             Ended::Restart => {
-                setup = read_again(setup).await;
+                due = Due::All;
                 ("the edge lets this agent begin again".to_owned(), Lost::Alone)
             }
-            Ended::Refused(error) if is_full(&error) => {
-                asked = asked_to_wait(&error);
+            Ended::Reload(new) => {
+                (setup, due) = (*new, Due::Nothing);
+                ("its configuration has changed".to_owned(), Lost::Alone)
+            }
+            Ended::Refused(error) if !may_pass(&error, &memory) => return Err(error),
+            Ended::Refused(error) => {
+                if let AgentError::Auth(error) = &error {
+                    asked = refusals::asked_to_wait(error);
+                }
                 (error.to_string(), Lost::NotConnected)
             }
-            // Where agents may be, the edge may say otherwise tomorrow.
-            Ended::Refused(error) if memory.was_online() && is_elsewhere(&error) => {
-                (error.to_string(), Lost::NotConnected)
+            // A file is missing, and there is nobody to wait for. Later it may be on its way.
+            Ended::Lost(error, false) if !memory.was_connected && is_untrusted(&error) => {
+                return Err(AgentError::Untrusted(error));
             }
-            Ended::Refused(error @ AgentError::Auth(CallError::Refused { .. })) => return Err(error),
-            // What was online before will be again, e.g. once an older session is gone.
-            Ended::Refused(error) if !memory.was_online() => return Err(error),
-            Ended::Refused(error) => (error.to_string(), Lost::NotConnected),
             Ended::Lost(error, false) => {
                 asked = dial::retry_after(&error);
                 (error.to_string(), Lost::NotConnected)
@@ -173,57 +218,30 @@ pub(crate) async fn run_over(
             }
             Ended::Lost(error, true) => (error.to_string(), Lost::WithOthers),
         };
-        if stop.is_cancelled() {
+        if control.stop.is_cancelled() {
             return Ok(());
         }
-        let pause = pauses.next(lost, draw());
+        let pause = pauses.next(lost, memory.return_time.unwrap_or(ReturnTime::UNKNOWN), draw());
         let wait = asked.map_or(pause, |asked| as_asked(asked).max(pause));
         tracing::warn!(error, "not connected; connecting again in {} ms", wait.as_millis());
         tokio::select! {
-            () = stop.cancelled() => return Ok(()),
+            () = control.stop.cancelled() => return Ok(()),
+            () = control.reload.notified() => due = Due::All,
             () = sleep(wait) => {}
         }
     }
 }
 
-/// The setup as it is written now; the same, if that cannot be used.
-async fn read_again(setup: Setup) -> Setup {
-    let Some(origin) = setup.origin.clone() else { return setup };
-    // Files are read; the runtime must not wait for them.
-    match tokio::task::spawn_blocking(move || origin.load()).await {
-        Ok(Ok(Loaded { setup, notes, .. })) => {
-            notes.iter().for_each(|note| tracing::warn!("{note}"));
-            setup
+/// True if the edge may take the agent later: it is full, or where agents may be it may say otherwise tomorrow.
+fn may_pass(error: &AgentError, memory: &session::Memory) -> bool {
+    match error {
+        AgentError::Auth(error @ CallError::Refused { .. }) => {
+            refusals::is_full(error) || memory.was_connected && refusals::is_elsewhere(error)
         }
-        Ok(Err(error)) => {
-            tracing::error!(%error, "the configuration cannot be used; the one before stays");
-            setup
-        }
-        Err(error) => {
-            tracing::error!(%error, "the configuration cannot be read; the one before stays");
-            setup
-        }
+        // An answer that cannot be read.
+        AgentError::Auth(_) => memory.was_connected,
+        AgentError::Untrusted(_) | AgentError::Bind(..) => false,
     }
-}
-
-/// True if the edge has no place now, e.g. because it has not noticed yet that an older session is lost.
-fn is_full(error: &AgentError) -> bool {
-    code_of(error) == Some("ERR_NGROK_108")
-}
-
-/// True if the agent may not be where it is.
-fn is_elsewhere(error: &AgentError) -> bool {
-    matches!(code_of(error), Some("ERR_NGROK_115" | "ERR_NGROK_116"))
-}
-
-fn code_of(error: &AgentError) -> Option<&str> {
-    let AgentError::Auth(CallError::Refused { code, .. }) = error else { return None };
-    code.as_deref()
-}
-
-fn asked_to_wait(error: &AgentError) -> Option<Duration> {
-    let AgentError::Auth(CallError::Refused { retry_after, .. }) = error else { return None };
-    *retry_after
 }
 
 /// A time that the other side names, within a bound, and up to a tenth more: others were told the same.
@@ -242,15 +260,6 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
-
-    #[test]
-    fn a_full_edge_is_asked_again_and_a_refusal_is_final() {
-        for (code, again) in [("ERR_NGROK_108", true), ("ERR_NGROK_107", false)] {
-            let (message, code) = (String::new(), Some(code.to_owned()));
-            let refused = CallError::Refused { message, code, retry_after: None };
-            assert_eq!(is_full(&AgentError::Auth(refused)), again);
-        }
-    }
 
     #[test]
     fn a_time_that_is_asked_for_is_waited_within_bounds() {

@@ -53,7 +53,8 @@ Examples:
   forwarder agent start --config ngrok.yml --all
   forwarder agent start --config ngrok.yml --config site.yml device1 device2
 
-Of several files, later ones count: maps are merged, lists and values replaced.")]
+Of several files, later ones count: maps are merged, lists and values replaced.
+SIGHUP has a running agent read them again; SIGTERM and SIGINT stop it.")]
 pub(crate) struct AgentStart {
     /// A configuration; may be given several times.
     #[arg(long, value_name = "FILE", required = true)]

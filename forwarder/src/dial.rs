@@ -3,6 +3,7 @@
 //! Names are looked up by the system or by given resolvers, and behind a proxy by the proxy. One deadline bounds all of
 //! it. What a proxy is told as a password is in no message and no `Debug`.
 
+mod environment;
 mod http;
 mod later;
 mod names;
@@ -22,8 +23,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::tls::client::{TrustedCas, client_config};
+use crate::tls::fault::{Peer, explained};
 use crate::tune;
 
+pub use environment::{EnvironmentError, proxy_of_environment};
 pub use later::retry_after;
 use later::reworded;
 use names::Names;
@@ -38,7 +41,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 pub type Connection = Box<dyn Stream>;
 
 /// How connections are made: who looks names up, and through which interface they go. Cheap to clone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dialer {
     names: Names,
     interface: Option<Arc<str>>,
@@ -126,7 +129,7 @@ async fn tls(stream: TcpStream, proxy: &ProxyUrl) -> io::Result<impl Stream + us
     let name = ServerName::try_from(proxy.address().host.to_string())
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let stream = TlsConnector::from(config).connect(name, stream).await;
-    stream.map_err(|error| context("TLS to the proxy", &error))
+    stream.map_err(|error| context("TLS to the proxy", &explained(Peer::Proxy(proxy), error)))
 }
 
 fn context(what: &str, error: &io::Error) -> io::Error {

@@ -143,7 +143,6 @@ impl Lines {
     }
 
     /// Exchanges the outputs before the next line is written.
-    #[cfg(unix)]
     pub(crate) fn replace(&self, outputs: Vec<Output>) {
         self.queue.state().fresh = Some(outputs);
         self.queue.work.notify_one();

@@ -9,6 +9,7 @@ mod call;
 mod heartbeat;
 mod messages;
 mod proxy;
+mod returning;
 
 use std::io;
 
@@ -23,6 +24,7 @@ pub use messages::{
     Empty, Hidden, IpRestriction, Refusal, RefusalExtra, StopEndpoint, TcpOptions, Unbind,
 };
 pub use proxy::{CONFIRMED, PROXY_HEADER_BYTES, ProxyHeader};
+pub use returning::ReturnTime;
 
 /// What a stream is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,10 +2,11 @@
 //! stopped or is gone neither holds up nor ends anything.
 
 mod logfmt;
+mod repeats;
 
 use std::io::{self, IsTerminal, Write};
 use std::panic::PanicHookInfo;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::lines::{BoundedFile, Capacity, Duties, Lines, Output, Writer};
 use logfmt::{Escaped, Logfmt};
+pub(crate) use repeats::{Line, Repeats};
 
 /// What may wait to be written.
 const CAPACITY: Capacity = Capacity { lines: 8_192, bytes: 4 << 20 };
@@ -26,6 +28,8 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// The log of this process.
 static WRITER: OnceLock<Writer> = OnceLock::new();
+/// Its file, if it has one.
+static FILE: OnceLock<(Lines, PathBuf)> = OnceLock::new();
 
 /// Where a log goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,24 +47,35 @@ pub enum LogOutput<'p> {
 /// # Errors
 /// A file that cannot be opened; also if there is a log already.
 pub fn start(format: LogFormat, level: LevelFilter, output: LogOutput<'_>) -> io::Result<()> {
+    let path = if let LogOutput::File(path) = output { Some(path.to_owned()) } else { None };
     let terminal = output == LogOutput::Stderr && io::stderr().is_terminal();
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
     let output: Output = match output {
         LogOutput::Stderr => Box::new(io::stderr()),
         LogOutput::Stdout => Box::new(io::stdout()),
-        LogOutput::File(path) => {
-            let file = BoundedFile::open(path, MAX_FILE_BYTES, false).map_err(|error| {
-                io::Error::new(error.kind(), format!("log `{}`: {error}", path.display()))
-            })?;
-            Box::new(file)
-        }
+        LogOutput::File(path) => Box::new(open(path)?),
     };
     let (lines, writer) = Lines::start("log", CAPACITY, vec![output], LogDuties)?;
-    tracing::dispatcher::set_global_default(dispatch(format, level, LogLines(lines), colour))
+    tracing::dispatcher::set_global_default(dispatch(format, level, LogLines(lines.clone()), colour))
         .map_err(io::Error::other)?;
     let _ = WRITER.set(writer);
+    path.map(|path| FILE.set((lines, path)));
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
+}
+
+fn open(path: &Path) -> io::Result<BoundedFile> {
+    BoundedFile::open(path, MAX_FILE_BYTES, false)
+        .map_err(|error| io::Error::new(error.kind(), format!("log `{}`: {error}", path.display())))
+}
+
+/// Opens the log's file anew, if it has one: whoever rotates logs may have moved it.
+pub fn reopen() {
+    let Some((lines, path)) = FILE.get() else { return };
+    match open(path) {
+        Ok(file) => lines.replace(vec![Box::new(file)]),
+        Err(error) => tracing::error!(%error, "the log's file cannot be opened anew"),
+    }
 }
 
 /// Waits until the lines so far are written, within bounds: a reader that has stopped keeps no program from ending.

@@ -8,6 +8,7 @@
 #[cfg(unix)]
 mod authority;
 pub mod client;
+pub(crate) mod fault;
 mod files;
 #[cfg(unix)]
 mod identity;

@@ -14,6 +14,15 @@ mod administration;
 mod agent_settings;
 #[path = "program/agents.rs"]
 mod agents;
+#[cfg(target_os = "linux")]
+#[path = "program/agents_many.rs"]
+mod agents_many;
+#[path = "program/agents_proxy.rs"]
+mod agents_proxy;
+#[path = "program/agents_refused.rs"]
+mod agents_refused;
+#[path = "program/agents_reload.rs"]
+mod agents_reload;
 #[path = "program/authority.rs"]
 mod authority;
 #[path = "program/bytes.rs"]

@@ -5,12 +5,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use policy_core::agent::{AgentSettings, LogLevel};
-use tokio_util::sync::CancellationToken;
 use tracing::level_filters::LevelFilter;
 
-use super::interrupt::interrupted;
-use super::{AgentError, Loaded, Status, run, serve_web};
+use super::interrupt::{Signals, Told};
+use super::{AgentError, Control, Loaded, Status, run, serve_web};
 use crate::log::{self, LogOutput};
+
+/// Connections that an edge sends one agent, unless its `max_streams_per_agent` says otherwise.
+#[cfg(unix)]
+const OF_EDGE: u64 = 4_096;
+/// Files for everything else.
+#[cfg(unix)]
+const OWN_FILES: u64 = 64;
 
 /// Starts the log that the settings ask for; on standard error if they ask for none.
 ///
@@ -37,9 +43,12 @@ pub fn start_log(settings: &AgentSettings) -> io::Result<()> {
 /// [`AgentError`].
 pub async fn run_to_end(loaded: Loaded) -> Result<(), AgentError> {
     let Loaded { setup, settings, notes } = loaded;
+    let (status, control) = (Arc::new(Status::default()), Control::default());
+    // Signals are caught from here on: one that comes while the agent starts is not lost.
+    let signals = Signals::new().map(|signals| tokio::spawn(obey(signals, control.clone())));
+    let signals = signals.inspect_err(|error| tracing::warn!(%error, "signals are not caught")).ok();
+    raise_limit();
     notes.iter().for_each(|note| tracing::warn!("{note}"));
-    let status = Arc::new(Status::default());
-    let stop = CancellationToken::new();
     let web = match settings.web_addr.as_deref() {
         None => None,
         Some(address) => {
@@ -56,14 +65,38 @@ pub async fn run_to_end(loaded: Loaded) -> Result<(), AgentError> {
             }
         }
     };
-    let told = stop.clone();
-    let signals = tokio::spawn(async move {
-        if interrupted().await.is_ok() {
-            told.cancel();
-        }
-    });
-    let ended = run(setup, &status, stop).await;
-    signals.abort();
+    let ended = run(setup, &status, control).await;
+    signals.into_iter().for_each(|signals| signals.abort());
     web.into_iter().for_each(|web| web.abort());
     ended
+}
+
+/// Each connection takes a file.
+#[cfg(unix)]
+fn raise_limit() {
+    let files = crate::admission::raise_file_limit();
+    if files < OF_EDGE + OWN_FILES {
+        let connections = files.saturating_sub(OWN_FILES);
+        tracing::warn!(
+            files,
+            "the limit of open files lets about {connections} connections through at once, and an edge may send \
+             {OF_EDGE}: raise it (`LimitNOFILE=`, `ulimit -n`)"
+        );
+    }
+}
+
+#[cfg(not(unix))]
+const fn raise_limit() {}
+
+async fn obey(mut signals: Signals, control: Control) {
+    loop {
+        match signals.next().await {
+            Told::Stop => control.stop(),
+            Told::Reload => {
+                log::reopen();
+                tracing::info!("told to read the configuration again");
+                control.reload();
+            }
+        }
+    }
 }

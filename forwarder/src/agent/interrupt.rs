@@ -1,30 +1,74 @@
-//! How a person or the system tells an agent to stop.
+//! How a person or the system tells an agent to stop, or to read its configuration again.
 
 use std::io;
 
-/// Waits for SIGTERM or SIGINT.
 #[cfg(unix)]
-pub(super) async fn interrupted() -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+use tokio::signal::unix as system;
+#[cfg(windows)]
+use tokio::signal::windows as system;
+
+/// What an agent is told.
+pub(super) enum Told {
+    #[cfg_attr(windows, expect(dead_code, reason = "there is no signal for it"))]
+    Reload,
+    Stop,
 }
 
-/// Waits for Ctrl-C, Ctrl-Break, a closed console or the end of the system.
-#[cfg(windows)]
-pub(super) async fn interrupted() -> io::Result<()> {
-    use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
-    let (mut c, mut pause, mut close, mut shutdown) =
-        (ctrl_c()?, ctrl_break()?, ctrl_close()?, ctrl_shutdown()?);
-    tokio::select! {
-        _ = c.recv() => {}
-        _ = pause.recv() => {}
-        _ = close.recv() => {}
-        _ = shutdown.recv() => {}
+/// SIGHUP; SIGTERM and SIGINT.
+#[cfg(unix)]
+pub(super) struct Signals {
+    hangup: system::Signal,
+    terminate: system::Signal,
+    interrupt: system::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    pub(super) fn new() -> io::Result<Self> {
+        use system::{SignalKind, signal};
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
-    Ok(())
+
+    pub(super) async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.hangup.recv() => Told::Reload,
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.interrupt.recv() => Told::Stop,
+        }
+    }
+}
+
+/// Ctrl-C, Ctrl-Break, a closed console and the end of the system.
+#[cfg(windows)]
+pub(super) struct Signals {
+    c: system::CtrlC,
+    pause: system::CtrlBreak,
+    close: system::CtrlClose,
+    shutdown: system::CtrlShutdown,
+}
+
+#[cfg(windows)]
+impl Signals {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            c: system::ctrl_c()?,
+            pause: system::ctrl_break()?,
+            close: system::ctrl_close()?,
+            shutdown: system::ctrl_shutdown()?,
+        })
+    }
+
+    pub(super) async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.c.recv() => {}
+            _ = self.pause.recv() => {}
+            _ = self.close.recv() => {}
+            _ = self.shutdown.recv() => {}
+        }
+        Told::Stop
+    }
 }

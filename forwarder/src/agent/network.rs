@@ -14,6 +14,7 @@ use super::{Offer, Setup};
 use crate::dial::{self, Dialer};
 use crate::link::ProxyHeader;
 use crate::relay::Carrier;
+use crate::tls::fault::{Peer, explained};
 
 /// What an agent reaches.
 pub(crate) trait Network: Clone + Send + Sync + 'static {
@@ -47,7 +48,8 @@ impl Network for System {
         let stream = setup.dialer.connect(server, proxy, setup.connect_timeout).await?;
         let handshake = TlsConnector::from(Arc::clone(&setup.tls)).connect(setup.server_name.clone(), stream);
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the edge's TLS takes too long");
-        timeout(setup.connect_timeout, handshake).await.map_err(late)?
+        let connected = timeout(setup.connect_timeout, handshake).await.map_err(late)?;
+        connected.map_err(|error| explained(Peer::Edge(server), error))
     }
 
     async fn upstream(&self, dialer: &Dialer, offer: &Offer, header: &ProxyHeader) -> io::Result<Reached> {

@@ -20,7 +20,7 @@ use rustls::pki_types::ServerName;
 use serde_yaml::Value;
 
 use super::{Offer, ProxyProtocol, Setup, UpstreamServer};
-use crate::dial::{Dialer, ProxyUrl};
+use crate::dial::{Dialer, ProxyUrl, proxy_of_environment};
 use crate::files::{folder_of, leads_outside, named};
 use crate::generation::{Reports, read_file};
 use crate::link::Heartbeat;
@@ -104,7 +104,7 @@ pub struct Loaded {
     pub setup: Setup,
     /// How it works, as it was written.
     pub settings: AgentSettings,
-    /// What was written and has no effect here.
+    /// What was written and has no effect here, and endpoints that are not served.
     pub notes: Vec<String>,
 }
 
@@ -118,6 +118,8 @@ pub enum OptionsError {
     Invalid(Reports),
     /// Something is missing or does not fit.
     Unfit(String),
+    /// An endpoint that this agent cannot serve.
+    NotServed(String),
 }
 
 impl fmt::Display for OptionsError {
@@ -127,7 +129,7 @@ impl fmt::Display for OptionsError {
             Self::Invalid(reports) => {
                 write!(f, "the configuration has {} errors\n{reports}", reports.errors())
             }
-            Self::Unfit(message) => f.write_str(message),
+            Self::Unfit(message) | Self::NotServed(message) => f.write_str(message),
         }
     }
 }
@@ -180,9 +182,21 @@ pub fn load_setup(paths: &[PathBuf], chosen: &Chosen) -> Result<Loaded, OptionsE
         let message = "there is nothing to serve: add `endpoints`, or use `forwarder agent tcp`";
         return Err(OptionsError::Unfit(message.to_owned()));
     }
-    let offers = endpoints.into_iter().map(|endpoint| offer(endpoint, &tree, &folder));
-    let offers = offers.collect::<Result<Vec<_>, _>>()?;
-    finish(config.agent, offers, &folder, Origin::Files(paths.to_vec(), chosen.clone()))
+    let (mut offers, mut skipped) = (Vec::new(), Vec::new());
+    for endpoint in endpoints {
+        match offer(endpoint, &tree, &folder) {
+            Ok(offer) => offers.push(offer),
+            // What nobody has named may be for another agent.
+            Err(OptionsError::NotServed(why)) if *chosen == Chosen::All => skipped.push(why),
+            Err(error) => return Err(error),
+        }
+    }
+    if offers.is_empty() {
+        return Err(OptionsError::NotServed(format!("there is nothing to serve: {}", skipped.join("; "))));
+    }
+    let mut loaded = finish(config.agent, offers, &folder, Origin::Files(paths.to_vec(), chosen.clone()))?;
+    loaded.notes.extend(skipped.into_iter().map(|why| format!("skipped: {why}")));
+    Ok(loaded)
 }
 
 /// One endpoint from the command line, with the settings of configuration files, if there are any.
@@ -336,7 +350,7 @@ fn merge(earlier: Value, later: Value) -> Value {
 
 fn offer(endpoint: &AgentEndpoint, tree: &Value, folder: &Path) -> Result<Offer, OptionsError> {
     let name = &*endpoint.name.value;
-    let unfit = |message: String| OptionsError::Unfit(format!("endpoint `{name}`: {message}"));
+    let unfit = |message: String| OptionsError::NotServed(format!("endpoint `{name}`: {message}"));
     let url = &endpoint.url.value;
     if url.scheme() != Scheme::Tcp {
         return Err(unfit(format!("{url} is not a tcp endpoint, and this agent serves no others yet")));
@@ -383,11 +397,11 @@ fn server(upstream: &Upstream, name: &str) -> Result<UpstreamServer, OptionsErro
     match upstream {
         Upstream::Server { scheme: UpstreamScheme::Tcp, at } => Ok(UpstreamServer::plain(at.clone())),
         Upstream::Server { scheme: UpstreamScheme::Tls, at } => {
-            let fault = |error| OptionsError::Unfit(format!("`{name}`: {upstream}: {error}"));
+            let fault = |error| OptionsError::NotServed(format!("`{name}`: {upstream}: {error}"));
             UpstreamServer::tls(at.clone()).map_err(fault)
         }
         other => {
-            Err(OptionsError::Unfit(format!("`{name}`: this agent does not take traffic to {other} yet")))
+            Err(OptionsError::NotServed(format!("`{name}`: this agent does not take traffic to {other} yet")))
         }
     }
 }
@@ -431,6 +445,11 @@ fn finish(
         .map_err(|_| unfit(format!("no certificate can be for `{}`", server.host)))?;
     let proxy = settings.proxy_url.as_ref().map(|url| ProxyUrl::parse(url.expose())).transpose();
     let proxy = proxy.map_err(|error| unfit(format!("proxy_url: {error}")))?;
+    let proxy = match proxy {
+        Some(proxy) => Some(proxy),
+        None => proxy_of_environment(&server, |name| std::env::var(name).ok())
+            .map_err(|error| unfit(error.to_string()))?,
+    };
     let notes = without_effect(&settings);
     let resolvers: Vec<_> =
         settings.dns_resolver_ips.iter().map(|&address| SocketAddr::new(address, DNS_PORT)).collect();
@@ -507,13 +526,25 @@ mod tests {
         assert!(!format!("{:?}", loaded.setup).contains("tok-3k1x"));
         let loaded = load(Chosen::Named(vec!["tls".to_owned()])).expect("fine");
         assert_eq!(loaded.setup.offers[0].upstream.to_string(), "tls://device:8443");
+        let loaded = load(Chosen::All).expect("two of three");
+        let names: Vec<_> = loaded.setup.offers.iter().map(|offer| &*offer.name).collect();
+        assert_eq!(names, ["one", "tls"]);
+        let web = "endpoint `web`: https://b.internal is not a tcp endpoint";
+        let [_, skipped] = &*loaded.notes else { panic!("{:?}", loaded.notes) };
+        assert!(skipped.starts_with(&format!("skipped: {web}")), "{skipped}");
         for (chosen, message) in [
-            (Chosen::All, "endpoint `web`: https://b.internal is not a tcp endpoint"),
+            (Chosen::Named(vec!["one".to_owned(), "web".to_owned()]), web),
             (Chosen::Named(vec!["two".to_owned()]), "no endpoint `two`; it has: one, web, tls"),
         ] {
             let error = load(chosen).expect_err(message).to_string();
             assert!(error.contains(message), "{error}");
         }
+        write(
+            "version: 3\nagent: {authtoken: t, connect_url: \"localhost:4443\"}\nendpoints:\n\
+             - {name: files, url: \"https://b.internal\", upstream: {url: \"file:///srv\"}}\n",
+        );
+        let error = load(Chosen::All).expect_err("nothing is left").to_string();
+        assert!(error.starts_with("there is nothing to serve: endpoint `files`"), "{error}");
         write(
             "version: 3\nagent: {authtoken: secret}\nendpoints: [{name: one, url: \"tcp://a.internal:22\", upstream: {url: 22}}]\n",
         );

@@ -4,13 +4,15 @@
 //! how many there can be.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::bindings::OnlineOffers;
+use super::failures::Failures;
 use super::{Ended, Network, Offer, Status, upstream};
 use crate::dial::Dialer;
 use crate::link::{self, CommandReply, ProxyHeader, StopEndpoint, StreamType};
@@ -27,12 +29,13 @@ pub(super) type Told = Option<Ended>;
 pub(super) struct Streams<N> {
     pub(super) network: N,
     /// What is online, by its id.
-    pub(super) offers: Arc<Mutex<HashMap<Box<str>, Arc<Offer>>>>,
+    pub(super) offers: Arc<OnlineOffers>,
     pub(super) status: Arc<Status>,
     pub(super) remote_management: bool,
     /// How servers are reached.
     pub(super) dialer: Dialer,
     pub(super) connect_timeout: Duration,
+    pub(super) failures: Failures,
     /// Ends all connections.
     pub(super) cut: CancellationToken,
 }
@@ -97,7 +100,7 @@ impl<N: Network> Streams<N> {
         let offer = self.offers().get(header.id.as_str()).map(Arc::clone);
         let Some(offer) = offer else { return stream.reset(ErrorCode::Refused) };
         let _open = self.status.connection();
-        let how = (&self.dialer, self.connect_timeout);
+        let how = (&self.dialer, self.connect_timeout, &self.failures);
         upstream::carry(&self.network, stream, &header, &offer, how, &self.cut).await;
     }
 

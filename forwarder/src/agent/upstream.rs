@@ -16,6 +16,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 
+use super::failures::Failures;
 use super::{Network, Offer};
 use crate::dial::Dialer;
 use crate::link::{CONFIRMED, ProxyHeader};
@@ -53,6 +54,15 @@ impl UpstreamServer {
     }
 }
 
+/// What TLS asks for follows from where the server is.
+impl PartialEq for UpstreamServer {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at && self.tls.is_some() == other.tls.is_some()
+    }
+}
+
+impl Eq for UpstreamServer {}
+
 impl fmt::Display for UpstreamServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", if self.tls.is_some() { "tls" } else { "tcp" }, self.at)
@@ -65,7 +75,7 @@ pub(super) async fn carry(
     mut stream: Stream,
     header: &ProxyHeader,
     offer: &Offer,
-    (dialer, connect_timeout): (&Dialer, Duration),
+    (dialer, connect_timeout, failures): (&Dialer, Duration, &Failures),
     cut: &CancellationToken,
 ) {
     let reached = timeout(connect_timeout, network.upstream(dialer, offer, header)).await;
@@ -80,8 +90,7 @@ pub(super) async fn carry(
             relay(&mut stream, &mut upstream, HALF_CLOSED, cut).await
         }
         Err(error) => {
-            let (endpoint, upstream) = (&*offer.name, &offer.upstream);
-            tracing::warn!(endpoint, %upstream, %error, "the upstream cannot be reached");
+            failures.tell(offer, &error);
             // The edge tells why in its event.
             return stream.reset(match error.kind() {
                 io::ErrorKind::ConnectionRefused => ErrorCode::Refused,

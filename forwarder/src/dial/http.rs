@@ -14,6 +14,8 @@ use super::{Connection, ProxyUrl, cut_short, invalid, later, refused};
 
 /// How much of an answer is read.
 const MOST_HEADER: usize = 16 << 10;
+/// How many ways to log in are told.
+const MAX_SCHEMES: usize = 8;
 /// How much of a reason is repeated.
 const MOST_REASON: usize = 80;
 
@@ -31,14 +33,48 @@ pub(super) async fn ask(stream: &mut Connection, target: &HostPort, proxy: &Prox
     let (status, reason) = status(&header).ok_or_else(|| invalid("the proxy does not answer in HTTP/1"))?;
     match status {
         200..=299 => Ok(()),
-        407 if proxy.credentials().is_some() => Err(refused("the proxy refuses user and password (407)")),
-        407 => Err(refused("the proxy asks for user and password (407)")),
+        407 => Err(refused(login(&header, proxy.credentials().is_some()))),
         status => {
             let message = format!("the proxy refuses: {status} {reason}").trim_end().to_owned();
             let after = matches!(status, 429 | 503).then(|| later::asked(&header, SystemTime::now()));
             Err(later::refused_until(message, after.flatten()))
         }
     }
+}
+
+/// What the proxy asks for.
+fn login(header: &[u8], was_given: bool) -> String {
+    let offered = schemes(header);
+    if !offered.is_empty() && !offers_basic(header) {
+        return format!(
+            "the proxy takes only {} (407), and this agent only knows user and password (Basic): have it let this \
+             machine through without them, or use another proxy",
+            offered.join(", ")
+        );
+    }
+    let wants = if was_given { "refuses user and password" } else { "asks for user and password" };
+    format!("the proxy {wants} (407)")
+}
+
+const LOGIN: &str = "proxy-authenticate";
+
+fn first_word(text: &str) -> &str {
+    text.trim().split(' ').next().unwrap_or_default()
+}
+
+/// A field may hold several ways to log in; a comma stands between their parameters as well.
+fn offers_basic(header: &[u8]) -> bool {
+    let is_basic = |way: &str| first_word(way).eq_ignore_ascii_case("Basic");
+    later::fields(header, LOGIN).any(|value| value.split(',').any(is_basic))
+}
+
+/// The first way to log in of each field.
+fn schemes(header: &[u8]) -> Vec<&str> {
+    let is_token = |text: &&str| {
+        (1..=MOST_REASON).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    let firsts = later::fields(header, LOGIN).map(|value| value.split(',').next().map_or("", first_word));
+    firsts.filter(is_token).take(MAX_SCHEMES).collect()
 }
 
 /// The answer up to the empty line. Not a byte more: what follows is the target's.

@@ -45,13 +45,17 @@ pub(super) fn reworded(error: &io::Error, message: String) -> io::Error {
 
 /// The time that the header of an answer asks to wait. What cannot be read asks for none, a date that is over neither.
 pub(super) fn asked(header: &[u8], now: SystemTime) -> Option<Duration> {
+    fields(header, "retry-after").filter_map(|value| time(value, now)).next()
+}
+
+/// The values of a field in the header of an answer.
+pub(super) fn fields<'h>(header: &'h [u8], field: &'h str) -> impl Iterator<Item = &'h str> {
     let lines = header.split(|&byte| byte == b'\n').skip(1);
     let lines = lines.filter_map(|line| std::str::from_utf8(line).ok());
-    let values = lines.filter_map(|line| {
+    lines.filter_map(move |line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("retry-after").then_some(value.trim())
-    });
-    values.filter_map(|value| time(value, now)).next()
+        name.eq_ignore_ascii_case(field).then_some(value.trim())
+    })
 }
 
 fn time(value: &str, now: SystemTime) -> Option<Duration> {

@@ -30,6 +30,15 @@ impl fmt::Debug for Names {
     }
 }
 
+impl PartialEq for Names {
+    fn eq(&self, other: &Self) -> bool {
+        let servers = |names: &Self| names.resolver.as_ref().map(|(_, servers)| Arc::clone(servers));
+        servers(self) == servers(other)
+    }
+}
+
+impl Eq for Names {}
+
 impl Names {
     /// Asks these resolvers; the system if there are none.
     pub(super) fn of(servers: &[SocketAddr]) -> Self {
@@ -69,7 +78,7 @@ impl Names {
     }
 }
 
-fn is_local(host: &str) -> bool {
+pub(super) fn is_local(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     let last = host.rsplit('.').next().unwrap_or(host);
     last.eq_ignore_ascii_case("localhost")

@@ -75,7 +75,7 @@ impl std::error::Error for ProxyUrlError {}
 /// assert_eq!(proxy.to_string(), "http://proxy.example:3128");
 /// # Ok::<(), forwarder::dial::ProxyUrlError>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ProxyUrl {
     scheme: ProxyScheme,
     address: HostPort,
@@ -84,7 +84,7 @@ pub struct ProxyUrl {
 }
 
 /// Who asks.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Credentials {
     pub(super) user: Vec<u8>,
     pub(super) password: Vec<u8>,

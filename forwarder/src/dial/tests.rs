@@ -150,6 +150,15 @@ async fn http_proxies_that_say_no() {
     let status = |status: &str| format!("HTTP/1.1 {status}\r\n\r\n");
     for (answer, says) in [
         (status("407 Proxy Authentication Required"), "refuses user and password (407)"),
+        (
+            "HTTP/1.1 407 No\r\nProxy-Authenticate: NTLM\r\nproxy-authenticate: Negotiate x=1\r\n\r\n"
+                .to_owned(),
+            "takes only NTLM, Negotiate (407)",
+        ),
+        (
+            "HTTP/1.1 407 No\r\nProxy-Authenticate: NTLM, basic realm=\"x\"\r\n\r\n".to_owned(),
+            "refuses user and password (407)",
+        ),
         (status("403 Forbidden\u{1b}[2J"), "the proxy refuses: 403 Forbidden[2J"),
         (status("502"), "the proxy refuses: 502"),
         (status("101 Switching"), "the proxy refuses: 101 Switching"),

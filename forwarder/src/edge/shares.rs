@@ -13,6 +13,7 @@ use policy_core::edge::endpoint_share;
 
 use crate::generation::{Generation, ListenerKey};
 use crate::identity::{CredentialId, network};
+use crate::log::{Line, Repeats};
 
 /// How often the log tells that connections wait or are refused.
 const TELL_EVERY: Duration = Duration::from_secs(10);
@@ -32,7 +33,7 @@ pub(crate) struct Shares {
     /// How many connections may be open.
     connections: usize,
     table: Mutex<HashMap<Key, usize>>,
-    told: Mutex<Option<Instant>>,
+    told: Repeats<()>,
 }
 
 /// What connections are counted by.
@@ -89,7 +90,7 @@ impl fmt::Display for Beyond {
 
 impl Shares {
     pub(super) fn new(connections: usize) -> Arc<Self> {
-        Arc::new(Self { connections, table: Mutex::default(), told: Mutex::default() })
+        Arc::new(Self { connections, table: Mutex::default(), told: Repeats::new(TELL_EVERY) })
     }
 
     /// How many connections may be open.
@@ -159,12 +160,7 @@ impl Shares {
 
     /// True if it is time to tell that connections wait or are refused.
     pub(super) fn is_time_to_tell(&self) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_time = told.is_none_or(|at| at.elapsed() >= TELL_EVERY);
-        if is_time {
-            *told = Some(Instant::now());
-        }
-        is_time
+        matches!(self.told.line(&(), Instant::now()), Line::Write(_))
     }
 }
 

@@ -1,11 +1,15 @@
 //! A file that lines are appended to and that has an end: at its limit it is moved to `<path>.1`, in the place of the
-//! one before, and begun anew.
+//! one before, and begun anew. It is begun anew as well where somebody else has moved or removed it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::generation::refuse_pipe;
+
+/// How often it is looked whether the file is still at its path.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Two of these at most lie on the disk, each with at most `max_bytes`.
 #[derive(Debug)]
@@ -18,6 +22,8 @@ pub(crate) struct BoundedFile {
     is_private: bool,
     /// Devices are not moved.
     moves: bool,
+    looked: Instant,
+    look_every: Duration,
 }
 
 impl BoundedFile {
@@ -32,7 +38,31 @@ impl BoundedFile {
         let moves = found.is_file();
         // Behind a link the file itself is moved, within its own folder.
         let path = if moves { fs::canonicalize(path)? } else { path.to_owned() };
-        Ok(Self { file, path, bytes: found.len(), max_bytes, is_private, moves })
+        Ok(Self {
+            file,
+            path,
+            bytes: found.len(),
+            max_bytes,
+            is_private,
+            moves,
+            looked: Instant::now(),
+            look_every: LOOK_EVERY,
+        })
+    }
+
+    /// Begins anew where the file was moved or removed, so that no more than a second's lines go after it.
+    fn follow_path(&mut self) -> io::Result<()> {
+        if !self.moves || self.looked.elapsed() < self.look_every {
+            return Ok(());
+        }
+        self.looked = Instant::now();
+        if self.is_at_path()? { Ok(()) } else { self.begin() }
+    }
+
+    fn begin(&mut self) -> io::Result<()> {
+        self.file = append(&self.path, self.is_private)?;
+        self.bytes = self.file.metadata()?.len();
+        Ok(())
     }
 
     /// Moves the file away if it has no room for more.
@@ -53,9 +83,7 @@ impl BoundedFile {
                 io::Error::new(error.kind(), message)
             })?;
         }
-        self.file = append(&self.path, self.is_private)?;
-        self.bytes = self.file.metadata()?.len();
-        Ok(())
+        self.begin()
     }
 
     #[cfg(unix)]
@@ -86,6 +114,7 @@ impl Write for BoundedFile {
     /// A line is never cut in two files.
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.follow_path()?;
         self.make_room(length)?;
         let written = self.file.write_all(bytes);
         self.bytes = self.bytes.saturating_add(length);
@@ -163,6 +192,27 @@ mod tests {
         file.write_all(b"abcdefgh\n").expect("written");
         assert_eq!(read(&path), "abcdefgh\n");
         assert!(!before(&path).exists());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_file_that_others_moved_or_removed_is_begun_anew() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, aside) = (folder.path().join("log"), folder.path().join("log.old"));
+        let open = BoundedFile::open(&path, 1 << 20, false).expect("new");
+        let mut file = BoundedFile { look_every: Duration::ZERO, ..open };
+        file.write_all(b"1\n").expect("written");
+        fs::rename(&path, &aside).expect("moved");
+        file.write_all(b"2\n").expect("written");
+        assert_eq!((&*read(&aside), &*read(&path)), ("1\n", "2\n"));
+        fs::remove_file(&path).expect("removed");
+        file.write_all(b"3\n").expect("written");
+        assert_eq!(read(&path), "3\n");
+        // Nobody looks at each line.
+        file.look_every = LOOK_EVERY;
+        fs::remove_file(&path).expect("removed");
+        file.write_all(b"4\n").expect("written");
+        assert!(!path.exists());
     }
 
     #[test]

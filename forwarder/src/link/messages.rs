@@ -127,6 +127,9 @@ pub struct AuthReplyExtra {
     /// Bytes that the edge will hold beyond all windows, for agents that say the same. A field of our own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared_window: Option<u32>,
+    /// A field of our own, which other clients do not know; see [`super::ReturnTime`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconnect_within_ms: Option<u64>,
 }
 
 /// An agent offers an endpoint.
@@ -311,6 +314,17 @@ mod tests {
         assert_eq!(full, r#"{"Error":"full\n\nERR_NGROK_108","Extra":{"RetryAfter":15}}"#);
         // As a client that does not know it reads it: one of the SDKs reads both kinds of answer from the same bytes.
         assert!(serde_json::from_str::<AuthReply>(&full).is_ok());
+    }
+
+    #[test]
+    fn the_time_to_come_back_is_told_only_where_it_is_known() {
+        let json = |reconnect_within_ms| {
+            let extra = AuthReplyExtra { reconnect_within_ms, ..AuthReplyExtra::default() };
+            serde_json::to_value(extra).expect("JSON")
+        };
+        assert_eq!(json(None).get("ReconnectWithinMs"), None);
+        assert_eq!(json(Some(1_000))["ReconnectWithinMs"], 1_000);
+        assert!(serde_json::from_str::<AuthReplyExtra>("{}").expect("read").reconnect_within_ms.is_none());
     }
 
     #[test]

@@ -117,8 +117,10 @@ fn a_new_certificate_and_listener_count_from_a_reload_on() {
     let mut command = forwarder();
     command.args(["agent", "tcp", "22", "--url", "tcp://device3.internal:22", "--connect-url"]);
     command.arg(format!("localhost:{}", site.agents.port())).arg("--connect-cas").arg(old);
-    let stranger = Agent::start(command, &token);
-    stranger.wait_for(&["not connected", "certificate"]);
+    // Who was never connected ends, and is told what to do.
+    let mut stranger = Agent::start(command, &token);
+    assert_eq!(stranger.wait_for_exit().code(), Some(1));
+    assert!(stranger.text().contains("set `connect_cas`"), "{}", stranger.text());
     site.edge.wait_for(&["an agent's TLS failed"]);
     assert_eq!((first.count("online endpoint"), second.count("online endpoint")), (1, 1));
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use forwarder::mux::{Header, Kind};
+use forwarder::mux::{Header, Kind, SHARED_WINDOW};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::{DEADLINE, connect, echo_device, limit, noise, wait_until};
@@ -16,9 +16,9 @@ use crate::site::{DEVICE, FORWARD, Site};
 use crate::speaker::{auth, dial};
 
 const MB: u64 = 1 << 20;
-/// Memory in KiB that a process may take more than before: windows and buffers of some streams, and what its
-/// allocator keeps.
-const SOME: u64 = 16 << 10;
+/// Memory in KiB that a process may take more than before: windows and buffers of some streams, what is lent beyond them,
+/// and what its allocator keeps.
+const SOME: u64 = (16 << 10) + (SHARED_WINDOW as u64 >> 10);
 
 /// More of everything with `FAULT_LONG=1`.
 fn most(short: u64, long: u64) -> u64 {

@@ -42,3 +42,18 @@ events: [{type: file, path: events.jsonl}]
     let (other, _accepted) = enter(&edge, agents, &token).await;
     assert_eq!(bind(&other, "before", "device3.internal:22").await, "before");
 }
+
+/// A field that the SDKs ignore, and that ours go by.
+#[test]
+fn one_agent_is_back_soon_after_its_edge_was_gone() {
+    use crate::site::{DEVICE, Site, edge_yml};
+    let mut site = Site::start(crate::site::FORWARD, "");
+    site.edge.folder.write("edge.yml", &edge_yml(site.agents, site.public, ""));
+    let agent = site.agent(&site.token(&[]), &crate::harness::echo_device().to_string(), &DEVICE);
+    site.edge.restart();
+    // From the agent's own words, so that a machine that is busy meanwhile changes nothing.
+    let line = agent.wait_for(&["not connected", "connecting again in "]);
+    let wait = line.split_once("again in ").and_then(|(_, rest)| rest.split(' ').next());
+    let wait: u64 = wait.expect("a time").parse().expect("a time");
+    assert!(wait <= 1_250, "{line}");
+}

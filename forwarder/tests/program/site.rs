@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -94,6 +95,21 @@ impl Site {
         command.arg("--connect-cas").arg(self.edge.folder.path("state/ca/ca.pem")).args(words);
         Agent::start(command, token)
     }
+
+    /// A configuration for agents of a site, with endpoints as `{name: …}` and more settings.
+    pub(crate) fn ngrok_yml(&self, more: &str, endpoints: &[String]) -> String {
+        let lines: String = endpoints.iter().map(|endpoint| format!("  - {endpoint}\n")).collect();
+        format!(
+            "version: 3\nagent: {{connect_url: \"localhost:{}\", connect_cas: \"{}\", web_addr: false, log: stderr{more}}}\nendpoints:\n{lines}",
+            self.agents.port(),
+            self.edge.folder.path("state/ca/ca.pem").display()
+        )
+    }
+}
+
+/// One endpoint of a configuration.
+pub(crate) fn endpoint(name: &str, url: &str, upstream: impl std::fmt::Display) -> String {
+    format!("{{name: {name}, url: \"{url}\", upstream: {{url: \"{upstream}\"}}}}")
 }
 
 /// An agent in its own process; killed with the value.
@@ -104,6 +120,18 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
+    /// Starts one with all endpoints of a configuration.
+    pub(crate) fn of_file(path: &Path, token: &str) -> Self {
+        let mut command = forwarder();
+        command.args(["agent", "start", "--all", "--config"]).arg(path);
+        Self::start(command, token)
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status();
+        assert!(status.expect("kill runs").success());
+    }
+
     pub(crate) fn start(mut command: Command, token: &str) -> Self {
         command
             .env("NGROK_AUTHTOKEN", token)

@@ -45,11 +45,12 @@ fn agent(upstream: UpstreamServer) -> (Opener, Streams<System>, tokio::task::Joi
     };
     let streams = Streams {
         network: System,
-        offers: Arc::new(Mutex::new([("ep_1".into(), Arc::new(offer))].into())),
+        offers: Arc::new(OnlineOffers::new([("ep_1".into(), Arc::new(offer))].into())),
         status: Arc::default(),
         remote_management: true,
         dialer: Dialer::default(),
         connect_timeout: HEADER_TIME,
+        failures: Failures::default(),
         cut: CancellationToken::new(),
     };
     let serving = streams.clone();

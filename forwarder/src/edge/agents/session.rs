@@ -23,7 +23,8 @@ use crate::edge::Shared;
 use crate::events::{agent_session_start, agent_session_stop};
 use crate::identity::Principal;
 use crate::link::{
-    self, Auth, AuthReply, AuthReplyExtra, Bind, Empty, Heartbeat, Hidden, Refusal, StreamType, Unbind,
+    self, Auth, AuthReply, AuthReplyExtra, Bind, Empty, Heartbeat, Hidden, Refusal, ReturnTime, StreamType,
+    Unbind,
 };
 use crate::mux::{Acceptor, ErrorCode, Lent, Limits, Opener, Side, Stream, session};
 use crate::tune;
@@ -291,6 +292,7 @@ async fn run(
             plan_name: Some("open".to_owned()),
             banner: Some(String::new()),
             shared_window: lent.as_ref().map(Lent::bytes),
+            reconnect_within_ms: Some(ReturnTime::of_agents(agents.sessions.len()).as_ms()),
         },
     };
     if link::answer(&mut stream, &reply).await.is_err() {

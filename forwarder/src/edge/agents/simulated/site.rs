@@ -175,21 +175,11 @@ impl Site {
         }
     }
 
-    /// Runs an agent, and again when it was refused: as a service would.
+    /// Runs an agent until it is stopped or refused.
     async fn run_agent(self: Arc<Self>, agent: usize) -> turmoil::Result {
-        let status = Arc::new(Status::default());
-        loop {
-            let setup = setup(agent, &self.tokens[agent].1);
-            match agent::run_over(Simulated(Arc::clone(&self)), setup, &status, self.stop.clone()).await {
-                Ok(()) | Err(AgentError::Auth(_)) => break,
-                Err(AgentError::Bind(..)) => {
-                    let again = self.stop.run_until_cancelled(sleep(Duration::from_secs(2))).await;
-                    if again.is_none() {
-                        break;
-                    }
-                }
-            }
-        }
+        let (setup, status) = (setup(agent, &self.tokens[agent].1), Arc::new(Status::default()));
+        let ended = agent::run_over(Simulated(Arc::clone(&self)), setup, &status, self.stop.clone()).await;
+        assert!(matches!(ended, Ok(()) | Err(AgentError::Auth(_))), "{ended:?}");
         self.ended.lock().expect("whole").push(agent);
         Ok(())
     }

@@ -1,0 +1,72 @@
+//! Agents of which the edge refuses endpoints: for now, or for good.
+
+use serde_json::Value;
+
+use crate::harness::{Folder, connect, echo_device, exchange, wait_until};
+use crate::site::{Agent, DEVICE, FORWARD, Site, endpoint};
+
+fn urls(site: &Site) -> Vec<String> {
+    let mut urls: Vec<_> =
+        site.list("endpoint").iter().filter_map(|it| it["url"].as_str().map(ToOwned::to_owned)).collect();
+    urls.sort_unstable();
+    urls
+}
+
+/// As after a power cut: the session before has the URL for a while.
+#[test]
+fn an_endpoint_that_is_taken_comes_online_once_it_is_free_and_others_before() {
+    let ports = "public_tcp_ports: 20000-29999\n";
+    let site = Site::start(FORWARD, ports);
+    let (token, folder) = (site.token(&[]), Folder::new());
+    let first = site.agent(&token, &echo_device().to_string(), &DEVICE);
+    let outer = site.agent(&token, &echo_device().to_string(), &[]);
+    let public = urls(&site).into_iter().find(|url| url.contains("localhost")).expect("public");
+    let device = echo_device();
+    let path = folder.write(
+        "ngrok.yml",
+        &site.ngrok_yml(
+            "",
+            &[
+                endpoint("taken", "tcp://device1.internal:22", device),
+                endpoint("port", &public, device),
+                endpoint("free", "tcp://device2.internal:22", device),
+            ],
+        ),
+    );
+    let mut second = Agent::of_file(&path, &token);
+    wait_until("the free one", || {
+        urls(&site).contains(&"tcp://device2.internal:22".to_owned()).then_some(())
+    });
+    assert!(second.child.try_wait().expect("waitable").is_none(), "{}", second.text());
+    // Killed, so that nothing of it says goodbye.
+    drop(first);
+    drop(outer);
+    let all = ["tcp://device1.internal:22", "tcp://device2.internal:22", &public];
+    wait_until("all three", || (urls(&site) == all).then_some(()));
+    assert_eq!(exchange(connect(site.public), b"served"), b"served");
+    assert!(second.child.try_wait().expect("waitable").is_none());
+}
+
+#[test]
+fn an_endpoint_that_is_refused_for_good_holds_up_no_other_at_the_first_start() {
+    let site = Site::start(FORWARD, "");
+    let (token, folder, device) = (site.token(&["bind:device1.internal"]), Folder::new(), echo_device());
+    let refused = [
+        endpoint("elsewhere", "tcp://elsewhere.internal:22", device),
+        endpoint("public", "tcp://localhost:20022", device),
+    ];
+    let one = [&refused[..], &[endpoint("device1", DEVICE[1], device)]].concat();
+    let path = folder.write("ngrok.yml", &site.ngrok_yml(", log_format: json", &one));
+    let agent = Agent::of_file(&path, &token);
+    wait_until("the one that may be", || (urls(&site) == [DEVICE[1]]).then_some(()));
+    let told: Vec<Value> =
+        agent.text().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let errors = told.iter().filter(|line| line["level"] == "ERROR");
+    let named: Vec<_> = errors.map(|line| line["fields"]["endpoint"].as_str().expect("a name")).collect();
+    assert_eq!(named, ["elsewhere", "public"]);
+    drop(agent);
+    // Where nothing is left to serve, the agent ends.
+    let path = folder.write("ngrok.yml", &site.ngrok_yml("", &refused));
+    let mut agent = Agent::of_file(&path, &token);
+    assert_eq!(agent.wait_for_exit().code(), Some(1), "{}", agent.text());
+}
