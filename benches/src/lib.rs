@@ -3,6 +3,8 @@
 //! Every peer answers the same question, and `tests/peers_agree.rs` shows that all give the same answers before
 //! anything is timed.
 
+#![forbid(unsafe_code)]
+
 pub mod bars;
 pub mod conditions;
 pub mod data;

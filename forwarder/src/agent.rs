@@ -34,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dial::{self, Dialer, ProxyUrl};
 use crate::link::{CallError, Heartbeat, ReturnTime};
+use crate::memory;
 pub use crate::proxy_protocol::ProxyProtocol;
 use crate::tls::fault::is_untrusted;
 pub use command::{run_to_end, start_log};
@@ -169,6 +170,8 @@ enum Ended {
 /// [`AgentError`] if the edge refuses it: its token, or at first all its endpoints for good; also if at first it does
 /// not trust the edge's CA.
 pub async fn run(setup: Setup, status: &Arc<Status>, control: impl Into<Control>) -> Result<(), AgentError> {
+    let weak = Arc::downgrade(status);
+    tokio::spawn(memory::give_back(move || weak.upgrade().map(|status| status.open_connections())));
     run_over(network::System, setup, status, control).await
 }
 

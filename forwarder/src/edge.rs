@@ -30,6 +30,7 @@ use tokio_util::task::TaskTracker;
 use crate::admin::ChangedPolicy;
 use crate::events::EventWriter;
 use crate::generation::{Generation, ListenerKey};
+use crate::memory;
 use crate::online::OnlineEndpoints;
 use crate::own_sockets::OwnSockets;
 pub(crate) use agents::UNKNOWN as UNKNOWN_AGENTS;
@@ -162,6 +163,8 @@ impl Edge {
         let shared = Arc::new(Shared::new(generation, connections, events));
         let mut edge = Self { shared, listeners: HashMap::new(), agents_door: None };
         edge.accept_on(bound);
+        let shared = Arc::downgrade(&edge.shared);
+        tokio::spawn(memory::give_back(move || shared.upgrade().map(|shared| shared.registry.len())));
         Ok(edge)
     }
 

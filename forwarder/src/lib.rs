@@ -31,6 +31,7 @@ pub mod identity;
 mod lines;
 pub mod link;
 pub mod log;
+mod memory;
 pub mod mux;
 #[cfg(unix)]
 pub mod online;

@@ -1,5 +1,7 @@
 //! The `forwarder` command: the edge, its check, its administration and the quickstart.
 
+#![forbid(unsafe_code)]
+
 #[cfg(unix)]
 mod admin_client;
 mod cli;

@@ -3,6 +3,8 @@
 //! Exit codes, the same in every format: 0 yes; 1 the answer is no; 2 a wrong call or an unreadable file;
 //! 3 an internal error.
 
+#![forbid(unsafe_code)]
+
 mod cli;
 mod commands;
 mod exit;

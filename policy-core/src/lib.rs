@@ -34,6 +34,7 @@
 //! assert!(matches!(decide("203.0.113.42"), Outcome::Forwarded { .. }));
 //! assert!(matches!(decide("198.51.100.1"), Outcome::Denied { .. }));
 //! ```
+#![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod actions;

@@ -254,3 +254,32 @@ fn a_client_that_goes_while_its_server_writes_frees_the_server() {
     let expected = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe];
     assert!(expected.contains(&error.kind()), "{error}");
 }
+
+/// Neither edge nor agent keeps what a busy moment needed.
+#[cfg(target_env = "gnu")]
+#[test]
+fn the_memory_of_closed_connections_is_given_back() {
+    const CONNECTIONS: usize = 600;
+    // What it takes for connections as they come is not told apart from what it takes for the first ones.
+    const KEPT: u64 = 6 << 10;
+    let site = Site::start(FORWARD, "limits: {max_connections: 1000, max_connections_per_source: 1000}\n");
+    let agent = site.agent(&site.token(&[]), &echo_device().to_string(), &DEVICE);
+    let processes = [site.edge.id(), agent.child.id()];
+    let before = processes.map(memory);
+    let block = noise(3, 20_000);
+    let mut open: Vec<TcpStream> = (0..CONNECTIONS)
+        .map(|_| {
+            let mut stream = connect(site.public);
+            stream.write_all(&block).expect("taken");
+            stream.read_exact(&mut vec![0; block.len()]).expect("an echo");
+            stream
+        })
+        .collect();
+    let peak = processes.map(memory);
+    assert!(peak.iter().zip(before).all(|(peak, before)| *peak > before + 2 * KEPT), "{before:?} {peak:?}");
+    open.clear();
+    wait_until("memory to be given back", || {
+        let now = processes.map(memory);
+        now.iter().zip(before).all(|(now, before)| *now < before + KEPT).then_some(())
+    });
+}
