@@ -13,6 +13,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use policy_core::diagnostic::printable;
 use policy_core::edge::EdgeConfig;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
@@ -258,6 +259,10 @@ impl Served {
             problems
                 .push(format!("the destinations of events stay as they were: cannot use `{path}`: {error}"));
         });
+        let unusable = generation.unusable_ip_policies.iter();
+        problems.extend(unusable.map(|file| {
+            format!("policies that name an IP policy of `{}` are not loaded: it has errors", printable(file))
+        }));
         let drain = new.drain;
         let not_loaded: Vec<_> = generation.not_loaded.iter().map(not_loaded).collect();
         let done = self.edge.reload(generation).await;

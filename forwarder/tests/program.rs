@@ -34,6 +34,8 @@ mod full_disk;
 mod harness;
 #[path = "program/herd.rs"]
 mod herd;
+#[path = "program/ip_policies.rs"]
+mod ip_policies;
 #[path = "program/kills.rs"]
 mod kills;
 #[path = "program/lifecycle.rs"]

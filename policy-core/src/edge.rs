@@ -5,6 +5,7 @@
 
 mod admin;
 mod agents;
+mod ip_policies;
 mod limits;
 mod listeners;
 mod load;
@@ -23,6 +24,7 @@ pub use crate::endpoint_policy::PolicySource;
 pub use crate::endpoint_policy::ReadPolicy;
 pub use admin::AdminListener;
 pub use agents::{AgentListener, CertificateFiles, PoliciesForward};
+pub use ip_policies::ReadListOf;
 pub use limits::{EdgeLimits, SourceShare, endpoint_share};
 pub use load::{EdgeFiles, Incomplete, LoadedPolicy, Programs, load_edge_files};
 pub(crate) use read::check_document;
@@ -55,6 +57,8 @@ pub struct EdgeConfig {
     pub admin_listener: Option<AdminListener>,
     /// Ports that agents may open for their public endpoints.
     pub public_tcp_ports: Option<RangeInclusive<u16>>,
+    /// Files of IP policies that policies of the configuration may name; relative to it.
+    pub ip_policies: Vec<Spanned<Box<str>>>,
     /// Where events go.
     pub events: Vec<EventSink>,
     /// Budgets and deadlines.

@@ -99,7 +99,7 @@ fn endpoints(generation: &Generation) -> Vec<EndpointStatus> {
 }
 
 fn digest(program: &Arc<Program>) -> String {
-    program.policy_sha256().to_string()
+    program.served_sha256().to_string()
 }
 
 /// The endpoints whose policy is another one than before, by name.

@@ -46,20 +46,25 @@ const VERSION: i64 = 1;
 /// ```
 #[must_use]
 pub fn load_edge(source: &Source) -> (Option<EdgeConfig>, Diagnostics) {
-    load_edge_with(source, &CheckOptions::default())
-}
-
-/// The same with options.
-pub(super) fn load_edge_with(source: &Source, options: &CheckOptions) -> (Option<EdgeConfig>, Diagnostics) {
-    let mut found = Diagnostics::default();
+    let (options, mut found) = (CheckOptions::default(), Diagnostics::default());
     let document = parse::parse(source, &options.limits, &mut found);
-    let config = check_document(&document, options, &mut found);
+    let config = check_document(&document, &options, &mut found);
     found.sort();
     (config, found)
 }
 
-/// Reads and checks a parsed edge configuration.
+/// Reads and checks a parsed edge configuration, without the files it names. An edge knows the IP policies that its
+/// configuration names and no others.
 pub(crate) fn check_document(
+    document: &Document,
+    options: &CheckOptions,
+    found: &mut Diagnostics,
+) -> Option<EdgeConfig> {
+    check_with(document, &CheckOptions { ip_policies: None, ..options.clone() }, found)
+}
+
+/// The same with the IP policies that it names.
+pub(super) fn check_with(
     document: &Document,
     options: &CheckOptions,
     found: &mut Diagnostics,
@@ -85,6 +90,7 @@ impl<'d> EdgeReader<'_, 'd> {
             "agents",
             "admin",
             "public_tcp_ports",
+            "ip_policies",
             "events",
             "limits",
             "shutdown",
@@ -126,6 +132,7 @@ impl<'d> EdgeReader<'_, 'd> {
             admin_socket: admin.socket,
             admin_listener: admin.listener,
             public_tcp_ports: fields.get("public_tcp_ports").and_then(|node| self.public_tcp_ports(node)),
+            ip_policies: fields.get("ip_policies").map(|node| self.ip_policy_files(node)).unwrap_or_default(),
             // Events that nobody asked to go elsewhere are worth a look.
             events: events.unwrap_or_else(|| vec![EventSink::Stdout]),
             limits: fields.get("limits").map(|node| self.limits(node)).unwrap_or_default(),
