@@ -55,6 +55,8 @@ mod neighbours;
 mod openssh;
 #[path = "program/outcomes.rs"]
 mod outcomes;
+#[path = "program/overview.rs"]
+mod overview;
 #[path = "program/policies.rs"]
 mod policies;
 #[cfg(target_os = "linux")]

@@ -356,6 +356,16 @@ impl Agents {
         self.sessions.len()
     }
 
+    /// The credential of each that is connected.
+    pub(super) fn credentials(&self) -> impl Iterator<Item = CredentialId> {
+        self.sessions.all().into_iter().map(|entry| entry.info.credential)
+    }
+
+    /// Whose a credential is, and its name.
+    pub(super) fn owner(&self, credential: CredentialId) -> Option<(String, String)> {
+        self.identity.owner(credential)
+    }
+
     fn new(identity: Identity, settings: AgentSettings) -> Self {
         Self {
             identity,

@@ -92,6 +92,11 @@ impl Shares {
         Arc::new(Self { connections, table: Mutex::default(), told: Mutex::default() })
     }
 
+    /// How many connections an endpoint, or an authtoken, has open.
+    pub(super) fn open(&self, holder: Holder) -> usize {
+        self.table().get(&Key::Holder(holder)).copied().unwrap_or(0)
+    }
+
     /// How many connections may be open.
     pub(super) const fn connections(&self) -> usize {
         self.connections
