@@ -95,7 +95,7 @@ fn run_ca(args: &Ca) -> Exit {
         (CaCommand::Rotate(_), None) => tls::rotate(&state, &agents.names),
         (CaCommand::Show(_), Some(given)) => {
             let path = generation.folder.join(&*given.certificate);
-            AgentIdentity::load(&path, &generation.folder.join(&*given.private_key))
+            AgentIdentity::load(&path, &generation.folder.join(&*given.private_key), &agents.names)
                 .map(|identity| tls::AuthorityFile { path, fingerprint: identity.fingerprint().to_owned() })
         }
         (CaCommand::Show(_), None) => match tls::show(&state) {

@@ -110,6 +110,12 @@ impl OwnSockets {
         OwnListener(Registered { own: Arc::clone(self), table: Self::listeners, ends })
     }
 
+    /// A listener that has this port, at whatever address.
+    #[must_use]
+    pub fn listener_on(&self, port: u16) -> Option<SocketAddr> {
+        self.listeners().keys().map(|(it, _)| *it).find(|it| it.port() == port)
+    }
+
     /// True if whoever connects to that address from this machine reaches a listener of the edge.
     #[must_use]
     pub fn has_listener_at(&self, address: SocketAddr) -> bool {

@@ -11,7 +11,7 @@ mod listeners;
 mod load;
 mod read;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -57,6 +57,8 @@ pub struct EdgeConfig {
     pub admin_listener: Option<AdminListener>,
     /// Ports that agents may open for their public endpoints.
     pub public_tcp_ports: Option<RangeInclusive<u16>>,
+    /// The addresses that public endpoints of agents listen on; empty for every address, IPv4 and IPv6.
+    pub public_tcp_listen: Vec<IpAddr>,
     /// Files of IP policies that policies of the configuration may name; relative to it.
     pub ip_policies: Vec<Spanned<Box<str>>>,
     /// Where events go.

@@ -118,10 +118,11 @@ mod tests {
     #[test]
     fn secrets_are_known_by_their_form() {
         let secret = "a_-B".repeat(11);
-        let secret = &secret[..SECRET];
+        let secret: String = secret.chars().take(SECRET).collect();
+        let short = secret.replacen('a', "", 1);
         assert!(is_secret(&format!("01ARZ3NDEKTSV4RRFFQ69G5FAV_{secret}")));
         assert!(is_secret(&format!("ak_01ARZ3NDEKTSV4RRFFQ69G5FAV_{secret}")));
-        for text in ["", "gate", "spare_token", &secret[1..], "ä".repeat(40).as_str()] {
+        for text in ["", "gate", "spare_token", &short, "ä".repeat(40).as_str()] {
             assert!(!is_secret(text), "{text}");
         }
     }

@@ -86,6 +86,7 @@ impl Site {
                 most_endpoints: AGENTS,
                 most_streams: CONNECTIONS,
                 public_ports: None,
+                public_listen: Vec::new(),
                 policies: PolicyLimits::default(),
             },
         )?;

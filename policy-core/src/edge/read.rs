@@ -90,6 +90,7 @@ impl<'d> EdgeReader<'_, 'd> {
             "agents",
             "admin",
             "public_tcp_ports",
+            "public_tcp_listen",
             "ip_policies",
             "events",
             "limits",
@@ -132,6 +133,10 @@ impl<'d> EdgeReader<'_, 'd> {
             admin_socket: admin.socket,
             admin_listener: admin.listener,
             public_tcp_ports: fields.get("public_tcp_ports").and_then(|node| self.public_tcp_ports(node)),
+            public_tcp_listen: fields
+                .get("public_tcp_listen")
+                .map(|node| self.public_tcp_listen(node))
+                .unwrap_or_default(),
             ip_policies: fields.get("ip_policies").map(|node| self.ip_policy_files(node)).unwrap_or_default(),
             // Events that nobody asked to go elsewhere are worth a look.
             events: events.unwrap_or_else(|| vec![EventSink::Stdout]),

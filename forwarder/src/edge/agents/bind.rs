@@ -118,12 +118,9 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     }
     let acl = &owner.acl;
     let permits = |host: &str, port: u16| acl.permits(host, Some(port));
-    let (url, listener) = match (wanted.binding, wanted.address) {
-        (Binding::Internal, Some(url)) => (url, None),
-        (Binding::Public, address) => {
-            let (url, listener) = public(&settings, address, &permits)?;
-            (url, Some(listener))
-        }
+    let (url, listeners) = match (wanted.binding, wanted.address) {
+        (Binding::Internal, Some(url)) => (url, Vec::new()),
+        (Binding::Public, address) => public(&settings, address, &permits)?,
         _ => return Err(Refusal::new(9028, "an internal endpoint needs a name, e.g. device1.internal:22")),
     };
     if !permits(url.host(), url.port().unwrap_or(0)) {
@@ -138,6 +135,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         url,
         owner,
         binding: wanted.binding,
+        listens_on: settings.public_listen.clone(),
         pooling: request.extra.pooling_enabled,
         programs,
         policy_text,
@@ -157,7 +155,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         return Err(Refusal::new(code, message));
     }
     bound.endpoints.push(Arc::clone(&endpoint));
-    if let Some(listener) = listener {
+    for listener in listeners {
         bound.shared.tasks.spawn(accept(
             Arc::clone(bound.shared),
             Arc::clone(&endpoint),
@@ -267,12 +265,12 @@ fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
-/// The address of a public endpoint, and its listener.
+/// The address of a public endpoint, and its listeners.
 fn public(
     settings: &AgentSettings,
     wanted: Option<EndpointUrl>,
     permits: &dyn Fn(&str, u16) -> bool,
-) -> Result<(EndpointUrl, TcpListener), Refusal> {
+) -> Result<(EndpointUrl, Vec<TcpListener>), Refusal> {
     let Some(ports) = settings.public_ports.clone() else {
         let message =
             "this edge has no `public_tcp_ports`: bind an internal endpoint such as device1.internal:22";
@@ -282,11 +280,7 @@ fn public(
         let url = EndpointUrl::parse(&format!("tcp://{}:{port}", settings.name));
         url.map_err(|error| Refusal::new(9033, error))
     };
-    let any = match settings.listen {
-        std::net::SocketAddr::V4(_) => std::net::IpAddr::from([0, 0, 0, 0]),
-        std::net::SocketAddr::V6(_) => std::net::IpAddr::from([0_u16; 8]),
-    };
-    let open = |port: u16| listener::listen(listener::bind((any, port).into())?);
+    let open = |port: u16| listener::listen_at(&settings.public_listen, port);
     if let Some(url) = wanted {
         let port = url.port().unwrap_or(0);
         if !settings.has_public(url.host(), port) {
@@ -301,9 +295,9 @@ fn public(
         if !permits(url.host(), port) {
             return Err(Refusal::new(308, format!("the authtoken may not bind {url}")));
         }
-        let listener =
+        let listeners =
             open(port).map_err(|error| Refusal::new(334, format!("{url} cannot be listened on: {error}")))?;
-        return Ok((url, listener));
+        return Ok((url, listeners));
     }
     let permitted: Vec<u16> = ports.filter(|port| permits(&settings.name, *port)).collect();
     let number = u32::try_from(permitted.len()).unwrap_or(u32::MAX);
@@ -311,8 +305,8 @@ fn public(
     for at_most in 0..number.min(MOST_TRIES) {
         let index = usize::try_from((start + at_most) % number).unwrap_or(0);
         let Some(port) = permitted.get(index) else { continue };
-        if let Ok(listener) = open(*port) {
-            return Ok((at(*port)?, listener));
+        if let Ok(listeners) = open(*port) {
+            return Ok((at(*port)?, listeners));
         }
     }
     match number {
