@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
@@ -13,8 +14,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::At;
-use super::shares::{Beyond, Holder, Share};
+use super::shares::{Beyond, Holder, Share, TELL_EVERY};
 use super::{Shared, connection};
+use crate::events::connections_waiting;
 
 /// Connections the system keeps until they are accepted.
 const BACKLOG: i32 = 1_024;
@@ -105,7 +107,7 @@ pub(super) async fn accept(
         let slot = tokio::select! {
             biased;
             () = stop.cancelled() => None,
-            slot = slot(&shared) => slot,
+            slot = slot(&shared, &at) => slot,
         };
         let Some(slot) = slot else {
             return connection::close_unjudged(&shared, stream, peer, "its endpoint stopped listening");
@@ -131,24 +133,47 @@ fn admit(
     }
     let admitted = shared.shares.admit(&shared.current.load(), holder, peer.ip());
     admitted.map_err(|beyond| {
-        if beyond != Beyond::Removed && shared.shares.is_time_to_tell() {
+        if beyond != Beyond::Removed && shared.shares.is_time_to_tell_refused() {
             tracing::warn!(%peer, reason = %beyond, "connection refused");
         }
         beyond.to_string()
     })
 }
 
-/// One of all slots; waits for it.
-async fn slot(shared: &Shared) -> Option<OwnedSemaphorePermit> {
+/// One of all slots; waits for it, and tells that from time to time.
+async fn slot(shared: &Shared, at: &At) -> Option<OwnedSemaphorePermit> {
     if let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() {
         return Some(slot);
     }
-    if shared.shares.is_time_to_tell() {
-        let open = shared.shares.connections();
-        tracing::warn!(open, "all connections are in use, new ones wait (`limits.max_connections`)");
+    let waiting = Arc::clone(&shared.slots).acquire_owned();
+    tokio::pin!(waiting);
+    loop {
+        if shared.shares.is_time_to_tell_waiting() {
+            tell_waiting(shared, at);
+        }
+        tokio::select! {
+            biased;
+            // The semaphore is never closed; if it were, nothing would be admitted.
+            slot = &mut waiting => return slot.ok(),
+            () = tokio::time::sleep(TELL_EVERY) => {}
+        }
     }
-    // The semaphore is never closed; if it were, nothing would be admitted.
-    Arc::clone(&shared.slots).acquire_owned().await.ok()
+}
+
+fn tell_waiting(shared: &Shared, at: &At) {
+    let (generation, open) = (shared.current.load(), shared.shares.connections());
+    let endpoint = match at {
+        At::Configured(listener) => {
+            let found = generation.at_listener(listener).and_then(|at| generation.config.endpoints.get(at));
+            found.map(|endpoint| &*endpoint.name.value)
+        }
+        At::Online(online) => Some(&*online.id),
+    };
+    tracing::warn!(endpoint, open, "all connections are in use, new ones wait (`limits.max_connections`)");
+    match connections_waiting(endpoint, open, Timestamp::now()) {
+        Ok(line) => shared.events.send(line),
+        Err(error) => tracing::error!(%error, "an event could not be written"),
+    }
 }
 
 /// True for a client that went away before it was accepted.

@@ -15,7 +15,7 @@ use crate::generation::{Generation, ListenerKey};
 use crate::identity::{CredentialId, network};
 
 /// How often the log tells that connections wait or are refused.
-const TELL_EVERY: Duration = Duration::from_secs(10);
+pub(super) const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Who connections are counted for, beside their source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,7 +32,23 @@ pub(crate) struct Shares {
     /// How many connections may be open.
     connections: usize,
     table: Mutex<HashMap<Key, usize>>,
-    told: Mutex<Option<Instant>>,
+    refused: Quiet,
+    waiting: Quiet,
+}
+
+/// When something was last told that may happen all the time.
+#[derive(Debug, Default)]
+struct Quiet(Mutex<Option<Instant>>);
+
+impl Quiet {
+    fn is_over(&self) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_over = told.is_none_or(|at| at.elapsed() >= TELL_EVERY);
+        if is_over {
+            *told = Some(Instant::now());
+        }
+        is_over
+    }
 }
 
 /// What connections are counted by.
@@ -89,7 +105,12 @@ impl fmt::Display for Beyond {
 
 impl Shares {
     pub(super) fn new(connections: usize) -> Arc<Self> {
-        Arc::new(Self { connections, table: Mutex::default(), told: Mutex::default() })
+        Arc::new(Self {
+            connections,
+            table: Mutex::default(),
+            refused: Quiet::default(),
+            waiting: Quiet::default(),
+        })
     }
 
     /// How many connections an endpoint, or an authtoken, has open.
@@ -162,14 +183,14 @@ impl Shares {
         if max >= self.connections { usize::MAX } else { max }
     }
 
-    /// True if it is time to tell that connections wait or are refused.
-    pub(super) fn is_time_to_tell(&self) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_time = told.is_none_or(|at| at.elapsed() >= TELL_EVERY);
-        if is_time {
-            *told = Some(Instant::now());
-        }
-        is_time
+    /// True if it is time to tell that connections are refused.
+    pub(super) fn is_time_to_tell_refused(&self) -> bool {
+        self.refused.is_over()
+    }
+
+    /// True if it is time to tell that connections wait, however many are refused.
+    pub(super) fn is_time_to_tell_waiting(&self) -> bool {
+        self.waiting.is_over()
     }
 }
 
@@ -266,6 +287,13 @@ mod tests {
         let (shares, one) = (Shares::new(1), config(""));
         let open: Vec<_> = std::iter::repeat_with(|| shares.admit(&one, &b, source(1))).take(3).collect();
         assert!(open.iter().all(Result::is_ok));
+    }
+
+    #[test]
+    fn that_connections_wait_is_told_beside_refusals() {
+        let shares = Shares::new(1);
+        assert!(shares.is_time_to_tell_refused() && shares.is_time_to_tell_waiting());
+        assert!(!shares.is_time_to_tell_refused() && !shares.is_time_to_tell_waiting());
     }
 
     #[test]
