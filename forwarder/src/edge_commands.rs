@@ -44,9 +44,10 @@ fn run_quickstart(args: &Quickstart) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return fail(Exit::Internal, error),
     };
-    match runtime.block_on(quickstart::run(args.check, &mut anstream::stdout())) {
+    match runtime.block_on(quickstart::run(args.check, args.keep.as_deref(), &mut anstream::stdout())) {
         Ok(()) => Exit::Yes,
         Err(error @ QuickstartError::Unexpected(_)) => fail(Exit::No, error),
+        Err(error @ QuickstartError::Folder(..)) => fail(Exit::Usage, error),
         Err(error) => fail(Exit::Internal, error),
     }
 }
