@@ -233,8 +233,7 @@ impl<'d> EdgeReader<'_, 'd> {
         let owner = ("the internal endpoint", head(node));
         let url = fields.required(reader, "url", owner, "url: tcp://device1.internal:22");
         let url = url.and_then(|node| self.url(node)).filter(|url| {
-            let deep = too_deep(url).filter(|_| url.value.is_internal());
-            deep.into_iter().for_each(|fault| reader.report(fault));
+            too_deep(url).into_iter().for_each(|fault| reader.report(fault));
             if !url.value.is_internal() {
                 reader.report(not_internal(&url.value.to_string(), url.span));
             }
