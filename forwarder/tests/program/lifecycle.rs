@@ -7,7 +7,7 @@ use std::process::Output;
 
 use crate::harness::{
     ClosedPort, Edge, FORWARD, Folder, GUIDE, Unanswering, connect, echo_device, edge_yml, exchange,
-    forwarder, guide_policy, rest_of, second_address,
+    forwarder, guide_policy, rest_of, second_address, wait_until,
 };
 use crate::site::Agent;
 
@@ -207,9 +207,8 @@ fn a_reload_serves_the_new_policy_and_cuts_whom_it_refuses() {
     assert!(line.contains("cut=1"), "{line}");
     assert_eq!(rest_of(&open), b"");
     assert_eq!(exchange(connect(address), b"hello"), b"");
-    let events = edge.wait_for_events(2);
-    let ends: Vec<_> = events.iter().map(|event| event["object"]["end"].as_str()).collect();
-    assert!(ends.contains(&Some("the new policy refuses it")), "{ends:?}");
+    let is_cut = |event: &serde_json::Value| event["object"]["end"] == "the new policy refuses it";
+    wait_until("the event of the cut", || edge.events().iter().any(is_cut).then_some(()));
 }
 
 /// A connection that went to its fallback is judged as it was made: unchanged files cut nothing.
