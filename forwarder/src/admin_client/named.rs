@@ -49,8 +49,8 @@ pub(super) const SESSION: Kind = Kind {
 
 /// Candidates that a message names.
 const MAX_NAMED: usize = 10;
-/// Characters of the longest text that an object is called by.
-const MAX_NAME: usize = 4_096;
+/// Bytes of a filter that the API takes.
+const MAX_FILTER: usize = 4 << 10;
 /// Characters of the secret at the end of authtokens and API keys.
 const SECRET: usize = 43;
 
@@ -72,12 +72,13 @@ impl Kind {
                 "this looks like a secret; give the id, {prefix}…, which `{list}` shows"
             )));
         }
-        if meant.is_empty() || meant.chars().count() > MAX_NAME {
-            return Err(Failure::Usage(format!("give an id, {prefix}…, which `{list}` shows")));
-        }
         let literal = Value::from(meant).to_string();
         let same: Vec<_> = self.fields.iter().map(|field| format!("obj.{field} == {literal}")).collect();
-        let found = client.list(self.collection, Some(&same.join(" || ")))?;
+        let filter = same.join(" || ");
+        if meant.is_empty() || filter.len() > MAX_FILTER {
+            return Err(Failure::Usage(format!("give the id, {prefix}…, which `{list}` shows")));
+        }
+        let found = client.list(self.collection, Some(&filter))?;
         let shown = printable(meant);
         match &*found {
             [] => Err(Failure::NotFound(format!(

@@ -176,6 +176,8 @@ fn a_wrong_call_is_told() {
         (&["authtoken", "revoke", "../x"], 1, "`../x`"),
         (&["authtoken", "revoke", "cr_../x"], 1, "`cr_../x`"),
         (&["authtoken", "revoke", ""], 2, "cr_"),
+        (&["authtoken", "revoke", &"x".repeat(3_000)], 2, "cr_"),
+        (&["authtoken", "revoke", "a\u{7}\" || true || \"\\"], 1, "no authtoken"),
         (&["service-user", "create", " "], 2, "empty"),
         (&["service-user", "delete", "su_1"], 1, "su_1"),
         (&["authtoken", "list", "--config", "a", "--socket", "b"], 2, "cannot be used with"),
