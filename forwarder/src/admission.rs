@@ -9,7 +9,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Files a connection needs: the client's and the upstream's.
 const FILES_PER_CONNECTION: u64 = 2;
-/// Files for everything else: listeners, events, the runtime, name lookups.
+/// Files for everything else: listeners, events, the runtime, name lookups, upstreams with several addresses.
 const RESERVED_FILES: u64 = 64;
 /// Files that a default number of connections leaves to endpoints that later reloads add.
 const SPARE_FILES: u64 = 256;

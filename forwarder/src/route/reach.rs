@@ -118,11 +118,8 @@ async fn connect(own: &Arc<OwnSockets>, to: &HostPort) -> io::Result<OwnConnecti
 }
 
 async fn connect_any(own: &Arc<OwnSockets>, found: &[SocketAddr]) -> io::Result<OwnConnection> {
-    let to = |address| {
-        let own = Arc::clone(own);
-        async move { own.connect(address).await }
-    };
-    first_to_answer(found, to).await
+    let dials = Arc::default();
+    first_to_answer(found, |to| Arc::clone(own).connect_beside(Arc::clone(&dials), to)).await
 }
 
 async fn open(endpoint: &Online, client: SocketAddr) -> io::Result<mux::Stream> {
@@ -210,6 +207,36 @@ mod tests {
             format!("{at} is a listener of this edge: connections would go in circles")
         );
     }
+    #[tokio::test]
+    async fn addresses_that_are_dialled_at_once_are_bounded_in_all() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let open = listener.local_addr().expect("bound");
+        let gone = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound");
+        let (dead, _held) = silent();
+        let own = Arc::<OwnSockets>::default();
+        let found = vec![dead; 8];
+        let stuck: Vec<_> = (0..5)
+            .map(|_| {
+                let (own, found) = (Arc::clone(&own), found.clone());
+                tokio::spawn(async move { connect_any(&own, &found).await.map(drop) })
+            })
+            .collect();
+        let within = |found: Vec<SocketAddr>| {
+            let own = Arc::clone(&own);
+            async move { tokio::time::timeout(Duration::from_secs(3), connect_any(&own, &found)).await }
+        };
+        // 5 * 7 further ones are more than there may be: who dials one after the other does not mind.
+        while own.has_further_place() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        within(vec![gone, open]).await.expect("in time").expect("there");
+        assert!(within(vec![dead, open]).await.is_err(), "it waits for its turn");
+        stuck.iter().for_each(tokio::task::JoinHandle::abort);
+        let both = [dead, open];
+        let reached = tokio::time::timeout(Duration::from_secs(30), connect_any(&own, &both));
+        reached.await.expect("in time").expect("there");
+    }
+
     /// A listener that answers nobody: its queue is full.
     fn silent() -> (SocketAddr, impl Sized) {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
