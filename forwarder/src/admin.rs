@@ -33,9 +33,11 @@ use crate::identity::{Identity, KeyRefusal, ServiceUserId};
 
 pub use answer::{Answer, Fault};
 pub use audit::Audit;
+pub(crate) use audit::policy_changed;
 pub use door::{Caller, Door};
 pub use edge::{
-    ChangedPolicy, EdgeControl, EdgeStatus, EndpointStatus, NotLoadedView, PolicyState, ReloadReport,
+    AgentsOfOwner, ChangedPolicy, EdgeControl, EdgeStatus, EndpointStatus, NotLoadedView, OfflineTarget,
+    PolicyState, ReloadReport,
 };
 pub use page::encode;
 pub(crate) use server::CONNECTIONS;
@@ -116,7 +118,7 @@ impl Admin {
         let mut parts = path.split('/');
         let (collection, id, verb) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
         if parts.next().is_some() {
-            return Err(Fault::no_path());
+            return Err(Fault::not_served(&call.path));
         }
         let users =
             if collection == service_users::OLDER { service_users::OLDER } else { service_users::COLLECTION };
@@ -170,7 +172,7 @@ impl Admin {
             (sessions::SESSIONS, Some(_), Some("stop" | "restart" | "update")) => {
                 Err(Fault::wrong_method("POST"))
             }
-            _ => Err(Fault::no_path()),
+            _ => Err(Fault::not_served(&call.path)),
         }
     }
 }

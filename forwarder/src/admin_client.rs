@@ -2,6 +2,7 @@
 
 mod edge;
 mod http;
+mod named;
 mod place;
 mod table;
 mod time;
@@ -29,6 +30,8 @@ enum Failure {
     Call(CallError),
     /// What the user gave cannot be used.
     Usage(String),
+    /// Nothing is called what the user gave.
+    NotFound(String),
     /// The answer cannot be written.
     Output(io::Error),
 }
@@ -37,7 +40,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Call(error) => error.fmt(f),
-            Self::Usage(message) => f.write_str(message),
+            Self::Usage(message) | Self::NotFound(message) => f.write_str(message),
             Self::Output(error) => write!(f, "cannot write the answer: {error}"),
         }
     }
@@ -59,10 +62,11 @@ fn exit(done: Result<(), Failure>) -> Exit {
     let Err(failure) = done else { return Exit::Yes };
     let exit = match &failure {
         Failure::Usage(_) | Failure::Call(CallError::Unreachable(..)) => Exit::Usage,
+        Failure::NotFound(_) => Exit::No,
         Failure::Call(CallError::Refused { status, .. }) => match status {
             400 => Exit::Usage,
-            // The edge stops, or says no.
-            401..500 | 503 => Exit::No,
+            // The edge stops, says no, or has no such part.
+            401..=499 | 501 | 503 => Exit::No,
             _ => Exit::Internal,
         },
         Failure::Call(CallError::Protocol(_)) | Failure::Output(_) => Exit::Internal,
@@ -76,7 +80,7 @@ pub(crate) fn service_user(args: &ServiceUser) -> Exit {
         ServiceUserCommand::Create { name } => api.create_service_user(name),
         ServiceUserCommand::List(listed) => api.list("service_users", listed, table::SERVICE_USERS),
         ServiceUserCommand::Delete { id } => {
-            api.delete("service_users", id, "deleted, with its authtokens and API keys")
+            api.delete(&named::SERVICE_USER, id, "deleted, with its authtokens and API keys")
         }
     }))
 }
@@ -86,10 +90,7 @@ pub(crate) fn authtoken(args: &Authtoken) -> Exit {
     exit(Api::open(&args.reach).and_then(|api| match &args.command {
         AuthtokenCommand::Create(new) => api.create_authtoken(new),
         AuthtokenCommand::List(listed) => api.list("credentials", listed, table::CREDENTIALS),
-        AuthtokenCommand::Revoke { id } if !is_id(id, "cr_") => Err(Failure::Usage(
-            "an authtoken is revoked by its id, cr_…, which `forwarder authtoken list` shows".to_owned(),
-        )),
-        AuthtokenCommand::Revoke { id } => api.delete("credentials", id, "revoked"),
+        AuthtokenCommand::Revoke { id } => api.delete(&named::AUTHTOKEN, id, "revoked"),
     }))
 }
 
@@ -98,7 +99,7 @@ pub(crate) fn api_key(args: &ApiKey) -> Exit {
     exit(Api::open(&args.reach).and_then(|api| match &args.command {
         ApiKeyCommand::Create(new) => api.create_api_key(new),
         ApiKeyCommand::List(listed) => api.list("api_keys", listed, table::API_KEYS),
-        ApiKeyCommand::Delete { id } => api.delete("api_keys", id, "deleted"),
+        ApiKeyCommand::Delete { id } => api.delete(&named::API_KEY, id, "deleted"),
     }))
 }
 
@@ -106,14 +107,8 @@ pub(crate) fn api_key(args: &ApiKey) -> Exit {
 pub(crate) fn session(args: &Session) -> Exit {
     exit(Api::open(&args.reach).and_then(|api| match &args.command {
         SessionCommand::List(listed) => api.list("tunnel_sessions", listed, table::SESSIONS),
-        SessionCommand::Stop { id } => {
-            api.client.call("POST", &format!("/tunnel_sessions/{id}/stop"), Some(&json!({})))?;
-            api.done(id, "stopped")
-        }
-        SessionCommand::Restart { id } => {
-            api.client.call("POST", &format!("/tunnel_sessions/{id}/restart"), Some(&json!({})))?;
-            api.done(id, "asked to begin again")
-        }
+        SessionCommand::Stop { id } => api.ask_agent(id, "stop", "stopped"),
+        SessionCommand::Restart { id } => api.ask_agent(id, "restart", "asked to begin again"),
     }))
 }
 
@@ -179,7 +174,7 @@ impl Api {
             body.insert("expires_at".to_owned(), json!(expires));
         }
         if let Some(owner) = &new.owner {
-            body.insert("owner_id".to_owned(), json!(owner));
+            body.insert("owner_id".to_owned(), self.owner(owner)?);
         }
         body.insert("acl".to_owned(), json!(new.acl));
         body.insert("allow_cidrs".to_owned(), json!(new.allow_cidr));
@@ -200,7 +195,7 @@ impl Api {
     fn create_api_key(&self, new: &NewApiKey) -> Result<(), Failure> {
         let mut body = Map::new();
         if let Some(owner) = &new.owner {
-            body.insert("owner_id".to_owned(), json!(owner));
+            body.insert("owner_id".to_owned(), self.owner(owner)?);
         }
         body.insert("description".to_owned(), json!(new.description.as_deref().unwrap_or_default()));
         let made = self.client.call("POST", "/api_keys", Some(&Value::Object(body)))?;
@@ -229,9 +224,21 @@ impl Api {
         Ok(())
     }
 
-    fn delete(&self, collection: &str, id: &str, what: &str) -> Result<(), Failure> {
-        self.client.call("DELETE", &format!("/{collection}/{id}"), None)?;
-        self.done(id, what)
+    fn delete(&self, kind: &named::Kind, meant: &str, what: &str) -> Result<(), Failure> {
+        let id = kind.find(&self.client, meant)?;
+        self.client.call("DELETE", &format!("/{}/{id}", kind.collection()), None)?;
+        self.done(&id, what)
+    }
+
+    fn ask_agent(&self, meant: &str, verb: &str, what: &str) -> Result<(), Failure> {
+        let id = named::SESSION.find(&self.client, meant)?;
+        self.client.call("POST", &format!("/tunnel_sessions/{id}/{verb}"), Some(&json!({})))?;
+        self.done(&id, what)
+    }
+
+    /// The id of the service user that is to own something.
+    fn owner(&self, meant: &str) -> Result<Value, Failure> {
+        named::SERVICE_USER.find(&self.client, meant).map(Value::from)
     }
 
     fn done(&self, id: &str, what: &str) -> Result<(), Failure> {

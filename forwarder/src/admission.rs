@@ -9,7 +9,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Files a connection needs: the client's and the upstream's.
 const FILES_PER_CONNECTION: u64 = 2;
-/// Files for everything else: listeners, events, the runtime, name lookups.
+/// Files for everything else: listeners, events, the runtime, name lookups, upstreams with several addresses.
 const RESERVED_FILES: u64 = 64;
 /// Files that a default number of connections leaves to endpoints that later reloads add.
 const SPARE_FILES: u64 = 256;
@@ -59,7 +59,7 @@ impl OverBudget {
     }
 
     /// What can be lowered, the larger part first, as far as that helps.
-    fn lower(&self) -> Vec<String> {
+    fn lower(&self) -> Vec<(&'static str, Option<u64>)> {
         let connections = self.connections.saturating_mul(FILES_PER_CONNECTION);
         let over = self.needed().saturating_sub(self.limit);
         let agents = self.reserve.max_agents as u64;
@@ -75,9 +75,9 @@ impl OverBudget {
         // One of the two alone, where it can be lowered far enough.
         let enough = parts.iter().find(|(_, left, _)| *left > 0);
         match enough {
-            Some((_, left, key)) => vec![format!("`{key}` to {left}")],
+            Some((_, left, key)) => vec![(*key, Some(*left))],
             None if self.reserve.fixed() + self.reserve.unknown_agents as u64 + 3 > self.limit => Vec::new(),
-            None => parts.iter().map(|(_, _, key)| format!("`{key}`")).collect(),
+            None => parts.iter().map(|(_, _, key)| (*key, None)).collect(),
         }
     }
 }
@@ -95,9 +95,13 @@ impl fmt::Display for OverBudget {
             write!(f, "{} for agents that have not authenticated yet, ", reserve.unknown_agents)?;
         }
         write!(f, "{} for listeners and the edge itself; ", reserve.fixed())?;
+        let to = |(key, left): &(&str, Option<u64>)| match left {
+            Some(left) => format!("`{key}` to {left}"),
+            None => format!("`{key}`"),
+        };
         match &*self.lower() {
             [] => f.write_str("raise")?,
-            lower => write!(f, "lower {}, or raise", lower.join(" and "))?,
+            lower => write!(f, "lower {}, or raise", lower.iter().map(to).collect::<Vec<_>>().join(" and "))?,
         }
         f.write_str(" the limit of open files (`ulimit -n`, `LimitNOFILE=`)")
     }
@@ -146,6 +150,49 @@ mod tests {
         assert_eq!(connections(None, one, 60).map_err(|it| it.needed()), Err(68));
         assert_eq!(connections(None, Reserve { listeners: 3, ..one }, u64::MAX), Ok(10_000));
         assert_eq!(connections(None, Reserve { max_agents: 20, ..one }, 100), Ok(6));
+    }
+
+    /// Whoever does what is said can start, whatever needs the files.
+    #[test]
+    fn what_is_said_helps_in_every_mix() {
+        let numbers = [1, 2, 10, 255, 500, 1_000, 20_000, 1_000_000];
+        let (mut one, mut both, mut neither) = (0, 0, 0);
+        for files in [60, 100, 256, 600, 1_024, 4_096, 65_536] {
+            for configured in numbers {
+                for max_agents in [0, 1, 10, 255, 1_000, 1_000_000] {
+                    for (listeners, admin) in [(0, 0), (1, 65), (100, 0)] {
+                        let unknown_agents = if max_agents > 0 { 512 } else { 0 };
+                        let reserve = Reserve { listeners, max_agents, unknown_agents, admin };
+                        let Err(over) = connections(Some(configured), reserve, files) else { continue };
+                        let with = |key: &str, left: u64| match key {
+                            "limits.max_connections" => connections(u32::try_from(left).ok(), reserve, files),
+                            "limits.max_agents" => {
+                                let max_agents = usize::try_from(left).expect("a number");
+                                connections(Some(configured), Reserve { max_agents, ..reserve }, files)
+                            }
+                            other => panic!("`{other}` needs no files"),
+                        };
+                        let least = Reserve { max_agents: max_agents.min(1), ..reserve };
+                        match &*over.lower() {
+                            [] => {
+                                neither += 1;
+                                assert!(connections(Some(1), least, files).is_err(), "{over}");
+                            }
+                            [(key, Some(left))] => {
+                                one += 1;
+                                assert!(with(key, *left).is_ok() && with(key, *left + 1).is_err(), "{over}");
+                            }
+                            parts => {
+                                both += 1;
+                                assert!(parts.len() == 2 && parts.iter().all(|it| it.1.is_none()), "{over}");
+                                assert!(connections(Some(1), least, files).is_ok(), "{over}");
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assert!(one > 0 && both > 0 && neither > 0, "{one} {both} {neither}");
     }
 
     #[test]

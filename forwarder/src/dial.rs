@@ -31,6 +31,8 @@ pub use later::retry_after;
 use later::reworded;
 use names::Names;
 pub use proxy::{ProxyScheme, ProxyUrl, ProxyUrlError};
+#[cfg(unix)]
+pub(crate) use race::first_to_answer;
 
 /// A way to the other side, whatever lies between.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}

@@ -114,15 +114,31 @@ pub struct BindError {
     pub listen: SocketAddr,
     /// Why.
     pub error: io::Error,
+    /// The listener of the edge itself that has the port.
+    pub own: Option<SocketAddr>,
+}
+
+impl BindError {
+    fn beside(own: &OwnSockets, endpoint: &str, listen: SocketAddr, error: io::Error) -> Self {
+        Self { endpoint: endpoint.into(), listen, error, own: own.listener_on(listen.port()) }
+    }
 }
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { endpoint, listen, error } = self;
+        let Self { endpoint, listen, error, own } = self;
         write!(f, "endpoint `{endpoint}` cannot listen on {listen}: {error}")?;
-        match error.kind() {
-            io::ErrorKind::AddrInUse => f.write_str("; stop the program that uses it, or change `listen`"),
-            io::ErrorKind::PermissionDenied => {
+        match (error.kind(), own) {
+            (io::ErrorKind::AddrInUse, Some(own)) => {
+                write!(
+                    f,
+                    "; the edge itself listens on {own}: restart it, or free the port by a reload before"
+                )
+            }
+            (io::ErrorKind::AddrInUse, None) => {
+                f.write_str("; stop the program that uses it, or change `listen`")
+            }
+            (io::ErrorKind::PermissionDenied, _) => {
                 f.write_str("; ports below 1024 need the right to bind them, or choose a higher port")
             }
             _ if listen.is_ipv6() => {
@@ -180,6 +196,11 @@ impl Edge {
         bound.collect()
     }
 
+    /// Why an address cannot be listened on, and whether the edge itself has it.
+    pub(crate) fn bind_error(&self, endpoint: &str, listen: SocketAddr, error: io::Error) -> BindError {
+        BindError::beside(&self.shared.own, endpoint, listen, error)
+    }
+
     /// Where agents connect, if they do.
     #[must_use]
     pub fn agents_address(&self) -> Option<SocketAddr> {
@@ -207,8 +228,8 @@ impl Edge {
     /// Serves a new generation: new connections by the new policies at once, open ones judged again. A new endpoint that
     /// cannot listen does not keep the others from being served; the next reload tries it again.
     pub async fn reload(&mut self, generation: Generation) -> Reloaded {
-        let (bound, unbound) = bind_each(&generation, &self.listeners);
-        let opened = bound.len();
+        let (bound, mut unbound) = bind_each(&generation, &self.listeners, &self.shared.own);
+        let mut opened = bound.len();
         let changed = status::changed(&self.shared.current.load(), &generation);
         let kept: Vec<ListenerKey> =
             generation.config.endpoints.iter().map(ListenerKey::from_endpoint).collect();
@@ -227,6 +248,14 @@ impl Edge {
             }
         }
         self.accept_on(bound);
+        if !unbound.is_empty() && !gone.is_empty() {
+            // One of those that are closed now may have had the port.
+            let newest = self.shared.current.load_full();
+            let (more, left) = bind_each(&newest, &self.listeners, &self.shared.own);
+            opened += more.len();
+            unbound = left;
+            self.accept_on(more);
+        }
         let later = undecided.len();
         if self.shared.waiting.add(undecided) {
             // No connection: a stop does not wait for it.
@@ -284,6 +313,7 @@ impl Listener {
 fn bind_each(
     generation: &Generation,
     present: &HashMap<ListenerKey, Listener>,
+    own: &OwnSockets,
 ) -> (Vec<(ListenerKey, SocketAddr, TcpListener)>, Vec<BindError>) {
     let (mut bound, mut unbound) = (Vec::new(), Vec::new());
     for endpoint in &generation.config.endpoints {
@@ -295,7 +325,7 @@ fn bind_each(
         let listening = listener::bind(listen).and_then(listener::listen);
         match listening.and_then(|listener| Ok((listener.local_addr()?, listener))) {
             Ok((address, listener)) => bound.push((key, address, listener)),
-            Err(error) => unbound.push(BindError { endpoint: endpoint.name.value.clone(), listen, error }),
+            Err(error) => unbound.push(BindError::beside(own, &endpoint.name.value, listen, error)),
         }
     }
     (bound, unbound)
@@ -314,12 +344,12 @@ fn bind(
             continue;
         }
         let listen = endpoint.listen.value;
-        let failed = |error| BindError { endpoint: endpoint.name.value.clone(), listen, error };
+        let failed = |error| BindError { endpoint: endpoint.name.value.clone(), listen, error, own: None };
         bound.push((key, endpoint, listener::bind(listen).map_err(failed)?));
     }
     let listening = bound.into_iter().map(|(key, endpoint, socket)| {
         let listen = endpoint.listen.value;
-        let failed = |error| BindError { endpoint: endpoint.name.value.clone(), listen, error };
+        let failed = |error| BindError { endpoint: endpoint.name.value.clone(), listen, error, own: None };
         let listener = listener::listen(socket).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok((key, address, listener))

@@ -44,9 +44,10 @@ fn run_quickstart(args: &Quickstart) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return fail(Exit::Internal, error),
     };
-    match runtime.block_on(quickstart::run(args.check, &mut anstream::stdout())) {
+    match runtime.block_on(quickstart::run(args.check, args.keep.as_deref(), &mut anstream::stdout())) {
         Ok(()) => Exit::Yes,
         Err(error @ QuickstartError::Unexpected(_)) => fail(Exit::No, error),
+        Err(error @ QuickstartError::Folder(..)) => fail(Exit::Usage, error),
         Err(error) => fail(Exit::Internal, error),
     }
 }
@@ -95,7 +96,7 @@ fn run_ca(args: &Ca) -> Exit {
         (CaCommand::Rotate(_), None) => tls::rotate(&state, &agents.names),
         (CaCommand::Show(_), Some(given)) => {
             let path = generation.folder.join(&*given.certificate);
-            AgentIdentity::load(&path, &generation.folder.join(&*given.private_key))
+            AgentIdentity::load(&path, &generation.folder.join(&*given.private_key), &agents.names)
                 .map(|identity| tls::AuthorityFile { path, fingerprint: identity.fingerprint().to_owned() })
         }
         (CaCommand::Show(_), None) => match tls::show(&state) {

@@ -9,11 +9,13 @@ mod agents;
 mod refusals;
 mod reload;
 mod shape;
+mod waiting;
 mod writer;
 
 pub use agents::{agent_session_start, agent_session_stop};
 pub use reload::{policy_not_loaded, reload_failed};
 pub use shape::{Closed, tcp_connection_closed};
+pub use waiting::connections_waiting;
 pub use writer::{EventWriter, WriterThread, open_outputs};
 
 pub use crate::lines::Output;

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use policy_core::ip_policies::unpack;
 use policy_core::named_file::NamedFile;
 
 use crate::generation::{ReadFile, refuse_pipe};
@@ -58,6 +59,18 @@ pub(crate) fn named(folder: &Path, name: &str, read: ReadFile<'_>) -> NamedFile<
         }
     };
     let content = bytes().map_err(|error| error.to_string());
+    let there = fs::symlink_metadata(&path).is_ok();
+    NamedFile::new(path.display().to_string(), content).outside(there && !is_below(&path, folder))
+}
+
+/// A list file that a file of IP policies in a folder names: a regular one, plain or packed.
+pub(crate) fn named_list(folder: &Path, name: &str, feed: &mut dyn FnMut(&[u8])) -> NamedFile<()> {
+    let path = folder.join(name);
+    let opened = open_at_once(&path).and_then(|file| match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, NOT_REGULAR)),
+    });
+    let content = opened.map_err(|error| error.to_string()).and_then(|file| unpack(file, feed));
     let there = fs::symlink_metadata(&path).is_ok();
     NamedFile::new(path.display().to_string(), content).outside(there && !is_below(&path, folder))
 }

@@ -41,6 +41,8 @@ pub struct Generation {
     pub internal_programs: Vec<Option<EndpointPolicy>>,
     /// The endpoints whose policies could not be loaded.
     pub not_loaded: Vec<NotLoaded>,
+    /// The files of IP policies that could not be used, as the configuration names them.
+    pub unusable_ip_policies: Vec<Box<str>>,
     /// The folder that relative paths start from.
     pub folder: PathBuf,
     index: Index,
@@ -194,9 +196,12 @@ fn load_onto(
     }
     let folder = files::folder_of(path);
     let mut named = |name: &str| files::named(folder, name, read);
+    let mut list = |file: &str, name: &str, feed: &mut dyn FnMut(&[u8])| {
+        files::named_list(files::folder_of(&folder.join(file)), name, feed)
+    };
     let mut options = CheckOptions::default();
     options.serving = true;
-    let loaded = load_edge_files(&source, &options, &mut named);
+    let loaded = load_edge_files(&source, &options, &mut named, &mut list);
     let reports = Reports::of(loaded.policies, (source, loaded.findings), outside);
     let filled = match (loaded.usable, loaded.incomplete, previous) {
         (Some((config, programs)), ..) => {
@@ -206,17 +211,17 @@ fn load_onto(
                 programs: programs.endpoints.into_iter().map(programs_of).collect(),
                 internal_programs: programs.internal.into_iter().map(|it| it.map(programs_of)).collect(),
                 not_loaded: Vec::new(),
+                unusable_ip_policies: Vec::new(),
             }
         }
         (None, Some(incomplete), Some(previous)) => fill(incomplete, previous),
         _ => return Err(LoadError::Invalid(reports)),
     };
-    let Filled { config, programs, internal_programs, not_loaded } = filled;
-    let index = Index::from_config(&config);
-    Ok((
-        Generation { config, programs, internal_programs, not_loaded, folder: folder.to_owned(), index },
-        reports,
-    ))
+    let Filled { config, programs, internal_programs, not_loaded, unusable_ip_policies } = filled;
+    let (index, folder) = (Index::from_config(&config), folder.to_owned());
+    let generation =
+        Generation { config, programs, internal_programs, not_loaded, unusable_ip_policies, folder, index };
+    Ok((generation, reports))
 }
 
 /// Reads a file of the file system, never more than the parser accepts and one byte.

@@ -8,6 +8,7 @@ mod owner;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use jiff::Timestamp;
@@ -37,6 +38,8 @@ pub struct Online {
     pub url_text: Box<str>,
     /// Where it can be reached from.
     pub binding: Binding,
+    /// Where it listens if it is public: the `public_tcp_listen` of when it came online.
+    pub listens_on: Vec<IpAddr>,
     /// True if endpoints with the same URL share its traffic.
     pub pooling: bool,
     /// Its own policies, in the order in which they run.
@@ -199,6 +202,7 @@ pub(crate) mod tests {
             url: EndpointUrl::parse(url).expect(url),
             url_text: url.into(),
             binding: Binding::Internal,
+            listens_on: Vec::new(),
             pooling,
             programs: Vec::new(),
             policy_text: None,

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,14 +18,41 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use crate::relay::Carrier;
 
+/// Dials beside another one of the same connection, in all: they are of the files that the edge keeps for itself.
+const FURTHER_DIALS: usize = 32;
+
 /// Sockets that are open now.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct OwnSockets {
     listeners: Mutex<Table>,
     connections: Mutex<Table>,
+    further: Arc<Semaphore>,
+}
+
+impl Default for OwnSockets {
+    fn default() -> Self {
+        let further = Arc::new(Semaphore::new(FURTHER_DIALS));
+        Self { listeners: Mutex::default(), connections: Mutex::default(), further }
+    }
+}
+
+/// The addresses that are dialled for one connection. A connection has files for one at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Dials {
+    running: Arc<AtomicUsize>,
+}
+
+/// One of them, until it is dropped.
+struct Running(Arc<AtomicUsize>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The ends of a connection, the own one first; of a listener its address twice.
@@ -110,6 +138,18 @@ impl OwnSockets {
         OwnListener(Registered { own: Arc::clone(self), table: Self::listeners, ends })
     }
 
+    /// A listener that has this port, at whatever address.
+    #[must_use]
+    pub fn listener_on(&self, port: u16) -> Option<SocketAddr> {
+        self.listeners().keys().map(|(it, _)| *it).find(|it| it.port() == port)
+    }
+
+    /// True if another dial may run beside one of the same connection.
+    #[cfg(test)]
+    pub(crate) fn has_further_place(&self) -> bool {
+        self.further.available_permits() > 0
+    }
+
     /// True if whoever connects to that address from this machine reaches a listener of the edge.
     #[must_use]
     pub fn has_listener_at(&self, address: SocketAddr) -> bool {
@@ -149,6 +189,22 @@ impl OwnSockets {
             Some(error) => Err(error),
             None => Ok(connection),
         }
+    }
+
+    /// The same for one of several addresses: it waits for a place where another one is being dialled.
+    pub(crate) async fn connect_beside(
+        self: Arc<Self>,
+        dials: Arc<Dials>,
+        to: SocketAddr,
+    ) -> io::Result<OwnConnection> {
+        let is_further = dials.running.fetch_add(1, Ordering::Relaxed) > 0;
+        let _running = Running(Arc::clone(&dials.running));
+        let _place = match is_further {
+            // The semaphore is never closed.
+            true => Some(Arc::clone(&self.further).acquire_owned().await.map_err(io::Error::other)?),
+            false => None,
+        };
+        self.connect(to).await
     }
 
     /// Begins to connect.

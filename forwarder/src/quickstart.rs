@@ -4,17 +4,20 @@
 //! which are compiled in. Everything is the real thing but the device, which only echoes.
 
 mod device;
+mod keep;
 mod site;
 mod visit;
 
 use std::fmt;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::edge::BindError;
 use crate::events::{EventWriter, Output};
 use crate::generation::LoadError;
+use keep::Kept;
 use site::Site;
 use visit::{Visit, visit};
 
@@ -37,6 +40,8 @@ pub enum QuickstartError {
     System(io::Error),
     /// The visits did not end as the policy says.
     Unexpected(String),
+    /// The folder that is to keep the files cannot be used.
+    Folder(PathBuf, String),
     /// This machine has no second loopback address.
     NoSecondAddress,
 }
@@ -48,6 +53,7 @@ impl fmt::Display for QuickstartError {
             Self::Bind(error) => error.fmt(f),
             Self::System(error) => error.fmt(f),
             Self::Unexpected(what) => f.write_str(what),
+            Self::Folder(folder, why) => write!(f, "cannot keep files in `{}`: {why}", folder.display()),
             Self::NoSecondAddress => {
                 write!(f, "the refusal could not be shown: this machine has no address {REFUSED}; {ALIAS}")
             }
@@ -66,16 +72,18 @@ impl From<io::Error> for QuickstartError {
 /// What to do where loopback has one address only.
 const ALIAS: &str = "on macOS run `sudo ifconfig lo0 alias 127.0.0.2 up` and start again";
 
-/// Runs the quickstart. With `check` it asserts both visits and ends; otherwise it stays until interrupted.
+/// Runs the quickstart. With `check` it asserts both visits and ends; otherwise it stays until interrupted. `keep` is a
+/// folder, new or empty, in which it leaves files for an edge and an agent that run by themselves.
 ///
 /// # Errors
 /// [`QuickstartError`].
-pub async fn run(check: bool, out: &mut impl Write) -> Result<(), QuickstartError> {
+pub async fn run(check: bool, keep: Option<&Path>, out: &mut impl Write) -> Result<(), QuickstartError> {
+    let kept = keep.map(Kept::begin).transpose()?;
     let device = device::start().await?;
     let lines = Lines::default();
     let outputs: Vec<Output> = vec![Box::new(lines.clone())];
     let (events, thread) = EventWriter::start(outputs)?;
-    let site = Site::start(device, check, events.clone()).await?;
+    let site = Site::start(device, check, kept.as_ref(), events.clone()).await?;
     let [(_, address)] = &*site.edge.addresses() else {
         return Err(QuickstartError::Unexpected("the fixture has one endpoint".to_owned()));
     };
@@ -99,6 +107,9 @@ pub async fn run(check: bool, out: &mut impl Write) -> Result<(), QuickstartErro
         assert_visits(&admitted, &refused, &lines.all())?;
     }
 
+    if let Some(kept) = &kept {
+        kept.invite(out)?;
+    }
     if check {
         if no_second {
             return Err(QuickstartError::NoSecondAddress);

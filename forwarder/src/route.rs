@@ -90,7 +90,7 @@ impl Verdict {
             file: Some(program.file().into()),
             position,
             reason: run.reason().to_string(),
-            policy_sha256: Some(program.policy_sha256()),
+            policy_sha256: Some(program.served_sha256()),
         }
     }
 }
@@ -540,7 +540,7 @@ fn over_budget(program: &Program, owner: Option<&Owner>) -> Verdict {
         file: Some(program.file().into()),
         position: None,
         reason: format!("the policies{whose} have used up the processor time that they may take"),
-        policy_sha256: Some(program.policy_sha256()),
+        policy_sha256: Some(program.served_sha256()),
     }
 }
 

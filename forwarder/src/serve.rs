@@ -13,12 +13,13 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use policy_core::diagnostic::printable;
 use policy_core::edge::EdgeConfig;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, interval_at};
 
-use crate::admin::{CONNECTIONS, ChangedPolicy, ReloadReport};
+use crate::admin::{CONNECTIONS, Caller, ChangedPolicy, ReloadReport, policy_changed};
 use crate::admission::{OverBudget, Reserve, connections, raise_file_limit};
 use crate::edge::{BindError, Edge, EndedAgents, LastReload, ReloadFaults, UNKNOWN_AGENTS, not_loaded};
 use crate::events::{EventWriter, open_outputs, policy_not_loaded, reload_failed};
@@ -108,9 +109,10 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
             () = signals.stop() => break,
         };
         let report = served.reload(loaded).await;
+        served.tell_changed(&report, asked.as_ref().map(|asked| asked.by));
         if let Some(asked) = asked {
             // Who asked may not wait any more.
-            let _ = asked.send(report);
+            let _ = asked.done.send(report);
         }
     }
     // Nobody waits for a reload that does not come.
@@ -258,6 +260,10 @@ impl Served {
             problems
                 .push(format!("the destinations of events stay as they were: cannot use `{path}`: {error}"));
         });
+        let unusable = generation.unusable_ip_policies.iter();
+        problems.extend(unusable.map(|file| {
+            format!("policies that name an IP policy of `{}` are not loaded: it has errors", printable(file))
+        }));
         let drain = new.drain;
         let not_loaded: Vec<_> = generation.not_loaded.iter().map(not_loaded).collect();
         let done = self.edge.reload(generation).await;
@@ -291,6 +297,11 @@ impl Served {
         log(&report);
         announce(&self.edge);
         report
+    }
+
+    /// Tells which policies a reload has changed, and who asked for it; nobody but a signal if none is named.
+    fn tell_changed(&self, report: &ReloadReport, by: Option<Caller>) {
+        report.changed.iter().for_each(|changed| self.tell(policy_changed(changed, by)));
     }
 
     fn tell(&self, event: serde_json::Result<String>) {

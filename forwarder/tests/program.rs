@@ -45,6 +45,8 @@ mod full_disk;
 mod harness;
 #[path = "program/herd.rs"]
 mod herd;
+#[path = "program/ip_policies.rs"]
+mod ip_policies;
 #[path = "program/kills.rs"]
 mod kills;
 #[path = "program/lifecycle.rs"]
@@ -64,6 +66,8 @@ mod neighbours;
 mod openssh;
 #[path = "program/outcomes.rs"]
 mod outcomes;
+#[path = "program/overview.rs"]
+mod overview;
 #[path = "program/policies.rs"]
 mod policies;
 #[cfg(target_os = "linux")]

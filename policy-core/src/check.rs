@@ -36,6 +36,12 @@ impl CheckedPolicy {
         &self.policy
     }
 
+    /// The IP policies that it names, as often as it does.
+    pub fn ip_policies(&self) -> impl Iterator<Item = &str> {
+        let actions = self.policy.phases.iter().flat_map(|it| &it.rules).flat_map(|rule| &rule.actions);
+        actions.flat_map(|action| action.config.open_ip_policies()).map(|id| &*id.value)
+    }
+
     /// The file it stands in.
     #[must_use]
     pub const fn source(&self) -> &Source {

@@ -5,12 +5,13 @@
 
 mod admin;
 mod agents;
+mod ip_policies;
 mod limits;
 mod listeners;
 mod load;
 mod read;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub use crate::endpoint_policy::PolicySource;
 pub use crate::endpoint_policy::ReadPolicy;
 pub use admin::AdminListener;
 pub use agents::{AgentListener, CertificateFiles, PoliciesForward};
+pub use ip_policies::ReadListOf;
 pub use limits::{EdgeLimits, SourceShare, endpoint_share};
 pub use load::{EdgeFiles, Incomplete, LoadedPolicy, Programs, load_edge_files};
 pub(crate) use read::check_document;
@@ -55,6 +57,10 @@ pub struct EdgeConfig {
     pub admin_listener: Option<AdminListener>,
     /// Ports that agents may open for their public endpoints.
     pub public_tcp_ports: Option<RangeInclusive<u16>>,
+    /// The addresses that public endpoints of agents listen on; empty for every address, IPv4 and IPv6.
+    pub public_tcp_listen: Vec<IpAddr>,
+    /// Files of IP policies that policies of the configuration may name; relative to it.
+    pub ip_policies: Vec<Spanned<Box<str>>>,
     /// Where events go.
     pub events: Vec<EventSink>,
     /// Budgets and deadlines.

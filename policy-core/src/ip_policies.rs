@@ -5,8 +5,9 @@
 
 mod files;
 mod list;
+mod unpack;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ipnetwork::IpNetwork;
 
@@ -23,8 +24,10 @@ use crate::schema::{
 };
 use crate::source::{Source, Spanned};
 
+pub(crate) use files::load_within;
 pub use files::{IpPolicyFiles, MOST_FILES, ReadList, load_ip_policy_files};
 pub use list::{LONGEST_LINE, ListReader, LoadedList, MOST_NETWORKS};
+pub use unpack::unpack;
 
 static INVALID_ID: Code = Code::error("TP438", "invalid-ip-policy").ngrok(&["ERR_NGROK_1402"]);
 
@@ -63,6 +66,8 @@ impl IpPolicy {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IpPolicies {
     policies: BTreeMap<Box<str>, IpPolicy>,
+    /// True if there are more that could not be loaded.
+    incomplete: bool,
 }
 
 impl IpPolicies {
@@ -75,6 +80,37 @@ impl IpPolicies {
     /// All of them, by their ids.
     pub fn iter(&self) -> impl Iterator<Item = &IpPolicy> {
         self.policies.values()
+    }
+
+    /// True if there are more than these, which could not be loaded: an unknown id may be one of them.
+    #[must_use]
+    pub const fn is_incomplete(&self) -> bool {
+        self.incomplete
+    }
+
+    /// Notes that there are more, which could not be loaded.
+    pub(crate) const fn lack(&mut self) {
+        self.incomplete = true;
+    }
+
+    /// Adds those of another file; `known` are the ids of all files before it. An id that is given twice is returned,
+    /// and stands for nothing.
+    pub(crate) fn merge(&mut self, more: Self, known: &mut BTreeSet<Box<str>>) -> Vec<Box<str>> {
+        let mut twice = Vec::new();
+        for (id, policy) in more.policies {
+            if known.insert(id.clone()) {
+                self.policies.insert(id, policy);
+            } else {
+                self.policies.remove(&id);
+                twice.push(id);
+            }
+        }
+        twice
+    }
+
+    /// The networks of all of them.
+    pub(crate) fn networks(&self) -> usize {
+        self.policies.values().map(|policy| policy.allow.len() + policy.deny.len()).sum()
     }
 
     pub(crate) fn nearest(&self, id: &str) -> Option<&str> {

@@ -60,6 +60,9 @@ impl Scheme {
     }
 }
 
+/// Parts before `.internal` (ngrok says five in one place and five in all in another).
+pub const MAX_INTERNAL_PARTS: usize = 5;
+
 /// Where an endpoint can be reached from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Binding {
@@ -219,6 +222,13 @@ impl EndpointUrl {
     #[must_use]
     pub fn is_internal(&self) -> bool {
         self.host.strip_suffix(".internal").is_some_and(|rest| !rest.is_empty())
+    }
+
+    /// True for an internal name with more parts than internal endpoints have: [`MAX_INTERNAL_PARTS`] before `.internal`,
+    /// a `*` among them.
+    #[must_use]
+    pub fn is_too_deep(&self) -> bool {
+        self.is_internal() && self.host.split('.').count() > MAX_INTERNAL_PARTS + 1
     }
 
     /// True if the host begins with `*.`.

@@ -78,6 +78,7 @@ fn dependencies_are_pinned() {
     let expected = [
         "base64",
         "crc",
+        "flate2",
         "granit-parser",
         "ipnetwork",
         "jiff",

@@ -57,14 +57,18 @@ impl Fault {
         Self { code: Some(code), ..self }
     }
 
-    pub(super) fn no_path() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "this edge has no such path")
+    /// A part of the API that this edge does not have: 404 would say that one object is gone.
+    pub(super) fn not_served(path: &str) -> Self {
+        let path = bounded(path);
+        let message = format!(
+            "this edge does not serve `{path}`; it serves /service_users, /credentials, /api_keys, /tunnel_sessions, \
+             /endpoints and /edge"
+        );
+        Self::new(StatusCode::NOT_IMPLEMENTED, message)
     }
 
     pub(super) fn not_found(id: &str) -> Self {
-        // What a client sent comes back in a bounded length.
-        let id: String = id.chars().take(64).collect();
-        Self::new(StatusCode::NOT_FOUND, format!("there is no `{id}`"))
+        Self::new(StatusCode::NOT_FOUND, format!("there is no `{}`", bounded(id)))
     }
 
     pub(super) fn wrong_method(allowed: &str) -> Self {
@@ -95,6 +99,11 @@ impl Fault {
             error => Self::internal(&error),
         }
     }
+}
+
+/// What a client sent comes back in a bounded length.
+fn bounded(text: &str) -> String {
+    text.chars().take(64).collect()
 }
 
 /// What a change made, and how that is answered: one that counts and is not durable has its event like any other.

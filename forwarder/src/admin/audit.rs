@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use ulid::Ulid;
 
-use super::Call;
+use super::{Call, Caller, ChangedPolicy};
 
 /// Where audit events go, such as the writer of the edge's events. Cheap to clone.
 #[derive(Clone)]
@@ -44,17 +44,30 @@ impl Audit {
 
     /// Tells a change: `kind` such as `tunnel_credential`, `what` such as `created`.
     pub(super) fn tell(&self, call: &Call, kind: &str, what: &str, object: &impl Serialize) {
-        let event = Event {
-            account_id: None,
-            event_id: format!("ev_{}", Ulid::generate()),
-            event_type: format!("{kind}_{what}.v0"),
-            event_timestamp: Timestamp::now(),
-            principal: Principal { subject: call.caller.to_string() },
-            object,
-        };
-        match policy_core::json::to_string(&event) {
+        match event(call.caller.to_string(), format!("{kind}_{what}.v0"), object) {
             Ok(line) => (self.0)(line),
             Err(error) => tracing::error!("an audit event cannot be written: {error}"),
         }
     }
+}
+
+/// The event of a change, as one line of JSON without the line break.
+fn event(subject: String, event_type: String, object: &impl Serialize) -> serde_json::Result<String> {
+    policy_core::json::to_string(&Event {
+        account_id: None,
+        event_id: format!("ev_{}", Ulid::generate()),
+        event_type,
+        event_timestamp: Timestamp::now(),
+        principal: Principal { subject },
+        object,
+    })
+}
+
+/// The event of a policy that a reload has changed; without a caller the reload came by a signal.
+///
+/// # Errors
+/// None that can occur: every key is a string.
+pub(crate) fn policy_changed(changed: &ChangedPolicy, by: Option<Caller>) -> serde_json::Result<String> {
+    let subject = by.map_or_else(|| "signal".to_owned(), |caller| caller.to_string());
+    event(subject, "policy_changed.v0".to_owned(), changed)
 }

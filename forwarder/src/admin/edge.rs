@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use hyper::{Method, StatusCode};
 use serde::Serialize;
 
-use super::{Admin, Answer, Call, Fault};
+use super::{Admin, Answer, Call, Caller, Fault};
 
 pub(super) const EDGE: &str = "edge";
 
@@ -14,8 +14,8 @@ pub trait EdgeControl: Send + Sync {
     /// What is served now. Does not wait.
     fn status(&self) -> EdgeStatus;
 
-    /// Loads the configuration again; waits until that is done. `None` if the edge stops.
-    fn reload(&self) -> Option<ReloadReport>;
+    /// Loads the configuration again, for a caller; waits until that is done. `None` if the edge stops.
+    fn reload(&self, by: Caller) -> Option<ReloadReport>;
 }
 
 /// What an edge serves.
@@ -32,6 +32,10 @@ pub struct EdgeStatus {
     pub connections: usize,
     /// Agents that are connected.
     pub agents: usize,
+    /// The same by whose they are, in the order of the names.
+    pub agents_by_owner: Vec<AgentsOfOwner>,
+    /// Internal endpoints that policies of the configuration name and nobody serves now.
+    pub offline_targets: Vec<OfflineTarget>,
     /// Why the last reload was refused as a whole; `None` if it was not.
     pub reload_error: Option<String>,
     /// What else of the configuration is not in force since the last reload, and why.
@@ -56,6 +60,44 @@ pub struct EndpointStatus {
     pub policy_sha256: Option<String>,
     /// The file of the policy that is in force.
     pub policy_file: Option<String>,
+    /// Connections that are open here.
+    pub connections: usize,
+}
+
+/// The agents of one service user, or of an authtoken that nobody owns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct AgentsOfOwner {
+    /// The id of the service user or the authtoken.
+    pub id: String,
+    /// The name of the service user, or the description of the authtoken.
+    pub name: String,
+    /// Agents that are connected.
+    pub agents: usize,
+    /// Endpoints that they keep online.
+    pub endpoints: usize,
+}
+
+impl AgentsOfOwner {
+    pub(crate) const fn new(id: String, name: String) -> Self {
+        Self { id, name, agents: 0, endpoints: 0 }
+    }
+}
+
+/// An internal endpoint that nobody serves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct OfflineTarget {
+    /// Its URL.
+    pub url: String,
+    /// The endpoints of the configuration whose policies forward to it: names, and URLs of internal ones.
+    pub endpoints: Vec<String>,
+}
+
+impl OfflineTarget {
+    pub(crate) const fn new(url: String, endpoints: Vec<String>) -> Self {
+        Self { url, endpoints }
+    }
 }
 
 /// What decides at an endpoint.
@@ -147,16 +189,16 @@ impl Admin {
     }
 
     pub(super) fn route_edge(&self, call: &Call, verb: Option<&str>) -> Result<Answer, Fault> {
-        let edge = self.edge.as_ref().ok_or_else(Fault::no_path)?;
+        let edge = self.edge.as_ref().ok_or_else(|| Fault::not_served(&call.path))?;
         match (verb, &call.method) {
             (None, &Method::GET) => Answer::json(StatusCode::OK, &edge.status()),
             (None, _) => Err(Fault::wrong_method("GET")),
-            (Some("reload"), &Method::POST) => match edge.reload() {
+            (Some("reload"), &Method::POST) => match edge.reload(call.caller) {
                 Some(report) => Answer::json(StatusCode::OK, &report),
                 None => Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, "the edge is stopping")),
             },
             (Some("reload"), _) => Err(Fault::wrong_method("POST")),
-            _ => Err(Fault::no_path()),
+            _ => Err(Fault::not_served(&call.path)),
         }
     }
 }

@@ -30,6 +30,8 @@ pub(super) const SESSION_LIST: List = List {
         ("region", Kind::Text),
         ("started_at", Kind::Time),
         ("transport", Kind::Text),
+        ("principal", Kind::Maybe),
+        ("principal_name", Kind::Text),
     ],
 };
 pub(super) const ENDPOINT_LIST: List = List {
@@ -58,6 +60,7 @@ pub(super) const ENDPOINT_LIST: List = List {
         ("upstream_protocol", Kind::Text),
         ("url", Kind::Text),
         ("principal", Kind::Maybe),
+        ("principal_name", Kind::Text),
         ("traffic_policy", Kind::Text),
         ("bindings", Kind::Texts),
         ("tunnel_session", Kind::Maybe),
@@ -163,6 +166,10 @@ pub struct SessionView {
     pub started_at: Timestamp,
     /// How it is connected, such as `tls`.
     pub transport: String,
+    /// Filled in by the API: the service user that owns the credential, else the credential. Ours.
+    pub principal: Option<Ref>,
+    /// Filled in by the API: the name of the service user, else the description of the credential. Ours.
+    pub principal_name: String,
 }
 
 /// An endpoint that is online, as ngrok's API shows it.
@@ -210,8 +217,10 @@ pub struct EndpointView {
     pub upstream_protocol: String,
     /// The URL.
     pub url: String,
-    /// The service user or credential that made it.
+    /// The credential that made it; where that has an owner, the API puts the service user in its place.
     pub principal: Option<Ref>,
+    /// Filled in by the API: the name of the service user, else the description of the credential. Ours.
+    pub principal_name: String,
     /// The policy as text.
     pub traffic_policy: String,
     /// `public` or `internal`.
@@ -267,11 +276,20 @@ fn show<T: Serialize + Clone>(
 }
 
 impl Admin {
+    /// Whose a credential is, and what people call that.
+    fn principal(&self, credential: &str) -> (Option<Ref>, String) {
+        let found = credential.parse().ok().and_then(|id| self.identity.owner(id));
+        let (id, name) = found.unwrap_or_else(|| (credential.to_owned(), String::new()));
+        (Some(Ref::to(id)), name)
+    }
+
     pub(super) fn read_sessions(&self, call: &Call, id: Option<&str>) -> Result<Answer, Fault> {
         let mut views = self.sessions.sessions();
         for view in &mut views {
             view.uri = call.uri(SESSIONS, &view.id);
+            (view.principal, view.principal_name) = self.principal(&view.credential.id);
             refer(&mut view.credential, call);
+            view.principal.iter_mut().for_each(|it| refer(it, call));
         }
         show(call, SESSION_LIST, views, id, |view| &view.id)
     }
@@ -319,6 +337,9 @@ impl Admin {
         for view in &mut views {
             if id.is_none() && view.traffic_policy.len() > MAX_LISTED_POLICY {
                 view.traffic_policy.clear();
+            }
+            if let Some(credential) = view.principal.take() {
+                (view.principal, view.principal_name) = self.principal(&credential.id);
             }
             view.uri = call.uri(ENDPOINTS, &view.id);
             let refs = [&mut view.principal, &mut view.tunnel_session];

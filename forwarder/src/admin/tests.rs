@@ -462,18 +462,21 @@ fn errors_have_a_status_a_number_and_a_sentence() {
 #[test]
 fn paths_and_methods_that_are_not_there() {
     let api = api();
-    for path in [
-        "/",
-        "",
-        "/nothing",
-        "/credentials/",
-        "/credentials/a/b",
-        "/credentials/a/b/c",
-        "//",
-        "/endpoints/ep_9",
-    ] {
+    for path in ["/credentials/", "/endpoints/ep_9", "/tunnel_sessions/ts_9", "/api_keys/ak_9"] {
         assert_eq!(api.get(path).0, 404, "{path}");
     }
+    for path in
+        ["/", "", "/nothing", "/credentials/a/b", "/credentials/a/b/c", "//", "/ip_policies/ipp_1", "/edge"]
+    {
+        for method in [Method::GET, Method::POST, Method::DELETE] {
+            let (status, error) = api.call(method, path, &Value::Null);
+            assert_eq!((status, &error["status_code"]), (501, &json!(501)), "{path}");
+            assert!(text(&error["msg"]).contains("/credentials, "), "{error}");
+            assert!(text(&error["details"]["operation_id"]).starts_with("op_"), "{error}");
+        }
+    }
+    let long = format!("/{}", "x".repeat(9_000));
+    assert!(text(&api.get(&long).1["msg"]).len() < 300);
     for (method, path, status) in [
         (Method::PUT, "/credentials", 405),
         (Method::POST, "/credentials/cr_1", 405),
@@ -481,7 +484,7 @@ fn paths_and_methods_that_are_not_there() {
         (Method::GET, "/tunnel_sessions/ts_1/stop", 405),
         (Method::GET, "/tunnel_sessions/ts_1/restart", 405),
         (Method::POST, "/tunnel_sessions/ts_9/restart", 404),
-        (Method::POST, "/tunnel_sessions/ts_1/pause", 404),
+        (Method::POST, "/tunnel_sessions/ts_1/pause", 501),
         (Method::DELETE, "/service_users/su_1", 404),
         (Method::PATCH, "/credentials/cr_1", 404),
     ] {

@@ -18,7 +18,11 @@ const ENDPOINTS: &[Column] = &[
     ("POLICY", "/policy"),
     ("FILE", "/policy_file"),
     ("SHA-256", "/policy_sha256"),
+    ("OPEN", "/connections"),
 ];
+const OWNERS: &[Column] =
+    &[("AGENTS OF", "/name"), ("ID", "/id"), ("AGENTS", "/agents"), ("ENDPOINTS", "/endpoints")];
+const OFFLINE: &[Column] = &[("OFFLINE TARGET", "/url"), ("FORWARDED TO BY", "/endpoints")];
 
 /// `forwarder reload`.
 pub(crate) fn reload(args: &Reload) -> Exit {
@@ -131,6 +135,12 @@ fn state(status: &Value) -> String {
         counted(number(status, "connections"), "connection"),
     ];
     let _ = writeln!(out, "{}", parts.join(", "));
+    for (columns, key) in [(OWNERS, "agents_by_owner"), (OFFLINE, "offline_targets")] {
+        let rows = items(status, key);
+        if !rows.is_empty() {
+            let _ = write!(out, "\n{}", table(columns, rows));
+        }
+    }
     for finding in items(status, "findings").iter().filter_map(Value::as_str) {
         let _ = writeln!(out, "{finding}");
     }

@@ -22,16 +22,18 @@ pub(super) const API_KEYS: &[Column] =
     &[("ID", "/id"), ("OWNER", "/owner_id"), ("CREATED", "/created_at"), ("DESCRIPTION", "/description")];
 pub(super) const SESSIONS: &[Column] = &[
     ("ID", "/id"),
+    ("OWNER", "/principal_name"),
     ("IP", "/ip"),
     ("CREDENTIAL", "/credential/id"),
+    ("METADATA", "/metadata"),
     ("AGENT", "/agent_version"),
     ("STARTED", "/started_at"),
 ];
 pub(super) const ENDPOINTS: &[Column] = &[
     ("ID", "/id"),
     ("URL", "/url"),
-    ("TYPE", "/type"),
-    ("NAME", "/name"),
+    ("OWNER", "/principal_name"),
+    ("DESCRIPTION", "/description"),
     ("SESSION", "/tunnel_session/id"),
     ("UPSTREAM", "/upstream_url"),
 ];

@@ -48,8 +48,8 @@ pub(crate) enum ServiceUserCommand {
     List(Listed),
     /// Delete a service user with its authtokens.
     Delete {
-        /// The id, su_….
-        #[arg(value_parser = id)]
+        /// The id, su_…, or the name, if only one has it.
+        #[arg(value_name = "ID|NAME")]
         id: String,
     },
 }
@@ -57,10 +57,11 @@ pub(crate) enum ServiceUserCommand {
 /// Make, list and revoke authtokens: what agents connect with.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  forwarder authtoken create --owner su_01K… --acl bind:device1.internal:22 --expires 90d
+  forwarder authtoken create --owner gate-berlin --acl bind:device1.internal:22 --expires 90d
   forwarder authtoken create --acl 'bind:*.gate1.internal' --allow-cidr 203.0.113.0/24 > token
   forwarder authtoken list --filter 'size(obj.acl) == 0'      those that may bind everything
-  forwarder authtoken revoke cr_01K…       closes its sessions at once")]
+  forwarder authtoken revoke cr_01K…       closes its sessions at once
+  forwarder authtoken revoke spare         the one with that description")]
 pub(crate) struct Authtoken {
     #[command(flatten)]
     pub(crate) reach: Reach,
@@ -76,8 +77,8 @@ pub(crate) enum AuthtokenCommand {
     List(Listed),
     /// Revoke an authtoken.
     Revoke {
-        /// The id, cr_….
-        // Not parsed here: who gives the authtoken itself would see it repeated.
+        /// The id, cr_…, or the description or metadata, if only one has it.
+        #[arg(value_name = "ID|DESCRIPTION")]
         id: String,
     },
 }
@@ -85,8 +86,8 @@ pub(crate) enum AuthtokenCommand {
 /// What an authtoken is for.
 #[derive(Args, Debug)]
 pub(crate) struct NewAuthtoken {
-    /// The service user that owns it.
-    #[arg(long, value_name = "SU_ID")]
+    /// The service user that owns it: its id, or its name if only one has it.
+    #[arg(long, value_name = "ID|NAME")]
     pub(crate) owner: Option<String>,
     /// What it may bind: bind:HOST, bind:HOST:PORT or bind:*.HOST; several unite. Without, everything.
     #[arg(long, value_name = "RULE")]
@@ -127,8 +128,8 @@ pub(crate) enum ApiKeyCommand {
     List(Listed),
     /// Delete an API key.
     Delete {
-        /// The id, ak_….
-        #[arg(value_parser = id)]
+        /// The id, ak_…, or the description or metadata, if only one has it.
+        #[arg(value_name = "ID|DESCRIPTION")]
         id: String,
     },
 }
@@ -136,8 +137,8 @@ pub(crate) enum ApiKeyCommand {
 /// Whose an API key is.
 #[derive(Args, Debug)]
 pub(crate) struct NewApiKey {
-    /// The service user that owns it: the key counts only while that is active.
-    #[arg(long, value_name = "SU_ID")]
+    /// The service user that owns it, by id or name: the key counts only while that is active.
+    #[arg(long, value_name = "ID|NAME")]
     pub(crate) owner: Option<String>,
     /// For people, at most 255 characters.
     #[arg(long, value_name = "TEXT")]
@@ -147,7 +148,7 @@ pub(crate) struct NewApiKey {
 /// List, stop and restart the sessions of connected agents.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  forwarder session list\n  forwarder session stop ts_01K…\n  forwarder session restart ts_01K…"
+    after_help = "Examples:\n  forwarder session list\n  forwarder session stop ts_01K…\n  forwarder session restart gate-berlin       the one of that service user"
 )]
 pub(crate) struct Session {
     #[command(flatten)]
@@ -162,14 +163,14 @@ pub(crate) enum SessionCommand {
     List(Listed),
     /// Close a session and its connections; the agent may connect again.
     Stop {
-        /// The id, ts_….
-        #[arg(value_parser = id)]
+        /// The id, ts_…, or the agent's metadata or the name of its service user, if only one has it.
+        #[arg(value_name = "ID|NAME")]
         id: String,
     },
     /// Ask an agent to read its configuration again and to begin a new session; its connections end.
     Restart {
-        /// The id, ts_….
-        #[arg(value_parser = id)]
+        /// The id, ts_…, or the agent's metadata or the name of its service user, if only one has it.
+        #[arg(value_name = "ID|NAME")]
         id: String,
     },
 }
@@ -196,12 +197,6 @@ pub(crate) struct Listed {
     /// Those for which an expression is true, such as size(obj.acl) == 0.
     #[arg(long, value_name = "CEL")]
     pub(crate) filter: Option<String>,
-}
-
-/// An id becomes a part of a path.
-fn id(text: &str) -> Result<String, String> {
-    let fits = text.contains('_') && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if fits { Ok(text.to_owned()) } else { Err("an id is letters, digits and `_`".to_owned()) }
 }
 
 /// Load the configuration of a running edge again, and say what changed.

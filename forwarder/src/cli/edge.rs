@@ -23,10 +23,16 @@ pub(crate) enum EdgeCommand {
 
 /// Run the remote-access guide on loopback: an edge, a policy and a device, with a visit of each kind.
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  forwarder quickstart
+  forwarder quickstart --keep ./site   leaves edge.yml, its policy, ngrok.yml and the CA to go on with")]
 pub(crate) struct Quickstart {
     /// Assert that one visit is forwarded and one refused, then exit.
     #[arg(long)]
     pub(crate) check: bool,
+    /// Leave files for an edge and an agent in a folder, new or empty.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
 }
 
 /// Run the edge. SIGHUP reloads (see `forwarder reload`), SIGTERM drains and stops.

@@ -3,6 +3,7 @@
 //! Source: RFC 8305, without its part about name lookups: the families take turns, and the next address is tried
 //! when one fails or takes long. A family without a route costs a moment, not the whole time.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,12 +18,27 @@ const MOST: usize = 16;
 
 /// Connects to whichever of these addresses answers, through an interface if one is named.
 pub(super) async fn tcp(found: &[SocketAddr], interface: Option<&str>) -> io::Result<TcpStream> {
-    let stream = match found {
-        [only] => connect(*only, interface.map(Into::into)).await?,
-        found => race(in_turns(found), interface).await?,
-    };
+    let stream = first_to_answer(found, |to| connect(to, interface.map(Into::into))).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+/// What `connect` makes of whichever of these addresses answers.
+///
+/// # Errors
+/// The last one, if none answers.
+pub(crate) async fn first_to_answer<T, F>(
+    found: &[SocketAddr],
+    connect: impl Fn(SocketAddr) -> F,
+) -> io::Result<T>
+where
+    T: Send + 'static,
+    F: Future<Output = io::Result<T>> + Send + 'static,
+{
+    match found {
+        [only] => connect(*only).await,
+        found => race(in_turns(found), connect).await,
+    }
 }
 
 async fn connect(to: SocketAddr, interface: Option<Box<str>>) -> io::Result<TcpStream> {
@@ -54,14 +70,18 @@ fn in_turns(found: &[SocketAddr]) -> Vec<SocketAddr> {
     turns.flatten().copied().take(MOST).collect()
 }
 
-async fn race(addresses: Vec<SocketAddr>, interface: Option<&str>) -> io::Result<TcpStream> {
+async fn race<T, F>(addresses: Vec<SocketAddr>, connect: impl Fn(SocketAddr) -> F) -> io::Result<T>
+where
+    T: Send + 'static,
+    F: Future<Output = io::Result<T>> + Send + 'static,
+{
     let mut waiting = addresses.into_iter();
     // Dropping the set gives up those that still try.
     let mut tries = JoinSet::new();
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     loop {
         if let Some(address) = waiting.next() {
-            tries.spawn(connect(address, interface.map(Into::into)));
+            tries.spawn(connect(address));
         } else if tries.is_empty() {
             return Err(last);
         }
@@ -101,11 +121,18 @@ mod tests {
         let silent: SocketAddr = "192.0.2.1:9".parse().expect("an address");
         for others in [vec![], vec![gone], vec![silent], vec![silent, gone, silent]] {
             let all = others.iter().copied().chain([open]).collect();
-            let stream =
-                tokio::time::timeout(Duration::from_secs(10), race(all, None)).await.expect("in time");
+            let stream = tokio::time::timeout(Duration::from_secs(10), race(all, |to| connect(to, None)))
+                .await
+                .expect("in time");
             assert_eq!(stream.expect("there").peer_addr().expect("connected"), open);
         }
-        assert_eq!(race(vec![gone], None).await.expect_err("gone").kind(), io::ErrorKind::ConnectionRefused);
-        assert_eq!(race(vec![], None).await.expect_err("no address").kind(), io::ErrorKind::NotFound);
+        assert_eq!(
+            race(vec![gone], |to| connect(to, None)).await.expect_err("gone").kind(),
+            io::ErrorKind::ConnectionRefused
+        );
+        assert_eq!(
+            race(vec![], |to| connect(to, None)).await.expect_err("no address").kind(),
+            io::ErrorKind::NotFound
+        );
     }
 }

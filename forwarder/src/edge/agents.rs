@@ -16,6 +16,7 @@ mod slots;
 mod unknown;
 mod view;
 
+use std::collections::HashSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -82,6 +83,8 @@ pub struct AgentSettings {
     pub most_streams: usize,
     /// Ports of public tcp endpoints; without any, agents bring internal endpoints online only.
     pub public_ports: Option<RangeInclusive<u16>>,
+    /// Where these listen; empty for every address.
+    pub public_listen: Vec<IpAddr>,
     /// What policies that agents bring may be.
     pub policies: PolicyLimits,
 }
@@ -358,6 +361,16 @@ impl Agents {
         self.sessions.len()
     }
 
+    /// The credential of each that is connected.
+    pub(super) fn credentials(&self) -> impl Iterator<Item = CredentialId> {
+        self.sessions.all().into_iter().map(|entry| entry.info.credential)
+    }
+
+    /// Whose a credential is, and its name.
+    pub(super) fn owner(&self, credential: CredentialId) -> Option<(String, String)> {
+        self.identity.owner(credential)
+    }
+
     fn new(identity: Identity, settings: AgentSettings) -> Self {
         Self {
             identity,
@@ -439,6 +452,11 @@ impl Agents {
         if online.binding == Binding::Public && !public() {
             return Some((307, format!("{url} is not an address of this edge any more")));
         }
+        let moved = || settings.as_ref().is_some_and(|it| it.public_listen != online.listens_on);
+        if online.binding == Binding::Public && moved() {
+            // Its agent comes again, as those do whose sessions have begun already.
+            return Some((334, format!("{url} has moved to other addresses of the edge: connect again")));
+        }
         let served = shared.current.load().config.internal_endpoints.iter().any(|it| it.url.value == *url);
         served.then(|| (334, format!("the edge's own configuration serves {url}")))
     }
@@ -446,7 +464,19 @@ impl Agents {
     /// Ends the sessions, and takes the endpoints offline, that the configuration of now does not permit.
     fn end_unfit(&self, shared: &Shared) -> EndedAgents {
         let now = jiff::Timestamp::now();
-        let sessions = self.sessions.end_where(|session| self.why_not(session, now));
+        // Their agents come again by themselves, and get their endpoints at the addresses of now.
+        let moved: HashSet<Box<str>> = {
+            let settings = self.settings.load();
+            let listen = settings.as_ref().map(|it| &*it.public_listen).unwrap_or_default();
+            let public = shared.online.all().into_iter().filter(|it| it.binding == Binding::Public);
+            public.filter(|it| *it.listens_on != *listen).map(|it| it.session.clone()).collect()
+        };
+        let sessions = self.sessions.end_where(|session| {
+            let has_moved = moved.contains(&session.id);
+            has_moved
+                .then(|| "public endpoints listen at other addresses".to_owned())
+                .or_else(|| self.why_not(session, now))
+        });
         let online = shared.online.all().into_iter().filter(|it| it.opener.why_closed().is_none());
         let unfit: Vec<_> = online.filter_map(|it| Some((self.why_unfit(shared, &it)?, it))).collect();
         shared.registry.cut_offline(|| unfit.iter().for_each(|(_, endpoint)| shared.online.leave(endpoint)));
@@ -497,6 +527,7 @@ mod tests {
             most_endpoints: 1,
             most_streams: 1,
             public_ports: None,
+            public_listen: Vec::new(),
             policies: PolicyLimits::default(),
         };
         let identity = Identity::open(folder.path()).expect("a store");

@@ -1,10 +1,12 @@
 //! Listeners: binding, and the accept loop of one endpoint.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::OwnedSemaphorePermit;
@@ -12,8 +14,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::At;
-use super::shares::{Beyond, Holder, Share};
+use super::shares::{Beyond, Holder, Share, TELL_EVERY};
 use super::{Shared, connection};
+use crate::events::connections_waiting;
 
 /// Connections the system keeps until they are accepted.
 const BACKLOG: i32 = 1_024;
@@ -32,6 +35,28 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<Socket> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(socket)
+}
+
+/// Listens on a port at each of these addresses; without one, at every address of the machine.
+pub(super) fn listen_at(addresses: &[IpAddr], port: u16) -> io::Result<Vec<TcpListener>> {
+    let open = |address: IpAddr| bind((address, port).into()).and_then(listen);
+    match addresses {
+        [] => everywhere(open).map(|listener| vec![listener]),
+        // All or none: those that are open close with the error.
+        addresses => addresses.iter().copied().map(open).collect(),
+    }
+}
+
+/// The IPv6 wildcard takes IPv4 as well; a machine without IPv6 has IPv4 alone.
+fn everywhere<T>(open: impl Fn(IpAddr) -> io::Result<T>) -> io::Result<T> {
+    let no_ipv6 = |error: &io::Error| {
+        let code = error.raw_os_error();
+        [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL].iter().any(|it| code == Some(it.raw_os_error()))
+    };
+    match open(Ipv6Addr::UNSPECIFIED.into()) {
+        Err(error) if no_ipv6(&error) => open(Ipv4Addr::UNSPECIFIED.into()),
+        opened => opened,
+    }
 }
 
 /// Lets clients in.
@@ -82,7 +107,7 @@ pub(super) async fn accept(
         let slot = tokio::select! {
             biased;
             () = stop.cancelled() => None,
-            slot = slot(&shared) => slot,
+            slot = slot(&shared, &at) => slot,
         };
         let Some(slot) = slot else {
             return connection::close_unjudged(&shared, stream, peer, "its endpoint stopped listening");
@@ -108,28 +133,72 @@ fn admit(
     }
     let admitted = shared.shares.admit(&shared.current.load(), holder, peer.ip());
     admitted.map_err(|beyond| {
-        if beyond != Beyond::Removed && shared.shares.is_time_to_tell() {
+        if beyond != Beyond::Removed && shared.shares.is_time_to_tell_refused() {
             tracing::warn!(%peer, reason = %beyond, "connection refused");
         }
         beyond.to_string()
     })
 }
 
-/// One of all slots; waits for it.
-async fn slot(shared: &Shared) -> Option<OwnedSemaphorePermit> {
+/// One of all slots; waits for it, and tells that from time to time.
+async fn slot(shared: &Shared, at: &At) -> Option<OwnedSemaphorePermit> {
     if let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() {
         return Some(slot);
     }
-    if shared.shares.is_time_to_tell() {
-        let open = shared.shares.connections();
-        tracing::warn!(open, "all connections are in use, new ones wait (`limits.max_connections`)");
+    let waiting = Arc::clone(&shared.slots).acquire_owned();
+    tokio::pin!(waiting);
+    loop {
+        if shared.shares.is_time_to_tell_waiting() {
+            tell_waiting(shared, at);
+        }
+        tokio::select! {
+            biased;
+            // The semaphore is never closed; if it were, nothing would be admitted.
+            slot = &mut waiting => return slot.ok(),
+            () = tokio::time::sleep(TELL_EVERY) => {}
+        }
     }
-    // The semaphore is never closed; if it were, nothing would be admitted.
-    Arc::clone(&shared.slots).acquire_owned().await.ok()
+}
+
+fn tell_waiting(shared: &Shared, at: &At) {
+    let (generation, open) = (shared.current.load(), shared.shares.connections());
+    let endpoint = match at {
+        At::Configured(listener) => {
+            let found = generation.at_listener(listener).and_then(|at| generation.config.endpoints.get(at));
+            found.map(|endpoint| &*endpoint.name.value)
+        }
+        At::Online(online) => Some(&*online.id),
+    };
+    tracing::warn!(endpoint, open, "all connections are in use, new ones wait (`limits.max_connections`)");
+    match connections_waiting(endpoint, open, Timestamp::now()) {
+        Ok(line) => shared.events.send(line),
+        Err(error) => tracing::error!(%error, "an event could not be written"),
+    }
 }
 
 /// True for a client that went away before it was accepted.
 fn is_of_the_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_without_ipv6_listens_on_ipv4() {
+        let without = |code: Errno| {
+            move |address: IpAddr| match address {
+                IpAddr::V6(_) => Err(io::Error::from_raw_os_error(code.raw_os_error())),
+                IpAddr::V4(address) => Ok(address),
+            }
+        };
+        for code in [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL] {
+            assert_eq!(everywhere(without(code)).expect("IPv4 is there"), Ipv4Addr::UNSPECIFIED);
+        }
+        let taken = everywhere(without(Errno::ADDRINUSE)).expect_err("not free");
+        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(everywhere(Ok).expect("IPv6 is there"), IpAddr::from(Ipv6Addr::UNSPECIFIED));
+    }
 }

@@ -16,7 +16,7 @@ use crate::identity::{CredentialId, network};
 use crate::log::{Line, Repeats};
 
 /// How often the log tells that connections wait or are refused.
-const TELL_EVERY: Duration = Duration::from_secs(10);
+pub(super) const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Who connections are counted for, beside their source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,7 +33,8 @@ pub(crate) struct Shares {
     /// How many connections may be open.
     connections: usize,
     table: Mutex<HashMap<Key, usize>>,
-    told: Repeats<()>,
+    refused: Repeats<()>,
+    waiting: Repeats<()>,
 }
 
 /// What connections are counted by.
@@ -90,7 +91,17 @@ impl fmt::Display for Beyond {
 
 impl Shares {
     pub(super) fn new(connections: usize) -> Arc<Self> {
-        Arc::new(Self { connections, table: Mutex::default(), told: Repeats::new(TELL_EVERY) })
+        Arc::new(Self {
+            connections,
+            table: Mutex::default(),
+            refused: Repeats::new(TELL_EVERY),
+            waiting: Repeats::new(TELL_EVERY),
+        })
+    }
+
+    /// How many connections an endpoint, or an authtoken, has open.
+    pub(super) fn open(&self, holder: Holder) -> usize {
+        self.table().get(&Key::Holder(holder)).copied().unwrap_or(0)
     }
 
     /// How many connections may be open.
@@ -158,9 +169,14 @@ impl Shares {
         if max >= self.connections { usize::MAX } else { max }
     }
 
-    /// True if it is time to tell that connections wait or are refused.
-    pub(super) fn is_time_to_tell(&self) -> bool {
-        matches!(self.told.line(&(), Instant::now()), Line::Write(_))
+    /// True if it is time to tell that connections are refused.
+    pub(super) fn is_time_to_tell_refused(&self) -> bool {
+        matches!(self.refused.line(&(), Instant::now()), Line::Write(_))
+    }
+
+    /// True if it is time to tell that connections wait, however many are refused.
+    pub(super) fn is_time_to_tell_waiting(&self) -> bool {
+        matches!(self.waiting.line(&(), Instant::now()), Line::Write(_))
     }
 }
 
@@ -257,6 +273,13 @@ mod tests {
         let (shares, one) = (Shares::new(1), config(""));
         let open: Vec<_> = std::iter::repeat_with(|| shares.admit(&one, &b, source(1))).take(3).collect();
         assert!(open.iter().all(Result::is_ok));
+    }
+
+    #[test]
+    fn that_connections_wait_is_told_beside_refusals() {
+        let shares = Shares::new(1);
+        assert!(shares.is_time_to_tell_refused() && shares.is_time_to_tell_waiting());
+        assert!(!shares.is_time_to_tell_refused() && !shares.is_time_to_tell_waiting());
     }
 
     #[test]

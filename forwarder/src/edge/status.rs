@@ -1,18 +1,29 @@
 //! What an edge serves, for its API.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use policy_core::compile::Program;
 use tokio::sync::{mpsc, oneshot};
 
+use super::shares::{Holder, Shares};
 use super::{Edge, Shared};
 use crate::admin::{
-    ChangedPolicy, EdgeControl, EdgeStatus, EndpointStatus, NotLoadedView, PolicyState, ReloadReport,
+    AgentsOfOwner, Caller, ChangedPolicy, EdgeControl, EdgeStatus, EndpointStatus, NotLoadedView,
+    OfflineTarget, PolicyState, ReloadReport,
 };
-use crate::generation::{EndpointPolicy, Generation, NotLoaded};
+use crate::generation::{EndpointPolicy, Generation, ListenerKey, NotLoaded};
+use crate::identity::CredentialId;
+use crate::online::OnlineEndpoints;
 
-/// Who waits for a reload.
-pub(crate) type ReloadRequest = oneshot::Sender<ReloadReport>;
+/// A reload that is asked for.
+#[derive(Debug)]
+pub(crate) struct ReloadRequest {
+    /// Who asks.
+    pub(crate) by: Caller,
+    /// Where the report goes.
+    pub(crate) done: oneshot::Sender<ReloadReport>,
+}
 
 /// What the last reload could not do, shared with the API.
 pub(crate) type LastReload = Arc<Mutex<ReloadFaults>>;
@@ -58,25 +69,27 @@ impl EdgeControl for Control {
         let ReloadFaults { error, problems, findings } =
             self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         EdgeStatus {
-            endpoints: endpoints(&generation),
+            endpoints: endpoints(&generation, &self.shared.shares),
             internal_endpoints: generation.config.internal_endpoints.len(),
             not_loaded: generation.not_loaded.iter().map(not_loaded).collect(),
             connections: self.shared.registry.len(),
             agents: self.shared.agents.get().map_or(0, |agents| agents.sessions()),
+            agents_by_owner: agents_by_owner(&self.shared),
+            offline_targets: offline_targets(&generation, &self.shared.online),
             reload_error: error,
             problems,
             findings,
         }
     }
 
-    fn reload(&self) -> Option<ReloadReport> {
+    fn reload(&self, by: Caller) -> Option<ReloadReport> {
         let (done, report) = oneshot::channel();
-        self.reloads.blocking_send(done).ok()?;
+        self.reloads.blocking_send(ReloadRequest { by, done }).ok()?;
         report.blocking_recv().ok()
     }
 }
 
-fn endpoints(generation: &Generation) -> Vec<EndpointStatus> {
+fn endpoints(generation: &Generation, shares: &Shares) -> Vec<EndpointStatus> {
     let all = generation.config.endpoints.iter().zip(&generation.programs).enumerate();
     let status = all.map(|(at, (endpoint, policy))| {
         let name = endpoint.name.value.to_string();
@@ -93,13 +106,52 @@ fn endpoints(generation: &Generation) -> Vec<EndpointStatus> {
             policy,
             policy_sha256: program.map(digest),
             policy_file: program.map(|program| program.file().to_owned()),
+            connections: shares.open(Holder::Endpoint(ListenerKey::from_endpoint(endpoint))),
         }
     });
     status.collect()
 }
 
+fn agents_by_owner(shared: &Shared) -> Vec<AgentsOfOwner> {
+    let Some(agents) = shared.agents.get() else { return Vec::new() };
+    let mut owners: BTreeMap<(String, String), AgentsOfOwner> = BTreeMap::new();
+    // One look a credential: the sessions and endpoints of a fleet have the same.
+    let mut keys: HashMap<CredentialId, (String, String)> = HashMap::new();
+    let mut count = |credential: CredentialId, add: fn(&mut AgentsOfOwner)| {
+        let key = keys.entry(credential).or_insert_with(|| {
+            let found = agents.owner(credential);
+            found.map_or_else(|| (String::new(), credential.to_string()), |(id, name)| (name, id))
+        });
+        let (name, id) = key.clone();
+        add(owners.entry((name.clone(), id.clone())).or_insert_with(|| AgentsOfOwner::new(id, name)));
+    };
+    agents.credentials().for_each(|it| count(it, |owner| owner.agents += 1));
+    shared.online.all().iter().for_each(|it| count(it.owner.credential, |owner| owner.endpoints += 1));
+    owners.into_values().collect()
+}
+
+/// What policies of the configuration always forward to and nobody serves. O(targets).
+fn offline_targets(generation: &Generation, online: &OnlineEndpoints) -> Vec<OfflineTarget> {
+    let config = &generation.config;
+    let public = config.endpoints.iter().map(|it| it.name.value.to_string()).zip(&generation.programs);
+    let internal = config.internal_endpoints.iter().map(|it| it.url.value.to_string());
+    let internal = internal.zip(&generation.internal_programs);
+    let internal = internal.filter_map(|(url, policy)| Some((url, policy.as_ref()?)));
+    let mut offline: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, policy) in public.chain(internal) {
+        let EndpointPolicy::Program(program) = policy else { continue };
+        let targets: BTreeSet<String> = program
+            .literal_targets()
+            .filter(|target| config.internal_endpoint(target).is_none() && online.covering(target).is_none())
+            .map(ToString::to_string)
+            .collect();
+        targets.into_iter().for_each(|url| offline.entry(url).or_default().push(name.clone()));
+    }
+    offline.into_iter().map(|(url, endpoints)| OfflineTarget::new(url, endpoints)).collect()
+}
+
 fn digest(program: &Arc<Program>) -> String {
-    program.policy_sha256().to_string()
+    program.served_sha256().to_string()
 }
 
 /// The endpoints whose policy is another one than before, by name.

@@ -48,11 +48,12 @@ pub(super) struct Filled {
     pub(super) programs: Vec<EndpointPolicy>,
     pub(super) internal_programs: Vec<Option<EndpointPolicy>>,
     pub(super) not_loaded: Vec<NotLoaded>,
+    pub(super) unusable_ip_policies: Vec<Box<str>>,
 }
 
 /// Fills the gaps of a configuration from the one before.
 pub(super) fn fill(incomplete: Incomplete, previous: &Generation) -> Filled {
-    let Incomplete { config, endpoints, internal, .. } = incomplete;
+    let Incomplete { config, endpoints, internal, ip_policies: unusable_ip_policies, .. } = incomplete;
     let mut not_loaded = Vec::new();
     let public = config.endpoints.iter().zip(endpoints).filter_map(|(endpoint, loaded)| {
         // Under the same name at another place it is another endpoint.
@@ -75,7 +76,7 @@ pub(super) fn fill(incomplete: Incomplete, previous: &Generation) -> Filled {
         gap.fill(loaded, before, &mut not_loaded)
     });
     let internal_programs = internal.collect();
-    Filled { config, programs, internal_programs, not_loaded }
+    Filled { config, programs, internal_programs, not_loaded, unusable_ip_policies }
 }
 
 /// An endpoint, and what to do where its policy is missing.
@@ -111,7 +112,7 @@ impl Gap<'_> {
             endpoint: self.name.into(),
             file,
             on_bad_policy: self.wish,
-            in_force: kept.as_ref().map(|program| program.policy_sha256()),
+            in_force: kept.as_ref().map(|program| program.served_sha256()),
         };
         let reason = format!("the policy of `{}` cannot be loaded: {}", self.name, gap.consequence());
         not_loaded.push(gap);

@@ -206,6 +206,17 @@ impl Identity {
         self.0.read().credentials().get(&id).map(Entry::record)
     }
 
+    /// Whose a credential is, and what people call that: the service user with its name, or the credential itself with
+    /// its description.
+    #[must_use]
+    pub fn owner(&self, id: CredentialId) -> Option<(String, String)> {
+        let found = self.credential(id)?;
+        Some(match found.owner_id.and_then(|id| self.service_user(id)) {
+            Some(user) => (user.id.to_string(), user.name),
+            None => (id.to_string(), found.description),
+        })
+    }
+
     /// Makes a service user.
     ///
     /// # Errors

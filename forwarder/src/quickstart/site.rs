@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
+use super::keep::{Kept, Made};
 use super::{FOLDER, POLICY, QuickstartError};
 use crate::agent::{self, AgentError, Chosen, Status};
 use crate::edge::{AgentSettings, Edge, PolicyLimits};
@@ -23,28 +24,34 @@ use crate::identity::{Identity, NewCredential};
 use crate::link::Heartbeat;
 use crate::tls::AgentIdentity;
 
-const EDGE: &str = include_str!("../../../fixtures/quickstart/edge.yml");
-const AGENT: &str = include_str!("../../../fixtures/quickstart/ngrok.yml");
+pub(super) const EDGE: &str = include_str!("../../../fixtures/quickstart/edge.yml");
+pub(super) const AGENT: &str = include_str!("../../../fixtures/quickstart/ngrok.yml");
 /// Connections and agents at once.
 const CONNECTIONS: usize = 64;
 const AGENTS: usize = 8;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A private folder for keys and tokens, gone with the value.
-struct State(PathBuf);
+/// A private folder for keys and tokens; gone with the value, unless it is kept.
+struct State {
+    path: PathBuf,
+    kept: bool,
+}
 
 impl State {
-    fn new() -> io::Result<Self> {
-        let folder = std::env::temp_dir().join(format!("forwarder-quickstart-{}", Ulid::generate()));
-        DirBuilder::new().mode(0o700).create(&folder)?;
-        Ok(Self(folder))
+    fn new(kept: Option<&Kept>) -> io::Result<Self> {
+        let temporary = || std::env::temp_dir().join(format!("forwarder-quickstart-{}", Ulid::generate()));
+        let path = kept.map_or_else(temporary, Kept::state);
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self { path, kept: kept.is_some() })
     }
 }
 
 impl Drop for State {
     fn drop(&mut self) {
-        // What cannot be removed is private and of no use to anybody.
-        let _ = fs::remove_dir_all(&self.0);
+        if !self.kept {
+            // What cannot be removed is private and of no use to anybody.
+            let _ = fs::remove_dir_all(&self.path);
+        }
     }
 }
 
@@ -63,15 +70,16 @@ impl Site {
     pub(super) async fn start(
         device: SocketAddr,
         any_port: bool,
+        kept: Option<&Kept>,
         events: EventWriter,
     ) -> Result<Self, QuickstartError> {
-        let state = State::new()?;
+        let state = State::new(kept)?;
         let mut edge = start_edge(any_port, events)?;
-        let identity = Identity::open(&state.0).map_err(io::Error::other)?;
+        let identity = Identity::open(&state.path).map_err(io::Error::other)?;
         let (_, token) = identity
             .create_credential(NewCredential::default(), Timestamp::now())
             .map_err(|error| io::Error::other(error.to_string()))?;
-        let shown = AgentIdentity::own(&state.0, &["localhost".into()])?;
+        let shown = AgentIdentity::own(&state.path, &["localhost".into()])?;
         let agents = edge.serve_agents(
             identity,
             AgentSettings {
@@ -86,6 +94,7 @@ impl Site {
                 most_endpoints: AGENTS,
                 most_streams: CONNECTIONS,
                 public_ports: None,
+                public_listen: Vec::new(),
                 policies: PolicyLimits::default(),
             },
         )?;
@@ -95,13 +104,17 @@ impl Site {
             .replace("ca.pem", &trusted)
             .replace("url: 22\n", &format!("url: \"{device}\"\n"))
             .replace("agent:\n", &format!("agent:\n  authtoken: {}\n", token.reveal()));
-        let path = state.0.join("ngrok.yml");
+        let path = state.path.join("quickstart.yml");
         fs::write(&path, config)?;
-        let loaded = agent::load_setup(&[path], &Chosen::All);
+        let loaded = agent::load_setup(std::slice::from_ref(&path), &Chosen::All);
+        fs::remove_file(&path)?;
         let mut loaded = loaded.map_err(|error| QuickstartError::Unexpected(error.to_string()))?;
         // Whatever token this machine has for another service is not for this edge.
         loaded.setup.authtoken = Secret::new(token.reveal());
         loaded.setup.origin = None;
+        if let (Some(kept), [(_, edge)]) = (kept, &*edge.addresses()) {
+            kept.write(&Made { edge: *edge, agents, token: token.reveal() })?;
+        }
         let (status, stop) = (Arc::new(Status::default()), CancellationToken::new());
         let (told, stopped) = (Arc::clone(&status), stop.clone());
         let agent = tokio::spawn(async move { agent::run(loaded.setup, &told, stopped).await });

@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::lookup_host;
 use tokio::time::{Instant, timeout_at};
 
+use crate::dial::first_to_answer;
 use crate::link::{self, CONFIRMED, ProxyHeader, StreamType};
 use crate::mux;
 use crate::online::Online;
@@ -112,7 +113,7 @@ impl Dial for Live<'_> {
         let deadline = Instant::now() + self.timeout / attempt.parts.max(1);
         let reached = async {
             match upstream {
-                Upstream::Address(address) => connect(self.own, address, deadline).await.map(Connection::Tcp),
+                Upstream::Address(address) => connect(self.own, address).await.map(Connection::Tcp),
                 Upstream::Agent(endpoint) => self.open(endpoint, attempt).await.map(Connection::Agent),
             }
         };
@@ -126,21 +127,15 @@ impl Dial for Live<'_> {
     }
 }
 
-/// Connects to one of the addresses of a host, in the order of the system; each has its part of the time that is left.
-async fn connect(own: &Arc<OwnSockets>, to: &HostPort, deadline: Instant) -> io::Result<OwnConnection> {
+/// Connects to whichever address of a host answers, but to no listener of the edge.
+async fn connect(own: &Arc<OwnSockets>, to: &HostPort) -> io::Result<OwnConnection> {
     let found: Vec<SocketAddr> = lookup_host((&*to.host, to.port)).await?.collect();
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for (at, address) in found.iter().enumerate() {
-        let now = Instant::now();
-        let part = u32::try_from(found.len() - at).unwrap_or(u32::MAX);
-        let until = now + deadline.saturating_duration_since(now) / part;
-        last = match timeout_at(until, own.connect(*address)).await {
-            Ok(Ok(connected)) => return Ok(connected),
-            Ok(Err(error)) => error,
-            Err(_) => io::Error::new(io::ErrorKind::TimedOut, "no answer in time"),
-        };
-    }
-    Err(last)
+    connect_any(own, &found).await
+}
+
+async fn connect_any(own: &Arc<OwnSockets>, found: &[SocketAddr]) -> io::Result<OwnConnection> {
+    let dials = Arc::default();
+    first_to_answer(found, |to| Arc::clone(own).connect_beside(Arc::clone(&dials), to)).await
 }
 
 impl Live<'_> {
@@ -148,10 +143,12 @@ impl Live<'_> {
     /// reached. Elsewhere that would cost a round trip and change nothing.
     async fn open(&self, endpoint: &Online, attempt: Attempt) -> io::Result<mux::Stream> {
         let confirm = endpoint.confirms && attempt.has_fallback;
+        let canonical = |at: SocketAddr| SocketAddr::new(at.ip().to_canonical(), at.port());
+        let (client, server) = (canonical(self.client), canonical(self.server));
         let mut stream = link::open(&endpoint.opener, StreamType::Proxy).await?;
         let header = ProxyHeader {
             id: endpoint.agent_id.to_string(),
-            client_addr: SocketAddr::new(self.client.ip().to_canonical(), self.client.port()).to_string(),
+            client_addr: client.to_string(),
             proto: endpoint.url.scheme().name().to_owned(),
             edge_type: "1".to_owned(),
             passthrough_tls: false,
@@ -169,7 +166,7 @@ impl Live<'_> {
         }
         // Before anything of the client's, which so cannot be taken for it.
         if let Some(version) = endpoint.proxy_protocol {
-            stream.write_all(&version.header(self.client, self.server)).await?;
+            stream.write_all(&version.header(client, server)).await?;
         }
         Ok(stream)
     }
@@ -220,6 +217,7 @@ impl Dial for Presumed<'_> {
 
 #[cfg(test)]
 mod tests {
+    use socket2::{Domain, Socket, Type};
     use tokio::net::TcpListener;
 
     use super::*;
@@ -251,14 +249,79 @@ mod tests {
         let at = listener.local_addr().expect("bound");
         let own = Arc::<OwnSockets>::default();
         let to = HostPort { host: "localhost".into(), port: at.port() };
-        let within = || Instant::now() + Duration::from_secs(10);
-        connect(&own, &to, within()).await.expect("another's listener");
+        connect(&own, &to).await.expect("another's listener");
         let _registered = own.register_listener(at);
-        let error = connect(&own, &to, within()).await.expect_err("itself");
+        let error = connect(&own, &to).await.expect_err("itself");
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
         assert_eq!(
             error.to_string(),
             format!("{at} is a listener of this edge: connections would go in circles")
         );
+    }
+    #[tokio::test]
+    async fn addresses_that_are_dialled_at_once_are_bounded_in_all() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let open = listener.local_addr().expect("bound");
+        let gone = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound");
+        let (dead, _held) = silent();
+        let own = Arc::<OwnSockets>::default();
+        let found = vec![dead; 8];
+        let stuck: Vec<_> = (0..5)
+            .map(|_| {
+                let (own, found) = (Arc::clone(&own), found.clone());
+                tokio::spawn(async move { connect_any(&own, &found).await.map(drop) })
+            })
+            .collect();
+        let within = |found: Vec<SocketAddr>| {
+            let own = Arc::clone(&own);
+            async move { tokio::time::timeout(Duration::from_secs(3), connect_any(&own, &found)).await }
+        };
+        // 5 * 7 further ones are more than there may be: who dials one after the other does not mind.
+        while own.has_further_place() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        within(vec![gone, open]).await.expect("in time").expect("there");
+        assert!(within(vec![dead, open]).await.is_err(), "it waits for its turn");
+        stuck.iter().for_each(tokio::task::JoinHandle::abort);
+        let both = [dead, open];
+        let reached = tokio::time::timeout(Duration::from_secs(30), connect_any(&own, &both));
+        reached.await.expect("in time").expect("there");
+    }
+
+    /// A listener that answers nobody: its queue is full.
+    fn silent() -> (SocketAddr, impl Sized) {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
+        socket.listen(0).expect("it listens");
+        let address = socket.local_addr().ok().and_then(|it| it.as_socket()).expect("bound");
+        let short = Duration::from_millis(200);
+        let queue = std::iter::repeat_with(|| std::net::TcpStream::connect_timeout(&address, short).ok());
+        let queue: Vec<_> = queue.take(64).map_while(|it| it).collect();
+        (address, (socket, queue))
+    }
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_keeps_nobody_from_the_next() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let open = listener.local_addr().expect("bound");
+        let (dead, _held) = silent();
+        let own = Arc::<OwnSockets>::default();
+        let begun = Instant::now();
+        for found in [vec![dead, open], vec![dead, dead, dead, open]] {
+            let reached = connect_any(&own, &found).await.expect("one answers");
+            assert_eq!(reached.peer_addr().expect("connected"), open);
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "a turn each, no more");
+        // Whichever address it is that leads back to the edge, it is not dialled.
+        let back = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let at = back.local_addr().expect("bound");
+        let _registered = own.register_listener(at);
+        for found in [vec![at, open], vec![dead, at, open]] {
+            let reached = connect_any(&own, &found).await.expect("the other answers");
+            assert_eq!(reached.peer_addr().expect("connected"), open);
+        }
+        let error = connect_any(&own, &[at, at]).await.expect_err("itself");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
+        assert!(tokio::time::timeout(Duration::from_millis(50), back.accept()).await.is_err());
     }
 }

@@ -81,12 +81,13 @@ fn over_tcp(
 ) -> Result<OverTcp, StartError> {
     let listen = given.listen.value;
     let tls = given.tls.as_ref().map(|files| {
-        AgentIdentity::load(&folder.join(&*files.certificate), &folder.join(&*files.private_key))
+        let names = given.names.as_deref().unwrap_or(names);
+        AgentIdentity::load(&folder.join(&*files.certificate), &folder.join(&*files.private_key), names)
     });
     let tls = tls.transpose();
     let tls =
         tls.map_err(|error| StartError::File("the certificate of the administration".to_owned(), error))?;
-    let unusable = |error| StartError::Bind(BindError { endpoint: "admin".into(), listen, error });
+    let unusable = |error| StartError::Bind(BindError { endpoint: "admin".into(), listen, error, own: None });
     let listener = listen_on(listen).map_err(unusable)?;
     let address = listener.local_addr().map_err(unusable)?;
     let names = given.names.as_deref().unwrap_or(names).iter().map(|name| name.to_string());

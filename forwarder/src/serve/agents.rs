@@ -12,9 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{StartError, admin_of, administration};
 use crate::admin::{Admin, Audit};
-use crate::edge::{
-    AgentSettings, BindError, Edge, EndedAgents, LastReload, PolicyLimits, ReadyAgents, ReloadRequest,
-};
+use crate::edge::{AgentSettings, Edge, EndedAgents, LastReload, PolicyLimits, ReadyAgents, ReloadRequest};
 use crate::events::EventWriter;
 use crate::identity::Identity;
 use crate::link::Heartbeat;
@@ -88,7 +86,7 @@ pub(super) async fn ready(
     let control = if is_open { None } else { control(config, places).await? };
     let agents = shown.map(|(listener, shown)| {
         let listen = listener.listen.value;
-        let failed = |error| StartError::Bind(BindError { endpoint: "agents".into(), listen, error });
+        let failed = |error| StartError::Bind(edge.bind_error("agents", listen, error));
         let agents = edge.ready_agents(settings(config, listener, &shown)).map_err(failed)?;
         Ok((agents, shown))
     });
@@ -144,6 +142,7 @@ pub(super) async fn take(
     if let (Some(address), Some(shown)) = (edge.agents_address(), &shown) {
         let trust = shown.authority().map(|path| path.display().to_string());
         tracing::info!(%address, fingerprint = shown.fingerprint(), trust, "agents connect here");
+        tell_public_ports(&edge.config());
     }
     if let Some((identity, admin)) = first {
         *control = Some(serve(edge, identity, admin, events, reach));
@@ -152,6 +151,15 @@ pub(super) async fn take(
         control.shown = shown.map(|shown| shown.fingerprint().to_owned());
     }
     ended
+}
+
+/// Says where public endpoints of agents listen: that may be more than where agents connect.
+fn tell_public_ports(config: &EdgeConfig) {
+    let Some(ports) = &config.public_tcp_ports else { return };
+    let addresses: Vec<_> = config.public_tcp_listen.iter().map(ToString::to_string).collect();
+    let addresses = if addresses.is_empty() { "every address".to_owned() } else { addresses.join(", ") };
+    let ports = format!("{}-{}", ports.start(), ports.end());
+    tracing::info!(ports, addresses, "public endpoints of agents listen there (`public_tcp_listen`)");
 }
 
 fn serve(
@@ -190,7 +198,7 @@ fn certificate(listener: &AgentListener, places: &Places) -> Result<AgentIdentit
     let shown = match &listener.tls {
         Some(files) => {
             let (certificate, key) = (&*files.certificate, &*files.private_key);
-            AgentIdentity::load(&places.folder.join(certificate), &places.folder.join(key))
+            AgentIdentity::load(&places.folder.join(certificate), &places.folder.join(key), &listener.names)
         }
         None => AgentIdentity::own(&places.state, &listener.names),
     };
@@ -215,6 +223,7 @@ fn settings(config: &EdgeConfig, listener: &AgentListener, shown: &AgentIdentity
         most_endpoints: number(limits.max_endpoints_per_agent),
         most_streams: number(limits.max_streams_per_agent),
         public_ports: config.public_tcp_ports.clone(),
+        public_listen: config.public_tcp_listen.clone(),
         policies: PolicyLimits::from_config(limits, listener.policies_forward),
     }
 }

@@ -18,14 +18,16 @@ pub struct AgentIdentity {
     config: Arc<ServerConfig>,
     fingerprint: String,
     authority: Option<PathBuf>,
+    missing_names: Vec<Box<str>>,
 }
 
 impl AgentIdentity {
-    /// A certificate and key of PEM files; the certificates up to an authority may follow the first.
+    /// A certificate and key of PEM files; the certificates up to an authority may follow the first. That it is not for
+    /// one of these names, which clients look for, is a warning in the log.
     ///
     /// # Errors
     /// With the file and the reason, if one cannot be used or the key belongs to another certificate.
-    pub fn load(certificate: &Path, private_key: &Path) -> io::Result<Self> {
+    pub fn load(certificate: &Path, private_key: &Path, names: &[Box<str>]) -> io::Result<Self> {
         let chain = files::certificates(certificate)?;
         let key = files::private_key(private_key)?;
         let Some(first) = chain.first().cloned() else {
@@ -42,7 +44,13 @@ impl AgentIdentity {
             let file = certificate.display();
             tracing::warn!(%file, "the certificate has ended: agents will refuse it");
         }
-        Ok(Self { config, fingerprint: fingerprint(&first), authority: None })
+        let missing_names: Vec<Box<str>> =
+            names.iter().filter(|name| !issue::is_for(&first, name)).cloned().collect();
+        if !missing_names.is_empty() {
+            let (file, names) = (certificate.display(), missing_names.join(", "));
+            tracing::warn!(%file, names, "the certificate is not for these names: whoever connects to one refuses it");
+        }
+        Ok(Self { config, fingerprint: fingerprint(&first), authority: None, missing_names })
     }
 
     /// A certificate for these names, DNS names or addresses without brackets, under the authority in the state
@@ -55,7 +63,12 @@ impl AgentIdentity {
     pub fn own(state_dir: &Path, names: &[Box<str>]) -> io::Result<Self> {
         let own = authority::own(state_dir, names, now())?;
         let config = server_config(own.chain, own.key).map_err(io::Error::other)?;
-        Ok(Self { config, fingerprint: own.authority.fingerprint, authority: Some(own.authority.path) })
+        Ok(Self {
+            config,
+            fingerprint: own.authority.fingerprint,
+            authority: Some(own.authority.path),
+            missing_names: Vec::new(),
+        })
     }
 
     /// TLS 1.2 and 1.3 with this certificate, without certificates of clients.
@@ -68,6 +81,12 @@ impl AgentIdentity {
     #[must_use]
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// The names that the certificate was wanted for and is not for.
+    #[must_use]
+    pub fn missing_names(&self) -> &[Box<str>] {
+        &self.missing_names
     }
 
     /// The file that agents have to trust, if the edge made its own authority.

@@ -129,10 +129,17 @@ pub(super) fn vouches_for(
     roots.add(authority.clone())?;
     trusted(&roots, certificate, at)?;
     let parsed = ParsedCertificate::try_from(certificate)?;
-    names.iter().try_for_each(|name| {
-        let name = ServerName::try_from(&**name).map_err(|_| CertificateError::NotValidForName)?;
-        verify_server_name(&parsed, &name)
-    })
+    names.iter().try_for_each(|name| for_name(&parsed, name))
+}
+
+fn for_name(certificate: &ParsedCertificate<'_>, name: &str) -> Result<(), rustls::Error> {
+    let name = ServerName::try_from(name).map_err(|_| CertificateError::NotValidForName)?;
+    verify_server_name(certificate, &name)
+}
+
+/// True if a certificate is for this name.
+pub(super) fn is_for(certificate: &CertificateDer<'_>, name: &str) -> bool {
+    ParsedCertificate::try_from(certificate).is_ok_and(|parsed| for_name(&parsed, name).is_ok())
 }
 
 fn trusted(

@@ -201,12 +201,14 @@ fn given_files_are_loaded_or_refused_with_a_reason() {
     let path = folder.path();
     own(path, &["e"]).expect("made");
     let (certificate, key) = (path.join("ca/edge.pem"), path.join("ca/edge.key"));
-    let identity = AgentIdentity::load(&certificate, &key).expect("a pair");
+    let names = ["e", "x.e", "other.example.com", "192.0.2.1"].map(Box::from);
+    let identity = AgentIdentity::load(&certificate, &key, &names).expect("a pair");
+    assert_eq!(identity.missing_names(), ["x.e", "other.example.com", "192.0.2.1"].map(Box::from));
     assert_eq!(identity.fingerprint().len(), 95);
     assert!(identity.authority().is_none());
     assert!(!format!("{identity:?}").contains("BEGIN"));
     let error = |certificate: &Path, key: &Path| {
-        AgentIdentity::load(certificate, key).expect_err("unusable").to_string()
+        AgentIdentity::load(certificate, key, &[]).expect_err("unusable").to_string()
     };
     assert!(error(&certificate, &path.join("ca/ca.key")).contains("it is not the key of the certificate"));
     assert!(error(&key, &key).contains("holds no certificate"));

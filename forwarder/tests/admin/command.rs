@@ -103,9 +103,44 @@ fn an_api_key_is_made_for_a_service_user() {
 }
 
 #[test]
+fn names_are_taken_where_ids_are() {
+    let api = Api::start();
+    yes(&api, &["service-user", "create", "gate berlin"]);
+    for description in ["spare \"1\"", "twice", "twice"] {
+        let create = ["authtoken", "create", "--owner", "gate berlin", "--description", description];
+        yes(&api, &create);
+    }
+    yes(&api, &["api-key", "create", "--owner", "gate berlin", "--description", "robot"]);
+    let credentials = api.identity.credentials(None, 9);
+    assert!(credentials.iter().all(|it| it.owner_id.is_some()));
+    let id = |description: &str| {
+        let found = credentials.iter().find(|it| it.description == description);
+        found.expect("made").id.to_string()
+    };
+    let spare = id("spare \"1\"");
+    assert_eq!(yes(&api, &["authtoken", "revoke", "spare \"1\""]), format!("{spare} revoked\n"));
+    let (code, _, said) = run(&api, &["authtoken", "revoke", "spare \"1\""]);
+    assert!(code == 1 && said.contains("`spare \"1\"`"), "{said}");
+    // More than one: nothing happens, and the candidates are named.
+    let (code, _, said) = run(&api, &["authtoken", "revoke", "twice"]);
+    let both = credentials.iter().filter(|it| it.description == "twice");
+    assert!(code == 2 && both.clone().all(|it| said.contains(&it.id.to_string())), "{said}");
+    assert_eq!((both.count(), api.identity.credentials(None, 9).len()), (2, 2));
+    // Who gives the authtoken itself does not see it again.
+    let token = yes(&api, &["authtoken", "create"]);
+    let (code, _, said) = run(&api, &["authtoken", "revoke", token.trim()]);
+    assert!(code == 2 && said.contains("cr_…") && !said.contains(token.trim()), "{said}");
+
+    assert_eq!(yes(&api, &["session", "stop", "van"]), "ts_1 stopped\n");
+    yes(&api, &["api-key", "delete", "robot"]);
+    yes(&api, &["service-user", "delete", "gate berlin"]);
+    assert_eq!(api.identity.credentials(None, 9).len(), 1, "the one without an owner");
+}
+
+#[test]
 fn sessions_and_endpoints() {
     let api = Api::start();
-    assert!(yes(&api, &["session", "list"]).contains("ts_1  192.0.2.7  cr_1"));
+    assert!(yes(&api, &["session", "list"]).contains("192.0.2.7  cr_1"));
     assert!(yes(&api, &["endpoint", "list"]).contains("tcp://device1.internal:22"));
     assert_eq!(yes(&api, &["session", "stop", "ts_1"]), "ts_1 stopped\n");
     assert_eq!(run(&api, &["session", "stop", "ts_1"]).0, 1);
@@ -138,8 +173,11 @@ fn a_wrong_call_is_told() {
         (&["authtoken", "create", "--acl", "device1.internal"][..], 2, "ERR_NGROK_600"),
         (&["authtoken", "create", "--expires", "soon"], 2, "90d"),
         (&["authtoken", "create", "--owner", "su_01ARZ3NDEKTSV4RRFFQ69G5FAV"], 2, "owner_id"),
-        (&["authtoken", "revoke", "../x"], 2, "cr_"),
-        (&["authtoken", "revoke", "cr_../x"], 2, "cr_"),
+        (&["authtoken", "revoke", "../x"], 1, "`../x`"),
+        (&["authtoken", "revoke", "cr_../x"], 1, "`cr_../x`"),
+        (&["authtoken", "revoke", ""], 2, "cr_"),
+        (&["authtoken", "revoke", &"x".repeat(3_000)], 2, "cr_"),
+        (&["authtoken", "revoke", "a\u{7}\" || true || \"\\"], 1, "no authtoken"),
         (&["service-user", "create", " "], 2, "empty"),
         (&["service-user", "delete", "su_1"], 1, "su_1"),
         (&["authtoken", "list", "--config", "a", "--socket", "b"], 2, "cannot be used with"),

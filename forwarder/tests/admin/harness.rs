@@ -31,6 +31,7 @@ impl Sessions for One {
             id: "ts_1".to_owned(),
             ip: "192.0.2.7".to_owned(),
             credential: Ref::to("cr_1"),
+            metadata: "van".to_owned(),
             ..SessionView::default()
         };
         if self.runs() { vec![session] } else { Vec::new() }

@@ -1,9 +1,11 @@
 //! What the configuration says of agents, and what a reload makes of it.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 
-use crate::harness::{Edge, Folder, connect, echo_device, exchange, forwarder, limit, rest_of, wait_until};
+use crate::harness::{
+    Edge, Folder, connect, echo_device, exchange, forwarder, limit, rest_of, second_address, wait_until,
+};
 use crate::site::{Agent, DEVICE, FORWARD, Site, edge_yml};
 
 const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -236,4 +238,70 @@ fn agents_that_cannot_be_served_hold_up_nothing_else() {
     let site = Site { edge, agents, public };
     let _agent = site.agent(&site.token(&[]), &echo_device().to_string(), &DEVICE);
     assert_eq!(exchange(connect(site.public), b"served"), b"served");
+}
+
+/// The port of the public endpoint that an agent has.
+fn public_port(site: &Site) -> u16 {
+    wait_until("a public endpoint", || {
+        let endpoints = site.list("endpoint");
+        endpoints.first().and_then(|it| it["port"].as_u64()).and_then(|port| u16::try_from(port).ok())
+    })
+}
+
+#[test]
+fn public_endpoints_listen_where_the_configuration_says() {
+    let Some(second) = second_address() else { return };
+    // Where agents connect says nothing about their public endpoints.
+    let mut site = Site::start(FORWARD, "public_tcp_ports: 20000-29999\n");
+    let agent = site.agent(&site.token(&[]), &echo_device().to_string(), &[]);
+    let reached = |address: IpAddr, port: u16| match TcpStream::connect((address, port)) {
+        Ok(stream) => {
+            limit(&stream);
+            exchange(stream, b"there") == b"there"
+        }
+        Err(_) => false,
+    };
+    let (v4, v6) = (IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST));
+    let ipv6 = std::net::TcpListener::bind((v6, 0)).is_ok();
+    let at = |port: u16| [v4, second.into(), v6].map(|address| reached(address, port));
+    assert_eq!(at(public_port(&site)), [true, true, ipv6]);
+
+    // The agent comes again, and its endpoint is where it may be now.
+    let narrow = "public_tcp_ports: 20000-29999\npublic_tcp_listen: 127.0.0.2\n";
+    let line = reload(&mut site, &changed("", narrow));
+    assert!(line.contains("sessions=1"), "{line}");
+    wait_until("the endpoint at its new address", || {
+        let port = site.list("endpoint").first().and_then(|it| it["port"].as_u64())?;
+        let port = u16::try_from(port).ok()?;
+        (at(port) == [false, true, false]).then_some(())
+    });
+    let line = reload(&mut site, &changed("", narrow));
+    assert!(line.contains("sessions=0"), "nothing has moved: {line}");
+    drop(agent);
+
+    let both = "public_tcp_ports: 20000-29999\npublic_tcp_listen: [127.0.0.1, 127.0.0.2]\n";
+    let site = Site::start(FORWARD, both);
+    let _agent = site.agent(&site.token(&[]), &echo_device().to_string(), &[]);
+    assert_eq!(at(public_port(&site)), [true, true, false]);
+}
+
+#[test]
+fn a_listener_moves_to_more_addresses_of_its_port_in_one_reload() {
+    let Some(second) = second_address() else { return };
+    let mut site = Site::start(&FORWARD.replace("device1", "nobody"), "");
+    let (public, agents) = (site.public, site.agents);
+    assert!(TcpStream::connect((second, public.port())).is_err());
+    let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, public.port()));
+    let line = reload(&mut site, &edge_yml(ANY, everywhere, ""));
+    assert!(line.contains("opened=1 closed=1") && line.contains("complete=true"), "{line}");
+    drop(connect(SocketAddr::from((second, public.port()))));
+
+    // Agents keep theirs, and who has the port is told.
+    let moved = SocketAddr::from((Ipv4Addr::UNSPECIFIED, agents.port()));
+    site.edge.folder.write("edge.yml", &edge_yml(moved, everywhere, ""));
+    let (report, _, status) = site.ask(&["reload", "--json"]);
+    assert_eq!(status.code(), Some(1), "{report}");
+    let problem = format!("the edge itself listens on {agents}");
+    assert!(report.contains(&problem), "{report}");
+    drop(connect(agents));
 }

@@ -97,7 +97,7 @@ fn a_reload_judges_by_the_new_conditions() {
     edge.signal("HUP");
     edge.wait_for(&["reloaded"]);
     assert_eq!(rest_of(&client), b"");
-    assert_eq!(edge.wait_for_events(1)[0]["object"]["end"], "the new policy refuses it");
+    assert_eq!(edge.event_of("127.0.0.1")["end"], "the new policy refuses it");
     assert_eq!(exchange(connect(address), b"hello"), b"");
 }
 

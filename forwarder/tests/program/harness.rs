@@ -36,6 +36,11 @@ impl Folder {
         Self(tempfile::tempdir().expect("a temporary folder"))
     }
 
+    /// The same with a name that a shell would split.
+    pub(crate) fn with_a_blank() -> Self {
+        Self(tempfile::Builder::new().prefix("my site ").tempdir().expect("a temporary folder"))
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }

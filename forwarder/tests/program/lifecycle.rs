@@ -2,12 +2,14 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
 use crate::harness::{
     ClosedPort, Edge, FORWARD, Folder, GUIDE, Unanswering, connect, echo_device, edge_yml, exchange,
-    forwarder, guide_policy, rest_of, second_address,
+    forwarder, guide_policy, rest_of, second_address, wait_until,
 };
+use crate::site::Agent;
 
 /// An address that no other test listens on: whoever connects after the listener is gone is refused.
 const OWN_ADDRESS: &str = if cfg!(target_os = "linux") { "127.77.0.1:0" } else { "127.0.0.1:0" };
@@ -29,6 +31,61 @@ fn quickstart_checks_itself() {
     }
     assert!(output.status.success(), "{}", text(&output));
     assert!(text(&output).contains("ok: one connection forwarded, one refused"));
+}
+
+/// What the quickstart keeps runs by the commands that it prints.
+#[test]
+fn quickstart_keeps_files_that_run() {
+    let folder = Folder::with_a_blank();
+    let site = folder.path(".").canonicalize().expect("there");
+    let keep = |at: &std::path::Path| {
+        let mut command = forwarder();
+        command.args(["quickstart", "--check", "--keep"]).arg(at).output().expect("it runs")
+    };
+    let output = keep(&site);
+    if second_address().is_some() {
+        assert!(output.status.success(), "{}", text(&output));
+    }
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    for command in ["edge --config", "agent start --all --config"] {
+        let name = if command.starts_with("edge") { "edge.yml" } else { "ngrok.yml" };
+        let line = format!("  forwarder {command} '{}'", site.join(name).display());
+        assert!(printed.lines().any(|printed| printed == line), "{printed}");
+    }
+    for name in ["ngrok.yml", "state"] {
+        let mode = std::fs::metadata(site.join(name)).expect("there").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name} is private");
+    }
+    let kept = |folder: &std::path::Path| {
+        let names = std::fs::read_dir(folder).expect("there").map(|it| it.expect("one").file_name());
+        let mut names: Vec<_> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(kept(&site), ["device1.yml", "edge.yml", "ngrok.yml", "state"]);
+    assert!(run(&["check"], &site.join("edge.yml")).status.success());
+    let again = keep(&site);
+    assert_eq!(again.status.code(), Some(2), "{}", text(&again));
+    let other = Folder::new();
+    keep(&other.path("a/new one"));
+    assert_eq!(kept(&other.path("a/new one")).len(), 4, "a folder that is not there is made");
+
+    // The device is another than in the quickstart, which has ended.
+    let agent = std::fs::read_to_string(site.join("ngrok.yml")).expect("there");
+    let changed = agent.replace("url: 22 ", &format!("url: \"{}\" ", echo_device()));
+    assert_ne!(changed, agent);
+    std::fs::write(site.join("ngrok.yml"), changed).expect("written");
+    let mut edge = Edge::start(folder);
+    let address = edge.address("device1");
+    edge.wait_for(&["administration"]);
+    let mut command = forwarder();
+    command
+        .args(["agent", "start", "--all", "--config"])
+        .arg(site.join("ngrok.yml"))
+        .env_remove("NGROK_AUTHTOKEN");
+    let agent = Agent::spawn(command);
+    agent.wait_for(&["online"]);
+    assert_eq!(exchange(connect(address), b"kept"), b"kept");
 }
 
 #[test]
@@ -150,9 +207,8 @@ fn a_reload_serves_the_new_policy_and_cuts_whom_it_refuses() {
     assert!(line.contains("cut=1"), "{line}");
     assert_eq!(rest_of(&open), b"");
     assert_eq!(exchange(connect(address), b"hello"), b"");
-    let events = edge.wait_for_events(2);
-    let ends: Vec<_> = events.iter().map(|event| event["object"]["end"].as_str()).collect();
-    assert!(ends.contains(&Some("the new policy refuses it")), "{ends:?}");
+    let is_cut = |event: &serde_json::Value| event["object"]["end"] == "the new policy refuses it";
+    wait_until("the event of the cut", || edge.events().iter().any(is_cut).then_some(()));
 }
 
 /// A connection that went to its fallback is judged as it was made: unchanged files cut nothing.

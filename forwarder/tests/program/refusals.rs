@@ -185,13 +185,17 @@ fn clients_beyond_the_limit_wait_their_turn() {
 
     let mut second = connect(address);
     std::io::Write::write_all(&mut second, b"y").expect("sent");
+    let told = &edge.wait_for_events(1)[0];
+    assert_eq!(told["event_type"], "connections_waiting.v0");
+    let waiting = serde_json::json!({"endpoint": "device1", "open": 1, "limit": "limits.max_connections"});
+    assert_eq!(told["object"], waiting);
     // Nothing of the second client can be served before the first is through: its event comes first.
     drop(first);
     second.read_exact(&mut byte).expect("now it is its turn");
     assert_eq!(&byte, b"y");
-    let first = &edge.wait_for_events(1)[0]["object"]["conn"];
+    let first = &edge.wait_for_events(2)[1]["object"]["conn"];
     drop(second);
-    let second = &edge.wait_for_events(2)[1]["object"]["conn"];
+    let second = &edge.wait_for_events(3)[2]["object"]["conn"];
     let time = |conn: &serde_json::Value, key: &str| conn[key].as_str().expect("a time").to_owned();
     assert!(time(second, "end_ts") >= time(first, "end_ts"));
 }

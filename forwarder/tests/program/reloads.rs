@@ -42,14 +42,14 @@ fn command(edge: &Edge, words: &[&str]) -> Output {
     forwarder().args(words).arg("--config").arg(config).output().expect("it runs")
 }
 
-fn answer(edge: &Edge, word: &str) -> (Value, Option<i32>) {
+pub(crate) fn answer(edge: &Edge, word: &str) -> (Value, Option<i32>) {
     let output = command(edge, &[word, "--json"]);
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     (serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{text}")), output.status.code())
 }
 
 /// True if the edge has reset or closed the connection.
-fn is_cut(mut stream: TcpStream) -> bool {
+pub(crate) fn is_cut(mut stream: TcpStream) -> bool {
     match stream.read(&mut [0]) {
         Ok(read) => read == 0,
         Err(error) => error.kind() == ErrorKind::ConnectionReset,

@@ -133,11 +133,13 @@ impl Agent {
     }
 
     pub(crate) fn start(mut command: Command, token: &str) -> Self {
-        command
-            .env("NGROK_AUTHTOKEN", token)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+        command.env("NGROK_AUTHTOKEN", token);
+        Self::spawn(command)
+    }
+
+    /// The same with whatever token the command finds.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the agent starts");
         let mut stderr = child.stderr.take().expect("piped");
         let log = Arc::new(Mutex::new(String::new()));

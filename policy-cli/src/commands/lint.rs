@@ -180,7 +180,10 @@ fn check_file(
     // A sound configuration is read again together with the files that it names.
     let (findings, files, of) = match linted.kind {
         Some(DocumentKind::Edge) => {
-            let loaded = load_edge_files(source, options, &mut read);
+            let mut list = |file: &str, name: &str, feed: &mut dyn FnMut(&[u8])| {
+                lists::read_named(folder_of(&folder.join(file)), name, feed)
+            };
+            let loaded = load_edge_files(source, options, &mut read, &mut list);
             (loaded.findings, loaded.policies, Some(DocumentKind::Policy))
         }
         Some(DocumentKind::Agent) => {

@@ -12,7 +12,7 @@ use crate::phase::{Phase, PhaseSet};
 use crate::reader::{Fields, TextRef, placeholder};
 use crate::schema::{Choice, Context, Declared, Field, Kind, Text};
 use crate::source::{Span, Spanned};
-use crate::url::{EndpointUrl, Scheme, UrlFault};
+use crate::url::{EndpointUrl, MAX_INTERNAL_PARTS, Scheme, UrlFault};
 use crate::variables::{self, EVERYWHERE};
 
 static INVALID_URL: Code =
@@ -26,9 +26,6 @@ static TARGET_WITHOUT_TLS: Code = Code::note("TP446", "target-without-tls");
 /// The codes this file raises.
 pub(crate) static CODES: &[&Code] =
     &[&INVALID_URL, &NOT_INTERNAL, &NO_PORT, &TARGET_SCHEME, &TARGET_DEPTH, &TARGET_WITHOUT_TLS];
-
-/// Labels accepted before `.internal` (ngrok says five in one place and five parts in all in another).
-const MOST_LABELS: usize = 5;
 
 static URL: Field<Target> = Field::required(
     "url",
@@ -195,9 +192,9 @@ fn part_span(text: TextRef<'_>, part: &std::ops::Range<usize>) -> Span {
 
 /// A name with more parts than internal endpoints have.
 pub(crate) fn too_deep(url: &Spanned<EndpointUrl>) -> Option<Diagnostic> {
-    let host = url.value.host();
-    (host.split('.').count() > MOST_LABELS + 1).then(|| {
-        let message = format!("`{host}` has more than {MOST_LABELS} parts before `.internal`");
+    url.value.is_too_deep().then(|| {
+        let host = url.value.host();
+        let message = format!("`{host}` has more than {MAX_INTERNAL_PARTS} parts before `.internal`");
         Diagnostic::new(&TARGET_DEPTH, url.span, message).with_help("use a shorter name")
     })
 }
@@ -207,9 +204,8 @@ fn check_target(url: Spanned<EndpointUrl>, cx: &Context<'_, '_>) -> Option<Spann
     let mut faults = Vec::new();
     if !target.is_internal() {
         faults.push(not_internal(&target.to_string(), span));
-    } else {
-        faults.extend(too_deep(&url));
     }
+    faults.extend(too_deep(&url));
     if target.is_wildcard() {
         let message = format!("`{target}` names no single endpoint");
         faults.push(

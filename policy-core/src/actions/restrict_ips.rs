@@ -179,7 +179,10 @@ impl RestrictIps {
         let mut out = Some(Vec::new());
         for id in &self.ip_policies {
             let found = known.get(&id.value);
-            if found.is_none() && !cx.reader.is_full() {
+            // Where it is about to be served, or may be in a file that cannot be used, the compiler refuses it: an
+            // edge then knows which endpoint it is that cannot be served.
+            let refused_later = cx.reader.options().serving || known.is_incomplete();
+            if found.is_none() && !refused_later && !cx.reader.is_full() {
                 let message = format!("there is no IP policy `{}`", shorten(&id.value));
                 let help = known.nearest(&id.value).map_or_else(
                     || "add it to the file of IP policies".to_owned(),

@@ -98,9 +98,7 @@ pub(super) fn read_url<'d>(
         return Err(scheme);
     }
     let url = Spanned::new(url, text.span);
-    if url.value.is_internal()
-        && let Some(fault) = too_deep(&url)
-    {
+    if let Some(fault) = too_deep(&url) {
         reader.report(fault);
         return Err(scheme);
     }

@@ -38,6 +38,8 @@ pub struct Program {
     file: Arc<str>,
     policy_sha256: Digest,
     program_sha256: Digest,
+    /// True if IP policies are bound to the text.
+    bound: bool,
 }
 
 /// The code of one phase.
@@ -155,6 +157,7 @@ impl Program {
             file,
             policy_sha256,
             program_sha256: program.finish(),
+            bound: !lowering.bound.is_empty(),
             base_steps: 0,
         };
         made.base_steps = made.count_base_steps();
@@ -330,6 +333,16 @@ impl Program {
     #[must_use]
     pub const fn policy_sha256(&self) -> Digest {
         self.policy_sha256
+    }
+
+    /// The digest by which an edge names the policy that it serves: that of its text; of a policy that names IP policies,
+    /// [`Self::program_sha256`].
+    #[must_use]
+    pub const fn served_sha256(&self) -> Digest {
+        match self.bound {
+            true => self.program_sha256,
+            false => self.policy_sha256,
+        }
     }
 
     /// The digest of the policy's text and of what is bound to it: the IP policies that it names, by what they hold.

@@ -51,11 +51,23 @@ fn missing_in_rule(rule: &Rule, options: &CompileOptions, found: &mut Diagnostic
         });
         for id in action.config.open_ip_policies() {
             // Without its file, what an IP policy says is unknown, never nothing.
-            if options.ip_policies.as_ref().is_none_or(|known| known.get(&id.value).is_none()) {
-                let message = format!("what `{}` permits is not known here", shorten(&id.value));
-                let help = "give the file of IP policies that has it, or list the networks";
-                found.push(Diagnostic::new(&IP_POLICY, id.span, message).with_help(help));
-            }
+            let id_text = shorten(&id.value);
+            let (message, help) = match options.ip_policies.as_deref() {
+                Some(known) if known.get(&id.value).is_some() => continue,
+                Some(known) if known.is_incomplete() => (
+                    format!("what `{id_text}` permits is not known: a file of IP policies cannot be used"),
+                    "fix the errors in that file first",
+                ),
+                Some(_) => (
+                    format!("there is no IP policy `{id_text}`"),
+                    "add it to a file of IP policies, or list the networks",
+                ),
+                None => (
+                    format!("what `{id_text}` permits is not known here"),
+                    "give the file of IP policies that has it, or list the networks",
+                ),
+            };
+            found.push(Diagnostic::new(&IP_POLICY, id.span, message).with_help(help));
         }
     }
 }

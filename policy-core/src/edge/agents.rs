@@ -7,7 +7,7 @@ use super::read::EdgeReader;
 use crate::actions::check_lists;
 use crate::diagnostic::{Severity, shorten};
 use crate::lpm::Restriction;
-use crate::parse::NodeRef;
+use crate::parse::{NodeKind, NodeRef};
 use crate::reader::{Keys, head};
 use crate::schema::{CidrItem, Context, Field, Items, Network};
 use crate::source::{Span, Spanned};
@@ -157,6 +157,35 @@ impl<'d> EdgeReader<'_, 'd> {
         Some(text.value.into())
     }
 
+    /// Reads `public_tcp_listen`: an address, or a list of them.
+    pub(super) fn public_tcp_listen(&self, node: NodeRef<'d>) -> Vec<IpAddr> {
+        const HELP: &str = "write addresses of this machine without a port, e.g. `\"::\"` or `203.0.113.5`";
+        let items: Vec<NodeRef<'d>> = match node.kind() {
+            NodeKind::Sequence(items) => items.iter().collect(),
+            NodeKind::Scalar(_) | NodeKind::Mapping(_) => vec![node],
+        };
+        if items.is_empty() || items.len() > MAX_PUBLIC_ADDRESSES {
+            let message = format!(
+                "`public_tcp_listen` has {} addresses and needs 1 to {MAX_PUBLIC_ADDRESSES}",
+                items.len()
+            );
+            self.reader.invalid(head(node), message, HELP);
+            return Vec::new();
+        }
+        let read = |node| {
+            let text = self.reader.text(node, "an address")?;
+            let bare = text.value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+            let address = bare.unwrap_or(text.value).parse::<IpAddr>().ok();
+            if address.is_none() {
+                self.reader.invalid(text.span, format!("`{}` is not an address", shorten(text.value)), HELP);
+            }
+            Some(Spanned::new(address?.to_canonical(), text.span))
+        };
+        let addresses: Vec<Spanned<IpAddr>> = items.into_iter().filter_map(read).collect();
+        self.check_public_addresses(&addresses);
+        addresses.into_iter().map(|it| it.value).collect()
+    }
+
     /// Reads `public_tcp_ports`.
     pub(super) fn public_tcp_ports(&self, node: NodeRef<'d>) -> Option<RangeInclusive<u16>> {
         let text = self.reader.text(node, "`public_tcp_ports`")?;
@@ -169,6 +198,9 @@ impl<'d> EdgeReader<'_, 'd> {
         ports
     }
 }
+
+/// Addresses that public endpoints may listen on: each of their ports is a socket for each.
+const MAX_PUBLIC_ADDRESSES: usize = 8;
 
 /// `A-B`, or one port.
 fn port_range(text: &str) -> Option<RangeInclusive<u16>> {

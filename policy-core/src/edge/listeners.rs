@@ -55,6 +55,21 @@ impl EdgeReader<'_, '_> {
         }
     }
 
+    /// Each port of a public endpoint is taken on all of these addresses.
+    pub(super) fn check_public_addresses(&self, addresses: &[Spanned<IpAddr>]) {
+        let mut listeners = Listeners::default();
+        for address in addresses {
+            if let Some(first) = listeners.add(address.value, address.span) {
+                let message = format!("another address takes the ports of `{}` already", address.value);
+                self.reader.report(
+                    Diagnostic::new(&DUPLICATE, address.span, message)
+                        .with_label(first, "this one")
+                        .with_help("keep one of them; `::` takes IPv4 as well"),
+                );
+            }
+        }
+    }
+
     /// A port that agents may be given cannot be a listener's; `place` is where the ports stand.
     pub(super) fn check_public_ports(&self, config: &EdgeConfig, place: Option<Span>) {
         let (Some(ports), Some(place)) = (&config.public_tcp_ports, place) else { return };

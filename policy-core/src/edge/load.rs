@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::ip_policies::{self, NamedIpPolicies, ReadListOf};
 use super::{EdgeConfig, FACT_WITHOUT_SOURCE, TARGET_NOT_SERVED};
 use crate::check::CheckOptions;
 use crate::compile::{CompileOptions, Program, RuleRef, compile};
@@ -10,6 +11,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::endpoint_policy::{Circles, Forwards, PolicyFiles, PolicySource, ReadPolicy};
 use crate::facts::Facts;
 use crate::options::EndpointTraits;
+use crate::parse;
 use crate::phase::Phase;
 use crate::source::{Source, Span};
 use crate::url::{EndpointUrl, Scheme};
@@ -24,7 +26,7 @@ pub struct EdgeFiles {
     pub incomplete: Option<Incomplete>,
     /// The findings of the configuration itself, sorted by place.
     pub findings: Diagnostics,
-    /// The policy files that could be read, each with its findings.
+    /// The policy files that could be read, each with its findings; then those of IP policies and their lists.
     pub policies: Vec<(Source, Diagnostics)>,
 }
 
@@ -48,6 +50,9 @@ pub struct Incomplete {
     pub endpoints: Vec<LoadedPolicy>,
     /// The policy of each internal endpoint, in order.
     pub internal: Vec<LoadedPolicy>,
+    /// The files of IP policies that cannot be used, as the configuration names them. Policies that name one of theirs
+    /// are unusable.
+    pub ip_policies: Vec<Box<str>>,
 }
 
 /// What became of the policy of an endpoint.
@@ -71,12 +76,31 @@ impl LoadedPolicy {
     }
 }
 
-/// Reads, checks and compiles a configuration and its policy files.
+/// Reads, checks and compiles a configuration, its policy files, and its IP policies with the lists they name.
 #[must_use]
-pub fn load_edge_files(source: &Source, options: &CheckOptions, read: ReadPolicy<'_>) -> EdgeFiles {
-    let (config, found) = super::read::load_edge_with(source, options);
+pub fn load_edge_files(
+    source: &Source,
+    options: &CheckOptions,
+    read: ReadPolicy<'_>,
+    read_list: ReadListOf<'_>,
+) -> EdgeFiles {
+    let mut found = Diagnostics::default();
+    let document = parse::parse(source, &options.limits, &mut found);
+    let NamedIpPolicies {
+        policies: ip_policies,
+        found: of_ip_policies,
+        files: ip_policy_files,
+        unusable,
+        ..
+    } = ip_policies::load_named(&document, options, read, read_list);
+    let options = &CheckOptions { ip_policies: Some(Arc::new(ip_policies)), ..options.clone() };
+    let config = super::read::check_with(&document, options, &mut found);
+    found.sort();
     let Some(config) = config else {
-        return EdgeFiles { usable: None, incomplete: None, findings: found, policies: Vec::new() };
+        found.append(of_ip_policies);
+        found.sort();
+        let policies = ip_policy_files;
+        return EdgeFiles { usable: None, incomplete: None, findings: found, policies };
     };
     let mut sound = !found.has_errors();
     let mut loader = Loader {
@@ -85,7 +109,9 @@ pub fn load_edge_files(source: &Source, options: &CheckOptions, read: ReadPolicy
         findings: found,
         known: HashMap::new(),
         programs: Vec::new(),
+        compile: CompileOptions { ip_policies: options.ip_policies.clone(), ..CompileOptions::default() },
     };
+    loader.findings.append(of_ip_policies);
     let endpoints: Vec<_> =
         config.endpoints.iter().map(|it| loader.load(&it.policy, it.name.span, &it.url)).collect();
     let internal: Vec<_> = config
@@ -105,7 +131,8 @@ pub fn load_edge_files(source: &Source, options: &CheckOptions, read: ReadPolicy
         report_unserved(&config, fresh, &mut findings);
     }
     findings.sort();
-    let policies = files.into_read();
+    let mut policies = files.into_read();
+    policies.extend(ip_policy_files);
     // INVARIANT: a policy without a program has left an error in the findings.
     if !findings.has_errors() {
         let programs = Programs {
@@ -121,6 +148,7 @@ pub fn load_edge_files(source: &Source, options: &CheckOptions, read: ReadPolicy
             .into_iter()
             .map(|it| it.map_or(LoadedPolicy::Absent, LoadedPolicy::from_program))
             .collect(),
+        ip_policies: unusable,
     });
     EdgeFiles { usable: None, incomplete, findings, policies }
 }
@@ -133,6 +161,7 @@ struct Loader<'a, 'p> {
     findings: Diagnostics,
     known: HashMap<Written<'p>, Loaded>,
     programs: Vec<Fresh>,
+    compile: CompileOptions,
 }
 
 /// Where a policy is written. All endpoints of an edge are of the same kind, and a file is shown by one name, so its
@@ -190,7 +219,7 @@ impl<'p> Loader<'_, 'p> {
             PolicySource::Inline(_) => owner,
             PolicySource::File(name) => name.span,
         };
-        match compile(&checked, &CompileOptions::default()).map(Arc::new) {
+        match compile(&checked, &self.compile).map(Arc::new) {
             Ok(program) => {
                 let outside = self.files.is_outside(policy);
                 let fresh = Fresh { at, program: Arc::clone(&program), outside };
@@ -260,16 +289,25 @@ endpoints: [{name: a, url: \"tcp://e:1\", traffic_policy_file: a.yml}]
 internal_endpoints: [{url: \"tcp://d.internal:22\", upstream: {url: 22}}]
 ";
 
+    fn no_list(_: &str, name: &str, _: &mut dyn FnMut(&[u8])) -> NamedFile<()> {
+        NamedFile::new(name.to_owned(), Err("there is none".to_owned()))
+    }
+
     fn load(policy: Result<&str, &str>) -> (bool, Vec<String>, usize) {
         load_with(EDGE, policy)
     }
 
     fn load_with(edge: &str, policy: Result<&str, &str>) -> (bool, Vec<String>, usize) {
         let source = Source::new("edge.yml", edge);
-        let files = load_edge_files(&source, &CheckOptions::default(), &mut |name| {
-            let bytes = policy.map(|text| text.as_bytes().to_vec()).map_err(ToOwned::to_owned);
-            NamedFile::new(format!("/etc/{name}"), bytes)
-        });
+        let files = load_edge_files(
+            &source,
+            &CheckOptions::default(),
+            &mut |name| {
+                let bytes = policy.map(|text| text.as_bytes().to_vec()).map_err(ToOwned::to_owned);
+                NamedFile::new(format!("/etc/{name}"), bytes)
+            },
+            &mut no_list,
+        );
         let place = |item: &Diagnostic| format!("{} {}", source.position(item.span.start), item.code.id);
         (files.usable.is_some(), files.findings.iter().map(place).collect(), files.policies.len())
     }
@@ -323,10 +361,15 @@ internal_endpoints: [{url: \"tcp://d.internal:22\", upstream: {url: 22}}]
     /// The files of a configuration by a host that counts what it reads; every file is the same text.
     fn load_all(edge: &str, text: &str, outside: bool) -> (EdgeFiles, usize) {
         let mut reads = 0;
-        let files = load_edge_files(&Source::new("edge.yml", edge), &CheckOptions::default(), &mut |name| {
-            reads += 1;
-            NamedFile::new(format!("/etc/{name}"), Ok(text.as_bytes().to_vec())).outside(outside)
-        });
+        let files = load_edge_files(
+            &Source::new("edge.yml", edge),
+            &CheckOptions::default(),
+            &mut |name| {
+                reads += 1;
+                NamedFile::new(format!("/etc/{name}"), Ok(text.as_bytes().to_vec())).outside(outside)
+            },
+            &mut no_list,
+        );
         (files, reads)
     }
 

@@ -46,20 +46,25 @@ const VERSION: i64 = 1;
 /// ```
 #[must_use]
 pub fn load_edge(source: &Source) -> (Option<EdgeConfig>, Diagnostics) {
-    load_edge_with(source, &CheckOptions::default())
-}
-
-/// The same with options.
-pub(super) fn load_edge_with(source: &Source, options: &CheckOptions) -> (Option<EdgeConfig>, Diagnostics) {
-    let mut found = Diagnostics::default();
+    let (options, mut found) = (CheckOptions::default(), Diagnostics::default());
     let document = parse::parse(source, &options.limits, &mut found);
-    let config = check_document(&document, options, &mut found);
+    let config = check_document(&document, &options, &mut found);
     found.sort();
     (config, found)
 }
 
-/// Reads and checks a parsed edge configuration.
+/// Reads and checks a parsed edge configuration, without the files it names. An edge knows the IP policies that its
+/// configuration names and no others.
 pub(crate) fn check_document(
+    document: &Document,
+    options: &CheckOptions,
+    found: &mut Diagnostics,
+) -> Option<EdgeConfig> {
+    check_with(document, &CheckOptions { ip_policies: None, ..options.clone() }, found)
+}
+
+/// The same with the IP policies that it names.
+pub(super) fn check_with(
     document: &Document,
     options: &CheckOptions,
     found: &mut Diagnostics,
@@ -85,6 +90,8 @@ impl<'d> EdgeReader<'_, 'd> {
             "agents",
             "admin",
             "public_tcp_ports",
+            "public_tcp_listen",
+            "ip_policies",
             "events",
             "limits",
             "shutdown",
@@ -126,6 +133,11 @@ impl<'d> EdgeReader<'_, 'd> {
             admin_socket: admin.socket,
             admin_listener: admin.listener,
             public_tcp_ports: fields.get("public_tcp_ports").and_then(|node| self.public_tcp_ports(node)),
+            public_tcp_listen: fields
+                .get("public_tcp_listen")
+                .map(|node| self.public_tcp_listen(node))
+                .unwrap_or_default(),
+            ip_policies: fields.get("ip_policies").map(|node| self.ip_policy_files(node)).unwrap_or_default(),
             // Events that nobody asked to go elsewhere are worth a look.
             events: events.unwrap_or_else(|| vec![EventSink::Stdout]),
             limits: fields.get("limits").map(|node| self.limits(node)).unwrap_or_default(),
@@ -221,8 +233,7 @@ impl<'d> EdgeReader<'_, 'd> {
         let owner = ("the internal endpoint", head(node));
         let url = fields.required(reader, "url", owner, "url: tcp://device1.internal:22");
         let url = url.and_then(|node| self.url(node)).filter(|url| {
-            let deep = too_deep(url).filter(|_| url.value.is_internal());
-            deep.into_iter().for_each(|fault| reader.report(fault));
+            too_deep(url).into_iter().for_each(|fault| reader.report(fault));
             if !url.value.is_internal() {
                 reader.report(not_internal(&url.value.to_string(), url.span));
             }

@@ -49,12 +49,21 @@ pub struct IpPolicyFiles {
 /// ```
 #[must_use]
 pub fn load_ip_policy_files(source: &Source, options: &CheckOptions, read: ReadList<'_>) -> IpPolicyFiles {
+    load_within(source, options, read, MOST_NETWORKS)
+}
+
+/// The same with room for so many networks from lists.
+pub(crate) fn load_within(
+    source: &Source,
+    options: &CheckOptions,
+    read: ReadList<'_>,
+    mut room: usize,
+) -> IpPolicyFiles {
     let (mut findings, mut lists) = (Diagnostics::default(), Vec::new());
     let document = parse::parse(source, &options.limits, &mut findings);
     let written = check_document(&document, options, &mut findings);
     let mut usable = None;
     if let Some(Written { mut policies, lists: named }) = written {
-        let mut room = MOST_NETWORKS;
         for list in named {
             if let Some(taken) = read_list(&list, read, room, &mut findings, &mut lists) {
                 room = room.saturating_sub(taken.len().saturating_mul(list.of.len()));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use policy_core::edge::PoliciesForward;
 use policy_core::options::EndpointTraits;
-use policy_core::url::{Binding, EndpointUrl, Scheme};
+use policy_core::url::{Binding, EndpointUrl, MAX_INTERNAL_PARTS, Scheme};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -128,12 +128,9 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     }
     let acl = &owner.acl;
     let permits = |host: &str, port: u16| acl.permits(host, Some(port));
-    let (url, listener) = match (wanted.binding, wanted.address) {
-        (Binding::Internal, Some(url)) => (url, None),
-        (Binding::Public, address) => {
-            let (url, listener) = public(&settings, address, &permits)?;
-            (url, Some(listener))
-        }
+    let (url, listeners) = match (wanted.binding, wanted.address) {
+        (Binding::Internal, Some(url)) => (url, Vec::new()),
+        (Binding::Public, address) => public(&settings, address, &permits)?,
         _ => return Err(Refusal::new(9028, "an internal endpoint needs a name, e.g. device1.internal:22")),
     };
     if !permits(url.host(), url.port().unwrap_or(0)) {
@@ -148,6 +145,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         url,
         owner,
         binding: wanted.binding,
+        listens_on: settings.public_listen.clone(),
         pooling: request.extra.pooling_enabled,
         programs,
         policy_text,
@@ -169,7 +167,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         return Err(Refusal::new(code, message));
     }
     bound.endpoints.push(Arc::clone(&endpoint));
-    if let Some(listener) = listener {
+    for listener in listeners {
         bound.shared.tasks.spawn(accept(
             Arc::clone(bound.shared),
             Arc::clone(&endpoint),
@@ -225,13 +223,13 @@ struct Wanted {
 
 impl Wanted {
     fn read(address: &str, bindings: &[String]) -> Result<Self, Refusal> {
-        let address =
-            match address.strip_prefix("tcp://").unwrap_or(address) {
-                "" => None,
-                text => Some(EndpointUrl::parse(&format!("tcp://{text}")).map_err(|error| {
-                    Refusal::new(9033, format!("`{}` is no address: {error}", short(text)))
-                })?),
-            };
+        const TCP: &str = "tcp://";
+        let (scheme, rest) = address.split_at_checked(TCP.len()).unwrap_or_default();
+        let text = if scheme.eq_ignore_ascii_case(TCP) { rest } else { address };
+        let parsed = (!text.is_empty()).then(|| EndpointUrl::parse(&format!("{TCP}{text}")));
+        let address = parsed
+            .transpose()
+            .map_err(|error| Refusal::new(9033, format!("`{}` is no address: {error}", short(text))))?;
         let internal = address.as_ref().is_some_and(EndpointUrl::is_internal);
         let binding = match bindings {
             // Older clients send none.
@@ -268,6 +266,10 @@ impl Wanted {
             }
             _ => {}
         }
+        if let Some(url) = address.as_ref().filter(|url| url.is_too_deep()) {
+            let message = format!("{url} has more than {MAX_INTERNAL_PARTS} parts before .internal");
+            return Err(Refusal::new(9031, message));
+        }
         if let Some(url) = address.as_ref().filter(|url| url.port().is_none()) {
             return Err(Refusal::new(9030, format!("{url} has no port; write e.g. {url}:22")));
         }
@@ -279,12 +281,12 @@ fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
-/// The address of a public endpoint, and its listener.
+/// The address of a public endpoint, and its listeners.
 fn public(
     settings: &AgentSettings,
     wanted: Option<EndpointUrl>,
     permits: &dyn Fn(&str, u16) -> bool,
-) -> Result<(EndpointUrl, TcpListener), Refusal> {
+) -> Result<(EndpointUrl, Vec<TcpListener>), Refusal> {
     let Some(ports) = settings.public_ports.clone() else {
         let message =
             "this edge has no `public_tcp_ports`: bind an internal endpoint such as device1.internal:22";
@@ -294,11 +296,7 @@ fn public(
         let url = EndpointUrl::parse(&format!("tcp://{}:{port}", settings.name));
         url.map_err(|error| Refusal::new(9033, error))
     };
-    let any = match settings.listen {
-        std::net::SocketAddr::V4(_) => std::net::IpAddr::from([0, 0, 0, 0]),
-        std::net::SocketAddr::V6(_) => std::net::IpAddr::from([0_u16; 8]),
-    };
-    let open = |port: u16| listener::listen(listener::bind((any, port).into())?);
+    let open = |port: u16| listener::listen_at(&settings.public_listen, port);
     if let Some(url) = wanted {
         let port = url.port().unwrap_or(0);
         if !settings.has_public(url.host(), port) {
@@ -313,9 +311,9 @@ fn public(
         if !permits(url.host(), port) {
             return Err(Refusal::new(308, format!("the authtoken may not bind {url}")));
         }
-        let listener =
+        let listeners =
             open(port).map_err(|error| Refusal::new(334, format!("{url} cannot be listened on: {error}")))?;
-        return Ok((url, listener));
+        return Ok((url, listeners));
     }
     let permitted: Vec<u16> = ports.filter(|port| permits(&settings.name, *port)).collect();
     let number = u32::try_from(permitted.len()).unwrap_or(u32::MAX);
@@ -323,8 +321,8 @@ fn public(
     for at_most in 0..number.min(MOST_TRIES) {
         let index = usize::try_from((start + at_most) % number).unwrap_or(0);
         let Some(port) = permitted.get(index) else { continue };
-        if let Ok(listener) = open(*port) {
-            return Ok((at(*port)?, listener));
+        if let Ok(listeners) = open(*port) {
+            return Ok((at(*port)?, listeners));
         }
     }
     match number {
@@ -335,6 +333,9 @@ fn public(
 
 #[cfg(test)]
 mod tests {
+    use policy_core::check::{CheckOptions, load_policy};
+    use policy_core::edge::load_edge;
+    use policy_core::source::Source;
     use serde_json::json;
 
     use super::*;
@@ -348,6 +349,78 @@ mod tests {
         }
         assert_eq!(placed(chosen.clone(), &url), chosen);
         assert_eq!(placed(Value::Null, &url), Value::Null);
+    }
+
+    /// What may be bound may be forwarded to, and the other way round; a `*` stands for names and is none. What the
+    /// configuration of an edge takes is the same.
+    #[test]
+    fn what_can_be_bound_can_be_forwarded_to() {
+        let forwards = |url: &str| {
+            let text = json!({"on_tcp_connect": [{"actions": [{"type": "forward-internal", "config": {"url": url}}]}]});
+            load_policy(&Source::new("p.json", text.to_string()), &CheckOptions::default()).0.is_some()
+        };
+        let configures = |url: &str| {
+            let endpoint = json!({"url": url, "upstream": {"url": 22}});
+            let text = json!({"version": 1, "endpoints": [], "internal_endpoints": [endpoint]}).to_string();
+            load_edge(&Source::new("edge.yml", text)).0.is_some()
+        };
+        let binds = |url: &str| Wanted::read(url, &["internal".to_owned()]).is_ok();
+        let label = "a".repeat(63);
+        let long = |count: usize| format!("tcp://{}internal:22", format!("{label}.").repeat(count));
+        let usable = [
+            "tcp://d.internal:22",
+            "TCP://D.Internal:22",
+            "tcp://d.internal.:22",
+            "tcp://d.internal:1",
+            "tcp://d.internal:65535",
+            "tcp://d.internal:022",
+            "tcp://e.d.c.b.a.internal:22",
+            "tcp://-d-.1.internal:22",
+            "tcp://internal.internal:22",
+            &format!("tcp://{label}.internal:22"),
+            &long(3),
+        ];
+        let unusable = [
+            "tcp://f.e.d.c.b.a.internal:22",
+            "tcp://d.internal",
+            "tcp://d.internal:0",
+            "tcp://d.internal:65536",
+            "tcp://d.internal:22/",
+            "tcp://d.internal:22?a",
+            "tcp://a@d.internal:22",
+            "tcp://internal:22",
+            "tcp://.internal:22",
+            "tcp://a..internal:22",
+            "tcp://d_1.internal:22",
+            "tcp://dä.internal:22",
+            "tcp://d.internal.example.com:22",
+            "tcp://[::1]:22",
+            "tcp://d.internal..:22",
+            " tcp://d.internal:22",
+            "tcp://d.internal:22 ",
+            "tcp://tcp://d.internal:22",
+            "tcp://a.*.internal:22",
+            "tcp://a*.internal:22",
+            "tcp://*.f.d.c.b.a.internal:22",
+            "https://d.internal:22/",
+            "tcp://",
+            &format!("tcp://a{label}.internal:22"),
+            &long(4),
+        ];
+        for (urls, usable) in [(&usable[..], true), (&unusable[..], false)] {
+            for url in urls {
+                assert_eq!([binds(url), forwards(url), configures(url)], [usable; 3], "{url}");
+            }
+        }
+        for wildcard in ["tcp://*.internal:22", "tcp://*.d.c.b.a.internal:22"] {
+            let below = wildcard.replace('*', "x");
+            assert_eq!(
+                [binds(wildcard), forwards(wildcard), configures(wildcard)],
+                [true, false, true],
+                "{wildcard}"
+            );
+            assert!(binds(&below) && forwards(&below), "{below}");
+        }
     }
 
     #[test]
@@ -376,6 +449,7 @@ mod tests {
             ("d.internal", &[], "9030"),
             ("d.internal:0", &[], "9033"),
             ("d_.internal:22", &[], "9033"),
+            ("f.e.d.c.b.a.internal:22", &[], "9031"),
             ("a.b:22", &["kubernetes"], "18018"),
             ("d.internal:22", &["internal", "public"], "15006"),
             ("d.internal:22", &["elsewhere"], "15005"),

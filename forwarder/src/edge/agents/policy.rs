@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use policy_core::check::{CheckOptions, load_policy};
 use policy_core::compile::{CompileOptions, Program, compile};
-use policy_core::diagnostic::{Diagnostics, Severity};
+use policy_core::diagnostic::{Diagnostics, Severity, printable};
 use policy_core::facts::Facts;
 use policy_core::options::EndpointTraits;
 use policy_core::source::Source;
@@ -153,6 +153,14 @@ fn program(name: &str, text: &str, traits: EndpointTraits) -> Result<Arc<Program
     options.endpoint = traits;
     let (checked, found) = load_policy(&source, &options);
     let Some(checked) = checked else { return Err(refusal(&source, &found)) };
+    if let Some(id) = checked.ip_policies().next() {
+        let message = format!(
+            "the policy names the IP policy `{}`, and IP policies are for the policies of the edge's own configuration: \
+             list the networks",
+            printable(id)
+        );
+        return Err(Refusal::new(INVALID_POLICY, message));
+    }
     let program = compile(&checked, &CompileOptions::default()).map_err(|found| refusal(&source, &found))?;
     if let Some(fact) = program.needs().iter().find(|fact| !Facts::known_to_edges(**fact)) {
         let message = format!("the policy reads `{fact}`, and this edge has no source for it");
@@ -210,6 +218,9 @@ mod tests {
         assert!(error.contains("line 1, column 36") && error.ends_with("ERR_NGROK_2201"), "{error}");
         let error = of(json!({"IPRestriction": {"allow_cidrs": ["nowhere"]}})).expect_err("no network");
         assert!(error.contains("IPRestriction") && error.contains("ERR_NGROK_"), "{error}");
+        let named = json!({"on_tcp_connect": [{"actions": [{"type": "restrict-ips", "config": {"ip_policies": ["ipp_office"]}}]}]});
+        let error = of(json!({"TrafficPolicy": named})).expect_err("they are the operator's");
+        assert!(error.contains("`ipp_office`") && error.contains("list the networks"), "{error}");
         let geo =
             "on_tcp_connect: [{expressions: [\"conn.geo.country_code == 'DE'\"], actions: [{type: deny}]}]";
         let error = of(json!({"TrafficPolicy": geo})).expect_err("unknown here");

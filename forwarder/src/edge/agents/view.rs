@@ -113,6 +113,7 @@ impl Sessions for View {
             traffic_policy: it.policy_text.as_deref().unwrap_or_default().to_owned(),
             bindings: vec![it.binding.name().to_owned()],
             tunnel_session: Some(Ref::to(&it.session)),
+            principal: Some(Ref::to(it.owner.credential)),
             pooling_enabled: it.pooling,
             ..EndpointView::default()
         });

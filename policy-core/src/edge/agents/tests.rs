@@ -211,3 +211,40 @@ fn sources_of_agents_are_restricted_as_the_action_does() {
     let (agents, found) = read_list("{allow: [10.0.0.1]}");
     assert!(agents.is_some() && found.len() == 2, "{found:?}");
 }
+
+#[test]
+fn public_endpoints_listen_on_given_addresses() {
+    let read_listen = |value: &str| {
+        let text =
+            format!("version: 1\nagents: {{listen: \"[::]:1\", names: [e]}}\npublic_tcp_listen: {value}\n");
+        let (config, found) = read(&text);
+        (config.map(|it| it.public_tcp_listen.iter().map(ToString::to_string).collect::<Vec<_>>()), found)
+    };
+    for (value, addresses) in [
+        ("\"::\"", &["::"][..]),
+        ("\"[::1]\"", &["::1"]),
+        ("0.0.0.0", &["0.0.0.0"]),
+        (
+            "[203.0.113.5, \"::ffff:203.0.113.6\", \"2001:db8::1\"]",
+            &["203.0.113.5", "203.0.113.6", "2001:db8::1"],
+        ),
+        ("[0.0.0.0, \"2001:db8::1\"]", &["0.0.0.0", "2001:db8::1"]),
+    ] {
+        let (read, found) = read_listen(value);
+        let read = read.unwrap_or_else(|| panic!("{value}: {found:?}"));
+        assert_eq!(read, addresses, "{value}");
+    }
+    let many = (1..10).map(|at| format!("10.0.0.{at}")).collect::<Vec<_>>().join(", ");
+    for value in [
+        "edge.example.com",
+        "\"[::]:20000\"",
+        "[]",
+        "{a: b}",
+        "[10.0.0.1, 10.0.0.1]",
+        "[10.0.0.1, 0.0.0.0]",
+        "[\"::\", 0.0.0.0]",
+        &format!("[{many}]"),
+    ] {
+        assert!(read_listen(value).0.is_none(), "{value}");
+    }
+}

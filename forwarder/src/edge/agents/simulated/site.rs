@@ -201,6 +201,7 @@ impl OneEdge {
             most_endpoints: 10,
             most_streams: 1_000,
             public_ports: None,
+            public_listen: Vec::new(),
             policies: PolicyLimits::default(),
         };
         let agents = Arc::new(Agents::new(identity, settings));
