@@ -81,6 +81,7 @@ impl Site {
                     most_endpoints: 100,
                     most_streams: 4_096,
                     public_ports: None,
+                    public_listen: Vec::new(),
                     policies: forwarder::edge::PolicyLimits::default(),
                 },
             )

@@ -171,7 +171,7 @@ enum Ended {
 /// not trust the edge's CA.
 pub async fn run(setup: Setup, status: &Arc<Status>, control: impl Into<Control>) -> Result<(), AgentError> {
     let weak = Arc::downgrade(status);
-    tokio::spawn(memory::give_back(move || weak.upgrade().map(|status| status.open_connections())));
+    tokio::spawn(memory::give_back(move || weak.strong_count() > 0));
     run_over(network::System, setup, status, control).await
 }
 
@@ -235,11 +235,12 @@ pub(crate) async fn run_over(
     }
 }
 
-/// True if the edge may take the agent later: it is full, or where agents may be it may say otherwise tomorrow.
+/// True if the edge may take the agent later: it is full, or took it before and knows its authtoken. Where agents may be,
+/// and whether a service user is active, it may say otherwise tomorrow.
 fn may_pass(error: &AgentError, memory: &session::Memory) -> bool {
     match error {
         AgentError::Auth(error @ CallError::Refused { .. }) => {
-            refusals::is_full(error) || memory.was_connected && refusals::is_elsewhere(error)
+            refusals::is_full(error) || memory.was_connected && !refusals::is_of_unknown_token(error)
         }
         // An answer that cannot be read.
         AgentError::Auth(_) => memory.was_connected,

@@ -180,7 +180,7 @@ impl Edge {
         let mut edge = Self { shared, listeners: HashMap::new(), agents_door: None };
         edge.accept_on(bound);
         let shared = Arc::downgrade(&edge.shared);
-        tokio::spawn(memory::give_back(move || shared.upgrade().map(|shared| shared.registry.len())));
+        tokio::spawn(memory::give_back(move || shared.strong_count() > 0));
         Ok(edge)
     }
 

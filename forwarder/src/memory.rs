@@ -5,27 +5,40 @@
 //! takes some milliseconds: so it is asked only after many connections have ended, beside everything else. Other
 //! allocators do so themselves.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// How often it is looked whether many have ended.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Connections fewer than at the highest since the last time.
+/// Connections that have ended since the last time.
 const MANY: usize = 200;
+/// While they go on to end, it is done this often.
+const AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 
-/// Gives memory back whenever many connections have ended, for as long as there is a number of open ones.
-pub(crate) async fn give_back(open: impl Fn() -> Option<usize>) {
-    let mut highest = 0;
-    loop {
+/// Connections of the process that have ended.
+static ENDED: AtomicUsize = AtomicUsize::new(0);
+
+/// A connection has ended.
+pub(crate) fn note_end() {
+    ENDED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Gives memory back whenever many connections have ended, for as long as somebody lives who has some.
+pub(crate) async fn give_back(lives: impl Fn() -> bool) {
+    let ended = || ENDED.load(Ordering::Relaxed);
+    let (mut done, mut before, mut at) = (ended(), ended(), Instant::now());
+    while lives() {
         sleep(LOOK_EVERY).await;
-        let Some(now) = open() else { return };
-        highest = now.max(highest);
-        if highest - now >= MANY {
-            highest = now;
-            // It takes locks of the allocator; a worker must not wait for it. Without a thread it is done next time.
+        let now = ended();
+        // Once they have stopped to end: arenas are locked one by one meanwhile, and whoever allocates there waits.
+        let is_time = now == before || at.elapsed() >= AT_LEAST_EVERY;
+        if now.wrapping_sub(done) >= MANY && is_time {
+            (done, at) = (now, Instant::now());
             let _ = tokio::task::spawn_blocking(trim).await;
         }
+        before = now;
     }
 }
 

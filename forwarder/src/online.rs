@@ -83,8 +83,8 @@ pub enum Taken {
 impl fmt::Display for Taken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotPooled => "another endpoint is online at this URL, and not both allow pooling",
-            Self::Binding => "another endpoint is online at this URL with another binding",
+            Self::NotPooled => "another endpoint has this URL, and not both allow pooling",
+            Self::Binding => "another endpoint has this URL, with another binding",
         })
     }
 }

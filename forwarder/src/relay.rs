@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use crate::memory;
 use crate::mux;
 
 /// Size of each direction's buffer.
@@ -169,6 +170,7 @@ pub async fn relay(
     let end = carry(&mut sides, half_close_timeout, cut, &bytes_in, &bytes_out).await;
     sides.in_order = end == RelayEnd::Finished;
     drop(sides);
+    memory::note_end();
     Relayed { bytes_in: bytes_in.into_inner(), bytes_out: bytes_out.into_inner(), end }
 }
 

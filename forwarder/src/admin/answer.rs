@@ -34,6 +34,9 @@ pub struct Fault {
     message: String,
 }
 
+/// The number of a path that this edge does not serve; one of its own.
+const NOT_SERVED: u16 = 501;
+
 #[derive(Serialize)]
 struct Shape<'a> {
     error_code: String,
@@ -64,7 +67,7 @@ impl Fault {
             "this edge does not serve `{path}`; it serves /service_users, /credentials, /api_keys, /tunnel_sessions, \
              /endpoints and /edge"
         );
-        Self::new(StatusCode::NOT_IMPLEMENTED, message)
+        Self::new(StatusCode::NOT_IMPLEMENTED, message).coded(NOT_SERVED)
     }
 
     pub(super) fn not_found(id: &str) -> Self {

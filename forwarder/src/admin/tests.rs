@@ -471,6 +471,7 @@ fn paths_and_methods_that_are_not_there() {
         for method in [Method::GET, Method::POST, Method::DELETE] {
             let (status, error) = api.call(method, path, &Value::Null);
             assert_eq!((status, &error["status_code"]), (501, &json!(501)), "{path}");
+            assert_eq!(error["error_code"], "ERR_NGROK_501", "{path}");
             assert!(text(&error["msg"]).contains("/credentials, "), "{error}");
             assert!(text(&error["details"]["operation_id"]).starts_with("op_"), "{error}");
         }

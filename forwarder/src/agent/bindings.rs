@@ -26,11 +26,31 @@ use crate::mux::Opener;
 /// What is online, by its id.
 pub(super) type OnlineOffers = Mutex<HashMap<Box<str>, Arc<Offer>>>;
 
+/// Endpoints that the edge has stopped, until they are asked for again.
+#[derive(Default)]
+pub(super) struct Stopped {
+    offers: Mutex<Vec<(Arc<Offer>, CallError)>>,
+    told: Notify,
+}
+
+impl Stopped {
+    /// There are no more of them than endpoints.
+    pub(super) fn add(&self, offer: Arc<Offer>, why: CallError) {
+        self.offers.lock().unwrap_or_else(PoisonError::into_inner).push((offer, why));
+        self.told.notify_one();
+    }
+
+    fn take(&self) -> Vec<(Arc<Offer>, CallError)> {
+        std::mem::take(&mut self.offers.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// The endpoints of a session.
 pub(super) struct Bindings<'s> {
     opener: &'s Opener,
     status: &'s Status,
     online: &'s OnlineOffers,
+    stopped: &'s Stopped,
     waiting: Vec<Waiting>,
     /// How long the edge may take to give up the session before this one.
     lost_after: Duration,
@@ -52,12 +72,14 @@ impl<'s> Bindings<'s> {
         opener: &'s Opener,
         status: &'s Status,
         online: &'s OnlineOffers,
+        stopped: &'s Stopped,
         setup: &Setup,
     ) -> Self {
         Self {
             opener,
             status,
             online,
+            stopped,
             waiting: setup.offers.iter().map(Waiting::new).collect(),
             lost_after: setup.heartbeat.interval.saturating_add(setup.heartbeat.tolerance),
             next_id: 1,
@@ -87,6 +109,13 @@ impl<'s> Bindings<'s> {
             let due = self.waiting.iter().map(|it| it.due).min();
             tokio::select! {
                 () = wait(due) => {}
+                () = self.stopped.told.notified() => {
+                    for (offer, why) in self.stopped.take() {
+                        let mut waiting = Waiting::new(&offer);
+                        waiting.refuse(why, self.lost_after);
+                        self.waiting.push(waiting);
+                    }
+                }
                 () = reload.notified() => {
                     // If the session ends meanwhile, it is read before the next one.
                     memory.reload_due = true;
@@ -112,7 +141,8 @@ impl<'s> Bindings<'s> {
             if waiting.due <= Instant::now() {
                 match self.bring_online(memory, &waiting.offer).await {
                     Ok(()) => continue,
-                    Err(CallError::Io(error)) => return Err(error),
+                    Err(CallError::Io(error)) if self.opener.why_closed().is_some() => return Err(error),
+                    // Also an answer that does not come in time: the session carries the others.
                     Err(error) => waiting.refuse(error, self.lost_after),
                 }
             }
@@ -158,7 +188,7 @@ impl<'s> Bindings<'s> {
         let answer: Result<Empty, _> = answered(link::ask(self.opener, StreamType::Unbind, &request)).await;
         match answer {
             Ok(Empty {}) => tracing::info!(endpoint = &*offer.name, "offline: removed or changed"),
-            Err(CallError::Io(error)) => return Err(error),
+            Err(CallError::Io(error)) if self.opener.why_closed().is_some() => return Err(error),
             Err(error) => {
                 tracing::warn!(endpoint = &*offer.name, %error, "the edge does not take an endpoint offline");
             }

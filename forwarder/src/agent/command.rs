@@ -93,7 +93,8 @@ async fn obey(mut signals: Signals, control: Control) {
         match signals.next().await {
             Told::Stop => control.stop(),
             Told::Reload => {
-                log::reopen();
+                // Files are opened; signals must not wait for a disk.
+                tokio::task::spawn_blocking(log::reopen);
                 tracing::info!("told to read the configuration again");
                 control.reload();
             }

@@ -6,10 +6,9 @@ use crate::link::CallError;
 
 /// "The endpoint is already online": e.g. the session before, which the edge has not given up yet.
 const TAKEN: u32 = 334;
-/// "The edge has no place", e.g. because it has not noticed yet that an older session is lost.
 const FULL: u32 = 108;
-/// The agent may not be where it is.
-const ELSEWHERE: [u32; 2] = [115, 116];
+/// "The authtoken has not the form of one", "no credential has it".
+const UNKNOWN_TOKEN: [u32; 2] = [105, 107];
 
 /// Whether a refusal may pass without anybody doing something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,9 +43,9 @@ pub(super) fn is_full(error: &CallError) -> bool {
     number(error) == Some(FULL)
 }
 
-/// True if the agent may not be where it is.
-pub(super) fn is_elsewhere(error: &CallError) -> bool {
-    number(error).is_some_and(|number| ELSEWHERE.contains(&number))
+/// True if the edge knows no such authtoken.
+pub(super) fn is_of_unknown_token(error: &CallError) -> bool {
+    number(error).is_some_and(|number| UNKNOWN_TOKEN.contains(&number))
 }
 
 /// How long the edge asks to wait.
@@ -91,7 +90,8 @@ mod tests {
         assert!(is_full(&refused("ERR_NGROK_108", None)));
         assert!(!is_full(&refused("ERR_NGROK_107", None)));
         assert!(
-            is_elsewhere(&refused("ERR_NGROK_115", None)) && !is_elsewhere(&refused("ERR_NGROK_11", None))
+            is_of_unknown_token(&refused("ERR_NGROK_107", None))
+                && !is_of_unknown_token(&refused("ERR_NGROK_300", None))
         );
     }
 }

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::bindings::{Bindings, OnlineOffers};
+use super::bindings::{Bindings, OnlineOffers, Stopped};
 use super::failures::Failures;
 use super::streams::{CAN_UPDATE, Streams, Told, can_restart, can_stop};
 use super::{AgentError, Control, Ended, Network, Setup, Status};
@@ -85,7 +85,12 @@ pub(super) async fn once(
         () = control.stop.cancelled() => Ended::Stopped,
         ended = serve(network, setup, memory, status, control, (&opener, accepted), &mut tasks) => ended,
     };
-    opener.close_in_order("the agent stops");
+    opener.close_in_order(match &ended {
+        Ended::Stopped => "the agent stops",
+        Ended::Restart | Ended::Reload(_) => "the agent starts a new session",
+        Ended::Refused(_) => "the agent was refused",
+        Ended::Lost(..) => "the agent heard nothing more",
+    });
     let _ = timeout(GOODBYE, opener.closed()).await;
     ended
 }
@@ -109,9 +114,11 @@ async fn serve(
     let proxy = setup.proxy.as_ref().map(tracing::field::display);
     tracing::info!(edge = %setup.server, proxy, "connected");
     let online = Arc::new(OnlineOffers::default());
+    let stopped = Arc::<Stopped>::default();
     let streams = Streams {
         network: network.clone(),
         offers: Arc::clone(&online),
+        stopped: Arc::clone(&stopped),
         status: Arc::clone(status),
         remote_management: setup.remote_management,
         dialer: setup.dialer.clone().through(None),
@@ -120,7 +127,7 @@ async fn serve(
         cut: CancellationToken::new(),
     };
     let beats = link::beat(opener, setup.heartbeat, |latency| status.beat(latency));
-    let bindings = Bindings::new(opener, status, &online, setup);
+    let bindings = Bindings::new(opener, status, &online, &stopped, setup);
     let _cut_at_the_end = streams.cut.clone().drop_guard();
     tokio::select! {
         error = beats => Ended::Lost(error, true),

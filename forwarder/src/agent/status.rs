@@ -79,11 +79,6 @@ impl Status {
         OpenConnection(self)
     }
 
-    /// Connections open now.
-    pub(super) fn open_connections(&self) -> usize {
-        usize::try_from(self.open.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
-    }
-
     fn with<T>(&self, look: impl FnOnce(&mut Option<Online>) -> T) -> T {
         look(&mut self.online.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -7,17 +7,20 @@ use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use policy_core::diagnostic::printable;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::bindings::OnlineOffers;
+use super::bindings::{OnlineOffers, Stopped};
 use super::failures::Failures;
 use super::{Ended, Network, Offer, Status, upstream};
 use crate::dial::Dialer;
-use crate::link::{self, CommandReply, ProxyHeader, StopEndpoint, StreamType};
+use crate::link::{self, CallError, CommandReply, ProxyHeader, StopEndpoint, StreamType};
 use crate::mux::{Acceptor, ErrorCode, Stream};
 
+/// Characters of what the edge says that are kept.
+const MAX_SHOWN: usize = 1_000;
 /// How long the edge may take to say what a stream is for, and then whose connection it is or what it asks.
 const HEADER_TIME: Duration = Duration::from_secs(10);
 
@@ -30,6 +33,7 @@ pub(super) struct Streams<N> {
     pub(super) network: N,
     /// What is online, by its id.
     pub(super) offers: Arc<OnlineOffers>,
+    pub(super) stopped: Arc<Stopped>,
     pub(super) status: Arc<Status>,
     pub(super) remote_management: bool,
     /// How servers are reached.
@@ -108,9 +112,16 @@ impl<N: Network> Streams<N> {
         let told = timeout(HEADER_TIME, link::read_call::<StopEndpoint>(stream)).await;
         let Ok(Ok(told)) = told else { return };
         let Some(offer) = self.offers().remove(told.id.as_str()) else { return };
-        let (message, code) = (told.message, told.error_code.unwrap_or_default());
-        tracing::error!(endpoint = &*offer.name, message, code, "the edge has stopped an endpoint");
+        let shown = |text: &str| printable(&text.chars().take(MAX_SHOWN).collect::<String>()).into_owned();
+        let (message, code) = (shown(&told.message), told.error_code.as_deref().map(shown));
+        tracing::error!(
+            endpoint = &*offer.name,
+            reason = message,
+            code = code.as_deref().unwrap_or_default(),
+            "the edge has stopped an endpoint"
+        );
         self.status.unbound(&offer.name);
+        self.stopped.add(offer, CallError::Refused { message, code, retry_after: None });
     }
 }
 

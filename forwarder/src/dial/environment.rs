@@ -3,7 +3,8 @@
 //! `https_proxy` counts before `http_proxy`, small letters before capital ones; an empty one is none. Without a scheme it
 //! is `http://`. `no_proxy` lists where no proxy is used, separated by commas: a name stands for itself and all below
 //! it, with or without a dot in front; an address, or a network, for addresses; `*` for all; `:port` behind it for one
-//! port. Services of this machine are never reached through a proxy of the environment.
+//! port. Addresses of this machine itself are never reached through a proxy of the environment; the name `localhost` is,
+//! as with curl, unless `no_proxy` has it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,7 +12,6 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 use policy_core::url::HostPort;
 
-use super::names::is_local;
 use super::{ProxyUrl, ProxyUrlError};
 
 const PROXY: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"];
@@ -56,7 +56,7 @@ pub fn proxy_of_environment(
 }
 
 fn is_of_this_machine(host: &str) -> bool {
-    is_local(host) || address(host).is_some_and(|address| address.is_loopback())
+    address(host).is_some_and(|address| address.is_loopback())
 }
 
 fn address(host: &str) -> Option<IpAddr> {
@@ -164,10 +164,10 @@ mod tests {
             (".", "edge.example.com:443", false),
             (",,", "edge.example.com:443", false),
             // Of this machine, whatever is listed.
-            ("", "localhost:443", true),
+            ("", "localhost:443", false),
             ("", "127.0.0.9:443", true),
             ("", "[::1]:443", true),
-            ("", "edge.localhost:443", true),
+            ("localhost", "edge.localhost:443", true),
             ("", "192.0.2.7:443", false),
         ] {
             let found = proxy(target, &[("http_proxy", "http://one:1"), ("no_proxy", no_proxy)]);

@@ -176,6 +176,18 @@ pub(super) fn changed(before: &Generation, after: &Generation) -> Vec<ChangedPol
         let old = old.and_then(|at| before.internal_programs.get(at)?.as_ref()).and_then(in_force);
         compare(endpoint.url.value.to_string(), old, policy.as_ref().and_then(in_force));
     }
+    for (endpoint, policy) in before.config.endpoints.iter().zip(&before.programs) {
+        let name = &endpoint.name.value;
+        if after.at_name(name).is_none() {
+            compare(name.to_string(), in_force(policy), None);
+        }
+    }
+    for (endpoint, policy) in before.config.internal_endpoints.iter().zip(&before.internal_programs) {
+        let url = &endpoint.url.value;
+        if after.at_internal_url(url).is_none() {
+            compare(url.to_string(), policy.as_ref().and_then(in_force), None);
+        }
+    }
     changed
 }
 

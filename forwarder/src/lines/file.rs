@@ -51,12 +51,15 @@ impl BoundedFile {
     }
 
     /// Begins anew where the file was moved or removed, so that no more than a second's lines go after it.
-    fn follow_path(&mut self) -> io::Result<()> {
+    fn follow_path(&mut self) {
         if !self.moves || self.looked.elapsed() < self.look_every {
-            return Ok(());
+            return;
         }
         self.looked = Instant::now();
-        if self.is_at_path()? { Ok(()) } else { self.begin() }
+        if !self.is_at_path().unwrap_or(true) {
+            // Where no other can be had, the one that is open goes on until the next look.
+            let _ = self.begin();
+        }
     }
 
     fn begin(&mut self) -> io::Result<()> {
@@ -114,7 +117,7 @@ impl Write for BoundedFile {
     /// A line is never cut in two files.
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        self.follow_path()?;
+        self.follow_path();
         self.make_room(length)?;
         let written = self.file.write_all(bytes);
         self.bytes = self.bytes.saturating_add(length);
@@ -135,7 +138,18 @@ fn append(path: &Path, is_private: bool) -> io::Result<File> {
     }
     #[cfg(not(unix))]
     let _ = is_private;
-    options.open(path)
+    // Nothing waits for the reader of a pipe that stands there instead.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        rustix::fs::OFlags::NONBLOCK.bits().cast_signed(),
+    );
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    if std::os::unix::fs::FileTypeExt::is_fifo(&file.metadata()?.file_type()) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a named pipe"));
+    }
+    Ok(file)
 }
 
 /// The name of the file before this one.
@@ -235,5 +249,30 @@ mod tests {
         for _ in 0..3 {
             file.write_all(b"more than it may\n").expect("taken");
         }
+    }
+
+    /// Whoever puts a pipe in its place neither stops the writer nor gets a line, and lines go on once it is gone.
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_in_its_place_is_passed_by() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.log");
+        let mut file = BoundedFile::open(&path, 1_000, false).expect("there");
+        file.look_every = Duration::ZERO;
+        file.write_all(b"one\n").expect("written");
+        fs::rename(&path, folder.path().join("moved")).expect("moved");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::from_raw_mode(0o600),
+            0,
+        )
+        .expect("a pipe");
+        file.write_all(b"two\n").expect("written where it was");
+        fs::remove_file(&path).expect("gone");
+        file.write_all(b"three\n").expect("written");
+        assert_eq!(read(&folder.path().join("moved")), "one\ntwo\n");
+        assert_eq!(read(&path), "three\n");
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use policy_core::diagnostic::printable;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -16,6 +17,9 @@ use crate::mux::Opener;
 pub const CALL_BYTES: usize = 2 << 20;
 /// Bytes that are read at once.
 const CHUNK_BYTES: usize = 4 << 10;
+
+/// Characters of a refusal that are kept: the other side may say anything.
+const MAX_SHOWN: usize = 1_000;
 
 /// Why a call failed.
 #[derive(Debug)]
@@ -164,10 +168,11 @@ pub async fn ask<T: DeserializeOwned>(
     {
         let (codes, lines): (Vec<&str>, Vec<&str>) =
             text.lines().filter(|line| !line.is_empty()).partition(|line| line.starts_with("ERR_NGROK_"));
-        let code = codes.first().map(|code| code.trim().to_owned());
+        let shown = |text: &str| printable(&text.chars().take(MAX_SHOWN).collect::<String>()).into_owned();
+        let code = codes.first().map(|code| shown(code.trim()));
         let extra = reply.get("Extra").map(RefusalExtra::deserialize);
         let retry_after = extra.and_then(|extra| extra.ok()?.retry_after).map(Duration::from_secs);
-        return Err(CallError::Refused { message: lines.join(" "), code, retry_after });
+        return Err(CallError::Refused { message: shown(&lines.join(" ")), code, retry_after });
     }
     serde_json::from_value(reply).map_err(CallError::Invalid)
 }

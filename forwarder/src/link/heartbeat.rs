@@ -113,6 +113,32 @@ mod tests {
         }
     }
 
+    /// A line on which the answer waits for longer than it may, behind bytes that are taken one by one.
+    #[tokio::test(start_paused = true)]
+    async fn whoever_takes_bytes_lives() {
+        for taken_for in [0, 100].map(Duration::from_secs) {
+            let (one, mut line) = duplex(1_000);
+            let (opener, _accepted, driver) = session(one, Side::Client, Limits::default());
+            tokio::spawn(driver.run());
+            let mut bulk = opener.open().expect("open");
+            tokio::spawn(async move { bulk.write_all(&vec![0; 200_000]).await });
+            tokio::spawn(async move {
+                let (begun, mut part) = (Instant::now(), [0; 500]);
+                while begun.elapsed() < taken_for {
+                    sleep(Duration::from_secs(1)).await;
+                    line.read_exact(&mut part).await.expect("bytes");
+                }
+                std::future::pending::<()>().await;
+            });
+            let begun = Instant::now();
+            let error = beat(&opener, HEARTBEAT, |_| {}).await;
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            let dead = taken_for + HEARTBEAT.tolerance;
+            let lived = begun.elapsed();
+            assert!((dead - Duration::from_secs(3)..=dead).contains(&lived), "{lived:?} of {dead:?}");
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_round_trip_is_told() {
         let (one, other) = duplex(1 << 20);

@@ -273,6 +273,12 @@ impl Refusal {
         Self { error: format!("{message}\n\nERR_NGROK_{code}"), extra: None }
     }
 
+    /// Its text, without the code.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        self.error.split("\n\n").next().unwrap_or_default()
+    }
+
     /// The same, for this time.
     #[must_use]
     pub fn until(self, after: Duration) -> Self {

@@ -1,11 +1,13 @@
 //! A session over a connection: who reads frames, and who writes them.
 
 use std::future::poll_fn;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
+use policy_core::diagnostic::steers;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -302,7 +304,7 @@ fn goodbye(bytes: &[u8]) -> End {
     End {
         by_peer: true,
         code: code.map_or(ErrorCode::Protocol, |code| ErrorCode::of(u32::from_be_bytes(*code))),
-        message: message.chars().filter(|c| !c.is_control()).take(MAX_MESSAGE).collect(),
+        message: message.chars().filter(|c| !steers(*c)).take(MAX_MESSAGE).collect(),
     }
 }
 
@@ -319,13 +321,13 @@ async fn write_frames(
             return ErrorCode::SessionClosed;
         }
         while !buffer.is_empty() {
-            match timeout(write_timeout, write.write_buf(&mut buffer)).await {
+            match timeout(write_timeout, noting_life(shared, write.write_buf(&mut buffer))).await {
                 Ok(Ok(1..)) => {}
                 Ok(_) => return ErrorCode::PeerEof,
                 Err(_) => return ErrorCode::WriteTimeout,
             }
         }
-        match timeout(write_timeout, write.flush()).await {
+        match timeout(write_timeout, noting_life(shared, write.flush())).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return ErrorCode::PeerEof,
             Err(_) => return ErrorCode::WriteTimeout,
@@ -335,6 +337,23 @@ async fn write_frames(
             return if code == ErrorCode::None { ErrorCode::SessionClosed } else { code };
         }
     }
+}
+
+/// Waits for room. Room that had to be waited for is room that the other side has made by taking bytes: on a slow line its
+/// answers come late, and it lives.
+async fn noting_life<T>(shared: &Shared, writing: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::pin!(writing);
+    let mut waited = false;
+    let written = poll_fn(|cx| {
+        let written = writing.as_mut().poll(cx);
+        waited |= written.is_pending();
+        written
+    })
+    .await;
+    if waited && written.is_ok() {
+        shared.state().on_life(Instant::now());
+    }
+    written
 }
 
 fn poll_fill(shared: &Shared, cx: &Context<'_>, buffer: &mut BytesMut) -> Poll<()> {

@@ -2,7 +2,7 @@
 
 mod entry;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::io;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -20,6 +20,10 @@ use entry::{Allowance, Entry, Fin};
 const BATCH_BYTES: usize = 16 << 10;
 /// An end and a reset.
 const GIVEUP_BYTES: usize = 2 * HEADER_BYTES + 4;
+/// Bytes of finished streams that are kept for their readers though they were reset later, for a session.
+const MAX_KEPT: usize = 16 << 20;
+/// Streams that are gone and have borrowed.
+const MAX_OWED: usize = 16_384;
 /// What is taken of a pool that the other side offers.
 const MAX_POOL: u32 = 64 << 20;
 /// Ids of the other side that may come late.
@@ -32,6 +36,8 @@ pub(super) struct State {
     /// Streams that have something to send, each once, in the order of their turns.
     ready: VecDeque<u32>,
     resets: VecDeque<Giveup>,
+    /// Streams that are answered with a reset which has not been sent yet.
+    giving_up: HashSet<u32>,
     unaccepted: VecDeque<u32>,
     /// Streams of this side that the other side does not know yet, the oldest first.
     unbegun: VecDeque<u32>,
@@ -49,6 +55,11 @@ pub(super) struct State {
     /// What the other side will hold beyond its windows, and this side.
     pool_out: Pool,
     pool_in: Pool,
+    /// Whether the other side lends anything, and what this side does.
+    borrows: bool,
+    lent: u32,
+    /// Bytes of finished streams that are kept though they were reset later.
+    kept: usize,
     /// What streams that are gone here have borrowed: the other side still has readers.
     owed: HashMap<u32, u32>,
     /// Streams that are gone and had lent bytes unread: the other side is told that they are free.
@@ -113,6 +124,7 @@ impl State {
             streams: HashMap::new(),
             ready: VecDeque::new(),
             resets: VecDeque::new(),
+            giving_up: HashSet::new(),
             unaccepted: VecDeque::new(),
             unbegun: VecDeque::new(),
             next: if side == Side::Client { 1 } else { 2 },
@@ -125,6 +137,9 @@ impl State {
             growth: Growth::default(),
             pool_out: Pool::default(),
             pool_in: Pool::default(),
+            borrows: false,
+            lent: 0,
+            kept: 0,
             owed: HashMap::new(),
             repaid: VecDeque::new(),
             starving: VecDeque::new(),
@@ -166,8 +181,12 @@ impl State {
                 entry.queued = true;
                 self.ready.push_back(stream);
                 self.wake_writer();
-            } else if !entry.outbox.is_empty() && !entry.starves && self.pool_out.is_empty() {
+            } else if self.borrows && !entry.outbox.is_empty() && !entry.starves && self.pool_out.is_empty() {
                 entry.starves = true;
+                // Those that are gone since are forgotten before there are many of them.
+                if self.starving.len() > 2 * self.streams.len() + 64 {
+                    self.starving.retain(|id| self.streams.contains_key(id));
+                }
                 self.starving.push_back(stream);
             }
         }
@@ -189,13 +208,15 @@ impl State {
     /// This side will hold so many bytes beyond all windows; the other side has been told, or will be.
     pub(super) const fn lend(&mut self, bytes: u32) {
         self.pool_in = Pool::of(bytes);
+        self.lent = bytes;
     }
 
     /// The other side will hold so many.
     pub(super) fn borrow(&mut self, bytes: u32) {
         self.pool_out = Pool::of(bytes.min(MAX_POOL));
-        // Who lends knows how to borrow.
-        if bytes > 0 {
+        self.borrows = bytes > 0;
+        // Who lends knows how to borrow; where nothing is lent to it, windows grow as for others.
+        if bytes > 0 && self.lent > 0 {
             self.growth.end();
         }
         self.feed();
@@ -204,7 +225,9 @@ impl State {
     fn remove(&mut self, stream: u32) {
         let Some(entry) = self.streams.remove(&stream) else { return };
         entry.window_in.leave(&mut self.growth);
-        if entry.window_out.borrowed() > 0 {
+        self.kept -= entry.kept;
+        // A peer that never pays back has less and less to lend, and takes no memory here.
+        if entry.window_out.borrowed() > 0 && self.owed.len() < MAX_OWED {
             self.owed.insert(stream, entry.window_out.borrowed());
         }
         if self.is_remote(stream) {
@@ -215,6 +238,10 @@ impl State {
     fn give_up(&mut self, stream: u32, code: ErrorCode, fin: bool) -> Result<(), ErrorCode> {
         if self.resets.len() >= MOST_RESETS {
             return Err(ErrorCode::EnhanceYourCalm);
+        }
+        // Bytes that were under way need no more than one answer.
+        if !self.giving_up.insert(stream) {
+            return Ok(());
         }
         self.resets.push_back(Giveup { stream, code, fin });
         self.wake_writer();
@@ -336,10 +363,17 @@ impl State {
             entry.outbox = BytesMut::new();
             // The other side counts on the pool again: what it filled of it is not kept, and the rest is not all.
             let lent = entry.window_in.forget(&mut self.pool_in);
-            let code = if lent > 0 { ErrorCode::Reset } else { code };
-            if lent > 0 {
+            let bytes = entry.inbox.len();
+            let code = if lent == 0 || bytes == 0 {
+                code
+            } else if entry.fin_in && self.kept + bytes <= MAX_KEPT {
+                // All of it has come: it can still be read.
+                (entry.kept, self.kept) = (bytes, self.kept + bytes);
+                code
+            } else {
                 entry.inbox = BytesMut::new();
-            }
+                ErrorCode::Reset
+            };
             entry.window_out.forget(&mut self.pool_out);
             entry.reset.get_or_insert(code);
             entry.wake_both();
@@ -427,6 +461,8 @@ impl State {
         self.streams.retain(|_, entry| entry.held);
         self.ready.clear();
         self.resets.clear();
+        self.giving_up.clear();
+        self.owed.clear();
         self.repaid.clear();
         self.starving.clear();
         self.unbegun.clear();
@@ -579,6 +615,7 @@ impl State {
         if !held {
             self.remove(stream);
         }
+        self.feed();
         begun.then_some(fin)
     }
 
@@ -639,6 +676,7 @@ impl State {
         // INVARIANT: both frames of one are in the same record of TLS, so that nobody reads the end alone.
         while out.len() + GIVEUP_BYTES <= BATCH_BYTES {
             let Some(Giveup { stream, code, fin }) = self.resets.pop_front() else { break };
+            self.giving_up.remove(&stream);
             if fin {
                 let fin = Header { kind: Kind::Data, length: 0, fin: true, syn: false, stream };
                 out.put_slice(&fin.bytes());

@@ -305,3 +305,15 @@ fn a_listener_moves_to_more_addresses_of_its_port_in_one_reload() {
     assert!(report.contains(&problem), "{report}");
     drop(connect(agents));
 }
+
+/// A mistake in the edge's configuration takes an endpoint offline; corrected, it is back without anybody's help.
+#[test]
+fn an_endpoint_that_the_edge_stopped_comes_back_by_itself() {
+    let mut site = Site::start(FORWARD, "public_tcp_ports: 20000-29999\n");
+    let _agent = site.agent(&site.token(&[]), &echo_device().to_string(), &[]);
+    let online = |site: &Site| site.list("endpoint").len();
+    reload(&mut site, &changed("", "public_tcp_ports: 19999\n"));
+    wait_until("it to be offline", || (online(&site) == 0).then_some(()));
+    reload(&mut site, &changed("", "public_tcp_ports: 20000-29999\n"));
+    wait_until("it to be back", || (online(&site) == 1).then_some(()));
+}

@@ -16,8 +16,13 @@ use serde_json::Value;
 /// Long enough for a loaded machine; nothing waits this long when things go right.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
+/// The program, with no proxy from the environment of the tests.
 pub(crate) fn forwarder() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_forwarder"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_forwarder"));
+    for variable in ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"] {
+        command.env_remove(variable);
+    }
+    command
 }
 
 /// A command that is run by another, such as `ip netns exec NAME`; by none if there is nothing in `via`.

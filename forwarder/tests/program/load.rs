@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use forwarder::mux::{Header, Kind, SHARED_WINDOW};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::harness::{DEADLINE, connect, echo_device, limit, noise, wait_until};
+use crate::harness::{DEADLINE, connect, echo_device, limit, noise, poll_to_deadline, wait_until};
 use crate::process::{Peaks, memory};
 use crate::site::{DEVICE, FORWARD, Site};
 use crate::speaker::{auth, dial};
@@ -278,8 +278,9 @@ fn the_memory_of_closed_connections_is_given_back() {
     let peak = processes.map(memory);
     assert!(peak.iter().zip(before).all(|(peak, before)| *peak > before + 2 * KEPT), "{before:?} {peak:?}");
     open.clear();
-    wait_until("memory to be given back", || {
+    let given_back = poll_to_deadline(|| {
         let now = processes.map(memory);
         now.iter().zip(before).all(|(now, before)| *now < before + KEPT).then_some(())
     });
+    assert!(given_back.is_some(), "before {before:?}, then {peak:?}, now {:?}", processes.map(memory));
 }

@@ -46,6 +46,7 @@ fn agent(upstream: UpstreamServer) -> (Opener, Streams<System>, tokio::task::Joi
     let streams = Streams {
         network: System,
         offers: Arc::new(OnlineOffers::new([("ep_1".into(), Arc::new(offer))].into())),
+        stopped: Arc::default(),
         status: Arc::default(),
         remote_management: true,
         dialer: Dialer::default(),

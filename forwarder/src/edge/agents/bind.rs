@@ -1,6 +1,7 @@
 //! Endpoints that an agent brings online: who may, at which URL, with which policies.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use policy_core::edge::PoliciesForward;
@@ -18,10 +19,13 @@ use crate::edge::shares::Holder;
 use crate::edge::{Shared, listener};
 use crate::identity::Principal;
 use crate::link::{Bind, BindReply, BindReplyExtra, Hidden, Refusal, TcpOptions};
+use crate::log::{Line, Repeats};
 use crate::mux::Opener;
 use crate::online::{Online, Owner, Taken};
 use crate::proxy_protocol::ProxyProtocol;
 
+/// How often the log tells that endpoints of a session are refused.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 const MOST_ID: usize = 128;
 const MOST_DESCRIPTION: usize = 255;
 /// Characters of what an agent says of its own upstream.
@@ -39,6 +43,8 @@ pub(super) struct Bound<'s> {
     /// Its agent says when the server of a connection is reached.
     confirms: bool,
     endpoints: Vec<Arc<Online>>,
+    /// Endpoints that were refused, of which a flood is one line.
+    refused: Repeats<()>,
 }
 
 impl Drop for Bound<'_> {
@@ -51,7 +57,7 @@ impl Drop for Bound<'_> {
 }
 
 impl<'s> Bound<'s> {
-    pub(super) const fn new(
+    pub(super) fn new(
         shared: &'s Arc<Shared>,
         agents: &'s Arc<Agents>,
         session: Box<str>,
@@ -59,7 +65,25 @@ impl<'s> Bound<'s> {
         opener: Opener,
         confirms: bool,
     ) -> Self {
-        Self { shared, agents, session, principal, opener, confirms, endpoints: Vec::new() }
+        Self {
+            shared,
+            agents,
+            session,
+            principal,
+            opener,
+            confirms,
+            endpoints: Vec::new(),
+            refused: Repeats::new(TELL_EVERY),
+        }
+    }
+
+    /// Says in the log that an endpoint is refused, whose, and why.
+    pub(super) fn tell_refused(&self, address: &str, refusal: &Refusal) {
+        if let Line::Write(before) = self.refused.line(&(), Instant::now()) {
+            let (session, credential) = (&*self.session, &self.principal.credential);
+            let (url, reason) = (short(address), refusal.reason());
+            tracing::warn!(session, %credential, url, reason, before, "an endpoint was refused");
+        }
     }
 
     /// The id that an agent wants to go on with, if it can.

@@ -322,7 +322,7 @@ async fn run(
     let _ = timeout(GOODBYE, opener.closed()).await;
     let end = opener.why_closed().unwrap_or(ErrorCode::None.into());
     let why = end.told("its agent");
-    tracing::info!(session = &*id, %peer, %why, "an agent is gone");
+    tracing::info!(session = &*id, %peer, why, "an agent is gone");
     let error = Some(why).filter(|_| !end.is_in_order());
     report(shared, agent_session_stop(&info, Timestamp::now(), error.as_deref()));
 }
@@ -387,10 +387,18 @@ async fn serve_calls(
 async fn call(kind: StreamType, stream: &mut Stream, bound: &mut Bound<'_>) {
     let _ = match kind {
         StreamType::Bind => match link::read_call::<Bind>(stream).await {
-            Ok(request) => match bind::bind(bound, request).await {
-                Ok(reply) => link::answer(stream, &reply).await,
-                Err(refusal) => link::answer(stream, &refusal).await,
-            },
+            Ok(request) => {
+                let address =
+                    request.opts.get("Addr").and_then(serde_json::Value::as_str).unwrap_or_default();
+                let address = address.to_owned();
+                match bind::bind(bound, request).await {
+                    Ok(reply) => link::answer(stream, &reply).await,
+                    Err(refusal) => {
+                        bound.tell_refused(&address, &refusal);
+                        link::answer(stream, &refusal).await
+                    }
+                }
+            }
             Err(error) => link::answer(stream, &Refusal::new(301, error)).await,
         },
         StreamType::Unbind => match link::read_call::<Unbind>(stream).await {

@@ -22,6 +22,8 @@ pub(super) struct Entry {
     pub(super) window_out: Send,
     /// It waits for the pool.
     pub(super) starves: bool,
+    /// Bytes that it keeps of the session's allowance for finished streams.
+    pub(super) kept: usize,
     pub(super) needs_syn: bool,
     pub(super) fin_out: Fin,
     /// Since when bytes have waited for the window.
@@ -51,6 +53,7 @@ impl Entry {
             outbox: BytesMut::new(),
             window_out: Send::default(),
             starves: false,
+            kept: 0,
             needs_syn,
             fin_out: Fin::Open,
             stalled: None,
