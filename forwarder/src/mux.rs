@@ -2,7 +2,7 @@
 //!
 //! An 8-byte header, big endian – 24 bits of length, 4 of type, 4 of flags, 32 of stream id – then the body. Streams
 //! that the client opens are odd, those of the server even. Each direction of a stream has a window of 256 KiB that the
-//! reader opens again as it reads, and that grows with the path; two ends of ours lend each other more ([`window`]).
+//! reader opens again as it reads, and that grows with the path; two ends of ours lend each other more (`window`).
 //!
 //! What is bounded, and by what:
 //!
