@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 const PROBE_AFTER: Duration = Duration::from_secs(60);
 const PROBE_EVERY: Duration = Duration::from_secs(10);
 /// Probes that fail in a row where no time is given.
+#[cfg(unix)]
 const PROBES: u32 = 6;
 /// The same of an agent's link, which has heartbeats besides.
 const LINK_GONE: Duration = Duration::from_secs(30);

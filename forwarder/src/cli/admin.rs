@@ -161,7 +161,7 @@ pub(crate) struct Session {
 pub(crate) enum SessionCommand {
     /// List the connected agents, newest first.
     List(Listed),
-    /// Close a session and its connections; the agent may connect again.
+    /// Close a session and its connections. Our agent ends; to have it connect again at once, use `restart`.
     Stop {
         /// The id, ts_…, or the agent's metadata or the name of its service user, if only one has it.
         #[arg(value_name = "ID|NAME")]

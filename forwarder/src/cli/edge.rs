@@ -69,7 +69,7 @@ pub(crate) enum CaCommand {
     Rotate(CaRotate),
 }
 
-/// Print the file that agents have to trust, and the SHA-256 of what it holds.
+/// Print the file that agents have to trust, and the SHA-256 of the authority that signs now.
 #[derive(Args, Debug)]
 #[command(after_help = "Exit codes: 1 if the edge has made no authority yet.
 
@@ -85,8 +85,8 @@ pub(crate) struct CaShow {
 /// and the one before.
 #[derive(Args, Debug)]
 #[command(after_help = "A running edge goes on with its old certificate: give the file to all agents first,
-then restart the edge. Once `ca/previous.pem` is removed from the state folder,
-the next start takes the old authority out of the file.
+then `forwarder reload`. Do not rotate again before that. Once `ca/previous.pem` is removed
+from the state folder, the next reload takes the old authority out of the file.
 
 Example:
   forwarder ca rotate --config edge.yml")]

@@ -35,7 +35,8 @@ impl Kept {
             Ok(true) | Err(_) => {}
         }
         crate::private::folder(folder).map_err(|error| refuse(error.to_string()))?;
-        Ok(Self(folder.to_owned()))
+        // What is written names files of it, relative to others.
+        fs::canonicalize(folder).map(Self).map_err(|error| refuse(error.to_string()))
     }
 
     /// The state folder that its configuration has.

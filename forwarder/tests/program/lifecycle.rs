@@ -38,6 +38,16 @@ fn quickstart_checks_itself() {
 fn quickstart_keeps_files_that_run() {
     let folder = Folder::with_a_blank();
     let site = folder.path(".").canonicalize().expect("there");
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let relative = forwarder()
+        .current_dir(elsewhere.path())
+        .args(["quickstart", "--check", "--keep", "./site"])
+        .output()
+        .expect("it runs");
+    if second_address().is_some() {
+        assert!(relative.status.success(), "{}", text(&relative));
+    }
+    assert!(elsewhere.path().join("site/edge.yml").exists());
     let keep = |at: &std::path::Path| {
         let mut command = forwarder();
         command.args(["quickstart", "--check", "--keep"]).arg(at).output().expect("it runs")
