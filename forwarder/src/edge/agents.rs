@@ -401,7 +401,7 @@ impl Agents {
         match wait {
             // Who comes too often fills no log.
             Some(_) => tracing::debug!(%peer, code, "an agent was refused"),
-            None => tracing::warn!(%peer, code, reason = refusal.reason(), "an agent was refused"),
+            None => tracing::warn!(%peer, code, reason = &*refusal.reason, "an agent was refused"),
         }
         match wait {
             Some(wait) => refusal.until(wait + Duration::from_secs(1)),

@@ -256,6 +256,9 @@ pub struct Refusal {
     /// Everything else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra: Option<RefusalExtra>,
+    /// The text without the code, for whoever refuses.
+    #[serde(skip)]
+    pub reason: String,
 }
 
 /// Everything else about a refusal. A field of our own, which other clients do not know.
@@ -270,13 +273,8 @@ impl Refusal {
     /// A refusal with a code of ngrok's.
     #[must_use]
     pub fn new(code: u32, message: impl fmt::Display) -> Self {
-        Self { error: format!("{message}\n\nERR_NGROK_{code}"), extra: None }
-    }
-
-    /// Its text, without the code.
-    #[must_use]
-    pub fn reason(&self) -> &str {
-        self.error.split("\n\n").next().unwrap_or_default()
+        let reason = message.to_string();
+        Self { error: format!("{reason}\n\nERR_NGROK_{code}"), extra: None, reason }
     }
 
     /// The same, for this time.

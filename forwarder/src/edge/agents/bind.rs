@@ -81,7 +81,7 @@ impl<'s> Bound<'s> {
     pub(super) fn tell_refused(&self, address: &str, refusal: &Refusal) {
         if let Line::Write(before) = self.refused.line(&(), Instant::now()) {
             let (session, credential) = (&*self.session, &self.principal.credential);
-            let (url, reason) = (short(address), refusal.reason());
+            let (url, reason) = (short(address), &*refusal.reason);
             tracing::warn!(session, %credential, url, reason, before, "an endpoint was refused");
         }
     }
