@@ -108,7 +108,7 @@ pub(crate) fn session(args: &Session) -> Exit {
     exit(Api::open(&args.reach).and_then(|api| match &args.command {
         SessionCommand::List(listed) => api.list("tunnel_sessions", listed, table::SESSIONS),
         SessionCommand::Stop { id } => api.ask_agent(id, "stop", "stopped"),
-        SessionCommand::Restart { id } => api.ask_agent(id, "restart", "asked to begin again"),
+        SessionCommand::Restart { id } => api.ask_agent(id, "restart", "asked to restart"),
     }))
 }
 

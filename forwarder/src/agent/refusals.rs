@@ -7,7 +7,7 @@ use crate::link::CallError;
 /// "The endpoint is already online": e.g. the session before, which the edge has not given up yet.
 const TAKEN: u32 = 334;
 const FULL: u32 = 108;
-/// "The authtoken has not the form of one", "no credential has it".
+/// The authtoken is malformed, or no credential has it.
 const UNKNOWN_TOKEN: [u32; 2] = [105, 107];
 
 /// Whether a refusal may pass without anybody doing something.

@@ -32,7 +32,7 @@ pub(super) async fn renewed(setup: Setup, due: Due) -> Setup {
         Due::Trust => match read(&setup).await {
             Some(Ok(Loaded { setup: Setup { tls, authtoken, .. }, .. })) => Setup { tls, authtoken, ..setup },
             Some(Err(error)) => {
-                tracing::warn!(%error, "the configuration cannot be read: its authtoken and CAs of before stay");
+                tracing::warn!(%error, "the configuration cannot be read, keeping the previous authtoken and CAs");
                 setup
             }
             None => setup,
@@ -59,7 +59,7 @@ async fn read_all(setup: &Setup) -> Option<Setup> {
             Some(setup)
         }
         Err(error) => {
-            tracing::error!(%error, "the configuration cannot be used; the one before stays");
+            tracing::error!(%error, "invalid configuration, keeping the previous one");
             None
         }
     }

@@ -17,7 +17,7 @@ const MOST_HEADER: usize = 16 << 10;
 /// How many ways to log in are told.
 const MAX_SCHEMES: usize = 8;
 /// How much of a reason is repeated.
-const MOST_REASON: usize = 80;
+const MAX_REASON: usize = 80;
 
 /// Asks the proxy for a way to the target; afterwards the stream is that way.
 pub(super) async fn ask(stream: &mut Connection, target: &HostPort, proxy: &ProxyUrl) -> io::Result<()> {
@@ -71,7 +71,7 @@ fn offers_basic(header: &[u8]) -> bool {
 /// The first way to log in of each field.
 fn schemes(header: &[u8]) -> Vec<&str> {
     let is_token = |text: &&str| {
-        (1..=MOST_REASON).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        (1..=MAX_REASON).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
     };
     let firsts = later::fields(header, LOGIN).map(|value| value.split(',').next().map_or("", first_word));
     firsts.filter(is_token).take(MAX_SCHEMES).collect()
@@ -97,7 +97,7 @@ fn status(header: &[u8]) -> Option<(u16, String)> {
     let digits = rest.get(..3).filter(|_| matches!(version, "HTTP/1.0" | "HTTP/1.1"))?;
     let reason = rest.get(3..).filter(|rest| rest.is_empty() || rest.starts_with(' '))?;
     let status = digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
-    let shown = reason.trim().chars().filter(|it| !it.is_control()).take(MOST_REASON).collect();
+    let shown = reason.trim().chars().filter(|it| !it.is_control()).take(MAX_REASON).collect();
     Some((status, shown))
 }
 

@@ -101,7 +101,7 @@ fn of_certificate(peer: Peer<'_>, error: &CertificateError) -> (String, bool) {
         Of::Other(other) => match other.0.downcast_ref::<webpki::Error>() {
             Some(webpki::Error::CaUsedAsEndEntity) => (ca_itself(peer), matches!(peer, Peer::Edge(_))),
             Some(webpki::Error::NameConstraintViolation) => {
-                (format!("the CA of {peer} may not vouch for this name; {}", names(peer)), false)
+                (format!("the CA of {peer} is not allowed to sign for this name; {}", names(peer)), false)
             }
             _ => (format!("the certificate of {peer} cannot be used: {error}"), false),
         },

@@ -273,7 +273,7 @@ fn an_agent_begins_again_from_afar_with_what_its_file_says_now() {
     // What cannot be used changes nothing.
     write("tcp://device1.internal", "");
     site.admin(&["session", "restart", &second]);
-    agent.wait_for(&["the one before stays"]);
+    agent.wait_for(&["keeping the previous one"]);
     let third = next(&second);
     wait_until("its endpoint", || (agent.count("online endpoint") > 2).then_some(()));
     assert_eq!(exchange(connect(site.public), b"as before"), b"as before");

@@ -69,7 +69,7 @@ fn a_reload_changes_the_endpoints_that_differ_and_nothing_else() {
     // What cannot be used changes nothing; the process goes on.
     write("", &["{name: broken".to_owned()]);
     agent.signal("HUP");
-    agent.wait_for(&["the one before stays"]);
+    agent.wait_for(&["keeping the previous one"]);
     assert_eq!(online(&site), after);
     say(3);
 

@@ -9,6 +9,12 @@ use crate::harness::{ClosedPort, Device, connect, echo_device, exchange, rest_of
 use crate::site::{DEVICE, FORWARD, Site};
 use crate::speaker::{enter, next_connection, try_bind_with};
 
+const WITH_BACKUP: &str = "on_tcp_connect:
+- actions:
+  - {type: forward-internal, config: {url: 'tcp://device1.internal:22', on_error: continue}}
+  - {type: forward-internal, config: {url: 'tcp://backup.internal:22'}}
+";
+
 fn at(url: &str) -> [&str; 2] {
     ["--url", url]
 }
@@ -16,12 +22,7 @@ fn at(url: &str) -> [&str; 2] {
 /// A device that is switched off behind an agent that is not.
 #[test]
 fn a_dead_server_behind_a_live_agent_is_a_failed_forward() {
-    let policy = "on_tcp_connect:
-- actions:
-  - {type: forward-internal, config: {url: 'tcp://device1.internal:22', on_error: continue}}
-  - {type: forward-internal, config: {url: 'tcp://backup.internal:22'}}
-";
-    let site = Site::start(policy, "");
+    let site = Site::start(WITH_BACKUP, "");
     let token = site.token(&[]);
     let closed = ClosedPort::hold();
     let _dead = site.agent(&token, &closed.address.to_string(), &DEVICE);
@@ -46,12 +47,7 @@ fn a_pool_with_a_dead_server_serves_every_connection() {
 /// A fallback is no way to send what a client has said to two servers.
 #[test]
 fn a_server_that_fails_later_is_no_failed_forward() {
-    let policy = "on_tcp_connect:
-- actions:
-  - {type: forward-internal, config: {url: 'tcp://device1.internal:22', on_error: continue}}
-  - {type: forward-internal, config: {url: 'tcp://backup.internal:22'}}
-";
-    let site = Site::start(policy, "");
+    let site = Site::start(WITH_BACKUP, "");
     let token = site.token(&[]);
     let device = Device::once(|mut stream| {
         stream.read_exact(&mut [0; 5]).expect("what the client says");
