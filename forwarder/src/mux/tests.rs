@@ -565,3 +565,22 @@ async fn what_is_lent_comes_back() {
         drop((at_client, at_server));
     }
 }
+
+/// What has come whole can be read, also where a reset comes after it and part of it was lent.
+#[tokio::test]
+async fn a_late_reset_takes_nothing_of_a_finished_stream() {
+    let (mut wire, opener, mut acceptor, _driver) = raw(Side::Server, Limits::default());
+    opener.lend(1 << 20);
+    let window = vec![7; WINDOW_BYTES as usize];
+    wire.write_all(&frame(Kind::Data, 1, (true, false), &window)).await.expect("taken");
+    wire.write_all(&frame(Kind::Data, 1, (false, true), &[8; 100_000])).await.expect("taken");
+    let code = (ErrorCode::StreamClosed as u32).to_be_bytes();
+    wire.write_all(&frame(Kind::Reset, 1, (false, false), &code)).await.expect("taken");
+    wire.write_all(&frame(Kind::Data, 3, (true, false), b"")).await.expect("taken");
+    let mut stream = acceptor.accept().await.expect("a stream");
+    // It comes behind the reset.
+    acceptor.accept().await.expect("another");
+    let mut heard = Vec::new();
+    stream.read_to_end(&mut heard).await.expect("all of it");
+    assert_eq!(heard.len(), window.len() + 100_000);
+}
