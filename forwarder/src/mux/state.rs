@@ -2,25 +2,22 @@
 
 mod entry;
 mod incoming;
+mod outgoing;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::io;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BytesMut};
 use tokio::io::ReadBuf;
 use tokio::time::Instant;
 
-use super::frame::{HEADER_BYTES, Header, Kind, MASK};
+use super::frame::MASK;
 use super::window::{Growth, Pool};
-use super::{End, ErrorCode, Limits, MOST_RESETS, OUTBOX_BYTES, QUANTUM_BYTES, Side};
+use super::{End, ErrorCode, Limits, MOST_RESETS, OUTBOX_BYTES, Side};
 use entry::{Allowance, Entry, Fin};
 
-/// Bytes that are made ready for one write.
-const BATCH_BYTES: usize = 16 << 10;
-/// An end and a reset.
-const GIVEUP_BYTES: usize = 2 * HEADER_BYTES + 4;
 /// Bytes of finished streams that are kept for their readers though they were reset later, for a session.
 const MAX_KEPT: usize = 16 << 20;
 /// Streams that are gone and have borrowed.
@@ -29,6 +26,7 @@ const MAX_OWED: usize = 16_384;
 const MAX_POOL: u32 = 64 << 20;
 /// Ids of the other side that may come late.
 const MOST_SKIPPED: u32 = 256;
+
 #[derive(Debug)]
 pub(super) struct State {
     side: Side,
@@ -503,97 +501,6 @@ impl State {
         self.ended.as_ref().map(|end| end.code)
     }
 
-    /// Adds frames to send, as many as make a batch; false if there is nothing to send now.
-    pub(super) fn fill(&mut self, out: &mut BytesMut, now: Instant) -> bool {
-        if self.farewell.as_ref().is_some_and(|said| !said.last) {
-            return self.fill_farewell(out);
-        }
-        // INVARIANT: both frames of one are in the same record of TLS, so that nobody reads the end alone.
-        while out.len() + GIVEUP_BYTES <= BATCH_BYTES {
-            let Some(Giveup { stream, code, fin }) = self.resets.pop_front() else { break };
-            self.giving_up.remove(&stream);
-            if fin {
-                let fin = Header { kind: Kind::Data, length: 0, fin: true, syn: false, stream };
-                out.put_slice(&fin.bytes());
-            }
-            small(out, Kind::Reset, stream, code as u32);
-        }
-        while out.len() < BATCH_BYTES {
-            let Some((stream, lent)) = self.repaid.pop_front() else { break };
-            small(out, Kind::Window, stream, lent);
-        }
-        // What a reset frees of the pool is used only behind it.
-        while out.len() < BATCH_BYTES && self.resets.is_empty() {
-            let Some(stream) = self.ready.pop_front() else { break };
-            self.take_turn(stream, out, now);
-        }
-        if out.is_empty() && self.farewell.is_some() {
-            return self.fill_farewell(out);
-        }
-        !out.is_empty()
-    }
-
-    fn fill_farewell(&mut self, out: &mut BytesMut) -> bool {
-        let last_remote = self.last_remote;
-        let Some(said) = self.farewell.as_mut().filter(|said| !said.sent) else { return false };
-        said.sent = true;
-        let length = u32::try_from(8 + said.message.len()).unwrap_or(8);
-        out.put_slice(&Header { kind: Kind::GoAway, length, fin: false, syn: false, stream: 0 }.bytes());
-        out.put_u32(last_remote);
-        out.put_u32(said.code as u32);
-        out.put_slice(said.message.as_bytes());
-        true
-    }
-
-    /// Begins the streams that are older than one that is about to begin: the other side takes ids in order only.
-    fn begin_until(&mut self, stream: u32, out: &mut BytesMut) {
-        while let Some(id) = self.unbegun.pop_front_if(|id| *id <= stream) {
-            let older = self.streams.get_mut(&id).filter(|entry| id != stream && entry.reset.is_none());
-            if let Some(entry) = older {
-                entry.needs_syn = false;
-                out.put_slice(
-                    &Header { kind: Kind::Data, length: 0, fin: false, syn: true, stream: id }.bytes(),
-                );
-            }
-        }
-    }
-
-    fn take_turn(&mut self, stream: u32, out: &mut BytesMut, now: Instant) {
-        if self.streams.get(&stream).is_some_and(|entry| entry.needs_syn) {
-            self.begin_until(stream, out);
-        }
-        let Some(entry) = self.streams.get_mut(&stream) else { return };
-        entry.queued = false;
-        if entry.may_grant() {
-            let grant = entry.window_in.grant(&mut self.growth, &mut self.pool_in, now);
-            small(out, Kind::Window, stream, grant);
-        }
-        if entry.reset.is_none() {
-            let window = usize::try_from(entry.window_out.room(&self.pool_out)).unwrap_or(usize::MAX);
-            let take = entry.outbox.len().min(window).min(QUANTUM_BYTES);
-            let fin = entry.fin_out == Fin::Wanted && take == entry.outbox.len();
-            if take > 0 || fin {
-                let length = u32::try_from(take).unwrap_or(0);
-                let syn = std::mem::take(&mut entry.needs_syn);
-                out.put_slice(&Header { kind: Kind::Data, length, fin, syn, stream }.bytes());
-                out.put_slice(entry.outbox.get(..take).unwrap_or_default());
-                entry.outbox.advance(take);
-                entry.window_out.take(length, &mut self.pool_out);
-                if entry.outbox.is_empty() {
-                    entry.outbox = BytesMut::new();
-                }
-                entry.writer.take().into_iter().for_each(Waker::wake);
-            }
-            if fin {
-                entry.fin_out = Fin::Sent;
-            }
-        }
-        if !entry.held && entry.fin_out == Fin::Sent {
-            return self.remove(stream);
-        }
-        self.queue(stream);
-    }
-
     #[cfg(test)]
     pub(super) const fn pools(&self) -> [u32; 2] {
         [self.pool_out.left(), self.pool_in.left()]
@@ -603,9 +510,4 @@ impl State {
     pub(super) fn streams(&self) -> usize {
         self.streams.len()
     }
-}
-
-fn small(out: &mut BytesMut, kind: Kind, stream: u32, number: u32) {
-    out.put_slice(&Header { kind, length: 4, fin: false, syn: false, stream }.bytes());
-    out.put_u32(number);
 }
