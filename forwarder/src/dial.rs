@@ -18,10 +18,10 @@ use std::time::Duration;
 
 use policy_core::url::HostPort;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::mux::Transport;
 use crate::tls::client::{TrustedCas, client_config};
 use crate::tls::fault::{Peer, explained};
 use crate::tune;
@@ -34,13 +34,8 @@ pub use proxy::{ProxyScheme, ProxyUrl, ProxyUrlError};
 #[cfg(unix)]
 pub(crate) use race::first_to_answer;
 
-/// A way to the other side, whatever lies between.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-
 /// An open connection.
-pub type Connection = Box<dyn Stream>;
+pub type Connection = Box<dyn Transport>;
 
 /// How connections are made: who looks names up, and through which interface they go. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -123,7 +118,7 @@ fn refuse_odd_host(host: &str) -> io::Result<()> {
 }
 
 /// TLS to the proxy itself.
-async fn tls(stream: TcpStream, proxy: &ProxyUrl) -> io::Result<impl Stream + use<>> {
+async fn tls(stream: TcpStream, proxy: &ProxyUrl) -> io::Result<impl Transport + use<>> {
     let cas: TrustedCas = proxy.cas().clone();
     // Files are read; the runtime must not wait for them.
     let config =

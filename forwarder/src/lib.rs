@@ -55,5 +55,7 @@ mod sources;
 pub mod state;
 #[cfg(unix)]
 mod sync;
+#[cfg(target_os = "linux")]
+mod system;
 pub mod tls;
 mod tune;

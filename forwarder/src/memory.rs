@@ -10,6 +10,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+use crate::system::trim_memory as trim;
+
 /// How often it is looked whether many have ended.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Connections that have ended since the last time.
@@ -39,16 +42,6 @@ pub(crate) async fn give_back(lives: impl Fn() -> bool) {
             let _ = tokio::task::spawn_blocking(trim).await;
         }
         before = now;
-    }
-}
-
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-#[expect(unsafe_code, reason = "the reviewed exception: a call without arguments that could be wrong")]
-fn trim() {
-    // SAFETY: `malloc_trim` takes a number by value, may be called at any time by any thread (malloc_trim(3): MT-Safe),
-    // and touches free memory only.
-    unsafe {
-        libc::malloc_trim(0);
     }
 }
 

@@ -11,7 +11,8 @@
 //! | bytes that wait for a reader | the stream's window; a frame that exceeds it is refused at its header |
 //! | the same beyond all windows | what [`Opener::lend`] says |
 //! | the same in all, before the other side is known | [`Limits::held`] |
-//! | bytes that wait to be sent | [`OUTBOX_BYTES`] a stream; streams take turns, [`QUANTUM_BYTES`] each |
+//! | bytes that wait to be sent | [`OUTBOX_BYTES`] a stream; streams take turns, [`QUANTUM_BYTES`] each, small frames first |
+//! | bytes on the way | what arrives in a round trip, and half as many more (`pace`) |
 //! | how long they wait for a reader | [`Limits::stall_timeout`], also for a stream that was dropped meanwhile |
 //! | streams of the other side | [`Limits::streams`], of them [`Limits::unaccepted`] not yet accepted |
 //! | how often the other side opens one | [`Limits::opens_per_second`] |
@@ -22,11 +23,13 @@
 //! Source: the openly licensed SDKs that speak it (MIT/Apache-2.0), as they behave on 2026-11-22.
 
 mod frame;
+mod pace;
 mod session;
 mod state;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod window;
 
 use std::fmt;
@@ -35,6 +38,7 @@ use std::time::Duration;
 pub use frame::{FrameError, Header, Kind};
 pub use session::{Acceptor, Driver, Opener, session};
 pub use stream::Stream;
+pub use transport::{Sent, Transport};
 pub use window::Lent;
 
 /// How a session ended.
@@ -94,6 +98,10 @@ pub const SHARED_WINDOW: u32 = 16 << 20;
 pub const OUTBOX_BYTES: usize = 64 << 10;
 /// Bytes of one stream that are sent before another has its turn.
 pub const QUANTUM_BYTES: usize = 8 << 10;
+/// A stream that has no more to send goes before those that have: a keystroke, its echo, a heartbeat.
+pub const SMALL_BYTES: usize = 1 << 10;
+/// So many bytes of small frames go before a larger one that waits.
+pub const SMALL_RUN_BYTES: usize = 4 << 10;
 /// Resets that wait to be sent; a peer that makes more necessary is dropped.
 pub const MOST_RESETS: usize = 4_096;
 

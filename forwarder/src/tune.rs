@@ -10,6 +10,8 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
+use crate::mux::Sent;
+
 /// A silent peer is probed after this time at the latest, and then at least this often.
 const PROBE_AFTER: Duration = Duration::from_secs(60);
 const PROBE_EVERY: Duration = Duration::from_secs(10);
@@ -61,6 +63,32 @@ pub(crate) fn link(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
+/// How far the bytes of a connection have come; `None` before Linux 4.19, which does not count what it sent.
+#[cfg(target_os = "linux")]
+pub(crate) fn sent(stream: &TcpStream) -> Option<Sent> {
+    let info = crate::system::tcp_info(stream)?;
+    // Where the fields of `tcp_info` stand (linux/tcp.h); new ones are only ever added at its end.
+    let long =
+        |at: usize| info.get(at..).and_then(<[u8]>::first_chunk).map(|bytes| u64::from_ne_bytes(*bytes));
+    let short =
+        |at: usize| info.get(at..).and_then(<[u8]>::first_chunk).map(|bytes| u32::from_ne_bytes(*bytes));
+    let (acknowledged, sent, sent_again) = (long(120)?, long(200)?, long(208)?);
+    let (packet, unsent, round_trip) = (short(16)?, short(144)?, short(148)?);
+    // One packet more than was ever sent is acknowledged: the one that began the connection.
+    let on_the_way = sent.saturating_sub(sent_again).saturating_sub(acknowledged);
+    (sent > 0).then(|| Sent {
+        waiting: on_the_way + u64::from(unsent),
+        acknowledged,
+        round_trip: Duration::from_micros(round_trip.into()),
+        packet: packet.into(),
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn sent(_: &TcpStream) -> Option<Sent> {
+    None
+}
+
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
@@ -95,6 +123,34 @@ mod tests {
         assert_eq!(socket.tcp_user_timeout().expect("read"), None, "it would end a peer that takes no bytes");
         assert!(socket.keepalive().expect("read"));
         assert_eq!(socket.tcp_keepalive_retries().expect("read"), PROBES);
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_is_counted_until_it_is_acknowledged() {
+        use tokio::io::AsyncWriteExt;
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let mut stream = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connected");
+        let (peer, _) = listener.accept().await.expect("accepted");
+        stream.write_all(&[0; 1_000]).await.expect("sent");
+        let arrived = async {
+            while sent(&stream).expect("Linux counts").waiting > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), arrived).await.expect("the peer acknowledges");
+        let before = sent(&stream).expect("Linux counts");
+        assert!((1_000..=1_001).contains(&before.acknowledged), "{before:?}");
+        assert!(
+            before.round_trip > Duration::ZERO && before.round_trip < Duration::from_secs(1),
+            "{before:?}"
+        );
+        // The peer reads nothing: what fills its memory is acknowledged, what comes after that waits.
+        let filled = async { while stream.write(&[0; 65_536]).await.is_ok() {} };
+        let _ = tokio::time::timeout(Duration::from_secs(1), filled).await;
+        let full = sent(&stream).expect("Linux counts");
+        assert!(full.waiting > 0 && full.acknowledged > before.acknowledged, "{full:?}");
+        drop(peer);
     }
 
     #[tokio::test]

@@ -1,5 +1,7 @@
 //! OpenSSH to a device in a network of its own, which nothing can connect to: its agent connects to the edge.
 //!
+//! Also over a slow line, beside uploads.
+//!
 //! Two network namespaces joined by a pair of interfaces. Needs root and `ip`; without them the test is skipped with
 //! a message, and fails if `REQUIRE_NETNS` is set.
 #![cfg(target_os = "linux")]
@@ -19,9 +21,12 @@ mod harness;
 mod sshd;
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use harness::{Edge, FORWARD, Folder, noise, through};
 use sshd::{Sshd, programs, user};
@@ -38,7 +43,9 @@ struct Network {
 impl Network {
     /// `None` if this user may not make one.
     fn new(role: &str) -> Option<Self> {
-        let name = format!("forwarder-{role}-{}", std::process::id());
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("forwarder-{role}-{}-{number}", std::process::id());
         let made = ip(&["netns", "add", &name]);
         if let Err(error) = &made {
             assert!(std::env::var_os("REQUIRE_NETNS").is_none(), "{error}");
@@ -161,19 +168,105 @@ fn same(left: &Path, right: &Path) -> bool {
     fs::read(left).expect("readable") == fs::read(right).expect("readable")
 }
 
+/// A device behind its agent, and the edge that its clients connect to.
+struct Site {
+    _agent: Agent,
+    sshd: Sshd,
+    edge: Edge,
+    address: SocketAddr,
+    inside: Network,
+    outside: Network,
+}
+
+impl Site {
+    /// `None` if something for it is missing here.
+    fn new() -> Option<Self> {
+        let program = programs()?;
+        let (outside, inside) = (Network::new("edge")?, Network::new("site")?);
+        outside.join(&inside);
+        let sshd = Sshd::start(&inside.via(), &program);
+        let mut edge = edge(&outside);
+        let address = edge.address("device1");
+        let agents = edge.agents_address();
+        edge.wait_for(&["administration"]);
+        let agent = Agent::start(&inside, &edge, agents, sshd.address);
+        edge.wait_for(&["an endpoint is online"]);
+        Some(Self { _agent: agent, sshd, edge, address, inside, outside })
+    }
+
+    /// A command on the device, over ssh.
+    fn command(&self, command: &str) -> Running {
+        let ssh = through(&self.outside.via(), "ssh")
+            .args(self.sshd.options())
+            .args(["-p", &self.address.port().to_string(), "-l", &user(), "127.0.0.1", command])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        Running(ssh.expect("ssh starts"))
+    }
+}
+
+/// A process that is killed with the value.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_keystroke_does_not_wait_behind_uploads_on_a_slow_line() {
+    const UPLOADS: usize = 5;
+    let Some(site) = Site::new() else { return };
+    let mut session = site.command("cat");
+    let mut keys = session.0.stdin.take().expect("piped");
+    let mut echoes = session.0.stdout.take().expect("piped");
+    let mut key = || {
+        let begun = Instant::now();
+        keys.write_all(b"k").expect("typed");
+        echoes.read_exact(&mut [0]).expect("the device answers");
+        begun.elapsed()
+    };
+    key();
+    // 64,000 bytes a second, behind a queue of 23 seconds.
+    let shaped =
+        ["qdisc", "add", "dev", "v0", "root", "tbf", "rate", "512kbit", "burst", "16kb", "limit", "1500000"];
+    if !site.inside.run("tc", &shaped).status.success() {
+        eprintln!("skipped: no line can be made slow here");
+        return;
+    }
+    let mut uploads: Vec<_> = (0..UPLOADS).map(|_| site.command("cat /dev/zero")).collect();
+    for upload in &mut uploads {
+        let bytes = upload.0.stdout.as_mut().expect("piped");
+        bytes.read_exact(&mut [0; 20_000]).expect("each upload gets its share");
+    }
+    let mut readers: Vec<_> =
+        uploads.iter_mut().map(|upload| upload.0.stdout.take().expect("piped")).collect();
+    let took = std::thread::scope(|threads| {
+        for bytes in &mut readers {
+            threads.spawn(move || std::io::copy(bytes, &mut std::io::sink()));
+        }
+        let mut took: Vec<_> = (0..21)
+            .map(|_| {
+                std::thread::sleep(Duration::from_millis(150));
+                key()
+            })
+            .collect();
+        drop(uploads);
+        took.sort_unstable();
+        took
+    });
+    // Two packets take 47 ms; what waited before that in queues took two seconds.
+    assert!(took[10] <= Duration::from_millis(300), "{took:?}");
+}
+
 #[test]
 fn openssh_reaches_a_network_without_a_way_in() {
-    let Some(program) = programs() else { return };
-    let Some(outside) = Network::new("edge") else { return };
-    let Some(inside) = Network::new("site") else { return };
-    outside.join(&inside);
-    let sshd = Sshd::start(&inside.via(), &program);
-    let mut edge = edge(&outside);
-    let address = edge.address("device1");
-    let agents = edge.agents_address();
-    edge.wait_for(&["administration"]);
-    let _agent = Agent::start(&inside, &edge, agents, sshd.address);
-    edge.wait_for(&["an endpoint is online"]);
+    let Some(Site { outside, inside, sshd, edge, address, _agent }) = Site::new() else { return };
     let listeners = inside.listeners();
     assert!(!listeners.is_empty() && listeners.iter().all(|it| it.starts_with("0100007F:")), "{listeners:?}");
 

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::io;
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -13,13 +12,14 @@ use super::upstream::{self, Reached};
 use super::{Offer, Setup};
 use crate::dial::{self, Dialer};
 use crate::link::ProxyHeader;
+use crate::mux::Transport;
 use crate::relay::Carrier;
 use crate::tls::fault::{Peer, explained};
 
 /// What an agent reaches.
 pub(crate) trait Network: Clone + Send + Sync + 'static {
     /// A connection to the edge.
-    type Edge: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+    type Edge: Transport + 'static;
     /// A connection to a server.
     type Upstream: Carrier + 'static;
 

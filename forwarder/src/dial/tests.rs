@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
 use super::*;
@@ -73,7 +73,7 @@ async fn request<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> io::Result<
 }
 
 /// An HTTP proxy that wants this in the request, and sends the target's first bytes along with its answer.
-async fn http_proxy<S: Stream>(stream: S, to: HostPort, wants: &'static str) -> io::Result<()> {
+async fn http_proxy<S: Transport>(stream: S, to: HostPort, wants: &'static str) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let asked = request(&mut stream).await?;
     if !asked.starts_with(&format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n")) || !asked.contains(wants) {

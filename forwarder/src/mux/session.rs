@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use policy_core::diagnostic::steers;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::frame::{HEADER_BYTES, Header, Kind};
+use super::pace::{Pacer, Room};
 use super::state::{Body, State};
-use super::{End, ErrorCode, Limits, Side, Stream};
+use super::transport::{Half, Halves};
+use super::{End, ErrorCode, Limits, Side, Stream, Transport};
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 32 << 10;
@@ -60,10 +62,7 @@ pub struct Driver<C> {
 }
 
 /// A session over a connection. Nothing moves until the driver runs.
-pub fn session<C>(connection: C, side: Side, limits: Limits) -> (Opener, Acceptor, Driver<C>)
-where
-    C: AsyncRead + AsyncWrite + Unpin,
-{
+pub fn session<C: Transport>(connection: C, side: Side, limits: Limits) -> (Opener, Acceptor, Driver<C>) {
     let state = Mutex::new(State::new(side, limits));
     let shared =
         Arc::new(Shared { state, closing: CancellationToken::new(), ended: CancellationToken::new() });
@@ -152,13 +151,14 @@ impl Acceptor {
     }
 }
 
-impl<C: AsyncRead + AsyncWrite + Unpin> Driver<C> {
+impl<C: Transport> Driver<C> {
     /// Runs the session to its end, and says why it ended.
     pub async fn run(self) -> ErrorCode {
         let Self { shared, connection, limits } = self;
         // However this future ends, nobody waits for the session for ever.
         let ended = Ended(Arc::clone(&shared));
-        let (mut read, mut write) = tokio::io::split(connection);
+        let connection = Halves::new(connection);
+        let (mut read, mut write) = (connection.half(), connection.half());
         let end = {
             let writing = write_frames(&shared, &mut write, limits.write_timeout);
             tokio::pin!(writing);
@@ -309,17 +309,18 @@ fn goodbye(bytes: &[u8]) -> End {
 }
 
 /// Writes until a farewell is sent, the connection fails or the other side takes nothing for too long.
-async fn write_frames(
+async fn write_frames<C: Transport>(
     shared: &Shared,
-    write: &mut (impl AsyncWrite + Unpin),
+    write: &mut Half<'_, C>,
     write_timeout: Duration,
 ) -> ErrorCode {
-    let mut buffer = BytesMut::new();
+    let (mut buffer, mut pacer) = (BytesMut::new(), Pacer::new());
     loop {
-        poll_fn(|cx| poll_fill(shared, cx, &mut buffer)).await;
+        fill(shared, &mut pacer, write, &mut buffer).await;
         if buffer.is_empty() {
             return ErrorCode::SessionClosed;
         }
+        pacer.wrote(buffer.len());
         while !buffer.is_empty() {
             match timeout(write_timeout, noting_life(shared, write.write_buf(&mut buffer))).await {
                 Ok(Ok(1..)) => {}
@@ -335,6 +336,26 @@ async fn write_frames(
         buffer.clear();
         if let Some(code) = shared.state().said_goodbye() {
             return if code == ErrorCode::None { ErrorCode::SessionClosed } else { code };
+        }
+    }
+}
+
+/// Waits for frames that may be sent now; none are there once the session has ended.
+async fn fill<C: Transport>(shared: &Shared, pacer: &mut Pacer, write: &Half<'_, C>, buffer: &mut BytesMut) {
+    loop {
+        let room = pacer.room(Instant::now(), || write.sent());
+        let filled = poll_fn(|cx| poll_fill(shared, cx, buffer, room));
+        if room.bulk > 0 {
+            tokio::pin!(filled);
+            let at_once = poll_fn(|cx| Poll::Ready(filled.as_mut().poll(cx).is_ready())).await;
+            if !at_once {
+                pacer.rest();
+                filled.await;
+            }
+            return;
+        }
+        if timeout(pacer.wait(), filled).await.is_ok() {
+            return;
         }
     }
 }
@@ -356,9 +377,9 @@ async fn noting_life<T>(shared: &Shared, writing: impl Future<Output = io::Resul
     written
 }
 
-fn poll_fill(shared: &Shared, cx: &Context<'_>, buffer: &mut BytesMut) -> Poll<()> {
+fn poll_fill(shared: &Shared, cx: &Context<'_>, buffer: &mut BytesMut, room: Room) -> Poll<()> {
     let mut state = shared.state();
-    if state.fill(buffer, Instant::now()) || state.ended().is_some() {
+    if state.fill(buffer, Instant::now(), room) || state.ended().is_some() {
         return Poll::Ready(());
     }
     // The memory of a busy moment is not kept.

@@ -34,6 +34,10 @@ pub(super) struct State {
     streams: HashMap<u32, Entry>,
     /// Streams that have something to send, each once, in the order of their turns.
     ready: VecDeque<u32>,
+    /// Streams that have a small frame to send, each once; they go first.
+    small: VecDeque<u32>,
+    /// Bytes of small frames that were sent since a larger one.
+    small_run: usize,
     resets: VecDeque<Giveup>,
     /// Streams that are answered with a reset which has not been sent yet.
     giving_up: HashSet<u32>,
@@ -122,6 +126,8 @@ impl State {
             limits,
             streams: HashMap::new(),
             ready: VecDeque::new(),
+            small: VecDeque::new(),
+            small_run: 0,
             resets: VecDeque::new(),
             giving_up: HashSet::new(),
             unaccepted: VecDeque::new(),
@@ -173,14 +179,9 @@ impl State {
 
     /// Puts a stream into the queue if it has something to send.
     fn queue(&mut self, stream: u32) {
-        if let Some(entry) = self.streams.get_mut(&stream)
-            && !entry.queued
-        {
-            if entry.has_turn(&self.pool_out) {
-                entry.queued = true;
-                self.ready.push_back(stream);
-                self.wake_writer();
-            } else if self.borrows && !entry.outbox.is_empty() && !entry.starves && self.pool_out.is_empty() {
+        let Some(entry) = self.streams.get_mut(&stream) else { return };
+        if !entry.has_turn(&self.pool_out) {
+            if self.borrows && !entry.outbox.is_empty() && !entry.starves && self.pool_out.is_empty() {
                 entry.starves = true;
                 // Those that are gone since are forgotten before there are many of them.
                 if self.starving.len() > 2 * self.streams.len() + 64 {
@@ -188,6 +189,16 @@ impl State {
                 }
                 self.starving.push_back(stream);
             }
+            return;
+        }
+        let (queue, queued) = if entry.has_small_turn() {
+            (&mut self.small, &mut entry.queued_small)
+        } else {
+            (&mut self.ready, &mut entry.queued)
+        };
+        if !std::mem::replace(queued, true) {
+            queue.push_back(stream);
+            self.wake_writer();
         }
     }
 
@@ -293,6 +304,7 @@ impl State {
         }
         self.streams.retain(|_, entry| entry.held);
         self.ready.clear();
+        self.small.clear();
         self.resets.clear();
         self.giving_up.clear();
         self.owed.clear();

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout, timeout_at};
@@ -26,7 +25,7 @@ use crate::link::{
     self, Auth, AuthReply, AuthReplyExtra, Bind, Empty, Heartbeat, Hidden, Refusal, ReturnTime, StreamType,
     Unbind,
 };
-use crate::mux::{Acceptor, ErrorCode, Lent, Limits, Opener, Side, Stream, session};
+use crate::mux::{Acceptor, ErrorCode, Lent, Limits, Opener, Side, Stream, Transport, session};
 use crate::tune;
 
 /// Streams that an agent may have open itself: calls and heartbeats.
@@ -105,7 +104,7 @@ pub(super) async fn speak(
     shared: &Arc<Shared>,
     agents: &Arc<Agents>,
     settings: &AgentSettings,
-    connection: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    connection: impl Transport + 'static,
     peer: SocketAddr,
     unknown: Unknown,
 ) {

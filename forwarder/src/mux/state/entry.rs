@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::time::Instant;
 
-use super::super::ErrorCode;
 use super::super::window::{Pool, Receive, Send};
+use super::super::{ErrorCode, SMALL_BYTES};
 
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -31,6 +31,8 @@ pub(super) struct Entry {
     pub(super) writer: Option<Waker>,
     /// It stands in the queue of those that are ready.
     pub(super) queued: bool,
+    /// It stands in the queue of small frames.
+    pub(super) queued_small: bool,
     /// Somebody holds the stream.
     pub(super) held: bool,
 }
@@ -59,6 +61,7 @@ impl Entry {
             stalled: None,
             writer: None,
             queued: false,
+            queued_small: false,
             held: true,
         }
     }
@@ -76,6 +79,11 @@ impl Entry {
         let data = !self.outbox.is_empty() && self.window_out.room(pool) > 0;
         let fin = self.outbox.is_empty() && self.fin_out == Fin::Wanted;
         self.reset.is_none() && (data || fin) || self.may_grant()
+    }
+
+    /// True if its turn is a short one: all it has is little, or it lets the other side go on.
+    pub(super) fn has_small_turn(&self) -> bool {
+        self.outbox.len() <= SMALL_BYTES || self.may_grant()
     }
 }
 

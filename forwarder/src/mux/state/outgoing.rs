@@ -5,8 +5,9 @@ use std::task::Waker;
 use bytes::{Buf, BufMut, BytesMut};
 use tokio::time::Instant;
 
-use super::super::QUANTUM_BYTES;
 use super::super::frame::{HEADER_BYTES, Header, Kind};
+use super::super::pace::Room;
+use super::super::{QUANTUM_BYTES, SMALL_BYTES, SMALL_RUN_BYTES};
 use super::entry::Fin;
 use super::{Giveup, State};
 
@@ -15,9 +16,18 @@ const BATCH_BYTES: usize = 16 << 10;
 /// An end and a reset.
 const GIVEUP_BYTES: usize = 2 * HEADER_BYTES + 4;
 
+/// What a stream may send.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    /// All it has, if that is little, and what lets the other side go on.
+    Small,
+    /// So many bytes.
+    UpTo(usize),
+}
+
 impl State {
-    /// Adds frames to send, as many as make a batch; false if there is nothing to send now.
-    pub(in crate::mux) fn fill(&mut self, out: &mut BytesMut, now: Instant) -> bool {
+    /// Adds frames to send, as many as make a batch and have room on the way; false if there is nothing to send now.
+    pub(in crate::mux) fn fill(&mut self, out: &mut BytesMut, now: Instant, room: Room) -> bool {
         if self.farewell.as_ref().is_some_and(|said| !said.last) {
             return self.fill_farewell(out);
         }
@@ -36,14 +46,34 @@ impl State {
             small(out, Kind::Window, stream, lent);
         }
         // What a reset frees of the pool is used only behind it.
-        while out.len() < BATCH_BYTES && self.resets.is_empty() {
-            let Some(stream) = self.ready.pop_front() else { break };
-            self.take_turn(stream, out, now);
-        }
-        if out.is_empty() && self.farewell.is_some() {
+        while self.resets.is_empty() && self.take_turns(out, now, room) {}
+        if out.is_empty() && self.farewell.is_some() && self.ready.is_empty() && self.small.is_empty() {
             return self.fill_farewell(out);
         }
         !out.is_empty()
+    }
+
+    /// One turn: of a stream with a small frame, unless many of them went before a larger one.
+    fn take_turns(&mut self, out: &mut BytesMut, now: Instant, room: Room) -> bool {
+        if self.ready.is_empty() {
+            self.small_run = 0;
+        }
+        let used = out.len();
+        if self.small_run < SMALL_RUN_BYTES
+            && used < BATCH_BYTES.min(room.all)
+            && let Some(stream) = self.small.pop_front()
+        {
+            self.take_turn(stream, out, now, Turn::Small);
+            self.small_run += out.len() - used;
+            return true;
+        }
+        let Some(bulk) = BATCH_BYTES.min(room.bulk).checked_sub(used).filter(|bulk| *bulk > 0) else {
+            return false;
+        };
+        let Some(stream) = self.ready.pop_front() else { return false };
+        self.small_run = 0;
+        self.take_turn(stream, out, now, Turn::UpTo(bulk.min(QUANTUM_BYTES)));
+        true
     }
 
     fn fill_farewell(&mut self, out: &mut BytesMut) -> bool {
@@ -71,19 +101,29 @@ impl State {
         }
     }
 
-    fn take_turn(&mut self, stream: u32, out: &mut BytesMut, now: Instant) {
+    fn take_turn(&mut self, stream: u32, out: &mut BytesMut, now: Instant, turn: Turn) {
         if self.streams.get(&stream).is_some_and(|entry| entry.needs_syn) {
             self.begin_until(stream, out);
         }
         let Some(entry) = self.streams.get_mut(&stream) else { return };
-        entry.queued = false;
+        let most = match turn {
+            Turn::Small => {
+                entry.queued_small = false;
+                // By now it may have more, which is no small frame any more.
+                if entry.outbox.len() > SMALL_BYTES { None } else { Some(SMALL_BYTES) }
+            }
+            Turn::UpTo(most) => {
+                entry.queued = false;
+                Some(most)
+            }
+        };
         if entry.may_grant() {
             let grant = entry.window_in.grant(&mut self.growth, &mut self.pool_in, now);
             small(out, Kind::Window, stream, grant);
         }
-        if entry.reset.is_none() {
+        if let Some(most) = most.filter(|_| entry.reset.is_none()) {
             let window = usize::try_from(entry.window_out.room(&self.pool_out)).unwrap_or(usize::MAX);
-            let take = entry.outbox.len().min(window).min(QUANTUM_BYTES);
+            let take = entry.outbox.len().min(window).min(most);
             let fin = entry.fin_out == Fin::Wanted && take == entry.outbox.len();
             if take > 0 || fin {
                 let length = u32::try_from(take).unwrap_or(0);

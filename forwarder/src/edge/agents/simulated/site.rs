@@ -422,3 +422,5 @@ async fn talk(
     let end = timeout(CUT, read.read_to_end(&mut rest)).await?;
     Ok(end.map(|_| rest.is_empty()))
 }
+
+impl crate::mux::Transport for TcpStream {}

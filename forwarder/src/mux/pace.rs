@@ -1,0 +1,400 @@
+//! Keeps the queue on the way short, so that a keystroke does not wait behind an upload.
+//!
+//! TCP fills whatever queue lies on the way: 128 KiB in the system of a slow line, megabytes in its router, seconds in
+//! front of every keystroke. So bytes that fill whole frames are written only while few enough are on the way: as many
+//! as arrive in the shortest round trip, and half as many more ([`SLACK`] at least). Small frames go before them
+//! (`state::outgoing`) and may exceed that by [`URGENT_BYTES`].
+//!
+//! How many arrive is measured on marks: a byte that is written now has arrived when the system says that as many are
+//! acknowledged as were written by then. If that took no longer than an empty way takes, nothing queues, and more may be
+//! on the way; if it took longer, the way was full all along, and what was acknowledged meanwhile is what it carries.
+//! The shortest round trip is what the system knows; a way that has become longer would look like a queue for ever, so
+//! every [`DRAIN_EVERY`] of a full way it is emptied and measured again.
+//!
+//! Source: the idea is that of BBR (Cardwell et al., ACM Queue 14/5, 2016): one bandwidth-delay product under way. It is
+//! done here since a process cannot choose the congestion control of every system, and since no congestion control knows
+//! what lies in TCP's own queue.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Sent;
+
+/// Bytes that may be on the way at first. It grows as slow start does, which begins with less.
+const FIRST_BYTES: u64 = 16 << 10;
+/// As many always may, in packets: fewer are acknowledged late, since their receiver waits for more.
+const MIN_PACKETS: u64 = 2;
+const MAX_BYTES: u64 = 256 << 20;
+/// By so much small frames may exceed all that.
+pub(super) const URGENT_BYTES: u64 = 8 << 10;
+/// A queue this long is none: so much a system that is busy takes to answer.
+const SLACK: Duration = Duration::from_millis(12);
+/// How often the system is asked at most, if there is room.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// How long room is waited for before it is looked again. Times are known as exactly as that.
+const LONGEST_WAIT: Duration = Duration::from_millis(5);
+/// How often a way that stays full is emptied, and how long that may take.
+const DRAIN_EVERY: Duration = Duration::from_secs(10);
+const DRAIN_TIME: Duration = Duration::from_secs(2);
+/// So few bytes on the way are none.
+const EMPTY_BYTES: u64 = 200;
+
+/// What may be written now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Room {
+    /// Bytes of whole frames.
+    pub(super) bulk: usize,
+    /// Bytes in all, if the others are small frames.
+    pub(super) all: usize,
+}
+
+impl Room {
+    pub(super) const FREE: Self = Self { bulk: usize::MAX, all: usize::MAX };
+}
+
+/// Decides how many bytes may be on the way.
+#[derive(Debug)]
+pub(super) struct Pacer {
+    /// So many.
+    limit: u64,
+    /// Bytes of a packet.
+    packet: u64,
+    /// It was found by a queue, and no longer by the beginning.
+    found: bool,
+    /// What is left of it since the last look.
+    left: i64,
+    looked: Option<Instant>,
+    mark: Option<Mark>,
+    /// What arrives in a second; 0 before it is known.
+    rate: u64,
+    /// The most that arrived in a second lately.
+    peak: u64,
+    /// How long an empty way takes, where that is longer than the system remembers.
+    longer: Option<Duration>,
+    phase: Phase,
+}
+
+/// A byte on its way.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    at: Instant,
+    acknowledged: u64,
+    /// Bytes in front of it, and itself.
+    waiting: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Bytes flow; since when there were always more.
+    Flowing(Option<Instant>),
+    /// Nothing is written until the way is empty.
+    Draining(Instant),
+    /// A few bytes find out how long the empty way takes.
+    Measuring,
+}
+
+impl Pacer {
+    pub(super) const fn new() -> Self {
+        Self {
+            limit: FIRST_BYTES,
+            packet: 0,
+            found: false,
+            left: 0,
+            looked: None,
+            mark: None,
+            rate: 0,
+            peak: 0,
+            longer: None,
+            phase: Phase::Flowing(None),
+        }
+    }
+
+    /// What may be written now. The system is asked only where that has to be known.
+    pub(super) fn room(&mut self, now: Instant, sent: impl FnOnce() -> Option<Sent>) -> Room {
+        let recent = self.looked.is_some_and(|at| now.saturating_duration_since(at) < LOOK_EVERY);
+        if !recent || self.left < self.worth() {
+            let Some(sent) = sent() else { return Room::FREE };
+            self.look(now, sent);
+            self.looked = Some(now);
+        }
+        let left = if self.left < self.worth() { 0 } else { self.left };
+        let all = self.left.saturating_add_unsigned(URGENT_BYTES).max(0);
+        Room { bulk: usize::try_from(left).unwrap_or(0), all: usize::try_from(all).unwrap_or(0) }
+    }
+
+    /// So many bytes were written.
+    pub(super) fn wrote(&mut self, bytes: usize) {
+        self.left = self.left.saturating_sub_unsigned(u64::try_from(bytes).unwrap_or(u64::MAX));
+    }
+
+    /// There is nothing to write: time goes by that says nothing.
+    pub(super) fn rest(&mut self) {
+        self.mark = None;
+        self.phase = Phase::Flowing(None);
+    }
+
+    /// When there may be room again.
+    pub(super) fn wait(&self) -> Duration {
+        let missing = u64::try_from(self.worth().saturating_sub(self.left)).unwrap_or(0);
+        let micros = missing.saturating_mul(1_000_000).checked_div(self.rate).unwrap_or(0);
+        Duration::from_micros(micros).clamp(LOOK_EVERY, LONGEST_WAIT)
+    }
+
+    /// Fewer bytes are not worth a write where more may be on the way.
+    fn worth(&self) -> i64 {
+        i64::try_from(self.packet.min(self.limit / 3)).unwrap_or(i64::MAX)
+    }
+
+    fn min(&self) -> u64 {
+        MAX_BYTES.min(MIN_PACKETS * self.packet)
+    }
+
+    fn look(&mut self, now: Instant, sent: Sent) {
+        self.packet = sent.packet;
+        self.limit = self.limit.max(self.min());
+        if let Some(mark) = self.mark
+            && sent.acknowledged.saturating_sub(mark.acknowledged) >= mark.waiting
+        {
+            self.mark = None;
+            self.arrived(mark, now, sent);
+        }
+        let limit = self.on_phase(now, sent);
+        if self.mark.is_none() && sent.waiting > self.packet {
+            self.mark = Some(Mark { at: now, acknowledged: sent.acknowledged, waiting: sent.waiting });
+        }
+        let left = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.left = left(limit).saturating_sub(left(sent.waiting));
+    }
+
+    /// A byte has arrived since the last look: how long the way is, and what it carries.
+    fn arrived(&mut self, mark: Mark, now: Instant, sent: Sent) {
+        let took = self.looked.unwrap_or(now).saturating_duration_since(mark.at);
+        let bytes = sent.acknowledged.saturating_sub(mark.acknowledged);
+        if self.phase == Phase::Measuring {
+            // What the bytes themselves take is not the way. Where the way has become longer, `rate` is what few bytes
+            // carry on it, and not what it could.
+            let own = Duration::from_micros(mark.waiting.saturating_mul(1_000_000) / self.peak.max(1));
+            let way = took.saturating_sub(own);
+            self.peak = self.rate.max(self.peak / 2);
+            self.longer = (way > sent.round_trip + slack(sent.round_trip)).then_some(way);
+            self.phase = Phase::Flowing(None);
+            return;
+        }
+        let empty = self.longer.map_or(sent.round_trip, |longer| longer.max(sent.round_trip));
+        if took <= empty + slack(empty) {
+            // It can be more only if this was what limited it.
+            if mark.waiting >= self.limit / 2 {
+                let more = if self.found { self.limit / 4 } else { self.limit };
+                self.limit = self.limit.saturating_add(more).min(MAX_BYTES);
+            }
+            return;
+        }
+        let micros =
+            u64::try_from(now.saturating_duration_since(mark.at).as_micros()).unwrap_or(u64::MAX).max(1);
+        let rate = bytes.saturating_mul(1_000_000) / micros;
+        // One that was lost delays all, once.
+        self.rate = rate.max(self.rate / 4 * 3);
+        self.peak = self.peak.max(rate);
+        let in_time = |time: Duration| {
+            self.rate.saturating_mul(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)) / 1_000_000
+        };
+        let limit = in_time(empty).saturating_add(in_time(slack(empty)).max(self.packet));
+        self.limit = limit.clamp(self.min(), MAX_BYTES);
+        self.found = true;
+    }
+
+    /// The limit of the moment.
+    fn on_phase(&mut self, now: Instant, sent: Sent) -> u64 {
+        match self.phase {
+            Phase::Flowing(_) if !self.found => self.limit,
+            Phase::Flowing(None) => {
+                self.phase = Phase::Flowing(Some(now));
+                self.limit
+            }
+            Phase::Flowing(Some(since)) if now.saturating_duration_since(since) >= DRAIN_EVERY => {
+                self.phase = Phase::Draining(now);
+                0
+            }
+            Phase::Flowing(Some(_)) => self.limit,
+            Phase::Draining(_) if sent.waiting <= EMPTY_BYTES => {
+                self.phase = Phase::Measuring;
+                self.mark = None;
+                self.min()
+            }
+            Phase::Draining(since) if now.saturating_duration_since(since) >= DRAIN_TIME => {
+                self.phase = Phase::Flowing(None);
+                self.limit
+            }
+            Phase::Draining(_) => 0,
+            Phase::Measuring => self.min(),
+        }
+    }
+}
+
+/// How long a queue may be.
+fn slack(empty: Duration) -> Duration {
+    (empty / 2).max(SLACK)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    const PACKET: u64 = 1_448;
+    const STEP: Duration = Duration::from_micros(500);
+
+    /// A line with a queue of any length in front of it, and a sender that always has more.
+    struct Line {
+        now: Instant,
+        pacer: Pacer,
+        /// When the sender looks again.
+        next: Instant,
+        rate: u64,
+        way: Duration,
+        /// The shortest way there was.
+        shortest: Duration,
+        /// When the queue is empty.
+        free: Instant,
+        /// When how many bytes are acknowledged.
+        under_way: VecDeque<(Instant, u64)>,
+        waiting: u64,
+        acknowledged: u64,
+        /// How long a byte takes that is sent now.
+        takes: Vec<Duration>,
+    }
+
+    impl Line {
+        fn new(rate: u64, way: Duration) -> Self {
+            let now = Instant::now();
+            Self {
+                now,
+                pacer: Pacer::new(),
+                next: now,
+                rate,
+                way,
+                shortest: way,
+                free: now,
+                under_way: VecDeque::new(),
+                waiting: 0,
+                acknowledged: 0,
+                takes: Vec::new(),
+            }
+        }
+
+        fn send(&mut self, bytes: u64) {
+            self.free = self.free.max(self.now) + Duration::from_micros(bytes * 1_000_000 / self.rate);
+            self.under_way.push_back((self.free + self.way, bytes));
+            self.waiting += bytes;
+        }
+
+        fn step(&mut self) {
+            self.now += STEP;
+            while let Some((_, bytes)) = self.under_way.pop_front_if(|(at, _)| *at <= self.now) {
+                self.waiting -= bytes;
+                self.acknowledged += bytes;
+            }
+            self.takes.push(self.free.saturating_duration_since(self.now) + self.way);
+            if self.now < self.next {
+                return;
+            }
+            self.shortest = self.shortest.min(self.way);
+            let sent = Sent {
+                waiting: self.waiting,
+                acknowledged: self.acknowledged,
+                round_trip: self.shortest,
+                packet: PACKET,
+            };
+            let bulk = self.pacer.room(self.now, || Some(sent)).bulk;
+            if bulk == 0 {
+                self.next = self.now + self.pacer.wait();
+                return;
+            }
+            self.pacer.wrote(bulk);
+            // Packets, not batches: what is acknowledged comes in pieces.
+            let mut left = bulk as u64;
+            while left > 0 {
+                let packet = left.min(PACKET);
+                self.send(packet);
+                left -= packet;
+            }
+        }
+
+        /// Bytes a second, and the middle of the times that a keystroke takes.
+        fn run(&mut self, time: Duration) -> (u64, Duration) {
+            let (end, before) = (self.now + time, self.acknowledged);
+            self.takes.clear();
+            while self.now < end {
+                self.step();
+            }
+            self.takes.sort_unstable();
+            let carried =
+                (self.acknowledged - before) * 1_000 / u64::try_from(time.as_millis()).expect("short");
+            (carried, self.takes[self.takes.len() / 2])
+        }
+    }
+
+    #[test]
+    fn a_line_is_full_and_a_keystroke_waits_for_little() {
+        for rate in [16_000, 64_000, 250_000, 1_250_000, 12_500_000] {
+            for way in [1, 20, 40, 100, 300].map(Duration::from_millis) {
+                let mut line = Line::new(rate, way);
+                line.run(Duration::from_secs(10));
+                let (carried, takes) = line.run(Duration::from_secs(30));
+                assert!(carried >= rate * 85 / 100, "{rate} B/s, {way:?}: {carried} B/s");
+                let packets = Duration::from_micros(MIN_PACKETS * PACKET * 1_000_000 / rate);
+                let allowed = (way * 2).max(packets + Duration::from_millis(16));
+                assert!(takes <= allowed, "{rate} B/s, {way:?}: {takes:?} of {allowed:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_that_changes_is_followed() {
+        let seconds = Duration::from_secs;
+        let mut line = Line::new(1_250_000, Duration::from_millis(20));
+        line.run(seconds(5));
+        // It becomes slower: what lies on it drains.
+        line.rate = 125_000;
+        line.run(seconds(5));
+        let (carried, takes) = line.run(seconds(20));
+        assert!(carried >= 106_000 && takes <= Duration::from_millis(80), "{carried} B/s, {takes:?}");
+        line.rate = 2_500_000;
+        line.run(seconds(5));
+        assert!(line.run(seconds(10)).0 >= 2_100_000, "and faster");
+        // It becomes longer, while the system remembers the shorter one.
+        line.way = Duration::from_millis(200);
+        line.run(seconds(25));
+        let (carried, takes) = line.run(seconds(30));
+        assert!(carried >= 2_000_000 && takes <= Duration::from_millis(400), "{carried} B/s, {takes:?}");
+    }
+
+    #[test]
+    fn a_start_is_as_quick_as_that_of_tcp() {
+        let mut line = Line::new(100_000_000, Duration::from_millis(100));
+        // 14 KiB that double each round trip are 10 MB after ten.
+        line.run(Duration::from_millis(1_500));
+        let (carried, _) = line.run(Duration::from_secs(1));
+        assert!(carried >= 90_000_000, "{carried} B/s");
+    }
+
+    #[test]
+    fn what_nobody_counts_is_not_limited() {
+        let mut pacer = Pacer::new();
+        assert_eq!(pacer.room(Instant::now(), || None), Room::FREE);
+    }
+
+    #[test]
+    fn a_rest_is_no_queue() {
+        let (mut pacer, start) = (Pacer::new(), Instant::now());
+        let sent = |waiting, acknowledged| {
+            Some(Sent { waiting, acknowledged, round_trip: Duration::from_millis(20), packet: PACKET })
+        };
+        pacer.room(start, || sent(8_000, 0));
+        pacer.rest();
+        let room = pacer.room(start + Duration::from_secs(60), || sent(0, 8_000));
+        assert_eq!(room.bulk as u64, FIRST_BYTES);
+    }
+}

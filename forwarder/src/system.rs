@@ -1,0 +1,39 @@
+//! What the system is asked that Rust's libraries do not ask: the one module with `unsafe` code.
+
+use std::os::fd::AsRawFd;
+
+use tokio::net::TcpStream;
+
+/// Bytes of `tcp_info` that are asked for; older systems give fewer.
+pub(crate) const TCP_INFO_BYTES: usize = 232;
+
+/// Gives free pages back (`malloc_trim`, glibc 2.8).
+#[cfg(target_env = "gnu")]
+#[expect(unsafe_code, reason = "the reviewed exception: a call without arguments that could be wrong")]
+pub(crate) fn trim_memory() {
+    // SAFETY: `malloc_trim` takes a number by value, may be called at any time by any thread (malloc_trim(3): MT-Safe),
+    // and touches free memory only.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// The `tcp_info` of a connection as the system writes it; what it does not know is zero.
+#[expect(unsafe_code, reason = "the reviewed exception: a buffer and its length, both alive for the call")]
+pub(crate) fn tcp_info(stream: &TcpStream) -> Option<[u8; TCP_INFO_BYTES]> {
+    let mut info = [0_u8; TCP_INFO_BYTES];
+    let mut length = libc::socklen_t::try_from(TCP_INFO_BYTES).ok()?;
+    // SAFETY: the descriptor is open while `stream` is borrowed; the buffer has `length` bytes and both pointers come from
+    // exclusive borrows that live until the call returns. The system writes at most `length` bytes (getsockopt(2)), any
+    // of which are valid `u8`s.
+    let failed = unsafe {
+        libc::getsockopt(
+            stream.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    (failed == 0).then_some(info)
+}
