@@ -36,6 +36,7 @@ use crate::dial::{self, Dialer, ProxyUrl};
 use crate::link::{CallError, Heartbeat, ReturnTime};
 use crate::memory;
 pub use crate::proxy_protocol::ProxyProtocol;
+use crate::tls::client::TrustedCas;
 use crate::tls::fault::is_untrusted;
 pub use command::{run_to_end, start_log};
 pub(crate) use network::Network;
@@ -58,6 +59,8 @@ pub struct Setup {
     pub server_name: ServerName<'static>,
     /// Which authorities vouch for it.
     pub tls: Arc<rustls::ClientConfig>,
+    /// Where they are read again.
+    pub cas: TrustedCas,
     /// How it and what lies between are reached.
     pub dialer: Dialer,
     /// What lies between.

@@ -12,7 +12,7 @@ mod shape;
 mod waiting;
 mod writer;
 
-pub use agents::{agent_session_start, agent_session_stop};
+pub use agents::{EndpointRefused, agent_refused, agent_session_start, agent_session_stop, endpoint_refused};
 pub use reload::{policy_not_loaded, reload_failed};
 pub use shape::{Closed, tcp_connection_closed};
 pub use waiting::connections_waiting;

@@ -459,6 +459,7 @@ fn finish(
         dialer: Dialer::default().asking(&resolvers).through(interface),
         server_name,
         tls: Arc::clone(&tls),
+        cas,
         proxy,
         connect_timeout: settings.connect_timeout,
         authtoken,

@@ -4,6 +4,7 @@
 //! by exchanging a file. All of it is read where that is asked for. What cannot be used changes nothing.
 
 use super::{Loaded, OptionsError, Setup};
+use crate::tls::client::client_config;
 
 /// What is read before the next session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,15 +30,30 @@ pub(super) enum Changed {
 pub(super) async fn renewed(setup: Setup, due: Due) -> Setup {
     match due {
         Due::Nothing => setup,
-        Due::Trust => match read(&setup).await {
-            Some(Ok(Loaded { setup: Setup { tls, authtoken, .. }, .. })) => Setup { tls, authtoken, ..setup },
-            Some(Err(error)) => {
-                tracing::warn!(%error, "the configuration cannot be read, keeping the previous authtoken and CAs");
-                setup
-            }
-            None => setup,
-        },
+        Due::Trust => trusting_anew(setup).await,
         Due::All => read_all(&setup).await.unwrap_or(setup),
+    }
+}
+
+/// Reads who vouches for the edge, and the authtoken. Where the configuration cannot be read, the file of the CAs still
+/// is: nobody who exchanges it has to do with what else was written.
+async fn trusting_anew(setup: Setup) -> Setup {
+    let error = match read(&setup).await {
+        None => return setup,
+        Some(Ok(Loaded { setup: Setup { tls, cas, authtoken, .. }, .. })) => {
+            return Setup { tls, cas, authtoken, ..setup };
+        }
+        Some(Err(error)) => error,
+    };
+    tracing::warn!(%error, "the configuration cannot be read, keeping the previous authtoken");
+    let cas = setup.cas.clone();
+    match tokio::task::spawn_blocking(move || client_config(&cas)).await {
+        Ok(Ok(tls)) => Setup { tls, ..setup },
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the CAs cannot be read, keeping the previous ones");
+            setup
+        }
+        Err(_) => setup,
     }
 }
 

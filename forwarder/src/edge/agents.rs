@@ -395,17 +395,11 @@ impl Agents {
         self.slots.enter(credential, max, share)
     }
 
-    /// Says that an agent is refused, and tells one that comes too often when to come again.
-    fn refuse(&self, peer: SocketAddr, authtoken: &str, refusal: Refusal, code: u32) -> Refusal {
-        let wait = self.refusals.note(peer.ip(), authtoken, std::time::Instant::now());
-        match wait {
-            // Who comes too often fills no log.
-            Some(_) => tracing::debug!(%peer, code, "an agent was refused"),
-            None => tracing::warn!(%peer, code, reason = &*refusal.reason, "an agent was refused"),
-        }
-        match wait {
-            Some(wait) => refusal.until(wait + Duration::from_secs(1)),
-            None => refusal,
+    /// Tells an agent that is refused again and again when to come again; whether it is one.
+    fn note_refused(&self, source: IpAddr, authtoken: &str, refusal: Refusal) -> (Refusal, bool) {
+        match self.refusals.note(source, authtoken, std::time::Instant::now()) {
+            Some(wait) => (refusal.until(wait + Duration::from_secs(1)), true),
+            None => (refusal, false),
         }
     }
 

@@ -153,6 +153,12 @@ impl Identity {
         })
     }
 
+    /// The credential of an authtoken, whether or not it counts; `None` if there is none, or none any more.
+    #[must_use]
+    pub fn whose(&self, token: &str) -> Option<CredentialId> {
+        is_well_formed(token).then(|| self.0.read().whose(&TokenHash::of(token))).flatten()
+    }
+
     /// Whether a credential counts now for a session from `source`.
     ///
     /// # Errors

@@ -170,6 +170,11 @@ impl Table {
         self.alive(entry.ok_or(Refusal::Unknown)?, now)
     }
 
+    /// Whose an authtoken is, whether or not it counts.
+    pub(super) fn whose(&self, hash: &TokenHash) -> Option<CredentialId> {
+        self.by_hash.get(hash).copied()
+    }
+
     pub(super) fn by_id(&self, id: CredentialId, now: Timestamp) -> Result<&Entry, Refusal> {
         self.alive(self.credentials.get(&id).ok_or(Refusal::Unknown)?, now)
     }

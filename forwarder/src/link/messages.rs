@@ -259,6 +259,9 @@ pub struct Refusal {
     /// The text without the code, for whoever refuses.
     #[serde(skip)]
     pub reason: String,
+    /// The code, likewise.
+    #[serde(skip)]
+    pub code: u32,
 }
 
 /// Everything else about a refusal. A field of our own, which other clients do not know.
@@ -274,7 +277,7 @@ impl Refusal {
     #[must_use]
     pub fn new(code: u32, message: impl fmt::Display) -> Self {
         let reason = message.to_string();
-        Self { error: format!("{reason}\n\nERR_NGROK_{code}"), extra: None, reason }
+        Self { error: format!("{reason}\n\nERR_NGROK_{code}"), extra: None, reason, code }
     }
 
     /// The same, for this time.

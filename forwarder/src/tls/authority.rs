@@ -81,14 +81,17 @@ pub(super) fn own(state_dir: &Path, names: &[Box<str>], now: UnixTime) -> io::Re
 }
 
 /// Makes a new authority for these names. The one before stays in the bundle that agents trust, so that they can
-/// be given the bundle before the edge is restarted and shows a certificate of the new one.
+/// be given the bundle before the edge is restarted and shows a certificate of the new one; so does the one whose
+/// certificate the edge shows, where it was not reloaded since an earlier rotation.
 ///
 /// # Errors
 /// Those of the file system.
 pub fn rotate(state_dir: &Path, names: &[Box<str>]) -> io::Result<AuthorityFile> {
     let folder = Folder::lock(state_dir)?;
-    if let Some(previous) = folder.last_certificate() {
-        files::write(&folder.path(PREVIOUS), pem("CERTIFICATE", &previous).as_bytes(), 0o644)?;
+    if let Some(last) = folder.last_certificate() {
+        let in_use = folder.in_use().filter(|it| *it != last);
+        let kept: String = [Some(last), in_use].iter().flatten().map(|it| pem("CERTIFICATE", it)).collect();
+        files::write(&folder.path(PREVIOUS), kept.as_bytes(), 0o644)?;
     }
     let authority = Authority::make(names, now())?;
     folder.write_authority(&authority)?;
@@ -184,6 +187,18 @@ impl Folder {
         })
     }
 
+    /// Whose certificate the edge shows, if it is one of those before.
+    fn in_use(&self) -> Option<CertificateDer<'static>> {
+        let edge = files::certificates(&self.path(EDGE)).ok()?;
+        let (edge, now) = (edge.first()?, now());
+        self.previous().into_iter().find(|authority| vouches_for(authority, edge, &[], now).is_ok())
+    }
+
+    /// Authorities before that of now. Without them agents lose nothing but time.
+    fn previous(&self) -> Vec<CertificateDer<'static>> {
+        files::certificates(&self.path(PREVIOUS)).unwrap_or_default()
+    }
+
     fn write_authority(&self, authority: &Authority) -> io::Result<()> {
         let text = format!(
             "{}{}",
@@ -199,10 +214,7 @@ impl Folder {
             "# Agents trust this file. The edge writes it: the authority of now, then the one before.\n"
                 .to_owned();
         text.push_str(&pem("CERTIFICATE", &authority.certificate));
-        let previous = files::read_if_there(&self.path(PREVIOUS))?;
-        // Without it agents lose nothing but time.
-        let previous = previous.and_then(|pem| files::certificates_in(&pem).ok()).unwrap_or_default();
-        for certificate in previous.iter().filter(|&it| *it != authority.certificate) {
+        for certificate in self.previous().iter().filter(|&it| *it != authority.certificate) {
             text.push_str(&pem("CERTIFICATE", certificate));
         }
         let path = self.path(BUNDLE);

@@ -111,6 +111,24 @@ async fn after_a_rotation_both_authorities_are_trusted() {
     assert!(handshake(third.server_config(), trust, "e").await.is_ok());
 }
 
+#[tokio::test]
+async fn two_rotations_before_a_reload_lock_nobody_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    let shown = own(path, &["e"]).expect("made");
+    for _ in 0..3 {
+        let rotated = rotate(path, &names(&["e"])).expect("rotated");
+        assert!(handshake(shown.server_config(), &rotated.path, "e").await.is_ok());
+    }
+    let reloaded = own(path, &["e"]).expect("made");
+    let trust = reloaded.authority().expect("made").to_owned();
+    assert!(handshake(reloaded.server_config(), &trust, "e").await.is_ok());
+    // Once nobody shows it, it is trusted for one rotation more, as any other.
+    rotate(path, &names(&["e"])).expect("rotated");
+    assert!(handshake(shown.server_config(), &trust, "e").await.is_err());
+    assert!(handshake(reloaded.server_config(), &trust, "e").await.is_ok());
+}
+
 #[test]
 fn other_names_need_another_certificate_and_may_need_another_authority() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -65,6 +65,45 @@ fn an_endpoint_that_is_refused_for_good_holds_up_no_other_at_the_first_start() {
     let named: Vec<_> = errors.map(|line| line["fields"]["endpoint"].as_str().expect("a name")).collect();
     assert_eq!(named, ["elsewhere", "public"]);
     drop(agent);
+    // The edge says whose they were, and why; a flood is told once a second.
+    let of = |kind: &str| {
+        let mut events = site.edge.events();
+        events.retain(|event| event["event_type"] == kind);
+        events
+    };
+    let event = &of("endpoint_refused.v0")[0]["object"];
+    let credential = &site.list("authtoken")[0]["id"];
+    assert_eq!((&event["credential"], event["url"].as_str()), (credential, Some("elsewhere.internal:22")));
+    assert!(event["error_code"].as_str().is_some_and(|code| code.starts_with("ERR_NGROK_")), "{event}");
+    assert!(event["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{event}");
+
+    // An authtoken that is none is nobody's; one that does not count from here is somebody's.
+    let narrow = site.admin(&[
+        "authtoken",
+        "create",
+        "--deny-cidr",
+        "127.0.0.0/8",
+        "--allow-cidr",
+        "192.0.2.0/24",
+        "--json",
+    ]);
+    let narrow: Value = serde_json::from_str(&narrow).expect("JSON");
+    for (token, credential, code) in [
+        ("not-a-token", Value::Null, "ERR_NGROK_105"),
+        (narrow["token"].as_str().expect("shown"), narrow["id"].clone(), "ERR_NGROK_116"),
+    ] {
+        let mut agent = Agent::of_file(&path, token);
+        agent.wait_for_exit();
+        let refused = wait_until("its event", || {
+            of("agent_refused.v0").into_iter().find(|event| event["object"]["credential"] == credential)
+        });
+        let object = &refused["object"];
+        assert_eq!(
+            (&object["error_code"], &object["agent_ip"]),
+            (&code.into(), &"127.0.0.1".into()),
+            "{refused}"
+        );
+    }
     // Where nothing is left to serve, the agent ends.
     let path = folder.write("ngrok.yml", &site.ngrok_yml("", &refused));
     let mut agent = Agent::of_file(&path, &token);

@@ -25,6 +25,7 @@ fn setup(number: usize, site: &Site, tls: &Arc<rustls::ClientConfig>, token: &st
         server: host_port(&site.agents.to_string()),
         server_name: ServerName::from(site.agents.ip()),
         tls: Arc::clone(tls),
+        cas: TrustedCas::Trusted,
         proxy: None,
         dialer: Dialer::default(),
         origin: None,

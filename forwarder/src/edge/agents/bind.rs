@@ -12,11 +12,12 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
-use super::session::{MOST_METADATA, secret};
+use super::session::{MOST_METADATA, report, secret};
 use super::{AgentSettings, Agents, policy};
 use crate::edge::connection::At;
 use crate::edge::shares::Holder;
 use crate::edge::{Shared, listener};
+use crate::events::{EndpointRefused, endpoint_refused};
 use crate::identity::Principal;
 use crate::link::{Bind, BindReply, BindReplyExtra, Hidden, Refusal, TcpOptions};
 use crate::log::{Line, Repeats};
@@ -77,12 +78,14 @@ impl<'s> Bound<'s> {
         }
     }
 
-    /// Says in the log that an endpoint is refused, whose, and why.
+    /// Says in the log and in an event that an endpoint is refused, whose, and why.
     pub(super) fn tell_refused(&self, address: &str, refusal: &Refusal) {
         if let Line::Write(before) = self.refused.line(&(), Instant::now()) {
             let (session, credential) = (&*self.session, &self.principal.credential);
             let (url, reason) = (short(address), &*refusal.reason);
-            tracing::warn!(session, %credential, url, reason, before, "an endpoint was refused");
+            tracing::warn!(session, %credential, url = &*url, reason, before, "an endpoint was refused");
+            let refused = EndpointRefused { session, credential: *credential, url: &url, refusal, before };
+            report(self.shared, endpoint_refused(&refused, Timestamp::now()));
         }
     }
 

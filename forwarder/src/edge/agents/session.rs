@@ -19,8 +19,8 @@ use super::sessions::{Entry, SessionInfo};
 use super::unknown::{Stage, Unknown};
 use super::{AgentSettings, Agents, Slot, bind};
 use crate::edge::Shared;
-use crate::events::{agent_session_start, agent_session_stop};
-use crate::identity::Principal;
+use crate::events::{agent_refused, agent_session_start, agent_session_stop};
+use crate::identity::{CredentialId, Principal};
 use crate::link::{
     self, Auth, AuthReply, AuthReplyExtra, Bind, Empty, Heartbeat, Hidden, Refusal, ReturnTime, StreamType,
     Unbind,
@@ -135,7 +135,8 @@ pub(super) async fn speak(
         Ok(Some(Ok(entered))) => entered,
         Ok(Some(Err(mut refused))) => {
             // Who is refused is told, and gone soon.
-            let _ = link::answer(&mut refused.stream, &refused.refusal).await;
+            tell_refused(shared, peer, &refused.why);
+            let _ = link::answer(&mut refused.stream, &refused.why.refusal).await;
             drop(refused.stream);
             opener.close_in_order("authentication failed");
             let _ = timeout(GOODBYE, opener.closed()).await;
@@ -164,7 +165,22 @@ struct Entered {
 
 struct Refused {
     stream: Stream,
+    why: NotKnown,
+}
+
+/// Why an agent is not let in.
+struct NotKnown {
     refusal: Refusal,
+    /// Whose authtoken it has, if it is anybody's.
+    credential: Option<CredentialId>,
+    /// It comes too often for a line each time.
+    often: bool,
+}
+
+impl NotKnown {
+    const fn new(refusal: Refusal, credential: Option<CredentialId>) -> Self {
+        Self { refusal, credential, often: false }
+    }
 }
 
 /// Waits for the agent to say who it is; `None` if it ends before.
@@ -182,11 +198,14 @@ async fn authenticate(
                 unknown.reach(Stage::Authenticating);
                 let auth: Auth = match link::read_call_within(&mut stream, AUTH_BYTES).await {
                     Ok(auth) => auth,
-                    Err(error) => return Some(Err(Refused { stream, refusal: Refusal::new(100, error) })),
+                    Err(error) => {
+                        let why = NotKnown::new(Refusal::new(100, error), None);
+                        return Some(Err(Refused { stream, why }));
+                    }
                 };
                 return Some(match know(agents, &auth, peer) {
                     Ok((principal, slot)) => Ok(Entered { principal, auth, peer, stream, _slot: slot }),
-                    Err(refusal) => Err(Refused { stream, refusal }),
+                    Err(why) => Err(Refused { stream, why }),
                 });
             }
             Ok(StreamType::Heartbeat) => drop(tasks.spawn(link::echo(stream))),
@@ -196,33 +215,47 @@ async fn authenticate(
     }
 }
 
-fn know(agents: &Arc<Agents>, auth: &Auth, peer: SocketAddr) -> Result<(Principal, Slot), Refusal> {
-    let source = peer.ip().to_canonical();
-    let refuse = |code: u32, why: &dyn std::fmt::Display| {
-        agents.refuse(peer, &auth.extra.auth_token.0, Refusal::new(code, why), code)
+fn know(agents: &Arc<Agents>, auth: &Auth, peer: SocketAddr) -> Result<(Principal, Slot), NotKnown> {
+    let (source, token) = (peer.ip().to_canonical(), &*auth.extra.auth_token.0);
+    let repeated = |refusal: Refusal| {
+        let (refusal, often) = agents.note_refused(peer.ip(), token, refusal);
+        NotKnown { often, ..NotKnown::new(refusal, agents.identity.whose(token)) }
     };
     if !agents.permits(source) {
         let why = format!("agents may not connect to this edge from {source}");
-        return Err(refuse(BAD_SOURCE, &why));
+        return Err(repeated(Refusal::new(BAD_SOURCE, why)));
     }
-    let known = agents.identity.authenticate(&auth.extra.auth_token.0, source, Timestamp::now());
-    let principal = known.map_err(|refusal| refuse(refusal.code().into(), &refusal))?;
+    let known = agents.identity.authenticate(token, source, Timestamp::now());
+    let principal = known.map_err(|refusal| repeated(Refusal::new(refusal.code().into(), refusal)))?;
+    let refuse = |refusal| Err(NotKnown::new(refusal, Some(principal.credential)));
     if !auth.version.iter().any(|version| version == VERSION) && !auth.version.is_empty() {
-        return Err(Refusal::new(100, "this edge speaks version 3 of the protocol"));
+        return refuse(Refusal::new(100, "this edge speaks version 3 of the protocol"));
     }
     let bounds = 0..=3_600_000_000_000;
     let (interval, tolerance) = (auth.extra.heartbeat_interval, auth.extra.heartbeat_tolerance);
     if !bounds.contains(&interval) || !bounds.contains(&tolerance) {
-        return Err(Refusal::new(BAD_HEARTBEAT, "heartbeats are at most an hour apart"));
+        return refuse(Refusal::new(BAD_HEARTBEAT, "heartbeats are at most an hour apart"));
     }
     if auth.extra.metadata.len() > MOST_METADATA {
-        return Err(Refusal::new(100, format!("metadata has at most {MOST_METADATA} bytes")));
+        return refuse(Refusal::new(100, format!("metadata has at most {MOST_METADATA} bytes")));
     }
-    let slot = agents.slot(principal.credential).map_err(|full| {
-        tracing::warn!(%peer, credential = %principal.credential, code = FULL, reason = %full, "an agent was refused");
-        Refusal::new(FULL, full).until(FULL_FOR)
-    })?;
-    Ok((principal, slot))
+    match agents.slot(principal.credential) {
+        Ok(slot) => Ok((principal, slot)),
+        Err(full) => refuse(Refusal::new(FULL, full).until(FULL_FOR)),
+    }
+}
+
+/// Says in the log and in an event that an agent was refused, whose it is, and why.
+fn tell_refused(shared: &Shared, peer: SocketAddr, why: &NotKnown) {
+    let NotKnown { refusal, credential, often } = why;
+    let (code, reason) = (refusal.code, &*refusal.reason);
+    // Who comes too often fills neither.
+    if *often {
+        return tracing::debug!(%peer, code, "an agent was refused");
+    }
+    let shown = credential.map(tracing::field::display);
+    tracing::warn!(%peer, credential = shown, code, reason, "an agent was refused");
+    report(shared, agent_refused(peer, *credential, refusal, Timestamp::now()));
 }
 
 /// A session whose agent is known, to its end.
@@ -326,7 +359,7 @@ async fn run(
     report(shared, agent_session_stop(&info, Timestamp::now(), error.as_deref()));
 }
 
-fn report(shared: &Shared, event: serde_json::Result<String>) {
+pub(super) fn report(shared: &Shared, event: serde_json::Result<String>) {
     match event {
         Ok(line) => shared.events.send(line),
         Err(error) => tracing::error!(%error, "an event could not be written"),

@@ -249,6 +249,7 @@ fn setup(agent: usize, token: &str) -> Setup {
         server: HostPort::parse("edge:443").expect("an address"),
         server_name: ServerName::try_from("edge").expect("a name"),
         tls: own_tls().1,
+        cas: TrustedCas::Trusted,
         proxy: None,
         dialer: Dialer::default(),
         origin: None,
