@@ -5,6 +5,8 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
+mod turns;
+
 fn start(connection: DuplexStream, side: Side, limits: Limits) -> (Opener, Acceptor, JoinHandle<ErrorCode>) {
     let (opener, acceptor, driver) = session(connection, side, limits);
     (opener, acceptor, tokio::spawn(driver.run()))
