@@ -167,6 +167,18 @@ enum Ended {
     Lost(io::Error, bool),
 }
 
+impl Ended {
+    /// What the edge is told, which tells the clients.
+    const fn farewell(&self) -> &'static str {
+        match self {
+            Self::Stopped => "the agent stops",
+            Self::Restart | Self::Reload(_) => "the agent starts a new session",
+            Self::Refused(_) => "the agent was refused",
+            Self::Lost(..) => "the agent heard nothing more",
+        }
+    }
+}
+
 /// Runs an agent until it is stopped.
 ///
 /// # Errors

@@ -82,15 +82,12 @@ pub(super) async fn once(
         None
     });
     let ended = tokio::select! {
-        () = control.stop.cancelled() => Ended::Stopped,
+        // What it has begun it ends itself.
+        biased;
         ended = serve(network, setup, memory, status, control, (&opener, accepted), &mut tasks) => ended,
+        () = control.stop.cancelled() => Ended::Stopped,
     };
-    opener.close_in_order(match &ended {
-        Ended::Stopped => "the agent stops",
-        Ended::Restart | Ended::Reload(_) => "the agent starts a new session",
-        Ended::Refused(_) => "the agent was refused",
-        Ended::Lost(..) => "the agent heard nothing more",
-    });
+    opener.close_in_order(ended.farewell());
     let _ = timeout(GOODBYE, opener.closed()).await;
     ended
 }
@@ -128,8 +125,9 @@ async fn serve(
     };
     let beats = link::beat(opener, setup.heartbeat, |latency| status.beat(latency));
     let bindings = Bindings::new(opener, status, &online, &stopped, setup);
-    let _cut_at_the_end = streams.cut.clone().drop_guard();
-    tokio::select! {
+    let cut_at_the_end = streams.cut.clone().drop_guard();
+    let ended = tokio::select! {
+        () = control.stop.cancelled() => Ended::Stopped,
         error = beats => Ended::Lost(error, true),
         ended = bindings.keep(setup, memory, &control.reload) => ended,
         ended = streams.serve_all(&mut accepted, tasks) => ended.unwrap_or_else(|| {
@@ -140,7 +138,11 @@ async fn serve(
             };
             Ended::Lost(io::Error::new(io::ErrorKind::ConnectionReset, message), true)
         }),
-    }
+    };
+    // Before any stream is given up: the edge then knows why all of them end.
+    opener.close(ErrorCode::None, ended.farewell());
+    drop(cut_at_the_end);
+    ended
 }
 
 async fn authenticate(setup: &Setup, memory: &mut Memory, opener: &Opener) -> Result<(), CallError> {

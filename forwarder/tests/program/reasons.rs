@@ -16,13 +16,14 @@ struct Way {
     target: &'static str,
 }
 
-const WAYS: [Way; 6] = [
+const WAYS: [Way; 7] = [
     Way { name: "refused", target: "refused.internal" },
     Way { name: "silent", target: "silent.internal" },
     Way { name: "nobody", target: "nobody.internal" },
     Way { name: "agent-refused", target: "agent-refused.internal" },
     Way { name: "agent-silent", target: "agent-silent.internal" },
     Way { name: "agent-killed", target: "agent-killed.internal" },
+    Way { name: "agent-stopped", target: "agent-stopped.internal" },
 ];
 
 /// What the event of an endpoint's one connection says: how it was decided, and how it ended.
@@ -68,7 +69,7 @@ events: [{{type: file, path: events.jsonl}}]
     let start = |upstream: &str, name: &str| {
         let config = format!(
             "version: 3
-agent: {{connect_url: \"localhost:{}\", connect_cas: \"{}\", web_addr: false, log: stderr, connect_timeout: 1s}}
+agent: {{connect_url: \"localhost:{}\", connect_cas: \"{}\", web_addr: false, log: stderr, connect_timeout: 1s, metadata: {name}}}
 endpoints: [{{name: device, url: \"tcp://{name}.internal:22\", upstream: {{url: \"{upstream}\"}}}}]
 ",
             site.agents.port(),
@@ -84,11 +85,21 @@ endpoints: [{{name: device, url: \"tcp://{name}.internal:22\", upstream: {{url: 
     let _refused = start(&closed.address.to_string(), "agent-refused");
     let _silent = start(&silent.address.to_string(), "agent-silent");
     let killed = start(&echo_device().to_string(), "agent-killed");
-    let mut open = connect(addresses[5]);
-    open.write_all(b"?").expect("taken");
-    open.read_exact(&mut [0]).expect("answered");
+    let open = |at: usize| {
+        let mut open = connect(addresses[at]);
+        open.write_all(b"?").expect("taken");
+        open.read_exact(&mut [0]).expect("answered");
+        open
+    };
+    let through_killed = open(5);
     drop(killed);
-    assert_eq!(rest_of(&open), b"");
+    assert_eq!(rest_of(&through_killed), b"");
+    let _stopped = start(&echo_device().to_string(), "agent-stopped");
+    let through_stopped = open(6);
+    let session =
+        site.list("session").into_iter().find(|it| it["metadata"] == "agent-stopped").expect("its session");
+    site.admin(&["session", "stop", session["id"].as_str().expect("an id")]);
+    assert_eq!(rest_of(&through_stopped), b"");
     for (way, address) in WAYS.iter().zip(addresses).take(5) {
         let begun = Instant::now();
         assert!(exchange(connect(address), b"anybody?").is_empty(), "{}", way.name);
@@ -108,6 +119,7 @@ endpoints: [{{name: device, url: \"tcp://{name}.internal:22\", upstream: {{url: 
         "the upstream failed: connection refused",
         "the upstream failed: timed out",
         "its endpoint went offline: the connection was closed",
+        "its endpoint went offline: its agent said goodbye: the agent stops",
     ]) {
         assert!(said.contains(part), "`{said}` says nothing of `{part}`");
     }
