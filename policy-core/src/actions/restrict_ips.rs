@@ -12,7 +12,7 @@ use crate::ip_policies::IpPolicy;
 use crate::ir::{AddressList, DynamicList, Entries, Entry, Lowering, Op, next_id};
 use crate::lpm::{Family, RangeSet, family};
 use crate::phase::PhaseSet;
-use crate::reader::{Fields, Reader};
+use crate::reader::{self, Fields, Reader};
 use crate::schema::{
     CidrItem, Context, Declared, Field, Flag, Items, Literal, NetworkItem, NetworkOrTemplate, Text,
 };
@@ -100,8 +100,10 @@ impl ActionType for RestrictIps {
         let ip_policies = named?.unwrap_or_default();
         let action = Self { enforce: enforce?, allow, deny, dynamic_allow, dynamic_deny, ip_policies };
         let allow_at = fields.field("allow").map_or(cx.owner.1, |field| field.span);
-        // What is permitted for some connections only is not known here.
-        if let Some(policies) = action.look_up(cx).filter(|_| action.dynamic_allow.is_empty()) {
+        // What is permitted for some connections only is not known here, nor what a misspelt field would permit.
+        let known = |field: &reader::Field<'_>| Self::FIELDS.iter().any(|known| known.name() == field.key);
+        let whole = action.dynamic_allow.is_empty() && fields.entries.iter().all(known);
+        if let Some(policies) = action.look_up(cx).filter(|_| whole) {
             action.check_allow(&policies, allow_at, cx);
         }
         Some(action)

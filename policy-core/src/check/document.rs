@@ -44,7 +44,10 @@ pub(crate) fn check_policy(
     // After another error the action may be there and misspelt.
     let sound = sound && !found.has_errors();
     if sound && policy.phases.iter().map(written).sum::<usize>() == 0 {
-        let at = policy.phases.first().map_or(policy.span.at_start(), |rules| rules.span);
+        // A rule that has lost its actions, a phase without rules, or nothing at all.
+        let rule = policy.phases.iter().flat_map(|rules| &rules.rules).next().map(|rule| rule.span);
+        let phase = policy.phases.first().map(|rules| rules.span);
+        let at = rule.or(phase).unwrap_or_else(|| policy.span.at_start());
         found.push(
             Diagnostic::new(&NO_ACTION, at, "the policy has no action at all")
                 .with_help("add a rule, e.g. `- actions: [{type: deny}]`"),
@@ -270,6 +273,26 @@ mod tests {
         };
         assert_eq!(codes(tcp, internal), ["TP406"]);
         assert_eq!(codes(http, internal), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_policy_without_an_action_is_told_where_it_should_stand() {
+        let place = |text: &str| {
+            let source = Source::new("p.yml", text);
+            let (_, found) = load_policy(&source, &CheckOptions::default());
+            let said = found.iter().map(|it| (it.code.id, source.position(it.span.start).to_string()));
+            said.collect::<Vec<_>>()
+        };
+        let at = |place: &str| vec![("TP401", place.to_owned())];
+        assert_eq!(place("# empty\n{}\n"), at("2:1"));
+        assert_eq!(place("# empty\non_tcp_connect: []\n"), at("2:1"));
+        assert_eq!(place("on_tcp_connect: []\non_http_request:\n  - actions: []\n"), at("3:5"));
+    }
+
+    #[test]
+    fn a_misspelt_field_is_told_once() {
+        let list = "on_tcp_connect: [{actions: [{type: restrict-ips, config: {allow_cidrs: [10.0.0.0/8]}}]}]";
+        assert_eq!(codes(list, |_| {}), ["TP302"]);
     }
 
     #[test]
