@@ -161,6 +161,8 @@ pub(crate) trait ActionType: Sized {
     const HISTORIC: bool = false;
     /// True if a policy may have it once.
     const ONE_PER_POLICY: bool = false;
+    /// True if it changes what later conditions read of requests, responses or TLS.
+    const REWRITES: bool = false;
     /// What later expressions can read of it.
     const RESULTS: &'static [variables::Declared] = &[];
     /// The rest of it.
@@ -327,6 +329,7 @@ macro_rules! registry {
                     schemes: $kind::SCHEMES,
                     fields: $kind::FIELDS,
                     one_per_policy: $kind::ONE_PER_POLICY,
+                    rewrites: $kind::REWRITES,
                     result: $kind::RESULTS.first().and_then(|first| variables::result_path(first.path())),
                 }),)+
                 _ => None,
@@ -424,6 +427,8 @@ pub(crate) struct KindFacts {
     pub(crate) schemes: &'static [Scheme],
     pub(crate) fields: Declared,
     pub(crate) one_per_policy: bool,
+    /// True if it changes what later conditions read.
+    pub(crate) rewrites: bool,
     /// The path of its results, `actions.ngrok.oauth`.
     pub(crate) result: Option<&'static str>,
 }

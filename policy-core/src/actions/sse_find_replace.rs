@@ -56,6 +56,7 @@ impl ActionType for SseFindReplace {
     const NAME: &'static str = "sse-find-replace";
     const PHASES: PhaseSet = EVENT_PHASE;
     const FIELDS: Declared = &[&REPLACEMENTS];
+    const REWRITES: bool = true;
     const RESULTS: &'static [variables::Declared] =
         replacement_results!("actions.ngrok.sse_find_replace", "EventReplacement", EVENT);
     const PAGE: &'static str = include_str!("../../../docs/actions/sse-find-replace.md");

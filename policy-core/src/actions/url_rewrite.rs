@@ -34,6 +34,7 @@ impl ActionType for UrlRewrite {
     const NAME: &'static str = "url-rewrite";
     const PHASES: PhaseSet = REQUEST_PHASE;
     const FIELDS: Declared = &[&FROM, &TO];
+    const REWRITES: bool = true;
     const RESULTS: &'static [variables::Declared] = &[
         variables::Declared::new(
             "actions.ngrok.url_rewrite.matches",

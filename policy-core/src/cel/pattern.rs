@@ -85,7 +85,7 @@ impl Draft {
                 refused(&self.pattern, last.trim().trim_start_matches("error: "))
             }
         })?;
-        Ok(Pattern { regex, states: self.states() })
+        Ok(Pattern { written: self.pattern.clone(), regex, states: self.states() })
     }
 }
 
@@ -100,6 +100,7 @@ fn too_large(pattern: &str) -> Fault {
 /// A compiled pattern.
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
+    written: Box<str>,
     regex: Regex,
     states: u64,
 }
@@ -108,6 +109,11 @@ impl Pattern {
     /// Whether it matches anywhere in a text.
     pub(super) fn is_match(&self, text: &str) -> bool {
         self.regex.is_match(text.as_bytes())
+    }
+
+    /// The pattern as it is written.
+    pub(super) fn written(&self) -> &str {
+        &self.written
     }
 
     /// Steps of matching a text of so many bytes.

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::actions::{WRONG_PROTOCOL, facts_of};
-use crate::cel::{Expression, Value};
+use crate::actions::{ActionConfig, WRONG_PROTOCOL, facts_of};
+use crate::cel::{Clause, Expression, Value, adjoin, cover};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 use crate::model::{Action, PhaseRules, Policy, Rule, RuleExpression};
 use crate::options::EndpointTraits;
@@ -214,18 +214,13 @@ fn results_read(policy: &Policy) -> Vec<&'static str> {
     out
 }
 
-/// Whether an endpoint without an upstream handles all traffic: some action without conditions does.
+/// Whether an endpoint without an upstream handles all traffic: some action without conditions does, or the conditions
+/// of several cover everything together.
 fn check_handled(policy: &Policy, endpoint: EndpointTraits, found: &mut Diagnostics) {
-    let handles = |phase: &PhaseRules| {
-        let always = |rule: &&Rule| {
-            let holds = |item: &RuleExpression| matches!(item.expression.constant(), Some(Value::Bool(true)));
-            !rule.guarded || !rule.expressions.is_empty() && rule.expressions.iter().all(holds)
-        };
-        let rules = phase.rules.iter().filter(always);
-        rules.flat_map(|rule| &rule.actions).any(|action| action.config.handles())
-    };
-    let early = |phase: &&PhaseRules| matches!(phase.phase, Phase::OnTcpConnect | Phase::OnHttpRequest);
-    if policy.phases.iter().filter(early).any(handles) {
+    let handles = |rule: &&Rule| rule.actions.iter().any(|action| action.config.handles());
+    let clauses = |phase: Phase| policy.rules(phase).filter(handles).map(clause).collect::<Vec<_>>();
+    let early = [Phase::OnTcpConnect, Phase::OnHttpRequest];
+    if early.into_iter().any(|phase| cover(&clauses(phase))) {
         return;
     }
     let http = matches!(endpoint.scheme, Some(Scheme::Http | Scheme::Https))
@@ -234,14 +229,41 @@ fn check_handled(policy: &Policy, endpoint: EndpointTraits, found: &mut Diagnost
     let written = policy.phases.iter().find(|rules| rules.phase == phase).or(policy.phases.first());
     let at = written.map_or(policy.span.at_start(), |rules| rules.span);
     let message = format!("{phase} may end without an action that handles the traffic");
-    let guarded = policy.actions().find(|action| action.config.handles());
     let mut diagnostic = Diagnostic::new(&NOT_TERMINATED, at, message).with_help(
         "a cloud endpoint has no upstream: end with a rule without conditions, e.g. `- actions: [{type: deny}]`",
     );
-    if let Some(guarded) = guarded {
-        diagnostic = diagnostic.with_label(guarded.span, "this one runs under conditions only");
+    // Weighted routes, as ngrok's operator makes them: it knows which numbers come.
+    if early.into_iter().any(|phase| adjoin(&clauses(phase))) {
+        diagnostic = diagnostic.with_severity(Severity::Warning);
+    }
+    if let Some((action, why)) = nearly_handles(policy, phase) {
+        diagnostic = diagnostic.with_label(action.span, why);
     }
     found.push(diagnostic);
+}
+
+/// The conditions of a rule; those that are always true leave nothing.
+fn clause(rule: &Rule) -> Clause {
+    let holds = |item: &RuleExpression| matches!(item.expression.constant(), Some(Value::Bool(true)));
+    let always = !rule.guarded || !rule.expressions.is_empty() && rule.expressions.iter().all(holds);
+    if always { Vec::new() } else { rule.tests.clone() }
+}
+
+/// The last action of a phase that handles some of the traffic, and why not all of it.
+fn nearly_handles(policy: &Policy, phase: Phase) -> Option<(&Action, &'static str)> {
+    let rules: Vec<_> = policy.rules(phase).collect();
+    rules.into_iter().rev().find_map(|rule| {
+        let action = rule.actions.iter().rev().find(|action| match &action.config {
+            ActionConfig::ForwardInternal(_) | ActionConfig::Redirect(_) => true,
+            other => other.handles(),
+        })?;
+        let why = match &action.config {
+            config if config.handles() => "this one runs under conditions only",
+            ActionConfig::Redirect(_) => "this one goes on if `from` is not found",
+            _ => "this one goes on if it fails",
+        };
+        Some((action, why))
+    })
 }
 
 #[cfg(test)]
@@ -300,13 +322,50 @@ mod tests {
         let cloud = |options: &mut CheckOptions| options.endpoint.cloud = true;
         let of = |actions: &str| codes(&format!("on_http_request: [{actions}]"), cloud);
         assert_eq!(of("{actions: [{type: deny}]}"), Vec::<&str>::new());
-        assert_eq!(of("{expressions: [\"req.method == 'GET'\"], actions: [{type: deny}]}"), ["TP409"]);
+        let guarded =
+            |condition: &str| format!("{{expressions: [\"{condition}\"], actions: [{{type: deny}}]}}");
+        let all =
+            |conditions: &[&str]| of(&conditions.iter().map(|it| guarded(it)).collect::<Vec<_>>().join(", "));
+        assert_eq!(all(&["req.method == 'GET'"]), ["TP409"]);
+        assert_eq!(all(&["req.method == 'GET'", "req.method != 'GET'"]), Vec::<&str>::new());
+        assert_eq!(
+            all(&["req.method == 'GET'", "req.host == 'a'", "!(req.method in ['GET'])"]),
+            Vec::<&str>::new()
+        );
+        assert_eq!(all(&["rand.int(0, 1) == 0", "rand.int(0, 1) != 0"]), ["TP409"]);
+        assert_eq!(all(&["true"]), ["TP213"]);
         let forward = "{type: forward-internal, config: {url: \"https://a.internal\", on_error: continue}}";
         assert_eq!(of(&format!("{{actions: [{forward}]}}")), ["TP409"]);
         let redirect = |from: &str| format!("{{actions: [{{type: redirect, config: {{{from} to: /a}}}}]}}");
         assert_eq!(of(&redirect("")), Vec::<&str>::new());
         assert_eq!(of(&redirect("from: x,")), ["TP409"]);
         assert_eq!(codes("on_tcp_connect: [{actions: [{type: deny}]}]", cloud), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn weighted_routes_are_a_warning() {
+        let route = |condition: &str, name: &str| {
+            let forward =
+                format!("{{type: forward-internal, config: {{url: \"tcp://{name}.internal:22\"}}}}");
+            format!("- {{expressions: [\"{condition}\"], actions: [{forward}]}}\n")
+        };
+        let found = |routes: &[&str]| {
+            let routes: Vec<_> = routes.iter().map(|condition| route(condition, "a")).collect();
+            let set = "- actions: [{type: set-vars, config: {vars: [{n: \"${rand.int(0,99)}\"}]}}]\n";
+            let source = Source::new("p.yml", format!("on_tcp_connect:\n{set}{}", routes.concat()));
+            let mut options = CheckOptions::default();
+            options.endpoint.cloud = true;
+            let (_, found) = load_policy(&source, &options);
+            let line = |span| source.position(span).line;
+            let said = found
+                .iter()
+                .map(|it| (it.code.id, it.severity.name(), it.labels.first().map(|it| line(it.span.start))));
+            said.collect::<Vec<_>>()
+        };
+        let weights = ["int(vars.n) <= 49", "int(vars.n) >= 50 && int(vars.n) <= 99"];
+        assert_eq!(found(&weights), [("TP409", "warning", Some(4))]);
+        assert_eq!(found(&["int(vars.n) <= 49", "int(vars.n) >= 51"]), [("TP409", "error", Some(4))]);
+        assert_eq!(found(&["int(vars.n) <= 49", "int(vars.n) > 49"]), []);
     }
 
     #[test]

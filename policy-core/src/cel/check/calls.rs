@@ -123,7 +123,9 @@ impl<'a> Checker<'a> {
         let mut entries = Registry::get().named(name, self.env.library);
         let extras = &self.env.extras;
         entries.any(|(_, entry)| entry.member == member && entry.parameters.len() == count)
-            || extras.iter().any(|it| *it.name == *name && it.member == member && it.parameters.len() == count)
+            || extras
+                .iter()
+                .any(|it| *it.name == *name && it.member == member && it.parameters.len() == count)
             || matches!(name, "math.greatest" | "math.least") && count > 0
     }
 
@@ -131,7 +133,8 @@ impl<'a> Checker<'a> {
     fn unknown_name(&self, arguments: &[ExprId]) -> bool {
         arguments.iter().any(|argument| match self.ast.kind(*argument) {
             ExprKind::Ident { name, absolute: false } => {
-                self.env.lookup(name, false).is_none() && !self.scope.iter().any(|local| local.name == &**name)
+                self.env.lookup(name, false).is_none()
+                    && !self.scope.iter().any(|local| local.name == &**name)
             }
             _ => false,
         })
