@@ -24,6 +24,7 @@ mod openid_connect;
 mod owasp;
 mod owasp_crs_request;
 mod owasp_crs_response;
+mod patterns;
 mod rate_limit;
 mod redirect;
 mod remove_headers;
@@ -64,7 +65,7 @@ pub use replacements::Replacement;
 pub use request_body_find_replace::RequestBodyFindReplace;
 pub use response_body_find_replace::ResponseBodyFindReplace;
 pub use restrict_ips::RestrictIps;
-pub(crate) use restrict_ips::{IP_POLICY, check_lists};
+pub(crate) use restrict_ips::{IP_POLICY, NOBODY, check_lists};
 pub use saml::Saml;
 pub use set_vars::SetVars;
 pub use sse_find_replace::{EventReplacement, SseFindReplace};
@@ -95,6 +96,7 @@ pub(crate) static CODES: &[&[&Code]] = &[
     ai_gateway::CODES,
     basic_auth::CODES,
     forward_internal::CODES,
+    patterns::CODES,
     restrict_ips::CODES,
     saml::CODES,
 ];

@@ -104,6 +104,21 @@ pub(crate) fn check_regex(text: &str, most: u64) -> Result<u64, String> {
     draft.compile().map(|_| states).map_err(|fault| fault.to_string())
 }
 
+/// What is known of a regular expression from its grammar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PatternFacts {
+    /// Groups that capture.
+    pub(crate) groups: usize,
+    /// The characters one of which every match begins with, at the start of the text.
+    pub(crate) begins: Option<Box<[char]>>,
+}
+
+/// What is known of a regular expression; `None` if it is none. O(length).
+pub(crate) fn pattern_facts(text: &str) -> Option<PatternFacts> {
+    let draft = pattern::Draft::read(text).ok()?;
+    Some(PatternFacts { groups: draft.groups(), begins: draft.begins().map(Into::into) })
+}
+
 /// The codes this stage raises.
 pub(crate) static CODES: &[&Code] = &[
     &CEL_SYNTAX,

@@ -26,7 +26,7 @@ static REPLACEMENTS: Field<Items<Record<EventReplacement>>> = Field::required(
                 cx.invalid(field.span, message, "write `data` or `retry`");
                 return None;
             }
-            Some(EventReplacement { field, replacement: Replacement { from: from?, to: to? } })
+            Some(EventReplacement { field, replacement: Replacement::new(from?, to?, cx) })
         },
     })
     .some(),

@@ -61,7 +61,7 @@ pub(super) fn report(
     let mut order = None;
     for (id, node) in nodes() {
         addresses::report(parts, (id, node), &mut order, &mut advice);
-        values::report(parts, node, &mut advice);
+        values::report(parts, (id, node), &mut advice);
         time_zone(code, node, &mut advice);
     }
     order.into_iter().for_each(|item| advice.push(item));

@@ -285,6 +285,25 @@ impl Expression {
         conditions(&self.inner.code)
     }
 
+    /// True if its value, as text, never has a slash: it is made of facts without one, and of texts without one.
+    pub(crate) fn has_no_slash(&self) -> bool {
+        let reached = self.inner.code.reachable();
+        self.inner.code.nodes.iter().zip(reached).filter(|(_, reached)| *reached).all(
+            |(node, _)| match node {
+                Node::Const(Value::String(text)) => !text.contains('/'),
+                Node::Fact(fact) => without_slash(fact.path()),
+                Node::Call { name, .. } => KEEPING.contains(name),
+                Node::Const(_)
+                | Node::Index { .. }
+                | Node::Conditional { .. }
+                | Node::And(..)
+                | Node::Or(..) => true,
+                Node::HasFact(_) | Node::Matches { .. } | Node::List(_) => true,
+                _ => false,
+            },
+        )
+    }
+
     /// The variable that it is, by its name.
     pub(crate) fn variable(&self) -> Option<Box<str>> {
         match state::variable(&self.inner.code, self.inner.code.node(self.inner.code.root)?)? {
@@ -360,6 +379,54 @@ impl Expression {
         (value, parts)
     }
 }
+
+/// True for a fact that has no slash.
+fn without_slash(path: &str) -> bool {
+    matches!(
+        path,
+        "conn.client_ip"
+            | "conn.server_ip"
+            | "conn.client_port"
+            | "conn.server_port"
+            | "conn.server_region"
+            | "conn.tls.sni"
+            | "endpoint.addr"
+            | "endpoint.host"
+            | "endpoint.port"
+            | "endpoint.protocol"
+            | "endpoint.id"
+            | "req.host"
+            | "req.url.host"
+            | "req.url.port"
+            | "req.method"
+    ) || path.ends_with(".country_code")
+}
+
+/// Functions whose results have no characters but those of their arguments, digits and points.
+const KEEPING: &[&str] = &[
+    "_+_",
+    "_==_",
+    "_!=_",
+    "!",
+    "lower",
+    "upper",
+    "lowerAscii",
+    "upperAscii",
+    "replace",
+    "split",
+    "join",
+    "substring",
+    "charAt",
+    "trim",
+    "reverse",
+    "string",
+    "size",
+    "indexOf",
+    "lastIndexOf",
+    "startsWith",
+    "endsWith",
+    "contains",
+];
 
 /// The name of a function that may give different results for the same arguments.
 fn impure(node: &Node) -> Option<&'static str> {

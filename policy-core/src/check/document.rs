@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::actions::{ActionConfig, WRONG_PROTOCOL, facts_of};
+use crate::actions::{ActionConfig, NOBODY, WRONG_PROTOCOL, facts_of};
 use crate::cel::{Clause, Expression, Value, adjoin, cover};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
+use crate::lpm::RangeSet;
 use crate::model::{Action, PhaseRules, Policy, Rule, RuleExpression};
 use crate::options::EndpointTraits;
 use crate::phase::Phase;
@@ -61,6 +62,7 @@ pub(crate) fn check_policy(
         check_phase(policy, phase, endpoint, serving, found);
     }
     check_repeats(policy, found);
+    check_lists_in_turn(policy, found);
     check_enforced(policy, found);
     if endpoint.cloud && sound {
         check_handled(policy, endpoint, found);
@@ -168,6 +170,37 @@ fn check_repeats(policy: &Policy, found: &mut Diagnostics) {
             );
         } else {
             seen.insert(name, action.span);
+        }
+    }
+}
+
+/// Lists that every connection passes one after the other: who is still there at each.
+fn check_lists_in_turn(policy: &Policy, found: &mut Diagnostics) {
+    let mut through: Option<(RangeSet, Span)> = None;
+    for rule in Phase::ALL.into_iter().flat_map(|phase| policy.rules(phase)).filter(|rule| !rule.guarded) {
+        for action in &rule.actions {
+            let ActionConfig::RestrictIps(list) = &action.config else { continue };
+            let Some(next) = list.lets_through().filter(|next| !next.is_empty()) else { continue };
+            let Some((before, first)) = &through else {
+                through = Some((next, action.span));
+                continue;
+            };
+            let both = before.without(&before.without(&next));
+            let earlier = |item: Diagnostic| item.with_label(*first, "this list has refused them");
+            if both.is_empty() {
+                let message =
+                    "no address is permitted by this list and by the one before: nobody comes through";
+                let help = "permit the same addresses in both, or put all into one list";
+                found.push(earlier(Diagnostic::new(&NOBODY, action.span, message).with_help(help)));
+                return;
+            }
+            for item in list.allow.iter().filter(|item| !before.meets(item.value)) {
+                let message =
+                    format!("a list before refuses all of `{}`: nobody comes in by this entry", item.value);
+                let help = "permit it there as well, or remove the entry";
+                found.push(earlier(Diagnostic::new(&NOBODY, item.span, message).with_help(help)));
+            }
+            through = Some((both, *first));
         }
     }
 }
@@ -309,6 +342,30 @@ mod tests {
         assert_eq!(place("# empty\n{}\n"), at("2:1"));
         assert_eq!(place("# empty\non_tcp_connect: []\n"), at("2:1"));
         assert_eq!(place("on_tcp_connect: []\non_http_request:\n  - actions: []\n"), at("3:5"));
+    }
+
+    #[test]
+    fn entries_that_nobody_can_use_are_told() {
+        let list = |allow: &str, deny: &str| {
+            format!("{{type: restrict-ips, config: {{allow: [{allow}], deny: [{deny}]}}}}")
+        };
+        let rules = |actions: &[String]| {
+            codes(&format!("on_tcp_connect: [{{actions: [{}]}}]", actions.join(", ")), |_| {})
+        };
+        let v6 = "\"2001:db8::/32\"";
+        let one = |allow: &str, deny: &str| rules(&[list(allow, deny)]);
+        assert_eq!(one(&format!("192.0.2.0/24, 198.51.100.3/32, {v6}"), "198.51.100.0/24"), ["TP440"]);
+        assert_eq!(one("\"2001:db8:1::/48\", 203.0.113.0/24", v6), ["TP440"]);
+        assert_eq!(one(&format!("198.51.100.0/24, {v6}"), "198.51.100.0/25, 198.51.100.128/25"), ["TP440"]);
+        assert_eq!(one(&format!("198.51.100.0/24, {v6}"), "198.51.100.0/25"), Vec::<&str>::new());
+        assert_eq!(one("198.51.100.0/24, 203.0.113.0/24", "0.0.0.0/0"), ["TP434"]);
+        let two = |first: &str, second: &str| {
+            rules(&[list(&format!("{first}, {v6}"), ""), list(&format!("{second}, {v6}"), "")])
+        };
+        assert_eq!(two("10.0.0.0/8", "10.1.0.0/16"), Vec::<&str>::new());
+        assert_eq!(two("10.0.0.0/8", "10.1.0.0/16, 192.0.2.0/24"), ["TP440"]);
+        let apart = rules(&[list("10.0.0.0/8", ""), list("192.0.2.0/24", "")]);
+        assert_eq!(apart, ["TP436", "TP440", "TP436"]);
     }
 
     #[test]

@@ -57,7 +57,7 @@ struct Never {
 }
 
 /// Looks at one node.
-pub(super) fn report(parts: &Parts<'_>, node: &Node, found: &mut Diagnostics) {
+pub(super) fn report(parts: &Parts<'_>, (id, node): (NodeId, &Node), found: &mut Diagnostics) {
     match node {
         Node::Has { operand, field: Value::String(name) }
         | Node::Select { operand, field: Value::String(name), .. }
@@ -71,10 +71,21 @@ pub(super) fn report(parts: &Parts<'_>, node: &Node, found: &mut Diagnostics) {
                 compared(parts, kind, *operand, *index, How::Equal, found);
             }
         }
-        Node::Call { name, arguments, .. } => match **arguments {
-            [a, b] => call(parts, name, a, b, found),
-            _ => {}
-        },
+        Node::Call { name, arguments, .. } => {
+            if let [a, b] = **arguments {
+                call(parts, name, a, b, found);
+            }
+        }
+        Node::Matches { operand, pattern } => {
+            if let (Some(Of::One(Kind::Path)), Some(facts)) =
+                (parts.kind(*operand), cel::pattern_facts(pattern.written()))
+                && facts.begins.is_some_and(|begins| begins.iter().all(|c| !matches!(c, '/' | '*')))
+            {
+                let message = "a path never matches this: it begins with `/`";
+                let found_here = Diagnostic::new(&cel::IMPOSSIBLE, parts.code.span(id), message);
+                found.push(found_here.with_help("write the `/` behind `^`, or leave out the `^`"));
+            }
+        }
         _ => {}
     }
 }
