@@ -67,8 +67,8 @@ impl Shape {
     }
 
     /// True if it is a position in a list of so many items.
-    pub(crate) const fn is_position(&self, items: usize) -> bool {
-        matches!(self, Self::Within(first, last) if *first >= 0 && (*last as u64) < items as u64)
+    pub(crate) fn is_position(&self, items: usize) -> bool {
+        matches!(self, Self::Within(0.., last) if usize::try_from(*last).is_ok_and(|last| last < items))
     }
 
     /// What is known of a value that is of one shape or the other. O(size of the smaller).
