@@ -18,7 +18,7 @@ pub(super) fn can_fail(name: &str, arguments: usize) -> bool {
         | "string" | "_/_" | "_%_" | "substring" | "charAt" | "slice" | "json.decode" | "decodeJson"
         | "base64.decode" | "decodeBase64" | "url.unescape" | "unescapeUrl" | "url.parse" | "parseUrl"
         | "queryString.decode" | "decodeQueryString" | "ip" | "cidr" | "ip.isCanonical" | "containsIP"
-        | "containsCIDR" | "matches" | "value" | "flatten" => true,
+        | "containsCIDR" | "matches" | "value" | "flatten" | "format" => true,
         "indexOf" | "lastIndexOf" => arguments == 3,
         "rand.int" => arguments == 2,
         _ => is_hash(name) || is_calendar(name) && arguments == 2,
@@ -89,6 +89,7 @@ impl Parts<'_> {
                 "this fails where the optional is empty",
                 "write `.orValue(…)`, or ask first: `….hasValue() && …`",
             ),
+            ("format", [pattern, items]) => self.format(*pattern, *items),
             ("rand.int", [least, most]) => self.range(*least, *most),
             _ if is_calendar(name) => self.zone(arguments),
             _ if is_hash(name) => self.digest(arguments),
@@ -262,6 +263,29 @@ impl Parts<'_> {
         )
     }
 
+    /// `'%s'.format([…])`: a clause for which there is no item, or one of a type that it does not take.
+    fn format(&self, pattern: NodeId, items: NodeId) -> Verdict {
+        let (Some(pattern), Some(Node::List(items))) = (self.text(pattern), self.written(items).1) else {
+            return Verdict::Never;
+        };
+        let clauses = clauses(pattern);
+        if clauses.len() > items.len() {
+            let message = format!("the pattern takes {} items, the list has {}", clauses.len(), items.len());
+            return Verdict::Always(message, "add the items, or write `%%` for a percent sign".to_owned());
+        }
+        let bad = clauses.iter().zip(items.iter()).find(|(clause, (item, _))| {
+            **clause == 'd'
+                && matches!(self.code.ty(*item), Type::String | Type::Bool | Type::List(_) | Type::Map(_))
+        });
+        match bad {
+            Some((_, (item, _))) => {
+                let message = format!("`%d` takes a number, found {}", self.code.ty(*item));
+                Verdict::Always(message, "write `%s`".to_owned())
+            }
+            None => Verdict::Never,
+        }
+    }
+
     /// `rand.int(least, most)`.
     fn range(&self, least: NodeId, most: NodeId) -> Verdict {
         match (self.constant(least), self.constant(most)) {
@@ -310,4 +334,17 @@ impl Parts<'_> {
             ),
         }
     }
+}
+
+/// The letters of a pattern's clauses, `d` of `%.2d`.
+fn clauses(pattern: &str) -> Vec<char> {
+    let mut out = Vec::new();
+    let mut rest = pattern;
+    while let Some((_, behind)) = rest.split_once('%') {
+        let clause = behind.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
+        let mut letters = clause.chars();
+        out.extend(letters.next().filter(|letter| *letter != '%'));
+        rest = letters.as_str();
+    }
+    out
 }

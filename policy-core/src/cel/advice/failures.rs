@@ -173,6 +173,22 @@ impl Parts<'_> {
         }
     }
 
+    /// True for an entry of a map, or item of a list, that is written out, if each of them has a key.
+    fn all_have(&self, id: NodeId, key: &Value) -> bool {
+        let (Some(Node::Index { operand, .. }), Value::String(key)) = (self.written(id).1, key) else {
+            return false;
+        };
+        let has = |id: NodeId| {
+            let shape = state::shape(self.code, self.written(id).0, 2);
+            shape.find(&[Step::Key((&**key).into())]).is_some()
+        };
+        match self.written(*operand).1 {
+            Some(Node::Map(entries)) => entries.iter().all(|(_, value, _)| has(*value)),
+            Some(Node::List(items)) => items.iter().all(|(item, _)| has(*item)),
+            _ => false,
+        }
+    }
+
     /// True for what comes from JSON: which keys it has, nobody has said.
     fn is_decoded(&self, id: NodeId) -> bool {
         let mut at = self.written(id).1;
@@ -250,6 +266,7 @@ impl Parts<'_> {
                 Verdict::Never
             }
             (_, Type::List(_)) => self.item_verdict(operand, shown),
+            (_, Type::Map(_)) if shown.is_some_and(|key| self.all_have(operand, key)) => Verdict::Never,
             (_, Type::Dyn) if !self.is_decoded(operand) => Verdict::Never,
             (_, Type::Map(_) | Type::Dyn) => {
                 let mut needs = vec![Guard::Has(self.key(operand), key)];

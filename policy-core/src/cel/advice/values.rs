@@ -7,7 +7,7 @@
 use super::names::{is_category, is_country, near_category, near_country};
 use super::parts::{Parts, Stands};
 use crate::cel;
-use crate::cel::code::{Node, NodeId};
+use crate::cel::code::{LoopKind, Node, NodeId};
 use crate::cel::conditions::is_port;
 use crate::cel::types::{Object, Type};
 use crate::cel::value::Value;
@@ -40,10 +40,14 @@ enum How {
     Begin,
     /// `endsWith`, `contains`.
     Hold,
-    /// `>` or `>=`.
-    Greater,
-    /// `<` or `<=`.
-    Less,
+    /// `>`.
+    Above,
+    /// `>=`.
+    AtLeast,
+    /// `<`.
+    Below,
+    /// `<=`.
+    AtMost,
 }
 
 /// Methods of HTTP (RFC 9110, RFC 5789).
@@ -77,13 +81,8 @@ pub(super) fn report(parts: &Parts<'_>, (id, node): (NodeId, &Node), found: &mut
             }
         }
         Node::Matches { operand, pattern } => {
-            if let (Some(Of::One(Kind::Path)), Some(facts)) =
-                (parts.kind(*operand), cel::pattern_facts(pattern.written()))
-                && facts.begins.is_some_and(|begins| begins.iter().all(|c| !matches!(c, '/' | '*')))
-            {
-                let message = "a path never matches this: it begins with `/`";
-                let found_here = Diagnostic::new(&cel::IMPOSSIBLE, parts.code.span(id), message);
-                found.push(found_here.with_help("write the `/` behind `^`, or leave out the `^`"));
+            if let Some(Of::One(kind)) = parts.kind(*operand) {
+                matched(parts, kind, id, pattern.written(), found);
             }
         }
         _ => {}
@@ -92,11 +91,20 @@ pub(super) fn report(parts: &Parts<'_>, (id, node): (NodeId, &Node), found: &mut
 
 fn call(parts: &Parts<'_>, name: &str, a: NodeId, b: NodeId, found: &mut Diagnostics) {
     let (how, turned) = match name {
-        "_==_" | "_!=_" => (How::Equal, Some(How::Equal)),
+        "_==_" | "_!=_" => {
+            for (item, other) in [(a, b), (b, a)] {
+                if let Stands::Item(range) = parts.stands(item) {
+                    other_types(parts, other, range, found);
+                }
+            }
+            (How::Equal, Some(How::Equal))
+        }
         "startsWith" => (How::Begin, None),
         "endsWith" | "contains" => (How::Hold, None),
-        "_>_" | "_>=_" => (How::Greater, Some(How::Less)),
-        "_<_" | "_<=_" => (How::Less, Some(How::Greater)),
+        "_>_" => (How::Above, Some(How::Below)),
+        "_>=_" => (How::AtLeast, Some(How::AtMost)),
+        "_<_" => (How::Below, Some(How::Above)),
+        "_<=_" => (How::AtMost, Some(How::AtLeast)),
         "_in_" => {
             other_types(parts, a, b, found);
             match parts.kind(b) {
@@ -170,7 +178,11 @@ impl Parts<'_> {
             },
             // What is left of a list is of its kind; of a map it is a list of keys.
             Node::Loop(of) => match (self.kind_within(of.range, levels)?, of.kind) {
-                (Of::List(kind) | Of::Map(kind), cel::code::LoopKind::Filter(_)) => Some(Of::List(kind)),
+                (Of::List(kind) | Of::Map(kind), LoopKind::Filter(_)) => Some(Of::List(kind)),
+                (_, LoopKind::List { item, .. }) => match self.kind_within(item, levels)? {
+                    Of::One(kind) => Some(Of::List(kind)),
+                    _ => None,
+                },
                 _ => None,
             },
             Node::Call { name: "lower", .. } => one(Kind::Lower),
@@ -231,8 +243,10 @@ fn compared(parts: &Parts<'_>, kind: Kind, of: NodeId, with: NodeId, how: How, f
             How::Equal => "is never",
             How::Begin => "never begins with",
             How::Hold => "never holds",
-            How::Greater => "is never greater than",
-            How::Less => "is never less than",
+            How::Above => "is never greater than",
+            How::AtLeast => "is never as great as",
+            How::Below => "is never less than",
+            How::AtMost => "is never as small as",
         };
         let span = parts.code.span(place);
         let message = match (kind, how) {
@@ -267,8 +281,10 @@ fn never_number(kind: Kind, number: i64, how: How) -> Option<Never> {
     };
     let never = match how {
         How::Equal => !(first..=last).contains(&number),
-        How::Greater => number > last,
-        How::Less => number < first,
+        How::Above => number >= last,
+        How::AtLeast => number > last,
+        How::Below => number <= first,
+        How::AtMost => number < first,
         How::Begin | How::Hold => false,
     };
     never.then(|| Never {
@@ -362,6 +378,32 @@ fn category(text: &str) -> Never {
         |near| format!("did you mean `{near}`?"),
     );
     Never { why: "there is no such category".to_owned(), help, fix: near.map(ToOwned::to_owned) }
+}
+
+/// A pattern that begins with what the part never begins with.
+fn matched(parts: &Parts<'_>, kind: Kind, id: NodeId, pattern: &str, found: &mut Diagnostics) {
+    let Some(begins) = cel::pattern_facts(pattern).and_then(|facts| facts.begins) else { return };
+    let never = |c: &char| match kind {
+        Kind::Path => !matches!(c, '/' | '*'),
+        Kind::Header => c.is_ascii_uppercase(),
+        _ => false,
+    };
+    if !begins.iter().all(never) {
+        return;
+    }
+    let (code, message, help) = match kind {
+        Kind::Header => (
+            &cel::HEADER_CASE,
+            "header names are in lower case here, so this never matches",
+            "write small letters",
+        ),
+        _ => (
+            &cel::IMPOSSIBLE,
+            "a path never matches this: it begins with `/`",
+            "write the `/` behind `^`, or leave out the `^`",
+        ),
+    };
+    found.push(Diagnostic::new(code, parts.code.span(id), message).with_help(help));
 }
 
 /// `req.headers.Accept`.
