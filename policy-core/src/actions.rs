@@ -24,6 +24,7 @@ mod openid_connect;
 mod owasp;
 mod owasp_crs_request;
 mod owasp_crs_response;
+mod patterns;
 mod rate_limit;
 mod redirect;
 mod remove_headers;
@@ -64,7 +65,7 @@ pub use replacements::Replacement;
 pub use request_body_find_replace::RequestBodyFindReplace;
 pub use response_body_find_replace::ResponseBodyFindReplace;
 pub use restrict_ips::RestrictIps;
-pub(crate) use restrict_ips::{IP_POLICY, check_lists};
+pub(crate) use restrict_ips::{IP_POLICY, NOBODY, check_lists};
 pub use saml::Saml;
 pub use set_vars::SetVars;
 pub use sse_find_replace::{EventReplacement, SseFindReplace};
@@ -95,6 +96,7 @@ pub(crate) static CODES: &[&[&Code]] = &[
     ai_gateway::CODES,
     basic_auth::CODES,
     forward_internal::CODES,
+    patterns::CODES,
     restrict_ips::CODES,
     saml::CODES,
 ];
@@ -161,6 +163,8 @@ pub(crate) trait ActionType: Sized {
     const HISTORIC: bool = false;
     /// True if a policy may have it once.
     const ONE_PER_POLICY: bool = false;
+    /// True if it changes what later conditions read of requests, responses or TLS.
+    const REWRITES: bool = false;
     /// What later expressions can read of it.
     const RESULTS: &'static [variables::Declared] = &[];
     /// The rest of it.
@@ -327,6 +331,7 @@ macro_rules! registry {
                     schemes: $kind::SCHEMES,
                     fields: $kind::FIELDS,
                     one_per_policy: $kind::ONE_PER_POLICY,
+                    rewrites: $kind::REWRITES,
                     result: $kind::RESULTS.first().and_then(|first| variables::result_path(first.path())),
                 }),)+
                 _ => None,
@@ -424,6 +429,8 @@ pub(crate) struct KindFacts {
     pub(crate) schemes: &'static [Scheme],
     pub(crate) fields: Declared,
     pub(crate) one_per_policy: bool,
+    /// True if it changes what later conditions read.
+    pub(crate) rewrites: bool,
     /// The path of its results, `actions.ngrok.oauth`.
     pub(crate) result: Option<&'static str>,
 }

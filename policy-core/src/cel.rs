@@ -13,6 +13,7 @@ mod advice;
 mod ast;
 mod check;
 mod code;
+mod conditions;
 mod cost;
 mod env;
 mod expression;
@@ -34,7 +35,10 @@ mod types;
 mod unify;
 mod value;
 
+pub(crate) use advice::Guard;
+pub(crate) use advice::Guards;
 pub use ast::{Ast, BinaryOp, Entry, ExprId, ExprKind, Literal, UnaryOp};
+pub(crate) use conditions::{Clause, Condition, Depends, adjoin, cover};
 pub use env::{Env, Fact, Site};
 pub(crate) use env::{FactSource, Leaf, Tree, TreeNode, Where};
 pub use expression::{Expression, Part};
@@ -45,7 +49,7 @@ pub use parser::{CelLimits, parse};
 pub use predicate::Predicate;
 pub(crate) use predicate::{ClientAddress, Gate, GateFact, Test};
 pub use print::print;
-pub(crate) use state::{Earlier, State, Use, result_path};
+pub(crate) use state::{Earlier, Shape, State, Use, result_path};
 pub(crate) use template::Unrendered;
 pub use template::{FieldType, Template, TemplatePart, is_template};
 pub use time::{Duration, Timestamp};
@@ -100,6 +104,21 @@ pub(crate) fn check_regex(text: &str, most: u64) -> Result<u64, String> {
     draft.compile().map(|_| states).map_err(|fault| fault.to_string())
 }
 
+/// What is known of a regular expression from its grammar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PatternFacts {
+    /// Groups that capture.
+    pub(crate) groups: usize,
+    /// The characters one of which every match begins with, at the start of the text.
+    pub(crate) begins: Option<Box<[char]>>,
+}
+
+/// What is known of a regular expression; `None` if it is none. O(length).
+pub(crate) fn pattern_facts(text: &str) -> Option<PatternFacts> {
+    let draft = pattern::Draft::read(text).ok()?;
+    Some(PatternFacts { groups: draft.groups(), begins: draft.begins().map(Into::into) })
+}
+
 /// The codes this stage raises.
 pub(crate) static CODES: &[&Code] = &[
     &CEL_SYNTAX,
@@ -121,6 +140,7 @@ pub(crate) static CODES: &[&Code] = &[
     &ALWAYS_FAILS,
     &COSTLY,
     &HEADER_CASE,
+    &IMPOSSIBLE,
     &TEMPLATE,
     &TEMPLATE_TYPE,
 ];
@@ -145,4 +165,5 @@ static ALWAYS_FAILS: Code = Code::error("TP217", "always-fails").ngrok(&["ERR_NG
 static COSTLY: Code = Code::error("TP218", "costly-expression");
 static TEMPLATE: Code = Code::error("TP220", "template-syntax").ngrok(&["ERR_NGROK_2224"]);
 static TEMPLATE_TYPE: Code = Code::error("TP221", "template-type").ngrok(&["ERR_NGROK_2224"]);
+static IMPOSSIBLE: Code = Code::warning("TP224", "value-never-occurs");
 static HEADER_CASE: Code = Code::warning("TP219", "header-case");

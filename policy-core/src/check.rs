@@ -84,11 +84,11 @@ pub(crate) fn check_document(
 ) -> Option<CheckedPolicy> {
     let mut later = Diagnostics::default();
     let mut policy = crate::model::read_policy(document, options, &mut later);
-    // The text that `policy_sha256` names is the whole file.
-    policy.span = Span::from_range(0..document.source().text().len());
     if document.root().is_some() {
         check_policy(&policy, options.endpoint, (!found.has_errors(), options.serving), &mut later);
     }
+    // The text that `policy_sha256` names is the whole file.
+    policy.span = Span::from_range(0..document.source().text().len());
     settle(document, later, found);
     (!found.has_errors()).then(|| CheckedPolicy::of_part(policy, document.source()))
 }

@@ -3,6 +3,7 @@
 //! Facts know presence. A fact without a source is an error when it is read, never an empty text, and a
 //! program says beforehand which facts it reads ([`crate::compile::Program::needs`]).
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -333,7 +334,7 @@ impl std::error::Error for GivenError {}
 
 impl GivenFacts {
     /// Gives a fact; the text is read by its type. Lists are separated by commas or written as JSON, maps as
-    /// JSON.
+    /// JSON. Categories bring those with them that they lie in.
     ///
     /// # Errors
     /// If there is no such fact, or the text is no value of its type.
@@ -350,6 +351,7 @@ impl GivenFacts {
             path if path.ends_with("_port") || path == "endpoint.port" => {
                 text.parse().map(|port: u16| Value::Int(port.into())).map_err(|_| "a port, 0 to 65535")
             }
+            path if path.ends_with("_ip.categories") => read(ty, text).map(with_parents),
             _ => read(ty, text),
         };
         let value = value.map_err(|expected| GivenError::Value { path: fact.path(), expected })?;
@@ -366,6 +368,27 @@ impl GivenFacts {
         self.values.iter().find(|(given, _)| *given == fact).map(|(_, value)| value)
     }
 }
+
+/// Categories with the categories they lie in, those first: who is in `proxy.anonymous.tor` is in `proxy` and in
+/// `proxy.anonymous`. O(length of the texts).
+fn with_parents(categories: Value) -> Value {
+    let Value::List(items) = &categories else { return categories };
+    let mut seen: HashSet<&str> = HashSet::new();
+    let mut out = Vec::with_capacity(items.len());
+    for item in items.iter() {
+        let Value::String(name) = item else { continue };
+        let ends = name.match_indices('.').map(|(at, _)| at).take(MOST_LEVELS).chain([name.len()]);
+        for prefix in ends.filter_map(|end| name.get(..end)).filter(|prefix| !prefix.is_empty()) {
+            if seen.insert(prefix) {
+                out.push(Value::text(prefix));
+            }
+        }
+    }
+    Value::list(out)
+}
+
+/// Levels of a category that are looked at; real ones have five.
+const MOST_LEVELS: usize = 16;
 
 /// The canonical text of an address, as connections have it.
 fn canonical(text: &str) -> Result<Value, &'static str> {
@@ -448,6 +471,18 @@ mod tests {
             ("conn.client_ip.is_tor_node", "true", "true"),
             ("conn.client_ip.categories", "com, com.github", r#"["com", "com.github"]"#),
             ("conn.client_ip.categories", r#"["com"]"#, r#"["com"]"#),
+            (
+                "conn.client_ip.categories",
+                "proxy.anonymous.tor",
+                r#"["proxy", "proxy.anonymous", "proxy.anonymous.tor"]"#,
+            ),
+            (
+                "conn.server_ip.categories",
+                r#"["com.aws.sns", "com.github", "com.aws"]"#,
+                r#"["com", "com.aws", "com.aws.sns", "com.github"]"#,
+            ),
+            ("conn.client_ip.categories", "", "[]"),
+            ("conn.client_ip.categories", ".a", r#"[".a"]"#),
             ("conn.ts.start", "2026-01-31T12:00:00Z", "timestamp(\"2026-01-31T12:00:00Z\")"),
             ("conn.k8s.pod.metadata.annotations", r#"{"a": "b"}"#, r#"{"a": "b"}"#),
         ] {

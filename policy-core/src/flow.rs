@@ -10,7 +10,9 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use crate::cel::{Earlier, State, Type, Use};
+use crate::cel::{
+    Clause, Condition, Depends, Earlier, Expression, Guard, Guards, Shape, State, Type, Use, cover,
+};
 use crate::diagnostic::{Code, Diagnostic, Severity, did_you_mean, shorten};
 use crate::phase::Phase;
 use crate::source::Span;
@@ -44,41 +46,85 @@ pub(crate) struct Flow {
     outline: HashMap<State, Vec<Trace>>,
     /// The first names of variables, for suggestions.
     names: Vec<(Phase, Box<str>)>,
-    /// True if an action changes requests or responses.
-    rewrites: bool,
+    /// True if every phase has been read: what is left behind is known.
+    whole: bool,
+    /// True if the conditions of rules are asked for when the policy is checked as a whole.
+    keep: bool,
     now: RefCell<Now>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Now {
-    phase: Phase,
+    phase: Option<Phase>,
     /// The rule and the action that are read.
     place: (usize, usize),
-    /// The conditions of the rule, as they are written.
-    conditions: Rc<[Box<str>]>,
+    /// The conditions of the rule.
+    rule: Rc<When>,
     left: BTreeMap<State, Setting>,
-    /// What the conditions of the rule tell, as expressions put it.
-    known: Vec<String>,
+    /// The same conditions as expressions, until somebody asks what they tell.
+    joined: Vec<Expression>,
+    /// What is known in the actions of the rule.
+    known: Option<Guards>,
+    /// How often each thing was left behind, all variables together, and what messages are read again.
+    times: HashMap<State, u64>,
+    variables: u64,
+    message: u64,
+    /// A number that nothing else has.
+    next: u64,
+}
+
+/// The conditions under which a rule runs.
+#[derive(Debug, Default)]
+struct When {
+    /// In order of the parts they test.
+    tests: Vec<Condition>,
+    /// True if some could not be read.
+    unsure: bool,
+}
+
+/// Conditions of a rule that are compared one by one with those of another.
+const MOST_TESTS: usize = 64;
+/// Rules that leave one thing behind, of which each is remembered.
+const MOST_WHENS: usize = 8;
+
+impl When {
+    /// True if one of the conditions gives another one.
+    fn gives(&self, wanted: &Condition) -> bool {
+        let from = self.tests.partition_point(|test| test.of() < wanted.of());
+        let same = self.tests.iter().skip(from).take(MOST_TESTS).take_while(|test| test.of() == wanted.of());
+        same.into_iter().any(|test| test.gives(wanted))
+    }
+
+    /// The conditions that are left of these where the others hold.
+    fn beyond(&self, known: &Self) -> Clause {
+        self.tests.iter().filter(|test| !known.gives(test)).cloned().collect()
+    }
 }
 
 #[derive(Clone, Debug)]
 struct Setting {
     ty: Type,
+    shape: Rc<Shape>,
     span: Span,
-    /// The conditions under which it is there.
-    conditions: Rc<[Box<str>]>,
+    /// The rules that leave it behind.
+    whens: Vec<Rc<When>>,
+    /// True if there are more of them than are remembered, or some have too many conditions.
+    unsure: bool,
+}
+
+impl Setting {
+    /// True if it is there wherever these conditions hold.
+    fn is_there(&self, known: &When) -> bool {
+        self.unsure
+            || known.unsure
+            || cover(&self.whens.iter().map(|when| when.beyond(known)).collect::<Vec<_>>())
+    }
 }
 
 impl Flow {
-    /// A flow through a policy that leaves behind what the outline says.
-    pub(crate) fn new(outline: Vec<Trace>, rewrites: bool) -> Self {
-        let now = Now {
-            phase: Phase::OnTcpConnect,
-            place: (0, 0),
-            conditions: Rc::default(),
-            left: BTreeMap::new(),
-            known: Vec::new(),
-        };
+    /// A flow through a policy that leaves behind what the outline says; `whole` if all of it could be read, `keep` if
+    /// the conditions of rules are asked for.
+    pub(crate) fn new(outline: Vec<Trace>, whole: bool, keep: bool) -> Self {
         let names = outline.iter().filter_map(|trace| match &trace.state {
             State::Variable(name) => Some((trace.phase, name.clone())),
             State::Result(_) => None,
@@ -88,35 +134,58 @@ impl Flow {
         for trace in outline {
             by_state.entry(trace.state.clone()).or_default().push(trace);
         }
-        Self { outline: by_state, names, rewrites, now: RefCell::new(now) }
+        Self { outline: by_state, names, whole, keep, now: RefCell::default() }
     }
 
     /// A phase begins: variables of the one before are gone.
     pub(crate) fn begin_phase(&self, phase: Phase) {
         let mut now = self.now.borrow_mut();
-        now.phase = phase;
+        now.phase = Some(phase);
         now.left.retain(|state, _| matches!(state, State::Result(_)));
+        // A variable of the same name is another one.
+        now.variables += 1;
+        let phases = now.variables;
+        now.times.retain(|state, _| matches!(state, State::Result(_)));
+        now.next += phases;
     }
 
-    /// A rule begins. Its conditions guard one another too.
-    pub(crate) fn begin_rule(&self, rule: usize, mut conditions: Vec<Box<str>>) {
+    /// A rule begins; nothing is known of its conditions.
+    pub(crate) fn begin_rule(&self, rule: usize) {
         let mut now = self.now.borrow_mut();
         now.place = (rule, 0);
-        now.known.clear();
-        // What a condition reads may have changed by the next rule that has the same one.
-        for condition in &mut conditions {
-            let reads = |word: &str| condition.contains(word);
-            let message = self.rewrites && (reads("req") || reads("res") || reads("Req") || reads("Query"));
-            if message || ["vars", "actions", "rand.", "secrets.", "time."].into_iter().any(reads) {
-                *condition = format!("{condition} // in rule {rule} of {}", now.phase).into();
-            }
-        }
-        now.conditions = conditions.into();
+        (now.rule, now.joined, now.known) = (Rc::default(), Vec::new(), None);
     }
 
-    /// The conditions of the rule tell this for its actions.
-    pub(crate) fn know(&self, guards: Vec<String>) {
-        self.now.borrow_mut().known = guards;
+    /// The conditions of the rule; `unsure` if some could not be read. They guard one another too, and the actions.
+    pub(crate) fn conditions(&self, joined: &[Expression], unsure: bool) -> Vec<Condition> {
+        // Most policies leave nothing behind.
+        if self.outline.is_empty() && !self.keep {
+            return Vec::new();
+        }
+        let mut now = self.now.borrow_mut();
+        let sides = joined.iter().flat_map(Expression::conditions);
+        let mut tests: Vec<Condition> = sides.map(|(test, depends)| now.stamped(test, &depends)).collect();
+        if unsure {
+            now.next += 1;
+            tests.push(Condition::opaque(now.next));
+        }
+        tests.sort_by_key(Condition::of);
+        tests.dedup();
+        let kept = if self.keep { tests.clone() } else { Vec::new() };
+        now.rule = Rc::new(When { tests, unsure });
+        kept
+    }
+
+    /// The conditions of the rule hold for its actions.
+    pub(crate) fn begin_actions(&self, joined: Vec<Expression>) {
+        self.now.borrow_mut().joined = joined;
+    }
+
+    /// These parts have had a value: the rest of the rule runs only then.
+    pub(crate) fn worked(&self, parts: Vec<Guard>) {
+        if !parts.is_empty() {
+            self.now.borrow_mut().known().add(parts, 0);
+        }
     }
 
     /// An action of the rule begins.
@@ -124,30 +193,73 @@ impl Flow {
         self.now.borrow_mut().place.1 = action;
     }
 
+    /// An action changes what conditions read of messages.
+    pub(crate) fn rewrite(&self) {
+        self.now.borrow_mut().message += 1;
+    }
+
     /// An action leaves something behind.
-    pub(crate) fn leave(&self, state: State, ty: Type, span: Span) {
+    pub(crate) fn leave(&self, state: State, ty: Type, shape: Rc<Shape>, span: Span) {
         let mut now = self.now.borrow_mut();
-        let mut setting = Setting { ty, span, conditions: Rc::clone(&now.conditions) };
-        if let Some(before) = now.left.get(&state) {
+        *now.times.entry(state.clone()).or_default() += 1;
+        now.variables += u64::from(matches!(state, State::Variable(_)));
+        let rule = Rc::clone(&now.rule);
+        let unsure = rule.unsure || rule.tests.len() > MOST_TESTS;
+        let mut setting = Setting { ty, shape, span, whens: vec![Rc::clone(&rule)], unsure };
+        if let Some(before) = now.left.remove(&state) {
             // What was there anyway stays there; its type is the common one.
-            if is_subset(&before.conditions, &setting.conditions) {
-                setting.conditions = Rc::clone(&before.conditions);
-            }
             if before.ty != setting.ty {
                 setting.ty = Type::Dyn;
             }
+            if !rule.tests.is_empty() {
+                setting.shape = Rc::new(before.shape.or(&setting.shape));
+            }
+            setting.unsure |= before.unsure;
+            if !rule.tests.is_empty() && !setting.unsure {
+                setting.whens.extend(before.whens);
+                setting.unsure = setting.whens.len() > MOST_WHENS && !setting.is_there(&When::default());
+                setting.whens.truncate(MOST_WHENS);
+            }
+        }
+        // Once it is there for everybody, nothing more is remembered.
+        if setting.whens.len() > 1 && setting.is_there(&When::default()) {
+            setting.whens = vec![Rc::default()];
         }
         now.left.insert(state, setting);
     }
 }
 
-fn is_subset(some: &[Box<str>], all: &[Box<str>]) -> bool {
-    some.iter().all(|condition| all.contains(condition))
+impl Now {
+    /// A test that is equal only to one of the same things.
+    fn stamped(&mut self, test: Condition, depends: &Depends) -> Condition {
+        if depends.volatile {
+            self.next += 1;
+            return Condition::opaque(self.next);
+        }
+        let mut out = test;
+        if depends.message {
+            out = out.at(self.message);
+        }
+        if depends.variables {
+            out = out.at(self.variables);
+        }
+        for state in &depends.states {
+            out = out.at(self.times.get(state).copied().unwrap_or(0));
+        }
+        out
+    }
+
+    /// What is known in the actions of the rule.
+    fn known(&mut self) -> &mut Guards {
+        let joined = &self.joined;
+        self.known.get_or_insert_with(|| Expression::known(joined))
+    }
 }
 
 impl Earlier for Flow {
-    fn tells(&self, guard: &str) -> bool {
-        self.now.borrow().known.iter().any(|known| known == guard)
+    fn tells(&self, needs: &[Guard]) -> bool {
+        let mut now = self.now.borrow_mut();
+        (now.known.is_some() || !now.joined.is_empty()) && now.known().give(needs, None)
     }
 
     fn variable(&self, name: &str) -> Option<Type> {
@@ -155,21 +267,32 @@ impl Earlier for Flow {
         now.left.get(&State::Variable(name.into())).map(|setting| setting.ty.clone())
     }
 
+    fn shape(&self, variable: &str) -> Rc<Shape> {
+        let now = self.now.borrow();
+        let setting = now.left.get(&State::Variable(variable.into()));
+        setting.map(|setting| Rc::clone(&setting.shape)).unwrap_or_default()
+    }
+
     fn judge(&self, state: &State, of: Use, found: Diagnostic) -> Option<Diagnostic> {
         let now = self.now.borrow();
+        let phase = now.phase.unwrap_or(Phase::OnTcpConnect);
         if let Some(setting) = now.left.get(state) {
-            let there = of == Use::Ask || is_subset(&setting.conditions, &now.conditions);
+            let there = of == Use::Ask || setting.is_there(&now.rule);
             return (!there).then(|| conditional(state, setting, found.span));
         }
         let mut traces = self.outline.get(state).map(Vec::as_slice).unwrap_or_default().iter();
         // An action that could not be read would have left it behind.
-        let before = |trace: &Trace| trace.phase == now.phase && trace.place < now.place;
-        let earlier_phase = |trace: &Trace| trace.phase < now.phase && matches!(state, State::Result(_));
+        let before = |trace: &Trace| trace.phase == phase && trace.place < now.place;
+        let earlier_phase = |trace: &Trace| trace.phase < phase && matches!(state, State::Result(_));
         if traces.clone().any(|trace| before(trace) || earlier_phase(trace)) {
             return None;
         }
-        let elsewhere = traces.clone().find(|trace| trace.phase == now.phase).or_else(|| traces.next());
-        let missing = self.missing(state, elsewhere, now.phase, found.span);
+        let elsewhere = traces.clone().find(|trace| trace.phase == phase).or_else(|| traces.next());
+        // So would one in a phase that could not be read.
+        if elsewhere.is_none() && !self.whole {
+            return None;
+        }
+        let missing = self.missing(state, elsewhere, phase, found.span);
         Some(match of {
             Use::Read => missing,
             Use::Ask => Diagnostic {
@@ -248,76 +371,5 @@ fn conditional(state: &State, setting: &Setting, span: Span) -> Diagnostic {
                 .with_label(setting.span, "this action runs only if the conditions of its rule hold")
                 .with_help(format!("ask first: `has({path}) && …`"))
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn use_of(flow: &Flow, state: &State, of: Use) -> Option<&'static str> {
-        static ANY: Code = Code::warning("TP000", "test");
-        flow.judge(state, of, Diagnostic::new(&ANY, Span::new(90, 91), "x")).map(|found| found.code.id)
-    }
-
-    #[test]
-    fn a_variable_is_judged_by_where_it_was_set() {
-        let variable = State::Variable("a".into());
-        let trace = Trace {
-            state: variable.clone(),
-            phase: Phase::OnHttpRequest,
-            place: (1, 0),
-            span: Span::new(20, 21),
-        };
-        let flow = Flow::new(vec![trace], false);
-        flow.begin_phase(Phase::OnTcpConnect);
-        assert_eq!(use_of(&flow, &variable, Use::Read), Some("TP413"));
-        flow.begin_phase(Phase::OnHttpRequest);
-        assert_eq!(use_of(&flow, &variable, Use::Ask), Some("TP413"));
-        flow.begin_rule(1, vec!["x".into()]);
-        flow.leave(variable.clone(), Type::Int, Span::new(20, 21));
-        assert_eq!(use_of(&flow, &variable, Use::Read), None);
-        assert_eq!(flow.variable("a"), Some(Type::Int));
-        flow.begin_rule(2, vec![]);
-        assert_eq!(use_of(&flow, &variable, Use::Read), Some("TP414"));
-        assert_eq!(use_of(&flow, &variable, Use::Ask), None);
-        flow.begin_rule(3, vec!["y".into(), "x".into()]);
-        assert_eq!(use_of(&flow, &variable, Use::Read), None);
-        // Set again, everywhere and as something else.
-        flow.begin_rule(4, vec![]);
-        flow.leave(variable.clone(), Type::String, Span::new(30, 31));
-        assert_eq!(use_of(&flow, &variable, Use::Read), None);
-        assert_eq!(flow.variable("a"), Some(Type::Dyn));
-        flow.begin_phase(Phase::OnHttpResponse);
-        assert_eq!(flow.variable("a"), None);
-    }
-
-    #[test]
-    fn a_condition_guards_only_while_it_means_the_same() {
-        let variable = State::Variable("a".into());
-        let judged = |condition: &str, rewrites| {
-            let flow = Flow::new(Vec::new(), rewrites);
-            flow.begin_rule(0, vec![condition.into()]);
-            flow.leave(variable.clone(), Type::Int, Span::new(20, 21));
-            let here = use_of(&flow, &variable, Use::Read);
-            flow.begin_rule(1, vec![condition.into()]);
-            (here, use_of(&flow, &variable, Use::Read))
-        };
-        assert_eq!(judged("conn.client_port == 1", true), (None, None));
-        assert_eq!(judged("req.method == 'GET'", false), (None, None));
-        assert_eq!(judged("req.url.path == '/a'", true), (None, Some("TP414")));
-        assert_eq!(judged("vars.x == 1", false), (None, Some("TP414")));
-        assert_eq!(judged("rand.int(0, 1) == 1", false), (None, Some("TP414")));
-    }
-
-    #[test]
-    fn results_outlive_their_phase() {
-        let result = State::Result("actions.ngrok.oauth");
-        let flow = Flow::new(Vec::new(), false);
-        assert_eq!(use_of(&flow, &result, Use::Read), Some("TP411"));
-        flow.begin_phase(Phase::OnHttpRequest);
-        flow.leave(result.clone(), Type::Dyn, Span::new(1, 2));
-        flow.begin_phase(Phase::OnHttpResponse);
-        assert_eq!(use_of(&flow, &result, Use::Read), None);
     }
 }

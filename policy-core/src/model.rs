@@ -7,8 +7,10 @@
 mod outline;
 mod shape;
 
+use std::rc::Rc;
+
 use crate::actions::{ActionConfig, NAMES, OLD_NAMES, facts_of};
-use crate::cel::{Expression, State, Type, check_condition};
+use crate::cel::{Condition, Expression, State, Type, check_condition};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, did_you_mean, shorten};
 use crate::flow::Flow;
 use crate::options::{CheckOptions, EndpointTraits};
@@ -84,6 +86,8 @@ pub struct Rule {
     pub expressions: Vec<RuleExpression>,
     /// True if it has expressions, usable or not, so that it may not match.
     pub(crate) guarded: bool,
+    /// Its conditions as tests, on endpoints that must handle all traffic.
+    pub(crate) tests: Vec<Condition>,
     /// Its actions, in order; unusable ones are left out and have been reported.
     pub actions: Vec<Action>,
     /// Actions as written, unusable ones included.
@@ -123,8 +127,7 @@ pub fn read_policy(document: &Document, options: &CheckOptions, diagnostics: &mu
 pub(crate) fn policy<'d>(node: NodeRef<'d>, endpoint: EndpointTraits, reader: &Reader<'d>) -> Policy {
     let mut out = Policy { phases: Vec::new(), span: node.span() };
     let Some(written) = written_phases(node, endpoint, reader) else { return out };
-    let outline = outline::outline(&written);
-    let flow = Flow::new(outline.traces, outline.rewrites);
+    let flow = Flow::new(outline::outline(&written), has_all(node, &written), endpoint.cloud);
     let mut read: Vec<(usize, PhaseRules)> = Vec::new();
     for phase in Phase::ALL {
         flow.begin_phase(phase);
@@ -139,6 +142,13 @@ pub(crate) fn policy<'d>(node: NodeRef<'d>, endpoint: EndpointTraits, reader: &R
     read.sort_by_key(|(at, _)| *at);
     out.phases = read.into_iter().map(|(_, rules)| rules).collect();
     out
+}
+
+/// True if every key of a policy is a phase that could be read; `enabled` is none and means nothing.
+fn has_all(node: NodeRef<'_>, written: &[WrittenPhase<'_>]) -> bool {
+    let keys =
+        Fields::of(node).map_or(0, |fields| fields.entries.iter().filter(|it| it.key != "enabled").count());
+    keys <= written.len()
 }
 
 fn rules<'d>(written: &WrittenPhase<'d>, before: usize, place: Place<'_>, reader: &Reader<'d>) -> Vec<Rule> {
@@ -159,13 +169,13 @@ fn rule<'d>(node: NodeRef<'d>, number: usize, place: Place<'_>, reader: &Reader<
                 .with_help("write `- actions:` and put the action below it as a list item"),
         );
         // What it means is clear: a rule with this one action.
-        let (expressions, guarded) = conditions(fields.as_ref()?, number, place, reader);
+        let Conditions { expressions, guarded, tests } = conditions(fields.as_ref()?, number, place, reader);
         let actions: Vec<_> = action(node, true, place, reader).into_iter().collect();
-        return Some(Rule { name: None, span, expressions, guarded, actions, written_actions: 1 });
+        return Some(Rule { name: None, span, expressions, guarded, tests, actions, written_actions: 1 });
     }
     let fields = shape::rule_fields(node, fields, reader)?;
     let name = fields.get("name").and_then(|node| reader.name(node, "`name`"));
-    let (expressions, guarded) = conditions(&fields, number, place, reader);
+    let Conditions { expressions, guarded, tests } = conditions(&fields, number, place, reader);
     // An empty list is written on purpose; a key without a value has lost it.
     if fields.field("expressions").is_none()
         && let Some(field) = fields.entries.iter().find(|field| field.key == "expressions")
@@ -183,7 +193,7 @@ fn rule<'d>(node: NodeRef<'d>, number: usize, place: Place<'_>, reader: &Reader<
         actions.extend(action(node, false, place, reader));
     }
     let name = name.map(|name| Spanned::new(name.value.into(), name.span));
-    Some(Rule { name, span, expressions, guarded, actions, written_actions })
+    Some(Rule { name, span, expressions, guarded, tests, actions, written_actions })
 }
 
 /// The `type` of an action that stands where a rule is expected.
@@ -192,34 +202,28 @@ fn flat_action<'f, 'd>(fields: &'f Fields<'d>) -> Option<&'f Field<'d>> {
     fields.get("actions").is_none().then_some(field)
 }
 
-/// The conditions of a rule; and whether there is any, usable or not.
-fn conditions<'d>(
-    fields: &Fields<'d>,
-    number: usize,
-    place: Place<'_>,
-    reader: &Reader<'d>,
-) -> (Vec<RuleExpression>, bool) {
-    match fields.field("expressions") {
-        Some(field) => expressions(&field, number, place, reader),
-        None => {
-            place.flow.begin_rule(number, Vec::new());
-            (Vec::new(), false)
-        }
-    }
+/// The conditions of a rule.
+#[derive(Default)]
+struct Conditions {
+    expressions: Vec<RuleExpression>,
+    /// True if there is any, usable or not.
+    guarded: bool,
+    tests: Vec<Condition>,
 }
 
-/// Reads and checks expressions; and whether there is any, usable or not.
-fn expressions<'d>(
-    field: &Field<'d>,
-    number: usize,
-    place: Place<'_>,
-    reader: &Reader<'d>,
-) -> (Vec<RuleExpression>, bool) {
-    place.flow.begin_rule(number, Vec::new());
-    let Some(items) = reader.list(field.value, "`expressions`") else { return (Vec::new(), true) };
-    let any = !items.is_empty();
+fn conditions<'d>(fields: &Fields<'d>, number: usize, place: Place<'_>, reader: &Reader<'d>) -> Conditions {
+    place.flow.begin_rule(number);
+    fields.field("expressions").map_or_else(Conditions::default, |field| expressions(&field, place, reader))
+}
+
+/// Reads and checks expressions.
+fn expressions<'d>(field: &Field<'d>, place: Place<'_>, reader: &Reader<'d>) -> Conditions {
+    let Some(items) = reader.list(field.value, "`expressions`") else {
+        let tests = place.flow.conditions(&[], true);
+        return Conditions { expressions: Vec::new(), guarded: true, tests };
+    };
+    let written = items.len();
     let texts: Vec<_> = items.into_iter().filter_map(|item| shape::expression_text(item, reader)).collect();
-    place.flow.begin_rule(number, texts.iter().map(|text| text.value.into()).collect());
     let env = variables::env(place.site(false));
     let (mut out, mut read) = (Vec::new(), Vec::new());
     for text in texts {
@@ -237,11 +241,12 @@ fn expressions<'d>(
         reader.absorb_part(text, found);
     }
     let joined: Vec<Expression> = out.iter().map(|item| item.expression.clone()).collect();
+    let tests = place.flow.conditions(&joined, out.len() < written);
     for (text, found) in read.into_iter().zip(Expression::may_fail(&joined, place.flow)) {
         reader.absorb_part(text, found);
     }
-    place.flow.know(joined.iter().flat_map(|expression| expression.tells().iter().cloned()).collect());
-    (out, any)
+    place.flow.begin_actions(joined);
+    Conditions { expressions: out, guarded: written > 0, tests }
 }
 
 /// Reads an action; `flat` if its rule is missing around it.
@@ -282,7 +287,10 @@ fn action<'d>(node: NodeRef<'d>, flat: bool, place: Place<'_>, reader: &Reader<'
         Some(config) => {
             let result = facts.and_then(|facts| facts.result);
             if let Some(path) = result.filter(|_| config.as_ref().is_none_or(ActionConfig::leaves_results)) {
-                place.flow.leave(State::Result(path), Type::Dyn, kind.span);
+                place.flow.leave(State::Result(path), Type::Dyn, Rc::default(), kind.span);
+            }
+            if facts.is_some_and(|facts| facts.rewrites) {
+                place.flow.rewrite();
             }
             Some(Action { span: kind.span, config: config? })
         }

@@ -395,7 +395,7 @@ fn policy_text() -> impl Strategy<Value = String> {
         4 => forward,
         1 => Just("{type: deny}".to_owned()),
         1 => Just("{type: close-connection}".to_owned()),
-        1 => Just("{type: log, config: {metadata: {a: 1, b: \"${conn.client_port / 0}\"}}}".to_owned()),
+        1 => Just("{type: log, config: {metadata: {a: 1, b: \"${5 / (conn.client_port - conn.client_port)}\"}}}".to_owned()),
         1 => prop::sample::select(vec!["${conn.client_ip}", "${conn.client_ip}/24", "10.0.0.0/30", "b"])
             .prop_map(|text| format!("{{type: set-vars, config: {{vars: [{{v: \"{text}\"}}]}}}}")),
         1 => Just("{type: forward-internal, config: {url: \"tcp://${vars.v}.internal:22\", on_error: continue}}".to_owned()),

@@ -111,13 +111,13 @@ on_tcp_connect:
     assert_eq!(decide(&deny, "10.9.9.8"), go);
     // A bare address, and what is no network even where another entry has decided.
     assert_eq!(decide(&rules("\"${conn.client_ip}\"", ""), "10.9.9.8"), go);
-    let bad = rules("0.0.0.0/0, \"::/0\"", "0.0.0.0/0, \"${vars.net}x\"");
+    let bad = rules("0.0.0.0/0, \"::/0\"", "0.0.0.0/0, \"${vars.net + 'x'}\"");
     let said = "error | `restrict-ips` (line 5): `192.0.2.0/24x` is not a network: the prefix length is not a whole number";
     assert_eq!(decide(&bad, "10.9.9.8"), said);
     // What would be refused as it is written is refused as it is rendered.
     for (entry, why) in [
-        (" ${vars.net}", "the part before the slash is not an IPv4 or IPv6 address"),
-        ("${vars.net} ", "the prefix length is not a whole number"),
+        ("${' ' + vars.net}", "the part before the slash is not an IPv4 or IPv6 address"),
+        ("${vars.net + ' '}", "the prefix length is not a whole number"),
         ("10.0.0.0/0${conn.client_port - 7 + 8}", "the prefix length begins with a zero"),
         ("${''}", "it is empty"),
     ] {

@@ -28,6 +28,7 @@ impl ActionType for AddHeaders {
     const NAME: &'static str = "add-headers";
     const PHASES: PhaseSet = MESSAGE_PHASES;
     const FIELDS: Declared = &[&HEADERS];
+    const REWRITES: bool = true;
     const RESULTS: &'static [variables::Declared] = &[variables::Declared::new(
         "actions.ngrok.add_headers.headers_added",
         "map(string, dyn)",

@@ -48,6 +48,7 @@ impl ActionType for CompressResponse {
     const NAME: &'static str = "compress-response";
     const PHASES: PhaseSet = RESPONSE_PHASE;
     const FIELDS: Declared = &[&ALGORITHMS];
+    const REWRITES: bool = true;
     const RESULTS: &'static [variables::Declared] = &[
         variables::Declared::new(
             "actions.ngrok.compress.already_compressed",

@@ -208,10 +208,7 @@ fn check_target(url: Spanned<EndpointUrl>, cx: &Context<'_, '_>) -> Option<Spann
     faults.extend(too_deep(&url));
     if target.is_wildcard() {
         let message = format!("`{target}` names no single endpoint");
-        faults.push(
-            Diagnostic::new(&INVALID_URL, span, message)
-                .with_help("name the endpoint; `*` belongs to the URL of the endpoint itself"),
-        );
+        faults.push(Diagnostic::new(&INVALID_URL, span, message).with_help(WILDCARD));
     }
     if target.port().is_none() {
         faults.push(no_port(&target.to_string(), span));
@@ -221,6 +218,8 @@ fn check_target(url: Spanned<EndpointUrl>, cx: &Context<'_, '_>) -> Option<Spann
     faults.into_iter().for_each(|fault| cx.reader.report(fault));
     fine.then_some(url)
 }
+
+const WILDCARD: &str = "name the endpoint; `*` belongs to the URL of the endpoint itself";
 
 pub(crate) fn not_internal(target: &str, span: Span) -> Diagnostic {
     let message = format!("`{}` is not an internal endpoint", shorten(target));
@@ -256,40 +255,120 @@ fn check_scheme(scheme: Scheme, span: Span, cx: &Context<'_, '_>) {
     }
 }
 
-/// What can be said of a target that is known for each connection only: its scheme, and what its end says.
+/// What can be said of a target that is known for each connection only: whatever its expressions give, what is written
+/// around them stays.
 fn check_dynamic(target: &Text, cx: &Context<'_, '_>) -> bool {
     let parts = target.template.parts();
-    let scheme = match parts.first() {
-        Some(TemplatePart::Text(text)) => text.split_once("://").map(|(scheme, _)| scheme),
-        _ => None,
-    };
-    let scheme = match scheme.map(|name| (name, Scheme::from_name(name))) {
-        Some((_, Some(scheme))) => Some(scheme),
-        Some((name, None)) => {
-            let message = format!("`{}` is none of http, https, tls and tcp", shorten(name));
-            let found = Diagnostic::new(&INVALID_URL, target.span, message);
-            cx.reader.report(found.with_help("write e.g. `https://${…}.internal`"));
-            return false;
+    let fault = match written_scheme(parts) {
+        Written::Scheme(scheme) => {
+            check_scheme(scheme, target.span, cx);
+            written_fault(parts, Some(scheme), target.span)
         }
-        None => None,
-    };
-    if let Some(scheme) = scheme {
-        check_scheme(scheme, target.span, cx);
-    }
-    let Some(TemplatePart::Text(end)) = parts.last().filter(|_| parts.len() > 1) else { return true };
-    let (host, port) = end.split_once(':').map_or((&**end, None), |(host, port)| (host, Some(port)));
-    let fault = if end.contains(['/', '?', '#']) {
-        let message = format!("the target goes on behind its host and port: `{}`", shorten(end));
-        let help = "an endpoint URL ends there; requests keep their path";
-        Some(Diagnostic::new(&INVALID_URL, target.span, message).with_help(help))
-    } else if !host.is_empty() && !host.ends_with(".internal") && host.contains('.') {
-        Some(not_internal(&format!("…{end}"), target.span))
-    } else if port.is_none() && !host.is_empty() && scheme == Some(Scheme::Tcp) {
-        Some(no_port(&format!("…{end}"), target.span))
-    } else {
-        None
+        Written::Open => written_fault(parts, None, target.span),
+        Written::Wrong(message) => {
+            let found = Diagnostic::new(&INVALID_URL, target.span, message);
+            Some(found.with_help("write e.g. `https://${…}.internal`"))
+        }
     };
     fault.map(|fault| cx.reader.report(fault)).is_none()
+}
+
+/// The scheme of a text with expressions.
+enum Written {
+    Scheme(Scheme),
+    /// Expressions give it, or a part of it.
+    Open,
+    /// Whatever they give, it is none.
+    Wrong(String),
+}
+
+fn written_scheme(parts: &[TemplatePart]) -> Written {
+    let none = || Written::Wrong("the target has no scheme such as `https://`".to_owned());
+    match parts.first() {
+        Some(TemplatePart::Text(text)) => match text.split_once("://") {
+            Some((name, _)) => match Scheme::from_name(name) {
+                Some(scheme) => Written::Scheme(scheme),
+                None => Written::Wrong(format!("`{}` is none of http, https, tls and tcp", shorten(name))),
+            },
+            // The beginning of one may be written, and the rest of it given.
+            None => {
+                let begins = |scheme: &Scheme| format!("{}://", scheme.name()).starts_with(&**text);
+                if Scheme::ALL.iter().any(begins) { Written::Open } else { none() }
+            }
+        },
+        _ => {
+            let slashes = |part: &TemplatePart| match part {
+                TemplatePart::Text(text) => text.contains("://"),
+                TemplatePart::Expression(expression) => !expression.has_no_slash(),
+            };
+            if parts.iter().any(slashes) { Written::Open } else { none() }
+        }
+    }
+}
+
+/// What is wrong with the written parts of a target whose scheme is known, or given by expressions.
+fn written_fault(parts: &[TemplatePart], scheme: Option<Scheme>, span: Span) -> Option<Diagnostic> {
+    let ends_written = matches!(parts.last(), Some(TemplatePart::Text(_)));
+    let end = match parts.last() {
+        Some(TemplatePart::Text(end)) if parts.len() > 1 => {
+            end.split_once("://").map_or(&**end, |(_, end)| end)
+        }
+        _ => "",
+    };
+    if end.contains(['/', '?', '#']) {
+        let message = format!("the target goes on behind its host and port: `{}`", shorten(end));
+        let help = "an endpoint URL ends there; requests keep their path";
+        return Some(Diagnostic::new(&INVALID_URL, span, message).with_help(help));
+    }
+    let (host, port) = end.split_once(':').map_or((end, None), |(host, port)| (host, Some(port)));
+    if !host.is_empty() && !host.ends_with(".internal") && host.contains('.') {
+        return Some(not_internal(&format!("…{end}"), span));
+    }
+    if let Some(port) = port.filter(|_| ends_written)
+        && crate::url::port_number(port).is_none()
+    {
+        let message = format!("`{}` is no port: {}", shorten(port), UrlFault::Port);
+        return Some(
+            Diagnostic::new(&INVALID_URL, span, message).with_help("write e.g. `:22` behind the host"),
+        );
+    }
+    if port.is_none() && !host.is_empty() && scheme == Some(Scheme::Tcp) {
+        return Some(no_port(&format!("…{end}"), span));
+    }
+    scheme?;
+    // Only what no expression can make right.
+    let (fault, help) = match EndpointUrl::parse(&filled_in(parts)) {
+        Ok(url) if url.is_wildcard() => (UrlFault::Wildcard.to_string(), WILDCARD),
+        Ok(url) => return too_deep(&Spanned::new(url, span)),
+        Err(error) => {
+            let help = match error.fault {
+                UrlFault::Character(_) | UrlFault::UserInfo => {
+                    "write letters, digits, `-` and `.` around the expressions"
+                }
+                UrlFault::Label => "write one `.` between the parts of the name",
+                UrlFault::Wildcard => WILDCARD,
+                _ => return None,
+            };
+            (error.fault.to_string(), help)
+        }
+    };
+    let message = format!("the target is no endpoint URL, whatever `${{…}}` gives: {fault}");
+    Some(Diagnostic::new(&INVALID_URL, span, message).with_help(help))
+}
+
+/// The target with a letter for each expression; behind a colon, where a port stands, with a digit.
+fn filled_in(parts: &[TemplatePart]) -> String {
+    let mut out = String::new();
+    for part in parts {
+        match part {
+            TemplatePart::Text(text) => out.push_str(text),
+            TemplatePart::Expression(_) if out.rsplit('/').next().is_some_and(|rest| rest.contains(':')) => {
+                out.push('1')
+            }
+            TemplatePart::Expression(_) => out.push('x'),
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -328,5 +407,34 @@ mod tests {
         assert_eq!(of("https://${req.host}.internal/path"), ["error TP441"]);
         assert_eq!(of("ftp://${req.host}.internal"), ["error TP441"]);
         assert_eq!(said("on_tcp_connect", "tcp://${endpoint.host}.internal", None), ["error TP443"]);
+        for wrong in [
+            "${req.host}.internal",
+            "${req.host.lower()}.internal",
+            "api-${req.host}.internal",
+            "htps${req.host}.internal",
+            "https://${req.host}.internal:99999",
+            "https://${req.host}.internal:",
+            "https://${req.host}.internal:0",
+            "https://${req.host}.internal:https",
+            "https://${req.host}..internal",
+            "https://${req.host} .internal",
+            "https://a_${req.host}.internal",
+            "https://user@${req.host}.internal",
+            "https://*.${req.host}.internal",
+        ] {
+            assert!(of(wrong).iter().any(|it| it == "error TP441"), "{wrong}: {:?}", of(wrong));
+        }
+        for right in [
+            "${req.url}",
+            "${endpoint.protocol}://${req.host}.internal",
+            "http${endpoint.port == 443 ? 's' : ''}://a.internal",
+            "https://${req.host}.internal:${endpoint.port}",
+            "https://${req.host}:8443",
+            "https://api-${req.host}-x.internal",
+            "${getReqHeader('x-a').join('')}.internal",
+            "${endpoint.port == 443 ? 'https://a' : 'http://b'}.internal",
+        ] {
+            assert_eq!(of(right), Vec::<String>::new(), "{right}");
+        }
     }
 }

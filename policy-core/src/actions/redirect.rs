@@ -4,6 +4,7 @@
 //! list of terminating actions has it is contradictory.
 
 use super::headers::{HEADERS as HEADER_MAP, HeaderList};
+use super::patterns::check_url;
 use super::{ActionType, Ends, REQUEST_PHASE};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
@@ -76,7 +77,9 @@ impl ActionType for Redirect {
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
         let (from, to) = (cx.optional(fields, &FROM), cx.read(fields, &TO));
         let (status_code, headers) = (cx.read(fields, &STATUS_CODE), cx.optional(fields, &HEADERS));
-        Some(Self { from: from?, to: to?, status_code: status_code?, headers: headers?.unwrap_or_default() })
+        let (from, to) = (from?, to?);
+        check_url(from.as_ref(), &to, cx);
+        Some(Self { from, to, status_code: status_code?, headers: headers?.unwrap_or_default() })
     }
 
     /// Without `from` every request is answered, but for one of the very URL (ngrok documentation, cloud

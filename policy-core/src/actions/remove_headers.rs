@@ -28,6 +28,7 @@ impl ActionType for RemoveHeaders {
     const NAME: &'static str = "remove-headers";
     const PHASES: PhaseSet = MESSAGE_PHASES;
     const FIELDS: Declared = &[&HEADERS];
+    const REWRITES: bool = true;
     const RESULTS: &'static [variables::Declared] = &[variables::Declared::new(
         "actions.ngrok.remove_headers.headers_removed",
         "list(string)",

@@ -2,7 +2,8 @@
 //!
 //! Source: ngrok documentation, find-replace actions (2026-08-07).
 
-use crate::schema::{Declared, Field, Interpolated, Items, Record, Regex, Text};
+use super::patterns::check_groups;
+use crate::schema::{Context, Declared, Field, Interpolated, Items, Record, Regex, Text};
 
 /// A replacement.
 #[derive(Clone, Debug)]
@@ -12,6 +13,16 @@ pub struct Replacement {
     pub from: Text,
     /// What takes its place; nothing, if there is none.
     pub to: Option<Text>,
+}
+
+impl Replacement {
+    /// A replacement whose groups have been looked at.
+    pub(super) fn new(from: Text, to: Option<Text>, cx: &Context<'_, '_>) -> Self {
+        if let Some(to) = &to {
+            check_groups(Some(&from), to, cx);
+        }
+        Self { from, to }
+    }
 }
 
 pub(super) static FROM: Field<Regex> =
@@ -30,7 +41,7 @@ pub(super) const REPLACEMENTS: Items<Record<Replacement>> = Items::of(Record {
     ignored: &[],
     read: |fields, cx| {
         let (from, to) = (cx.read(fields, &FROM), cx.optional(fields, &TO));
-        Some(Replacement { from: from?, to: to? })
+        Some(Replacement::new(from?, to?, cx))
     },
 })
 .some();

@@ -28,6 +28,7 @@ impl ActionType for RequestBodyFindReplace {
     const NAME: &'static str = "request-body-find-replace";
     const PHASES: PhaseSet = REQUEST_PHASE;
     const FIELDS: Declared = &[&REPLACEMENTS];
+    const REWRITES: bool = true;
     const RESULTS: &'static [variables::Declared] =
         replacement_results!("actions.ngrok.request_body_find_replace", "RequestReplacement", REQUEST);
     const PAGE: &'static str = include_str!("../../../docs/actions/request-body-find-replace.md");

@@ -28,6 +28,7 @@ impl ActionType for ResponseBodyFindReplace {
     const NAME: &'static str = "response-body-find-replace";
     const PHASES: PhaseSet = RESPONSE_PHASE;
     const FIELDS: Declared = &[&REPLACEMENTS];
+    const REWRITES: bool = true;
     const RESULTS: &'static [variables::Declared] =
         replacement_results!("actions.ngrok.response_body_find_replace", "ResponseReplacement", RESPONSE);
     const PAGE: &'static str = include_str!("../../../docs/actions/response-body-find-replace.md");

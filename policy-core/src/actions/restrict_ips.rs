@@ -12,7 +12,7 @@ use crate::ip_policies::IpPolicy;
 use crate::ir::{AddressList, DynamicList, Entries, Entry, Lowering, Op, next_id};
 use crate::lpm::{Family, RangeSet, family};
 use crate::phase::PhaseSet;
-use crate::reader::{Fields, Reader};
+use crate::reader::{self, Fields, Reader};
 use crate::schema::{
     CidrItem, Context, Declared, Field, Flag, Items, Literal, NetworkItem, NetworkOrTemplate, Text,
 };
@@ -24,8 +24,10 @@ static ONE_FAMILY: Code = Code::warning("TP436", "one-address-family").absence()
 pub(crate) static IP_POLICY: Code =
     Code::error("TP437", "unknown-ip-policy").ngrok(&["ERR_NGROK_341", "ERR_NGROK_1402", "ERR_NGROK_1414"]);
 
+pub(crate) static NOBODY: Code = Code::warning("TP440", "nobody-comes-through");
+
 /// The codes this file raises.
-pub(super) static CODES: &[&Code] = &[&NOTHING_ALLOWED, &ONE_FAMILY, &IP_POLICY];
+pub(super) static CODES: &[&Code] = &[&NOTHING_ALLOWED, &ONE_FAMILY, &IP_POLICY, &NOBODY];
 
 static ENFORCE: Field<Flag> =
     Field::default("enforce", Flag, "true", "`false` evaluates, sets the results and goes on.");
@@ -100,10 +102,14 @@ impl ActionType for RestrictIps {
         let ip_policies = named?.unwrap_or_default();
         let action = Self { enforce: enforce?, allow, deny, dynamic_allow, dynamic_deny, ip_policies };
         let allow_at = fields.field("allow").map_or(cx.owner.1, |field| field.span);
-        // What is permitted for some connections only is not known here.
-        if let Some(policies) = action.look_up(cx).filter(|_| action.dynamic_allow.is_empty()) {
-            action.check_allow(&policies, allow_at, cx);
+        // What is permitted for some connections only is not known here, nor what a misspelt field would permit.
+        let known = |field: &reader::Field<'_>| Self::FIELDS.iter().any(|known| known.name() == field.key);
+        let whole = action.dynamic_allow.is_empty() && fields.entries.iter().all(known);
+        let policies = action.look_up(cx);
+        if let Some(policies) = policies.as_deref().filter(|_| whole) {
+            action.check_allow(policies, allow_at, cx);
         }
+        action.check_entries(policies.as_deref().unwrap_or_default(), cx);
         Some(action)
     }
 
@@ -211,6 +217,31 @@ impl RestrictIps {
             RangeSet::from_networks(items.iter().map(|item| item.value).chain(listed.copied()))
         };
         (set(&self.allow, |policy| &policy.allow), set(&self.deny, |policy| &policy.deny))
+    }
+
+    /// Allow entries that are denied as a whole, unless all are, which is told of the list.
+    fn check_entries(&self, policies: &[&IpPolicy], cx: &Context<'_, '_>) {
+        let (allow, deny) = self.listed(policies);
+        if deny.is_empty() || allow.without(&deny).is_empty() {
+            return;
+        }
+        for item in self.allow.iter().filter(|item| deny.covers(item.value)) {
+            if cx.reader.is_full() {
+                return;
+            }
+            let message = format!(
+                "`{}` is denied as a whole, and deny wins: nobody comes in by this entry",
+                item.value
+            );
+            let found = Diagnostic::new(&NOBODY, item.span, message);
+            cx.reader.report(found.with_help("shorten the `deny` list, or remove the entry"));
+        }
+    }
+
+    /// The addresses that it lets through, if that is known from its text alone and it refuses the others.
+    pub(crate) fn lets_through(&self) -> Option<RangeSet> {
+        let known = self.enforce && self.ip_policies.is_empty() && self.dynamic_allow.is_empty();
+        known.then(|| self.permitted(&[]))
     }
 
     fn check_allow(&self, policies: &[&IpPolicy], at: Span, cx: &Context<'_, '_>) {

@@ -3,9 +3,12 @@
 //! Source: ngrok documentation, set-vars (2026-08-07). A list of maps with one key each; a later entry may use
 //! and replace an earlier one.
 
+use std::rc::Rc;
+
 use super::{ANY_PHASE, ActionType};
-use crate::cel::{State, Type};
+use crate::cel::{Earlier as _, Expression, Shape, State, Type};
 use crate::diagnostic::Diagnostic;
+use crate::flow::Flow;
 use crate::ir::{Lowering, Op};
 use crate::parse::{NodeKind, NodeRef};
 use crate::phase::PhaseSet;
@@ -119,9 +122,23 @@ fn pair<'d>(node: NodeRef<'d>, cx: &Context<'_, 'd>) -> Option<(Spanned<Box<str>
     if let Some(place) = cx.place {
         // A variable may hold another one, which holds another one: types end somewhere.
         let ty = if is_deep(&ty, MOST_LEVELS) { Type::Dyn } else { ty };
-        place.flow.leave(State::Variable(name.into()), ty, field.span);
+        let shape = value.as_ref().map_or_else(Rc::default, |value| shape_of(value, place.flow));
+        place.flow.leave(State::Variable(name.into()), ty, shape, field.span);
     }
     Some((Spanned::new(name.into(), field.span), value?))
+}
+
+/// What is known of a value.
+fn shape_of(value: &ConfigValue, flow: &Flow) -> Rc<Shape> {
+    // The value of another variable, which may be long, is shared.
+    let whole = match value {
+        ConfigValue::Text(text) => text.template.whole(),
+        _ => None,
+    };
+    match whole.and_then(Expression::variable) {
+        Some(variable) => flow.shape(&variable),
+        None => Rc::new(value.shape(MOST_LEVELS)),
+    }
 }
 
 /// True if a type has more levels than so many.

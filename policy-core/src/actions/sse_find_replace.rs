@@ -26,7 +26,7 @@ static REPLACEMENTS: Field<Items<Record<EventReplacement>>> = Field::required(
                 cx.invalid(field.span, message, "write `data` or `retry`");
                 return None;
             }
-            Some(EventReplacement { field, replacement: Replacement { from: from?, to: to? } })
+            Some(EventReplacement { field, replacement: Replacement::new(from?, to?, cx) })
         },
     })
     .some(),
@@ -56,6 +56,7 @@ impl ActionType for SseFindReplace {
     const NAME: &'static str = "sse-find-replace";
     const PHASES: PhaseSet = EVENT_PHASE;
     const FIELDS: Declared = &[&REPLACEMENTS];
+    const REWRITES: bool = true;
     const RESULTS: &'static [variables::Declared] =
         replacement_results!("actions.ngrok.sse_find_replace", "EventReplacement", EVENT);
     const PAGE: &'static str = include_str!("../../../docs/actions/sse-find-replace.md");

@@ -90,6 +90,7 @@ impl ActionType for TerminateTls {
     const SCHEMES: &'static [Scheme] = &[Scheme::Https, Scheme::Tls];
     const FIELDS: Declared =
         &[&MIN_VERSION, &MAX_VERSION, &SERVER_PRIVATE_KEY, &SERVER_CERTIFICATE, &AUTHORITIES, &VERIFICATION];
+    const REWRITES: bool = true;
     const RESULTS: &'static [Variable] = variables::handshake!(
         "actions.ngrok.terminate_tls",
         TLS,

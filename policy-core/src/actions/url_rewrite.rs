@@ -2,6 +2,7 @@
 //!
 //! Source: ngrok documentation, url-rewrite (2026-08-07).
 
+use super::patterns::check_url;
 use super::{ActionType, REQUEST_PHASE};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
@@ -34,6 +35,7 @@ impl ActionType for UrlRewrite {
     const NAME: &'static str = "url-rewrite";
     const PHASES: PhaseSet = REQUEST_PHASE;
     const FIELDS: Declared = &[&FROM, &TO];
+    const REWRITES: bool = true;
     const RESULTS: &'static [variables::Declared] = &[
         variables::Declared::new(
             "actions.ngrok.url_rewrite.matches",
@@ -64,7 +66,9 @@ impl ActionType for UrlRewrite {
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
         let (from, to) = (cx.optional(fields, &FROM), cx.read(fields, &TO));
-        Some(Self { from: from?, to: to? })
+        let action = Self { from: from?, to: to? };
+        check_url(action.from.as_ref(), &action.to, cx);
+        Some(action)
     }
 
     fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {

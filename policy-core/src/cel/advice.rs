@@ -4,7 +4,18 @@
 //! compared as text, and parts that fail for some requests.
 
 mod addresses;
+mod calls;
 pub(super) mod failures;
+mod guards;
+mod names;
+mod parts;
+mod values;
+
+pub(in crate::cel) use calls::URL_PARTS;
+pub(crate) use guards::{Guard, Guards};
+pub(super) use guards::{implied, known, worked};
+pub(crate) use parts::Key;
+pub(super) use parts::Parts;
 
 use super::code::{Code, Node, NodeId};
 use super::fold::Folded;
@@ -17,7 +28,14 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::Span;
 
 /// Reports on one expression; `patterns` that do not compile have been reported.
-pub(super) fn report(code: &Code, folded: &Folded, patterns: &[Span], steps: u64, found: &mut Diagnostics) {
+pub(super) fn report(
+    parts: &Parts<'_>,
+    folded: &Folded,
+    patterns: &[Span],
+    steps: u64,
+    found: &mut Diagnostics,
+) {
+    let code = parts.code;
     let reached = code.reachable();
     let nodes = || {
         let all = code.nodes.iter().enumerate().zip(&reached).filter(|(_, reached)| **reached);
@@ -39,12 +57,20 @@ pub(super) fn report(code: &Code, folded: &Folded, patterns: &[Span], steps: u64
         let help = "go over fewer lists inside one another, or over shorter ones";
         found.push(Diagnostic::new(&cel::COSTLY, code.span(code.root), message).with_help(help));
     }
+    let mut advice = Diagnostics::default();
+    let mut order = None;
     for (id, node) in nodes() {
-        addresses::report(code, id, node, found);
-        header_case(code, node, found);
-        time_zone(code, node, found);
+        addresses::report(parts, (id, node), &mut order, &mut advice);
+        values::report(parts, (id, node), &mut advice);
+        time_zone(code, node, &mut advice);
     }
-    if let Some(Node::Const(Value::Bool(value))) = folded.code.node(folded.code.root) {
+    order.into_iter().for_each(|item| advice.push(item));
+    // What makes it constant has been told.
+    let told = !advice.is_empty();
+    found.append(advice);
+    if let Some(Node::Const(Value::Bool(value))) = folded.code.node(folded.code.root)
+        && !told
+    {
         let message = format!("the expression is always {value}");
         let help = match value {
             true => "leave it out, or compare with something of the connection or request",
@@ -76,34 +102,5 @@ fn time_zone(code: &Code, node: &Node, found: &mut Diagnostics) {
             }
             None => here.with_help("write a name such as `'Europe/Berlin'`, or an offset such as `'+01:00'`"),
         });
-    }
-}
-
-/// The keys of header maps are in lower case: any other spelling is never found.
-fn header_case(code: &Code, node: &Node, found: &mut Diagnostics) {
-    let (map, key) = match node {
-        Node::Index { operand, index, .. } => (*operand, *index),
-        Node::Call { name: "_in_", arguments, .. } => match **arguments {
-            [key, map] => (map, key),
-            _ => return,
-        },
-        _ => return,
-    };
-    let headers = matches!(
-        code.node(map),
-        Some(Node::Fact(fact)) if matches!(fact.path(), "req.headers" | "res.headers" | "req.trailers" | "res.trailers")
-    );
-    if let (true, Some(Node::Const(Value::String(name)))) = (headers, code.node(key))
-        && name.chars().any(|c| c.is_ascii_uppercase())
-    {
-        let lower = name.to_ascii_lowercase();
-        let place = code.span(key);
-        let message = format!("header names are in lower case here, so `{name}` is never found");
-        let found_here = Diagnostic::new(&cel::HEADER_CASE, place, message);
-        found.push(found_here.with_help(format!("write `'{lower}'`")).with_fix_at(
-            false,
-            Some(place),
-            format!("'{lower}'"),
-        ));
     }
 }

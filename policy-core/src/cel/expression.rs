@@ -1,11 +1,13 @@
 //! A checked expression: what a policy keeps of its text.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::advice::failures::{Failures, failures};
+use super::advice::failures::{MayFail, failures};
+use super::advice::{Guard, Guards, Key, Parts as AllParts, implied, known, worked};
 use super::check::check;
 use super::code::{Code, Node, NodeId};
+use super::conditions::{Condition, Depends, conditions};
 use super::cost::Costs;
 use super::env::{Env, Fact};
 use super::fault::{EvalError, Fault};
@@ -15,7 +17,7 @@ use super::host::{EvalLimits, Host};
 use super::interpret::{Sink, evaluate};
 use super::parser::{CelLimits, parse};
 use super::pattern::compile_constants;
-use super::state::{self, Earlier, State, Unknown, Use};
+use super::state::{self, Earlier, Shape, State, Unknown, Use};
 use super::types::Type;
 use super::value::Value;
 use super::{CONSTANT, TYPE_MISMATCH, advice};
@@ -47,7 +49,7 @@ struct Inner {
     cost: u64,
     pattern_states: u64,
     calls: Box<[&'static str]>,
-    failures: Failures,
+    failures: Vec<MayFail>,
     /// What it asks of earlier actions, with its place.
     asks: Box<[(State, Span)]>,
 }
@@ -119,7 +121,11 @@ impl Expression {
         let costs = Costs::of_code(&code);
         let folded = fold(&code, &costs);
         let cost = Costs::of_code(&folded.code).of(code.root);
-        advice::report(&code, &folded, &patterns.bad, cost, found);
+        let failures = {
+            let parts = AllParts::new(&code);
+            advice::report(&parts, &folded, &patterns.bad, cost, found);
+            failures(&parts, found)
+        };
         let mut reads: Vec<Fact> = Vec::new();
         for (node, reached) in folded.code.nodes.iter().zip(folded.code.reachable()) {
             if let (true, Node::Fact(fact) | Node::HasFact(fact)) = (reached, node) {
@@ -131,7 +137,6 @@ impl Expression {
         let mut calls: Vec<&'static str> = code.nodes.iter().filter_map(impure).collect();
         calls.sort_unstable();
         calls.dedup();
-        let failures = failures(&code);
         let asks = state::asks(&code);
         let inner = Inner {
             text: text.into(),
@@ -213,30 +218,35 @@ impl Expression {
     /// guard the others.
     #[must_use]
     pub(crate) fn may_fail(joined: &[Self], earlier: &dyn Earlier) -> Vec<Diagnostics> {
-        // Who tells a guard: two are enough to know that another one does.
-        let mut tellers: HashMap<&str, (usize, bool)> = HashMap::new();
-        for (at, expression) in joined.iter().enumerate() {
-            for guard in &expression.inner.failures.known {
-                tellers
-                    .entry(guard)
-                    .and_modify(|(first, several)| *several |= *first != at)
-                    .or_insert((at, false));
+        let mut guards = Guards::default();
+        if joined.len() > 1 && joined.iter().any(|expression| !expression.inner.failures.is_empty()) {
+            for (at, expression) in joined.iter().enumerate() {
+                guards.add(expression.tells(), at);
             }
         }
-        let known = |at: usize, guard: &String| {
-            tellers.get(&**guard).is_some_and(|(first, several)| *several || *first != at)
-        };
-        let report = |(at, expression): (usize, &Self)| {
+        // What is missing is told where it is read first.
+        let mut told: HashSet<Key> = HashSet::new();
+        let mut report = |(at, expression): (usize, &Self)| {
             let mut found = Diagnostics::default();
             // An expression that is constant has been reported as that.
-            let parts = expression.inner.failures.parts.iter().filter(|_| expression.constant().is_none());
-            let told = |guard: &String| known(at, guard) || earlier.tells(guard);
-            for part in parts.filter(|part| !part.guards.iter().any(told)) {
+            let parts = expression.inner.failures.iter().filter(|_| expression.constant().is_none());
+            for part in parts {
+                if part.is_sure(earlier)
+                    || guards.give(&part.needs, Some(at))
+                    || earlier.tells(&part.needs)
+                    || told.contains(&part.part)
+                {
+                    continue;
+                }
+                if earlier.tells(&[Guard::Worked(part.part)]) {
+                    continue;
+                }
                 let part_found = part.found.clone();
                 let judged = match &part.state {
                     Some(state) => earlier.judge(state, Use::Read, part_found),
                     None => Some(part_found),
                 };
+                told.insert(part.part);
                 judged.into_iter().for_each(|item| found.push(item));
             }
             for (state, span) in &expression.inner.asks {
@@ -245,12 +255,61 @@ impl Expression {
             }
             found
         };
-        joined.iter().enumerate().map(report).collect()
+        joined.iter().enumerate().map(&mut report).collect()
     }
 
-    /// What is known where it is true, as guards are written.
-    pub(crate) fn tells(&self) -> &[String] {
-        &self.inner.failures.known
+    /// What its tests tell where it is true. O(parts).
+    fn tells(&self) -> Vec<Guard> {
+        implied(&self.inner.code)
+    }
+
+    /// What is known where all of these are true: what their tests tell, and which parts have had a value. O(parts).
+    pub(crate) fn known(joined: &[Self]) -> Guards {
+        let mut guards = Guards::default();
+        joined.iter().for_each(|expression| guards.add(known(&expression.inner.code), 0));
+        guards
+    }
+
+    /// The parts that have had a value once it has one. O(parts).
+    pub(crate) fn worked(&self) -> Vec<Guard> {
+        if self.inner.failures.is_empty() { Vec::new() } else { worked(&self.inner.code) }
+    }
+
+    /// What is known of its value.
+    pub(crate) fn shape(&self, levels: usize) -> Shape {
+        state::shape(&self.inner.code, self.inner.code.root, levels)
+    }
+
+    /// The sides of it as a condition, with what each depends on. O(parts).
+    pub(crate) fn conditions(&self) -> Vec<(Condition, Depends)> {
+        conditions(&self.inner.code)
+    }
+
+    /// True if its value, as text, never has a slash: it is made of facts without one, and of texts without one.
+    pub(crate) fn has_no_slash(&self) -> bool {
+        let reached = self.inner.code.reachable();
+        self.inner.code.nodes.iter().zip(reached).filter(|(_, reached)| *reached).all(
+            |(node, _)| match node {
+                Node::Const(Value::String(text)) => !text.contains('/'),
+                Node::Fact(fact) => without_slash(fact.path()),
+                Node::Call { name, .. } => KEEPING.contains(name),
+                Node::Const(_)
+                | Node::Index { .. }
+                | Node::Conditional { .. }
+                | Node::And(..)
+                | Node::Or(..) => true,
+                Node::HasFact(_) | Node::Matches { .. } | Node::List(_) => true,
+                _ => false,
+            },
+        )
+    }
+
+    /// The variable that it is, by its name.
+    pub(crate) fn variable(&self) -> Option<Box<str>> {
+        match state::variable(&self.inner.code, self.inner.code.node(self.inner.code.root)?)? {
+            State::Variable(name) => Some(name),
+            State::Result(_) => None,
+        }
     }
 
     /// Evaluates it.
@@ -320,6 +379,54 @@ impl Expression {
         (value, parts)
     }
 }
+
+/// True for a fact that has no slash.
+fn without_slash(path: &str) -> bool {
+    matches!(
+        path,
+        "conn.client_ip"
+            | "conn.server_ip"
+            | "conn.client_port"
+            | "conn.server_port"
+            | "conn.server_region"
+            | "conn.tls.sni"
+            | "endpoint.addr"
+            | "endpoint.host"
+            | "endpoint.port"
+            | "endpoint.protocol"
+            | "endpoint.id"
+            | "req.host"
+            | "req.url.host"
+            | "req.url.port"
+            | "req.method"
+    ) || path.ends_with(".country_code")
+}
+
+/// Functions whose results have no characters but those of their arguments, digits and points.
+const KEEPING: &[&str] = &[
+    "_+_",
+    "_==_",
+    "_!=_",
+    "!",
+    "lower",
+    "upper",
+    "lowerAscii",
+    "upperAscii",
+    "replace",
+    "split",
+    "join",
+    "substring",
+    "charAt",
+    "trim",
+    "reverse",
+    "string",
+    "size",
+    "indexOf",
+    "lastIndexOf",
+    "startsWith",
+    "endsWith",
+    "contains",
+];
 
 /// The name of a function that may give different results for the same arguments.
 fn impure(node: &Node) -> Option<&'static str> {

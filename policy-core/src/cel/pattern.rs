@@ -50,6 +50,16 @@ impl Draft {
         Ok(Self { pattern: pattern.into(), translated })
     }
 
+    /// Groups that capture.
+    pub(super) const fn groups(&self) -> usize {
+        self.translated.groups
+    }
+
+    /// The characters one of which every match begins with, at the start of the text.
+    pub(super) fn begins(&self) -> Option<&[char]> {
+        self.translated.begins.as_deref()
+    }
+
     /// Steps of compiling it for a match with one text of so many bytes.
     pub(super) fn steps(&self, bytes: u64) -> u64 {
         steps(self.states(), bytes).saturating_add(self.states().saturating_mul(COMPILING))
@@ -85,7 +95,7 @@ impl Draft {
                 refused(&self.pattern, last.trim().trim_start_matches("error: "))
             }
         })?;
-        Ok(Pattern { regex, states: self.states() })
+        Ok(Pattern { written: self.pattern.clone(), regex, states: self.states() })
     }
 }
 
@@ -100,6 +110,7 @@ fn too_large(pattern: &str) -> Fault {
 /// A compiled pattern.
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
+    written: Box<str>,
     regex: Regex,
     states: u64,
 }
@@ -108,6 +119,11 @@ impl Pattern {
     /// Whether it matches anywhere in a text.
     pub(super) fn is_match(&self, text: &str) -> bool {
         self.regex.is_match(text.as_bytes())
+    }
+
+    /// The pattern as it is written.
+    pub(super) fn written(&self) -> &str {
+        &self.written
     }
 
     /// Steps of matching a text of so many bytes.
@@ -253,6 +269,38 @@ mod tests {
         ] {
             assert!(!matches(pattern, text), "{pattern} {text:?}");
         }
+    }
+
+    #[test]
+    fn how_matches_begin_is_known() {
+        let begins = |pattern: &str| {
+            Draft::read(pattern).expect(pattern).begins().map(|all| all.iter().collect::<String>())
+        };
+        for (pattern, with) in [
+            ("^/api", "/"),
+            (r"\A/api(/.*)?$", "/"),
+            (r"^\/api", "/"),
+            ("^(/a|/b)x", "//"),
+            ("^/a|^b", "/b"),
+            ("(^/a|^/b)", "//"),
+            ("^(?:(/)a)", "/"),
+            ("(?i)^api", "aA"),
+            ("^/+", "/"),
+            ("^/{2}", "/"),
+            ("^^a", "a"),
+            (r"^\Qa.b\E", "a"),
+            ("(?P<x>^/)a", "/"),
+        ] {
+            assert_eq!(begins(pattern).as_deref(), Some(with), "{pattern}");
+        }
+        for pattern in [
+            "/api", "^/?api", "^/*a", "^[/]a", "^.", "^(/a|.*)", "(^)?/a", "^/a|b", "(?m)^/a", "a^/b", "",
+            "^", "^(|/a)", "^(/a)?b", "^/{0,2}a",
+        ] {
+            assert_eq!(begins(pattern), None, "{pattern}");
+        }
+        let groups = |pattern: &str| Draft::read(pattern).expect(pattern).groups();
+        assert_eq!((groups("a(b(c))"), groups("(?:a)(?i)(?P<n>b)[(]"), groups(r"\(a")), (2, 1, 0));
     }
 
     #[test]

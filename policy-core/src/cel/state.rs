@@ -3,6 +3,10 @@
 //! An expression is typed and judged where it stands: what is known there of earlier actions comes in through
 //! [`Earlier`], which the reader of a policy implements.
 
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::advice::{Guard, URL_PARTS};
 use super::code::{Code, Node, NodeId};
 use super::types::Type;
 use super::value::Value;
@@ -27,14 +31,77 @@ pub(crate) enum Use {
     Ask,
 }
 
+/// What is known of a value: the keys of a map that is written out, the items of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Nothing.
+    #[default]
+    Any,
+    /// A map has these keys, perhaps others too.
+    Map(Vec<(Box<str>, Shape)>),
+    /// A list has these items, perhaps others too.
+    List(Vec<Shape>),
+    /// A whole number is not less than the first and not greater than the second.
+    Within(i64, i64),
+}
+
+/// A step into a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The entry of a map.
+    Key(Box<str>),
+    /// The item of a list.
+    At(usize),
+}
+
+impl Shape {
+    /// The value at the end of the way, if there is one.
+    pub(crate) fn find(&self, way: &[Step]) -> Option<&Self> {
+        way.iter().try_fold(self, |at, step| match (at, step) {
+            (Self::Map(entries), Step::Key(key)) => {
+                entries.iter().find(|(name, _)| name == key).map(|(_, of)| of)
+            }
+            (Self::List(items), Step::At(index)) => items.get(*index),
+            _ => None,
+        })
+    }
+
+    /// True if it is a position in a list of so many items.
+    pub(crate) fn is_position(&self, items: usize) -> bool {
+        matches!(self, Self::Within(0.., last) if usize::try_from(*last).is_ok_and(|last| last < items))
+    }
+
+    /// What is known of a value that is of one shape or the other. O(size of the smaller).
+    pub(crate) fn or(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Map(some), Self::Map(others)) => {
+                let others: HashMap<&str, &Self> = others.iter().map(|(key, of)| (&**key, of)).collect();
+                let both =
+                    some.iter().filter_map(|(key, of)| Some((key.clone(), of.or(others.get(&**key)?))));
+                Self::Map(both.collect())
+            }
+            (Self::Within(a, b), Self::Within(c, d)) => Self::Within(*a.min(c), *b.max(d)),
+            (Self::List(some), Self::List(others)) => {
+                Self::List(some.iter().zip(others).map(|(a, b)| a.or(b)).collect())
+            }
+            _ => Self::Any,
+        }
+    }
+}
+
 /// What is known of earlier actions where an expression stands.
 pub(crate) trait Earlier {
     /// The type of a variable, if it is set before.
     fn variable(&self, name: &str) -> Option<Type>;
 
-    /// True if the place itself tells this of a guard.
-    fn tells(&self, _guard: &str) -> bool {
+    /// True if the place itself tells one of some guards.
+    fn tells(&self, _needs: &[Guard]) -> bool {
         false
+    }
+
+    /// What is known of a variable, wherever it is set.
+    fn shape(&self, _variable: &str) -> Rc<Shape> {
+        Rc::default()
     }
 
     /// What to say of a use; `found` is what would be said of a value that may be missing.
@@ -89,6 +156,61 @@ pub(super) fn asked(code: &Code, node: &Node) -> Option<State> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// The way to a part from a variable by constant names: `vars.a.b[0]`; `None` for the variable itself.
+pub(super) fn way(code: &Code, id: NodeId) -> Option<(Box<str>, Vec<Step>)> {
+    let (mut at, mut way) = (id, Vec::new());
+    loop {
+        let node = code.node(at)?;
+        if let Some(State::Variable(name)) = variable(code, node) {
+            way.reverse();
+            return (!way.is_empty()).then_some((name, way));
+        }
+        let (operand, step) = match node {
+            Node::Select { operand, field, optional: false } => (operand, Some(field)),
+            Node::Index { operand, index, optional: false } => (operand, constant(code, *index)),
+            _ => return None,
+        };
+        way.push(match step? {
+            Value::String(key) => Step::Key((&**key).into()),
+            Value::Int(index) => Step::At(usize::try_from(*index).ok()?),
+            _ => return None,
+        });
+        at = *operand;
+    }
+}
+
+/// The shape of a value that is written out, so many levels of it.
+pub(super) fn shape(code: &Code, id: NodeId, levels: usize) -> Shape {
+    let Some(levels) = levels.checked_sub(1) else { return Shape::Any };
+    match code.node(id) {
+        Some(Node::Map(entries)) => {
+            let entries = entries.iter().filter(|(.., optional)| !optional);
+            let named = entries.filter_map(|(key, value, _)| match constant(code, *key) {
+                Some(Value::String(key)) => Some(((&**key).into(), shape(code, *value, levels))),
+                _ => None,
+            });
+            Shape::Map(named.collect())
+        }
+        Some(Node::List(items)) => {
+            let items = items.iter().take_while(|(_, optional)| !optional);
+            Shape::List(items.map(|(item, _)| shape(code, *item, levels)).collect())
+        }
+        Some(Node::Const(Value::Int(number))) => Shape::Within(*number, *number),
+        Some(Node::Call { name: "rand.int", arguments, .. }) => match **arguments {
+            [] => Shape::Within(0, 1),
+            [least, most] => match (constant(code, least), constant(code, most)) {
+                (Some(Value::Int(least)), Some(Value::Int(most))) => Shape::Within(*least, *most),
+                _ => Shape::Any,
+            },
+            _ => Shape::Any,
+        },
+        Some(Node::Call { name: "url.parse" | "parseUrl", .. }) => {
+            Shape::Map(URL_PARTS.iter().map(|part| ((*part).into(), Shape::Any)).collect())
+        }
+        _ => Shape::Any,
     }
 }
 

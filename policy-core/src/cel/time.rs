@@ -228,16 +228,16 @@ fn time_zone(name: &str) -> Result<TimeZone, Fault> {
     }
 }
 
-/// `+hh:mm`, `-hh:mm` or `hh:mm`, in minutes.
+/// `+hh:mm`, `-hh:mm` or `hh:mm`, in minutes: hours and minutes of a clock.
 fn offset(text: &str) -> IResult<&str, i32> {
     let sign = opt(alt((tag("-"), tag("+"))));
     let parts = separated_pair(number::<u8>(1, 2), tag(":"), number::<u8>(1, 2));
-    pair(sign, parts)
-        .map(|(sign, (hours, minutes))| {
-            let all = i32::from(hours) * 60 + i32::from(minutes);
-            if sign == Some("-") { -all } else { all }
-        })
-        .parse(text)
+    map_opt(pair(sign, parts), |(sign, (hours, minutes))| {
+        let all = i32::from(hours) * 60 + i32::from(minutes);
+        let all = if sign == Some("-") { -all } else { all };
+        (hours < 24 && minutes < 60).then_some(all)
+    })
+    .parse(text)
 }
 
 /// Digits as a number.
@@ -320,5 +320,9 @@ mod tests {
         let first = Timestamp::new(FIRST_SECOND, 0).expect("the first").at(Some("-01:00")).expect("before");
         assert_eq!((first.year, first.at.month(), first.at.hour()), (0, 12, 23));
         assert!(day("Mars/Olympus").is_err() && day("+99:99").is_err() && day("1:2:3").is_err());
+        for beyond in ["+25:00", "+24:00", "-24:00", "+02:75", "23:60"] {
+            assert!(day(beyond).is_err(), "{beyond}");
+        }
+        assert!(day("+23:59").is_ok() && day("-23:59").is_ok());
     }
 }

@@ -142,7 +142,8 @@ impl Value {
             (Self::Duration(a), Self::Duration(b)) => a == b,
             (Self::Timestamp(a), Self::Timestamp(b)) => a == b,
             (Self::Type(a), Self::Type(b)) => a == b,
-            (Self::Ip(a), Self::Ip(b)) => a == b,
+            // One address in either family's notation (CEL's library of addresses).
+            (Self::Ip(a), Self::Ip(b)) => a.to_canonical() == b.to_canonical(),
             (Self::Cidr(a), Self::Cidr(b)) => a == b,
             (Self::Optional(a), Self::Optional(b)) => match (a, b) {
                 (None, None) => true,

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::actions::{WRONG_PROTOCOL, facts_of};
-use crate::cel::{Expression, Value};
+use crate::actions::{ActionConfig, NOBODY, WRONG_PROTOCOL, facts_of};
+use crate::cel::{Clause, Expression, Value, adjoin, cover};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
+use crate::lpm::RangeSet;
 use crate::model::{Action, PhaseRules, Policy, Rule, RuleExpression};
 use crate::options::EndpointTraits;
 use crate::phase::Phase;
@@ -44,7 +45,10 @@ pub(crate) fn check_policy(
     // After another error the action may be there and misspelt.
     let sound = sound && !found.has_errors();
     if sound && policy.phases.iter().map(written).sum::<usize>() == 0 {
-        let at = policy.phases.first().map_or(policy.span.at_start(), |rules| rules.span);
+        // A rule that has lost its actions, a phase without rules, or nothing at all.
+        let rule = policy.phases.iter().flat_map(|rules| &rules.rules).next().map(|rule| rule.span);
+        let phase = policy.phases.first().map(|rules| rules.span);
+        let at = rule.or(phase).unwrap_or_else(|| policy.span.at_start());
         found.push(
             Diagnostic::new(&NO_ACTION, at, "the policy has no action at all")
                 .with_help("add a rule, e.g. `- actions: [{type: deny}]`"),
@@ -58,6 +62,7 @@ pub(crate) fn check_policy(
         check_phase(policy, phase, endpoint, serving, found);
     }
     check_repeats(policy, found);
+    check_lists_in_turn(policy, found);
     check_enforced(policy, found);
     if endpoint.cloud && sound {
         check_handled(policy, endpoint, found);
@@ -169,6 +174,37 @@ fn check_repeats(policy: &Policy, found: &mut Diagnostics) {
     }
 }
 
+/// Lists that every connection passes one after the other: who is still there at each.
+fn check_lists_in_turn(policy: &Policy, found: &mut Diagnostics) {
+    let mut through: Option<(RangeSet, Span)> = None;
+    for rule in Phase::ALL.into_iter().flat_map(|phase| policy.rules(phase)).filter(|rule| !rule.guarded) {
+        for action in &rule.actions {
+            let ActionConfig::RestrictIps(list) = &action.config else { continue };
+            let Some(next) = list.lets_through().filter(|next| !next.is_empty()) else { continue };
+            let Some((before, first)) = &through else {
+                through = Some((next, action.span));
+                continue;
+            };
+            let both = before.without(&before.without(&next));
+            let earlier = |item: Diagnostic| item.with_label(*first, "this list has refused them");
+            if both.is_empty() {
+                let message =
+                    "no address is permitted by this list and by the one before: nobody comes through";
+                let help = "permit the same addresses in both, or put all into one list";
+                found.push(earlier(Diagnostic::new(&NOBODY, action.span, message).with_help(help)));
+                return;
+            }
+            for item in list.allow.iter().filter(|item| !before.meets(item.value)) {
+                let message =
+                    format!("a list before refuses all of `{}`: nobody comes in by this entry", item.value);
+                let help = "permit it there as well, or remove the entry";
+                found.push(earlier(Diagnostic::new(&NOBODY, item.span, message).with_help(help)));
+            }
+            through = Some((both, *first));
+        }
+    }
+}
+
 /// Actions that only look, with nobody who looks at their results.
 fn check_enforced(policy: &Policy, found: &mut Diagnostics) {
     let idle = || policy.actions().filter(|action| !action.config.enforced());
@@ -211,18 +247,13 @@ fn results_read(policy: &Policy) -> Vec<&'static str> {
     out
 }
 
-/// Whether an endpoint without an upstream handles all traffic: some action without conditions does.
+/// Whether an endpoint without an upstream handles all traffic: some action without conditions does, or the conditions
+/// of several cover everything together.
 fn check_handled(policy: &Policy, endpoint: EndpointTraits, found: &mut Diagnostics) {
-    let handles = |phase: &PhaseRules| {
-        let always = |rule: &&Rule| {
-            let holds = |item: &RuleExpression| matches!(item.expression.constant(), Some(Value::Bool(true)));
-            !rule.guarded || !rule.expressions.is_empty() && rule.expressions.iter().all(holds)
-        };
-        let rules = phase.rules.iter().filter(always);
-        rules.flat_map(|rule| &rule.actions).any(|action| action.config.handles())
-    };
-    let early = |phase: &&PhaseRules| matches!(phase.phase, Phase::OnTcpConnect | Phase::OnHttpRequest);
-    if policy.phases.iter().filter(early).any(handles) {
+    let handles = |rule: &&Rule| rule.actions.iter().any(|action| action.config.handles());
+    let clauses = |phase: Phase| policy.rules(phase).filter(handles).map(clause).collect::<Vec<_>>();
+    let early = [Phase::OnTcpConnect, Phase::OnHttpRequest];
+    if early.into_iter().any(|phase| cover(&clauses(phase))) {
         return;
     }
     let http = matches!(endpoint.scheme, Some(Scheme::Http | Scheme::Https))
@@ -231,14 +262,41 @@ fn check_handled(policy: &Policy, endpoint: EndpointTraits, found: &mut Diagnost
     let written = policy.phases.iter().find(|rules| rules.phase == phase).or(policy.phases.first());
     let at = written.map_or(policy.span.at_start(), |rules| rules.span);
     let message = format!("{phase} may end without an action that handles the traffic");
-    let guarded = policy.actions().find(|action| action.config.handles());
     let mut diagnostic = Diagnostic::new(&NOT_TERMINATED, at, message).with_help(
         "a cloud endpoint has no upstream: end with a rule without conditions, e.g. `- actions: [{type: deny}]`",
     );
-    if let Some(guarded) = guarded {
-        diagnostic = diagnostic.with_label(guarded.span, "this one runs under conditions only");
+    // Weighted routes, as ngrok's operator makes them: it knows which numbers come.
+    if early.into_iter().any(|phase| adjoin(&clauses(phase))) {
+        diagnostic = diagnostic.with_severity(Severity::Warning);
+    }
+    if let Some((action, why)) = nearly_handles(policy, phase) {
+        diagnostic = diagnostic.with_label(action.span, why);
     }
     found.push(diagnostic);
+}
+
+/// The conditions of a rule; those that are always true leave nothing.
+fn clause(rule: &Rule) -> Clause {
+    let holds = |item: &RuleExpression| matches!(item.expression.constant(), Some(Value::Bool(true)));
+    let always = !rule.guarded || !rule.expressions.is_empty() && rule.expressions.iter().all(holds);
+    if always { Vec::new() } else { rule.tests.clone() }
+}
+
+/// The last action of a phase that handles some of the traffic, and why not all of it.
+fn nearly_handles(policy: &Policy, phase: Phase) -> Option<(&Action, &'static str)> {
+    let rules: Vec<_> = policy.rules(phase).collect();
+    rules.into_iter().rev().find_map(|rule| {
+        let action = rule.actions.iter().rev().find(|action| match &action.config {
+            ActionConfig::ForwardInternal(_) | ActionConfig::Redirect(_) => true,
+            other => other.handles(),
+        })?;
+        let why = match &action.config {
+            config if config.handles() => "this one runs under conditions only",
+            ActionConfig::Redirect(_) => "this one goes on if `from` is not found",
+            _ => "this one goes on if it fails",
+        };
+        Some((action, why))
+    })
 }
 
 #[cfg(test)]
@@ -273,17 +331,98 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_without_an_action_is_told_where_it_should_stand() {
+        let place = |text: &str| {
+            let source = Source::new("p.yml", text);
+            let (_, found) = load_policy(&source, &CheckOptions::default());
+            let said = found.iter().map(|it| (it.code.id, source.position(it.span.start).to_string()));
+            said.collect::<Vec<_>>()
+        };
+        let at = |place: &str| vec![("TP401", place.to_owned())];
+        assert_eq!(place("# empty\n{}\n"), at("2:1"));
+        assert_eq!(place("# empty\non_tcp_connect: []\n"), at("2:1"));
+        assert_eq!(place("on_tcp_connect: []\non_http_request:\n  - actions: []\n"), at("3:5"));
+    }
+
+    #[test]
+    fn entries_that_nobody_can_use_are_told() {
+        let list = |allow: &str, deny: &str| {
+            format!("{{type: restrict-ips, config: {{allow: [{allow}], deny: [{deny}]}}}}")
+        };
+        let rules = |actions: &[String]| {
+            codes(&format!("on_tcp_connect: [{{actions: [{}]}}]", actions.join(", ")), |_| {})
+        };
+        let v6 = "\"2001:db8::/32\"";
+        let one = |allow: &str, deny: &str| rules(&[list(allow, deny)]);
+        assert_eq!(one(&format!("192.0.2.0/24, 198.51.100.3/32, {v6}"), "198.51.100.0/24"), ["TP440"]);
+        assert_eq!(one("\"2001:db8:1::/48\", 203.0.113.0/24", v6), ["TP440"]);
+        assert_eq!(one(&format!("198.51.100.0/24, {v6}"), "198.51.100.0/25, 198.51.100.128/25"), ["TP440"]);
+        assert_eq!(one(&format!("198.51.100.0/24, {v6}"), "198.51.100.0/25"), Vec::<&str>::new());
+        assert_eq!(one("198.51.100.0/24, 203.0.113.0/24", "0.0.0.0/0"), ["TP434"]);
+        let two = |first: &str, second: &str| {
+            rules(&[list(&format!("{first}, {v6}"), ""), list(&format!("{second}, {v6}"), "")])
+        };
+        assert_eq!(two("10.0.0.0/8", "10.1.0.0/16"), Vec::<&str>::new());
+        assert_eq!(two("10.0.0.0/8", "10.1.0.0/16, 192.0.2.0/24"), ["TP440"]);
+        let apart = rules(&[list("10.0.0.0/8", ""), list("192.0.2.0/24", "")]);
+        assert_eq!(apart, ["TP436", "TP440", "TP436"]);
+    }
+
+    #[test]
+    fn a_misspelt_field_is_told_once() {
+        let list = "on_tcp_connect: [{actions: [{type: restrict-ips, config: {allow_cidrs: [10.0.0.0/8]}}]}]";
+        assert_eq!(codes(list, |_| {}), ["TP302"]);
+    }
+
+    #[test]
     fn a_cloud_endpoint_handles_all_traffic() {
         let cloud = |options: &mut CheckOptions| options.endpoint.cloud = true;
         let of = |actions: &str| codes(&format!("on_http_request: [{actions}]"), cloud);
         assert_eq!(of("{actions: [{type: deny}]}"), Vec::<&str>::new());
-        assert_eq!(of("{expressions: [\"req.method == 'GET'\"], actions: [{type: deny}]}"), ["TP409"]);
+        let guarded =
+            |condition: &str| format!("{{expressions: [\"{condition}\"], actions: [{{type: deny}}]}}");
+        let all =
+            |conditions: &[&str]| of(&conditions.iter().map(|it| guarded(it)).collect::<Vec<_>>().join(", "));
+        assert_eq!(all(&["req.method == 'GET'"]), ["TP409"]);
+        assert_eq!(all(&["req.method == 'GET'", "req.method != 'GET'"]), Vec::<&str>::new());
+        assert_eq!(
+            all(&["req.method == 'GET'", "req.host == 'a'", "!(req.method in ['GET'])"]),
+            Vec::<&str>::new()
+        );
+        assert_eq!(all(&["rand.int(0, 1) == 0", "rand.int(0, 1) != 0"]), ["TP409"]);
+        assert_eq!(all(&["true"]), ["TP213"]);
         let forward = "{type: forward-internal, config: {url: \"https://a.internal\", on_error: continue}}";
         assert_eq!(of(&format!("{{actions: [{forward}]}}")), ["TP409"]);
         let redirect = |from: &str| format!("{{actions: [{{type: redirect, config: {{{from} to: /a}}}}]}}");
         assert_eq!(of(&redirect("")), Vec::<&str>::new());
         assert_eq!(of(&redirect("from: x,")), ["TP409"]);
         assert_eq!(codes("on_tcp_connect: [{actions: [{type: deny}]}]", cloud), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn weighted_routes_are_a_warning() {
+        let route = |condition: &str, name: &str| {
+            let forward =
+                format!("{{type: forward-internal, config: {{url: \"tcp://{name}.internal:22\"}}}}");
+            format!("- {{expressions: [\"{condition}\"], actions: [{forward}]}}\n")
+        };
+        let found = |routes: &[&str]| {
+            let routes: Vec<_> = routes.iter().map(|condition| route(condition, "a")).collect();
+            let set = "- actions: [{type: set-vars, config: {vars: [{n: \"${rand.int(0,99)}\"}]}}]\n";
+            let source = Source::new("p.yml", format!("on_tcp_connect:\n{set}{}", routes.concat()));
+            let mut options = CheckOptions::default();
+            options.endpoint.cloud = true;
+            let (_, found) = load_policy(&source, &options);
+            let line = |span| source.position(span).line;
+            let said = found
+                .iter()
+                .map(|it| (it.code.id, it.severity.name(), it.labels.first().map(|it| line(it.span.start))));
+            said.collect::<Vec<_>>()
+        };
+        let weights = ["int(vars.n) <= 49", "int(vars.n) >= 50 && int(vars.n) <= 99"];
+        assert_eq!(found(&weights), [("TP409", "warning", Some(4))]);
+        assert_eq!(found(&["int(vars.n) <= 49", "int(vars.n) >= 51"]), [("TP409", "error", Some(4))]);
+        assert_eq!(found(&["int(vars.n) <= 49", "int(vars.n) > 49"]), []);
     }
 
     #[test]

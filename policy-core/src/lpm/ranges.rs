@@ -40,6 +40,20 @@ impl<K: Key> Ranges<K> {
         behind.checked_sub(1).and_then(|at| self.0.get(at)).is_some_and(|&(_, last)| key <= last)
     }
 
+    /// True if the set holds every key from the first to the last. O(log n).
+    #[must_use]
+    pub fn covers(&self, first: K, last: K) -> bool {
+        let behind = self.0.partition_point(|&(start, _)| start <= first);
+        behind.checked_sub(1).and_then(|at| self.0.get(at)).is_some_and(|&(_, end)| last <= end)
+    }
+
+    /// True if the set holds some key from the first to the last. O(log n).
+    #[must_use]
+    pub fn meets(&self, first: K, last: K) -> bool {
+        let behind = self.0.partition_point(|&(start, _)| start <= last);
+        behind.checked_sub(1).and_then(|at| self.0.get(at)).is_some_and(|&(_, end)| first <= end)
+    }
+
     /// What is in this set and not in the other. O(n + m).
     #[must_use]
     pub fn without(&self, other: &Self) -> Self {
@@ -111,6 +125,36 @@ impl RangeSet {
         }
     }
 
+    /// True if the set holds every address of the network. O(log n).
+    #[must_use]
+    pub fn covers(&self, network: IpNetwork) -> bool {
+        match unmapped(network) {
+            IpNetwork::V4(network) => {
+                let (first, last) = bounds_v4(network);
+                self.v4.covers(first, last)
+            }
+            IpNetwork::V6(network) => {
+                let (first, last) = bounds_v6(network);
+                self.v6.covers(first, last)
+            }
+        }
+    }
+
+    /// True if the set holds some address of the network. O(log n).
+    #[must_use]
+    pub fn meets(&self, network: IpNetwork) -> bool {
+        match unmapped(network) {
+            IpNetwork::V4(network) => {
+                let (first, last) = bounds_v4(network);
+                self.v4.meets(first, last)
+            }
+            IpNetwork::V6(network) => {
+                let (first, last) = bounds_v6(network);
+                self.v6.meets(first, last)
+            }
+        }
+    }
+
     /// True if the set holds no address.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -163,6 +207,10 @@ mod tests {
             let rest = a.without(&b);
             for key in (0..40_u32).chain(u32::MAX - 40..=u32::MAX) {
                 prop_assert_eq!(rest.contains(key), a.contains(key) && !b.contains(key), "{}", key);
+            }
+            for &(first, last) in b.as_slice().iter().filter(|(first, last)| last - first < 100) {
+                prop_assert_eq!(a.covers(first, last), (first..=last).all(|key| a.contains(key)));
+                prop_assert_eq!(a.meets(first, last), (first..=last).any(|key| a.contains(key)));
             }
             prop_assert_eq!(Ranges::new(rest.as_slice().to_vec()), rest);
         }

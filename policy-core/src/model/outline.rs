@@ -8,20 +8,9 @@ use crate::parse::{NodeKind, NodeRef};
 use crate::reader::Fields;
 use crate::source::Span;
 
-/// Actions that change what conditions on requests and responses read.
-const REWRITING: &[&str] = &["add-headers", "remove-headers", "url-rewrite"];
-
-/// What a policy does as a whole.
-pub(super) struct Outline {
-    pub(super) traces: Vec<Trace>,
-    /// True if an action changes requests or responses.
-    pub(super) rewrites: bool,
-}
-
 /// Every trace, in document order. O(document).
-pub(super) fn outline(phases: &[WrittenPhase<'_>]) -> Outline {
+pub(super) fn outline(phases: &[WrittenPhase<'_>]) -> Vec<Trace> {
     let mut out = Vec::new();
-    let mut rewrites = false;
     for (at, phase) in phases.iter().enumerate() {
         let before: usize =
             phases.iter().take(at).filter(|other| other.phase == phase.phase).map(|it| it.rules.len()).sum();
@@ -33,26 +22,25 @@ pub(super) fn outline(phases: &[WrittenPhase<'_>]) -> Outline {
             match fields.get("actions").map(|node| node.kind()) {
                 Some(NodeKind::Sequence(actions)) => {
                     for (at, action) in actions.iter().enumerate() {
-                        rewrites |= traces(action, &mut |state, span| add(at, state, span));
+                        traces(action, &mut |state, span| add(at, state, span));
                     }
                 }
                 // An action without its rule.
-                None => rewrites |= traces(*rule, &mut |state, span| add(0, state, span)),
+                None => traces(*rule, &mut |state, span| add(0, state, span)),
                 Some(_) => {}
             }
         }
     }
-    Outline { traces: out, rewrites }
+    out
 }
 
-/// What one action leaves behind; true if it changes requests or responses.
-fn traces(action: NodeRef<'_>, add: &mut dyn FnMut(State, Span)) -> bool {
-    let Some(fields) = Fields::of(action) else { return false };
-    let Some(kind) = fields.field("type") else { return false };
-    let NodeKind::Scalar(kind) = kind.value.kind() else { return false };
+/// What one action leaves behind.
+fn traces(action: NodeRef<'_>, add: &mut dyn FnMut(State, Span)) {
+    let Some(fields) = Fields::of(action) else { return };
+    let Some(kind) = fields.field("type") else { return };
+    let NodeKind::Scalar(kind) = kind.value.kind() else { return };
     let name = OLD_NAMES.iter().find(|(old, _)| *old == kind.text).map_or(kind.text, |(_, new)| *new);
-    let Some(facts) = facts_of(name) else { return false };
-    let rewrites = REWRITING.contains(&facts.name);
+    let Some(facts) = facts_of(name) else { return };
     // A forward leaves a result behind only where it fails and the policy goes on.
     let goes_on = || {
         let on_error = fields.get("config").and_then(Fields::of).and_then(|config| config.get("on_error"));
@@ -62,9 +50,9 @@ fn traces(action: NodeRef<'_>, add: &mut dyn FnMut(State, Span)) -> bool {
         add(State::Result(path), kind.span);
     }
     if facts.name != "set-vars" {
-        return rewrites;
+        return;
     }
-    let Some(config) = fields.get("config").and_then(Fields::of) else { return false };
+    let Some(config) = fields.get("config").and_then(Fields::of) else { return };
     // A map in place of the list, or of the field, is wrong, and it says which names are meant.
     let maps = match config.get("vars").map(|node| (node, node.kind())) {
         Some((_, NodeKind::Sequence(items))) => items.iter().filter_map(Fields::of).collect(),
@@ -74,5 +62,4 @@ fn traces(action: NodeRef<'_>, add: &mut dyn FnMut(State, Span)) -> bool {
     for field in maps.iter().flat_map(|fields| &fields.entries) {
         add(State::Variable(field.key.into()), field.span);
     }
-    rewrites
 }

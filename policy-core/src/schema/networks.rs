@@ -2,7 +2,7 @@
 
 use super::texts::Text;
 use super::{Context, Kind};
-use crate::cel::is_template;
+use crate::cel::{TemplatePart, is_template};
 use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
 use crate::lpm::{CidrError, ParsedCidr, cidr};
 use crate::parse::NodeRef;
@@ -57,7 +57,8 @@ impl Kind for NetworkOrTemplate {
     fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<NetworkItem> {
         let text = cx.reader.text(node, what)?;
         if is_template(text.value) {
-            return cx.template(text, crate::cel::FieldType::Text).map(NetworkItem::Dynamic);
+            let read = cx.template(text, crate::cel::FieldType::Text)?;
+            return check_dynamic(&read, cx).then_some(NetworkItem::Dynamic(read));
         }
         let entry = report_entry(text, cx.reader)?;
         Some(NetworkItem::Static(Spanned::new(entry.network, text.span)))
@@ -69,6 +70,50 @@ impl Kind for NetworkOrTemplate {
 
     fn interpolates(&self) -> bool {
         true
+    }
+}
+
+/// What can be said of a network that is known for each connection only: whatever its expressions give, what is written
+/// around them stays.
+fn check_dynamic(read: &Text, cx: &Context<'_, '_>) -> bool {
+    let written: String = read
+        .template
+        .parts()
+        .iter()
+        .map(|part| match part {
+            TemplatePart::Text(text) => text,
+            TemplatePart::Expression(_) => "",
+        })
+        .collect();
+    let error = |why: String| {
+        let message = format!("this is no network, whatever `${{…}}` gives: {why}");
+        let found = Diagnostic::new(&INVALID_CIDR, read.span, message);
+        cx.reader.report(found.with_help("write e.g. `${conn.client_ip}/32`"));
+        false
+    };
+    if let Some(odd) = written.chars().find(|c| !(c.is_ascii_hexdigit() || matches!(c, '.' | ':' | '/'))) {
+        return error(format!("a network has no {odd:?}"));
+    }
+    // The length that is written to its end.
+    let length = match read.template.parts().last() {
+        Some(TemplatePart::Text(end)) => end.split_once('/').map(|(_, length)| length),
+        _ => None,
+    };
+    let Some(length) = length else { return true };
+    let address = written.split('/').next().unwrap_or_default();
+    // With the longest address of its family.
+    let any = if address.contains(':') || !address.contains('.') { "::" } else { "0.0.0.0" };
+    match cidr(&format!("{any}/{length}")) {
+        Err(why) => error(why.to_string()),
+        Ok(entry) if any == "::" && address.is_empty() && entry.network.prefix() > 32 => {
+            let message =
+                format!("no IPv4 address has a network of the length {length}: the run fails for each");
+            let found = Diagnostic::new(&INVALID_CIDR, read.span, message).with_severity(Severity::Warning);
+            cx.reader
+                .report(found.with_help("leave the length out: an address alone is a network of its own"));
+            true
+        }
+        Ok(_) => true,
     }
 }
 

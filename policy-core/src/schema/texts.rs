@@ -1,7 +1,7 @@
 //! Texts: literal ones, those with `${…}`, regular expressions, URLs, expressions, and values of any shape.
 
 use super::{Context, Kind};
-use crate::cel::{self, Expression, FieldType, Template, Type, is_template};
+use crate::cel::{self, Expression, FieldType, Shape, Template, Type, is_template};
 use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
 use crate::parse::{NodeKind, NodeRef, Plain, PlainMap};
 use crate::reader::{TextRef, is_placeholder, placeholder};
@@ -278,6 +278,20 @@ impl ConfigValue {
         }
     }
 
+    /// What is known of the value an expression sees, so many levels of it.
+    pub(crate) fn shape(&self, levels: usize) -> Shape {
+        let Some(inner) = levels.checked_sub(1) else { return Shape::Any };
+        match self {
+            Self::Plain(Plain::Int(number)) => Shape::Within(*number, *number),
+            Self::Plain(_) => Shape::Any,
+            Self::Text(text) => text.template.whole().map_or(Shape::Any, |whole| whole.shape(levels)),
+            Self::List(items) => Shape::List(items.iter().map(|item| item.shape(inner)).collect()),
+            Self::Map(entries) => {
+                Shape::Map(entries.iter().map(|(key, value)| (key.clone(), value.shape(inner))).collect())
+            }
+        }
+    }
+
     /// The value without expressions; `None` if there is one.
     pub(crate) fn plain(&self) -> Option<Plain> {
         Some(match self {
@@ -397,6 +411,8 @@ impl<'d> Context<'_, 'd> {
         let (template, found) = env.check_template_after(text.value, field, &mut limits, place.flow);
         self.reader.take(text.value.len() / 2, before - limits.pattern_states);
         self.reader.absorb_part(text, found);
+        // What follows in the rule runs only if these have had a value.
+        template.iter().flat_map(Template::expressions).for_each(|it| place.flow.worked(it.worked()));
         template.map(|template| Text { span, template })
     }
 

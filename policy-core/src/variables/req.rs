@@ -59,6 +59,20 @@ pub(super) static DECLARED: &[Declared] = &[
     Declared::new("req.user_agent.is_tablet", "bool", REQUEST, "true for tablets"),
     Declared::new("req.user_agent.is_desktop", "bool", REQUEST, "true for computers"),
     Declared::new("req.user_agent.is_bot", "bool", REQUEST, "true for programs that say they are bots"),
+    // A client sends name and value; in a request the others have their zero values.
     Declared::new("Cookie.name", "string", REQUEST, "the name of the cookie"),
     Declared::new("Cookie.value", "string", REQUEST, "the value of the cookie"),
+    Declared::new("Cookie.domain", "string", REQUEST, "the domain; empty in a request"),
+    Declared::new("Cookie.path", "string", REQUEST, "the path; empty in a request"),
+    Declared::new("Cookie.expires", "timestamp", REQUEST, "when the cookie expires; zero in a request"),
+    Declared::new("Cookie.max_age", "duration", REQUEST, "how long the cookie lives; zero in a request"),
+    Declared::new("Cookie.secure", "bool", REQUEST, "true if only for TLS; false in a request"),
+    Declared::new("Cookie.http_only", "bool", REQUEST, "true if hidden from scripts; false in a request"),
+    Declared::new("Cookie.same_site", "string", REQUEST, "the `SameSite` attribute; empty in a request"),
+    Declared::new(
+        "Cookie.unparsed_attributes",
+        "list(string)",
+        REQUEST,
+        "attributes nobody knows; none in a request",
+    ),
 ];

@@ -5,79 +5,129 @@
 
 use std::net::IpAddr;
 
+use super::parts::Parts;
 use crate::cel;
-use crate::cel::code::{Code, Node, NodeId};
-use crate::cel::value::Value;
+use crate::cel::code::{Node, NodeId};
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 use crate::lpm::{self, CidrError};
 use crate::source::Span;
 
-/// Looks at one node.
-pub(super) fn report(code: &Code, id: NodeId, node: &Node, found: &mut Diagnostics) {
-    let Node::Call { name, arguments, .. } = node else { return };
-    match (*name, &**arguments) {
-        ("_==_" | "_!=_", [a, b]) => {
-            let symbol = name.trim_matches('_');
-            let pair =
-                address(code, *a).map(|fact| (fact, *b)).or_else(|| address(code, *b).map(|fact| (fact, *a)));
-            if let Some((fact, other)) = pair
-                && let Some(text) = constant_text(code, other)
-            {
-                let whole = (code.span(id), *name == "_!=_");
-                compared(fact, symbol, text, code.span(other), Some(whole), found);
+/// Looks at one node; of several comparisons by order the first is told, in `order`.
+pub(super) fn report(
+    parts: &Parts<'_>,
+    (id, node): (NodeId, &Node),
+    order: &mut Option<Diagnostic>,
+    found: &mut Diagnostics,
+) {
+    let address = |id| parts.fact(id).filter(|_| parts.is_address(id));
+    let text = |id| parts.text(id).map(|text| (text, parts.code.span(parts.written(id).0)));
+    match node {
+        Node::Matches { operand, pattern } => {
+            if let Some(fact) = address(*operand) {
+                matched(fact, pattern.written(), parts.code.span(id), found);
             }
         }
-        ("_in_", [item, list]) => {
-            if let (Some(fact), Some(Node::List(items))) = (address(code, *item), code.node(*list)) {
-                for (item, _) in items {
-                    if let Some(text) = constant_text(code, *item) {
-                        compared(fact, "in", text, code.span(*item), None, found);
+        Node::Call { name, arguments, .. } => match (*name, &**arguments) {
+            ("_==_" | "_!=_", [a, b]) => {
+                let symbol = name.trim_matches('_');
+                let pair = address(*a).map(|fact| (fact, *b)).or_else(|| address(*b).map(|fact| (fact, *a)));
+                if let Some((fact, (text, place))) = pair.and_then(|(fact, other)| Some((fact, text(other)?)))
+                {
+                    let whole = (parts.code.span(id), *name == "_!=_");
+                    compared(fact, symbol, text, place, Some(whole), found);
+                }
+            }
+            ("_<_" | "_<=_" | "_>_" | "_>=_", [a, b]) => {
+                let symbol = name.trim_matches('_');
+                let pair = address(*a).map(|fact| (fact, *b)).or_else(|| address(*b).map(|fact| (fact, *a)));
+                if let Some((fact, other)) = pair
+                    && parts.text(other).is_some()
+                {
+                    order.get_or_insert_with(|| ordered(fact, symbol, parts.code.span(id)));
+                }
+            }
+            ("_in_", [item, list]) => {
+                if let (Some(fact), Some(Node::List(items))) = (address(*item), parts.written(*list).1) {
+                    for (text, place) in items.iter().filter_map(|(item, _)| text(*item)) {
+                        compared(fact, "in", text, place, None, found);
                     }
                 }
             }
-        }
-        ("inCidrRange" | "inCidrRanges", [first, second])
-            if address(code, *second).is_some()
-                || constant_text(code, *first).is_some_and(|text| text.parse::<IpAddr>().is_err()) =>
-        {
-            let message = format!("`{name}` takes the address first, then the network");
-            let place = if address(code, *second).is_some() { *second } else { *first };
-            let found_here = Diagnostic::new(&cel::CIDR_ARGUMENT, code.span(place), message);
-            let help = "exchange the arguments, e.g. `inCidrRange(conn.client_ip, '203.0.113.0/24')`";
-            found.push(found_here.with_help(help));
-        }
-        ("inCidrRange", [_, network]) => {
-            if let Some(text) = constant_text(code, *network) {
-                network_text(text, code.span(*network), "so this is always false", found);
-            }
-        }
-        ("inCidrRanges", [_, list]) => {
-            if let Some(Node::List(items)) = code.node(*list) {
-                for (item, _) in items {
-                    if let Some(text) = constant_text(code, *item) {
-                        network_text(text, code.span(*item), "so it is passed over", found);
-                    }
+            ("startsWith" | "endsWith" | "contains", [of, part]) => {
+                if let (Some(fact), Some((text, place))) = (address(*of), text(*part)) {
+                    held(fact, name, text, (place, parts.code.span(id)), found);
                 }
             }
-        }
+            ("inCidrRange" | "inCidrRanges", [first, second]) => {
+                in_range(parts, name, *first, *second, found)
+            }
+            _ => {}
+        },
         _ => {}
     }
 }
 
-/// The fact behind a node, if it is the text of an address.
-fn address(code: &Code, id: NodeId) -> Option<&'static str> {
-    match code.node(id) {
-        Some(Node::Fact(fact)) => {
-            Some(fact.path()).filter(|path| matches!(*path, "conn.client_ip" | "conn.server_ip"))
+/// `inCidrRange(address, network)`.
+fn in_range(parts: &Parts<'_>, name: &str, first: NodeId, second: NodeId, found: &mut Diagnostics) {
+    let is_network = |text: &str| text.contains('/') && lpm::cidr(text).is_ok();
+    let swapped = parts.is_address(second)
+        || parts.text(first).is_some_and(is_network)
+        || parts.text(second).is_some_and(|text| text.parse::<IpAddr>().is_ok())
+            && parts.text(first).is_some_and(|it| it.contains('/'));
+    if swapped {
+        let message = format!("`{name}` takes the address first, then the network");
+        let place = if parts.is_address(second) { second } else { first };
+        let found_here = Diagnostic::new(&cel::CIDR_ARGUMENT, parts.code.span(place), message);
+        let help = "exchange the arguments, e.g. `inCidrRange(conn.client_ip, '203.0.113.0/24')`";
+        found.push(found_here.with_help(help));
+        return;
+    }
+    if let Some(text) = parts.text(first)
+        && text.parse::<IpAddr>().is_err()
+    {
+        let (why, help) = no_address(text);
+        let message = format!("`{}` is not an address, so this is always false{why}", shorten(text));
+        found.push(Diagnostic::new(&cel::CIDR_ARGUMENT, parts.code.span(first), message).with_help(help));
+    }
+    match parts.written(second).1 {
+        Some(Node::List(items)) if name == "inCidrRanges" => {
+            for (item, _) in items {
+                if let Some(text) = parts.text(*item) {
+                    network_text(
+                        text,
+                        parts.code.span(parts.written(*item).0),
+                        "so it is passed over",
+                        found,
+                    );
+                }
+            }
         }
-        _ => None,
+        _ => {
+            if let Some(text) = parts.text(second) {
+                network_text(
+                    text,
+                    parts.code.span(parts.written(second).0),
+                    "so this is always false",
+                    found,
+                );
+            }
+        }
     }
 }
 
-fn constant_text(code: &Code, id: NodeId) -> Option<&str> {
-    match code.node(id) {
-        Some(Node::Const(Value::String(text))) => Some(text),
-        _ => None,
+/// Why a text is no address, as far as that can be said, and what to write.
+fn no_address(text: &str) -> (&'static str, String) {
+    let part = |part: &str| {
+        part.trim_start_matches('0')
+            .parse::<u8>()
+            .ok()
+            .or_else(|| (!part.is_empty() && part.bytes().all(|b| b == b'0')).then_some(0))
+    };
+    let octets: Option<Vec<u8>> = text.split('.').map(part).collect();
+    match octets.as_deref() {
+        Some([a, b, c, d]) => (": its numbers have zeros in front", format!("write `'{a}.{b}.{c}.{d}'`")),
+        _ if text.contains('%') => (": it has a zone id", "leave the zone out".to_owned()),
+        _ => ("", "write an address such as `conn.client_ip` or `'203.0.113.42'`".to_owned()),
     }
 }
 
@@ -118,6 +168,97 @@ fn compared(
             found.push(item.with_help("write an address such as `'203.0.113.42'` or `'2001:db8::1'`"));
         }
     }
+}
+
+/// True for a character that some address has.
+const fn is_of_address(c: char) -> bool {
+    matches!(c, '0'..='9' | 'a'..='f' | '.' | ':')
+}
+
+/// A part of an address that no address has, or that more addresses have than are meant.
+fn held(fact: &str, function: &str, text: &str, (place, whole): (Span, Span), found: &mut Diagnostics) {
+    let shown = shorten(text);
+    let verb = match function {
+        "startsWith" => "begins with",
+        "endsWith" => "ends with",
+        _ => "holds",
+    };
+    let never = |why: &str| {
+        Diagnostic::new(&cel::NEVER_EQUAL, place, format!("`{fact}` never {verb} `{shown}`: {why}"))
+    };
+    if text.contains('/') && lpm::cidr(text).is_ok() {
+        let call = format!("inCidrRange({fact}, '{text}')");
+        let item =
+            never(&format!("`{function}` compares text, not networks")).with_help(format!("write `{call}`"));
+        found.push(item.with_fix_at(false, Some(whole), call));
+        return;
+    }
+    if let Some(odd) = text.chars().find(|c| !is_of_address(*c)) {
+        let lower = text.to_ascii_lowercase();
+        let item = match lower.chars().all(is_of_address) {
+            true => never("addresses are in lower case").with_help(format!("write `'{lower}'`")).with_fix_at(
+                false,
+                Some(place),
+                format!("'{lower}'"),
+            ),
+            false => never(&format!("an address has no `{odd}`"))
+                .with_help(format!("write a part of an address, or `inCidrRange({fact}, '203.0.113.0/24')`")),
+        };
+        found.push(item);
+        return;
+    }
+    if function == "startsWith"
+        && let Some((first, last)) = longer_octets(text)
+    {
+        let message =
+            format!("`{fact}` begins with `{shown}` in front of other numbers too: {first} to {last}");
+        let item = Diagnostic::new(&cel::NEVER_EQUAL, place, message);
+        found.push(item.with_help(format!("write `'{text}.'`")).with_fix_at(
+            false,
+            Some(place),
+            format!("'{text}.'"),
+        ));
+    }
+}
+
+/// The first and the last beginning of an IPv4 address whose last number goes on: `10` begins 100 to 109.
+fn longer_octets(text: &str) -> Option<(String, String)> {
+    let parts: Vec<&str> = text.split('.').collect();
+    let (last, front) = parts.split_last().filter(|(_, front)| front.len() < 3)?;
+    let number = last.parse::<u16>().ok().filter(|number| *number > 0 && number.to_string() == *last)?;
+    let octets = front.iter().all(|part| part.parse::<u8>().is_ok());
+    let (least, most) = (number * 10, (number * 10 + 9).min(255));
+    let begin =
+        |number: u16| front.iter().map(|part| format!("{part}.")).collect::<String>() + &number.to_string();
+    (octets && number < 100 && least <= 255).then(|| (begin(least), begin(most)))
+}
+
+/// A pattern that is nothing but letters, points and ends, which no address has.
+fn matched(fact: &str, pattern: &str, whole: Span, found: &mut Diagnostics) {
+    let bare = pattern.trim_start_matches('^').trim_end_matches('$').replace("\\.", ".").replace("\\/", "/");
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '/' | '-' | '_');
+    if !bare.chars().all(plain) || bare.chars().all(is_of_address) {
+        return;
+    }
+    let message = format!("`{fact}` never matches `{}`: no address has these characters", shorten(pattern));
+    let item = Diagnostic::new(&cel::NEVER_EQUAL, whole, message);
+    found.push(match bare.contains('/') && lpm::cidr(&bare).is_ok() {
+        true => {
+            let call = format!("inCidrRange({fact}, '{bare}')");
+            item.with_help(format!("write `{call}`")).with_fix_at(false, Some(whole), call)
+        }
+        false => {
+            item.with_help(format!("write `inCidrRange({fact}, '203.0.113.0/24')`, or a part of an address"))
+        }
+    });
+}
+
+/// Addresses have no order as texts.
+fn ordered(fact: &str, symbol: &str, place: Span) -> Diagnostic {
+    let message =
+        format!("`{symbol}` compares letter by letter, not addresses: `{fact}` has no order as text");
+    let help = format!("write `inCidrRange({fact}, '203.0.113.0/24')`");
+    Diagnostic::new(&cel::NEVER_EQUAL, place, message).with_help(help)
 }
 
 /// A constant network that holds nothing.

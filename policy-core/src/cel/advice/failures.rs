@@ -4,49 +4,71 @@
 //! m['x'] == 1`, in either order, since `&&` absorbs errors; likewise `||` with a negated guard, and the
 //! condition of `? :`. The items of one rule are joined by `&&` and guard one another too.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
+use super::calls;
+use super::guards::{Guard, gives, present};
+use super::parts::{Key, Parts};
 use crate::cel;
-use crate::cel::code::{Code, LoopKind, Node, NodeId};
-use crate::cel::state::{self, State};
+use crate::cel::code::{Code, Node, NodeId};
+use crate::cel::state::{self, Earlier, Shape, State, Step};
 use crate::cel::types::Type;
 use crate::cel::value::Value;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// A part that may fail, unless one of its guards holds.
 #[derive(Clone, Debug)]
 pub(in crate::cel) struct MayFail {
-    pub(in crate::cel) guards: Vec<String>,
+    pub(in crate::cel) part: Key,
+    /// One of these is enough.
+    pub(in crate::cel) needs: Vec<Guard>,
     pub(in crate::cel) found: Diagnostic,
     /// What is missing then, if it comes from an earlier action.
     pub(in crate::cel) state: Option<State>,
+    /// The way to it from a variable of an earlier action.
+    way: Option<(Box<str>, Vec<Step>)>,
+    /// The variable that must be a position of so many.
+    position: Option<(Box<str>, usize)>,
 }
 
-/// What an expression tells of failures.
-#[derive(Clone, Debug, Default)]
-pub(in crate::cel) struct Failures {
-    /// Parts that may fail.
-    pub(in crate::cel) parts: Vec<MayFail>,
-    /// What is known if the expression is true.
-    pub(in crate::cel) known: Vec<String>,
+impl MayFail {
+    /// True if an earlier action has made sure of it.
+    pub(in crate::cel) fn is_sure(&self, earlier: &dyn Earlier) -> bool {
+        let entry = self.way.as_ref().is_some_and(|(name, way)| earlier.shape(name).find(way).is_some());
+        entry || self.position.as_ref().is_some_and(|(name, items)| earlier.shape(name).is_position(*items))
+    }
+}
+
+/// Whether a part fails.
+pub(super) enum Verdict {
+    /// It never does.
+    Never,
+    /// Unless one of these is known: what is said of it, and what to do.
+    Unless(Vec<Guard>, String, &'static str),
+    /// Whenever it is reached.
+    Always(String, String),
 }
 
 /// What is known where a part is evaluated: a list that grows towards its head.
 type Known = Option<Rc<Link>>;
 
 struct Link {
-    guard: String,
+    guards: Vec<Guard>,
     next: Known,
 }
 
-fn with(known: &Known, guards: Vec<String>) -> Known {
-    guards.into_iter().fold(known.clone(), |next, guard| Some(Rc::new(Link { guard, next })))
+fn with(known: &Known, guards: Vec<Guard>) -> Known {
+    match guards.is_empty() {
+        true => known.clone(),
+        false => Some(Rc::new(Link { guards, next: known.clone() })),
+    }
 }
 
-fn holds(known: &Known, guard: &str) -> bool {
+fn holds(known: &Known, needs: &[Guard]) -> bool {
     let mut at = known;
     while let Some(link) = at {
-        if link.guard == guard {
+        if gives(&link.guards, needs) {
             return true;
         }
         at = &link.next;
@@ -68,17 +90,13 @@ fn chain(code: &Code, id: NodeId, and: bool) -> Vec<NodeId> {
     sides
 }
 
-/// Texts longer than this are not compared.
-const LONGEST_KEY: usize = 200;
-
-/// Goes through an expression.
-pub(in crate::cel) fn failures(code: &Code) -> Failures {
-    if !code.nodes.iter().any(matters) {
-        return Failures::default();
+/// Goes through an expression: the parts that may fail, and what is said of those that always do.
+pub(in crate::cel) fn failures(parts: &Parts<'_>, found: &mut Diagnostics) -> Vec<MayFail> {
+    let code = parts.code;
+    if !code.nodes.iter().any(|node| can_fail(node, code)) {
+        return Vec::new();
     }
-    let keys = keys(code);
-    let look = Look { code, keys: &keys };
-    let mut out = Failures { parts: Vec::new(), known: look.implied(code.root, true) };
+    let mut out: Vec<MayFail> = Vec::new();
     let mut work: Vec<(NodeId, Known)> = vec![(code.root, None)];
     while let Some((id, known)) = work.pop() {
         let Some(node) = code.node(id) else { continue };
@@ -87,305 +105,270 @@ pub(in crate::cel) fn failures(code: &Code) -> Failures {
                 // What each side of a chain tells holds for all the others, since each absorbs their errors.
                 let and = matches!(node, Node::And(..));
                 let sides = chain(code, id, and);
-                let told = sides.iter().flat_map(|side| look.implied(*side, and)).collect();
+                let told = sides.iter().flat_map(|side| parts.implied(*side, and)).collect();
                 let known = with(&known, told);
                 work.extend(sides.into_iter().map(|side| (side, known.clone())));
             }
             Node::Conditional { condition, then, otherwise } => {
-                work.push((*then, with(&known, look.implied(*condition, true))));
-                work.push((*otherwise, with(&known, look.implied(*condition, false))));
+                work.push((*then, with(&known, parts.implied(*condition, true))));
+                work.push((*otherwise, with(&known, parts.implied(*condition, false))));
                 work.push((*condition, known));
             }
             _ => {
-                if let Some(part) = look.may_fail(id, node)
-                    && !part.guards.iter().any(|guard| holds(&known, guard))
-                {
-                    out.parts.push(part);
+                match parts.verdict(id, node) {
+                    Verdict::Never => {}
+                    Verdict::Always(message, help) => {
+                        found.push(
+                            Diagnostic::new(&cel::ALWAYS_FAILS, code.span(id), message).with_help(help),
+                        );
+                    }
+                    Verdict::Unless(needs, ..) if holds(&known, &needs) => {}
+                    Verdict::Unless(needs, message, help) => {
+                        let found = Diagnostic::new(&cel::MAY_FAIL, code.span(id), message).with_help(help);
+                        let state = parts.state(node);
+                        let (way, position) = (state::way(code, id), parts.position(node));
+                        out.push(MayFail { part: parts.key(id), needs, found, state, way, position });
+                    }
                 }
                 node.operands(&mut |operand| work.push((operand, known.clone())));
             }
         }
     }
-    out.parts.sort_by_key(|part| part.found.span);
+    out.sort_by_key(|part| part.found.span);
+    // What is read twice is missing once.
+    let mut told = HashSet::new();
+    out.retain(|part| told.insert(part.part));
     out
 }
 
-/// True for a part that may fail, or that tells of failures. Most expressions have none.
-fn matters(node: &Node) -> bool {
-    const CALLS: &[&str] = &[
-        "_in_",
-        "size",
-        "hasReqHeader",
-        "hasResHeader",
-        "hasReqCookie",
-        "hasResCookie",
-        "hasQueryParam",
-        "getReqCookie",
-        "getResCookie",
-        "int",
-        "uint",
-        "double",
-        "timestamp",
-        "duration",
-        "bool",
-        "_/_",
-        "_%_",
-    ];
+/// True for a part that may fail. Most expressions have none.
+pub(super) fn can_fail(node: &Node, code: &Code) -> bool {
     match node {
-        Node::Index { .. } | Node::Select { .. } | Node::Has { .. } | Node::HasFact(_) | Node::Loop(_) => {
-            true
+        Node::Index { optional, .. } => !optional,
+        Node::Select { optional, operand, .. } => {
+            !optional && matches!(code.ty(*operand), Type::Map(_) | Type::Dyn | Type::List(_))
         }
         Node::Fact(fact) => fact.is_optional() || state::result_path(fact.path()).is_some(),
-        Node::Call { name, .. } => CALLS.contains(name),
+        Node::Call { name, arguments, .. } => calls::can_fail(name, arguments.len()),
         _ => false,
     }
 }
 
-/// A text for each node that is the same for equal parts; empty where it would be long.
-fn keys(code: &Code) -> Vec<String> {
-    let mut keys: Vec<String> = Vec::with_capacity(code.nodes.len());
-    for (at, node) in code.nodes.iter().enumerate() {
-        let of = |id: &NodeId| keys.get(id.index()).map_or("", String::as_str);
-        let key = match node {
-            Node::Const(value) => value.to_string(),
-            Node::Fact(fact) => fact.path().to_owned(),
-            Node::Local(slot) => format!("@{slot}"),
-            Node::Select { operand, field, .. } => format!("{}[{field}]", of(operand)),
-            Node::Index { operand, index, .. } => format!("{}[{}]", of(operand), of(index)),
-            Node::Call { name, arguments, .. } => {
-                let all: Vec<_> = arguments.iter().map(of).collect();
-                format!("{name}({})", all.join(","))
-            }
-            _ => format!("#{at}"),
+impl Parts<'_> {
+    /// The variable or result that a part reads.
+    fn state(&self, node: &Node) -> Option<State> {
+        match node {
+            Node::Fact(fact) => state::result_path(fact.path()).map(State::Result),
+            _ => state::variable(self.code, node),
+        }
+    }
+
+    /// The variable that a part takes for a position in a list that is written out, and the items of that.
+    fn position(&self, node: &Node) -> Option<(Box<str>, usize)> {
+        let Node::Index { operand, index, .. } = node else { return None };
+        let Some(Node::List(items)) = self.written(*operand).1 else { return None };
+        match state::variable(self.code, self.written(*index).1?)? {
+            State::Variable(name) => Some((name, items.len())),
+            State::Result(_) => None,
+        }
+    }
+
+    /// True for an entry of a map, or item of a list, that is written out, if each of them has a key.
+    fn all_have(&self, id: NodeId, key: &Value) -> bool {
+        let (Some(Node::Index { operand, .. }), Value::String(key)) = (self.written(id).1, key) else {
+            return false;
         };
-        let whole = matches!(node, Node::Const(_) | Node::Fact(_) | Node::Local(_));
-        let known = whole || !key.contains("[]") && !key.starts_with('[');
-        keys.push(if key.len() <= LONGEST_KEY && known { key } else { format!("#{at}") });
-    }
-    keys
-}
-
-struct Look<'c> {
-    code: &'c Code,
-    keys: &'c [String],
-}
-
-impl Look<'_> {
-    fn key(&self, id: NodeId) -> &str {
-        self.keys.get(id.index()).map_or("", String::as_str)
+        let has = |id: NodeId| {
+            let shape = state::shape(self.code, self.written(id).0, 2);
+            shape.find(&[Step::Key((&**key).into())]).is_some()
+        };
+        match self.written(*operand).1 {
+            Some(Node::Map(entries)) => entries.iter().all(|(_, value, _)| has(*value)),
+            Some(Node::List(items)) => items.iter().all(|(item, _)| has(*item)),
+            _ => false,
+        }
     }
 
-    fn has_key(&self, map: NodeId, key: &str) -> String {
-        format!("{} has {key}", self.key(map))
-    }
-
-    fn not_empty(&self, list: NodeId) -> String {
-        format!("{} not empty", self.key(list))
-    }
-
-    /// The constant name of a header, as its map has it.
-    fn header(&self, name: NodeId) -> String {
-        self.key(name).to_ascii_lowercase()
-    }
-
-    /// What is known if a condition is true, or is false.
-    fn implied(&self, id: NodeId, truth: bool) -> Vec<String> {
-        let mut out = Vec::new();
-        let mut work = vec![(id, truth)];
-        while let Some((id, truth)) = work.pop() {
-            match self.code.node(id) {
-                Some(Node::And(a, b)) if truth => work.extend([(*a, true), (*b, true)]),
-                Some(Node::Or(a, b)) if !truth => work.extend([(*a, false), (*b, false)]),
-                Some(Node::Has { operand, field }) if truth => {
-                    out.push(self.has_key(*operand, &field.to_string()))
+    /// True for what comes from JSON: which keys it has, nobody has said.
+    fn is_decoded(&self, id: NodeId) -> bool {
+        let mut at = self.written(id).1;
+        loop {
+            match at {
+                Some(Node::Select { operand, .. } | Node::Index { operand, .. }) => {
+                    at = self.written(*operand).1
                 }
-                Some(Node::HasFact(fact)) if truth => {
-                    out.push(format!("{fact} is there"));
-                    // The results of an action are there all together.
-                    out.extend(state::result_path(fact.path()).map(|path| format!("{path} is there")));
-                }
-                Some(Node::Call { name, arguments, .. }) => match (*name, &**arguments, truth) {
-                    ("!", [of], _) => work.push((*of, !truth)),
-                    ("_in_", [key, map], true) => out.push(self.has_key(*map, self.key(*key))),
-                    ("hasReqHeader" | "hasResHeader", [map, name], true) => {
-                        out.push(self.has_key(*map, &self.header(*name)));
-                    }
-                    ("hasReqCookie" | "hasResCookie" | "hasQueryParam", [map, name], true) => {
-                        out.push(self.has_key(*map, self.key(*name)));
-                    }
-                    (_, [a, b], _) => out.extend(self.sized(name, *a, *b, truth)),
-                    _ => {}
-                },
-                // `map.exists(k, k == 'x')`.
-                Some(Node::Loop(of)) if truth => {
-                    let (LoopKind::Exists(body) | LoopKind::ExistsOne(body)) = of.kind else { continue };
-                    if let Some(Node::Call { name: "_==_", arguments, .. }) = self.code.node(body)
-                        && let [a, b] = **arguments
-                        && let Some(Node::Local(slot)) = self.code.node(a)
-                        && *slot == of.first
-                    {
-                        out.push(self.has_key(of.range, self.key(b)));
-                    }
-                }
-                _ => {}
+                Some(Node::Call { name, .. }) => return matches!(*name, "json.decode" | "decodeJson"),
+                _ => return false,
             }
         }
-        out
     }
 
-    /// What `size(list) > 0` and its like tell.
-    fn sized(&self, name: &str, a: NodeId, b: NodeId, truth: bool) -> Option<String> {
-        let Some(Node::Call { name: "size", arguments, .. }) = self.code.node(a) else { return None };
-        let Some(Node::Const(Value::Int(number))) = self.code.node(b) else { return None };
-        let not_empty = match (name, truth) {
-            ("_>_", true) => *number >= 0,
-            ("_>=_" | "_==_", true) => *number >= 1,
-            ("_!=_", true) | ("_==_" | "_<=_", false) => *number == 0,
-            ("_<_", false) => *number == 1,
-            _ => false,
-        };
-        let list = *arguments.first()?;
-        not_empty.then(|| self.not_empty(list))
-    }
-
-    fn may_fail(&self, id: NodeId, node: &Node) -> Option<MayFail> {
-        let span = self.code.span(id);
-        let part = |guards: Vec<String>, message: String, help: &str| {
-            let found = Diagnostic::new(&cel::MAY_FAIL, span, message).with_help(help);
-            Some(MayFail { guards, found, state: state::variable(self.code, node) })
-        };
-        let text = |id: NodeId| self.key(id).to_owned();
+    fn verdict(&self, id: NodeId, node: &Node) -> Verdict {
         match node {
-            Node::Index { operand, index, optional: false } => match self.code.ty(*operand) {
-                Type::Map(_) if !self.is_constant(*operand) => {
-                    let key = text(*index);
-                    let shown = if key.starts_with(['#', '@']) {
-                        "the key".to_owned()
-                    } else {
-                        format!("the key {key}")
-                    };
-                    let message = format!("this fails where {shown} is missing");
-                    part(
-                        vec![self.has_key(*operand, &key)],
-                        message,
-                        "ask first, e.g. `'key' in map && …`; without that the connection or request fails",
-                    )
-                }
-                // The lists of these maps are never empty: the key decides.
-                Type::List(_) if self.is_fact_entry(*operand) && self.is_zero(*index) => None,
-                // A text that is split at a separator has a first part.
-                Type::List(_) if self.is_split(*operand) && self.is_zero(*index) => None,
-                Type::List(_) if !self.is_constant(*operand) => {
-                    let mut guards = vec![self.not_empty(*operand)];
-                    let mut help = "ask first, e.g. `size(list) > 0 && …`, or write `list.exists(x, …)`";
-                    if let Some(Node::Call { name: "getReqHeader" | "getResHeader", arguments, .. }) =
-                        self.code.node(*operand)
-                        && let [map, name] = **arguments
-                    {
-                        guards.push(self.has_key(map, &self.header(name)));
-                        help =
-                            "ask first: `hasReqHeader('…') && …`, or write `getReqHeader('…').exists(x, …)`";
-                    }
-                    if let Some(Node::Call { name: "getQueryParam", arguments, .. }) =
-                        self.code.node(*operand)
-                        && let [map, name] = **arguments
-                    {
-                        guards.push(self.has_key(map, self.key(name)));
-                        help = "ask first: `hasQueryParam('…') && …`";
-                    }
-                    // A guard says that there is an item, not how many.
-                    if !self.is_zero(*index) {
-                        guards.clear();
-                    }
-                    part(guards, "this fails where the list is shorter".to_owned(), help)
-                }
-                _ => None,
-            },
-            Node::Select { operand, field, optional: false }
-                if matches!(self.code.ty(*operand), Type::Map(_)) && !self.is_constant(*operand) =>
-            {
-                part(
-                    vec![self.has_key(*operand, &field.to_string())],
-                    format!("this fails where the key {field} is missing"),
-                    "ask first: `has(map.key) && …`; without that the connection or request fails",
-                )
+            Node::Index { operand, index, optional: false } => {
+                let key = self.key(*index);
+                let shown = self.constant(*index);
+                self.entry_verdict(id, *operand, key, shown, Some(*index))
             }
-            Node::Fact(fact) if let Some(path) = state::result_path(fact.path()) => {
-                let found = part(
-                    vec![format!("{fact} is there"), format!("{path} is there")],
+            Node::Select { operand, field, optional: false } => {
+                self.entry_verdict(id, *operand, Key::of_value(field), Some(field), None)
+            }
+            Node::Fact(fact) => match state::result_path(fact.path()) {
+                Some(path) => Verdict::Unless(
+                    vec![present(fact.path()), present(path)],
                     format!("this fails where `{path}` is missing"),
                     "ask first: `has(…) && …`",
-                );
-                found.map(|found| MayFail { state: Some(State::Result(path)), ..found })
-            }
-            Node::Fact(fact) if fact.is_optional() => part(
-                vec![format!("{fact} is there")],
-                format!("this fails where `{fact}` is missing"),
-                "ask first: `has(…) && …`",
-            ),
-            Node::Call { name: "getReqCookie" | "getResCookie", arguments, .. } => match **arguments {
-                [map, name] => part(
-                    vec![self.has_key(map, self.key(name))],
-                    "this fails where there is no such cookie".to_owned(),
-                    "ask first: `hasReqCookie(…) && …`, or `hasResCookie`",
                 ),
-                _ => None,
+                None if fact.is_optional() => Verdict::Unless(
+                    vec![present(fact.path())],
+                    format!("this fails where `{fact}` is missing"),
+                    "ask first: `has(…) && …`",
+                ),
+                None => Verdict::Never,
             },
-            Node::Call {
-                name: name @ ("int" | "uint" | "double" | "timestamp" | "duration" | "bool"),
-                arguments,
-                ..
-            } => {
-                let argument = *arguments.first()?;
-                let clock =
-                    matches!(self.code.node(argument), Some(Node::Fact(fact)) if fact.path() == "time.now");
-                let from_text = *self.code.ty(argument) == Type::String && !self.is_constant(argument);
-                (from_text && !clock).then(|| {
-                    let message = format!("this fails where the text is no {name}");
-                    part(
-                        Vec::new(),
-                        message,
-                        "make sure of the text, e.g. with `matches`, or compare the text itself",
-                    )
-                })?
-            }
-            Node::Call { name: "_/_" | "_%_", arguments, .. } => {
-                let divisor = *arguments.get(1)?;
-                let whole = matches!(self.code.ty(divisor), Type::Int | Type::Uint);
-                (whole && !self.is_constant(divisor)).then(|| {
-                    part(
-                        Vec::new(),
-                        "this fails where the divisor is zero".to_owned(),
-                        "divide by something that cannot be zero",
-                    )
-                })?
-            }
-            _ => None,
+            Node::Call { name, arguments, .. } => self.call_verdict(id, name, arguments),
+            _ => Verdict::Never,
         }
     }
 
-    fn is_constant(&self, id: NodeId) -> bool {
-        self.code.is_constant(id)
+    /// The entry of a map or the item of a list: `index` is there if the key stands in brackets.
+    fn entry_verdict(
+        &self,
+        id: NodeId,
+        operand: NodeId,
+        key: Key,
+        shown: Option<&Value>,
+        index: Option<NodeId>,
+    ) -> Verdict {
+        // It is written out.
+        if self.written(id).0 != id {
+            return Verdict::Never;
+        }
+        match (self.written(operand).1, self.code.ty(operand)) {
+            (Some(Node::Map(entries)), _) => {
+                let keys: Option<Vec<&Value>> = entries.iter().map(|(key, ..)| self.constant(*key)).collect();
+                let all = keys.filter(|_| entries.iter().all(|(.., optional)| !optional));
+                self.written_verdict(operand, key, shown, index, all)
+            }
+            (Some(Node::List(items)), _) if items.iter().all(|(_, optional)| !optional) => {
+                let shape =
+                    index.map_or(Shape::Any, |index| state::shape(self.code, self.written(index).0, 1));
+                if shape.is_position(items.len()) {
+                    return Verdict::Never;
+                }
+                let positions: Vec<Value> =
+                    (0_i64..).zip(items.iter()).take(MOST_WRITTEN).map(|(at, _)| Value::Int(at)).collect();
+                let all = (items.len() <= MOST_WRITTEN).then(|| positions.iter().collect());
+                self.written_verdict(operand, key, shown, index, all)
+            }
+            // These maps have the same keys for every URL.
+            (Some(Node::Call { name: "url.parse" | "parseUrl", .. }), _) if matches!(shown, Some(Value::String(field)) if calls::URL_PARTS.contains(&&**field)) => {
+                Verdict::Never
+            }
+            (_, Type::List(_)) => self.item_verdict(operand, shown),
+            (_, Type::Map(_)) if shown.is_some_and(|key| self.all_have(operand, key)) => Verdict::Never,
+            (_, Type::Dyn) if !self.is_decoded(operand) => Verdict::Never,
+            (_, Type::Map(_) | Type::Dyn) => {
+                let mut needs = vec![Guard::Has(self.key(operand), key)];
+                if let (Some(Value::Int(at)), Type::Dyn) = (shown, self.code.ty(operand)) {
+                    needs.push(Guard::Longer(self.key(operand), u64::try_from(*at).unwrap_or(0) + 1));
+                }
+                let key = shown.map_or_else(|| "the key".to_owned(), |key| format!("the key {key}"));
+                let message = format!("this fails where {key} is missing");
+                Verdict::Unless(needs, message, if index.is_some() { ASK_IN } else { ASK_HAS })
+            }
+            _ => Verdict::Never,
+        }
     }
 
-    fn is_zero(&self, id: NodeId) -> bool {
-        matches!(self.code.node(id), Some(Node::Const(Value::Int(0))))
+    /// The entry of something whose keys or positions are all written out, if they are.
+    fn written_verdict(
+        &self,
+        operand: NodeId,
+        key: Key,
+        shown: Option<&Value>,
+        index: Option<NodeId>,
+        all: Option<Vec<&Value>>,
+    ) -> Verdict {
+        let is_map = matches!(self.written(operand).1, Some(Node::Map(_)));
+        match (shown, all) {
+            // What is constant as a whole has been evaluated.
+            (Some(_), Some(_)) if self.code.is_constant(operand) => Verdict::Never,
+            (Some(shown), Some(_)) if is_map => {
+                Verdict::Always(format!("the map has no key {shown}"), "check the key, or add it".to_owned())
+            }
+            (Some(shown), Some(all)) => {
+                let message = format!("the list has no item at {shown}: it has {}", all.len());
+                Verdict::Always(message, "the first item is at 0".to_owned())
+            }
+            (_, all) => {
+                let mut needs = vec![Guard::Has(self.key(operand), key)];
+                needs.extend(
+                    all.zip(index).map(|(all, index)| {
+                        Guard::OneOf(self.key(index), all.into_iter().cloned().collect())
+                    }),
+                );
+                let what = if is_map { "the map has no such key" } else { "the list has no such position" };
+                let help = if is_map { ASK_IN } else { "ask first, e.g. `i in [0, 1] && …`" };
+                Verdict::Unless(needs, format!("this fails where {what}"), help)
+            }
+        }
     }
 
-    /// True for `text.split(separator)`, without a limit.
-    fn is_split(&self, id: NodeId) -> bool {
-        matches!(
-            self.code.node(id),
-            Some(Node::Call { name: "split", arguments, .. }) if arguments.len() == 2
-        )
+    /// The item of a list.
+    fn item_verdict(&self, list: NodeId, index: Option<&Value>) -> Verdict {
+        let position = match index {
+            Some(Value::Int(at)) => u64::try_from(*at).ok(),
+            _ => None,
+        };
+        let (_, written) = self.written(list);
+        let first = position == Some(0);
+        // The lists of these maps are never empty: the key decides. A text that is split has a first part.
+        let split = self.split(written);
+        let slash = |(text, separator)| self.is_path(text) && self.text(separator) == Some("/");
+        if first && (self.is_fact_entry(list) || split.is_some())
+            || position == Some(1) && split.is_some_and(slash)
+        {
+            return Verdict::Never;
+        }
+        let mut needs: Vec<_> =
+            position.map(|at| Guard::Longer(self.key(list), at.saturating_add(1))).into_iter().collect();
+        if let (Some(1), Some((text, separator))) = (position, split) {
+            needs.push(Guard::Contains(self.key(text), self.key(separator)));
+        }
+        let help = match written {
+            Some(Node::Call { name: "getReqHeader" | "getResHeader", .. }) if first => {
+                "ask first: `hasReqHeader('…') && …`, or write `getReqHeader('…').exists(x, …)`"
+            }
+            Some(Node::Call { name: "getQueryParam", .. }) if first => "ask first: `hasQueryParam('…') && …`",
+            _ if first => "ask first, e.g. `size(list) > 0 && …`, or write `list.exists(x, …)`",
+            _ => "ask first, e.g. `size(list) > 1 && …`, or write `list.exists(x, …)`",
+        };
+        Verdict::Unless(needs, "this fails where the list is shorter".to_owned(), help)
+    }
+
+    /// Text and separator of `text.split(separator)`, without a limit.
+    fn split(&self, node: Option<&Node>) -> Option<(NodeId, NodeId)> {
+        match node {
+            Some(Node::Call { name: "split", arguments, .. }) => match **arguments {
+                [text, separator] if self.text(separator) != Some("") => Some((text, separator)),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// True for the entry of a map of a request or response.
     fn is_fact_entry(&self, id: NodeId) -> bool {
         matches!(
-            self.code.node(id),
-            Some(Node::Index { operand, .. } | Node::Select { operand, .. })
-                if matches!(self.code.node(*operand), Some(Node::Fact(_)))
+            self.written(id).1,
+            Some(Node::Index { operand, .. } | Node::Select { operand, .. }) if self.fact(*operand).is_some()
         )
     }
 }
+
+/// Items of a list that is written out, up to which positions are compared.
+const MOST_WRITTEN: usize = 64;
+
+const ASK_IN: &str = "ask first, e.g. `'key' in map && …`; without that the connection or request fails";
+const ASK_HAS: &str = "ask first: `has(map.key) && …`; without that the connection or request fails";

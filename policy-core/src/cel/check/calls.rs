@@ -1,6 +1,6 @@
 //! Calls: which overloads fit, and what to say if none does.
 
-use super::super::ast::ExprId;
+use super::super::ast::{ExprId, ExprKind};
 use super::super::code::{Node, NodeId};
 use super::super::fault::Fault;
 use super::super::functions::{Entry, Library, Registry};
@@ -33,7 +33,7 @@ impl<'a> Checker<'a> {
         if let Some(node) = self.global_macro(name, arguments, span, place) {
             return node;
         }
-        let mut nodes: Vec<NodeId> = arguments.iter().map(|argument| self.value(*argument)).collect();
+        let mut nodes = self.arguments(name, false, arguments);
         if matches!(name, "math.greatest" | "math.least") {
             self.numbers(name, &nodes, span);
         }
@@ -87,7 +87,7 @@ impl<'a> Checker<'a> {
             return node;
         }
         let mut nodes = vec![receiver];
-        nodes.extend(arguments.iter().map(|argument| self.value(*argument)));
+        nodes.extend(self.arguments(name, true, arguments));
         if let ("sort", Type::List(item)) = (name, self.ty(receiver)) {
             self.ordered(&item, place);
         }
@@ -101,6 +101,43 @@ impl<'a> Checker<'a> {
             return self.or_else(name, &nodes, span, place);
         }
         self.call(name, true, nodes, span, place)
+    }
+
+    /// The arguments of a call. Where no function of the name takes so many and one is a name that nobody declared,
+    /// a macro is meant: the call is told, and what is wrong inside of it follows.
+    fn arguments(&mut self, name: &str, member: bool, arguments: &'a [ExprId]) -> Vec<NodeId> {
+        let known = match (self.takes(name, member, arguments.len()), self.unknown_name(arguments)) {
+            (false, true) => Some(std::mem::take(self.found)),
+            _ => None,
+        };
+        let nodes = arguments.iter().map(|argument| self.value(*argument)).collect();
+        if let Some(known) = known {
+            *self.found = known;
+        }
+        nodes
+    }
+
+    /// True if a function of the name takes so many arguments behind its receiver.
+    fn takes(&self, name: &str, member: bool, count: usize) -> bool {
+        let count = count + usize::from(member);
+        let mut entries = Registry::get().named(name, self.env.library);
+        let extras = &self.env.extras;
+        entries.any(|(_, entry)| entry.member == member && entry.parameters.len() == count)
+            || extras
+                .iter()
+                .any(|it| *it.name == *name && it.member == member && it.parameters.len() == count)
+            || matches!(name, "math.greatest" | "math.least") && count > 0
+    }
+
+    /// True if one of the arguments is nothing but a name that nobody declared.
+    fn unknown_name(&self, arguments: &[ExprId]) -> bool {
+        arguments.iter().any(|argument| match self.ast.kind(*argument) {
+            ExprKind::Ident { name, absolute: false } => {
+                self.env.lookup(name, false).is_none()
+                    && !self.scope.iter().any(|local| local.name == &**name)
+            }
+            _ => false,
+        })
     }
 
     /// `a.or(b)`, `a.orValue(b)`: the argument is looked at only if it is needed.
@@ -315,6 +352,11 @@ fn misfit(name: &str, member: bool, library: Library, types: &[Type], place: Spa
         }
         _ => format!("`{name}` does not fit: found {name}({})", shown.join(", ")),
     };
+    if let ("sort", true, [_, _, ..]) = (name, member, types) {
+        let message = format!("`sort` takes no arguments, found {}", types.len() - 1);
+        let found = Diagnostic::new(&cel::TYPE_MISMATCH, place, message);
+        return found.with_help("write `.sort()`, or `.sortBy(x, key)` to sort by something of each item");
+    }
     let found = Diagnostic::new(&cel::TYPE_MISMATCH, place, message);
     if operator {
         return found.with_help(operator_help(symbol, types));

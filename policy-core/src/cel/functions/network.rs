@@ -1,8 +1,9 @@
 //! The library of addresses and networks as values, `ip()` and `cidr()`.
 //!
 //! Source: CEL extension library `network` (cel-spec conformance suite `network_ext`, 2026-06-10; the library
-//! Kubernetes introduced). It keeps the text's own family: IPv4 written inside IPv6 is refused, and families
-//! never match one another. Policies' own address functions are in `addresses`.
+//! Kubernetes introduced). It keeps the text's own family: IPv4 written inside IPv6 is refused. An IPv4-mapped
+//! address in hexadecimal equals the IPv4 address; otherwise families never match one another. Policies' own address
+//! functions are in `addresses`.
 
 use std::net::IpAddr;
 
@@ -207,7 +208,8 @@ fn contains_ip(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
         Value::String(text) => parse_ip(text)?,
         other => return Err(Fault::overload(other.type_name())),
     };
-    Ok(Value::Bool(network.contains(address)))
+    // An address in the notation of the other family is the same address.
+    Ok(Value::Bool(network.contains(address) || network.contains(address.to_canonical())))
 }
 
 fn contains_cidr(call: &mut Call<'_, '_>) -> Result<Value, Fault> {

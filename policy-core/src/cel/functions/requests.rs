@@ -73,7 +73,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
     .only(Library::Policy)
     .reading("res.headers", RESPONSE),
     Overload::new(
-        "getResCookie(string) -> ResponseCookie",
+        "getResCookie(string) -> Cookie",
         "the cookie of this name with the longest path; an error if there is none",
         Cost::Scan,
         cookie,

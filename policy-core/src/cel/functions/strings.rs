@@ -339,11 +339,26 @@ fn upper_ascii(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
 }
 
 fn lower(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    changed(call, |text| text.to_lowercase().into())
+    changed(call, |text| text.chars().map(|c| of_one(c, c.to_lowercase())).collect::<String>().into())
 }
 
 fn upper(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    changed(call, |text| text.to_uppercase().into())
+    changed(call, |text| text.chars().map(|c| of_one(c, c.to_uppercase())).collect::<String>().into())
+}
+
+/// The other case of one character, as Go's `unicode.ToLower` and `ToUpper` have it: one character for one. A
+/// character that becomes several has a single one in that case, or stays as it is.
+fn of_one(c: char, mut others: impl Iterator<Item = char>) -> char {
+    match (c, others.next(), others.next()) {
+        ('\u{130}', ..) => 'i',
+        (_, Some(one), None) => one,
+        // Greek with an iota below has titles of one character, which Go takes for the upper case.
+        ('\u{1F80}'..='\u{1F87}' | '\u{1F90}'..='\u{1F97}' | '\u{1FA0}'..='\u{1FA7}', ..) => {
+            char::from_u32(u32::from(c) + 8).unwrap_or(c)
+        }
+        ('\u{1FB3}' | '\u{1FC3}' | '\u{1FF3}', ..) => char::from_u32(u32::from(c) + 9).unwrap_or(c),
+        _ => c,
+    }
 }
 
 fn quote(call: &mut Call<'_, '_>) -> Result<Value, Fault> {

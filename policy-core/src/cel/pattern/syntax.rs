@@ -21,6 +21,41 @@ const MOST_REPEATS: u32 = 1_000;
 pub(super) struct Translated {
     pub(super) text: String,
     pub(super) states: u64,
+    /// Groups that capture.
+    pub(super) groups: usize,
+    /// The characters one of which every match begins with, at the start of the text.
+    pub(super) begins: Option<Vec<char>>,
+}
+
+/// How the matches of a branch begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Head {
+    /// Nothing has been read but the start of the text, if it is `true`.
+    Open(bool),
+    /// With one of these, at the start of the text.
+    With(Vec<char>),
+    /// Anywhere, or with other things.
+    Any,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self::Open(false)
+    }
+}
+
+impl Head {
+    /// That of a branch or another one.
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::With(mut some), Self::With(others)) => {
+                some.extend(others);
+                Self::With(some)
+            }
+            (Self::Open(a), Self::Open(b)) => Self::Open(a && b),
+            _ => Self::Any,
+        }
+    }
 }
 
 /// States of a character beyond ASCII, or of a negated class.
@@ -39,9 +74,14 @@ pub(super) fn translate(pattern: &str) -> Result<Translated, String> {
         flags: Flags::default(),
         groups: Vec::new(),
         here: Group::default(),
+        groups_read: 0,
     };
     reader.read()?;
-    Ok(Translated { text: reader.out, states: reader.here.total() })
+    let begins = match reader.here.heads() {
+        Head::With(characters) => Some(characters),
+        Head::Open(_) | Head::Any => None,
+    };
+    Ok(Translated { text: reader.out, states: reader.here.total(), groups: reader.groups_read, begins })
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,9 +113,30 @@ struct Group {
     last: Option<Atom>,
     /// True if the last thing was a repetition.
     repeated: bool,
+    /// How the branch begins that is read, and those before it.
+    head: Head,
+    branches: Option<Head>,
+    /// True if the last atom decided how it begins.
+    decided: bool,
+    /// How the branch began when the group was opened; of the whole pattern anywhere.
+    outer: Head,
 }
 
 impl Group {
+    /// How all of its branches begin.
+    fn heads(&self) -> Head {
+        let last = self.head.clone();
+        self.branches.clone().map_or(last.clone(), |before| before.or(last))
+    }
+
+    /// An atom decides how the branch begins, if nothing has before.
+    fn begin(&mut self, head: impl FnOnce(bool) -> Head) {
+        self.decided = false;
+        if let Head::Open(start) = self.head {
+            (self.head, self.decided) = (head(start), true);
+        }
+    }
+
     fn total(&self) -> u64 {
         self.states.saturating_add(self.last.map_or(0, |atom| atom.states))
     }
@@ -102,6 +163,8 @@ struct Reader<'p> {
     flags: Flags,
     groups: Vec<Group>,
     here: Group,
+    /// Groups that capture.
+    groups_read: usize,
 }
 
 impl Reader<'_> {
@@ -112,6 +175,10 @@ impl Reader<'_> {
                 ')' => self.close()?,
                 '|' => {
                     self.here.settle();
+                    let outer = self.here.outer.clone();
+                    let branch = std::mem::replace(&mut self.here.head, outer);
+                    let before = self.here.branches.take();
+                    self.here.branches = Some(before.map_or(branch.clone(), |before| before.or(branch)));
                     self.out.push('|');
                 }
                 '*' | '+' | '?' => self.repeat(&c.to_string(), None)?,
@@ -131,7 +198,7 @@ impl Reader<'_> {
                 '.' if self.flags.all => self.put("(?s:.)", WIDE),
                 '.' => self.put("[^\\n]", WIDE),
                 '^' if self.flags.lines => self.put("(?m:^)", 1),
-                '^' => self.put("\\A", 1),
+                '^' => self.start(),
                 '$' if self.flags.lines => self.put("(?m:$)", 1),
                 '$' => self.put("\\z", 1),
                 c => self.literal(c),
@@ -143,8 +210,17 @@ impl Reader<'_> {
         }
     }
 
+    /// The start of the text.
+    fn start(&mut self) {
+        let head = std::mem::take(&mut self.here.head);
+        let at_start = matches!(head, Head::Open(_));
+        self.put("\\A", 1);
+        (self.here.head, self.here.decided) = (if at_start { Head::Open(true) } else { head }, false);
+    }
+
     /// Something that needs no brackets of its own.
     fn put(&mut self, text: &str, states: u64) {
+        self.here.begin(|_| Head::Any);
         self.out.push_str(text);
         self.here.atom(Atom { states, repeats: 1 });
     }
@@ -160,6 +236,12 @@ impl Reader<'_> {
         let mut buffer = [0; 4];
         self.folded(&regex::escape(c.encode_utf8(&mut buffer)));
         let states = if c.is_ascii() { 1 } else { 4 } * if self.flags.fold { 4 } else { 1 };
+        let fold = self.flags.fold;
+        self.here.begin(|start| match (start, fold) {
+            (false, _) => Head::Any,
+            (true, false) => Head::With(vec![c]),
+            (true, true) => Head::With(c.to_lowercase().chain(c.to_uppercase()).collect()),
+        });
         self.here.atom(Atom { states, repeats: 1 });
     }
 
@@ -170,6 +252,7 @@ impl Reader<'_> {
                 Some('P' | '<') => {
                     self.chars.next_if_eq(&'P');
                     self.name()?;
+                    self.groups_read += 1;
                     self.out.push('(');
                 }
                 _ => {
@@ -181,12 +264,19 @@ impl Reader<'_> {
                 }
             }
         } else {
+            self.groups_read += 1;
             self.out.push('(');
         }
         if self.groups.len() >= MOST_DEPTH {
             return Err(format!("more than {MOST_DEPTH} groups inside one another"));
         }
-        self.groups.push(std::mem::replace(&mut self.here, Group { flags: outer, ..Group::default() }));
+        // Behind something else nothing inside of the group is at the start.
+        let head = match self.here.head {
+            Head::Open(start) => Head::Open(start),
+            _ => Head::Any,
+        };
+        let inner = Group { flags: outer, head: head.clone(), outer: head, ..Group::default() };
+        self.groups.push(std::mem::replace(&mut self.here, inner));
         Ok(())
     }
 
@@ -195,6 +285,7 @@ impl Reader<'_> {
         let inner = std::mem::replace(&mut self.here, outer);
         self.flags = inner.flags;
         self.out.push(')');
+        self.here.begin(|_| inner.heads());
         self.here.atom(Atom { states: inner.total() + 2, repeats: inner.most_repeats() });
         Ok(())
     }
@@ -287,6 +378,11 @@ impl Reader<'_> {
             }
             copies = u64::from(last.max(1));
         }
+        // What may be left out decides nothing.
+        let least = bounds.map_or(u32::from(written == "+"), |(least, _)| least);
+        if self.here.decided && least == 0 {
+            self.here.head = Head::Any;
+        }
         self.out.push_str(written);
         if reluctant {
             self.out.push('?');
@@ -299,7 +395,7 @@ impl Reader<'_> {
     fn escape(&mut self) -> Result<(), String> {
         let Some(c) = self.chars.next() else { return Err("a `\\` at the end".to_owned()) };
         match c {
-            'A' => self.put("\\A", 1),
+            'A' => self.start(),
             'z' => self.put("\\z", 1),
             'b' => self.put("(?-u:\\b)", 1),
             'B' => self.put("(?-u:\\B)", 1),
@@ -503,6 +599,7 @@ impl Reader<'_> {
 
     fn put_class(&mut self, negated: bool, class: &Class) {
         let items = if class.text.is_empty() { NOTHING } else { &*class.text };
+        self.here.begin(|_| Head::Any);
         self.folded(&format!("[{}{items}]", if negated { "^" } else { "" }));
         let states = class.states.max(if negated { WIDE } else { 1 });
         let states = states.saturating_mul(if self.flags.fold { 4 } else { 1 });

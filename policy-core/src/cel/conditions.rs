@@ -1,0 +1,541 @@
+//! Conditions as tests of parts: what two of them have in common, whether one follows from another, and whether several
+//! cover everything.
+//!
+//! A condition is cut at its `&&`. Each side is a test of one part: that it is true, that it is one of some values, or
+//! that it lies in a range; or the opposite. Tests of the same part are compared exactly, all others are taken as
+//! independent.
+
+use std::collections::BTreeSet;
+
+use super::advice::{Key, Parts};
+use super::code::{Code, Node, NodeId};
+use super::functions::Registry;
+use super::state::{self, State, is_variables};
+use super::types::Type;
+use super::value::Value;
+
+/// Whole numbers as ranges: in order, apart from one another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Numbers(Vec<(i128, i128)>);
+
+impl Numbers {
+    fn of(ranges: impl IntoIterator<Item = (i128, i128)>) -> Self {
+        let mut ranges: Vec<_> = ranges.into_iter().filter(|(first, last)| first <= last).collect();
+        ranges.sort_unstable();
+        let mut out: Vec<(i128, i128)> = Vec::with_capacity(ranges.len());
+        for (first, last) in ranges {
+            match out.last_mut() {
+                Some(open) if first <= open.1 + 1 => open.1 = open.1.max(last),
+                _ => out.push((first, last)),
+            }
+        }
+        Self(out)
+    }
+
+    fn or(&self, other: &Self) -> Self {
+        Self::of(self.0.iter().chain(&other.0).copied())
+    }
+
+    /// All others among these.
+    fn without(&self, among: (i128, i128)) -> Self {
+        let mut out = Vec::with_capacity(self.0.len() + 1);
+        let mut next = among.0;
+        for (first, last) in &self.0 {
+            out.push((next, (first - 1).min(among.1)));
+            next = next.max(last + 1);
+        }
+        out.push((next, among.1));
+        Self::of(out)
+    }
+
+    fn and(&self, other: &Self) -> Self {
+        self.without(ALL).or(&other.without(ALL)).without(ALL)
+    }
+}
+
+/// What is tested of a part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Test {
+    /// It is true.
+    Holds(bool),
+    /// It is one of these values, or none of them.
+    OneOf(BTreeSet<Key>, bool),
+    /// It is one of these whole numbers.
+    Within(Numbers),
+}
+
+/// A side of a condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Condition {
+    of: Key,
+    test: Test,
+    /// Values that the part may have at all, if it is a whole number.
+    domain: (i128, i128),
+}
+
+/// What a side of a condition depends on, beside the connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Depends {
+    /// Variables and results of earlier actions.
+    pub(crate) states: Vec<State>,
+    /// All variables together.
+    pub(crate) variables: bool,
+    /// The request, the response, or what is known of TLS.
+    pub(crate) message: bool,
+    /// Chance, the time, or a secret: two evaluations may differ.
+    pub(crate) volatile: bool,
+}
+
+/// Every whole number of the language.
+const ALL: (i128, i128) = (i64::MIN as i128, u64::MAX as i128);
+
+impl Condition {
+    /// One that is equal to itself only, by a number of its own.
+    pub(crate) fn opaque(number: u64) -> Self {
+        let of = Key::of_value(&Value::Null).at(number);
+        Self { of, test: Test::Holds(true), domain: ALL }
+    }
+
+    /// The part that it tests.
+    pub(crate) const fn of(&self) -> Key {
+        self.of
+    }
+
+    /// The same at a time: it is equal only to what is tested at that time.
+    pub(crate) fn at(self, time: u64) -> Self {
+        Self { of: self.of.at(time), ..self }
+    }
+
+    /// True if the other one holds wherever this one does.
+    pub(crate) fn gives(&self, other: &Self) -> bool {
+        self.of == other.of
+            && match (&self.test, &other.test) {
+                (Test::Holds(a), Test::Holds(b)) => a == b,
+                (Test::OneOf(some, true), Test::OneOf(all, true)) => some.is_subset(all),
+                (Test::OneOf(all, false), Test::OneOf(some, false)) => some.is_subset(all),
+                (Test::OneOf(some, true), Test::OneOf(others, false)) => some.is_disjoint(others),
+                (Test::Within(some), Test::Within(all)) => some.or(all) == *all,
+                _ => false,
+            }
+    }
+
+    /// What holds where this one does not.
+    fn opposite(&self) -> Self {
+        let test = match &self.test {
+            Test::Holds(value) => Test::Holds(!value),
+            Test::OneOf(values, of) => Test::OneOf(values.clone(), !of),
+            Test::Within(numbers) => Test::Within(numbers.without(self.domain)),
+        };
+        Self { test, ..self.clone() }
+    }
+
+    /// This and another one of the same part together, if they are of one kind.
+    fn and(&self, other: &Self) -> Option<Self> {
+        let test = match (&self.test, &other.test) {
+            _ if self.of != other.of => return None,
+            (Test::OneOf(a, false), Test::OneOf(b, false)) => {
+                Test::OneOf(a.union(b).copied().collect(), false)
+            }
+            (Test::OneOf(a, true), Test::OneOf(b, true)) => {
+                Test::OneOf(a.intersection(b).copied().collect(), true)
+            }
+            (Test::Within(a), Test::Within(b)) => Test::Within(a.and(b)),
+            (a, b) if a == b => a.clone(),
+            _ => return None,
+        };
+        Some(Self { test, ..self.clone() })
+    }
+
+    /// True if it never holds.
+    fn is_never(&self) -> bool {
+        match &self.test {
+            Test::Within(numbers) => numbers.0.is_empty(),
+            Test::OneOf(values, true) => values.is_empty(),
+            _ => false,
+        }
+    }
+}
+
+/// The sides of a condition, with what each depends on. O(parts).
+pub(super) fn conditions(code: &Code) -> Vec<(Condition, Depends)> {
+    let parts = Parts::new(code);
+    let mut out = Vec::new();
+    let mut open = vec![(code.root, true)];
+    while let Some((id, truth)) = open.pop() {
+        match code.node(id) {
+            Some(Node::And(a, b)) if truth => open.extend([(*b, true), (*a, true)]),
+            Some(Node::Or(a, b)) if !truth => open.extend([(*b, false), (*a, false)]),
+            Some(Node::Call { name: "!", arguments, .. }) => {
+                open.extend(arguments.first().map(|of| (*of, !truth)))
+            }
+            Some(node) => match same(&parts, node, truth) {
+                Some(side) => open.push(side),
+                None => out.push((test(&parts, id, node, truth), depends(code, id))),
+            },
+            None => {}
+        }
+    }
+    out
+}
+
+/// `a == true` is `a`.
+fn same(parts: &Parts<'_>, node: &Node, truth: bool) -> Option<(NodeId, bool)> {
+    let Node::Call { name: name @ ("_==_" | "_!=_"), arguments, .. } = node else { return None };
+    let [a, b] = **arguments else { return None };
+    let value = |id| match parts.constant(id) {
+        Some(Value::Bool(value)) => Some(*value),
+        _ => None,
+    };
+    let (of, value) = value(b).map(|value| (a, value)).or_else(|| Some((b, value(a)?)))?;
+    // Something else than true and false is neither.
+    (*parts.code.ty(of) == Type::Bool).then_some((of, (value == truth) == (*name == "_==_")))
+}
+
+/// One side as a test.
+fn test(parts: &Parts<'_>, id: NodeId, node: &Node, truth: bool) -> Condition {
+    let whole = || Condition { of: parts.key(id), test: Test::Holds(truth), domain: ALL };
+    let Node::Call { name, arguments, .. } = node else { return whole() };
+    let [a, b] = **arguments else { return whole() };
+    match *name {
+        "_in_" => match parts.constants(b) {
+            Some(values) => one_of(parts, a, values.into_iter().map(|(_, value)| value), truth),
+            None => whole(),
+        },
+        "_==_" | "_!=_" => {
+            let truth = truth == (*name == "_==_");
+            match (parts.constant(a), parts.constant(b)) {
+                (_, Some(value)) => equal(parts, a, value, truth),
+                (Some(value), _) => equal(parts, b, value, truth),
+                (None, None) => {
+                    let (a, b) = (parts.key(a), parts.key(b));
+                    Condition { of: Key::entry(a.min(b), a.max(b)), test: Test::Holds(truth), domain: ALL }
+                }
+            }
+        }
+        "_<_" | "_<=_" | "_>_" | "_>=_" => ordered(parts, name, (a, b), truth).unwrap_or_else(whole),
+        _ => whole(),
+    }
+}
+
+fn equal(parts: &Parts<'_>, of: NodeId, value: &Value, truth: bool) -> Condition {
+    one_of(parts, of, std::iter::once(value), truth)
+}
+
+fn one_of<'v>(
+    parts: &Parts<'_>,
+    of: NodeId,
+    values: impl Iterator<Item = &'v Value> + Clone,
+    truth: bool,
+) -> Condition {
+    let numbers: Option<Vec<i128>> = values.clone().map(whole_number).collect();
+    if let Some(numbers) = numbers.filter(|_| is_whole(parts, of)) {
+        let numbers = Numbers::of(numbers.into_iter().map(|number| (number, number)));
+        return within(parts, of, if truth { numbers } else { numbers.without(ALL) });
+    }
+    let values = values.map(Key::of_value).collect();
+    Condition { of: parts.key(of), test: Test::OneOf(values, truth), domain: ALL }
+}
+
+fn is_whole(parts: &Parts<'_>, of: NodeId) -> bool {
+    matches!(parts.code.ty(of), Type::Int | Type::Uint)
+}
+
+fn within(parts: &Parts<'_>, of: NodeId, numbers: Numbers) -> Condition {
+    let domain = domain(parts, of);
+    let numbers = numbers.and(&Numbers::of([domain]));
+    Condition { of: parts.key(of), test: Test::Within(numbers), domain }
+}
+
+/// A whole number that is compared with a constant; of anything else with an order the smaller side is `a`.
+fn ordered(parts: &Parts<'_>, name: &str, (a, b): (NodeId, NodeId), truth: bool) -> Option<Condition> {
+    let turned = matches!(name, "_>_" | "_>=_");
+    let strict = matches!(name, "_<_" | "_>_");
+    let (a, b) = if turned { (b, a) } else { (a, b) };
+    // Now `a < b` or `a <= b`; the opposite is `b <= a` or `b < a`.
+    let (small, large, strict) = if truth { (a, b, strict) } else { (b, a, !strict) };
+    let number = |id| parts.constant(id).and_then(whole_number);
+    let less = i128::from(strict);
+    match (number(small), number(large)) {
+        (None, Some(most)) if is_whole(parts, small) => {
+            Some(within(parts, small, Numbers::of([(ALL.0, most - less)])))
+        }
+        (Some(least), None) if is_whole(parts, large) => {
+            Some(within(parts, large, Numbers::of([(least + less, ALL.1)])))
+        }
+        _ => {
+            // Doubles that are no number are neither less nor greater.
+            let total = |id| {
+                matches!(
+                    parts.code.ty(id),
+                    Type::Int | Type::Uint | Type::String | Type::Timestamp | Type::Duration
+                )
+            };
+            (total(a) && total(b)).then(|| {
+                // `a <= b` is the opposite of `b < a`.
+                let (first, second, holds) =
+                    if strict { (small, large, true) } else { (large, small, false) };
+                let of = Key::entry(
+                    Key::entry(parts.key(first), parts.key(second)),
+                    Key::of_value(&Value::text("<")),
+                );
+                Condition { of, test: Test::Holds(holds), domain: ALL }
+            })
+        }
+    }
+}
+
+/// The whole numbers that a part may be.
+fn domain(parts: &Parts<'_>, of: NodeId) -> (i128, i128) {
+    let all = match parts.code.ty(of) {
+        Type::Uint => (0, ALL.1),
+        _ => (i64::MIN.into(), i64::MAX.into()),
+    };
+    match (parts.fact(of), parts.written(of).1) {
+        (Some(path), _) if is_port(path) => (0, 65_535),
+        (_, Some(Node::Call { name: "size", .. })) => (0, all.1),
+        _ => all,
+    }
+}
+
+/// True for a fact that is the number of a port.
+pub(super) fn is_port(path: &str) -> bool {
+    matches!(path, "conn.client_port" | "conn.server_port" | "endpoint.port" | "req.url.port")
+}
+
+fn whole_number(value: &Value) -> Option<i128> {
+    match value {
+        Value::Int(number) => Some((*number).into()),
+        Value::Uint(number) => Some((*number).into()),
+        _ => None,
+    }
+}
+
+/// What a part depends on. O(parts below it).
+fn depends(code: &Code, root: NodeId) -> Depends {
+    let mut out = Depends::default();
+    let mut open = vec![root];
+    while let Some(id) = open.pop() {
+        let Some(node) = code.node(id) else { continue };
+        if let Some(state) = state::variable(code, node).or_else(|| state::asked(code, node)) {
+            out.states.push(state);
+            // Only what names it is looked at further.
+            if let Node::Index { index, .. } = node {
+                open.push(*index);
+            }
+            continue;
+        }
+        match node {
+            Node::Fact(fact) | Node::HasFact(fact) => match (fact.path(), state::result_path(fact.path())) {
+                (_, Some(path)) => out.states.push(State::Result(path)),
+                (path, _) => {
+                    out.variables |= is_variables(Some(node));
+                    out.volatile |=
+                        path.starts_with("time.") || path.starts_with("last_attempt") || path == "attempts";
+                    out.message |=
+                        ["req.", "res.", "sse.", "conn.tls."].iter().any(|of| path.starts_with(of));
+                }
+            },
+            Node::Call { overloads, .. } => {
+                let pure = |id: &u16| Registry::get().entry(*id).is_some_and(|entry| entry.overload.pure);
+                out.volatile |= !overloads.iter().all(pure);
+            }
+            _ => {}
+        }
+        node.operands(&mut |operand| open.push(operand));
+    }
+    out
+}
+
+/// Tests that hold together, as those of a rule.
+pub(crate) type Clause = Vec<Condition>;
+
+/// Tests up to which clauses are compared with one another.
+const MOST_TESTS: usize = 512;
+
+/// True if whatever comes, one of the clauses holds. Bounded: many tests are taken as not covering.
+pub(crate) fn cover(clauses: &[Clause]) -> bool {
+    if clauses.iter().any(Vec::is_empty) {
+        return true;
+    }
+    if clauses.iter().map(Vec::len).sum::<usize>() > MOST_TESTS {
+        return false;
+    }
+    let mut open: Vec<Clause> = clauses.iter().filter_map(|clause| joined(clause)).collect();
+    loop {
+        let (alone, others): (Vec<Clause>, Vec<Clause>) =
+            open.into_iter().partition(|clause| clause.len() == 1);
+        let alone: Clause = alone.into_iter().flatten().collect();
+        if units_cover(&alone) {
+            return true;
+        }
+        // What follows if none of those alone holds is true for the rest.
+        let mut opposites: Clause = Vec::new();
+        for test in alone.iter().map(Condition::opposite) {
+            match opposites.iter_mut().find_map(|known| known.and(&test).map(|both| (known, both))) {
+                Some((known, both)) => *known = both,
+                None => opposites.push(test),
+            }
+        }
+        let before: usize = others.iter().map(Vec::len).sum();
+        let rest: Vec<Clause> = others
+            .into_iter()
+            .map(|mut clause| {
+                clause.retain(|test| !opposites.iter().any(|known| known.gives(test)));
+                clause
+            })
+            .collect();
+        if rest.iter().any(Vec::is_empty) {
+            return true;
+        }
+        if rest.iter().map(Vec::len).sum::<usize>() == before {
+            return false;
+        }
+        open = alone.into_iter().map(|test| vec![test]).chain(rest).collect();
+    }
+}
+
+/// A clause with the tests of one part as one; `None` if it never holds.
+fn joined(clause: &[Condition]) -> Option<Clause> {
+    let mut out: Clause = Vec::new();
+    for test in clause {
+        match out.iter_mut().find_map(|known| known.and(test).map(|both| (known, both))) {
+            Some((known, both)) => *known = both,
+            None => out.push(test.clone()),
+        }
+    }
+    (!out.iter().any(Condition::is_never)).then_some(out)
+}
+
+/// True if one of some tests holds whatever comes.
+fn units_cover(alone: &[Condition]) -> bool {
+    alone.iter().any(|first| {
+        let same = || alone.iter().filter(|test| test.of == first.of);
+        match &first.test {
+            Test::Holds(value) => same().any(|test| test.test == Test::Holds(!value)),
+            // What one of the negative ones does not list is covered; what all of them list must be by the others.
+            Test::OneOf(listed, false) => {
+                let (mut listed, mut given) = (listed.clone(), BTreeSet::new());
+                for test in same() {
+                    match &test.test {
+                        Test::OneOf(values, false) => listed.retain(|value| values.contains(value)),
+                        Test::OneOf(values, true) => given.extend(values.iter().copied()),
+                        _ => {}
+                    }
+                }
+                listed.is_subset(&given)
+            }
+            Test::OneOf(_, true) => false,
+            Test::Within(_) => numbers(same()).without(first.domain).0.is_empty(),
+        }
+    })
+}
+
+/// All numbers of some tests.
+fn numbers<'t>(tests: impl Iterator<Item = &'t Condition>) -> Numbers {
+    let ranges = tests.filter_map(|test| match &test.test {
+        Test::Within(numbers) => Some(&numbers.0),
+        _ => None,
+    });
+    Numbers::of(ranges.flatten().copied())
+}
+
+/// True if clauses are ranges of one whole number that follow one another without a gap, as weighted routes have them:
+/// whether they cover everything depends on which numbers come.
+pub(crate) fn adjoin(clauses: &[Clause]) -> bool {
+    if clauses.len() < 2 || clauses.iter().map(Vec::len).sum::<usize>() > MOST_TESTS {
+        return false;
+    }
+    let joined: Vec<Condition> = clauses.iter().filter_map(|clause| joined(clause)).flatten().collect();
+    let Some(first) = joined.first() else { return false };
+    let one = joined.len() == clauses.len()
+        && joined.iter().all(|test| test.of == first.of && matches!(test.test, Test::Within(_)));
+    one && numbers(joined.iter()).0.len() == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cel::Site;
+    use crate::phase::Phase;
+
+    fn clause(text: &str) -> Clause {
+        let site = Site { phase: Some(Phase::OnHttpRequest), ..Site::default() };
+        let (expression, found) = crate::variables::env(site).check(text);
+        let expression = expression.unwrap_or_else(|| panic!("{text}: {found:?}"));
+        expression.conditions().into_iter().map(|(condition, _)| condition).collect()
+    }
+
+    fn covers(texts: &[&str]) -> bool {
+        cover(&texts.iter().map(|text| clause(text)).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn what_covers_everything_is_known() {
+        for texts in [
+            &["req.method == 'GET'", "req.method != 'GET'"][..],
+            &["req.method == 'GET'", "!(req.method == 'GET')"],
+            &["hasReqHeader('a')", "hasReqHeader('a') == false"],
+            &["req.method in ['GET', 'PUT']", "!(req.method in ['PUT', 'GET'])"],
+            &["req.method == 'GET'", "req.method == 'PUT'", "!(req.method in ['PUT', 'GET'])"],
+            &["conn.client_port < 5", "conn.client_port >= 5"],
+            &["conn.client_port <= 1000", "conn.client_port >= 1001 && conn.client_port <= 65535"],
+            &["conn.client_port == 1", "conn.client_port != 1"],
+            &["conn.client_port in [1, 2]", "conn.client_port < 1", "conn.client_port > 2"],
+            &["5 > conn.client_port", "5 <= conn.client_port"],
+            &["size(getReqHeader('a')) == 0", "getReqHeader('a').size() > 0"],
+            &["req.host < 'm'", "req.host >= 'm'"],
+            &[
+                "hasReqHeader('a')",
+                "!hasReqHeader('a') && req.method == 'GET'",
+                "!hasReqHeader('a') && req.method != 'GET'",
+            ],
+            &["req.method == 'A'", "req.method != 'A' && req.host == 'x'", "req.host != 'x'"],
+            &["req.host == 'a'", "req.host == 'b'", "req.host != 'a' && req.host != 'b'"],
+            &["!(hasReqHeader('a') || hasReqHeader('b'))", "hasReqHeader('a')", "hasReqHeader('b')"],
+        ] {
+            assert!(covers(texts), "{texts:?}");
+        }
+        for texts in [
+            &["req.method == 'GET'"][..],
+            &["req.method == 'GET'", "req.method != 'PUT' && req.host == 'a'"],
+            &["req.method == 'GET'", "req.method == 'PUT'"],
+            &["req.host == 'GET'", "req.method != 'GET'"],
+            &["conn.client_port < 5", "conn.client_port > 5"],
+            &["hasReqHeader('a')", "!hasReqHeader('b')"],
+            &["double(conn.geo.radius) < 5.0", "double(conn.geo.radius) >= 5.0"],
+            &["hasReqHeader('a') && hasReqHeader('b')", "!hasReqHeader('a') && !hasReqHeader('b')"],
+        ] {
+            assert!(!covers(texts), "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn one_condition_may_follow_from_another() {
+        let gives = |some: &str, other: &str| clause(some).iter().any(|some| some.gives(&clause(other)[0]));
+        for (some, other) in [
+            ("conn.client_port > 10", "conn.client_port > 5"),
+            ("conn.client_port == 7", "conn.client_port > 5"),
+            ("req.method == 'GET'", "req.method in ['GET', 'PUT']"),
+            ("req.method == 'GET'", "req.method != 'PUT'"),
+            ("'GET' == req.method && req.host == 'a'", "req.method == 'GET'"),
+            ("hasReqHeader('X-A')", "hasReqHeader('X-A') == true"),
+        ] {
+            assert!(gives(some, other) && !gives(&format!("!({some})"), other), "{some} {other}");
+        }
+        assert!(!gives("conn.client_port > 5", "conn.client_port > 10"));
+    }
+
+    #[test]
+    fn ranges_may_adjoin() {
+        let adjoin = |texts: &[&str]| adjoin(&texts.iter().map(|text| clause(text)).collect::<Vec<_>>());
+        assert!(adjoin(&["int(req.host) <= 0", "int(req.host) >= 1 && int(req.host) <= 1"]));
+        assert!(adjoin(&[
+            "int(req.host) <= 32",
+            "int(req.host) > 32 && int(req.host) < 65",
+            "int(req.host) == 65"
+        ]));
+        assert!(!adjoin(&["int(req.host) <= 0", "int(req.host) >= 2"]));
+        assert!(!adjoin(&["int(req.host) <= 0", "int(req.method) >= 1"]));
+        assert!(!adjoin(&["int(req.host) <= 0"]));
+    }
+}

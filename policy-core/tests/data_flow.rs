@@ -1,0 +1,192 @@
+//! Data flow: what is said of variables and results where they are read.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+use policy_core::check::{CheckOptions, load_policy};
+use policy_core::source::Source;
+
+/// Codes of what is said, with the lines.
+fn said(text: &str) -> Vec<(&'static str, u32)> {
+    let source = Source::new("p.yml", text);
+    let (_, found) = load_policy(&source, &CheckOptions::default());
+    found.iter().map(|it| (it.code.id, source.position(it.span.start).line)).collect()
+}
+
+/// A rule on one line.
+fn rule(conditions: &[&str], actions: &str) -> String {
+    let quoted: Vec<_> = conditions.iter().map(|text| format!("{text:?}")).collect();
+    format!("- {{expressions: [{}], actions: [{actions}]}}\n", quoted.join(", "))
+}
+
+fn set(value: &str) -> String {
+    format!("{{type: set-vars, config: {{vars: [{value}]}}}}")
+}
+
+const DENY: &str = "{type: deny}";
+
+/// What is said of the lines of rules in a phase, the first being 2.
+fn phase(name: &str, rules: &[String]) -> Vec<(&'static str, u32)> {
+    said(&format!("{name}:\n{}", rules.concat()))
+}
+
+fn tcp(rules: &[String]) -> Vec<(&'static str, u32)> {
+    phase("on_tcp_connect", rules)
+}
+
+fn http(rules: &[String]) -> Vec<(&'static str, u32)> {
+    phase("on_http_request", rules)
+}
+
+#[test]
+fn a_variable_is_judged_by_where_it_was_set() {
+    let (setting, reading) =
+        (rule(&["conn.client_port > 5"], &set("n: 5")), |with: &[&str]| rule(with, DENY));
+    assert_eq!(tcp(&[reading(&["vars.n < 5"]), setting.clone()]), [("TP413", 2)]);
+    assert_eq!(tcp(&[setting.clone(), reading(&["vars.n < 5"])]), [("TP414", 3)]);
+    assert_eq!(tcp(&[setting.clone(), reading(&["has(vars.n)"])]), []);
+    assert_eq!(tcp(&[setting.clone(), reading(&["has(vars.n) && vars.n < 5"])]), []);
+    assert_eq!(tcp(&[rule(&[], &set("n: 5")), setting, reading(&["vars.n < 5"])]), []);
+}
+
+#[test]
+fn conditions_are_known_where_they_hold() {
+    let judged = |setting: &[&str], reading: &[&str]| {
+        http(&[rule(setting, &set("n: 5")), rule(reading, DENY)]).iter().filter(|it| it.0 == "TP414").count()
+    };
+    for (setting, reading) in [
+        (&["conn.client_port > 5"][..], &["conn.client_port > 5", "vars.n < 5"][..]),
+        (&["conn.client_port > 5"], &["conn.client_port > 5 && vars.n < 5"]),
+        (&["conn.client_port > 5"], &["vars.n < 5 && 5 < conn.client_port"]),
+        (
+            &["conn.client_port > 5 && req.method == 'GET'"],
+            &["req.method == 'GET'", "vars.n < 5", "conn.client_port > 5"],
+        ),
+        (&["conn.client_port > 5"], &["conn.client_port > 10", "vars.n < 5"]),
+        (&["req.method in ['GET', 'PUT']"], &["req.method == 'PUT' && vars.n < 5"]),
+        (&["hasReqHeader('a')"], &["hasReqHeader('a') == true && vars.n < 5"]),
+        (&["conn.geo.city == 'Requena'"], &["conn.geo.city == 'Requena' && vars.n < 5"]),
+        (
+            &["conn.geo.city == 'vars.x and rand.int'"],
+            &["conn.geo.city == 'vars.x and rand.int' && vars.n < 5"],
+        ),
+    ] {
+        assert_eq!(judged(setting, reading), 0, "{setting:?} {reading:?}");
+    }
+    for (setting, reading) in [
+        (&["conn.client_port > 5"][..], &["conn.client_port > 4 && vars.n < 5"][..]),
+        (&["conn.client_port > 5"], &["conn.client_port > 5 || vars.n < 5"]),
+        (&["rand.int(0, 1) == 1"], &["rand.int(0, 1) == 1 && vars.n < 5"]),
+        (&["timestamp(time.now).getHours() < 5"], &["timestamp(time.now).getHours() < 5 && vars.n < 5"]),
+    ] {
+        assert_eq!(judged(setting, reading), 1, "{setting:?} {reading:?}");
+    }
+}
+
+#[test]
+fn a_condition_guards_only_while_it_means_the_same() {
+    let add = "{type: add-headers, config: {headers: {x-a: b}}}";
+    let judged = |condition: &str, between: &str| {
+        let read = format!("{condition} && vars.n < 5");
+        http(&[
+            rule(&[], &set("m: 1")),
+            rule(&[condition], &set("n: 5")),
+            rule(&[], between),
+            rule(&[&read], DENY),
+        ])
+    };
+    assert_eq!(judged("conn.client_port == 1", add), []);
+    assert_eq!(judged("hasReqHeader('x-a')", add), [("TP414", 5)]);
+    assert_eq!(judged("hasReqHeader('x-a')", &set("k: 1")), []);
+    assert_eq!(judged("vars.m == 1", &set("k: 1")), []);
+    assert_eq!(judged("vars.m == 1", &set("m: 2")), [("TP414", 5)]);
+    assert_eq!(judged("size(vars) == 1", &set("m: 2")), [("TP414", 5)]);
+    let done = [
+        rule(&[], &set("done: false")),
+        rule(&["vars.done == false"], &set("\"n\": \"${rand.int(0,9)}\"")),
+        rule(&["vars.done == false", "int(vars.n) < 5"], DENY),
+    ];
+    assert_eq!(tcp(&done), []);
+}
+
+#[test]
+fn rules_may_cover_everything_together() {
+    let both = |first: &str, second: &str| {
+        tcp(&[rule(&[first], &set("n: 5")), rule(&[second], &set("n: 6")), rule(&["vars.n < 6"], DENY)])
+    };
+    assert_eq!(both("conn.client_port > 5", "conn.client_port <= 5"), []);
+    assert_eq!(both("conn.geo.city == 'a'", "conn.geo.city != 'a'"), []);
+    assert_eq!(both("conn.geo.city == 'a'", "conn.geo.city != 'b'"), [("TP414", 4)]);
+    assert_eq!(both("conn.geo.city == 'a'", "conn.geo.city == 'b'"), [("TP414", 4)]);
+}
+
+#[test]
+fn what_is_missing_is_told_once() {
+    let log = "{type: log, config: {metadata: {a: \"${vars.n}\", b: \"${vars.n}\"}}}, {type: deny}";
+    let setting = rule(&["conn.client_port > 5"], &set("n: 5"));
+    assert_eq!(tcp(&[setting.clone(), rule(&["vars.n < 5"], log)]), [("TP414", 3)]);
+    assert_eq!(
+        tcp(&[setting.clone(), rule(&["vars.n < 5 && vars.n > 2", "vars.n != 3"], log)]),
+        [("TP414", 3)]
+    );
+    assert_eq!(tcp(&[setting.clone(), rule(&[], log)]), [("TP414", 3)]);
+    // What `||` absorbs may still be missing in the actions.
+    let absorbed = rule(&["conn.client_port == 1 || vars.n < 5"], log);
+    assert_eq!(tcp(&[setting, absorbed]), [("TP414", 3), ("TP414", 3)]);
+}
+
+#[test]
+fn values_that_are_written_out_have_their_keys() {
+    let reading = |value: &str, read: &str| http(&[rule(&[], &set(value)), rule(&[read], DENY)]);
+    assert_eq!(reading("m: {key: value}", "vars.m.key == 'value'"), []);
+    assert_eq!(reading("m: {key: {a: [1, 2]}}", "vars.m.key.a[1] == 2"), []);
+    assert_eq!(reading("\"m\": \"${{'key': conn.client_port}}\"", "vars.m.key == 5"), []);
+    assert_eq!(reading("\"m\": \"${url.parse(req.url.raw)}\"", "vars.m.host == 'a'"), []);
+    assert_eq!(reading("m: {key: value}", "vars.m.other == 'value'"), [("TP216", 3)]);
+    assert_eq!(reading("m: [1]", "vars.m[1] == 1"), [("TP216", 3)]);
+    let twice = |condition: &[&str]| {
+        http(&[
+            rule(&[], &set("m: {a: 1, b: 2}")),
+            rule(condition, &set("m: {a: 1}")),
+            rule(&["vars.m.b == 2"], DENY),
+        ])
+    };
+    assert_eq!((twice(&["conn.client_port > 5"]), twice(&[])), (vec![("TP216", 4)], vec![("TP216", 4)]));
+    let copied = [
+        rule(&[], &set("m: {a: 1}")),
+        rule(&[], &set("\"k\": \"${vars.m}\"")),
+        rule(&["vars.k.a == 1"], DENY),
+    ];
+    assert_eq!(http(&copied), []);
+}
+
+#[test]
+fn results_outlive_their_phase() {
+    let rewrite = "{type: url-rewrite, config: {from: a, to: b}}";
+    let log = "{type: log, config: {metadata: {a: \"${actions.ngrok.url_rewrite.url}\"}}}";
+    let both = |condition: &str, reading: &str| {
+        let (first, second) = (rule(&[condition], rewrite), rule(&[reading], log));
+        said(&format!("on_http_request:\n{first}on_http_response:\n{second}"))
+    };
+    assert_eq!(both("conn.client_port > 5", "conn.client_port > 5"), []);
+    assert_eq!(both("conn.client_port > 5", "conn.client_port > 4"), [("TP412", 4)]);
+    // The rewriting has changed what is asked.
+    assert_eq!(both("req.url.path == '/a'", "req.url.path == '/a'"), [("TP412", 4)]);
+}
+
+#[test]
+fn a_misspelt_phase_is_told_once() {
+    let text = "on_http_reqest:\n- actions: [{type: url-rewrite, config: {from: a, to: b}}]\non_http_response:\n\
+                - actions: [{type: log, config: {metadata: {a: \"${actions.ngrok.url_rewrite.url}\"}}}]\n";
+    assert_eq!(said(text), [("TP304", 1)]);
+}
+
+#[test]
+fn a_condition_that_cannot_be_read_is_told_once() {
+    let rules = [rule(&["conn.client_prot > 5"], &set("n: 5")), rule(&["vars.n < 5"], DENY)];
+    assert_eq!(tcp(&rules), [("TP205", 2)]);
+}
