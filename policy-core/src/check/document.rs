@@ -60,7 +60,13 @@ pub(crate) fn check_policy(
     check_repeats(policy, found);
     check_enforced(policy, found);
     if endpoint.cloud && sound {
-        check_handled(policy, endpoint, found);
+        let mut unhandled = Diagnostics::default();
+        check_handled(policy, endpoint, &mut unhandled);
+        // What the policy leaves is refused where it is served, so a change that only refuses more must load.
+        if serving {
+            unhandled.soften();
+        }
+        found.append(unhandled);
     }
 }
 
@@ -233,7 +239,7 @@ fn check_handled(policy: &Policy, endpoint: EndpointTraits, found: &mut Diagnost
     let message = format!("{phase} may end without an action that handles the traffic");
     let guarded = policy.actions().find(|action| action.config.handles());
     let mut diagnostic = Diagnostic::new(&NOT_TERMINATED, at, message).with_help(
-        "a cloud endpoint has no upstream: end with a rule without conditions, e.g. `- actions: [{type: deny}]`",
+        "the endpoint has no upstream of its own: end with a rule without conditions, e.g. `- actions: [{type: deny}]`",
     );
     if let Some(guarded) = guarded {
         diagnostic = diagnostic.with_label(guarded.span, "this one runs under conditions only");

@@ -12,14 +12,16 @@ const EDGE: &str = "version: 1
 ip_policies: [office.yml, lists/block.yml]
 endpoints:
 - {name: office, url: \"tcp://e:1\", traffic_policy_file: p-office.yml}
-- {name: block, url: \"tcp://e:2\", traffic_policy: {on_tcp_connect: [{actions: [{type: restrict-ips, config: {allow: [0.0.0.0/0, \"::/0\"], ip_policies: [ipp_block]}}]}]}}
+- {name: block, url: \"tcp://e:2\", traffic_policy: {on_tcp_connect: [{actions: [{type: restrict-ips, config: {allow: [0.0.0.0/0, \"::/0\"], ip_policies: [ipp_block]}}, {type: deny}]}]}}
 - {name: neither, url: \"tcp://e:3\", traffic_policy: {on_tcp_connect: [{actions: [{type: deny}]}]}}
 ";
 const OFFICE: &str = "- {id: ipp_office, rules: [{cidr: 203.0.113.0/24, action: allow}]}\n";
 const BLOCK: &str = "- {id: ipp_block, files: [{path: list.txt, action: deny}]}\n";
 
 fn policy(id: &str) -> String {
-    format!("on_tcp_connect: [{{actions: [{{type: restrict-ips, config: {{ip_policies: [{id}]}}}}]}}]\n")
+    format!(
+        "on_tcp_connect: [{{actions: [{{type: restrict-ips, config: {{ip_policies: [{id}]}}}}, {{type: deny}}]}}]\n"
+    )
 }
 
 /// The files of a machine; a name with `outside` in it lies outside.
