@@ -12,7 +12,7 @@ use super::trace::Trace;
 use crate::cel::{EvalError, Expression};
 use crate::compile::{ConditionRef, Program};
 use crate::diagnostic::shorten;
-use crate::exchange::ActionId;
+use crate::exchange::{ActionId, FailureAt};
 use crate::facts::Facts;
 use crate::ir::{AddressList, Decision};
 use crate::outcome::{Fault, Outcome};
@@ -27,7 +27,18 @@ impl<T: Trace> Evaluation<'_, T> {
             outcome: self.outcome(),
             failed: self.failed_condition(),
             failed_value: self.failed_value(),
+            failed_forward: self.failed_forward(),
             admitted: self.made.as_deref().and_then(|made| made.admitted),
+        }
+    }
+
+    /// The forward at which the evaluation ended, and why it failed.
+    fn failed_forward(&self) -> Option<FailureAt<'_>> {
+        match self.outcome() {
+            Some(Outcome::Failed { fault: Fault::Forward { failure, target }, .. }) => {
+                self.target(target).map(|target| failure.at(target))
+            }
+            _ => None,
         }
     }
 }
@@ -40,6 +51,7 @@ pub struct Reason<'e> {
     outcome: Option<Outcome>,
     failed: Option<(ConditionRef<'e>, &'e EvalError)>,
     failed_value: Option<(Option<&'e Expression>, &'e EvalError)>,
+    failed_forward: Option<FailureAt<'e>>,
     admitted: Option<DynamicDecision>,
 }
 
@@ -88,7 +100,10 @@ impl fmt::Display for Reason<'_> {
                         text.get(error.span.to_range()).filter(|part| !part.is_empty()).unwrap_or(text);
                     write!(f, "`{}` (line {line}) has no value: {error}", shorten(part))
                 }
-                None => fault.fmt(f),
+                None => match self.failed_forward {
+                    Some(failure) => failure.fmt(f),
+                    None => fault.fmt(f),
+                },
             },
         }
     }
