@@ -13,13 +13,12 @@ use policy_core::url::EndpointUrl;
 
 use super::conditions;
 use super::text::{assumptions, outcome};
-use crate::cli::Target;
 use crate::commands::eval::Decided;
 
 /// Lists up to this length are shown whole, longer ones by their deciding entry.
 const WHOLE_LIST: usize = 16;
 
-pub(crate) fn decision(out: &mut impl Write, decided: &Decided<'_>, targets: &[Target]) -> io::Result<()> {
+pub(crate) fn decision(out: &mut impl Write, decided: &Decided<'_>) -> io::Result<()> {
     writeln!(out, "on_tcp_connect   client {}", decided.run.facts().client_ip())?;
     let rules = decided.program().rules(Phase::OnTcpConnect);
     let width = rules.map(|rule| title(rule).chars().count()).max().unwrap_or(0);
@@ -28,8 +27,14 @@ pub(crate) fn decision(out: &mut impl Write, decided: &Decided<'_>, targets: &[T
     }
     writeln!(out, "outcome: {}", outcome(decided))?;
     writeln!(out, "  because {}", decided.run.reason())?;
-    assumptions(out, decided, targets)?;
-    writeln!(out, "  policy sha256 {}", decided.program().policy_sha256())
+    assumptions(out, decided)?;
+    let program = decided.program();
+    writeln!(out, "  policy sha256 {}", program.policy_sha256())?;
+    // An edge names such a policy by what it is bound to as well.
+    match program.served_sha256() == program.policy_sha256() {
+        true => Ok(()),
+        false => writeln!(out, "  with IP policies sha256 {} (as an edge shows it)", program.served_sha256()),
+    }
 }
 
 fn title(rule: RuleRef<'_>) -> String {

@@ -271,11 +271,15 @@ impl Program {
         self.targets.iter()
     }
 
-    /// True if a `forward-internal` has a target that is only known when it runs. O(instructions).
+    /// The functions it may call that are no functions of facts, each once: `rand.int`, `secrets.get`. O(expressions).
     #[must_use]
-    pub fn has_rendered_targets(&self) -> bool {
-        let mut ops = self.phases.iter().flat_map(|code| &code.ops);
-        ops.any(|(op, _)| matches!(op, Op::ForwardTo { .. }))
+    pub fn impure_calls(&self) -> Vec<&'static str> {
+        let conditions = self.expressions.iter().map(|it| &it.expression);
+        let all = conditions.chain(self.operands.expressions());
+        let mut calls: Vec<_> = all.flat_map(|it| it.impure_calls()).copied().collect();
+        calls.sort_unstable();
+        calls.dedup();
+        calls
     }
 
     pub(crate) fn target(&self, id: TargetId) -> Option<&EndpointUrl> {
