@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use policy_core::check::CheckOptions;
+use policy_core::diagnostic::drop_consequences;
 use policy_core::ip_policies::{IpPolicies, IpPolicyFiles, load_ip_policy_files};
 use policy_core::source::Source;
 
@@ -28,6 +29,7 @@ pub(crate) fn given(path: &Path) -> Result<Arc<IpPolicies>, Failure> {
         policies = loaded.usable;
         found.append(loaded.findings);
         named = loaded.lists;
+        drop_consequences(named.iter_mut().map(|(_, found)| found).chain([&mut found]));
     }
     let mut err = anstream::stderr().lock();
     let (source, found) = file.shown(found);

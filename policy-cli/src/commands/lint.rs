@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use policy_core::agent::load_agent_files;
 use policy_core::check::CheckOptions;
-use policy_core::diagnostic::{Diagnostics, printable};
+use policy_core::diagnostic::{Diagnostics, drop_consequences, printable};
 use policy_core::edge::load_edge_files;
 use policy_core::lint::{DocumentKind, Foreign, lint, lint_as, names_phase};
 use policy_core::source::Source;
@@ -65,6 +65,7 @@ pub(crate) fn run(args: &Lint) -> Result<Exit, Failure> {
     if !args.select.is_empty() || !args.ignore.is_empty() {
         report.checked.iter_mut().for_each(|file| file.diagnostics.keep_codes(&wanted));
     }
+    report.drop_consequences();
     let mut out = anstream::stdout();
     // As it is: a terminal's stripping of control characters would change values.
     let written = match args.format {
@@ -108,6 +109,11 @@ impl Report {
     /// True if there was nothing to check and nothing went wrong.
     pub(crate) const fn is_empty(&self) -> bool {
         self.checked.is_empty() && self.failures.is_empty()
+    }
+
+    /// Leaves one error of each fault: what only follows from it in other files is not told.
+    pub(crate) fn drop_consequences(&mut self) {
+        drop_consequences(self.checked.iter_mut().map(|file| &mut file.diagnostics));
     }
 
     /// Says what could not be read, and gives the verdict.

@@ -13,7 +13,8 @@ use crate::files::Excluded;
 use crate::render;
 
 pub(crate) fn run() -> Result<Exit, Failure> {
-    let report = check(&[PathBuf::from(".")], Kind::Auto, &CheckOptions::default(), &Excluded::default());
+    let mut report = check(&[PathBuf::from(".")], Kind::Auto, &CheckOptions::default(), &Excluded::default());
+    report.drop_consequences();
     let mut out = anstream::stdout().lock();
     let written = show(&mut out, &report).and_then(|()| out.flush());
     report.finish(written, false)
