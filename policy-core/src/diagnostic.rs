@@ -151,7 +151,7 @@ impl Diagnostic {
 
     /// Says that it only follows from errors in another file, which are found as well.
     #[must_use]
-    pub(crate) fn as_consequence(self) -> Self {
+    pub(crate) fn into_consequence(self) -> Self {
         Self { follows: true, ..self }
     }
 

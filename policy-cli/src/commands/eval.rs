@@ -13,6 +13,7 @@ use policy_core::compile::{CompileOptions, Program, compile};
 use policy_core::evaluate::{Evaluation, Record, Recording, Trace};
 use policy_core::exchange::{Effect, ForwardFailure, Reply};
 use policy_core::facts::{Facts, GivenFacts};
+use policy_core::ip_policies::ListedAt;
 use policy_core::lint::{DocumentKind, lint};
 use policy_core::outcome::Outcome;
 use policy_core::url::{EndpointUrl, Scheme};
@@ -33,6 +34,8 @@ pub(crate) struct Decided<'p> {
     targets: &'p [Target],
     /// True if the endpoint has an upstream of its own.
     pub(crate) has_upstream: bool,
+    /// Where the entry stands that decided, if an IP policy has it.
+    pub(crate) listed_at: Option<ListedAt>,
 }
 
 pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
@@ -57,7 +60,8 @@ pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
         return Err(Failure::Usage("give an address with `--ip`".to_owned()));
     };
     let facts = known.facts(ip);
-    let decided = decide(&program, &facts, args)?;
+    let mut decided = decide(&program, &facts, args)?;
+    decided.listed_at = args.ip_policies.as_deref().and_then(|path| decided.find_listed(path));
     let mut out = anstream::stdout();
     let written = match args.format.unwrap_or(Format::Text) {
         Format::Text if args.explain => render::explain::decision(&mut out, &decided),
@@ -185,7 +189,7 @@ fn decide<'p>(program: &'p Program, facts: &'p Facts<'p>, args: &'p Eval) -> Res
     if let Some(message) = missing::message(&run) {
         return Err(Failure::Usage(message));
     }
-    Ok(Decided { run, outcome, targets, has_upstream: args.has_upstream })
+    Ok(Decided { run, outcome, targets, has_upstream: args.has_upstream, listed_at: None })
 }
 
 fn answer<T: Trace>(effect: Effect, run: &Evaluation<'_, T>, targets: &[Target]) -> Reply {
@@ -234,6 +238,13 @@ impl<'p> Decided<'p> {
     pub(crate) fn target(&self) -> Option<&EndpointUrl> {
         let Outcome::Forwarded { target, .. } = self.outcome else { return None };
         self.run.target(target)
+    }
+
+    /// Where the entry that decided stands in the IP policies of a file, or in a list that they name.
+    fn find_listed(&self, path: &Path) -> Option<ListedAt> {
+        let entry = self.run.reason().entry()?;
+        let id = self.program().ip_policy(entry.ip_policy?)?;
+        ip_policies::listed_at(path, id, entry, matches!(self.outcome, Outcome::Forwarded { .. }))
     }
 
     /// The targets that were asked for and count as online because nobody said otherwise.

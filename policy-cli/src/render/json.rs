@@ -143,6 +143,9 @@ struct Decision<'a> {
     rule: Option<&'a str>,
     at: Option<Place<'a>>,
     reason: String,
+    /// Where the entry that decided stands, if an IP policy has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listed_at: Option<Listed<'a>>,
     /// The digest of the policy's text.
     policy_sha256: String,
     /// The digest by which an edge names the policy: of its text, and of the IP policies that it names.
@@ -159,6 +162,12 @@ struct Place<'a> {
     file: &'a str,
     line: u32,
     column: u32,
+}
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    file: &'a str,
+    line: u32,
 }
 
 #[derive(Serialize)]
@@ -190,6 +199,7 @@ pub(crate) fn decision(out: &mut impl Write, decided: &Decided<'_>, ip: Option<I
         rule: rule.and_then(|rule| rule.name()),
         at: position.map(|Position { line, column }| Place { file: program.file(), line, column }),
         reason: decided.run.reason().to_string(),
+        listed_at: decided.listed_at.as_ref().map(|at| Listed { file: &at.file, line: at.line }),
         policy_sha256: program.policy_sha256().to_string(),
         served_sha256: program.served_sha256().to_string(),
         effects: effects(decided),

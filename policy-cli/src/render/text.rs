@@ -139,8 +139,17 @@ pub(crate) fn decision(out: &mut impl Write, decided: &Decided<'_>) -> io::Resul
     if let Some(by) = place(decided) {
         writeln!(out, "  by {by}")?;
     }
-    writeln!(out, "  because {}", decided.run.reason())?;
+    because(out, decided)?;
     assumptions(out, decided)
+}
+
+/// Why it was decided, and where the entry of a list stands that an IP policy has.
+pub(crate) fn because(out: &mut impl Write, decided: &Decided<'_>) -> io::Result<()> {
+    writeln!(out, "  because {}", decided.run.reason())?;
+    match &decided.listed_at {
+        Some(at) => writeln!(out, "  listed in {}:{}", at.file, at.line),
+        None => Ok(()),
+    }
 }
 
 /// What the decision does not say: targets count as online because nobody said otherwise, and their own policies are not

@@ -70,7 +70,7 @@ fn missing_in_rule(rule: &Rule, options: &CompileOptions, found: &mut Diagnostic
             };
             let report = Diagnostic::new(&IP_POLICY, id.span, message).with_help(help);
             let follows = options.ip_policies.as_deref().is_some_and(IpPolicies::is_incomplete);
-            found.push(if follows { report.as_consequence() } else { report });
+            found.push(if follows { report.into_consequence() } else { report });
         }
     }
 }

@@ -104,7 +104,7 @@ impl NamedIpPolicies {
             let help =
                 format!("fix the errors in that file first; `policy lint {}` lists them", source.name());
             let report = report(message, help);
-            self.found.push(if outside { report } else { report.as_consequence() });
+            self.found.push(if outside { report } else { report.into_consequence() });
         }
         self.files.push(if outside { withhold(&source, found) } else { (source, found) });
         let Some(policies) = policies else { return self.lack(name) };

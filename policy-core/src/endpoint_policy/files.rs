@@ -177,5 +177,5 @@ fn report_errors(found: &Diagnostics, name: &str, file: &Source, at: Span, findi
     let help = format!("fix the errors in that file first; `policy lint {}` lists them", file.name());
     let report = Diagnostic::new(&UNREADABLE_FILE, at, message).with_help(help);
     // Of an error of its own it is told which endpoint it keeps from being served.
-    findings.push(if found.has_causes() { report } else { report.as_consequence() });
+    findings.push(if found.has_causes() { report } else { report.into_consequence() });
 }

@@ -115,7 +115,7 @@ fn read_list(
         );
         // Of a list outside, nothing is shown that says who names it.
         let report = report(&UNREADABLE_FILE, message, help);
-        findings.push(if outside { report } else { report.as_consequence() });
+        findings.push(if outside { report } else { report.into_consequence() });
     }
     let networks = list.networks.filter(|_| outcome.is_ok());
     let fits = |networks: &Vec<_>| networks.len().saturating_mul(named.of.len()) <= room;

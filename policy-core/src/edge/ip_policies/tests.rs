@@ -1,10 +1,13 @@
 //! Configurations whose policies name IP policies, in a host's memory.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use crate::check::CheckOptions;
+use crate::check::{CheckOptions, load_policy};
+use crate::compile::{CompileOptions, compile};
 use crate::diagnostic::Diagnostic;
 use crate::edge::{EdgeFiles, LoadedPolicy, load_edge_files};
+use crate::ip_policies::load_ip_policies;
 use crate::named_file::NamedFile;
 use crate::source::Source;
 
@@ -84,6 +87,20 @@ fn policies_take_the_networks_of_rules_and_lists() {
     // One file needs no list.
     let one = EDGE.replace("[office.yml, lists/block.yml]", "office.yml").replace("ipp_block", "ipp_office");
     assert_eq!(shape(&Files::new().load(&one)).0, "all");
+}
+
+#[test]
+fn a_policy_alone_has_the_digest_of_the_edge() {
+    let served = Files::new().load(EDGE).usable.expect("no errors").1.endpoints[0].served_sha256();
+    let (known, _) = load_ip_policies(&Source::new("elsewhere.yml", OFFICE));
+    let known = known.map(Arc::new);
+    let check = CheckOptions { ip_policies: known.clone(), ..CheckOptions::default() };
+    let (policy, _) = load_policy(&Source::new("p.yml", policy("ipp_office")), &check);
+    let mut options = CompileOptions::default();
+    options.ip_policies = known;
+    let program = compile(&policy.expect("no errors"), &options).expect("small");
+    assert_eq!(program.served_sha256(), served);
+    assert_ne!(program.policy_sha256(), served);
 }
 
 #[test]
