@@ -3,6 +3,7 @@
 //! Facts know presence. A fact without a source is an error when it is read, never an empty text, and a
 //! program says beforehand which facts it reads ([`crate::compile::Program::needs`]).
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -363,6 +364,7 @@ impl GivenFacts {
             path if path.ends_with("_port") || path == "endpoint.port" => {
                 text.parse().map(|port: u16| Value::Int(port.into())).map_err(|_| "a port, 0 to 65535")
             }
+            path if path.ends_with("_ip.categories") => read(ty, text).map(|value| with_parents(&value)),
             _ => read(ty, text),
         };
         let value = value.map_err(|expected| GivenError::Value { path: fact.path(), expected })?;
@@ -384,6 +386,20 @@ impl GivenFacts {
 fn canonical(text: &str) -> Result<Value, &'static str> {
     let address: Result<IpAddr, _> = text.parse();
     address.map(|address| Value::text(address.to_canonical().to_string())).map_err(|_| "an address")
+}
+
+/// Categories with those above them: whoever is in `proxy.anonymous.tor` is in `proxy.anonymous` and in `proxy`.
+fn with_parents(categories: &Value) -> Value {
+    let Value::List(items) = categories else { return categories.clone() };
+    let (mut all, mut known) = (Vec::new(), HashSet::new());
+    for item in items.iter() {
+        let Value::String(name) = item else { continue };
+        let parents = name.match_indices('.').filter_map(|(dot, _)| name.get(..dot));
+        for name in parents.chain([&**name]).filter(|name| known.insert((*name).to_owned())) {
+            all.push(Value::text(name));
+        }
+    }
+    Value::list(all)
 }
 
 /// True if a value read from JSON is one of a type, down to its items.
@@ -463,6 +479,8 @@ mod tests {
             ("conn.client_ip.is_tor_node", "true", "true"),
             ("conn.client_ip.categories", "com, com.github", r#"["com", "com.github"]"#),
             ("conn.client_ip.categories", r#"["com"]"#, r#"["com"]"#),
+            ("conn.client_ip.categories", "a.b.c, a.b, d", r#"["a", "a.b", "a.b.c", "d"]"#),
+            ("conn.server_ip.categories", r#"["a.b"]"#, r#"["a", "a.b"]"#),
             ("conn.ts.start", "2026-01-31T12:00:00Z", "timestamp(\"2026-01-31T12:00:00Z\")"),
             ("conn.k8s.pod.metadata.annotations", r#"{"a": "b"}"#, r#"{"a": "b"}"#),
         ] {

@@ -16,6 +16,8 @@ const TEXT_KEYS: &[&str] = &["traffic_policy", "trafficPolicy"];
 const WRAPPERS: &[&str] = &["traffic_policy", "trafficPolicy", "policy"];
 /// Policies of one file that are named; the rest is counted.
 const MAX_NAMED: usize = 50;
+/// Bytes of a path: it is made for each policy, and keys may be long.
+const MAX_PATH: usize = 200;
 
 /// A policy, or the rules of an IP policy, inside a file.
 pub(super) struct Embedded {
@@ -122,7 +124,7 @@ impl<'d> Search<'d> {
             match step {
                 Step::Item(at) if out.is_empty() => out.push_str(&format!(".[{at}]")),
                 Step::Item(at) => out.push_str(&format!("[{at}]")),
-                Step::Key(key) if !is_plain(key) => return None,
+                Step::Key(key) if !is_plain(key) || out.len() + key.len() > MAX_PATH => return None,
                 Step::Key(key) if key.contains(['-', '.', '/']) => out.push_str(&format!(".\"{key}\"")),
                 Step::Key(key) => out.extend([".", key]),
             }
@@ -134,6 +136,10 @@ impl<'d> Search<'d> {
         let mut out = String::new();
         for step in &self.path {
             match step {
+                Step::Key(key) if out.len() + key.len() > MAX_PATH => {
+                    out.push('…');
+                    break;
+                }
                 Step::Key(key) if out.is_empty() => out.push_str(key),
                 Step::Key(key) => out.extend([".", key]),
                 Step::Item(at) => out.push_str(&format!("[{at}]")),

@@ -149,6 +149,12 @@ fn policies_inside_of_other_files_are_named() {
 
 #[test]
 fn many_policies_in_a_file_are_counted() {
+    // A long key above many of them is not repeated for each.
+    let key = "k".repeat(900);
+    let below: String =
+        (0..500).map(|at| format!("  a{at}: {{on_tcp_connect: [{{actions: []}}]}}\n")).collect();
+    let found = look(&format!("{key}:\n{below}")).diagnostics;
+    assert!(found.errors() == 500 && found.iter().all(|item| item.message.len() < 500));
     let text: String = (0..120).map(|at| format!("a{at}: {{on_tcp_connect: [{{actions: []}}]}}\n")).collect();
     let found = look(&text).diagnostics;
     assert_eq!((found.errors(), found.iter().count(), found.dropped()), (120, 50, 70));

@@ -96,8 +96,7 @@ fn a_policy_alone_has_the_digest_of_the_edge() {
     let known = known.map(Arc::new);
     let check = CheckOptions { ip_policies: known.clone(), ..CheckOptions::default() };
     let (policy, _) = load_policy(&Source::new("p.yml", policy("ipp_office")), &check);
-    let mut options = CompileOptions::default();
-    options.ip_policies = known;
+    let options = CompileOptions { ip_policies: known, ..CompileOptions::default() };
     let program = compile(&policy.expect("no errors"), &options).expect("small");
     assert_eq!(program.served_sha256(), served);
     assert_ne!(program.policy_sha256(), served);
