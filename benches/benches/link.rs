@@ -119,6 +119,7 @@ impl Site {
             server: HostPort { host: "127.0.0.1".into(), port: through.port() },
             server_name: ServerName::try_from("localhost").expect("a name"),
             tls: Arc::clone(&self.tls),
+            cas: TrustedCas::Trusted,
             dialer: Dialer::default(),
             proxy: None,
             connect_timeout: MINUTE,

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use forwarder::generation::{LoadError, load, read_file};
+use forwarder::generation::{LoadError, check, load, read_file};
 use forwarder::log::{self, LogOutput};
 use forwarder::quickstart::{self, QuickstartError};
 use forwarder::serve::{StartError, serve};
@@ -68,8 +68,8 @@ fn run_edge(args: &Edge) -> Exit {
 }
 
 fn run_check(args: &Check) -> Exit {
-    let (reports, exit) = match load(&args.config, &read_file) {
-        Ok((_, reports)) => (reports, Exit::Yes),
+    let (reports, exit) = match check(&args.config, &read_file) {
+        Ok(reports) => (reports, Exit::Yes),
         Err(LoadError::Invalid(reports)) => (reports, Exit::No),
         Err(error) => return fail(Exit::Usage, error),
     };

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use policy_core::check::CheckOptions;
 use policy_core::compile::Program;
-use policy_core::diagnostic::{Diagnostics, Plain};
+use policy_core::diagnostic::{Diagnostics, Plain, drop_consequences};
 use policy_core::edge::{EdgeConfig, load_edge_files};
 use policy_core::named_file::withhold;
 use policy_core::parse::{MAX_SOURCE_BYTES, decode};
@@ -100,6 +100,7 @@ impl Reports {
         }
         let mut files = named;
         files.push((source, found));
+        drop_consequences(files.iter_mut().map(|(_, found)| found));
         Self { files }
     }
 
@@ -167,7 +168,15 @@ impl std::error::Error for LoadError {}
 /// # Errors
 /// [`LoadError`]; the reports of an invalid configuration hold every finding of every file.
 pub fn load(path: &Path, read: ReadFile<'_>) -> Result<(Generation, Reports), LoadError> {
-    load_onto(path, read, None)
+    load_onto(path, read, None, true)
+}
+
+/// The same for its author: what only refuses more than was meant is an error, which a start takes with a warning.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn check(path: &Path, read: ReadFile<'_>) -> Result<Reports, LoadError> {
+    load_onto(path, read, None, false).map(|(_, reports)| reports)
 }
 
 /// The same for an edge that serves a configuration already. A policy that cannot be loaded is replaced as its
@@ -180,13 +189,14 @@ pub fn load_after(
     read: ReadFile<'_>,
     previous: &Generation,
 ) -> Result<(Generation, Reports), LoadError> {
-    load_onto(path, read, Some(previous))
+    load_onto(path, read, Some(previous), true)
 }
 
 fn load_onto(
     path: &Path,
     read: ReadFile<'_>,
     previous: Option<&Generation>,
+    serving: bool,
 ) -> Result<(Generation, Reports), LoadError> {
     let bytes = read(path).map_err(|error| LoadError::Unreadable(path.to_owned(), error))?;
     let (source, found) = decode(path.display().to_string(), bytes);
@@ -200,7 +210,7 @@ fn load_onto(
         files::named_list(files::folder_of(&folder.join(file)), name, feed)
     };
     let mut options = CheckOptions::default();
-    options.serving = true;
+    options.serving = serving;
     let loaded = load_edge_files(&source, &options, &mut named, &mut list);
     let reports = Reports::of(loaded.policies, (source, loaded.findings), outside);
     let filled = match (loaded.usable, loaded.incomplete, previous) {

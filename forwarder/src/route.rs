@@ -346,7 +346,7 @@ impl<D: Dial> Host<'_, D> {
             (Outcome::Forwarded { .. }, Some(Ok(stream))) => Ended::Reached(verdict, stream),
             (Outcome::Forwarded { .. }, Some(Err(inner))) => Ended::Refused(inner),
             (Outcome::Upstream, _) => Ended::FellThrough(verdict),
-            (Outcome::Failed { fault: Fault::Forward(_), .. }, _) => {
+            (Outcome::Failed { fault: Fault::Forward { .. }, .. }, _) => {
                 verdict.reason.push_str(&self.notes.failure.take().unwrap_or_default());
                 Ended::Refused(verdict)
             }

@@ -38,13 +38,19 @@ pub(crate) enum Command {
   policy lint --protocol tcp --binding public device1.yml
   policy lint --cloud --deny-warnings edge/   policies of endpoints without an upstream
   policy lint --select TP4 --ignore one-address-family .
+  policy lint --exclude charts --exclude 'deploy/**/values.yml' .
   policy lint --kind list blocklist.txt.gz
+  yq .spec.policy manifest.yml | policy lint -
   git show main:edge.yml | policy lint -
   policy lint --format json . | jq '.diagnostics[] | {file, line, message}'")]
 pub(crate) struct Lint {
     /// Files or folders; `-` is standard input.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
+    /// Leave out files and folders of a search: a name such as `vendor` or `*.gen.yml` at any depth, or a path below
+    /// the folder such as `deploy/**/values.yml`; may be given several times.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
     /// What the files are; `auto` tells by their keys.
     #[arg(long, value_enum, default_value_t = Kind::Auto)]
     pub(crate) kind: Kind,
@@ -154,7 +160,10 @@ fn parse_codes(text: &str) -> Result<Codes, String> {
   policy eval device1.yml --ip 203.0.113.42 --target tcp://device1.internal:22=offline
   policy eval device1.yml --ip 203.0.113.42 --set conn.geo.country_code=DE --set conn.client_port=50000
   policy eval device1.yml --ips sources.txt | jq -r 'select(.outcome == \"deny\").ip'
+  policy eval device1.yml --ips office.txt --expect allow > /dev/null
+  policy eval web.yml --ip 203.0.113.42 --expect allow --has-upstream
 
+The policy of the target is not asked: a forward means that this policy lets the connection through.
 A refusal is an answer: the exit code is 0 unless --expect says otherwise.")]
 pub(crate) struct Eval {
     /// The policy; `-` is standard input.
@@ -163,7 +172,7 @@ pub(crate) struct Eval {
     #[arg(long, value_name = "ADDR", required_unless_present = "ips", value_parser = parse_ip)]
     pub(crate) ip: Option<IpAddr>,
     /// Evaluate every address of a file, one a line; prints one JSON object a line.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["ip", "explain", "format"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["ip", "explain"])]
     pub(crate) ips: Option<PathBuf>,
     /// Say that a target is `online` (the default) or `offline`; may be given several times.
     #[arg(long, value_name = "URL=STATE", value_parser = parse_target)]
@@ -186,13 +195,17 @@ pub(crate) struct Eval {
     /// Show every rule, condition and list entry on the way to the decision.
     #[arg(long)]
     pub(crate) explain: bool,
-    /// Exit with 1 unless the outcome is this: `allow` (forward or upstream), `deny` (refused or closed),
-    /// `close`, or `forward:URL`.
+    /// Exit with 1 unless the outcome is this: `allow` (forward, or the upstream with `--has-upstream`), `deny` (refused
+    /// or closed), `close`, `error` (failed closed), or `forward:URL`.
     #[arg(long, value_name = "OUTCOME", value_parser = parse_expectation)]
     pub(crate) expect: Option<Expectation>,
-    /// How to print the decision.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(crate) format: Format,
+    /// The endpoint has an upstream of its own, which gets what the policy does not handle. Endpoints of an edge and
+    /// cloud endpoints have none and close such connections.
+    #[arg(long)]
+    pub(crate) has_upstream: bool,
+    /// How to print the decision [default: text; with --ips: json].
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
 }
 
 /// Print the program that a policy becomes: classes of addresses, code for each, sizes and bounds.
@@ -252,6 +265,7 @@ pub(crate) enum Expectation {
     Allow,
     Deny,
     Close,
+    Error,
     Forward(EndpointUrl),
 }
 
@@ -300,9 +314,10 @@ fn parse_expectation(text: &str) -> Result<Expectation, String> {
         "allow" => Ok(Expectation::Allow),
         "deny" => Ok(Expectation::Deny),
         "close" => Ok(Expectation::Close),
+        "error" => Ok(Expectation::Error),
         _ => match text.strip_prefix("forward:") {
             Some(url) => parse_url(url).map(Expectation::Forward),
-            None => Err("write `allow`, `deny`, `close` or `forward:URL`".to_owned()),
+            None => Err("write `allow`, `deny`, `close`, `error` or `forward:URL`".to_owned()),
         },
     }
 }

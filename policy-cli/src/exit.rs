@@ -60,6 +60,11 @@ pub(crate) fn say(message: &str) {
     let _ = writeln!(anstream::stderr(), "error: {message}");
 }
 
+/// Says a warning on standard error.
+pub(crate) fn warn(message: &str) {
+    let _ = writeln!(anstream::stderr(), "warning: {message}");
+}
+
 /// The verdict of a command whose output was written, or whose reader had read enough.
 pub(crate) fn after_output(written: io::Result<()>, verdict: Exit) -> Result<Exit, Failure> {
     match written {

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use policy_core::diagnostic::{Diagnostics, printable};
 use policy_core::named_file::{NamedFile, withhold};
 use policy_core::parse::{MAX_SOURCE_BYTES, decode};
@@ -11,8 +12,11 @@ use policy_core::source::Source;
 
 use crate::exit::Failure;
 
-/// Folders that never hold policies of the project.
-const SKIPPED: &[&str] = &["target", "node_modules"];
+/// Folders that never hold policies of the project: packages of others, and what tools have made.
+const SKIPPED: &[&str] =
+    &["target", "node_modules", "bower_components", "site-packages", "__pypackages__", "venv", "buck-out"];
+/// Files that mark a folder of the same kind by another name: caches (bford.info/cachedir), Python environments.
+const MARKS: &[&str] = &["CACHEDIR.TAG", "pyvenv.cfg"];
 
 /// A file of the command line as it was read.
 pub(crate) struct Given {
@@ -168,9 +172,50 @@ pub(crate) struct Expanded {
     pub(crate) failures: Vec<Failure>,
 }
 
+/// What a search leaves out: files and folders by glob patterns.
+#[derive(Debug, Default)]
+pub(crate) struct Excluded {
+    /// Patterns without a slash: of names, at any depth.
+    names: GlobSet,
+    /// Patterns of paths below the folder that is searched.
+    paths: GlobSet,
+}
+
+impl Excluded {
+    /// Reads patterns, as `.gitignore` has them: `*` ends at a slash, `**` does not.
+    pub(crate) fn new(patterns: &[String]) -> Result<Self, Failure> {
+        let (mut names, mut paths) = (GlobSet::builder(), GlobSet::builder());
+        for pattern in patterns {
+            let bare = pattern.strip_prefix("./").unwrap_or(pattern).trim_end_matches('/');
+            let glob = GlobBuilder::new(bare).literal_separator(true).build().map_err(|error| {
+                Failure::Usage(format!(
+                    "--exclude: invalid pattern `{}`: {}",
+                    printable(pattern),
+                    error.kind()
+                ))
+            })?;
+            if bare.contains('/') {
+                paths.add(glob)
+            } else {
+                names.add(glob)
+            };
+        }
+        let build = |set: GlobSetBuilder| {
+            set.build().map_err(|error| Failure::Usage(format!("--exclude: {}", error.kind())))
+        };
+        Ok(Self { names: build(names)?, paths: build(paths)? })
+    }
+
+    /// True for a file or folder below the folder that is searched.
+    fn contains(&self, path: &Path, root: &Path) -> bool {
+        let below = path.strip_prefix(root).unwrap_or(path);
+        path.file_name().is_some_and(|name| self.names.is_match(name)) || self.paths.is_match(below)
+    }
+}
+
 /// The files of paths: folders are searched for `*.yml`, `*.yaml` and `*.json`, in order of their names. Hidden
 /// folders and links to folders are left out, and so are links to files outside of the folder that is searched.
-pub(crate) fn expand(paths: &[PathBuf]) -> Expanded {
+pub(crate) fn expand(paths: &[PathBuf], excluded: &Excluded) -> Expanded {
     let mut out = Expanded::default();
     for path in paths {
         if !path.is_dir() {
@@ -178,14 +223,14 @@ pub(crate) fn expand(paths: &[PathBuf]) -> Expanded {
             continue;
         }
         let outside = leads_outside(path);
-        let (mut below, mut links) = (Vec::new(), Vec::new());
-        let mut folders = vec![path.clone()];
-        while let Some(folder) = folders.pop() {
-            if let Err(error) = list(&folder, &mut folders, &mut below, &mut links) {
+        let mut search = Search::new(path, excluded);
+        while let Some(folder) = search.folders.pop() {
+            if let Err(error) = search.list(&folder) {
                 let message = format!("cannot read the folder `{}`: {}", shown(&folder), reason(&error));
                 out.failures.push(Failure::Usage(message));
             }
         }
+        let Search { files: mut below, mut links, .. } = search;
         links.sort();
         for link in links {
             match is_below(&link, path) {
@@ -206,29 +251,43 @@ fn has_end(path: &Path) -> bool {
     path.extension().is_some_and(|end| end == "yml" || end == "yaml" || end == "json")
 }
 
-fn list(
-    folder: &Path,
-    folders: &mut Vec<PathBuf>,
-    files: &mut Vec<PathBuf>,
-    links: &mut Vec<PathBuf>,
-) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let (name, kind) = (entry.file_name(), entry.file_type()?);
-        let hidden = name.as_encoded_bytes().starts_with(b".");
-        let path = entry.path();
-        if kind.is_dir() {
-            if !hidden && !SKIPPED.iter().any(|skipped| name == *skipped) {
-                folders.push(path);
-            }
-        } else if kind.is_symlink() && !hidden && path.is_dir() {
-            links.push(path);
-        } else if kind.is_symlink() && has_end(&path) && !path.is_file() {
-            // It leads nowhere, or to no file.
-            links.push(path);
-        } else if has_end(&path) && path.is_file() {
-            if kind.is_symlink() { links.push(path) } else { files.push(path) }
-        }
+/// A search of a folder: what is still to be listed, and what was found.
+struct Search<'a> {
+    root: &'a Path,
+    excluded: &'a Excluded,
+    folders: Vec<PathBuf>,
+    files: Vec<PathBuf>,
+    links: Vec<PathBuf>,
+}
+
+impl<'a> Search<'a> {
+    fn new(root: &'a Path, excluded: &'a Excluded) -> Self {
+        Self { root, excluded, folders: vec![root.to_owned()], files: Vec::new(), links: Vec::new() }
     }
-    Ok(())
+
+    fn list(&mut self, folder: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let (name, kind, path) = (entry.file_name(), entry.file_type()?, entry.path());
+            let hidden = name.as_encoded_bytes().starts_with(b".");
+            if self.excluded.contains(&path, self.root) {
+                continue;
+            }
+            if kind.is_dir() {
+                let skipped = || SKIPPED.iter().any(|skipped| name == *skipped);
+                let marked = || MARKS.iter().any(|mark| path.join(mark).is_file());
+                if !hidden && !skipped() && !marked() {
+                    self.folders.push(path);
+                }
+            } else if kind.is_symlink() && !hidden && path.is_dir() {
+                self.links.push(path);
+            } else if kind.is_symlink() && has_end(&path) && !path.is_file() {
+                // It leads nowhere, or to no file.
+                self.links.push(path);
+            } else if has_end(&path) && path.is_file() {
+                if kind.is_symlink() { self.links.push(path) } else { self.files.push(path) }
+            }
+        }
+        Ok(())
+    }
 }

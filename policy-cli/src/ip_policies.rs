@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use policy_core::check::CheckOptions;
-use policy_core::ip_policies::{IpPolicies, IpPolicyFiles, load_ip_policy_files};
+use policy_core::diagnostic::drop_consequences;
+use policy_core::ip_policies::{IpPolicies, IpPolicyFiles, ListedAt, find_network, load_ip_policy_files};
+use policy_core::ir::Entry;
 use policy_core::source::Source;
 
 use crate::exit::Failure;
@@ -28,6 +30,7 @@ pub(crate) fn given(path: &Path) -> Result<Arc<IpPolicies>, Failure> {
         policies = loaded.usable;
         found.append(loaded.findings);
         named = loaded.lists;
+        drop_consequences(named.iter_mut().map(|(_, found)| found).chain([&mut found]));
     }
     let mut err = anstream::stderr().lock();
     let (source, found) = file.shown(found);
@@ -38,4 +41,15 @@ pub(crate) fn given(path: &Path) -> Result<Arc<IpPolicies>, Failure> {
     let _ = shown.try_for_each(|(list, found)| findings_of(&mut err, list, found));
     let unusable = || Failure::Usage(format!("`{}` is no usable list of IP policies", source.name()));
     policies.map(Arc::new).ok_or_else(unusable)
+}
+
+/// Where an entry stands that an IP policy has: the file of IP policies or a list, and the line. Nothing of files that
+/// must not be shown.
+pub(crate) fn listed_at(path: &Path, id: &str, entry: &Entry, allow: bool) -> Option<ListedAt> {
+    // Standard input and pipes have been read and are gone.
+    let file = path.is_file().then(|| read(path).ok()).flatten().filter(|file| !file.is_outside())?;
+    let folder = folder_of(path);
+    find_network(&file.source, id, (entry.network, allow), &mut |name, feed| {
+        lists::read_named(folder, name, feed)
+    })
 }

@@ -72,7 +72,7 @@ fn a_bad_line_far_down_is_named_and_nothing_is_loaded() {
     let folder = site("list.gz", &gzip(text.as_bytes()));
     let (code, out, err) = run(folder.path(), &["lint", "--ip-policies", "ip.yml", "policy.yml"]);
     assert_eq!((code, &*out), (Some(2), ""));
-    assert!(err.contains("the list file `list.gz` has 1 error, the first in line 700001"), "{err}");
+    assert_eq!(err.matches("error[").count(), 1, "{err}");
     assert!(err.contains("list.gz:700001:1") && err.contains("\\u{1b}[2Koffice"), "{err}");
     assert!(err.contains("700001 | ␛[2Koffice") && !err.contains("\u{1b}[2K"), "{err}");
     assert!(err.contains("error: `ip.yml` is no usable list of IP policies"), "{err}");
@@ -114,4 +114,34 @@ fn lines_of_lists_outside_are_not_shown() {
         let all = out + &err;
         assert!(all.contains("has 1 error, the first in line 2") && !all.contains("password"), "{all}");
     }
+}
+
+#[test]
+fn a_fault_in_a_list_is_told_once_whoever_uses_it() {
+    let folder = site("list.txt", b"203.0.113.0/24\n198.51.100.300\n");
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
+    let mut edge = "version: 1\nip_policies: ip.yml\nendpoints:\n".to_owned();
+    for at in 1..=4 {
+        write(&format!("p{at}.yml"), POLICY);
+        writeln!(edge, "- {{name: e{at}, url: \"tcp://e:{at}\", traffic_policy_file: p{at}.yml}}")
+            .expect("a text");
+    }
+    write("edge.yml", &edge);
+    let count = |args: &[&str]| {
+        let (code, out, _) = run(folder.path(), args);
+        assert_eq!(code, Some(1), "{out}");
+        out.lines().filter(|line| line.starts_with("error")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    for path in ["edge.yml", "ip.yml"] {
+        let errors = count(&["lint", path]);
+        assert!(errors.len() == 1 && errors[0].contains("TP431"), "{path}: {errors:?}");
+    }
+    // Where the cause is not wanted, what follows from it is not lost.
+    let codes = |errors: &[String]| {
+        errors.iter().map(|it| it.chars().skip(6).take(5).collect::<String>()).collect::<Vec<_>>()
+    };
+    assert!(codes(&count(&["lint", "--ignore", "TP431", "edge.yml"])).contains(&"TP437".to_owned()));
+    // A fault of its own is told beside it.
+    write("p2.yml", "on_tcp_connect: [{actions: [{type: dney}]}]");
+    assert_eq!(codes(&count(&["lint", "edge.yml"])), ["TP452", "TP305", "TP431"]);
 }

@@ -38,10 +38,12 @@ fn a_rendered_target_can_be_offline() {
     assert_eq!(code, Some(0));
     // What no policy can forward to is a typing error still.
     let (code, said) = with(&["--target", "tcp://t1.example:22=offline"]);
-    assert!(
-        code == Some(2) && said.contains("its targets: what `${…}` gives, an internal endpoint"),
-        "{said}"
-    );
+    assert!(code == Some(2) && said.contains("its targets: `tcp://t${…}.internal:22`\n"), "{said}");
+    // Nor what the written parts of this one rule out.
+    for url in ["tcp://u1.internal:22", "tcp://tx.internal:22", "tcp://t1.internal:23"] {
+        let (code, said) = with(&["--expect", &format!("forward:{url}")]);
+        assert!(code == Some(2) && said.contains("never forwards to"), "{url}: {said}");
+    }
     let (code, said) = eval(&forward("tcp://a.internal:22"), &offline);
     assert!(code == Some(2) && said.contains("its targets: `tcp://a.internal:22`\n"), "{said}");
     let (code, said) = eval("on_tcp_connect: [{actions: [{type: deny}]}]", &offline);

@@ -82,8 +82,8 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     registry.endpoints.insert("tcp://primary.internal:22", false);
     assert_eq!(decide(&program, &mut registry)?.1.as_deref(), Some("tcp://standby.internal:22"));
     registry.endpoints.clear();
-    let failed = Fault::Forward(ForwardFailure::Offline);
-    assert!(matches!(decide(&program, &mut registry)?.0, Outcome::Failed { fault, .. } if fault == failed));
+    let offline = |fault| matches!(fault, Fault::Forward { failure: ForwardFailure::Offline, .. });
+    assert!(matches!(decide(&program, &mut registry)?.0, Outcome::Failed { fault, .. } if offline(fault)));
     assert_eq!(registry.log, [r#"{"site":"north"}"#; 3]);
 
     // Driven out of order, it closes.

@@ -20,9 +20,10 @@ use crate::endpoint_policy::PolicySource;
 use crate::source::Spanned;
 use crate::url::Binding;
 
+pub(crate) use endpoints::KEYS as ENDPOINT_KEYS;
 pub use load::{AgentFiles, load_agent_files};
-pub(crate) use read::check_document;
 pub use read::load_agent;
+pub(crate) use read::{check_document, is_setting};
 pub use settings::{AgentSettings, ConnectCas, ConsoleUi, LogFormat, LogLevel, UpdateChannel};
 pub use tunnels::Tunnel;
 pub(crate) use upstream::INVALID_UPSTREAM;

@@ -9,6 +9,7 @@ mod program;
 mod quick;
 mod size;
 mod support;
+mod targets;
 
 pub use crate::digest::Digest;
 pub use listing::Listing;

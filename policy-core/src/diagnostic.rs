@@ -10,7 +10,9 @@ use std::fmt;
 use crate::source::{Source, Span};
 
 mod catalog;
+mod consequences;
 pub use catalog::{catalog, page};
+pub use consequences::drop_consequences;
 
 /// More diagnostics than this in one file are counted, not kept.
 pub const MAX_DIAGNOSTICS: usize = 1_000;
@@ -127,6 +129,8 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// The change that does it.
     pub fix: Option<Fix>,
+    /// True if it only follows from errors in another file that is looked at with this one.
+    pub follows: bool,
 }
 
 impl Diagnostic {
@@ -141,7 +145,14 @@ impl Diagnostic {
             labels: Vec::new(),
             help: None,
             fix: None,
+            follows: false,
         }
+    }
+
+    /// Says that it only follows from errors in another file, which are found as well.
+    #[must_use]
+    pub(crate) fn into_consequence(self) -> Self {
+        Self { follows: true, ..self }
     }
 
     /// Says what to do.

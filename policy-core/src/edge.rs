@@ -17,8 +17,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::diagnostic::Code;
+use crate::options::EndpointTraits;
 use crate::source::Spanned;
-use crate::url::{EndpointUrl, HostPort, UrlIndex};
+use crate::url::{EndpointUrl, HostPort, Scheme, UrlIndex};
 
 pub use crate::endpoint_policy::PolicySource;
 pub use crate::endpoint_policy::ReadPolicy;
@@ -139,6 +140,11 @@ pub enum EventSink {
         max_bytes: u64,
     },
 }
+
+/// The traits of endpoints that policies of an edge are for. Public ones have no upstream of their own: what their policy
+/// leaves is refused. Internal ones have one.
+const PUBLIC: EndpointTraits = EndpointTraits::of_scheme(Scheme::Tcp).without_upstream();
+const INTERNAL: EndpointTraits = EndpointTraits::of_scheme(Scheme::Tcp);
 
 impl EdgeConfig {
     /// The socket of the administration, relative to the file: the one that is given, or `admin.sock` in the

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use crate::outcome::Outcome;
+use crate::url::EndpointUrl;
 
 /// A rule of a program, numbered over all its phases in document order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -98,6 +99,39 @@ impl ForwardFailure {
             Self::UpstreamUnreachable => "ERR_NGROK_3210",
             Self::TooManyHops => "ERR_NGROK_3501",
             Self::NotPermitted => "ERR_NGROK_308",
+        }
+    }
+
+    /// The failure in words that name the endpoint.
+    ///
+    /// ```
+    /// use policy_core::{exchange::ForwardFailure, url::EndpointUrl};
+    /// let target = EndpointUrl::parse("tcp://a.internal:22").expect("a URL");
+    /// assert_eq!(ForwardFailure::Offline.at(&target).to_string(), "tcp://a.internal:22 is offline");
+    /// ```
+    #[must_use]
+    pub const fn at(self, target: &EndpointUrl) -> FailureAt<'_> {
+        FailureAt { failure: self, target }
+    }
+}
+
+/// A failure and its endpoint; displays as one line without a full stop.
+#[derive(Clone, Copy, Debug)]
+pub struct FailureAt<'t> {
+    failure: ForwardFailure,
+    target: &'t EndpointUrl,
+}
+
+impl fmt::Display for FailureAt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let target = self.target;
+        match self.failure {
+            ForwardFailure::Offline => write!(f, "{target} is offline"),
+            ForwardFailure::UpstreamUnreachable => write!(f, "the upstream of {target} does not answer"),
+            ForwardFailure::TooManyHops => write!(f, "the chain of forwards is too long at {target}"),
+            ForwardFailure::NotPermitted => {
+                write!(f, "the owner of the policy may not forward to {target}")
+            }
         }
     }
 }

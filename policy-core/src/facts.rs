@@ -130,6 +130,19 @@ impl<'a> Facts<'a> {
             )
     }
 
+    /// Those of some facts for which there is no source, such as of [`crate::compile::Program::needs`]. Results and
+    /// variables of a policy come from its actions.
+    pub fn lacking(&self, needs: &[Fact]) -> impl Iterator<Item = Fact> {
+        let of_connection = needs.iter().copied().filter(|fact| fact.source != FactSource::State);
+        of_connection.filter(|fact| self.value(*fact).is_err())
+    }
+
+    /// True if there is randomness.
+    #[must_use]
+    pub const fn has_seed(&self) -> bool {
+        self.seed.is_some()
+    }
+
     /// The value of a fact.
     fn value(&self, fact: Fact) -> Result<Value, Fault> {
         if let Some(value) = self.given.and_then(|given| given.get(fact)) {
@@ -459,6 +472,8 @@ mod tests {
         let unknown = fact("conn.geo.country_code");
         assert_eq!(facts.value(unknown).map(|_| ()), Err(Fault::NoSource(unknown)));
         assert_eq!(text("time.now"), Err(Fault::NoSource(fact("time.now"))));
+        let needs = ["vars", "conn.client_port", "time.now", "conn.geo.city"].map(fact);
+        assert_eq!(facts.lacking(&needs).collect::<Vec<_>>(), ["time.now", "conn.geo.city"].map(fact));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod files;
 mod list;
+mod places;
 mod unpack;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -27,6 +28,7 @@ use crate::source::{Source, Spanned};
 pub(crate) use files::load_within;
 pub use files::{IpPolicyFiles, MOST_FILES, ReadList, load_ip_policy_files};
 pub use list::{LONGEST_LINE, ListReader, LoadedList, MOST_NETWORKS};
+pub use places::{ListedAt, find_network};
 pub use unpack::unpack;
 
 static INVALID_ID: Code = Code::error("TP438", "invalid-ip-policy").ngrok(&["ERR_NGROK_1402"]);

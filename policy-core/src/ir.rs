@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::cel::{Expression, Test};
 use crate::digest::Digest;
 use crate::exchange::{ActionId, LogId, RuleId, TargetId};
-use crate::ip_policies::IpPolicies;
+use crate::ip_policies::{IpPolicies, IpPolicy};
 use crate::lpm::{RangeSet, TestId};
 use crate::parse::PlainMap;
 use crate::schema::{ConfigValue, Text};
@@ -17,7 +17,7 @@ use crate::source::{Position, Source, Span};
 use crate::url::EndpointUrl;
 
 mod entries;
-pub use entries::{AddressList, Decision, Entries, Entry};
+pub use entries::{AddressList, Decision, Entries, Entry, IpPolicyId};
 
 /// One instruction of a phase's straight-line code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,6 +123,9 @@ pub(crate) struct Lowering<'s> {
     pub(crate) ip_policies: Option<&'s IpPolicies>,
     /// The digests of what is bound to the text, by name.
     pub(crate) bound: BTreeMap<Box<str>, Digest>,
+    /// The IP policies that entries come from.
+    pub(crate) ip_policy_ids: Vec<Box<str>>,
+    known_ip_policies: HashMap<Box<str>, Option<IpPolicyId>>,
 }
 
 /// A condition of a rule.
@@ -156,6 +159,8 @@ impl<'s> Lowering<'s> {
             operands: Operands::default(),
             ip_policies,
             bound: BTreeMap::new(),
+            ip_policy_ids: Vec::new(),
+            known_ip_policies: HashMap::new(),
         }
     }
 
@@ -201,6 +206,18 @@ impl<'s> Lowering<'s> {
         self.known_tests.insert(set.clone(), test);
         self.tests.push(set);
         test
+    }
+
+    /// The number of an IP policy, which becomes bound to the text.
+    pub(crate) fn ip_policy(&mut self, policy: &IpPolicy) -> Option<IpPolicyId> {
+        if let Some(known) = self.known_ip_policies.get(&policy.id) {
+            return *known;
+        }
+        self.bound.insert(policy.id.clone(), policy.sha256());
+        self.ip_policy_ids.push(policy.id.clone());
+        let id = IpPolicyId::last_of(self.ip_policy_ids.len());
+        self.known_ip_policies.insert(policy.id.clone(), id);
+        id
     }
 
     /// Keeps the entries behind a test of the current action, for explanations.

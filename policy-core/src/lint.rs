@@ -1,14 +1,20 @@
 //! Lint: every check of a file, whatever kind of file it is.
 
+mod detect;
+mod documents;
+mod embedded;
+
 use crate::agent;
 use crate::check::{CheckOptions, CheckedPolicy, check_document};
 use crate::compile::{CompileOptions, PROGRAM_TOO_LARGE, compile};
-use crate::diagnostic::{Diagnostics, did_you_mean};
+use crate::diagnostic::Diagnostics;
 use crate::edge;
 use crate::ip_policies;
-use crate::parse::{self, Document, NodeKind};
-use crate::phase::Phase;
+use crate::parse::{self, Document};
 use crate::source::Source;
+
+use detect::{Detected, detect};
+pub use detect::{Foreign, names_phase};
 
 /// What a file is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +28,8 @@ pub enum DocumentKind {
     Agent,
     /// IP policies.
     IpPolicies,
+    /// A file of another kind that holds policies, such as a Kubernetes manifest. They are named and not checked.
+    Embedding,
 }
 
 /// The result of [`lint`].
@@ -30,13 +38,16 @@ pub enum DocumentKind {
 pub struct Linted {
     /// What the file was taken for; `None` if it is none of the kinds and was not to be forced.
     pub kind: Option<DocumentKind>,
+    /// The program whose file it is, if it is none of the kinds and that is certain.
+    pub foreign: Option<Foreign>,
     /// The policy, if the file is one without errors.
     pub policy: Option<CheckedPolicy>,
     /// What was found, sorted by place.
     pub diagnostics: Diagnostics,
 }
 
-/// Runs every check on a file. A file that is none of the kinds is read as `otherwise`, or left alone.
+/// Runs every check on a file. A file that is none of the kinds is read as `otherwise`, or left alone; so is one that is
+/// certainly of another program ([`Linted::foreign`]).
 ///
 /// ```
 /// use policy_core::{check::CheckOptions, lint::{lint, DocumentKind}, source::Source};
@@ -47,27 +58,55 @@ pub struct Linted {
 /// ```
 #[must_use]
 pub fn lint(source: &Source, otherwise: Option<DocumentKind>, options: &CheckOptions) -> Linted {
-    lint_by(source, &|document| detect(document).or(otherwise), options)
+    let mut found = Diagnostics::default();
+    let document = parse::parse(source, &options.limits, &mut found);
+    let embedding = |diagnostics| Linted { kind: Some(DocumentKind::Embedding), ..Linted::none(diagnostics) };
+    let mut linted = match (detect(&document, &found, &options.limits), otherwise) {
+        (Detected::Kind(kind), _) | (Detected::Unknown, Some(kind)) => {
+            return check_as(&document, kind, options, found);
+        }
+        (Detected::Embeds(policies), _) => {
+            // A stream of documents is usual for such a file; what else the reader found stays.
+            if policies.iter().any(embedded::Embedded::is_in_stream) {
+                found = Diagnostics::default();
+            }
+            embedded::report(source, &policies, &mut found);
+            embedding(found)
+        }
+        (Detected::Broken(found), _) => Linted { kind: Some(DocumentKind::Policy), ..Linted::none(found) },
+        (Detected::Foreign(what), _) => {
+            Linted { foreign: Some(what), ..Linted::none(Diagnostics::default()) }
+        }
+        (Detected::Unknown, None) => Linted::none(Diagnostics::default()),
+    };
+    linted.diagnostics.sort();
+    linted
 }
 
 /// Runs every check on a file that is known to be of a kind.
 #[must_use]
 pub fn lint_as(source: &Source, kind: DocumentKind, options: &CheckOptions) -> Linted {
-    lint_by(source, &|_| Some(kind), options)
+    let mut found = Diagnostics::default();
+    let document = parse::parse(source, &options.limits, &mut found);
+    check_as(&document, kind, options, found)
 }
 
-fn lint_by(
-    source: &Source,
-    kind: &dyn Fn(&Document) -> Option<DocumentKind>,
+impl Linted {
+    const fn none(diagnostics: Diagnostics) -> Self {
+        Self { kind: None, foreign: None, policy: None, diagnostics }
+    }
+}
+
+fn check_as(
+    document: &Document,
+    kind: DocumentKind,
     options: &CheckOptions,
+    mut diagnostics: Diagnostics,
 ) -> Linted {
-    let mut diagnostics = Diagnostics::default();
-    let document = parse::parse(source, &options.limits, &mut diagnostics);
-    let kind = kind(&document);
     let mut policy = None;
     match kind {
-        Some(DocumentKind::Policy) => {
-            policy = check_document(&document, options, &mut diagnostics);
+        DocumentKind::Policy => {
+            policy = check_document(document, options, &mut diagnostics);
             let with =
                 CompileOptions { ip_policies: options.ip_policies.clone(), ..CompileOptions::default() };
             let compiled = policy.as_ref().map(|checked| compile(checked, &with));
@@ -80,57 +119,16 @@ fn lint_by(
                 diagnostics.append(found);
             }
         }
-        Some(DocumentKind::Edge) => drop(edge::check_document(&document, options, &mut diagnostics)),
-        Some(DocumentKind::Agent) => drop(agent::check_document(&document, options, &mut diagnostics)),
-        Some(DocumentKind::IpPolicies) => {
-            drop(ip_policies::check_document(&document, options, &mut diagnostics));
+        DocumentKind::Edge => drop(edge::check_document(document, options, &mut diagnostics)),
+        DocumentKind::Agent => drop(agent::check_document(document, options, &mut diagnostics)),
+        DocumentKind::IpPolicies => drop(ip_policies::check_document(document, options, &mut diagnostics)),
+        DocumentKind::Embedding => {
+            embedded::report(document.source(), &embedded::embedded(document), &mut diagnostics);
         }
-        None => diagnostics = Diagnostics::default(),
     }
     diagnostics.sort();
-    Linted { kind, policy, diagnostics }
+    Linted { kind: Some(kind), foreign: None, policy, diagnostics }
 }
 
-/// Tells by the top keys what a document is about. A file that breaks off early is judged by its text.
-fn detect(document: &Document) -> Option<DocumentKind> {
-    let root = document.root().map(|root| root.kind());
-    let Some(NodeKind::Mapping(top)) = root else {
-        if ip_policies::is_meant(document) {
-            return Some(DocumentKind::IpPolicies);
-        }
-        let text = document.source().text();
-        return Phase::ALL.iter().any(|phase| text.contains(phase.name())).then_some(DocumentKind::Policy);
-    };
-    let has = |key: &str| {
-        top.iter().any(|(node, _)| matches!(node.kind(), NodeKind::Scalar(scalar) if scalar.text == key))
-    };
-    let version = top.iter().find_map(|(key, value)| match (key.kind(), value.kind()) {
-        (NodeKind::Scalar(key), NodeKind::Scalar(value)) if key.text == "version" => Some(value.text),
-        _ => None,
-    });
-    if Phase::ALL.iter().any(|phase| has(phase.name())) || has("inbound") || has("outbound") {
-        return Some(DocumentKind::Policy);
-    }
-    if has("agent") || has("tunnels") || matches!(version, Some("2" | "3")) {
-        return Some(DocumentKind::Agent);
-    }
-    if has("internal_endpoints")
-        || has("state_dir")
-        || has("agents")
-        || (has("endpoints") && version.is_some())
-    {
-        return Some(DocumentKind::Edge);
-    }
-    // Without a version: what the endpoints have tells.
-    if has("endpoints") {
-        return Some(DocumentKind::Agent);
-    }
-    if ip_policies::is_meant(document) {
-        return Some(DocumentKind::IpPolicies);
-    }
-    // A misspelt phase is a policy with a fault, not a file of another kind.
-    let near = |text: &str| did_you_mean(text, Phase::ALL.map(Phase::name)).is_some();
-    let misspelt =
-        top.iter().any(|(key, _)| matches!(key.kind(), NodeKind::Scalar(scalar) if near(scalar.text)));
-    misspelt.then_some(DocumentKind::Policy)
-}
+#[cfg(test)]
+mod tests;

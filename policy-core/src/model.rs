@@ -4,6 +4,7 @@
 //! action's own file. Phases are read in the order in which they run, so that the flow of data is known at every
 //! expression. Reading goes on after every fault.
 
+pub(crate) mod manifest;
 mod outline;
 mod shape;
 
@@ -21,6 +22,8 @@ use crate::schema::{Context, Place};
 use crate::source::{Span, Spanned};
 use crate::variables;
 
+pub(crate) use manifest::HeldKind;
+pub(crate) use shape::FRAGMENT;
 use shape::{WrittenPhase, written_phases};
 
 static UNKNOWN_ACTION: Code = Code::error("TP305", "unknown-action").ngrok(&["ERR_NGROK_2201"]);

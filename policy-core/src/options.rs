@@ -26,8 +26,9 @@ pub struct CheckOptions {
     /// What is clear although it is not by the book is a warning: rules without `actions`, phases that are no
     /// list.
     pub lenient: bool,
-    /// True where the policy is about to be served: a list that allows nobody is a warning then. It refuses everybody,
-    /// and what only refuses more must load; to its author it is an error, since most meant something else.
+    /// True where the policy is about to be served: a list that allows nobody is a warning then, and so is an end without
+    /// an action. Both refuse, and what only refuses more must load; to its author it is an error, since most meant
+    /// something else.
     pub serving: bool,
     /// The IP policies that `restrict-ips` may name; `None` if nobody said which there are.
     pub ip_policies: Option<Arc<IpPolicies>>,
@@ -50,6 +51,12 @@ impl EndpointTraits {
     #[must_use]
     pub const fn of_scheme(scheme: Scheme) -> Self {
         Self { scheme: Some(scheme), binding: None, cloud: false }
+    }
+
+    /// The same without an upstream of its own.
+    #[must_use]
+    pub const fn without_upstream(self) -> Self {
+        Self { cloud: true, ..self }
     }
 
     /// The same with a binding.

@@ -71,7 +71,12 @@ impl Outcome {
 #[non_exhaustive]
 pub enum Fault {
     /// A forward failed and its `on_error` is `halt`.
-    Forward(ForwardFailure),
+    Forward {
+        /// Why.
+        failure: ForwardFailure,
+        /// The endpoint that was asked for.
+        target: TargetId,
+    },
     /// A condition of a rule has no value; [`crate::evaluate::Evaluation::failed_condition`] says why.
     Condition(ExpressionId),
     /// A value of the action cannot be made, e.g. a target; [`crate::evaluate::Evaluation::failed_value`] says why.
@@ -85,7 +90,7 @@ pub enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Forward(failure) => failure.fmt(f),
+            Self::Forward { failure, .. } => failure.fmt(f),
             Self::Condition(_) => f.write_str("a condition of a rule has no value"),
             Self::Value => f.write_str("a value of the action cannot be made"),
             Self::WrongReply => f.write_str("the host's reply does not fit the effect"),

@@ -124,6 +124,23 @@ fn an_invalid_policy_stops_the_edge_before_it_accepts() {
     }
 }
 
+/// An endpoint has no upstream, so what its policy leaves is refused: a mistake of the author, and nothing that a start may
+/// stop at, since it only refuses more.
+#[test]
+fn a_policy_that_ends_without_an_action_is_an_error_for_its_author() {
+    let folder = Folder::new();
+    let config = folder.write("edge.yml", &edge_yml(1, ""));
+    folder.write(
+        "policy.yml",
+        "on_tcp_connect: [{expressions: [conn.client_port == 1], actions: [{type: deny}]}]\n",
+    );
+    let output = run(&["check"], &config);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("policy.yml:1:1: error[TP409]"), "{}", text(&output));
+    let mut edge = Edge::start(folder);
+    edge.wait_for(&["policy.yml:1:1: warning[TP409]"]);
+}
+
 #[test]
 fn missing_files_are_named() {
     let folder = Folder::new();

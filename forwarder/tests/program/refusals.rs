@@ -150,7 +150,7 @@ fn a_loop_of_forwards_ends() {
     assert_eq!(exchange(connect(edge.address("device1")), b"hello"), b"");
     let events = edge.wait_for_events(1);
     let object = &events[0]["object"];
-    assert_eq!(object["reason"], "the chain of forwards is too long");
+    assert_eq!(object["reason"], "the chain of forwards is too long at tcp://b.internal:22");
     assert_eq!(object["hops"].as_array().map(Vec::len), Some(7));
 }
 

@@ -1,18 +1,19 @@
 //! `policy eval`: a dry run is a host that answers from a script.
 
+mod missing;
 mod sources;
 
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
 
-use policy_core::cel::{Fault, Timestamp};
+use policy_core::cel::Timestamp;
 use policy_core::check::{CheckOptions, load_policy};
 use policy_core::compile::{CompileOptions, Program, compile};
-use policy_core::diagnostic::printable;
 use policy_core::evaluate::{Evaluation, Record, Recording, Trace};
 use policy_core::exchange::{Effect, ForwardFailure, Reply};
 use policy_core::facts::{Facts, GivenFacts};
+use policy_core::ip_policies::ListedAt;
 use policy_core::lint::{DocumentKind, lint};
 use policy_core::outcome::Outcome;
 use policy_core::url::{EndpointUrl, Scheme};
@@ -29,6 +30,12 @@ use crate::render::text::findings_of;
 pub(crate) struct Decided<'p> {
     pub(crate) run: Evaluation<'p, Recording>,
     pub(crate) outcome: Outcome,
+    /// What the call says of targets.
+    targets: &'p [Target],
+    /// True if the endpoint has an upstream of its own.
+    pub(crate) has_upstream: bool,
+    /// Where the entry stands that decided, if an IP policy has it.
+    pub(crate) listed_at: Option<ListedAt>,
 }
 
 pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
@@ -43,29 +50,33 @@ pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
     check_names(args, &program)?;
     let known = Known::of(args)?;
     if let Some(path) = &args.ips {
+        if args.format == Some(Format::Text) {
+            let message = "--ips prints one JSON object a line; leave out `--format text`";
+            return Err(Failure::Usage(message.to_owned()));
+        }
         return sources::evaluate(path, &program, &known, args, &mut io::stdout().lock());
     }
     let Some(ip) = args.ip else {
         return Err(Failure::Usage("give an address with `--ip`".to_owned()));
     };
     let facts = known.facts(ip);
-    let decided = decide(&program, &facts, &args.target)?;
+    let mut decided = decide(&program, &facts, args)?;
+    decided.listed_at = args.ip_policies.as_deref().and_then(|path| decided.find_listed(path));
     let mut out = anstream::stdout();
-    let written = match args.format {
-        Format::Text if args.explain => render::explain::decision(&mut out, &decided, &args.target),
-        Format::Text => render::text::decision(&mut out, &decided, &args.target),
+    let written = match args.format.unwrap_or(Format::Text) {
+        Format::Text if args.explain => render::explain::decision(&mut out, &decided),
+        Format::Text => render::text::decision(&mut out, &decided),
         // As it is: a terminal's stripping of control characters would change values.
-        Format::Json => render::json::decision(&mut io::stdout().lock(), &decided, &args.target, None),
-    };
-    let verdict = match &args.expect {
-        Some(expected) if !meets(&decided, expected) => Exit::No,
-        _ => Exit::Yes,
+        Format::Json => render::json::decision(&mut io::stdout().lock(), &decided, None),
     };
     let written = written.and_then(|()| out.flush());
-    if let (Exit::No, Some(expected)) = (verdict, &args.expect) {
-        let found = render::text::outcome(&decided);
-        say(&format!("expected {}, got {found}", render::text::expectation(expected)));
-    }
+    let verdict = match unmet(&decided, args) {
+        Some(message) => {
+            say(&message);
+            Exit::No
+        }
+        None => Exit::Yes,
+    };
     after_output(written, verdict)
 }
 
@@ -90,15 +101,15 @@ pub(crate) fn load(
         policy.and_then(|policy| compile(&policy, options).map_err(|later| found.append(later)).ok());
     program.ok_or_else(|| {
         let what = match lint(source, None, &CheckOptions::default()).kind {
-            Some(DocumentKind::Edge) => Some("an edge configuration"),
-            Some(DocumentKind::Agent) => Some("an agent configuration"),
+            Some(DocumentKind::Edge) => Some("is an edge configuration; give one of the policies it names"),
+            Some(DocumentKind::Agent) => Some("is an agent configuration; give one of the policies it names"),
+            Some(DocumentKind::Embedding) => {
+                Some("holds policies that are not at its top; `policy lint` says how to take them out")
+            }
             _ => None,
         };
         if let Some(what) = what {
-            return Failure::Usage(format!(
-                "`{}` is {what}; give one of the policies it names",
-                source.name()
-            ));
+            return Failure::Usage(format!("`{}` {what}", source.name()));
         }
         let mut err = anstream::stderr().lock();
         // The findings go to standard error; if that fails too, the exit code still tells.
@@ -108,31 +119,24 @@ pub(crate) fn load(
     })
 }
 
-/// A target or an expectation that the policy never names is a typing error, not an answer.
+/// A target or an expectation that the policy never names is a typing error, not an answer. What `${…}` gives is known
+/// when it is rendered: only what no text of the policy can give is an error.
 fn check_names(args: &Eval, program: &Program) -> Result<(), Failure> {
     let expected = args.expect.iter().filter_map(|expected| match expected {
         Expectation::Forward(url) => Some(("--expect", url)),
-        Expectation::Allow | Expectation::Deny | Expectation::Close => None,
+        Expectation::Allow | Expectation::Deny | Expectation::Close | Expectation::Error => None,
     });
-    let named = args.target.iter().map(|target| ("--target", &target.url)).chain(expected);
-    // What `${…}` gives is known when it is rendered: any internal endpoint.
-    let rendered = program.has_rendered_targets();
-    let may_be = |url: &EndpointUrl| url.is_internal() && !url.is_wildcard() && url.port().is_some();
-    for (flag, url) in named {
-        if program.literal_targets().any(|target| target == url) || rendered && may_be(url) {
-            continue;
-        }
-        let mut targets: Vec<_> = program.literal_targets().map(|target| format!("`{target}`")).collect();
-        if rendered {
-            targets.push("what `${…}` gives, an internal endpoint with a port".to_owned());
-        }
-        let known = match targets.is_empty() {
-            true => "it forwards nowhere".to_owned(),
-            false => format!("its targets: {}", targets.join(", ")),
-        };
-        return Err(Failure::Usage(format!("{flag}: the policy never forwards to `{url}`; {known}")));
-    }
-    Ok(())
+    let mut named = args.target.iter().map(|target| ("--target", &target.url)).chain(expected);
+    let Some((flag, url)) = named.find(|(_, url)| !program.may_forward_to(url)) else {
+        return Ok(());
+    };
+    let literal = program.literal_targets().map(ToString::to_string);
+    let targets: Vec<_> = literal.chain(program.target_patterns()).collect();
+    let known = match targets.is_empty() {
+        true => "it forwards nowhere".to_owned(),
+        false => format!("its targets: `{}`", targets.join("`, `")),
+    };
+    Err(Failure::Usage(format!("{flag}: the policy never forwards to `{url}`; {known}")))
 }
 
 /// What the call says of the connection beside its address.
@@ -170,11 +174,8 @@ impl Known {
 
 /// Evaluates one address. Targets that are not named count as online; the last word on a target counts. A
 /// fact that nobody gave makes the call incomplete.
-fn decide<'p>(
-    program: &'p Program,
-    facts: &'p Facts<'p>,
-    targets: &[Target],
-) -> Result<Decided<'p>, Failure> {
+fn decide<'p>(program: &'p Program, facts: &'p Facts<'p>, args: &'p Eval) -> Result<Decided<'p>, Failure> {
+    let targets = &*args.target;
     // The code that an edge runs decides; the code as written says why.
     let decided = program.on_tcp_connect(facts).run(|effect, run| answer(effect, run, targets));
     let mut run = program.on_tcp_connect_traced(facts, Recording::default());
@@ -185,40 +186,10 @@ fn decide<'p>(
             "compiled code gives {decided}, the policy as written {written}: please report this policy"
         )));
     }
-    if let Some((condition, error)) = run.failed_condition()
-        && let Some(flag) = missing(&error.fault)
-    {
-        let place = format!("{}:{}", program.file(), condition.position());
-        let text = printable(condition.expression().text());
-        return Err(Failure::Usage(format!("{place}: `{text}` reads what was not given: add `{flag}`")));
+    if let Some(message) = missing::message(&run) {
+        return Err(Failure::Usage(message));
     }
-    if let Some((expression, error)) = run.failed_value()
-        && let Some(flag) = missing(&error.fault)
-    {
-        let place = outcome.by().and_then(|by| program.action(by)).map(|action| action.position());
-        let place = place.map_or_else(String::new, |place| format!(":{place}"));
-        let text = expression.map(|expression| printable(expression.text())).unwrap_or_default();
-        let file = program.file();
-        return Err(Failure::Usage(format!(
-            "{file}{place}: `{text}` reads what was not given: add `{flag}`"
-        )));
-    }
-    Ok(Decided { run, outcome })
-}
-
-/// The flag that gives what a condition reads and nobody gave.
-fn missing(fault: &Fault) -> Option<String> {
-    match fault {
-        Fault::NoSource(fact) => Some(match fact.path() {
-            "time.now" => "--now 2026-01-31T12:00:00Z".to_owned(),
-            path if path.starts_with("endpoint.") && path != "endpoint.id" => {
-                "--endpoint tcp://edge.example.com:20022".to_owned()
-            }
-            path => format!("--set {path}=…"),
-        }),
-        Fault::NoRandomness => Some("--seed 1".to_owned()),
-        _ => None,
-    }
+    Ok(Decided { run, outcome, targets, has_upstream: args.has_upstream, listed_at: None })
 }
 
 fn answer<T: Trace>(effect: Effect, run: &Evaluation<'_, T>, targets: &[Target]) -> Reply {
@@ -234,12 +205,27 @@ fn is_online(url: &EndpointUrl, targets: &[Target]) -> bool {
     targets.iter().rev().find(|target| target.url == *url).is_none_or(|target| target.online)
 }
 
+/// What to say if a decision is not what was expected.
+fn unmet(decided: &Decided<'_>, args: &Eval) -> Option<String> {
+    let expected = args.expect.as_ref().filter(|expected| !meets(decided, expected))?;
+    let hint = match (expected, decided.outcome) {
+        (Expectation::Allow, Outcome::Upstream) => {
+            "; add `--has-upstream` if the endpoint has one of its own"
+        }
+        _ => "",
+    };
+    let found = render::text::outcome(decided);
+    Some(format!("expected {}, got {found}{hint}", render::text::expectation(expected)))
+}
+
 fn meets(decided: &Decided<'_>, expected: &Expectation) -> bool {
-    match expected {
-        Expectation::Allow => decided.outcome.is_admitted(),
-        Expectation::Deny => matches!(decided.outcome, Outcome::Denied { .. } | Outcome::Closed { .. }),
-        Expectation::Close => matches!(decided.outcome, Outcome::Closed { .. }),
-        Expectation::Forward(url) => decided.target() == Some(url),
+    match (expected, decided.outcome) {
+        (Expectation::Allow, Outcome::Upstream) => decided.has_upstream,
+        (Expectation::Allow, outcome) => outcome.is_admitted(),
+        (Expectation::Deny, outcome) => matches!(outcome, Outcome::Denied { .. } | Outcome::Closed { .. }),
+        (Expectation::Close, outcome) => matches!(outcome, Outcome::Closed { .. }),
+        (Expectation::Error, outcome) => matches!(outcome, Outcome::Failed { .. }),
+        (Expectation::Forward(url), _) => decided.target() == Some(url),
     }
 }
 
@@ -254,12 +240,19 @@ impl<'p> Decided<'p> {
         self.run.target(target)
     }
 
+    /// Where the entry that decided stands in the IP policies of a file, or in a list that they name.
+    fn find_listed(&self, path: &Path) -> Option<ListedAt> {
+        let entry = self.run.reason().entry()?;
+        let id = self.program().ip_policy(entry.ip_policy?)?;
+        ip_policies::listed_at(path, id, entry, matches!(self.outcome, Outcome::Forwarded { .. }))
+    }
+
     /// The targets that were asked for and count as online because nobody said otherwise.
-    pub(crate) fn assumed_online(&self, targets: &[Target]) -> impl Iterator<Item = &EndpointUrl> {
+    pub(crate) fn assumed_online(&self) -> impl Iterator<Item = &EndpointUrl> {
         let asked = self.run.trace().records.iter().filter_map(|record| match record {
             Record::Effect { effect: Effect::Forward(id), .. } => self.run.target(*id),
             _ => None,
         });
-        asked.filter(|url| !targets.iter().any(|target| target.url == **url))
+        asked.filter(|url| !self.targets.iter().any(|target| target.url == **url))
     }
 }

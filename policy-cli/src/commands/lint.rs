@@ -7,15 +7,15 @@ use std::path::PathBuf;
 
 use policy_core::agent::load_agent_files;
 use policy_core::check::CheckOptions;
-use policy_core::diagnostic::{Diagnostics, printable};
+use policy_core::diagnostic::{Diagnostics, drop_consequences, printable};
 use policy_core::edge::load_edge_files;
-use policy_core::lint::{DocumentKind, lint, lint_as};
+use policy_core::lint::{DocumentKind, Foreign, lint, lint_as, names_phase};
 use policy_core::source::Source;
 use policy_core::url::{Binding, Scheme};
 
 use crate::cli::{EndpointBinding, Kind, Lint, LintFormat, Protocol};
-use crate::exit::{Exit, Failure, after_output};
-use crate::files::{Expanded, Found, expand, folder_of, read_as, read_named, shown};
+use crate::exit::{Exit, Failure, after_output, warn};
+use crate::files::{Excluded, Expanded, Found, expand, folder_of, read_as, read_named, shown};
 use crate::{ip_policies, lists, render};
 
 /// What was looked at, and what was not.
@@ -25,10 +25,25 @@ pub(crate) struct Report {
     pub(crate) checked: Vec<Checked>,
     /// Files of searched folders that are neither a policy nor a configuration.
     pub(crate) passed_over: Vec<String>,
-    /// Links in searched folders that lead out of them: each with its folder.
-    pub(crate) skipped: Vec<(String, String)>,
+    /// What was not read or not checked although it may hold a policy: each with the reason.
+    pub(crate) skipped: Vec<Skipped>,
     /// Files that could not be read.
     failures: Vec<Failure>,
+}
+
+/// Something that was left out.
+#[derive(Debug)]
+pub(crate) struct Skipped {
+    pub(crate) name: String,
+    pub(crate) why: String,
+}
+
+/// What a file turned out to be.
+enum Looked {
+    Checked(Checked),
+    /// A file of a searched folder without anything of the language.
+    PassedOver(String),
+    Skipped(Skipped),
 }
 
 /// What was found in one file.
@@ -41,7 +56,8 @@ pub(crate) struct Checked {
 
 pub(crate) fn run(args: &Lint) -> Result<Exit, Failure> {
     let options = options(args)?;
-    let mut report = check(&args.paths, args.kind, &options);
+    let excluded = Excluded::new(&args.exclude)?;
+    let mut report = check(&args.paths, args.kind, &options, &excluded);
     let wanted = |code: &_| {
         (args.select.is_empty() || args.select.iter().any(|codes| codes.contains(code)))
             && !args.ignore.iter().any(|codes| codes.contains(code))
@@ -49,6 +65,7 @@ pub(crate) fn run(args: &Lint) -> Result<Exit, Failure> {
     if !args.select.is_empty() || !args.ignore.is_empty() {
         report.checked.iter_mut().for_each(|file| file.diagnostics.keep_codes(&wanted));
     }
+    report.drop_consequences();
     let mut out = anstream::stdout();
     // As it is: a terminal's stripping of control characters would change values.
     let written = match args.format {
@@ -56,7 +73,15 @@ pub(crate) fn run(args: &Lint) -> Result<Exit, Failure> {
         LintFormat::Json => render::json::findings(&mut io::stdout().lock(), &report),
         LintFormat::Github => render::github::findings(&mut io::stdout().lock(), &report),
     };
-    report.finish(written.and_then(|()| out.flush()), args.deny_warnings)
+    let written = written.and_then(|()| out.flush());
+    let empty = report.is_empty();
+    if empty {
+        warn("nothing was checked: no policy and no configuration (*.yml, *.yaml, *.json) was found");
+    }
+    match report.finish(written, args.deny_warnings)? {
+        Exit::Yes if empty && args.deny_warnings => Ok(Exit::No),
+        exit => Ok(exit),
+    }
 }
 
 /// What the call says of the endpoint, and how strictly to look.
@@ -81,6 +106,16 @@ fn options(args: &Lint) -> Result<CheckOptions, Failure> {
 }
 
 impl Report {
+    /// True if there was nothing to check and nothing went wrong.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.checked.is_empty() && self.failures.is_empty()
+    }
+
+    /// Leaves one error of each fault: what only follows from it in other files is not told.
+    pub(crate) fn drop_consequences(&mut self) {
+        drop_consequences(self.checked.iter_mut().map(|file| &mut file.diagnostics));
+    }
+
     /// Says what could not be read, and gives the verdict.
     pub(crate) fn finish(self, written: io::Result<()>, deny_warnings: bool) -> Result<Exit, Failure> {
         let bad = |found: &Diagnostics| found.has_errors() || deny_warnings && found.warnings() > 0;
@@ -97,19 +132,20 @@ impl Report {
 }
 
 /// Lints files and folders. In a folder, files of other kinds are passed over.
-pub(crate) fn check(paths: &[PathBuf], kind: Kind, options: &CheckOptions) -> Report {
-    let Expanded { files, skipped, failures } = expand(paths);
-    let skipped = skipped.iter().map(|(link, folder)| (shown(link), folder.display().to_string()));
-    let skipped = skipped.map(|(link, folder)| (link, printable(&folder).into_owned())).collect();
+pub(crate) fn check(paths: &[PathBuf], kind: Kind, options: &CheckOptions, excluded: &Excluded) -> Report {
+    let Expanded { files, skipped, failures } = expand(paths, excluded);
+    let outside = |(link, folder): &(PathBuf, PathBuf)| Skipped {
+        name: shown(link),
+        why: format!("a link that leads outside of `{}`", printable(&folder.display().to_string())),
+    };
+    let skipped = skipped.iter().map(outside).collect();
     let mut report = Report { failures, skipped, ..Report::default() };
     let mut named = Vec::new();
     for file in files {
         match check_file(&file, kind, options, &mut named) {
-            // Whatever it is, it is broken, or it was named.
-            Ok(checked) if checked.kind.is_some() || file.named || checked.diagnostics.has_errors() => {
-                report.checked.push(checked);
-            }
-            Ok(checked) => report.passed_over.push(checked.source.name().to_owned()),
+            Ok(Looked::Checked(checked)) => report.checked.push(checked),
+            Ok(Looked::PassedOver(name)) => report.passed_over.push(name),
+            Ok(Looked::Skipped(skipped)) => report.skipped.push(skipped),
             Err(failure) => report.failures.push(failure),
         }
     }
@@ -149,48 +185,49 @@ fn check_file(
     kind: Kind,
     options: &CheckOptions,
     named: &mut Vec<Checked>,
-) -> Result<Checked, Failure> {
+) -> Result<Looked, Failure> {
     if kind == Kind::List {
         let (source, diagnostics) = lists::read(&file.path, file.outside)?;
-        return Ok(Checked { source, kind: None, diagnostics });
+        return Ok(Looked::Checked(Checked { source, kind: None, diagnostics }));
     }
     let given = read_as(&file.path, file.outside)?;
+    let (source, mut found) = (&given.source, given.found.clone());
     let checked = |kind, found| {
         let (source, diagnostics) = given.shown(found);
-        Checked { source, kind, diagnostics }
+        Looked::Checked(Checked { source, kind, diagnostics })
     };
-    if given.found.has_errors() {
-        return Ok(checked(None, given.found.clone()));
+    let searched = !file.named && kind == Kind::Auto;
+    if found.has_errors() {
+        return Ok(match searched && !names_phase(source.text()) {
+            true => unreadable(source),
+            false => checked(None, found),
+        });
     }
-    let (source, mut found) = (&given.source, given.found.clone());
-    let as_kind = |kind| lint_as(source, kind, options);
-    let linted = match kind {
-        Kind::Auto | Kind::List => lint(source, file.named.then_some(DocumentKind::Policy), options),
-        Kind::Policy => as_kind(DocumentKind::Policy),
-        Kind::Agent => as_kind(DocumentKind::Agent),
-        Kind::Edge => as_kind(DocumentKind::Edge),
-        Kind::IpPolicies => as_kind(DocumentKind::IpPolicies),
+    let linted = match document_kind(kind) {
+        Some(kind) => lint_as(source, kind, options),
+        None => lint(source, file.named.then_some(DocumentKind::Policy), options),
     };
+    let Some(is) = linted.kind else { return Ok(not_checked(file, source, linted.foreign)) };
     if linted.diagnostics.has_errors() {
         found.append(linted.diagnostics);
-        return Ok(checked(linted.kind, found));
+        return Ok(checked(Some(is), found));
     }
     let folder = folder_of(&file.path);
     let mut read = |name: &str| read_named(folder, name);
     // A sound configuration is read again together with the files that it names.
-    let (findings, files, of) = match linted.kind {
-        Some(DocumentKind::Edge) => {
+    let (findings, files, of) = match is {
+        DocumentKind::Edge => {
             let mut list = |file: &str, name: &str, feed: &mut dyn FnMut(&[u8])| {
                 lists::read_named(folder_of(&folder.join(file)), name, feed)
             };
             let loaded = load_edge_files(source, options, &mut read, &mut list);
             (loaded.findings, loaded.policies, Some(DocumentKind::Policy))
         }
-        Some(DocumentKind::Agent) => {
+        DocumentKind::Agent => {
             let loaded = load_agent_files(source, options, &mut read);
             (loaded.findings, loaded.policies, Some(DocumentKind::Policy))
         }
-        Some(DocumentKind::IpPolicies) => {
+        DocumentKind::IpPolicies => {
             let loaded = ip_policies::load(source, &file.path, options);
             (loaded.findings, loaded.lists, None)
         }
@@ -200,5 +237,39 @@ fn check_file(
     // Names in a file that is not shown are not shown either.
     let files = files.into_iter().filter(|_| !given.is_outside());
     named.extend(files.map(|(source, diagnostics)| Checked { source, kind: of, diagnostics }));
-    Ok(checked(linted.kind, found))
+    Ok(checked(Some(is), found))
+}
+
+/// What the call says that files are; `None` where their keys tell.
+const fn document_kind(kind: Kind) -> Option<DocumentKind> {
+    match kind {
+        Kind::Auto | Kind::List => None,
+        Kind::Policy => Some(DocumentKind::Policy),
+        Kind::Agent => Some(DocumentKind::Agent),
+        Kind::Edge => Some(DocumentKind::Edge),
+        Kind::IpPolicies => Some(DocumentKind::IpPolicies),
+    }
+}
+
+/// A file of a search that is no text. One that is too large to be looked at may be anything.
+fn unreadable(source: &Source) -> Looked {
+    let name = source.name().to_owned();
+    match source.text().is_empty() {
+        true => Looked::Skipped(Skipped { name, why: "it is larger than what is read".to_owned() }),
+        false => Looked::PassedOver(name),
+    }
+}
+
+/// A file without anything of the language.
+fn not_checked(file: &Found, source: &Source, foreign: Option<Foreign>) -> Looked {
+    let name = source.name().to_owned();
+    match foreign {
+        // It may be rendered to a policy.
+        Some(what @ Foreign::Template) => Looked::Skipped(Skipped { name, why: what.to_string() }),
+        Some(_) if file.outside => Looked::Skipped(Skipped { name, why: "it holds no policy".to_owned() }),
+        Some(what) if file.named => {
+            Looked::Skipped(Skipped { name, why: printable(&what.to_string()).into_owned() })
+        }
+        _ => Looked::PassedOver(name),
+    }
 }

@@ -9,10 +9,12 @@ use policy_core::lint::DocumentKind;
 use crate::cli::Kind;
 use crate::commands::lint::{Report, check};
 use crate::exit::{Exit, Failure};
+use crate::files::Excluded;
 use crate::render;
 
 pub(crate) fn run() -> Result<Exit, Failure> {
-    let report = check(&[PathBuf::from(".")], Kind::Auto, &CheckOptions::default());
+    let mut report = check(&[PathBuf::from(".")], Kind::Auto, &CheckOptions::default(), &Excluded::default());
+    report.drop_consequences();
     let mut out = anstream::stdout().lock();
     let written = show(&mut out, &report).and_then(|()| out.flush());
     report.finish(written, false)

@@ -12,14 +12,13 @@ use policy_core::phase::Phase;
 use policy_core::url::EndpointUrl;
 
 use super::conditions;
-use super::text::{assumptions, outcome};
-use crate::cli::Target;
+use super::text::{assumptions, because, outcome};
 use crate::commands::eval::Decided;
 
 /// Lists up to this length are shown whole, longer ones by their deciding entry.
 const WHOLE_LIST: usize = 16;
 
-pub(crate) fn decision(out: &mut impl Write, decided: &Decided<'_>, targets: &[Target]) -> io::Result<()> {
+pub(crate) fn decision(out: &mut impl Write, decided: &Decided<'_>) -> io::Result<()> {
     writeln!(out, "on_tcp_connect   client {}", decided.run.facts().client_ip())?;
     let rules = decided.program().rules(Phase::OnTcpConnect);
     let width = rules.map(|rule| title(rule).chars().count()).max().unwrap_or(0);
@@ -27,9 +26,15 @@ pub(crate) fn decision(out: &mut impl Write, decided: &Decided<'_>, targets: &[T
         explain_rule(out, decided, rule, width)?;
     }
     writeln!(out, "outcome: {}", outcome(decided))?;
-    writeln!(out, "  because {}", decided.run.reason())?;
-    assumptions(out, decided, targets)?;
-    writeln!(out, "  policy sha256 {}", decided.program().policy_sha256())
+    because(out, decided)?;
+    assumptions(out, decided)?;
+    let program = decided.program();
+    writeln!(out, "  policy sha256 {}", program.policy_sha256())?;
+    // An edge names such a policy by what it is bound to as well.
+    match program.served_sha256() == program.policy_sha256() {
+        true => Ok(()),
+        false => writeln!(out, "  with IP policies sha256 {} (as an edge shows it)", program.served_sha256()),
+    }
 }
 
 fn title(rule: RuleRef<'_>) -> String {
@@ -169,7 +174,7 @@ fn entries(out: &mut impl Write, decided: &Decided<'_>, list: &str, entries: &En
     let client = decided.run.facts().client_ip();
     if entries.len() > WHOLE_LIST {
         return match entries.find(client) {
-            Some(entry) => line(out, list, entry, &format!("match, 1 of {} entries", entries.len())),
+            Some(entry) => line(out, decided, list, entry, &format!("match, 1 of {} entries", entries.len())),
             None => writeln!(out, "      {list:5}  none of {} entries matches", entries.len()),
         };
     }
@@ -180,12 +185,20 @@ fn entries(out: &mut impl Write, decided: &Decided<'_>, list: &str, entries: &En
             true if entry.network.contains(client) => "match",
             true => "no match",
         };
-        line(out, list, &entry, state)?;
+        line(out, decided, list, &entry, state)?;
     }
     Ok(())
 }
 
-fn line(out: &mut impl Write, list: &str, entry: &Entry, state: &str) -> io::Result<()> {
-    let network = entry.network.to_string();
-    writeln!(out, "      {list:5}  {network:43}  {state} (line {})", entry.position.line)
+fn line(
+    out: &mut impl Write,
+    decided: &Decided<'_>,
+    list: &str,
+    entry: &Entry,
+    state: &str,
+) -> io::Result<()> {
+    let (network, line) = (entry.network.to_string(), entry.position.line);
+    let id = entry.ip_policy.and_then(|id| decided.program().ip_policy(id));
+    let of = id.map(|id| format!(", {}", printable(id))).unwrap_or_default();
+    writeln!(out, "      {list:5}  {network:43}  {state} (line {line}{of})")
 }

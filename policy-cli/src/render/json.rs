@@ -11,7 +11,6 @@ use policy_core::parse::PlainMap;
 use policy_core::source::{Position, Source};
 use serde::Serialize;
 
-use crate::cli::Target;
 use crate::commands::eval::Decided;
 use crate::commands::lint::Report;
 
@@ -32,7 +31,8 @@ struct Summary<'a> {
     /// Findings that are counted and not listed.
     not_listed: usize,
     passed_over: &'a [String],
-    /// Links that lead outside of the folder that was searched.
+    /// Links that lead outside of the folder that was searched, templates, and files that are named and hold nothing
+    /// of the language.
     skipped: Vec<&'a str>,
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn findings(out: &mut impl Write, report: &Report) -> io::Result<()> 
             warnings: files.iter().map(|file| file.diagnostics.warnings()).sum(),
             not_listed: files.iter().map(|file| file.diagnostics.dropped()).sum(),
             passed_over: &report.passed_over,
-            skipped: report.skipped.iter().map(|(link, _)| &**link).collect(),
+            skipped: report.skipped.iter().map(|skipped| &*skipped.name).collect(),
         },
     };
     writeln!(out, "{}", json::to_string_pretty(&findings)?)
@@ -143,9 +143,18 @@ struct Decision<'a> {
     rule: Option<&'a str>,
     at: Option<Place<'a>>,
     reason: String,
+    /// Where the entry that decided stands, if an IP policy has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listed_at: Option<Listed<'a>>,
+    /// The digest of the policy's text.
     policy_sha256: String,
+    /// The digest by which an edge names the policy: of its text, and of the IP policies that it names.
+    served_sha256: String,
     effects: Vec<EffectShape<'a>>,
     assumed_online: Vec<String>,
+    /// Of a forward: what the target's own policy says is not known here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_policy: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -153,6 +162,12 @@ struct Place<'a> {
     file: &'a str,
     line: u32,
     column: u32,
+}
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    file: &'a str,
+    line: u32,
 }
 
 #[derive(Serialize)]
@@ -170,12 +185,7 @@ enum EffectShape<'a> {
 }
 
 /// One decision as one line.
-pub(crate) fn decision(
-    out: &mut impl Write,
-    decided: &Decided<'_>,
-    targets: &[Target],
-    ip: Option<IpAddr>,
-) -> io::Result<()> {
+pub(crate) fn decision(out: &mut impl Write, decided: &Decided<'_>, ip: Option<IpAddr>) -> io::Result<()> {
     let program = decided.program();
     let action = decided.outcome.by().and_then(|by| program.action(by));
     let condition = decided.run.failed_condition().map(|(condition, _)| condition);
@@ -189,9 +199,12 @@ pub(crate) fn decision(
         rule: rule.and_then(|rule| rule.name()),
         at: position.map(|Position { line, column }| Place { file: program.file(), line, column }),
         reason: decided.run.reason().to_string(),
+        listed_at: decided.listed_at.as_ref().map(|at| Listed { file: &at.file, line: at.line }),
         policy_sha256: program.policy_sha256().to_string(),
+        served_sha256: program.served_sha256().to_string(),
         effects: effects(decided),
-        assumed_online: decided.assumed_online(targets).map(ToString::to_string).collect(),
+        assumed_online: decided.assumed_online().map(ToString::to_string).collect(),
+        target_policy: decided.target().map(|_| "not_asked"),
     };
     writeln!(out, "{}", json::to_string(&decision)?)
 }

@@ -9,12 +9,14 @@ use policy_core::diagnostic::{Diagnostic, Diagnostics, Severity, printable};
 use policy_core::outcome::Outcome;
 use policy_core::source::{Source, Span};
 
-use crate::cli::{Expectation, Target};
+use crate::cli::Expectation;
 use crate::commands::eval::Decided;
 use crate::commands::lint::Report;
 
 /// Lines shown before the line of a finding.
 const LINES_BEFORE: u32 = 1;
+/// Files that were passed over and are named.
+const MAX_PASSED_OVER: usize = 10;
 /// A longer window is not drawn: only its place is named.
 const WIDEST_WINDOW: usize = 4_096;
 
@@ -24,17 +26,27 @@ pub(crate) fn findings(out: &mut impl Write, report: &Report) -> io::Result<()> 
         findings_of(out, &file.source, &file.diagnostics)?;
     }
     writeln!(out, "{}", summary(report))?;
-    if !report.passed_over.is_empty() {
-        let names = report.passed_over.join(", ");
-        writeln!(out, "passed over, neither policy nor configuration: {names}")?;
-    }
+    passed_over(out, &report.passed_over)?;
     skipped(out, report)
 }
 
-/// The links that were not followed, one a line.
+/// Names the files of a search that are nothing of ours.
+fn passed_over(out: &mut impl Write, names: &[String]) -> io::Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let shown = names.get(..MAX_PASSED_OVER).unwrap_or(names);
+    write!(out, "passed over, neither policy nor configuration: {}", shown.join(", "))?;
+    match names.len() - shown.len() {
+        0 => writeln!(out),
+        more => writeln!(out, " and {more} more (`--format json` has all)"),
+    }
+}
+
+/// What was left out, one a line.
 pub(crate) fn skipped(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    for (link, folder) in &report.skipped {
-        writeln!(out, "skipped `{link}`: a link that leads outside of `{folder}`")?;
+    for skipped in &report.skipped {
+        writeln!(out, "skipped `{}`: {}", skipped.name, skipped.why)?;
     }
     Ok(())
 }
@@ -122,19 +134,32 @@ fn window(source: &Source, span: Span) -> Range<usize> {
 }
 
 /// A decision in a few lines.
-pub(crate) fn decision(out: &mut impl Write, decided: &Decided<'_>, targets: &[Target]) -> io::Result<()> {
+pub(crate) fn decision(out: &mut impl Write, decided: &Decided<'_>) -> io::Result<()> {
     writeln!(out, "{}", outcome(decided))?;
     if let Some(by) = place(decided) {
         writeln!(out, "  by {by}")?;
     }
-    writeln!(out, "  because {}", decided.run.reason())?;
-    assumptions(out, decided, targets)
+    because(out, decided)?;
+    assumptions(out, decided)
 }
 
-/// Targets that count as online only because nobody said otherwise.
-pub(crate) fn assumptions(out: &mut impl Write, decided: &Decided<'_>, targets: &[Target]) -> io::Result<()> {
-    for url in decided.assumed_online(targets) {
+/// Why it was decided, and where the entry of a list stands that an IP policy has.
+pub(crate) fn because(out: &mut impl Write, decided: &Decided<'_>) -> io::Result<()> {
+    writeln!(out, "  because {}", decided.run.reason())?;
+    match &decided.listed_at {
+        Some(at) => writeln!(out, "  listed in {}:{}", at.file, at.line),
+        None => Ok(()),
+    }
+}
+
+/// What the decision does not say: targets count as online because nobody said otherwise, and their own policies are not
+/// asked.
+pub(crate) fn assumptions(out: &mut impl Write, decided: &Decided<'_>) -> io::Result<()> {
+    for url in decided.assumed_online() {
         writeln!(out, "  assuming {url} is online (change it with `--target {url}=offline`)")?;
+    }
+    if decided.target().is_some() {
+        writeln!(out, "  not asked: the target's own policy, which may still refuse the connection")?;
     }
     Ok(())
 }
@@ -147,8 +172,13 @@ pub(crate) fn outcome(decided: &Decided<'_>) -> String {
         }
         Outcome::Denied { .. } => "deny: the connection is closed, nothing is sent".to_owned(),
         Outcome::Closed { .. } => "close: the connection is closed, nothing is sent".to_owned(),
-        Outcome::Upstream => "upstream: an endpoint without an upstream closes the connection".to_owned(),
-        _ => "error: the connection is closed, nothing is sent".to_owned(),
+        Outcome::Upstream if decided.has_upstream => {
+            "upstream: the connection goes to the endpoint's own upstream".to_owned()
+        }
+        Outcome::Upstream => {
+            "no decision: an endpoint without an upstream of its own closes the connection".to_owned()
+        }
+        _ => "failed closed: the connection is closed, nothing is sent".to_owned(),
     }
 }
 
@@ -172,6 +202,7 @@ pub(crate) fn expectation(expected: &Expectation) -> String {
         Expectation::Allow => "allow".to_owned(),
         Expectation::Deny => "deny".to_owned(),
         Expectation::Close => "close".to_owned(),
+        Expectation::Error => "error (failed closed)".to_owned(),
         Expectation::Forward(url) => format!("forward to {url}"),
     }
 }

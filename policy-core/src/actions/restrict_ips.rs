@@ -127,20 +127,21 @@ impl ActionType for RestrictIps {
 
     fn lower(&self, lowering: &mut Lowering<'_>) {
         let known = lowering.ip_policies;
-        let named = self.ip_policies.iter();
-        let named = named.filter_map(|id| Some((known?.get(&id.value)?, lowering.position(id.span))));
-        let named: Vec<_> = named.collect();
+        let mut named = Vec::new();
+        for id in &self.ip_policies {
+            if let Some(policy) = known.and_then(|known| known.get(&id.value)) {
+                named.push((policy, lowering.position(id.span), lowering.ip_policy(policy)));
+            }
+        }
         let entries = |items: &[CidrItem], of: fn(&IpPolicy) -> &[IpNetwork]| {
             let own = items.iter().map(|item| Entry::new(item.value, lowering.position(item.span)));
-            let listed =
-                named.iter().flat_map(|(policy, at)| of(policy).iter().map(|it| Entry::new(*it, *at)));
+            let listed = named.iter().flat_map(|(policy, at, id)| {
+                of(policy).iter().map(|it| Entry::new(*it, *at).of_ip_policy(*id))
+            });
             Entries::new(own.chain(listed).collect())
         };
         let (allow, deny) = (entries(&self.allow, |it| &it.allow), entries(&self.deny, |it| &it.deny));
-        let policies: Vec<_> = named.iter().map(|(policy, _)| *policy).collect();
-        for policy in &policies {
-            lowering.bound.entry(policy.id.clone()).or_insert_with(|| policy.sha256());
-        }
+        let policies: Vec<_> = named.iter().map(|(policy, ..)| *policy).collect();
         let enforce = self.enforce;
         if self.dynamic_allow.is_empty() && self.dynamic_deny.is_empty() {
             let test = lowering.test(self.permitted(&policies));

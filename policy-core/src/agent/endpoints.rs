@@ -75,7 +75,7 @@ static PROXY_PROTOCOL: Field<Choice<i64>> = Field::optional(
 const UPSTREAM_FIELDS: Declared = &[&UPSTREAM_URL, &PROTOCOL, &PROXY_PROTOCOL];
 
 /// The keys of an endpoint.
-const KEYS: &[&str] = &[
+pub(crate) const KEYS: &[&str] = &[
     "name",
     "url",
     "bindings",

@@ -108,7 +108,7 @@ fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<AgentConfig> {
 /// Keys at the top.
 const TOP: [&str; 4] = ["version", "agent", "endpoints", "tunnels"];
 
-fn is_setting(key: &str) -> bool {
+pub(crate) fn is_setting(key: &str) -> bool {
     settings::FIELDS.iter().any(|declared| declared.name() == key || declared.aliases().contains(&key))
 }
 

@@ -65,7 +65,13 @@ pub(crate) fn check_policy(
     check_lists_in_turn(policy, found);
     check_enforced(policy, found);
     if endpoint.cloud && sound {
-        check_handled(policy, endpoint, found);
+        let mut unhandled = Diagnostics::default();
+        check_handled(policy, endpoint, &mut unhandled);
+        // What the policy leaves is refused where it is served, so a change that only refuses more must load.
+        if serving {
+            unhandled.soften();
+        }
+        found.append(unhandled);
     }
 }
 
@@ -263,7 +269,7 @@ fn check_handled(policy: &Policy, endpoint: EndpointTraits, found: &mut Diagnost
     let at = written.map_or(policy.span.at_start(), |rules| rules.span);
     let message = format!("{phase} may end without an action that handles the traffic");
     let mut diagnostic = Diagnostic::new(&NOT_TERMINATED, at, message).with_help(
-        "a cloud endpoint has no upstream: end with a rule without conditions, e.g. `- actions: [{type: deny}]`",
+        "the endpoint has no upstream of its own: end with a rule without conditions, e.g. `- actions: [{type: deny}]`",
     );
     // Weighted routes, as ngrok's operator makes them: it knows which numbers come.
     if early.into_iter().any(|phase| adjoin(&clauses(phase))) {

@@ -10,7 +10,7 @@ use crate::digest::Hasher;
 use crate::evaluate::{Evaluation, NoTrace, Trace};
 use crate::exchange::{ActionId, ExpressionId, LogId, RuleId, TargetId};
 use crate::facts::{Fact, Facts};
-use crate::ir::{AddressList, Condition, Entry, Lowering, Op, Operands};
+use crate::ir::{AddressList, Condition, Entry, IpPolicyId, Lowering, Op, Operands};
 use crate::lpm::{AddressTable, AddressTables};
 use crate::parse::PlainMap;
 use crate::phase::Phase;
@@ -38,8 +38,8 @@ pub struct Program {
     file: Arc<str>,
     policy_sha256: Digest,
     program_sha256: Digest,
-    /// True if IP policies are bound to the text.
-    bound: bool,
+    /// The IP policies that are bound to the text.
+    ip_policies: Box<[Box<str>]>,
 }
 
 /// The code of one phase.
@@ -157,7 +157,7 @@ impl Program {
             file,
             policy_sha256,
             program_sha256: program.finish(),
-            bound: !lowering.bound.is_empty(),
+            ip_policies: lowering.ip_policy_ids.into(),
             base_steps: 0,
         };
         made.base_steps = made.count_base_steps();
@@ -271,11 +271,15 @@ impl Program {
         self.targets.iter()
     }
 
-    /// True if a `forward-internal` has a target that is only known when it runs. O(instructions).
+    /// The functions it may call that are no functions of facts, each once: `rand.int`, `secrets.get`. O(expressions).
     #[must_use]
-    pub fn has_rendered_targets(&self) -> bool {
-        let mut ops = self.phases.iter().flat_map(|code| &code.ops);
-        ops.any(|(op, _)| matches!(op, Op::ForwardTo { .. }))
+    pub fn impure_calls(&self) -> Vec<&'static str> {
+        let conditions = self.expressions.iter().map(|it| &it.expression);
+        let all = conditions.chain(self.operands.expressions());
+        let mut calls: Vec<_> = all.flat_map(|it| it.impure_calls()).copied().collect();
+        calls.sort_unstable();
+        calls.dedup();
+        calls
     }
 
     pub(crate) fn target(&self, id: TargetId) -> Option<&EndpointUrl> {
@@ -311,6 +315,12 @@ impl Program {
         self.actions.get(id.index()).map(|info| ActionRef { program: self, id, info })
     }
 
+    /// The id of an IP policy that it names.
+    #[must_use]
+    pub fn ip_policy(&self, id: IpPolicyId) -> Option<&str> {
+        self.ip_policies.get(id.index()).map(|id| &**id)
+    }
+
     /// The address tables: classes and sizes.
     pub fn address_tables(&self) -> impl ExactSizeIterator<Item = &AddressTable> {
         self.tables.iter()
@@ -339,9 +349,9 @@ impl Program {
     /// [`Self::program_sha256`].
     #[must_use]
     pub const fn served_sha256(&self) -> Digest {
-        match self.bound {
-            true => self.program_sha256,
-            false => self.policy_sha256,
+        match self.ip_policies.is_empty() {
+            true => self.policy_sha256,
+            false => self.program_sha256,
         }
     }
 

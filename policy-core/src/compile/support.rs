@@ -5,6 +5,7 @@ use super::{CompileOptions, NOT_SUPPORTED};
 use crate::actions::{ActionConfig, IP_POLICY};
 use crate::cel::Expression;
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
+use crate::ip_policies::IpPolicies;
 use crate::model::{Policy, Rule};
 use crate::phase::Phase;
 use crate::source::Span;
@@ -67,7 +68,9 @@ fn missing_in_rule(rule: &Rule, options: &CompileOptions, found: &mut Diagnostic
                     "give the file of IP policies that has it, or list the networks",
                 ),
             };
-            found.push(Diagnostic::new(&IP_POLICY, id.span, message).with_help(help));
+            let report = Diagnostic::new(&IP_POLICY, id.span, message).with_help(help);
+            let follows = options.ip_policies.as_deref().is_some_and(IpPolicies::is_incomplete);
+            found.push(if follows { report.into_consequence() } else { report });
         }
     }
 }

@@ -103,7 +103,8 @@ impl NamedIpPolicies {
             let message = format!("the file of IP policies `{shown_name}` has {errors} error{plural}");
             let help =
                 format!("fix the errors in that file first; `policy lint {}` lists them", source.name());
-            self.found.push(report(message, help));
+            let report = report(message, help);
+            self.found.push(if outside { report } else { report.into_consequence() });
         }
         self.files.push(if outside { withhold(&source, found) } else { (source, found) });
         let Some(policies) = policies else { return self.lack(name) };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::ip_policies::{self, NamedIpPolicies, ReadListOf};
-use super::{EdgeConfig, FACT_WITHOUT_SOURCE, TARGET_NOT_SERVED};
+use super::{EdgeConfig, FACT_WITHOUT_SOURCE, INTERNAL, PUBLIC, TARGET_NOT_SERVED};
 use crate::check::CheckOptions;
 use crate::compile::{CompileOptions, Program, RuleRef, compile};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -14,7 +14,7 @@ use crate::options::EndpointTraits;
 use crate::parse;
 use crate::phase::Phase;
 use crate::source::{Source, Span};
-use crate::url::{EndpointUrl, Scheme};
+use crate::url::EndpointUrl;
 
 /// A configuration and everything it names.
 #[derive(Debug)]
@@ -113,11 +113,11 @@ pub fn load_edge_files(
     };
     loader.findings.append(of_ip_policies);
     let endpoints: Vec<_> =
-        config.endpoints.iter().map(|it| loader.load(&it.policy, it.name.span, &it.url)).collect();
+        config.endpoints.iter().map(|it| loader.load(&it.policy, PUBLIC, it.name.span, &it.url)).collect();
     let internal: Vec<_> = config
         .internal_endpoints
         .iter()
-        .map(|it| it.policy.as_ref().map(|policy| loader.load(policy, it.url.span, &it.url.value)))
+        .map(|it| it.policy.as_ref().map(|policy| loader.load(policy, INTERNAL, it.url.span, &it.url.value)))
         .collect();
     for without in config.internal_endpoints.iter().filter(|it| it.policy.is_none()) {
         loader.circles.endpoint(without.url.value.clone(), without.url.span, None);
@@ -159,14 +159,14 @@ struct Loader<'a, 'p> {
     files: PolicyFiles<'a>,
     circles: Circles,
     findings: Diagnostics,
-    known: HashMap<Written<'p>, Loaded>,
+    /// What is usable for public endpoints may be checked otherwise for internal ones; true for public ones.
+    known: HashMap<(Written<'p>, bool), Loaded>,
     programs: Vec<Fresh>,
     compile: CompileOptions,
 }
 
-/// Where a policy is written. All endpoints of an edge are of the same kind, and a file is shown by one name, so its
-/// program is the same wherever it is named.
-#[derive(PartialEq, Eq, Hash)]
+/// Where a policy is written. A file is shown by one name, so its program is the same wherever it is named.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Written<'p> {
     File(&'p str),
     Inline(Span),
@@ -189,16 +189,23 @@ struct Fresh {
 
 impl<'p> Loader<'_, 'p> {
     /// The program of an endpoint; `None` if it has none, which is in the findings.
-    fn load(&mut self, policy: &'p PolicySource, owner: Span, url: &EndpointUrl) -> Option<Arc<Program>> {
+    fn load(
+        &mut self,
+        policy: &'p PolicySource,
+        endpoint: EndpointTraits,
+        owner: Span,
+        url: &EndpointUrl,
+    ) -> Option<Arc<Program>> {
         let written = match policy {
             PolicySource::Inline(policy) => Written::Inline(policy.policy().span),
             PolicySource::File(name) => Written::File(&name.value),
         };
-        let loaded = match self.known.get(&written) {
+        let loaded = match self.known.get(&(written, endpoint.cloud)) {
             Some(loaded) => loaded.clone(),
             None => {
-                let loaded = self.first(policy, owner);
-                self.known.insert(written, loaded.clone());
+                let other = self.known.get(&(written, !endpoint.cloud)).cloned();
+                let loaded = self.first(policy, endpoint, owner, other);
+                self.known.insert((written, endpoint.cloud), loaded.clone());
                 loaded
             }
         };
@@ -209,11 +216,20 @@ impl<'p> Loader<'_, 'p> {
     }
 
     /// Checks and compiles a policy. What keeps it from being a program is told like any fault of its file.
-    fn first(&mut self, policy: &'p PolicySource, owner: Span) -> Loaded {
-        let traits = EndpointTraits::of_scheme(Scheme::Tcp);
-        let Some(checked) = self.files.policy(policy, traits, &mut self.findings) else {
+    /// `other` is what became of it for endpoints of the other kind: its program is the same.
+    fn first(
+        &mut self,
+        policy: &'p PolicySource,
+        endpoint: EndpointTraits,
+        owner: Span,
+        other: Option<Loaded>,
+    ) -> Loaded {
+        let Some(checked) = self.files.policy(policy, endpoint, &mut self.findings) else {
             return Loaded { forwards: None, program: None };
         };
+        if let Some(other) = other.filter(|other| other.forwards.is_some()) {
+            return other;
+        }
         let forwards = Some(self.circles.policy(&checked));
         let at = match policy {
             PolicySource::Inline(_) => owner,
@@ -325,6 +341,44 @@ internal_endpoints: [{url: \"tcp://d.internal:22\", upstream: {url: 22}}]
         assert_eq!(load_with(&agents, Ok(&forward("x.internal"))), (true, vec![], 1));
         assert_eq!(load(Ok("on_tcp_connect: [")), (false, vec!["2:62 TP452".to_owned()], 1));
         assert_eq!(load(Err("it is gone")), (false, vec!["2:62 TP452".to_owned()], 0));
+    }
+
+    #[test]
+    fn a_public_endpoint_has_no_upstream_and_an_internal_one_has() {
+        let through =
+            "{on_tcp_connect: [{expressions: [\"conn.client_port > 1023\"], actions: [{type: deny}]}]}";
+        let edge = |public: &str, internal: &str| {
+            format!(
+                "version: 1\nendpoints:\n- {{name: a, url: \"tcp://e:1\", {public}}}\ninternal_endpoints:\n- {{url: \
+                 \"tcp://d.internal:22\", upstream: {{url: 22}}, {internal}}}\n"
+            )
+        };
+        let (inline, file) = (format!("traffic_policy: {through}"), "traffic_policy_file: p.yml");
+        let deny = "traffic_policy: {on_tcp_connect: [{actions: [{type: deny}]}]}";
+        // What is served refuses what its policy leaves: a warning, so that a change that refuses more loads.
+        for (serving, error) in [(false, true), (true, false)] {
+            let options = CheckOptions { serving, ..CheckOptions::default() };
+            for (text, codes, in_file) in [
+                (edge(&inline, deny), vec!["TP409"], vec![]),
+                (edge(deny, &inline), vec![], vec![]),
+                (edge(file, deny), if error { vec!["TP452"] } else { vec![] }, vec!["TP409"]),
+                (edge(deny, file), vec![], vec![]),
+                // The same file for both.
+                (edge(file, file), if error { vec!["TP452"] } else { vec![] }, vec!["TP409"]),
+            ] {
+                let read = &mut |name: &str| NamedFile::new(name.to_owned(), Ok(through.as_bytes().to_vec()));
+                let files = load_edge_files(&Source::new("edge.yml", &*text), &options, read, &mut no_list);
+                let of = |found: &Diagnostics| found.iter().map(|it| it.code.id).collect::<Vec<_>>();
+                assert_eq!(of(&files.findings), codes, "{text}");
+                assert_eq!(
+                    files.policies.iter().flat_map(|(_, it)| of(it)).collect::<Vec<_>>(),
+                    in_file,
+                    "{text}"
+                );
+                let fails = error && !(codes.is_empty() && in_file.is_empty());
+                assert_eq!(files.usable.is_none(), fails, "{text}");
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::fmt::Display;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use super::{EdgeConfig, Endpoint, EventSink, INVALID_LISTEN, InternalEndpoint, OnBadPolicy};
+use super::{
+    EdgeConfig, Endpoint, EventSink, INTERNAL, INVALID_LISTEN, InternalEndpoint, OnBadPolicy, PUBLIC,
+};
 use crate::actions::{no_port, not_internal, too_deep, url_diagnostic};
 use crate::agent::INVALID_UPSTREAM;
 use crate::check::{CheckOptions, settle};
@@ -193,7 +195,7 @@ impl<'d> EdgeReader<'_, 'd> {
         let max_connections = fields.get("max_connections");
         let max_connections =
             max_connections.and_then(|node| Some(Spanned::new(self.endpoint_connections(node)?, head(node))));
-        let policy = self.policy(&fields);
+        let policy = self.policy(&fields, PUBLIC);
         if let Ok(None) = policy {
             let found = Diagnostic::new(&POLICY_CHOICE, owner.1, "the endpoint has no policy");
             reader.report(
@@ -241,7 +243,7 @@ impl<'d> EdgeReader<'_, 'd> {
         });
         let upstream = fields.required(reader, "upstream", owner, "upstream: {url: 22}");
         let upstream = upstream.and_then(|node| self.upstream(node));
-        let policy = self.policy(&fields);
+        let policy = self.policy(&fields, INTERNAL);
         let on_bad_policy = self.on_bad_policy(&fields);
         Some(InternalEndpoint { url: url?, upstream: upstream?, policy: policy.ok()?, on_bad_policy })
     }
@@ -302,9 +304,12 @@ impl<'d> EdgeReader<'_, 'd> {
             .map(|upstream| Spanned::new(upstream, text.span))
     }
 
-    /// The policy of an endpoint, all of which are tcp.
-    fn policy(&self, fields: &Fields<'d>) -> Result<Option<PolicySource>, Reported> {
-        read_policy_source(fields, "traffic_policy", EndpointTraits::of_scheme(Scheme::Tcp), self.reader)
+    fn policy(
+        &self,
+        fields: &Fields<'d>,
+        endpoint: EndpointTraits,
+    ) -> Result<Option<PolicySource>, Reported> {
+        read_policy_source(fields, "traffic_policy", endpoint, self.reader)
     }
 
     fn sink(&self, node: NodeRef<'d>) -> Option<EventSink> {

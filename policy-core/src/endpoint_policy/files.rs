@@ -175,5 +175,7 @@ fn report_errors(found: &Diagnostics, name: &str, file: &Source, at: Span, findi
     let plural = if errors == 1 { "" } else { "s" };
     let message = format!("the policy file `{}` has {errors} error{plural}", printable(name));
     let help = format!("fix the errors in that file first; `policy lint {}` lists them", file.name());
-    findings.push(Diagnostic::new(&UNREADABLE_FILE, at, message).with_help(help));
+    let report = Diagnostic::new(&UNREADABLE_FILE, at, message).with_help(help);
+    // Of an error of its own it is told which endpoint it keeps from being served.
+    findings.push(if found.has_causes() { report } else { report.into_consequence() });
 }

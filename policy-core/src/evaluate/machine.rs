@@ -120,8 +120,8 @@ impl<'r, T: Trace> Evaluation<'r, T> {
                 }
                 self.advance()
             }
-            (Effect::Forward(_), Reply::ForwardFailed(failure)) => {
-                self.finish(failed(Fault::Forward(failure), Some(by)))
+            (Effect::Forward(target), Reply::ForwardFailed(failure)) => {
+                self.finish(failed(Fault::Forward { failure, target }, Some(by)))
             }
             (Effect::Log(log), Reply::Logged) => {
                 if self.program.leaves_results() {

@@ -12,9 +12,9 @@ use super::trace::Trace;
 use crate::cel::{EvalError, Expression};
 use crate::compile::{ConditionRef, Program};
 use crate::diagnostic::shorten;
-use crate::exchange::ActionId;
+use crate::exchange::{ActionId, FailureAt};
 use crate::facts::Facts;
-use crate::ir::{AddressList, Decision};
+use crate::ir::{AddressList, Decision, Entry};
 use crate::outcome::{Fault, Outcome};
 
 impl<T: Trace> Evaluation<'_, T> {
@@ -27,7 +27,18 @@ impl<T: Trace> Evaluation<'_, T> {
             outcome: self.outcome(),
             failed: self.failed_condition(),
             failed_value: self.failed_value(),
+            failed_forward: self.failed_forward(),
             admitted: self.made.as_deref().and_then(|made| made.admitted),
+        }
+    }
+
+    /// The forward at which the evaluation ended, and why it failed.
+    fn failed_forward(&self) -> Option<FailureAt<'_>> {
+        match self.outcome() {
+            Some(Outcome::Failed { fault: Fault::Forward { failure, target }, .. }) => {
+                self.target(target).map(|target| failure.at(target))
+            }
+            _ => None,
         }
     }
 }
@@ -40,6 +51,7 @@ pub struct Reason<'e> {
     outcome: Option<Outcome>,
     failed: Option<(ConditionRef<'e>, &'e EvalError)>,
     failed_value: Option<(Option<&'e Expression>, &'e EvalError)>,
+    failed_forward: Option<FailureAt<'e>>,
     admitted: Option<DynamicDecision>,
 }
 
@@ -50,12 +62,7 @@ impl fmt::Display for Reason<'_> {
         let kind = action.map_or("an action", |action| action.kind());
         match outcome {
             Outcome::Forwarded { by, .. } => {
-                // A list of a rule that did not apply has not permitted anything.
-                let permitted = |(list_of, list): &(ActionId, &AddressList)| {
-                    let own = self.admitted.is_some_and(|admitted| admitted.by == *list_of);
-                    own || matches!(list.decide(self.facts.client_ip()), Decision::Allowed(_))
-                };
-                if let Some((list_of, list)) = self.program.last_list_before(by).filter(permitted) {
+                if let Some((list_of, list)) = self.permitting(by) {
                     self.write_list(f, list_of, list)?;
                     f.write_str(", and ")?;
                 }
@@ -88,13 +95,57 @@ impl fmt::Display for Reason<'_> {
                         text.get(error.span.to_range()).filter(|part| !part.is_empty()).unwrap_or(text);
                     write!(f, "`{}` (line {line}) has no value: {error}", shorten(part))
                 }
-                None => fault.fmt(f),
+                None => match self.failed_forward {
+                    Some(failure) => failure.fmt(f),
+                    None => fault.fmt(f),
+                },
             },
         }
     }
 }
 
-impl Reason<'_> {
+impl<'e> Reason<'e> {
+    /// The entry of a list that the reason names, if it is one that is the same for every connection.
+    #[must_use]
+    pub fn entry(&self) -> Option<&'e Entry> {
+        let by = self.outcome?.by()?;
+        let (by, list) = match self.outcome? {
+            Outcome::Forwarded { .. } => self.permitting(by)?,
+            Outcome::Denied { .. } => (by, self.program.action(by)?.address_list()?),
+            _ => return None,
+        };
+        match list.decide(self.facts.client_ip()) {
+            Decision::Denied(entry) => Some(entry),
+            Decision::Allowed(entry) if !self.is_denied_by_own(by) => Some(entry),
+            Decision::Allowed(_) | Decision::NotAllowed => None,
+        }
+    }
+
+    /// The last list that let the connection pass on its way to a forward. A list of a rule that did not apply has not
+    /// permitted anything.
+    fn permitting(&self, by: ActionId) -> Option<(ActionId, &'e AddressList)> {
+        self.program.last_list_before(by).filter(|(list_of, list)| {
+            let own = self.admitted.is_some_and(|admitted| admitted.by == *list_of);
+            own || matches!(list.decide(self.facts.client_ip()), Decision::Allowed(_))
+        })
+    }
+
+    /// True if an entry of this connection only is what denies.
+    fn is_denied_by_own(&self, by: ActionId) -> bool {
+        self.admitted.is_some_and(|admitted| admitted.by == by && admitted.denied.is_some())
+    }
+
+    fn write_decision(&self, f: &mut fmt::Formatter<'_>, decision: Decision<'_>) -> fmt::Result {
+        let client = self.facts.client_ip();
+        let (list, entry) = match decision {
+            Decision::Denied(entry) => ("deny", entry),
+            Decision::Allowed(entry) => ("allow", entry),
+            Decision::NotAllowed => return write!(f, "{client} is in no allow entry"),
+        };
+        write!(f, "{client} is in the {list} entry ")?;
+        write_entry(f, self.program, entry)
+    }
+
     /// What a list said of the client.
     fn write_list(&self, f: &mut fmt::Formatter<'_>, by: ActionId, list: &AddressList) -> fmt::Result {
         let client = self.facts.client_ip();
@@ -109,8 +160,17 @@ impl Reason<'_> {
             {
                 write_own(f, client, "allow", own.allowed)
             }
-            _ => write_decision(f, self.facts, decision),
+            _ => self.write_decision(f, decision),
         }
+    }
+}
+
+/// Where an entry is written, as far as the policy tells.
+fn write_entry(f: &mut fmt::Formatter<'_>, program: &Program, entry: &Entry) -> fmt::Result {
+    write!(f, "{}", entry.network)?;
+    match entry.ip_policy.and_then(|id| program.ip_policy(id)) {
+        Some(id) => write!(f, " of `{}` (line {})", shorten(id), entry.position.line),
+        None => write!(f, " (line {})", entry.position.line),
     }
 }
 
@@ -122,17 +182,4 @@ fn write_own(
 ) -> fmt::Result {
     let network = network.map(|network| network.to_string()).unwrap_or_default();
     write!(f, "{client} is in the {list} entry {network}, which an expression gave")
-}
-
-fn write_decision(f: &mut fmt::Formatter<'_>, facts: &Facts<'_>, decision: Decision<'_>) -> fmt::Result {
-    let client = facts.client_ip();
-    match decision {
-        Decision::Denied(entry) => {
-            write!(f, "{client} is in the deny entry {} (line {})", entry.network, entry.position.line)
-        }
-        Decision::Allowed(entry) => {
-            write!(f, "{client} is in the allow entry {} (line {})", entry.network, entry.position.line)
-        }
-        Decision::NotAllowed => write!(f, "{client} is in no allow entry"),
-    }
 }

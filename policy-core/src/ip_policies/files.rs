@@ -113,7 +113,9 @@ fn read_list(
             "fix the errors in that file first; `policy lint --kind list {}` lists them",
             list.source.name()
         );
-        findings.push(report(&UNREADABLE_FILE, message, help));
+        // Of a list outside, nothing is shown that says who names it.
+        let report = report(&UNREADABLE_FILE, message, help);
+        findings.push(if outside { report } else { report.into_consequence() });
     }
     let networks = list.networks.filter(|_| outcome.is_ok());
     let fits = |networks: &Vec<_>| networks.len().saturating_mul(named.of.len()) <= room;

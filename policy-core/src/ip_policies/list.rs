@@ -34,6 +34,8 @@ pub struct LoadedList {
     /// The lines that findings point at, by their numbers in the file. Control characters in them are shown as
     /// pictures.
     pub source: Source,
+    /// The first line of the network that was looked for.
+    pub line: Option<u32>,
     /// What was found, in order. The first 20 errors and 10 warnings are kept, the rest is counted.
     pub findings: Diagnostics,
 }
@@ -80,6 +82,8 @@ pub struct ListReader {
     errors: usize,
     warnings: usize,
     found: Diagnostics,
+    /// A network that is looked for, and the line where it is first.
+    sought: Option<(IpNetwork, Option<u32>)>,
 }
 
 impl ListReader {
@@ -99,7 +103,14 @@ impl ListReader {
             errors: MOST_ERRORS,
             warnings: MOST_WARNINGS,
             found: Diagnostics::default(),
+            sought: None,
         }
+    }
+
+    /// The same, which looks for a network: [`LoadedList::line`].
+    #[must_use]
+    pub fn seeking(self, network: IpNetwork) -> Self {
+        Self { sought: Some((network, None)), ..self }
     }
 
     /// The same for so many networks at most.
@@ -133,7 +144,9 @@ impl ListReader {
         }
         self.found.sort();
         let networks = (!self.found.has_errors()).then_some(self.networks);
-        LoadedList { networks, source: Source::excerpts(self.name, &self.excerpts), findings: self.found }
+        let (source, line) =
+            (Source::excerpts(self.name, &self.excerpts), self.sought.and_then(|(_, line)| line));
+        LoadedList { networks, source, line, findings: self.found }
     }
 
     /// The same by another name.
@@ -206,6 +219,9 @@ impl ListReader {
     }
 
     fn add(&mut self, network: IpNetwork, line: (u32, &[u8]), entry: &[u8]) {
+        if let Some((_, at @ None)) = self.sought.as_mut().filter(|(sought, _)| *sought == network) {
+            *at = Some(line.0);
+        }
         let full = self.count == self.most;
         self.count = self.count.saturating_add(1);
         if full {

@@ -1,10 +1,26 @@
 //! The entries behind an address test: which of them decided, answered only when somebody asks.
 
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 
 use ipnetwork::IpNetwork;
 
 use crate::source::Position;
+
+/// An IP policy that a program names; [`Program::ip_policy`](crate::compile::Program::ip_policy) has its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IpPolicyId(NonZeroU16);
+
+impl IpPolicyId {
+    /// The number of the last of so many; `None` if there are more than are told apart.
+    pub(crate) fn last_of(count: usize) -> Option<Self> {
+        u16::try_from(count).ok().and_then(NonZeroU16::new).map(Self)
+    }
+
+    pub(crate) const fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
 
 /// One entry of an allow or deny list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,13 +28,19 @@ use crate::source::Position;
 pub struct Entry {
     /// The network.
     pub network: IpNetwork,
-    /// Where it stands in the policy.
+    /// Where it stands in the policy; of an entry of an IP policy, where that is named.
     pub position: Position,
+    /// The IP policy that it comes from.
+    pub ip_policy: Option<IpPolicyId>,
 }
 
 impl Entry {
     pub(crate) const fn new(network: IpNetwork, position: Position) -> Self {
-        Self { network, position }
+        Self { network, position, ip_policy: None }
+    }
+
+    pub(crate) const fn of_ip_policy(self, id: Option<IpPolicyId>) -> Self {
+        Self { ip_policy: id, ..self }
     }
 }
 

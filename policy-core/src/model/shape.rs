@@ -1,5 +1,6 @@
 //! The shape around rules: phases by their keys, old spellings of them, and what is no policy at all.
 
+use super::manifest::object;
 use crate::cel;
 use crate::diagnostic::{Code, Diagnostic, Severity, did_you_mean, shorten};
 use crate::options::EndpointTraits;
@@ -12,7 +13,7 @@ use crate::url::Scheme;
 pub(super) static UNKNOWN_PHASE: Code = Code::error("TP304", "unknown-phase");
 pub(super) static COMMENT: Code = Code::warning("TP223", "comment-over-lines");
 pub(super) static PHASE_NOT_A_LIST: Code = Code::error("TP315", "phase-not-a-list");
-pub(super) static FRAGMENT: Code = Code::error("TP316", "policy-fragment");
+pub(crate) static FRAGMENT: Code = Code::error("TP316", "policy-fragment");
 
 /// A phase with its rules as written.
 pub(super) struct WrittenPhase<'d> {
@@ -31,7 +32,18 @@ pub(super) fn written_phases<'d>(
     if let Some(what) = fragment(node) {
         let message = format!("this is {what}, not a whole policy");
         let help = match what {
-            "a Kubernetes manifest" => "take out the policy below `spec`, with its phases at the top",
+            // Not every kind has a policy, and those that do have it in different places.
+            "a Kubernetes manifest" => {
+                match object(node).and_then(|object| object.holds).map(|held| held.path) {
+                    Some("spec.rules") => {
+                        "write its rules as `- {id: ipp_…, rules: […]}` into a file of IP policies"
+                    }
+                    Some(_) => {
+                        "take the policy out of it, with its phases at the top; without `--kind` it is named"
+                    }
+                    None => "it holds no policy; leave it out",
+                }
+            }
             "a part of a configuration" => "take out the policy below it, with its phases at the top",
             _ => "put it below a phase, e.g. `on_http_request:` and then `- actions:`",
         };
@@ -74,7 +86,7 @@ fn fragment(node: NodeRef<'_>) -> Option<&'static str> {
             Some("a rule")
         } else if has(fields, "type") {
             Some("an action")
-        } else if has(fields, "traffic_policy") || has(fields, "policy") {
+        } else if ["traffic_policy", "trafficPolicy", "policy"].iter().any(|key| has(fields, key)) {
             Some("a part of a configuration")
         } else if has(fields, "config")
             || (has(fields, "to") || has(fields, "from") || has(fields, "replacements"))

@@ -7,12 +7,14 @@ use std::path::Path;
 use policy_core::compile::Program;
 use policy_core::diagnostic::printable;
 
-use super::{Known, decide, meets};
+use super::{Known, decide, unmet};
 use crate::cli::Eval;
 use crate::exit::{Exit, Failure, say};
 use crate::files::{open, reason};
 use crate::render;
 
+/// Addresses with another outcome than expected that are named.
+const MAX_NAMED: usize = 10;
 /// A line longer than this holds no address.
 const LONGEST_LINE: u64 = 1_024;
 
@@ -31,7 +33,7 @@ pub(super) fn evaluate(
         true => Box::new(BufReader::new(io::stdin())),
         false => Box::new(BufReader::new(open(path).map_err(|error| unreadable(&error))?)),
     };
-    let (mut bad_lines, mut unmet) = (0_usize, 0_usize);
+    let (mut bad_lines, mut addresses, mut failed) = (0_usize, 0_usize, 0_usize);
     let mut line = Vec::new();
     for number in 1_u64.. {
         line.clear();
@@ -46,9 +48,15 @@ pub(super) fn evaluate(
         match address(&line).filter(|_| complete) {
             Some(Line::Address(ip)) => {
                 let facts = known.facts(ip);
-                let decided = decide(program, &facts, &args.target)?;
-                unmet += usize::from(args.expect.as_ref().is_some_and(|expected| !meets(&decided, expected)));
-                render::json::decision(out, &decided, &args.target, Some(ip))?;
+                let decided = decide(program, &facts, args)?;
+                addresses += 1;
+                render::json::decision(out, &decided, Some(ip))?;
+                if let Some(message) = unmet(&decided, args) {
+                    failed += 1;
+                    if failed <= MAX_NAMED {
+                        say(&format!("{name}:{number}: {ip}: {message}"));
+                    }
+                }
             }
             Some(Line::Blank) => {}
             None => {
@@ -63,8 +71,12 @@ pub(super) fn evaluate(
     if bad_lines > 0 {
         return Err(Failure::Usage(format!("{bad_lines} of the lines could not be evaluated")));
     }
-    if unmet > 0 {
-        say(&format!("{unmet} of the addresses did not meet the expectation"));
+    if failed > 0 {
+        let more = match failed.saturating_sub(MAX_NAMED) {
+            0 => String::new(),
+            more => format!(", {more} of them not named here"),
+        };
+        say(&format!("{failed} of {addresses} addresses did not meet the expectation{more}"));
         return Ok(Exit::No);
     }
     Ok(Exit::Yes)

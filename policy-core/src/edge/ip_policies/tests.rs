@@ -1,10 +1,13 @@
 //! Configurations whose policies name IP policies, in a host's memory.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use crate::check::CheckOptions;
+use crate::check::{CheckOptions, load_policy};
+use crate::compile::{CompileOptions, compile};
 use crate::diagnostic::Diagnostic;
 use crate::edge::{EdgeFiles, LoadedPolicy, load_edge_files};
+use crate::ip_policies::load_ip_policies;
 use crate::named_file::NamedFile;
 use crate::source::Source;
 
@@ -12,14 +15,16 @@ const EDGE: &str = "version: 1
 ip_policies: [office.yml, lists/block.yml]
 endpoints:
 - {name: office, url: \"tcp://e:1\", traffic_policy_file: p-office.yml}
-- {name: block, url: \"tcp://e:2\", traffic_policy: {on_tcp_connect: [{actions: [{type: restrict-ips, config: {allow: [0.0.0.0/0, \"::/0\"], ip_policies: [ipp_block]}}]}]}}
+- {name: block, url: \"tcp://e:2\", traffic_policy: {on_tcp_connect: [{actions: [{type: restrict-ips, config: {allow: [0.0.0.0/0, \"::/0\"], ip_policies: [ipp_block]}}, {type: deny}]}]}}
 - {name: neither, url: \"tcp://e:3\", traffic_policy: {on_tcp_connect: [{actions: [{type: deny}]}]}}
 ";
 const OFFICE: &str = "- {id: ipp_office, rules: [{cidr: 203.0.113.0/24, action: allow}]}\n";
 const BLOCK: &str = "- {id: ipp_block, files: [{path: list.txt, action: deny}]}\n";
 
 fn policy(id: &str) -> String {
-    format!("on_tcp_connect: [{{actions: [{{type: restrict-ips, config: {{ip_policies: [{id}]}}}}]}}]\n")
+    format!(
+        "on_tcp_connect: [{{actions: [{{type: restrict-ips, config: {{ip_policies: [{id}]}}}}, {{type: deny}}]}}]\n"
+    )
 }
 
 /// The files of a machine; a name with `outside` in it lies outside.
@@ -82,6 +87,19 @@ fn policies_take_the_networks_of_rules_and_lists() {
     // One file needs no list.
     let one = EDGE.replace("[office.yml, lists/block.yml]", "office.yml").replace("ipp_block", "ipp_office");
     assert_eq!(shape(&Files::new().load(&one)).0, "all");
+}
+
+#[test]
+fn a_policy_alone_has_the_digest_of_the_edge() {
+    let served = Files::new().load(EDGE).usable.expect("no errors").1.endpoints[0].served_sha256();
+    let (known, _) = load_ip_policies(&Source::new("elsewhere.yml", OFFICE));
+    let known = known.map(Arc::new);
+    let check = CheckOptions { ip_policies: known.clone(), ..CheckOptions::default() };
+    let (policy, _) = load_policy(&Source::new("p.yml", policy("ipp_office")), &check);
+    let options = CompileOptions { ip_policies: known, ..CompileOptions::default() };
+    let program = compile(&policy.expect("no errors"), &options).expect("small");
+    assert_eq!(program.served_sha256(), served);
+    assert_ne!(program.policy_sha256(), served);
 }
 
 #[test]

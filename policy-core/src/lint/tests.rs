@@ -1,0 +1,161 @@
+use super::*;
+use crate::diagnostic::Diagnostic;
+
+fn look(text: &str) -> Linted {
+    lint(&Source::new("f.yml", text), None, &CheckOptions::default())
+}
+
+/// The code, place and help of each finding.
+fn said(text: &str) -> Vec<(&'static str, String, String)> {
+    let source = Source::new("f.yml", text);
+    let of = |item: &Diagnostic| {
+        let help = item.help.clone().unwrap_or_default();
+        (item.code.id, source.position(item.span.start).to_string(), help)
+    };
+    lint(&source, None, &CheckOptions::default()).diagnostics.iter().map(of).collect()
+}
+
+#[test]
+fn files_of_other_programs_are_left_alone() {
+    for text in [
+        "version: \"3\"\nservices: {app: {build: .}}\nvolumes: {data: {}}\n",
+        "version: '3'\nvars: {PORT: 8080}\ntasks: {default: {cmds: [\"policy lint .\"]}}\n",
+        "version: 2\nupdates: [{package-ecosystem: cargo, directory: /}]\n",
+        "version: 2\njobs: {build: {docker: [{image: rust}]}}\nworkflows: {main: {jobs: [build]}}\n",
+        "version: 2\nbuild: {os: ubuntu-24.04}\npython: {install: []}\n",
+        "version: 2\nmodels: [{name: a, columns: []}]\n",
+        "version: \"2\"\nlinters: {default: all}\n",
+        "version: 1\nformatters: {brief: {format: a}}\n",
+        "endpoints: [{name: site, url: \"https://example.org\", interval: 60s, conditions: []}]\n",
+        "agents: [{name: a, model: b}]\n",
+        "agent: {image: rust, label: linux}\n",
+        "inbound: [{tag: socks, port: 1080}]\noutbound: [{tag: direct}]\n",
+        "name: deploy\non: {push: {}}\njobs: {a: {steps: [{run: \"on_http_request:\\n- actions: []\"}]}}\n",
+        "- name: edges\n  tasks: [{copy: {content: \"on_tcp_connect: []\"}}]\n",
+        "- alias: door\n  actions: [{type: turn_on, device_id: a}]\n",
+        "on_connect: [{actions: [{type: notify}]}]\n",
+        "type: object\nproperties: {on_tcp_connect: {type: array, items: {}}}\n",
+        "name: [unclosed\n",
+    ] {
+        let linted = look(text);
+        assert_eq!((linted.kind, linted.diagnostics.is_empty()), (None, true), "{text}");
+    }
+    // What is certain is left alone where it is named as well.
+    let named = |text: &str| {
+        lint(&Source::new("f.yml", text), Some(DocumentKind::Policy), &CheckOptions::default()).foreign
+    };
+    let manifest = |kind: &str| Some(Foreign::Manifest(kind.into()));
+    assert_eq!(named("services: {app: {image: nginx}}"), Some(Foreign::Compose));
+    assert_eq!(named("apiVersion: v1\nkind: ConfigMap\ndata: {a: on_tcp_connect}\n"), manifest("ConfigMap"));
+    assert_eq!(
+        named("apiVersion: v1\nkind: Service\n---\napiVersion: v1\nkind: Secret\n"),
+        manifest("Service")
+    );
+    assert_eq!(named("{{- if .Values.a }}\non_tcp_connect: []\n{{- end }}\n"), Some(Foreign::Template));
+    assert_eq!(named("services: [nginx]"), None);
+}
+
+#[test]
+fn files_of_ours_are_known_by_what_they_hold() {
+    for (text, kind) in [
+        ("version: 3\nagent: {authtoken: a}\n", DocumentKind::Agent),
+        ("version: \"3\"\nagent:\n", DocumentKind::Agent),
+        ("version: 3\n", DocumentKind::Agent),
+        ("version: 2\nauthtoken: a\ntunnels: {ssh: {proto: tcp, addr: 22}}\n", DocumentKind::Agent),
+        ("authtoken: a\n", DocumentKind::Agent),
+        ("tunnels: {ssh: {proto: tcp, addr: 22}}\n", DocumentKind::Agent),
+        ("endpoints: [{name: a, url: \"tcp://a.internal:22\", upstream: {url: 22}}]\n", DocumentKind::Agent),
+        ("endpoints: [{name: a, url: \"https://a.example\", metadata: x}]\n", DocumentKind::Agent),
+        ("version: 3\nexamples: [{name: a, upstream: {url: 80}}]\n", DocumentKind::Agent),
+        ("version: 1\nendpoints: [{name: a}]\n", DocumentKind::Edge),
+        ("version: 1\nagents: {listen: \"127.0.0.1:1\", names: [a]}\n", DocumentKind::Edge),
+        ("internal_endpoints: []\n", DocumentKind::Edge),
+        ("inbound: [{actions: [{type: deny}]}]\n", DocumentKind::Policy),
+        ("on_tcp_conect: [{actions: [{type: deny}]}]\n", DocumentKind::Policy),
+        ("- expressions: [\"true\"]\n  actions: [{type: deny}]\n", DocumentKind::Policy),
+        ("actions: [{type: dney}]\n", DocumentKind::Policy),
+        ("expressions: [conn.client_port == 22]\n", DocumentKind::Policy),
+        ("- type: restrict-ips\n  config: {allow: []}\n", DocumentKind::Policy),
+        ("- id: ipp_a\n  rules: []\n", DocumentKind::IpPolicies),
+        ("on_tcp_connect: [\n", DocumentKind::Policy),
+        ("name: a\nx: [\non_tcp_connect: []\n", DocumentKind::Policy),
+        ("traffic_policy: {on_tcp_connect: []}\n", DocumentKind::Embedding),
+    ] {
+        assert_eq!(look(text).kind, Some(kind), "{text}");
+    }
+}
+
+const MANIFESTS: &str = "apiVersion: v1
+kind: Service
+metadata: {name: a}
+---
+apiVersion: ngrok.k8s.ngrok.com/v1alpha1
+kind: CloudEndpoint
+metadata: {name: b}
+spec:
+  trafficPolicy:
+    inline: {on_tcp_connect: [{actions: [{type: deny}]}]}
+---
+apiVersion: ingress.k8s.ngrok.com/v1alpha1
+kind: IPPolicy
+spec: {rules: [{cidr: 10.0.0.0/8, action: allow}]}
+";
+
+#[test]
+fn policies_inside_of_other_files_are_named() {
+    let ip = "write them as `- {id: ipp_…, rules: […]}` into a file of IP policies, and lint that";
+    let take = |path: &str, cloud: &str| {
+        format!(
+            "lint it in a file of its own with the phases at the top, e.g. `yq {path} f.yml | policy lint{cloud} -`"
+        )
+    };
+    let one = |at: &str, help: String| vec![("TP316", at.to_owned(), help)];
+    assert_eq!(
+        said(MANIFESTS),
+        [
+            one("10:5", take("'select(.kind == \"CloudEndpoint\" and .metadata.name == \"b\") | .spec.trafficPolicy.inline'", " --cloud")),
+            one("14:8", ip.to_owned())
+        ]
+        .concat()
+    );
+    let list = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: ngrok.k8s.ngrok.com/v1alpha1, kind: \
+                NgrokTrafficPolicy, spec: {policy: {on_tcp_connect: []}}}\n";
+    assert_eq!(said(list), one("4:79", take("'.items[0].spec.policy'", "")));
+    for (text, at, path) in [
+        ("policy:\n  on_http_request: []\n", "1:1", "'.policy'"),
+        ("a: {b: {on_tcp_connect: [{actions: [{type: deny}]}]}}\n", "1:5", "'.a.b'"),
+        ("[{traffic_policy: {on_tcp_connect: []}}]\n", "1:3", "'.[0].traffic_policy'"),
+        ("a-b: {on_tcp_connect: [{actions: []}]}\n", "1:1", "'.\"a-b\"'"),
+        ("traffic_policy: \"on_tcp_connect: []\"\n", "1:1", "-r '.traffic_policy'"),
+    ] {
+        assert_eq!(said(text), one(at, take(path, "")), "{text}");
+    }
+    // No command with what a shell would take for something else.
+    let (_, _, help) = said("\"a'b\": {on_tcp_connect: [{actions: []}]}\n").remove(0);
+    assert_eq!(help, "lint it in a file of its own with the phases at the top");
+    // Of what is broken the syntax is told, and nothing that follows from it.
+    let broken =
+        "apiVersion: v1\nkind: Namespace\n---\nspec:\n  policy:\n    on_http_request:\n      - name: a: b\n";
+    let found = said(broken);
+    assert_eq!(found.iter().map(|(code, at, _)| (*code, &**at)).collect::<Vec<_>>(), [("TP103", "7:16")]);
+    // A configuration and a policy hold what they hold at its place.
+    assert!(
+        said(
+            "on_tcp_connect: [{actions: [{type: log, config: {metadata: {policy: {on_tcp_connect: []}}}}]}]"
+        )
+        .is_empty()
+    );
+}
+
+#[test]
+fn many_policies_in_a_file_are_counted() {
+    // A long key above many of them is not repeated for each.
+    let key = "k".repeat(900);
+    let below: String =
+        (0..500).map(|at| format!("  a{at}: {{on_tcp_connect: [{{actions: []}}]}}\n")).collect();
+    let found = look(&format!("{key}:\n{below}")).diagnostics;
+    assert!(found.errors() == 500 && found.iter().all(|item| item.message.len() < 500));
+    let text: String = (0..120).map(|at| format!("a{at}: {{on_tcp_connect: [{{actions: []}}]}}\n")).collect();
+    let found = look(&text).diagnostics;
+    assert_eq!((found.errors(), found.iter().count(), found.dropped()), (120, 50, 70));
+}
