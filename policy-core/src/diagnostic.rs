@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::source::{Source, Span};
+use crate::source::{FileSpan, Source, Span};
 
 mod catalog;
 pub use catalog::{catalog, page};
@@ -83,10 +83,41 @@ impl Code {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Label {
-    /// The place.
-    pub span: Span,
+    place: LabelPlace,
     /// What is to be seen there.
     pub message: String,
+}
+
+impl Label {
+    /// The place.
+    #[must_use]
+    pub const fn span(&self) -> Span {
+        match self.place {
+            LabelPlace::Text(span) => span,
+            LabelPlace::File(span) => span.span(),
+        }
+    }
+}
+
+/// Where a label stands: beside the finding in its text, or anywhere in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LabelPlace {
+    /// In the text that the finding is about.
+    Text(Span),
+    /// In the file, whatever the finding is about.
+    File(FileSpan),
+}
+
+impl From<Span> for LabelPlace {
+    fn from(span: Span) -> Self {
+        Self::Text(span)
+    }
+}
+
+impl From<FileSpan> for LabelPlace {
+    fn from(span: FileSpan) -> Self {
+        Self::File(span)
+    }
 }
 
 /// Replacement of one span by a text.
@@ -151,10 +182,10 @@ impl Diagnostic {
         self
     }
 
-    /// Points at a second place.
+    /// Points at a second place: a [`Span`] of the text the finding is about, or a [`FileSpan`].
     #[must_use]
-    pub fn with_label(mut self, span: Span, message: impl Into<String>) -> Self {
-        self.labels.push(Label { span, message: message.into() });
+    pub(crate) fn with_label(mut self, place: impl Into<LabelPlace>, message: impl Into<String>) -> Self {
+        self.labels.push(Label { place: place.into(), message: message.into() });
         self
     }
 
@@ -240,7 +271,11 @@ impl Diagnostics {
         let mut out = Self::default();
         for mut item in self.items {
             item.span = place(item.span).0;
-            item.labels.iter_mut().for_each(|label| label.span = place(label.span).0);
+            for label in &mut item.labels {
+                if let LabelPlace::Text(span) = &mut label.place {
+                    *span = place(*span).0;
+                }
+            }
             // Where the text was escaped or folded, an edit would hit the wrong letters.
             let exact = |fix: &Fix| fix.edits.iter().all(|edit| place(edit.span).1);
             item.fix = item.fix.filter(exact);

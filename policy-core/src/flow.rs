@@ -13,7 +13,7 @@ use std::rc::Rc;
 use crate::cel::{Earlier, State, Type, Use};
 use crate::diagnostic::{Code, Diagnostic, Severity, did_you_mean, shorten};
 use crate::phase::Phase;
-use crate::source::Span;
+use crate::source::{FileSpan, Span};
 
 static RESULT_MISSING: Code = Code::error("TP411", "result-missing").ngrok(&["ERR_NGROK_2200"]);
 static RESULT_CONDITIONAL: Code = Code::warning("TP412", "result-conditional").ngrok(&["ERR_NGROK_2254"]);
@@ -34,7 +34,7 @@ pub(crate) struct Trace {
     pub(crate) phase: Phase,
     /// The rule of the phase and the action of the rule.
     pub(crate) place: (usize, usize),
-    pub(crate) span: Span,
+    pub(crate) span: FileSpan,
 }
 
 /// What is known where the reader is.
@@ -64,7 +64,7 @@ struct Now {
 #[derive(Clone, Debug)]
 struct Setting {
     ty: Type,
-    span: Span,
+    span: FileSpan,
     /// The conditions under which it is there.
     conditions: Rc<[Box<str>]>,
 }
@@ -125,7 +125,7 @@ impl Flow {
     }
 
     /// An action leaves something behind.
-    pub(crate) fn leave(&self, state: State, ty: Type, span: Span) {
+    pub(crate) fn leave(&self, state: State, ty: Type, span: FileSpan) {
         let mut now = self.now.borrow_mut();
         let mut setting = Setting { ty, span, conditions: Rc::clone(&now.conditions) };
         if let Some(before) = now.left.get(&state) {
@@ -267,7 +267,7 @@ mod tests {
             state: variable.clone(),
             phase: Phase::OnHttpRequest,
             place: (1, 0),
-            span: Span::new(20, 21),
+            span: FileSpan::new(Span::new(20, 21)),
         };
         let flow = Flow::new(vec![trace], false);
         flow.begin_phase(Phase::OnTcpConnect);
@@ -275,7 +275,7 @@ mod tests {
         flow.begin_phase(Phase::OnHttpRequest);
         assert_eq!(use_of(&flow, &variable, Use::Ask), Some("TP413"));
         flow.begin_rule(1, vec!["x".into()]);
-        flow.leave(variable.clone(), Type::Int, Span::new(20, 21));
+        flow.leave(variable.clone(), Type::Int, FileSpan::new(Span::new(20, 21)));
         assert_eq!(use_of(&flow, &variable, Use::Read), None);
         assert_eq!(flow.variable("a"), Some(Type::Int));
         flow.begin_rule(2, vec![]);
@@ -285,7 +285,7 @@ mod tests {
         assert_eq!(use_of(&flow, &variable, Use::Read), None);
         // Set again, everywhere and as something else.
         flow.begin_rule(4, vec![]);
-        flow.leave(variable.clone(), Type::String, Span::new(30, 31));
+        flow.leave(variable.clone(), Type::String, FileSpan::new(Span::new(30, 31)));
         assert_eq!(use_of(&flow, &variable, Use::Read), None);
         assert_eq!(flow.variable("a"), Some(Type::Dyn));
         flow.begin_phase(Phase::OnHttpResponse);
@@ -298,7 +298,7 @@ mod tests {
         let judged = |condition: &str, rewrites| {
             let flow = Flow::new(Vec::new(), rewrites);
             flow.begin_rule(0, vec![condition.into()]);
-            flow.leave(variable.clone(), Type::Int, Span::new(20, 21));
+            flow.leave(variable.clone(), Type::Int, FileSpan::new(Span::new(20, 21)));
             let here = use_of(&flow, &variable, Use::Read);
             flow.begin_rule(1, vec![condition.into()]);
             (here, use_of(&flow, &variable, Use::Read))
@@ -316,7 +316,7 @@ mod tests {
         let flow = Flow::new(Vec::new(), false);
         assert_eq!(use_of(&flow, &result, Use::Read), Some("TP411"));
         flow.begin_phase(Phase::OnHttpRequest);
-        flow.leave(result.clone(), Type::Dyn, Span::new(1, 2));
+        flow.leave(result.clone(), Type::Dyn, FileSpan::new(Span::new(1, 2)));
         flow.begin_phase(Phase::OnHttpResponse);
         assert_eq!(use_of(&flow, &result, Use::Read), None);
     }

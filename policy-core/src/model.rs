@@ -16,7 +16,7 @@ use crate::parse::{Document, NodeRef};
 use crate::phase::Phase;
 use crate::reader::{Field, Fields, LEGACY_FIELD, Reader, TextRef, head, placeholder};
 use crate::schema::{Context, Place};
-use crate::source::{Span, Spanned};
+use crate::source::{FileSpan, Span, Spanned};
 use crate::variables;
 
 use shape::{WrittenPhase, written_phases};
@@ -282,7 +282,7 @@ fn action<'d>(node: NodeRef<'d>, flat: bool, place: Place<'_>, reader: &Reader<'
         Some(config) => {
             let result = facts.and_then(|facts| facts.result);
             if let Some(path) = result.filter(|_| config.as_ref().is_none_or(ActionConfig::leaves_results)) {
-                place.flow.leave(State::Result(path), Type::Dyn, kind.span);
+                place.flow.leave(State::Result(path), Type::Dyn, FileSpan::new(kind.span));
             }
             Some(Action { span: kind.span, config: config? })
         }

@@ -43,6 +43,25 @@ impl Span {
     }
 }
 
+/// A [`Span`] of the file itself. Findings in a text inside of the file have spans of that text until they are moved
+/// into the file; a place of this type is there already and is moved no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileSpan(Span);
+
+impl FileSpan {
+    /// Says that a span is one of the file.
+    #[must_use]
+    pub const fn new(span: Span) -> Self {
+        Self(span)
+    }
+
+    /// The span.
+    #[must_use]
+    pub const fn span(self) -> Span {
+        self.0
+    }
+}
+
 /// A value together with the place it was read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spanned<T> {

@@ -6,7 +6,7 @@ use crate::cel::State;
 use crate::flow::Trace;
 use crate::parse::{NodeKind, NodeRef};
 use crate::reader::Fields;
-use crate::source::Span;
+use crate::source::{FileSpan, Span};
 
 /// Actions that change what conditions on requests and responses read.
 const REWRITING: &[&str] = &["add-headers", "remove-headers", "url-rewrite"];
@@ -28,7 +28,12 @@ pub(super) fn outline(phases: &[WrittenPhase<'_>]) -> Outline {
         for (number, rule) in phase.rules.iter().enumerate() {
             let Some(fields) = Fields::of(*rule) else { continue };
             let mut add = |action: usize, state: State, span: Span| {
-                out.push(Trace { state, phase: phase.phase, place: (before + number, action), span });
+                out.push(Trace {
+                    state,
+                    phase: phase.phase,
+                    place: (before + number, action),
+                    span: FileSpan::new(span),
+                });
             };
             match fields.get("actions").map(|node| node.kind()) {
                 Some(NodeKind::Sequence(actions)) => {
