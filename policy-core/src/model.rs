@@ -246,11 +246,12 @@ fn expressions<'d>(
 
 /// Reads an action; `flat` if its rule is missing around it.
 fn action<'d>(node: NodeRef<'d>, flat: bool, place: Place<'_>, reader: &Reader<'d>) -> Option<Action> {
-    let Some(fields) = Fields::of(node) else {
+    let Some(mut fields) = Fields::of(node) else {
         reader.wrong_type(node, "an action, a map", "write e.g. `type: deny`");
         return None;
     };
     let span = head(node);
+    fields.incomplete = fields.entries.iter().any(|field| did_you_mean(field.key, ["type"]).is_some());
     let kind = fields
         .required(reader, "type", ("the action", span), "type: forward-internal")
         .and_then(|node| reader.text(node, "`type`"));

@@ -199,26 +199,24 @@ impl<'d> Reader<'d> {
 
     /// The entries of a map whose keys are checked against `keys`; `what` names the map.
     pub(crate) fn map(&self, node: NodeRef<'d>, what: &str, keys: Keys<'_>) -> Option<Fields<'d>> {
-        let Some(fields) = Fields::of(node) else {
+        let Some(mut fields) = Fields::of(node) else {
             self.wrong_type(node, format_args!("{what}, a map"), "write `key: value` lines below it");
             return None;
         };
-        for field in &fields.entries {
-            if !keys.known.contains(&field.key) {
-                self.unknown(field, what, keys, &fields);
-            }
-        }
+        let unknown = fields.entries.iter().filter(|field| !keys.known.contains(&field.key));
+        fields.incomplete = unknown.fold(false, |any, field| self.unknown(field, what, keys, &fields) || any);
         Some(fields)
     }
 
-    pub(crate) fn unknown(&self, field: &Field<'_>, what: &str, keys: Keys<'_>, among: &Fields<'_>) {
+    /// Reports a field that is not known; false for one that is read past on purpose.
+    pub(crate) fn unknown(&self, field: &Field<'_>, what: &str, keys: Keys<'_>, among: &Fields<'_>) -> bool {
         let key = field.key;
         if let Some((_, advice)) = keys.legacy.iter().find(|(legacy, _)| *legacy == key) {
             self.report(
                 Diagnostic::new(&LEGACY_FIELD, field.span, format!("the field `{key}` is ignored"))
                     .with_help(*advice),
             );
-            return;
+            return false;
         }
         let known = keys.known.get(..keys.shown).unwrap_or_default().join("`, `");
         let found = Diagnostic::new(
@@ -236,6 +234,7 @@ impl<'d> Reader<'d> {
             None if keys.known.is_empty() => found.with_help("it takes no fields; remove this one"),
             None => found.with_help(format!("known fields: `{known}`")),
         });
+        true
     }
 
     /// The items of a list.
@@ -308,22 +307,50 @@ impl<'d> Reader<'d> {
     }
 
     pub(crate) fn integer(&self, node: NodeRef<'d>, what: &str, range: RangeInclusive<i64>) -> Option<i64> {
-        if let NodeKind::Scalar(scalar) = node.kind()
-            && let Plain::Int(value) = Plain::from_scalar(scalar)
-        {
-            let value = Some(value).filter(|value| range.contains(value));
-            if value.is_none() {
-                let message = format!("{what} is out of range: `{}`", shorten(scalar.text));
-                let help = match (range.start(), range.end()) {
-                    (least, most) if least == most => format!("write `{least}`"),
-                    (least, most) => format!("give a whole number from {least} to {most}"),
-                };
-                self.invalid(scalar.span, message, help);
+        let NodeKind::Scalar(scalar) = node.kind() else {
+            self.wrong_type(node, format_args!("{what}, a whole number"), "write a whole number");
+            return None;
+        };
+        let Plain::Int(value) = Plain::from_scalar(scalar) else {
+            let help = match scalar.unquoted() {
+                Plain::Int(_) => "write the number without quotes".to_owned(),
+                _ => within(&range),
+            };
+            self.wrong_type(node, format_args!("{what}, a whole number"), &help);
+            return None;
+        };
+        self.ranged(value, scalar, what, range)
+    }
+
+    /// The version of a format: a whole number. Some programs write it in quotes.
+    pub(crate) fn version(&self, node: NodeRef<'d>, range: RangeInclusive<i64>) -> Option<i64> {
+        let what = "`version`";
+        match node.kind() {
+            NodeKind::Scalar(scalar) if scalar.text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                match scalar.unquoted() {
+                    Plain::Int(value) => self.ranged(value, scalar, what, range),
+                    _ => self.integer(node, what, range),
+                }
             }
-            return value;
+            _ => self.integer(node, what, range),
         }
-        self.wrong_type(node, format_args!("{what}, a whole number"), "write a number without quotes");
-        None
+    }
+
+    fn ranged(&self, value: i64, at: Scalar<'_>, what: &str, range: RangeInclusive<i64>) -> Option<i64> {
+        let fits = range.contains(&value);
+        if !fits {
+            let message = format!("{what} is out of range: `{}`", shorten(at.text));
+            self.invalid(at.span, message, within(&range));
+        }
+        fits.then_some(value)
+    }
+}
+
+/// What numbers there may be.
+fn within(range: &RangeInclusive<i64>) -> String {
+    match (range.start(), range.end()) {
+        (min, max) if min == max => format!("write `{min}`"),
+        (min, max) => format!("give a whole number from {min} to {max}"),
     }
 }
 
@@ -379,6 +406,10 @@ pub(crate) struct Field<'d> {
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'d> {
     pub(crate) entries: Vec<Field<'d>>,
+    /// True if older names of fields are right here: the format itself is old.
+    pub(crate) old_names: bool,
+    /// True if some entry was not understood: what seems to be missing may be that.
+    pub(crate) incomplete: bool,
 }
 
 impl<'d> Fields<'d> {
@@ -391,12 +422,12 @@ impl<'d> Fields<'d> {
             }
             NodeKind::Sequence(_) | NodeKind::Mapping(_) => None,
         });
-        Some(Self { entries: entries.collect() })
+        Some(Self { entries: entries.collect(), old_names: false, incomplete: false })
     }
 
     /// A map without entries, for an omitted `config`.
     pub(crate) const fn empty() -> Self {
-        Self { entries: Vec::new() }
+        Self { entries: Vec::new(), old_names: false, incomplete: false }
     }
 
     /// The entry of a key; an entry without a value counts as absent.
@@ -421,7 +452,8 @@ impl<'d> Fields<'d> {
         example: &str,
     ) -> Option<NodeRef<'d>> {
         let value = self.get(key);
-        if value.is_none() {
+        let written = self.entries.iter().any(|field| field.key == key);
+        if value.is_none() && (written || !self.incomplete) {
             let at = self.entries.iter().find(|field| field.key == key).map_or(owner.1, |field| field.span);
             reader.report(
                 Diagnostic::new(&MISSING_FIELD, at, format!("{} needs `{key}`", owner.0))

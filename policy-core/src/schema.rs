@@ -87,7 +87,7 @@ impl<'r, 'd> Context<'r, 'd> {
         let mut entry = fields.field(name);
         for alias in field.aliases {
             let Some(old) = fields.field(alias) else { continue };
-            self.legacy_name(fields, &old, name, field.both_right);
+            self.legacy_name(fields, &old, name, field.both_right || fields.old_names);
             entry = entry.or(Some(old));
         }
         let Some(entry) = entry else {
@@ -96,7 +96,7 @@ impl<'r, 'd> Context<'r, 'd> {
             }
             return Some(None);
         };
-        field.kind.read(entry.value, &format!("`{name}`"), self).map(Some)
+        field.kind.read(entry.value, &format!("`{}`", entry.key), self).map(Some)
     }
 
     /// Reads fields for their diagnostics only.

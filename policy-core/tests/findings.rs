@@ -88,3 +88,89 @@ on_http_request:
 ";
     assert_eq!(Looked::at(result).labels(), ["4:22 this action leaves it behind"]);
 }
+
+fn helps(text: &str) -> Vec<String> {
+    Looked::at(text).found.iter().map(|item| item.help.clone().expect("a help")).collect()
+}
+
+#[test]
+fn a_version_may_stand_in_quotes() {
+    for version in ["3", "\"3\"", "'3'"] {
+        assert_eq!(codes(&format!("version: {version}\nagent: {{authtoken: x}}\n")), Vec::<String>::new());
+    }
+    assert_eq!(
+        codes("version: \"2\"\nauthtoken: x\ntunnels: {ssh: {proto: tcp, addr: 22}}\n"),
+        ["1:1 TP465"]
+    );
+    let wrong = |version: &str| {
+        let looked = Looked::at(&format!("version: {version}\nagent: {{authtoken: x}}\n"));
+        let only = looked.only();
+        (only.code.id, only.help.clone().expect("a help"))
+    };
+    let range = || "give a whole number from 2 to 3".to_owned();
+    for version in ["\"v3\"", "3.0", "\"3.0\"", "\"\"", "[3]"] {
+        assert_eq!(wrong(version).0, "TP301", "{version}");
+    }
+    assert_eq!(wrong("3.0"), ("TP301", range()));
+    assert_eq!(wrong("\"4\""), ("TP308", range()));
+    let edge = "version: \"1\"\nendpoints:\n  - {name: a, url: \"tcp://a.example:1\", \
+                traffic_policy: {on_tcp_connect: [{actions: [{type: deny}]}]}}\n";
+    assert_eq!(codes(edge), Vec::<String>::new());
+}
+
+#[test]
+fn version_2_keeps_its_own_names() {
+    let old = "version: 2\nauthtoken: x\nregion: eu\nroot_cas: trusted\nserver_addr: \"a.example:443\"\n\
+               tunnels: {ssh: {proto: tcp, addr: 22, policy: {on_tcp_connect: [{actions: [{type: deny}]}]}}}\n";
+    assert_eq!(codes(old), ["1:1 TP465", "3:1 TP306"]);
+    assert!(Looked::at(old).found.iter().all(|item| item.fix.is_none()));
+    // A field that is wrong goes by the name it has in the file.
+    let looked = Looked::at("version: 2\nserver_addr: 1\n");
+    assert!(looked.found.iter().any(|item| item.message.starts_with("`server_addr`")), "{:?}", looked.found);
+    let unknown = &helps("version: 2\nauthtokn: x\nfoo: 1\n");
+    assert_eq!(unknown[1], "did you mean `authtoken`?");
+    assert!(unknown[2].contains("`server_addr`") && !unknown[2].contains("`agent`"), "{unknown:?}");
+    // Without a version, the layout tells which one it is.
+    assert!(helps("authtoken: x\ntunnels: {}\n").contains(&"add `version: 2`".to_owned()));
+    assert!(helps("agent: {authtoken: x}\n").contains(&"add `version: 3`".to_owned()));
+    // In version 3 they are older names.
+    assert_eq!(codes("version: 3\nagent: {root_cas: trusted}\n"), ["2:9 TP306"]);
+    assert_eq!(codes("version: 3\nagent: {region: eu}\n"), ["2:9 TP302"]);
+}
+
+#[test]
+fn what_follows_from_a_misspelt_field_is_not_said() {
+    let config = |kind: &str, config: &str| {
+        codes(&format!("on_tcp_connect:\n  - actions: [{{type: {kind}, config: {{{config}}}}}]\n"))
+    };
+    assert_eq!(config("restrict-ips", "allow_cidrs: [203.0.113.0/24]"), ["2:45 TP302"]);
+    assert_eq!(config("forward-internal", "target: \"tcp://a.internal:22\""), ["2:49 TP302"]);
+    assert_eq!(config("forward-internal", ""), ["2:22 TP303"]);
+    assert_eq!(codes("on_tcp_connect:\n  - then: [{type: deny}]\n"), ["2:5 TP302"]);
+    assert_eq!(codes("on_tcp_connect:\n  - actions: [{typ: deny}]\n"), ["2:16 TP302"]);
+    assert_eq!(codes("verison: 3\nagent: {authtoken: x}\n"), ["1:1 TP302"]);
+    assert_eq!(codes("version: 3\nagnet: {authtoken: x}\n"), ["2:1 TP302"]);
+}
+
+#[test]
+fn helps_fit_the_value() {
+    let help = |action: &str| helps(&format!("on_http_request:\n  - actions: [{action}]\n")).remove(0);
+    let limit = |capacity: &str| {
+        help(&format!(
+            "{{type: rate-limit, config: {{name: a, algorithm: sliding_window, capacity: {capacity}, rate: 1m, \
+             bucket_key: [conn.client_ip]}}}}"
+        ))
+    };
+    assert_eq!(limit("1.5"), "give a whole number from 1 to 2000000000");
+    assert_eq!(limit("ten"), "give a whole number from 1 to 2000000000");
+    assert_eq!(limit("\"10\""), "write the number without quotes");
+    let trip = |duration: &str| {
+        help(&format!(
+            "{{type: circuit-breaker, config: {{error_threshold: 0.5, tripped_duration: {duration}}}}}"
+        ))
+    };
+    assert_eq!(trip("120"), "add a unit, e.g. `2m`");
+    assert_eq!(trip("120000"), "add a unit, e.g. `2m`");
+    assert_eq!(trip("120000000000"), "add a unit, e.g. `2m`");
+    assert!(trip("120000000001").starts_with("write a duration"), "{}", trip("120000000001"));
+}

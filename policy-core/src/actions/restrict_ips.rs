@@ -100,8 +100,9 @@ impl ActionType for RestrictIps {
         let ip_policies = named?.unwrap_or_default();
         let action = Self { enforce: enforce?, allow, deny, dynamic_allow, dynamic_deny, ip_policies };
         let allow_at = fields.field("allow").map_or(cx.owner.1, |field| field.span);
-        // What is permitted for some connections only is not known here.
-        if let Some(policies) = action.look_up(cx).filter(|_| action.dynamic_allow.is_empty()) {
+        // What is permitted for some connections only, or by a misspelt field, is not known here.
+        let known = action.dynamic_allow.is_empty() && !fields.incomplete;
+        if let Some(policies) = action.look_up(cx).filter(|_| known) {
             action.check_allow(&policies, allow_at, cx);
         }
         Some(action)

@@ -177,7 +177,8 @@ pub(super) fn rule_fields<'d>(
         ("action", "actions"),
         ("then", "actions"),
     ];
-    let Some(fields) = fields else { return reader.map(node, "a rule", KEYS) };
+    let Some(mut fields) = fields else { return reader.map(node, "a rule", KEYS) };
+    fields.incomplete = fields.entries.iter().any(|field| !KEYS.known.contains(&field.key));
     for field in &fields.entries {
         if KEYS.known.contains(&field.key) {
             continue;

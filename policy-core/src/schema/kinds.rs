@@ -82,7 +82,10 @@ impl Kind for Ratio {
             Plain::Int(_) => f64::INFINITY,
             Plain::Float(value) => value,
             _ => {
-                let help = "write a number without quotes, such as `0.5`";
+                let help = match scalar.unquoted() {
+                    Plain::Int(_) | Plain::Float(_) => "write the number without quotes",
+                    _ => "write a number such as `0.5`",
+                };
                 cx.reader.wrong_type(node, format_args!("{what}, a number"), help);
                 return None;
             }
@@ -124,6 +127,22 @@ impl Length {
     }
 }
 
+impl Length {
+    /// A number without a unit as an allowed duration: in seconds, or in a smaller unit that other programs count in.
+    fn with_unit(&self, text: &str) -> Option<String> {
+        let number: u64 = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+        let seconds = [1, 1_000, 1_000_000, 1_000_000_000]
+            .map(|in_a_second| (number / in_a_second, number % in_a_second));
+        let allowed = |&(seconds, rest): &(u64, u64)| {
+            rest == 0
+                && (self.least..=self.most).contains(&seconds)
+                && (self.step == 0 || seconds.is_multiple_of(self.step))
+        };
+        let (seconds, _) = seconds.into_iter().find(allowed)?;
+        Some(shown_seconds(seconds))
+    }
+}
+
 impl Kind for Length {
     type Value = Duration;
 
@@ -131,9 +150,9 @@ impl Kind for Length {
         let text = cx.reader.text(node, what)?;
         let shown = shorten(text.value);
         let Some(value) = parse_duration(text.value) else {
-            let help = match text.value.bytes().all(|byte| byte.is_ascii_digit()) {
-                true => format!("add a unit, e.g. `{shown}s`"),
-                false => {
+            let help = match self.with_unit(text.value) {
+                Some(example) => format!("add a unit, e.g. `{example}`"),
+                None => {
                     let example = shown_seconds(30.clamp(self.least, self.most));
                     format!("write {}, e.g. `{example}`", self.describe())
                 }
