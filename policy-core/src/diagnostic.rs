@@ -10,7 +10,9 @@ use std::fmt;
 use crate::source::{FileSpan, Source, Span};
 
 mod catalog;
+mod characters;
 pub use catalog::{catalog, page};
+pub(crate) use characters::{OddCharacter, is_invisible, plain};
 
 /// More diagnostics than this in one file are counted, not kept.
 pub const MAX_DIAGNOSTICS: usize = 1_000;
@@ -453,8 +455,8 @@ pub fn steers(c: char) -> bool {
         )
 }
 
-/// User text for a terminal or a log: line breaks, control characters and those that turn the direction of
-/// writing are escaped, so that a policy cannot forge a line.
+/// User text for a terminal or a log: line breaks, control characters, those that cannot be seen and those that turn
+/// the direction of writing are escaped, so that a policy cannot forge a line.
 ///
 /// ```
 /// use policy_core::diagnostic::printable;
@@ -463,12 +465,14 @@ pub fn steers(c: char) -> bool {
 /// ```
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(steers) {
+    // Joiners are letters of some scripts.
+    let hidden = |c| steers(c) || is_invisible(c) && !matches!(c, '\u{200c}' | '\u{200d}');
+    if !text.contains(hidden) {
         return text.into();
     }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        match steers(c) {
+        match hidden(c) {
             true => out.extend(c.escape_default()),
             false => out.push(c),
         }
@@ -480,7 +484,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 #[must_use]
 pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Only the front of an absurdly long word is compared: the distance is quadratic.
-    let word: String = word.chars().take(64).collect::<String>().to_lowercase().replace('_', "-");
+    let word: String = word.chars().take(64).collect();
+    let word = plain(&word).trim().to_lowercase().replace('_', "-");
     let limit = (word.chars().count() / 3).max(1);
     known
         .into_iter()
@@ -488,6 +493,22 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
         .filter(|&(distance, _)| distance <= limit)
         .min()
         .map(|(_, candidate)| candidate)
+}
+
+/// The help for a misspelt word: the one it is near to, and which of its characters only looks right.
+pub(crate) fn did_you_mean_help(word: &str, near: &str) -> String {
+    match OddCharacter::in_text(word) {
+        Some(odd) => format!("did you mean `{near}`? {odd}"),
+        None => format!("did you mean `{near}`?"),
+    }
+}
+
+/// A help, and which character of a word only looks right, if there is one.
+pub(crate) fn with_odd(help: &str, word: &str) -> String {
+    match OddCharacter::in_text(word) {
+        Some(odd) => format!("{help}; {odd}"),
+        None => help.to_owned(),
+    }
 }
 
 #[cfg(test)]

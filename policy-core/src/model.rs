@@ -9,7 +9,7 @@ mod shape;
 
 use crate::actions::{ActionConfig, NAMES, OLD_NAMES, facts_of};
 use crate::cel::{Expression, State, Type, check_condition};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, did_you_mean, shorten};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, did_you_mean, did_you_mean_help, shorten};
 use crate::flow::Flow;
 use crate::options::{CheckOptions, EndpointTraits};
 use crate::parse::{Document, NodeRef};
@@ -303,7 +303,7 @@ fn stray_field(action: &str, field: &Field<'_>, reader: &Reader<'_>) {
     reader.report(if fields.iter().any(|field| field.name() == key) {
         found.with_help(format!("`{key}` belongs below `config:`"))
     } else if let Some(near) = did_you_mean(key, ["type", "config"]) {
-        found.with_help(format!("did you mean `{near}`?")).with_fix_at(false, field.content, near)
+        found.with_help(did_you_mean_help(key, near)).with_fix_at(false, field.content, near)
     } else {
         found.with_help("an action has `type` and `config`")
     });
@@ -313,9 +313,7 @@ fn unknown_action(kind: TextRef<'_>, reader: &Reader<'_>) {
     let name = kind.value;
     let found = Diagnostic::new(&UNKNOWN_ACTION, kind.span, format!("unknown action `{}`", shorten(name)));
     reader.report(match did_you_mean(name, NAMES.iter().copied()) {
-        Some(near) => {
-            found.with_help(format!("did you mean `{near}`?")).with_fix_at(false, kind.content, near)
-        }
+        Some(near) => found.with_help(did_you_mean_help(name, near)).with_fix_at(false, kind.content, near),
         None => found.with_help(format!("the actions are `{}`", NAMES.join("`, `"))),
     });
 }

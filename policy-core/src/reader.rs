@@ -2,6 +2,7 @@
 //!
 //! Policies and configurations are read through a [`Reader`], which collects what it finds and goes on.
 
+mod comments;
 mod placeholders;
 
 use std::cell::{Cell, RefCell};
@@ -10,12 +11,14 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use crate::cel::CelLimits;
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Edit, Severity, did_you_mean, shorten, steers};
+use crate::diagnostic::{
+    Code, Diagnostic, Diagnostics, Edit, Severity, did_you_mean, did_you_mean_help, shorten, steers, with_odd,
+};
 use crate::options::CheckOptions;
 use crate::parse::{CONTROL_CHARACTER, Document, NodeKind, NodeRef, Origin, Plain, Scalar, Style};
 use crate::source::Span;
 
-pub(crate) use placeholders::{constant_name, is_placeholder, placeholder};
+pub(crate) use placeholders::{constant_name, is_placeholder, placeholder, placeholder_map};
 
 pub(crate) static WRONG_TYPE: Code = Code::error("TP301", "wrong-type").ngrok(&["ERR_NGROK_2203"]);
 pub(crate) static UNKNOWN_FIELD: Code = Code::error("TP302", "unknown-field").ngrok(&["ERR_NGROK_2203"]);
@@ -48,6 +51,7 @@ pub(crate) static CODES: &[&Code] = &[
     &DUPLICATE,
     &UNREADABLE_FILE,
     &placeholders::PLACEHOLDER,
+    &comments::CUT_BY_COMMENT,
 ];
 
 /// The keys a map may have.
@@ -69,7 +73,7 @@ impl<'k> Keys<'k> {
 /// Reads one document.
 #[derive(Debug)]
 pub(crate) struct Reader<'d> {
-    document: std::marker::PhantomData<&'d Document>,
+    document: &'d Document,
     found: RefCell<Diagnostics>,
     budget: Rc<Budget>,
     options: CheckOptions,
@@ -92,10 +96,10 @@ const MOST_LARGE_EXPRESSIONS: u64 = 10;
 
 impl<'d> Reader<'d> {
     /// A reader of one document; what it hands out lives as long as the document.
-    pub(crate) fn new(_: &'d Document, options: &CheckOptions) -> Self {
+    pub(crate) fn new(document: &'d Document, options: &CheckOptions) -> Self {
         let most = CelLimits::default().pattern_states * MOST_LARGE_EXPRESSIONS;
         Self {
-            document: std::marker::PhantomData,
+            document,
             found: RefCell::default(),
             budget: Rc::new(Budget { pattern_states: Cell::new(most), nodes: Cell::new(MOST_NODES) }),
             options: options.clone(),
@@ -105,7 +109,7 @@ impl<'d> Reader<'d> {
     /// A reader of the same document with findings of its own.
     pub(crate) fn fresh(&self) -> Self {
         Self {
-            document: std::marker::PhantomData,
+            document: self.document,
             found: RefCell::default(),
             budget: Rc::clone(&self.budget),
             options: self.options.clone(),
@@ -159,6 +163,9 @@ impl<'d> Reader<'d> {
             return;
         }
         let origin = text.origin();
+        if self.document.is_broken(text.span.start) {
+            return;
+        }
         let mut found = found.of_part(&|part| origin.place(part));
         found.keep_fixes(|edit| text.takes(edit));
         self.absorb(found);
@@ -168,7 +175,11 @@ impl<'d> Reader<'d> {
         self.found.into_inner()
     }
 
+    /// Takes a finding, unless it follows from what the YAML reader has reported.
     pub(crate) fn report(&self, mut diagnostic: Diagnostic) {
+        if self.document.is_broken(diagnostic.span.start) {
+            return;
+        }
         if self.options.strict && diagnostic.code == &LEGACY_FIELD {
             diagnostic.severity = Severity::Error;
         }
@@ -190,7 +201,12 @@ impl<'d> Reader<'d> {
             _ => describe(node),
         };
         let found = Diagnostic::new(&WRONG_TYPE, head(node), format!("expected {expected}, found {found}"));
-        self.report(found.with_help(help));
+        let key = Fields::of(node).and_then(|fields| fields.entries.first().map(|field| field.key));
+        let word = match node.kind() {
+            NodeKind::Scalar(scalar) if scalar.style == Style::Plain => scalar.text,
+            _ => key.unwrap_or_default(),
+        };
+        self.report(found.with_help(with_odd(help, word)));
     }
 
     pub(crate) fn invalid(&self, span: Span, message: impl Into<String>, help: impl Into<String>) {
@@ -229,10 +245,10 @@ impl<'d> Reader<'d> {
                 found.with_help(format!("did you mean `{near}`, which is given as well? merge the two"))
             }
             Some(near) => {
-                found.with_help(format!("did you mean `{near}`?")).with_fix_at(false, field.content, near)
+                found.with_help(did_you_mean_help(key, near)).with_fix_at(false, field.content, near)
             }
             None if keys.known.is_empty() => found.with_help("it takes no fields; remove this one"),
-            None => found.with_help(format!("known fields: `{known}`")),
+            None => found.with_help(with_odd(&format!("known fields: `{known}`"), key)),
         });
         true
     }

@@ -174,3 +174,128 @@ fn helps_fit_the_value() {
     assert_eq!(trip("120000000000"), "add a unit, e.g. `2m`");
     assert!(trip("120000000001").starts_with("write a duration"), "{}", trip("120000000001"));
 }
+
+/// A policy of one condition.
+fn condition(expression: &str) -> String {
+    format!("on_tcp_connect:\n  - expressions:\n      - {expression}\n    actions: [{{type: deny}}]\n")
+}
+
+#[test]
+fn nothing_is_said_of_what_a_tag_has_left() {
+    for expression in ["!has(conn.geo.city)", "!(conn.client_port in [1, 2]) && true", "!x", "*x == 1", "!"] {
+        assert_eq!(codes(&condition(expression)).len(), 1, "{expression}");
+    }
+    assert_eq!(codes(&condition("conn.client_port > 1\n       - conn.client_port < 3")), ["4:8 TP115"]);
+    let merged = "on_tcp_connect:
+  - actions:
+      - type: restrict-ips
+        config: &o {allow: [203.0.113.0/24, \"2001:db8::/32\"]}
+      - type: restrict-ips
+        config: {<<: *o, enforce: true}
+      - type: set-vars
+        config: {vars: [&v {a: 1}]}
+      - type: log
+        config: {metadata: {<<: *v, b: \"${vars.a}\"}}
+";
+    assert_eq!(codes(merged), ["6:18 TP113", "10:29 TP113"]);
+    let headers = "on_http_request:
+  - actions:
+      - {type: add-headers, config: {headers: &h {x-a: b}}}
+      - {type: add-headers, config: {headers: {<<: *h}}}
+";
+    assert_eq!(codes(headers), ["4:48 TP113"]);
+}
+
+#[test]
+fn comments_that_cut_expressions_are_told() {
+    let one = |text: &str| {
+        let looked = Looked::at(text);
+        let only = looked.only();
+        format!("{} {} {}", looked.codes()[0], only.severity.name(), only.help.as_deref().expect("a help"))
+    };
+    let help = "put the whole expression in quotes, or remove what stands behind ` #`";
+    for (expression, place, severity) in [
+        ("conn.client_port == 22 # && conn.client_port == 1", "3:32", "warning"),
+        ("conn.client_port == 22\t#|| conn.client_port == 1", "3:32", "warning"),
+        ("conn.geo.city == 'a #b'", "3:29", "error"),
+        ("conn.client_port in [1, # 2]", "3:33", "error"),
+        ("(conn.client_port == 1 # || true)", "3:32", "error"),
+        ("conn.client_port == # 2", "3:29", "error"),
+    ] {
+        assert_eq!(one(&condition(expression)), format!("{place} TP224 {severity} {help}"), "{expression}");
+    }
+    for expression in
+        ["conn.client_port == 22 # ssh", "\"conn.geo.city == 'a #b'\"", "conn.geo.city == 'a#b'"]
+    {
+        assert_eq!(codes(&condition(expression)), Vec::<String>::new(), "{expression}");
+    }
+    let text = "on_tcp_connect:\n  - actions:\n      - type: log\n        config:\n          metadata:\n            \
+                a: ${conn.geo.city == 'a #b'}\n";
+    assert_eq!(codes(text), ["6:38 TP224"]);
+}
+
+#[test]
+fn characters_that_look_like_others_are_named_once() {
+    let help = |text: &str| {
+        let looked = Looked::at(text);
+        let only = looked.only();
+        format!("{}: {}", only.message, only.help.as_deref().expect("a help"))
+    };
+    for (expression, said) in [
+        ("conn.geo.city == ‘a’", "`‘` (U+2018) looks like `'`: write `'`"),
+        ("conn.client_port ==\u{a0}1", "U+00A0 is no plain space: write ` `"),
+        ("\u{441}onn.client_port == 1", "`\u{441}` (U+0441) looks like `c`: write `c`"),
+        ("conn.client_port == 1\u{200b}", "U+200B cannot be seen: remove it"),
+        ("conn.client_port ≥ 1", "`≥` (U+2265) looks like `>=`: write `>=`"),
+        ("conn.client_port － 1 == 0", "`－` (U+FF0D) looks like `-`: write `-`"),
+    ] {
+        assert_eq!(help(&condition(expression)), said, "{expression}");
+    }
+    assert_eq!(codes(&condition("conn.geo.city == 'a\u{200b}b'")), ["3:28 TP102"]);
+    assert_eq!(codes(&condition("conn.geo.city == 'Büro – 7'")), Vec::<String>::new());
+    for (policy, said) in [
+        ("on_tcp_c\u{43e}nnect: []\n", "did you mean `on_tcp_connect`? `\u{43e}` (U+043E) looks like `o`"),
+        (
+            "on_tcp_connect: [{\u{430}ctions: []}]\n",
+            "did you mean `actions`? `\u{430}` (U+0430) looks like `a`",
+        ),
+        (
+            "on_tcp_connect: [{actions: [{type: d\u{435}ny}]}]\n",
+            "did you mean `deny`? `\u{435}` (U+0435) looks like `e`",
+        ),
+        (
+            "on_tcp_connect: [{actions: [{type: deny, con\u{200b}fig: {}}]}]\n",
+            "did you mean `config`? U+200B cannot be seen",
+        ),
+    ] {
+        assert!(help(policy).ends_with(said), "{}", help(policy));
+    }
+}
+
+#[test]
+fn entries_that_are_no_networks_get_the_help_that_fits() {
+    let entry = |entry: &str| {
+        let policy = format!(
+            "on_tcp_connect:\n  - actions: [{{type: restrict-ips, config: {{allow: [\"{entry}\", \"0.0.0.0/0\", \"::/0\"]}}}}]\n"
+        );
+        let looked = Looked::at(&policy);
+        let only = looked.only();
+        format!("{} {}", only.code.id, only.help.as_deref().expect("a help"))
+    };
+    for (text, said) in [
+        ("010.0.0.1", "TP431 write `10.0.0.1`, if that is meant"),
+        ("10.0.0.0/08", "TP431 write `10.0.0.0/8`, if that is meant"),
+        ("0.0.0.0/00", "TP431 write `0.0.0.0/0`, if that is meant"),
+        ("2001:db8::/032", "TP431 write `2001:db8::/32`, if that is meant"),
+        ("10.0.0.0/255.0.0.0", "TP431 write the mask as a length: `10.0.0.0/8`"),
+        ("10.0.0.0/255.0.255.0", "TP431 write a length such as `/24`"),
+        (" 10.0.0.0/8", "TP431 write `10.0.0.0/8`, without spaces"),
+        ("10.0.0.0/8\u{200b}", "TP431 write `10.0.0.0/8`: U+200B cannot be seen"),
+        ("10.0.0.0∕8", "TP431 write `10.0.0.0/8`: `∕` (U+2215) looks like `/`"),
+        ("10.0.0.0/8, 11.0.0.0/8", "TP431 write each network as an entry of its own"),
+        ("10.0.0.*", "TP431 write the network with a prefix length"),
+        ("::ffff:10.0.0.0/64", "TP433 write the IPv4 network itself"),
+    ] {
+        assert!(entry(text).starts_with(said), "{text}: {}", entry(text));
+    }
+}

@@ -7,7 +7,7 @@ use super::settings::{self, AgentSettings};
 use super::tunnels::read_tunnels;
 use super::{AgentConfig, NO_AGENT, NOT_POOLED, OLD_VERSION};
 use crate::check::{CheckOptions, settle};
-use crate::diagnostic::{Diagnostic, Diagnostics, did_you_mean, shorten};
+use crate::diagnostic::{Diagnostic, Diagnostics, did_you_mean, did_you_mean_help, shorten};
 use crate::parse::{self, Document, NodeRef};
 use crate::reader::{DUPLICATE, Field, Fields, Keys, Reader, UNKNOWN_FIELD, head};
 use crate::schema::Context;
@@ -142,7 +142,7 @@ fn unknown_key(field: &Field<'_>, among: &Fields<'_>, reader: &Reader<'_>) {
     reader.report(if is_setting(key) {
         found.with_help(format!("`{key}` belongs below `agent:`"))
     } else if let Some(near) = did_you_mean(key, TOP) {
-        found.with_help(format!("did you mean `{near}`?")).with_fix_at(false, field.content, near)
+        found.with_help(did_you_mean_help(key, near)).with_fix_at(false, field.content, near)
     } else if field.value.is_list() {
         found.with_help("what an agent offers is listed below `endpoints:`")
     } else {

@@ -44,14 +44,6 @@ pub(super) fn report(code: &Code, folded: &Folded, patterns: &[Span], steps: u64
         header_case(code, node, found);
         time_zone(code, node, found);
     }
-    if let Some(Node::Const(Value::Bool(value))) = folded.code.node(folded.code.root) {
-        let message = format!("the expression is always {value}");
-        let help = match value {
-            true => "leave it out, or compare with something of the connection or request",
-            false => "the rule never runs; remove it, or compare with something of the connection or request",
-        };
-        found.push(Diagnostic::new(&cel::CONSTANT, code.span(code.root), message).with_help(help));
-    }
 }
 
 fn shown(steps: u64) -> String {

@@ -1,11 +1,15 @@
 //! The shape around rules: phases by their keys, old spellings of them, and what is no policy at all.
 
 use crate::cel;
-use crate::diagnostic::{Code, Diagnostic, Severity, did_you_mean, shorten};
+use crate::diagnostic::{
+    Code, Diagnostic, Severity, did_you_mean, did_you_mean_help, is_invisible, shorten, with_odd,
+};
 use crate::options::EndpointTraits;
-use crate::parse::{NodeKind, NodeRef};
+use crate::parse::{CONTROL_CHARACTER, NodeKind, NodeRef};
 use crate::phase::Phase;
-use crate::reader::{Field, Fields, Keys, LEGACY_FIELD, Reader, TextRef, UNKNOWN_FIELD, head};
+use crate::reader::{
+    Field, Fields, Keys, LEGACY_FIELD, Reader, TextRef, UNKNOWN_FIELD, head, placeholder_map,
+};
 use crate::source::Span;
 use crate::url::Scheme;
 
@@ -137,9 +141,9 @@ fn unknown_phase(field: &Field<'_>, reader: &Reader<'_>) {
         }
         _ => match did_you_mean(key, phases) {
             Some(near) => {
-                found.with_help(format!("did you mean `{near}`?")).with_fix_at(false, field.content, near)
+                found.with_help(did_you_mean_help(key, near)).with_fix_at(false, field.content, near)
             }
-            None => found.with_help(format!("the phases are `{}`", phases.join("`, `"))),
+            None => found.with_help(with_odd(&format!("the phases are `{}`", phases.join("`, `")), key)),
         },
     });
 }
@@ -200,12 +204,26 @@ pub(super) fn rule_fields<'d>(
 
 /// The text of an expression. One with a colon and without quotes has become a map.
 pub(super) fn expression_text<'d>(node: NodeRef<'d>, reader: &Reader<'d>) -> Option<TextRef<'d>> {
-    if let NodeKind::Mapping(_) = node.kind() {
-        let help = "put the expression in quotes: a colon and a space make a map of it";
-        reader.wrong_type(node, "an expression, a string", help);
+    let help = match node.kind() {
+        NodeKind::Mapping(_) => {
+            Some("put the expression in quotes: a colon and a space, or `{`, make a map of it")
+        }
+        NodeKind::Sequence(_) => {
+            Some("put the expression in quotes: `- ` or `[` at its beginning makes a list of it")
+        }
+        NodeKind::Scalar(_) => None,
+    };
+    if let Some(help) = help {
+        if !placeholder_map(node, reader) {
+            reader.wrong_type(node, "an expression, a string", help);
+        }
         return None;
     }
     let text = reader.text(node, "an expression")?;
+    if !text.is_whole(reader) {
+        return None;
+    }
+    hidden_character(text, reader);
     // Where YAML makes one line of several, a comment swallows what follows.
     if let Some(comment) = cel::comment(text.value) {
         let origin = text.origin();
@@ -220,4 +238,25 @@ pub(super) fn expression_text<'d>(node: NodeRef<'d>, reader: &Reader<'d>) -> Opt
         }
     }
     Some(text)
+}
+
+/// Warns of a character inside of a text of an expression that nobody sees. Others, and those that stand outside of
+/// texts, are told by the expression.
+fn hidden_character(text: TextRef<'_>, reader: &Reader<'_>) {
+    let Some((at, c)) = text.value.char_indices().find(|&(_, c)| is_invisible(c) && !is_joiner(c)) else {
+        return;
+    };
+    if !cel::is_in_text(text.value, at) {
+        return;
+    }
+    let span = text.origin().place(Span::from_range(at..at + c.len_utf8())).0;
+    let message =
+        format!("U+{:04X} in an expression: it cannot be seen, and compares as a character", u32::from(c));
+    let found = Diagnostic::new(&CONTROL_CHARACTER, span, message).with_severity(Severity::Warning);
+    reader.report(found.with_help("remove it, or write it as an escape, e.g. `\\u200b`"));
+}
+
+/// Characters that join or part letters in some scripts and emoji.
+const fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}')
 }

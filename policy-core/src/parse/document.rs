@@ -80,6 +80,8 @@ pub struct Document {
     pub(super) owned: Vec<Box<str>>,
     pub(super) root: Option<NodeId>,
     pub(super) cut_at: Option<u32>,
+    /// Stretches that were not read as their author meant them, which has been reported.
+    pub(super) broken: Vec<Span>,
 }
 
 impl Document {
@@ -99,6 +101,14 @@ impl Document {
     #[must_use]
     pub const fn cut_at(&self) -> Option<u32> {
         self.cut_at
+    }
+
+    /// True where the text was not read as its author meant it: what is said of it there follows from that.
+    pub(crate) fn is_broken(&self, at: u32) -> bool {
+        // They are in order, and those that overlap end together.
+        let before = self.broken.partition_point(|span| span.start <= at);
+        let last = before.checked_sub(1).and_then(|last| self.broken.get(last));
+        last.is_some_and(|span| at <= span.end)
     }
 
     fn node(&self, id: NodeId) -> Option<&Node> {
@@ -134,6 +144,12 @@ pub enum NodeKind<'d> {
 impl<'d> NodeRef<'d> {
     pub(super) const fn new(document: &'d Document, id: NodeId) -> Self {
         Self { document, id }
+    }
+
+    /// The keys and values of a map; none of any other node.
+    pub(super) fn pairs(self) -> Vec<(NodeId, NodeId)> {
+        let NodeKind::Mapping(map) = self.kind() else { return Vec::new() };
+        map.iter().map(|(key, value)| (key.id, value.id)).collect()
     }
 
     /// True for a list.

@@ -10,7 +10,7 @@ use crate::source::Span;
 pub(super) static PLACEHOLDER: Code = Code::warning("TP313", "placeholder");
 
 /// Reports a node that would be a placeholder if it were quoted, `{your secret}`; true if it is.
-pub(super) fn placeholder_map(node: NodeRef<'_>, reader: &Reader<'_>) -> bool {
+pub(crate) fn placeholder_map(node: NodeRef<'_>, reader: &Reader<'_>) -> bool {
     let NodeKind::Mapping(entries) = node.kind() else { return false };
     let mut entries = entries.iter();
     let (Some((key, value)), None) = (entries.next(), entries.next()) else { return false };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Below, Context, Items, Kind, alternatives};
-use crate::diagnostic::{did_you_mean, shorten};
+use crate::diagnostic::{did_you_mean, did_you_mean_help, shorten};
 use crate::duration::parse_duration;
 use crate::parse::{NodeKind, NodeRef, Plain};
 
@@ -227,7 +227,7 @@ impl<T: Copy + Sync> Kind for Choice<T> {
             let message = format!("{what} cannot be `{}`", shorten(text.value));
             let near = did_you_mean(text.value, names());
             let help = match near {
-                Some(near) => format!("did you mean `{near}`?"),
+                Some(near) => did_you_mean_help(text.value, near),
                 None if self.of.len() > 12 => "see the documentation of the action for all names".to_owned(),
                 None => format!("write {}", alternatives(names())),
             };
