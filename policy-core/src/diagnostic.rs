@@ -6,8 +6,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
-use crate::source::{FileSpan, Source, Span};
+use crate::source::{FileSpan, Source, Span, join};
 
 mod catalog;
 mod characters;
@@ -215,6 +216,8 @@ pub struct Diagnostics {
     dropped: usize,
     errors: usize,
     warnings: usize,
+    /// Places of the file whose text must not be shown, in order.
+    hidden: Vec<Span>,
 }
 
 impl Diagnostics {
@@ -255,6 +258,7 @@ impl Diagnostics {
         // What `push` below counts again is taken off: the rest was counted and not kept.
         let kept = |severity| other.items.iter().filter(|item| item.severity == severity).count();
         other.not_kept.iter().for_each(|(code, severity, count)| self.drop_some(code, *severity, *count));
+        self.conceal(other.hidden.iter().copied());
         self.errors += other.errors - kept(Severity::Error);
         self.warnings += other.warnings - kept(Severity::Warning);
         for item in other.items {
@@ -289,9 +293,48 @@ impl Diagnostics {
         out
     }
 
+    /// Notes places whose text must not be shown, whatever is found near them.
+    pub(crate) fn conceal(&mut self, secrets: impl Iterator<Item = Span>) {
+        self.hidden.extend(secrets);
+        join(&mut self.hidden);
+    }
+
+    /// A stretch of the file as it may be shown: letters of secrets are covered, and every character keeps its width
+    /// in bytes.
+    #[must_use]
+    pub fn excerpt<'s>(&self, source: &'s Source, stretch: Range<usize>) -> Cow<'s, str> {
+        let text = source.text().get(stretch.clone()).unwrap_or_default();
+        let first = self.hidden.partition_point(|secret| secret.end as usize <= stretch.start);
+        let secrets = self.hidden.get(first..).unwrap_or_default().iter().map(|span| span.to_range());
+        let secrets: Vec<_> = secrets.take_while(|secret| secret.start < stretch.end).collect();
+        if secrets.is_empty() {
+            return text.into();
+        }
+        let is_secret = |at: usize| secrets.iter().any(|secret| secret.contains(&(stretch.start + at)));
+        let shown = text.char_indices().map(|(at, c)| match c.len_utf8() {
+            _ if c.is_whitespace() || !is_secret(at) => c,
+            1 => '*',
+            2 => '\u{b7}',
+            3 => '\u{2022}',
+            _ => '\u{1f784}',
+        });
+        shown.collect::<String>().into()
+    }
+
+    /// Takes away what was said of some places.
+    pub(crate) fn withhold_where(&mut self, secret: impl Fn(Span) -> bool) {
+        for item in self.items.iter_mut().filter(|item| secret(item.span)) {
+            let what = item.code.slug.replace('-', " ");
+            item.message = format!("{what} in a secret value, which is not shown");
+            item.help = Some(format!("`policy explain {}` tells what it means", item.code.id));
+            item.fix = None;
+        }
+    }
+
     /// Leaves out the findings of other codes, of those that were not kept as well.
     pub fn keep_codes(&mut self, keep: &dyn Fn(&'static Code) -> bool) {
         let old = std::mem::take(self);
+        self.hidden = old.hidden;
         old.items.into_iter().filter(|item| keep(item.code)).for_each(|item| self.push(item));
         for (code, severity, count) in old.not_kept.into_iter().filter(|(code, ..)| keep(code)) {
             self.drop_some(code, severity, count);
@@ -312,6 +355,7 @@ impl Diagnostics {
 
     /// Takes away what was said of the text, and moves each finding to a place of a text that may be shown.
     pub(crate) fn withhold(&mut self, place: impl Fn(Span) -> u32) {
+        self.hidden.clear();
         for item in &mut self.items {
             let what = item.code.slug.replace('-', " ");
             item.message =
@@ -341,8 +385,9 @@ impl Diagnostics {
 
     /// Keeps the findings that `keep` says.
     pub(crate) fn retain(&mut self, keep: impl Fn(&Diagnostic) -> bool) {
-        let kept = std::mem::take(self).items.into_iter();
-        kept.filter(keep).for_each(|item| self.push(item));
+        let old = std::mem::take(self);
+        self.hidden = old.hidden;
+        old.items.into_iter().filter(keep).for_each(|item| self.push(item));
     }
 
     /// Drops findings that a file which could not be read to its end does not bear out.

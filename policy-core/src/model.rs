@@ -46,6 +46,8 @@ pub struct Policy {
     pub phases: Vec<PhaseRules>,
     /// Where the policy stands: the whole file, or a part of one.
     pub span: Span,
+    /// Phases whose key has been given before: an error, so they are only checked.
+    pub(crate) repeated: Vec<PhaseRules>,
 }
 
 impl Policy {
@@ -121,7 +123,7 @@ pub fn read_policy(document: &Document, options: &CheckOptions, diagnostics: &mu
 
 /// Reads a node as a policy: the root of a policy file, or `traffic_policy` of a configuration.
 pub(crate) fn policy<'d>(node: NodeRef<'d>, endpoint: EndpointTraits, reader: &Reader<'d>) -> Policy {
-    let mut out = Policy { phases: Vec::new(), span: node.span() };
+    let mut out = Policy { span: node.span(), ..Policy::default() };
     let Some(written) = written_phases(node, endpoint, reader) else { return out };
     let outline = outline::outline(&written);
     let flow = Flow::new(outline.traces, outline.rewrites);
@@ -137,7 +139,10 @@ pub(crate) fn policy<'d>(node: NodeRef<'d>, endpoint: EndpointTraits, reader: &R
         }
     }
     read.sort_by_key(|(at, _)| *at);
-    out.phases = read.into_iter().map(|(_, rules)| rules).collect();
+    for (at, rules) in read {
+        let repeated = written.get(at).is_some_and(|written| written.repeated);
+        if repeated { &mut out.repeated } else { &mut out.phases }.push(rules);
+    }
     out
 }
 
@@ -173,6 +178,14 @@ fn rule<'d>(node: NodeRef<'d>, number: usize, place: Place<'_>, reader: &Reader<
         let message = "`expressions` is empty, so the rule always applies";
         let help = "write a condition, or remove `expressions`";
         reader.report(Diagnostic::new(&NO_CONDITION, field.span, message).with_help(help));
+    }
+    for repeat in fields.repeats("expressions") {
+        self::expressions(&repeat, number, place, reader);
+    }
+    for action in
+        fields.repeats("actions").filter_map(|field| reader.list(field.value, "`actions`")).flatten()
+    {
+        self::action(action, false, place, reader);
     }
     let written = fields.required(reader, "actions", ("the rule", span), "actions:");
     let written = written.and_then(|node| reader.list(node, "`actions`"))?;
@@ -279,6 +292,9 @@ fn action<'d>(node: NodeRef<'d>, flat: bool, place: Place<'_>, reader: &Reader<'
     }
     let owner = format!("`{name}`");
     let cx = Context { reader, place: Some(place), owner: (&owner, kind.span) };
+    for repeat in fields.repeats("config") {
+        ActionConfig::read(name, Some(repeat.value), &cx);
+    }
     match ActionConfig::read(name, fields.get("config"), &cx) {
         Some(config) => {
             let result = facts.and_then(|facts| facts.result);

@@ -4,8 +4,10 @@
 
 mod comments;
 mod placeholders;
+mod secrets;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
@@ -20,17 +22,28 @@ use crate::source::Span;
 
 pub(crate) use placeholders::{constant_name, is_placeholder, placeholder, placeholder_map};
 
-pub(crate) static WRONG_TYPE: Code = Code::error("TP301", "wrong-type").ngrok(&["ERR_NGROK_2203"]);
-pub(crate) static UNKNOWN_FIELD: Code = Code::error("TP302", "unknown-field").ngrok(&["ERR_NGROK_2203"]);
+pub(crate) static WRONG_TYPE: Code =
+    Code::error("TP301", "wrong-type").ngrok(&["ERR_NGROK_2203", "ERR_NGROK_2252"]);
+pub(crate) static UNKNOWN_FIELD: Code =
+    Code::error("TP302", "unknown-field").ngrok(&["ERR_NGROK_2203", "ERR_NGROK_2219"]);
 pub(crate) static MISSING_FIELD: Code =
     Code::error("TP303", "missing-field").ngrok(&["ERR_NGROK_2234"]).absence();
-pub(crate) static DUPLICATE: Code =
-    Code::error("TP453", "duplicate-value").ngrok(&["ERR_NGROK_2231", "ERR_NGROK_375"]);
+pub(crate) static DUPLICATE: Code = Code::error("TP453", "duplicate-value").ngrok(&[
+    "ERR_NGROK_2231",
+    "ERR_NGROK_375",
+    "ERR_NGROK_7187",
+    "ERR_NGROK_7188",
+    "ERR_NGROK_7189",
+    "ERR_NGROK_7190",
+    "ERR_NGROK_7191",
+    "ERR_NGROK_7192",
+]);
 /// A file that is named in another one.
 pub(crate) static UNREADABLE_FILE: Code = Code::error("TP452", "unreadable-file");
 pub(crate) static LEGACY_FIELD: Code = Code::warning("TP306", "legacy-field");
 pub(crate) static INVALID_VALUE: Code = Code::error("TP308", "invalid-value").ngrok(&[
     "ERR_NGROK_2204",
+    "ERR_NGROK_2214",
     "ERR_NGROK_2215",
     "ERR_NGROK_2221",
     "ERR_NGROK_2222",
@@ -39,6 +52,7 @@ pub(crate) static INVALID_VALUE: Code = Code::error("TP308", "invalid-value").ng
     "ERR_NGROK_2226",
     "ERR_NGROK_2228",
     "ERR_NGROK_2237",
+    "ERR_NGROK_2252",
 ]);
 
 /// The codes this file raises.
@@ -77,6 +91,8 @@ pub(crate) struct Reader<'d> {
     found: RefCell<Diagnostics>,
     budget: Rc<Budget>,
     options: CheckOptions,
+    /// True if there is another reader of the document, which takes over what this one finds.
+    is_fresh: bool,
 }
 
 /// What the rest of a document may cost, however many readers share it.
@@ -86,6 +102,10 @@ struct Budget {
     pattern_states: Cell<u64>,
     /// Nodes of its expressions.
     nodes: Cell<usize>,
+    /// The places of its secrets, once they are asked for.
+    secrets: OnceCell<Vec<Span>>,
+    /// Those in fields that are misspelt.
+    more_secrets: RefCell<Vec<Span>>,
 }
 
 /// Nodes of all expressions of a document; aliases count wherever they are used.
@@ -101,8 +121,14 @@ impl<'d> Reader<'d> {
         Self {
             document,
             found: RefCell::default(),
-            budget: Rc::new(Budget { pattern_states: Cell::new(most), nodes: Cell::new(MOST_NODES) }),
+            budget: Rc::new(Budget {
+                pattern_states: Cell::new(most),
+                nodes: Cell::new(MOST_NODES),
+                secrets: OnceCell::new(),
+                more_secrets: RefCell::default(),
+            }),
             options: options.clone(),
+            is_fresh: false,
         }
     }
 
@@ -113,6 +139,7 @@ impl<'d> Reader<'d> {
             found: RefCell::default(),
             budget: Rc::clone(&self.budget),
             options: self.options.clone(),
+            is_fresh: true,
         }
     }
 
@@ -166,13 +193,36 @@ impl<'d> Reader<'d> {
         if self.document.is_broken(text.span.start) {
             return;
         }
+        let mut found = found;
+        if self.is_secret(text.span) {
+            // What is said of a text inside of it would repeat it.
+            let texts = secrets::texts_in_expressions(text.value);
+            found.withhold_where(|span| {
+                let span = span.to_range();
+                texts.iter().any(|text| text.start < span.end && span.start < text.end)
+            });
+        }
         let mut found = found.of_part(&|part| origin.place(part));
         found.keep_fixes(|edit| text.takes(edit));
         self.absorb(found);
     }
 
     pub(crate) fn into_diagnostics(self) -> Diagnostics {
-        self.found.into_inner()
+        let mut found = self.found.into_inner();
+        // Of several readers of a document the first knows the secrets of all.
+        if !self.is_fresh {
+            let secrets = self.budget.secrets.get_or_init(|| secrets::secrets(self.document));
+            found.conceal(secrets.iter().chain(self.budget.more_secrets.borrow().iter()).copied());
+        }
+        found
+    }
+
+    /// True if the text at a place must not be repeated.
+    pub(crate) fn is_secret(&self, at: Span) -> bool {
+        let secrets = self.budget.secrets.get_or_init(|| secrets::secrets(self.document));
+        let before = secrets.partition_point(|span| span.start < at.end.max(at.start + 1));
+        let last = before.checked_sub(1).and_then(|last| secrets.get(last));
+        last.is_some_and(|span| at.start < span.end)
     }
 
     /// Takes a finding, unless it follows from what the YAML reader has reported.
@@ -187,19 +237,7 @@ impl<'d> Reader<'d> {
     }
 
     pub(crate) fn wrong_type(&self, node: NodeRef<'_>, expected: impl Display, help: &str) {
-        const SECRET: [&str; 8] =
-            ["credentials", "secret", "authtoken", "api_key", "private_key", "`agent`", "tls", "config of"];
-        let expected = expected.to_string();
-        let found = match node.kind() {
-            // What stands in the wrong place may be a secret.
-            NodeKind::Scalar(scalar)
-                if SECRET.iter().any(|word| expected.contains(word))
-                    && matches!(Plain::from_scalar(scalar), Plain::String(_)) =>
-            {
-                "a string".to_owned()
-            }
-            _ => describe(node),
-        };
+        let found = describe(node, self.is_secret(node.span()));
         let found = Diagnostic::new(&WRONG_TYPE, head(node), format!("expected {expected}, found {found}"));
         let key = Fields::of(node).and_then(|fields| fields.entries.first().map(|field| field.key));
         let word = match node.kind() {
@@ -240,7 +278,12 @@ impl<'d> Reader<'d> {
             field.span,
             format!("unknown field `{}` in {what}", shorten(key)),
         );
-        self.report(match did_you_mean(key, keys.known.iter().copied()) {
+        let near = did_you_mean(key, keys.known.iter().copied());
+        if near.is_some_and(secrets::is_secret_name) {
+            let mut more = self.budget.more_secrets.borrow_mut();
+            secrets::add_below(field.value, &mut HashSet::new(), &mut more);
+        }
+        self.report(match near {
             Some(near) if among.entries.iter().any(|field| field.key == near) => {
                 found.with_help(format!("did you mean `{near}`, which is given as well? merge the two"))
             }
@@ -418,6 +461,13 @@ pub(crate) struct Field<'d> {
     pub(crate) value: NodeRef<'d>,
 }
 
+impl Field<'_> {
+    /// True for a key without a value.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self.value.kind(), NodeKind::Scalar(scalar) if Plain::from_scalar(scalar) == Plain::Null)
+    }
+}
+
 /// The entries of a map; of a repeated key the first counts.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'d> {
@@ -448,11 +498,13 @@ impl<'d> Fields<'d> {
 
     /// The entry of a key; an entry without a value counts as absent.
     pub(crate) fn field(&self, key: &str) -> Option<Field<'d>> {
-        let field = self.entries.iter().find(|field| field.key == key)?;
-        match field.value.kind() {
-            NodeKind::Scalar(scalar) if Plain::from_scalar(scalar) == Plain::Null => None,
-            _ => Some(*field),
-        }
+        self.entries.iter().find(|field| field.key == key).filter(|field| !field.is_empty()).copied()
+    }
+
+    /// Further entries of a key that is repeated, which has been reported: they are read for their findings only.
+    pub(crate) fn repeats(&self, key: &str) -> impl Iterator<Item = Field<'d>> {
+        let further = self.entries.iter().filter(move |field| field.key == key).skip(1);
+        further.filter(|field| !field.is_empty()).copied()
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<NodeRef<'d>> {
@@ -492,13 +544,16 @@ fn is_yaml_1_1_boolean(text: &str) -> bool {
     ["yes", "no", "on", "off", "y", "n"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
-fn describe(node: NodeRef<'_>) -> String {
+/// What a node is, for a message; `secret` if its value must not be repeated.
+fn describe(node: NodeRef<'_>, secret: bool) -> String {
     match node.kind() {
         NodeKind::Sequence(_) => "a list".to_owned(),
         NodeKind::Mapping(_) => "a map".to_owned(),
         NodeKind::Scalar(scalar) => match Plain::from_scalar(scalar) {
             Plain::Null => "nothing".to_owned(),
             Plain::Bool(value) => format!("`{value}`"),
+            Plain::Int(_) | Plain::Float(_) if secret => "a number".to_owned(),
+            Plain::String(_) if secret => "a string".to_owned(),
             Plain::Int(_) | Plain::Float(_) => format!("the number `{}`", shorten(scalar.text)),
             _ => format!("the string `{}`", shorten(scalar.text)),
         },

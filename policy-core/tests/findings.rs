@@ -299,3 +299,92 @@ fn entries_that_are_no_networks_get_the_help_that_fits() {
         assert!(entry(text).starts_with(said), "{text}: {}", entry(text));
     }
 }
+
+#[test]
+fn what_is_given_twice_is_told_once_and_checked() {
+    let json = r#"{"on_tcp_connect":[{"actions":[{"type":"deny"}]}],"on_tcp_connect":[]}"#;
+    assert_eq!(codes(json), ["1:51 TP105"]);
+    let second = "on_tcp_connect: [{actions: [{type: deny}]}]\non_tcp_connect:\n  - actions: [{type: dney}, {type: deny}, {type: deny}]\n";
+    assert_eq!(codes(second), ["2:1 TP105", "3:22 TP305", "3:50 TP404"]);
+    let fields = "on_tcp_connect:
+  - actions: [{type: deny}]
+    actions: [{type: lgo}]
+    expressions: [conn.client_port == 1]
+    expressions: [b == 1]
+  - actions: [{type: log, config: {metadata: {a: 1}}, config: {metdata: {}}}]
+";
+    assert_eq!(
+        codes(fields),
+        ["3:5 TP105", "3:22 TP305", "5:5 TP105", "5:19 TP204", "6:55 TP105", "6:64 TP302"]
+    );
+    let headers =
+        "on_http_request: [{actions: [{type: add-headers, config: {headers: {x-a: b, x-a: c}}}]}]\n";
+    assert_eq!(codes(headers), ["1:77 TP105"]);
+    let list = "on_tcp_connect: [{actions: [{type: restrict-ips, config: {allow: [\"::/0\", 0.0.0.0/0], allow: [10.0.0.0/33]}}]}]\n";
+    assert_eq!(codes(list), ["1:87 TP105", "1:95 TP431"]);
+}
+
+#[test]
+fn nothing_follows_from_a_misspelt_phase_or_action() {
+    let phase = "on_http_reqest:\n  - actions: [{type: set-vars, config: {vars: [{a: 1}]}}]\n  - expressions: [vars.a == 1]\n    actions: [{type: dney}]\n";
+    assert_eq!(codes(phase), ["1:1 TP304", "4:22 TP305"]);
+    let action = "on_http_request:
+  - actions: [{type: basic-auht, config: {credentials: [\"${secrets.get('a', 'b')}\"]}}]
+  - actions: [{type: set-vars, config: {vras: [{a: 1}]}}]
+  - expressions: [\"actions.ngrok.basic_auth.credentials.authorized && vars.a == 1\"]
+    actions: [{type: deny}]
+";
+    assert_eq!(codes(action), ["2:22 TP305", "3:41 TP302"]);
+}
+
+#[test]
+fn placeholders_are_found_inside_of_texts() {
+    let one = |text: &str| {
+        let looked = Looked::at(text);
+        let first = looked.found.iter().find(|item| item.code.id == "TP313").expect("a placeholder");
+        (looked.codes().len(), looked.source.slice(first.span).to_owned())
+    };
+    let host =
+        "on_http_request: [{expressions: [\"req.host.endsWith('.$MY_DOMAIN')\"], actions: [{type: deny}]}]\n";
+    assert_eq!(one(host), (1, "$MY_DOMAIN".to_owned()));
+    let header = "on_http_request: [{actions: [{type: add-headers, config: {headers: {authorization: \"Bearer <TOKEN>\"}}}]}]\n";
+    assert_eq!(one(header), (1, "<TOKEN>".to_owned()));
+    let list =
+        "on_tcp_connect: [{actions: [{type: restrict-ips, config: {allow: [\"{{ip}}/32\", \"::/0\"]}}]}]\n";
+    assert_eq!(one(list), (1, "{{ip}}".to_owned()));
+    let key = "on_http_request: [{actions: [{type: rate-limit, config: {name: a, algorithm: sliding_window, capacity: 1, rate: 1m, bucket_key: [\"hash.md5('<TENANT>')\"]}}]}]\n";
+    assert_eq!(one(key), (1, "<TENANT>".to_owned()));
+    let bare = "on_tcp_connect: [{actions: [{type: restrict-ips, config: {allow: [{{ip}}, \"::/0\"]}}]}]\n";
+    assert_eq!(codes(bare), ["1:68 TP111"]);
+}
+
+#[test]
+fn addresses_dates_and_names_in_expressions_get_the_help_that_fits() {
+    let help = |expression: &str| {
+        let looked = Looked::at(&condition(&format!("\"{expression}\"")));
+        looked.only().help.clone().expect("a help")
+    };
+    for address in ["203.0.113.42", "203.0.113.0/24", "2001:db8::1", "::/0"] {
+        let quoted = format!("put the address or network in quotes: `'{address}'`");
+        assert_eq!(help(&format!("inCidrRange(conn.client_ip, {address})")), quoted);
+        assert_eq!(help(&format!("conn.client_ip in ['10.0.0.1', {address}]")), quoted);
+    }
+    assert!(help("time.now > 2026-01-31").starts_with("write a time as `timestamp('2026-01-31T00:00:00Z')`"));
+    assert_eq!(help("client_ip == '203.0.113.42'"), "did you mean `conn.client_ip`?");
+    assert!(
+        help("country_code == 'DE'").contains("`conn.geo.country_code`"),
+        "{}",
+        help("country_code == 'DE'")
+    );
+    let constant = "on_tcp_connect: [{actions: [{type: set-vars, config: {vars: [{a: \"${false}\"}]}}, {type: deny}]}]\n";
+    assert_eq!(codes(constant), Vec::<String>::new());
+    assert_eq!(codes(&condition("1 == 2")), ["3:9 TP213"]);
+}
+
+#[test]
+fn manifests_without_a_policy_are_not_told_to_take_one_out() {
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {on: b}\n";
+    assert_eq!(helps(map), ["it holds no policy; leave the file out"]);
+    let policy = "apiVersion: ngrok.k8s.ngrok.com/v1alpha1\nkind: NgrokTrafficPolicy\nspec: {policy: {on_tcp_connect: []}}\n";
+    assert_eq!(helps(policy), ["take out the policy below `spec`, with its phases at the top"]);
+}

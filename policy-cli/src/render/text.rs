@@ -53,7 +53,7 @@ pub(crate) fn summary(report: &Report) -> String {
 pub(crate) fn findings_of(out: &mut impl Write, source: &Source, found: &Diagnostics) -> io::Result<()> {
     let renderer = Renderer::styled().decor_style(DecorStyle::Ascii);
     for diagnostic in found.iter() {
-        writeln!(out, "{}\n", renderer.render(&[group(source, diagnostic)]))?;
+        writeln!(out, "{}\n", renderer.render(&[group(source, diagnostic, found)]))?;
     }
     if found.dropped() > 0 {
         writeln!(out, "… and {} more in {}\n", found.dropped(), source.name())?;
@@ -61,7 +61,7 @@ pub(crate) fn findings_of(out: &mut impl Write, source: &Source, found: &Diagnos
     Ok(())
 }
 
-fn group<'a>(source: &'a Source, diagnostic: &'a Diagnostic) -> Group<'a> {
+fn group<'a>(source: &'a Source, diagnostic: &'a Diagnostic, among: &Diagnostics) -> Group<'a> {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -82,7 +82,7 @@ fn group<'a>(source: &'a Source, diagnostic: &'a Diagnostic) -> Group<'a> {
     };
     let mut group = Group::with_title(title);
     for marks in excerpts {
-        group = excerpt(group, source, marks, diagnostic.code.slug == "clear-text-secret");
+        group = excerpt(group, source, marks, among);
     }
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(&**help));
@@ -97,19 +97,20 @@ fn group<'a>(source: &'a Source, diagnostic: &'a Diagnostic) -> Group<'a> {
 /// A place in an excerpt, and what is to be seen there.
 type Mark<'a> = (AnnotationKind, Span, Option<&'a str>);
 
-/// Shows the lines of some places; where they are too long, or a secret, the first place alone is named.
-fn excerpt<'a>(group: Group<'a>, source: &'a Source, marks: &[Mark<'a>], secret: bool) -> Group<'a> {
+/// Shows the lines of some places, without what is secret in them; of lines that are too long the first place alone.
+fn excerpt<'a>(group: Group<'a>, source: &'a Source, marks: &[Mark<'a>], among: &Diagnostics) -> Group<'a> {
     let windows = marks.iter().map(|(_, span, _)| window(source, *span));
     let whole = windows.reduce(|one, other| one.start.min(other.start)..one.end.max(other.end));
     let (Some(whole), Some((_, first, _))) = (whole, marks.first()) else { return group };
-    let text = source.text().get(whole.clone()).unwrap_or_default();
-    if text.is_empty() || text.len() > WIDEST_WINDOW || secret {
+    let text = if whole.len() > WIDEST_WINDOW { "".into() } else { among.excerpt(source, whole.clone()) };
+    if text.is_empty() {
         let place = source.position(first.start);
         let origin = Origin::path(source.name()).line(place.line as usize).char_column(place.column as usize);
         return group.element(origin);
     }
     let first_line = source.position(u32::try_from(whole.start).unwrap_or(u32::MAX)).line;
-    let inside = |offset: u32| (offset as usize).saturating_sub(whole.start).min(text.len());
+    let length = text.len();
+    let inside = |offset: u32| (offset as usize).saturating_sub(whole.start).min(length);
     let snippet = Snippet::source(text).path(source.name()).line_start(first_line as usize);
     let annotations = marks.iter().map(|(kind, span, label)| {
         kind.span(inside(span.start)..inside(span.end).max(inside(span.start))).label(*label)

@@ -21,8 +21,12 @@ use crate::variables::{self, EVERYWHERE};
 
 static NOTHING_ALLOWED: Code = Code::error("TP434", "nothing-allowed").ngrok(&["ERR_NGROK_393"]).absence();
 static ONE_FAMILY: Code = Code::warning("TP436", "one-address-family").absence();
-pub(crate) static IP_POLICY: Code =
-    Code::error("TP437", "unknown-ip-policy").ngrok(&["ERR_NGROK_341", "ERR_NGROK_1402", "ERR_NGROK_1414"]);
+pub(crate) static IP_POLICY: Code = Code::error("TP437", "unknown-ip-policy").ngrok(&[
+    "ERR_NGROK_341",
+    "ERR_NGROK_1402",
+    "ERR_NGROK_1414",
+    "ERR_NGROK_2216",
+]);
 
 /// The codes this file raises.
 pub(super) static CODES: &[&Code] = &[&NOTHING_ALLOWED, &ONE_FAMILY, &IP_POLICY];

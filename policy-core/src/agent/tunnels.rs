@@ -59,6 +59,9 @@ const KEYS: Keys<'static> = Keys::of(&[
     "policy",
 ]);
 
+/// Those with values that are for nobody's eyes.
+pub(crate) const SECRET_KEYS: &[&str] = &["basic_auth", "key", "request_header", "response_header"];
+
 /// A tunnel of version 2.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

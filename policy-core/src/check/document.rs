@@ -59,6 +59,10 @@ pub(crate) fn check_policy(
     }
     check_repeats(policy, found);
     check_enforced(policy, found);
+    if !policy.repeated.is_empty() {
+        let repeated = Policy { phases: policy.repeated.clone(), span: policy.span, ..Policy::default() };
+        check_policy(&repeated, endpoint, (false, serving), found);
+    }
     if endpoint.cloud && sound {
         check_handled(policy, endpoint, found);
     }

@@ -1,8 +1,9 @@
 //! Outline: what the actions of a policy leave behind, before any of it is read.
 
 use super::shape::WrittenPhase;
-use crate::actions::{OLD_NAMES, facts_of};
+use crate::actions::{NAMES, OLD_NAMES, facts_of};
 use crate::cel::State;
+use crate::diagnostic::did_you_mean;
 use crate::flow::Trace;
 use crate::parse::{NodeKind, NodeRef};
 use crate::reader::Fields;
@@ -56,7 +57,9 @@ fn traces(action: NodeRef<'_>, add: &mut dyn FnMut(State, Span)) -> bool {
     let Some(kind) = fields.field("type") else { return false };
     let NodeKind::Scalar(kind) = kind.value.kind() else { return false };
     let name = OLD_NAMES.iter().find(|(old, _)| *old == kind.text).map_or(kind.text, |(_, new)| *new);
-    let Some(facts) = facts_of(name) else { return false };
+    // A misspelt one would leave behind what is meant.
+    let facts = facts_of(name).or_else(|| did_you_mean(name, NAMES.iter().copied()).and_then(facts_of));
+    let Some(facts) = facts else { return false };
     let rewrites = REWRITING.contains(&facts.name);
     // A forward leaves a result behind only where it fails and the policy goes on.
     let goes_on = || {
@@ -71,10 +74,17 @@ fn traces(action: NodeRef<'_>, add: &mut dyn FnMut(State, Span)) -> bool {
     }
     let Some(config) = fields.get("config").and_then(Fields::of) else { return false };
     // A map in place of the list, or of the field, is wrong, and it says which names are meant.
-    let maps = match config.get("vars").map(|node| (node, node.kind())) {
+    let maps: Vec<Fields<'_>> = match config.get("vars").map(|node| (node, node.kind())) {
         Some((_, NodeKind::Sequence(items))) => items.iter().filter_map(Fields::of).collect(),
         Some((node, _)) => Fields::of(node).into_iter().collect(),
-        None => vec![config],
+        // So do the lists of a field that is misspelt.
+        None => {
+            let lists = config.entries.iter().filter_map(|field| match field.value.kind() {
+                NodeKind::Sequence(items) => Some(items.iter().filter_map(Fields::of)),
+                NodeKind::Scalar(_) | NodeKind::Mapping(_) => None,
+            });
+            lists.flatten().chain([config.clone()]).collect()
+        }
     };
     for field in maps.iter().flat_map(|fields| &fields.entries) {
         add(State::Variable(field.key.into()), field.span);

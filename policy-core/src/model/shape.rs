@@ -21,9 +21,12 @@ pub(super) static FRAGMENT: Code = Code::error("TP316", "policy-fragment");
 /// A phase with its rules as written.
 pub(super) struct WrittenPhase<'d> {
     pub(super) phase: Phase,
+    pub(super) key: &'d str,
     /// Its key.
     pub(super) span: Span,
     pub(super) rules: Vec<NodeRef<'d>>,
+    /// True if its key has been given before, which has been reported.
+    pub(super) repeated: bool,
 }
 
 /// The phases of a policy, in document order; `None` if the node is no policy, which has been reported.
@@ -35,7 +38,10 @@ pub(super) fn written_phases<'d>(
     if let Some(what) = fragment(node) {
         let message = format!("this is {what}, not a whole policy");
         let help = match what {
-            "a Kubernetes manifest" => "take out the policy below `spec`, with its phases at the top",
+            "a Kubernetes manifest" if has_policy(node) => {
+                "take out the policy below `spec`, with its phases at the top"
+            }
+            "a Kubernetes manifest" => "it holds no policy; leave the file out",
             "a part of a configuration" => "take out the policy below it, with its phases at the top",
             _ => "put it below a phase, e.g. `on_http_request:` and then `- actions:`",
         };
@@ -53,17 +59,22 @@ pub(super) fn written_phases<'d>(
     let mut out = Vec::new();
     for field in &fields.entries {
         let phase = Phase::from_name(field.key).or_else(|| legacy(field, &fields, endpoint, reader));
-        let Some(phase) = phase else {
-            if field.key != "enabled" {
-                unknown_phase(field, reader);
-            }
-            continue;
-        };
+        let Some(phase) = phase.or_else(|| meant_phase(field, reader)) else { continue };
         // A phase without a value has no rules.
-        let rules = fields.get(field.key).map_or_else(Vec::new, |value| rule_nodes(value, phase, reader));
-        out.push(WrittenPhase { phase, span: field.span, rules });
+        let rules = match field.is_empty() {
+            true => Vec::new(),
+            false => rule_nodes(field.value, phase, reader),
+        };
+        let repeated = out.iter().any(|other: &WrittenPhase<'_>| other.key == field.key);
+        out.push(WrittenPhase { phase, key: field.key, span: field.span, rules, repeated });
     }
     Some(out)
+}
+
+/// True for a manifest with a policy below its `spec`.
+fn has_policy(manifest: NodeRef<'_>) -> bool {
+    let spec = Fields::of(manifest).and_then(|fields| fields.get("spec")).and_then(Fields::of);
+    spec.is_some_and(|spec| ["policy", "trafficPolicy"].iter().any(|key| spec.get(key).is_some()))
 }
 
 /// What a part of a policy is that stands alone.
@@ -129,6 +140,15 @@ fn legacy(
     };
     reader.report(found.with_help(help).with_fix_at(false, at, phase.name()));
     Some(phase)
+}
+
+/// Reports a phase that is not known; the one that is meant, if it is misspelt, so that its rules are read as well.
+fn meant_phase(field: &Field<'_>, reader: &Reader<'_>) -> Option<Phase> {
+    if field.key == "enabled" {
+        return None;
+    }
+    unknown_phase(field, reader);
+    did_you_mean(field.key, Phase::ALL.map(Phase::name)).and_then(Phase::from_name)
 }
 
 fn unknown_phase(field: &Field<'_>, reader: &Reader<'_>) {

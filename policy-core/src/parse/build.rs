@@ -316,7 +316,9 @@ impl<'s> Builder<'s> {
         }
         if frame.mapping {
             let merged = merge::take(&self.document, &mut frame.items, diagnostics);
-            report_key_faults(&self.document, &frame.items, diagnostics);
+            if !report_key_faults(&self.document, &frame.items, diagnostics) {
+                self.document.broken.push(Span::new(frame.span.start, end.end.max(frame.span.end)));
+            }
             merge::add(&self.document, &mut frame.items, merged);
         }
         // The end event of a block collection stands at the next token; its last item ends it.
@@ -356,6 +358,7 @@ impl<'s> Builder<'s> {
     }
 
     fn finish(mut self, diagnostics: &mut Diagnostics) -> Document {
+        self.document.join_broken();
         if let Some(cut) = self.document.cut_at {
             while !self.frames.is_empty() && self.close(Span::new(cut, cut), diagnostics).is_ok() {}
             // What was to become a list or map is no text.

@@ -5,7 +5,7 @@
 //! at a node that was complete before it, so walking ends.
 
 use super::plain::Plain;
-use crate::source::{Source, Span};
+use crate::source::{Source, Span, join};
 
 /// Index of a node in its document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,9 +103,31 @@ impl Document {
         self.cut_at
     }
 
+    /// Where the last text ends that was read.
+    pub(crate) fn end_of_texts(&self) -> u32 {
+        let texts = self.nodes.iter().filter(|node| matches!(node.kind, Kind::Scalar { .. }));
+        texts.map(|node| node.span.end).max().unwrap_or(0)
+    }
+
+    /// The entries of all maps, each map once, whatever aliases name it.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (NodeRef<'_>, NodeRef<'_>)> {
+        let maps = self.nodes.iter().filter_map(|node| match node.kind {
+            Kind::Mapping { first, len } => self.children.get(first as usize..(first + len * 2) as usize),
+            _ => None,
+        });
+        maps.flat_map(|pairs| pairs.chunks_exact(2)).filter_map(|pair| match *pair {
+            [key, value] => Some((NodeRef::new(self, key), NodeRef::new(self, value))),
+            _ => None,
+        })
+    }
+
+    /// Puts the stretches that were not read as meant in order, each place in one of them.
+    pub(super) fn join_broken(&mut self) {
+        join(&mut self.broken);
+    }
+
     /// True where the text was not read as its author meant it: what is said of it there follows from that.
     pub(crate) fn is_broken(&self, at: u32) -> bool {
-        // They are in order, and those that overlap end together.
         let before = self.broken.partition_point(|span| span.start <= at);
         let last = before.checked_sub(1).and_then(|last| self.broken.get(last));
         last.is_some_and(|span| at <= span.end)

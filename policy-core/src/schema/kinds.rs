@@ -267,6 +267,10 @@ impl<K: Kind + Copy> Kind for OneOrMore<K> {
         }
     }
 
+    fn is_secret(&self) -> bool {
+        self.0.is_secret()
+    }
+
     fn describe(&self) -> String {
         format!("{}, or a single one", self.0.describe())
     }
@@ -297,6 +301,10 @@ impl<K: Kind> Kind for OneOf<K> {
                 None
             }
         }
+    }
+
+    fn is_secret(&self) -> bool {
+        self.0.is_secret()
     }
 
     fn describe(&self) -> String {

@@ -9,7 +9,8 @@ use crate::parse::NodeRef;
 use crate::reader::{Reader, TextRef, constant_name, placeholder};
 use crate::source::{Span, Spanned};
 
-static INVALID_CIDR: Code = Code::error("TP431", "invalid-cidr").ngrok(&["ERR_NGROK_362", "ERR_NGROK_1406"]);
+static INVALID_CIDR: Code =
+    Code::error("TP431", "invalid-cidr").ngrok(&["ERR_NGROK_362", "ERR_NGROK_1406", "ERR_NGROK_2217"]);
 static BARE_ADDRESS: Code = Code::warning("TP432", "bare-address").ngrok(&["ERR_NGROK_1413"]);
 pub(crate) static HOST_BITS: Code = Code::warning("TP433", "host-bits").ngrok(&["ERR_NGROK_1409"]);
 static ZONE_ID: Code = Code::error("TP435", "zone-id").ngrok(&["ERR_NGROK_1406"]);

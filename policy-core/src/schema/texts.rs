@@ -126,6 +126,10 @@ impl Kind for Interpolated {
         Some(Text { span: Span::default(), template: Template::of_text(text) })
     }
 
+    fn is_secret(&self) -> bool {
+        self.secret
+    }
+
     fn describe(&self) -> String {
         match self.most >= Self::ANY.most {
             true => "text".to_owned(),
@@ -233,6 +237,7 @@ impl Kind for Condition {
 
     fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<Self::Value> {
         let text = cx.reader.text(node, what).filter(|text| text.is_whole(cx.reader))?;
+        placeholder(text, Severity::Warning, cx.reader);
         let expression = cx.expression(text, self.boolean, self.retry)?;
         Some(Spanned::new(expression, text.span))
     }
