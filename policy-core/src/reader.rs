@@ -258,7 +258,9 @@ impl<'d> Reader<'d> {
             return None;
         };
         let unknown = fields.entries.iter().filter(|field| !keys.known.contains(&field.key));
-        fields.incomplete = unknown.fold(false, |any, field| self.unknown(field, what, keys, &fields) || any);
+        // Each of them is reported.
+        let strange = unknown.filter(|field| self.unknown(field, what, keys, &fields)).count();
+        fields.incomplete = strange > 0;
         Some(fields)
     }
 

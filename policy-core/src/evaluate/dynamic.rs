@@ -376,7 +376,7 @@ mod tests {
             (Value::Double(f64::NAN), "\"NaN\""),
             (Value::Optional(Some(length.clone().into())), "\"5400s\""),
             (Value::list(vec![time, Value::list(vec![length])]), "[\"2026-01-31T12:00:00Z\",[\"5400s\"]]"),
-            (Value::Map(Map::of_texts([("a", Value::Uint(1))].into_iter()).into()), "{\"a\":1}"),
+            (Value::Map(Map::of_texts([("a", Value::Uint(1))]).into()), "{\"a\":1}"),
         ] {
             assert_eq!(logged(&value), text);
         }
