@@ -246,6 +246,9 @@ macro_rules! registry {
         /// The names of the actions, in alphabetical order.
         pub const NAMES: &[&str] = &[$($kind::NAME),+];
 
+        /// The fields of the actions.
+        pub(crate) const FIELDS: &[Declared] = &[$($kind::FIELDS),+];
+
         /// What the actions leave behind.
         pub(crate) static RESULTS: &[&[variables::Declared]] = &[$($kind::RESULTS),+];
         /// The rest of it.

@@ -17,6 +17,7 @@ use std::fmt;
 
 use crate::diagnostic::Code;
 use crate::endpoint_policy::PolicySource;
+use crate::schema::Declared;
 use crate::source::Spanned;
 use crate::url::Binding;
 
@@ -46,6 +47,10 @@ static NOT_POOLED: Code =
     Code::error("TP464", "url-taken").ngrok(&["ERR_NGROK_334", "ERR_NGROK_6030", "ERR_NGROK_18016"]);
 static OLD_VERSION: Code = Code::warning("TP465", "old-version");
 static STRAY_QUOTE: Code = Code::warning("TP466", "stray-quote");
+
+/// The declared fields of this stage.
+pub(crate) const FIELDS: &[Declared] = &[settings::FIELDS, endpoints::FIELDS];
+pub(crate) use tunnels::SECRET_KEYS;
 
 /// The codes this stage raises.
 pub(crate) static CODES: &[&Code] =

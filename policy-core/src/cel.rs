@@ -59,8 +59,18 @@ pub use value::{Map, Value};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::Span;
 
-/// A condition is true or false.
+/// A condition is true or false, and not the same for everybody; of one that is, `found` may have told why.
 pub(crate) fn check_condition(expression: &Expression, found: &mut Diagnostics) {
+    if let Some(Value::Bool(value)) = expression.constant()
+        && found.is_empty()
+    {
+        let message = format!("the expression is always {value}");
+        let help = match value {
+            true => "leave it out, or compare with something of the connection or request",
+            false => "the rule never runs; remove it, or compare with something of the connection or request",
+        };
+        found.push(Diagnostic::new(&CONSTANT, expression.root_span(), message).with_help(help));
+    }
     let ty = expression.result();
     if !matches!(ty, Type::Bool | Type::Dyn | Type::Error) {
         let whole = Span::from_range(0..expression.text().len());
@@ -91,6 +101,40 @@ pub(crate) fn comment(text: &str) -> Option<Span> {
         end = end.max(token.end);
     }
     None
+}
+
+/// True if a place in an expression lies inside of a text.
+pub(crate) fn is_in_text(text: &str, at: usize) -> bool {
+    use lexer::TokenKind;
+    let mut tokens = lexer::tokens(text).into_iter();
+    let token = tokens.find(|token| token.span.to_range().contains(&at));
+    token.is_some_and(|token| matches!(token.kind, TokenKind::String | TokenKind::Bytes))
+}
+
+/// True for an expression that ends in the middle: in a text, in brackets, or behind an operator. O(length).
+pub(crate) fn is_unfinished(text: &str) -> bool {
+    use lexer::{Symbol, TokenKind};
+    let tokens = lexer::tokens(text);
+    let count = |of: &[Symbol]| {
+        tokens
+            .iter()
+            .filter(|token| matches!(token.kind, TokenKind::Symbol(symbol) if of.contains(&symbol)))
+            .count()
+    };
+    let open = count(&[Symbol::OpenParen, Symbol::OpenBracket, Symbol::OpenBrace]);
+    let closed = count(&[Symbol::CloseParen, Symbol::CloseBracket, Symbol::CloseBrace]);
+    let ends = match tokens.iter().rev().find(|token| token.kind != TokenKind::End) {
+        Some(last) => match last.kind {
+            TokenKind::Unclosed => true,
+            TokenKind::Symbol(symbol) => {
+                !matches!(symbol, Symbol::CloseParen | Symbol::CloseBracket | Symbol::CloseBrace)
+            }
+            TokenKind::Ident => text.get(last.span.to_range()) == Some("in"),
+            _ => false,
+        },
+        None => false,
+    };
+    ends || open > closed
 }
 
 /// Checks a regular expression outside of expressions: the states it takes, of at most so many, or what is wrong

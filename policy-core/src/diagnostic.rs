@@ -6,12 +6,15 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
-use crate::source::{Source, Span};
+use crate::source::{FileSpan, Source, Span, join};
 
 mod catalog;
+mod characters;
 mod consequences;
 pub use catalog::{catalog, page};
+pub(crate) use characters::{OddCharacter, is_invisible, plain};
 pub use consequences::drop_consequences;
 
 /// More diagnostics than this in one file are counted, not kept.
@@ -85,10 +88,41 @@ impl Code {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Label {
-    /// The place.
-    pub span: Span,
+    place: LabelPlace,
     /// What is to be seen there.
     pub message: String,
+}
+
+impl Label {
+    /// The place.
+    #[must_use]
+    pub const fn span(&self) -> Span {
+        match self.place {
+            LabelPlace::Text(span) => span,
+            LabelPlace::File(span) => span.span(),
+        }
+    }
+}
+
+/// Where a label stands: beside the finding in its text, or anywhere in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LabelPlace {
+    /// In the text that the finding is about.
+    Text(Span),
+    /// In the file, whatever the finding is about.
+    File(FileSpan),
+}
+
+impl From<Span> for LabelPlace {
+    fn from(span: Span) -> Self {
+        Self::Text(span)
+    }
+}
+
+impl From<FileSpan> for LabelPlace {
+    fn from(span: FileSpan) -> Self {
+        Self::File(span)
+    }
 }
 
 /// Replacement of one span by a text.
@@ -162,10 +196,10 @@ impl Diagnostic {
         self
     }
 
-    /// Points at a second place.
+    /// Points at a second place: a [`Span`] of the text the finding is about, or a [`FileSpan`].
     #[must_use]
-    pub fn with_label(mut self, span: Span, message: impl Into<String>) -> Self {
-        self.labels.push(Label { span, message: message.into() });
+    pub(crate) fn with_label(mut self, place: impl Into<LabelPlace>, message: impl Into<String>) -> Self {
+        self.labels.push(Label { place: place.into(), message: message.into() });
         self
     }
 
@@ -193,6 +227,8 @@ pub struct Diagnostics {
     dropped: usize,
     errors: usize,
     warnings: usize,
+    /// Places of the file whose text must not be shown, in order.
+    hidden: Vec<Span>,
 }
 
 impl Diagnostics {
@@ -233,6 +269,7 @@ impl Diagnostics {
         // What `push` below counts again is taken off: the rest was counted and not kept.
         let kept = |severity| other.items.iter().filter(|item| item.severity == severity).count();
         other.not_kept.iter().for_each(|(code, severity, count)| self.drop_some(code, *severity, *count));
+        self.conceal(other.hidden.iter().copied());
         self.errors += other.errors - kept(Severity::Error);
         self.warnings += other.warnings - kept(Severity::Warning);
         for item in other.items {
@@ -251,7 +288,11 @@ impl Diagnostics {
         let mut out = Self::default();
         for mut item in self.items {
             item.span = place(item.span).0;
-            item.labels.iter_mut().for_each(|label| label.span = place(label.span).0);
+            for label in &mut item.labels {
+                if let LabelPlace::Text(span) = &mut label.place {
+                    *span = place(*span).0;
+                }
+            }
             // Where the text was escaped or folded, an edit would hit the wrong letters.
             let exact = |fix: &Fix| fix.edits.iter().all(|edit| place(edit.span).1);
             item.fix = item.fix.filter(exact);
@@ -263,9 +304,48 @@ impl Diagnostics {
         out
     }
 
+    /// Notes places whose text must not be shown, whatever is found near them.
+    pub(crate) fn conceal(&mut self, secrets: impl Iterator<Item = Span>) {
+        self.hidden.extend(secrets);
+        join(&mut self.hidden);
+    }
+
+    /// A stretch of the file as it may be shown: letters of secrets are covered, and every character keeps its width
+    /// in bytes.
+    #[must_use]
+    pub fn excerpt<'s>(&self, source: &'s Source, stretch: Range<usize>) -> Cow<'s, str> {
+        let text = source.text().get(stretch.clone()).unwrap_or_default();
+        let first = self.hidden.partition_point(|secret| secret.end as usize <= stretch.start);
+        let secrets = self.hidden.get(first..).unwrap_or_default().iter().map(|span| span.to_range());
+        let secrets: Vec<_> = secrets.take_while(|secret| secret.start < stretch.end).collect();
+        if secrets.is_empty() {
+            return text.into();
+        }
+        let is_secret = |at: usize| secrets.iter().any(|secret| secret.contains(&(stretch.start + at)));
+        let shown = text.char_indices().map(|(at, c)| match c.len_utf8() {
+            _ if c.is_whitespace() || !is_secret(at) => c,
+            1 => '*',
+            2 => '\u{b7}',
+            3 => '\u{2022}',
+            _ => '\u{1f784}',
+        });
+        shown.collect::<String>().into()
+    }
+
+    /// Takes away what was said of some places.
+    pub(crate) fn withhold_where(&mut self, secret: impl Fn(Span) -> bool) {
+        for item in self.items.iter_mut().filter(|item| secret(item.span)) {
+            let what = item.code.slug.replace('-', " ");
+            item.message = format!("{what} in a secret value, which is not shown");
+            item.help = Some(format!("`policy explain {}` tells what it means", item.code.id));
+            item.fix = None;
+        }
+    }
+
     /// Leaves out the findings of other codes, of those that were not kept as well.
     pub fn keep_codes(&mut self, keep: &dyn Fn(&'static Code) -> bool) {
         let old = std::mem::take(self);
+        self.hidden = old.hidden;
         old.items.into_iter().filter(|item| keep(item.code)).for_each(|item| self.push(item));
         for (code, severity, count) in old.not_kept.into_iter().filter(|(code, ..)| keep(code)) {
             self.drop_some(code, severity, count);
@@ -286,6 +366,7 @@ impl Diagnostics {
 
     /// Takes away what was said of the text, and moves each finding to a place of a text that may be shown.
     pub(crate) fn withhold(&mut self, place: impl Fn(Span) -> u32) {
+        self.hidden.clear();
         for item in &mut self.items {
             let what = item.code.slug.replace('-', " ");
             item.message =
@@ -315,8 +396,9 @@ impl Diagnostics {
 
     /// Keeps the findings that `keep` says.
     pub(crate) fn retain(&mut self, keep: impl Fn(&Diagnostic) -> bool) {
-        let kept = std::mem::take(self).items.into_iter();
-        kept.filter(keep).for_each(|item| self.push(item));
+        let old = std::mem::take(self);
+        self.hidden = old.hidden;
+        old.items.into_iter().filter(keep).for_each(|item| self.push(item));
     }
 
     /// Drops findings that a file which could not be read to its end does not bear out.
@@ -429,8 +511,8 @@ pub fn steers(c: char) -> bool {
         )
 }
 
-/// User text for a terminal or a log: line breaks, control characters and those that turn the direction of
-/// writing are escaped, so that a policy cannot forge a line.
+/// User text for a terminal or a log: line breaks, control characters, those that cannot be seen and those that turn
+/// the direction of writing are escaped, so that a policy cannot forge a line.
 ///
 /// ```
 /// use policy_core::diagnostic::printable;
@@ -439,12 +521,14 @@ pub fn steers(c: char) -> bool {
 /// ```
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(steers) {
+    // Joiners are letters of some scripts.
+    let hidden = |c| steers(c) || is_invisible(c) && !matches!(c, '\u{200c}' | '\u{200d}');
+    if !text.contains(hidden) {
         return text.into();
     }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        match steers(c) {
+        match hidden(c) {
             true => out.extend(c.escape_default()),
             false => out.push(c),
         }
@@ -456,7 +540,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 #[must_use]
 pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Only the front of an absurdly long word is compared: the distance is quadratic.
-    let word: String = word.chars().take(64).collect::<String>().to_lowercase().replace('_', "-");
+    let word: String = word.chars().take(64).collect();
+    let word = plain(&word).trim().to_lowercase().replace('_', "-");
     let limit = (word.chars().count() / 3).max(1);
     known
         .into_iter()
@@ -464,6 +549,22 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
         .filter(|&(distance, _)| distance <= limit)
         .min()
         .map(|(_, candidate)| candidate)
+}
+
+/// The help for a misspelt word: the one it is near to, and which of its characters only looks right.
+pub(crate) fn did_you_mean_help(word: &str, near: &str) -> String {
+    match OddCharacter::in_text(word) {
+        Some(odd) => format!("did you mean `{near}`? {odd}"),
+        None => format!("did you mean `{near}`?"),
+    }
+}
+
+/// A help, and which character of a word only looks right, if there is one.
+pub(crate) fn with_odd(help: &str, word: &str) -> String {
+    match OddCharacter::in_text(word) {
+        Some(odd) => format!("{help}; {odd}"),
+        None => help.to_owned(),
+    }
 }
 
 #[cfg(test)]

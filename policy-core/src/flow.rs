@@ -15,7 +15,7 @@ use crate::cel::{
 };
 use crate::diagnostic::{Code, Diagnostic, Severity, did_you_mean, shorten};
 use crate::phase::Phase;
-use crate::source::Span;
+use crate::source::{FileSpan, Span};
 
 static RESULT_MISSING: Code = Code::error("TP411", "result-missing").ngrok(&["ERR_NGROK_2200"]);
 static RESULT_CONDITIONAL: Code = Code::warning("TP412", "result-conditional").ngrok(&["ERR_NGROK_2254"]);
@@ -36,7 +36,7 @@ pub(crate) struct Trace {
     pub(crate) phase: Phase,
     /// The rule of the phase and the action of the rule.
     pub(crate) place: (usize, usize),
-    pub(crate) span: Span,
+    pub(crate) span: FileSpan,
 }
 
 /// What is known where the reader is.
@@ -105,7 +105,7 @@ impl When {
 struct Setting {
     ty: Type,
     shape: Rc<Shape>,
-    span: Span,
+    span: FileSpan,
     /// The rules that leave it behind.
     whens: Vec<Rc<When>>,
     /// True if there are more of them than are remembered, or some have too many conditions.
@@ -199,7 +199,7 @@ impl Flow {
     }
 
     /// An action leaves something behind.
-    pub(crate) fn leave(&self, state: State, ty: Type, shape: Rc<Shape>, span: Span) {
+    pub(crate) fn leave(&self, state: State, ty: Type, shape: Rc<Shape>, span: FileSpan) {
         let mut now = self.now.borrow_mut();
         *now.times.entry(state.clone()).or_default() += 1;
         now.variables += u64::from(matches!(state, State::Variable(_)));

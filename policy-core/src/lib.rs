@@ -73,6 +73,12 @@ pub mod variables;
 /// The results of actions, by the file that declares them.
 pub(crate) use actions::{MORE_RESULTS, RESULTS};
 
+/// The declared fields of policies and configurations.
+pub(crate) const DECLARED: &[&[schema::Declared]] = &[actions::FIELDS, agent::FIELDS];
+
+/// Keys with secret values that no declaration knows.
+pub(crate) const SECRET_KEYS: &[&[&str]] = &[agent::SECRET_KEYS, edge::SECRET_KEYS];
+
 /// Every diagnostic code, by the file that raises it.
 pub(crate) static CODES: &[&[&[&diagnostic::Code]]] = &[
     &[parse::CODES, cel::CODES, reader::CODES, flow::CODES],

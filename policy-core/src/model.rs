@@ -12,14 +12,14 @@ use std::rc::Rc;
 
 use crate::actions::{ActionConfig, NAMES, OLD_NAMES, facts_of};
 use crate::cel::{Condition, Expression, State, Type, check_condition};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, did_you_mean, shorten};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, did_you_mean, did_you_mean_help, shorten};
 use crate::flow::Flow;
 use crate::options::{CheckOptions, EndpointTraits};
 use crate::parse::{Document, NodeRef};
 use crate::phase::Phase;
 use crate::reader::{Field, Fields, LEGACY_FIELD, Reader, TextRef, head, placeholder};
 use crate::schema::{Context, Place};
-use crate::source::{Span, Spanned};
+use crate::source::{FileSpan, Span, Spanned};
 use crate::variables;
 
 pub(crate) use manifest::HeldKind;
@@ -51,6 +51,8 @@ pub struct Policy {
     pub phases: Vec<PhaseRules>,
     /// Where the policy stands: the whole file, or a part of one.
     pub span: Span,
+    /// Phases whose key has been given before: an error, so they are only checked.
+    pub(crate) repeated: Vec<PhaseRules>,
 }
 
 impl Policy {
@@ -128,7 +130,7 @@ pub fn read_policy(document: &Document, options: &CheckOptions, diagnostics: &mu
 
 /// Reads a node as a policy: the root of a policy file, or `traffic_policy` of a configuration.
 pub(crate) fn policy<'d>(node: NodeRef<'d>, endpoint: EndpointTraits, reader: &Reader<'d>) -> Policy {
-    let mut out = Policy { phases: Vec::new(), span: node.span() };
+    let mut out = Policy { span: node.span(), ..Policy::default() };
     let Some(written) = written_phases(node, endpoint, reader) else { return out };
     let flow = Flow::new(outline::outline(&written), has_all(node, &written), endpoint.cloud);
     let mut read: Vec<(usize, PhaseRules)> = Vec::new();
@@ -143,7 +145,10 @@ pub(crate) fn policy<'d>(node: NodeRef<'d>, endpoint: EndpointTraits, reader: &R
         }
     }
     read.sort_by_key(|(at, _)| *at);
-    out.phases = read.into_iter().map(|(_, rules)| rules).collect();
+    for (at, rules) in read {
+        let repeated = written.get(at).is_some_and(|written| written.repeated);
+        if repeated { &mut out.repeated } else { &mut out.phases }.push(rules);
+    }
     out
 }
 
@@ -178,6 +183,7 @@ fn rule<'d>(node: NodeRef<'d>, number: usize, place: Place<'_>, reader: &Reader<
     }
     let fields = shape::rule_fields(node, fields, reader)?;
     let name = fields.get("name").and_then(|node| reader.name(node, "`name`"));
+    check_repeats(&fields, number, place, reader);
     let Conditions { expressions, guarded, tests } = conditions(&fields, number, place, reader);
     // An empty list is written on purpose; a key without a value has lost it.
     if fields.field("expressions").is_none()
@@ -197,6 +203,18 @@ fn rule<'d>(node: NodeRef<'d>, number: usize, place: Place<'_>, reader: &Reader<
     }
     let name = name.map(|name| Spanned::new(name.value.into(), name.span));
     Some(Rule { name, span, expressions, guarded, tests, actions, written_actions })
+}
+
+/// Checks what a rule has twice, which does not count.
+fn check_repeats<'d>(fields: &Fields<'d>, number: usize, place: Place<'_>, reader: &Reader<'d>) {
+    for repeat in fields.repeats("expressions") {
+        place.flow.begin_rule(number);
+        expressions(&repeat, place, reader);
+    }
+    for list in fields.repeats("actions").filter_map(|field| reader.list(field.value, "`actions`")) {
+        place.flow.begin_rule(number);
+        list.into_iter().for_each(|node| drop(action(node, false, place, reader)));
+    }
 }
 
 /// The `type` of an action that stands where a rule is expected.
@@ -254,11 +272,12 @@ fn expressions<'d>(field: &Field<'d>, place: Place<'_>, reader: &Reader<'d>) -> 
 
 /// Reads an action; `flat` if its rule is missing around it.
 fn action<'d>(node: NodeRef<'d>, flat: bool, place: Place<'_>, reader: &Reader<'d>) -> Option<Action> {
-    let Some(fields) = Fields::of(node) else {
+    let Some(mut fields) = Fields::of(node) else {
         reader.wrong_type(node, "an action, a map", "write e.g. `type: deny`");
         return None;
     };
     let span = head(node);
+    fields.incomplete = fields.entries.iter().any(|field| did_you_mean(field.key, ["type"]).is_some());
     let kind = fields
         .required(reader, "type", ("the action", span), "type: forward-internal")
         .and_then(|node| reader.text(node, "`type`"));
@@ -286,11 +305,14 @@ fn action<'d>(node: NodeRef<'d>, flat: bool, place: Place<'_>, reader: &Reader<'
     }
     let owner = format!("`{name}`");
     let cx = Context { reader, place: Some(place), owner: (&owner, kind.span) };
+    for repeat in fields.repeats("config") {
+        ActionConfig::read(name, Some(repeat.value), &cx);
+    }
     match ActionConfig::read(name, fields.get("config"), &cx) {
         Some(config) => {
             let result = facts.and_then(|facts| facts.result);
             if let Some(path) = result.filter(|_| config.as_ref().is_none_or(ActionConfig::leaves_results)) {
-                place.flow.leave(State::Result(path), Type::Dyn, Rc::default(), kind.span);
+                place.flow.leave(State::Result(path), Type::Dyn, Rc::default(), FileSpan::new(kind.span));
             }
             if facts.is_some_and(|facts| facts.rewrites) {
                 place.flow.rewrite();
@@ -313,7 +335,7 @@ fn stray_field(action: &str, field: &Field<'_>, reader: &Reader<'_>) {
     reader.report(if fields.iter().any(|field| field.name() == key) {
         found.with_help(format!("`{key}` belongs below `config:`"))
     } else if let Some(near) = did_you_mean(key, ["type", "config"]) {
-        found.with_help(format!("did you mean `{near}`?")).with_fix_at(false, field.content, near)
+        found.with_help(did_you_mean_help(key, near)).with_fix_at(false, field.content, near)
     } else {
         found.with_help("an action has `type` and `config`")
     });
@@ -323,9 +345,7 @@ fn unknown_action(kind: TextRef<'_>, reader: &Reader<'_>) {
     let name = kind.value;
     let found = Diagnostic::new(&UNKNOWN_ACTION, kind.span, format!("unknown action `{}`", shorten(name)));
     reader.report(match did_you_mean(name, NAMES.iter().copied()) {
-        Some(near) => {
-            found.with_help(format!("did you mean `{near}`?")).with_fix_at(false, kind.content, near)
-        }
+        Some(near) => found.with_help(did_you_mean_help(name, near)).with_fix_at(false, kind.content, near),
         None => found.with_help(format!("the actions are `{}`", NAMES.join("`, `"))),
     });
 }

@@ -10,8 +10,10 @@ mod document;
 mod json;
 mod keys;
 mod limits;
+mod merge;
 mod origin;
 mod plain;
+mod syntax;
 
 pub use build::parse;
 pub(crate) use decode::CONTROL_CHARACTER;
@@ -27,8 +29,11 @@ use crate::diagnostic::Code;
 pub(crate) static CODES: &[&Code] = &[
     &decode::INVALID_ENCODING,
     &decode::CONTROL_CHARACTER,
-    &build::SYNTAX,
-    &build::TAB_INDENTATION,
+    &syntax::SYNTAX,
+    &syntax::TAB_INDENTATION,
+    &syntax::JOINED_ITEM,
+    &merge::MERGE_KEY,
+    &build::OCTAL,
     &keys::DUPLICATE_KEY,
     &build::UNKNOWN_ALIAS,
     &decode::LIMIT_EXCEEDED,

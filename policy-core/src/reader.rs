@@ -2,32 +2,48 @@
 //!
 //! Policies and configurations are read through a [`Reader`], which collects what it finds and goes on.
 
+mod comments;
 mod placeholders;
+mod secrets;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use crate::cel::CelLimits;
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Edit, Severity, did_you_mean, shorten, steers};
+use crate::diagnostic::{
+    Code, Diagnostic, Diagnostics, Edit, Severity, did_you_mean, did_you_mean_help, shorten, steers, with_odd,
+};
 use crate::options::CheckOptions;
 use crate::parse::{CONTROL_CHARACTER, Document, NodeKind, NodeRef, Origin, Plain, Scalar, Style};
 use crate::source::Span;
 
-pub(crate) use placeholders::{constant_name, is_placeholder, placeholder};
+pub(crate) use placeholders::{constant_name, is_placeholder, placeholder, placeholder_map};
 
-pub(crate) static WRONG_TYPE: Code = Code::error("TP301", "wrong-type").ngrok(&["ERR_NGROK_2203"]);
-pub(crate) static UNKNOWN_FIELD: Code = Code::error("TP302", "unknown-field").ngrok(&["ERR_NGROK_2203"]);
+pub(crate) static WRONG_TYPE: Code =
+    Code::error("TP301", "wrong-type").ngrok(&["ERR_NGROK_2203", "ERR_NGROK_2252"]);
+pub(crate) static UNKNOWN_FIELD: Code =
+    Code::error("TP302", "unknown-field").ngrok(&["ERR_NGROK_2203", "ERR_NGROK_2219"]);
 pub(crate) static MISSING_FIELD: Code =
     Code::error("TP303", "missing-field").ngrok(&["ERR_NGROK_2234"]).absence();
-pub(crate) static DUPLICATE: Code =
-    Code::error("TP453", "duplicate-value").ngrok(&["ERR_NGROK_2231", "ERR_NGROK_375"]);
+pub(crate) static DUPLICATE: Code = Code::error("TP453", "duplicate-value").ngrok(&[
+    "ERR_NGROK_2231",
+    "ERR_NGROK_375",
+    "ERR_NGROK_7187",
+    "ERR_NGROK_7188",
+    "ERR_NGROK_7189",
+    "ERR_NGROK_7190",
+    "ERR_NGROK_7191",
+    "ERR_NGROK_7192",
+]);
 /// A file that is named in another one.
 pub(crate) static UNREADABLE_FILE: Code = Code::error("TP452", "unreadable-file");
 pub(crate) static LEGACY_FIELD: Code = Code::warning("TP306", "legacy-field");
 pub(crate) static INVALID_VALUE: Code = Code::error("TP308", "invalid-value").ngrok(&[
     "ERR_NGROK_2204",
+    "ERR_NGROK_2214",
     "ERR_NGROK_2215",
     "ERR_NGROK_2221",
     "ERR_NGROK_2222",
@@ -36,6 +52,7 @@ pub(crate) static INVALID_VALUE: Code = Code::error("TP308", "invalid-value").ng
     "ERR_NGROK_2226",
     "ERR_NGROK_2228",
     "ERR_NGROK_2237",
+    "ERR_NGROK_2252",
 ]);
 
 /// The codes this file raises.
@@ -48,6 +65,7 @@ pub(crate) static CODES: &[&Code] = &[
     &DUPLICATE,
     &UNREADABLE_FILE,
     &placeholders::PLACEHOLDER,
+    &comments::CUT_BY_COMMENT,
 ];
 
 /// The keys a map may have.
@@ -69,10 +87,12 @@ impl<'k> Keys<'k> {
 /// Reads one document.
 #[derive(Debug)]
 pub(crate) struct Reader<'d> {
-    document: std::marker::PhantomData<&'d Document>,
+    document: &'d Document,
     found: RefCell<Diagnostics>,
     budget: Rc<Budget>,
     options: CheckOptions,
+    /// True if there is another reader of the document, which takes over what this one finds.
+    is_fresh: bool,
 }
 
 /// What the rest of a document may cost, however many readers share it.
@@ -82,6 +102,10 @@ struct Budget {
     pattern_states: Cell<u64>,
     /// Nodes of its expressions.
     nodes: Cell<usize>,
+    /// The places of its secrets, once they are asked for.
+    secrets: OnceCell<Vec<Span>>,
+    /// Those in fields that are misspelt.
+    more_secrets: RefCell<Vec<Span>>,
 }
 
 /// Nodes of all expressions of a document; aliases count wherever they are used.
@@ -92,23 +116,30 @@ const MOST_LARGE_EXPRESSIONS: u64 = 10;
 
 impl<'d> Reader<'d> {
     /// A reader of one document; what it hands out lives as long as the document.
-    pub(crate) fn new(_: &'d Document, options: &CheckOptions) -> Self {
+    pub(crate) fn new(document: &'d Document, options: &CheckOptions) -> Self {
         let most = CelLimits::default().pattern_states * MOST_LARGE_EXPRESSIONS;
         Self {
-            document: std::marker::PhantomData,
+            document,
             found: RefCell::default(),
-            budget: Rc::new(Budget { pattern_states: Cell::new(most), nodes: Cell::new(MOST_NODES) }),
+            budget: Rc::new(Budget {
+                pattern_states: Cell::new(most),
+                nodes: Cell::new(MOST_NODES),
+                secrets: OnceCell::new(),
+                more_secrets: RefCell::default(),
+            }),
             options: options.clone(),
+            is_fresh: false,
         }
     }
 
     /// A reader of the same document with findings of its own.
     pub(crate) fn fresh(&self) -> Self {
         Self {
-            document: std::marker::PhantomData,
+            document: self.document,
             found: RefCell::default(),
             budget: Rc::clone(&self.budget),
             options: self.options.clone(),
+            is_fresh: true,
         }
     }
 
@@ -159,16 +190,46 @@ impl<'d> Reader<'d> {
             return;
         }
         let origin = text.origin();
+        if self.document.is_broken(text.span.start) {
+            return;
+        }
+        let mut found = found;
+        if self.is_secret(text.span) {
+            // What is said of a text inside of it would repeat it.
+            let texts = secrets::texts_in_expressions(text.value);
+            found.withhold_where(|span| {
+                let span = span.to_range();
+                texts.iter().any(|text| text.start < span.end && span.start < text.end)
+            });
+        }
         let mut found = found.of_part(&|part| origin.place(part));
         found.keep_fixes(|edit| text.takes(edit));
         self.absorb(found);
     }
 
     pub(crate) fn into_diagnostics(self) -> Diagnostics {
-        self.found.into_inner()
+        let mut found = self.found.into_inner();
+        // Of several readers of a document the first knows the secrets of all.
+        if !self.is_fresh {
+            let secrets = self.budget.secrets.get_or_init(|| secrets::secrets(self.document));
+            found.conceal(secrets.iter().chain(self.budget.more_secrets.borrow().iter()).copied());
+        }
+        found
     }
 
+    /// True if the text at a place must not be repeated.
+    pub(crate) fn is_secret(&self, at: Span) -> bool {
+        let secrets = self.budget.secrets.get_or_init(|| secrets::secrets(self.document));
+        let before = secrets.partition_point(|span| span.start < at.end.max(at.start + 1));
+        let last = before.checked_sub(1).and_then(|last| secrets.get(last));
+        last.is_some_and(|span| at.start < span.end)
+    }
+
+    /// Takes a finding, unless it follows from what the YAML reader has reported.
     pub(crate) fn report(&self, mut diagnostic: Diagnostic) {
+        if self.document.is_broken(diagnostic.span.start) {
+            return;
+        }
         if self.options.strict && diagnostic.code == &LEGACY_FIELD {
             diagnostic.severity = Severity::Error;
         }
@@ -176,21 +237,14 @@ impl<'d> Reader<'d> {
     }
 
     pub(crate) fn wrong_type(&self, node: NodeRef<'_>, expected: impl Display, help: &str) {
-        const SECRET: [&str; 8] =
-            ["credentials", "secret", "authtoken", "api_key", "private_key", "`agent`", "tls", "config of"];
-        let expected = expected.to_string();
-        let found = match node.kind() {
-            // What stands in the wrong place may be a secret.
-            NodeKind::Scalar(scalar)
-                if SECRET.iter().any(|word| expected.contains(word))
-                    && matches!(Plain::from_scalar(scalar), Plain::String(_)) =>
-            {
-                "a string".to_owned()
-            }
-            _ => describe(node),
-        };
+        let found = describe(node, self.is_secret(node.span()));
         let found = Diagnostic::new(&WRONG_TYPE, head(node), format!("expected {expected}, found {found}"));
-        self.report(found.with_help(help));
+        let key = Fields::of(node).and_then(|fields| fields.entries.first().map(|field| field.key));
+        let word = match node.kind() {
+            NodeKind::Scalar(scalar) if scalar.style == Style::Plain => scalar.text,
+            _ => key.unwrap_or_default(),
+        };
+        self.report(found.with_help(with_odd(help, word)));
     }
 
     pub(crate) fn invalid(&self, span: Span, message: impl Into<String>, help: impl Into<String>) {
@@ -199,26 +253,26 @@ impl<'d> Reader<'d> {
 
     /// The entries of a map whose keys are checked against `keys`; `what` names the map.
     pub(crate) fn map(&self, node: NodeRef<'d>, what: &str, keys: Keys<'_>) -> Option<Fields<'d>> {
-        let Some(fields) = Fields::of(node) else {
+        let Some(mut fields) = Fields::of(node) else {
             self.wrong_type(node, format_args!("{what}, a map"), "write `key: value` lines below it");
             return None;
         };
-        for field in &fields.entries {
-            if !keys.known.contains(&field.key) {
-                self.unknown(field, what, keys, &fields);
-            }
-        }
+        let unknown = fields.entries.iter().filter(|field| !keys.known.contains(&field.key));
+        // Each of them is reported.
+        let strange = unknown.filter(|field| self.unknown(field, what, keys, &fields)).count();
+        fields.incomplete = strange > 0;
         Some(fields)
     }
 
-    pub(crate) fn unknown(&self, field: &Field<'_>, what: &str, keys: Keys<'_>, among: &Fields<'_>) {
+    /// Reports a field that is not known; false for one that is read past on purpose.
+    pub(crate) fn unknown(&self, field: &Field<'_>, what: &str, keys: Keys<'_>, among: &Fields<'_>) -> bool {
         let key = field.key;
         if let Some((_, advice)) = keys.legacy.iter().find(|(legacy, _)| *legacy == key) {
             self.report(
                 Diagnostic::new(&LEGACY_FIELD, field.span, format!("the field `{key}` is ignored"))
                     .with_help(*advice),
             );
-            return;
+            return false;
         }
         let known = keys.known.get(..keys.shown).unwrap_or_default().join("`, `");
         let found = Diagnostic::new(
@@ -226,16 +280,22 @@ impl<'d> Reader<'d> {
             field.span,
             format!("unknown field `{}` in {what}", shorten(key)),
         );
-        self.report(match did_you_mean(key, keys.known.iter().copied()) {
+        let near = did_you_mean(key, keys.known.iter().copied());
+        if near.is_some_and(secrets::is_secret_name) {
+            let mut more = self.budget.more_secrets.borrow_mut();
+            secrets::add_below(field.value, &mut HashSet::new(), &mut more);
+        }
+        self.report(match near {
             Some(near) if among.entries.iter().any(|field| field.key == near) => {
                 found.with_help(format!("did you mean `{near}`, which is given as well? merge the two"))
             }
             Some(near) => {
-                found.with_help(format!("did you mean `{near}`?")).with_fix_at(false, field.content, near)
+                found.with_help(did_you_mean_help(key, near)).with_fix_at(false, field.content, near)
             }
             None if keys.known.is_empty() => found.with_help("it takes no fields; remove this one"),
-            None => found.with_help(format!("known fields: `{known}`")),
+            None => found.with_help(with_odd(&format!("known fields: `{known}`"), key)),
         });
+        true
     }
 
     /// The items of a list.
@@ -308,22 +368,50 @@ impl<'d> Reader<'d> {
     }
 
     pub(crate) fn integer(&self, node: NodeRef<'d>, what: &str, range: RangeInclusive<i64>) -> Option<i64> {
-        if let NodeKind::Scalar(scalar) = node.kind()
-            && let Plain::Int(value) = Plain::from_scalar(scalar)
-        {
-            let value = Some(value).filter(|value| range.contains(value));
-            if value.is_none() {
-                let message = format!("{what} is out of range: `{}`", shorten(scalar.text));
-                let help = match (range.start(), range.end()) {
-                    (least, most) if least == most => format!("write `{least}`"),
-                    (least, most) => format!("give a whole number from {least} to {most}"),
-                };
-                self.invalid(scalar.span, message, help);
+        let NodeKind::Scalar(scalar) = node.kind() else {
+            self.wrong_type(node, format_args!("{what}, a whole number"), "write a whole number");
+            return None;
+        };
+        let Plain::Int(value) = Plain::from_scalar(scalar) else {
+            let help = match scalar.unquoted() {
+                Plain::Int(_) => "write the number without quotes".to_owned(),
+                _ => within(&range),
+            };
+            self.wrong_type(node, format_args!("{what}, a whole number"), &help);
+            return None;
+        };
+        self.ranged(value, scalar, what, range)
+    }
+
+    /// The version of a format: a whole number. Some programs write it in quotes.
+    pub(crate) fn version(&self, node: NodeRef<'d>, range: RangeInclusive<i64>) -> Option<i64> {
+        let what = "`version`";
+        match node.kind() {
+            NodeKind::Scalar(scalar) if scalar.text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                match scalar.unquoted() {
+                    Plain::Int(value) => self.ranged(value, scalar, what, range),
+                    _ => self.integer(node, what, range),
+                }
             }
-            return value;
+            _ => self.integer(node, what, range),
         }
-        self.wrong_type(node, format_args!("{what}, a whole number"), "write a number without quotes");
-        None
+    }
+
+    fn ranged(&self, value: i64, at: Scalar<'_>, what: &str, range: RangeInclusive<i64>) -> Option<i64> {
+        let fits = range.contains(&value);
+        if !fits {
+            let message = format!("{what} is out of range: `{}`", shorten(at.text));
+            self.invalid(at.span, message, within(&range));
+        }
+        fits.then_some(value)
+    }
+}
+
+/// What numbers there may be.
+fn within(range: &RangeInclusive<i64>) -> String {
+    match (range.start(), range.end()) {
+        (min, max) if min == max => format!("write `{min}`"),
+        (min, max) => format!("give a whole number from {min} to {max}"),
     }
 }
 
@@ -375,10 +463,21 @@ pub(crate) struct Field<'d> {
     pub(crate) value: NodeRef<'d>,
 }
 
+impl Field<'_> {
+    /// True for a key without a value.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self.value.kind(), NodeKind::Scalar(scalar) if Plain::from_scalar(scalar) == Plain::Null)
+    }
+}
+
 /// The entries of a map; of a repeated key the first counts.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'d> {
     pub(crate) entries: Vec<Field<'d>>,
+    /// True if older names of fields are right here: the format itself is old.
+    pub(crate) old_names: bool,
+    /// True if some entry was not understood: what seems to be missing may be that.
+    pub(crate) incomplete: bool,
 }
 
 impl<'d> Fields<'d> {
@@ -391,21 +490,23 @@ impl<'d> Fields<'d> {
             }
             NodeKind::Sequence(_) | NodeKind::Mapping(_) => None,
         });
-        Some(Self { entries: entries.collect() })
+        Some(Self { entries: entries.collect(), old_names: false, incomplete: false })
     }
 
     /// A map without entries, for an omitted `config`.
     pub(crate) const fn empty() -> Self {
-        Self { entries: Vec::new() }
+        Self { entries: Vec::new(), old_names: false, incomplete: false }
     }
 
     /// The entry of a key; an entry without a value counts as absent.
     pub(crate) fn field(&self, key: &str) -> Option<Field<'d>> {
-        let field = self.entries.iter().find(|field| field.key == key)?;
-        match field.value.kind() {
-            NodeKind::Scalar(scalar) if Plain::from_scalar(scalar) == Plain::Null => None,
-            _ => Some(*field),
-        }
+        self.entries.iter().find(|field| field.key == key).filter(|field| !field.is_empty()).copied()
+    }
+
+    /// Further entries of a key that is repeated, which has been reported: they are read for their findings only.
+    pub(crate) fn repeats(&self, key: &str) -> impl Iterator<Item = Field<'d>> {
+        let further = self.entries.iter().filter(move |field| field.key == key).skip(1);
+        further.filter(|field| !field.is_empty()).copied()
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<NodeRef<'d>> {
@@ -421,7 +522,8 @@ impl<'d> Fields<'d> {
         example: &str,
     ) -> Option<NodeRef<'d>> {
         let value = self.get(key);
-        if value.is_none() {
+        let written = self.entries.iter().any(|field| field.key == key);
+        if value.is_none() && (written || !self.incomplete) {
             let at = self.entries.iter().find(|field| field.key == key).map_or(owner.1, |field| field.span);
             reader.report(
                 Diagnostic::new(&MISSING_FIELD, at, format!("{} needs `{key}`", owner.0))
@@ -444,13 +546,16 @@ fn is_yaml_1_1_boolean(text: &str) -> bool {
     ["yes", "no", "on", "off", "y", "n"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
-fn describe(node: NodeRef<'_>) -> String {
+/// What a node is, for a message; `secret` if its value must not be repeated.
+fn describe(node: NodeRef<'_>, secret: bool) -> String {
     match node.kind() {
         NodeKind::Sequence(_) => "a list".to_owned(),
         NodeKind::Mapping(_) => "a map".to_owned(),
         NodeKind::Scalar(scalar) => match Plain::from_scalar(scalar) {
             Plain::Null => "nothing".to_owned(),
             Plain::Bool(value) => format!("`{value}`"),
+            Plain::Int(_) | Plain::Float(_) if secret => "a number".to_owned(),
+            Plain::String(_) if secret => "a string".to_owned(),
             Plain::Int(_) | Plain::Float(_) => format!("the number `{}`", shorten(scalar.text)),
             _ => format!("the string `{}`", shorten(scalar.text)),
         },

@@ -87,7 +87,7 @@ impl<'r, 'd> Context<'r, 'd> {
         let mut entry = fields.field(name);
         for alias in field.aliases {
             let Some(old) = fields.field(alias) else { continue };
-            self.legacy_name(fields, &old, name, field.both_right);
+            self.legacy_name(fields, &old, name, field.both_right || fields.old_names);
             entry = entry.or(Some(old));
         }
         let Some(entry) = entry else {
@@ -96,7 +96,10 @@ impl<'r, 'd> Context<'r, 'd> {
             }
             return Some(None);
         };
-        field.kind.read(entry.value, &format!("`{name}`"), self).map(Some)
+        for repeat in fields.repeats(entry.key) {
+            field.kind.read(repeat.value, &format!("`{}`", entry.key), self);
+        }
+        field.kind.read(entry.value, &format!("`{}`", entry.key), self).map(Some)
     }
 
     /// Reads fields for their diagnostics only.
@@ -166,6 +169,11 @@ pub(crate) trait Kind {
         false
     }
 
+    /// True if nobody but the author of the file should read it.
+    fn is_secret(&self) -> bool {
+        false
+    }
+
     /// The fields below, if it is a map of declared ones or holds such maps.
     fn below(&self) -> Below {
         Below::Nothing
@@ -207,6 +215,7 @@ pub(crate) struct Field<K> {
     aliases: &'static [&'static str],
     /// True if the aliases are as good as the name.
     both_right: bool,
+    secret: bool,
 }
 
 impl<K: Copy> Field<K> {
@@ -217,12 +226,20 @@ impl<K: Copy> Field<K> {
         example: &'static str,
         doc: &'static str,
     ) -> Self {
-        Self { name, kind, need: Need::Required(example), doc, aliases: &[], both_right: false }
+        Self {
+            name,
+            kind,
+            need: Need::Required(example),
+            doc,
+            aliases: &[],
+            both_right: false,
+            secret: false,
+        }
     }
 
     /// A field that may be missing.
     pub(crate) const fn optional(name: &'static str, kind: K, doc: &'static str) -> Self {
-        Self { name, kind, need: Need::Optional, doc, aliases: &[], both_right: false }
+        Self { name, kind, need: Need::Optional, doc, aliases: &[], both_right: false, secret: false }
     }
 
     /// A field with a default.
@@ -232,7 +249,7 @@ impl<K: Copy> Field<K> {
         default: &'static str,
         doc: &'static str,
     ) -> Self {
-        Self { name, kind, need: Need::Default(default), doc, aliases: &[], both_right: false }
+        Self { name, kind, need: Need::Default(default), doc, aliases: &[], both_right: false, secret: false }
     }
 
     /// Older names, each read with a warning.
@@ -243,6 +260,11 @@ impl<K: Copy> Field<K> {
     /// Other names that are as good.
     pub(crate) const fn or_named(self, aliases: &'static [&'static str]) -> Self {
         Self { aliases, both_right: true, ..self }
+    }
+
+    /// Its value is for nobody's eyes: findings and excerpts never show it.
+    pub(crate) const fn secret(self) -> Self {
+        Self { secret: true, ..self }
     }
 
     pub(crate) const fn name(&self) -> &'static str {
@@ -259,6 +281,7 @@ pub(crate) trait Declaration: Sync {
     fn describe(&self) -> String;
     fn interpolates(&self) -> bool;
     fn below(&self) -> Below;
+    fn is_secret(&self) -> bool;
     /// Reads the field for its diagnostics only.
     fn check<'d>(&self, fields: &Fields<'d>, cx: &Context<'_, 'd>);
     /// True if there is no default, or its text is a value.
@@ -293,6 +316,10 @@ impl<K: Kind + Sync> Declaration for Field<K> {
 
     fn below(&self) -> Below {
         self.kind.below()
+    }
+
+    fn is_secret(&self) -> bool {
+        self.secret || self.kind.is_secret()
     }
 
     fn check<'d>(&self, fields: &Fields<'d>, cx: &Context<'_, 'd>) {

@@ -43,6 +43,37 @@ impl Span {
     }
 }
 
+/// Puts spans in order and makes one of those that overlap or touch. O(spans · log spans).
+pub(crate) fn join(spans: &mut Vec<Span>) {
+    spans.sort_unstable();
+    spans.dedup_by(|next, last| {
+        let joined = next.start <= last.end;
+        if joined {
+            last.end = last.end.max(next.end);
+        }
+        joined
+    });
+}
+
+/// A [`Span`] of the file itself. Findings in a text inside of the file have spans of that text until they are moved
+/// into the file; a place of this type is there already and is moved no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileSpan(Span);
+
+impl FileSpan {
+    /// Says that a span is one of the file.
+    #[must_use]
+    pub const fn new(span: Span) -> Self {
+        Self(span)
+    }
+
+    /// The span.
+    #[must_use]
+    pub const fn span(self) -> Span {
+        self.0
+    }
+}
+
 /// A value together with the place it was read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spanned<T> {

@@ -176,7 +176,8 @@ const FAULTS: &[(&str, &[&str])] = &[
     ("undocumented-field:forward-internal.binding", &["TP306"]),
     ("undocumented-field:custom-response.content", &["TP306"]),
     ("undocumented-field", &["TP302"]),
-    ("missing-field", &["TP303"]),
+    // What is missing may be there by a wrong name.
+    ("missing-field", &["TP303", "TP302"]),
     ("rule-without-actions", &["TP303"]),
     ("expression-not-string", &["TP301"]),
     ("config-not-map", &["TP301"]),

@@ -67,7 +67,7 @@ fn findings(out: &mut String, source: &Source, found: &Diagnostics) {
         .unwrap();
     for item in found.iter() {
         for label in &item.labels {
-            writeln!(out, "  {} {}", source.position(label.span.start), label.message).unwrap();
+            writeln!(out, "  {} {}", source.position(label.span().start), label.message).unwrap();
         }
         for edit in item.fix.iter().flat_map(|fix| &fix.edits) {
             let fix = (source.slice(edit.span), &edit.replacement);

@@ -30,9 +30,15 @@ const LAYERS: &[&[&str]] = &[
     &["lint"],
 ];
 
-/// Uses that go up by purpose: the catalogue lists what every layer declares.
-const EXCEPTIONS: &[(&str, &str)] =
-    &[("diagnostic", "CODES"), ("variables", "RESULTS"), ("variables", "MORE_RESULTS")];
+/// Uses that go up by purpose: the catalogue lists what every layer declares, and secrets are hidden wherever they are
+/// declared.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    ("diagnostic", "CODES"),
+    ("variables", "RESULTS"),
+    ("variables", "MORE_RESULTS"),
+    ("reader", "DECLARED"),
+    ("reader", "SECRET_KEYS"),
+];
 
 #[test]
 fn modules_use_only_lower_layers() {

@@ -126,7 +126,7 @@ fn finding<'a>(source: &'a Source, item: &'a Diagnostic) -> Finding<'a> {
             .labels
             .iter()
             .map(|label| {
-                let Position { line, column } = source.position(label.span.start);
+                let Position { line, column } = source.position(label.span().start);
                 Related { line, column, message: &label.message }
             })
             .collect(),

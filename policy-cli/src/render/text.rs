@@ -65,7 +65,7 @@ pub(crate) fn summary(report: &Report) -> String {
 pub(crate) fn findings_of(out: &mut impl Write, source: &Source, found: &Diagnostics) -> io::Result<()> {
     let renderer = Renderer::styled().decor_style(DecorStyle::Ascii);
     for diagnostic in found.iter() {
-        writeln!(out, "{}\n", renderer.render(&[group(source, diagnostic)]))?;
+        writeln!(out, "{}\n", renderer.render(&[group(source, diagnostic, found)]))?;
     }
     if found.dropped() > 0 {
         writeln!(out, "… and {} more in {}\n", found.dropped(), source.name())?;
@@ -73,41 +73,28 @@ pub(crate) fn findings_of(out: &mut impl Write, source: &Source, found: &Diagnos
     Ok(())
 }
 
-fn group<'a>(source: &'a Source, diagnostic: &'a Diagnostic) -> Group<'a> {
+fn group<'a>(source: &'a Source, diagnostic: &'a Diagnostic, among: &Diagnostics) -> Group<'a> {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
         Severity::Note => Level::NOTE,
     };
     let title = level.primary_title(&*diagnostic.message).id(diagnostic.code.id);
+    // The first mark names the place that stands behind the arrow.
     let mut marks = vec![(AnnotationKind::Primary, diagnostic.span, None)];
     marks.extend(
-        diagnostic.labels.iter().map(|label| (AnnotationKind::Context, label.span, Some(&*label.message))),
+        diagnostic.labels.iter().map(|label| (AnnotationKind::Context, label.span(), Some(&*label.message))),
     );
-    // A repeated key is read from its first place to its second.
-    marks.sort_by_key(|&(_, span, _)| span);
+    let all = marks.iter().map(|(_, span, _)| window(source, *span));
+    let all = all.reduce(|one, other| one.start.min(other.start)..one.end.max(other.end));
+    let excerpts: Vec<&[Mark<'_>]> = match all {
+        // Places that lie near one another are shown in one excerpt, in their order.
+        Some(all) if all.len() <= WIDEST_WINDOW => vec![&marks],
+        _ => marks.chunks(1).collect(),
+    };
     let mut group = Group::with_title(title);
-    for (kind, span, label) in marks {
-        let window = window(source, span);
-        let text = source.text().get(window.clone()).unwrap_or_default();
-        let place = source.position(span.start);
-        // A line with a secret is not printed again.
-        let secret = diagnostic.code.slug == "clear-text-secret";
-        if text.is_empty() || text.len() > WIDEST_WINDOW || secret {
-            group = group.element(
-                Origin::path(source.name()).line(place.line as usize).char_column(place.column as usize),
-            );
-            continue;
-        }
-        let first_line = source.position(u32::try_from(window.start).unwrap_or(u32::MAX)).line;
-        let at = (span.start as usize).saturating_sub(window.start);
-        let end = (span.end as usize).saturating_sub(window.start).clamp(at, text.len());
-        group = group.element(
-            Snippet::source(text)
-                .path(source.name())
-                .line_start(first_line as usize)
-                .annotation(kind.span(at..end).label(label)),
-        );
+    for marks in excerpts {
+        group = excerpt(group, source, marks, among);
     }
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(&**help));
@@ -117,6 +104,30 @@ fn group<'a>(source: &'a Source, diagnostic: &'a Diagnostic) -> Group<'a> {
         codes => format!("; ngrok: {}", codes.join(", ")),
     };
     group.element(Level::NOTE.message(format!("`policy explain {}`{ngrok}", diagnostic.code.id)))
+}
+
+/// A place in an excerpt, and what is to be seen there.
+type Mark<'a> = (AnnotationKind, Span, Option<&'a str>);
+
+/// Shows the lines of some places, without what is secret in them; of lines that are too long the first place alone.
+fn excerpt<'a>(group: Group<'a>, source: &'a Source, marks: &[Mark<'a>], among: &Diagnostics) -> Group<'a> {
+    let windows = marks.iter().map(|(_, span, _)| window(source, *span));
+    let whole = windows.reduce(|one, other| one.start.min(other.start)..one.end.max(other.end));
+    let (Some(whole), Some((_, first, _))) = (whole, marks.first()) else { return group };
+    let text = if whole.len() > WIDEST_WINDOW { "".into() } else { among.excerpt(source, whole.clone()) };
+    if text.is_empty() {
+        let place = source.position(first.start);
+        let origin = Origin::path(source.name()).line(place.line as usize).char_column(place.column as usize);
+        return group.element(origin);
+    }
+    let first_line = source.position(u32::try_from(whole.start).unwrap_or(u32::MAX)).line;
+    let length = text.len();
+    let inside = |offset: u32| (offset as usize).saturating_sub(whole.start).min(length);
+    let snippet = Snippet::source(text).path(source.name()).line_start(first_line as usize);
+    let annotations = marks.iter().map(|(kind, span, label)| {
+        kind.span(inside(span.start)..inside(span.end).max(inside(span.start))).label(*label)
+    });
+    group.element(snippet.annotations(annotations))
 }
 
 /// The bytes of the span's lines and the line before.

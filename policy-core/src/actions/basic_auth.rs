@@ -15,6 +15,8 @@ use crate::variables::{self, REQUEST};
 static INVALID_CREDENTIAL: Code = Code::error("TP421", "invalid-credential").ngrok(&[
     "ERR_NGROK_359",
     "ERR_NGROK_360",
+    "ERR_NGROK_2257",
+    "ERR_NGROK_2258",
     "ERR_NGROK_15008",
     "ERR_NGROK_15009",
     "ERR_NGROK_15011",
@@ -130,6 +132,10 @@ impl Kind for Credential {
         }
         cx.secret(text, &read, what);
         Some(read)
+    }
+
+    fn is_secret(&self) -> bool {
+        true
     }
 
     fn describe(&self) -> String {

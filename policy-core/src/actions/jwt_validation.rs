@@ -4,10 +4,14 @@
 //! examples as maps; both are read.
 
 use super::{ActionType, Ends, REQUEST_PHASE};
+use crate::parse::{NodeKind, NodeRef};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::schema::{Choice, Context, Declared, Field, Interpolated, Items, OneOf, Record, Text, WebUrl};
 use crate::variables::{self, REQUEST};
+
+/// Places where keys are published (ERR_NGROK_7193).
+const MOST_KEY_SOURCES: usize = 100;
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,7 +190,7 @@ static ALLOWED_ALGORITHMS: Field<Items<Choice<SigningAlgorithm>>> = Field::requi
 );
 static JKUS: Field<Items<WebUrl>> = Field::required(
     "additional_jkus",
-    Items::of(WebUrl { interpolated: true }).some(),
+    Items::of(WebUrl { interpolated: true }).between(1, MOST_KEY_SOURCES),
     "additional_jkus: [https://login.example.com/.well-known/jwks.json]",
     "Where keys are published (JWKS), tried in order.",
 );
@@ -290,6 +294,15 @@ impl ActionType for JwtValidation {
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
         let (issuers, audiences) = (cx.read(fields, &ISSUER), cx.optional(fields, &AUDIENCE));
         let (tokens, jws) = (cx.read(fields, &HTTP), cx.read(fields, &JWS));
+        check_algorithms(fields, cx);
+        let literal = |texts: &[Text], what: &str| {
+            let texts = texts.iter().filter_map(|text| Some((text.literal()?, text.span)));
+            cx.unique(what, texts, true);
+        };
+        issuers.iter().for_each(|issuers| literal(issuers, "issuer"));
+        audiences.iter().flatten().for_each(|audiences| literal(audiences, "audience"));
+        tokens.iter().for_each(|tokens| check_tokens(tokens, cx));
+        jws.iter().for_each(|(_, jkus)| literal(jkus, "URL of keys"));
         let (algorithms, jkus) = jws?;
         Some(Self {
             issuers: issuers?,
@@ -306,5 +319,25 @@ impl ActionType for JwtValidation {
             each(&token.name);
             token.prefix.iter().for_each(&mut *each);
         });
+    }
+}
+
+/// Says which way to sign is given twice.
+fn check_algorithms(fields: &Fields<'_>, cx: &Context<'_, '_>) {
+    let list = fields.get("jws").and_then(Fields::of).and_then(|jws| jws.get("allowed_algorithms"));
+    let Some(NodeKind::Sequence(items)) = list.map(NodeRef::kind) else { return };
+    let names = items.iter().filter_map(|item| match item.kind() {
+        NodeKind::Scalar(scalar) => Some((scalar.text, scalar.span)),
+        NodeKind::Sequence(_) | NodeKind::Mapping(_) => None,
+    });
+    cx.unique("algorithm", names, true);
+}
+
+/// Says which token is given twice: by the same header or field, in any case.
+fn check_tokens(tokens: &[Token], cx: &Context<'_, '_>) {
+    for method in [TokenMethod::Header, TokenMethod::Body] {
+        let names = tokens.iter().filter(|token| token.method == method);
+        let names = names.filter_map(|token| Some((token.name.literal()?, token.name.span)));
+        cx.unique("token", names, false);
     }
 }

@@ -12,7 +12,7 @@ use crate::ip_policies::IpPolicy;
 use crate::ir::{AddressList, DynamicList, Entries, Entry, Lowering, Op, next_id};
 use crate::lpm::{Family, RangeSet, family};
 use crate::phase::PhaseSet;
-use crate::reader::{self, Fields, Reader};
+use crate::reader::{Fields, Reader};
 use crate::schema::{
     CidrItem, Context, Declared, Field, Flag, Items, Literal, NetworkItem, NetworkOrTemplate, Text,
 };
@@ -21,8 +21,12 @@ use crate::variables::{self, EVERYWHERE};
 
 static NOTHING_ALLOWED: Code = Code::error("TP434", "nothing-allowed").ngrok(&["ERR_NGROK_393"]).absence();
 static ONE_FAMILY: Code = Code::warning("TP436", "one-address-family").absence();
-pub(crate) static IP_POLICY: Code =
-    Code::error("TP437", "unknown-ip-policy").ngrok(&["ERR_NGROK_341", "ERR_NGROK_1402", "ERR_NGROK_1414"]);
+pub(crate) static IP_POLICY: Code = Code::error("TP437", "unknown-ip-policy").ngrok(&[
+    "ERR_NGROK_341",
+    "ERR_NGROK_1402",
+    "ERR_NGROK_1414",
+    "ERR_NGROK_2216",
+]);
 
 pub(crate) static NOBODY: Code = Code::warning("TP440", "nobody-comes-through");
 
@@ -102,11 +106,10 @@ impl ActionType for RestrictIps {
         let ip_policies = named?.unwrap_or_default();
         let action = Self { enforce: enforce?, allow, deny, dynamic_allow, dynamic_deny, ip_policies };
         let allow_at = fields.field("allow").map_or(cx.owner.1, |field| field.span);
-        // What is permitted for some connections only is not known here, nor what a misspelt field would permit.
-        let known = |field: &reader::Field<'_>| Self::FIELDS.iter().any(|known| known.name() == field.key);
-        let whole = action.dynamic_allow.is_empty() && fields.entries.iter().all(known);
+        // What is permitted for some connections only, or by a misspelt field, is not known here.
+        let known = action.dynamic_allow.is_empty() && !fields.incomplete;
         let policies = action.look_up(cx);
-        if let Some(policies) = policies.as_deref().filter(|_| whole) {
+        if let Some(policies) = policies.as_deref().filter(|_| known) {
             action.check_allow(policies, allow_at, cx);
         }
         action.check_entries(policies.as_deref().unwrap_or_default(), cx);

@@ -14,7 +14,7 @@ use crate::parse::{NodeKind, NodeRef};
 use crate::phase::PhaseSet;
 use crate::reader::{Fields, head};
 use crate::schema::{ConfigValue, Context, Declared, ENTRY_COUNT, Field, Kind, Text, Value};
-use crate::source::Spanned;
+use crate::source::{FileSpan, Spanned};
 
 /// Lists and maps inside one another in a value (ngrok has a bound, ERR_NGROK_2250, and does not publish it).
 const MOST_LEVELS: usize = 16;
@@ -123,7 +123,7 @@ fn pair<'d>(node: NodeRef<'d>, cx: &Context<'_, 'd>) -> Option<(Spanned<Box<str>
         // A variable may hold another one, which holds another one: types end somewhere.
         let ty = if is_deep(&ty, MOST_LEVELS) { Type::Dyn } else { ty };
         let shape = value.as_ref().map_or_else(Rc::default, |value| shape_of(value, place.flow));
-        place.flow.leave(State::Variable(name.into()), ty, shape, field.span);
+        place.flow.leave(State::Variable(name.into()), ty, shape, FileSpan::new(field.span));
     }
     Some((Spanned::new(name.into(), field.span), value?))
 }

@@ -33,12 +33,15 @@ static DESCRIPTION: Field<Literal> = Field::optional("description", Literal(255)
 static CERTIFICATE: Field<Literal> =
     Field::optional("server_certificate", Literal(1 << 16), "Its certificate: a path, or PEM.");
 static PRIVATE_KEY: Field<Literal> =
-    Field::optional("server_private_key", Literal(1 << 16), "The certificate's key: a path, or PEM.");
+    Field::optional("server_private_key", Literal(1 << 16), "The certificate's key: a path, or PEM.")
+        .secret();
 static AUTHORITIES: Field<OneOrMore<Literal>> = Field::optional(
     "mutual_tls_certificate_authorities",
     OneOrMore(Items::of(Literal(1 << 16))),
     "Authorities of client certificates: paths, or PEM.",
 );
+/// The fields of an endpoint, as far as they are declared.
+pub(super) const FIELDS: Declared = &[&TLS];
 static TLS: Field<Record<AgentTls>> = Field::optional(
     "agent_tls_termination",
     Record {

@@ -7,9 +7,9 @@ use super::settings::{self, AgentSettings};
 use super::tunnels::read_tunnels;
 use super::{AgentConfig, NO_AGENT, NOT_POOLED, OLD_VERSION};
 use crate::check::{CheckOptions, settle};
-use crate::diagnostic::{Diagnostic, Diagnostics, did_you_mean, shorten};
+use crate::diagnostic::{Diagnostic, Diagnostics, did_you_mean, did_you_mean_help, shorten};
 use crate::parse::{self, Document, NodeRef};
-use crate::reader::{DUPLICATE, Field, Fields, Reader, UNKNOWN_FIELD, head};
+use crate::reader::{DUPLICATE, Field, Fields, Keys, Reader, UNKNOWN_FIELD, head};
 use crate::schema::Context;
 use crate::source::{Source, Span};
 use crate::url::Binding;
@@ -53,15 +53,22 @@ pub(crate) fn check_document(
 }
 
 fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<AgentConfig> {
-    let Some(fields) = Fields::of(root) else {
+    let Some(mut fields) = Fields::of(root) else {
         reader.wrong_type(root, "a configuration, a map", "begin with `version: 3`");
         return None;
     };
     let owner = ("the configuration", head(root).at_start());
-    let version = fields.required(reader, "version", owner, "version: 3");
-    let version = version.and_then(|node| reader.integer(node, "`version`", 2..=3));
+    let old_shape = fields.get("agent").is_none()
+        && fields.entries.iter().any(|it| it.key == "tunnels" || is_setting(it.key));
+    let misspelt =
+        |it: &Field<'_>| !TOP.contains(&it.key) && did_you_mean(it.key, ["version", "agent"]).is_some();
+    fields.incomplete = fields.entries.iter().any(misspelt);
+    let example = if old_shape { "version: 2" } else { "version: 3" };
+    let version = fields.required(reader, "version", owner, example);
+    let version = version.and_then(|node| reader.version(node, 2..=3));
     // Without a version, what is there tells.
     let flat = version == Some(2) || (version.is_none() && fields.get("agent").is_none());
+    fields.old_names = version == Some(2);
     let unknown: Vec<_> = fields.entries.iter().filter(|field| !is_known(field.key, flat)).collect();
     if let [first, _, _, _, ..] = *unknown
         && version.is_none()
@@ -73,7 +80,7 @@ fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<AgentConfig> {
         reader.report(found.with_help("leave the file out, or say what it is with `--kind`"));
         return None;
     }
-    unknown.into_iter().for_each(|field| unknown_key(field, reader));
+    unknown.into_iter().for_each(|field| unknown_key(field, &fields, reader));
     if let Some(field) = fields.field("version").filter(|_| version == Some(2)) {
         let found = Diagnostic::new(&OLD_VERSION, field.span, "version 2 is the older layout");
         reader.report(found.with_help("`ngrok config upgrade` writes version 3"));
@@ -87,7 +94,7 @@ fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<AgentConfig> {
         None if flat => AgentSettings::read(&fields, &cx),
         None => AgentSettings::read(&Fields::empty(), &cx),
     };
-    if version == Some(3) && !fields.entries.iter().any(|field| field.key == "agent") {
+    if version == Some(3) && !fields.incomplete && !fields.entries.iter().any(|field| field.key == "agent") {
         let found = Diagnostic::new(&NO_AGENT, owner.1, "the configuration has no `agent`");
         reader.report(found.with_help("add `agent:`, with `authtoken:` unless `NGROK_AUTHTOKEN` is set"));
     }
@@ -99,7 +106,8 @@ fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<AgentConfig> {
         let found = Diagnostic::new(&OLD_VERSION, field.span, "`tunnels` belongs to version 2");
         reader.report(found.with_help("write a list of `endpoints`, each with `url` and `upstream`"));
     }
-    let tunnels = fields.get("tunnels").map(|node| read_tunnels(node, reader)).unwrap_or_default();
+    let tunnels =
+        fields.get("tunnels").map(|node| read_tunnels(node, fields.old_names, reader)).unwrap_or_default();
     let config = AgentConfig { version: version.unwrap_or(3), agent: settings?, endpoints, tunnels };
     check_unique(&config, reader);
     Some(config)
@@ -116,20 +124,35 @@ fn is_known(key: &str, flat: bool) -> bool {
     TOP.contains(&key) || (flat && is_setting(key))
 }
 
+/// Fields of version 2 that are read past, each with what to do about it.
+const OLD_IGNORED: &[(&str, &str)] =
+    &[("region", "remove it: the agent connects to the nearest region by itself")];
+
 /// Says that a key at the top is not known.
-fn unknown_key(field: &Field<'_>, reader: &Reader<'_>) {
+fn unknown_key(field: &Field<'_>, among: &Fields<'_>, reader: &Reader<'_>) {
     let key = field.key;
+    if among.old_names {
+        let known: Vec<_> = ["version", "tunnels"].into_iter().chain(old_settings()).collect();
+        let keys = Keys { legacy: OLD_IGNORED, ..Keys::of(&known) };
+        reader.unknown(field, "the configuration", keys, among);
+        return;
+    }
     let message = format!("unknown field `{}` in the configuration", shorten(key));
     let found = Diagnostic::new(&UNKNOWN_FIELD, field.span, message);
     reader.report(if is_setting(key) {
         found.with_help(format!("`{key}` belongs below `agent:`"))
     } else if let Some(near) = did_you_mean(key, TOP) {
-        found.with_help(format!("did you mean `{near}`?")).with_fix_at(false, field.content, near)
+        found.with_help(did_you_mean_help(key, near)).with_fix_at(false, field.content, near)
     } else if field.value.is_list() {
         found.with_help("what an agent offers is listed below `endpoints:`")
     } else {
         found.with_help(format!("known fields: `{}`", TOP.join("`, `")))
     });
+}
+
+/// The settings by their names of version 2.
+fn old_settings() -> impl Iterator<Item = &'static str> {
+    settings::FIELDS.iter().map(|declared| declared.aliases().first().copied().unwrap_or(declared.name()))
 }
 
 /// Names are given once; URLs are, unless their endpoints share traffic.

@@ -78,9 +78,10 @@ pub enum UpdateChannel {
 }
 
 static AUTHTOKEN: Field<Literal> =
-    Field::optional("authtoken", Literal(4_096), "Who the agent is; `NGROK_AUTHTOKEN` wins over it.");
+    Field::optional("authtoken", Literal(4_096), "Who the agent is; `NGROK_AUTHTOKEN` wins over it.")
+        .secret();
 static API_KEY: Field<Literal> =
-    Field::optional("api_key", Literal(4_096), "A key of the API; `NGROK_API_KEY` wins over it.");
+    Field::optional("api_key", Literal(4_096), "A key of the API; `NGROK_API_KEY` wins over it.").secret();
 static CONNECT_URL: Field<Address> = Field::optional(
     "connect_url",
     Address,
@@ -393,6 +394,10 @@ impl Kind for ProxyUrl {
             cx.reader.report(found.with_help("write `http://host:port` or `socks5://host:port`"));
         }
         known.then(|| Secret::new(text.value))
+    }
+
+    fn is_secret(&self) -> bool {
+        true
     }
 
     fn describe(&self) -> String {

@@ -9,9 +9,9 @@ use crate::diagnostic::{Diagnostic, shorten};
 use crate::endpoint_policy::{PolicySource, read_policy_source};
 use crate::options::EndpointTraits;
 use crate::parse::{NodeKind, NodeRef};
-use crate::reader::{Fields, Keys, LEGACY_FIELD, Reader};
+use crate::reader::{Field as NamedField, Fields, Keys, LEGACY_FIELD, Reader};
 use crate::schema::{Choice, Context, Field};
-use crate::source::{Span, Spanned};
+use crate::source::Spanned;
 use crate::url::Scheme;
 
 static PROTO: Field<Choice<Scheme>> = Field::optional(
@@ -59,6 +59,9 @@ const KEYS: Keys<'static> = Keys::of(&[
     "policy",
 ]);
 
+/// Those with values that are for nobody's eyes.
+pub(crate) const SECRET_KEYS: &[&str] = &["basic_auth", "key", "request_header", "response_header"];
+
 /// A tunnel of version 2.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -74,19 +77,19 @@ pub struct Tunnel {
 }
 
 /// Reads the map of tunnels.
-pub(super) fn read_tunnels<'d>(node: NodeRef<'d>, reader: &Reader<'d>) -> Vec<Tunnel> {
+pub(super) fn read_tunnels<'d>(node: NodeRef<'d>, old_names: bool, reader: &Reader<'d>) -> Vec<Tunnel> {
     let Some(fields) = Fields::of(node) else {
         reader.wrong_type(node, "`tunnels`, a map", "write each tunnel below its name");
         return Vec::new();
     };
-    let tunnels =
-        fields.entries.iter().filter_map(|field| read_tunnel(field.key, field.span, field.value, reader));
-    tunnels.collect()
+    fields.entries.iter().filter_map(|field| read_tunnel(field, old_names, reader)).collect()
 }
 
-fn read_tunnel<'d>(name: &str, at: Span, node: NodeRef<'d>, reader: &Reader<'d>) -> Option<Tunnel> {
+/// Reads a tunnel; `old_names` if older names are right in the file.
+fn read_tunnel<'d>(field: &NamedField<'d>, old_names: bool, reader: &Reader<'d>) -> Option<Tunnel> {
+    let (name, at) = (field.key, field.span);
     let what = format!("the tunnel `{}`", shorten(name));
-    let fields = reader.map(node, &what, KEYS)?;
+    let fields = Fields { old_names, ..reader.map(field.value, &what, KEYS)? };
     let cx = Context { reader, place: None, owner: (&what, at) };
     // A list of protocols made several tunnels of one.
     let scheme = match fields.get("proto").map(|node| node.kind()) {
@@ -94,7 +97,7 @@ fn read_tunnel<'d>(name: &str, at: Span, node: NodeRef<'d>, reader: &Reader<'d>)
         _ => cx.optional(&fields, &PROTO)?,
     };
     let new_name = fields.field("traffic_policy").is_some();
-    if let Some(field) = fields.field("policy") {
+    if let Some(field) = fields.field("policy").filter(|_| new_name || !fields.old_names) {
         let message = match new_name {
             true => "`policy` is the older name of `traffic_policy`, which is given as well",
             false => "`policy` is the older name of `traffic_policy`",

@@ -65,19 +65,7 @@ pub(super) fn report(
         time_zone(code, node, &mut advice);
     }
     order.into_iter().for_each(|item| advice.push(item));
-    // What makes it constant has been told.
-    let told = !advice.is_empty();
     found.append(advice);
-    if let Some(Node::Const(Value::Bool(value))) = folded.code.node(folded.code.root)
-        && !told
-    {
-        let message = format!("the expression is always {value}");
-        let help = match value {
-            true => "leave it out, or compare with something of the connection or request",
-            false => "the rule never runs; remove it, or compare with something of the connection or request",
-        };
-        found.push(Diagnostic::new(&cel::CONSTANT, code.span(code.root), message).with_help(help));
-    }
 }
 
 fn shown(steps: u64) -> String {

@@ -287,6 +287,19 @@ impl Env {
         })
     }
 
+    /// The variables here that end in a name, `conn.client_ip` of `client_ip`; the two shortest of many.
+    pub(super) fn paths_to(&self, name: &str) -> Vec<&'static str> {
+        let ends = |path: &str| path.rsplit_once('.').is_some_and(|(_, last)| last == name);
+        let variable =
+            |path: &str| path.starts_with(|c: char| c.is_ascii_lowercase()) && !path.starts_with("actions.");
+        let mut paths: Vec<_> = self.tree.by_path.iter().collect();
+        paths.retain(|(path, node)| ends(path) && variable(path) && self.has_value(**node));
+        let mut paths: Vec<&'static str> = paths.into_iter().map(|(path, _)| *path).collect();
+        paths.sort_unstable_by_key(|path| (path.len(), *path));
+        paths.truncate(2);
+        paths
+    }
+
     /// The names an expression may begin with.
     pub(super) fn first_names(&self) -> impl Iterator<Item = &str> {
         let here = |named: &Named| match named {

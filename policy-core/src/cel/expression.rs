@@ -214,6 +214,11 @@ impl Expression {
         }
     }
 
+    /// The place of all of it.
+    pub(crate) fn root_span(&self) -> Span {
+        self.inner.folded.span(self.inner.folded.root)
+    }
+
     /// What may fail in expressions that are joined by `&&`, and what is never there, for each of them: each may
     /// guard the others.
     #[must_use]

@@ -10,7 +10,7 @@ use super::ast::{Ast, BinaryOp, ExprId, ExprKind, Literal, UnaryOp};
 use super::lexer::{Symbol, Token, TokenKind, tokens};
 use super::pattern::MOST_STATES;
 use super::{CEL_LIMIT, CEL_SYNTAX, literal};
-use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
+use crate::diagnostic::{Diagnostic, Diagnostics, OddCharacter, shorten};
 use crate::source::Span;
 
 /// What one expression may cost.
@@ -66,6 +66,17 @@ pub fn parse(text: &str, limits: &CelLimits, diagnostics: &mut Diagnostics) -> A
         }
         !foreign
     });
+    let odd = odd_character(text, &tokens);
+    if let Some((span, odd)) = odd {
+        let help = match odd.twin {
+            "" => "remove it".to_owned(),
+            twin => format!("write `{twin}`"),
+        };
+        let found = Diagnostic::new(&CEL_SYNTAX, span, odd.to_string()).with_help(help);
+        diagnostics.push(found.with_fix_at(false, Some(span), odd.twin));
+        // What stands around it follows from it.
+        tokens.clear();
+    }
     let mut parser = Parser {
         text,
         tokens,
@@ -74,7 +85,7 @@ pub fn parse(text: &str, limits: &CelLimits, diagnostics: &mut Diagnostics) -> A
         limits,
         ast: Ast::default(),
         diagnostics,
-        failed_at: None,
+        failed_at: odd.map(|_| 0),
         exhausted: false,
     };
     let root = parser.expression();
@@ -83,6 +94,30 @@ pub fn parse(text: &str, limits: &CelLimits, diagnostics: &mut Diagnostics) -> A
         parser.unexpected("an operator or the end of the expression");
     }
     parser.ast
+}
+
+/// The first character outside of texts that only looks like one of the language, or cannot be seen.
+fn odd_character(text: &str, tokens: &[Token]) -> Option<(Span, OddCharacter)> {
+    let mut unknown = tokens.iter().filter(|token| token.kind == TokenKind::Unknown);
+    unknown.find_map(|token| {
+        let odd = text.get(token.span.to_range()).and_then(OddCharacter::in_text)?;
+        Some((token.span, odd))
+    })
+}
+
+/// The address or network without quotes that a token is a part of.
+fn unquoted_address(text: &str, token: Span) -> Option<(Span, &str)> {
+    /// Characters of the longest network.
+    const LONGEST: usize = 49;
+    let part = |c: char| c.is_ascii_hexdigit() || matches!(c, '.' | ':' | '/');
+    let at = token.start as usize;
+    let before = text.get(text.ceil_char_boundary(at.saturating_sub(LONGEST))..at)?;
+    let start = at - (before.len() - before.trim_end_matches(part).len());
+    let rest = text.get(start..text.floor_char_boundary(start.saturating_add(2 * LONGEST)))?;
+    let length = rest.len() - rest.trim_start_matches(part).len();
+    let address = rest.get(..length)?.trim_end_matches([':', '.', '/']);
+    let known = (address.len() > 6 || address.contains("::")) && crate::lpm::cidr(address).is_ok();
+    known.then(|| (Span::from_range(start..start + address.len()), address))
 }
 
 /// What a parenthesis around one expression waits for.
@@ -310,6 +345,18 @@ impl Parser<'_> {
         }
         self.failed_at = Some(self.at);
         let token = self.peek();
+        if let Some((span, address)) = unquoted_address(self.text, token.span) {
+            let message = format!("`{address}` stands without quotes");
+            let help = format!("put the address or network in quotes: `'{address}'`");
+            let found = Diagnostic::new(&CEL_SYNTAX, span, message).with_help(help);
+            self.diagnostics.push(found.with_fix_at(false, Some(span), format!("'{address}'")));
+            // What is left of it follows from it.
+            while self.peek().span.start < span.end && self.peek().kind != TokenKind::End {
+                self.advance();
+            }
+            self.failed_at = Some(self.at);
+            return;
+        }
         let text = shorten(self.slice(token.span)).into_owned();
         let (message, help) = match token.kind {
             TokenKind::End => (format!("the expression ends where {expected} is expected"), "complete it"),

@@ -64,6 +64,10 @@ pub(crate) fn check_policy(
     check_repeats(policy, found);
     check_lists_in_turn(policy, found);
     check_enforced(policy, found);
+    if !policy.repeated.is_empty() {
+        let repeated = Policy { phases: policy.repeated.clone(), span: policy.span, ..Policy::default() };
+        check_policy(&repeated, endpoint, (false, serving), found);
+    }
     if endpoint.cloud && sound {
         let mut unhandled = Diagnostics::default();
         check_handled(policy, endpoint, &mut unhandled);
@@ -420,9 +424,9 @@ mod tests {
             options.endpoint.cloud = true;
             let (_, found) = load_policy(&source, &options);
             let line = |span| source.position(span).line;
-            let said = found
-                .iter()
-                .map(|it| (it.code.id, it.severity.name(), it.labels.first().map(|it| line(it.span.start))));
+            let said = found.iter().map(|it| {
+                (it.code.id, it.severity.name(), it.labels.first().map(|it| line(it.span().start)))
+            });
             said.collect::<Vec<_>>()
         };
         let weights = ["int(vars.n) <= 49", "int(vars.n) >= 50 && int(vars.n) <= 99"];

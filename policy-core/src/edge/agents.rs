@@ -58,6 +58,9 @@ pub struct CertificateFiles {
     pub private_key: Box<str>,
 }
 
+/// The path of a private key, where some paste the key itself.
+pub(crate) const SECRET_KEY: &str = "private_key";
+
 impl<'d> EdgeReader<'_, 'd> {
     /// Reads `agents`.
     pub(super) fn agents(&self, node: NodeRef<'d>) -> Option<AgentListener> {
@@ -134,7 +137,7 @@ impl<'d> EdgeReader<'_, 'd> {
     }
 
     pub(super) fn certificate_files(&self, node: NodeRef<'d>) -> Option<CertificateFiles> {
-        const KEYS: Keys = Keys::of(&["certificate", "private_key"]);
+        const KEYS: Keys = Keys::of(&["certificate", SECRET_KEY]);
         let fields = self.reader.map(node, "`tls`", KEYS)?;
         let owner = ("`tls`", head(node));
         let path = |key: &str, example: &str| {
@@ -142,7 +145,7 @@ impl<'d> EdgeReader<'_, 'd> {
             self.path(node, &format!("`{key}`"))
         };
         let certificate = path("certificate", "certificate: edge.pem");
-        let private_key = path("private_key", "private_key: edge.key");
+        let private_key = path(SECRET_KEY, "private_key: edge.key");
         Some(CertificateFiles { certificate: certificate?, private_key: private_key? })
     }
 

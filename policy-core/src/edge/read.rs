@@ -101,7 +101,7 @@ impl<'d> EdgeReader<'_, 'd> {
         let fields = self.reader.map(root, "the edge configuration", KEYS)?;
         let owner = ("the edge configuration", head(root).at_start());
         if let Some(node) = fields.required(self.reader, "version", owner, "version: 1") {
-            self.reader.integer(node, "`version`", VERSION..=VERSION);
+            self.reader.version(node, VERSION..=VERSION);
         }
         let state_dir = fields.get("state_dir").and_then(|node| self.reader.text(node, "`state_dir`"));
         let agents = fields.field("agents");

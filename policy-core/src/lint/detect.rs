@@ -262,7 +262,10 @@ fn is_edge(top: &Fields<'_>) -> bool {
 /// True for the configuration of an agent.
 fn is_agent(top: &Fields<'_>) -> bool {
     let settings = |fields: &Fields<'_>| fields.entries.iter().filter(|field| is_setting(field.key)).count();
-    let agent = top.get("agent").and_then(Fields::of).is_some_and(|agent| settings(&agent) > 0);
+    // A slip of the pen does not make it another program's.
+    let meant = |key: &str, known: &'static str| key == known || did_you_mean(key, [known]).is_some();
+    let agent = top.entries.iter().filter(|field| meant(field.key, "agent"));
+    let agent = agent.filter_map(|field| Fields::of(field.value)).any(|agent| settings(&agent) > 0);
     let served = |key: &str| lists(top, key, &["upstream", "traffic_policy", "traffic_policy_file"]);
     let tunnels = top.get("tunnels").and_then(Fields::of).is_some_and(|tunnels| {
         let of_one = |node| Fields::of(node).is_some_and(|it| has_any(&it, &["proto", "addr", "labels"]));
@@ -272,13 +275,17 @@ fn is_agent(top: &Fields<'_>) -> bool {
         return true;
     }
     // Settings at the top, as version 2 has them, among few that are none.
-    let known = settings(top);
-    let mostly = known > 0 && 2 * known >= top.entries.len().saturating_sub(1);
+    let mostly = |known| known > 0 && 2 * known >= top.entries.len().saturating_sub(1);
     match version(top).map(|version| version.trim_start_matches('v')) {
         Some("2" | "3") => {
             let named = has_any(top, &["agent", "endpoints", "tunnels"]);
-            mostly || named || top.entries.len() == 1 || top.entries.iter().any(|field| served(field.key))
+            let near =
+                settings(top).max(usize::from(top.entries.iter().any(|field| meant(field.key, "authtoken"))));
+            mostly(near)
+                || named
+                || top.entries.len() == 1
+                || top.entries.iter().any(|field| served(field.key))
         }
-        _ => mostly && top.get("authtoken").is_some(),
+        _ => mostly(settings(top)) && top.get("authtoken").is_some(),
     }
 }

@@ -16,6 +16,8 @@ pub struct ParsedCidr {
     pub bare: bool,
     /// True if bits behind the prefix were set.
     pub host_bits: bool,
+    /// True if the address is a mapped IPv4 one and the prefix too short to be of IPv4: no IPv4 client is matched.
+    pub mapped: bool,
 }
 
 /// Why a text is not a CIDR.
@@ -32,6 +34,13 @@ pub enum CidrError {
     Length,
     /// The prefix length has zeros in front: some read such numbers as octal ones.
     LeadingZero,
+    /// A number of the address has zeros in front.
+    AddressZero,
+    /// There is a dotted mask in the place of the prefix length.
+    Mask {
+        /// The length that it stands for; `None` if its bits are not in a row.
+        length: Option<u8>,
+    },
     /// The prefix is longer than the address.
     TooLong {
         /// Bits an address of this family has.
@@ -47,6 +56,8 @@ impl fmt::Display for CidrError {
             Self::Zone => f.write_str("it has a zone id"),
             Self::Length => f.write_str("the prefix length is not a whole number"),
             Self::LeadingZero => f.write_str("the prefix length begins with a zero"),
+            Self::AddressZero => f.write_str("a number of the address begins with a zero"),
+            Self::Mask { .. } => f.write_str("it has a dotted mask in place of the prefix length"),
             Self::TooLong { most } => write!(f, "the prefix length is over {most}"),
         }
     }
@@ -78,7 +89,7 @@ pub fn cidr(text: &str) -> Result<ParsedCidr, CidrError> {
     if address.contains('%') {
         return Err(CidrError::Zone);
     }
-    let address: IpAddr = address.parse().map_err(|_| CidrError::Address)?;
+    let address: IpAddr = address.parse().map_err(|_| address_fault(address))?;
     let most = if address.is_ipv4() { 32 } else { 128 };
     let length = match length {
         None => most,
@@ -88,13 +99,37 @@ pub fn cidr(text: &str) -> Result<ParsedCidr, CidrError> {
             if shaped && digits.len() > 1 && digits.starts_with('0') {
                 return Err(CidrError::LeadingZero);
             }
-            let length: u16 = shaped.then(|| digits.parse().ok()).flatten().ok_or(CidrError::Length)?;
+            let length = shaped.then(|| digits.parse().ok()).flatten();
+            let length: u16 = length.ok_or_else(|| length_fault(address, digits))?;
             u8::try_from(length).ok().filter(|&length| length <= most).ok_or(CidrError::TooLong { most })?
         }
     };
     let network = IpNetwork::new(address, length).map_err(|_| CidrError::TooLong { most })?;
     let host_bits = network.network() != address;
-    Ok(ParsedCidr { network: unmapped(masked(network)), bare: !text.contains('/'), host_bits })
+    let mapped = matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some()) && length < 96;
+    Ok(ParsedCidr { network: unmapped(masked(network)), bare: !text.contains('/'), host_bits, mapped })
+}
+
+/// What is wrong with a text that is no address.
+fn address_fault(text: &str) -> CidrError {
+    let padded = |part: &str| part.len() > 1 && part.starts_with('0');
+    let number =
+        |part: &str| part.len() <= 4 && !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let dotted = text.split('.').count() == 4 && text.split('.').all(number);
+    if dotted && text.split('.').any(padded) { CidrError::AddressZero } else { CidrError::Address }
+}
+
+/// What is wrong with a text that is no prefix length.
+fn length_fault(address: IpAddr, text: &str) -> CidrError {
+    match text.parse::<Ipv4Addr>() {
+        Ok(mask) if address.is_ipv4() => {
+            let bits = u32::from(mask);
+            let length = bits.leading_ones();
+            let in_a_row = bits.checked_shl(length).unwrap_or(0) == 0;
+            CidrError::Mask { length: u8::try_from(length).ok().filter(|_| in_a_row) }
+        }
+        _ => CidrError::Length,
+    }
 }
 
 /// The network with its host bits cleared.
@@ -187,7 +222,13 @@ mod tests {
         for (text, error) in [
             ("", CidrError::Empty),
             ("10.0.0/8", CidrError::Address),
-            ("10.0.0.01/8", CidrError::Address),
+            ("10.0.0.01/8", CidrError::AddressZero),
+            ("010.0.0.1", CidrError::AddressZero),
+            ("10.0.0.0/255.0.0.0", CidrError::Mask { length: Some(8) }),
+            ("10.0.0.0/0.0.0.0", CidrError::Mask { length: Some(0) }),
+            ("10.0.0.0/255.255.255.255", CidrError::Mask { length: Some(32) }),
+            ("10.0.0.0/0.0.0.255", CidrError::Mask { length: None }),
+            ("::/255.0.0.0", CidrError::Length),
             (" 10.0.0.1/8", CidrError::Address),
             ("10.0.0.0/", CidrError::Length),
             ("10.0.0.0/+8", CidrError::Length),

@@ -1,12 +1,13 @@
 //! Outline: what the actions of a policy leave behind, before any of it is read.
 
 use super::shape::WrittenPhase;
-use crate::actions::{OLD_NAMES, facts_of};
+use crate::actions::{NAMES, OLD_NAMES, facts_of};
 use crate::cel::State;
+use crate::diagnostic::did_you_mean;
 use crate::flow::Trace;
 use crate::parse::{NodeKind, NodeRef};
 use crate::reader::Fields;
-use crate::source::Span;
+use crate::source::{FileSpan, Span};
 
 /// Every trace, in document order. O(document).
 pub(super) fn outline(phases: &[WrittenPhase<'_>]) -> Vec<Trace> {
@@ -17,7 +18,12 @@ pub(super) fn outline(phases: &[WrittenPhase<'_>]) -> Vec<Trace> {
         for (number, rule) in phase.rules.iter().enumerate() {
             let Some(fields) = Fields::of(*rule) else { continue };
             let mut add = |action: usize, state: State, span: Span| {
-                out.push(Trace { state, phase: phase.phase, place: (before + number, action), span });
+                out.push(Trace {
+                    state,
+                    phase: phase.phase,
+                    place: (before + number, action),
+                    span: FileSpan::new(span),
+                });
             };
             match fields.get("actions").map(|node| node.kind()) {
                 Some(NodeKind::Sequence(actions)) => {
@@ -40,7 +46,9 @@ fn traces(action: NodeRef<'_>, add: &mut dyn FnMut(State, Span)) {
     let Some(kind) = fields.field("type") else { return };
     let NodeKind::Scalar(kind) = kind.value.kind() else { return };
     let name = OLD_NAMES.iter().find(|(old, _)| *old == kind.text).map_or(kind.text, |(_, new)| *new);
-    let Some(facts) = facts_of(name) else { return };
+    // A misspelt one would leave behind what is meant.
+    let facts = facts_of(name).or_else(|| did_you_mean(name, NAMES.iter().copied()).and_then(facts_of));
+    let Some(facts) = facts else { return };
     // A forward leaves a result behind only where it fails and the policy goes on.
     let goes_on = || {
         let on_error = fields.get("config").and_then(Fields::of).and_then(|config| config.get("on_error"));
@@ -54,10 +62,17 @@ fn traces(action: NodeRef<'_>, add: &mut dyn FnMut(State, Span)) {
     }
     let Some(config) = fields.get("config").and_then(Fields::of) else { return };
     // A map in place of the list, or of the field, is wrong, and it says which names are meant.
-    let maps = match config.get("vars").map(|node| (node, node.kind())) {
+    let maps: Vec<Fields<'_>> = match config.get("vars").map(|node| (node, node.kind())) {
         Some((_, NodeKind::Sequence(items))) => items.iter().filter_map(Fields::of).collect(),
         Some((node, _)) => Fields::of(node).into_iter().collect(),
-        None => vec![config],
+        // So do the lists of a field that is misspelt.
+        None => {
+            let lists = config.entries.iter().filter_map(|field| match field.value.kind() {
+                NodeKind::Sequence(items) => Some(items.iter().filter_map(Fields::of)),
+                NodeKind::Scalar(_) | NodeKind::Mapping(_) => None,
+            });
+            lists.flatten().chain([config.clone()]).collect()
+        }
     };
     for field in maps.iter().flat_map(|fields| &fields.entries) {
         add(State::Variable(field.key.into()), field.span);

@@ -2,11 +2,15 @@
 
 use super::manifest::object;
 use crate::cel;
-use crate::diagnostic::{Code, Diagnostic, Severity, did_you_mean, shorten};
+use crate::diagnostic::{
+    Code, Diagnostic, Severity, did_you_mean, did_you_mean_help, is_invisible, shorten, with_odd,
+};
 use crate::options::EndpointTraits;
-use crate::parse::{NodeKind, NodeRef};
+use crate::parse::{CONTROL_CHARACTER, NodeKind, NodeRef};
 use crate::phase::Phase;
-use crate::reader::{Field, Fields, Keys, LEGACY_FIELD, Reader, TextRef, UNKNOWN_FIELD, head};
+use crate::reader::{
+    Field, Fields, Keys, LEGACY_FIELD, Reader, TextRef, UNKNOWN_FIELD, head, placeholder_map,
+};
 use crate::source::Span;
 use crate::url::Scheme;
 
@@ -18,9 +22,12 @@ pub(crate) static FRAGMENT: Code = Code::error("TP316", "policy-fragment");
 /// A phase with its rules as written.
 pub(super) struct WrittenPhase<'d> {
     pub(super) phase: Phase,
+    pub(super) key: &'d str,
     /// Its key.
     pub(super) span: Span,
     pub(super) rules: Vec<NodeRef<'d>>,
+    /// True if its key has been given before, which has been reported.
+    pub(super) repeated: bool,
 }
 
 /// The phases of a policy, in document order; `None` if the node is no policy, which has been reported.
@@ -61,15 +68,14 @@ pub(super) fn written_phases<'d>(
     let mut out = Vec::new();
     for field in &fields.entries {
         let phase = Phase::from_name(field.key).or_else(|| legacy(field, &fields, endpoint, reader));
-        let Some(phase) = phase else {
-            if field.key != "enabled" {
-                unknown_phase(field, reader);
-            }
-            continue;
-        };
+        let Some(phase) = phase.or_else(|| meant_phase(field, reader)) else { continue };
         // A phase without a value has no rules.
-        let rules = fields.get(field.key).map_or_else(Vec::new, |value| rule_nodes(value, phase, reader));
-        out.push(WrittenPhase { phase, span: field.span, rules });
+        let rules = match field.is_empty() {
+            true => Vec::new(),
+            false => rule_nodes(field.value, phase, reader),
+        };
+        let repeated = out.iter().any(|other: &WrittenPhase<'_>| other.key == field.key);
+        out.push(WrittenPhase { phase, key: field.key, span: field.span, rules, repeated });
     }
     Some(out)
 }
@@ -139,6 +145,15 @@ fn legacy(
     Some(phase)
 }
 
+/// Reports a phase that is not known; the one that is meant, if it is misspelt, so that its rules are read as well.
+fn meant_phase(field: &Field<'_>, reader: &Reader<'_>) -> Option<Phase> {
+    if field.key == "enabled" {
+        return None;
+    }
+    unknown_phase(field, reader);
+    did_you_mean(field.key, Phase::ALL.map(Phase::name)).and_then(Phase::from_name)
+}
+
 fn unknown_phase(field: &Field<'_>, reader: &Reader<'_>) {
     let (key, span) = (field.key, field.span);
     let found = Diagnostic::new(&UNKNOWN_PHASE, span, format!("unknown phase `{}`", shorten(key)));
@@ -149,9 +164,9 @@ fn unknown_phase(field: &Field<'_>, reader: &Reader<'_>) {
         }
         _ => match did_you_mean(key, phases) {
             Some(near) => {
-                found.with_help(format!("did you mean `{near}`?")).with_fix_at(false, field.content, near)
+                found.with_help(did_you_mean_help(key, near)).with_fix_at(false, field.content, near)
             }
-            None => found.with_help(format!("the phases are `{}`", phases.join("`, `"))),
+            None => found.with_help(with_odd(&format!("the phases are `{}`", phases.join("`, `")), key)),
         },
     });
 }
@@ -189,7 +204,8 @@ pub(super) fn rule_fields<'d>(
         ("action", "actions"),
         ("then", "actions"),
     ];
-    let Some(fields) = fields else { return reader.map(node, "a rule", KEYS) };
+    let Some(mut fields) = fields else { return reader.map(node, "a rule", KEYS) };
+    fields.incomplete = fields.entries.iter().any(|field| !KEYS.known.contains(&field.key));
     for field in &fields.entries {
         if KEYS.known.contains(&field.key) {
             continue;
@@ -211,12 +227,26 @@ pub(super) fn rule_fields<'d>(
 
 /// The text of an expression. One with a colon and without quotes has become a map.
 pub(super) fn expression_text<'d>(node: NodeRef<'d>, reader: &Reader<'d>) -> Option<TextRef<'d>> {
-    if let NodeKind::Mapping(_) = node.kind() {
-        let help = "put the expression in quotes: a colon and a space make a map of it";
-        reader.wrong_type(node, "an expression, a string", help);
+    let help = match node.kind() {
+        NodeKind::Mapping(_) => {
+            Some("put the expression in quotes: a colon and a space, or `{`, make a map of it")
+        }
+        NodeKind::Sequence(_) => {
+            Some("put the expression in quotes: `- ` or `[` at its beginning makes a list of it")
+        }
+        NodeKind::Scalar(_) => None,
+    };
+    if let Some(help) = help {
+        if !placeholder_map(node, reader) {
+            reader.wrong_type(node, "an expression, a string", help);
+        }
         return None;
     }
     let text = reader.text(node, "an expression")?;
+    if !text.is_whole(reader) {
+        return None;
+    }
+    hidden_character(text, reader);
     // Where YAML makes one line of several, a comment swallows what follows.
     if let Some(comment) = cel::comment(text.value) {
         let origin = text.origin();
@@ -231,4 +261,25 @@ pub(super) fn expression_text<'d>(node: NodeRef<'d>, reader: &Reader<'d>) -> Opt
         }
     }
     Some(text)
+}
+
+/// Warns of a character inside of a text of an expression that nobody sees. Others, and those that stand outside of
+/// texts, are told by the expression.
+fn hidden_character(text: TextRef<'_>, reader: &Reader<'_>) {
+    let Some((at, c)) = text.value.char_indices().find(|&(_, c)| is_invisible(c) && !is_joiner(c)) else {
+        return;
+    };
+    if !cel::is_in_text(text.value, at) {
+        return;
+    }
+    let span = text.origin().place(Span::from_range(at..at + c.len_utf8())).0;
+    let message =
+        format!("U+{:04X} in an expression: it cannot be seen, and compares as a character", u32::from(c));
+    let found = Diagnostic::new(&CONTROL_CHARACTER, span, message).with_severity(Severity::Warning);
+    reader.report(found.with_help("remove it, or write it as an escape, e.g. `\\u200b`"));
+}
+
+/// Characters that join or part letters in some scripts and emoji.
+const fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}')
 }

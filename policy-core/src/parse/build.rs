@@ -3,22 +3,22 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Tag};
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 
 use super::decode::LIMIT_EXCEEDED;
 use super::document::{Document, Form, Kind, Node, NodeId, NodeKind, NodeRef, Text};
 use super::keys::report_key_faults;
 use super::limits::Limits;
 use super::plain::Plain;
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, printable, shorten};
+use super::{merge, syntax};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, shorten};
 use crate::source::{Source, Span};
 
-pub(super) static SYNTAX: Code = Code::error("TP103", "yaml-syntax").ngrok(&["ERR_NGROK_2236"]);
-pub(super) static TAB_INDENTATION: Code = Code::error("TP104", "tab-indentation").ngrok(&["ERR_NGROK_2236"]);
 pub(super) static UNKNOWN_ALIAS: Code = Code::error("TP106", "unknown-alias").ngrok(&["ERR_NGROK_2236"]);
 pub(super) static SEVERAL_DOCUMENTS: Code = Code::error("TP108", "several-documents");
 pub(super) static EMPTY_DOCUMENT: Code = Code::error("TP109", "empty-document").ngrok(&["ERR_NGROK_2206"]);
 pub(super) static TAG: Code = Code::error("TP110", "yaml-tag").ngrok(&["ERR_NGROK_2236"]);
+pub(super) static OCTAL: Code = Code::warning("TP114", "octal-number");
 
 /// Reads a source into a tree.
 ///
@@ -47,7 +47,12 @@ pub fn parse(source: &Source, limits: &Limits, diagnostics: &mut Diagnostics) ->
                 let span = Span::from_range(span.byte_range().unwrap_or_default());
                 builder.event(event, span, tag_at, diagnostics)
             }
-            Err(error) => Err(Stop::at(source, &error)),
+            // What stands behind a tag or an alias in its line follows from it.
+            Err(error) if builder.is_broken(&error) => {
+                builder.document.cut_at = error.marker().byte_offset().and_then(|at| u32::try_from(at).ok());
+                break;
+            }
+            Err(error) => Err(Stop(Box::new(syntax::explain(source, &error)))),
         };
         if let Err(stop) = step {
             builder.document.cut_at = Some(stop.0.span.start);
@@ -71,63 +76,6 @@ impl Stop {
                 .with_help("a policy never needs this; check how the file was made"),
         ))
     }
-
-    fn at(source: &Source, error: &ScanError) -> Self {
-        let text = source.text();
-        let at = error.marker().byte_offset().unwrap_or(text.len()).min(text.len());
-        let next = text.get(at..).and_then(|rest| rest.chars().next()).filter(|c| !matches!(c, '\n' | '\r'));
-        let span = Span::from_range(at..at + next.map_or(0, char::len_utf8));
-        let diagnostic = match error.kind() {
-            ErrorKind::TabInBlockIndentation
-            | ErrorKind::TabInIndentation
-            | ErrorKind::TabNotAllowed
-            | ErrorKind::TabAtBlockScalarStart => {
-                let message = "a tab indents this line, and YAML allows only spaces";
-                Diagnostic::new(&TAB_INDENTATION, tab_before(text, span), message)
-                    .with_help("replace each tab by two spaces")
-            }
-            ErrorKind::RecursionLimitExceeded => {
-                Diagnostic::new(&LIMIT_EXCEEDED, span, "lists and maps are nested too deeply")
-                    .with_help("a policy never needs this; check how the file was made")
-            }
-            ErrorKind::InvalidTagTerminator | ErrorKind::InvalidTagEscape => {
-                Diagnostic::new(&TAG, span, "an unquoted `!` begins a YAML tag").with_help(QUOTE_HELP)
-            }
-            kind => {
-                let found = Diagnostic::new(&SYNTAX, span, format!("YAML syntax error: {}", kind_text(kind)));
-                match kind {
-                    ErrorKind::MappingValueNotAllowed => {
-                        found.with_help("quote a value that contains `: `, and check the indentation")
-                    }
-                    ErrorKind::UnclosedFlowCollection { .. } | ErrorKind::UnclosedQuotedScalar => {
-                        found.with_help("close it, or quote the value if the character belongs to the text")
-                    }
-                    _ => {
-                        found.with_help("check quotes, brackets and indentation here and on the line before")
-                    }
-                }
-            }
-        };
-        Self(Box::new(diagnostic))
-    }
-}
-
-const QUOTE_HELP: &str = "put the expression in quotes, e.g. `\"!hasReqHeader('x')\"`";
-
-/// The first tab of a line up to a place in it; the reader stops behind the tab.
-fn tab_before(text: &str, at: Span) -> Span {
-    let before = text.get(..at.end as usize).unwrap_or_default();
-    let line = before.rfind('\n').map_or(0, |end| end + 1);
-    let tab = before.get(line..).and_then(|line| line.find('\t'));
-    tab.map_or(at, |tab| Span::from_range(line + tab..line + tab + 1))
-}
-
-/// The reader's words in our style.
-fn kind_text(kind: &ErrorKind) -> String {
-    let text = kind.to_string();
-    let text = printable(&text);
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
 /// A list or map whose end has not come yet.
@@ -176,6 +124,7 @@ impl<'s> Builder<'s> {
             owned: Vec::new(),
             root: None,
             cut_at: None,
+            broken: Vec::new(),
         };
         Self {
             document,
@@ -215,6 +164,9 @@ impl<'s> Builder<'s> {
                     _ => Form::Block,
                 };
                 let size = Size { nodes: 1, bytes: text.len(), height: 0 };
+                if form == Form::Plain {
+                    self.plain(&text, span, diagnostics);
+                }
                 let text = self.text(text, span)?;
                 let id = self.push_node(Node { span, kind: Kind::Scalar { text, form } })?;
                 self.complete(id, anchor, size);
@@ -234,6 +186,7 @@ impl<'s> Builder<'s> {
             Event::SequenceEnd | Event::MappingEnd => self.close(span, diagnostics)?,
             Event::Alias(anchor) => self.alias(anchor, span, diagnostics)?,
             Event::UnresolvedAlias(name) => {
+                self.break_line(span.start as usize);
                 diagnostics.push(
                     Diagnostic::new(
                         &UNKNOWN_ALIAS,
@@ -251,24 +204,51 @@ impl<'s> Builder<'s> {
 
     /// Reports a tag outside the core schema; true for `!!str`.
     fn tag(
-        &self,
+        &mut self,
         tag: Option<&Tag>,
         span: Span,
         tag_at: Option<usize>,
         diagnostics: &mut Diagnostics,
     ) -> bool {
         let Some(tag) = tag else { return false };
-        if let Some(suffix) = tag.core_suffix() {
+        if let Some(suffix) = tag.core_suffix()
+            && CORE_TAGS.contains(&suffix)
+        {
             return suffix == "str";
         }
         let start = tag_at.unwrap_or(span.start as usize);
-        let word =
-            self.text.get(start..).map_or(0, |rest| rest.find([' ', '\n', '\r']).unwrap_or(rest.len()));
-        diagnostics.push(
-            Diagnostic::new(&TAG, Span::from_range(start..start + word), "an unquoted `!` begins a YAML tag")
-                .with_help(QUOTE_HELP),
-        );
+        self.break_line(start);
+        diagnostics.push(syntax::tag(self.text, start));
         false
+    }
+
+    /// True if the reader stops at what has been reported.
+    fn is_broken(&self, error: &ScanError) -> bool {
+        let at = error.marker().byte_offset().and_then(|at| u32::try_from(at).ok());
+        at.is_some_and(|at| self.document.is_broken(at))
+    }
+
+    /// Notes that what a line holds from a place on is not what its author meant.
+    fn break_line(&mut self, start: usize) {
+        self.document.broken.push(Span::from_range(start..syntax::line_end(self.text, start)));
+    }
+
+    /// Looks at a scalar without quotes.
+    fn plain(&mut self, value: &str, span: Span, diagnostics: &mut Diagnostics) {
+        let parent = self.frames.last();
+        let item = parent.is_some_and(|parent| !parent.mapping);
+        if item && let Some(joined) = syntax::joined_items(self.text, span) {
+            self.document.broken.push(span);
+            diagnostics.push(joined);
+        }
+        let key = parent.is_some_and(|parent| parent.mapping && parent.items.len() % 2 == 0);
+        if !key && let Some(number) = octal(value) {
+            let message = format!("YAML 1.2 reads `{value}` as {number}, older YAML as an octal number");
+            diagnostics.push(
+                Diagnostic::new(&OCTAL, span, message)
+                    .with_help(format!("write `{number}`, or put it in quotes if it is a text")),
+            );
+        }
     }
 
     /// Finds the value of a scalar in the source, or keeps a copy.
@@ -335,7 +315,11 @@ impl<'s> Builder<'s> {
             frame.items.pop();
         }
         if frame.mapping {
-            report_key_faults(&self.document, &frame.items, diagnostics);
+            let merged = merge::take(&self.document, &mut frame.items, diagnostics);
+            if !report_key_faults(&self.document, &frame.items, diagnostics) {
+                self.document.broken.push(Span::new(frame.span.start, end.end.max(frame.span.end)));
+            }
+            merge::add(&self.document, &mut frame.items, merged);
         }
         // The end event of a block collection stands at the next token; its last item ends it.
         let last = frame.items.last().and_then(|id| self.document.nodes.get(id.0 as usize));
@@ -374,8 +358,14 @@ impl<'s> Builder<'s> {
     }
 
     fn finish(mut self, diagnostics: &mut Diagnostics) -> Document {
+        self.document.join_broken();
         if let Some(cut) = self.document.cut_at {
             while !self.frames.is_empty() && self.close(Span::new(cut, cut), diagnostics).is_ok() {}
+            // What was to become a list or map is no text.
+            let text = |root: NodeRef<'_>| matches!(root.kind(), NodeKind::Scalar(_));
+            if self.document.root().is_some_and(text) {
+                self.document.root = None;
+            }
         } else if self.document.root().is_none_or(is_null) {
             self.document.root = None;
             diagnostics.push(
@@ -386,6 +376,16 @@ impl<'s> Builder<'s> {
         }
         self.document
     }
+}
+
+/// The tags of the core schema (YAML 1.2.2 §10).
+const CORE_TAGS: &[&str] = &["str", "int", "float", "bool", "null", "seq", "map"];
+
+/// The value of a number that begins with a zero and has only digits of octal numbers, unless it is 0 either way.
+fn octal(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text).strip_prefix('0')?;
+    let octal = !digits.is_empty() && digits.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+    text.parse().ok().filter(|value| octal && *value != 0)
 }
 
 /// True for a document that holds nothing, such as `---` alone.

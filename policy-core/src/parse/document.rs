@@ -4,7 +4,8 @@
 //! An alias is a node that points at its anchor's node; [`NodeRef`] follows it. INVARIANT: an alias points
 //! at a node that was complete before it, so walking ends.
 
-use crate::source::{Source, Span};
+use super::plain::Plain;
+use crate::source::{Source, Span, join};
 
 /// Index of a node in its document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +80,8 @@ pub struct Document {
     pub(super) owned: Vec<Box<str>>,
     pub(super) root: Option<NodeId>,
     pub(super) cut_at: Option<u32>,
+    /// Stretches that were not read as their author meant them, which has been reported.
+    pub(super) broken: Vec<Span>,
 }
 
 impl Document {
@@ -98,6 +101,36 @@ impl Document {
     #[must_use]
     pub const fn cut_at(&self) -> Option<u32> {
         self.cut_at
+    }
+
+    /// Where the last text ends that was read.
+    pub(crate) fn end_of_texts(&self) -> u32 {
+        let texts = self.nodes.iter().filter(|node| matches!(node.kind, Kind::Scalar { .. }));
+        texts.map(|node| node.span.end).max().unwrap_or(0)
+    }
+
+    /// The entries of all maps, each map once, whatever aliases name it.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (NodeRef<'_>, NodeRef<'_>)> {
+        let maps = self.nodes.iter().filter_map(|node| match node.kind {
+            Kind::Mapping { first, len } => self.children.get(first as usize..(first + len * 2) as usize),
+            _ => None,
+        });
+        maps.flat_map(|pairs| pairs.chunks_exact(2)).filter_map(|pair| match *pair {
+            [key, value] => Some((NodeRef::new(self, key), NodeRef::new(self, value))),
+            _ => None,
+        })
+    }
+
+    /// Puts the stretches that were not read as meant in order, each place in one of them.
+    pub(super) fn join_broken(&mut self) {
+        join(&mut self.broken);
+    }
+
+    /// True where the text was not read as its author meant it: what is said of it there follows from that.
+    pub(crate) fn is_broken(&self, at: u32) -> bool {
+        let before = self.broken.partition_point(|span| span.start <= at);
+        let last = before.checked_sub(1).and_then(|last| self.broken.get(last));
+        last.is_some_and(|span| at <= span.end)
     }
 
     fn node(&self, id: NodeId) -> Option<&Node> {
@@ -133,6 +166,12 @@ pub enum NodeKind<'d> {
 impl<'d> NodeRef<'d> {
     pub(super) const fn new(document: &'d Document, id: NodeId) -> Self {
         Self { document, id }
+    }
+
+    /// The keys and values of a map; none of any other node.
+    pub(super) fn pairs(self) -> Vec<(NodeId, NodeId)> {
+        let NodeKind::Mapping(map) = self.kind() else { return Vec::new() };
+        map.iter().map(|(key, value)| (key.id, value.id)).collect()
     }
 
     /// True for a list.
@@ -209,6 +248,13 @@ pub struct Scalar<'d> {
     /// the value differ from the file.
     pub content: Option<Span>,
     pub(super) form: Form,
+}
+
+impl Scalar<'_> {
+    /// What it would be without quotes.
+    pub(crate) fn unquoted(self) -> Plain {
+        Plain::from_scalar(Self { style: Style::Plain, ..self })
+    }
 }
 
 /// The items of a list.

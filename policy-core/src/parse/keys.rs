@@ -9,12 +9,18 @@ use crate::source::Span;
 pub(super) static DUPLICATE_KEY: Code = Code::error("TP105", "duplicate-key");
 pub(super) static COMPLEX_KEY: Code = Code::error("TP111", "complex-key").ngrok(&["ERR_NGROK_2236"]);
 
-/// Looks at the keys of one map; `items` are keys and values in turn. O(keys).
-pub(super) fn report_key_faults(document: &Document, items: &[NodeId], diagnostics: &mut Diagnostics) {
+/// Looks at the keys of one map; `items` are keys and values in turn. False if one is no word. O(keys).
+pub(super) fn report_key_faults(
+    document: &Document,
+    items: &[NodeId],
+    diagnostics: &mut Diagnostics,
+) -> bool {
+    let mut words = true;
     let mut seen: HashMap<&str, Span> = HashMap::with_capacity(items.len() / 2);
     for &id in items.iter().step_by(2) {
         let Some((text, span)) = key_text(document, id) else {
             let span = document.nodes.get(id.0 as usize).map(|node| node.span).unwrap_or_default();
+            words = false;
             diagnostics
                 .push(Diagnostic::new(&COMPLEX_KEY, span, "a map key must be a plain word").with_help(
                 "quote the key if the brackets belong to it, or fill in the `{{ … }}` of a template first",
@@ -31,6 +37,7 @@ pub(super) fn report_key_faults(document: &Document, items: &[NodeId], diagnosti
             seen.insert(text, span);
         }
     }
+    words
 }
 
 fn key_text(document: &Document, id: NodeId) -> Option<(&str, Span)> {

@@ -13,6 +13,8 @@ pub enum Plain {
     Bool(bool),
     /// A whole number.
     Int(i64),
+    /// A whole number that is larger; files have none, values of expressions may.
+    Uint(u64),
     /// Any other number.
     Float(f64),
     /// A text.
@@ -47,6 +49,7 @@ impl Serialize for Plain {
             Self::Null => serializer.serialize_unit(),
             Self::Bool(value) => serializer.serialize_bool(*value),
             Self::Int(value) => serializer.serialize_i64(*value),
+            Self::Uint(value) => serializer.serialize_u64(*value),
             Self::Float(value) => serializer.serialize_f64(*value),
             Self::String(value) => serializer.serialize_str(value),
             Self::List(items) => serializer.collect_seq(items),
@@ -62,7 +65,7 @@ impl Plain {
             Self::String(text) => text.len(),
             Self::List(items) => OTHER + items.iter().map(Self::weight).sum::<usize>(),
             Self::Map(map) => OTHER + map.weight(),
-            Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) => OTHER,
+            Self::Null | Self::Bool(_) | Self::Int(_) | Self::Uint(_) | Self::Float(_) => OTHER,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::source::Span;
 pub(super) static PLACEHOLDER: Code = Code::warning("TP313", "placeholder");
 
 /// Reports a node that would be a placeholder if it were quoted, `{your secret}`; true if it is.
-pub(super) fn placeholder_map(node: NodeRef<'_>, reader: &Reader<'_>) -> bool {
+pub(crate) fn placeholder_map(node: NodeRef<'_>, reader: &Reader<'_>) -> bool {
     let NodeKind::Mapping(entries) = node.kind() else { return false };
     let mut entries = entries.iter();
     let (Some((key, value)), None) = (entries.next(), entries.next()) else { return false };
@@ -63,7 +63,7 @@ pub(crate) fn constant_name(text: TextRef<'_>, name: &str, reader: &Reader<'_>) 
 /// The part of a text that waits to be filled in.
 fn part(text: &str) -> Option<Range<usize>> {
     const LONGEST: usize = 2_000;
-    const MARKS: &[char] = &['<', '{', '$', 'Y', 'y', '-'];
+    const MARKS: &[char] = &['<', '{', '$', 'Y', 'y', '-', '%', '_', 'E'];
     if text.len() > LONGEST || !text.contains(MARKS) {
         return None;
     }
@@ -79,8 +79,68 @@ fn part(text: &str) -> Option<Range<usize>> {
     }
     bracketed(text, '<', '>')
         .or_else(|| bracketed(text, '{', '}'))
+        .or_else(|| word_in_brackets(text))
+        .or_else(|| template(text))
         .or_else(|| capitals(text))
+        .or_else(|| between(text, "%"))
+        .or_else(|| between(text, "__"))
+        .or_else(|| to_replace(text))
         .or_else(|| shortened_pem(text))
+}
+
+/// `Bearer <TOKEN>`: one word in angle brackets, in a text without HTML.
+fn word_in_brackets(text: &str) -> Option<Range<usize>> {
+    if text.contains("</") || text.contains("/>") || text.contains("<!") {
+        return None;
+    }
+    text.match_indices('<').find_map(|(at, _)| {
+        let rest = text.get(at + 1..)?;
+        let name = rest.get(..rest.find('>')?)?;
+        let stands_alone =
+            text.get(..at)?.chars().next_back().is_none_or(|c| c.is_whitespace() || "'\"/=@:.,-".contains(c));
+        let word = name.len() > 1
+            && name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+            && !ELEMENTS.contains(&&*name.to_ascii_lowercase());
+        (word && stands_alone).then(|| at..at + name.len() + 2)
+    })
+}
+
+/// Elements of HTML that stand in texts without an end.
+const ELEMENTS: &[&str] = &[
+    "html", "head", "body", "title", "meta", "link", "style", "script", "div", "span", "br", "hr", "img",
+    "input", "form", "table", "tr", "td", "th", "ul", "ol", "li", "em", "strong", "code", "pre", "h1", "h2",
+    "h3", "h4", "center", "svg", "button", "label", "small", "main", "section", "article", "header",
+    "footer", "nav", "iframe", "video", "audio",
+];
+
+/// `{{ip}}`, as templates have it, in one line without HTML.
+fn template(text: &str) -> Option<Range<usize>> {
+    let at = text.find("{{").filter(|_| !text.contains(['<', '\n']))?;
+    let length = text.get(at..)?.find("}}")?;
+    let name = text.get(at + 2..at + length)?.trim();
+    let word = name.chars().any(char::is_alphabetic)
+        && name.chars().all(|c| c.is_alphanumeric() || " _-.$".contains(c));
+    // `${{'a': 1}}` is an expression.
+    let expression = text.get(..at).is_some_and(|before| before.ends_with('$'));
+    (word && !expression).then(|| at..at + length + 2)
+}
+
+/// `%MY_DOMAIN%`, `__TOKEN__`: capitals between two marks.
+fn between(text: &str, mark: &str) -> Option<Range<usize>> {
+    let at = text.find(mark)?;
+    let rest = text.get(at + mark.len()..)?;
+    let name = rest.get(..rest.find(mark)?)?;
+    let word = name.len() > 2
+        && name.starts_with(|c: char| c.is_ascii_uppercase())
+        && name.chars().all(|c| c.is_ascii_uppercase() || c == '_' || c.is_ascii_digit());
+    (word && (mark == "__" || name.contains('_'))).then(|| at..at + name.len() + 2 * mark.len())
+}
+
+/// Words that say it.
+fn to_replace(text: &str) -> Option<Range<usize>> {
+    let words = ["REPLACE_ME", "REPLACEME", "CHANGE_ME", "CHANGEME"];
+    words.iter().find_map(|word| text.find(word).map(|at| at..at + word.len()))
 }
 
 /// A line of dots inside of PEM.
@@ -127,7 +187,7 @@ fn capitals(text: &str) -> Option<Range<usize>> {
     text.match_indices('$').find_map(|(at, _)| {
         let name = text.get(at + 1..)?;
         let name = name.get(..name.find(|c: char| !is_name(c)).unwrap_or(name.len()))?;
-        let begins = text.get(..at)?.chars().next_back().is_none_or(|c| " '\"/=@".contains(c));
+        let begins = text.get(..at)?.chars().next_back().is_none_or(|c| " '\"/=@.:,([-".contains(c));
         let named =
             name.starts_with(|c: char| c.is_ascii_uppercase()) && name.contains('_') && name.len() > 3;
         (begins && named).then(|| at..at + 1 + name.len())
@@ -153,6 +213,14 @@ mod tests {
             "tls://{your-domain}.internal:443",
             "conn.client_ip in ['<PROVIDER_IP_RANGE>']",
             "$SITE_DOMAIN/path",
+            "req.host.endsWith('.$MY_DOMAIN')",
+            "Bearer <TOKEN>",
+            "Bearer <token>",
+            "{{ip}}",
+            "{{ .Values.ip }}/32",
+            "https://%MY_DOMAIN%/path",
+            "__TOKEN__",
+            "CHANGEME",
             "-----BEGIN CERTIFICATE-----\n... snip ...\n-----END CERTIFICATE-----",
         ] {
             assert!(is_placeholder(text), "{text}");
@@ -168,6 +236,15 @@ mod tests {
             "a < b > c",
             "AUTHTOKEN",
             "$",
+            "<h1>Not found</h1>",
+            "first<br>second",
+            "(?P<name>[a-z]+)",
+            "(?<name>[a-z]+)",
+            "a <b && c> d",
+            "${{'a': 1}}",
+            "%20%7B",
+            "/__health__",
+            "conn.client_port<a.b>",
         ] {
             assert!(!is_placeholder(text), "{text}");
         }

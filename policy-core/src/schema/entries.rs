@@ -1,6 +1,6 @@
 //! Lists and maps of declared kinds, and maps of declared fields.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Below, Context, Declared, Interpolated, Kind, Text, counted};
 use crate::diagnostic::{Code, Diagnostic, shorten};
@@ -10,10 +10,12 @@ use crate::source::{Span, Spanned};
 
 pub(crate) static ENTRY_COUNT: Code = Code::error("TP310", "entry-count").ngrok(&[
     "ERR_NGROK_2212",
+    "ERR_NGROK_2218",
     "ERR_NGROK_2223",
     "ERR_NGROK_2244",
     "ERR_NGROK_2255",
     "ERR_NGROK_374",
+    "ERR_NGROK_7193",
 ]);
 static INVALID_HEADER: Code = Code::error("TP311", "invalid-header").ngrok(&[
     "ERR_NGROK_2208",
@@ -105,6 +107,10 @@ impl<K: Kind> Kind for Items<K> {
         fine.then_some(out)
     }
 
+    fn is_secret(&self) -> bool {
+        self.item.is_secret()
+    }
+
     fn describe(&self) -> String {
         let number = match (self.least, self.most) {
             (0, usize::MAX) => String::new(),
@@ -165,17 +171,24 @@ impl<K: Kind> Kind for Entries<K> {
         let number = counted_within(fields.entries.len(), within, what, (one, many), head(node), cx);
         let mut fine = number.is_some();
         let mut seen: HashMap<String, Span> = HashMap::new();
+        let mut keys: HashSet<&str> = HashSet::new();
         let mut out = Vec::with_capacity(fields.entries.len());
         for field in &fields.entries {
             if self.keys == EntryKeys::Headers {
                 fine &= check_header_name(field.key, field.span, cx).is_some();
-                fine &= unique(&mut seen, field.key.to_ascii_lowercase(), field.span, "header", cx).is_some();
+                // The same key again has been reported as that.
+                fine &= !keys.insert(field.key)
+                    || unique(&mut seen, field.key.to_ascii_lowercase(), field.span, "header", cx).is_some();
             }
             let value = self.value.read(field.value, &format!("`{}`", shorten(field.key)), cx);
             fine &= value.is_some();
             out.extend(value.map(|value| (Spanned::new(field.key.into(), field.span), value)));
         }
         fine.then_some(out)
+    }
+
+    fn is_secret(&self) -> bool {
+        self.keys == EntryKeys::Headers || self.value.is_secret()
     }
 
     fn describe(&self) -> String {

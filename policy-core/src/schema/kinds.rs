@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Below, Context, Items, Kind, alternatives};
-use crate::diagnostic::{did_you_mean, shorten};
+use crate::diagnostic::{did_you_mean, did_you_mean_help, shorten};
 use crate::duration::parse_duration;
 use crate::parse::{NodeKind, NodeRef, Plain};
 
@@ -82,7 +82,10 @@ impl Kind for Ratio {
             Plain::Int(_) => f64::INFINITY,
             Plain::Float(value) => value,
             _ => {
-                let help = "write a number without quotes, such as `0.5`";
+                let help = match scalar.unquoted() {
+                    Plain::Int(_) | Plain::Float(_) => "write the number without quotes",
+                    _ => "write a number such as `0.5`",
+                };
                 cx.reader.wrong_type(node, format_args!("{what}, a number"), help);
                 return None;
             }
@@ -124,6 +127,22 @@ impl Length {
     }
 }
 
+impl Length {
+    /// A number without a unit as an allowed duration: in seconds, or in a smaller unit that other programs count in.
+    fn with_unit(&self, text: &str) -> Option<String> {
+        let number: u64 = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+        let seconds = [1, 1_000, 1_000_000, 1_000_000_000]
+            .map(|in_a_second| (number / in_a_second, number % in_a_second));
+        let allowed = |&(seconds, rest): &(u64, u64)| {
+            rest == 0
+                && (self.least..=self.most).contains(&seconds)
+                && (self.step == 0 || seconds.is_multiple_of(self.step))
+        };
+        let (seconds, _) = seconds.into_iter().find(allowed)?;
+        Some(shown_seconds(seconds))
+    }
+}
+
 impl Kind for Length {
     type Value = Duration;
 
@@ -131,9 +150,9 @@ impl Kind for Length {
         let text = cx.reader.text(node, what)?;
         let shown = shorten(text.value);
         let Some(value) = parse_duration(text.value) else {
-            let help = match text.value.bytes().all(|byte| byte.is_ascii_digit()) {
-                true => format!("add a unit, e.g. `{shown}s`"),
-                false => {
+            let help = match self.with_unit(text.value) {
+                Some(example) => format!("add a unit, e.g. `{example}`"),
+                None => {
                     let example = shown_seconds(30.clamp(self.least, self.most));
                     format!("write {}, e.g. `{example}`", self.describe())
                 }
@@ -208,7 +227,7 @@ impl<T: Copy + Sync> Kind for Choice<T> {
             let message = format!("{what} cannot be `{}`", shorten(text.value));
             let near = did_you_mean(text.value, names());
             let help = match near {
-                Some(near) => format!("did you mean `{near}`?"),
+                Some(near) => did_you_mean_help(text.value, near),
                 None if self.of.len() > 12 => "see the documentation of the action for all names".to_owned(),
                 None => format!("write {}", alternatives(names())),
             };
@@ -248,6 +267,10 @@ impl<K: Kind + Copy> Kind for OneOrMore<K> {
         }
     }
 
+    fn is_secret(&self) -> bool {
+        self.0.is_secret()
+    }
+
     fn describe(&self) -> String {
         format!("{}, or a single one", self.0.describe())
     }
@@ -278,6 +301,10 @@ impl<K: Kind> Kind for OneOf<K> {
                 None
             }
         }
+    }
+
+    fn is_secret(&self) -> bool {
+        self.0.is_secret()
     }
 
     fn describe(&self) -> String {

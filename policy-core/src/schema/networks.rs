@@ -3,13 +3,14 @@
 use super::texts::Text;
 use super::{Context, Kind};
 use crate::cel::{TemplatePart, is_template};
-use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
+use crate::diagnostic::{Code, Diagnostic, OddCharacter, Severity, plain, printable, shorten};
 use crate::lpm::{CidrError, ParsedCidr, cidr};
 use crate::parse::NodeRef;
 use crate::reader::{Reader, TextRef, constant_name, placeholder};
 use crate::source::{Span, Spanned};
 
-static INVALID_CIDR: Code = Code::error("TP431", "invalid-cidr").ngrok(&["ERR_NGROK_362", "ERR_NGROK_1406"]);
+static INVALID_CIDR: Code =
+    Code::error("TP431", "invalid-cidr").ngrok(&["ERR_NGROK_362", "ERR_NGROK_1406", "ERR_NGROK_2217"]);
 static BARE_ADDRESS: Code = Code::warning("TP432", "bare-address").ngrok(&["ERR_NGROK_1413"]);
 pub(crate) static HOST_BITS: Code = Code::warning("TP433", "host-bits").ngrok(&["ERR_NGROK_1409"]);
 static ZONE_ID: Code = Code::error("TP435", "zone-id").ngrok(&["ERR_NGROK_1406"]);
@@ -123,11 +124,10 @@ fn report_entry(text: TextRef<'_>, reader: &Reader<'_>) -> Option<ParsedCidr> {
     let entry = match cidr(text.value) {
         Ok(entry) => entry,
         Err(error) => {
-            let word = shorten(text.value);
             if placeholder(text, Severity::Error, reader) || constant_name(text, text.value, reader) {
                 return None;
             }
-            reader.report(not_a_network(&word, error, span));
+            reader.report(not_a_network(text.value, error, span));
             return None;
         }
     };
@@ -158,23 +158,81 @@ pub(crate) fn code_of(error: CidrError) -> &'static Code {
     if error == CidrError::Zone { &ZONE_ID } else { &INVALID_CIDR }
 }
 
-/// Says why an entry is no network; `word` is the entry as it may be shown.
-pub(crate) fn not_a_network(word: &str, error: CidrError, span: Span) -> Diagnostic {
-    let (message, help) = match error {
-        CidrError::Zone => (
-            format!("`{word}` has a zone id, which means nothing to another machine"),
-            "give the global address; a link-local one reaches no other network",
-        ),
-        _ => {
-            (format!("`{word}` is not a network: {error}"), "write e.g. `203.0.113.0/24` or `2001:db8::/32`")
-        }
+/// Says why an entry is no network.
+pub(crate) fn not_a_network(text: &str, error: CidrError, span: Span) -> Diagnostic {
+    let word = shorten(text);
+    let message = match error {
+        CidrError::Zone => format!("`{word}` has a zone id, which means nothing to another machine"),
+        _ => format!("`{word}` is not a network: {error}"),
     };
-    Diagnostic::new(code_of(error), span, message).with_help(help)
+    Diagnostic::new(code_of(error), span, message).with_help(network_help(text, error))
+}
+
+/// What to write in place of an entry that is no network.
+fn network_help(text: &str, error: CidrError) -> String {
+    // Longer ones are no networks with a slip.
+    const LONGEST: usize = 64;
+    let word = text.get(..text.floor_char_boundary(LONGEST)).unwrap_or(text);
+    if let Some(odd) = OddCharacter::in_text(word) {
+        return format!("write `{}`: {odd}", printable(plain(word).trim()));
+    }
+    if cidr(word.trim()).is_ok() {
+        return format!("write `{}`, without spaces", printable(word.trim()));
+    }
+    if word.contains(',') {
+        return "write each network as an entry of its own".to_owned();
+    }
+    if word.contains('*') {
+        return "write the network with a prefix length, e.g. `203.0.113.0/24`".to_owned();
+    }
+    match error {
+        CidrError::Zone => "give the global address; a link-local one reaches no other network".to_owned(),
+        CidrError::LeadingZero | CidrError::AddressZero => match without_zeros(word) {
+            Some(decimal) => {
+                format!("write `{decimal}`, if that is meant: some programs read such numbers as octal")
+            }
+            None => "write the number without zeros in front".to_owned(),
+        },
+        CidrError::Mask { length: Some(length) } => {
+            let address = word.split('/').next().unwrap_or_default();
+            format!("write the mask as a length: `{}/{length}`", printable(address))
+        }
+        CidrError::Mask { length: None } => {
+            "write a length such as `/24`; the bits of this mask are not in a row".to_owned()
+        }
+        _ => "write e.g. `203.0.113.0/24` or `2001:db8::/32`".to_owned(),
+    }
+}
+
+/// An entry without zeros in front of its numbers; `None` if it is no network even then.
+fn without_zeros(word: &str) -> Option<String> {
+    let (address, length) =
+        word.split_once('/').map_or((word, None), |(address, length)| (address, Some(length)));
+    let short = |number: &str| match number.trim_start_matches('0') {
+        "" => "0".to_owned(),
+        rest => rest.to_owned(),
+    };
+    let mut out = match address.contains(':') {
+        true => address.to_owned(),
+        false => address.split('.').map(short).collect::<Vec<_>>().join("."),
+    };
+    if let Some(length) = length {
+        out = format!("{out}/{}", short(length));
+    }
+    cidr(&out).is_ok().then_some(out)
 }
 
 /// Says that an entry has bits set behind its prefix; `content` is where it stands letter by letter.
 pub(crate) fn host_bits(word: &str, entry: &ParsedCidr, span: Span, content: Option<Span>) -> Diagnostic {
     let network = entry.network.to_string();
+    if entry.mapped {
+        // Its network says nothing of the IPv4 addresses that its author has in mind.
+        let message = format!(
+            "`{word}` is IPv6 and shorter than the 96 bits of mapped addresses: it matches no IPv4 client"
+        );
+        return Diagnostic::new(&HOST_BITS, span, message)
+            .with_help("write the IPv4 network itself, e.g. `10.0.0.0/8`; of a mapped one at least /96");
+    }
     Diagnostic::new(&HOST_BITS, span, format!("`{word}` has bits set behind its prefix; they are ignored"))
         .with_help(format!("write `{network}`"))
         .with_fix_at(true, content, network)

@@ -126,6 +126,10 @@ impl Kind for Interpolated {
         Some(Text { span: Span::default(), template: Template::of_text(text) })
     }
 
+    fn is_secret(&self) -> bool {
+        self.secret
+    }
+
     fn describe(&self) -> String {
         match self.most >= Self::ANY.most {
             true => "text".to_owned(),
@@ -232,7 +236,8 @@ impl Kind for Condition {
     type Value = Spanned<Expression>;
 
     fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<Self::Value> {
-        let text = cx.reader.text(node, what)?;
+        let text = cx.reader.text(node, what).filter(|text| text.is_whole(cx.reader))?;
+        placeholder(text, Severity::Warning, cx.reader);
         let expression = cx.expression(text, self.boolean, self.retry)?;
         Some(Spanned::new(expression, text.span))
     }
@@ -401,6 +406,9 @@ impl<'d> Context<'_, 'd> {
     pub(crate) fn template(&self, text: TextRef<'d>, field: FieldType) -> Option<Text> {
         let span = text.span;
         placeholder(text, Severity::Warning, self.reader);
+        if !text.is_whole_template(self.reader) {
+            return None;
+        }
         if !is_template(text.value) {
             return Some(Text { span, template: Template::of_text(text.value) });
         }

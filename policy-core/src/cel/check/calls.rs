@@ -263,6 +263,18 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// The first date without quotes in a part of the expression, `2026-01-31`: a subtraction.
+    fn date_in(&self, span: Span) -> Option<&'a str> {
+        let text = self.text.get(span.to_range())?;
+        let digits =
+            |part: &str, count: usize| part.len() == count && part.bytes().all(|it| it.is_ascii_digit());
+        text.split([' ', '(', ')', ',', '<', '>', '=']).find(|word| {
+            let mut parts = word.split('-');
+            let [year, month, day, rest] = std::array::from_fn(|_| parts.next().unwrap_or_default());
+            digits(year, 4) && digits(month, 2) && digits(day, 2) && rest.is_empty()
+        })
+    }
+
     #[expect(clippy::too_many_arguments, reason = "the parts of one call")]
     fn no_overload(
         &mut self,
@@ -281,7 +293,12 @@ impl<'a> Checker<'a> {
             } else if known_name.is_empty() {
                 self.unknown_function(name, member, types, place);
             } else {
-                let found = misfit(name, member, self.env.library, types, place);
+                let mut found = misfit(name, member, self.env.library, types, place);
+                if let Some(date) = self.date_in(span) {
+                    found = found.with_help(format!(
+                        "write a time as `timestamp('{date}T00:00:00Z')`, and `timestamp(…)` around a text that is one"
+                    ));
+                }
                 self.push_found(found);
             }
             return self.fail(Fault::overload(name), span);

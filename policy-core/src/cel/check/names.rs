@@ -102,6 +102,14 @@ impl<'a> Checker<'a> {
             None if self.is_function(name) => {
                 found.with_help(format!("`{name}` is a function; call it, e.g. `{name}(…)`"))
             }
+            None if policy && !self.env.paths_to(name).is_empty() => {
+                let paths = self.env.paths_to(name);
+                let help = format!("did you mean `{}`?", paths.join("` or `"));
+                match *paths {
+                    [path] => found.with_help(help).with_fix_at(false, Some(span), path),
+                    _ => found.with_help(help),
+                }
+            }
             None => {
                 let mut names: Vec<_> = self.env.first_names().collect();
                 names.sort_unstable();

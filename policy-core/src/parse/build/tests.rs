@@ -128,3 +128,105 @@ fn the_node_budget_holds() {
     let _ = parse(&Source::new("t", "[1,2,3,4,5,6,7,8,9,10,11,12]"), &limits, &mut found);
     assert_eq!(found.iter().map(|d| d.code.id).collect::<Vec<_>>(), ["TP107"]);
 }
+
+/// The first finding: its code, place and help.
+fn first(text: &str) -> (&'static str, String, String) {
+    let (document, found) = read(text);
+    let [first] = found.iter().collect::<Vec<_>>()[..] else { panic!("{text}: {found:?}") };
+    let place = document.source().position(first.span.start).to_string();
+    (first.code.id, place, first.help.clone().expect("a help"))
+}
+
+#[test]
+fn values_that_begin_with_an_indicator_are_quoted() {
+    let whole = |expression: &str| format!("put the whole expression in quotes: `{expression}`");
+    for (text, code, place, help) in [
+        ("- 'a' in b", "TP103", "1:7", whole("\"'a' in b\"")),
+        ("- \"a\" == b", "TP103", "1:7", whole("'\"a\" == b'")),
+        ("- \"a\" == 'b'", "TP103", "1:7", whole("'\"a\" == ''b'''")),
+        ("- !a.b() || c", "TP110", "1:3", whole("\"!a.b() || c\"")),
+        ("- !(a in [1, 2]) && b", "TP110", "1:3", whole("\"!(a in [1, 2]) && b\"")),
+        ("- !a ? [1] : [2]", "TP110", "1:3", whole("\"!a ? [1] : [2]\"")),
+        ("- !has(a.b)", "TP110", "1:3", whole("\"!has(a.b)\"")),
+        ("- !!has(a.b)", "TP110", "1:3", whole("\"!!has(a.b)\"")),
+        ("- [1, 2].all(x, x > 0)", "TP103", "1:9", whole("\"[1, 2].all(x, x > 0)\"")),
+        ("- {'a': 1}['a'] == 1", "TP103", "1:11", whole("\"{'a': 1}['a'] == 1\"")),
+        ("- @a", "TP103", "1:3", whole("\"@a\"")),
+        ("- > 5", "TP103", "1:3", whole("\"> 5\"")),
+        ("a: 'b' c", "TP103", "1:8", "put the whole value or expression in quotes".to_owned()),
+        ("a: ['b' in c]", "TP103", "1:9", "put the whole value or expression in quotes".to_owned()),
+    ] {
+        assert_eq!(first(text), (code, place.to_owned(), help), "{text}");
+    }
+    assert_eq!(first("- *a == 1").0, "TP106");
+}
+
+#[test]
+fn a_wrong_escape_is_named_at_its_place() {
+    assert_eq!(first("- \"ab\\.c\"").1, "1:6");
+    assert_eq!(first("- \"\\\\ \\t \\u00e4 \\d\"").1, "1:17");
+    assert_eq!(first("- \"a\\xzz\"").1, "1:5");
+    assert!(first("- \"ab\\.c\"").2.starts_with("write `\\\\.` for a backslash"));
+}
+
+#[test]
+fn a_tab_is_named_at_its_place_once() {
+    for (text, place) in [
+        ("a:\n\t- b\n", "2:1"),
+        ("a:\n  - b: c\n\td: e\n", "3:1"),
+        ("a:\n  - b: c\n  \td: e\n", "3:3"),
+        ("a:\n  - b == 1\n\t  - c\n", "3:1"),
+        ("a: b\n\tc: d\n", "2:1"),
+    ] {
+        assert_eq!(codes(text), [("TP104", place.to_owned())], "{text:?}");
+    }
+    assert!(codes("a: b\t\nc: d\t# e\n").is_empty());
+}
+
+#[test]
+fn an_item_in_a_wrong_column_is_named() {
+    assert_eq!(codes("a:\n  - b\n   - c\n"), [("TP115", "3:4".into())]);
+    assert_eq!(codes("a:\n  - b: c\n   - d: e\n"), [("TP115", "3:4".into())]);
+    assert_eq!(first("a:\n  - b\n\n  # x\n   - c\n").2, "begin the item in column 3, below the one before");
+    assert_eq!(first("a:\n  - b: [c]\n - d\n").2, "the lists above begin in column 3");
+    // Text over several lines, and lists inside of lists.
+    assert!(codes("a: b\n  - c\n").is_empty());
+    assert!(codes("- b\n  c - d\n").is_empty());
+    assert!(codes("- b:\n   - c\n- - d\n  - e\n").is_empty());
+}
+
+#[test]
+fn comments_inside_of_brackets_are_named() {
+    assert_eq!(codes("a: [b == 'c #d']\ne: f\n"), [("TP103", "1:13".into())]);
+    assert!(codes("a: [b, # c\n  d]\n").is_empty());
+}
+
+#[test]
+fn merge_keys_are_told_once_and_their_entries_read() {
+    assert_eq!(codes("a: &a {b: 1}\nc: {<<: *a, d: 2}\n"), [("TP113", "2:5".into())]);
+    let (document, found) =
+        read("a: &a {b: 1, c: 1}\nd: &d {c: 2, e: 2}\nf: {<<: [*a, *d], b: 3, <<: {g: 4}}\n");
+    assert_eq!(found.iter().count(), 1);
+    let Plain::Map(top) = Plain::from_node(document.root().expect("a root")) else { panic!("a map") };
+    assert_eq!(top.0[2].1, plain("{b: 3, c: 1, e: 2, g: 4}"));
+    // In quotes it is a key like any other.
+    assert!(codes("a: {\"<<\": 1}\n").is_empty());
+    assert_eq!(codes("a: {<<: 1}\n"), [("TP113", "1:5".into())]);
+}
+
+#[test]
+fn numbers_that_older_readers_take_for_octal_are_told() {
+    for text in ["a: 022", "a: [-0755]", "- 00017"] {
+        assert_eq!(first(text).0, "TP114", "{text}");
+    }
+    for text in
+        ["a: 0", "a: 00", "a: 08", "a: 0x10", "a: 0o17", "a: \"022\"", "022: a", "a: 10.0.0.022", "a: 1.0"]
+    {
+        assert!(codes(text).is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn a_character_that_looks_like_a_colon_is_named() {
+    assert_eq!(codes("a：\n  - b: c\n"), [("TP103", "1:2".into())]);
+}
