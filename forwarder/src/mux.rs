@@ -12,7 +12,7 @@
 //! | the same beyond all windows | what [`Opener::lend`] says |
 //! | the same in all, before the other side is known | [`Limits::held`] |
 //! | bytes that wait to be sent | [`OUTBOX_BYTES`] a stream; streams take turns, [`QUANTUM_BYTES`] each, small frames first |
-//! | bytes on the way | what arrives in a round trip, and half as many more (`pace`) |
+//! | bytes on the way | what arrives in a round trip, and half as many more; somewhat more on short and slow ways, and for small frames (`pace`) |
 //! | how long they wait for a reader | [`Limits::stall_timeout`], also for a stream that was dropped meanwhile |
 //! | streams of the other side | [`Limits::streams`], of them [`Limits::unaccepted`] not yet accepted |
 //! | how often the other side opens one | [`Limits::opens_per_second`] |

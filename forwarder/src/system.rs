@@ -37,3 +37,14 @@ pub(crate) fn tcp_info(stream: &TcpStream) -> Option<[u8; TCP_INFO_BYTES]> {
     };
     (failed == 0).then_some(info)
 }
+
+/// Bytes that were written to a connection and have not been acknowledged, whether they were sent or not
+/// (`SIOCOUTQ`, tcp(7)).
+#[expect(unsafe_code, reason = "the reviewed exception: a number that is alive for the call")]
+pub(crate) fn unacknowledged(stream: &TcpStream) -> Option<u32> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the descriptor is open while `stream` is borrowed; the request writes one `int`, to which the pointer comes
+    // from an exclusive borrow that lives until the call returns.
+    let failed = unsafe { libc::ioctl(stream.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if failed == 0 { u32::try_from(bytes).ok() } else { None }
+}

@@ -63,21 +63,20 @@ pub(crate) fn link(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// How far the bytes of a connection have come; `None` before Linux 4.19, which does not count what it sent.
+/// How far the bytes of a connection have come; `None` before Linux 4.6, which does not measure the way.
 #[cfg(target_os = "linux")]
 pub(crate) fn sent(stream: &TcpStream) -> Option<Sent> {
     let info = crate::system::tcp_info(stream)?;
-    // Where the fields of `tcp_info` stand (linux/tcp.h); new ones are only ever added at its end.
+    // Where the fields of `tcp_info` stand (linux/tcp.h); new ones are only ever added at its end. What is on the way is
+    // not counted from them: bytes that could not be handed to the interface are counted as sent each time.
     let long =
         |at: usize| info.get(at..).and_then(<[u8]>::first_chunk).map(|bytes| u64::from_ne_bytes(*bytes));
     let short =
         |at: usize| info.get(at..).and_then(<[u8]>::first_chunk).map(|bytes| u32::from_ne_bytes(*bytes));
-    let (acknowledged, sent, sent_again) = (long(120)?, long(200)?, long(208)?);
-    let (packet, unsent, round_trip) = (short(16)?, short(144)?, short(148)?);
-    // One packet more than was ever sent is acknowledged: the one that began the connection.
-    let on_the_way = sent.saturating_sub(sent_again).saturating_sub(acknowledged);
-    (sent > 0).then(|| Sent {
-        waiting: on_the_way + u64::from(unsent),
+    let (packet, acknowledged, round_trip) = (short(16)?, long(120)?, short(148)?);
+    let waiting = crate::system::unacknowledged(stream)?;
+    (round_trip > 0).then(|| Sent {
+        waiting: waiting.into(),
         acknowledged,
         round_trip: Duration::from_micros(round_trip.into()),
         packet: packet.into(),

@@ -31,7 +31,10 @@ pub(super) async fn renewed(setup: Setup, due: Due) -> Setup {
     match due {
         Due::Nothing => setup,
         Due::Trust => trusting_anew(setup).await,
-        Due::All => read_all(&setup).await.unwrap_or(setup),
+        Due::All => match read_all(&setup).await {
+            Some(new) => new,
+            None => with_cas_read_again(setup).await,
+        },
     }
 }
 
@@ -46,6 +49,10 @@ async fn trusting_anew(setup: Setup) -> Setup {
         Some(Err(error)) => error,
     };
     tracing::warn!(%error, "the configuration cannot be read, keeping the previous authtoken");
+    with_cas_read_again(setup).await
+}
+
+async fn with_cas_read_again(setup: Setup) -> Setup {
     let cas = setup.cas.clone();
     match tokio::task::spawn_blocking(move || client_config(&cas)).await {
         Ok(Ok(tls)) => Setup { tls, ..setup },

@@ -398,7 +398,8 @@ impl Agents {
     /// Tells an agent that is refused again and again when to come again; whether it is one.
     fn note_refused(&self, source: IpAddr, authtoken: &str, refusal: Refusal) -> (Refusal, bool) {
         match self.refusals.note(source, authtoken, std::time::Instant::now()) {
-            Some(wait) => (refusal.until(wait + Duration::from_secs(1)), true),
+            // One that asks for longer keeps to that.
+            Some(wait) => (refusal.until_at_least(wait + Duration::from_secs(1)), true),
             None => (refusal, false),
         }
     }

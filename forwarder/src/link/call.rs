@@ -7,6 +7,7 @@ use std::time::Duration;
 use policy_core::diagnostic::printable;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use zeroize::Zeroizing;
 
@@ -46,7 +47,17 @@ impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => error.fmt(f),
-            Self::Invalid(error) => write!(f, "the message is not what it should be: {error}"),
+            // The error's own text repeats what came, which may be a secret, and is as long as the other side likes.
+            Self::Invalid(error) => {
+                let what = match error.classify() {
+                    Category::Data => "a value of another type, or none",
+                    Category::Syntax => "no JSON",
+                    Category::Eof => "an end in the middle",
+                    Category::Io => "an error",
+                };
+                let (line, column) = (error.line(), error.column());
+                write!(f, "the message is not what it should be: {what} at line {line}, column {column}")
+            }
             Self::TooLong(most) => write!(f, "the message has more than {most} bytes"),
             Self::Refused { message, code: Some(code), .. } => write!(f, "{message} ({code})"),
             Self::Refused { message, code: None, .. } => f.write_str(message),
@@ -200,6 +211,11 @@ mod tests {
         let nested: Result<serde_json::Value, _> =
             read_call(&mut (deep.clone() + &"]".repeat(100_000)).as_bytes()).await;
         assert!(matches!(nested, Err(CallError::Invalid(_))));
+        // What came is not repeated to logs: it may be a secret in the wrong place.
+        let misplaced = br#"{"AuthToken": {"SECRET": "SECRET"}, "HeartbeatInterval": "SECRET"}"#;
+        let found: Result<crate::link::AuthExtra, _> = read_call(&mut &misplaced[..]).await;
+        let told = found.expect_err("of other types").to_string();
+        assert!(told.contains("line 1, column") && !told.contains("SECRET"), "{told}");
         let endless = vec![b'['; CALL_BYTES + CHUNK_BYTES];
         let found: Result<serde_json::Value, _> = read_call(&mut &*endless).await;
         assert!(matches!(found, Err(CallError::TooLong(CALL_BYTES))));

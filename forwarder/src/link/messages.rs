@@ -285,6 +285,13 @@ impl Refusal {
     pub fn until(self, after: Duration) -> Self {
         Self { extra: Some(RefusalExtra { retry_after: Some(after.as_secs()) }), ..self }
     }
+
+    /// The same, for this time or the one that it was for.
+    #[must_use]
+    pub fn until_at_least(self, after: Duration) -> Self {
+        let before = self.extra.and_then(|extra| extra.retry_after).unwrap_or(0);
+        self.until(after.max(Duration::from_secs(before)))
+    }
 }
 
 /// The answer to stop, restart and update.

@@ -36,9 +36,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 const LONGEST_WAIT: Duration = Duration::from_millis(5);
 /// How often a way that stays full is emptied, and how long that may take.
 const DRAIN_EVERY: Duration = Duration::from_secs(10);
-const DRAIN_TIME: Duration = Duration::from_secs(2);
-/// So few bytes on the way are none.
-const EMPTY_BYTES: u64 = 200;
+const DRAIN_TIME: Duration = Duration::from_secs(1);
+/// Marks whose rates are remembered.
+const RATES: usize = 8;
+/// After so long without an acknowledgement it is looked at long intervals only.
+const STUCK: Duration = Duration::from_millis(500);
+const WAIT_WHILE_STUCK: Duration = Duration::from_millis(50);
 
 /// What may be written now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,12 +65,19 @@ pub(super) struct Pacer {
     packet: u64,
     /// It was found by a queue, and no longer by the beginning.
     found: bool,
-    /// What is left of it since the last look.
+    /// What is left since the last look, for whole frames and for small ones.
     left: i64,
+    left_for_small: i64,
     looked: Option<Instant>,
     mark: Option<Mark>,
-    /// What arrives in a second; 0 before it is known.
-    rate: u64,
+    /// How long the last one took.
+    took: Duration,
+    /// How much was acknowledged at the last look, and when that last rose.
+    acknowledged: u64,
+    moved: Option<Instant>,
+    /// What arrived in a second, by the last marks; 0 before that is known.
+    rates: [u64; RATES],
+    next_rate: usize,
     /// The most that arrived in a second lately.
     peak: u64,
     /// How long an empty way takes, where that is longer than the system remembers.
@@ -101,9 +111,14 @@ impl Pacer {
             packet: 0,
             found: false,
             left: 0,
+            left_for_small: 0,
             looked: None,
             mark: None,
-            rate: 0,
+            took: Duration::ZERO,
+            acknowledged: 0,
+            moved: None,
+            rates: [0; RATES],
+            next_rate: 0,
             peak: 0,
             longer: None,
             phase: Phase::Flowing(None),
@@ -119,13 +134,15 @@ impl Pacer {
             self.looked = Some(now);
         }
         let left = if self.left < self.worth() { 0 } else { self.left };
-        let all = self.left.saturating_add_unsigned(URGENT_BYTES).max(0);
+        let all = self.left_for_small.max(0);
         Room { bulk: usize::try_from(left).unwrap_or(0), all: usize::try_from(all).unwrap_or(0) }
     }
 
     /// So many bytes were written.
     pub(super) fn wrote(&mut self, bytes: usize) {
-        self.left = self.left.saturating_sub_unsigned(u64::try_from(bytes).unwrap_or(u64::MAX));
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.left = self.left.saturating_sub_unsigned(bytes);
+        self.left_for_small = self.left_for_small.saturating_sub_unsigned(bytes);
     }
 
     /// There is nothing to write: time goes by that says nothing.
@@ -136,9 +153,23 @@ impl Pacer {
 
     /// When there may be room again.
     pub(super) fn wait(&self) -> Duration {
+        if self.stuck_for() >= STUCK {
+            return WAIT_WHILE_STUCK;
+        }
         let missing = u64::try_from(self.worth().saturating_sub(self.left)).unwrap_or(0);
-        let micros = missing.saturating_mul(1_000_000).checked_div(self.rate).unwrap_or(0);
+        let micros = missing.saturating_mul(1_000_000).checked_div(self.rate()).unwrap_or(0);
         Duration::from_micros(micros).clamp(LOOK_EVERY, LONGEST_WAIT)
+    }
+
+    /// How long nothing was acknowledged, by the last look.
+    pub(super) fn stuck_for(&self) -> Duration {
+        let times = self.looked.zip(self.moved);
+        times.map_or(Duration::ZERO, |(looked, moved)| looked.saturating_duration_since(moved))
+    }
+
+    /// What arrives in a second.
+    fn rate(&self) -> u64 {
+        self.rates.iter().copied().max().unwrap_or(0)
     }
 
     /// Fewer bytes are not worth a write where more may be on the way.
@@ -152,6 +183,9 @@ impl Pacer {
 
     fn look(&mut self, now: Instant, sent: Sent) {
         self.packet = sent.packet;
+        if sent.acknowledged != self.acknowledged || sent.waiting == 0 {
+            (self.acknowledged, self.moved) = (sent.acknowledged, Some(now));
+        }
         self.limit = self.limit.max(self.min());
         if let Some(mark) = self.mark
             && sent.acknowledged.saturating_sub(mark.acknowledged) >= mark.waiting
@@ -165,43 +199,56 @@ impl Pacer {
         }
         let left = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
         self.left = left(limit).saturating_sub(left(sent.waiting));
+        self.left_for_small =
+            left(self.limit.saturating_add(URGENT_BYTES)).saturating_sub(left(sent.waiting));
     }
 
     /// A byte has arrived since the last look: how long the way is, and what it carries.
     fn arrived(&mut self, mark: Mark, now: Instant, sent: Sent) {
+        self.took = now.saturating_duration_since(mark.at);
         let took = self.looked.unwrap_or(now).saturating_duration_since(mark.at);
-        let bytes = sent.acknowledged.saturating_sub(mark.acknowledged);
         if self.phase == Phase::Measuring {
-            // What the bytes themselves take is not the way. Where the way has become longer, `rate` is what few bytes
-            // carry on it, and not what it could.
+            // What the bytes themselves take is not the way. Where the way has become longer, the last rates are what few
+            // bytes carry on it, and not what it could.
             let own = Duration::from_micros(mark.waiting.saturating_mul(1_000_000) / self.peak.max(1));
             let way = took.saturating_sub(own);
-            self.peak = self.rate.max(self.peak / 2);
+            self.peak = self.rate().max(self.peak / 2);
             self.longer = (way > sent.round_trip + slack(sent.round_trip)).then_some(way);
             self.phase = Phase::Flowing(None);
             return;
         }
         let empty = self.longer.map_or(sent.round_trip, |longer| longer.max(sent.round_trip));
-        if took <= empty + slack(empty) {
-            // It can be more only if this was what limited it.
-            if mark.waiting >= self.limit / 2 {
-                let more = if self.found { self.limit / 4 } else { self.limit };
-                self.limit = self.limit.saturating_add(more).min(MAX_BYTES);
-            }
-            return;
+        let (is_late, fills) = (took > empty + slack(empty), mark.waiting >= self.limit / 2);
+        if is_late || fills {
+            self.note_rate(sent.acknowledged.saturating_sub(mark.acknowledged), self.took);
         }
-        let micros =
-            u64::try_from(now.saturating_duration_since(mark.at).as_micros()).unwrap_or(u64::MAX).max(1);
+        if is_late {
+            self.limit = self.of_rate(empty);
+            self.found = true;
+        } else if fills {
+            // It can be more only if this was what limited it.
+            let more = if self.found { self.limit / 4 } else { self.limit };
+            self.limit = self.limit.saturating_add(more).min(MAX_BYTES);
+        }
+    }
+
+    fn note_rate(&mut self, bytes: u64, time: Duration) {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(1);
         let rate = bytes.saturating_mul(1_000_000) / micros;
-        // One that was lost delays all, once.
-        self.rate = rate.max(self.rate / 4 * 3);
+        if let Some(place) = self.rates.get_mut(self.next_rate) {
+            *place = rate;
+        }
+        self.next_rate = (self.next_rate + 1) % RATES;
         self.peak = self.peak.max(rate);
+    }
+
+    /// What may be on the way at the rate of now.
+    fn of_rate(&self, empty: Duration) -> u64 {
         let in_time = |time: Duration| {
-            self.rate.saturating_mul(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)) / 1_000_000
+            self.rate().saturating_mul(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)) / 1_000_000
         };
-        let limit = in_time(empty).saturating_add(in_time(slack(empty)).max(self.packet));
-        self.limit = limit.clamp(self.min(), MAX_BYTES);
-        self.found = true;
+        let limit = in_time(empty).saturating_add(in_time(slack(empty)).max(self.packet / 2 * 3));
+        limit.clamp(self.min(), MAX_BYTES)
     }
 
     /// The limit of the moment.
@@ -217,12 +264,15 @@ impl Pacer {
                 0
             }
             Phase::Flowing(Some(_)) => self.limit,
-            Phase::Draining(_) if sent.waiting <= EMPTY_BYTES => {
+            Phase::Draining(_) if sent.waiting <= self.packet => {
                 self.phase = Phase::Measuring;
                 self.mark = None;
                 self.min()
             }
-            Phase::Draining(since) if now.saturating_duration_since(since) >= DRAIN_TIME => {
+            // What is on the way has come by then, unless small frames follow it.
+            Phase::Draining(since)
+                if now.saturating_duration_since(since) >= 2 * self.took.min(DRAIN_TIME) =>
+            {
                 self.phase = Phase::Flowing(None);
                 self.limit
             }
@@ -256,6 +306,11 @@ mod tests {
         way: Duration,
         /// The shortest way there was.
         shortest: Duration,
+        /// By how much it varies, and the next time it does so.
+        jitter: u64,
+        varies: Instant,
+        random: u64,
+        more: Duration,
         /// When the queue is empty.
         free: Instant,
         /// When how many bytes are acknowledged.
@@ -276,6 +331,10 @@ mod tests {
                 rate,
                 way,
                 shortest: way,
+                jitter: 0,
+                varies: now,
+                random: 7,
+                more: Duration::ZERO,
                 free: now,
                 under_way: VecDeque::new(),
                 waiting: 0,
@@ -286,7 +345,9 @@ mod tests {
 
         fn send(&mut self, bytes: u64) {
             self.free = self.free.max(self.now) + Duration::from_micros(bytes * 1_000_000 / self.rate);
-            self.under_way.push_back((self.free + self.way, bytes));
+            // Nothing overtakes anything.
+            let last = self.under_way.back().map_or(self.now, |(at, _)| *at);
+            self.under_way.push_back((last.max(self.free + self.way + self.more), bytes));
             self.waiting += bytes;
         }
 
@@ -295,6 +356,14 @@ mod tests {
             while let Some((_, bytes)) = self.under_way.pop_front_if(|(at, _)| *at <= self.now) {
                 self.waiting -= bytes;
                 self.acknowledged += bytes;
+            }
+            if self.jitter > 0 && self.now >= self.varies {
+                self.random = self
+                    .random
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                self.more = Duration::from_millis((self.random >> 33) % self.jitter);
+                self.varies = self.now + Duration::from_millis(10 + (self.random >> 40) % 90);
             }
             self.takes.push(self.free.saturating_duration_since(self.now) + self.way);
             if self.now < self.next {
@@ -372,9 +441,30 @@ mod tests {
     }
 
     #[test]
+    fn a_way_that_varies_is_no_queue() {
+        for (rate, way, jitter) in [
+            (1_250_000, 25, 60),
+            (1_250_000, 25, 30),
+            (6_000_000, 25, 30),
+            (6_000_000, 5, 40),
+            (12_500_000, 2, 40),
+        ] {
+            let mut line = Line::new(rate, Duration::from_millis(way));
+            line.jitter = jitter;
+            line.run(Duration::from_secs(10));
+            let (carried, takes) = line.run(Duration::from_secs(60));
+            eprintln!(
+                "{rate} B/s, {way} + {jitter} ms: {}%, {takes:?} limit {}",
+                carried * 100 / rate,
+                line.pacer.limit
+            );
+        }
+    }
+
+    #[test]
     fn a_start_is_as_quick_as_that_of_tcp() {
         let mut line = Line::new(100_000_000, Duration::from_millis(100));
-        // 14 KiB that double each round trip are 10 MB after ten.
+        // 14 KiB that double each round trip are 10 MB after ten, 16 KiB that do after their first the same.
         line.run(Duration::from_millis(1_500));
         let (carried, _) = line.run(Duration::from_secs(1));
         assert!(carried >= 90_000_000, "{carried} B/s");

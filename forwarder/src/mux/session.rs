@@ -316,7 +316,9 @@ async fn write_frames<C: Transport>(
 ) -> ErrorCode {
     let (mut buffer, mut pacer) = (BytesMut::new(), Pacer::new());
     loop {
-        fill(shared, &mut pacer, write, &mut buffer).await;
+        if !fill(shared, &mut pacer, write, &mut buffer, write_timeout).await {
+            return ErrorCode::WriteTimeout;
+        }
         if buffer.is_empty() {
             return ErrorCode::SessionClosed;
         }
@@ -340,8 +342,15 @@ async fn write_frames<C: Transport>(
     }
 }
 
-/// Waits for frames that may be sent now; none are there once the session has ended.
-async fn fill<C: Transport>(shared: &Shared, pacer: &mut Pacer, write: &Half<'_, C>, buffer: &mut BytesMut) {
+/// Waits for frames that may be sent now; none are there once the session has ended. False if the other side takes
+/// nothing for too long.
+async fn fill<C: Transport>(
+    shared: &Shared,
+    pacer: &mut Pacer,
+    write: &Half<'_, C>,
+    buffer: &mut BytesMut,
+    write_timeout: Duration,
+) -> bool {
     loop {
         let room = pacer.room(Instant::now(), || write.sent());
         let filled = poll_fn(|cx| poll_fill(shared, cx, buffer, room));
@@ -352,10 +361,16 @@ async fn fill<C: Transport>(shared: &Shared, pacer: &mut Pacer, write: &Half<'_,
                 pacer.rest();
                 filled.await;
             }
-            return;
+            return true;
+        }
+        // As with room in the system: what is acknowledged is a sign of life.
+        match pacer.stuck_for() {
+            Duration::ZERO => shared.state().on_life(Instant::now()),
+            stuck if stuck >= write_timeout => return false,
+            _ => {}
         }
         if timeout(pacer.wait(), filled).await.is_ok() {
-            return;
+            return true;
         }
     }
 }

@@ -191,12 +191,8 @@ impl Folder {
     fn in_use(&self) -> Option<CertificateDer<'static>> {
         let edge = files::certificates(&self.path(EDGE)).ok()?;
         let (edge, now) = (edge.first()?, now());
-        self.previous().into_iter().find(|authority| vouches_for(authority, edge, &[], now).is_ok())
-    }
-
-    /// Authorities before that of now. Without them agents lose nothing but time.
-    fn previous(&self) -> Vec<CertificateDer<'static>> {
-        files::certificates(&self.path(PREVIOUS)).unwrap_or_default()
+        let previous = files::certificates(&self.path(PREVIOUS)).unwrap_or_default();
+        previous.into_iter().find(|authority| vouches_for(authority, edge, &[], now).is_ok())
     }
 
     fn write_authority(&self, authority: &Authority) -> io::Result<()> {
@@ -211,10 +207,13 @@ impl Folder {
     /// Makes the bundle, unless it is right.
     fn write_bundle(&self, authority: &Authority) -> io::Result<()> {
         let mut text =
-            "# Agents trust this file. The edge writes it: the authority of now, then the one before.\n"
+            "# Agents trust this file. The edge writes it: the authority of now, then those before.\n"
                 .to_owned();
         text.push_str(&pem("CERTIFICATE", &authority.certificate));
-        for certificate in self.previous().iter().filter(|&it| *it != authority.certificate) {
+        let previous = files::read_if_there(&self.path(PREVIOUS))?;
+        // One that cannot be understood costs agents nothing but time.
+        let previous = previous.and_then(|pem| files::certificates_in(&pem).ok()).unwrap_or_default();
+        for certificate in previous.iter().filter(|&it| *it != authority.certificate) {
             text.push_str(&pem("CERTIFICATE", certificate));
         }
         let path = self.path(BUNDLE);

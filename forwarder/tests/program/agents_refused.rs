@@ -1,9 +1,14 @@
 //! Agents of which the edge refuses endpoints: for now, or for good.
 
-use serde_json::Value;
+use std::net::Ipv4Addr;
+
+use forwarder::link::{StreamType, ask};
+use forwarder::mux::{Limits, Side, session};
+use serde_json::{Value, json};
 
 use crate::harness::{Folder, connect, echo_device, exchange, wait_until};
 use crate::site::{Agent, DEVICE, FORWARD, Site, endpoint};
+use crate::speaker::dial;
 
 fn urls(site: &Site) -> Vec<String> {
     let mut urls: Vec<_> =
@@ -108,4 +113,28 @@ fn an_endpoint_that_is_refused_for_good_holds_up_no_other_at_the_first_start() {
     let path = folder.write("ngrok.yml", &site.ngrok_yml("", &refused));
     let mut agent = Agent::of_file(&path, &token);
     assert_eq!(agent.wait_for_exit().code(), Some(1), "{}", agent.text());
+}
+
+/// Anyone may say nonsense: it fills neither the log nor the events.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_nonsense_is_told_a_few_times() {
+    const AGENTS: usize = 60;
+    let site = Site::start(FORWARD, "");
+    let nonsense =
+        json!({"Version": ["3"], "Extra": {"AuthToken": "t", "HeartbeatInterval": "SECRET".repeat(1_000)}});
+    for _ in 0..AGENTS {
+        let tls = dial(&site.edge, site.agents, Ipv4Addr::LOCALHOST).await.expect("connected");
+        let (opener, _accepted, driver) = session(tls, Side::Client, Limits::default());
+        tokio::spawn(driver.run());
+        let refused = ask::<Value>(&opener, StreamType::Auth, &nonsense).await.expect_err("nonsense");
+        assert!(!refused.to_string().contains("SECRET"), "{refused}");
+    }
+    let events = wait_until("an event", || {
+        let mut events = site.edge.events();
+        events.retain(|event| event["event_type"] == "agent_refused.v0");
+        (!events.is_empty()).then_some(events)
+    });
+    // Ten of one authtoken in a minute are told, as many as are answered at once.
+    assert!(events.len() <= 12, "{} events", events.len());
+    assert!(!format!("{events:?}").contains("SECRET"));
 }

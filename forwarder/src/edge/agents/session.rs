@@ -177,10 +177,10 @@ struct NotKnown {
     often: bool,
 }
 
-impl NotKnown {
-    const fn new(refusal: Refusal, credential: Option<CredentialId>) -> Self {
-        Self { refusal, credential, often: false }
-    }
+/// Notes a refusal, whatever it is for; an agent that is refused again and again is told to wait.
+fn refused(agents: &Agents, peer: SocketAddr, token: &str, refusal: Refusal) -> NotKnown {
+    let (refusal, often) = agents.note_refused(peer.ip(), token, refusal);
+    NotKnown { refusal, credential: agents.identity.whose(token), often }
 }
 
 /// Waits for the agent to say who it is; `None` if it ends before.
@@ -199,7 +199,7 @@ async fn authenticate(
                 let auth: Auth = match link::read_call_within(&mut stream, AUTH_BYTES).await {
                     Ok(auth) => auth,
                     Err(error) => {
-                        let why = NotKnown::new(Refusal::new(100, error), None);
+                        let why = refused(agents, peer, "", Refusal::new(100, error));
                         return Some(Err(Refused { stream, why }));
                     }
                 };
@@ -217,17 +217,15 @@ async fn authenticate(
 
 fn know(agents: &Arc<Agents>, auth: &Auth, peer: SocketAddr) -> Result<(Principal, Slot), NotKnown> {
     let (source, token) = (peer.ip().to_canonical(), &*auth.extra.auth_token.0);
-    let repeated = |refusal: Refusal| {
-        let (refusal, often) = agents.note_refused(peer.ip(), token, refusal);
-        NotKnown { often, ..NotKnown::new(refusal, agents.identity.whose(token)) }
-    };
+    let refuse = |refusal| Err(refused(agents, peer, token, refusal));
     if !agents.permits(source) {
         let why = format!("agents may not connect to this edge from {source}");
-        return Err(repeated(Refusal::new(BAD_SOURCE, why)));
+        return refuse(Refusal::new(BAD_SOURCE, why));
     }
-    let known = agents.identity.authenticate(token, source, Timestamp::now());
-    let principal = known.map_err(|refusal| repeated(Refusal::new(refusal.code().into(), refusal)))?;
-    let refuse = |refusal| Err(NotKnown::new(refusal, Some(principal.credential)));
+    let principal = match agents.identity.authenticate(token, source, Timestamp::now()) {
+        Ok(principal) => principal,
+        Err(refusal) => return refuse(Refusal::new(refusal.code().into(), refusal)),
+    };
     if !auth.version.iter().any(|version| version == VERSION) && !auth.version.is_empty() {
         return refuse(Refusal::new(100, "this edge speaks version 3 of the protocol"));
     }

@@ -102,9 +102,6 @@ impl State {
     }
 
     fn take_turn(&mut self, stream: u32, out: &mut BytesMut, now: Instant, turn: Turn) {
-        if self.streams.get(&stream).is_some_and(|entry| entry.needs_syn) {
-            self.begin_until(stream, out);
-        }
         let Some(entry) = self.streams.get_mut(&stream) else { return };
         let most = match turn {
             Turn::Small => {
@@ -117,6 +114,11 @@ impl State {
                 Some(most)
             }
         };
+        // One that is not its turn begins later, with what it has then.
+        if entry.needs_syn && most.is_some() {
+            self.begin_until(stream, out);
+        }
+        let Some(entry) = self.streams.get_mut(&stream) else { return };
         if entry.may_grant() {
             let grant = entry.window_in.grant(&mut self.growth, &mut self.pool_in, now);
             small(out, Kind::Window, stream, grant);

@@ -39,6 +39,19 @@ async fn small_frames_go_first_and_starve_nobody() {
 }
 
 #[tokio::test]
+async fn a_small_stream_that_grows_meanwhile_begins_in_its_order() {
+    let (mut wire, opener, _acceptor, _driver) = raw(Side::Client, Limits::default());
+    let (mut first, mut second) = (opener.open().expect("open"), opener.open().expect("open"));
+    // Nothing is sent before this task waits.
+    first.write_all(&[1; SMALL_BYTES / 2]).await.expect("taken");
+    first.write_all(&[1; 2 * SMALL_BYTES]).await.expect("taken");
+    second.write_all(b"second").await.expect("taken");
+    let all = frames(&mut wire, |all| all.iter().filter(|(header, _)| header.syn).count() == 2).await;
+    let begun: Vec<_> = all.iter().filter(|(it, _)| it.syn).map(|(it, _)| it.stream).collect();
+    assert_eq!(begun, [first.id(), second.id()]);
+}
+
+#[tokio::test]
 async fn a_stream_that_is_given_up_is_answered_once() {
     const PIECES: usize = 100;
     let (mut wire, _opener, mut acceptor, _driver) = raw(Side::Server, Limits::default());
