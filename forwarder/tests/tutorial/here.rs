@@ -131,6 +131,8 @@ case "$1" in
 daemon-reload) ;;
 enable)
     [ "$2" = --now ]
+    # The users of the services are not root: they read what all may read.
+    [ -z "$(find "$SYSTEM/etc/forwarder" ! -name authtoken ! -perm -o=r)" ]
     credential="$(value "$3" LoadCredential)"
     export CREDENTIALS_DIRECTORY="$SYSTEM/credentials"
     mkdir -p "$CREDENTIALS_DIRECTORY"
