@@ -12,13 +12,10 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
-use policy_core::check::{CheckOptions, load_policy};
-use policy_core::compile::{CompileOptions, Program, compile};
-use policy_core::diagnostic::Diagnostics;
+use policy_core::compile::Program;
 use policy_core::exchange::{Effect, ForwardFailure, Reply};
 use policy_core::facts::Facts;
 use policy_core::outcome::Outcome;
-use policy_core::source::Source;
 
 type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -35,23 +32,6 @@ on_tcp_connect:
       - {type: restrict-ips, config: {allow: [192.0.2.0/24, '2001:db8::/32']}}
       - {type: forward-internal, config: {url: 'tcp://device2.internal:22'}}
 ";
-
-/// Compiles a policy, and says at which lines it is wrong.
-fn program(name: &str, text: &str) -> Fallible<Program> {
-    let source = Source::new(name, text);
-    let tell = |found: &Diagnostics| {
-        for finding in found.iter() {
-            eprintln!("{name}:{}: {}", source.position(finding.span.start), finding.message);
-        }
-    };
-    let (policy, found) = load_policy(&source, &CheckOptions::default());
-    tell(&found);
-    let policy = policy.ok_or_else(|| format!("{name} has {} errors", found.errors()))?;
-    compile(&policy, &CompileOptions::default()).map_err(|found| {
-        tell(&found);
-        format!("{name} cannot run here").into()
-    })
-}
 
 /// Accepts one connection, judges it, and serves or closes it.
 fn accept(listener: &TcpListener, program: &Program) -> Fallible<Outcome> {
@@ -83,8 +63,8 @@ pub(crate) fn main() -> Fallible<()> {
     let addresses = [office.local_addr()?, lab.local_addr()?];
     let client = thread::spawn(move || addresses.map(visit));
 
-    let admitted = accept(&office, &program("office.yml", OFFICE)?)?;
-    let refused = accept(&lab, &program("lab.yml", LAB)?)?;
+    let admitted = accept(&office, &Program::from_policy("office.yml", OFFICE)?)?;
+    let refused = accept(&lab, &Program::from_policy("lab.yml", LAB)?)?;
     assert!(admitted.is_admitted() && !refused.is_admitted());
 
     let [from_office, from_lab] = client.join().map_err(|_| "the client failed")?;

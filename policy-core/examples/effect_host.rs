@@ -10,13 +10,11 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
-use policy_core::check::{CheckOptions, load_policy};
-use policy_core::compile::{CompileOptions, Program, compile};
+use policy_core::compile::Program;
 use policy_core::evaluate::Evaluation;
 use policy_core::exchange::{Effect, ForwardFailure, Reply, Step};
 use policy_core::facts::Facts;
 use policy_core::outcome::{Fault, Outcome};
-use policy_core::source::Source;
 
 const POLICY: &str = "
 on_tcp_connect:
@@ -71,8 +69,7 @@ fn decide(program: &Program, registry: &mut Registry) -> Result<(Outcome, Option
 }
 
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
-    let (policy, _) = load_policy(&Source::new("device.yml", POLICY), &CheckOptions::default());
-    let program = compile(&policy.ok_or("errors")?, &CompileOptions::default()).map_err(|_| "too large")?;
+    let program = Program::from_policy("device.yml", POLICY)?;
 
     let mut registry = Registry::default();
     registry.endpoints.extend([("tcp://primary.internal:22", true), ("tcp://standby.internal:22", true)]);

@@ -14,12 +14,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use arc_swap::ArcSwap;
-use policy_core::check::{CheckOptions, load_policy};
-use policy_core::compile::{CompileOptions, Program, compile};
-use policy_core::exchange::Reply;
+use policy_core::compile::{PolicyError, Program};
 use policy_core::facts::Facts;
 use policy_core::outcome::Outcome;
-use policy_core::source::Source;
 
 /// Policies that are made; every tenth has an error.
 const GENERATIONS: u64 = 200;
@@ -35,10 +32,9 @@ fn policy(generation: u64) -> String {
     )
 }
 
-/// The program of a policy; nothing if it has an error.
-fn program(name: &str, text: &str) -> Option<Program> {
-    let (policy, _found) = load_policy(&Source::new(name, text), &CheckOptions::default());
-    compile(&policy?, &CompileOptions::default()).ok()
+/// The program of a policy.
+fn program(generation: u64) -> Result<Program, PolicyError> {
+    Program::from_policy(format!("g{generation}.yml"), policy(generation))
 }
 
 /// Makes new programs, and puts each in the place of the one before.
@@ -46,12 +42,12 @@ fn write(current: &ArcSwap<Program>) -> u64 {
     let mut swaps = 0;
     for generation in 1..GENERATIONS {
         // Compiled beside the old program: nobody waits for it.
-        match program(&format!("g{generation}.yml"), &policy(generation)) {
-            Some(program) => {
+        match program(generation) {
+            Ok(program) => {
                 current.store(Arc::new(program));
                 swaps += 1;
             }
-            None => eprintln!("g{generation}.yml has errors; the last good policy stays"),
+            Err(error) => eprintln!("the last good policy stays: {error}"),
         }
     }
     swaps
@@ -61,20 +57,16 @@ fn write(current: &ArcSwap<Program>) -> u64 {
 fn decide(current: &ArcSwap<Program>, client: IpAddr) -> (Outcome, bool) {
     let program = current.load();
     let facts = Facts::new(client);
-    let mut run = program.on_tcp_connect(&facts);
-    let outcome = run.run(|_effect, _run| Reply::Forwarded);
-    let target = match outcome {
-        Outcome::Forwarded { target, .. } => run.target(target),
-        _ => None,
-    };
+    let decision = program.decide(&facts);
     // What the decision says belongs to the program that made it.
-    let is_whole =
-        target.is_none_or(|url| program.file().strip_suffix(".yml") == url.host().strip_suffix(".internal"));
-    (outcome, is_whole)
+    let is_whole = decision
+        .target()
+        .is_none_or(|url| program.file().strip_suffix(".yml") == url.host().strip_suffix(".internal"));
+    (decision.outcome(), is_whole)
 }
 
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
-    let current = ArcSwap::from_pointee(program("g0.yml", &policy(0)).ok_or("the first policy has errors")?);
+    let current = ArcSwap::from_pointee(program(0)?);
     let (decisions, writing) = (AtomicU64::new(0), AtomicBool::new(true));
     let swaps = thread::scope(|scope| {
         let read = |from: [u8; 4], admits: bool| {

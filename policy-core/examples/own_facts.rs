@@ -11,12 +11,10 @@ use std::error::Error;
 use std::net::IpAddr;
 
 use policy_core::cel::{Borrowed, EvalLimits, Fact, Fault, Host, Predicate, Site, Value};
-use policy_core::check::{CheckOptions, load_policy};
-use policy_core::compile::{CompileOptions, Program, compile};
-use policy_core::exchange::Reply;
+use policy_core::compile::Program;
 use policy_core::facts::{Facts, GivenFacts};
 use policy_core::lpm::{LongestMatch, cidr};
-use policy_core::{phase::Phase, source::Source, variables};
+use policy_core::{phase::Phase, variables};
 
 const COUNTRY: &str = "conn.geo.country_code";
 const COUNTRIES: [&str; 2] = ["DE", "FR"];
@@ -39,7 +37,7 @@ fn decide(program: &Program, table: &LongestMatch, client: IpAddr) -> Result<&'s
     let mut given = GivenFacts::default();
     given.set(COUNTRY, country(table, client))?;
     let facts = Facts::new(client).with(&given);
-    Ok(program.on_tcp_connect(&facts).run(|_effect, _run| Reply::Forwarded).name())
+    Ok(program.decide(&facts).outcome().name())
 }
 
 /// A host of conditions that lends its facts: nothing is copied, nothing allocated.
@@ -65,8 +63,7 @@ impl Host for Connection<'_> {
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let table =
         LongestMatch::build([(cidr("192.0.2.0/24")?.network, 0), (cidr("2001:db8::/32")?.network, 1)])?;
-    let (policy, _) = load_policy(&Source::new("geo.yml", POLICY), &CheckOptions::default());
-    let program = compile(&policy.ok_or("errors")?, &CompileOptions::default()).map_err(|_| "too large")?;
+    let program = Program::from_policy("geo.yml", POLICY)?;
 
     // Refuse to start with a policy that reads what nobody can tell.
     let known = |fact: &Fact| ["conn.client_ip", COUNTRY].contains(&fact.path());
@@ -76,7 +73,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(decide(&program, &table, "2001:db8::7".parse()?)?, "deny");
     // Without the fact the condition has no value: the connection is closed, and not by the second rule.
     let unknown = Facts::new("192.0.2.7".parse()?);
-    assert_eq!(program.on_tcp_connect(&unknown).run(|_effect, _run| Reply::Forwarded).name(), "error");
+    assert_eq!(program.decide(&unknown).outcome().name(), "error");
 
     // A condition alone, on a host of one's own.
     let env = variables::env(Site { phase: Some(Phase::OnTcpConnect), ..Site::default() });

@@ -4,6 +4,7 @@
 //! only when somebody asks.
 
 mod decision;
+mod from_policy;
 mod listing;
 mod program;
 mod quick;
@@ -12,6 +13,7 @@ mod support;
 mod targets;
 
 pub use crate::digest::Digest;
+pub use from_policy::PolicyError;
 pub use listing::Listing;
 pub(crate) use program::PhaseCode;
 pub use program::{ActionRef, ConditionRef, Program, RuleRef};

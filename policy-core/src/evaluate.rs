@@ -3,11 +3,13 @@
 //! The machine never waits, reads a clock or rolls dice. It asks for effects, one at a time, and fails
 //! closed if the host answers out of order. The same machine serves live edges, dry runs and tests.
 
+mod decided;
 mod dynamic;
 mod machine;
 mod reason;
 mod trace;
 
+pub use decided::Decision;
 pub use machine::Evaluation;
 pub use reason::Reason;
 pub use trace::{Code, NoTrace, Record, Recording, Trace};

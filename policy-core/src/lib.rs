@@ -7,33 +7,33 @@
 //! bytes ─decode▶ Source ─parse▶ Document ─model▶ Policy ─check▶ CheckedPolicy ─compile▶ Program ─evaluate▶ Step… Outcome
 //! ```
 //!
-//! The entry points: [`parse::decode`] for the bytes of a file, [`check::load_policy`] for lint and check,
-//! [`compile::compile`] for a program, [`compile::Program::on_tcp_connect`] for a decision, and
-//! [`edge::load_edge`] for the configuration of an edge.
+//! The short way is [`compile::Program::from_policy`] and [`compile::Program::decide`]:
 //!
 //! ```
-//! use policy_core::{check::{load_policy, CheckOptions}, compile::{compile, CompileOptions}, source::Source};
-//! use policy_core::{exchange::Reply, facts::Facts, outcome::Outcome};
+//! use policy_core::{compile::Program, facts::Facts, outcome::Outcome};
 //!
-//! let source = Source::new("device1.yml", "
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let program = Program::from_policy("device1.yml", "
 //! on_tcp_connect:
 //!   - actions:
 //!       - type: restrict-ips
-//!         config: {allow: [203.0.113.42/32, \"2001:db8::/32\"]}
+//!         config: {allow: [203.0.113.42/32, '2001:db8::/32']}
 //!       - type: forward-internal
 //!         config: {url: tcp://device1.internal:22}
-//! ");
-//! let (policy, found) = load_policy(&source, &CheckOptions::default());
-//! assert!(found.is_empty());
-//! let program = compile(&policy.expect("no errors"), &CompileOptions::default()).expect("small");
+//! ")?;
+//!     let facts = Facts::new("203.0.113.42".parse()?);
+//!     let decision = program.decide(&facts);
+//!     assert_eq!(decision.target().map(ToString::to_string).as_deref(), Some("tcp://device1.internal:22"));
 //!
-//! let decide = |ip: &str| {
-//!     let facts = Facts::new(ip.parse().expect("an address"));
-//!     program.on_tcp_connect(&facts).run(|_effect, _run| Reply::Forwarded)
-//! };
-//! assert!(matches!(decide("203.0.113.42"), Outcome::Forwarded { .. }));
-//! assert!(matches!(decide("198.51.100.1"), Outcome::Denied { .. }));
+//!     let facts = Facts::new("198.51.100.1".parse()?);
+//!     assert!(matches!(program.decide(&facts).outcome(), Outcome::Denied { .. }));
+//!     Ok(())
+//! }
 //! ```
+//!
+//! Its steps alone: [`parse::decode`] for the bytes of a file, [`check::load_policy`] for lint and check,
+//! [`compile::compile`] for a program, [`compile::Program::on_tcp_connect`] for a decision whose effects the host
+//! performs, and [`edge::load_edge`] for the configuration of an edge.
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
@@ -69,6 +69,11 @@ pub mod schema;
 pub mod source;
 pub mod url;
 pub mod variables;
+
+/// Every program of the page about embedding compiles and runs as it stands.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/embedding.md")]
+struct Embedding;
 
 /// The results of actions, by the file that declares them.
 pub(crate) use actions::{MORE_RESULTS, RESULTS};

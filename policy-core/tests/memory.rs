@@ -56,6 +56,11 @@ fn decisions_and_lookups_allocate_nothing() {
         });
         assert_eq!(counted.count_total, 0, "{client}");
         assert_eq!(found.map(|found| found.name()), Some(outcome), "{client}");
+        let counted = measure(|| {
+            let decision = program.decide(&facts);
+            std::hint::black_box((decision.outcome(), decision.target()));
+        });
+        assert_eq!(counted.count_total, 0, "{client}, in one call");
         outcomes.extend(found);
     }
     assert_eq!(outcomes.len(), 5);
