@@ -13,9 +13,12 @@ use crate::source::{FileSpan, Source, Span, join};
 mod catalog;
 mod characters;
 mod consequences;
+mod texts;
 pub use catalog::{catalog, page};
 pub(crate) use characters::{OddCharacter, is_invisible, plain};
 pub use consequences::drop_consequences;
+pub use texts::{did_you_mean, printable, steers};
+pub(crate) use texts::{did_you_mean_help, shorten, with_odd};
 
 /// More diagnostics than this in one file are counted, not kept.
 pub const MAX_DIAGNOSTICS: usize = 1_000;
@@ -476,94 +479,6 @@ impl fmt::Display for Plain<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// User text for a message: shortened, and [`printable`].
-pub(crate) fn shorten(text: &str) -> Cow<'_, str> {
-    const MOST: usize = 80;
-    if let Some(masked) = without_user(text) {
-        return shorten(&masked).into_owned().into();
-    }
-    match text.char_indices().nth(MOST) {
-        Some((at, _)) => format!("{}…", printable(text.get(..at).unwrap_or_default())).into(),
-        None => printable(text),
-    }
-}
-
-/// A URL without its user name and password; `None` if there are none.
-fn without_user(text: &str) -> Option<String> {
-    let (scheme, rest) = text.split_once("://")?;
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let at = rest.get(..end)?.rfind('@')?;
-    let user = rest.get(..at).filter(|user| *user != "…")?;
-    (!user.is_empty()).then(|| format!("{scheme}://…{}", rest.get(at..).unwrap_or_default()))
-}
-
-/// True for characters that show nothing and steer what does: control characters, line separators, and those that
-/// turn the direction of writing (Unicode Standard Annex 9, explicit formatting and marks).
-#[must_use]
-pub fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-        )
-}
-
-/// User text for a terminal or a log: line breaks, control characters, those that cannot be seen and those that turn
-/// the direction of writing are escaped, so that a policy cannot forge a line.
-///
-/// ```
-/// use policy_core::diagnostic::printable;
-/// assert_eq!(printable("a\n\u{1b}[2K"), "a\\n\\u{1b}[2K");
-/// assert_eq!(printable("Büro 7"), "Büro 7");
-/// ```
-#[must_use]
-pub fn printable(text: &str) -> Cow<'_, str> {
-    // Joiners are letters of some scripts.
-    let hidden = |c| steers(c) || is_invisible(c) && !matches!(c, '\u{200c}' | '\u{200d}');
-    if !text.contains(hidden) {
-        return text.into();
-    }
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match hidden(c) {
-            true => out.extend(c.escape_default()),
-            false => out.push(c),
-        }
-    }
-    out.into()
-}
-
-/// The nearest of `known` to a misspelt word, if near enough to be worth suggesting.
-#[must_use]
-pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Only the front of an absurdly long word is compared: the distance is quadratic.
-    let word: String = word.chars().take(64).collect();
-    let word = plain(&word).trim().to_lowercase().replace('_', "-");
-    let limit = (word.chars().count() / 3).max(1);
-    known
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&word, &candidate.replace('_', "-")), candidate))
-        .filter(|&(distance, _)| distance <= limit)
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// The help for a misspelt word: the one it is near to, and which of its characters only looks right.
-pub(crate) fn did_you_mean_help(word: &str, near: &str) -> String {
-    match OddCharacter::in_text(word) {
-        Some(odd) => format!("did you mean `{near}`? {odd}"),
-        None => format!("did you mean `{near}`?"),
-    }
-}
-
-/// A help, and which character of a word only looks right, if there is one.
-pub(crate) fn with_odd(help: &str, word: &str) -> String {
-    match OddCharacter::in_text(word) {
-        Some(odd) => format!("{help}; {odd}"),
-        None => help.to_owned(),
     }
 }
 
