@@ -15,6 +15,7 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser};
 use forwarder::agent::{self, Chosen, OptionsError, TcpCommand};
 use forwarder::generation::Reports;
+use policy_core::diagnostic::summary;
 
 use crate::cli::{Agent, AgentCommand, AgentConfigArgs, AgentConfigCommand, Cli, Command, Completions};
 
@@ -101,8 +102,7 @@ fn run_agent(args: &Agent) -> Exit {
 }
 
 fn tell(reports: &Reports, exit: Exit) -> Exit {
-    let (files, errors, warnings) = (reports.files(), reports.errors(), reports.warnings());
-    let summary = format!("checked {files} files: {errors} errors, {warnings} warnings");
+    let summary = summary(reports.files(), reports.errors(), reports.warnings());
     match writeln!(anstream::stdout(), "{reports}{summary}") {
         Ok(()) => exit,
         Err(error) => fail(Exit::Internal, error),

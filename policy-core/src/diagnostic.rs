@@ -17,7 +17,7 @@ mod texts;
 pub use catalog::{catalog, page};
 pub(crate) use characters::{OddCharacter, is_invisible, plain};
 pub use consequences::drop_consequences;
-pub use texts::{did_you_mean, printable, steers};
+pub use texts::{did_you_mean, printable, steers, summary};
 pub(crate) use texts::{did_you_mean_help, shorten, with_odd};
 
 /// More diagnostics than this in one file are counted, not kept.

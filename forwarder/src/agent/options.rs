@@ -127,7 +127,7 @@ impl fmt::Display for OptionsError {
         match self {
             Self::Unreadable(path, error) => write!(f, "cannot read `{}`: {error}", path.display()),
             Self::Invalid(reports) => {
-                write!(f, "the configuration has {} errors\n{reports}", reports.errors())
+                write!(f, "the configuration has errors\n{reports}")
             }
             Self::Unfit(message) | Self::NotServed(message) => f.write_str(message),
         }

@@ -56,9 +56,7 @@ pub(crate) fn summary(report: &Report) -> String {
     let files = &report.checked;
     let count = |number: fn(&Diagnostics) -> usize| files.iter().map(|file| number(&file.diagnostics)).sum();
     let (errors, warnings): (usize, usize) = (count(Diagnostics::errors), count(Diagnostics::warnings));
-    let plural = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
-    let found = format!("{}, {}", plural(errors, "error"), plural(warnings, "warning"));
-    format!("checked {}: {found}", plural(files.len(), "file"))
+    policy_core::diagnostic::summary(files.len(), errors, warnings)
 }
 
 /// The findings of one file, each followed by an empty line.

@@ -91,3 +91,15 @@ pub(crate) fn with_odd(help: &str, word: &str) -> String {
         None => help.to_owned(),
     }
 }
+
+/// How much was checked and found, in one line.
+///
+/// ```
+/// use policy_core::diagnostic::summary;
+/// assert_eq!(summary(1, 0, 2), "checked 1 file: 0 errors, 2 warnings");
+/// ```
+#[must_use]
+pub fn summary(files: usize, errors: usize, warnings: usize) -> String {
+    let count = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
+    format!("checked {}: {}, {}", count(files, "file"), count(errors, "error"), count(warnings, "warning"))
+}
