@@ -32,7 +32,7 @@ pub enum Foreign {
 impl fmt::Display for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Manifest(kind) => write!(f, "a Kubernetes {kind}, which holds no policy"),
+            Self::Manifest(kind) => write!(f, "a Kubernetes {kind}, without a policy of ngrok's kinds"),
             Self::Compose => f.write_str("a Compose file"),
             Self::Template => f.write_str("a template; lint what it renders to"),
         }
@@ -168,7 +168,8 @@ fn kind(root: NodeRef<'_>) -> Option<DocumentKind> {
     }
     // A misspelt phase is a policy with a fault, not a file of another kind.
     let near = |text: &str| did_you_mean(text, Phase::ALL.map(Phase::name)).is_some();
-    let is_policy = top.entries.iter().any(|field| near(field.key)) || is_rule(root);
+    let is_policy =
+        top.entries.iter().any(|field| near(field.key)) || is_rule(root) || has("config") && is_action(root);
     is_policy.then_some(DocumentKind::Policy)
 }
 
@@ -189,7 +190,7 @@ fn is_old_phase(top: &Fields<'_>, key: &str) -> bool {
 }
 
 /// True for a rule without its phase: one of its actions is an action of the language, or it has expressions alone.
-fn is_rule(node: NodeRef<'_>) -> bool {
+pub(super) fn is_rule(node: NodeRef<'_>) -> bool {
     let Some(fields) = Fields::of(node).filter(|_| has_only(node, &["name", "expressions", "actions"]))
     else {
         return false;
@@ -208,7 +209,7 @@ fn is_rule(node: NodeRef<'_>) -> bool {
 }
 
 /// True for an action without its rule.
-fn is_action(node: NodeRef<'_>) -> bool {
+pub(super) fn is_action(node: NodeRef<'_>) -> bool {
     let Some(NodeKind::Scalar(name)) =
         Fields::of(node).and_then(|fields| fields.get("type")).map(NodeRef::kind)
     else {

@@ -1,7 +1,7 @@
 //! Policies inside files of other kinds: Kubernetes manifests, values of charts, bodies of API calls. They are found and
 //! named, not checked: a file of them must not look clean.
 
-use super::detect::names_phase;
+use super::detect::{is_action, is_rule, names_phase};
 use super::documents::Part;
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 use crate::model::{FRAGMENT, HeldKind, manifest};
@@ -100,8 +100,8 @@ impl<'d> Search<'d> {
         for field in fields.entries {
             self.path.push(Step::Key(field.key));
             let is_policy = WRAPPERS.contains(&field.key) && is_policy(field.value);
-            let is_text = TEXT_KEYS.contains(&field.key) && is_policy_text(field.value);
-            if is_policy || is_text || holds_phase(field.value) {
+            let is_text = is_policy_text(field.key, field.value);
+            if is_policy || is_text || holds_phase(field.value) || holds_rules(field.value) {
                 self.found.push(Embedded {
                     what: HeldKind::Policy,
                     object: None,
@@ -180,9 +180,26 @@ fn has_rule(node: NodeRef<'_>) -> bool {
     }
 }
 
-/// True for a text that is a policy.
-fn is_policy_text(node: NodeRef<'_>) -> bool {
-    matches!(node.kind(), NodeKind::Scalar(scalar) if names_phase(scalar.text))
+/// True for a rule, or a list with a rule or an action: they have lost their phase.
+fn holds_rules(node: NodeRef<'_>) -> bool {
+    match node.kind() {
+        NodeKind::Sequence(items) => items.iter().any(|item| is_rule(item) || is_action(item)),
+        NodeKind::Mapping(_) => is_rule(node),
+        NodeKind::Scalar(_) => false,
+    }
+}
+
+/// True for a text that is a policy: its key names a file, as in a ConfigMap, or a policy.
+fn is_policy_text(key: &str, node: NodeRef<'_>) -> bool {
+    let NodeKind::Scalar(scalar) = node.kind() else { return false };
+    let mut lines =
+        scalar.text.lines().filter(|line| !matches!(line.trim(), "" | "---") && !line.starts_with('#'));
+    let is_phase = |line: &str| {
+        let rest = Phase::ALL.iter().find_map(|phase| line.strip_prefix(phase.name()));
+        rest.is_some_and(|rest| rest.trim_start().starts_with(':'))
+    };
+    let is_file = [".yml", ".yaml", ".json"].iter().any(|end| key.ends_with(end)) || key.contains("policy");
+    is_file && lines.next().is_some_and(is_phase) || TEXT_KEYS.contains(&key) && names_phase(scalar.text)
 }
 
 /// Says what is not checked, and how it can be.

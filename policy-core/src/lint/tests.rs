@@ -159,3 +159,18 @@ fn many_policies_in_a_file_are_counted() {
     let found = look(&text).diagnostics;
     assert_eq!((found.errors(), found.iter().count(), found.dropped()), (120, 50, 70));
 }
+
+#[test]
+fn rules_that_lost_their_phase_are_not_passed_over() {
+    for text in [
+        "policy:\n  inbound:\n    - actions: [{type: deny}]\n",
+        "rules:\n  - name: x\n    actions: [{type: deny}]\n",
+        "web:\n  actions:\n    - type: restrict-ips\n      config: {allow: []}\n",
+        "foo: {rules: [{expressions: [a], actions: [{type: log}]}]}\n",
+        "policies: {a: {b: [{type: deny}]}}\n",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  policy.yml: |\n    # ours\n    on_tcp_connect: []\n",
+    ] {
+        assert_eq!(look(text).kind, Some(DocumentKind::Embedding), "{text}");
+        assert!(said(text).iter().any(|(code, ..)| *code == "TP316"), "{text}");
+    }
+}
