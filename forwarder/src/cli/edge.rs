@@ -81,11 +81,11 @@ pub(crate) struct CaShow {
     pub(crate) config: PathBuf,
 }
 
-/// Make a new authority for the names in the configuration. The file that agents trust then holds the new one
-/// and the one before.
+/// Make a new authority for the names in the configuration. The file that agents trust then holds the new one,
+/// the one before, and the one whose certificate the edge shows until it is reloaded.
 #[derive(Args, Debug)]
 #[command(after_help = "A running edge goes on with its old certificate: give the file to all agents first,
-then `forwarder reload`. Do not rotate again before that. Once `ca/previous.pem` is removed
+then `forwarder reload`. Once `ca/previous.pem` is removed
 from the state folder, the next reload takes the old authority out of the file.
 
 Example:

@@ -17,7 +17,7 @@ static EMPTY_RULE: Code = Code::warning("TP402", "empty-rule").absence();
 static UNREACHABLE: Code = Code::error("TP404", "unreachable-action").ngrok(&["ERR_NGROK_2207"]);
 static PHASE_PROTOCOL: Code = Code::error("TP405", "phase-for-other-protocol").ngrok(&["ERR_NGROK_2230"]);
 static PHASE_BINDING: Code = Code::error("TP406", "phase-for-other-binding").ngrok(&["ERR_NGROK_2262"]);
-static NOT_TERMINATED: Code =
+pub(crate) static NOT_TERMINATED: Code =
     Code::error("TP409", "traffic-not-handled").ngrok(&["ERR_NGROK_2235", "ERR_NGROK_6029"]).absence();
 static NOT_ENFORCED: Code = Code::warning("TP410", "not-enforced").absence();
 static ONE_PER_POLICY: Code = Code::warning("TP416", "one-per-policy").ngrok(&["ERR_NGROK_2266"]);

@@ -6,6 +6,7 @@ use std::ops::Deref;
 use std::rc::Rc;
 
 use super::PolicySource;
+use crate::check::document::NOT_TERMINATED;
 use crate::check::{CheckOptions, CheckedPolicy, load_policy};
 use crate::diagnostic::{Diagnostic, Diagnostics, printable};
 use crate::named_file::{NamedFile, withhold};
@@ -174,7 +175,10 @@ fn report_errors(found: &Diagnostics, name: &str, file: &Source, at: Span, findi
     let errors = found.errors();
     let plural = if errors == 1 { "" } else { "s" };
     let message = format!("the policy file `{}` has {errors} error{plural}", printable(name));
-    let help = format!("fix the errors in that file first; `policy lint {}` lists them", file.name());
+    // Alone it may have an upstream, and no such error.
+    let cloud = found.iter().any(|item| std::ptr::eq(item.code, &NOT_TERMINATED));
+    let flag = if cloud { "--cloud " } else { "" };
+    let help = format!("fix the errors in that file first; `policy lint {flag}{}` lists them", file.name());
     let report = Diagnostic::new(&UNREADABLE_FILE, at, message).with_help(help);
     // Of an error of its own it is told which endpoint it keeps from being served.
     findings.push(if found.has_causes() { report } else { report.into_consequence() });

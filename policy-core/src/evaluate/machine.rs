@@ -6,7 +6,7 @@ use super::dynamic::Made;
 use super::trace::{Code, NoTrace, Trace};
 use crate::cel::{ClientAddress, EvalError, EvalLimits, Expression, Fault as CelFault, Unrendered, Value};
 use crate::compile::{ConditionRef, PhaseCode, Program, QuickCondition};
-use crate::exchange::{ActionId, Effect, ExpressionId, LogId, Reply, Step, TargetId};
+use crate::exchange::{ActionId, Effect, ExpressionId, ForwardFailure, LogId, Reply, Step, TargetId};
 use crate::facts::{Facts, FactsHost};
 use crate::ir::Op;
 use crate::lpm::ClassId;
@@ -58,6 +58,8 @@ pub struct Evaluation<'r, T = NoTrace> {
     failed: Option<Box<Unrendered>>,
     /// The last address test that was made at run time, and its verdict.
     tested: Option<(ActionId, bool)>,
+    /// The last forward that failed and was not the end.
+    pub(super) passed: Option<(ForwardFailure, TargetId)>,
     /// What is known for this run only.
     pub(super) made: Option<Box<Made>>,
     trace: T,
@@ -88,6 +90,7 @@ impl<'r, T: Trace> Evaluation<'r, T> {
             limits: EvalLimits::default(),
             failed: None,
             tested: None,
+            passed: None,
             made: None,
             trace,
         }
@@ -115,6 +118,7 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         match (effect, reply) {
             (Effect::Forward(target), Reply::Forwarded) => self.finish(Outcome::Forwarded { target, by }),
             (Effect::Forward(target), Reply::ForwardFailed(failure)) if or_continue => {
+                self.passed = Some((failure, target));
                 if self.program.leaves_results() {
                     self.leave_failure(target, failure);
                 }

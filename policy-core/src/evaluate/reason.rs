@@ -32,10 +32,14 @@ impl<T: Trace> Evaluation<'_, T> {
         }
     }
 
-    /// The forward at which the evaluation ended, and why it failed.
+    /// The forward at which the evaluation ended, or after which nothing else decided, and why it failed.
     fn failed_forward(&self) -> Option<FailureAt<'_>> {
         match self.outcome() {
             Some(Outcome::Failed { fault: Fault::Forward { failure, target }, .. }) => {
+                self.target(target).map(|target| failure.at(target))
+            }
+            Some(Outcome::Upstream) => {
+                let (failure, target) = self.passed?;
                 self.target(target).map(|target| failure.at(target))
             }
             _ => None,
@@ -73,7 +77,10 @@ impl fmt::Display for Reason<'_> {
                 None => write!(f, "`{kind}` refuses every connection that reaches it"),
             },
             Outcome::Closed { .. } => write!(f, "`{kind}` ends every connection that reaches it"),
-            Outcome::Upstream => f.write_str("no action ended the connection"),
+            Outcome::Upstream => match self.failed_forward {
+                Some(failure) => write!(f, "no action ended the connection, and before that {failure}"),
+                None => f.write_str("no action ended the connection"),
+            },
             Outcome::Failed { fault: Fault::Value, .. } if self.failed_value.is_some() => {
                 let line = action.map_or(0, |action| action.position().line);
                 match self.failed_value {
@@ -182,4 +189,27 @@ fn write_own(
 ) -> fmt::Result {
     let network = network.map(|network| network.to_string()).unwrap_or_default();
     write!(f, "{client} is in the {list} entry {network}, which an expression gave")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::compile::Program;
+    use crate::exchange::{ForwardFailure, Reply};
+    use crate::facts::Facts;
+
+    #[test]
+    fn who_falls_through_learns_which_target_failed() {
+        let forward = |host: &str| {
+            format!(
+                "{{type: forward-internal, config: {{url: \"tcp://{host}.internal:22\", on_error: continue}}}}"
+            )
+        };
+        let text = format!("on_tcp_connect: [{{actions: [{}, {}]}}]", forward("a"), forward("b"));
+        let program = Program::from_policy("p.yml", &text).expect("right");
+        let facts = Facts::new([192, 0, 2, 1].into());
+        let mut run = program.on_tcp_connect(&facts);
+        run.run(|_, _| Reply::ForwardFailed(ForwardFailure::Offline));
+        let reason = run.reason().to_string();
+        assert_eq!(reason, "no action ended the connection, and before that tcp://b.internal:22 is offline");
+    }
 }
