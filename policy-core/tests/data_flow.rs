@@ -223,3 +223,24 @@ fn what_is_asked_of_a_map_is_known_of_its_functions() {
         assert_eq!(http(&[rule(&[condition], DENY)]), [("TP216", 2)], "{condition}");
     }
 }
+
+#[test]
+fn arguments_are_exchanged_only_where_that_helps() {
+    let message = |condition: &str| {
+        let text = format!("on_tcp_connect:\n{}", rule(&[condition], DENY));
+        let (_, found) = load_policy(&Source::new("p.yml", text), &CheckOptions::default());
+        found.iter().map(|it| it.message.clone()).next().unwrap()
+    };
+    let exchange = "`inCidrRange` takes the address first, then the network";
+    for condition in
+        ["inCidrRange('203.0.113.0/24', conn.client_ip)", "inCidrRange('203.0.113.0/24', '203.0.113.1')"]
+    {
+        assert_eq!(message(condition), exchange, "{condition}");
+    }
+    for first in ["203.0.113.1/24", "203.0.113.0/24", "2001:db8::/32"] {
+        let expected = format!("`{first}` is a network, not an address, so this is always false");
+        assert_eq!(message(&format!("inCidrRange('{first}', '203.0.113.0/24')")), expected);
+        assert_eq!(message(&format!("inCidrRanges('{first}', ['203.0.113.0/24'])")), expected);
+    }
+    assert_eq!(message("inCidrRange(conn.server_ip, conn.client_ip)"), "this is an address, not a network");
+}
