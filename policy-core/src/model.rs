@@ -353,7 +353,7 @@ fn action<'d>(node: NodeRef<'d>, flat: bool, place: Place<'_>, reader: &Reader<'
 /// The fields of a `config` that stand beside it. Whether something is missing in it is not known then.
 fn beside<'d>(fields: &Fields<'d>, action: &str, flat: bool) -> Fields<'d> {
     let mut out = Fields::empty();
-    let stray = |key: &str| !matches!(key, "type" | "config") && !(flat && is_part_of_rule(key));
+    let stray = |key: &str| !(matches!(key, "type" | "config") || flat && is_part_of_rule(key));
     out.incomplete = fields.entries.iter().any(|field| stray(field.key));
     let declared = facts_of(action).map(|facts| facts.fields).unwrap_or_default();
     let known = |key: &str| declared.iter().any(|of| of.name() == key || of.aliases().contains(&key));
