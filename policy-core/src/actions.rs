@@ -143,6 +143,19 @@ pub enum Ends {
     Sometimes(&'static str),
 }
 
+/// The configuration of an action as written.
+pub(crate) struct Written<'d> {
+    pub(crate) config: Option<NodeRef<'d>>,
+    /// Its fields that stand beside `config`, which has been reported.
+    pub(crate) beside: Fields<'d>,
+}
+
+impl<'d> Written<'d> {
+    pub(crate) const fn below(config: NodeRef<'d>) -> Self {
+        Self { config: Some(config), beside: Fields::empty() }
+    }
+}
+
 /// What every action provides.
 pub(crate) trait ActionType: Sized {
     /// The `type` in a policy.
@@ -258,7 +271,7 @@ macro_rules! registry {
             /// Reads the configuration of the action called `name`; `None` if there is no such action.
             pub(crate) fn read<'d>(
                 name: &str,
-                config: Option<NodeRef<'d>>,
+                config: Written<'d>,
                 cx: &Context<'_, 'd>,
             ) -> Option<Option<Self>> {
                 match name {
@@ -369,7 +382,7 @@ macro_rules! registry {
         }
 
         /// Reads the configuration of an action: a map, or nothing.
-        fn read<'d, A: ActionType>(config: Option<NodeRef<'d>>, cx: &Context<'_, 'd>) -> Option<A> {
+        fn read<'d, A: ActionType>(config: Written<'d>, cx: &Context<'_, 'd>) -> Option<A> {
             if !A::HISTORIC {
                 return read_config(config, cx);
             }
@@ -382,12 +395,17 @@ macro_rules! registry {
             read.or_else(|| A::read(&Fields::empty(), &Context { reader: &cx.reader.fresh(), ..*cx }))
         }
 
-        fn read_config<'d, A: ActionType>(config: Option<NodeRef<'d>>, cx: &Context<'_, 'd>) -> Option<A> {
-            let fields = match config {
+        fn read_config<'d, A: ActionType>(written: Written<'d>, cx: &Context<'_, 'd>) -> Option<A> {
+            let mut fields = match written.config {
                 Some(node) if A::ANY_FIELDS => Fields::of(node).unwrap_or_else(Fields::empty),
                 Some(node) => cx.map(node, &format!("the config of `{}`", A::NAME), A::FIELDS, A::IGNORED)?,
                 None => Fields::empty(),
             };
+            fields.incomplete |= written.beside.incomplete;
+            let own: Vec<&str> = fields.entries.iter().map(|field| field.key).collect();
+            let more = written.beside.entries.into_iter().filter(|field| !own.contains(&field.key));
+            let more: Vec<_> = more.collect();
+            fields.entries.extend(more);
             A::read(&fields, cx)
         }
     };

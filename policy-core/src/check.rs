@@ -99,5 +99,9 @@ pub(crate) fn settle(document: &Document, mut later: Diagnostics, found: &mut Di
         let line = document.source().position(cut).line;
         later.retain_before(document.source().line_start(line));
     }
+    // Merge keys are refused: that a text counts twice by them follows from it.
+    if document.has_merge_keys() {
+        later.drop_repeated();
+    }
     found.append(later);
 }

@@ -168,6 +168,8 @@ pub struct Diagnostic {
     pub fix: Option<Fix>,
     /// True if it only follows from errors in another file that is looked at with this one.
     pub follows: bool,
+    /// True if a further place is the place itself: the same text is read again, through an alias or a merge key.
+    pub(crate) again: bool,
 }
 
 impl Diagnostic {
@@ -183,6 +185,7 @@ impl Diagnostic {
             help: None,
             fix: None,
             follows: false,
+            again: false,
         }
     }
 
@@ -199,10 +202,15 @@ impl Diagnostic {
         self
     }
 
-    /// Points at a second place: a [`Span`] of the text the finding is about, or a [`FileSpan`].
+    /// Points at a second place: a [`Span`] of the text the finding is about, or a [`FileSpan`]. The place of the
+    /// finding itself is none.
     #[must_use]
     pub(crate) fn with_label(mut self, place: impl Into<LabelPlace>, message: impl Into<String>) -> Self {
-        self.labels.push(Label { place: place.into(), message: message.into() });
+        let place = place.into();
+        match place {
+            LabelPlace::Text(span) if span == self.span => self.again = true,
+            _ => self.labels.push(Label { place, message: message.into() }),
+        }
         self
     }
 
@@ -407,6 +415,11 @@ impl Diagnostics {
     /// Drops findings that a file which could not be read to its end does not bear out.
     pub(crate) fn retain_before(&mut self, cut: u32) {
         self.retain(|item| item.span.end <= cut && !item.code.absence);
+    }
+
+    /// Drops what is said of a place because the same text is read there again.
+    pub(crate) fn drop_repeated(&mut self) {
+        self.retain(|item| !item.again);
     }
 
     /// Sorts by place, then by code, and removes exact repeats.

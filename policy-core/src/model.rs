@@ -10,7 +10,7 @@ mod shape;
 
 use std::rc::Rc;
 
-use crate::actions::{ActionConfig, NAMES, OLD_NAMES, facts_of};
+use crate::actions::{ActionConfig, NAMES, OLD_NAMES, Written, facts_of};
 use crate::cel::{Condition, Expression, State, Type, check_condition};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, did_you_mean, did_you_mean_help, shorten};
 use crate::flow::Flow;
@@ -115,6 +115,8 @@ pub struct RuleExpression {
 pub struct Action {
     /// The value of `type`.
     pub span: Span,
+    /// Where it is named if its text stands elsewhere: an alias of it, or else its rule.
+    pub(crate) named: Span,
     /// Its configuration.
     pub config: ActionConfig,
 }
@@ -197,9 +199,15 @@ fn rule<'d>(node: NodeRef<'d>, number: usize, place: Place<'_>, reader: &Reader<
     let written = written.and_then(|node| reader.list(node, "`actions`"))?;
     let written_actions = written.len();
     let mut actions = Vec::with_capacity(written_actions);
+    let named = node.alias().unwrap_or(span);
     for (at, node) in written.into_iter().enumerate() {
         place.flow.begin_action(at);
-        actions.extend(action(node, false, place, reader));
+        let read = action(node, false, place, reader);
+        // What merge keys bring in is not told again.
+        actions.extend(read.map(|action| match node.document().has_merge_keys() {
+            true => action,
+            false => Action { named: node.alias().unwrap_or(named), ..action },
+        }));
     }
     let name = name.map(|name| Spanned::new(name.value.into(), name.span));
     Some(Rule { name, span, expressions, guarded, tests, actions, written_actions })
@@ -234,14 +242,29 @@ struct Conditions {
 
 fn conditions<'d>(fields: &Fields<'d>, number: usize, place: Place<'_>, reader: &Reader<'d>) -> Conditions {
     place.flow.begin_rule(number);
-    fields.field("expressions").map_or_else(Conditions::default, |field| expressions(&field, place, reader))
+    match fields.field("expressions") {
+        Some(field) => expressions(&field, place, reader),
+        // A field that is not known, which has been reported, may be meant for conditions.
+        None if fields.entries.iter().any(|field| !is_part_of_rule(field.key)) => unknown_conditions(place),
+        None => Conditions::default(),
+    }
+}
+
+/// True for the fields of a rule, and of an action that stands without one.
+fn is_part_of_rule(key: &str) -> bool {
+    matches!(key, "name" | "expressions" | "actions" | "type" | "config")
+}
+
+/// There are conditions, and what they are is not known.
+fn unknown_conditions(place: Place<'_>) -> Conditions {
+    let tests = place.flow.conditions(&[], true);
+    Conditions { expressions: Vec::new(), guarded: true, tests }
 }
 
 /// Reads and checks expressions.
 fn expressions<'d>(field: &Field<'d>, place: Place<'_>, reader: &Reader<'d>) -> Conditions {
     let Some(items) = reader.list(field.value, "`expressions`") else {
-        let tests = place.flow.conditions(&[], true);
-        return Conditions { expressions: Vec::new(), guarded: true, tests };
+        return unknown_conditions(place);
     };
     let written = items.len();
     let texts: Vec<_> = items.into_iter().filter_map(|item| shape::expression_text(item, reader)).collect();
@@ -306,9 +329,10 @@ fn action<'d>(node: NodeRef<'d>, flat: bool, place: Place<'_>, reader: &Reader<'
     let owner = format!("`{name}`");
     let cx = Context { reader, place: Some(place), owner: (&owner, kind.span) };
     for repeat in fields.repeats("config") {
-        ActionConfig::read(name, Some(repeat.value), &cx);
+        ActionConfig::read(name, Written::below(repeat.value), &cx);
     }
-    match ActionConfig::read(name, fields.get("config"), &cx) {
+    let beside = beside(&fields, name, flat);
+    match ActionConfig::read(name, Written { config: fields.get("config"), beside }, &cx) {
         Some(config) => {
             let result = facts.and_then(|facts| facts.result);
             if let Some(path) = result.filter(|_| config.as_ref().is_none_or(ActionConfig::leaves_results)) {
@@ -317,13 +341,25 @@ fn action<'d>(node: NodeRef<'d>, flat: bool, place: Place<'_>, reader: &Reader<'
             if facts.is_some_and(|facts| facts.rewrites) {
                 place.flow.rewrite();
             }
-            Some(Action { span: kind.span, config: config? })
+            Some(Action { span: kind.span, named: kind.span, config: config? })
         }
         None => {
             unknown_action(kind, reader);
             None
         }
     }
+}
+
+/// The fields of a `config` that stand beside it. Whether something is missing in it is not known then.
+fn beside<'d>(fields: &Fields<'d>, action: &str, flat: bool) -> Fields<'d> {
+    let mut out = Fields::empty();
+    let stray = |key: &str| !(matches!(key, "type" | "config") || flat && is_part_of_rule(key));
+    out.incomplete = fields.entries.iter().any(|field| stray(field.key));
+    let declared = facts_of(action).map(|facts| facts.fields).unwrap_or_default();
+    let known = |key: &str| declared.iter().any(|of| of.name() == key || of.aliases().contains(&key));
+    out.entries =
+        fields.entries.iter().filter(|field| stray(field.key) && known(field.key)).copied().collect();
+    out
 }
 
 /// A field beside `type` and `config`.

@@ -190,3 +190,57 @@ fn a_condition_that_cannot_be_read_is_told_once() {
     let rules = [rule(&["conn.client_prot > 5"], &set("n: 5")), rule(&["vars.n < 5"], DENY)];
     assert_eq!(tcp(&rules), [("TP205", 2)]);
 }
+
+#[test]
+fn what_is_asked_of_a_map_is_known_of_its_functions() {
+    for condition in [
+        "'x-a' in req.headers && getReqHeader('x-a')[0] == 'b'",
+        "'x-a' in req.headers && getReqHeader('X-A')[0] == 'b'",
+        "has(req.headers.x) && getReqHeader('X')[0] == 'a'",
+        "'q' in req.url.query_params && getQueryParam('q')[0] == 'b'",
+        "req.headers.exists(h, req.headers[h].exists(v, v == 'a'))",
+        "req.headers.all(h, req.headers[h].exists(v, v == 'a'))",
+        "req.headers.filter(h, req.headers[h][0] == 'a').size() > 0",
+        "req.url.query_params.exists(q, req.url.query_params[q][0] == 'a')",
+        "conn.geo.latitude != '' && double(conn.geo.latitude) > 50.0",
+        "double(conn.geo.longitude) > 50.0 && size(conn.geo.longitude) > 0",
+    ] {
+        assert_eq!(http(&[rule(&[condition], DENY)]), [], "{condition}");
+    }
+    // Asked for in capitals it is never there, and that is all.
+    assert_eq!(
+        http(&[rule(&["'X-A' in req.headers && getReqHeader('X-A')[0] == 'b'"], DENY)]),
+        [("TP219", 2)]
+    );
+    for condition in [
+        "'x-b' in req.headers && getReqHeader('x-a')[0] == 'b'",
+        "'x-a' in req.headers && getReqHeader('x-a')[1] == 'b'",
+        "'x-a' in req.headers || getReqHeader('x-a')[0] == 'b'",
+        "req.headers.exists(h, req.url.query_params[h][0] == 'a')",
+        "double(conn.geo.latitude) > 50.0",
+        "conn.geo.city != '' && double(conn.geo.city) > 50.0",
+    ] {
+        assert_eq!(http(&[rule(&[condition], DENY)]), [("TP216", 2)], "{condition}");
+    }
+}
+
+#[test]
+fn arguments_are_exchanged_only_where_that_helps() {
+    let message = |condition: &str| {
+        let text = format!("on_tcp_connect:\n{}", rule(&[condition], DENY));
+        let (_, found) = load_policy(&Source::new("p.yml", text), &CheckOptions::default());
+        found.iter().map(|it| it.message.clone()).next().unwrap()
+    };
+    let exchange = "`inCidrRange` takes the address first, then the network";
+    for condition in
+        ["inCidrRange('203.0.113.0/24', conn.client_ip)", "inCidrRange('203.0.113.0/24', '203.0.113.1')"]
+    {
+        assert_eq!(message(condition), exchange, "{condition}");
+    }
+    for first in ["203.0.113.1/24", "203.0.113.0/24", "2001:db8::/32"] {
+        let expected = format!("`{first}` is a network, not an address, so this is always false");
+        assert_eq!(message(&format!("inCidrRange('{first}', '203.0.113.0/24')")), expected);
+        assert_eq!(message(&format!("inCidrRanges('{first}', ['203.0.113.0/24'])")), expected);
+    }
+    assert_eq!(message("inCidrRange(conn.server_ip, conn.client_ip)"), "this is an address, not a network");
+}

@@ -380,3 +380,62 @@ fn addresses_dates_and_names_in_expressions_get_the_help_that_fits() {
     assert_eq!(codes(constant), Vec::<String>::new());
     assert_eq!(codes(&condition("1 == 2")), ["3:9 TP213"]);
 }
+
+#[test]
+fn conditions_under_another_name_are_conditions() {
+    for word in ["if", "when", "expression", "condition", "expresions", "unless"] {
+        let text = format!(
+            "on_tcp_connect:\n- {word}: [conn.client_port == 1]\n  actions: [{{type: deny}}]\n- actions: [{{type: deny}}]\n"
+        );
+        assert_eq!(codes(&text), ["2:3 TP302"], "{word}");
+    }
+}
+
+#[test]
+fn fields_beside_type_are_told_once() {
+    let of = |action: &str| codes(&format!("on_http_request:\n- actions:\n  - {action}\n"));
+    for action in [
+        "type: restrict-ips\n    allow: [10.0.0.0/8]",
+        "type: restrict-ips\n    allow: [10.0.0.0/8]\n    config: {deny: [10.1.0.0/16]}",
+        "type: forward-internal\n    url: https://a.internal",
+        "type: add-headers\n    headers: {x-a: b}",
+        "type: add-headers\n    confg: {headers: {x-a: b}}",
+        "type: set-vars\n    vars: [{n: 5}]",
+        "type: rate-limit\n    name: a",
+    ] {
+        assert_eq!(of(action), ["4:5 TP302"], "{action}");
+    }
+    // What is wrong inside of them is told as well.
+    assert_eq!(of("type: restrict-ips\n    allow: [10.0.0.0/99]"), ["4:5 TP302", "4:13 TP431"]);
+    assert_eq!(of("type: forward-internal"), ["3:11 TP303"]);
+}
+
+#[test]
+fn what_follows_from_merge_keys_is_not_told() {
+    let rules = |rules: &str| codes(&format!("on_tcp_connect:\n{rules}"));
+    assert_eq!(rules("- &r\n  actions: [{type: deny}]\n- <<: *r\n  name: b\n"), ["4:3 TP113"]);
+    assert_eq!(rules("- actions:\n  - &d {type: deny}\n  - <<: *d\n"), ["4:5 TP113"]);
+    assert_eq!(
+        rules("- &r\n  actions: [{type: deny}]\n- {<<: *r}\n- {<<: *r}\n"),
+        ["4:4 TP113", "5:4 TP113"]
+    );
+    // Other actions behind it are told, though.
+    assert_eq!(
+        rules("- &r\n  actions: [{type: deny}]\n- <<: *r\n- actions: [{type: close-connection}]\n"),
+        ["4:3 TP113", "5:20 TP404"]
+    );
+}
+
+#[test]
+fn an_alias_that_never_runs_is_told_where_it_stands() {
+    for (rules, at) in [
+        ("- actions: &a [{type: deny}]\n- actions: *a\n", "3:3 TP404"),
+        ("- &r {actions: [{type: deny}]}\n- *r\n", "3:3 TP404"),
+        ("- actions: [&d {type: deny}]\n- actions: [*d]\n", "3:13 TP404"),
+        ("- actions: [&d {type: deny}, *d]\n", "2:30 TP404"),
+    ] {
+        let looked = Looked::at(&format!("on_tcp_connect:\n{rules}"));
+        assert_eq!(looked.codes(), [at], "{rules}");
+        assert_eq!(looked.labels().len(), 1, "{rules}");
+    }
+}

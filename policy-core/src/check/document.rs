@@ -121,11 +121,13 @@ fn check_phase(
         for action in &rule.actions {
             check_action_place(action, endpoint, found);
             let name = action.config.name();
+            // The text that ends it may be read again through an alias.
+            let at = |end: Span| if end == action.span { action.named } else { action.span };
             if let Some(end) = ended_here {
                 // Whoever serves it serves what comes before: an action put in front in a hurry must load.
                 let severity = if serving { Severity::Warning } else { Severity::Error };
                 found.push(
-                    Diagnostic::new(&UNREACHABLE, action.span, format!("`{name}` can never run"))
+                    Diagnostic::new(&UNREACHABLE, at(end), format!("`{name}` can never run"))
                         .with_severity(severity)
                         .with_label(end, "everything ends here")
                         .with_help("remove it, or move it before the action that ends the phase"),
@@ -137,7 +139,7 @@ fn check_phase(
                 let message =
                     format!("`{name}` can never run: a rule before ends every connection or request");
                 found.push(
-                    Diagnostic::new(&UNREACHABLE, action.span, message)
+                    Diagnostic::new(&UNREACHABLE, at(end), message)
                         .with_severity(Severity::Warning)
                         .with_label(end, "everything ends here")
                         .with_help("remove it, or move its rule in front; to shut everything for a while, this warning can stay"),

@@ -125,6 +125,7 @@ impl<'s> Builder<'s> {
             root: None,
             cut_at: None,
             broken: Vec::new(),
+            merged: false,
         };
         Self {
             document,
@@ -316,6 +317,7 @@ impl<'s> Builder<'s> {
         }
         if frame.mapping {
             let merged = merge::take(&self.document, &mut frame.items, diagnostics);
+            self.document.merged |= !merged.is_empty();
             if !report_key_faults(&self.document, &frame.items, diagnostics) {
                 self.document.broken.push(Span::new(frame.span.start, end.end.max(frame.span.end)));
             }

@@ -82,6 +82,8 @@ pub struct Document {
     pub(super) cut_at: Option<u32>,
     /// Stretches that were not read as their author meant them, which has been reported.
     pub(super) broken: Vec<Span>,
+    /// True if there are merge keys, which has been reported.
+    pub(super) merged: bool,
 }
 
 impl Document {
@@ -101,6 +103,11 @@ impl Document {
     #[must_use]
     pub const fn cut_at(&self) -> Option<u32> {
         self.cut_at
+    }
+
+    /// True if some maps have entries by merge keys, which has been reported.
+    pub(crate) const fn has_merge_keys(&self) -> bool {
+        self.merged
     }
 
     /// Where the last text ends that was read.
@@ -192,6 +199,12 @@ impl<'d> NodeRef<'d> {
             node = self.document.node(target)?;
         }
         Some(node)
+    }
+
+    /// The place of an alias itself; `None` for any other node.
+    pub(crate) fn alias(self) -> Option<Span> {
+        let node = self.document.node(self.id)?;
+        matches!(node.kind, Kind::Alias(_)).then_some(node.span)
     }
 
     /// The place of the node's content; of an alias, the place of what it stands for.

@@ -70,10 +70,14 @@ pub(super) fn report(
 /// `inCidrRange(address, network)`.
 fn in_range(parts: &Parts<'_>, name: &str, first: NodeId, second: NodeId, found: &mut Diagnostics) {
     let is_network = |text: &str| text.contains('/') && lpm::cidr(text).is_ok();
-    let swapped = parts.is_address(second)
-        || parts.text(first).is_some_and(is_network)
-        || parts.text(second).is_some_and(|text| text.parse::<IpAddr>().is_ok())
-            && parts.text(first).is_some_and(|it| it.contains('/'));
+    let is_address = |text: &str| text.parse::<IpAddr>().is_ok();
+    let first_is_address = parts.is_address(first) || parts.text(first).is_some_and(is_address);
+    let first_is_network = parts.text(first).is_some_and(is_network);
+    let is_written = parts.text(second).is_some() || matches!(parts.written(second).1, Some(Node::List(_)));
+    // Where each is right in the place of the other one.
+    let swapped = parts.is_address(second) && !first_is_address
+        || first_is_network && !is_written
+        || parts.text(second).is_some_and(is_address) && parts.text(first).is_some_and(|it| it.contains('/'));
     if swapped {
         let message = format!("`{name}` takes the address first, then the network");
         let place = if parts.is_address(second) { second } else { first };
@@ -86,8 +90,15 @@ fn in_range(parts: &Parts<'_>, name: &str, first: NodeId, second: NodeId, found:
         && text.parse::<IpAddr>().is_err()
     {
         let (why, help) = no_address(text);
-        let message = format!("`{}` is not an address, so this is always false{why}", shorten(text));
+        let what = if first_is_network { "a network, not an address" } else { "not an address" };
+        let message = format!("`{}` is {what}, so this is always false{why}", shorten(text));
         found.push(Diagnostic::new(&cel::CIDR_ARGUMENT, parts.code.span(first), message).with_help(help));
+    }
+    if parts.is_address(second) {
+        let message = "this is an address, not a network";
+        let help = "write a network such as `'203.0.113.0/24'`, or compare the addresses with `==`";
+        let place = parts.code.span(second);
+        found.push(Diagnostic::new(&cel::CIDR_ARGUMENT, place, message).with_help(help));
     }
     match parts.written(second).1 {
         Some(Node::List(items)) if name == "inCidrRanges" => {

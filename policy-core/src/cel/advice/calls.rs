@@ -25,6 +25,11 @@ pub(super) fn can_fail(name: &str, arguments: usize) -> bool {
     }
 }
 
+/// True for the fact that is a latitude or longitude.
+fn is_coordinate(path: &str) -> bool {
+    path.starts_with("conn.") && matches!(path.rsplit('.').next(), Some("latitude" | "longitude"))
+}
+
 fn is_hash(name: &str) -> bool {
     let name = name.strip_prefix("hash.").unwrap_or(name);
     matches!(name, "crc32" | "crc64" | "md5" | "sha1" | "sha256" | "sha512" | "xxhash64")
@@ -173,7 +178,12 @@ impl Parts<'_> {
             return Verdict::Never;
         }
         let help = "make sure of the text, e.g. with `matches`, or compare the text itself";
-        unless(self.passed(argument, Test::Matched), format!("this fails where the text is no {name}"), help)
+        let mut needs = self.passed(argument, Test::Matched);
+        // Coordinates are numbers, or empty where the place is not known.
+        if name == "double" && self.fact(argument).is_some_and(is_coordinate) {
+            needs.push(Guard::Longer(self.key(argument), 1));
+        }
+        unless(needs, format!("this fails where the text is no {name}"), help)
     }
 
     fn division(&self, divisor: NodeId) -> Verdict {

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use super::calls;
 use super::guards::{Guard, gives, present};
-use super::parts::{Key, Parts};
+use super::parts::{Key, Parts, Stands};
 use crate::cel;
 use crate::cel::code::{Code, Node, NodeId};
 use crate::cel::state::{self, Earlier, Shape, State, Step};
@@ -241,7 +241,7 @@ impl Parts<'_> {
         index: Option<NodeId>,
     ) -> Verdict {
         // It is written out.
-        if self.written(id).0 != id {
+        if self.written(id).0 != id || index.is_some_and(|index| self.is_own_key(operand, index)) {
             return Verdict::Never;
         }
         match (self.written(operand).1, self.code.ty(operand)) {
@@ -279,6 +279,12 @@ impl Parts<'_> {
             }
             _ => Verdict::Never,
         }
+    }
+
+    /// True for a key over which a macro goes, in the very map: `m.exists(k, m[k] == 1)`.
+    fn is_own_key(&self, map: NodeId, index: NodeId) -> bool {
+        matches!(self.code.ty(map), Type::Map(_))
+            && matches!(self.stands(index), Stands::Item(range) if self.key(range) == self.key(map))
     }
 
     /// The entry of something whose keys or positions are all written out, if they are.
@@ -335,6 +341,10 @@ impl Parts<'_> {
             position.map(|at| Guard::Longer(self.key(list), at.saturating_add(1))).into_iter().collect();
         if let (Some(1), Some((text, separator))) = (position, split) {
             needs.push(Guard::Contains(self.key(text), self.key(separator)));
+        }
+        // Nor are those that a function reads out of these maps, if the key is there.
+        if let (true, Some(Node::Call { name, arguments, .. })) = (first, written) {
+            needs.extend(self.looked_up(name, arguments).map(|(map, key)| Guard::Has(map, key)));
         }
         let help = match written {
             Some(Node::Call { name: "getReqHeader" | "getResHeader", .. }) if first => {

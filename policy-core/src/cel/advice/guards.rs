@@ -176,6 +176,7 @@ impl Parts<'_> {
                 }
                 Some(Node::Has { operand, field }) if truth => {
                     out.push(Guard::Has(self.key(*operand), Key::of_value(field)));
+                    out.extend(self.header(*operand, field));
                 }
                 Some(Node::HasFact(fact)) if truth => {
                     out.push(present(fact.path()));
@@ -220,6 +221,16 @@ impl Parts<'_> {
         }
     }
 
+    /// The header of a name in any case, which functions look up in lower case.
+    fn header(&self, map: NodeId, name: &Value) -> Option<Guard> {
+        match (self.fact(map)?, name) {
+            ("req.headers" | "res.headers", Value::String(name)) => {
+                Some(Guard::Has(self.key(map), Key::of_value(&Value::text(name.to_ascii_lowercase()))))
+            }
+            _ => None,
+        }
+    }
+
     /// `map.exists(k, k == 'x')`.
     fn found_key(&self, range: NodeId, body: NodeId, out: &mut Vec<Guard>) {
         let Some(Node::Call { name: "_==_", arguments, .. }) = self.code.node(body) else { return };
@@ -241,7 +252,10 @@ impl Parts<'_> {
                         let values = values.into_iter().map(|(_, value)| value.clone()).collect();
                         out.push(Guard::OneOf(self.key(*item), values));
                     }
-                    None => out.push(Guard::Has(self.key(*of), self.key(*item))),
+                    None => {
+                        out.push(Guard::Has(self.key(*of), self.key(*item)));
+                        out.extend(self.constant(*item).and_then(|name| self.header(*of, name)));
+                    }
                 }
                 self.longer(*of, 1, out);
             }
