@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use crate::source::{FileSpan, Source, Span, join};
+use crate::source::{FileSpan, Source, Span, join, overlaps};
 
 mod catalog;
 mod characters;
@@ -170,6 +170,8 @@ pub struct Diagnostic {
     pub follows: bool,
     /// True if a further place is the place itself: the same text is read again, through an alias or a merge key.
     pub(crate) again: bool,
+    /// Message and help that repeat nothing of the text, for a place that is secret.
+    pub(crate) discreet: Option<(Option<&'static str>, &'static str)>,
 }
 
 impl Diagnostic {
@@ -186,6 +188,23 @@ impl Diagnostic {
             fix: None,
             follows: false,
             again: false,
+            discreet: None,
+        }
+    }
+
+    /// What is said instead where the text must not be repeated.
+    #[must_use]
+    pub(crate) fn with_discreet(mut self, message: Option<&'static str>, help: &'static str) -> Self {
+        self.discreet = Some((message, help));
+        self
+    }
+
+    /// Repeats nothing of the text any more.
+    fn be_discreet(&mut self) {
+        if let Some((message, help)) = self.discreet.take() {
+            self.message = message.map_or_else(|| std::mem::take(&mut self.message), str::to_owned);
+            self.help = Some(help.to_owned());
+            self.fix = None;
         }
     }
 
@@ -319,6 +338,11 @@ impl Diagnostics {
     pub(crate) fn conceal(&mut self, secrets: impl Iterator<Item = Span>) {
         self.hidden.extend(secrets);
         join(&mut self.hidden);
+        for item in &mut self.items {
+            if overlaps(&self.hidden, item.span) {
+                item.be_discreet();
+            }
+        }
     }
 
     /// A stretch of the file as it may be shown: letters of secrets are covered, and every character keeps its width

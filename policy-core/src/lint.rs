@@ -91,6 +91,18 @@ pub fn lint_as(source: &Source, kind: DocumentKind, options: &CheckOptions) -> L
     check_as(&document, kind, options, found)
 }
 
+/// Hides what may be secret in a file that is not read, since its bytes are at fault.
+///
+/// ```
+/// use policy_core::{diagnostic::Diagnostics, lint::conceal_unread, source::Source};
+/// let (source, mut found) = (Source::new("ngrok.yml", "authtoken: abc"), Diagnostics::default());
+/// conceal_unread(&source, &mut found);
+/// assert_eq!(found.excerpt(&source, 0..14), "authtoken: ***");
+/// ```
+pub fn conceal_unread(source: &Source, found: &mut Diagnostics) {
+    crate::reader::conceal_unread(source.text(), found);
+}
+
 impl Linted {
     const fn none(diagnostics: Diagnostics) -> Self {
         Self { kind: None, foreign: None, policy: None, diagnostics }

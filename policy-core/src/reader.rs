@@ -18,7 +18,7 @@ use crate::diagnostic::{
 };
 use crate::options::CheckOptions;
 use crate::parse::{CONTROL_CHARACTER, Document, NodeKind, NodeRef, Origin, Plain, Scalar, Style};
-use crate::source::Span;
+use crate::source::{Span, overlaps};
 
 pub(crate) use placeholders::{constant_name, is_placeholder, placeholder, placeholder_map};
 
@@ -220,9 +220,7 @@ impl<'d> Reader<'d> {
     /// True if the text at a place must not be repeated.
     pub(crate) fn is_secret(&self, at: Span) -> bool {
         let secrets = self.budget.secrets.get_or_init(|| secrets::secrets(self.document));
-        let before = secrets.partition_point(|span| span.start < at.end.max(at.start + 1));
-        let last = before.checked_sub(1).and_then(|last| secrets.get(last));
-        last.is_some_and(|span| at.start < span.end)
+        overlaps(secrets, at)
     }
 
     /// Takes a finding, unless it follows from what the YAML reader has reported.
@@ -273,6 +271,12 @@ impl<'d> Reader<'d> {
                     .with_help(*advice),
             );
             return false;
+        }
+        if self.is_secret(field.span) {
+            let message = format!("unknown field in {what}, which stands where a secret may go on");
+            let help = "indent every line of the secret further than its field";
+            self.report(Diagnostic::new(&UNKNOWN_FIELD, field.span, message).with_help(help));
+            return true;
         }
         let known = keys.known.get(..keys.shown).unwrap_or_default().join("`, `");
         let found = Diagnostic::new(
@@ -544,6 +548,11 @@ pub(crate) fn head(node: NodeRef<'_>) -> Span {
 
 fn is_yaml_1_1_boolean(text: &str) -> bool {
     ["yes", "no", "on", "off", "y", "n"].iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+/// Notes the secrets of a text that is not read at all, by its lines. O(text).
+pub(crate) fn conceal_unread(text: &str, found: &mut Diagnostics) {
+    found.conceal(secrets::unread(text).into_iter());
 }
 
 /// What a node is, for a message; `secret` if its value must not be repeated.

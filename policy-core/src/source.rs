@@ -43,6 +43,13 @@ impl Span {
     }
 }
 
+/// True if a place lies in one of some spans, which are in order; an empty place begins in one.
+pub(crate) fn overlaps(spans: &[Span], at: Span) -> bool {
+    let before = spans.partition_point(|span| span.start < at.end.max(at.start.saturating_add(1)));
+    let last = before.checked_sub(1).and_then(|last| spans.get(last));
+    last.is_some_and(|span| at.start < span.end)
+}
+
 /// Puts spans in order and makes one of those that overlap or touch. O(spans · log spans).
 pub(crate) fn join(spans: &mut Vec<Span>) {
     spans.sort_unstable();

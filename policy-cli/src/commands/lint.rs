@@ -9,7 +9,7 @@ use policy_core::agent::load_agent_files;
 use policy_core::check::CheckOptions;
 use policy_core::diagnostic::{Diagnostics, drop_consequences, printable};
 use policy_core::edge::load_edge_files;
-use policy_core::lint::{DocumentKind, Foreign, lint, lint_as, names_phase};
+use policy_core::lint::{DocumentKind, Foreign, conceal_unread, lint, lint_as, names_phase};
 use policy_core::source::Source;
 use policy_core::url::{Binding, Scheme};
 
@@ -198,6 +198,7 @@ fn check_file(
     };
     let searched = !file.named && kind == Kind::Auto;
     if found.has_errors() {
+        conceal_unread(source, &mut found);
         return Ok(match searched && !names_phase(source.text()) {
             true => unreadable(source),
             false => checked(None, found),

@@ -138,7 +138,10 @@ fn unknown_key(field: &Field<'_>, among: &Fields<'_>, reader: &Reader<'_>) {
         return;
     }
     let message = format!("unknown field `{}` in the configuration", shorten(key));
-    let found = Diagnostic::new(&UNKNOWN_FIELD, field.span, message);
+    let found = Diagnostic::new(&UNKNOWN_FIELD, field.span, message).with_discreet(
+        Some("unknown field, which stands where a secret may go on"),
+        "indent every line of the secret further than its field",
+    );
     reader.report(if is_setting(key) {
         found.with_help(format!("`{key}` belongs below `agent:`"))
     } else if let Some(near) = did_you_mean(key, TOP) {

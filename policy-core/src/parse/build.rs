@@ -194,7 +194,11 @@ impl<'s> Builder<'s> {
                         span,
                         format!("no anchor `&{}` stands before this alias", shorten(&name)),
                     )
-                    .with_help("define the anchor first, or quote the value if `*` belongs to the text"),
+                    .with_help("define the anchor first, or quote the value if `*` belongs to the text")
+                    .with_discreet(
+                        Some("no anchor stands before this alias"),
+                        "define the anchor first, or quote the value if `*` belongs to the text",
+                    ),
                 );
                 self.null(span)?;
             }

@@ -116,6 +116,11 @@ impl Document {
         texts.map(|node| node.span.end).max().unwrap_or(0)
     }
 
+    /// True if any of the text was not read as its author meant it.
+    pub(crate) fn is_faulty(&self) -> bool {
+        self.cut_at.is_some() || !self.broken.is_empty()
+    }
+
     /// The entries of all maps, each map once, whatever aliases name it.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (NodeRef<'_>, NodeRef<'_>)> {
         let maps = self.nodes.iter().filter_map(|node| match node.kind {

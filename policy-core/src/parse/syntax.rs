@@ -291,16 +291,26 @@ pub(super) fn joined(at: usize, column: usize) -> Diagnostic {
 
 const QUOTE_HELP: &str = "put the expression in quotes, e.g. `\"!hasReqHeader('x')\"`";
 
+const QUOTE_VALUE: &str = "put the whole value in quotes";
+
+/// True for a place right behind `key: `.
+fn is_value(text: &str, start: usize) -> bool {
+    let line = line_at(text, start);
+    line.text.get(..start - line.start).is_some_and(|front| front.trim_end().ends_with(':'))
+}
+
 /// Says that an unquoted `!` makes a tag of a value.
 pub(super) fn tag(text: &str, start: usize) -> Diagnostic {
     let rest = text.get(start..line_end(text, start)).unwrap_or_default();
     let word = rest.find(' ').unwrap_or(rest.len());
     let help = match item_from(text, start).and_then(quoted) {
         Some(quoted) => format!("put the whole expression in quotes: `{quoted}`"),
+        None if is_value(text, start) => QUOTE_VALUE.to_owned(),
         None => QUOTE_HELP.to_owned(),
     };
     Diagnostic::new(&TAG, Span::from_range(start..start + word), "an unquoted `!` begins a YAML tag")
         .with_help(help)
+        .with_discreet(None, QUOTE_VALUE)
 }
 
 /// The rest of a line, if it is all of a list item.
@@ -368,13 +378,26 @@ fn by_indicator(text: &str, at: usize, kind: &ErrorKind) -> Option<Diagnostic> {
     Some(with_quotes(text, start, place, message))
 }
 
+/// A value without its outer quotes, if they are YAML's: the text goes on right behind a quote inside of it.
+fn without_quotes<'t>(text: &str, item: &'t str, goes_on: usize) -> &'t str {
+    let before = goes_on.checked_sub(1).and_then(|at| text.as_bytes().get(at));
+    let joined = text.as_bytes().get(goes_on).is_some_and(u8::is_ascii_alphanumeric);
+    let inner = |quote: char| item.strip_prefix(quote)?.strip_suffix(quote);
+    match before {
+        Some(b'"') if joined => inner('"').unwrap_or(item),
+        Some(b'\'') if joined => inner('\'').unwrap_or(item),
+        _ => item,
+    }
+}
+
 /// A finding whose help is to put the whole value in quotes.
 fn with_quotes(text: &str, start: usize, place: Span, message: String) -> Diagnostic {
-    let help = match item_from(text, start).and_then(quoted) {
+    let item = item_from(text, start).map(|item| without_quotes(text, item, place.start as usize));
+    let help = match item.and_then(quoted) {
         Some(quoted) => format!("put the whole expression in quotes: `{quoted}`"),
         None => "put the whole value or expression in quotes".to_owned(),
     };
-    Diagnostic::new(&SYNTAX, place, message).with_help(help)
+    Diagnostic::new(&SYNTAX, place, message).with_help(help).with_discreet(None, QUOTE_VALUE)
 }
 
 /// True if the first bracket of a text is closed in it.

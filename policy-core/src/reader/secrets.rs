@@ -17,6 +17,8 @@ use crate::source::{Span, join};
 struct Names {
     /// Fields whose value is secret, with all that stands below it.
     secret: HashSet<&'static str>,
+    /// All declared fields.
+    known: HashSet<&'static str>,
     /// Maps with such fields: a text in the place of the map may be one.
     holders: HashSet<&'static str>,
 }
@@ -24,6 +26,10 @@ struct Names {
 static NAMES: LazyLock<Names> = LazyLock::new(|| {
     let mut names = Names::default();
     names.secret.extend(crate::SECRET_KEYS.iter().copied().flatten().copied());
+    names.secret.extend(COMMON.iter().copied());
+    names.known.extend(names.secret.iter().copied());
+    names.known.extend(["type", "config", "actions", "name", "expressions", "agent", "endpoints", "tunnels"]);
+    names.known.extend(["version", "on_tcp_connect", "on_http_request", "on_http_response"]);
     names.holders.extend(["agent", "config"]);
     for declared in crate::DECLARED.iter().copied().flatten() {
         names.add(declared, None);
@@ -36,6 +42,8 @@ impl Names {
     fn add(&mut self, declared: Declared, above: Option<&'static str>) -> bool {
         let mut any = false;
         for field in declared {
+            self.known.insert(field.name());
+            self.known.extend(field.aliases());
             if field.is_secret() {
                 // Elsewhere `value` is no secret.
                 let name = if field.name() == "value" { above } else { Some(field.name()) };
@@ -61,6 +69,29 @@ pub(super) fn is_secret_name(name: &str) -> bool {
     NAMES.secret.contains(name)
 }
 
+/// Names under which secrets are kept that are no fields here: a field may be made up.
+const COMMON: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "token",
+    "access_token",
+    "auth_token",
+    "bearer_token",
+    "api_token",
+    "auth",
+    "users",
+    "apikey",
+    "secret_key",
+    "private_key",
+    "authorization",
+];
+
+/// True for the name of any declared field.
+fn is_known_name(name: &str) -> bool {
+    NAMES.known.contains(name)
+}
+
 /// The places of all secrets in a file, in order. O(file).
 pub(super) fn secrets(document: &Document) -> Vec<Span> {
     let mut out = Vec::new();
@@ -70,6 +101,15 @@ pub(super) fn secrets(document: &Document) -> Vec<Span> {
         let text = matches!(value.kind(), NodeKind::Scalar(_));
         if is_secret_name(key.text) || text && NAMES.holders.contains(key.text) {
             add_below(value, &mut seen, &mut out);
+            written_around(key.span, value, &mut out);
+        }
+        if NAMED.contains(&key.text) {
+            odd_names(value, &mut out);
+        }
+        if let NodeKind::Scalar(url) = value.kind()
+            && key.text == "url"
+        {
+            user(url, document, &mut out);
         }
     }
     // A text in the place of the whole may be anything.
@@ -77,12 +117,51 @@ pub(super) fn secrets(document: &Document) -> Vec<Span> {
         out.push(scalar.span);
     }
     let text = document.source().text();
-    if let Some(cut) = document.cut_at() {
-        // What was not read is known by its lines.
-        let start = document.end_of_texts().min(cut);
-        let start = document.source().line_start(document.source().position(start).line);
-        unread(text, start as usize, &mut out);
+    if document.is_faulty() {
+        by_lines(text, 0, false, &mut out);
     }
+    parameters(text, &mut out);
+    users(text, &mut out);
+    join(&mut out);
+    out
+}
+
+/// Adds what belongs to the value of a secret field beside its text: its tag and anchor, and lines that were meant to
+/// belong to its block of text.
+fn written_around(key: Span, value: NodeRef<'_>, out: &mut Vec<Span>) {
+    let source = value.document().source();
+    let line_end = source.text().get(key.end as usize..).and_then(|rest| rest.find('\n'));
+    let line_end = line_end.map_or(source.text().len(), |at| key.end as usize + at);
+    let NodeKind::Scalar(scalar) = value.kind() else {
+        // The anchors of items stand among them.
+        let end = value.span().end;
+        prefix(source.text(), key.end, value.span().start.max(key.end), out);
+        let written = source.slice(value.span());
+        for (at, _) in written.match_indices(['&', '!']) {
+            let alone = written.get(..at).is_some_and(|before| before.ends_with([' ', '[', '{', '\n', ',']));
+            let word = written.get(at..).and_then(|rest| rest.find([' ', '\n', ',', ']', '}']));
+            if alone {
+                push(value.span(), at, at + word.unwrap_or((end as usize).saturating_sub(at)), out);
+            }
+        }
+        return;
+    };
+    let start = (scalar.span.start as usize).min(line_end);
+    prefix(source.text(), key.end, u32::try_from(start).unwrap_or(key.end), out);
+    if scalar.text.trim().is_empty() {
+        prefix(source.text(), key.end, u32::try_from(line_end).unwrap_or(key.end), out);
+    }
+    let rest = source.text().get(key.end as usize..line_end).unwrap_or_default();
+    if rest.trim_start_matches(['"', '\'', ':', ' ']).starts_with(['|', '>']) {
+        by_lines(source.text(), source.line_start(source.position(key.start).line) as usize, true, out);
+    }
+}
+
+/// The places of all secrets in a text that is not read, in order. O(text).
+pub(super) fn unread(text: &str) -> Vec<Span> {
+    let mut out = Vec::new();
+    by_lines(text, 0, false, &mut out);
+    parameters(text, &mut out);
     users(text, &mut out);
     join(&mut out);
     out
@@ -119,10 +198,13 @@ fn add_scalar(scalar: Scalar<'_>, document: &Document, out: &mut Vec<Span>) {
     texts.into_iter().for_each(|text| push(scalar.span, text.start, text.end, out));
 }
 
-/// The texts inside of `${…}` that may be a secret. Keys and arguments, `secrets.get('vault', 'name')`, are none.
+/// The texts inside of `${…}` that may be a secret. Keys, and the arguments of
+/// `secrets.get('vault', 'name')`, are none.
 pub(super) fn texts_in_expressions(text: &str) -> Vec<Range<usize>> {
     let mut out = Vec::new();
     let (mut inside, mut before, mut open) = (false, ' ', None);
+    // Behind `secrets.get(`, up to its end.
+    let mut named = false;
     for (at, c) in text.char_indices() {
         match open {
             Some((quote, start, free)) if c == quote => {
@@ -134,7 +216,9 @@ pub(super) fn texts_in_expressions(text: &str) -> Vec<Range<usize>> {
             Some(_) => {}
             None if !inside => inside = c == '{' && before == '$',
             None if c == '}' => inside = false,
-            None if matches!(c, '\'' | '"') => open = Some((c, at, !matches!(before, '[' | '(' | ','))),
+            None if c == '(' => named = text.get(..at).is_some_and(|text| text.ends_with("secrets.get")),
+            None if c == ')' => named = false,
+            None if matches!(c, '\'' | '"') => open = Some((c, at, !named && before != '[')),
             None => {}
         }
         if open.is_none() && !c.is_whitespace() {
@@ -152,28 +236,102 @@ fn push(of: Span, start: usize, end: usize, out: &mut Vec<Span>) {
     }
 }
 
-/// Adds what stands behind the name of a secret field in a text that was not read, and the lines below it that are
-/// indented further.
-fn unread(text: &str, start: usize, out: &mut Vec<Span>) {
+/// A secret field whose lines go on.
+struct Open {
+    indent: usize,
+    /// True if the lines below it are `name: secret`.
+    named: bool,
+}
+
+/// Adds what stands behind the names of secret fields in a text that was not read as meant, and the lines below, up to
+/// one that begins with a known field and is indented no further. With `first`, of the field in the first line alone.
+fn by_lines(text: &str, start: usize, first: bool, out: &mut Vec<Span>) {
     let mut at = start;
-    let mut below: Option<usize> = None;
+    let mut open: Option<Open> = None;
     for line in text.get(start..).unwrap_or_default().split_inclusive('\n') {
-        let indent = line.len() - line.trim_start().len();
-        if below.is_some_and(|key| indent > key) && !line.trim().is_empty() {
-            out.push(Span::from_range(at + indent..at + line.trim_end().len()));
-        } else {
-            below = below.filter(|_| line.trim().is_empty());
-        }
-        for (colon, _) in line.match_indices(':') {
-            let before = line.get(..colon).unwrap_or_default().trim_end_matches(['"', '\'', ' ']);
-            let name = before.rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-')).next();
-            if name.is_some_and(is_secret_name) {
-                out.push(Span::from_range(at + colon + 1..at + line.trim_end().len().max(colon + 1)));
-                below = below.or(Some(indent));
-                break;
+        let (indent, end) = (line.len() - line.trim_start().len(), line.trim_end().len());
+        let ends = |open: &Open| indent <= open.indent && key_of(line).is_some_and(is_known_name);
+        if open.as_ref().is_some_and(ends) {
+            open = None;
+            if first {
+                return;
             }
         }
+        if let Some(open) = open.as_ref().filter(|_| indent < end) {
+            let name = key_of(line).filter(|_| open.named && !line.trim_start().starts_with('-'));
+            let shown = name.map_or(0, |name| name.len() + 1);
+            out.push(Span::from_range(at + (indent + shown).min(end)..at + end));
+        } else if let Some((name, colon)) = secret_in(line) {
+            out.push(Span::from_range(at + colon + 1..at + end.max(colon + 1)));
+            let named = NAMED.contains(&name) && end <= colon + 1;
+            open = Some(Open { indent, named });
+        } else if first && open.is_none() {
+            return;
+        }
         at += line.len();
+    }
+}
+
+/// Fields whose entries have names that are no secrets.
+const NAMED: &[&str] = &["headers"];
+
+/// The first secret field that a line names, and the place of its colon.
+fn secret_in(line: &str) -> Option<(&str, usize)> {
+    line.match_indices(':').find_map(|(colon, _)| {
+        let before = line.get(..colon)?.trim_end_matches(['"', '\'', ' ']);
+        let name = before.rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-')).next()?;
+        is_secret_name(name).then_some((name, colon))
+    })
+}
+
+/// The key that a line begins with, behind the dashes of lists.
+fn key_of(line: &str) -> Option<&str> {
+    let content = line.trim().trim_start_matches("- ").trim_start();
+    let (key, rest) = content.split_once(':')?;
+    let is_key = key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    (is_key && (rest.is_empty() || rest.starts_with([' ', '\t']))).then_some(key)
+}
+
+/// Adds the values of secret parameters of URLs, `?token=…`.
+fn parameters(text: &str, out: &mut Vec<Span>) {
+    for (at, _) in text.match_indices('=') {
+        let before = text.get(text.ceil_char_boundary(at.saturating_sub(64))..at).unwrap_or_default();
+        let Some(mark) = before.rfind(['?', '&']) else { continue };
+        if before.get(mark + 1..).is_some_and(is_secret_name) {
+            let rest = text.get(at + 1..).unwrap_or_default();
+            let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '&' | '#' | '"' | '\'' | '$'));
+            push(Span::from_range(at + 1..text.len()), 0, end.unwrap_or(rest.len()), out);
+        }
+    }
+}
+
+/// Adds what stands before the `@` of a URL without a scheme.
+fn user(url: Scalar<'_>, document: &Document, out: &mut Vec<Span>) {
+    let written = document.source().slice(url.span);
+    let end = written.find(['/', '?', '#', '$']).unwrap_or(written.len());
+    if let Some(user) = written.get(..end).and_then(|authority| authority.rfind('@')) {
+        push(url.span, 0, user, out);
+    }
+}
+
+/// Adds names of headers that are none: a whole header may stand there.
+fn odd_names(headers: NodeRef<'_>, out: &mut Vec<Span>) {
+    let NodeKind::Mapping(entries) = headers.kind() else { return };
+    for (name, _) in entries.iter() {
+        if let NodeKind::Scalar(name) = name.kind()
+            && name.text.contains([':', ' '])
+        {
+            out.push(name.span);
+        }
+    }
+}
+
+/// Adds a tag or an anchor that stands between two places: it may be a secret that should be in quotes.
+fn prefix(text: &str, start: u32, end: u32, out: &mut Vec<Span>) {
+    let range = start as usize..end as usize;
+    let gap = text.get(range.clone()).unwrap_or_default();
+    if let Some(at) = gap.find(['&', '!', '*']) {
+        out.push(Span::from_range(range.start + at..range.end));
     }
 }
 
@@ -204,7 +362,8 @@ mod tests {
         };
         assert_eq!(texts("a 'b' ${secrets.get('v', 'n')} ${req.headers['x-a'][0]}"), Vec::<String>::new());
         assert_eq!(texts("${'Bearer abc' + vars.a} 'x'"), ["'Bearer abc'"]);
-        assert_eq!(texts("${vars.a == \"x\" ? 'abc' : f('d')}"), ["\"x\"", "'abc'"]);
+        assert_eq!(texts("${vars.a == \"x\" ? 'abc' : f('d')}"), ["\"x\"", "'abc'", "'d'"]);
+        assert_eq!(texts("${basic_auth.encod('admin', 'abc')}"), ["'admin'", "'abc'"]);
         assert_eq!(texts("${'abc"), ["'abc"]);
     }
 }

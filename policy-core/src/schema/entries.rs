@@ -254,7 +254,11 @@ const LONGEST_VALUE: usize = 8_192;
 pub(crate) fn check_header_name(name: &str, span: Span, cx: &Context<'_, '_>) -> Option<()> {
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     let (message, help) = if name.is_empty() || !name.chars().all(token) {
-        let message = format!("`{}` is not a header name", shorten(name));
+        // A whole header in the place of the name holds its value.
+        let message = match name.contains([':', ' ']) {
+            true => "this is not a header name".to_owned(),
+            false => format!("`{}` is not a header name", shorten(name)),
+        };
         (message, "a name has letters, digits and `-`, without spaces or a colon")
     } else if name.len() > LONGEST_NAME {
         (format!("a header name has over {LONGEST_NAME} characters"), "shorten it")

@@ -197,7 +197,10 @@ impl Kind for WebUrl {
         if is_placeholder(url) || is_web_url(url) {
             return Some(read);
         }
-        let message = format!("`{}` is not a web URL", shorten(url));
+        let message = match cx.reader.is_secret(read.span) {
+            true => "this is not a web URL".to_owned(),
+            false => format!("`{}` is not a web URL", shorten(url)),
+        };
         let help = "write `https://host/path`";
         cx.reader.report(Diagnostic::new(&INVALID_WEB_URL, read.span, message).with_help(help));
         None
