@@ -155,12 +155,18 @@ pub(crate) struct PatternFacts {
     pub(crate) groups: usize,
     /// The characters one of which every match begins with, at the start of the text.
     pub(crate) begins: Option<Box<[char]>>,
+    /// True if that counts the start of a line as the start of the text.
+    pub(crate) by_line: bool,
 }
 
 /// What is known of a regular expression; `None` if it is none. O(length).
 pub(crate) fn pattern_facts(text: &str) -> Option<PatternFacts> {
     let draft = pattern::Draft::read(text).ok()?;
-    Some(PatternFacts { groups: draft.groups(), begins: draft.begins().map(Into::into) })
+    Some(PatternFacts {
+        groups: draft.groups(),
+        begins: draft.begins().map(Into::into),
+        by_line: draft.by_line(),
+    })
 }
 
 /// The codes this stage raises.

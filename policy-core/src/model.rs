@@ -17,7 +17,7 @@ use crate::flow::Flow;
 use crate::options::{CheckOptions, EndpointTraits};
 use crate::parse::{Document, NodeRef};
 use crate::phase::Phase;
-use crate::reader::{Field, Fields, LEGACY_FIELD, Reader, TextRef, head, placeholder};
+use crate::reader::{Field, Fields, LEGACY_FIELD, Reader, TextRef, head, placeholder_in_expression};
 use crate::schema::{Context, Place};
 use crate::source::{FileSpan, Span, Spanned};
 use crate::variables;
@@ -276,7 +276,7 @@ fn expressions<'d>(field: &Field<'d>, place: Place<'_>, reader: &Reader<'d>) -> 
         // One that is wrong has been read as well.
         let nodes = expression.as_ref().map_or(text.value.len() / 2, Expression::nodes);
         reader.take(nodes, expression.as_ref().map_or(0, Expression::pattern_states));
-        placeholder(text, Severity::Warning, reader);
+        placeholder_in_expression(text, Severity::Warning, reader);
         if let Some(expression) = expression {
             check_condition(&expression, &mut found);
             out.push(RuleExpression { span: text.span, expression });

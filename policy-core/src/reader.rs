@@ -20,7 +20,10 @@ use crate::options::CheckOptions;
 use crate::parse::{CONTROL_CHARACTER, Document, NodeKind, NodeRef, Origin, Plain, Scalar, Style};
 use crate::source::{Span, overlaps};
 
-pub(crate) use placeholders::{constant_name, is_placeholder, placeholder, placeholder_map};
+pub(crate) use placeholders::{
+    PLACEHOLDER, constant_name, is_placeholder, placeholder, placeholder_entry, placeholder_in_expression,
+    placeholder_map,
+};
 
 pub(crate) static WRONG_TYPE: Code =
     Code::error("TP301", "wrong-type").ngrok(&["ERR_NGROK_2203", "ERR_NGROK_2252"]);

@@ -30,6 +30,8 @@ fn networks_are_checked_around_expressions() {
         "${conn.client_ip}-32",
         "${conn.client_ip}.internal",
         "2001:db8:${conn.client_port}::/200",
+        "010.0.0.${conn.client_port}/32",
+        "300.${conn.client_port}.0.0/16",
     ] {
         assert_eq!(list(entry), ["error TP431"], "{entry}");
     }
@@ -68,6 +70,14 @@ fn patterns_of_whole_urls_do_not_begin_with_a_path() {
         "^example\\.com",
         "^www",
         "^/a|^/b",
+        "^/?api/(.*)",
+        "^[/]api",
+        "(?m)^/api",
+        "^/*api",
+        r"^\s*/api",
+        "^/${req.method}/x",
+        "^$",
+        "^/?$",
     ] {
         assert_eq!(both(from, "/x"), ["warning TP448"], "{from}");
     }
@@ -81,6 +91,13 @@ fn patterns_of_whole_urls_do_not_begin_with_a_path() {
         "/old$",
         "^/a|/b",
         "^/?h",
+        "^[a-z]+://",
+        "^[^/]+/api",
+        "^(/api)?",
+        "^${req.url.scheme}://",
+        "^h${req.method}",
+        "^/*",
+        "$",
     ] {
         assert_eq!(both(from, "/x"), Vec::<String>::new(), "{from}");
     }
@@ -111,4 +128,96 @@ fn groups_of_the_pattern_are_counted() {
     }
     let body = "on_http_request: [{actions: [{type: request-body-find-replace, config: {replacements: [{from: a, to: $1}]}}]}]";
     assert_eq!(said(body), ["warning TP449"]);
+}
+
+#[test]
+fn web_urls_begin_with_their_scheme() {
+    let of = |url: &str| {
+        said(&format!("on_http_request: [{{actions: [{{type: http-request, config: {{url: \"{url}\"}}}}]}}]"))
+    };
+    for url in ["${req.host}.internal/x", "ftp://${req.host}", "api.${req.host}/x", "//${req.host}/x"] {
+        assert_eq!(of(url), ["error TP318"], "{url}");
+    }
+    for url in [
+        "https://${req.host}.internal/x",
+        "HTTPS://${req.host}/",
+        "${req.url}",
+        "http${endpoint.port == 443 ? 's' : ''}://a.internal",
+        "${req.url.scheme}://a.internal/x",
+    ] {
+        assert_eq!(of(url), Vec::<String>::new(), "{url}");
+    }
+}
+
+#[test]
+fn whole_urls_do_not_begin_with_a_path() {
+    let of = |condition: &str| {
+        said(&format!("on_http_request: [{{expressions: [\"{condition}\"], actions: [{{type: deny}}]}}]"))
+    };
+    for condition in [
+        "req.url.startsWith('/api')",
+        "req.url.matches('^/api')",
+        "req.url == '/api'",
+        "'/api' == req.url",
+        "req.url in ['/api', '/v2']",
+        "req.url.startsWith('example.com')",
+    ] {
+        let found = of(condition);
+        assert!(!found.is_empty() && found.iter().all(|it| it == "warning TP224"), "{condition}: {found:?}");
+    }
+    for condition in [
+        "req.url.path.startsWith('/api')",
+        "req.url.startsWith('https://example.com/')",
+        "req.url.startsWith('http')",
+        "req.url.contains('/api')",
+        "req.url.endsWith('/api')",
+        "req.url.matches('/api')",
+        "req.url.matches('^https?://')",
+        "req.url.path.matches('^/api')",
+    ] {
+        assert_eq!(of(condition), Vec::<String>::new(), "{condition}");
+    }
+}
+
+#[test]
+fn categories_begin_as_one_does() {
+    let of = |condition: &str| {
+        said(&format!("on_http_request: [{{expressions: [\"{condition}\"], actions: [{{type: deny}}]}}]"))
+    };
+    let begins = |text: &str| of(&format!("conn.client_ip.categories.exists(c, c.startsWith('{text}'))"));
+    assert_eq!(begins("proxy.tor"), ["warning TP224"]);
+    for text in ["proxy.", "com.githu", "com.microsoft.azure.Any", "proxy.anonymous.tor"] {
+        assert_eq!(begins(text), Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn values_that_wait_to_be_filled_in_are_told_once() {
+    let list = |entry: &str| {
+        said(&format!(
+            "on_tcp_connect: [{{actions: [{{type: restrict-ips, config: {{allow: [\"{entry}\", \"::/0\"]}}}}]}}]"
+        ))
+    };
+    for entry in ["$OFFICE", "%IP%", "<your ip>/32", "{{ip}}", "<CIDR>"] {
+        assert_eq!(list(entry), ["error TP313"], "{entry}");
+    }
+    let header = |value: &str| {
+        said(&format!(
+            "on_http_request: [{{actions: [{{type: add-headers, config: {{headers: {{x-a: \"{value}\"}}}}}}]}}]"
+        ))
+    };
+    assert_eq!(header("Bearer $TOKEN"), ["warning TP313"]);
+    for value in ["<none>", "Site <berlin>", "{id}"] {
+        assert_eq!(header(value), Vec::<String>::new(), "{value}");
+    }
+    for condition in [
+        "req.host.endsWith('.$DOMAIN')",
+        "req.host.endsWith('.${MY_DOMAIN}')",
+        "req.host == '<api key>'",
+        "inCidrRange(conn.client_ip, '<CIDR>')",
+    ] {
+        let text =
+            format!("on_http_request: [{{expressions: [\"{condition}\"], actions: [{{type: deny}}]}}]");
+        assert_eq!(said(&text), ["warning TP313"], "{condition}");
+    }
 }

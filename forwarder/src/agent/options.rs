@@ -484,6 +484,7 @@ fn without_effect(settings: &AgentSettings) -> Vec<String> {
             "the system chooses the interface",
         ),
         (settings.crl_noverify, "crl_noverify", "revocation lists are not asked for"),
+        (settings.crl_url.is_some(), "crl_url", "revocation lists are not asked for"),
         (settings.console_ui == ConsoleUi::On, "console_ui", "there is no display; see the API or the log"),
         (settings.inspect_db_size > 0, "inspect_db_size", "tcp traffic is not inspected"),
         (settings.api_key.is_some(), "api_key", "this agent asks no API"),

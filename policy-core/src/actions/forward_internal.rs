@@ -4,7 +4,7 @@
 //! tcp target names its port; from on_tcp_connect the target is tcp or tls.
 
 use super::{ActionType, CONNECT_REQUEST_PHASES, Ends, ON_ERROR, OnError, WRONG_PROTOCOL};
-use crate::cel::{FieldType, TemplatePart};
+use crate::cel::{Expression, FieldType, TemplatePart};
 use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
 use crate::ir::{Lowering, Op};
 use crate::parse::NodeRef;
@@ -291,6 +291,9 @@ fn written_scheme(parts: &[TemplatePart]) -> Written {
                 None => Written::Wrong(format!("`{}` is none of http, https, tls and tcp", shorten(name))),
             },
             // The beginning of one may be written, and the rest of it given.
+            // One slash is a slip: no value is meant to bring the other.
+            None if text.ends_with(":/") => none(),
+            None if text.ends_with(':') && next_has_no_slash(parts) => none(),
             None => {
                 let begins = |scheme: &Scheme| format!("{}://", scheme.name()).starts_with(&**text);
                 if Scheme::ALL.iter().any(begins) { Written::Open } else { none() }
@@ -306,25 +309,25 @@ fn written_scheme(parts: &[TemplatePart]) -> Written {
     }
 }
 
+/// True if what follows the first part brings no slashes.
+fn next_has_no_slash(parts: &[TemplatePart]) -> bool {
+    matches!(parts.get(1), Some(TemplatePart::Expression(next)) if next.has_no_slash())
+}
+
 /// What is wrong with the written parts of a target whose scheme is known, or given by expressions.
 fn written_fault(parts: &[TemplatePart], scheme: Option<Scheme>, span: Span) -> Option<Diagnostic> {
-    let ends_written = matches!(parts.last(), Some(TemplatePart::Text(_)));
-    let end = match parts.last() {
-        Some(TemplatePart::Text(end)) if parts.len() > 1 => {
-            end.split_once("://").map_or(&**end, |(_, end)| end)
-        }
-        _ => "",
-    };
-    if end.contains(['/', '?', '#']) {
-        let message = format!("the target goes on behind its host and port: `{}`", shorten(end));
+    let authority = Authority::of(parts);
+    if let Some(tail) = authority.tail() {
+        let message = format!("the target goes on behind its host and port: `{}`", shorten(&tail));
         let help = "an endpoint URL ends there; requests keep their path";
         return Some(Diagnostic::new(&INVALID_URL, span, message).with_help(help));
     }
-    let (host, port) = end.split_once(':').map_or((end, None), |(host, port)| (host, Some(port)));
-    if !host.is_empty() && !host.ends_with(".internal") && host.contains('.') {
-        return Some(not_internal(&format!("…{end}"), span));
+    let host = authority.host();
+    if let Some(HostEnd { text, whole, .. }) = host.filter(HostEnd::is_never_internal) {
+        let shown = if whole { text.to_owned() } else { format!("…{text}") };
+        return Some(not_internal(&shown, span));
     }
-    if let Some(port) = port.filter(|_| ends_written)
+    if let Some(port) = authority.written_port()
         && crate::url::port_number(port).is_none()
     {
         let message = format!("`{}` is no port: {}", shorten(port), UrlFault::Port);
@@ -332,8 +335,10 @@ fn written_fault(parts: &[TemplatePart], scheme: Option<Scheme>, span: Span) -> 
             Diagnostic::new(&INVALID_URL, span, message).with_help("write e.g. `:22` behind the host"),
         );
     }
-    if port.is_none() && !host.is_empty() && scheme == Some(Scheme::Tcp) {
-        return Some(no_port(&format!("…{end}"), span));
+    if let Some(HostEnd { text, port: false, .. }) = host
+        && scheme == Some(Scheme::Tcp)
+    {
+        return Some(no_port(&format!("…{text}"), span));
     }
     scheme?;
     // Only what no expression can make right.
@@ -354,6 +359,114 @@ fn written_fault(parts: &[TemplatePart], scheme: Option<Scheme>, span: Span) -> 
     };
     let message = format!("the target is no endpoint URL, whatever `${{…}}` gives: {fault}");
     Some(Diagnostic::new(&INVALID_URL, span, message).with_help(help))
+}
+
+/// The part of a target behind `://`, as far as it is written. Where expressions give the `://` too, only a written end
+/// is known to belong to it.
+struct Authority<'a> {
+    pieces: Vec<Piece<'a>>,
+    /// True if the pieces begin behind the `://`.
+    from_start: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Piece<'a> {
+    Text(&'a str),
+    Expression(&'a Expression),
+}
+
+/// The written end of a host.
+#[derive(Clone, Copy)]
+struct HostEnd<'a> {
+    text: &'a str,
+    /// True if all of the host is written.
+    whole: bool,
+    /// True if a colon follows.
+    port: bool,
+}
+
+impl HostEnd<'_> {
+    /// True if no expression in front makes this the host of an internal endpoint.
+    fn is_never_internal(&self) -> bool {
+        const SUFFIX: &str = ".internal";
+        let bare = self.text.strip_suffix('.').unwrap_or(self.text);
+        let internal = bare
+            .len()
+            .checked_sub(SUFFIX.len())
+            .and_then(|at| bare.get(at..))
+            .is_some_and(|end| end.eq_ignore_ascii_case(SUFFIX));
+        !internal && (self.whole || bare.contains('.'))
+    }
+}
+
+impl<'a> Authority<'a> {
+    fn of(parts: &'a [TemplatePart]) -> Self {
+        let piece = |part: &'a TemplatePart| match part {
+            TemplatePart::Text(text) => Piece::Text(text),
+            TemplatePart::Expression(expression) => Piece::Expression(expression),
+        };
+        let begins = parts.iter().enumerate().find_map(|(at, part)| match part {
+            TemplatePart::Text(text) => text.split_once("://").map(|(_, rest)| (at, rest)),
+            TemplatePart::Expression(_) => None,
+        });
+        match begins {
+            Some((at, rest)) => {
+                let first = Some(Piece::Text(rest)).filter(|_| !rest.is_empty());
+                let pieces = first.into_iter().chain(parts.iter().skip(at + 1).map(piece)).collect();
+                Self { pieces, from_start: true }
+            }
+            None => {
+                let end = parts.last().filter(|_| parts.len() > 1).map(piece);
+                let end = end.filter(|end| matches!(end, Piece::Text(_)));
+                Self { pieces: end.into_iter().collect(), from_start: false }
+            }
+        }
+    }
+
+    /// What goes on behind host and port, with `${…}` for expressions.
+    fn tail(&self) -> Option<String> {
+        let begins = |piece: &Piece<'_>| match piece {
+            Piece::Text(text) => text.find(['/', '?', '#']),
+            Piece::Expression(expression) => expression.begins_with_slash().then_some(0),
+        };
+        let (first, at) =
+            self.pieces.iter().enumerate().find_map(|(index, piece)| Some((index, begins(piece)?)))?;
+        let shown = |(index, piece): (usize, &Piece<'a>)| match piece {
+            Piece::Text(text) if index == 0 => text.get(at..).unwrap_or_default(),
+            Piece::Text(text) => text,
+            Piece::Expression(_) => "${…}",
+        };
+        Some(self.pieces.iter().skip(first).enumerate().map(shown).collect())
+    }
+
+    /// The host as far as its end is written, none if an expression ends it.
+    fn host(&self) -> Option<HostEnd<'a>> {
+        if let Some(Piece::Text(text)) = self.pieces.first()
+            && self.from_start
+            && text.starts_with('[')
+        {
+            return Some(HostEnd { text, whole: true, port: false });
+        }
+        let colon = self.pieces.iter().enumerate().find_map(|(at, piece)| match piece {
+            Piece::Text(text) => text.split_once(':').map(|(host, _)| (at, host)),
+            Piece::Expression(_) => None,
+        });
+        let (at, text) = match (colon, self.pieces.last()) {
+            (Some(found), _) => found,
+            (None, Some(Piece::Text(end))) => (self.pieces.len() - 1, *end),
+            (None, _) => return None,
+        };
+        let host = HostEnd { text, whole: at == 0 && self.from_start, port: colon.is_some() };
+        Some(host).filter(|host| !host.text.is_empty())
+    }
+
+    /// The port, if all of it is written.
+    fn written_port(&self) -> Option<&'a str> {
+        match self.pieces.last()? {
+            Piece::Text(end) => end.rsplit_once(':').map(|(_, port)| port),
+            Piece::Expression(_) => None,
+        }
+    }
 }
 
 /// The target with a letter for each expression; behind a colon, where a port stands, with a digit.
@@ -421,10 +534,38 @@ mod tests {
             "https://a_${req.host}.internal",
             "https://user@${req.host}.internal",
             "https://*.${req.host}.internal",
+            "https://a.internal/${req.method}",
+            "https://a.internal${req.url.path}",
+            "https://${req.host}.internal${'/' + req.method}",
+            "https://a.internal?${req.method}",
+            "https://example.com/${req.host}",
+            "https://example.com:8443/${req.host}",
+            "https://${req.host}/${req.method}.internal",
+            "${endpoint.protocol}://${req.host}.internal/${req.method}",
+            "https:/${req.host}.internal",
+            "https:/${getReqHeader('x-a').join('')}.internal",
+            "https:${req.host}.internal",
         ] {
             assert!(of(wrong).iter().any(|it| it == "error TP441"), "{wrong}: {:?}", of(wrong));
         }
+        for outside in [
+            "https://a.example.com:${conn.server_port}",
+            "https://10.0.0.1:${conn.server_port}",
+            "https://[::1]:${conn.server_port}",
+            "https://localhost:${conn.server_port}",
+            "https://${req.host}.example.com:${conn.server_port}",
+            "${endpoint.protocol}://a.example.com:${conn.server_port}",
+            "https://${req.host}.notinternal",
+            "https://${req.host}.internal.example:443",
+        ] {
+            assert_eq!(of(outside), ["error TP442"], "{outside}");
+        }
         for right in [
+            "https://${req.host}.INTERNAL:22",
+            "https://${req.host}.internal.:22",
+            "https://${req.host}.Internal.",
+            "https://a.internal:${conn.server_port}",
+            "https://${req.host}.INTERNAL.:${conn.server_port}",
             "${req.url}",
             "${endpoint.protocol}://${req.host}.internal",
             "http${endpoint.port == 443 ? 's' : ''}://a.internal",

@@ -16,13 +16,13 @@ pub(super) static CODES: &[&Code] = &[&NEVER_MATCHES, &NO_GROUP];
 
 /// Looks at a pattern that is matched against whole URLs, and at what takes its place.
 pub(super) fn check_url(from: Option<&Text>, to: &Text, cx: &Context<'_, '_>) {
-    let facts = from.and_then(Text::literal).and_then(pattern_facts);
+    let facts = from.and_then(|from| pattern_facts(written_begin(from)?));
     let begins = facts.and_then(|facts| facts.begins);
-    // Every URL begins with `http`.
+    // Every URL begins with `http`, and has one line.
     if let (Some(from), Some(begins)) = (from, begins)
         && begins.iter().all(|c| !matches!(c, 'h'))
     {
-        let path = begins.iter().all(|c| *c == '/');
+        let path = begins.iter().any(|c| *c == '/') || begins.is_empty();
         let message =
             "`from` is matched against the whole URL, scheme and host included, so it never matches";
         let help = match path {
@@ -32,6 +32,14 @@ pub(super) fn check_url(from: Option<&Text>, to: &Text, cx: &Context<'_, '_>) {
         cx.reader.report(Diagnostic::new(&NEVER_MATCHES, from.span, message).with_help(help));
     }
     check_groups(from, to, cx);
+}
+
+/// A pattern as far as it is written before its first expression.
+fn written_begin(from: &Text) -> Option<&str> {
+    match from.template.parts().first()? {
+        TemplatePart::Text(text) => Some(text),
+        TemplatePart::Expression(_) => None,
+    }
 }
 
 /// Looks for groups in `to` that `from` does not have.

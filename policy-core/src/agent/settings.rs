@@ -116,6 +116,8 @@ static CONSOLE_UI_COLOR: Field<Choice<()>> = Field::default(
 );
 static CRL_NOVERIFY: Field<Flag> =
     Field::default("crl_noverify", Flag, "false", "Does not ask whether certificates were revoked.");
+static CRL_URL: Field<Literal> =
+    Field::optional("crl_url", Literal(2_048), "Where the list of revoked certificates is asked for.");
 static DNS_RESOLVER_IPS: Field<Items<Ip>> = Field::optional(
     "dns_resolver_ips",
     Items::of(Ip),
@@ -207,6 +209,7 @@ pub(super) const FIELDS: Declared = &[
     &CONSOLE_UI,
     &CONSOLE_UI_COLOR,
     &CRL_NOVERIFY,
+    &CRL_URL,
     &DNS_RESOLVER_IPS,
     &HEARTBEAT_INTERVAL,
     &HEARTBEAT_TOLERANCE,
@@ -250,6 +253,8 @@ pub struct AgentSettings {
     pub console_ui: ConsoleUi,
     /// True if revocation is not asked for.
     pub crl_noverify: bool,
+    /// Where the list of revoked certificates is asked for.
+    pub crl_url: Option<Box<str>>,
     /// Servers that resolve names.
     pub dns_resolver_ips: Vec<IpAddr>,
     /// How often the service is asked for a sign of life.
@@ -293,6 +298,7 @@ impl AgentSettings {
         let (crl, dns) = (cx.read(fields, &CRL_NOVERIFY), cx.optional(fields, &DNS_RESOLVER_IPS));
         let (interval, tolerance) =
             (cx.read(fields, &HEARTBEAT_INTERVAL), cx.read(fields, &HEARTBEAT_TOLERANCE));
+        let crl_url = text(&CRL_URL);
         let inspect = cx.read(fields, &INSPECT_DB_SIZE);
         let (level, format) = (cx.read(fields, &LOG_LEVEL), cx.read(fields, &LOG_FORMAT));
         let (log, metadata) = (cx.read(fields, &LOG), text(&METADATA));
@@ -313,6 +319,7 @@ impl AgentSettings {
             connect_timeout: timeout?,
             console_ui: console?,
             crl_noverify: crl?,
+            crl_url: crl_url?,
             dns_resolver_ips: dns?.unwrap_or_default(),
             heartbeat_interval: interval?,
             heartbeat_tolerance: tolerance?,

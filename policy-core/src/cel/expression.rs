@@ -309,6 +309,22 @@ impl Expression {
         )
     }
 
+    /// True if its value, as text, always begins with a slash: a path, or a text that is added to.
+    pub(crate) fn begins_with_slash(&self) -> bool {
+        const PATHS: &[&str] = &["req.url.path", "req.url.raw_path", "req.url.uri"];
+        let code = &self.inner.code;
+        let mut at = Some(code.root);
+        while let Some(node) = at.and_then(|id| code.node(id)) {
+            match node {
+                Node::Const(Value::String(text)) => return text.starts_with('/'),
+                Node::Fact(fact) => return PATHS.contains(&fact.path()),
+                Node::Call { name: "_+_", arguments, .. } => at = arguments.first().copied(),
+                _ => return false,
+            }
+        }
+        false
+    }
+
     /// The variable that it is, by its name.
     pub(crate) fn variable(&self) -> Option<Box<str>> {
         match state::variable(&self.inner.code, self.inner.code.node(self.inner.code.root)?)? {

@@ -55,6 +55,11 @@ impl Draft {
         self.translated.groups
     }
 
+    /// True if [`Self::begins`] counts the start of a line as that of the text.
+    pub(super) const fn by_line(&self) -> bool {
+        self.translated.by_line
+    }
+
     /// The characters one of which every match begins with, at the start of the text.
     pub(super) fn begins(&self) -> Option<&[char]> {
         self.translated.begins.as_deref()
@@ -290,12 +295,22 @@ mod tests {
             ("^^a", "a"),
             (r"^\Qa.b\E", "a"),
             ("(?P<x>^/)a", "/"),
+            ("^/?api", "/a"),
+            ("^/*a", "/a"),
+            ("^[/]a", "/"),
+            ("^(/a)?b", "/b"),
+            ("^/{0,2}a", "/a"),
+            ("^(a?)?/x", "a/"),
+            ("(?m)^/a", "/"),
+            ("^$", ""),
+            ("^/?$", "/"),
+            ("(?i)^[/a]b", "//aA"),
         ] {
             assert_eq!(begins(pattern).as_deref(), Some(with), "{pattern}");
         }
         for pattern in [
-            "/api", "^/?api", "^/*a", "^[/]a", "^.", "^(/a|.*)", "(^)?/a", "^/a|b", "(?m)^/a", "a^/b", "",
-            "^", "^(|/a)", "^(/a)?b", "^/{0,2}a",
+            "/api", "^.", "^(/a|.*)", "(^)?/a", "(^/a)?b", "^/a|b", "a^/b", "", "^", "^(|/a)", "^*/a", "^/*",
+            "^[^/]a", "^[a-z]", "^\\w", "$", "^/a|$",
         ] {
             assert_eq!(begins(pattern), None, "{pattern}");
         }

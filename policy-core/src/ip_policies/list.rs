@@ -7,6 +7,7 @@ use ipnetwork::IpNetwork;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, shorten, steers};
 use crate::lpm::{CidrError, cidr};
+use crate::reader::{PLACEHOLDER, placeholder_entry};
 use crate::schema::{HOST_BITS, code_of, host_bits, not_a_network};
 use crate::source::{Source, Span};
 
@@ -206,6 +207,13 @@ impl ListReader {
                 }
                 self.add(parsed.network, (number, line), entry);
             }
+            Err(_) if is_waiting(entry) => {
+                self.report((number, line), entry, (&PLACEHOLDER, Severity::Error), |span| {
+                    let text = String::from_utf8_lossy(entry);
+                    placeholder_entry(&text, span)
+                        .unwrap_or_else(|| not_a_network(&text, CidrError::Address, span))
+                });
+            }
             Err(error) => self.report((number, line), entry, (code_of(error), Severity::Error), |span| {
                 let found = not_a_network(&shown(entry), error, span);
                 let has = |of: &[u8]| entry.iter().any(|byte| of.contains(byte));
@@ -304,6 +312,11 @@ fn picture(c: char) -> char {
         c if steers(c) => char::REPLACEMENT_CHARACTER,
         c => c,
     }
+}
+
+/// True for an entry that waits to be filled in.
+fn is_waiting(entry: &[u8]) -> bool {
+    std::str::from_utf8(entry).is_ok_and(|text| placeholder_entry(text, Span::default()).is_some())
 }
 
 #[cfg(test)]

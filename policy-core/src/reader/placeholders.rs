@@ -7,7 +7,7 @@ use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
 use crate::parse::{NodeKind, NodeRef, Plain};
 use crate::source::Span;
 
-pub(super) static PLACEHOLDER: Code = Code::warning("TP313", "placeholder");
+pub(crate) static PLACEHOLDER: Code = Code::warning("TP313", "placeholder");
 
 /// Reports a node that would be a placeholder if it were quoted, `{your secret}`; true if it is.
 pub(crate) fn placeholder_map(node: NodeRef<'_>, reader: &Reader<'_>) -> bool {
@@ -15,7 +15,7 @@ pub(crate) fn placeholder_map(node: NodeRef<'_>, reader: &Reader<'_>) -> bool {
     let mut entries = entries.iter();
     let (Some((key, value)), None) = (entries.next(), entries.next()) else { return false };
     let (NodeKind::Scalar(key), NodeKind::Scalar(value)) = (key.kind(), value.kind()) else { return false };
-    if Plain::from_scalar(value) != Plain::Null || !is_placeholder(&format!("{{{}}}", key.text)) {
+    if Plain::from_scalar(value) != Plain::Null || !(is_words(key.text) || is_placeholder(key.text)) {
         return false;
     }
     let message = format!("`{{{}}}` waits to be filled in", shorten(key.text));
@@ -34,6 +34,39 @@ pub(crate) fn placeholder(text: TextRef<'_>, severity: Severity, reader: &Reader
         Diagnostic::new(&PLACEHOLDER, span, message).with_severity(severity).with_help("write the value"),
     );
     true
+}
+
+/// The same in an expression, where `${MY_DOMAIN}` inside a text is nothing but text.
+pub(crate) fn placeholder_in_expression(text: TextRef<'_>, severity: Severity, reader: &Reader<'_>) {
+    if placeholder(text, severity, reader) {
+        return;
+    }
+    let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let found = text.value.match_indices("${").find_map(|(at, _)| {
+        let name = text.value.get(at + 2..)?;
+        let name = name.get(..name.find('}')?)?;
+        let named = name.starts_with(|c: char| c.is_ascii_uppercase()) && name.chars().all(is_name);
+        named.then(|| at..at + name.len() + 3)
+    });
+    if let Some(part) = found {
+        let message = format!("`{}` waits to be filled in", text.value.get(part.clone()).unwrap_or_default());
+        let span = text.origin().place(Span::from_range(part)).0;
+        let found = Diagnostic::new(&PLACEHOLDER, span, message).with_severity(severity);
+        reader.report(found.with_help("write the value"));
+    }
+}
+
+/// The finding of an entry of a list that is no network and waits to be filled in.
+pub(crate) fn placeholder_entry(text: &str, span: Span) -> Option<Diagnostic> {
+    if !is_placeholder(text) && !is_constant_name(text) {
+        return None;
+    }
+    let message = format!("`{}` waits to be filled in", shorten(text));
+    Some(
+        Diagnostic::new(&PLACEHOLDER, span, message)
+            .with_severity(Severity::Error)
+            .with_help("write the value"),
+    )
 }
 
 /// True for `<your host>`, `{your secret}`, `YOUR_TOKEN`, `$YOUR_DOMAIN` and the like.
@@ -69,12 +102,17 @@ fn part(text: &str) -> Option<Range<usize>> {
     }
     let whole = text.trim();
     let start = text.len() - text.trim_start().len();
-    let inside = |open: char, close: char| {
-        whole.strip_prefix(open).and_then(|rest| rest.strip_suffix(close)).is_some_and(is_words)
-    };
+    let named = whole
+        .strip_prefix('<')
+        .and_then(|rest| rest.strip_suffix('>'))
+        .is_some_and(|inner| is_words(inner) && names_a_value(inner));
     let lower = (whole.starts_with("your_") || whole.starts_with("your-"))
         && whole.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-    if inside('<', '>') || inside('{', '}') || lower {
+    let in_braces = whole
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'))
+        .is_some_and(|inner| is_words(inner) && inner.contains([' ', '_']) && names_a_value(inner));
+    if named || in_braces || lower {
         return Some(start..start + whole.len());
     }
     bracketed(text, '<', '>')
@@ -88,7 +126,18 @@ fn part(text: &str) -> Option<Range<usize>> {
         .or_else(|| shortened_pem(text))
 }
 
-/// `Bearer <TOKEN>`: one word in angle brackets, in a text without HTML.
+/// True for words in brackets that stand for a value: `your …`, capitals, or what the value is.
+fn names_a_value(inner: &str) -> bool {
+    const VALUES: &[&str] = &[
+        "addr", "address", "cidr", "domain", "host", "hostname", "id", "ip", "ips", "key", "name", "network",
+        "password", "port", "secret", "token", "url", "user", "username",
+    ];
+    let words = || inner.split(|c: char| !c.is_alphanumeric());
+    let capitals = inner.contains(char::is_alphabetic) && !inner.contains(char::is_lowercase);
+    capitals || words().next() == Some("your") || words().any(|word| VALUES.contains(&&*word.to_lowercase()))
+}
+
+/// `Bearer <TOKEN>`: what a value is called, in angle brackets, in a text without HTML.
 fn word_in_brackets(text: &str) -> Option<Range<usize>> {
     if text.contains("</") || text.contains("/>") || text.contains("<!") {
         return None;
@@ -100,7 +149,8 @@ fn word_in_brackets(text: &str) -> Option<Range<usize>> {
             text.get(..at)?.chars().next_back().is_none_or(|c| c.is_whitespace() || "'\"/=@:.,-".contains(c));
         let word = name.len() > 1
             && name.starts_with(|c: char| c.is_ascii_alphabetic())
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "_- ".contains(c))
+            && names_a_value(name)
             && !ELEMENTS.contains(&&*name.to_ascii_lowercase());
         (word && stands_alone).then(|| at..at + name.len() + 2)
     })
@@ -131,10 +181,17 @@ fn between(text: &str, mark: &str) -> Option<Range<usize>> {
     let at = text.find(mark)?;
     let rest = text.get(at + mark.len()..)?;
     let name = rest.get(..rest.find(mark)?)?;
-    let word = name.len() > 2
+    let word = name.len() > 1
         && name.starts_with(|c: char| c.is_ascii_uppercase())
         && name.chars().all(|c| c.is_ascii_uppercase() || c == '_' || c.is_ascii_digit());
-    (word && (mark == "__" || name.contains('_'))).then(|| at..at + name.len() + 2 * mark.len())
+    // `%AB%` may be an encoded letter.
+    let encoded = || name.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+    let whole = name.len() + 2 * mark.len() == text.len() && name.len() > 2;
+    let clear = match mark {
+        "__" => name.len() > 2,
+        _ => name.contains('_') || whole || !encoded(),
+    };
+    (word && clear).then(|| at..at + name.len() + 2 * mark.len())
 }
 
 /// Words that say it.
@@ -188,8 +245,10 @@ fn capitals(text: &str) -> Option<Range<usize>> {
         let name = text.get(at + 1..)?;
         let name = name.get(..name.find(|c: char| !is_name(c)).unwrap_or(name.len()))?;
         let begins = text.get(..at)?.chars().next_back().is_none_or(|c| " '\"/=@.:,([-".contains(c));
-        let named =
-            name.starts_with(|c: char| c.is_ascii_uppercase()) && name.contains('_') && name.len() > 3;
+        let behind = text.get(at + 1 + name.len()..)?.chars().next();
+        let named = name.len() > 1
+            && name.starts_with(|c: char| c.is_ascii_uppercase())
+            && !behind.is_some_and(char::is_alphanumeric);
         (begins && named).then(|| at..at + 1 + name.len())
     })
 }
@@ -221,6 +280,15 @@ mod tests {
             "https://%MY_DOMAIN%/path",
             "__TOKEN__",
             "CHANGEME",
+            "Bearer $TOKEN",
+            "$SECRET",
+            "$OFFICE",
+            "req.host.endsWith('.$DOMAIN')",
+            "conn.client_ip == '<api key>'",
+            "<your ip>/32",
+            "<CIDR>",
+            "%IP%",
+            "%ADDRESS%",
             "-----BEGIN CERTIFICATE-----\n... snip ...\n-----END CERTIFICATE-----",
         ] {
             assert!(is_placeholder(text), "{text}");
@@ -235,6 +303,13 @@ mod tests {
             "${vars.x}",
             "a < b > c",
             "AUTHTOKEN",
+            "<none>",
+            "Site <berlin>",
+            "{id}",
+            "$Secret",
+            "a$|B",
+            "%C3%A4%20",
+            "/%ABC%20x",
             "$",
             "<h1>Not found</h1>",
             "first<br>second",

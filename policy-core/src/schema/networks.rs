@@ -95,6 +95,9 @@ fn check_dynamic(read: &Text, cx: &Context<'_, '_>) -> bool {
     if let Some(odd) = written.chars().find(|c| !(c.is_ascii_hexdigit() || matches!(c, '.' | ':' | '/'))) {
         return error(format!("a network has no {odd:?}"));
     }
+    if let Some(number) = wrong_number(read.template.parts()) {
+        return error(format!("`{number}` is no number of an address"));
+    }
     // The length that is written to its end.
     let length = match read.template.parts().last() {
         Some(TemplatePart::Text(end)) => end.split_once('/').map(|(_, length)| length),
@@ -116,6 +119,24 @@ fn check_dynamic(read: &Text, cx: &Context<'_, '_>) -> bool {
         }
         Ok(_) => true,
     }
+}
+
+/// A number of an IPv4 address that is written out and is none: greater than 255, or with a zero in front.
+fn wrong_number(parts: &[TemplatePart]) -> Option<String> {
+    const GIVEN: char = '$';
+    let text: String = parts
+        .iter()
+        .map(|part| match part {
+            TemplatePart::Text(text) => text.to_string(),
+            TemplatePart::Expression(_) => GIVEN.to_string(),
+        })
+        .collect();
+    let address = text.split('/').next().filter(|address| !address.contains(':'))?;
+    let wrong = |number: &&str| {
+        let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        digits && (number.len() > 1 && number.starts_with('0') || number.parse::<u8>().is_err())
+    };
+    address.contains('.').then(|| address.split('.').find(wrong).map(ToOwned::to_owned))?
 }
 
 /// Reads one entry and reports what is odd about it.

@@ -1,10 +1,10 @@
 //! Texts: literal ones, those with `${…}`, regular expressions, URLs, expressions, and values of any shape.
 
 use super::{Context, Kind};
-use crate::cel::{self, Expression, FieldType, Shape, Template, Type, is_template};
+use crate::cel::{self, Expression, FieldType, Shape, Template, TemplatePart, Type, is_template};
 use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
 use crate::parse::{NodeKind, NodeRef, Plain, PlainMap};
-use crate::reader::{TextRef, is_placeholder, placeholder};
+use crate::reader::{TextRef, is_placeholder, placeholder, placeholder_in_expression};
 use crate::source::{Span, Spanned};
 use crate::variables;
 
@@ -193,7 +193,16 @@ impl Kind for WebUrl {
                 Text { span: literal.span, template: Template::of_text(&literal.value) }
             }
         };
-        let Some(url) = read.literal() else { return Some(read) };
+        let Some(url) = read.literal() else {
+            if begins_as_web_url(read.template.parts()) {
+                return Some(read);
+            }
+            let message =
+                "this is no web URL, whatever `${…}` gives: it begins with neither `http://` nor `https://`";
+            let found = Diagnostic::new(&INVALID_WEB_URL, read.span, message);
+            cx.reader.report(found.with_help("write e.g. `https://${…}/path`"));
+            return None;
+        };
         if is_placeholder(url) || is_web_url(url) {
             return Some(read);
         }
@@ -212,6 +221,22 @@ impl Kind for WebUrl {
 
     fn interpolates(&self) -> bool {
         self.interpolated
+    }
+}
+
+/// True if a text with expressions may begin with the scheme of the web.
+fn begins_as_web_url(parts: &[TemplatePart]) -> bool {
+    const SCHEMES: [&str; 2] = ["http://", "https://"];
+    let slashes = |part: &TemplatePart| match part {
+        TemplatePart::Text(text) => text.contains("://"),
+        TemplatePart::Expression(expression) => !expression.has_no_slash(),
+    };
+    match parts.first() {
+        Some(TemplatePart::Text(text)) => {
+            let lower = text.to_ascii_lowercase();
+            SCHEMES.iter().any(|scheme| lower.starts_with(scheme) || scheme.starts_with(&lower))
+        }
+        _ => parts.iter().any(slashes),
     }
 }
 
@@ -240,7 +265,7 @@ impl Kind for Condition {
 
     fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<Self::Value> {
         let text = cx.reader.text(node, what).filter(|text| text.is_whole(cx.reader))?;
-        placeholder(text, Severity::Warning, cx.reader);
+        placeholder_in_expression(text, Severity::Warning, cx.reader);
         let expression = cx.expression(text, self.boolean, self.retry)?;
         Some(Spanned::new(expression, text.span))
     }

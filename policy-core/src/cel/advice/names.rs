@@ -282,7 +282,6 @@ fn lies_on(name: &str, known: &str) -> bool {
 
 /// The category that may be meant: one with the same parts, or with nearly the same letters.
 pub(super) fn near_category(name: &str) -> Option<&'static str> {
-    const SHORTEST: usize = 4;
     let parts = |name: &str| {
         let mut parts: Vec<String> = name.split(['.', '_']).map(str::to_ascii_lowercase).collect();
         parts.sort();
@@ -290,14 +289,39 @@ pub(super) fn near_category(name: &str) -> Option<&'static str> {
     };
     let wanted = parts(name);
     let same = CATEGORIES.iter().find(|known| parts(known) == wanted).copied();
-    let last = || {
-        let inner = CATEGORIES.iter().copied().filter(|known| known.rsplit('.').next() == Some(name));
-        inner.into_iter().next().filter(|_| name.len() >= SHORTEST || name == "tor")
-    };
-    same.or_else(last).or_else(|| {
-        // Names of quite another length are not compared.
-        let fits = |known: &&str| !known.contains('*') && known.len().abs_diff(name.len()) <= name.len() / 3;
+    same.or_else(|| same_last(name)).or_else(|| {
+        let fits = |known: &&str| !known.contains('*') && resembles(name, known);
         did_you_mean(name, CATEGORIES.iter().flat_map(|known| prefixes(known)).filter(fits))
+    })
+}
+
+/// The one category with the same last part, and the same first one if there are several parts.
+fn same_last(name: &str) -> Option<&'static str> {
+    const SHORTEST: usize = 4;
+    let (first, last) = (name.split('.').next()?, name.rsplit('.').next()?);
+    if first == last && name.len() < SHORTEST && name != "tor" {
+        return None;
+    }
+    let fits = |known: &&&str| {
+        let begins = first == last || known.split('.').next() == Some(first);
+        begins && known.rsplit('.').next() == Some(last)
+    };
+    let mut found = CATEGORIES.iter().filter(fits);
+    found.next().copied().filter(|_| found.next().is_none() || first == last)
+}
+
+/// True if the parts of two names are the same or nearly so, one by one.
+fn resembles(name: &str, known: &str) -> bool {
+    let near =
+        |(a, b): (&str, &str)| a.eq_ignore_ascii_case(b) || did_you_mean(a, std::iter::once(b)).is_some();
+    name.split('.').count() == known.split('.').count() && name.split('.').zip(known.split('.')).all(near)
+}
+
+/// True if a category or a dotted prefix of one begins with a text.
+pub(super) fn begins_category(text: &str) -> bool {
+    CATEGORIES.iter().any(|known| match known.split_once('*') {
+        Some((open, _)) => open.starts_with(text) || text.starts_with(open),
+        None => known.starts_with(text),
     })
 }
 
@@ -354,6 +378,9 @@ mod tests {
         }
         assert_eq!(near_category("proxy.anonymous.org.firehol"), Some("proxy.anonymous.firehol_org"));
         assert_eq!(near_category("tor"), Some("proxy.anonymous.tor"));
+        assert_eq!(near_category("proxy.tor"), Some("proxy.anonymous.tor"));
+        assert_eq!(near_category("proxy.ssh"), None);
+        assert!(begins_category("proxy.anon") && begins_category("") && !begins_category("proxy.tor"));
         assert_eq!(near_category("com.githb"), Some("com.github"));
         assert_eq!(near_category("blocklist.co.greensnow"), Some("blocklist.greensnow_co"));
         assert_eq!(CATEGORIES.iter().filter(|name| name.contains('*')).count(), 9);

@@ -4,7 +4,7 @@
 //! media types, names of headers, categories of addresses. Comparisons with items of a list are followed through
 //! `exists` and its like.
 
-use super::names::{is_category, is_country, near_category, near_country};
+use super::names::{begins_category, is_category, is_country, near_category, near_country};
 use super::parts::{Parts, Stands};
 use crate::cel;
 use crate::cel::code::{LoopKind, Node, NodeId};
@@ -29,6 +29,7 @@ enum Kind {
     Protocol(&'static [&'static str]),
     Status,
     Upper,
+    Url,
 }
 
 /// How a part is compared.
@@ -165,6 +166,7 @@ impl Parts<'_> {
                 "req.method" => one(Kind::Method),
                 "req.host" => one(Kind::Host),
                 "req.url.path" | "req.url.raw_path" | "req.url.uri" => one(Kind::Path),
+                "req.url" => one(Kind::Url),
                 "req.url.scheme" => one(Kind::Protocol(HTTP)),
                 "endpoint.protocol" => one(Kind::Protocol(ALL)),
                 "req.content_type" | "res.content_type" => one(Kind::ContentType),
@@ -329,6 +331,8 @@ fn never_text(kind: Kind, text: &str, how: How) -> Option<Never> {
             as_other(upper.clone(), "methods are in capitals").filter(|_| METHODS.contains(&&*upper))
         }
         Kind::Path if matches!(how, How::Equal | How::Begin) => path(text, how),
+        Kind::Url if matches!(how, How::Equal | How::Begin) && !text.is_empty() => whole_url(text, how),
+        Kind::Category if how == How::Begin && !begins_category(text) => Some(category(text)),
         Kind::Protocol(all) if how == How::Equal && !all.contains(&text) => {
             let lower = text.to_ascii_lowercase();
             let near = all.contains(&&*lower).then_some(lower);
@@ -363,6 +367,21 @@ fn path(text: &str, how: How) -> Option<Never> {
     })
 }
 
+/// A text that does not begin as whole URLs do.
+fn whole_url(text: &str, how: How) -> Option<Never> {
+    let fits = ["http://", "https://"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme) || how == How::Begin && scheme.starts_with(text));
+    (!fits).then(|| Never {
+        why: "it is the whole URL, with scheme and host".to_owned(),
+        help: match text.starts_with('/') {
+            true => "compare `req.url.path`, the path alone".to_owned(),
+            false => "begin with `https://`, or compare `req.url.host` or `req.url.path`".to_owned(),
+        },
+        fix: None,
+    })
+}
+
 fn category(text: &str) -> Never {
     if text.contains([',', ' ']) {
         let help = "write each in a text of its own: `['a', 'b'].exists(c, c in conn.client_ip.categories)`";
@@ -382,9 +401,13 @@ fn category(text: &str) -> Never {
 
 /// A pattern that begins with what the part never begins with.
 fn matched(parts: &Parts<'_>, kind: Kind, id: NodeId, pattern: &str, found: &mut Diagnostics) {
-    let Some(begins) = cel::pattern_facts(pattern).and_then(|facts| facts.begins) else { return };
+    let facts = cel::pattern_facts(pattern).filter(|facts| !facts.by_line);
+    let Some(begins) = facts.and_then(|facts| facts.begins).filter(|begins| !begins.is_empty()) else {
+        return;
+    };
     let never = |c: &char| match kind {
         Kind::Path => !matches!(c, '/' | '*'),
+        Kind::Url => *c != 'h',
         Kind::Header => c.is_ascii_uppercase(),
         _ => false,
     };
@@ -396,6 +419,11 @@ fn matched(parts: &Parts<'_>, kind: Kind, id: NodeId, pattern: &str, found: &mut
             &cel::HEADER_CASE,
             "header names are in lower case here, so this never matches",
             "write small letters",
+        ),
+        Kind::Url => (
+            &cel::IMPOSSIBLE,
+            "`req.url` never matches this: it is the whole URL, with scheme and host",
+            "match `req.url.path`, the path alone",
         ),
         _ => (
             &cel::IMPOSSIBLE,

@@ -26,13 +26,16 @@ pub(super) struct Translated {
     pub(super) groups: usize,
     /// The characters one of which every match begins with, at the start of the text.
     pub(super) begins: Option<Vec<char>>,
+    /// True if that counts the start of a line as the start of the text.
+    pub(super) by_line: bool,
 }
 
 /// How the matches of a branch begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Head {
-    /// Nothing has been read but the start of the text, if it is `true`.
-    Open(bool),
+    /// Nothing that must be there has been read but the start of the text, if `start`; what may be there begins with one
+    /// of `skipped`.
+    Open { start: bool, skipped: Vec<char> },
     /// With one of these, at the start of the text.
     With(Vec<char>),
     /// Anywhere, or with other things.
@@ -41,11 +44,42 @@ enum Head {
 
 impl Default for Head {
     fn default() -> Self {
-        Self::Open(false)
+        Self::open(false)
     }
 }
 
 impl Head {
+    /// More characters than this are not followed.
+    const MOST: usize = 64;
+
+    const fn open(start: bool) -> Self {
+        Self::Open { start, skipped: Vec::new() }
+    }
+
+    /// That of a thing behind what may be left out.
+    fn behind(self, mut before: Vec<char>) -> Self {
+        match self {
+            Self::With(more) if before.len() + more.len() <= Self::MOST => {
+                before.extend(more);
+                Self::With(before)
+            }
+            Self::Open { start, skipped } if before.len() + skipped.len() <= Self::MOST => {
+                before.extend(skipped);
+                Self::Open { start, skipped: before }
+            }
+            _ => Self::Any,
+        }
+    }
+
+    /// That of the same, if it may be left out; `started` where the start of the text had been read before it.
+    fn left_out(self, started: bool) -> Self {
+        match self {
+            Self::With(skipped) if started => Self::Open { start: true, skipped },
+            Self::Open { start, skipped } if start == started => Self::Open { start, skipped },
+            _ => Self::Any,
+        }
+    }
+
     /// That of a branch or another one.
     fn or(self, other: Self) -> Self {
         match (self, other) {
@@ -53,7 +87,10 @@ impl Head {
                 some.extend(others);
                 Self::With(some)
             }
-            (Self::Open(a), Self::Open(b)) => Self::Open(a && b),
+            (Self::Open { start: a, skipped: mut some }, Self::Open { start: b, skipped: others }) => {
+                some.extend(others);
+                Self::Open { start: a && b, skipped: some }
+            }
             _ => Self::Any,
         }
     }
@@ -76,13 +113,20 @@ pub(super) fn translate(pattern: &str) -> Result<Translated, String> {
         groups: Vec::new(),
         here: Group::default(),
         groups_read: 0,
+        by_line: false,
     };
     reader.read()?;
     let begins = match reader.here.heads() {
         Head::With(characters) => Some(characters),
-        Head::Open(_) | Head::Any => None,
+        Head::Open { .. } | Head::Any => None,
     };
-    Ok(Translated { text: reader.out, states: reader.here.total(), groups: reader.groups_read, begins })
+    Ok(Translated {
+        text: reader.out,
+        states: reader.here.total(),
+        groups: reader.groups_read,
+        begins,
+        by_line: reader.by_line,
+    })
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -117,8 +161,8 @@ struct Group {
     /// How the branch begins that is read, and those before it.
     head: Head,
     branches: Option<Head>,
-    /// True if the last atom decided how it begins.
-    decided: bool,
+    /// Whether the start of the text had been read before the last atom, if that atom decided how the branch begins.
+    decided: Option<bool>,
     /// How the branch began when the group was opened; of the whole pattern anywhere.
     outer: Head,
 }
@@ -132,9 +176,10 @@ impl Group {
 
     /// An atom decides how the branch begins, if nothing has before.
     fn begin(&mut self, head: impl FnOnce(bool) -> Head) {
-        self.decided = false;
-        if let Head::Open(start) = self.head {
-            (self.head, self.decided) = (head(start), true);
+        self.decided = None;
+        if let Head::Open { start, skipped } = &mut self.head {
+            let (start, skipped) = (*start, std::mem::take(skipped));
+            (self.head, self.decided) = (head(start).behind(skipped), Some(start));
         }
     }
 
@@ -166,6 +211,8 @@ struct Reader<'p> {
     here: Group,
     /// Groups that capture.
     groups_read: usize,
+    /// True if the start of a line has been read.
+    by_line: bool,
 }
 
 impl Reader<'_> {
@@ -198,10 +245,13 @@ impl Reader<'_> {
                 '\\' => self.escape()?,
                 '.' if self.flags.all => self.put("(?s:.)", WIDE),
                 '.' => self.put("[^\\n]", WIDE),
-                '^' if self.flags.lines => self.put("(?m:^)", 1),
-                '^' => self.start(),
+                '^' if self.flags.lines => {
+                    self.by_line = true;
+                    self.start("(?m:^)");
+                }
+                '^' => self.start("\\A"),
                 '$' if self.flags.lines => self.put("(?m:$)", 1),
-                '$' => self.put("\\z", 1),
+                '$' => self.end(),
                 c => self.literal(c),
             }
         }
@@ -212,11 +262,31 @@ impl Reader<'_> {
     }
 
     /// The start of the text.
-    fn start(&mut self) {
+    fn start(&mut self, written: &str) {
         let head = std::mem::take(&mut self.here.head);
-        let at_start = matches!(head, Head::Open(_));
-        self.put("\\A", 1);
-        (self.here.head, self.here.decided) = (if at_start { Head::Open(true) } else { head }, false);
+        self.put(written, 1);
+        (self.here.head, self.here.decided) = match head {
+            // What may stand in front of a start cannot.
+            Head::Open { start, .. } => (Head::open(true), Some(start)),
+            head => (head, None),
+        };
+    }
+
+    /// The end of the text: behind its start, a match begins with nothing.
+    fn end(&mut self) {
+        self.here.begin(|start| if start { Head::With(Vec::new()) } else { Head::Any });
+        let decided = self.here.decided;
+        self.put("\\z", 1);
+        self.here.decided = decided;
+    }
+
+    /// How a thing begins that is one of these characters.
+    fn one_of(&self, characters: &[char]) -> impl FnOnce(bool) -> Head + use<> {
+        let all: Vec<char> = match self.flags.fold {
+            true => characters.iter().flat_map(|c| c.to_lowercase().chain(c.to_uppercase())).collect(),
+            false => characters.to_vec(),
+        };
+        move |start| if start { Head::With(all) } else { Head::Any }
     }
 
     /// Something that needs no brackets of its own.
@@ -237,12 +307,8 @@ impl Reader<'_> {
         let mut buffer = [0; 4];
         self.folded(&regex::escape(c.encode_utf8(&mut buffer)));
         let states = if c.is_ascii() { 1 } else { 4 } * if self.flags.fold { 4 } else { 1 };
-        let fold = self.flags.fold;
-        self.here.begin(|start| match (start, fold) {
-            (false, _) => Head::Any,
-            (true, false) => Head::With(vec![c]),
-            (true, true) => Head::With(c.to_lowercase().chain(c.to_uppercase()).collect()),
-        });
+        let head = self.one_of(&[c]);
+        self.here.begin(head);
         self.here.atom(Atom { states, repeats: 1 });
     }
 
@@ -272,8 +338,8 @@ impl Reader<'_> {
             return Err(format!("more than {MOST_DEPTH} groups inside one another"));
         }
         // Behind something else nothing inside of the group is at the start.
-        let head = match self.here.head {
-            Head::Open(start) => Head::Open(start),
+        let head = match &self.here.head {
+            Head::Open { start, .. } => Head::open(*start),
             _ => Head::Any,
         };
         let inner = Group { flags: outer, head: head.clone(), outer: head, ..Group::default() };
@@ -379,10 +445,10 @@ impl Reader<'_> {
             }
             copies = u64::from(last.max(1));
         }
-        // What may be left out decides nothing.
+        // What may be left out leaves it to what follows.
         let least = bounds.map_or(u32::from(written == "+"), |(least, _)| least);
-        if self.here.decided && least == 0 {
-            self.here.head = Head::Any;
+        if let Some(started) = self.here.decided.filter(|_| least == 0) {
+            self.here.head = std::mem::take(&mut self.here.head).left_out(started);
         }
         self.out.push_str(written);
         if reluctant {

@@ -8,7 +8,7 @@ impl Reader<'_> {
     pub(super) fn escape(&mut self) -> Result<(), String> {
         let Some(c) = self.chars.next() else { return Err("a `\\` at the end".to_owned()) };
         match c {
-            'A' => self.start(),
+            'A' => self.start("\\A"),
             'z' => self.put("\\z", 1),
             'b' => self.put("(?-u:\\b)", 1),
             'B' => self.put("(?-u:\\B)", 1),
@@ -168,7 +168,12 @@ impl Reader<'_> {
             's' => "\\t\\n\\x0C\\r ",
             _ => return self.unicode(letter == 'P', class),
         };
+        let open = class.open;
         class.nested(letter.is_ascii_uppercase(), ranges);
+        if letter == 's' {
+            class.open = open;
+            class.characters.extend(['\t', '\n', '\u{c}', '\r', ' ']);
+        }
         Ok(())
     }
 
@@ -212,7 +217,11 @@ impl Reader<'_> {
 
     fn put_class(&mut self, negated: bool, class: &Class) {
         let items = if class.text.is_empty() { NOTHING } else { &*class.text };
-        self.here.begin(|_| Head::Any);
+        let head = self.one_of(&class.characters);
+        match negated || class.open || class.characters.is_empty() {
+            true => self.here.begin(|_| Head::Any),
+            false => self.here.begin(head),
+        }
         self.folded(&format!("[{}{items}]", if negated { "^" } else { "" }));
         let states = class.states.max(if negated { WIDE } else { 1 });
         let states = states.saturating_mul(if self.flags.fold { 4 } else { 1 });
@@ -228,10 +237,19 @@ const NOTHING: &str = "[^\\x00-\\x{10FFFF}]";
 struct Class {
     text: String,
     states: u64,
+    /// The characters of it, unless it is open.
+    characters: Vec<char>,
+    /// True if it has more characters than are listed.
+    open: bool,
 }
 
 impl Class {
     fn range(&mut self, from: u32, to: u32) {
+        const LISTED: u32 = 16;
+        match to.saturating_sub(from) < LISTED && self.characters.len() < Head::MOST {
+            true => self.characters.extend((from..=to).filter_map(char::from_u32)),
+            false => self.open = true,
+        }
         // Halves of pairs are in no text.
         let from = if (0xD800..0xE000).contains(&from) { 0xE000 } else { from };
         let to = if (0xD800..0xE000).contains(&to) { 0xD7FF } else { to };
@@ -242,6 +260,7 @@ impl Class {
     }
 
     fn nested(&mut self, negated: bool, ranges: &str) {
+        self.open = true;
         self.text.push_str(if negated { "[^" } else { "[" });
         self.text.push_str(ranges);
         self.text.push(']');
