@@ -22,7 +22,7 @@ pub(super) fn check_url(from: Option<&Text>, to: &Text, cx: &Context<'_, '_>) {
     if let (Some(from), Some(begins)) = (from, begins)
         && begins.iter().all(|c| !matches!(c, 'h'))
     {
-        let path = begins.iter().any(|c| *c == '/') || begins.is_empty();
+        let path = begins.contains(&'/') || begins.is_empty();
         let message =
             "`from` is matched against the whole URL, scheme and host included, so it never matches";
         let help = match path {

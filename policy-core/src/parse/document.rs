@@ -110,12 +110,6 @@ impl Document {
         self.merged
     }
 
-    /// Where the last text ends that was read.
-    pub(crate) fn end_of_texts(&self) -> u32 {
-        let texts = self.nodes.iter().filter(|node| matches!(node.kind, Kind::Scalar { .. }));
-        texts.map(|node| node.span.end).max().unwrap_or(0)
-    }
-
     /// True if any of the text was not read as its author meant it.
     pub(crate) fn is_faulty(&self) -> bool {
         self.cut_at.is_some() || !self.broken.is_empty()
