@@ -59,6 +59,12 @@ pub use value::{Map, Value};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::Span;
 
+/// Drops what is said of the values of these parts: that they are none yet has been told.
+pub(crate) fn drop_values(found: &mut Diagnostics, is_told: impl Fn(Span) -> bool) {
+    let codes: [&'static Code; 2] = [&CIDR_ARGUMENT, &IMPOSSIBLE];
+    found.retain(|item| !(codes.iter().any(|code| std::ptr::eq(*code, item.code)) && is_told(item.span)));
+}
+
 /// A condition is true or false, and not the same for everybody; of one that is, `found` may have told why.
 pub(crate) fn check_condition(expression: &Expression, found: &mut Diagnostics) {
     if let Some(Value::Bool(value)) = expression.constant()

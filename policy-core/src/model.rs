@@ -11,13 +11,15 @@ mod shape;
 use std::rc::Rc;
 
 use crate::actions::{ActionConfig, NAMES, OLD_NAMES, Written, facts_of};
-use crate::cel::{Condition, Expression, State, Type, check_condition};
+use crate::cel::{Condition, Expression, State, Type, check_condition, drop_values};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, did_you_mean, did_you_mean_help, shorten};
 use crate::flow::Flow;
 use crate::options::{CheckOptions, EndpointTraits};
 use crate::parse::{Document, NodeRef};
 use crate::phase::Phase;
-use crate::reader::{Field, Fields, LEGACY_FIELD, Reader, TextRef, head, placeholder_in_expression};
+use crate::reader::{
+    Field, Fields, LEGACY_FIELD, Reader, TextRef, head, is_placeholder, placeholder_in_expression,
+};
 use crate::schema::{Context, Place};
 use crate::source::{FileSpan, Span, Spanned};
 use crate::variables;
@@ -276,12 +278,16 @@ fn expressions<'d>(field: &Field<'d>, place: Place<'_>, reader: &Reader<'d>) -> 
         // One that is wrong has been read as well.
         let nodes = expression.as_ref().map_or(text.value.len() / 2, Expression::nodes);
         reader.take(nodes, expression.as_ref().map_or(0, Expression::pattern_states));
-        placeholder_in_expression(text, Severity::Warning, reader);
         if let Some(expression) = expression {
             check_condition(&expression, &mut found);
             out.push(RuleExpression { span: text.span, expression });
             read.push(text);
         }
+        placeholder_in_expression(text, Severity::Warning, reader);
+        drop_values(&mut found, |span| {
+            let value = text.value.get(span.to_range()).unwrap_or_default();
+            is_placeholder(value.trim_matches(['\'', '"']))
+        });
         reader.absorb_part(text, found);
     }
     let joined: Vec<Expression> = out.iter().map(|item| item.expression.clone()).collect();

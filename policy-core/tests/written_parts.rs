@@ -220,4 +220,7 @@ fn values_that_wait_to_be_filled_in_are_told_once() {
             format!("on_http_request: [{{expressions: [\"{condition}\"], actions: [{{type: deny}}]}}]");
         assert_eq!(said(&text), ["warning TP313"], "{condition}");
     }
+    // Brackets alone make no placeholder.
+    let none = "on_tcp_connect: [{expressions: [\"inCidrRange(conn.client_ip, '<none>')\"], actions: [{type: deny}]}]";
+    assert_eq!(said(none), ["error TP215"]);
 }

@@ -33,7 +33,7 @@ const SLACK: Duration = Duration::from_millis(12);
 /// How often the system is asked at most, if there is room.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// How long room is waited for before it is looked again. Times are known as exactly as that.
-const LONGEST_WAIT: Duration = Duration::from_millis(5);
+const MAX_WAIT: Duration = Duration::from_millis(5);
 /// How often a way that stays full is emptied, and how long that may take.
 const DRAIN_EVERY: Duration = Duration::from_secs(10);
 const DRAIN_TIME: Duration = Duration::from_secs(1);
@@ -158,7 +158,7 @@ impl Pacer {
         }
         let missing = u64::try_from(self.worth().saturating_sub(self.left)).unwrap_or(0);
         let micros = missing.saturating_mul(1_000_000).checked_div(self.rate()).unwrap_or(0);
-        Duration::from_micros(micros).clamp(LOOK_EVERY, LONGEST_WAIT)
+        Duration::from_micros(micros).clamp(LOOK_EVERY, MAX_WAIT)
     }
 
     /// How long nothing was acknowledged, by the last look.

@@ -11,7 +11,7 @@ use crate::schema::{Choice, Context, Declared, Field, Interpolated, Items, OneOf
 use crate::variables::{self, REQUEST};
 
 /// Places where keys are published (ERR_NGROK_7193).
-const MOST_KEY_SOURCES: usize = 100;
+const MAX_KEY_SOURCES: usize = 100;
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,7 +190,7 @@ static ALLOWED_ALGORITHMS: Field<Items<Choice<SigningAlgorithm>>> = Field::requi
 );
 static JKUS: Field<Items<WebUrl>> = Field::required(
     "additional_jkus",
-    Items::of(WebUrl { interpolated: true }).between(1, MOST_KEY_SOURCES),
+    Items::of(WebUrl { interpolated: true }).between(1, MAX_KEY_SOURCES),
     "additional_jkus: [https://login.example.com/.well-known/jwks.json]",
     "Where keys are published (JWKS), tried in order.",
 );

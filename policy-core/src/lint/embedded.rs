@@ -180,10 +180,14 @@ fn has_rule(node: NodeRef<'_>) -> bool {
     }
 }
 
-/// True for a rule, or a list with a rule or an action: they have lost their phase.
+/// True for a rule, or a list with a rule or an action: they have lost their phase. Lists of other programs have a `type`
+/// too, but no `config` beside it.
 fn holds_rules(node: NodeRef<'_>) -> bool {
+    let has_config = |node| Fields::of(node).is_some_and(|fields| fields.get("config").is_some());
     match node.kind() {
-        NodeKind::Sequence(items) => items.iter().any(|item| is_rule(item) || is_action(item)),
+        NodeKind::Sequence(items) => {
+            items.iter().any(|item| is_rule(item) || is_action(item) && has_config(item))
+        }
         NodeKind::Mapping(_) => is_rule(node),
         NodeKind::Scalar(_) => false,
     }

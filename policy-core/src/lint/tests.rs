@@ -34,6 +34,7 @@ fn files_of_other_programs_are_left_alone() {
         "- name: edges\n  tasks: [{copy: {content: \"on_tcp_connect: []\"}}]\n",
         "- alias: door\n  actions: [{type: turn_on, device_id: a}]\n",
         "on_connect: [{actions: [{type: notify}]}]\n",
+        "outputs: [{type: log}, {type: redirect}]\nfields: [{type: logs}]\n",
         "type: object\nproperties: {on_tcp_connect: {type: array, items: {}}}\n",
         "name: [unclosed\n",
     ] {
@@ -167,7 +168,7 @@ fn rules_that_lost_their_phase_are_not_passed_over() {
         "rules:\n  - name: x\n    actions: [{type: deny}]\n",
         "web:\n  actions:\n    - type: restrict-ips\n      config: {allow: []}\n",
         "foo: {rules: [{expressions: [a], actions: [{type: log}]}]}\n",
-        "policies: {a: {b: [{type: deny}]}}\n",
+        "policies: {a: {b: [{type: deny, config: {}}]}}\n",
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  policy.yml: |\n    # ours\n    on_tcp_connect: []\n",
     ] {
         assert_eq!(look(text).kind, Some(DocumentKind::Embedding), "{text}");

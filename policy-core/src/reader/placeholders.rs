@@ -9,6 +9,12 @@ use crate::source::Span;
 
 pub(crate) static PLACEHOLDER: Code = Code::warning("TP313", "placeholder");
 
+/// A text that waits to be filled in.
+fn finding(text: &str, span: Span, severity: Severity) -> Diagnostic {
+    let message = format!("`{}` waits to be filled in", shorten(text));
+    Diagnostic::new(&PLACEHOLDER, span, message).with_severity(severity).with_help("write the value")
+}
+
 /// Reports a node that would be a placeholder if it were quoted, `{your secret}`; true if it is.
 pub(crate) fn placeholder_map(node: NodeRef<'_>, reader: &Reader<'_>) -> bool {
     let NodeKind::Mapping(entries) = node.kind() else { return false };
@@ -26,47 +32,35 @@ pub(crate) fn placeholder_map(node: NodeRef<'_>, reader: &Reader<'_>) -> bool {
 
 /// Reports a text that waits to be filled in; true if it does.
 pub(crate) fn placeholder(text: TextRef<'_>, severity: Severity, reader: &Reader<'_>) -> bool {
-    let Some(part) = part(text.value) else { return false };
-    let shown = shorten(text.value.get(part.clone()).unwrap_or_default());
-    let message = format!("`{shown}` waits to be filled in");
-    let span = text.origin().place(Span::from_range(part)).0;
-    reader.report(
-        Diagnostic::new(&PLACEHOLDER, span, message).with_severity(severity).with_help("write the value"),
-    );
-    true
+    report(text, part(text.value), severity, reader)
 }
 
 /// The same in an expression, where `${MY_DOMAIN}` inside a text is nothing but text.
 pub(crate) fn placeholder_in_expression(text: TextRef<'_>, severity: Severity, reader: &Reader<'_>) {
-    if placeholder(text, severity, reader) {
-        return;
-    }
+    report(text, part(text.value).or_else(|| shell_variable(text.value)), severity, reader);
+}
+
+fn report(text: TextRef<'_>, part: Option<Range<usize>>, severity: Severity, reader: &Reader<'_>) -> bool {
+    let Some(part) = part else { return false };
+    let span = text.origin().place(Span::from_range(part.clone())).0;
+    reader.report(finding(text.value.get(part).unwrap_or_default(), span, severity));
+    true
+}
+
+/// `${MY_DOMAIN}`.
+fn shell_variable(text: &str) -> Option<Range<usize>> {
     let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    let found = text.value.match_indices("${").find_map(|(at, _)| {
-        let name = text.value.get(at + 2..)?;
+    text.match_indices("${").find_map(|(at, _)| {
+        let name = text.get(at + 2..)?;
         let name = name.get(..name.find('}')?)?;
         let named = name.starts_with(|c: char| c.is_ascii_uppercase()) && name.chars().all(is_name);
         named.then(|| at..at + name.len() + 3)
-    });
-    if let Some(part) = found {
-        let message = format!("`{}` waits to be filled in", text.value.get(part.clone()).unwrap_or_default());
-        let span = text.origin().place(Span::from_range(part)).0;
-        let found = Diagnostic::new(&PLACEHOLDER, span, message).with_severity(severity);
-        reader.report(found.with_help("write the value"));
-    }
+    })
 }
 
 /// The finding of an entry of a list that is no network and waits to be filled in.
 pub(crate) fn placeholder_entry(text: &str, span: Span) -> Option<Diagnostic> {
-    if !is_placeholder(text) && !is_constant_name(text) {
-        return None;
-    }
-    let message = format!("`{}` waits to be filled in", shorten(text));
-    Some(
-        Diagnostic::new(&PLACEHOLDER, span, message)
-            .with_severity(Severity::Error)
-            .with_help("write the value"),
-    )
+    (is_placeholder(text) || is_constant_name(text)).then(|| finding(text, span, Severity::Error))
 }
 
 /// True for `<your host>`, `{your secret}`, `YOUR_TOKEN`, `$YOUR_DOMAIN` and the like.
@@ -86,9 +80,7 @@ pub(crate) fn is_constant_name(text: &str) -> bool {
 pub(crate) fn constant_name(text: TextRef<'_>, name: &str, reader: &Reader<'_>) -> bool {
     let is = is_constant_name(name);
     if is {
-        let message = format!("`{}` waits to be filled in", shorten(name));
-        let found = Diagnostic::new(&PLACEHOLDER, text.span, message).with_severity(Severity::Error);
-        reader.report(found.with_help("write the value"));
+        reader.report(finding(name, text.span, Severity::Error));
     }
     is
 }

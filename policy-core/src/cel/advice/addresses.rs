@@ -274,10 +274,6 @@ fn ordered(fact: &str, symbol: &str, place: Span) -> Diagnostic {
 
 /// A constant network that holds nothing.
 fn network_text(text: &str, place: Span, so: &str, found: &mut Diagnostics) {
-    // What waits to be filled in is told as that.
-    if text.contains(['<', '>']) {
-        return;
-    }
     let shown = shorten(text);
     let (why, help) = match lpm::cidr(text) {
         Ok(network) if !network.bare => return,

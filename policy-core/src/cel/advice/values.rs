@@ -297,10 +297,6 @@ fn never_number(kind: Kind, number: i64, how: How) -> Option<Never> {
 }
 
 fn never_text(kind: Kind, text: &str, how: How) -> Option<Never> {
-    // What waits to be filled in is told as that.
-    if text.contains(['<', '>']) {
-        return None;
-    }
     let as_other = |other: String, why: &str| {
         (other != text).then(|| Never {
             why: why.to_owned(),
