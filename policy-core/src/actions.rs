@@ -75,15 +75,19 @@ pub use verify_webhook::{PROVIDERS, VerifyWebhook};
 
 pub use crate::schema::CidrItem;
 
-use crate::cel::Expression;
+use crate::cel::{Expression, State};
 use crate::diagnostic::{Code, Diagnostics};
 use crate::ir::Lowering;
+use crate::lpm::RangeSet;
 use crate::parse::NodeRef;
 use crate::phase::{Phase, PhaseSet};
 use crate::reader::Fields;
+use crate::run::{Execute, NotRun};
+#[cfg(feature = "reference")]
+use crate::run::{Naive, NaiveNext};
 use crate::schema::{Choice, Context, Declared, FieldDoc, Text, rows};
-use crate::source::Spanned;
-use crate::url::Scheme;
+use crate::source::{Span, Spanned};
+use crate::url::{EndpointUrl, Scheme};
 use crate::variables;
 
 pub(crate) static NO_EFFECT: Code = Code::warning("TP407", "no-effect");
@@ -127,7 +131,9 @@ pub enum OnError {
 }
 
 /// The values of `on_error`.
-const ON_ERROR: Choice<OnError> = Choice { of: &[("halt", OnError::Halt), ("continue", OnError::Continue)] };
+const ON_ERROR: Choice<OnError> = Choice { of: &[("halt", OnError::Halt), (CONTINUE, OnError::Continue)] };
+/// The one after which the policy goes on.
+const CONTINUE: &str = "continue";
 
 /// Whether an action ends the phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,8 +188,12 @@ pub(crate) trait ActionType: Sized {
     const RESULTS: &'static [variables::Declared] = &[];
     /// The rest of it.
     const MORE_RESULTS: &'static [&'static [variables::Declared]] = &[];
-    /// True if this version runs it.
-    const RUNS: bool = false;
+    /// Where this version runs it.
+    const RUNS: PhaseSet = PhaseSet::NONE;
+    /// What is said of it with `enforce: false` where nothing reads its results.
+    const IDLE: &'static str = "refuses nobody, and nothing looks at its result";
+    /// Why it does not handle all that reaches it although its kind does.
+    const GOES_ON: Option<&'static str> = None;
     /// Its page of the documentation.
     const PAGE: &'static str;
 
@@ -221,8 +231,39 @@ pub(crate) trait ActionType: Sized {
         &[]
     }
 
-    /// Writes the instructions, if this version runs it.
-    fn lower(&self, _lowering: &mut Lowering<'_>) {}
+    /// The addresses that it lets through and the entries that say so, if that is known from its text alone and it
+    /// refuses all others.
+    fn lets_through(&self) -> Option<(RangeSet, &[CidrItem])> {
+        None
+    }
+
+    /// The endpoint that it forwards to, if that is the same for every connection.
+    fn forwards_to(&self) -> Option<&Spanned<EndpointUrl>> {
+        None
+    }
+
+    /// What an action with this configuration as it is written, at this place, sets for what follows, before any of it
+    /// is read.
+    fn outline(config: Option<&Fields<'_>>, at: Span, add: &mut dyn FnMut(State, Span)) {
+        let _ = config;
+        results_path::<Self>().into_iter().for_each(|path| add(State::Result(path), at));
+    }
+
+    /// What it does when it runs, where this version runs it.
+    fn lower(&self, _lowering: &mut Lowering<'_>) -> Box<dyn Execute> {
+        Box::new(NotRun)
+    }
+
+    /// The same again, naively, for the tests.
+    #[cfg(feature = "reference")]
+    fn naive(&self, _run: &mut Naive<'_>) -> NaiveNext {
+        NaiveNext::Unknown
+    }
+}
+
+/// The path of an action's results, `actions.ngrok.oauth`.
+fn results_path<A: ActionType>() -> Option<&'static str> {
+    A::RESULTS.first().and_then(|first| variables::result_path(first.path()))
 }
 
 /// What the documentation says of an action.
@@ -241,8 +282,8 @@ pub struct ActionDoc {
     pub fields: Vec<FieldDoc>,
     /// What later expressions can read of it, by path, and the fields of records in it.
     pub results: Vec<&'static str>,
-    /// True if this version runs it.
-    pub runs: bool,
+    /// Where this version runs it.
+    pub runs: PhaseSet,
     /// The page, as Markdown.
     pub page: &'static str,
 }
@@ -307,19 +348,24 @@ macro_rules! registry {
                 match self { $(Self::$kind(action) => action.leaves_results(),)+ }
             }
 
-            /// True if this version runs it.
-            pub(crate) fn runs(&self) -> bool {
-                Self::runs_by_name(self.name())
+            /// What is known of its kind.
+            pub(crate) fn facts(&self) -> KindFacts {
+                match self { $(Self::$kind(_) => KindFacts::of::<$kind>(),)+ }
             }
 
-            /// True if this version runs the action of a name.
-            pub(crate) fn runs_by_name(name: &str) -> bool {
-                match name { $($kind::NAME => $kind::RUNS,)+ _ => false }
+            /// The addresses that it lets through and the entries that say so, if it refuses all others.
+            pub(crate) fn lets_through(&self) -> Option<(RangeSet, &[CidrItem])> {
+                match self { $(Self::$kind(action) => action.lets_through(),)+ }
+            }
+
+            /// The endpoint that it forwards to, if that is the same for every connection.
+            pub(crate) fn forwards_to(&self) -> Option<&Spanned<EndpointUrl>> {
+                match self { $(Self::$kind(action) => action.forwards_to(),)+ }
             }
 
             /// Every text that may hold an expression.
             pub(crate) fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
-                match self { $(Self::$kind(action) => action.texts(each),)+ }
+                match self { $(Self::$kind(action) => ActionType::texts(action, each),)+ }
             }
 
             /// Every expression, in texts and alone.
@@ -333,23 +379,25 @@ macro_rules! registry {
                 match self { $(Self::$kind(action) => action.open_ip_policies(),)+ }
             }
 
-            pub(crate) fn lower(&self, lowering: &mut Lowering<'_>) {
+            /// What it does when it runs.
+            pub(crate) fn lower(&self, lowering: &mut Lowering<'_>) -> Box<dyn Execute> {
                 match self { $(Self::$kind(action) => action.lower(lowering),)+ }
             }
+
+            /// The same again, naively.
+            #[cfg(feature = "reference")]
+            pub(crate) fn naive(&self, run: &mut Naive<'_>) -> NaiveNext {
+                match self { $(Self::$kind(action) => action.naive(run),)+ }
+            }
         }
+
+        /// Where this version runs the actions, by their names.
+        pub(crate) const RUNS: &[(&str, PhaseSet)] = &[$(($kind::NAME, $kind::RUNS)),+];
 
         /// What is known of an action by its name; `None` if there is no such action.
         pub(crate) fn facts_of(name: &str) -> Option<KindFacts> {
             match name {
-                $($kind::NAME => Some(KindFacts {
-                    name: $kind::NAME,
-                    phases: $kind::PHASES,
-                    schemes: $kind::SCHEMES,
-                    fields: $kind::FIELDS,
-                    one_per_policy: $kind::ONE_PER_POLICY,
-                    rewrites: $kind::REWRITES,
-                    result: $kind::RESULTS.first().and_then(|first| variables::result_path(first.path())),
-                }),)+
+                $($kind::NAME => Some(KindFacts::of::<$kind>()),)+
                 _ => None,
             }
         }
@@ -442,6 +490,9 @@ registry! {
     VerifyWebhook,
 }
 
+/// What an action sets for what follows, as it is written.
+type Outline = fn(Option<&Fields<'_>>, Span, &mut dyn FnMut(State, Span));
+
 /// What is known of a kind of action.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KindFacts {
@@ -452,8 +503,34 @@ pub(crate) struct KindFacts {
     pub(crate) one_per_policy: bool,
     /// True if it changes what later conditions read.
     pub(crate) rewrites: bool,
+    /// Where this version runs it.
+    pub(crate) runs: PhaseSet,
     /// The path of its results, `actions.ngrok.oauth`.
     pub(crate) result: Option<&'static str>,
+    /// What is said of it with `enforce: false` where nothing reads its results.
+    pub(crate) idle: &'static str,
+    /// Why one that handles traffic does not handle all of it.
+    pub(crate) goes_on: Option<&'static str>,
+    /// What one sets for what follows, as it is written.
+    pub(crate) outline: Outline,
+}
+
+impl KindFacts {
+    fn of<A: ActionType>() -> Self {
+        Self {
+            name: A::NAME,
+            phases: A::PHASES,
+            schemes: A::SCHEMES,
+            fields: A::FIELDS,
+            one_per_policy: A::ONE_PER_POLICY,
+            rewrites: A::REWRITES,
+            runs: A::RUNS,
+            result: results_path::<A>(),
+            idle: A::IDLE,
+            goes_on: A::GOES_ON,
+            outline: A::outline,
+        }
+    }
 }
 
 /// Older and other names of actions, with the right ones (ngrok documentation, 2024 to 2026).

@@ -29,6 +29,7 @@ use crate::ip_policies::IpPolicies;
 use crate::ir::{Lowering, Op, next_id};
 use crate::lpm::{AddressTables, TableLimits};
 use crate::model::Rule;
+use crate::outcome::Ending;
 use crate::phase::{Phase, PhaseSet};
 use program::{ActionInfo, Parts, RuleInfo};
 
@@ -90,7 +91,7 @@ pub fn compile(checked: &CheckedPolicy, options: &CompileOptions) -> Result<Prog
         for rule in policy.rules(phase) {
             rules.push(lower_rule(phase, rule, RuleId(next_id(&rules)), &mut lowering, &mut actions));
         }
-        lowering.emit(Op::End);
+        lowering.emit(Op::End(Ending::Upstream));
         let ops = std::mem::take(&mut lowering.ops);
         if rules.len() > first {
             phases.push((phase, ops, first..rules.len()));
@@ -123,9 +124,10 @@ fn lower_rule(
     let (first, first_op) = (actions.len(), lowering.ops.len());
     for action in &rule.actions {
         lowering.current = ActionId(next_id(actions));
-        action.config.lower(lowering);
+        let step = action.config.lower(lowering);
+        lowering.act(step);
         let position = lowering.position(action.span);
-        actions.push(ActionInfo { rule: id, kind: action.config.name(), position, target: None });
+        actions.push(ActionInfo { rule: id, kind: action.config.name(), position });
     }
     let ops = first_op..lowering.ops.len();
     lowering.end_rule(conditions);

@@ -4,12 +4,14 @@
 //! closed if the host answers out of order. The same machine serves live edges, dry runs and tests.
 
 mod decided;
-mod dynamic;
 mod machine;
+mod mode;
 mod reason;
-mod trace;
+mod start;
 
+pub use crate::run::RunState;
+pub use crate::trace::{Record, Recording, Trace};
 pub use decided::Decision;
 pub use machine::Evaluation;
+pub use mode::{AsWritten, Mode, Specialised};
 pub use reason::Reason;
-pub use trace::{Code, NoTrace, Record, Recording, Trace};

@@ -54,7 +54,7 @@ impl ExpressionId {
 }
 
 /// Something only the host can do. The list is closed within a version and grows with the language.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Effect {
     /// Hand the connection to an internal endpoint; answer [`Reply::Forwarded`] or [`Reply::ForwardFailed`].

@@ -220,8 +220,13 @@ impl State {
         }
     }
 
-    /// Leaves a result behind.
-    pub(crate) fn leave(&mut self, path: &str, value: Value) {
+    /// Forgets the variables of the phase that ends.
+    pub(crate) fn end_phase(&mut self) {
+        self.vars = Value::Map(Arc::default());
+    }
+
+    /// Sets a result.
+    pub(crate) fn set_result(&mut self, path: &str, value: Value) {
         let Some(fact) = variables::fact(path) else { return };
         match self.results.iter_mut().find(|(known, _)| *known == fact) {
             Some(result) => result.1 = value,

@@ -1,18 +1,19 @@
 //! Instructions, and the lowering that actions write them with.
 //!
-//! An action's file turns its configuration into `Op`s; the machine in `evaluate` runs ops and knows no
-//! actions. Adding an action that needs no new op touches neither.
+//! Instructions are control flow, and `Act`: what an action does stands behind [`Execute`], in the action's file.
+//! Actions that do the same for every connection become instructions of their own ([`Execute::always`]).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::cel::{Expression, Test};
 use crate::digest::Digest;
-use crate::exchange::{ActionId, LogId, RuleId, TargetId};
+use crate::exchange::{ActionId, Effect, LogId, RuleId, TargetId};
 use crate::ip_policies::{IpPolicies, IpPolicy};
 use crate::lpm::{RangeSet, TestId};
+use crate::outcome::Ending;
 use crate::parse::PlainMap;
-use crate::schema::{ConfigValue, Text};
+use crate::run::{Execute, Next};
 use crate::source::{Position, Source, Span};
 use crate::url::EndpointUrl;
 
@@ -26,28 +27,14 @@ pub(crate) enum Op {
     Enter(RuleId),
     /// Go on if so many conditions from `first` on hold; otherwise go to the instruction `otherwise`.
     When { first: u32, count: u32, otherwise: u32 },
-    /// Go on if the address test holds; otherwise end as denied if enforced.
-    Admit { test: TestId, enforce: bool },
+    /// The action runs; nothing behind it does if it `ends`.
+    Act { ends: bool },
     /// An address test was decided when the program was compiled; go on.
     Tested { admitted: bool },
-    /// The same as `Admit` with entries that are known for each connection only.
-    AdmitDynamic { list: u32, enforce: bool },
-    /// Ask the host to forward; on failure go on if `or_continue`.
-    Forward { target: TargetId, or_continue: bool },
-    /// The same with a target that is known for each connection only.
-    ForwardTo { text: u32, or_continue: bool },
-    /// Ask the host to log.
-    Log(LogId),
-    /// The same with metadata that is known for each connection only.
-    LogValue { value: u32 },
-    /// Set a variable.
-    SetVar { name: u32, value: u32 },
-    /// End as denied.
-    Deny,
-    /// End as closed.
-    Close,
-    /// End: no action ended the phase.
-    End,
+    /// Ask the host; on a failed forward go on if `or_continue`.
+    Perform { effect: Effect, or_continue: bool },
+    /// The phase ends.
+    End(Ending),
     /// Go to the next rule that may apply to the client's address; without one, end.
     NextRule,
 }
@@ -55,14 +42,11 @@ pub(crate) enum Op {
 impl Op {
     /// True if nothing behind it runs, whatever the host answers.
     pub(crate) const fn ends(self) -> bool {
-        matches!(
-            self,
-            Self::Deny
-                | Self::Close
-                | Self::End
-                | Self::Forward { or_continue: false, .. }
-                | Self::ForwardTo { or_continue: false, .. }
-        )
+        match self {
+            Self::End(_) | Self::Act { ends: true } => true,
+            Self::Perform { effect: Effect::Forward(_), or_continue } => !or_continue,
+            _ => false,
+        }
     }
 
     /// The same in code that is moved by so many instructions.
@@ -71,35 +55,6 @@ impl Op {
             Self::When { first, count, otherwise } => Self::When { first, count, otherwise: otherwise + by },
             other => other,
         }
-    }
-}
-
-/// The entries of a `restrict-ips` of which some are known for each connection only.
-#[derive(Clone, Debug)]
-pub(crate) struct DynamicList {
-    /// What is allowed and what is denied whatever the connection.
-    pub(crate) allow: TestId,
-    pub(crate) deny: TestId,
-    pub(crate) dynamic_allow: Vec<Text>,
-    pub(crate) dynamic_deny: Vec<Text>,
-}
-
-/// What actions refer to by its number.
-#[derive(Debug, Default)]
-pub(crate) struct Operands {
-    pub(crate) lists: Vec<DynamicList>,
-    pub(crate) texts: Vec<Text>,
-    pub(crate) names: Vec<Arc<str>>,
-    pub(crate) values: Vec<ConfigValue>,
-}
-
-impl Operands {
-    /// The expressions in them.
-    pub(crate) fn expressions(&self) -> impl Iterator<Item = &Expression> {
-        let mut texts: Vec<&Text> = self.texts.iter().collect();
-        texts.extend(self.lists.iter().flat_map(|list| list.dynamic_allow.iter().chain(&list.dynamic_deny)));
-        self.values.iter().for_each(|value| value.texts(&mut |text| texts.push(text)));
-        texts.into_iter().flat_map(|text| text.template.expressions())
     }
 }
 
@@ -114,12 +69,13 @@ pub(crate) struct Lowering<'s> {
     pub(crate) ops: Vec<(Op, ActionId)>,
     pub(crate) tests: Vec<RangeSet>,
     known_tests: HashMap<RangeSet, TestId>,
-    pub(crate) lists: Vec<(ActionId, AddressList)>,
+    /// What each action does.
+    pub(crate) steps: Vec<Box<dyn Execute>>,
+    pub(crate) lists: Vec<(ActionId, Arc<AddressList>)>,
     pub(crate) targets: Vec<EndpointUrl>,
     known_targets: HashMap<EndpointUrl, TargetId>,
     pub(crate) logs: Vec<Arc<PlainMap>>,
     pub(crate) expressions: Vec<Condition>,
-    pub(crate) operands: Operands,
     pub(crate) ip_policies: Option<&'s IpPolicies>,
     /// The digests of what is bound to the text, by name.
     pub(crate) bound: BTreeMap<Box<str>, Digest>,
@@ -151,12 +107,12 @@ impl<'s> Lowering<'s> {
             ops: Vec::new(),
             tests: Vec::new(),
             known_tests: HashMap::new(),
+            steps: Vec::new(),
             lists: Vec::new(),
             targets: Vec::new(),
             known_targets: HashMap::new(),
             logs: Vec::new(),
             expressions: Vec::new(),
-            operands: Operands::default(),
             ip_policies,
             bound: BTreeMap::new(),
             ip_policy_ids: Vec::new(),
@@ -221,8 +177,18 @@ impl<'s> Lowering<'s> {
     }
 
     /// Keeps the entries behind a test of the current action, for explanations.
-    pub(crate) fn list(&mut self, list: AddressList) {
+    pub(crate) fn list(&mut self, list: Arc<AddressList>) {
         self.lists.push((self.current, list));
+    }
+
+    /// Writes the instruction of the current action. INVARIANT: once for each action, in order.
+    pub(crate) fn act(&mut self, step: Box<dyn Execute>) {
+        self.emit(match step.always() {
+            Some(Next::Perform { effect, or_continue }) => Op::Perform { effect, or_continue },
+            Some(Next::End(ending)) => Op::End(ending),
+            Some(Next::GoOn) | None => Op::Act { ends: step.ends() },
+        });
+        self.steps.push(step);
     }
 
     pub(crate) fn target(&mut self, url: &EndpointUrl) -> TargetId {
@@ -233,24 +199,6 @@ impl<'s> Lowering<'s> {
         self.known_targets.insert(url.clone(), id);
         self.targets.push(url.clone());
         id
-    }
-
-    /// The number of a text.
-    pub(crate) fn text(&mut self, text: &Text) -> u32 {
-        self.operands.texts.push(text.clone());
-        next_id(&self.operands.texts) - 1
-    }
-
-    /// The number of a value.
-    pub(crate) fn value(&mut self, value: &ConfigValue) -> u32 {
-        self.operands.values.push(value.clone());
-        next_id(&self.operands.values) - 1
-    }
-
-    /// The number of a variable's name.
-    pub(crate) fn name(&mut self, name: &str) -> u32 {
-        self.operands.names.push(name.into());
-        next_id(&self.operands.names) - 1
     }
 
     pub(crate) fn log(&mut self, metadata: Arc<PlainMap>) -> LogId {

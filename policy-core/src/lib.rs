@@ -65,8 +65,10 @@ pub mod phase;
 mod reader;
 #[cfg(feature = "reference")]
 pub mod reference;
+mod run;
 pub mod schema;
 pub mod source;
+mod trace;
 pub mod url;
 pub mod variables;
 

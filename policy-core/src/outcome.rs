@@ -36,6 +36,35 @@ pub enum Outcome {
     },
 }
 
+/// How an action or the end of the rules ends a phase, whatever the host says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Ending {
+    Denied,
+    Closed,
+    /// No action ended it.
+    Upstream,
+}
+
+impl Ending {
+    #[inline]
+    pub(crate) const fn by(self, by: ActionId) -> Outcome {
+        match self {
+            Self::Denied => Outcome::Denied { by },
+            Self::Closed => Outcome::Closed { by },
+            Self::Upstream => Outcome::Upstream,
+        }
+    }
+
+    /// The name in listings and digests.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Denied => "deny",
+            Self::Closed => "close",
+            Self::Upstream => "end",
+        }
+    }
+}
+
 impl Outcome {
     /// The name in outputs and events: `forward`, `deny`, `close`, `upstream` or `error`.
     #[must_use]

@@ -53,6 +53,15 @@ impl fmt::Display for Phase {
 pub struct PhaseSet(u8);
 
 impl PhaseSet {
+    /// No phase.
+    pub const NONE: Self = Self(0);
+
+    /// True if no phase is in the set.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// The set of the given phases.
     #[must_use]
     pub const fn of(phases: &[Phase]) -> Self {

@@ -14,12 +14,13 @@ mod res;
 mod state;
 
 use std::collections::HashMap;
+use std::marker::PhantomData;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 pub(crate) use crate::cel::result_path;
 pub(crate) use conn::{certificate, handshake};
 
-use crate::cel::{Env, Fact, FactSource, Leaf, Site, Tree, TreeNode, Type, Where};
+use crate::cel::{Env, Fact, FactSource, Leaf, Map, Site, Tree, TreeNode, Type, Where};
 use crate::phase::{Phase, PhaseSet};
 use crate::url::Scheme;
 
@@ -65,6 +66,43 @@ impl Declared {
     /// A connection or request may lack it.
     const fn optional(self) -> Self {
         Self { optional: true, ..self }
+    }
+}
+
+/// A result that an action sets: its line of the documentation, and the handle by which the action sets it. Values of
+/// another type than the declared one do not compile.
+#[derive(Debug)]
+pub(crate) struct ActionResult<T> {
+    declared: Declared,
+    value: PhantomData<fn(T)>,
+}
+
+impl<T> ActionResult<T> {
+    const fn of(path: &'static str, ty: &'static str, at: Where, doc: &'static str) -> Self {
+        Self { declared: Declared::new(path, ty, at, doc), value: PhantomData }
+    }
+
+    /// Its line.
+    pub(crate) const fn declared(&self) -> Declared {
+        self.declared
+    }
+
+    pub(crate) const fn path(&self) -> &'static str {
+        self.declared.path
+    }
+}
+
+impl ActionResult<String> {
+    /// A text.
+    pub(crate) const fn text(path: &'static str, at: Where, doc: &'static str) -> Self {
+        Self::of(path, "string", at, doc)
+    }
+}
+
+impl ActionResult<Map> {
+    /// A map of texts to anything.
+    pub(crate) const fn map(path: &'static str, at: Where, doc: &'static str) -> Self {
+        Self::of(path, "map(string, dyn)", at, doc)
     }
 }
 

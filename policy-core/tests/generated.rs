@@ -85,7 +85,11 @@ fn action_facts(action: &ActionDoc) -> String {
         Ends::Sometimes(when) => when.to_owned(),
         _ => panic!("say what it means"),
     };
-    let runs = if action.runs { "in `on_tcp_connect`" } else { "no, it is checked only" };
+    let runs: Vec<_> = action.runs.iter().map(|phase| format!("`{phase}`")).collect();
+    let runs = match &*runs {
+        [] => "no, it is checked only".to_owned(),
+        phases => format!("in {}", phases.join(", ")),
+    };
     format!(
         "| phases | endpoints | ends the phase | this version runs it |\n|---|---|---|---|\n| {} | {} | {ends} | {runs} |\n",
         phases.join(", "),

@@ -15,17 +15,19 @@ const LAYERS: &[&[&str]] = &[
     &["source", "phase", "duration", "diagnostic", "digest", "json", "named_file"],
     &["lpm", "url", "cel"],
     &["parse", "variables"],
-    &["facts", "exchange", "outcome", "flow"],
+    &["facts", "exchange", "outcome", "flow", "trace"],
     // Declared fields, what reads them, and how strictly.
     &["options", "reader", "schema", "ip_policies"],
-    &["ir"],
+    // Instructions, and what actions may do while they run.
+    &["ir", "run"],
     &["actions"],
     &["model"],
     &["check"],
     &["endpoint_policy"],
     &["agent"],
-    // The program and the machine that runs it know one another.
-    &["compile", "evaluate", "reference"],
+    &["compile"],
+    &["evaluate"],
+    &["reference"],
     &["edge"],
     &["lint"],
 ];
@@ -141,7 +143,12 @@ fn programs_and_evaluations_cross_threads() {
     shared::<policy_core::facts::Facts<'static>>();
     shared::<policy_core::facts::GivenFacts>();
     shared::<policy_core::evaluate::Evaluation<'static>>();
-    shared::<policy_core::evaluate::Evaluation<'static, policy_core::evaluate::Recording>>();
+    shared::<
+        policy_core::evaluate::Evaluation<
+            'static,
+            policy_core::evaluate::AsWritten<policy_core::evaluate::Recording>,
+        >,
+    >();
     shared::<policy_core::diagnostic::Diagnostics>();
     shared::<policy_core::exchange::Reply>();
     sent::<policy_core::exchange::Step>();

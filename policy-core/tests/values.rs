@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use policy_core::check::{CheckOptions, load_policy};
 use policy_core::compile::{CompileOptions, Program, compile};
-use policy_core::evaluate::{Evaluation, Recording, Trace};
+use policy_core::evaluate::{Evaluation, Mode, Recording};
 use policy_core::exchange::{Effect, ForwardFailure, Reply};
 use policy_core::facts::{Facts, GivenFacts};
 use policy_core::ip_policies::load_ip_policies;
@@ -25,7 +25,7 @@ fn program(rules: &str) -> Program {
 }
 
 /// What happens to a client, in words: the outcome, the targets that were asked for, what was logged.
-fn drive<T: Trace>(mut run: Evaluation<'_, T>) -> String {
+fn drive<M: Mode>(mut run: Evaluation<'_, M>) -> String {
     let mut said = Vec::new();
     let outcome = run.run(|effect, run| match effect {
         Effect::Forward(id) => {

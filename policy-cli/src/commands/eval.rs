@@ -10,7 +10,7 @@ use std::path::Path;
 use policy_core::cel::Timestamp;
 use policy_core::check::{CheckOptions, load_policy};
 use policy_core::compile::{CompileOptions, Program, compile};
-use policy_core::evaluate::{Evaluation, Record, Recording, Trace};
+use policy_core::evaluate::{AsWritten, Evaluation, Mode, Record, Recording};
 use policy_core::exchange::{Effect, ForwardFailure, Reply};
 use policy_core::facts::{Facts, GivenFacts};
 use policy_core::ip_policies::ListedAt;
@@ -28,7 +28,7 @@ use crate::render::text::findings_of;
 /// One evaluated address.
 #[derive(Debug)]
 pub(crate) struct Decided<'p> {
-    pub(crate) run: Evaluation<'p, Recording>,
+    pub(crate) run: Evaluation<'p, AsWritten<Recording>>,
     pub(crate) outcome: Outcome,
     /// What the call says of targets.
     targets: &'p [Target],
@@ -192,7 +192,7 @@ fn decide<'p>(program: &'p Program, facts: &'p Facts<'p>, args: &'p Eval) -> Res
     Ok(Decided { run, outcome, targets, has_upstream: args.has_upstream, listed_at: None })
 }
 
-fn answer<T: Trace>(effect: Effect, run: &Evaluation<'_, T>, targets: &[Target]) -> Reply {
+fn answer<M: Mode>(effect: Effect, run: &Evaluation<'_, M>, targets: &[Target]) -> Reply {
     match effect {
         Effect::Forward(id) if run.target(id).is_none_or(|url| is_online(url, targets)) => Reply::Forwarded,
         Effect::Forward(_) => Reply::ForwardFailed(ForwardFailure::Offline),

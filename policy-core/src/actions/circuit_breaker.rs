@@ -55,6 +55,7 @@ impl ActionType for CircuitBreaker {
     const ENDS: Ends = Ends::Refusing("503 while tripped");
     const FIELDS: Declared =
         &[&ERROR_THRESHOLD, &VOLUME_THRESHOLD, &WINDOW_DURATION, &TRIPPED_DURATION, &NUM_BUCKETS, &ENFORCE];
+    const IDLE: &'static str = "never trips";
     const PAGE: &'static str = include_str!("../../../docs/actions/circuit-breaker.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {

@@ -3,11 +3,17 @@
 //! Source: ngrok documentation, deny (2026-08-07). On a TCP connection it closes; `status_code` is a field of
 //! the HTTP phase only.
 
-use super::{ActionType, CONNECT_REQUEST_PHASES, Ends, NO_EFFECT};
+use std::fmt;
+
+use super::{ActionType, CONNECT_PHASE, CONNECT_REQUEST_PHASES, Ends, NO_EFFECT};
 use crate::diagnostic::Diagnostic;
-use crate::ir::{Lowering, Op};
+use crate::ir::Lowering;
+use crate::outcome::Ending;
 use crate::phase::{Phase, PhaseSet};
 use crate::reader::Fields;
+use crate::run::{Execute, Next, StepDigest};
+#[cfg(feature = "reference")]
+use crate::run::{Naive, NaiveEnd, NaiveNext};
 use crate::schema::{Context, Declared, Field, Whole};
 
 static STATUS_CODE: Field<Whole> = Field::default(
@@ -30,7 +36,7 @@ impl ActionType for Deny {
     const PHASES: PhaseSet = CONNECT_REQUEST_PHASES;
     const ENDS: Ends = Ends::Always;
     const FIELDS: Declared = &[&STATUS_CODE];
-    const RUNS: bool = true;
+    const RUNS: PhaseSet = CONNECT_PHASE;
     const PAGE: &'static str = include_str!("../../../docs/actions/deny.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
@@ -47,7 +53,26 @@ impl ActionType for Deny {
         true
     }
 
-    fn lower(&self, lowering: &mut Lowering<'_>) {
-        lowering.emit(Op::Deny);
+    fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
+        Box::new(*self)
+    }
+
+    #[cfg(feature = "reference")]
+    fn naive(&self, _: &mut Naive<'_>) -> NaiveNext {
+        NaiveNext::End(NaiveEnd::Denied)
+    }
+}
+
+impl Execute for Deny {
+    fn always(&self) -> Option<Next> {
+        Some(Next::End(Ending::Denied))
+    }
+
+    fn digest(&self, digest: &mut StepDigest<'_>) {
+        digest.text(Ending::Denied.name());
+    }
+
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Ending::Denied.name())
     }
 }

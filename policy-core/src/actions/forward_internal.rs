@@ -3,17 +3,22 @@
 //! Source: ngrok documentation, forward-internal (2026-08-07). The target's host ends in `.internal`; a
 //! tcp target names its port; from on_tcp_connect the target is tcp or tls.
 
-use super::{ActionType, CONNECT_REQUEST_PHASES, Ends, ON_ERROR, OnError, WRONG_PROTOCOL};
-use crate::cel::{Expression, FieldType, TemplatePart};
+mod run;
+
+use super::{
+    ActionType, CONNECT_PHASE, CONNECT_REQUEST_PHASES, CONTINUE, Ends, ON_ERROR, OnError, WRONG_PROTOCOL,
+};
+use crate::cel::{Expression, FieldType, State, TemplatePart};
 use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
-use crate::ir::{Lowering, Op};
-use crate::parse::NodeRef;
+use crate::ir::Lowering;
+use crate::parse::{NodeKind, NodeRef};
 use crate::phase::{Phase, PhaseSet};
 use crate::reader::{Fields, TextRef, placeholder};
+use crate::run::Execute;
 use crate::schema::{Choice, Context, Declared, Field, Kind, Text};
 use crate::source::{Span, Spanned};
 use crate::url::{EndpointUrl, MAX_INTERNAL_PARTS, Scheme, UrlFault};
-use crate::variables::{self, EVERYWHERE};
+use crate::variables;
 
 static INVALID_URL: Code =
     Code::error("TP441", "invalid-url").ngrok(&["ERR_NGROK_2226", "ERR_NGROK_9033", "ERR_NGROK_9037"]);
@@ -74,27 +79,10 @@ impl ActionType for ForwardInternal {
     const FIELDS: Declared = &[&URL, &TARGET_ERROR];
     const IGNORED: &'static [(&'static str, &'static str)] =
         &[("binding", "the host name decides the binding; remove this field")];
-    const RESULTS: &'static [variables::Declared] = &[
-        variables::Declared::new(
-            "actions.ngrok.forward_internal.url",
-            "string",
-            EVERYWHERE,
-            "the target that failed",
-        ),
-        variables::Declared::new(
-            "actions.ngrok.forward_internal.error.code",
-            "string",
-            EVERYWHERE,
-            "ngrok's code of the fault",
-        ),
-        variables::Declared::new(
-            "actions.ngrok.forward_internal.error.message",
-            "string",
-            EVERYWHERE,
-            "the fault in words",
-        ),
-    ];
-    const RUNS: bool = true;
+    const RESULTS: &'static [variables::Declared] =
+        &[run::URL.declared(), run::ERROR_CODE.declared(), run::ERROR_MESSAGE.declared()];
+    const RUNS: PhaseSet = CONNECT_PHASE;
+    const GOES_ON: Option<&'static str> = Some("this one goes on if it fails");
     const PAGE: &'static str = include_str!("../../../docs/actions/forward-internal.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
@@ -124,18 +112,25 @@ impl ActionType for ForwardInternal {
         }
     }
 
-    fn lower(&self, lowering: &mut Lowering<'_>) {
-        let or_continue = self.on_error == OnError::Continue;
-        match &self.target {
-            ForwardTarget::Literal(url) => {
-                let target = lowering.target(&url.value);
-                lowering.emit(Op::Forward { target, or_continue });
-            }
-            ForwardTarget::Dynamic(text) => {
-                let text = lowering.text(text);
-                lowering.emit(Op::ForwardTo { text, or_continue });
-            }
+    /// A forward leaves a result behind only where it fails and the policy goes on.
+    fn outline(config: Option<&Fields<'_>>, at: Span, add: &mut dyn FnMut(State, Span)) {
+        let on_error = config.and_then(|config| config.get(TARGET_ERROR.name())).map(|node| node.kind());
+        if matches!(on_error, Some(NodeKind::Scalar(value)) if value.text == CONTINUE) {
+            super::results_path::<Self>().into_iter().for_each(|path| add(State::Result(path), at));
         }
+    }
+
+    fn forwards_to(&self) -> Option<&Spanned<EndpointUrl>> {
+        self.literal()
+    }
+
+    fn lower(&self, lowering: &mut Lowering<'_>) -> Box<dyn Execute> {
+        run::lower(self, lowering)
+    }
+
+    #[cfg(feature = "reference")]
+    fn naive(&self, run: &mut crate::run::Naive<'_>) -> crate::run::NaiveNext {
+        run::naive(self, run)
     }
 }
 

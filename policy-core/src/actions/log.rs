@@ -3,15 +3,21 @@
 //! Source: ngrok documentation, log (2026-08-07): the metadata goes to the traffic event under
 //! `traffic_policy.logs`.
 
+use std::fmt;
 use std::sync::Arc;
 
-use super::{ANY_PHASE, ActionType};
-use crate::ir::{Lowering, Op};
+use super::{ANY_PHASE, ActionType, CONNECT_PHASE};
+use crate::cel::{Map, Unrendered};
+use crate::exchange::{Effect, LogId, Reply};
+use crate::ir::Lowering;
 use crate::parse::{Plain, PlainMap};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
+use crate::run::{Execute, Next, Run, StepDigest, map_from_plain};
+#[cfg(feature = "reference")]
+use crate::run::{Naive, NaiveNext};
 use crate::schema::{ConfigValue, Context, Declared, Field, Text, Values};
-use crate::variables::{self, EVERYWHERE};
+use crate::variables::{self, ActionResult, EVERYWHERE};
 
 /// Bytes of keys and values that one entry may hold: it is written for every connection.
 const MOST_METADATA: usize = 16 << 10;
@@ -22,6 +28,9 @@ static METADATA: Field<Values> = Field::required(
     "metadata: {message: …}",
     "What is attached; up to 16 KiB as it is written.",
 );
+
+const METADATA_RESULT: ActionResult<Map> =
+    ActionResult::map("actions.ngrok.log.metadata", EVERYWHERE, "what was attached");
 
 /// Attaches metadata to the event of the connection or request.
 #[derive(Clone, Debug)]
@@ -35,13 +44,8 @@ impl ActionType for Log {
     const NAME: &'static str = "log";
     const PHASES: PhaseSet = ANY_PHASE;
     const FIELDS: Declared = &[&METADATA];
-    const RESULTS: &'static [variables::Declared] = &[variables::Declared::new(
-        "actions.ngrok.log.metadata",
-        "map(string, dyn)",
-        EVERYWHERE,
-        "what was attached",
-    )];
-    const RUNS: bool = true;
+    const RESULTS: &'static [variables::Declared] = &[METADATA_RESULT.declared()];
+    const RUNS: PhaseSet = CONNECT_PHASE;
     const PAGE: &'static str = include_str!("../../../docs/actions/log.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
@@ -60,17 +64,88 @@ impl ActionType for Log {
         self.metadata.texts(each);
     }
 
-    fn lower(&self, lowering: &mut Lowering<'_>) {
+    fn lower(&self, lowering: &mut Lowering<'_>) -> Box<dyn Execute> {
         match self.metadata.plain() {
             Some(plain) => {
                 let metadata = if let Plain::Map(metadata) = plain { metadata } else { PlainMap::default() };
-                let id = lowering.log(Arc::new(metadata));
-                lowering.emit(Op::Log(id));
+                let metadata = Arc::new(metadata);
+                Box::new(Literal { id: lowering.log(Arc::clone(&metadata)), metadata })
             }
-            None => {
-                let value = lowering.value(&self.metadata);
-                lowering.emit(Op::LogValue { value });
-            }
+            None => Box::new(Rendered(self.metadata.clone())),
         }
+    }
+
+    #[cfg(feature = "reference")]
+    fn naive(&self, _: &mut Naive<'_>) -> NaiveNext {
+        NaiveNext::GoOn
+    }
+}
+
+/// Instructions that an entry counts as: its host keeps it.
+const ENTRY_COST: u64 = 40;
+
+/// Metadata that is the same for every connection.
+#[derive(Debug)]
+struct Literal {
+    id: LogId,
+    metadata: Arc<PlainMap>,
+}
+
+impl Execute for Literal {
+    fn always(&self) -> Option<Next> {
+        Some(Next::Perform { effect: Effect::Log(self.id), or_continue: false })
+    }
+
+    fn replied(&self, run: &mut Run<'_>, _: Effect, _: &Reply) {
+        run.set_result(&METADATA_RESULT, map_from_plain(&self.metadata));
+    }
+
+    fn cost(&self) -> u64 {
+        ENTRY_COST
+    }
+
+    fn digest(&self, digest: &mut StepDigest<'_>) {
+        digest.text(Log::NAME);
+        digest.text(&format!("{:?}", self.metadata));
+    }
+
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Log::NAME)
+    }
+}
+
+/// Metadata that is known for each connection only.
+#[derive(Debug)]
+struct Rendered(ConfigValue);
+
+impl Execute for Rendered {
+    fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
+        let id = run.add_log(&self.0);
+        Ok(Next::Perform { effect: Effect::Log(id), or_continue: false })
+    }
+
+    fn replied(&self, run: &mut Run<'_>, effect: Effect, _: &Reply) {
+        if let Effect::Log(id) = effect
+            && let Some(metadata) = run.log(id).map(|metadata| map_from_plain(metadata))
+        {
+            run.set_result(&METADATA_RESULT, metadata);
+        }
+    }
+
+    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        self.0.texts(each);
+    }
+
+    fn cost(&self) -> u64 {
+        ENTRY_COST
+    }
+
+    fn digest(&self, digest: &mut StepDigest<'_>) {
+        digest.text("log value");
+        digest.value(&self.0);
+    }
+
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Log::NAME)
     }
 }

@@ -4,20 +4,23 @@
 //! entry holds it **and** no deny entry does; deny wins whatever its order or length. Without any allow
 //! entry nothing is permitted (ERR_NGROK_393). `enforce: false` evaluates and goes on.
 
+mod run;
+
 use ipnetwork::IpNetwork;
 
 use super::{ActionType, Ends};
 use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
 use crate::ip_policies::IpPolicy;
-use crate::ir::{AddressList, DynamicList, Entries, Entry, Lowering, Op, next_id};
+use crate::ir::Lowering;
 use crate::lpm::{Family, RangeSet, family};
 use crate::phase::PhaseSet;
 use crate::reader::{Fields, Reader};
+use crate::run::Execute;
 use crate::schema::{
     CidrItem, Context, Declared, Field, Flag, Items, Literal, NetworkItem, NetworkOrTemplate, Text,
 };
 use crate::source::{Span, Spanned};
-use crate::variables::{self, EVERYWHERE};
+use crate::variables;
 
 static NOTHING_ALLOWED: Code = Code::error("TP434", "nothing-allowed").ngrok(&["ERR_NGROK_393"]).absence();
 static ONE_FAMILY: Code = Code::warning("TP436", "one-address-family").absence();
@@ -69,32 +72,12 @@ impl ActionType for RestrictIps {
     const ENDS: Ends = Ends::Refusing("403, or the connection closed");
     const FIELDS: Declared = &[&ENFORCE, &ALLOW, &DENY, &IP_POLICIES];
     const RESULTS: &'static [variables::Declared] = &[
-        variables::Declared::new(
-            "actions.ngrok.restrict_ips.action",
-            "string",
-            EVERYWHERE,
-            "`allow` or `deny`",
-        ),
-        variables::Declared::new(
-            "actions.ngrok.restrict_ips.matched_cidr",
-            "string",
-            EVERYWHERE,
-            "the deciding entry, a deny entry first; empty if there is none",
-        ),
-        variables::Declared::new(
-            "actions.ngrok.restrict_ips.error.code",
-            "string",
-            EVERYWHERE,
-            "ngrok's code of the refusal",
-        ),
-        variables::Declared::new(
-            "actions.ngrok.restrict_ips.error.message",
-            "string",
-            EVERYWHERE,
-            "the refusal in words",
-        ),
+        run::ACTION.declared(),
+        run::MATCHED.declared(),
+        run::ERROR_CODE.declared(),
+        run::ERROR_MESSAGE.declared(),
     ];
-    const RUNS: bool = true;
+    const RUNS: PhaseSet = super::CONNECT_PHASE;
     const PAGE: &'static str = include_str!("../../../docs/actions/restrict-ips.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
@@ -124,41 +107,22 @@ impl ActionType for RestrictIps {
         self.dynamic_allow.iter().chain(&self.dynamic_deny).for_each(each);
     }
 
+    fn lets_through(&self) -> Option<(RangeSet, &[CidrItem])> {
+        let known = self.enforce && self.ip_policies.is_empty() && self.dynamic_allow.is_empty();
+        known.then(|| (self.permitted(&[]), &*self.allow))
+    }
+
     fn open_ip_policies(&self) -> &[Spanned<Box<str>>] {
         &self.ip_policies
     }
 
-    fn lower(&self, lowering: &mut Lowering<'_>) {
-        let known = lowering.ip_policies;
-        let mut named = Vec::new();
-        for id in &self.ip_policies {
-            if let Some(policy) = known.and_then(|known| known.get(&id.value)) {
-                named.push((policy, lowering.position(id.span), lowering.ip_policy(policy)));
-            }
-        }
-        let entries = |items: &[CidrItem], of: fn(&IpPolicy) -> &[IpNetwork]| {
-            let own = items.iter().map(|item| Entry::new(item.value, lowering.position(item.span)));
-            let listed = named.iter().flat_map(|(policy, at, id)| {
-                of(policy).iter().map(|it| Entry::new(*it, *at).of_ip_policy(*id))
-            });
-            Entries::new(own.chain(listed).collect())
-        };
-        let (allow, deny) = (entries(&self.allow, |it| &it.allow), entries(&self.deny, |it| &it.deny));
-        let policies: Vec<_> = named.iter().map(|(policy, ..)| *policy).collect();
-        let enforce = self.enforce;
-        if self.dynamic_allow.is_empty() && self.dynamic_deny.is_empty() {
-            let test = lowering.test(self.permitted(&policies));
-            lowering.emit(Op::Admit { test, enforce });
-        } else {
-            let (allow, deny) = self.listed(&policies);
-            let (allow, deny) = (lowering.test(allow), lowering.test(deny));
-            let (dynamic_allow, dynamic_deny) = (self.dynamic_allow.clone(), self.dynamic_deny.clone());
-            let list = DynamicList { allow, deny, dynamic_allow, dynamic_deny };
-            lowering.operands.lists.push(list);
-            let list = next_id(&lowering.operands.lists) - 1;
-            lowering.emit(Op::AdmitDynamic { list, enforce });
-        }
-        lowering.list(AddressList::new(allow, deny, enforce));
+    fn lower(&self, lowering: &mut Lowering<'_>) -> Box<dyn Execute> {
+        run::lower(self, lowering)
+    }
+
+    #[cfg(feature = "reference")]
+    fn naive(&self, run: &mut crate::run::Naive<'_>) -> crate::run::NaiveNext {
+        run::naive(self, run)
     }
 }
 
@@ -240,12 +204,6 @@ impl RestrictIps {
             let found = Diagnostic::new(&NOBODY, item.span, message);
             cx.reader.report(found.with_help("shorten the `deny` list, or remove the entry"));
         }
-    }
-
-    /// The addresses that it lets through, if that is known from its text alone and it refuses the others.
-    pub(crate) fn lets_through(&self) -> Option<RangeSet> {
-        let known = self.enforce && self.ip_policies.is_empty() && self.dynamic_allow.is_empty();
-        known.then(|| self.permitted(&[]))
     }
 
     fn check_allow(&self, policies: &[&IpPolicy], at: Span, cx: &Context<'_, '_>) {

@@ -3,18 +3,23 @@
 //! Source: ngrok documentation, set-vars (2026-08-07). A list of maps with one key each; a later entry may use
 //! and replace an earlier one.
 
+use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 
-use super::{ANY_PHASE, ActionType};
-use crate::cel::{Earlier as _, Expression, Shape, State, Type};
+use super::{ANY_PHASE, ActionType, CONNECT_PHASE};
+use crate::cel::{Earlier as _, Expression, Shape, State, Type, Unrendered};
 use crate::diagnostic::Diagnostic;
 use crate::flow::Flow;
-use crate::ir::{Lowering, Op};
+use crate::ir::Lowering;
 use crate::parse::{NodeKind, NodeRef};
 use crate::phase::PhaseSet;
 use crate::reader::{Fields, head};
+use crate::run::{Execute, Next, Run, StepDigest};
+#[cfg(feature = "reference")]
+use crate::run::{Naive, NaiveEnd, NaiveNext};
 use crate::schema::{ConfigValue, Context, Declared, ENTRY_COUNT, Field, Kind, Text, Value};
-use crate::source::{FileSpan, Spanned};
+use crate::source::{FileSpan, Span, Spanned};
 
 /// Lists and maps inside one another in a value (ngrok has a bound, ERR_NGROK_2250, and does not publish it).
 const MOST_LEVELS: usize = 16;
@@ -34,22 +39,88 @@ impl ActionType for SetVars {
     const NAME: &'static str = "set-vars";
     const PHASES: PhaseSet = ANY_PHASE;
     const FIELDS: Declared = &[&VARS];
-    const RUNS: bool = true;
+    const RUNS: PhaseSet = CONNECT_PHASE;
     const PAGE: &'static str = include_str!("../../../docs/actions/set-vars.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
         Some(Self { vars: cx.read(fields, &VARS)? })
     }
 
-    fn lower(&self, lowering: &mut Lowering<'_>) {
-        for (name, value) in &self.vars {
-            let (name, value) = (lowering.name(&name.value), lowering.value(value));
-            lowering.emit(Op::SetVar { name, value });
+    fn outline(config: Option<&Fields<'_>>, _: Span, add: &mut dyn FnMut(State, Span)) {
+        let Some(config) = config else { return };
+        // A map in place of the list, or of the field, is wrong, and it says which names are meant.
+        let maps: Vec<Fields<'_>> = match config.get(VARS.name()).map(|node| (node, node.kind())) {
+            Some((_, NodeKind::Sequence(items))) => items.iter().filter_map(Fields::of).collect(),
+            Some((node, _)) => Fields::of(node).into_iter().collect(),
+            // So do the lists of a field that is misspelt.
+            None => {
+                let lists = config.entries.iter().filter_map(|field| match field.value.kind() {
+                    NodeKind::Sequence(items) => Some(items.iter().filter_map(Fields::of)),
+                    NodeKind::Scalar(_) | NodeKind::Mapping(_) => None,
+                });
+                lists.flatten().chain([config.clone()]).collect()
+            }
+        };
+        for field in maps.iter().flat_map(|fields| &fields.entries) {
+            add(State::Variable(field.key.into()), field.span);
         }
+    }
+
+    fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
+        let vars = self.vars.iter().map(|(name, value)| (Arc::from(&*name.value), value.clone()));
+        Box::new(Assignments(vars.collect()))
+    }
+
+    #[cfg(feature = "reference")]
+    fn naive(&self, run: &mut Naive<'_>) -> NaiveNext {
+        for (name, value) in &self.vars {
+            if run.set_variable(&name.value, value).is_none() {
+                return NaiveNext::End(NaiveEnd::Failed);
+            }
+        }
+        NaiveNext::GoOn
     }
 
     fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
         self.vars.iter().for_each(|(_, value)| value.texts(each));
+    }
+}
+
+/// Names and values, one after the other: a later one may use an earlier one.
+#[derive(Debug)]
+struct Assignments(Box<[(Arc<str>, ConfigValue)]>);
+
+impl Execute for Assignments {
+    fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
+        for (name, value) in &self.0 {
+            let value = run.value(value)?;
+            run.set_variable(name, value)?;
+        }
+        Ok(Next::GoOn)
+    }
+
+    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        self.0.iter().for_each(|(_, value)| value.texts(each));
+    }
+
+    fn cost(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn digest(&self, digest: &mut StepDigest<'_>) {
+        for (name, value) in &self.0 {
+            digest.text("set");
+            digest.text(name);
+            digest.value(value);
+        }
+    }
+
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("set ")?;
+        for (at, (name, _)) in self.0.iter().enumerate() {
+            write!(f, "{}vars.{name}", if at > 0 { ", " } else { "" })?;
+        }
+        Ok(())
     }
 }
 

@@ -51,6 +51,18 @@ pub enum Value {
     Cidr(IpNetwork),
 }
 
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::text(text)
+    }
+}
+
+impl From<Map> for Value {
+    fn from(map: Map) -> Self {
+        Self::Map(map.into())
+    }
+}
+
 impl Value {
     /// A text.
     #[must_use]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::actions::{ActionConfig, NOBODY, WRONG_PROTOCOL, facts_of};
+use crate::actions::{KindFacts, NOBODY, WRONG_PROTOCOL};
 use crate::cel::{Clause, Expression, Value, adjoin, cover};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 use crate::lpm::RangeSet;
@@ -156,7 +156,7 @@ fn check_phase(
 }
 
 fn check_action_place(action: &Action, endpoint: EndpointTraits, found: &mut Diagnostics) {
-    let Some(facts) = facts_of(action.config.name()) else { return };
+    let facts = action.config.facts();
     let name = facts.name;
     if let Some(scheme) = endpoint.scheme.filter(|scheme| !facts.schemes.contains(scheme)) {
         let schemes: Vec<_> = facts.schemes.iter().map(|scheme| scheme.name()).collect();
@@ -170,8 +170,8 @@ fn check_action_place(action: &Action, endpoint: EndpointTraits, found: &mut Dia
 fn check_repeats(policy: &Policy, found: &mut Diagnostics) {
     let mut seen: HashMap<&'static str, Span> = HashMap::new();
     for action in policy.actions() {
-        let name = action.config.name();
-        if !facts_of(name).is_some_and(|facts| facts.one_per_policy) {
+        let KindFacts { name, one_per_policy, .. } = action.config.facts();
+        if !one_per_policy {
             continue;
         }
         if let Some(first) = seen.get(name) {
@@ -191,8 +191,10 @@ fn check_lists_in_turn(policy: &Policy, found: &mut Diagnostics) {
     let mut through: Option<(RangeSet, Span)> = None;
     for rule in Phase::ALL.into_iter().flat_map(|phase| policy.rules(phase)).filter(|rule| !rule.guarded) {
         for action in &rule.actions {
-            let ActionConfig::RestrictIps(list) = &action.config else { continue };
-            let Some(next) = list.lets_through().filter(|next| !next.is_empty()) else { continue };
+            let Some((next, entries)) = action.config.lets_through().filter(|(next, _)| !next.is_empty())
+            else {
+                continue;
+            };
             let Some((before, first)) = &through else {
                 through = Some((next, action.span));
                 continue;
@@ -206,7 +208,7 @@ fn check_lists_in_turn(policy: &Policy, found: &mut Diagnostics) {
                 found.push(earlier(Diagnostic::new(&NOBODY, action.span, message).with_help(help)));
                 return;
             }
-            for item in list.allow.iter().filter(|item| !before.meets(item.value)) {
+            for item in entries.iter().filter(|item| !before.meets(item.value)) {
                 let message =
                     format!("a list before refuses all of `{}`: nobody comes in by this entry", item.value);
                 let help = "permit it there as well, or remove the entry";
@@ -226,7 +228,7 @@ fn check_enforced(policy: &Policy, found: &mut Diagnostics) {
     let read = results_read(policy);
     for action in idle() {
         let name = action.config.name();
-        let result = facts_of(name).and_then(|facts| facts.result);
+        let KindFacts { result, idle, .. } = action.config.facts();
         if result.is_some_and(|path| read.contains(&path)) {
             continue;
         }
@@ -234,11 +236,7 @@ fn check_enforced(policy: &Policy, found: &mut Diagnostics) {
             Some(path) => format!("remove `enforce: false`, or decide by `{path}` in a later rule"),
             None => "remove `enforce: false`".to_owned(),
         };
-        let what = match name {
-            "circuit-breaker" => "never trips".to_owned(),
-            _ => "refuses nobody, and nothing looks at its result".to_owned(),
-        };
-        let message = format!("`{name}` with `enforce: false` {what}");
+        let message = format!("`{name}` with `enforce: false` {idle}");
         found.push(Diagnostic::new(&NOT_ENFORCED, action.span, message).with_help(help));
     }
 }
@@ -298,16 +296,10 @@ fn clause(rule: &Rule) -> Clause {
 fn nearly_handles(policy: &Policy, phase: Phase) -> Option<(&Action, &'static str)> {
     let rules: Vec<_> = policy.rules(phase).collect();
     rules.into_iter().rev().find_map(|rule| {
-        let action = rule.actions.iter().rev().find(|action| match &action.config {
-            ActionConfig::ForwardInternal(_) | ActionConfig::Redirect(_) => true,
-            other => other.handles(),
-        })?;
-        let why = match &action.config {
-            config if config.handles() => "this one runs under conditions only",
-            ActionConfig::Redirect(_) => "this one goes on if `from` is not found",
-            _ => "this one goes on if it fails",
-        };
-        Some((action, why))
+        rule.actions.iter().rev().find_map(|action| match action.config.handles() {
+            true => Some((action, "this one runs under conditions only")),
+            false => action.config.facts().goes_on.map(|why| (action, why)),
+        })
     })
 }
 

@@ -7,12 +7,11 @@
 use std::net::IpAddr;
 
 use super::program::{PhaseCode, Program};
-use crate::cel::Test;
 use crate::digest::{Digest, Hasher};
 use crate::exchange::ActionId;
-use crate::ir::{Entries, Op};
-use crate::lpm::ClassId;
-use crate::schema::ConfigValue;
+use crate::ir::Op;
+use crate::lpm::{ClassId, TestId};
+use crate::run::StepDigest;
 
 pub(super) fn digest(program: &Program) -> Digest {
     let mut hasher = Hasher::new("decision");
@@ -64,21 +63,10 @@ fn body(
     class: Option<ClassId>,
 ) -> Digest {
     let mut hasher = Hasher::new("body");
-    let (operands, tables) = (program.operands(), program.tables());
-    let test = |test: crate::lpm::TestId, hasher: &mut Hasher| match class.zip(tables.single()) {
-        Some((class, table)) => hasher.number(u64::from(table.contains(class, test))),
-        None => hasher.number(u64::from(test.0)),
-    };
-    let entries = |by: ActionId, hasher: &mut Hasher| {
-        if let Some(list) = program.action(by).and_then(|action| action.address_list()) {
-            networks(&list.allow, hasher);
-            networks(&list.deny, hasher);
-        }
-    };
-    let value = |value: u32, hasher: &mut Hasher| {
-        if let Some(value) = operands.values.get(value as usize) {
-            config_value(value, hasher);
-        }
+    let tables = program.tables();
+    let test = |test: TestId| match class.zip(tables.single()) {
+        Some((class, table)) => u64::from(table.contains(class, test)),
+        None => u64::from(test.0),
     };
     for &(op, by) in ops {
         match op {
@@ -96,110 +84,16 @@ fn body(
                 hasher
                     .number(skipped.iter().filter(|(op, _)| !matches!(op, Op::Tested { .. })).count() as u64);
             }
-            Op::Admit { test: id, enforce } => {
-                hasher.text(if enforce { "admit" } else { "note" });
-                test(id, &mut hasher);
-                // What it leaves behind names the deciding entry.
-                entries(by, &mut hasher);
-            }
-            Op::AdmitDynamic { list, enforce } => {
-                hasher.text(if enforce { "admit dynamic" } else { "note dynamic" });
-                if let Some(list) = operands.lists.get(list as usize) {
-                    test(list.allow, &mut hasher);
-                    test(list.deny, &mut hasher);
-                    hasher.number(list.dynamic_allow.len() as u64);
-                    list.dynamic_allow.iter().for_each(|text| template(text, &mut hasher));
-                    hasher.number(list.dynamic_deny.len() as u64);
-                    list.dynamic_deny.iter().for_each(|text| template(text, &mut hasher));
-                }
-                if program.leaves_results() {
-                    entries(by, &mut hasher);
+            Op::Act { .. } | Op::Perform { .. } => {
+                if let Some(step) = program.step(by) {
+                    step.digest(&mut StepDigest::new(&mut hasher, &test, program.keeps_results()));
                 }
             }
-            Op::Forward { target, or_continue } => {
-                hasher.text("forward");
-                hasher.text(&program.target(target).map(ToString::to_string).unwrap_or_default());
-                hasher.number(or_continue.into());
-            }
-            Op::ForwardTo { text, or_continue } => {
-                hasher.text("forward to");
-                operands.texts.get(text as usize).into_iter().for_each(|text| template(text, &mut hasher));
-                hasher.number(or_continue.into());
-            }
-            Op::Log(log) => {
-                hasher.text("log");
-                let metadata = program.log(log).map(|metadata| format!("{metadata:?}"));
-                hasher.text(&metadata.unwrap_or_default());
-            }
-            Op::LogValue { value: at } => {
-                hasher.text("log value");
-                value(at, &mut hasher);
-            }
-            Op::SetVar { name, value: at } => {
-                hasher.text("set");
-                hasher.text(operands.names.get(name as usize).map_or("", |name| name));
-                value(at, &mut hasher);
-            }
-            Op::Deny => hasher.text("deny"),
-            Op::Close => hasher.text("close"),
-            Op::End => hasher.text("end"),
+            Op::End(ending) => hasher.text(ending.name()),
             Op::NextRule => hasher.text("next"),
             // What was decided is no part of the decision.
             Op::Tested { .. } | Op::Enter(_) => {}
         }
     }
     hasher.finish()
-}
-
-fn networks(entries: &Entries, hasher: &mut Hasher) {
-    let mut networks: Vec<_> = entries.in_document_order().iter().map(|entry| entry.network).collect();
-    networks.sort_unstable();
-    networks.dedup();
-    hasher.number(networks.len() as u64);
-    networks.iter().for_each(|network| hasher.text(&network.to_string()));
-}
-
-fn template(text: &crate::schema::Text, hasher: &mut Hasher) {
-    hasher.number(text.template.parts().len() as u64);
-    for part in text.template.parts() {
-        match part {
-            crate::cel::TemplatePart::Text(text) => {
-                hasher.text("text");
-                hasher.text(text);
-            }
-            crate::cel::TemplatePart::Expression(expression) => {
-                hasher.text("expression");
-                let mut parts = Vec::new();
-                expression.part_texts(&Test::whole(expression), &mut parts);
-                hasher.number(parts.len() as u64);
-                parts.iter().for_each(|part| hasher.text(part));
-            }
-        }
-    }
-}
-
-fn config_value(value: &ConfigValue, hasher: &mut Hasher) {
-    match value {
-        ConfigValue::Plain(plain) => {
-            hasher.text("plain");
-            hasher.text(&format!("{plain:?}"));
-        }
-        ConfigValue::Text(text) => {
-            hasher.text("template");
-            template(text, hasher);
-        }
-        ConfigValue::List(items) => {
-            hasher.text("list");
-            hasher.number(items.len() as u64);
-            items.iter().for_each(|item| config_value(item, hasher));
-        }
-        ConfigValue::Map(entries) => {
-            hasher.text("map");
-            hasher.number(entries.len() as u64);
-            for (key, value) in entries {
-                hasher.text(key);
-                config_value(value, hasher);
-            }
-        }
-    }
 }

@@ -9,6 +9,7 @@ use crate::diagnostic::{printable, shorten};
 use crate::exchange::ActionId;
 use crate::ir::Op;
 use crate::lpm::{AddressTable, ClassId};
+use crate::outcome::Ending;
 
 /// Ranges of addresses that are shown for each body.
 const MOST_RANGES: usize = 4;
@@ -107,7 +108,9 @@ impl<'p> Listing<'p> {
             ops.iter().any(|(op, _)| jumps(*op))
                 || at.checked_sub(1).and_then(|at| ops.get(at)).is_none_or(|(op, _)| !op.ends())
         };
-        for (at, (op, by)) in ops.iter().enumerate().filter(|(at, (op, _))| *op != Op::End || reached(*at)) {
+        for (at, (op, by)) in
+            ops.iter().enumerate().filter(|(at, (op, _))| *op != Op::End(Ending::Upstream) || reached(*at))
+        {
             write!(f, "    {at:>3}  ")?;
             let place = |f: &mut fmt::Formatter<'_>| match self.program.action(*by) {
                 Some(action) => writeln!(f, "  ({}, line {})", action.kind(), action.position().line),
@@ -123,46 +126,20 @@ impl<'p> Listing<'p> {
                         writeln!(f, "           {text}  [{}]", condition.test)?;
                     }
                 }
-                Op::Admit { test, enforce } => {
-                    write!(f, "{} t{}", if enforce { "admit" } else { "note" }, test.0)?;
-                    place(f)?;
-                }
                 Op::Tested { admitted } => {
                     f.write_str(if admitted { "admitted" } else { "not admitted" })?;
                     place(f)?;
                 }
-                Op::Forward { target, or_continue } => {
-                    let url = self.program.target(target).map(ToString::to_string).unwrap_or_default();
-                    write!(f, "forward {url}{}", if or_continue { ", or go on" } else { "" })?;
+                Op::Act { .. } | Op::Perform { .. } => {
+                    self.program.step(*by).map_or(Ok(()), |step| step.list(f))?;
                     place(f)?;
                 }
-                Op::AdmitDynamic { list, enforce } => {
-                    write!(f, "{} list {list}", if enforce { "admit" } else { "note" })?;
-                    place(f)?;
-                }
-                Op::ForwardTo { or_continue, .. } => {
-                    write!(f, "forward to a text{}", if or_continue { ", or go on" } else { "" })?;
-                    place(f)?;
-                }
-                Op::SetVar { name, .. } => {
-                    let name = self.program.operands().names.get(name as usize).map_or("", |name| &**name);
-                    write!(f, "set vars.{name}")?;
-                    place(f)?;
-                }
-                Op::Log(_) | Op::LogValue { .. } => {
-                    f.write_str("log")?;
-                    place(f)?;
-                }
-                Op::Deny => {
-                    f.write_str("deny")?;
-                    place(f)?;
-                }
-                Op::Close => {
-                    f.write_str("close")?;
+                Op::End(Ending::Upstream) => writeln!(f, "end: upstream")?,
+                Op::End(ending) => {
+                    f.write_str(ending.name())?;
                     place(f)?;
                 }
                 Op::Enter(_) => writeln!(f, "rule")?,
-                Op::End => writeln!(f, "end: upstream")?,
                 Op::NextRule => writeln!(f, "next rule")?,
             }
         }

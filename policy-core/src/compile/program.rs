@@ -7,13 +7,15 @@ use super::quick::{Quick, RuleCode};
 use super::{CompileOptions, Digest, Listing};
 use crate::cel::Expression;
 use crate::digest::Hasher;
-use crate::evaluate::{Evaluation, NoTrace, Trace};
 use crate::exchange::{ActionId, ExpressionId, LogId, RuleId, TargetId};
-use crate::facts::{Fact, Facts};
-use crate::ir::{AddressList, Condition, Entry, IpPolicyId, Lowering, Op, Operands};
+use crate::facts::Fact;
+use crate::ir::{AddressList, Condition, Entry, IpPolicyId, Lowering, Op};
 use crate::lpm::{AddressTable, AddressTables};
+use crate::outcome::Ending;
 use crate::parse::PlainMap;
 use crate::phase::Phase;
+use crate::run::{Execute, Target};
+use crate::schema::Text;
 use crate::source::Position;
 use crate::url::EndpointUrl;
 use crate::variables;
@@ -26,15 +28,16 @@ pub struct Program {
     targets: Box<[EndpointUrl]>,
     logs: Box<[Arc<PlainMap>]>,
     expressions: Box<[Condition]>,
-    operands: Operands,
+    /// What each action does.
+    steps: Box<[Box<dyn Execute>]>,
     /// True if something reads what actions leave behind.
-    leaves_results: bool,
+    keeps_results: bool,
     needs: Box<[Fact]>,
     pub(super) base_steps: u64,
     // Side tables: read by explanations only.
     rules: Box<[RuleInfo]>,
     actions: Box<[ActionInfo]>,
-    lists: Box<[(ActionId, AddressList)]>,
+    lists: Box<[(ActionId, Arc<AddressList>)]>,
     file: Arc<str>,
     policy_sha256: Digest,
     program_sha256: Digest,
@@ -60,7 +63,7 @@ impl PhaseCode {
 /// A phase without rules.
 static NO_CODE: LazyLock<PhaseCode> = LazyLock::new(|| PhaseCode {
     phase: Phase::OnTcpConnect,
-    ops: [(Op::End, ActionId(0))].into(),
+    ops: [(Op::End(Ending::Upstream), ActionId(0))].into(),
     quick: Quick::empty(),
 });
 
@@ -85,8 +88,6 @@ pub(super) struct ActionInfo {
     pub(super) rule: RuleId,
     pub(super) kind: &'static str,
     pub(super) position: Position,
-    /// What a `forward-internal` forwards to.
-    pub(super) target: Option<TargetId>,
 }
 
 /// What a policy was lowered to.
@@ -96,6 +97,13 @@ pub(super) struct Parts<'s> {
     pub(super) phases: Vec<LoweredPhase>,
     pub(super) rules: Vec<RuleInfo>,
     pub(super) actions: Vec<ActionInfo>,
+}
+
+/// The expressions in actions.
+fn expressions_of(steps: &[Box<dyn Execute>]) -> impl Iterator<Item = &Expression> {
+    let mut texts: Vec<&Text> = Vec::new();
+    steps.iter().for_each(|step| step.texts(&mut |text| texts.push(text)));
+    texts.into_iter().flat_map(|text| text.template.expressions())
 }
 
 fn indices(range: &Range<u32>) -> Range<usize> {
@@ -109,18 +117,12 @@ impl Program {
         file: Arc<str>,
         policy_sha256: Digest,
     ) -> Self {
-        let Parts { lowering, tables, phases, rules, mut actions } = parts;
-        let all_ops = || phases.iter().flat_map(|(_, ops, _)| ops);
-        for (op, by) in all_ops() {
-            if let (Op::Forward { target, .. }, Some(action)) = (op, actions.get_mut(by.index())) {
-                action.target = Some(*target);
-            }
-        }
+        let Parts { lowering, tables, phases, rules, actions } = parts;
         let conditions = lowering.expressions.iter().map(|it| &it.expression);
-        let mut needs: Vec<Fact> =
-            conditions.chain(lowering.operands.expressions()).flat_map(|it| it.reads()).copied().collect();
-        let leaves_results = needs.iter().any(|fact| fact.path().starts_with("actions."));
-        if all_ops().any(|(op, _)| matches!(op, Op::Admit { .. } | Op::AdmitDynamic { .. })) {
+        let mut needs: Vec<Fact> = Vec::new();
+        conditions.chain(expressions_of(&lowering.steps)).for_each(|it| needs.extend(it.reads()));
+        let keeps_results = needs.iter().any(|fact| variables::result_path(fact.path()).is_some());
+        if lowering.steps.iter().any(|step| step.tests_client()) {
             needs.extend(variables::fact("conn.client_ip"));
         }
         needs.sort_unstable();
@@ -133,7 +135,7 @@ impl Program {
                 ops: ops.get(rule.ops.clone()).unwrap_or_default(),
             };
             let codes: Vec<_> = rules.get(of_phase).unwrap_or_default().iter().map(code).collect();
-            let quick = Quick::new(&codes, &tables, options.code, leaves_results);
+            let quick = Quick::new(&codes, &lowering.steps, &tables, (options.code, keeps_results));
             PhaseCode { phase, ops: ops.into(), quick }
         });
         let mut program = Hasher::new("program");
@@ -145,8 +147,8 @@ impl Program {
         let mut made = Self {
             phases: phases.collect(),
             expressions: lowering.expressions.into(),
-            operands: lowering.operands,
-            leaves_results,
+            steps: lowering.steps.into(),
+            keeps_results,
             needs: needs.into(),
             tables,
             targets: lowering.targets.into(),
@@ -164,63 +166,45 @@ impl Program {
         made
     }
 
-    /// Begins the on_tcp_connect phase of one connection.
-    #[inline]
-    #[must_use]
-    pub fn on_tcp_connect<'r>(&'r self, facts: &'r Facts<'r>) -> Evaluation<'r, NoTrace> {
-        self.run(Phase::OnTcpConnect, facts)
-    }
-
-    /// The same with a sink that is told what happens.
-    #[must_use]
-    pub fn on_tcp_connect_traced<'r, T: Trace>(
-        &'r self,
-        facts: &'r Facts<'r>,
-        trace: T,
-    ) -> Evaluation<'r, T> {
-        self.run_traced(Phase::OnTcpConnect, facts, trace)
-    }
-
-    /// Begins a phase. A phase without rules ends at once, without a decision.
-    #[inline]
-    #[must_use]
-    pub fn run<'r>(&'r self, phase: Phase, facts: &'r Facts<'r>) -> Evaluation<'r, NoTrace> {
-        self.run_traced(phase, facts, NoTrace)
-    }
-
-    /// The same with a sink that is told what happens.
-    #[inline]
-    #[must_use]
-    pub fn run_traced<'r, T: Trace>(
-        &'r self,
-        phase: Phase,
-        facts: &'r Facts<'r>,
-        trace: T,
-    ) -> Evaluation<'r, T> {
-        let code = match &*self.phases {
-            [first, ..] if first.phase == phase => first,
-            _ => self.code_of(phase),
-        };
-        Evaluation::new(self, code, facts, trace)
-    }
-
     /// The program as a text, with classes, code and sizes.
     #[must_use]
     pub const fn listing(&self) -> Listing<'_> {
         Listing::new(self)
     }
 
+    /// The code of a phase.
+    #[inline]
+    pub(crate) fn code(&self, phase: Phase) -> &PhaseCode {
+        match &*self.phases {
+            [first, ..] if first.phase == phase => first,
+            _ => self.find_code(phase),
+        }
+    }
+
     #[inline(never)]
-    fn code_of(&self, phase: Phase) -> &PhaseCode {
+    fn find_code(&self, phase: Phase) -> &PhaseCode {
         self.phases.iter().find(|code| code.phase == phase).unwrap_or_else(|| &NO_CODE)
     }
 
-    pub(crate) const fn operands(&self) -> &Operands {
-        &self.operands
+    /// What an action does.
+    #[inline]
+    pub(crate) fn step(&self, id: ActionId) -> Option<&dyn Execute> {
+        self.steps.get(id.index()).map(|step| &**step)
     }
 
-    pub(crate) const fn leaves_results(&self) -> bool {
-        self.leaves_results
+    /// What each action does.
+    pub(super) fn steps(&self) -> &[Box<dyn Execute>] {
+        &self.steps
+    }
+
+    /// The expressions in actions.
+    pub(super) fn expressions_in_actions(&self) -> impl Iterator<Item = &Expression> {
+        expressions_of(&self.steps)
+    }
+
+    /// True if something reads what actions leave behind.
+    pub(crate) const fn keeps_results(&self) -> bool {
+        self.keeps_results
     }
 
     /// Numbers of the targets and of the log entries that are the same for every connection.
@@ -275,7 +259,7 @@ impl Program {
     #[must_use]
     pub fn impure_calls(&self) -> Vec<&'static str> {
         let conditions = self.expressions.iter().map(|it| &it.expression);
-        let all = conditions.chain(self.operands.expressions());
+        let all = conditions.chain(self.expressions_in_actions());
         let mut calls: Vec<_> = all.flat_map(|it| it.impure_calls()).copied().collect();
         calls.sort_unstable();
         calls.dedup();
@@ -294,7 +278,7 @@ impl Program {
     pub(crate) fn last_list_before(&self, action: ActionId) -> Option<(ActionId, &AddressList)> {
         let end = self.lists.partition_point(|(id, _)| *id < action);
         let before = self.lists.get(..end).unwrap_or_default();
-        before.iter().rev().map(|(by, list)| (*by, list)).find(|(_, list)| list.enforce)
+        before.iter().rev().map(|(by, list)| (*by, &**list)).find(|(_, list)| list.enforce)
     }
 
     /// The rules of a phase, in order.
@@ -469,17 +453,20 @@ impl<'p> ActionRef<'p> {
         self.program.rule(self.info.rule)
     }
 
-    /// The entries of a `restrict-ips`; `None` for any other action. O(log lists).
+    /// The entries of an action that tests the client's address; `None` for any other. O(log lists).
     #[must_use]
     pub fn address_list(self) -> Option<&'p AddressList> {
         // INVARIANT: lists are lowered in the order of their actions.
         let at = self.program.lists.binary_search_by_key(&self.id, |(id, _)| *id).ok()?;
-        self.program.lists.get(at).map(|(_, list)| list)
+        self.program.lists.get(at).map(|(_, list)| &**list)
     }
 
-    /// The target of a `forward-internal` that is the same for every connection; `None` for any other.
+    /// The endpoint that it forwards to, if that is the same for every connection.
     #[must_use]
     pub fn literal_target(self) -> Option<&'p EndpointUrl> {
-        self.info.target.and_then(|id| self.program.target(id))
+        match self.program.step(self.id)?.target()? {
+            Target::Literal(url) => Some(url),
+            Target::Rendered(_) => None,
+        }
     }
 }

@@ -14,6 +14,8 @@ use crate::cel::{Expression, Host, Test};
 use crate::exchange::{ActionId, ExpressionId};
 use crate::ir::{Condition, Op, next_id};
 use crate::lpm::{AddressTable, AddressTables, ClassId, TestId};
+use crate::outcome::Ending;
+use crate::run::{AddressVerdict, Execute};
 use gates::Gates;
 
 /// Classes up to which each has code of its own.
@@ -81,23 +83,23 @@ impl Quick {
         let (starts, masks) = (Box::default(), Box::default());
         let entries = Entries::Rules { starts, gates: Gates::new(&[]), masks, words: 0 };
         Self {
-            ops: [(Op::End, ActionId(0))].into(),
+            ops: [(Op::End(Ending::Upstream), ActionId(0))].into(),
             conditions: Box::default(),
             entries,
             decided: Box::default(),
         }
     }
 
-    /// Specialises rules, to so many bytes of code for each class. `keeps_tests` if something reads what address
-    /// tests leave behind.
+    /// Specialises rules, to so many bytes of code for each class; address tests stay in the code if something reads
+    /// what they leave behind.
     pub(super) fn new(
         rules: &[RuleCode<'_>],
+        steps: &[Box<dyn Execute>],
         tables: &AddressTables,
-        bytes: usize,
-        keeps_tests: bool,
+        (bytes, keeps_tests): (usize, bool),
     ) -> Self {
         let few = tables.single().filter(|table| table.classes() <= MOST_CLASSES);
-        let bodies = few.and_then(|table| Bodies::build(rules, table, bytes, keeps_tests));
+        let bodies = few.and_then(|table| Bodies::build(rules, (steps, table), bytes, keeps_tests));
         bodies.unwrap_or_else(|| masked(rules, tables))
     }
 
@@ -186,7 +188,10 @@ impl Quick {
     /// The instructions of a body: up to its end.
     pub(crate) fn body(&self, start: usize) -> &[(Op, ActionId)] {
         let rest = self.ops.get(start..).unwrap_or_default();
-        let end = rest.iter().position(|(op, _)| *op == Op::End).map_or(rest.len(), |end| end + 1);
+        let end = rest
+            .iter()
+            .position(|(op, _)| *op == Op::End(Ending::Upstream))
+            .map_or(rest.len(), |end| end + 1);
         rest.get(..end).unwrap_or_default()
     }
 }
@@ -203,6 +208,7 @@ struct Body {
 
 /// Bodies while they are made.
 struct Bodies<'c> {
+    steps: &'c [Box<dyn Execute>],
     table: &'c AddressTable,
     keeps_tests: bool,
     ops: Vec<(Op, ActionId)>,
@@ -219,11 +225,12 @@ struct Bodies<'c> {
 impl<'c> Bodies<'c> {
     fn build(
         rules: &[RuleCode<'c>],
-        table: &'c AddressTable,
+        (steps, table): (&'c [Box<dyn Execute>], &'c AddressTable),
         most: usize,
         keeps_tests: bool,
     ) -> Option<Quick> {
         let mut bodies = Self {
+            steps,
             table,
             keeps_tests,
             ops: Vec::new(),
@@ -317,20 +324,19 @@ impl<'c> Bodies<'c> {
     /// every run has it that comes so far, else in it.
     fn actions_of(&self, rule: &RuleCode<'_>, class: ClassId, conditional: bool, out: &mut Body) -> bool {
         for &(op, by) in rule.ops {
-            match op {
-                Op::Admit { test, enforce } if !self.keeps_tests => {
-                    let admitted = self.table.contains(class, test);
+            match self.verdict(op, by, class) {
+                Some(AddressVerdict { admitted, ends }) => {
                     if conditional {
                         out.ops.push((Op::Tested { admitted }, by));
                     } else {
                         out.decided.push(Decided { before: next_id(&out.ops), by, admitted });
                     }
-                    if enforce && !admitted {
-                        out.ops.push((Op::Deny, by));
+                    if ends {
+                        out.ops.push((Op::End(Ending::Denied), by));
                         return true;
                     }
                 }
-                _ => {
+                None => {
                     out.ops.push((op, by));
                     if op.ends() {
                         return true;
@@ -339,6 +345,13 @@ impl<'c> Bodies<'c> {
             }
         }
         false
+    }
+
+    /// What an action that tests the address comes to for a class, unless something reads what it leaves behind.
+    fn verdict(&self, op: Op, by: ActionId, class: ClassId) -> Option<AddressVerdict> {
+        let step =
+            self.steps.get(by.index()).filter(|_| !self.keeps_tests && matches!(op, Op::Act { .. }))?;
+        step.at_addresses(&|test| self.table.contains(class, test))
     }
 
     /// Where a body begins; equal ones are kept once.
@@ -364,7 +377,7 @@ fn next_index(index: usize) -> u32 {
 }
 
 fn finished(mut body: Body) -> Body {
-    body.ops.push((Op::End, ActionId(0)));
+    body.ops.push((Op::End(Ending::Upstream), ActionId(0)));
     body
 }
 

@@ -2,7 +2,7 @@
 //! policy does not admit.
 
 use super::{CompileOptions, NOT_SUPPORTED};
-use crate::actions::{ActionConfig, IP_POLICY};
+use crate::actions::{IP_POLICY, RUNS};
 use crate::cel::Expression;
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 use crate::ip_policies::IpPolicies;
@@ -26,23 +26,21 @@ pub(super) fn missing(policy: &Policy, options: &CompileOptions) -> Diagnostics 
             found.push(not_supported(phase.span, &format!("the phase `{}`", phase.phase), &help));
             continue;
         }
-        phase.rules.iter().for_each(|rule| missing_in_rule(rule, options, &mut found));
+        let rules = phase.rules.iter();
+        rules.for_each(|rule| missing_in_rule(phase.phase, rule, options, &mut found));
     }
     found
 }
 
-fn missing_in_rule(rule: &Rule, options: &CompileOptions, found: &mut Diagnostics) {
+fn missing_in_rule(phase: Phase, rule: &Rule, options: &CompileOptions, found: &mut Diagnostics) {
     for condition in &rule.expressions {
         missing_in_expression(&condition.expression, condition.span, found);
     }
     for action in &rule.actions {
         let name = action.config.name();
-        if !action.config.runs() {
-            let names: Vec<_> = crate::actions::NAMES
-                .iter()
-                .copied()
-                .filter(|name| ActionConfig::runs_by_name(name))
-                .collect();
+        if !action.config.facts().runs.contains(phase) {
+            let here = RUNS.iter().filter(|(_, phases)| phases.contains(phase));
+            let names: Vec<_> = here.map(|(name, _)| *name).collect();
             let help = format!("the actions that it runs: `{}`", names.join("`, `"));
             found.push(not_supported(action.span, &format!("the action `{name}`"), &help));
             continue;

@@ -2,7 +2,7 @@
 
 use super::Program;
 use crate::cel::{Template, TemplatePart, Type, Value};
-use crate::ir::Op;
+use crate::run::Target;
 use crate::url::EndpointUrl;
 
 /// Digits of a port, leading zeros included.
@@ -30,12 +30,9 @@ impl Program {
     }
 
     fn rendered_targets(&self) -> impl Iterator<Item = &Template> {
-        let ops = self.phases().iter().flat_map(|code| &code.ops);
-        ops.filter_map(|(op, _)| match op {
-            Op::ForwardTo { text, .. } => {
-                self.operands().texts.get(*text as usize).map(|text| &text.template)
-            }
-            _ => None,
+        self.steps().iter().filter_map(|step| match step.target()? {
+            Target::Rendered(template) => Some(template),
+            Target::Literal(_) => None,
         })
     }
 }

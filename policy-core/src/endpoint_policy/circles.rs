@@ -8,7 +8,6 @@ use std::rc::Rc;
 
 use super::FORWARD_LOOP;
 use super::files::Usable;
-use crate::actions::ActionConfig;
 use crate::check::CheckedPolicy;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::model::Policy;
@@ -57,9 +56,7 @@ impl Circles {
         for phase in &policy.phases {
             for rule in &phase.rules {
                 for action in &rule.actions {
-                    if let ActionConfig::ForwardInternal(forward) = &action.config
-                        && let Some(target) = forward.literal()
-                    {
+                    if let Some(target) = action.config.forwards_to() {
                         targets.push((target.value.clone(), !rule.guarded && action.config.terminates()));
                     }
                 }

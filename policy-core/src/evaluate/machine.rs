@@ -2,22 +2,23 @@
 
 use std::sync::Arc;
 
-use super::dynamic::Made;
-use super::trace::{Code, NoTrace, Trace};
+use super::mode::{AsWritten, Mode, Specialised};
 use crate::cel::{ClientAddress, EvalError, EvalLimits, Expression, Fault as CelFault, Unrendered, Value};
 use crate::compile::{ConditionRef, PhaseCode, Program, QuickCondition};
 use crate::exchange::{ActionId, Effect, ExpressionId, ForwardFailure, LogId, Reply, Step, TargetId};
 use crate::facts::{Facts, FactsHost};
 use crate::ir::Op;
 use crate::lpm::ClassId;
-use crate::outcome::{Fault, Outcome};
+use crate::outcome::{Ending, Fault, Outcome};
 use crate::parse::PlainMap;
+use crate::run::{Next, Run, RunState};
+use crate::trace::Trace;
 use crate::url::EndpointUrl;
 
 /// Parts of one condition that a trace keeps.
 const MOST_PARTS: usize = 1_000;
 
-/// One run of one phase. `Send` if its trace is.
+/// One run of one phase. `Send` if its sink is.
 ///
 /// ```
 /// use policy_core::{check::{load_policy, CheckOptions}, compile::{compile, CompileOptions}, source::Source};
@@ -42,105 +43,113 @@ const MOST_PARTS: usize = 1_000;
 /// assert!(matches!(outcome, Outcome::Forwarded { .. }));
 /// ```
 #[derive(Debug)]
-pub struct Evaluation<'r, T = NoTrace> {
+pub struct Evaluation<'r, M = Specialised> {
     program: &'r Program,
     code: &'r PhaseCode,
-    pub(super) facts: &'r Facts<'r>,
+    facts: &'r Facts<'r>,
     class: ClassId,
     next: usize,
     /// The rule that runs, where rules are found by a mask.
     rule: usize,
-    state: State,
-    /// Draws of random numbers so far.
-    pub(super) draws: u64,
-    /// What is left for the conditions: they share the steps of one run.
-    pub(super) limits: EvalLimits,
+    progress: Progress,
+    /// What outlives the phase.
+    pub(super) state: RunState,
     failed: Option<Box<Unrendered>>,
-    /// The last address test that was made at run time, and its verdict.
-    tested: Option<(ActionId, bool)>,
     /// The last forward that failed and was not the end.
     pub(super) passed: Option<(ForwardFailure, TargetId)>,
-    /// What is known for this run only.
-    pub(super) made: Option<Box<Made>>,
-    trace: T,
+    mode: M,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum State {
+enum Progress {
     Fresh,
     Waiting { effect: Effect, by: ActionId, or_continue: bool },
     Done(Outcome),
 }
 
-impl<'r, T: Trace> Evaluation<'r, T> {
-    const SPECIALISED: bool = matches!(T::CODE, Code::Specialised);
-
+impl<'r, M: Mode> Evaluation<'r, M> {
     #[inline]
-    pub(crate) fn new(program: &'r Program, code: &'r PhaseCode, facts: &'r Facts<'r>, trace: T) -> Self {
+    pub(super) fn new(
+        program: &'r Program,
+        code: &'r PhaseCode,
+        facts: &'r Facts<'r>,
+        state: RunState,
+        mode: M,
+    ) -> Self {
         let class = program.tables().class_of(facts.client());
-        Self {
-            program,
-            code,
-            facts,
-            class,
-            next: if Self::SPECIALISED { code.quick.entry(class) } else { 0 },
-            rule: 0,
-            state: State::Fresh,
-            draws: 0,
-            limits: EvalLimits::default(),
-            failed: None,
-            tested: None,
-            passed: None,
-            made: None,
-            trace,
-        }
+        let next = if M::SPECIALISED { code.quick.entry(class) } else { 0 };
+        let progress = Progress::Fresh;
+        Self { program, code, facts, class, next, rule: 0, progress, state, failed: None, passed: None, mode }
     }
 
     /// Runs to the first effect or to the end.
     #[inline]
     pub fn start(&mut self) -> Step {
-        match self.state {
-            State::Fresh => self.advance(),
-            State::Done(outcome) => Step::Done(outcome),
-            State::Waiting { by, .. } => self.finish(failed(Fault::OutOfOrder, Some(by))),
+        match self.progress {
+            Progress::Fresh => self.advance(),
+            Progress::Done(outcome) => Step::Done(outcome),
+            Progress::Waiting { by, .. } => self.finish(failed(Fault::OutOfOrder, Some(by))),
         }
     }
 
     /// Goes on with the host's answer to the open effect.
     #[inline]
     pub fn resume(&mut self, reply: Reply) -> Step {
-        let (effect, by, or_continue) = match self.state {
-            State::Waiting { effect, by, or_continue } => (effect, by, or_continue),
-            State::Done(outcome) => return Step::Done(outcome),
-            State::Fresh => return self.finish(failed(Fault::OutOfOrder, None)),
+        let (effect, by, or_continue) = match self.progress {
+            Progress::Waiting { effect, by, or_continue } => (effect, by, or_continue),
+            Progress::Done(outcome) => return Step::Done(outcome),
+            Progress::Fresh => return self.finish(failed(Fault::OutOfOrder, None)),
         };
-        self.trace.reply(by, &reply);
-        match (effect, reply) {
+        self.tell(|trace| trace.reply(by, &reply));
+        match (effect, &reply) {
             (Effect::Forward(target), Reply::Forwarded) => self.finish(Outcome::Forwarded { target, by }),
             (Effect::Forward(target), Reply::ForwardFailed(failure)) if or_continue => {
-                self.passed = Some((failure, target));
-                if self.program.leaves_results() {
-                    self.leave_failure(target, failure);
-                }
-                self.advance()
+                self.passed = Some((*failure, target));
+                self.replied(by, effect, &reply)
             }
             (Effect::Forward(target), Reply::ForwardFailed(failure)) => {
-                self.finish(failed(Fault::Forward { failure, target }, Some(by)))
+                self.finish(failed(Fault::Forward { failure: *failure, target }, Some(by)))
             }
-            (Effect::Log(log), Reply::Logged) => {
-                if self.program.leaves_results() {
-                    self.leave_log(log);
-                }
-                self.advance()
-            }
+            (Effect::Log(_), Reply::Logged) => self.replied(by, effect, &reply),
             _ => self.finish(failed(Fault::WrongReply, Some(by))),
+        }
+    }
+
+    /// Goes on after an answer, of which the action may keep something.
+    fn replied(&mut self, by: ActionId, effect: Effect, reply: &Reply) -> Step {
+        if self.program.keeps_results()
+            && let Some(step) = self.program.step(by)
+        {
+            step.replied(&mut self.view(by), effect, reply);
+        }
+        self.advance()
+    }
+
+    /// Tells the sink, if there is one.
+    #[inline]
+    fn tell(&mut self, what: impl FnOnce(&mut dyn Trace)) {
+        if !M::SPECIALISED {
+            what(self.mode.sink());
+        }
+    }
+
+    /// The run as an action sees it.
+    fn view(&mut self, by: ActionId) -> Run<'_> {
+        Run {
+            by,
+            facts: self.facts,
+            client: self.client(),
+            literals: self.program.literals(),
+            keeps_results: self.program.keeps_results(),
+            state: &mut self.state,
+            trace: self.mode.sink(),
         }
     }
 
     /// True if a forward that is asked for now may fail and the policy goes on: `on_error: continue`. O(1).
     #[must_use]
     pub const fn goes_on_after_failure(&self) -> bool {
-        matches!(self.state, State::Waiting { or_continue: true, .. })
+        matches!(self.progress, Progress::Waiting { or_continue: true, .. })
     }
 
     /// Drives the evaluation to its end with a host that answers at once.
@@ -158,11 +167,11 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         }
     }
 
-    /// Runs to the next effect or to the end. What most runs consist of is here, the rest is in [`Self::rarely`].
+    /// Runs to the next effect or to the end. What actions do stands in their files.
     #[inline]
     fn advance(&mut self) -> Step {
         let code = self.code;
-        let ops = if Self::SPECIALISED { &code.quick.ops } else { &code.ops };
+        let ops = if M::SPECIALISED { &code.quick.ops } else { &code.ops };
         // By reference: to copy an instruction first takes longer than to run it.
         while let Some((op, by)) = ops.get(self.next) {
             let by = *by;
@@ -173,22 +182,20 @@ impl<'r, T: Trace> Evaluation<'r, T> {
                     Ok(false) => self.next = otherwise as usize,
                     Err(id) => return self.finish(failed(Fault::Condition(id), None)),
                 },
-                Op::Forward { target, or_continue } => {
-                    return self.perform(Effect::Forward(target), by, or_continue);
-                }
+                Op::Perform { effect, or_continue } => return self.perform(effect, by, or_continue),
+                Op::End(ending) => return self.finish(ending.by(by)),
                 Op::NextRule => {
                     if let Some(step) = self.next_rule() {
                         return step;
                     }
                 }
-                Op::Deny => return self.finish(Outcome::Denied { by }),
-                Op::Close => return self.finish(Outcome::Closed { by }),
-                Op::End => return self.finish(Outcome::Upstream),
-                ref other => {
-                    if let Some(step) = self.rarely(*other, by) {
+                Op::Act { .. } => {
+                    if let Some(step) = self.act(by) {
                         return step;
                     }
                 }
+                Op::Tested { admitted } => self.state.tested = Some((by, admitted)),
+                Op::Enter(rule) => self.tell(|trace| trace.rule(rule)),
             }
         }
         // INVARIANT: code ends with an end. What runs off it is refused.
@@ -199,8 +206,8 @@ impl<'r, T: Trace> Evaluation<'r, T> {
     /// there is none.
     #[inline(never)]
     fn next_rule(&mut self) -> Option<Step> {
-        let state = self.made.as_deref().map(|made| &made.state);
-        let host = FactsHost { facts: self.facts, state, draws: self.draws };
+        let state = self.state.kept.as_deref().map(|kept| &kept.state);
+        let host = FactsHost { facts: self.facts, state, draws: self.state.draws };
         let Some((rule, start)) = self.code.quick.next_rule(self.class, self.rule, &host) else {
             return Some(self.finish(Outcome::Upstream));
         };
@@ -208,56 +215,20 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         None
     }
 
-    /// An instruction that specialised code has seldom; a step if it ends or asks for an effect.
+    /// Lets an action run; a step if it ends the phase or asks for an effect.
     #[inline(never)]
-    fn rarely(&mut self, op: Op, by: ActionId) -> Option<Step> {
-        match op {
-            Op::Enter(rule) => self.trace.rule(rule),
-            Op::Admit { test, enforce } => {
-                let admitted = self.client().is_in(test);
-                if self.tested(by, admitted, enforce) {
-                    return Some(self.finish(Outcome::Denied { by }));
-                }
-            }
-            Op::AdmitDynamic { list, enforce } => match self.admits(list, by) {
-                Ok(admitted) if self.tested(by, admitted, enforce) => {
-                    return Some(self.finish(Outcome::Denied { by }));
-                }
-                Ok(_) => {}
-                Err(unrendered) => return Some(self.fail(unrendered, by)),
-            },
-            Op::ForwardTo { text, or_continue } => {
-                return Some(match self.dynamic_target(text) {
-                    Ok(target) => self.perform(Effect::Forward(target), by, or_continue),
-                    Err(unrendered) => self.fail(unrendered, by),
-                });
-            }
-            Op::Tested { admitted } => self.tested = Some((by, admitted)),
-            Op::Log(log) => return Some(self.perform(Effect::Log(log), by, false)),
-            Op::LogValue { value } => {
-                let log = self.dynamic_log(value);
-                return Some(self.perform(Effect::Log(log), by, false));
-            }
-            Op::SetVar { name, value } => {
-                if let Err(unrendered) = self.set_var(by, name, value) {
-                    return Some(self.fail(unrendered, by));
-                }
-            }
-            // The caller runs these.
-            Op::NextRule | Op::When { .. } | Op::Forward { .. } | Op::Deny | Op::Close | Op::End => {}
+    fn act(&mut self, by: ActionId) -> Option<Step> {
+        let next = match self.program.step(by) {
+            Some(step) => step.step(&mut self.view(by)),
+            // INVARIANT: every action has a step. What has none is refused.
+            None => Ok(Next::End(Ending::Closed)),
+        };
+        match next {
+            Ok(Next::GoOn) => None,
+            Ok(Next::Perform { effect, or_continue }) => Some(self.perform(effect, by, or_continue)),
+            Ok(Next::End(ending)) => Some(self.finish(ending.by(by))),
+            Err(unrendered) => Some(self.fail(unrendered, by)),
         }
-        None
-    }
-
-    /// Tells of an address test; true if it ends the run.
-    #[inline]
-    fn tested(&mut self, by: ActionId, admitted: bool, enforce: bool) -> bool {
-        self.trace.test(by, admitted);
-        self.tested = Some((by, admitted));
-        if self.program.leaves_results() {
-            self.leave_test(by, admitted);
-        }
-        enforce && !admitted
     }
 
     /// Ends at an action whose value cannot be made.
@@ -266,7 +237,7 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         self.finish(failed(Fault::Value, Some(by)))
     }
 
-    pub(super) fn client(&self) -> ClientAddress<'r> {
+    fn client(&self) -> ClientAddress<'r> {
         ClientAddress { tables: self.program.tables(), address: self.facts.client(), class: self.class }
     }
 
@@ -277,7 +248,7 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         let mut fault: Option<(ExpressionId, Box<EvalError>)> = None;
         for at in first..first.saturating_add(count) {
             let (id, value) =
-                if Self::SPECIALISED { self.quick_condition(at) } else { self.condition(ExpressionId(at)) };
+                if M::SPECIALISED { self.quick_condition(at) } else { self.condition(ExpressionId(at)) };
             match value {
                 Ok(true) => {}
                 Ok(false) => return Ok(false),
@@ -308,12 +279,12 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         };
         let QuickCondition { id, expression, test } = condition;
         let client = self.client();
-        let state = self.made.as_deref().map(|made| &made.state);
-        let mut host = FactsHost { facts: self.facts, state, draws: self.draws };
+        let state = self.state.kept.as_deref().map(|kept| &kept.state);
+        let mut host = FactsHost { facts: self.facts, state, draws: self.state.draws };
         // Values are gone when a condition has been decided; steps have been taken.
-        self.limits.output = EvalLimits::default().output;
-        let value = expression.holds(test, &mut host, &mut self.limits, client);
-        self.draws = host.draws;
+        self.state.limits.output = EvalLimits::default().output;
+        let value = expression.holds(test, &mut host, &mut self.state.limits, client);
+        self.state.draws = host.draws;
         (*id, value)
     }
 
@@ -331,35 +302,36 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         let Some(condition) = self.program.condition(id) else {
             return Err(EvalError::whole(CelFault::NotProvided("the condition")));
         };
-        let state = self.made.as_deref().map(|made| &made.state);
-        let mut host = FactsHost { facts: self.facts, state, draws: self.draws };
-        let parts = match T::PARTS {
+        let state = self.state.kept.as_deref().map(|kept| &kept.state);
+        let mut host = FactsHost { facts: self.facts, state, draws: self.state.draws };
+        let wants_parts = self.mode.sink().wants_parts();
+        let parts = match wants_parts {
             // Its parts as written, on draws of the same numbers; what decides is the same for all hosts.
             true => {
-                let mut host = FactsHost { facts: self.facts, state, draws: self.draws };
+                let mut host = FactsHost { facts: self.facts, state, draws: self.state.draws };
                 condition.expression().explain(&mut host, EvalLimits::default(), MOST_PARTS).1
             }
             false => Vec::new(),
         };
         // Values are gone when a condition has been decided; steps have been taken.
-        self.limits.output = EvalLimits::default().output;
-        let value = condition.expression().evaluate_from(&mut host, &mut self.limits);
-        self.draws = host.draws;
-        self.trace.condition(id, &value, parts);
+        self.state.limits.output = EvalLimits::default().output;
+        let value = condition.expression().evaluate_from(&mut host, &mut self.state.limits);
+        self.state.draws = host.draws;
+        self.mode.sink().condition(id, &value, parts);
         value
     }
 
     #[inline]
     fn perform(&mut self, effect: Effect, by: ActionId, or_continue: bool) -> Step {
-        self.trace.effect(by, effect);
-        self.state = State::Waiting { effect, by, or_continue };
+        self.tell(|trace| trace.effect(by, effect));
+        self.progress = Progress::Waiting { effect, by, or_continue };
         Step::Perform(effect)
     }
 
     #[inline]
     fn finish(&mut self, outcome: Outcome) -> Step {
-        self.trace.outcome(outcome);
-        self.state = State::Done(outcome);
+        self.tell(|trace| trace.outcome(outcome));
+        self.progress = Progress::Done(outcome);
         Step::Done(outcome)
     }
 
@@ -378,13 +350,13 @@ impl<'r, T: Trace> Evaluation<'r, T> {
     /// The endpoint behind an id of this run; `None` for an id of another program.
     #[must_use]
     pub fn target(&self, id: TargetId) -> Option<&EndpointUrl> {
-        self.program.target(id).or_else(|| self.made_target(id))
+        self.program.target(id).or_else(|| self.state.target(id, self.program.literals().0))
     }
 
     /// The metadata behind an id of this run; `None` for an id of another program.
     #[must_use]
     pub fn log(&self, id: LogId) -> Option<&Arc<PlainMap>> {
-        self.program.log(id).or_else(|| self.made_log(id))
+        self.program.log(id).or_else(|| self.state.log(id, self.program.literals().1))
     }
 
     /// The condition that kept the evaluation from going on, and why it has no value.
@@ -403,51 +375,56 @@ impl<'r, T: Trace> Evaluation<'r, T> {
         Some((failed.expression.as_ref(), &failed.error))
     }
 
-    /// The last `restrict-ips` that has run, enforced or not, and true if it admitted the client; `None` if none ran.
+    /// The last test of the client's address by an action, enforced or not, and true if it admitted the client; `None` if none ran.
     /// The same whichever code runs. O(log address tests).
     #[must_use]
     pub fn last_address_test(&self) -> Option<(ActionId, bool)> {
         let decided =
-            if Self::SPECIALISED { self.code.quick.decided_before(self.class, self.next) } else { None };
+            if M::SPECIALISED { self.code.quick.decided_before(self.class, self.next) } else { None };
         // Actions are numbered in the order in which they run.
-        decided.max(self.tested)
+        decided.max(self.state.tested)
     }
 
     /// Steps that are left for the values and conditions of this run.
     #[must_use]
     pub const fn steps_left(&self) -> u64 {
-        self.limits.steps
+        self.state.limits.steps
     }
 
     /// Sets how many steps are left, so that several runs of one connection share a budget. A condition or value that
     /// needs more fails, and the run fails closed.
     pub const fn set_steps_left(&mut self, steps: u64) {
-        self.limits.steps = steps;
-    }
-
-    /// The trace so far.
-    #[must_use]
-    pub const fn trace(&self) -> &T {
-        &self.trace
-    }
-
-    pub(super) const fn trace_mut(&mut self) -> &mut T {
-        &mut self.trace
+        self.state.limits.steps = steps;
     }
 
     /// The outcome, once there is one.
     #[must_use]
     pub const fn outcome(&self) -> Option<Outcome> {
-        match self.state {
-            State::Done(outcome) => Some(outcome),
-            State::Fresh | State::Waiting { .. } => None,
+        match self.progress {
+            Progress::Done(outcome) => Some(outcome),
+            Progress::Fresh | Progress::Waiting { .. } => None,
         }
+    }
+
+    /// What the next phase begins with ([`RunState::into_next_phase`]), or the policy of a target
+    /// ([`RunState::for_target`]).
+    #[must_use]
+    pub fn into_state(self) -> RunState {
+        self.state
+    }
+}
+
+impl<T: Trace> Evaluation<'_, AsWritten<T>> {
+    /// The trace so far.
+    #[must_use]
+    pub const fn trace(&self) -> &T {
+        &self.mode.0
     }
 
     /// The trace, at the end.
     #[must_use]
     pub fn into_trace(self) -> T {
-        self.trace
+        self.mode.0
     }
 }
 

@@ -6,9 +6,8 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
-use super::dynamic::DynamicDecision;
 use super::machine::Evaluation;
-use super::trace::Trace;
+use super::mode::Mode;
 use crate::cel::{EvalError, Expression};
 use crate::compile::{ConditionRef, Program};
 use crate::diagnostic::shorten;
@@ -16,8 +15,9 @@ use crate::exchange::{ActionId, FailureAt};
 use crate::facts::Facts;
 use crate::ir::{AddressList, Decision, Entry};
 use crate::outcome::{Fault, Outcome};
+use crate::run::ListDecision;
 
-impl<T: Trace> Evaluation<'_, T> {
+impl<M: Mode> Evaluation<'_, M> {
     /// Why the evaluation ended as it did. Cold: looks list entries up.
     #[must_use]
     pub fn reason(&self) -> Reason<'_> {
@@ -28,7 +28,7 @@ impl<T: Trace> Evaluation<'_, T> {
             failed: self.failed_condition(),
             failed_value: self.failed_value(),
             failed_forward: self.failed_forward(),
-            admitted: self.made.as_deref().and_then(|made| made.admitted),
+            admitted: self.state.kept.as_deref().and_then(|kept| kept.decided),
         }
     }
 
@@ -56,7 +56,7 @@ pub struct Reason<'e> {
     failed: Option<(ConditionRef<'e>, &'e EvalError)>,
     failed_value: Option<(Option<&'e Expression>, &'e EvalError)>,
     failed_forward: Option<FailureAt<'e>>,
-    admitted: Option<DynamicDecision>,
+    admitted: Option<ListDecision>,
 }
 
 impl fmt::Display for Reason<'_> {

@@ -49,32 +49,5 @@ fn traces(action: NodeRef<'_>, add: &mut dyn FnMut(State, Span)) {
     // A misspelt one would leave behind what is meant.
     let facts = facts_of(name).or_else(|| did_you_mean(name, NAMES.iter().copied()).and_then(facts_of));
     let Some(facts) = facts else { return };
-    // A forward leaves a result behind only where it fails and the policy goes on.
-    let goes_on = || {
-        let on_error = fields.get("config").and_then(Fields::of).and_then(|config| config.get("on_error"));
-        matches!(on_error.map(|node| node.kind()), Some(NodeKind::Scalar(value)) if value.text == "continue")
-    };
-    if let Some(path) = facts.result.filter(|_| facts.name != "forward-internal" || goes_on()) {
-        add(State::Result(path), kind.span);
-    }
-    if facts.name != "set-vars" {
-        return;
-    }
-    let Some(config) = fields.get("config").and_then(Fields::of) else { return };
-    // A map in place of the list, or of the field, is wrong, and it says which names are meant.
-    let maps: Vec<Fields<'_>> = match config.get("vars").map(|node| (node, node.kind())) {
-        Some((_, NodeKind::Sequence(items))) => items.iter().filter_map(Fields::of).collect(),
-        Some((node, _)) => Fields::of(node).into_iter().collect(),
-        // So do the lists of a field that is misspelt.
-        None => {
-            let lists = config.entries.iter().filter_map(|field| match field.value.kind() {
-                NodeKind::Sequence(items) => Some(items.iter().filter_map(Fields::of)),
-                NodeKind::Scalar(_) | NodeKind::Mapping(_) => None,
-            });
-            lists.flatten().chain([config.clone()]).collect()
-        }
-    };
-    for field in maps.iter().flat_map(|fields| &fields.entries) {
-        add(State::Variable(field.key.into()), field.span);
-    }
+    (facts.outline)(fields.get("config").and_then(Fields::of).as_ref(), kind.span, add);
 }

@@ -2,10 +2,10 @@
 
 use policy_core::cel::{Fact, Fault};
 use policy_core::diagnostic::printable;
-use policy_core::evaluate::{Evaluation, Trace};
+use policy_core::evaluate::{Evaluation, Mode};
 
 /// What to say if an evaluation failed because nobody gave what it reads.
-pub(super) fn message<T: Trace>(run: &Evaluation<'_, T>) -> Option<String> {
+pub(super) fn message<M: Mode>(run: &Evaluation<'_, M>) -> Option<String> {
     let program = run.program();
     let (fault, text, place) = if let Some((condition, error)) = run.failed_condition() {
         (&error.fault, Some(condition.expression().text()), Some(condition.position()))
@@ -28,7 +28,7 @@ pub(super) fn message<T: Trace>(run: &Evaluation<'_, T>) -> Option<String> {
 }
 
 /// The flags for everything that the policy may read and nobody gave.
-fn all<T: Trace>(run: &Evaluation<'_, T>) -> Vec<String> {
+fn all<M: Mode>(run: &Evaluation<'_, M>) -> Vec<String> {
     let program = run.program();
     let mut flags: Vec<_> = run.facts().lacking(program.needs()).map(flag_of).collect();
     let draws = program.impure_calls().iter().any(|call| call.starts_with("rand."));

@@ -1,4 +1,7 @@
 //! Traces: sinks that are told what an evaluation does.
+//!
+//! A traced run takes every rule, condition and address test as written; an untraced one runs specialised code
+//! ([`crate::evaluate::Mode`]). Both decide alike.
 
 use std::sync::Arc;
 
@@ -8,24 +11,13 @@ use crate::cel::{EvalError, Part, Value};
 use crate::exchange::{ActionId, Effect, ExpressionId, Reply, RuleId};
 use crate::outcome::Outcome;
 
-/// Which form of a program runs. Both decide alike; they differ in speed and in what a sink is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
-    /// What the compiler made for the class of the client's address: decided tests are gone, conditions are tests on
-    /// borrowed facts, nothing is allocated.
-    Specialised,
-    /// Every rule, condition and address test as written, conditions in the interpreter: several hundred times slower.
-    AsWritten,
-}
-
 /// A sink. Every method does nothing unless implemented.
 pub trait Trace {
-    /// Which code runs. No default: a sink that runs the code as written costs a live edge dearly, and a sink that
-    /// runs the specialised code is not told of rules, conditions and most address tests.
-    const CODE: Code;
     /// True for a sink that wants the value of every part of a condition. Conditions are then evaluated as
     /// they are written, without what the compiler did to them.
-    const PARTS: bool = false;
+    fn wants_parts(&self) -> bool {
+        false
+    }
 
     /// A condition of a rule was evaluated.
     fn condition(&mut self, id: ExpressionId, value: &Result<Value, EvalError>, parts: Vec<Part>) {
@@ -66,14 +58,6 @@ pub trait Trace {
     fn outcome(&mut self, outcome: Outcome) {
         let _ = outcome;
     }
-}
-
-/// The sink of an untraced run.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoTrace;
-
-impl Trace for NoTrace {
-    const CODE: Code = Code::Specialised;
 }
 
 /// One thing that happened.
@@ -142,8 +126,9 @@ pub struct Recording {
 }
 
 impl Trace for Recording {
-    const CODE: Code = Code::AsWritten;
-    const PARTS: bool = true;
+    fn wants_parts(&self) -> bool {
+        true
+    }
 
     fn condition(&mut self, id: ExpressionId, value: &Result<Value, EvalError>, parts: Vec<Part>) {
         let value = value.clone().map(|value| matches!(value, Value::Bool(true)));

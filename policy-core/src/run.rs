@@ -1,0 +1,203 @@
+//! Run: what an action may do while it runs, and what a run keeps from phase to phase.
+//!
+//! The machine in `evaluate` knows control flow; what an action does stands in the action's file, behind
+//! [`Execute`]. A run that keeps nothing allocates nothing.
+
+mod digest;
+mod execute;
+#[cfg(feature = "reference")]
+mod naive;
+mod state;
+mod values;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnetwork::IpNetwork;
+
+use crate::cel::{ClientAddress, EvalLimits, Map, Template, Unrendered, Value};
+use crate::exchange::{ActionId, LogId, TargetId};
+use crate::facts::{Facts, FactsHost};
+use crate::parse::{Plain, PlainMap};
+use crate::schema::ConfigValue;
+use crate::trace::Trace;
+use crate::url::EndpointUrl;
+use crate::variables::ActionResult;
+
+pub(crate) use digest::StepDigest;
+pub(crate) use execute::{AddressVerdict, Execute, Next, NotRun, Target};
+#[cfg(feature = "reference")]
+pub use naive::network_contains;
+#[cfg(feature = "reference")]
+pub(crate) use naive::{Naive, NaiveEnd, NaiveNext};
+pub(crate) use state::ListDecision;
+pub use state::RunState;
+pub(crate) use values::map_from_plain;
+use values::{MOST_KEPT, MOST_LEVELS, from_plain, to_plain, weigh};
+
+/// Bytes of one log entry, as its written form may have (TP308).
+const MOST_LOGGED: usize = 16 << 10;
+
+/// One run, as the action sees it that runs.
+pub(crate) struct Run<'a> {
+    /// The action.
+    pub(crate) by: ActionId,
+    pub(crate) facts: &'a Facts<'a>,
+    pub(crate) client: ClientAddress<'a>,
+    /// Numbers of the targets and of the log entries that are the same for every connection.
+    pub(crate) literals: (usize, usize),
+    /// True if something reads what actions leave behind.
+    pub(crate) keeps_results: bool,
+    pub(crate) state: &'a mut RunState,
+    pub(crate) trace: &'a mut dyn Trace,
+}
+
+impl Run<'_> {
+    /// The address of the client, an IPv4-mapped one as IPv4.
+    pub(crate) fn client_ip(&self) -> IpAddr {
+        self.facts.client_ip()
+    }
+
+    /// Runs something with the host of the run's expressions.
+    fn with_host<R>(&mut self, run: impl FnOnce(&mut FactsHost<'_>, &mut EvalLimits) -> R) -> R {
+        let state = self.state.kept.as_deref().map(|kept| &kept.state);
+        let mut host = FactsHost { facts: self.facts, state, draws: self.state.draws };
+        // Values that were made are gone; steps have been taken.
+        self.state.limits.output = EvalLimits::default().output;
+        let result = run(&mut host, &mut self.state.limits);
+        self.state.draws = host.draws;
+        result
+    }
+
+    /// The text that a template gives.
+    ///
+    /// # Errors
+    /// If an expression in it has no value.
+    pub(crate) fn render(&mut self, template: &Template) -> Result<String, Unrendered> {
+        self.with_host(|host, limits| template.render(host, limits))
+    }
+
+    /// The value of a configured value; documents bound how deep they are.
+    ///
+    /// # Errors
+    /// If an expression in it has no value.
+    pub(crate) fn value(&mut self, value: &ConfigValue) -> Result<Value, Unrendered> {
+        Ok(match value {
+            ConfigValue::Plain(plain) => from_plain(plain),
+            ConfigValue::Text(text) => self.with_host(|host, limits| text.template.value(host, limits))?,
+            ConfigValue::List(items) => {
+                Value::list(items.iter().map(|item| self.value(item)).collect::<Result<_, _>>()?)
+            }
+            ConfigValue::Map(entries) => {
+                let entries = entries.iter().map(|(key, value)| Ok((&**key, self.value(value)?)));
+                Value::Map(Map::of_texts(entries.collect::<Result<Vec<_>, _>>()?).into())
+            }
+        })
+    }
+
+    /// Takes room for a value that is kept.
+    fn keep(&mut self, value: &Value) -> Result<(), Unrendered> {
+        let kept = self.state.kept();
+        let mut left = MOST_KEPT.saturating_sub(kept.bytes);
+        let before = left;
+        weigh(value, &mut left, MOST_LEVELS).ok_or_else(|| {
+            Unrendered::unusable(format!(
+                "the values of this run are larger than {MOST_KEPT} bytes or deeper than {MOST_LEVELS} levels"
+            ))
+        })?;
+        kept.bytes += before - left;
+        Ok(())
+    }
+
+    /// Sets a variable of the phase.
+    ///
+    /// # Errors
+    /// If the run keeps too much.
+    pub(crate) fn set_variable(&mut self, name: &Arc<str>, value: Value) -> Result<(), Unrendered> {
+        self.keep(&value)?;
+        self.trace.variable(self.by, name, &value);
+        self.state.kept().state.set(name, value);
+        Ok(())
+    }
+
+    /// Sets a result of the action; later conditions and actions read it.
+    pub(crate) fn set_result<T: Into<Value>>(&mut self, result: &ActionResult<T>, value: impl Into<T>) {
+        let value: T = value.into();
+        self.state.kept().state.set_result(result.path(), value.into());
+    }
+
+    /// Tells of a test of the client's address.
+    pub(crate) fn note_address_test(&mut self, admitted: bool) {
+        self.trace.test(self.by, admitted);
+        self.state.tested = Some((self.by, admitted));
+    }
+
+    /// Tells of an entry of a list that was made for this connection.
+    pub(crate) fn note_entry(&mut self, network: IpNetwork, matches: bool) {
+        self.trace.entry(self.by, network, matches);
+    }
+
+    /// Keeps what a list with entries of this run said, for the reason.
+    pub(crate) fn keep_decision(&mut self, denied: Option<IpNetwork>, allowed: Option<IpNetwork>) {
+        self.state.kept().decided = Some(ListDecision { by: self.by, denied, allowed });
+    }
+
+    /// The number of a target that is known for this run only.
+    ///
+    /// # Errors
+    /// If the run keeps too much.
+    pub(crate) fn add_target(&mut self, url: EndpointUrl) -> Result<TargetId, Unrendered> {
+        self.keep(&Value::text(url.to_string()))?;
+        let targets = &mut self.state.kept().targets;
+        targets.push(url);
+        Ok(TargetId(numbered(self.literals.0, targets.len())))
+    }
+
+    /// A target that is known for this run only.
+    pub(crate) fn target(&self, id: TargetId) -> Option<&EndpointUrl> {
+        self.state.target(id, self.literals.0)
+    }
+
+    /// The number of the log entry that a value gives. Faults in it never end the run: they stand in place of the value.
+    pub(crate) fn add_log(&mut self, value: &ConfigValue) -> LogId {
+        let mut left = MOST_LOGGED.min(MOST_KEPT.saturating_sub(self.state.kept().bytes));
+        let before = left;
+        let logged = self.logged(value, &mut left);
+        let kept = self.state.kept();
+        kept.bytes += before - left;
+        let metadata = if let Plain::Map(metadata) = logged { metadata } else { PlainMap::default() };
+        kept.logs.push(Arc::new(metadata));
+        LogId(numbered(self.literals.1, kept.logs.len()))
+    }
+
+    /// A log entry that is known for this run only.
+    pub(crate) fn log(&self, id: LogId) -> Option<&Arc<PlainMap>> {
+        self.state.log(id, self.literals.1)
+    }
+
+    /// A value as it is logged, within so many bytes.
+    fn logged(&mut self, value: &ConfigValue, left: &mut usize) -> Plain {
+        match value {
+            ConfigValue::Plain(plain) => plain.clone(),
+            ConfigValue::Text(_) => match self.value(value) {
+                Ok(value) => match weigh(&value, left, MOST_LEVELS) {
+                    Some(()) => to_plain(&value),
+                    None => Plain::String("no value: it is too large".into()),
+                },
+                Err(unrendered) => Plain::String(format!("no value: {}", unrendered.error).into()),
+            },
+            ConfigValue::List(items) => {
+                Plain::List(items.iter().map(|item| self.logged(item, left)).collect())
+            }
+            ConfigValue::Map(entries) => {
+                let entries = entries.iter().map(|(key, value)| (key.clone(), self.logged(value, left)));
+                Plain::Map(PlainMap(entries.collect()))
+            }
+        }
+    }
+}
+
+/// The number of the last of so many things of a run, behind those of its program.
+fn numbered(literal: usize, own: usize) -> u32 {
+    u32::try_from((literal + own).saturating_sub(1)).unwrap_or(u32::MAX)
+}

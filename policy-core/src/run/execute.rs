@@ -1,0 +1,128 @@
+//! What an action does when it runs; each action's file implements it.
+
+use std::fmt;
+
+use super::{Run, StepDigest};
+use crate::cel::{Template, Unrendered};
+use crate::exchange::{Effect, Reply};
+use crate::lpm::TestId;
+use crate::outcome::Ending;
+use crate::schema::Text;
+use crate::url::EndpointUrl;
+
+/// What comes behind an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// The next action.
+    GoOn,
+    /// Ask the host; then the next action, or what the effect itself says.
+    Perform {
+        effect: Effect,
+        /// Whether a failure is not the end.
+        or_continue: bool,
+    },
+    /// The phase ends.
+    End(Ending),
+}
+
+/// What an action forwards to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target<'s> {
+    /// The same for every connection.
+    Literal(&'s EndpointUrl),
+    /// Known for each connection only.
+    Rendered(&'s Template),
+}
+
+/// What a test of the client's address says of a class of addresses, which is known when the program is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AddressVerdict {
+    pub(crate) admitted: bool,
+    /// True if the phase ends as denied.
+    pub(crate) ends: bool,
+}
+
+/// An action as it runs: its operands, ready to be used.
+///
+/// An action that does the same for every connection says so with [`Self::always`] and needs no `step`: the machine
+/// then runs an instruction. Everything else runs `step`.
+pub(crate) trait Execute: fmt::Debug + Send + Sync {
+    /// What it does whatever the connection; nothing if it has to look.
+    fn always(&self) -> Option<Next> {
+        None
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// If a value of it cannot be made: the run ends as failed.
+    fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
+        // An action that neither always does the same nor has a step must not let anything pass.
+        let _ = run;
+        Ok(self.always().unwrap_or(Next::End(Ending::Closed)))
+    }
+
+    /// Looks at the host's answer after which the policy goes on, for results. Called only if something reads them.
+    fn replied(&self, run: &mut Run<'_>, effect: Effect, reply: &Reply) {
+        let _ = (run, effect, reply);
+    }
+
+    /// What it comes to for clients of which every address test is known, if nothing reads its results.
+    fn at_addresses(&self, holds: &dyn Fn(TestId) -> bool) -> Option<AddressVerdict> {
+        let _ = holds;
+        None
+    }
+
+    /// True if it looks at the client's address.
+    fn tests_client(&self) -> bool {
+        false
+    }
+
+    /// True if nothing behind it runs, whatever the connection and the host's answer.
+    fn ends(&self) -> bool {
+        match self.always() {
+            Some(Next::End(_)) => true,
+            Some(Next::Perform { effect: Effect::Forward(_), or_continue }) => !or_continue,
+            _ => false,
+        }
+    }
+
+    /// Every text with expressions in it.
+    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        let _ = each;
+    }
+
+    /// What it forwards to, if it does.
+    fn target(&self) -> Option<Target<'_>> {
+        None
+    }
+
+    /// Instructions that it counts as.
+    fn cost(&self) -> u64 {
+        1
+    }
+
+    /// Puts everything in that decides what it does.
+    fn digest(&self, digest: &mut StepDigest<'_>);
+
+    /// Says in few words what it does, for the listing of a program.
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+}
+
+/// In the place of an action that this version does not run: it lets nothing pass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NotRun;
+
+impl Execute for NotRun {
+    fn always(&self) -> Option<Next> {
+        Some(Next::End(Ending::Closed))
+    }
+
+    fn digest(&self, digest: &mut StepDigest<'_>) {
+        digest.text("not run");
+    }
+
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("close: not run by this version")
+    }
+}

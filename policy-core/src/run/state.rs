@@ -1,0 +1,110 @@
+//! What a run keeps: it outlives the phase, in the hands of the host.
+
+use std::sync::Arc;
+
+use ipnetwork::IpNetwork;
+
+use crate::cel::EvalLimits;
+use crate::exchange::{ActionId, LogId, TargetId};
+use crate::facts::State;
+use crate::parse::PlainMap;
+use crate::url::EndpointUrl;
+
+/// What the policies of one connection or request have taken and made so far: results, variables, draws of random
+/// numbers, and the budget that is left. A host hands it from phase to phase, and to the policy of a target.
+///
+/// ```
+/// use policy_core::{compile::Program, evaluate::RunState, exchange::Reply, facts::Facts, phase::Phase};
+/// let text = "on_tcp_connect: [{actions: [{type: log, config: {metadata: {a: b}}}]}]";
+/// let program = Program::from_policy("p.yml", text)?;
+/// let facts = Facts::new("203.0.113.42".parse()?);
+/// let mut run = program.run_from(Phase::OnTcpConnect, &facts, RunState::with_steps(10_000));
+/// run.run(|_, _| Reply::Logged);
+/// let next = run.into_state().into_next_phase();
+/// assert_eq!(next.steps_left(), 10_000);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct RunState {
+    /// What is left for conditions and values: all of a connection share the steps.
+    pub(crate) limits: EvalLimits,
+    /// Draws of random numbers so far.
+    pub(crate) draws: u64,
+    /// The last address test that was made at run time, and its verdict.
+    pub(crate) tested: Option<(ActionId, bool)>,
+    pub(crate) kept: Option<Box<Kept>>,
+}
+
+/// What is known of a run only, behind a pointer: most runs have none.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    pub(crate) state: State,
+    /// Bytes kept so far.
+    pub(crate) bytes: usize,
+    /// Targets beyond those of the program.
+    pub(crate) targets: Vec<EndpointUrl>,
+    /// Log entries beyond those of the program.
+    pub(crate) logs: Vec<Arc<PlainMap>>,
+    /// What the last list with entries of this run said.
+    pub(crate) decided: Option<ListDecision>,
+}
+
+/// Why a list with entries that are known for each connection only permits or refuses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ListDecision {
+    pub(crate) by: ActionId,
+    pub(crate) denied: Option<IpNetwork>,
+    pub(crate) allowed: Option<IpNetwork>,
+}
+
+impl RunState {
+    /// The state of a connection whose policies may take so many steps; [`Default`] gives a million.
+    #[must_use]
+    pub fn with_steps(steps: u64) -> Self {
+        let mut state = Self::default();
+        state.limits.steps = steps;
+        state
+    }
+
+    /// Steps that are left.
+    #[must_use]
+    pub const fn steps_left(&self) -> u64 {
+        self.limits.steps
+    }
+
+    /// Sets how many steps are left.
+    pub const fn set_steps_left(&mut self, steps: u64) {
+        self.limits.steps = steps;
+    }
+
+    /// The state with which the next phase of the same connection or request begins: results (`actions.*`), draws and
+    /// budget stay, the variables of the phase (`vars.*`) go.
+    #[must_use]
+    pub fn into_next_phase(mut self) -> Self {
+        if let Some(kept) = self.kept.as_deref_mut() {
+            kept.state.end_phase();
+        }
+        self
+    }
+
+    /// The state with which the policy of a target begins: of this one only the budget. What the policy that forwards
+    /// has found and set is its own.
+    #[must_use]
+    pub fn for_target(&self) -> Self {
+        Self::with_steps(self.limits.steps)
+    }
+
+    pub(crate) fn kept(&mut self) -> &mut Kept {
+        self.kept.get_or_insert_default()
+    }
+
+    /// A target of this run, of which so many are the program's.
+    pub(crate) fn target(&self, id: TargetId, literal: usize) -> Option<&EndpointUrl> {
+        self.kept.as_deref()?.targets.get((id.0 as usize).checked_sub(literal)?)
+    }
+
+    /// A log entry of this run, of which so many are the program's.
+    pub(crate) fn log(&self, id: LogId, literal: usize) -> Option<&Arc<PlainMap>> {
+        self.kept.as_deref()?.logs.get((id.0 as usize).checked_sub(literal)?)
+    }
+}
