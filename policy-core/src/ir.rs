@@ -18,6 +18,7 @@ use crate::source::{Position, Source, Span};
 use crate::url::EndpointUrl;
 
 mod entries;
+pub(crate) use entries::ListKind;
 pub use entries::{AddressList, Decision, Entries, Entry, IpPolicyId};
 
 /// One instruction of a phase's straight-line code.

@@ -145,11 +145,46 @@ fn result_table(action: &ActionDoc) -> String {
     out
 }
 
+/// The actions that run, and where.
+fn running_table() -> String {
+    let mut out = String::from("| action | phases |\n|---|---|\n");
+    for action in NAMES.iter().filter_map(|name| documentation(name)) {
+        let phases: Vec<_> = action.runs.iter().map(|phase| format!("`{phase}`")).collect();
+        if !phases.is_empty() {
+            writeln!(out, "| `{}` | {} |", action.name, phases.join(", ")).expect("a text");
+        }
+    }
+    out
+}
+
+#[test]
+fn the_table_of_running_actions_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/diagnostics/TP601.md");
+    replace_tables(&path, &[("running", running_table())]);
+}
+
+/// The page of a new action: what every page has, with room for what only its author knows.
+fn skeleton(action: &ActionDoc) -> String {
+    let table = |name: &str| format!("<!-- {name} -->\n<!-- end of {name} -->\n");
+    let name = action.name;
+    format!(
+        "# {name}\n\n{}\n## What it does\n\n## Fields\n\n{}\n## Results\n\n{}\n## Errors\n\n\
+         ## Differences from ngrok\n\n## Example\n",
+        table("facts"),
+        table("fields"),
+        table("results")
+    )
+}
+
 #[test]
 fn the_tables_of_actions_are_current() {
     for name in NAMES {
         let action = documentation(name).expect("registered");
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/actions/{name}.md"));
+        let page = fs::read_to_string(&path).expect("readable");
+        if std::env::var_os("BLESS").is_some() && page.trim() == format!("# {name}") {
+            fs::write(&path, skeleton(&action)).expect("writable");
+        }
         let tables = [
             ("facts", action_facts(&action)),
             ("fields", field_table(&action)),

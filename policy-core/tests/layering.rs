@@ -74,6 +74,56 @@ fn modules_use_only_lower_layers() {
     assert!(uses > 50, "only {uses} uses found: the scan is broken");
 }
 
+/// Words that are the name of an action and of something else, where they stand for the latter.
+const OTHER_MEANINGS: &[(&str, &str)] = &[
+    // Lists and rules of addresses.
+    ("ir/entries.rs", "deny"),
+    ("ip_policies.rs", "deny"),
+    ("ip_policies/places.rs", "deny"),
+    ("edge/agents.rs", "deny"),
+    // How a phase ends.
+    ("outcome.rs", "deny"),
+    // Keys of configurations of agents.
+    ("agent/settings.rs", "log"),
+    ("agent/tunnels.rs", "oauth"),
+];
+
+/// What an action is called, where its results stand and what it does is said in its file: no machine, listing, digest
+/// or check asks for it by name.
+#[test]
+fn actions_are_known_by_name_in_their_files_only() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut found, mut in_actions) = (Vec::new(), 0);
+    for path in sources(&src) {
+        let relative = path.strip_prefix(&src).expect("below src").to_str().expect("a name").to_owned();
+        let text = fs::read_to_string(&path).expect("readable");
+        let production = text.split("#[cfg(test)]").next().expect("a first part");
+        for line in production.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            let quoted =
+                policy_core::actions::NAMES.iter().filter(|name| line.contains(&format!("\"{name}\"")));
+            let mut words: Vec<&str> = quoted.copied().collect();
+            if line.contains("\"actions.ngrok.") {
+                words.push("actions.ngrok.");
+            }
+            if relative.starts_with("actions") {
+                in_actions += words.len();
+                continue;
+            }
+            words.retain(|word| !OTHER_MEANINGS.contains(&(relative.as_str(), *word)));
+            found.extend(words.iter().map(|word| format!("{relative}: {word}: {}", line.trim())));
+        }
+        let variants =
+            production.split("ActionConfig::").skip(1).filter(|rest| rest.starts_with(char::is_uppercase));
+        if !relative.starts_with("actions") {
+            found.extend(variants.map(|rest| {
+                format!("{relative}: ActionConfig::{}", rest.split(['(', ' ']).next().unwrap_or_default())
+            }));
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    assert!(in_actions > 40, "only {in_actions} names found: the scan is broken");
+}
+
 /// The engine is embedded in edges: no runtime, clock or network may creep in with a dependency.
 #[test]
 fn dependencies_are_pinned() {

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::functions::Library;
+use super::state::result_path;
 use super::types::{Object, Type};
 use crate::phase::{Phase, PhaseSet};
 use crate::url::Scheme;
@@ -287,14 +288,19 @@ impl Env {
         })
     }
 
-    /// The variables here that end in a name, `conn.client_ip` of `client_ip`; the two shortest of many.
+    /// The variables here that end in a name, `conn.client_ip` of `client_ip`; results of actions only if nothing else
+    /// does. The two shortest of many.
     pub(super) fn paths_to(&self, name: &str) -> Vec<&'static str> {
         let ends = |path: &str| path.rsplit_once('.').is_some_and(|(_, last)| last == name);
-        let variable =
-            |path: &str| path.starts_with(|c: char| c.is_ascii_lowercase()) && !path.starts_with("actions.");
-        let mut paths: Vec<_> = self.tree.by_path.iter().collect();
-        paths.retain(|(path, node)| ends(path) && variable(path) && self.has_value(**node));
-        let mut paths: Vec<&'static str> = paths.into_iter().map(|(path, _)| *path).collect();
+        let found = self.tree.by_path.iter().filter(|(path, node)| {
+            path.starts_with(|c: char| c.is_ascii_lowercase()) && ends(path) && self.has_value(**node)
+        });
+        let found: Vec<&'static str> = found.map(|(path, _)| *path).collect();
+        let (results, mut paths): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|path| result_path(path).is_some());
+        if paths.is_empty() {
+            paths = results;
+        }
         paths.sort_unstable_by_key(|path| (path.len(), *path));
         paths.truncate(2);
         paths

@@ -2,7 +2,7 @@
 //! policy does not admit.
 
 use super::{CompileOptions, NOT_SUPPORTED};
-use crate::actions::{IP_POLICY, RUNS};
+use crate::actions::IP_POLICY;
 use crate::cel::Expression;
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 use crate::ip_policies::IpPolicies;
@@ -39,10 +39,8 @@ fn missing_in_rule(phase: Phase, rule: &Rule, options: &CompileOptions, found: &
     for action in &rule.actions {
         let name = action.config.name();
         if !action.config.facts().runs.contains(phase) {
-            let here = RUNS.iter().filter(|(_, phases)| phases.contains(phase));
-            let names: Vec<_> = here.map(|(name, _)| *name).collect();
-            let help = format!("the actions that it runs: `{}`", names.join("`, `"));
-            found.push(not_supported(action.span, &format!("the action `{name}`"), &help));
+            let help = "`policy explain TP601` lists the actions that it runs";
+            found.push(not_supported(action.span, &format!("the action `{name}`"), help));
             continue;
         }
         action.config.texts(&mut |text| {

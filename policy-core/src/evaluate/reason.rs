@@ -13,7 +13,7 @@ use crate::compile::{ConditionRef, Program};
 use crate::diagnostic::shorten;
 use crate::exchange::{ActionId, FailureAt};
 use crate::facts::Facts;
-use crate::ir::{AddressList, Decision, Entry};
+use crate::ir::{AddressList, Decision, Entry, ListKind};
 use crate::outcome::{Fault, Outcome};
 use crate::run::ListDecision;
 
@@ -145,11 +145,11 @@ impl<'e> Reason<'e> {
     fn write_decision(&self, f: &mut fmt::Formatter<'_>, decision: Decision<'_>) -> fmt::Result {
         let client = self.facts.client_ip();
         let (list, entry) = match decision {
-            Decision::Denied(entry) => ("deny", entry),
-            Decision::Allowed(entry) => ("allow", entry),
+            Decision::Denied(entry) => (ListKind::Deny, entry),
+            Decision::Allowed(entry) => (ListKind::Allow, entry),
             Decision::NotAllowed => return write!(f, "{client} is in no allow entry"),
         };
-        write!(f, "{client} is in the {list} entry ")?;
+        write!(f, "{client} is in the {} entry ", list.name())?;
         write_entry(f, self.program, entry)
     }
 
@@ -160,12 +160,12 @@ impl<'e> Reason<'e> {
         match self.admitted.filter(|admitted| admitted.by == by) {
             // The entry that is always the same is named with its line.
             Some(own) if own.denied.is_some() && !matches!(decision, Decision::Denied(_)) => {
-                write_own(f, client, "deny", own.denied)
+                write_own(f, client, ListKind::Deny, own.denied)
             }
             Some(own)
                 if own.denied.is_none() && own.allowed.is_some() && decision == Decision::NotAllowed =>
             {
-                write_own(f, client, "allow", own.allowed)
+                write_own(f, client, ListKind::Allow, own.allowed)
             }
             _ => self.write_decision(f, decision),
         }
@@ -184,11 +184,11 @@ fn write_entry(f: &mut fmt::Formatter<'_>, program: &Program, entry: &Entry) -> 
 fn write_own(
     f: &mut fmt::Formatter<'_>,
     client: IpAddr,
-    list: &str,
+    list: ListKind,
     network: Option<IpNetwork>,
 ) -> fmt::Result {
     let network = network.map(|network| network.to_string()).unwrap_or_default();
-    write!(f, "{client} is in the {list} entry {network}, which an expression gave")
+    write!(f, "{client} is in the {} entry {network}, which an expression gave", list.name())
 }
 
 #[cfg(test)]

@@ -132,6 +132,23 @@ pub enum Decision<'p> {
     NotAllowed,
 }
 
+/// One of the two lists of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ListKind {
+    Allow,
+    Deny,
+}
+
+impl ListKind {
+    /// Its name in policies.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
 impl AddressList {
     pub(crate) const fn new(allow: Entries, deny: Entries, enforce: bool) -> Self {
         Self { allow, deny, enforce }

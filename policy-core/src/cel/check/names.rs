@@ -18,7 +18,6 @@ const FOREIGN_NAMES: &[(&str, &str)] = &[
     ("request", "req"),
     ("response", "res"),
     ("connection", "conn"),
-    ("identity", "actions.ngrok.oauth.identity"),
     ("headers", "req.headers"),
     ("method", "req.method"),
     ("path", "req.url.path"),
