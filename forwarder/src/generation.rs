@@ -73,12 +73,6 @@ impl Generation {
             |at: &usize| self.config.internal_endpoints.get(*at).is_some_and(|it| it.url.value == *url);
         self.config.internal_endpoint(url).filter(same)
     }
-
-    /// The URL of an endpoint as a text. O(1).
-    #[cfg(unix)]
-    pub(crate) fn url_text(&self, at: usize) -> &str {
-        self.index.url(at)
-    }
 }
 
 /// What loading found, file by file.

@@ -34,8 +34,6 @@ pub struct Online {
     pub owner: Owner,
     /// Its URL; may be a wildcard.
     pub url: EndpointUrl,
-    /// The same as a text.
-    pub url_text: Box<str>,
     /// Where it can be reached from.
     pub binding: Binding,
     /// Where it listens if it is public: the `public_tcp_listen` of when it came online.
@@ -148,15 +146,14 @@ impl OnlineEndpoints {
     #[must_use]
     pub fn covering(&self, target: &EndpointUrl) -> Option<(EndpointUrl, Vec<Arc<Online>>)> {
         let table = self.read();
-        let mut found = table.get(target).map(|members| (target.clone(), members));
-        let mut host = target.host();
-        while found.is_none() {
-            let (_, rest) = host.split_once('.')?;
-            // A target may itself be written with a star; it covers no more than itself.
-            let wildcard = with_host(target, &format!("*.{rest}"))?;
-            found = table.get(&wildcard).map(|members| (wildcard, members));
-            host = rest;
+        if table.is_empty() {
+            return None;
         }
+        let exact = table.get(target).map(|members| (target.clone(), members));
+        // A target may itself be written with a star; it covers no more than itself.
+        let found = exact.or_else(|| {
+            target.wildcards().find_map(|wildcard| table.get(&wildcard).map(|members| (wildcard, members)))
+        });
         let (url, members) = found?;
         (members.first()?.binding == Binding::Internal).then(|| (url, members.clone()))
     }
@@ -174,11 +171,6 @@ impl OnlineEndpoints {
     pub fn has(&self, url: &EndpointUrl) -> bool {
         self.read().contains_key(url)
     }
-}
-
-fn with_host(url: &EndpointUrl, host: &str) -> Option<EndpointUrl> {
-    let port = url.port().map_or(String::new(), |port| format!(":{port}"));
-    EndpointUrl::parse(&format!("{}://{host}{port}", url.scheme().name())).ok()
 }
 
 #[cfg(test)]
@@ -200,7 +192,6 @@ pub(crate) mod tests {
             session: "ts_1".into(),
             owner: owner(),
             url: EndpointUrl::parse(url).expect(url),
-            url_text: url.into(),
             binding: Binding::Internal,
             listens_on: Vec::new(),
             pooling,

@@ -18,8 +18,9 @@ use std::time::Duration;
 
 use crate::diagnostic::Code;
 use crate::options::EndpointTraits;
+use crate::resolve::UrlIndex;
 use crate::source::Spanned;
-use crate::url::{EndpointUrl, HostPort, Scheme, UrlIndex};
+use crate::url::{EndpointUrl, HostPort, Scheme};
 
 pub use crate::endpoint_policy::PolicySource;
 pub use crate::endpoint_policy::ReadPolicy;

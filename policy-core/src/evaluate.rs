@@ -13,5 +13,6 @@ pub use crate::run::RunState;
 pub use crate::trace::{Record, Recording, Trace};
 pub use decided::Decision;
 pub use machine::Evaluation;
+pub(crate) use machine::Suspended;
 pub use mode::{AsWritten, Mode, Specialised};
 pub use reason::Reason;

@@ -29,7 +29,7 @@ pub struct Facts<'a> {
     client_port: Option<u16>,
     server_ip: Option<IpAddr>,
     server_port: Option<u16>,
-    endpoint_url: Option<&'a str>,
+    endpoint: Option<&'a EndpointUrl>,
     started: Option<Timestamp>,
     now: Option<Timestamp>,
     seed: Option<u64>,
@@ -46,7 +46,7 @@ impl<'a> Facts<'a> {
             client_port: None,
             server_ip: None,
             server_port: None,
-            endpoint_url: None,
+            endpoint: None,
             started: None,
             now: None,
             seed: None,
@@ -67,8 +67,8 @@ impl<'a> Facts<'a> {
 
     /// Says at which endpoint the policy runs.
     #[must_use]
-    pub const fn at_endpoint(mut self, url: &'a str) -> Self {
-        self.endpoint_url = Some(url);
+    pub const fn at_endpoint(mut self, url: &'a EndpointUrl) -> Self {
+        self.endpoint = Some(url);
         self
     }
 
@@ -173,7 +173,7 @@ impl<'a> Facts<'a> {
             FactSource::ClientPort => self.client_port.map(|port| Borrowed::Int(port.into())),
             FactSource::ServerIp => self.server_ip.map(Borrowed::address),
             FactSource::ServerPort => self.server_port.map(|port| Borrowed::Int(port.into())),
-            FactSource::EndpointUrl => self.endpoint_url.map(Borrowed::Text),
+            FactSource::EndpointUrl => self.endpoint.map(|url| Borrowed::Text(url.as_str())),
             _ => None,
         }
     }
@@ -186,7 +186,7 @@ impl<'a> Facts<'a> {
 
     /// A part of the endpoint's URL.
     fn endpoint(&self, path: &str) -> Option<Value> {
-        let url = EndpointUrl::parse(self.endpoint_url?).ok()?;
+        let url = self.endpoint?;
         match path {
             "endpoint.host" => Some(Value::text(url.host())),
             "endpoint.port" => Some(Value::Int(url.port()?.into())),
@@ -276,7 +276,7 @@ impl Host for FactsHost<'_> {
         let seed = self.facts.seed.ok_or(Fault::NoRandomness)?;
         self.draws += 1;
         // Each endpoint on the way of a connection draws its own numbers.
-        let endpoint = self.facts.endpoint_url.map_or(0, |url| mixed(fnv(url.as_bytes())));
+        let endpoint = self.facts.endpoint.map_or(0, |url| mixed(fnv(url.as_str().as_bytes())));
         let seed = seed.wrapping_add(endpoint);
         Ok(mixed(seed.wrapping_add(self.draws.wrapping_mul(0x9e37_79b9_7f4a_7c15))))
     }
@@ -463,11 +463,16 @@ mod tests {
         variables::fact(path).expect(path)
     }
 
+    fn url(text: &str) -> EndpointUrl {
+        EndpointUrl::parse(text).expect("a URL")
+    }
+
     #[test]
     fn what_is_not_known_has_no_source() {
         let (client, server) = ("[::ffff:192.0.2.1]:5000", "192.0.2.2:22");
         let facts = Facts::of_connection(client.parse().expect("fine"), server.parse().expect("fine"));
-        let facts = facts.at_endpoint("tcp://edge.example.com:20022");
+        let url = url("tcp://edge.example.com:20022");
+        let facts = facts.at_endpoint(&url);
         let text = |path: &str| facts.value(fact(path)).map(|value| value.to_string());
         assert_eq!(text("conn.client_ip").as_deref(), Ok("\"192.0.2.1\""));
         assert_eq!(text("conn.client_port").as_deref(), Ok("5000"));
@@ -530,7 +535,8 @@ mod tests {
     fn edges_know_what_they_say_they_know() {
         let address = "192.0.2.1:5000".parse().expect("fine");
         let time = Timestamp::new(0, 0).expect("fine");
-        let facts = Facts::of_connection(address, address).at_endpoint("tcp://edge.example.com:20022");
+        let outer = url("tcp://edge.example.com:20022");
+        let facts = Facts::of_connection(address, address).at_endpoint(&outer);
         let facts = facts.started(time).at_time(time);
         for fact in variables::facts().filter(|fact| fact.source != FactSource::State) {
             assert_eq!(facts.value(fact).is_ok(), Facts::known_to_edges(fact), "{fact}");
@@ -546,7 +552,8 @@ mod tests {
         };
         assert_eq!(draws(), draws());
         assert_ne!(draws()[0], draws()[1]);
-        let elsewhere = facts.at_endpoint("tcp://inner.internal:22");
+        let inner = url("tcp://inner.internal:22");
+        let elsewhere = facts.at_endpoint(&inner);
         let inside = FactsHost { facts: &elsewhere, state: None, draws: 0 }.random().expect("seeded");
         assert_ne!(inside, draws()[0]);
     }

@@ -53,6 +53,7 @@ pub mod facts;
 mod flow;
 pub mod ip_policies;
 pub mod ir;
+pub mod journey;
 pub mod json;
 pub mod lint;
 pub mod lpm;
@@ -65,6 +66,7 @@ pub mod phase;
 mod reader;
 #[cfg(feature = "reference")]
 pub mod reference;
+pub mod resolve;
 mod run;
 pub mod schema;
 pub mod source;

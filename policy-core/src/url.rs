@@ -3,17 +3,15 @@
 //! Source: ngrok documentation, endpoints and forward-internal (2026-08-07); host syntax after error codes
 //! 326–330, 355, 396, 397; no path, query or user info (9037), no trailing slash (9038).
 
-mod index;
-
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Range;
+use std::sync::Arc;
 
 use nom::bytes::complete::{tag, take_while, take_while1};
 use nom::sequence::terminated;
 use nom::{IResult, Parser};
-
-pub(crate) use index::UrlIndex;
 
 /// The protocol of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -167,11 +165,33 @@ impl std::error::Error for UrlError {}
 /// assert!(url.is_internal());
 /// # Ok::<(), policy_core::url::UrlError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub struct EndpointUrl {
+    /// As it is displayed; the other fields follow from it. Shared: a clone is cheap.
+    text: Arc<str>,
     scheme: Scheme,
-    host: Box<str>,
+    host: Range<u16>,
     port: Option<u16>,
+}
+
+impl PartialEq for EndpointUrl {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for EndpointUrl {}
+
+impl Hash for EndpointUrl {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+impl fmt::Debug for EndpointUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EndpointUrl({})", self.text)
+    }
 }
 
 impl EndpointUrl {
@@ -197,7 +217,38 @@ impl EndpointUrl {
         let (host, port) = split_port(authority).map_err(|part| at(UrlFault::Port, part))?;
         let host = normal_host(host).map_err(|(fault, part)| at(fault, part))?;
         let port = port.filter(|&port| scheme.default_port() != Some(port));
-        Ok(Self { scheme, host, port })
+        Ok(Self::of_parts(scheme, &host, port))
+    }
+
+    /// From a host in normal form.
+    fn of_parts(scheme: Scheme, host: &str, port: Option<u16>) -> Self {
+        let begin = scheme.name().len() + "://".len();
+        // INVARIANT: a host has at most 253 characters.
+        let place = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
+        let text = match port {
+            Some(port) => format!("{}://{host}:{port}", scheme.name()),
+            None => format!("{}://{host}", scheme.name()),
+        };
+        Self { text: text.into(), scheme, host: place(begin)..place(begin + host.len()), port }
+    }
+
+    /// The URL as it is displayed.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The wildcards that cover this URL, the most specific first: `tcp://*.b.internal:1` and `tcp://*.internal:1` of
+    /// `tcp://a.b.internal:1`. A URL with a star is covered by shorter ones.
+    pub fn wildcards(&self) -> impl Iterator<Item = Self> {
+        let parents = self.host().match_indices('.').filter_map(|(at, _)| self.host().get(at..));
+        parents.map(|parent| Self::of_parts(self.scheme, &format!("*{parent}"), self.port))
+    }
+
+    /// How specific it is among those that cover a target: greater for the one that serves it.
+    #[must_use]
+    pub fn specificity(&self) -> Specificity {
+        Specificity(!self.is_wildcard(), self.host().len())
     }
 
     /// The protocol.
@@ -209,7 +260,8 @@ impl EndpointUrl {
     /// The host, lower case.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.host
+        let Range { start, end } = self.host;
+        self.text.get(usize::from(start)..usize::from(end)).unwrap_or_default()
     }
 
     /// The port given or implied by the scheme.
@@ -221,38 +273,41 @@ impl EndpointUrl {
     /// True if the host ends in `.internal`.
     #[must_use]
     pub fn is_internal(&self) -> bool {
-        self.host.strip_suffix(".internal").is_some_and(|rest| !rest.is_empty())
+        self.host().strip_suffix(".internal").is_some_and(|rest| !rest.is_empty())
     }
 
     /// True for an internal name with more parts than internal endpoints have: [`MAX_INTERNAL_PARTS`] before `.internal`,
     /// a `*` among them.
     #[must_use]
     pub fn is_too_deep(&self) -> bool {
-        self.is_internal() && self.host.split('.').count() > MAX_INTERNAL_PARTS + 1
+        self.is_internal() && self.host().split('.').count() > MAX_INTERNAL_PARTS + 1
     }
 
     /// True if the host begins with `*.`.
     #[must_use]
     pub fn is_wildcard(&self) -> bool {
-        self.host.starts_with("*.")
+        self.host().starts_with("*.")
     }
 
     /// True if this URL, perhaps a wildcard, stands for the other: same scheme and port, and the host is
     /// equal or lies at any depth below the `*`.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        let host = match self.host.strip_prefix('*') {
-            Some(suffix) => other.host.len() > suffix.len() && other.host.ends_with(suffix),
-            None => self.host == other.host,
+        let host = match self.host().strip_prefix('*') {
+            Some(suffix) => other.host().len() > suffix.len() && other.host().ends_with(suffix),
+            None => self.host() == other.host(),
         };
         host && self.scheme == other.scheme && self.port() == other.port()
     }
 }
 
+/// An exact URL before a wildcard, and a longer wildcard before a shorter one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Specificity(bool, usize);
+
 impl fmt::Display for EndpointUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme.name(), self.host)?;
-        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+        f.write_str(&self.text)
     }
 }
 

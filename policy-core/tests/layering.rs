@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["source", "phase", "duration", "diagnostic", "digest", "json", "named_file"],
     &["lpm", "url", "cel"],
-    &["parse", "variables"],
+    &["parse", "variables", "resolve"],
     &["facts", "exchange", "outcome", "flow", "trace"],
     // Declared fields, what reads them, and how strictly.
     &["options", "reader", "schema", "ip_policies"],
@@ -27,6 +27,7 @@ const LAYERS: &[&[&str]] = &[
     &["agent"],
     &["compile"],
     &["evaluate"],
+    &["journey"],
     &["reference"],
     &["edge"],
     &["lint"],

@@ -47,12 +47,12 @@ pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: Soc
                 return close_unjudged(shared, client, peer, REMOVED);
             };
             let (name, host) = (&*endpoint.name.value, endpoint.url.host());
-            (Entry::Configured(index), name, host, generation.url_text(index))
+            (Entry::Configured(index), name, host, &endpoint.url)
         }
         At::Online(online) if online.gone.is_cancelled() => {
             return close_unjudged(shared, client, peer, OFFLINE);
         }
-        At::Online(online) => (Entry::Online(online), &*online.id, online.url.host(), &*online.url_text),
+        At::Online(online) => (Entry::Online(online), &*online.id, online.url.host(), &online.url),
     };
     let Ok(server) = client.local_addr() else {
         return close_unjudged(shared, client, peer, "the client is gone");

@@ -137,11 +137,14 @@ impl Open {
             return Ok(Some(why));
         }
         let (entry, url) = match &self.endpoint {
-            Ok(name) => match world.generation.at_name(name) {
-                Some(index) => (route::Entry::Configured(index), world.generation.url_text(index)),
-                None => return Ok(Some(REMOVED.into())),
-            },
-            Err(online) => (route::Entry::Online(online), &*online.url_text),
+            Ok(name) => {
+                let index = world.generation.at_name(name);
+                match index.and_then(|index| Some((index, world.generation.config.endpoints.get(index)?))) {
+                    Some((index, endpoint)) => (route::Entry::Configured(index), &endpoint.url),
+                    None => return Ok(Some(REMOVED.into())),
+                }
+            }
+            Err(online) => (route::Entry::Online(online), &online.url),
         };
         let presumed = Presumed { unreached: &self.unreached, reached: self.upstream.as_ref() };
         let Made { client, server, start, seed } = self.made;

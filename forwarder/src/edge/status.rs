@@ -90,8 +90,8 @@ impl EdgeControl for Control {
 }
 
 fn endpoints(generation: &Generation, shares: &Shares) -> Vec<EndpointStatus> {
-    let all = generation.config.endpoints.iter().zip(&generation.programs).enumerate();
-    let status = all.map(|(at, (endpoint, policy))| {
+    let all = generation.config.endpoints.iter().zip(&generation.programs);
+    let status = all.map(|(endpoint, policy)| {
         let name = endpoint.name.value.to_string();
         let is_current = !generation.not_loaded.iter().any(|it| *it.endpoint == *name);
         let (policy, program) = match policy {
@@ -101,7 +101,7 @@ fn endpoints(generation: &Generation, shares: &Shares) -> Vec<EndpointStatus> {
         };
         EndpointStatus {
             name,
-            url: generation.url_text(at).to_owned(),
+            url: endpoint.url.to_string(),
             listen: endpoint.listen.value,
             policy,
             policy_sha256: program.map(digest),

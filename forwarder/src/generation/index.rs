@@ -27,14 +27,12 @@ impl ListenerKey {
     }
 }
 
-/// Where the endpoints stand, and their URLs as texts.
+/// Where the endpoints stand.
 #[derive(Debug)]
 pub(super) struct Index {
     #[cfg(unix)]
     by_listener: HashMap<ListenerKey, usize>,
     by_name: HashMap<Box<str>, usize>,
-    #[cfg(unix)]
-    urls: Box<[Box<str>]>,
 }
 
 impl Index {
@@ -44,8 +42,6 @@ impl Index {
             #[cfg(unix)]
             by_listener: all().map(|(at, endpoint)| (ListenerKey::from_endpoint(endpoint), at)).collect(),
             by_name: all().map(|(at, endpoint)| (endpoint.name.value.clone(), at)).collect(),
-            #[cfg(unix)]
-            urls: config.endpoints.iter().map(|endpoint| endpoint.url.to_string().into()).collect(),
         }
     }
 
@@ -56,10 +52,5 @@ impl Index {
 
     pub(super) fn at_name(&self, name: &str) -> Option<usize> {
         self.by_name.get(name).copied()
-    }
-
-    #[cfg(unix)]
-    pub(super) fn url(&self, at: usize) -> &str {
-        self.urls.get(at).map_or("", |url| url)
     }
 }

@@ -6,8 +6,9 @@
 use std::time::Instant;
 
 use policy_core::compile::Program;
+use policy_core::journey::Meter;
 
-use super::Effort;
+use super::{Effort, Place};
 use crate::online::Owner;
 
 /// Steps that all policies of a connection may take.
@@ -44,30 +45,35 @@ impl Budget {
         Self { all: CONNECTION_STEPS, brought, draws_on_shares: false, since_pause: 0 }
     }
 
-    /// Takes what a run takes in any case; gives the steps that its expressions may take, or nothing if it may not
-    /// begin.
-    pub(super) fn begin(&mut self, program: &Program, owner: Option<&Owner>) -> Option<u64> {
-        let base = owner.map_or(0, |_| program.base_steps());
-        let left = self.left(owner).checked_sub(base)?;
-        self.account(base, owner);
-        Some(left)
-    }
-
     /// Steps that the expressions of a policy may take now.
-    pub(super) fn left(&self, owner: Option<&Owner>) -> u64 {
+    fn left_for(&self, owner: Option<&Owner>) -> u64 {
         let Some(owner) = owner else { return self.all };
         let left = self.all.min(self.brought);
         if self.draws_on_shares { left.min(owner.share.available(Instant::now())) } else { left }
     }
+}
 
-    /// Notes steps that were taken.
-    pub(super) fn account(&mut self, steps: u64, owner: Option<&Owner>) {
+impl Meter<Place> for Budget {
+    /// Takes what a run takes in any case.
+    fn begin(&mut self, program: &Program, place: &Place) -> Result<u64, String> {
+        let owner = owner(place);
+        let base = owner.map_or(0, |_| program.base_steps());
+        let Some(left) = self.left_for(owner).checked_sub(base) else { return Err(over_budget(owner)) };
+        self.account(base, place);
+        Ok(left)
+    }
+
+    fn left(&self, place: &Place) -> u64 {
+        self.left_for(owner(place))
+    }
+
+    fn account(&mut self, steps: u64, place: &Place) {
         if steps == 0 {
             return;
         }
         self.all = self.all.saturating_sub(steps);
         self.since_pause = self.since_pause.saturating_add(steps);
-        if let Some(owner) = owner {
+        if let Some(owner) = owner(place) {
             self.brought = self.brought.saturating_sub(steps);
             if self.draws_on_shares {
                 owner.share.charge(steps, Instant::now());
@@ -75,12 +81,34 @@ impl Budget {
         }
     }
 
-    /// True from time to time: others go first then.
-    pub(super) const fn wants_pause(&mut self) -> bool {
+    /// Its own budget would have sufficed perhaps: who has used up the rest is to blame, and not the policy.
+    fn blames(&self, _: &Program, place: &Place) -> Option<String> {
+        let owner = owner(place);
+        owner.filter(|owner| owner.share.is_own_used_up(Instant::now())).map(|_| over_budget(owner))
+    }
+
+    fn wants_pause(&mut self) -> bool {
         let wants = self.since_pause >= PAUSE_AFTER;
         if wants {
             self.since_pause = 0;
         }
         wants
     }
+}
+
+/// Who has brought the policies of a place.
+fn owner(place: &Place) -> Option<&Owner> {
+    place.online().map(|endpoint| &endpoint.owner)
+}
+
+/// What is said where the owner of a policy, or its connection, has used up what policies may take.
+fn over_budget(owner: Option<&Owner>) -> String {
+    let whose = match owner {
+        None => String::new(),
+        Some(owner) if owner.share.is_own_used_up(Instant::now()) => {
+            format!(" of authtoken {}", owner.credential)
+        }
+        Some(_) => " of all agents together, or of this connection,".to_owned(),
+    };
+    format!("the policies{whose} have used up the processor time that they may take")
 }

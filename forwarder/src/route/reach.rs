@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy_core::journey::Attempt;
 use policy_core::url::HostPort;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::lookup_host;
@@ -44,20 +45,6 @@ pub enum Connection {
     Tcp(OwnConnection),
     /// Through an agent.
     Agent(mux::Stream),
-}
-
-/// One of the attempts to reach a target.
-#[derive(Clone, Copy, Debug)]
-pub struct Attempt {
-    /// Into how many parts the time that there is for all of them is divided.
-    pub parts: u32,
-    /// Something else is tried if this fails.
-    pub has_fallback: bool,
-}
-
-impl Attempt {
-    /// There is no other.
-    pub const ONLY: Self = Self { parts: 1, has_fallback: false };
 }
 
 /// Reaches upstreams.

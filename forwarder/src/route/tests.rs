@@ -1,10 +1,10 @@
 //! What a decision of the edge costs.
 
 use std::path::Path;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use allocation_counter::measure;
+use policy_core::journey::Meter;
 
 use super::*;
 use crate::generation::load;
@@ -37,27 +37,24 @@ internal_endpoints: [{url: 'tcp://a.internal:22', upstream: {url: 22}}]
 fn facts<'g>(generation: &'g Generation, client: &str) -> Facts<'g> {
     let server = "192.0.2.1:9".parse().expect("an address");
     let client = client.parse().expect("an address");
-    Facts::of_connection(client, server).at_endpoint(generation.url_text(0)).seeded(1)
+    Facts::of_connection(client, server).at_endpoint(&generation.config.endpoints[0].url).seeded(1)
 }
 
-/// Allocations from the facts of a connection to the decision of its policy, as [`Host::run`] makes it.
-fn decide(generation: &Generation, online: &OnlineEndpoints, client: &str) -> (u64, Outcome) {
+/// Allocations from the facts of a connection to the first leg that [`judge`] takes, and what became of it.
+fn decide(generation: &Generation, online: &OnlineEndpoints, client: &str) -> (u64, &'static str) {
     let presumed = Presumed { unreached: &[], reached: None };
-    let world = World { generation, online };
-    let mut host = Host { world, dial: &presumed, budget: Budget::of_connection(), notes: Notes::default() };
-    let mut ended = None;
+    let map = Map { world: World { generation, online }, dial: &presumed };
+    let mut decided = None;
     let counted = measure(|| {
         let facts = facts(generation, client);
-        let EndpointPolicy::Program(program) = &generation.programs[0] else { panic!("not loaded") };
-        let steps = host.budget.begin(program, None).expect("the first");
-        let mut run = program.on_tcp_connect(&facts);
-        run.set_steps_left(steps);
-        let driven = pin!(host.drive(&mut run, None, &facts));
-        if let Poll::Ready((outcome, _)) = driven.poll(&mut Context::from_waker(Waker::noop())) {
-            ended = Some(outcome);
-        }
+        let mut journey = Journey::new(&map, &facts, Budget::of_connection());
+        decided = Some(match journey.start(Place::Public(0)) {
+            Leg::Reach(_) => "forward",
+            Leg::Done if !journey.is_admitted() => "deny",
+            other => panic!("{other:?}"),
+        });
     });
-    (counted.count_total, ended.expect("it does not wait"))
+    (counted.count_total, decided.expect("it does not wait"))
 }
 
 #[test]
@@ -67,11 +64,11 @@ fn the_decision_of_the_edge_allocates_nothing() {
         let generation = edge(rules);
         for client in ["192.0.2.7:5000", "198.51.100.1:5000", "[2001:db8::1]:5000", "10.0.0.1:80"] {
             let (allocations, outcome) = decide(&generation, &online, client);
-            assert_eq!(outcome.name(), "deny", "{rules} rules, {client}");
+            assert_eq!(outcome, "deny", "{rules} rules, {client}");
             assert_eq!(allocations, 0, "{rules} rules, {client}");
         }
         if rules > 0 {
-            assert_eq!(decide(&generation, &online, "10.0.0.1:5000").1.name(), "forward");
+            assert_eq!(decide(&generation, &online, "10.0.0.1:5000"), (0, "forward"), "{rules} rules");
         }
     }
 }
@@ -139,28 +136,28 @@ fn all_hops_of_a_connection_share_one_budget() {
 fn what_the_policy_of_an_agent_takes_is_charged_to_its_authtoken() {
     let endpoint = crate::online::tests::online("1", "tcp://a.internal:22", false);
     let (share, now) = (Arc::clone(&endpoint.owner.share), Instant::now());
+    let place = Place::Online(Arc::clone(&endpoint));
     let generation = edge(200);
     let EndpointPolicy::Program(program) = &generation.programs[0] else { panic!("not loaded") };
     let before = share.available(now);
     // What comes back while the test runs.
     let refilled = || u64::try_from(now.elapsed().as_micros()).expect("short") * 2 + 1;
     let mut budget = Budget::of_connection();
-    let left = budget.begin(program, Some(&endpoint.owner)).expect("a fresh share");
+    let left = budget.begin(program, &place).expect("a fresh share");
     let base = program.base_steps();
     assert!(base >= 200 && share.available(now) <= before - base + refilled());
-    budget.account(40_000, Some(&endpoint.owner));
+    budget.account(40_000, &place);
     let after = share.available(now);
     assert!(after <= before - base - 40_000 + refilled(), "{after}");
-    assert_eq!(budget.left(Some(&endpoint.owner)), left - 40_000);
+    assert_eq!(budget.left(&place), left - 40_000);
     // The edge's own look at an open connection is not at the expense of the authtoken.
     let mut again = Budget::again(Effort::Full);
-    again.begin(program, Some(&endpoint.owner)).expect("steps");
-    again.account(40_000, Some(&endpoint.owner));
+    again.begin(program, &place).expect("steps");
+    again.account(40_000, &place);
     assert!(share.available(now) >= after);
     share.charge(3 * before, now);
-    assert_eq!(Budget::of_connection().begin(program, Some(&endpoint.owner)), None, "its share is used up");
-    assert!(
-        Budget::of_connection().begin(program, None).is_some(),
-        "policies of the configuration have none"
-    );
+    let refused = Budget::of_connection().begin(program, &place).expect_err("its share is used up");
+    assert!(refused.contains("of authtoken"), "{refused}");
+    let own = Budget::of_connection().begin(program, &Place::Public(0));
+    assert!(own.is_ok(), "policies of the configuration have none");
 }

@@ -142,7 +142,7 @@ fn check_names(args: &Eval, program: &Program) -> Result<(), Failure> {
 /// What the call says of the connection beside its address.
 pub(crate) struct Known {
     given: GivenFacts,
-    endpoint: Option<String>,
+    endpoint: Option<EndpointUrl>,
     now: Option<Timestamp>,
     seed: Option<u64>,
 }
@@ -153,7 +153,7 @@ impl Known {
         for (path, value) in &args.set {
             given.set(path, value).map_err(|error| Failure::Usage(format!("--set: {error}")))?;
         }
-        let endpoint = args.endpoint.as_ref().map(ToString::to_string);
+        let endpoint = args.endpoint.clone();
         Ok(Self { given, endpoint, now: args.now, seed: args.seed })
     }
 

@@ -18,8 +18,9 @@ use crate::endpoint_policy::{POLICY_CHOICE, PolicySource, Reported, read_policy_
 use crate::options::EndpointTraits;
 use crate::parse::{self, Document, NodeRef};
 use crate::reader::{DUPLICATE, Fields, Keys, MISSING_FIELD, Reader, head};
+use crate::resolve::UrlIndex;
 use crate::source::{Source, Span, Spanned};
-use crate::url::{EndpointUrl, HostPort, Scheme, UrlIndex};
+use crate::url::{EndpointUrl, HostPort, Scheme};
 
 /// Event destinations that the reserve of open files has room for, twice during a reload.
 const MOST_SINKS: usize = 8;

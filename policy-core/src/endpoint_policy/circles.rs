@@ -11,8 +11,9 @@ use super::files::Usable;
 use crate::check::CheckedPolicy;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::model::Policy;
+use crate::resolve::UrlIndex;
 use crate::source::Span;
-use crate::url::{EndpointUrl, UrlIndex};
+use crate::url::EndpointUrl;
 
 /// Endpoints that a finding names.
 const MAX_NAMED: usize = 8;

@@ -11,6 +11,7 @@ use crate::ir::Op;
 use crate::lpm::ClassId;
 use crate::outcome::{Ending, Fault, Outcome};
 use crate::parse::PlainMap;
+use crate::phase::Phase;
 use crate::run::{Next, Run, RunState};
 use crate::trace::Trace;
 use crate::url::EndpointUrl;
@@ -406,11 +407,47 @@ impl<'r, M: Mode> Evaluation<'r, M> {
         }
     }
 
+    /// The run without what it borrows, to go on later with [`Program::wake`].
+    #[inline]
+    pub(crate) fn suspend(self) -> Suspended<M> {
+        let Self { code, class, next, rule, progress, state, failed, passed, mode, .. } = self;
+        Suspended { phase: code.phase, class, next, rule, progress, state, failed, passed, mode }
+    }
+
     /// What the next phase begins with ([`RunState::into_next_phase`]), or the policy of a target
     /// ([`RunState::for_target`]).
     #[must_use]
     pub fn into_state(self) -> RunState {
         self.state
+    }
+}
+
+/// A run that rests while the policies of a target run, or that is over. INVARIANT: it wakes in the program and on the
+/// facts on which it began.
+#[derive(Debug)]
+pub(crate) struct Suspended<M = Specialised> {
+    phase: Phase,
+    class: ClassId,
+    next: usize,
+    rule: usize,
+    progress: Progress,
+    state: RunState,
+    failed: Option<Box<Unrendered>>,
+    passed: Option<(ForwardFailure, TargetId)>,
+    mode: M,
+}
+
+impl Program {
+    /// Goes on with a run of this program.
+    #[inline]
+    pub(crate) fn wake<'r, M: Mode>(
+        &'r self,
+        suspended: Suspended<M>,
+        facts: &'r Facts<'r>,
+    ) -> Evaluation<'r, M> {
+        let Suspended { phase, class, next, rule, progress, state, failed, passed, mode } = suspended;
+        let code = self.code(phase);
+        Evaluation { program: self, code, facts, class, next, rule, progress, state, failed, passed, mode }
     }
 }
 

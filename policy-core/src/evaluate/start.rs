@@ -64,8 +64,9 @@ impl Program {
         self.begin(phase, facts, state, AsWritten(trace))
     }
 
+    /// Begins a phase in a mode.
     #[inline]
-    fn begin<'r, M: Mode>(
+    pub(crate) fn begin<'r, M: Mode>(
         &'r self,
         phase: Phase,
         facts: &'r Facts<'r>,

@@ -168,7 +168,6 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         agent_id: bound.called(&request.id).unwrap_or(&id).into(),
         id: id.into(),
         session: bound.session.clone(),
-        url_text: url.to_string().into(),
         url,
         owner,
         binding: wanted.binding,

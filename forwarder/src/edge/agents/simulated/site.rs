@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use policy_core::agent::Secret;
 use policy_core::facts::Facts;
-use policy_core::url::HostPort;
+use policy_core::url::{EndpointUrl, HostPort};
 use rustls::pki_types::ServerName;
 use tokio::io::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex,
@@ -349,8 +349,9 @@ async fn visit(site: Arc<Site>, shared: Arc<Shared>, endpoint: usize, url: &'sta
 
 async fn client(site: &Site, shared: &Shared, endpoint: usize, number: u64, steps: u64, url: &'static str) {
     let generation = shared.current.load_full();
+    let entered = EndpointUrl::parse("tcp://e:9").expect("a URL");
     let (peer, start) = (SocketAddr::from(([192, 0, 2, 1], 5_555)), Timestamp::now());
-    let facts = Facts::of_connection(peer, peer).at_endpoint("tcp://e:9").seeded(number);
+    let facts = Facts::of_connection(peer, peer).at_endpoint(&entered).seeded(number);
     let facts = at_times(facts, start, start);
     let dial = Live { timeout: CONNECT, client: peer, server: peer, own: &shared.own };
     let world = World { generation: &generation, online: &shared.online };

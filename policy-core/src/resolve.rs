@@ -1,8 +1,12 @@
-//! Which of many URLs, wildcards among them, serves a target.
+//! Resolve: which of many endpoints, wildcards among them, serves a target.
+//!
+//! One rule for edges, dry runs, checks and the search for circles: of the URLs that cover a target
+//! ([`EndpointUrl::covers`]) the most specific one serves it ([`EndpointUrl::specificity`]), an exact one before a
+//! wildcard, a longer wildcard before a shorter one; of endpoints that share a URL one takes the connection.
 
 use std::collections::HashMap;
 
-use super::{EndpointUrl, Scheme};
+use crate::url::{EndpointUrl, Scheme};
 
 /// What is told apart at one host.
 type Service = (Scheme, Option<u16>);
@@ -20,10 +24,10 @@ impl UrlIndex {
     pub(crate) fn new<'u>(urls: impl Iterator<Item = &'u EndpointUrl>) -> Self {
         let mut index = Self::default();
         for (at, url) in urls.enumerate() {
-            match url.host.strip_prefix('*') {
+            match url.host().strip_prefix('*') {
                 Some(suffix) => {
                     let of = index.wild.entry(suffix.into()).or_default();
-                    of.entry((url.scheme, url.port())).or_insert(at);
+                    of.entry((url.scheme(), url.port())).or_insert(at);
                 }
                 None => {
                     index.exact.entry(url.clone()).or_insert(at);
@@ -41,9 +45,9 @@ impl UrlIndex {
         if self.wild.is_empty() {
             return None;
         }
-        let key = (target.scheme, target.port());
+        let key = (target.scheme(), target.port());
         // What stands before the first dot is never empty: a `*` stands for something.
-        let suffixes = target.host.match_indices('.').filter_map(|(at, _)| target.host.get(at..));
+        let suffixes = target.host().match_indices('.').filter_map(|(at, _)| target.host().get(at..));
         suffixes.filter_map(|suffix| self.wild.get(suffix)?.get(&key).copied()).next()
     }
 }
@@ -72,9 +76,13 @@ mod tests {
         .map(|text| EndpointUrl::parse(text).expect("a URL"))
         .collect();
         let index = UrlIndex::new(urls.iter());
+        let candidates = |target: &EndpointUrl| {
+            let place = |url: &EndpointUrl| urls.iter().position(|other| other == url);
+            place(target).or_else(|| target.wildcards().find_map(|url| place(&url)))
+        };
         let naive = |target: &EndpointUrl| {
             let covering = urls.iter().enumerate().rev().filter(|(_, url)| url.covers(target));
-            covering.max_by_key(|(_, url)| (!url.is_wildcard(), url.host().len())).map(|(at, _)| at)
+            covering.max_by_key(|(_, url)| url.specificity()).map(|(at, _)| at)
         };
         let hosts = ["a", "b", "c.b", "d.c.b", "e.d.c.b", "xb", "x.a", "*", "*.b", "*.c.b", "d.b"];
         for host in hosts
@@ -92,6 +100,7 @@ mod tests {
             ] {
                 let target = EndpointUrl::parse(&format!("{scheme}://{host}{port}")).expect("a URL");
                 assert_eq!(index.find(&target), naive(&target), "{target}");
+                assert_eq!(candidates(&target), naive(&target), "{target}");
             }
         }
     }

@@ -1,0 +1,173 @@
+//! Who decided, and why: answered cold, from runs that are over.
+
+use super::{End, Endpoints, Journey, Policy, Refusal, Visit, Why};
+use crate::compile::Program;
+use crate::digest::Digest;
+use crate::evaluate::{Evaluation, Mode};
+use crate::outcome::{Fault, Outcome};
+use crate::source::Position;
+use crate::url::EndpointUrl;
+
+/// Who decided, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// `forward`, `deny`, `close`, `upstream` or `error`.
+    pub decision: &'static str,
+    /// The name of the deciding rule.
+    pub rule: Option<Box<str>>,
+    /// The file of the deciding policy; `None` if none was asked.
+    pub file: Option<Box<str>>,
+    /// Where the deciding action stands.
+    pub position: Option<Position>,
+    /// Why, in one line.
+    pub reason: String,
+    /// The digest of the deciding policy; `None` if none was asked.
+    pub policy_sha256: Option<Digest>,
+}
+
+/// What is said of a policy that does not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PolicyName {
+    file: Box<str>,
+    sha256: Digest,
+}
+
+impl PolicyName {
+    pub(super) fn of(program: &Program) -> Self {
+        Self { file: program.file().into(), sha256: program.served_sha256() }
+    }
+}
+
+impl Verdict {
+    /// No policy was asked.
+    #[must_use]
+    pub fn unjudged(reason: &str) -> Self {
+        Self {
+            decision: "error",
+            rule: None,
+            file: None,
+            position: None,
+            reason: reason.to_owned(),
+            policy_sha256: None,
+        }
+    }
+
+    /// What a run says that is over.
+    #[must_use]
+    pub fn of_run<M: Mode>(run: &Evaluation<'_, M>, outcome: Outcome) -> Self {
+        let program = run.program();
+        let action = outcome.by().and_then(|by| program.action(by));
+        let condition = run.failed_condition().map(|(condition, _)| condition);
+        let rule =
+            action.and_then(|action| action.rule()).or(condition.and_then(|condition| condition.rule()));
+        let position =
+            action.map(|action| action.position()).or(condition.map(|condition| condition.position()));
+        Self {
+            decision: outcome.name(),
+            rule: rule.and_then(|rule| rule.name()).map(Into::into),
+            file: Some(program.file().into()),
+            position,
+            reason: run.reason().to_string(),
+            policy_sha256: Some(program.served_sha256()),
+        }
+    }
+}
+
+/// A run on the way, as it is shown.
+#[derive(Debug)]
+pub struct Passage<'j, E> {
+    /// Whose policy it is.
+    pub endpoint: &'j E,
+    /// The target that led here; `None` where the connection comes in.
+    pub url: Option<&'j EndpointUrl>,
+    /// Which of the endpoint's policies, from 0.
+    pub policy: usize,
+    /// Endpoints that waited for it.
+    pub depth: usize,
+    /// True for the one that decided: of an admitted connection where it came in, of a refused one where it was refused.
+    pub decides: bool,
+}
+
+impl<N: Endpoints, B, M: Mode> Journey<'_, N, B, M> {
+    /// Who decided, and why, at the end: of an admitted connection the endpoint's own policy, of a refused one the policy
+    /// that refused. Cold: looks list entries up.
+    #[must_use]
+    pub fn verdict(&mut self) -> Verdict {
+        let Some(mut end) = self.end.take() else { return Verdict::unjudged("it has not ended yet") };
+        let visit = match &mut end {
+            End::Admitted { visit, .. } | End::Refused(Refusal { visit, .. }) => visit.as_mut(),
+        };
+        let said = visit.and_then(|visit| {
+            self.inspect(visit, |run| Some((Verdict::of_run(run, run.outcome()?), run.outcome()?)))
+        });
+        let said = said.flatten();
+        let failed_forward = matches!(said, Some((_, Outcome::Failed { fault: Fault::Forward { .. }, .. })));
+        let mut verdict =
+            said.map_or_else(|| Verdict::unjudged("the endpoint has no policy"), |(verdict, _)| verdict);
+        let detail = self.detail.as_deref().unwrap_or_default();
+        match &end {
+            End::Admitted { upstream: true, .. } => verdict.decision = "upstream",
+            End::Admitted { .. } => {}
+            End::Refused(Refusal { why, .. }) => match why {
+                Why::Run if failed_forward => verdict.reason.push_str(detail),
+                Why::Run => {}
+                Why::NotLoaded(reason) => verdict = Verdict::unjudged(reason),
+                Why::OverBudget { policy, reason } => {
+                    verdict = Verdict::unjudged(reason);
+                    verdict.file = Some(policy.file.clone());
+                    verdict.policy_sha256 = Some(policy.sha256);
+                }
+                Why::NoUpstream => {
+                    verdict.decision = "error";
+                    verdict.reason.push_str(", and the endpoint has no upstream (ERR_NGROK_6029)");
+                }
+                Why::NotReached => {
+                    verdict.decision = "error";
+                    verdict.reason = format!("the agent cannot be reached{detail}");
+                }
+            },
+        }
+        self.end = Some(end);
+        verdict
+    }
+
+    /// Looks at a run that is over.
+    fn inspect<R>(
+        &self,
+        visit: &mut Visit<N::Endpoint, M>,
+        look: impl FnOnce(&Evaluation<'_, M>) -> R,
+    ) -> Option<R> {
+        let Some(Policy::Program(program)) = self.endpoints.policy(&visit.endpoint, visit.policy) else {
+            return None;
+        };
+        let facts = visit.url.as_ref().map_or(*self.facts, |url| self.facts.at_endpoint(url));
+        let run = program.wake(visit.run.take()?, &facts);
+        let seen = look(&run);
+        visit.run = Some(run.suspend());
+        Some(seen)
+    }
+
+    /// Shows the runs, in the order in which they began. Where runs are not traced, only the one that decided is left.
+    pub fn each_run(&mut self, mut look: impl FnMut(&Passage<'_, N::Endpoint>, &Evaluation<'_, M>)) {
+        let (mut passed, mut end) = (std::mem::take(&mut self.passed), self.end.take());
+        let decided = match &mut end {
+            Some(End::Admitted { visit, .. } | End::Refused(Refusal { visit, .. })) => visit.as_mut(),
+            None => None,
+        };
+        let deciding = decided.as_ref().map(|visit| visit.order);
+        let mut all: Vec<&mut Visit<N::Endpoint, M>> = passed.iter_mut().chain(decided).collect();
+        all.sort_by_key(|visit| visit.order);
+        for visit in all {
+            let (endpoint, url) = (visit.endpoint.clone(), visit.url.clone());
+            let passage = Passage {
+                endpoint: &endpoint,
+                url: url.as_ref(),
+                policy: visit.policy,
+                depth: visit.depth,
+                decides: deciding == Some(visit.order),
+            };
+            self.inspect(visit, |run| look(&passage, run));
+        }
+        (self.passed, self.end) = (passed, end);
+    }
+}

@@ -1,0 +1,416 @@
+//! Journeys against a naive recursion: over random endpoints, wildcards, pools, policies and failures they agree on where
+//! a connection ends, who decides and where that stands, which way it took, what was logged, and in what words.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+use std::cell::Cell;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use policy_core::compile::Program;
+use policy_core::evaluate::Recording;
+use policy_core::facts::Facts;
+use policy_core::journey::{Endpoints, Journey, Leg, Policy, Serving, Steps, Verdict};
+use policy_core::url::EndpointUrl;
+use proptest::prelude::*;
+
+const MAX_HOPS: u32 = 7;
+const MAX_TRIES: usize = 3;
+/// The URLs that endpoints have. Some have several.
+const URLS: [&str; 6] =
+    ["p1.internal", "p2.internal", "a.s.internal", "*.s.internal", "*.internal", "*.t.s.internal"];
+/// Where policies forward to.
+const TARGETS: [&str; 7] = [
+    "p1.internal",
+    "p2.internal",
+    "p9.internal",
+    "a.s.internal",
+    "b.s.internal",
+    "c.t.s.internal",
+    "s.internal",
+];
+
+/// An action of a generated policy.
+#[derive(Clone, Debug)]
+enum Action {
+    /// `restrict-ips` that allows 127.0.0.N/32 for the N whose bit is set.
+    Restrict(u8, bool),
+    /// `forward-internal` to a target; true goes on if it fails.
+    Forward(usize, bool),
+    /// The same to `p${conn.client_port}.internal`.
+    ForwardByPort(bool),
+    Deny,
+    Close,
+    Log(u8),
+}
+
+/// An endpoint: which URL it has, its policies, whether its server answers, and whether it may forward to `p1` alone.
+#[derive(Clone, Debug)]
+struct Spec {
+    url: usize,
+    policies: Vec<Vec<Action>>,
+    answers: bool,
+    only_p1: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Net {
+    entry: Spec,
+    entry_has_upstream: bool,
+    specs: Vec<Spec>,
+}
+
+/// An endpoint by its number; the entry is the last one.
+type Number = usize;
+
+struct Map<'n> {
+    net: &'n Net,
+    urls: Vec<EndpointUrl>,
+    programs: Vec<Vec<Program>>,
+}
+
+fn url(host: &str) -> EndpointUrl {
+    EndpointUrl::parse(&format!("tcp://{host}:22")).expect("a URL")
+}
+
+impl Endpoints for Map<'_> {
+    type Endpoint = Number;
+
+    fn serving(&self, target: &EndpointUrl) -> Serving<Number> {
+        let covering = || self.urls.iter().enumerate().filter(|(_, url)| url.covers(target));
+        let Some(best) = covering().map(|(_, url)| url.specificity()).max() else { return Serving::Nobody };
+        let mut found: Vec<_> =
+            covering().filter(|(_, url)| url.specificity() == best).map(|(at, _)| at).collect();
+        if found.len() == 1 { Serving::One(found.remove(0)) } else { Serving::Pool(found) }
+    }
+
+    fn policy<'e>(&'e self, endpoint: &'e Number, at: usize) -> Option<Policy<'e>> {
+        self.programs[*endpoint].get(at).map(Policy::Program)
+    }
+
+    fn has_upstream(&self, endpoint: &Number) -> bool {
+        *endpoint < self.net.specs.len() || self.net.entry_has_upstream
+    }
+
+    fn forbids(&self, from: &Number, target: &EndpointUrl) -> Option<String> {
+        (self.net.spec(*from).only_p1 && target.host() != "p1.internal").then(|| " (forbidden)".to_owned())
+    }
+
+    fn max_hops(&self) -> u32 {
+        MAX_HOPS
+    }
+}
+
+/// What became of an endpoint that was entered, naively.
+enum Arrival {
+    Reached,
+    Refused(Decider),
+    Failed,
+}
+
+/// Who decided: the file, the line, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Decider(Option<String>, Option<u32>, &'static str);
+
+/// How a policy ends, naively.
+enum Ended {
+    Reached(Decider),
+    Refused(Decider),
+    Through,
+}
+
+struct Naive<'n> {
+    net: &'n Net,
+    client: u8,
+    port: u16,
+    tried: u32,
+    hops: Vec<String>,
+    logs: Vec<u8>,
+}
+
+impl Net {
+    fn spec(&self, at: Number) -> &Spec {
+        self.specs.get(at).unwrap_or(&self.entry)
+    }
+
+    fn answers(&self, at: Number) -> bool {
+        self.spec(at).answers
+    }
+}
+
+/// True if a host, perhaps a wildcard, stands for another: by its text alone.
+fn covers(pattern: &str, host: &str) -> bool {
+    match pattern.strip_prefix('*') {
+        Some(suffix) => host.len() > suffix.len() && host.ends_with(suffix),
+        None => pattern == host,
+    }
+}
+
+impl Naive<'_> {
+    fn enter(&mut self, at: Number) -> Arrival {
+        for policy in 0..self.net.spec(at).policies.len() {
+            match self.run(at, policy) {
+                Ended::Reached(_) => return Arrival::Reached,
+                Ended::Refused(decider) => return Arrival::Refused(decider),
+                Ended::Through => {}
+            }
+        }
+        if self.net.answers(at) { Arrival::Reached } else { Arrival::Failed }
+    }
+
+    fn run(&mut self, at: Number, policy: usize) -> Ended {
+        let file = file(at, policy);
+        let actions = self.net.spec(at).policies[policy].clone();
+        for (line, action) in (3..).zip(&actions) {
+            let decider = |how| Decider(Some(file.clone()), Some(line), how);
+            let (target, or_continue) = match action {
+                Action::Restrict(allowed, true) if allowed >> self.client & 1 == 0 => {
+                    return Ended::Refused(decider("deny"));
+                }
+                Action::Restrict(..) => continue,
+                Action::Log(number) => {
+                    self.logs.push(*number);
+                    continue;
+                }
+                Action::Deny => return Ended::Refused(decider("deny")),
+                Action::Close => return Ended::Refused(decider("close")),
+                Action::Forward(to, or_continue) => (TARGETS[*to].to_owned(), *or_continue),
+                Action::ForwardByPort(or_continue) => (format!("p{}.internal", self.port), *or_continue),
+            };
+            match self.forward(at, &target) {
+                Arrival::Reached => return Ended::Reached(decider("forward")),
+                Arrival::Refused(inner) => return Ended::Refused(inner),
+                Arrival::Failed if or_continue => {}
+                Arrival::Failed => return Ended::Refused(decider("error")),
+            }
+        }
+        Ended::Through
+    }
+
+    fn forward(&mut self, from: Number, target: &str) -> Arrival {
+        if self.net.spec(from).only_p1 && target != "p1.internal" || self.tried >= MAX_HOPS {
+            return Arrival::Failed;
+        }
+        self.tried += 1;
+        let hosts = || self.net.specs.iter().map(|spec| URLS[spec.url]);
+        let exact = hosts().any(|host| host == target);
+        let longest = hosts().filter(|host| covers(host, target)).map(str::len).max();
+        let serves = |host: &str| {
+            if exact { host == target } else { covers(host, target) && Some(host.len()) == longest }
+        };
+        let members: Vec<Number> =
+            hosts().enumerate().filter(|(_, host)| serves(host)).map(|(at, _)| at).collect();
+        let known = self.hops.len();
+        for member in members.into_iter().take(MAX_TRIES) {
+            self.hops.truncate(known);
+            self.hops.push(format!("tcp://{target}:22"));
+            match self.enter(member) {
+                Arrival::Failed => {}
+                other => return other,
+            }
+        }
+        self.hops.truncate(known);
+        Arrival::Failed
+    }
+
+    /// Where the connection comes in.
+    fn decide(&mut self) -> (bool, Decider) {
+        let entry = self.net.specs.len();
+        let policies = self.net.entry.policies.len();
+        for policy in 0..policies {
+            match self.run(entry, policy) {
+                Ended::Reached(decider) => return (true, decider),
+                Ended::Refused(decider) => return (false, decider),
+                Ended::Through => {}
+            }
+        }
+        let last = policies.checked_sub(1).map(|last| file(entry, last));
+        match self.net.entry_has_upstream {
+            true if self.net.answers(entry) => (true, Decider(last, None, "upstream")),
+            _ => (false, Decider(last, None, "error")),
+        }
+    }
+}
+
+fn file(at: Number, policy: usize) -> String {
+    format!("e{at}-{policy}.yml")
+}
+
+fn text(actions: &[Action]) -> String {
+    let mut text = "on_tcp_connect:\n- actions:\n".to_owned();
+    for action in actions {
+        let forward = |host: &str, or_continue: bool| {
+            let on_error = if or_continue { "continue" } else { "halt" };
+            format!("{{type: forward-internal, config: {{url: \"tcp://{host}:22\", on_error: {on_error}}}}}")
+        };
+        let line = match action {
+            Action::Restrict(allowed, enforce) => {
+                let entries: Vec<_> =
+                    (0..4).filter(|n| allowed >> n & 1 == 1).map(|n| format!("127.0.0.{n}/32")).collect();
+                format!(
+                    "{{type: restrict-ips, config: {{enforce: {enforce}, allow: [{}]}}}}",
+                    entries.join(", ")
+                )
+            }
+            Action::Forward(to, or_continue) => forward(TARGETS[*to], *or_continue),
+            Action::ForwardByPort(or_continue) => forward("p${conn.client_port}.internal", *or_continue),
+            Action::Deny => "{type: deny}".to_owned(),
+            Action::Close => "{type: close-connection}".to_owned(),
+            Action::Log(number) => format!("{{type: log, config: {{metadata: {{n: {number}}}}}}}"),
+        };
+        writeln!(text, "  - {line}").expect("a String");
+    }
+    text
+}
+
+impl Net {
+    fn load(&self) -> Map<'_> {
+        let entry = self.specs.len();
+        let all = self.specs.iter().chain([&self.entry]).enumerate();
+        let programs = all.map(|(at, spec)| {
+            let policies = spec.policies.iter().enumerate();
+            policies
+                .map(|(policy, actions)| {
+                    let text = text(actions);
+                    Program::from_policy(file(at, policy), text.clone())
+                        .unwrap_or_else(|error| panic!("{error}\n{text}"))
+                })
+                .collect()
+        });
+        let programs: Vec<Vec<Program>> = programs.collect();
+        assert_eq!(programs.len(), entry + 1);
+        Map { net: self, urls: self.specs.iter().map(|spec| url(URLS[spec.url])).collect(), programs }
+    }
+}
+
+/// Takes every leg as the net answers.
+macro_rules! drive {
+    ($journey:expr, $net:expr) => {{
+        let mut leg = $journey.start($net.specs.len());
+        loop {
+            leg = match leg {
+                Leg::Done => break,
+                Leg::Pause => $journey.go_on(),
+                Leg::Reach(_) => match $net.answers(*$journey.reaching().expect("an endpoint")) {
+                    true => $journey.reached(),
+                    false => $journey.not_reached(" (it is down)".to_owned()),
+                },
+            };
+        }
+        let hops: Vec<String> = $journey.trail().iter().map(|(url, _)| url.to_string()).collect();
+        let logs: Vec<String> = $journey.logs().entries().iter().map(|entry| format!("{entry:?}")).collect();
+        ($journey.is_admitted(), $journey.verdict(), hops, logs, $journey.address_test())
+    }};
+}
+
+fn actions() -> impl Strategy<Value = Vec<Action>> {
+    // What ends every connection stands last, else the policy is refused.
+    let passing = prop_oneof![
+        2 => (1..16_u8, prop::bool::weighted(0.5)).prop_map(|(allowed, enforce)| Action::Restrict(allowed, enforce)),
+        3 => (0..TARGETS.len()).prop_map(|to| Action::Forward(to, true)),
+        1 => Just(Action::ForwardByPort(true)),
+        1 => any::<u8>().prop_map(Action::Log),
+    ];
+    let last = prop_oneof![
+        4 => (0..TARGETS.len()).prop_map(|to| Action::Forward(to, false)),
+        1 => Just(Action::ForwardByPort(false)),
+        1 => Just(Action::Deny),
+        1 => Just(Action::Close),
+        2 => any::<u8>().prop_map(Action::Log),
+    ];
+    (prop::collection::vec(passing, 0..3), last).prop_map(|(mut actions, last)| {
+        actions.push(last);
+        actions
+    })
+}
+
+fn spec() -> impl Strategy<Value = Spec> {
+    let policies = prop::collection::vec(actions(), 0..3);
+    (0..URLS.len(), policies, prop::bool::weighted(0.6), prop::bool::weighted(0.1))
+        .prop_map(|(url, policies, answers, only_p1)| Spec { url, policies, answers, only_p1 })
+}
+
+fn net() -> impl Strategy<Value = Net> {
+    (spec(), any::<bool>(), prop::collection::vec(spec(), 0..8))
+        .prop_map(|(entry, entry_has_upstream, specs)| Net { entry, entry_has_upstream, specs })
+}
+
+#[test]
+fn journeys_end_where_the_naive_recursion_ends() {
+    let (admitted, refused, nested, pooled) = (Cell::new(0), Cell::new(0), Cell::new(0), Cell::new(0));
+    let add = |count: &Cell<u32>, it: bool| count.set(count.get() + u32::from(it));
+    let config = ProptestConfig { cases: 1_500, ..ProptestConfig::default() };
+    proptest!(config, |(net in net(), port in 1..4_u16)| {
+        let map = net.load();
+        for client in 0..4_u8 {
+            let address = SocketAddr::from(([127, 0, 0, client], port));
+            let at = url("e.example");
+            let facts = Facts::of_connection(address, address).at_endpoint(&at);
+            let mut naive = Naive { net: &net, client, port, tried: 0, hops: Vec::new(), logs: Vec::new() };
+            let (wanted, decider) = naive.decide();
+
+            let mut decided = Journey::new(&map, &facts, Steps::default());
+            let said = drive!(decided, net);
+            let mut traced = Journey::<_, _, policy_core::evaluate::AsWritten<Recording>>::traced(&map, &facts, Steps::default());
+            let written = drive!(traced, net);
+            prop_assert_eq!(&said, &written, "specialised and written code");
+
+            let (is_admitted, verdict, hops, logs, _) = said;
+            let Verdict { decision, file, position, reason, .. } = verdict;
+            let found = Decider(file.map(String::from), position.map(|it| it.line), decision);
+            prop_assert_eq!((is_admitted, &found), (wanted, &decider), "client {}: {}", client, &reason);
+            prop_assert_eq!(&hops, &naive.hops);
+            let logged: Vec<_> = naive.logs.iter().map(|n| format!("Int({n})")).collect();
+            prop_assert!(logs.len() == logged.len() && logs.iter().zip(&logged).all(|(a, b)| a.contains(b.as_str())), "{:?} {:?}", logs, logged);
+
+            let (mut runs, mut deciding) = (Vec::new(), 0);
+            traced.each_run(|passage, run| {
+                runs.push((passage.depth, run.program().file().to_owned()));
+                deciding += u32::from(passage.decides);
+                assert!(run.outcome().is_some(), "a run that has not ended");
+            });
+            prop_assert!(deciding <= 1 && (deciding == 1 || runs.is_empty() || decider.2 == "error" || decider.2 == "upstream"));
+            add(&admitted, wanted);
+            add(&refused, !wanted);
+            add(&nested, hops.len() > 1);
+            add(&pooled, net.specs.iter().enumerate().any(|(at, one)| net.specs[..at].iter().any(|it| it.url == one.url)));
+        }
+    });
+    for (what, count) in
+        [("admitted", admitted), ("refused", refused), ("nested", nested), ("pooled", pooled)]
+    {
+        assert!(count.get() > 300, "{what}: {}, the test shows little", count.get());
+    }
+}
+
+#[test]
+fn a_host_that_answers_what_it_was_not_asked_lets_nothing_pass() {
+    let net = Net {
+        entry: Spec {
+            url: 0,
+            policies: vec![vec![Action::Forward(0, false)]],
+            answers: true,
+            only_p1: false,
+        },
+        entry_has_upstream: false,
+        specs: vec![Spec { url: 0, policies: Vec::new(), answers: true, only_p1: false }],
+    };
+    let map = net.load();
+    let at = url("e.example");
+    let facts = Facts::new([127, 0, 0, 1].into()).at_endpoint(&at);
+    let mut early = Journey::new(&map, &facts, Steps::default());
+    assert_eq!((early.reached(), early.is_admitted()), (Leg::Done, false));
+    let mut wrong = Journey::new(&map, &facts, Steps::default());
+    assert!(matches!(wrong.start(1), Leg::Reach(_)));
+    assert_eq!((wrong.go_on(), wrong.is_admitted()), (Leg::Done, false));
+    assert_eq!(wrong.verdict().decision, "error");
+    let mut right = Journey::new(&map, &facts, Steps::default());
+    assert!(matches!(right.start(1), Leg::Reach(_)));
+    assert_eq!((right.reached(), right.is_admitted()), (Leg::Done, true));
+    assert_eq!((right.reached(), right.is_admitted()), (Leg::Done, true), "the end stays");
+}
