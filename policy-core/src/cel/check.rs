@@ -11,6 +11,8 @@ mod macros;
 mod names;
 mod nesting;
 
+pub(super) use macros::NAMES as MACROS;
+
 use super::ast::{Ast, BinaryOp, Entry, ExprId, ExprKind, Literal, UnaryOp};
 use super::code::{Code, Node, NodeId, Slot};
 use super::env::Env;
