@@ -48,7 +48,8 @@ pub(super) fn report(
             continue;
         }
         let message = format!("this part has no value: {}", error.fault);
-        let help = "it depends on nothing, so it fails whenever it is reached";
+        let help = time_of(code, *id)
+            .unwrap_or_else(|| "it depends on nothing, so it fails whenever it is reached".to_owned());
         found.push(Diagnostic::new(&cel::ALWAYS_FAILS, error.span, message).with_help(help));
     }
     let most = EvalLimits::default().steps;
@@ -66,6 +67,15 @@ pub(super) fn report(
     }
     order.into_iter().for_each(|item| advice.push(item));
     found.append(advice);
+}
+
+/// What to write for `timestamp('2026-01-31')`, if the text is a time that lacks something.
+fn time_of(code: &Code, id: NodeId) -> Option<String> {
+    let Node::Call { name: "timestamp", arguments, .. } = code.node(id)? else { return None };
+    match code.node(*arguments.first()?)? {
+        Node::Const(Value::String(text)) => super::check::timestamp_help(text),
+        _ => None,
+    }
 }
 
 fn shown(steps: u64) -> String {

@@ -221,8 +221,8 @@ fn short<'a>(
 /// Operators of other languages that begin with one of the language, or hold signs that it does not have; longer ones
 /// first. Nothing valid has any of them outside of texts.
 const FOREIGN_OPERATORS: &[&str] = &[
-    "====", "===", "!==", ">==", "<==", "&&&", "|||", "= =", "! =", "> =", "< =", "& &", "| |", "=~", "!~", "~=",
-    "=>", "=<", "<>", ":=",
+    "====", "===", "!==", ">==", "<==", "&&&", "|||", "= =", "! =", "> =", "< =", "& &", "| |", "=~", "!~",
+    "~=", "=>", "=<", "<>", ":=",
 ];
 
 fn foreign_operator(text: &str) -> Option<&'static str> {

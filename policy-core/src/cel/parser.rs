@@ -7,6 +7,9 @@
 mod foreign;
 mod odd;
 mod primary;
+mod unquoted;
+
+pub(super) use unquoted::full_time;
 
 use foreign::Operator;
 
@@ -92,21 +95,6 @@ pub fn parse(text: &str, limits: &CelLimits, diagnostics: &mut Diagnostics) -> A
         parser.unexpected("an operator or the end of the expression");
     }
     parser.ast
-}
-
-/// The address or network without quotes that a token is a part of.
-fn unquoted_address(text: &str, token: Span) -> Option<(Span, &str)> {
-    /// Characters of the longest network.
-    const LONGEST: usize = 49;
-    let part = |c: char| c.is_ascii_hexdigit() || matches!(c, '.' | ':' | '/');
-    let at = token.start as usize;
-    let before = text.get(text.ceil_char_boundary(at.saturating_sub(LONGEST))..at)?;
-    let start = at - (before.len() - before.trim_end_matches(part).len());
-    let rest = text.get(start..text.floor_char_boundary(start.saturating_add(2 * LONGEST)))?;
-    let length = rest.len() - rest.trim_start_matches(part).len();
-    let address = rest.get(..length)?.trim_end_matches([':', '.', '/']);
-    let known = (address.len() > 6 || address.contains("::")) && crate::lpm::cidr(address).is_ok();
-    known.then(|| (Span::from_range(start..start + address.len()), address))
 }
 
 /// What a parenthesis around one expression waits for.
@@ -329,11 +317,9 @@ impl Parser<'_> {
         }
         self.failed_at = Some(self.at);
         let token = self.peek();
-        if let Some((span, address)) = unquoted_address(self.text, token.span) {
-            let message = format!("`{address}` stands without quotes");
-            let help = format!("put the address or network in quotes: `'{address}'`");
-            let found = Diagnostic::new(&CEL_SYNTAX, span, message).with_help(help);
-            self.diagnostics.push(found.with_fix_at(false, Some(span), format!("'{address}'")));
+        if let Some(found) = unquoted::found(self.text, token.span) {
+            let span = found.span;
+            self.diagnostics.push(found);
             // What is left of it follows from it.
             while self.peek().span.start < span.end && self.peek().kind != TokenKind::End {
                 self.advance();

@@ -1,9 +1,9 @@
 //! Operators of other languages: said once, with the operator of CEL that is meant, and read as that.
 
+use super::super::CEL_SYNTAX;
 use super::super::ast::{BinaryOp, ExprId, ExprKind, UnaryOp};
 use super::super::check::MACROS;
 use super::super::lexer::{Symbol, Token, TokenKind};
-use super::super::CEL_SYNTAX;
 use super::Parser;
 use crate::diagnostic::{Diagnostic, Edit, Fix};
 use crate::source::Span;
@@ -182,8 +182,12 @@ impl Parser<'_> {
                 edits.push(edit(Span::new(last.end, last.end), ")"));
                 self.no_operator(at, &format!("write `{not}text.{name}(…)`"), edits);
                 let arguments = vec![right];
-                let kind =
-                    ExprKind::Call { receiver: Some(left), function: name.into(), absolute: false, arguments };
+                let kind = ExprKind::Call {
+                    receiver: Some(left),
+                    function: name.into(),
+                    absolute: false,
+                    arguments,
+                };
                 let call = self.push(kind, span);
                 if negated { self.push(ExprKind::Unary(UnaryOp::Not, call), span) } else { call }
             }

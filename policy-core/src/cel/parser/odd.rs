@@ -119,7 +119,10 @@ mod tests {
     fn told(text: &str) -> Option<(String, String)> {
         let mut found = Diagnostics::default();
         let _ = parse(text, &CelLimits::default(), &mut found);
-        let first = found.iter().next().filter(|item| item.message.contains("(U+") || item.message.starts_with("U+"))?;
+        let first = found
+            .iter()
+            .next()
+            .filter(|item| item.message.contains("(U+") || item.message.starts_with("U+"))?;
         assert_eq!(found.iter().count(), 1, "{text}: {found:?}");
         let mut fixed = text.to_owned();
         for edit in first.fix.iter().flat_map(|fix| &fix.edits).rev() {
