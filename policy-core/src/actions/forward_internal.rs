@@ -3,6 +3,10 @@
 //! Source: ngrok documentation, forward-internal (2026-08-07). The target's host ends in `.internal`; a
 //! tcp target names its port; from on_tcp_connect the target is tcp or tls.
 
+mod slips;
+
+use slips::{OTHER_ALPHABET, odd_part, odd_url, wrong_port};
+
 use super::{ActionType, CONNECT_REQUEST_PHASES, Ends, ON_ERROR, OnError, WRONG_PROTOCOL};
 use crate::cel::{Expression, FieldType, TemplatePart};
 use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
@@ -150,7 +154,7 @@ impl Kind for Target {
         let text = cx.reader.text(node, what)?;
         if crate::cel::is_template(text.value) {
             let read = cx.template(text, FieldType::Text)?;
-            return check_dynamic(&read, cx).then_some(ForwardTarget::Dynamic(read));
+            return check_dynamic(&read, text, cx).then_some(ForwardTarget::Dynamic(read));
         }
         if crate::reader::is_placeholder(text.value) {
             placeholder(text, Severity::Error, cx.reader);
@@ -173,7 +177,12 @@ impl Kind for Target {
 
 /// The diagnostic of a URL that does not parse, at the very part that is wrong.
 pub(crate) fn url_diagnostic(text: TextRef<'_>, error: &crate::url::UrlError) -> Diagnostic {
+    if let Some(found) = odd_url(text) {
+        return found;
+    }
     let help = match error.fault {
+        UrlFault::Character(c) if !c.is_ascii() => OTHER_ALPHABET,
+        UrlFault::Character('_') => "a host name has letters, digits, `-` and `.`",
         UrlFault::Part => "an endpoint URL ends with its host and port",
         UrlFault::Port => "write the port behind the host, e.g. `:22`",
         _ => "write `scheme://host:port`, e.g. `tcp://device1.internal:22`",
@@ -257,7 +266,7 @@ fn check_scheme(scheme: Scheme, span: Span, cx: &Context<'_, '_>) {
 
 /// What can be said of a target that is known for each connection only: whatever its expressions give, what is written
 /// around them stays.
-fn check_dynamic(target: &Text, cx: &Context<'_, '_>) -> bool {
+fn check_dynamic(target: &Text, text: TextRef<'_>, cx: &Context<'_, '_>) -> bool {
     let parts = target.template.parts();
     let fault = match written_scheme(parts) {
         Written::Scheme(scheme) => {
@@ -266,10 +275,18 @@ fn check_dynamic(target: &Text, cx: &Context<'_, '_>) -> bool {
         }
         Written::Open => written_fault(parts, None, target.span),
         Written::Wrong(message) => {
-            let found = Diagnostic::new(&INVALID_URL, target.span, message);
-            Some(found.with_help("write e.g. `https://${…}.internal`"))
+            let from_tcp = cx.phase() == Some(Phase::OnTcpConnect);
+            let help = match from_tcp {
+                true => "write e.g. `tcp://${…}.internal:22`",
+                false => "write e.g. `https://${…}.internal`",
+            };
+            Some(Diagnostic::new(&INVALID_URL, target.span, message).with_help(help))
         }
     };
+    let fault = fault.or_else(|| wrong_port(parts, text)).map(|fault| match odd_part(parts, text) {
+        Some(odd) => odd,
+        None => fault,
+    });
     fault.map(|fault| cx.reader.report(fault)).is_none()
 }
 
@@ -283,7 +300,7 @@ enum Written {
 }
 
 fn written_scheme(parts: &[TemplatePart]) -> Written {
-    let none = || Written::Wrong("the target has no scheme such as `https://`".to_owned());
+    let none = || Written::Wrong("the target has no scheme such as `tcp://` or `https://`".to_owned());
     match parts.first() {
         Some(TemplatePart::Text(text)) => match text.split_once("://") {
             Some((name, _)) => match Scheme::from_name(name) {
@@ -529,6 +546,11 @@ mod tests {
             "https://${req.host}.internal:",
             "https://${req.host}.internal:0",
             "https://${req.host}.internal:https",
+            "https://${req.host}.internal:99x${endpoint.port}",
+            "https://${req.host}.internal:99999${endpoint.port}",
+            "https://${req.host}.internal:${endpoint.port}x",
+            "https://a.internal:x${endpoint.port}",
+            "https://${req.host}‐x.internal",
             "https://${req.host}..internal",
             "https://${req.host} .internal",
             "https://a_${req.host}.internal",
@@ -570,6 +592,8 @@ mod tests {
             "${endpoint.protocol}://${req.host}.internal",
             "http${endpoint.port == 443 ? 's' : ''}://a.internal",
             "https://${req.host}.internal:${endpoint.port}",
+            "https://${req.host}.internal:8${endpoint.port}",
+            "https://a.internal:${endpoint.port}0",
             "https://${req.host}:8443",
             "https://api-${req.host}-x.internal",
             "${getReqHeader('x-a').join('')}.internal",

@@ -48,7 +48,7 @@ pub(super) fn report(
             continue;
         }
         let message = format!("this part has no value: {}", error.fault);
-        let help = time_of(code, *id)
+        let help = meant(code, *id)
             .unwrap_or_else(|| "it depends on nothing, so it fails whenever it is reached".to_owned());
         found.push(Diagnostic::new(&cel::ALWAYS_FAILS, error.span, message).with_help(help));
     }
@@ -69,12 +69,16 @@ pub(super) fn report(
     found.append(advice);
 }
 
-/// What to write for `timestamp('2026-01-31')`, if the text is a time that lacks something.
-fn time_of(code: &Code, id: NodeId) -> Option<String> {
-    let Node::Call { name: "timestamp", arguments, .. } = code.node(id)? else { return None };
-    match code.node(*arguments.first()?)? {
-        Node::Const(Value::String(text)) => super::check::timestamp_help(text),
-        _ => None,
+/// What to write for a text that `timestamp`, `cidr` or `ip` does not take.
+fn meant(code: &Code, id: NodeId) -> Option<String> {
+    let Node::Call { name: name @ ("timestamp" | "cidr" | "ip"), arguments, .. } = code.node(id)? else {
+        return None;
+    };
+    let Node::Const(Value::String(text)) = code.node(*arguments.first()?)? else { return None };
+    match *name {
+        "timestamp" => super::check::timestamp_help(text),
+        "cidr" => Some(addresses::network_help(text)),
+        _ => addresses::address_help(text),
     }
 }
 
