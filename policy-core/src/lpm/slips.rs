@@ -113,7 +113,8 @@ fn stars(word: &str) -> Option<Slip> {
     let parts: Vec<&str> = word.split('.').collect();
     let known: Vec<&str> = parts.iter().copied().take_while(|part| !star(part)).collect();
     let rest = parts.get(known.len()..)?;
-    if rest.is_empty() || parts.len() > 4 || !rest.iter().all(|part| star(&part)) {
+    let bare = known.is_empty() && !rest.iter().all(|part| *part == "*");
+    if rest.is_empty() || parts.len() > 4 || bare || !rest.iter().all(star) {
         return None;
     }
     let network = padded(&known)?;
@@ -258,7 +259,8 @@ mod tests {
         for text in ["10.0.0.9-10.0.0.1", "10.0.0.256", "localhost", "example.com"] {
             assert!(matches!(slip(text), Some(Slip::Other(_))), "{text}: {:?}", slip(text));
         }
-        for text in ["", "10", "10.0.0.0/33", "10.0.0.0/8/16", "1.2.3.4.5", "abc", "-", "::/129", "10.*.0.1"]
+        for text in
+            ["", "10", "10.0.0.0/33", "10.0.0.0/8/16", "1.2.3.4.5", "abc", "-", "::/129", "10.*.0.1", "x"]
         {
             assert_eq!(slip(text), None, "{text}");
         }

@@ -81,7 +81,7 @@ impl Length {
         let generic = format!("write {}, e.g. `{example}`", self.describe());
         if let Some(number) = number(text) {
             return match &*self.readings(number) {
-                [] if number >= 1_000_000_000 => {
+                [] if number >= 1_000_000_000 && number.is_multiple_of(1_000_000) => {
                     format!(
                         "a number alone is in nanoseconds, this one `{}`; {generic}",
                         shown(Duration::from_nanos(number))
@@ -183,14 +183,11 @@ impl Kind for Length {
     }
 }
 
-/// A duration as it is written: its largest unit if that is enough, else several.
+/// A duration as it is written, to the millisecond.
 fn shown(value: Duration) -> String {
     let seconds = value.as_secs();
     if value.subsec_nanos() > 0 {
-        return match (value.subsec_nanos().is_multiple_of(1_000_000), seconds) {
-            (true, _) => format!("{}ms", value.as_millis()),
-            (false, _) => format!("{}ns", value.as_nanos()),
-        };
+        return format!("{}ms", value.as_millis());
     }
     let parts = [(seconds / 3_600, 'h'), (seconds % 3_600 / 60, 'm'), (seconds % 60, 's')];
     let text: String =
