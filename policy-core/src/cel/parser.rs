@@ -241,7 +241,7 @@ impl Parser<'_> {
             Symbol::Star => BinaryOp::Multiply,
             Symbol::Slash => BinaryOp::Divide,
             Symbol::Percent => BinaryOp::Modulo,
-            Symbol::Foreign => return self.foreign(),
+            Symbol::Foreign | Symbol::Not => return self.foreign(),
             _ => return None,
         };
         Some((Operator::Known(known), 1))

@@ -24,6 +24,8 @@ const FOREIGN_FUNCTIONS: &[(&str, &str)] = &[
     ("every", "write `.all(x, …)`"),
     ("substr", "write `.substring(…)`"),
     ("in", "write `a in [b, c]`"),
+    ("equals", "write `==` between the two"),
+    ("equalsIgnoreCase", "write `a.lower() == b.lower()`"),
     ("now", "`time.now` is the time as a text: write `timestamp(time.now)`"),
     ("time.now", "`time.now` is a text, no function: write `timestamp(time.now)`"),
     ("timestamp.now", "write `timestamp(time.now)`"),

@@ -90,12 +90,24 @@ impl Parser<'_> {
         let text = self.slice(token.span);
         match token.kind {
             TokenKind::Symbol(Symbol::Foreign) if !self.is_arrow() => Some((sign(text)?.at(token.span), 1)),
+            TokenKind::Symbol(Symbol::Not) => self.not_in(token),
+            TokenKind::Unknown if text == "~" => Some((Operator::Method("matches", false, token.span), 1)),
+            TokenKind::Ident if matches!(text.to_ascii_lowercase().as_str(), "not_in" | "notin" | "nin") => {
+                self.begins_operand(1).then_some((Operator::NotIn(token.span), 1))
+            }
             TokenKind::Ident => {
                 let (operator, taken) = self.words(token)?;
                 self.begins_operand(taken).then_some((operator, taken))
             }
             _ => None,
         }
+    }
+
+    /// `!in`, `! in`.
+    fn not_in(&self, token: Token) -> Option<(Operator, usize)> {
+        let next = self.tokens.get(self.at + 1)?;
+        let is_in = next.kind == TokenKind::Ident && self.slice(next.span) == "in";
+        is_in.then(|| (Operator::NotIn(Span::new(token.span.start, next.span.end)), 2))
     }
 
     /// One or two words that are an operator elsewhere.
@@ -295,6 +307,10 @@ mod tests {
             ("a contains 'b' + c", "contains", "a.contains('b' + c)"),
             ("a not in ['b'] && c", "not in", "!(a in ['b']) && c"),
             ("a && b NOT IN ['b']", "NOT IN", "a && !(b in ['b'])"),
+            ("a !in ['b']", "!in", "!(a in ['b'])"),
+            ("a ! in ['b'] || c", "! in", "!(a in ['b']) || c"),
+            ("a not_in ['b']", "not_in", "!(a in ['b'])"),
+            ("a ~ 'b'", "~", "a.matches('b')"),
             ("not a", "not", "!a"),
             ("NOT (a || b) && c", "NOT", "!(a || b) && c"),
             ("not(a)", "not", "!(a)"),

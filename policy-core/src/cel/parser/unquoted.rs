@@ -53,6 +53,10 @@ fn stretch(text: &str, at: usize, part: impl Fn(char) -> bool) -> Option<(usize,
 fn network(text: &str, token: Span) -> Option<(Span, What)> {
     let part = |c: char| c.is_ascii_hexdigit() || matches!(c, '.' | ':' | '/');
     let (start, around) = stretch(text, token.start as usize, part)?;
+    // `a::b` is a name of another language.
+    if text.get(..start)?.ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+        return None;
+    }
     let address = around.trim_end_matches([':', '.', '/']);
     let known = (address.len() > 6 || address.contains("::")) && crate::lpm::cidr(address).is_ok();
     known.then(|| (Span::from_range(start..start + address.len()), What::Network))
@@ -146,7 +150,17 @@ mod tests {
 
     #[test]
     fn other_faults_are_told_as_such() {
-        for text in ["a > 2026-13-41T00:00:00Z", "a b", "1 h", "a == 5x", "2026-01-31", "a > 1hour", "1m'"] {
+        for text in [
+            "a > 2026-13-41T00:00:00Z",
+            "a b",
+            "1 h",
+            "a == 5x",
+            "2026-01-31",
+            "a > 1hour",
+            "1m'",
+            "a::b == 1",
+            "conn::client_ip",
+        ] {
             assert_eq!(fixed(text), None, "{text}");
         }
     }
