@@ -23,7 +23,8 @@ fn item_end(text: &str, start: usize) -> Option<usize> {
     let (mut quote, mut open, mut escaped) = (None, 0_usize, false);
     for (at, c) in rest.char_indices() {
         match (quote, c) {
-            (_, '\n' | '\r') => return None,
+            // The item may be the last one, with its bracket in another line.
+            (quote, '\n' | '\r') => return Some(start + at).filter(|_| quote.is_none() && open == 0),
             (Some(_), _) if escaped => escaped = false,
             (Some(_), '\\') => escaped = true,
             (Some(end), c) if c == end => quote = None,
@@ -31,6 +32,9 @@ fn item_end(text: &str, start: usize) -> Option<usize> {
             (None, '\'' | '"') => quote = Some(c),
             (None, '(' | '[' | '{') => open += 1,
             (None, ',' | ']') if open == 0 => return Some(start + at),
+            (None, '#') if open == 0 && rest.get(..at).is_some_and(|it| it.ends_with(' ')) => {
+                return Some(start + at);
+            }
             (None, ')' | ']' | '}') => open = open.checked_sub(1)?,
             _ => {}
         }
@@ -42,8 +46,11 @@ fn item_end(text: &str, start: usize) -> Option<usize> {
 fn item_around(text: &str, at: usize) -> Option<Span> {
     let line = line_at(text, at);
     let before = text.get(line.start..at)?;
-    let lists = before.rmatch_indices('[').take(MAX_LISTS);
-    lists.map(|(open, _)| line.start + open + 1).find_map(|open| {
+    let lists = before.rmatch_indices('[').take(MAX_LISTS).map(|(open, _)| line.start + open + 1);
+    // An item may be the first of its line.
+    let above = text.get(..line.start)?.trim_end();
+    let first = Some(line.start).filter(|_| above.ends_with(['[', ',']));
+    lists.chain(first).find_map(|open| {
         let mut start = open;
         while start <= at {
             start += text.get(start..)?.len() - text.get(start..)?.trim_start_matches(' ').len();
@@ -197,6 +204,18 @@ mod tests {
         ] {
             assert_eq!(told(list), [], "{list}");
         }
+        // In lists over several lines too.
+        let lines = "expressions: [\n  a in ['b', 'c'],\n  d # e\n]\n";
+        let mut found = Diagnostics::default();
+        let source = Source::new("p.yml", lines);
+        let _ = parse(&source, &Limits::default(), &mut found);
+        let told: Vec<_> = found
+            .iter()
+            .map(|item| {
+                format!("{} {}", source.position(item.span.start), item.help.clone().unwrap_or_default())
+            })
+            .collect();
+        assert_eq!(told, ["2:8 put the whole expression in quotes: `\"a in ['b', 'c']\"`"]);
         // Only expressions have brackets of their own.
         let mut found = Diagnostics::default();
         let _ = parse(&Source::new("p.yml", "names: [a (b, c)]"), &Limits::default(), &mut found);
