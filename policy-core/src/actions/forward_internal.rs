@@ -5,7 +5,7 @@
 
 mod slips;
 
-use slips::{OTHER_ALPHABET, odd_part, odd_url, wrong_port};
+use slips::{OTHER_ALPHABET, filled_in, odd_part, odd_url, wrong_port};
 
 use super::{ActionType, CONNECT_REQUEST_PHASES, Ends, ON_ERROR, OnError, WRONG_PROTOCOL};
 use crate::cel::{Expression, FieldType, TemplatePart};
@@ -484,21 +484,6 @@ impl<'a> Authority<'a> {
             Piece::Expression(_) => None,
         }
     }
-}
-
-/// The target with a letter for each expression; behind a colon, where a port stands, with a digit.
-fn filled_in(parts: &[TemplatePart]) -> String {
-    let mut out = String::new();
-    for part in parts {
-        match part {
-            TemplatePart::Text(text) => out.push_str(text),
-            TemplatePart::Expression(_) if out.rsplit('/').next().is_some_and(|rest| rest.contains(':')) => {
-                out.push('1')
-            }
-            TemplatePart::Expression(_) => out.push('x'),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -60,3 +60,18 @@ pub(super) fn wrong_port(parts: &[TemplatePart], text: TextRef<'_>) -> Option<Di
     let found = Diagnostic::new(&INVALID_URL, place_of(text, wrong), message);
     Some(found.with_help("write digits only behind the `:`, e.g. `:22`"))
 }
+
+/// The target with a letter for each expression; behind a colon, where a port stands, with a digit.
+pub(super) fn filled_in(parts: &[TemplatePart]) -> String {
+    let mut out = String::new();
+    for part in parts {
+        match part {
+            TemplatePart::Text(text) => out.push_str(text),
+            TemplatePart::Expression(_) if out.rsplit('/').next().is_some_and(|rest| rest.contains(':')) => {
+                out.push('1')
+            }
+            TemplatePart::Expression(_) => out.push('x'),
+        }
+    }
+    out
+}
