@@ -65,15 +65,32 @@ pub(crate) fn drop_values(found: &mut Diagnostics, is_told: impl Fn(Span) -> boo
     found.retain(|item| !(codes.iter().any(|code| std::ptr::eq(*code, item.code)) && is_told(item.span)));
 }
 
+/// What a condition decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decides {
+    /// Whether a rule runs.
+    Rule,
+    /// Whether a request is tried again: `false` is a setting like any other, and what holds if there is none.
+    Retry,
+}
+
 /// A condition is true or false, and not the same for everybody; of one that is, `found` may have told why.
-pub(crate) fn check_condition(expression: &Expression, found: &mut Diagnostics) {
+pub(crate) fn check_condition(expression: &Expression, decides: Decides, found: &mut Diagnostics) {
+    let is_setting = decides == Decides::Retry && expression.text().trim() == "false";
     if let Some(Value::Bool(value)) = expression.constant()
         && found.is_empty()
+        && !is_setting
     {
         let message = format!("the expression is always {value}");
-        let help = match value {
-            true => "leave it out, or compare with something of the connection or request",
-            false => "the rule never runs; remove it, or compare with something of the connection or request",
+        let help = match (decides, value) {
+            (Decides::Rule, true) => "leave it out, or compare with something of the connection or request",
+            (Decides::Rule, false) => {
+                "the rule never runs; remove it, or compare with something of the connection or request"
+            }
+            (Decides::Retry, true) => {
+                "the request is tried again whatever it met; compare with something of `last_attempt`"
+            }
+            (Decides::Retry, false) => "the request is never tried again; write `false`, or leave it out",
         };
         found.push(Diagnostic::new(&CONSTANT, expression.root_span(), message).with_help(help));
     }

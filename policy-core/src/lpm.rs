@@ -16,6 +16,7 @@ mod longest;
 mod ranges;
 mod restriction;
 mod set;
+mod slips;
 mod steps;
 mod table;
 mod tables;
@@ -26,6 +27,7 @@ pub use longest::LongestMatch;
 pub use ranges::{RangeSet, Ranges};
 pub use restriction::Restriction;
 pub(crate) use set::AddressSet;
+pub(crate) use slips::{Slip, alone, slip};
 pub use table::{AddressTable, ClassId, TableLimits, TestId, TooLarge};
 pub use tables::AddressTables;
 

@@ -11,7 +11,7 @@ mod shape;
 use std::rc::Rc;
 
 use crate::actions::{ActionConfig, NAMES, OLD_NAMES, Written, facts_of};
-use crate::cel::{Condition, Expression, State, Type, check_condition, drop_values};
+use crate::cel::{Condition, Decides, Expression, State, Type, check_condition, drop_values};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, did_you_mean, did_you_mean_help, shorten};
 use crate::flow::Flow;
 use crate::options::{CheckOptions, EndpointTraits};
@@ -279,7 +279,7 @@ fn expressions<'d>(field: &Field<'d>, place: Place<'_>, reader: &Reader<'d>) -> 
         let nodes = expression.as_ref().map_or(text.value.len() / 2, Expression::nodes);
         reader.take(nodes, expression.as_ref().map_or(0, Expression::pattern_states));
         if let Some(expression) = expression {
-            check_condition(&expression, &mut found);
+            check_condition(&expression, Decides::Rule, &mut found);
             out.push(RuleExpression { span: text.span, expression });
             read.push(text);
         }

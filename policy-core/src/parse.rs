@@ -4,6 +4,7 @@
 //! can be exchanged. JSON comes by the same door, being YAML 1.2. Every input is bounded by [`Limits`];
 //! a broken file still yields the tree up to the fault.
 
+mod brackets;
 mod build;
 mod decode;
 mod document;
@@ -14,6 +15,7 @@ mod merge;
 mod origin;
 mod plain;
 mod syntax;
+mod unclosed;
 
 pub use build::parse;
 pub(crate) use decode::CONTROL_CHARACTER;

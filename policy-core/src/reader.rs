@@ -261,7 +261,8 @@ impl<'d> Reader<'d> {
         let unknown = fields.entries.iter().filter(|field| !keys.known.contains(&field.key));
         // Each of them is reported.
         let strange = unknown.filter(|field| self.unknown(field, what, keys, &fields)).count();
-        fields.incomplete = strange > 0;
+        let repeated = keys.known.iter().any(|key| fields.repeats(key).next().is_some());
+        fields.incomplete = strange > 0 || repeated;
         Some(fields)
     }
 
@@ -381,6 +382,7 @@ impl<'d> Reader<'d> {
         };
         let Plain::Int(value) = Plain::from_scalar(scalar) else {
             let help = match scalar.unquoted() {
+                Plain::Int(value) if begins_with_zero(scalar.text) => format!("write `{value}`"),
                 Plain::Int(_) => "write the number without quotes".to_owned(),
                 _ => within(&range),
             };
@@ -396,6 +398,11 @@ impl<'d> Reader<'d> {
         match node.kind() {
             NodeKind::Scalar(scalar) if scalar.text.bytes().all(|byte| byte.is_ascii_digit()) => {
                 match scalar.unquoted() {
+                    Plain::Int(value) if scalar.style == Style::Quoted && begins_with_zero(scalar.text) => {
+                        let message = format!("{what} cannot be `{}`", shorten(scalar.text));
+                        self.invalid(scalar.span, message, format!("write `{value}`"));
+                        None
+                    }
                     Plain::Int(value) => self.ranged(value, scalar, what, range),
                     _ => self.integer(node, what, range),
                 }
@@ -412,6 +419,11 @@ impl<'d> Reader<'d> {
         }
         fits.then_some(value)
     }
+}
+
+/// True for a number with zeros in front: some read such numbers as octal.
+fn begins_with_zero(text: &str) -> bool {
+    text.len() > 1 && text.trim_start_matches(['-', '+']).starts_with('0')
 }
 
 /// What numbers there may be.
@@ -483,7 +495,7 @@ pub(crate) struct Fields<'d> {
     pub(crate) entries: Vec<Field<'d>>,
     /// True if older names of fields are right here: the format itself is old.
     pub(crate) old_names: bool,
-    /// True if some entry was not understood: what seems to be missing may be that.
+    /// True if some entry was not understood, or is given twice: what seems to be missing may be that.
     pub(crate) incomplete: bool,
 }
 

@@ -3,6 +3,7 @@
 //! A `Field` is declared once, beside the type it is read into. From the declaration follow the reading with
 //! its diagnostics, the names that are known, and the tables of the documentation.
 
+mod durations;
 mod entries;
 mod kinds;
 mod networks;
@@ -18,10 +19,11 @@ use crate::phase::Phase;
 use crate::reader::{Fields, Keys, LEGACY_FIELD, Reader};
 use crate::source::Span;
 
+pub(crate) use durations::Length;
 pub(crate) use entries::{
     ENTRY_COUNT, Entries, EntryKeys, HeaderValue, Items, RELATED_FIELD, Record, check_header_name, needs,
 };
-pub(crate) use kinds::{Choice, Flag, Length, OneOf, OneOrMore, Ratio, Whole};
+pub(crate) use kinds::{Choice, Flag, OneOf, OneOrMore, Ratio, Whole};
 pub use networks::CidrItem;
 pub(crate) use networks::{
     HOST_BITS, Network, NetworkItem, NetworkOrTemplate, code_of, host_bits, not_a_network,

@@ -361,9 +361,9 @@ pub(crate) fn normal_host(host: &str) -> Result<Box<str>, (UrlFault, &str)> {
         if label.contains('*') && (label != "*" || index > 0) {
             return Err((UrlFault::Wildcard, label));
         }
-        let odd = label.chars().find(|&c| !(c.is_ascii_alphanumeric() || c == '-' || c == '*'));
-        if let Some(c) = odd {
-            return Err((UrlFault::Character(c), label));
+        let odd = label.char_indices().find(|(_, c)| !(c.is_ascii_alphanumeric() || *c == '-' || *c == '*'));
+        if let Some((at, c)) = odd {
+            return Err((UrlFault::Character(c), label.get(at..at + c.len_utf8()).unwrap_or(label)));
         }
     }
     Ok(bare.to_ascii_lowercase().into())
@@ -446,7 +446,7 @@ mod tests {
             ("tcp://d.internal:65536", UrlFault::Port, "65536"),
             ("tcp://d.internal:+22", UrlFault::Port, "+22"),
             ("tcp://d.internal:", UrlFault::Port, ""),
-            ("tcp://my_dev.internal:22", UrlFault::Character('_'), "my_dev"),
+            ("tcp://my_dev.internal:22", UrlFault::Character('_'), "_"),
             ("tcp://a..internal:22", UrlFault::Label, "a..internal"),
             ("tcp://a.*.internal:22", UrlFault::Wildcard, "*"),
             ("tcp://[::g]:22", UrlFault::Character('['), "[::g]"),

@@ -170,9 +170,21 @@ fn helps_fit_the_value() {
         ))
     };
     assert_eq!(trip("120"), "add a unit, e.g. `2m`");
-    assert_eq!(trip("120000"), "add a unit, e.g. `2m`");
-    assert_eq!(trip("120000000000"), "add a unit, e.g. `2m`");
-    assert!(trip("120000000001").starts_with("write a duration"), "{}", trip("120000000001"));
+    assert_eq!(trip("120000"), "add a unit: `2m` if it is in milliseconds");
+    assert_eq!(trip("120000000000"), "add a unit: `2m` if it is in nanoseconds");
+    let generic = "a duration has a unit; write a duration, 1s to 2m, e.g. `30s`";
+    assert_eq!(trip("120000000001"), generic);
+    assert_eq!(trip("121"), generic);
+    let retry = |condition: &str| {
+        codes(&format!(
+            "on_http_request:\n  - actions:\n      - type: http-request\n        config: \
+             {{url: https://a.example, retry_condition: {condition}}}\n"
+        ))
+    };
+    for setting in ["false", "\"false\"", "\"attempts < 3\""] {
+        assert_eq!(retry(setting), Vec::<String>::new(), "{setting}");
+    }
+    assert_eq!(retry("\"true\""), ["4:60 TP213"]);
 }
 
 /// A policy of one condition.
@@ -221,17 +233,79 @@ fn comments_that_cut_expressions_are_told() {
         ("conn.client_port in [1, # 2]", "3:33", "error"),
         ("(conn.client_port == 1 # || true)", "3:32", "error"),
         ("conn.client_port == # 2", "3:29", "error"),
+        ("conn.client_port == 22 # ? true : false", "3:32", "warning"),
+        ("conn.client_port == 22 # && conn.geo.city == 'a' # b", "3:32", "warning"),
+        ("conn.client_port == 22 # || !conn.client_ip.is_tor_node for now", "3:32", "warning"),
+        ("conn.client_port == 22 # + 1 - conn.server_port", "3:32", "warning"),
     ] {
         assert_eq!(one(&condition(expression)), format!("{place} TP225 {severity} {help}"), "{expression}");
     }
-    for expression in
-        ["conn.client_port == 22 # ssh", "\"conn.geo.city == 'a #b'\"", "conn.geo.city == 'a#b'"]
-    {
+    for expression in [
+        "conn.client_port == 22 # ssh",
+        "\"conn.geo.city == 'a #b'\"",
+        "conn.geo.city == 'a#b'",
+        "conn.client_port == 22 # == section ==",
+        "conn.client_port == 22 # a && b explained",
+        "conn.client_port == 22 # && see below",
+        "conn.client_port == 22 # - ssh",
+        "conn.client_port == 22 # - 1",
+        "conn.client_port == 22 # in the office",
+        "conn.client_port == 22 # ? why",
+        "conn.client_port == 22 # // ssh",
+        "conn.client_port == 22 # [ssh]",
+        "conn.client_port == 22 # ...",
+    ] {
         assert_eq!(codes(&condition(expression)), Vec::<String>::new(), "{expression}");
     }
     let text = "on_tcp_connect:\n  - actions:\n      - type: log\n        config:\n          metadata:\n            \
                 a: ${conn.geo.city == 'a #b'}\n";
     assert_eq!(codes(text), ["6:38 TP225"]);
+    let key = |key: &str| {
+        codes(&format!(
+            "on_http_request:\n  - actions:\n      - type: rate-limit\n        config:\n          name: a\n          \
+             algorithm: sliding_window\n          capacity: 5\n          rate: 1m\n          bucket_key:\n            \
+             - {key}\n"
+        ))
+    };
+    assert_eq!(key("conn.client_ip # + req.host"), ["10:30 TP225"]);
+    assert_eq!(key("getReqHeader('x-a') # [0]"), ["10:35 TP225"]);
+    assert_eq!(key("conn.client_ip # the address"), Vec::<String>::new());
+}
+
+#[test]
+fn one_fault_is_told_once() {
+    let phase = |rest: &str| codes(&format!("on_tcp_connect:\n{rest}"));
+    assert_eq!(phase("  type: deny\n"), ["2:3 TP307"]);
+    assert_eq!(phase("  actions: [{type: deny}]\n"), ["2:3 TP315"]);
+    let lists = |lists: &str| {
+        codes(&format!("on_tcp_connect:\n  - actions:\n      - type: restrict-ips\n        config:\n{lists}"))
+    };
+    let allow = "          allow: [10.0.0.0/8]\n";
+    assert_eq!(lists(&format!("{allow}{allow}")), ["6:11 TP105"]);
+    assert_eq!(lists(&format!("          allow: []\n{allow}")), ["6:11 TP105"]);
+    assert_eq!(lists(allow), ["5:11 TP436"]);
+    assert_eq!(codes("version: \"03\"\nagent: {authtoken: x}\n"), ["1:10 TP308"]);
+    assert_eq!(helps("version: \"03\"\nagent: {authtoken: x}\n"), ["write `3`"]);
+    let log = |map: &str| {
+        helps(&format!(
+            "on_tcp_connect:\n  - actions: [{{type: log, config: {{metadata: {{{map}}}}}}}, {{type: deny}}]\n"
+        ))
+    };
+    assert_eq!(log("1: a, 1: b"), ["merge the two, or remove one"]);
+    assert!(log("1: a, \"1\": b").concat().starts_with("with and without quotes it is one key"));
+    assert_eq!(log("1: a, \"2\": b"), Vec::<String>::new());
+    let webhook = |secret: &str| {
+        codes(&format!(
+            "on_http_request:\n  - actions: [{{type: verify-webhook, config: {{provider: github, secret: {secret}}}}}]\n"
+        ))
+    };
+    assert_eq!(webhook("!x"), ["2:73 TP110"]);
+    assert_eq!(webhook("!secret x"), ["2:73 TP110"]);
+    for expressions in ["!hasReqHeader('a')", "! hasReqHeader('a')", "!", "!!x"] {
+        let policy =
+            format!("on_http_request:\n  - expressions: {expressions}\n    actions: [{{type: deny}}]\n");
+        assert_eq!(codes(&policy), ["2:18 TP110"], "{expressions}");
+    }
 }
 
 #[test]
@@ -283,17 +357,17 @@ fn entries_that_are_no_networks_get_the_help_that_fits() {
         format!("{} {}", only.code.id, only.help.as_deref().expect("a help"))
     };
     for (text, said) in [
-        ("010.0.0.1", "TP431 write `10.0.0.1`, if that is meant"),
+        ("010.0.0.1", "TP431 write `10.0.0.1/32`, if that is meant"),
         ("10.0.0.0/08", "TP431 write `10.0.0.0/8`, if that is meant"),
         ("0.0.0.0/00", "TP431 write `0.0.0.0/0`, if that is meant"),
         ("2001:db8::/032", "TP431 write `2001:db8::/32`, if that is meant"),
-        ("10.0.0.0/255.0.0.0", "TP431 write the mask as a length: `10.0.0.0/8`"),
+        ("10.0.0.0/255.0.0.0", "TP431 write `10.0.0.0/8`: the mask as a length"),
         ("10.0.0.0/255.0.255.0", "TP431 write a length such as `/24`"),
-        (" 10.0.0.0/8", "TP431 write `10.0.0.0/8`, without spaces"),
+        (" 10.0.0.0/8", "TP431 write `10.0.0.0/8`: without spaces"),
         ("10.0.0.0/8\u{200b}", "TP431 write `10.0.0.0/8`: U+200B cannot be seen"),
         ("10.0.0.0∕8", "TP431 write `10.0.0.0/8`: `∕` (U+2215) looks like `/`"),
         ("10.0.0.0/8, 11.0.0.0/8", "TP431 write each network as an entry of its own"),
-        ("10.0.0.*", "TP431 write the network with a prefix length"),
+        ("10.0.0.*", "TP431 write `10.0.0.0/24`: the stars as a length"),
         ("::ffff:10.0.0.0/64", "TP433 write the IPv4 network itself"),
     ] {
         assert!(entry(text).starts_with(said), "{text}: {}", entry(text));

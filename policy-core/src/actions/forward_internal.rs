@@ -4,6 +4,9 @@
 //! tcp target names its port; from on_tcp_connect the target is tcp or tls.
 
 mod run;
+mod slips;
+
+use slips::{OTHER_ALPHABET, filled_in, odd_part, odd_url, wrong_port};
 
 use super::{
     ActionType, CONNECT_PHASE, CONNECT_REQUEST_PHASES, CONTINUE, Ends, ON_ERROR, OnError, WRONG_PROTOCOL,
@@ -145,7 +148,7 @@ impl Kind for Target {
         let text = cx.reader.text(node, what)?;
         if crate::cel::is_template(text.value) {
             let read = cx.template(text, FieldType::Text)?;
-            return check_dynamic(&read, cx).then_some(ForwardTarget::Dynamic(read));
+            return check_dynamic(&read, text, cx).then_some(ForwardTarget::Dynamic(read));
         }
         if crate::reader::is_placeholder(text.value) {
             placeholder(text, Severity::Error, cx.reader);
@@ -168,7 +171,12 @@ impl Kind for Target {
 
 /// The diagnostic of a URL that does not parse, at the very part that is wrong.
 pub(crate) fn url_diagnostic(text: TextRef<'_>, error: &crate::url::UrlError) -> Diagnostic {
+    if let Some(found) = odd_url(text) {
+        return found;
+    }
     let help = match error.fault {
+        UrlFault::Character(c) if !c.is_ascii() => OTHER_ALPHABET,
+        UrlFault::Character('_') => "a host name has letters, digits, `-` and `.`",
         UrlFault::Part => "an endpoint URL ends with its host and port",
         UrlFault::Port => "write the port behind the host, e.g. `:22`",
         _ => "write `scheme://host:port`, e.g. `tcp://device1.internal:22`",
@@ -252,7 +260,7 @@ fn check_scheme(scheme: Scheme, span: Span, cx: &Context<'_, '_>) {
 
 /// What can be said of a target that is known for each connection only: whatever its expressions give, what is written
 /// around them stays.
-fn check_dynamic(target: &Text, cx: &Context<'_, '_>) -> bool {
+fn check_dynamic(target: &Text, text: TextRef<'_>, cx: &Context<'_, '_>) -> bool {
     let parts = target.template.parts();
     let fault = match written_scheme(parts) {
         Written::Scheme(scheme) => {
@@ -261,10 +269,18 @@ fn check_dynamic(target: &Text, cx: &Context<'_, '_>) -> bool {
         }
         Written::Open => written_fault(parts, None, target.span),
         Written::Wrong(message) => {
-            let found = Diagnostic::new(&INVALID_URL, target.span, message);
-            Some(found.with_help("write e.g. `https://${…}.internal`"))
+            let from_tcp = cx.phase() == Some(Phase::OnTcpConnect);
+            let help = match from_tcp {
+                true => "write e.g. `tcp://${…}.internal:22`",
+                false => "write e.g. `https://${…}.internal`",
+            };
+            Some(Diagnostic::new(&INVALID_URL, target.span, message).with_help(help))
         }
     };
+    let fault = fault.or_else(|| wrong_port(parts, text)).map(|fault| match odd_part(parts, text) {
+        Some(odd) => odd,
+        None => fault,
+    });
     fault.map(|fault| cx.reader.report(fault)).is_none()
 }
 
@@ -278,7 +294,7 @@ enum Written {
 }
 
 fn written_scheme(parts: &[TemplatePart]) -> Written {
-    let none = || Written::Wrong("the target has no scheme such as `https://`".to_owned());
+    let none = || Written::Wrong("the target has no scheme such as `tcp://` or `https://`".to_owned());
     match parts.first() {
         Some(TemplatePart::Text(text)) => match text.split_once("://") {
             Some((name, _)) => match Scheme::from_name(name) {
@@ -464,21 +480,6 @@ impl<'a> Authority<'a> {
     }
 }
 
-/// The target with a letter for each expression; behind a colon, where a port stands, with a digit.
-fn filled_in(parts: &[TemplatePart]) -> String {
-    let mut out = String::new();
-    for part in parts {
-        match part {
-            TemplatePart::Text(text) => out.push_str(text),
-            TemplatePart::Expression(_) if out.rsplit('/').next().is_some_and(|rest| rest.contains(':')) => {
-                out.push('1')
-            }
-            TemplatePart::Expression(_) => out.push('x'),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use crate::check::{CheckOptions, load_policy};
@@ -524,6 +525,11 @@ mod tests {
             "https://${req.host}.internal:",
             "https://${req.host}.internal:0",
             "https://${req.host}.internal:https",
+            "https://${req.host}.internal:99x${endpoint.port}",
+            "https://${req.host}.internal:99999${endpoint.port}",
+            "https://${req.host}.internal:${endpoint.port}x",
+            "https://a.internal:x${endpoint.port}",
+            "https://${req.host}‐x.internal",
             "https://${req.host}..internal",
             "https://${req.host} .internal",
             "https://a_${req.host}.internal",
@@ -565,6 +571,8 @@ mod tests {
             "${endpoint.protocol}://${req.host}.internal",
             "http${endpoint.port == 443 ? 's' : ''}://a.internal",
             "https://${req.host}.internal:${endpoint.port}",
+            "https://${req.host}.internal:8${endpoint.port}",
+            "https://a.internal:${endpoint.port}0",
             "https://${req.host}:8443",
             "https://api-${req.host}-x.internal",
             "${getReqHeader('x-a').join('')}.internal",

@@ -26,11 +26,14 @@ pub(super) static AUTHZ_URL_PARAMS: Field<Entries<Literal>> = Field::optional(
     Entries { keys: EntryKeys::Any, value: Literal(4_096), least: 0, most: usize::MAX },
     "Parameters that are added to the provider's login page.",
 );
-pub(super) static MAX_SESSION_DURATION: Field<Length> =
-    Field::optional("max_session_duration", Length::any(), "When a login ends, however much it is used.");
+pub(super) static MAX_SESSION_DURATION: Field<Length> = Field::optional(
+    "max_session_duration",
+    Length::any().like(12 * 3_600),
+    "When a login ends, however much it is used.",
+);
 pub(super) static USERINFO_REFRESH_INTERVAL: Field<Length> = Field::optional(
     "userinfo_refresh_interval",
-    Length::any(),
+    Length::any().like(3_600),
     "How often the provider is asked whether the user is still the same.",
 );
 pub(super) static ALLOW_CORS_PREFLIGHT: Field<Flag> = Field::default(

@@ -53,7 +53,7 @@ static PROVIDER: Field<Choice<OAuthProvider>> = Field::required(
     "Whose login is used; amazon and facebook need an application of your own.",
 );
 static IDLE_SESSION_TIMEOUT: Field<Length> =
-    Field::optional("idle_session_timeout", Length::any(), "When an unused login ends.")
+    Field::optional("idle_session_timeout", Length::any().like(3_600), "When an unused login ends.")
         .formerly(&["idle_session_duration"]);
 
 /// Sends users to an OAuth provider to log in.

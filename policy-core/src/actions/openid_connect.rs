@@ -20,7 +20,7 @@ static ISSUER_URL: Field<WebUrl> = Field::required(
     "The provider; it must serve OpenID Connect Discovery.",
 );
 static IDLE_SESSION_DURATION: Field<Length> =
-    Field::optional("idle_session_duration", Length::any(), "When an unused login ends.")
+    Field::optional("idle_session_duration", Length::any().like(3_600), "When an unused login ends.")
         .or_named(&["idle_session_timeout"]);
 
 /// Sends users to an OpenID Connect provider to log in.

@@ -28,7 +28,7 @@ static CAPACITY: Field<Whole> = Field::required(
 );
 static RATE: Field<Length> = Field::required(
     "rate",
-    Length { least: 60, most: 86_400, step: 10 },
+    Length::seconds(60, 86_400).in_steps_of(10),
     "rate: 60s",
     "The time over which requests are counted.",
 );

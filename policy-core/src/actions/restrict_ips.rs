@@ -95,7 +95,9 @@ impl ActionType for RestrictIps {
         if let Some(policies) = policies.as_deref().filter(|_| known) {
             action.check_allow(policies, allow_at, cx);
         }
-        action.check_entries(policies.as_deref().unwrap_or_default(), cx);
+        if !fields.incomplete {
+            action.check_entries(policies.as_deref().unwrap_or_default(), cx);
+        }
         Some(action)
     }
 

@@ -101,7 +101,7 @@ static CONNECT_INTERFACE: Field<Literal> = Field::optional(
     "The network interface to connect from; on Linux only.",
 );
 static CONNECT_TIMEOUT: Field<Length> =
-    Field::default("connect_timeout", Length::any(), "10s", "How long connecting may take.");
+    Field::default("connect_timeout", Length::any().like(10), "10s", "How long connecting may take.");
 static CONSOLE_UI: Field<Choice<ConsoleUi>> = Field::default(
     "console_ui",
     Choice { of: &[("iftty", ConsoleUi::IfTty), ("true", ConsoleUi::On), ("false", ConsoleUi::Off)] },
@@ -125,13 +125,13 @@ static DNS_RESOLVER_IPS: Field<Items<Ip>> = Field::optional(
 );
 static HEARTBEAT_INTERVAL: Field<Length> = Field::default(
     "heartbeat_interval",
-    Length::any(),
+    Length::any().like(10),
     "10s",
     "How often the service is asked for a sign of life.",
 );
 static HEARTBEAT_TOLERANCE: Field<Length> = Field::default(
     "heartbeat_tolerance",
-    Length::any(),
+    Length::any().like(15),
     "15s",
     "How long its answer may take before the agent connects anew.",
 );

@@ -48,7 +48,8 @@ pub(super) fn report(
             continue;
         }
         let message = format!("this part has no value: {}", error.fault);
-        let help = "it depends on nothing, so it fails whenever it is reached";
+        let help = meant(code, *id)
+            .unwrap_or_else(|| "it depends on nothing, so it fails whenever it is reached".to_owned());
         found.push(Diagnostic::new(&cel::ALWAYS_FAILS, error.span, message).with_help(help));
     }
     let most = EvalLimits::default().steps;
@@ -66,6 +67,19 @@ pub(super) fn report(
     }
     order.into_iter().for_each(|item| advice.push(item));
     found.append(advice);
+}
+
+/// What to write for a text that `timestamp`, `cidr` or `ip` does not take.
+fn meant(code: &Code, id: NodeId) -> Option<String> {
+    let Node::Call { name: name @ ("timestamp" | "cidr" | "ip"), arguments, .. } = code.node(id)? else {
+        return None;
+    };
+    let Node::Const(Value::String(text)) = code.node(*arguments.first()?)? else { return None };
+    match *name {
+        "timestamp" => super::check::timestamp_help(text),
+        "cidr" => Some(addresses::network_help(text)),
+        _ => addresses::address_help(text),
+    }
 }
 
 fn shown(steps: u64) -> String {

@@ -10,6 +10,10 @@ mod fields;
 mod macros;
 mod names;
 mod nesting;
+mod times;
+
+pub(super) use macros::NAMES as MACROS;
+pub(super) use times::timestamp_help;
 
 use super::ast::{Ast, BinaryOp, Entry, ExprId, ExprKind, Literal, UnaryOp};
 use super::code::{Code, Node, NodeId, Slot};

@@ -307,7 +307,7 @@ impl Env {
     }
 
     /// The names an expression may begin with.
-    pub(super) fn first_names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn first_names(&self) -> impl Iterator<Item = &str> {
         let here = |named: &Named| match named {
             Named::Tree(node) => self.has_value(*node),
             _ => true,

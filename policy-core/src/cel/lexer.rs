@@ -59,7 +59,7 @@ pub(super) enum Symbol {
     CloseBracket,
     OpenBrace,
     CloseBrace,
-    /// `=`, `&` or `|` alone: no operator of the language, but known from others.
+    /// `=`, `&` or `|` alone, or signs such as `===` and `=~`: no operator of the language, but known from others.
     Foreign,
 }
 
@@ -218,7 +218,26 @@ fn short<'a>(
     }
 }
 
+/// Operators of other languages that begin with one of the language, or hold signs that it does not have; longer ones
+/// first. Nothing valid has any of them outside of texts.
+const FOREIGN_OPERATORS: &[&str] = &[
+    "====", "===", "!==", ">==", "<==", "&&&", "|||", "= =", "! =", "> =", "< =", "& &", "| |", "=~", "!~",
+    "~=", "=>", "=<", "<>", ":=",
+];
+
+fn foreign_operator(text: &str) -> Option<&'static str> {
+    if !text.starts_with(['=', '!', '<', '>', '&', '|', '~', ':']) {
+        return None;
+    }
+    let listed = FOREIGN_OPERATORS.iter().find(|operator| text.starts_with(**operator)).copied();
+    // `a =!b` may be meant as `a == !b`.
+    listed.or_else(|| text.starts_with("=! ").then_some("=!"))
+}
+
 fn symbol(text: &str) -> IResult<&str, TokenKind> {
+    if let Some(operator) = foreign_operator(text) {
+        return value(TokenKind::Symbol(Symbol::Foreign), tag(operator)).parse(text);
+    }
     let of = |symbol: Symbol, text: &'static str| value(symbol, tag(text));
     let two = alt((
         of(Symbol::Or, "||"),

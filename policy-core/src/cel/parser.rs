@@ -4,13 +4,20 @@
 //! recurse, within [`CelLimits::depth`]. What cannot be read becomes [`ExprKind::Broken`] and a diagnostic,
 //! and reading goes on behind it, so that one expression can show several faults.
 
+mod foreign;
+mod odd;
 mod primary;
+mod unquoted;
+
+pub(super) use unquoted::full_time;
+
+use foreign::Operator;
 
 use super::ast::{Ast, BinaryOp, ExprId, ExprKind, Literal, UnaryOp};
 use super::lexer::{Symbol, Token, TokenKind, tokens};
 use super::pattern::MOST_STATES;
 use super::{CEL_LIMIT, CEL_SYNTAX, literal};
-use crate::diagnostic::{Diagnostic, Diagnostics, OddCharacter, shorten};
+use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 use crate::source::Span;
 
 /// What one expression may cost.
@@ -66,14 +73,8 @@ pub fn parse(text: &str, limits: &CelLimits, diagnostics: &mut Diagnostics) -> A
         }
         !foreign
     });
-    let odd = odd_character(text, &tokens);
-    if let Some((span, odd)) = odd {
-        let help = match odd.twin {
-            "" => "remove it".to_owned(),
-            twin => format!("write `{twin}`"),
-        };
-        let found = Diagnostic::new(&CEL_SYNTAX, span, odd.to_string()).with_help(help);
-        diagnostics.push(found.with_fix_at(false, Some(span), odd.twin));
+    let odd = odd::report(text, &tokens, diagnostics);
+    if odd {
         // What stands around it follows from it.
         tokens.clear();
     }
@@ -85,7 +86,7 @@ pub fn parse(text: &str, limits: &CelLimits, diagnostics: &mut Diagnostics) -> A
         limits,
         ast: Ast::default(),
         diagnostics,
-        failed_at: odd.map(|_| 0),
+        failed_at: odd.then_some(0),
         exhausted: false,
     };
     let root = parser.expression();
@@ -94,30 +95,6 @@ pub fn parse(text: &str, limits: &CelLimits, diagnostics: &mut Diagnostics) -> A
         parser.unexpected("an operator or the end of the expression");
     }
     parser.ast
-}
-
-/// The first character outside of texts that only looks like one of the language, or cannot be seen.
-fn odd_character(text: &str, tokens: &[Token]) -> Option<(Span, OddCharacter)> {
-    let mut unknown = tokens.iter().filter(|token| token.kind == TokenKind::Unknown);
-    unknown.find_map(|token| {
-        let odd = text.get(token.span.to_range()).and_then(OddCharacter::in_text)?;
-        Some((token.span, odd))
-    })
-}
-
-/// The address or network without quotes that a token is a part of.
-fn unquoted_address(text: &str, token: Span) -> Option<(Span, &str)> {
-    /// Characters of the longest network.
-    const LONGEST: usize = 49;
-    let part = |c: char| c.is_ascii_hexdigit() || matches!(c, '.' | ':' | '/');
-    let at = token.start as usize;
-    let before = text.get(text.ceil_char_boundary(at.saturating_sub(LONGEST))..at)?;
-    let start = at - (before.len() - before.trim_end_matches(part).len());
-    let rest = text.get(start..text.floor_char_boundary(start.saturating_add(2 * LONGEST)))?;
-    let length = rest.len() - rest.trim_start_matches(part).len();
-    let address = rest.get(..length)?.trim_end_matches([':', '.', '/']);
-    let known = (address.len() > 6 || address.contains("::")) && crate::lpm::cidr(address).is_ok();
-    known.then(|| (Span::from_range(start..start + address.len()), address))
 }
 
 /// What a parenthesis around one expression waits for.
@@ -140,7 +117,7 @@ struct Parser<'a> {
 /// An operand whose right side is being read.
 struct Pending {
     left: ExprId,
-    operator: BinaryOp,
+    operator: Operator,
 }
 
 impl Parser<'_> {
@@ -194,57 +171,63 @@ impl Parser<'_> {
         Span::new(self.span(first).start, self.span(last).end)
     }
 
-    /// `condition ? then : otherwise`, or anything that binds more strongly.
-    fn expression(&mut self) -> ExprId {
+    /// Reads a part that may hold others of its kind, within the limit of depth.
+    fn nested(&mut self, read: impl FnOnce(&mut Self) -> ExprId) -> ExprId {
         if self.depth >= self.limits.depth && !self.exhausted {
             let (span, limit) = (self.peek().span, self.limits.depth);
             self.exhaust(span, format!("more than {limit} brackets or conditionals inside one another"));
         }
         self.depth += 1;
-        let condition = self.operators();
-        let id = match self.eat(Symbol::Question) {
-            None => condition,
-            Some(_) => {
-                let then = self.operators();
-                if self.eat(Symbol::Colon).is_none() {
-                    self.unexpected("`:` and the value for the other case");
-                }
-                let otherwise = self.expression();
-                let span = self.join(condition, otherwise);
-                self.push(ExprKind::Conditional { condition, then, otherwise }, span)
-            }
-        };
+        let id = read(self);
         self.depth -= 1;
         id
     }
 
-    /// A chain of operands and operators, with a stack of its own.
-    fn operators(&mut self) -> ExprId {
+    /// `condition ? then : otherwise`, or anything that binds more strongly.
+    fn expression(&mut self) -> ExprId {
+        self.nested(|parser| {
+            let condition = parser.operators(0);
+            if parser.eat(Symbol::Question).is_none() {
+                return condition;
+            }
+            let then = parser.operators(0);
+            if parser.eat(Symbol::Colon).is_none() {
+                parser.unexpected("`:` and the value for the other case");
+            }
+            let otherwise = parser.expression();
+            let span = parser.join(condition, otherwise);
+            parser.push(ExprKind::Conditional { condition, then, otherwise }, span)
+        })
+    }
+
+    /// A chain of operands and operators that bind more strongly than `outer`, with a stack of its own.
+    fn operators(&mut self, outer: u8) -> ExprId {
         let mut pending: Vec<Pending> = Vec::new();
         let mut operand = self.prefixed();
         loop {
-            let operator = self.operator();
-            let binding = operator.map_or(0, BinaryOp::binding);
+            let operator = self.operator().filter(|(operator, _)| operator.binding() > outer);
+            let binding = operator.map_or(0, |(operator, _)| operator.binding());
             // Operators to the left that bind at least as strongly have their right side now.
             while let Some(top) = pending.pop_if(|top| top.operator.binding() >= binding) {
-                let span = self.join(top.left, operand);
-                operand = self.push(ExprKind::Binary(top.operator, top.left, operand), span);
+                operand = self.joined(top.left, top.operator, operand);
             }
-            let Some(operator) = operator else { return operand };
-            self.advance();
+            let Some((operator, tokens)) = operator else { return operand };
+            for _ in 0..tokens {
+                self.advance();
+            }
             pending.push(Pending { left: operand, operator });
             operand = self.prefixed();
         }
     }
 
-    /// The operator at hand, not yet taken.
-    fn operator(&mut self) -> Option<BinaryOp> {
+    /// The operator at hand, not yet taken, and how many tokens it has.
+    fn operator(&self) -> Option<(Operator, usize)> {
         let token = self.peek();
         let TokenKind::Symbol(symbol) = token.kind else {
             let is_in = token.kind == TokenKind::Ident && self.slice(token.span) == "in";
-            return is_in.then_some(BinaryOp::In);
+            return if is_in { Some((Operator::Known(BinaryOp::In), 1)) } else { self.foreign() };
         };
-        Some(match symbol {
+        let known = match symbol {
             Symbol::Or => BinaryOp::Or,
             Symbol::And => BinaryOp::And,
             Symbol::Less => BinaryOp::Less,
@@ -258,28 +241,17 @@ impl Parser<'_> {
             Symbol::Star => BinaryOp::Multiply,
             Symbol::Slash => BinaryOp::Divide,
             Symbol::Percent => BinaryOp::Modulo,
-            Symbol::Foreign => return self.foreign(token),
-            _ => return None,
-        })
-    }
-
-    /// An operator of other languages: said, and read as what was meant.
-    fn foreign(&mut self, token: Token) -> Option<BinaryOp> {
-        let (written, meant) = match self.slice(token.span) {
-            text @ ("=" | "===") => (text, BinaryOp::Equal),
-            text @ "&" => (text, BinaryOp::And),
-            text @ "|" => (text, BinaryOp::Or),
+            Symbol::Foreign | Symbol::Not => return self.foreign(),
             _ => return None,
         };
-        let message = format!("`{written}` is no operator");
-        let help = format!("write `{}`", meant.symbol());
-        let found = Diagnostic::new(&CEL_SYNTAX, token.span, message).with_help(help);
-        self.diagnostics.push(found.with_fix_at(false, Some(token.span), meant.symbol()));
-        Some(meant)
+        Some((Operator::Known(known), 1))
     }
 
     /// Prefix operators, an operand, and what follows it with dots and brackets.
     fn prefixed(&mut self) -> ExprId {
+        if self.is_not_word() {
+            return self.not_word();
+        }
         let mut prefixes: Vec<(UnaryOp, Span)> = Vec::new();
         loop {
             let token = self.peek();
@@ -345,11 +317,9 @@ impl Parser<'_> {
         }
         self.failed_at = Some(self.at);
         let token = self.peek();
-        if let Some((span, address)) = unquoted_address(self.text, token.span) {
-            let message = format!("`{address}` stands without quotes");
-            let help = format!("put the address or network in quotes: `'{address}'`");
-            let found = Diagnostic::new(&CEL_SYNTAX, span, message).with_help(help);
-            self.diagnostics.push(found.with_fix_at(false, Some(span), format!("'{address}'")));
+        if let Some(found) = unquoted::found(self.text, token.span) {
+            let span = found.span;
+            self.diagnostics.push(found);
             // What is left of it follows from it.
             while self.peek().span.start < span.end && self.peek().kind != TokenKind::End {
                 self.advance();

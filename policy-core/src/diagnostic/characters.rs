@@ -19,8 +19,26 @@ impl OddCharacter {
         if text.is_ascii() {
             return None;
         }
+        Self::all_in(text).next()
+    }
+
+    /// All of them in a text.
+    pub(crate) fn all_in(text: &str) -> impl Iterator<Item = Self> {
         let odd = |(at, character)| plain_twin(character).map(|twin| Self { at, character, twin });
-        text.char_indices().find_map(odd)
+        text.char_indices().filter_map(odd)
+    }
+
+    /// Where it ends.
+    pub(crate) const fn end(&self) -> usize {
+        self.at + self.character.len_utf8()
+    }
+
+    /// What to do with a stretch of such characters.
+    pub(crate) fn advice(plain: &str) -> String {
+        match plain {
+            "" => "remove it".to_owned(),
+            plain => format!("write `{plain}`"),
+        }
     }
 }
 
@@ -61,7 +79,9 @@ const FULL_WIDTH: &str =
 fn plain_twin(c: char) -> Option<&'static str> {
     if let Some(index) = u32::from(c).checked_sub(0xff01) {
         let index = index as usize;
-        return FULL_WIDTH.get(index..index + 1);
+        if index < FULL_WIDTH.len() {
+            return FULL_WIDTH.get(index..index + 1);
+        }
     }
     if c.is_ascii() {
         return None;
@@ -69,9 +89,17 @@ fn plain_twin(c: char) -> Option<&'static str> {
     Some(match c {
         '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}' => "",
         '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => " ",
-        '\u{b4}' | '\u{2bc}' | '\u{2018}'..='\u{201b}' | '\u{2032}' | '\u{2035}' => "'",
-        '\u{ab}' | '\u{bb}' | '\u{201c}'..='\u{201f}' | '\u{2033}' => "\"",
-        '\u{2010}'..='\u{2015}' | '\u{2212}' => "-",
+        '\u{b4}' | '\u{2b9}'..='\u{2bc}' | '\u{2018}'..='\u{201b}' | '\u{2032}' | '\u{2035}' => "'",
+        '\u{2039}'..='\u{203a}' | '\u{275b}'..='\u{275c}' => "'",
+        '\u{ab}' | '\u{bb}' | '\u{201c}'..='\u{201f}' | '\u{2033}' | '\u{2036}' => "\"",
+        '\u{275d}'..='\u{275e}' | '\u{301d}'..='\u{301f}' => "\"",
+        '\u{2010}'..='\u{2015}' | '\u{2043}' | '\u{2212}' | '\u{2796}' => "-",
+        '\u{2024}' | '\u{3002}' | '\u{ff61}' => ".",
+        '\u{3001}' | '\u{ff64}' => ",",
+        '\u{a6}' | '\u{2223}' => "|",
+        '\u{2016}' => "||",
+        '\u{3010}' => "[",
+        '\u{3011}' => "]",
         '\u{2026}' => "...",
         '\u{2044}' | '\u{2215}' => "/",
         '\u{2236}' => ":",

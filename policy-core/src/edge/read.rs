@@ -19,6 +19,7 @@ use crate::options::EndpointTraits;
 use crate::parse::{self, Document, NodeRef};
 use crate::reader::{DUPLICATE, Fields, Keys, MISSING_FIELD, Reader, head};
 use crate::resolve::UrlIndex;
+use crate::schema::Length;
 use crate::source::{Source, Span, Spanned};
 use crate::url::{EndpointUrl, HostPort, Scheme};
 
@@ -351,15 +352,11 @@ impl<'d> EdgeReader<'_, 'd> {
 
     pub(super) fn duration(&self, node: NodeRef<'d>, key: &str, least: u64, most: u64) -> Option<Duration> {
         let text = self.reader.text(node, &format!("`{key}`"))?;
-        let (least, most) = (Duration::from_secs(least), Duration::from_secs(most));
-        let value = parse_duration(text.value).filter(|value| (least..=most).contains(value));
+        let range = Duration::from_secs(least)..=Duration::from_secs(most);
+        let value = parse_duration(text.value).filter(|value| range.contains(value));
         if value.is_none() {
             let message = format!("`{key}` cannot be `{}`", shorten(text.value));
-            let help = match text.value.bytes().all(|byte| byte.is_ascii_digit()) {
-                true => format!("add a unit, e.g. `{}s`", shorten(text.value)),
-                false => format!("write a duration from {least:?} to {most:?}, e.g. `30s` or `1m30s`"),
-            };
-            self.reader.invalid(text.span, message, help);
+            self.reader.invalid(text.span, message, Length::seconds(least, most).help(text.value));
         }
         value
     }

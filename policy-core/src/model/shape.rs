@@ -177,6 +177,11 @@ fn rule_nodes<'d>(node: NodeRef<'d>, phase: Phase, reader: &Reader<'d>) -> Vec<N
     let rule = |fields: &Fields<'_>| {
         fields.entries.iter().any(|field| matches!(field.key, "actions" | "expressions" | "type"))
     };
+    // An action in the place of the rules is told as that.
+    let has = |key: &str| fields.as_ref().is_some_and(|fields| fields.get(key).is_some());
+    if has("type") && !has("actions") {
+        return vec![node];
+    }
     if fields.as_ref().is_some_and(rule) {
         let severity = if reader.options().lenient { Severity::Warning } else { Severity::Error };
         let message = format!("the rules of `{phase}` are a list, this is a single rule");

@@ -10,7 +10,7 @@ use super::document::{Document, Form, Kind, Node, NodeId, NodeKind, NodeRef, Tex
 use super::keys::report_key_faults;
 use super::limits::Limits;
 use super::plain::Plain;
-use super::{merge, syntax};
+use super::{brackets, merge, syntax};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, shorten};
 use crate::source::{Source, Span};
 
@@ -105,6 +105,16 @@ struct Anchored {
     size: Size,
 }
 
+/// The tag of a scalar, as far as it counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tagged {
+    No,
+    /// `!!str`.
+    String,
+    /// Not of the core schema: `!` was meant as a part of the value. Its place.
+    Foreign(Span),
+}
+
 struct Builder<'s> {
     document: Document,
     text: &'s str,
@@ -156,9 +166,14 @@ impl<'s> Builder<'s> {
                 }
             }
             Event::Scalar(text, style, anchor, tag) => {
-                let string_tag = self.tag(tag.as_deref(), span, tag_at, diagnostics);
+                let tagged = self.tag(tag.as_deref(), span, tag_at, diagnostics);
+                // What was meant as a value is one.
+                let (text, span) = match tagged {
+                    Tagged::Foreign(word) if text.is_empty() => (self.text_at(word), word),
+                    _ => (text, span),
+                };
                 let form = match style {
-                    ScalarStyle::Plain if string_tag => Form::Tagged,
+                    ScalarStyle::Plain if tagged != Tagged::No => Form::Tagged,
                     ScalarStyle::Plain => Form::Plain,
                     ScalarStyle::SingleQuoted => Form::Single,
                     ScalarStyle::DoubleQuoted => Form::Double,
@@ -207,24 +222,31 @@ impl<'s> Builder<'s> {
         Ok(())
     }
 
-    /// Reports a tag outside the core schema; true for `!!str`.
+    /// Reports a tag outside the core schema.
     fn tag(
         &mut self,
         tag: Option<&Tag>,
         span: Span,
         tag_at: Option<usize>,
         diagnostics: &mut Diagnostics,
-    ) -> bool {
-        let Some(tag) = tag else { return false };
+    ) -> Tagged {
+        let Some(tag) = tag else { return Tagged::No };
         if let Some(suffix) = tag.core_suffix()
             && CORE_TAGS.contains(&suffix)
         {
-            return suffix == "str";
+            return if suffix == "str" { Tagged::String } else { Tagged::No };
         }
         let start = tag_at.unwrap_or(span.start as usize);
         self.break_line(start);
         diagnostics.push(syntax::tag(self.text, start));
-        false
+        let rest = self.text.get(start..syntax::line_end(self.text, start)).unwrap_or_default();
+        let length = rest.find([' ', ',', ']', '}']).unwrap_or(rest.len());
+        Tagged::Foreign(Span::from_range(start..start + length))
+    }
+
+    /// The text of a place.
+    fn text_at(&self, place: Span) -> Cow<'s, str> {
+        self.text.get(place.to_range()).unwrap_or_default().into()
     }
 
     /// True if the reader stops at what has been reported.
@@ -238,6 +260,18 @@ impl<'s> Builder<'s> {
         self.document.broken.push(Span::from_range(start..syntax::line_end(self.text, start)));
     }
 
+    /// True inside of a list in brackets of expressions.
+    fn holds_expressions(&self) -> bool {
+        let [.., map, list] = &*self.frames else { return false };
+        let key = map.items.last().filter(|_| map.mapping && map.items.len() % 2 == 1);
+        let brackets = self.text.as_bytes().get(list.span.start as usize) == Some(&b'[');
+        brackets
+            && key.is_some_and(|key| match NodeRef::new(&self.document, *key).kind() {
+                NodeKind::Scalar(key) => brackets::holds_expressions(key.text),
+                NodeKind::Sequence(_) | NodeKind::Mapping(_) => false,
+            })
+    }
+
     /// Looks at a scalar without quotes.
     fn plain(&mut self, value: &str, span: Span, diagnostics: &mut Diagnostics) {
         let parent = self.frames.last();
@@ -246,6 +280,15 @@ impl<'s> Builder<'s> {
             self.document.broken.push(span);
             diagnostics.push(joined);
         }
+        if item
+            && self.holds_expressions()
+            && !self.document.is_broken(span.start)
+            && let Some((cut, whole)) = brackets::cut_item(self.text, span)
+        {
+            self.document.broken.push(whole);
+            diagnostics.push(cut);
+        }
+        let parent = self.frames.last();
         let key = parent.is_some_and(|parent| parent.mapping && parent.items.len() % 2 == 0);
         if !key && let Some(number) = octal(value) {
             let message = format!("YAML 1.2 reads `{value}` as {number}, older YAML as an octal number");

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::document::{Document, Kind, NodeId, NodeRef};
+use super::document::{Document, Kind, NodeId, NodeRef, Style};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, shorten};
 use crate::source::Span;
 
@@ -16,9 +16,9 @@ pub(super) fn report_key_faults(
     diagnostics: &mut Diagnostics,
 ) -> bool {
     let mut words = true;
-    let mut seen: HashMap<&str, Span> = HashMap::with_capacity(items.len() / 2);
+    let mut seen: HashMap<&str, (Span, Style)> = HashMap::with_capacity(items.len() / 2);
     for &id in items.iter().step_by(2) {
-        let Some((text, span)) = key_text(document, id) else {
+        let Some((text, span, style)) = key_text(document, id) else {
             let span = document.nodes.get(id.0 as usize).map(|node| node.span).unwrap_or_default();
             words = false;
             diagnostics
@@ -27,25 +27,30 @@ pub(super) fn report_key_faults(
             ));
             continue;
         };
-        if let Some(&first) = seen.get(text) {
+        if let Some(&(first, style_there)) = seen.get(text) {
+            // YAML tells a number from a text that looks like one.
+            let help = match style == style_there {
+                true => "merge the two, or remove one",
+                false => "with and without quotes it is one key here, where all keys are texts; remove one",
+            };
             diagnostics.push(
                 Diagnostic::new(&DUPLICATE_KEY, span, format!("the key `{}` is given twice", shorten(text)))
                     .with_label(first, "first given here")
-                    .with_help("merge the two, or remove one"),
+                    .with_help(help),
             );
         } else {
-            seen.insert(text, span);
+            seen.insert(text, (span, style));
         }
     }
     words
 }
 
-fn key_text(document: &Document, id: NodeId) -> Option<(&str, Span)> {
+fn key_text(document: &Document, id: NodeId) -> Option<(&str, Span, Style)> {
     let node = document.nodes.get(id.0 as usize)?;
     match NodeRef::new(document, id).kind() {
         super::NodeKind::Scalar(scalar) => {
             let span = if matches!(node.kind, Kind::Alias(_)) { node.span } else { scalar.span };
-            Some((scalar.text, span))
+            Some((scalar.text, span, scalar.style))
         }
         super::NodeKind::Sequence(_) | super::NodeKind::Mapping(_) => None,
     }

@@ -4,6 +4,7 @@ use granit_parser::{ErrorKind, ScanError};
 
 use super::build::TAG;
 use super::decode::LIMIT_EXCEEDED;
+use super::{brackets, unclosed};
 use crate::diagnostic::{Code, Diagnostic, OddCharacter, printable, shorten};
 use crate::source::{Source, Span};
 
@@ -35,6 +36,8 @@ pub(super) fn explain(source: &Source, error: &ScanError) -> Diagnostic {
             .or_else(|| tab_in_front(text, at))
             .or_else(|| stray_item(text, at, kind))
             .or_else(|| cut_list(text, at, kind))
+            .or_else(|| unclosed::explain(text, at, kind))
+            .or_else(|| brackets::explain(text, at, kind))
             .or_else(|| by_indicator(text, at, kind))
             .unwrap_or_else(|| other(kind, span)),
     }
@@ -97,16 +100,16 @@ fn tab_in_front(text: &str, at: usize) -> Option<Diagnostic> {
 }
 
 /// Bytes of a line that are looked at on each side of a place: there may be many places in one line.
-const WIDEST: usize = 2_048;
+pub(super) const WIDEST: usize = 2_048;
 
 /// A line and where it begins.
-struct Line<'t> {
-    start: usize,
-    text: &'t str,
+pub(super) struct Line<'t> {
+    pub(super) start: usize,
+    pub(super) text: &'t str,
 }
 
 /// The line around a place, or as much of it as is looked at.
-fn line_at(text: &str, at: usize) -> Line<'_> {
+pub(super) fn line_at(text: &str, at: usize) -> Line<'_> {
     let at = at.min(text.len());
     let first = text.ceil_char_boundary(at.saturating_sub(WIDEST));
     let before = text.get(first..at).unwrap_or_default();
@@ -303,37 +306,62 @@ fn is_value(text: &str, start: usize) -> bool {
 pub(super) fn tag(text: &str, start: usize) -> Diagnostic {
     let rest = text.get(start..line_end(text, start)).unwrap_or_default();
     let word = rest.find(' ').unwrap_or(rest.len());
-    let help = match item_from(text, start).and_then(quoted) {
-        Some(quoted) => format!("put the whole expression in quotes: `{quoted}`"),
-        None if is_value(text, start) => QUOTE_VALUE.to_owned(),
-        None => QUOTE_HELP.to_owned(),
-    };
-    Diagnostic::new(&TAG, Span::from_range(start..start + word), "an unquoted `!` begins a YAML tag")
-        .with_help(help)
-        .with_discreet(None, QUOTE_VALUE)
+    let span = Span::from_range(start..start + word);
+    let found = Diagnostic::new(&TAG, span, "an unquoted `!` begins a YAML tag");
+    let item = item_from(text, start).map(|item| Span::from_range(start..start + item.len()));
+    let item = item.or_else(|| brackets::item_from(text, start)).and_then(|item| {
+        let written = text.get(item.to_range())?;
+        quoted(written).is_some().then_some((item, written))
+    });
+    match item {
+        Some((item, written)) => quoted_help(found, item, written),
+        None if is_value(text, start) => found.with_help(QUOTE_VALUE),
+        _ => found.with_help(QUOTE_HELP),
+    }
+    .with_discreet(None, QUOTE_VALUE)
 }
 
 /// The rest of a line, if it is all of a list item.
 fn item_from(text: &str, start: usize) -> Option<&str> {
     let line = line_at(text, start);
     let (front, value) = line.text.split_at_checked(start - line.start)?;
-    front.trim_start().chars().all(|c| matches!(c, '-' | ' ')).then(|| value.trim())
+    let alone = front.trim_start().chars().all(|c| matches!(c, '-' | ' '));
+    (alone && !goes_on(text, &line)).then(|| value.trim())
 }
 
-/// A short value in quotes of YAML, as it has to be written.
+/// True if the item that begins in a line goes on in the next one.
+fn goes_on(text: &str, line: &Line<'_>) -> bool {
+    let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
+    let end = line.start + line.text.len();
+    let below = text.get(end..text.floor_char_boundary(end.saturating_add(WIDEST))).unwrap_or_default();
+    let mut below = below.lines().skip(1).filter(|line| !line.trim().is_empty());
+    below.next().is_some_and(|next| indent(next) > indent(line.text) && !next.trim_start().starts_with('#'))
+}
+
+/// A value in quotes of YAML, as it has to be written.
 fn quoted(value: &str) -> Option<String> {
-    const LONGEST: usize = 80;
-    if value.is_empty()
-        || value.len() > LONGEST
-        || value.contains(" #")
-        || value.chars().any(char::is_control)
-    {
+    if value.is_empty() || value.contains(" #") || value.chars().any(char::is_control) {
         return None;
     }
     Some(match value.contains(['"', '\\']) {
         false => format!("\"{value}\""),
         true => format!("'{}'", value.replace('\'', "''")),
     })
+}
+
+/// A finding with the help to put an expression in quotes, all of it or none, and the change that does it.
+pub(super) fn quoted_help(found: Diagnostic, place: Span, value: &str) -> Diagnostic {
+    const LONGEST: usize = 80;
+    let found = match quoted(value) {
+        Some(quoted) if value.len() <= LONGEST => found
+            .with_help(format!("put the whole expression in quotes: `{quoted}`"))
+            .with_fix_at(false, Some(place), quoted),
+        Some(quoted) => {
+            found.with_help("put the whole expression in quotes").with_fix_at(false, Some(place), quoted)
+        }
+        None => found.with_help("put the whole value or expression in quotes"),
+    };
+    found.with_discreet(None, QUOTE_VALUE)
 }
 
 /// A value that begins with a character that YAML reads as its own, and goes on in a way that does not fit.
@@ -392,12 +420,16 @@ fn without_quotes<'t>(text: &str, item: &'t str, goes_on: usize) -> &'t str {
 
 /// A finding whose help is to put the whole value in quotes.
 fn with_quotes(text: &str, start: usize, place: Span, message: String) -> Diagnostic {
-    let item = item_from(text, start).map(|item| without_quotes(text, item, place.start as usize));
-    let help = match item.and_then(quoted) {
-        Some(quoted) => format!("put the whole expression in quotes: `{quoted}`"),
-        None => "put the whole value or expression in quotes".to_owned(),
-    };
-    Diagnostic::new(&SYNTAX, place, message).with_help(help).with_discreet(None, QUOTE_VALUE)
+    let found = Diagnostic::new(&SYNTAX, place, message);
+    match item_from(text, start) {
+        Some(item) => {
+            let value = without_quotes(text, item, place.start as usize);
+            quoted_help(found, Span::from_range(start..start + item.len()), value)
+        }
+        None => {
+            found.with_help("put the whole value or expression in quotes").with_discreet(None, QUOTE_VALUE)
+        }
+    }
 }
 
 /// True if the first bracket of a text is closed in it.

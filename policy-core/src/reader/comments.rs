@@ -5,11 +5,16 @@ use crate::cel;
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::parse::Style;
 use crate::source::Span;
+use crate::variables;
 
 pub(super) static CUT_BY_COMMENT: Code = Code::warning("TP225", "cut-by-comment");
 
 /// Bytes of a line that are looked at behind a text.
 const WIDEST: usize = 1_024;
+
+/// What an expression goes on with, longer ones first.
+const OPERATORS: &[&str] =
+    &["&&", "||", "==", "!=", "<=", ">=", "<", ">", "+", "-", "*", "/", "%", "?", "in ", "[", "."];
 
 impl<'d> TextRef<'d> {
     /// The comment behind an unquoted text in its line.
@@ -31,9 +36,7 @@ impl<'d> TextRef<'d> {
         let Some((span, comment)) = self.comment_behind() else { return true };
         let unfinished = cel::is_unfinished(self.value);
         let comment = comment.trim_start_matches(['#', ' ', '\t']);
-        let goes_on =
-            ["&&", "||", "==", "!=", "<=", ">="].iter().any(|operator| comment.starts_with(operator));
-        if unfinished || goes_on {
+        if unfinished || self.goes_on(comment, reader) {
             let help = "put the whole expression in quotes, or remove what stands behind ` #`";
             report(
                 span,
@@ -44,6 +47,38 @@ impl<'d> TextRef<'d> {
             );
         }
         !unfinished
+    }
+
+    /// True if a comment reads as the rest of the expression: it begins with an operator, and the whole is an expression
+    /// without a fault, or has an operand of the language behind a comparison or a logical operator.
+    fn goes_on(self, comment: &str, reader: &Reader<'_>) -> bool {
+        // What stands behind a further ` #` is no part of it.
+        let comment = comment.split(" #").next().unwrap_or(comment).trim_end();
+        let Some(operator) = OPERATORS.iter().find(|operator| comment.starts_with(**operator)) else {
+            return false;
+        };
+        let operand = comment.get(operator.len()..).unwrap_or_default();
+        let env = variables::env(cel::Site { phase: None, scheme: None, retry: true });
+        let joins = matches!(*operator, "&&" | "||" | "==" | "!=" | "<=" | ">=");
+        let first = operand.trim_start_matches(['!', '(', ' ']);
+        if joins
+            && env
+                .first_names()
+                .any(|name| first.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+        {
+            return true;
+        }
+        // Notes are numbered and enumerated.
+        let is_number = operand.trim().bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        if !joins && is_number || comment.starts_with("//") {
+            return false;
+        }
+        let whole = format!("{} {comment}", self.value);
+        let Some(limits) = reader.cel_limits(self.span) else { return false };
+        let (expression, _) = env.check_within(&whole, &limits);
+        let nodes = expression.as_ref().map_or(whole.len() / 2, cel::Expression::nodes);
+        reader.take(nodes, expression.as_ref().map_or(0, cel::Expression::pattern_states));
+        expression.is_some()
     }
 
     /// Reports a comment that cuts a text short inside of `${…}`; false if the text cannot be read for it.

@@ -1,10 +1,7 @@
 //! Plain kinds: booleans, numbers, durations, choices.
 
-use std::time::Duration;
-
 use super::{Below, Context, Items, Kind, alternatives};
 use crate::diagnostic::{did_you_mean, did_you_mean_help, shorten};
-use crate::duration::parse_duration;
 use crate::parse::{NodeKind, NodeRef, Plain};
 
 /// `true` or `false`.
@@ -104,102 +101,6 @@ impl Kind for Ratio {
 
     fn describe(&self) -> String {
         "number, 0 to 1".to_owned()
-    }
-}
-
-/// A duration within bounds, in seconds; a multiple of `step` seconds, unless that is 0.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Length {
-    pub(crate) least: u64,
-    pub(crate) most: u64,
-    pub(crate) step: u64,
-}
-
-impl Length {
-    /// A duration of so many seconds.
-    pub(crate) const fn seconds(least: u64, most: u64) -> Self {
-        Self { least, most, step: 0 }
-    }
-
-    /// Any duration up to a century.
-    pub(crate) const fn any() -> Self {
-        Self::seconds(0, 100 * 365 * 86_400)
-    }
-}
-
-impl Length {
-    /// A number without a unit as an allowed duration: in seconds, or in a smaller unit that other programs count in.
-    fn with_unit(&self, text: &str) -> Option<String> {
-        let number: u64 = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))?;
-        let seconds = [1, 1_000, 1_000_000, 1_000_000_000]
-            .map(|in_a_second| (number / in_a_second, number % in_a_second));
-        let allowed = |&(seconds, rest): &(u64, u64)| {
-            rest == 0
-                && (self.least..=self.most).contains(&seconds)
-                && (self.step == 0 || seconds.is_multiple_of(self.step))
-        };
-        let (seconds, _) = seconds.into_iter().find(allowed)?;
-        Some(shown_seconds(seconds))
-    }
-}
-
-impl Kind for Length {
-    type Value = Duration;
-
-    fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<Duration> {
-        let text = cx.reader.text(node, what)?;
-        let shown = shorten(text.value);
-        let Some(value) = parse_duration(text.value) else {
-            let help = match self.with_unit(text.value) {
-                Some(example) => format!("add a unit, e.g. `{example}`"),
-                None => {
-                    let example = shown_seconds(30.clamp(self.least, self.most));
-                    format!("write {}, e.g. `{example}`", self.describe())
-                }
-            };
-            cx.invalid(text.span, format!("{what} cannot be `{shown}`"), help);
-            return None;
-        };
-        let bounds = Duration::from_secs(self.least)..=Duration::from_secs(self.most);
-        if !bounds.contains(&value) {
-            let message = format!("{what} is out of range: `{shown}`");
-            cx.invalid(text.span, message, format!("write {}", self.describe()));
-            return None;
-        }
-        let odd = self.step > 0 && (value.subsec_nanos() > 0 || !value.as_secs().is_multiple_of(self.step));
-        if odd {
-            let message = format!("{what} is `{shown}`, no multiple of {} seconds", self.step);
-            let near = (value.as_secs() / self.step).max(self.least / self.step) * self.step;
-            cx.invalid(text.span, message, format!("write e.g. `{near}s`"));
-            return None;
-        }
-        Some(value)
-    }
-
-    fn of_default(&self, text: &'static str) -> Option<Duration> {
-        parse_duration(text)
-    }
-
-    fn describe(&self) -> String {
-        let step = match self.step {
-            0 => String::new(),
-            step => format!(", a multiple of {step}s"),
-        };
-        match self.most >= Self::any().most {
-            true => format!("a duration{step}"),
-            false => {
-                format!("a duration, {} to {}{step}", shown_seconds(self.least), shown_seconds(self.most))
-            }
-        }
-    }
-}
-
-fn shown_seconds(seconds: u64) -> String {
-    match seconds {
-        0 => "0s".to_owned(),
-        _ if seconds.is_multiple_of(3_600) => format!("{}h", seconds / 3_600),
-        _ if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
-        _ => format!("{seconds}s"),
     }
 }
 
@@ -324,10 +225,6 @@ mod tests {
     fn kinds_describe_themselves() {
         assert_eq!(Whole(1, 2_000_000_000).describe(), "whole number, 1 to 2,000,000,000");
         assert_eq!(Whole(-1, 999).describe(), "whole number, -1 to 999");
-        assert_eq!(
-            Length { least: 60, most: 86_400, step: 10 }.describe(),
-            "a duration, 1m to 24h, a multiple of 10s"
-        );
         assert_eq!(Choice { of: &[("a", 1), ("b", 2)] }.describe(), "`a` or `b`");
     }
 }

@@ -4,7 +4,7 @@ use super::texts::Text;
 use super::{Context, Kind};
 use crate::cel::{TemplatePart, is_template};
 use crate::diagnostic::{Code, Diagnostic, OddCharacter, Severity, plain, printable, shorten};
-use crate::lpm::{CidrError, ParsedCidr, cidr};
+use crate::lpm::{CidrError, ParsedCidr, Slip, alone, cidr, slip};
 use crate::parse::NodeRef;
 use crate::reader::{Reader, TextRef, constant_name, placeholder};
 use crate::source::{Span, Spanned};
@@ -154,24 +154,31 @@ fn report_entry(text: TextRef<'_>, reader: &Reader<'_>) -> Option<ParsedCidr> {
     };
     let severity = if reader.options().strict { Severity::Error } else { Severity::Warning };
     if entry.bare {
-        let length = if text.value.contains(':') { 128 } else { 32 };
-        let fix = format!("{}/{length}", text.value);
-        let word = shorten(text.value);
-        reader.report(
-            Diagnostic::new(
-                &BARE_ADDRESS,
-                span,
-                format!("`{word}` has no prefix length; it is read as /{length}"),
-            )
-            .with_severity(severity)
-            .with_help(format!("write `{fix}`"))
-            .with_fix_at(true, text.content, fix),
-        );
+        reader.report(bare_address(text, &entry).with_severity(severity));
     } else if entry.host_bits {
         let found = host_bits(&shorten(text.value), &entry, span, text.content);
         reader.report(found.with_severity(severity));
     }
     Some(entry)
+}
+
+/// Says how an address alone is read.
+fn bare_address(text: TextRef<'_>, entry: &ParsedCidr) -> Diagnostic {
+    let word = shorten(text.value);
+    let network = entry.network;
+    if network.ip().is_unspecified() {
+        let message = format!("`{word}` alone is one address, which no client has, and matches nobody");
+        let help = format!("write `{}` for all addresses of its family", alone(network.ip()));
+        return Diagnostic::new(&BARE_ADDRESS, text.span, message).with_help(help);
+    }
+    let length = if text.value.contains(':') { 128 } else { 32 };
+    let fix = format!("{}/{length}", text.value);
+    let message = format!("`{word}` has no prefix length; it is read as /{length}");
+    Diagnostic::new(&BARE_ADDRESS, text.span, message).with_help(format!("write `{fix}`")).with_fix_at(
+        true,
+        text.content,
+        fix,
+    )
 }
 
 /// The code of an entry that is no network.
@@ -197,50 +204,30 @@ fn network_help(text: &str, error: CidrError) -> String {
     if let Some(odd) = OddCharacter::in_text(word) {
         return format!("write `{}`: {odd}", printable(plain(word).trim()));
     }
-    if cidr(word.trim()).is_ok() {
-        return format!("write `{}`, without spaces", printable(word.trim()));
-    }
-    if word.contains(',') {
-        return "write each network as an entry of its own".to_owned();
-    }
-    if word.contains('*') {
-        return "write the network with a prefix length, e.g. `203.0.113.0/24`".to_owned();
-    }
     match error {
-        CidrError::Zone => "give the global address; a link-local one reaches no other network".to_owned(),
-        CidrError::LeadingZero | CidrError::AddressZero => match without_zeros(word) {
-            Some(decimal) => {
-                format!("write `{decimal}`, if that is meant: some programs read such numbers as octal")
+        CidrError::Zone => {
+            return "give the global address; a link-local one reaches no other network".to_owned();
+        }
+        CidrError::LeadingZero | CidrError::AddressZero => {
+            if let Some(Slip::Networks(networks, _)) = slip(word) {
+                let decimal = networks.join("`, `");
+                return format!(
+                    "write `{decimal}`, if that is meant: some programs read such numbers as octal"
+                );
             }
-            None => "write the number without zeros in front".to_owned(),
-        },
-        CidrError::Mask { length: Some(length) } => {
-            let address = word.split('/').next().unwrap_or_default();
-            format!("write the mask as a length: `{}/{length}`", printable(address))
+            return "write the number without zeros in front".to_owned();
         }
         CidrError::Mask { length: None } => {
-            "write a length such as `/24`; the bits of this mask are not in a row".to_owned()
+            return "write a length such as `/24`; the bits of this mask are not in a row".to_owned();
         }
-        _ => "write e.g. `203.0.113.0/24` or `2001:db8::/32`".to_owned(),
+        CidrError::TooLong { most } => return format!("write a length from 0 to {most}"),
+        _ => {}
     }
-}
-
-/// An entry without zeros in front of its numbers; `None` if it is no network even then.
-fn without_zeros(word: &str) -> Option<String> {
-    let (address, length) =
-        word.split_once('/').map_or((word, None), |(address, length)| (address, Some(length)));
-    let short = |number: &str| match number.trim_start_matches('0') {
-        "" => "0".to_owned(),
-        rest => rest.to_owned(),
-    };
-    let mut out = match address.contains(':') {
-        true => address.to_owned(),
-        false => address.split('.').map(short).collect::<Vec<_>>().join("."),
-    };
-    if let Some(length) = length {
-        out = format!("{out}/{}", short(length));
+    match slip(word) {
+        Some(slip) => slip.help(""),
+        None if word.contains(',') => "write each network as an entry of its own".to_owned(),
+        None => "write e.g. `203.0.113.0/24` or `2001:db8::/32`".to_owned(),
     }
-    cidr(&out).is_ok().then_some(out)
 }
 
 /// Says that an entry has bits set behind its prefix; `content` is where it stands letter by letter.

@@ -463,7 +463,8 @@ impl<'d> Context<'_, 'd> {
         self.reader.take(nodes, expression.as_ref().map_or(0, Expression::pattern_states));
         if let Some(expression) = &expression {
             if boolean {
-                cel::check_condition(expression, &mut found);
+                let decides = if retry { cel::Decides::Retry } else { cel::Decides::Rule };
+                cel::check_condition(expression, decides, &mut found);
             }
             let alone = std::slice::from_ref(expression);
             Expression::may_fail(alone, place.flow).into_iter().for_each(|more| found.append(more));

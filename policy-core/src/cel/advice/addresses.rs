@@ -175,9 +175,37 @@ fn compared(
             found.push(item.with_fix_at(false, Some(place), format!("'{canonical}'")));
         }
         Err(_) => {
-            let item = never("it is not an address");
-            found.push(item.with_help("write an address such as `'203.0.113.42'` or `'2001:db8::1'`"));
+            let help = meant(fact, text)
+                .unwrap_or_else(|| "write an address such as `'203.0.113.42'` or `'2001:db8::1'`".to_owned());
+            found.push(never("it is not an address").with_help(help));
         }
+    }
+}
+
+/// What to write for a text that is compared with an address and is meant to be one, or a network.
+fn meant(fact: &str, text: &str) -> Option<String> {
+    let lpm::Slip::Networks(networks, _) = lpm::slip(text)? else { return None };
+    Some(match &*networks {
+        [one] => match address_help(text) {
+            Some(help) => help,
+            None => format!("write `inCidrRange({fact}, '{one}')`"),
+        },
+        several => format!("write `inCidrRanges({fact}, ['{}'])`", several.join("', '")),
+    })
+}
+
+/// What to write for an address that a function does not take, as far as that is clear.
+pub(super) fn address_help(text: &str) -> Option<String> {
+    let lpm::Slip::Networks(networks, _) = lpm::slip(text)? else { return None };
+    let [one] = &*networks else { return None };
+    one.strip_suffix("/32").or_else(|| one.strip_suffix("/128")).map(|address| format!("write `'{address}'`"))
+}
+
+/// What to write for a network that a function does not take.
+pub(super) fn network_help(text: &str) -> String {
+    match lpm::slip(text) {
+        Some(slip) => slip.help("'"),
+        None => "write e.g. `'203.0.113.0/24'` or `'2001:db8::/32'`".to_owned(),
     }
 }
 
@@ -277,12 +305,12 @@ fn network_text(text: &str, place: Span, so: &str, found: &mut Diagnostics) {
     let shown = shorten(text);
     let (why, help) = match lpm::cidr(text) {
         Ok(network) if !network.bare => return,
-        Ok(_) => {
-            let length = if text.contains(':') { 128 } else { 32 };
-            ("the prefix length is missing".to_owned(), format!("write `'{text}/{length}'`"))
+        Ok(network) => {
+            let written = lpm::alone(network.network.ip());
+            ("the prefix length is missing".to_owned(), format!("write `'{written}'`"))
         }
         Err(CidrError::Zone) => ("it has a zone id".to_owned(), "leave the zone out".to_owned()),
-        Err(error) => (error.to_string(), "write e.g. `'203.0.113.0/24'` or `'2001:db8::/32'`".to_owned()),
+        Err(error) => (error.to_string(), network_help(text)),
     };
     let message = format!("`{shown}` is not a network, {so}: {why}");
     found.push(Diagnostic::new(&cel::CIDR_ARGUMENT, place, message).with_help(help));

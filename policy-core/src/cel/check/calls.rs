@@ -5,7 +5,7 @@ use super::super::code::{Node, NodeId};
 use super::super::fault::Fault;
 use super::super::functions::{Entry, Library, Registry};
 use super::super::types::Type;
-use super::Checker;
+use super::{Checker, times};
 use crate::cel;
 use crate::diagnostic::{Diagnostic, did_you_mean, shorten};
 use crate::source::Span;
@@ -24,6 +24,12 @@ const FOREIGN_FUNCTIONS: &[(&str, &str)] = &[
     ("every", "write `.all(x, …)`"),
     ("substr", "write `.substring(…)`"),
     ("in", "write `a in [b, c]`"),
+    ("equals", "write `==` between the two"),
+    ("equalsIgnoreCase", "write `a.lower() == b.lower()`"),
+    ("now", "`time.now` is the time as a text: write `timestamp(time.now)`"),
+    ("time.now", "`time.now` is a text, no function: write `timestamp(time.now)`"),
+    ("timestamp.now", "write `timestamp(time.now)`"),
+    ("Date.now", "write `timestamp(time.now)`"),
 ];
 
 impl<'a> Checker<'a> {
@@ -204,6 +210,7 @@ impl<'a> Checker<'a> {
             }
         }
         let result = self.record(result);
+        self.time_argument(name, &arguments, &types);
         // Types decide what is allowed, values what runs: a value that is `dyn` may be of a type that the
         // overloads found here do not take.
         let count = types.len();
@@ -293,7 +300,8 @@ impl<'a> Checker<'a> {
             } else if known_name.is_empty() {
                 self.unknown_function(name, member, types, place);
             } else {
-                let mut found = misfit(name, member, self.env.library, types, place);
+                let found = misfit(name, member, self.env.library, types, place);
+                let mut found = self.time_call(found, name, member, &arguments, types, span);
                 if let Some(date) = self.date_in(span) {
                     found = found.with_help(format!(
                         "write a time as `timestamp('{date}T00:00:00Z')`, and `timestamp(…)` around a text that is one"
@@ -325,6 +333,11 @@ impl<'a> Checker<'a> {
         let registry = Registry::get();
         let message = format!("there is no function `{shown}`");
         let found = Diagnostic::new(&cel::UNKNOWN_FUNCTION, place, message);
+        if let Some(function) = times::part_function(name).filter(|_| types.first() == Some(&Type::Timestamp))
+        {
+            let found = found.with_help(format!("write `.{function}()`"));
+            return self.push_found(found.with_fix_at(false, Some(place), function));
+        }
         let foreign = FOREIGN_FUNCTIONS.iter().find(|(foreign, _)| *foreign == name).map(|(_, help)| *help);
         let macros = super::macros::NAMES.iter().copied();
         let near = match member {

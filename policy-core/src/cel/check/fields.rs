@@ -105,7 +105,9 @@ impl Checker<'_> {
                 let message = format!("a value of type {ty} has no field `{}`", shorten(field));
                 let help = match &ty {
                     Type::List(_) => "take an item first, e.g. `[0]`".to_owned(),
-                    Type::String => format!("call a function of texts, e.g. `{field}(…)`, or parse the text"),
+                    Type::String => self.time_field(operand, field).unwrap_or_else(|| {
+                        format!("call a function of texts, e.g. `{field}(…)`, or parse the text")
+                    }),
                     _ => "only objects and maps have fields".to_owned(),
                 };
                 self.report(&cel::UNKNOWN_FIELD, place, message, help);

@@ -11,7 +11,7 @@ use crate::cel;
 use crate::source::Span;
 
 /// The macros over values.
-pub(super) const NAMES: &[&str] = &[
+pub(in crate::cel) const NAMES: &[&str] = &[
     "all",
     "exists",
     "exists_one",

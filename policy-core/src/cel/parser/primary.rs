@@ -251,7 +251,7 @@ impl Parser<'_> {
         loop {
             out.push(self.expression());
             // Unlike in lists and maps, no comma may stand behind the last.
-            if self.exhausted || self.eat(Symbol::Comma).is_none() {
+            if self.exhausted || (self.eat(Symbol::Comma).is_none() && !self.arrow()) {
                 return out;
             }
         }

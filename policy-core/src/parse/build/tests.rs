@@ -154,7 +154,13 @@ fn values_that_begin_with_an_indicator_are_quoted() {
         ("- @a", "TP103", "1:3", whole("\"@a\"")),
         ("- > 5", "TP103", "1:3", whole("\"> 5\"")),
         ("a: 'b' c", "TP103", "1:8", "put the whole value or expression in quotes".to_owned()),
-        ("a: ['b' in c]", "TP103", "1:9", "put the whole value or expression in quotes".to_owned()),
+        ("a: ['b' in c]", "TP103", "1:9", whole("\"'b' in c\"")),
+        (
+            "- !a &&\n  b",
+            "TP110",
+            "1:3",
+            "put the expression in quotes, e.g. `\"!hasReqHeader('x')\"`".to_owned(),
+        ),
     ] {
         assert_eq!(first(text), (code, place.to_owned(), help), "{text}");
     }
