@@ -12,6 +12,7 @@ mod parts;
 mod values;
 
 pub(in crate::cel) use calls::URL_PARTS;
+pub(super) use failures::chain;
 pub(crate) use guards::{Guard, Guards};
 pub(super) use guards::{implied, known, worked};
 pub(crate) use parts::Key;

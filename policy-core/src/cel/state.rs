@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use super::advice::{Guard, URL_PARTS};
 use super::code::{Code, Node, NodeId};
+use super::conditions::Written;
 use super::types::Type;
 use super::value::Value;
 use crate::diagnostic::Diagnostic;
@@ -22,11 +23,20 @@ pub(crate) enum State {
     Result(&'static str),
 }
 
+/// Where an expression reads something.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'e> {
+    /// The number of the expression among those of its rule.
+    pub(crate) expression: usize,
+    /// What holds there, unless the expression has a value without it.
+    pub(crate) path: &'e dyn Fn() -> Vec<Written>,
+}
+
 /// How an expression uses it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Use {
+#[derive(Clone, Copy)]
+pub(crate) enum Use<'e> {
     /// Reads it, and fails without it.
-    Read,
+    Read(Place<'e>),
     /// Only asks whether it is there, as `has(…)` does.
     Ask,
 }
@@ -105,7 +115,7 @@ pub(crate) trait Earlier {
     }
 
     /// What to say of a use; `found` is what would be said of a value that may be missing.
-    fn judge(&self, state: &State, of: Use, found: Diagnostic) -> Option<Diagnostic>;
+    fn judge(&self, state: &State, of: Use<'_>, found: Diagnostic) -> Option<Diagnostic>;
 }
 
 /// Nothing is known: everything may be missing.
@@ -116,8 +126,8 @@ impl Earlier for Unknown {
         None
     }
 
-    fn judge(&self, _: &State, of: Use, found: Diagnostic) -> Option<Diagnostic> {
-        (of == Use::Read).then_some(found)
+    fn judge(&self, _: &State, of: Use<'_>, found: Diagnostic) -> Option<Diagnostic> {
+        matches!(of, Use::Read(_)).then_some(found)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::actions::{ActionConfig, NOBODY, WRONG_PROTOCOL, facts_of};
-use crate::cel::{Clause, Expression, Value, adjoin, cover};
+use crate::cel::{Expression, Formula, Value, Work, adjoin, cover};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 use crate::lpm::RangeSet;
 use crate::model::{Action, PhaseRules, Policy, Rule, RuleExpression};
@@ -263,9 +263,9 @@ fn results_read(policy: &Policy) -> Vec<&'static str> {
 /// of several cover everything together.
 fn check_handled(policy: &Policy, endpoint: EndpointTraits, found: &mut Diagnostics) {
     let handles = |rule: &&Rule| rule.actions.iter().any(|action| action.config.handles());
-    let clauses = |phase: Phase| policy.rules(phase).filter(handles).map(clause).collect::<Vec<_>>();
+    let conditions = |phase: Phase| policy.rules(phase).filter(handles).map(condition).collect::<Vec<_>>();
     let early = [Phase::OnTcpConnect, Phase::OnHttpRequest];
-    if early.into_iter().any(|phase| cover(&clauses(phase))) {
+    if early.into_iter().any(|phase| cover(&conditions(phase), &mut Work::default())) {
         return;
     }
     let http = matches!(endpoint.scheme, Some(Scheme::Http | Scheme::Https))
@@ -278,7 +278,7 @@ fn check_handled(policy: &Policy, endpoint: EndpointTraits, found: &mut Diagnost
         "the endpoint has no upstream of its own: end with a rule without conditions, e.g. `- actions: [{type: deny}]`",
     );
     // Weighted routes, as ngrok's operator makes them: it knows which numbers come.
-    if early.into_iter().any(|phase| adjoin(&clauses(phase))) {
+    if early.into_iter().any(|phase| adjoin(&conditions(phase))) {
         diagnostic = diagnostic.with_severity(Severity::Warning);
     }
     if let Some((action, why)) = nearly_handles(policy, phase) {
@@ -287,11 +287,11 @@ fn check_handled(policy: &Policy, endpoint: EndpointTraits, found: &mut Diagnost
     found.push(diagnostic);
 }
 
-/// The conditions of a rule; those that are always true leave nothing.
-fn clause(rule: &Rule) -> Clause {
+/// The conditions of a rule together; those that are always true leave nothing.
+fn condition(rule: &Rule) -> Formula {
     let holds = |item: &RuleExpression| matches!(item.expression.constant(), Some(Value::Bool(true)));
     let always = !rule.guarded || !rule.expressions.is_empty() && rule.expressions.iter().all(holds);
-    if always { Vec::new() } else { rule.tests.clone() }
+    Formula::All(if always { Vec::new() } else { rule.tests.clone() })
 }
 
 /// The last action of a phase that handles some of the traffic, and why not all of it.

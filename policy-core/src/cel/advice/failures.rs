@@ -21,6 +21,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 #[derive(Clone, Debug)]
 pub(in crate::cel) struct MayFail {
     pub(in crate::cel) part: Key,
+    /// Its place in the code.
+    pub(in crate::cel) node: NodeId,
     /// One of these is enough.
     pub(in crate::cel) needs: Vec<Guard>,
     pub(in crate::cel) found: Diagnostic,
@@ -77,7 +79,7 @@ fn holds(known: &Known, needs: &[Guard]) -> bool {
 }
 
 /// The sides of a chain of `&&`, or of `||`.
-fn chain(code: &Code, id: NodeId, and: bool) -> Vec<NodeId> {
+pub(in crate::cel) fn chain(code: &Code, id: NodeId, and: bool) -> Vec<NodeId> {
     let mut sides = Vec::new();
     let mut open = vec![id];
     while let Some(id) = open.pop() {
@@ -127,7 +129,15 @@ pub(in crate::cel) fn failures(parts: &Parts<'_>, found: &mut Diagnostics) -> Ve
                         let found = Diagnostic::new(&cel::MAY_FAIL, code.span(id), message).with_help(help);
                         let state = parts.state(node);
                         let (way, position) = (state::way(code, id), parts.position(node));
-                        out.push(MayFail { part: parts.key(id), needs, found, state, way, position });
+                        out.push(MayFail {
+                            part: parts.key(id),
+                            node: id,
+                            needs,
+                            found,
+                            state,
+                            way,
+                            position,
+                        });
                     }
                 }
                 node.operands(&mut |operand| work.push((operand, known.clone())));
@@ -135,9 +145,9 @@ pub(in crate::cel) fn failures(parts: &Parts<'_>, found: &mut Diagnostics) -> Ve
         }
     }
     out.sort_by_key(|part| part.found.span);
-    // What is read twice is missing once.
+    // What is read twice is missing once; what earlier actions leave behind may be missing in one place only.
     let mut told = HashSet::new();
-    out.retain(|part| told.insert(part.part));
+    out.retain(|part| part.state.is_some() || told.insert(part.part));
     out
 }
 
