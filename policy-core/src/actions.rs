@@ -75,7 +75,7 @@ pub use verify_webhook::{PROVIDERS, VerifyWebhook};
 
 pub use crate::schema::CidrItem;
 
-use crate::cel::Expression;
+use crate::cel::{Expression, Shape};
 use crate::diagnostic::{Code, Diagnostics};
 use crate::ir::Lowering;
 use crate::parse::NodeRef;
@@ -210,6 +210,11 @@ pub(crate) trait ActionType: Sized {
         true
     }
 
+    /// What is known of its results.
+    fn result_shape(&self) -> Shape {
+        Shape::Any
+    }
+
     /// Every text that may hold an expression.
     fn texts<'a>(&'a self, _each: &mut dyn FnMut(&'a Text)) {}
 
@@ -305,6 +310,11 @@ macro_rules! registry {
             /// False if it leaves no result behind although its kind has some.
             pub(crate) fn leaves_results(&self) -> bool {
                 match self { $(Self::$kind(action) => action.leaves_results(),)+ }
+            }
+
+            /// What is known of its results.
+            pub(crate) fn result_shape(&self) -> Shape {
+                match self { $(Self::$kind(action) => action.result_shape(),)+ }
             }
 
             /// True if this version runs it.

@@ -61,7 +61,7 @@ use crate::source::Span;
 
 /// Drops what is said of the values of these parts: that they are none yet has been told.
 pub(crate) fn drop_values(found: &mut Diagnostics, is_told: impl Fn(Span) -> bool) {
-    let codes: [&'static Code; 2] = [&CIDR_ARGUMENT, &IMPOSSIBLE];
+    let codes: [&'static Code; 3] = [&CIDR_ARGUMENT, &IMPOSSIBLE, &NEVER_EQUAL];
     found.retain(|item| !(codes.iter().any(|code| std::ptr::eq(*code, item.code)) && is_told(item.span)));
 }
 

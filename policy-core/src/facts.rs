@@ -308,7 +308,16 @@ const fn mixed(mut state: u64) -> u64 {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct GivenFacts {
-    values: Vec<(Fact, Value)>,
+    values: Vec<Given>,
+}
+
+/// A fact that was given, or that follows from one.
+#[derive(Clone, Debug)]
+struct Given {
+    fact: Fact,
+    value: Value,
+    /// The fact that was given.
+    by: Fact,
 }
 
 /// Why a fact cannot be given.
@@ -321,6 +330,13 @@ pub enum GivenError {
         path: String,
         /// What may be meant.
         near: Option<&'static str>,
+    },
+    /// It contradicts what was given before.
+    Contradicts {
+        /// The fact.
+        path: &'static str,
+        /// What was given before: the same fact, or one from which its value follows.
+        given: &'static str,
     },
     /// The text is no value of the fact's type.
     Value {
@@ -338,6 +354,10 @@ impl fmt::Display for GivenError {
                 write!(f, "there is no fact `{}`; did you mean `{near}`?", shorten(path))
             }
             Self::Unknown { path, near: None } => write!(f, "there is no fact `{}`", shorten(path)),
+            Self::Contradicts { path, given } if path == given => {
+                write!(f, "`{path}` is given twice, with different values")
+            }
+            Self::Contradicts { path, given } => write!(f, "`{path}` contradicts `{given}`"),
             Self::Value { path, expected } => write!(f, "`{path}` takes {expected}"),
         }
     }
@@ -347,10 +367,10 @@ impl std::error::Error for GivenError {}
 
 impl GivenFacts {
     /// Gives a fact; the text is read by its type. Lists are separated by commas or written as JSON, maps as
-    /// JSON. Categories bring those with them that they lie in.
+    /// JSON. Categories bring those with them that they lie in, and say whether the address is one of Tor.
     ///
     /// # Errors
-    /// If there is no such fact, or the text is no value of its type.
+    /// If there is no such fact, the text is no value of its type, or another value is known already.
     pub fn set(&mut self, path: &str, text: &str) -> Result<(), GivenError> {
         let fact = variables::fact(path).ok_or_else(|| GivenError::Unknown {
             path: path.to_owned(),
@@ -368,18 +388,51 @@ impl GivenFacts {
             _ => read(ty, text),
         };
         let value = value.map_err(|expected| GivenError::Value { path: fact.path(), expected })?;
-        match self.values.iter_mut().find(|(given, _)| *given == fact) {
-            Some(entry) => entry.1 = value,
-            None => self.values.push((fact, value)),
+        let follows = follows_from_categories(fact, &value);
+        // Nothing is given if a part of it contradicts.
+        for (of, value) in std::iter::once((fact, &value)).chain(follows.iter().map(|(of, it)| (*of, it))) {
+            if let Some(known) = self.given(of).filter(|known| !is_same(&known.value, value)) {
+                return Err(GivenError::Contradicts { path: fact.path(), given: known.by.path() });
+            }
+        }
+        for (of, value) in std::iter::once((fact, value)).chain(follows) {
+            if self.given(of).is_none() {
+                self.values.push(Given { fact: of, value, by: fact });
+            }
         }
         Ok(())
+    }
+
+    fn given(&self, fact: Fact) -> Option<&Given> {
+        self.values.iter().find(|given| given.fact == fact)
     }
 
     /// A fact that was given.
     #[must_use]
     pub fn get(&self, fact: Fact) -> Option<&Value> {
-        self.values.iter().find(|(given, _)| *given == fact).map(|(_, value)| value)
+        self.given(fact).map(|given| &given.value)
     }
+}
+
+/// What follows from the categories of an address: whether it is one of Tor, and that without a blocklist it is on none.
+/// Which blocklists count is not documented. O(categories).
+fn follows_from_categories(fact: Fact, value: &Value) -> Vec<(Fact, Value)> {
+    let (Some(path), Value::List(items)) = (fact.path().strip_suffix(".categories"), value) else {
+        return Vec::new();
+    };
+    let has =
+        |wanted: &str| items.iter().any(|item| matches!(item, Value::String(name) if &**name == wanted));
+    let tor = Some(("is_tor_node", has("proxy.anonymous.tor")));
+    let listed = (!has("blocklist")).then_some(("is_on_blocklist", false));
+    let named = tor.into_iter().chain(listed);
+    named
+        .filter_map(|(name, value)| Some((variables::fact(&format!("{path}.{name}"))?, Value::Bool(value))))
+        .collect()
+}
+
+/// True for values that are written alike: those of one fact have one type.
+fn is_same(a: &Value, b: &Value) -> bool {
+    a.to_string() == b.to_string()
 }
 
 /// Categories with the categories they lie in, those first: who is in `proxy.anonymous.tor` is in `proxy` and in
@@ -501,6 +554,7 @@ mod tests {
             ("conn.ts.start", "2026-01-31T12:00:00Z", "timestamp(\"2026-01-31T12:00:00Z\")"),
             ("conn.k8s.pod.metadata.annotations", r#"{"a": "b"}"#, r#"{"a": "b"}"#),
         ] {
+            given = GivenFacts::default();
             given.set(path, text).expect(path);
             assert_eq!(given.get(fact(path)).expect(path).to_string(), value);
         }
@@ -519,6 +573,45 @@ mod tests {
         ] {
             assert!(given.set(path, text).is_err(), "{path} {text}");
         }
+    }
+
+    #[test]
+    fn facts_that_are_given_do_not_contradict_one_another() {
+        let given = |facts: &[(&str, &str)]| {
+            let mut given = GivenFacts::default();
+            let set = facts.iter().try_for_each(|(path, text)| given.set(path, text));
+            set.map(|()| given).map_err(|error| error.to_string())
+        };
+        let bool = |facts: &[(&str, &str)], path: &str| match given(facts).expect("fine").get(fact(path)) {
+            Some(Value::Bool(value)) => Some(*value),
+            _ => None,
+        };
+        let (categories, tor) = ("conn.client_ip.categories", "conn.client_ip.is_tor_node");
+        let listed = "conn.client_ip.is_on_blocklist";
+        assert_eq!(bool(&[(categories, "proxy.anonymous.tor")], tor), Some(true));
+        assert_eq!(bool(&[(categories, "proxy.vpn.pia")], tor), Some(false));
+        assert_eq!(bool(&[("conn.server_ip.categories", "proxy.anonymous.tor")], tor), None);
+        assert_eq!(bool(&[(categories, "com.github")], listed), Some(false));
+        assert_eq!(bool(&[(categories, "blocklist.stopforumspam")], listed), None);
+        let both = [(categories, "blocklist.stopforumspam"), (listed, "true")];
+        assert_eq!(bool(&both, listed), Some(true));
+        assert_eq!(bool(&[(tor, "true"), (categories, "proxy.anonymous.tor")], tor), Some(true));
+        assert_eq!(bool(&[(tor, "true"), (tor, "true")], tor), Some(true));
+        let error = |facts: &[(&str, &str)]| given(facts).expect_err("a contradiction");
+        assert_eq!(
+            error(&[(tor, "true"), (tor, "false")]),
+            format!("`{tor}` is given twice, with different values")
+        );
+        assert_eq!(
+            error(&[(categories, "com"), (tor, "true")]),
+            format!("`{tor}` contradicts `{categories}`")
+        );
+        assert_eq!(
+            error(&[(tor, "true"), (categories, "com")]),
+            format!("`{categories}` contradicts `{tor}`")
+        );
+        let ports = [("conn.client_port", "1"), ("conn.client_port", "01")];
+        assert!(given(&ports).is_ok());
     }
 
     #[test]

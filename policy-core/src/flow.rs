@@ -284,9 +284,9 @@ impl Earlier for Flow {
         now.left.get(&State::Variable(name.into())).map(|setting| setting.ty.clone())
     }
 
-    fn shape(&self, variable: &str) -> Rc<Shape> {
+    fn shape(&self, of: &State) -> Rc<Shape> {
         let now = self.now.borrow();
-        let setting = now.left.get(&State::Variable(variable.into()));
+        let setting = now.left.get(of);
         setting.map(|setting| Rc::clone(&setting.shape)).unwrap_or_default()
     }
 

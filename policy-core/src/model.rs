@@ -342,7 +342,9 @@ fn action<'d>(node: NodeRef<'d>, flat: bool, place: Place<'_>, reader: &Reader<'
         Some(config) => {
             let result = facts.and_then(|facts| facts.result);
             if let Some(path) = result.filter(|_| config.as_ref().is_none_or(ActionConfig::leaves_results)) {
-                place.flow.leave(State::Result(path), Type::Dyn, Rc::default(), FileSpan::new(kind.span));
+                let shape = config.as_ref().map(ActionConfig::result_shape).unwrap_or_default();
+                let at = FileSpan::new(kind.span);
+                place.flow.leave(State::Result(path), Type::Dyn, Rc::new(shape), at);
             }
             if facts.is_some_and(|facts| facts.rewrites) {
                 place.flow.rewrite();

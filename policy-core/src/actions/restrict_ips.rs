@@ -4,6 +4,8 @@
 //! entry holds it **and** no deny entry does; deny wins whatever its order or length. Without any allow
 //! entry nothing is permitted (ERR_NGROK_393). `enforce: false` evaluates and goes on.
 
+use std::borrow::Cow;
+
 use ipnetwork::IpNetwork;
 
 use super::{ActionType, Ends};
@@ -61,6 +63,8 @@ pub struct RestrictIps {
     pub dynamic_deny: Vec<Text>,
     /// IP policies that are named.
     pub ip_policies: Vec<Spanned<Box<str>>>,
+    /// The addresses that it permits with the IP policies that it names, if all of them are known.
+    with_policies: Option<RangeSet>,
 }
 
 impl ActionType for RestrictIps {
@@ -104,7 +108,15 @@ impl ActionType for RestrictIps {
         let (allow, deny) = (allow?.unwrap_or_default(), deny?.unwrap_or_default());
         let ((allow, dynamic_allow), (deny, dynamic_deny)) = (split(allow), split(deny));
         let ip_policies = named?.unwrap_or_default();
-        let action = Self { enforce: enforce?, allow, deny, dynamic_allow, dynamic_deny, ip_policies };
+        let mut action = Self {
+            enforce: enforce?,
+            allow,
+            deny,
+            dynamic_allow,
+            dynamic_deny,
+            ip_policies,
+            with_policies: None,
+        };
         let allow_at = fields.field("allow").map_or(cx.owner.1, |field| field.span);
         // What is permitted for some connections only, or by a misspelt field, is not known here.
         let known = action.dynamic_allow.is_empty() && !fields.incomplete;
@@ -113,6 +125,8 @@ impl ActionType for RestrictIps {
             action.check_allow(policies, allow_at, cx);
         }
         action.check_entries(policies.as_deref().unwrap_or_default(), cx);
+        let named = policies.filter(|policies| !policies.is_empty());
+        action.with_policies = named.map(|policies| action.permitted(&policies));
         Some(action)
     }
 
@@ -242,10 +256,15 @@ impl RestrictIps {
         }
     }
 
-    /// The addresses that it lets through, if that is known from its text alone and it refuses the others.
-    pub(crate) fn lets_through(&self) -> Option<RangeSet> {
-        let known = self.enforce && self.ip_policies.is_empty() && self.dynamic_allow.is_empty();
-        known.then(|| self.permitted(&[]))
+    /// The addresses that it lets through, if that is known and it refuses the others.
+    pub(crate) fn lets_through(&self) -> Option<Cow<'_, RangeSet>> {
+        if !self.enforce || !self.dynamic_allow.is_empty() {
+            return None;
+        }
+        match self.ip_policies.is_empty() {
+            true => Some(Cow::Owned(self.permitted(&[]))),
+            false => self.with_policies.as_ref().map(Cow::Borrowed),
+        }
     }
 
     fn check_allow(&self, policies: &[&IpPolicy], at: Span, cx: &Context<'_, '_>) {

@@ -4,15 +4,17 @@
 //! is one of some values, or that it lies in a range; or the opposite. Tests of the same part are compared exactly, all
 //! others are taken as independent.
 
+mod clients;
 mod cover;
 mod formula;
 
 use std::collections::BTreeSet;
 use std::hash::Hash;
 
+pub(super) use self::clients::clients;
 pub(crate) use self::cover::{Work, adjoin, cover};
 pub(crate) use self::formula::{Formula, Written};
-pub(super) use self::formula::{formula, path};
+pub(super) use self::formula::{formula, is_absorbed, path};
 use super::advice::{Key, Parts};
 use super::code::{Code, Node, NodeId};
 use super::functions::Registry;
@@ -110,6 +112,13 @@ impl Condition {
     /// That a part is true, or is false.
     const fn holds(of: Key, truth: bool) -> Self {
         Self { of, test: Test::Holds(truth), domain: ALL }
+    }
+
+    /// That a list, map or text has so many items or characters.
+    fn longer(of: Key, least: u64) -> Self {
+        const MOST: i128 = i64::MAX as i128;
+        let test = Test::Within(Numbers::of([(least.into(), MOST)]));
+        Self { of: Key::call("size", &[of]), test, domain: (0, MOST) }
     }
 
     /// The same at a time: it is equal only to what is tested at that time.

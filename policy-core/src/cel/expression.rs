@@ -7,7 +7,7 @@ use super::advice::failures::{MayFail, failures};
 use super::advice::{Guard, Guards, Key, Parts as AllParts, implied, known, worked};
 use super::check::check;
 use super::code::{Code, Node, NodeId};
-use super::conditions::{Written, formula, path};
+use super::conditions::{Written, clients, formula, path};
 use super::cost::Costs;
 use super::env::{Env, Fact};
 use super::fault::{EvalError, Fault};
@@ -22,6 +22,7 @@ use super::types::Type;
 use super::value::Value;
 use super::{CONSTANT, TYPE_MISMATCH, advice};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::lpm::RangeSet;
 use crate::source::Span;
 
 /// An expression that has been checked and can be evaluated. Cheap to clone.
@@ -294,6 +295,11 @@ impl Expression {
     /// What it says as a condition, with what each test depends on. O(parts).
     pub(crate) fn formula(&self) -> Written {
         formula(&self.inner.code)
+    }
+
+    /// The addresses that a client may have for it to hold; `None` if that may be any. O(parts · networks).
+    pub(crate) fn clients(&self) -> Option<RangeSet> {
+        clients(&self.inner.code)
     }
 
     /// True if its value, as text, never has a slash: it is made of facts without one, and of texts without one.

@@ -109,8 +109,8 @@ pub(crate) trait Earlier {
         false
     }
 
-    /// What is known of a variable, wherever it is set.
-    fn shape(&self, _variable: &str) -> Rc<Shape> {
+    /// What is known of a variable or of results, wherever they are left behind.
+    fn shape(&self, _: &State) -> Rc<Shape> {
         Rc::default()
     }
 
@@ -169,18 +169,26 @@ pub(super) fn asked(code: &Code, node: &Node) -> Option<State> {
     }
 }
 
-/// The way to a part from a variable by constant names: `vars.a.b[0]`; `None` for the variable itself.
-pub(super) fn way(code: &Code, id: NodeId) -> Option<(Box<str>, Vec<Step>)> {
+/// The way to a part from a variable, or from results, by constant names: `vars.a.b[0]`; `None` for the whole.
+pub(super) fn way(code: &Code, id: NodeId) -> Option<(State, Vec<Step>)> {
     let (mut at, mut way) = (id, Vec::new());
     loop {
         let node = code.node(at)?;
-        if let Some(State::Variable(name)) = variable(code, node) {
+        if let Some(state) = variable(code, node) {
             way.reverse();
-            return (!way.is_empty()).then_some((name, way));
+            return (!way.is_empty()).then_some((state, way));
         }
         let (operand, step) = match node {
             Node::Select { operand, field, optional: false } => (operand, Some(field)),
             Node::Index { operand, index, optional: false } => (operand, constant(code, *index)),
+            Node::Fact(fact) => {
+                let of = result_path(fact.path())?;
+                let fields = fact.path().strip_prefix(of)?.strip_prefix('.')?;
+                way.extend(fields.rsplit('.').map(|field| Step::Key(field.into())));
+                way.reverse();
+                // A result of its own is there with the others.
+                return (way.len() > 1).then_some((State::Result(of), way));
+            }
             _ => return None,
         };
         way.push(match step? {

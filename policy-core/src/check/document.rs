@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::actions::{ActionConfig, NOBODY, WRONG_PROTOCOL, facts_of};
+use super::addresses::check_addresses;
+use crate::actions::{ActionConfig, WRONG_PROTOCOL, facts_of};
 use crate::cel::{Expression, Formula, Value, Work, adjoin, cover};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
-use crate::lpm::RangeSet;
 use crate::model::{Action, PhaseRules, Policy, Rule, RuleExpression};
 use crate::options::EndpointTraits;
 use crate::phase::Phase;
@@ -62,7 +62,7 @@ pub(crate) fn check_policy(
         check_phase(policy, phase, endpoint, serving, found);
     }
     check_repeats(policy, found);
-    check_lists_in_turn(policy, found);
+    check_addresses(policy, found);
     check_enforced(policy, found);
     if !policy.repeated.is_empty() {
         let repeated = Policy { phases: policy.repeated.clone(), span: policy.span, ..Policy::default() };
@@ -182,37 +182,6 @@ fn check_repeats(policy: &Policy, found: &mut Diagnostics) {
             );
         } else {
             seen.insert(name, action.span);
-        }
-    }
-}
-
-/// Lists that every connection passes one after the other: who is still there at each.
-fn check_lists_in_turn(policy: &Policy, found: &mut Diagnostics) {
-    let mut through: Option<(RangeSet, Span)> = None;
-    for rule in Phase::ALL.into_iter().flat_map(|phase| policy.rules(phase)).filter(|rule| !rule.guarded) {
-        for action in &rule.actions {
-            let ActionConfig::RestrictIps(list) = &action.config else { continue };
-            let Some(next) = list.lets_through().filter(|next| !next.is_empty()) else { continue };
-            let Some((before, first)) = &through else {
-                through = Some((next, action.span));
-                continue;
-            };
-            let both = before.without(&before.without(&next));
-            let earlier = |item: Diagnostic| item.with_label(*first, "this list has refused them");
-            if both.is_empty() {
-                let message =
-                    "no address is permitted by this list and by the one before: nobody comes through";
-                let help = "permit the same addresses in both, or put all into one list";
-                found.push(earlier(Diagnostic::new(&NOBODY, action.span, message).with_help(help)));
-                return;
-            }
-            for item in list.allow.iter().filter(|item| !before.meets(item.value)) {
-                let message =
-                    format!("a list before refuses all of `{}`: nobody comes in by this entry", item.value);
-                let help = "permit it there as well, or remove the entry";
-                found.push(earlier(Diagnostic::new(&NOBODY, item.span, message).with_help(help)));
-            }
-            through = Some((both, *first));
         }
     }
 }
@@ -357,30 +326,6 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_nobody_can_use_are_told() {
-        let list = |allow: &str, deny: &str| {
-            format!("{{type: restrict-ips, config: {{allow: [{allow}], deny: [{deny}]}}}}")
-        };
-        let rules = |actions: &[String]| {
-            codes(&format!("on_tcp_connect: [{{actions: [{}]}}]", actions.join(", ")), |_| {})
-        };
-        let v6 = "\"2001:db8::/32\"";
-        let one = |allow: &str, deny: &str| rules(&[list(allow, deny)]);
-        assert_eq!(one(&format!("192.0.2.0/24, 198.51.100.3/32, {v6}"), "198.51.100.0/24"), ["TP440"]);
-        assert_eq!(one("\"2001:db8:1::/48\", 203.0.113.0/24", v6), ["TP440"]);
-        assert_eq!(one(&format!("198.51.100.0/24, {v6}"), "198.51.100.0/25, 198.51.100.128/25"), ["TP440"]);
-        assert_eq!(one(&format!("198.51.100.0/24, {v6}"), "198.51.100.0/25"), Vec::<&str>::new());
-        assert_eq!(one("198.51.100.0/24, 203.0.113.0/24", "0.0.0.0/0"), ["TP434"]);
-        let two = |first: &str, second: &str| {
-            rules(&[list(&format!("{first}, {v6}"), ""), list(&format!("{second}, {v6}"), "")])
-        };
-        assert_eq!(two("10.0.0.0/8", "10.1.0.0/16"), Vec::<&str>::new());
-        assert_eq!(two("10.0.0.0/8", "10.1.0.0/16, 192.0.2.0/24"), ["TP440"]);
-        let apart = rules(&[list("10.0.0.0/8", ""), list("192.0.2.0/24", "")]);
-        assert_eq!(apart, ["TP436", "TP440", "TP436"]);
-    }
-
-    #[test]
     fn a_misspelt_field_is_told_once() {
         let list = "on_tcp_connect: [{actions: [{type: restrict-ips, config: {allow_cidrs: [10.0.0.0/8]}}]}]";
         assert_eq!(codes(list, |_| {}), ["TP302"]);
@@ -402,6 +347,24 @@ mod tests {
             Vec::<&str>::new()
         );
         assert_eq!(all(&["rand.int(0, 1) == 0", "rand.int(0, 1) != 0"]), ["TP409"]);
+        assert_eq!(all(&["rand.int(0, 1) == 0 || true", "rand.int(0, 1) != 0"]), Vec::<&str>::new());
+        let (a, b) = ("hasReqHeader('a')", "hasReqHeader('b')");
+        let either = format!("{a} || {b}");
+        assert_eq!(all(&[&either, &format!("!({either})")]), Vec::<&str>::new());
+        assert_eq!(all(&[&either, &format!("!{a} && !{b}")]), Vec::<&str>::new());
+        assert_eq!(all(&[&either, &format!("!{a}")]), Vec::<&str>::new());
+        assert_eq!(all(&[&either, &format!("!{a} && req.host == 'a'")]), ["TP409"]);
+        // The expressions of a rule are joined by `&&`.
+        let both = |rest: &str| {
+            format!("{{expressions: [\"{a}\", \"{b}\"], actions: [{{type: deny}}]}}, {}", guarded(rest))
+        };
+        assert_eq!(of(&both(&format!("!{a} || !{b}"))), Vec::<&str>::new());
+        assert_eq!(of(&both(&format!("!({a} && {b})"))), Vec::<&str>::new());
+        assert_eq!(of(&both(&format!("!{a} && !{b}"))), ["TP409"]);
+        // What a rule in between changes may come out otherwise.
+        let add = "{type: add-headers, config: {headers: {a: b}}}";
+        let changed = format!("{}, {{actions: [{add}]}}, {}", guarded(&format!("!{a}")), guarded(a));
+        assert_eq!(of(&changed), ["TP409"]);
         assert_eq!(all(&["true"]), ["TP213"]);
         let forward = "{type: forward-internal, config: {url: \"https://a.internal\", on_error: continue}}";
         assert_eq!(of(&format!("{{actions: [{forward}]}}")), ["TP409"]);

@@ -30,6 +30,11 @@ impl Key {
         hashed(&(3_u8, number))
     }
 
+    /// The key of a call.
+    pub(in crate::cel) fn call(name: &str, arguments: &[Self]) -> Self {
+        hashed(&(14_u8, name, arguments))
+    }
+
     /// The key of something else.
     pub(in crate::cel) fn of(of: &impl Hash) -> Self {
         hashed(&(4_u8, of))
@@ -230,7 +235,7 @@ impl<'c> Parts<'c> {
                 Some((map, entry)) if name.starts_with("get") && !name.ends_with("Cookie") => {
                     Key::entry(map, entry)
                 }
-                _ => hashed(&(14_u8, name, arguments.iter().map(key).collect::<Vec<_>>())),
+                _ => Key::call(name, &arguments.iter().map(key).collect::<Vec<_>>()),
             },
             Node::Matches { operand, pattern } => hashed(&(15_u8, key(operand), pattern.written())),
             _ => {

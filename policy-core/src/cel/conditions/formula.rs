@@ -3,8 +3,8 @@
 //! An error is absorbed as the language absorbs it: whatever a part without a value would be, a condition that is false
 //! all the same is false as a formula too.
 
-use super::{Condition, Depends, depends, same, test};
-use crate::cel::advice::{Key, Parts};
+use super::{Condition, Depends, Work, cover, depends, same, test};
+use crate::cel::advice::{Guard, Key, Parts};
 use crate::cel::code::{Code, LoopKind, Node, NodeId};
 use crate::cel::types::Type;
 use crate::cel::value::Value;
@@ -116,8 +116,24 @@ pub(in crate::cel) fn formula(code: &Code) -> Written {
 
 /// What must hold where a part is looked at, unless the expression has a value without it. O(parts · levels).
 pub(in crate::cel) fn path(code: &Code, part: NodeId) -> Vec<Written> {
-    let parts = Parts::new(code);
-    let reader = Reader { parts: &parts };
+    way_to(&Parts::new(code), part)
+}
+
+/// True if an expression has a value whatever a part is, or if one of some guards holds wherever the part is looked at.
+/// O(parts · levels), and the work of a search.
+pub(in crate::cel) fn is_absorbed(parts: &Parts<'_>, part: NodeId, needs: &[Guard], work: &mut Work) -> bool {
+    let way = way_to(parts, part).into_iter().map(|side| side.map(&mut |(test, _)| test).opposite());
+    let guards = needs.iter().filter_map(|guard| match guard {
+        Guard::Has(map, key) => Some(Condition::holds(has(*map, *key), true)),
+        Guard::Longer(of, least) => Some(Condition::longer(*of, *least)),
+        _ => None,
+    });
+    let all: Vec<Formula> = way.chain(guards.map(Formula::Test)).collect();
+    cover(&all, work)
+}
+
+fn way_to(parts: &Parts<'_>, part: NodeId) -> Vec<Written> {
+    let (code, reader) = (parts.code, Reader { parts });
     let (mut out, mut at) = (Vec::new(), part);
     for (position, node) in code.nodes.iter().enumerate().skip(part.index() + 1) {
         let mut is_operand = false;
@@ -213,5 +229,9 @@ pub(super) fn has_key(parts: &Parts<'_>, node: &Node) -> Option<Key> {
         Node::Call { name, arguments, .. } if name.starts_with("has") => parts.looked_up(name, arguments)?,
         _ => return None,
     };
-    Some(Key::of(&("has", map, key)))
+    Some(has(map, key))
+}
+
+fn has(map: Key, key: Key) -> Key {
+    Key::of(&("has", map, key))
 }
