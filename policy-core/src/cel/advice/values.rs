@@ -142,7 +142,7 @@ enum Of {
     Map(Kind),
 }
 
-impl Parts<'_> {
+impl<'c> Parts<'c> {
     fn kind(&self, id: NodeId) -> Option<Of> {
         // What is filtered more often than this, nobody has written.
         const LEVELS: usize = 16;
@@ -209,9 +209,9 @@ impl Parts<'_> {
     }
 
     /// The texts that a part may be: one, or all of a list that a variable goes over.
-    pub(super) fn texts(&self, id: NodeId) -> Vec<(NodeId, &str)> {
-        let text = |(at, value)| match value {
-            &Value::String(ref text) => Some((at, &**text)),
+    pub(super) fn texts(&self, id: NodeId) -> Vec<(NodeId, &'c str)> {
+        let text = |(at, value): (NodeId, &'c Value)| match value {
+            Value::String(text) => Some((at, &**text)),
             _ => None,
         };
         if let Stands::Item(range) = self.stands(id) {
