@@ -55,7 +55,9 @@ pub use verify_webhook::PROVIDERS;
 
 pub use crate::schema::CidrItem;
 
-use crate::cel::{Expression, State};
+use std::borrow::Cow;
+
+use crate::cel::{Expression, Shape, State};
 use crate::diagnostic::{Code, Diagnostics};
 use crate::ir::Lowering;
 use crate::lpm::RangeSet;
@@ -200,6 +202,11 @@ pub(crate) trait ActionType: Sized {
         true
     }
 
+    /// What is known of its results.
+    fn result_shape(&self) -> Shape {
+        Shape::Any
+    }
+
     /// Every text that may hold an expression.
     fn texts<'a>(&'a self, _each: &mut dyn FnMut(&'a Text)) {}
 
@@ -213,7 +220,7 @@ pub(crate) trait ActionType: Sized {
 
     /// The addresses that it lets through and the entries that say so, if that is known from its text alone and it
     /// refuses all others.
-    fn lets_through(&self) -> Option<(RangeSet, &[CidrItem])> {
+    fn lets_through(&self) -> Option<(Cow<'_, RangeSet>, &[CidrItem])> {
         None
     }
 
@@ -335,8 +342,13 @@ macro_rules! registry {
                 match self { $(Self::$kind(_) => KindFacts::of::<$kind>(),)+ }
             }
 
+            /// What is known of its results.
+            pub(crate) fn result_shape(&self) -> Shape {
+                match self { $(Self::$kind(action) => action.result_shape(),)+ }
+            }
+
             /// The addresses that it lets through and the entries that say so, if it refuses all others.
-            pub(crate) fn lets_through(&self) -> Option<(RangeSet, &[CidrItem])> {
+            pub(crate) fn lets_through(&self) -> Option<(Cow<'_, RangeSet>, &[CidrItem])> {
                 match self { $(Self::$kind(action) => action.lets_through(),)+ }
             }
 

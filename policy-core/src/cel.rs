@@ -38,7 +38,7 @@ mod value;
 pub(crate) use advice::Guard;
 pub(crate) use advice::Guards;
 pub use ast::{Ast, BinaryOp, Entry, ExprId, ExprKind, Literal, UnaryOp};
-pub(crate) use conditions::{Clause, Condition, Depends, adjoin, cover};
+pub(crate) use conditions::{Condition, Depends, Formula, Work, Written, adjoin, cover};
 pub use env::{Env, Fact, Site};
 pub(crate) use env::{FactSource, Leaf, Tree, TreeNode, Where};
 pub use expression::{Expression, Part};
@@ -49,7 +49,7 @@ pub use parser::{CelLimits, parse};
 pub use predicate::Predicate;
 pub(crate) use predicate::{ClientAddress, Gate, GateFact, Test};
 pub use print::print;
-pub(crate) use state::{Earlier, Shape, State, Use, result_path};
+pub(crate) use state::{Earlier, Place, Shape, State, Use, result_path};
 pub(crate) use template::Unrendered;
 pub use template::{FieldType, Template, TemplatePart, is_template};
 pub use time::{Duration, Timestamp};
@@ -61,7 +61,7 @@ use crate::source::Span;
 
 /// Drops what is said of the values of these parts: that they are none yet has been told.
 pub(crate) fn drop_values(found: &mut Diagnostics, is_told: impl Fn(Span) -> bool) {
-    let codes: [&'static Code; 2] = [&CIDR_ARGUMENT, &IMPOSSIBLE];
+    let codes: [&'static Code; 3] = [&CIDR_ARGUMENT, &IMPOSSIBLE, &NEVER_EQUAL];
     found.retain(|item| !(codes.iter().any(|code| std::ptr::eq(*code, item.code)) && is_told(item.span)));
 }
 

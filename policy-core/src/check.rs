@@ -3,6 +3,7 @@
 //! [`CheckedPolicy`] can be made nowhere else, and only from a policy without any error: what it holds, the
 //! compiler may rely on.
 
+mod addresses;
 pub(crate) mod document;
 
 use crate::diagnostic::{Code, Diagnostics};

@@ -3,14 +3,14 @@
 //! Facts know presence. A fact without a source is an error when it is read, never an empty text, and a
 //! program says beforehand which facts it reads ([`crate::compile::Program::needs`]).
 
-use std::collections::HashSet;
-use std::fmt;
+mod given;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+pub use self::given::{GivenError, GivenFacts};
 pub use crate::cel::Fact;
-use crate::cel::{Borrowed, FactSource, Fault, Host, Timestamp, Type, Value};
-use crate::diagnostic::{did_you_mean, shorten};
+use crate::cel::{Borrowed, FactSource, Fault, Host, Timestamp, Value};
 use crate::lpm::Address;
 use crate::url::EndpointUrl;
 use crate::variables;
@@ -299,162 +299,6 @@ const fn mixed(mut state: u64) -> u64 {
     state ^ (state >> 31)
 }
 
-/// Facts given by name and text, as a dry run has them.
-///
-/// ```
-/// use policy_core::facts::{Facts, GivenFacts};
-/// let mut given = GivenFacts::default();
-/// given.set("conn.geo.country_code", "DE")?;
-/// given.set("conn.client_ip.categories", "com, com.github")?;
-/// assert!(given.set("conn.client_port", "high").is_err());
-/// let facts = Facts::new("203.0.113.42".parse().expect("an address")).with(&given);
-/// # let _ = facts;
-/// # Ok::<(), policy_core::facts::GivenError>(())
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct GivenFacts {
-    values: Vec<(Fact, Value)>,
-}
-
-/// Why a fact cannot be given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum GivenError {
-    /// There is no such fact; perhaps the nearest that there is, or the fields of an object.
-    Unknown {
-        /// What was given.
-        path: String,
-        /// What may be meant.
-        near: Option<&'static str>,
-    },
-    /// The text is no value of the fact's type.
-    Value {
-        /// The fact.
-        path: &'static str,
-        /// What it takes, with an example.
-        expected: &'static str,
-    },
-}
-
-impl fmt::Display for GivenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown { path, near: Some(near) } => {
-                write!(f, "there is no fact `{}`; did you mean `{near}`?", shorten(path))
-            }
-            Self::Unknown { path, near: None } => write!(f, "there is no fact `{}`", shorten(path)),
-            Self::Value { path, expected } => write!(f, "`{path}` takes {expected}"),
-        }
-    }
-}
-
-impl std::error::Error for GivenError {}
-
-impl GivenFacts {
-    /// Gives a fact; the text is read by its type. Lists are separated by commas or written as JSON, maps as
-    /// JSON. Categories bring those with them that they lie in.
-    ///
-    /// # Errors
-    /// If there is no such fact, or the text is no value of its type.
-    pub fn set(&mut self, path: &str, text: &str) -> Result<(), GivenError> {
-        let fact = variables::fact(path).ok_or_else(|| GivenError::Unknown {
-            path: path.to_owned(),
-            near: did_you_mean(path, variables::facts().map(Fact::path)),
-        })?;
-        let ty = variables::type_of(fact);
-        let value = match fact.path() {
-            // Lists of addresses and conditions must see the same one.
-            "conn.client_ip" => Err("no text: it is the address that is asked about"),
-            "conn.server_ip" => canonical(text),
-            path if path.ends_with("_port") || path == "endpoint.port" => {
-                text.parse().map(|port: u16| Value::Int(port.into())).map_err(|_| "a port, 0 to 65535")
-            }
-            path if path.ends_with("_ip.categories") => read(ty, text).map(with_parents),
-            _ => read(ty, text),
-        };
-        let value = value.map_err(|expected| GivenError::Value { path: fact.path(), expected })?;
-        match self.values.iter_mut().find(|(given, _)| *given == fact) {
-            Some(entry) => entry.1 = value,
-            None => self.values.push((fact, value)),
-        }
-        Ok(())
-    }
-
-    /// A fact that was given.
-    #[must_use]
-    pub fn get(&self, fact: Fact) -> Option<&Value> {
-        self.values.iter().find(|(given, _)| *given == fact).map(|(_, value)| value)
-    }
-}
-
-/// Categories with the categories they lie in, those first: who is in `proxy.anonymous.tor` is in `proxy` and in
-/// `proxy.anonymous`. O(length of the texts).
-fn with_parents(categories: Value) -> Value {
-    let Value::List(items) = &categories else { return categories };
-    let mut seen: HashSet<&str> = HashSet::new();
-    let mut out = Vec::with_capacity(items.len());
-    for item in items.iter() {
-        let Value::String(name) = item else { continue };
-        let ends = name.match_indices('.').map(|(at, _)| at).take(MOST_LEVELS).chain([name.len()]);
-        for prefix in ends.filter_map(|end| name.get(..end)).filter(|prefix| !prefix.is_empty()) {
-            if seen.insert(prefix) {
-                out.push(Value::text(prefix));
-            }
-        }
-    }
-    Value::list(out)
-}
-
-/// Levels of a category that are looked at; real ones have five.
-const MOST_LEVELS: usize = 16;
-
-/// The canonical text of an address, as connections have it.
-fn canonical(text: &str) -> Result<Value, &'static str> {
-    let address: Result<IpAddr, _> = text.parse();
-    address.map(|address| Value::text(address.to_canonical().to_string())).map_err(|_| "an address")
-}
-
-/// True if a value read from JSON is one of a type, down to its items.
-fn is_of(value: &Value, ty: &Type) -> bool {
-    match (value, ty) {
-        (Value::List(items), Type::List(item)) => items.iter().all(|value| is_of(value, item)),
-        (Value::Map(map), Type::Map(of)) => map.iter().all(|(_, value)| is_of(value, &of.1)),
-        // Records are maps.
-        (Value::Map(_), Type::Object(_)) | (_, Type::Dyn) => true,
-        (Value::String(_), Type::String) | (Value::Bool(_), Type::Bool) => true,
-        (Value::Double(_), Type::Double) => true,
-        _ => false,
-    }
-}
-
-fn read(ty: &Type, text: &str) -> Result<Value, &'static str> {
-    let json = |expected: &'static str| {
-        let value = Value::from_json(text).ok().filter(|value| is_of(value, ty));
-        value.ok_or(expected)
-    };
-    match ty {
-        Type::String => Ok(Value::text(text)),
-        Type::Bool => text.parse().map(Value::Bool).map_err(|_| "`true` or `false`"),
-        Type::Int => text.parse().map(Value::Int).map_err(|_| "a whole number"),
-        Type::Timestamp => {
-            Timestamp::parse(text).map(Value::Timestamp).ok_or("a time such as `2026-01-31T12:00:00Z`")
-        }
-        Type::List(_) if text.trim_start().starts_with('[') => {
-            json("a list, e.g. `a, b` or `[\"a\", \"b\"]`")
-        }
-        Type::List(item) if **item == Type::String => {
-            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-            Ok(Value::list(items.map(Value::text).collect()))
-        }
-        Type::List(_) => Err("a list in JSON"),
-        Type::Map(_) => match json("a map in JSON, e.g. `{\"key\": \"value\"}`")? {
-            map @ Value::Map(_) => Ok(map),
-            _ => Err("a map in JSON, e.g. `{\"key\": \"value\"}`"),
-        },
-        _ => json("a value in JSON"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -511,6 +355,7 @@ mod tests {
             ("conn.ts.start", "2026-01-31T12:00:00Z", "timestamp(\"2026-01-31T12:00:00Z\")"),
             ("conn.k8s.pod.metadata.annotations", r#"{"a": "b"}"#, r#"{"a": "b"}"#),
         ] {
+            given = GivenFacts::default();
             given.set(path, text).expect(path);
             assert_eq!(given.get(fact(path)).expect(path).to_string(), value);
         }

@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use crate::cel::{
-    Clause, Condition, Depends, Earlier, Expression, Guard, Guards, Shape, State, Type, Use, cover,
+    Condition, Depends, Earlier, Expression, Formula, Guard, Guards, Place, Shape, State, Type, Use, Work,
+    Written, cover,
 };
 use crate::diagnostic::{Code, Diagnostic, Severity, did_you_mean, shorten};
 use crate::phase::Phase;
@@ -60,6 +61,10 @@ struct Now {
     place: (usize, usize),
     /// The conditions of the rule.
     rule: Rc<When>,
+    /// True if some of them could not be read.
+    unsure: bool,
+    /// True in the actions of the rule, where all conditions hold.
+    acts: bool,
     left: BTreeMap<State, Setting>,
     /// The same conditions as expressions, until somebody asks what they tell.
     joined: Vec<Expression>,
@@ -69,37 +74,21 @@ struct Now {
     times: HashMap<State, u64>,
     variables: u64,
     message: u64,
+    /// Phases that have begun.
+    phases: u64,
     /// A number that nothing else has.
     next: u64,
+    /// What comparing conditions may still take.
+    work: Work,
 }
 
-/// The conditions under which a rule runs.
-#[derive(Debug, Default)]
-struct When {
-    /// In order of the parts they test.
-    tests: Vec<Condition>,
-    /// True if some could not be read.
-    unsure: bool,
-}
+/// The conditions under which a rule runs, one for each expression.
+type When = Vec<Formula>;
 
-/// Conditions of a rule that are compared one by one with those of another.
+/// Tests of a rule that are remembered.
 const MOST_TESTS: usize = 64;
 /// Rules that leave one thing behind, of which each is remembered.
 const MOST_WHENS: usize = 8;
-
-impl When {
-    /// True if one of the conditions gives another one.
-    fn gives(&self, wanted: &Condition) -> bool {
-        let from = self.tests.partition_point(|test| test.of() < wanted.of());
-        let same = self.tests.iter().skip(from).take(MOST_TESTS).take_while(|test| test.of() == wanted.of());
-        same.into_iter().any(|test| test.gives(wanted))
-    }
-
-    /// The conditions that are left of these where the others hold.
-    fn beyond(&self, known: &Self) -> Clause {
-        self.tests.iter().filter(|test| !known.gives(test)).cloned().collect()
-    }
-}
 
 #[derive(Clone, Debug)]
 struct Setting {
@@ -110,14 +99,15 @@ struct Setting {
     whens: Vec<Rc<When>>,
     /// True if there are more of them than are remembered, or some have too many conditions.
     unsure: bool,
+    /// True if it has been told that it may be missing.
+    told: bool,
 }
 
 impl Setting {
     /// True if it is there wherever these conditions hold.
-    fn is_there(&self, known: &When) -> bool {
-        self.unsure
-            || known.unsure
-            || cover(&self.whens.iter().map(|when| when.beyond(known)).collect::<Vec<_>>())
+    fn is_there(&self, known: &[Formula], work: &mut Work) -> bool {
+        let left = || self.whens.iter().map(|when| Formula::All((**when).clone()));
+        self.unsure || cover(&left().chain(known.iter().map(Formula::opposite)).collect::<Vec<_>>(), work)
     }
 }
 
@@ -144,9 +134,8 @@ impl Flow {
         now.left.retain(|state, _| matches!(state, State::Result(_)));
         // A variable of the same name is another one.
         now.variables += 1;
-        let phases = now.variables;
+        now.phases += 1;
         now.times.retain(|state, _| matches!(state, State::Result(_)));
-        now.next += phases;
     }
 
     /// A rule begins; nothing is known of its conditions.
@@ -154,31 +143,30 @@ impl Flow {
         let mut now = self.now.borrow_mut();
         now.place = (rule, 0);
         (now.rule, now.joined, now.known) = (Rc::default(), Vec::new(), None);
+        (now.unsure, now.acts) = (false, false);
     }
 
     /// The conditions of the rule; `unsure` if some could not be read. They guard one another too, and the actions.
-    pub(crate) fn conditions(&self, joined: &[Expression], unsure: bool) -> Vec<Condition> {
+    pub(crate) fn conditions(&self, joined: &[Expression], unsure: bool) -> Vec<Formula> {
         // Most policies leave nothing behind.
         if self.outline.is_empty() && !self.keep {
             return Vec::new();
         }
         let mut now = self.now.borrow_mut();
-        let sides = joined.iter().flat_map(Expression::conditions);
-        let mut tests: Vec<Condition> = sides.map(|(test, depends)| now.stamped(test, &depends)).collect();
+        let mut when: When = joined.iter().map(|expression| now.stamped(expression.formula())).collect();
+        now.unsure = unsure || when.iter().map(Formula::tests).sum::<usize>() > MOST_TESTS;
         if unsure {
             now.next += 1;
-            tests.push(Condition::opaque(now.next));
+            when.push(Formula::Test(Condition::opaque(now.next)));
         }
-        tests.sort_by_key(Condition::of);
-        tests.dedup();
-        let kept = if self.keep { tests.clone() } else { Vec::new() };
-        now.rule = Rc::new(When { tests, unsure });
-        kept
+        now.rule = Rc::new(when);
+        if self.keep { (*now.rule).clone() } else { Vec::new() }
     }
 
     /// The conditions of the rule hold for its actions.
     pub(crate) fn begin_actions(&self, joined: Vec<Expression>) {
-        self.now.borrow_mut().joined = joined;
+        let mut now = self.now.borrow_mut();
+        (now.joined, now.acts) = (joined, true);
     }
 
     /// These parts have had a value: the rest of the rule runs only then.
@@ -200,29 +188,28 @@ impl Flow {
 
     /// An action leaves something behind.
     pub(crate) fn leave(&self, state: State, ty: Type, shape: Rc<Shape>, span: FileSpan) {
-        let mut now = self.now.borrow_mut();
+        let now = &mut *self.now.borrow_mut();
         *now.times.entry(state.clone()).or_default() += 1;
         now.variables += u64::from(matches!(state, State::Variable(_)));
-        let rule = Rc::clone(&now.rule);
-        let unsure = rule.unsure || rule.tests.len() > MOST_TESTS;
-        let mut setting = Setting { ty, shape, span, whens: vec![Rc::clone(&rule)], unsure };
+        let (unsure, always) = (now.unsure, now.rule.iter().all(Formula::is_always));
+        let mut setting = Setting { ty, shape, span, whens: vec![Rc::clone(&now.rule)], unsure, told: false };
         if let Some(before) = now.left.remove(&state) {
             // What was there anyway stays there; its type is the common one.
             if before.ty != setting.ty {
                 setting.ty = Type::Dyn;
             }
-            if !rule.tests.is_empty() {
+            if !always {
                 setting.shape = Rc::new(before.shape.or(&setting.shape));
             }
             setting.unsure |= before.unsure;
-            if !rule.tests.is_empty() && !setting.unsure {
+            if !always && !setting.unsure {
                 setting.whens.extend(before.whens);
-                setting.unsure = setting.whens.len() > MOST_WHENS && !setting.is_there(&When::default());
+                setting.unsure = setting.whens.len() > MOST_WHENS && !setting.is_there(&[], &mut now.work);
                 setting.whens.truncate(MOST_WHENS);
             }
         }
         // Once it is there for everybody, nothing more is remembered.
-        if setting.whens.len() > 1 && setting.is_there(&When::default()) {
+        if setting.whens.len() > 1 && setting.is_there(&[], &mut now.work) {
             setting.whens = vec![Rc::default()];
         }
         now.left.insert(state, setting);
@@ -230,13 +217,20 @@ impl Flow {
 }
 
 impl Now {
-    /// A test that is equal only to one of the same things.
-    fn stamped(&mut self, test: Condition, depends: &Depends) -> Condition {
+    /// A condition whose tests are equal only to those of the same things.
+    fn stamped(&mut self, condition: Written) -> Formula {
+        condition.map(&mut |(test, depends)| self.test(test, &depends))
+    }
+
+    fn test(&mut self, test: Condition, depends: &Depends) -> Condition {
         if depends.volatile {
             self.next += 1;
             return Condition::opaque(self.next);
         }
         let mut out = test;
+        if depends.time {
+            out = out.at(self.phases);
+        }
         if depends.message {
             out = out.at(self.message);
         }
@@ -247,6 +241,29 @@ impl Now {
             out = out.at(self.times.get(state).copied().unwrap_or(0));
         }
         out
+    }
+
+    /// What holds where an expression reads something.
+    fn where_read(&mut self, place: Place<'_>) -> Vec<Formula> {
+        // Whether the expression itself is true depends on what it reads.
+        let others = self.rule.iter().enumerate().filter(|(at, _)| self.acts || *at != place.expression);
+        let mut out: Vec<Formula> = others.map(|(_, condition)| condition.clone()).collect();
+        for side in (place.path)() {
+            out.push(self.stamped(side));
+        }
+        out
+    }
+
+    /// True if what is left behind is there where it is read, or that has been told.
+    fn is_there(&mut self, state: &State, place: Place<'_>) -> bool {
+        let sure = |setting: &Setting| setting.unsure || setting.told;
+        if self.unsure || self.left.get(state).is_none_or(sure) {
+            return true;
+        }
+        let known = self.where_read(place);
+        let Some(setting) = self.left.get_mut(state) else { return true };
+        setting.told = !setting.is_there(&known, &mut self.work);
+        !setting.told
     }
 
     /// What is known in the actions of the rule.
@@ -267,18 +284,25 @@ impl Earlier for Flow {
         now.left.get(&State::Variable(name.into())).map(|setting| setting.ty.clone())
     }
 
-    fn shape(&self, variable: &str) -> Rc<Shape> {
+    fn shape(&self, of: &State) -> Rc<Shape> {
         let now = self.now.borrow();
-        let setting = now.left.get(&State::Variable(variable.into()));
+        let setting = now.left.get(of);
         setting.map(|setting| Rc::clone(&setting.shape)).unwrap_or_default()
     }
 
-    fn judge(&self, state: &State, of: Use, found: Diagnostic) -> Option<Diagnostic> {
-        let now = self.now.borrow();
+    fn judge(&self, state: &State, of: Use<'_>, found: Diagnostic) -> Option<Diagnostic> {
+        let now = &mut *self.now.borrow_mut();
         let phase = now.phase.unwrap_or(Phase::OnTcpConnect);
-        if let Some(setting) = now.left.get(state) {
-            let there = of == Use::Ask || setting.is_there(&now.rule);
-            return (!there).then(|| conditional(state, setting, found.span));
+        if now.left.contains_key(state) {
+            let there = match of {
+                Use::Ask => true,
+                Use::Read(place) => now.is_there(state, place),
+            };
+            return now
+                .left
+                .get(state)
+                .filter(|_| !there)
+                .map(|setting| conditional(state, setting, found.span));
         }
         let mut traces = self.outline.get(state).map(Vec::as_slice).unwrap_or_default().iter();
         // An action that could not be read would have left it behind.
@@ -294,7 +318,7 @@ impl Earlier for Flow {
         }
         let missing = self.missing(state, elsewhere, phase, found.span);
         Some(match of {
-            Use::Read => missing,
+            Use::Read(_) => missing,
             Use::Ask => Diagnostic {
                 message: format!("{}, so this is always false", missing.message),
                 ..missing.with_severity(Severity::Warning)

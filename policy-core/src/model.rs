@@ -11,7 +11,7 @@ mod shape;
 use std::rc::Rc;
 
 use crate::actions::{ActionConfig, NAMES, OLD_NAMES, Written, facts_of};
-use crate::cel::{Condition, Decides, Expression, State, Type, check_condition, drop_values};
+use crate::cel::{Decides, Expression, Formula, State, Type, check_condition, drop_values};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, did_you_mean, did_you_mean_help, shorten};
 use crate::flow::Flow;
 use crate::options::{CheckOptions, EndpointTraits};
@@ -94,7 +94,7 @@ pub struct Rule {
     /// True if it has expressions, usable or not, so that it may not match.
     pub(crate) guarded: bool,
     /// Its conditions as tests, on endpoints that must handle all traffic.
-    pub(crate) tests: Vec<Condition>,
+    pub(crate) tests: Vec<Formula>,
     /// Its actions, in order; unusable ones are left out and have been reported.
     pub actions: Vec<Action>,
     /// Actions as written, unusable ones included.
@@ -239,7 +239,7 @@ struct Conditions {
     expressions: Vec<RuleExpression>,
     /// True if there is any, usable or not.
     guarded: bool,
-    tests: Vec<Condition>,
+    tests: Vec<Formula>,
 }
 
 fn conditions<'d>(fields: &Fields<'d>, number: usize, place: Place<'_>, reader: &Reader<'d>) -> Conditions {
@@ -342,7 +342,9 @@ fn action<'d>(node: NodeRef<'d>, flat: bool, place: Place<'_>, reader: &Reader<'
         Some(config) => {
             let result = facts.and_then(|facts| facts.result);
             if let Some(path) = result.filter(|_| config.as_ref().is_none_or(ActionConfig::leaves_results)) {
-                place.flow.leave(State::Result(path), Type::Dyn, Rc::default(), FileSpan::new(kind.span));
+                let shape = config.as_ref().map(ActionConfig::result_shape).unwrap_or_default();
+                let at = FileSpan::new(kind.span);
+                place.flow.leave(State::Result(path), Type::Dyn, Rc::new(shape), at);
             }
             if facts.is_some_and(|facts| facts.rewrites) {
                 place.flow.rewrite();

@@ -69,6 +69,14 @@ fn conditions_are_known_where_they_hold() {
         (&["conn.client_port > 5"], &["conn.client_port > 10", "vars.n < 5"]),
         (&["req.method in ['GET', 'PUT']"], &["req.method == 'PUT' && vars.n < 5"]),
         (&["hasReqHeader('a')"], &["hasReqHeader('a') == true && vars.n < 5"]),
+        (&["hasReqHeader('a')"], &["hasReqHeader('a') ? vars.n < 5 : false"]),
+        (&["hasReqHeader('a')"], &["!hasReqHeader('a') || vars.n < 5"]),
+        (&["hasReqHeader('a')"], &["!(hasReqHeader('a')) ? false : size(vars.n < 5 ? ['x'] : []) > 0"]),
+        (&["hasReqHeader('a')"], &["(hasReqHeader('a') && vars.n < 5) || (hasReqHeader('a') && vars.n > 7)"]),
+        (&["hasReqHeader('a') || hasReqHeader('b')"], &["hasReqHeader('a')", "vars.n < 5"]),
+        (&["hasReqHeader('a') || hasReqHeader('b')"], &["hasReqHeader('b') && vars.n < 5"]),
+        (&["!(hasReqHeader('a') && hasReqHeader('b'))"], &["!hasReqHeader('b')", "vars.n < 5"]),
+        (&["timestamp(time.now).getHours() < 5"], &["timestamp(time.now).getHours() < 5 && vars.n < 5"]),
         (&["conn.geo.city == 'Requena'"], &["conn.geo.city == 'Requena' && vars.n < 5"]),
         (
             &["conn.geo.city == 'vars.x and rand.int'"],
@@ -81,7 +89,12 @@ fn conditions_are_known_where_they_hold() {
         (&["conn.client_port > 5"][..], &["conn.client_port > 4 && vars.n < 5"][..]),
         (&["conn.client_port > 5"], &["conn.client_port > 5 || vars.n < 5"]),
         (&["rand.int(0, 1) == 1"], &["rand.int(0, 1) == 1 && vars.n < 5"]),
-        (&["timestamp(time.now).getHours() < 5"], &["timestamp(time.now).getHours() < 5 && vars.n < 5"]),
+        (&["hasReqHeader('a')"], &["hasReqHeader('a') ? req.host == 'b' : vars.n < 5"]),
+        (&["hasReqHeader('a')"], &["(hasReqHeader('a') && vars.n < 5) || vars.n > 7"]),
+        (&["hasReqHeader('a')"], &["vars.n < 5 ? hasReqHeader('a') : req.host == 'b'"]),
+        (&["hasReqHeader('a') || hasReqHeader('b')"], &["hasReqHeader('c')", "vars.n < 5"]),
+        (&["hasReqHeader('a') && hasReqHeader('b')"], &["hasReqHeader('a')", "vars.n < 5"]),
+        (&["timestamp(time.now).getHours() < 5"], &["timestamp(time.now).getHours() < 6 && vars.n < 5"]),
     ] {
         assert_eq!(judged(setting, reading), 1, "{setting:?} {reading:?}");
     }
@@ -134,9 +147,18 @@ fn what_is_missing_is_told_once() {
         [("TP414", 3)]
     );
     assert_eq!(tcp(&[setting.clone(), rule(&[], log)]), [("TP414", 3)]);
-    // What `||` absorbs may still be missing in the actions.
+    // So is what `||` absorbs, and what later rules read again, until it is set again.
     let absorbed = rule(&["conn.client_port == 1 || vars.n < 5"], log);
-    assert_eq!(tcp(&[setting, absorbed]), [("TP414", 3), ("TP414", 3)]);
+    assert_eq!(tcp(&[setting.clone(), absorbed]), [("TP414", 3)]);
+    let reading = rule(&["vars.n < 5"], DENY);
+    assert_eq!(tcp(&[setting.clone(), reading.clone(), reading.clone()]), [("TP414", 3)]);
+    let again = rule(&["conn.client_port < 3"], &set("n: 6"));
+    assert_eq!(tcp(&[setting, reading.clone(), again, reading]), [("TP414", 3), ("TP414", 5)]);
+    let list = "{type: restrict-ips, config: {enforce: false, allow: [0.0.0.0/0, \"::/0\"]}}";
+    let result = "actions.ngrok.restrict_ips.action";
+    let log = format!("{{type: log, config: {{metadata: {{a: \"${{{result}}}\"}}}}}}");
+    let read = rule(&[&format!("{result} == 'deny' || conn.client_port == 1")], &log);
+    assert_eq!(tcp(&[rule(&["conn.client_port > 5"], list), read]), [("TP412", 3)]);
 }
 
 #[test]
@@ -243,4 +265,17 @@ fn arguments_are_exchanged_only_where_that_helps() {
         assert_eq!(message(&format!("inCidrRanges('{first}', ['203.0.113.0/24'])")), expected);
     }
     assert_eq!(message("inCidrRange(conn.server_ip, conn.client_ip)"), "this is an address, not a network");
+}
+
+#[test]
+fn a_list_of_tokens_has_those_of_the_action() {
+    let jwt = "{type: jwt-validation, config: {issuer: {allow_list: [{value: \"https://a.example.com\"}]}, http: {tokens: \
+               [{type: jwt, method: header, name: Authorization, prefix: \"Bearer \"}]}, jws: {allowed_algorithms: [RS256], \
+               keys: {sources: {additional_jkus: [\"https://a.example.com/keys\"]}}}}}";
+    let tokens = "actions.ngrok.jwt_validation.tokens";
+    let reads = |at: &str| http(&[rule(&[], jwt), rule(&[&format!("{tokens}[{at}].verified")], DENY)]);
+    assert_eq!(reads("0"), []);
+    assert_eq!(reads("1"), [("TP216", 3)]);
+    let conditional = [rule(&["req.host == 'a'"], jwt), rule(&[&format!("{tokens}[0].verified")], DENY)];
+    assert_eq!(http(&conditional), [("TP412", 3)]);
 }

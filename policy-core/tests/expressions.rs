@@ -122,6 +122,82 @@ fn items_are_joined() {
     assert_eq!(codes(&[reads, "!('x-id' in req.headers)"]), 1);
 }
 
+/// What a condition can fail of, or never is, is told once, and only where it is so.
+#[test]
+fn findings_of_one_condition() {
+    let of = |phase: &str, text: &str| {
+        let (_, found) = load_policy(&policy(phase, &[text]), &CheckOptions::default());
+        found.iter().map(|item| item.code.id).collect::<Vec<_>>()
+    };
+    let header = "getReqHeader('a')";
+    for (text, expected) in [
+        ("L.size() > 0 && L[L.size() - 1] == 'b'", &[][..]),
+        ("size(L) > 0 && L[size(L) - 1] == 'b'", &[]),
+        ("L != [] && L[L.size() - 1] == 'b'", &[]),
+        ("L.size() == 0 || L[L.size() - 1] == 'b'", &[]),
+        ("L.size() > 0 ? L[L.size() - 1] == 'b' : false", &[]),
+        ("L.size() >= 2 && L[L.size() - 2] == 'b'", &[]),
+        ("L.size() in [2, 3] && L[1] == 'b'", &[]),
+        ("req.host.split('.')[req.host.split('.').size() - 1] == 'de'", &[]),
+        ("L[L.size() - 1] == 'b'", &["TP216"]),
+        ("L.size() > 0 && L[L.size() - 2] == 'b'", &["TP216"]),
+        ("L.size() > 0 && L[L.size()] == 'b'", &["TP216"]),
+        ("L.size() > 0 && L[size(req.headers) - 1] == 'b'", &["TP216"]),
+        ("L.size() in [1, 2] && L[1] == 'b'", &["TP216"]),
+        ("(L[0] == 'b' || true) && req.host == 'a'", &[]),
+        ("!(L[0] == 'b' && false) && req.host == 'a'", &[]),
+        ("L[0] == 'b' || req.host == 'x' || req.host != 'x'", &[]),
+        ("L[0] == 'b' || !(req.host == 'x' || req.host == 'y') || req.host in ['x', 'y']", &[]),
+        ("L[0] == 'b' || req.host == 'x' || req.host != 'y'", &["TP216"]),
+        ("L[0] == 'b' || req.host == 'x'", &["TP216"]),
+        (
+            "(hasReqHeader('a') && req.host == 'x' || 'a' in req.headers && req.host == 'y') && L[0] == 'b'",
+            &[],
+        ),
+        ("(req.host == 'a' ? L.size() > 1 : L.size() > 2) && L[1] == 'b'", &[]),
+        ("(req.host == 'a' ? L.size() > 1 : L.size() > 0) && L[1] == 'b'", &["TP216"]),
+        ("(hasReqHeader('a') || req.host == 'y') && L[0] == 'b'", &["TP216"]),
+    ] {
+        assert_eq!(of("on_http_request", &text.replace('L', header)), expected, "{text}");
+    }
+    for (text, expected) in [
+        ("C.exists(c, c.contains('nosuch'))", &["TP224"][..]),
+        ("C.exists(c, c.endsWith('.nosuch'))", &["TP224"]),
+        ("['nosuch'].exists(c, c in C)", &["TP224"]),
+        ("C.exists(c, c.contains('tor'))", &[]),
+        ("C.exists(c, c.endsWith('.tor'))", &[]),
+        ("C.exists(c, c.endsWith('anonymous'))", &[]),
+        ("C.exists(c, c.contains('azure.someservice'))", &[]),
+        ("C.exists(c, c.contains('frontdoor'))", &[]),
+        ("I == '2001:0db8::1'", &["TP214"]),
+        ("['2001:0db8::1', '10.0.0.0/8', '10.0.0.1'].exists(c, I == c)", &["TP214", "TP214"]),
+        ("['10.0.0.0/8'].all(c, c != I)", &["TP214"]),
+        ("string(I) == '10.0.0.0/8'", &["TP214"]),
+        ("string(I).lower() in ['10.0.0.0/8']", &["TP214"]),
+        ("I.indexOf('/') >= 0", &["TP214"]),
+        ("I.lastIndexOf('/') != -1", &["TP214"]),
+        ("['10.0.0.0/8'].exists(c, I.startsWith(c))", &["TP214"]),
+        ("['2001:db8::1'].exists(c, c == I)", &[]),
+        ("['10.0.0.0/8'].exists(c, inCidrRange(I, c))", &[]),
+        ("string(I) == '10.0.0.1'", &[]),
+        ("I.indexOf(':') >= 0", &[]),
+        ("conn.ts.start.getHours('+25:00') == 1", &["TP217"]),
+        ("timestamp('2026-01-01T00:00:00Z').getHours('+25:00') == 1", &["TP217"]),
+        ("I == 'YOUR_IP'", &["TP313"]),
+        ("string(I) in ['YOUR_IP']", &["TP313"]),
+        ("['YOUR_IP'].exists(c, c == I)", &["TP313"]),
+    ] {
+        let written = text
+            .replace("C.", "conn.client_ip.categories.")
+            .replace("in C", "in conn.client_ip.categories")
+            .replace("I ", "conn.client_ip ")
+            .replace("I.", "conn.client_ip.")
+            .replace("I)", "conn.client_ip)")
+            .replace("I,", "conn.client_ip,");
+        assert_eq!(of("on_tcp_connect", &written), expected, "{text}");
+    }
+}
+
 /// What exists on some protocols only is refused where the endpoint's protocol is known to lack it.
 #[test]
 fn protocols_decide_what_exists() {

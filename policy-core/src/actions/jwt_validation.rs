@@ -4,6 +4,7 @@
 //! examples as maps; both are read.
 
 use super::{ActionType, Ends, REQUEST_PHASE};
+use crate::cel::Shape;
 use crate::parse::{NodeKind, NodeRef};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
@@ -311,6 +312,12 @@ impl ActionType for JwtValidation {
             algorithms,
             jkus,
         })
+    }
+
+    fn result_shape(&self) -> Shape {
+        // It refuses whoever does not have all of them.
+        let tokens = Shape::List(vec![Shape::Any; self.tokens.len()]);
+        Shape::Map(vec![("tokens".into(), tokens)])
     }
 
     fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {

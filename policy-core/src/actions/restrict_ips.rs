@@ -6,6 +6,8 @@
 
 mod run;
 
+use std::borrow::Cow;
+
 use ipnetwork::IpNetwork;
 
 use super::{ActionType, Ends};
@@ -64,6 +66,8 @@ pub struct RestrictIps {
     pub dynamic_deny: Vec<Text>,
     /// IP policies that are named.
     pub ip_policies: Vec<Spanned<Box<str>>>,
+    /// The addresses that it permits with the IP policies that it names, if all of them are known.
+    with_policies: Option<RangeSet>,
 }
 
 impl ActionType for RestrictIps {
@@ -87,7 +91,15 @@ impl ActionType for RestrictIps {
         let (allow, deny) = (allow?.unwrap_or_default(), deny?.unwrap_or_default());
         let ((allow, dynamic_allow), (deny, dynamic_deny)) = (split(allow), split(deny));
         let ip_policies = named?.unwrap_or_default();
-        let action = Self { enforce: enforce?, allow, deny, dynamic_allow, dynamic_deny, ip_policies };
+        let mut action = Self {
+            enforce: enforce?,
+            allow,
+            deny,
+            dynamic_allow,
+            dynamic_deny,
+            ip_policies,
+            with_policies: None,
+        };
         let allow_at = fields.field("allow").map_or(cx.owner.1, |field| field.span);
         // What is permitted for some connections only, or by a misspelt field, is not known here.
         let known = action.dynamic_allow.is_empty() && !fields.incomplete;
@@ -98,6 +110,8 @@ impl ActionType for RestrictIps {
         if !fields.incomplete {
             action.check_entries(policies.as_deref().unwrap_or_default(), cx);
         }
+        let named = policies.filter(|policies| !policies.is_empty());
+        action.with_policies = named.map(|policies| action.permitted(&policies));
         Some(action)
     }
 
@@ -109,9 +123,15 @@ impl ActionType for RestrictIps {
         self.dynamic_allow.iter().chain(&self.dynamic_deny).for_each(each);
     }
 
-    fn lets_through(&self) -> Option<(RangeSet, &[CidrItem])> {
-        let known = self.enforce && self.ip_policies.is_empty() && self.dynamic_allow.is_empty();
-        known.then(|| (self.permitted(&[]), &*self.allow))
+    fn lets_through(&self) -> Option<(Cow<'_, RangeSet>, &[CidrItem])> {
+        if !self.enforce || !self.dynamic_allow.is_empty() {
+            return None;
+        }
+        let addresses = match self.ip_policies.is_empty() {
+            true => Cow::Owned(self.permitted(&[])),
+            false => Cow::Borrowed(self.with_policies.as_ref()?),
+        };
+        Some((addresses, &*self.allow))
     }
 
     fn open_ip_policies(&self) -> &[Spanned<Box<str>>] {

@@ -207,7 +207,7 @@ fn shape_of(value: &ConfigValue, flow: &Flow) -> Rc<Shape> {
         _ => None,
     };
     match whole.and_then(Expression::variable) {
-        Some(variable) => flow.shape(&variable),
+        Some(variable) => flow.shape(&State::Variable(variable)),
         None => Rc::new(value.shape(MOST_LEVELS)),
     }
 }

@@ -12,10 +12,11 @@ mod parts;
 mod values;
 
 pub(in crate::cel) use calls::URL_PARTS;
+pub(super) use failures::chain;
 pub(crate) use guards::{Guard, Guards};
 pub(super) use guards::{implied, known, worked};
 pub(crate) use parts::Key;
-pub(super) use parts::Parts;
+pub(super) use parts::{Parts, Stands};
 
 use super::code::{Code, Node, NodeId};
 use super::fold::Folded;
@@ -41,10 +42,19 @@ pub(super) fn report(
         let all = code.nodes.iter().enumerate().zip(&reached).filter(|(_, reached)| **reached);
         all.map(|((at, node), _)| (NodeId(u32::try_from(at).unwrap_or(u32::MAX)), node))
     };
+    let mut zones = Vec::new();
+    for (id, node) in nodes() {
+        if let Some(item) = time_zone(code, node) {
+            zones.push(code.span(id));
+            found.push(item);
+        }
+    }
     for (id, error) in &folded.failures {
-        // A pattern that does not compile has been told better.
+        // A pattern that does not compile, and a time zone that does not exist, have been told better.
         let span = code.span(*id);
-        if patterns.iter().any(|place| span.start <= place.start && place.end <= span.end) {
+        if zones.contains(&error.span)
+            || patterns.iter().any(|place| span.start <= place.start && place.end <= span.end)
+        {
             continue;
         }
         let message = format!("this part has no value: {}", error.fault);
@@ -63,7 +73,6 @@ pub(super) fn report(
     for (id, node) in nodes() {
         addresses::report(parts, (id, node), &mut order, &mut advice);
         values::report(parts, (id, node), &mut advice);
-        time_zone(code, node, &mut advice);
     }
     order.into_iter().for_each(|item| advice.push(item));
     found.append(advice);
@@ -87,22 +96,20 @@ fn shown(steps: u64) -> String {
 }
 
 /// A time zone that does not exist, where nothing else of the call is constant.
-fn time_zone(code: &Code, node: &Node, found: &mut Diagnostics) {
-    let Node::Call { name, arguments, .. } = node else { return };
-    let [at, zone] = **arguments else { return };
+fn time_zone(code: &Code, node: &Node) -> Option<Diagnostic> {
+    let Node::Call { name, arguments, .. } = node else { return None };
+    let [at, zone] = **arguments else { return None };
     if !name.starts_with("get") || *code.ty(at) != Type::Timestamp || code.is_constant(at) {
-        return;
+        return None;
     }
-    if let Some(Node::Const(Value::String(text))) = code.node(zone)
-        && let Some((fault, near)) = unknown_zone(text)
-    {
-        let here = Diagnostic::new(&cel::ALWAYS_FAILS, code.span(zone), fault.to_string());
-        found.push(match near {
-            Some(near) => {
-                let help = format!("did you mean `{near}`?");
-                here.with_help(help).with_fix_at(false, Some(code.span(zone)), format!("'{near}'"))
-            }
-            None => here.with_help("write a name such as `'Europe/Berlin'`, or an offset such as `'+01:00'`"),
-        });
-    }
+    let Some(Node::Const(Value::String(text))) = code.node(zone) else { return None };
+    let (fault, near) = unknown_zone(text)?;
+    let here = Diagnostic::new(&cel::ALWAYS_FAILS, code.span(zone), fault.to_string());
+    Some(match near {
+        Some(near) => {
+            let help = format!("did you mean `{near}`?");
+            here.with_help(help).with_fix_at(false, Some(code.span(zone)), format!("'{near}'"))
+        }
+        None => here.with_help("write a name such as `'Europe/Berlin'`, or an offset such as `'+01:00'`"),
+    })
 }

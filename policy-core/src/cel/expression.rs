@@ -7,7 +7,7 @@ use super::advice::failures::{MayFail, failures};
 use super::advice::{Guard, Guards, Key, Parts as AllParts, implied, known, worked};
 use super::check::check;
 use super::code::{Code, Node, NodeId};
-use super::conditions::{Condition, Depends, conditions};
+use super::conditions::{Written, clients, formula, path};
 use super::cost::Costs;
 use super::env::{Env, Fact};
 use super::fault::{EvalError, Fault};
@@ -17,11 +17,12 @@ use super::host::{EvalLimits, Host};
 use super::interpret::{Sink, evaluate};
 use super::parser::{CelLimits, parse};
 use super::pattern::compile_constants;
-use super::state::{self, Earlier, Shape, State, Unknown, Use};
+use super::state::{self, Earlier, Place, Shape, State, Unknown, Use};
 use super::types::Type;
 use super::value::Value;
 use super::{CONSTANT, TYPE_MISMATCH, advice};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::lpm::RangeSet;
 use crate::source::Span;
 
 /// An expression that has been checked and can be evaluated. Cheap to clone.
@@ -248,11 +249,17 @@ impl Expression {
                 }
                 let part_found = part.found.clone();
                 let judged = match &part.state {
-                    Some(state) => earlier.judge(state, Use::Read, part_found),
+                    Some(state) => {
+                        let path = &|| path(&expression.inner.code, part.node);
+                        earlier.judge(state, Use::Read(Place { expression: at, path }), part_found)
+                    }
                     None => Some(part_found),
                 };
-                told.insert(part.part);
-                judged.into_iter().for_each(|item| found.push(item));
+                // Where it is sure to be there, it may be missing in another place.
+                if let Some(item) = judged {
+                    told.insert(part.part);
+                    found.push(item);
+                }
             }
             for (state, span) in &expression.inner.asks {
                 let asked = Diagnostic::new(&CONSTANT, *span, "this is always false");
@@ -285,9 +292,14 @@ impl Expression {
         state::shape(&self.inner.code, self.inner.code.root, levels)
     }
 
-    /// The sides of it as a condition, with what each depends on. O(parts).
-    pub(crate) fn conditions(&self) -> Vec<(Condition, Depends)> {
-        conditions(&self.inner.code)
+    /// What it says as a condition, with what each test depends on. O(parts).
+    pub(crate) fn formula(&self) -> Written {
+        formula(&self.inner.code)
+    }
+
+    /// The addresses that a client may have for it to hold; `None` if that may be any. O(parts · networks).
+    pub(crate) fn clients(&self) -> Option<RangeSet> {
+        clients(&self.inner.code)
     }
 
     /// True if its value, as text, never has a slash: it is made of facts without one, and of texts without one.

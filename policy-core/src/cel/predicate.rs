@@ -28,6 +28,7 @@ use super::pattern::Pattern;
 use super::print::print;
 use crate::diagnostic::Diagnostics;
 use crate::lpm::{AddressSet, RangeSet, TestId};
+pub(super) use build::{hosts, networks};
 pub(crate) use gate::{Gate, GateFact};
 use literals::{Literal, Literals};
 pub(crate) use run::ClientAddress;

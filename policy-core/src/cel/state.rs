@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use super::advice::{Guard, URL_PARTS};
 use super::code::{Code, Node, NodeId};
+use super::conditions::Written;
 use super::types::Type;
 use super::value::Value;
 use crate::diagnostic::Diagnostic;
@@ -22,11 +23,20 @@ pub(crate) enum State {
     Result(&'static str),
 }
 
+/// Where an expression reads something.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'e> {
+    /// The number of the expression among those of its rule.
+    pub(crate) expression: usize,
+    /// What holds there, unless the expression has a value without it.
+    pub(crate) path: &'e dyn Fn() -> Vec<Written>,
+}
+
 /// How an expression uses it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Use {
+#[derive(Clone, Copy)]
+pub(crate) enum Use<'e> {
     /// Reads it, and fails without it.
-    Read,
+    Read(Place<'e>),
     /// Only asks whether it is there, as `has(…)` does.
     Ask,
 }
@@ -99,13 +109,13 @@ pub(crate) trait Earlier {
         false
     }
 
-    /// What is known of a variable, wherever it is set.
-    fn shape(&self, _variable: &str) -> Rc<Shape> {
+    /// What is known of a variable or of results, wherever they are left behind.
+    fn shape(&self, _: &State) -> Rc<Shape> {
         Rc::default()
     }
 
     /// What to say of a use; `found` is what would be said of a value that may be missing.
-    fn judge(&self, state: &State, of: Use, found: Diagnostic) -> Option<Diagnostic>;
+    fn judge(&self, state: &State, of: Use<'_>, found: Diagnostic) -> Option<Diagnostic>;
 }
 
 /// Nothing is known: everything may be missing.
@@ -116,8 +126,8 @@ impl Earlier for Unknown {
         None
     }
 
-    fn judge(&self, _: &State, of: Use, found: Diagnostic) -> Option<Diagnostic> {
-        (of == Use::Read).then_some(found)
+    fn judge(&self, _: &State, of: Use<'_>, found: Diagnostic) -> Option<Diagnostic> {
+        matches!(of, Use::Read(_)).then_some(found)
     }
 }
 
@@ -159,18 +169,26 @@ pub(super) fn asked(code: &Code, node: &Node) -> Option<State> {
     }
 }
 
-/// The way to a part from a variable by constant names: `vars.a.b[0]`; `None` for the variable itself.
-pub(super) fn way(code: &Code, id: NodeId) -> Option<(Box<str>, Vec<Step>)> {
+/// The way to a part from a variable, or from results, by constant names: `vars.a.b[0]`; `None` for the whole.
+pub(super) fn way(code: &Code, id: NodeId) -> Option<(State, Vec<Step>)> {
     let (mut at, mut way) = (id, Vec::new());
     loop {
         let node = code.node(at)?;
-        if let Some(State::Variable(name)) = variable(code, node) {
+        if let Some(state) = variable(code, node) {
             way.reverse();
-            return (!way.is_empty()).then_some((name, way));
+            return (!way.is_empty()).then_some((state, way));
         }
         let (operand, step) = match node {
             Node::Select { operand, field, optional: false } => (operand, Some(field)),
             Node::Index { operand, index, optional: false } => (operand, constant(code, *index)),
+            Node::Fact(fact) => {
+                let of = result_path(fact.path())?;
+                let fields = fact.path().strip_prefix(of)?.strip_prefix('.')?;
+                way.extend(fields.rsplit('.').map(|field| Step::Key(field.into())));
+                way.reverse();
+                // A result of its own is there with the others.
+                return (way.len() > 1).then_some((State::Result(of), way));
+            }
             _ => return None,
         };
         way.push(match step? {

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::actions::{KindFacts, NOBODY, WRONG_PROTOCOL};
-use crate::cel::{Clause, Expression, Value, adjoin, cover};
+use super::addresses::check_addresses;
+use crate::actions::{KindFacts, WRONG_PROTOCOL};
+use crate::cel::{Expression, Formula, Value, Work, adjoin, cover};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
-use crate::lpm::RangeSet;
 use crate::model::{Action, PhaseRules, Policy, Rule, RuleExpression};
 use crate::options::EndpointTraits;
 use crate::phase::Phase;
@@ -62,7 +62,7 @@ pub(crate) fn check_policy(
         check_phase(policy, phase, endpoint, serving, found);
     }
     check_repeats(policy, found);
-    check_lists_in_turn(policy, found);
+    check_addresses(policy, found);
     check_enforced(policy, found);
     if !policy.repeated.is_empty() {
         let repeated = Policy { phases: policy.repeated.clone(), span: policy.span, ..Policy::default() };
@@ -186,39 +186,6 @@ fn check_repeats(policy: &Policy, found: &mut Diagnostics) {
     }
 }
 
-/// Lists that every connection passes one after the other: who is still there at each.
-fn check_lists_in_turn(policy: &Policy, found: &mut Diagnostics) {
-    let mut through: Option<(RangeSet, Span)> = None;
-    for rule in Phase::ALL.into_iter().flat_map(|phase| policy.rules(phase)).filter(|rule| !rule.guarded) {
-        for action in &rule.actions {
-            let Some((next, entries)) = action.config.lets_through().filter(|(next, _)| !next.is_empty())
-            else {
-                continue;
-            };
-            let Some((before, first)) = &through else {
-                through = Some((next, action.span));
-                continue;
-            };
-            let both = before.without(&before.without(&next));
-            let earlier = |item: Diagnostic| item.with_label(*first, "this list has refused them");
-            if both.is_empty() {
-                let message =
-                    "no address is permitted by this list and by the one before: nobody comes through";
-                let help = "permit the same addresses in both, or put all into one list";
-                found.push(earlier(Diagnostic::new(&NOBODY, action.span, message).with_help(help)));
-                return;
-            }
-            for item in entries.iter().filter(|item| !before.meets(item.value)) {
-                let message =
-                    format!("a list before refuses all of `{}`: nobody comes in by this entry", item.value);
-                let help = "permit it there as well, or remove the entry";
-                found.push(earlier(Diagnostic::new(&NOBODY, item.span, message).with_help(help)));
-            }
-            through = Some((both, *first));
-        }
-    }
-}
-
 /// Actions that only look, with nobody who looks at their results.
 fn check_enforced(policy: &Policy, found: &mut Diagnostics) {
     let idle = || policy.actions().filter(|action| !action.config.enforced());
@@ -261,9 +228,9 @@ fn results_read(policy: &Policy) -> Vec<&'static str> {
 /// of several cover everything together.
 fn check_handled(policy: &Policy, endpoint: EndpointTraits, found: &mut Diagnostics) {
     let handles = |rule: &&Rule| rule.actions.iter().any(|action| action.config.handles());
-    let clauses = |phase: Phase| policy.rules(phase).filter(handles).map(clause).collect::<Vec<_>>();
+    let conditions = |phase: Phase| policy.rules(phase).filter(handles).map(condition).collect::<Vec<_>>();
     let early = [Phase::OnTcpConnect, Phase::OnHttpRequest];
-    if early.into_iter().any(|phase| cover(&clauses(phase))) {
+    if early.into_iter().any(|phase| cover(&conditions(phase), &mut Work::default())) {
         return;
     }
     let http = matches!(endpoint.scheme, Some(Scheme::Http | Scheme::Https))
@@ -276,7 +243,7 @@ fn check_handled(policy: &Policy, endpoint: EndpointTraits, found: &mut Diagnost
         "the endpoint has no upstream of its own: end with a rule without conditions, e.g. `- actions: [{type: deny}]`",
     );
     // Weighted routes, as ngrok's operator makes them: it knows which numbers come.
-    if early.into_iter().any(|phase| adjoin(&clauses(phase))) {
+    if early.into_iter().any(|phase| adjoin(&conditions(phase))) {
         diagnostic = diagnostic.with_severity(Severity::Warning);
     }
     if let Some((action, why)) = nearly_handles(policy, phase) {
@@ -285,11 +252,11 @@ fn check_handled(policy: &Policy, endpoint: EndpointTraits, found: &mut Diagnost
     found.push(diagnostic);
 }
 
-/// The conditions of a rule; those that are always true leave nothing.
-fn clause(rule: &Rule) -> Clause {
+/// The conditions of a rule together; those that are always true leave nothing.
+fn condition(rule: &Rule) -> Formula {
     let holds = |item: &RuleExpression| matches!(item.expression.constant(), Some(Value::Bool(true)));
     let always = !rule.guarded || !rule.expressions.is_empty() && rule.expressions.iter().all(holds);
-    if always { Vec::new() } else { rule.tests.clone() }
+    Formula::All(if always { Vec::new() } else { rule.tests.clone() })
 }
 
 /// The last action of a phase that handles some of the traffic, and why not all of it.
@@ -349,30 +316,6 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_nobody_can_use_are_told() {
-        let list = |allow: &str, deny: &str| {
-            format!("{{type: restrict-ips, config: {{allow: [{allow}], deny: [{deny}]}}}}")
-        };
-        let rules = |actions: &[String]| {
-            codes(&format!("on_tcp_connect: [{{actions: [{}]}}]", actions.join(", ")), |_| {})
-        };
-        let v6 = "\"2001:db8::/32\"";
-        let one = |allow: &str, deny: &str| rules(&[list(allow, deny)]);
-        assert_eq!(one(&format!("192.0.2.0/24, 198.51.100.3/32, {v6}"), "198.51.100.0/24"), ["TP440"]);
-        assert_eq!(one("\"2001:db8:1::/48\", 203.0.113.0/24", v6), ["TP440"]);
-        assert_eq!(one(&format!("198.51.100.0/24, {v6}"), "198.51.100.0/25, 198.51.100.128/25"), ["TP440"]);
-        assert_eq!(one(&format!("198.51.100.0/24, {v6}"), "198.51.100.0/25"), Vec::<&str>::new());
-        assert_eq!(one("198.51.100.0/24, 203.0.113.0/24", "0.0.0.0/0"), ["TP434"]);
-        let two = |first: &str, second: &str| {
-            rules(&[list(&format!("{first}, {v6}"), ""), list(&format!("{second}, {v6}"), "")])
-        };
-        assert_eq!(two("10.0.0.0/8", "10.1.0.0/16"), Vec::<&str>::new());
-        assert_eq!(two("10.0.0.0/8", "10.1.0.0/16, 192.0.2.0/24"), ["TP440"]);
-        let apart = rules(&[list("10.0.0.0/8", ""), list("192.0.2.0/24", "")]);
-        assert_eq!(apart, ["TP436", "TP440", "TP436"]);
-    }
-
-    #[test]
     fn a_misspelt_field_is_told_once() {
         let list = "on_tcp_connect: [{actions: [{type: restrict-ips, config: {allow_cidrs: [10.0.0.0/8]}}]}]";
         assert_eq!(codes(list, |_| {}), ["TP302"]);
@@ -394,6 +337,24 @@ mod tests {
             Vec::<&str>::new()
         );
         assert_eq!(all(&["rand.int(0, 1) == 0", "rand.int(0, 1) != 0"]), ["TP409"]);
+        assert_eq!(all(&["rand.int(0, 1) == 0 || true", "rand.int(0, 1) != 0"]), Vec::<&str>::new());
+        let (a, b) = ("hasReqHeader('a')", "hasReqHeader('b')");
+        let either = format!("{a} || {b}");
+        assert_eq!(all(&[&either, &format!("!({either})")]), Vec::<&str>::new());
+        assert_eq!(all(&[&either, &format!("!{a} && !{b}")]), Vec::<&str>::new());
+        assert_eq!(all(&[&either, &format!("!{a}")]), Vec::<&str>::new());
+        assert_eq!(all(&[&either, &format!("!{a} && req.host == 'a'")]), ["TP409"]);
+        // The expressions of a rule are joined by `&&`.
+        let both = |rest: &str| {
+            format!("{{expressions: [\"{a}\", \"{b}\"], actions: [{{type: deny}}]}}, {}", guarded(rest))
+        };
+        assert_eq!(of(&both(&format!("!{a} || !{b}"))), Vec::<&str>::new());
+        assert_eq!(of(&both(&format!("!({a} && {b})"))), Vec::<&str>::new());
+        assert_eq!(of(&both(&format!("!{a} && !{b}"))), ["TP409"]);
+        // What a rule in between changes may come out otherwise.
+        let add = "{type: add-headers, config: {headers: {a: b}}}";
+        let changed = format!("{}, {{actions: [{add}]}}, {}", guarded(&format!("!{a}")), guarded(a));
+        assert_eq!(of(&changed), ["TP409"]);
         assert_eq!(all(&["true"]), ["TP213"]);
         let forward = "{type: forward-internal, config: {url: \"https://a.internal\", on_error: continue}}";
         assert_eq!(of(&format!("{{actions: [{forward}]}}")), ["TP409"]);

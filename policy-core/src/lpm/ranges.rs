@@ -54,6 +54,12 @@ impl<K: Key> Ranges<K> {
         behind.checked_sub(1).and_then(|at| self.0.get(at)).is_some_and(|&(_, end)| first <= end)
     }
 
+    /// What is in one of the sets. O(n log n).
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        Self::new(self.0.iter().chain(&other.0).copied().collect())
+    }
+
     /// What is in this set and not in the other. O(n + m).
     #[must_use]
     pub fn without(&self, other: &Self) -> Self {
@@ -114,6 +120,24 @@ impl RangeSet {
     #[must_use]
     pub fn without(&self, other: &Self) -> Self {
         Self { v4: self.v4.without(&other.v4), v6: self.v6.without(&other.v6) }
+    }
+
+    /// Every address of both families.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { v4: Ranges::new(vec![(0, u32::MAX)]), v6: Ranges::new(vec![(0, u128::MAX)]) }
+    }
+
+    /// What is in both sets. O(n + m).
+    #[must_use]
+    pub fn common(&self, other: &Self) -> Self {
+        self.without(&self.without(other))
+    }
+
+    /// What is in one of the sets. O(n log n).
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        Self { v4: self.v4.with(&other.v4), v6: self.v6.with(&other.v6) }
     }
 
     /// True if the set holds the address; a mapped address is its IPv4 address. O(log n).

@@ -19,8 +19,10 @@ pub(super) fn report(
     order: &mut Option<Diagnostic>,
     found: &mut Diagnostics,
 ) {
-    let address = |id| parts.fact(id).filter(|_| parts.is_address(id));
-    let text = |id| parts.text(id).map(|text| (text, parts.code.span(parts.written(id).0)));
+    let address = |id| parts.address_fact(id);
+    // All that it may be; what stands for items of a list is not replaced as a whole.
+    let texts = |id| parts.texts(id).into_iter().map(|(at, text)| (text, parts.code.span(at)));
+    let whole = |with| parts.text(with).map(|_| parts.code.span(id));
     match node {
         Node::Matches { operand, pattern } => {
             if let Some(fact) = address(*operand) {
@@ -31,10 +33,9 @@ pub(super) fn report(
             ("_==_" | "_!=_", [a, b]) => {
                 let symbol = name.trim_matches('_');
                 let pair = address(*a).map(|fact| (fact, *b)).or_else(|| address(*b).map(|fact| (fact, *a)));
-                if let Some((fact, (text, place))) = pair.and_then(|(fact, other)| Some((fact, text(other)?)))
-                {
-                    let whole = (parts.code.span(id), *name == "_!=_");
-                    compared(fact, symbol, text, place, Some(whole), found);
+                if let Some((fact, other)) = pair {
+                    let whole = whole(other).map(|whole| (whole, *name == "_!=_"));
+                    texts(other).for_each(|(text, place)| compared(fact, symbol, text, place, whole, found));
                 }
             }
             ("_<_" | "_<=_" | "_>_" | "_>=_", [a, b]) => {
@@ -48,14 +49,21 @@ pub(super) fn report(
             }
             ("_in_", [item, list]) => {
                 if let (Some(fact), Some(Node::List(items))) = (address(*item), parts.written(*list).1) {
-                    for (text, place) in items.iter().filter_map(|(item, _)| text(*item)) {
+                    for (text, place) in items.iter().flat_map(|(item, _)| texts(*item)) {
                         compared(fact, "in", text, place, None, found);
                     }
                 }
             }
             ("startsWith" | "endsWith" | "contains", [of, part]) => {
-                if let (Some(fact), Some((text, place))) = (address(*of), text(*part)) {
-                    held(fact, name, text, (place, parts.code.span(id)), found);
+                if let Some(fact) = address(*of) {
+                    texts(*part)
+                        .for_each(|(text, place)| held(fact, name, text, (place, whole(*part)), found));
+                }
+            }
+            // A position is nothing that a test could take the place of.
+            ("indexOf" | "lastIndexOf", [of, part, ..]) => {
+                if let Some(fact) = address(*of) {
+                    texts(*part).for_each(|(text, place)| held(fact, name, text, (place, None), found));
                 }
             }
             ("inCidrRange" | "inCidrRanges", [first, second]) => {
@@ -215,7 +223,13 @@ const fn is_of_address(c: char) -> bool {
 }
 
 /// A part of an address that no address has, or that more addresses have than are meant.
-fn held(fact: &str, function: &str, text: &str, (place, whole): (Span, Span), found: &mut Diagnostics) {
+fn held(
+    fact: &str,
+    function: &str,
+    text: &str,
+    (place, whole): (Span, Option<Span>),
+    found: &mut Diagnostics,
+) {
     let shown = shorten(text);
     let verb = match function {
         "startsWith" => "begins with",
@@ -229,7 +243,10 @@ fn held(fact: &str, function: &str, text: &str, (place, whole): (Span, Span), fo
         let call = format!("inCidrRange({fact}, '{text}')");
         let item =
             never(&format!("`{function}` compares text, not networks")).with_help(format!("write `{call}`"));
-        found.push(item.with_fix_at(false, Some(whole), call));
+        found.push(match whole {
+            Some(whole) => item.with_fix_at(false, Some(whole), call),
+            None => item,
+        });
         return;
     }
     if let Some(odd) = text.chars().find(|c| !is_of_address(*c)) {

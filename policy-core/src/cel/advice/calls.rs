@@ -163,7 +163,22 @@ impl Parts<'_> {
 
     /// True for the address of a client or server.
     pub(super) fn is_address(&self, id: NodeId) -> bool {
-        matches!(self.fact(id), Some("conn.client_ip" | "conn.server_ip"))
+        self.address_fact(id).is_some()
+    }
+
+    /// The fact of an address, behind functions that leave it as it is.
+    pub(super) fn address_fact(&self, id: NodeId) -> Option<&'static str> {
+        const MOST: usize = 8;
+        let mut at = id;
+        for _ in 0..MOST {
+            match self.written(at).1? {
+                Node::Call { name: "string" | "lower" | "lowerAscii" | "trim", arguments, .. } => {
+                    at = *arguments.first()?;
+                }
+                _ => break,
+            }
+        }
+        self.fact(at).filter(|path| matches!(*path, "conn.client_ip" | "conn.server_ip"))
     }
 
     /// True for a text that is a URL by itself.
@@ -263,6 +278,20 @@ impl Parts<'_> {
     /// True for a path, which begins with a slash.
     pub(super) fn is_path(&self, of: NodeId) -> bool {
         matches!(self.fact(of), Some("req.url.path" | "req.url.raw_path" | "req.url.uri"))
+    }
+
+    /// How far in front of the end of a list or text a position is: 1 for `list.size() - 1`.
+    pub(super) fn before_end(&self, position: NodeId, of: NodeId) -> Option<u64> {
+        match self.written(position).1 {
+            Some(Node::Call { name: "_-_", arguments, .. }) => match **arguments {
+                [size, back] if self.is_size_of(size, of) => match self.constant(back) {
+                    Some(Value::Int(back)) => u64::try_from(*back).ok(),
+                    _ => None,
+                },
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     fn is_size_of(&self, id: NodeId, of: NodeId) -> bool {

@@ -12,6 +12,7 @@ use super::guards::{Guard, gives, present};
 use super::parts::{Key, Parts, Stands};
 use crate::cel;
 use crate::cel::code::{Code, Node, NodeId};
+use crate::cel::conditions::{Work, is_absorbed};
 use crate::cel::state::{self, Earlier, Shape, State, Step};
 use crate::cel::types::Type;
 use crate::cel::value::Value;
@@ -21,22 +22,24 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 #[derive(Clone, Debug)]
 pub(in crate::cel) struct MayFail {
     pub(in crate::cel) part: Key,
+    /// Its place in the code.
+    pub(in crate::cel) node: NodeId,
     /// One of these is enough.
     pub(in crate::cel) needs: Vec<Guard>,
     pub(in crate::cel) found: Diagnostic,
     /// What is missing then, if it comes from an earlier action.
     pub(in crate::cel) state: Option<State>,
     /// The way to it from a variable of an earlier action.
-    way: Option<(Box<str>, Vec<Step>)>,
+    way: Option<(State, Vec<Step>)>,
     /// The variable that must be a position of so many.
-    position: Option<(Box<str>, usize)>,
+    position: Option<(State, usize)>,
 }
 
 impl MayFail {
     /// True if an earlier action has made sure of it.
     pub(in crate::cel) fn is_sure(&self, earlier: &dyn Earlier) -> bool {
-        let entry = self.way.as_ref().is_some_and(|(name, way)| earlier.shape(name).find(way).is_some());
-        entry || self.position.as_ref().is_some_and(|(name, items)| earlier.shape(name).is_position(*items))
+        let entry = self.way.as_ref().is_some_and(|(of, way)| earlier.shape(of).find(way).is_some());
+        entry || self.position.as_ref().is_some_and(|(of, items)| earlier.shape(of).is_position(*items))
     }
 }
 
@@ -77,7 +80,7 @@ fn holds(known: &Known, needs: &[Guard]) -> bool {
 }
 
 /// The sides of a chain of `&&`, or of `||`.
-fn chain(code: &Code, id: NodeId, and: bool) -> Vec<NodeId> {
+pub(in crate::cel) fn chain(code: &Code, id: NodeId, and: bool) -> Vec<NodeId> {
     let mut sides = Vec::new();
     let mut open = vec![id];
     while let Some(id) = open.pop() {
@@ -127,7 +130,15 @@ pub(in crate::cel) fn failures(parts: &Parts<'_>, found: &mut Diagnostics) -> Ve
                         let found = Diagnostic::new(&cel::MAY_FAIL, code.span(id), message).with_help(help);
                         let state = parts.state(node);
                         let (way, position) = (state::way(code, id), parts.position(node));
-                        out.push(MayFail { part: parts.key(id), needs, found, state, way, position });
+                        out.push(MayFail {
+                            part: parts.key(id),
+                            node: id,
+                            needs,
+                            found,
+                            state,
+                            way,
+                            position,
+                        });
                     }
                 }
                 node.operands(&mut |operand| work.push((operand, known.clone())));
@@ -135,9 +146,15 @@ pub(in crate::cel) fn failures(parts: &Parts<'_>, found: &mut Diagnostics) -> Ve
         }
     }
     out.sort_by_key(|part| part.found.span);
-    // What is read twice is missing once.
+    // Others may decide without it, however they are put together.
+    let (mut work, mut looked_at) = (Work::default(), 0);
+    out.retain(|part| {
+        looked_at += 1;
+        looked_at > MOST_ABSORBED || !is_absorbed(parts, part.node, &part.needs, &mut work)
+    });
+    // What is read twice is missing once; what earlier actions leave behind may be missing in one place only.
     let mut told = HashSet::new();
-    out.retain(|part| told.insert(part.part));
+    out.retain(|part| part.state.is_some() || told.insert(part.part));
     out
 }
 
@@ -164,13 +181,10 @@ impl Parts<'_> {
     }
 
     /// The variable that a part takes for a position in a list that is written out, and the items of that.
-    fn position(&self, node: &Node) -> Option<(Box<str>, usize)> {
+    fn position(&self, node: &Node) -> Option<(State, usize)> {
         let Node::Index { operand, index, .. } = node else { return None };
         let Some(Node::List(items)) = self.written(*operand).1 else { return None };
-        match state::variable(self.code, self.written(*index).1?)? {
-            State::Variable(name) => Some((name, items.len())),
-            State::Result(_) => None,
-        }
+        Some((state::variable(self.code, self.written(*index).1?)?, items.len()))
     }
 
     /// True for an entry of a map, or item of a list, that is written out, if each of them has a key.
@@ -265,7 +279,7 @@ impl Parts<'_> {
             (Some(Node::Call { name: "url.parse" | "parseUrl", .. }), _) if matches!(shown, Some(Value::String(field)) if calls::URL_PARTS.contains(&&**field)) => {
                 Verdict::Never
             }
-            (_, Type::List(_)) => self.item_verdict(operand, shown),
+            (_, Type::List(_)) => self.item_verdict(operand, shown, index),
             (_, Type::Map(_)) if shown.is_some_and(|key| self.all_have(operand, key)) => Verdict::Never,
             (_, Type::Dyn) if !self.is_decoded(operand) => Verdict::Never,
             (_, Type::Map(_) | Type::Dyn) => {
@@ -322,10 +336,11 @@ impl Parts<'_> {
     }
 
     /// The item of a list.
-    fn item_verdict(&self, list: NodeId, index: Option<&Value>) -> Verdict {
-        let position = match index {
+    fn item_verdict(&self, list: NodeId, shown: Option<&Value>, index: Option<NodeId>) -> Verdict {
+        let position = match shown {
             Some(Value::Int(at)) => u64::try_from(*at).ok(),
-            _ => None,
+            // `list[list.size() - 2]` is there where `list[1]` is.
+            _ => index.and_then(|index| self.before_end(index, list)).and_then(|back| back.checked_sub(1)),
         };
         let (_, written) = self.written(list);
         let first = position == Some(0);
@@ -377,6 +392,8 @@ impl Parts<'_> {
     }
 }
 
+/// Parts of an expression that may fail, of which it is tried whether others decide without them.
+const MOST_ABSORBED: usize = 64;
 /// Items of a list that is written out, up to which positions are compared.
 const MOST_WRITTEN: usize = 64;
 

@@ -249,6 +249,11 @@ impl Parts<'_> {
             ("_in_", [item, of], true) => {
                 match self.constants(*of) {
                     Some(values) => {
+                        if let Some(Node::Call { name: "size", arguments, .. }) = self.written(*item).1 {
+                            let least = values.iter().map(|(_, value)| whole(value)).min().flatten();
+                            let least = least.and_then(|least| u64::try_from(least).ok()).unwrap_or(0);
+                            arguments.first().into_iter().for_each(|of| self.longer(*of, least, out));
+                        }
                         let values = values.into_iter().map(|(_, value)| value.clone()).collect();
                         out.push(Guard::OneOf(self.key(*item), values));
                     }

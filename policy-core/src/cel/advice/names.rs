@@ -265,6 +265,29 @@ const COUNTRIES: &str = "\
     SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO \
     TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW";
 
+/// Names that take the place of a `*`, as far as they are known: service tags of Azure, continents.
+const ANY: &str = "\
+    actiongroup apimanagement appconfiguration applicationinsightsavailability appservice appservicemanagement \
+    autonomousdevelopmentplatform azuread azureadvancedthreatprotection azurearcinfrastructure azureattestation \
+    azurebackup azurebotservice azurecloud azurecognitivesearch azureconnectors azurecontainerappsservice \
+    azurecontainerregistry azurecosmosdb azuredatabricks azuredataexplorermanagement azuredatalake \
+    azuredeviceupdate azuredevops azuredevspaces azuredigitaltwins azureeventgrid azurefrontdoor \
+    azurehealthcareapis azureidentity azureinformationprotection azureiothub azurekeyvault azureloadbalancer \
+    azureloadtestinginstancemanagement azuremachinelearning azuremachinelearninginference azuremanagedgrafana \
+    azuremonitor azuremonitorforsap azureopendatasets azureportal azureresourcemanager azuresecuritycenter \
+    azuresentinel azuresignalr azuresiterecovery azuresphere azurespringcloud azuresql azurestack azurestorage \
+    azuretrafficmanager azureupdatedelivery azurevideoanalyzerformedia azurewebpubsub batchnodemanagement \
+    changeanalysis chaosstudio cognitiveservicesfrontend cognitiveservicesmanagement containerappsmanagement \
+    datafactory datafactorymanagement dynamics365businesscentral dynamics365formarketing eoplocalization eventhub \
+    firstparty frontend backend gatewaymanager genevaactions guestandhybridmanagement hdinsight internet \
+    kustoanalytics logicapps logicappsmanagement m365managementactivityapi marketplace microsoftazurefluidrelay \
+    microsoftcloudappsecurity microsoftcontainerregistry microsoftdefenderforendpoint \
+    microsoftpurviewpolicydistribution officescans oneds powerbi powerplatforminfra powerplatformplex \
+    powerqueryonline scuba securitycopilot serialconsole servicebus servicefabric sql sqlmanagement storage \
+    storagemover storagesyncservice trafficmanager videoindexer virtualdesktop virtualnetwork vscode \
+    windowsadmincenter windowsvirtualdesktop \
+    africa america americas apac asia australia emea europe north oceania south";
+
 /// True for a category, and for every dotted prefix of one.
 pub(super) fn is_category(name: &str) -> bool {
     !name.is_empty() && CATEGORIES.iter().any(|known| lies_on(name, known))
@@ -325,8 +348,34 @@ pub(super) fn begins_category(text: &str) -> bool {
     })
 }
 
+/// True if a category or a dotted prefix of one ends with a text.
+pub(super) fn ends_category(text: &str) -> bool {
+    any_category(&|known| known.ends_with(text) || prefixes(known).any(|prefix| prefix.ends_with(text)))
+        || in_place_of_any(text)
+}
+
+/// True if a category holds a text.
+pub(super) fn within_category(text: &str) -> bool {
+    any_category(&|known| known.contains(text)) || in_place_of_any(text)
+}
+
+/// True if something is true of a category, names of Azure and continents filled in as far as they are known.
+fn any_category(test: &dyn Fn(&str) -> bool) -> bool {
+    CATEGORIES.iter().any(|known| match known.split_once('*') {
+        Some((open, rest)) => ANY.split_whitespace().any(|name| test(&format!("{open}{name}{rest}"))),
+        None => test(known),
+    })
+}
+
+/// True if a text has a name where any one can stand.
+fn in_place_of_any(text: &str) -> bool {
+    let before = |open: &str| open.trim_end_matches('.').rsplit('.').next().map(|last| format!("{last}."));
+    let opens = CATEGORIES.iter().filter_map(|known| known.split_once('*'));
+    opens.filter_map(|(open, _)| before(open)).any(|open| text.contains(&open))
+}
+
 /// A name and its dotted prefixes.
-fn prefixes(name: &'static str) -> impl Iterator<Item = &'static str> {
+fn prefixes(name: &str) -> impl Iterator<Item = &str> {
     let ends = name.match_indices('.').map(|(at, _)| at).chain([name.len()]);
     ends.filter_map(|end| name.get(..end))
 }

@@ -18,6 +18,28 @@ impl Key {
         hashed(&(0_u8, value.type_name(), value.to_string()))
     }
 
+    /// The key of a constant, equal for numbers that are equal whatever their types.
+    pub(in crate::cel) fn of_equal(value: &Value) -> Self {
+        let number = match value {
+            Value::Int(number) => number.to_string(),
+            Value::Uint(number) => number.to_string(),
+            Value::Double(number) if *number == 0.0 => "0".to_owned(),
+            Value::Double(number) => number.to_string(),
+            other => return Self::of_value(other),
+        };
+        hashed(&(3_u8, number))
+    }
+
+    /// The key of a call.
+    pub(in crate::cel) fn call(name: &str, arguments: &[Self]) -> Self {
+        hashed(&(14_u8, name, arguments))
+    }
+
+    /// The key of something else.
+    pub(in crate::cel) fn of(of: &impl Hash) -> Self {
+        hashed(&(4_u8, of))
+    }
+
     /// The entry of a map, or the item of a list.
     pub(in crate::cel) fn entry(of: Self, key: Self) -> Self {
         hashed(&(1_u8, of, key))
@@ -213,7 +235,7 @@ impl<'c> Parts<'c> {
                 Some((map, entry)) if name.starts_with("get") && !name.ends_with("Cookie") => {
                     Key::entry(map, entry)
                 }
-                _ => hashed(&(14_u8, name, arguments.iter().map(key).collect::<Vec<_>>())),
+                _ => Key::call(name, &arguments.iter().map(key).collect::<Vec<_>>()),
             },
             Node::Matches { operand, pattern } => hashed(&(15_u8, key(operand), pattern.written())),
             _ => {

@@ -4,7 +4,9 @@
 //! media types, names of headers, categories of addresses. Comparisons with items of a list are followed through
 //! `exists` and its like.
 
-use super::names::{begins_category, is_category, is_country, near_category, near_country};
+use super::names::{
+    begins_category, ends_category, is_category, is_country, near_category, near_country, within_category,
+};
 use super::parts::{Parts, Stands};
 use crate::cel;
 use crate::cel::code::{LoopKind, Node, NodeId};
@@ -39,7 +41,9 @@ enum How {
     Equal,
     /// `startsWith`.
     Begin,
-    /// `endsWith`, `contains`.
+    /// `endsWith`.
+    End,
+    /// `contains`.
     Hold,
     /// `>`.
     Above,
@@ -101,7 +105,8 @@ fn call(parts: &Parts<'_>, name: &str, a: NodeId, b: NodeId, found: &mut Diagnos
             (How::Equal, Some(How::Equal))
         }
         "startsWith" => (How::Begin, None),
-        "endsWith" | "contains" => (How::Hold, None),
+        "endsWith" => (How::End, None),
+        "contains" => (How::Hold, None),
         "_>_" => (How::Above, Some(How::Below)),
         "_>=_" => (How::AtLeast, Some(How::AtMost)),
         "_<_" => (How::Below, Some(How::Above)),
@@ -137,7 +142,7 @@ enum Of {
     Map(Kind),
 }
 
-impl Parts<'_> {
+impl<'c> Parts<'c> {
     fn kind(&self, id: NodeId) -> Option<Of> {
         // What is filtered more often than this, nobody has written.
         const LEVELS: usize = 16;
@@ -203,6 +208,18 @@ impl Parts<'_> {
         self.constant(id).map(|value| (self.written(id).0, value.clone())).into_iter().collect()
     }
 
+    /// The texts that a part may be: one, or all of a list that a variable goes over.
+    pub(super) fn texts(&self, id: NodeId) -> Vec<(NodeId, &'c str)> {
+        let text = |(at, value): (NodeId, &'c Value)| match value {
+            Value::String(text) => Some((at, &**text)),
+            _ => None,
+        };
+        if let Stands::Item(range) = self.stands(id) {
+            return self.constants(range).unwrap_or_default().into_iter().filter_map(text).collect();
+        }
+        self.constant(id).and_then(|value| text((self.written(id).0, value))).into_iter().collect()
+    }
+
     /// The fact behind an entry, an item or a call.
     fn behind(&self, id: NodeId) -> Option<&'static str> {
         const MOST: usize = 16;
@@ -244,6 +261,7 @@ fn compared(parts: &Parts<'_>, kind: Kind, of: NodeId, with: NodeId, how: How, f
         let verb = match how {
             How::Equal => "is never",
             How::Begin => "never begins with",
+            How::End => "never ends with",
             How::Hold => "never holds",
             How::Above => "is never greater than",
             How::AtLeast => "is never as great as",
@@ -287,7 +305,7 @@ fn never_number(kind: Kind, number: i64, how: How) -> Option<Never> {
         How::AtLeast => number > last,
         How::Below => number <= first,
         How::AtMost => number < first,
-        How::Begin | How::Hold => false,
+        How::Begin | How::End | How::Hold => false,
     };
     never.then(|| Never {
         why: why.to_owned(),
@@ -329,13 +347,17 @@ fn never_text(kind: Kind, text: &str, how: How) -> Option<Never> {
         Kind::Path if matches!(how, How::Equal | How::Begin) => path(text, how),
         Kind::Url if matches!(how, How::Equal | How::Begin) && !text.is_empty() => whole_url(text, how),
         Kind::Category if how == How::Begin && !begins_category(text) => Some(category(text)),
+        Kind::Category if how == How::End && !ends_category(text) => Some(category(text)),
+        Kind::Category if how == How::Hold && !within_category(text) => Some(category(text)),
         Kind::Protocol(all) if how == How::Equal && !all.contains(&text) => {
             let lower = text.to_ascii_lowercase();
             let near = all.contains(&&*lower).then_some(lower);
             let help = format!("it is one of `{}`", all.join("`, `"));
             Some(Never { why: "there is no such protocol here".to_owned(), help, fix: near })
         }
-        Kind::ContentType if text.contains(';') && matches!(how, How::Equal | How::Begin | How::Hold) => {
+        Kind::ContentType
+            if text.contains(';') && matches!(how, How::Equal | How::Begin | How::End | How::Hold) =>
+        {
             let bare = text.split(';').next().unwrap_or_default().trim().to_owned();
             let help = "compare the type alone, `.parameters`, or the whole header, `.raw`".to_owned();
             let fix = Some(bare).filter(|bare| !bare.is_empty() && how == How::Equal);

@@ -309,13 +309,13 @@ impl<'c> Builder<'c, '_> {
 }
 
 /// The networks of texts, as `inCidrRange` reads them: what is no network with a length holds nothing.
-fn networks<'t>(texts: impl IntoIterator<Item = &'t str>) -> RangeSet {
+pub(in crate::cel) fn networks<'t>(texts: impl IntoIterator<Item = &'t str>) -> RangeSet {
     let read = |text| cidr(text).ok().filter(|network| !network.bare).map(|network| network.network);
     RangeSet::from_networks(texts.into_iter().filter_map(read))
 }
 
 /// The addresses whose canonical text is among some: any other text equals none.
-fn hosts<'t>(texts: impl IntoIterator<Item = &'t str>) -> RangeSet {
+pub(in crate::cel) fn hosts<'t>(texts: impl IntoIterator<Item = &'t str>) -> RangeSet {
     let read = |text: &str| {
         let address: std::net::IpAddr = text.parse().ok()?;
         (address.to_canonical().to_string() == text).then_some(address.into())
