@@ -53,10 +53,7 @@ pub(crate) fn skipped(out: &mut impl Write, report: &Report) -> io::Result<()> {
 
 /// How much was checked and found, in one line.
 pub(crate) fn summary(report: &Report) -> String {
-    let files = &report.checked;
-    let count = |number: fn(&Diagnostics) -> usize| files.iter().map(|file| number(&file.diagnostics)).sum();
-    let (errors, warnings): (usize, usize) = (count(Diagnostics::errors), count(Diagnostics::warnings));
-    policy_core::diagnostic::summary(files.len(), errors, warnings)
+    policy_core::diagnostic::summary(report.checked.len(), report.errors(), report.warnings())
 }
 
 /// The findings of one file, each followed by an empty line.
