@@ -105,7 +105,10 @@ pub(super) fn is_agent(top: &Fields<'_>) -> bool {
 fn settings_likeness(top: &Fields<'_>, is_versioned: bool) -> Option<Likeness> {
     let of_one = |agent: &Field<'_>| {
         let Some(fields) = Fields::of(agent.value) else { return possible_if(agent.is_empty()) };
-        let keys = Tally::new(&fields, |key| is_setting(key) || is_meant(key, "authtoken"));
+        // Version 2 had a region.
+        let is_known =
+            |key: &str| is_setting(key) || is_meant(key, "authtoken") || is_versioned && key == "region";
+        let keys = Tally::new(&fields, is_known);
         match keys.is_mostly_ours() || is_versioned && keys.ours > 0 && keys.ours == keys.others {
             true => Likeness::Certain,
             false => possible_if(keys.others == 0),

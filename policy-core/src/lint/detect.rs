@@ -52,7 +52,7 @@ pub(super) enum Detected {
     Unknown,
 }
 
-/// True for a text with the name of a phase in it, however broken it is: a file with one is never passed over without a
+/// True for a text with the name of a phase in it, however broken it is: a file with one is never skipped without a
 /// word.
 ///
 /// ```
