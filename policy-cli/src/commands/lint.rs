@@ -54,6 +54,7 @@ pub(crate) struct Checked {
     pub(crate) diagnostics: Diagnostics,
 }
 
+/// Runs `policy lint`.
 pub(crate) fn run(args: &Lint) -> Result<Exit, Failure> {
     let options = options(args)?;
     let excluded = Excluded::new(&args.exclude)?;
@@ -147,7 +148,7 @@ impl Report {
     }
 }
 
-/// Lints files and folders. In a folder, files of other kinds are passed over.
+/// Lints files and folders. In a folder, files of other kinds are skipped.
 pub(crate) fn check(paths: &[PathBuf], kind: Kind, options: &CheckOptions, excluded: &Excluded) -> Report {
     let Expanded { files, skipped, failures } = expand(paths, excluded);
     let outside = |(link, folder): &(PathBuf, PathBuf)| Skipped {

@@ -18,6 +18,7 @@ const MOST: usize = 10;
 /// Findings in a summary: it has a bound of 1 MiB.
 const MOST_ROWS: usize = 1_000;
 
+/// All findings as annotations, and the job summary.
 pub(crate) fn findings(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let all =
         || report.checked.iter().flat_map(|file| file.diagnostics.iter().map(|item| (&file.source, item)));
