@@ -185,7 +185,9 @@ impl Api {
         self.show_once(&made).inspect_err(|_| {
             say(format_args!("the token is lost; revoke it: forwarder authtoken revoke {id}"));
         })?;
-        say(format_args!("this authtoken is {id}; it is shown once, the edge keeps its SHA-256 alone"));
+        say(format_args!(
+            "created authtoken {id}. Save the line on stdout: it is not shown again (the edge stores only a hash)"
+        ));
         if new.acl.is_empty() {
             say(format_args!("it may bind every address; `--acl bind:HOST` narrows that"));
         }
@@ -203,7 +205,9 @@ impl Api {
         self.show_once(&made).inspect_err(|_| {
             say(format_args!("the key is lost; delete it: forwarder api-key delete {id}"));
         })?;
-        say(format_args!("this API key is {id}; it is shown once, the edge keeps its SHA-256 alone"));
+        say(format_args!(
+            "created API key {id}. Save the line on stdout: it is not shown again (the edge stores only a hash)"
+        ));
         Ok(())
     }
 

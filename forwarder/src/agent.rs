@@ -210,7 +210,7 @@ pub(crate) async fn run_over(
             Ended::Stopped => return Ok(()),
             Ended::Restart => {
                 due = Due::All;
-                ("the edge lets this agent begin again".to_owned(), Lost::Alone)
+                ("the edge asked for a restart".to_owned(), Lost::Alone)
             }
             Ended::Reload(new) => {
                 (setup, due) = (*new, Due::Nothing);
@@ -241,7 +241,8 @@ pub(crate) async fn run_over(
         }
         let pause = pauses.next(lost, memory.return_time.unwrap_or(ReturnTime::UNKNOWN), draw());
         let wait = asked.map_or(pause, |asked| as_asked(asked).max(pause));
-        tracing::warn!(error, "not connected; connecting again in {} ms", wait.as_millis());
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        tracing::warn!(error, wait_ms, "not connected; reconnecting in {:.1} s", wait.as_secs_f64());
         tokio::select! {
             () = control.stop.cancelled() => return Ok(()),
             () = control.reload.notified() => due = Due::All,

@@ -30,7 +30,8 @@ pub(crate) enum Command {
     Completions(Completions),
 }
 
-/// Keep endpoints online at an edge, for servers that this machine can reach. Nothing listens for the network.
+/// Run the agent: dial out to an edge and publish services of this network as endpoints. Opens no port but the status
+/// API on 127.0.0.1:4040.
 #[derive(Args, Debug)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Agent {
@@ -88,16 +89,16 @@ pub(crate) struct AgentTcp {
     /// Share the traffic with endpoints of the same URL.
     #[arg(long)]
     pub(crate) pooling_enabled: bool,
-    /// Text for the API.
+    /// Metadata shown in the API.
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) metadata: String,
     /// Tell the upstream who connects, by the PROXY protocol.
     #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(u8).range(1..=2))]
     pub(crate) upstream_proxy_protocol: Option<u8>,
-    /// The edge.
+    /// Address of the edge.
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) connect_url: Option<String>,
-    /// Which authorities vouch for it: trusted, host, or a PEM file.
+    /// Certificate authorities (CAs) that the edge is verified with: trusted, host, or a PEM file.
     #[arg(long, value_name = "CAS")]
     pub(crate) connect_cas: Option<String>,
     /// A configuration for everything else; may be given several times.

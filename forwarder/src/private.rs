@@ -55,8 +55,11 @@ pub(crate) fn owned(path: &Path, found: &Metadata) -> io::Result<()> {
         return Ok(());
     }
     let path = path.display();
+    // Root that takes a folder over keeps its service out of it.
+    let take_over = if own == 0 { String::new() } else { format!(", or `chown {own} {path}`") };
     let message = format!(
-        "`{path}` belongs to user {owner} and this process runs as user {own}: run it as that user, or `chown {own} {path}`"
+        "`{path}` belongs to user {owner} and this process runs as user {own}: run it as that user, e.g. with \
+         `sudo -u '#{owner}'`{take_over}"
     );
     Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
 }

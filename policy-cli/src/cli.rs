@@ -66,10 +66,10 @@ pub(crate) struct Lint {
     /// IP policies that `restrict-ips` may name, by their ids; with the list files they name.
     #[arg(long, value_name = "FILE")]
     pub(crate) ip_policies: Option<PathBuf>,
-    /// Take what can be read in two ways as an error: bare addresses, bits behind a prefix, older names.
+    /// Report ambiguous input as errors: addresses without a prefix length, host bits, deprecated names.
     #[arg(long, conflicts_with = "lenient")]
     pub(crate) strict: bool,
-    /// Only warn of what is clear although it is not by the book: actions outside of rules, single rules.
+    /// Downgrade to warnings: actions outside a rule, a phase that is a single rule.
     #[arg(long)]
     pub(crate) lenient: bool,
     /// Exit with 1 on warnings too.
@@ -86,6 +86,7 @@ pub(crate) struct Lint {
     pub(crate) format: LintFormat,
 }
 
+/// What files are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     /// Tell by the keys.
@@ -102,6 +103,7 @@ pub(crate) enum Kind {
     List,
 }
 
+/// The protocol of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Protocol {
     Tcp,
@@ -110,6 +112,7 @@ pub(crate) enum Protocol {
     Https,
 }
 
+/// Where an endpoint can be reached from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum EndpointBinding {
     Public,
@@ -117,6 +120,7 @@ pub(crate) enum EndpointBinding {
     Kubernetes,
 }
 
+/// How findings are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LintFormat {
     /// For people.
@@ -244,6 +248,7 @@ pub(crate) struct Completions {
     pub(crate) shell: clap_complete::Shell,
 }
 
+/// How an answer is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For people.

@@ -26,6 +26,7 @@ pub use load::{AgentFiles, load_agent_files};
 pub use read::load_agent;
 pub(crate) use read::{check_document, is_setting};
 pub use settings::{AgentSettings, ConnectCas, ConsoleUi, LogFormat, LogLevel, UpdateChannel};
+pub(crate) use tunnels::KEYS as TUNNEL_KEYS;
 pub use tunnels::Tunnel;
 pub(crate) use upstream::INVALID_UPSTREAM;
 pub use upstream::{Upstream, UpstreamScheme};

@@ -25,12 +25,13 @@ use crate::url::{EndpointUrl, HostPort, Scheme};
 pub use crate::endpoint_policy::PolicySource;
 pub use crate::endpoint_policy::ReadPolicy;
 pub use admin::AdminListener;
+pub(crate) use agents::AGENTS_KEYS;
 pub use agents::{AgentListener, CertificateFiles, PoliciesForward};
 pub use ip_policies::ReadListOf;
 pub use limits::{EdgeLimits, SourceShare, endpoint_share};
 pub use load::{EdgeFiles, Incomplete, LoadedPolicy, Programs, load_edge_files};
-pub(crate) use read::check_document;
 pub use read::load_edge;
+pub(crate) use read::{ENDPOINT_KEYS, INTERNAL_KEYS, TOP_KEYS, check_document};
 
 static INVALID_LISTEN: Code = Code::error("TP451", "invalid-listen-address");
 static TARGET_NOT_SERVED: Code = Code::warning("TP455", "target-not-served").ngrok(&["ERR_NGROK_3200"]);

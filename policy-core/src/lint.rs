@@ -1,5 +1,6 @@
 //! Lint: every check of a file, whatever kind of file it is.
 
+mod configurations;
 mod detect;
 mod documents;
 mod embedded;

@@ -327,8 +327,8 @@ fn action<'d>(node: NodeRef<'d>, flat: bool, place: Place<'_>, reader: &Reader<'
     let facts = facts_of(name);
     if let Some(facts) = facts.filter(|facts| !facts.phases.contains(place.phase)) {
         let phases: Vec<_> = facts.phases.iter().map(Phase::name).collect();
-        let message = format!("`{name}` cannot stand in {}", place.phase);
-        let help = format!("it can stand in `{}`", phases.join("`, `"));
+        let message = format!("`{name}` is not allowed in {}", place.phase);
+        let help = format!("use it in `{}`", phases.join("`, `"));
         reader.report(Diagnostic::new(&ACTION_PHASE, kind.span, message).with_help(help));
         return None;
     }

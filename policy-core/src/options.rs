@@ -21,9 +21,9 @@ pub struct CheckOptions {
     pub limits: Limits,
     /// The endpoint a policy is for. A configuration says it itself.
     pub endpoint: EndpointTraits,
-    /// What may be read in two ways is an error: bare addresses, bits behind a prefix, legacy spellings.
+    /// What may be read in two ways is an error: bare addresses, host bits, legacy spellings.
     pub strict: bool,
-    /// What is clear although it is not by the book is a warning: rules without `actions`, phases that are no
+    /// What is clear although it is malformed is a warning: rules without `actions`, phases that are no
     /// list.
     pub lenient: bool,
     /// True where the policy is about to be served: a list that allows nobody is a warning then, and so is an end without

@@ -126,7 +126,7 @@ impl fmt::Display for UrlFault {
         match self {
             Self::NoScheme => f.write_str("it has no scheme such as `tcp://`"),
             Self::Scheme => f.write_str("its scheme is none of http, https, tls and tcp"),
-            Self::Part => f.write_str("it goes on behind host and port"),
+            Self::Part => f.write_str("it continues after host and port"),
             Self::UserInfo => f.write_str("it has a user name"),
             Self::NoHost => f.write_str("it has no host"),
             Self::Character(c) => write!(f, "a host name holds no {c:?}"),

@@ -152,7 +152,7 @@ impl Expected {
             }
             Outcome::Denied { .. } if !admits => {
                 let is_refusal =
-                    ["is in no allow entry", "is in the deny entry"].iter().any(|it| reason.contains(it));
+                    ["matches no allow entry", "is in the deny entry"].iter().any(|it| reason.contains(it));
                 assert!(is_refusal, "{reason}");
             }
             other => panic!("{address} in {}: {other:?}, {reason}", self.rule()),

@@ -16,11 +16,13 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// An answer with a body.
     pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Result<Self, Fault> {
         let body = policy_core::json::to_vec(body).map_err(|error| Fault::internal(&error))?;
         Ok(Self { status, body })
     }
 
+    /// An answer without a body.
     pub(super) fn nothing() -> Self {
         Self { status: StatusCode::NO_CONTENT, body: Vec::new() }
     }
@@ -51,6 +53,7 @@ struct Details {
 }
 
 impl Fault {
+    /// A fault with a message for the caller.
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, code: None, message: message.into() }
     }
@@ -70,10 +73,12 @@ impl Fault {
         Self::new(StatusCode::NOT_IMPLEMENTED, message).coded(NOT_SERVED)
     }
 
+    /// No object of this id.
     pub(super) fn not_found(id: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, format!("there is no `{}`", bounded(id)))
     }
 
+    /// A method that the path does not take, with those that it does.
     pub(super) fn wrong_method(allowed: &str) -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, format!("this path takes {allowed}"))
     }
@@ -84,6 +89,7 @@ impl Fault {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the edge failed; its log says why")
     }
 
+    /// What the store refused, as a status with its code.
     pub(super) fn from_identity(error: IdentityError, id: &str) -> Self {
         match error {
             IdentityError::NotFound => Self::not_found(id),

@@ -11,8 +11,11 @@ use super::{Admin, Answer, Call, Fault, owner};
 use crate::identity::{ApiKey, ApiKeyId, ApiKeyPatch, NewApiKey};
 use crate::link::Hidden;
 
+/// The path of the collection.
 pub(super) const COLLECTION: &str = "api_keys";
+/// The kind of object in events.
 pub(super) const KIND: &str = "api_key";
+/// What a list of API keys may be filtered by, and how it is cut.
 pub(super) const LIST: List = List {
     path: COLLECTION,
     key: "keys",
@@ -26,6 +29,7 @@ pub(super) const LIST: List = List {
     ],
 };
 
+/// An API key as the API shows it.
 #[derive(Serialize)]
 pub(super) struct View {
     id: String,
@@ -39,6 +43,7 @@ pub(super) struct View {
 }
 
 impl View {
+    /// The key as it is shown.
     pub(super) fn of(key: ApiKey, call: &Call) -> Self {
         Self {
             uri: call.uri(COLLECTION, key.id),
@@ -76,6 +81,7 @@ fn parse(id: &str) -> Result<ApiKeyId, Fault> {
 }
 
 impl Admin {
+    /// A page of API keys.
     pub(super) fn list_api_keys(&self, call: &Call) -> Result<Answer, Fault> {
         LIST.answer(
             call,
@@ -87,6 +93,7 @@ impl Admin {
         )
     }
 
+    /// Creates an API key, whose text only this answer has.
     pub(super) fn create_api_key(&self, call: &Call) -> Result<Answer, Fault> {
         let body: Create = call.json()?;
         let new = NewApiKey {
@@ -102,11 +109,13 @@ impl Admin {
         Answer::json(StatusCode::CREATED, &view)
     }
 
+    /// One API key.
     pub(super) fn read_api_key(&self, call: &Call, id: &str) -> Result<Answer, Fault> {
         let key = self.identity.api_key(parse(id)?).ok_or_else(|| Fault::not_found(id))?;
         Answer::json(StatusCode::OK, &View::of(key, call))
     }
 
+    /// Changes the texts of an API key.
     pub(super) fn update_api_key(&self, call: &Call, id: &str) -> Result<Answer, Fault> {
         let Update { description, metadata, .. } = call.json()?;
         let key = self.identity.update_api_key(parse(id)?, ApiKeyPatch { description, metadata });
@@ -115,6 +124,7 @@ impl Admin {
         Answer::json(StatusCode::OK, &view)
     }
 
+    /// Deletes an API key; it takes effect immediately.
     pub(super) fn delete_api_key(&self, call: &Call, id: &str) -> Result<Answer, Fault> {
         let id_of = parse(id)?;
         let before = self.identity.api_key(id_of);

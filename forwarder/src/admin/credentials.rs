@@ -11,8 +11,11 @@ use super::{Admin, Answer, Call, Fault, owner};
 use crate::identity::{Credential, CredentialId, CredentialPatch, NewCredential};
 use crate::link::Hidden;
 
+/// The path of the collection.
 pub(super) const COLLECTION: &str = "credentials";
+/// The kind of object in events.
 pub(super) const KIND: &str = "tunnel_credential";
+/// What a list of authtokens may be filtered by, and how it is cut.
 pub(super) const LIST: List = List {
     path: COLLECTION,
     key: COLLECTION,
@@ -31,6 +34,7 @@ pub(super) const LIST: List = List {
     ],
 };
 
+/// An authtoken as the API shows it.
 #[derive(Serialize)]
 pub(super) struct View {
     id: String,
@@ -49,6 +53,7 @@ pub(super) struct View {
 }
 
 impl View {
+    /// The authtoken as it is shown.
     pub(super) fn of(credential: Credential, call: &Call) -> Self {
         Self {
             uri: call.uri(COLLECTION, credential.id),
@@ -100,6 +105,7 @@ fn parse(id: &str) -> Result<CredentialId, Fault> {
 }
 
 impl Admin {
+    /// A page of authtokens.
     pub(super) fn list_credentials(&self, call: &Call) -> Result<Answer, Fault> {
         LIST.answer(
             call,
@@ -111,6 +117,7 @@ impl Admin {
         )
     }
 
+    /// Creates an authtoken, whose text only this answer has.
     pub(super) fn create_credential(&self, call: &Call) -> Result<Answer, Fault> {
         let body: Create = call.json()?;
         let new = NewCredential {
@@ -130,11 +137,13 @@ impl Admin {
         Answer::json(StatusCode::CREATED, &view)
     }
 
+    /// One authtoken.
     pub(super) fn read_credential(&self, call: &Call, id: &str) -> Result<Answer, Fault> {
         let credential = self.identity.credential(parse(id)?).ok_or_else(|| Fault::not_found(id))?;
         Answer::json(StatusCode::OK, &View::of(credential, call))
     }
 
+    /// Changes the rules and texts of an authtoken.
     pub(super) fn update_credential(&self, call: &Call, id: &str) -> Result<Answer, Fault> {
         let Update { description, metadata, acl, allow_cidrs, deny_cidrs, expires_at, .. } = call.json()?;
         let patch = CredentialPatch { description, metadata, acl, allow_cidrs, deny_cidrs, expires_at };
@@ -147,6 +156,7 @@ impl Admin {
         Answer::json(StatusCode::OK, &view)
     }
 
+    /// Revokes an authtoken and ends its sessions.
     pub(super) fn delete_credential(&self, call: &Call, id: &str) -> Result<Answer, Fault> {
         let id_of = parse(id)?;
         let before = self.identity.credential(id_of);

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{Admin, Answer, Call, Caller, Fault};
 
+/// The path of the running edge.
 pub(super) const EDGE: &str = "edge";
 
 /// The part of the edge that the API shows and reloads.
@@ -79,6 +80,7 @@ pub struct AgentsOfOwner {
 }
 
 impl AgentsOfOwner {
+    /// An owner of whose agents none is counted yet.
     pub(crate) const fn new(id: String, name: String) -> Self {
         Self { id, name, agents: 0, endpoints: 0 }
     }
@@ -95,6 +97,7 @@ pub struct OfflineTarget {
 }
 
 impl OfflineTarget {
+    /// A target that is offline.
     pub(crate) const fn new(url: String, endpoints: Vec<String>) -> Self {
         Self { url, endpoints }
     }
@@ -171,6 +174,7 @@ pub struct ChangedPolicy {
 }
 
 impl ChangedPolicy {
+    /// The digests of a policy before and after a reload.
     pub(crate) const fn new(endpoint: String, before: Option<String>, after: Option<String>) -> Self {
         Self { endpoint, before, after }
     }
@@ -188,6 +192,7 @@ impl Admin {
         call.path.strip_prefix('/').is_some_and(|path| path.split('/').next() == Some(EDGE))
     }
 
+    /// Answers for the status and reload of the edge.
     pub(super) fn route_edge(&self, call: &Call, verb: Option<&str>) -> Result<Answer, Fault> {
         let edge = self.edge.as_ref().ok_or_else(|| Fault::not_served(&call.path))?;
         match (verb, &call.method) {

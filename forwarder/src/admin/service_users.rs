@@ -10,9 +10,11 @@ use super::page::List;
 use super::{Admin, Answer, Call, Fault, api_keys, credentials};
 use crate::identity::{NewServiceUser, ServiceUser, ServiceUserId, ServiceUserPatch};
 
+/// The path of the collection.
 pub(super) const COLLECTION: &str = "service_users";
 /// What older clients call them.
 pub(super) const OLDER: &str = "bot_users";
+/// What a list may be filtered by.
 pub(super) const FIELDS: Fields = &[
     ("id", Kind::Text),
     ("uri", Kind::Text),
@@ -54,6 +56,7 @@ fn parse(id: &str) -> Result<ServiceUserId, Fault> {
 }
 
 impl Admin {
+    /// A page of service users.
     pub(super) fn list_service_users(&self, call: &Call, path: &'static str) -> Result<Answer, Fault> {
         let list = List { path, key: path, fields: FIELDS };
         list.answer(
@@ -66,6 +69,7 @@ impl Admin {
         )
     }
 
+    /// Creates a service user.
     pub(super) fn create_service_user(&self, call: &Call, path: &str) -> Result<Answer, Fault> {
         let body: Body = call.json()?;
         let new = NewServiceUser { name: body.name.unwrap_or_default(), active: body.active.unwrap_or(true) };
@@ -75,11 +79,13 @@ impl Admin {
         Answer::json(StatusCode::CREATED, &view)
     }
 
+    /// One service user.
     pub(super) fn read_service_user(&self, call: &Call, path: &str, id: &str) -> Result<Answer, Fault> {
         let user = self.identity.service_user(parse(id)?).ok_or_else(|| Fault::not_found(id))?;
         Answer::json(StatusCode::OK, &View::of(user, call, path))
     }
 
+    /// Changes a service user.
     pub(super) fn update_service_user(&self, call: &Call, path: &str, id: &str) -> Result<Answer, Fault> {
         let body: Body = call.json()?;
         let patch = ServiceUserPatch { name: body.name, active: body.active };
@@ -92,6 +98,7 @@ impl Admin {
         Answer::json(StatusCode::OK, &view)
     }
 
+    /// Deletes a service user with its authtokens and API keys.
     pub(super) fn delete_service_user(&self, call: &Call, path: &str, id: &str) -> Result<Answer, Fault> {
         let id_of = parse(id)?;
         let before = self.identity.with_owned(id_of);

@@ -14,8 +14,11 @@ use super::{Admin, Answer, Call, Fault};
 const MOST_VERSION: usize = 64;
 /// Bytes of a policy that a list shows; a longer one stands in the endpoint itself.
 const MAX_LISTED_POLICY: usize = 1_024;
+/// The path of the sessions.
 pub(super) const SESSIONS: &str = "tunnel_sessions";
+/// The path of the endpoints.
 pub(super) const ENDPOINTS: &str = "endpoints";
+/// What a list of sessions may be filtered by, and how it is cut.
 pub(super) const SESSION_LIST: List = List {
     path: SESSIONS,
     key: SESSIONS,
@@ -34,6 +37,7 @@ pub(super) const SESSION_LIST: List = List {
         ("principal_name", Kind::Text),
     ],
 };
+/// What a list of endpoints may be filtered by, and how it is cut.
 pub(super) const ENDPOINT_LIST: List = List {
     path: ENDPOINTS,
     key: ENDPOINTS,
@@ -283,6 +287,7 @@ impl Admin {
         (Some(Ref::to(id)), name)
     }
 
+    /// A page of sessions, or one of them.
     pub(super) fn read_sessions(&self, call: &Call, id: Option<&str>) -> Result<Answer, Fault> {
         let mut views = self.sessions.sessions();
         for view in &mut views {
@@ -294,6 +299,7 @@ impl Admin {
         show(call, SESSION_LIST, views, id, |view| &view.id)
     }
 
+    /// Ends a session.
     pub(super) fn stop_session(&self, id: &str) -> Result<Answer, Fault> {
         if !self.sessions.stop(id) {
             return Err(Fault::not_found(id));
@@ -302,10 +308,12 @@ impl Admin {
         Answer::json(StatusCode::OK, &serde_json::Map::new())
     }
 
+    /// Asks an agent to restart.
     pub(super) fn restart_session(&self, id: &str) -> Result<Answer, Fault> {
-        self.ask_agent(id, Wish::Restart, "begin again", 804)
+        self.ask_agent(id, Wish::Restart, "restart", 804)
     }
 
+    /// Asks an agent to update itself.
     pub(super) fn update_session(&self, call: &Call, id: &str) -> Result<Answer, Fault> {
         /// Clients repeat the id of the path.
         #[derive(Deserialize)]
@@ -332,6 +340,7 @@ impl Admin {
         }
     }
 
+    /// A page of endpoints, or one of them.
     pub(super) fn read_endpoints(&self, call: &Call, id: Option<&str>) -> Result<Answer, Fault> {
         let mut views = self.sessions.endpoints();
         for view in &mut views {

@@ -560,6 +560,12 @@ mod tests {
         let dialer = format!("{:?}", loaded.setup.dialer);
         assert!(dialer.contains("127.0.0.9:53") && dialer.contains("lo") == CHOOSES_INTERFACE, "{dialer}");
         assert_eq!(loaded.notes.is_empty(), CHOOSES_INTERFACE, "{:?}", loaded.notes);
+        write(
+            "version: 3\nagent: {authtoken: t, connect_url: \"localhost:1\", crl_url: \"https://crl.example/a\"}\n\
+             endpoints: [{name: one, url: \"tcp://a.internal:22\", upstream: {url: 22}}]\n",
+        );
+        let loaded = load(Chosen::All).expect("fine");
+        assert_eq!(loaded.notes, ["`crl_url` has no effect: revocation lists are not asked for"]);
         write("version: 3\nendpoints: [{nme: one}]\n");
         assert!(matches!(load(Chosen::All), Err(OptionsError::Invalid(_))));
     }

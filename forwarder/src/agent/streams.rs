@@ -82,7 +82,7 @@ impl<N: Network> Streams<N> {
             }
             Ok(Ok(StreamType::Restart)) => {
                 if command(&mut stream, can_restart(self.remote_management)).await {
-                    tracing::info!("the edge lets this agent begin again");
+                    tracing::info!("the edge asked for a restart");
                     return Some(Ended::Restart);
                 }
             }

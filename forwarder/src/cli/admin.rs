@@ -16,7 +16,7 @@ pub(crate) struct Reach {
     /// The edge's `admin.listen`, such as https://edge.example.com:4041; the API key comes from FORWARDER_API_KEY.
     #[arg(long, value_name = "URL", global = true, conflicts_with_all = ["config", "socket"])]
     pub(crate) url: Option<String>,
-    /// The authorities that vouch for an https:// edge, as a PEM file [default: those of this machine].
+    /// Certificate authorities (CAs) of an https:// edge, as a PEM file [default: those of this machine].
     #[arg(long, value_name = "FILE", global = true, requires = "url")]
     pub(crate) ca: Option<PathBuf>,
     /// Print JSON.
@@ -101,18 +101,18 @@ pub(crate) struct NewAuthtoken {
     /// For people, at most 255 characters.
     #[arg(long, value_name = "TEXT")]
     pub(crate) description: Option<String>,
-    /// When it stops to count: a time such as 2027-01-31T00:00:00Z, or from now: 90d, 12h.
+    /// When it expires: 90d, 12h or an RFC 3339 time such as 2027-01-31T00:00:00Z.
     #[arg(long, value_name = "TIME")]
     pub(crate) expires: Option<String>,
 }
 
-/// Make, list and delete API keys: what administrates over a network. The first one is made over the socket.
+/// Manage API keys for the admin API over TCP. Create the first one on the edge itself (Unix socket).
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   forwarder api-key create --description terraform > key
   forwarder api-key list
   FORWARDER_API_KEY=$(cat key) forwarder session list --url http://127.0.0.1:4041
-  forwarder api-key delete ak_01K…       it counts no more at once")]
+  forwarder api-key delete ak_01K…       takes effect immediately")]
 pub(crate) struct ApiKey {
     #[command(flatten)]
     pub(crate) reach: Reach,

@@ -55,7 +55,7 @@ pub(crate) struct Check {
     pub(crate) config: PathBuf,
 }
 
-/// The authority that vouches for the edge to its agents.
+/// Manage the edge's certificate authority (CA) for agent connections.
 #[derive(Args, Debug)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Ca {
@@ -84,7 +84,7 @@ pub(crate) struct CaShow {
 /// Make a new authority for the names in the configuration. The file that agents trust then holds the new one,
 /// the one before, and the one whose certificate the edge shows until it is reloaded.
 #[derive(Args, Debug)]
-#[command(after_help = "A running edge goes on with its old certificate: give the file to all agents first,
+#[command(after_help = "A running edge keeps its old certificate: give the file to all agents first,
 then `forwarder reload`. Once `ca/previous.pem` is removed
 from the state folder, the next reload takes the old authority out of the file.
 

@@ -56,7 +56,7 @@ impl fmt::Display for ProxyUrlError {
         f.write_str(match self {
             Self::Scheme => "the URL of the proxy begins with none of `http://`, `https://` and `socks5://`",
             Self::Address => "the URL of the proxy has no host, or a port that is none",
-            Self::Rest => "the URL of the proxy goes on behind host and port",
+            Self::Rest => "the URL of the proxy continues after host and port",
             Self::Credentials => {
                 "user or password in the URL of the proxy are broken: percent-encode `:`, `@`, `/` and `%`; \
                  socks5 takes 1 to 255 bytes of each"

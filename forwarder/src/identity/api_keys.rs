@@ -50,10 +50,12 @@ pub struct ApiKeyPatch {
 }
 
 impl ApiKey {
+    /// Refuses texts that are too long.
     pub(super) fn check(&self) -> Result<(), IdentityError> {
         check_notes(&self.description, &self.metadata)
     }
 
+    /// The key with some fields changed.
     pub(super) fn patched(&self, patch: ApiKeyPatch) -> Self {
         let mut new = self.clone();
         new.description = patch.description.unwrap_or(new.description);

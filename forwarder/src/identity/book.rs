@@ -395,6 +395,7 @@ impl Identity {
         self.0.save()
     }
 
+    /// Writes when authtokens were last used.
     #[cfg(test)]
     pub(super) fn write_uses(&self) {
         self.0.write_uses();

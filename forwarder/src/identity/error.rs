@@ -37,7 +37,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Malformed => {
-                "the authtoken has not the form of one; copy the whole text that `forwarder authtoken create` printed"
+                "this is not an authtoken; copy the whole line that `forwarder authtoken create` printed"
             }
             Self::Unknown => "no credential has this authtoken; it may have been revoked",
             Self::Expired => "the authtoken has expired; create a new one",

@@ -93,6 +93,7 @@ impl Ids {
         Self { last }
     }
 
+    /// A new id, greater than those before.
     pub(super) fn next(&mut self) -> Ulid {
         let fresh = Ulid::generate();
         // The last id of all time is never reached: 2^80 ids in one millisecond.

@@ -122,6 +122,7 @@ pub struct CredentialPatch {
 }
 
 impl ServiceUser {
+    /// Refuses an empty name, and one that is too long.
     pub(super) fn check(&self) -> Result<(), IdentityError> {
         if self.name.trim().is_empty() {
             return Err(IdentityError::Invalid {
@@ -132,6 +133,7 @@ impl ServiceUser {
         check_length("name", &self.name, MAX_DESCRIPTION, None)
     }
 
+    /// The service user with some fields changed.
     pub(super) fn patched(&self, patch: ServiceUserPatch) -> Self {
         Self {
             name: patch.name.unwrap_or_else(|| self.name.clone()),
@@ -179,6 +181,7 @@ impl Credential {
         Err(IdentityError::Invalid { code: None, message: message.to_owned() })
     }
 
+    /// The authtoken with some fields changed.
     pub(super) fn patched(&self, patch: CredentialPatch) -> Self {
         let mut new = self.clone();
         new.description = patch.description.unwrap_or(new.description);
@@ -200,6 +203,7 @@ impl Credential {
         earlier || rules(self) != rules(old)
     }
 
+    /// True from the time of expiry on.
     pub(super) fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
     }

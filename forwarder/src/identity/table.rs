@@ -33,6 +33,7 @@ impl Uses {
         Self { last_ms: AtomicI64::new(ms), kept_ms: AtomicI64::new(ms) }
     }
 
+    /// Notes a use.
     pub(super) fn note(&self, now: Timestamp) {
         self.last_ms.fetch_max(now.as_millisecond(), Ordering::Relaxed);
     }
@@ -46,6 +47,7 @@ impl Uses {
         self.last().filter(|last| last.as_millisecond() > self.kept_ms.load(Ordering::Relaxed))
     }
 
+    /// Notes that the use of a time is on disk.
     pub(super) fn kept(&self, at: Timestamp) {
         self.kept_ms.fetch_max(at.as_millisecond(), Ordering::Relaxed);
     }
@@ -62,6 +64,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// An authtoken that was not used yet.
     pub(super) fn new(credential: Credential, rules: Rules) -> Self {
         let uses = Arc::new(Uses::new(credential.last_used_at));
         Self { credential, acl: Arc::new(rules.acl), sources: rules.sources, uses }
@@ -91,6 +94,7 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// The copy of what the store holds.
     pub(super) fn from_records(records: Records) -> Result<Self, StoreError> {
         let mut table = Self::default();
         for user in records.service_users {
@@ -107,6 +111,7 @@ impl Table {
         Ok(table)
     }
 
+    /// All authtokens, by id.
     pub(super) fn credentials(&self) -> &BTreeMap<CredentialId, Entry> {
         &self.credentials
     }
@@ -119,15 +124,18 @@ impl Table {
         user.max(credential).max(api_key).unwrap_or_default()
     }
 
+    /// All API keys, by id.
     pub(super) fn api_keys(&self) -> &BTreeMap<ApiKeyId, ApiKey> {
         &self.api_keys
     }
 
+    /// Adds or replaces an API key.
     pub(super) fn put_key(&mut self, key: ApiKey) {
         self.keys_by_hash.insert(key.sha256, key.id);
         self.api_keys.insert(key.id, key);
     }
 
+    /// Removes an API key.
     pub(super) fn remove_key(&mut self, id: ApiKeyId) {
         if let Some(key) = self.api_keys.remove(&id) {
             self.keys_by_hash.remove(&key.sha256);
@@ -149,21 +157,25 @@ impl Table {
         self.service_users.get(&owner).is_some_and(|owner| owner.active)
     }
 
+    /// Adds or replaces an authtoken.
     pub(super) fn put(&mut self, entry: Entry) {
         self.by_hash.insert(entry.credential.sha256, entry.credential.id);
         self.credentials.insert(entry.credential.id, entry);
     }
 
+    /// Removes an authtoken.
     pub(super) fn remove(&mut self, id: CredentialId) {
         if let Some(entry) = self.credentials.remove(&id) {
             self.by_hash.remove(&entry.credential.sha256);
         }
     }
 
+    /// The authtokens of a service user.
     pub(super) fn owned_by(&self, owner: ServiceUserId) -> impl Iterator<Item = &Entry> {
         self.credentials.values().filter(move |entry| entry.credential.owner_id == Some(owner))
     }
 
+    /// The authtoken of a hash, if it is valid now.
     pub(super) fn by_token(&self, hash: &TokenHash, now: Timestamp) -> Result<&Entry, Refusal> {
         // The hashes in the map are compared in constant time.
         let entry = self.by_hash.get(hash).and_then(|id| self.credentials.get(id));
@@ -175,6 +187,7 @@ impl Table {
         self.by_hash.get(hash).copied()
     }
 
+    /// The authtoken of an id, if it is valid now.
     pub(super) fn by_id(&self, id: CredentialId, now: Timestamp) -> Result<&Entry, Refusal> {
         self.alive(self.credentials.get(&id).ok_or(Refusal::Unknown)?, now)
     }

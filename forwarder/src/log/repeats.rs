@@ -33,6 +33,7 @@ pub(crate) enum Line {
 }
 
 impl<K: Clone + Eq + Hash> Repeats<K> {
+    /// Nothing was written yet; lines of a kind are counted for this long at a time.
     pub(crate) fn new(every: Duration) -> Self {
         Self { every, keys: Mutex::default() }
     }

@@ -43,7 +43,7 @@ fn a_token_from_its_making_to_its_end() {
         run(&api, &[&args[..], &["--description", "spare", "--expires", "90d"]].concat());
     assert_eq!((code, token.lines().count()), (0, 1), "{said}");
     let token = token.trim();
-    assert!(said.contains("shown once") && !said.contains(token), "{said}");
+    assert!(said.contains("not shown again") && !said.contains(token), "{said}");
     let principal = api.identity.authenticate(token, [127, 0, 0, 1].into(), Timestamp::now()).expect("alive");
     assert!(principal.acl.permits("x.b.internal", None) && !principal.acl.permits("a.internal", Some(23)));
     assert!(principal.expires_at.is_some());

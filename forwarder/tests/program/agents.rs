@@ -119,8 +119,8 @@ fn a_full_edge_says_when_to_come_again() {
     let token = site.token(&[]);
     let _first = site.agent(&token, &echo_device().to_string(), &DEVICE);
     let second = site.agent_unchecked(&token, &echo_device().to_string(), &DEVICE);
-    let line = second.wait_for(&["ERR_NGROK_108", "connecting again in "]);
-    let wait = line.split_once("again in ").and_then(|(_, rest)| rest.split(' ').next());
+    let line = second.wait_for(&["ERR_NGROK_108", "reconnecting in "]);
+    let wait = line.split_once("wait_ms=").and_then(|(_, rest)| rest.split(' ').next());
     let wait: u64 = wait.expect("a time").parse().expect("a time");
     assert!((15_000..=16_500).contains(&wait), "{line}");
 }

@@ -32,7 +32,7 @@ fn the_guides_second_policy_admits_its_address_and_nobody_else() {
     let (admitted, object) = (edge.event_of("127.0.0.1"), edge.event_of("127.0.0.2"));
     assert_eq!(object["decision"], "deny");
     assert_eq!(object["ip_policy"]["decision"], "block");
-    assert_eq!(object["reason"], "127.0.0.2 is in no allow entry");
+    assert_eq!(object["reason"], "127.0.0.2 matches no allow entry");
     assert_eq!(object["conn"]["bytes_out"], 0);
     assert_eq!(object["target"], serde_json::Value::Null);
     assert_eq!(object["policy_sha256"], admitted["policy_sha256"]);

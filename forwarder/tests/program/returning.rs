@@ -52,8 +52,8 @@ fn one_agent_is_back_soon_after_its_edge_was_gone() {
     let agent = site.agent(&site.token(&[]), &crate::harness::echo_device().to_string(), &DEVICE);
     site.edge.restart();
     // From the agent's own words, so that a machine that is busy meanwhile changes nothing.
-    let line = agent.wait_for(&["not connected", "connecting again in "]);
-    let wait = line.split_once("again in ").and_then(|(_, rest)| rest.split(' ').next());
+    let line = agent.wait_for(&["not connected", "reconnecting in "]);
+    let wait = line.split_once("wait_ms=").and_then(|(_, rest)| rest.split(' ').next());
     let wait: u64 = wait.expect("a time").parse().expect("a time");
     assert!(wait <= 1_250, "{line}");
 }

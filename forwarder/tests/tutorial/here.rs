@@ -58,6 +58,8 @@ impl Here {
             ("$PWD/target/release", self.build().display().to_string()),
             ("$REPOSITORY/target/release", self.build().display().to_string()),
             ("~/remote-access", self.folder.path("remote-access").display().to_string()),
+            ("sudo useradd --system --shell /usr/sbin/nologin forwarder", "true".to_owned()),
+            ("sudo -u forwarder ", String::new()),
             ("sudo ", String::new()),
             // The ports, and a server with a key instead of the machine's own.
             (":20022", format!(":{}", self.edge.port)),

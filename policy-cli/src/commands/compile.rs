@@ -10,6 +10,7 @@ use crate::cli::Compile;
 use crate::exit::{Exit, Failure, after_output};
 use crate::ip_policies;
 
+/// Runs `policy compile`.
 pub(crate) fn run(args: &Compile) -> Result<Exit, Failure> {
     let mut options = CompileOptions::default();
     options.phases = PhaseSet::of(&Phase::ALL);

@@ -38,6 +38,7 @@ pub(crate) struct Decided<'p> {
     pub(crate) listed_at: Option<ListedAt>,
 }
 
+/// Runs `policy eval`.
 pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
     let stdin = Path::new("-");
     if args.policy == stdin && args.ips.as_deref() == Some(stdin) {
@@ -157,6 +158,7 @@ impl Known {
         Ok(Self { given, endpoint, now: args.now, seed: args.seed })
     }
 
+    /// The facts of a connection from an address.
     pub(crate) fn facts(&self, ip: IpAddr) -> Facts<'_> {
         let mut facts = Facts::new(ip).with(&self.given);
         if let Some(endpoint) = &self.endpoint {
@@ -230,6 +232,7 @@ fn meets(decided: &Decided<'_>, expected: &Expectation) -> bool {
 }
 
 impl<'p> Decided<'p> {
+    /// The program that decided.
     pub(crate) fn program(&self) -> &'p Program {
         self.run.program()
     }

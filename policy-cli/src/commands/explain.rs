@@ -8,6 +8,7 @@ use policy_core::diagnostic::{catalog, did_you_mean, page};
 use crate::cli::Explain;
 use crate::exit::{Exit, Failure};
 
+/// Runs `policy explain`.
 pub(crate) fn run(args: &Explain) -> Result<Exit, Failure> {
     let wanted = args.code.to_lowercase();
     // The readable name works as well as the number.

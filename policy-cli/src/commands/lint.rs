@@ -54,6 +54,7 @@ pub(crate) struct Checked {
     pub(crate) diagnostics: Diagnostics,
 }
 
+/// Runs `policy lint`.
 pub(crate) fn run(args: &Lint) -> Result<Exit, Failure> {
     let options = options(args)?;
     let excluded = Excluded::new(&args.exclude)?;
@@ -74,14 +75,10 @@ pub(crate) fn run(args: &Lint) -> Result<Exit, Failure> {
         LintFormat::Github => render::github::findings(&mut io::stdout().lock(), &report),
     };
     let written = written.and_then(|()| out.flush());
-    let empty = report.is_empty();
-    if empty {
-        warn("nothing was checked: no policy and no configuration (*.yml, *.yaml, *.json) was found");
+    if let Some(message) = report.general_warning().filter(|_| args.format != LintFormat::Github) {
+        warn(message);
     }
-    match report.finish(written, args.deny_warnings)? {
-        Exit::Yes if empty && args.deny_warnings => Ok(Exit::No),
-        exit => Ok(exit),
-    }
+    report.finish(written, args.deny_warnings)
 }
 
 /// What the call says of the endpoint, and how strictly to look.
@@ -106,9 +103,30 @@ fn options(args: &Lint) -> Result<CheckOptions, Failure> {
 }
 
 impl Report {
-    /// True if there was nothing to check and nothing went wrong.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.checked.is_empty() && self.failures.is_empty()
+    /// A warning about the run as a whole, which has no place in a file: there was nothing to check.
+    pub(crate) const fn general_warning(&self) -> Option<&'static str> {
+        match self.checked.is_empty() && self.failures.is_empty() {
+            true => {
+                Some("nothing was checked: no policy and no configuration (*.yml, *.yaml, *.json) was found")
+            }
+            false => None,
+        }
+    }
+
+    /// The errors of all files.
+    pub(crate) fn errors(&self) -> usize {
+        self.checked.iter().map(|file| file.diagnostics.errors()).sum()
+    }
+
+    /// The warnings of all files, and of the run as a whole.
+    pub(crate) fn warnings(&self) -> usize {
+        let of_files: usize = self.checked.iter().map(|file| file.diagnostics.warnings()).sum();
+        of_files + usize::from(self.general_warning().is_some())
+    }
+
+    /// Findings that are counted and not listed.
+    pub(crate) fn not_listed(&self) -> usize {
+        self.checked.iter().map(|file| file.diagnostics.dropped()).sum()
     }
 
     /// Leaves one error of each fault: what only follows from it in other files is not told.
@@ -118,8 +136,7 @@ impl Report {
 
     /// Says what could not be read, and gives the verdict.
     pub(crate) fn finish(self, written: io::Result<()>, deny_warnings: bool) -> Result<Exit, Failure> {
-        let bad = |found: &Diagnostics| found.has_errors() || deny_warnings && found.warnings() > 0;
-        let verdict = match self.checked.iter().any(|file| bad(&file.diagnostics)) {
+        let verdict = match self.errors() > 0 || deny_warnings && self.warnings() > 0 {
             _ if !self.failures.is_empty() => Exit::Usage,
             true => Exit::No,
             false => Exit::Yes,
@@ -131,7 +148,7 @@ impl Report {
     }
 }
 
-/// Lints files and folders. In a folder, files of other kinds are passed over.
+/// Lints files and folders. In a folder, files of other kinds are skipped.
 pub(crate) fn check(paths: &[PathBuf], kind: Kind, options: &CheckOptions, excluded: &Excluded) -> Report {
     let Expanded { files, skipped, failures } = expand(paths, excluded);
     let outside = |(link, folder): &(PathBuf, PathBuf)| Skipped {

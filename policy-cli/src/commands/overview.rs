@@ -12,6 +12,7 @@ use crate::exit::{Exit, Failure};
 use crate::files::Excluded;
 use crate::render;
 
+/// Runs `policy` without arguments.
 pub(crate) fn run() -> Result<Exit, Failure> {
     let mut report = check(&[PathBuf::from(".")], Kind::Auto, &CheckOptions::default(), &Excluded::default());
     report.drop_consequences();

@@ -7,6 +7,7 @@ use clap::CommandFactory;
 use crate::cli::{Cli, Completions};
 use crate::exit::{Exit, Failure};
 
+/// Prints completions for a shell.
 pub(crate) fn completions(args: &Completions) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "policy", &mut script);
@@ -14,6 +15,7 @@ pub(crate) fn completions(args: &Completions) -> Result<Exit, Failure> {
     Ok(Exit::Yes)
 }
 
+/// Prints the manual page.
 pub(crate) fn man() -> Result<Exit, Failure> {
     let mut page = Vec::new();
     clap_mangen::Man::new(Cli::command()).render(&mut page)?;

@@ -18,6 +18,7 @@ use crate::commands::eval::Decided;
 /// Lists up to this length are shown whole, longer ones by their deciding entry.
 const WHOLE_LIST: usize = 16;
 
+/// A decision with every step that led to it.
 pub(crate) fn decision(out: &mut impl Write, decided: &Decided<'_>) -> io::Result<()> {
     writeln!(out, "on_tcp_connect   client {}", decided.run.facts().client_ip())?;
     let rules = decided.program().rules(Phase::OnTcpConnect);

@@ -18,6 +18,7 @@ const MOST: usize = 10;
 /// Findings in a summary: it has a bound of 1 MiB.
 const MOST_ROWS: usize = 1_000;
 
+/// All findings as annotations, and the job summary.
 pub(crate) fn findings(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let all =
         || report.checked.iter().flat_map(|file| file.diagnostics.iter().map(|item| (&file.source, item)));
@@ -30,7 +31,10 @@ pub(crate) fn findings(out: &mut impl Write, report: &Report) -> io::Result<()> 
             }
         }
     }
-    left_out += report.checked.iter().map(|file| file.diagnostics.dropped()).sum::<usize>();
+    left_out += report.not_listed();
+    if let Some(message) = report.general_warning() {
+        writeln!(out, "::warning title=policy lint::{}", data(message))?;
+    }
     writeln!(out, "{}", super::text::summary(report))?;
     super::text::skipped(out, report)?;
     if left_out > 0 {
@@ -83,6 +87,9 @@ fn property(text: &str) -> String {
 /// A table of all findings, in Markdown.
 fn summary(report: &Report) -> String {
     let mut out = format!("### policy lint\n\n{}\n", super::text::summary(report));
+    if let Some(message) = report.general_warning() {
+        let _ = writeln!(out, "\nwarning: {message}");
+    }
     let all =
         || report.checked.iter().flat_map(|file| file.diagnostics.iter().map(|item| (&file.source, item)));
     let rows = all().count();
@@ -97,8 +104,7 @@ fn summary(report: &Report) -> String {
         // Writing to a text cannot fail.
         let _ = writeln!(out, "| {file}:{} | {severity} {code}: {message} | {help} |", at.line);
     }
-    let dropped: usize = report.checked.iter().map(|file| file.diagnostics.dropped()).sum();
-    let more = rows.saturating_sub(MOST_ROWS) + dropped;
+    let more = rows.saturating_sub(MOST_ROWS) + report.not_listed();
     if more > 0 {
         let _ = writeln!(out, "\n… and {more} more");
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::net::IpAddr;
 
-use policy_core::diagnostic::Diagnostic;
+use policy_core::diagnostic::{Diagnostic, Severity};
 use policy_core::evaluate::Record;
 use policy_core::exchange::{Effect, Reply};
 use policy_core::json;
@@ -20,7 +20,15 @@ const VERSION: u32 = 1;
 struct Findings<'a> {
     version: u32,
     diagnostics: Vec<Finding<'a>>,
+    /// What is said of the run as a whole, without a place in a file.
+    notifications: Vec<Notification<'a>>,
     summary: Summary<'a>,
+}
+
+#[derive(Serialize)]
+struct Notification<'a> {
+    severity: &'a str,
+    message: &'a str,
 }
 
 #[derive(Serialize)]
@@ -80,14 +88,18 @@ pub(crate) fn findings(out: &mut impl Write, report: &Report) -> io::Result<()> 
     let files = &report.checked;
     let diagnostics =
         files.iter().flat_map(|file| file.diagnostics.iter().map(|item| finding(&file.source, item)));
+    let severity = Severity::Warning.name();
+    let notifications =
+        report.general_warning().into_iter().map(|message| Notification { severity, message });
     let findings = Findings {
         version: VERSION,
         diagnostics: diagnostics.collect(),
+        notifications: notifications.collect(),
         summary: Summary {
             files: files.len(),
-            errors: files.iter().map(|file| file.diagnostics.errors()).sum(),
-            warnings: files.iter().map(|file| file.diagnostics.warnings()).sum(),
-            not_listed: files.iter().map(|file| file.diagnostics.dropped()).sum(),
+            errors: report.errors(),
+            warnings: report.warnings(),
+            not_listed: report.not_listed(),
             passed_over: &report.passed_over,
             skipped: report.skipped.iter().map(|skipped| &*skipped.name).collect(),
         },

@@ -15,7 +15,7 @@ use crate::commands::lint::Report;
 
 /// Lines shown before the line of a finding.
 const LINES_BEFORE: u32 = 1;
-/// Files that were passed over and are named.
+/// Files that were skipped and are named.
 const MAX_PASSED_OVER: usize = 10;
 /// A longer window is not drawn: only its place is named.
 const WIDEST_WINDOW: usize = 4_096;
@@ -36,7 +36,9 @@ fn passed_over(out: &mut impl Write, names: &[String]) -> io::Result<()> {
         return Ok(());
     }
     let shown = names.get(..MAX_PASSED_OVER).unwrap_or(names);
-    write!(out, "passed over, neither policy nor configuration: {}", shown.join(", "))?;
+    let (files, are) = if names.len() == 1 { ("file", "is") } else { ("files", "are") };
+    write!(out, "skipped {} {files} that {are} neither policy nor configuration: ", names.len())?;
+    write!(out, "{}", shown.join(", "))?;
     match names.len() - shown.len() {
         0 => writeln!(out),
         more => writeln!(out, " and {more} more (`--format json` has all)"),
@@ -53,10 +55,7 @@ pub(crate) fn skipped(out: &mut impl Write, report: &Report) -> io::Result<()> {
 
 /// How much was checked and found, in one line.
 pub(crate) fn summary(report: &Report) -> String {
-    let files = &report.checked;
-    let count = |number: fn(&Diagnostics) -> usize| files.iter().map(|file| number(&file.diagnostics)).sum();
-    let (errors, warnings): (usize, usize) = (count(Diagnostics::errors), count(Diagnostics::warnings));
-    policy_core::diagnostic::summary(files.len(), errors, warnings)
+    policy_core::diagnostic::summary(report.checked.len(), report.errors(), report.warnings())
 }
 
 /// The findings of one file, each followed by an empty line.

@@ -329,7 +329,7 @@ fn next_has_no_slash(parts: &[TemplatePart]) -> bool {
 fn written_fault(parts: &[TemplatePart], scheme: Option<Scheme>, span: Span) -> Option<Diagnostic> {
     let authority = Authority::of(parts);
     if let Some(tail) = authority.tail() {
-        let message = format!("the target goes on behind its host and port: `{}`", shorten(&tail));
+        let message = format!("the target continues after its host and port: `{}`", shorten(&tail));
         let help = "an endpoint URL ends there; requests keep their path";
         return Some(Diagnostic::new(&INVALID_URL, span, message).with_help(help));
     }

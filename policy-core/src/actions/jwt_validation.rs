@@ -74,6 +74,9 @@ const ALGORITHMS: &[(&str, SigningAlgorithm)] = &[
     ("EdDSA", SigningAlgorithm::EdDsa),
 ];
 
+/// Claims that name a key.
+const CLAIMS: &[(&str, ())] = &[("kid", ())];
+
 /// A token that must be there.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -203,7 +206,7 @@ static SOURCES: Field<OneOf<Record<Vec<Text>>>> = Field::required(
 );
 static TOKEN_CLAIMS: Field<Items<Choice<()>>> = Field::optional(
     "token_claims",
-    Items::of(Choice { of: &[("kid", ())] }),
+    Items::of(Choice { of: CLAIMS }),
     "Which claim names the key; only `kid`.",
 );
 static IDENTIFICATION: Field<Record<()>> = Field::optional(
@@ -211,7 +214,10 @@ static IDENTIFICATION: Field<Record<()>> = Field::optional(
     Record {
         fields: &[&TOKEN_CLAIMS],
         ignored: &[],
-        read: |fields, cx| cx.optional(fields, &TOKEN_CLAIMS).map(drop),
+        read: |fields, cx| {
+            check_names(fields.get("token_claims"), "claim", CLAIMS, cx);
+            cx.optional(fields, &TOKEN_CLAIMS).map(drop)
+        },
     },
     "How a key is found among them.",
 );
@@ -236,6 +242,7 @@ static JWS: Field<Record<(Vec<SigningAlgorithm>, Vec<Text>)>> = Field::required(
         ignored: &[],
         read: |fields, cx| {
             let (algorithms, keys) = (cx.read(fields, &ALLOWED_ALGORITHMS), cx.read(fields, &KEYS));
+            check_names(fields.get("allowed_algorithms"), "algorithm", ALGORITHMS, cx);
             Some((algorithms?, keys?))
         },
     },
@@ -295,7 +302,6 @@ impl ActionType for JwtValidation {
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
         let (issuers, audiences) = (cx.read(fields, &ISSUER), cx.optional(fields, &AUDIENCE));
         let (tokens, jws) = (cx.read(fields, &HTTP), cx.read(fields, &JWS));
-        check_algorithms(fields, cx);
         let literal = |texts: &[Text], what: &str| {
             let texts = texts.iter().filter_map(|text| Some((text.literal()?, text.span)));
             cx.unique(what, texts, true);
@@ -329,15 +335,15 @@ impl ActionType for JwtValidation {
     }
 }
 
-/// Says which way to sign is given twice.
-fn check_algorithms(fields: &Fields<'_>, cx: &Context<'_, '_>) {
-    let list = fields.get("jws").and_then(Fields::of).and_then(|jws| jws.get("allowed_algorithms"));
+/// Says which name of a list is given twice. What is none of the known ones has been reported.
+fn check_names<T>(list: Option<NodeRef<'_>>, what: &str, known: &[(&str, T)], cx: &Context<'_, '_>) {
     let Some(NodeKind::Sequence(items)) = list.map(NodeRef::kind) else { return };
     let names = items.iter().filter_map(|item| match item.kind() {
         NodeKind::Scalar(scalar) => Some((scalar.text, scalar.span)),
         NodeKind::Sequence(_) | NodeKind::Mapping(_) => None,
     });
-    cx.unique("algorithm", names, true);
+    let names = names.filter(|(name, _)| known.iter().any(|(known, _)| known == name));
+    cx.unique(what, names, true);
 }
 
 /// Says which token is given twice: by the same header or field, in any case.
@@ -346,5 +352,73 @@ fn check_tokens(tokens: &[Token], cx: &Context<'_, '_>) {
         let names = tokens.iter().filter(|token| token.method == method);
         let names = names.filter_map(|token| Some((token.name.literal()?, token.name.span)));
         cx.unique("token", names, false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::{CheckOptions, load_policy};
+    use crate::source::Source;
+
+    const TOKENS: &str = "[{type: jwt, method: header, name: Authorization}]";
+    const JKUS: &str = "[\"https://id.example.com/a\"]";
+
+    /// The codes and messages of a policy with these tokens, algorithms, URLs and fields of `keys`.
+    fn found(tokens: &str, algorithms: &str, jkus: &str, more: &str) -> Vec<(&'static str, String)> {
+        let config = format!(
+            "{{issuer: {{allow_list: [{{value: a}}]}}, http: {{tokens: {tokens}}}, jws: {{allowed_algorithms: \
+             {algorithms}, keys: {{sources: {{additional_jkus: {jkus}}}{more}}}}}}}"
+        );
+        let text = format!("on_http_request:\n- actions:\n  - type: jwt-validation\n    config: {config}\n");
+        let (_, found) = load_policy(&Source::new("p.yml", text), &CheckOptions::default());
+        let all = found.iter().filter(|item| item.code.id != "TP601");
+        all.map(|item| (item.code.id, item.message.clone())).collect()
+    }
+
+    fn twice(what: &str) -> (&'static str, String) {
+        ("TP453", format!("the {what} is given twice"))
+    }
+
+    #[test]
+    fn what_is_given_twice_is_said_once() {
+        let algorithm = || twice("algorithm `RS256`");
+        assert_eq!(found(TOKENS, "[RS256, ES256]", JKUS, ""), []);
+        assert_eq!(found(TOKENS, "[RS256, ES256, RS256]", JKUS, ""), [algorithm()]);
+        assert_eq!(found(TOKENS, "[RS256, RS256, RS256]", JKUS, ""), [algorithm(), algorithm()]);
+        let none = || ("TP308", "an entry of `allowed_algorithms` cannot be `none`".to_owned());
+        assert_eq!(found(TOKENS, "[none, none]", JKUS, ""), [none(), none()]);
+        for (tokens, expected) in [
+            ("[{type: jwt, method: header, name: a}, {type: jwt, method: body, name: a}]", None),
+            ("[{type: jwt, method: header, name: a}, {type: jwt, method: header, name: b}]", None),
+            ("[{type: jwt, method: header, name: A}, {type: id_token, method: header, name: a}]", Some("a")),
+            (
+                "[{type: jwt, method: body, name: a, prefix: b}, {type: jwt, method: body, name: a}]",
+                Some("a"),
+            ),
+        ] {
+            let expected: Vec<_> =
+                expected.map(|name| twice(&format!("token `{name}`"))).into_iter().collect();
+            assert_eq!(found(tokens, "[RS256]", JKUS, ""), expected, "{tokens}");
+        }
+        let claims = |list: &str| {
+            found(TOKENS, "[RS256]", JKUS, &format!(", identification: {{token_claims: {list}}}"))
+        };
+        assert_eq!(claims("[kid]"), []);
+        assert_eq!(claims("[kid, kid]"), [twice("claim `kid`")]);
+        let url = "https://id.example.com/a";
+        let jkus = format!("[\"{url}\", \"{url}\"]");
+        assert_eq!(found(TOKENS, "[RS256]", &jkus, ""), [twice(&format!("URL of keys `{url}`"))]);
+    }
+
+    #[test]
+    fn keys_come_from_a_hundred_sources_at_most() {
+        let jkus = |count: usize| {
+            let urls: Vec<_> = (0..count).map(|at| format!("\"https://id.example.com/{at}\"")).collect();
+            format!("[{}]", urls.join(", "))
+        };
+        let of = |count| found(TOKENS, "[RS256]", &jkus(count), "");
+        assert_eq!(of(100), []);
+        assert_eq!(of(101), [("TP310", "`additional_jkus` has 101 entries, more than 100".to_owned())]);
+        assert_eq!(of(0), [("TP310", "`additional_jkus` is empty".to_owned())]);
     }
 }

@@ -444,3 +444,37 @@ impl Kind for WebAddress {
         "`host:port`, or `false`".to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::agent::load_agent;
+    use crate::check::CheckOptions;
+    use crate::source::Source;
+
+    /// What is found in a configuration, and its `crl_url`.
+    fn crl_url(text: &str) -> (Vec<(&'static str, String)>, Option<String>) {
+        let (config, found) = load_agent(&Source::new("ngrok.yml", text), &CheckOptions::default());
+        let found = found.iter().map(|item| (item.code.id, item.message.clone())).collect();
+        (found, config.and_then(|config| config.agent.crl_url).map(Into::into))
+    }
+
+    #[test]
+    fn where_lists_of_revoked_certificates_are_is_a_setting() {
+        let url = "https://crl.example.com/ca.crl";
+        let known = (vec![], Some(url.to_owned()));
+        assert_eq!(crl_url(&format!("version: 3\nagent: {{authtoken: a, crl_url: \"{url}\"}}\n")), known);
+        assert_eq!(
+            crl_url(&format!("version: \"3\"\nagent: {{crl_noverify: true, crl_url: {url}}}\n")),
+            known
+        );
+        assert_eq!(crl_url("version: 3\nagent: {authtoken: a}\n"), (vec![], None));
+        assert_eq!(crl_url("version: 3\nagent: {crl_url: }\n"), (vec![], None));
+        let list = (vec![("TP301", "expected `crl_url`, a string, found a list".to_owned())], None);
+        assert_eq!(crl_url(&format!("version: 3\nagent: {{crl_url: [\"{url}\"]}}\n")), list);
+        let placed = vec![("TP302", "unknown field `crl_url` in the configuration".to_owned())];
+        assert_eq!(
+            crl_url(&format!("version: 3\nagent: {{authtoken: a}}\ncrl_url: {url}\n")),
+            (placed, None)
+        );
+    }
+}

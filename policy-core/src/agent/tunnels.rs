@@ -21,7 +21,7 @@ static PROTO: Field<Choice<Scheme>> = Field::optional(
 );
 
 /// The keys of a tunnel.
-const KEYS: Keys<'static> = Keys::of(&[
+pub(crate) const KEYS: &[&str] = &[
     "addr",
     "proto",
     "traffic_policy",
@@ -57,7 +57,7 @@ const KEYS: Keys<'static> = Keys::of(&[
     "bindings",
     "pooling_enabled",
     "policy",
-]);
+];
 
 /// Those with values that are for nobody's eyes.
 pub(crate) const SECRET_KEYS: &[&str] = &["basic_auth", "key", "request_header", "response_header"];
@@ -89,7 +89,7 @@ pub(super) fn read_tunnels<'d>(node: NodeRef<'d>, old_names: bool, reader: &Read
 fn read_tunnel<'d>(field: &NamedField<'d>, old_names: bool, reader: &Reader<'d>) -> Option<Tunnel> {
     let (name, at) = (field.key, field.span);
     let what = format!("the tunnel `{}`", shorten(name));
-    let fields = Fields { old_names, ..reader.map(field.value, &what, KEYS)? };
+    let fields = Fields { old_names, ..reader.map(field.value, &what, Keys::of(KEYS))? };
     let cx = Context { reader, place: None, owner: (&what, at) };
     // A list of protocols made several tunnels of one.
     let scheme = match fields.get("proto").map(|node| node.kind()) {

@@ -133,7 +133,7 @@ fn web(text: &str) -> Result<Upstream, Fault> {
     }
     let origin = rest.strip_suffix('/').unwrap_or(rest);
     if origin.contains(['/', '?', '#', '@']) {
-        return Err(("it goes on behind host and port", WEB_HELP));
+        return Err(("it continues after host and port", WEB_HELP));
     }
     // With a port it is read as it is, without one the default is added.
     let at = HostPort::parse(origin).or_else(|_| HostPort::parse(&format!("{origin}:{default}")));

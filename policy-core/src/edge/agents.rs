@@ -58,15 +58,16 @@ pub struct CertificateFiles {
     pub private_key: Box<str>,
 }
 
+/// Keys of `agents`.
+pub(crate) const AGENTS_KEYS: &[&str] = &["listen", "names", "tls", "restrict_ips", "policies_forward"];
 /// The path of a private key, where some paste the key itself.
 pub(crate) const SECRET_KEY: &str = "private_key";
 
 impl<'d> EdgeReader<'_, 'd> {
     /// Reads `agents`.
     pub(super) fn agents(&self, node: NodeRef<'d>) -> Option<AgentListener> {
-        const KEYS: Keys = Keys::of(&["listen", "names", "tls", "restrict_ips", "policies_forward"]);
         let reader = self.reader;
-        let fields = reader.map(node, "`agents`", KEYS)?;
+        let fields = reader.map(node, "`agents`", Keys::of(AGENTS_KEYS))?;
         let owner = ("`agents`", head(node));
         let listen = fields.required(reader, "listen", owner, "listen: \"0.0.0.0:4443\"");
         let listen = listen.and_then(|node| self.listen(node));

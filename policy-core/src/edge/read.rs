@@ -31,6 +31,27 @@ const MAX_EVENT_FILE_BYTES: i64 = 1 << 40;
 const DEFAULT_EVENT_FILE_BYTES: u64 = 100 << 20;
 /// The only version of the format.
 const VERSION: i64 = 1;
+/// Keys at the top.
+pub(crate) const TOP_KEYS: &[&str] = &[
+    "version",
+    "state_dir",
+    "endpoints",
+    "internal_endpoints",
+    "agents",
+    "admin",
+    "public_tcp_ports",
+    "public_tcp_listen",
+    "ip_policies",
+    "events",
+    "limits",
+    "shutdown",
+];
+/// Keys of an endpoint.
+pub(crate) const ENDPOINT_KEYS: &[&str] =
+    &["name", "url", "listen", "max_connections", "traffic_policy", "traffic_policy_file", "on_bad_policy"];
+/// Keys of an internal endpoint.
+pub(crate) const INTERNAL_KEYS: &[&str] =
+    &["url", "upstream", "traffic_policy", "traffic_policy_file", "on_bad_policy"];
 
 /// Parses, reads and checks the configuration of an edge.
 ///
@@ -86,21 +107,7 @@ pub(super) struct EdgeReader<'r, 'd> {
 
 impl<'d> EdgeReader<'_, 'd> {
     fn read(&self, root: NodeRef<'d>) -> Option<EdgeConfig> {
-        const KEYS: Keys = Keys::of(&[
-            "version",
-            "state_dir",
-            "endpoints",
-            "internal_endpoints",
-            "agents",
-            "admin",
-            "public_tcp_ports",
-            "public_tcp_listen",
-            "ip_policies",
-            "events",
-            "limits",
-            "shutdown",
-        ]);
-        let fields = self.reader.map(root, "the edge configuration", KEYS)?;
+        let fields = self.reader.map(root, "the edge configuration", Keys::of(TOP_KEYS))?;
         let owner = ("the edge configuration", head(root).at_start());
         if let Some(node) = fields.required(self.reader, "version", owner, "version: 1") {
             self.reader.version(node, VERSION..=VERSION);
@@ -171,17 +178,8 @@ impl<'d> EdgeReader<'_, 'd> {
     }
 
     fn endpoint(&self, node: NodeRef<'d>) -> Option<Endpoint> {
-        const KEYS: Keys = Keys::of(&[
-            "name",
-            "url",
-            "listen",
-            "max_connections",
-            "traffic_policy",
-            "traffic_policy_file",
-            "on_bad_policy",
-        ]);
         let reader = self.reader;
-        let fields = reader.map(node, "an endpoint", KEYS)?;
+        let fields = reader.map(node, "an endpoint", Keys::of(ENDPOINT_KEYS))?;
         let owner = ("the endpoint", head(node));
         let name = fields.required(reader, "name", owner, "name: device1-ssh");
         let name = name.and_then(|node| reader.name(node, "`name`"));
@@ -198,7 +196,7 @@ impl<'d> EdgeReader<'_, 'd> {
         let max_connections =
             max_connections.and_then(|node| Some(Spanned::new(self.endpoint_connections(node)?, head(node))));
         let policy = self.policy(&fields, PUBLIC);
-        if let Ok(None) = policy {
+        if !fields.incomplete && matches!(policy, Ok(None)) {
             let found = Diagnostic::new(&POLICY_CHOICE, owner.1, "the endpoint has no policy");
             reader.report(
                 found.with_help("add `traffic_policy_file: device1.yml`, or `traffic_policy:` inline"),
@@ -230,10 +228,8 @@ impl<'d> EdgeReader<'_, 'd> {
     }
 
     fn internal(&self, node: NodeRef<'d>) -> Option<InternalEndpoint> {
-        const KEYS: Keys =
-            Keys::of(&["url", "upstream", "traffic_policy", "traffic_policy_file", "on_bad_policy"]);
         let reader = self.reader;
-        let fields = reader.map(node, "an internal endpoint", KEYS)?;
+        let fields = reader.map(node, "an internal endpoint", Keys::of(INTERNAL_KEYS))?;
         let owner = ("the internal endpoint", head(node));
         let url = fields.required(reader, "url", owner, "url: tcp://device1.internal:22");
         let url = url.and_then(|node| self.url(node)).filter(|url| {

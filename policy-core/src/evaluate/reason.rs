@@ -147,7 +147,7 @@ impl<'e> Reason<'e> {
         let (list, entry) = match decision {
             Decision::Denied(entry) => (ListKind::Deny, entry),
             Decision::Allowed(entry) => (ListKind::Allow, entry),
-            Decision::NotAllowed => return write!(f, "{client} is in no allow entry"),
+            Decision::NotAllowed => return write!(f, "{client} matches no allow entry"),
         };
         write!(f, "{client} is in the {} entry ", list.name())?;
         write_entry(f, self.program, entry)

@@ -44,7 +44,7 @@ pub struct LoadedList {
 /// Reads a list: one network or address a line, `#` comments.
 ///
 /// A bare address is a /32 or /128. Blanks around an entry, empty lines, `\r\n` and a byte order mark are no
-/// faults. A bad line is reported and the rest still checked. Bits behind a prefix are masked, with a warning.
+/// faults. A bad line is reported and the rest still checked. Host bits are masked, with a warning.
 ///
 /// # Complexity
 /// O(1) a byte. Memory: 18 bytes for each network, as much again while they grow, and some 100 KiB. After the
@@ -314,7 +314,7 @@ fn picture(c: char) -> char {
     }
 }
 
-/// True for an entry that waits to be filled in.
+/// True for an entry that is a placeholder.
 fn is_waiting(entry: &[u8]) -> bool {
     std::str::from_utf8(entry).is_ok_and(|text| placeholder_entry(text, Span::default()).is_some())
 }

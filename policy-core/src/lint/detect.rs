@@ -3,10 +3,10 @@
 use std::fmt;
 
 use super::DocumentKind;
+use super::configurations::{is_agent, is_edge};
 use super::documents::{Part, parts};
 use super::embedded::{Embedded, embedded, embedded_in_part};
 use crate::actions::{NAMES, OLD_NAMES};
-use crate::agent::{ENDPOINT_KEYS, is_setting};
 use crate::diagnostic::{Diagnostics, did_you_mean};
 use crate::ip_policies;
 use crate::model::manifest;
@@ -15,7 +15,7 @@ use crate::phase::Phase;
 use crate::reader::Fields;
 
 /// Items of a list that are looked at.
-const MAX_ITEMS: usize = 100;
+pub(super) const MAX_ITEMS: usize = 100;
 
 /// What a file of another program is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub(super) enum Detected {
     Unknown,
 }
 
-/// True for a text with the name of a phase in it, however broken it is: a file with one is never passed over without a
+/// True for a text with the name of a phase in it, however broken it is: a file with one is never skipped without a
 /// word.
 ///
 /// ```
@@ -224,69 +224,4 @@ fn has_only(node: NodeRef<'_>, keys: &[&str]) -> bool {
     Fields::of(node).is_some_and(|fields| {
         !fields.entries.is_empty() && fields.entries.iter().all(|field| keys.contains(&field.key))
     })
-}
-
-/// True if a list has a map with one of these keys.
-fn lists(top: &Fields<'_>, list: &str, keys: &[&str]) -> bool {
-    let Some(NodeKind::Sequence(items)) = top.get(list).map(NodeRef::kind) else { return false };
-    items.iter().take(MAX_ITEMS).filter_map(Fields::of).any(|item| has_any(&item, keys))
-}
-
-/// True if a list has maps of these keys and nothing else.
-fn lists_only(top: &Fields<'_>, list: &str, keys: &[&str]) -> bool {
-    let Some(NodeKind::Sequence(items)) = top.get(list).map(NodeRef::kind) else { return false };
-    items.iter().len() > 0 && items.iter().take(MAX_ITEMS).all(|item| has_only(item, keys))
-}
-
-fn has_any(fields: &Fields<'_>, keys: &[&str]) -> bool {
-    fields.entries.iter().any(|field| keys.contains(&field.key))
-}
-
-fn version<'d>(top: &Fields<'d>) -> Option<&'d str> {
-    match top.get("version")?.kind() {
-        NodeKind::Scalar(scalar) => Some(scalar.text),
-        NodeKind::Sequence(_) | NodeKind::Mapping(_) => None,
-    }
-}
-
-/// True for the configuration of an edge. Other programs have endpoints, agents and versions too.
-fn is_edge(top: &Fields<'_>) -> bool {
-    let agents =
-        top.get("agents").and_then(Fields::of).is_some_and(|agents| has_any(&agents, &["listen", "names"]));
-    let has = |key: &str| has_any(top, &[key]);
-    let served = has("endpoints") && (agents || lists(top, "endpoints", &["listen", "on_bad_policy"]));
-    has("internal_endpoints")
-        || served
-        || version(top) == Some("1") && (agents || has("state_dir") || has("endpoints"))
-}
-
-/// True for the configuration of an agent.
-fn is_agent(top: &Fields<'_>) -> bool {
-    let settings = |fields: &Fields<'_>| fields.entries.iter().filter(|field| is_setting(field.key)).count();
-    // A slip of the pen does not make it another program's.
-    let meant = |key: &str, known: &'static str| key == known || did_you_mean(key, [known]).is_some();
-    let agent = top.entries.iter().filter(|field| meant(field.key, "agent"));
-    let agent = agent.filter_map(|field| Fields::of(field.value)).any(|agent| settings(&agent) > 0);
-    let served = |key: &str| lists(top, key, &["upstream", "traffic_policy", "traffic_policy_file"]);
-    let tunnels = top.get("tunnels").and_then(Fields::of).is_some_and(|tunnels| {
-        let of_one = |node| Fields::of(node).is_some_and(|it| has_any(&it, &["proto", "addr", "labels"]));
-        tunnels.entries.iter().any(|tunnel| of_one(tunnel.value))
-    });
-    if agent || tunnels || served("endpoints") || lists_only(top, "endpoints", ENDPOINT_KEYS) {
-        return true;
-    }
-    // Settings at the top, as version 2 has them, among few that are none.
-    let mostly = |known| known > 0 && 2 * known >= top.entries.len().saturating_sub(1);
-    match version(top).map(|version| version.trim_start_matches('v')) {
-        Some("2" | "3") => {
-            let named = has_any(top, &["agent", "endpoints", "tunnels"]);
-            let near =
-                settings(top).max(usize::from(top.entries.iter().any(|field| meant(field.key, "authtoken"))));
-            mostly(near)
-                || named
-                || top.entries.len() == 1
-                || top.entries.iter().any(|field| served(field.key))
-        }
-        _ => mostly(settings(top)) && top.get("authtoken").is_some(),
-    }
 }

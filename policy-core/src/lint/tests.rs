@@ -86,6 +86,83 @@ fn files_of_ours_are_known_by_what_they_hold() {
     }
 }
 
+#[test]
+fn configurations_of_others_are_left_alone() {
+    for text in [
+        "version: 3\nname: gw\nport: 8080\nendpoints: [{endpoint: /a, method: GET, backend: [{host: [\"http://a\"]}]}]\n",
+        "{\"version\": 3, \"endpoints\": [{\"endpoint\": \"/a\", \"backend\": [{\"url_pattern\": \"/a\"}]}]}",
+        "version: 1\nendpoints: [{path: /a, backend: \"http://a:80\", methods: [GET]}]\n",
+        "version: 1\nendpoints: {users: {url: \"http://users:80\", timeout: 3s}}\n",
+        "version: 1\nendpoints: {users: {url: \"http://users:80\"}}\n",
+        "version: 1\nendpoints: [{name: a, url: \"https://a.example\", interval: 60s}]\nlimits: {rate: 1}\n",
+        "version: 1\nendpoints: [{name: a, url: \"https://a.example\"}, {name: b, url: \"https://b.example\"}]\n",
+        "version: 1\nendpoints: [{name: a, url: \"tcp://a:22\", check: tcp, interval: 1m, alerts: []}]\n",
+        "version: 1\nendpoints: [{name: a, path: /a, upstream: \"http://a:80\"}]\n",
+        "version: 1\nendpoints: [{id: a, route: /a}]\nlimits: {rate: 1}\nevents: []\n",
+        "version: 1\nlisten: \":80\"\nendpoints: [{name: a, listen: \":81\", handler: b}]\n",
+        "version: 1\nendpoints: [/a, /b]\n",
+        "version: 1\nagents: [{name: a, model: b}]\nendpoints: []\n",
+        "version: 1\nagents: {listen: \":1\", workers: 4, queue: a}\n",
+        "version: 1\nstate_dir: /var/lib/a\nplugins: []\nlog: {level: info}\n",
+        "version: 1\ninternal_endpoints: [{path: /a, target: b}]\n",
+        "internal_endpoints: {db: \"db.internal:5432\"}\nendpoints: {api: \"https://a.example\"}\n",
+        "internal_endpoints: [{name: db, host: db.internal}]\n",
+        "endpoints: [{name: a, url: \"https://a.example\"}]\n",
+        "endpoints: [{name: a, path: /a, upstream: {url: \"http://a:80\"}, methods: [GET]}]\nplugins: []\n",
+        "version: 2\nendpoints: [{path: /a, target: b}]\n",
+        "version: 3\nendpoints: [{name: a, listen: \":80\", routes: []}]\n",
+        "version: 3\nendpoints: []\nservices: []\n",
+        "version: 2\nmodels: [{name: a}]\nmetadata: {a: b}\n",
+        "version: 2\nagent: {image: a, metadata: b, pool: c}\n",
+        "agent: {log_level: info, interval: 10s, hostname: a}\n",
+        "image: {tag: a}\nendpoints: {api: {url: b}}\nagent: {image: a, log_level: info}\n",
+        "tunnels: {wg0: {addr: 10.0.0.1, mtu: 1400, peers: []}}\n",
+        "global: {scrape_interval: 15s}\nscrape_configs: [{job_name: a}]\n",
+        "openapi: 3.1.0\ninfo: {version: \"1\"}\npaths: {/a: {get: {}}}\n",
+        "apiVersion: v1\nkind: Endpoints\nmetadata: {name: a}\n",
+    ] {
+        let linted = look(text);
+        assert_eq!((linted.kind, linted.diagnostics.is_empty()), (None, true), "{text}");
+    }
+}
+
+#[test]
+fn broken_configurations_are_found() {
+    let edge = |text: &str| (text.to_owned(), DocumentKind::Edge);
+    let agent = |text: &str| (text.to_owned(), DocumentKind::Agent);
+    let public = "url: \"tcp://edge.example.com:20022\"";
+    for (text, kind) in [
+        edge("version: 1\nendpoints:\n"),
+        edge("version: 1\nendpoints: []\n"),
+        edge("version: 1\nstate_dir: ./state\n"),
+        edge("version: 1\nagents: {listen: \"0.0.0.0:4443\"}\n"),
+        edge("version: 1\nagents: {listen: \"0.0.0.0:4443\", certificate: a, private_key: b}\n"),
+        edge(&format!("version: 1\nendpoints: {{name: a, {public}, traffic_policy_file: a.yml}}\n")),
+        edge(&format!("version: 1\nendpoints: {{ssh: {{{public}, traffic_policy_file: a.yml}}}}\n")),
+        edge(&format!("version: 1\nendponits: [{{name: a, {public}, traffic_policy_file: a.yml}}]\n")),
+        edge(&format!("version: 1\nendpoints: [{{nmae: a, {public}, policy: a.yml}}]\n")),
+        edge(&format!("version: 1\nendpoints: [{{name: a, {public}, trafic_policy: {{}}}}]\n")),
+        edge(&format!("version: 1\nmetrics: {{}}\nendpoints: [{{name: a, {public}}}]\n")),
+        edge(&format!(
+            "version: 2\nendpoints: [{{name: a, {public}, listen: \":1\", traffic_policy: {{}}}}]\n"
+        )),
+        edge(&format!("endpoints: [{{name: a, {public}, listen: \"[::]:1\"}}]\n")),
+        edge("version: 1\nendpoints: [{name: a, url: \"https://a.example\", traffic_policy: {}}]\n"),
+        edge("version: 1\ninternal_endpoints: [{url: \"tcp://a.internal:22\", upstraem: {url: 22}}]\n"),
+        agent("version: 3\nendpoints: [{name: a, upstraem: {url: 80}}]\n"),
+        agent("version: 3\nendpoints: [{name: a, url: \"tcp://a.internal:22\", port: 22}]\n"),
+        agent("version: 3\nendpoints: {name: a, url: \"tcp://a.internal:22\", upstream: {url: 22}}\n"),
+        agent("version: 3\nagnet: {authtoken: a}\n"),
+        agent("version: 2\nweb_addr: 4041\nauthtoken: a\n"),
+        agent("version: 2\nregion: eu\ntunnels: {web: {proto: http, addr: 80, foo: 1}}\n"),
+    ] {
+        assert_eq!(look(&text).kind, Some(kind), "{text}");
+    }
+    // A misspelt policy is not missing as well.
+    let misspelt = format!("version: 1\nendpoints: [{{name: a, {public}, traffic_polcy_file: a.yml}}]\n");
+    assert_eq!(said(&misspelt).iter().map(|it| it.0).collect::<Vec<_>>(), ["TP302"]);
+}
+
 const MANIFESTS: &str = "apiVersion: v1
 kind: Service
 metadata: {name: a}

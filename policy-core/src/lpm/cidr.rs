@@ -14,7 +14,7 @@ pub struct ParsedCidr {
     pub network: IpNetwork,
     /// True if no `/length` was given.
     pub bare: bool,
-    /// True if bits behind the prefix were set.
+    /// True if host bits were set.
     pub host_bits: bool,
     /// True if the address is a mapped IPv4 one and the prefix too short to be of IPv4: no IPv4 client is matched.
     pub mapped: bool,

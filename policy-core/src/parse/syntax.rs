@@ -1,5 +1,7 @@
 //! What the YAML reader stops at, in words: what stands there, where exactly, and what to write instead.
 
+use std::borrow::Cow;
+
 use granit_parser::{ErrorKind, ScanError};
 
 use super::build::TAG;
@@ -406,15 +408,27 @@ fn by_indicator(text: &str, at: usize, kind: &ErrorKind) -> Option<Diagnostic> {
     Some(with_quotes(text, start, place, message))
 }
 
-/// A value without its outer quotes, if they are YAML's: the text goes on right behind a quote inside of it.
-fn without_quotes<'t>(text: &str, item: &'t str, goes_on: usize) -> &'t str {
-    let before = goes_on.checked_sub(1).and_then(|at| text.as_bytes().get(at));
-    let joined = text.as_bytes().get(goes_on).is_some_and(u8::is_ascii_alphanumeric);
-    let inner = |quote: char| item.strip_prefix(quote)?.strip_suffix(quote);
-    match before {
-        Some(b'"') if joined => inner('"').unwrap_or(item),
-        Some(b'\'') if joined => inner('\'').unwrap_or(item),
-        _ => item,
+/// A value without its outer quotes, if they are YAML's: the text goes on right behind a quote inside of it, which
+/// opens a text there. Nothing if they are and what is between them has escapes that cannot be told from its own text.
+fn without_quotes<'t>(text: &str, item: &'t str, goes_on: usize) -> Option<Cow<'t, str>> {
+    let whole = Some(Cow::Borrowed(item));
+    let Some((front, back)) = text.split_at_checked(goes_on) else { return whole };
+    let (mut before, mut behind) = (front.chars().rev(), back.chars());
+    let Some(quote @ ('"' | '\'')) = before.next() else { return whole };
+    let begins = before.next().is_some_and(|c| c.is_whitespace() || "([{,=!<>+-*/%?:&|".contains(c));
+    let next = behind.next().filter(|c| !c.is_whitespace());
+    let opens = next.is_some_and(|next| begins || next.is_ascii_alphanumeric());
+    let Some(inner) = item.strip_prefix(quote).and_then(|inner| inner.strip_suffix(quote)) else {
+        return whole;
+    };
+    match quote {
+        _ if !opens => whole,
+        '"' if inner.contains('\\') => {
+            let plain = inner.replace("\\\"", "\"");
+            (!plain.contains('\\')).then_some(Cow::Owned(plain))
+        }
+        '\'' if inner.contains("''") => None,
+        _ => Some(Cow::Borrowed(inner)),
     }
 }
 
@@ -422,10 +436,12 @@ fn without_quotes<'t>(text: &str, item: &'t str, goes_on: usize) -> &'t str {
 fn with_quotes(text: &str, start: usize, place: Span, message: String) -> Diagnostic {
     let found = Diagnostic::new(&SYNTAX, place, message);
     match item_from(text, start) {
-        Some(item) => {
-            let value = without_quotes(text, item, place.start as usize);
-            quoted_help(found, Span::from_range(start..start + item.len()), value)
-        }
+        Some(item) => match without_quotes(text, item, place.start as usize) {
+            Some(value) => quoted_help(found, Span::from_range(start..start + item.len()), &value),
+            None => found
+                .with_help("put the whole value or expression in quotes")
+                .with_discreet(None, QUOTE_VALUE),
+        },
         None => {
             found.with_help("put the whole value or expression in quotes").with_discreet(None, QUOTE_VALUE)
         }
@@ -471,3 +487,6 @@ fn value_start(line: &str, column: usize) -> Option<usize> {
     }
     (at <= column).then_some(at)
 }
+
+#[cfg(test)]
+mod tests;

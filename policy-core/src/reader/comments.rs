@@ -41,7 +41,7 @@ impl<'d> TextRef<'d> {
             report(
                 span,
                 unfinished,
-                "the expression goes on behind ` #`, which begins a comment",
+                "the expression continues after ` #`, which begins a comment",
                 help,
                 reader,
             );
@@ -86,7 +86,7 @@ impl<'d> TextRef<'d> {
         let open = self.value.rfind("${").is_some_and(|at| self.value.rfind('}').is_none_or(|end| at > end));
         let Some((span, _)) = self.comment_behind().filter(|_| open) else { return true };
         let help = "put the whole text in quotes";
-        report(span, true, "the text goes on behind ` #`, which begins a comment", help, reader);
+        report(span, true, "the text continues after ` #`, which begins a comment", help, reader);
         false
     }
 }

@@ -1,4 +1,4 @@
-//! Texts that wait to be filled in, as examples have them: `<your host>`, `{your secret}`, `$YOUR_DOMAIN`.
+//! Placeholders, as examples have them: `<your host>`, `{your secret}`, `$YOUR_DOMAIN`.
 
 use std::ops::Range;
 
@@ -9,10 +9,12 @@ use crate::source::Span;
 
 pub(crate) static PLACEHOLDER: Code = Code::warning("TP313", "placeholder");
 
-/// A text that waits to be filled in.
+/// A placeholder.
 fn finding(text: &str, span: Span, severity: Severity) -> Diagnostic {
-    let message = format!("`{}` waits to be filled in", shorten(text));
-    Diagnostic::new(&PLACEHOLDER, span, message).with_severity(severity).with_help("write the value")
+    let message = format!("`{}` is a placeholder", shorten(text));
+    Diagnostic::new(&PLACEHOLDER, span, message)
+        .with_severity(severity)
+        .with_help("replace it with the real value")
 }
 
 /// Reports a node that would be a placeholder if it were quoted, `{your secret}`; true if it is.
@@ -24,13 +26,13 @@ pub(crate) fn placeholder_map(node: NodeRef<'_>, reader: &Reader<'_>) -> bool {
     if Plain::from_scalar(value) != Plain::Null || !(is_words(key.text) || is_placeholder(key.text)) {
         return false;
     }
-    let message = format!("`{{{}}}` waits to be filled in", shorten(key.text));
+    let message = format!("`{{{}}}` is a placeholder", shorten(key.text));
     let found = Diagnostic::new(&PLACEHOLDER, head(node), message).with_severity(Severity::Error);
-    reader.report(found.with_help("write the value, in quotes"));
+    reader.report(found.with_help("replace it with the real value, in quotes"));
     true
 }
 
-/// Reports a text that waits to be filled in; true if it does.
+/// Reports a placeholder; true if the text has one.
 pub(crate) fn placeholder(text: TextRef<'_>, severity: Severity, reader: &Reader<'_>) -> bool {
     report(text, part(text.value), severity, reader)
 }
@@ -58,7 +60,7 @@ fn shell_variable(text: &str) -> Option<Range<usize>> {
     })
 }
 
-/// The finding of an entry of a list that is no network and waits to be filled in.
+/// The finding of an entry of a list that is no network and a placeholder.
 pub(crate) fn placeholder_entry(text: &str, span: Span) -> Option<Diagnostic> {
     (is_placeholder(text) || is_constant_name(text)).then(|| finding(text, span, Severity::Error))
 }
@@ -85,7 +87,7 @@ pub(crate) fn constant_name(text: TextRef<'_>, name: &str, reader: &Reader<'_>) 
     is
 }
 
-/// The part of a text that waits to be filled in.
+/// The placeholder in a text.
 fn part(text: &str) -> Option<Range<usize>> {
     const LONGEST: usize = 2_000;
     const MARKS: &[char] = &['<', '{', '$', 'Y', 'y', '-', '%', '_', 'E'];

@@ -230,7 +230,7 @@ fn network_help(text: &str, error: CidrError) -> String {
     }
 }
 
-/// Says that an entry has bits set behind its prefix; `content` is where it stands letter by letter.
+/// Says that an entry has host bits set; `content` is where it stands letter by letter.
 pub(crate) fn host_bits(word: &str, entry: &ParsedCidr, span: Span, content: Option<Span>) -> Diagnostic {
     let network = entry.network.to_string();
     if entry.mapped {
@@ -241,7 +241,7 @@ pub(crate) fn host_bits(word: &str, entry: &ParsedCidr, span: Span, content: Opt
         return Diagnostic::new(&HOST_BITS, span, message)
             .with_help("write the IPv4 network itself, e.g. `10.0.0.0/8`; of a mapped one at least /96");
     }
-    Diagnostic::new(&HOST_BITS, span, format!("`{word}` has bits set behind its prefix; they are ignored"))
+    Diagnostic::new(&HOST_BITS, span, format!("`{word}` has host bits set; the network is `{network}`"))
         .with_help(format!("write `{network}`"))
         .with_fix_at(true, content, network)
 }

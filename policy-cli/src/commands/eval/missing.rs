@@ -1,58 +1,124 @@
-//! What a policy reads and the call does not give: all of it is asked for at once.
+//! What a policy needs and the call does not give: for the expression that failed, and for the rest of the policy, so that
+//! one more call is enough.
 
-use policy_core::cel::{Fact, Fault};
+use policy_core::cel::{Expression, Fact, Fault};
 use policy_core::diagnostic::printable;
 use policy_core::evaluate::{Evaluation, Mode};
+
+/// Something that was not given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Fact(Fact),
+    Randomness,
+}
+
+impl Missing {
+    const fn from_fault(fault: &Fault) -> Option<Self> {
+        match fault {
+            Fault::NoSource(fact) => Some(Self::Fact(*fact)),
+            Fault::NoRandomness => Some(Self::Randomness),
+            _ => None,
+        }
+    }
+
+    fn name(self) -> String {
+        match self {
+            Self::Fact(fact) => format!("`{}`", fact.path()),
+            Self::Randomness => "a random seed".to_owned(),
+        }
+    }
+
+    /// The flag that gives it.
+    fn flag(self) -> String {
+        let Self::Fact(fact) = self else { return "--seed 1".to_owned() };
+        match fact.path() {
+            "time.now" => "--now 2026-01-31T12:00:00Z".to_owned(),
+            path if path.starts_with("endpoint.") && path != "endpoint.id" => {
+                "--endpoint tcp://edge.example.com:20022".to_owned()
+            }
+            path => format!("--set {path}=…"),
+        }
+    }
+}
 
 /// What to say if an evaluation failed because nobody gave what it reads.
 pub(super) fn message<M: Mode>(run: &Evaluation<'_, M>) -> Option<String> {
     let program = run.program();
-    let (fault, text, place) = if let Some((condition, error)) = run.failed_condition() {
-        (&error.fault, Some(condition.expression().text()), Some(condition.position()))
+    let (fault, expression, place) = if let Some((condition, error)) = run.failed_condition() {
+        (&error.fault, Some(condition.expression()), Some(condition.position()))
     } else {
         let (expression, error) = run.failed_value()?;
         let action = run.outcome().and_then(|outcome| outcome.by()).and_then(|by| program.action(by));
-        (&error.fault, expression.map(|it| it.text()), action.map(|action| action.position()))
+        (&error.fault, expression, action.map(|action| action.position()))
     };
-    let first = flag(fault)?;
-    let mut flags = vec![first];
-    for flag in all(run) {
+    let first = Missing::from_fault(fault)?;
+    let here = of_expression(run, first, expression);
+    let mut elsewhere = of_program(run);
+    elsewhere.retain(|it| !here.contains(it));
+    let place = place.map_or_else(String::new, |place| format!(":{place}"));
+    let reader =
+        expression.map_or_else(|| "the action".to_owned(), |it| format!("`{}`", printable(it.text())));
+    let verb = if here.len() == 1 { "was" } else { "were" };
+    let mut message = format!(
+        "{}{place}: {reader} needs {}, which {verb} not given: add `{}`",
+        program.file(),
+        names(&here),
+        flags(&here)
+    );
+    if !elsewhere.is_empty() {
+        let rest = format!("; the rest of the policy needs {}: `{}`", names(&elsewhere), flags(&elsewhere));
+        message.push_str(&rest);
+    }
+    Some(message)
+}
+
+/// What one expression reads and nobody gave; at least what it failed for.
+fn of_expression<M: Mode>(
+    run: &Evaluation<'_, M>,
+    first: Missing,
+    expression: Option<&Expression>,
+) -> Vec<Missing> {
+    let mut all = vec![first];
+    if let Some(it) = expression {
+        add(&mut all, run, it.reads(), it.impure_calls());
+    }
+    all
+}
+
+/// What any expression of the policy reads and nobody gave.
+fn of_program<M: Mode>(run: &Evaluation<'_, M>) -> Vec<Missing> {
+    let mut all = Vec::new();
+    add(&mut all, run, run.program().needs(), &run.program().impure_calls());
+    all
+}
+
+/// Adds what is not given of some facts and calls, each once.
+fn add<M: Mode>(all: &mut Vec<Missing>, run: &Evaluation<'_, M>, facts: &[Fact], calls: &[&str]) {
+    let draws = calls.iter().any(|call| call.starts_with("rand.")) && !run.facts().has_seed();
+    let lacking = run.facts().lacking(facts).map(Missing::Fact);
+    for missing in lacking.chain(draws.then_some(Missing::Randomness)) {
+        if !all.contains(&missing) {
+            all.push(missing);
+        }
+    }
+}
+
+/// The names as a list in a sentence.
+fn names(all: &[Missing]) -> String {
+    let names: Vec<_> = all.iter().map(|it| it.name()).collect();
+    match names.split_last() {
+        Some((last, before)) if !before.is_empty() => format!("{} and {last}", before.join(", ")),
+        _ => names.concat(),
+    }
+}
+
+/// The flags that give them: several facts may have one.
+fn flags(all: &[Missing]) -> String {
+    let mut flags: Vec<String> = Vec::new();
+    for flag in all.iter().map(|it| it.flag()) {
         if !flags.contains(&flag) {
             flags.push(flag);
         }
     }
-    let place = place.map_or_else(String::new, |place| format!(":{place}"));
-    let (file, text) = (program.file(), printable(text.unwrap_or_default()));
-    let plural = if flags.len() == 1 { "a value that was" } else { "values that were" };
-    Some(format!("{file}{place}: `{text}` needs {plural} not given: add `{}`", flags.join(" ")))
-}
-
-/// The flags for everything that the policy may read and nobody gave.
-fn all<M: Mode>(run: &Evaluation<'_, M>) -> Vec<String> {
-    let program = run.program();
-    let mut flags: Vec<_> = run.facts().lacking(program.needs()).map(flag_of).collect();
-    let draws = program.impure_calls().iter().any(|call| call.starts_with("rand."));
-    if draws && !run.facts().has_seed() {
-        flags.extend(flag(&Fault::NoRandomness));
-    }
-    flags
-}
-
-/// The flag that gives what has no value because nobody gave it.
-fn flag(fault: &Fault) -> Option<String> {
-    match fault {
-        Fault::NoSource(fact) => Some(flag_of(*fact)),
-        Fault::NoRandomness => Some("--seed 1".to_owned()),
-        _ => None,
-    }
-}
-
-fn flag_of(fact: Fact) -> String {
-    match fact.path() {
-        "time.now" => "--now 2026-01-31T12:00:00Z".to_owned(),
-        path if path.starts_with("endpoint.") && path != "endpoint.id" => {
-            "--endpoint tcp://edge.example.com:20022".to_owned()
-        }
-        path => format!("--set {path}=…"),
-    }
+    flags.join(" ")
 }

@@ -112,12 +112,7 @@ fn in_range(parts: &Parts<'_>, name: &str, first: NodeId, second: NodeId, found:
         Some(Node::List(items)) if name == "inCidrRanges" => {
             for (item, _) in items {
                 if let Some(text) = parts.text(*item) {
-                    network_text(
-                        text,
-                        parts.code.span(parts.written(*item).0),
-                        "so it is passed over",
-                        found,
-                    );
+                    network_text(text, parts.code.span(parts.written(*item).0), "so it is skipped", found);
                 }
             }
         }

@@ -135,15 +135,25 @@ impl<'a> Checker<'a> {
             || matches!(name, "math.greatest" | "math.least") && count > 0
     }
 
-    /// True if one of the arguments is nothing but a name that nobody declared.
+    /// True if an argument looks into a name that nobody declared: `x`, `x.field`, `x < y`.
     fn unknown_name(&self, arguments: &[ExprId]) -> bool {
-        arguments.iter().any(|argument| match self.ast.kind(*argument) {
-            ExprKind::Ident { name, absolute: false } => {
-                self.env.lookup(name, false).is_none()
-                    && !self.scope.iter().any(|local| local.name == &**name)
+        let mut left = arguments.to_vec();
+        while let Some(argument) = left.pop() {
+            match self.ast.kind(argument) {
+                ExprKind::Ident { name, absolute: false } if self.is_unknown(name) => return true,
+                ExprKind::Select { operand, .. }
+                | ExprKind::Index { operand, .. }
+                | ExprKind::Call { receiver: Some(operand), .. }
+                | ExprKind::Unary(_, operand) => left.push(*operand),
+                ExprKind::Binary(_, a, b) => left.extend([*a, *b]),
+                _ => {}
             }
-            _ => false,
-        })
+        }
+        false
+    }
+
+    fn is_unknown(&self, name: &str) -> bool {
+        self.env.lookup(name, false).is_none() && !self.scope.iter().any(|local| local.name == name)
     }
 
     /// `a.or(b)`, `a.orValue(b)`: the argument is looked at only if it is needed.

@@ -20,7 +20,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
     .only(Library::Policy),
     Overload::new(
         "inCidrRanges(string, list(string)) -> bool",
-        "true if one of the networks holds the address; invalid ones are passed over",
+        "true if one of the networks holds the address; invalid ones are skipped",
         Cost::Scan,
         in_ranges,
     )

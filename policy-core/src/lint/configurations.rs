@@ -1,0 +1,247 @@
+//! Which configurations are ours. Gateways, monitors and CI services have versions, endpoints, tunnels and agents too: a
+//! key that they share with us says nothing, the shape of what is below it does.
+
+use super::detect::MAX_ITEMS;
+use crate::agent::{ENDPOINT_KEYS, TUNNEL_KEYS, is_setting};
+use crate::diagnostic::did_you_mean;
+use crate::edge;
+use crate::parse::NodeKind;
+use crate::reader::{Field, Fields};
+
+/// Keys that give an endpoint its policy.
+const POLICY_KEYS: &[&str] = &["traffic_policy", "traffic_policy_file"];
+/// Keys of an agent's endpoint that monitors do not have.
+const OFFERED_KEYS: &[&str] =
+    &["upstream", "bindings", "pooling_enabled", "metadata", "agent_tls_termination"];
+/// Letters from which on a misspelt key is told from another word.
+const MIN_NEAR_LETTERS: usize = 4;
+
+/// How surely a part of a file belongs to a configuration of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Likeness {
+    /// It has the shape of another program's.
+    Foreign,
+    /// Nothing in it speaks against it, e.g. an empty list.
+    Possible,
+    /// It has what only ours have.
+    Certain,
+}
+
+/// What an item of a list is like.
+type ItemLikeness = fn(&Fields<'_>) -> Likeness;
+
+/// How many keys of a map are ours, and how many are not.
+#[derive(Clone, Copy)]
+struct Tally {
+    ours: usize,
+    others: usize,
+}
+
+impl Tally {
+    /// Counts among the first keys of a map; the rest is not ours.
+    fn new(fields: &Fields<'_>, is_ours: impl Fn(&str) -> bool) -> Self {
+        let ours = fields.entries.iter().take(MAX_ITEMS).filter(|field| is_ours(field.key)).count();
+        Self { ours, others: fields.entries.len() - ours }
+    }
+
+    const fn is_mostly_ours(self) -> bool {
+        self.ours > self.others
+    }
+}
+
+/// True for the configuration of an edge.
+pub(super) fn is_edge(top: &Fields<'_>) -> bool {
+    let endpoints = list_likeness(top, "endpoints", edge_endpoint);
+    let internal = list_likeness(top, "internal_endpoints", internal_endpoint);
+    let agents = field(top, "agents").map(agents_likeness);
+    let keys = Tally::new(top, |key| is_near(key, edge::TOP_KEYS));
+    if internal == Some(Likeness::Certain) {
+        return true;
+    }
+    if version(top) != Some("1") {
+        // Without a version it takes what configurations of agents do not have.
+        let listens =
+            endpoints == Some(Likeness::Certain) && lists_any(top, "endpoints", &["listen", "on_bad_policy"]);
+        let admits = agents == Some(Likeness::Certain) && endpoints >= Some(Likeness::Possible);
+        return listens || admits || internal == Some(Likeness::Possible) && keys.others == 0;
+    }
+    let parts = [endpoints, internal, agents];
+    if parts.contains(&Some(Likeness::Certain)) {
+        return true;
+    }
+    let has_part = parts.contains(&Some(Likeness::Possible));
+    let has_state = has_any(top, &["state_dir"]) && keys.is_mostly_ours();
+    !parts.contains(&Some(Likeness::Foreign)) && (keys.others == 0 && has_part || has_state)
+}
+
+/// True for the configuration of an agent.
+pub(super) fn is_agent(top: &Fields<'_>) -> bool {
+    let endpoints = list_likeness(top, "endpoints", agent_endpoint);
+    let version = version(top).map(|version| version.trim_start_matches('v'));
+    let is_versioned = matches!(version, Some("2" | "3"));
+    let settings = settings_likeness(top, is_versioned);
+    if [endpoints, settings].contains(&Some(Likeness::Certain)) || has_tunnels(top) {
+        return true;
+    }
+    // Settings at the top, as version 2 has them.
+    let has_token = top.entries.iter().any(|field| is_meant(field.key, "authtoken"));
+    let flat = Tally::new(top, |key| key != "version" && (is_setting(key) || is_meant(key, "authtoken")));
+    let others = flat.others - usize::from(version.is_some());
+    let is_flat = flat.ours > others || has_token && flat.ours == others;
+    if !is_versioned {
+        let has_endpoints_alone = top.entries.iter().all(|field| field.key == "endpoints");
+        return is_flat && has_any(top, &["authtoken"])
+            || has_endpoints_alone && lists_any(top, "endpoints", OFFERED_KEYS);
+    }
+    let is_ours =
+        |key: &str| is_setting(key) || is_near(key, &["version", "agent", "endpoints", "tunnels", "region"]);
+    let is_possible =
+        ![endpoints, settings].contains(&Some(Likeness::Foreign)) && Tally::new(top, is_ours).others == 0;
+    let mut fields = top.entries.iter().take(MAX_ITEMS);
+    is_flat || is_possible || fields.any(|field| field_likeness(*field, agent_endpoint) == Likeness::Certain)
+}
+
+/// What stands below `agent`, with or without a slip of the pen: settings, or those of another program's agent.
+fn settings_likeness(top: &Fields<'_>, is_versioned: bool) -> Option<Likeness> {
+    let of_one = |agent: &Field<'_>| {
+        let Some(fields) = Fields::of(agent.value) else { return possible_if(agent.is_empty()) };
+        // Version 2 had a region.
+        let is_known =
+            |key: &str| is_setting(key) || is_meant(key, "authtoken") || is_versioned && key == "region";
+        let keys = Tally::new(&fields, is_known);
+        match keys.is_mostly_ours() || is_versioned && keys.ours > 0 && keys.ours == keys.others {
+            true => Likeness::Certain,
+            false => possible_if(keys.others == 0),
+        }
+    };
+    top.entries.iter().filter(|field| is_meant(field.key, "agent")).map(of_one).max()
+}
+
+/// True for tunnels as version 2 has them.
+fn has_tunnels(top: &Fields<'_>) -> bool {
+    let is_tunnel = |field: &Field<'_>| {
+        Fields::of(field.value).is_some_and(|tunnel| {
+            let keys = Tally::new(&tunnel, |key| is_near(key, TUNNEL_KEYS));
+            keys.is_mostly_ours() && has_any(&tunnel, &["proto", "addr", "labels"])
+        })
+    };
+    let tunnels = top.get("tunnels").and_then(Fields::of);
+    tunnels.is_some_and(|tunnels| tunnels.entries.iter().take(MAX_ITEMS).any(is_tunnel))
+}
+
+/// An endpoint of an edge has a policy, and a URL of the protocols that an edge serves.
+fn edge_endpoint(fields: &Fields<'_>) -> Likeness {
+    let keys = Tally::new(fields, |key| is_near(key, edge::ENDPOINT_KEYS));
+    let scheme = text(fields, "url").and_then(|url| url.split_once("://")).map(|(scheme, _)| scheme);
+    let is_stream = matches!(scheme, Some("tcp" | "tls")) || has_any(fields, &["listen"]) && scheme.is_some();
+    match has_policy(fields) || has_any(fields, &["on_bad_policy"]) || keys.is_mostly_ours() && is_stream {
+        true => Likeness::Certain,
+        false => possible_if(keys.others == 0 && !matches!(scheme, Some("http" | "https"))),
+    }
+}
+
+/// An internal endpoint of an edge leads from a URL to an upstream.
+fn internal_endpoint(fields: &Fields<'_>) -> Likeness {
+    let keys = Tally::new(fields, |key| is_near(key, edge::INTERNAL_KEYS));
+    let leads = has_any(fields, &["url"]) && has_any(fields, &["upstream"]);
+    match has_policy(fields) || keys.is_mostly_ours() && leads {
+        true => Likeness::Certain,
+        false => possible_if(keys.others == 0),
+    }
+}
+
+/// An endpoint of an agent has a policy, or an upstream with a URL.
+fn agent_endpoint(fields: &Fields<'_>) -> Likeness {
+    let keys = Tally::new(fields, |key| key == "inspect" || is_near(key, ENDPOINT_KEYS));
+    let upstream = fields.get("upstream").and_then(Fields::of);
+    let leads = upstream.is_some_and(|upstream| has_any(&upstream, &["url"]));
+    let is_internal = text(fields, "url").is_some_and(|url| url.contains(".internal"));
+    let is_telling = leads && (keys.others == 0 || has_any(fields, &["url"])) || is_internal;
+    match has_policy(fields) || keys.is_mostly_ours() && is_telling {
+        true => Likeness::Certain,
+        false => possible_if(keys.others == 0),
+    }
+}
+
+/// Where agents connect: an address and names.
+fn agents_likeness(agents: Field<'_>) -> Likeness {
+    let Some(fields) = Fields::of(agents.value) else { return possible_if(agents.is_empty()) };
+    // The files of `tls` stand here at times.
+    let files = ["certificate", "private_key"];
+    let keys = Tally::new(&fields, |key| files.contains(&key) || is_near(key, edge::AGENTS_KEYS));
+    match has_any(&fields, &["listen", "names"]) && keys.is_mostly_ours() {
+        true => Likeness::Certain,
+        false => possible_if(keys.others == 0),
+    }
+}
+
+const fn possible_if(is_possible: bool) -> Likeness {
+    if is_possible { Likeness::Possible } else { Likeness::Foreign }
+}
+
+/// What a list at the top is like; `None` without it.
+fn list_likeness(top: &Fields<'_>, list: &'static str, item: ItemLikeness) -> Option<Likeness> {
+    field(top, list).map(|field| field_likeness(field, item))
+}
+
+/// What a list is like, or a map where a list belongs: the surest of its items counts.
+fn field_likeness(field: Field<'_>, item: ItemLikeness) -> Likeness {
+    let of_one = |node| Fields::of(node).map_or(Likeness::Foreign, |fields| item(&fields));
+    match field.value.kind() {
+        NodeKind::Sequence(items) => {
+            items.iter().take(MAX_ITEMS).map(of_one).max().unwrap_or(Likeness::Possible)
+        }
+        NodeKind::Mapping(entries) => {
+            let mut values = entries.iter().take(MAX_ITEMS).map(|(_, value)| value).chain([field.value]);
+            match values.any(|value| of_one(value) == Likeness::Certain) {
+                true => Likeness::Certain,
+                false => possible_if(entries.iter().next().is_none()),
+            }
+        }
+        NodeKind::Scalar(_) => possible_if(field.is_empty()),
+    }
+}
+
+/// The entry of a key, also one without a value or with a slip of the pen.
+fn field<'d>(fields: &Fields<'d>, key: &'static str) -> Option<Field<'d>> {
+    let mut first = fields.entries.iter().take(MAX_ITEMS);
+    let exact = fields.entries.iter().find(|field| field.key == key);
+    exact.or_else(|| first.find(|field| is_meant(field.key, key))).copied()
+}
+
+/// The text of an entry.
+fn text<'d>(fields: &Fields<'d>, key: &str) -> Option<&'d str> {
+    match fields.get(key)?.kind() {
+        NodeKind::Scalar(scalar) => Some(scalar.text),
+        NodeKind::Sequence(_) | NodeKind::Mapping(_) => None,
+    }
+}
+
+fn version<'d>(top: &Fields<'d>) -> Option<&'d str> {
+    text(top, "version")
+}
+
+fn has_any(fields: &Fields<'_>, keys: &[&str]) -> bool {
+    fields.entries.iter().any(|field| keys.contains(&field.key))
+}
+
+/// True if a list has a map with one of these keys.
+fn lists_any(top: &Fields<'_>, list: &str, keys: &[&str]) -> bool {
+    let Some(NodeKind::Sequence(items)) = top.get(list).map(|node| node.kind()) else { return false };
+    items.iter().take(MAX_ITEMS).filter_map(Fields::of).any(|item| has_any(&item, keys))
+}
+
+/// True for a map with a policy, with or without a slip of the pen.
+fn has_policy(fields: &Fields<'_>) -> bool {
+    fields.entries.iter().take(MAX_ITEMS).any(|field| is_near(field.key, POLICY_KEYS))
+}
+
+fn is_meant(key: &str, known: &'static str) -> bool {
+    key == known || did_you_mean(key, [known]).is_some()
+}
+
+/// True for one of these keys, and for a misspelt one that is long enough to be told from another word.
+fn is_near(key: &str, known: &[&str]) -> bool {
+    let long = known.iter().copied().filter(|known| known.len() >= MIN_NEAR_LETTERS);
+    known.contains(&key) || key.len() >= MIN_NEAR_LETTERS && did_you_mean(key, long).is_some()
+}
