@@ -46,10 +46,13 @@ fn item_end(text: &str, start: usize) -> Option<usize> {
 fn item_around(text: &str, at: usize) -> Option<Span> {
     let line = line_at(text, at);
     let before = text.get(line.start..at)?;
-    let lists = before.rmatch_indices('[').take(MAX_LISTS).map(|(open, _)| line.start + open + 1);
     // An item may be the first of its line.
     let above = text.get(..line.start)?.trim_end();
     let first = Some(line.start).filter(|_| above.ends_with(['[', ',']));
+    // Brackets in a value that begins with a quote are none of YAML's.
+    let quoted = first.is_none() && is_quoted(before);
+    let lists = before.rmatch_indices('[').take(if quoted { 0 } else { MAX_LISTS });
+    let lists = lists.map(|(open, _)| line.start + open + 1);
     lists.chain(first).find_map(|open| {
         let mut start = open;
         while start <= at {
@@ -66,6 +69,16 @@ fn item_around(text: &str, at: usize) -> Option<Span> {
         }
         None
     })
+}
+
+/// True if the value of a line begins with a quote: `- 'a`, `key: 'a`.
+fn is_quoted(line: &str) -> bool {
+    let mut rest = line.trim_start();
+    while let Some(item) = rest.strip_prefix("- ") {
+        rest = item.trim_start();
+    }
+    let value = rest.split_once(": ").filter(|(key, _)| !key.contains(['[', '{', '\'', '"']));
+    value.map_or(rest, |(_, value)| value.trim_start()).starts_with(['\'', '"'])
 }
 
 /// Says that YAML cannot read an item of a list in brackets that goes on at a place.
