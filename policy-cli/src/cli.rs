@@ -166,11 +166,12 @@ fn parse_codes(text: &str) -> Result<Codes, String> {
   policy eval device1.yml --ips sources.txt | jq -r 'select(.outcome == \"deny\").ip'
   policy eval device1.yml --ips office.txt --expect allow > /dev/null
   policy eval web.yml --ip 203.0.113.42 --expect allow --has-upstream
+  policy eval edge.yml --endpoint ssh --ip 203.0.113.42     the whole way, through targets' own policies
 
 The policy of the target is not asked: a forward means that this policy lets the connection through.
 A refusal is an answer: the exit code is 0 unless --expect says otherwise.")]
 pub(crate) struct Eval {
-    /// The policy; `-` is standard input.
+    /// The policy, or the configuration of an edge or agent; `-` is standard input.
     pub(crate) policy: PathBuf,
     /// The source address of the connection.
     #[arg(long, value_name = "ADDR", required_unless_present = "ips", value_parser = parse_ip)]
@@ -184,9 +185,10 @@ pub(crate) struct Eval {
     /// Give a fact that the policy reads, e.g. `conn.geo.country_code=DE`; may be given several times.
     #[arg(long, value_name = "PATH=VALUE", value_parser = parse_fact)]
     pub(crate) set: Vec<(String, String)>,
-    /// The endpoint whose policy this is, for `endpoint.*`, e.g. `tcp://edge.example.com:20022`.
-    #[arg(long, value_name = "URL", value_parser = parse_url)]
-    pub(crate) endpoint: Option<EndpointUrl>,
+    /// Where the connection comes in. In an `edge.yml` or `ngrok.yml`: the endpoint, by name or URL, and the answer is that
+    /// of the whole way. Of a policy: the URL of its endpoint, for `endpoint.*`, e.g. `tcp://edge.example.com:20022`.
+    #[arg(long, value_name = "NAME or URL")]
+    pub(crate) endpoint: Option<String>,
     /// IP policies that `restrict-ips` may name, by their ids.
     #[arg(long, value_name = "FILE")]
     pub(crate) ip_policies: Option<PathBuf>,

@@ -14,8 +14,8 @@ use crate::reader::{Fields, MISSING_FIELD, Reader};
 use crate::source::Spanned;
 
 pub(crate) use circles::{Circles, Forwards};
-pub(crate) use files::PolicyFiles;
 pub use files::ReadPolicy;
+pub(crate) use files::{PolicyFiles, Usable};
 
 static FORWARD_LOOP: Code = Code::warning("TP447", "forward-loop").ngrok(&["ERR_NGROK_3501"]);
 

@@ -84,6 +84,25 @@ pub fn lint(source: &Source, otherwise: Option<DocumentKind>, options: &CheckOpt
     linted
 }
 
+/// What a file is about, by its keys; `None` if it is none of the kinds.
+///
+/// ```
+/// use policy_core::{check::CheckOptions, lint::{kind_of, DocumentKind}, source::Source};
+/// let source = Source::new("p.yml", "on_tcp_connect: [{actions: [{type: deny}]}]");
+/// assert_eq!(kind_of(&source, &CheckOptions::default()), Some(DocumentKind::Policy));
+/// ```
+#[must_use]
+pub fn kind_of(source: &Source, options: &CheckOptions) -> Option<DocumentKind> {
+    let mut found = Diagnostics::default();
+    let document = parse::parse(source, &options.limits, &mut found);
+    match detect(&document, &found, &options.limits) {
+        Detected::Kind(kind) => Some(kind),
+        Detected::Embeds(_) => Some(DocumentKind::Embedding),
+        Detected::Broken(_) => Some(DocumentKind::Policy),
+        Detected::Foreign(_) | Detected::Unknown => None,
+    }
+}
+
 /// Runs every check on a file that is known to be of a kind.
 #[must_use]
 pub fn lint_as(source: &Source, kind: DocumentKind, options: &CheckOptions) -> Linted {

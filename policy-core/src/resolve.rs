@@ -13,7 +13,7 @@ type Service = (Scheme, Option<u16>);
 
 /// URLs by what they cover: an exact one before a wildcard, a longer wildcard before a shorter one.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct UrlIndex {
+pub struct UrlIndex {
     exact: HashMap<EndpointUrl, usize>,
     /// By what follows the `*`.
     wild: HashMap<Box<str>, HashMap<Service, usize>>,
@@ -21,7 +21,8 @@ pub(crate) struct UrlIndex {
 
 impl UrlIndex {
     /// An index of URLs by their places; of equal ones the first counts. O(length of all).
-    pub(crate) fn new<'u>(urls: impl Iterator<Item = &'u EndpointUrl>) -> Self {
+    #[must_use]
+    pub fn new<'u>(urls: impl Iterator<Item = &'u EndpointUrl>) -> Self {
         let mut index = Self::default();
         for (at, url) in urls.enumerate() {
             match url.host().strip_prefix('*') {
@@ -38,7 +39,8 @@ impl UrlIndex {
     }
 
     /// The place of the URL that serves a target. O(length), however many URLs there are; allocates nothing.
-    pub(crate) fn find(&self, target: &EndpointUrl) -> Option<usize> {
+    #[must_use]
+    pub fn find(&self, target: &EndpointUrl) -> Option<usize> {
         if let Some(at) = self.exact.get(target) {
             return Some(*at);
         }

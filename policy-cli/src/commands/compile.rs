@@ -8,6 +8,7 @@ use policy_core::phase::{Phase, PhaseSet};
 use super::eval::load;
 use crate::cli::Compile;
 use crate::exit::{Exit, Failure, after_output};
+use crate::files::read;
 use crate::ip_policies;
 
 /// Runs `policy compile`.
@@ -15,7 +16,7 @@ pub(crate) fn run(args: &Compile) -> Result<Exit, Failure> {
     let mut options = CompileOptions::default();
     options.phases = PhaseSet::of(&Phase::ALL);
     options.ip_policies = args.ip_policies.as_deref().map(ip_policies::given).transpose()?;
-    let program = load(&args.policy, None, &options)?;
+    let program = load(&read(&args.policy)?, None, &options)?;
     let mut out = anstream::stdout();
     let written = write!(out, "{}", program.listing()).and_then(|()| out.flush());
     after_output(written, Exit::Yes)

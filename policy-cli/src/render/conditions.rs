@@ -7,7 +7,7 @@ use policy_core::compile::{ConditionRef, RuleRef};
 use policy_core::diagnostic::printable;
 use policy_core::evaluate::Record;
 
-use crate::commands::eval::Decided;
+use super::explain::Decided;
 
 /// Characters of a part's text, and of its value, that are shown.
 const MOST_SHOWN: usize = 100;
@@ -15,12 +15,12 @@ const MOST_SHOWN: usize = 100;
 const MOST_PARTS: usize = 60;
 
 /// True if a condition of the rule was evaluated.
-pub(crate) fn asked(decided: &Decided<'_>, rule: RuleRef<'_>) -> bool {
+pub(super) fn asked(decided: &Decided<'_>, rule: RuleRef<'_>) -> bool {
     rule.conditions().any(|condition| record(decided, condition).is_some())
 }
 
 /// The conditions that were evaluated; those behind a false one were not.
-pub(crate) fn explain(out: &mut impl Write, decided: &Decided<'_>, rule: RuleRef<'_>) -> io::Result<()> {
+pub(super) fn explain(out: &mut impl Write, decided: &Decided<'_>, rule: RuleRef<'_>) -> io::Result<()> {
     for condition in rule.conditions() {
         if let Some((value, parts)) = record(decided, condition) {
             explain_condition(out, condition, &value, parts)?;
@@ -74,7 +74,7 @@ fn explain_condition(
 }
 
 /// A text on one line, cut where it becomes long.
-pub(crate) fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut chars = line.chars();
     let mut out: String = chars.by_ref().take(MOST_SHOWN).collect();

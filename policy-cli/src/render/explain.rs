@@ -2,40 +2,61 @@
 
 use std::io::{self, Write};
 
-use policy_core::compile::{ActionRef, RuleRef};
+use policy_core::compile::{ActionRef, Program, RuleRef};
 use policy_core::diagnostic::printable;
 use policy_core::evaluate::Record;
 use policy_core::exchange::{Effect, Reply};
 use policy_core::ir::{Entries, Entry};
 use policy_core::lpm::{Family, family};
+use policy_core::outcome::Outcome;
 use policy_core::phase::Phase;
 use policy_core::url::EndpointUrl;
 
 use super::conditions;
-use super::text::{assumptions, because, outcome};
-use crate::commands::eval::Decided;
+use super::text::{assumptions, because};
+use crate::commands::eval::{Answer, Run};
 
 /// Lists up to this length are shown whole, longer ones by their deciding entry.
 const WHOLE_LIST: usize = 16;
 
+/// A run that is over, and how.
+pub(super) struct Decided<'d> {
+    pub(super) run: &'d Run<'d>,
+    pub(super) outcome: Outcome,
+}
+
+impl<'d> Decided<'d> {
+    fn program(&self) -> &'d Program {
+        self.run.program()
+    }
+}
+
 /// A decision with every step that led to it.
-pub(crate) fn decision(out: &mut impl Write, decided: &Decided<'_>) -> io::Result<()> {
-    writeln!(out, "on_tcp_connect   client {}", decided.run.facts().client_ip())?;
+pub(crate) fn decision(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
+    out.write_all(&answer.steps)?;
+    writeln!(out, "outcome: {}", answer.outcome)?;
+    because(out, answer)?;
+    assumptions(out, answer)?;
+    let Some([policy, served]) = answer.digests else { return Ok(()) };
+    writeln!(out, "  policy sha256 {policy}")?;
+    // An edge names such a policy by what it is bound to as well.
+    match served == policy {
+        true => Ok(()),
+        false => writeln!(out, "  with IP policies sha256 {served} (as an edge shows it)"),
+    }
+}
+
+/// Every rule, condition and list entry that one policy came to.
+pub(crate) fn steps(run: &Run<'_>, outcome: Outcome) -> io::Result<Vec<u8>> {
+    let decided = &Decided { run, outcome };
+    let mut out = Vec::new();
+    writeln!(out, "on_tcp_connect   client {}", run.facts().client_ip())?;
     let rules = decided.program().rules(Phase::OnTcpConnect);
     let width = rules.map(|rule| title(rule).chars().count()).max().unwrap_or(0);
     for rule in decided.program().rules(Phase::OnTcpConnect) {
-        explain_rule(out, decided, rule, width)?;
+        explain_rule(&mut out, decided, rule, width)?;
     }
-    writeln!(out, "outcome: {}", outcome(decided))?;
-    because(out, decided)?;
-    assumptions(out, decided)?;
-    let program = decided.program();
-    writeln!(out, "  policy sha256 {}", program.policy_sha256())?;
-    // An edge names such a policy by what it is bound to as well.
-    match program.served_sha256() == program.policy_sha256() {
-        true => Ok(()),
-        false => writeln!(out, "  with IP policies sha256 {} (as an edge shows it)", program.served_sha256()),
-    }
+    Ok(out)
 }
 
 fn title(rule: RuleRef<'_>) -> String {

@@ -4,14 +4,12 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 
 use policy_core::diagnostic::{Diagnostic, Severity};
-use policy_core::evaluate::Record;
-use policy_core::exchange::{Effect, Reply};
 use policy_core::json;
 use policy_core::parse::PlainMap;
 use policy_core::source::{Position, Source};
 use serde::Serialize;
 
-use crate::commands::eval::Decided;
+use crate::commands::eval::{Answer, Performed};
 use crate::commands::lint::Report;
 
 const VERSION: u32 = 1;
@@ -154,19 +152,34 @@ struct Decision<'a> {
     target: Option<String>,
     rule: Option<&'a str>,
     at: Option<Place<'a>>,
-    reason: String,
+    reason: &'a str,
     /// Where the entry that decided stands, if an IP policy has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     listed_at: Option<Listed<'a>>,
-    /// The digest of the policy's text.
-    policy_sha256: String,
+    /// The digest of the deciding policy's text; nothing if no policy was asked.
+    policy_sha256: Option<String>,
     /// The digest by which an edge names the policy: of its text, and of the IP policies that it names.
-    served_sha256: String,
+    served_sha256: Option<String>,
     effects: Vec<EffectShape<'a>>,
     assumed_online: Vec<String>,
     /// Of a forward: what the target's own policy says is not known here.
     #[serde(skip_serializing_if = "Option::is_none")]
     target_policy: Option<&'a str>,
+    /// Of a configuration: the way through its endpoints.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    way: Option<WayShape<'a>>,
+}
+
+#[derive(Serialize)]
+struct WayShape<'a> {
+    /// The endpoint where the connection comes in.
+    endpoint: &'a str,
+    /// The targets that took it, in order.
+    hops: Vec<String>,
+    /// Whose policy decided: a target, or the endpoint; nothing if none was asked.
+    decided_at: Option<&'a str>,
+    /// The server that gets the connection; nothing if it is refused.
+    upstream: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -197,57 +210,44 @@ enum EffectShape<'a> {
 }
 
 /// One decision as one line.
-pub(crate) fn decision(out: &mut impl Write, decided: &Decided<'_>, ip: Option<IpAddr>) -> io::Result<()> {
-    let program = decided.program();
-    let action = decided.outcome.by().and_then(|by| program.action(by));
-    let condition = decided.run.failed_condition().map(|(condition, _)| condition);
-    let rule = action.and_then(|action| action.rule()).or(condition.and_then(|condition| condition.rule()));
-    let position = action.map(|action| action.position()).or(condition.map(|condition| condition.position()));
+pub(crate) fn decision(out: &mut impl Write, answer: &Answer, ip: Option<IpAddr>) -> io::Result<()> {
+    let digests = answer.digests.map(|digests| digests.map(|digest| digest.to_string()));
+    let [policy_sha256, served_sha256] = digests.map_or([None, None], |digests| digests.map(Some));
     let decision = Decision {
         version: VERSION,
         ip,
-        outcome: decided.outcome.name(),
-        target: decided.target().map(ToString::to_string),
-        rule: rule.and_then(|rule| rule.name()),
-        at: position.map(|Position { line, column }| Place { file: program.file(), line, column }),
-        reason: decided.run.reason().to_string(),
-        listed_at: decided.listed_at.as_ref().map(|at| Listed { file: &at.file, line: at.line }),
-        policy_sha256: program.policy_sha256().to_string(),
-        served_sha256: program.served_sha256().to_string(),
-        effects: effects(decided),
-        assumed_online: decided.assumed_online().map(ToString::to_string).collect(),
-        target_policy: decided.target().map(|_| "not_asked"),
+        outcome: answer.decision,
+        target: answer.target.as_ref().map(ToString::to_string),
+        rule: answer.rule.as_deref(),
+        at: answer.at.as_ref().map(|(file, Position { line, column })| Place {
+            file,
+            line: *line,
+            column: *column,
+        }),
+        reason: &answer.reason,
+        listed_at: answer.listed_at.as_ref().map(|at| Listed { file: &at.file, line: at.line }),
+        policy_sha256,
+        served_sha256,
+        effects: answer.effects.iter().map(effect).collect(),
+        assumed_online: answer.assumed_online.iter().map(ToString::to_string).collect(),
+        target_policy: answer.target_not_asked.then_some("not_asked"),
+        way: answer.way.as_ref().map(|way| WayShape {
+            endpoint: &way.endpoint,
+            hops: way.hops.iter().map(ToString::to_string).collect(),
+            decided_at: way.decided_at.as_deref(),
+            upstream: way.upstream.as_deref(),
+        }),
     };
     writeln!(out, "{}", json::to_string(&decision)?)
 }
 
-fn effects<'a>(decided: &'a Decided<'_>) -> Vec<EffectShape<'a>> {
-    let mut out = Vec::new();
-    let mut open = None;
-    for record in &decided.run.trace().records {
-        match record {
-            Record::Effect { effect, .. } => open = Some(*effect),
-            Record::Reply { reply, .. } => {
-                out.extend(open.take().and_then(|effect| shape(decided, effect, reply)));
-            }
-            _ => {}
-        }
-    }
-    out
-}
-
-fn shape<'a>(decided: &'a Decided<'_>, effect: Effect, reply: &Reply) -> Option<EffectShape<'a>> {
-    match effect {
-        Effect::Forward(id) => {
-            let target = decided.run.target(id)?.to_string();
-            Some(match reply {
-                Reply::ForwardFailed(failure) => {
-                    EffectShape::Forward { target, reply: "failed", code: Some(failure.ngrok_code()) }
-                }
-                _ => EffectShape::Forward { target, reply: "forwarded", code: None },
-            })
-        }
-        Effect::Log(id) => Some(EffectShape::Log { metadata: decided.run.log(id)? }),
-        _ => None,
+fn effect(performed: &Performed) -> EffectShape<'_> {
+    match performed {
+        Performed::Forward(target, code) => EffectShape::Forward {
+            target: target.to_string(),
+            reply: if code.is_some() { "failed" } else { "forwarded" },
+            code: *code,
+        },
+        Performed::Log(metadata) => EffectShape::Log { metadata },
     }
 }

@@ -6,11 +6,9 @@ use std::ops::Range;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use policy_core::diagnostic::{Diagnostic, Diagnostics, Severity, printable};
-use policy_core::outcome::Outcome;
 use policy_core::source::{Source, Span};
 
-use crate::cli::Expectation;
-use crate::commands::eval::Decided;
+use crate::commands::eval::Answer;
 use crate::commands::lint::Report;
 
 /// Lines shown before the line of a finding.
@@ -142,75 +140,39 @@ fn window(source: &Source, span: Span) -> Range<usize> {
 }
 
 /// A decision in a few lines.
-pub(crate) fn decision(out: &mut impl Write, decided: &Decided<'_>) -> io::Result<()> {
-    writeln!(out, "{}", outcome(decided))?;
-    if let Some(by) = place(decided) {
+pub(crate) fn decision(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
+    writeln!(out, "{}", answer.outcome)?;
+    if let Some(by) = &answer.place {
         writeln!(out, "  by {by}")?;
     }
-    because(out, decided)?;
-    assumptions(out, decided)
+    because(out, answer)?;
+    assumptions(out, answer)
 }
 
-/// Why it was decided, and where the entry of a list stands that an IP policy has.
-pub(crate) fn because(out: &mut impl Write, decided: &Decided<'_>) -> io::Result<()> {
-    writeln!(out, "  because {}", decided.run.reason())?;
-    match &decided.listed_at {
-        Some(at) => writeln!(out, "  listed in {}:{}", at.file, at.line),
-        None => Ok(()),
+/// Why it was decided, where the entry of a list stands that an IP policy has, and which way the connection took.
+pub(crate) fn because(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
+    writeln!(out, "  because {}", answer.reason)?;
+    if let Some(at) = &answer.listed_at {
+        writeln!(out, "  listed in {}:{}", at.file, at.line)?;
     }
-}
-
-/// What the decision does not say: targets count as online because nobody said otherwise, and their own policies are not
-/// asked.
-pub(crate) fn assumptions(out: &mut impl Write, decided: &Decided<'_>) -> io::Result<()> {
-    for url in decided.assumed_online() {
-        writeln!(out, "  assuming {url} is online (change it with `--target {url}=offline`)")?;
-    }
-    if decided.target().is_some() {
-        writeln!(out, "  not asked: the target's own policy, which may still refuse the connection")?;
+    if let Some(way) = &answer.way {
+        let hops = way.hops.iter().map(|url| format!(" → {url}")).collect::<String>();
+        writeln!(out, "  way: {}{hops}", printable(&way.endpoint))?;
+        if let Some(decided_at) = &way.decided_at {
+            writeln!(out, "  decided by the policy of {}", printable(decided_at))?;
+        }
     }
     Ok(())
 }
 
-/// The outcome in words.
-pub(crate) fn outcome(decided: &Decided<'_>) -> String {
-    match decided.outcome {
-        Outcome::Forwarded { .. } => {
-            decided.target().map_or_else(|| "forward".to_owned(), |url| format!("forward to {url}"))
-        }
-        Outcome::Denied { .. } => "deny: the connection is closed, nothing is sent".to_owned(),
-        Outcome::Closed { .. } => "close: the connection is closed, nothing is sent".to_owned(),
-        Outcome::Upstream if decided.has_upstream => {
-            "upstream: the connection goes to the endpoint's own upstream".to_owned()
-        }
-        Outcome::Upstream => {
-            "no decision: an endpoint without an upstream of its own closes the connection".to_owned()
-        }
-        _ => "failed closed: the connection is closed, nothing is sent".to_owned(),
+/// What the decision does not say: targets count as online because nobody said otherwise, and their own policies are not
+/// asked.
+pub(crate) fn assumptions(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
+    for url in &answer.assumed_online {
+        writeln!(out, "  assuming {url} is online (change it with `--target {url}=offline`)")?;
     }
-}
-
-/// The deciding action: kind, place and rule.
-pub(crate) fn place(decided: &Decided<'_>) -> Option<String> {
-    let action = decided.outcome.by().and_then(|by| decided.program().action(by));
-    let condition = decided.run.failed_condition().map(|(condition, _)| condition);
-    let (kind, position, rule) = match (action, condition) {
-        (Some(action), _) => (action.kind(), action.position(), action.rule()?),
-        (None, Some(condition)) => ("a condition", condition.position(), condition.rule()?),
-        (None, None) => return None,
-    };
-    let name = rule.name().map(|name| format!(" `{}`", printable(name))).unwrap_or_default();
-    let (file, number) = (decided.program().file(), rule.id().index() + 1);
-    Some(format!("{kind} at {file}:{position}, rule #{number}{name}"))
-}
-
-/// An expectation as it was written.
-pub(crate) fn expectation(expected: &Expectation) -> String {
-    match expected {
-        Expectation::Allow => "allow".to_owned(),
-        Expectation::Deny => "deny".to_owned(),
-        Expectation::Close => "close".to_owned(),
-        Expectation::Error => "error (failed closed)".to_owned(),
-        Expectation::Forward(url) => format!("forward to {url}"),
+    if answer.target_not_asked {
+        writeln!(out, "  not asked: the target's own policy, which may still refuse the connection")?;
     }
+    Ok(())
 }

@@ -51,6 +51,16 @@ pub(crate) enum Usable<'p> {
     File(Rc<CheckedPolicy>),
 }
 
+impl Usable<'_> {
+    /// The policy, if it stands in a file.
+    pub(crate) fn file(&self) -> Option<Rc<CheckedPolicy>> {
+        match self {
+            Self::Inline(_) => None,
+            Self::File(policy) => Some(Rc::clone(policy)),
+        }
+    }
+}
+
 impl Deref for Usable<'_> {
     type Target = CheckedPolicy;
 

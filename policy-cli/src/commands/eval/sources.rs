@@ -4,10 +4,9 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::IpAddr;
 use std::path::Path;
 
-use policy_core::compile::Program;
 use policy_core::diagnostic::printable;
 
-use super::{Known, decide, unmet};
+use super::{Known, Subject};
 use crate::cli::Eval;
 use crate::exit::{Exit, Failure, say};
 use crate::files::{open, reason};
@@ -21,7 +20,7 @@ const LONGEST_LINE: u64 = 1_024;
 /// Evaluates line by line; a bad line is named and the rest goes on.
 pub(super) fn evaluate(
     path: &Path,
-    program: &Program,
+    subject: &Subject,
     known: &Known,
     args: &Eval,
     out: &mut impl Write,
@@ -47,11 +46,10 @@ pub(super) fn evaluate(
         }
         match address(&line).filter(|_| complete) {
             Some(Line::Address(ip)) => {
-                let facts = known.facts(ip);
-                let decided = decide(program, &facts, args)?;
+                let answer = subject.ask(ip, known, args)?;
                 addresses += 1;
-                render::json::decision(out, &decided, Some(ip))?;
-                if let Some(message) = unmet(&decided, args) {
+                render::json::decision(out, &answer, Some(ip))?;
+                if let Some(message) = answer.unmet(args) {
                     failed += 1;
                     if failed <= MAX_NAMED {
                         say(&format!("{name}:{number}: {ip}: {message}"));

@@ -1,0 +1,168 @@
+//! The answer to one question, whoever was asked: what every format shows.
+
+use std::sync::Arc;
+
+use policy_core::compile::{Digest, Program};
+use policy_core::diagnostic::printable;
+use policy_core::evaluate::{AsWritten, Evaluation, Record, Recording};
+use policy_core::exchange::{Effect, Reply};
+use policy_core::ip_policies::ListedAt;
+use policy_core::outcome::Outcome;
+use policy_core::parse::PlainMap;
+use policy_core::source::Position;
+use policy_core::url::EndpointUrl;
+
+use crate::cli::{Eval, Expectation};
+
+/// A run of a policy that is over.
+pub(crate) type Run<'r> = Evaluation<'r, AsWritten<Recording>>;
+
+/// What happens to a connection, and why.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// `forward`, `deny`, `close`, `upstream` or `error`.
+    pub(crate) decision: &'static str,
+    /// The same in words.
+    pub(crate) outcome: String,
+    /// True if a server gets the connection.
+    pub(crate) admitted: bool,
+    /// The deciding action in words, with its place.
+    pub(crate) place: Option<String>,
+    pub(crate) rule: Option<String>,
+    pub(crate) at: Option<(String, Position)>,
+    /// The endpoint that took the connection, the last one on the way.
+    pub(crate) target: Option<EndpointUrl>,
+    pub(crate) reason: String,
+    /// Where the entry stands that decided, if an IP policy has it.
+    pub(crate) listed_at: Option<ListedAt>,
+    /// The digests of the deciding policy: of its text, and the one by which an edge names it.
+    pub(crate) digests: Option<[Digest; 2]>,
+    pub(crate) effects: Vec<Performed>,
+    /// Targets that count as online because nobody said otherwise.
+    pub(crate) assumed_online: Vec<EndpointUrl>,
+    /// True if the target may have a policy of its own, which was not asked.
+    pub(crate) target_not_asked: bool,
+    /// Of a configuration: the way of the connection.
+    pub(crate) way: Option<Way>,
+    /// Every rule, condition and list entry, if that is wanted.
+    pub(crate) steps: Vec<u8>,
+}
+
+/// The way through the endpoints of a configuration.
+#[derive(Debug)]
+pub(crate) struct Way {
+    /// Where the connection comes in, by name.
+    pub(crate) endpoint: String,
+    /// The targets that took it, in order.
+    pub(crate) hops: Vec<EndpointUrl>,
+    /// Whose policy decided: a target, or the endpoint where the connection comes in; nothing if none was asked.
+    pub(crate) decided_at: Option<String>,
+    /// The server that gets the connection.
+    pub(crate) upstream: Option<String>,
+}
+
+/// Something that a policy asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Performed {
+    /// A forward, and the code of the failure if it failed.
+    Forward(EndpointUrl, Option<&'static str>),
+    Log(Arc<PlainMap>),
+}
+
+/// What the policy of a run asked for, in order.
+pub(super) fn performed(run: &Run<'_>) -> Vec<Performed> {
+    let (mut out, mut open) = (Vec::new(), None);
+    for record in &run.trace().records {
+        match record {
+            Record::Effect { effect, .. } => open = Some(*effect),
+            Record::Reply { reply, .. } => {
+                out.extend(open.take().and_then(|effect| shape(run, effect, reply)))
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+fn shape(run: &Run<'_>, effect: Effect, reply: &Reply) -> Option<Performed> {
+    match effect {
+        Effect::Forward(id) => {
+            let failure =
+                if let Reply::ForwardFailed(failure) = reply { Some(failure.ngrok_code()) } else { None };
+            Some(Performed::Forward(run.target(id)?.clone(), failure))
+        }
+        Effect::Log(id) => Some(Performed::Log(Arc::clone(run.log(id)?))),
+        _ => None,
+    }
+}
+
+/// The digests of a policy.
+pub(super) fn digests(program: &Program) -> [Digest; 2] {
+    [program.policy_sha256(), program.served_sha256()]
+}
+
+/// The deciding action of a run in words: kind, place and rule.
+pub(super) fn place(run: &Run<'_>, outcome: Outcome) -> Option<String> {
+    let action = outcome.by().and_then(|by| run.program().action(by));
+    let condition = run.failed_condition().map(|(condition, _)| condition);
+    let (kind, position, rule) = match (action, condition) {
+        (Some(action), _) => (action.kind(), action.position(), action.rule()?),
+        (None, Some(condition)) => ("a condition", condition.position(), condition.rule()?),
+        (None, None) => return None,
+    };
+    let name = rule.name().map(|name| format!(" `{}`", printable(name))).unwrap_or_default();
+    let (file, number) = (run.program().file(), rule.id().index() + 1);
+    Some(format!("{kind} at {file}:{position}, rule #{number}{name}"))
+}
+
+/// An outcome in words.
+pub(super) fn words(decision: &str, target: Option<&EndpointUrl>, upstream: Option<&str>) -> String {
+    match decision {
+        "forward" => match (target, upstream) {
+            (Some(url), Some(upstream)) => format!("forward to {url}, upstream {upstream}"),
+            (Some(url), None) => format!("forward to {url}"),
+            (None, _) => "forward".to_owned(),
+        },
+        "deny" => "deny: the connection is closed, nothing is sent".to_owned(),
+        "close" => "close: the connection is closed, nothing is sent".to_owned(),
+        "upstream" => match upstream {
+            Some(upstream) => format!("upstream: the connection goes to {upstream}"),
+            None => "upstream: the connection goes to the endpoint's own upstream".to_owned(),
+        },
+        _ => "failed closed: the connection is closed, nothing is sent".to_owned(),
+    }
+}
+
+impl Answer {
+    /// What to say if this is not what was expected.
+    pub(super) fn unmet(&self, args: &Eval) -> Option<String> {
+        let expected = args.expect.as_ref().filter(|expected| !self.meets(expected))?;
+        let fell_through = self.decision == "upstream" && self.way.is_none() && !args.has_upstream;
+        let hint = match expected {
+            Expectation::Allow if fell_through => "; add `--has-upstream` if the endpoint has one of its own",
+            _ => "",
+        };
+        Some(format!("expected {}, got {}{hint}", expectation(expected), self.outcome))
+    }
+
+    fn meets(&self, expected: &Expectation) -> bool {
+        match expected {
+            Expectation::Allow => self.admitted,
+            Expectation::Deny => matches!(self.decision, "deny" | "close"),
+            Expectation::Close => self.decision == "close",
+            Expectation::Error => self.decision == "error",
+            Expectation::Forward(url) => self.decision == "forward" && self.target.as_ref() == Some(url),
+        }
+    }
+}
+
+/// An expectation as it was written.
+fn expectation(expected: &Expectation) -> String {
+    match expected {
+        Expectation::Allow => "allow".to_owned(),
+        Expectation::Deny => "deny".to_owned(),
+        Expectation::Close => "close".to_owned(),
+        Expectation::Error => "error (failed closed)".to_owned(),
+        Expectation::Forward(url) => format!("forward to {url}"),
+    }
+}

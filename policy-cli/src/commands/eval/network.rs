@@ -1,0 +1,422 @@
+//! An endpoint of a configuration: the connection goes its whole way, through the policies of targets.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use policy_core::agent::{AgentFiles, load_agent_files};
+use policy_core::check::{CheckOptions, CheckedPolicy};
+use policy_core::compile::{CompileOptions, Program, compile};
+use policy_core::diagnostic::{Diagnostics, did_you_mean, printable};
+use policy_core::edge::{EdgeFiles, load_edge_files};
+use policy_core::endpoint_policy::PolicySource;
+use policy_core::evaluate::{AsWritten, Recording};
+use policy_core::journey::{Endpoints, Journey, Leg, Policy, Serving, Steps, Verdict};
+use policy_core::lint::{DocumentKind, kind_of};
+use policy_core::resolve::UrlIndex;
+use policy_core::source::Source;
+use policy_core::url::{Binding, EndpointUrl};
+
+use super::answer::{Way, digests, performed, place, words};
+use super::single::disagree;
+use super::{Answer, Known, Performed, missing, said_online};
+use crate::cli::{Eval, Expectation, Target};
+use crate::exit::Failure;
+use crate::files::{Given, folder_of, read_named};
+use crate::render::text::findings_of;
+use crate::{lists, render};
+
+/// Forwards that an agent's connections may take; those of an edge are in its configuration.
+const MAX_HOPS: u32 = 16;
+
+/// The endpoints of a configuration, and the one where the connection comes in.
+pub(super) struct Network {
+    nodes: Vec<Node>,
+    entry: usize,
+    /// The internal ones by URL, by their place in `internal`.
+    index: UrlIndex,
+    internal: Vec<usize>,
+    /// True if targets that the configuration does not have may be kept online by agents.
+    has_others: bool,
+    max_hops: u32,
+}
+
+/// One endpoint.
+struct Node {
+    name: String,
+    url: Option<EndpointUrl>,
+    is_internal: bool,
+    policy: Option<Result<Arc<Program>, String>>,
+    /// The server behind it.
+    upstream: Option<String>,
+}
+
+/// An endpoint on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Node(usize),
+    /// One that another agent keeps online, as far as is known.
+    Other,
+}
+
+/// The endpoints that the call names, or that a file is; nothing if the file is no configuration.
+pub(super) fn load(given: &Given, args: &Eval) -> Result<Option<Network>, Failure> {
+    if given.found.has_errors() {
+        return Ok(None);
+    }
+    let nodes = match kind_of(&given.source, &CheckOptions::default()) {
+        Some(DocumentKind::Edge) => edge(given, &args.policy)?,
+        Some(DocumentKind::Agent) => agent(given, &args.policy)?,
+        _ => return Ok(None),
+    };
+    if args.ip_policies.is_some() {
+        let message = "--ip-policies is for a policy; a configuration names its own";
+        return Err(Failure::Usage(message.to_owned()));
+    }
+    if args.has_upstream {
+        let message = "--has-upstream is for a policy; a configuration says which endpoints have one";
+        return Err(Failure::Usage(message.to_owned()));
+    }
+    let (nodes, has_others, max_hops) = nodes;
+    let entry = entry(&nodes, args, &given.source)?;
+    let internal: Vec<usize> =
+        (0..nodes.len()).filter(|at| nodes.get(*at).is_some_and(Node::serves)).collect();
+    let urls = internal.iter().filter_map(|at| nodes.get(*at)?.url.as_ref());
+    let index = UrlIndex::new(urls);
+    let network = Network { nodes, entry, index, internal, has_others, max_hops };
+    network.check_names(args)?;
+    Ok(Some(network))
+}
+
+type Nodes = (Vec<Node>, bool, u32);
+
+/// Says what is wrong with a configuration that cannot be used.
+fn unusable(given: &Given, found: Diagnostics, policies: &[(Source, Diagnostics)]) -> Failure {
+    let mut err = anstream::stderr().lock();
+    let (source, found) = given.shown(found);
+    // The findings go to standard error; if that fails too, the exit code still tells.
+    let _ = findings_of(&mut err, &source, &found);
+    let mut shown = policies.iter().filter(|_| !given.is_outside());
+    let _ = shown.try_for_each(|(source, found)| findings_of(&mut err, source, found));
+    Failure::Usage(format!("`{}` is not a usable configuration", source.name()))
+}
+
+fn edge(given: &Given, path: &Path) -> Result<Nodes, Failure> {
+    let folder = folder_of(path);
+    let mut named = |name: &str| read_named(folder, name);
+    let mut list = |file: &str, name: &str, feed: &mut dyn FnMut(&[u8])| {
+        lists::read_named(folder_of(&folder.join(file)), name, feed)
+    };
+    let EdgeFiles { usable, findings, policies, .. } =
+        load_edge_files(&given.source, &CheckOptions::default(), &mut named, &mut list);
+    let Some((config, programs)) = usable else { return Err(unusable(given, findings, &policies)) };
+    let public = config.endpoints.iter().zip(programs.endpoints).map(|(endpoint, program)| Node {
+        name: endpoint.name.value.to_string(),
+        url: Some(endpoint.url.clone()),
+        is_internal: false,
+        policy: Some(Ok(program)),
+        upstream: None,
+    });
+    let internal = config.internal_endpoints.iter().zip(programs.internal).map(|(endpoint, program)| Node {
+        name: endpoint.url.value.to_string(),
+        url: Some(endpoint.url.value.clone()),
+        is_internal: true,
+        policy: program.map(Ok),
+        upstream: Some(endpoint.upstream.value.to_string()),
+    });
+    Ok((public.chain(internal).collect(), config.agents.is_some(), config.limits.max_hops))
+}
+
+fn agent(given: &Given, path: &Path) -> Result<Nodes, Failure> {
+    let folder = folder_of(path);
+    let AgentFiles { usable, files, findings, policies, .. } =
+        load_agent_files(&given.source, &CheckOptions::default(), &mut |name| read_named(folder, name));
+    let Some(config) = usable else { return Err(unusable(given, findings, &policies)) };
+    let mut files = files.into_iter();
+    let mut policy = |source: Option<&PolicySource>| {
+        let file: Option<Rc<CheckedPolicy>> = files.next().flatten();
+        match (source, &file) {
+            (Some(PolicySource::Inline(policy)), _) => Some(program(policy)),
+            (_, Some(policy)) => Some(program(policy)),
+            _ => None,
+        }
+    };
+    let mut nodes = Vec::new();
+    for endpoint in &config.endpoints {
+        nodes.push(Node {
+            name: endpoint.name.value.to_string(),
+            url: endpoint.url.value.given().cloned(),
+            is_internal: endpoint.binding == Binding::Internal,
+            policy: policy(endpoint.policy.as_ref()),
+            upstream: Some(endpoint.upstream.value.to_string()),
+        });
+    }
+    for tunnel in &config.tunnels {
+        nodes.push(Node {
+            name: tunnel.name.value.to_string(),
+            url: None,
+            is_internal: false,
+            policy: policy(tunnel.policy.as_ref()),
+            upstream: Some(tunnel.upstream.value.to_string()),
+        });
+    }
+    Ok((nodes, true, MAX_HOPS))
+}
+
+/// Compiles a policy of an agent. One that does not run here refuses, and says why.
+fn program(policy: &CheckedPolicy) -> Result<Arc<Program>, String> {
+    compile(policy, &CompileOptions::default()).map(Arc::new).map_err(|found| {
+        let message = found.iter().next().map(|item| item.message.to_string());
+        format!("its policy cannot be run here: {}", message.unwrap_or_default())
+    })
+}
+
+/// The endpoint that the call names: a name of the file first, else a URL; without one the only one there is.
+fn entry(nodes: &[Node], args: &Eval, source: &Source) -> Result<usize, Failure> {
+    let names = || {
+        let names: Vec<_> = nodes.iter().map(|node| format!("`{}`", printable(&node.name))).collect();
+        names.join(", ")
+    };
+    let Some(wanted) = &args.endpoint else {
+        let mut public = nodes.iter().enumerate().filter(|(_, node)| !node.is_internal || nodes.len() == 1);
+        return match (public.next(), public.next()) {
+            (Some((at, _)), None) => Ok(at),
+            (first, _) => {
+                let number = if first.is_some() { "several endpoints" } else { "no public endpoint" };
+                Err(Failure::Usage(format!(
+                    "`{}` has {number}; say where the connection comes in with `--endpoint`: {}",
+                    source.name(),
+                    names()
+                )))
+            }
+        };
+    };
+    let url = EndpointUrl::parse(wanted).ok();
+    let by_name = nodes.iter().position(|node| node.name == *wanted);
+    let by_url = || {
+        let url = url.as_ref()?;
+        let covers =
+            |node: &Node| node.url.as_ref().filter(|own| own.covers(url)).map(EndpointUrl::specificity);
+        let covering = nodes.iter().enumerate().filter_map(|(at, node)| Some((covers(node)?, at)));
+        // Of equals the first.
+        covering.rev().max_by_key(|(specificity, _)| *specificity).map(|(_, at)| at)
+    };
+    by_name.or_else(by_url).ok_or_else(|| {
+        let near = did_you_mean(wanted, nodes.iter().map(|node| &*node.name));
+        let hint =
+            near.map_or_else(|| format!("it has {}", names()), |near| format!("did you mean `{near}`?"));
+        Failure::Usage(format!(
+            "--endpoint: `{}` has no endpoint `{}`; {hint}",
+            source.name(),
+            printable(wanted)
+        ))
+    })
+}
+
+impl Node {
+    /// True if forwards may go to it.
+    const fn serves(&self) -> bool {
+        self.is_internal && self.url.is_some()
+    }
+}
+
+/// The endpoints as a connection finds them.
+struct Map<'n> {
+    network: &'n Network,
+    targets: &'n [Target],
+}
+
+impl Endpoints for Map<'_> {
+    type Endpoint = Place;
+
+    fn serving(&self, target: &EndpointUrl) -> Serving<Place> {
+        let Network { nodes, index, internal, .. } = self.network;
+        let said = said_online(target, self.targets);
+        if said == Some(false) {
+            return Serving::Nobody;
+        }
+        let found = index.find(target).and_then(|at| internal.get(at));
+        match found.and_then(|at| nodes.get(*at)) {
+            Some(node) => {
+                let same = internal.iter().filter(|at| nodes.get(**at).is_some_and(|it| it.url == node.url));
+                let mut members: Vec<Place> = same.map(|at| Place::Node(*at)).collect();
+                if members.len() == 1 { Serving::One(members.remove(0)) } else { Serving::Pool(members) }
+            }
+            None if said == Some(true) || self.network.has_others => Serving::One(Place::Other),
+            None => Serving::Nobody,
+        }
+    }
+
+    fn policy<'e>(&'e self, endpoint: &'e Place, at: usize) -> Option<Policy<'e>> {
+        let Place::Node(node) = endpoint else { return None };
+        match self.network.nodes.get(*node)?.policy.as_ref().filter(|_| at == 0)? {
+            Ok(program) => Some(Policy::Program(program)),
+            Err(why) => Some(Policy::Refuse(why)),
+        }
+    }
+
+    fn has_upstream(&self, endpoint: &Place) -> bool {
+        match endpoint {
+            Place::Node(at) => self.network.nodes.get(*at).is_some_and(|node| node.upstream.is_some()),
+            Place::Other => true,
+        }
+    }
+
+    fn max_hops(&self) -> u32 {
+        self.network.max_hops
+    }
+}
+
+/// Takes every leg: servers answer, since nobody says otherwise.
+macro_rules! travel {
+    ($journey:expr, $entry:expr) => {{
+        let mut leg = $journey.start($entry);
+        loop {
+            leg = match leg {
+                Leg::Done => break $journey.verdict(),
+                Leg::Pause => $journey.go_on(),
+                Leg::Reach(_) => $journey.reached(),
+            };
+        }
+    }};
+}
+
+impl Network {
+    fn node(&self, place: Place) -> Option<&Node> {
+        match place {
+            Place::Node(at) => self.nodes.get(at),
+            Place::Other => None,
+        }
+    }
+
+    /// A target or an expectation that no policy names is a typing error, not an answer.
+    fn check_names(&self, args: &Eval) -> Result<(), Failure> {
+        let expected = args.expect.iter().filter_map(|expected| match expected {
+            Expectation::Forward(url) => Some(("--expect", url)),
+            _ => None,
+        });
+        let mut named = args.target.iter().map(|target| ("--target", &target.url)).chain(expected);
+        let programs = || self.nodes.iter().filter_map(|node| node.policy.as_ref()?.as_ref().ok());
+        match named.find(|(_, url)| !programs().any(|program| program.may_forward_to(url))) {
+            Some((flag, url)) => {
+                Err(Failure::Usage(format!("{flag}: no policy of the configuration forwards to `{url}`")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Evaluates one address. A fact that nobody gave makes the call incomplete.
+    pub(super) fn ask(&self, ip: IpAddr, known: &Known, args: &Eval) -> Result<Answer, Failure> {
+        let map = Map { network: self, targets: &args.target };
+        let entry = Place::Node(self.entry);
+        let given = args.endpoint.as_deref().and_then(|text| EndpointUrl::parse(text).ok());
+        let url = given.as_ref().or_else(|| self.node(entry).and_then(|node| node.url.as_ref()));
+        let facts = known.facts(ip, url);
+        // The code that an edge runs decides; the code as written says why.
+        let mut compiled = Journey::new(&map, &facts, Steps::default());
+        let decided: Verdict = travel!(compiled, entry);
+        let mut written = Journey::<_, _, AsWritten<Recording>>::traced(&map, &facts, Steps::default());
+        let verdict: Verdict = travel!(written, entry);
+        if decided != verdict {
+            return Err(disagree(decided.decision, verdict.decision));
+        }
+        // A URL may be one of many that an endpoint serves.
+        let name = match &given {
+            Some(url) => url.to_string(),
+            None => self.node(entry).map(|node| node.name.clone()).unwrap_or_default(),
+        };
+        let mut seen = Seen { explain: args.explain, ..Seen::default() };
+        written.each_run(|passage, run| {
+            let name = match passage.url {
+                Some(url) => url.to_string(),
+                None => name.clone(),
+            };
+            seen.run(name, run, passage.decides);
+        });
+        if let Some(message) = seen.missing {
+            return Err(Failure::Usage(message));
+        }
+        seen.failed?;
+        let trail: Vec<(EndpointUrl, Place)> =
+            written.trail().iter().map(|(url, place)| (url.clone(), *place)).collect();
+        let admitted = written.is_admitted();
+        let last = trail.last().map_or(entry, |(_, place)| *place);
+        let upstream = self.node(last).and_then(|node| node.upstream.clone()).filter(|_| admitted);
+        let target = trail.last().map(|(url, _)| url.clone()).filter(|_| verdict.decision == "forward");
+        let others = trail
+            .iter()
+            .filter(|(url, place)| *place == Place::Other && said_online(url, &args.target).is_none());
+        Ok(Answer {
+            decision: verdict.decision,
+            outcome: words(verdict.decision, target.as_ref(), upstream.as_deref()),
+            admitted,
+            place: seen.place,
+            rule: verdict.rule.map(String::from),
+            at: verdict.file.map(String::from).zip(verdict.position),
+            target_not_asked: admitted && last == Place::Other,
+            target,
+            reason: verdict.reason,
+            listed_at: None,
+            digests: seen.digests,
+            effects: seen.effects,
+            assumed_online: others.map(|(url, _)| url.clone()).collect(),
+            way: Some(Way {
+                decided_at: seen.decided_at,
+                endpoint: name,
+                hops: trail.into_iter().map(|(url, _)| url).collect(),
+                upstream,
+            }),
+            steps: seen.steps,
+        })
+    }
+}
+
+/// What the runs on the way say.
+struct Seen {
+    explain: bool,
+    steps: Vec<u8>,
+    effects: Vec<Performed>,
+    place: Option<String>,
+    digests: Option<[policy_core::compile::Digest; 2]>,
+    decided_at: Option<String>,
+    missing: Option<String>,
+    failed: Result<(), Failure>,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self {
+            explain: false,
+            steps: Vec::new(),
+            effects: Vec::new(),
+            place: None,
+            digests: None,
+            decided_at: None,
+            missing: None,
+            failed: Ok(()),
+        }
+    }
+}
+
+impl Seen {
+    fn run(&mut self, name: String, run: &super::Run<'_>, decides: bool) {
+        let Some(outcome) = run.outcome() else { return };
+        self.effects.extend(performed(run));
+        self.missing = self.missing.take().or_else(|| missing::message(run));
+        if self.explain {
+            match render::explain::steps(run, outcome) {
+                Ok(steps) => {
+                    self.steps.extend(format!("policy of {}\n", printable(&name)).into_bytes());
+                    self.steps.extend(steps);
+                }
+                Err(error) => self.failed = Err(error.into()),
+            }
+        }
+        if decides {
+            self.place = place(run, outcome);
+            self.digests = Some(digests(run.program()));
+            self.decided_at = Some(name);
+        }
+    }
+}

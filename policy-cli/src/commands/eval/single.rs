@@ -1,0 +1,181 @@
+//! One policy by itself: targets count as online, and their own policies are not asked.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use policy_core::check::{CheckOptions, load_policy};
+use policy_core::compile::{CompileOptions, Program, compile};
+use policy_core::evaluate::{Evaluation, Mode, Record, Recording};
+use policy_core::exchange::{Effect, ForwardFailure, Reply};
+use policy_core::ip_policies::ListedAt;
+use policy_core::lint::{DocumentKind, kind_of};
+use policy_core::outcome::Outcome;
+use policy_core::url::{EndpointUrl, Scheme};
+
+use super::answer::{digests, performed, place, words};
+use super::{Answer, Known, Run, missing, said_online};
+use crate::cli::{Eval, Expectation, Target};
+use crate::exit::Failure;
+use crate::files::Given;
+use crate::ip_policies;
+use crate::render;
+use crate::render::text::findings_of;
+
+/// A policy, and the endpoint that it is for.
+pub(super) struct Policy {
+    pub(super) program: Program,
+    pub(super) url: Option<EndpointUrl>,
+}
+
+/// Reads and compiles the policy. Invalid content means that the question could not be asked.
+pub(crate) fn load(
+    given: &Given,
+    scheme: Option<Scheme>,
+    options: &CompileOptions,
+) -> Result<Program, Failure> {
+    let (source, mut found) = (&given.source, given.found.clone());
+    let mut policy = None;
+    if !found.has_errors() {
+        let mut check = CheckOptions::default();
+        check.endpoint.scheme = scheme;
+        check.ip_policies.clone_from(&options.ip_policies);
+        let (checked, later) = load_policy(source, &check);
+        policy = checked;
+        found.append(later);
+    }
+    let program =
+        policy.and_then(|policy| compile(&policy, options).map_err(|later| found.append(later)).ok());
+    program.ok_or_else(|| {
+        let what = match kind_of(source, &CheckOptions::default()) {
+            Some(DocumentKind::Edge) => Some("is an edge configuration; `policy eval` takes it with `--endpoint`, or give one of the policies it names"),
+            Some(DocumentKind::Agent) => Some("is an agent configuration; `policy eval` takes it with `--endpoint`, or give one of the policies it names"),
+            Some(DocumentKind::Embedding) => {
+                Some("holds policies that are not at its top; `policy lint` says how to take them out")
+            }
+            _ => None,
+        };
+        if let Some(what) = what {
+            return Failure::Usage(format!("`{}` {what}", source.name()));
+        }
+        let mut err = anstream::stderr().lock();
+        // The findings go to standard error; if that fails too, the exit code still tells.
+        let (source, found) = given.shown(found);
+        let _ = findings_of(&mut err, &source, &found);
+        Failure::Usage(format!("`{}` is not a usable policy", source.name()))
+    })
+}
+
+impl Policy {
+    /// A target or an expectation that the policy never names is a typing error, not an answer. What `${…}` gives is known
+    /// when it is rendered: only what no text of the policy can give is an error.
+    pub(super) fn check_names(&self, args: &Eval) -> Result<(), Failure> {
+        let expected = args.expect.iter().filter_map(|expected| match expected {
+            Expectation::Forward(url) => Some(("--expect", url)),
+            Expectation::Allow | Expectation::Deny | Expectation::Close | Expectation::Error => None,
+        });
+        let mut named = args.target.iter().map(|target| ("--target", &target.url)).chain(expected);
+        let Some((flag, url)) = named.find(|(_, url)| !self.program.may_forward_to(url)) else {
+            return Ok(());
+        };
+        let literal = self.program.literal_targets().map(ToString::to_string);
+        let targets: Vec<_> = literal.chain(self.program.target_patterns()).collect();
+        let known = match targets.is_empty() {
+            true => "it forwards nowhere".to_owned(),
+            false => format!("its targets: `{}`", targets.join("`, `")),
+        };
+        Err(Failure::Usage(format!("{flag}: the policy never forwards to `{url}`; {known}")))
+    }
+
+    /// Evaluates one address. A fact that nobody gave makes the call incomplete.
+    pub(super) fn ask(&self, ip: IpAddr, known: &Known, args: &Eval) -> Result<Answer, Failure> {
+        let (program, targets) = (&self.program, &*args.target);
+        let facts = known.facts(ip, self.url.as_ref());
+        // The code that an edge runs decides; the code as written says why.
+        let decided = program.on_tcp_connect(&facts).run(|effect, run| reply(effect, run, targets));
+        let mut run = program.on_tcp_connect_traced(&facts, Recording::default());
+        let outcome = run.run(|effect, run| reply(effect, run, targets));
+        if decided != outcome {
+            return Err(disagree(decided.name(), outcome.name()));
+        }
+        if let Some(message) = missing::message(&run) {
+            return Err(Failure::Usage(message));
+        }
+        let listed_at = args.ip_policies.as_deref().and_then(|path| find_listed(&run, outcome, path));
+        let steps = if args.explain { render::explain::steps(&run, outcome)? } else { Vec::new() };
+        Ok(self.answer(&run, outcome, args, (listed_at, steps)))
+    }
+
+    fn answer(
+        &self,
+        run: &Run<'_>,
+        outcome: Outcome,
+        args: &Eval,
+        (listed_at, steps): (Option<ListedAt>, Vec<u8>),
+    ) -> Answer {
+        let program = &self.program;
+        let target = match outcome {
+            Outcome::Forwarded { target, .. } => run.target(target).cloned(),
+            _ => None,
+        };
+        let action = outcome.by().and_then(|by| program.action(by));
+        let condition = run.failed_condition().map(|(condition, _)| condition);
+        let rule = action.and_then(|it| it.rule()).or(condition.and_then(|it| it.rule()));
+        let position = action.map(|it| it.position()).or(condition.map(|it| it.position()));
+        let in_words = match outcome {
+            Outcome::Upstream if !args.has_upstream => {
+                "no decision: an endpoint without an upstream of its own closes the connection".to_owned()
+            }
+            _ => words(outcome.name(), target.as_ref(), None),
+        };
+        Answer {
+            decision: outcome.name(),
+            outcome: in_words,
+            admitted: outcome.is_admitted() && (outcome != Outcome::Upstream || args.has_upstream),
+            place: place(run, outcome),
+            rule: rule.and_then(|rule| rule.name()).map(str::to_owned),
+            at: position.map(|position| (program.file().to_owned(), position)),
+            target_not_asked: target.is_some(),
+            target,
+            reason: run.reason().to_string(),
+            listed_at,
+            digests: Some(digests(program)),
+            effects: performed(run),
+            assumed_online: assumed_online(run, &args.target),
+            way: None,
+            steps,
+        }
+    }
+}
+
+/// The two forms of a program decide differently: a fault of ours.
+pub(super) fn disagree(compiled: &str, written: &str) -> Failure {
+    Failure::Internal(format!(
+        "compiled code gives {compiled}, the policy as written {written}: please report this policy"
+    ))
+}
+
+fn reply<M: Mode>(effect: Effect, run: &Evaluation<'_, M>, targets: &[Target]) -> Reply {
+    let is_online = |url: &EndpointUrl| said_online(url, targets).unwrap_or(true);
+    match effect {
+        Effect::Forward(id) if run.target(id).is_none_or(is_online) => Reply::Forwarded,
+        Effect::Forward(_) => Reply::ForwardFailed(ForwardFailure::Offline),
+        // A dry run records the metadata through its trace.
+        _ => Reply::Logged,
+    }
+}
+
+/// Where the entry that decided stands in the IP policies of a file, or in a list that they name.
+fn find_listed(run: &Run<'_>, outcome: Outcome, path: &Path) -> Option<ListedAt> {
+    let entry = run.reason().entry()?;
+    let id = run.program().ip_policy(entry.ip_policy?)?;
+    ip_policies::listed_at(path, id, entry, matches!(outcome, Outcome::Forwarded { .. }))
+}
+
+/// The targets that were asked for and count as online because nobody said otherwise.
+fn assumed_online(run: &Run<'_>, targets: &[Target]) -> Vec<EndpointUrl> {
+    let asked = run.trace().records.iter().filter_map(|record| match record {
+        Record::Effect { effect: Effect::Forward(id), .. } => run.target(*id),
+        _ => None,
+    });
+    asked.filter(|url| said_online(url, targets).is_none()).cloned().collect()
+}
