@@ -12,6 +12,7 @@ pub mod baselines;
 pub mod build;
 pub mod context;
 pub mod drive;
+pub mod edge;
 pub mod engine;
 pub mod expressions;
 pub mod lookup;
@@ -83,10 +84,18 @@ impl fmt::Debug for Bar {
 /// All bars, in the order of the report.
 #[must_use]
 pub fn all() -> Vec<Bar> {
-    [baselines::bars(), lookup::bars(), build::bars(), small::bars(), expressions::bars(), engine::bars()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        baselines::bars(),
+        lookup::bars(),
+        build::bars(),
+        small::bars(),
+        expressions::bars(),
+        engine::bars(),
+        edge::bars(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Runs the command.

@@ -107,17 +107,10 @@ async fn judge_within<D: Dial>(
     dial: &D,
     budget: Budget,
 ) -> Option<(Route, Option<D::Stream>)> {
-    let entry = match entry {
-        Entry::Configured(at) => {
-            world.generation.programs.get(at)?;
-            Place::Public(at)
-        }
-        Entry::Online(endpoint) => Place::Online(Arc::clone(endpoint)),
-    };
+    let entry = Place::from_entry(world, entry)?;
     let map = Map { world, dial };
-    let mut journey = Journey::new(&map, facts, budget);
+    let (mut journey, mut leg) = set_out(&map, entry.clone(), facts, budget);
     let (mut reached, mut unreached) = (None, Vec::new());
-    let mut leg = journey.start(entry.clone());
     loop {
         leg = match leg {
             Leg::Done => break,
@@ -162,6 +155,25 @@ async fn judge_within<D: Dial>(
     Some((route, stream))
 }
 
+/// The decision alone, up to the first server that is to be reached: what [`judge`] begins with. For measurements.
+/// `None` if the generation has no such endpoint.
+pub fn first_leg<D: Dial>(world: World<'_>, entry: Entry<'_>, facts: &Facts<'_>, dial: &D) -> Option<Leg> {
+    let entry = Place::from_entry(world, entry)?;
+    Some(set_out(&Map { world, dial }, entry, facts, Budget::of_connection()).1)
+}
+
+/// Begins the way of a connection.
+fn set_out<'m, D: Dial>(
+    map: &'m Map<'_, D>,
+    entry: Place,
+    facts: &'m Facts<'m>,
+    budget: Budget,
+) -> (Journey<'m, Map<'m, D>, Budget>, Leg) {
+    let mut journey = Journey::new(map, facts, budget);
+    let leg = journey.start(entry);
+    (journey, leg)
+}
+
 /// An endpoint on the way.
 #[derive(Clone, Debug)]
 enum Place {
@@ -174,6 +186,16 @@ enum Place {
 }
 
 impl Place {
+    fn from_entry(world: World<'_>, entry: Entry<'_>) -> Option<Self> {
+        Some(match entry {
+            Entry::Configured(at) => {
+                world.generation.programs.get(at)?;
+                Self::Public(at)
+            }
+            Entry::Online(endpoint) => Self::Online(Arc::clone(endpoint)),
+        })
+    }
+
     const fn online(&self) -> Option<&Arc<Online>> {
         match self {
             Self::Online(endpoint) => Some(endpoint),
