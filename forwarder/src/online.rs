@@ -9,6 +9,7 @@ mod owner;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use jiff::Timestamp;
@@ -91,6 +92,8 @@ impl fmt::Display for Taken {
 #[derive(Debug, Default)]
 pub struct OnlineEndpoints {
     table: RwLock<HashMap<EndpointUrl, Vec<Arc<Online>>>>,
+    /// URLs in the table, written with it: where there is none, nobody waits for the lock.
+    urls: AtomicUsize,
 }
 
 impl OnlineEndpoints {
@@ -127,6 +130,7 @@ impl OnlineEndpoints {
             }
         }
         members.push(endpoint);
+        self.urls.store(table.len(), Ordering::Release);
         Ok(())
     }
 
@@ -140,15 +144,16 @@ impl OnlineEndpoints {
                 table.remove(&endpoint.url);
             }
         }
+        self.urls.store(table.len(), Ordering::Release);
     }
 
     /// The members of the most specific URL that covers a target, and that URL; only internal ones.
     #[must_use]
     pub fn covering(&self, target: &EndpointUrl) -> Option<(EndpointUrl, Vec<Arc<Online>>)> {
-        let table = self.read();
-        if table.is_empty() {
+        if self.urls.load(Ordering::Acquire) == 0 {
             return None;
         }
+        let table = self.read();
         let exact = table.get(target).map(|members| (target.clone(), members));
         // A target may itself be written with a star; it covers no more than itself.
         let found = exact.or_else(|| {

@@ -109,7 +109,8 @@ async fn judge_within<D: Dial>(
 ) -> Option<(Route, Option<D::Stream>)> {
     let entry = Place::from_entry(world, entry)?;
     let map = Map { world, dial };
-    let (mut journey, mut leg) = set_out(&map, entry.clone(), facts, budget);
+    let mut journey = Journey::new(&map, facts, budget);
+    let mut leg = journey.start(entry.clone());
     let (mut reached, mut unreached) = (None, Vec::new());
     loop {
         leg = match leg {
@@ -159,19 +160,8 @@ async fn judge_within<D: Dial>(
 /// `None` if the generation has no such endpoint.
 pub fn first_leg<D: Dial>(world: World<'_>, entry: Entry<'_>, facts: &Facts<'_>, dial: &D) -> Option<Leg> {
     let entry = Place::from_entry(world, entry)?;
-    Some(set_out(&Map { world, dial }, entry, facts, Budget::of_connection()).1)
-}
-
-/// Begins the way of a connection.
-fn set_out<'m, D: Dial>(
-    map: &'m Map<'_, D>,
-    entry: Place,
-    facts: &'m Facts<'m>,
-    budget: Budget,
-) -> (Journey<'m, Map<'m, D>, Budget>, Leg) {
-    let mut journey = Journey::new(map, facts, budget);
-    let leg = journey.start(entry);
-    (journey, leg)
+    let map = Map { world, dial };
+    Some(Journey::new(&map, facts, Budget::of_connection()).start(entry))
 }
 
 /// An endpoint on the way.

@@ -110,7 +110,7 @@ pub struct Journey<'n, N: Endpoints, B, M = Specialised> {
     top: Option<Frame<N::Endpoint, M>>,
     /// Those that wait for it, outermost first.
     below: Vec<Frame<N::Endpoint, M>>,
-    pending: Pending<N::Endpoint, M>,
+    pending: Pending<N::Endpoint>,
     trail: Trail<N::Endpoint>,
     logs: Logs,
     /// Forwards tried so far, failed ones included. Counted in all, not in depth: policies that forward to one another in
@@ -120,6 +120,8 @@ pub struct Journey<'n, N: Endpoints, B, M = Specialised> {
     detail: Option<String>,
     address_test: Option<bool>,
     out_of_steps: bool,
+    /// The last run of an endpoint whose policies have not ended the connection so far.
+    left: Option<Visit<N::Endpoint, M>>,
     /// Policies begun so far.
     begun: usize,
     /// Runs that are over and decided nothing, where runs are traced.
@@ -129,17 +131,17 @@ pub struct Journey<'n, N: Endpoints, B, M = Specialised> {
 
 /// What the host is about to do.
 #[derive(Debug)]
-enum Pending<E, M> {
+enum Pending<E> {
     Nothing,
     /// Others go first.
     Forward {
         url: EndpointUrl,
         has_fallback: bool,
     },
-    /// The server behind an endpoint is reached; of the endpoint where the connection came in, the run that left it.
+    /// The server behind an endpoint is reached; true for the endpoint where the connection came in.
     Reach {
         endpoint: E,
-        entry: Option<Option<Visit<E, M>>>,
+        is_entry: bool,
     },
 }
 
@@ -157,7 +159,8 @@ struct Frame<E, M> {
 /// A forward that is under way.
 #[derive(Debug)]
 struct Forwarding<E> {
-    url: EndpointUrl,
+    /// The target, where several endpoints share it.
+    shared: Option<EndpointUrl>,
     /// Endpoints that may be tried yet, and how many of them.
     pool: Vec<E>,
     tries: usize,
@@ -228,7 +231,7 @@ enum End<E, M> {
 /// What the journey does next by itself.
 enum Next<E, M> {
     /// Run a policy, or leave the endpoint behind its last one.
-    Begin { endpoint: E, url: Option<EndpointUrl>, policy: usize, last: Option<Visit<E, M>> },
+    Begin { endpoint: E, url: Option<EndpointUrl>, policy: usize },
     /// Forward for the endpoint on top.
     Forward { url: EndpointUrl, has_fallback: bool },
     /// Tell whoever forwarded.
@@ -274,6 +277,7 @@ impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'n, N, 
             detail: None,
             address_test: None,
             out_of_steps: false,
+            left: None,
             begun: 0,
             passed: Vec::new(),
             end: None,
@@ -282,7 +286,7 @@ impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'n, N, 
 
     /// Runs to the first leg that the host takes.
     pub fn start(&mut self, entry: N::Endpoint) -> Leg {
-        self.proceed(Next::Begin { endpoint: entry, url: None, policy: 0, last: None })
+        self.proceed(Next::Begin { endpoint: entry, url: None, policy: 0 })
     }
 
     /// The endpoint whose server is to be reached.
@@ -305,16 +309,22 @@ impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'n, N, 
     }
 
     fn answered(&mut self, reached: bool) -> Leg {
-        let Pending::Reach { entry, .. } = std::mem::replace(&mut self.pending, Pending::Nothing) else {
+        let Pending::Reach { is_entry, .. } = std::mem::replace(&mut self.pending, Pending::Nothing) else {
             return self.out_of_order();
         };
-        match (entry, reached) {
-            (None, true) => self.proceed(Next::Arrived(Arrival::Reached)),
-            (None, false) => {
+        match (is_entry, reached) {
+            (false, true) => self.proceed(Next::Arrived(Arrival::Reached)),
+            (false, false) => {
                 self.proceed(Next::Arrived(Arrival::Failed(ForwardFailure::UpstreamUnreachable)))
             }
-            (Some(visit), true) => self.finish(End::Admitted { visit, upstream: true }),
-            (Some(visit), false) => self.finish(End::Refused(Refusal { visit, why: Why::NotReached })),
+            (true, true) => {
+                let visit = self.left.take();
+                self.finish(End::Admitted { visit, upstream: true })
+            }
+            (true, false) => {
+                let visit = self.left.take();
+                self.finish(End::Refused(Refusal { visit, why: Why::NotReached }))
+            }
         }
     }
 
@@ -346,7 +356,7 @@ impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'n, N, 
     fn proceed(&mut self, mut next: Next<N::Endpoint, M>) -> Leg {
         loop {
             next = match next {
-                Next::Begin { endpoint, url, policy, last } => self.begin(endpoint, url, policy, last),
+                Next::Begin { endpoint, url, policy } => self.begin(endpoint, url, policy),
                 Next::Forward { url, has_fallback } => self.forward(url, has_fallback),
                 Next::Arrived(arrival) => self.arrived(arrival),
                 Next::Leg(leg) => return leg,
@@ -376,15 +386,17 @@ impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'n, N, 
         endpoint: N::Endpoint,
         url: Option<EndpointUrl>,
         policy: usize,
-        last: Option<Visit<N::Endpoint, M>>,
     ) -> Next<N::Endpoint, M> {
         let endpoints = self.endpoints;
         let program = match endpoints.policy(&endpoint, policy) {
-            None => return self.leave(endpoint, url.is_none(), last),
+            None => return self.leave(endpoint, url.is_none()),
             Some(Policy::Refuse(reason)) => return self.refused(None, Why::NotLoaded(reason.to_owned())),
             Some(Policy::Program(program)) => program,
         };
-        self.pass(last);
+        if policy > 0 {
+            let last = self.left.take();
+            self.pass(last);
+        }
         let steps = match self.meter.begin(program, &endpoint) {
             Ok(steps) => steps,
             Err(reason) => {
@@ -407,21 +419,19 @@ impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'n, N, 
     }
 
     /// Behind the last policy of an endpoint: what is left goes to its server.
-    fn leave(
-        &mut self,
-        endpoint: N::Endpoint,
-        is_entry: bool,
-        last: Option<Visit<N::Endpoint, M>>,
-    ) -> Next<N::Endpoint, M> {
+    fn leave(&mut self, endpoint: N::Endpoint, is_entry: bool) -> Next<N::Endpoint, M> {
         let has_upstream = self.endpoints.has_upstream(&endpoint);
         if is_entry {
             if !has_upstream {
+                let last = self.left.take();
                 return self.refused(last, Why::NoUpstream);
             }
-            self.pending = Pending::Reach { endpoint, entry: Some(last) };
+            self.pending = Pending::Reach { endpoint, is_entry };
             return Next::Leg(Leg::Reach(Attempt::ONLY));
         }
-        self.pass(last);
+        if let Some(last) = self.left.take() {
+            self.pass(Some(last));
+        }
         if !has_upstream {
             return Next::Arrived(Arrival::Failed(ForwardFailure::UpstreamUnreachable));
         }
@@ -430,7 +440,7 @@ impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'n, N, 
             parts: it.parts,
             has_fallback: it.has_fallback || it.tries > 0,
         });
-        self.pending = Pending::Reach { endpoint, entry: None };
+        self.pending = Pending::Reach { endpoint, is_entry };
         Next::Leg(Leg::Reach(attempt))
     }
 
@@ -521,12 +531,11 @@ impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'n, N, 
                 self.pass(Some(visit));
                 Next::Arrived(Arrival::Reached)
             }
-            (Outcome::Upstream, _) => Next::Begin {
-                endpoint: visit.endpoint.clone(),
-                url: visit.url.clone(),
-                policy: visit.policy + 1,
-                last: Some(visit),
-            },
+            (Outcome::Upstream, _) => {
+                let (endpoint, url, policy) = (visit.endpoint.clone(), visit.url.clone(), visit.policy + 1);
+                self.left = Some(visit);
+                Next::Begin { endpoint, url, policy }
+            }
             _ => self.refused(Some(visit), Why::Run),
         }
     }
@@ -560,14 +569,17 @@ impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'n, N, 
         let tries = pool.len().min(MAX_POOL_TRIES);
         let parts = u32::try_from(tries.max(1)).unwrap_or(1);
         let trail = self.trail.len();
-        top.forwarding = Some(Forwarding { url: url.clone(), pool, tries, parts, has_fallback, trail });
-        match one {
-            Some(endpoint) => {
-                self.trail.push(url.clone(), endpoint.clone());
-                Next::Begin { endpoint, url: Some(url), policy: 0, last: None }
-            }
-            None => self.try_next().unwrap_or_else(|| failed(ForwardFailure::Offline)),
+        let shared = if one.is_none() { Some(url.clone()) } else { None };
+        top.forwarding = Some(Forwarding { shared, pool, tries, parts, has_fallback, trail });
+        let Some(endpoint) = one else {
+            return self.try_next().unwrap_or_else(|| failed(ForwardFailure::Offline));
+        };
+        if self.endpoints.policy(&endpoint, 0).is_none() {
+            self.trail.push(url, endpoint.clone());
+            return self.leave(endpoint, false);
         }
+        self.trail.push(url.clone(), endpoint.clone());
+        Next::Begin { endpoint, url: Some(url), policy: 0 }
     }
 
     /// Tries another one of the endpoints that share a URL; `None` if there is none left.
@@ -578,10 +590,10 @@ impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'n, N, 
             forwarding.tries = 0;
             return None;
         };
-        let url = forwarding.url.clone();
+        let url = forwarding.shared.clone()?;
         self.trail.truncate(forwarding.trail);
         self.trail.push(url.clone(), endpoint.clone());
-        Some(Next::Begin { endpoint, url: Some(url), policy: 0, last: None })
+        Some(Next::Begin { endpoint, url: Some(url), policy: 0 })
     }
 
     /// What became of a forward goes to whoever asked for it.

@@ -117,6 +117,7 @@ impl<'r, M: Mode> Evaluation<'r, M> {
     }
 
     /// Goes on after an answer, of which the action may keep something.
+    #[inline(never)]
     fn replied(&mut self, by: ActionId, effect: Effect, reply: &Reply) -> Step {
         if self.program.keeps_results()
             && let Some(step) = self.program.step(by)
@@ -183,6 +184,10 @@ impl<'r, M: Mode> Evaluation<'r, M> {
                     Ok(false) => self.next = otherwise as usize,
                     Err(id) => return self.finish(failed(Fault::Condition(id), None)),
                 },
+                // Told apart here: what follows then knows which effect it is without looking it up.
+                Op::Perform { effect: Effect::Forward(target), or_continue } => {
+                    return self.perform(Effect::Forward(target), by, or_continue);
+                }
                 Op::Perform { effect, or_continue } => return self.perform(effect, by, or_continue),
                 Op::End(ending) => return self.finish(ending.by(by)),
                 Op::NextRule => {
