@@ -173,7 +173,7 @@ mod tests {
         }
         for path in [&path, &link] {
             let error = folder(path).expect_err("theirs").to_string();
-            assert!(error.contains("user 12345") && error.contains("chown"), "{error}");
+            assert!(error.contains("user 12345") && error.contains("sudo -u '#12345'"), "{error}");
         }
         assert_eq!(mode(&path), 0o700);
         let ours = outer.path().join("ours");

@@ -44,7 +44,7 @@ pub(crate) use env::{FactSource, Leaf, Tree, TreeNode, Where};
 pub use expression::{Expression, Part};
 pub use fault::{EvalError, Fault};
 pub use functions::{FunctionDoc, functions};
-pub use host::{Borrowed, EvalLimits, Host, NoHost};
+pub use host::{Borrowed, EvalLimits, Host, NoHost, TextMap};
 pub use parser::{CelLimits, parse};
 pub use predicate::Predicate;
 pub(crate) use predicate::{ClientAddress, Gate, GateFact, Test};

@@ -5,6 +5,7 @@
 
 mod given;
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -14,6 +15,13 @@ use crate::cel::{Borrowed, FactSource, Fault, Host, Timestamp, Value};
 use crate::lpm::Address;
 use crate::url::EndpointUrl;
 use crate::variables;
+
+/// What a host knows beyond the connection itself: geography, a request, a response. Its answers are lent, headers as a
+/// view ([`crate::cel::TextMap`]), so that a request is not copied to be asked about.
+pub trait FactProvider: fmt::Debug + Sync {
+    /// A fact; `None` if there is no source for it.
+    fn borrow(&self, fact: Fact) -> Option<Borrowed<'_>>;
+}
 
 /// The facts of one connection, borrowed from the host.
 ///
@@ -33,7 +41,7 @@ pub struct Facts<'a> {
     started: Option<Timestamp>,
     now: Option<Timestamp>,
     seed: Option<u64>,
-    given: Option<&'a GivenFacts>,
+    more: Option<&'a dyn FactProvider>,
 }
 
 impl<'a> Facts<'a> {
@@ -50,7 +58,7 @@ impl<'a> Facts<'a> {
             started: None,
             now: None,
             seed: None,
-            given: None,
+            more: None,
         }
     }
 
@@ -93,10 +101,10 @@ impl<'a> Facts<'a> {
         self
     }
 
-    /// Adds facts that were given by name; they count before all others.
+    /// Adds what else the host knows; it counts before all others.
     #[must_use]
-    pub const fn with(mut self, given: &'a GivenFacts) -> Self {
-        self.given = Some(given);
+    pub const fn with(mut self, more: &'a dyn FactProvider) -> Self {
+        self.more = Some(more);
         self
     }
 
@@ -145,8 +153,8 @@ impl<'a> Facts<'a> {
 
     /// The value of a fact.
     fn value(&self, fact: Fact) -> Result<Value, Fault> {
-        if let Some(value) = self.given.and_then(|given| given.get(fact)) {
-            return Ok(value.clone());
+        if let Some(value) = self.more.and_then(|more| more.borrow(fact)) {
+            return Ok(value.to_value());
         }
         let known = match fact.source {
             FactSource::Started => self.started.map(Value::Timestamp),
@@ -160,10 +168,10 @@ impl<'a> Facts<'a> {
     /// The value of a fact that is at hand.
     #[inline]
     fn borrow(&self, fact: Fact) -> Option<Borrowed<'_>> {
-        if let Some(given) = self.given
-            && let Some(value) = given.get(fact)
+        if let Some(more) = self.more
+            && let Some(value) = more.borrow(fact)
         {
-            return Some(Borrowed::Value(value));
+            return Some(value);
         }
         match fact.source {
             FactSource::ClientIp => Some(match self.client {

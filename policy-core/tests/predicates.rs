@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 
-use policy_core::cel::{Borrowed, EvalLimits, Expression, Fact, Fault, Host, Map, Predicate, Site, Value};
+use policy_core::cel::{
+    Borrowed, EvalLimits, Expression, Fact, Fault, Host, Map, Predicate, Site, TextMap, Value,
+};
 use policy_core::phase::Phase;
 use policy_core::variables;
 use proptest::prelude::*;
@@ -72,8 +74,46 @@ const ATOMS: &[&str] = &[
 #[derive(Clone, Debug)]
 struct Given {
     values: HashMap<Fact, Value>,
+    /// Maps of lists of texts, lent as views of what the host has.
+    views: HashMap<Fact, View>,
     borrows: bool,
     draws: u64,
+}
+
+/// Names and texts in the order in which they came, as a request has its headers.
+#[derive(Clone, Debug)]
+struct View(Vec<(String, Vec<String>)>);
+
+impl View {
+    /// The view of a value, if it is a map of lists of texts.
+    fn from_value(value: &Value) -> Option<Self> {
+        let text =
+            |value: &Value| if let Value::String(text) = value { Some(text.to_string()) } else { None };
+        let Value::Map(map) = value else { return None };
+        let entries = map.iter().map(|(key, value)| {
+            let Value::List(items) = value else { return None };
+            Some((text(key)?, items.iter().map(text).collect::<Option<Vec<_>>>()?))
+        });
+        entries.collect::<Option<Vec<_>>>().map(Self)
+    }
+
+    fn texts(&self, name: &str) -> Option<&[String]> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, texts)| &**texts)
+    }
+}
+
+impl TextMap for View {
+    fn count(&self, name: &str) -> Option<usize> {
+        self.texts(name).map(<[String]>::len)
+    }
+
+    fn get(&self, name: &str, at: usize) -> Option<&str> {
+        self.texts(name)?.get(at).map(|text| &**text)
+    }
+
+    fn each_name<'m>(&'m self, each: &mut dyn FnMut(&'m str)) {
+        self.0.iter().for_each(|(name, _)| each(name));
+    }
 }
 
 impl Host for Given {
@@ -84,6 +124,14 @@ impl Host for Given {
 
     fn borrow(&self, fact: Fact) -> Option<Borrowed<'_>> {
         let value = self.values.get(&fact).filter(|_| self.borrows)?;
+        if let Some(view) = self.views.get(&fact) {
+            assert_eq!(
+                Borrowed::Texts(view).to_value().to_string(),
+                value.to_string(),
+                "a view is its value"
+            );
+            return Some(Borrowed::Texts(view));
+        }
         Some(match value {
             Value::Bool(value) => Borrowed::Bool(*value),
             Value::Int(value) => Borrowed::Int(*value),
@@ -145,10 +193,11 @@ fn given() -> impl Strategy<Value = Given> {
         prop_oneof![4 => some, 1 => Just(None)].prop_map(move |value| value.map(|value| (fact, value)))
     };
     let facts: Vec<_> = choices.into_iter().map(one).collect();
-    (facts, any::<bool>()).prop_map(|(values, borrows)| Given {
-        values: values.into_iter().flatten().collect(),
-        borrows,
-        draws: 0,
+    (facts, any::<bool>(), any::<bool>()).prop_map(|(values, borrows, views)| {
+        let values: HashMap<Fact, Value> = values.into_iter().flatten().collect();
+        let of = |(fact, value): (&Fact, &Value)| Some((*fact, View::from_value(value)?));
+        let views = if views { values.iter().filter_map(of).collect() } else { HashMap::new() };
+        Given { values, views, borrows, draws: 0 }
     })
 }
 
@@ -215,7 +264,7 @@ fn long_and_deep_conditions_take_no_stack() {
     let deep = format!("{}req.method == 'a'{}", "!(".repeat(60), ")".repeat(60));
     let choices = format!("{}true", "req.method == 'a' ? false : ".repeat(60));
     let run = move || {
-        let given = Given { values: HashMap::new(), borrows: true, draws: 0 };
+        let given = Given { values: HashMap::new(), views: HashMap::new(), borrows: true, draws: 0 };
         for text in [&chain, &deep, &choices] {
             assert!(checked(text).is_some(), "{text}");
             compare(text, &given).expect("equal");
@@ -230,7 +279,8 @@ fn long_and_deep_conditions_take_no_stack() {
 fn loops_are_charged() {
     let fact = variables::fact("conn.client_ip.categories").expect("declared");
     let items = Value::list(vec![Value::text("a"); 5_000]);
-    let mut host = Given { values: HashMap::from([(fact, items)]), borrows: true, draws: 0 };
+    let mut host =
+        Given { values: HashMap::from([(fact, items)]), views: HashMap::new(), borrows: true, draws: 0 };
     let expression = checked("conn.client_ip.categories.exists(c, c == 'b')").expect("checked");
     let predicate = Predicate::new(&expression);
     let mut limits = EvalLimits::default();

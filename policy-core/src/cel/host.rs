@@ -1,10 +1,11 @@
 //! What an evaluation takes from outside, and how much it may take.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::env::Fact;
 use super::fault::Fault;
-use super::value::Value;
+use super::value::{Map, Value};
 
 /// A fact as its host has it, without a copy.
 #[derive(Clone, Copy, Debug)]
@@ -20,8 +21,47 @@ pub enum Borrowed<'h> {
     V4(Ipv4Addr),
     /// An IPv6 address that stands for its text; must not be an IPv4-mapped one.
     V6(Ipv6Addr),
+    /// Lists of texts by name, such as headers: looked up where the host has them.
+    Texts(&'h dyn TextMap),
     /// Anything.
     Value(&'h Value),
+}
+
+/// Lists of texts by name, as a host has headers, query parameters and their like: `map(string, list(string))` without a
+/// copy. Names are those that expressions write; headers have theirs in lower case.
+///
+/// ```
+/// use policy_core::cel::{Borrowed, TextMap};
+/// #[derive(Debug)]
+/// struct Headers(Vec<(String, String)>);
+/// impl TextMap for Headers {
+///     fn count(&self, name: &str) -> Option<usize> {
+///         let count = self.0.iter().filter(|(key, _)| key == name).count();
+///         (count > 0).then_some(count)
+///     }
+///     fn get(&self, name: &str, at: usize) -> Option<&str> {
+///         self.0.iter().filter(|(key, _)| key == name).nth(at).map(|(_, value)| &**value)
+///     }
+///     fn each_name<'m>(&'m self, each: &mut dyn FnMut(&'m str)) {
+///         self.0.iter().enumerate().for_each(|(at, (key, _))| {
+///             if self.0.iter().take(at).all(|(other, _)| other != key) {
+///                 each(key);
+///             }
+///         });
+///     }
+/// }
+/// let headers = Headers(vec![("x-a".into(), "1".into()), ("x-a".into(), "2".into())]);
+/// assert_eq!(Borrowed::Texts(&headers).to_value().to_string(), "{\"x-a\": [\"1\", \"2\"]}");
+/// ```
+pub trait TextMap: fmt::Debug + Sync {
+    /// The number of texts of a name; `None` if there is no such name.
+    fn count(&self, name: &str) -> Option<usize>;
+
+    /// One of the texts of a name, from 0.
+    fn get(&self, name: &str, at: usize) -> Option<&str>;
+
+    /// Every name once.
+    fn each_name<'m>(&'m self, each: &mut dyn FnMut(&'m str));
 }
 
 impl Borrowed<'_> {
@@ -44,9 +84,20 @@ impl Borrowed<'_> {
             Self::Text(text) => Value::text(text),
             Self::V4(address) => Value::text(address.to_string()),
             Self::V6(address) => Value::text(address.to_string()),
+            Self::Texts(map) => owned(map).into(),
             Self::Value(value) => value.clone(),
         }
     }
+}
+
+/// The map as a value.
+fn owned(map: &dyn TextMap) -> Map {
+    let mut names = Vec::new();
+    map.each_name(&mut |name| names.push(name));
+    Map::of_texts(names.into_iter().map(|name| {
+        let texts = (0..map.count(name).unwrap_or(0)).filter_map(|at| map.get(name, at));
+        (name, Value::list(texts.map(Value::text).collect()))
+    }))
 }
 
 /// Gives an evaluation its facts and everything that is not a function of them.

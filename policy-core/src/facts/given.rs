@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::cel::{Fact, Timestamp, Type, Value};
+use super::FactProvider;
+use crate::cel::{Borrowed, Fact, Timestamp, Type, Value};
 use crate::diagnostic::{did_you_mean, shorten};
 use crate::variables;
 
@@ -78,6 +79,12 @@ impl fmt::Display for GivenError {
 }
 
 impl std::error::Error for GivenError {}
+
+impl FactProvider for GivenFacts {
+    fn borrow(&self, fact: Fact) -> Option<Borrowed<'_>> {
+        self.get(fact).map(Borrowed::Value)
+    }
+}
 
 impl GivenFacts {
     /// Gives a fact; the text is read by its type. Lists are separated by commas or written as JSON, maps as

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::sources::{Number, Text, entry, number_of, text_of};
+use super::sources::{Entry, Items, Number, Text, entry, number_of, text_of};
 use super::{Leaf, Test};
 use crate::cel::code::{Code, NodeId};
 use crate::cel::fault::{EvalError, Fault};
@@ -258,13 +258,14 @@ impl Leaf {
                 given.take(items.len() as u64)?;
                 wanted.with(|wanted| has(items, wanted))
             }
-            Self::HasKey { map, key } => entry(given.host.borrow(*map)?, key).map(|found| found.is_some()),
+            Self::HasKey { map, key } => {
+                entry(given.host.borrow(*map)?, key).map(|found| !matches!(found, Entry::Absent))
+            }
             Self::Quantified { list, body, exists } => {
                 let items = list.find(given)?;
-                for item in items {
+                for at in 0..items.len() {
                     given.take(1)?;
-                    let Value::String(item) = item else { return None };
-                    let inner = Given { item: Some(item), ..*given };
+                    let inner = Given { item: Some(items.text(at)?), ..*given };
                     if quick(body, &inner)? == *exists {
                         return Some(*exists);
                     }
@@ -276,10 +277,9 @@ impl Leaf {
 }
 
 /// Whether a list of texts has one of them; nothing if it has something else before.
-fn has(items: &[Value], wanted: &str) -> Option<bool> {
-    for item in items {
-        let Value::String(item) = item else { return None };
-        if **item == *wanted {
+fn has(items: Items<'_>, wanted: &str) -> Option<bool> {
+    for at in 0..items.len() {
+        if items.text(at)? == wanted {
             return Some(true);
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::literals::{Literal, Literals};
 use super::run::Given;
 use crate::cel::env::Fact;
-use crate::cel::host::{Borrowed, Host};
+use crate::cel::host::{Borrowed, Host, TextMap};
 use crate::cel::value::{Map, Value};
 use crate::lpm::AddressSet;
 
@@ -163,27 +163,25 @@ impl Text {
             Self::Literal(text) => Some(Found::Text(text)),
             Self::Fact(fact) => text_of(given.host, *fact),
             Self::Item => given.item.map(Found::Text),
-            Self::At(list, at) => match list.find(given)?.get(*at)? {
-                Value::String(text) => Some(Found::Text(text)),
-                _ => None,
-            },
+            Self::At(list, at) => list.find(given)?.text(*at).map(Found::Text),
         }
     }
 }
 
 impl List {
     #[inline]
-    pub(super) fn find<'g, H: Host>(&'g self, given: &'g Given<'g, H>) -> Option<&'g [Value]> {
+    pub(super) fn find<'g, H: Host>(&'g self, given: &'g Given<'g, H>) -> Option<Items<'g>> {
         let (map, key, or_empty) = match self {
-            Self::Literal(items) => return Some(items),
+            Self::Literal(items) => return Some(Items::Values(items)),
             Self::Fact(fact) => return items(given.host.borrow(*fact)?),
             Self::Entry { map, key } => (*map, key, false),
             Self::EntryOrEmpty { map, key } => (*map, key, true),
         };
         match entry(given.host.borrow(map)?, key)? {
-            Some(Value::List(items)) => Some(items),
-            Some(_) => None,
-            None => or_empty.then_some(&[]),
+            Entry::Values(items) => Some(Items::Values(items)),
+            Entry::Texts(map, count) => Some(Items::Texts { map, name: key, count }),
+            Entry::Other => None,
+            Entry::Absent => or_empty.then_some(Items::Values(&[])),
         }
     }
 }
@@ -198,18 +196,66 @@ impl Number {
     }
 }
 
-fn items(borrowed: Borrowed<'_>) -> Option<&[Value]> {
+/// A list, where its host has it.
+#[derive(Clone, Copy)]
+pub(super) enum Items<'g> {
+    Values(&'g [Value]),
+    /// The texts of a name.
+    Texts {
+        map: &'g dyn TextMap,
+        name: &'g str,
+        count: usize,
+    },
+}
+
+impl<'g> Items<'g> {
+    #[inline]
+    pub(super) const fn len(&self) -> usize {
+        match self {
+            Self::Values(items) => items.len(),
+            Self::Texts { count, .. } => *count,
+        }
+    }
+
+    /// An item; nothing if there is none, or it is no text.
+    #[inline]
+    pub(super) fn text(&self, at: usize) -> Option<&'g str> {
+        match self {
+            Self::Values(items) => match items.get(at)? {
+                Value::String(text) => Some(text),
+                _ => None,
+            },
+            Self::Texts { map, name, count } => map.get(name, at).filter(|_| at < *count),
+        }
+    }
+}
+
+fn items(borrowed: Borrowed<'_>) -> Option<Items<'_>> {
     match borrowed {
-        Borrowed::Value(Value::List(items)) => Some(items),
+        Borrowed::Value(Value::List(items)) => Some(Items::Values(items)),
         _ => None,
     }
 }
 
+/// What stands under a key.
+pub(super) enum Entry<'h> {
+    Absent,
+    Values(&'h [Value]),
+    Texts(&'h dyn TextMap, usize),
+    /// Something else than a list.
+    Other,
+}
+
 /// What stands under a key; nothing at all if it is no map.
 #[inline]
-pub(super) fn entry<'h>(borrowed: Borrowed<'h>, key: &Arc<str>) -> Option<Option<&'h Value>> {
+pub(super) fn entry<'h>(borrowed: Borrowed<'h>, key: &Arc<str>) -> Option<Entry<'h>> {
     match borrowed {
-        Borrowed::Value(Value::Map(map)) => Some(Map::get_text(map, key)),
+        Borrowed::Value(Value::Map(map)) => Some(match Map::get_text(map, key) {
+            Some(Value::List(items)) => Entry::Values(items),
+            Some(_) => Entry::Other,
+            None => Entry::Absent,
+        }),
+        Borrowed::Texts(map) => Some(map.count(key).map_or(Entry::Absent, |count| Entry::Texts(map, count))),
         _ => None,
     }
 }
