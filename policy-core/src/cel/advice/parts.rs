@@ -145,6 +145,15 @@ impl<'c> Parts<'c> {
             .collect()
     }
 
+    /// The items of a list that is written out, or the keys of a map: what `in` looks among.
+    pub(in crate::cel) fn members(&self, of: NodeId) -> Vec<NodeId> {
+        match self.written(of).1 {
+            Some(Node::List(items)) => items.iter().map(|(item, _)| *item).collect(),
+            Some(Node::Map(entries)) => entries.iter().map(|(key, ..)| *key).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The map and the name of an entry that a part reads, headers in lower case: `m['a']`, `m.a`,
     /// `getReqHeader('A')`.
     pub(in crate::cel) fn entry(&self, id: NodeId) -> Option<(Key, Key)> {
