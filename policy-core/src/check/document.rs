@@ -112,6 +112,7 @@ fn check_phase(
     // Keys of the same phase go on where the one before has ended.
     for rule in policy.rules(phase) {
         let mut ended_here: Option<Span> = None;
+        let (mut told, mut told_across) = (false, false);
         if rule.written_actions == 0 {
             found.push(
                 Diagnostic::new(&EMPTY_RULE, rule.span, "the rule has no action, so it does nothing")
@@ -123,7 +124,12 @@ fn check_phase(
             let name = action.config.name();
             // The text that ends it may be read again through an alias.
             let at = |end: Span| if end == action.span { action.named } else { action.span };
+            if told {
+                continue;
+            }
             if let Some(end) = ended_here {
+                // Of several the first is told.
+                told = true;
                 // Whoever serves it serves what comes before: an action put in front in a hurry must load.
                 let severity = if serving { Severity::Warning } else { Severity::Error };
                 found.push(
@@ -134,7 +140,8 @@ fn check_phase(
                 );
                 continue;
             }
-            if let Some(end) = ended {
+            if let Some(end) = ended.filter(|_| !told_across) {
+                told_across = true;
                 // A rule in front that refuses everybody is how an endpoint is shut in a hurry.
                 let message =
                     format!("`{name}` can never run: a rule before ends every connection or request");
@@ -401,6 +408,12 @@ mod tests {
         let rule = |actions: &str| format!("{{actions: [{actions}]}}");
         let across = [("TP404", "warning")];
         assert_eq!(found(&format!("{}, {}", rule(deny), rule(log))), (true, across.to_vec()));
+        // Of several actions behind it the first is told.
+        assert_eq!(
+            found(&format!("{}, {}", rule(deny), rule(&format!("{log}, {log}")))),
+            (true, across.to_vec())
+        );
+        assert_eq!(found(&rule(&format!("{deny}, {log}, {log}"))), (false, vec![("TP404", "error")]));
         // Inside of a rule it stays an error, and what comes behind it too.
         let within = [("TP404", "error")];
         assert_eq!(found(&rule(&format!("{deny}, {log}"))), (false, within.to_vec()));
