@@ -298,7 +298,13 @@ fn expressions<'d>(field: &Field<'d>, place: Place<'_>, reader: &Reader<'d>) -> 
     }
     let joined: Vec<Expression> = out.iter().map(|item| item.expression.clone()).collect();
     let tests = place.flow.conditions(&joined, out.len() < written);
+    let together = read.last().copied().zip(crate::cel::check_together(&joined));
     for (text, found) in read.into_iter().zip(Expression::may_fail(&joined, place.flow)) {
+        reader.absorb_part(text, found);
+    }
+    if let Some((text, item)) = together {
+        let mut found = Diagnostics::default();
+        found.push(item);
         reader.absorb_part(text, found);
     }
     place.flow.begin_actions(joined);

@@ -376,3 +376,20 @@ fn what_fails_in_two_rules_is_told_once() {
     assert_eq!(http(&[header("a"), header("b")]), [("TP216", 2)]);
     assert_eq!(http(&[header("a"), rule(&[], remove), header("b")]), [("TP216", 2), ("TP216", 4)]);
 }
+
+#[test]
+fn expressions_of_a_rule_may_hold_together() {
+    let said = |conditions: &[&str]| http(&[rule(conditions, DENY)]);
+    let never = [("TP213", 2)];
+    assert_eq!(said(&["req.method == 'GET'", "req.method == 'POST'"]), never);
+    assert_eq!(said(&["req.method == 'GET'", "hasReqHeader('x')", "req.method in ['POST', 'PUT']"]), never);
+    assert_eq!(said(&["conn.client_port > 1024", "conn.client_port < 80"]), never);
+    assert_eq!(said(&["req.method == 'GET'", "req.method in ['POST', 'GET']"]), []);
+    assert_eq!(said(&["req.method != 'GET'", "req.method != 'POST'"]), []);
+    // What is told otherwise is not told again.
+    assert_eq!(said(&["conn.client_port > 70000", "req.method == 'GET'"]), [("TP224", 2)]);
+    let within = |network: &str| format!("inCidrRange(conn.client_ip, '{network}')");
+    assert_eq!(said(&[&within("10.0.0.0/8"), &within("192.0.2.0/24")]), [("TP440", 2)]);
+    assert_eq!(said(&["rand.int(0, 1) == 0", "rand.int(0, 1) == 1"]), []);
+    assert_eq!(said(&["false", "req.method == 'GET'"]), never);
+}

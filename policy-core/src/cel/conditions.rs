@@ -6,6 +6,7 @@
 
 mod clients;
 mod cover;
+mod decided;
 mod formula;
 
 use std::collections::BTreeSet;
@@ -13,6 +14,7 @@ use std::hash::Hash;
 
 pub(super) use self::clients::clients;
 pub(crate) use self::cover::{Work, adjoin, cover};
+pub(crate) use self::decided::{always, never_together};
 pub(crate) use self::formula::{Formula, Written};
 pub(super) use self::formula::{formula, is_absorbed, needed, path};
 use super::advice::{Key, Parts};
@@ -21,6 +23,7 @@ use super::functions::Registry;
 use super::state::{self, State, is_variables};
 use super::types::Type;
 use super::value::Value;
+use crate::lpm::RangeSet;
 
 /// Whole numbers as ranges: in order, apart from one another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +77,8 @@ enum Test {
     OneOf(BTreeSet<Key>, bool),
     /// It is one of these whole numbers.
     Within(Numbers),
+    /// It is one of these addresses.
+    Addresses(RangeSet),
 }
 
 /// A test of one part.
@@ -136,6 +141,7 @@ impl Condition {
             Test::Holds(value) => Test::Holds(!value),
             Test::OneOf(values, of) => Test::OneOf(values.clone(), !of),
             Test::Within(numbers) => Test::Within(numbers.without(self.domain)),
+            Test::Addresses(set) => Test::Addresses(RangeSet::all().without(set)),
         };
         Self { test, ..self.clone() }
     }
@@ -158,6 +164,9 @@ fn same(parts: &Parts<'_>, node: &Node, truth: bool) -> Option<(NodeId, bool)> {
 fn test(parts: &Parts<'_>, id: NodeId, node: &Node, truth: bool) -> Condition {
     if let Some(of) = formula::has_key(parts, node) {
         return Condition::holds(of, truth);
+    }
+    if let Some((of, set)) = clients::tested(parts, node, truth) {
+        return Condition { of, test: Test::Addresses(set), domain: ALL };
     }
     let whole = || Condition::holds(parts.key(id), truth);
     let Node::Call { name, arguments, .. } = node else { return whole() };

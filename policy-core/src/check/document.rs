@@ -351,6 +351,20 @@ mod tests {
         assert_eq!(all(&[&either, &format!("!{a} && !{b}")]), Vec::<&str>::new());
         assert_eq!(all(&[&either, &format!("!{a}")]), Vec::<&str>::new());
         assert_eq!(all(&[&either, &format!("!{a} && req.host == 'a'")]), ["TP409"]);
+        // Addresses of all rules together.
+        let within = |networks: &str| format!("inCidrRanges(conn.client_ip, ['{networks}'])");
+        let (v4, v6) = (within("0.0.0.0/0"), within("::/0"));
+        assert_eq!(all(&[&within("0.0.0.0/0', '::/0")]), Vec::<&str>::new());
+        assert_eq!(all(&[&v4, &v6]), Vec::<&str>::new());
+        assert_eq!(all(&[&v4]), ["TP409"]);
+        let ten = "inCidrRange(conn.client_ip, '10.0.0.0/8')";
+        assert_eq!(all(&[ten, &format!("!{}", within("10.0.0.0/8"))]), Vec::<&str>::new());
+        assert_eq!(all(&[ten, &format!("!{}", within("10.0.0.0/9"))]), Vec::<&str>::new());
+        assert_eq!(all(&[&within("10.0.0.0/9"), &format!("!{ten}")]), ["TP409"]);
+        assert_eq!(
+            all(&["conn.client_ip == '10.0.0.1'", "conn.client_ip != '10.0.0.1'"]),
+            Vec::<&str>::new()
+        );
         // The expressions of a rule are joined by `&&`.
         let both = |rest: &str| {
             format!("{{expressions: [\"{a}\", \"{b}\"], actions: [{{type: deny}}]}}, {}", guarded(rest))
