@@ -187,6 +187,12 @@ pub(crate) trait ActionType: Sized {
         false
     }
 
+    /// The names of the headers that it changes, in lower case, if it changes nothing else of a message, and whether they
+    /// are there after it.
+    fn changes_headers(&self) -> Option<(Vec<Box<str>>, bool)> {
+        None
+    }
+
     /// True if traffic that reaches it is handled, as far as an endpoint without an upstream needs that.
     fn handles(&self) -> bool {
         self.terminates()
@@ -320,6 +326,12 @@ macro_rules! registry {
             #[must_use]
             pub fn terminates(&self) -> bool {
                 match self { $(Self::$kind(action) => action.terminates(),)+ }
+            }
+
+            /// The names of the headers that it changes, in lower case, if it changes nothing else of a message, and
+            /// whether they are there after it.
+            pub(crate) fn changes_headers(&self) -> Option<(Vec<Box<str>>, bool)> {
+                match self { $(Self::$kind(action) => action.changes_headers(),)+ }
             }
 
             /// True if traffic that reaches it is handled.

@@ -94,6 +94,25 @@ pub(crate) fn check_condition(expression: &Expression, decides: Decides, found: 
         };
         found.push(Diagnostic::new(&CONSTANT, expression.root_span(), message).with_help(help));
     }
+    // One test that never holds has been told by itself.
+    if decides == Decides::Rule
+        && found.is_empty()
+        && let Some(value) = conditions::always(expression.formula())
+        && (value || !Expression::leave_nobody(std::slice::from_ref(expression)))
+    {
+        let (message, help) = match value {
+            true => (
+                "these tests hold for everybody, so the expression is always true",
+                "join them by `&&` if that is meant, or leave the expression out",
+            ),
+            false => (
+                "these tests never hold together, so the rule never runs",
+                "join them by `||`, or remove the rule",
+            ),
+        };
+        let whole = Span::from_range(0..expression.text().len());
+        found.push(Diagnostic::new(&CONSTANT, whole, message).with_help(help));
+    }
     let ty = expression.result();
     if !matches!(ty, Type::Bool | Type::Dyn | Type::Error) {
         let whole = Span::from_range(0..expression.text().len());
@@ -105,6 +124,15 @@ pub(crate) fn check_condition(expression: &Expression, decides: Decides, found: 
         };
         found.push(Diagnostic::new(&NOT_A_CONDITION, whole, message).with_help(help));
     }
+}
+
+/// What is said of conditions of a rule that never hold together, at one of them.
+pub(crate) fn check_together(joined: &[Expression]) -> Option<Diagnostic> {
+    let last = joined.last().filter(|_| Expression::never_together(joined))?;
+    let message = "the expressions of this rule never hold together, so it never runs";
+    let help = "join them by `||` in one expression, or make a rule of each";
+    let whole = Span::from_range(0..last.text().len());
+    Some(Diagnostic::new(&CONSTANT, whole, message).with_help(help))
 }
 
 /// The first comment of an expression, to the end of its line.

@@ -6,10 +6,13 @@
 //!
 //! Source: ngrok documentation, result variables and set-vars (2026-08-07).
 
+mod passed;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
+use self::passed::Passed;
 use crate::cel::{
     Condition, Depends, Earlier, Expression, Formula, Guard, Guards, Place, Shape, State, Type, Use, Work,
     Written, cover,
@@ -70,10 +73,17 @@ struct Now {
     joined: Vec<Expression>,
     /// What is known in the actions of the rule.
     known: Option<Guards>,
+    /// What is known of whoever comes to the rule, whatever the conditions of the rules before.
+    passed: Passed,
+    /// The conditions of rules that have ended everything where they held.
+    ended: Vec<Formula>,
     /// How often each thing was left behind, all variables together, and what messages are read again.
     times: HashMap<State, u64>,
     variables: u64,
     message: u64,
+    /// How often each header was changed, and all of them together.
+    header: HashMap<Box<str>, u64>,
+    headers: u64,
     /// Phases that have begun.
     phases: u64,
     /// A number that nothing else has.
@@ -87,6 +97,8 @@ type When = Vec<Formula>;
 
 /// Tests of a rule that are remembered.
 const MOST_TESTS: usize = 64;
+/// Tests of rules that end everything, of which each is remembered.
+const MOST_ENDED: usize = 256;
 /// Rules that leave one thing behind, of which each is remembered.
 const MOST_WHENS: usize = 8;
 
@@ -105,10 +117,21 @@ struct Setting {
 
 impl Setting {
     /// True if it is there wherever these conditions hold.
-    fn is_there(&self, known: &[Formula], work: &mut Work) -> bool {
-        let left = || self.whens.iter().map(|when| Formula::All((**when).clone()));
-        self.unsure || cover(&left().chain(known.iter().map(Formula::opposite)).collect::<Vec<_>>(), work)
+    fn is_there(&self, known: &[Formula], ended: &[Formula], work: &mut Work) -> bool {
+        let left = self.whens.iter().map(|when| Formula::All((**when).clone()));
+        self.unsure || known_covers(left.collect(), known, ended, work)
     }
+}
+
+/// True if one of some conditions holds wherever others do, for those whom no rule before has ended.
+fn known_covers(wanted: Vec<Formula>, known: &[Formula], ended: &[Formula], work: &mut Work) -> bool {
+    let mut all = wanted;
+    all.extend(known.iter().map(Formula::opposite));
+    if cover(&all, work) {
+        return true;
+    }
+    all.extend(ended.iter().cloned());
+    !ended.is_empty() && cover(&all, work)
 }
 
 impl Flow {
@@ -132,6 +155,8 @@ impl Flow {
         let mut now = self.now.borrow_mut();
         now.phase = Some(phase);
         now.left.retain(|state, _| matches!(state, State::Result(_)));
+        now.ended.clear();
+        now.passed = Passed::default();
         // A variable of the same name is another one.
         now.variables += 1;
         now.phases += 1;
@@ -148,10 +173,6 @@ impl Flow {
 
     /// The conditions of the rule; `unsure` if some could not be read. They guard one another too, and the actions.
     pub(crate) fn conditions(&self, joined: &[Expression], unsure: bool) -> Vec<Formula> {
-        // Most policies leave nothing behind.
-        if self.outline.is_empty() && !self.keep {
-            return Vec::new();
-        }
         let mut now = self.now.borrow_mut();
         let mut when: When = joined.iter().map(|expression| now.stamped(expression.formula())).collect();
         now.unsure = unsure || when.iter().map(Formula::tests).sum::<usize>() > MOST_TESTS;
@@ -169,10 +190,29 @@ impl Flow {
         (now.joined, now.acts) = (joined, true);
     }
 
-    /// These parts have had a value: the rest of the rule runs only then.
-    pub(crate) fn worked(&self, parts: Vec<Guard>) {
-        if !parts.is_empty() {
-            self.now.borrow_mut().known().add(parts, 0);
+    /// This expression has had a value: the rest of the rule runs only then, and of a rule for everybody all that follows.
+    pub(crate) fn worked(&self, expression: &Expression) {
+        let parts = expression.worked();
+        if parts.is_empty() {
+            return;
+        }
+        let now = &mut *self.now.borrow_mut();
+        if now.is_for_all() {
+            now.passed.add(expression);
+        }
+        now.known().add(parts, 0);
+    }
+
+    /// The rule ends; `all` if it ends everything where its conditions hold.
+    pub(crate) fn end_rule(&self, all: bool) {
+        let now = &mut *self.now.borrow_mut();
+        // Whoever comes further has had an answer. Of several conditions one may do without the others.
+        if let ([alone], false) = (&*now.joined, now.unsure) {
+            now.passed.add(alone);
+        }
+        let tests = |all: &[Formula]| all.iter().map(Formula::tests).sum::<usize>();
+        if all && tests(&now.ended) + tests(&now.rule) <= MOST_ENDED {
+            now.ended.push(Formula::All((*now.rule).clone()));
         }
     }
 
@@ -183,7 +223,22 @@ impl Flow {
 
     /// An action changes what conditions read of messages.
     pub(crate) fn rewrite(&self) {
-        self.now.borrow_mut().message += 1;
+        let now = &mut *self.now.borrow_mut();
+        now.message += 1;
+        now.passed.rewrite();
+    }
+
+    /// An action adds these headers, or takes them out, and changes nothing else; their names in lower case.
+    pub(crate) fn change_headers(&self, names: &[Box<str>], there: bool) {
+        let now = &mut *self.now.borrow_mut();
+        let message = if now.phase == Some(Phase::OnHttpResponse) { "res.headers" } else { "req.headers" };
+        let for_all = now.is_for_all();
+        now.headers += 1;
+        for name in names {
+            *now.header.entry(name.clone()).or_default() += 1;
+            now.known().change_header(message, name, there);
+            now.passed.change_header(message, name, there && for_all);
+        }
     }
 
     /// An action leaves something behind.
@@ -191,6 +246,7 @@ impl Flow {
         let now = &mut *self.now.borrow_mut();
         *now.times.entry(state.clone()).or_default() += 1;
         now.variables += u64::from(matches!(state, State::Variable(_)));
+        now.passed.leave();
         let (unsure, always) = (now.unsure, now.rule.iter().all(Formula::is_always));
         let mut setting = Setting { ty, shape, span, whens: vec![Rc::clone(&now.rule)], unsure, told: false };
         if let Some(before) = now.left.remove(&state) {
@@ -204,12 +260,13 @@ impl Flow {
             setting.unsure |= before.unsure;
             if !always && !setting.unsure {
                 setting.whens.extend(before.whens);
-                setting.unsure = setting.whens.len() > MOST_WHENS && !setting.is_there(&[], &mut now.work);
+                setting.unsure =
+                    setting.whens.len() > MOST_WHENS && !setting.is_there(&[], &[], &mut now.work);
                 setting.whens.truncate(MOST_WHENS);
             }
         }
         // Once it is there for everybody, nothing more is remembered.
-        if setting.whens.len() > 1 && setting.is_there(&[], &mut now.work) {
+        if setting.whens.len() > 1 && setting.is_there(&[], &[], &mut now.work) {
             setting.whens = vec![Rc::default()];
         }
         now.left.insert(state, setting);
@@ -233,6 +290,12 @@ impl Now {
         }
         if depends.message {
             out = out.at(self.message);
+        }
+        if depends.all_headers {
+            out = out.at(self.message).at(self.headers);
+        }
+        for name in &depends.headers {
+            out = out.at(self.header.get(name).copied().unwrap_or(0));
         }
         if depends.variables {
             out = out.at(self.variables);
@@ -262,8 +325,13 @@ impl Now {
         }
         let known = self.where_read(place);
         let Some(setting) = self.left.get_mut(state) else { return true };
-        setting.told = !setting.is_there(&known, &mut self.work);
+        setting.told = !setting.is_there(&known, &self.ended, &mut self.work);
         !setting.told
+    }
+
+    /// True in the actions of a rule without conditions.
+    fn is_for_all(&self) -> bool {
+        !self.unsure && self.rule.iter().all(Formula::is_always)
     }
 
     /// What is known in the actions of the rule.
@@ -276,7 +344,18 @@ impl Now {
 impl Earlier for Flow {
     fn tells(&self, needs: &[Guard]) -> bool {
         let mut now = self.now.borrow_mut();
-        (now.known.is_some() || !now.joined.is_empty()) && now.known().give(needs, None)
+        now.passed.give(needs)
+            || (now.known.is_some() || !now.joined.is_empty()) && now.known().give(needs, None)
+    }
+
+    fn makes_sure(&self, place: Place<'_>, needed: &dyn Fn() -> Vec<Written>) -> bool {
+        let now = &mut *self.now.borrow_mut();
+        let wanted: Vec<Formula> = needed().into_iter().map(|condition| now.stamped(condition)).collect();
+        if now.unsure || wanted.is_empty() {
+            return false;
+        }
+        let known = now.where_read(place);
+        known_covers(wanted, &known, &now.ended, &mut now.work)
     }
 
     fn variable(&self, name: &str) -> Option<Type> {

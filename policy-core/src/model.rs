@@ -183,6 +183,7 @@ fn rule<'d>(node: NodeRef<'d>, number: usize, place: Place<'_>, reader: &Reader<
         // What it means is clear: a rule with this one action.
         let Conditions { expressions, guarded, tests } = conditions(fields.as_ref()?, number, place, reader);
         let actions: Vec<_> = action(node, true, place, reader).into_iter().collect();
+        end_rule(&actions, place);
         return Some(Rule { name: None, span, expressions, guarded, tests, actions, written_actions: 1 });
     }
     let fields = shape::rule_fields(node, fields, reader)?;
@@ -211,8 +212,13 @@ fn rule<'d>(node: NodeRef<'d>, number: usize, place: Place<'_>, reader: &Reader<
             false => Action { named: node.alias().unwrap_or(named), ..action },
         }));
     }
+    end_rule(&actions, place);
     let name = name.map(|name| Spanned::new(name.value.into(), name.span));
     Some(Rule { name, span, expressions, guarded, tests, actions, written_actions })
+}
+
+fn end_rule(actions: &[Action], place: Place<'_>) {
+    place.flow.end_rule(actions.iter().any(|action| action.config.terminates()));
 }
 
 /// Checks what a rule has twice, which does not count.
@@ -292,7 +298,13 @@ fn expressions<'d>(field: &Field<'d>, place: Place<'_>, reader: &Reader<'d>) -> 
     }
     let joined: Vec<Expression> = out.iter().map(|item| item.expression.clone()).collect();
     let tests = place.flow.conditions(&joined, out.len() < written);
+    let together = read.last().copied().zip(crate::cel::check_together(&joined));
     for (text, found) in read.into_iter().zip(Expression::may_fail(&joined, place.flow)) {
+        reader.absorb_part(text, found);
+    }
+    if let Some((text, item)) = together {
+        let mut found = Diagnostics::default();
+        found.push(item);
         reader.absorb_part(text, found);
     }
     place.flow.begin_actions(joined);
@@ -347,7 +359,10 @@ fn action<'d>(node: NodeRef<'d>, flat: bool, place: Place<'_>, reader: &Reader<'
                 place.flow.leave(State::Result(path), Type::Dyn, Rc::new(shape), at);
             }
             if facts.is_some_and(|facts| facts.rewrites) {
-                place.flow.rewrite();
+                match config.as_ref().and_then(ActionConfig::changes_headers) {
+                    Some((names, there)) => place.flow.change_headers(&names, there),
+                    None => place.flow.rewrite(),
+                }
             }
             Some(Action { span: kind.span, named: kind.span, config: config? })
         }

@@ -279,3 +279,117 @@ fn a_list_of_tokens_has_those_of_the_action() {
     let conditional = [rule(&["req.host == 'a'"], jwt), rule(&[&format!("{tokens}[0].verified")], DENY)];
     assert_eq!(http(&conditional), [("TP412", 3)]);
 }
+
+#[test]
+fn what_a_rule_before_has_ended_is_not_missing() {
+    let n = set("n: 5");
+    let http_judged = |rules: &[String]| http(rules);
+    let deny = |conditions: &[&str]| rule(conditions, DENY);
+    let log = |text: &str| rule(&[], &format!("{{type: log, config: {{metadata: {{a: \"${{{text}}}\"}}}}}}"));
+    // Variables and results.
+    for (ended, setting, reading) in [
+        (&["req.method != 'GET'"][..], "req.method == 'GET'", "vars.n < 5"),
+        (&["conn.client_port < 5"], "conn.client_port >= 5", "vars.n < 5"),
+        (
+            &["req.method == 'GET'", "hasReqHeader('x')"],
+            "!hasReqHeader('x') || req.method != 'GET'",
+            "vars.n < 5",
+        ),
+    ] {
+        let rules = [deny(ended), rule(&[setting], &n), deny(&[reading])];
+        assert_eq!(http_judged(&rules), [], "{ended:?}");
+    }
+    let kept = [deny(&["req.method == 'PUT'"]), rule(&["req.method == 'GET'"], &n), deny(&["vars.n < 5"])];
+    assert_eq!(http_judged(&kept), [("TP414", 4)]);
+    // A rule that only looks ends nothing, and what changes in between is another condition.
+    let look = rule(&["req.method != 'GET'"], "{type: log, config: {metadata: {a: 1}}}");
+    assert_eq!(
+        http_judged(&[look, rule(&["req.method == 'GET'"], &n), deny(&["vars.n < 5"])]),
+        [("TP414", 4)]
+    );
+    let rewrite = rule(&[], "{type: url-rewrite, config: {from: /a, to: /b}}");
+    let path = |condition: &str| format!("req.url.path {condition} '/w'");
+    let changed = [deny(&[&path("!=")]), rewrite.clone(), rule(&[&path("==")], &n), deny(&["vars.n < 5"])];
+    assert_eq!(http_judged(&changed), [("TP414", 5)]);
+    let header = rule(&[], "{type: add-headers, config: {headers: {x-a: b}}}");
+    let apart = [deny(&[&path("!=")]), header.clone(), rule(&[&path("==")], &n), deny(&["vars.n < 5"])];
+    assert_eq!(http_judged(&apart), []);
+    // Entries that are missing.
+    let first = "getReqHeader('x-api-key')[0] != 'a'";
+    for ended in [
+        "!hasReqHeader('x-api-key')",
+        "size(getReqHeader('X-Api-Key')) == 0",
+        "getReqHeader('x-api-key') == []",
+    ] {
+        assert_eq!(http_judged(&[deny(&[ended]), deny(&[first])]), [], "{ended}");
+        assert_eq!(
+            http_judged(&[deny(&[ended]), header.clone(), log("getReqHeader('x-api-key')[0]")]),
+            [],
+            "{ended}"
+        );
+    }
+    assert_eq!(http_judged(&[deny(&["!hasQueryParam('id')"]), deny(&["getQueryParam('id')[0] == '1'"])]), []);
+    assert_eq!(
+        http_judged(&[
+            deny(&["!hasReqHeader('x')", "req.method == 'GET'"]),
+            deny(&["getReqHeader('x')[0] == 'a'"])
+        ]),
+        [("TP216", 3)]
+    );
+    let within = ["req.method == 'GET'", "getReqHeader('x')[0] == 'a'"];
+    assert_eq!(http_judged(&[deny(&["!hasReqHeader('x')", "req.method == 'GET'"]), deny(&within)]), []);
+    assert_eq!(http_judged(&[deny(&["hasReqHeader('x-api-key')"]), deny(&[first])]), [("TP216", 3)]);
+    assert_eq!(http_judged(&[deny(&["!hasReqHeader('x')"]), deny(&[first])]), [("TP216", 3)]);
+}
+
+#[test]
+fn headers_come_and_go() {
+    let (add, remove) = (
+        "{type: add-headers, config: {headers: {X-A: b}}}",
+        "{type: remove-headers, config: {headers: [X-A]}}",
+    );
+    let log = "{type: log, config: {metadata: {a: \"${getReqHeader('x-a')[0]}\"}}}";
+    let read = rule(&["getReqHeader('x-a')[0] == 'b'"], DENY);
+    assert_eq!(http(&[rule(&[], add), read.clone()]), []);
+    assert_eq!(http(&[rule(&["req.method == 'GET'"], add), read.clone()]), [("TP216", 3)]);
+    assert_eq!(http(&[rule(&["req.method == 'GET'"], &format!("{add}, {log}"))]), []);
+    assert_eq!(http(&[rule(&[], add), rule(&["req.method == 'GET'"], remove), read.clone()]), [("TP216", 4)]);
+    assert_eq!(http(&[rule(&["hasReqHeader('x-a')"], log)]), []);
+    assert_eq!(http(&[rule(&["hasReqHeader('x-a')"], &format!("{remove}, {log}"))]), [("TP216", 2)]);
+    let other = "{type: remove-headers, config: {headers: [x-b]}}";
+    assert_eq!(http(&[rule(&["hasReqHeader('x-a')"], &format!("{other}, {log}"))]), []);
+    assert_eq!(http(&[rule(&["!hasReqHeader('x-a')"], DENY), rule(&[], remove), read]), [("TP216", 4)]);
+}
+
+#[test]
+fn what_fails_in_two_rules_is_told_once() {
+    let rules = |first: &[&str], second: &[&str]| tcp(&[rule(first, DENY), rule(second, DENY)]);
+    let (five, six) = ("double(conn.geo.latitude) > 5.0", "double(conn.geo.latitude) > 6.0");
+    assert_eq!(rules(&[five], &[six]), [("TP216", 2)]);
+    assert_eq!(rules(&["conn.client_port > 5", five], &[six]), [("TP216", 2), ("TP216", 3)]);
+    assert_eq!(
+        rules(&["conn.client_port > 5 || double(conn.geo.latitude) > 5.0"], &[six]),
+        [("TP216", 2), ("TP216", 3)]
+    );
+    let header = |of: &str| rule(&[&format!("getReqHeader('x')[0] == '{of}'")], DENY);
+    let remove = "{type: remove-headers, config: {headers: [x]}}";
+    assert_eq!(http(&[header("a"), header("b")]), [("TP216", 2)]);
+    assert_eq!(http(&[header("a"), rule(&[], remove), header("b")]), [("TP216", 2), ("TP216", 4)]);
+}
+
+#[test]
+fn expressions_of_a_rule_may_hold_together() {
+    let said = |conditions: &[&str]| http(&[rule(conditions, DENY)]);
+    let never = [("TP213", 2)];
+    assert_eq!(said(&["req.method == 'GET'", "req.method == 'POST'"]), never);
+    assert_eq!(said(&["req.method == 'GET'", "hasReqHeader('x')", "req.method in ['POST', 'PUT']"]), never);
+    assert_eq!(said(&["conn.client_port > 1024", "conn.client_port < 80"]), never);
+    assert_eq!(said(&["req.method == 'GET'", "req.method in ['POST', 'GET']"]), []);
+    assert_eq!(said(&["req.method != 'GET'", "req.method != 'POST'"]), []);
+    // What is told otherwise is not told again.
+    assert_eq!(said(&["conn.client_port > 70000", "req.method == 'GET'"]), [("TP224", 2)]);
+    let within = |network: &str| format!("inCidrRange(conn.client_ip, '{network}')");
+    assert_eq!(said(&[&within("10.0.0.0/8"), &within("192.0.2.0/24")]), [("TP440", 2)]);
+    assert_eq!(said(&["rand.int(0, 1) == 0", "rand.int(0, 1) == 1"]), []);
+    assert_eq!(said(&["false", "req.method == 'GET'"]), never);
+}

@@ -146,8 +146,8 @@ fn findings_of_one_condition() {
         ("L.size() in [1, 2] && L[1] == 'b'", &["TP216"]),
         ("(L[0] == 'b' || true) && req.host == 'a'", &[]),
         ("!(L[0] == 'b' && false) && req.host == 'a'", &[]),
-        ("L[0] == 'b' || req.host == 'x' || req.host != 'x'", &[]),
-        ("L[0] == 'b' || !(req.host == 'x' || req.host == 'y') || req.host in ['x', 'y']", &[]),
+        ("L[0] == 'b' || req.host == 'x' || req.host != 'x'", &["TP213"]),
+        ("L[0] == 'b' || !(req.host == 'x' || req.host == 'y') || req.host in ['x', 'y']", &["TP213"]),
         ("L[0] == 'b' || req.host == 'x' || req.host != 'y'", &["TP216"]),
         ("L[0] == 'b' || req.host == 'x'", &["TP216"]),
         (

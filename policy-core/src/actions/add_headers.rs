@@ -2,7 +2,7 @@
 //!
 //! Source: ngrok documentation, add-headers (2026-08-07).
 
-use super::headers::{HeaderList, SOME_HEADERS};
+use super::headers::{HeaderList, SOME_HEADERS, plain_headers};
 use super::{ActionType, MESSAGE_PHASES};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
@@ -39,6 +39,10 @@ impl ActionType for AddHeaders {
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
         Some(Self { headers: cx.read(fields, &HEADERS)? })
+    }
+
+    fn changes_headers(&self) -> Option<(Vec<Box<str>>, bool)> {
+        Some((plain_headers(self.headers.iter().map(|(name, _)| &*name.value))?, true))
     }
 
     fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {

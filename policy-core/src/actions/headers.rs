@@ -28,3 +28,17 @@ pub(super) fn check_body_allowed(status_code: i64, body: Span, cx: &Context<'_, 
     }
     Some(())
 }
+
+/// The names of headers in lower case, if nothing but the headers themselves follows from them.
+pub(super) fn plain_headers<'n>(names: impl Iterator<Item = &'n str>) -> Option<Vec<Box<str>>> {
+    let plain = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        let others = OF_OTHER_FACTS.iter().any(|of| name.starts_with(of));
+        (!others).then(|| name.into())
+    };
+    names.map(plain).collect()
+}
+
+/// How headers begin from which other facts of a message follow: its host, its cookies, its body, its user agent.
+const OF_OTHER_FACTS: &[&str] =
+    &["host", "cookie", "set-cookie", "content-", "user-agent", "transfer-encoding", "referer", "location"];

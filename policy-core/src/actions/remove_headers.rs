@@ -2,6 +2,7 @@
 //!
 //! Source: ngrok documentation, remove-headers (2026-08-07).
 
+use super::headers::plain_headers;
 use super::{ActionType, MESSAGE_PHASES};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
@@ -46,5 +47,9 @@ impl ActionType for RemoveHeaders {
         let names = headers.iter().map(|name| (&*name.value, name.span));
         fine &= cx.unique("header", names, false).is_some();
         fine.then_some(Self { headers })
+    }
+
+    fn changes_headers(&self) -> Option<(Vec<Box<str>>, bool)> {
+        Some((plain_headers(self.headers.iter().map(|name| &*name.value))?, false))
     }
 }

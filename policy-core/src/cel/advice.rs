@@ -3,6 +3,7 @@
 //! Looks at typed code: parts that always fail, expressions that are constant, costs, patterns, addresses
 //! compared as text, and parts that fail for some requests.
 
+mod address_parts;
 mod addresses;
 mod calls;
 pub(super) mod failures;
@@ -11,6 +12,7 @@ mod names;
 mod parts;
 mod values;
 
+pub(in crate::cel) use address_parts::test_of;
 pub(in crate::cel) use calls::URL_PARTS;
 pub(super) use failures::chain;
 pub(crate) use guards::{Guard, Guards};

@@ -6,6 +6,7 @@
 
 mod clients;
 mod cover;
+mod decided;
 mod formula;
 
 use std::collections::BTreeSet;
@@ -13,14 +14,16 @@ use std::hash::Hash;
 
 pub(super) use self::clients::clients;
 pub(crate) use self::cover::{Work, adjoin, cover};
+pub(crate) use self::decided::{always, never_together};
 pub(crate) use self::formula::{Formula, Written};
-pub(super) use self::formula::{formula, is_absorbed, path};
+pub(super) use self::formula::{formula, is_absorbed, needed, path};
 use super::advice::{Key, Parts};
 use super::code::{Code, Node, NodeId};
 use super::functions::Registry;
 use super::state::{self, State, is_variables};
 use super::types::Type;
 use super::value::Value;
+use crate::lpm::RangeSet;
 
 /// Whole numbers as ranges: in order, apart from one another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +77,8 @@ enum Test {
     OneOf(BTreeSet<Key>, bool),
     /// It is one of these whole numbers.
     Within(Numbers),
+    /// It is one of these addresses.
+    Addresses(RangeSet),
 }
 
 /// A test of one part.
@@ -92,8 +97,12 @@ pub(crate) struct Depends {
     pub(crate) states: Vec<State>,
     /// All variables together.
     pub(crate) variables: bool,
-    /// The request, the response, or what is known of TLS.
+    /// The request, the response, or what is known of TLS, but for their headers.
     pub(crate) message: bool,
+    /// Headers, by their names in lower case.
+    pub(crate) headers: Vec<Box<str>>,
+    /// All headers together.
+    pub(crate) all_headers: bool,
     /// The time, which is one for all rules of a phase.
     pub(crate) time: bool,
     /// Chance, a secret, or an attempt: two evaluations may differ.
@@ -132,6 +141,7 @@ impl Condition {
             Test::Holds(value) => Test::Holds(!value),
             Test::OneOf(values, of) => Test::OneOf(values.clone(), !of),
             Test::Within(numbers) => Test::Within(numbers.without(self.domain)),
+            Test::Addresses(set) => Test::Addresses(RangeSet::all().without(set)),
         };
         Self { test, ..self.clone() }
     }
@@ -155,6 +165,9 @@ fn test(parts: &Parts<'_>, id: NodeId, node: &Node, truth: bool) -> Condition {
     if let Some(of) = formula::has_key(parts, node) {
         return Condition::holds(of, truth);
     }
+    if let Some((of, set)) = clients::tested(parts, node, truth) {
+        return Condition { of, test: Test::Addresses(set), domain: ALL };
+    }
     let whole = || Condition::holds(parts.key(id), truth);
     let Node::Call { name, arguments, .. } = node else { return whole() };
     let [a, b] = **arguments else { return whole() };
@@ -165,6 +178,9 @@ fn test(parts: &Parts<'_>, id: NodeId, node: &Node, truth: bool) -> Condition {
         },
         "_==_" | "_!=_" => {
             let truth = truth == (*name == "_==_");
+            if let Some(empty) = empty(parts, a, b, truth).or_else(|| empty(parts, b, a, truth)) {
+                return empty;
+            }
             match (parts.constant(a), parts.constant(b)) {
                 (_, Some(value)) => equal(parts, a, value, truth),
                 (Some(value), _) => equal(parts, b, value, truth),
@@ -181,6 +197,15 @@ fn test(parts: &Parts<'_>, id: NodeId, node: &Node, truth: bool) -> Condition {
 
 fn equal(parts: &Parts<'_>, of: NodeId, value: &Value, truth: bool) -> Condition {
     one_of(parts, of, std::iter::once(value), truth)
+}
+
+/// `list == []`: that it has no item.
+fn empty(parts: &Parts<'_>, of: NodeId, with: NodeId, truth: bool) -> Option<Condition> {
+    let empty = matches!(parts.written(with).1, Some(Node::List(items)) if items.is_empty());
+    (empty && matches!(parts.code.ty(of), Type::List(_))).then(|| {
+        let longer = Condition::longer(parts.key(of), 1);
+        if truth { longer.opposite() } else { longer }
+    })
 }
 
 fn one_of<'v>(
@@ -273,7 +298,7 @@ fn whole_number(value: &Value) -> Option<i128> {
 }
 
 /// What a part depends on. O(parts below it).
-fn depends(code: &Code, root: NodeId) -> Depends {
+pub(super) fn depends(code: &Code, root: NodeId) -> Depends {
     let mut out = Depends::default();
     let mut open = vec![root];
     while let Some(id) = open.pop() {
@@ -286,6 +311,11 @@ fn depends(code: &Code, root: NodeId) -> Depends {
             }
             continue;
         }
+        if let Some(name) = header(code, node) {
+            out.headers.push(name);
+            out.message = true;
+            continue;
+        }
         match node {
             Node::Fact(fact) | Node::HasFact(fact) => match (fact.path(), state::result_path(fact.path())) {
                 (_, Some(path)) => out.states.push(State::Result(path)),
@@ -293,6 +323,7 @@ fn depends(code: &Code, root: NodeId) -> Depends {
                     out.variables |= is_variables(Some(node));
                     out.time |= path.starts_with("time.");
                     out.volatile |= path.starts_with("last_attempt") || path == "attempts";
+                    out.all_headers |= is_headers(path);
                     out.message |=
                         ["req.", "res.", "sse.", "conn.tls."].iter().any(|of| path.starts_with(of));
                 }
@@ -306,6 +337,37 @@ fn depends(code: &Code, root: NodeId) -> Depends {
         node.operands(&mut |operand| open.push(operand));
     }
     out
+}
+
+/// True for the map of the headers of a message.
+fn is_headers(path: &str) -> bool {
+    matches!(path, "req.headers" | "res.headers" | "req.trailers" | "res.trailers")
+}
+
+/// The name, in lower case, of the one header that a part looks at.
+fn header(code: &Code, node: &Node) -> Option<Box<str>> {
+    let constant = |id: &NodeId| match code.node(*id) {
+        Some(Node::Const(value)) => Some(value),
+        _ => None,
+    };
+    let (map, name) = match node {
+        Node::Select { operand, field, .. } | Node::Has { operand, field } => (operand, Some(field)),
+        Node::Index { operand, index, .. } => (operand, constant(index)),
+        Node::Call { name, arguments, .. } => match (*name, &**arguments) {
+            ("_in_", [key, map]) => (map, constant(key)),
+            ("getReqHeader" | "hasReqHeader" | "getResHeader" | "hasResHeader", [map, key]) => {
+                (map, constant(key))
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    match (code.node(*map)?, name?) {
+        (Node::Fact(fact), Value::String(name)) if is_headers(fact.path()) => {
+            Some(name.to_ascii_lowercase().into())
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::advice::failures::{MayFail, failures};
 use super::advice::{Guard, Guards, Key, Parts as AllParts, implied, known, worked};
 use super::check::check;
 use super::code::{Code, Node, NodeId};
-use super::conditions::{Written, clients, formula, path};
+use super::conditions::{self, Depends, Written, clients, depends, formula, needed, path};
 use super::cost::Costs;
 use super::env::{Env, Fact};
 use super::fault::{EvalError, Fault};
@@ -248,11 +248,11 @@ impl Expression {
                     continue;
                 }
                 let part_found = part.found.clone();
+                let code = &expression.inner.code;
+                let place = Place { expression: at, path: &|| path(code, part.node) };
                 let judged = match &part.state {
-                    Some(state) => {
-                        let path = &|| path(&expression.inner.code, part.node);
-                        earlier.judge(state, Use::Read(Place { expression: at, path }), part_found)
-                    }
+                    Some(state) => earlier.judge(state, Use::Read(place), part_found),
+                    None if earlier.makes_sure(place, &|| needed(code, part.node, &part.needs)) => continue,
                     None => Some(part_found),
                 };
                 // Where it is sure to be there, it may be missing in another place.
@@ -285,6 +285,25 @@ impl Expression {
     /// The parts that have had a value once it has one. O(parts).
     pub(crate) fn worked(&self) -> Vec<Guard> {
         if self.inner.failures.is_empty() { Vec::new() } else { worked(&self.inner.code) }
+    }
+
+    /// True if expressions that may hold alone never hold together. What addresses leave is told with those.
+    pub(crate) fn never_together(joined: &[Self]) -> bool {
+        joined.len() > 1
+            && !joined.iter().any(|it| it.constant().is_some())
+            && conditions::never_together(joined.iter().map(Self::formula).collect())
+            && !Self::leave_nobody(joined)
+    }
+
+    /// True if no address passes all of these.
+    pub(crate) fn leave_nobody(joined: &[Self]) -> bool {
+        let left = joined.iter().filter_map(Self::clients).reduce(|all, next| all.common(&next));
+        left.is_some_and(|left| left.is_empty())
+    }
+
+    /// What it depends on, beside the connection. O(parts).
+    pub(crate) fn depends(&self) -> Depends {
+        depends(&self.inner.code, self.inner.code.root)
     }
 
     /// What is known of its value.

@@ -109,6 +109,11 @@ pub(crate) trait Earlier {
         false
     }
 
+    /// True if one of some conditions holds wherever the place is reached.
+    fn makes_sure(&self, _place: Place<'_>, _needed: &dyn Fn() -> Vec<Written>) -> bool {
+        false
+    }
+
     /// What is known of a variable or of results, wherever they are left behind.
     fn shape(&self, _: &State) -> Rc<Shape> {
         Rc::default()

@@ -112,6 +112,7 @@ fn check_phase(
     // Keys of the same phase go on where the one before has ended.
     for rule in policy.rules(phase) {
         let mut ended_here: Option<Span> = None;
+        let (mut told, mut told_across) = (false, false);
         if rule.written_actions == 0 {
             found.push(
                 Diagnostic::new(&EMPTY_RULE, rule.span, "the rule has no action, so it does nothing")
@@ -123,7 +124,12 @@ fn check_phase(
             let name = action.config.name();
             // The text that ends it may be read again through an alias.
             let at = |end: Span| if end == action.span { action.named } else { action.span };
+            if told {
+                continue;
+            }
             if let Some(end) = ended_here {
+                // Of several the first is told.
+                told = true;
                 // Whoever serves it serves what comes before: an action put in front in a hurry must load.
                 let severity = if serving { Severity::Warning } else { Severity::Error };
                 found.push(
@@ -134,7 +140,8 @@ fn check_phase(
                 );
                 continue;
             }
-            if let Some(end) = ended {
+            if let Some(end) = ended.filter(|_| !told_across) {
+                told_across = true;
                 // A rule in front that refuses everybody is how an endpoint is shut in a hurry.
                 let message =
                     format!("`{name}` can never run: a rule before ends every connection or request");
@@ -344,6 +351,20 @@ mod tests {
         assert_eq!(all(&[&either, &format!("!{a} && !{b}")]), Vec::<&str>::new());
         assert_eq!(all(&[&either, &format!("!{a}")]), Vec::<&str>::new());
         assert_eq!(all(&[&either, &format!("!{a} && req.host == 'a'")]), ["TP409"]);
+        // Addresses of all rules together.
+        let within = |networks: &str| format!("inCidrRanges(conn.client_ip, ['{networks}'])");
+        let (v4, v6) = (within("0.0.0.0/0"), within("::/0"));
+        assert_eq!(all(&[&within("0.0.0.0/0', '::/0")]), Vec::<&str>::new());
+        assert_eq!(all(&[&v4, &v6]), Vec::<&str>::new());
+        assert_eq!(all(&[&v4]), ["TP409"]);
+        let ten = "inCidrRange(conn.client_ip, '10.0.0.0/8')";
+        assert_eq!(all(&[ten, &format!("!{}", within("10.0.0.0/8"))]), Vec::<&str>::new());
+        assert_eq!(all(&[ten, &format!("!{}", within("10.0.0.0/9"))]), Vec::<&str>::new());
+        assert_eq!(all(&[&within("10.0.0.0/9"), &format!("!{ten}")]), ["TP409"]);
+        assert_eq!(
+            all(&["conn.client_ip == '10.0.0.1'", "conn.client_ip != '10.0.0.1'"]),
+            Vec::<&str>::new()
+        );
         // The expressions of a rule are joined by `&&`.
         let both = |rest: &str| {
             format!("{{expressions: [\"{a}\", \"{b}\"], actions: [{{type: deny}}]}}, {}", guarded(rest))
@@ -401,6 +422,12 @@ mod tests {
         let rule = |actions: &str| format!("{{actions: [{actions}]}}");
         let across = [("TP404", "warning")];
         assert_eq!(found(&format!("{}, {}", rule(deny), rule(log))), (true, across.to_vec()));
+        // Of several actions behind it the first is told.
+        assert_eq!(
+            found(&format!("{}, {}", rule(deny), rule(&format!("{log}, {log}")))),
+            (true, across.to_vec())
+        );
+        assert_eq!(found(&rule(&format!("{deny}, {log}, {log}"))), (false, vec![("TP404", "error")]));
         // Inside of a rule it stays an error, and what comes behind it too.
         let within = [("TP404", "error")];
         assert_eq!(found(&rule(&format!("{deny}, {log}"))), (false, within.to_vec()));

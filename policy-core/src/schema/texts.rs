@@ -448,7 +448,7 @@ impl<'d> Context<'_, 'd> {
         self.reader.take(text.value.len() / 2, before - limits.pattern_states);
         self.reader.absorb_part(text, found);
         // What follows in the rule runs only if these have had a value.
-        template.iter().flat_map(Template::expressions).for_each(|it| place.flow.worked(it.worked()));
+        template.iter().flat_map(Template::expressions).for_each(|it| place.flow.worked(it));
         template.map(|template| Text { span, template })
     }
 

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use super::address_parts::{held, looked_for, matched};
 use super::parts::Parts;
 use crate::cel;
 use crate::cel::code::{Node, NodeId};
@@ -48,8 +49,8 @@ pub(super) fn report(
                 }
             }
             ("_in_", [item, list]) => {
-                if let (Some(fact), Some(Node::List(items))) = (address(*item), parts.written(*list).1) {
-                    for (text, place) in items.iter().flat_map(|(item, _)| texts(*item)) {
+                if let Some(fact) = address(*item) {
+                    for (text, place) in parts.members(*list).into_iter().flat_map(texts) {
                         compared(fact, "in", text, place, None, found);
                     }
                 }
@@ -58,12 +59,16 @@ pub(super) fn report(
                 if let Some(fact) = address(*of) {
                     texts(*part)
                         .for_each(|(text, place)| held(fact, name, text, (place, whole(*part)), found));
+                } else if let Some(fact) = address(*part) {
+                    texts(*of).for_each(|(text, place)| looked_for(fact, text, (place, whole(*of)), found));
                 }
             }
             // A position is nothing that a test could take the place of.
-            ("indexOf" | "lastIndexOf", [of, part, ..]) => {
-                if let Some(fact) = address(*of) {
+            ("indexOf" | "lastIndexOf" | "matches", [of, part, ..]) => {
+                if let Some(fact) = address(*of).filter(|_| *name != "matches") {
                     texts(*part).for_each(|(text, place)| held(fact, name, text, (place, None), found));
+                } else if let Some(fact) = address(*part) {
+                    texts(*of).for_each(|(text, place)| looked_for(fact, text, (place, None), found));
                 }
             }
             ("inCidrRange" | "inCidrRanges", [first, second]) => {
@@ -71,6 +76,13 @@ pub(super) fn report(
             }
             _ => {}
         },
+        Node::Index { operand, index, .. } => {
+            if let (Some(fact), Some(Node::Map(_))) = (address(*index), parts.written(*operand).1) {
+                for (text, place) in parts.members(*operand).into_iter().flat_map(texts) {
+                    compared(fact, "[…]", text, place, None, found);
+                }
+            }
+        }
         _ => {}
     }
 }
@@ -210,98 +222,6 @@ pub(super) fn network_help(text: &str) -> String {
         Some(slip) => slip.help("'"),
         None => "write e.g. `'203.0.113.0/24'` or `'2001:db8::/32'`".to_owned(),
     }
-}
-
-/// True for a character that some address has.
-const fn is_of_address(c: char) -> bool {
-    matches!(c, '0'..='9' | 'a'..='f' | '.' | ':')
-}
-
-/// A part of an address that no address has, or that more addresses have than are meant.
-fn held(
-    fact: &str,
-    function: &str,
-    text: &str,
-    (place, whole): (Span, Option<Span>),
-    found: &mut Diagnostics,
-) {
-    let shown = shorten(text);
-    let verb = match function {
-        "startsWith" => "begins with",
-        "endsWith" => "ends with",
-        _ => "holds",
-    };
-    let never = |why: &str| {
-        Diagnostic::new(&cel::NEVER_EQUAL, place, format!("`{fact}` never {verb} `{shown}`: {why}"))
-    };
-    if text.contains('/') && lpm::cidr(text).is_ok() {
-        let call = format!("inCidrRange({fact}, '{text}')");
-        let item =
-            never(&format!("`{function}` compares text, not networks")).with_help(format!("write `{call}`"));
-        found.push(match whole {
-            Some(whole) => item.with_fix_at(false, Some(whole), call),
-            None => item,
-        });
-        return;
-    }
-    if let Some(odd) = text.chars().find(|c| !is_of_address(*c)) {
-        let lower = text.to_ascii_lowercase();
-        let item = match lower.chars().all(is_of_address) {
-            true => never("addresses are in lower case").with_help(format!("write `'{lower}'`")).with_fix_at(
-                false,
-                Some(place),
-                format!("'{lower}'"),
-            ),
-            false => never(&format!("an address has no `{odd}`"))
-                .with_help(format!("write a part of an address, or `inCidrRange({fact}, '203.0.113.0/24')`")),
-        };
-        found.push(item);
-        return;
-    }
-    if function == "startsWith"
-        && let Some((first, last)) = longer_octets(text)
-    {
-        let message =
-            format!("`{fact}` begins with `{shown}` in front of other numbers too: {first} to {last}");
-        let item = Diagnostic::new(&cel::NEVER_EQUAL, place, message);
-        found.push(item.with_help(format!("write `'{text}.'`")).with_fix_at(
-            false,
-            Some(place),
-            format!("'{text}.'"),
-        ));
-    }
-}
-
-/// The first and the last beginning of an IPv4 address whose last number goes on: `10` begins 100 to 109.
-fn longer_octets(text: &str) -> Option<(String, String)> {
-    let parts: Vec<&str> = text.split('.').collect();
-    let (last, front) = parts.split_last().filter(|(_, front)| front.len() < 3)?;
-    let number = last.parse::<u16>().ok().filter(|number| *number > 0 && number.to_string() == *last)?;
-    let octets = front.iter().all(|part| part.parse::<u8>().is_ok());
-    let (least, most) = (number * 10, (number * 10 + 9).min(255));
-    let begin =
-        |number: u16| front.iter().map(|part| format!("{part}.")).collect::<String>() + &number.to_string();
-    (octets && number < 100 && least <= 255).then(|| (begin(least), begin(most)))
-}
-
-/// A pattern that is nothing but letters, points and ends, which no address has.
-fn matched(fact: &str, pattern: &str, whole: Span, found: &mut Diagnostics) {
-    let bare = pattern.trim_start_matches('^').trim_end_matches('$').replace("\\.", ".").replace("\\/", "/");
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '/' | '-' | '_');
-    if !bare.chars().all(plain) || bare.chars().all(is_of_address) {
-        return;
-    }
-    let message = format!("`{fact}` never matches `{}`: no address has these characters", shorten(pattern));
-    let item = Diagnostic::new(&cel::NEVER_EQUAL, whole, message);
-    found.push(match bare.contains('/') && lpm::cidr(&bare).is_ok() {
-        true => {
-            let call = format!("inCidrRange({fact}, '{bare}')");
-            item.with_help(format!("write `{call}`")).with_fix_at(false, Some(whole), call)
-        }
-        false => {
-            item.with_help(format!("write `inCidrRange({fact}, '203.0.113.0/24')`, or a part of an address"))
-        }
-    });
 }
 
 /// Addresses have no order as texts.

@@ -122,6 +122,20 @@ impl Guards {
         }
     }
 
+    /// A header is there in the message, or nothing is known of it any more.
+    pub(crate) fn change_header(&mut self, message: &str, name: &str, there: bool) {
+        let (map, name) = (Key::of_fact(message), Key::of_value(&Value::text(name)));
+        let entry = Key::entry(map, name);
+        self.0.remove(&entry);
+        self.0.remove(&Key::entry(entry, Key::of_value(&Value::Int(0))));
+        if let Some(known) = self.0.get_mut(&map) {
+            known.retain(|(guard, _)| !matches!(guard, Guard::Has(_, of) if *of == name));
+        }
+        if there {
+            self.add(vec![Guard::Has(map, name), Guard::Longer(entry, 1)], 0);
+        }
+    }
+
     /// True if one that is needed follows; from what other expressions tell if `not_by` is one of them.
     pub(crate) fn give(&self, needs: &[Guard], not_by: Option<usize>) -> bool {
         needs.iter().any(|need| {

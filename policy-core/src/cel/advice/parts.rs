@@ -40,6 +40,11 @@ impl Key {
         hashed(&(4_u8, of))
     }
 
+    /// The key of a fact.
+    pub(in crate::cel) fn of_fact(path: &str) -> Self {
+        hashed(&(10_u8, path))
+    }
+
     /// The entry of a map, or the item of a list.
     pub(in crate::cel) fn entry(of: Self, key: Self) -> Self {
         hashed(&(1_u8, of, key))
@@ -145,6 +150,15 @@ impl<'c> Parts<'c> {
             .collect()
     }
 
+    /// The items of a list that is written out, or the keys of a map: what `in` looks among.
+    pub(in crate::cel) fn members(&self, of: NodeId) -> Vec<NodeId> {
+        match self.written(of).1 {
+            Some(Node::List(items)) => items.iter().map(|(item, _)| *item).collect(),
+            Some(Node::Map(entries)) => entries.iter().map(|(key, ..)| *key).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The map and the name of an entry that a part reads, headers in lower case: `m['a']`, `m.a`,
     /// `getReqHeader('A')`.
     pub(in crate::cel) fn entry(&self, id: NodeId) -> Option<(Key, Key)> {
@@ -218,7 +232,7 @@ impl<'c> Parts<'c> {
         let key = |id: &NodeId| self.key(*id);
         match node {
             Node::Const(value) => Key::of_value(value),
-            Node::Fact(fact) => hashed(&(10_u8, fact.path())),
+            Node::Fact(fact) => Key::of_fact(fact.path()),
             Node::HasFact(fact) => hashed(&(11_u8, fact.path())),
             Node::Global(name) => hashed(&(12_u8, name)),
             Node::Local(slot) => match self.stands(NodeId(u32::try_from(at).unwrap_or(u32::MAX))) {

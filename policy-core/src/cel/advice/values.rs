@@ -116,10 +116,9 @@ fn call(parts: &Parts<'_>, name: &str, a: NodeId, b: NodeId, found: &mut Diagnos
             match parts.kind(b) {
                 Some(Of::List(kind) | Of::Map(kind)) => compared(parts, kind, b, a, How::Equal, found),
                 _ => {
-                    if let (Some(Of::One(kind)), Some(Node::List(items))) =
-                        (parts.kind(a), parts.written(b).1)
-                    {
-                        items.iter().for_each(|(item, _)| compared(parts, kind, a, *item, How::Equal, found));
+                    if let Some(Of::One(kind)) = parts.kind(a) {
+                        let members = parts.members(b).into_iter();
+                        members.for_each(|item| compared(parts, kind, a, item, How::Equal, found));
                     }
                 }
             }

@@ -1,10 +1,12 @@
 //! Calls: which overloads fit, and what to say if none does.
 
+use super::super::advice;
 use super::super::ast::{ExprId, ExprKind};
 use super::super::code::{Node, NodeId};
 use super::super::fault::Fault;
 use super::super::functions::{Entry, Library, Registry};
 use super::super::types::Type;
+use super::super::value::Value;
 use super::{Checker, times};
 use crate::cel;
 use crate::diagnostic::{Diagnostic, did_you_mean, shorten};
@@ -292,6 +294,30 @@ impl<'a> Checker<'a> {
         })
     }
 
+    /// What to write for `a in 'b, c'`.
+    fn within_text(&self, name: &str, arguments: &[NodeId], types: &[Type]) -> Option<String> {
+        let ("_in_", [item, of], [Type::String, Type::String]) = (name, arguments, types) else {
+            return None;
+        };
+        let (Some(Node::Fact(fact)), Some(Node::Const(Value::String(text)))) =
+            (self.nodes.get(item.index()), self.nodes.get(of.index()))
+        else {
+            return None;
+        };
+        let fact = fact.path();
+        if matches!(fact, "conn.client_ip" | "conn.server_ip") {
+            let test = advice::test_of(fact, text);
+            return Some(match test {
+                Some(test) => format!("write `{test}`"),
+                None => format!("write a list of addresses, e.g. `{fact} in ['203.0.113.42']`"),
+            });
+        }
+        let words: Vec<&str> = text.split([',', ';', '|', ' ']).filter(|word| !word.is_empty()).collect();
+        let plain = !text.contains(['\'', '\\', '\n']) && !words.is_empty();
+        let list = plain.then(|| format!("write `{fact} in ['{}']`", words.join("', '")))?;
+        Some(format!("{}; for a part of a text write `.contains(…)`", shorten(&list)))
+    }
+
     #[expect(clippy::too_many_arguments, reason = "the parts of one call")]
     fn no_overload(
         &mut self,
@@ -311,6 +337,10 @@ impl<'a> Checker<'a> {
                 self.unknown_function(name, member, types, place);
             } else {
                 let found = misfit(name, member, self.env.library, types, place);
+                let found = match self.within_text(name, &arguments, types) {
+                    Some(help) => found.with_help(help),
+                    None => found,
+                };
                 let mut found = self.time_call(found, name, member, &arguments, types, span);
                 if let Some(date) = self.date_in(span) {
                     found = found.with_help(format!(
@@ -415,7 +445,13 @@ fn misfit(name: &str, member: bool, library: Library, types: &[Type], place: Spa
         Some(Type::List(_))
             if member && matches!(name, "contains" | "startsWith" | "endsWith" | "matches") =>
         {
-            format!("; of a list write `.exists(x, x.{name}(…))`")
+            match name {
+                "contains" => {
+                    "; for an item of a list write `… in list`, for a part of one `.exists(x, x.contains(…))`"
+                        .to_owned()
+                }
+                _ => format!("; of a list write `.exists(x, x.{name}(…))`"),
+            }
         }
         _ => String::new(),
     };

@@ -1,6 +1,6 @@
 //! Which addresses a client may have for a condition to hold.
 
-use crate::cel::advice::{Parts, Stands};
+use crate::cel::advice::{Key, Parts, Stands};
 use crate::cel::code::{Code, LoopKind, Node, NodeId};
 use crate::cel::predicate::{hosts, networks};
 use crate::lpm::RangeSet;
@@ -19,6 +19,23 @@ pub(in crate::cel) fn clients(code: &Code) -> Option<RangeSet> {
         return None;
     }
     Reader { parts: &Parts::new(code) }.read(code.root, true, MOST_LEVELS)
+}
+
+/// Ranges of a test of the client's address that is compared with others.
+const MOST_RANGES: usize = 64;
+
+/// The client's address, and for which of them a test comes out this way; `None` for other tests, and long lists.
+pub(super) fn tested(parts: &Parts<'_>, node: &Node, truth: bool) -> Option<(Key, RangeSet)> {
+    let Node::Call { name, arguments, .. } = node else { return None };
+    let reader = Reader { parts };
+    let test = reader.test(name, arguments)?;
+    let set = test.addresses(&reader.texts(test.of)?, truth)?;
+    (ranges(&set) <= MOST_RANGES).then(|| (Key::of_fact(CLIENT), set))
+}
+
+/// Ranges of a set of addresses.
+pub(super) fn ranges(set: &RangeSet) -> usize {
+    set.v4().as_slice().len() + set.v6().as_slice().len()
 }
 
 const CLIENT: &str = "conn.client_ip";

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::clients::ranges;
 use super::{ALL, Condition, Formula, Numbers, Test};
 use crate::cel::advice::Key;
+use crate::lpm::RangeSet;
 
 /// Tests up to which conditions are compared with one another.
 const MOST_TESTS: usize = 512;
@@ -20,6 +22,13 @@ impl Default for Work {
     }
 }
 
+impl Work {
+    /// As much as conditions of so many tests are worth that are looked at once.
+    pub(super) const fn for_tests(tests: usize) -> Self {
+        Self((tests as u64).saturating_mul(1 << 9))
+    }
+}
+
 /// True if whatever comes, one of the conditions holds. Bounded: what takes too long is taken as not covering.
 pub(crate) fn cover(conditions: &[Formula], work: &mut Work) -> bool {
     if conditions.iter().any(Formula::is_always) {
@@ -28,11 +37,29 @@ pub(crate) fn cover(conditions: &[Formula], work: &mut Work) -> bool {
     if conditions.iter().map(Formula::tests).sum::<usize>() > MOST_TESTS {
         return false;
     }
+    let comparing = conditions.iter().map(comparing_addresses).sum::<u64>();
+    let Some(left) = work.0.checked_sub(comparing) else { return false };
+    work.0 = left;
     let steps = work.0.min(MOST_STEPS);
     let mut search = Search::new(conditions, steps);
     let covered = search.covers();
     work.0 -= steps - search.steps;
     covered
+}
+
+/// Classes of addresses that are told apart.
+const MOST_CLASSES: usize = 32;
+
+/// Steps that it takes to compare the addresses of a condition with the classes of others.
+fn comparing_addresses(condition: &Formula) -> u64 {
+    match condition {
+        Formula::Test(Condition { test: Test::Addresses(set), .. }) => {
+            (2 * MOST_CLASSES * (1 + ranges(set))) as u64
+        }
+        Formula::Test(_) => 0,
+        Formula::All(sides) | Formula::Any(sides) => sides.iter().map(comparing_addresses).sum(),
+        Formula::Choice(sides) => sides.iter().map(comparing_addresses).sum(),
+    }
 }
 
 /// A test: which part it is of, and which of its classes of values pass.
@@ -166,6 +193,24 @@ enum Values {
     Listed(Vec<Key>),
     /// The first numbers of ranges, in order.
     Numbers(Vec<i128>),
+    /// Sets of addresses, apart from one another.
+    Addresses(Vec<RangeSet>),
+}
+
+/// The same classes, told apart by a further set. Once there are too many, some lie on both sides of it.
+fn split(classes: &mut Vec<RangeSet>, set: &RangeSet) {
+    let mut at = 0;
+    while classes.len() < MOST_CLASSES
+        && let Some(class) = classes.get_mut(at)
+    {
+        let (within, outside) = (class.common(set), class.without(set));
+        if !within.is_empty() && !outside.is_empty() {
+            *class = within;
+            classes.insert(at, outside);
+            at += 1;
+        }
+        at += 1;
+    }
 }
 
 impl Values {
@@ -174,6 +219,7 @@ impl Values {
             Self::Truth => 2,
             Self::Listed(values) => values.len() + 1,
             Self::Numbers(firsts) => firsts.len(),
+            Self::Addresses(classes) => classes.len(),
         }
     }
 
@@ -186,6 +232,9 @@ impl Values {
             }
             (Self::Numbers(firsts), Test::Within(numbers)) => {
                 firsts.iter().map(|first| numbers.holds(*first)).collect()
+            }
+            (Self::Addresses(classes), Test::Addresses(set)) => {
+                classes.iter().map(|class| class.without(set).is_empty()).collect()
             }
             // Parts are told apart by how they are tested.
             _ => vec![false; self.count()],
@@ -206,6 +255,7 @@ const fn way(test: &Test) -> u8 {
         Test::Holds(_) => 0,
         Test::OneOf(..) => 1,
         Test::Within(_) => 2,
+        Test::Addresses(_) => 3,
     }
 }
 
@@ -219,6 +269,7 @@ impl Parts {
                 Test::Holds(_) => Values::Truth,
                 Test::OneOf(..) => Values::Listed(Vec::new()),
                 Test::Within(_) => Values::Numbers(vec![test.domain.0]),
+                Test::Addresses(_) => Values::Addresses(vec![RangeSet::all()]),
             });
         }
         at
@@ -242,6 +293,7 @@ impl Parts {
                     all.extend(some.iter().filter(|value| known.insert(**value)));
                 }
             }
+            (Some(Values::Addresses(classes)), Test::Addresses(set)) => split(classes, set),
             (Some(Values::Numbers(firsts)), Test::Within(numbers)) => {
                 let borders = numbers.0.iter().flat_map(|(first, last)| [*first, last + 1]);
                 firsts.extend(borders.filter(|at| (test.domain.0..=test.domain.1).contains(at)));

@@ -123,13 +123,22 @@ pub(in crate::cel) fn path(code: &Code, part: NodeId) -> Vec<Written> {
 /// O(parts · levels), and the work of a search.
 pub(in crate::cel) fn is_absorbed(parts: &Parts<'_>, part: NodeId, needs: &[Guard], work: &mut Work) -> bool {
     let way = way_to(parts, part).into_iter().map(|side| side.map(&mut |(test, _)| test).opposite());
-    let guards = needs.iter().filter_map(|guard| match guard {
+    let all: Vec<Formula> = way.chain(conditions(needs).map(Formula::Test)).collect();
+    cover(&all, work)
+}
+
+/// What guards of a part say as conditions, with what they depend on: that of the part.
+pub(in crate::cel) fn needed(code: &Code, part: NodeId, needs: &[Guard]) -> Vec<Written> {
+    let on = depends(code, part);
+    conditions(needs).map(|condition| Formula::Test((condition, on.clone()))).collect()
+}
+
+fn conditions(guards: &[Guard]) -> impl Iterator<Item = Condition> {
+    guards.iter().filter_map(|guard| match guard {
         Guard::Has(map, key) => Some(Condition::holds(has(*map, *key), true)),
         Guard::Longer(of, least) => Some(Condition::longer(*of, *least)),
         _ => None,
-    });
-    let all: Vec<Formula> = way.chain(guards.map(Formula::Test)).collect();
-    cover(&all, work)
+    })
 }
 
 fn way_to(parts: &Parts<'_>, part: NodeId) -> Vec<Written> {
