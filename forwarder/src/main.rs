@@ -108,7 +108,7 @@ fn tell_checked(checked: &Checked) -> Exit {
         forwarder::log::last_words(format!("warning: an agent skips this: {why}\n"));
     }
     match &checked.refused {
-        Some(why) if told == Exit::Yes => fail(Exit::No, why),
+        Some(why) if matches!(told, Exit::Yes) => fail(Exit::No, why),
         _ => told,
     }
 }
