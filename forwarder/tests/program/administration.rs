@@ -35,7 +35,8 @@ fn over_tcp(key: &str, args: &[&str]) -> (i32, String, String) {
 
 #[test]
 fn every_filter_of_the_help_can_be_used() {
-    let edge = edge("listen: \"127.0.0.1:0\"", "");
+    let mut edge = edge("listen: \"127.0.0.1:0\"", "");
+    edge.wait_for(&["there is no API key"]);
     for objects in ["service-user", "authtoken", "api-key", "session", "endpoint"] {
         let help = forwarder().args([objects, "--help"]).output().expect("it runs").stdout;
         let help = String::from_utf8(help).expect("text");
