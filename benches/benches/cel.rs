@@ -69,7 +69,7 @@ fn collect(node: NodeRef<'_>, phase: Phase, found: &mut Vec<(Phase, String)>) {
 }
 
 fn env(phase: Phase) -> &'static Env {
-    variables::env(Site { phase: Some(phase), scheme: None, retry: false })
+    variables::env(Site { phase: Some(phase), ..Site::default() })
 }
 
 /// The time of each expression alone, at the median and at the worst.

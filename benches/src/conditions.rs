@@ -69,7 +69,7 @@ impl Condition {
     #[must_use]
     #[allow(clippy::expect_used, reason = "bench data is valid")]
     pub fn expression(&self) -> Expression {
-        let site = Site { phase: Some(Phase::OnHttpRequest), scheme: None, retry: false };
+        let site = Site { phase: Some(Phase::OnHttpRequest), ..Site::default() };
         let env: &Env = variables::env(site);
         env.check(self.text).0.expect("no errors")
     }

@@ -40,7 +40,7 @@ use crate::tls::client::TrustedCas;
 use crate::tls::fault::is_untrusted;
 pub use command::{run_to_end, start_log};
 pub(crate) use network::Network;
-pub use options::{Chosen, Loaded, OptionsError, Origin, TcpCommand, check, load_setup, of_command};
+pub use options::{Checked, Chosen, Loaded, OptionsError, Origin, TcpCommand, check, load_setup, of_command};
 use pauses::{Lost, Pauses};
 use reload::Due;
 pub use status::{EndpointStatus, Status, StatusView, UpstreamStatus};

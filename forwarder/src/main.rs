@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
-use forwarder::agent::{self, Chosen, OptionsError, TcpCommand};
+use forwarder::agent::{self, Checked, Chosen, OptionsError, TcpCommand};
 use forwarder::generation::Reports;
 use policy_core::diagnostic::summary;
 
@@ -55,7 +55,7 @@ fn run_agent(args: &Agent) -> Exit {
     let loaded = match &args.command {
         AgentCommand::Config(AgentConfigArgs { command: AgentConfigCommand::Check(args) }) => {
             return match agent::check(&args.config) {
-                Ok(reports) => tell(&reports, Exit::Yes),
+                Ok(checked) => tell_checked(&checked),
                 Err(OptionsError::Invalid(reports)) => tell(&reports, Exit::No),
                 Err(error) => fail(Exit::Usage, error),
             };
@@ -98,6 +98,18 @@ fn run_agent(args: &Agent) -> Exit {
     match ended {
         Ok(()) => Exit::Yes,
         Err(error) => fail(Exit::No, error),
+    }
+}
+
+/// What `agent config check` found; the answer is no for what no agent starts with.
+fn tell_checked(checked: &Checked) -> Exit {
+    let told = tell(&checked.reports, Exit::Yes);
+    for why in &checked.skipped {
+        forwarder::log::last_words(format!("warning: an agent skips this: {why}\n"));
+    }
+    match &checked.refused {
+        Some(why) if matches!(told, Exit::Yes) => fail(Exit::No, why),
+        _ => told,
     }
 }
 

@@ -55,8 +55,13 @@ fn the_file_of_version_3_can_be_used_and_that_of_version_2_cannot() {
         let checked = check(&["agent", "config", "check"]);
         let said = [checked.stdout, checked.stderr].concat();
         let said = String::from_utf8_lossy(&said);
-        assert!(checked.status.success(), "{name}: {said}");
         let is_new = name.ends_with("version3.yml");
+        assert_eq!(checked.status.code(), Some(i32::from(!is_new)), "{name}: {said}");
+        assert_eq!(
+            said.contains("error: `tunnels` are not served: write them as `endpoints`"),
+            !is_new,
+            "{said}"
+        );
         assert_eq!(said.contains("warning[TP465]"), !is_new, "{name}: {said}");
         if !is_new {
             // It says that tunnels are to be written as endpoints.

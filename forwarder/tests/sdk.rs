@@ -1,7 +1,7 @@
 //! Published SDKs and the published client of the API, unmodified, against a running edge.
 //!
-//! They come from their registries into the folder of builds. Where one cannot be installed its test is skipped with a
-//! message, and fails if `REQUIRE_SDKS` is set.
+//! They run where `REQUIRE_SDKS` is set, and are skipped with a message elsewhere: they come from their registries into the
+//! folder of builds, and a test fails where one cannot be installed.
 #![allow(
     clippy::expect_used,
     clippy::panic,

@@ -134,7 +134,7 @@ static METADATA: Field<AnyValue> = Field::optional("metadata", AnyValue, "Anythi
 static RULES: Field<Items<Record<(CidrItem, bool)>>> = Field::optional(
     "rules",
     Items::of(Record {
-        fields: &[&CIDR, &ACTION, &DESCRIPTION, &METADATA],
+        fields: RULE_FIELDS,
         ignored: IGNORED,
         read: |fields, cx| {
             let (cidr, action) = (cx.read(fields, &CIDR), cx.read(fields, &ACTION));
@@ -169,6 +169,7 @@ static FILE_ACTION: Field<Choice<bool>> = Field::required(
     "What the rules do that the file stands for.",
 );
 const POLICY_FIELDS: Declared = &[&ID, &RULES, &FILES, &DESCRIPTION, &METADATA];
+const RULE_FIELDS: Declared = &[&CIDR, &ACTION, &DESCRIPTION, &METADATA];
 /// What answers of the API have beside.
 const IGNORED: &[(&str, &str)] = &[
     ("uri", "it names the object in the API; remove it"),
@@ -242,9 +243,26 @@ pub(crate) fn is_meant(document: &Document) -> bool {
         Some((_, NodeKind::Sequence(list))) => list,
         Some((_, NodeKind::Scalar(_))) | None => return false,
     };
-    let first = list.iter().next().and_then(Fields::of);
-    let id = first.and_then(|first| first.get("id")).and_then(text);
-    id.is_some_and(|id| id.starts_with("ipp_"))
+    let Some(first) = list.iter().next().and_then(Fields::of) else { return false };
+    let has_id = first.get("id").and_then(text).is_some_and(|id| id.starts_with("ipp_"));
+    has_id || is_policy(&first)
+}
+
+/// True for a map with nothing but fields of an IP policy and a rule that has nothing but its own: the id may be wrong.
+fn is_policy(fields: &Fields<'_>) -> bool {
+    let Some(NodeKind::Sequence(rules)) = fields.get("rules").map(NodeRef::kind) else { return false };
+    let rule = rules.iter().next().and_then(Fields::of);
+    let is_rule = |rule: &Fields<'_>| {
+        ["cidr", "action"].iter().all(|key| rule.get(key).is_some()) && has_only(rule, RULE_FIELDS)
+    };
+    has_only(fields, POLICY_FIELDS) && rule.as_ref().is_some_and(is_rule)
+}
+
+fn has_only(fields: &Fields<'_>, declared: Declared) -> bool {
+    let is_known = |key: &str| {
+        declared.iter().any(|field| field.name() == key) || IGNORED.iter().any(|(name, _)| *name == key)
+    };
+    fields.entries.iter().all(|field| field.key == "id" || is_known(field.key))
 }
 
 fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<Written> {

@@ -14,7 +14,7 @@ use crate::ip_policies;
 use crate::parse::{self, Document};
 use crate::source::Source;
 
-use detect::{Detected, detect};
+use detect::{Detected, detect, template_line};
 pub use detect::{Foreign, names_phase};
 
 /// What a file is about.
@@ -74,6 +74,7 @@ pub fn lint(source: &Source, otherwise: Option<DocumentKind>, options: &CheckOpt
             embedded::report(source, &policies, &mut found);
             embedding(found)
         }
+        (Detected::Template(line), _) => embedding(embedded::in_template(line)),
         (Detected::Broken(found), _) => Linted { kind: Some(DocumentKind::Policy), ..Linted::none(found) },
         (Detected::Foreign(what), _) => {
             Linted { foreign: Some(what), ..Linted::none(Diagnostics::default()) }
@@ -98,7 +99,7 @@ pub fn kind_of(source: &Source, options: &CheckOptions) -> Option<DocumentKind> 
     match detect(&document, &found, &options.limits) {
         Detected::Kind(kind) => Some(kind),
         Detected::Embeds(_) => Some(DocumentKind::Embedding),
-        Detected::Broken(_) => Some(DocumentKind::Policy),
+        Detected::Broken(_) | Detected::Template(_) => Some(DocumentKind::Policy),
         Detected::Foreign(_) | Detected::Unknown => None,
     }
 }
@@ -108,7 +109,11 @@ pub fn kind_of(source: &Source, options: &CheckOptions) -> Option<DocumentKind> 
 pub fn lint_as(source: &Source, kind: DocumentKind, options: &CheckOptions) -> Linted {
     let mut found = Diagnostics::default();
     let document = parse::parse(source, &options.limits, &mut found);
-    check_as(&document, kind, options, found)
+    match template_line(&document) {
+        // The syntax of YAML says nothing about it.
+        Some(line) => Linted { kind: Some(kind), ..Linted::none(embedded::in_template(line)) },
+        None => check_as(&document, kind, options, found),
+    }
 }
 
 /// Hides what may be secret in a file that is not read, since its bytes are at fault.

@@ -25,7 +25,7 @@ use crate::source::{FileSpan, Span, Spanned};
 use crate::variables;
 
 pub(crate) use manifest::HeldKind;
-pub(crate) use shape::FRAGMENT;
+pub(crate) use shape::{FRAGMENT, meant_phase};
 use shape::{WrittenPhase, written_phases};
 
 static UNKNOWN_ACTION: Code = Code::error("TP305", "unknown-action").ngrok(&["ERR_NGROK_2201"]);

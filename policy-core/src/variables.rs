@@ -35,23 +35,21 @@ pub(crate) struct Declared {
 }
 
 pub(crate) const EVERYWHERE: Where =
-    Where { phases: PhaseSet::of(&Phase::ALL), tls: false, http: false, retry: false };
-pub(crate) const TLS: Where =
-    Where { phases: PhaseSet::of(&Phase::ALL), tls: true, http: false, retry: false };
+    Where { phases: PhaseSet::of(&Phase::ALL), tls: false, http: false, retry: false, pods: false };
+pub(crate) const TLS: Where = Where { tls: true, ..EVERYWHERE };
+/// Where a pod connects, through an endpoint with the binding `kubernetes`, or may have.
+const PODS: Where = Where { pods: true, ..EVERYWHERE };
 pub(crate) const REQUEST: Where = Where {
     phases: PhaseSet::of(&[Phase::OnHttpRequest, Phase::OnHttpResponse, Phase::OnEventStreamMessage]),
-    tls: false,
     http: true,
-    retry: false,
+    ..EVERYWHERE
 };
 const RETRY: Where = Where { retry: true, ..REQUEST };
-pub(crate) const EVENT: Where =
-    Where { phases: PhaseSet::of(&[Phase::OnEventStreamMessage]), tls: false, http: true, retry: false };
+pub(crate) const EVENT: Where = Where { phases: PhaseSet::of(&[Phase::OnEventStreamMessage]), ..REQUEST };
 pub(crate) const RESPONSE: Where = Where {
     phases: PhaseSet::of(&[Phase::OnHttpResponse, Phase::OnEventStreamMessage]),
-    tls: false,
     http: true,
-    retry: false,
+    ..EVERYWHERE
 };
 
 impl Declared {
@@ -193,19 +191,21 @@ fn prefixes(path: &'static str) -> impl Iterator<Item = &'static str> {
 ///
 /// ```
 /// use policy_core::{cel::Site, phase::Phase, variables::env};
-/// let env = env(Site { phase: Some(Phase::OnTcpConnect), scheme: None, retry: false });
+/// let env = env(Site { phase: Some(Phase::OnTcpConnect), ..Site::default() });
 /// assert!(env.check("conn.client_port > 1024").1.is_empty());
 /// assert!(env.check("req.method == 'GET'").1.has_errors());
 /// ```
 #[must_use]
 pub fn env(site: Site) -> &'static Env {
-    const PLACES: usize = (Phase::ALL.len() + 1) * (Scheme::ALL.len() + 1) * 2;
+    const PLACES: usize = (Phase::ALL.len() + 1) * (Scheme::ALL.len() + 1) * 4;
     static ENVS: [OnceLock<Env>; PLACES] = [const { OnceLock::new() }; PLACES];
     static NONE: OnceLock<Env> = OnceLock::new();
     let place = |found: Option<usize>| found.map_or(0, |at| at + 1);
     let phase = place(site.phase.and_then(|phase| Phase::ALL.iter().position(|other| *other == phase)));
     let scheme = place(site.scheme.and_then(|scheme| Scheme::ALL.iter().position(|other| *other == scheme)));
-    let place = (phase * (Scheme::ALL.len() + 1) + scheme) * 2 + usize::from(site.retry);
+    let place = (phase * (Scheme::ALL.len() + 1) + scheme) * 4
+        + usize::from(site.retry) * 2
+        + usize::from(site.public);
     let slot = ENVS.get(place).unwrap_or(&NONE);
     slot.get_or_init(|| Env::policy(Arc::clone(&DECLARATIONS.tree), &DECLARATIONS.roots, site))
 }

@@ -265,7 +265,7 @@ fn types_and_constants_do_not_grow() {
         let doubled = (0..8).fold("lists.range(1000).map(i, 'a').join()".to_owned(), |text, _| {
             format!("cel.bind(s, {text}, s + s)")
         });
-        let policy = variables::env(Site { phase: Some(Phase::OnTcpConnect), scheme: None, retry: false });
+        let policy = variables::env(Site { phase: Some(Phase::OnTcpConnect), ..Site::default() });
         let query = format!("{{{doubled}: lists.range(40000)}}.encodeQueryString().size() > 0");
         let (_, value) = answer(policy, &query, &lifted());
         assert_eq!(value.expect("well typed").expect_err("stopped"), Fault::Output);
@@ -333,7 +333,7 @@ fn a_budget_that_is_used_up_ends_everything() {
 #[test]
 fn templates_of_any_shape_have_an_answer() {
     on_a_small_stack(|| {
-        let env = variables::env(Site { phase: Some(Phase::OnTcpConnect), scheme: None, retry: false });
+        let env = variables::env(Site { phase: Some(Phase::OnTcpConnect), ..Site::default() });
         for text in [
             "${".repeat(50_000),
             "${a}".repeat(20_000),

@@ -324,8 +324,8 @@ fn every_expression_checks_or_is_known_to_be_wrong() {
                 checked += 1;
                 let env = variables::env(Site {
                     phase: Some(place.phase),
-                    scheme: None,
                     retry: field == "retry_condition",
+                    ..Site::default()
                 });
                 let found = match field {
                     "expressions" | "bucket_key" | "retry_condition" => env.check(text).1,

@@ -16,7 +16,7 @@ use policy_core::check::{CheckOptions, load_policy};
 use policy_core::diagnostic::Severity;
 use policy_core::phase::Phase;
 use policy_core::source::Source;
-use policy_core::url::Scheme;
+use policy_core::url::{Binding, Scheme};
 use policy_core::variables;
 
 fn policy(phase: &str, expressions: &[&str]) -> Source {
@@ -202,7 +202,7 @@ fn findings_of_one_condition() {
 #[test]
 fn protocols_decide_what_exists() {
     let errors = |scheme, phase, text: &str| {
-        let env = variables::env(Site { phase: Some(phase), scheme, retry: false });
+        let env = variables::env(Site { phase: Some(phase), scheme, ..Site::default() });
         env.check(text).1.iter().filter(|item| item.severity == Severity::Error).count()
     };
     let sni = "conn.tls.sni == 'a'";
@@ -279,7 +279,7 @@ fn request(text: &str) -> Result<String, Fault> {
 }
 
 fn in_phase(phase: Phase, text: &str) -> Result<String, Fault> {
-    let env = variables::env(Site { phase: Some(phase), scheme: None, retry: false });
+    let env = variables::env(Site { phase: Some(phase), ..Site::default() });
     let (expression, found) = env.check(text);
     let expression: Expression = expression.unwrap_or_else(|| panic!("{text}: {found:?}"));
     let value = expression.evaluate(&mut Request { draws: 0 }, EvalLimits::default());
@@ -375,4 +375,54 @@ fn what_is_read_is_known() {
     assert_eq!(reads("1 + 1 == 2"), Vec::<&str>::new());
     let (expression, _) = env.check("rand.int() == 1 && secrets.get('a', 'b') == ''");
     assert_eq!(expression.expect("fine").impure_calls(), ["rand.int", "secrets.get"]);
+}
+
+#[test]
+fn as_many_brackets_as_the_limit_says() {
+    let found = |brackets: usize| {
+        let text = format!("{}conn.client_port == 22{}", "(".repeat(brackets), ")".repeat(brackets));
+        load_policy(&policy("on_tcp_connect", &[&text]), &CheckOptions::default()).1
+    };
+    assert!(!found(64).has_errors());
+    let over = found(65);
+    let said: Vec<_> = over.iter().map(|item| &*item.message).collect();
+    assert_eq!(said, ["more than 64 brackets or conditionals inside one another"]);
+}
+
+#[test]
+fn secrets_have_names_that_can_be() {
+    let said = |call: &str| {
+        let text = format!("{call} == 'a'");
+        let (_, found) = load_policy(&policy("on_http_request", &[&text]), &CheckOptions::default());
+        let all = found.iter().filter(|item| item.code.id == "TP217");
+        all.map(|item| item.message.to_string()).collect::<Vec<_>>()
+    };
+    for call in ["secrets.get('a', 'b')", "secrets.get('plant-7/a.b_c', 'X9')", "secrets.get(req.host, 'a')"]
+    {
+        assert_eq!(said(call), Vec::<String>::new(), "{call}");
+    }
+    assert_eq!(said("secrets.get('my vault', 'x')"), ["no vault has the name `my vault`"]);
+    assert_eq!(said("secrets.get('', 'x')"), ["no vault has the name ``"]);
+    assert_eq!(said("secrets.get('v', 'ä')"), ["no secret has the name `ä`"]);
+    assert_eq!(said("secrets.get('v:1', '')").len(), 2);
+}
+
+#[test]
+fn public_endpoints_see_no_pods() {
+    let said = |binding: Option<Binding>, text: &str| {
+        let mut options = CheckOptions::default();
+        options.endpoint.binding = binding;
+        let (_, found) = load_policy(&policy("on_tcp_connect", &[text]), &options);
+        found
+            .iter()
+            .filter(|item| item.code.id == "TP209")
+            .map(|item| item.message.to_string())
+            .collect::<Vec<_>>()
+    };
+    for variable in ["conn.k8s.pod.id == 'a'", "conn.k8s.pod.metadata.annotations['a'] == 'b'"] {
+        assert_eq!(said(Some(Binding::Public), variable).len(), 1, "{variable}");
+        for binding in [None, Some(Binding::Internal), Some(Binding::Kubernetes)] {
+            assert!(said(binding, variable).is_empty(), "{variable}");
+        }
+    }
 }

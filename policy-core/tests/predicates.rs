@@ -216,7 +216,7 @@ fn condition() -> impl Strategy<Value = String> {
 }
 
 fn checked(text: &str) -> Option<Expression> {
-    variables::env(Site { phase: Some(Phase::OnHttpRequest), scheme: None, retry: false }).check(text).0
+    variables::env(Site { phase: Some(Phase::OnHttpRequest), ..Site::default() }).check(text).0
 }
 
 fn compare(text: &str, given: &Given) -> Result<(), TestCaseError> {

@@ -144,12 +144,39 @@ struct Read {
     folder: PathBuf,
 }
 
-/// Reads configuration files, of which later ones count before earlier ones.
+/// What a check of configuration files says.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Checked {
+    /// What was found in the files.
+    pub reports: Reports,
+    /// Why an agent does not start with them, if it does not.
+    pub refused: Option<OptionsError>,
+    /// Why it leaves out some of their endpoints.
+    pub skipped: Vec<String>,
+}
+
+/// Reads configuration files, of which later ones count before earlier ones, and says what an agent would not serve.
 ///
 /// # Errors
 /// [`OptionsError`].
-pub fn check(paths: &[PathBuf]) -> Result<Reports, OptionsError> {
-    read(paths).map(|read| read.reports)
+pub fn check(paths: &[PathBuf]) -> Result<Checked, OptionsError> {
+    let Read { config, reports, tree, folder } = read(paths)?;
+    let not_served = |endpoint| match offer(endpoint, &tree, &folder) {
+        Err(OptionsError::NotServed(why)) => Some(why),
+        _ => None,
+    };
+    let skipped = config.endpoints.iter().filter_map(not_served).collect();
+    Ok(Checked { reports, refused: refuse_tunnels(&config).err(), skipped })
+}
+
+fn refuse_tunnels(config: &AgentConfig) -> Result<(), OptionsError> {
+    match config.tunnels.is_empty() {
+        true => Ok(()),
+        false => Err(OptionsError::Unfit(
+            "`tunnels` are not served: write them as `endpoints` (docs/coming-from-ngrok.md)".to_owned(),
+        )),
+    }
 }
 
 /// Reads configuration files and chooses endpoints.
@@ -158,10 +185,7 @@ pub fn check(paths: &[PathBuf]) -> Result<Reports, OptionsError> {
 /// [`OptionsError`].
 pub fn load_setup(paths: &[PathBuf], chosen: &Chosen) -> Result<Loaded, OptionsError> {
     let Read { config, tree, folder, .. } = read(paths)?;
-    if !config.tunnels.is_empty() {
-        let message = "`tunnels` are not served: write them as `endpoints` (docs/agent.md)";
-        return Err(OptionsError::Unfit(message.to_owned()));
-    }
+    refuse_tunnels(&config)?;
     let endpoints: Vec<&AgentEndpoint> = match chosen {
         Chosen::All => config.endpoints.iter().collect(),
         Chosen::Named(names) => {

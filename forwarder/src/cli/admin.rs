@@ -29,6 +29,7 @@ pub(crate) struct Reach {
 #[command(after_help = "Examples:
   forwarder service-user create gate-berlin
   forwarder service-user list --config edge.yml
+  forwarder service-user list --filter 'obj.name.startsWith(\"gate-\")'
   forwarder service-user delete su_01K…       revokes its authtokens too")]
 pub(crate) struct ServiceUser {
     #[command(flatten)]
@@ -110,7 +111,7 @@ pub(crate) struct NewAuthtoken {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   forwarder api-key create --description terraform > key
-  forwarder api-key list
+  forwarder api-key list --filter 'obj.description == \"terraform\"'
   FORWARDER_API_KEY=$(cat key) forwarder session list --url http://127.0.0.1:4041
   forwarder api-key delete ak_01K…       takes effect immediately")]
 pub(crate) struct ApiKey {
@@ -148,7 +149,7 @@ pub(crate) struct NewApiKey {
 /// List, stop and restart the sessions of connected agents.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  forwarder session list\n  forwarder session stop ts_01K…\n  forwarder session restart gate-berlin       the one of that service user"
+    after_help = "Examples:\n  forwarder session list\n  forwarder session list --filter 'obj.principal_name == \"gate-berlin\"'\n  forwarder session stop ts_01K…\n  forwarder session restart gate-berlin       the one of that service user"
 )]
 pub(crate) struct Session {
     #[command(flatten)]
@@ -161,7 +162,8 @@ pub(crate) struct Session {
 pub(crate) enum SessionCommand {
     /// List the connected agents, newest first.
     List(Listed),
-    /// Close a session and its connections. Our agent ends; to have it connect again at once, use `restart`.
+    /// Close a session and its connections. Our agent ends, or connects again with `remote_management: false`; to have it
+    /// connect again at once, use `restart`.
     Stop {
         /// The id, ts_…, or the agent's metadata or the name of its service user, if only one has it.
         #[arg(value_name = "ID|NAME")]
@@ -177,7 +179,9 @@ pub(crate) enum SessionCommand {
 
 /// List the endpoints that are online.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  forwarder endpoint list --json")]
+#[command(
+    after_help = "Examples:\n  forwarder endpoint list --json\n  forwarder endpoint list --filter 'obj.proto == \"tcp\"'"
+)]
 pub(crate) struct Endpoint {
     #[command(flatten)]
     pub(crate) reach: Reach,
@@ -194,7 +198,7 @@ pub(crate) enum EndpointCommand {
 /// Which objects of a list are shown.
 #[derive(Args, Debug)]
 pub(crate) struct Listed {
-    /// Those for which an expression is true, such as size(obj.acl) == 0.
+    /// Those for which an expression is true; `obj` has the fields that `--json` shows.
     #[arg(long, value_name = "CEL")]
     pub(crate) filter: Option<String>,
 }

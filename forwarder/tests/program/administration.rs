@@ -34,6 +34,22 @@ fn over_tcp(key: &str, args: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
+fn every_filter_of_the_help_can_be_used() {
+    let mut edge = edge("listen: \"127.0.0.1:0\"", "");
+    edge.wait_for(&["there is no API key"]);
+    for objects in ["service-user", "authtoken", "api-key", "session", "endpoint"] {
+        let help = forwarder().args([objects, "--help"]).output().expect("it runs").stdout;
+        let help = String::from_utf8(help).expect("text");
+        let filters: Vec<_> =
+            help.split("--filter '").skip(1).filter_map(|rest| rest.split('\'').next()).collect();
+        assert!(!filters.is_empty(), "{help}");
+        for filter in filters {
+            edge.ask(&[objects, "list", "--filter", filter]);
+        }
+    }
+}
+
+#[test]
 fn the_first_key_comes_from_the_socket_and_works_until_it_is_deleted() {
     let mut edge = edge("listen: \"127.0.0.1:0\"", "");
     let address = edge.admin_address();

@@ -106,6 +106,8 @@ impl Report {
     /// A warning about the run as a whole, which has no place in a file: there was nothing to check.
     pub(crate) const fn general_warning(&self) -> Option<&'static str> {
         match self.checked.is_empty() && self.failures.is_empty() {
+            // What was skipped is named already.
+            true if !self.skipped.is_empty() => Some("nothing was checked"),
             true => {
                 Some("nothing was checked: no policy and no configuration (*.yml, *.yaml, *.json) was found")
             }

@@ -3,8 +3,11 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use policy_core::check::CheckOptions;
+use policy_core::check::{CheckOptions, load_policy};
+use policy_core::compile::{CompileOptions, compile};
 use policy_core::lint::DocumentKind;
+use policy_core::phase::Phase;
+use policy_core::source::Source;
 
 use crate::cli::Kind;
 use crate::commands::lint::{Report, check};
@@ -28,16 +31,26 @@ fn show(out: &mut impl Write, report: &Report) -> io::Result<()> {
         render::text::findings(out, report)?;
     }
     let mut policies = report.checked.iter().filter(|file| file.kind == Some(DocumentKind::Policy));
-    let policy = policies.next().map_or("POLICY", |file| file.source.name());
+    let policy = policies.find(|file| can_be_asked(&file.source)).map_or("POLICY", |file| file.source.name());
+    let code = report.checked.iter().find_map(|file| file.diagnostics.iter().next()).map(|item| item.code.id);
+    let (explain, about) = match code {
+        Some(code) => (format!("policy explain {code}"), "read about a finding"),
+        None => ("policy explain restrict-ips".to_owned(), "read about an action"),
+    };
     let eval = format!("policy eval {policy} --ip 203.0.113.42 --explain");
-    let next = [
-        (&*eval, "ask about an address"),
-        ("policy explain TP434", "read about a finding"),
-        ("policy --help", "all commands"),
-    ];
+    let next = [(&*eval, "ask about an address"), (&*explain, about), ("policy --help", "all commands")];
     writeln!(out, "\nnext:")?;
     for (command, what) in next {
         writeln!(out, "  {command:width$}  {what}", width = eval.len())?;
     }
     Ok(())
+}
+
+/// True for a policy that `policy eval` has an answer for.
+fn can_be_asked(source: &Source) -> bool {
+    let (policy, _) = load_policy(source, &CheckOptions::default());
+    policy.is_some_and(|policy| {
+        policy.policy().rules(Phase::OnTcpConnect).next().is_some()
+            && compile(&policy, &CompileOptions::default()).is_ok()
+    })
 }

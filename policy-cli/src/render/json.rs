@@ -165,6 +165,9 @@ struct Decision<'a> {
     /// Of a forward: what the target's own policy says is not known here.
     #[serde(skip_serializing_if = "Option::is_none")]
     target_policy: Option<&'a str>,
+    /// The policy decided nothing: only an upstream of the endpoint's own would get the connection.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    falls_through: bool,
     /// Of a configuration: the way through its endpoints.
     #[serde(skip_serializing_if = "Option::is_none")]
     way: Option<WayShape<'a>>,
@@ -231,6 +234,7 @@ pub(crate) fn decision(out: &mut impl Write, answer: &Answer, ip: Option<IpAddr>
         effects: answer.effects.iter().map(effect).collect(),
         assumed_online: answer.assumed_online.iter().map(ToString::to_string).collect(),
         target_policy: answer.target_not_asked.then_some("not_asked"),
+        falls_through: answer.falls_through,
         way: answer.way.as_ref().map(|way| WayShape {
             endpoint: &way.endpoint,
             hops: way.hops.iter().map(ToString::to_string).collect(),

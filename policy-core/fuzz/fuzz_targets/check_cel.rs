@@ -38,8 +38,7 @@ fuzz_target!(|input: (u8, u64, &str)| {
         4 => &standard,
         at => variables::env(Site {
             phase: Phase::ALL.get(usize::from(at)).copied(),
-            scheme: None,
-            retry: false,
+            ..Site::default()
         }),
     };
     let (expression, found) = env.check(text);

@@ -83,7 +83,9 @@ fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<AgentConfig> {
     unknown.into_iter().for_each(|field| unknown_key(field, &fields, reader));
     if let Some(field) = fields.field("version").filter(|_| version == Some(2)) {
         let found = Diagnostic::new(&OLD_VERSION, field.span, "version 2 is the older layout");
-        reader.report(found.with_help("`ngrok config upgrade` writes version 3"));
+        reader.report(found.with_help(
+            "write `version: 3`, the settings below `agent:`, and each tunnel as an entry of `endpoints:`",
+        ));
     }
     let cx = Context { reader, place: None, owner };
     let settings = match fields.field("agent") {

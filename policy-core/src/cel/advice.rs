@@ -27,7 +27,7 @@ use super::time::unknown_zone;
 use super::types::Type;
 use super::value::Value;
 use crate::cel;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 use crate::source::Span;
 
 /// Reports on one expression; `patterns` that do not compile have been reported.
@@ -50,6 +50,7 @@ pub(super) fn report(
             zones.push(code.span(id));
             found.push(item);
         }
+        secret_names(code, node, found);
     }
     for (id, error) in &folded.failures {
         // A pattern that does not compile, and a time zone that does not exist, have been told better.
@@ -95,6 +96,24 @@ fn meant(code: &Code, id: NodeId) -> Option<String> {
 
 fn shown(steps: u64) -> String {
     if steps > 1_000_000_000 { "over 1000000000".to_owned() } else { steps.to_string() }
+}
+
+/// Names of a vault or secret that none can have.
+fn secret_names(code: &Code, node: &Node, found: &mut Diagnostics) {
+    let Node::Call { name: "secrets.get", arguments, .. } = node else { return };
+    // The documentation of vaults has no hyphen in names; all examples of ngrok's have one.
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '/' | '.' | '-'))
+    };
+    for (id, of) in arguments.iter().zip(["vault", "secret"]) {
+        let Some(Node::Const(Value::String(name))) = code.node(*id) else { continue };
+        if !is_name(name) {
+            let message = format!("no {of} has the name `{}`", shorten(name));
+            let help = "names have letters, digits, `_`, `-`, `/` and `.`, and at least one of them";
+            found.push(Diagnostic::new(&cel::ALWAYS_FAILS, code.span(*id), message).with_help(help));
+        }
+    }
 }
 
 /// A time zone that does not exist, where nothing else of the call is constant.

@@ -92,6 +92,8 @@ pub(crate) struct Where {
     pub(crate) http: bool,
     /// Only in a `retry_condition`.
     pub(crate) retry: bool,
+    /// Only where pods connect.
+    pub(crate) pods: bool,
 }
 
 /// A declared leaf of the tree.
@@ -151,6 +153,8 @@ pub struct Site {
     pub scheme: Option<Scheme>,
     /// True for the `retry_condition` of an `http-request`, which knows the attempts so far.
     pub retry: bool,
+    /// True if its endpoint is known to be public: no pod of a cluster is seen there.
+    pub public: bool,
 }
 
 impl Site {
@@ -165,6 +169,10 @@ impl Site {
         if at.retry && !self.retry && self.phase.is_some() {
             let help = "it has one in the `retry_condition` of `http-request`".to_owned();
             return Some(("here".to_owned(), help));
+        }
+        if at.pods && self.public {
+            let help = "it has one on endpoints with `bindings: [kubernetes]`; decide by what is known here";
+            return Some(("on public endpoints".to_owned(), help.to_owned()));
         }
         let (on, has) = match self.scheme {
             Some(scheme @ (Scheme::Tcp | Scheme::Http)) if at.tls => (scheme, "tls and https"),

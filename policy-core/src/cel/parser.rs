@@ -173,7 +173,8 @@ impl Parser<'_> {
 
     /// Reads a part that may hold others of its kind, within the limit of depth.
     fn nested(&mut self, read: impl FnOnce(&mut Self) -> ExprId) -> ExprId {
-        if self.depth >= self.limits.depth && !self.exhausted {
+        // The expression itself is none of them.
+        if self.depth > self.limits.depth && !self.exhausted {
             let (span, limit) = (self.peek().span, self.limits.depth);
             self.exhaust(span, format!("more than {limit} brackets or conditionals inside one another"));
         }

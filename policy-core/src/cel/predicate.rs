@@ -39,7 +39,7 @@ use sources::{List, Number, Text};
 /// ```
 /// use policy_core::cel::{EvalLimits, Predicate, Site};
 /// use policy_core::{facts::Facts, phase::Phase, variables};
-/// let env = variables::env(Site { phase: Some(Phase::OnTcpConnect), scheme: None, retry: false });
+/// let env = variables::env(Site { phase: Some(Phase::OnTcpConnect), ..Site::default() });
 /// let (expression, _) = env.check("conn.client_port > 1024 && inCidrRange(conn.client_ip, '10.0.0.0/8')");
 /// let predicate = Predicate::new(&expression.expect("no errors"));
 /// let facts = Facts::of_connection("10.1.2.3:5000".parse().expect("fine"), "192.0.2.1:22".parse().expect("fine"));

@@ -9,10 +9,11 @@ use super::embedded::{Embedded, embedded, embedded_in_part};
 use crate::actions::{NAMES, OLD_NAMES};
 use crate::diagnostic::{Diagnostics, did_you_mean};
 use crate::ip_policies;
-use crate::model::manifest;
+use crate::model::{manifest, meant_phase};
 use crate::parse::{Document, Limits, NodeKind, NodeRef};
 use crate::phase::Phase;
 use crate::reader::Fields;
+use crate::source::Span;
 
 /// Items of a list that are looked at.
 pub(super) const MAX_ITEMS: usize = 100;
@@ -25,7 +26,7 @@ pub enum Foreign {
     Manifest(Box<str>),
     /// A file of Docker Compose.
     Compose,
-    /// A template of a chart or another generator: what it renders to is YAML, not the file.
+    /// A template of a chart or another generator without a phase: what it renders to is YAML, not the file.
     Template,
 }
 
@@ -47,6 +48,8 @@ pub(super) enum Detected {
     Embeds(Vec<Embedded>),
     /// A file that is ours and so broken that only its syntax can be told.
     Broken(Diagnostics),
+    /// A template of something of ours, by the line that makes it one.
+    Template(Span),
     /// A file of another program.
     Foreign(Foreign),
     Unknown,
@@ -69,8 +72,9 @@ pub fn names_phase(text: &str) -> bool {
 
 /// Tells by its keys what a file is about. A file that breaks off early is judged by its text.
 pub(super) fn detect(document: &Document, found: &Diagnostics, limits: &Limits) -> Detected {
+    let template = template_line(document);
     if let Some(kind) = document.root().and_then(kind) {
-        return Detected::Kind(kind);
+        return template.map_or(Detected::Kind(kind), Detected::Template);
     }
     let parts = parts(document.source(), limits);
     if !parts.is_empty() {
@@ -81,12 +85,12 @@ pub(super) fn detect(document: &Document, found: &Diagnostics, limits: &Limits) 
         || document.root().is_some_and(|root| Fields::of(root).is_none() && !root.is_list())
     {
         return match names_phase(text) {
-            true if is_template(text) => Detected::Foreign(Foreign::Template),
+            true if template.is_some() => template_of(text, template),
             true if document.cut_at().is_some() && document.root().is_some() => {
                 Detected::Broken(found.clone())
             }
             true => Detected::Kind(DocumentKind::Policy),
-            false if document.cut_at().is_some() && is_template(text) => Detected::Foreign(Foreign::Template),
+            false if template.is_some() => Detected::Foreign(Foreign::Template),
             false => Detected::Unknown,
         };
     }
@@ -109,8 +113,8 @@ fn of_stream(parts: &[Part]) -> Detected {
         let text = part.document.source().text();
         let is_broken = part.document.cut_at().is_some();
         if is_broken && names_phase(text) {
-            if is_template(text) {
-                return Detected::Foreign(Foreign::Template);
+            if let Some(line) = template_line(&part.document) {
+                return template_of(text, Some(part.place(line)));
             }
             broken.append(part.found.clone());
         }
@@ -124,13 +128,45 @@ fn of_stream(parts: &[Part]) -> Detected {
     }
 }
 
-/// True for a text with actions of a template on lines of their own.
-fn is_template(text: &str) -> bool {
-    text.lines().map(str::trim).any(|line| {
-        let is_action = line.starts_with("{{") && line.ends_with("}}");
-        let is_statement = line.starts_with("{%") && line.ends_with("%}");
-        is_action || is_statement
-    })
+/// What a template with the name of a phase somewhere in it is: one of ours if the name begins a line.
+fn template_of(text: &str, line: Option<Span>) -> Detected {
+    let begins_with_phase = |line: &str| {
+        let line = line.trim_start_matches([' ', '-', '"', '\'']);
+        let rest = Phase::ALL.iter().find_map(|phase| line.strip_prefix(phase.name()));
+        rest.is_some_and(|rest| rest.trim_start_matches(['"', '\'', ' ']).starts_with(':'))
+    };
+    match line.filter(|_| text.lines().any(begins_with_phase)) {
+        Some(line) => Detected::Template(line),
+        None => Detected::Foreign(Foreign::Template),
+    }
+}
+
+/// The line of a template that broke a document off: the one where it broke, or the last one before it.
+pub(super) fn template_line(document: &Document) -> Option<Span> {
+    let text = document.source().text();
+    let cut = usize::try_from(document.cut_at()?).ok()?.min(text.len());
+    let end = text.get(cut..)?.find('\n').map_or(text.len(), |length| cut + length);
+    let lines = text.get(..end)?.lines().rev().filter(|line| !line.trim().is_empty());
+    let mark = lines.take(2).map(str::trim).find(|line| is_statement(line))?;
+    let start = mark.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+    let is_text = start < cut && is_in_block_text(text.get(..start)?);
+    (!is_text).then(|| Span::from_range(start..start + mark.len()))
+}
+
+/// True if a line lies in a text that `|` or `>` begins, by what stands before it.
+fn is_in_block_text(before: &str) -> bool {
+    let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
+    let own = before.rfind('\n').map_or(before.len(), |at| before.len() - at - 1);
+    let mut above = before.lines().rev().filter(|line| !line.trim().is_empty());
+    let opener = above.find(|line| indent(line) < own);
+    let is_digit_or_mark = |c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | ' ');
+    opener.is_some_and(|line| line.trim_end_matches(is_digit_or_mark).ends_with(['|', '>']))
+}
+
+/// True for a line that is a statement of a template: of Go, Jinja or ERB.
+fn is_statement(line: &str) -> bool {
+    const MARKS: &[(&str, &str)] = &[("{{", "}}"), ("{%", "%}"), ("{#", "#}"), ("<%", "%>")];
+    MARKS.iter().any(|(open, close)| line.starts_with(open) && line.ends_with(close))
 }
 
 /// What a file of another program is, where that is certain.
@@ -151,6 +187,7 @@ fn kind(root: NodeRef<'_>) -> Option<DocumentKind> {
     let has = |key: &str| top.entries.iter().any(|field| field.key == key);
     if Phase::ALL.iter().any(|phase| has(phase.name()))
         || ["inbound", "outbound"].iter().any(|key| is_old_phase(&top, key))
+        || has_meant_phase(&top)
     {
         return Some(DocumentKind::Policy);
     }
@@ -187,6 +224,19 @@ fn kind_of_list(root: NodeRef<'_>) -> Option<DocumentKind> {
 fn is_old_phase(top: &Fields<'_>, key: &str) -> bool {
     let Some(NodeKind::Sequence(items)) = top.get(key).map(NodeRef::kind) else { return false };
     items.iter().take(MAX_ITEMS).any(|item| has_only(item, &["name", "expressions", "actions"]))
+}
+
+/// True for a map with rules below a key that means a phase and is none.
+pub(super) fn has_meant_phase(fields: &Fields<'_>) -> bool {
+    fields.entries.iter().any(|field| {
+        Phase::from_name(field.key).is_none() && lists_rule(field.value) && meant_phase(field.key).is_some()
+    })
+}
+
+/// True for a list with a rule among its first items.
+fn lists_rule(node: NodeRef<'_>) -> bool {
+    let NodeKind::Sequence(items) = node.kind() else { return false };
+    items.iter().take(MAX_ITEMS).any(is_rule)
 }
 
 /// True for a rule without its phase: one of its actions is an action of the language, or it has expressions alone.

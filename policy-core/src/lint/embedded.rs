@@ -1,13 +1,13 @@
 //! Policies inside files of other kinds: Kubernetes manifests, values of charts, bodies of API calls. They are found and
 //! named, not checked: a file of them must not look clean.
 
-use super::detect::{is_action, is_rule, names_phase};
+use super::detect::{has_meant_phase, is_action, is_rule, names_phase};
 use super::documents::Part;
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 use crate::model::{FRAGMENT, HeldKind, manifest};
 use crate::parse::{Document, NodeKind, NodeRef};
 use crate::phase::Phase;
-use crate::reader::Fields;
+use crate::reader::{Fields, head};
 use crate::source::{Source, Span};
 
 /// Keys whose value is a policy as a text, in bodies of API calls and in states of other tools.
@@ -72,7 +72,10 @@ impl<'d> Search<'d> {
             NodeKind::Sequence(items) => {
                 for (at, item) in items.iter().enumerate() {
                     self.path.push(Step::Item(at));
-                    self.node(item);
+                    match holds_phase(item) {
+                        true => self.found_policy(false, head(item)),
+                        false => self.node(item),
+                    }
                     self.path.pop();
                 }
             }
@@ -102,20 +105,25 @@ impl<'d> Search<'d> {
             let is_policy = WRAPPERS.contains(&field.key) && is_policy(field.value);
             let is_text = is_policy_text(field.key, field.value);
             if is_policy || is_text || holds_phase(field.value) || holds_rules(field.value) {
-                self.found.push(Embedded {
-                    what: HeldKind::Policy,
-                    object: None,
-                    yq: self.yq(),
-                    path: self.path(),
-                    is_text,
-                    span: field.span,
-                    document: None,
-                });
+                self.found_policy(is_text, field.span);
             } else {
                 self.node(field.value);
             }
             self.path.pop();
         }
+    }
+
+    /// Adds a policy at the end of the path.
+    fn found_policy(&mut self, is_text: bool, span: Span) {
+        self.found.push(Embedded {
+            what: HeldKind::Policy,
+            object: None,
+            yq: self.yq(),
+            path: self.path(),
+            is_text,
+            span,
+            document: None,
+        });
     }
 
     fn yq(&self) -> Option<String> {
@@ -159,7 +167,7 @@ fn holds_phase(node: NodeRef<'_>) -> bool {
     let fields = Fields::of(node);
     fields.is_some_and(|fields| {
         let mut phases = fields.entries.iter().filter(|field| Phase::from_name(field.key).is_some());
-        phases.any(|phase| has_rule(phase.value))
+        phases.any(|phase| has_rule(phase.value)) || has_meant_phase(&fields)
     })
 }
 
@@ -193,7 +201,8 @@ fn holds_rules(node: NodeRef<'_>) -> bool {
     }
 }
 
-/// True for a text that is a policy: its key names a file, as in a ConfigMap, or a policy.
+/// True for a text that is a policy: its key names a file, as in a ConfigMap, or a policy. `content` is the text of a file
+/// in those of Compose and of tools that write files.
 fn is_policy_text(key: &str, node: NodeRef<'_>) -> bool {
     let NodeKind::Scalar(scalar) = node.kind() else { return false };
     let mut lines =
@@ -203,7 +212,17 @@ fn is_policy_text(key: &str, node: NodeRef<'_>) -> bool {
         rest.is_some_and(|rest| rest.trim_start().starts_with(':'))
     };
     let is_file = [".yml", ".yaml", ".json"].iter().any(|end| key.ends_with(end)) || key.contains("policy");
-    is_file && lines.next().is_some_and(is_phase) || TEXT_KEYS.contains(&key) && names_phase(scalar.text)
+    let is_content = || key == "content" && scalar.text.contains("actions");
+    (is_file || is_content()) && lines.next().is_some_and(is_phase)
+        || TEXT_KEYS.contains(&key) && names_phase(scalar.text)
+}
+
+/// The finding of a template of something of ours.
+pub(super) fn in_template(line: Span) -> Diagnostics {
+    let message = "this file is a template, which is not checked: only what it renders to is YAML";
+    let mut found = Diagnostics::default();
+    found.push(Diagnostic::new(&FRAGMENT, line, message).with_help("render it, and lint what comes out"));
+    found
 }
 
 /// Says what is not checked, and how it can be.

@@ -52,7 +52,8 @@ fn files_of_other_programs_are_left_alone() {
         named("apiVersion: v1\nkind: Service\n---\napiVersion: v1\nkind: Secret\n"),
         manifest("Service")
     );
-    assert_eq!(named("{{- if .Values.a }}\non_tcp_connect: []\n{{- end }}\n"), Some(Foreign::Template));
+    assert_eq!(named("{{- if .Values.a }}\na: []\n{{- end }}\n"), Some(Foreign::Template));
+    assert_eq!(named("# on_tcp_connect\n{% if a %}\na: []\n{% endif %}\n"), Some(Foreign::Template));
     assert_eq!(named("services: [nginx]"), None);
 }
 
@@ -204,6 +205,8 @@ fn policies_inside_of_other_files_are_named() {
         ("a: {b: {on_tcp_connect: [{actions: [{type: deny}]}]}}\n", "1:5", "'.a.b'"),
         ("[{traffic_policy: {on_tcp_connect: []}}]\n", "1:3", "'.[0].traffic_policy'"),
         ("a-b: {on_tcp_connect: [{actions: []}]}\n", "1:1", "'.\"a-b\"'"),
+        ("[{on_tcp_connect: [{actions: [{type: deny}]}]}]\n", "1:2", "'.[0]'"),
+        ("a:\n  - on_request: [{actions: [{type: deny}]}]\n", "2:5", "'.a[0]'"),
         ("traffic_policy: \"on_tcp_connect: []\"\n", "1:1", "-r '.traffic_policy'"),
     ] {
         assert_eq!(said(text), one(at, take(path, "")), "{text}");
@@ -250,5 +253,105 @@ fn rules_that_lost_their_phase_are_not_passed_over() {
     ] {
         assert_eq!(look(text).kind, Some(DocumentKind::Embedding), "{text}");
         assert!(said(text).iter().any(|(code, ..)| *code == "TP316"), "{text}");
+    }
+}
+
+#[test]
+fn templates_of_policies_are_not_passed_over() {
+    let policy = "on_tcp_connect:\n  - actions:\n      - type: deny\n";
+    let list =
+        "on_tcp_connect:\n  - actions:\n      - type: restrict-ips\n        config:\n          allow:\n";
+    for (begin, end) in
+        [("{{- if .a }}", "{{- end }}"), ("{% if a %}", "{% endif %}"), ("<% if a %>", "<% end %>")]
+    {
+        for (text, at) in [
+            (format!("{begin}\n{policy}{end}\n"), "1:1"),
+            (format!("# ours\n---\n{begin}\n{policy}{end}\n"), "3:1"),
+            (format!("{policy}{end}\n"), "4:1"),
+            (format!("{list}          {begin}\n          - {{{{ . }}}}\n          {end}\n"), "6:11"),
+            (
+                format!("apiVersion: v1\nkind: ConfigMap\n{begin}\ndata:\n  p.yml: |\n    {policy}{end}\n"),
+                "3:1",
+            ),
+            (format!("a: 1\n---\n{begin}\n\"on_tcp_connect\": []\n{end}\n"), "3:1"),
+        ] {
+            let found = said(&text);
+            let [(code, place, help)] = &*found else { panic!("{text}: {found:?}") };
+            let expected = ("TP316", at, "render it, and lint what comes out");
+            assert_eq!((*code, &**place, &**help), expected, "{text}");
+            let source = Source::new("f.yml", text);
+            let forced = lint_as(&source, DocumentKind::Policy, &CheckOptions::default());
+            assert!(forced.diagnostics.iter().all(|item| item.code.id != "TP103"), "{source:?}");
+        }
+    }
+    // What is broken for another reason, and has such a line in a text.
+    let body = "on_tcp_connect:\n  - actions:\n      - type: log\n        config:\n          metadata: |-\n            \
+                {{ x }}\n\n       bad: x\n";
+    let codes: Vec<_> = said(body).iter().map(|it| it.0).collect();
+    assert!(codes.contains(&"TP103") && !codes.contains(&"TP316"), "{codes:?}");
+}
+
+#[test]
+fn keys_that_mean_a_phase_are_told_as_that() {
+    for (key, phase) in [
+        ("on_request", "on_http_request"),
+        ("on_http", "on_http_request"),
+        ("onHttp", "on_http_request"),
+        ("on-requests", "on_http_request"),
+        ("on_response", "on_http_response"),
+        ("on_tcp", "on_tcp_connect"),
+        ("on_connect", "on_tcp_connect"),
+        ("on_connection", "on_tcp_connect"),
+        ("on_message", "on_event_stream_message"),
+    ] {
+        let text = format!("{key}:\n  - actions:\n      - type: log\n");
+        assert_eq!(
+            said(&text).first(),
+            Some(&("TP304", "1:1".to_owned(), format!("did you mean `{phase}`?")))
+        );
+        let below = format!("traffic_policy:\n  {key}:\n    - actions:\n        - type: log\n");
+        let help = said(&below).remove(0).2;
+        assert!(help.contains("`yq '.traffic_policy' f.yml | policy lint -`"), "{help}");
+    }
+    // Other programs have such keys too, with other things below them.
+    for text in [
+        "on_request: [{actions: [{type: notify}]}]\n",
+        "on_request: log\n",
+        "on: {request: [{actions: [{type: notify}]}]}\n",
+    ] {
+        assert_eq!(look(text).kind, None, "{text}");
+    }
+}
+
+#[test]
+fn ip_policies_are_known_by_their_rules() {
+    for text in [
+        "- id: 1\n  rules: [{cidr: 10.0.0.0/8, action: allow}]\n",
+        "- description: office\n  rules: [{cidr: 10.0.0.0/8, action: deny, description: a}]\n",
+    ] {
+        assert_eq!(look(text).kind, Some(DocumentKind::IpPolicies), "{text}");
+        assert!(look(text).diagnostics.has_errors(), "{text}");
+    }
+    for text in [
+        "- name: sg\n  rules: [{cidr: 10.0.0.0/8, action: allow, port: 22}]\n",
+        "- id: 1\n  rules: [{cidr: 10.0.0.0/8, action: allow, port: 22}]\n",
+        "- id: 1\n  vpc: a\n  rules: [{cidr: 10.0.0.0/8, action: allow}]\n",
+    ] {
+        assert_eq!(look(text).kind, None, "{text}");
+    }
+}
+
+#[test]
+fn texts_of_files_are_looked_into() {
+    let policy = "on_tcp_connect:\n        - actions: [{type: deny}]\n";
+    for (text, at) in [
+        (
+            format!("services: {{a: {{image: b}}}}\nconfigs:\n  policy:\n    content: |\n      {policy}"),
+            "4:5",
+        ),
+        (format!("write_files:\n  - path: /etc/a.yml\n    content: |\n      {policy}"), "3:5"),
+    ] {
+        let found = said(&text);
+        assert_eq!(found.iter().map(|it| (it.0, &*it.1)).collect::<Vec<_>>(), [("TP316", at)], "{text}");
     }
 }

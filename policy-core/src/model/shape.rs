@@ -68,7 +68,7 @@ pub(super) fn written_phases<'d>(
     let mut out = Vec::new();
     for field in &fields.entries {
         let phase = Phase::from_name(field.key).or_else(|| legacy(field, &fields, endpoint, reader));
-        let Some(phase) = phase.or_else(|| meant_phase(field, reader)) else { continue };
+        let Some(phase) = phase.or_else(|| misspelt(field, reader)) else { continue };
         // A phase without a value has no rules.
         let rules = match field.is_empty() {
             true => Vec::new(),
@@ -146,12 +146,35 @@ fn legacy(
 }
 
 /// Reports a phase that is not known; the one that is meant, if it is misspelt, so that its rules are read as well.
-fn meant_phase(field: &Field<'_>, reader: &Reader<'_>) -> Option<Phase> {
+fn misspelt(field: &Field<'_>, reader: &Reader<'_>) -> Option<Phase> {
     if field.key == "enabled" {
         return None;
     }
     unknown_phase(field, reader);
-    did_you_mean(field.key, Phase::ALL.map(Phase::name)).and_then(Phase::from_name)
+    meant_phase(field.key)
+}
+
+/// The phase that a key means which is none: misspelt, or `on_request` and `onConnect`, which leave out a word.
+pub(crate) fn meant_phase(key: &str) -> Option<Phase> {
+    const LONGEST: usize = 40;
+    const WORDS: &[(&str, Phase)] = &[
+        ("response", Phase::OnHttpResponse),
+        ("request", Phase::OnHttpRequest),
+        ("http", Phase::OnHttpRequest),
+        ("event", Phase::OnEventStreamMessage),
+        ("message", Phase::OnEventStreamMessage),
+        ("tcp", Phase::OnTcpConnect),
+        ("connect", Phase::OnTcpConnect),
+    ];
+    let near = did_you_mean(key, Phase::ALL.map(Phase::name)).and_then(Phase::from_name);
+    near.or_else(|| {
+        let rest = key.strip_prefix("on").filter(|rest| rest.len() <= LONGEST)?;
+        // `online` and `onTls`: one is another word, the other has no phase of its own.
+        let begins = rest.starts_with(|c: char| c.is_ascii_uppercase() || matches!(c, '_' | '-'));
+        let word = rest.to_ascii_lowercase();
+        let found = WORDS.iter().find(|(name, _)| word.contains(name)).map(|(_, phase)| *phase);
+        found.filter(|_| begins && !word.contains("tls"))
+    })
 }
 
 fn unknown_phase(field: &Field<'_>, reader: &Reader<'_>) {
@@ -162,7 +185,7 @@ fn unknown_phase(field: &Field<'_>, reader: &Reader<'_>) {
         "on_tls_request" | "on_tls_connect" => {
             found.with_help("TLS is handled in `on_tcp_connect`, with the action `terminate-tls`")
         }
-        _ => match did_you_mean(key, phases) {
+        _ => match meant_phase(key).map(Phase::name) {
             Some(near) => {
                 found.with_help(did_you_mean_help(key, near)).with_fix_at(false, field.content, near)
             }

@@ -58,7 +58,7 @@ impl<'d> TextRef<'d> {
             return false;
         };
         let operand = comment.get(operator.len()..).unwrap_or_default();
-        let env = variables::env(cel::Site { phase: None, scheme: None, retry: true });
+        let env = variables::env(cel::Site { retry: true, ..cel::Site::default() });
         let joins = matches!(*operator, "&&" | "||" | "==" | "!=" | "<=" | ">=");
         let first = operand.trim_start_matches(['!', '(', ' ']);
         if joins

@@ -34,7 +34,7 @@ pub(crate) fn placeholder_map(node: NodeRef<'_>, reader: &Reader<'_>) -> bool {
 
 /// Reports a placeholder; true if the text has one.
 pub(crate) fn placeholder(text: TextRef<'_>, severity: Severity, reader: &Reader<'_>) -> bool {
-    report(text, part(text.value), severity, reader)
+    report(text, in_value(text.value), severity, reader)
 }
 
 /// The same in an expression, where `${MY_DOMAIN}` inside a text is nothing but text.
@@ -67,7 +67,59 @@ pub(crate) fn placeholder_entry(text: &str, span: Span) -> Option<Diagnostic> {
 
 /// True for `<your host>`, `{your secret}`, `YOUR_TOKEN`, `$YOUR_DOMAIN` and the like.
 pub(crate) fn is_placeholder(text: &str) -> bool {
-    part(text).is_some()
+    in_value(text).is_some()
+}
+
+/// The placeholder in a text that is no expression. Prose says `export PATH=$PATH` and `Hello {{name}}` as it means it.
+fn in_value(text: &str) -> Option<Range<usize>> {
+    let found = part(text).filter(|found| !is_prose(text) || !is_of_programs(text, found));
+    found.or_else(|| word_for_nothing(text))
+}
+
+/// True for several words, unless the first is that of a credential: `Bearer $TOKEN`.
+fn is_prose(text: &str) -> bool {
+    const SCHEMES: &[&str] = &["basic", "bearer", "token", "apikey", "digest"];
+    let Some((first, _)) = text.trim().split_once(char::is_whitespace) else { return false };
+    !first.starts_with("{{") && !SCHEMES.contains(&&*first.to_ascii_lowercase())
+}
+
+/// True for the marks that shells and templates have too: `$NAME`, `{{name}}`, `%NAME%`, `__NAME__`.
+fn is_of_programs(text: &str, found: &Range<usize>) -> bool {
+    let text = text.get(found.clone()).unwrap_or_default();
+    ["$", "{{", "%", "__"].iter().any(|mark| text.starts_with(mark)) && !text.contains("YOUR_")
+}
+
+/// `changeme`, `TODO`, `sk-xxxxxxxx`: what is written where nothing is known yet.
+fn word_for_nothing(text: &str) -> Option<Range<usize>> {
+    const LONGEST: usize = 200;
+    const WHOLE: &[&str] = &["TODO", "FIXME", "TBD"];
+    const PARTS: &[&str] = &["changeme", "change-me", "change_me", "replaceme", "replace-me", "replace_me"];
+    let whole = text.trim();
+    if text.len() > LONGEST || whole.contains(char::is_whitespace) {
+        return None;
+    }
+    let start = text.len() - text.trim_start().len();
+    if WHOLE.contains(&whole) {
+        return Some(start..start + whole.len());
+    }
+    let lower = text.to_ascii_lowercase();
+    let stands_alone = |at: usize, length: usize| {
+        let is_letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        !is_letter(lower.get(..at).and_then(|before| before.chars().next_back()))
+            && !is_letter(lower.get(at + length..).and_then(|behind| behind.chars().next()))
+    };
+    let part = PARTS.iter().find_map(|word| {
+        lower.find(word).filter(|at| stands_alone(*at, word.len())).map(|at| at..at + word.len())
+    });
+    part.or_else(|| crosses(&lower, &stands_alone))
+}
+
+/// At least four `x` that are no part of a word.
+fn crosses(lower: &str, stands_alone: &dyn Fn(usize, usize) -> bool) -> Option<Range<usize>> {
+    let at = lower.find("xxxx")?;
+    let rest = lower.get(at..)?;
+    let length = rest.find(|c| c != 'x').unwrap_or(rest.len());
+    stands_alone(at, length).then(|| at..at + length)
 }
 
 /// True for `TCP_ADDRESS`: where such a name is no value at all, it stands for one.
@@ -123,8 +175,49 @@ fn part(text: &str) -> Option<Range<usize>> {
 /// True for words in brackets that stand for a value: `your …`, capitals, or what the value is.
 fn names_a_value(inner: &str) -> bool {
     const VALUES: &[&str] = &[
-        "addr", "address", "cidr", "domain", "host", "hostname", "id", "ip", "ips", "key", "name", "network",
-        "password", "port", "secret", "token", "url", "user", "username",
+        "account",
+        "addr",
+        "address",
+        "app",
+        "cidr",
+        "client",
+        "cluster",
+        "company",
+        "customer",
+        "device",
+        "domain",
+        "email",
+        "env",
+        "environment",
+        "host",
+        "hostname",
+        "id",
+        "ip",
+        "ips",
+        "key",
+        "name",
+        "namespace",
+        "network",
+        "org",
+        "organization",
+        "password",
+        "port",
+        "project",
+        "region",
+        "secret",
+        "server",
+        "service",
+        "subdomain",
+        "target",
+        "team",
+        "tenant",
+        "token",
+        "upstream",
+        "url",
+        "user",
+        "username",
+        "vault",
+        "zone",
     ];
     let words = || inner.split(|c: char| !c.is_alphanumeric());
     let capitals = inner.contains(char::is_alphabetic) && !inner.contains(char::is_lowercase);
@@ -139,8 +232,11 @@ fn word_in_brackets(text: &str) -> Option<Range<usize>> {
     text.match_indices('<').find_map(|(at, _)| {
         let rest = text.get(at + 1..)?;
         let name = rest.get(..rest.find('>')?)?;
-        let stands_alone =
-            text.get(..at)?.chars().next_back().is_none_or(|c| c.is_whitespace() || "'\"/=@:.,-".contains(c));
+        let stands_alone = text
+            .get(..at)?
+            .chars()
+            .next_back()
+            .is_none_or(|c| c.is_whitespace() || "'\"/=@:.,-_".contains(c));
         let word = name.len() > 1
             && name.starts_with(|c: char| c.is_ascii_alphabetic())
             && name.chars().all(|c| c.is_ascii_alphanumeric() || "_- ".contains(c))
@@ -228,6 +324,11 @@ fn bracketed(text: &str, open: char, close: char) -> Option<Range<usize>> {
 /// `YOUR_TOKEN` anywhere, `$DOMAIN_NAME` as the whole text.
 fn capitals(text: &str) -> Option<Range<usize>> {
     let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    if let Some(at) = text.find("YOUR-").filter(|_| !text.contains(char::is_whitespace)) {
+        let name = text.get(at..)?;
+        let length = name.find(|c: char| !is_name(c) && c != '-').unwrap_or(name.len());
+        return Some(at..at + length);
+    }
     if let Some(at) = text.find("YOUR_") {
         let at = if text.get(..at).is_some_and(|before| before.ends_with('$')) { at - 1 } else { at };
         let name = text.get(at..)?.trim_start_matches('$');
@@ -283,6 +384,20 @@ mod tests {
             "<CIDR>",
             "%IP%",
             "%ADDRESS%",
+            "{{ name }}",
+            "Bearer {{token}}",
+            "changeme",
+            "admin:ChangeMe",
+            "change-me",
+            "TODO",
+            "xxxxxxxx",
+            "ipp_xxxxxxxx",
+            "sk-XXXX",
+            "YOUR-TOKEN-HERE",
+            "<tenant>",
+            "https://<tenant>.auth.example/",
+            "ipp_<id>",
+            "tcp://<device>.internal:22",
             "-----BEGIN CERTIFICATE-----\n... snip ...\n-----END CERTIFICATE-----",
         ] {
             assert!(is_placeholder(text), "{text}");
@@ -314,6 +429,18 @@ mod tests {
             "%20%7B",
             "/__health__",
             "conn.client_port<a.b>",
+            "export PATH=$PATH:/usr/bin",
+            "costs $FIVE",
+            "Hello {{name}}",
+            "50%OFF% today",
+            "Dear __NAME__ of the team",
+            "TODO list",
+            "todo",
+            "xxx",
+            "exchangemenu",
+            "maxxxxx",
+            "say changeme to nobody",
+            "<berlin>",
         ] {
             assert!(!is_placeholder(text), "{text}");
         }

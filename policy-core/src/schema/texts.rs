@@ -6,6 +6,7 @@ use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
 use crate::parse::{NodeKind, NodeRef, Plain, PlainMap};
 use crate::reader::{TextRef, is_placeholder, placeholder, placeholder_in_expression};
 use crate::source::{Span, Spanned};
+use crate::url::Binding;
 use crate::variables;
 
 static NOT_INTERPOLATED: Code = Code::warning("TP314", "not-interpolated");
@@ -487,7 +488,8 @@ impl<'d> Context<'_, 'd> {
 impl super::Place<'_> {
     /// Where an expression stands.
     pub(crate) fn site(&self, retry: bool) -> cel::Site {
-        cel::Site { phase: Some(self.phase), scheme: self.endpoint.scheme, retry }
+        let public = self.endpoint.binding == Some(Binding::Public);
+        cel::Site { phase: Some(self.phase), scheme: self.endpoint.scheme, retry, public }
     }
 }
 

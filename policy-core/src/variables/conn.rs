@@ -3,7 +3,7 @@
 //! Source: ngrok documentation, connection variables, TLS variables and IP intelligence (2026-08-07). Geo
 //! data is MaxMind's; latitudes, longitudes and radii are texts.
 
-use super::{Declared, EVERYWHERE, REQUEST, TLS};
+use super::{Declared, EVERYWHERE, PODS, REQUEST, TLS};
 
 /// What is known of an address; the address itself is a text.
 macro_rules! address {
@@ -249,25 +249,25 @@ pub(super) static DECLARED: &[Declared] = &[
     Declared::new("conn.geo.longitude", "string", EVERYWHERE, "the client's longitude, as text"),
     Declared::new("conn.geo.radius", "string", EVERYWHERE, "how exact the place is, in kilometres, as text"),
     Declared::new("conn.geo.subdivision", "string", EVERYWHERE, "the client's state or province"),
-    Declared::new("conn.k8s.pod.id", "string", EVERYWHERE, "the id of the pod that connects"),
-    Declared::new("conn.k8s.pod.metadata.name", "string", EVERYWHERE, "the name of the pod"),
-    Declared::new("conn.k8s.pod.metadata.namespace", "string", EVERYWHERE, "the namespace of the pod"),
+    Declared::new("conn.k8s.pod.id", "string", PODS, "the id of the pod that connects"),
+    Declared::new("conn.k8s.pod.metadata.name", "string", PODS, "the name of the pod"),
+    Declared::new("conn.k8s.pod.metadata.namespace", "string", PODS, "the namespace of the pod"),
     Declared::new(
         "conn.k8s.pod.metadata.annotations",
         "map(string, string)",
-        EVERYWHERE,
+        PODS,
         "the pod's annotations that begin with `k8s.ngrok.com/`",
     ),
     Declared::new(
         "conn.k8s.pod.metadata.error_code",
         "string",
-        EVERYWHERE,
+        PODS,
         "why the pod is not known; empty if it is",
     ),
     Declared::new(
         "conn.k8s.pod.metadata.error_message",
         "string",
-        EVERYWHERE,
+        PODS,
         "the same in words; empty if it is known",
     ),
     Declared::new("Extension.critical", "bool", TLS, "true if the extension must be understood"),

@@ -42,6 +42,8 @@ pub(crate) struct Answer {
     pub(crate) assumed_online: Vec<EndpointUrl>,
     /// True if the target may have a policy of its own, which was not asked.
     pub(crate) target_not_asked: bool,
+    /// The policy decided nothing, and nobody said that its endpoint has an upstream of its own.
+    pub(crate) falls_through: bool,
     /// Of a configuration: the way of the connection.
     pub(crate) way: Option<Way>,
     /// Every rule, condition and list entry, if that is wanted.
@@ -137,9 +139,10 @@ impl Answer {
     /// What to say if this is not what was expected.
     pub(super) fn unmet(&self, args: &Eval) -> Option<String> {
         let expected = args.expect.as_ref().filter(|expected| !self.meets(expected))?;
-        let fell_through = self.decision == "upstream" && self.way.is_none() && !args.has_upstream;
         let hint = match expected {
-            Expectation::Allow if fell_through => "; add `--has-upstream` if the endpoint has one of its own",
+            Expectation::Allow if self.falls_through => {
+                "; add `--has-upstream` if the endpoint has one of its own"
+            }
             _ => "",
         };
         Some(format!("expected {}, got {}{hint}", expectation(expected), self.outcome))

@@ -355,6 +355,7 @@ impl Network {
             rule: verdict.rule.map(String::from),
             at: verdict.file.map(String::from).zip(verdict.position),
             target_not_asked: admitted && last == Place::Other,
+            falls_through: false,
             target,
             reason: verdict.reason,
             listed_at: None,

@@ -121,20 +121,22 @@ impl Policy {
         let condition = run.failed_condition().map(|(condition, _)| condition);
         let rule = action.and_then(|it| it.rule()).or(condition.and_then(|it| it.rule()));
         let position = action.map(|it| it.position()).or(condition.map(|it| it.position()));
-        let in_words = match outcome {
-            Outcome::Upstream if !args.has_upstream => {
+        let falls_through = outcome == Outcome::Upstream && !args.has_upstream;
+        let in_words = match falls_through {
+            true => {
                 "no decision: an endpoint without an upstream of its own closes the connection".to_owned()
             }
-            _ => words(outcome.name(), target.as_ref(), None),
+            false => words(outcome.name(), target.as_ref(), None),
         };
         Answer {
             decision: outcome.name(),
             outcome: in_words,
-            admitted: outcome.is_admitted() && (outcome != Outcome::Upstream || args.has_upstream),
+            admitted: outcome.is_admitted() && !falls_through,
             place: place(run, outcome),
             rule: rule.and_then(|rule| rule.name()).map(str::to_owned),
             at: position.map(|position| (program.file().to_owned(), position)),
             target_not_asked: target.is_some(),
+            falls_through,
             target,
             reason: run.reason().to_string(),
             listed_at,

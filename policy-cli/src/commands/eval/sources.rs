@@ -69,6 +69,10 @@ pub(super) fn evaluate(
     if bad_lines > 0 {
         return Err(Failure::Usage(format!("{bad_lines} of the lines could not be evaluated")));
     }
+    if addresses == 0 {
+        // An expectation of nothing would always be met.
+        return Err(Failure::Usage(format!("`{name}` has no address")));
+    }
     if failed > 0 {
         let more = match failed.saturating_sub(MAX_NAMED) {
             0 => String::new(),
