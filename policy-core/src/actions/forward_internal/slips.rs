@@ -11,10 +11,10 @@ use crate::url::EndpointUrl;
 pub(super) const OTHER_ALPHABET: &str = "write a name of another alphabet in its ASCII form, `xn--…`";
 
 /// Says which character of a URL only looks right, if with its twin nothing else is wrong with the URL's letters.
-pub(super) fn odd_url(text: TextRef<'_>) -> Option<Diagnostic> {
+pub(super) fn odd_url(text: TextRef<'_>, shown: &str) -> Option<Diagnostic> {
     let odd = OddCharacter::in_text(text.value)?;
     let right = Some(plain(text.value)).filter(|right| right.is_ascii())?;
-    let message = format!("`{}` is not an endpoint URL: {odd}", shorten(text.value));
+    let message = format!("`{shown}` is not an endpoint URL: {odd}");
     let place = part_span(text, &(odd.at..odd.end()));
     let found = Diagnostic::new(&INVALID_URL, place, message).with_help(OddCharacter::advice(odd.twin));
     let fits = EndpointUrl::parse(&right).is_ok();
