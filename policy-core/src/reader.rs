@@ -5,6 +5,7 @@
 mod comments;
 mod placeholders;
 mod secrets;
+mod words;
 
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -21,6 +22,8 @@ use crate::diagnostic::{
 use crate::options::CheckOptions;
 use crate::parse::{CONTROL_CHARACTER, Document, NodeKind, NodeRef, Origin, Plain, Scalar, Style};
 use crate::source::{Span, overlaps};
+
+use words::{begins_with_zero, describe, is_yaml_1_1_boolean, within};
 
 pub(crate) use placeholders::{
     PLACEHOLDER, constant_name, is_placeholder, placeholder, placeholder_entry, placeholder_in_expression,
@@ -439,19 +442,6 @@ impl<'d> Reader<'d> {
     }
 }
 
-/// True for a number with zeros in front: some read such numbers as octal.
-fn begins_with_zero(text: &str) -> bool {
-    text.len() > 1 && text.trim_start_matches(['-', '+']).starts_with('0')
-}
-
-/// What numbers there may be.
-fn within(range: &RangeInclusive<i64>) -> String {
-    match (range.start(), range.end()) {
-        (min, max) if min == max => format!("write `{min}`"),
-        (min, max) => format!("give a whole number from {min} to {max}"),
-    }
-}
-
 /// The text of a scalar and its place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TextRef<'d> {
@@ -587,27 +577,7 @@ pub(crate) fn head(node: NodeRef<'_>) -> Span {
     line.map_or(span, |length| Span::new(span.start, span.start + length))
 }
 
-fn is_yaml_1_1_boolean(text: &str) -> bool {
-    ["yes", "no", "on", "off", "y", "n"].iter().any(|word| text.eq_ignore_ascii_case(word))
-}
-
 /// Notes the secrets of a text that is not read at all, by its lines. O(text).
 pub(crate) fn conceal_unread(text: &str, found: &mut Diagnostics) {
     found.conceal(secrets::unread(text).into_iter());
-}
-
-/// What a node is, for a message; `secret` if its value must not be repeated.
-fn describe(node: NodeRef<'_>, secret: bool) -> String {
-    match node.kind() {
-        NodeKind::Sequence(_) => "a list".to_owned(),
-        NodeKind::Mapping(_) => "a map".to_owned(),
-        NodeKind::Scalar(scalar) => match Plain::from_scalar(scalar) {
-            Plain::Null => "nothing".to_owned(),
-            Plain::Bool(value) => format!("`{value}`"),
-            Plain::Int(_) | Plain::Float(_) if secret => "a number".to_owned(),
-            Plain::String(_) if secret => "a string".to_owned(),
-            Plain::Int(_) | Plain::Float(_) => format!("the number `{}`", shorten(scalar.text)),
-            _ => format!("the string `{}`", shorten(scalar.text)),
-        },
-    }
 }

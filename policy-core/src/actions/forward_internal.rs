@@ -6,7 +6,7 @@
 mod run;
 mod slips;
 
-use slips::{OTHER_ALPHABET, filled_in, odd_part, odd_url, wrong_port};
+use slips::{OTHER_ALPHABET, filled_in, odd_part, odd_url, part_span, wrong_port};
 
 use super::{
     ActionType, CONNECT_PHASE, CONNECT_REQUEST_PHASES, CONTINUE, Ends, ON_ERROR, OnError, WRONG_PROTOCOL,
@@ -188,14 +188,6 @@ pub(crate) fn url_diagnostic(
     };
     let message = format!("`{shown}` is not an endpoint URL: {}", error.fault);
     Diagnostic::new(&INVALID_URL, part_span(text, &error.range), message).with_help(help)
-}
-
-/// The place of a part of a scalar; of an empty part the whole scalar.
-fn part_span(text: TextRef<'_>, part: &std::ops::Range<usize>) -> Span {
-    match part.is_empty() {
-        true => text.span,
-        false => text.origin().place(Span::from_range(part.clone())).0,
-    }
 }
 
 /// A name with more parts than internal endpoints have.

@@ -457,7 +457,7 @@ mod tests {
             let mut out = Vec::new();
             users(text, &mut out);
             join(&mut out);
-            out.iter().map(|span| text[span.to_range()].to_owned()).collect::<Vec<_>>()
+            out.iter().map(|span| text.get(span.to_range()).expect("inside").to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(hidden("listen: u:p@host:22"), ["u:p"]);
         assert_eq!(

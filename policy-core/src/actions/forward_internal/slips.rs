@@ -1,6 +1,6 @@
 //! Slips in the URL of an internal endpoint: characters that only look right, ports that are none.
 
-use super::{Authority, INVALID_URL, Piece, part_span};
+use super::{Authority, INVALID_URL, Piece};
 use crate::cel::TemplatePart;
 use crate::diagnostic::{Diagnostic, OddCharacter, plain, shorten};
 use crate::reader::TextRef;
@@ -19,6 +19,14 @@ pub(super) fn odd_url(text: TextRef<'_>, shown: &str) -> Option<Diagnostic> {
     let found = Diagnostic::new(&INVALID_URL, place, message).with_help(OddCharacter::advice(odd.twin));
     let fits = EndpointUrl::parse(&right).is_ok();
     Some(found.with_fix_at(false, text.content.filter(|_| fits), right))
+}
+
+/// The place of a part of a scalar; of an empty part the whole scalar.
+pub(super) fn part_span(text: TextRef<'_>, part: &std::ops::Range<usize>) -> Span {
+    match part.is_empty() {
+        true => text.span,
+        false => text.origin().place(Span::from_range(part.clone())).0,
+    }
 }
 
 /// The place of a written part of a target with expressions, as far as it can be found.
