@@ -14,11 +14,14 @@ mod catalog;
 mod characters;
 mod consequences;
 mod texts;
+mod user_info;
 pub use catalog::{catalog, page};
 pub(crate) use characters::{OddCharacter, is_invisible, plain};
 pub use consequences::drop_consequences;
 pub use texts::{did_you_mean, printable, steers, summary};
 pub(crate) use texts::{did_you_mean_help, shorten, with_odd};
+pub use user_info::shown_address;
+pub(crate) use user_info::user_info;
 
 /// More diagnostics than this in one file are counted, not kept.
 pub const MAX_DIAGNOSTICS: usize = 1_000;

@@ -121,6 +121,11 @@ impl IpPolicies {
     }
 }
 
+/// True for the id of an IP policy.
+pub(crate) fn is_id(text: &str) -> bool {
+    text.starts_with("ipp_")
+}
+
 static ID: Field<Literal> = Field::required("id", Literal(64), "id: ipp_office", "The id, `ipp_…`.");
 static CIDR: Field<Network> = Field::required("cidr", Network, "cidr: 203.0.113.0/24", "The network.");
 static ACTION: Field<Choice<bool>> = Field::required(
@@ -244,7 +249,7 @@ pub(crate) fn is_meant(document: &Document) -> bool {
         Some((_, NodeKind::Scalar(_))) | None => return false,
     };
     let Some(first) = list.iter().next().and_then(Fields::of) else { return false };
-    let has_id = first.get("id").and_then(text).is_some_and(|id| id.starts_with("ipp_"));
+    let has_id = first.get("id").and_then(text).is_some_and(|id| is_id(&id));
     has_id || is_policy(&first)
 }
 
@@ -294,7 +299,7 @@ fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<Written> {
     let mut policies = IpPolicies::default();
     let (mut lists, mut known) = (Vec::new(), HashMap::new());
     for Read { id, rules, files } in read {
-        if !id.value.starts_with("ipp_") {
+        if !is_id(&id.value) {
             let message = format!("`{}` is not the id of an IP policy", shorten(&id.value));
             let found = Diagnostic::new(&INVALID_ID, id.span, message);
             reader.report(found.with_help("an id begins with `ipp_`"));

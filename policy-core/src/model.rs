@@ -79,6 +79,8 @@ pub struct PhaseRules {
     pub span: Span,
     /// Its rules, in order.
     pub rules: Vec<Rule>,
+    /// True if its key is only near to its name, which has been reported.
+    pub(crate) misspelt: bool,
 }
 
 /// A rule: actions that run one after the other.
@@ -145,7 +147,7 @@ pub(crate) fn policy<'d>(node: NodeRef<'d>, endpoint: EndpointTraits, reader: &R
             let place = Place { phase, endpoint, flow: &flow };
             let rules = rules(written, rules_before, place, reader);
             rules_before += written.rules.len();
-            read.push((at, PhaseRules { phase, span: written.span, rules }));
+            read.push((at, PhaseRules { phase, span: written.span, rules, misspelt: written.misspelt }));
         }
     }
     read.sort_by_key(|(at, _)| *at);

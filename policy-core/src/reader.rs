@@ -5,7 +5,9 @@
 mod comments;
 mod placeholders;
 mod secrets;
+mod words;
 
+use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -14,11 +16,14 @@ use std::rc::Rc;
 
 use crate::cel::CelLimits;
 use crate::diagnostic::{
-    Code, Diagnostic, Diagnostics, Edit, Severity, did_you_mean, did_you_mean_help, shorten, steers, with_odd,
+    Code, Diagnostic, Diagnostics, Edit, Severity, did_you_mean, did_you_mean_help, shorten, shown_address,
+    steers, user_info, with_odd,
 };
 use crate::options::CheckOptions;
 use crate::parse::{CONTROL_CHARACTER, Document, NodeKind, NodeRef, Origin, Plain, Scalar, Style};
 use crate::source::{Span, overlaps};
+
+use words::{begins_with_zero, describe, is_yaml_1_1_boolean, within};
 
 pub(crate) use placeholders::{
     PLACEHOLDER, constant_name, is_placeholder, placeholder, placeholder_entry, placeholder_in_expression,
@@ -226,6 +231,16 @@ impl<'d> Reader<'d> {
         overlaps(secrets, at)
     }
 
+    /// The text of a URL, a host or an address for a message. What stands before an `@` in it may be a password: it is
+    /// hidden wherever the line is shown.
+    pub(crate) fn shown_address<'t>(&self, text: TextRef<'t>) -> Cow<'t, str> {
+        if let Some(user) = user_info(text.value) {
+            let place = text.origin().place(Span::from_range(user)).0;
+            self.budget.more_secrets.borrow_mut().push(place);
+        }
+        shown_address(text.value)
+    }
+
     /// Takes a finding, unless it follows from what the YAML reader has reported.
     pub(crate) fn report(&self, mut diagnostic: Diagnostic) {
         if self.document.is_broken(diagnostic.span.start) {
@@ -260,9 +275,15 @@ impl<'d> Reader<'d> {
         };
         let unknown = fields.entries.iter().filter(|field| !keys.known.contains(&field.key));
         // Each of them is reported.
-        let strange = unknown.filter(|field| self.unknown(field, what, keys, &fields)).count();
+        let strange: Vec<Field<'d>> =
+            unknown.filter(|field| self.unknown(field, what, keys, &fields)).copied().collect();
         let repeated = keys.known.iter().any(|key| fields.repeats(key).next().is_some());
-        fields.incomplete = strange > 0 || repeated;
+        fields.incomplete = !strange.is_empty() || repeated;
+        let meant = |field: &Field<'d>| {
+            let near = did_you_mean(field.key, keys.known.iter().copied())?;
+            fields.field(near).is_none().then_some((near, *field))
+        };
+        fields.misspelt = strange.iter().filter_map(meant).collect();
         Some(fields)
     }
 
@@ -421,19 +442,6 @@ impl<'d> Reader<'d> {
     }
 }
 
-/// True for a number with zeros in front: some read such numbers as octal.
-fn begins_with_zero(text: &str) -> bool {
-    text.len() > 1 && text.trim_start_matches(['-', '+']).starts_with('0')
-}
-
-/// What numbers there may be.
-fn within(range: &RangeInclusive<i64>) -> String {
-    match (range.start(), range.end()) {
-        (min, max) if min == max => format!("write `{min}`"),
-        (min, max) => format!("give a whole number from {min} to {max}"),
-    }
-}
-
 /// The text of a scalar and its place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TextRef<'d> {
@@ -497,6 +505,8 @@ pub(crate) struct Fields<'d> {
     pub(crate) old_names: bool,
     /// True if some entry was not understood, or is given twice: what seems to be missing may be that.
     pub(crate) incomplete: bool,
+    /// Entries whose key is near to one that is not given, which has been reported, by that key.
+    pub(crate) misspelt: Vec<(&'static str, Field<'d>)>,
 }
 
 impl<'d> Fields<'d> {
@@ -509,17 +519,23 @@ impl<'d> Fields<'d> {
             }
             NodeKind::Sequence(_) | NodeKind::Mapping(_) => None,
         });
-        Some(Self { entries: entries.collect(), old_names: false, incomplete: false })
+        Some(Self { entries: entries.collect(), old_names: false, incomplete: false, misspelt: Vec::new() })
     }
 
     /// A map without entries, for an omitted `config`.
     pub(crate) const fn empty() -> Self {
-        Self { entries: Vec::new(), old_names: false, incomplete: false }
+        Self { entries: Vec::new(), old_names: false, incomplete: false, misspelt: Vec::new() }
     }
 
     /// The entry of a key; an entry without a value counts as absent.
     pub(crate) fn field(&self, key: &str) -> Option<Field<'d>> {
         self.entries.iter().find(|field| field.key == key).filter(|field| !field.is_empty()).copied()
+    }
+
+    /// The entry that is probably meant to be one of these, which are not given.
+    pub(crate) fn misspelt(&self, keys: &[&str]) -> Option<Field<'d>> {
+        let mut all = self.misspelt.iter().filter(|(near, field)| keys.contains(near) && !field.is_empty());
+        all.next().map(|(_, field)| *field)
     }
 
     /// Further entries of a key that is repeated, which has been reported: they are read for their findings only.
@@ -561,27 +577,7 @@ pub(crate) fn head(node: NodeRef<'_>) -> Span {
     line.map_or(span, |length| Span::new(span.start, span.start + length))
 }
 
-fn is_yaml_1_1_boolean(text: &str) -> bool {
-    ["yes", "no", "on", "off", "y", "n"].iter().any(|word| text.eq_ignore_ascii_case(word))
-}
-
 /// Notes the secrets of a text that is not read at all, by its lines. O(text).
 pub(crate) fn conceal_unread(text: &str, found: &mut Diagnostics) {
     found.conceal(secrets::unread(text).into_iter());
-}
-
-/// What a node is, for a message; `secret` if its value must not be repeated.
-fn describe(node: NodeRef<'_>, secret: bool) -> String {
-    match node.kind() {
-        NodeKind::Sequence(_) => "a list".to_owned(),
-        NodeKind::Mapping(_) => "a map".to_owned(),
-        NodeKind::Scalar(scalar) => match Plain::from_scalar(scalar) {
-            Plain::Null => "nothing".to_owned(),
-            Plain::Bool(value) => format!("`{value}`"),
-            Plain::Int(_) | Plain::Float(_) if secret => "a number".to_owned(),
-            Plain::String(_) if secret => "a string".to_owned(),
-            Plain::Int(_) | Plain::Float(_) => format!("the number `{}`", shorten(scalar.text)),
-            _ => format!("the string `{}`", shorten(scalar.text)),
-        },
-    }
 }

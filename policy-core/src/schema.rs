@@ -93,6 +93,13 @@ impl<'r, 'd> Context<'r, 'd> {
             entry = entry.or(Some(old));
         }
         let Some(entry) = entry else {
+            let names: Vec<&str> = field.aliases.iter().copied().chain([name]).collect();
+            if let Some(misspelt) = fields.misspelt(&names) {
+                // It counts as given; that it is wrong has been said.
+                let silent = self.reader.fresh();
+                let cx = Context { reader: &silent, ..*self };
+                return field.kind.read(misspelt.value, &format!("`{name}`"), &cx).map(Some);
+            }
             if let Need::Required(example) = field.need {
                 fields.required(self.reader, name, self.owner, example)?;
             }

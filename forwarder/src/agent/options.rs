@@ -11,6 +11,7 @@ use policy_core::agent::{
     load_agent_files,
 };
 use policy_core::check::{CheckOptions, load_policy};
+use policy_core::diagnostic::shown_address;
 use policy_core::endpoint_policy::PolicySource;
 use policy_core::options::EndpointTraits;
 use policy_core::parse::decode;
@@ -241,8 +242,8 @@ pub fn of_command(
         (read.config.agent, read.folder)
     };
     if let Some(url) = connect_url {
-        let address =
-            HostPort::parse(url).map_err(|fault| unfit(format!("`{url}` is no edge: {fault:?}")))?;
+        let address = HostPort::parse(url)
+            .map_err(|fault| unfit(format!("`{}` is no edge: {fault}", shown_address(url))))?;
         settings.connect_url =
             Some(policy_core::source::Spanned::new(address, policy_core::source::Span::default()));
     }
@@ -258,7 +259,9 @@ pub fn of_command(
     }
     let upstream = match Upstream::parse(&command.upstream, Some(Scheme::Tcp)) {
         Ok(upstream) => server(&upstream, &command.upstream)?,
-        Err((fault, help)) => return Err(unfit(format!("`{}`: {fault}; {help}", command.upstream))),
+        Err((fault, help)) => {
+            return Err(unfit(format!("`{}`: {fault}; {help}", shown_address(&command.upstream))));
+        }
     };
     let binding = command
         .binding

@@ -6,7 +6,7 @@
 mod run;
 mod slips;
 
-use slips::{OTHER_ALPHABET, filled_in, odd_part, odd_url, wrong_port};
+use slips::{OTHER_ALPHABET, filled_in, odd_part, odd_url, part_span, wrong_port};
 
 use super::{
     ActionType, CONNECT_PHASE, CONNECT_REQUEST_PHASES, CONTINUE, Ends, ON_ERROR, OnError, WRONG_PROTOCOL,
@@ -16,7 +16,7 @@ use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
 use crate::ir::Lowering;
 use crate::parse::{NodeKind, NodeRef};
 use crate::phase::{Phase, PhaseSet};
-use crate::reader::{Fields, TextRef, placeholder};
+use crate::reader::{Fields, Reader, TextRef, placeholder};
 use crate::run::Execute;
 use crate::schema::{Choice, Context, Declared, Field, Kind, Text};
 use crate::source::{Span, Spanned};
@@ -155,7 +155,7 @@ impl Kind for Target {
             return None;
         }
         let url = EndpointUrl::parse(text.value)
-            .map_err(|error| cx.reader.report(url_diagnostic(text, &error)))
+            .map_err(|error| cx.reader.report(url_diagnostic(text, &error, cx.reader)))
             .ok()?;
         check_target(Spanned::new(url, text.span), cx).map(ForwardTarget::Literal)
     }
@@ -170,8 +170,13 @@ impl Kind for Target {
 }
 
 /// The diagnostic of a URL that does not parse, at the very part that is wrong.
-pub(crate) fn url_diagnostic(text: TextRef<'_>, error: &crate::url::UrlError) -> Diagnostic {
-    if let Some(found) = odd_url(text) {
+pub(crate) fn url_diagnostic(
+    text: TextRef<'_>,
+    error: &crate::url::UrlError,
+    reader: &Reader<'_>,
+) -> Diagnostic {
+    let shown = reader.shown_address(text);
+    if let Some(found) = odd_url(text, &shown) {
         return found;
     }
     let help = match error.fault {
@@ -181,16 +186,8 @@ pub(crate) fn url_diagnostic(text: TextRef<'_>, error: &crate::url::UrlError) ->
         UrlFault::Port => "write the port behind the host, e.g. `:22`",
         _ => "write `scheme://host:port`, e.g. `tcp://device1.internal:22`",
     };
-    let message = format!("`{}` is not an endpoint URL: {}", shorten(text.value), error.fault);
+    let message = format!("`{shown}` is not an endpoint URL: {}", error.fault);
     Diagnostic::new(&INVALID_URL, part_span(text, &error.range), message).with_help(help)
-}
-
-/// The place of a part of a scalar; of an empty part the whole scalar.
-fn part_span(text: TextRef<'_>, part: &std::ops::Range<usize>) -> Span {
-    match part.is_empty() {
-        true => text.span,
-        false => text.origin().place(Span::from_range(part.clone())).0,
-    }
 }
 
 /// A name with more parts than internal endpoints have.
@@ -328,6 +325,11 @@ fn next_has_no_slash(parts: &[TemplatePart]) -> bool {
 /// What is wrong with the written parts of a target whose scheme is known, or given by expressions.
 fn written_fault(parts: &[TemplatePart], scheme: Option<Scheme>, span: Span) -> Option<Diagnostic> {
     let authority = Authority::of(parts);
+    if authority.has_user() {
+        let message = format!("the target is no endpoint URL: {}", UrlFault::UserInfo);
+        let help = "remove what stands before the `@`, and the `@`";
+        return Some(Diagnostic::new(&INVALID_URL, span, message).with_help(help));
+    }
     if let Some(tail) = authority.tail() {
         let message = format!("the target continues after its host and port: `{}`", shorten(&tail));
         let help = "an endpoint URL ends there; requests keep their path";
@@ -432,6 +434,15 @@ impl<'a> Authority<'a> {
                 Self { pieces: end.into_iter().collect(), from_start: false }
             }
         }
+    }
+
+    /// True if an `@` is written before the end of host and port.
+    fn has_user(&self) -> bool {
+        let texts = self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Text(text) => text.find(['@', '/', '?', '#']).map(|at| text.get(at..)),
+            Piece::Expression(_) => None,
+        });
+        texts.flatten().next().is_some_and(|rest| rest.starts_with('@'))
     }
 
     /// What goes on behind host and port, with `${…}` for expressions.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Secret;
-use crate::diagnostic::{Diagnostic, shorten};
+use crate::diagnostic::Diagnostic;
 use crate::parse::{NodeKind, NodeRef, Plain};
 use crate::reader::{Fields, INVALID_VALUE};
 use crate::schema::{Choice, Context, Declared, Field, Flag, Items, Kind, Length, Literal, Whole};
@@ -349,7 +349,7 @@ impl Kind for Address {
         let text = cx.reader.text(node, what)?;
         let address = HostPort::parse(text.value).ok().filter(|_| text.value.contains(':'));
         if address.is_none() {
-            let message = format!("{what} is no address of a service: `{}`", shorten(text.value));
+            let message = format!("{what} is no address of a service: `{}`", cx.reader.shown_address(text));
             cx.invalid(text.span, message, "write `host:port`, e.g. `edge.example.com:4443`");
         }
         address.map(|address| Spanned::new(address, text.span))
@@ -371,7 +371,7 @@ impl Kind for Ip {
         let text = cx.reader.text(node, what)?;
         let address = text.value.parse().ok();
         if address.is_none() {
-            let message = format!("{what} is no address: `{}`", shorten(text.value));
+            let message = format!("{what} is no address: `{}`", cx.reader.shown_address(text));
             cx.invalid(text.span, message, "write e.g. `192.0.2.53` or `2001:db8::53`");
         }
         address
@@ -429,7 +429,7 @@ impl Kind for WebAddress {
         let port = text.value.parse().ok().map(|port: u16| port != 0);
         let fine = port.unwrap_or_else(|| HostPort::parse(text.value).is_ok());
         if !fine {
-            let message = format!("{what} is no address: `{}`", shorten(text.value));
+            let message = format!("{what} is no address: `{}`", cx.reader.shown_address(text));
             cx.invalid(text.span, message, "write e.g. `127.0.0.1:4040`, or `false`");
             return None;
         }

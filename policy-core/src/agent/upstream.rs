@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::url::without_stray_quote;
-use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
+use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::reader::{Reader, TextRef, constant_name, is_placeholder, placeholder};
 use crate::url::{HostPort, Scheme, port_number};
 
@@ -164,7 +164,7 @@ pub(super) fn read_upstream(
     }
     let upstream = upstream
         .map_err(|(fault, help)| {
-            let message = format!("`{}` is not an upstream: {fault}", shorten(text.value));
+            let message = format!("`{}` is not an upstream: {fault}", reader.shown_address(text));
             reader.report(Diagnostic::new(&INVALID_UPSTREAM, text.span, message).with_help(help));
         })
         .ok()?;

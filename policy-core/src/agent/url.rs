@@ -88,7 +88,7 @@ pub(super) fn read_url<'d>(
                     let by = "https://".len();
                     error.range = error.range.start.saturating_sub(by)..error.range.end.saturating_sub(by);
                 }
-                reader.report(url_diagnostic(text, &error));
+                reader.report(url_diagnostic(text, &error, reader));
                 return Err(scheme);
             }
         },

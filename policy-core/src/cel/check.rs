@@ -7,6 +7,7 @@
 
 mod calls;
 mod fields;
+mod hyphens;
 mod macros;
 mod names;
 mod nesting;
@@ -175,11 +176,14 @@ impl<'a> Checker<'a> {
     fn expr(&mut self, id: ExprId) -> NodeId {
         let mut spine: Vec<ExprId> = Vec::new();
         let mut at = id;
-        while let Some(first) = self.first_operand(at) {
+        let mut node = loop {
+            if self.hyphenated(at) {
+                break self.fail(Fault::UnknownName("".into()), self.ast.span(at));
+            }
+            let Some(first) = self.first_operand(at) else { break self.leaf(at, &mut spine) };
             spine.push(at);
             at = first;
-        }
-        let mut node = self.leaf(at, &mut spine);
+        };
         while let Some(outer) = spine.pop() {
             node = self.apply(outer, node);
         }

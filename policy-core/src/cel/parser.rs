@@ -4,6 +4,7 @@
 //! recurse, within [`CelLimits::depth`]. What cannot be read becomes [`ExprKind::Broken`] and a diagnostic,
 //! and reading goes on behind it, so that one expression can show several faults.
 
+mod access;
 mod foreign;
 mod odd;
 mod primary;
@@ -188,6 +189,7 @@ impl Parser<'_> {
     fn expression(&mut self) -> ExprId {
         self.nested(|parser| {
             let condition = parser.operators(0);
+            let condition = parser.or_else(condition);
             if parser.eat(Symbol::Question).is_none() {
                 return condition;
             }
@@ -331,7 +333,11 @@ impl Parser<'_> {
         let text = shorten(self.slice(token.span)).into_owned();
         let (message, help) = match token.kind {
             TokenKind::End => (format!("the expression ends where {expected} is expected"), "complete it"),
-            TokenKind::Unclosed => (format!("the text `{text}` has no closing quote"), "add the quote"),
+            TokenKind::Unclosed => match self.slice(token.span) {
+                // The text may be a secret: it is not repeated.
+                "'" | "\"" => ("this quote was never opened".to_owned(), "remove it"),
+                _ => ("the text that begins here has no closing quote".to_owned(), "add the quote"),
+            },
             TokenKind::Unknown if text == "$" => (
                 "`${` belongs to no expression".to_owned(),
                 "an expression is CEL already; leave out `${` and `}`",
@@ -356,7 +362,9 @@ impl Parser<'_> {
                 (format!("expected {expected}, found `{text}`"), help)
             }
         };
-        self.diagnostics.push(Diagnostic::new(&CEL_SYNTAX, token.span, message).with_help(help));
+        let found = Diagnostic::new(&CEL_SYNTAX, token.span, message).with_help(help);
+        let stray = token.kind == TokenKind::Unclosed && token.span.end - token.span.start == 1;
+        self.diagnostics.push(found.with_fix_at(false, stray.then_some(token.span), ""));
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::addresses::check_addresses;
 use crate::actions::{KindFacts, WRONG_PROTOCOL};
-use crate::cel::{Expression, Formula, Value, Work, adjoin, cover};
+use crate::cel::{self, Expression, Formula, Value, Work, adjoin, cover};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 use crate::model::{Action, PhaseRules, Policy, Rule, RuleExpression};
 use crate::options::EndpointTraits;
@@ -44,6 +44,8 @@ pub(crate) fn check_policy(
     let written = |rules: &PhaseRules| rules.rules.iter().map(|rule| rule.written_actions).sum::<usize>();
     // After another error the action may be there and misspelt.
     let sound = sound && !found.has_errors();
+    let is_fault = |item: &Diagnostic| item.severity == Severity::Error && cel::CODES.contains(&item.code);
+    let faulty_expression = found.iter().any(is_fault);
     if sound && policy.phases.iter().map(written).sum::<usize>() == 0 {
         // A rule that has lost its actions, a phase without rules, or nothing at all.
         let rule = policy.phases.iter().flat_map(|rules| &rules.rules).next().map(|rule| rule.span);
@@ -63,7 +65,10 @@ pub(crate) fn check_policy(
     }
     check_repeats(policy, found);
     check_addresses(policy, found);
-    check_enforced(policy, found);
+    // An expression with a fault may be the one that reads the result.
+    if !faulty_expression {
+        check_enforced(policy, found);
+    }
     if !policy.repeated.is_empty() {
         let repeated = Policy { phases: policy.repeated.clone(), span: policy.span, ..Policy::default() };
         check_policy(&repeated, endpoint, (false, serving), found);
@@ -82,6 +87,10 @@ pub(crate) fn check_policy(
 /// Whether the endpoint has the phase.
 fn check_place(rules: &PhaseRules, endpoint: EndpointTraits, found: &mut Diagnostics) {
     let (phase, http) = (rules.phase, rules.phase != Phase::OnTcpConnect);
+    if rules.misspelt {
+        // Another phase may be meant.
+        return;
+    }
     match (endpoint.scheme, endpoint.binding) {
         (Some(scheme @ (Scheme::Tcp | Scheme::Tls)), _) if http => {
             let message = format!("a {} endpoint has no {phase}", scheme.name());

@@ -2,27 +2,21 @@
 
 use std::borrow::Cow;
 
+use super::user_info::without_user;
 use super::{OddCharacter, is_invisible, plain};
 
 /// User text for a message: shortened, and [`printable`].
 pub(crate) fn shorten(text: &str) -> Cow<'_, str> {
     const MOST: usize = 80;
-    if let Some(masked) = without_user(text) {
+    if text.contains("://")
+        && let Some(masked) = without_user(text)
+    {
         return shorten(&masked).into_owned().into();
     }
     match text.char_indices().nth(MOST) {
         Some((at, _)) => format!("{}…", printable(text.get(..at).unwrap_or_default())).into(),
         None => printable(text),
     }
-}
-
-/// A URL without its user name and password; `None` if there are none.
-fn without_user(text: &str) -> Option<String> {
-    let (scheme, rest) = text.split_once("://")?;
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let at = rest.get(..end)?.rfind('@')?;
-    let user = rest.get(..at).filter(|user| *user != "…")?;
-    (!user.is_empty()).then(|| format!("{scheme}://…{}", rest.get(at..).unwrap_or_default()))
 }
 
 /// True for characters that show nothing and steer what does: control characters, line separators, and those that

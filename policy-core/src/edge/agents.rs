@@ -126,7 +126,8 @@ impl<'d> EdgeReader<'_, 'd> {
             let text = self.reader.text(node, "a name of the edge")?;
             let name = server_name(text.value);
             if name.is_none() {
-                let message = format!("`{}` is not a name or address of the edge", shorten(text.value));
+                let message =
+                    format!("`{}` is not a name or address of the edge", self.reader.shown_address(text));
                 self.reader.invalid(text.span, message, HELP);
             }
             Some((name?, text.span))
@@ -181,7 +182,11 @@ impl<'d> EdgeReader<'_, 'd> {
             let bare = text.value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
             let address = bare.unwrap_or(text.value).parse::<IpAddr>().ok();
             if address.is_none() {
-                self.reader.invalid(text.span, format!("`{}` is not an address", shorten(text.value)), HELP);
+                self.reader.invalid(
+                    text.span,
+                    format!("`{}` is not an address", self.reader.shown_address(text)),
+                    HELP,
+                );
             }
             Some(Spanned::new(address?.to_canonical(), text.span))
         };

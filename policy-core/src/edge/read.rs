@@ -251,7 +251,7 @@ impl<'d> EdgeReader<'_, 'd> {
         let url = match EndpointUrl::parse(text.value) {
             Ok(url) => url,
             Err(error) => {
-                self.reader.report(url_diagnostic(text, &error));
+                self.reader.report(url_diagnostic(text, &error, self.reader));
                 return None;
             }
         };
@@ -271,7 +271,7 @@ impl<'d> EdgeReader<'_, 'd> {
         let text = self.reader.text(node, "`listen`")?;
         let address = text.value.parse().ok();
         if address.is_none() {
-            let message = format!("`{}` is not an address and a port", shorten(text.value));
+            let message = format!("`{}` is not an address and a port", self.reader.shown_address(text));
             let help = "write e.g. `\"[::]:20022\"` for all addresses, or `127.0.0.1:20022`";
             self.reader.report(Diagnostic::new(&INVALID_LISTEN, text.span, message).with_help(help));
         }
@@ -284,7 +284,7 @@ impl<'d> EdgeReader<'_, 'd> {
         let text = self.reader.text(url, "`url`")?;
         HostPort::parse(text.value)
             .map_err(|fault| {
-                let message = format!("`{}` is not an upstream: {fault}", shorten(text.value));
+                let message = format!("`{}` is not an upstream: {fault}", self.reader.shown_address(text));
                 let help = "write a port such as `22`, or `host:port`";
                 self.reader.report(Diagnostic::new(&INVALID_UPSTREAM, text.span, message).with_help(help));
             })

@@ -47,6 +47,7 @@ pub(crate) fn slip(text: &str) -> Option<Slip> {
         .or_else(|| {
             one(with_length(&address_of(word)?), "an address alone, without port, brackets or scheme")
         })
+        .or_else(|| one(network_of(&dense)?, "a network alone, without brackets or scheme"))
         .or_else(|| one(dense.replace('\\', "/"), "with `/` before the length"))
         .or_else(|| one(with_length(dense.trim_end_matches('.')), "without the point at the end"))
         .or_else(|| one(short_form(&dense)?, "all four numbers written"))
@@ -167,6 +168,14 @@ fn address_of(word: &str) -> Option<String> {
     socket.ok().or_else(inner).or_else(plain)
 }
 
+/// A network with brackets around its address, or behind a scheme.
+fn network_of(word: &str) -> Option<String> {
+    let rest = word.split_once("://").map_or(word, |(_, rest)| rest.trim_end_matches('/'));
+    let (address, length) = rest.split_once('/')?;
+    let bare = address.strip_prefix('[').and_then(|address| address.strip_suffix(']')).unwrap_or(address);
+    Some(format!("{bare}/{length}"))
+}
+
 fn with_mask(word: &str) -> Option<String> {
     match cidr(word) {
         Err(CidrError::Mask { length: Some(length) }) => {
@@ -177,6 +186,11 @@ fn with_mask(word: &str) -> Option<String> {
 }
 
 fn other(word: &str) -> Option<Slip> {
+    if word.strip_prefix('!').is_some_and(|network| cidr(network.trim_start()).is_ok()) {
+        return Some(Slip::Other(
+            "`!` means nothing in a list: write the network into the other list, without `!`",
+        ));
+    }
     let numbers: Vec<&str> = word.split(['.', '/']).take(4).collect();
     let digits = |part: &&str| !part.is_empty() && part.len() < 4 && part.bytes().all(|b| b.is_ascii_digit());
     if word.split('/').next()?.split('.').count() == 4 && numbers.iter().all(digits) {

@@ -26,6 +26,8 @@ pub(super) struct WrittenPhase<'d> {
     /// Its key.
     pub(super) span: Span,
     pub(super) rules: Vec<NodeRef<'d>>,
+    /// True if its key is only near to its name, which has been reported.
+    pub(super) misspelt: bool,
     /// True if its key has been given before, which has been reported.
     pub(super) repeated: bool,
 }
@@ -68,14 +70,15 @@ pub(super) fn written_phases<'d>(
     let mut out = Vec::new();
     for field in &fields.entries {
         let phase = Phase::from_name(field.key).or_else(|| legacy(field, &fields, endpoint, reader));
-        let Some(phase) = phase.or_else(|| misspelt(field, reader)) else { continue };
+        let misspelt = phase.is_none();
+        let Some(phase) = phase.or_else(|| misspelt_phase(field, &fields, reader)) else { continue };
         // A phase without a value has no rules.
         let rules = match field.is_empty() {
             true => Vec::new(),
             false => rule_nodes(field.value, phase, reader),
         };
         let repeated = out.iter().any(|other: &WrittenPhase<'_>| other.key == field.key);
-        out.push(WrittenPhase { phase, key: field.key, span: field.span, rules, repeated });
+        out.push(WrittenPhase { phase, key: field.key, span: field.span, rules, misspelt, repeated });
     }
     Some(out)
 }
@@ -146,11 +149,11 @@ fn legacy(
 }
 
 /// Reports a phase that is not known; the one that is meant, if it is misspelt, so that its rules are read as well.
-fn misspelt(field: &Field<'_>, reader: &Reader<'_>) -> Option<Phase> {
+fn misspelt_phase(field: &Field<'_>, among: &Fields<'_>, reader: &Reader<'_>) -> Option<Phase> {
     if field.key == "enabled" {
         return None;
     }
-    unknown_phase(field, reader);
+    unknown_phase(field, among, reader);
     meant_phase(field.key)
 }
 
@@ -177,7 +180,7 @@ pub(crate) fn meant_phase(key: &str) -> Option<Phase> {
     })
 }
 
-fn unknown_phase(field: &Field<'_>, reader: &Reader<'_>) {
+fn unknown_phase(field: &Field<'_>, among: &Fields<'_>, reader: &Reader<'_>) {
     let (key, span) = (field.key, field.span);
     let found = Diagnostic::new(&UNKNOWN_PHASE, span, format!("unknown phase `{}`", shorten(key)));
     let phases = Phase::ALL.map(Phase::name);
@@ -186,6 +189,9 @@ fn unknown_phase(field: &Field<'_>, reader: &Reader<'_>) {
             found.with_help("TLS is handled in `on_tcp_connect`, with the action `terminate-tls`")
         }
         _ => match meant_phase(key).map(Phase::name) {
+            Some(near) if among.entries.iter().any(|field| field.key == near) => {
+                found.with_help(format!("did you mean `{near}`, which is given as well? merge the two"))
+            }
             Some(near) => {
                 found.with_help(did_you_mean_help(key, near)).with_fix_at(false, field.content, near)
             }

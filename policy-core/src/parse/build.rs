@@ -294,7 +294,11 @@ impl<'s> Builder<'s> {
             let message = format!("YAML 1.2 reads `{value}` as {number}, older YAML as an octal number");
             diagnostics.push(
                 Diagnostic::new(&OCTAL, span, message)
-                    .with_help(format!("write `{number}`, or put it in quotes if it is a text")),
+                    .with_help(format!("write `{number}`, or put it in quotes if it is a text"))
+                    .with_discreet(
+                        Some("YAML 1.2 reads a number with zeros in front without them"),
+                        "put it in quotes, so that it stays as it is written",
+                    ),
             );
         }
     }

@@ -64,28 +64,66 @@ impl Names {
     }
 }
 
-/// True for the name of a secret field.
+/// True for the name of a secret field, or one that nobody declares and that reads as one.
 pub(super) fn is_secret_name(name: &str) -> bool {
-    NAMES.secret.contains(name)
+    NAMES.secret.contains(name) || !NAMES.known.contains(name) && names_a_secret(name)
 }
 
 /// Names under which secrets are kept that are no fields here: a field may be made up.
-const COMMON: &[&str] = &[
-    "password",
-    "passwd",
-    "passphrase",
-    "token",
-    "access_token",
-    "auth_token",
-    "bearer_token",
-    "api_token",
-    "auth",
-    "users",
+const COMMON: &[&str] = &["auth", "users"];
+
+/// Words at the end of names under which secrets are kept.
+const SECRET_WORDS: &[&str] = &[
     "apikey",
-    "secret_key",
-    "private_key",
     "authorization",
+    "cookie",
+    "credential",
+    "credentials",
+    "jwt",
+    "passphrase",
+    "passwd",
+    "password",
+    "privatekey",
+    "pwd",
+    "secret",
+    "secretkey",
+    "token",
 ];
+
+/// What kinds of keys are secret.
+const SECRET_KEYS: &[&str] = &["access", "api", "auth", "encryption", "private", "secret", "signing"];
+
+/// True for a name such as `api_key`, `apiKey`, `x-api-key`, `clientSecret` or `WEBHOOK_SECRET`.
+fn names_a_secret(name: &str) -> bool {
+    /// Bytes of the longest name that is looked at.
+    const LONGEST: usize = 128;
+    if name.len() > LONGEST {
+        return false;
+    }
+    let (last, before) = last_words(name);
+    let is = |words: &[&str], word: &str| words.iter().any(|known| word.eq_ignore_ascii_case(known));
+    is(SECRET_WORDS, last) || last.eq_ignore_ascii_case("key") && is(SECRET_KEYS, before)
+}
+
+/// The last word of a name, and the one before it.
+fn last_words(name: &str) -> (&str, &str) {
+    let last = last_word(name);
+    let before = name.get(..name.len() - last.len()).unwrap_or_default();
+    (last, last_word(before.trim_end_matches(['_', '-', '.'])))
+}
+
+/// The last word of a name: behind a separator, or from its capital letter.
+fn last_word(name: &str) -> &str {
+    let behind = name.rfind(['_', '-', '.']).map_or(0, |at| at + 1);
+    let word = name.get(behind..).unwrap_or_default();
+    // `apiKey`, but not `API` or `KEY`.
+    let capital = word.rmatch_indices(|c: char| c.is_ascii_uppercase()).map(|(at, _)| at);
+    let begins = |at: &usize| {
+        let before = word.get(..*at).and_then(|before| before.chars().next_back());
+        before.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+    };
+    capital.into_iter().find(begins).and_then(|at| word.get(at..)).unwrap_or(word)
+}
 
 /// True for the name of any declared field.
 fn is_known_name(name: &str) -> bool {
@@ -335,7 +373,7 @@ fn prefix(text: &str, start: u32, end: u32, out: &mut Vec<Span>) {
     }
 }
 
-/// Adds user names and passwords of URLs.
+/// Adds user names and passwords of URLs, and `name:password` before the `@` of a host alone.
 fn users(text: &str, out: &mut Vec<Span>) {
     /// Bytes of a URL in which its `@` is looked for.
     const LONGEST: usize = 512;
@@ -348,11 +386,90 @@ fn users(text: &str, out: &mut Vec<Span>) {
             out.push(Span::from_range(start..start + user));
         }
     }
+    for (at, _) in text.match_indices('@') {
+        let before = text.get(text.ceil_char_boundary(at.saturating_sub(LONGEST))..at).unwrap_or_default();
+        let ends = |c: char| c.is_whitespace() || "/\\\"'`{}[]()<>,^|".contains(c);
+        let pair = before.rsplit(ends).next().unwrap_or_default();
+        let is_pair = pair.split_once(':').is_some_and(|(name, password)| {
+            !name.is_empty() && !password.is_empty() && !name.eq_ignore_ascii_case("mailto")
+        });
+        if is_pair {
+            out.push(Span::from_range(at - pair.len()..at));
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_secrets_are_known_in_every_spelling() {
+        for name in [
+            "api_key",
+            "apiKey",
+            "APIKey",
+            "API_KEY",
+            "apikey",
+            "x-api-key",
+            "accessToken",
+            "secretKey",
+            "privateKey",
+            "clientSecret",
+            "pwd",
+            "webhook_secret",
+            "WEBHOOK_SECRET",
+            "cookie",
+            "sessionCookie",
+            "jwt",
+            "auth.token",
+            "db-password",
+            "s3SecretKey",
+            "signing_key",
+            "Authorization",
+        ] {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in [
+            "rate_key",
+            "tokens",
+            "token_url",
+            "cookie_domain",
+            "secret_name",
+            "passwords_checked",
+            "monkey",
+            "bucket_key",
+            "public_key",
+            "secretary",
+            "apiKeyName",
+            "host",
+            "",
+            "_",
+            "-key",
+        ] {
+            assert!(!is_secret_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_and_passwords_before_an_at_are_found() {
+        let hidden = |text: &str| {
+            let mut out = Vec::new();
+            users(text, &mut out);
+            join(&mut out);
+            out.iter().map(|span| text.get(span.to_range()).expect("inside").to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(hidden("listen: u:p@host:22"), ["u:p"]);
+        assert_eq!(
+            hidden("[u:p@a, 'v:q@b', //w:r@c, tcp:/x:s@d, tcp://y@e]"),
+            ["u:p", "v:q", "w:r", "x:s", "y"]
+        );
+        for text in
+            ["a@b", "x: a@b", ":a@b", "a:@b", "mailto:a@b", "matches('^[a-z]+:[^@]+@')", "https://h/@a"]
+        {
+            assert_eq!(hidden(text), Vec::<String>::new(), "{text}");
+        }
+    }
 
     #[test]
     fn keys_and_arguments_are_no_secrets() {

@@ -3,7 +3,7 @@
 use super::texts::Text;
 use super::{Context, Kind};
 use crate::cel::{TemplatePart, is_template};
-use crate::diagnostic::{Code, Diagnostic, OddCharacter, Severity, plain, printable, shorten};
+use crate::diagnostic::{Code, Diagnostic, OddCharacter, Severity, plain, shown_address};
 use crate::lpm::{CidrError, ParsedCidr, Slip, alone, cidr, slip};
 use crate::parse::NodeRef;
 use crate::reader::{Reader, TextRef, constant_name, placeholder};
@@ -156,7 +156,7 @@ fn report_entry(text: TextRef<'_>, reader: &Reader<'_>) -> Option<ParsedCidr> {
     if entry.bare {
         reader.report(bare_address(text, &entry).with_severity(severity));
     } else if entry.host_bits {
-        let found = host_bits(&shorten(text.value), &entry, span, text.content);
+        let found = host_bits(&shown_address(text.value), &entry, span, text.content);
         reader.report(found.with_severity(severity));
     }
     Some(entry)
@@ -164,7 +164,7 @@ fn report_entry(text: TextRef<'_>, reader: &Reader<'_>) -> Option<ParsedCidr> {
 
 /// Says how an address alone is read.
 fn bare_address(text: TextRef<'_>, entry: &ParsedCidr) -> Diagnostic {
-    let word = shorten(text.value);
+    let word = shown_address(text.value);
     let network = entry.network;
     if network.ip().is_unspecified() {
         let message = format!("`{word}` alone is one address, which no client has, and matches nobody");
@@ -188,7 +188,7 @@ pub(crate) fn code_of(error: CidrError) -> &'static Code {
 
 /// Says why an entry is no network.
 pub(crate) fn not_a_network(text: &str, error: CidrError, span: Span) -> Diagnostic {
-    let word = shorten(text);
+    let word = shown_address(text);
     let message = match error {
         CidrError::Zone => format!("`{word}` has a zone id, which means nothing to another machine"),
         _ => format!("`{word}` is not a network: {error}"),
@@ -202,7 +202,10 @@ fn network_help(text: &str, error: CidrError) -> String {
     const LONGEST: usize = 64;
     let word = text.get(..text.floor_char_boundary(LONGEST)).unwrap_or(text);
     if let Some(odd) = OddCharacter::in_text(word) {
-        return format!("write `{}`: {odd}", printable(plain(word).trim()));
+        return format!("write `{}`: {odd}", shown_address(plain(word).trim()));
+    }
+    if crate::ip_policies::is_id(word) {
+        return "an IP policy is named under `ip_policies`, not in a list of networks".to_owned();
     }
     match error {
         CidrError::Zone => {

@@ -2,7 +2,7 @@
 
 use super::{Context, Kind};
 use crate::cel::{self, Expression, FieldType, Shape, Template, TemplatePart, Type, is_template};
-use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
+use crate::diagnostic::{Code, Diagnostic, Severity, shown_address};
 use crate::parse::{NodeKind, NodeRef, Plain, PlainMap};
 use crate::reader::{TextRef, is_placeholder, placeholder, placeholder_in_expression};
 use crate::source::{Span, Spanned};
@@ -209,7 +209,7 @@ impl Kind for WebUrl {
         }
         let message = match cx.reader.is_secret(read.span) {
             true => "this is not a web URL".to_owned(),
-            false => format!("`{}` is not a web URL", shorten(url)),
+            false => format!("`{}` is not a web URL", shown_address(url)),
         };
         let help = "write `https://host/path`";
         cx.reader.report(Diagnostic::new(&INVALID_WEB_URL, read.span, message).with_help(help));

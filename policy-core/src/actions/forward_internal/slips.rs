@@ -1,6 +1,6 @@
 //! Slips in the URL of an internal endpoint: characters that only look right, ports that are none.
 
-use super::{Authority, INVALID_URL, Piece, part_span};
+use super::{Authority, INVALID_URL, Piece};
 use crate::cel::TemplatePart;
 use crate::diagnostic::{Diagnostic, OddCharacter, plain, shorten};
 use crate::reader::TextRef;
@@ -11,14 +11,22 @@ use crate::url::EndpointUrl;
 pub(super) const OTHER_ALPHABET: &str = "write a name of another alphabet in its ASCII form, `xn--…`";
 
 /// Says which character of a URL only looks right, if with its twin nothing else is wrong with the URL's letters.
-pub(super) fn odd_url(text: TextRef<'_>) -> Option<Diagnostic> {
+pub(super) fn odd_url(text: TextRef<'_>, shown: &str) -> Option<Diagnostic> {
     let odd = OddCharacter::in_text(text.value)?;
     let right = Some(plain(text.value)).filter(|right| right.is_ascii())?;
-    let message = format!("`{}` is not an endpoint URL: {odd}", shorten(text.value));
+    let message = format!("`{shown}` is not an endpoint URL: {odd}");
     let place = part_span(text, &(odd.at..odd.end()));
     let found = Diagnostic::new(&INVALID_URL, place, message).with_help(OddCharacter::advice(odd.twin));
     let fits = EndpointUrl::parse(&right).is_ok();
     Some(found.with_fix_at(false, text.content.filter(|_| fits), right))
+}
+
+/// The place of a part of a scalar; of an empty part the whole scalar.
+pub(super) fn part_span(text: TextRef<'_>, part: &std::ops::Range<usize>) -> Span {
+    match part.is_empty() {
+        true => text.span,
+        false => text.origin().place(Span::from_range(part.clone())).0,
+    }
 }
 
 /// The place of a written part of a target with expressions, as far as it can be found.

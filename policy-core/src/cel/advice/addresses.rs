@@ -218,9 +218,10 @@ pub(super) fn address_help(text: &str) -> Option<String> {
 
 /// What to write for a network that a function does not take.
 pub(super) fn network_help(text: &str) -> String {
-    match lpm::slip(text) {
-        Some(slip) => slip.help("'"),
-        None => "write e.g. `'203.0.113.0/24'` or `'2001:db8::/32'`".to_owned(),
+    match (lpm::slip(text), lpm::cidr(text)) {
+        (Some(slip), _) => slip.help("'"),
+        (None, Err(lpm::CidrError::TooLong { most })) => format!("write a length from 0 to {most}"),
+        (None, _) => "write e.g. `'203.0.113.0/24'` or `'2001:db8::/32'`".to_owned(),
     }
 }
 

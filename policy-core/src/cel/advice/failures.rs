@@ -362,7 +362,10 @@ impl Parts<'_> {
             needs.extend(self.looked_up(name, arguments).map(|(map, key)| Guard::Has(map, key)));
         }
         let help = match written {
-            Some(Node::Call { name: "getReqHeader" | "getResHeader", .. }) if first => {
+            Some(Node::Call { name: "getResHeader", .. }) if first => {
+                "ask first: `hasResHeader('…') && …`, or write `getResHeader('…').exists(x, …)`"
+            }
+            Some(Node::Call { name: "getReqHeader", .. }) if first => {
                 "ask first: `hasReqHeader('…') && …`, or write `getReqHeader('…').exists(x, …)`"
             }
             Some(Node::Call { name: "getQueryParam", .. }) if first => "ask first: `hasQueryParam('…') && …`",

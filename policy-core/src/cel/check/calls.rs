@@ -318,6 +318,16 @@ impl<'a> Checker<'a> {
         Some(format!("{}; for a part of a text write `.contains(…)`", shorten(&list)))
     }
 
+    /// The number of a text such as `'AS15169'` that stands beside an int.
+    fn system_number(&self, arguments: &[NodeId], types: &[Type]) -> Option<String> {
+        let text = |id: &NodeId| match self.constant(*id) {
+            Some(Value::String(text)) => text.strip_prefix("AS").or_else(|| text.strip_prefix("as")),
+            _ => None,
+        };
+        let number = arguments.iter().find_map(text).filter(|_| types.contains(&Type::Int))?;
+        number.parse::<u32>().ok().map(|number| number.to_string())
+    }
+
     #[expect(clippy::too_many_arguments, reason = "the parts of one call")]
     fn no_overload(
         &mut self,
@@ -342,6 +352,9 @@ impl<'a> Checker<'a> {
                     None => found,
                 };
                 let mut found = self.time_call(found, name, member, &arguments, types, span);
+                if let Some(number) = self.system_number(&arguments, types) {
+                    found = found.with_help(format!("write the number alone: `{number}`"));
+                }
                 if let Some(date) = self.date_in(span) {
                     found = found.with_help(format!(
                         "write a time as `timestamp('{date}T00:00:00Z')`, and `timestamp(…)` around a text that is one"
@@ -483,8 +496,11 @@ fn operator_help(symbol: &str, types: &[Type]) -> String {
         (_, [Type::Duration, Type::String] | [Type::String, Type::Duration]) => {
             "convert the text with `duration(…)`, e.g. `duration('1h')`".into()
         }
-        ("!", [Type::String]) => {
-            "`!` binds to what follows it at once; put the comparison in parentheses".into()
+        ("!", [_]) => {
+            "`!` binds to what follows it at once; put the comparison in parentheses: `!(… in …)`".into()
+        }
+        ("<" | "<=" | ">" | ">=", [Type::Bool, _] | [_, Type::Bool]) => {
+            "write two comparisons with `&&` between them, e.g. `1 < a && a < 9`".into()
         }
         (_, [Type::String, other]) if number(other) => format!("convert the text with `{other}(…)`"),
         (_, [other, Type::String]) if number(other) && symbol == "+" => {

@@ -24,6 +24,9 @@ const FOREIGN_FIELDS: &[(&str, &str, &str)] = &[
     ("conn", "ip", "client_ip"),
     ("conn", "source_ip", "client_ip"),
     ("conn", "remote_addr", "client_ip"),
+    // The actions have these names.
+    ("actions.ngrok", "openid_connect", "oidc"),
+    ("actions.ngrok", "compress_response", "compress"),
 ];
 
 impl Checker<'_> {
@@ -104,6 +107,9 @@ impl Checker<'_> {
             None => {
                 let message = format!("a value of type {ty} has no field `{}`", shorten(field));
                 let help = match &ty {
+                    Type::List(_) | Type::Map(_) | Type::String if is_length(field) => {
+                        "write `size(…)` around the value".to_owned()
+                    }
                     Type::List(_) => "take an item first, e.g. `[0]`".to_owned(),
                     Type::String => self.time_field(operand, field).unwrap_or_else(|| {
                         format!("call a function of texts, e.g. `{field}(…)`, or parse the text")
@@ -311,6 +317,11 @@ impl Checker<'_> {
         }
         self.push(Node::Has { operand, field: Value::text(field) }, span, Type::Bool)
     }
+}
+
+/// True for what other languages call the size of a value.
+fn is_length(field: &str) -> bool {
+    matches!(field, "length" | "len" | "size" | "count" | "Length" | "Count")
 }
 
 /// `ClientIP` as `client_ip`.

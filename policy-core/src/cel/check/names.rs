@@ -24,8 +24,16 @@ const FOREIGN_NAMES: &[(&str, &str)] = &[
 ];
 
 /// Words of other languages that no library gives a meaning, with what CEL writes.
-const FOREIGN_WORDS: &[(&str, &str)] =
-    &[("not", "!"), ("True", "true"), ("False", "false"), ("None", "null"), ("nil", "null")];
+const FOREIGN_WORDS: &[(&str, &str)] = &[("not", "!"), ("True", "true"), ("False", "false")];
+
+/// What other languages call a missing value: here no value equals it.
+const NOTHING: &[&str] = &["None", "nil", "NULL", "Null", "undefined"];
+
+/// True for a name such as `TOKEN` or `DB_PASSWORD`.
+fn is_environment_name(name: &str) -> bool {
+    let capital = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    name.len() > 2 && name.bytes().all(capital) && name.starts_with(|c: char| c.is_ascii_uppercase())
+}
 
 impl<'a> Checker<'a> {
     /// A name, with as many of the fields behind it as are declared together with it.
@@ -92,12 +100,21 @@ impl<'a> Checker<'a> {
         let policy = self.env.library == Library::Policy;
         let variables = self.scope.iter().map(|local| local.name).chain(self.env.first_names());
         let word = FOREIGN_WORDS.iter().find(|(word, _)| *word == name).map(|(_, meant)| *meant);
-        let near = word.or(foreign.filter(|_| policy)).or_else(|| did_you_mean(name, variables));
+        let near = word.or(foreign.filter(|_| policy)).or_else(|| {
+            let known = NOTHING.contains(&name) || is_environment_name(name);
+            did_you_mean(name, variables).filter(|_| !known)
+        });
         found = match near {
             Some(near) => {
                 let near = near.to_owned();
                 found.with_help(format!("did you mean `{near}`?")).with_fix_at(false, Some(span), near)
             }
+            None if NOTHING.contains(&name) => {
+                found.with_help("a missing value is an error, not null; ask with `has(…)`")
+            }
+            None if is_environment_name(name) => found.with_help(
+                "there are no environment variables here; write a variable of the policy, or put a text in quotes",
+            ),
             None if self.is_function(name) => {
                 found.with_help(format!("`{name}` is a function; call it, e.g. `{name}(…)`"))
             }

@@ -1,7 +1,7 @@
 //! Operators of other languages: said once, with the operator of CEL that is meant, and read as that.
 
 use super::super::CEL_SYNTAX;
-use super::super::ast::{BinaryOp, ExprId, ExprKind, UnaryOp};
+use super::super::ast::{BinaryOp, ExprId, ExprKind, Literal, UnaryOp};
 use super::super::check::MACROS;
 use super::super::lexer::{Symbol, Token, TokenKind};
 use super::Parser;
@@ -179,8 +179,21 @@ impl Parser<'_> {
             Operator::Known(operator) => self.push(ExprKind::Binary(operator, left, right), span),
             Operator::Foreign(operator, at) => {
                 let symbol = operator.symbol();
-                self.no_operator(at, &format!("write `{symbol}`"), vec![edit(at, symbol)]);
-                self.push(ExprKind::Binary(operator, left, right), span)
+                let help = match operator {
+                    BinaryOp::And | BinaryOp::Or if self.is_sign(at) && self.is_number(right) => {
+                        "there are no operators for bits; to join two conditions write `&&` or `||`"
+                    }
+                    BinaryOp::Equal | BinaryOp::NotEqual if self.is_literal(right, &Literal::Null) => {
+                        "a missing value is an error, not null; ask with `has(…)`"
+                    }
+                    _ => {
+                        self.no_operator(at, &format!("write `{symbol}`"), vec![edit(at, symbol)]);
+                        return self.push(ExprKind::Binary(operator, left, right), span);
+                    }
+                };
+                let message = format!("`{}` is no operator", self.slice(at));
+                self.diagnostics.push(Diagnostic::new(&CEL_SYNTAX, at, message).with_help(help));
+                self.push(ExprKind::Broken, span)
             }
             Operator::Method(name, negated, at) => {
                 let not = if negated { "!" } else { "" };
@@ -213,6 +226,26 @@ impl Parser<'_> {
                 let inside = self.push(ExprKind::Binary(BinaryOp::In, left, right), span);
                 self.push(ExprKind::Unary(UnaryOp::Not, inside), span)
             }
+        }
+    }
+
+    /// True for one sign such as `&`, not a word such as `and`.
+    fn is_sign(&self, at: Span) -> bool {
+        matches!(self.slice(at), "&" | "|")
+    }
+
+    fn is_literal(&self, id: ExprId, literal: &Literal) -> bool {
+        matches!(self.ast.kind(id), ExprKind::Literal(other) if other == literal)
+    }
+
+    /// True for a number, or one that is compared with something.
+    fn is_number(&self, id: ExprId) -> bool {
+        match self.ast.kind(id) {
+            ExprKind::Literal(Literal::Int(_) | Literal::Uint(_)) => true,
+            ExprKind::Binary(operator, left, _) if operator.binding() == BinaryOp::Equal.binding() => {
+                matches!(self.ast.kind(*left), ExprKind::Literal(Literal::Int(_) | Literal::Uint(_)))
+            }
+            _ => false,
         }
     }
 

@@ -31,6 +31,9 @@ const RESERVED: &[&str] = &[
 /// Words that are no names of fields either.
 const KEYWORDS: &[&str] = &["false", "in", "null", "true"];
 
+/// Reserved words that begin a statement of other languages.
+const STATEMENTS: &[&str] = &["const", "for", "function", "if", "let", "return", "var", "while"];
+
 impl Parser<'_> {
     /// Says that a keyword cannot be a field, and passes over it.
     fn keyword_field(&mut self, token: Token) {
@@ -157,8 +160,18 @@ impl Parser<'_> {
         }
         if &*text == "in" || RESERVED.contains(&&*text) {
             let message = format!("`{text}` is a reserved word");
-            let help = "use another name; an expression has neither statements nor declarations";
+            let help = match &*text {
+                "if" => "write `condition ? value : other`, or the condition alone",
+                _ => "use another name; an expression has neither statements nor declarations",
+            };
             self.diagnostics.push(Diagnostic::new(&CEL_SYNTAX, token.span, message).with_help(help));
+            if STATEMENTS.contains(&&*text) {
+                // What follows is a part of it.
+                while self.peek().kind != TokenKind::End {
+                    self.advance();
+                }
+                self.failed_at = Some(self.at);
+            }
             return self.push(ExprKind::Broken, token.span);
         }
         if self.eat(Symbol::OpenParen).is_some() {
@@ -174,7 +187,7 @@ impl Parser<'_> {
     pub(super) fn postfixed(&mut self, mut operand: ExprId) -> ExprId {
         loop {
             let start = self.span(operand).start;
-            if self.eat(Symbol::Dot).is_some() {
+            if self.dot() {
                 let optional = self.eat(Symbol::Question).is_some();
                 let token = self.peek();
                 let field: Box<str> = match token.kind {

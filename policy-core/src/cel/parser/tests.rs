@@ -111,7 +111,7 @@ fn several_faults_of_one_expression_are_found() {
     assert_eq!(read("(a && b").1, ["7..7 TP201 the expression ends where `)` is expected"]);
     assert_eq!(read("[1, 2) == x").1, ["5..6 TP201 expected `,` or `]`, found `)`"]);
     assert_eq!(read("a b").1, ["2..3 TP201 expected an operator or the end of the expression, found `b`"]);
-    assert_eq!(read("a == 'x").1, ["5..7 TP201 the text `'x` has no closing quote"]);
+    assert_eq!(read("a == 'x").1, ["5..7 TP201 the text that begins here has no closing quote"]);
     assert_eq!(
         read("a ? b").1,
         ["5..5 TP201 the expression ends where `:` and the value for the other case is expected"]
