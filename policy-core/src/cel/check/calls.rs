@@ -284,7 +284,9 @@ impl<'a> Checker<'a> {
 
     /// The first date without quotes in a part of the expression, `2026-01-31`: a subtraction.
     fn date_in(&self, span: Span) -> Option<&'a str> {
-        let text = self.text.get(span.to_range())?;
+        // A slip stands in a short part. Parts of a long chain, which each hold the one before, are not searched.
+        const LONGEST: usize = 256;
+        let text = self.text.get(span.to_range()).filter(|text| text.len() <= LONGEST)?;
         let digits =
             |part: &str, count: usize| part.len() == count && part.bytes().all(|it| it.is_ascii_digit());
         text.split([' ', '(', ')', ',', '<', '>', '=']).find(|word| {
