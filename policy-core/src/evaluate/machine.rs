@@ -69,7 +69,7 @@ enum Progress {
 }
 
 impl<'r, M: Mode> Evaluation<'r, M> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(
         program: &'r Program,
         code: &'r PhaseCode,

@@ -8,9 +8,11 @@ use crate::phase::Phase;
 use crate::run::RunState;
 use crate::trace::Trace;
 
+// In place: between a caller in another crate and the machine, each layer that stays a call costs as much as a decision
+// (13.8 ns for the guide's policy, 8.9 in place).
 impl Program {
     /// Begins the on_tcp_connect phase of one connection.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn on_tcp_connect<'r>(&'r self, facts: &'r Facts<'r>) -> Evaluation<'r> {
         self.run(Phase::OnTcpConnect, facts)
@@ -28,14 +30,14 @@ impl Program {
 
     /// Begins a phase of a connection or request of which no other has run. A phase without rules ends at once, without
     /// a decision.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn run<'r>(&'r self, phase: Phase, facts: &'r Facts<'r>) -> Evaluation<'r> {
         self.run_from(phase, facts, RunState::default())
     }
 
     /// Begins a phase with what another one has left: [`RunState::into_next_phase`], [`RunState::for_target`].
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn run_from<'r>(&'r self, phase: Phase, facts: &'r Facts<'r>, state: RunState) -> Evaluation<'r> {
         self.begin(phase, facts, state, Specialised::default())
@@ -65,7 +67,7 @@ impl Program {
     }
 
     /// Begins a phase in a mode.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn begin<'r, M: Mode>(
         &'r self,
         phase: Phase,
