@@ -1,7 +1,7 @@
 //! Instructions, and the lowering that actions write them with.
 //!
-//! Instructions are control flow, and `Act`: what an action does stands behind [`Execute`], in the action's file.
-//! Actions that do the same for every connection become instructions of their own ([`Execute::always`]).
+//! Instructions are control flow, and `Act`: what an action does stands behind `run::Execute`, in the action's file.
+//! Actions that do the same for every connection become instructions of their own (`always`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
