@@ -6,16 +6,19 @@
 //! reload, a dry run and a test take the same way, and refuse with the same words.
 
 mod meter;
+mod state;
 mod trail;
 mod verdict;
 
 use crate::compile::Program;
-use crate::evaluate::{AsWritten, Evaluation, Mode, RunState, Specialised, Suspended, Trace};
+use crate::evaluate::{AsWritten, Evaluation, Mode, RunState, Specialised, Trace};
 use crate::exchange::{ActionId, Effect, ForwardFailure, Reply, Step};
 use crate::facts::Facts;
 use crate::outcome::{Fault, Outcome};
 use crate::phase::Phase;
 use crate::url::EndpointUrl;
+
+use state::{Arrival, End, Forwarding, Frame, Next, Pending, Refusal, Stop, Visit, Why};
 
 pub use meter::{Meter, Steps};
 pub use trail::{Logs, Trail};
@@ -127,123 +130,6 @@ pub struct Journey<'n, N: Endpoints, B, M = Specialised> {
     /// Runs that are over and decided nothing, where runs are traced.
     passed: Vec<Visit<N::Endpoint, M>>,
     end: Option<End<N::Endpoint, M>>,
-}
-
-/// What the host is about to do.
-#[derive(Debug)]
-enum Pending<E> {
-    Nothing,
-    /// Others go first.
-    Forward {
-        url: EndpointUrl,
-        has_fallback: bool,
-    },
-    /// The server behind an endpoint is reached; true for the endpoint where the connection came in.
-    Reach {
-        endpoint: E,
-        is_entry: bool,
-    },
-}
-
-/// A policy that waits for a forward.
-#[derive(Debug)]
-struct Frame<E, M> {
-    visit: Visit<E, M>,
-    /// The last test of the address that was seen.
-    tested: Option<(ActionId, bool)>,
-    forwarding: Option<Forwarding<E>>,
-    /// What became of a forward that was handed over.
-    taken: Option<Arrival<E, M>>,
-}
-
-/// A forward that is under way.
-#[derive(Debug)]
-struct Forwarding<E> {
-    /// The target, where several endpoints share it.
-    shared: Option<EndpointUrl>,
-    /// Endpoints that may be tried yet, and how many of them.
-    pool: Vec<E>,
-    tries: usize,
-    parts: u32,
-    /// The policy goes on if it fails.
-    has_fallback: bool,
-    /// Length of the trail before it.
-    trail: usize,
-}
-
-/// One run of a policy on the way.
-#[derive(Debug)]
-struct Visit<E, M> {
-    endpoint: E,
-    /// The target that led here; `None` where the connection comes in.
-    url: Option<EndpointUrl>,
-    /// Which of the endpoint's policies.
-    policy: usize,
-    /// Its place in the order in which policies begin.
-    order: usize,
-    /// Endpoints that wait for it.
-    depth: usize,
-    /// INVARIANT: there but while it runs.
-    run: Option<Suspended<M>>,
-}
-
-/// What became of an endpoint that was entered.
-#[derive(Debug)]
-enum Arrival<E, M> {
-    Reached,
-    Refused(Box<Refusal<E, M>>),
-    Failed(ForwardFailure),
-}
-
-/// Who refused, and in what words.
-#[derive(Debug)]
-struct Refusal<E, M> {
-    /// The run of the policy that decided; of an endpoint that was left, the last one.
-    visit: Option<Visit<E, M>>,
-    why: Why,
-}
-
-/// Why a connection is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Why {
-    /// Its run says it.
-    Run,
-    /// A policy could not be loaded.
-    NotLoaded(String),
-    /// A policy may not take what it would.
-    OverBudget { policy: verdict::PolicyName, reason: String },
-    /// Nothing ended it where it came in, and there is no server.
-    NoUpstream,
-    /// The server where it came in is not reached.
-    NotReached,
-}
-
-#[derive(Debug)]
-enum End<E, M> {
-    /// The run that decided where it came in, and whether the endpoint's own server took the connection.
-    Admitted {
-        visit: Option<Visit<E, M>>,
-        upstream: bool,
-    },
-    Refused(Refusal<E, M>),
-}
-
-/// What the journey does next by itself.
-enum Next<E, M> {
-    /// Run a policy, or leave the endpoint behind its last one.
-    Begin { endpoint: E, url: Option<EndpointUrl>, policy: usize },
-    /// Forward for the endpoint on top.
-    Forward { url: EndpointUrl, has_fallback: bool },
-    /// Tell whoever forwarded.
-    Arrived(Arrival<E, M>),
-    /// Wait for the host.
-    Leg(Leg),
-}
-
-/// Where a run stops.
-enum Stop {
-    Forward { url: EndpointUrl, has_fallback: bool },
-    Done(Outcome),
 }
 
 impl<'n, N: Endpoints, B: Meter<N::Endpoint>> Journey<'n, N, B> {

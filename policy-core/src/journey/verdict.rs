@@ -1,6 +1,7 @@
 //! Who decided, and why: answered cold, from runs that are over.
 
-use super::{End, Endpoints, Journey, Policy, Refusal, Visit, Why};
+use super::state::{End, Refusal, Visit, Why};
+use super::{Endpoints, Journey, Policy};
 use crate::compile::Program;
 use crate::digest::Digest;
 use crate::evaluate::{Evaluation, Mode};
