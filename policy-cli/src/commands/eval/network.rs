@@ -321,6 +321,13 @@ impl Network {
         if decided != verdict {
             return Err(disagree(decided.decision, verdict.decision));
         }
+        let last = written.trail().iter().last().map_or(entry, |(_, place)| *place);
+        // What this version does not run is no answer about the connection.
+        if let Some(node) = self.node(last)
+            && let Some(Err(why)) = &node.policy
+        {
+            return Err(Failure::Usage(format!("the endpoint `{}`: {why}", printable(&node.name))));
+        }
         // A URL may be one of many that an endpoint serves.
         let name = match &given {
             Some(url) => url.to_string(),
@@ -341,7 +348,6 @@ impl Network {
         let trail: Vec<(EndpointUrl, Place)> =
             written.trail().iter().map(|(url, place)| (url.clone(), *place)).collect();
         let admitted = written.is_admitted();
-        let last = trail.last().map_or(entry, |(_, place)| *place);
         let upstream = self.node(last).and_then(|node| node.upstream.clone()).filter(|_| admitted);
         let target = trail.last().map(|(url, _)| url.clone()).filter(|_| verdict.decision == "forward");
         let others = trail
