@@ -170,7 +170,7 @@ pub(crate) trait ActionType: Sized {
     const RESULTS: &'static [variables::Declared] = &[];
     /// The rest of it.
     const MORE_RESULTS: &'static [&'static [variables::Declared]] = &[];
-    /// Where this version runs it.
+    /// Where it has a step; hosts of this version run on_tcp_connect.
     const RUNS: PhaseSet = PhaseSet::NONE;
     /// What is said of it with `enforce: false` where nothing reads its results.
     const IDLE: &'static str = "refuses nobody, and nothing looks at its result";
@@ -275,7 +275,7 @@ pub struct ActionDoc {
     pub fields: Vec<FieldDoc>,
     /// What later expressions can read of it, by path, and the fields of records in it.
     pub results: Vec<&'static str>,
-    /// Where this version runs it.
+    /// Where it compiles; which phases run is the host's to say ([`crate::compile::CompileOptions::phases`]).
     pub runs: PhaseSet,
     /// The page, as Markdown.
     pub page: &'static str,

@@ -163,6 +163,17 @@ mod tests {
     }
 
     #[test]
+    fn every_phase_compiles_for_a_host_that_asks_for_it() {
+        let text = "on_http_request: [{expressions: [\"req.method == 'GET'\"], actions: [{type: log, config: {metadata: {a: b}}}, {type: deny}]}]";
+        let policy = load_policy(&Source::new("p.yml", text), &CheckOptions::default()).0.expect("no errors");
+        let options = CompileOptions { phases: PhaseSet::of(&Phase::ALL), ..CompileOptions::default() };
+        let listing = compile(&policy, &options).expect("compiles").listing().to_string();
+        assert!(listing.contains("on_http_request: 1 rule") && listing.contains("deny"), "{listing}");
+        let found = compile(&policy, &CompileOptions::default()).expect_err("no host runs it");
+        assert_eq!(found.iter().map(|item| item.code.id).collect::<Vec<_>>(), ["TP601"]);
+    }
+
+    #[test]
     fn a_program_over_its_budget_is_refused_whole() {
         let policy = checked("{type: restrict-ips, config: {allow: [10.0.0.0/8, 192.0.2.0/24]}}");
         let options = CompileOptions { table: TableLimits { bytes: 16 }, ..CompileOptions::default() };

@@ -14,6 +14,7 @@ use std::path::Path;
 
 use policy_core::actions::{ActionDoc, Ends, NAMES, PROVIDERS, documentation};
 use policy_core::cel::functions;
+use policy_core::compile::CompileOptions;
 use policy_core::ip_policies;
 use policy_core::phase::{Phase, PhaseSet};
 use policy_core::url::Scheme;
@@ -71,6 +72,12 @@ fn replace_tables(path: &Path, tables: &[(&str, String)]) {
     assert!(page == wanted, "{} is out of date; run with BLESS=1", path.display());
 }
 
+/// The phases in which hosts of this version run an action.
+fn running(action: &ActionDoc) -> Vec<String> {
+    let hosts = CompileOptions::default().phases;
+    action.runs.iter().filter(|phase| hosts.contains(*phase)).map(|phase| format!("`{phase}`")).collect()
+}
+
 /// Phases, protocols and whether it ends the phase.
 fn action_facts(action: &ActionDoc) -> String {
     let phases: Vec<_> = action.phases.iter().map(|phase| format!("`{phase}`")).collect();
@@ -85,7 +92,7 @@ fn action_facts(action: &ActionDoc) -> String {
         Ends::Sometimes(when) => when.to_owned(),
         _ => panic!("say what it means"),
     };
-    let runs: Vec<_> = action.runs.iter().map(|phase| format!("`{phase}`")).collect();
+    let runs = running(action);
     let runs = match &*runs {
         [] => "no, it is checked only".to_owned(),
         phases => format!("in {}", phases.join(", ")),
@@ -149,7 +156,7 @@ fn result_table(action: &ActionDoc) -> String {
 fn running_table() -> String {
     let mut out = String::from("| action | phases |\n|---|---|\n");
     for action in NAMES.iter().filter_map(|name| documentation(name)) {
-        let phases: Vec<_> = action.runs.iter().map(|phase| format!("`{phase}`")).collect();
+        let phases = running(&action);
         if !phases.is_empty() {
             writeln!(out, "| `{}` | {} |", action.name, phases.join(", ")).expect("a text");
         }

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::{ActionType, CONNECT_PHASE, CONNECT_REQUEST_PHASES, Ends};
+use super::{ActionType, CONNECT_REQUEST_PHASES, Ends};
 use crate::ir::Lowering;
 use crate::outcome::Ending;
 use crate::phase::PhaseSet;
@@ -23,7 +23,7 @@ impl ActionType for CloseConnection {
     const PHASES: PhaseSet = CONNECT_REQUEST_PHASES;
     const ENDS: Ends = Ends::Always;
     const FIELDS: Declared = &[];
-    const RUNS: PhaseSet = CONNECT_PHASE;
+    const RUNS: PhaseSet = Self::PHASES;
     const PAGE: &'static str = include_str!("../../../docs/actions/close-connection.md");
 
     fn read<'d>(_: &Fields<'d>, _: &Context<'_, 'd>) -> Option<Self> {

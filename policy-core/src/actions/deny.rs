@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{ActionType, CONNECT_PHASE, CONNECT_REQUEST_PHASES, Ends, NO_EFFECT};
+use super::{ActionType, CONNECT_REQUEST_PHASES, Ends, NO_EFFECT};
 use crate::diagnostic::Diagnostic;
 use crate::ir::Lowering;
 use crate::outcome::Ending;
@@ -36,7 +36,7 @@ impl ActionType for Deny {
     const PHASES: PhaseSet = CONNECT_REQUEST_PHASES;
     const ENDS: Ends = Ends::Always;
     const FIELDS: Declared = &[&STATUS_CODE];
-    const RUNS: PhaseSet = CONNECT_PHASE;
+    const RUNS: PhaseSet = Self::PHASES;
     const PAGE: &'static str = include_str!("../../../docs/actions/deny.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {

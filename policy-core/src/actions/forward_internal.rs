@@ -8,9 +8,7 @@ mod slips;
 
 use slips::{OTHER_ALPHABET, filled_in, odd_part, odd_url, part_span, wrong_port};
 
-use super::{
-    ActionType, CONNECT_PHASE, CONNECT_REQUEST_PHASES, CONTINUE, Ends, ON_ERROR, OnError, WRONG_PROTOCOL,
-};
+use super::{ActionType, CONNECT_REQUEST_PHASES, CONTINUE, Ends, ON_ERROR, OnError, WRONG_PROTOCOL};
 use crate::cel::{Expression, FieldType, State, TemplatePart};
 use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
 use crate::ir::Lowering;
@@ -84,7 +82,7 @@ impl ActionType for ForwardInternal {
         &[("binding", "the host name decides the binding; remove this field")];
     const RESULTS: &'static [variables::Declared] =
         &[run::URL.declared(), run::ERROR_CODE.declared(), run::ERROR_MESSAGE.declared()];
-    const RUNS: PhaseSet = CONNECT_PHASE;
+    const RUNS: PhaseSet = Self::PHASES;
     const GOES_ON: Option<&'static str> = Some("this one goes on if it fails");
     const PAGE: &'static str = include_str!("../../../docs/actions/forward-internal.md");
 

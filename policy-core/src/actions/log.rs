@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{ANY_PHASE, ActionType, CONNECT_PHASE};
+use super::{ANY_PHASE, ActionType};
 use crate::cel::{Map, Unrendered};
 use crate::exchange::{Effect, LogId, Reply};
 use crate::ir::Lowering;
@@ -45,7 +45,7 @@ impl ActionType for Log {
     const PHASES: PhaseSet = ANY_PHASE;
     const FIELDS: Declared = &[&METADATA];
     const RESULTS: &'static [variables::Declared] = &[METADATA_RESULT.declared()];
-    const RUNS: PhaseSet = CONNECT_PHASE;
+    const RUNS: PhaseSet = Self::PHASES;
     const PAGE: &'static str = include_str!("../../../docs/actions/log.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {

@@ -81,7 +81,7 @@ impl ActionType for RestrictIps {
         run::ERROR_CODE.declared(),
         run::ERROR_MESSAGE.declared(),
     ];
-    const RUNS: PhaseSet = super::CONNECT_PHASE;
+    const RUNS: PhaseSet = Self::PHASES;
     const PAGE: &'static str = include_str!("../../../docs/actions/restrict-ips.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {

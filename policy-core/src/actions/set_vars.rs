@@ -7,7 +7,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{ANY_PHASE, ActionType, CONNECT_PHASE};
+use super::{ANY_PHASE, ActionType};
 use crate::cel::{Earlier as _, Expression, Shape, State, Type, Unrendered};
 use crate::diagnostic::Diagnostic;
 use crate::flow::Flow;
@@ -39,7 +39,7 @@ impl ActionType for SetVars {
     const NAME: &'static str = "set-vars";
     const PHASES: PhaseSet = ANY_PHASE;
     const FIELDS: Declared = &[&VARS];
-    const RUNS: PhaseSet = CONNECT_PHASE;
+    const RUNS: PhaseSet = Self::PHASES;
     const PAGE: &'static str = include_str!("../../../docs/actions/set-vars.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {

@@ -78,3 +78,42 @@ impl Program {
         Evaluation::new(self, self.code(phase), facts, state, mode)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{CheckOptions, load_policy};
+    use crate::compile::{CompileOptions, compile};
+    use crate::exchange::Reply;
+    use crate::outcome::Outcome;
+    use crate::phase::PhaseSet;
+    use crate::source::Source;
+
+    #[test]
+    fn results_outlive_the_phase_and_variables_do_not() {
+        let text = "
+on_tcp_connect:
+- actions:
+  - {type: restrict-ips, config: {enforce: false, allow: [10.0.0.0/8, '2001:db8::/32']}}
+  - {type: set-vars, config: {vars: [{site: 'from ${conn.client_ip}'}]}}
+on_http_request:
+- expressions: [\"actions.ngrok.restrict_ips.action == 'deny'\", '!has(vars.site)']
+  actions: [{type: deny}]
+";
+        let (policy, found) = load_policy(&Source::new("p.yml", text), &CheckOptions::default());
+        let options = CompileOptions { phases: PhaseSet::of(&Phase::ALL), ..CompileOptions::default() };
+        let program = compile(&policy.unwrap_or_else(|| panic!("{found:?}")), &options).expect("compiles");
+        let facts = Facts::new([192, 0, 2, 1].into());
+        let mut connect = program.run_from(Phase::OnTcpConnect, &facts, RunState::with_steps(9_000));
+        assert_eq!(connect.run(|_, _| Reply::Logged), Outcome::Upstream);
+        let request =
+            |state: RunState| program.run_from(Phase::OnHttpRequest, &facts, state).run(|_, _| Reply::Logged);
+        let state = connect.into_state();
+        assert!(state.steps_left() < 9_000, "values take steps");
+        let target = state.for_target();
+        assert_eq!(target.steps_left(), state.steps_left());
+        assert!(matches!(request(state.into_next_phase()), Outcome::Denied { .. }));
+        // A target's policy knows nothing of what the policy that forwards has found.
+        assert!(matches!(request(target), Outcome::Failed { .. }));
+    }
+}
