@@ -109,7 +109,7 @@ async fn judge_within<D: Dial>(
 ) -> Option<(Route, Option<D::Stream>)> {
     let entry = Place::from_entry(world, entry)?;
     let map = Map { world, dial };
-    let mut journey = Journey::new(&map, facts, budget);
+    let mut journey = map.journey(facts, budget);
     let mut leg = journey.start(entry.clone());
     let (mut reached, mut unreached) = (None, Vec::new());
     loop {
@@ -128,7 +128,7 @@ async fn judge_within<D: Dial>(
                         journey.reached()
                     }
                     Err(error) => {
-                        let why = format!(" ({upstream}: {error})");
+                        let why = format!("{upstream}: {error}");
                         if !unreached.contains(&upstream) {
                             unreached.push(upstream);
                         }
@@ -156,12 +156,13 @@ async fn judge_within<D: Dial>(
     Some((route, stream))
 }
 
-/// The decision alone, up to the first server that is to be reached: what [`judge`] begins with. For measurements.
+/// The decision alone, up to the first server that is to be reached: the same journey as that of [`judge`], without what
+/// comes behind. For measurements.
 /// `None` if the generation has no such endpoint.
 pub fn first_leg<D: Dial>(world: World<'_>, entry: Entry<'_>, facts: &Facts<'_>, dial: &D) -> Option<Leg> {
     let entry = Place::from_entry(world, entry)?;
     let map = Map { world, dial };
-    Some(Journey::new(&map, facts, Budget::of_connection()).start(entry))
+    Some(map.journey(facts, Budget::of_connection()).start(entry))
 }
 
 /// An endpoint on the way.
@@ -211,6 +212,13 @@ struct Map<'w, D> {
     dial: &'w D,
 }
 
+impl<'w, D: Dial> Map<'w, D> {
+    /// The way of a connection, as the edge goes it.
+    fn journey<'m>(&'m self, facts: &'m Facts<'m>, budget: Budget) -> Journey<'m, Self, Budget> {
+        Journey::new(self, facts, budget)
+    }
+}
+
 impl<D: Dial> Endpoints for Map<'_, D> {
     type Endpoint = Place;
 
@@ -257,7 +265,7 @@ impl<D: Dial> Endpoints for Map<'_, D> {
 
     fn forbids(&self, from: &Place, target: &EndpointUrl) -> Option<String> {
         let from = from.online().filter(|from| !self.world.may_forward(from, target))?;
-        Some(format!(" ({target}, by a policy of authtoken {})", from.owner.credential))
+        Some(format!("{target}, by a policy of authtoken {}", from.owner.credential))
     }
 
     fn max_hops(&self) -> u32 {

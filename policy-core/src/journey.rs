@@ -46,7 +46,7 @@ pub trait Endpoints {
     /// True if there is a server behind the endpoint: a connection that its policies leave goes there.
     fn has_upstream(&self, endpoint: &Self::Endpoint) -> bool;
 
-    /// Why a policy of an endpoint may not forward to a target; `None` if it may.
+    /// Why a policy of an endpoint may not forward to a target, in words that a reason has in brackets; `None` if it may.
     fn forbids(&self, from: &Self::Endpoint, target: &EndpointUrl) -> Option<String> {
         let _ = (from, target);
         None
@@ -170,8 +170,11 @@ impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'n, N, 
         }
     }
 
-    /// Runs to the first leg that the host takes.
+    /// Runs to the first leg that the host takes. A journey is made once.
     pub fn start(&mut self, entry: N::Endpoint) -> Leg {
+        if self.begun > 0 || self.end.is_some() || !matches!(self.pending, Pending::Nothing) {
+            return self.out_of_order();
+        }
         self.proceed(Next::Begin { endpoint: entry, url: None, policy: 0 })
     }
 
@@ -188,7 +191,7 @@ impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'n, N, 
         self.answered(true)
     }
 
-    /// The server was not reached, for a reason in words.
+    /// The server was not reached, for a reason in words, which the verdict has in brackets.
     pub fn not_reached(&mut self, why: String) -> Leg {
         self.detail = Some(why);
         self.answered(false)
@@ -227,6 +230,7 @@ impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'n, N, 
 
     /// A host that answers what it was not asked lets nothing pass.
     fn out_of_order(&mut self) -> Leg {
+        self.pending = Pending::Nothing;
         if self.end.is_none() {
             let why = Why::NotLoaded(Fault::OutOfOrder.to_string());
             self.end = Some(End::Refused(Refusal { visit: None, why }));

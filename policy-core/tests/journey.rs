@@ -98,7 +98,7 @@ impl Endpoints for Map<'_> {
     }
 
     fn forbids(&self, from: &Number, target: &EndpointUrl) -> Option<String> {
-        (self.net.spec(*from).only_p1 && target.host() != "p1.internal").then(|| " (forbidden)".to_owned())
+        (self.net.spec(*from).only_p1 && target.host() != "p1.internal").then(|| "forbidden".to_owned())
     }
 
     fn max_hops(&self) -> u32 {
@@ -298,7 +298,7 @@ macro_rules! drive {
                 Leg::Pause => $journey.go_on(),
                 Leg::Reach(_) => match $net.answers(*$journey.reaching().expect("an endpoint")) {
                     true => $journey.reached(),
-                    false => $journey.not_reached(" (it is down)".to_owned()),
+                    false => $journey.not_reached("it is down".to_owned()),
                 },
             };
         }
@@ -413,4 +413,8 @@ fn a_host_that_answers_what_it_was_not_asked_lets_nothing_pass() {
     assert!(matches!(right.start(1), Leg::Reach(_)));
     assert_eq!((right.reached(), right.is_admitted()), (Leg::Done, true));
     assert_eq!((right.reached(), right.is_admitted()), (Leg::Done, true), "the end stays");
+    let mut twice = Journey::new(&map, &facts, Steps::default());
+    assert!(matches!(twice.start(1), Leg::Reach(_)));
+    assert_eq!((twice.start(1), twice.is_admitted()), (Leg::Done, false));
+    assert_eq!((twice.reached(), twice.is_admitted()), (Leg::Done, false), "the refusal stays");
 }

@@ -1,4 +1,5 @@
-//! The decision of the edge, from the accepted connection to the server that is to be reached, beside the engine alone.
+//! The decision of the edge, from the accepted connection to the server that is to be reached, beside the engine alone:
+//! the journey that the edge makes, without the words of its verdict.
 
 use std::fmt::Write as _;
 use std::hint::black_box;

@@ -47,7 +47,7 @@ fn decide(generation: &Generation, online: &OnlineEndpoints, client: &str) -> (u
     let mut decided = None;
     let counted = measure(|| {
         let facts = facts(generation, client);
-        let mut journey = Journey::new(&map, &facts, Budget::of_connection());
+        let mut journey = map.journey(&facts, Budget::of_connection());
         decided = Some(match journey.start(Place::Public(0)) {
             Leg::Reach(_) => "forward",
             Leg::Done if !journey.is_admitted() => "deny",

@@ -105,12 +105,12 @@ impl<N: Endpoints, B, M: Mode> Journey<'_, N, B, M> {
         let failed_forward = matches!(said, Some((_, Outcome::Failed { fault: Fault::Forward { .. }, .. })));
         let mut verdict =
             said.map_or_else(|| Verdict::unjudged("the endpoint has no policy"), |(verdict, _)| verdict);
-        let detail = self.detail.as_deref().unwrap_or_default();
+        let detail = self.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
         match &end {
             End::Admitted { upstream: true, .. } => verdict.decision = "upstream",
             End::Admitted { .. } => {}
             End::Refused(Refusal { why, .. }) => match why {
-                Why::Run if failed_forward => verdict.reason.push_str(detail),
+                Why::Run if failed_forward => verdict.reason.push_str(&detail),
                 Why::Run => {}
                 Why::NotLoaded(reason) => verdict = Verdict::unjudged(reason),
                 Why::OverBudget { policy, reason } => {
