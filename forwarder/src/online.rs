@@ -6,14 +6,14 @@
 
 mod owner;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use jiff::Timestamp;
 use policy_core::compile::Program;
+use policy_core::resolve::UrlMap;
 use policy_core::url::{Binding, EndpointUrl};
 use tokio_util::sync::CancellationToken;
 
@@ -91,18 +91,18 @@ impl fmt::Display for Taken {
 /// All of them.
 #[derive(Debug, Default)]
 pub struct OnlineEndpoints {
-    table: RwLock<HashMap<EndpointUrl, Vec<Arc<Online>>>>,
-    /// URLs in the table, written with it: where there is none, nobody waits for the lock.
-    urls: AtomicUsize,
+    table: RwLock<UrlMap<Vec<Arc<Online>>>>,
+    /// True if there is one, written with the table: where there is none, nobody waits for the lock.
+    any: AtomicBool,
 }
 
 impl OnlineEndpoints {
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<EndpointUrl, Vec<Arc<Online>>>> {
+    fn read(&self) -> RwLockReadGuard<'_, UrlMap<Vec<Arc<Online>>>> {
         // No code panics while it holds the lock.
         self.table.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, HashMap<EndpointUrl, Vec<Arc<Online>>>> {
+    fn write(&self) -> RwLockWriteGuard<'_, UrlMap<Vec<Arc<Online>>>> {
         self.table.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -112,7 +112,7 @@ impl OnlineEndpoints {
     /// [`Taken`]; then nothing has changed.
     pub fn enter(&self, endpoint: Arc<Online>) -> Result<(), Taken> {
         let mut table = self.write();
-        let members = table.entry(endpoint.url.clone()).or_default();
+        let members = table.get_or_insert_with(&endpoint.url, Vec::new);
         // Those of a session that has ended are gone, though it has not said so yet.
         members.retain(|member| {
             let ended = member.opener.why_closed().is_some();
@@ -130,7 +130,7 @@ impl OnlineEndpoints {
             }
         }
         members.push(endpoint);
-        self.urls.store(table.len(), Ordering::Release);
+        self.any.store(!table.is_empty(), Ordering::Release);
         Ok(())
     }
 
@@ -144,23 +144,18 @@ impl OnlineEndpoints {
                 table.remove(&endpoint.url);
             }
         }
-        self.urls.store(table.len(), Ordering::Release);
+        self.any.store(!table.is_empty(), Ordering::Release);
     }
 
     /// The members of the most specific URL that covers a target, and that URL; only internal ones.
     #[must_use]
     pub fn covering(&self, target: &EndpointUrl) -> Option<(EndpointUrl, Vec<Arc<Online>>)> {
-        if self.urls.load(Ordering::Acquire) == 0 {
+        if !self.any.load(Ordering::Acquire) {
             return None;
         }
         let table = self.read();
-        let exact = table.get(target).map(|members| (target.clone(), members));
-        // A target may itself be written with a star; it covers no more than itself.
-        let found = exact.or_else(|| {
-            target.wildcards().find_map(|wildcard| table.get(&wildcard).map(|members| (wildcard, members)))
-        });
-        let (url, members) = found?;
-        (members.first()?.binding == Binding::Internal).then(|| (url, members.clone()))
+        let (url, members) = table.serving(target)?;
+        (members.first()?.binding == Binding::Internal).then(|| (url.clone(), members.clone()))
     }
 
     /// All endpoints, in the order in which they came online.
@@ -174,7 +169,7 @@ impl OnlineEndpoints {
     /// True if an endpoint is online at exactly this URL.
     #[must_use]
     pub fn has(&self, url: &EndpointUrl) -> bool {
-        self.read().contains_key(url)
+        self.read().get(url).is_some()
     }
 }
 

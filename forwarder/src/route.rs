@@ -109,8 +109,8 @@ async fn judge_within<D: Dial>(
 ) -> Option<(Route, Option<D::Stream>)> {
     let entry = Place::from_entry(world, entry)?;
     let map = Map { world, dial };
-    let mut journey = map.journey(facts, budget);
-    let mut leg = journey.start(entry.clone());
+    let mut journey = map.journey(facts, budget, entry.clone());
+    let mut leg = journey.start();
     let (mut reached, mut unreached) = (None, Vec::new());
     loop {
         leg = match leg {
@@ -162,7 +162,7 @@ async fn judge_within<D: Dial>(
 pub fn first_leg<D: Dial>(world: World<'_>, entry: Entry<'_>, facts: &Facts<'_>, dial: &D) -> Option<Leg> {
     let entry = Place::from_entry(world, entry)?;
     let map = Map { world, dial };
-    Some(map.journey(facts, Budget::of_connection()).start(entry))
+    Some(map.journey(facts, Budget::of_connection(), entry).start())
 }
 
 /// An endpoint on the way.
@@ -214,8 +214,13 @@ struct Map<'w, D> {
 
 impl<'w, D: Dial> Map<'w, D> {
     /// The way of a connection, as the edge goes it.
-    fn journey<'m>(&'m self, facts: &'m Facts<'m>, budget: Budget) -> Journey<'m, Self, Budget> {
-        Journey::new(self, facts, budget)
+    fn journey<'m>(
+        &'m self,
+        facts: &'m Facts<'m>,
+        budget: Budget,
+        entry: Place,
+    ) -> Journey<'m, Self, Budget> {
+        Journey::new(self, facts, budget, entry)
     }
 }
 
@@ -224,17 +229,16 @@ impl<D: Dial> Endpoints for Map<'_, D> {
 
     fn serving(&self, target: &EndpointUrl) -> Serving<Place> {
         let World { generation, online } = self.world;
-        let configured = generation
-            .config
-            .internal_endpoint(target)
-            .and_then(|at| Some((at, generation.config.internal_endpoints.get(at)?.url.value.specificity())));
+        let config = &generation.config;
+        let configured = config.internal_endpoint(target);
+        let specificity = || Some(config.internal_endpoints.get(configured?)?.url.value.specificity());
         // The more specific one; of equals, the one of the configuration.
-        let online = online.covering(target).filter(|(covering, _)| {
-            configured.is_none_or(|(_, specificity)| covering.specificity() > specificity)
-        });
+        let online = online
+            .covering(target)
+            .filter(|(covering, _)| specificity().is_none_or(|it| covering.specificity() > it));
         match (online, configured) {
             (Some((_, members)), _) => Serving::Pool(members.into_iter().map(Place::Online).collect()),
-            (None, Some((at, _))) => Serving::One(Place::Internal(at)),
+            (None, Some(at)) => Serving::One(Place::Internal(at)),
             (None, None) => Serving::Nobody,
         }
     }

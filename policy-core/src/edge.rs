@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crate::diagnostic::Code;
 use crate::options::EndpointTraits;
-use crate::resolve::UrlIndex;
+use crate::resolve::UrlMap;
 use crate::source::Spanned;
 use crate::url::{EndpointUrl, HostPort, Scheme};
 
@@ -74,7 +74,7 @@ pub struct EdgeConfig {
     /// How long open connections may go on after a request to stop.
     pub drain: Duration,
     /// The internal endpoints by their URLs.
-    serving: UrlIndex,
+    serving: UrlMap<usize>,
 }
 
 /// A public endpoint: a listener and its policy.
@@ -169,6 +169,6 @@ impl EdgeConfig {
     pub fn internal_endpoint(&self, target: &EndpointUrl) -> Option<usize> {
         let serves =
             |at: &usize| self.internal_endpoints.get(*at).is_some_and(|it| it.url.value.covers(target));
-        self.serving.find(target).filter(serves)
+        self.serving.serving(target).map(|(_, at)| *at).filter(serves)
     }
 }

@@ -4,6 +4,7 @@
 //! closed if the host answers out of order. The same machine serves live edges, dry runs and tests.
 
 mod decided;
+mod evaluation;
 mod machine;
 mod mode;
 mod reason;
@@ -12,7 +13,7 @@ mod start;
 pub use crate::run::RunState;
 pub use crate::trace::{Record, Recording, Trace};
 pub use decided::Decision;
-pub use machine::Evaluation;
-pub(crate) use machine::Suspended;
+pub use evaluation::Evaluation;
+pub(crate) use machine::{Continuation, Inputs, Machine};
 pub use mode::{AsWritten, Mode, Specialised};
 pub use reason::Reason;

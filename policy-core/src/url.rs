@@ -238,13 +238,6 @@ impl EndpointUrl {
         &self.text
     }
 
-    /// The wildcards that cover this URL, the most specific first: `tcp://*.b.internal:1` and `tcp://*.internal:1` of
-    /// `tcp://a.b.internal:1`. A URL with a star is covered by shorter ones.
-    pub fn wildcards(&self) -> impl Iterator<Item = Self> {
-        let parents = self.host().match_indices('.').filter_map(|(at, _)| self.host().get(at..));
-        parents.map(|parent| Self::of_parts(self.scheme, &format!("*{parent}"), self.port))
-    }
-
     /// How specific it is among those that cover a target: greater for the one that serves it.
     #[must_use]
     pub fn specificity(&self) -> Specificity {

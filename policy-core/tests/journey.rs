@@ -291,7 +291,7 @@ impl Net {
 /// Takes every leg as the net answers.
 macro_rules! drive {
     ($journey:expr, $net:expr) => {{
-        let mut leg = $journey.start($net.specs.len());
+        let mut leg = $journey.start();
         loop {
             leg = match leg {
                 Leg::Done => break,
@@ -354,9 +354,10 @@ fn journeys_end_where_the_naive_recursion_ends() {
             let mut naive = Naive { net: &net, client, port, tried: 0, hops: Vec::new(), logs: Vec::new() };
             let (wanted, decider) = naive.decide();
 
-            let mut decided = Journey::new(&map, &facts, Steps::default());
+            let entry = net.specs.len();
+            let mut decided = Journey::new(&map, &facts, Steps::default(), entry);
             let said = drive!(decided, net);
-            let mut traced = Journey::<_, _, policy_core::evaluate::AsWritten<Recording>>::traced(&map, &facts, Steps::default());
+            let mut traced = Journey::<_, _, policy_core::evaluate::AsWritten<Recording>>::traced(&map, &facts, Steps::default(), entry);
             let written = drive!(traced, net);
             prop_assert_eq!(&said, &written, "specialised and written code");
 
@@ -403,18 +404,18 @@ fn a_host_that_answers_what_it_was_not_asked_lets_nothing_pass() {
     let map = net.load();
     let at = url("e.example");
     let facts = Facts::new([127, 0, 0, 1].into()).at_endpoint(&at);
-    let mut early = Journey::new(&map, &facts, Steps::default());
+    let mut early = Journey::new(&map, &facts, Steps::default(), 1);
     assert_eq!((early.reached(), early.is_admitted()), (Leg::Done, false));
-    let mut wrong = Journey::new(&map, &facts, Steps::default());
-    assert!(matches!(wrong.start(1), Leg::Reach(_)));
+    let mut wrong = Journey::new(&map, &facts, Steps::default(), 1);
+    assert!(matches!(wrong.start(), Leg::Reach(_)));
     assert_eq!((wrong.go_on(), wrong.is_admitted()), (Leg::Done, false));
     assert_eq!(wrong.verdict().decision, "error");
-    let mut right = Journey::new(&map, &facts, Steps::default());
-    assert!(matches!(right.start(1), Leg::Reach(_)));
+    let mut right = Journey::new(&map, &facts, Steps::default(), 1);
+    assert!(matches!(right.start(), Leg::Reach(_)));
     assert_eq!((right.reached(), right.is_admitted()), (Leg::Done, true));
     assert_eq!((right.reached(), right.is_admitted()), (Leg::Done, true), "the end stays");
-    let mut twice = Journey::new(&map, &facts, Steps::default());
-    assert!(matches!(twice.start(1), Leg::Reach(_)));
-    assert_eq!((twice.start(1), twice.is_admitted()), (Leg::Done, false));
+    let mut twice = Journey::new(&map, &facts, Steps::default(), 1);
+    assert!(matches!(twice.start(), Leg::Reach(_)));
+    assert_eq!((twice.start(), twice.is_admitted()), (Leg::Done, false));
     assert_eq!((twice.reached(), twice.is_admitted()), (Leg::Done, false), "the refusal stays");
 }

@@ -55,6 +55,7 @@ impl Budget {
 
 impl Meter<Place> for Budget {
     /// Takes what a run takes in any case.
+    #[inline]
     fn begin(&mut self, program: &Program, place: &Place) -> Result<u64, String> {
         let owner = owner(place);
         let base = owner.map_or(0, |_| program.base_steps());
@@ -63,10 +64,12 @@ impl Meter<Place> for Budget {
         Ok(left)
     }
 
+    #[inline]
     fn left(&self, place: &Place) -> u64 {
         self.left_for(owner(place))
     }
 
+    #[inline]
     fn account(&mut self, steps: u64, place: &Place) {
         if steps == 0 {
             return;
@@ -87,6 +90,7 @@ impl Meter<Place> for Budget {
         owner.filter(|owner| owner.share.is_own_used_up(Instant::now())).map(|_| over_budget(owner))
     }
 
+    #[inline]
     fn wants_pause(&mut self) -> bool {
         let wants = self.since_pause >= PAUSE_AFTER;
         if wants {

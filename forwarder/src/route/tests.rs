@@ -47,8 +47,8 @@ fn decide(generation: &Generation, online: &OnlineEndpoints, client: &str) -> (u
     let mut decided = None;
     let counted = measure(|| {
         let facts = facts(generation, client);
-        let mut journey = map.journey(&facts, Budget::of_connection());
-        decided = Some(match journey.start(Place::Public(0)) {
+        let mut journey = map.journey(&facts, Budget::of_connection(), Place::Public(0));
+        decided = Some(match journey.start() {
             Leg::Reach(_) => "forward",
             Leg::Done if !journey.is_admitted() => "deny",
             other => panic!("{other:?}"),

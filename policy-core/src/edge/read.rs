@@ -18,7 +18,7 @@ use crate::endpoint_policy::{POLICY_CHOICE, PolicySource, Reported, read_policy_
 use crate::options::EndpointTraits;
 use crate::parse::{self, Document, NodeRef};
 use crate::reader::{DUPLICATE, Fields, Keys, MISSING_FIELD, Reader, head};
-use crate::resolve::UrlIndex;
+use crate::resolve::UrlMap;
 use crate::schema::Length;
 use crate::source::{Source, Span, Spanned};
 use crate::url::{EndpointUrl, HostPort, Scheme};
@@ -136,7 +136,7 @@ impl<'d> EdgeReader<'_, 'd> {
         let admin = admin.unwrap_or_default();
         let internal = internal.unwrap_or_default();
         let config = EdgeConfig {
-            serving: UrlIndex::new(internal.iter().map(|it| &it.url.value)),
+            serving: UrlMap::of_places(internal.iter().map(|it| &it.url.value)),
             state_dir: state_dir.map_or("./state", |text| text.value).into(),
             endpoints,
             internal_endpoints: internal,

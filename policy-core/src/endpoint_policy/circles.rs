@@ -11,7 +11,7 @@ use super::files::Usable;
 use crate::check::CheckedPolicy;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::model::Policy;
-use crate::resolve::UrlIndex;
+use crate::resolve::UrlMap;
 use crate::source::Span;
 use crate::url::EndpointUrl;
 
@@ -78,12 +78,12 @@ impl Circles {
     /// Warns of circles. O(endpoints + forwards).
     pub(crate) fn report(&self, findings: &mut Diagnostics) {
         // Of endpoints with the same URL the first stands for all.
-        let serving = UrlIndex::new(self.links.iter().map(|link| &link.url));
+        let serving = UrlMap::of_places(self.links.iter().map(|link| &link.url));
         let next: Vec<Vec<(usize, bool)>> = self
             .targets
             .iter()
             .map(|targets| {
-                targets.iter().filter_map(|(url, sure)| Some((serving.find(url)?, *sure))).collect()
+                targets.iter().filter_map(|(url, sure)| Some((*serving.serving(url)?.1, *sure))).collect()
             })
             .collect();
         let mut search = Search { circles: self, next, state: Vec::new(), path: Vec::new() };

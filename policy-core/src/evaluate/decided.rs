@@ -1,6 +1,6 @@
 //! Decisions for hosts that perform no effects: the whole run in one call.
 
-use super::machine::Evaluation;
+use super::evaluation::Evaluation;
 use super::reason::Reason;
 use crate::compile::Program;
 use crate::exchange::{Effect, Reply};

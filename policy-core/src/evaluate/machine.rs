@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::mode::{AsWritten, Mode, Specialised};
-use crate::cel::{ClientAddress, EvalError, EvalLimits, Expression, Fault as CelFault, Unrendered, Value};
-use crate::compile::{ConditionRef, PhaseCode, Program, QuickCondition};
+use super::mode::{Mode, Specialised};
+use crate::cel::{ClientAddress, EvalError, EvalLimits, Fault as CelFault, Unrendered, Value};
+use crate::compile::{PhaseCode, Program, QuickCondition};
 use crate::exchange::{ActionId, Effect, ExpressionId, ForwardFailure, LogId, Reply, Step, TargetId};
 use crate::facts::{Facts, FactsHost};
 use crate::ir::Op;
@@ -19,46 +19,20 @@ use crate::url::EndpointUrl;
 /// Parts of one condition that a trace keeps.
 const MOST_PARTS: usize = 1_000;
 
-/// One run of one phase. `Send` if its sink is.
-///
-/// ```
-/// use policy_core::{check::{load_policy, CheckOptions}, compile::{compile, CompileOptions}, source::Source};
-/// use policy_core::{exchange::{Effect, Reply, Step}, facts::Facts, outcome::Outcome};
-/// let text = "on_tcp_connect: [{actions: [{type: forward-internal, config: {url: tcp://a.internal:22}}]}]";
-/// let (policy, _) = load_policy(&Source::new("p.yml", text), &CheckOptions::default());
-/// let program = compile(&policy.expect("no errors"), &CompileOptions::default()).expect("small");
-///
-/// let facts = Facts::new("203.0.113.42".parse().expect("an address"));
-/// let mut run = program.on_tcp_connect(&facts);
-/// let mut step = run.start();
-/// let outcome = loop {
-///     match step {
-///         Step::Perform(Effect::Forward(target)) => {
-///             assert_eq!(run.target(target).expect("its own id").to_string(), "tcp://a.internal:22");
-///             step = run.resume(Reply::Forwarded);
-///         }
-///         Step::Perform(_) => step = run.resume(Reply::Logged),
-///         Step::Done(outcome) => break outcome,
-///     }
-/// };
-/// assert!(matches!(outcome, Outcome::Forwarded { .. }));
-/// ```
-#[derive(Debug)]
-pub struct Evaluation<'r, M = Specialised> {
-    program: &'r Program,
-    code: &'r PhaseCode,
-    facts: &'r Facts<'r>,
-    class: ClassId,
-    next: usize,
-    /// The rule that runs, where rules are found by a mask.
-    rule: usize,
-    progress: Progress,
-    /// What outlives the phase.
-    pub(super) state: RunState,
-    failed: Option<Box<Unrendered>>,
-    /// The last forward that failed and was not the end.
-    pub(super) passed: Option<(ForwardFailure, TargetId)>,
-    mode: M,
+/// What a run borrows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inputs<'r> {
+    pub(crate) program: &'r Program,
+    pub(super) code: &'r PhaseCode,
+    pub(super) facts: &'r Facts<'r>,
+}
+
+impl<'r> Inputs<'r> {
+    /// For a phase of a program.
+    #[inline(always)]
+    pub(crate) fn new(program: &'r Program, phase: Phase, facts: &'r Facts<'r>) -> Self {
+        Self { program, code: program.code(phase), facts }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -68,25 +42,99 @@ enum Progress {
     Done(Outcome),
 }
 
-impl<'r, M: Mode> Evaluation<'r, M> {
+/// What a run owns: where it stands, without what it borrows. INVARIANT: it goes on in the phase of the program, and on
+/// the facts, on which it began.
+#[derive(Debug)]
+pub(crate) struct Continuation<M = Specialised> {
+    class: ClassId,
+    next: usize,
+    /// The rule that runs, where rules are found by a mask.
+    rule: usize,
+    progress: Progress,
+    /// What outlives the phase.
+    pub(crate) state: RunState,
+    failed: Option<Box<Unrendered>>,
+    /// The last forward that failed and was not the end.
+    pub(super) passed: Option<(ForwardFailure, TargetId)>,
+    pub(super) mode: M,
+}
+
+impl<M: Mode> Continuation<M> {
+    /// Before the first instruction.
     #[inline(always)]
-    pub(super) fn new(
-        program: &'r Program,
-        code: &'r PhaseCode,
-        facts: &'r Facts<'r>,
-        state: RunState,
-        mode: M,
-    ) -> Self {
-        let class = program.tables().class_of(facts.client());
-        let next = if M::SPECIALISED { code.quick.entry(class) } else { 0 };
-        let progress = Progress::Fresh;
-        Self { program, code, facts, class, next, rule: 0, progress, state, failed: None, passed: None, mode }
+    pub(crate) fn new(on: Inputs<'_>, state: RunState, mode: M) -> Self {
+        let class = on.program.tables().class_of(on.facts.client());
+        let next = if M::SPECIALISED { on.code.quick.entry(class) } else { 0 };
+        Self { class, next, rule: 0, progress: Progress::Fresh, state, failed: None, passed: None, mode }
+    }
+
+    /// The outcome, once there is one.
+    pub(crate) const fn outcome(&self) -> Option<Outcome> {
+        match self.progress {
+            Progress::Done(outcome) => Some(outcome),
+            Progress::Fresh | Progress::Waiting { .. } => None,
+        }
+    }
+
+    /// What has no value at which the run ended.
+    pub(super) fn failed(&self) -> Option<&Unrendered> {
+        self.failed.as_deref()
+    }
+
+    /// The target of the forward for which the run waits, of the program that runs.
+    pub(crate) fn waits_for<'a>(&'a self, program: &'a Program) -> Option<&'a EndpointUrl> {
+        let Progress::Waiting { effect: Effect::Forward(id), .. } = self.progress else { return None };
+        self.target(program, id)
+    }
+
+    /// The endpoint behind an id of this run.
+    #[inline]
+    pub(super) fn target<'a>(&'a self, program: &'a Program, id: TargetId) -> Option<&'a EndpointUrl> {
+        program.target(id).or_else(|| self.state.target(id, program.literals().0))
+    }
+
+    /// The metadata behind an id of this run.
+    pub(super) fn log<'a>(&'a self, program: &'a Program, id: LogId) -> Option<&'a Arc<PlainMap>> {
+        program.log(id).or_else(|| self.state.log(id, program.literals().1))
+    }
+
+    /// See [`super::Evaluation::last_address_test`].
+    #[inline]
+    pub(crate) fn last_address_test(&self, code: &PhaseCode) -> Option<(ActionId, bool)> {
+        let decided = if M::SPECIALISED { code.quick.decided_before(self.class, self.next) } else { None };
+        // Actions are numbered in the order in which they run.
+        decided.max(self.state.tested)
+    }
+
+    /// See [`super::Evaluation::goes_on_after_failure`].
+    pub(crate) const fn goes_on_after_failure(&self) -> bool {
+        matches!(self.progress, Progress::Waiting { or_continue: true, .. })
+    }
+}
+
+/// A run while it runs: what it borrows and what it owns, wherever that is kept.
+pub(crate) struct Machine<'r, 'p, M> {
+    // By reference: two words that were just written one by one are slow to copy as one.
+    pub(crate) on: &'p Inputs<'r>,
+    pub(crate) at: &'p mut Continuation<M>,
+}
+
+impl<'r, M: Mode> Machine<'r, '_, M> {
+    /// The endpoint behind an id of this run.
+    #[inline]
+    pub(crate) fn target(&self, id: TargetId) -> Option<&EndpointUrl> {
+        self.at.target(self.on.program, id)
+    }
+
+    /// The metadata behind an id of this run.
+    pub(crate) fn log(&self, id: LogId) -> Option<&Arc<PlainMap>> {
+        self.at.log(self.on.program, id)
     }
 
     /// Runs to the first effect or to the end.
     #[inline]
-    pub fn start(&mut self) -> Step {
-        match self.progress {
+    pub(crate) fn start(&mut self) -> Step {
+        match self.at.progress {
             Progress::Fresh => self.advance(),
             Progress::Done(outcome) => Step::Done(outcome),
             Progress::Waiting { by, .. } => self.finish(failed(Fault::OutOfOrder, Some(by))),
@@ -95,8 +143,8 @@ impl<'r, M: Mode> Evaluation<'r, M> {
 
     /// Goes on with the host's answer to the open effect.
     #[inline]
-    pub fn resume(&mut self, reply: Reply) -> Step {
-        let (effect, by, or_continue) = match self.progress {
+    pub(crate) fn resume(&mut self, reply: Reply) -> Step {
+        let (effect, by, or_continue) = match self.at.progress {
             Progress::Waiting { effect, by, or_continue } => (effect, by, or_continue),
             Progress::Done(outcome) => return Step::Done(outcome),
             Progress::Fresh => return self.finish(failed(Fault::OutOfOrder, None)),
@@ -105,7 +153,7 @@ impl<'r, M: Mode> Evaluation<'r, M> {
         match (effect, &reply) {
             (Effect::Forward(target), Reply::Forwarded) => self.finish(Outcome::Forwarded { target, by }),
             (Effect::Forward(target), Reply::ForwardFailed(failure)) if or_continue => {
-                self.passed = Some((*failure, target));
+                self.at.passed = Some((*failure, target));
                 self.replied(by, effect, &reply)
             }
             (Effect::Forward(target), Reply::ForwardFailed(failure)) => {
@@ -119,8 +167,8 @@ impl<'r, M: Mode> Evaluation<'r, M> {
     /// Goes on after an answer, of which the action may keep something.
     #[inline(never)]
     fn replied(&mut self, by: ActionId, effect: Effect, reply: &Reply) -> Step {
-        if self.program.keeps_results()
-            && let Some(step) = self.program.step(by)
+        if self.on.program.keeps_results()
+            && let Some(step) = self.on.program.step(by)
         {
             step.replied(&mut self.view(by), effect, reply);
         }
@@ -131,7 +179,7 @@ impl<'r, M: Mode> Evaluation<'r, M> {
     #[inline]
     fn tell(&mut self, what: impl FnOnce(&mut dyn Trace)) {
         if !M::SPECIALISED {
-            what(self.mode.sink());
+            what(self.at.mode.sink());
         }
     }
 
@@ -139,49 +187,28 @@ impl<'r, M: Mode> Evaluation<'r, M> {
     fn view(&mut self, by: ActionId) -> Run<'_> {
         Run {
             by,
-            facts: self.facts,
+            facts: self.on.facts,
             client: self.client(),
-            literals: self.program.literals(),
-            keeps_results: self.program.keeps_results(),
-            state: &mut self.state,
-            trace: self.mode.sink(),
-        }
-    }
-
-    /// True if a forward that is asked for now may fail and the policy goes on: `on_error: continue`. O(1).
-    #[must_use]
-    pub const fn goes_on_after_failure(&self) -> bool {
-        matches!(self.progress, Progress::Waiting { or_continue: true, .. })
-    }
-
-    /// Drives the evaluation to its end with a host that answers at once.
-    #[inline]
-    pub fn run(&mut self, mut host: impl FnMut(Effect, &Self) -> Reply) -> Outcome {
-        let mut step = self.start();
-        loop {
-            match step {
-                Step::Perform(effect) => {
-                    let reply = host(effect, self);
-                    step = self.resume(reply);
-                }
-                Step::Done(outcome) => return outcome,
-            }
+            literals: self.on.program.literals(),
+            keeps_results: self.on.program.keeps_results(),
+            state: &mut self.at.state,
+            trace: self.at.mode.sink(),
         }
     }
 
     /// Runs to the next effect or to the end. What actions do stands in their files.
     #[inline]
     fn advance(&mut self) -> Step {
-        let code = self.code;
+        let code = self.on.code;
         let ops = if M::SPECIALISED { &code.quick.ops } else { &code.ops };
         // By reference: to copy an instruction first takes longer than to run it.
-        while let Some((op, by)) = ops.get(self.next) {
+        while let Some((op, by)) = ops.get(self.at.next) {
             let by = *by;
-            self.next += 1;
+            self.at.next += 1;
             match *op {
                 Op::When { first, count, otherwise } => match self.conditions(first, count) {
                     Ok(true) => {}
-                    Ok(false) => self.next = otherwise as usize,
+                    Ok(false) => self.at.next = otherwise as usize,
                     Err(id) => return self.finish(failed(Fault::Condition(id), None)),
                 },
                 // Told apart here: what follows then knows which effect it is without looking it up.
@@ -200,7 +227,7 @@ impl<'r, M: Mode> Evaluation<'r, M> {
                         return step;
                     }
                 }
-                Op::Tested { admitted } => self.state.tested = Some((by, admitted)),
+                Op::Tested { admitted } => self.at.state.tested = Some((by, admitted)),
                 Op::Enter(rule) => self.tell(|trace| trace.rule(rule)),
             }
         }
@@ -212,19 +239,19 @@ impl<'r, M: Mode> Evaluation<'r, M> {
     /// there is none.
     #[inline(never)]
     fn next_rule(&mut self) -> Option<Step> {
-        let state = self.state.kept.as_deref().map(|kept| &kept.state);
-        let host = FactsHost { facts: self.facts, state, draws: self.state.draws };
-        let Some((rule, start)) = self.code.quick.next_rule(self.class, self.rule, &host) else {
+        let state = self.at.state.kept.as_deref().map(|kept| &kept.state);
+        let host = FactsHost { facts: self.on.facts, state, draws: self.at.state.draws };
+        let Some((rule, start)) = self.on.code.quick.next_rule(self.at.class, self.at.rule, &host) else {
             return Some(self.finish(Outcome::Upstream));
         };
-        (self.rule, self.next) = (rule + 1, start);
+        (self.at.rule, self.at.next) = (rule + 1, start);
         None
     }
 
     /// Lets an action run; a step if it ends the phase or asks for an effect.
     #[inline(never)]
     fn act(&mut self, by: ActionId) -> Option<Step> {
-        let next = match self.program.step(by) {
+        let next = match self.on.program.step(by) {
             Some(step) => step.step(&mut self.view(by)),
             // INVARIANT: every action has a step. What has none is refused.
             None => Ok(Next::End(Ending::Closed)),
@@ -239,12 +266,16 @@ impl<'r, M: Mode> Evaluation<'r, M> {
 
     /// Ends at an action whose value cannot be made.
     fn fail(&mut self, unrendered: Unrendered, by: ActionId) -> Step {
-        self.failed = Some(Box::new(unrendered));
+        self.at.failed = Some(Box::new(unrendered));
         self.finish(failed(Fault::Value, Some(by)))
     }
 
     fn client(&self) -> ClientAddress<'r> {
-        ClientAddress { tables: self.program.tables(), address: self.facts.client(), class: self.class }
+        ClientAddress {
+            tables: self.on.program.tables(),
+            address: self.on.facts.client(),
+            class: self.at.class,
+        }
     }
 
     /// True if all conditions hold. They are joined as by `&&`: one that is false decides, whatever the others
@@ -270,7 +301,7 @@ impl<'r, M: Mode> Evaluation<'r, M> {
         match fault {
             None => Ok(true),
             Some((id, error)) => {
-                self.failed = Some(Box::new(Unrendered { expression: None, error: *error }));
+                self.at.failed = Some(Box::new(Unrendered { expression: None, error: *error }));
                 Err(id)
             }
         }
@@ -279,18 +310,18 @@ impl<'r, M: Mode> Evaluation<'r, M> {
     /// Evaluates a condition of the specialised code.
     #[inline]
     fn quick_condition(&mut self, at: u32) -> (ExpressionId, Result<bool, Box<EvalError>>) {
-        let Some(condition) = self.code.quick.conditions.get(at as usize) else {
+        let Some(condition) = self.on.code.quick.conditions.get(at as usize) else {
             let missing = EvalError::whole(CelFault::NotProvided("the condition"));
             return (ExpressionId(at), Err(Box::new(missing)));
         };
         let QuickCondition { id, expression, test } = condition;
         let client = self.client();
-        let state = self.state.kept.as_deref().map(|kept| &kept.state);
-        let mut host = FactsHost { facts: self.facts, state, draws: self.state.draws };
+        let state = self.at.state.kept.as_deref().map(|kept| &kept.state);
+        let mut host = FactsHost { facts: self.on.facts, state, draws: self.at.state.draws };
         // Values are gone when a condition has been decided; steps have been taken.
-        self.state.limits.output = EvalLimits::default().output;
-        let value = expression.holds(test, &mut host, &mut self.state.limits, client);
-        self.state.draws = host.draws;
+        self.at.state.limits.output = EvalLimits::default().output;
+        let value = expression.holds(test, &mut host, &mut self.at.state.limits, client);
+        self.at.state.draws = host.draws;
         (*id, value)
     }
 
@@ -305,168 +336,40 @@ impl<'r, M: Mode> Evaluation<'r, M> {
     }
 
     fn traced_condition(&mut self, id: ExpressionId) -> Result<Value, EvalError> {
-        let Some(condition) = self.program.condition(id) else {
+        let Some(condition) = self.on.program.condition(id) else {
             return Err(EvalError::whole(CelFault::NotProvided("the condition")));
         };
-        let state = self.state.kept.as_deref().map(|kept| &kept.state);
-        let mut host = FactsHost { facts: self.facts, state, draws: self.state.draws };
-        let wants_parts = self.mode.sink().wants_parts();
+        let state = self.at.state.kept.as_deref().map(|kept| &kept.state);
+        let mut host = FactsHost { facts: self.on.facts, state, draws: self.at.state.draws };
+        let wants_parts = self.at.mode.sink().wants_parts();
         let parts = match wants_parts {
             // Its parts as written, on draws of the same numbers; what decides is the same for all hosts.
             true => {
-                let mut host = FactsHost { facts: self.facts, state, draws: self.state.draws };
+                let mut host = FactsHost { facts: self.on.facts, state, draws: self.at.state.draws };
                 condition.expression().explain(&mut host, EvalLimits::default(), MOST_PARTS).1
             }
             false => Vec::new(),
         };
         // Values are gone when a condition has been decided; steps have been taken.
-        self.state.limits.output = EvalLimits::default().output;
-        let value = condition.expression().evaluate_from(&mut host, &mut self.state.limits);
-        self.state.draws = host.draws;
-        self.mode.sink().condition(id, &value, parts);
+        self.at.state.limits.output = EvalLimits::default().output;
+        let value = condition.expression().evaluate_from(&mut host, &mut self.at.state.limits);
+        self.at.state.draws = host.draws;
+        self.at.mode.sink().condition(id, &value, parts);
         value
     }
 
     #[inline]
     fn perform(&mut self, effect: Effect, by: ActionId, or_continue: bool) -> Step {
         self.tell(|trace| trace.effect(by, effect));
-        self.progress = Progress::Waiting { effect, by, or_continue };
+        self.at.progress = Progress::Waiting { effect, by, or_continue };
         Step::Perform(effect)
     }
 
     #[inline]
     fn finish(&mut self, outcome: Outcome) -> Step {
         self.tell(|trace| trace.outcome(outcome));
-        self.progress = Progress::Done(outcome);
+        self.at.progress = Progress::Done(outcome);
         Step::Done(outcome)
-    }
-
-    /// The program that runs.
-    #[must_use]
-    pub const fn program(&self) -> &'r Program {
-        self.program
-    }
-
-    /// The facts it runs on.
-    #[must_use]
-    pub const fn facts(&self) -> &'r Facts<'r> {
-        self.facts
-    }
-
-    /// The endpoint behind an id of this run; `None` for an id of another program.
-    #[must_use]
-    pub fn target(&self, id: TargetId) -> Option<&EndpointUrl> {
-        self.program.target(id).or_else(|| self.state.target(id, self.program.literals().0))
-    }
-
-    /// The metadata behind an id of this run; `None` for an id of another program.
-    #[must_use]
-    pub fn log(&self, id: LogId) -> Option<&Arc<PlainMap>> {
-        self.program.log(id).or_else(|| self.state.log(id, self.program.literals().1))
-    }
-
-    /// The condition that kept the evaluation from going on, and why it has no value.
-    #[must_use]
-    pub fn failed_condition(&self) -> Option<(ConditionRef<'r>, &EvalError)> {
-        let Some(Outcome::Failed { fault: Fault::Condition(id), .. }) = self.outcome() else { return None };
-        Some((self.program.condition(id)?, &self.failed.as_deref()?.error))
-    }
-
-    /// Why the value of the action at which the evaluation ended cannot be made: the expression in it that has no
-    /// value, if it is one, and the fault.
-    #[must_use]
-    pub fn failed_value(&self) -> Option<(Option<&Expression>, &EvalError)> {
-        let Some(Outcome::Failed { fault: Fault::Value, .. }) = self.outcome() else { return None };
-        let failed = self.failed.as_deref()?;
-        Some((failed.expression.as_ref(), &failed.error))
-    }
-
-    /// The last test of the client's address by an action, enforced or not, and true if it admitted the client; `None` if none ran.
-    /// The same whichever code runs. O(log address tests).
-    #[must_use]
-    pub fn last_address_test(&self) -> Option<(ActionId, bool)> {
-        let decided =
-            if M::SPECIALISED { self.code.quick.decided_before(self.class, self.next) } else { None };
-        // Actions are numbered in the order in which they run.
-        decided.max(self.state.tested)
-    }
-
-    /// Steps that are left for the values and conditions of this run.
-    #[must_use]
-    pub const fn steps_left(&self) -> u64 {
-        self.state.limits.steps
-    }
-
-    /// Sets how many steps are left, so that several runs of one connection share a budget. A condition or value that
-    /// needs more fails, and the run fails closed.
-    pub const fn set_steps_left(&mut self, steps: u64) {
-        self.state.limits.steps = steps;
-    }
-
-    /// The outcome, once there is one.
-    #[must_use]
-    pub const fn outcome(&self) -> Option<Outcome> {
-        match self.progress {
-            Progress::Done(outcome) => Some(outcome),
-            Progress::Fresh | Progress::Waiting { .. } => None,
-        }
-    }
-
-    /// The run without what it borrows, to go on later with [`Program::wake`].
-    #[inline]
-    pub(crate) fn suspend(self) -> Suspended<M> {
-        let Self { code, class, next, rule, progress, state, failed, passed, mode, .. } = self;
-        Suspended { phase: code.phase, class, next, rule, progress, state, failed, passed, mode }
-    }
-
-    /// What the next phase begins with ([`RunState::into_next_phase`]), or the policy of a target
-    /// ([`RunState::for_target`]).
-    #[must_use]
-    pub fn into_state(self) -> RunState {
-        self.state
-    }
-}
-
-/// A run that rests while the policies of a target run, or that is over. INVARIANT: it wakes in the program and on the
-/// facts on which it began.
-#[derive(Debug)]
-pub(crate) struct Suspended<M = Specialised> {
-    phase: Phase,
-    class: ClassId,
-    next: usize,
-    rule: usize,
-    progress: Progress,
-    state: RunState,
-    failed: Option<Box<Unrendered>>,
-    passed: Option<(ForwardFailure, TargetId)>,
-    mode: M,
-}
-
-impl Program {
-    /// Goes on with a run of this program.
-    #[inline]
-    pub(crate) fn wake<'r, M: Mode>(
-        &'r self,
-        suspended: Suspended<M>,
-        facts: &'r Facts<'r>,
-    ) -> Evaluation<'r, M> {
-        let Suspended { phase, class, next, rule, progress, state, failed, passed, mode } = suspended;
-        let code = self.code(phase);
-        Evaluation { program: self, code, facts, class, next, rule, progress, state, failed, passed, mode }
-    }
-}
-
-impl<T: Trace> Evaluation<'_, AsWritten<T>> {
-    /// The trace so far.
-    #[must_use]
-    pub const fn trace(&self) -> &T {
-        &self.mode.0
-    }
-
-    /// The trace, at the end.
-    #[must_use]
-    pub fn into_trace(self) -> T {
-        self.mode.0
     }
 }
 

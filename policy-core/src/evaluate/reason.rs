@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
-use super::machine::Evaluation;
+use super::evaluation::Evaluation;
 use super::mode::Mode;
 use crate::cel::{EvalError, Expression};
 use crate::compile::{ConditionRef, Program};
@@ -28,7 +28,7 @@ impl<M: Mode> Evaluation<'_, M> {
             failed: self.failed_condition(),
             failed_value: self.failed_value(),
             failed_forward: self.failed_forward(),
-            admitted: self.state.kept.as_deref().and_then(|kept| kept.decided),
+            admitted: self.decided_list(),
         }
     }
 
@@ -39,7 +39,7 @@ impl<M: Mode> Evaluation<'_, M> {
                 self.target(target).map(|target| failure.at(target))
             }
             Some(Outcome::Upstream) => {
-                let (failure, target) = self.passed?;
+                let (failure, target) = self.passed()?;
                 self.target(target).map(|target| failure.at(target))
             }
             _ => None,

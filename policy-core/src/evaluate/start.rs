@@ -1,6 +1,6 @@
 //! How runs of a program begin.
 
-use super::machine::Evaluation;
+use super::evaluation::Evaluation;
 use super::mode::{AsWritten, Mode, Specialised};
 use crate::compile::Program;
 use crate::facts::Facts;
@@ -75,7 +75,7 @@ impl Program {
         state: RunState,
         mode: M,
     ) -> Evaluation<'r, M> {
-        Evaluation::new(self, self.code(phase), facts, state, mode)
+        Evaluation::new(self, phase, facts, state, mode)
     }
 }
 

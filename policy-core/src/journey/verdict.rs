@@ -1,11 +1,13 @@
 //! Who decided, and why: answered cold, from runs that are over.
 
-use super::state::{End, Refusal, Visit, Why};
+use super::state::{By, End, Refusal, Visit, Why};
 use super::{Endpoints, Journey, Policy};
 use crate::compile::Program;
 use crate::digest::Digest;
-use crate::evaluate::{Evaluation, Mode};
+use crate::evaluate::{Evaluation, Inputs, Mode};
+use crate::facts::Facts;
 use crate::outcome::{Fault, Outcome};
+use crate::phase::Phase;
 use crate::source::Position;
 use crate::url::EndpointUrl;
 
@@ -95,11 +97,16 @@ impl<N: Endpoints, B, M: Mode> Journey<'_, N, B, M> {
     #[must_use]
     pub fn verdict(&mut self) -> Verdict {
         let Some(mut end) = self.end.take() else { return Verdict::unjudged("it has not ended yet") };
+        let mut entry = Some(&mut self.entry.visit);
         let visit = match &mut end {
-            End::Admitted { visit, .. } | End::Refused(Refusal { visit, .. }) => visit.as_mut(),
+            End::Admitted { .. } | End::Refused(Refusal { by: By::Entry, .. }) => entry.take(),
+            End::Refused(Refusal { by: By::Target(visit), .. }) => Some(&mut **visit),
+            End::Refused(Refusal { by: By::Nobody, .. }) => None,
         };
         let said = visit.and_then(|visit| {
-            self.inspect(visit, |run| Some((Verdict::of_run(run, run.outcome()?), run.outcome()?)))
+            inspect(self.endpoints, self.facts, visit, |run| {
+                Some((Verdict::of_run(run, run.outcome()?), run.outcome()?))
+            })
         });
         let said = said.flatten();
         let failed_forward = matches!(said, Some((_, Outcome::Failed { fault: Fault::Forward { .. }, .. })));
@@ -113,10 +120,10 @@ impl<N: Endpoints, B, M: Mode> Journey<'_, N, B, M> {
                 Why::Run if failed_forward => verdict.reason.push_str(&detail),
                 Why::Run => {}
                 Why::NotLoaded(reason) => verdict = Verdict::unjudged(reason),
-                Why::OverBudget { policy, reason } => {
-                    verdict = Verdict::unjudged(reason);
-                    verdict.file = Some(policy.file.clone());
-                    verdict.policy_sha256 = Some(policy.sha256);
+                Why::OverBudget(over) => {
+                    verdict = Verdict::unjudged(&over.reason);
+                    verdict.file = Some(over.policy.file.clone());
+                    verdict.policy_sha256 = Some(over.policy.sha256);
                 }
                 Why::NoUpstream => {
                     verdict.decision = "error";
@@ -132,31 +139,21 @@ impl<N: Endpoints, B, M: Mode> Journey<'_, N, B, M> {
         verdict
     }
 
-    /// Looks at a run that is over.
-    fn inspect<R>(
-        &self,
-        visit: &mut Visit<N::Endpoint, M>,
-        look: impl FnOnce(&Evaluation<'_, M>) -> R,
-    ) -> Option<R> {
-        let Some(Policy::Program(program)) = self.endpoints.policy(&visit.endpoint, visit.policy) else {
-            return None;
-        };
-        let facts = visit.url.as_ref().map_or(*self.facts, |url| self.facts.at_endpoint(url));
-        let run = program.wake(visit.run.take()?, &facts);
-        let seen = look(&run);
-        visit.run = Some(run.suspend());
-        Some(seen)
-    }
-
-    /// Shows the runs, in the order in which they began. Where runs are not traced, only the one that decided is left.
+    /// Shows the runs, in the order in which they began. Where runs are not traced, those of targets that did not decide
+    /// are gone.
     pub fn each_run(&mut self, mut look: impl FnMut(&Passage<'_, N::Endpoint>, &Evaluation<'_, M>)) {
-        let (mut passed, mut end) = (std::mem::take(&mut self.passed), self.end.take());
-        let decided = match &mut end {
-            Some(End::Admitted { visit, .. } | End::Refused(Refusal { visit, .. })) => visit.as_mut(),
-            None => None,
+        let (deciding, target) = match &mut self.end {
+            Some(End::Admitted { .. } | End::Refused(Refusal { by: By::Entry, .. })) => {
+                (Some(self.entry.visit.order), None)
+            }
+            Some(End::Refused(Refusal { by: By::Target(visit), .. })) => {
+                (Some(visit.order), Some(&mut **visit))
+            }
+            Some(End::Refused(Refusal { by: By::Nobody, .. })) | None => (None, None),
         };
-        let deciding = decided.as_ref().map(|visit| visit.order);
-        let mut all: Vec<&mut Visit<N::Endpoint, M>> = passed.iter_mut().chain(decided).collect();
+        let entry = &mut self.entry.visit;
+        let mut all: Vec<&mut Visit<N::Endpoint, M>> =
+            self.passed.iter_mut().chain(target).chain([entry]).collect();
         all.sort_by_key(|visit| visit.order);
         for visit in all {
             let (endpoint, url) = (visit.endpoint.clone(), visit.url.clone());
@@ -167,8 +164,25 @@ impl<N: Endpoints, B, M: Mode> Journey<'_, N, B, M> {
                 depth: visit.depth,
                 decides: deciding == Some(visit.order),
             };
-            self.inspect(visit, |run| look(&passage, run));
+            inspect(self.endpoints, self.facts, visit, |run| look(&passage, run));
         }
-        (self.passed, self.end) = (passed, end);
     }
+}
+
+/// Looks at a run that is over.
+fn inspect<N: Endpoints, M: Mode, R>(
+    endpoints: &N,
+    facts: &Facts<'_>,
+    visit: &mut Visit<N::Endpoint, M>,
+    look: impl FnOnce(&Evaluation<'_, M>) -> R,
+) -> Option<R> {
+    let Some(Policy::Program(program)) = endpoints.policy(&visit.endpoint, visit.policy) else {
+        return None;
+    };
+    let facts = visit.url.as_ref().map_or(*facts, |url| facts.at_endpoint(url));
+    let inputs = Inputs::new(program, Phase::OnTcpConnect, &facts);
+    let run = Evaluation::again(inputs, visit.run.take()?);
+    let seen = look(&run);
+    visit.run = Some(run.into_continuation());
+    Some(seen)
 }

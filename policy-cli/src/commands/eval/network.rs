@@ -14,7 +14,7 @@ use policy_core::endpoint_policy::PolicySource;
 use policy_core::evaluate::{AsWritten, Recording};
 use policy_core::journey::{Endpoints, Journey, Leg, Policy, Serving, Steps, Verdict};
 use policy_core::lint::{DocumentKind, kind_of};
-use policy_core::resolve::UrlIndex;
+use policy_core::resolve::UrlMap;
 use policy_core::source::Source;
 use policy_core::url::{Binding, EndpointUrl};
 
@@ -34,9 +34,8 @@ const MAX_HOPS: u32 = 16;
 pub(super) struct Network {
     nodes: Vec<Node>,
     entry: usize,
-    /// The internal ones by URL, by their place in `internal`.
-    index: UrlIndex,
-    internal: Vec<usize>,
+    /// The internal ones by URL; several share one.
+    by_url: UrlMap<Vec<usize>>,
     /// True if targets that the configuration does not have may be kept online by agents.
     has_others: bool,
     max_hops: u32,
@@ -80,11 +79,13 @@ pub(super) fn load(given: &Given, args: &Eval) -> Result<Option<Network>, Failur
     }
     let (nodes, has_others, max_hops) = nodes;
     let entry = entry(&nodes, args, &given.source)?;
-    let internal: Vec<usize> =
-        (0..nodes.len()).filter(|at| nodes.get(*at).is_some_and(Node::serves)).collect();
-    let urls = internal.iter().filter_map(|at| nodes.get(*at)?.url.as_ref());
-    let index = UrlIndex::new(urls);
-    let network = Network { nodes, entry, index, internal, has_others, max_hops };
+    let mut by_url = UrlMap::default();
+    for (at, node) in nodes.iter().enumerate().filter(|(_, node)| node.serves()) {
+        if let Some(url) = &node.url {
+            by_url.get_or_insert_with(url, Vec::new).push(at);
+        }
+    }
+    let network = Network { nodes, entry, by_url, has_others, max_hops };
     network.check_names(args)?;
     Ok(Some(network))
 }
@@ -231,18 +232,13 @@ impl Endpoints for Map<'_> {
     type Endpoint = Place;
 
     fn serving(&self, target: &EndpointUrl) -> Serving<Place> {
-        let Network { nodes, index, internal, .. } = self.network;
         let said = said_online(target, self.targets);
         if said == Some(false) {
             return Serving::Nobody;
         }
-        let found = index.find(target).and_then(|at| internal.get(at));
-        match found.and_then(|at| nodes.get(*at)) {
-            Some(node) => {
-                let same = internal.iter().filter(|at| nodes.get(**at).is_some_and(|it| it.url == node.url));
-                let mut members: Vec<Place> = same.map(|at| Place::Node(*at)).collect();
-                if members.len() == 1 { Serving::One(members.remove(0)) } else { Serving::Pool(members) }
-            }
+        match self.network.by_url.serving(target).map(|(_, members)| members.as_slice()) {
+            Some([only]) => Serving::One(Place::Node(*only)),
+            Some(members) => Serving::Pool(members.iter().copied().map(Place::Node).collect()),
             None if said == Some(true) || self.network.has_others => Serving::One(Place::Other),
             None => Serving::Nobody,
         }
@@ -270,8 +266,8 @@ impl Endpoints for Map<'_> {
 
 /// Takes every leg: servers answer, since nobody says otherwise.
 macro_rules! travel {
-    ($journey:expr, $entry:expr) => {{
-        let mut leg = $journey.start($entry);
+    ($journey:expr) => {{
+        let mut leg = $journey.start();
         loop {
             leg = match leg {
                 Leg::Done => break $journey.verdict(),
@@ -314,10 +310,11 @@ impl Network {
         let url = given.as_ref().or_else(|| self.node(entry).and_then(|node| node.url.as_ref()));
         let facts = known.facts(ip, url);
         // The code that an edge runs decides; the code as written says why.
-        let mut compiled = Journey::new(&map, &facts, Steps::default());
-        let decided: Verdict = travel!(compiled, entry);
-        let mut written = Journey::<_, _, AsWritten<Recording>>::traced(&map, &facts, Steps::default());
-        let verdict: Verdict = travel!(written, entry);
+        let mut compiled = Journey::new(&map, &facts, Steps::default(), entry);
+        let decided: Verdict = travel!(compiled);
+        let mut written =
+            Journey::<_, _, AsWritten<Recording>>::traced(&map, &facts, Steps::default(), entry);
+        let verdict: Verdict = travel!(written);
         if decided != verdict {
             return Err(disagree(decided.decision, verdict.decision));
         }

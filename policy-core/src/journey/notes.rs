@@ -1,0 +1,110 @@
+//! What is counted and noted of a connection, whichever of its policies runs.
+
+use super::meter::Meter;
+use super::state::{OverBudget, Stop, Why};
+use super::trail::Logs;
+use super::verdict::PolicyName;
+use crate::compile::Program;
+use crate::evaluate::{Machine, Mode};
+use crate::exchange::{Effect, ForwardFailure, Reply, Step};
+use crate::outcome::Outcome;
+
+/// What its policies take and say.
+#[derive(Debug)]
+pub(super) struct Notes<B> {
+    meter: B,
+    pub(super) logs: Logs,
+    pub(super) out_of_steps: bool,
+    /// Another than the policy is to blame that the steps of the run that has just ended were used up.
+    pub(super) blamed: Option<Why>,
+}
+
+impl<B> Notes<B> {
+    pub(super) fn new(meter: B) -> Self {
+        Self { meter, logs: Logs::default(), out_of_steps: false, blamed: None }
+    }
+
+    /// The steps that a policy may take; why it may not begin.
+    pub(super) fn begin<E>(&mut self, program: &Program, endpoint: &E) -> Result<u64, Why>
+    where
+        B: Meter<E>,
+    {
+        self.meter.begin(program, endpoint).map_err(|reason| {
+            self.out_of_steps = true;
+            over_budget(program, reason)
+        })
+    }
+
+    /// True if others go first.
+    pub(super) fn wants_pause<E>(&mut self) -> bool
+    where
+        B: Meter<E>,
+    {
+        self.meter.wants_pause()
+    }
+
+    /// Performs what a run asks for, to a forward or to its end.
+    pub(super) fn drive<E, M: Mode>(
+        &mut self,
+        run: &mut Machine<'_, '_, M>,
+        endpoint: &E,
+        reply: Option<Reply>,
+    ) -> Stop
+    where
+        B: Meter<E>,
+    {
+        let mut had = run.at.state.steps_left();
+        let mut step = match reply {
+            None => run.start(),
+            Some(reply) => {
+                had = self.share(run, endpoint);
+                run.resume(reply)
+            }
+        };
+        loop {
+            self.meter.account(had.saturating_sub(run.at.state.steps_left()), endpoint);
+            let reply = match step {
+                Step::Done(outcome) => {
+                    self.ended(run, endpoint, outcome);
+                    return Stop::Done;
+                }
+                Step::Perform(Effect::Forward(id)) if run.target(id).is_some() => return Stop::Forward,
+                Step::Perform(Effect::Forward(_)) => Reply::ForwardFailed(ForwardFailure::Offline),
+                Step::Perform(Effect::Log(id)) => {
+                    run.log(id).into_iter().for_each(|metadata| self.logs.add(metadata));
+                    Reply::Logged
+                }
+            };
+            had = self.share(run, endpoint);
+            step = run.resume(reply);
+        }
+    }
+
+    /// Others on the way, and other connections, have taken of the same budget.
+    fn share<E, M: Mode>(&self, run: &mut Machine<'_, '_, M>, endpoint: &E) -> u64
+    where
+        B: Meter<E>,
+    {
+        let left = run.at.state.steps_left().min(self.meter.left(endpoint));
+        run.at.state.set_steps_left(left);
+        left
+    }
+
+    /// The end of a run. One that failed because its steps were used up is noted, and may be another's fault.
+    #[inline]
+    fn ended<E, M: Mode>(&mut self, run: &Machine<'_, '_, M>, endpoint: &E, outcome: Outcome)
+    where
+        B: Meter<E>,
+    {
+        if matches!(outcome, Outcome::Failed { .. }) && run.at.state.steps_left() == 0 {
+            self.out_of_steps = true;
+            let program = run.on.program;
+            let blamed = self.meter.blames(program, endpoint);
+            self.blamed = blamed.map(|reason| over_budget(program, reason));
+        }
+    }
+}
+
+fn over_budget(program: &Program, reason: String) -> Why {
+    Why::OverBudget(Box::new(OverBudget { policy: PolicyName::of(program), reason }))
+}
