@@ -1,7 +1,6 @@
 //! The naive reader takes the whole text line by line; where the pieces are cut must not matter.
 
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
@@ -152,9 +151,7 @@ fn an_error_far_down_is_named_and_the_rest_still_checked() {
                 .expect("a text"),
         }
     }
-    let begin = Instant::now();
     let list = read(&text.as_bytes().chunks(65_536).collect::<Vec<_>>());
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     assert!(list.networks.is_none());
     assert_eq!(lines(&list, Severity::Error), [700_001, 900_000]);
     assert!(list.source.text().len() < 100, "the other lines are not kept");
