@@ -6,6 +6,7 @@
 //! the connections through them are cut.
 
 mod bind;
+mod ids;
 mod policy;
 mod refusals;
 mod session;
@@ -397,7 +398,7 @@ impl Agents {
 
     /// Tells an agent that is refused again and again when to come again; whether it is one.
     fn note_refused(&self, source: IpAddr, authtoken: &str, refusal: Refusal) -> (Refusal, bool) {
-        match self.refusals.note(source, authtoken, std::time::Instant::now()) {
+        match self.refusals.note(source, authtoken, tokio::time::Instant::now().into_std()) {
             // One that asks for longer keeps to that.
             Some(wait) => (refusal.until_at_least(wait + Duration::from_secs(1)), true),
             None => (refusal, false),
