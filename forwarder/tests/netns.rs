@@ -28,7 +28,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use harness::{Edge, FORWARD, Folder, noise, through};
+use harness::{Edge, FORWARD, Folder, noise, through, wait_until};
 use sshd::{Sshd, programs, user};
 
 const EDGE: &str = "198.18.77.1";
@@ -188,9 +188,9 @@ impl Site {
         let mut edge = edge(&outside);
         let address = edge.address("device1");
         let agents = edge.agents_address();
-        edge.wait_for(&["administration"]);
+        edge.wait_for_admin();
         let agent = Agent::start(&inside, &edge, agents, sshd.address);
-        edge.wait_for(&["an endpoint is online"]);
+        wait_until("the endpoint", || (!edge.list("endpoint").is_empty()).then_some(()));
         Some(Self { _agent: agent, sshd, edge, address, inside, outside })
     }
 

@@ -477,8 +477,8 @@ impl Inner {
         }
         match self.store.apply(&changes.unsaved) {
             Ok(()) => {
-                changes.unsaved.clear();
-                tracing::info!("all changes of credentials are stored");
+                let stored = std::mem::take(&mut changes.unsaved).len();
+                tracing::info!(stored, "all changes of credentials are stored");
                 true
             }
             Err(error) => {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
+use crate::harness::lines::Tells;
 use crate::harness::{connect, limit, noise, wait_until};
 use crate::process::{all_memory, close_waiting, files, memory};
 use crate::site::{FORWARD, Site};
@@ -170,6 +171,6 @@ fn who_comes_and_goes_leaves_nothing_behind() {
     }
     drop(agent);
     site.edge.signal("TERM");
-    site.edge.wait_for(&["draining", "open=0"]);
+    assert_eq!(site.edge.wait_for(Tells::Draining).number("open"), 0);
     assert!(site.edge.wait_for_exit().success());
 }

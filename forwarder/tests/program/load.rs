@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use forwarder::mux::{Header, Kind, SHARED_WINDOW};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::harness::lines::Tells;
 use crate::harness::{DEADLINE, connect, echo_device, limit, noise, poll_to_deadline, wait_until};
 use crate::process::{Peaks, memory};
 use crate::site::{DEVICE, FORWARD, Site};
@@ -166,7 +167,7 @@ fn both_ends_write_all_they_can_on_64_streams() {
     });
     println!("{STREAMS} streams of {} MiB each way in {:?}", bytes / MB, begun.elapsed());
     println!("memory: {before:?} KiB before, {:?} KiB at most", peaks.end());
-    assert_eq!(agent.count("online endpoint"), 1, "the session goes on");
+    assert_eq!(agent.count(Tells::Online), 1, "the session goes on");
 }
 
 /// A frame as the protocol has it.
@@ -230,7 +231,7 @@ async fn an_agent_that_opens_streams_without_end_is_dropped() {
     println!("{opened} streams, dropped {dropped} times; {before} KiB before, {peak} KiB at most");
     assert!(opened / dropped < 20_000, "{opened} streams and dropped {dropped} times only");
     assert!(peak < before + SOME, "the edge takes {peak} KiB, {before} KiB before");
-    assert_eq!(agent.count("online endpoint"), 1, "the other agent is not disturbed");
+    assert_eq!(agent.count(Tells::Online), 1, "the other agent is not disturbed");
     wait_until("the abuser to be gone", || (site.list("session").len() == 1).then_some(()));
     echo(3);
 }
