@@ -323,6 +323,7 @@ async fn accept(shared: Arc<Shared>, agents: Arc<Agents>, listener: TcpListener)
                     tracing::error!(%error, "cannot accept agents");
                     last_line = Some(std::time::Instant::now());
                 }
+                // Nothing tells when there are files and memory again.
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }
@@ -346,6 +347,7 @@ async fn tell_stopped(endpoint: Arc<Online>, code: u32, message: String) {
         while endpoint.opener.takes_streams() {
             match link::open(&endpoint.opener, StreamType::StopEndpoint).await {
                 Ok(mut stream) => return link::answer(&mut stream, &told).await.is_ok(),
+                // Nothing tells when it has a place for a stream again.
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }

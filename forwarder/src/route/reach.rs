@@ -271,6 +271,7 @@ mod tests {
         };
         // 5 * 7 further ones are more than there may be: who dials one after the other does not mind.
         while own.has_further_place() {
+            // They take their places one after the other, each a while after the one before.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         within(vec![gone, open]).await.expect("in time").expect("there");

@@ -274,6 +274,19 @@ pub(crate) fn wait_until<T>(what: &str, poll: impl FnMut() -> Option<T>) -> T {
     poll_to_deadline(poll).unwrap_or_else(|| panic!("waited in vain for {what}"))
 }
 
+/// Polls until a number has been the same for a while, as nothing tells that it will change no more.
+pub(crate) fn wait_until_steady<T: PartialEq>(what: &str, time: Duration, mut look: impl FnMut() -> T) -> T {
+    let (mut last, mut since) = (look(), Instant::now());
+    wait_until(what, || {
+        let now = look();
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+        (since.elapsed() >= time).then_some(())
+    });
+    last
+}
+
 /// The value that polling gives in time.
 pub(crate) fn poll_to_deadline<T>(mut poll: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + DEADLINE;

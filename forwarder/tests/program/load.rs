@@ -11,7 +11,9 @@ use forwarder::mux::{Header, Kind, SHARED_WINDOW};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::lines::Tells;
-use crate::harness::{DEADLINE, connect, echo_device, limit, noise, poll_to_deadline, wait_until};
+use crate::harness::{
+    DEADLINE, connect, echo_device, limit, noise, poll_to_deadline, wait_until, wait_until_steady,
+};
 use crate::process::{Peaks, memory};
 use crate::site::{DEVICE, FORWARD, Site};
 use crate::speaker::{auth, dial};
@@ -87,15 +89,9 @@ fn a_reader_that_stalls_takes_no_memory_and_holds_up_nobody() {
     let before = processes.map(memory);
     let mut stalled = ask(blocks);
     stalled.read_exact(&mut [0]).expect("a first byte");
-    let (mut last, mut same) = (0, 0);
-    // Until nothing more is taken for it in a row of looks: a machine that is busy rests in between.
-    wait_until("the server to stall", || {
-        let now = sent.load(Ordering::Relaxed);
-        thread::sleep(Duration::from_millis(200));
-        same = if std::mem::replace(&mut last, now) == now { same + 1 } else { 0 };
-        (same == 10).then_some(())
-    });
-    let taken = last - 8 * MB;
+    // A machine that is busy rests in between.
+    let look = || sent.load(Ordering::Relaxed);
+    let taken = wait_until_steady("the server to stall", Duration::from_secs(2), look) - 8 * MB;
     assert!(taken < blocks * MB, "nobody stalls");
     let (peaks, begun) = (Peaks::of(&processes), Instant::now());
     assert_eq!(read_blocks(&mut ask(blocks), 0), blocks * MB);

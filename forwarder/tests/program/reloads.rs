@@ -252,6 +252,7 @@ fn a_reload_that_is_asked_for_during_another_follows_it() {
     for round in 0..5 {
         edge.folder.write("refuse.yml", &format!("on_tcp_connect:\n{many}{}", rule(round)));
         edge.signal("HUP");
+        // Each time another part of the load is met.
         std::thread::sleep(std::time::Duration::from_millis(10 + 30 * u64::from(round)));
         edge.folder.write("keep.yml", "on_tcp_connect: [{actions: [{type: deny}]}]\n");
         edge.signal("HUP");
