@@ -78,9 +78,9 @@ impl Watch {
 
     /// The sessions of an agent.
     pub(super) fn sessions(&self, agent: usize) -> usize {
-        let edge = self.site.edge();
-        let infos = edge.map(|edge| edge.agents.sessions.infos()).unwrap_or_default();
-        infos.iter().filter(|info| info.credential == self.site.credential(agent)).count()
+        let Some(edge) = self.site.edge() else { return 0 };
+        let all = edge.agents.sessions.all();
+        all.iter().filter(|entry| entry.info.credential == self.site.credential(agent)).count()
     }
 
     pub(super) fn online(&self) -> String {
