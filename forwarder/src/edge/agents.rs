@@ -400,6 +400,7 @@ impl Agents {
 
     /// Tells an agent that is refused again and again when to come again; whether it is one.
     fn note_refused(&self, source: IpAddr, authtoken: &str, refusal: Refusal) -> (Refusal, bool) {
+        // The clock of sessions, which a simulation moves.
         match self.refusals.note(source, authtoken, tokio::time::Instant::now().into_std()) {
             // One that asks for longer keeps to that.
             Some(wait) => (refusal.until_at_least(wait + Duration::from_secs(1)), true),

@@ -265,21 +265,22 @@ mod tests {
                 tokio::spawn(async move { connect_any(&own, &found).await.map(drop) })
             })
             .collect();
-        let within = |found: Vec<SocketAddr>| {
+        let within = |time: Duration, found: Vec<SocketAddr>| {
             let own = Arc::clone(&own);
-            async move { tokio::time::timeout(Duration::from_secs(3), connect_any(&own, &found)).await }
+            async move { tokio::time::timeout(time, connect_any(&own, &found)).await }
         };
+        let long = Duration::from_secs(30);
         // 5 * 7 further ones are more than there may be: who dials one after the other does not mind.
         while own.has_further_place() {
             // They take their places one after the other, each a while after the one before.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        within(vec![gone, open]).await.expect("in time").expect("there");
-        assert!(within(vec![dead, open]).await.is_err(), "it waits for its turn");
+        within(long, vec![gone, open]).await.expect("in time").expect("there");
+        // With a place it would have dialled the second one long since.
+        let turns = within(Duration::from_secs(1), vec![dead, open]).await;
+        assert!(turns.is_err(), "it waits for its turn");
         stuck.iter().for_each(tokio::task::JoinHandle::abort);
-        let both = [dead, open];
-        let reached = tokio::time::timeout(Duration::from_secs(30), connect_any(&own, &both));
-        reached.await.expect("in time").expect("there");
+        within(long, vec![dead, open]).await.expect("in time").expect("there");
     }
 
     /// A listener that answers nobody: its queue is full.
@@ -316,6 +317,9 @@ mod tests {
         }
         let error = connect_any(&own, &[at, at]).await.expect_err("itself");
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
-        assert!(tokio::time::timeout(Duration::from_millis(50), back.accept()).await.is_err());
+        // Whoever came before would be accepted first.
+        let own_call = tokio::net::TcpStream::connect(at).await.expect("it listens");
+        let (_, first) = back.accept().await.expect("a connection");
+        assert_eq!(Some(first), own_call.local_addr().ok(), "it was dialled");
     }
 }
