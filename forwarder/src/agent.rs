@@ -20,7 +20,6 @@ mod upstream;
 mod web;
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +35,7 @@ use crate::dial::{self, Dialer, ProxyUrl};
 use crate::link::{CallError, Heartbeat, ReturnTime};
 use crate::memory;
 pub use crate::proxy_protocol::ProxyProtocol;
+use crate::random::Random;
 use crate::tls::client::TrustedCas;
 use crate::tls::fault::is_untrusted;
 pub use command::{run_to_end, start_log};
@@ -187,18 +187,19 @@ impl Ended {
 pub async fn run(setup: Setup, status: &Arc<Status>, control: impl Into<Control>) -> Result<(), AgentError> {
     let weak = Arc::downgrade(status);
     tokio::spawn(memory::give_back(move || weak.strong_count() > 0));
-    run_over(network::System, setup, status, control).await
+    run_over(network::System, Random::system(), setup, status, control).await
 }
 
-/// The same over a network of one's own.
+/// The same over a network and with draws of one's own.
 pub(crate) async fn run_over(
     network: impl Network,
+    random: Random,
     mut setup: Setup,
     status: &Arc<Status>,
     control: impl Into<Control>,
 ) -> Result<(), AgentError> {
     let control = control.into();
-    let (mut pauses, mut memory) = (Pauses::default(), session::Memory::default());
+    let (mut pauses, mut memory) = (Pauses::default(), session::Memory::new(random));
     let mut due = Due::Nothing;
     loop {
         setup = reload::renewed(setup, due).await;
@@ -239,11 +240,13 @@ pub(crate) async fn run_over(
         if control.stop.is_cancelled() {
             return Ok(());
         }
-        let pause = pauses.next(lost, memory.return_time.unwrap_or(ReturnTime::UNKNOWN), draw());
-        let wait = asked.map_or(pause, |asked| as_asked(asked).max(pause));
+        let pause =
+            pauses.next(lost, memory.return_time.unwrap_or(ReturnTime::UNKNOWN), memory.random.fraction());
+        let wait = asked.map_or(pause, |asked| as_asked(asked, memory.random.fraction()).max(pause));
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         tracing::warn!(error, wait_ms, "not connected; reconnecting in {:.1} s", wait.as_secs_f64());
         tokio::select! {
+            biased;
             () = control.stop.cancelled() => return Ok(()),
             () = control.reload.notified() => due = Due::All,
             () = sleep(wait) => {}
@@ -264,15 +267,10 @@ fn may_pass(error: &AgentError, memory: &session::Memory) -> bool {
     }
 }
 
-/// A time that the other side names, within a bound, and up to a tenth more: others were told the same.
-fn as_asked(asked: Duration) -> Duration {
-    asked.min(LONGEST_ASKED).mul_f64(1.0 + draw() / 10.0)
-}
-
-/// A number from 0 to 1. The keys of the hasher are random.
-fn draw() -> f64 {
-    let draw = u32::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or(0);
-    f64::from(draw) / f64::from(u32::MAX)
+/// A time that the other side names, within a bound, and up to a tenth more, by a number that is drawn from 0 to 1:
+/// others were told the same.
+fn as_asked(asked: Duration, draw: f64) -> Duration {
+    asked.min(LONGEST_ASKED).mul_f64(1.0 + draw / 10.0)
 }
 
 #[cfg(test)]
@@ -284,10 +282,10 @@ mod tests {
     #[test]
     fn a_time_that_is_asked_for_is_waited_within_bounds() {
         for asked in [0, 7, 599].map(Duration::from_secs) {
-            let wait = as_asked(asked);
-            assert!((asked..=asked.mul_f64(1.1)).contains(&wait), "{wait:?}");
+            let waits = [0.0, 0.5, 1.0].map(|draw| as_asked(asked, draw));
+            assert_eq!(waits, [1.0, 1.05, 1.1].map(|times| asked.mul_f64(times)));
         }
-        assert!(as_asked(Duration::MAX) <= LONGEST_ASKED.mul_f64(1.1));
+        assert!(as_asked(Duration::MAX, 1.0) <= LONGEST_ASKED.mul_f64(1.1));
     }
 
     #[tokio::test]

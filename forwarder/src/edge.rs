@@ -33,6 +33,7 @@ use crate::generation::{Generation, ListenerKey};
 use crate::memory;
 use crate::online::OnlineEndpoints;
 use crate::own_sockets::OwnSockets;
+use crate::random::Random;
 pub(crate) use agents::UNKNOWN as UNKNOWN_AGENTS;
 pub use agents::{AgentSettings, EndedAgents, PolicyLimits, ReadyAgents, SessionInfo};
 use agents::{Agents, AgentsDoor};
@@ -52,6 +53,8 @@ pub(crate) struct Shared {
     shares: Arc<Shares>,
     own: Arc<OwnSockets>,
     events: EventWriter,
+    /// Where ids, choices and the draws of policies come from.
+    random: Random,
     tasks: TaskTracker,
     /// Cancelled when the time to drain is over: ends dials and relays alike.
     stop: CancellationToken,
@@ -65,7 +68,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(generation: Generation, connections: usize, events: EventWriter) -> Self {
+    pub(crate) fn new(
+        generation: Generation,
+        connections: usize,
+        events: EventWriter,
+        random: Random,
+    ) -> Self {
         Self {
             current: ArcSwap::from_pointee(generation),
             online: OnlineEndpoints::default(),
@@ -75,6 +83,7 @@ impl Shared {
             shares: Shares::new(connections),
             own: Arc::default(),
             events,
+            random,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             stop_accepting: CancellationToken::new(),
@@ -176,7 +185,7 @@ impl Edge {
     /// [`BindError`]; nothing has been accepted then.
     pub fn start(generation: Generation, connections: usize, events: EventWriter) -> Result<Self, BindError> {
         let bound = bind(&generation, &HashMap::new())?;
-        let shared = Arc::new(Shared::new(generation, connections, events));
+        let shared = Arc::new(Shared::new(generation, connections, events, Random::system()));
         let mut edge = Self { shared, listeners: HashMap::new(), agents_door: None };
         edge.accept_on(bound);
         let shared = Arc::downgrade(&edge.shared);

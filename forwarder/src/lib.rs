@@ -44,6 +44,7 @@ mod private;
 mod proxy_protocol;
 #[cfg(unix)]
 pub mod quickstart;
+mod random;
 pub mod relay;
 #[cfg(unix)]
 pub mod route;

@@ -11,6 +11,8 @@ use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio_util::sync::CancellationToken;
+
 pub(crate) use file::BoundedFile;
 
 /// Where lines go.
@@ -82,6 +84,8 @@ struct Queue {
     work: Condvar,
     /// For whoever waits: everything is written.
     idle: Condvar,
+    /// The writer has ended; cancelled while the state is locked.
+    ended: CancellationToken,
 }
 
 #[derive(Default)]
@@ -93,7 +97,6 @@ struct State {
     /// The writer is at a line.
     writing: bool,
     ending: bool,
-    ended: bool,
 }
 
 enum Task {
@@ -114,8 +117,13 @@ impl Lines {
         outputs: Vec<Output>,
         duties: impl Duties,
     ) -> io::Result<(Self, Writer)> {
-        let queue =
-            Arc::new(Queue { capacity, state: Mutex::default(), work: Condvar::new(), idle: Condvar::new() });
+        let queue = Arc::new(Queue {
+            capacity,
+            state: Mutex::default(),
+            work: Condvar::new(),
+            idle: Condvar::new(),
+            ended: CancellationToken::new(),
+        });
         let worker = Arc::clone(&queue);
         std::thread::Builder::new().name(name.to_owned()).spawn(move || worker.write(outputs, duties))?;
         let open = Arc::new(Open(Arc::clone(&queue)));
@@ -159,7 +167,7 @@ impl Writer {
     pub(crate) fn flush(&self, most: Duration) -> bool {
         let end = Instant::now() + most;
         let mut state = self.0.state();
-        while !state.ended && (state.writing || !state.lines.is_empty()) {
+        while !self.0.ended.is_cancelled() && (state.writing || !state.lines.is_empty()) {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
@@ -175,10 +183,10 @@ impl Writer {
         self.0.work.notify_one();
     }
 
-    /// True once everything is written after [`Self::end`].
+    /// Waits until everything is written after [`Self::end`].
     #[cfg(unix)]
-    pub(crate) fn is_ended(&self) -> bool {
-        self.0.state().ended
+    pub(crate) async fn ended(&self) {
+        self.0.ended.cancelled().await;
     }
 }
 
@@ -212,7 +220,9 @@ impl Queue {
             }
         }
         drop(outputs);
-        self.state().ended = true;
+        let state = self.state();
+        self.ended.cancel();
+        drop(state);
         self.idle.notify_all();
     }
 

@@ -13,6 +13,10 @@ use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::edge::BindError;
 use crate::events::{EventWriter, Output};
@@ -185,18 +189,30 @@ fn invite(out: &mut impl Write, address: SocketAddr) -> io::Result<()> {
     writeln!(out, "Ctrl-C stops it.")
 }
 
+/// How long the event of a visit may take.
+const EVENT_TIME: Duration = Duration::from_secs(5);
+
 /// Events as lines in memory, for showing them.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+struct Lines(Arc<Held>);
+
+#[derive(Default)]
+struct Held {
+    bytes: Mutex<Vec<u8>>,
+    /// There are more of them.
+    more: Notify,
+}
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         const ENOUGH: usize = 1 << 20;
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.0.bytes.lock().unwrap_or_else(PoisonError::into_inner);
         // Only the first events are shown; the visits of a long evening are not kept.
         if held.len() < ENOUGH {
             held.extend_from_slice(bytes);
         }
+        drop(held);
+        self.0.more.notify_waiters();
         Ok(bytes.len())
     }
 
@@ -207,21 +223,24 @@ impl Write for Lines {
 
 impl Lines {
     fn all(&self) -> Vec<String> {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.0.bytes.lock().unwrap_or_else(PoisonError::into_inner);
         // The agent's own events are not those of the visits.
         let of_visits = |line: &&str| line.contains("\"tcp_connection_closed.v0\"");
         String::from_utf8_lossy(&held).lines().filter(of_visits).map(ToOwned::to_owned).collect()
     }
 
-    /// The event with this number, from 1, once it is there.
+    /// The event with this number, from 1, once it is there; empty if it does not come.
     async fn wait(&self, number: usize) -> String {
-        const TRIES: u32 = 500;
-        for _ in 0..TRIES {
-            if let Some(line) = self.all().get(number - 1) {
-                return line.clone();
+        let line = async {
+            loop {
+                // It hears of whatever is written from here on.
+                let more = self.0.more.notified();
+                if let Some(line) = self.all().into_iter().nth(number - 1) {
+                    return line;
+                }
+                more.await;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-        String::new()
+        };
+        timeout(EVENT_TIME, line).await.unwrap_or_default()
     }
 }

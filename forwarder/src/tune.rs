@@ -133,6 +133,7 @@ mod tests {
         let (peer, _) = listener.accept().await.expect("accepted");
         stream.write_all(&[0; 1_000]).await.expect("sent");
         let arrived = async {
+            // The kernel tells nobody.
             while sent(&stream).expect("Linux counts").waiting > 0 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }

@@ -12,7 +12,7 @@
 )]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -78,8 +78,8 @@ fn revoker() {
         identity.delete_credential(credential.id).expect("kept in the reserve");
         say(&format!("revoked {}", credential.id));
     }
-    // Until it is killed.
-    std::thread::sleep(Duration::from_secs(60));
+    // Until it is killed, or whoever would do that has ended.
+    let _ = std::io::stdin().read(&mut [0]);
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -183,7 +183,13 @@ fn start_on_full_disk(prlimit: &Path, folder: &Path) -> Child {
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).arg(prlimit).arg("--fsize=4096");
     command.arg(std::env::current_exe().expect("this binary")).args(["--exact", "revoker", "--nocapture"]);
-    command.env(FULL_FOLDER, folder).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts")
+    command
+        .env(FULL_FOLDER, folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts")
 }
 
 #[test]
@@ -212,6 +218,7 @@ fn what_is_revoked_on_a_full_disk_is_not_back() {
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let mut next = || lines.by_ref().find_map(|line| Some(line.ok()?.split_once("@ ")?.1.to_owned()));
         assert_eq!(next().as_deref(), Some("open"), "the revoker did not start");
+        // Kills fall between all revocations.
         std::thread::sleep(Duration::from_micros(kill * 1_709));
         child.kill().expect("it runs");
         while let Some(line) = next() {

@@ -28,7 +28,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use harness::{Edge, FORWARD, Folder, noise, through};
+use harness::{Edge, FORWARD, Folder, noise, through, wait_until};
 use sshd::{Sshd, programs, user};
 
 const EDGE: &str = "198.18.77.1";
@@ -188,9 +188,9 @@ impl Site {
         let mut edge = edge(&outside);
         let address = edge.address("device1");
         let agents = edge.agents_address();
-        edge.wait_for(&["administration"]);
+        edge.wait_for_admin();
         let agent = Agent::start(&inside, &edge, agents, sshd.address);
-        edge.wait_for(&["an endpoint is online"]);
+        wait_until("the endpoint", || (!edge.list("endpoint").is_empty()).then_some(()));
         Some(Self { _agent: agent, sshd, edge, address, inside, outside })
     }
 
@@ -221,6 +221,8 @@ impl Drop for Running {
 #[test]
 fn a_keystroke_does_not_wait_behind_uploads_on_a_slow_line() {
     const UPLOADS: usize = 5;
+    // Enough for what the first ones meet, while the line is new to its senders, to be few.
+    const KEYS: usize = 21;
     let Some(site) = Site::new() else { return };
     let mut session = site.command("cat");
     let mut keys = session.0.stdin.take().expect("piped");
@@ -253,8 +255,9 @@ fn a_keystroke_does_not_wait_behind_uploads_on_a_slow_line() {
             for bytes in &mut readers {
                 threads.spawn(move || std::io::copy(bytes, &mut std::io::sink()));
             }
-            let took: Vec<_> = (0..21)
+            let took: Vec<_> = (0..KEYS)
                 .map(|_| {
+                    // As fast as somebody types.
                     std::thread::sleep(Duration::from_millis(150));
                     key()
                 })
@@ -264,7 +267,7 @@ fn a_keystroke_does_not_wait_behind_uploads_on_a_slow_line() {
         });
         took.sort_unstable();
         // Two packets take 47 ms; what waited before that in queues took one to two seconds.
-        assert!(took[10] <= Duration::from_millis(300), "behind {queue} bytes: {took:?}");
+        assert!(took[KEYS / 2] <= Duration::from_millis(300), "behind {queue} bytes: {took:?}");
     }
 }
 

@@ -232,6 +232,7 @@ async fn serve(
             (Err(_), _) => break,
             (_, Err(error)) => {
                 tracing::warn!("the admin listener cannot accept: {error}");
+                // Nothing tells when there are files and memory again.
                 tokio::time::sleep(PAUSE).await;
             }
         }

@@ -1,6 +1,4 @@
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, OnceLock};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -221,18 +219,19 @@ fn a_key_that_was_deleted_meanwhile_changes_nothing() {
     assert_eq!(api.admin.identity.service_users(None, 9).len(), 1);
 }
 
-/// The first event takes a while to be told: the second change waits for it.
+/// While an event is told, nobody changes anything: the next change waits for it.
 #[test]
 fn events_come_in_the_order_of_changes() {
     let mut api = api();
-    let (events, first) = (Arc::clone(&api.events), AtomicBool::new(true));
+    let (events, changes) = (Arc::clone(&api.events), Arc::<OnceLock<Arc<Mutex<()>>>>::default());
+    let of_admin = Arc::clone(&changes);
     let audit = Audit::new(move |line| {
-        if first.swap(false, Ordering::SeqCst) {
-            std::thread::sleep(Duration::from_millis(200));
-        }
+        let changes = of_admin.get().expect("set below");
+        assert!(changes.try_lock().is_err(), "another change may come before this event");
         events.lock().expect("whole").push(serde_json::from_str(&line).expect("JSON"));
     });
     api.admin = Admin::new(api.admin.identity.clone(), Arc::new(Two), audit);
+    changes.set(Arc::clone(&api.admin.changes)).expect("once");
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| api.post("/service_users", &json!({"name": "a"})));

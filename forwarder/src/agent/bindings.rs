@@ -19,7 +19,7 @@ use super::refusals::{Lasts, advice, lasts};
 use super::reload::{Changed, changed};
 use super::session::{Given, Memory, answered};
 use super::status::{EndpointStatus, UpstreamStatus};
-use super::{AgentError, Ended, Offer, Setup, Status, draw};
+use super::{AgentError, Ended, Offer, Setup, Status};
 use crate::link::{self, Bind, BindExtra, BindReply, CallError, Empty, Hidden, StreamType, Unbind};
 use crate::mux::Opener;
 
@@ -108,11 +108,12 @@ impl<'s> Bindings<'s> {
             memory.has_served = true;
             let due = self.waiting.iter().map(|it| it.due).min();
             tokio::select! {
+                biased;
                 () = wait(due) => {}
                 () = self.stopped.told.notified() => {
                     for (offer, why) in self.stopped.take() {
                         let mut waiting = Waiting::new(&offer);
-                        waiting.refuse(why, self.lost_after);
+                        waiting.refuse(why, self.lost_after, memory.random.fraction());
                         self.waiting.push(waiting);
                     }
                 }
@@ -143,7 +144,7 @@ impl<'s> Bindings<'s> {
                     Ok(()) => continue,
                     Err(CallError::Io(error)) if self.opener.why_closed().is_some() => return Err(error),
                     // Also an answer that does not come in time: the session carries the others.
-                    Err(error) => waiting.refuse(error, self.lost_after),
+                    Err(error) => waiting.refuse(error, self.lost_after, memory.random.fraction()),
                 }
             }
             self.waiting.push(waiting);
@@ -235,10 +236,10 @@ impl Waiting {
         Self { offer, due: Instant::now(), refusals: Refusals::default(), why: None }
     }
 
-    /// Puts it off, and says why unless that is known.
-    fn refuse(&mut self, error: CallError, lost_after: Duration) {
+    /// Puts it off, by a number that is drawn from 0 to 1, and says why unless that is known.
+    fn refuse(&mut self, error: CallError, lost_after: Duration, draw: f64) {
         let (endpoint, lasts) = (&*self.offer.name, lasts(&error));
-        let pause = self.refusals.next(lasts, lost_after, draw());
+        let pause = self.refusals.next(lasts, lost_after, draw);
         self.due = Instant::now() + pause;
         let is_known = self.why.as_ref().is_some_and(|why| why.to_string() == error.to_string());
         let again_in_ms = pause.as_millis();

@@ -94,26 +94,17 @@ impl Refusals {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Numbers from 0 to 1 that are the same every time.
-    fn draws() -> impl FnMut() -> f64 {
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        move || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            f64::from(u32::try_from(state >> 32).expect("32 bits")) / f64::from(u32::MAX)
-        }
-    }
+    use crate::random::Random;
+    use crate::random::tests::seeded;
 
     /// When the agents of an edge that was away come back after it, in order. Each was told the time of those who had
     /// come before it, as an edge that has just started knows no others.
-    fn come_back(agents: usize, away: Duration, draw: &mut impl FnMut() -> f64) -> Vec<Duration> {
+    fn come_back(agents: usize, away: Duration, random: &Random) -> Vec<Duration> {
         let back = |at: usize| {
             let (mut pauses, time) = (Pauses::default(), ReturnTime::of_agents(at + 1));
-            let mut at = pauses.next(Lost::WithOthers, time, draw());
+            let mut at = pauses.next(Lost::WithOthers, time, random.fraction());
             while at < away {
-                at += pauses.next(Lost::NotConnected, time, draw());
+                at += pauses.next(Lost::NotConnected, time, random.fraction());
             }
             at - away
         };
@@ -126,10 +117,10 @@ mod tests {
     fn however_long_an_edge_was_away_its_agents_come_in_turns() {
         // So many at once are no crowd.
         const FEW: usize = 60;
-        let mut draw = draws();
+        let random = seeded(1);
         for agents in [2, 10, 40, 75, 100, 200, 300, 500, 1_000, 10_000, 100_000] {
             for away in [0, 1, 2, 3, 5, 10, 15, 16, 20, 30, 45, 60, 300].map(Duration::from_secs) {
-                let came = come_back(agents, away, &mut draw);
+                let came = come_back(agents, away, &random);
                 let within =
                     |from: usize| came.partition_point(|at| *at < came[from] + Duration::from_secs(1)) - from;
                 let busiest = (0..agents).step_by((agents / 10_000).max(1)).map(within).max().expect("some");
@@ -143,12 +134,12 @@ mod tests {
 
     #[test]
     fn a_few_agents_are_back_soon_after_an_edge_that_was_away_for_a_moment() {
-        let mut draw = draws();
+        let random = seeded(1);
         // In seconds and milliseconds: how long it was away, and until when the last of them is back.
         for (away, by) in [(0, 1_250), (1, 2_000), (2, 4_000), (3, 4_000)] {
             let (away, by) = (Duration::from_secs(away), Duration::from_millis(by));
             for _ in 0..1_000 {
-                let last = come_back(2, away, &mut draw).pop().expect("two");
+                let last = come_back(2, away, &random).pop().expect("two");
                 assert!(last <= by, "{last:?} after {away:?}");
             }
         }

@@ -15,6 +15,7 @@ use super::streams::{CAN_UPDATE, Streams, Told, can_restart, can_stop};
 use super::{AgentError, Control, Ended, Network, Setup, Status};
 use crate::link::{self, Auth, AuthExtra, AuthReply, CallError, Hidden, ReturnTime, StreamType};
 use crate::mux::{Acceptor, ErrorCode, Limits, Opener, SHARED_WINDOW, Side, session};
+use crate::random::Random;
 
 /// Connections that the edge may have open through the agent.
 const MOST_CONNECTIONS: usize = 8_192;
@@ -26,8 +27,9 @@ const STALLED: Duration = Duration::from_secs(24 * 3_600);
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// What outlives a session.
-#[derive(Default)]
 pub(super) struct Memory {
+    /// Where pauses are drawn.
+    pub(super) random: Random,
     client_id: String,
     cookie: Hidden,
     /// What each endpoint was given, by its name and the address that is asked for.
@@ -42,6 +44,23 @@ pub(super) struct Memory {
     failures: Failures,
     /// The configuration is to be read again, and that was not done yet.
     pub(super) reload_due: bool,
+}
+
+impl Memory {
+    /// Nothing yet.
+    pub(super) fn new(random: Random) -> Self {
+        Self {
+            random,
+            client_id: String::new(),
+            cookie: Hidden::default(),
+            given: HashMap::new(),
+            was_connected: false,
+            has_served: false,
+            return_time: None,
+            failures: Failures::default(),
+            reload_due: false,
+        }
+    }
 }
 
 /// What an endpoint was given.
@@ -61,6 +80,7 @@ pub(super) async fn once(
     control: &Control,
 ) -> Ended {
     let connected = tokio::select! {
+        biased;
         () = control.stop.cancelled() => return Ended::Stopped,
         connected = network.edge(setup) => connected,
     };
@@ -127,6 +147,8 @@ async fn serve(
     let bindings = Bindings::new(opener, status, &online, &stopped, setup);
     let cut_at_the_end = streams.cut.clone().drop_guard();
     let ended = tokio::select! {
+        // Those that seldom have something to do come first; the streams of connections hold up none of them.
+        biased;
         () = control.stop.cancelled() => Ended::Stopped,
         error = beats => Ended::Lost(error, true),
         ended = bindings.keep(setup, memory, &control.reload) => ended,

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::sync::Notify;
 
 /// The state of a running agent, shared with its API.
 #[derive(Debug, Default)]
@@ -14,6 +15,8 @@ pub struct Status {
     /// Connections so far, and those open now.
     connections: AtomicU64,
     open: AtomicU64,
+    /// An endpoint came online.
+    bound: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -101,6 +104,19 @@ impl Status {
                 online.endpoints.insert(endpoint.name.clone(), endpoint.clone());
             });
         });
+        self.bound.notify_waiters();
+    }
+
+    /// Waits until an endpoint is online.
+    pub async fn online(&self) {
+        loop {
+            // It hears of whatever comes online from here on.
+            let bound = self.bound.notified();
+            if !self.endpoints().is_empty() {
+                return;
+            }
+            bound.await;
+        }
     }
 
     pub(super) fn unbound(&self, name: &str) {

@@ -57,14 +57,16 @@ impl<N: Network> Streams<N> {
     ) -> Option<Ended> {
         loop {
             tokio::select! {
-                stream = accepted.accept() => {
-                    let (streams, stream) = (self.clone(), stream?);
-                    tasks.spawn(async move { streams.serve(stream).await });
-                }
+                // Streams that come without end keep none of those that have ended in memory.
+                biased;
                 Some(done) = tasks.join_next() => {
                     if let Ok(Some(ended)) = done {
                         return Some(ended);
                     }
+                }
+                stream = accepted.accept() => {
+                    let (streams, stream) = (self.clone(), stream?);
+                    tasks.spawn(async move { streams.serve(stream).await });
                 }
             }
         }

@@ -47,6 +47,7 @@ pub async fn serve_web(
         loop {
             while tasks.try_join_next().is_some() {}
             let Ok((stream, _)) = listener.accept().await else {
+                // Nothing tells when there are files and memory again.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };

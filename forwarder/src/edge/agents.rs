@@ -6,6 +6,7 @@
 //! the connections through them are cut.
 
 mod bind;
+mod ids;
 mod policy;
 mod refusals;
 mod session;
@@ -322,6 +323,7 @@ async fn accept(shared: Arc<Shared>, agents: Arc<Agents>, listener: TcpListener)
                     tracing::error!(%error, "cannot accept agents");
                     last_line = Some(std::time::Instant::now());
                 }
+                // Nothing tells when there are files and memory again.
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }
@@ -345,6 +347,7 @@ async fn tell_stopped(endpoint: Arc<Online>, code: u32, message: String) {
         while endpoint.opener.takes_streams() {
             match link::open(&endpoint.opener, StreamType::StopEndpoint).await {
                 Ok(mut stream) => return link::answer(&mut stream, &told).await.is_ok(),
+                // Nothing tells when it has a place for a stream again.
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
@@ -397,7 +400,8 @@ impl Agents {
 
     /// Tells an agent that is refused again and again when to come again; whether it is one.
     fn note_refused(&self, source: IpAddr, authtoken: &str, refusal: Refusal) -> (Refusal, bool) {
-        match self.refusals.note(source, authtoken, std::time::Instant::now()) {
+        // The clock of sessions, which a simulation moves.
+        match self.refusals.note(source, authtoken, tokio::time::Instant::now().into_std()) {
             // One that asks for longer keeps to that.
             Some(wait) => (refusal.until_at_least(wait + Duration::from_secs(1)), true),
             None => (refusal, false),

@@ -1,7 +1,6 @@
 //! The life of one connection, from accept to its event.
 
 use std::borrow::Cow;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -60,10 +59,12 @@ pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: Soc
     let EdgeLimits { stalled_timeout, connect_timeout, half_close_timeout, .. } = generation.config.limits;
     // Without options it has no peer any more, which the next read tells.
     let _ = tune::give_up_after(&client, stalled_timeout);
-    let seed = draw();
+    // No client can foretell it: it decides what the policy draws for this connection.
+    let seed = shared.random.number();
     let facts = Facts::of_connection(peer, server).at_endpoint(url).seeded(seed);
     let facts = at_times(facts, start, start);
-    let dial = Live { timeout: connect_timeout, client: peer, server, own: &shared.own };
+    let dial =
+        Live { timeout: connect_timeout, client: peer, server, own: &shared.own, random: &shared.random };
     let world = World { generation: &generation, online: &shared.online };
     let judged = tokio::select! {
         biased;
@@ -177,12 +178,6 @@ pub(super) fn close_unjudged(shared: &Shared, client: TcpStream, peer: SocketAdd
 
 fn report(shared: &Shared, closed: &Closed<'_>) {
     shared.events.closed(closed);
-}
-
-/// A number that no client can foretell: it decides what the policy draws for this connection.
-fn draw() -> u64 {
-    // The keys of the hasher are random, drawn from the system once for each thread and then changed.
-    RandomState::new().build_hasher().finish()
 }
 
 /// The facts with the time the connection began and the time now.

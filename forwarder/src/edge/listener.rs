@@ -90,6 +90,7 @@ pub(super) async fn accept(
                     tracing::error!(%error, "cannot accept");
                     last_line = Some(Instant::now());
                 }
+                // Nothing tells when there are files and memory again.
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => return,

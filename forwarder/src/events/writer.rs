@@ -121,16 +121,11 @@ pub struct WriterThread {
 }
 
 impl WriterThread {
-    /// Takes no more events, and waits until every queued line is written.
+    /// Takes no more events, and waits until every queued line is written, for a few seconds at most.
     pub async fn finish(self) {
         self.writer.end();
-        let deadline = tokio::time::Instant::now() + LAST_LINES;
-        while !self.writer.is_ended() {
-            if tokio::time::Instant::now() >= deadline {
-                tracing::error!("the last events could not be written in time");
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+        if tokio::time::timeout(LAST_LINES, self.writer.ended()).await.is_err() {
+            tracing::error!("the last events could not be written in time");
         }
     }
 }

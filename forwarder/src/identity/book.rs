@@ -35,7 +35,7 @@ const NOTICES: usize = 1_024;
 /// How often uses are written.
 const USES_EVERY: Duration = Duration::from_secs(60);
 /// How often the store is tried again after it has failed.
-const RETRY_EVERY: Duration = Duration::from_secs(5);
+const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// Credentials and API keys of a service user that are removed one by one.
 const MAX_SINGLE_REMOVALS: usize = 64;
 
@@ -477,8 +477,8 @@ impl Inner {
         }
         match self.store.apply(&changes.unsaved) {
             Ok(()) => {
-                changes.unsaved.clear();
-                tracing::info!("all changes of credentials are stored");
+                let stored = std::mem::take(&mut changes.unsaved).len();
+                tracing::info!(stored, "all changes of credentials are stored");
                 true
             }
             Err(error) => {

@@ -163,10 +163,12 @@ impl<C: Transport> Driver<C> {
             let writing = write_frames(&shared, &mut write, limits.write_timeout);
             tokio::pin!(writing);
             let ended = tokio::select! {
-                stopped = read_frames(&shared, &mut read) => stopped,
+                // What holds up nothing comes first. Writing ends by itself where nothing is read: it takes windows.
+                biased;
+                () = closing(&shared) => Stopped::Gone(ErrorCode::SessionClosed.into()),
                 () = give_up_stalled(&shared, limits.stall_timeout) => Stopped::Fault(ErrorCode::Internal),
                 code = &mut writing => Stopped::Gone(code.into()),
-                () = closing(&shared) => Stopped::Gone(ErrorCode::SessionClosed.into()),
+                stopped = read_frames(&shared, &mut read) => stopped,
             };
             match ended {
                 Stopped::Gone(end) => end,

@@ -270,6 +270,7 @@ impl State {
                 late.push(*id);
             }
         }
+        late.sort_unstable();
         late.into_iter().for_each(|id| self.reset(id, ErrorCode::WriteTimeout));
     }
 
@@ -295,7 +296,10 @@ impl State {
     /// The session has ended: nothing moves any more. What has arrived whole can still be read.
     pub(super) fn end(&mut self, end: End) {
         let code = self.ended.get_or_insert(end).code;
-        for entry in self.streams.values_mut() {
+        // Woken in their order: what follows is the same every time.
+        let mut entries: Vec<_> = self.streams.iter_mut().collect();
+        entries.sort_unstable_by_key(|(id, _)| **id);
+        for (_, entry) in entries {
             if !entry.fin_in {
                 entry.reset.get_or_insert(code);
             }

@@ -123,23 +123,16 @@ impl Site {
         Ok(site)
     }
 
+    /// Waits until the device is online.
     async fn wait(&mut self, status: &Status) -> Result<(), QuickstartError> {
-        const TRIES: u32 = 1_000;
-        for _ in 0..TRIES {
-            if !status.endpoints().is_empty() {
-                return Ok(());
-            }
-            if self.agent.is_finished() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        let why = match self.agent.is_finished() {
-            true => match (&mut self.agent).await {
+        let why = tokio::select! {
+            biased;
+            () = status.online() => return Ok(()),
+            ended = &mut self.agent => match ended {
                 Ok(Err(error)) => error.to_string(),
                 _ => "the agent has ended".to_owned(),
             },
-            false => "the agent does not come online".to_owned(),
+            () = tokio::time::sleep(TIMEOUT) => "the agent does not come online".to_owned(),
         };
         Err(QuickstartError::Unexpected(why))
     }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use crate::link::{self, CONFIRMED, ProxyHeader, StreamType};
 use crate::mux;
 use crate::online::Online;
 use crate::own_sockets::{OwnConnection, OwnSockets};
+use crate::random::Random;
 
 /// What lies behind an endpoint.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +77,8 @@ pub struct Live<'o> {
     pub server: SocketAddr,
     /// The sockets of the edge itself, which no connection leads to.
     pub own: &'o Arc<OwnSockets>,
+    /// Where the one of several agents is drawn.
+    pub(crate) random: &'o Random,
 }
 
 impl Dial for Live<'_> {
@@ -85,9 +87,7 @@ impl Dial for Live<'_> {
     fn choose(&self, members: &[Arc<Online>]) -> Option<Arc<Online>> {
         // Of those that take connections; one whose session has ended, or that has said that it goes, is about to leave.
         let live = || members.iter().filter(|member| member.opener.takes_streams());
-        // The keys of the hasher are random.
-        let draw = usize::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or(0);
-        let chosen = live().nth(draw.checked_rem(live().count())?);
+        let chosen = live().nth(self.random.below(live().count()));
         // One may have ended meanwhile.
         chosen.or_else(|| live().next()).map(Arc::clone)
     }
@@ -214,9 +214,15 @@ mod tests {
     #[test]
     fn nobody_is_forwarded_to_a_session_that_ends() {
         let members = ["1", "2", "3"].map(|id| online(id, "tcp://a.internal:22", true));
-        let own = Arc::default();
+        let (own, random) = (Arc::default(), Random::system());
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let live = Live { timeout: Duration::from_secs(1), client: at(1), server: at(2), own: &own };
+        let live = Live {
+            timeout: Duration::from_secs(1),
+            client: at(1),
+            server: at(2),
+            own: &own,
+            random: &random,
+        };
         for ended in 0..members.len() {
             for _ in 0..50 {
                 let chosen = live.choose(&members).expect("one is left");
@@ -259,20 +265,22 @@ mod tests {
                 tokio::spawn(async move { connect_any(&own, &found).await.map(drop) })
             })
             .collect();
-        let within = |found: Vec<SocketAddr>| {
+        let within = |time: Duration, found: Vec<SocketAddr>| {
             let own = Arc::clone(&own);
-            async move { tokio::time::timeout(Duration::from_secs(3), connect_any(&own, &found)).await }
+            async move { tokio::time::timeout(time, connect_any(&own, &found)).await }
         };
+        let long = Duration::from_secs(30);
         // 5 * 7 further ones are more than there may be: who dials one after the other does not mind.
         while own.has_further_place() {
+            // They take their places one after the other, each a while after the one before.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        within(vec![gone, open]).await.expect("in time").expect("there");
-        assert!(within(vec![dead, open]).await.is_err(), "it waits for its turn");
+        within(long, vec![gone, open]).await.expect("in time").expect("there");
+        // With a place it would have dialled the second one long since.
+        let turns = within(Duration::from_secs(1), vec![dead, open]).await;
+        assert!(turns.is_err(), "it waits for its turn");
         stuck.iter().for_each(tokio::task::JoinHandle::abort);
-        let both = [dead, open];
-        let reached = tokio::time::timeout(Duration::from_secs(30), connect_any(&own, &both));
-        reached.await.expect("in time").expect("there");
+        within(long, vec![dead, open]).await.expect("in time").expect("there");
     }
 
     /// A listener that answers nobody: its queue is full.
@@ -309,6 +317,9 @@ mod tests {
         }
         let error = connect_any(&own, &[at, at]).await.expect_err("itself");
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
-        assert!(tokio::time::timeout(Duration::from_millis(50), back.accept()).await.is_err());
+        // Whoever came before would be accepted first.
+        let own_call = tokio::net::TcpStream::connect(at).await.expect("it listens");
+        let (_, first) = back.accept().await.expect("a connection");
+        assert_eq!(Some(first), own_call.local_addr().ok(), "it was dialled");
     }
 }

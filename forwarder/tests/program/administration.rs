@@ -36,7 +36,7 @@ fn over_tcp(key: &str, args: &[&str]) -> (i32, String, String) {
 #[test]
 fn every_filter_of_the_help_can_be_used() {
     let mut edge = edge("listen: \"127.0.0.1:0\"", "");
-    edge.wait_for(&["there is no API key"]);
+    edge.wait_for_admin();
     for objects in ["service-user", "authtoken", "api-key", "session", "endpoint"] {
         let help = forwarder().args([objects, "--help"]).output().expect("it runs").stdout;
         let help = String::from_utf8(help).expect("text");
@@ -53,7 +53,7 @@ fn every_filter_of_the_help_can_be_used() {
 fn the_first_key_comes_from_the_socket_and_works_until_it_is_deleted() {
     let mut edge = edge("listen: \"127.0.0.1:0\"", "");
     let address = edge.admin_address();
-    edge.wait_for(&["there is no API key", "forwarder api-key create"]);
+    edge.wait_for_mention("forwarder api-key create");
     let url = format!("http://{address}");
     let list = ["authtoken", "list", "--json", "--url", &url];
     let (code, _, said) = over_tcp("ak_guess", &list);
@@ -183,10 +183,10 @@ fn one_address_leaves_room_for_others() {
 #[test]
 fn a_new_listener_counts_from_the_next_start() {
     let mut edge = edge("socket: admin.sock", "");
-    edge.wait_for(&["administration"]);
+    edge.wait_for_admin();
     edge.folder.write("edge.yml", &edge_yml("socket: admin.sock, listen: \"127.0.0.1:0\"", ""));
     edge.signal("HUP");
-    edge.wait_for(&["`admin`", "take effect after a restart"]);
+    edge.wait_for_mention("`admin`");
     edge.restart();
     edge.admin_address();
 }

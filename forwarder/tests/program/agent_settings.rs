@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 
+use crate::harness::lines::{Line, Tells};
 use crate::harness::{
     Edge, Folder, connect, echo_device, exchange, forwarder, limit, rest_of, second_address, wait_until,
 };
@@ -16,10 +17,10 @@ fn changed(agents: &str, more: &str) -> String {
     edge_yml(ANY, ANY, more).replace(NAMES, &format!("{NAMES}{agents}"))
 }
 
-fn reload(site: &mut Site, text: &str) -> String {
+fn reload(site: &mut Site, text: &str) -> Line {
     site.edge.folder.write("edge.yml", text);
     site.edge.signal("HUP");
-    site.edge.wait_for(&["reload"])
+    site.edge.wait_for(Tells::Reloaded)
 }
 
 fn restricted(list: &str) -> String {
@@ -54,12 +55,12 @@ fn agents_connect_from_permitted_sources_only() {
     // Where no agent may be, none stays.
     let (text, here) = (changed(&restricted("192.0.2.0/24"), ""), changed("", ""));
     let line = reload(&mut site, &text);
-    assert!(line.contains("sessions=1"), "{line}");
+    assert_eq!(line.number("sessions"), 1, "{line}");
     is_cut(&open);
-    agent.wait_for(&["not connected", "ERR_NGROK_115"]);
+    agent.wait_for_mention("ERR_NGROK_115");
     assert!(agent.child.try_wait().expect("waitable").is_none(), "it comes again");
     drop(agent);
-    assert!(reload(&mut site, &here).contains("reloaded"));
+    reload(&mut site, &here);
     let _agent = site.agent(&token, &upstream, &DEVICE);
     assert_eq!(exchange(connect(site.public), b"back"), b"back");
 
@@ -74,24 +75,22 @@ fn public_ports_that_a_reload_takes_away_are_closed_and_other_agents_stay() {
     let token = site.token(&[]);
     let inner = site.agent(&token, &echo_device().to_string(), &DEVICE);
     let outer = site.agent(&token, &echo_device().to_string(), &[]);
-    let line = outer.wait_for(&["online", "tcp://localhost:"]);
-    let port = line.split("tcp://localhost:").nth(1).and_then(|rest| rest.split('"').next());
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.expect("one").parse().expect("a port")));
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, outer.public_port()));
     let (through_inner, through_outer) = (served(site.public), served(address));
     limit(&through_inner);
     let text = changed("", "public_tcp_ports: 19999\n");
     let line = reload(&mut site, &text);
-    assert!(line.contains("sessions=0") && line.contains("endpoints=1"), "{line}");
+    assert_eq!([line.number("sessions"), line.number("endpoints")], [0, 1], "{line}");
     is_cut(&through_outer);
     wait_until("nobody to listen", || TcpStream::connect(address).is_err().then_some(()));
     assert_eq!(exchange(through_inner, b"stays"), b"stays");
-    outer.wait_for(&["the edge has stopped an endpoint", "ERR_NGROK_307"]);
-    assert_eq!((inner.count("online endpoint"), outer.count("online endpoint")), (1, 1), "nobody was away");
+    assert_eq!(outer.wait_for(Tells::Stopped).field("code"), "ERR_NGROK_307");
+    assert_eq!((inner.count(Tells::Online), outer.count(Tells::Online)), (1, 1), "nobody was away");
     // An endpoint that the file serves now is the file's.
     let own = "internal_endpoints: [{url: \"tcp://device1.internal:22\", upstream: {url: 1}}]\n";
     let line = reload(&mut site, &changed("", own));
-    assert!(line.contains("sessions=0") && line.contains("endpoints=1"), "{line}");
-    inner.wait_for(&["the edge has stopped an endpoint", "ERR_NGROK_334"]);
+    assert_eq!([line.number("sessions"), line.number("endpoints")], [0, 1], "{line}");
+    assert_eq!(inner.wait_for(Tells::Stopped).field("code"), "ERR_NGROK_334");
     assert!(site.list("endpoint").is_empty());
 }
 
@@ -111,7 +110,7 @@ fn a_new_certificate_and_listener_count_from_a_reload_on() {
     site.edge.folder.write("edge.yml", &text);
     site.edge.signal("HUP");
     site.agents = site.edge.agents_address();
-    site.edge.wait_for(&["reloaded"]);
+    site.edge.wait_for(Tells::Reloaded);
     assert_ne!(site.agents, before);
     assert!(TcpStream::connect(before).is_err(), "nobody listens there any more");
     assert_eq!(exchange(open, b"stays"), b"stays");
@@ -122,9 +121,9 @@ fn a_new_certificate_and_listener_count_from_a_reload_on() {
     // Who was never connected ends, and is told what to do.
     let mut stranger = Agent::start(command, &token);
     assert_eq!(stranger.wait_for_exit().code(), Some(1));
-    assert!(stranger.text().contains("set `connect_cas`"), "{}", stranger.text());
-    site.edge.wait_for(&["an agent's TLS failed"]);
-    assert_eq!((first.count("online endpoint"), second.count("online endpoint")), (1, 1));
+    assert!(stranger.text().contains("`connect_cas`"), "{}", stranger.text());
+    site.edge.wait_for(Tells::TlsFailed);
+    assert_eq!((first.count(Tells::Online), second.count(Tells::Online)), (1, 1));
 }
 
 #[test]
@@ -141,20 +140,20 @@ fn agents_can_be_served_no_more_and_again() {
     edge.folder.write("edge.yml", &with);
     edge.signal("HUP");
     let agents = edge.agents_address();
-    edge.wait_for(&["reloaded"]);
+    edge.wait_for(Tells::Reloaded);
     let mut site = Site { edge, agents, public };
     let token = site.token(&[]);
     let agent = site.agent(&token, &echo_device().to_string(), &DEVICE);
     let open = served(site.public);
     let line = reload(&mut site, &without);
-    assert!(line.contains("sessions=1"), "{line}");
+    assert_eq!(line.number("sessions"), 1, "{line}");
     is_cut(&open);
     wait_until("nobody to listen", || TcpStream::connect(agents).is_err().then_some(()));
     assert!(site.list("session").is_empty());
     let again =
         with.replace(&format!("listen: \"{ANY}\", {NAMES}"), &format!("listen: \"{agents}\", {NAMES}"));
-    assert!(reload(&mut site, &again).contains("reloaded"));
-    wait_until("the agent to come back", || (agent.count("online endpoint") > 1).then_some(()));
+    reload(&mut site, &again);
+    wait_until("the agent to come back", || (agent.count(Tells::Online) > 1).then_some(()));
     assert_eq!(exchange(connect(site.public), b"again"), b"again");
 }
 
@@ -165,7 +164,7 @@ fn a_reload_that_cannot_serve_agents_changes_nothing() {
     let open = served(site.public);
     let text = changed(", tls: {certificate: none.pem, private_key: none.key}", "");
     let line = reload(&mut site, &text);
-    assert!(line.contains("complete=false"), "{line}");
+    assert_eq!(line.field("complete"), "false", "{line}");
     let (status, _, code) = site.ask(&["status"]);
     assert!(status.contains("certificate") && code.code() == Some(1), "{status}");
     assert_eq!(exchange(open, b"stays"), b"stays");
@@ -192,14 +191,14 @@ fn one_endpoint_that_is_refused_holds_up_no_other_and_comes_back() {
     let online = |site: &Site| site.list("endpoint").len();
     wait_until("both to be online", || (online(&site) == 2).then_some(()));
     let line = reload(&mut site, &changed("", "public_tcp_ports: 19999\n"));
-    assert!(line.contains("endpoints=1"), "{line}");
-    agent.wait_for(&["the edge has stopped an endpoint"]);
+    assert_eq!(line.number("endpoints"), 1, "{line}");
+    agent.wait_for(Tells::Stopped);
     let id = site.list("session")[0]["id"].as_str().expect("an id").to_owned();
     site.admin(&["session", "restart", &id]);
-    agent.wait_for(&["the edge refuses an endpoint", "ERR_NGROK_307"]);
+    assert!(agent.wait_for(Tells::Refused).mentions("ERR_NGROK_307"));
     wait_until("the other to be online", || (online(&site) == 1).then_some(()));
     assert_eq!(exchange(connect(site.public), b"served"), b"served");
-    assert!(reload(&mut site, &changed("", ports)).contains("reloaded"));
+    reload(&mut site, &changed("", ports));
     wait_until("both to be online again", || (online(&site) == 2).then_some(()));
 }
 
@@ -215,7 +214,7 @@ fn agents_that_cannot_be_served_hold_up_nothing_else() {
     folder.write("policy.yml", FORWARD);
     let mut edge = Edge::start(folder);
     let public = edge.address("public");
-    edge.wait_for(&["administration"]);
+    edge.wait_for_admin();
     // A policy that refuses more comes with it, and takes effect.
     edge.folder.write("edge.yml", &broken);
     edge.folder.write("policy.yml", "on_tcp_connect: [{actions: [{type: deny}]}]\n");
@@ -269,14 +268,14 @@ fn public_endpoints_listen_where_the_configuration_says() {
     // The agent comes again, and its endpoint is where it may be now.
     let narrow = "public_tcp_ports: 20000-29999\npublic_tcp_listen: 127.0.0.2\n";
     let line = reload(&mut site, &changed("", narrow));
-    assert!(line.contains("sessions=1"), "{line}");
+    assert_eq!(line.number("sessions"), 1, "{line}");
     wait_until("the endpoint at its new address", || {
         let port = site.list("endpoint").first().and_then(|it| it["port"].as_u64())?;
         let port = u16::try_from(port).ok()?;
         (at(port) == [false, true, false]).then_some(())
     });
     let line = reload(&mut site, &changed("", narrow));
-    assert!(line.contains("sessions=0"), "nothing has moved: {line}");
+    assert_eq!(line.number("sessions"), 0, "nothing has moved: {line}");
     drop(agent);
 
     let both = "public_tcp_ports: 20000-29999\npublic_tcp_listen: [127.0.0.1, 127.0.0.2]\n";
@@ -293,7 +292,7 @@ fn a_listener_moves_to_more_addresses_of_its_port_in_one_reload() {
     assert!(TcpStream::connect((second, public.port())).is_err());
     let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, public.port()));
     let line = reload(&mut site, &edge_yml(ANY, everywhere, ""));
-    assert!(line.contains("opened=1 closed=1") && line.contains("complete=true"), "{line}");
+    assert_eq!(["opened", "closed", "complete"].map(|name| line.field(name)), ["1", "1", "true"], "{line}");
     drop(connect(SocketAddr::from((second, public.port()))));
 
     // Agents keep theirs, and who has the port is told.

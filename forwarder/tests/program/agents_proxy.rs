@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
 
+use crate::harness::lines::Tells;
 use crate::harness::{DEADLINE, Folder, echo_device, forwarder};
 use crate::site::{Agent, DEVICE, endpoint};
 
@@ -50,7 +51,7 @@ fn the_proxy_of_the_environment_is_asked_where_the_configuration_names_none() {
     let variables = [("https_proxy", &*with_password), ("no_proxy", "other.invalid")];
     let (of_environment, _folder) = agent(EDGE, "", &variables);
     assert_eq!(asked_one.recv_timeout(DEADLINE).as_deref(), Ok("CONNECT edge.invalid:4443 HTTP/1.1\r\n"));
-    of_environment.wait_for(&["not connected", &one]);
+    of_environment.wait_for_mention(&one);
     assert!(!of_environment.text().contains("s3cr3t"), "{}", of_environment.text());
     drop(of_environment);
     // From here on nobody may ask the first one: what it was asked before is read.
@@ -59,7 +60,7 @@ fn the_proxy_of_the_environment_is_asked_where_the_configuration_names_none() {
     assert!(asked_two.recv_timeout(DEADLINE).is_ok());
     drop(of_file);
     let (direct, _folder) = agent(EDGE, "", &[("https_proxy", &*one), ("no_proxy", ".invalid")]);
-    direct.wait_for(&["not connected", "cannot reach edge.invalid:4443:"]);
+    direct.wait_for(Tells::Disconnected);
     drop(direct);
     assert!(asked_one.try_recv().is_err(), "it is asked by none of them");
 }
@@ -75,6 +76,6 @@ fn a_variable_that_names_no_proxy_ends_the_start() {
 #[test]
 fn what_is_no_edge_is_told_and_tried_again() {
     let (mut agent, _folder) = agent(&echo_device().to_string(), "", &[]);
-    agent.wait_for(&["not connected", "does not speak TLS", "`agents.listen`"]);
+    agent.wait_for_mention("`agents.listen`");
     assert!(agent.child.try_wait().expect("waitable").is_none());
 }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 
+use crate::harness::lines::Tells;
 use crate::harness::{Folder, connect, echo_device, exchange, limit, wait_until};
 use crate::site::{Agent, DEVICE, FORWARD, Site, edge_yml, endpoint};
 
@@ -69,7 +70,7 @@ fn a_reload_changes_the_endpoints_that_differ_and_nothing_else() {
     // What cannot be used changes nothing; the process goes on.
     write("", &["{name: broken".to_owned()]);
     agent.signal("HUP");
-    agent.wait_for(&["keeping the previous one"]);
+    agent.wait_for_mention("ngrok.yml:");
     assert_eq!(online(&site), after);
     say(3);
 
@@ -114,7 +115,7 @@ fn an_authtoken_and_a_ca_are_exchanged_by_exchanging_files() {
     write(&two, "");
     let revoked = site.list("session")[0]["credential"]["id"].as_str().expect("an id").to_owned();
     site.edge.signal("HUP");
-    site.edge.wait_for(&["reloaded"]);
+    site.edge.wait_for(Tells::Reloaded);
     site.admin(&["authtoken", "revoke", &revoked]);
     wait_until("the agent with the other token", || {
         let sessions = site.list("session");
@@ -127,14 +128,14 @@ fn an_authtoken_and_a_ca_are_exchanged_by_exchanging_files() {
     write(&one, "nonsense: 1\n");
     site.edge.folder.write("edge.yml", &edge_yml(site.agents, site.public, ""));
     site.edge.restart();
-    site.edge.wait_for(&["administration"]);
+    site.edge.wait_for_admin();
     wait_until("the agent again", || (urls(&site).len() == 1).then_some(()));
 
     // Once it was connected it waits for a CA that it does not trust; the file with errors is no hindrance.
     site.admin(&["ca", "rotate"]);
     site.edge.restart();
-    site.edge.wait_for(&["administration"]);
-    agent.wait_for(&["set `connect_cas`"]);
+    site.edge.wait_for_admin();
+    agent.wait_for_mention("`connect_cas`");
     assert!(urls(&site).is_empty());
     give();
     wait_until("the agent with the new CA", || (urls(&site).len() == 1).then_some(()));

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
-use crate::harness::{connect, limit, noise, wait_until};
+use crate::harness::lines::Tells;
+use crate::harness::{connect, limit, noise, wait_until, wait_until_steady};
 use crate::process::{all_memory, close_waiting, files, memory};
 use crate::site::{FORWARD, Site};
 use crate::speaker::{enter, try_bind};
@@ -139,15 +140,9 @@ fn who_comes_and_goes_leaves_nothing_behind() {
     let warm_up = if long.is_some() { 20 } else { 1 };
     (0..warm_up).for_each(|number| round(&site, &token, number));
     quiet(&site);
-    let settled = || {
-        let mut last = (0, 0);
-        wait_until("the number of files to stay", || {
-            let now = (files(edge), files(agent_id));
-            thread::sleep(Duration::from_millis(300));
-            (std::mem::replace(&mut last, now) == now).then_some(now)
-        })
-    };
-    let (held, before) = (settled(), [memory(edge), memory(agent_id)]);
+    let look = || (files(edge), files(agent_id));
+    let held = wait_until_steady("the number of files to stay", Duration::from_millis(300), look);
+    let before = [memory(edge), memory(agent_id)];
     let all = [all_memory(edge), all_memory(agent_id)];
     let (begun, mut rounds) = (Instant::now(), 0_u32);
     while rounds < ROUNDS || long.is_some_and(|long| begun.elapsed() < long) {
@@ -170,6 +165,6 @@ fn who_comes_and_goes_leaves_nothing_behind() {
     }
     drop(agent);
     site.edge.signal("TERM");
-    site.edge.wait_for(&["draining", "open=0"]);
+    assert_eq!(site.edge.wait_for(Tells::Draining).number("open"), 0);
     assert!(site.edge.wait_for_exit().success());
 }

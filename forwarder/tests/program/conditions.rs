@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 
+use crate::harness::lines::{Tells, count};
 use crate::harness::{Edge, Folder, connect, echo_device, edge_yml, exchange, forwarder, rest_of};
 
 fn guarded(expressions: &[&str]) -> String {
@@ -72,7 +73,7 @@ fn an_edge_without_a_source_does_not_start() {
                 + &String::from_utf8_lossy(&output.stdout);
             assert_eq!(output.status.code(), Some(code), "{expression}: {text}");
             assert!(text.contains(said), "{expression}: {text}");
-            assert!(!text.contains("listening"), "{expression}: {text}");
+            assert_eq!(count(&text, Tells::Listening), 0, "{expression}: {text}");
         }
     }
 }
@@ -90,12 +91,12 @@ fn a_reload_judges_by_the_new_conditions() {
     // The same decision again: the connection stays.
     edge.folder.write("policy.yml", &guarded(&["conn.client_port > 1", "rand.int(0, 1000000) >= 0"]));
     edge.signal("HUP");
-    edge.wait_for(&["reloaded"]);
+    edge.wait_for(Tells::Reloaded);
     client.write_all(b"again").expect("open");
     client.read_exact(&mut heard).expect("still admitted");
     edge.folder.write("policy.yml", &guarded(&["conn.client_ip != '127.0.0.1'"]));
     edge.signal("HUP");
-    edge.wait_for(&["reloaded"]);
+    edge.wait_for(Tells::Reloaded);
     assert_eq!(rest_of(&client), b"");
     assert_eq!(edge.event_of("127.0.0.1")["end"], "the new policy refuses it");
     assert_eq!(exchange(connect(address), b"hello"), b"");

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::harness::lines::Tells;
 use crate::harness::{Edge, Folder, connect, echo_device, exchange, expect_reset, tool};
 use crate::site::{DEVICE, FORWARD, Site};
 
@@ -15,7 +16,6 @@ const NO_PAGE: &str = "--fsize=4096:unlimited";
 /// Nothing at all can be written.
 const NOTHING: &str = "--fsize=0:unlimited";
 const NO_LIMIT: &str = "--fsize=unlimited:unlimited";
-const STORED: &str = "all changes of credentials are stored";
 
 fn prlimit() -> Option<String> {
     tool(&["/usr/bin/prlimit", "/bin/prlimit"]).map(|path| path.display().to_string())
@@ -27,7 +27,7 @@ fn start(folder: Folder, prlimit: &str, limit: &str) -> Site {
     let mut edge = Edge::start_through(&via, folder, Stdio::null());
     let public = edge.address("public");
     let agents = edge.agents_address();
-    edge.wait_for(&["administration"]);
+    edge.wait_for_admin();
     Site { edge, agents, public }
 }
 
@@ -77,7 +77,6 @@ fn a_full_disk_stops_neither_a_revocation_nor_a_start() {
     assert_eq!(status.code(), Some(3), "{said}");
     assert_eq!(ids(&site).len(), 2, "what could not be stored is not there");
     site.admin(&["authtoken", "revoke", &revoked]);
-    site.edge.wait_for(&["a revocation is kept in the reserve"]);
     expect_reset(&open);
     assert_eq!(agent.wait_for_exit().code(), Some(1));
     assert!(agent.text().contains("ERR_NGROK_107"), "{}", agent.text());
@@ -90,7 +89,7 @@ fn a_full_disk_stops_neither_a_revocation_nor_a_start() {
     assert_eq!(site.ask(&["authtoken", "create"]).2.code(), Some(3));
 
     set(&site, &prlimit, NO_LIMIT);
-    site.edge.wait_for(&[STORED]);
+    site.edge.wait_for(Tells::Stored);
     site.admin(&["authtoken", "create"]);
     site = kill(site, &prlimit, NO_LIMIT);
     assert!(ids(&site).len() == 2 && !ids(&site).contains(&revoked));
@@ -108,13 +107,13 @@ fn a_revocation_that_cannot_be_stored_counts_and_is_stored_later() {
     let revoked = connected(&site);
     let (_, said, status) = site.ask(&["authtoken", "revoke", &revoked]);
     assert!(status.code() == Some(3) && said.contains("not durable"), "{said}");
-    site.edge.wait_for(&["a revocation is not durable"]);
+    site.edge.wait_for(Tells::NotDurable);
     assert_eq!(agent.wait_for_exit().code(), Some(1));
     assert!(agent.text().contains("ERR_NGROK_107"), "{}", agent.text());
     assert!(ids(&site).is_empty());
 
     set(&site, &prlimit, NO_LIMIT);
-    site.edge.wait_for(&[STORED]);
+    site.edge.wait_for(Tells::Stored);
     site = kill(site, &prlimit, NO_LIMIT);
     assert!(ids(&site).is_empty());
     site.admin(&["authtoken", "create"]);

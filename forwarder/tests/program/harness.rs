@@ -13,6 +13,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use lines::{Line, Tells};
+
+#[path = "lines.rs"]
+pub(crate) mod lines;
+
 /// Long enough for a loaded machine; nothing waits this long when things go right.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -123,39 +128,54 @@ impl Edge {
         Self::start(folder)
     }
 
-    /// Waits for a line of the log that holds every one of the words.
-    pub(crate) fn wait_for(&mut self, words: &[&str]) -> String {
+    /// Waits for the next line of the log that tells this.
+    pub(crate) fn wait_for(&mut self, what: Tells) -> Line {
+        self.wait_for_line(&format!("that tells {what:?}"), |line| line.tells(what))
+    }
+
+    /// Waits for the next line of the log with something that stands for itself ([`Line::mentions`]).
+    pub(crate) fn wait_for_mention(&mut self, what: &str) -> Line {
+        self.wait_for_line(&format!("with {what}"), |line| line.mentions(what))
+    }
+
+    fn wait_for_line(&mut self, what: &str, is_it: impl Fn(&Line) -> bool) -> Line {
         let end = Instant::now() + DEADLINE;
         loop {
             let wait = end.saturating_duration_since(Instant::now());
             match self.log.recv_timeout(wait) {
                 Ok(line) => {
                     self.seen.push(line.clone());
-                    if words.iter().all(|word| line.contains(word)) {
+                    let line = Line::read(&line);
+                    if is_it(&line) {
                         return line;
                     }
                 }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    panic!("no log line with {words:?}; the log:\n{}", self.seen.join("\n"))
+                    panic!("no log line {what}; the log:\n{}", self.seen.join("\n"))
                 }
             }
         }
     }
 
+    /// Waits until the edge can be administrated.
+    pub(crate) fn wait_for_admin(&mut self) {
+        self.wait_for(Tells::AdminSocket);
+    }
+
     /// The address an endpoint listens on, from the log.
     pub(crate) fn address(&mut self, endpoint: &str) -> SocketAddr {
-        let line = self.wait_for(&["listening", &format!("endpoint=\"{endpoint}\"")]);
-        address_in(&line)
+        let is_it = |line: &Line| line.tells(Tells::Listening) && line.field("endpoint") == endpoint;
+        self.wait_for_line(&format!("that tells where {endpoint} listens"), is_it).parsed("address")
     }
 
     /// The address that agents connect to, from the log.
     pub(crate) fn agents_address(&mut self) -> SocketAddr {
-        address_in(&self.wait_for(&["agents connect here"]))
+        self.wait_for(Tells::AgentsListen).parsed("address")
     }
 
     /// The address of the administration, from the log.
     pub(crate) fn admin_address(&mut self) -> SocketAddr {
-        address_in(&self.wait_for(&["administration over TCP"]))
+        self.wait_for(Tells::AdminListens).parsed("address")
     }
 
     /// What a command of the edge's administration says on standard output.
@@ -236,11 +256,6 @@ fn run_edge(via: &[String], folder: &Folder, stdout: Stdio) -> (Child, Receiver<
     (child, log)
 }
 
-fn address_in(line: &str) -> SocketAddr {
-    let (_, rest) = line.split_once("address=").expect("an address");
-    rest.split_whitespace().next().and_then(|address| address.parse().ok()).expect("an address")
-}
-
 /// The lines of a process, as they come.
 pub(crate) fn follow(output: impl Read + Send + 'static) -> Receiver<String> {
     let (send, receive) = channel();
@@ -257,6 +272,19 @@ pub(crate) fn follow(output: impl Read + Send + 'static) -> Receiver<String> {
 /// Polls until there is a value.
 pub(crate) fn wait_until<T>(what: &str, poll: impl FnMut() -> Option<T>) -> T {
     poll_to_deadline(poll).unwrap_or_else(|| panic!("waited in vain for {what}"))
+}
+
+/// Polls until a number has been the same for a while, as nothing tells that it will change no more.
+pub(crate) fn wait_until_steady<T: PartialEq>(what: &str, time: Duration, mut look: impl FnMut() -> T) -> T {
+    let (mut last, mut since) = (look(), Instant::now());
+    wait_until(what, || {
+        let now = look();
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+        (since.elapsed() >= time).then_some(())
+    });
+    last
 }
 
 /// The value that polling gives in time.

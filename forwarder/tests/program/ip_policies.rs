@@ -64,7 +64,7 @@ fn a_list_that_grows_cuts_whom_it_blocks() {
     let Some(second) = second_address() else { return };
     let mut edge = Edge::start(folder(echo_device()));
     let (keep, free) = (edge.address("keep"), edge.address("open"));
-    edge.wait_for(&["administration"]);
+    edge.wait_for_admin();
     let (before, code) = answer(&edge, "status");
     assert_eq!(code, Some(0), "{before}");
     let blocked = open(connect_from(second, keep));
@@ -104,7 +104,7 @@ fn text(event: &Value, key: &str) -> String {
 fn a_broken_list_keeps_those_policies_from_loading_that_need_it() {
     let mut edge = Edge::start(folder(echo_device()));
     let [keep, refuse, free] = ["keep", "refuse", "open"].map(|name| edge.address(name));
-    edge.wait_for(&["administration"]);
+    edge.wait_for_admin();
     let [kept, refused, other] = [keep, refuse, free].map(|address| open(connect(address)));
 
     edge.folder.write("ipp/block.txt", "127.0.0.1\nnot a network\n");

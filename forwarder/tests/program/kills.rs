@@ -103,7 +103,7 @@ fn an_edge_that_is_killed_loses_nothing_and_brings_nothing_back() {
         });
         let policy = std::fs::read_to_string(site.edge.folder.path("policy.yml")).expect("there");
         site.edge.restart();
-        site.edge.wait_for(&["administration"]);
+        site.edge.wait_for_admin();
         let there = credentials(&site);
         let mut journal = journal.lock().expect("whole");
         for (id, (_, fate)) in journal.iter_mut() {

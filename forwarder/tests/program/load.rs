@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 use forwarder::mux::{Header, Kind, SHARED_WINDOW};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::harness::{DEADLINE, connect, echo_device, limit, noise, poll_to_deadline, wait_until};
+use crate::harness::lines::Tells;
+use crate::harness::{
+    DEADLINE, connect, echo_device, limit, noise, poll_to_deadline, wait_until, wait_until_steady,
+};
 use crate::process::{Peaks, memory};
 use crate::site::{DEVICE, FORWARD, Site};
 use crate::speaker::{auth, dial};
@@ -86,15 +89,9 @@ fn a_reader_that_stalls_takes_no_memory_and_holds_up_nobody() {
     let before = processes.map(memory);
     let mut stalled = ask(blocks);
     stalled.read_exact(&mut [0]).expect("a first byte");
-    let (mut last, mut same) = (0, 0);
-    // Until nothing more is taken for it in a row of looks: a machine that is busy rests in between.
-    wait_until("the server to stall", || {
-        let now = sent.load(Ordering::Relaxed);
-        thread::sleep(Duration::from_millis(200));
-        same = if std::mem::replace(&mut last, now) == now { same + 1 } else { 0 };
-        (same == 10).then_some(())
-    });
-    let taken = last - 8 * MB;
+    // A machine that is busy rests in between.
+    let look = || sent.load(Ordering::Relaxed);
+    let taken = wait_until_steady("the server to stall", Duration::from_secs(2), look) - 8 * MB;
     assert!(taken < blocks * MB, "nobody stalls");
     let (peaks, begun) = (Peaks::of(&processes), Instant::now());
     assert_eq!(read_blocks(&mut ask(blocks), 0), blocks * MB);
@@ -166,7 +163,7 @@ fn both_ends_write_all_they_can_on_64_streams() {
     });
     println!("{STREAMS} streams of {} MiB each way in {:?}", bytes / MB, begun.elapsed());
     println!("memory: {before:?} KiB before, {:?} KiB at most", peaks.end());
-    assert_eq!(agent.count("online endpoint"), 1, "the session goes on");
+    assert_eq!(agent.count(Tells::Online), 1, "the session goes on");
 }
 
 /// A frame as the protocol has it.
@@ -230,7 +227,7 @@ async fn an_agent_that_opens_streams_without_end_is_dropped() {
     println!("{opened} streams, dropped {dropped} times; {before} KiB before, {peak} KiB at most");
     assert!(opened / dropped < 20_000, "{opened} streams and dropped {dropped} times only");
     assert!(peak < before + SOME, "the edge takes {peak} KiB, {before} KiB before");
-    assert_eq!(agent.count("online endpoint"), 1, "the other agent is not disturbed");
+    assert_eq!(agent.count(Tells::Online), 1, "the other agent is not disturbed");
     wait_until("the abuser to be gone", || (site.list("session").len() == 1).then_some(()));
     echo(3);
 }

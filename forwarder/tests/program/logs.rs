@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write, pipe};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
+use crate::harness::lines::{Line, Tells, count};
 use crate::harness::{FORWARD, Folder, connect, echo_device, edge_yml, exchange, forwarder, wait_until};
 use crate::site::{DEVICE, Site};
 
@@ -40,9 +41,9 @@ impl Edge {
         let address = loop {
             line.clear();
             assert!(log.read_line(&mut line).expect("readable") > 0, "it does not listen");
-            let address = line.split_once("address=").and_then(|(_, rest)| rest.trim().parse().ok());
-            if let Some(address) = address {
-                break address;
+            let line = Line::read(line.trim_end());
+            if line.tells(Tells::Listening) {
+                break line.parsed("address");
             }
         };
         (Self { child, folder, address }, log)
@@ -103,7 +104,7 @@ fn an_edge_lives_on_with_a_reader_of_its_log_that_has_stopped() {
     edge.stop();
     let mut rest = String::new();
     log.read_to_string(&mut rest).expect("text");
-    let told = rest.matches("reloaded").count();
+    let told = count(&rest, Tells::Reloaded);
     assert!(told < 2 * ROUNDS, "all of the log fits into the pipe: {} bytes", rest.len());
 }
 
@@ -152,7 +153,7 @@ fn an_agent_serves(log: PipeWriter) {
         assert_eq!(exchange(connect(site.public), b"?"), b"?");
         if round == 0 {
             site.edge.restart();
-            site.edge.wait_for(&["administration"]);
+            site.edge.wait_for_admin();
         }
     }
     let status = Command::new("kill").args(["-TERM", &agent.0.id().to_string()]).status();

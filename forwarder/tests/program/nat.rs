@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::harness::lines::Tells;
 use crate::harness::{Device, Folder, connect, echo_device, exchange, forwarder, wait_until};
 use crate::site::{Agent, FORWARD, Site};
 
@@ -74,7 +75,7 @@ endpoints: [{{name: device1, url: \"tcp://device1.internal:22\", upstream: {{url
     let mut command = forwarder();
     command.args(["agent", "start", "--all", "--config"]).arg(config);
     let agent = Agent::start(command, &site.token(&[]));
-    agent.wait_for(&["online endpoint"]);
+    agent.wait_for(Tells::Online);
     agent
 }
 
@@ -104,7 +105,7 @@ fn an_agent_that_the_network_forgets_comes_back_and_nobody_hangs() {
     assert!(end.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset), "cut short, and looks so");
     device.join();
     println!("its server after {:?}", begun.elapsed());
-    wait_until("the agent to come back", || (agent.count("online endpoint") > 1).then_some(()));
+    wait_until("the agent to come back", || (agent.count(Tells::Online) > 1).then_some(()));
     println!("the agent is back after {:?}", begun.elapsed());
     assert!(begun.elapsed() < Duration::from_secs(30), "somebody hung");
     assert_eq!(site.list("session").len(), 1);
@@ -144,6 +145,6 @@ fn connections_of_a_forgotten_agent_are_cut_under_load() {
             "it hangs after {rounds} rounds"
         );
     }
-    wait_until("the agent to come back", || (agent.count("online endpoint") > 1).then_some(()));
+    wait_until("the agent to come back", || (agent.count(Tells::Online) > 1).then_some(()));
     assert_eq!(exchange(connect(site.public), b"again"), b"again");
 }

@@ -70,6 +70,7 @@ impl Peaks {
                 for (process, most) in processes.iter().zip(&seen) {
                     most.fetch_max(memory(*process), Ordering::Relaxed);
                 }
+                // How often it looks.
                 thread::sleep(Duration::from_millis(20));
             }
         });

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::harness::lines::Tells;
 use crate::harness::{ClosedPort, Edge, Folder, Unanswering, connect, echo_device, exchange, rest_of};
 use crate::site::Site;
 
@@ -63,7 +64,7 @@ events: [{{type: file, path: events.jsonl}}]
     let mut edge = Edge::start(folder);
     let addresses = WAYS.map(|way| edge.address(way.name));
     let agents = edge.agents_address();
-    edge.wait_for(&["administration"]);
+    edge.wait_for_admin();
     let site = Site { edge, agents, public: addresses[0] };
     let token = site.token(&[]);
     let start = |upstream: &str, name: &str| {
@@ -79,7 +80,7 @@ endpoints: [{{name: device, url: \"tcp://{name}.internal:22\", upstream: {{url: 
         let mut command = crate::harness::forwarder();
         command.args(["agent", "start", "--all", "--config"]).arg(config);
         let agent = crate::site::Agent::start(command, &token);
-        agent.wait_for(&["online endpoint"]);
+        agent.wait_for(Tells::Online);
         agent
     };
     let _refused = start(&closed.address.to_string(), "agent-refused");

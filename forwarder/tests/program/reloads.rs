@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use crate::harness::lines::Tells;
 use crate::harness::{Edge, Folder, connect, echo_device, exchange, forwarder, wait_until};
 
 const OPEN: &str =
@@ -60,7 +61,7 @@ pub(crate) fn is_cut(mut stream: TcpStream) -> bool {
 fn a_policy_that_cannot_be_loaded_is_kept_or_refused_and_told() {
     let mut edge = edge(echo_device());
     let (keep, refuse) = (edge.address("keep"), edge.address("refuse"));
-    edge.wait_for(&["administration"]);
+    edge.wait_for_admin();
     assert_eq!(answer(&edge, "status").1, Some(0));
     let mut open = [keep, refuse].map(connect);
     for stream in &mut open {
@@ -115,7 +116,7 @@ fn a_policy_that_cannot_be_loaded_is_kept_or_refused_and_told() {
 fn a_list_that_denies_everybody_loads_and_cuts() {
     let mut edge = edge(echo_device());
     let address = edge.address("keep");
-    edge.wait_for(&["administration"]);
+    edge.wait_for_admin();
     let mut stream = connect(address);
     stream.write_all(b"x").expect("open");
     stream.read_exact(&mut [0]).expect("an echo");
@@ -133,7 +134,7 @@ fn a_list_that_denies_everybody_loads_and_cuts() {
 fn a_configuration_that_cannot_be_used_changes_nothing() {
     let mut edge = edge(echo_device());
     let address = edge.address("keep");
-    edge.wait_for(&["administration"]);
+    edge.wait_for_admin();
     let config = edge.folder.path("edge.yml");
     let text = std::fs::read_to_string(&config).expect("there");
     edge.folder.write("edge.yml", "version: 2\n");
@@ -156,12 +157,12 @@ fn a_configuration_that_cannot_be_used_changes_nothing() {
 fn a_reload_that_is_asked_for_while_the_edge_stops_is_answered() {
     let mut edge = edge(echo_device());
     let keep = edge.address("keep");
-    edge.wait_for(&["administration"]);
+    edge.wait_for_admin();
     let mut open = connect(keep);
     open.write_all(b"x").expect("open");
     open.read_exact(&mut [0]).expect("an echo");
     edge.signal("TERM");
-    edge.wait_for(&["draining"]);
+    edge.wait_for(Tells::Draining);
     let output = command(&edge, &["reload"]);
     assert!(!output.status.success());
     drop(open);
@@ -191,7 +192,7 @@ fn internal_endpoints_and_new_ones_have_their_say_too() {
     folder.write("inner.yml", inner);
     let mut edge = Edge::start(folder);
     let address = edge.address("e");
-    edge.wait_for(&["administration"]);
+    edge.wait_for_admin();
     edge.folder.write("inner.yml", "on_tcp_connect: [{actions: [{type: dney}]}]\n");
     let (report, code) = answer(&edge, "reload");
     assert_eq!(
@@ -223,7 +224,7 @@ fn internal_endpoints_and_new_ones_have_their_say_too() {
 fn lists_that_allow_nobody_and_actions_put_in_front_load() {
     let mut edge = edge(echo_device());
     let address = edge.address("keep");
-    edge.wait_for(&["administration"]);
+    edge.wait_for_admin();
     for shut in [
         OPEN.replace("actions: [", "actions: [{type: restrict-ips, config: {allow: []}}, "),
         OPEN.replace("actions: [", "actions: [{type: restrict-ips, config: {deny: [127.0.0.1/32]}}, "),
@@ -244,13 +245,14 @@ fn lists_that_allow_nobody_and_actions_put_in_front_load() {
 fn a_reload_that_is_asked_for_during_another_follows_it() {
     let mut edge = edge(echo_device());
     let address = edge.address("keep");
-    edge.wait_for(&["administration"]);
+    edge.wait_for_admin();
     let rule =
         |n: u32| format!("- {{expressions: [\"conn.client_port == {n}\"], actions: [{{type: deny}}]}}\n");
     let many: String = (0..4_000).map(rule).collect();
     for round in 0..5 {
         edge.folder.write("refuse.yml", &format!("on_tcp_connect:\n{many}{}", rule(round)));
         edge.signal("HUP");
+        // Each time another part of the load is met.
         std::thread::sleep(std::time::Duration::from_millis(10 + 30 * u64::from(round)));
         edge.folder.write("keep.yml", "on_tcp_connect: [{actions: [{type: deny}]}]\n");
         edge.signal("HUP");
@@ -266,7 +268,7 @@ fn a_reload_that_is_asked_for_during_another_follows_it() {
 fn a_tighter_policy_loads_beside_trouble_of_other_kinds() {
     let mut edge = edge(echo_device());
     let address = edge.address("keep");
-    edge.wait_for(&["administration"]);
+    edge.wait_for_admin();
     let config = edge.folder.path("edge.yml");
     let text = std::fs::read_to_string(&config).expect("there");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -4,6 +4,7 @@ use forwarder::link::{StreamType, ask};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use crate::harness::lines::Tells;
 use crate::harness::{DEADLINE, Edge, FORWARD, Folder, connect};
 use crate::speaker::{bind, enter, next_header};
 
@@ -21,7 +22,7 @@ events: [{type: file, path: events.jsonl}]
     );
     let mut edge = Edge::start(folder);
     let (public, agents) = (edge.address("device1"), edge.agents_address());
-    edge.wait_for(&["administration"]);
+    edge.wait_for_admin();
     let token = edge.ask(&["authtoken", "create"]);
     let (opener, mut accepted) = enter(&edge, agents, &token).await;
 
@@ -52,8 +53,6 @@ fn one_agent_is_back_soon_after_its_edge_was_gone() {
     let agent = site.agent(&site.token(&[]), &crate::harness::echo_device().to_string(), &DEVICE);
     site.edge.restart();
     // From the agent's own words, so that a machine that is busy meanwhile changes nothing.
-    let line = agent.wait_for(&["not connected", "reconnecting in "]);
-    let wait = line.split_once("wait_ms=").and_then(|(_, rest)| rest.split(' ').next());
-    let wait: u64 = wait.expect("a time").parse().expect("a time");
-    assert!(wait <= 1_250, "{line}");
+    let line = agent.wait_for(Tells::Disconnected);
+    assert!(line.number("wait_ms") <= 1_250, "{line}");
 }

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 
 use serde_json::Value;
 
+use crate::harness::lines::Tells;
 use crate::harness::{
     Edge, FORWARD, Folder, Unanswering, connect, connect_from, echo_device, edge_yml, exchange,
     second_address, wait_until,
@@ -90,7 +91,7 @@ fn an_edge_does_not_forward_to_itself() {
     let address = edge.address("device1");
     edge.folder.write("edge.yml", &edge_yml(address, ""));
     edge.signal("HUP");
-    edge.wait_for(&["reloaded"]);
+    edge.wait_for(Tells::Reloaded);
     for _ in 0..3 {
         assert_eq!(exchange(connect(address), b"hello"), b"");
     }

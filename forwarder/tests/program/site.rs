@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 
 use serde_json::Value;
 
+use crate::harness::lines::{self, Line, Tells};
 use crate::harness::{Edge, Folder, forwarder, poll_to_deadline, wait_until};
 
 pub(crate) const FORWARD: &str =
@@ -45,10 +46,8 @@ impl Site {
     pub(crate) fn on(folder: Folder) -> Self {
         let mut edge = Edge::start(folder);
         let public = edge.address("public");
-        let line = edge.wait_for(&["agents connect here"]);
-        let address = line.split_once("address=").and_then(|(_, rest)| rest.split(' ').next());
-        let agents = address.expect("an address").parse().expect("an address");
-        edge.wait_for(&["administration"]);
+        let agents = edge.agents_address();
+        edge.wait_for_admin();
         Self { edge, agents, public }
     }
 
@@ -83,7 +82,7 @@ impl Site {
     /// Starts an agent with one endpoint, and waits until it is online.
     pub(crate) fn agent(&self, token: &str, upstream: &str, words: &[&str]) -> Agent {
         let agent = self.agent_unchecked(token, upstream, words);
-        agent.wait_for(&["online"]);
+        agent.wait_for(Tells::Online);
         agent
     }
 
@@ -157,19 +156,36 @@ impl Agent {
         self.log.lock().expect("held").clone()
     }
 
-    pub(crate) fn wait_for(&self, words: &[&str]) -> String {
-        let found = poll_to_deadline(|| {
-            let text = self.text();
-            text.lines().find(|line| words.iter().all(|word| line.contains(word))).map(ToOwned::to_owned)
-        });
-        found.unwrap_or_else(|| {
-            panic!("waited in vain for {words:?} in the log of the agent: {}", self.text())
-        })
+    /// Waits for a line of the log that tells this; it may have come already.
+    pub(crate) fn wait_for(&self, what: Tells) -> Line {
+        self.wait_for_line(&format!("that tells {what:?}"), |line| line.tells(what))
     }
 
-    /// How often the log has a word.
-    pub(crate) fn count(&self, word: &str) -> usize {
-        self.text().matches(word).count()
+    /// Waits for a line of the log with something that stands for itself ([`Line::mentions`]); it may have come already.
+    pub(crate) fn wait_for_mention(&self, what: &str) -> Line {
+        self.wait_for_line(&format!("with {what}"), |line| line.mentions(what))
+    }
+
+    fn wait_for_line(&self, what: &str, is_it: impl Fn(&Line) -> bool) -> Line {
+        let found = poll_to_deadline(|| {
+            let text = self.text();
+            // The last one may not be whole.
+            let whole = text.rsplit_once('\n').map_or("", |(lines, _)| lines);
+            whole.lines().map(Line::read).find(&is_it)
+        });
+        found.unwrap_or_else(|| panic!("no line {what} in the log of the agent:\n{}", self.text()))
+    }
+
+    /// The port of its first public endpoint, once it is online.
+    pub(crate) fn public_port(&self) -> u16 {
+        let line = self.wait_for(Tells::Online);
+        let (_, port) = line.field("url").rsplit_once(':').expect("a port");
+        port.parse().expect("a port")
+    }
+
+    /// How many lines of the log tell this.
+    pub(crate) fn count(&self, what: Tells) -> usize {
+        lines::count(&self.text(), what)
     }
 
     pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, TcpStream};
 
 use forwarder::link::CallError;
 
+use crate::harness::lines::Tells;
 use crate::harness::{
     Edge, Folder, connect, connect_from, echo_device, exchange, second_address, wait_until,
 };
@@ -50,7 +51,7 @@ events: [{{type: file, path: events.jsonl}}]
     let mut edge = Edge::start(folder);
     let addresses = names.map(|name| edge.address(name));
     let agents = edge.agents_address();
-    edge.wait_for(&["administration"]);
+    edge.wait_for_admin();
     let site = Site { edge, agents, public: addresses[0] };
     let (token, other) = (site.token(&[]), site.token(&[]));
     let credential =
@@ -110,7 +111,7 @@ endpoints:
     let mut edge = Edge::start(folder);
     let addresses = ["narrowed", "kept"].map(|name| edge.address(name));
     let agents = edge.agents_address();
-    edge.wait_for(&["administration"]);
+    edge.wait_for_admin();
     let mut site = Site { edge, agents, public: addresses[0] };
     let _agent = site.agent(&site.token(&[]), &echo_device().to_string(), &DEVICE);
     let ways = [0, 1].map(|at| [Ipv4Addr::LOCALHOST, second].map(|source| (at, source)));
@@ -126,7 +127,7 @@ endpoints:
 ",
     );
     site.edge.signal("HUP");
-    site.edge.wait_for(&["reloaded", &format!("cut={EACH}")]);
+    assert_eq!(site.edge.wait_for(Tells::Reloaded).number("cut"), EACH as u64);
     for (at, source, stream) in &mut open {
         let stays = *at == 1 || *source == Ipv4Addr::LOCALHOST;
         assert_eq!(talk(stream, 2), stays, "from {source}");

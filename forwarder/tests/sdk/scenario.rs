@@ -63,7 +63,7 @@ events: [{{type: file, path: events.jsonl}}]
     fn restart(&mut self) {
         self.edge.restart();
         self.entry = self.edge.address("device1");
-        self.edge.wait_for(&["administration"]);
+        self.edge.wait_for_admin();
     }
 
     /// True if the device echoes what is said to it.

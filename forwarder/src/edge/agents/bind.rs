@@ -1,7 +1,7 @@
 //! Endpoints that an agent brings online: who may, at which URL, with which policies.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use policy_core::edge::PoliciesForward;
@@ -9,11 +9,11 @@ use policy_core::options::EndpointTraits;
 use policy_core::url::{Binding, EndpointUrl, MAX_INTERNAL_PARTS, Scheme};
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use ulid::Ulid;
 
-use super::session::{MOST_METADATA, report, secret};
-use super::{AgentSettings, Agents, policy};
+use super::session::{MOST_METADATA, report};
+use super::{AgentSettings, Agents, ids, policy};
 use crate::edge::connection::At;
 use crate::edge::shares::Holder;
 use crate::edge::{Shared, listener};
@@ -24,6 +24,7 @@ use crate::log::{Line, Repeats};
 use crate::mux::Opener;
 use crate::online::{Online, Owner, Taken};
 use crate::proxy_protocol::ProxyProtocol;
+use crate::random::Random;
 
 /// How often the log tells that endpoints of a session are refused.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -32,7 +33,7 @@ const MOST_DESCRIPTION: usize = 255;
 /// Characters of what an agent says of its own upstream.
 const MOST_SHOWN: usize = 1_024;
 /// Ports that are tried for an endpoint whose port the edge chooses.
-const MOST_TRIES: u32 = 64;
+const MOST_TRIES: usize = 64;
 
 /// The endpoints of one session; they go offline when it is dropped.
 pub(super) struct Bound<'s> {
@@ -80,7 +81,7 @@ impl<'s> Bound<'s> {
 
     /// Says in the log and in an event that an endpoint is refused, whose, and why.
     pub(super) fn tell_refused(&self, address: &str, refusal: &Refusal) {
-        if let Line::Write(before) = self.refused.line(&(), Instant::now()) {
+        if let Line::Write(before) = self.refused.line(&(), Instant::now().into_std()) {
             let (session, credential) = (&*self.session, &self.principal.credential);
             let (url, reason) = (short(address), &*refusal.reason);
             tracing::warn!(session, %credential, url = &*url, reason, before, "an endpoint was refused");
@@ -146,7 +147,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     let Some(acl) = acl else { return Err(Refusal::new(107, "the credential is gone")) };
     let traits = EndpointTraits::of_scheme(Scheme::Tcp).bound(wanted.binding);
     let credential = bound.principal.credential;
-    let share = bound.agents.shares.of(credential, std::time::Instant::now());
+    let share = bound.agents.shares.of(credential, Instant::now().into_std());
     let policy::Brought { programs, text: policy_text, memory } =
         policy::check(bound.agents, &share, options, traits, settings.policies).await?;
     let owner = Owner { credential, acl, share, memory };
@@ -157,16 +158,16 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     let permits = |host: &str, port: u16| acl.permits(host, Some(port));
     let (url, listeners) = match (wanted.binding, wanted.address) {
         (Binding::Internal, Some(url)) => (url, Vec::new()),
-        (Binding::Public, address) => public(&settings, address, &permits)?,
+        (Binding::Public, address) => public(&settings, address, &permits, &bound.shared.random)?,
         _ => return Err(Refusal::new(9028, "an internal endpoint needs a name, e.g. device1.internal:22")),
     };
     if !permits(url.host(), url.port().unwrap_or(0)) {
         return Err(Refusal::new(308, format!("the authtoken may not bind {url}")));
     }
-    let id = format!("ep_{}", Ulid::generate());
+    let id = ids::new("ep", &bound.shared.random);
     let endpoint = Arc::new(Online {
         agent_id: bound.called(&request.id).unwrap_or(&id).into(),
-        id: id.into(),
+        id,
         session: bound.session.clone(),
         url,
         owner,
@@ -203,7 +204,9 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     }
     tracing::info!(session = &*bound.session, url = %endpoint.url, "an endpoint is online");
     let token = match &request.extra.token {
-        Hidden(token) if token.is_empty() || token.len() > 256 => Hidden(secret().into()),
+        Hidden(token) if token.is_empty() || token.len() > 256 => {
+            Hidden(ids::secret(&bound.shared.random).into())
+        }
         token => token.clone(),
     };
     Ok(BindReply {
@@ -312,6 +315,7 @@ fn public(
     settings: &AgentSettings,
     wanted: Option<EndpointUrl>,
     permits: &dyn Fn(&str, u16) -> bool,
+    random: &Random,
 ) -> Result<(EndpointUrl, Vec<TcpListener>), Refusal> {
     let Some(ports) = settings.public_ports.clone() else {
         let message =
@@ -342,16 +346,13 @@ fn public(
         return Ok((url, listeners));
     }
     let permitted: Vec<u16> = ports.filter(|port| permits(&settings.name, *port)).collect();
-    let number = u32::try_from(permitted.len()).unwrap_or(u32::MAX);
-    let start = u32::try_from(Ulid::generate().random() & 0xffff).unwrap_or(0);
-    for at_most in 0..number.min(MOST_TRIES) {
-        let index = usize::try_from((start + at_most) % number).unwrap_or(0);
-        let Some(port) = permitted.get(index) else { continue };
+    let (before, after) = permitted.split_at(random.below(permitted.len()));
+    for port in after.iter().chain(before).take(MOST_TRIES) {
         if let Ok(listeners) = open(*port) {
             return Ok((at(*port)?, listeners));
         }
     }
-    match number {
+    match permitted.len() {
         0 => Err(Refusal::new(356, "the authtoken may not bind a tcp address of the edge's choice")),
         _ => Err(Refusal::new(334, "no port of `public_tcp_ports` is free")),
     }

@@ -93,6 +93,7 @@ async fn wait_for_share(share: &PolicyShare) -> Result<(), Refusal> {
             let message = "the policies of this authtoken have used up the processor time that they may take";
             return Err(Refusal::new(INVALID_POLICY, message).until(USED_UP));
         }
+        // It fills with time, and others of the same authtoken take from it meanwhile.
         tokio::time::sleep(LOOK_AGAIN).await;
     }
     Ok(())

@@ -12,12 +12,11 @@ use tokio::time::{sleep, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
-use ulid::Ulid;
 
 use super::bind::Bound;
 use super::sessions::{Entry, SessionInfo};
 use super::unknown::{Stage, Unknown};
-use super::{AgentSettings, Agents, Slot, bind};
+use super::{AgentSettings, Agents, Slot, bind, ids};
 use crate::edge::Shared;
 use crate::events::{agent_refused, agent_session_start, agent_session_stop};
 use crate::identity::{CredentialId, Principal};
@@ -268,7 +267,7 @@ async fn run(
 ) {
     let Entered { principal, auth, peer, mut stream, _slot } = entered;
     let info = SessionInfo {
-        id: format!("ts_{}", Ulid::generate()).into(),
+        id: ids::new("ts", &shared.random),
         credential: principal.credential,
         peer,
         agent_version: shown(&auth.extra.version, 128),
@@ -290,7 +289,7 @@ async fn run(
     let (client_id, cookie) = if is_back {
         (auth.client_id.as_str().into(), cookie.as_str().into())
     } else {
-        (format!("cl_{}", Ulid::generate()).into_boxed_str(), secret())
+        (ids::new("cl", &shared.random), ids::secret(&shared.random))
     };
     let id = info.id.clone();
     let entry = Entry {
@@ -462,9 +461,4 @@ fn unsupported(error: Option<&str>) -> Option<Box<str>> {
 /// A text of an agent's, fit to be shown.
 fn shown(text: &str, most: usize) -> Box<str> {
     text.chars().filter(|c| !c.is_control()).take(most).collect()
-}
-
-/// A text that nobody guesses: the randomness of two ULIDs, 80 bits each. It counts only beside the same authtoken.
-pub(super) fn secret() -> Box<str> {
-    format!("{:020x}{:020x}", Ulid::generate().random(), Ulid::generate().random()).into()
 }

@@ -471,7 +471,10 @@ fn a_revocation_counts_before_it_is_told() {
         while identity.0.changes.try_lock().is_ok() {
             std::thread::yield_now();
         }
-        std::thread::sleep(Duration::from_millis(20));
+        // Until it waits for the copy: nobody else reads it any more.
+        while identity.0.table.try_read().is_ok() {
+            std::thread::yield_now();
+        }
         let told = (notices.try_recv().is_ok(), identity.epoch(), store.applied.load(Ordering::Relaxed));
         drop(reading);
         assert_eq!(told, (false, 0, 1), "told or stored before it counts");

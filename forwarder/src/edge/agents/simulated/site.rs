@@ -1,6 +1,7 @@
 //! The hosts: one edge with clients of its own, and agents with servers that echo.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use turmoil::Sim;
 use turmoil::net::{TcpListener, TcpStream};
 
-use super::{AGENT_TOLERANCE, BEAT, CONNECT, CUT, Draws, TOLERANCE, name};
+use super::{AGENT_TOLERANCE, BEAT, CONNECT, CUT, TOLERANCE, name};
 use crate::agent::{self, AgentError, Network, Offer, Setup, Status, UpstreamServer};
 use crate::dial::Dialer;
 use crate::edge::Shared;
@@ -32,6 +33,8 @@ use crate::events::EventWriter;
 use crate::generation::{Generation, load};
 use crate::identity::{Change, CredentialId, Identity, NewCredential, Records, Store, StoreError};
 use crate::link::{Heartbeat, ProxyHeader};
+use crate::random::Random;
+use crate::random::tests::seeded;
 use crate::relay::Carrier;
 use crate::route::{Connection, Entry, Live, World, judge};
 use crate::tls::AgentIdentity;
@@ -57,14 +60,18 @@ pub(super) struct Site {
     /// Agents that have ended for good.
     pub(super) ended: Mutex<Vec<usize>>,
     /// Connections at servers, by their number.
-    pub(super) echoes: Mutex<HashMap<u64, ()>>,
+    pub(super) echoes: Mutex<BTreeSet<u64>>,
     /// Connections at the edge: when they ended.
-    pub(super) clients: Mutex<HashMap<u64, Option<Duration>>>,
-    pub(super) successes: Mutex<HashMap<&'static str, u64>>,
+    pub(super) clients: Mutex<BTreeMap<u64, Option<Duration>>>,
+    pub(super) successes: Mutex<BTreeMap<&'static str, u64>>,
     /// Connections that were cut by a fault, and look so.
     pub(super) cut: AtomicU64,
     pub(super) complaints: Mutex<Vec<String>>,
     next: AtomicU64,
+    /// Everything that edge, agents and clients draw.
+    random: Random,
+    /// What was seen, and when.
+    trace: Mutex<Vec<String>>,
 }
 
 /// What one run of the edge has.
@@ -100,7 +107,7 @@ impl Store for Nowhere {
 }
 
 impl Site {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let identity = Identity::with_store(Arc::new(Nowhere)).expect("readable");
         let token = || {
             let made = identity.create_credential(NewCredential::default(), Timestamp::now());
@@ -120,6 +127,8 @@ impl Site {
             cut: AtomicU64::default(),
             complaints: Mutex::default(),
             next: AtomicU64::new(1),
+            random: seeded(seed),
+            trace: Mutex::default(),
         }
     }
 
@@ -142,26 +151,36 @@ impl Site {
         }
     }
 
+    /// Adds to what was seen.
+    pub(super) fn note(&self, now: Duration, what: fmt::Arguments<'_>) {
+        self.trace.lock().expect("whole").push(format!("{:.3} {what}", now.as_secs_f64()));
+    }
+
+    /// All that was seen, in its order.
+    pub(super) fn trace(&self) -> Vec<String> {
+        self.trace.lock().expect("whole").clone()
+    }
+
     fn complain(&self, what: String) {
         self.complaints.lock().expect("whole").push(what);
     }
 
-    pub(super) fn start(self: &Arc<Self>, sim: &mut Sim<'_>, seed: u64) {
+    pub(super) fn start(self: &Arc<Self>, sim: &mut Sim<'_>) {
         let site = Arc::clone(self);
-        sim.host("edge", move || Arc::clone(&site).run_edge(seed));
+        sim.host("edge", move || Arc::clone(&site).run_edge());
         for agent in 0..AGENTS {
             let site = Arc::clone(self);
             sim.host(name(agent), move || Arc::clone(&site).run_agent(agent));
         }
     }
 
-    async fn run_edge(self: Arc<Self>, seed: u64) -> turmoil::Result {
-        let edge = OneEdge::new(self.identity.clone());
+    async fn run_edge(self: Arc<Self>) -> turmoil::Result {
+        let edge = OneEdge::new(self.identity.clone(), self.random.clone());
         *self.edge.lock().expect("whole") = Some(edge.clone());
         let OneEdge { shared, agents } = edge;
         tokio::spawn(end_dead(Arc::clone(&agents), self.identity.subscribe()));
         for (number, url) in URLS.into_iter().enumerate() {
-            tokio::spawn(visit(Arc::clone(&self), Arc::clone(&shared), number, url, seed + number as u64));
+            tokio::spawn(visit(Arc::clone(&self), Arc::clone(&shared), number, url));
         }
         let listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
         loop {
@@ -178,7 +197,8 @@ impl Site {
     /// Runs an agent until it is stopped or refused.
     async fn run_agent(self: Arc<Self>, agent: usize) -> turmoil::Result {
         let (setup, status) = (setup(agent, &self.tokens[agent].1), Arc::new(Status::default()));
-        let ended = agent::run_over(Simulated(Arc::clone(&self)), setup, &status, self.stop.clone()).await;
+        let (network, random) = (Simulated(Arc::clone(&self)), self.random.clone());
+        let ended = agent::run_over(network, random, setup, &status, self.stop.clone()).await;
         assert!(matches!(ended, Ok(()) | Err(AgentError::Auth(_))), "{ended:?}");
         self.ended.lock().expect("whole").push(agent);
         Ok(())
@@ -186,9 +206,9 @@ impl Site {
 }
 
 impl OneEdge {
-    fn new(identity: Identity) -> Self {
+    fn new(identity: Identity, random: Random) -> Self {
         let (events, _) = EventWriter::start(Vec::new()).expect("a thread");
-        let shared = Arc::new(Shared::new(generation(), SLOTS, events));
+        let shared = Arc::new(Shared::new(generation(), SLOTS, events, random));
         let settings = AgentSettings {
             listen: SocketAddr::from(([127, 0, 0, 1], PORT)),
             name: "edge".into(),
@@ -327,7 +347,7 @@ async fn echo(site: Arc<Site>, stream: DuplexStream) {
     }
     let (mut read, mut write) = tokio::io::split(stream);
     let Ok(number) = read.read_u64().await else { return };
-    site.echoes.lock().expect("whole").insert(number, ());
+    site.echoes.lock().expect("whole").insert(number);
     let _here = Here(Arc::clone(&site), number);
     if write.write_u64(number).await.is_ok() && tokio::io::copy(&mut read, &mut write).await.is_ok() {
         let _ = write.shutdown().await;
@@ -335,11 +355,11 @@ async fn echo(site: Arc<Site>, stream: DuplexStream) {
 }
 
 /// Clients of one URL, one after the other and some at once, until the edge ends.
-async fn visit(site: Arc<Site>, shared: Arc<Shared>, endpoint: usize, url: &'static str, seed: u64) {
-    let mut draws = Draws(seed.wrapping_mul(0xd129_6e3d_85f4_2a6b) | 1);
+async fn visit(site: Arc<Site>, shared: Arc<Shared>, endpoint: usize, url: &'static str) {
     loop {
-        sleep(Duration::from_millis(100 + draws.below(900))).await;
-        let (site, shared, steps) = (Arc::clone(&site), Arc::clone(&shared), 1 + draws.below(20));
+        sleep(Duration::from_millis(100 + site.random.below(900) as u64)).await;
+        let (site, shared, steps) =
+            (Arc::clone(&site), Arc::clone(&shared), 1 + site.random.below(20) as u64);
         tokio::spawn(async move {
             let number = site.next.fetch_add(1, Ordering::Relaxed);
             client(&site, &shared, endpoint, number, steps, url).await;
@@ -353,7 +373,8 @@ async fn client(site: &Site, shared: &Shared, endpoint: usize, number: u64, step
     let (peer, start) = (SocketAddr::from(([192, 0, 2, 1], 5_555)), Timestamp::now());
     let facts = Facts::of_connection(peer, peer).at_endpoint(&entered).seeded(number);
     let facts = at_times(facts, start, start);
-    let dial = Live { timeout: CONNECT, client: peer, server: peer, own: &shared.own };
+    let dial =
+        Live { timeout: CONNECT, client: peer, server: peer, own: &shared.own, random: &shared.random };
     let world = World { generation: &generation, online: &shared.online };
     let gone: Vec<_> = shared.online.all().into_iter().filter(|online| online.gone.is_cancelled()).collect();
     let begun = Instant::now();
@@ -386,6 +407,8 @@ async fn client(site: &Site, shared: &Shared, endpoint: usize, number: u64, step
         talk(near, number, steps).await.map_err(late).and_then(|talked| talked)
     };
     let (talked, ()) = tokio::join!(talked, carried);
+    let now = turmoil::sim_elapsed().expect("within the simulation");
+    site.note(now, format_args!("connection {number} to {url}: {talked:?}"));
     match talked {
         Ok(true) => *site.successes.lock().expect("whole").entry(url).or_default() += 1,
         Ok(false) => site.complain(format!("connection {number} carried other bytes")),

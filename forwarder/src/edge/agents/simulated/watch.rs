@@ -1,6 +1,6 @@
 //! What must hold at every moment.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,15 +9,18 @@ use super::{CUT, TICK};
 
 pub(super) struct Watch {
     site: Arc<Site>,
-    before: HashMap<&'static str, u64>,
+    before: BTreeMap<&'static str, u64>,
+    /// The endpoints at each URL and the sessions of each agent when it looked last.
+    seen: ([usize; URLS.len()], [usize; AGENTS]),
 }
 
 impl Watch {
     pub(super) fn new(site: Arc<Site>) -> Self {
-        Self { site, before: HashMap::new() }
+        Self { site, before: BTreeMap::new(), seen: Default::default() }
     }
 
     pub(super) fn look(&mut self, now: Duration) {
+        self.note(now);
         let complaints = self.site.complaints.lock().expect("whole");
         assert!(complaints.is_empty(), "at {now:?}: {complaints:?}");
         drop(complaints);
@@ -44,9 +47,18 @@ impl Watch {
         let mut clients = self.site.clients.lock().expect("whole");
         let echoes = self.site.echoes.lock().expect("whole");
         let is_late = |ended: &Option<Duration>| ended.is_some_and(|ended| ended + CUT + 2 * TICK < now);
-        let late: Vec<_> = echoes.keys().filter(|number| clients.get(number).is_some_and(is_late)).collect();
+        let late: Vec<_> = echoes.iter().filter(|number| clients.get(number).is_some_and(is_late)).collect();
         assert!(late.is_empty(), "at {now:?}: the server of {late:?} waits for clients that are gone");
-        clients.retain(|number, ended| !is_late(ended) || echoes.contains_key(number));
+        clients.retain(|number, ended| !is_late(ended) || echoes.contains(number));
+    }
+
+    /// Notes what has changed.
+    fn note(&mut self, now: Duration) {
+        let seen = (URLS.map(|url| self.is_online(url)), std::array::from_fn(|agent| self.sessions(agent)));
+        if seen != self.seen {
+            self.site.note(now, format_args!("online {:?}, sessions {:?}", seen.0, seen.1));
+            self.seen = seen;
+        }
     }
 
     pub(super) fn is_online(&self, url: &str) -> usize {
@@ -66,9 +78,9 @@ impl Watch {
 
     /// The sessions of an agent.
     pub(super) fn sessions(&self, agent: usize) -> usize {
-        let edge = self.site.edge();
-        let infos = edge.map(|edge| edge.agents.sessions.infos()).unwrap_or_default();
-        infos.iter().filter(|info| info.credential == self.site.credential(agent)).count()
+        let Some(edge) = self.site.edge() else { return 0 };
+        let all = edge.agents.sessions.all();
+        all.iter().filter(|entry| entry.info.credential == self.site.credential(agent)).count()
     }
 
     pub(super) fn online(&self) -> String {
@@ -82,7 +94,7 @@ impl Watch {
 
     pub(super) fn successes(&self, url: &str) -> u64 {
         let successes = self.site.successes.lock().expect("whole");
-        let number = |of: &HashMap<&str, u64>| of.get(url).copied().unwrap_or(0);
+        let number = |of: &BTreeMap<&str, u64>| of.get(url).copied().unwrap_or(0);
         number(&successes) - number(&self.before)
     }
 
@@ -92,7 +104,7 @@ impl Watch {
 
     pub(super) fn assert_nothing_left(&self) {
         let echoes = self.site.echoes.lock().expect("whole");
-        assert!(echoes.is_empty(), "servers that still have a connection: {:?}", echoes.keys());
+        assert!(echoes.is_empty(), "servers that still have a connection: {:?}", echoes);
         assert!((0..AGENTS).all(|agent| URLS.contains(&url_of(agent))));
     }
 }

@@ -33,7 +33,7 @@ impl Client {
         let mut builder = Session::builder();
         builder.authtoken(token).metadata("session of a test").server_addr(server)?;
         builder.ca_cert(std::fs::read(ca)?.into()).handle_stop_command(|_| async {
-            // The answer leaves first.
+            // The answer leaves first, and the SDK tells nobody when.
             tokio::spawn(async {
                 tokio::time::sleep(Duration::from_millis(200)).await;
                 std::process::exit(0);
