@@ -1,4 +1,5 @@
-//! Chains of forwards against a naive recursion: where a connection ends, whoever decides on the way.
+//! Chains of forwards: the edge, `policy eval` of the same configuration, and a naive recursion agree where a connection
+//! ends, who decides on the way, and with what words.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -7,21 +8,32 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "program/beside.rs"]
+mod beside;
+
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{fs, io};
 
 use forwarder::generation::{Generation, load};
 use forwarder::online::OnlineEndpoints;
-use forwarder::route::{Effort, Entry, Presumed, Upstream, World, judge_presumed};
+use forwarder::route::{Effort, Entry, Presumed, Route, Upstream, World, judge_presumed};
 use policy_core::facts::Facts;
 use policy_core::url::HostPort;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+use serde_json::Value;
 
 const INTERNAL: usize = 4;
+/// The last internal endpoint is this wildcard: it serves every target that no other one has.
+const WILD: usize = INTERNAL - 1;
+/// Targets of policies: one for each endpoint, one more for the wildcard, and one that nobody serves.
+const TARGETS: usize = INTERNAL + 2;
 const MAX_HOPS: u32 = 6;
 
 /// An action of a generated policy.
@@ -29,8 +41,8 @@ const MAX_HOPS: u32 = 6;
 enum Action {
     /// `restrict-ips` that allows 127.0.0.N/32 for the N whose bit is set.
     Restrict(u8, bool),
-    /// `forward-internal` to an internal endpoint; one number too many names none.
-    Forward(usize, bool),
+    /// `forward-internal` to a target, with `on_error: continue` or not, written out or as an expression.
+    Forward(usize, bool, bool),
     Deny,
     Close,
     Log,
@@ -43,46 +55,53 @@ struct Net {
     unreached: [bool; INTERNAL],
 }
 
+/// Who decides: the file of a policy and the number of the action in it.
+type Decider = (String, usize);
+
 /// How the naive recursion ends: an upstream, a refusal, or no decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Naive {
     Upstream(usize),
-    Refused,
+    Refused(Decider),
     Through,
 }
 
+/// The internal endpoint that serves a target.
+fn serving(target: usize) -> Option<usize> {
+    (target < TARGETS - 1).then_some(target.min(WILD))
+}
+
 impl Net {
-    fn run(&self, actions: &[Action], client: u8, tried: &mut u32) -> Naive {
-        for action in actions {
+    fn run(&self, file: &str, actions: &[Action], client: u8, tried: &mut u32) -> (Naive, usize) {
+        for (at, action) in actions.iter().enumerate() {
+            let refused = || (Naive::Refused((file.to_owned(), at)), at);
             match *action {
                 Action::Restrict(allowed, enforce) => {
                     if enforce && allowed >> client & 1 == 0 {
-                        return Naive::Refused;
+                        return refused();
                     }
                 }
-                Action::Forward(to, or_continue) => match self.forward(to, client, tried) {
-                    Some(ended) => return ended,
+                Action::Forward(to, or_continue, _) => match self.forward(to, client, tried) {
+                    Some(ended) => return (ended, at),
                     None if or_continue => {}
-                    None => return Naive::Refused,
+                    None => return refused(),
                 },
-                Action::Deny | Action::Close => return Naive::Refused,
+                Action::Deny | Action::Close => return refused(),
                 Action::Log => {}
             }
         }
-        Naive::Through
+        (Naive::Through, 0)
     }
 
     /// `None` if the forward failed.
-    fn forward(&self, to: usize, client: u8, tried: &mut u32) -> Option<Naive> {
+    fn forward(&self, target: usize, client: u8, tried: &mut u32) -> Option<Naive> {
         if *tried >= MAX_HOPS {
             return None;
         }
         *tried += 1;
-        if to >= INTERNAL {
-            return None;
-        }
+        let to = serving(target)?;
         if let Some(policy) = &self.internal[to] {
-            match self.run(policy, client, tried) {
+            match self.run(&format!("{to}.yml"), policy, client, tried).0 {
                 Naive::Through => {}
                 ended => return Some(ended),
             }
@@ -90,7 +109,18 @@ impl Net {
         (!self.unreached[to]).then_some(Naive::Upstream(to))
     }
 
-    fn load(&self) -> Option<Generation> {
+    /// Where a connection ends, and who decides; nobody does if it falls through where it comes in.
+    fn decide(&self, client: u8) -> (Naive, Option<Decider>) {
+        let (ended, at) = self.run("public.yml", &self.public, client, &mut 0);
+        let decider = match &ended {
+            Naive::Upstream(_) => Some(("public.yml".to_owned(), at)),
+            Naive::Refused(decider) => Some(decider.clone()),
+            Naive::Through => None,
+        };
+        (ended, decider)
+    }
+
+    fn files(&self) -> HashMap<String, String> {
         let mut files = HashMap::from([("public.yml".to_owned(), policy(&self.public))]);
         let mut edge = format!(
             "version: 1\nlimits: {{max_hops: {MAX_HOPS}}}\nendpoints:\n  - {{name: e, url: \"tcp://e:9\", \
@@ -98,9 +128,10 @@ impl Net {
         );
         for (number, actions) in self.internal.iter().enumerate() {
             let file = format!("{number}.yml");
+            let name = if number == WILD { "*".to_owned() } else { format!("n{number}") };
             write!(
                 edge,
-                "  - {{url: \"tcp://n{number}.internal:22\", upstream: {{url: \"{}\"}}",
+                "  - {{url: \"tcp://{name}.internal:22\", upstream: {{url: \"{}\"}}",
                 upstream(number)
             )
             .expect("a String");
@@ -111,12 +142,17 @@ impl Net {
             edge.push_str("}\n");
         }
         files.insert("edge.yml".to_owned(), edge);
+        files
+    }
+
+    /// Policies with actions behind a terminator or without any are refused, as they should be.
+    fn load(&self, folder: &Path) -> Option<Generation> {
+        let files = self.files();
         let read = |path: &Path| {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             files.get(name).map(|text| text.clone().into_bytes()).ok_or(io::ErrorKind::NotFound.into())
         };
-        // Policies with actions behind a terminator or without any are refused, as they should be.
-        load(Path::new("edge.yml"), &read).ok().map(|(generation, _)| generation)
+        load(&folder.join("edge.yml"), &read).ok().map(|(generation, _)| generation)
     }
 }
 
@@ -137,10 +173,14 @@ fn policy(actions: &[Action]) -> String {
                     entries.join(", ")
                 )
             }
-            Action::Forward(to, or_continue) => {
+            Action::Forward(to, or_continue, is_written_out) => {
                 let on_error = if *or_continue { "continue" } else { "halt" };
+                // The last target has a port that no endpoint has.
+                let (name, port) = (format!("n{to}"), if *to == TARGETS - 1 { 23 } else { 22 });
+                let name =
+                    if *is_written_out { name } else { format!("${{conn.client_ip != '' ? '{name}' : ''}}") };
                 format!(
-                    "{{type: forward-internal, config: {{url: \"tcp://n{to}.internal:22\", on_error: {on_error}}}}}"
+                    "{{type: forward-internal, config: {{url: \"tcp://{name}.internal:{port}\", on_error: {on_error}}}}}"
                 )
             }
             Action::Deny => "{type: deny}".to_owned(),
@@ -157,11 +197,11 @@ fn net() -> impl Strategy<Value = Net> {
     let passing = prop_oneof![
         (any::<u8>(), prop::bool::weighted(0.7))
             .prop_map(|(allowed, enforce)| Action::Restrict(allowed, enforce)),
-        (0..=INTERNAL).prop_map(|to| Action::Forward(to, true)),
+        (0..TARGETS, any::<bool>()).prop_map(|(to, out)| Action::Forward(to, true, out)),
         Just(Action::Log),
     ];
     let last = prop_oneof![
-        4 => (0..=INTERNAL).prop_map(|to| Action::Forward(to, false)),
+        4 => (0..TARGETS, any::<bool>()).prop_map(|(to, out)| Action::Forward(to, false, out)),
         1 => Just(Action::Deny),
         1 => Just(Action::Close),
         2 => Just(Action::Log),
@@ -178,31 +218,104 @@ fn net() -> impl Strategy<Value = Net> {
     })
 }
 
+/// As the edge decides, with what the naive recursion says.
+fn edge(net: &Net, generation: &Generation, client: u8) -> Route {
+    let online = OnlineEndpoints::default();
+    let unreached: Vec<_> = (0..INTERNAL).filter(|&at| net.unreached[at]).map(upstream).collect();
+    let facts = Facts::new(IpAddr::from([127, 0, 0, client]));
+    let presumed = Presumed { unreached: &unreached, reached: None };
+    let world = World { generation, online: &online };
+    judge_presumed(world, Entry::Configured(0), &facts, presumed, Effort::Full).expect("never waits")
+}
+
+fn last_part(file: &str) -> Option<&str> {
+    Path::new(file).file_name()?.to_str()
+}
+
+/// The line of an action in the policy that [`policy`] writes.
+fn line(at: usize) -> u32 {
+    u32::try_from(at).expect("few actions") + 3
+}
+
 #[test]
 fn chains_end_where_the_naive_recursion_ends() {
     let (loaded, admitted) = (Cell::new(0_u32), Cell::new(0_u32));
     let config = ProptestConfig { cases: 1_500, ..ProptestConfig::default() };
     proptest!(config, |(net in net())| {
-        let Some(generation) = net.load() else { return Ok(()) };
+        let Some(generation) = net.load(Path::new("/etc/forwarder")) else { return Ok(()) };
         loaded.set(loaded.get() + 1);
-        let online = OnlineEndpoints::default();
-        let unreached: Vec<_> = (0..INTERNAL).filter(|&at| net.unreached[at]).map(upstream).collect();
         for client in 0..8 {
-            let expected = net.run(&net.public, client, &mut 0);
-            let facts = Facts::new(IpAddr::from([127, 0, 0, client]));
-            let presumed = Presumed { unreached: &unreached, reached: None };
-            let world = World { generation: &generation, online: &online };
-            let route = judge_presumed(world, Entry::Configured(0), &facts, presumed, Effort::Full).expect("never waits");
-            let wanted = match expected {
+            let (ended, decider) = net.decide(client);
+            let route = edge(&net, &generation, client);
+            let wanted = match ended {
                 Naive::Upstream(at) => Some(upstream(at)),
-                Naive::Refused | Naive::Through => None,
+                Naive::Refused(_) | Naive::Through => None,
             };
             prop_assert_eq!(&route.upstream, &wanted, "client {}: {:?}", client, route);
             prop_assert_eq!(route.verdict.decision == "forward", wanted.is_some());
-            prop_assert_eq!(route.hops.len() <= MAX_HOPS as usize, true);
+            if let Some((file, at)) = decider {
+                prop_assert_eq!(route.verdict.file.as_deref().and_then(last_part), Some(file.as_str()));
+                prop_assert_eq!(route.verdict.position.map(|it| it.line), Some(line(at)));
+            }
+            prop_assert!(route.hops.len() <= MAX_HOPS as usize);
             admitted.set(admitted.get() + u32::from(wanted.is_some()));
         }
     });
     let (loaded, admitted) = (loaded.get(), admitted.get());
     assert!(loaded > 500 && admitted > 500, "{loaded} loaded, {admitted} admitted: the test shows little");
+}
+
+/// What `policy eval` says of a client.
+fn eval(policy: &PathBuf, folder: &Path, client: u8) -> Value {
+    let said = Command::new(policy)
+        .arg("eval")
+        .arg(folder.join("edge.yml"))
+        .args(["--endpoint", "e", "--format", "json", "--ip", &format!("127.0.0.{client}")])
+        .output()
+        .expect("it runs");
+    let text = String::from_utf8_lossy(&said.stdout);
+    serde_json::from_str(&text)
+        .unwrap_or_else(|error| panic!("{error}: {text}{}", String::from_utf8_lossy(&said.stderr)))
+}
+
+#[test]
+fn a_dry_run_says_what_the_edge_does() {
+    let policy = beside::policy_beside(Path::new(env!("CARGO_BIN_EXE_forwarder")));
+    let mut runner = TestRunner::deterministic();
+    let (mut loaded, mut admitted, mut nested) = (0, 0, 0);
+    while loaded < 60 {
+        let mut net = net().new_tree(&mut runner).expect("a value").current();
+        // In a dry run servers answer.
+        net.unreached = [false; INTERNAL];
+        let folder = tempfile::tempdir().expect("a folder");
+        let Some(generation) = net.load(folder.path()) else { continue };
+        loaded += 1;
+        for (name, text) in net.files() {
+            fs::write(folder.path().join(name), text).expect("writable");
+        }
+        for client in 0..4 {
+            let (route, said) = (edge(&net, &generation, client), eval(&policy, folder.path(), client));
+            let verdict = &route.verdict;
+            let hops: Vec<String> = route.hops.iter().map(ToString::to_string).collect();
+            let context = format!("client {client}: {said}\n{route:?}\n{net:?}");
+            // An endpoint of an edge has no server of its own.
+            assert_eq!(said["outcome"], verdict.decision, "{context}");
+            assert_eq!(said["reason"], verdict.reason, "{context}");
+            assert_eq!(
+                said["at"]["file"].as_str(),
+                verdict.position.and(verdict.file.as_deref()),
+                "{context}"
+            );
+            let at = verdict.position.map(|it| (u64::from(it.line), u64::from(it.column)));
+            assert_eq!(said["at"]["line"].as_u64().zip(said["at"]["column"].as_u64()), at, "{context}");
+            assert_eq!(said["way"]["hops"], Value::from(hops), "{context}");
+            let server = route.upstream.as_ref().map(ToString::to_string);
+            assert_eq!(said["way"]["upstream"].as_str(), server.as_deref(), "{context}");
+            let decided = verdict.policy_sha256.map(|digest| digest.to_string());
+            assert_eq!(said["served_sha256"].as_str(), decided.as_deref(), "{context}");
+            admitted += u32::from(route.upstream.is_some());
+            nested += u32::from(route.hops.len() > 1);
+        }
+    }
+    assert!(admitted > 20 && nested > 10, "{admitted} admitted, {nested} nested: the test shows little");
 }

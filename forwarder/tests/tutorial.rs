@@ -12,6 +12,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "program/beside.rs"]
+mod beside;
 #[path = "program/harness.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod harness;

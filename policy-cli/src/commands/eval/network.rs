@@ -109,8 +109,11 @@ fn edge(given: &Given, path: &Path) -> Result<Nodes, Failure> {
     let mut list = |file: &str, name: &str, feed: &mut dyn FnMut(&[u8])| {
         lists::read_named(folder_of(&folder.join(file)), name, feed)
     };
+    // As an edge loads it: what only refuses more is no error.
+    let mut options = CheckOptions::default();
+    options.serving = true;
     let EdgeFiles { usable, findings, policies, .. } =
-        load_edge_files(&given.source, &CheckOptions::default(), &mut named, &mut list);
+        load_edge_files(&given.source, &options, &mut named, &mut list);
     let Some((config, programs)) = usable else { return Err(unusable(given, findings, &policies)) };
     let public = config.endpoints.iter().zip(programs.endpoints).map(|(endpoint, program)| Node {
         name: endpoint.name.value.to_string(),
