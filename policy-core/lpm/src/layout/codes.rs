@@ -1,7 +1,7 @@
 //! Values as they are stored: as narrow as their number allows.
 
 /// How a value is stored.
-pub(in crate::lpm) trait Code: Copy + std::fmt::Debug + Eq {
+pub(crate) trait Code: Copy + std::fmt::Debug + Eq {
     /// The last one there is.
     const LAST: u32;
     fn pack(code: u32) -> Self;

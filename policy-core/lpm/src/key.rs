@@ -42,8 +42,10 @@ mod private {
 /// An address as a number, which is faster to compare and to copy than its bytes. INVARIANT: no IPv6 address is an
 /// IPv4-mapped one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Address {
+pub enum Address {
+    /// An IPv4 address, mapped ones included.
     V4(u32),
+    /// An IPv6 address.
     V6(u128),
 }
 

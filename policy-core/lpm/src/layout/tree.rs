@@ -9,8 +9,8 @@
 //! nodes takes two loads a level and up to thirteen levels; the measurements are in ADR 13.
 
 use super::codes::Codes;
-use crate::lpm::key::{Key, number, small};
-use crate::lpm::steps::Steps;
+use crate::key::{Key, number, small};
+use crate::steps::Steps;
 
 /// Starts of a node.
 const WIDTH: usize = 8;
@@ -175,7 +175,7 @@ impl Deep {
 
 /// The tree. INVARIANT: all starts lie from `low` to `high`, which share their first `skip` bits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::lpm) struct Tree {
+pub(crate) struct Tree {
     low: u128,
     high: u128,
     skip: u32,

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::lpm::key::Key;
+use crate::key::Key;
 
 /// The value at an address, by a search over all ranges.
 fn naive<K: Key>(steps: &Steps<K>, key: K) -> u32 {

@@ -18,8 +18,8 @@ mod build;
 mod walk;
 
 use super::codes::Code;
-use crate::lpm::key::{Key, number, small};
-use crate::lpm::steps::Steps;
+use crate::key::{Key, number, small};
+use crate::steps::Steps;
 
 /// Bits of a level.
 const STRIDE: u32 = 8;
@@ -77,7 +77,7 @@ impl Cell {
 
 /// The trie. INVARIANT: all boundaries lie from `low` to `high`, which share their first `skip` bits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::lpm) struct Trie<C> {
+pub(crate) struct Trie<C> {
     low: u32,
     high: u32,
     /// What holds before `low` and behind `high`.

@@ -26,7 +26,7 @@ const MOST_SMALL_VALUE: u32 = 100;
 /// some 25 bytes a prefix for a moment. A lookup takes no memory; its time hardly grows with the table.
 ///
 /// ```
-/// use policy_core::lpm::{cidr, LongestMatch};
+/// use policy_lpm::{cidr, LongestMatch};
 /// let entry = |text: &str, value: u32| (cidr(text).expect("a CIDR").network, value);
 /// let table = LongestMatch::build([entry("10.0.0.0/8", 1), entry("10.1.0.0/16", 2), entry("2001:db8::/32", 3)])?;
 /// let lookup = |ip: &str| table.lookup(ip.parse().expect("an address"));
@@ -34,7 +34,7 @@ const MOST_SMALL_VALUE: u32 = 100;
 /// assert_eq!(lookup("::ffff:10.1.3.4"), Some(2), "a mapped address is its IPv4 address");
 /// assert_eq!(lookup("2001:db8::1"), Some(3));
 /// assert_eq!(lookup("192.0.2.1"), None);
-/// # Ok::<(), policy_core::lpm::TooLarge>(())
+/// # Ok::<(), policy_lpm::TooLarge>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LongestMatch {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::{BUCKET, CHILDREN, Cell, Code, MOST_ROOT_BITS, NODE_CELLS, RANGES_EACH, STRIDE, Trie};
-use crate::lpm::key::{Key, number, small};
-use crate::lpm::steps::Steps;
+use crate::key::{Key, number, small};
+use crate::steps::Steps;
 
 /// Boundaries, and what holds from each on.
 type Starts<'s> = &'s [(u32, u32)];

@@ -1,7 +1,7 @@
 //! Some hundred ranges: a small root says which of the sorted starts can matter.
 
-use crate::lpm::key::Key;
-use crate::lpm::steps::Steps;
+use crate::key::Key;
+use crate::steps::Steps;
 
 /// Root slots a start, about: memory for fewer starts to look at.
 const SLOTS_EACH: usize = 8;
@@ -10,7 +10,7 @@ const FEW: usize = 8;
 
 /// Sorted starts below a root. INVARIANT: all starts lie from `low` to `high`, which share their first `skip` bits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::lpm) struct Bucketed<K> {
+pub(crate) struct Bucketed<K> {
     low: K,
     high: K,
     skip: u32,
