@@ -20,6 +20,7 @@ mod trie;
 use super::key::Key;
 use super::steps::Steps;
 use bucketed::Bucketed;
+use codes::Triple;
 use counted::Counted;
 use tree::Tree;
 use trie::Trie;
@@ -66,47 +67,76 @@ pub(super) trait Large<K>: Clone + std::fmt::Debug + Eq {
 /// Tries by the width of their values, which follows from their number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Tries {
-    Narrow(Trie<u8>),
-    Middle(Trie<u16>),
-    Wide(Trie<u32>),
+    Byte(Trie<u8>),
+    Pair(Trie<u16>),
+    Triple(Trie<Triple>),
+    Quad(Trie<u32>),
+}
+
+/// Bytes of the narrowest codes that can name so many values, and what a trie has to name beside them.
+const fn code_bytes(values: u32) -> usize {
+    if values <= Trie::<u8>::MAX_VALUES {
+        1
+    } else if values <= Trie::<u16>::MAX_VALUES {
+        2
+    } else if values <= Trie::<Triple>::MAX_VALUES {
+        3
+    } else {
+        4
+    }
+}
+
+/// Whether a layout of so many ranges can hold codes below a number: large ones name places of their own behind them.
+pub(super) const fn takes_codes(ranges: usize, codes: u32) -> bool {
+    ranges <= MOST_BUCKETED || codes <= u32::MAX - (1 << 28)
+}
+
+/// Bytes that the codes of a function of so many ranges and values take, about.
+pub(super) const fn codes_bytes(ranges: usize, values: u32) -> usize {
+    match ranges {
+        // Small layouts have no narrow codes.
+        0..=MOST_BUCKETED => ranges * size_of::<u32>(),
+        _ => ranges * code_bytes(values),
+    }
 }
 
 impl Large<u32> for Tries {
     const NAME: &'static str = "trie";
 
     fn new(steps: &Steps<u32>) -> Self {
-        let codes = steps.codes();
-        if codes <= Trie::<u8>::MOST_VALUES {
-            Self::Narrow(Trie::new(steps))
-        } else if codes <= Trie::<u16>::MOST_VALUES {
-            Self::Middle(Trie::new(steps))
-        } else {
-            Self::Wide(Trie::new(steps))
+        match code_bytes(steps.codes()) {
+            1 => Self::Byte(Trie::new(steps)),
+            2 => Self::Pair(Trie::new(steps)),
+            3 => Self::Triple(Trie::new(steps)),
+            _ => Self::Quad(Trie::new(steps)),
         }
     }
 
     #[inline]
     fn get(&self, key: u32) -> u32 {
         match self {
-            Self::Narrow(trie) => trie.get(key),
-            Self::Middle(trie) => trie.get(key),
-            Self::Wide(trie) => trie.get(key),
+            Self::Byte(trie) => trie.get(key),
+            Self::Pair(trie) => trie.get(key),
+            Self::Triple(trie) => trie.get(key),
+            Self::Quad(trie) => trie.get(key),
         }
     }
 
     fn walk(&self, each: &mut dyn FnMut(u32, u32)) {
         match self {
-            Self::Narrow(trie) => trie.walk(each),
-            Self::Middle(trie) => trie.walk(each),
-            Self::Wide(trie) => trie.walk(each),
+            Self::Byte(trie) => trie.walk(each),
+            Self::Pair(trie) => trie.walk(each),
+            Self::Triple(trie) => trie.walk(each),
+            Self::Quad(trie) => trie.walk(each),
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
-            Self::Narrow(trie) => trie.bytes(),
-            Self::Middle(trie) => trie.bytes(),
-            Self::Wide(trie) => trie.bytes(),
+            Self::Byte(trie) => trie.bytes(),
+            Self::Pair(trie) => trie.bytes(),
+            Self::Triple(trie) => trie.bytes(),
+            Self::Quad(trie) => trie.bytes(),
         }
     }
 }

@@ -8,8 +8,8 @@
 //! A node has 256 slots, but a value only for each *run* of equal slots: a cell knows where runs begin and where
 //! their values lie, so that one load and one count of bits find the value. A value may instead name a child of
 //! the cell: another node or, for a few ranges within the last eight bits, a *bucket* of sorted starts in one
-//! cell. Slots of the root that are the same all through share one node a value, so that no lookup branches
-//! there. For most addresses of a routing table that is three loads.
+//! cell. Slots of the root that are the same all through share one cell a value, which lookups
+//! reach without a branch. For most addresses of a routing table that is three loads.
 //!
 //! Source: the counted bit maps of Poptrie (Asai, Ohara, SIGCOMM 2015) and of Tree Bitmap (Eatherton, Varghese,
 //! Dittia, 2004), over runs instead of slots.
@@ -75,6 +75,39 @@ impl Cell {
     }
 }
 
+/// A slot of the root: where its cells begin, and in the last two bits how many there are beside the first: three of a
+/// node, none of a slot with one value. These bits mask the number of a quarter, so that no lookup branches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Root(u32);
+
+impl Root {
+    /// INVARIANT: 2^30 cells do not fit into the memory that a table may have.
+    fn node(first: usize) -> Self {
+        Self(number(first) << 2 | number(NODE_CELLS - 1))
+    }
+
+    fn uniform(cell: usize) -> Self {
+        Self(number(cell) << 2)
+    }
+
+    #[inline]
+    const fn first(self) -> usize {
+        (self.0 >> 2) as usize
+    }
+
+    /// The cells there are beside the first.
+    #[inline]
+    const fn others(self) -> usize {
+        (self.0 & 3) as usize
+    }
+
+    /// The cell of a slot below, 0 to 255.
+    #[inline]
+    const fn cell(self, slot: usize) -> usize {
+        self.first() + ((slot / 64) & self.others())
+    }
+}
+
 /// The trie. INVARIANT: all boundaries lie from `low` to `high`, which share their first `skip` bits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Trie<C> {
@@ -85,8 +118,7 @@ pub(crate) struct Trie<C> {
     behind: u32,
     skip: u32,
     root_bits: u32,
-    /// The first cell of each slot's node.
-    root: Box<[u32]>,
+    root: Box<[Root]>,
     cells: Box<[Cell]>,
     values: Box<[C]>,
 }
@@ -100,7 +132,7 @@ enum Meaning {
 
 impl<C: Code> Trie<C> {
     /// Values that codes of this width can name; those behind name nodes, then buckets.
-    pub(super) const MOST_VALUES: u32 = C::LAST - 2 * CHILDREN + 1;
+    pub(super) const MAX_VALUES: u32 = C::LAST - 2 * CHILDREN + 1;
 
     pub(super) fn new(steps: &Steps<u32>) -> Self {
         build::build(steps)
@@ -115,17 +147,20 @@ impl<C: Code> Trie<C> {
             return self.behind;
         }
         let mut rest = key << self.skip;
-        let Some(&node) = self.root.get(rest.head(self.root_bits)) else { return self.before };
+        let Some(&root) = self.root.get(rest.head(self.root_bits)) else { return self.before };
         rest <<= self.root_bits;
-        let mut node = node as usize;
+        let mut slot = rest.head(STRIDE);
+        let mut at = root.cell(slot);
         loop {
-            let slot = rest.head(STRIDE);
-            let Some(&cell) = self.cells.get(node + slot / 64) else { return self.before };
+            let Some(&cell) = self.cells.get(at) else { return self.before };
             let Some(code) = self.values.get(cell.value(slot % 64)) else { return self.before };
             rest <<= STRIDE;
             match Self::meaning(code.unpack(), cell) {
                 Meaning::Value(value) => return value,
-                Meaning::Node(at) => node = at,
+                Meaning::Node(node) => {
+                    slot = rest.head(STRIDE);
+                    at = node + slot / 64;
+                }
                 Meaning::Bucket(at) => return self.in_bucket(rest, at),
             }
         }
@@ -141,7 +176,7 @@ impl<C: Code> Trie<C> {
     /// What a code in a cell stands for.
     #[inline]
     fn meaning(code: u32, cell: Cell) -> Meaning {
-        match code.checked_sub(Self::MOST_VALUES) {
+        match code.checked_sub(Self::MAX_VALUES) {
             None => Meaning::Value(code),
             Some(node) if node < CHILDREN => Meaning::Node(cell.children() + node as usize * NODE_CELLS),
             Some(bucket) => Meaning::Bucket(cell.children().wrapping_sub((bucket - CHILDREN) as usize + 1)),

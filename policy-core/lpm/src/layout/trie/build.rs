@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{BUCKET, CHILDREN, Cell, Code, MOST_ROOT_BITS, NODE_CELLS, RANGES_EACH, STRIDE, Trie};
+use super::{BUCKET, CHILDREN, Cell, Code, MOST_ROOT_BITS, NODE_CELLS, RANGES_EACH, Root, STRIDE, Trie};
 use crate::key::{Key, number, small};
 use crate::steps::Steps;
 
@@ -38,8 +38,8 @@ pub(super) fn build<C: Code>(steps: &Steps<u32>) -> Trie<C> {
     builder.values.reserve(starts.len() + starts.len() / 16);
 
     let level = skip + root_bits;
-    let mut root = vec![0; 1 << root_bits];
-    let mut uniform: HashMap<u32, u32> = HashMap::new();
+    let mut root = vec![Root::default(); 1 << root_bits];
+    let mut uniform: HashMap<u32, Root> = HashMap::new();
     let (mut at, mut before) = (0, steps.first());
     let mut group: Vec<(u32, u32)> = Vec::new();
     for (slot, entry) in root.iter_mut().enumerate() {
@@ -51,11 +51,11 @@ pub(super) fn build<C: Code>(steps: &Steps<u32>) -> Trie<C> {
         let (current, inner) = enter(before, &group, level);
         before = group.last().map_or(before, |(_, code)| *code);
         *entry = match inner {
-            [] => *uniform.entry(current).or_insert_with(|| builder.uniform_node(current)),
+            [] => *uniform.entry(current).or_insert_with(|| builder.uniform(current)),
             _ => {
                 let node = builder.room(NODE_CELLS);
                 builder.fill_node(node, level, current, inner);
-                number(node)
+                Root::node(node)
             }
         };
     }
@@ -94,12 +94,12 @@ impl<C: Code> Builder<C> {
         }
     }
 
-    /// A node whose slots all have one value.
-    fn uniform_node(&mut self, code: u32) -> u32 {
-        let (node, value) = (self.room(NODE_CELLS), self.values.len());
+    /// A cell for a slot of the root with one value.
+    fn uniform(&mut self, code: u32) -> Root {
+        let (cell, value) = (self.room(1), self.values.len());
         self.values.push(C::pack(code));
-        (node..node + NODE_CELLS).for_each(|at| self.set(at, Cell::new(0, value, 0)));
-        number(node)
+        self.set(cell, Cell::new(0, value, 0));
+        Root::uniform(cell)
     }
 
     /// Fills the node for the bits from `at` on; `current` holds when it begins. `starts` are within it.
@@ -169,7 +169,7 @@ impl<C: Code> Builder<C> {
             for child in mine {
                 let (count, kind) = if child.is_bucket { (&mut buckets, CHILDREN) } else { (&mut nodes, 0) };
                 if let Some(value) = self.values.get_mut(child.value) {
-                    *value = C::pack(Trie::<C>::MOST_VALUES + kind + number(*count));
+                    *value = C::pack(Trie::<C>::MAX_VALUES + kind + number(*count));
                 }
                 *count += 1;
                 match child.is_bucket {

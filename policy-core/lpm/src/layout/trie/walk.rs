@@ -6,18 +6,25 @@ use crate::key::Key;
 /// Tells where values begin, in order; neighbours may have the same.
 pub(super) fn walk<C: Code>(trie: &Trie<C>, each: &mut dyn FnMut(u32, u32)) {
     each(u32::FIRST, trie.before);
-    for (slot, node) in trie.root.iter().enumerate() {
+    for (slot, root) in trie.root.iter().enumerate() {
         let start = trie.low.with_bits(trie.skip, trie.root_bits, slot);
-        walk_node(trie, *node as usize, start, trie.skip + trie.root_bits, each);
+        walk_cells(trie, (root.first(), 1 + root.others()), start, trie.skip + trie.root_bits, each);
     }
     if let Some(next) = trie.high.next() {
         each(next, trie.behind);
     }
 }
 
-fn walk_node<C: Code>(trie: &Trie<C>, node: usize, start: u32, at: u32, each: &mut dyn FnMut(u32, u32)) {
-    for quarter in 0..NODE_CELLS {
-        let Some(&cell) = trie.cells.get(node + quarter) else { return };
+/// The cells of a node, or the one of a slot with one value.
+fn walk_cells<C: Code>(
+    trie: &Trie<C>,
+    (first, count): (usize, usize),
+    start: u32,
+    at: u32,
+    each: &mut dyn FnMut(u32, u32),
+) {
+    for quarter in 0..count {
+        let Some(&cell) = trie.cells.get(first + quarter) else { return };
         let [runs, _] = cell.0;
         // The first run of a cell begins with it.
         let mut left = runs | 1;
@@ -28,7 +35,7 @@ fn walk_node<C: Code>(trie: &Trie<C>, node: usize, start: u32, at: u32, each: &m
             let code = trie.values.get(cell.value(slot)).map_or(0, |code| code.unpack());
             match Trie::<C>::meaning(code, cell) {
                 Meaning::Value(value) => each(start, value),
-                Meaning::Node(child) => walk_node(trie, child, start, at + STRIDE, each),
+                Meaning::Node(child) => walk_cells(trie, (child, NODE_CELLS), start, at + STRIDE, each),
                 Meaning::Bucket(child) => walk_bucket(trie, child, start, at + STRIDE, each),
             }
         }
