@@ -17,7 +17,7 @@ mod tests;
 mod tree;
 mod trie;
 
-use super::key::Key;
+use super::key::Bits;
 use super::steps::Steps;
 use bucketed::Bucketed;
 use codes::Triple;
@@ -43,7 +43,7 @@ pub(super) enum Layout<K: Family> {
 }
 
 /// An address family, and what lays many of its ranges out.
-pub(super) trait Family: Key {
+pub(super) trait Family: Bits {
     type Large: Large<Self>;
 }
 

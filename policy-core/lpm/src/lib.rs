@@ -26,7 +26,7 @@ mod table;
 mod tables;
 
 pub use cidr::{CidrError, ParsedCidr, cidr, family, masked, unmapped};
-pub use key::Address;
+pub use key::{Address, Key};
 pub use longest::LongestMatch;
 pub use ranges::{RangeSet, Ranges};
 pub use restriction::Restriction;

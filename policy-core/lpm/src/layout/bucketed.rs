@@ -1,6 +1,6 @@
 //! Some hundred ranges: a small root says which of the sorted starts can matter.
 
-use crate::key::Key;
+use crate::key::Bits;
 use crate::steps::Steps;
 
 /// Root slots a start, about: memory for fewer starts to look at.
@@ -22,7 +22,7 @@ pub(crate) struct Bucketed<K> {
     values: Box<[u32]>,
 }
 
-impl<K: Key> Bucketed<K> {
+impl<K: Bits> Bucketed<K> {
     pub(super) fn new(steps: &Steps<K>) -> Self {
         let (all, values) = steps.parts();
         let starts = all.get(1..).unwrap_or_default();

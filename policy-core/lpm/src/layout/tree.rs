@@ -14,7 +14,7 @@ mod lines;
 mod runs;
 
 use super::codes::Codes;
-use crate::key::Key;
+use crate::key::{Bits, Key};
 use crate::steps::Steps;
 use deep::Deep;
 use lines::Lines;

@@ -18,7 +18,7 @@ mod build;
 mod walk;
 
 use super::codes::Code;
-use crate::key::{Key, number, small};
+use crate::key::{Bits, number, small};
 use crate::steps::Steps;
 
 /// Bits of a level.

@@ -3,7 +3,7 @@
 use ipnetwork::{Ipv4Network, Ipv6Network};
 
 use crate::cidr::{bounds_v4, bounds_v6};
-use crate::key::{Key, number};
+use crate::key::{Bits, Key, number};
 use crate::layout::Family;
 use crate::steps::Steps;
 use crate::table::TooLarge;

@@ -1,6 +1,6 @@
 //! Windows that are cut further, as single hosts do: the starts within each, and what holds from each on.
 
-use crate::key::{Key, number};
+use crate::key::{Bits, number};
 use crate::layout::codes::Codes;
 
 /// Windows by number. What lies behind a window is at most 64 bits.

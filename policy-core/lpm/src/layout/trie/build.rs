@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{BUCKET, CHILDREN, Cell, Code, MOST_ROOT_BITS, NODE_CELLS, RANGES_EACH, Root, STRIDE, Trie};
-use crate::key::{Key, number, small};
+use crate::key::{Bits, number, small};
 use crate::steps::Steps;
 
 /// Boundaries, and what holds from each on.

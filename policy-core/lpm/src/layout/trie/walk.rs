@@ -1,7 +1,7 @@
 //! Walks a trie: the function it was built from, in order.
 
 use super::{Code, Meaning, NODE_CELLS, STRIDE, Trie};
-use crate::key::Key;
+use crate::key::{Bits, Key};
 
 /// Tells where values begin, in order; neighbours may have the same.
 pub(super) fn walk<C: Code>(trie: &Trie<C>, each: &mut dyn FnMut(u32, u32)) {
