@@ -20,7 +20,7 @@ mod trie;
 use super::key::Bits;
 use super::steps::Steps;
 use bucketed::Bucketed;
-use codes::Triple;
+use codes::{Packed, Width};
 use counted::Counted;
 use tree::Tree;
 use trie::Trie;
@@ -67,23 +67,10 @@ pub(super) trait Large<K>: Clone + std::fmt::Debug + Eq {
 /// Tries by the width of their values, which follows from their number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Tries {
-    Byte(Trie<u8>),
-    Pair(Trie<u16>),
-    Triple(Trie<Triple>),
-    Quad(Trie<u32>),
-}
-
-/// Bytes of the narrowest codes that can name so many values, and what a trie has to name beside them.
-const fn code_bytes(values: u32) -> usize {
-    if values <= Trie::<u8>::MAX_VALUES {
-        1
-    } else if values <= Trie::<u16>::MAX_VALUES {
-        2
-    } else if values <= Trie::<Triple>::MAX_VALUES {
-        3
-    } else {
-        4
-    }
+    Byte(Trie<Box<[u8]>>),
+    Pair(Trie<Box<[u16]>>),
+    Packed(Trie<Packed>),
+    Quad(Trie<Box<[u32]>>),
 }
 
 /// Whether a layout of so many ranges can hold codes below a number: large ones name places of their own behind them.
@@ -96,7 +83,7 @@ pub(super) const fn codes_bytes(ranges: usize, values: u32) -> usize {
     match ranges {
         // Small layouts have no narrow codes.
         0..=MOST_BUCKETED => ranges * size_of::<u32>(),
-        _ => ranges * code_bytes(values),
+        _ => ranges * Width::of(trie::codes(values)).bits() as usize / 8,
     }
 }
 
@@ -104,11 +91,11 @@ impl Large<u32> for Tries {
     const NAME: &'static str = "trie";
 
     fn new(steps: &Steps<u32>) -> Self {
-        match code_bytes(steps.codes()) {
-            1 => Self::Byte(Trie::new(steps)),
-            2 => Self::Pair(Trie::new(steps)),
-            3 => Self::Triple(Trie::new(steps)),
-            _ => Self::Quad(Trie::new(steps)),
+        match Width::of(trie::codes(steps.codes())) {
+            Width::Byte => Self::Byte(Trie::new(steps)),
+            Width::Pair => Self::Pair(Trie::new(steps)),
+            Width::Packed(_) => Self::Packed(Trie::new(steps)),
+            Width::Quad => Self::Quad(Trie::new(steps)),
         }
     }
 
@@ -117,7 +104,7 @@ impl Large<u32> for Tries {
         match self {
             Self::Byte(trie) => trie.get(key),
             Self::Pair(trie) => trie.get(key),
-            Self::Triple(trie) => trie.get(key),
+            Self::Packed(trie) => trie.get(key),
             Self::Quad(trie) => trie.get(key),
         }
     }
@@ -126,7 +113,7 @@ impl Large<u32> for Tries {
         match self {
             Self::Byte(trie) => trie.walk(each),
             Self::Pair(trie) => trie.walk(each),
-            Self::Triple(trie) => trie.walk(each),
+            Self::Packed(trie) => trie.walk(each),
             Self::Quad(trie) => trie.walk(each),
         }
     }
@@ -135,7 +122,7 @@ impl Large<u32> for Tries {
         match self {
             Self::Byte(trie) => trie.bytes(),
             Self::Pair(trie) => trie.bytes(),
-            Self::Triple(trie) => trie.bytes(),
+            Self::Packed(trie) => trie.bytes(),
             Self::Quad(trie) => trie.bytes(),
         }
     }

@@ -18,9 +18,9 @@ trait AllLarge: Family {
 
 impl AllLarge for u32 {
     fn all(steps: &Steps<Self>) -> Vec<Tries> {
-        let mut all = vec![Tries::Quad(Trie::new(steps)), Tries::Triple(Trie::new(steps))];
-        all.extend((code_bytes(steps.codes()) <= 2).then(|| Tries::Pair(Trie::new(steps))));
-        all.extend((code_bytes(steps.codes()) <= 1).then(|| Tries::Byte(Trie::new(steps))));
+        let mut all = vec![Tries::Quad(Trie::new(steps)), Tries::Packed(Trie::new(steps))];
+        all.extend((trie::codes(steps.codes()) <= 1 << 16).then(|| Tries::Pair(Trie::new(steps))));
+        all.extend((trie::codes(steps.codes()) <= 1 << 8).then(|| Tries::Byte(Trie::new(steps))));
         all
     }
 }

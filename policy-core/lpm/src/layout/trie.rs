@@ -17,7 +17,7 @@
 mod build;
 mod walk;
 
-use super::codes::Code;
+use super::codes::Column;
 use crate::key::{Bits, number, small};
 use crate::steps::Steps;
 
@@ -110,7 +110,7 @@ impl Root {
 
 /// The trie. INVARIANT: all boundaries lie from `low` to `high`, which share their first `skip` bits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Trie<C> {
+pub(crate) struct Trie<V> {
     low: u32,
     high: u32,
     /// What holds before `low` and behind `high`.
@@ -120,7 +120,14 @@ pub(crate) struct Trie<C> {
     root_bits: u32,
     root: Box<[Root]>,
     cells: Box<[Cell]>,
-    values: Box<[C]>,
+    values: V,
+    /// Codes below are values; those behind name nodes, then buckets.
+    children_from: u32,
+}
+
+/// Codes that a trie of so many values needs: those that name children come behind the values.
+pub(super) const fn codes(values: u32) -> u32 {
+    values.saturating_add(2 * CHILDREN)
 }
 
 /// What a code stands for.
@@ -130,10 +137,7 @@ enum Meaning {
     Bucket(usize),
 }
 
-impl<C: Code> Trie<C> {
-    /// Values that codes of this width can name; those behind name nodes, then buckets.
-    pub(super) const MAX_VALUES: u32 = C::LAST - 2 * CHILDREN + 1;
-
+impl<V: Column> Trie<V> {
     pub(super) fn new(steps: &Steps<u32>) -> Self {
         build::build(steps)
     }
@@ -153,9 +157,9 @@ impl<C: Code> Trie<C> {
         let mut at = root.cell(slot);
         loop {
             let Some(&cell) = self.cells.get(at) else { return self.before };
-            let Some(code) = self.values.get(cell.value(slot % 64)) else { return self.before };
+            let Some(code) = self.values.value(cell.value(slot % 64)) else { return self.before };
             rest <<= STRIDE;
-            match Self::meaning(code.unpack(), cell) {
+            match self.meaning(code, cell) {
                 Meaning::Value(value) => return value,
                 Meaning::Node(node) => {
                     slot = rest.head(STRIDE);
@@ -169,14 +173,14 @@ impl<C: Code> Trie<C> {
     #[inline]
     fn in_bucket(&self, rest: u32, at: usize) -> u32 {
         let [last, ..] = rest.to_be_bytes();
-        let value = self.cells.get(at).and_then(|cell| self.values.get(cell.value_in_bucket(last)));
-        value.map_or(self.before, |code| code.unpack())
+        let value = self.cells.get(at).and_then(|cell| self.values.value(cell.value_in_bucket(last)));
+        value.unwrap_or(self.before)
     }
 
     /// What a code in a cell stands for.
     #[inline]
-    fn meaning(code: u32, cell: Cell) -> Meaning {
-        match code.checked_sub(Self::MAX_VALUES) {
+    fn meaning(&self, code: u32, cell: Cell) -> Meaning {
+        match code.checked_sub(self.children_from) {
             None => Meaning::Value(code),
             Some(node) if node < CHILDREN => Meaning::Node(cell.children() + node as usize * NODE_CELLS),
             Some(bucket) => Meaning::Bucket(cell.children().wrapping_sub((bucket - CHILDREN) as usize + 1)),
@@ -188,6 +192,6 @@ impl<C: Code> Trie<C> {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(&*self.root) + size_of_val(&*self.cells) + size_of_val(&*self.values)
+        size_of_val(&*self.root) + size_of_val(&*self.cells) + self.values.bytes()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{BUCKET, CHILDREN, Cell, Code, MOST_ROOT_BITS, NODE_CELLS, RANGES_EACH, Root, STRIDE, Trie};
+use super::{BUCKET, CHILDREN, Cell, Column, MOST_ROOT_BITS, NODE_CELLS, RANGES_EACH, Root, STRIDE, Trie};
 use crate::key::{Bits, number, small};
 use crate::steps::Steps;
 
@@ -10,9 +10,11 @@ use crate::steps::Steps;
 type Starts<'s> = &'s [(u32, u32)];
 
 /// The arrays while they grow.
-struct Builder<C> {
+struct Builder {
     cells: Vec<Cell>,
-    values: Vec<C>,
+    values: Vec<u32>,
+    /// The first code that names a child.
+    children_from: u32,
 }
 
 /// A slot that needs a child: which value names it, what holds when it begins, and its boundaries.
@@ -24,7 +26,7 @@ struct Child<'s> {
     is_bucket: bool,
 }
 
-pub(super) fn build<C: Code>(steps: &Steps<u32>) -> Trie<C> {
+pub(super) fn build<V: Column>(steps: &Steps<u32>) -> Trie<V> {
     let (starts, codes) = steps.parts();
     let starts = starts.get(1..).unwrap_or_default();
     let first = starts.first().copied().unwrap_or(0);
@@ -33,7 +35,7 @@ pub(super) fn build<C: Code>(steps: &Steps<u32>) -> Trie<C> {
     let skip = first.common(last).min(u32::BITS - 2 * STRIDE);
     let sized = (starts.len() / RANGES_EACH).max(1).ilog2();
     let root_bits = sized.clamp(STRIDE, MOST_ROOT_BITS).min(u32::BITS - STRIDE - skip);
-    let mut builder = Builder { cells: Vec::new(), values: Vec::new() };
+    let mut builder = Builder { cells: Vec::new(), values: Vec::new(), children_from: steps.codes() };
     builder.cells.reserve(starts.len() / 8);
     builder.values.reserve(starts.len() + starts.len() / 16);
 
@@ -68,7 +70,8 @@ pub(super) fn build<C: Code>(steps: &Steps<u32>) -> Trie<C> {
         root_bits,
         root: root.into(),
         cells: builder.cells.into(),
-        values: builder.values.into(),
+        values: V::new(&builder.values, super::codes(steps.codes())),
+        children_from: steps.codes(),
     }
 }
 
@@ -80,7 +83,7 @@ fn enter(before: u32, group: Starts<'_>, level: u32) -> (u32, Starts<'_>) {
     }
 }
 
-impl<C: Code> Builder<C> {
+impl Builder {
     /// Room for so many cells.
     fn room(&mut self, cells: usize) -> usize {
         let at = self.cells.len();
@@ -97,7 +100,7 @@ impl<C: Code> Builder<C> {
     /// A cell for a slot of the root with one value.
     fn uniform(&mut self, code: u32) -> Root {
         let (cell, value) = (self.room(1), self.values.len());
-        self.values.push(C::pack(code));
+        self.values.push(code);
         self.set(cell, Cell::new(0, value, 0));
         Root::uniform(cell)
     }
@@ -140,7 +143,7 @@ impl<C: Code> Builder<C> {
     fn run(&mut self, runs: &mut [u64; NODE_CELLS], slot: usize, code: u32) {
         if let Some(bits) = runs.get_mut(slot / 64) {
             *bits |= 1 << (slot % 64);
-            self.values.push(C::pack(code));
+            self.values.push(code);
         }
     }
 
@@ -169,7 +172,7 @@ impl<C: Code> Builder<C> {
             for child in mine {
                 let (count, kind) = if child.is_bucket { (&mut buckets, CHILDREN) } else { (&mut nodes, 0) };
                 if let Some(value) = self.values.get_mut(child.value) {
-                    *value = C::pack(Trie::<C>::MAX_VALUES + kind + number(*count));
+                    *value = self.children_from + kind + number(*count);
                 }
                 *count += 1;
                 match child.is_bucket {
@@ -189,7 +192,7 @@ impl<C: Code> Builder<C> {
             *last = bits;
         }
         self.set(bucket, Cell::new(u64::from_le_bytes(starts), self.values.len(), child.inner.len()));
-        self.values.push(C::pack(child.before));
-        self.values.extend(child.inner.iter().map(|(_, code)| C::pack(*code)));
+        self.values.push(child.before);
+        self.values.extend(child.inner.iter().map(|(_, code)| *code));
     }
 }

@@ -1,10 +1,10 @@
 //! Walks a trie: the function it was built from, in order.
 
-use super::{Code, Meaning, NODE_CELLS, STRIDE, Trie};
+use super::{Column, Meaning, NODE_CELLS, STRIDE, Trie};
 use crate::key::{Bits, Key};
 
 /// Tells where values begin, in order; neighbours may have the same.
-pub(super) fn walk<C: Code>(trie: &Trie<C>, each: &mut dyn FnMut(u32, u32)) {
+pub(super) fn walk<V: Column>(trie: &Trie<V>, each: &mut dyn FnMut(u32, u32)) {
     each(u32::FIRST, trie.before);
     for (slot, root) in trie.root.iter().enumerate() {
         let start = trie.low.with_bits(trie.skip, trie.root_bits, slot);
@@ -16,8 +16,8 @@ pub(super) fn walk<C: Code>(trie: &Trie<C>, each: &mut dyn FnMut(u32, u32)) {
 }
 
 /// The cells of a node, or the one of a slot with one value.
-fn walk_cells<C: Code>(
-    trie: &Trie<C>,
+fn walk_cells<V: Column>(
+    trie: &Trie<V>,
     (first, count): (usize, usize),
     start: u32,
     at: u32,
@@ -32,8 +32,8 @@ fn walk_cells<C: Code>(
             let slot = left.trailing_zeros() as usize;
             left &= left - 1;
             let start = start.with_bits(at, STRIDE, quarter * 64 + slot);
-            let code = trie.values.get(cell.value(slot)).map_or(0, |code| code.unpack());
-            match Trie::<C>::meaning(code, cell) {
+            let code = trie.values.value(cell.value(slot)).unwrap_or(0);
+            match trie.meaning(code, cell) {
                 Meaning::Value(value) => each(start, value),
                 Meaning::Node(child) => walk_cells(trie, (child, NODE_CELLS), start, at + STRIDE, each),
                 Meaning::Bucket(child) => walk_bucket(trie, child, start, at + STRIDE, each),
@@ -42,9 +42,15 @@ fn walk_cells<C: Code>(
     }
 }
 
-fn walk_bucket<C: Code>(trie: &Trie<C>, bucket: usize, start: u32, at: u32, each: &mut dyn FnMut(u32, u32)) {
+fn walk_bucket<V: Column>(
+    trie: &Trie<V>,
+    bucket: usize,
+    start: u32,
+    at: u32,
+    each: &mut dyn FnMut(u32, u32),
+) {
     let Some(cell) = trie.cells.get(bucket) else { return };
-    let value = |index: usize| trie.values.get(cell.values() + index).map_or(0, |code| code.unpack());
+    let value = |index: usize| trie.values.value(cell.values() + index).unwrap_or(0);
     each(start, value(0));
     let [starts, _] = cell.0;
     for (index, last) in starts.to_le_bytes().into_iter().take(cell.children()).enumerate() {
