@@ -33,8 +33,7 @@ pub(super) fn build<V: Column>(steps: &Steps<u32>) -> Trie<V> {
     let last = starts.last().copied().unwrap_or(u32::MAX);
     // One level follows in any case.
     let skip = first.common(last).min(u32::BITS - 2 * STRIDE);
-    let sized = (starts.len() / RANGES_EACH).max(1).ilog2();
-    let root_bits = sized.clamp(STRIDE, MOST_ROOT_BITS).min(u32::BITS - STRIDE - skip);
+    let root_bits = root_bits(starts, skip);
     let mut builder = Builder { cells: Vec::new(), values: Vec::new(), children_from: steps.codes() };
     builder.cells.reserve(starts.len() / 8);
     builder.values.reserve(starts.len() + starts.len() / 16);
@@ -73,6 +72,26 @@ pub(super) fn build<V: Column>(steps: &Steps<u32>) -> Trie<V> {
         values: V::new(&builder.values, super::codes(steps.codes())),
         children_from: steps.codes(),
     }
+}
+
+/// How many bits the root is entered by: so many that it has a slot for some ranges or, where that is smaller, up to
+/// the sixteenth bit, so that nodes below end where many prefixes do.
+fn root_bits(starts: &[u32], skip: u32) -> u32 {
+    let sized = (starts.len() / RANGES_EACH).max(1).ilog2();
+    let sized = sized.clamp(STRIDE, MOST_ROOT_BITS).min(u32::BITS - STRIDE - skip);
+    let aligned = MOST_ROOT_BITS.saturating_sub(skip);
+    // Of the root and of the nodes on the two levels below.
+    let bytes = |root_bits: u32| {
+        let nodes = nodes(starts, skip + root_bits) + nodes(starts, skip + root_bits + STRIDE);
+        (size_of::<Root>() << root_bits) + nodes * size_of::<[Cell; NODE_CELLS]>()
+    };
+    if sized < aligned && bytes(aligned) < bytes(sized) { aligned } else { sized }
+}
+
+/// The slots that end at a bit and are cut further; ascending starts.
+fn nodes(starts: &[u32], level: u32) -> usize {
+    let slots = starts.chunk_by(|one, other| one.common(*other) >= level);
+    slots.filter(|slot| slot.iter().any(|start| start.shifted(level) != 0)).count()
 }
 
 /// What holds at the first address of a slot whose bits end at `level`, and the boundaries within it.
