@@ -34,7 +34,19 @@ pub use set::AddressSet;
 pub use table::{AddressTable, ClassId, TableLimits, TestId, TooLarge};
 pub use tables::AddressTables;
 
+/// The page about the crate runs as it stands.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// The smallest list of networks that covers an inclusive range; nothing if its ends are of two families.
+///
+/// ```
+/// let address = |text: &str| text.parse().expect("an address");
+/// let networks = policy_lpm::range_networks(address("10.0.0.1"), address("10.0.0.4"));
+/// let texts: Vec<String> = networks.iter().map(ToString::to_string).collect();
+/// assert_eq!(texts, ["10.0.0.1/32", "10.0.0.2/31", "10.0.0.4/32"]);
+/// ```
 #[must_use]
 pub fn range_networks(first: std::net::IpAddr, last: std::net::IpAddr) -> Vec<ipnetwork::IpNetwork> {
     use std::net::IpAddr::{V4, V6};

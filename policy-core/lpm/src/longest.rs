@@ -15,8 +15,13 @@ use values::{List, Values, choose};
 
 /// Prefixes with values, and lookups by the longest match. Immutable; `Send + Sync`.
 ///
-/// Memory: the full Internet table takes about four bytes a prefix for IPv4 and fourteen for IPv6; building takes
-/// some 25 bytes a prefix for a moment. A lookup takes no memory; its time hardly grows with the table.
+/// Memory: a full Internet table with the AS number of each prefix takes three bytes a prefix for IPv4 and five for
+/// IPv6; where neighbours never have the same of 90,000 numbers, five and twelve. Prefixes far from all others take up
+/// to 50, single IPv4 hosts up to 120. [`Self::heap_bytes`] tells it exactly. Building takes up to 45 bytes a prefix for
+/// a moment, of IPv6 115. A lookup takes no memory; its time hardly grows with the table.
+///
+/// Values that are small numbers are stored as they are, others once each in a list for each family, whichever takes
+/// less; either way in as many bits as are needed to tell them apart. Adjacent ranges with one value are merged.
 ///
 /// ```
 /// use policy_lpm::{cidr, LongestMatch};

@@ -7,6 +7,15 @@ use super::ranges::{RangeSet, Ranges};
 use super::steps::Steps;
 
 /// Whether an address is in a set; as fast as a table with one test.
+///
+/// ```
+/// use policy_lpm::{AddressSet, RangeSet, cidr};
+/// let office = RangeSet::from_networks([cidr("203.0.113.0/24")?.network]);
+/// let office = AddressSet::new(&office);
+/// assert!(office.contains_v4([203, 0, 113, 9].into()));
+/// assert!(!office.contains_v6("2001:db8::1".parse().expect("an address")));
+/// # Ok::<(), policy_lpm::CidrError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddressSet {
     v4: Layout<u32>,
