@@ -26,9 +26,9 @@ use tree::Tree;
 use trie::Trie;
 
 /// Ranges up to which a scan of all starts is fastest.
-const MOST_COUNTED: usize = 33;
+const MAX_COUNTED: usize = 33;
 /// Ranges up to which a small root is better than anything with levels.
-const MOST_BUCKETED: usize = 2_048;
+const MAX_BUCKETED: usize = 2_048;
 
 /// A function of an address, ready for lookups.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,14 +75,14 @@ pub(super) enum Tries {
 
 /// Whether a layout of so many ranges can hold codes below a number: large ones name places of their own behind them.
 pub(super) const fn takes_codes(ranges: usize, codes: u32) -> bool {
-    ranges <= MOST_BUCKETED || codes <= u32::MAX - (1 << 28)
+    ranges <= MAX_BUCKETED || codes <= u32::MAX - (1 << 28)
 }
 
 /// Bytes that the codes of a function of so many ranges and values take, about.
 pub(super) const fn codes_bytes(ranges: usize, values: u32) -> usize {
     match ranges {
         // Small layouts have no narrow codes.
-        0..=MOST_BUCKETED => ranges * size_of::<u32>(),
+        0..=MAX_BUCKETED => ranges * size_of::<u32>(),
         _ => ranges * Width::of(trie::codes(values)).bits() as usize / 8,
     }
 }
@@ -157,8 +157,8 @@ impl<K: Family> Layout<K> {
             2..=5 => Self::Counted4(Counted::new(steps)),
             6..=9 => Self::Counted8(Box::new(Counted::new(steps))),
             10..=17 => Self::Counted16(Box::new(Counted::new(steps))),
-            18..=MOST_COUNTED => Self::Counted32(Box::new(Counted::new(steps))),
-            34..=MOST_BUCKETED => Self::Bucketed(Bucketed::new(steps)),
+            18..=MAX_COUNTED => Self::Counted32(Box::new(Counted::new(steps))),
+            34..=MAX_BUCKETED => Self::Bucketed(Bucketed::new(steps)),
             _ => Self::Large(Large::new(steps)),
         }
     }

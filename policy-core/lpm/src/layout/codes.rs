@@ -92,7 +92,6 @@ impl Width {
         match bits(count) {
             0..=8 => Self::Byte,
             9..=16 => Self::Pair,
-            // One bit more and words are as small, and faster.
             bits @ 17..=31 => Self::Packed(bits),
             _ => Self::Quad,
         }

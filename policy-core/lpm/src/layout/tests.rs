@@ -34,10 +34,10 @@ impl AllLarge for u128 {
 fn check<K: AllLarge>(steps: &Steps<K>) -> Result<(), TestCaseError> {
     let mut layouts = vec![Layout::new(steps)];
     layouts.extend(K::all(steps).into_iter().map(Layout::Large));
-    if steps.len() <= MOST_BUCKETED && steps.len() > 1 {
+    if steps.len() <= MAX_BUCKETED && steps.len() > 1 {
         layouts.push(Layout::Bucketed(Bucketed::new(steps)));
     }
-    if steps.len() <= MOST_COUNTED {
+    if steps.len() <= MAX_COUNTED {
         layouts.push(Layout::Counted32(Box::new(Counted::new(steps))));
     }
     let near = |start: K| [start.previous(), Some(start), start.next()].into_iter().flatten();

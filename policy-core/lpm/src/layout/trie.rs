@@ -26,7 +26,7 @@ const STRIDE: u32 = 8;
 /// Cells of a node, of 64 slots each.
 const NODE_CELLS: usize = 4;
 /// Bits of the largest root.
-const MOST_ROOT_BITS: u32 = 16;
+const MAX_ROOT_BITS: u32 = 16;
 /// Ranges for each slot of the root, about: smaller tables have smaller roots.
 const RANGES_EACH: usize = 4;
 /// Children that a cell can have, of each kind; so many codes name them.

@@ -38,26 +38,19 @@ impl Values {
 pub(super) struct List {
     values: Vec<u32>,
     places: HashMap<u32, u32>,
-    last: Option<(u32, u32)>,
 }
 
 impl List {
     pub(super) fn new() -> Self {
-        Self { values: vec![0], places: HashMap::new(), last: None }
+        Self { values: vec![0], places: HashMap::new() }
     }
 
     /// The code of a value: its place.
     pub(super) fn code_of(&mut self, value: u32) -> u32 {
-        // Neighbours often have the same.
-        if let Some((_, code)) = self.last.filter(|(last, _)| *last == value) {
-            return code;
-        }
-        let code = *self.places.entry(value).or_insert_with(|| {
+        *self.places.entry(value).or_insert_with(|| {
             self.values.push(value);
             number(self.values.len() - 1)
-        });
-        self.last = Some((value, code));
-        code
+        })
     }
 
     pub(super) fn into_values(self) -> Values {

@@ -5,7 +5,7 @@ use crate::key::{number, small};
 /// Starts of a node.
 const WIDTH: usize = 8;
 /// Bits of the most entries.
-const MOST_ENTRY_BITS: u32 = 16;
+const MAX_ENTRY_BITS: u32 = 16;
 
 /// A window as it is stored: numbers with a sign compare faster on common machines.
 #[inline]
@@ -90,7 +90,7 @@ impl Lines {
                 })));
             }
         }
-        let bits = (starts.len() / starts_each).max(1).ilog2().min(MOST_ENTRY_BITS);
+        let bits = (starts.len() / starts_each).max(1).ilog2().min(MAX_ENTRY_BITS);
         let mut tree = Self {
             lines: lines.into(),
             levels: levels.into(),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{BUCKET, CHILDREN, Cell, Column, MOST_ROOT_BITS, NODE_CELLS, RANGES_EACH, Root, STRIDE, Trie};
+use super::{BUCKET, CHILDREN, Cell, Column, MAX_ROOT_BITS, NODE_CELLS, RANGES_EACH, Root, STRIDE, Trie};
 use crate::key::{Bits, number, small};
 use crate::steps::Steps;
 
@@ -78,8 +78,8 @@ pub(super) fn build<V: Column>(steps: &Steps<u32>) -> Trie<V> {
 /// the sixteenth bit, so that nodes below end where many prefixes do.
 fn root_bits(starts: &[u32], skip: u32) -> u32 {
     let sized = (starts.len() / RANGES_EACH).max(1).ilog2();
-    let sized = sized.clamp(STRIDE, MOST_ROOT_BITS).min(u32::BITS - STRIDE - skip);
-    let aligned = MOST_ROOT_BITS.saturating_sub(skip);
+    let sized = sized.clamp(STRIDE, MAX_ROOT_BITS).min(u32::BITS - STRIDE - skip);
+    let aligned = MAX_ROOT_BITS.saturating_sub(skip);
     // Of the root and of the nodes on the two levels below.
     let bytes = |root_bits: u32| {
         let nodes = nodes(starts, skip + root_bits) + nodes(starts, skip + root_bits + STRIDE);
