@@ -35,7 +35,7 @@ column!(u32);
 /// the end, so that each is within eight bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Packed {
-    bits: usize,
+    bits: u32,
     /// The bits of a value that count.
     mask: u32,
     bytes: Box<[u8]>,
@@ -46,10 +46,10 @@ const WORD: usize = size_of::<u64>();
 
 impl Column for Packed {
     fn new(values: &[u32], count: u32) -> Self {
-        let bits = bits(count) as usize;
-        let mut bytes = vec![0_u8; (values.len() * bits).div_ceil(8) + WORD - 1];
+        let bits = bits(count);
+        let mut bytes = vec![0_u8; (values.len() * bits as usize).div_ceil(8) + WORD - 1];
         for (at, value) in values.iter().enumerate() {
-            let bit = at * bits;
+            let bit = at * bits as usize;
             let added = (u64::from(*value) << (bit % 8)).to_le_bytes();
             for (byte, added) in bytes.iter_mut().skip(bit / 8).zip(added) {
                 *byte |= added;
@@ -60,7 +60,7 @@ impl Column for Packed {
 
     #[inline]
     fn value(&self, at: usize) -> Option<u32> {
-        let bit = at * self.bits;
+        let bit = at * self.bits as usize;
         let word = self.bytes.get(bit / 8..bit / 8 + WORD)?.first_chunk::<WORD>()?;
         let [a, b, c, d, ..] = (u64::from_le_bytes(*word) >> (bit % 8)).to_le_bytes();
         Some(u32::from_le_bytes([a, b, c, d]) & self.mask)

@@ -68,7 +68,8 @@ pub(crate) struct Tree {
     windows: Windows,
     /// `values[i]` holds behind `i` windows; from `first_deep` on they name windows that are cut further.
     values: Codes,
-    deep: Deep,
+    /// Seldom looked at, so that a table of few ranges need not be larger for it.
+    deep: Box<Deep>,
     first_deep: u32,
     last: u32,
 }
@@ -115,7 +116,7 @@ impl Tree {
             skip,
             windows: Windows::new(&windows),
             values: Codes::new(&values),
-            deep: deep.build(),
+            deep: Box::new(deep.build()),
             first_deep,
             last: codes.last().copied().unwrap_or(0),
         }

@@ -69,7 +69,8 @@ impl Deep {
         (from + window, self.starts.get(from..to).unwrap_or_default())
     }
 
+    /// Bytes on the heap, itself included.
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(&*self.at) + size_of_val(&*self.starts) + self.values.bytes()
+        size_of::<Self>() + size_of_val(&*self.at) + size_of_val(&*self.starts) + self.values.bytes()
     }
 }
