@@ -2,6 +2,10 @@
 
 /// An array of values.
 pub(crate) trait Column: Clone + std::fmt::Debug + Eq {
+    /// The largest value of one or two bytes. A trie of such knows while it is compiled which codes name children, and
+    /// has so few values that it can afford a node for each; both spare its lookups steps.
+    const NARROW: Option<u32>;
+
     /// Packs values below `count`.
     fn new(values: &[u32], count: u32) -> Self;
     fn value(&self, at: usize) -> Option<u32>;
@@ -11,6 +15,8 @@ pub(crate) trait Column: Clone + std::fmt::Debug + Eq {
 macro_rules! column {
     ($number:ty) => {
         impl Column for Box<[$number]> {
+            const NARROW: Option<u32> = if <$number>::BITS > 16 { None } else { Some(<$number>::MAX as u32) };
+
             fn new(values: &[u32], _: u32) -> Self {
                 values.iter().map(|value| <$number>::try_from(*value).unwrap_or(<$number>::MAX)).collect()
             }
@@ -45,6 +51,8 @@ pub(crate) struct Packed {
 const WORD: usize = size_of::<u64>();
 
 impl Column for Packed {
+    const NARROW: Option<u32> = None;
+
     fn new(values: &[u32], count: u32) -> Self {
         let bits = bits(count);
         let mut bytes = vec![0_u8; (values.len() * bits as usize).div_ceil(8) + WORD - 1];

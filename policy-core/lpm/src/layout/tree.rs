@@ -130,7 +130,7 @@ impl Tree {
         if key > self.high {
             return self.last;
         }
-        let rest = key.shifted(self.skip);
+        let rest = key << self.skip;
         let value = self.values.get(self.windows.behind(rest.window())).unwrap_or(0);
         if value < self.first_deep { value } else { self.in_window(value, rest) }
     }

@@ -75,36 +75,31 @@ impl Cell {
     }
 }
 
-/// A slot of the root: where its cells begin, and in the last two bits how many there are beside the first: three of a
-/// node, none of a slot with one value. These bits mask the number of a quarter, so that no lookup branches.
+/// A slot of the root: where its cells begin.
+///
+/// Where values are few each slot has a node. Where they are many a slot with one value has one cell, and the last two
+/// bits say how many cells there are beside the first: they mask the number of a quarter, so that no lookup branches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Root(u32);
 
 impl Root {
     /// INVARIANT: 2^30 cells do not fit into the memory that a table may have.
-    fn node(first: usize) -> Self {
-        Self(number(first) << 2 | number(NODE_CELLS - 1))
+    fn new(first: usize, cells: usize, all_nodes: bool) -> Self {
+        Self(if all_nodes { number(first) } else { number(first) << 2 | number(cells - 1) })
     }
 
-    fn uniform(cell: usize) -> Self {
-        Self(number(cell) << 2)
-    }
-
+    /// The first cell, and how many there are beside it.
     #[inline]
-    const fn first(self) -> usize {
-        (self.0 >> 2) as usize
-    }
-
-    /// The cells there are beside the first.
-    #[inline]
-    const fn others(self) -> usize {
-        (self.0 & 3) as usize
+    const fn cells(self, all_nodes: bool) -> (usize, usize) {
+        let at = self.0 as usize;
+        if all_nodes { (at, NODE_CELLS - 1) } else { (at >> 2, at & 3) }
     }
 
     /// The cell of a slot below, 0 to 255.
     #[inline]
-    const fn cell(self, slot: usize) -> usize {
-        self.first() + ((slot / 64) & self.others())
+    const fn cell(self, slot: usize, all_nodes: bool) -> usize {
+        let (first, others) = self.cells(all_nodes);
+        first + ((slot / 64) & others)
     }
 }
 
@@ -118,11 +113,13 @@ pub(crate) struct Trie<V> {
     behind: u32,
     skip: u32,
     root_bits: u32,
+    /// The bits behind those of the root.
+    root_shift: u32,
     root: Box<[Root]>,
     cells: Box<[Cell]>,
     values: V,
-    /// Codes below are values; those behind name nodes, then buckets.
-    children_from: u32,
+    /// One past the largest value.
+    count: u32,
 }
 
 /// Codes that a trie of so many values needs: those that name children come behind the values.
@@ -138,6 +135,18 @@ enum Meaning {
 }
 
 impl<V: Column> Trie<V> {
+    /// Whether each slot of the root has a node, also one with one value.
+    const ALL_NODES: bool = V::NARROW.is_some();
+
+    /// The first code that names a node, those of buckets behind; codes below are values.
+    #[inline]
+    const fn children_from(count: u32) -> u32 {
+        match V::NARROW {
+            Some(last) => last - 2 * CHILDREN + 1,
+            None => count,
+        }
+    }
+
     pub(super) fn new(steps: &Steps<u32>) -> Self {
         build::build(steps)
     }
@@ -151,10 +160,10 @@ impl<V: Column> Trie<V> {
             return self.behind;
         }
         let mut rest = key << self.skip;
-        let Some(&root) = self.root.get(rest.head(self.root_bits)) else { return self.before };
+        let Some(&root) = self.root.get((rest >> self.root_shift) as usize) else { return self.before };
         rest <<= self.root_bits;
         let mut slot = rest.head(STRIDE);
-        let mut at = root.cell(slot);
+        let mut at = root.cell(slot, Self::ALL_NODES);
         loop {
             let Some(&cell) = self.cells.get(at) else { return self.before };
             let Some(code) = self.values.value(cell.value(slot % 64)) else { return self.before };
@@ -180,7 +189,7 @@ impl<V: Column> Trie<V> {
     /// What a code in a cell stands for.
     #[inline]
     fn meaning(&self, code: u32, cell: Cell) -> Meaning {
-        match code.checked_sub(self.children_from) {
+        match code.checked_sub(Self::children_from(self.count)) {
             None => Meaning::Value(code),
             Some(node) if node < CHILDREN => Meaning::Node(cell.children() + node as usize * NODE_CELLS),
             Some(bucket) => Meaning::Bucket(cell.children().wrapping_sub((bucket - CHILDREN) as usize + 1)),

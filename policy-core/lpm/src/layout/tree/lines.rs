@@ -128,7 +128,7 @@ impl Lines {
         if window == u64::MAX {
             return self.count;
         }
-        let slot = small(window.checked_shr(64 - self.bits).unwrap_or(0));
+        let slot = small((window >> 1) >> (63 - self.bits));
         let Some(&entry) = self.entries.get(slot) else { return 0 };
         let window = stored(window);
         let (mut line, mut next, mut behind) = (0, entry.line(), 0);

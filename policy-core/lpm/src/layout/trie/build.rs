@@ -15,6 +15,8 @@ struct Builder {
     values: Vec<u32>,
     /// The first code that names a child.
     children_from: u32,
+    /// Whether slots of the root with one value take nodes, as others do.
+    all_nodes: bool,
 }
 
 /// A slot that needs a child: which value names it, what holds when it begins, and its boundaries.
@@ -34,7 +36,12 @@ pub(super) fn build<V: Column>(steps: &Steps<u32>) -> Trie<V> {
     // One level follows in any case.
     let skip = first.common(last).min(u32::BITS - 2 * STRIDE);
     let root_bits = root_bits(starts, skip);
-    let mut builder = Builder { cells: Vec::new(), values: Vec::new(), children_from: steps.codes() };
+    let mut builder = Builder {
+        cells: Vec::new(),
+        values: Vec::new(),
+        children_from: Trie::<V>::children_from(steps.codes()),
+        all_nodes: Trie::<V>::ALL_NODES,
+    };
     builder.cells.reserve(starts.len() / 8);
     builder.values.reserve(starts.len() + starts.len() / 16);
 
@@ -56,7 +63,7 @@ pub(super) fn build<V: Column>(steps: &Steps<u32>) -> Trie<V> {
             _ => {
                 let node = builder.room(NODE_CELLS);
                 builder.fill_node(node, level, current, inner);
-                Root::node(node)
+                Root::new(node, NODE_CELLS, builder.all_nodes)
             }
         };
     }
@@ -67,10 +74,11 @@ pub(super) fn build<V: Column>(steps: &Steps<u32>) -> Trie<V> {
         behind: codes.last().copied().unwrap_or(0),
         skip,
         root_bits,
+        root_shift: u32::BITS - root_bits,
         root: root.into(),
         cells: builder.cells.into(),
         values: V::new(&builder.values, super::codes(steps.codes())),
-        children_from: steps.codes(),
+        count: steps.codes(),
     }
 }
 
@@ -116,12 +124,13 @@ impl Builder {
         }
     }
 
-    /// A cell for a slot of the root with one value.
+    /// The cells for a slot of the root with one value.
     fn uniform(&mut self, code: u32) -> Root {
-        let (cell, value) = (self.room(1), self.values.len());
+        let cells = if self.all_nodes { NODE_CELLS } else { 1 };
+        let (first, value) = (self.room(cells), self.values.len());
         self.values.push(code);
-        self.set(cell, Cell::new(0, value, 0));
-        Root::uniform(cell)
+        (first..first + cells).for_each(|at| self.set(at, Cell::new(0, value, 0)));
+        Root::new(first, cells, self.all_nodes)
     }
 
     /// Fills the node for the bits from `at` on; `current` holds when it begins. `starts` are within it.

@@ -8,7 +8,8 @@ pub(super) fn walk<V: Column>(trie: &Trie<V>, each: &mut dyn FnMut(u32, u32)) {
     each(u32::FIRST, trie.before);
     for (slot, root) in trie.root.iter().enumerate() {
         let start = trie.low.with_bits(trie.skip, trie.root_bits, slot);
-        walk_cells(trie, (root.first(), 1 + root.others()), start, trie.skip + trie.root_bits, each);
+        let (first, others) = root.cells(Trie::<V>::ALL_NODES);
+        walk_cells(trie, (first, 1 + others), start, trie.skip + trie.root_bits, each);
     }
     if let Some(next) = trie.high.next() {
         each(next, trie.behind);
