@@ -22,6 +22,16 @@ fn networks() -> impl Strategy<Value = Vec<IpNetwork>> {
     prop::collection::vec(network(), 0..12)
 }
 
+/// Values of every width, most of them few, so that neighbours merge.
+fn value() -> impl Strategy<Value = u32> {
+    prop_oneof![
+        6 => 0..9_u32,
+        1 => 0..70_000_u32,
+        1 => (0..4_u32).prop_map(|low| u32::MAX - low),
+        1 => any::<u32>(),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
@@ -53,7 +63,7 @@ proptest! {
     /// The longest match against a walk over the list; of equal prefixes the last counts.
     #[test]
     fn the_longest_match_is_the_linear_list(
-        list in prop::collection::vec((network(), 0..9_u32), 0..60),
+        list in prop::collection::vec((network(), value()), 0..60),
         more in prop::collection::vec(address(), 8),
     ) {
         let table = LongestMatch::build(list.iter().copied()).expect("small");
