@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn a_program_over_its_budget_is_refused_whole() {
         let policy = checked("{type: restrict-ips, config: {allow: [10.0.0.0/8, 192.0.2.0/24]}}");
-        let options = CompileOptions { table: TableLimits { bytes: 16 }, ..CompileOptions::default() };
+        let options = CompileOptions { table: TableLimits::new(16), ..CompileOptions::default() };
         let found = compile(&policy, &options).expect_err("too large");
         let ids: Vec<_> = found.iter().map(|item| item.code.id).collect();
         assert_eq!(ids, ["TP602"]);

@@ -1,54 +1,13 @@
 //! Addresses: CIDR texts, range sets and the address table.
 //!
-//! [`cidr`] reads one list entry, [`RangeSet`] is the canonical form of a list, [`AddressTable`] answers all
-//! address tests of a program with one lookup, and [`LongestMatch`] finds the value of the most specific prefix.
-//! Usable on its own; `ipnetwork` types stand at the door.
-//!
-//! One rule holds everywhere: an IPv4-mapped address (`::ffff:a.b.c.d`) *is* the IPv4 address, and the two
-//! families never match one another. So `::ffff:a/n` with n ≥ 96 is the IPv4 prefix /(n−96), and a shorter
-//! IPv6 prefix, `::/0` included, matches no IPv4 address.
+//! The structures are those of the crate `policy-lpm`, which knows nothing of policies; what an author meant by a
+//! text that is no network is said here.
 
-mod cidr;
-mod classes;
-mod key;
-mod layout;
-mod longest;
-mod ranges;
-mod restriction;
-mod set;
 mod slips;
-mod steps;
-mod table;
-mod tables;
 
-pub use cidr::{CidrError, ParsedCidr, cidr, family, masked, unmapped};
-pub(crate) use key::Address;
-pub use longest::LongestMatch;
-pub use ranges::{RangeSet, Ranges};
-pub use restriction::Restriction;
-pub(crate) use set::AddressSet;
+pub(crate) use policy_lpm::{Address, AddressSet};
+pub use policy_lpm::{
+    AddressTable, AddressTables, CidrError, ClassId, Family, LongestMatch, ParsedCidr, RangeSet, Ranges,
+    Restriction, TableLimits, TestId, TooLarge, cidr, family, masked, range_networks, unmapped,
+};
 pub(crate) use slips::{Slip, alone, slip};
-pub use table::{AddressTable, ClassId, TableLimits, TestId, TooLarge};
-pub use tables::AddressTables;
-
-/// The smallest list of networks that covers an inclusive range; nothing if its ends are of two families.
-#[must_use]
-pub fn range_networks(first: std::net::IpAddr, last: std::net::IpAddr) -> Vec<ipnetwork::IpNetwork> {
-    use std::net::IpAddr::{V4, V6};
-    let mut out = Vec::new();
-    match (first, last) {
-        (V4(first), V4(last)) => cidr::cover_v4(first.into(), last.into(), &mut out),
-        (V6(first), V6(last)) => cidr::cover_v6(first.into(), last.into(), &mut out),
-        _ => {}
-    }
-    out
-}
-
-/// An address family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// IPv4, mapped addresses included.
-    V4,
-    /// IPv6.
-    V6,
-}

@@ -3,7 +3,7 @@
 //! Deliberately stupid: a list is walked entry by entry, a policy rule by rule, straight from the model; what an
 //! action does is said a second time in its file. Shares with the engine only the types of its answer's parts.
 
-pub use crate::run::network_contains;
+pub use policy_lpm::reference::network_contains;
 
 use crate::facts::Facts;
 use crate::model::{Policy, Rule};

@@ -27,8 +27,6 @@ use crate::variables::ActionResult;
 pub(crate) use digest::StepDigest;
 pub(crate) use execute::{AddressVerdict, Execute, Next, NotRun, Target};
 #[cfg(feature = "reference")]
-pub use naive::network_contains;
-#[cfg(feature = "reference")]
 pub(crate) use naive::{Naive, NaiveEnd, NaiveNext};
 pub(crate) use state::ListDecision;
 pub use state::RunState;

@@ -2,7 +2,7 @@
 
 use super::measure::Samples;
 use super::{Bar, Context, Gate};
-use crate::data::tables::Entry;
+use crate::data::tables::{Entry, with_as_numbers};
 use crate::peers::{Longest as _, Ours, TrieMap};
 
 /// The bars.
@@ -12,8 +12,15 @@ pub fn bars() -> Vec<Bar> {
         Bar::new("memory/v4 kept", Gate::AtMost(6.5, 4.5), "B/prefix", |context| {
             kept(context, &context.v4().entries)
         }),
-        Bar::new("memory/v6 kept", Gate::AtMost(22.0, 14.0), "B/prefix", |context| {
+        Bar::new("memory/v6 kept", Gate::AtMost(14.0, 8.0), "B/prefix", |context| {
             kept(context, &context.v6().entries)
+        }),
+        Bar::new("memory/v4 with AS numbers kept", Gate::AtMost(6.5, 5.5), "B/prefix", |context| {
+            kept(context, &with_as_numbers(&context.v4().entries))
+        }),
+        Bar::new("memory/v4 and v6 with AS numbers kept", Gate::AtMost(6.5, 6.2), "B/prefix", |context| {
+            let both = [&*context.v4().entries, &*context.v6().entries].concat();
+            kept(context, &with_as_numbers(&both))
         }),
         Bar::new("memory/v4 peak of the build", Gate::AtMost(50.0, 25.0), "B/prefix", |context| {
             let entries = &context.v4().entries;

@@ -3,7 +3,8 @@
 use super::drive::{latency, throughput};
 use super::{Bar, Gate};
 use crate::data::probes::Draw;
-use crate::peers::{LcTrie, Longest, Ranges, TreeBitmap};
+use crate::data::tables::{IDS, with_as_numbers};
+use crate::peers::{LcTrie, Longest, Ours, Ranges, TreeBitmap};
 
 /// The bars.
 #[must_use]
@@ -18,7 +19,22 @@ pub fn bars() -> Vec<Bar> {
     let told = Draw::ALL
         .into_iter()
         .flat_map(|draw| [against::<LcTrie>(draw), against::<TreeBitmap>(draw), against::<Ranges>(draw)]);
-    v4.into_iter().chain(Draw::ALL.map(against_trie)).chain(v6).chain(told).collect()
+    let wide = Draw::ALL.map(with_wide_values);
+    v4.into_iter().chain(Draw::ALL.map(against_trie)).chain(v6).chain(wide).chain(told).collect()
+}
+
+/// What values cost that are many and wide.
+fn with_wide_values(draw: Draw) -> Bar {
+    let name = format!("lookup/v4/{} with AS numbers ÷ with {IDS} ids", draw.name());
+    Bar::new(name, Gate::AtMost(2.5, 2.0), "×", move |context| {
+        let table = context.v4();
+        let (probes, wide) = (table.probes(draw), Ours::build(&with_as_numbers(&table.entries)));
+        context.meter.ratios(
+            probes.len(),
+            || throughput(probes, |address| wide.v4(address)),
+            || throughput(probes, |address| table.ours.v4(address)),
+        )
+    })
 }
 
 /// Beside a peer without a gate of its own: told, and not judged.

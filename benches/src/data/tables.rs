@@ -59,12 +59,27 @@ pub fn ipsum() -> Vec<Entry> {
     named("ipsum-hosts.tsv.gz", &[&generated::HOSTS])
 }
 
-/// The id of a prefix: a fixed hash (FNV-1a) of its text, from 1 to [`IDS`].
+/// The id of a prefix: a fixed hash of its text, from 1 to [`IDS`].
 #[must_use]
 pub fn id(text: &str) -> u32 {
+    u32::try_from(hash(text) % u64::from(IDS)).unwrap_or(0) + 1
+}
+
+/// The same prefixes with an AS number drawn for each: one of 91,000, as many as are in use, most of them below 400,000
+/// and one of a hundred of 32 bits. Neighbours have different ones, which is the worst case for memory.
+#[must_use]
+pub fn with_as_numbers(entries: &[Entry]) -> Vec<Entry> {
+    let number = |network: &IpNetwork| {
+        let drawn = u32::try_from((hash(&network.to_string()) >> 20) % 91_000).unwrap_or(0);
+        if drawn.is_multiple_of(100) { 4_200_000_000 + drawn } else { 1 + drawn * 4 }
+    };
+    entries.iter().map(|(network, _)| (*network, number(network))).collect()
+}
+
+/// FNV-1a.
+fn hash(text: &str) -> u64 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325, step);
-    u32::try_from(hash % u64::from(IDS)).unwrap_or(0) + 1
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
 fn internet(v4: bool) -> Option<Vec<Entry>> {

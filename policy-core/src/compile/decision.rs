@@ -10,7 +10,7 @@ use super::program::{PhaseCode, Program};
 use crate::digest::{Digest, Hasher};
 use crate::exchange::ActionId;
 use crate::ir::Op;
-use crate::lpm::{ClassId, TestId};
+use crate::lpm::{AddressTable, ClassId, TestId};
 use crate::run::StepDigest;
 
 pub(super) fn digest(program: &Program) -> Digest {
@@ -20,7 +20,7 @@ pub(super) fn digest(program: &Program) -> Digest {
         match code.quick.bodies() {
             Some(bodies) => by_bodies(program, code, &bodies, &mut hasher),
             None => {
-                program.tables().iter().for_each(|table| hasher.text(&table.sha256().to_string()));
+                program.tables().iter().for_each(|table| hasher.text(&table_digest(table).to_string()));
                 hasher.text(&body(program, code, 0, &code.quick.ops, None).to_string());
             }
         }
@@ -46,11 +46,27 @@ fn by_bodies(program: &Program, code: &PhaseCode, bodies: &[(usize, Vec<ClassId>
         if last.replace((first.is_ipv6(), digest)) == Some((first.is_ipv6(), digest)) {
             continue;
         }
-        match first {
-            IpAddr::V4(first) => hasher.bytes(&first.octets()),
-            IpAddr::V6(first) => hasher.bytes(&first.octets()),
-        }
+        hash_address(hasher, first);
         hasher.text(digest);
+    }
+}
+
+/// The digest of what a table says: equal tests give equal digests, however their lists were written. O(ranges).
+fn table_digest(table: &AddressTable) -> Digest {
+    let mut hasher = Hasher::new("address-table");
+    hasher.number(table.sets().next().map_or(0, <[u64]>::len) as u64);
+    table.sets().flatten().for_each(|set| hasher.number(*set));
+    for (first, _, class) in table.regions() {
+        hash_address(&mut hasher, first);
+        hasher.number(class.index() as u64);
+    }
+    hasher.finish()
+}
+
+fn hash_address(hasher: &mut Hasher, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => hasher.bytes(&address.octets()),
+        IpAddr::V6(address) => hasher.bytes(&address.octets()),
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::cidr::{CidrError, cidr};
-use super::range_networks;
+use super::{CidrError, cidr, range_networks};
 
 /// Longer texts are no networks with a slip.
 const MAX_BYTES: usize = 100;

@@ -220,7 +220,7 @@ pub(super) fn naive(action: &RestrictIps, run: &mut Naive<'_>) -> NaiveNext {
         for text in rendered {
             found.push(cidr(run.text(text)?.trim()).ok()?.network);
         }
-        found.retain(|network| crate::run::network_contains(*network, client));
+        found.retain(|network| policy_lpm::reference::network_contains(*network, client));
         Some(found.into_iter().map(lpm::unmapped).max_by_key(|network| network.prefix()))
     };
     let allow = holds(&action.allow, &action.dynamic_allow);

@@ -17,17 +17,18 @@ mod tests;
 mod tree;
 mod trie;
 
-use super::key::Key;
+use super::key::Bits;
 use super::steps::Steps;
 use bucketed::Bucketed;
+use codes::{Packed, Width};
 use counted::Counted;
 use tree::Tree;
 use trie::Trie;
 
 /// Ranges up to which a scan of all starts is fastest.
-const MOST_COUNTED: usize = 33;
+const MAX_COUNTED: usize = 33;
 /// Ranges up to which a small root is better than anything with levels.
-const MOST_BUCKETED: usize = 2_048;
+const MAX_BUCKETED: usize = 2_048;
 
 /// A function of an address, ready for lookups.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub(super) enum Layout<K: Family> {
 }
 
 /// An address family, and what lays many of its ranges out.
-pub(super) trait Family: Key {
+pub(super) trait Family: Bits {
     type Large: Large<Self>;
 }
 
@@ -66,47 +67,63 @@ pub(super) trait Large<K>: Clone + std::fmt::Debug + Eq {
 /// Tries by the width of their values, which follows from their number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Tries {
-    Narrow(Trie<u8>),
-    Middle(Trie<u16>),
-    Wide(Trie<u32>),
+    Byte(Trie<Box<[u8]>>),
+    Pair(Trie<Box<[u16]>>),
+    Packed(Trie<Packed>),
+    Quad(Trie<Box<[u32]>>),
+}
+
+/// Whether a layout of so many ranges can hold codes below a number: large ones name places of their own behind them.
+pub(super) const fn takes_codes(ranges: usize, codes: u32) -> bool {
+    ranges <= MAX_BUCKETED || codes <= u32::MAX - (1 << 28)
+}
+
+/// Bytes that the codes of a function of so many ranges and values take, about.
+pub(super) const fn codes_bytes(ranges: usize, values: u32) -> usize {
+    match ranges {
+        // Small layouts have no narrow codes.
+        0..=MAX_BUCKETED => ranges * size_of::<u32>(),
+        _ => ranges * Width::of(trie::codes(values)).bits() as usize / 8,
+    }
 }
 
 impl Large<u32> for Tries {
     const NAME: &'static str = "trie";
 
     fn new(steps: &Steps<u32>) -> Self {
-        let codes = steps.codes();
-        if codes <= Trie::<u8>::MOST_VALUES {
-            Self::Narrow(Trie::new(steps))
-        } else if codes <= Trie::<u16>::MOST_VALUES {
-            Self::Middle(Trie::new(steps))
-        } else {
-            Self::Wide(Trie::new(steps))
+        match Width::of(trie::codes(steps.codes())) {
+            Width::Byte => Self::Byte(Trie::new(steps)),
+            Width::Pair => Self::Pair(Trie::new(steps)),
+            Width::Packed(_) => Self::Packed(Trie::new(steps)),
+            Width::Quad => Self::Quad(Trie::new(steps)),
         }
     }
 
     #[inline]
     fn get(&self, key: u32) -> u32 {
         match self {
-            Self::Narrow(trie) => trie.get(key),
-            Self::Middle(trie) => trie.get(key),
-            Self::Wide(trie) => trie.get(key),
+            Self::Byte(trie) => trie.get(key),
+            Self::Pair(trie) => trie.get(key),
+            Self::Packed(trie) => trie.get(key),
+            Self::Quad(trie) => trie.get(key),
         }
     }
 
     fn walk(&self, each: &mut dyn FnMut(u32, u32)) {
         match self {
-            Self::Narrow(trie) => trie.walk(each),
-            Self::Middle(trie) => trie.walk(each),
-            Self::Wide(trie) => trie.walk(each),
+            Self::Byte(trie) => trie.walk(each),
+            Self::Pair(trie) => trie.walk(each),
+            Self::Packed(trie) => trie.walk(each),
+            Self::Quad(trie) => trie.walk(each),
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
-            Self::Narrow(trie) => trie.bytes(),
-            Self::Middle(trie) => trie.bytes(),
-            Self::Wide(trie) => trie.bytes(),
+            Self::Byte(trie) => trie.bytes(),
+            Self::Pair(trie) => trie.bytes(),
+            Self::Packed(trie) => trie.bytes(),
+            Self::Quad(trie) => trie.bytes(),
         }
     }
 }
@@ -140,8 +157,8 @@ impl<K: Family> Layout<K> {
             2..=5 => Self::Counted4(Counted::new(steps)),
             6..=9 => Self::Counted8(Box::new(Counted::new(steps))),
             10..=17 => Self::Counted16(Box::new(Counted::new(steps))),
-            18..=MOST_COUNTED => Self::Counted32(Box::new(Counted::new(steps))),
-            34..=MOST_BUCKETED => Self::Bucketed(Bucketed::new(steps)),
+            18..=MAX_COUNTED => Self::Counted32(Box::new(Counted::new(steps))),
+            34..=MAX_BUCKETED => Self::Bucketed(Bucketed::new(steps)),
             _ => Self::Large(Large::new(steps)),
         }
     }

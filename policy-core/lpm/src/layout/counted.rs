@@ -1,12 +1,12 @@
 //! Few ranges: all starts are compared, without a branch.
 
-use crate::lpm::key::Key;
-use crate::lpm::steps::Steps;
+use crate::key::Key;
+use crate::steps::Steps;
 
 /// At most `N` boundaries. INVARIANT: unused places hold the last address and the last value, so that counting
 /// one too many changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::lpm) struct Counted<K, const N: usize> {
+pub(crate) struct Counted<K, const N: usize> {
     starts: [K; N],
     first: u32,
     values: [u32; N],

@@ -2,17 +2,21 @@
 
 use std::collections::HashMap;
 
-use super::{BUCKET, CHILDREN, Cell, Code, MOST_ROOT_BITS, NODE_CELLS, RANGES_EACH, STRIDE, Trie};
-use crate::lpm::key::{Key, number, small};
-use crate::lpm::steps::Steps;
+use super::{BUCKET, CHILDREN, Cell, Column, MAX_ROOT_BITS, NODE_CELLS, RANGES_EACH, Root, STRIDE, Trie};
+use crate::key::{Bits, number, small};
+use crate::steps::Steps;
 
 /// Boundaries, and what holds from each on.
 type Starts<'s> = &'s [(u32, u32)];
 
 /// The arrays while they grow.
-struct Builder<C> {
+struct Builder {
     cells: Vec<Cell>,
-    values: Vec<C>,
+    values: Vec<u32>,
+    /// The first code that names a child.
+    children_from: u32,
+    /// Whether slots of the root with one value take nodes, as others do.
+    all_nodes: bool,
 }
 
 /// A slot that needs a child: which value names it, what holds when it begins, and its boundaries.
@@ -24,22 +28,26 @@ struct Child<'s> {
     is_bucket: bool,
 }
 
-pub(super) fn build<C: Code>(steps: &Steps<u32>) -> Trie<C> {
+pub(super) fn build<V: Column>(steps: &Steps<u32>) -> Trie<V> {
     let (starts, codes) = steps.parts();
     let starts = starts.get(1..).unwrap_or_default();
     let first = starts.first().copied().unwrap_or(0);
     let last = starts.last().copied().unwrap_or(u32::MAX);
     // One level follows in any case.
     let skip = first.common(last).min(u32::BITS - 2 * STRIDE);
-    let sized = (starts.len() / RANGES_EACH).max(1).ilog2();
-    let root_bits = sized.clamp(STRIDE, MOST_ROOT_BITS).min(u32::BITS - STRIDE - skip);
-    let mut builder = Builder { cells: Vec::new(), values: Vec::new() };
+    let root_bits = root_bits(starts, skip);
+    let mut builder = Builder {
+        cells: Vec::new(),
+        values: Vec::new(),
+        children_from: Trie::<V>::children_from(steps.codes()),
+        all_nodes: Trie::<V>::ALL_NODES,
+    };
     builder.cells.reserve(starts.len() / 8);
     builder.values.reserve(starts.len() + starts.len() / 16);
 
     let level = skip + root_bits;
-    let mut root = vec![0; 1 << root_bits];
-    let mut uniform: HashMap<u32, u32> = HashMap::new();
+    let mut root = vec![Root::default(); 1 << root_bits];
+    let mut uniform: HashMap<u32, Root> = HashMap::new();
     let (mut at, mut before) = (0, steps.first());
     let mut group: Vec<(u32, u32)> = Vec::new();
     for (slot, entry) in root.iter_mut().enumerate() {
@@ -51,11 +59,11 @@ pub(super) fn build<C: Code>(steps: &Steps<u32>) -> Trie<C> {
         let (current, inner) = enter(before, &group, level);
         before = group.last().map_or(before, |(_, code)| *code);
         *entry = match inner {
-            [] => *uniform.entry(current).or_insert_with(|| builder.uniform_node(current)),
+            [] => *uniform.entry(current).or_insert_with(|| builder.uniform(current)),
             _ => {
                 let node = builder.room(NODE_CELLS);
                 builder.fill_node(node, level, current, inner);
-                number(node)
+                Root::new(node, NODE_CELLS, builder.all_nodes)
             }
         };
     }
@@ -66,10 +74,32 @@ pub(super) fn build<C: Code>(steps: &Steps<u32>) -> Trie<C> {
         behind: codes.last().copied().unwrap_or(0),
         skip,
         root_bits,
+        root_shift: u32::BITS - root_bits,
         root: root.into(),
         cells: builder.cells.into(),
-        values: builder.values.into(),
+        values: V::new(&builder.values, super::codes(steps.codes())),
+        count: steps.codes(),
     }
+}
+
+/// How many bits the root is entered by: so many that it has a slot for some ranges or, where that is smaller, up to
+/// the sixteenth bit, so that nodes below end where many prefixes do.
+fn root_bits(starts: &[u32], skip: u32) -> u32 {
+    let sized = (starts.len() / RANGES_EACH).max(1).ilog2();
+    let sized = sized.clamp(STRIDE, MAX_ROOT_BITS).min(u32::BITS - STRIDE - skip);
+    let aligned = MAX_ROOT_BITS.saturating_sub(skip);
+    // Of the root and of the nodes on the two levels below.
+    let bytes = |root_bits: u32| {
+        let nodes = nodes(starts, skip + root_bits) + nodes(starts, skip + root_bits + STRIDE);
+        (size_of::<Root>() << root_bits) + nodes * size_of::<[Cell; NODE_CELLS]>()
+    };
+    if sized < aligned && bytes(aligned) < bytes(sized) { aligned } else { sized }
+}
+
+/// The slots that end at a bit and are cut further; ascending starts.
+fn nodes(starts: &[u32], level: u32) -> usize {
+    let slots = starts.chunk_by(|one, other| one.common(*other) >= level);
+    slots.filter(|slot| slot.iter().any(|start| start.shifted(level) != 0)).count()
 }
 
 /// What holds at the first address of a slot whose bits end at `level`, and the boundaries within it.
@@ -80,7 +110,7 @@ fn enter(before: u32, group: Starts<'_>, level: u32) -> (u32, Starts<'_>) {
     }
 }
 
-impl<C: Code> Builder<C> {
+impl Builder {
     /// Room for so many cells.
     fn room(&mut self, cells: usize) -> usize {
         let at = self.cells.len();
@@ -94,12 +124,13 @@ impl<C: Code> Builder<C> {
         }
     }
 
-    /// A node whose slots all have one value.
-    fn uniform_node(&mut self, code: u32) -> u32 {
-        let (node, value) = (self.room(NODE_CELLS), self.values.len());
-        self.values.push(C::pack(code));
-        (node..node + NODE_CELLS).for_each(|at| self.set(at, Cell::new(0, value, 0)));
-        number(node)
+    /// The cells for a slot of the root with one value.
+    fn uniform(&mut self, code: u32) -> Root {
+        let cells = if self.all_nodes { NODE_CELLS } else { 1 };
+        let (first, value) = (self.room(cells), self.values.len());
+        self.values.push(code);
+        (first..first + cells).for_each(|at| self.set(at, Cell::new(0, value, 0)));
+        Root::new(first, cells, self.all_nodes)
     }
 
     /// Fills the node for the bits from `at` on; `current` holds when it begins. `starts` are within it.
@@ -140,7 +171,7 @@ impl<C: Code> Builder<C> {
     fn run(&mut self, runs: &mut [u64; NODE_CELLS], slot: usize, code: u32) {
         if let Some(bits) = runs.get_mut(slot / 64) {
             *bits |= 1 << (slot % 64);
-            self.values.push(C::pack(code));
+            self.values.push(code);
         }
     }
 
@@ -169,7 +200,7 @@ impl<C: Code> Builder<C> {
             for child in mine {
                 let (count, kind) = if child.is_bucket { (&mut buckets, CHILDREN) } else { (&mut nodes, 0) };
                 if let Some(value) = self.values.get_mut(child.value) {
-                    *value = C::pack(Trie::<C>::MOST_VALUES + kind + number(*count));
+                    *value = self.children_from + kind + number(*count);
                 }
                 *count += 1;
                 match child.is_bucket {
@@ -189,7 +220,7 @@ impl<C: Code> Builder<C> {
             *last = bits;
         }
         self.set(bucket, Cell::new(u64::from_le_bytes(starts), self.values.len(), child.inner.len()));
-        self.values.push(C::pack(child.before));
-        self.values.extend(child.inner.iter().map(|(_, code)| C::pack(*code)));
+        self.values.push(child.before);
+        self.values.extend(child.inner.iter().map(|(_, code)| *code));
     }
 }

@@ -37,6 +37,11 @@ impl<K: Key> Steps<K> {
         }
     }
 
+    /// The same ranges with other codes; neighbours must differ again.
+    pub(super) fn with_codes(self, codes: Vec<u32>) -> Self {
+        Self { codes, ..self }
+    }
+
     /// Number of ranges.
     pub(super) fn len(&self) -> usize {
         self.starts.len()

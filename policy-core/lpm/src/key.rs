@@ -2,19 +2,26 @@
 
 use std::net::IpAddr;
 
-/// An unsigned number that stands for an address.
+/// A number that stands for an address: `u32` for IPv4, `u128` for IPv6. No other type is one.
 pub trait Key: Copy + Ord + std::fmt::Debug + private::Sealed {
-    /// Bits of the number.
-    const BITS: u32;
     /// The first address.
     const FIRST: Self;
     /// The last address.
     const LAST: Self;
 
     /// The successor; `None` behind the last address.
+    #[must_use]
     fn next(self) -> Option<Self>;
     /// The predecessor; `None` before the first address.
+    #[must_use]
     fn previous(self) -> Option<Self>;
+}
+
+/// The bits of a [`Key`], from the front.
+pub(crate) trait Bits: Key {
+    /// Bits of the number.
+    const BITS: u32;
+
     /// Without its `skip` first bits; zeros come in from behind. Nothing is left of a number of as many bits.
     fn shifted(self, skip: u32) -> Self;
     /// The first `bits` bits, at most 32, as a number.
@@ -42,8 +49,10 @@ mod private {
 /// An address as a number, which is faster to compare and to copy than its bytes. INVARIANT: no IPv6 address is an
 /// IPv4-mapped one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Address {
+pub enum Address {
+    /// An IPv4 address, mapped ones included.
     V4(u32),
+    /// An IPv6 address.
     V6(u128),
 }
 
@@ -90,7 +99,6 @@ pub(super) fn number(index: usize) -> u32 {
 macro_rules! key {
     ($number:ty, $window:expr, $fits:expr) => {
         impl Key for $number {
-            const BITS: u32 = Self::BITS;
             const FIRST: Self = 0;
             const LAST: Self = Self::MAX;
 
@@ -103,6 +111,10 @@ macro_rules! key {
             fn previous(self) -> Option<Self> {
                 self.checked_sub(1)
             }
+        }
+
+        impl Bits for $number {
+            const BITS: u32 = Self::BITS;
 
             #[inline]
             fn shifted(self, skip: u32) -> Self {

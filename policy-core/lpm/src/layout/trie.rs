@@ -8,8 +8,8 @@
 //! A node has 256 slots, but a value only for each *run* of equal slots: a cell knows where runs begin and where
 //! their values lie, so that one load and one count of bits find the value. A value may instead name a child of
 //! the cell: another node or, for a few ranges within the last eight bits, a *bucket* of sorted starts in one
-//! cell. Slots of the root that are the same all through share one node a value, so that no lookup branches
-//! there. For most addresses of a routing table that is three loads.
+//! cell. Slots of the root that are the same all through share one cell a value, which lookups
+//! reach without a branch. For most addresses of a routing table that is three loads.
 //!
 //! Source: the counted bit maps of Poptrie (Asai, Ohara, SIGCOMM 2015) and of Tree Bitmap (Eatherton, Varghese,
 //! Dittia, 2004), over runs instead of slots.
@@ -17,16 +17,16 @@
 mod build;
 mod walk;
 
-use super::codes::Code;
-use crate::lpm::key::{Key, number, small};
-use crate::lpm::steps::Steps;
+use super::codes::Column;
+use crate::key::{Bits, number, small};
+use crate::steps::Steps;
 
 /// Bits of a level.
 const STRIDE: u32 = 8;
 /// Cells of a node, of 64 slots each.
 const NODE_CELLS: usize = 4;
 /// Bits of the largest root.
-const MOST_ROOT_BITS: u32 = 16;
+const MAX_ROOT_BITS: u32 = 16;
 /// Ranges for each slot of the root, about: smaller tables have smaller roots.
 const RANGES_EACH: usize = 4;
 /// Children that a cell can have, of each kind; so many codes name them.
@@ -75,9 +75,37 @@ impl Cell {
     }
 }
 
+/// A slot of the root: where its cells begin.
+///
+/// Where values are few each slot has a node. Where they are many a slot with one value has one cell, and the last two
+/// bits say how many cells there are beside the first: they mask the number of a quarter, so that no lookup branches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Root(u32);
+
+impl Root {
+    /// INVARIANT: 2^30 cells do not fit into the memory that a table may have.
+    fn new(first: usize, cells: usize, all_nodes: bool) -> Self {
+        Self(if all_nodes { number(first) } else { number(first) << 2 | number(cells - 1) })
+    }
+
+    /// The first cell, and how many there are beside it.
+    #[inline]
+    const fn cells(self, all_nodes: bool) -> (usize, usize) {
+        let at = self.0 as usize;
+        if all_nodes { (at, NODE_CELLS - 1) } else { (at >> 2, at & 3) }
+    }
+
+    /// The cell of a slot below, 0 to 255.
+    #[inline]
+    const fn cell(self, slot: usize, all_nodes: bool) -> usize {
+        let (first, others) = self.cells(all_nodes);
+        first + ((slot / 64) & others)
+    }
+}
+
 /// The trie. INVARIANT: all boundaries lie from `low` to `high`, which share their first `skip` bits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::lpm) struct Trie<C> {
+pub(crate) struct Trie<V> {
     low: u32,
     high: u32,
     /// What holds before `low` and behind `high`.
@@ -85,10 +113,18 @@ pub(in crate::lpm) struct Trie<C> {
     behind: u32,
     skip: u32,
     root_bits: u32,
-    /// The first cell of each slot's node.
-    root: Box<[u32]>,
+    /// The bits behind those of the root.
+    root_shift: u32,
+    root: Box<[Root]>,
     cells: Box<[Cell]>,
-    values: Box<[C]>,
+    values: V,
+    /// One past the largest value.
+    count: u32,
+}
+
+/// Codes that a trie of so many values needs: those that name children come behind the values.
+pub(super) const fn codes(values: u32) -> u32 {
+    values.saturating_add(2 * CHILDREN)
 }
 
 /// What a code stands for.
@@ -98,9 +134,18 @@ enum Meaning {
     Bucket(usize),
 }
 
-impl<C: Code> Trie<C> {
-    /// Values that codes of this width can name; those behind name nodes, then buckets.
-    pub(super) const MOST_VALUES: u32 = C::LAST - 2 * CHILDREN + 1;
+impl<V: Column> Trie<V> {
+    /// Whether each slot of the root has a node, also one with one value.
+    const ALL_NODES: bool = V::NARROW.is_some();
+
+    /// The first code that names a node, those of buckets behind; codes below are values.
+    #[inline]
+    const fn children_from(count: u32) -> u32 {
+        match V::NARROW {
+            Some(last) => last - 2 * CHILDREN + 1,
+            None => count,
+        }
+    }
 
     pub(super) fn new(steps: &Steps<u32>) -> Self {
         build::build(steps)
@@ -115,17 +160,20 @@ impl<C: Code> Trie<C> {
             return self.behind;
         }
         let mut rest = key << self.skip;
-        let Some(&node) = self.root.get(rest.head(self.root_bits)) else { return self.before };
+        let Some(&root) = self.root.get((rest >> self.root_shift) as usize) else { return self.before };
         rest <<= self.root_bits;
-        let mut node = node as usize;
+        let mut slot = rest.head(STRIDE);
+        let mut at = root.cell(slot, Self::ALL_NODES);
         loop {
-            let slot = rest.head(STRIDE);
-            let Some(&cell) = self.cells.get(node + slot / 64) else { return self.before };
-            let Some(code) = self.values.get(cell.value(slot % 64)) else { return self.before };
+            let Some(&cell) = self.cells.get(at) else { return self.before };
+            let Some(code) = self.values.value(cell.value(slot % 64)) else { return self.before };
             rest <<= STRIDE;
-            match Self::meaning(code.unpack(), cell) {
+            match self.meaning(code, cell) {
                 Meaning::Value(value) => return value,
-                Meaning::Node(at) => node = at,
+                Meaning::Node(node) => {
+                    slot = rest.head(STRIDE);
+                    at = node + slot / 64;
+                }
                 Meaning::Bucket(at) => return self.in_bucket(rest, at),
             }
         }
@@ -134,14 +182,14 @@ impl<C: Code> Trie<C> {
     #[inline]
     fn in_bucket(&self, rest: u32, at: usize) -> u32 {
         let [last, ..] = rest.to_be_bytes();
-        let value = self.cells.get(at).and_then(|cell| self.values.get(cell.value_in_bucket(last)));
-        value.map_or(self.before, |code| code.unpack())
+        let value = self.cells.get(at).and_then(|cell| self.values.value(cell.value_in_bucket(last)));
+        value.unwrap_or(self.before)
     }
 
     /// What a code in a cell stands for.
     #[inline]
-    fn meaning(code: u32, cell: Cell) -> Meaning {
-        match code.checked_sub(Self::MOST_VALUES) {
+    fn meaning(&self, code: u32, cell: Cell) -> Meaning {
+        match code.checked_sub(Self::children_from(self.count)) {
             None => Meaning::Value(code),
             Some(node) if node < CHILDREN => Meaning::Node(cell.children() + node as usize * NODE_CELLS),
             Some(bucket) => Meaning::Bucket(cell.children().wrapping_sub((bucket - CHILDREN) as usize + 1)),
@@ -153,6 +201,6 @@ impl<C: Code> Trie<C> {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(&*self.root) + size_of_val(&*self.cells) + size_of_val(&*self.values)
+        size_of_val(&*self.root) + size_of_val(&*self.cells) + self.values.bytes()
     }
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::lpm::key::Key;
+use crate::key::Key;
 
 /// The value at an address, by a search over all ranges.
 fn naive<K: Key>(steps: &Steps<K>, key: K) -> u32 {
@@ -18,9 +18,9 @@ trait AllLarge: Family {
 
 impl AllLarge for u32 {
     fn all(steps: &Steps<Self>) -> Vec<Tries> {
-        let mut all = vec![Tries::Wide(Trie::new(steps))];
-        all.extend((steps.codes() <= Trie::<u16>::MOST_VALUES).then(|| Tries::Middle(Trie::new(steps))));
-        all.extend((steps.codes() <= Trie::<u8>::MOST_VALUES).then(|| Tries::Narrow(Trie::new(steps))));
+        let mut all = vec![Tries::Quad(Trie::new(steps)), Tries::Packed(Trie::new(steps))];
+        all.extend((trie::codes(steps.codes()) <= 1 << 16).then(|| Tries::Pair(Trie::new(steps))));
+        all.extend((trie::codes(steps.codes()) <= 1 << 8).then(|| Tries::Byte(Trie::new(steps))));
         all
     }
 }
@@ -34,10 +34,10 @@ impl AllLarge for u128 {
 fn check<K: AllLarge>(steps: &Steps<K>) -> Result<(), TestCaseError> {
     let mut layouts = vec![Layout::new(steps)];
     layouts.extend(K::all(steps).into_iter().map(Layout::Large));
-    if steps.len() <= MOST_BUCKETED && steps.len() > 1 {
+    if steps.len() <= MAX_BUCKETED && steps.len() > 1 {
         layouts.push(Layout::Bucketed(Bucketed::new(steps)));
     }
-    if steps.len() <= MOST_COUNTED {
+    if steps.len() <= MAX_COUNTED {
         layouts.push(Layout::Counted32(Box::new(Counted::new(steps))));
     }
     let near = |start: K| [start.previous(), Some(start), start.next()].into_iter().flatten();

@@ -1,7 +1,7 @@
 //! Some hundred ranges: a small root says which of the sorted starts can matter.
 
-use crate::lpm::key::Key;
-use crate::lpm::steps::Steps;
+use crate::key::Bits;
+use crate::steps::Steps;
 
 /// Root slots a start, about: memory for fewer starts to look at.
 const SLOTS_EACH: usize = 8;
@@ -10,7 +10,7 @@ const FEW: usize = 8;
 
 /// Sorted starts below a root. INVARIANT: all starts lie from `low` to `high`, which share their first `skip` bits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::lpm) struct Bucketed<K> {
+pub(crate) struct Bucketed<K> {
     low: K,
     high: K,
     skip: u32,
@@ -22,7 +22,7 @@ pub(in crate::lpm) struct Bucketed<K> {
     values: Box<[u32]>,
 }
 
-impl<K: Key> Bucketed<K> {
+impl<K: Bits> Bucketed<K> {
     pub(super) fn new(steps: &Steps<K>) -> Self {
         let (all, values) = steps.parts();
         let starts = all.get(1..).unwrap_or_default();

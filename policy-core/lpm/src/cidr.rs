@@ -71,12 +71,12 @@ impl std::error::Error for CidrError {}
 /// A [`CidrError`] that says which part is wrong.
 ///
 /// ```
-/// use policy_core::lpm::cidr;
+/// use policy_lpm::cidr;
 /// let entry = cidr("10.1.2.3/8")?;
 /// assert_eq!((entry.network.to_string().as_str(), entry.host_bits), ("10.0.0.0/8", true));
 /// assert_eq!(cidr("::ffff:192.0.2.0/120")?.network.to_string(), "192.0.2.0/24");
 /// assert!(cidr("fe80::1%eth0/64").is_err());
-/// # Ok::<(), policy_core::lpm::CidrError>(())
+/// # Ok::<(), policy_lpm::CidrError>(())
 /// ```
 pub fn cidr(text: &str) -> Result<ParsedCidr, CidrError> {
     let (address, length) = match text.split_once('/') {

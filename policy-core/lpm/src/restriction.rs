@@ -10,12 +10,12 @@ use super::table::{AddressTable, TableLimits, TestId, TooLarge};
 /// The sources that two lists permit, as `restrict-ips` does: in an allowed network and in no denied one.
 ///
 /// ```
-/// use policy_core::lpm::{cidr, Restriction};
+/// use policy_lpm::{cidr, Restriction};
 /// let network = |text: &str| cidr(text).expect("a CIDR").network;
 /// let office = Restriction::build([network("203.0.113.0/24")], [network("203.0.113.9/32")])?;
 /// assert!(office.permits("::ffff:203.0.113.8".parse().expect("an address")));
 /// assert!(!office.permits("203.0.113.9".parse().expect("an address")));
-/// # Ok::<(), policy_core::lpm::TooLarge>(())
+/// # Ok::<(), policy_lpm::TooLarge>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restriction(AddressTable);

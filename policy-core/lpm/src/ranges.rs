@@ -90,7 +90,7 @@ impl<K: Key> Ranges<K> {
 /// A set of addresses of both families.
 ///
 /// ```
-/// use policy_core::lpm::{cidr, RangeSet};
+/// use policy_lpm::{cidr, RangeSet};
 /// let set = |text: &str| RangeSet::from_networks([cidr(text).expect("a CIDR").network]);
 /// let rest = set("10.0.0.0/8").without(&set("10.1.0.0/16"));
 /// assert!(rest.contains("10.2.0.1".parse().expect("an address")));

@@ -24,11 +24,11 @@ impl AddressTables {
     /// [`TooLarge`] if the split tables together are over the budget too; nothing is half-built.
     ///
     /// ```
-    /// use policy_core::lpm::{cidr, AddressTables, RangeSet, TableLimits};
+    /// use policy_lpm::{cidr, AddressTables, RangeSet, TableLimits};
     /// let set = |n: u8| RangeSet::from_networks([cidr(&format!("10.0.{n}.0/24")).expect("a CIDR").network]);
     /// let tables = AddressTables::build(&[set(1), set(2)], TableLimits::default())?;
     /// assert_eq!(tables.iter().count(), 1);
-    /// # Ok::<(), policy_core::lpm::TooLarge>(())
+    /// # Ok::<(), policy_lpm::TooLarge>(())
     /// ```
     pub fn build(tests: &[RangeSet], limits: TableLimits) -> Result<Self, TooLarge> {
         match AddressTable::build(tests, limits) {
@@ -78,8 +78,10 @@ impl AddressTables {
         self.first.class(address)
     }
 
+    /// The class in the first table of an address that is a number already.
     #[inline]
-    pub(crate) fn class_of(&self, address: Address) -> ClassId {
+    #[must_use]
+    pub fn class_of(&self, address: Address) -> ClassId {
         self.first.class_of(address)
     }
 
@@ -90,8 +92,10 @@ impl AddressTables {
         self.holds(address.into(), class, test)
     }
 
+    /// [`Self::contains`] for an address that is a number already.
     #[inline]
-    pub(crate) fn holds(&self, address: Address, class: ClassId, test: TestId) -> bool {
+    #[must_use]
+    pub fn holds(&self, address: Address, class: ClassId, test: TestId) -> bool {
         if self.others.is_empty() {
             return self.first.contains(class, test);
         }
@@ -119,7 +123,7 @@ impl AddressTables {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lpm::cidr;
+    use crate::cidr;
 
     #[test]
     fn what_is_too_large_together_is_split_and_says_the_same() {
