@@ -52,7 +52,7 @@ pub trait Dial: Sync {
     /// What a reached upstream is.
     type Stream: Send;
 
-    /// Which of several endpoints that share a URL is asked; none is asked after it.
+    /// Which of several endpoints that share a URL is asked next; `None` if none takes connections.
     fn choose(&self, members: &[Arc<Online>]) -> Option<Arc<Online>>;
 
     /// Lets others go first.

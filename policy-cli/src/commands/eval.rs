@@ -20,7 +20,7 @@ use crate::exit::{Exit, Failure, after_output, say};
 use crate::files::read;
 use crate::ip_policies;
 use crate::render;
-pub(crate) use answer::{Answer, Performed, Run};
+pub(crate) use answer::{Answer, Performed, Pool, Run};
 pub(crate) use single::load;
 
 /// Who is asked.
