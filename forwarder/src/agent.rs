@@ -69,7 +69,7 @@ pub struct Setup {
     pub connect_timeout: Duration,
     /// Who the agent is.
     pub authtoken: Secret,
-    /// Text for the API.
+    /// Metadata shown in the API.
     pub metadata: String,
     /// How the edge is asked for a sign of life.
     pub heartbeat: Heartbeat,
@@ -92,7 +92,7 @@ pub struct Offer {
     pub binding: Option<&'static str>,
     /// True if endpoints with the same URL share its traffic.
     pub pooling: bool,
-    /// Text for the API.
+    /// Metadata shown in the API.
     pub metadata: Box<str>,
     /// Text for people.
     pub description: Box<str>,

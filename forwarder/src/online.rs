@@ -47,7 +47,7 @@ pub struct Online {
     pub policy_text: Option<Box<str>>,
     /// Where the agent takes its traffic.
     pub forwards_to: Box<str>,
-    /// Text for the API.
+    /// Metadata shown in the API.
     pub metadata: Box<str>,
     /// Text for people.
     pub description: Box<str>,

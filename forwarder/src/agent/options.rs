@@ -57,7 +57,7 @@ pub struct TcpCommand {
     pub traffic_policy_file: Option<PathBuf>,
     /// True if endpoints with the same URL share its traffic.
     pub pooling_enabled: bool,
-    /// Text for the API.
+    /// Metadata shown in the API.
     pub metadata: String,
     /// The version of the PROXY protocol that is sent first.
     pub proxy_protocol: Option<u8>,

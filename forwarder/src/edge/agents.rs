@@ -415,9 +415,9 @@ impl Agents {
         match told.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
             true => {
                 *told = Some(std::time::Instant::now());
-                tracing::warn!(%peer, error, "an agent's TLS failed");
+                tracing::warn!(%peer, error, "TLS handshake with agent failed");
             }
-            false => tracing::debug!(%peer, error, "an agent's TLS failed"),
+            false => tracing::debug!(%peer, error, "TLS handshake with agent failed"),
         }
     }
 

@@ -144,7 +144,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     };
     let wanted = Wanted::read(&options.addr, &request.extra.bindings)?;
     let acl = bound.agents.identity.acl(bound.principal.credential, Timestamp::now());
-    let Some(acl) = acl else { return Err(Refusal::new(107, "the credential is gone")) };
+    let Some(acl) = acl else { return Err(Refusal::new(107, "the authtoken was deleted")) };
     let traits = EndpointTraits::of_scheme(Scheme::Tcp).bound(wanted.binding);
     let credential = bound.principal.credential;
     let share = bound.agents.shares.of(credential, Instant::now().into_std());
