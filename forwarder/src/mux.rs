@@ -38,7 +38,7 @@ use std::time::Duration;
 pub use frame::{FrameError, Header, Kind};
 pub use session::{Acceptor, Driver, Opener, session};
 pub use stream::Stream;
-pub use transport::{Sent, Transport};
+pub use transport::{Measured, Sent, Transport};
 pub use window::Lent;
 
 /// How a session ended.

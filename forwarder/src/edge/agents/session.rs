@@ -24,7 +24,7 @@ use crate::link::{
     self, Auth, AuthReply, AuthReplyExtra, Bind, Empty, Heartbeat, Hidden, Refusal, ReturnTime, StreamType,
     Unbind,
 };
-use crate::mux::{Acceptor, ErrorCode, Lent, Limits, Opener, Side, Stream, Transport, session};
+use crate::mux::{Acceptor, ErrorCode, Lent, Limits, Measured, Opener, Side, Stream, Transport, session};
 use crate::tune;
 
 /// Streams that an agent may have open itself: calls and heartbeats.
@@ -76,7 +76,8 @@ pub(super) async fn serve(
         Err(_) => return agents.tell(peer, "it took too long"),
     };
     unknown.reach(Stage::Secured);
-    speak(shared, agents, &settings, tls, peer, unknown).await;
+    let connection = Measured::new(tls, |tls| tune::sent(tls.get_ref().0));
+    speak(shared, agents, &settings, connection, peer, unknown).await;
 }
 
 /// TLS, once it is this source's turn.
