@@ -16,12 +16,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent_link::mux::{Measured, Transport};
 use policy_core::url::HostPort;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::mux::{Measured, Transport};
 use crate::tls::client::{TrustedCas, client_config};
 use crate::tls::fault::{Peer, explained};
 use crate::tune;

@@ -4,6 +4,8 @@ use std::future::Future;
 use std::io;
 use std::sync::Arc;
 
+use agent_link::ProxyHeader;
+use agent_link::mux::{Measured, Transport};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -11,8 +13,6 @@ use tokio_rustls::client::TlsStream;
 use super::upstream::{self, Reached};
 use super::{Offer, Setup};
 use crate::dial::{self, Dialer};
-use crate::link::ProxyHeader;
-use crate::mux::{Measured, Transport};
 use crate::relay::Carrier;
 use crate::tls::fault::{Peer, explained};
 

@@ -5,6 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent_link::mux::{Acceptor, ErrorCode, Limits, Opener, SHARED_WINDOW, Side, session};
+use agent_link::{Auth, AuthExtra, AuthReply, CallError, Hidden, ReturnTime, StreamType};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -13,8 +15,6 @@ use super::bindings::{Bindings, OnlineOffers, Stopped};
 use super::failures::Failures;
 use super::streams::{CAN_UPDATE, Streams, Told, can_restart, can_stop};
 use super::{AgentError, Control, Ended, Network, Setup, Status};
-use crate::link::{self, Auth, AuthExtra, AuthReply, CallError, Hidden, ReturnTime, StreamType};
-use crate::mux::{Acceptor, ErrorCode, Limits, Opener, SHARED_WINDOW, Side, session};
 use crate::random::Random;
 
 /// Connections that the edge may have open through the agent.
@@ -143,7 +143,7 @@ async fn serve(
         failures: memory.failures.clone(),
         cut: CancellationToken::new(),
     };
-    let beats = link::beat(opener, setup.heartbeat, |latency| status.beat(latency));
+    let beats = agent_link::beat(opener, setup.heartbeat, |latency| status.beat(latency));
     let bindings = Bindings::new(opener, status, &online, &stopped, setup);
     let cut_at_the_end = streams.cut.clone().drop_guard();
     let ended = tokio::select! {
@@ -193,7 +193,7 @@ async fn authenticate(setup: &Setup, memory: &mut Memory, opener: &Opener) -> Re
         },
     };
     opener.lend(SHARED_WINDOW);
-    let reply: AuthReply = answered(link::ask(opener, StreamType::Auth, &request)).await?;
+    let reply: AuthReply = answered(agent_link::ask(opener, StreamType::Auth, &request)).await?;
     opener.borrow(reply.extra.shared_window.unwrap_or(0));
     memory.client_id = reply.client_id;
     memory.cookie = reply.extra.cookie.unwrap_or_default();

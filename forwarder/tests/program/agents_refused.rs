@@ -2,8 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-use forwarder::link::{StreamType, ask};
-use forwarder::mux::{Limits, Measured, Side, session};
+use agent_link::mux::{Limits, Measured, Side, session};
+use agent_link::{StreamType, ask};
 use serde_json::{Value, json};
 
 use crate::harness::{Folder, connect, echo_device, exchange, wait_until};

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use agent_link::mux::Measured;
+use agent_link::{Heartbeat, ProxyHeader};
 use jiff::Timestamp;
 use policy_core::agent::Secret;
 use policy_core::facts::Facts;
@@ -32,8 +34,6 @@ use crate::edge::registry::Made;
 use crate::events::EventWriter;
 use crate::generation::{Generation, load};
 use crate::identity::{Change, CredentialId, Identity, NewCredential, Records, Store, StoreError};
-use crate::link::{Heartbeat, ProxyHeader};
-use crate::mux::Measured;
 use crate::random::Random;
 use crate::random::tests::seeded;
 use crate::relay::Carrier;

@@ -85,7 +85,7 @@ impl JsonEnd {
     /// Looks at more bytes; the number of those that belong to the object, once it has ended.
     ///
     /// ```
-    /// use forwarder::link::JsonEnd;
+    /// use agent_link::JsonEnd;
     /// let mut end = JsonEnd::default();
     /// assert_eq!(end.look(br#"{"a": "}\""#), None);
     /// assert_eq!(end.look(br#"", "b": [{}]} more"#), Some(13));
@@ -213,7 +213,7 @@ mod tests {
         assert!(matches!(nested, Err(CallError::Invalid(_))));
         // What came is not repeated to logs: it may be a secret in the wrong place.
         let misplaced = br#"{"AuthToken": {"SECRET": "SECRET"}, "HeartbeatInterval": "SECRET"}"#;
-        let found: Result<crate::link::AuthExtra, _> = read_call(&mut &misplaced[..]).await;
+        let found: Result<crate::AuthExtra, _> = read_call(&mut &misplaced[..]).await;
         let told = found.expect_err("of other types").to_string();
         assert!(told.contains("line 1, column") && !told.contains("SECRET"), "{told}");
         let endless = vec![b'['; CALL_BYTES + CHUNK_BYTES];

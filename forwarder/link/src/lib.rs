@@ -1,4 +1,4 @@
-//! The agent link: typed streams over [`crate::mux`], and the messages on them.
+//! The agent link: typed streams over [`mux`], and the messages on them.
 //!
 //! Whoever opens a stream writes its type first. Calls are one JSON object each way; a connection of a client begins
 //! with a [`ProxyHeader`]; a heartbeat is a number that comes back.
@@ -8,6 +8,7 @@
 mod call;
 mod heartbeat;
 mod messages;
+pub mod mux;
 mod proxy;
 mod returning;
 

@@ -114,9 +114,8 @@ pub enum Side {
     Server,
 }
 
-/// What the other side may do.
+/// What the other side may do. Name what differs, and write `..Limits::default()`: fields may be added.
 #[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
 pub struct Limits {
     /// Streams it may have open.
     pub streams: usize,

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use forwarder::mux::{Acceptor, ErrorCode, Limits, Opener, Side, Stream, session};
+use agent_link::mux::{Acceptor, ErrorCode, Limits, Opener, Side, Stream, session};
 use libfuzzer_sys::fuzz_target;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::timeout;
