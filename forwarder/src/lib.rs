@@ -46,6 +46,7 @@ mod random;
 pub mod relay;
 #[cfg(unix)]
 pub mod route;
+mod said;
 #[cfg(unix)]
 pub mod serve;
 #[cfg(unix)]

@@ -67,9 +67,7 @@ impl StreamType {
         (u32::MAX, Self::Heartbeat),
     ];
 
-    /// The type of a number.
-    #[must_use]
-    pub fn of(number: u32) -> Option<Self> {
+    fn of(number: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|(known, _)| *known == number).map(|(_, found)| found)
     }
 

@@ -16,6 +16,7 @@ use super::failures::Failures;
 use super::streams::{CAN_UPDATE, Streams, Told, can_restart, can_stop};
 use super::{AgentError, Control, Ended, Network, Setup, Status};
 use crate::random::Random;
+use crate::said;
 
 /// Connections that the edge may have open through the agent.
 const MOST_CONNECTIONS: usize = 8_192;
@@ -155,7 +156,7 @@ async fn serve(
         ended = streams.serve_all(&mut accepted, tasks) => ended.unwrap_or_else(|| {
             let why = opener.why_closed().unwrap_or(ErrorCode::SessionClosed.into());
             let message = match why.by_peer {
-                true => why.told("the edge"),
+                true => said::end("the edge", &why),
                 false => format!("the session has ended: {why}"),
             };
             Ended::Lost(io::Error::new(io::ErrorKind::ConnectionReset, message), true)
@@ -201,10 +202,10 @@ async fn authenticate(setup: &Setup, memory: &mut Memory, opener: &Opener) -> Re
     Ok(())
 }
 
-/// An answer within its time.
+/// An answer within its time; what a refusal says can be shown.
 pub(super) async fn answered<T>(call: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
     let late = |_| CallError::Io(io::Error::new(io::ErrorKind::TimedOut, "the edge does not answer"));
-    timeout(ANSWER_TIME, call).await.map_err(late)?
+    timeout(ANSWER_TIME, call).await.map_err(late)?.map_err(said::refusal)
 }
 
 fn nanoseconds(time: Duration) -> i64 {

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use agent_link::mux::{Acceptor, ErrorCode, Stream};
 use agent_link::{CallError, CommandReply, ProxyHeader, StopEndpoint, StreamType};
-use policy_core::diagnostic::printable;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -18,9 +17,8 @@ use super::bindings::{OnlineOffers, Stopped};
 use super::failures::Failures;
 use super::{Ended, Network, Offer, Status, upstream};
 use crate::dial::Dialer;
+use crate::said;
 
-/// Characters of what the edge says that are kept.
-const MAX_SHOWN: usize = 1_000;
 /// How long the edge may take to say what a stream is for, and then whose connection it is or what it asks.
 const HEADER_TIME: Duration = Duration::from_secs(10);
 
@@ -114,8 +112,7 @@ impl<N: Network> Streams<N> {
         let told = timeout(HEADER_TIME, agent_link::read_call::<StopEndpoint>(stream)).await;
         let Ok(Ok(told)) = told else { return };
         let Some(offer) = self.offers().remove(told.id.as_str()) else { return };
-        let shown = |text: &str| printable(&text.chars().take(MAX_SHOWN).collect::<String>()).into_owned();
-        let (message, code) = (shown(&told.message), told.error_code.as_deref().map(shown));
+        let (message, code) = (said::text(&told.message), told.error_code.as_deref().map(said::text));
         tracing::error!(
             endpoint = &*offer.name,
             reason = message,

@@ -19,6 +19,7 @@ use crate::dial::first_to_answer;
 use crate::online::Online;
 use crate::own_sockets::{OwnConnection, OwnSockets};
 use crate::random::Random;
+use crate::said;
 
 /// What lies behind an endpoint.
 #[derive(Clone, Debug, PartialEq)]
@@ -162,7 +163,7 @@ impl Live<'_> {
 /// Why an agent's server was not reached. The agent says no more than a code.
 fn unreached(endpoint: &Online, error: &io::Error) -> io::Error {
     if let Some(end) = endpoint.opener.why_closed() {
-        return io::Error::new(error.kind(), end.told("its agent"));
+        return io::Error::new(error.kind(), said::end("its agent", &end));
     }
     let what = match error.kind() {
         io::ErrorKind::ConnectionRefused => "refuses the connection",

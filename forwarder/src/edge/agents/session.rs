@@ -26,7 +26,7 @@ use super::{AgentSettings, Agents, Slot, bind, ids};
 use crate::edge::Shared;
 use crate::events::{agent_refused, agent_session_start, agent_session_stop};
 use crate::identity::{CredentialId, Principal};
-use crate::tune;
+use crate::{said, tune};
 
 /// Streams that an agent may have open itself: calls and heartbeats.
 const OWN_STREAMS: usize = 128;
@@ -352,7 +352,7 @@ async fn run(
     // A farewell may still be on its way.
     let _ = timeout(GOODBYE, opener.closed()).await;
     let end = opener.why_closed().unwrap_or(ErrorCode::None.into());
-    let why = end.told("its agent");
+    let why = said::end("its agent", &end);
     tracing::info!(session = &*id, %peer, why, "agent disconnected");
     let error = Some(why).filter(|_| !end.is_in_order());
     report(shared, agent_session_stop(&info, Timestamp::now(), error.as_deref()));
