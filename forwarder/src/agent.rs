@@ -24,6 +24,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent_link::{CallError, Heartbeat, ReturnTime};
 use policy_core::agent::Secret;
 use policy_core::url::HostPort;
 use rustls::pki_types::ServerName;
@@ -32,7 +33,6 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::dial::{self, Dialer, ProxyUrl};
-use crate::link::{CallError, Heartbeat, ReturnTime};
 use crate::memory;
 pub use crate::proxy_protocol::ProxyProtocol;
 use crate::random::Random;

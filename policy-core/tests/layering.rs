@@ -125,8 +125,8 @@ fn actions_are_known_by_name_in_their_files_only() {
     assert!(in_actions > 40, "only {in_actions} names found: the scan is broken");
 }
 
-/// The engine is embedded in edges: no runtime, clock or network may creep in with a dependency. The address tables
-/// know nothing of policies.
+/// The engine is embedded in edges: no runtime, clock or network may creep in with a dependency. The address tables and
+/// the agent link know nothing of policies.
 #[test]
 fn dependencies_are_pinned() {
     let core = [
@@ -150,6 +150,8 @@ fn dependencies_are_pinned() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     assert_eq!(dependencies(root), core);
     assert_eq!(dependencies(&root.join("lpm")), ["ipnetwork"]);
+    let link = ["bytes", "serde", "serde_json", "tokio", "tokio-util", "zeroize"];
+    assert_eq!(dependencies(&root.join("../forwarder/link")), link);
 }
 
 /// The names of what a package depends on, beside what its tests need.
@@ -165,7 +167,9 @@ fn dependencies(package: &Path) -> Vec<String> {
 #[test]
 fn files_keep_to_their_budget() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for folder in ["policy-core/src", "policy-core/lpm/src", "policy-cli/src", "forwarder/src"] {
+    for folder in
+        ["policy-core/src", "policy-core/lpm/src", "policy-cli/src", "forwarder/src", "forwarder/link/src"]
+    {
         for path in sources(&root.join(folder)) {
             let lines = fs::read_to_string(&path).expect("readable").lines().count();
             assert!(lines <= 800, "{} has {lines} lines", path.display());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::link::CallError;
+use agent_link::CallError;
 
 /// "The endpoint is already online": e.g. the session before, which the edge has not given up yet.
 const TAKEN: u32 = 334;

@@ -5,13 +5,13 @@
 
 use std::net::SocketAddr;
 
+use agent_link::Refusal;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::shape::line;
 use crate::edge::SessionInfo;
 use crate::identity::CredentialId;
-use crate::link::Refusal;
 
 #[derive(Serialize)]
 struct Session<'a> {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent_link::mux::Opener;
+use agent_link::{Bind, BindReply, BindReplyExtra, Hidden, Refusal, TcpOptions};
 use jiff::Timestamp;
 use policy_core::edge::PoliciesForward;
 use policy_core::options::EndpointTraits;
@@ -19,9 +21,7 @@ use crate::edge::shares::Holder;
 use crate::edge::{Shared, listener};
 use crate::events::{EndpointRefused, endpoint_refused};
 use crate::identity::Principal;
-use crate::link::{Bind, BindReply, BindReplyExtra, Hidden, Refusal, TcpOptions};
 use crate::log::{Line, Repeats};
-use crate::mux::Opener;
 use crate::online::{Online, Owner, Taken};
 use crate::proxy_protocol::ProxyProtocol;
 use crate::random::Random;

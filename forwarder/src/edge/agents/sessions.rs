@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
+use agent_link::mux::{ErrorCode, Opener};
 use jiff::Timestamp;
 use subtle::ConstantTimeEq;
 
 use crate::edge::places::{Place, Places};
 use crate::identity::CredentialId;
-use crate::mux::{ErrorCode, Opener};
 
 /// What is known of a session.
 #[derive(Clone, Debug)]
@@ -102,8 +102,9 @@ impl Sessions {
 
 #[cfg(test)]
 mod tests {
+    use agent_link::mux::{Limits, Side, session};
+
     use super::*;
-    use crate::mux::{Limits, Side, session};
 
     fn entry(id: &str, cookie: &str) -> Entry {
         let (opener, _, _) = session(tokio::io::duplex(1).0, Side::Server, Limits::default());
