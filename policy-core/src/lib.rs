@@ -38,6 +38,7 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod actions;
+mod address_list;
 pub mod agent;
 pub mod cel;
 pub mod check;
@@ -51,7 +52,9 @@ pub mod evaluate;
 pub mod exchange;
 pub mod facts;
 mod flow;
+mod ids;
 pub mod ip_policies;
+mod ip_policy;
 pub mod ir;
 pub mod journey;
 pub mod json;

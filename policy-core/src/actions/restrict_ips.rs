@@ -12,7 +12,7 @@ use ipnetwork::IpNetwork;
 
 use super::{ActionType, Ends};
 use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
-use crate::ip_policies::IpPolicy;
+use crate::ip_policy::IpPolicy;
 use crate::ir::Lowering;
 use crate::lpm::{Family, RangeSet, family};
 use crate::phase::PhaseSet;

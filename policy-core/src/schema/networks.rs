@@ -204,7 +204,7 @@ fn network_help(text: &str, error: CidrError) -> String {
     if let Some(odd) = OddCharacter::in_text(word) {
         return format!("write `{}`: {odd}", shown_address(plain(word).trim()));
     }
-    if crate::ip_policies::is_id(word) {
+    if crate::ip_policy::is_id(word) {
         return "an IP policy is named under `ip_policies`, not in a list of networks".to_owned();
     }
     match error {

@@ -8,7 +8,7 @@ use ipnetwork::IpNetwork;
 use super::{CidrItem, RestrictIps};
 use crate::cel::Unrendered;
 use crate::diagnostic::shorten;
-use crate::ip_policies::IpPolicy;
+use crate::ip_policy::IpPolicy;
 use crate::ir::{AddressList, Decision, Entries, Entry, Lowering};
 use crate::lpm::{TestId, cidr};
 use crate::outcome::Ending;
