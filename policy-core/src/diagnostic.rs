@@ -1,7 +1,7 @@
 //! Diagnostics as plain data: what is wrong, where, and what to do.
 //!
 //! Every stage of the pipeline collects into one [`Diagnostics`] and goes on. A [`Code`] is declared as a
-//! static beside the check that raises it; [`catalog`] lists them all, and each has a page under
+//! static beside the check that raises it; [`crate::catalog`] lists them all, and each has a page under
 //! `docs/diagnostics/` which is compiled in ([`page`]). Nothing here renders: hosts do.
 
 use std::borrow::Cow;
@@ -10,12 +10,10 @@ use std::ops::Range;
 
 use crate::source::{FileSpan, Source, Span, join, overlaps};
 
-mod catalog;
 mod characters;
 mod consequences;
 mod texts;
 mod user_info;
-pub use catalog::{catalog, page};
 pub(crate) use characters::{OddCharacter, is_invisible, plain};
 pub use consequences::drop_consequences;
 pub use texts::{did_you_mean, printable, steers, summary};

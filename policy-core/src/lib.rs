@@ -40,6 +40,7 @@
 pub mod actions;
 mod address_list;
 pub mod agent;
+pub mod catalog;
 pub mod cel;
 pub mod check;
 pub mod compile;
@@ -90,12 +91,3 @@ pub(crate) const DECLARED: &[&[schema::Declared]] = &[actions::FIELDS, agent::FI
 
 /// Keys with secret values that no declaration knows.
 pub(crate) const SECRET_KEYS: &[&[&str]] = &[agent::SECRET_KEYS, edge::SECRET_KEYS];
-
-/// Every diagnostic code, by the file that raises it.
-pub(crate) static CODES: &[&[&[&diagnostic::Code]]] = &[
-    &[parse::CODES, cel::CODES, reader::CODES, flow::CODES],
-    ip_policies::CODES,
-    schema::CODES,
-    actions::CODES,
-    &[model::CODES, check::CODES, endpoint_policy::CODES, agent::CODES, compile::CODES, edge::CODES],
-];
