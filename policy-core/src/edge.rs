@@ -38,9 +38,6 @@ static TARGET_NOT_SERVED: Code = Code::warning("TP455", "target-not-served").ngr
 static FACT_WITHOUT_SOURCE: Code = Code::error("TP603", "fact-without-source");
 static UPSTREAM_LOOP: Code = Code::error("TP457", "upstream-is-own-listener");
 
-/// Keys with values that are for nobody's eyes.
-pub(crate) const SECRET_KEYS: &[&str] = &[agents::SECRET_KEY];
-
 /// The codes this stage raises.
 pub(crate) static CODES: &[&Code] =
     &[&INVALID_LISTEN, &TARGET_NOT_SERVED, &FACT_WITHOUT_SOURCE, &UPSTREAM_LOOP];

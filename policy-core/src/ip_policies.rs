@@ -21,6 +21,7 @@ use crate::schema::{
     Choice, CidrItem, Context, Declared, ENTRY_COUNT, Field, FieldDoc, Items, Kind, Literal, Network, Record,
     Value as AnyValue, rows,
 };
+use crate::secret_names;
 use crate::source::{Source, Spanned};
 
 pub(crate) use files::load_within;
@@ -137,7 +138,7 @@ pub(crate) fn check_document(
     options: &CheckOptions,
     found: &mut Diagnostics,
 ) -> Option<Written> {
-    let reader = Reader::new(document, options);
+    let reader = Reader::new(document, options, secret_names::names());
     let written = document.root().and_then(|root| read(root, &reader));
     found.append(reader.into_diagnostics());
     written.filter(|_| !found.has_errors())

@@ -73,6 +73,8 @@ pub mod reference;
 pub mod resolve;
 mod run;
 pub mod schema;
+mod secret_names;
+mod settings;
 pub mod source;
 mod trace;
 pub mod url;
@@ -85,9 +87,3 @@ struct Embedding;
 
 /// The results of actions, by the file that declares them.
 pub(crate) use actions::{MORE_RESULTS, RESULTS};
-
-/// The declared fields of policies and configurations.
-pub(crate) const DECLARED: &[&[schema::Declared]] = &[actions::FIELDS, agent::FIELDS];
-
-/// Keys with secret values that no declaration knows.
-pub(crate) const SECRET_KEYS: &[&[&str]] = &[agent::SECRET_KEYS, edge::SECRET_KEYS];

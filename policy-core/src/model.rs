@@ -21,6 +21,7 @@ use crate::reader::{
     Field, Fields, LEGACY_FIELD, Reader, TextRef, head, is_placeholder, placeholder_in_expression,
 };
 use crate::schema::{Context, Place};
+use crate::secret_names;
 use crate::source::{FileSpan, Span, Spanned};
 use crate::variables;
 
@@ -128,7 +129,7 @@ pub struct Action {
 /// Reads a document as a policy.
 #[must_use]
 pub fn read_policy(document: &Document, options: &CheckOptions, diagnostics: &mut Diagnostics) -> Policy {
-    let reader = Reader::new(document, options);
+    let reader = Reader::new(document, options, secret_names::names());
     let policy = document.root().map(|root| policy(root, options.endpoint, &reader)).unwrap_or_default();
     diagnostics.append(reader.into_diagnostics());
     policy

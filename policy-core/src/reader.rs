@@ -3,6 +3,7 @@
 //! Policies and configurations are read through a [`Reader`], which collects what it finds and goes on.
 
 mod comments;
+mod names;
 mod placeholders;
 mod secrets;
 mod words;
@@ -25,6 +26,7 @@ use crate::source::{Span, overlaps};
 
 use words::{begins_with_zero, describe, is_yaml_1_1_boolean, within};
 
+pub(crate) use names::FieldNames;
 pub(crate) use placeholders::{
     PLACEHOLDER, constant_name, is_placeholder, placeholder, placeholder_entry, placeholder_in_expression,
     placeholder_map,
@@ -99,6 +101,7 @@ pub(crate) struct Reader<'d> {
     found: RefCell<Diagnostics>,
     budget: Rc<Budget>,
     options: CheckOptions,
+    names: &'static FieldNames,
     /// True if there is another reader of the document, which takes over what this one finds.
     is_fresh: bool,
 }
@@ -124,7 +127,7 @@ const MOST_LARGE_EXPRESSIONS: u64 = 10;
 
 impl<'d> Reader<'d> {
     /// A reader of one document; what it hands out lives as long as the document.
-    pub(crate) fn new(document: &'d Document, options: &CheckOptions) -> Self {
+    pub(crate) fn new(document: &'d Document, options: &CheckOptions, names: &'static FieldNames) -> Self {
         let most = CelLimits::default().pattern_states * MOST_LARGE_EXPRESSIONS;
         Self {
             document,
@@ -136,6 +139,7 @@ impl<'d> Reader<'d> {
                 more_secrets: RefCell::default(),
             }),
             options: options.clone(),
+            names,
             is_fresh: false,
         }
     }
@@ -147,6 +151,7 @@ impl<'d> Reader<'d> {
             found: RefCell::default(),
             budget: Rc::clone(&self.budget),
             options: self.options.clone(),
+            names: self.names,
             is_fresh: true,
         }
     }
@@ -216,18 +221,23 @@ impl<'d> Reader<'d> {
     }
 
     pub(crate) fn into_diagnostics(self) -> Diagnostics {
-        let mut found = self.found.into_inner();
+        let mut found = self.found.take();
         // Of several readers of a document the first knows the secrets of all.
         if !self.is_fresh {
-            let secrets = self.budget.secrets.get_or_init(|| secrets::secrets(self.document));
+            let secrets = self.secrets();
             found.conceal(secrets.iter().chain(self.budget.more_secrets.borrow().iter()).copied());
         }
         found
     }
 
+    /// The places of all secrets of the document. O(document) once.
+    fn secrets(&self) -> &[Span] {
+        self.budget.secrets.get_or_init(|| secrets::secrets(self.document, self.names))
+    }
+
     /// True if the text at a place must not be repeated.
     pub(crate) fn is_secret(&self, at: Span) -> bool {
-        let secrets = self.budget.secrets.get_or_init(|| secrets::secrets(self.document));
+        let secrets = self.secrets();
         overlaps(secrets, at)
     }
 
@@ -310,7 +320,7 @@ impl<'d> Reader<'d> {
             format!("unknown field `{}` in {what}", shorten(key)),
         );
         let near = did_you_mean(key, keys.known.iter().copied());
-        if near.is_some_and(secrets::is_secret_name) {
+        if near.is_some_and(|near| self.names.is_secret(near)) {
             let mut more = self.budget.more_secrets.borrow_mut();
             secrets::add_below(field.value, &mut HashSet::new(), &mut more);
         }
@@ -578,6 +588,6 @@ pub(crate) fn head(node: NodeRef<'_>) -> Span {
 }
 
 /// Notes the secrets of a text that is not read at all, by its lines. O(text).
-pub(crate) fn conceal_unread(text: &str, found: &mut Diagnostics) {
-    found.conceal(secrets::unread(text).into_iter());
+pub(crate) fn conceal_unread(text: &str, names: &FieldNames, found: &mut Diagnostics) {
+    found.conceal(secrets::unread(text, names).into_iter());
 }

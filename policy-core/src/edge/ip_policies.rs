@@ -13,6 +13,7 @@ use crate::named_file::{NamedFile, withhold};
 use crate::options::CheckOptions;
 use crate::parse::{Document, NodeKind, NodeRef, decode};
 use crate::reader::{DUPLICATE, Fields, Reader, UNREADABLE_FILE};
+use crate::secret_names;
 use crate::source::{Source, Spanned};
 
 /// Files of IP policies that a configuration may name.
@@ -58,7 +59,7 @@ pub(super) fn load_named(
 
 /// The files that a configuration names. What is wrong with the names is said where the configuration is checked.
 fn names_in(document: &Document, options: &CheckOptions) -> Vec<Spanned<Box<str>>> {
-    let reader = Reader::new(document, options);
+    let reader = Reader::new(document, options, secret_names::names());
     let node = document.root().and_then(Fields::of).and_then(|fields| fields.get("ip_policies"));
     node.map(|node| EdgeReader { reader: &reader }.ip_policy_files(node)).unwrap_or_default()
 }

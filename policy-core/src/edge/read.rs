@@ -20,6 +20,7 @@ use crate::parse::{self, Document, NodeRef};
 use crate::reader::{DUPLICATE, Fields, Keys, MISSING_FIELD, Reader, head};
 use crate::resolve::UrlMap;
 use crate::schema::Length;
+use crate::secret_names;
 use crate::source::{Source, Span, Spanned};
 use crate::url::{EndpointUrl, HostPort, Scheme};
 
@@ -94,7 +95,7 @@ pub(super) fn check_with(
     options: &CheckOptions,
     found: &mut Diagnostics,
 ) -> Option<EdgeConfig> {
-    let reader = Reader::new(document, options);
+    let reader = Reader::new(document, options, secret_names::names());
     let config = document.root().and_then(|root| EdgeReader { reader: &reader }.read(root));
     settle(document, reader.into_diagnostics(), found);
     config.filter(|_| !found.has_errors())
