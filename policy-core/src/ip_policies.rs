@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, shorten};
 use crate::ip_policy::is_id;
 pub use crate::ip_policy::{IpPolicies, IpPolicy};
+use crate::language::language;
 use crate::named_file::NamedFile;
 use crate::options::CheckOptions;
 use crate::parse::{Document, NodeKind, NodeRef};
@@ -21,7 +22,6 @@ use crate::schema::{
     Choice, CidrItem, Context, Declared, ENTRY_COUNT, Field, FieldDoc, Items, Kind, Literal, Network, Record,
     Value as AnyValue, rows,
 };
-use crate::secret_names;
 use crate::source::{Source, Spanned};
 
 pub(crate) use files::load_within;
@@ -138,7 +138,7 @@ pub(crate) fn check_document(
     options: &CheckOptions,
     found: &mut Diagnostics,
 ) -> Option<Written> {
-    let reader = Reader::new(document, options, secret_names::names());
+    let reader = Reader::new(document, options, language());
     let written = document.root().and_then(|root| read(root, &reader));
     found.append(reader.into_diagnostics());
     written.filter(|_| !found.has_errors())

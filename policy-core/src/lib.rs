@@ -53,12 +53,14 @@ pub mod evaluate;
 pub mod exchange;
 pub mod facts;
 mod flow;
+mod given;
 mod ids;
 pub mod ip_policies;
 mod ip_policy;
 pub mod ir;
 pub mod journey;
 pub mod json;
+mod language;
 pub mod lint;
 pub mod lpm;
 pub mod model;
@@ -73,17 +75,14 @@ pub mod reference;
 pub mod resolve;
 mod run;
 pub mod schema;
-mod secret_names;
 mod settings;
 pub mod source;
 mod trace;
 pub mod url;
 pub mod variables;
+mod vocabulary;
 
 /// Every program of the page about embedding compiles and runs as it stands.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/embedding.md")]
 struct Embedding;
-
-/// The results of actions, by the file that declares them.
-pub(crate) use actions::{MORE_RESULTS, RESULTS};

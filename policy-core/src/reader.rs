@@ -15,7 +15,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
-use crate::cel::CelLimits;
+use crate::cel::{CelLimits, Env, Site};
 use crate::diagnostic::{
     Code, Diagnostic, Diagnostics, Edit, Severity, did_you_mean, did_you_mean_help, shorten, shown_address,
     steers, user_info, with_odd,
@@ -26,7 +26,7 @@ use crate::source::{Span, overlaps};
 
 use words::{begins_with_zero, describe, is_yaml_1_1_boolean, within};
 
-pub(crate) use names::FieldNames;
+pub(crate) use names::{FieldNames, Language};
 pub(crate) use placeholders::{
     PLACEHOLDER, constant_name, is_placeholder, placeholder, placeholder_entry, placeholder_in_expression,
     placeholder_map,
@@ -101,7 +101,7 @@ pub(crate) struct Reader<'d> {
     found: RefCell<Diagnostics>,
     budget: Rc<Budget>,
     options: CheckOptions,
-    names: &'static FieldNames,
+    language: &'static Language,
     /// True if there is another reader of the document, which takes over what this one finds.
     is_fresh: bool,
 }
@@ -127,7 +127,7 @@ const MOST_LARGE_EXPRESSIONS: u64 = 10;
 
 impl<'d> Reader<'d> {
     /// A reader of one document; what it hands out lives as long as the document.
-    pub(crate) fn new(document: &'d Document, options: &CheckOptions, names: &'static FieldNames) -> Self {
+    pub(crate) fn new(document: &'d Document, options: &CheckOptions, language: &'static Language) -> Self {
         let most = CelLimits::default().pattern_states * MOST_LARGE_EXPRESSIONS;
         Self {
             document,
@@ -139,7 +139,7 @@ impl<'d> Reader<'d> {
                 more_secrets: RefCell::default(),
             }),
             options: options.clone(),
-            names,
+            language,
             is_fresh: false,
         }
     }
@@ -151,7 +151,7 @@ impl<'d> Reader<'d> {
             found: RefCell::default(),
             budget: Rc::clone(&self.budget),
             options: self.options.clone(),
-            names: self.names,
+            language: self.language,
             is_fresh: true,
         }
     }
@@ -184,6 +184,11 @@ impl<'d> Reader<'d> {
     /// How strictly to look.
     pub(crate) const fn options(&self) -> &CheckOptions {
         &self.options
+    }
+
+    /// The environment of expressions at a place.
+    pub(crate) fn env(&self, site: Site) -> &'static Env {
+        (self.language.env)(site)
     }
 
     /// True if errors are counted only: a further one need not be put into words.
@@ -232,7 +237,7 @@ impl<'d> Reader<'d> {
 
     /// The places of all secrets of the document. O(document) once.
     fn secrets(&self) -> &[Span] {
-        self.budget.secrets.get_or_init(|| secrets::secrets(self.document, self.names))
+        self.budget.secrets.get_or_init(|| secrets::secrets(self.document, &self.language.names))
     }
 
     /// True if the text at a place must not be repeated.
@@ -320,7 +325,7 @@ impl<'d> Reader<'d> {
             format!("unknown field `{}` in {what}", shorten(key)),
         );
         let near = did_you_mean(key, keys.known.iter().copied());
-        if near.is_some_and(|near| self.names.is_secret(near)) {
+        if near.is_some_and(|near| self.language.names.is_secret(near)) {
             let mut more = self.budget.more_secrets.borrow_mut();
             secrets::add_below(field.value, &mut HashSet::new(), &mut more);
         }
@@ -588,6 +593,6 @@ pub(crate) fn head(node: NodeRef<'_>) -> Span {
 }
 
 /// Notes the secrets of a text that is not read at all, by its lines. O(text).
-pub(crate) fn conceal_unread(text: &str, names: &FieldNames, found: &mut Diagnostics) {
-    found.conceal(secrets::unread(text, names).into_iter());
+pub(crate) fn conceal_unread(text: &str, language: &Language, found: &mut Diagnostics) {
+    found.conceal(secrets::unread(text, &language.names).into_iter());
 }

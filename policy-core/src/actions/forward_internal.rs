@@ -19,7 +19,7 @@ use crate::run::Execute;
 use crate::schema::{Choice, Context, Declared, Field, Kind, Text};
 use crate::source::{Span, Spanned};
 use crate::url::{EndpointUrl, MAX_INTERNAL_PARTS, Scheme, UrlFault};
-use crate::variables;
+use crate::vocabulary;
 
 static INVALID_URL: Code =
     Code::error("TP441", "invalid-url").ngrok(&["ERR_NGROK_2226", "ERR_NGROK_9033", "ERR_NGROK_9037"]);
@@ -80,7 +80,7 @@ impl ActionType for ForwardInternal {
     const FIELDS: Declared = &[&URL, &TARGET_ERROR];
     const IGNORED: &'static [(&'static str, &'static str)] =
         &[("binding", "the host name decides the binding; remove this field")];
-    const RESULTS: &'static [variables::Declared] =
+    const RESULTS: &'static [vocabulary::Declared] =
         &[run::URL.declared(), run::ERROR_CODE.declared(), run::ERROR_MESSAGE.declared()];
     const RUNS: PhaseSet = Self::PHASES;
     const GOES_ON: Option<&'static str> = Some("this one goes on if it fails");

@@ -22,7 +22,7 @@ use crate::schema::{
     CidrItem, Context, Declared, Field, Flag, Items, Literal, NetworkItem, NetworkOrTemplate, Text,
 };
 use crate::source::{Span, Spanned};
-use crate::variables;
+use crate::vocabulary;
 
 static NOTHING_ALLOWED: Code = Code::error("TP434", "nothing-allowed").ngrok(&["ERR_NGROK_393"]).absence();
 static ONE_FAMILY: Code = Code::warning("TP436", "one-address-family").absence();
@@ -75,7 +75,7 @@ impl ActionType for RestrictIps {
     const PHASES: PhaseSet = super::ANY_PHASE;
     const ENDS: Ends = Ends::Refusing("403, or the connection closed");
     const FIELDS: Declared = &[&ENFORCE, &ALLOW, &DENY, &IP_POLICIES];
-    const RESULTS: &'static [variables::Declared] = &[
+    const RESULTS: &'static [vocabulary::Declared] = &[
         run::ACTION.declared(),
         run::MATCHED.declared(),
         run::ERROR_CODE.declared(),

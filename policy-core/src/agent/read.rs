@@ -7,10 +7,10 @@ use super::tunnels::read_tunnels;
 use super::{AgentConfig, NO_AGENT, NOT_POOLED, OLD_VERSION};
 use crate::check::{CheckOptions, settle};
 use crate::diagnostic::{Diagnostic, Diagnostics, did_you_mean, did_you_mean_help, shorten};
+use crate::language::language;
 use crate::parse::{self, Document, NodeRef};
 use crate::reader::{DUPLICATE, Field, Fields, Keys, Reader, UNKNOWN_FIELD, head};
 use crate::schema::Context;
-use crate::secret_names;
 use crate::settings::AgentSettings;
 use crate::settings::agent as settings;
 use crate::source::{Source, Span};
@@ -48,7 +48,7 @@ pub(crate) fn check_document(
     options: &CheckOptions,
     found: &mut Diagnostics,
 ) -> Option<AgentConfig> {
-    let reader = Reader::new(document, options, secret_names::names());
+    let reader = Reader::new(document, options, language());
     let config = document.root().and_then(|root| read(root, &reader));
     settle(document, reader.into_diagnostics(), found);
     config.filter(|_| !found.has_errors())

@@ -1,9 +1,19 @@
-//! Names of fields: which are declared, and which have values that are never shown.
+//! What a reader knows of the language: names of fields, those with values that are never shown, and variables.
 
 use std::collections::HashSet;
 
-/// What is known of names of fields, in files of every kind. Whoever makes a reader hands it in
-/// ([`crate::secret_names`]): declarations are above the reader.
+use crate::cel::{Env, Site};
+
+/// What the language has, as far as readers ask. Whoever makes a reader hands it in: it is declared above them.
+#[derive(Debug)]
+pub(crate) struct Language {
+    /// Names of fields.
+    pub(crate) names: FieldNames,
+    /// The environment of expressions at a place.
+    pub(crate) env: fn(Site) -> &'static Env,
+}
+
+/// What is known of names of fields, in files of every kind.
 #[derive(Debug, Default)]
 pub(crate) struct FieldNames {
     /// Fields whose value is secret, with all that stands below it.

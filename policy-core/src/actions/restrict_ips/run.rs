@@ -16,7 +16,7 @@ use crate::run::{AddressVerdict, Execute, Next, Run, StepDigest};
 #[cfg(feature = "reference")]
 use crate::run::{Naive, NaiveEnd, NaiveNext};
 use crate::schema::Text;
-use crate::variables::{ActionResult, EVERYWHERE};
+use crate::vocabulary::{ActionResult, EVERYWHERE};
 
 /// The code of a refusal (ngrok error reference, 2026-08-07: blocked by an IP policy).
 const BLOCKED: &str = "ERR_NGROK_3203";
