@@ -4,7 +4,7 @@
 //!   revocations on a full disk (`journal`);
 //! - `token` is the secret, shown once; only its SHA-256 is kept;
 //! - `acl` says which addresses a credential may bind;
-//! - `api_keys` are what administrates over a network;
+//! - `api_keys` are for the admin API over a network;
 //! - `book` keeps a copy in memory (`table`) in step with the store, so that authentication never waits for a
 //!   disk, and tells sessions what changed (`notice`);
 //! - `limit` bounds how fast a source may guess.

@@ -173,7 +173,7 @@ pub(crate) trait ActionType: Sized {
     /// Where it has a step; hosts of this version run on_tcp_connect.
     const RUNS: PhaseSet = PhaseSet::NONE;
     /// What is said of it with `enforce: false` where nothing reads its results.
-    const IDLE: &'static str = "refuses nobody, and nothing looks at its result";
+    const IDLE: &'static str = "has no effect: its result is never read";
     /// Why it does not handle all that reaches it although its kind does.
     const GOES_ON: Option<&'static str> = None;
     /// Its page of the documentation.

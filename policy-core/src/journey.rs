@@ -5,8 +5,8 @@
 //! [`Endpoints`] and [`Meter`]; what has to be reached it is asked for by [`Leg`]. So a live edge, a judgement after a
 //! reload, a dry run and a test take the same way, and refuse with the same words.
 
+mod driver;
 mod meter;
-mod notes;
 mod state;
 mod trail;
 mod verdict;
@@ -17,7 +17,7 @@ use crate::evaluate::{AsWritten, Mode, Specialised, Trace};
 use crate::facts::Facts;
 use crate::url::EndpointUrl;
 
-use notes::Notes;
+use driver::Driver;
 use state::{Arrival, End, Frame, Pending, Visit};
 
 pub use meter::{Meter, Steps};
@@ -108,7 +108,7 @@ impl Attempt {
 pub struct Journey<'n, N: Endpoints, B, M = Specialised> {
     endpoints: &'n N,
     facts: &'n Facts<'n>,
-    notes: Notes<B>,
+    driver: Driver<B>,
     /// Where the connection comes in. A run is kept where it runs: to move it takes as long as some of its rules.
     entry: Frame<N::Endpoint, M>,
     /// The targets whose policies run or wait, the innermost last.
@@ -152,13 +152,13 @@ impl<'n, N: Endpoints, B: Meter<N::Endpoint>, T: Trace + Default> Journey<'n, N,
 impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'n, N, B, M> {
     #[inline]
     fn begun(endpoints: &'n N, facts: &'n Facts<'n>, meter: B, entry: N::Endpoint) -> Self {
-        let mut notes = Notes::new(meter);
-        let (run, why) = way::begin(endpoints, facts, &mut notes, &entry, 0);
+        let mut driver = Driver::new(meter);
+        let (run, why) = way::begin(endpoints, facts, &mut driver, &entry, 0);
         let begun = usize::from(run.is_some());
         Self {
             endpoints,
             facts,
-            notes,
+            driver,
             entry: Frame::new(Visit { endpoint: entry, url: None, policy: 0, order: 0, depth: 0, run }),
             targets: Vec::new(),
             pending: Pending::Nothing,
@@ -224,7 +224,7 @@ impl<N: Endpoints, B, M: Mode> Journey<'_, N, B, M> {
     /// What `log` actions attached.
     #[must_use]
     pub const fn logs(&self) -> &Logs {
-        &self.notes.logs
+        &self.driver.logs
     }
 
     /// The verdict of the last action that tested the client's address, if one did.
@@ -236,6 +236,6 @@ impl<N: Endpoints, B, M: Mode> Journey<'_, N, B, M> {
     /// True if policies used up the steps that they may take: then a refusal is no judgement.
     #[must_use]
     pub const fn is_out_of_steps(&self) -> bool {
-        self.notes.out_of_steps
+        self.driver.out_of_steps
     }
 }

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use policy_core::compile::Program;
 use policy_core::evaluate::Recording;
 use policy_core::facts::Facts;
-use policy_core::journey::{Endpoints, Journey, Leg, Policy, Serving, Steps, Verdict};
+use policy_core::journey::{Endpoints, Journey, Leg, Meter, Policy, Serving, Steps, Verdict};
 use policy_core::url::EndpointUrl;
 use proptest::prelude::*;
 
@@ -47,6 +47,8 @@ enum Action {
     Deny,
     Close,
     Log(u8),
+    /// `set-vars` of two expressions: steps.
+    SetVars,
 }
 
 /// An endpoint: which URL it has, its policies, whether its server answers, and whether it may forward to `p1` alone.
@@ -131,6 +133,8 @@ struct Naive<'n> {
     tried: u32,
     hops: Vec<String>,
     logs: Vec<u8>,
+    /// The last test of the client's address.
+    tested: Option<bool>,
 }
 
 impl Net {
@@ -168,11 +172,14 @@ impl Naive<'_> {
         let actions = self.net.spec(at).policies[policy].clone();
         for (line, action) in (3..).zip(&actions) {
             let decider = |how| Decider(Some(file.clone()), Some(line), how);
+            if let Action::Restrict(allowed, _) = action {
+                self.tested = Some(allowed >> self.client & 1 == 1);
+            }
             let (target, or_continue) = match action {
                 Action::Restrict(allowed, true) if allowed >> self.client & 1 == 0 => {
                     return Ended::Refused(decider("deny"));
                 }
-                Action::Restrict(..) => continue,
+                Action::Restrict(..) | Action::SetVars => continue,
                 Action::Log(number) => {
                     self.logs.push(*number);
                     continue;
@@ -261,6 +268,10 @@ fn text(actions: &[Action]) -> String {
             Action::ForwardByPort(or_continue) => forward("p${conn.client_port}.internal", *or_continue),
             Action::Deny => "{type: deny}".to_owned(),
             Action::Close => "{type: close-connection}".to_owned(),
+            Action::SetVars => {
+                "{type: set-vars, config: {vars: [{a: '${conn.client_ip}'}, {b: '${conn.client_port}'}]}}"
+                    .to_owned()
+            }
             Action::Log(number) => format!("{{type: log, config: {{metadata: {{n: {number}}}}}}}"),
         };
         writeln!(text, "  - {line}").expect("a String");
@@ -351,7 +362,7 @@ fn journeys_end_where_the_naive_recursion_ends() {
             let address = SocketAddr::from(([127, 0, 0, client], port));
             let at = url("e.example");
             let facts = Facts::of_connection(address, address).at_endpoint(&at);
-            let mut naive = Naive { net: &net, client, port, tried: 0, hops: Vec::new(), logs: Vec::new() };
+            let mut naive = Naive { net: &net, client, port, tried: 0, hops: Vec::new(), logs: Vec::new(), tested: None };
             let (wanted, decider) = naive.decide();
 
             let entry = net.specs.len();
@@ -361,7 +372,9 @@ fn journeys_end_where_the_naive_recursion_ends() {
             let written = drive!(traced, net);
             prop_assert_eq!(&said, &written, "specialised and written code");
 
-            let (is_admitted, verdict, hops, logs, _) = said;
+            prop_assert!(!decided.is_out_of_steps());
+            let (is_admitted, verdict, hops, logs, tested) = said;
+            prop_assert_eq!(tested, naive.tested, "the last address test");
             let Verdict { decision, file, position, reason, .. } = verdict;
             let found = Decider(file.map(String::from), position.map(|it| it.line), decision);
             prop_assert_eq!((is_admitted, &found), (wanted, &decider), "client {}: {}", client, &reason);
@@ -418,4 +431,200 @@ fn a_host_that_answers_what_it_was_not_asked_lets_nothing_pass() {
     assert!(matches!(twice.start(), Leg::Reach(_)));
     assert_eq!((twice.start(), twice.is_admitted()), (Leg::Done, false));
     assert_eq!((twice.reached(), twice.is_admitted()), (Leg::Done, false), "the refusal stays");
+}
+
+/// Endpoints as they are where a host says no more than it must.
+struct Plain<'n>(Map<'n>);
+
+impl Endpoints for Plain<'_> {
+    type Endpoint = Number;
+
+    fn serving(&self, target: &EndpointUrl) -> Serving<Number> {
+        self.0.serving(target)
+    }
+
+    fn policy<'e>(&'e self, endpoint: &'e Number, at: usize) -> Option<Policy<'e>> {
+        self.0.policy(endpoint, at)
+    }
+
+    fn has_upstream(&self, endpoint: &Number) -> bool {
+        self.0.has_upstream(endpoint)
+    }
+
+    fn max_hops(&self) -> u32 {
+        self.0.max_hops()
+    }
+}
+
+/// What policies of endpoints may take, by endpoint.
+struct Tight {
+    left: [u64; 2],
+    /// Another than the policy is to blame.
+    blames: bool,
+    /// Pauses that are wanted yet.
+    pauses: u32,
+    accounted: u64,
+}
+
+impl Meter<Number> for Tight {
+    fn begin(&mut self, _: &Program, endpoint: &Number) -> Result<u64, String> {
+        let left = self.left[*endpoint];
+        if left == 0 { Err(format!("nothing is left for {endpoint}")) } else { Ok(left) }
+    }
+
+    fn left(&self, endpoint: &Number) -> u64 {
+        self.left[*endpoint]
+    }
+
+    fn account(&mut self, steps: u64, endpoint: &Number) {
+        self.accounted += steps;
+        self.left[*endpoint] -= steps;
+    }
+
+    fn blames(&self, _: &Program, _: &Number) -> Option<String> {
+        self.blames.then(|| "others have used it up".to_owned())
+    }
+
+    fn wants_pause(&mut self) -> bool {
+        let wants = self.pauses > 0;
+        self.pauses = self.pauses.saturating_sub(1);
+        wants
+    }
+}
+
+/// An entry that forwards to a target with a policy, by expressions, so that both take steps.
+fn two_policies() -> Net {
+    let policies = vec![vec![Action::SetVars, Action::ForwardByPort(false)]];
+    let inner = Spec {
+        url: 0,
+        policies: vec![vec![Action::SetVars, Action::ForwardByPort(true)]],
+        answers: true,
+        only_p1: false,
+    };
+    Net {
+        entry: Spec { url: 1, policies, answers: true, only_p1: false },
+        entry_has_upstream: false,
+        specs: vec![inner],
+    }
+}
+
+/// Takes every leg of a journey through [`two_policies`]: its last leg, pauses, and whether it was admitted.
+fn travel<B: Meter<Number>>(journey: &mut Journey<'_, Plain<'_>, B>) -> (bool, u32) {
+    let (mut leg, mut pauses) = (journey.start(), 0);
+    loop {
+        leg = match leg {
+            Leg::Done => return (journey.is_admitted(), pauses),
+            Leg::Pause => {
+                pauses += 1;
+                journey.go_on()
+            }
+            Leg::Reach(_) => journey.reached(),
+        };
+    }
+}
+
+#[test]
+fn a_budget_that_is_used_up_refuses_and_says_who_is_to_blame() {
+    let net = two_policies();
+    let map = Plain(net.load());
+    let at = url("e.example");
+    let client = SocketAddr::from(([127, 0, 0, 1], 1));
+    let facts = Facts::of_connection(client, client).at_endpoint(&at);
+    let go = |left: [u64; 2], blames: bool| {
+        let mut meter = Tight { left, blames, pauses: 0, accounted: 0 };
+        let mut journey = Journey::new(&map, &facts, ByRef(&mut meter), 1);
+        let (admitted, _) = travel(&mut journey);
+        let (verdict, out_of_steps) = (journey.verdict(), journey.is_out_of_steps());
+        (admitted, out_of_steps, verdict.reason, verdict.file, meter.accounted)
+    };
+    // The target goes round by its own policy until the hops are used up, and its server answers then.
+    let (admitted, out_of_steps, _, file, taken) = go([1_000_000, 1_000_000], true);
+    assert!(admitted && !out_of_steps && taken > 2, "{taken}");
+    assert_eq!(file.as_deref(), Some("e1-0.yml"));
+    // A policy that may not begin.
+    let (admitted, out_of_steps, reason, file, _) = go([0, 1_000_000], false);
+    assert_eq!((admitted, out_of_steps, reason.as_str()), (false, true, "nothing is left for 0"));
+    assert_eq!(file.as_deref(), Some("e0-0.yml"));
+    let (admitted, out_of_steps, reason, file, _) = go([1_000_000, 0], false);
+    assert_eq!((admitted, out_of_steps, reason.as_str()), (false, true, "nothing is left for 1"));
+    assert_eq!(file.as_deref(), Some("e1-0.yml"));
+    // One that stops in the middle, at whatever step: its own fault, or another's.
+    for (endpoint, file) in [(0, "e0-0.yml"), (1, "e1-0.yml")] {
+        let mut blamed = 0;
+        for few in 1..taken {
+            let mut left = [1_000_000; 2];
+            left[endpoint] = few;
+            let (own, others) = (go(left, false), go(left, true));
+            if own.0 {
+                assert_eq!(others, own, "{few} steps are enough");
+                continue;
+            }
+            assert_eq!((own.1, own.3.as_deref(), others.3.as_deref()), (true, Some(file), Some(file)));
+            let at_the_beginning = own.2 == format!("nothing is left for {endpoint}");
+            let reason = if at_the_beginning { own.2.as_str() } else { "others have used it up" };
+            assert_eq!((others.0, others.1, others.2.as_str()), (false, true, reason));
+            assert_eq!(own.2 == others.2, at_the_beginning);
+            blamed += u32::from(!at_the_beginning);
+        }
+        assert!(blamed > 0, "no run of {endpoint} stopped in the middle");
+    }
+}
+
+#[test]
+fn others_go_first_as_often_as_the_meter_wants() {
+    let net = two_policies();
+    let map = Plain(net.load());
+    let at = url("e.example");
+    let client = SocketAddr::from(([127, 0, 0, 1], 1));
+    let facts = Facts::of_connection(client, client).at_endpoint(&at);
+    for pauses in [0, 1, 3] {
+        let mut meter = Tight { left: [1_000_000; 2], blames: false, pauses, accounted: 0 };
+        let mut journey = Journey::new(&map, &facts, ByRef(&mut meter), 1);
+        assert_eq!(travel(&mut journey), (true, pauses));
+        assert_eq!(journey.trail().len(), MAX_HOPS as usize);
+    }
+    let mut journey = Journey::new(&map, &facts, Steps::default(), 1);
+    assert_eq!(travel(&mut journey), (true, 0), "by default nobody waits");
+}
+
+#[test]
+fn steps_are_shared_by_all_policies_of_a_connection() {
+    let mut steps = Steps::default();
+    let left = |steps: &Steps| Meter::<()>::left(steps, &());
+    assert_eq!(left(&steps), Steps::OF_CONNECTION);
+    Meter::<()>::account(&mut steps, 400_000, &());
+    assert_eq!(left(&steps), 600_000);
+    Meter::<()>::account(&mut steps, 700_000, &());
+    assert_eq!(left(&steps), 0);
+    let program =
+        Program::from_policy("p.yml", "on_tcp_connect: [{actions: [{type: deny}]}]").expect("sound");
+    assert_eq!(Meter::<()>::begin(&mut steps, &program, &()), Ok(0));
+    assert_eq!(Meter::<()>::begin(&mut Steps::default(), &program, &()), Ok(Steps::OF_CONNECTION));
+    assert_eq!(Meter::<()>::blames(&steps, &program, &()), None);
+    assert!(!Meter::<()>::wants_pause(&mut steps));
+}
+
+/// A meter that is looked at afterwards.
+struct ByRef<'m>(&'m mut Tight);
+
+impl Meter<Number> for ByRef<'_> {
+    fn begin(&mut self, program: &Program, endpoint: &Number) -> Result<u64, String> {
+        self.0.begin(program, endpoint)
+    }
+
+    fn left(&self, endpoint: &Number) -> u64 {
+        self.0.left(endpoint)
+    }
+
+    fn account(&mut self, steps: u64, endpoint: &Number) {
+        self.0.account(steps, endpoint);
+    }
+
+    fn blames(&self, program: &Program, endpoint: &Number) -> Option<String> {
+        self.0.blames(program, endpoint)
+    }
+
+    fn wants_pause(&mut self) -> bool {
+        self.0.wants_pause()
+    }
 }

@@ -8,7 +8,7 @@ pub(super) fn parse(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse() {
         return Ok(time);
     }
-    let wrong = || format!("`{text}` is no time: write 2027-01-31T00:00:00Z, or 90d or 12h from now on");
+    let wrong = || format!("invalid time `{text}`: use 90d, 12h or 2027-01-31T00:00:00Z");
     let span: Span = text.parse().map_err(|_| wrong())?;
     let end = now.to_zoned(TimeZone::UTC).checked_add(span).map_err(|_| wrong())?.timestamp();
     if end > now { Ok(end) } else { Err(wrong()) }

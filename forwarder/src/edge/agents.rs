@@ -354,7 +354,7 @@ async fn tell_stopped(endpoint: Arc<Online>, code: u32, message: String) {
         false
     };
     if !timeout(TELL_TIME, telling).await.unwrap_or(false) {
-        tracing::warn!(session = &*endpoint.session, url = %endpoint.url, "its agent does not know that it is stopped");
+        tracing::warn!(session = &*endpoint.session, url = %endpoint.url, "could not notify the agent of a stopped endpoint");
     }
 }
 

@@ -1,4 +1,4 @@
-//! API keys: what administrates over a network. Who holds one may do everything that the API can do.
+//! API keys, for the admin API over a network. Who holds one may do everything that the API can do.
 //!
 //! Source: ngrok API reference, API keys (2026-08-07).
 

@@ -168,13 +168,13 @@ impl Identity {
         if table.by_id(id, now)?.permits(source) { Ok(()) } else { Err(Refusal::Source) }
     }
 
-    /// What a credential may bind now; `None` if it counts no more.
+    /// What a credential may bind now; `None` if it is not valid any more.
     #[must_use]
     pub fn acl(&self, id: CredentialId, now: Timestamp) -> Option<Arc<Acl>> {
         self.0.read().by_id(id, now).ok().map(|entry| Arc::clone(&entry.acl))
     }
 
-    /// Moves whenever a credential stops to count or changes its rules; expiry alone moves nothing.
+    /// Moves whenever a credential is revoked or changes its rules; expiry alone moves nothing.
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.0.epoch.load(Ordering::SeqCst)

@@ -51,7 +51,7 @@ pub struct Credential {
     pub owner_id: Option<ServiceUserId>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it stops to count.
+    /// When it expires.
     pub expires_at: Option<Timestamp>,
     /// When it last authenticated, to about a minute.
     #[serde(skip)]
@@ -100,7 +100,7 @@ pub struct NewCredential {
     pub deny_cidrs: Vec<String>,
     /// Whose it is.
     pub owner_id: Option<ServiceUserId>,
-    /// When it stops to count.
+    /// When it expires.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -117,7 +117,7 @@ pub struct CredentialPatch {
     pub allow_cidrs: Option<Vec<String>>,
     /// New networks that they may not connect from.
     pub deny_cidrs: Option<Vec<String>>,
-    /// A new time at which it stops to count.
+    /// A new time at which it expires.
     pub expires_at: Option<Timestamp>,
 }
 

@@ -189,7 +189,7 @@ pub(super) async fn renew(edge: &Edge, control: Option<&Control>, places: &Place
         Ok(shown) if Some(shown.fingerprint()) == control.shown.as_deref() => {
             edge.show_certificate(shown.server_config())
         }
-        Ok(_) => tracing::warn!("the authority for agents has changed: it counts from a reload on"),
+        Ok(_) => tracing::warn!("the CA for agents has changed: it takes effect at the next reload"),
         Err(error) => tracing::error!(%error, "the certificate for agents cannot be renewed"),
     }
 }

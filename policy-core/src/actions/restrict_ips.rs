@@ -165,7 +165,8 @@ impl RestrictIps {
     fn look_up<'o>(&self, cx: &Context<'o, '_>) -> Option<Vec<&'o IpPolicy>> {
         let Some(known) = &cx.reader.options().ip_policies else {
             if let Some(first) = self.ip_policies.first() {
-                let message = format!("what `{}` permits is not known here", shorten(&first.value));
+                let message =
+                    format!("the networks of IP policy `{}` are not known here", shorten(&first.value));
                 let found = Diagnostic::new(&IP_POLICY, first.span, message).with_severity(Severity::Note);
                 cx.reader.report(found.with_help("give the file that has it: `--ip-policies FILE`"));
                 return None;

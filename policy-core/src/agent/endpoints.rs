@@ -29,7 +29,7 @@ static BINDINGS: Field<OneOrMore<Choice<Binding>>> = Field::optional(
 );
 static POOLING_ENABLED: Field<Flag> =
     Field::default("pooling_enabled", Flag, "false", "Shares traffic with other endpoints of the same URL.");
-static METADATA: Field<Literal> = Field::optional("metadata", Literal(4_096), "Text for the API.");
+static METADATA: Field<Literal> = Field::optional("metadata", Literal(4_096), "Metadata shown in the API.");
 static DESCRIPTION: Field<Literal> = Field::optional("description", Literal(255), "Text for people.");
 static UPSTREAM_URL: Field<Literal> =
     Field::required("url", Literal(4_096), "url: 22", "A port, `host:port`, or a URL.");

@@ -339,16 +339,14 @@ impl Parser<'_> {
                 _ => ("the text that begins here has no closing quote".to_owned(), "add the quote"),
             },
             TokenKind::Unknown if text == "$" => (
-                "`${` belongs to no expression".to_owned(),
+                "unexpected `${` inside an expression".to_owned(),
                 "an expression is CEL already; leave out `${` and `}`",
             ),
             TokenKind::Symbol(Symbol::Comma) if expected == CLOSING => (
                 format!("expected {expected}, found `{text}`"),
                 "a list is written in brackets, e.g. `['a', 'b']`",
             ),
-            TokenKind::Unknown => {
-                (format!("`{text}` belongs to no expression"), "remove it, or put it in quotes")
-            }
+            TokenKind::Unknown => (format!("unexpected `{text}`"), "remove it, or put it in quotes"),
             _ => {
                 let help = match &*text {
                     "and" => "write `&&`",

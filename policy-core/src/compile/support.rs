@@ -60,7 +60,7 @@ fn missing_in_rule(phase: Phase, rule: &Rule, options: &CompileOptions, found: &
                     "add it to a file of IP policies, or list the networks",
                 ),
                 None => (
-                    format!("what `{id_text}` permits is not known here"),
+                    format!("the networks of IP policy `{id_text}` are not known here"),
                     "give the file of IP policies that has it, or list the networks",
                 ),
             };

@@ -1,6 +1,6 @@
 //! The way itself: policies begin, forward and end, and what became of a forward goes to whoever asked for it.
 
-use super::notes::Notes;
+use super::driver::Driver;
 use super::state::{Arrival, Behind, By, End, Forwarding, Frame, Next, Pending, Refusal, Stop, Visit, Why};
 use super::{Attempt, Endpoints, Journey, Leg, Meter, Policy, Serving};
 use crate::evaluate::{Continuation, Inputs, Machine, Mode, RunState};
@@ -15,7 +15,7 @@ use crate::url::EndpointUrl;
 pub(super) fn begin<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default>(
     endpoints: &N,
     facts: &Facts<'_>,
-    notes: &mut Notes<B>,
+    driver: &mut Driver<B>,
     endpoint: &N::Endpoint,
     policy: usize,
 ) -> (Option<Continuation<M>>, Option<Why>) {
@@ -24,7 +24,7 @@ pub(super) fn begin<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default>(
         Some(Policy::Refuse(reason)) => return (None, Some(Why::NotLoaded(reason.to_owned()))),
         Some(Policy::Program(program)) => program,
     };
-    let steps = match notes.begin(program, endpoint) {
+    let steps = match driver.begin(program, endpoint) {
         Ok(steps) => steps,
         Err(why) => return (None, Some(why)),
     };
@@ -153,7 +153,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
         };
         let inputs = Inputs::new(program, Phase::OnTcpConnect, facts);
         let mut machine = Machine { on: &inputs, at: run };
-        match self.notes.drive(&mut machine, endpoint, reply) {
+        match self.driver.drive(&mut machine, endpoint, reply) {
             Stop::Forward => Next::Forward,
             Stop::Done => self.done(),
         }
@@ -161,7 +161,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
 
     /// The innermost run is over.
     fn done(&mut self) -> Next {
-        if let Some(why) = self.notes.blamed.take() {
+        if let Some(why) = self.driver.blamed.take() {
             return self.refuse(why);
         }
         let top = self.top_mut();
@@ -202,7 +202,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
         let (endpoint, url, policy) = (endpoint.clone(), url.clone(), policy + 1);
         let at_target = url.as_ref().map(|url| self.facts.at_endpoint(url));
         let facts = at_target.as_ref().unwrap_or(self.facts);
-        let (run, why) = begin(self.endpoints, facts, &mut self.notes, &endpoint, policy);
+        let (run, why) = begin(self.endpoints, facts, &mut self.driver, &endpoint, policy);
         let Some(run) = run else {
             if let Some(why) = why {
                 return self.refuse_without_run(why);
@@ -254,7 +254,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
 
     fn forward(&mut self) -> Next {
         self.detail = None;
-        if self.notes.wants_pause() {
+        if self.driver.wants_pause() {
             self.pending = Pending::Forward;
             return Next::Leg(Leg::Pause);
         }
@@ -320,7 +320,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
         let Some(url) = self.target().cloned() else { return Next::Leg(self.out_of_order()) };
         self.trail.push(url.clone(), endpoint.clone());
         let facts = self.facts.at_endpoint(&url);
-        let (run, why) = begin(self.endpoints, &facts, &mut self.notes, &endpoint, 0);
+        let (run, why) = begin(self.endpoints, &facts, &mut self.driver, &endpoint, 0);
         if let Some(why) = why {
             return self.arrived(Arrival::Refused(Box::new(Refusal { by: By::Nobody, why })));
         }

@@ -167,7 +167,7 @@ static LOG: Field<Literal> = Field::default(
     "false",
     "Where logs go: `stdout`, `stderr`, a path, or `false` for nowhere.",
 );
-static METADATA: Field<Literal> = Field::optional("metadata", Literal(4_096), "Text for the API.");
+static METADATA: Field<Literal> = Field::optional("metadata", Literal(4_096), "Metadata shown in the API.");
 static PROXY_URL: Field<ProxyUrl> =
     Field::optional("proxy_url", ProxyUrl, "A proxy to connect through, `http://` or `socks5://`.");
 static REMOTE_MANAGEMENT: Field<Flag> =

@@ -351,7 +351,7 @@ async fn run(
     let _ = timeout(GOODBYE, opener.closed()).await;
     let end = opener.why_closed().unwrap_or(ErrorCode::None.into());
     let why = end.told("its agent");
-    tracing::info!(session = &*id, %peer, why, "an agent is gone");
+    tracing::info!(session = &*id, %peer, why, "agent disconnected");
     let error = Some(why).filter(|_| !end.is_in_order());
     report(shared, agent_session_stop(&info, Timestamp::now(), error.as_deref()));
 }

@@ -1,4 +1,4 @@
-//! API keys in the store and its copy. Each request asks again, so a key that is deleted counts no more at once.
+//! API keys in the store and its copy. Each request asks again, so a key that is deleted is refused immediately.
 
 use jiff::Timestamp;
 

@@ -393,7 +393,7 @@ impl Reader<'_> {
                     return Ok(end == ':');
                 }
                 Some(c @ ('=' | '!')) => {
-                    return Err(format!("`(?{c}` would look ahead, which linear time rules out"));
+                    return Err(format!("look-ahead `(?{c}…)` is not supported (RE2 syntax)"));
                 }
                 Some(c) => return Err(format!("`{c}` is none of the flags `i`, `m`, `s` and `U`")),
                 None => return Err("a `(` is not closed".to_owned()),

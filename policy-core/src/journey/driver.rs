@@ -1,4 +1,4 @@
-//! What is counted and noted of a connection, whichever of its policies runs.
+//! Drives the runs of a connection, and counts and records what they take and say.
 
 use super::meter::Meter;
 use super::state::{OverBudget, Stop, Why};
@@ -9,9 +9,9 @@ use crate::evaluate::{Machine, Mode};
 use crate::exchange::{Effect, ForwardFailure, Reply, Step};
 use crate::outcome::Outcome;
 
-/// What its policies take and say.
+/// Drives runs, whichever policy they are of, within one meter.
 #[derive(Debug)]
-pub(super) struct Notes<B> {
+pub(super) struct Driver<B> {
     meter: B,
     pub(super) logs: Logs,
     pub(super) out_of_steps: bool,
@@ -19,7 +19,7 @@ pub(super) struct Notes<B> {
     pub(super) blamed: Option<Why>,
 }
 
-impl<B> Notes<B> {
+impl<B> Driver<B> {
     pub(super) fn new(meter: B) -> Self {
         Self { meter, logs: Logs::default(), out_of_steps: false, blamed: None }
     }
