@@ -8,7 +8,12 @@
 )]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use rooms::sources;
+
+#[path = "support/rooms.rs"]
+mod rooms;
 
 /// The rooms of the crate, lowest first: each uses only those before it.
 const ROOMS: &[&str] = &[
@@ -68,71 +73,7 @@ const ROOMS: &[&str] = &[
 /// to it (ADR 33).
 #[test]
 fn rooms_use_only_those_before_them() {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let place = |room: &str| ROOMS.iter().position(|known| *known == room);
-    let mut uses = 0;
-    for path in sources(&src) {
-        let room = room_of(path.strip_prefix(&src).expect("below src"));
-        if room == "lib" {
-            continue;
-        }
-        let own = place(&room).unwrap_or_else(|| panic!("`{room}` has no place"));
-        for used in used_rooms(&production_code(&path)) {
-            let other = place(&used).unwrap_or_else(|| panic!("{}: `{used}` has no place", path.display()));
-            assert!(other <= own, "{}: `{room}` uses `{used}`, which is above it", path.display());
-            uses += 1;
-        }
-    }
-    assert!(uses > 500, "only {uses} uses found: the scan is broken");
-}
-
-/// The first part of a path below `src`.
-fn room_of(relative: &Path) -> String {
-    let first = relative.components().next().expect("a name").as_os_str().to_str().expect("a name");
-    first.trim_end_matches(".rs").to_owned()
-}
-
-/// The code of a file without its comments and its tests.
-fn production_code(path: &Path) -> String {
-    if path.file_name().is_some_and(|name| name == "tests.rs") {
-        return String::new();
-    }
-    let text = fs::read_to_string(path).expect("readable");
-    let production = text.split("#[cfg(test)]\nmod tests {").next().expect("a first part");
-    production.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
-}
-
-/// The rooms that code names, as `crate::room` or within `crate::{…}`.
-fn used_rooms(code: &str) -> Vec<String> {
-    let mut used = Vec::new();
-    for rest in code.split("crate::").skip(1) {
-        let list = rest.strip_prefix('{').and_then(|list| list.split("};").next());
-        // `a, b::{C, d::E}, f` has the rooms a, b and f.
-        let mut depth = 0;
-        let begins = list.unwrap_or(rest).split_inclusive([',', '{', '}']).filter(|part| {
-            let top = depth == 0;
-            match part.chars().last() {
-                Some('{') => depth += 1,
-                Some('}') => depth -= 1,
-                _ => {}
-            }
-            top
-        });
-        let most = if list.is_some() { usize::MAX } else { 1 };
-        let names = begins.take(most).map(|part| {
-            part.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()
-        });
-        used.extend(names.filter(|name| !name.is_empty()));
-    }
-    used
-}
-
-#[test]
-fn the_scan_sees_every_form_of_a_use() {
-    let rooms = |code: &str| used_rooms(code).join(" ");
-    assert_eq!(rooms("use crate::cel::{Env, Site};\ncrate::url::parse(crate::lpm::X)"), "cel url lpm");
-    assert_eq!(rooms("use crate::{\n    a,\n    b::{C, d::E},\n    f::G,\n};\nuse std::fmt;"), "a b f");
-    assert_eq!(rooms("pub(crate) fn x() {}"), "");
+    rooms::assert_in_order(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), ROOMS);
 }
 
 /// Words that are the name of an action and of something else, where they stand for the latter.
@@ -231,21 +172,6 @@ fn files_keep_to_their_budget() {
             assert!(lines <= 800, "{} has {lines} lines", path.display());
         }
     }
-}
-
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let (mut out, mut folders) = (Vec::new(), vec![folder.to_owned()]);
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).expect("readable") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|end| end == "rs") {
-                out.push(path);
-            }
-        }
-    }
-    out
 }
 
 /// A host may keep programs and evaluations across threads and waits.

@@ -9,8 +9,8 @@ use policy_core::parse::PlainMap;
 use policy_core::source::{Position, Source};
 use serde::Serialize;
 
-use crate::commands::eval::{Answer, Performed};
-use crate::commands::lint::Report;
+use crate::answer::{Answer, Performed};
+use crate::report::Report;
 
 const VERSION: u32 = 1;
 

@@ -8,8 +8,8 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use policy_core::diagnostic::{Diagnostic, Diagnostics, Severity, printable};
 use policy_core::source::{Source, Span};
 
-use crate::commands::eval::Answer;
-use crate::commands::lint::Report;
+use crate::answer::Answer;
+use crate::report::Report;
 
 /// Lines shown before the line of a finding.
 const LINES_BEFORE: u32 = 1;

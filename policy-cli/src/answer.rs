@@ -72,7 +72,7 @@ pub(crate) enum Performed {
 }
 
 /// What the policy of a run asked for, in order.
-pub(super) fn performed(run: &Run<'_>) -> Vec<Performed> {
+pub(crate) fn performed(run: &Run<'_>) -> Vec<Performed> {
     let (mut out, mut open) = (Vec::new(), None);
     for record in &run.trace().records {
         match record {
@@ -99,12 +99,12 @@ fn shape(run: &Run<'_>, effect: Effect, reply: &Reply) -> Option<Performed> {
 }
 
 /// The digests of a policy.
-pub(super) fn digests(program: &Program) -> [Digest; 2] {
+pub(crate) fn digests(program: &Program) -> [Digest; 2] {
     [program.policy_sha256(), program.served_sha256()]
 }
 
 /// The deciding action of a run in words: kind, place and rule.
-pub(super) fn place(run: &Run<'_>, outcome: Outcome) -> Option<String> {
+pub(crate) fn place(run: &Run<'_>, outcome: Outcome) -> Option<String> {
     let action = outcome.by().and_then(|by| run.program().action(by));
     let condition = run.failed_condition().map(|(condition, _)| condition);
     let (kind, position, rule) = match (action, condition) {
@@ -118,7 +118,7 @@ pub(super) fn place(run: &Run<'_>, outcome: Outcome) -> Option<String> {
 }
 
 /// An outcome in words.
-pub(super) fn words(decision: &str, target: Option<&EndpointUrl>, upstream: Option<&str>) -> String {
+pub(crate) fn words(decision: &str, target: Option<&EndpointUrl>, upstream: Option<&str>) -> String {
     match decision {
         "forward" => match (target, upstream) {
             (Some(url), Some(upstream)) => format!("forward to {url}, upstream {upstream}"),
@@ -137,7 +137,7 @@ pub(super) fn words(decision: &str, target: Option<&EndpointUrl>, upstream: Opti
 
 impl Answer {
     /// What to say if this is not what was expected.
-    pub(super) fn unmet(&self, args: &Eval) -> Option<String> {
+    pub(crate) fn unmet(&self, args: &Eval) -> Option<String> {
         let expected = args.expect.as_ref().filter(|expected| !self.meets(expected))?;
         let hint = match expected {
             Expectation::Allow if self.falls_through => {
