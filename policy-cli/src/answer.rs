@@ -7,6 +7,7 @@ use policy_core::diagnostic::printable;
 use policy_core::evaluate::{AsWritten, Evaluation, Record, Recording};
 use policy_core::exchange::{Effect, Reply};
 use policy_core::ip_policies::ListedAt;
+use policy_core::ngrok::NgrokCode;
 use policy_core::outcome::Outcome;
 use policy_core::parse::PlainMap;
 use policy_core::source::Position;
@@ -67,7 +68,7 @@ pub(crate) struct Way {
 #[derive(Clone, Debug)]
 pub(crate) enum Performed {
     /// A forward, and the code of the failure if it failed.
-    Forward(EndpointUrl, Option<&'static str>),
+    Forward(EndpointUrl, Option<NgrokCode>),
     Log(Arc<PlainMap>),
 }
 

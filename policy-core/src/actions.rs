@@ -61,6 +61,7 @@ use crate::cel::{Expression, Shape, State};
 use crate::diagnostic::{Code, Diagnostics};
 use crate::ir::Lowering;
 use crate::lpm::RangeSet;
+use crate::ngrok;
 use crate::parse::NodeRef;
 use crate::phase::{Phase, PhaseSet};
 use crate::reader::Fields;
@@ -74,7 +75,7 @@ use crate::vocabulary;
 
 pub(crate) static NO_EFFECT: Code = Code::warning("TP407", "no-effect");
 pub(crate) static WRONG_PROTOCOL: Code =
-    Code::error("TP408", "action-for-other-protocol").ngrok(&["ERR_NGROK_2205"]);
+    Code::error("TP408", "action-for-other-protocol").ngrok(&[ngrok::ERR_NGROK_2205]);
 
 /// The codes this stage raises.
 pub(crate) static CODES: &[&[&Code]] = &[

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+use crate::ngrok::NgrokCode;
 use crate::source::{FileSpan, Source, Span, join, overlaps};
 
 mod characters;
@@ -61,7 +62,7 @@ pub struct Code {
     /// The severity unless the diagnostic says otherwise.
     pub severity: Severity,
     /// ngrok's codes for the same fault (ngrok documentation, error reference, 2026-08-07).
-    pub ngrok: &'static [&'static str],
+    pub ngrok: &'static [NgrokCode],
     /// True if something is missing: only a file that was read to its end can show that.
     pub(crate) absence: bool,
 }
@@ -83,7 +84,7 @@ impl Code {
         Self { absence: true, ..self }
     }
 
-    pub(crate) const fn ngrok(self, codes: &'static [&'static str]) -> Self {
+    pub(crate) const fn ngrok(self, codes: &'static [NgrokCode]) -> Self {
         Self { ngrok: codes, ..self }
     }
 }

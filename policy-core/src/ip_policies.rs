@@ -15,6 +15,7 @@ use crate::ip_policy::is_id;
 pub use crate::ip_policy::{IpPolicies, IpPolicy};
 use crate::language::language;
 use crate::named_file::NamedFile;
+use crate::ngrok;
 use crate::options::CheckOptions;
 use crate::parse::{Document, NodeKind, NodeRef};
 use crate::reader::{DUPLICATE, Fields, Reader};
@@ -30,7 +31,7 @@ pub use list::{LONGEST_LINE, ListReader, LoadedList, MOST_NETWORKS};
 pub use places::{ListedAt, find_network};
 pub use unpack::unpack;
 
-static INVALID_ID: Code = Code::error("TP438", "invalid-ip-policy").ngrok(&["ERR_NGROK_1402"]);
+static INVALID_ID: Code = Code::error("TP438", "invalid-ip-policy").ngrok(&[ngrok::ERR_NGROK_1402]);
 
 /// The codes of this stage.
 pub(crate) static CODES: &[&[&Code]] = &[&[&INVALID_ID], list::CODES];

@@ -65,6 +65,7 @@ pub mod lint;
 pub mod lpm;
 pub mod model;
 pub mod named_file;
+pub mod ngrok;
 pub mod options;
 pub mod outcome;
 pub mod parse;

@@ -15,6 +15,7 @@ use crate::cel::{Decides, Expression, Formula, State, Type, check_condition, dro
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, did_you_mean, did_you_mean_help, shorten};
 use crate::flow::Flow;
 use crate::language::language;
+use crate::ngrok;
 use crate::options::{CheckOptions, EndpointTraits};
 use crate::parse::{Document, NodeRef};
 use crate::phase::Phase;
@@ -28,8 +29,8 @@ pub(crate) use manifest::HeldKind;
 pub(crate) use shape::{FRAGMENT, meant_phase};
 use shape::{WrittenPhase, written_phases};
 
-static UNKNOWN_ACTION: Code = Code::error("TP305", "unknown-action").ngrok(&["ERR_NGROK_2201"]);
-static ACTION_PHASE: Code = Code::error("TP403", "action-in-wrong-phase").ngrok(&["ERR_NGROK_2202"]);
+static UNKNOWN_ACTION: Code = Code::error("TP305", "unknown-action").ngrok(&[ngrok::ERR_NGROK_2201]);
+static ACTION_PHASE: Code = Code::error("TP403", "action-in-wrong-phase").ngrok(&[ngrok::ERR_NGROK_2202]);
 static NO_CONDITION: Code = Code::warning("TP222", "no-condition").absence();
 static ACTION_OUTSIDE_RULE: Code = Code::error("TP307", "action-outside-rule");
 

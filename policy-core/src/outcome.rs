@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::ids::{ActionId, ExpressionId, TargetId};
+use crate::ngrok::{self, NgrokCode};
 use crate::url::EndpointUrl;
 
 /// The decision of one evaluation.
@@ -114,12 +115,12 @@ impl ForwardFailure {
     /// ngrok's code (error reference, 2026-08-07): 3200 offline, 3210 unreachable, 3501 chain too long, 308 address
     /// not permitted for the authtoken.
     #[must_use]
-    pub const fn ngrok_code(self) -> &'static str {
+    pub const fn ngrok_code(self) -> NgrokCode {
         match self {
-            Self::Offline => "ERR_NGROK_3200",
-            Self::UpstreamUnreachable => "ERR_NGROK_3210",
-            Self::TooManyHops => "ERR_NGROK_3501",
-            Self::NotPermitted => "ERR_NGROK_308",
+            Self::Offline => ngrok::ERR_NGROK_3200,
+            Self::UpstreamUnreachable => ngrok::ERR_NGROK_3210,
+            Self::TooManyHops => ngrok::ERR_NGROK_3501,
+            Self::NotPermitted => ngrok::ERR_NGROK_308,
         }
     }
 

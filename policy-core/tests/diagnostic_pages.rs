@@ -37,7 +37,7 @@ fn every_code_has_a_page_in_the_set_form() {
         let severity = format!("\nSeverity: {}", code.severity.name());
         assert!(page.contains(&severity), "{}: no {severity:?}", code.id);
         for ngrok in code.ngrok {
-            assert!(page.contains(ngrok), "{}: {ngrok} is not named", code.id);
+            assert!(page.contains(&ngrok.to_string()), "{}: {ngrok} is not named", code.id);
         }
     }
 }

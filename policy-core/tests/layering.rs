@@ -22,6 +22,7 @@ const ROOMS: &[&str] = &[
     "phase",
     "duration",
     "digest",
+    "ngrok",
     "diagnostic",
     "json",
     "named_file",
@@ -124,6 +125,27 @@ fn actions_are_known_by_name_in_their_files_only() {
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
     assert!(in_actions > 40, "only {in_actions} names found: the scan is broken");
+}
+
+/// ngrok's codes are constants of one list. The agent link has their numbers alone.
+#[test]
+fn codes_of_ngrok_are_constants() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut found = Vec::new();
+    for folder in ["policy-core/src", "policy-cli/src", "forwarder/src"] {
+        let folder = root.join(folder);
+        for path in sources(&folder) {
+            let relative = path.strip_prefix(&folder).expect("below it");
+            if relative.ends_with("ngrok.rs") || relative.starts_with("link") {
+                continue;
+            }
+            for line in rooms::production_code(&path).lines() {
+                let quoted = line.split('"').skip(1).step_by(2).any(|text| text.contains("ERR_NGROK_"));
+                found.extend(quoted.then(|| format!("{}: {}", path.display(), line.trim())));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 /// The engine is embedded in edges: no runtime, clock or network may creep in with a dependency. The address tables

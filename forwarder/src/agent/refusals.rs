@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use policy_core::ngrok::NgrokCode;
+
 use crate::link::CallError;
 
 /// "The endpoint is already online": e.g. the session before, which the edge has not given up yet.
@@ -56,7 +58,7 @@ pub(super) fn asked_to_wait(error: &CallError) -> Option<Duration> {
 
 fn number(error: &CallError) -> Option<u32> {
     let CallError::Refused { code: Some(code), .. } = error else { return None };
-    code.strip_prefix("ERR_NGROK_")?.parse().ok()
+    NgrokCode::parse(code).map(NgrokCode::number)
 }
 
 #[cfg(test)]

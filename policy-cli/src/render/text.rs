@@ -96,7 +96,7 @@ fn group<'a>(source: &'a Source, diagnostic: &'a Diagnostic, among: &Diagnostics
     }
     let ngrok = match diagnostic.code.ngrok {
         [] => String::new(),
-        codes => format!("; ngrok: {}", codes.join(", ")),
+        codes => format!("; ngrok: {}", codes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
     };
     group.element(Level::NOTE.message(format!("`policy explain {}`{ngrok}", diagnostic.code.id)))
 }

@@ -6,6 +6,7 @@
 use super::{ActionType, Ends, REQUEST_PHASE};
 use crate::cel::{FieldType, Template, TemplatePart};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::ngrok;
 use crate::parse::NodeRef;
 use crate::phase::PhaseSet;
 use crate::reader::{Fields, is_placeholder};
@@ -13,14 +14,14 @@ use crate::schema::{Context, Declared, Field, Flag, Items, Kind, Literal, Text};
 use crate::vocabulary::{self, REQUEST};
 
 static INVALID_CREDENTIAL: Code = Code::error("TP421", "invalid-credential").ngrok(&[
-    "ERR_NGROK_359",
-    "ERR_NGROK_360",
-    "ERR_NGROK_2257",
-    "ERR_NGROK_2258",
-    "ERR_NGROK_15008",
-    "ERR_NGROK_15009",
-    "ERR_NGROK_15011",
-    "ERR_NGROK_15012",
+    ngrok::ERR_NGROK_359,
+    ngrok::ERR_NGROK_360,
+    ngrok::ERR_NGROK_2257,
+    ngrok::ERR_NGROK_2258,
+    ngrok::ERR_NGROK_15008,
+    ngrok::ERR_NGROK_15009,
+    ngrok::ERR_NGROK_15011,
+    ngrok::ERR_NGROK_15012,
 ]);
 
 /// The codes this file raises.

@@ -15,6 +15,7 @@ use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
 use crate::ip_policy::IpPolicy;
 use crate::ir::Lowering;
 use crate::lpm::{Family, RangeSet, family};
+use crate::ngrok;
 use crate::phase::PhaseSet;
 use crate::reader::{Fields, Reader};
 use crate::run::Execute;
@@ -24,13 +25,14 @@ use crate::schema::{
 use crate::source::{Span, Spanned};
 use crate::vocabulary;
 
-static NOTHING_ALLOWED: Code = Code::error("TP434", "nothing-allowed").ngrok(&["ERR_NGROK_393"]).absence();
+static NOTHING_ALLOWED: Code =
+    Code::error("TP434", "nothing-allowed").ngrok(&[ngrok::ERR_NGROK_393]).absence();
 static ONE_FAMILY: Code = Code::warning("TP436", "one-address-family").absence();
 pub(crate) static IP_POLICY: Code = Code::error("TP437", "unknown-ip-policy").ngrok(&[
-    "ERR_NGROK_341",
-    "ERR_NGROK_1402",
-    "ERR_NGROK_1414",
-    "ERR_NGROK_2216",
+    ngrok::ERR_NGROK_341,
+    ngrok::ERR_NGROK_1402,
+    ngrok::ERR_NGROK_1414,
+    ngrok::ERR_NGROK_2216,
 ]);
 
 pub(crate) static NOBODY: Code = Code::warning("TP440", "nobody-comes-through");

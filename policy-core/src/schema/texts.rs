@@ -3,6 +3,7 @@
 use super::{Context, Kind};
 use crate::cel::{self, Expression, FieldType, Shape, Template, TemplatePart, Type, is_template};
 use crate::diagnostic::{Code, Diagnostic, Severity, shown_address};
+use crate::ngrok;
 use crate::parse::{NodeKind, NodeRef, Plain, PlainMap};
 use crate::reader::{TextRef, is_placeholder, placeholder, placeholder_in_expression};
 use crate::source::{Span, Spanned};
@@ -10,8 +11,8 @@ use crate::url::Binding;
 
 static NOT_INTERPOLATED: Code = Code::warning("TP314", "not-interpolated");
 static CLEAR_TEXT_SECRET: Code = Code::warning("TP415", "clear-text-secret");
-static INVALID_PATTERN: Code = Code::error("TP317", "invalid-pattern").ngrok(&["ERR_NGROK_3901"]);
-static INVALID_WEB_URL: Code = Code::error("TP318", "invalid-web-url").ngrok(&["ERR_NGROK_2226"]);
+static INVALID_PATTERN: Code = Code::error("TP317", "invalid-pattern").ngrok(&[ngrok::ERR_NGROK_3901]);
+static INVALID_WEB_URL: Code = Code::error("TP318", "invalid-web-url").ngrok(&[ngrok::ERR_NGROK_2226]);
 
 /// The codes this file raises.
 pub(super) static CODES: &[&Code] =
