@@ -51,6 +51,8 @@ pub mod route;
 #[cfg(unix)]
 pub mod serve;
 #[cfg(unix)]
+mod session_info;
+#[cfg(unix)]
 mod sources;
 #[cfg(unix)]
 pub mod state;

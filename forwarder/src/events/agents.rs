@@ -10,9 +10,9 @@ use policy_core::ngrok::NgrokCode;
 use serde::Serialize;
 
 use super::shape::line;
-use crate::edge::SessionInfo;
 use crate::identity::CredentialId;
 use crate::link::Refusal;
+use crate::session_info::SessionInfo;
 
 #[derive(Serialize)]
 struct Session<'a> {
