@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use agent_link::Heartbeat;
 use forwarder::admission::raise_file_limit;
 use forwarder::agent::{self, Offer, Setup, Status, UpstreamServer};
 use forwarder::dial::Dialer;
@@ -18,7 +19,6 @@ use forwarder::edge::{AgentSettings, Edge};
 use forwarder::events::EventWriter;
 use forwarder::generation::load;
 use forwarder::identity::{Identity, NewCredential};
-use forwarder::link::Heartbeat;
 use forwarder::tls::AgentIdentity;
 use forwarder::tls::client::{TrustedCas, client_config};
 use jiff::Timestamp;

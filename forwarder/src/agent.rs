@@ -24,6 +24,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent_link::{CallError, Heartbeat, ReturnTime};
 use policy_core::agent::Secret;
 use policy_core::url::HostPort;
 use rustls::pki_types::ServerName;
@@ -33,7 +34,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dial::fault::is_untrusted;
 use crate::dial::{self, Dialer, ProxyUrl};
-use crate::link::{CallError, Heartbeat, ReturnTime};
 use crate::memory;
 pub use crate::proxy_protocol::ProxyProtocol;
 use crate::random::Random;
@@ -69,7 +69,7 @@ pub struct Setup {
     pub connect_timeout: Duration,
     /// Who the agent is.
     pub authtoken: Secret,
-    /// Text for the API.
+    /// Metadata shown in the API.
     pub metadata: String,
     /// How the edge is asked for a sign of life.
     pub heartbeat: Heartbeat,
@@ -92,7 +92,7 @@ pub struct Offer {
     pub binding: Option<&'static str>,
     /// True if endpoints with the same URL share its traffic.
     pub pooling: bool,
-    /// Text for the API.
+    /// Metadata shown in the API.
     pub metadata: Box<str>,
     /// Text for people.
     pub description: Box<str>,

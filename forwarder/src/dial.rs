@@ -17,12 +17,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent_link::mux::{Measured, Transport};
 use policy_core::url::HostPort;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::mux::Transport;
 use crate::tls::client::{TrustedCas, client_config};
 use crate::tune;
 
@@ -107,9 +107,9 @@ impl Dialer {
 }
 
 /// Set up for the link. Without options it has no peer any more, which the next read tells.
-fn tuned(stream: TcpStream) -> TcpStream {
+fn tuned(stream: TcpStream) -> Measured<TcpStream> {
     let _ = tune::link(&stream);
-    stream
+    Measured::new(stream, tune::sent)
 }
 
 /// What stands in the request to a proxy must not be able to end it.
@@ -119,7 +119,7 @@ fn refuse_odd_host(host: &str) -> io::Result<()> {
 }
 
 /// TLS to the proxy itself.
-async fn tls(stream: TcpStream, proxy: &ProxyUrl) -> io::Result<impl Transport + use<>> {
+async fn tls(stream: Measured<TcpStream>, proxy: &ProxyUrl) -> io::Result<impl Transport + use<>> {
     let cas: TrustedCas = proxy.cas().clone();
     // Files are read; the runtime must not wait for them.
     let config =
@@ -127,7 +127,9 @@ async fn tls(stream: TcpStream, proxy: &ProxyUrl) -> io::Result<impl Transport +
     let name = ServerName::try_from(proxy.address().host.to_string())
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let stream = TlsConnector::from(config).connect(name, stream).await;
-    stream.map_err(|error| context("TLS to the proxy", &explained(Peer::Proxy(proxy), error)))
+    let stream =
+        stream.map_err(|error| context("TLS to the proxy", &explained(Peer::Proxy(proxy), error)))?;
+    Ok(Measured::new(stream, |tls| tls.get_ref().0.sent()))
 }
 
 fn context(what: &str, error: &io::Error) -> io::Error {

@@ -29,10 +29,8 @@ mod host;
 #[cfg(unix)]
 pub mod identity;
 mod lines;
-pub mod link;
 pub mod log;
 mod memory;
-pub mod mux;
 #[cfg(unix)]
 pub mod online;
 #[cfg(unix)]
@@ -48,6 +46,7 @@ mod random;
 pub mod relay;
 #[cfg(unix)]
 pub mod route;
+mod said;
 #[cfg(unix)]
 pub mod serve;
 #[cfg(unix)]

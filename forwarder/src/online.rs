@@ -11,13 +11,13 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use agent_link::mux::Opener;
 use jiff::Timestamp;
 use policy_core::compile::Program;
 use policy_core::resolve::UrlMap;
 use policy_core::url::{Binding, EndpointUrl};
 use tokio_util::sync::CancellationToken;
 
-use crate::mux::Opener;
 use crate::proxy_protocol::ProxyProtocol;
 pub use owner::Owner;
 
@@ -47,7 +47,7 @@ pub struct Online {
     pub policy_text: Option<Box<str>>,
     /// Where the agent takes its traffic.
     pub forwards_to: Box<str>,
-    /// Text for the API.
+    /// Metadata shown in the API.
     pub metadata: Box<str>,
     /// Text for people.
     pub description: Box<str>,
@@ -175,8 +175,9 @@ impl OnlineEndpoints {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use agent_link::mux::{Limits, Side, session};
+
     use super::*;
-    use crate::mux::{Limits, Side, session};
 
     fn owner() -> Owner {
         let credential = crate::identity::CredentialId(ulid::Ulid::generate());

@@ -1,6 +1,7 @@
 //! Route: drives the engine for one connection and follows its forwards.
 //!
-//! One way for all: a live connection, a judgement after a reload and a test differ only in their [`Dial`].
+//! One way for all: a live connection, a judgement after a reload and a test differ only in their [`Dial`], and in what the
+//! policies may take.
 
 mod budget;
 mod reach;

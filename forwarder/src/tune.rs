@@ -10,7 +10,7 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-use crate::mux::Sent;
+use agent_link::mux::Sent;
 
 /// A silent peer is probed after this time at the latest, and then at least this often.
 const PROBE_AFTER: Duration = Duration::from_secs(60);

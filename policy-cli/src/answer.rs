@@ -41,6 +41,14 @@ pub(crate) struct Answer {
     pub(crate) effects: Vec<Performed>,
     /// Targets that count as online because nobody said otherwise.
     pub(crate) assumed_online: Vec<EndpointUrl>,
+    /// Targets that an endpoint of the configuration takes unless an agent keeps a more specific one online.
+    pub(crate) assumed_unserved: Vec<EndpointUrl>,
+    /// Targets that several endpoints share, and which of them this answer is about.
+    pub(crate) pools: Vec<Pool>,
+    /// What the connection may come to besides, where the edge draws other endpoints of pools.
+    pub(crate) draws: Vec<Draw>,
+    /// True if every draw was tried.
+    pub(crate) all_drawn: bool,
     /// True if the target may have a policy of its own, which was not asked.
     pub(crate) target_not_asked: bool,
     /// The policy decided nothing, and nobody said that its endpoint has an upstream of its own.
@@ -62,6 +70,27 @@ pub(crate) struct Way {
     pub(crate) decided_at: Option<String>,
     /// The server that gets the connection.
     pub(crate) upstream: Option<String>,
+}
+
+/// Endpoints that share a URL, of which an edge draws one.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    pub(crate) url: EndpointUrl,
+    /// The name of the one that this answer is about.
+    pub(crate) drawn: String,
+}
+
+/// What a connection comes to where the edge draws another endpoint of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Draw {
+    pub(crate) decision: &'static str,
+    pub(crate) target: Option<EndpointUrl>,
+}
+
+impl Draw {
+    pub(crate) fn words(&self) -> String {
+        words(self.decision, self.target.as_ref(), None)
+    }
 }
 
 /// Something that a policy asked for.
@@ -139,7 +168,15 @@ pub(crate) fn words(decision: &str, target: Option<&EndpointUrl>, upstream: Opti
 impl Answer {
     /// What to say if this is not what was expected.
     pub(crate) fn unmet(&self, args: &Eval) -> Option<String> {
-        let expected = args.expect.as_ref().filter(|expected| !self.meets(expected))?;
+        let expected = args.expect.as_ref()?;
+        if self.meets(expected) {
+            let other = self.draws.iter().find(|draw| !draw.meets(expected))?;
+            let words = other.words();
+            return Some(format!(
+                "expected {}, got {words}, where the edge draws another endpoint of the pool",
+                expectation(expected)
+            ));
+        }
         let hint = match expected {
             Expectation::Allow if self.falls_through => {
                 "; add `--has-upstream` if the endpoint has one of its own"
@@ -150,13 +187,24 @@ impl Answer {
     }
 
     fn meets(&self, expected: &Expectation) -> bool {
-        match expected {
-            Expectation::Allow => self.admitted,
-            Expectation::Deny => matches!(self.decision, "deny" | "close"),
-            Expectation::Close => self.decision == "close",
-            Expectation::Error => self.decision == "error",
-            Expectation::Forward(url) => self.decision == "forward" && self.target.as_ref() == Some(url),
-        }
+        meets(self.decision, self.target.as_ref(), self.admitted, expected)
+    }
+}
+
+impl Draw {
+    fn meets(&self, expected: &Expectation) -> bool {
+        let admitted = matches!(self.decision, "forward" | "upstream");
+        meets(self.decision, self.target.as_ref(), admitted, expected)
+    }
+}
+
+fn meets(decision: &str, target: Option<&EndpointUrl>, admitted: bool, expected: &Expectation) -> bool {
+    match expected {
+        Expectation::Allow => admitted,
+        Expectation::Deny => matches!(decision, "deny" | "close"),
+        Expectation::Close => decision == "close",
+        Expectation::Error => decision == "error",
+        Expectation::Forward(url) => decision == "forward" && target == Some(url),
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) struct Lint {
     /// What the files are; `auto` tells by their keys.
     #[arg(long, value_enum, default_value_t = Kind::Auto)]
     pub(crate) kind: Kind,
-    /// The protocol of the endpoint that policies are for. Configurations say it themselves.
+    /// The protocol of the endpoint that policies are for. Ignored for configurations, which name it.
     #[arg(long, value_enum)]
     pub(crate) protocol: Option<Protocol>,
     /// Where that endpoint can be reached from.

@@ -84,7 +84,7 @@ pub struct AgentEndpoint {
     pub binding: Binding,
     /// True if endpoints with the same URL share its traffic.
     pub pooling_enabled: bool,
-    /// Text for the API.
+    /// Metadata shown in the API.
     pub metadata: Option<Box<str>>,
     /// Text for people.
     pub description: Option<Box<str>>,

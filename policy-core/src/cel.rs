@@ -250,7 +250,8 @@ pub(crate) static CODES: &[&Code] = &[
 static CEL_SYNTAX: Code = Code::error("TP201", "cel-syntax").ngrok(&[ngrok::ERR_NGROK_2200]);
 pub(crate) static CEL_LIMIT: Code = Code::error("TP202", "cel-limit").ngrok(&[ngrok::ERR_NGROK_2200]);
 static CEL_LITERAL: Code = Code::error("TP203", "cel-literal").ngrok(&[ngrok::ERR_NGROK_2200]);
-static UNDECLARED: Code = Code::error("TP204", "undeclared-name").ngrok(&[ngrok::ERR_NGROK_2200]);
+/// A name that is not declared.
+pub static UNDECLARED: Code = Code::error("TP204", "undeclared-name").ngrok(&[ngrok::ERR_NGROK_2200]);
 static UNKNOWN_FIELD: Code = Code::error("TP205", "unknown-cel-field").ngrok(&[ngrok::ERR_NGROK_2200]);
 static UNKNOWN_FUNCTION: Code = Code::error("TP206", "unknown-function").ngrok(&[ngrok::ERR_NGROK_2200]);
 static TYPE_MISMATCH: Code = Code::error("TP207", "type-mismatch").ngrok(&[ngrok::ERR_NGROK_2200]);

@@ -2,7 +2,7 @@
 //!
 //! Every stage of the pipeline collects into one [`Diagnostics`] and goes on. A [`Code`] is declared as a
 //! static beside the check that raises it; [`crate::catalog`] lists them all, and each has a page under
-//! `docs/diagnostics/` which is compiled in ([`page`]). Nothing here renders: hosts do.
+//! `docs/diagnostics/` which is compiled in ([`crate::catalog::page`]). Nothing here renders: hosts do.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -42,6 +42,8 @@ pub struct Facts<'a> {
     now: Option<Timestamp>,
     seed: Option<u64>,
     more: Option<&'a dyn FactProvider>,
+    /// The endpoint is a target: what a host gives about an endpoint is about the one where the connection comes in.
+    at_target: bool,
 }
 
 impl<'a> Facts<'a> {
@@ -59,6 +61,7 @@ impl<'a> Facts<'a> {
             now: None,
             seed: None,
             more: None,
+            at_target: false,
         }
     }
 
@@ -77,6 +80,13 @@ impl<'a> Facts<'a> {
     #[must_use]
     pub const fn at_endpoint(mut self, url: &'a EndpointUrl) -> Self {
         self.endpoint = Some(url);
+        self
+    }
+
+    /// The facts at a target on the way: what its URL tells of the endpoint counts before what a host gives.
+    pub(crate) const fn at_target(mut self, url: &'a EndpointUrl) -> Self {
+        self.endpoint = Some(url);
+        self.at_target = true;
         self
     }
 
@@ -101,7 +111,7 @@ impl<'a> Facts<'a> {
         self
     }
 
-    /// Adds what else the host knows; it counts before all others.
+    /// Adds what else the host knows; it counts before all others, but for the URL of a target on the way.
     #[must_use]
     pub const fn with(mut self, more: &'a dyn FactProvider) -> Self {
         self.more = Some(more);
@@ -153,7 +163,7 @@ impl<'a> Facts<'a> {
 
     /// The value of a fact.
     fn value(&self, fact: Fact) -> Result<Value, Fault> {
-        if let Some(value) = self.more.and_then(|more| more.borrow(fact)) {
+        if let Some(value) = self.given(fact) {
             return Ok(value.to_value());
         }
         let known = match fact.source {
@@ -168,8 +178,8 @@ impl<'a> Facts<'a> {
     /// The value of a fact that is at hand.
     #[inline]
     fn borrow(&self, fact: Fact) -> Option<Borrowed<'_>> {
-        if let Some(more) = self.more
-            && let Some(value) = more.borrow(fact)
+        if self.more.is_some()
+            && let Some(value) = self.given(fact)
         {
             return Some(value);
         }
@@ -184,6 +194,16 @@ impl<'a> Facts<'a> {
             FactSource::EndpointUrl => self.endpoint.map(|url| Borrowed::Text(url.as_str())),
             _ => None,
         }
+    }
+
+    /// What the host gives beside the connection; of a target only what its URL does not tell.
+    fn given(&self, fact: Fact) -> Option<Borrowed<'_>> {
+        let hidden = match fact.source {
+            FactSource::EndpointUrl => self.at_target,
+            FactSource::Endpoint => self.at_target && self.endpoint(fact.path()).is_some(),
+            _ => false,
+        };
+        if hidden { None } else { self.more?.borrow(fact) }
     }
 
     /// These facts as the host of an expression.
@@ -394,6 +414,31 @@ mod tests {
         for fact in variables::facts().filter(|fact| fact.source != FactSource::State) {
             assert_eq!(facts.value(fact).is_ok(), Facts::known_to_edges(fact), "{fact}");
         }
+    }
+
+    #[test]
+    fn of_a_target_its_url_counts_and_not_what_was_given() {
+        let mut given = GivenFacts::default();
+        for (path, text) in [
+            ("endpoint.host", "given.example.com"),
+            ("endpoint.url", "tcp://given.example.com:1"),
+            ("endpoint.id", "ep_1"),
+            ("conn.client_port", "7"),
+        ] {
+            given.set(path, text).expect(path);
+        }
+        let (outer, inner) = (url("tcp://edge.example.com:20022"), url("tcp://inner.internal:22"));
+        let entry = Facts::new("192.0.2.1".parse().expect("fine")).with(&given).at_endpoint(&outer);
+        let target = entry.at_target(&inner);
+        let text = |facts: &Facts<'_>, path: &str| facts.value(fact(path)).expect(path).to_string();
+        assert_eq!(text(&entry, "endpoint.host"), "\"given.example.com\"");
+        assert_eq!(text(&target, "endpoint.host"), "\"inner.internal\"");
+        assert_eq!(text(&target, "endpoint.url"), "\"tcp://inner.internal:22\"");
+        // No URL tells these.
+        assert_eq!(
+            (text(&target, "endpoint.id"), text(&target, "conn.client_port")),
+            ("\"ep_1\"".to_owned(), "7".to_owned())
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod verdict;
 mod way;
 
 use crate::compile::Program;
-use crate::evaluate::{AsWritten, Mode, Specialised, Trace};
+use crate::evaluate::{AsWritten, Mode, RunState, Specialised, Trace};
 use crate::facts::Facts;
 use crate::url::EndpointUrl;
 
@@ -133,8 +133,8 @@ pub struct Journey<'n, N: Endpoints, B, M = Specialised> {
 }
 
 impl<'n, N: Endpoints, B: Meter<N::Endpoint>> Journey<'n, N, B> {
-    /// A connection as an edge decides about it. The facts are those where it comes in, at the entry; in targets
-    /// `endpoint.*` is the target's.
+    /// A connection as an edge decides about it. The facts are those where it comes in, at the entry; in targets what a
+    /// URL tells of `endpoint.*` is the target's.
     #[inline]
     pub fn new(endpoints: &'n N, facts: &'n Facts<'n>, meter: B, entry: N::Endpoint) -> Self {
         Self::begun(endpoints, facts, meter, entry)
@@ -153,7 +153,7 @@ impl<'n, N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'n, N, 
     #[inline]
     fn begun(endpoints: &'n N, facts: &'n Facts<'n>, meter: B, entry: N::Endpoint) -> Self {
         let mut driver = Driver::new(meter);
-        let (run, why) = way::begin(endpoints, facts, &mut driver, &entry, 0);
+        let (run, why) = way::begin(endpoints, facts, &mut driver, (&entry, 0), RunState::default());
         let begun = usize::from(run.is_some());
         Self {
             endpoints,

@@ -1,6 +1,6 @@
 //! Run: what an action may do while it runs, and what a run keeps from phase to phase.
 //!
-//! The machine in `evaluate` knows control flow; what an action does stands in the action's file, behind
+//! The machine in `evaluate` knows control flow, effects and ends; what an action does stands in the action's file, behind
 //! [`Execute`]. A run that keeps nothing allocates nothing.
 
 mod digest;

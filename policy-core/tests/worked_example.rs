@@ -66,10 +66,16 @@ fn the_worked_example_compiles_and_runs_as_it_stands() {
 
     let copy = root.join("target/worked-example");
     let _ = fs::remove_dir_all(copy.join("policy-core"));
-    for folder in ["policy-core/src", "policy-core/docs", "policy-core/lpm", "docs"] {
+    for folder in ["policy-core/src", "policy-core/docs", "policy-core/lpm/src", "docs"] {
         copy_folder(&root.join(folder), &copy.join(folder));
     }
-    for file in ["Cargo.lock", "rust-toolchain.toml", "clippy.toml", "policy-core/Cargo.toml"] {
+    for file in [
+        "Cargo.lock",
+        "rust-toolchain.toml",
+        "clippy.toml",
+        "policy-core/Cargo.toml",
+        "policy-core/lpm/Cargo.toml",
+    ] {
         if root.join(file).exists() {
             fs::copy(root.join(file), copy.join(file)).expect("copied");
         }

@@ -1,5 +1,6 @@
 //! `/api_keys`: what the API takes over TCP. A key stands in the answer that makes it and nowhere else.
 
+use agent_link::Hidden;
 use hyper::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,6 @@ use super::filter::Kind;
 use super::page::List;
 use super::{Admin, Answer, Call, Fault, owner};
 use crate::identity::{ApiKey, ApiKeyId, ApiKeyPatch, NewApiKey};
-use crate::link::Hidden;
 
 /// The path of the collection.
 pub(super) const COLLECTION: &str = "api_keys";

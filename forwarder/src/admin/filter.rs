@@ -75,9 +75,10 @@ impl Filter {
         if let Some(error) = found.iter().find(|it| it.severity == Severity::Error) {
             // A field is a name with a dot here, so the engine would complain of `obj`.
             let rest = text.get(error.span.to_range().start..).unwrap_or_default();
-            if rest.starts_with("obj") && error.message.ends_with("is not declared") {
-                let part = |char: char| char.is_ascii_alphanumeric() || char == '_' || char == '.';
-                let name: String = rest.chars().take_while(|char| part(*char)).take(64).collect();
+            let part = |char: char| char.is_ascii_alphanumeric() || char == '_' || char == '.';
+            let name: String = rest.chars().take_while(|char| part(*char)).take(64).collect();
+            let is_field = fields.iter().any(|(field, _)| name.strip_prefix("obj.") == Some(*field));
+            if *error.code == cel::UNDECLARED && name.split('.').next() == Some("obj") && !is_field {
                 let known: Vec<_> = fields.iter().map(|(field, _)| format!("`obj.{field}`")).collect();
                 let message = format!("there is no `{name}`; the fields are {}", known.join(", "));
                 return Err(refuse(text, error.span, message));

@@ -40,9 +40,9 @@ pub(super) enum CallError {
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreachable(place, error) => write!(f, "no edge answers at {place}: {error}"),
+            Self::Unreachable(place, error) => write!(f, "cannot connect to the edge at {place}: {error}"),
             Self::Refused { message, .. } => f.write_str(message),
-            Self::Protocol(error) => write!(f, "the edge's answer cannot be used: {error}"),
+            Self::Protocol(error) => write!(f, "invalid answer from the edge: {error}"),
         }
     }
 }

@@ -10,6 +10,8 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use agent_link::mux::Opener;
+use agent_link::{Bind, BindExtra, BindReply, CallError, Empty, Hidden, StreamType, Unbind};
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -20,8 +22,6 @@ use super::reload::{Changed, changed};
 use super::session::{Given, Memory, answered};
 use super::status::{EndpointStatus, UpstreamStatus};
 use super::{AgentError, Ended, Offer, Setup, Status};
-use crate::link::{self, Bind, BindExtra, BindReply, CallError, Empty, Hidden, StreamType, Unbind};
-use crate::mux::Opener;
 
 /// What is online, by its id.
 pub(super) type OnlineOffers = Mutex<HashMap<Box<str>, Arc<Offer>>>;
@@ -186,7 +186,8 @@ impl<'s> Bindings<'s> {
         self.online().remove(id);
         self.status.unbound(&offer.name);
         let request = Unbind { id: id.to_owned() };
-        let answer: Result<Empty, _> = answered(link::ask(self.opener, StreamType::Unbind, &request)).await;
+        let answer: Result<Empty, _> =
+            answered(agent_link::ask(self.opener, StreamType::Unbind, &request)).await;
         match answer {
             Ok(Empty {}) => tracing::info!(endpoint = &*offer.name, "offline: removed or changed"),
             Err(CallError::Io(error)) if self.opener.why_closed().is_some() => return Err(error),
@@ -281,7 +282,7 @@ async fn bind(memory: &mut Memory, opener: &Opener, offer: &Offer, id: &str) -> 
             ..BindExtra::default()
         },
     };
-    let reply: BindReply = answered(link::ask(opener, StreamType::Bind, &request)).await?;
+    let reply: BindReply = answered(agent_link::ask(opener, StreamType::Bind, &request)).await?;
     // Whoever left the address to the edge keeps the one that it chose.
     let address = reply.opts.get("Addr").and_then(serde_json::Value::as_str).unwrap_or(&offer.address);
     memory.given.insert(known, Given { token: reply.extra.token.clone(), address: address.into() });

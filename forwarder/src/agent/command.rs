@@ -59,7 +59,7 @@ pub async fn run_to_end(loaded: Loaded) -> Result<(), AgentError> {
                 }
                 // Another agent of this machine has it: no reason not to serve.
                 Err(error) => {
-                    tracing::warn!(address, %error, "the agent's own API does not answer; see web_addr");
+                    tracing::warn!(address, %error, "the agent's API is not served: another agent may use the address; set `web_addr` to another one, or to false");
                     None
                 }
             }

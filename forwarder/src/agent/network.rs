@@ -4,6 +4,8 @@ use std::future::Future;
 use std::io;
 use std::sync::Arc;
 
+use agent_link::ProxyHeader;
+use agent_link::mux::{Measured, Transport};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -12,8 +14,6 @@ use super::upstream::{self, Reached};
 use super::{Offer, Setup};
 use crate::dial::fault::{Peer, explained};
 use crate::dial::{self, Dialer};
-use crate::link::ProxyHeader;
-use crate::mux::Transport;
 use crate::relay::Carrier;
 
 /// What an agent reaches.
@@ -40,7 +40,7 @@ pub(crate) trait Network: Clone + Send + Sync + 'static {
 pub(super) struct System;
 
 impl Network for System {
-    type Edge = TlsStream<dial::Connection>;
+    type Edge = Measured<TlsStream<dial::Connection>>;
     type Upstream = Reached;
 
     async fn edge(&self, setup: &Setup) -> io::Result<Self::Edge> {
@@ -49,7 +49,8 @@ impl Network for System {
         let handshake = TlsConnector::from(Arc::clone(&setup.tls)).connect(setup.server_name.clone(), stream);
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the edge's TLS takes too long");
         let connected = timeout(setup.connect_timeout, handshake).await.map_err(late)?;
-        connected.map_err(|error| explained(Peer::Edge(server), error))
+        let stream = connected.map_err(|error| explained(Peer::Edge(server), error))?;
+        Ok(Measured::new(stream, |tls| tls.get_ref().0.sent()))
     }
 
     async fn upstream(&self, dialer: &Dialer, offer: &Offer, header: &ProxyHeader) -> io::Result<Reached> {

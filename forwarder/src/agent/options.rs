@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use agent_link::Heartbeat;
 use policy_core::agent::{
     AgentConfig, AgentEndpoint, AgentSettings, ConnectCas, ConsoleUi, Secret, Upstream, UpstreamScheme,
     load_agent_files,
@@ -24,7 +25,6 @@ use super::{Offer, ProxyProtocol, Setup, UpstreamServer};
 use crate::dial::{Dialer, ProxyUrl, proxy_of_environment};
 use crate::files::{folder_of, leads_outside, named};
 use crate::generation::{Reports, read_file};
-use crate::link::Heartbeat;
 use crate::tls::client::{TrustedCas, client_config};
 
 /// The variable that holds the authtoken; it wins over the file.
@@ -57,7 +57,7 @@ pub struct TcpCommand {
     pub traffic_policy_file: Option<PathBuf>,
     /// True if endpoints with the same URL share its traffic.
     pub pooling_enabled: bool,
-    /// Text for the API.
+    /// Metadata shown in the API.
     pub metadata: String,
     /// The version of the PROXY protocol that is sent first.
     pub proxy_protocol: Option<u8>,

@@ -7,8 +7,9 @@
 
 use std::time::Duration;
 
+use agent_link::ReturnTime;
+
 use super::refusals::Lasts;
-use crate::link::ReturnTime;
 
 /// The first pause, and the maximum. Half of a pause is drawn.
 const FIRST: Duration = Duration::from_millis(500);

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use agent_link::CallError;
 use policy_core::ngrok::NgrokCode;
-
-use crate::link::CallError;
 
 /// "The endpoint is already online": e.g. the session before, which the edge has not given up yet.
 const TAKEN: u32 = 334;

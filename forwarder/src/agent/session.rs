@@ -5,6 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent_link::mux::{Acceptor, ErrorCode, Limits, Opener, SHARED_WINDOW, Side, session};
+use agent_link::{Auth, AuthExtra, AuthReply, CallError, Hidden, ReturnTime, StreamType};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -13,9 +15,8 @@ use super::bindings::{Bindings, OnlineOffers, Stopped};
 use super::failures::Failures;
 use super::streams::{CAN_UPDATE, Streams, Told, can_restart, can_stop};
 use super::{AgentError, Control, Ended, Network, Setup, Status};
-use crate::link::{self, Auth, AuthExtra, AuthReply, CallError, Hidden, ReturnTime, StreamType};
-use crate::mux::{Acceptor, ErrorCode, Limits, Opener, SHARED_WINDOW, Side, session};
 use crate::random::Random;
+use crate::said;
 
 /// Connections that the edge may have open through the agent.
 const MOST_CONNECTIONS: usize = 8_192;
@@ -143,7 +144,7 @@ async fn serve(
         failures: memory.failures.clone(),
         cut: CancellationToken::new(),
     };
-    let beats = link::beat(opener, setup.heartbeat, |latency| status.beat(latency));
+    let beats = agent_link::beat(opener, setup.heartbeat, |latency| status.beat(latency));
     let bindings = Bindings::new(opener, status, &online, &stopped, setup);
     let cut_at_the_end = streams.cut.clone().drop_guard();
     let ended = tokio::select! {
@@ -155,7 +156,7 @@ async fn serve(
         ended = streams.serve_all(&mut accepted, tasks) => ended.unwrap_or_else(|| {
             let why = opener.why_closed().unwrap_or(ErrorCode::SessionClosed.into());
             let message = match why.by_peer {
-                true => why.told("the edge"),
+                true => said::end("the edge", &why),
                 false => format!("the session has ended: {why}"),
             };
             Ended::Lost(io::Error::new(io::ErrorKind::ConnectionReset, message), true)
@@ -193,7 +194,7 @@ async fn authenticate(setup: &Setup, memory: &mut Memory, opener: &Opener) -> Re
         },
     };
     opener.lend(SHARED_WINDOW);
-    let reply: AuthReply = answered(link::ask(opener, StreamType::Auth, &request)).await?;
+    let reply: AuthReply = answered(agent_link::ask(opener, StreamType::Auth, &request)).await?;
     opener.borrow(reply.extra.shared_window.unwrap_or(0));
     memory.client_id = reply.client_id;
     memory.cookie = reply.extra.cookie.unwrap_or_default();
@@ -201,10 +202,10 @@ async fn authenticate(setup: &Setup, memory: &mut Memory, opener: &Opener) -> Re
     Ok(())
 }
 
-/// An answer within its time.
+/// An answer within its time; what a refusal says can be shown.
 pub(super) async fn answered<T>(call: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
     let late = |_| CallError::Io(io::Error::new(io::ErrorKind::TimedOut, "the edge does not answer"));
-    timeout(ANSWER_TIME, call).await.map_err(late)?
+    timeout(ANSWER_TIME, call).await.map_err(late)?.map_err(said::refusal)
 }
 
 fn nanoseconds(time: Duration) -> i64 {

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use policy_core::diagnostic::printable;
+use agent_link::mux::{Acceptor, ErrorCode, Stream};
+use agent_link::{CallError, CommandReply, ProxyHeader, StopEndpoint, StreamType};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -16,11 +17,8 @@ use super::bindings::{OnlineOffers, Stopped};
 use super::failures::Failures;
 use super::{Ended, Network, Offer, Status, upstream};
 use crate::dial::Dialer;
-use crate::link::{self, CallError, CommandReply, ProxyHeader, StopEndpoint, StreamType};
-use crate::mux::{Acceptor, ErrorCode, Stream};
+use crate::said;
 
-/// Characters of what the edge says that are kept.
-const MAX_SHOWN: usize = 1_000;
 /// How long the edge may take to say what a stream is for, and then whose connection it is or what it asks.
 const HEADER_TIME: Duration = Duration::from_secs(10);
 
@@ -73,8 +71,8 @@ impl<N: Network> Streams<N> {
     }
 
     async fn serve(&self, mut stream: Stream) -> Told {
-        match timeout(HEADER_TIME, link::read_type(&mut stream)).await {
-            Ok(Ok(StreamType::Heartbeat)) => link::echo(stream).await,
+        match timeout(HEADER_TIME, agent_link::read_type(&mut stream)).await {
+            Ok(Ok(StreamType::Heartbeat)) => agent_link::echo(stream).await,
             Ok(Ok(StreamType::Proxy)) => self.proxy(stream).await,
             Ok(Ok(StreamType::Stop)) => {
                 if command(&mut stream, can_stop(self.remote_management)).await {
@@ -111,11 +109,10 @@ impl<N: Network> Streams<N> {
     }
 
     async fn stop_endpoint(&self, stream: &mut Stream) {
-        let told = timeout(HEADER_TIME, link::read_call::<StopEndpoint>(stream)).await;
+        let told = timeout(HEADER_TIME, agent_link::read_call::<StopEndpoint>(stream)).await;
         let Ok(Ok(told)) = told else { return };
         let Some(offer) = self.offers().remove(told.id.as_str()) else { return };
-        let shown = |text: &str| printable(&text.chars().take(MAX_SHOWN).collect::<String>()).into_owned();
-        let (message, code) = (shown(&told.message), told.error_code.as_deref().map(shown));
+        let (message, code) = (said::text(&told.message), told.error_code.as_deref().map(said::text));
         tracing::error!(
             endpoint = &*offer.name,
             reason = message,
@@ -143,10 +140,11 @@ pub(super) const CAN_UPDATE: Result<(), &str> =
 
 /// Answers a command; true if it is followed.
 async fn command(stream: &mut Stream, can: Result<(), &str>) -> bool {
-    let asked = timeout(HEADER_TIME, link::read_call::<serde_json::Value>(stream)).await;
+    let asked = timeout(HEADER_TIME, agent_link::read_call::<serde_json::Value>(stream)).await;
     let understood = matches!(asked, Ok(Ok(_)));
     let can = can.and(if understood { Ok(()) } else { Err("the command cannot be read") });
-    let answered = link::answer(stream, &CommandReply { error: can.err().map(ToOwned::to_owned) }).await;
+    let answered =
+        agent_link::answer(stream, &CommandReply { error: can.err().map(ToOwned::to_owned) }).await;
     answered.is_ok() && can.is_ok()
 }
 

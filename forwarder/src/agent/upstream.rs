@@ -5,6 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent_link::mux::{ErrorCode, Stream};
+use agent_link::{CONFIRMED, ProxyHeader};
 use policy_core::url::HostPort;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -19,8 +21,6 @@ use tokio_util::sync::CancellationToken;
 use super::failures::Failures;
 use super::{Network, Offer};
 use crate::dial::Dialer;
-use crate::link::{CONFIRMED, ProxyHeader};
-use crate::mux::{ErrorCode, Stream};
 use crate::relay::{Carrier, relay};
 use crate::tls::unverified_config;
 use crate::tune;

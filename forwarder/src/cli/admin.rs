@@ -207,7 +207,7 @@ pub(crate) struct Listed {
 #[derive(Args, Debug)]
 #[command(
     after_help = "Exit codes: 0 all of it is in force, 1 a policy could not be loaded or nothing has changed
-because the configuration cannot be used (the output says what stays in force), 2 no edge answers.
+because the configuration is invalid (the output says what stays in force), 2 the edge cannot be reached.
 
 Examples:
   forwarder reload --config edge.yml
@@ -222,7 +222,7 @@ pub(crate) struct Reload {
 #[derive(Args, Debug)]
 #[command(
     after_help = "Exit codes: 0 everything is in force as configured, 1 a policy could not be loaded or the last
-reload was refused, 2 no edge answers.
+reload was refused, 2 the edge cannot be reached.
 
 Example:
   forwarder status --config edge.yml"

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
 use super::*;
@@ -51,6 +51,7 @@ async fn talk(mut connection: Connection) -> String {
     connection.shutdown().await.expect("open");
     let mut text = String::new();
     connection.read_to_string(&mut text).await.expect("open");
+    assert_eq!(connection.sent().is_some(), cfg!(target_os = "linux"), "it is measured through all layers");
     text
 }
 
@@ -73,7 +74,10 @@ async fn request<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> io::Result<
 }
 
 /// An HTTP proxy that wants this in the request, and sends the target's first bytes along with its answer.
-async fn http_proxy<S: Transport>(stream: S, to: HostPort, wants: &'static str) -> io::Result<()> {
+async fn http_proxy<S>(stream: S, to: HostPort, wants: &'static str) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut stream = BufReader::new(stream);
     let asked = request(&mut stream).await?;
     if !asked.starts_with(&format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n")) || !asked.contains(wants) {

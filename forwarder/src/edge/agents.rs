@@ -24,6 +24,7 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use agent_link::{Heartbeat, Refusal, StopEndpoint, StreamType};
 use arc_swap::ArcSwapOption;
 use policy_core::edge::{EdgeLimits, PoliciesForward};
 use policy_core::lpm::Restriction;
@@ -36,7 +37,6 @@ use tokio::time::timeout;
 use super::{Edge, Listener, Shared, listener};
 use crate::admin::Sessions;
 use crate::identity::{CredentialId, Identity, NoticeKind, Refusal as Unfit};
-use crate::link::{self, Heartbeat, Refusal, StopEndpoint, StreamType};
 use crate::online::Online;
 use crate::policy_shares::PolicyShares;
 pub use crate::session_info::SessionInfo;
@@ -346,8 +346,8 @@ async fn tell_stopped(endpoint: Arc<Online>, code: u32, message: String) {
     let telling = async {
         // It may have as many streams as it can; those through the endpoint are about to end.
         while endpoint.opener.takes_streams() {
-            match link::open(&endpoint.opener, StreamType::StopEndpoint).await {
-                Ok(mut stream) => return link::answer(&mut stream, &told).await.is_ok(),
+            match agent_link::open(&endpoint.opener, StreamType::StopEndpoint).await {
+                Ok(mut stream) => return agent_link::answer(&mut stream, &told).await.is_ok(),
                 // Nothing tells when it has a place for a stream again.
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
@@ -416,9 +416,9 @@ impl Agents {
         match told.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
             true => {
                 *told = Some(std::time::Instant::now());
-                tracing::warn!(%peer, error, "an agent's TLS failed");
+                tracing::warn!(%peer, error, "TLS handshake with agent failed");
             }
-            false => tracing::debug!(%peer, error, "an agent's TLS failed"),
+            false => tracing::debug!(%peer, error, "TLS handshake with agent failed"),
         }
     }
 

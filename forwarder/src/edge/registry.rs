@@ -14,6 +14,7 @@ use super::places::Places;
 use crate::online::Online;
 use crate::relay::RelayEnd;
 use crate::route::{self, Effort, Presumed, Route, Upstream, World, judge_presumed};
+use crate::said;
 
 /// Why a connection may not go on.
 pub(super) const REMOVED: &str = "its endpoint was removed";
@@ -86,7 +87,7 @@ impl Open {
     /// Why, if an endpoint of an agent on its way is offline, or about to be: its session has ended.
     fn why_offline(&self) -> Option<Cow<'static, str>> {
         self.agents.iter().find_map(|online| match online.opener.why_closed() {
-            Some(end) => Some(format!("{OFFLINE}: {}", end.told("its agent")).into()),
+            Some(end) => Some(format!("{OFFLINE}: {}", said::end("its agent", &end)).into()),
             None => online.gone.is_cancelled().then_some(OFFLINE.into()),
         })
     }

@@ -5,13 +5,13 @@
 
 use std::net::SocketAddr;
 
+use agent_link::Refusal;
 use jiff::Timestamp;
 use policy_core::ngrok::NgrokCode;
 use serde::Serialize;
 
 use super::shape::line;
 use crate::identity::CredentialId;
-use crate::link::Refusal;
 use crate::session_info::SessionInfo;
 
 #[derive(Serialize)]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent_link::Heartbeat;
 use jiff::Timestamp;
 use policy_core::agent::Secret;
 use tokio::task::JoinHandle;
@@ -21,7 +22,6 @@ use crate::edge::{AgentSettings, Edge, PolicyLimits};
 use crate::events::EventWriter;
 use crate::generation::{Generation, load};
 use crate::identity::{Identity, NewCredential};
-use crate::link::Heartbeat;
 use crate::tls::AgentIdentity;
 
 pub(super) const EDGE: &str = include_str!("../../../fixtures/quickstart/edge.yml");

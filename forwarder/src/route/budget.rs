@@ -6,16 +6,12 @@
 use std::time::Instant;
 
 use policy_core::compile::Program;
-use policy_core::journey::Meter;
+use policy_core::journey::{Meter, Steps};
 
 use super::{Effort, Place};
 use crate::online::Owner;
 
-/// Steps that all policies of a connection may take.
-const CONNECTION_STEPS: u64 = 1_000_000;
-/// Steps of them that policies of agents may take: about 2 ms.
-const BROUGHT_STEPS: u64 = 50_000;
-/// The same where an open connection is looked at cheaply: about 0.08 ms.
+/// Steps that policies of agents may take where an open connection is looked at cheaply: about 0.08 ms.
 const CHEAP_BROUGHT_STEPS: u64 = 2_000;
 /// Steps after which a connection lets others go first.
 const PAUSE_AFTER: u64 = 5_000;
@@ -33,16 +29,16 @@ pub(super) struct Budget {
 impl Budget {
     /// Of a connection that is made.
     pub(super) const fn of_connection() -> Self {
-        Self { all: CONNECTION_STEPS, brought: BROUGHT_STEPS, draws_on_shares: true, since_pause: 0 }
+        Self { all: Steps::OF_CONNECTION, brought: Steps::OF_AGENTS, draws_on_shares: true, since_pause: 0 }
     }
 
     /// Of an open connection that is judged again.
     pub(super) const fn again(effort: Effort) -> Self {
         let brought = match effort {
             Effort::Cheap => CHEAP_BROUGHT_STEPS,
-            Effort::Full => BROUGHT_STEPS,
+            Effort::Full => Steps::OF_AGENTS,
         };
-        Self { all: CONNECTION_STEPS, brought, draws_on_shares: false, since_pause: 0 }
+        Self { all: Steps::OF_CONNECTION, brought, draws_on_shares: false, since_pause: 0 }
     }
 
     /// Steps that the expressions of a policy may take now.
@@ -54,7 +50,7 @@ impl Budget {
 }
 
 impl Meter<Place> for Budget {
-    /// Takes what a run takes in any case.
+    /// Takes what a run of an agent's policy takes in any case.
     #[inline]
     fn begin(&mut self, program: &Program, place: &Place) -> Result<u64, String> {
         let owner = owner(place);

@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent_link::mux;
+use agent_link::{CONFIRMED, ProxyHeader, StreamType};
 use policy_core::journey::Attempt;
 use policy_core::url::HostPort;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,11 +16,10 @@ use tokio::net::lookup_host;
 use tokio::time::{Instant, timeout_at};
 
 use crate::dial::first_to_answer;
-use crate::link::{self, CONFIRMED, ProxyHeader, StreamType};
-use crate::mux;
 use crate::online::Online;
 use crate::own_sockets::{OwnConnection, OwnSockets};
 use crate::random::Random;
+use crate::said;
 
 /// What lies behind an endpoint.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,7 +53,7 @@ pub trait Dial: Sync {
     /// What a reached upstream is.
     type Stream: Send;
 
-    /// Which of several endpoints that share a URL is asked; none is asked after it.
+    /// Which of several endpoints that share a URL is asked next; `None` if none takes connections.
     fn choose(&self, members: &[Arc<Online>]) -> Option<Arc<Online>>;
 
     /// Lets others go first.
@@ -132,7 +133,7 @@ impl Live<'_> {
         let confirm = endpoint.confirms && attempt.has_fallback;
         let canonical = |at: SocketAddr| SocketAddr::new(at.ip().to_canonical(), at.port());
         let (client, server) = (canonical(self.client), canonical(self.server));
-        let mut stream = link::open(&endpoint.opener, StreamType::Proxy).await?;
+        let mut stream = agent_link::open(&endpoint.opener, StreamType::Proxy).await?;
         let header = ProxyHeader {
             id: endpoint.agent_id.to_string(),
             client_addr: client.to_string(),
@@ -162,7 +163,7 @@ impl Live<'_> {
 /// Why an agent's server was not reached. The agent says no more than a code.
 fn unreached(endpoint: &Online, error: &io::Error) -> io::Error {
     if let Some(end) = endpoint.opener.why_closed() {
-        return io::Error::new(error.kind(), end.told("its agent"));
+        return io::Error::new(error.kind(), said::end("its agent", &end));
     }
     let what = match error.kind() {
         io::ErrorKind::ConnectionRefused => "refuses the connection",
@@ -204,11 +205,11 @@ impl Dial for Presumed<'_> {
 
 #[cfg(test)]
 mod tests {
+    use agent_link::mux::ErrorCode;
     use socket2::{Domain, Socket, Type};
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::mux::ErrorCode;
     use crate::online::tests::online;
 
     #[test]

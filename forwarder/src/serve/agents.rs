@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent_link::Heartbeat;
 use policy_core::edge::{AgentListener, EdgeConfig};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -15,7 +16,6 @@ use crate::admin::{Admin, Audit};
 use crate::edge::{AgentSettings, Edge, EndedAgents, LastReload, PolicyLimits, ReadyAgents, ReloadRequest};
 use crate::events::EventWriter;
 use crate::identity::Identity;
-use crate::link::Heartbeat;
 use crate::own_sockets::OwnListener;
 use crate::tls::AgentIdentity;
 

@@ -158,9 +158,11 @@ fn the_socket_is_found_by_the_configuration() {
     yes(&api, &["authtoken", "list", "--config", "edge.yml"]);
     yes(&api, &["authtoken", "--config", "socket.yml", "list"]);
     yes(&api, &["authtoken", "list", "--socket", "state/admin.sock"]);
-    for (config, part) in
-        [("other.yml", "no edge answers"), ("broken.yml", "broken.yml"), ("missing.yml", "missing.yml")]
-    {
+    for (config, part) in [
+        ("other.yml", "cannot connect to the edge"),
+        ("broken.yml", "broken.yml"),
+        ("missing.yml", "missing.yml"),
+    ] {
         let (code, _, said) = run(&api, &["authtoken", "list", "--config", config]);
         assert!(code == 2 && said.contains(part), "{said}");
     }

@@ -121,7 +121,7 @@ fn a_certificate_opens_the_network() {
     assert!(made.contains(&format!("\"{url}/service_users/su_")), "{made}");
     // Whom nobody vouches for gets no key.
     let (code, _, said) = over_tcp(&key, &["service-user", "list", "--url", &url]);
-    assert!(code == 2 && said.contains("no edge answers") && !said.contains(&key), "{said}");
+    assert!(code == 2 && said.contains("cannot connect to the edge") && !said.contains(&key), "{said}");
     let plain = format!("http://localhost:{port}");
     assert_eq!(over_tcp(&key, &["service-user", "list", "--url", &plain]).0, 3);
 }

@@ -2,8 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-use forwarder::link::{StreamType, ask};
-use forwarder::mux::{Limits, Side, session};
+use agent_link::mux::{Limits, Measured, Side, session};
+use agent_link::{StreamType, ask};
 use serde_json::{Value, json};
 
 use crate::harness::{Folder, connect, echo_device, exchange, wait_until};
@@ -124,7 +124,7 @@ async fn a_flood_of_nonsense_is_told_a_few_times() {
         json!({"Version": ["3"], "Extra": {"AuthToken": "t", "HeartbeatInterval": "SECRET".repeat(1_000)}});
     for _ in 0..AGENTS {
         let tls = dial(&site.edge, site.agents, Ipv4Addr::LOCALHOST).await.expect("connected");
-        let (opener, _accepted, driver) = session(tls, Side::Client, Limits::default());
+        let (opener, _accepted, driver) = session(Measured::unknown(tls), Side::Client, Limits::default());
         tokio::spawn(driver.run());
         let refused = ask::<Value>(&opener, StreamType::Auth, &nonsense).await.expect_err("nonsense");
         assert!(!refused.to_string().contains("SECRET"), "{refused}");

@@ -94,9 +94,7 @@ fn the_edge_writes_the_proxy_header_that_an_endpoint_asks_for() {
             stream.shutdown().await.expect("ended");
             let gone = json!({"Id": id});
             let _: serde_json::Value =
-                forwarder::link::ask(&opener, forwarder::link::StreamType::Unbind, &gone)
-                    .await
-                    .expect("gone");
+                agent_link::ask(&opener, agent_link::StreamType::Unbind, &gone).await.expect("gone");
         }
     });
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use agent_link::Heartbeat;
 use forwarder::admission::raise_file_limit;
 use forwarder::agent::{Offer, Setup, Status, UpstreamServer, run};
 use forwarder::dial::Dialer;
-use forwarder::link::Heartbeat;
 use forwarder::tls::client::{TrustedCas, client_config};
 use policy_core::agent::Secret;
 use policy_core::url::HostPort;

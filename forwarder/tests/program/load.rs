@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use forwarder::mux::{Header, Kind, SHARED_WINDOW};
+use agent_link::mux::{Header, Kind, SHARED_WINDOW};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::lines::Tells;

@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
-use forwarder::link::CallError;
-use forwarder::mux::Opener;
+use agent_link::CallError;
+use agent_link::mux::Opener;
 use serde_json::json;
 
 use crate::harness::lines::Tells;

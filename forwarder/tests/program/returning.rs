@@ -1,6 +1,6 @@
 //! An agent that comes back as the SDKs do: it names the endpoint as an earlier session did.
 
-use forwarder::link::{StreamType, ask};
+use agent_link::{StreamType, ask};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 

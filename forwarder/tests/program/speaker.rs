@@ -3,8 +3,8 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use forwarder::link::{CallError, ProxyHeader, StreamType, ask, echo, read_type};
-use forwarder::mux::{Acceptor, Limits, Opener, Side, Stream, session};
+use agent_link::mux::{Acceptor, Limits, Measured, Opener, Side, Stream, session};
+use agent_link::{CallError, ProxyHeader, StreamType, ask, echo, read_type};
 use forwarder::tls::client::{TrustedCas, client_config};
 use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ pub(crate) async fn try_enter(
     token: &str,
 ) -> Result<(Opener, Acceptor), CallError> {
     let tls = dial(edge, agents, source).await.map_err(CallError::Io)?;
-    let (opener, accepted, driver) = session(tls, Side::Client, Limits::default());
+    let (opener, accepted, driver) = session(Measured::unknown(tls), Side::Client, Limits::default());
     tokio::spawn(async move {
         driver.run().await;
     });

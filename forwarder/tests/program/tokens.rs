@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 
-use forwarder::link::CallError;
+use agent_link::CallError;
 
 use crate::harness::lines::Tells;
 use crate::harness::{

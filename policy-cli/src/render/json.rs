@@ -163,6 +163,18 @@ struct Decision<'a> {
     served_sha256: Option<String>,
     effects: Vec<EffectShape<'a>>,
     assumed_online: Vec<String>,
+    /// Targets that no agent is assumed to serve by a more specific endpoint.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    assumed_unserved: Vec<String>,
+    /// Targets that several endpoints share, and the endpoint that this decision is about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pools: Vec<PoolShape<'a>>,
+    /// What other draws out of the pools give.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    other_draws: Vec<DrawShape>,
+    /// False if there are more draws than were tried.
+    #[serde(skip_serializing_if = "Clone::clone")]
+    all_drawn: bool,
     /// Of a forward: what the target's own policy says is not known here.
     #[serde(skip_serializing_if = "Option::is_none")]
     target_policy: Option<&'a str>,
@@ -172,6 +184,18 @@ struct Decision<'a> {
     /// Of a configuration: the way through its endpoints.
     #[serde(skip_serializing_if = "Option::is_none")]
     way: Option<WayShape<'a>>,
+}
+
+#[derive(Serialize)]
+struct PoolShape<'a> {
+    url: String,
+    endpoint: &'a str,
+}
+
+#[derive(Serialize)]
+struct DrawShape {
+    decision: &'static str,
+    target: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -234,6 +258,21 @@ pub(crate) fn decision(out: &mut impl Write, answer: &Answer, ip: Option<IpAddr>
         served_sha256,
         effects: answer.effects.iter().map(effect).collect(),
         assumed_online: answer.assumed_online.iter().map(ToString::to_string).collect(),
+        assumed_unserved: answer.assumed_unserved.iter().map(ToString::to_string).collect(),
+        pools: answer
+            .pools
+            .iter()
+            .map(|pool| PoolShape { url: pool.url.to_string(), endpoint: &pool.drawn })
+            .collect(),
+        other_draws: answer
+            .draws
+            .iter()
+            .map(|draw| DrawShape {
+                decision: draw.decision,
+                target: draw.target.as_ref().map(ToString::to_string),
+            })
+            .collect(),
+        all_drawn: answer.all_drawn,
         target_policy: answer.target_not_asked.then_some("not_asked"),
         falls_through: answer.falls_through,
         way: answer.way.as_ref().map(|way| WayShape {

@@ -8,7 +8,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use policy_core::diagnostic::{Diagnostic, Diagnostics, Severity, printable};
 use policy_core::source::{Source, Span};
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Pool};
 use crate::report::Report;
 
 /// Lines shown before the line of a finding.
@@ -170,6 +170,22 @@ pub(crate) fn because(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
 pub(crate) fn assumptions(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
     for url in &answer.assumed_online {
         writeln!(out, "  assuming {url} is online (change it with `--target {url}=offline`)")?;
+    }
+    for url in &answer.assumed_unserved {
+        writeln!(out, "  assuming no agent keeps an endpoint online that is more specific for {url}")?;
+    }
+    for Pool { url, drawn } in &answer.pools {
+        let drawn = printable(drawn);
+        writeln!(
+            out,
+            "  pool: several endpoints share {url}, and the edge draws one; this answer is for `{drawn}`"
+        )?;
+    }
+    for draw in &answer.draws {
+        writeln!(out, "  another draw gives: {}", draw.words())?;
+    }
+    if !answer.all_drawn {
+        writeln!(out, "  there are more draws, which were not tried")?;
     }
     if answer.target_not_asked {
         writeln!(out, "  not asked: the target's own policy, which may still refuse the connection")?;

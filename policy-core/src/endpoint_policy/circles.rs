@@ -10,6 +10,7 @@ use super::FORWARD_LOOP;
 use super::files::Usable;
 use crate::check::CheckedPolicy;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::exchange::ForwardFailure;
 use crate::model::Policy;
 use crate::resolve::UrlMap;
 use crate::source::Span;
@@ -175,7 +176,10 @@ impl Search<'_> {
         let Some(first) = on.first().copied() else { return };
         on.push(first);
         let names: Vec<_> = on.iter().take(MAX_NAMED).map(|link| format!("`{}`", link.url)).collect();
-        let message = format!("endpoints forward in a circle: {}", names.join(" to "));
+        // The words of a connection that takes the way.
+        let failure = ForwardFailure::TooManyHops;
+        let where_taken = if always { "" } else { ", if its conditions hold" };
+        let message = format!("{failure}: {} is a circle{where_taken}", names.join(" to "));
         let severity = if always { Severity::Error } else { Severity::Warning };
         findings.push(
             Diagnostic::new(&FORWARD_LOOP, first.span, message)
@@ -202,7 +206,9 @@ mod tests {
         let mut found = Diagnostics::default();
         circles.report(&mut found);
         let short = |text: &str| {
-            text.replace("endpoints forward in a circle: ", "")
+            text.replace("the chain of forwards is too long: ", "")
+                .replace(" is a circle", "")
+                .replace(", if its conditions hold", "")
                 .replace("tcp://", "")
                 .replace(".internal:1", "")
                 .replace('`', "")

@@ -153,6 +153,12 @@ impl<'r, M: Mode> Evaluation<'r, M> {
         self.at.last_address_test(self.on.code)
     }
 
+    /// True if it failed because its values and conditions take more steps than there were.
+    #[must_use]
+    pub fn is_out_of_steps(&self) -> bool {
+        self.at.is_out_of_steps()
+    }
+
     /// Steps that are left for the values and conditions of this run.
     #[must_use]
     pub const fn steps_left(&self) -> u64 {

@@ -81,6 +81,11 @@ impl<M: Mode> Continuation<M> {
         self.failed.as_deref()
     }
 
+    /// True if the run ended since its values and conditions take more steps than there were.
+    pub(crate) fn is_out_of_steps(&self) -> bool {
+        self.failed().is_some_and(|failed| failed.error.fault == CelFault::Steps)
+    }
+
     /// The target of the forward for which the run waits, of the program that runs.
     pub(crate) fn waits_for<'a>(&'a self, program: &'a Program) -> Option<&'a EndpointUrl> {
         let Progress::Waiting { effect: Effect::Forward(id), .. } = self.progress else { return None };

@@ -14,8 +14,8 @@ pub trait Mode: sealed::Sealed {
     fn sink(&mut self) -> &mut dyn Trace;
 }
 
-/// What the compiler made for the class of the client's address: decided tests are gone, conditions are tests on
-/// borrowed facts, nothing is allocated. Nobody is told.
+/// What the compiler made for the class of the client's address: decided tests are gone, and conditions are tests on
+/// borrowed facts, which allocate nothing, where the compiler could make them such. Nobody is told.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Specialised(Nobody);
 

@@ -96,7 +96,7 @@ impl<B> Driver<B> {
     where
         B: Meter<E>,
     {
-        if matches!(outcome, Outcome::Failed { .. }) && run.at.state.steps_left() == 0 {
+        if matches!(outcome, Outcome::Failed { .. }) && run.at.is_out_of_steps() {
             self.out_of_steps = true;
             let program = run.on.program;
             let blamed = self.meter.blames(program, endpoint);

@@ -42,6 +42,14 @@ pub struct Steps(u64);
 impl Steps {
     /// Steps that the policies of one connection may take together.
     pub const OF_CONNECTION: u64 = 1_000_000;
+    /// Steps of them that policies of agents may take: about 2 ms.
+    pub const OF_AGENTS: u64 = 50_000;
+
+    /// A budget of so many steps.
+    #[must_use]
+    pub const fn new(steps: u64) -> Self {
+        Self(steps)
+    }
 }
 
 impl Default for Steps {

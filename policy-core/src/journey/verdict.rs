@@ -133,7 +133,7 @@ impl<N: Endpoints, B, M: Mode> Journey<'_, N, B, M> {
                 }
                 Why::NotReached => {
                     verdict.decision = "error";
-                    verdict.reason = format!("the agent cannot be reached{detail}");
+                    verdict.reason = format!("the endpoint's server cannot be reached{detail}");
                 }
             },
         }
@@ -181,7 +181,7 @@ fn inspect<N: Endpoints, M: Mode, R>(
     let Some(Policy::Program(program)) = endpoints.policy(&visit.endpoint, visit.policy) else {
         return None;
     };
-    let facts = visit.url.as_ref().map_or(*facts, |url| facts.at_endpoint(url));
+    let facts = visit.url.as_ref().map_or(*facts, |url| facts.at_target(url));
     let inputs = Inputs::new(program, Phase::OnTcpConnect, &facts);
     let run = Evaluation::again(inputs, visit.run.take()?);
     let seen = look(&run);

@@ -10,14 +10,15 @@ use crate::outcome::{Fault, Outcome};
 use crate::phase::Phase;
 use crate::url::EndpointUrl;
 
-/// The run of a policy of an endpoint before its first instruction, if there is one; why it may not run.
+/// The run of a policy of an endpoint before its first instruction, if there is one; why it may not run. It begins with
+/// a state, of which the meter says the budget.
 #[inline]
 pub(super) fn begin<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default>(
     endpoints: &N,
     facts: &Facts<'_>,
     driver: &mut Driver<B>,
-    endpoint: &N::Endpoint,
-    policy: usize,
+    (endpoint, policy): (&N::Endpoint, usize),
+    mut state: RunState,
 ) -> (Option<Continuation<M>>, Option<Why>) {
     let program = match endpoints.policy(endpoint, policy) {
         None => return (None, None),
@@ -28,8 +29,9 @@ pub(super) fn begin<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default>(
         Ok(steps) => steps,
         Err(why) => return (None, Some(why)),
     };
+    state.set_steps_left(steps);
     let inputs = Inputs::new(program, Phase::OnTcpConnect, facts);
-    (Some(Continuation::new(inputs, RunState::with_steps(steps), M::default())), None)
+    (Some(Continuation::new(inputs, state, M::default())), None)
 }
 
 impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M> {
@@ -147,7 +149,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
         let facts = match url {
             None => self.facts,
             Some(url) => {
-                at_target = self.facts.at_endpoint(url);
+                at_target = self.facts.at_target(url);
                 &at_target
             }
         };
@@ -200,9 +202,10 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
     fn next_policy(&mut self) -> Next {
         let Visit { endpoint, url, policy, .. } = &self.top().visit;
         let (endpoint, url, policy) = (endpoint.clone(), url.clone(), policy + 1);
-        let at_target = url.as_ref().map(|url| self.facts.at_endpoint(url));
+        let at_target = url.as_ref().map(|url| self.facts.at_target(url));
         let facts = at_target.as_ref().unwrap_or(self.facts);
-        let (run, why) = begin(self.endpoints, facts, &mut self.driver, &endpoint, policy);
+        let state = self.state_for_next();
+        let (run, why) = begin(self.endpoints, facts, &mut self.driver, (&endpoint, policy), state);
         let Some(run) = run else {
             if let Some(why) = why {
                 return self.refuse_without_run(why);
@@ -319,8 +322,9 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
         }
         let Some(url) = self.target().cloned() else { return Next::Leg(self.out_of_order()) };
         self.trail.push(url.clone(), endpoint.clone());
-        let facts = self.facts.at_endpoint(&url);
-        let (run, why) = begin(self.endpoints, &facts, &mut self.driver, &endpoint, 0);
+        let facts = self.facts.at_target(&url);
+        let state = self.state_for_next();
+        let (run, why) = begin(self.endpoints, &facts, &mut self.driver, (&endpoint, 0), state);
         if let Some(why) = why {
             return self.arrived(Arrival::Refused(Box::new(Refusal { by: By::Nobody, why })));
         }
@@ -368,6 +372,11 @@ impl<N: Endpoints, B, M: Mode> Journey<'_, N, B, M> {
     /// The innermost policy that runs or waits.
     fn top(&self) -> &Frame<N::Endpoint, M> {
         self.targets.last().unwrap_or(&self.entry)
+    }
+
+    /// The state with which a policy behind the innermost one begins.
+    fn state_for_next(&self) -> RunState {
+        self.top().visit.run.as_ref().map(|run| run.state.for_target()).unwrap_or_default()
     }
 
     /// The last test of the client's address by the innermost run, if it has not been noted. Cold.

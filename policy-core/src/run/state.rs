@@ -10,8 +10,9 @@ use crate::facts::State;
 use crate::parse::PlainMap;
 use crate::url::EndpointUrl;
 
-/// What the policies of one connection or request have taken and made so far: results, variables, draws of random
-/// numbers, and the budget that is left. A host hands it from phase to phase, and to the policy of a target.
+/// What a policy has taken and made so far of one connection or request: results, variables, draws of random numbers,
+/// and the budget that is left. A host hands it from phase to phase. Of this only the budget goes on to the policy of a
+/// target ([`Self::for_target`]), or to a second policy of the same endpoint.
 ///
 /// ```
 /// use policy_core::{compile::Program, evaluate::RunState, exchange::Reply, facts::Facts, phase::Phase};
@@ -28,7 +29,7 @@ use crate::url::EndpointUrl;
 pub struct RunState {
     /// What is left for conditions and values: all of a connection share the steps.
     pub(crate) limits: EvalLimits,
-    /// Draws of random numbers so far.
+    /// Draws of random numbers so far. Each endpoint draws numbers of its own, by its URL.
     pub(crate) draws: u64,
     /// The last address test that was made at run time, and its verdict.
     pub(crate) tested: Option<(ActionId, bool)>,

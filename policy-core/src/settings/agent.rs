@@ -269,7 +269,7 @@ pub struct AgentSettings {
     pub log_format: LogFormat,
     /// Where logs go: `stdout`, `stderr`, a path; nowhere, if there is none.
     pub log: Option<Box<str>>,
-    /// Text for the API.
+    /// Metadata shown in the API.
     pub metadata: Option<Box<str>>,
     /// A proxy to connect through.
     pub proxy_url: Option<Secret>,

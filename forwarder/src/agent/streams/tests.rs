@@ -1,5 +1,6 @@
 //! An agent's end of the link over memory, in front of real servers.
 
+use agent_link::mux::{Limits, Opener, Side, session};
 use policy_core::url::HostPort;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -8,7 +9,6 @@ use tokio_rustls::TlsAcceptor;
 use super::super::UpstreamServer;
 use super::*;
 use crate::agent::network::System;
-use crate::mux::{Limits, Opener, Side, session};
 use crate::tls::AgentIdentity;
 
 /// A server that sends back what it hears, and its address.
@@ -123,7 +123,7 @@ async fn a_stop_ends_the_session_beside_streams_that_stall() {
         let mut refused = opener.open().expect("opened");
         refused.write_all(&99_u32.to_be_bytes()).await.expect("taken");
         assert!(refused.read_u8().await.is_err());
-        link::ask::<CommandReply>(&opener, StreamType::Stop, &link::Empty {}).await
+        agent_link::ask::<CommandReply>(&opener, StreamType::Stop, &agent_link::Empty {}).await
     };
     assert!(matches!(ended.await, Ok(CommandReply { error: None })));
     assert!(matches!(served.await, Ok(Some(Ended::Stopped))));
@@ -201,10 +201,10 @@ async fn a_server_without_tls_is_given_up() {
 #[tokio::test]
 async fn an_update_is_refused_with_the_reason_and_a_restart_ends_the_session() {
     let (opener, _, served) = agent(echo().await);
-    let update = link::ask::<CommandReply>(&opener, StreamType::Update, &link::Empty {}).await;
+    let update = agent_link::ask::<CommandReply>(&opener, StreamType::Update, &agent_link::Empty {}).await;
     let error = update.expect_err("it cannot").to_string();
     assert_eq!(error, "this agent does not update itself: install another version");
-    let restart = link::ask::<CommandReply>(&opener, StreamType::Restart, &link::Empty {}).await;
+    let restart = agent_link::ask::<CommandReply>(&opener, StreamType::Restart, &agent_link::Empty {}).await;
     assert!(matches!(restart, Ok(CommandReply { error: None })));
     assert!(matches!(served.await, Ok(Some(Ended::Restart))));
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent_link::mux::Opener;
+use agent_link::{Bind, BindReply, BindReplyExtra, Hidden, Refusal, TcpOptions};
 use jiff::Timestamp;
 use policy_core::edge::PoliciesForward;
 use policy_core::options::EndpointTraits;
@@ -19,9 +21,7 @@ use crate::edge::shares::Holder;
 use crate::edge::{Shared, listener};
 use crate::events::{EndpointRefused, endpoint_refused};
 use crate::identity::Principal;
-use crate::link::{Bind, BindReply, BindReplyExtra, Hidden, Refusal, TcpOptions};
 use crate::log::{Line, Repeats};
-use crate::mux::Opener;
 use crate::online::{Online, Owner, Taken};
 use crate::proxy_protocol::ProxyProtocol;
 use crate::random::Random;
@@ -144,7 +144,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     };
     let wanted = Wanted::read(&options.addr, &request.extra.bindings)?;
     let acl = bound.agents.identity.acl(bound.principal.credential, Timestamp::now());
-    let Some(acl) = acl else { return Err(Refusal::new(107, "the credential is gone")) };
+    let Some(acl) = acl else { return Err(Refusal::new(107, "the authtoken was deleted")) };
     let traits = EndpointTraits::of_scheme(Scheme::Tcp).bound(wanted.binding);
     let credential = bound.principal.credential;
     let share = bound.agents.shares.of(credential, Instant::now().into_std());

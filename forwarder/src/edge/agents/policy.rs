@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use agent_link::{IpRestriction, Refusal, TcpOptions};
 use policy_core::check::{CheckOptions, load_policy};
 use policy_core::compile::{CompileOptions, Program, compile};
 use policy_core::diagnostic::{Diagnostics, Severity, printable};
@@ -12,7 +13,6 @@ use policy_core::source::Source;
 use serde_json::{Value, json};
 
 use super::{Agents, PolicyLimits};
-use crate::link::{IpRestriction, Refusal, TcpOptions};
 use crate::online::Owner;
 use crate::policy_shares::{PolicyShare, Reserved};
 

@@ -5,6 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use agent_link::mux::{
+    Acceptor, ErrorCode, Lent, Limits, Measured, Opener, Side, Stream, Transport, session,
+};
+use agent_link::{
+    Auth, AuthReply, AuthReplyExtra, Bind, Empty, Heartbeat, Hidden, Refusal, ReturnTime, StreamType, Unbind,
+};
 use jiff::Timestamp;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -21,12 +27,7 @@ use super::{AgentSettings, Agents, Slot, bind, ids};
 use crate::edge::Shared;
 use crate::events::{agent_refused, agent_session_start, agent_session_stop};
 use crate::identity::{CredentialId, Principal};
-use crate::link::{
-    self, Auth, AuthReply, AuthReplyExtra, Bind, Empty, Heartbeat, Hidden, Refusal, ReturnTime, StreamType,
-    Unbind,
-};
-use crate::mux::{Acceptor, ErrorCode, Lent, Limits, Opener, Side, Stream, Transport, session};
-use crate::tune;
+use crate::{said, tune};
 
 /// Streams that an agent may have open itself: calls and heartbeats.
 const OWN_STREAMS: usize = 128;
@@ -77,7 +78,8 @@ pub(super) async fn serve(
         Err(_) => return agents.tell(peer, "it took too long"),
     };
     unknown.reach(Stage::Secured);
-    speak(shared, agents, &settings, tls, peer, unknown).await;
+    let connection = Measured::new(tls, |tls| tune::sent(tls.get_ref().0));
+    speak(shared, agents, &settings, connection, peer, unknown).await;
 }
 
 /// TLS, once it is this source's turn.
@@ -136,7 +138,7 @@ pub(super) async fn speak(
         Ok(Some(Err(mut refused))) => {
             // Who is refused is told, and gone soon.
             tell_refused(shared, peer, &refused.why);
-            let _ = link::answer(&mut refused.stream, &refused.why.refusal).await;
+            let _ = agent_link::answer(&mut refused.stream, &refused.why.refusal).await;
             drop(refused.stream);
             opener.close_in_order("authentication failed");
             let _ = timeout(GOODBYE, opener.closed()).await;
@@ -193,10 +195,10 @@ async fn authenticate(
 ) -> Option<Result<Entered, Refused>> {
     loop {
         let mut stream = accepted.accept().await?;
-        match link::read_type(&mut stream).await {
+        match agent_link::read_type(&mut stream).await {
             Ok(StreamType::Auth) => {
                 unknown.reach(Stage::Authenticating);
-                let auth: Auth = match link::read_call_within(&mut stream, AUTH_BYTES).await {
+                let auth: Auth = match agent_link::read_call_within(&mut stream, AUTH_BYTES).await {
                     Ok(auth) => auth,
                     Err(error) => {
                         let why = refused(agents, peer, "", Refusal::new(100, error));
@@ -208,7 +210,7 @@ async fn authenticate(
                     Err(why) => Err(Refused { stream, why }),
                 });
             }
-            Ok(StreamType::Heartbeat) => drop(tasks.spawn(link::echo(stream))),
+            Ok(StreamType::Heartbeat) => drop(tasks.spawn(agent_link::echo(stream))),
             // Nothing else is heard before.
             Ok(_) | Err(_) => stream.reset(ErrorCode::Refused),
         }
@@ -325,7 +327,7 @@ async fn run(
             reconnect_within_ms: Some(ReturnTime::of_agents(agents.sessions.len()).as_ms()),
         },
     };
-    if link::answer(&mut stream, &reply).await.is_err() {
+    if agent_link::answer(&mut stream, &reply).await.is_err() {
         drop(place);
         let _ = timeout(GOODBYE, opener.closed()).await;
         return;
@@ -335,7 +337,7 @@ async fn run(
     report(shared, agent_session_start(&info));
     let beating = opener.clone();
     tasks.spawn(async move {
-        let error = link::beat(&beating, heartbeat, |_| {}).await;
+        let error = agent_link::beat(&beating, heartbeat, |_| {}).await;
         beating.close(ErrorCode::WriteTimeout, &error.to_string());
     });
 
@@ -351,7 +353,7 @@ async fn run(
     // A farewell may still be on its way.
     let _ = timeout(GOODBYE, opener.closed()).await;
     let end = opener.why_closed().unwrap_or(ErrorCode::None.into());
-    let why = end.told("its agent");
+    let why = said::end("its agent", &end);
     tracing::info!(session = &*id, %peer, why, "agent disconnected");
     let error = Some(why).filter(|_| !end.is_in_order());
     report(shared, agent_session_stop(&info, Timestamp::now(), error.as_deref()));
@@ -389,11 +391,11 @@ async fn serve_calls(
         let kind = tokio::select! {
             biased;
             () = stop.cancelled() => return Stopped::ByEdge,
-            kind = timeout(CALL_TIME, link::read_type(&mut stream)) => kind,
+            kind = timeout(CALL_TIME, agent_link::read_type(&mut stream)) => kind,
         };
         let kind = match kind {
             Ok(Ok(StreamType::Heartbeat)) => {
-                tasks.spawn(link::echo(stream));
+                tasks.spawn(agent_link::echo(stream));
                 continue;
             }
             Ok(Ok(kind)) => kind,
@@ -416,32 +418,32 @@ async fn serve_calls(
 /// One call. Who does not listen for the answer misses it.
 async fn call(kind: StreamType, stream: &mut Stream, bound: &mut Bound<'_>) {
     let _ = match kind {
-        StreamType::Bind => match link::read_call::<Bind>(stream).await {
+        StreamType::Bind => match agent_link::read_call::<Bind>(stream).await {
             Ok(request) => {
                 let address =
                     request.opts.get("Addr").and_then(serde_json::Value::as_str).unwrap_or_default();
                 let address = address.to_owned();
                 match bind::bind(bound, request).await {
-                    Ok(reply) => link::answer(stream, &reply).await,
+                    Ok(reply) => agent_link::answer(stream, &reply).await,
                     Err(refusal) => {
                         bound.tell_refused(&address, &refusal);
-                        link::answer(stream, &refusal).await
+                        agent_link::answer(stream, &refusal).await
                     }
                 }
             }
-            Err(error) => link::answer(stream, &Refusal::new(301, error)).await,
+            Err(error) => agent_link::answer(stream, &Refusal::new(301, error)).await,
         },
-        StreamType::Unbind => match link::read_call::<Unbind>(stream).await {
+        StreamType::Unbind => match agent_link::read_call::<Unbind>(stream).await {
             Ok(request) => {
                 bound.unbind(&request.id);
-                link::answer(stream, &Empty {}).await
+                agent_link::answer(stream, &Empty {}).await
             }
-            Err(error) => link::answer(stream, &Refusal::new(301, error)).await,
+            Err(error) => agent_link::answer(stream, &Refusal::new(301, error)).await,
         },
         StreamType::BindLabeled => {
             let refusal =
                 Refusal::new(399, "labels are not supported: bind a URL such as tcp://device.internal:22");
-            link::answer(stream, &refusal).await
+            agent_link::answer(stream, &refusal).await
         }
         _ => {
             stream.reset(ErrorCode::Refused);

@@ -1,11 +1,11 @@
 //! The table of sessions.
 
+use agent_link::mux::{ErrorCode, Opener};
 use subtle::ConstantTimeEq;
 
 use super::SessionInfo;
 use crate::edge::places::{Place, Places};
 use crate::identity::CredentialId;
-use crate::mux::{ErrorCode, Opener};
 
 /// A session in the table.
 #[derive(Clone, Debug)]
@@ -74,10 +74,10 @@ impl Sessions {
 mod tests {
     use std::net::SocketAddr;
 
+    use agent_link::mux::{Limits, Side, session};
     use jiff::Timestamp;
 
     use super::*;
-    use crate::mux::{Limits, Side, session};
 
     fn entry(id: &str, cookie: &str) -> Entry {
         let (opener, _, _) = session(tokio::io::duplex(1).0, Side::Server, Limits::default());

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent_link::mux::ErrorCode;
+use agent_link::{CommandReply, Empty, StreamType};
 use policy_core::url::EndpointUrl;
 use serde_json::json;
 use tokio::runtime::Handle;
@@ -11,8 +13,6 @@ use tokio::time::timeout;
 use super::Agents;
 use crate::admin::{Asked, EndpointView, Ref, SessionView, Sessions, Wish};
 use crate::edge::Shared;
-use crate::link::{self, CommandReply, Empty, StreamType};
-use crate::mux::ErrorCode;
 
 /// How long an agent may take to stop by itself.
 const STOP_TIME: Duration = Duration::from_secs(5);
@@ -56,7 +56,7 @@ impl Sessions for View {
         let Some((info, opener)) = found else { return false };
         self.runtime.spawn(async move {
             if info.stop_unsupported.is_none() {
-                let asked = link::ask::<CommandReply>(&opener, StreamType::Stop, &Empty {});
+                let asked = agent_link::ask::<CommandReply>(&opener, StreamType::Stop, &Empty {});
                 if matches!(timeout(STOP_TIME, asked).await, Ok(Ok(CommandReply { error: None }))) {
                     // It says goodbye itself.
                     let _ = timeout(STOP_TIME, opener.closed()).await;
@@ -81,7 +81,7 @@ impl Sessions for View {
             return Asked::Unsupported(why.into());
         }
         self.runtime.spawn(async move {
-            let asked = timeout(STOP_TIME, link::ask::<CommandReply>(&opener, kind, &request)).await;
+            let asked = timeout(STOP_TIME, agent_link::ask::<CommandReply>(&opener, kind, &request)).await;
             if !matches!(asked, Ok(Ok(CommandReply { error: None }))) {
                 tracing::warn!(session = &*info.id, ?kind, "the agent does not do what it was asked for");
             }

@@ -1,5 +1,6 @@
 //! An endpoint of a configuration: the connection goes its whole way, through the policies of targets.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::path::Path;
 use std::rc::Rc;
@@ -12,6 +13,7 @@ use policy_core::diagnostic::{Diagnostics, did_you_mean, printable};
 use policy_core::edge::{EdgeFiles, load_edge_files};
 use policy_core::endpoint_policy::PolicySource;
 use policy_core::evaluate::{AsWritten, Recording};
+use policy_core::facts::Facts;
 use policy_core::journey::{Endpoints, Journey, Leg, Policy, Serving, Steps, Verdict};
 use policy_core::lint::{DocumentKind, kind_of};
 use policy_core::resolve::UrlMap;
@@ -20,25 +22,31 @@ use policy_core::url::{Binding, EndpointUrl};
 
 use super::single::disagree;
 use super::{Known, missing, said_online};
-use crate::answer::{Answer, Performed, Run, Way, digests, performed, place, words};
+use crate::answer::{Answer, Draw, Performed, Pool, Run, Way, digests, performed, place, words};
 use crate::cli::{Eval, Expectation, Target};
 use crate::exit::Failure;
 use crate::files::{Given, folder_of, read_named};
 use crate::render::text::findings_of;
 use crate::{lists, render};
 
-/// Forwards that an agent's connections may take; those of an edge are in its configuration.
+/// Forwards that a connection may take at an edge that does not say otherwise.
 const MAX_HOPS: u32 = 16;
+/// Draws out of pools that are tried: what all of them give is said together.
+const MAX_DRAWS: usize = 64;
 
 /// The endpoints of a configuration, and the one where the connection comes in.
 pub(super) struct Network {
     nodes: Vec<Node>,
     entry: usize,
+    /// The URL at which the connection comes in, if it is one of many that the endpoint serves.
+    at: Option<EndpointUrl>,
     /// The internal ones by URL; several share one.
     by_url: UrlMap<Vec<usize>>,
     /// True if targets that the configuration does not have may be kept online by agents.
     has_others: bool,
     max_hops: u32,
+    /// Steps that the policies of a connection may take.
+    steps: Steps,
 }
 
 /// One endpoint.
@@ -77,20 +85,26 @@ pub(super) fn load(given: &Given, args: &Eval) -> Result<Option<Network>, Failur
         let message = "--has-upstream is for a policy; a configuration says which endpoints have one";
         return Err(Failure::Usage(message.to_owned()));
     }
-    let (nodes, has_others, max_hops) = nodes;
-    let entry = entry(&nodes, args, &given.source)?;
+    let Parts { nodes, has_others, max_hops, steps } = nodes;
+    let (entry, at) = entry(&nodes, args, &given.source)?;
     let mut by_url = UrlMap::default();
     for (at, node) in nodes.iter().enumerate().filter(|(_, node)| node.serves()) {
         if let Some(url) = &node.url {
             by_url.get_or_insert_with(url, Vec::new).push(at);
         }
     }
-    let network = Network { nodes, entry, by_url, has_others, max_hops };
+    let network = Network { nodes, entry, at, by_url, has_others, max_hops, steps };
     network.check_names(args)?;
     Ok(Some(network))
 }
 
-type Nodes = (Vec<Node>, bool, u32);
+/// What a configuration says.
+struct Parts {
+    nodes: Vec<Node>,
+    has_others: bool,
+    max_hops: u32,
+    steps: Steps,
+}
 
 /// Says what is wrong with a configuration that cannot be used.
 fn unusable(given: &Given, found: Diagnostics, policies: &[(Source, Diagnostics)]) -> Failure {
@@ -103,7 +117,7 @@ fn unusable(given: &Given, found: Diagnostics, policies: &[(Source, Diagnostics)
     Failure::Usage(format!("`{}` is not a usable configuration", source.name()))
 }
 
-fn edge(given: &Given, path: &Path) -> Result<Nodes, Failure> {
+fn edge(given: &Given, path: &Path) -> Result<Parts, Failure> {
     let folder = folder_of(path);
     let mut named = |name: &str| read_named(folder, name);
     let mut list = |file: &str, name: &str, feed: &mut dyn FnMut(&[u8])| {
@@ -129,10 +143,15 @@ fn edge(given: &Given, path: &Path) -> Result<Nodes, Failure> {
         policy: program.map(Ok),
         upstream: Some(endpoint.upstream.value.to_string()),
     });
-    Ok((public.chain(internal).collect(), config.agents.is_some(), config.limits.max_hops))
+    Ok(Parts {
+        nodes: public.chain(internal).collect(),
+        has_others: config.agents.is_some(),
+        max_hops: config.limits.max_hops,
+        steps: Steps::default(),
+    })
 }
 
-fn agent(given: &Given, path: &Path) -> Result<Nodes, Failure> {
+fn agent(given: &Given, path: &Path) -> Result<Parts, Failure> {
     let folder = folder_of(path);
     let AgentFiles { usable, files, findings, policies, .. } =
         load_agent_files(&given.source, &CheckOptions::default(), &mut |name| read_named(folder, name));
@@ -165,7 +184,8 @@ fn agent(given: &Given, path: &Path) -> Result<Nodes, Failure> {
             upstream: Some(tunnel.upstream.value.to_string()),
         });
     }
-    Ok((nodes, true, MAX_HOPS))
+    // What an edge lets the policies of agents take.
+    Ok(Parts { nodes, has_others: true, max_hops: MAX_HOPS, steps: Steps::new(Steps::OF_AGENTS) })
 }
 
 /// Compiles a policy of an agent. One that does not run here refuses, and says why.
@@ -176,8 +196,9 @@ fn program(policy: &CheckedPolicy) -> Result<Arc<Program>, String> {
     })
 }
 
-/// The endpoint that the call names: a name of the file first, else a URL; without one the only one there is.
-fn entry(nodes: &[Node], args: &Eval, source: &Source) -> Result<usize, Failure> {
+/// The endpoint that the call names: a name of the file first, else a URL, which is told then; without one the only one
+/// there is.
+fn entry(nodes: &[Node], args: &Eval, source: &Source) -> Result<(usize, Option<EndpointUrl>), Failure> {
     let names = || {
         let names: Vec<_> = nodes.iter().map(|node| format!("`{}`", printable(&node.name))).collect();
         names.join(", ")
@@ -185,7 +206,7 @@ fn entry(nodes: &[Node], args: &Eval, source: &Source) -> Result<usize, Failure>
     let Some(wanted) = &args.endpoint else {
         let mut public = nodes.iter().enumerate().filter(|(_, node)| !node.is_internal || nodes.len() == 1);
         return match (public.next(), public.next()) {
-            (Some((at, _)), None) => Ok(at),
+            (Some((at, _)), None) => Ok((at, None)),
             (first, _) => {
                 let number = if first.is_some() { "several endpoints" } else { "no public endpoint" };
                 Err(Failure::Usage(format!(
@@ -197,14 +218,15 @@ fn entry(nodes: &[Node], args: &Eval, source: &Source) -> Result<usize, Failure>
         };
     };
     let url = EndpointUrl::parse(wanted).ok();
-    let by_name = nodes.iter().position(|node| node.name == *wanted);
+    let by_name = nodes.iter().position(|node| node.name == *wanted).map(|at| (at, None));
     let by_url = || {
         let url = url.as_ref()?;
         let covers =
             |node: &Node| node.url.as_ref().filter(|own| own.covers(url)).map(EndpointUrl::specificity);
         let covering = nodes.iter().enumerate().filter_map(|(at, node)| Some((covers(node)?, at)));
         // Of equals the first.
-        covering.rev().max_by_key(|(specificity, _)| *specificity).map(|(_, at)| at)
+        let (_, at) = covering.rev().max_by_key(|(specificity, _)| *specificity)?;
+        Some((at, Some(url.clone())))
     };
     by_name.or_else(by_url).ok_or_else(|| {
         let near = did_you_mean(wanted, nodes.iter().map(|node| &*node.name));
@@ -225,10 +247,36 @@ impl Node {
     }
 }
 
-/// The endpoints as a connection finds them.
+/// The endpoints as a connection finds them, with what is drawn out of pools.
 struct Map<'n> {
     network: &'n Network,
     targets: &'n [Target],
+    /// What is drawn, by place in the pool; the first where nothing is said.
+    script: Vec<usize>,
+    drawn: RefCell<Vec<Drawn>>,
+}
+
+/// A draw out of endpoints that share a URL.
+#[derive(Clone, Copy)]
+struct Drawn {
+    place: Place,
+    at: usize,
+    of: usize,
+}
+
+impl<'n> Map<'n> {
+    fn new(network: &'n Network, targets: &'n [Target], script: Vec<usize>) -> Self {
+        Self { network, targets, script, drawn: RefCell::default() }
+    }
+
+    /// The draws after these, in the order of an odometer; `None` after the last.
+    fn next_script(&self) -> Option<Vec<usize>> {
+        let drawn = self.drawn.borrow();
+        let last = drawn.iter().rposition(|draw| draw.at + 1 < draw.of)?;
+        let mut script: Vec<_> = drawn.iter().take(last + 1).map(|draw| draw.at).collect();
+        script.last_mut().into_iter().for_each(|at| *at += 1);
+        Some(script)
+    }
 }
 
 impl Endpoints for Map<'_> {
@@ -245,6 +293,14 @@ impl Endpoints for Map<'_> {
             None if said == Some(true) || self.network.has_others => Serving::One(Place::Other),
             None => Serving::Nobody,
         }
+    }
+
+    fn choose(&self, pool: &mut Vec<Place>) -> Option<Place> {
+        let mut drawn = self.drawn.borrow_mut();
+        let (at, of) = (self.script.get(drawn.len()).copied().unwrap_or(0), pool.len());
+        let place = (at < of).then(|| pool.remove(at))?;
+        drawn.push(Drawn { place, at, of });
+        Some(place)
     }
 
     fn policy<'e>(&'e self, endpoint: &'e Place, at: usize) -> Option<Policy<'e>> {
@@ -282,6 +338,43 @@ macro_rules! travel {
 }
 
 impl Network {
+    /// Decides as an edge would, with the draws of a map; the target that got the connection, if one did.
+    fn decide(&self, facts: &Facts<'_>, map: &Map<'_>) -> (Verdict, Option<EndpointUrl>) {
+        let mut journey = Journey::new(map, facts, self.steps, Place::Node(self.entry));
+        let verdict: Verdict = travel!(journey);
+        let last = journey.trail().iter().last().map(|(url, _)| url.clone());
+        let target = last.filter(|_| verdict.decision == "forward");
+        (verdict, target)
+    }
+
+    /// What other draws out of the pools give than the first, each once, and whether all were tried.
+    fn other_draws(
+        &self,
+        facts: &Facts<'_>,
+        first: &Map<'_>,
+        told: (&'static str, Option<&EndpointUrl>),
+    ) -> (Vec<Draw>, bool) {
+        let mut out: Vec<Draw> = Vec::new();
+        let mut script = first.next_script();
+        for _ in 1..MAX_DRAWS {
+            let Some(next) = script.take() else { return (out, true) };
+            let map = Map::new(self, first.targets, next);
+            let (verdict, target) = self.decide(facts, &map);
+            let draw = Draw { decision: verdict.decision, target };
+            if (draw.decision, draw.target.as_ref()) != told && !out.contains(&draw) {
+                out.push(draw);
+            }
+            script = map.next_script();
+        }
+        (out, script.is_none())
+    }
+
+    /// True if an agent may serve a more specific endpoint than the one of the configuration that took a target.
+    fn may_be_taken(&self, target: &EndpointUrl, place: Place) -> bool {
+        let own = self.node(place).and_then(|node| node.url.as_ref());
+        self.has_others && own.is_some_and(|own| own != target)
+    }
+
     fn node(&self, place: Place) -> Option<&Node> {
         match place {
             Place::Node(at) => self.nodes.get(at),
@@ -307,19 +400,16 @@ impl Network {
 
     /// Evaluates one address. A fact that nobody gave makes the call incomplete.
     pub(super) fn ask(&self, ip: IpAddr, known: &Known, args: &Eval) -> Result<Answer, Failure> {
-        let map = Map { network: self, targets: &args.target };
+        let map = Map::new(self, &args.target, Vec::new());
         let entry = Place::Node(self.entry);
-        let given = args.endpoint.as_deref().and_then(|text| EndpointUrl::parse(text).ok());
-        let url = given.as_ref().or_else(|| self.node(entry).and_then(|node| node.url.as_ref()));
+        let url = self.at.as_ref().or_else(|| self.node(entry).and_then(|node| node.url.as_ref()));
         let facts = known.facts(ip, url);
         // The code that an edge runs decides; the code as written says why.
-        let mut compiled = Journey::new(&map, &facts, Steps::default(), entry);
-        let decided: Verdict = travel!(compiled);
-        let mut written =
-            Journey::<_, _, AsWritten<Recording>>::traced(&map, &facts, Steps::default(), entry);
+        let mut written = Journey::<_, _, AsWritten<Recording>>::traced(&map, &facts, self.steps, entry);
         let verdict: Verdict = travel!(written);
+        let (decided, _) = self.decide(&facts, &Map::new(self, &args.target, Vec::new()));
         if decided != verdict {
-            return Err(disagree(decided.decision, verdict.decision));
+            return Err(disagree(decided.decision, verdict.decision, written.is_out_of_steps()));
         }
         let last = written.trail().iter().last().map_or(entry, |(_, place)| *place);
         // What this version does not run is no answer about the connection.
@@ -329,7 +419,7 @@ impl Network {
             return Err(Failure::Usage(format!("the endpoint `{}`: {why}", printable(&node.name))));
         }
         // A URL may be one of many that an endpoint serves.
-        let name = match &given {
+        let name = match &self.at {
             Some(url) => url.to_string(),
             None => self.node(entry).map(|node| node.name.clone()).unwrap_or_default(),
         };
@@ -353,6 +443,17 @@ impl Network {
         let others = trail
             .iter()
             .filter(|(url, place)| *place == Place::Other && said_online(url, &args.target).is_none());
+        let assumed_online = others.map(|(url, _)| url.clone()).collect();
+        let open = trail.iter().filter(|(url, place)| self.may_be_taken(url, *place));
+        let assumed_unserved = open.map(|(url, _)| url.clone()).collect();
+        let is_pool =
+            |place: &Place| map.drawn.borrow().iter().any(|draw| draw.place == *place && draw.of > 1);
+        let pools = trail.iter().filter(|(_, place)| is_pool(place)).map(|(url, place)| Pool {
+            url: url.clone(),
+            drawn: self.node(*place).map(|node| node.name.clone()).unwrap_or_default(),
+        });
+        let pools = pools.collect();
+        let (draws, all_tried) = self.other_draws(&facts, &map, (verdict.decision, target.as_ref()));
         Ok(Answer {
             decision: verdict.decision,
             outcome: words(verdict.decision, target.as_ref(), upstream.as_deref()),
@@ -367,7 +468,11 @@ impl Network {
             listed_at: None,
             digests: seen.digests,
             effects: seen.effects,
-            assumed_online: others.map(|(url, _)| url.clone()).collect(),
+            assumed_online,
+            assumed_unserved,
+            pools,
+            draws,
+            all_drawn: all_tried,
             way: Some(Way {
                 decided_at: seen.decided_at,
                 endpoint: name,

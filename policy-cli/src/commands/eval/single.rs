@@ -8,6 +8,7 @@ use policy_core::compile::{CompileOptions, Program, compile};
 use policy_core::evaluate::{Evaluation, Mode, Record, Recording};
 use policy_core::exchange::{Effect, ForwardFailure, Reply};
 use policy_core::ip_policies::ListedAt;
+use policy_core::journey::Steps;
 use policy_core::lint::{DocumentKind, kind_of};
 use policy_core::outcome::Outcome;
 use policy_core::url::{EndpointUrl, Scheme};
@@ -95,7 +96,7 @@ impl Policy {
         let mut run = program.on_tcp_connect_traced(&facts, Recording::default());
         let outcome = run.run(|effect, run| reply(effect, run, targets));
         if decided != outcome {
-            return Err(disagree(decided.name(), outcome.name()));
+            return Err(disagree(decided.name(), outcome.name(), run.is_out_of_steps()));
         }
         if let Some(message) = missing::message(&run) {
             return Err(Failure::Usage(message));
@@ -143,17 +144,31 @@ impl Policy {
             digests: Some(digests(program)),
             effects: performed(run),
             assumed_online: assumed_online(run, &args.target),
+            assumed_unserved: Vec::new(),
+            pools: Vec::new(),
+            draws: Vec::new(),
+            all_drawn: true,
             way: None,
             steps,
         }
     }
 }
 
-/// The two forms of a program decide differently: a fault of ours.
-pub(super) fn disagree(compiled: &str, written: &str) -> Failure {
-    Failure::Internal(format!(
-        "compiled code gives {compiled}, the policy as written {written}: please report this policy"
-    ))
+/// The two forms of a program decide differently: a fault of ours, unless the policy as written, which leaves out
+/// nothing, has used up its steps.
+pub(super) fn disagree(compiled: &str, written: &str, out_of_steps: bool) -> Failure {
+    Failure::Internal(match out_of_steps {
+        true => format!(
+            "an edge decides {compiled}; why cannot be shown, since the policy as written takes more than {} steps \
+             (an edge leaves out conditions that no longer matter)",
+            Steps::OF_CONNECTION
+        ),
+        false => {
+            format!(
+                "compiled code gives {compiled}, the policy as written {written}: please report this policy"
+            )
+        }
+    })
 }
 
 fn reply<M: Mode>(effect: Effect, run: &Evaluation<'_, M>, targets: &[Target]) -> Reply {

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use agent_link::mux::Measured;
+use agent_link::{Heartbeat, ProxyHeader};
 use jiff::Timestamp;
 use policy_core::agent::Secret;
 use policy_core::facts::Facts;
@@ -32,7 +34,6 @@ use crate::edge::registry::Made;
 use crate::events::EventWriter;
 use crate::generation::{Generation, load};
 use crate::identity::{Change, CredentialId, Identity, NewCredential, Records, Store, StoreError};
-use crate::link::{Heartbeat, ProxyHeader};
 use crate::random::Random;
 use crate::random::tests::seeded;
 use crate::relay::Carrier;
@@ -189,7 +190,7 @@ impl Site {
             let (shared, agents) = (Arc::clone(&shared), Arc::clone(&agents));
             let settings = agents.settings.load_full().expect("agents are served");
             Arc::clone(&shared).agent_tasks.spawn(async move {
-                session::speak(&shared, &agents, &settings, stream, peer, unknown).await;
+                session::speak(&shared, &agents, &settings, Measured::unknown(stream), peer, unknown).await;
             });
         }
     }
@@ -297,12 +298,13 @@ fn setup(agent: usize, token: &str) -> Setup {
 struct Simulated(Arc<Site>);
 
 impl Network for Simulated {
-    type Edge = TcpStream;
+    type Edge = Measured<TcpStream>;
     type Upstream = Pipe;
 
-    async fn edge(&self, _: &Setup) -> io::Result<TcpStream> {
+    async fn edge(&self, _: &Setup) -> io::Result<Self::Edge> {
         let late = |_| io::Error::from(io::ErrorKind::TimedOut);
-        timeout(CONNECT, TcpStream::connect(("edge", PORT))).await.map_err(late)?
+        let connected = timeout(CONNECT, TcpStream::connect(("edge", PORT))).await.map_err(late)?;
+        connected.map(Measured::unknown)
     }
 
     async fn upstream(&self, _: &Dialer, _: &Offer, _: &ProxyHeader) -> io::Result<Pipe> {
@@ -447,5 +449,3 @@ async fn talk(
     let end = timeout(CUT, read.read_to_end(&mut rest)).await?;
     Ok(end.map(|_| rest.is_empty()))
 }
-
-impl crate::mux::Transport for TcpStream {}

@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use policy_core::diagnostic::steers;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -20,8 +19,6 @@ use super::{End, ErrorCode, Limits, Side, Stream, Transport};
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 32 << 10;
-/// Characters of the other side's farewell that are kept.
-const MAX_MESSAGE: usize = 300;
 /// How long a farewell may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -127,19 +124,13 @@ impl Opener {
 
     /// When a byte of the other side last came.
     #[must_use]
-    pub fn last_heard(&self) -> Instant {
+    pub(crate) fn last_heard(&self) -> Instant {
         self.shared.state().heard()
     }
 
     /// The way to the other side and back took so long: windows may grow to what fits on it.
-    pub fn told_round_trip(&self, time: Duration) {
+    pub(crate) fn told_round_trip(&self, time: Duration) {
         self.shared.state().on_round_trip(time);
-    }
-
-    /// True if the session has ended.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.shared.ended.is_cancelled()
     }
 }
 
@@ -306,7 +297,7 @@ fn goodbye(bytes: &[u8]) -> End {
     End {
         by_peer: true,
         code: code.map_or(ErrorCode::Protocol, |code| ErrorCode::of(u32::from_be_bytes(*code))),
-        message: message.chars().filter(|c| !steers(*c)).take(MAX_MESSAGE).collect(),
+        message: message.into(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Any bytes as a call: however they are cut, the object ends at the same place, and it is the one that serde reads.
 #![no_main]
 
-use forwarder::link::{Auth, AuthReply, Bind, JsonEnd, TcpOptions, read_call};
+use agent_link::{Auth, AuthReply, Bind, JsonEnd, TcpOptions, read_call};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
 use tokio::io::AsyncReadExt;

@@ -11,12 +11,12 @@
 //! | bytes that wait for a reader | the stream's window; a frame that exceeds it is refused at its header |
 //! | the same beyond all windows | what [`Opener::lend`] says |
 //! | the same in all, before the other side is known | [`Limits::held`] |
-//! | bytes that wait to be sent | [`OUTBOX_BYTES`] a stream; streams take turns, [`QUANTUM_BYTES`] each, small frames first |
+//! | bytes that wait to be sent | 64 KiB a stream; streams take turns, 8 KiB each, small frames first |
 //! | bytes on the way | what arrives in a round trip, and half as many more; somewhat more on short and slow ways, and for small frames (`pace`) |
 //! | how long they wait for a reader | [`Limits::stall_timeout`], also for a stream that was dropped meanwhile |
 //! | streams of the other side | [`Limits::streams`], of them [`Limits::unaccepted`] not yet accepted |
 //! | how often the other side opens one | [`Limits::opens_per_second`] |
-//! | answers to frames for streams that are gone | [`MOST_RESETS`] |
+//! | answers to frames for streams that are gone | 4,096 that wait to be sent; then the session ends |
 //!
 //! Reading never waits for writing, so two ends that both write as fast as they can do not wait for each other.
 //!
@@ -38,7 +38,7 @@ use std::time::Duration;
 pub use frame::{FrameError, Header, Kind};
 pub use session::{Acceptor, Driver, Opener, session};
 pub use stream::Stream;
-pub use transport::{Sent, Transport};
+pub use transport::{Measured, Sent, Transport};
 pub use window::Lent;
 
 /// How a session ended.
@@ -46,9 +46,9 @@ pub use window::Lent;
 pub struct End {
     /// The code.
     pub code: ErrorCode,
-    /// What whoever ended it said of it; may be empty.
+    /// What whoever ended it said of it; may be empty. The other side may say anything, in at most 4 KiB.
     pub message: Box<str>,
-    /// True if that was the other side, which may say anything.
+    /// True if that was the other side.
     pub by_peer: bool,
 }
 
@@ -57,29 +57,18 @@ impl End {
     pub(crate) fn here(code: ErrorCode, message: &str) -> Self {
         Self { code, message: message.into(), by_peer: false }
     }
-}
-
-impl From<ErrorCode> for End {
-    fn from(code: ErrorCode) -> Self {
-        Self { code, message: Box::default(), by_peer: false }
-    }
-}
-
-impl End {
-    /// The same for people, who know the other side by a name.
-    #[must_use]
-    pub fn told(&self, peer: &str) -> String {
-        match (self.by_peer, &*self.message) {
-            (false, _) => self.to_string(),
-            (true, "") => format!("{peer} said goodbye: {}", self.code),
-            (true, message) => format!("{peer} said goodbye: {message}"),
-        }
-    }
 
     /// True if nothing went wrong.
     #[must_use]
     pub const fn is_in_order(&self) -> bool {
         matches!(self.code, ErrorCode::None | ErrorCode::SessionClosed)
+    }
+}
+
+/// This side ends it and has no more to say.
+impl From<ErrorCode> for End {
+    fn from(code: ErrorCode) -> Self {
+        Self::here(code, "")
     }
 }
 
@@ -95,15 +84,15 @@ pub const WINDOW_BYTES: u32 = 256 << 10;
 /// Bytes beyond all windows that an end of ours holds for a session.
 pub const SHARED_WINDOW: u32 = 16 << 20;
 /// Bytes of one stream that wait to be sent.
-pub const OUTBOX_BYTES: usize = 64 << 10;
+const OUTBOX_BYTES: usize = 64 << 10;
 /// Bytes of one stream that are sent before another has its turn.
-pub const QUANTUM_BYTES: usize = 8 << 10;
+const QUANTUM_BYTES: usize = 8 << 10;
 /// A stream that has no more to send goes before those that have: a keystroke, its echo, a heartbeat.
-pub const SMALL_BYTES: usize = 1 << 10;
+const SMALL_BYTES: usize = 1 << 10;
 /// So many bytes of small frames go before a larger one that waits.
-pub const SMALL_RUN_BYTES: usize = 4 << 10;
+const SMALL_RUN_BYTES: usize = 4 << 10;
 /// Resets that wait to be sent; a peer that makes more necessary is dropped.
-pub const MOST_RESETS: usize = 4_096;
+const MOST_RESETS: usize = 4_096;
 
 /// Which ids a side gives its streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,9 +103,8 @@ pub enum Side {
     Server,
 }
 
-/// What the other side may do.
+/// What the other side may do. Name what differs, and write `..Limits::default()`: fields may be added.
 #[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
 pub struct Limits {
     /// Streams it may have open.
     pub streams: usize,
@@ -190,8 +178,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// The code of a number; unknown ones are internal faults.
-    #[must_use]
-    pub const fn of(number: u32) -> Self {
+    pub(crate) const fn of(number: u32) -> Self {
         match number {
             0x0 => Self::None,
             0x1 => Self::Protocol,

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use forwarder::mux::{Acceptor, Header, Kind, Limits, Opener, Side, Stream, WINDOW_BYTES, session};
+use agent_link::mux::{Acceptor, Header, Kind, Limits, Opener, Side, Stream, WINDOW_BYTES, session};
 use libfuzzer_sys::fuzz_target;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf, duplex};
 use tokio::time::timeout;

@@ -1,13 +1,16 @@
-//! The agent link: typed streams over [`crate::mux`], and the messages on them.
+//! The agent link: typed streams over [`mux`], and the messages on them.
 //!
 //! Whoever opens a stream writes its type first. Calls are one JSON object each way; a connection of a client begins
 //! with a [`ProxyHeader`]; a heartbeat is a number that comes back.
 //!
 //! Source: the openly licensed SDKs that speak it (MIT/Apache-2.0), as they behave on 2026-11-22.
 
+#![forbid(unsafe_code)]
+
 mod call;
 mod heartbeat;
 mod messages;
+pub mod mux;
 mod proxy;
 mod returning;
 
@@ -25,6 +28,11 @@ pub use messages::{
 };
 pub use proxy::{CONFIRMED, PROXY_HEADER_BYTES, ProxyHeader};
 pub use returning::ReturnTime;
+
+/// The page about the crate runs as it stands.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// What a stream is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,9 +74,7 @@ impl StreamType {
         (u32::MAX, Self::Heartbeat),
     ];
 
-    /// The type of a number.
-    #[must_use]
-    pub fn of(number: u32) -> Option<Self> {
+    fn of(number: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|(known, _)| *known == number).map(|(_, found)| found)
     }
 
@@ -80,7 +86,7 @@ impl StreamType {
 /// Opens a stream of a type.
 ///
 /// # Errors
-/// If the session has ended.
+/// If the session has ended or there can be no more streams.
 pub async fn open(opener: &Opener, stream_type: StreamType) -> io::Result<Stream> {
     let mut stream = opener.open().map_err(|code| io::Error::new(io::ErrorKind::NotConnected, code))?;
     stream.write_u32(stream_type.number()).await?;

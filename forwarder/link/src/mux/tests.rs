@@ -235,7 +235,7 @@ async fn a_storm_of_streams_ends_the_session_in_bounded_memory() {
     let (_, _) = tokio::join!(storm, listen);
     assert_eq!(driver.await.expect("ends"), ErrorCode::EnhanceYourCalm);
     accepting.await.expect("ends");
-    assert!(opener.is_closed() && opener.shared_streams() == 0);
+    assert!(opener.why_closed().is_some() && opener.shared_streams() == 0);
 }
 
 #[tokio::test]
@@ -440,7 +440,7 @@ async fn a_farewell_ends_a_session_at_once() {
     assert_eq!(driver.await.expect("ends"), ErrorCode::Cancelled);
     let end = opener.why_closed().expect("it has ended");
     assert!(end.by_peer && !end.is_in_order());
-    assert_eq!(end.told("the device"), "the device said goodbye: the power goes");
+    assert_eq!((end.code, &*end.message), (ErrorCode::Cancelled, "the power goes\n"));
     assert!(acceptor.accept().await.is_none());
     assert!(stream.read(&mut [0]).await.is_err());
 }
@@ -458,7 +458,7 @@ async fn a_session_that_is_not_opened_up_holds_few_bytes() {
             wire.write_all(&frame(Kind::Data, 1 + 2 * at, (true, false), &part)).await.expect("taken");
         }
         let _unread = acceptor.accept().await.expect("the first one");
-        assert!(!opener.is_closed());
+        assert!(opener.why_closed().is_none());
         wire.write_all(&frame(Kind::Data, 1, (false, false), &[7])).await.expect("taken");
         assert_eq!(driver.await.expect("no panic"), ErrorCode::FlowControl, "{streams} streams");
     }

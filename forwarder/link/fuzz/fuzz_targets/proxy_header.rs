@@ -1,7 +1,7 @@
 //! Any bytes as the start of a client's connection: an answer, and a header that reads is written and read the same.
 #![no_main]
 
-use forwarder::link::{PROXY_HEADER_BYTES, ProxyHeader};
+use agent_link::{PROXY_HEADER_BYTES, ProxyHeader};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use forwarder::mux::{Acceptor, ErrorCode, Limits, Opener, Side, Stream, session};
+use agent_link::mux::{Acceptor, ErrorCode, Limits, Opener, Side, Stream, session};
 use libfuzzer_sys::fuzz_target;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::timeout;
@@ -162,7 +162,7 @@ async fn run(pipe: usize, input: &[u8]) {
     for both in &mut all {
         both.finish().await;
     }
-    assert!(openers.iter().all(|opener| !opener.is_closed()), "the session goes on");
+    assert!(openers.iter().all(|opener| opener.why_closed().is_none()), "the session goes on");
     openers[0].close_in_order("bye");
     for driver in drivers {
         timeout(LONG, driver).await.expect("it ends").expect("no panic");

@@ -79,7 +79,7 @@ impl Header {
     /// Reads a header. No body is longer than a whole window, so nobody has to keep more.
     ///
     /// ```
-    /// use forwarder::mux::{Header, Kind};
+    /// use agent_link::mux::{Header, Kind};
     /// let header = Header::parse([0, 0, 5, 0x12, 0, 0, 0, 3]).expect("fine");
     /// assert_eq!((header.kind, header.length, header.syn, header.stream), (Kind::Data, 5, true, 3));
     /// assert!(Header::parse([0xff, 0xff, 0xff, 0x10, 0, 0, 0, 3]).is_err());

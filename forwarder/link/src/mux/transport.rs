@@ -7,9 +7,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
-use tokio::net::TcpStream;
 
 /// A connection in order, both ways.
+///
+/// No socket of the system is one by itself: only its owner can ask the system how far its bytes have come. See
+/// [`Measured`].
 pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {
     /// What the system knows of the bytes that were written; `None` where nobody knows.
     fn sent(&self) -> Option<Sent> {
@@ -30,22 +32,55 @@ pub struct Sent {
     pub packet: u64,
 }
 
-impl Transport for TcpStream {
-    fn sent(&self) -> Option<Sent> {
-        crate::tune::sent(self)
+/// A connection, and how to ask the system how far its bytes have come.
+///
+/// Where it is encrypted, ask the socket below: its records are somewhat longer than what is in them, which changes
+/// nothing.
+#[derive(Debug)]
+pub struct Measured<C> {
+    connection: C,
+    ask: fn(&C) -> Option<Sent>,
+}
+
+impl<C> Measured<C> {
+    /// A connection that is asked so.
+    pub const fn new(connection: C, ask: fn(&C) -> Option<Sent>) -> Self {
+        Self { connection, ask }
+    }
+
+    /// A connection that nobody can ask: as many bytes are on the way as it takes, and small frames wait behind them.
+    pub const fn unknown(connection: C) -> Self {
+        Self::new(connection, |_| None)
     }
 }
 
-/// Its records are somewhat longer than what is in them, which changes nothing.
-impl<T: Transport> Transport for tokio_rustls::client::TlsStream<T> {
+impl<C: AsyncRead + AsyncWrite + Send + Unpin> Transport for Measured<C> {
     fn sent(&self) -> Option<Sent> {
-        self.get_ref().0.sent()
+        (self.ask)(&self.connection)
     }
 }
 
-impl<T: Transport> Transport for tokio_rustls::server::TlsStream<T> {
-    fn sent(&self) -> Option<Sent> {
-        self.get_ref().0.sent()
+impl<C: AsyncRead + Unpin> AsyncRead for Measured<C> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.connection).poll_read(cx, buffer)
+    }
+}
+
+impl<C: AsyncWrite + Unpin> AsyncWrite for Measured<C> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.connection).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.connection).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.connection).poll_shutdown(cx)
     }
 }
 

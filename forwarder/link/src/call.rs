@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use policy_core::diagnostic::printable;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
@@ -19,9 +18,6 @@ pub const CALL_BYTES: usize = 2 << 20;
 /// Bytes that are read at once.
 const CHUNK_BYTES: usize = 4 << 10;
 
-/// Characters of a refusal that are kept: the other side may say anything.
-const MAX_SHOWN: usize = 1_000;
-
 /// Why a call failed.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -32,9 +28,9 @@ pub enum CallError {
     Invalid(serde_json::Error),
     /// More bytes than are taken; how many those are.
     TooLong(usize),
-    /// The other side says no: its text and its code.
+    /// The other side says no.
     Refused {
-        /// What it says.
+        /// What it says, as it says it: any characters, and as many as a call may have.
         message: String,
         /// `ERR_NGROK_…`, if it has one.
         code: Option<String>,
@@ -85,7 +81,7 @@ impl JsonEnd {
     /// Looks at more bytes; the number of those that belong to the object, once it has ended.
     ///
     /// ```
-    /// use forwarder::link::JsonEnd;
+    /// use agent_link::JsonEnd;
     /// let mut end = JsonEnd::default();
     /// assert_eq!(end.look(br#"{"a": "}\""#), None);
     /// assert_eq!(end.look(br#"", "b": [{}]} more"#), Some(13));
@@ -179,11 +175,10 @@ pub async fn ask<T: DeserializeOwned>(
     {
         let (codes, lines): (Vec<&str>, Vec<&str>) =
             text.lines().filter(|line| !line.is_empty()).partition(|line| line.starts_with("ERR_NGROK_"));
-        let shown = |text: &str| printable(&text.chars().take(MAX_SHOWN).collect::<String>()).into_owned();
-        let code = codes.first().map(|code| shown(code.trim()));
+        let code = codes.first().map(|code| code.trim().to_owned());
         let extra = reply.get("Extra").map(RefusalExtra::deserialize);
         let retry_after = extra.and_then(|extra| extra.ok()?.retry_after).map(Duration::from_secs);
-        return Err(CallError::Refused { message: shown(&lines.join(" ")), code, retry_after });
+        return Err(CallError::Refused { message: lines.join(" "), code, retry_after });
     }
     serde_json::from_value(reply).map_err(CallError::Invalid)
 }
@@ -213,7 +208,7 @@ mod tests {
         assert!(matches!(nested, Err(CallError::Invalid(_))));
         // What came is not repeated to logs: it may be a secret in the wrong place.
         let misplaced = br#"{"AuthToken": {"SECRET": "SECRET"}, "HeartbeatInterval": "SECRET"}"#;
-        let found: Result<crate::link::AuthExtra, _> = read_call(&mut &misplaced[..]).await;
+        let found: Result<crate::AuthExtra, _> = read_call(&mut &misplaced[..]).await;
         let told = found.expect_err("of other types").to_string();
         assert!(told.contains("line 1, column") && !told.contains("SECRET"), "{told}");
         let endless = vec![b'['; CALL_BYTES + CHUNK_BYTES];
