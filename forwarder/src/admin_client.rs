@@ -23,7 +23,7 @@ use crate::cli::admin::{
     ApiKey, ApiKeyCommand, Authtoken, AuthtokenCommand, Endpoint, EndpointCommand, Listed, NewApiKey,
     NewAuthtoken, Reach, ServiceUser, ServiceUserCommand, Session, SessionCommand,
 };
-use crate::{Exit, fail};
+use crate::exit::{Exit, fail};
 
 /// Why a command failed.
 enum Failure {

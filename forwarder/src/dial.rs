@@ -4,6 +4,7 @@
 //! it. What a proxy is told as a password is in no message and no `Debug`.
 
 mod environment;
+pub(crate) mod fault;
 mod http;
 mod later;
 mod names;
@@ -23,10 +24,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::tls::client::{TrustedCas, client_config};
-use crate::tls::fault::{Peer, explained};
 use crate::tune;
 
 pub use environment::{EnvironmentError, proxy_of_environment};
+use fault::{Peer, explained};
 pub use later::retry_after;
 use later::reworded;
 use names::Names;

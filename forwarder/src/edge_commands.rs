@@ -10,8 +10,9 @@ use forwarder::tls::{self, AgentIdentity};
 use policy_core::agent::LogFormat;
 use tracing::level_filters::LevelFilter;
 
+use crate::admin_client;
 use crate::cli::edge::{Ca, CaCommand, CaRotate, CaShow, Check, Edge, EdgeCommand, Quickstart};
-use crate::{Exit, LAST_WAIT, admin_client, fail, runtime, tell};
+use crate::exit::{Exit, LAST_WAIT, fail, runtime, tell};
 
 /// Runs a command to its end.
 pub(crate) fn run(command: &EdgeCommand) -> Exit {

@@ -4,13 +4,15 @@
 //! folder is shown to nobody.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 use policy_core::ip_policies::unpack;
 use policy_core::named_file::NamedFile;
+use policy_core::parse::MAX_SOURCE_BYTES;
 
-use crate::generation::{ReadFile, refuse_pipe};
+/// Reads a file; the path is already resolved.
+pub type ReadFile<'a> = &'a dyn Fn(&Path) -> io::Result<Vec<u8>>;
 
 /// Opens a file for reading: a regular one, or a handle that the caller has opened, such as a shell's `<(…)`.
 /// Neither opening nor reading waits for anybody else.
@@ -46,6 +48,42 @@ fn open_at_once(path: &Path) -> io::Result<File> {
 #[cfg(not(unix))]
 fn open_at_once(path: &Path) -> io::Result<File> {
     File::open(path)
+}
+
+/// Reads a file of the file system, never more than the parser accepts and one byte.
+///
+/// # Errors
+/// Those of the file system.
+pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.take(MAX_SOURCE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Refuses a named pipe: opening one waits for its other end, deaf to signals.
+///
+/// # Errors
+/// If the path is a named pipe.
+pub(crate) fn refuse_pipe(path: &Path) -> io::Result<()> {
+    let pipe = std::fs::symlink_metadata(path).is_ok_and(|it| is_pipe(&it));
+    let followed = std::fs::metadata(path).is_ok_and(|it| is_pipe(&it));
+    // The anonymous pipe of a shell's `<(…)` has its other end already; it is a link below /dev or /proc.
+    let anonymous = !pipe && followed && (path.starts_with("/dev") || path.starts_with("/proc"));
+    if followed && !anonymous {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a named pipe"));
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn is_pipe(file: &std::fs::Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&file.file_type())
+}
+
+/// Pipes of other systems have names of their own, and opening one does not wait.
+#[cfg(not(unix))]
+const fn is_pipe(_: &std::fs::Metadata) -> bool {
+    false
 }
 
 /// A file that a configuration in a folder names: a regular one, read by `read`.

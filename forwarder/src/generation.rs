@@ -7,7 +7,7 @@ mod incomplete;
 mod index;
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,19 +16,17 @@ use policy_core::compile::Program;
 use policy_core::diagnostic::{Diagnostics, Plain, drop_consequences};
 use policy_core::edge::{EdgeConfig, load_edge_files};
 use policy_core::named_file::withhold;
-use policy_core::parse::{MAX_SOURCE_BYTES, decode};
+use policy_core::parse::decode;
 use policy_core::source::Source;
 use policy_core::url::EndpointUrl;
 
 use crate::files;
+pub use crate::files::{ReadFile, read_file};
 pub use incomplete::{EndpointPolicy, NotLoaded};
 use incomplete::{Filled, fill};
 use index::Index;
 #[cfg(unix)]
 pub(crate) use index::ListenerKey;
-
-/// Reads a file; the path is already resolved.
-pub type ReadFile<'a> = &'a dyn Fn(&Path) -> io::Result<Vec<u8>>;
 
 /// A configuration ready to serve. Immutable; shared behind an `Arc`.
 #[derive(Debug)]
@@ -226,40 +224,4 @@ fn load_onto(
     let generation =
         Generation { config, programs, internal_programs, not_loaded, unusable_ip_policies, folder, index };
     Ok((generation, reports))
-}
-
-/// Reads a file of the file system, never more than the parser accepts and one byte.
-///
-/// # Errors
-/// Those of the file system.
-pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    files::open(path)?.take(MAX_SOURCE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// Refuses a named pipe: opening one waits for its other end, deaf to signals.
-///
-/// # Errors
-/// If the path is a named pipe.
-pub(crate) fn refuse_pipe(path: &Path) -> io::Result<()> {
-    let pipe = std::fs::symlink_metadata(path).is_ok_and(|it| is_pipe(&it));
-    let followed = std::fs::metadata(path).is_ok_and(|it| is_pipe(&it));
-    // The anonymous pipe of a shell's `<(…)` has its other end already; it is a link below /dev or /proc.
-    let anonymous = !pipe && followed && (path.starts_with("/dev") || path.starts_with("/proc"));
-    if followed && !anonymous {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a named pipe"));
-    }
-    Ok(())
-}
-
-#[cfg(unix)]
-fn is_pipe(file: &std::fs::Metadata) -> bool {
-    std::os::unix::fs::FileTypeExt::is_fifo(&file.file_type())
-}
-
-/// Pipes of other systems have names of their own, and opening one does not wait.
-#[cfg(not(unix))]
-const fn is_pipe(_: &std::fs::Metadata) -> bool {
-    false
 }

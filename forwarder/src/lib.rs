@@ -50,6 +50,8 @@ mod said;
 #[cfg(unix)]
 pub mod serve;
 #[cfg(unix)]
+mod session_info;
+#[cfg(unix)]
 mod sources;
 #[cfg(unix)]
 pub mod state;

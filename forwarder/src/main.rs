@@ -7,26 +7,16 @@ mod admin_client;
 mod cli;
 #[cfg(unix)]
 mod edge_commands;
+mod exit;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use forwarder::agent::{self, Checked, Chosen, OptionsError, TcpCommand};
-use forwarder::generation::Reports;
-use policy_core::diagnostic::summary;
 
 use crate::cli::{Agent, AgentCommand, AgentConfigArgs, AgentConfigCommand, Cli, Command, Completions};
-
-/// Exit codes, the same everywhere.
-#[derive(Clone, Copy)]
-enum Exit {
-    Yes = 0,
-    No = 1,
-    Usage = 2,
-    Internal = 3,
-}
+use crate::exit::{Exit, LAST_WAIT, fail, runtime, tell};
 
 fn main() -> ExitCode {
     let call = std::panic::catch_unwind(|| match Cli::parse().command {
@@ -37,18 +27,6 @@ fn main() -> ExitCode {
     });
     forwarder::log::flush();
     ExitCode::from(call.unwrap_or(Exit::Internal) as u8)
-}
-
-/// How long the end waits for tasks that cannot be cancelled.
-const LAST_WAIT: Duration = Duration::from_millis(100);
-
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()
-}
-
-fn fail(exit: Exit, message: impl std::fmt::Display) -> Exit {
-    forwarder::log::last_words(format!("error: {message}\n"));
-    exit
 }
 
 fn run_agent(args: &Agent) -> Exit {
@@ -110,14 +88,6 @@ fn tell_checked(checked: &Checked) -> Exit {
     match &checked.refused {
         Some(why) if matches!(told, Exit::Yes) => fail(Exit::No, why),
         _ => told,
-    }
-}
-
-fn tell(reports: &Reports, exit: Exit) -> Exit {
-    let summary = summary(reports.files(), reports.errors(), reports.warnings());
-    match writeln!(anstream::stdout(), "{reports}{summary}") {
-        Ok(()) => exit,
-        Err(error) => fail(Exit::Internal, error),
     }
 }
 

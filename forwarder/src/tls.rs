@@ -8,7 +8,6 @@
 #[cfg(unix)]
 mod authority;
 pub mod client;
-pub(crate) mod fault;
 mod files;
 #[cfg(unix)]
 mod identity;

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use policy_core::catalog;
 use policy_core::cel::Timestamp;
-use policy_core::diagnostic::{Code, catalog, did_you_mean};
+use policy_core::diagnostic::{Code, did_you_mean};
 use policy_core::facts::GivenFacts;
 use policy_core::url::EndpointUrl;
 
@@ -145,10 +146,10 @@ impl Codes {
 fn parse_codes(text: &str) -> Result<Codes, String> {
     let number = text.get(..2).is_some_and(|front| front.eq_ignore_ascii_case("tp"));
     let codes = Codes(if number { text.to_ascii_uppercase() } else { text.to_ascii_lowercase() });
-    match catalog().any(|code| codes.contains(code)) {
+    match catalog::codes().any(|code| codes.contains(code)) {
         true => Ok(codes),
         false => {
-            let near = did_you_mean(&codes.0, catalog().map(|code| code.slug));
+            let near = did_you_mean(&codes.0, catalog::codes().map(|code| code.slug));
             let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             Err(format!("there is no such diagnostic{hint}"))
         }

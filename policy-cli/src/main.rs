@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod answer;
 mod cli;
 mod commands;
 mod exit;
@@ -12,6 +13,7 @@ mod files;
 mod ip_policies;
 mod lists;
 mod render;
+mod report;
 
 use std::process::ExitCode;
 

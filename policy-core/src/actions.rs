@@ -61,6 +61,7 @@ use crate::cel::{Expression, Shape, State};
 use crate::diagnostic::{Code, Diagnostics};
 use crate::ir::Lowering;
 use crate::lpm::RangeSet;
+use crate::ngrok;
 use crate::parse::NodeRef;
 use crate::phase::{Phase, PhaseSet};
 use crate::reader::Fields;
@@ -70,11 +71,11 @@ use crate::run::{Naive, NaiveNext};
 use crate::schema::{Choice, Context, Declared, FieldDoc, Text, rows};
 use crate::source::{Span, Spanned};
 use crate::url::{EndpointUrl, Scheme};
-use crate::variables;
+use crate::vocabulary;
 
 pub(crate) static NO_EFFECT: Code = Code::warning("TP407", "no-effect");
 pub(crate) static WRONG_PROTOCOL: Code =
-    Code::error("TP408", "action-for-other-protocol").ngrok(&["ERR_NGROK_2205"]);
+    Code::error("TP408", "action-for-other-protocol").ngrok(&[ngrok::ERR_NGROK_2205]);
 
 /// The codes this stage raises.
 pub(crate) static CODES: &[&[&Code]] = &[
@@ -167,9 +168,9 @@ pub(crate) trait ActionType: Sized {
     /// True if it changes what later conditions read of requests, responses or TLS.
     const REWRITES: bool = false;
     /// What later expressions can read of it.
-    const RESULTS: &'static [variables::Declared] = &[];
+    const RESULTS: &'static [vocabulary::Declared] = &[];
     /// The rest of it.
-    const MORE_RESULTS: &'static [&'static [variables::Declared]] = &[];
+    const MORE_RESULTS: &'static [&'static [vocabulary::Declared]] = &[];
     /// Where it has a step; hosts of this version run on_tcp_connect.
     const RUNS: PhaseSet = PhaseSet::NONE;
     /// What is said of it with `enforce: false` where nothing reads its results.
@@ -256,7 +257,7 @@ pub(crate) trait ActionType: Sized {
 
 /// The path of an action's results, `actions.ngrok.oauth`.
 fn results_path<A: ActionType>() -> Option<&'static str> {
-    A::RESULTS.first().and_then(|first| variables::result_path(first.path()))
+    A::RESULTS.first().and_then(|first| crate::cel::result_path(first.path()))
 }
 
 /// What the documentation says of an action.
@@ -299,9 +300,9 @@ macro_rules! registry {
         pub(crate) const FIELDS: &[Declared] = &[$($kind::FIELDS),+];
 
         /// What the actions leave behind.
-        pub(crate) static RESULTS: &[&[variables::Declared]] = &[$($kind::RESULTS),+];
+        pub(crate) static RESULTS: &[&[vocabulary::Declared]] = &[$($kind::RESULTS),+];
         /// The rest of it.
-        pub(crate) static MORE_RESULTS: &[&[&[variables::Declared]]] = &[$($kind::MORE_RESULTS),+];
+        pub(crate) static MORE_RESULTS: &[&[&[vocabulary::Declared]]] = &[$($kind::MORE_RESULTS),+];
 
         impl ActionConfig {
             /// Reads the configuration of the action called `name`; `None` if there is no such action.
@@ -423,7 +424,7 @@ macro_rules! registry {
                     results: [$kind::RESULTS]
                         .iter()
                         .chain($kind::MORE_RESULTS)
-                        .flat_map(|declared| declared.iter().map(variables::Declared::path))
+                        .flat_map(|declared| declared.iter().map(vocabulary::Declared::path))
                         .collect(),
                     runs: $kind::RUNS,
                     page: $kind::PAGE,

@@ -8,24 +8,23 @@
 mod endpoints;
 mod load;
 mod read;
-mod settings;
 mod tunnels;
 mod upstream;
 mod url;
 
-use std::fmt;
-
 use crate::diagnostic::Code;
 use crate::endpoint_policy::PolicySource;
-use crate::schema::Declared;
+use crate::ngrok;
 use crate::source::Spanned;
 use crate::url::Binding;
 
+pub use crate::settings::{
+    AgentSettings, AgentTls, ConnectCas, ConsoleUi, LogFormat, LogLevel, Secret, UpdateChannel,
+};
 pub(crate) use endpoints::KEYS as ENDPOINT_KEYS;
 pub use load::{AgentFiles, load_agent_files};
 pub use read::load_agent;
 pub(crate) use read::{check_document, is_setting};
-pub use settings::{AgentSettings, ConnectCas, ConsoleUi, LogFormat, LogLevel, UpdateChannel};
 pub(crate) use tunnels::KEYS as TUNNEL_KEYS;
 pub use tunnels::Tunnel;
 pub(crate) use upstream::INVALID_UPSTREAM;
@@ -34,24 +33,26 @@ pub use url::AgentUrl;
 
 static NO_AGENT: Code = Code::warning("TP461", "no-agent-settings").absence();
 static BINDING: Code = Code::error("TP462", "binding").ngrok(&[
-    "ERR_NGROK_331",
-    "ERR_NGROK_9028",
-    "ERR_NGROK_9029",
-    "ERR_NGROK_9039",
-    "ERR_NGROK_9041",
-    "ERR_NGROK_15005",
-    "ERR_NGROK_15006",
+    ngrok::ERR_NGROK_331,
+    ngrok::ERR_NGROK_9028,
+    ngrok::ERR_NGROK_9029,
+    ngrok::ERR_NGROK_9039,
+    ngrok::ERR_NGROK_9041,
+    ngrok::ERR_NGROK_15005,
+    ngrok::ERR_NGROK_15006,
 ]);
-static PORT: Code =
-    Code::error("TP463", "port-not-allowed").ngrok(&["ERR_NGROK_9030", "ERR_NGROK_9035", "ERR_NGROK_18023"]);
-static NOT_POOLED: Code =
-    Code::error("TP464", "url-taken").ngrok(&["ERR_NGROK_334", "ERR_NGROK_6030", "ERR_NGROK_18016"]);
+static PORT: Code = Code::error("TP463", "port-not-allowed").ngrok(&[
+    ngrok::ERR_NGROK_9030,
+    ngrok::ERR_NGROK_9035,
+    ngrok::ERR_NGROK_18023,
+]);
+static NOT_POOLED: Code = Code::error("TP464", "url-taken").ngrok(&[
+    ngrok::ERR_NGROK_334,
+    ngrok::ERR_NGROK_6030,
+    ngrok::ERR_NGROK_18016,
+]);
 static OLD_VERSION: Code = Code::warning("TP465", "old-version");
 static STRAY_QUOTE: Code = Code::warning("TP466", "stray-quote");
-
-/// The declared fields of this stage.
-pub(crate) const FIELDS: &[Declared] = &[settings::FIELDS, endpoints::FIELDS];
-pub(crate) use tunnels::SECRET_KEYS;
 
 /// The codes this stage raises.
 pub(crate) static CODES: &[&Code] =
@@ -97,38 +98,4 @@ pub struct AgentEndpoint {
     pub http2: bool,
     /// The version of the PROXY protocol it is sent with.
     pub proxy_protocol: Option<i64>,
-}
-
-/// TLS that ends at the agent: paths or PEM.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct AgentTls {
-    /// Certificate and key.
-    pub server: Option<(Box<str>, Secret)>,
-    /// Authorities of client certificates.
-    pub authorities: Vec<Box<str>>,
-}
-
-/// Something that must not be shown; its `Debug` hides it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Box<str>);
-
-impl Secret {
-    /// Hides a text.
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    /// The secret itself.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
 }

@@ -57,6 +57,7 @@ pub use types::{Object, Type};
 pub use value::{Map, Value};
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::ngrok;
 use crate::source::Span;
 
 /// Drops what is said of the values of these parts: that they are none yet has been told.
@@ -246,26 +247,26 @@ pub(crate) static CODES: &[&Code] = &[
     &TEMPLATE_TYPE,
 ];
 
-static CEL_SYNTAX: Code = Code::error("TP201", "cel-syntax").ngrok(&["ERR_NGROK_2200"]);
-pub(crate) static CEL_LIMIT: Code = Code::error("TP202", "cel-limit").ngrok(&["ERR_NGROK_2200"]);
-static CEL_LITERAL: Code = Code::error("TP203", "cel-literal").ngrok(&["ERR_NGROK_2200"]);
+static CEL_SYNTAX: Code = Code::error("TP201", "cel-syntax").ngrok(&[ngrok::ERR_NGROK_2200]);
+pub(crate) static CEL_LIMIT: Code = Code::error("TP202", "cel-limit").ngrok(&[ngrok::ERR_NGROK_2200]);
+static CEL_LITERAL: Code = Code::error("TP203", "cel-literal").ngrok(&[ngrok::ERR_NGROK_2200]);
 /// A name that is not declared.
-pub static UNDECLARED: Code = Code::error("TP204", "undeclared-name").ngrok(&["ERR_NGROK_2200"]);
-static UNKNOWN_FIELD: Code = Code::error("TP205", "unknown-cel-field").ngrok(&["ERR_NGROK_2200"]);
-static UNKNOWN_FUNCTION: Code = Code::error("TP206", "unknown-function").ngrok(&["ERR_NGROK_2200"]);
-static TYPE_MISMATCH: Code = Code::error("TP207", "type-mismatch").ngrok(&["ERR_NGROK_2200"]);
-static NOT_A_CONDITION: Code = Code::error("TP208", "not-a-condition").ngrok(&["ERR_NGROK_2200"]);
-static OUT_OF_PLACE: Code = Code::error("TP209", "out-of-place").ngrok(&["ERR_NGROK_2200"]);
-static MACRO: Code = Code::error("TP210", "macro-use").ngrok(&["ERR_NGROK_2200"]);
+pub static UNDECLARED: Code = Code::error("TP204", "undeclared-name").ngrok(&[ngrok::ERR_NGROK_2200]);
+static UNKNOWN_FIELD: Code = Code::error("TP205", "unknown-cel-field").ngrok(&[ngrok::ERR_NGROK_2200]);
+static UNKNOWN_FUNCTION: Code = Code::error("TP206", "unknown-function").ngrok(&[ngrok::ERR_NGROK_2200]);
+static TYPE_MISMATCH: Code = Code::error("TP207", "type-mismatch").ngrok(&[ngrok::ERR_NGROK_2200]);
+static NOT_A_CONDITION: Code = Code::error("TP208", "not-a-condition").ngrok(&[ngrok::ERR_NGROK_2200]);
+static OUT_OF_PLACE: Code = Code::error("TP209", "out-of-place").ngrok(&[ngrok::ERR_NGROK_2200]);
+static MACRO: Code = Code::error("TP210", "macro-use").ngrok(&[ngrok::ERR_NGROK_2200]);
 static FOREIGN_SPELLING: Code = Code::warning("TP211", "foreign-spelling");
-static REGEX: Code = Code::error("TP212", "invalid-regex").ngrok(&["ERR_NGROK_2200"]);
+static REGEX: Code = Code::error("TP212", "invalid-regex").ngrok(&[ngrok::ERR_NGROK_2200]);
 static CONSTANT: Code = Code::warning("TP213", "constant-expression");
 static NEVER_EQUAL: Code = Code::warning("TP214", "address-never-equal");
-static CIDR_ARGUMENT: Code = Code::error("TP215", "cidr-argument").ngrok(&["ERR_NGROK_1406"]);
-static MAY_FAIL: Code = Code::warning("TP216", "may-fail").ngrok(&["ERR_NGROK_2254"]);
-static ALWAYS_FAILS: Code = Code::error("TP217", "always-fails").ngrok(&["ERR_NGROK_2254"]);
+static CIDR_ARGUMENT: Code = Code::error("TP215", "cidr-argument").ngrok(&[ngrok::ERR_NGROK_1406]);
+static MAY_FAIL: Code = Code::warning("TP216", "may-fail").ngrok(&[ngrok::ERR_NGROK_2254]);
+static ALWAYS_FAILS: Code = Code::error("TP217", "always-fails").ngrok(&[ngrok::ERR_NGROK_2254]);
 static COSTLY: Code = Code::error("TP218", "costly-expression");
-static TEMPLATE: Code = Code::error("TP220", "template-syntax").ngrok(&["ERR_NGROK_2224"]);
-static TEMPLATE_TYPE: Code = Code::error("TP221", "template-type").ngrok(&["ERR_NGROK_2224"]);
+static TEMPLATE: Code = Code::error("TP220", "template-syntax").ngrok(&[ngrok::ERR_NGROK_2224]);
+static TEMPLATE_TYPE: Code = Code::error("TP221", "template-type").ngrok(&[ngrok::ERR_NGROK_2224]);
 static IMPOSSIBLE: Code = Code::warning("TP224", "value-never-occurs");
 static HEADER_CASE: Code = Code::warning("TP219", "header-case");

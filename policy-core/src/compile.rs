@@ -25,7 +25,7 @@ use std::sync::Arc;
 use crate::check::CheckedPolicy;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::exchange::{ActionId, RuleId};
-use crate::ip_policies::IpPolicies;
+use crate::ip_policy::IpPolicies;
 use crate::ir::{Lowering, Op, next_id};
 use crate::lpm::{AddressTables, TableLimits};
 use crate::model::Rule;

@@ -1,21 +1,20 @@
 //! Diagnostics as plain data: what is wrong, where, and what to do.
 //!
 //! Every stage of the pipeline collects into one [`Diagnostics`] and goes on. A [`Code`] is declared as a
-//! static beside the check that raises it; [`catalog`] lists them all, and each has a page under
-//! `docs/diagnostics/` which is compiled in ([`page`]). Nothing here renders: hosts do.
+//! static beside the check that raises it; [`crate::catalog`] lists them all, and each has a page under
+//! `docs/diagnostics/` which is compiled in ([`crate::catalog::page`]). Nothing here renders: hosts do.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+use crate::ngrok::NgrokCode;
 use crate::source::{FileSpan, Source, Span, join, overlaps};
 
-mod catalog;
 mod characters;
 mod consequences;
 mod texts;
 mod user_info;
-pub use catalog::{catalog, page};
 pub(crate) use characters::{OddCharacter, is_invisible, plain};
 pub use consequences::drop_consequences;
 pub use texts::{did_you_mean, printable, steers, summary};
@@ -63,7 +62,7 @@ pub struct Code {
     /// The severity unless the diagnostic says otherwise.
     pub severity: Severity,
     /// ngrok's codes for the same fault (ngrok documentation, error reference, 2026-08-07).
-    pub ngrok: &'static [&'static str],
+    pub ngrok: &'static [NgrokCode],
     /// True if something is missing: only a file that was read to its end can show that.
     pub(crate) absence: bool,
 }
@@ -85,7 +84,7 @@ impl Code {
         Self { absence: true, ..self }
     }
 
-    pub(crate) const fn ngrok(self, codes: &'static [&'static str]) -> Self {
+    pub(crate) const fn ngrok(self, codes: &'static [NgrokCode]) -> Self {
         Self { ngrok: codes, ..self }
     }
 }

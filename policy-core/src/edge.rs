@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::diagnostic::Code;
+use crate::ngrok;
 use crate::options::EndpointTraits;
 use crate::resolve::UrlMap;
 use crate::source::Spanned;
@@ -34,12 +35,9 @@ pub use read::load_edge;
 pub(crate) use read::{ENDPOINT_KEYS, INTERNAL_KEYS, TOP_KEYS, check_document};
 
 static INVALID_LISTEN: Code = Code::error("TP451", "invalid-listen-address");
-static TARGET_NOT_SERVED: Code = Code::warning("TP455", "target-not-served").ngrok(&["ERR_NGROK_3200"]);
+static TARGET_NOT_SERVED: Code = Code::warning("TP455", "target-not-served").ngrok(&[ngrok::ERR_NGROK_3200]);
 static FACT_WITHOUT_SOURCE: Code = Code::error("TP603", "fact-without-source");
 static UPSTREAM_LOOP: Code = Code::error("TP457", "upstream-is-own-listener");
-
-/// Keys with values that are for nobody's eyes.
-pub(crate) const SECRET_KEYS: &[&str] = &[agents::SECRET_KEY];
 
 /// The codes this stage raises.
 pub(crate) static CODES: &[&Code] =

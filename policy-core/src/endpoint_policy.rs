@@ -9,6 +9,7 @@ mod files;
 use crate::check::{CheckedPolicy, check_policy};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::policy;
+use crate::ngrok;
 use crate::options::EndpointTraits;
 use crate::reader::{Fields, MISSING_FIELD, Reader};
 use crate::source::Spanned;
@@ -17,10 +18,10 @@ pub(crate) use circles::{Circles, Forwards};
 pub use files::ReadPolicy;
 pub(crate) use files::{PolicyFiles, Usable};
 
-static FORWARD_LOOP: Code = Code::warning("TP447", "forward-loop").ngrok(&["ERR_NGROK_3501"]);
+static FORWARD_LOOP: Code = Code::warning("TP447", "forward-loop").ngrok(&[ngrok::ERR_NGROK_3501]);
 
 pub(crate) static POLICY_CHOICE: Code =
-    Code::error("TP454", "policy-choice").ngrok(&["ERR_NGROK_9025"]).absence();
+    Code::error("TP454", "policy-choice").ngrok(&[ngrok::ERR_NGROK_9025]).absence();
 
 /// The codes this file raises.
 pub(crate) static CODES: &[&Code] = &[&POLICY_CHOICE, &FORWARD_LOOP];

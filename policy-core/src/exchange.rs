@@ -4,54 +4,9 @@
 //! resolves ([`crate::evaluate::Evaluation::target`]). So a host may keep a step across an `.await`. Replies
 //! are handed over: an effect may one day answer with more than a number.
 
-use std::fmt;
-
+pub use crate::ids::{ActionId, ExpressionId, LogId, RuleId, TargetId};
 use crate::outcome::Outcome;
-use crate::url::EndpointUrl;
-
-/// A rule of a program, numbered over all its phases in document order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RuleId(pub(crate) u32);
-
-impl RuleId {
-    /// The rule's index, from 0.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// An action of a program, numbered over all its phases in document order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ActionId(pub(crate) u32);
-
-impl ActionId {
-    /// The action's index, from 0.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// A forward target of a program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TargetId(pub(crate) u32);
-
-/// A log entry of a program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct LogId(pub(crate) u32);
-
-/// A condition of a program's rules, numbered over all rules in document order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ExpressionId(pub(crate) u32);
-
-impl ExpressionId {
-    /// The condition's index, from 0.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
+pub use crate::outcome::{FailureAt, ForwardFailure};
 
 /// Something only the host can do. The list is closed within a version and grows with the language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,78 +28,6 @@ pub enum Reply {
     ForwardFailed(ForwardFailure),
     /// The metadata was taken.
     Logged,
-}
-
-/// Why a forward failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ForwardFailure {
-    /// No internal endpoint with this URL is online.
-    Offline,
-    /// The endpoint is online, its upstream does not answer.
-    UpstreamUnreachable,
-    /// The chain of forwards is longer than allowed.
-    TooManyHops,
-    /// Whoever brought the policy may not forward to the endpoint.
-    NotPermitted,
-}
-
-impl ForwardFailure {
-    /// ngrok's code (error reference, 2026-08-07): 3200 offline, 3210 unreachable, 3501 chain too long, 308 address
-    /// not permitted for the authtoken.
-    #[must_use]
-    pub const fn ngrok_code(self) -> &'static str {
-        match self {
-            Self::Offline => "ERR_NGROK_3200",
-            Self::UpstreamUnreachable => "ERR_NGROK_3210",
-            Self::TooManyHops => "ERR_NGROK_3501",
-            Self::NotPermitted => "ERR_NGROK_308",
-        }
-    }
-
-    /// The failure in words that name the endpoint.
-    ///
-    /// ```
-    /// use policy_core::{exchange::ForwardFailure, url::EndpointUrl};
-    /// let target = EndpointUrl::parse("tcp://a.internal:22").expect("a URL");
-    /// assert_eq!(ForwardFailure::Offline.at(&target).to_string(), "tcp://a.internal:22 is offline");
-    /// ```
-    #[must_use]
-    pub const fn at(self, target: &EndpointUrl) -> FailureAt<'_> {
-        FailureAt { failure: self, target }
-    }
-}
-
-/// A failure and its endpoint; displays as one line without a full stop.
-#[derive(Clone, Copy, Debug)]
-pub struct FailureAt<'t> {
-    failure: ForwardFailure,
-    target: &'t EndpointUrl,
-}
-
-impl fmt::Display for FailureAt<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let target = self.target;
-        match self.failure {
-            ForwardFailure::Offline => write!(f, "{target} is offline"),
-            ForwardFailure::UpstreamUnreachable => write!(f, "the upstream of {target} does not answer"),
-            ForwardFailure::TooManyHops => write!(f, "the chain of forwards is too long at {target}"),
-            ForwardFailure::NotPermitted => {
-                write!(f, "the owner of the policy may not forward to {target}")
-            }
-        }
-    }
-}
-
-impl fmt::Display for ForwardFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Offline => "the endpoint is offline",
-            Self::UpstreamUnreachable => "the endpoint's upstream does not answer",
-            Self::TooManyHops => "the chain of forwards is too long",
-            Self::NotPermitted => "the owner of the policy may not forward to the endpoint",
-        })
-    }
 }
 
 /// What comes next: an effect to perform, or the end.

@@ -9,12 +9,12 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+pub(crate) use self::given::Given;
 pub use self::given::{GivenError, GivenFacts};
 pub use crate::cel::Fact;
 use crate::cel::{Borrowed, FactSource, Fault, Host, Timestamp, Value};
 use crate::lpm::Address;
 use crate::url::EndpointUrl;
-use crate::variables;
 
 /// What a host knows beyond the connection itself: geography, a request, a response. Its answers are lent, headers as a
 /// view ([`crate::cel::TextMap`]), so that a request is not copied to be asked about.
@@ -231,7 +231,7 @@ pub(crate) struct State {
     /// `vars`, a map.
     vars: Value,
     /// `actions.ngrok.*`, of the last run of each action.
-    results: Vec<(Fact, Value)>,
+    results: Vec<(&'static str, Value)>,
 }
 
 impl Default for State {
@@ -254,18 +254,17 @@ impl State {
     }
 
     /// Sets a result.
-    pub(crate) fn set_result(&mut self, path: &str, value: Value) {
-        let Some(fact) = variables::fact(path) else { return };
-        match self.results.iter_mut().find(|(known, _)| *known == fact) {
+    pub(crate) fn set_result(&mut self, path: &'static str, value: Value) {
+        match self.results.iter_mut().find(|(known, _)| *known == path) {
             Some(result) => result.1 = value,
-            None => self.results.push((fact, value)),
+            None => self.results.push((path, value)),
         }
     }
 
     fn get(&self, fact: Fact) -> Option<&Value> {
         match fact.path() {
             "vars" => Some(&self.vars),
-            _ => self.results.iter().find(|(known, _)| *known == fact).map(|(_, value)| value),
+            path => self.results.iter().find(|(known, _)| *known == path).map(|(_, value)| value),
         }
     }
 }
@@ -330,6 +329,7 @@ const fn mixed(mut state: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::variables;
 
     fn fact(path: &str) -> Fact {
         variables::fact(path).expect(path)

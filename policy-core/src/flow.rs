@@ -18,13 +18,16 @@ use crate::cel::{
     Written, cover,
 };
 use crate::diagnostic::{Code, Diagnostic, Severity, did_you_mean, shorten};
+use crate::ngrok;
 use crate::phase::Phase;
 use crate::source::{FileSpan, Span};
 
-static RESULT_MISSING: Code = Code::error("TP411", "result-missing").ngrok(&["ERR_NGROK_2200"]);
-static RESULT_CONDITIONAL: Code = Code::warning("TP412", "result-conditional").ngrok(&["ERR_NGROK_2254"]);
-static VARIABLE_NOT_SET: Code = Code::error("TP413", "variable-not-set").ngrok(&["ERR_NGROK_2254"]);
-static VARIABLE_CONDITIONAL: Code = Code::warning("TP414", "variable-conditional").ngrok(&["ERR_NGROK_2254"]);
+static RESULT_MISSING: Code = Code::error("TP411", "result-missing").ngrok(&[ngrok::ERR_NGROK_2200]);
+static RESULT_CONDITIONAL: Code =
+    Code::warning("TP412", "result-conditional").ngrok(&[ngrok::ERR_NGROK_2254]);
+static VARIABLE_NOT_SET: Code = Code::error("TP413", "variable-not-set").ngrok(&[ngrok::ERR_NGROK_2254]);
+static VARIABLE_CONDITIONAL: Code =
+    Code::warning("TP414", "variable-conditional").ngrok(&[ngrok::ERR_NGROK_2254]);
 
 /// The codes this file raises.
 pub(crate) static CODES: &[&Code] =

@@ -8,14 +8,14 @@ mod list;
 mod places;
 mod unpack;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 
-use ipnetwork::IpNetwork;
-
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean, shorten};
-use crate::digest::{Digest, Hasher};
-use crate::lpm::RangeSet;
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, shorten};
+use crate::ip_policy::is_id;
+pub use crate::ip_policy::{IpPolicies, IpPolicy};
+use crate::language::language;
 use crate::named_file::NamedFile;
+use crate::ngrok;
 use crate::options::CheckOptions;
 use crate::parse::{Document, NodeKind, NodeRef};
 use crate::reader::{DUPLICATE, Fields, Reader};
@@ -31,100 +31,10 @@ pub use list::{LONGEST_LINE, ListReader, LoadedList, MOST_NETWORKS};
 pub use places::{ListedAt, find_network};
 pub use unpack::unpack;
 
-static INVALID_ID: Code = Code::error("TP438", "invalid-ip-policy").ngrok(&["ERR_NGROK_1402"]);
+static INVALID_ID: Code = Code::error("TP438", "invalid-ip-policy").ngrok(&[ngrok::ERR_NGROK_1402]);
 
 /// The codes of this stage.
 pub(crate) static CODES: &[&[&Code]] = &[&[&INVALID_ID], list::CODES];
-
-/// One IP policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct IpPolicy {
-    /// Its id, `ipp_…`.
-    pub id: Box<str>,
-    /// Networks of its rules and list files that allow.
-    pub allow: Vec<IpNetwork>,
-    /// Networks of its rules and list files that deny.
-    pub deny: Vec<IpNetwork>,
-}
-
-impl IpPolicy {
-    /// The digest of whom it allows and denies, however its lists are written. O(networks · log networks).
-    pub(crate) fn sha256(&self) -> Digest {
-        let mut hasher = Hasher::new("ip policy");
-        for networks in [&self.allow, &self.deny] {
-            let set = RangeSet::from_networks(networks.iter().copied());
-            let (v4, v6) = (set.v4().as_slice(), set.v6().as_slice());
-            hasher.number(v4.len() as u64);
-            v4.iter().flat_map(|(first, last)| [first, last]).for_each(|it| hasher.bytes(&it.to_be_bytes()));
-            hasher.number(v6.len() as u64);
-            v6.iter().flat_map(|(first, last)| [first, last]).for_each(|it| hasher.bytes(&it.to_be_bytes()));
-        }
-        hasher.finish()
-    }
-}
-
-/// IP policies by id.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IpPolicies {
-    policies: BTreeMap<Box<str>, IpPolicy>,
-    /// True if there are more that could not be loaded.
-    incomplete: bool,
-}
-
-impl IpPolicies {
-    /// The policy of an id. O(log policies).
-    #[must_use]
-    pub fn get(&self, id: &str) -> Option<&IpPolicy> {
-        self.policies.get(id)
-    }
-
-    /// All of them, by their ids.
-    pub fn iter(&self) -> impl Iterator<Item = &IpPolicy> {
-        self.policies.values()
-    }
-
-    /// True if there are more than these, which could not be loaded: an unknown id may be one of them.
-    #[must_use]
-    pub const fn is_incomplete(&self) -> bool {
-        self.incomplete
-    }
-
-    /// Notes that there are more, which could not be loaded.
-    pub(crate) const fn lack(&mut self) {
-        self.incomplete = true;
-    }
-
-    /// Adds those of another file; `known` are the ids of all files before it. An id that is given twice is returned,
-    /// and stands for nothing.
-    pub(crate) fn merge(&mut self, more: Self, known: &mut BTreeSet<Box<str>>) -> Vec<Box<str>> {
-        let mut twice = Vec::new();
-        for (id, policy) in more.policies {
-            if known.insert(id.clone()) {
-                self.policies.insert(id, policy);
-            } else {
-                self.policies.remove(&id);
-                twice.push(id);
-            }
-        }
-        twice
-    }
-
-    /// The networks of all of them.
-    pub(crate) fn networks(&self) -> usize {
-        self.policies.values().map(|policy| policy.allow.len() + policy.deny.len()).sum()
-    }
-
-    pub(crate) fn nearest(&self, id: &str) -> Option<&str> {
-        // Comparing with every one would take long for many.
-        did_you_mean(id, self.policies.keys().map(|id| &**id).take(200))
-    }
-}
-
-/// True for the id of an IP policy.
-pub(crate) fn is_id(text: &str) -> bool {
-    text.starts_with("ipp_")
-}
 
 static ID: Field<Literal> = Field::required("id", Literal(64), "id: ipp_office", "The id, `ipp_…`.");
 static CIDR: Field<Network> = Field::required("cidr", Network, "cidr: 203.0.113.0/24", "The network.");
@@ -229,7 +139,7 @@ pub(crate) fn check_document(
     options: &CheckOptions,
     found: &mut Diagnostics,
 ) -> Option<Written> {
-    let reader = Reader::new(document, options);
+    let reader = Reader::new(document, options, language());
     let written = document.root().and_then(|root| read(root, &reader));
     found.append(reader.into_diagnostics());
     written.filter(|_| !found.has_errors())
@@ -323,7 +233,7 @@ fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<Written> {
         }
         let mut policy = IpPolicy { id: id.value, allow: Vec::new(), deny: Vec::new() };
         policy.take(rules.into_iter().map(|(cidr, allow)| (cidr.value, allow)));
-        policies.policies.entry(policy.id.clone()).or_insert(policy);
+        policies.add(policy);
     }
     if let Some(one) = lists.get(MOST_FILES) {
         let message = format!("the IP policies name more than {MOST_FILES} list files");
@@ -331,15 +241,6 @@ fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<Written> {
         reader.report(found.with_help("put the lists of the same action into one file"));
     }
     Some(Written { policies, lists })
-}
-
-impl IpPolicy {
-    fn take(&mut self, networks: impl Iterator<Item = (IpNetwork, bool)>) {
-        for (network, allow) in networks {
-            let list = if allow { &mut self.allow } else { &mut self.deny };
-            list.push(network);
-        }
-    }
 }
 
 /// A policy as read.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::cel::{Expression, Test};
 use crate::digest::Digest;
 use crate::exchange::{ActionId, Effect, LogId, RuleId, TargetId};
-use crate::ip_policies::{IpPolicies, IpPolicy};
+use crate::ip_policy::{IpPolicies, IpPolicy};
 use crate::lpm::{RangeSet, TestId};
 use crate::outcome::Ending;
 use crate::parse::PlainMap;
@@ -17,9 +17,8 @@ use crate::run::{Execute, Next};
 use crate::source::{Position, Source, Span};
 use crate::url::EndpointUrl;
 
-mod entries;
-pub(crate) use entries::ListKind;
-pub use entries::{AddressList, Decision, Entries, Entry, IpPolicyId};
+pub(crate) use crate::address_list::ListKind;
+pub use crate::address_list::{AddressList, Decision, Entries, Entry, IpPolicyId};
 
 /// One instruction of a phase's straight-line code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -38,7 +38,9 @@
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod actions;
+mod address_list;
 pub mod agent;
+pub mod catalog;
 pub mod cel;
 pub mod check;
 pub mod compile;
@@ -51,14 +53,19 @@ pub mod evaluate;
 pub mod exchange;
 pub mod facts;
 mod flow;
+mod given;
+mod ids;
 pub mod ip_policies;
+mod ip_policy;
 pub mod ir;
 pub mod journey;
 pub mod json;
+mod language;
 pub mod lint;
 pub mod lpm;
 pub mod model;
 pub mod named_file;
+pub mod ngrok;
 pub mod options;
 pub mod outcome;
 pub mod parse;
@@ -69,30 +76,14 @@ pub mod reference;
 pub mod resolve;
 mod run;
 pub mod schema;
+mod settings;
 pub mod source;
 mod trace;
 pub mod url;
 pub mod variables;
+mod vocabulary;
 
 /// Every program of the page about embedding compiles and runs as it stands.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/embedding.md")]
 struct Embedding;
-
-/// The results of actions, by the file that declares them.
-pub(crate) use actions::{MORE_RESULTS, RESULTS};
-
-/// The declared fields of policies and configurations.
-pub(crate) const DECLARED: &[&[schema::Declared]] = &[actions::FIELDS, agent::FIELDS];
-
-/// Keys with secret values that no declaration knows.
-pub(crate) const SECRET_KEYS: &[&[&str]] = &[agent::SECRET_KEYS, edge::SECRET_KEYS];
-
-/// Every diagnostic code, by the file that raises it.
-pub(crate) static CODES: &[&[&[&diagnostic::Code]]] = &[
-    &[parse::CODES, cel::CODES, reader::CODES, flow::CODES],
-    ip_policies::CODES,
-    schema::CODES,
-    actions::CODES,
-    &[model::CODES, check::CODES, endpoint_policy::CODES, agent::CODES, compile::CODES, edge::CODES],
-];

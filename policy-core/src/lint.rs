@@ -125,7 +125,7 @@ pub fn lint_as(source: &Source, kind: DocumentKind, options: &CheckOptions) -> L
 /// assert_eq!(found.excerpt(&source, 0..14), "authtoken: ***");
 /// ```
 pub fn conceal_unread(source: &Source, found: &mut Diagnostics) {
-    crate::reader::conceal_unread(source.text(), found);
+    crate::reader::conceal_unread(source.text(), crate::language::language(), found);
 }
 
 impl Linted {

@@ -14,6 +14,8 @@ use crate::actions::{ActionConfig, NAMES, OLD_NAMES, Written, facts_of};
 use crate::cel::{Decides, Expression, Formula, State, Type, check_condition, drop_values};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, did_you_mean, did_you_mean_help, shorten};
 use crate::flow::Flow;
+use crate::language::language;
+use crate::ngrok;
 use crate::options::{CheckOptions, EndpointTraits};
 use crate::parse::{Document, NodeRef};
 use crate::phase::Phase;
@@ -22,14 +24,13 @@ use crate::reader::{
 };
 use crate::schema::{Context, Place};
 use crate::source::{FileSpan, Span, Spanned};
-use crate::variables;
 
 pub(crate) use manifest::HeldKind;
 pub(crate) use shape::{FRAGMENT, meant_phase};
 use shape::{WrittenPhase, written_phases};
 
-static UNKNOWN_ACTION: Code = Code::error("TP305", "unknown-action").ngrok(&["ERR_NGROK_2201"]);
-static ACTION_PHASE: Code = Code::error("TP403", "action-in-wrong-phase").ngrok(&["ERR_NGROK_2202"]);
+static UNKNOWN_ACTION: Code = Code::error("TP305", "unknown-action").ngrok(&[ngrok::ERR_NGROK_2201]);
+static ACTION_PHASE: Code = Code::error("TP403", "action-in-wrong-phase").ngrok(&[ngrok::ERR_NGROK_2202]);
 static NO_CONDITION: Code = Code::warning("TP222", "no-condition").absence();
 static ACTION_OUTSIDE_RULE: Code = Code::error("TP307", "action-outside-rule");
 
@@ -128,7 +129,7 @@ pub struct Action {
 /// Reads a document as a policy.
 #[must_use]
 pub fn read_policy(document: &Document, options: &CheckOptions, diagnostics: &mut Diagnostics) -> Policy {
-    let reader = Reader::new(document, options);
+    let reader = Reader::new(document, options, language());
     let policy = document.root().map(|root| policy(root, options.endpoint, &reader)).unwrap_or_default();
     diagnostics.append(reader.into_diagnostics());
     policy
@@ -278,7 +279,7 @@ fn expressions<'d>(field: &Field<'d>, place: Place<'_>, reader: &Reader<'d>) -> 
     };
     let written = items.len();
     let texts: Vec<_> = items.into_iter().filter_map(|item| shape::expression_text(item, reader)).collect();
-    let env = variables::env(place.site(false));
+    let env = reader.env(place.site(false));
     let (mut out, mut read) = (Vec::new(), Vec::new());
     for text in texts {
         let Some(limits) = reader.cel_limits(text.span) else { continue };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::ip_policies::IpPolicies;
+use crate::ip_policy::IpPolicies;
 use crate::parse::Limits;
 use crate::url::{Binding, Scheme};
 

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::exchange::{ActionId, ExpressionId, ForwardFailure, TargetId};
+use crate::ids::{ActionId, ExpressionId, TargetId};
+use crate::ngrok::{self, NgrokCode};
+use crate::url::EndpointUrl;
 
 /// The decision of one evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +94,78 @@ impl Outcome {
     #[must_use]
     pub const fn is_admitted(self) -> bool {
         matches!(self, Self::Forwarded { .. } | Self::Upstream)
+    }
+}
+
+/// Why a forward failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ForwardFailure {
+    /// No internal endpoint with this URL is online.
+    Offline,
+    /// The endpoint is online, its upstream does not answer.
+    UpstreamUnreachable,
+    /// The chain of forwards is longer than allowed.
+    TooManyHops,
+    /// Whoever brought the policy may not forward to the endpoint.
+    NotPermitted,
+}
+
+impl ForwardFailure {
+    /// ngrok's code (error reference, 2026-08-07): 3200 offline, 3210 unreachable, 3501 chain too long, 308 address
+    /// not permitted for the authtoken.
+    #[must_use]
+    pub const fn ngrok_code(self) -> NgrokCode {
+        match self {
+            Self::Offline => ngrok::ERR_NGROK_3200,
+            Self::UpstreamUnreachable => ngrok::ERR_NGROK_3210,
+            Self::TooManyHops => ngrok::ERR_NGROK_3501,
+            Self::NotPermitted => ngrok::ERR_NGROK_308,
+        }
+    }
+
+    /// The failure in words that name the endpoint.
+    ///
+    /// ```
+    /// use policy_core::{exchange::ForwardFailure, url::EndpointUrl};
+    /// let target = EndpointUrl::parse("tcp://a.internal:22").expect("a URL");
+    /// assert_eq!(ForwardFailure::Offline.at(&target).to_string(), "tcp://a.internal:22 is offline");
+    /// ```
+    #[must_use]
+    pub const fn at(self, target: &EndpointUrl) -> FailureAt<'_> {
+        FailureAt { failure: self, target }
+    }
+}
+
+/// A failure and its endpoint; displays as one line without a full stop.
+#[derive(Clone, Copy, Debug)]
+pub struct FailureAt<'t> {
+    failure: ForwardFailure,
+    target: &'t EndpointUrl,
+}
+
+impl fmt::Display for FailureAt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let target = self.target;
+        match self.failure {
+            ForwardFailure::Offline => write!(f, "{target} is offline"),
+            ForwardFailure::UpstreamUnreachable => write!(f, "the upstream of {target} does not answer"),
+            ForwardFailure::TooManyHops => write!(f, "the chain of forwards is too long at {target}"),
+            ForwardFailure::NotPermitted => {
+                write!(f, "the owner of the policy may not forward to {target}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for ForwardFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Offline => "the endpoint is offline",
+            Self::UpstreamUnreachable => "the endpoint's upstream does not answer",
+            Self::TooManyHops => "the chain of forwards is too long",
+            Self::NotPermitted => "the owner of the policy may not forward to the endpoint",
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 //! Policies and configurations are read through a [`Reader`], which collects what it finds and goes on.
 
 mod comments;
+mod names;
 mod placeholders;
 mod secrets;
 mod words;
@@ -14,53 +15,55 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
-use crate::cel::CelLimits;
+use crate::cel::{CelLimits, Env, Site};
 use crate::diagnostic::{
     Code, Diagnostic, Diagnostics, Edit, Severity, did_you_mean, did_you_mean_help, shorten, shown_address,
     steers, user_info, with_odd,
 };
+use crate::ngrok;
 use crate::options::CheckOptions;
 use crate::parse::{CONTROL_CHARACTER, Document, NodeKind, NodeRef, Origin, Plain, Scalar, Style};
 use crate::source::{Span, overlaps};
 
 use words::{begins_with_zero, describe, is_yaml_1_1_boolean, within};
 
+pub(crate) use names::{FieldNames, Language};
 pub(crate) use placeholders::{
     PLACEHOLDER, constant_name, is_placeholder, placeholder, placeholder_entry, placeholder_in_expression,
     placeholder_map,
 };
 
 pub(crate) static WRONG_TYPE: Code =
-    Code::error("TP301", "wrong-type").ngrok(&["ERR_NGROK_2203", "ERR_NGROK_2252"]);
+    Code::error("TP301", "wrong-type").ngrok(&[ngrok::ERR_NGROK_2203, ngrok::ERR_NGROK_2252]);
 pub(crate) static UNKNOWN_FIELD: Code =
-    Code::error("TP302", "unknown-field").ngrok(&["ERR_NGROK_2203", "ERR_NGROK_2219"]);
+    Code::error("TP302", "unknown-field").ngrok(&[ngrok::ERR_NGROK_2203, ngrok::ERR_NGROK_2219]);
 pub(crate) static MISSING_FIELD: Code =
-    Code::error("TP303", "missing-field").ngrok(&["ERR_NGROK_2234"]).absence();
+    Code::error("TP303", "missing-field").ngrok(&[ngrok::ERR_NGROK_2234]).absence();
 pub(crate) static DUPLICATE: Code = Code::error("TP453", "duplicate-value").ngrok(&[
-    "ERR_NGROK_2231",
-    "ERR_NGROK_375",
-    "ERR_NGROK_7187",
-    "ERR_NGROK_7188",
-    "ERR_NGROK_7189",
-    "ERR_NGROK_7190",
-    "ERR_NGROK_7191",
-    "ERR_NGROK_7192",
+    ngrok::ERR_NGROK_2231,
+    ngrok::ERR_NGROK_375,
+    ngrok::ERR_NGROK_7187,
+    ngrok::ERR_NGROK_7188,
+    ngrok::ERR_NGROK_7189,
+    ngrok::ERR_NGROK_7190,
+    ngrok::ERR_NGROK_7191,
+    ngrok::ERR_NGROK_7192,
 ]);
 /// A file that is named in another one.
 pub(crate) static UNREADABLE_FILE: Code = Code::error("TP452", "unreadable-file");
 pub(crate) static LEGACY_FIELD: Code = Code::warning("TP306", "legacy-field");
 pub(crate) static INVALID_VALUE: Code = Code::error("TP308", "invalid-value").ngrok(&[
-    "ERR_NGROK_2204",
-    "ERR_NGROK_2214",
-    "ERR_NGROK_2215",
-    "ERR_NGROK_2221",
-    "ERR_NGROK_2222",
-    "ERR_NGROK_2223",
-    "ERR_NGROK_2225",
-    "ERR_NGROK_2226",
-    "ERR_NGROK_2228",
-    "ERR_NGROK_2237",
-    "ERR_NGROK_2252",
+    ngrok::ERR_NGROK_2204,
+    ngrok::ERR_NGROK_2214,
+    ngrok::ERR_NGROK_2215,
+    ngrok::ERR_NGROK_2221,
+    ngrok::ERR_NGROK_2222,
+    ngrok::ERR_NGROK_2223,
+    ngrok::ERR_NGROK_2225,
+    ngrok::ERR_NGROK_2226,
+    ngrok::ERR_NGROK_2228,
+    ngrok::ERR_NGROK_2237,
+    ngrok::ERR_NGROK_2252,
 ]);
 
 /// The codes this file raises.
@@ -99,6 +102,7 @@ pub(crate) struct Reader<'d> {
     found: RefCell<Diagnostics>,
     budget: Rc<Budget>,
     options: CheckOptions,
+    language: &'static Language,
     /// True if there is another reader of the document, which takes over what this one finds.
     is_fresh: bool,
 }
@@ -124,7 +128,7 @@ const MOST_LARGE_EXPRESSIONS: u64 = 10;
 
 impl<'d> Reader<'d> {
     /// A reader of one document; what it hands out lives as long as the document.
-    pub(crate) fn new(document: &'d Document, options: &CheckOptions) -> Self {
+    pub(crate) fn new(document: &'d Document, options: &CheckOptions, language: &'static Language) -> Self {
         let most = CelLimits::default().pattern_states * MOST_LARGE_EXPRESSIONS;
         Self {
             document,
@@ -136,6 +140,7 @@ impl<'d> Reader<'d> {
                 more_secrets: RefCell::default(),
             }),
             options: options.clone(),
+            language,
             is_fresh: false,
         }
     }
@@ -147,6 +152,7 @@ impl<'d> Reader<'d> {
             found: RefCell::default(),
             budget: Rc::clone(&self.budget),
             options: self.options.clone(),
+            language: self.language,
             is_fresh: true,
         }
     }
@@ -179,6 +185,11 @@ impl<'d> Reader<'d> {
     /// How strictly to look.
     pub(crate) const fn options(&self) -> &CheckOptions {
         &self.options
+    }
+
+    /// The environment of expressions at a place.
+    pub(crate) fn env(&self, site: Site) -> &'static Env {
+        (self.language.env)(site)
     }
 
     /// True if errors are counted only: a further one need not be put into words.
@@ -216,18 +227,23 @@ impl<'d> Reader<'d> {
     }
 
     pub(crate) fn into_diagnostics(self) -> Diagnostics {
-        let mut found = self.found.into_inner();
+        let mut found = self.found.take();
         // Of several readers of a document the first knows the secrets of all.
         if !self.is_fresh {
-            let secrets = self.budget.secrets.get_or_init(|| secrets::secrets(self.document));
+            let secrets = self.secrets();
             found.conceal(secrets.iter().chain(self.budget.more_secrets.borrow().iter()).copied());
         }
         found
     }
 
+    /// The places of all secrets of the document. O(document) once.
+    fn secrets(&self) -> &[Span] {
+        self.budget.secrets.get_or_init(|| secrets::secrets(self.document, &self.language.names))
+    }
+
     /// True if the text at a place must not be repeated.
     pub(crate) fn is_secret(&self, at: Span) -> bool {
-        let secrets = self.budget.secrets.get_or_init(|| secrets::secrets(self.document));
+        let secrets = self.secrets();
         overlaps(secrets, at)
     }
 
@@ -310,7 +326,7 @@ impl<'d> Reader<'d> {
             format!("unknown field `{}` in {what}", shorten(key)),
         );
         let near = did_you_mean(key, keys.known.iter().copied());
-        if near.is_some_and(secrets::is_secret_name) {
+        if near.is_some_and(|near| self.language.names.is_secret(near)) {
             let mut more = self.budget.more_secrets.borrow_mut();
             secrets::add_below(field.value, &mut HashSet::new(), &mut more);
         }
@@ -578,6 +594,6 @@ pub(crate) fn head(node: NodeRef<'_>) -> Span {
 }
 
 /// Notes the secrets of a text that is not read at all, by its lines. O(text).
-pub(crate) fn conceal_unread(text: &str, found: &mut Diagnostics) {
-    found.conceal(secrets::unread(text).into_iter());
+pub(crate) fn conceal_unread(text: &str, language: &Language, found: &mut Diagnostics) {
+    found.conceal(secrets::unread(text, &language.names).into_iter());
 }

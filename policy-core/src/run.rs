@@ -22,7 +22,7 @@ use crate::parse::{Plain, PlainMap};
 use crate::schema::ConfigValue;
 use crate::trace::Trace;
 use crate::url::EndpointUrl;
-use crate::variables::ActionResult;
+use crate::vocabulary::ActionResult;
 
 pub(crate) use digest::StepDigest;
 pub(crate) use execute::{AddressVerdict, Execute, Next, NotRun, Target};

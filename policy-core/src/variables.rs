@@ -8,101 +8,18 @@
 
 mod conn;
 mod endpoint;
-mod paths;
 mod req;
 mod res;
 mod state;
 
 use std::collections::HashMap;
-use std::marker::PhantomData;
 use std::sync::{Arc, LazyLock, OnceLock};
 
-pub(crate) use crate::cel::result_path;
-pub(crate) use conn::{certificate, handshake};
-
-use crate::cel::{Env, Fact, FactSource, Leaf, Map, Site, Tree, TreeNode, Type, Where};
+use crate::actions;
+use crate::cel::{Env, Fact, FactSource, Leaf, Site, Tree, TreeNode, Type};
 use crate::phase::{Phase, PhaseSet};
 use crate::url::Scheme;
-
-/// One declared variable or field of a record.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Declared {
-    path: &'static str,
-    ty: &'static str,
-    at: Where,
-    optional: bool,
-    doc: &'static str,
-}
-
-pub(crate) const EVERYWHERE: Where =
-    Where { phases: PhaseSet::of(&Phase::ALL), tls: false, http: false, retry: false, pods: false };
-pub(crate) const TLS: Where = Where { tls: true, ..EVERYWHERE };
-/// Where a pod connects, through an endpoint with the binding `kubernetes`, or may have.
-const PODS: Where = Where { pods: true, ..EVERYWHERE };
-pub(crate) const REQUEST: Where = Where {
-    phases: PhaseSet::of(&[Phase::OnHttpRequest, Phase::OnHttpResponse, Phase::OnEventStreamMessage]),
-    http: true,
-    ..EVERYWHERE
-};
-const RETRY: Where = Where { retry: true, ..REQUEST };
-pub(crate) const EVENT: Where = Where { phases: PhaseSet::of(&[Phase::OnEventStreamMessage]), ..REQUEST };
-pub(crate) const RESPONSE: Where = Where {
-    phases: PhaseSet::of(&[Phase::OnHttpResponse, Phase::OnEventStreamMessage]),
-    http: true,
-    ..EVERYWHERE
-};
-
-impl Declared {
-    pub(crate) const fn new(path: &'static str, ty: &'static str, at: Where, doc: &'static str) -> Self {
-        Self { path, ty, at, optional: false, doc }
-    }
-
-    pub(crate) const fn path(&self) -> &'static str {
-        self.path
-    }
-
-    /// A connection or request may lack it.
-    const fn optional(self) -> Self {
-        Self { optional: true, ..self }
-    }
-}
-
-/// A result that an action sets: its line of the documentation, and the handle by which the action sets it. Values of
-/// another type than the declared one do not compile.
-#[derive(Debug)]
-pub(crate) struct ActionResult<T> {
-    declared: Declared,
-    value: PhantomData<fn(T)>,
-}
-
-impl<T> ActionResult<T> {
-    const fn of(path: &'static str, ty: &'static str, at: Where, doc: &'static str) -> Self {
-        Self { declared: Declared::new(path, ty, at, doc), value: PhantomData }
-    }
-
-    /// Its line.
-    pub(crate) const fn declared(&self) -> Declared {
-        self.declared
-    }
-
-    pub(crate) const fn path(&self) -> &'static str {
-        self.declared.path
-    }
-}
-
-impl ActionResult<String> {
-    /// A text.
-    pub(crate) const fn text(path: &'static str, at: Where, doc: &'static str) -> Self {
-        Self::of(path, "string", at, doc)
-    }
-}
-
-impl ActionResult<Map> {
-    /// A map of texts to anything.
-    pub(crate) const fn map(path: &'static str, at: Where, doc: &'static str) -> Self {
-        Self::of(path, "map(string, dyn)", at, doc)
-    }
-}
+use crate::vocabulary::Declared;
 
 static FAMILIES: &[&[Declared]] = &[
     conn::DECLARED,
@@ -119,7 +36,7 @@ static FAMILIES: &[&[Declared]] = &[
 
 /// Every declared line, the results of actions behind the rest.
 fn families() -> impl Iterator<Item = &'static Declared> {
-    let results = crate::RESULTS.iter().chain(crate::MORE_RESULTS.iter().copied().flatten());
+    let results = actions::RESULTS.iter().chain(actions::MORE_RESULTS.iter().copied().flatten());
     FAMILIES.iter().chain(results).copied().flatten()
 }
 
@@ -168,8 +85,8 @@ fn declarations() -> Declarations {
     for (declared, ty) in all().zip(types) {
         let id = u16::try_from(facts.len()).unwrap_or(u16::MAX);
         let source = FactSource::of(declared.path);
-        let fact = Fact { id, optional: declared.optional, source };
-        let fact = paths::is_fact(declared.path).then_some(fact);
+        let fact = Fact { id, optional: declared.optional, source, path: &declared.path };
+        let fact = is_fact(declared.path).then_some(fact);
         if let Some(fact) = fact {
             facts.push((fact, ty.clone()));
         }
@@ -179,6 +96,11 @@ fn declarations() -> Declarations {
         }
     }
     Declarations { tree: Arc::new(tree), roots, facts }
+}
+
+/// False for the fields of records, whose names begin with a capital.
+fn is_fact(path: &str) -> bool {
+    !path.starts_with(|first: char| first.is_ascii_uppercase())
 }
 
 /// `a`, `a.b`, `a.b.c`.

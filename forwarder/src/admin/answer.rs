@@ -1,6 +1,7 @@
 //! Answers, and errors in ngrok's shape.
 
 use hyper::StatusCode;
+use policy_core::ngrok::NgrokCode;
 use serde::Serialize;
 use ulid::Ulid;
 
@@ -143,7 +144,7 @@ impl From<KeyRefusal> for Fault {
 impl From<Fault> for Answer {
     fn from(fault: Fault) -> Self {
         let shape = Shape {
-            error_code: fault.code.map_or_else(String::new, |code| format!("ERR_NGROK_{code}")),
+            error_code: fault.code.map_or_else(String::new, |code| NgrokCode::new(code.into()).to_string()),
             status_code: fault.status.as_u16(),
             msg: &fault.message,
             details: Details { operation_id: format!("op_{}", Ulid::generate()) },

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::table::{Column, table};
 use super::{Api, Failure, exit, print_json, text};
-use crate::Exit;
 use crate::cli::admin::{Reload, Status};
+use crate::exit::Exit;
 
 const ENDPOINTS: &[Column] = &[
     ("NAME", "/name"),

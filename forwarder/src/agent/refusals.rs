@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use agent_link::CallError;
+use policy_core::ngrok::NgrokCode;
 
 /// "The endpoint is already online": e.g. the session before, which the edge has not given up yet.
 const TAKEN: u32 = 334;
@@ -56,7 +57,7 @@ pub(super) fn asked_to_wait(error: &CallError) -> Option<Duration> {
 
 fn number(error: &CallError) -> Option<u32> {
     let CallError::Refused { code: Some(code), .. } = error else { return None };
-    code.strip_prefix("ERR_NGROK_")?.parse().ok()
+    NgrokCode::parse(code).map(NgrokCode::number)
 }
 
 #[cfg(test)]

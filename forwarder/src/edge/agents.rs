@@ -28,6 +28,7 @@ use agent_link::{Heartbeat, Refusal, StopEndpoint, StreamType};
 use arc_swap::ArcSwapOption;
 use policy_core::edge::{EdgeLimits, PoliciesForward};
 use policy_core::lpm::Restriction;
+use policy_core::ngrok::NgrokCode;
 use policy_core::url::Binding;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, broadcast};
@@ -38,8 +39,8 @@ use crate::admin::Sessions;
 use crate::identity::{CredentialId, Identity, NoticeKind, Refusal as Unfit};
 use crate::online::Online;
 use crate::policy_shares::PolicyShares;
+pub use crate::session_info::SessionInfo;
 use refusals::{Handshakes, Refusals};
-pub use sessions::SessionInfo;
 use sessions::Sessions as Table;
 use slots::{Full, Slot, Slots};
 use unknown::{Unknown, Unknowns};
@@ -341,7 +342,7 @@ async fn accept(shared: Arc<Shared>, agents: Arc<Agents>, listener: TcpListener)
 /// Tells an agent that one of its endpoints is stopped. It learns it once: who does not listen now finds out later.
 async fn tell_stopped(endpoint: Arc<Online>, code: u32, message: String) {
     let id = endpoint.agent_id.to_string();
-    let told = StopEndpoint { id, message, error_code: Some(format!("ERR_NGROK_{code}")) };
+    let told = StopEndpoint { id, message, error_code: Some(NgrokCode::new(code).to_string()) };
     let telling = async {
         // It may have as many streams as it can; those through the endpoint are about to end.
         while endpoint.opener.takes_streams() {

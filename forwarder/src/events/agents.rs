@@ -7,11 +7,12 @@ use std::net::SocketAddr;
 
 use agent_link::Refusal;
 use jiff::Timestamp;
+use policy_core::ngrok::NgrokCode;
 use serde::Serialize;
 
 use super::shape::line;
-use crate::edge::SessionInfo;
 use crate::identity::CredentialId;
+use crate::session_info::SessionInfo;
 
 #[derive(Serialize)]
 struct Session<'a> {
@@ -112,7 +113,7 @@ pub fn agent_refused(
         credential: credential.map(|id| id.to_string()),
         agent_ip: Some(peer.ip().to_canonical().to_string()),
         url: None,
-        error_code: format!("ERR_NGROK_{}", refusal.code),
+        error_code: NgrokCode::new(refusal.code).to_string(),
         reason: &refusal.reason,
         refused_before: None,
     };
@@ -129,7 +130,7 @@ pub fn endpoint_refused(refused: &EndpointRefused<'_>, at: Timestamp) -> serde_j
         credential: Some(refused.credential.to_string()),
         agent_ip: None,
         url: Some(refused.url),
-        error_code: format!("ERR_NGROK_{}", refused.refusal.code),
+        error_code: NgrokCode::new(refused.refusal.code).to_string(),
         reason: &refused.refusal.reason,
         refused_before: Some(refused.before),
     };

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::generation::refuse_pipe;
+use crate::files::refuse_pipe;
 
 /// How often it is looked whether the file is still at its path.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -1,6 +1,5 @@
 //! `policy eval`: a dry run is a host that answers from a script.
 
-mod answer;
 mod missing;
 mod network;
 mod single;
@@ -15,12 +14,12 @@ use policy_core::compile::CompileOptions;
 use policy_core::facts::{Facts, GivenFacts};
 use policy_core::url::EndpointUrl;
 
+use crate::answer::Answer;
 use crate::cli::{Eval, Format, Target};
 use crate::exit::{Exit, Failure, after_output, say};
 use crate::files::read;
 use crate::ip_policies;
 use crate::render;
-pub(crate) use answer::{Answer, Performed, Pool, Run};
 pub(crate) use single::load;
 
 /// Who is asked.

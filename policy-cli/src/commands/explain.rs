@@ -3,7 +3,8 @@
 use std::io::Write;
 
 use policy_core::actions::{NAMES, documentation};
-use policy_core::diagnostic::{catalog, did_you_mean, page};
+use policy_core::catalog;
+use policy_core::diagnostic::did_you_mean;
 
 use crate::cli::Explain;
 use crate::exit::{Exit, Failure};
@@ -12,10 +13,10 @@ use crate::exit::{Exit, Failure};
 pub(crate) fn run(args: &Explain) -> Result<Exit, Failure> {
     let wanted = args.code.to_lowercase();
     // The readable name works as well as the number.
-    let by_slug = catalog().find(|code| code.slug == wanted).map(|code| code.id);
+    let by_slug = catalog::codes().find(|code| code.slug == wanted).map(|code| code.id);
     let action = || documentation(&wanted).map(|action| action.page);
-    let Some(page) = page(by_slug.unwrap_or(&args.code)).or_else(action) else {
-        let names = catalog().map(|code| code.slug).chain(NAMES.iter().copied());
+    let Some(page) = catalog::page(by_slug.unwrap_or(&args.code)).or_else(action) else {
+        let names = catalog::codes().map(|code| code.slug).chain(NAMES.iter().copied());
         let near = did_you_mean(&wanted, names);
         let hint = near.map_or_else(
             || "`policy lint` prints the codes of its findings".to_owned(),

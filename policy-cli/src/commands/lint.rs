@@ -1,42 +1,21 @@
 //! `policy lint`.
 
-use std::collections::HashMap;
-use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use policy_core::agent::load_agent_files;
 use policy_core::check::CheckOptions;
-use policy_core::diagnostic::{Diagnostics, drop_consequences, printable};
+use policy_core::diagnostic::printable;
 use policy_core::edge::load_edge_files;
 use policy_core::lint::{DocumentKind, Foreign, conceal_unread, lint, lint_as, names_phase};
 use policy_core::source::Source;
 use policy_core::url::{Binding, Scheme};
 
 use crate::cli::{EndpointBinding, Kind, Lint, LintFormat, Protocol};
-use crate::exit::{Exit, Failure, after_output, warn};
+use crate::exit::{Exit, Failure, warn};
 use crate::files::{Excluded, Expanded, Found, expand, folder_of, read_as, read_named, shown};
+use crate::report::{Checked, Report, Skipped};
 use crate::{ip_policies, lists, render};
-
-/// What was looked at, and what was not.
-#[derive(Debug, Default)]
-pub(crate) struct Report {
-    /// Files with their findings.
-    pub(crate) checked: Vec<Checked>,
-    /// Files of searched folders that are neither a policy nor a configuration.
-    pub(crate) passed_over: Vec<String>,
-    /// What was not read or not checked although it may hold a policy: each with the reason.
-    pub(crate) skipped: Vec<Skipped>,
-    /// Files that could not be read.
-    failures: Vec<Failure>,
-}
-
-/// Something that was left out.
-#[derive(Debug)]
-pub(crate) struct Skipped {
-    pub(crate) name: String,
-    pub(crate) why: String,
-}
 
 /// What a file turned out to be.
 enum Looked {
@@ -44,14 +23,6 @@ enum Looked {
     /// A file of a searched folder without anything of the language.
     PassedOver(String),
     Skipped(Skipped),
-}
-
-/// What was found in one file.
-#[derive(Debug)]
-pub(crate) struct Checked {
-    pub(crate) source: Source,
-    pub(crate) kind: Option<DocumentKind>,
-    pub(crate) diagnostics: Diagnostics,
 }
 
 /// Runs `policy lint`.
@@ -102,54 +73,6 @@ fn options(args: &Lint) -> Result<CheckOptions, Failure> {
     Ok(options)
 }
 
-impl Report {
-    /// A warning about the run as a whole, which has no place in a file: there was nothing to check.
-    pub(crate) const fn general_warning(&self) -> Option<&'static str> {
-        match self.checked.is_empty() && self.failures.is_empty() {
-            // What was skipped is named already.
-            true if !self.skipped.is_empty() => Some("nothing was checked"),
-            true => {
-                Some("nothing was checked: no policy and no configuration (*.yml, *.yaml, *.json) was found")
-            }
-            false => None,
-        }
-    }
-
-    /// The errors of all files.
-    pub(crate) fn errors(&self) -> usize {
-        self.checked.iter().map(|file| file.diagnostics.errors()).sum()
-    }
-
-    /// The warnings of all files, and of the run as a whole.
-    pub(crate) fn warnings(&self) -> usize {
-        let of_files: usize = self.checked.iter().map(|file| file.diagnostics.warnings()).sum();
-        of_files + usize::from(self.general_warning().is_some())
-    }
-
-    /// Findings that are counted and not listed.
-    pub(crate) fn not_listed(&self) -> usize {
-        self.checked.iter().map(|file| file.diagnostics.dropped()).sum()
-    }
-
-    /// Leaves one error of each fault: what only follows from it in other files is not told.
-    pub(crate) fn drop_consequences(&mut self) {
-        drop_consequences(self.checked.iter_mut().map(|file| &mut file.diagnostics));
-    }
-
-    /// Says what could not be read, and gives the verdict.
-    pub(crate) fn finish(self, written: io::Result<()>, deny_warnings: bool) -> Result<Exit, Failure> {
-        let verdict = match self.errors() > 0 || deny_warnings && self.warnings() > 0 {
-            _ if !self.failures.is_empty() => Exit::Usage,
-            true => Exit::No,
-            false => Exit::Yes,
-        };
-        for failure in self.failures {
-            failure.report();
-        }
-        after_output(written, verdict)
-    }
-}
-
 /// Lints files and folders. In a folder, files of other kinds are skipped.
 pub(crate) fn check(paths: &[PathBuf], kind: Kind, options: &CheckOptions, excluded: &Excluded) -> Report {
     let Expanded { files, skipped, failures } = expand(paths, excluded);
@@ -170,33 +93,6 @@ pub(crate) fn check(paths: &[PathBuf], kind: Kind, options: &CheckOptions, exclu
     }
     report.add_named(named);
     report
-}
-
-impl Report {
-    /// Adds what was found in files that checked ones name.
-    fn add_named(&mut self, named: Vec<Checked>) {
-        let place = |source: &Source| {
-            let path = PathBuf::from(source.name());
-            fs::canonicalize(&path).unwrap_or(path)
-        };
-        let checked = self.checked.iter().enumerate();
-        let mut known: HashMap<PathBuf, usize> =
-            checked.map(|(at, file)| (place(&file.source), at)).collect();
-        for new in named {
-            let at = *known.entry(place(&new.source)).or_insert(self.checked.len());
-            match self.checked.get_mut(at) {
-                // Of one of the two nothing but lines is there; the other says it all.
-                Some(file) if file.source.is_withheld() || new.source.is_withheld() => {}
-                // A policy may be right for one endpoint and wrong for another; a list is the same for all.
-                Some(file) if new.kind.is_some() => {
-                    file.diagnostics.append(new.diagnostics);
-                    file.diagnostics.sort();
-                }
-                Some(_) => {}
-                None => self.checked.push(new),
-            }
-        }
-    }
 }
 
 fn check_file(

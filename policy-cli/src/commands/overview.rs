@@ -10,10 +10,11 @@ use policy_core::phase::Phase;
 use policy_core::source::Source;
 
 use crate::cli::Kind;
-use crate::commands::lint::{Report, check};
+use crate::commands::lint::check;
 use crate::exit::{Exit, Failure};
 use crate::files::Excluded;
 use crate::render;
+use crate::report::Report;
 
 /// Runs `policy` without arguments.
 pub(crate) fn run() -> Result<Exit, Failure> {

@@ -14,7 +14,7 @@ use policy_core::url::EndpointUrl;
 
 use super::conditions;
 use super::text::{assumptions, because};
-use crate::commands::eval::{Answer, Run};
+use crate::answer::{Answer, Run};
 
 /// Lists up to this length are shown whole, longer ones by their deciding entry.
 const WHOLE_LIST: usize = 16;

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use policy_core::diagnostic::{Diagnostic, Severity, printable};
 use policy_core::source::Source;
 
-use crate::commands::lint::Report;
+use crate::report::Report;
 
 /// Annotations of a kind that GitHub shows.
 const MOST: usize = 10;

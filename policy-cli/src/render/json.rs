@@ -5,12 +5,13 @@ use std::net::IpAddr;
 
 use policy_core::diagnostic::{Diagnostic, Severity};
 use policy_core::json;
+use policy_core::ngrok::NgrokCode;
 use policy_core::parse::PlainMap;
 use policy_core::source::{Position, Source};
 use serde::Serialize;
 
-use crate::commands::eval::{Answer, Performed};
-use crate::commands::lint::Report;
+use crate::answer::{Answer, Performed};
+use crate::report::Report;
 
 const VERSION: u32 = 1;
 
@@ -54,7 +55,7 @@ struct Finding<'a> {
     end_line: u32,
     end_column: u32,
     help: Option<&'a str>,
-    ngrok: &'a [&'a str],
+    ngrok: &'a [NgrokCode],
     fix: Option<Fix<'a>>,
     related: Vec<Related<'a>>,
 }
@@ -229,7 +230,7 @@ enum EffectShape<'a> {
         target: String,
         reply: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
-        code: Option<&'a str>,
+        code: Option<NgrokCode>,
     },
     Log {
         metadata: &'a PlainMap,

@@ -8,8 +8,8 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use policy_core::diagnostic::{Diagnostic, Diagnostics, Severity, printable};
 use policy_core::source::{Source, Span};
 
-use crate::commands::eval::{Answer, Pool};
-use crate::commands::lint::Report;
+use crate::answer::{Answer, Pool};
+use crate::report::Report;
 
 /// Lines shown before the line of a finding.
 const LINES_BEFORE: u32 = 1;
@@ -96,7 +96,7 @@ fn group<'a>(source: &'a Source, diagnostic: &'a Diagnostic, among: &Diagnostics
     }
     let ngrok = match diagnostic.code.ngrok {
         [] => String::new(),
-        codes => format!("; ngrok: {}", codes.join(", ")),
+        codes => format!("; ngrok: {}", codes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
     };
     group.element(Level::NOTE.message(format!("`policy explain {}`{ngrok}", diagnostic.code.id)))
 }

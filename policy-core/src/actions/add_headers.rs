@@ -7,7 +7,7 @@ use super::{ActionType, MESSAGE_PHASES};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::schema::{Context, Declared, Entries, Field, HeaderValue, Text};
-use crate::variables::{self, REQUEST};
+use crate::vocabulary::{self, REQUEST};
 
 static HEADERS: Field<Entries<HeaderValue>> = Field::required(
     "headers",
@@ -29,7 +29,7 @@ impl ActionType for AddHeaders {
     const PHASES: PhaseSet = MESSAGE_PHASES;
     const FIELDS: Declared = &[&HEADERS];
     const REWRITES: bool = true;
-    const RESULTS: &'static [variables::Declared] = &[variables::Declared::new(
+    const RESULTS: &'static [vocabulary::Declared] = &[vocabulary::Declared::new(
         "actions.ngrok.add_headers.headers_added",
         "map(string, dyn)",
         REQUEST,

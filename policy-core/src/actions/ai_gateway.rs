@@ -15,7 +15,7 @@ use crate::schema::{
     Text, Value, Values, WebUrl, Whole,
 };
 use crate::url::Scheme;
-use crate::variables::{self, REQUEST};
+use crate::vocabulary::{self, REQUEST};
 
 static HISTORIC: Code = Code::note("TP419", "historic-action");
 
@@ -187,35 +187,35 @@ impl ActionType for AiGateway {
         &MODEL_SELECTION,
         &KEY_SELECTION,
     ];
-    const RESULTS: &'static [variables::Declared] = &[
-        variables::Declared::new("actions.ngrok.ai_gateway.status", "dyn", REQUEST, "how it ended"),
-        variables::Declared::new("actions.ngrok.ai_gateway.error", "dyn", REQUEST, "the fault"),
-        variables::Declared::new("actions.ngrok.ai_gateway.client", "dyn", REQUEST, "what the client asked"),
-        variables::Declared::new(
+    const RESULTS: &'static [vocabulary::Declared] = &[
+        vocabulary::Declared::new("actions.ngrok.ai_gateway.status", "dyn", REQUEST, "how it ended"),
+        vocabulary::Declared::new("actions.ngrok.ai_gateway.error", "dyn", REQUEST, "the fault"),
+        vocabulary::Declared::new("actions.ngrok.ai_gateway.client", "dyn", REQUEST, "what the client asked"),
+        vocabulary::Declared::new(
             "actions.ngrok.ai_gateway.input_ngrok_tokens",
             "int",
             REQUEST,
             "tokens of the question",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.ai_gateway.output_ngrok_tokens",
             "int",
             REQUEST,
             "tokens of the answer",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.ai_gateway.gateway_latency_ms",
             "int",
             REQUEST,
             "time spent in between",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.ai_gateway.model_selection",
             "list(dyn)",
             REQUEST,
             "models that were chosen",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.ai_gateway.models_tried",
             "list(dyn)",
             REQUEST,

@@ -6,21 +6,22 @@
 use super::{ActionType, Ends, REQUEST_PHASE};
 use crate::cel::{FieldType, Template, TemplatePart};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::ngrok;
 use crate::parse::NodeRef;
 use crate::phase::PhaseSet;
 use crate::reader::{Fields, is_placeholder};
 use crate::schema::{Context, Declared, Field, Flag, Items, Kind, Literal, Text};
-use crate::variables::{self, REQUEST};
+use crate::vocabulary::{self, REQUEST};
 
 static INVALID_CREDENTIAL: Code = Code::error("TP421", "invalid-credential").ngrok(&[
-    "ERR_NGROK_359",
-    "ERR_NGROK_360",
-    "ERR_NGROK_2257",
-    "ERR_NGROK_2258",
-    "ERR_NGROK_15008",
-    "ERR_NGROK_15009",
-    "ERR_NGROK_15011",
-    "ERR_NGROK_15012",
+    ngrok::ERR_NGROK_359,
+    ngrok::ERR_NGROK_360,
+    ngrok::ERR_NGROK_2257,
+    ngrok::ERR_NGROK_2258,
+    ngrok::ERR_NGROK_15008,
+    ngrok::ERR_NGROK_15009,
+    ngrok::ERR_NGROK_15011,
+    ngrok::ERR_NGROK_15012,
 ]);
 
 /// The codes this file raises.
@@ -58,20 +59,20 @@ impl ActionType for BasicAuth {
     const PHASES: PhaseSet = REQUEST_PHASE;
     const ENDS: Ends = Ends::Refusing("401");
     const FIELDS: Declared = &[&CREDENTIALS, &REALM, &ENFORCE];
-    const RESULTS: &'static [variables::Declared] = &[
-        variables::Declared::new(
+    const RESULTS: &'static [vocabulary::Declared] = &[
+        vocabulary::Declared::new(
             "actions.ngrok.basic_auth.credentials.presented",
             "bool",
             REQUEST,
             "true if the request came with credentials",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.basic_auth.credentials.username",
             "string",
             REQUEST,
             "the name it came with",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.basic_auth.credentials.authorized",
             "bool",
             REQUEST,

@@ -7,7 +7,7 @@ use super::{ActionType, RESPONSE_PHASE};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::schema::{Choice, Context, Declared, Field, Items};
-use crate::variables::{self, RESPONSE};
+use crate::vocabulary::{self, RESPONSE};
 
 /// A way to compress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,14 +49,14 @@ impl ActionType for CompressResponse {
     const PHASES: PhaseSet = RESPONSE_PHASE;
     const FIELDS: Declared = &[&ALGORITHMS];
     const REWRITES: bool = true;
-    const RESULTS: &'static [variables::Declared] = &[
-        variables::Declared::new(
+    const RESULTS: &'static [vocabulary::Declared] = &[
+        vocabulary::Declared::new(
             "actions.ngrok.compress.already_compressed",
             "bool",
             RESPONSE,
             "true if the response was compressed before",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.compress.negotiated_algorithm",
             "string",
             RESPONSE,

@@ -12,6 +12,7 @@ use super::{ActionType, CONNECT_REQUEST_PHASES, CONTINUE, Ends, ON_ERROR, OnErro
 use crate::cel::{Expression, FieldType, State, TemplatePart};
 use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
 use crate::ir::Lowering;
+use crate::ngrok;
 use crate::parse::{NodeKind, NodeRef};
 use crate::phase::{Phase, PhaseSet};
 use crate::reader::{Fields, Reader, TextRef, placeholder};
@@ -19,14 +20,18 @@ use crate::run::Execute;
 use crate::schema::{Choice, Context, Declared, Field, Kind, Text};
 use crate::source::{Span, Spanned};
 use crate::url::{EndpointUrl, MAX_INTERNAL_PARTS, Scheme, UrlFault};
-use crate::variables;
+use crate::vocabulary;
 
-static INVALID_URL: Code =
-    Code::error("TP441", "invalid-url").ngrok(&["ERR_NGROK_2226", "ERR_NGROK_9033", "ERR_NGROK_9037"]);
-pub(crate) static NOT_INTERNAL: Code = Code::error("TP442", "target-not-internal").ngrok(&["ERR_NGROK_9029"]);
-pub(crate) static NO_PORT: Code = Code::error("TP443", "url-without-port").ngrok(&["ERR_NGROK_9030"]);
-static TARGET_SCHEME: Code = Code::warning("TP444", "target-scheme").ngrok(&["ERR_NGROK_2205"]);
-static TARGET_DEPTH: Code = Code::error("TP445", "target-depth").ngrok(&["ERR_NGROK_9031"]);
+static INVALID_URL: Code = Code::error("TP441", "invalid-url").ngrok(&[
+    ngrok::ERR_NGROK_2226,
+    ngrok::ERR_NGROK_9033,
+    ngrok::ERR_NGROK_9037,
+]);
+pub(crate) static NOT_INTERNAL: Code =
+    Code::error("TP442", "target-not-internal").ngrok(&[ngrok::ERR_NGROK_9029]);
+pub(crate) static NO_PORT: Code = Code::error("TP443", "url-without-port").ngrok(&[ngrok::ERR_NGROK_9030]);
+static TARGET_SCHEME: Code = Code::warning("TP444", "target-scheme").ngrok(&[ngrok::ERR_NGROK_2205]);
+static TARGET_DEPTH: Code = Code::error("TP445", "target-depth").ngrok(&[ngrok::ERR_NGROK_9031]);
 static TARGET_WITHOUT_TLS: Code = Code::note("TP446", "target-without-tls");
 
 /// The codes this file raises.
@@ -80,7 +85,7 @@ impl ActionType for ForwardInternal {
     const FIELDS: Declared = &[&URL, &TARGET_ERROR];
     const IGNORED: &'static [(&'static str, &'static str)] =
         &[("binding", "the host name decides the binding; remove this field")];
-    const RESULTS: &'static [variables::Declared] =
+    const RESULTS: &'static [vocabulary::Declared] =
         &[run::URL.declared(), run::ERROR_CODE.declared(), run::ERROR_MESSAGE.declared()];
     const RUNS: PhaseSet = Self::PHASES;
     const GOES_ON: Option<&'static str> = Some("this one goes on if it fails");

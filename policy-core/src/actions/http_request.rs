@@ -16,7 +16,7 @@ use crate::schema::{
     Text, WebUrl, Whole,
 };
 use crate::source::Spanned;
-use crate::variables::{self, REQUEST};
+use crate::vocabulary::{self, REQUEST};
 
 /// A method of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,93 +130,93 @@ impl ActionType for HttpRequest {
         &RETRY_CONDITION,
         &ON_ERROR_CONTINUE,
     ];
-    const RESULTS: &'static [variables::Declared] = &[
-        variables::Declared::new(
+    const RESULTS: &'static [vocabulary::Declared] = &[
+        vocabulary::Declared::new(
             "actions.ngrok.http_request.error.code",
             "string",
             REQUEST,
             "ngrok's code of the fault",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.http_request.error.message",
             "string",
             REQUEST,
             "the fault in words",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.http_request.attempts",
             "list(HttpAttempt)",
             REQUEST,
             "what each attempt met",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.http_request.req.method",
             "string",
             REQUEST,
             "the method that was used",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.http_request.req.header",
             "map(string, list(string))",
             REQUEST,
             "the headers that were sent",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.http_request.req.url",
             "string",
             REQUEST,
             "the URL that was asked",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.http_request.req.body",
             "string",
             REQUEST,
             "the body that was sent",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.http_request.res.resolved_ip",
             "string",
             REQUEST,
             "the address that answered",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.http_request.res.header",
             "map(string, list(string))",
             REQUEST,
             "the headers of the answer",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.http_request.res.status_code",
             "int",
             REQUEST,
             "the status of the answer",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.http_request.res.time_ms",
             "int",
             REQUEST,
             "how long it took",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.http_request.res.body",
             "dyn",
             REQUEST,
             "the body of the answer, up to 256 KB; examples use it as text and as decoded JSON",
         ),
-        variables::Declared::new("HttpAttempt.resolved_ip", "string", REQUEST, "the address that was asked"),
-        variables::Declared::new(
+        vocabulary::Declared::new("HttpAttempt.resolved_ip", "string", REQUEST, "the address that was asked"),
+        vocabulary::Declared::new(
             "HttpAttempt.response_header",
             "map(string, list(string))",
             REQUEST,
             "the headers of the answer",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "HttpAttempt.response_status_code",
             "int",
             REQUEST,
             "the status of the answer",
         ),
-        variables::Declared::new("HttpAttempt.response_time_ms", "int", REQUEST, "how long it took"),
+        vocabulary::Declared::new("HttpAttempt.response_time_ms", "int", REQUEST, "how long it took"),
     ];
     const PAGE: &'static str = include_str!("../../../docs/actions/http-request.md");
 

@@ -117,20 +117,20 @@ impl Login {
 macro_rules! login_results {
     ($base:literal, $session:literal, $refreshed:literal $(, $extra:literal: $doc:literal)*) => {
         &[
-            $crate::variables::Declared::new(concat!($base, ".identity.id"), "string", $crate::variables::REQUEST, "the id of the user"),
-            $crate::variables::Declared::new(concat!($base, ".identity.email"), "string", $crate::variables::REQUEST, "the user's e-mail address"),
-            $crate::variables::Declared::new(concat!($base, ".identity.name"), "string", $crate::variables::REQUEST, "the user's name"),
-            $crate::variables::Declared::new(concat!($base, ".identity.provider_user_id"), "string", $crate::variables::REQUEST, "the user's id at the provider"),
-            $crate::variables::Declared::new(concat!($base, ".identity.", $session), "string", $crate::variables::REQUEST, "the id of the session"),
-            $crate::variables::Declared::new(concat!($base, ".access_token"), "string", $crate::variables::REQUEST, "the provider's access token"),
-            $crate::variables::Declared::new(concat!($base, ".refresh_token"), "string", $crate::variables::REQUEST, "the provider's refresh token"),
-            $crate::variables::Declared::new(concat!($base, ".expires_at"), "dyn", $crate::variables::REQUEST, "when the access token ends"),
-            $crate::variables::Declared::new(concat!($base, ".session_timed_out"), "bool", $crate::variables::REQUEST, "true if the session was unused for too long"),
-            $crate::variables::Declared::new(concat!($base, ".session_max_duration_reached"), "bool", $crate::variables::REQUEST, "true if the session was too old"),
-            $crate::variables::Declared::new(concat!($base, ".", $refreshed), "bool", $crate::variables::REQUEST, "true if the provider was asked again"),
-            $($crate::variables::Declared::new(concat!($base, ".", $extra), "string", $crate::variables::REQUEST, $doc),)*
-            $crate::variables::Declared::new(concat!($base, ".error.code"), "string", $crate::variables::REQUEST, "ngrok's code of the fault"),
-            $crate::variables::Declared::new(concat!($base, ".error.message"), "string", $crate::variables::REQUEST, "the fault in words"),
+            $crate::vocabulary::Declared::new(concat!($base, ".identity.id"), "string", $crate::vocabulary::REQUEST, "the id of the user"),
+            $crate::vocabulary::Declared::new(concat!($base, ".identity.email"), "string", $crate::vocabulary::REQUEST, "the user's e-mail address"),
+            $crate::vocabulary::Declared::new(concat!($base, ".identity.name"), "string", $crate::vocabulary::REQUEST, "the user's name"),
+            $crate::vocabulary::Declared::new(concat!($base, ".identity.provider_user_id"), "string", $crate::vocabulary::REQUEST, "the user's id at the provider"),
+            $crate::vocabulary::Declared::new(concat!($base, ".identity.", $session), "string", $crate::vocabulary::REQUEST, "the id of the session"),
+            $crate::vocabulary::Declared::new(concat!($base, ".access_token"), "string", $crate::vocabulary::REQUEST, "the provider's access token"),
+            $crate::vocabulary::Declared::new(concat!($base, ".refresh_token"), "string", $crate::vocabulary::REQUEST, "the provider's refresh token"),
+            $crate::vocabulary::Declared::new(concat!($base, ".expires_at"), "dyn", $crate::vocabulary::REQUEST, "when the access token ends"),
+            $crate::vocabulary::Declared::new(concat!($base, ".session_timed_out"), "bool", $crate::vocabulary::REQUEST, "true if the session was unused for too long"),
+            $crate::vocabulary::Declared::new(concat!($base, ".session_max_duration_reached"), "bool", $crate::vocabulary::REQUEST, "true if the session was too old"),
+            $crate::vocabulary::Declared::new(concat!($base, ".", $refreshed), "bool", $crate::vocabulary::REQUEST, "true if the provider was asked again"),
+            $($crate::vocabulary::Declared::new(concat!($base, ".", $extra), "string", $crate::vocabulary::REQUEST, $doc),)*
+            $crate::vocabulary::Declared::new(concat!($base, ".error.code"), "string", $crate::vocabulary::REQUEST, "ngrok's code of the fault"),
+            $crate::vocabulary::Declared::new(concat!($base, ".error.message"), "string", $crate::vocabulary::REQUEST, "the fault in words"),
         ]
     };
 }

@@ -9,7 +9,7 @@ use crate::parse::{NodeKind, NodeRef};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::schema::{Choice, Context, Declared, Field, Interpolated, Items, OneOf, Record, Text, WebUrl};
-use crate::variables::{self, REQUEST};
+use crate::vocabulary::{self, REQUEST};
 
 /// Places where keys are published (ERR_NGROK_7193).
 const MAX_KEY_SOURCES: usize = 100;
@@ -271,31 +271,31 @@ impl ActionType for JwtValidation {
     const PHASES: PhaseSet = REQUEST_PHASE;
     const ENDS: Ends = Ends::Refusing("401");
     const FIELDS: Declared = &[&ISSUER, &AUDIENCE, &HTTP, &JWS];
-    const RESULTS: &'static [variables::Declared] = &[
-        variables::Declared::new(
+    const RESULTS: &'static [vocabulary::Declared] = &[
+        vocabulary::Declared::new(
             "actions.ngrok.jwt_validation.tokens",
             "list(JwtToken)",
             REQUEST,
             "the tokens, in the order of the policy",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.jwt_validation.error.code",
             "string",
             REQUEST,
             "ngrok's code of the fault",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.jwt_validation.error.message",
             "string",
             REQUEST,
             "the fault in words",
         ),
-        variables::Declared::new("JwtToken.header", "dyn", REQUEST, "the header of the token"),
-        variables::Declared::new("JwtToken.location", "string", REQUEST, "`header` or `body`"),
-        variables::Declared::new("JwtToken.location_property", "string", REQUEST, "the header or field"),
-        variables::Declared::new("JwtToken.payload", "dyn", REQUEST, "the claims of the token"),
-        variables::Declared::new("JwtToken.signature", "string", REQUEST, "the signature"),
-        variables::Declared::new("JwtToken.verified", "bool", REQUEST, "true if the signature is right"),
+        vocabulary::Declared::new("JwtToken.header", "dyn", REQUEST, "the header of the token"),
+        vocabulary::Declared::new("JwtToken.location", "string", REQUEST, "`header` or `body`"),
+        vocabulary::Declared::new("JwtToken.location_property", "string", REQUEST, "the header or field"),
+        vocabulary::Declared::new("JwtToken.payload", "dyn", REQUEST, "the claims of the token"),
+        vocabulary::Declared::new("JwtToken.signature", "string", REQUEST, "the signature"),
+        vocabulary::Declared::new("JwtToken.verified", "bool", REQUEST, "true if the signature is right"),
     ];
     const PAGE: &'static str = include_str!("../../../docs/actions/jwt-validation.md");
 

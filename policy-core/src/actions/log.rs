@@ -17,7 +17,7 @@ use crate::run::{Execute, Next, Run, StepDigest, map_from_plain};
 #[cfg(feature = "reference")]
 use crate::run::{Naive, NaiveNext};
 use crate::schema::{ConfigValue, Context, Declared, Field, Text, Values};
-use crate::variables::{self, ActionResult, EVERYWHERE};
+use crate::vocabulary::{self, ActionResult, EVERYWHERE};
 
 /// Bytes of keys and values that one entry may hold: it is written for every connection.
 const MOST_METADATA: usize = 16 << 10;
@@ -44,7 +44,7 @@ impl ActionType for Log {
     const NAME: &'static str = "log";
     const PHASES: PhaseSet = ANY_PHASE;
     const FIELDS: Declared = &[&METADATA];
-    const RESULTS: &'static [variables::Declared] = &[METADATA_RESULT.declared()];
+    const RESULTS: &'static [vocabulary::Declared] = &[METADATA_RESULT.declared()];
     const RUNS: PhaseSet = Self::PHASES;
     const PAGE: &'static str = include_str!("../../../docs/actions/log.md");
 

@@ -11,7 +11,7 @@ use crate::diagnostic::Diagnostic;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::schema::{Choice, Context, Declared, Field, Length, RELATED_FIELD, Text};
-use crate::variables;
+use crate::vocabulary;
 
 /// An OAuth provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl ActionType for OAuth {
         &ALLOW_CORS_PREFLIGHT,
         &AUTH_COOKIE_DOMAIN,
     ];
-    const RESULTS: &'static [variables::Declared] =
+    const RESULTS: &'static [vocabulary::Declared] =
         login_results!("actions.ngrok.oauth", "current_provider_session_id", "userinfo_refreshed");
     const PAGE: &'static str = include_str!("../../../docs/actions/oauth.md");
 

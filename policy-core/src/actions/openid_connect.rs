@@ -11,7 +11,7 @@ use super::{ActionType, Ends, REQUEST_PHASE};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::schema::{Context, Declared, Field, Length, Text, WebUrl};
-use crate::variables;
+use crate::vocabulary;
 
 static ISSUER_URL: Field<WebUrl> = Field::required(
     "issuer_url",
@@ -50,7 +50,7 @@ impl ActionType for OpenIdConnect {
         &ALLOW_CORS_PREFLIGHT,
         &AUTH_COOKIE_DOMAIN,
     ];
-    const RESULTS: &'static [variables::Declared] = login_results!(
+    const RESULTS: &'static [vocabulary::Declared] = login_results!(
         "actions.ngrok.oidc",
         "current_session_id",
         "user_info_refreshed",

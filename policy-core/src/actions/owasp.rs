@@ -51,46 +51,51 @@ impl RuleSet {
 macro_rules! rule_set_results {
     ($base:literal, $record:literal, $at:expr) => {
         &[
-            $crate::variables::Declared::new(concat!($base, ".decision"), "string", $at, "`allow` or `deny`"),
-            $crate::variables::Declared::new(
+            $crate::vocabulary::Declared::new(
+                concat!($base, ".decision"),
+                "string",
+                $at,
+                "`allow` or `deny`",
+            ),
+            $crate::vocabulary::Declared::new(
                 concat!($base, ".anomaly_score"),
                 "int",
                 $at,
                 "the score that was reached",
             ),
-            $crate::variables::Declared::new(
+            $crate::vocabulary::Declared::new(
                 concat!($base, ".anomaly_score_threshold"),
                 "int",
                 $at,
                 "the score from which on it blocks",
             ),
-            $crate::variables::Declared::new(
+            $crate::vocabulary::Declared::new(
                 concat!($base, ".matched_rules"),
                 concat!("list(", $record, ")"),
                 $at,
                 "the rules that matched",
             ),
-            $crate::variables::Declared::new(
+            $crate::vocabulary::Declared::new(
                 concat!($base, ".error.code"),
                 "string",
                 $at,
                 "ngrok's code of the fault",
             ),
-            $crate::variables::Declared::new(
+            $crate::vocabulary::Declared::new(
                 concat!($base, ".error.message"),
                 "string",
                 $at,
                 "the fault in words",
             ),
-            $crate::variables::Declared::new(concat!($record, ".id"), "dyn", $at, "the number of the rule"),
-            $crate::variables::Declared::new(
+            $crate::vocabulary::Declared::new(concat!($record, ".id"), "dyn", $at, "the number of the rule"),
+            $crate::vocabulary::Declared::new(
                 concat!($record, ".message"),
                 "string",
                 $at,
                 "what it found, in words",
             ),
-            $crate::variables::Declared::new(concat!($record, ".severity"), "dyn", $at, "how bad it is"),
-            $crate::variables::Declared::new(concat!($record, ".data"), "string", $at, "what it matched"),
+            $crate::vocabulary::Declared::new(concat!($record, ".severity"), "dyn", $at, "how bad it is"),
+            $crate::vocabulary::Declared::new(concat!($record, ".data"), "string", $at, "what it matched"),
         ]
     };
 }

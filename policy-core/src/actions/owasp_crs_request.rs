@@ -7,7 +7,7 @@ use super::{ActionType, Ends, REQUEST_PHASE};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::schema::{Context, Declared};
-use crate::variables::{self, REQUEST};
+use crate::vocabulary::{self, REQUEST};
 
 /// Looks for attacks in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl ActionType for OwaspCrsRequest {
     const PHASES: PhaseSet = REQUEST_PHASE;
     const ENDS: Ends = Ends::Refusing("403");
     const FIELDS: Declared = owasp::FIELDS;
-    const RESULTS: &'static [variables::Declared] =
+    const RESULTS: &'static [vocabulary::Declared] =
         rule_set_results!("actions.ngrok.owasp_crs_request", "RequestRuleMatch", REQUEST);
     const PAGE: &'static str = include_str!("../../../docs/actions/owasp-crs-request.md");
 

@@ -7,7 +7,7 @@ use super::{ActionType, Ends, RESPONSE_PHASE};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::schema::{Context, Declared};
-use crate::variables::{self, RESPONSE};
+use crate::vocabulary::{self, RESPONSE};
 
 /// Looks for attacks in a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl ActionType for OwaspCrsResponse {
     const PHASES: PhaseSet = RESPONSE_PHASE;
     const ENDS: Ends = Ends::Refusing("403");
     const FIELDS: Declared = owasp::FIELDS;
-    const RESULTS: &'static [variables::Declared] =
+    const RESULTS: &'static [vocabulary::Declared] =
         rule_set_results!("actions.ngrok.owasp_crs_response", "ResponseRuleMatch", RESPONSE);
     const PAGE: &'static str = include_str!("../../../docs/actions/owasp-crs-response.md");
 

@@ -10,7 +10,7 @@ use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::schema::{Choice, Condition, Context, Declared, Field, Flag, Items, Length, Literal, Whole};
 use crate::source::Spanned;
-use crate::variables::{self, REQUEST};
+use crate::vocabulary::{self, REQUEST};
 
 static NAME: Field<Literal> =
     Field::required("name", Literal(1_023), "name: logins", "Names the limit in events and errors.");
@@ -62,21 +62,21 @@ impl ActionType for RateLimit {
     const PHASES: PhaseSet = REQUEST_PHASE;
     const ENDS: Ends = Ends::Refusing("429 over the limit");
     const FIELDS: Declared = &[&NAME, &ALGORITHM, &CAPACITY, &RATE, &BUCKET_KEY, &ENFORCE];
-    const RESULTS: &'static [variables::Declared] = &[
-        variables::Declared::new(
+    const RESULTS: &'static [vocabulary::Declared] = &[
+        vocabulary::Declared::new(
             "actions.ngrok.rate_limit.bucket_key",
             "dyn",
             REQUEST,
             "the client's combination of values",
         ),
-        variables::Declared::new("actions.ngrok.rate_limit.limited", "bool", REQUEST, "true over the limit"),
-        variables::Declared::new(
+        vocabulary::Declared::new("actions.ngrok.rate_limit.limited", "bool", REQUEST, "true over the limit"),
+        vocabulary::Declared::new(
             "actions.ngrok.rate_limit.error.code",
             "string",
             REQUEST,
             "ngrok's code of the fault",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.rate_limit.error.message",
             "string",
             REQUEST,

@@ -9,7 +9,7 @@ use super::{ActionType, Ends, REQUEST_PHASE};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::schema::{Context, Declared, Entries, Field, HeaderValue, Interpolated, Regex, Text, Whole};
-use crate::variables::{self, REQUEST};
+use crate::vocabulary::{self, REQUEST};
 
 static FROM: Field<Regex> = Field::optional(
     "from",
@@ -46,26 +46,26 @@ impl ActionType for Redirect {
     const PHASES: PhaseSet = REQUEST_PHASE;
     const ENDS: Ends = Ends::Sometimes("when the URL changes");
     const FIELDS: Declared = &[&FROM, &TO, &STATUS_CODE, &HEADERS];
-    const RESULTS: &'static [variables::Declared] = &[
-        variables::Declared::new(
+    const RESULTS: &'static [vocabulary::Declared] = &[
+        vocabulary::Declared::new(
             "actions.ngrok.redirect.matches",
             "list(dyn)",
             REQUEST,
             "what `from` matched",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.redirect.url",
             "string",
             REQUEST,
             "the URL after replacement",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.redirect.error.code",
             "string",
             REQUEST,
             "ngrok's code of the fault",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.redirect.error.message",
             "string",
             REQUEST,

@@ -8,7 +8,7 @@ use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::schema::{Context, Declared, Field, Items, Literal, check_header_name};
 use crate::source::Spanned;
-use crate::variables::{self, REQUEST};
+use crate::vocabulary::{self, REQUEST};
 
 static HEADERS: Field<Items<Literal>> = Field::required(
     "headers",
@@ -30,7 +30,7 @@ impl ActionType for RemoveHeaders {
     const PHASES: PhaseSet = MESSAGE_PHASES;
     const FIELDS: Declared = &[&HEADERS];
     const REWRITES: bool = true;
-    const RESULTS: &'static [variables::Declared] = &[variables::Declared::new(
+    const RESULTS: &'static [vocabulary::Declared] = &[vocabulary::Declared::new(
         "actions.ngrok.remove_headers.headers_removed",
         "list(string)",
         REQUEST,

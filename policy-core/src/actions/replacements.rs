@@ -54,19 +54,19 @@ pub(super) fn texts<'a>(replacements: &'a [Replacement], each: &mut dyn FnMut(&'
 macro_rules! replacement_results {
     ($base:literal, $record:literal, $at:expr) => {
         &[
-            $crate::variables::Declared::new(
+            $crate::vocabulary::Declared::new(
                 concat!($base, ".replacements"),
                 concat!("list(", $record, ")"),
                 $at,
                 "what each replacement found",
             ),
-            $crate::variables::Declared::new(
+            $crate::vocabulary::Declared::new(
                 concat!($record, ".replacement_index"),
                 "int",
                 $at,
                 "which replacement, from 0",
             ),
-            $crate::variables::Declared::new(
+            $crate::vocabulary::Declared::new(
                 concat!($record, ".matched_content"),
                 "string",
                 $at,

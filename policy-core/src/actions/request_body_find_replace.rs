@@ -7,7 +7,7 @@ use super::{ActionType, REQUEST_PHASE};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::schema::{Context, Declared, Field, Items, Record, Text};
-use crate::variables::{self, REQUEST};
+use crate::vocabulary::{self, REQUEST};
 
 static REPLACEMENTS: Field<Items<Record<Replacement>>> = Field::required(
     "replacements",
@@ -29,7 +29,7 @@ impl ActionType for RequestBodyFindReplace {
     const PHASES: PhaseSet = REQUEST_PHASE;
     const FIELDS: Declared = &[&REPLACEMENTS];
     const REWRITES: bool = true;
-    const RESULTS: &'static [variables::Declared] =
+    const RESULTS: &'static [vocabulary::Declared] =
         replacement_results!("actions.ngrok.request_body_find_replace", "RequestReplacement", REQUEST);
     const PAGE: &'static str = include_str!("../../../docs/actions/request-body-find-replace.md");
 

@@ -7,7 +7,7 @@ use super::{ActionType, RESPONSE_PHASE};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::schema::{Context, Declared, Field, Items, Record, Text};
-use crate::variables::{self, RESPONSE};
+use crate::vocabulary::{self, RESPONSE};
 
 static REPLACEMENTS: Field<Items<Record<Replacement>>> = Field::required(
     "replacements",
@@ -29,7 +29,7 @@ impl ActionType for ResponseBodyFindReplace {
     const PHASES: PhaseSet = RESPONSE_PHASE;
     const FIELDS: Declared = &[&REPLACEMENTS];
     const REWRITES: bool = true;
-    const RESULTS: &'static [variables::Declared] =
+    const RESULTS: &'static [vocabulary::Declared] =
         replacement_results!("actions.ngrok.response_body_find_replace", "ResponseReplacement", RESPONSE);
     const PAGE: &'static str = include_str!("../../../docs/actions/response-body-find-replace.md");
 

@@ -12,9 +12,10 @@ use ipnetwork::IpNetwork;
 
 use super::{ActionType, Ends};
 use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
-use crate::ip_policies::IpPolicy;
+use crate::ip_policy::IpPolicy;
 use crate::ir::Lowering;
 use crate::lpm::{Family, RangeSet, family};
+use crate::ngrok;
 use crate::phase::PhaseSet;
 use crate::reader::{Fields, Reader};
 use crate::run::Execute;
@@ -22,15 +23,16 @@ use crate::schema::{
     CidrItem, Context, Declared, Field, Flag, Items, Literal, NetworkItem, NetworkOrTemplate, Text,
 };
 use crate::source::{Span, Spanned};
-use crate::variables;
+use crate::vocabulary;
 
-static NOTHING_ALLOWED: Code = Code::error("TP434", "nothing-allowed").ngrok(&["ERR_NGROK_393"]).absence();
+static NOTHING_ALLOWED: Code =
+    Code::error("TP434", "nothing-allowed").ngrok(&[ngrok::ERR_NGROK_393]).absence();
 static ONE_FAMILY: Code = Code::warning("TP436", "one-address-family").absence();
 pub(crate) static IP_POLICY: Code = Code::error("TP437", "unknown-ip-policy").ngrok(&[
-    "ERR_NGROK_341",
-    "ERR_NGROK_1402",
-    "ERR_NGROK_1414",
-    "ERR_NGROK_2216",
+    ngrok::ERR_NGROK_341,
+    ngrok::ERR_NGROK_1402,
+    ngrok::ERR_NGROK_1414,
+    ngrok::ERR_NGROK_2216,
 ]);
 
 pub(crate) static NOBODY: Code = Code::warning("TP440", "nobody-comes-through");
@@ -75,7 +77,7 @@ impl ActionType for RestrictIps {
     const PHASES: PhaseSet = super::ANY_PHASE;
     const ENDS: Ends = Ends::Refusing("403, or the connection closed");
     const FIELDS: Declared = &[&ENFORCE, &ALLOW, &DENY, &IP_POLICIES];
-    const RESULTS: &'static [variables::Declared] = &[
+    const RESULTS: &'static [vocabulary::Declared] = &[
         run::ACTION.declared(),
         run::MATCHED.declared(),
         run::ERROR_CODE.declared(),

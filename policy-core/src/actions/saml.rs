@@ -4,11 +4,12 @@
 
 use super::{ActionType, REQUEST_PHASE};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::ngrok;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::schema::{Context, Declared};
 
-static NOT_RELEASED: Code = Code::error("TP418", "not-released").ngrok(&["ERR_NGROK_2201"]);
+static NOT_RELEASED: Code = Code::error("TP418", "not-released").ngrok(&[ngrok::ERR_NGROK_2201]);
 
 /// The codes this file raises.
 pub(super) static CODES: &[&Code] = &[&NOT_RELEASED];

@@ -8,7 +8,7 @@ use super::{ActionType, EVENT_PHASE};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::schema::{Context, Declared, Field, Interpolated, Items, Record, Text};
-use crate::variables::{self, EVENT};
+use crate::vocabulary::{self, EVENT};
 
 static FIELD: Field<Interpolated> =
     Field::default("field", Interpolated::up_to(64), "data", "The field of the event: `data` or `retry`.");
@@ -57,7 +57,7 @@ impl ActionType for SseFindReplace {
     const PHASES: PhaseSet = EVENT_PHASE;
     const FIELDS: Declared = &[&REPLACEMENTS];
     const REWRITES: bool = true;
-    const RESULTS: &'static [variables::Declared] =
+    const RESULTS: &'static [vocabulary::Declared] =
         replacement_results!("actions.ngrok.sse_find_replace", "EventReplacement", EVENT);
     const PAGE: &'static str = include_str!("../../../docs/actions/sse-find-replace.md");
 

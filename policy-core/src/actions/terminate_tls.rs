@@ -7,7 +7,7 @@ use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::schema::{Choice, Context, Declared, Field, Interpolated, Items, OneOrMore, Text, needs};
 use crate::url::Scheme;
-use crate::variables::{self, Declared as Variable, TLS};
+use crate::vocabulary::{self, Declared as Variable, TLS};
 
 /// A version of TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,7 +91,7 @@ impl ActionType for TerminateTls {
     const FIELDS: Declared =
         &[&MIN_VERSION, &MAX_VERSION, &SERVER_PRIVATE_KEY, &SERVER_CERTIFICATE, &AUTHORITIES, &VERIFICATION];
     const REWRITES: bool = true;
-    const RESULTS: &'static [Variable] = variables::handshake!(
+    const RESULTS: &'static [Variable] = vocabulary::handshake!(
         "actions.ngrok.terminate_tls",
         TLS,
         Variable::new(
@@ -104,7 +104,7 @@ impl ActionType for TerminateTls {
         Variable::new("actions.ngrok.terminate_tls.error.message", "string", TLS, "the fault in words"),
     );
     const MORE_RESULTS: &'static [&'static [Variable]] = &[
-        variables::certificate!(
+        vocabulary::certificate!(
             "actions.ngrok.terminate_tls.client",
             "client's",
             TLS,
@@ -115,7 +115,7 @@ impl ActionType for TerminateTls {
                 "the client's certificate in PEM"
             ),
         ),
-        variables::certificate!("actions.ngrok.terminate_tls.server", "endpoint's", TLS),
+        vocabulary::certificate!("actions.ngrok.terminate_tls.server", "endpoint's", TLS),
     ];
     const PAGE: &'static str = include_str!("../../../docs/actions/terminate-tls.md");
 

@@ -7,7 +7,7 @@ use super::{ActionType, REQUEST_PHASE};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::schema::{Context, Declared, Field, Interpolated, Regex, Text};
-use crate::variables::{self, REQUEST};
+use crate::vocabulary::{self, REQUEST};
 
 static FROM: Field<Regex> = Field::optional(
     "from",
@@ -36,26 +36,26 @@ impl ActionType for UrlRewrite {
     const PHASES: PhaseSet = REQUEST_PHASE;
     const FIELDS: Declared = &[&FROM, &TO];
     const REWRITES: bool = true;
-    const RESULTS: &'static [variables::Declared] = &[
-        variables::Declared::new(
+    const RESULTS: &'static [vocabulary::Declared] = &[
+        vocabulary::Declared::new(
             "actions.ngrok.url_rewrite.matches",
             "list(dyn)",
             REQUEST,
             "what `from` matched",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.url_rewrite.url",
             "string",
             REQUEST,
             "the URL after replacement",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.url_rewrite.error.code",
             "string",
             REQUEST,
             "ngrok's code of the fault",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.url_rewrite.error.message",
             "string",
             REQUEST,

@@ -8,7 +8,7 @@ use crate::parse::NodeRef;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::schema::{Context, Declared, Field, Flag, Interpolated, Kind, Text};
-use crate::variables::{self, REQUEST};
+use crate::vocabulary::{self, REQUEST};
 
 /// Every provider.
 pub const PROVIDERS: &[&str] = &[
@@ -111,20 +111,20 @@ impl ActionType for VerifyWebhook {
     const PHASES: PhaseSet = REQUEST_PHASE;
     const ENDS: Ends = Ends::Refusing("403");
     const FIELDS: Declared = &[&PROVIDER, &SECRET, &ENFORCE];
-    const RESULTS: &'static [variables::Declared] = &[
-        variables::Declared::new(
+    const RESULTS: &'static [vocabulary::Declared] = &[
+        vocabulary::Declared::new(
             "actions.ngrok.verify_webhook.verified",
             "bool",
             REQUEST,
             "true if the signature is right",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.verify_webhook.error.code",
             "string",
             REQUEST,
             "ngrok's code of the fault",
         ),
-        variables::Declared::new(
+        vocabulary::Declared::new(
             "actions.ngrok.verify_webhook.error.message",
             "string",
             REQUEST,

@@ -2,14 +2,15 @@
 
 use super::upstream::read_upstream;
 use super::url::{AgentUrl, read_url};
-use super::{AgentEndpoint, AgentTls, BINDING, PORT, Secret, Upstream};
+use super::{AgentEndpoint, BINDING, PORT, Upstream};
 use crate::actions::{NO_EFFECT, WRONG_PROTOCOL};
 use crate::diagnostic::{Diagnostic, Severity, shorten};
 use crate::endpoint_policy::read_policy_source;
 use crate::options::EndpointTraits;
 use crate::parse::NodeRef;
 use crate::reader::{Fields, Keys, Reader, head};
-use crate::schema::{Choice, Context, Declared, Field, Flag, Items, Literal, OneOrMore, Record, needs};
+use crate::schema::{Choice, Context, Declared, Field, Flag, Items, Literal, OneOrMore};
+use crate::settings::TLS;
 use crate::source::{Span, Spanned};
 use crate::url::{Binding, EndpointUrl, Scheme};
 
@@ -30,38 +31,6 @@ static POOLING_ENABLED: Field<Flag> =
     Field::default("pooling_enabled", Flag, "false", "Shares traffic with other endpoints of the same URL.");
 static METADATA: Field<Literal> = Field::optional("metadata", Literal(4_096), "Metadata shown in the API.");
 static DESCRIPTION: Field<Literal> = Field::optional("description", Literal(255), "Text for people.");
-static CERTIFICATE: Field<Literal> =
-    Field::optional("server_certificate", Literal(1 << 16), "Its certificate: a path, or PEM.");
-static PRIVATE_KEY: Field<Literal> =
-    Field::optional("server_private_key", Literal(1 << 16), "The certificate's key: a path, or PEM.")
-        .secret();
-static AUTHORITIES: Field<OneOrMore<Literal>> = Field::optional(
-    "mutual_tls_certificate_authorities",
-    OneOrMore(Items::of(Literal(1 << 16))),
-    "Authorities of client certificates: paths, or PEM.",
-);
-/// The fields of an endpoint, as far as they are declared.
-pub(super) const FIELDS: Declared = &[&TLS];
-static TLS: Field<Record<AgentTls>> = Field::optional(
-    "agent_tls_termination",
-    Record {
-        fields: &[&CERTIFICATE, &PRIVATE_KEY, &AUTHORITIES],
-        ignored: &[],
-        read: |fields, cx| {
-            let (certificate, key) = (cx.optional(fields, &CERTIFICATE), cx.optional(fields, &PRIVATE_KEY));
-            let authorities = cx.optional(fields, &AUTHORITIES)?.unwrap_or_default();
-            let server = match (certificate?, key?) {
-                (Some(certificate), Some(key)) => Some((certificate.value, Secret::new(&key.value))),
-                (Some(it), None) => return needs(("server_certificate", it.span), "server_private_key", cx),
-                (None, Some(it)) => return needs(("server_private_key", it.span), "server_certificate", cx),
-                (None, None) => None,
-            };
-            let authorities = authorities.into_iter().map(|text| text.value).collect();
-            Some(AgentTls { server, authorities })
-        },
-    },
-    "TLS that ends at the agent; for tls endpoints.",
-);
 static UPSTREAM_URL: Field<Literal> =
     Field::required("url", Literal(4_096), "url: 22", "A port, `host:port`, or a URL.");
 static PROTOCOL: Field<Choice<bool>> = Field::default(

@@ -3,14 +3,16 @@
 use std::collections::HashMap;
 
 use super::endpoints::read_endpoint;
-use super::settings::{self, AgentSettings};
 use super::tunnels::read_tunnels;
 use super::{AgentConfig, NO_AGENT, NOT_POOLED, OLD_VERSION};
 use crate::check::{CheckOptions, settle};
 use crate::diagnostic::{Diagnostic, Diagnostics, did_you_mean, did_you_mean_help, shorten};
+use crate::language::language;
 use crate::parse::{self, Document, NodeRef};
 use crate::reader::{DUPLICATE, Field, Fields, Keys, Reader, UNKNOWN_FIELD, head};
 use crate::schema::Context;
+use crate::settings::AgentSettings;
+use crate::settings::agent as settings;
 use crate::source::{Source, Span};
 use crate::url::Binding;
 
@@ -46,7 +48,7 @@ pub(crate) fn check_document(
     options: &CheckOptions,
     found: &mut Diagnostics,
 ) -> Option<AgentConfig> {
-    let reader = Reader::new(document, options);
+    let reader = Reader::new(document, options, language());
     let config = document.root().and_then(|root| read(root, &reader));
     settle(document, reader.into_diagnostics(), found);
     config.filter(|_| !found.has_errors())
@@ -188,5 +190,39 @@ fn check_unique(config: &AgentConfig, reader: &Reader<'_>) {
         } else {
             urls.insert(key, (span, pooled));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::agent::load_agent;
+    use crate::check::CheckOptions;
+    use crate::source::Source;
+
+    /// What is found in a configuration, and its `crl_url`.
+    fn crl_url(text: &str) -> (Vec<(&'static str, String)>, Option<String>) {
+        let (config, found) = load_agent(&Source::new("ngrok.yml", text), &CheckOptions::default());
+        let found = found.iter().map(|item| (item.code.id, item.message.clone())).collect();
+        (found, config.and_then(|config| config.agent.crl_url).map(Into::into))
+    }
+
+    #[test]
+    fn where_lists_of_revoked_certificates_are_is_a_setting() {
+        let url = "https://crl.example.com/ca.crl";
+        let known = (vec![], Some(url.to_owned()));
+        assert_eq!(crl_url(&format!("version: 3\nagent: {{authtoken: a, crl_url: \"{url}\"}}\n")), known);
+        assert_eq!(
+            crl_url(&format!("version: \"3\"\nagent: {{crl_noverify: true, crl_url: {url}}}\n")),
+            known
+        );
+        assert_eq!(crl_url("version: 3\nagent: {authtoken: a}\n"), (vec![], None));
+        assert_eq!(crl_url("version: 3\nagent: {crl_url: }\n"), (vec![], None));
+        let list = (vec![("TP301", "expected `crl_url`, a string, found a list".to_owned())], None);
+        assert_eq!(crl_url(&format!("version: 3\nagent: {{crl_url: [\"{url}\"]}}\n")), list);
+        let placed = vec![("TP302", "unknown field `crl_url` in the configuration".to_owned())];
+        assert_eq!(
+            crl_url(&format!("version: 3\nagent: {{authtoken: a}}\ncrl_url: {url}\n")),
+            (placed, None)
+        );
     }
 }

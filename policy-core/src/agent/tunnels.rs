@@ -59,9 +59,6 @@ pub(crate) const KEYS: &[&str] = &[
     "policy",
 ];
 
-/// Those with values that are for nobody's eyes.
-pub(crate) const SECRET_KEYS: &[&str] = &["basic_auth", "key", "request_header", "response_header"];
-
 /// A tunnel of version 2.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -3,8 +3,10 @@
 //! Names are resolved as CEL does: the longest declared prefix of `a.b.c` wins, the container is tried
 //! before the outside, and variables of macros hide everything (CEL specification, name resolution).
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::functions::Library;
@@ -14,11 +16,40 @@ use crate::phase::{Phase, PhaseSet};
 use crate::url::Scheme;
 
 /// A fact: a declared variable that a host knows, or has no source for.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy)]
 pub struct Fact {
     pub(crate) id: u16,
     pub(crate) optional: bool,
     pub(crate) source: FactSource,
+    /// How it is declared; behind a thin pointer, since facts stand in compiled code.
+    pub(crate) path: &'static &'static str,
+}
+
+// The index says all: paths need not be compared.
+impl PartialEq for Fact {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Fact {}
+
+impl Hash for Fact {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
+}
+
+impl PartialOrd for Fact {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Fact {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.id.cmp(&other.id)
+    }
 }
 
 /// The facts that every connection has, by a number: hosts ask for these most.
@@ -61,6 +92,12 @@ impl Fact {
     #[must_use]
     pub const fn index(self) -> usize {
         self.id as usize
+    }
+
+    /// How an expression writes it, `conn.client_ip`.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        self.path
     }
 
     /// True if a connection or request may lack it, as `req.content_length`.

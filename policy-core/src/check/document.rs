@@ -7,20 +7,23 @@ use crate::actions::{KindFacts, WRONG_PROTOCOL};
 use crate::cel::{self, Expression, Formula, Value, Work, adjoin, cover};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 use crate::model::{Action, PhaseRules, Policy, Rule, RuleExpression};
+use crate::ngrok;
 use crate::options::EndpointTraits;
 use crate::phase::Phase;
 use crate::source::Span;
 use crate::url::{Binding, Scheme};
 
-static NO_ACTION: Code = Code::error("TP401", "no-action").ngrok(&["ERR_NGROK_2206"]).absence();
+static NO_ACTION: Code = Code::error("TP401", "no-action").ngrok(&[ngrok::ERR_NGROK_2206]).absence();
 static EMPTY_RULE: Code = Code::warning("TP402", "empty-rule").absence();
-static UNREACHABLE: Code = Code::error("TP404", "unreachable-action").ngrok(&["ERR_NGROK_2207"]);
-static PHASE_PROTOCOL: Code = Code::error("TP405", "phase-for-other-protocol").ngrok(&["ERR_NGROK_2230"]);
-static PHASE_BINDING: Code = Code::error("TP406", "phase-for-other-binding").ngrok(&["ERR_NGROK_2262"]);
-pub(crate) static NOT_TERMINATED: Code =
-    Code::error("TP409", "traffic-not-handled").ngrok(&["ERR_NGROK_2235", "ERR_NGROK_6029"]).absence();
+static UNREACHABLE: Code = Code::error("TP404", "unreachable-action").ngrok(&[ngrok::ERR_NGROK_2207]);
+static PHASE_PROTOCOL: Code =
+    Code::error("TP405", "phase-for-other-protocol").ngrok(&[ngrok::ERR_NGROK_2230]);
+static PHASE_BINDING: Code = Code::error("TP406", "phase-for-other-binding").ngrok(&[ngrok::ERR_NGROK_2262]);
+pub(crate) static NOT_TERMINATED: Code = Code::error("TP409", "traffic-not-handled")
+    .ngrok(&[ngrok::ERR_NGROK_2235, ngrok::ERR_NGROK_6029])
+    .absence();
 static NOT_ENFORCED: Code = Code::warning("TP410", "not-enforced").absence();
-static ONE_PER_POLICY: Code = Code::warning("TP416", "one-per-policy").ngrok(&["ERR_NGROK_2266"]);
+static ONE_PER_POLICY: Code = Code::warning("TP416", "one-per-policy").ngrok(&[ngrok::ERR_NGROK_2266]);
 
 /// The codes this file raises.
 pub(super) static CODES: &[&Code] = &[

@@ -5,7 +5,7 @@ use super::{CompileOptions, NOT_SUPPORTED};
 use crate::actions::IP_POLICY;
 use crate::cel::Expression;
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
-use crate::ip_policies::IpPolicies;
+use crate::ip_policy::IpPolicies;
 use crate::model::{Policy, Rule};
 use crate::phase::Phase;
 use crate::source::Span;

@@ -10,6 +10,7 @@ use crate::lpm::Restriction;
 use crate::parse::{NodeKind, NodeRef};
 use crate::reader::{Keys, head};
 use crate::schema::{CidrItem, Context, Field, Items, Network};
+use crate::settings::PRIVATE_KEY;
 use crate::source::{Span, Spanned};
 use crate::url::{normal_host, port_number};
 
@@ -60,8 +61,6 @@ pub struct CertificateFiles {
 
 /// Keys of `agents`.
 pub(crate) const AGENTS_KEYS: &[&str] = &["listen", "names", "tls", "restrict_ips", "policies_forward"];
-/// The path of a private key, where some paste the key itself.
-pub(crate) const SECRET_KEY: &str = "private_key";
 
 impl<'d> EdgeReader<'_, 'd> {
     /// Reads `agents`.
@@ -139,7 +138,7 @@ impl<'d> EdgeReader<'_, 'd> {
     }
 
     pub(super) fn certificate_files(&self, node: NodeRef<'d>) -> Option<CertificateFiles> {
-        const KEYS: Keys = Keys::of(&["certificate", SECRET_KEY]);
+        const KEYS: Keys = Keys::of(&["certificate", PRIVATE_KEY]);
         let fields = self.reader.map(node, "`tls`", KEYS)?;
         let owner = ("`tls`", head(node));
         let path = |key: &str, example: &str| {
@@ -147,7 +146,7 @@ impl<'d> EdgeReader<'_, 'd> {
             self.path(node, &format!("`{key}`"))
         };
         let certificate = path("certificate", "certificate: edge.pem");
-        let private_key = path(SECRET_KEY, "private_key: edge.key");
+        let private_key = path(PRIVATE_KEY, "private_key: edge.key");
         Some(CertificateFiles { certificate: certificate?, private_key: private_key? })
     }
 

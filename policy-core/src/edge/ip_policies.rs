@@ -9,6 +9,7 @@ use super::read::EdgeReader;
 use crate::diagnostic::{Diagnostic, Diagnostics, printable, shorten};
 use crate::endpoint_policy::ReadPolicy;
 use crate::ip_policies::{IpPolicies, IpPolicyFiles, MOST_NETWORKS, load_within};
+use crate::language::language;
 use crate::named_file::{NamedFile, withhold};
 use crate::options::CheckOptions;
 use crate::parse::{Document, NodeKind, NodeRef, decode};
@@ -58,7 +59,7 @@ pub(super) fn load_named(
 
 /// The files that a configuration names. What is wrong with the names is said where the configuration is checked.
 fn names_in(document: &Document, options: &CheckOptions) -> Vec<Spanned<Box<str>>> {
-    let reader = Reader::new(document, options);
+    let reader = Reader::new(document, options, language());
     let node = document.root().and_then(Fields::of).and_then(|fields| fields.get("ip_policies"));
     node.map(|node| EdgeReader { reader: &reader }.ip_policy_files(node)).unwrap_or_default()
 }

@@ -15,6 +15,7 @@ use crate::compile::not_supported;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, shorten};
 use crate::duration::parse_duration;
 use crate::endpoint_policy::{POLICY_CHOICE, PolicySource, Reported, read_policy_source};
+use crate::language::language;
 use crate::options::EndpointTraits;
 use crate::parse::{self, Document, NodeRef};
 use crate::reader::{DUPLICATE, Fields, Keys, MISSING_FIELD, Reader, head};
@@ -94,7 +95,7 @@ pub(super) fn check_with(
     options: &CheckOptions,
     found: &mut Diagnostics,
 ) -> Option<EdgeConfig> {
-    let reader = Reader::new(document, options);
+    let reader = Reader::new(document, options, language());
     let config = document.root().and_then(|root| EdgeReader { reader: &reader }.read(root));
     settle(document, reader.into_diagnostics(), found);
     config.filter(|_| !found.has_errors())

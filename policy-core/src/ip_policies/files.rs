@@ -68,7 +68,7 @@ pub(crate) fn load_within(
             if let Some(taken) = read_list(&list, read, room, &mut findings, &mut lists) {
                 room = room.saturating_sub(taken.len().saturating_mul(list.of.len()));
                 for (id, allow) in &list.of {
-                    let policy = policies.policies.get_mut(id).into_iter();
+                    let policy = policies.get_mut(id).into_iter();
                     policy.for_each(|policy| policy.take(taken.iter().map(|network| (*network, *allow))));
                 }
             }

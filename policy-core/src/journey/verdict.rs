@@ -6,6 +6,7 @@ use crate::compile::Program;
 use crate::digest::Digest;
 use crate::evaluate::{Evaluation, Inputs, Mode};
 use crate::facts::Facts;
+use crate::ngrok;
 use crate::outcome::{Fault, Outcome};
 use crate::phase::Phase;
 use crate::source::Position;
@@ -127,7 +128,8 @@ impl<N: Endpoints, B, M: Mode> Journey<'_, N, B, M> {
                 }
                 Why::NoUpstream => {
                     verdict.decision = "error";
-                    verdict.reason.push_str(", and the endpoint has no upstream (ERR_NGROK_6029)");
+                    let code = ngrok::ERR_NGROK_6029;
+                    verdict.reason.push_str(&format!(", and the endpoint has no upstream ({code})"));
                 }
                 Why::NotReached => {
                     verdict.decision = "error";

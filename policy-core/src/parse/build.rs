@@ -12,12 +12,14 @@ use super::limits::Limits;
 use super::plain::Plain;
 use super::{brackets, merge, syntax};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, shorten};
+use crate::ngrok;
 use crate::source::{Source, Span};
 
-pub(super) static UNKNOWN_ALIAS: Code = Code::error("TP106", "unknown-alias").ngrok(&["ERR_NGROK_2236"]);
+pub(super) static UNKNOWN_ALIAS: Code = Code::error("TP106", "unknown-alias").ngrok(&[ngrok::ERR_NGROK_2236]);
 pub(super) static SEVERAL_DOCUMENTS: Code = Code::error("TP108", "several-documents");
-pub(super) static EMPTY_DOCUMENT: Code = Code::error("TP109", "empty-document").ngrok(&["ERR_NGROK_2206"]);
-pub(super) static TAG: Code = Code::error("TP110", "yaml-tag").ngrok(&["ERR_NGROK_2236"]);
+pub(super) static EMPTY_DOCUMENT: Code =
+    Code::error("TP109", "empty-document").ngrok(&[ngrok::ERR_NGROK_2206]);
+pub(super) static TAG: Code = Code::error("TP110", "yaml-tag").ngrok(&[ngrok::ERR_NGROK_2236]);
 pub(super) static OCTAL: Code = Code::warning("TP114", "octal-number");
 
 /// Reads a source into a tree.

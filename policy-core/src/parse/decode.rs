@@ -2,12 +2,13 @@
 
 use super::limits::MAX_SOURCE_BYTES;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, steers};
+use crate::ngrok;
 use crate::source::{Source, Span};
 
 pub(crate) static INVALID_ENCODING: Code =
-    Code::error("TP101", "invalid-encoding").ngrok(&["ERR_NGROK_2236"]);
+    Code::error("TP101", "invalid-encoding").ngrok(&[ngrok::ERR_NGROK_2236]);
 pub(crate) static CONTROL_CHARACTER: Code =
-    Code::error("TP102", "control-character").ngrok(&["ERR_NGROK_2236"]);
+    Code::error("TP102", "control-character").ngrok(&[ngrok::ERR_NGROK_2236]);
 pub(crate) static LIMIT_EXCEEDED: Code = Code::error("TP107", "limit-exceeded");
 
 /// Reports of more control characters than this are left out: the file is binary.

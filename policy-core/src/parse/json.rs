@@ -3,9 +3,10 @@
 use serde::de::IgnoredAny;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::ngrok;
 use crate::source::{Source, Span};
 
-pub(super) static NOT_JSON: Code = Code::warning("TP112", "not-json").ngrok(&["ERR_NGROK_2236"]);
+pub(super) static NOT_JSON: Code = Code::warning("TP112", "not-json").ngrok(&[ngrok::ERR_NGROK_2236]);
 
 /// Says where a file is no JSON although its name says so; what YAML cannot read has been told. O(bytes).
 pub(super) fn check(source: &Source, diagnostics: &mut Diagnostics) {

@@ -8,10 +8,12 @@ use super::build::TAG;
 use super::decode::LIMIT_EXCEEDED;
 use super::{brackets, unclosed};
 use crate::diagnostic::{Code, Diagnostic, OddCharacter, printable, shorten};
+use crate::ngrok;
 use crate::source::{Source, Span};
 
-pub(super) static SYNTAX: Code = Code::error("TP103", "yaml-syntax").ngrok(&["ERR_NGROK_2236"]);
-pub(super) static TAB_INDENTATION: Code = Code::error("TP104", "tab-indentation").ngrok(&["ERR_NGROK_2236"]);
+pub(super) static SYNTAX: Code = Code::error("TP103", "yaml-syntax").ngrok(&[ngrok::ERR_NGROK_2236]);
+pub(super) static TAB_INDENTATION: Code =
+    Code::error("TP104", "tab-indentation").ngrok(&[ngrok::ERR_NGROK_2236]);
 pub(super) static JOINED_ITEM: Code = Code::error("TP115", "joined-item");
 
 /// Says why reading stops.

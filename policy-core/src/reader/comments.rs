@@ -5,7 +5,6 @@ use crate::cel;
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::parse::Style;
 use crate::source::Span;
-use crate::variables;
 
 pub(super) static CUT_BY_COMMENT: Code = Code::warning("TP225", "cut-by-comment");
 
@@ -58,7 +57,7 @@ impl<'d> TextRef<'d> {
             return false;
         };
         let operand = comment.get(operator.len()..).unwrap_or_default();
-        let env = variables::env(cel::Site { retry: true, ..cel::Site::default() });
+        let env = reader.env(cel::Site { retry: true, ..cel::Site::default() });
         let joins = matches!(*operator, "&&" | "||" | "==" | "!=" | "<=" | ">=");
         let first = operand.trim_start_matches(['!', '(', ' ']);
         if joins

@@ -1,145 +1,26 @@
 //! Values that findings and excerpts never show: those of secret fields, wherever they stand, and what stands before
 //! the `@` of a URL.
 //!
-//! A field is secret by its declaration. It is found by its name in all of a file, since a finding about anything else
+//! A field is secret by its declaration, or by what its name says ([`FieldNames`]). It is found by its name in all of a file, since a finding about anything else
 //! may show the same line: a field in the wrong place, one that is not read, or one behind a syntax error.
 
 use std::collections::HashSet;
 use std::ops::Range;
-use std::sync::LazyLock;
 
+use super::FieldNames;
 use crate::parse::{Document, NodeKind, NodeRef, Scalar};
-use crate::schema::{Below, Declared};
 use crate::source::{Span, join};
 
-/// What is known of names of fields.
-#[derive(Debug, Default)]
-struct Names {
-    /// Fields whose value is secret, with all that stands below it.
-    secret: HashSet<&'static str>,
-    /// All declared fields.
-    known: HashSet<&'static str>,
-    /// Maps with such fields: a text in the place of the map may be one.
-    holders: HashSet<&'static str>,
-}
-
-static NAMES: LazyLock<Names> = LazyLock::new(|| {
-    let mut names = Names::default();
-    names.secret.extend(crate::SECRET_KEYS.iter().copied().flatten().copied());
-    names.secret.extend(COMMON.iter().copied());
-    names.known.extend(names.secret.iter().copied());
-    names.known.extend(["type", "config", "actions", "name", "expressions", "agent", "endpoints", "tunnels"]);
-    names.known.extend(["version", "on_tcp_connect", "on_http_request", "on_http_response"]);
-    names.holders.extend(["agent", "config"]);
-    for declared in crate::DECLARED.iter().copied().flatten() {
-        names.add(declared, None);
-    }
-    names
-});
-
-impl Names {
-    /// Adds declared fields; true if one is secret. Declarations are nested a few levels deep.
-    fn add(&mut self, declared: Declared, above: Option<&'static str>) -> bool {
-        let mut any = false;
-        for field in declared {
-            self.known.insert(field.name());
-            self.known.extend(field.aliases());
-            if field.is_secret() {
-                // Elsewhere `value` is no secret.
-                let name = if field.name() == "value" { above } else { Some(field.name()) };
-                self.secret.extend(name);
-                self.secret.extend(field.aliases());
-                any = true;
-            }
-            let holds = match field.below() {
-                Below::Nothing => false,
-                Below::Map(declared) | Below::List(declared) => self.add(declared, Some(field.name())),
-            };
-            if holds {
-                self.holders.insert(field.name());
-            }
-            any |= holds;
-        }
-        any
-    }
-}
-
-/// True for the name of a secret field, or one that nobody declares and that reads as one.
-pub(super) fn is_secret_name(name: &str) -> bool {
-    NAMES.secret.contains(name) || !NAMES.known.contains(name) && names_a_secret(name)
-}
-
-/// Names under which secrets are kept that are no fields here: a field may be made up.
-const COMMON: &[&str] = &["auth", "users"];
-
-/// Words at the end of names under which secrets are kept.
-const SECRET_WORDS: &[&str] = &[
-    "apikey",
-    "authorization",
-    "cookie",
-    "credential",
-    "credentials",
-    "jwt",
-    "passphrase",
-    "passwd",
-    "password",
-    "privatekey",
-    "pwd",
-    "secret",
-    "secretkey",
-    "token",
-];
-
-/// What kinds of keys are secret.
-const SECRET_KEYS: &[&str] = &["access", "api", "auth", "encryption", "private", "secret", "signing"];
-
-/// True for a name such as `api_key`, `apiKey`, `x-api-key`, `clientSecret` or `WEBHOOK_SECRET`.
-fn names_a_secret(name: &str) -> bool {
-    /// Bytes of the longest name that is looked at.
-    const LONGEST: usize = 128;
-    if name.len() > LONGEST {
-        return false;
-    }
-    let (last, before) = last_words(name);
-    let is = |words: &[&str], word: &str| words.iter().any(|known| word.eq_ignore_ascii_case(known));
-    is(SECRET_WORDS, last) || last.eq_ignore_ascii_case("key") && is(SECRET_KEYS, before)
-}
-
-/// The last word of a name, and the one before it.
-fn last_words(name: &str) -> (&str, &str) {
-    let last = last_word(name);
-    let before = name.get(..name.len() - last.len()).unwrap_or_default();
-    (last, last_word(before.trim_end_matches(['_', '-', '.'])))
-}
-
-/// The last word of a name: behind a separator, or from its capital letter.
-fn last_word(name: &str) -> &str {
-    let behind = name.rfind(['_', '-', '.']).map_or(0, |at| at + 1);
-    let word = name.get(behind..).unwrap_or_default();
-    // `apiKey`, but not `API` or `KEY`.
-    let capital = word.rmatch_indices(|c: char| c.is_ascii_uppercase()).map(|(at, _)| at);
-    let begins = |at: &usize| {
-        let before = word.get(..*at).and_then(|before| before.chars().next_back());
-        before.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
-    };
-    capital.into_iter().find(begins).and_then(|at| word.get(at..)).unwrap_or(word)
-}
-
-/// True for the name of any declared field.
-fn is_known_name(name: &str) -> bool {
-    NAMES.known.contains(name)
-}
-
 /// The places of all secrets in a file, in order. O(file).
-pub(super) fn secrets(document: &Document) -> Vec<Span> {
+pub(super) fn secrets(document: &Document, names: &FieldNames) -> Vec<Span> {
     let mut out = Vec::new();
     let mut seen = HashSet::new();
     for (key, value) in document.entries() {
         let NodeKind::Scalar(key) = key.kind() else { continue };
         let text = matches!(value.kind(), NodeKind::Scalar(_));
-        if is_secret_name(key.text) || text && NAMES.holders.contains(key.text) {
+        if names.is_secret(key.text) || text && names.is_holder(key.text) {
             add_below(value, &mut seen, &mut out);
-            written_around(key.span, value, &mut out);
+            written_around(key.span, value, names, &mut out);
         }
         if NAMED.contains(&key.text) {
             odd_names(value, &mut out);
@@ -156,9 +37,9 @@ pub(super) fn secrets(document: &Document) -> Vec<Span> {
     }
     let text = document.source().text();
     if document.is_faulty() {
-        by_lines(text, 0, false, &mut out);
+        by_lines(text, 0, false, names, &mut out);
     }
-    parameters(text, &mut out);
+    parameters(text, names, &mut out);
     users(text, &mut out);
     join(&mut out);
     out
@@ -166,7 +47,7 @@ pub(super) fn secrets(document: &Document) -> Vec<Span> {
 
 /// Adds what belongs to the value of a secret field beside its text: its tag and anchor, and lines that were meant to
 /// belong to its block of text.
-fn written_around(key: Span, value: NodeRef<'_>, out: &mut Vec<Span>) {
+fn written_around(key: Span, value: NodeRef<'_>, names: &FieldNames, out: &mut Vec<Span>) {
     let source = value.document().source();
     let line_end = source.text().get(key.end as usize..).and_then(|rest| rest.find('\n'));
     let line_end = line_end.map_or(source.text().len(), |at| key.end as usize + at);
@@ -191,15 +72,21 @@ fn written_around(key: Span, value: NodeRef<'_>, out: &mut Vec<Span>) {
     }
     let rest = source.text().get(key.end as usize..line_end).unwrap_or_default();
     if rest.trim_start_matches(['"', '\'', ':', ' ']).starts_with(['|', '>']) {
-        by_lines(source.text(), source.line_start(source.position(key.start).line) as usize, true, out);
+        by_lines(
+            source.text(),
+            source.line_start(source.position(key.start).line) as usize,
+            true,
+            names,
+            out,
+        );
     }
 }
 
 /// The places of all secrets in a text that is not read, in order. O(text).
-pub(super) fn unread(text: &str) -> Vec<Span> {
+pub(super) fn unread(text: &str, names: &FieldNames) -> Vec<Span> {
     let mut out = Vec::new();
-    by_lines(text, 0, false, &mut out);
-    parameters(text, &mut out);
+    by_lines(text, 0, false, names, &mut out);
+    parameters(text, names, &mut out);
     users(text, &mut out);
     join(&mut out);
     out
@@ -283,12 +170,12 @@ struct Open {
 
 /// Adds what stands behind the names of secret fields in a text that was not read as meant, and the lines below, up to
 /// one that begins with a known field and is indented no further. With `first`, of the field in the first line alone.
-fn by_lines(text: &str, start: usize, first: bool, out: &mut Vec<Span>) {
+fn by_lines(text: &str, start: usize, first: bool, names: &FieldNames, out: &mut Vec<Span>) {
     let mut at = start;
     let mut open: Option<Open> = None;
     for line in text.get(start..).unwrap_or_default().split_inclusive('\n') {
         let (indent, end) = (line.len() - line.trim_start().len(), line.trim_end().len());
-        let ends = |open: &Open| indent <= open.indent && key_of(line).is_some_and(is_known_name);
+        let ends = |open: &Open| indent <= open.indent && key_of(line).is_some_and(|key| names.is_known(key));
         if open.as_ref().is_some_and(ends) {
             open = None;
             if first {
@@ -299,7 +186,7 @@ fn by_lines(text: &str, start: usize, first: bool, out: &mut Vec<Span>) {
             let name = key_of(line).filter(|_| open.named && !line.trim_start().starts_with('-'));
             let shown = name.map_or(0, |name| name.len() + 1);
             out.push(Span::from_range(at + (indent + shown).min(end)..at + end));
-        } else if let Some((name, colon)) = secret_in(line) {
+        } else if let Some((name, colon)) = secret_in(line, names) {
             out.push(Span::from_range(at + colon + 1..at + end.max(colon + 1)));
             let named = NAMED.contains(&name) && end <= colon + 1;
             open = Some(Open { indent, named });
@@ -314,11 +201,11 @@ fn by_lines(text: &str, start: usize, first: bool, out: &mut Vec<Span>) {
 const NAMED: &[&str] = &["headers"];
 
 /// The first secret field that a line names, and the place of its colon.
-fn secret_in(line: &str) -> Option<(&str, usize)> {
+fn secret_in<'l>(line: &'l str, names: &FieldNames) -> Option<(&'l str, usize)> {
     line.match_indices(':').find_map(|(colon, _)| {
         let before = line.get(..colon)?.trim_end_matches(['"', '\'', ' ']);
         let name = before.rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-')).next()?;
-        is_secret_name(name).then_some((name, colon))
+        names.is_secret(name).then_some((name, colon))
     })
 }
 
@@ -331,11 +218,11 @@ fn key_of(line: &str) -> Option<&str> {
 }
 
 /// Adds the values of secret parameters of URLs, `?token=…`.
-fn parameters(text: &str, out: &mut Vec<Span>) {
+fn parameters(text: &str, names: &FieldNames, out: &mut Vec<Span>) {
     for (at, _) in text.match_indices('=') {
         let before = text.get(text.ceil_char_boundary(at.saturating_sub(64))..at).unwrap_or_default();
         let Some(mark) = before.rfind(['?', '&']) else { continue };
-        if before.get(mark + 1..).is_some_and(is_secret_name) {
+        if before.get(mark + 1..).is_some_and(|name| names.is_secret(name)) {
             let rest = text.get(at + 1..).unwrap_or_default();
             let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '&' | '#' | '"' | '\'' | '$'));
             push(Span::from_range(at + 1..text.len()), 0, end.unwrap_or(rest.len()), out);
@@ -402,54 +289,6 @@ fn users(text: &str, out: &mut Vec<Span>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_of_secrets_are_known_in_every_spelling() {
-        for name in [
-            "api_key",
-            "apiKey",
-            "APIKey",
-            "API_KEY",
-            "apikey",
-            "x-api-key",
-            "accessToken",
-            "secretKey",
-            "privateKey",
-            "clientSecret",
-            "pwd",
-            "webhook_secret",
-            "WEBHOOK_SECRET",
-            "cookie",
-            "sessionCookie",
-            "jwt",
-            "auth.token",
-            "db-password",
-            "s3SecretKey",
-            "signing_key",
-            "Authorization",
-        ] {
-            assert!(is_secret_name(name), "{name}");
-        }
-        for name in [
-            "rate_key",
-            "tokens",
-            "token_url",
-            "cookie_domain",
-            "secret_name",
-            "passwords_checked",
-            "monkey",
-            "bucket_key",
-            "public_key",
-            "secretary",
-            "apiKeyName",
-            "host",
-            "",
-            "_",
-            "-key",
-        ] {
-            assert!(!is_secret_name(name), "{name}");
-        }
-    }
 
     #[test]
     fn names_and_passwords_before_an_at_are_found() {

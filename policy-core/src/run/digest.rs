@@ -1,8 +1,8 @@
 //! The digest of what an action does.
 
+use crate::address_list::{AddressList, Entries};
 use crate::cel::{TemplatePart, Test};
 use crate::digest::Hasher;
-use crate::ir::{AddressList, Entries};
 use crate::lpm::TestId;
 use crate::schema::{ConfigValue, Text};
 

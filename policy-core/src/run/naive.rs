@@ -8,7 +8,7 @@ use crate::cel::{EvalLimits, Expression, Value};
 use crate::facts::{Facts, FactsHost, State};
 use crate::schema::{ConfigValue, Text};
 use crate::url::EndpointUrl;
-use crate::variables::ActionResult;
+use crate::vocabulary::ActionResult;
 
 /// How an action ends the phase in the naive run.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,15 +5,19 @@ use super::{Context, Kind};
 use crate::cel::{TemplatePart, is_template};
 use crate::diagnostic::{Code, Diagnostic, OddCharacter, Severity, plain, shown_address};
 use crate::lpm::{CidrError, ParsedCidr, Slip, alone, cidr, slip};
+use crate::ngrok;
 use crate::parse::NodeRef;
 use crate::reader::{Reader, TextRef, constant_name, placeholder};
 use crate::source::{Span, Spanned};
 
-static INVALID_CIDR: Code =
-    Code::error("TP431", "invalid-cidr").ngrok(&["ERR_NGROK_362", "ERR_NGROK_1406", "ERR_NGROK_2217"]);
-static BARE_ADDRESS: Code = Code::warning("TP432", "bare-address").ngrok(&["ERR_NGROK_1413"]);
-pub(crate) static HOST_BITS: Code = Code::warning("TP433", "host-bits").ngrok(&["ERR_NGROK_1409"]);
-static ZONE_ID: Code = Code::error("TP435", "zone-id").ngrok(&["ERR_NGROK_1406"]);
+static INVALID_CIDR: Code = Code::error("TP431", "invalid-cidr").ngrok(&[
+    ngrok::ERR_NGROK_362,
+    ngrok::ERR_NGROK_1406,
+    ngrok::ERR_NGROK_2217,
+]);
+static BARE_ADDRESS: Code = Code::warning("TP432", "bare-address").ngrok(&[ngrok::ERR_NGROK_1413]);
+pub(crate) static HOST_BITS: Code = Code::warning("TP433", "host-bits").ngrok(&[ngrok::ERR_NGROK_1409]);
+static ZONE_ID: Code = Code::error("TP435", "zone-id").ngrok(&[ngrok::ERR_NGROK_1406]);
 
 /// The codes this file raises.
 pub(super) static CODES: &[&Code] = &[&INVALID_CIDR, &BARE_ADDRESS, &HOST_BITS, &ZONE_ID];
@@ -204,7 +208,7 @@ fn network_help(text: &str, error: CidrError) -> String {
     if let Some(odd) = OddCharacter::in_text(word) {
         return format!("write `{}`: {odd}", shown_address(plain(word).trim()));
     }
-    if crate::ip_policies::is_id(word) {
+    if crate::ip_policy::is_id(word) {
         return "an IP policy is named under `ip_policies`, not in a list of networks".to_owned();
     }
     match error {

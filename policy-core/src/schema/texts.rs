@@ -3,16 +3,16 @@
 use super::{Context, Kind};
 use crate::cel::{self, Expression, FieldType, Shape, Template, TemplatePart, Type, is_template};
 use crate::diagnostic::{Code, Diagnostic, Severity, shown_address};
+use crate::ngrok;
 use crate::parse::{NodeKind, NodeRef, Plain, PlainMap};
 use crate::reader::{TextRef, is_placeholder, placeholder, placeholder_in_expression};
 use crate::source::{Span, Spanned};
 use crate::url::Binding;
-use crate::variables;
 
 static NOT_INTERPOLATED: Code = Code::warning("TP314", "not-interpolated");
 static CLEAR_TEXT_SECRET: Code = Code::warning("TP415", "clear-text-secret");
-static INVALID_PATTERN: Code = Code::error("TP317", "invalid-pattern").ngrok(&["ERR_NGROK_3901"]);
-static INVALID_WEB_URL: Code = Code::error("TP318", "invalid-web-url").ngrok(&["ERR_NGROK_2226"]);
+static INVALID_PATTERN: Code = Code::error("TP317", "invalid-pattern").ngrok(&[ngrok::ERR_NGROK_3901]);
+static INVALID_WEB_URL: Code = Code::error("TP318", "invalid-web-url").ngrok(&[ngrok::ERR_NGROK_2226]);
 
 /// The codes this file raises.
 pub(super) static CODES: &[&Code] =
@@ -442,7 +442,7 @@ impl<'d> Context<'_, 'd> {
             return Some(Text { span, template: Template::of_text(text.value) });
         }
         let place = self.place?;
-        let env = variables::env(place.site(false));
+        let env = self.reader.env(place.site(false));
         let mut limits = self.reader.cel_limits(span)?;
         let before = limits.pattern_states;
         let (template, found) = env.check_template_after(text.value, field, &mut limits, place.flow);
@@ -456,7 +456,7 @@ impl<'d> Context<'_, 'd> {
     /// Reads an expression that stands alone.
     pub(crate) fn expression(&self, text: TextRef<'d>, boolean: bool, retry: bool) -> Option<Expression> {
         let place = self.place?;
-        let env = variables::env(place.site(retry));
+        let env = self.reader.env(place.site(retry));
         let limits = self.reader.cel_limits(text.span)?;
         let (expression, mut found) = env.check_after(text.value, &limits, place.flow);
         // One that is wrong has been read as well.

@@ -2,7 +2,7 @@
 //!
 //! Source: ngrok documentation, endpoint and time variables (2026-08-07).
 
-use super::{Declared, EVERYWHERE};
+use crate::vocabulary::{Declared, EVERYWHERE};
 
 pub(super) static DECLARED: &[Declared] = &[
     Declared::new("endpoint.id", "string", EVERYWHERE, "the id of the endpoint"),

@@ -3,7 +3,7 @@
 //! Source: ngrok documentation, request variables (2026-08-07). Header names are lower case, their values
 //! lists; a missing key is an error.
 
-use super::{Declared, REQUEST};
+use crate::vocabulary::{Declared, REQUEST};
 
 pub(super) static DECLARED: &[Declared] = &[
     Declared::new("req.method", "string", REQUEST, "the method, such as `GET`"),

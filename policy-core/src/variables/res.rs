@@ -2,7 +2,7 @@
 //!
 //! Source: ngrok documentation, response variables (2026-08-07).
 
-use super::{Declared, RESPONSE};
+use crate::vocabulary::{Declared, RESPONSE};
 
 pub(super) static DECLARED: &[Declared] = &[
     Declared::new("res.status_code", "int", RESPONSE, "the status code"),

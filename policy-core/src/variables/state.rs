@@ -3,7 +3,7 @@
 //!
 //! Source: ngrok documentation, set-vars and http-request (2026-08-07). Their values are known at run time only.
 
-use super::{Declared, EVERYWHERE, RETRY};
+use crate::vocabulary::{Declared, EVERYWHERE, RETRY};
 
 pub(super) static DECLARED: &[Declared] = &[
     Declared::new("attempts", "int", RETRY, "how often the request was tried"),

@@ -183,7 +183,7 @@ fn refusal(source: &Source, found: &Diagnostics) -> Refusal {
         lines.push(format!("and {} more errors", errors.len() - MOST));
     }
     let own = errors.first().and_then(|item| item.code.ngrok.first());
-    let code = own.and_then(|code| code.strip_prefix("ERR_NGROK_")?.parse().ok());
+    let code = own.map(|code| code.number());
     Refusal::new(code.unwrap_or(INVALID_POLICY), format!("the policy is invalid\n{}", lines.join("\n")))
 }
 

@@ -19,8 +19,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use super::SessionInfo;
 use super::bind::Bound;
-use super::sessions::{Entry, SessionInfo};
+use super::sessions::Entry;
 use super::unknown::{Stage, Unknown};
 use super::{AgentSettings, Agents, Slot, bind, ids};
 use crate::edge::Shared;

@@ -20,9 +20,9 @@ use policy_core::resolve::UrlMap;
 use policy_core::source::Source;
 use policy_core::url::{Binding, EndpointUrl};
 
-use super::answer::{Draw, Pool, Way, digests, performed, place, words};
 use super::single::disagree;
-use super::{Answer, Known, Performed, missing, said_online};
+use super::{Known, missing, said_online};
+use crate::answer::{Answer, Draw, Performed, Pool, Run, Way, digests, performed, place, words};
 use crate::cli::{Eval, Expectation, Target};
 use crate::exit::Failure;
 use crate::files::{Given, folder_of, read_named};
@@ -512,7 +512,7 @@ impl Default for Seen {
 }
 
 impl Seen {
-    fn run(&mut self, name: String, run: &super::Run<'_>, decides: bool) {
+    fn run(&mut self, name: String, run: &Run<'_>, decides: bool) {
         let Some(outcome) = run.outcome() else { return };
         self.effects.extend(performed(run));
         self.missing = self.missing.take().or_else(|| missing::message(run));

@@ -13,8 +13,8 @@ use policy_core::lint::{DocumentKind, kind_of};
 use policy_core::outcome::Outcome;
 use policy_core::url::{EndpointUrl, Scheme};
 
-use super::answer::{digests, performed, place, words};
-use super::{Answer, Known, Run, missing, said_online};
+use super::{Known, missing, said_online};
+use crate::answer::{Answer, Run, digests, performed, place, words};
 use crate::cli::{Eval, Expectation, Target};
 use crate::exit::Failure;
 use crate::files::Given;

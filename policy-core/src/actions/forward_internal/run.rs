@@ -12,7 +12,7 @@ use crate::run::{Execute, Next, Run, StepDigest, Target};
 use crate::run::{Naive, NaiveEnd, NaiveNext};
 use crate::schema::Text;
 use crate::url::EndpointUrl;
-use crate::variables::{ActionResult, EVERYWHERE};
+use crate::vocabulary::{ActionResult, EVERYWHERE};
 
 pub(super) const URL: ActionResult<String> =
     ActionResult::text("actions.ngrok.forward_internal.url", EVERYWHERE, "the target that failed");

@@ -8,18 +8,19 @@ use ipnetwork::IpNetwork;
 use super::{CidrItem, RestrictIps};
 use crate::cel::Unrendered;
 use crate::diagnostic::shorten;
-use crate::ip_policies::IpPolicy;
+use crate::ip_policy::IpPolicy;
 use crate::ir::{AddressList, Decision, Entries, Entry, Lowering};
 use crate::lpm::{TestId, cidr};
+use crate::ngrok::{self, NgrokCode};
 use crate::outcome::Ending;
 use crate::run::{AddressVerdict, Execute, Next, Run, StepDigest};
 #[cfg(feature = "reference")]
 use crate::run::{Naive, NaiveEnd, NaiveNext};
 use crate::schema::Text;
-use crate::variables::{ActionResult, EVERYWHERE};
+use crate::vocabulary::{ActionResult, EVERYWHERE};
 
 /// The code of a refusal (ngrok error reference, 2026-08-07: blocked by an IP policy).
-const BLOCKED: &str = "ERR_NGROK_3203";
+const BLOCKED: NgrokCode = ngrok::ERR_NGROK_3203;
 
 pub(super) const ACTION: ActionResult<String> =
     ActionResult::text("actions.ngrok.restrict_ips.action", EVERYWHERE, "`allow` or `deny`");
@@ -201,12 +202,12 @@ fn more_specific(one: Option<IpNetwork>, other: Option<IpNetwork>) -> Option<IpN
 
 fn set_results(run: &mut Run<'_>, admitted: bool, matched: Option<IpNetwork>) {
     let (action, code, message) = match admitted {
-        true => ("allow", "", String::new()),
-        false => ("deny", BLOCKED, format!("{} is not permitted", run.client_ip())),
+        true => ("allow", None, String::new()),
+        false => ("deny", Some(BLOCKED), format!("{} is not permitted", run.client_ip())),
     };
     run.set_result(&ACTION, action);
     run.set_result(&MATCHED, matched.map(|network| network.to_string()).unwrap_or_default());
-    run.set_result(&ERROR_CODE, code);
+    run.set_result(&ERROR_CODE, code.map(String::from).unwrap_or_default());
     run.set_result(&ERROR_MESSAGE, message);
 }
 

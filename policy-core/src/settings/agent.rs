@@ -199,7 +199,7 @@ static WEB_ALLOW_HOSTS: Field<Items<Literal>> = Field::optional(
 );
 
 /// The fields of `agent`.
-pub(super) const FIELDS: Declared = &[
+pub(crate) const FIELDS: Declared = &[
     &AUTHTOKEN,
     &API_KEY,
     &CONNECT_URL,
@@ -227,7 +227,7 @@ pub(super) const FIELDS: Declared = &[
 ];
 
 /// Fields of `agent` that the changelog names and nothing describes.
-pub(super) const IGNORED: &[(&str, &str)] = &[
+pub(crate) const IGNORED: &[(&str, &str)] = &[
     ("tcp_keepalive", "its shape is not documented; it is read past"),
     ("tcp_keepalive_interval", "its shape is not documented; it is read past"),
     ("local_storage", "its shape is not documented; it is read past"),
@@ -287,7 +287,7 @@ pub struct AgentSettings {
 
 impl AgentSettings {
     /// Reads the fields that are there; `None` if one is unusable, which has been reported.
-    pub(super) fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
+    pub(crate) fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
         let text =
             |field| cx.optional(fields, field).map(|text: Option<Spanned<Box<str>>>| text.map(|it| it.value));
         let secret = |field| text(field).map(|text| text.map(|text| Secret::new(&text)));
@@ -442,39 +442,5 @@ impl Kind for WebAddress {
 
     fn describe(&self) -> String {
         "`host:port`, or `false`".to_owned()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::agent::load_agent;
-    use crate::check::CheckOptions;
-    use crate::source::Source;
-
-    /// What is found in a configuration, and its `crl_url`.
-    fn crl_url(text: &str) -> (Vec<(&'static str, String)>, Option<String>) {
-        let (config, found) = load_agent(&Source::new("ngrok.yml", text), &CheckOptions::default());
-        let found = found.iter().map(|item| (item.code.id, item.message.clone())).collect();
-        (found, config.and_then(|config| config.agent.crl_url).map(Into::into))
-    }
-
-    #[test]
-    fn where_lists_of_revoked_certificates_are_is_a_setting() {
-        let url = "https://crl.example.com/ca.crl";
-        let known = (vec![], Some(url.to_owned()));
-        assert_eq!(crl_url(&format!("version: 3\nagent: {{authtoken: a, crl_url: \"{url}\"}}\n")), known);
-        assert_eq!(
-            crl_url(&format!("version: \"3\"\nagent: {{crl_noverify: true, crl_url: {url}}}\n")),
-            known
-        );
-        assert_eq!(crl_url("version: 3\nagent: {authtoken: a}\n"), (vec![], None));
-        assert_eq!(crl_url("version: 3\nagent: {crl_url: }\n"), (vec![], None));
-        let list = (vec![("TP301", "expected `crl_url`, a string, found a list".to_owned())], None);
-        assert_eq!(crl_url(&format!("version: 3\nagent: {{crl_url: [\"{url}\"]}}\n")), list);
-        let placed = vec![("TP302", "unknown field `crl_url` in the configuration".to_owned())];
-        assert_eq!(
-            crl_url(&format!("version: 3\nagent: {{authtoken: a}}\ncrl_url: {url}\n")),
-            (placed, None)
-        );
     }
 }

@@ -7,6 +7,7 @@ use policy_core::diagnostic::printable;
 use policy_core::evaluate::{AsWritten, Evaluation, Record, Recording};
 use policy_core::exchange::{Effect, Reply};
 use policy_core::ip_policies::ListedAt;
+use policy_core::ngrok::NgrokCode;
 use policy_core::outcome::Outcome;
 use policy_core::parse::PlainMap;
 use policy_core::source::Position;
@@ -96,12 +97,12 @@ impl Draw {
 #[derive(Clone, Debug)]
 pub(crate) enum Performed {
     /// A forward, and the code of the failure if it failed.
-    Forward(EndpointUrl, Option<&'static str>),
+    Forward(EndpointUrl, Option<NgrokCode>),
     Log(Arc<PlainMap>),
 }
 
 /// What the policy of a run asked for, in order.
-pub(super) fn performed(run: &Run<'_>) -> Vec<Performed> {
+pub(crate) fn performed(run: &Run<'_>) -> Vec<Performed> {
     let (mut out, mut open) = (Vec::new(), None);
     for record in &run.trace().records {
         match record {
@@ -128,12 +129,12 @@ fn shape(run: &Run<'_>, effect: Effect, reply: &Reply) -> Option<Performed> {
 }
 
 /// The digests of a policy.
-pub(super) fn digests(program: &Program) -> [Digest; 2] {
+pub(crate) fn digests(program: &Program) -> [Digest; 2] {
     [program.policy_sha256(), program.served_sha256()]
 }
 
 /// The deciding action of a run in words: kind, place and rule.
-pub(super) fn place(run: &Run<'_>, outcome: Outcome) -> Option<String> {
+pub(crate) fn place(run: &Run<'_>, outcome: Outcome) -> Option<String> {
     let action = outcome.by().and_then(|by| run.program().action(by));
     let condition = run.failed_condition().map(|(condition, _)| condition);
     let (kind, position, rule) = match (action, condition) {
@@ -147,7 +148,7 @@ pub(super) fn place(run: &Run<'_>, outcome: Outcome) -> Option<String> {
 }
 
 /// An outcome in words.
-pub(super) fn words(decision: &str, target: Option<&EndpointUrl>, upstream: Option<&str>) -> String {
+pub(crate) fn words(decision: &str, target: Option<&EndpointUrl>, upstream: Option<&str>) -> String {
     match decision {
         "forward" => match (target, upstream) {
             (Some(url), Some(upstream)) => format!("forward to {url}, upstream {upstream}"),
@@ -166,7 +167,7 @@ pub(super) fn words(decision: &str, target: Option<&EndpointUrl>, upstream: Opti
 
 impl Answer {
     /// What to say if this is not what was expected.
-    pub(super) fn unmet(&self, args: &Eval) -> Option<String> {
+    pub(crate) fn unmet(&self, args: &Eval) -> Option<String> {
         let expected = args.expect.as_ref()?;
         if self.meets(expected) {
             let other = self.draws.iter().find(|draw| !draw.meets(expected))?;

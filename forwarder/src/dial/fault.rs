@@ -9,7 +9,7 @@ use policy_core::url::HostPort;
 use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, Error};
 
-use crate::dial::ProxyUrl;
+use super::ProxyUrl;
 
 /// Names of a certificate that are shown, and characters of them.
 const MAX_NAMES: usize = 8;

@@ -1,0 +1,101 @@
+//! The names of all declared fields of policies and configurations, and which of them have secret values.
+
+use crate::actions;
+use crate::reader::FieldNames;
+use crate::schema::{Below, Declared};
+use crate::settings;
+
+/// Collects them. O(fields).
+pub(super) fn collect() -> FieldNames {
+    let mut names = FieldNames::default();
+    names.secret.extend(settings::SECRET_KEYS.iter().chain(COMMON).copied());
+    names.known.extend(names.secret.iter().copied());
+    names.known.extend(["type", "config", "actions", "name", "expressions", "agent", "endpoints", "tunnels"]);
+    names.known.extend(["version", "on_tcp_connect", "on_http_request", "on_http_response"]);
+    names.holders.extend(["agent", "config"]);
+    for declared in [actions::FIELDS, settings::FIELDS].into_iter().flatten() {
+        add(&mut names, declared, None);
+    }
+    names
+}
+
+/// Names under which secrets are kept that are no fields here: a field may be made up.
+const COMMON: &[&str] = &["auth", "users"];
+
+/// Adds declared fields; true if one is secret. Declarations are nested a few levels deep.
+fn add(names: &mut FieldNames, declared: Declared, above: Option<&'static str>) -> bool {
+    let mut any = false;
+    for field in declared {
+        names.known.insert(field.name());
+        names.known.extend(field.aliases());
+        if field.is_secret() {
+            // Elsewhere `value` is no secret.
+            let name = if field.name() == "value" { above } else { Some(field.name()) };
+            names.secret.extend(name);
+            names.secret.extend(field.aliases());
+            any = true;
+        }
+        let holds = match field.below() {
+            Below::Nothing => false,
+            Below::Map(declared) | Below::List(declared) => add(names, declared, Some(field.name())),
+        };
+        if holds {
+            names.holders.insert(field.name());
+        }
+        any |= holds;
+    }
+    any
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_secrets_are_known_in_every_spelling() {
+        for name in [
+            "api_key",
+            "apiKey",
+            "APIKey",
+            "API_KEY",
+            "apikey",
+            "x-api-key",
+            "accessToken",
+            "secretKey",
+            "privateKey",
+            "clientSecret",
+            "pwd",
+            "webhook_secret",
+            "WEBHOOK_SECRET",
+            "cookie",
+            "sessionCookie",
+            "jwt",
+            "auth.token",
+            "db-password",
+            "s3SecretKey",
+            "signing_key",
+            "Authorization",
+        ] {
+            assert!(collect().is_secret(name), "{name}");
+        }
+        for name in [
+            "rate_key",
+            "tokens",
+            "token_url",
+            "cookie_domain",
+            "secret_name",
+            "passwords_checked",
+            "monkey",
+            "bucket_key",
+            "public_key",
+            "secretary",
+            "apiKeyName",
+            "host",
+            "",
+            "_",
+            "-key",
+        ] {
+            assert!(!collect().is_secret(name), "{name}");
+        }
+    }
+}
