@@ -90,12 +90,6 @@ impl<'r, M: Mode> Evaluation<'r, M> {
         }
     }
 
-    /// True if a forward that is asked for now may fail and the policy goes on: `on_error: continue`. O(1).
-    #[must_use]
-    pub const fn goes_on_after_failure(&self) -> bool {
-        self.at.goes_on_after_failure()
-    }
-
     /// The last forward that failed and was not the end.
     pub(super) const fn passed(&self) -> Option<(ForwardFailure, TargetId)> {
         self.at.passed

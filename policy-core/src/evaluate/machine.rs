@@ -111,7 +111,7 @@ impl<M: Mode> Continuation<M> {
         decided.max(self.state.tested)
     }
 
-    /// See [`super::Evaluation::goes_on_after_failure`].
+    /// True if a forward that is asked for now may fail and the policy goes on: `on_error: continue`. O(1).
     pub(crate) const fn goes_on_after_failure(&self) -> bool {
         matches!(self.progress, Progress::Waiting { or_continue: true, .. })
     }
