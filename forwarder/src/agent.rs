@@ -48,7 +48,7 @@ pub use upstream::UpstreamServer;
 pub use web::serve_web;
 
 /// The longest that a proxy or an edge may ask to wait.
-const LONGEST_ASKED: Duration = Duration::from_secs(600);
+const MAX_ASKED_WAIT: Duration = Duration::from_secs(600);
 
 /// How an agent works.
 #[derive(Debug)]
@@ -270,7 +270,7 @@ fn may_pass(error: &AgentError, memory: &session::Memory) -> bool {
 /// A time that the other side names, within a bound, and up to a tenth more, by a number that is drawn from 0 to 1:
 /// others were told the same.
 fn as_asked(asked: Duration, draw: f64) -> Duration {
-    asked.min(LONGEST_ASKED).mul_f64(1.0 + draw / 10.0)
+    asked.min(MAX_ASKED_WAIT).mul_f64(1.0 + draw / 10.0)
 }
 
 #[cfg(test)]
@@ -285,7 +285,7 @@ mod tests {
             let waits = [0.0, 0.5, 1.0].map(|draw| as_asked(asked, draw));
             assert_eq!(waits, [1.0, 1.05, 1.1].map(|times| asked.mul_f64(times)));
         }
-        assert!(as_asked(Duration::MAX, 1.0) <= LONGEST_ASKED.mul_f64(1.1));
+        assert!(as_asked(Duration::MAX, 1.0) <= MAX_ASKED_WAIT.mul_f64(1.1));
     }
 
     #[tokio::test]

@@ -34,7 +34,7 @@ pub(crate) static CODES: &[&Code] =
     &[&RESULT_MISSING, &RESULT_CONDITIONAL, &VARIABLE_NOT_SET, &VARIABLE_CONDITIONAL];
 
 /// Names that a misspelt one is compared with.
-const MOST_NAMES: usize = 200;
+const MAX_NAMES: usize = 200;
 
 /// Something that an action of the policy leaves behind, wherever it stands.
 #[derive(Clone, Debug)]
@@ -99,11 +99,11 @@ struct Now {
 type When = Vec<Formula>;
 
 /// Tests of a rule that are remembered.
-const MOST_TESTS: usize = 64;
+const MAX_TESTS: usize = 64;
 /// Tests of rules that end everything, of which each is remembered.
-const MOST_ENDED: usize = 256;
+const MAX_ENDING_RULES: usize = 256;
 /// Rules that leave one thing behind, of which each is remembered.
-const MOST_WHENS: usize = 8;
+const MAX_CONDITIONS_KEPT: usize = 8;
 
 #[derive(Clone, Debug)]
 struct Setting {
@@ -145,7 +145,7 @@ impl Flow {
             State::Variable(name) => Some((trace.phase, name.clone())),
             State::Result(_) => None,
         });
-        let names = names.take(MOST_NAMES).collect();
+        let names = names.take(MAX_NAMES).collect();
         let mut by_state: HashMap<State, Vec<Trace>> = HashMap::new();
         for trace in outline {
             by_state.entry(trace.state.clone()).or_default().push(trace);
@@ -178,7 +178,7 @@ impl Flow {
     pub(crate) fn conditions(&self, joined: &[Expression], unsure: bool) -> Vec<Formula> {
         let mut now = self.now.borrow_mut();
         let mut when: When = joined.iter().map(|expression| now.stamped(expression.formula())).collect();
-        now.unsure = unsure || when.iter().map(Formula::tests).sum::<usize>() > MOST_TESTS;
+        now.unsure = unsure || when.iter().map(Formula::tests).sum::<usize>() > MAX_TESTS;
         if unsure {
             now.next += 1;
             when.push(Formula::Test(Condition::opaque(now.next)));
@@ -214,7 +214,7 @@ impl Flow {
             now.passed.add(alone);
         }
         let tests = |all: &[Formula]| all.iter().map(Formula::tests).sum::<usize>();
-        if all && tests(&now.ended) + tests(&now.rule) <= MOST_ENDED {
+        if all && tests(&now.ended) + tests(&now.rule) <= MAX_ENDING_RULES {
             now.ended.push(Formula::All((*now.rule).clone()));
         }
     }
@@ -264,8 +264,8 @@ impl Flow {
             if !always && !setting.unsure {
                 setting.whens.extend(before.whens);
                 setting.unsure =
-                    setting.whens.len() > MOST_WHENS && !setting.is_there(&[], &[], &mut now.work);
-                setting.whens.truncate(MOST_WHENS);
+                    setting.whens.len() > MAX_CONDITIONS_KEPT && !setting.is_there(&[], &[], &mut now.work);
+                setting.whens.truncate(MAX_CONDITIONS_KEPT);
             }
         }
         // Once it is there for everybody, nothing more is remembered.

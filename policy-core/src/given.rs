@@ -76,7 +76,7 @@ fn with_parents(categories: Value) -> Value {
     let mut out = Vec::with_capacity(items.len());
     for item in items.iter() {
         let Value::String(name) = item else { continue };
-        let ends = name.match_indices('.').map(|(at, _)| at).take(MOST_LEVELS).chain([name.len()]);
+        let ends = name.match_indices('.').map(|(at, _)| at).take(MAX_LEVELS).chain([name.len()]);
         for prefix in ends.filter_map(|end| name.get(..end)).filter(|prefix| !prefix.is_empty()) {
             if seen.insert(prefix) {
                 out.push(Value::text(prefix));
@@ -87,7 +87,7 @@ fn with_parents(categories: Value) -> Value {
 }
 
 /// Levels of a category that are looked at; real ones have five.
-const MOST_LEVELS: usize = 16;
+const MAX_LEVELS: usize = 16;
 
 /// The canonical text of an address, as connections have it.
 fn canonical(text: &str) -> Result<Value, &'static str> {

@@ -26,8 +26,8 @@ use crate::schema::{
 use crate::source::{Source, Spanned};
 
 pub(crate) use files::load_within;
-pub use files::{IpPolicyFiles, MOST_FILES, ReadList, load_ip_policy_files};
-pub use list::{LONGEST_LINE, ListReader, LoadedList, MOST_NETWORKS};
+pub use files::{IpPolicyFiles, MAX_FILES, ReadList, load_ip_policy_files};
+pub use list::{ListReader, LoadedList, MAX_LINE_BYTES, MAX_NETWORKS};
 pub use places::{ListedAt, find_network};
 pub use unpack::unpack;
 
@@ -74,7 +74,7 @@ static FILES: Field<Items<Record<FileItem>>> = Field::optional(
             Some((path?, action?))
         },
     })
-    .between(0, MOST_FILES),
+    .between(0, MAX_FILES),
     "List files whose networks are rules too.",
 );
 static FILE_ACTION: Field<Choice<bool>> = Field::required(
@@ -235,8 +235,8 @@ fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<Written> {
         policy.take(rules.into_iter().map(|(cidr, allow)| (cidr.value, allow)));
         policies.add(policy);
     }
-    if let Some(one) = lists.get(MOST_FILES) {
-        let message = format!("the IP policies name more than {MOST_FILES} list files");
+    if let Some(one) = lists.get(MAX_FILES) {
+        let message = format!("the IP policies name more than {MAX_FILES} list files");
         let found = Diagnostic::new(&ENTRY_COUNT, one.path.span, message);
         reader.report(found.with_help("put the lists of the same action into one file"));
     }

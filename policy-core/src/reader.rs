@@ -121,21 +121,21 @@ struct Budget {
 }
 
 /// Nodes of all expressions of a document; aliases count wherever they are used.
-const MOST_NODES: usize = 2_000_000;
+const MAX_NODES: usize = 2_000_000;
 
 /// How many expressions as large as can be a document may hold, as far as their regular expressions go.
-const MOST_LARGE_EXPRESSIONS: u64 = 10;
+const MAX_LARGE_EXPRESSIONS: u64 = 10;
 
 impl<'d> Reader<'d> {
     /// A reader of one document; what it hands out lives as long as the document.
     pub(crate) fn new(document: &'d Document, options: &CheckOptions, language: &'static Language) -> Self {
-        let most = CelLimits::default().pattern_states * MOST_LARGE_EXPRESSIONS;
+        let most = CelLimits::default().pattern_states * MAX_LARGE_EXPRESSIONS;
         Self {
             document,
             found: RefCell::default(),
             budget: Rc::new(Budget {
                 pattern_states: Cell::new(most),
-                nodes: Cell::new(MOST_NODES),
+                nodes: Cell::new(MAX_NODES),
                 secrets: OnceCell::new(),
                 more_secrets: RefCell::default(),
             }),
@@ -165,7 +165,7 @@ impl<'d> Reader<'d> {
         let limits = CelLimits::default();
         if self.budget.nodes.get() < limits.nodes {
             self.budget.nodes.set(0);
-            let message = format!("the expressions of the document have over {MOST_NODES} parts together");
+            let message = format!("the expressions of the document have over {MAX_NODES} parts together");
             let help = "split the policy, or use fewer aliases of expressions";
             self.report(Diagnostic::new(&crate::cel::CEL_LIMIT, place, message).with_help(help));
             return None;

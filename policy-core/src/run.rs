@@ -31,10 +31,10 @@ pub(crate) use naive::{Naive, NaiveEnd, NaiveNext};
 pub(crate) use state::ListDecision;
 pub use state::RunState;
 pub(crate) use values::map_from_plain;
-use values::{MOST_KEPT, MOST_LEVELS, from_plain, to_plain, weigh};
+use values::{MAX_KEPT, MAX_LEVELS, from_plain, to_plain, weigh};
 
 /// Bytes of one log entry, as its written form may have (TP308).
-const MOST_LOGGED: usize = 16 << 10;
+const MAX_LOGGED: usize = 16 << 10;
 
 /// One run, as the action sees it that runs.
 pub(crate) struct Run<'a> {
@@ -96,11 +96,11 @@ impl Run<'_> {
     /// Takes room for a value that is kept.
     fn keep(&mut self, value: &Value) -> Result<(), Unrendered> {
         let kept = self.state.kept();
-        let mut left = MOST_KEPT.saturating_sub(kept.bytes);
+        let mut left = MAX_KEPT.saturating_sub(kept.bytes);
         let before = left;
-        weigh(value, &mut left, MOST_LEVELS).ok_or_else(|| {
+        weigh(value, &mut left, MAX_LEVELS).ok_or_else(|| {
             Unrendered::unusable(format!(
-                "the values of this run are larger than {MOST_KEPT} bytes or deeper than {MOST_LEVELS} levels"
+                "the values of this run are larger than {MAX_KEPT} bytes or deeper than {MAX_LEVELS} levels"
             ))
         })?;
         kept.bytes += before - left;
@@ -158,7 +158,7 @@ impl Run<'_> {
 
     /// The number of the log entry that a value gives. Faults in it never end the run: they stand in place of the value.
     pub(crate) fn add_log(&mut self, value: &ConfigValue) -> LogId {
-        let mut left = MOST_LOGGED.min(MOST_KEPT.saturating_sub(self.state.kept().bytes));
+        let mut left = MAX_LOGGED.min(MAX_KEPT.saturating_sub(self.state.kept().bytes));
         let before = left;
         let logged = self.logged(value, &mut left);
         let kept = self.state.kept();
@@ -178,7 +178,7 @@ impl Run<'_> {
         match value {
             ConfigValue::Plain(plain) => plain.clone(),
             ConfigValue::Text(_) => match self.value(value) {
-                Ok(value) => match weigh(&value, left, MOST_LEVELS) {
+                Ok(value) => match weigh(&value, left, MAX_LEVELS) {
                     Some(()) => to_plain(&value),
                     None => Plain::String("no value: it is too large".into()),
                 },

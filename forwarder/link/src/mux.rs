@@ -92,7 +92,7 @@ const SMALL_BYTES: usize = 1 << 10;
 /// So many bytes of small frames go before a larger one that waits.
 const SMALL_RUN_BYTES: usize = 4 << 10;
 /// Resets that wait to be sent; a peer that makes more necessary is dropped.
-const MOST_RESETS: usize = 4_096;
+const MAX_RESETS: usize = 4_096;
 
 /// Which ids a side gives its streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

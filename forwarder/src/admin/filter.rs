@@ -16,9 +16,9 @@ use serde_json::Value as Json;
 use super::Fault;
 
 /// Bytes of an expression.
-const MOST_BYTES: usize = 4 << 10;
+const MAX_BYTES: usize = 4 << 10;
 /// Steps for all items of one call: fifty for each of the most credentials that it keeps.
-const MOST_STEPS: u64 = 5_000_000;
+const MAX_STEPS: u64 = 5_000_000;
 
 /// What a field of an item holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Filter {
             env.declare(&format!("obj.{name}"), kind.to_type());
         }
         let mut limits = CelLimits::default();
-        limits.bytes = MOST_BYTES;
+        limits.bytes = MAX_BYTES;
         let (expression, found) = env.check_within(text, &limits);
         if let Some(error) = found.iter().find(|it| it.severity == Severity::Error) {
             // A field is a name with a dot here, so the engine would complain of `obj`.
@@ -92,7 +92,7 @@ impl Filter {
         match expression.result() {
             Type::Bool | Type::Dyn => {
                 let now = to_time(now).ok_or_else(unusable)?;
-                Ok(Self { expression, fields, now, steps: MOST_STEPS })
+                Ok(Self { expression, fields, now, steps: MAX_STEPS })
             }
             other => Err(refuse(text, whole, format!("it gives {other}, not true or false"))),
         }

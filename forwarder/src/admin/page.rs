@@ -11,7 +11,7 @@ use super::filter::{Fields, Filter};
 use super::{Answer, Call, Fault};
 
 /// Objects of a page, also where a client asks for more.
-const MOST: usize = 100;
+const MAX: usize = 100;
 /// Objects that are fetched at once to be filtered.
 const FILTERED: usize = 500;
 
@@ -33,7 +33,7 @@ struct Page<Id> {
 
 impl<Id: FromStr<Err: fmt::Display>> Page<Id> {
     fn of(call: &Call, list: List) -> Result<Self, Fault> {
-        let mut page = Self { before: None, limit: MOST, filter: None };
+        let mut page = Self { before: None, limit: MAX, filter: None };
         let bad = |message: &str| Fault::new(StatusCode::BAD_REQUEST, message);
         for (key, value) in pairs(call).filter(|(_, value)| !value.is_empty()) {
             let value = decode(value).ok_or_else(|| bad("the query is no percent-encoded text"))?;
@@ -43,7 +43,7 @@ impl<Id: FromStr<Err: fmt::Display>> Page<Id> {
                     Err(error) => return Err(bad(&format!("`before_id` is {error}"))),
                 },
                 "limit" => match value.parse::<usize>() {
-                    Ok(limit) if limit > 0 => page.limit = limit.min(MOST),
+                    Ok(limit) if limit > 0 => page.limit = limit.min(MAX),
                     _ => return Err(bad("`limit` is a number from 1 to 100")),
                 },
                 "filter" => {

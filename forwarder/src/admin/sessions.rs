@@ -11,7 +11,7 @@ use super::page::List;
 use super::{Admin, Answer, Call, Fault};
 
 /// Bytes of a version that an agent is asked for.
-const MOST_VERSION: usize = 64;
+const MAX_VERSION: usize = 64;
 /// Bytes of a policy that a list shows; a longer one stands in the endpoint itself.
 const MAX_LISTED_POLICY: usize = 1_024;
 /// The path of the sessions.
@@ -321,8 +321,8 @@ impl Admin {
             version: Option<String>,
         }
         let version = call.json::<Update>()?.version.unwrap_or_default();
-        if version.len() > MOST_VERSION {
-            let message = format!("`version` has at most {MOST_VERSION} bytes");
+        if version.len() > MAX_VERSION {
+            let message = format!("`version` has at most {MAX_VERSION} bytes");
             return Err(Fault::new(StatusCode::BAD_REQUEST, message));
         }
         self.ask_agent(id, Wish::Update(version), "update itself", 806)

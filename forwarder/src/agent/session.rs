@@ -19,7 +19,7 @@ use crate::random::Random;
 use crate::said;
 
 /// Connections that the edge may have open through the agent.
-const MOST_CONNECTIONS: usize = 8_192;
+const MAX_CONNECTIONS: usize = 8_192;
 /// How long the edge may take for an answer.
 const ANSWER_TIME: Duration = Duration::from_secs(20);
 /// How long bytes may wait for the edge to take them.
@@ -90,7 +90,7 @@ pub(super) async fn once(
         Err(error) => return Ended::Lost(error, false),
     };
     let limits = Limits {
-        streams: MOST_CONNECTIONS,
+        streams: MAX_CONNECTIONS,
         unaccepted: 1_024,
         // How long a client may take no bytes, the edge decides.
         stall_timeout: STALLED,

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::{Connection, ProxyUrl, cut_short, invalid, later, refused};
 
 /// How much of an answer is read.
-const MOST_HEADER: usize = 16 << 10;
+const MAX_HEADER: usize = 16 << 10;
 /// How many ways to log in are told.
 const MAX_SCHEMES: usize = 8;
 /// How much of a reason is repeated.
@@ -81,8 +81,8 @@ fn schemes(header: &[u8]) -> Vec<&str> {
 async fn header(stream: &mut Connection) -> io::Result<Vec<u8>> {
     let mut header = Vec::new();
     while !header.ends_with(b"\r\n\r\n") && !header.ends_with(b"\n\n") {
-        if header.len() == MOST_HEADER {
-            return Err(invalid(format!("the answer of the proxy has more than {MOST_HEADER} bytes")));
+        if header.len() == MAX_HEADER {
+            return Err(invalid(format!("the answer of the proxy has more than {MAX_HEADER} bytes")));
         }
         header.push(stream.read_u8().await.map_err(cut_short)?);
     }

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 /// How long an address is waited for before the next one is tried as well.
 const TURN: Duration = Duration::from_millis(250);
 /// How many addresses are tried.
-const MOST: usize = 16;
+const MAX: usize = 16;
 
 /// Connects to whichever of these addresses answers, through an interface if one is named.
 pub(super) async fn tcp(found: &[SocketAddr], interface: Option<&str>) -> io::Result<TcpStream> {
@@ -67,7 +67,7 @@ fn in_turns(found: &[SocketAddr]) -> Vec<SocketAddr> {
     let mut first = found.iter().filter(|address| address.is_ipv6() == first_is_v6);
     let mut second = found.iter().filter(|address| address.is_ipv6() != first_is_v6);
     let turns = (0..found.len()).flat_map(|_| [first.next(), second.next()]);
-    turns.flatten().copied().take(MOST).collect()
+    turns.flatten().copied().take(MAX).collect()
 }
 
 async fn race<T, F>(addresses: Vec<SocketAddr>, connect: impl Fn(SocketAddr) -> F) -> io::Result<T>
@@ -109,7 +109,7 @@ mod tests {
         let found = addresses(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1"]);
         assert_eq!(in_turns(&found), addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "[::3]:1"]));
         assert_eq!(in_turns(&[]), []);
-        assert_eq!(in_turns(&vec![found[0]; 40]).len(), MOST);
+        assert_eq!(in_turns(&vec![found[0]; 40]).len(), MAX);
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use crate::route::{Effort, World};
 /// Of the time that judging takes, how many times as long others have before the next one.
 const REST: u32 = 4;
 /// What others have at least.
-const SHORTEST_REST: Duration = Duration::from_micros(100);
+const MIN_REST: Duration = Duration::from_micros(100);
 
 /// Exchanges what decides and judges all open connections by it. Gives the number that was cut, and those that could not
 /// be decided cheaply.
@@ -105,7 +105,7 @@ pub(super) async fn in_turn(shared: Arc<Shared>) {
             cut += 1;
         }
         drop(newest);
-        let rest = (begun.elapsed() * REST).max(SHORTEST_REST);
+        let rest = (begun.elapsed() * REST).max(MIN_REST);
         tokio::select! {
             () = shared.stop_agents.cancelled() => return,
             () = tokio::time::sleep(rest) => {}

@@ -56,18 +56,18 @@ pub struct RemovedServiceUser {
 
 /// Records of each kind that an edge keeps: they are all in memory.
 #[derive(Clone, Copy, Debug)]
-struct Most {
+struct Limits {
     service_users: usize,
     credentials: usize,
     api_keys: usize,
 }
 
-const MOST: Most = Most { service_users: 100_000, credentials: 100_000, api_keys: 1_000 };
+const LIMITS: Limits = Limits { service_users: 100_000, credentials: 100_000, api_keys: 1_000 };
 
 #[derive(Debug)]
 struct Inner {
     store: Arc<dyn Store>,
-    most: Most,
+    most: Limits,
     /// Held from before a change is stored until the copy has it, or the other way round.
     changes: Mutex<Changes>,
     table: RwLock<Table>,
@@ -99,10 +99,10 @@ impl Identity {
     /// # Errors
     /// [`StoreError`]; also if the system gives no thread.
     pub fn with_store(store: Arc<dyn Store>) -> Result<Self, StoreError> {
-        Self::with_most(store, MOST)
+        Self::with_most(store, LIMITS)
     }
 
-    fn with_most(store: Arc<dyn Store>, most: Most) -> Result<Self, StoreError> {
+    fn with_most(store: Arc<dyn Store>, most: Limits) -> Result<Self, StoreError> {
         let table = Table::from_records(store.load()?)?;
         let (running, ended) = sync_channel(0);
         let inner = Arc::new(Inner {

@@ -10,7 +10,7 @@ use tokio::net::TcpSocket;
 /// An edge on loopback answers sooner by orders of magnitude.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Longest answer that is kept.
-const LONGEST: u64 = 4_096;
+const MAX_LENGTH: u64 = 4_096;
 
 /// What was said and heard.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(super) async fn visit(edge: SocketAddr, from: IpAddr) -> io::Result<Visit> {
             Err(error) => Err(error),
         };
         let mut received = Vec::new();
-        let heard = stream.take(LONGEST).read_to_end(&mut received).await;
+        let heard = stream.take(MAX_LENGTH).read_to_end(&mut received).await;
         for result in [said, heard.map(drop)] {
             match result {
                 Err(error) if !is_closed(&error) => return Err(error),

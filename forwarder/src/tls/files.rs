@@ -15,7 +15,7 @@ use crate::files::open;
 pub(super) use own::{private_key, private_key_in, read_if_there, write};
 
 /// More than any bundle of authorities has.
-const MOST_BYTES: u64 = 4 << 20;
+const MAX_BYTES: u64 = 4 << 20;
 
 /// An error that names its file.
 pub(super) fn refuse(path: &Path, reason: impl Display) -> io::Error {
@@ -30,12 +30,12 @@ fn failed(path: &Path, error: &io::Error) -> io::Error {
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let bytes = || {
         let mut bytes = Vec::new();
-        open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+        open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     let bytes = bytes().map_err(|error| failed(path, &error))?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > MOST_BYTES) {
-        return Err(refuse(path, format!("it has more than {MOST_BYTES} bytes")));
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_BYTES) {
+        return Err(refuse(path, format!("it has more than {MAX_BYTES} bytes")));
     }
     Ok(bytes)
 }

@@ -10,9 +10,9 @@ use policy_core::evaluate::Record;
 use super::explain::Decided;
 
 /// Characters of a part's text, and of its value, that are shown.
-const MOST_SHOWN: usize = 100;
+const MAX_SHOWN: usize = 100;
 /// Parts of one condition that are shown.
-const MOST_PARTS: usize = 60;
+const MAX_PARTS: usize = 60;
 
 /// True if a condition of the rule was evaluated.
 pub(super) fn asked(decided: &Decided<'_>, rule: RuleRef<'_>) -> bool {
@@ -56,7 +56,7 @@ fn explain_condition(
     let lines: Vec<(String, String)> = parts
         .iter()
         .filter(whole)
-        .take(MOST_PARTS)
+        .take(MAX_PARTS)
         .map(|part| {
             let name = shown(text.get(part.span.to_range()).unwrap_or_default());
             let value = match &part.value {
@@ -77,7 +77,7 @@ fn explain_condition(
 pub(super) fn shown(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut chars = line.chars();
-    let mut out: String = chars.by_ref().take(MOST_SHOWN).collect();
+    let mut out: String = chars.by_ref().take(MAX_SHOWN).collect();
     if chars.next().is_some() {
         out.push('…');
     }

@@ -14,9 +14,9 @@ use policy_core::source::Source;
 use crate::report::Report;
 
 /// Annotations of a kind that GitHub shows.
-const MOST: usize = 10;
+const MAX: usize = 10;
 /// Findings in a summary: it has a bound of 1 MiB.
-const MOST_ROWS: usize = 1_000;
+const MAX_ROWS: usize = 1_000;
 
 /// All findings as annotations, and the job summary.
 pub(crate) fn findings(out: &mut impl Write, report: &Report) -> io::Result<()> {
@@ -25,7 +25,7 @@ pub(crate) fn findings(out: &mut impl Write, report: &Report) -> io::Result<()> 
     let mut left_out = 0;
     for severity in [Severity::Error, Severity::Warning, Severity::Note] {
         for (at, (source, item)) in all().filter(|(_, item)| item.severity == severity).enumerate() {
-            match at < MOST {
+            match at < MAX {
                 true => writeln!(out, "{}", annotation(source, item))?,
                 false => left_out += 1,
             }
@@ -97,14 +97,14 @@ fn summary(report: &Report) -> String {
         return out;
     }
     out.push_str("\n| where | finding | what to do |\n|---|---|---|\n");
-    for (source, item) in all().take(MOST_ROWS) {
+    for (source, item) in all().take(MAX_ROWS) {
         let at = source.position(item.span.start);
         let (file, code, severity) = (cell(source.name()), item.code.id, item.severity.name());
         let (message, help) = (cell(&item.message), cell(item.help.as_deref().unwrap_or_default()));
         // Writing to a text cannot fail.
         let _ = writeln!(out, "| {file}:{} | {severity} {code}: {message} | {help} |", at.line);
     }
-    let more = rows.saturating_sub(MOST_ROWS) + report.not_listed();
+    let more = rows.saturating_sub(MAX_ROWS) + report.not_listed();
     if more > 0 {
         let _ = writeln!(out, "\n… and {more} more");
     }

@@ -16,7 +16,7 @@ const LINES_BEFORE: u32 = 1;
 /// Files that were skipped and are named.
 const MAX_PASSED_OVER: usize = 10;
 /// A longer window is not drawn: only its place is named.
-const WIDEST_WINDOW: usize = 4_096;
+const MAX_WINDOW_WIDTH: usize = 4_096;
 
 /// All findings and a summary line.
 pub(crate) fn findings(out: &mut impl Write, report: &Report) -> io::Result<()> {
@@ -84,7 +84,7 @@ fn group<'a>(source: &'a Source, diagnostic: &'a Diagnostic, among: &Diagnostics
     let all = all.reduce(|one, other| one.start.min(other.start)..one.end.max(other.end));
     let excerpts: Vec<&[Mark<'_>]> = match all {
         // Places that lie near one another are shown in one excerpt, in their order.
-        Some(all) if all.len() <= WIDEST_WINDOW => vec![&marks],
+        Some(all) if all.len() <= MAX_WINDOW_WIDTH => vec![&marks],
         _ => marks.chunks(1).collect(),
     };
     let mut group = Group::with_title(title);
@@ -109,7 +109,7 @@ fn excerpt<'a>(group: Group<'a>, source: &'a Source, marks: &[Mark<'a>], among: 
     let windows = marks.iter().map(|(_, span, _)| window(source, *span));
     let whole = windows.reduce(|one, other| one.start.min(other.start)..one.end.max(other.end));
     let (Some(whole), Some((_, first, _))) = (whole, marks.first()) else { return group };
-    let text = if whole.len() > WIDEST_WINDOW { "".into() } else { among.excerpt(source, whole.clone()) };
+    let text = if whole.len() > MAX_WINDOW_WIDTH { "".into() } else { among.excerpt(source, whole.clone()) };
     if text.is_empty() {
         let place = source.position(first.start);
         let origin = Origin::path(source.name()).line(place.line as usize).char_column(place.column as usize);

@@ -22,12 +22,12 @@ static HISTORIC: Code = Code::note("TP419", "historic-action");
 /// The codes this file raises.
 pub(super) static CODES: &[&Code] = &[&HISTORIC];
 
-const MOST_TOKENS: i64 = 500_000;
+const MAX_TOKENS: i64 = 500_000;
 
 static MAX_INPUT_TOKENS: Field<Whole> =
-    Field::optional("max_input_tokens", Whole(1, MOST_TOKENS), "The longest question.");
+    Field::optional("max_input_tokens", Whole(1, MAX_TOKENS), "The longest question.");
 static MAX_OUTPUT_TOKENS: Field<Whole> =
-    Field::optional("max_output_tokens", Whole(1, MOST_TOKENS), "The longest answer.");
+    Field::optional("max_output_tokens", Whole(1, MAX_TOKENS), "The longest answer.");
 static HEADERS: Field<Values> = Field::optional("headers", Values, "Headers for the provider.");
 static QUERY_PARAMS: Field<Values> = Field::optional("query_params", Values, "Parameters for the provider.");
 static BODY: Field<Values> = Field::optional("body", Values, "Fields for the provider's request.");

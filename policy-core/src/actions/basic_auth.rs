@@ -27,9 +27,9 @@ static INVALID_CREDENTIAL: Code = Code::error("TP421", "invalid-credential").ngr
 /// The codes this file raises.
 pub(super) static CODES: &[&Code] = &[&INVALID_CREDENTIAL];
 
-const LONGEST_NAME: usize = 128;
-const SHORTEST_PASSWORD: usize = 8;
-const LONGEST_PASSWORD: usize = 128;
+const MAX_NAME_LENGTH: usize = 128;
+const MIN_PASSWORD_LENGTH: usize = 8;
+const MAX_PASSWORD_LENGTH: usize = 128;
 
 static CREDENTIALS: Field<Items<Credential>> = Field::required(
     "credentials",
@@ -181,11 +181,11 @@ fn fault(credential: &str) -> Option<&'static str> {
     let length = password.chars().count();
     if name.is_empty() {
         Some("the name is empty")
-    } else if name.chars().count() > LONGEST_NAME {
+    } else if name.chars().count() > MAX_NAME_LENGTH {
         Some("the name has over 128 characters")
-    } else if length < SHORTEST_PASSWORD {
+    } else if length < MIN_PASSWORD_LENGTH {
         Some("the password has less than 8 characters")
-    } else if length > LONGEST_PASSWORD {
+    } else if length > MAX_PASSWORD_LENGTH {
         Some("the password has over 128 characters")
     } else {
         None

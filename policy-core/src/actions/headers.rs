@@ -6,14 +6,14 @@ use crate::schema::{Context, Entries, EntryKeys, HeaderValue, Text};
 use crate::source::{Span, Spanned};
 
 /// Headers that an action may carry at most (ngrok documentation, 2026-08-07).
-const MOST: usize = 10;
+const MAX: usize = 10;
 
 /// Headers by name; their values take `${…}`.
 pub type HeaderList = Vec<(Spanned<Box<str>>, Text)>;
 
 /// A map of up to ten headers.
 pub(super) const HEADERS: Entries<HeaderValue> =
-    Entries { keys: EntryKeys::Headers, value: HeaderValue, least: 0, most: MOST };
+    Entries { keys: EntryKeys::Headers, value: HeaderValue, least: 0, most: MAX };
 
 /// A map of one to ten headers.
 pub(super) const SOME_HEADERS: Entries<HeaderValue> = Entries { least: 1, ..HEADERS };

@@ -20,7 +20,7 @@ use crate::schema::{ConfigValue, Context, Declared, Field, Text, Values};
 use crate::vocabulary::{self, ActionResult, EVERYWHERE};
 
 /// Bytes of keys and values that one entry may hold: it is written for every connection.
-const MOST_METADATA: usize = 16 << 10;
+const MAX_METADATA: usize = 16 << 10;
 
 static METADATA: Field<Values> = Field::required(
     "metadata",
@@ -51,9 +51,8 @@ impl ActionType for Log {
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
         let metadata = cx.read(fields, &METADATA)?;
         let size = metadata.weight();
-        if size > MOST_METADATA {
-            let message =
-                format!("the metadata has {size} bytes, more than the {MOST_METADATA} of one entry");
+        if size > MAX_METADATA {
+            let message = format!("the metadata has {size} bytes, more than the {MAX_METADATA} of one entry");
             cx.invalid(cx.owner.1, message, "every connection writes it; log less");
             return None;
         }

@@ -22,7 +22,7 @@ use crate::schema::{ConfigValue, Context, Declared, ENTRY_COUNT, Field, Kind, Te
 use crate::source::{FileSpan, Span, Spanned};
 
 /// Lists and maps inside one another in a value (ngrok has a bound, ERR_NGROK_2250, and does not publish it).
-const MOST_LEVELS: usize = 16;
+const MAX_LEVELS: usize = 16;
 
 static VARS: Field<Variables> =
     Field::required("vars", Variables, "vars: [{site: berlin}]", "Names and values, one pair an entry.");
@@ -183,8 +183,8 @@ fn pair<'d>(node: NodeRef<'d>, cx: &Context<'_, 'd>) -> Option<(Spanned<Box<str>
         cx.invalid(field.span, format!("`{shown}` cannot name a variable"), help);
         return None;
     }
-    if levels(field.value) > MOST_LEVELS {
-        let message = format!("the value of `{name}` has over {MOST_LEVELS} levels of lists and maps");
+    if levels(field.value) > MAX_LEVELS {
+        let message = format!("the value of `{name}` has over {MAX_LEVELS} levels of lists and maps");
         cx.invalid(field.span, message, "nest fewer of them");
         return None;
     }
@@ -192,7 +192,7 @@ fn pair<'d>(node: NodeRef<'d>, cx: &Context<'_, 'd>) -> Option<(Spanned<Box<str>
     let ty = value.as_ref().map_or(Type::Dyn, ConfigValue::ty);
     if let Some(place) = cx.place {
         // A variable may hold another one, which holds another one: types end somewhere.
-        let ty = if is_deep(&ty, MOST_LEVELS) { Type::Dyn } else { ty };
+        let ty = if is_deep(&ty, MAX_LEVELS) { Type::Dyn } else { ty };
         let shape = value.as_ref().map_or_else(Rc::default, |value| shape_of(value, place.flow));
         place.flow.leave(State::Variable(name.into()), ty, shape, FileSpan::new(field.span));
     }
@@ -208,7 +208,7 @@ fn shape_of(value: &ConfigValue, flow: &Flow) -> Rc<Shape> {
     };
     match whole.and_then(Expression::variable) {
         Some(variable) => flow.shape(&State::Variable(variable)),
-        None => Rc::new(value.shape(MOST_LEVELS)),
+        None => Rc::new(value.shape(MAX_LEVELS)),
     }
 }
 
@@ -229,7 +229,7 @@ fn levels(node: NodeRef<'_>) -> usize {
     let mut work = vec![(node, 0)];
     while let Some((node, depth)) = work.pop() {
         most = most.max(depth);
-        if depth > MOST_LEVELS {
+        if depth > MAX_LEVELS {
             break;
         }
         match node.kind() {

@@ -105,7 +105,7 @@ impl<'a> Checker<'a> {
     fn push(&mut self, node: Node, span: Span, ty: Type) -> NodeId {
         let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
         let levels = self.levels(&node, &ty);
-        let (node, ty, levels) = match levels > nesting::MOST_NESTING {
+        let (node, ty, levels) = match levels > nesting::MAX_NESTING {
             true => {
                 self.too_nested(levels, span);
                 (Node::Fail(Fault::Output), Type::Error, 0)
@@ -151,8 +151,8 @@ impl<'a> Checker<'a> {
 
     /// True once so many parts are wrong that more of them tell nothing new.
     fn is_enough(&self) -> bool {
-        const MOST: usize = 20;
-        self.found.errors() >= MOST
+        const MAX: usize = 20;
+        self.found.errors() >= MAX
     }
 
     fn push_found(&mut self, found: Diagnostic) {
@@ -420,7 +420,7 @@ impl<'a> Checker<'a> {
     /// The place of a word behind an offset: only brackets, dots, spaces and comments stand between.
     fn word_behind(&self, start: u32, word: &str) -> Span {
         let mut rest = self.text.get(start as usize..).unwrap_or_default();
-        for _ in 0..MOST_TOKENS {
+        for _ in 0..MAX_TOKENS {
             let Some((behind, kind)) = first_token(rest) else { break };
             let quotes = usize::from(kind == TokenKind::Escaped);
             let end = self.text.len() - behind.len();
@@ -439,7 +439,7 @@ impl<'a> Checker<'a> {
         let mut at = id;
         loop {
             match self.ast.kind(at) {
-                ExprKind::Select { operand, field, optional: false } if parts.len() < MOST_DOTS => {
+                ExprKind::Select { operand, field, optional: false } if parts.len() < MAX_DOTS => {
                     parts.push(field);
                     at = *operand;
                 }
@@ -460,6 +460,6 @@ impl<'a> Checker<'a> {
 }
 
 /// Dots that a declared name may have.
-const MOST_DOTS: usize = 8;
+const MAX_DOTS: usize = 8;
 /// Tokens that may stand before a name: brackets, mostly.
-const MOST_TOKENS: usize = 256;
+const MAX_TOKENS: usize = 256;

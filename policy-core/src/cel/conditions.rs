@@ -125,9 +125,9 @@ impl Condition {
 
     /// That a list, map or text has so many items or characters.
     fn longer(of: Key, least: u64) -> Self {
-        const MOST: i128 = i64::MAX as i128;
-        let test = Test::Within(Numbers::of([(least.into(), MOST)]));
-        Self { of: Key::call("size", &[of]), test, domain: (0, MOST) }
+        const MAX: i128 = i64::MAX as i128;
+        let test = Test::Within(Numbers::of([(least.into(), MAX)]));
+        Self { of: Key::call("size", &[of]), test, domain: (0, MAX) }
     }
 
     /// The same at a time: it is equal only to what is tested at that time.

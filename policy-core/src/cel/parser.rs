@@ -16,7 +16,7 @@ use foreign::Operator;
 
 use super::ast::{Ast, BinaryOp, ExprId, ExprKind, Literal, UnaryOp};
 use super::lexer::{Symbol, Token, TokenKind, tokens};
-use super::pattern::MOST_STATES;
+use super::pattern::MAX_STATES;
 use super::{CEL_LIMIT, CEL_SYNTAX, literal};
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 use crate::source::Span;
@@ -37,7 +37,7 @@ pub struct CelLimits {
 
 impl Default for CelLimits {
     fn default() -> Self {
-        Self { bytes: 8 << 10, depth: 64, nodes: 4_096, pattern_states: MOST_STATES }
+        Self { bytes: 8 << 10, depth: 64, nodes: 4_096, pattern_states: MAX_STATES }
     }
 }
 

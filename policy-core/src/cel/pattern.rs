@@ -15,19 +15,19 @@ use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 use crate::source::Span;
 
 /// Bytes that a pattern may have.
-const MOST_LENGTH: usize = 8 << 10;
+const MAX_LENGTH: usize = 8 << 10;
 /// Bytes that a compiled regular expression may take.
-const MOST_BYTES: usize = 4 << 20;
+const MAX_BYTES: usize = 4 << 20;
 /// Bytes of the states it keeps while matching.
-const MOST_CACHE: usize = 1 << 20;
-/// States of all constant patterns of an expression: about [`MOST_BYTES`], and 25 ms at worst.
-pub(crate) const MOST_STATES: u64 = 60_000;
+const MAX_CACHE: usize = 1 << 20;
+/// States of all constant patterns of an expression: about [`MAX_BYTES`], and 25 ms at worst.
+pub(crate) const MAX_STATES: u64 = 60_000;
 /// What a pattern takes whatever it says, in states.
 const PATTERN: u64 = 32;
 /// Steps that a state takes to be compiled at run time: 1.2 µs at worst, against 40 ns of a step.
 const COMPILING: u64 = 30;
 /// What the grammar nests, as translated.
-const MOST_DEPTH: u32 = 256;
+const MAX_DEPTH: u32 = 256;
 
 /// A pattern that follows the grammar, not compiled yet.
 #[derive(Debug)]
@@ -42,9 +42,9 @@ impl Draft {
     /// # Errors
     /// What is wrong with it.
     pub(super) fn read(pattern: &str) -> Result<Self, Fault> {
-        if pattern.len() > MOST_LENGTH {
+        if pattern.len() > MAX_LENGTH {
             let length = pattern.len();
-            return Err(refused(pattern, &format!("it has {length} bytes, more than {MOST_LENGTH}")));
+            return Err(refused(pattern, &format!("it has {length} bytes, more than {MAX_LENGTH}")));
         }
         let translated = syntax::translate(pattern).map_err(|reason| refused(pattern, &reason))?;
         Ok(Self { pattern: pattern.into(), translated })
@@ -81,9 +81,9 @@ impl Draft {
     /// If it is too large.
     pub(super) fn compile(&self) -> Result<Pattern, Fault> {
         let built = RegexBuilder::new(&self.translated.text)
-            .size_limit(MOST_BYTES)
-            .dfa_size_limit(MOST_CACHE)
-            .nest_limit(MOST_DEPTH)
+            .size_limit(MAX_BYTES)
+            .dfa_size_limit(MAX_CACHE)
+            .nest_limit(MAX_DEPTH)
             .build();
         let regex = built.map_err(|error| match error {
             regex::Error::CompiledTooBig(_) => too_large(&self.pattern),
@@ -166,7 +166,7 @@ pub(super) fn compile_constants(code: &mut Code, most: u64, found: &mut Diagnost
         let compiled = Draft::read(written).and_then(|draft| {
             let together = out.states.saturating_add(draft.states());
             match together > most {
-                true if draft.states() <= MOST_STATES => Err(Fault::argument(format!(
+                true if draft.states() <= MAX_STATES => Err(Fault::argument(format!(
                     "with the regular expression `{}` all together are {TOO_LARGE}",
                     shorten(written)
                 ))),
@@ -384,7 +384,7 @@ mod tests {
         assert!(compile("a*?b+?c??d{2}?").is_ok());
         let deep = |depth| format!("{}a{}", "(?i:(?:".repeat(depth), "))".repeat(depth));
         assert!(compile(&deep(32)).is_ok() && compile(&deep(33)).is_err());
-        assert!(compile(&"a".repeat(MOST_LENGTH)).is_ok() && compile(&"a".repeat(MOST_LENGTH + 1)).is_err());
+        assert!(compile(&"a".repeat(MAX_LENGTH)).is_ok() && compile(&"a".repeat(MAX_LENGTH + 1)).is_err());
     }
 
     #[test]

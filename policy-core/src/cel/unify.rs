@@ -20,7 +20,7 @@ pub(super) struct Substitution {
 
 /// Steps into types while one expression is checked. Parameters inside types of parameters can double a type
 /// each time, so that no bound on the text bounds it.
-const MOST_STEPS: u32 = 1_000_000;
+const MAX_STEPS: u32 = 1_000_000;
 
 impl Substitution {
     /// A new parameter, of which nothing is known.
@@ -73,12 +73,12 @@ impl Substitution {
     fn step(&self) -> bool {
         let steps = self.steps.get().saturating_add(1);
         self.steps.set(steps);
-        steps <= MOST_STEPS
+        steps <= MAX_STEPS
     }
 
     /// True if types grew so large that what was found of them does not count.
     pub(super) fn is_too_large(&self) -> bool {
-        self.steps.get() > MOST_STEPS
+        self.steps.get() > MAX_STEPS
     }
 
     /// True if each of `from` can stand where `to` is wanted; then what that says of parameters is kept.

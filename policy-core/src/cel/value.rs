@@ -361,7 +361,7 @@ impl Map {
 /// ```
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = Bounded { out: String::new(), left: MOST_DISPLAYED };
+        let mut out = Bounded { out: String::new(), left: MAX_DISPLAYED };
         match write_value(&mut out, self) {
             Ok(()) => f.write_str(&out.out),
             Err(fmt::Error) => write!(f, "{}…", out.out),
@@ -374,7 +374,7 @@ const COMPARED: u64 = 64;
 const HASHED: u64 = 16;
 
 /// Bytes after which a written value is cut.
-const MOST_DISPLAYED: usize = 2_000;
+const MAX_DISPLAYED: usize = 2_000;
 
 /// A text that refuses to grow beyond a length.
 struct Bounded {
@@ -479,6 +479,6 @@ mod tests {
             value = Value::list(vec![value.clone(), value]);
         }
         let text = value.to_string();
-        assert!(text.len() <= MOST_DISPLAYED + "…".len() && text.ends_with('…'));
+        assert!(text.len() <= MAX_DISPLAYED + "…".len() && text.ends_with('…'));
     }
 }

@@ -12,7 +12,7 @@ use crate::lpm::{AddressTable, ClassId};
 use crate::outcome::Ending;
 
 /// Ranges of addresses that are shown for each body.
-const MOST_RANGES: usize = 4;
+const MAX_RANGES: usize = 4;
 
 /// Displays a program: its tables, its code for each class of addresses, its sizes and bounds. Stable within a
 /// version of the language. O(code + ranges).
@@ -164,7 +164,7 @@ impl fmt::Display for Listing<'_> {
 fn ranges(table: &AddressTable, classes: &[ClassId], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let wanted: HashMap<ClassId, ()> = classes.iter().map(|class| (*class, ())).collect();
     let mut found = table.regions().filter(|(_, _, class)| wanted.contains_key(class));
-    for (at, (first, last, _)) in found.by_ref().take(MOST_RANGES).enumerate() {
+    for (at, (first, last, _)) in found.by_ref().take(MAX_RANGES).enumerate() {
         f.write_str(if at > 0 { ", " } else { "" })?;
         range(first, last, f)?;
     }

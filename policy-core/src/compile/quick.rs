@@ -19,11 +19,11 @@ use crate::run::{AddressVerdict, Execute};
 use gates::Gates;
 
 /// Classes up to which each has code of its own.
-const MOST_CLASSES: usize = 4_096;
+const MAX_CLASSES: usize = 4_096;
 /// Looks at a rule or test for a class that making code may take.
-const MOST_LOOKS: usize = 5_000_000;
+const MAX_SPECIALISATION_STEPS: usize = 5_000_000;
 /// Bytes that the masks may take; beyond, all rules are looked at.
-const MOST_MASK_BYTES: usize = 8 << 20;
+const MAX_MASK_BYTES: usize = 8 << 20;
 
 /// A rule as the specialiser sees it.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl Quick {
         tables: &AddressTables,
         (bytes, keeps_tests): (usize, bool),
     ) -> Self {
-        let few = tables.single().filter(|table| table.classes() <= MOST_CLASSES);
+        let few = tables.single().filter(|table| table.classes() <= MAX_CLASSES);
         let bodies = few.and_then(|table| Bodies::build(rules, (steps, table), bytes, keeps_tests));
         bodies.unwrap_or_else(|| masked(rules, tables))
     }
@@ -242,7 +242,7 @@ impl<'c> Bodies<'c> {
         };
         let tests: Vec<Vec<TestId>> = rules.iter().map(tests_of).collect();
         let looks: usize = tests.iter().map(|tests| 1 + tests.len()).sum();
-        if looks.saturating_mul(table.classes()) > MOST_LOOKS {
+        if looks.saturating_mul(table.classes()) > MAX_SPECIALISATION_STEPS {
             return None;
         }
         let mut entries = Vec::with_capacity(table.classes());
@@ -413,7 +413,7 @@ fn masked(rules: &[RuleCode<'_>], tables: &AddressTables) -> Quick {
         ops.push((Op::NextRule, ActionId(0)));
     }
     let words = rules.len().div_ceil(64);
-    let table = tables.single().filter(|table| table.classes() * words * size_of::<u64>() <= MOST_MASK_BYTES);
+    let table = tables.single().filter(|table| table.classes() * words * size_of::<u64>() <= MAX_MASK_BYTES);
     let masks = table.map(|table| masks(rules, table, words));
     let words = if masks.is_some() { words } else { 0 };
     let masks = masks.unwrap_or_default().into();

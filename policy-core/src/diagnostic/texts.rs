@@ -7,13 +7,13 @@ use super::{OddCharacter, is_invisible, plain};
 
 /// User text for a message: shortened, and [`printable`].
 pub(crate) fn shorten(text: &str) -> Cow<'_, str> {
-    const MOST: usize = 80;
+    const MAX: usize = 80;
     if text.contains("://")
         && let Some(masked) = without_user(text)
     {
         return shorten(&masked).into_owned().into();
     }
-    match text.char_indices().nth(MOST) {
+    match text.char_indices().nth(MAX) {
         Some((at, _)) => format!("{}…", printable(text.get(..at).unwrap_or_default())).into(),
         None => printable(text),
     }

@@ -15,7 +15,7 @@ use crate::source::{Span, Spanned};
 use crate::url::{normal_host, port_number};
 
 /// Names that fit into one certificate.
-const MOST_NAMES: usize = 100;
+const MAX_NAMES: usize = 100;
 
 static ALLOW: Field<Items<Network>> =
     Field::optional("allow", Items::of(Network), "Where agents may connect from.");
@@ -116,8 +116,8 @@ impl<'d> EdgeReader<'_, 'd> {
     pub(super) fn names(&self, node: NodeRef<'d>) -> Option<Vec<Box<str>>> {
         const HELP: &str = "write the names and addresses that agents connect to, e.g. `[edge.example.com]`";
         let items = self.reader.list(node, "`names`")?;
-        if items.is_empty() || items.len() > MOST_NAMES {
-            let message = format!("`names` has {} entries and needs 1 to {MOST_NAMES}", items.len());
+        if items.is_empty() || items.len() > MAX_NAMES {
+            let message = format!("`names` has {} entries and needs 1 to {MAX_NAMES}", items.len());
             self.reader.invalid(head(node), message, HELP);
             return None;
         }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::read::EdgeReader;
 use crate::diagnostic::{Diagnostic, Diagnostics, printable, shorten};
 use crate::endpoint_policy::ReadPolicy;
-use crate::ip_policies::{IpPolicies, IpPolicyFiles, MOST_NETWORKS, load_within};
+use crate::ip_policies::{IpPolicies, IpPolicyFiles, MAX_NETWORKS, load_within};
 use crate::language::language;
 use crate::named_file::{NamedFile, withhold};
 use crate::options::CheckOptions;
@@ -90,7 +90,7 @@ impl NamedIpPolicies {
         let (source, mut found) = decode(shown, bytes);
         let mut policies = None;
         if !found.has_errors() {
-            let room = MOST_NETWORKS.saturating_sub(self.policies.networks());
+            let room = MAX_NETWORKS.saturating_sub(self.policies.networks());
             let mut list = |list: &str, feed: &mut dyn FnMut(&[u8])| read_list(&name.value, list, feed);
             let IpPolicyFiles { usable, findings, lists } = load_within(&source, options, &mut list, room);
             policies = usable;

@@ -25,7 +25,7 @@ use crate::source::{Source, Span, Spanned};
 use crate::url::{EndpointUrl, HostPort, Scheme};
 
 /// Event destinations that the reserve of open files has room for, twice during a reload.
-const MOST_SINKS: usize = 8;
+const MAX_SINKS: usize = 8;
 /// Bytes of an event file before it is moved to `<path>.1`: room for the longest events, up to what a disk has.
 const MIN_EVENT_FILE_BYTES: i64 = 1 << 20;
 const MAX_EVENT_FILE_BYTES: i64 = 1 << 40;
@@ -128,9 +128,9 @@ impl<'d> EdgeReader<'_, 'd> {
             internal.map(|node| self.each(node, "`internal_endpoints`", |item| self.internal(item)));
         let events = fields.get("events").map(|node| self.each(node, "`events`", |item| self.sink(item)));
         if let Some(field) =
-            fields.field("events").filter(|_| events.as_ref().is_some_and(|it| it.len() > MOST_SINKS))
+            fields.field("events").filter(|_| events.as_ref().is_some_and(|it| it.len() > MAX_SINKS))
         {
-            let message = format!("more than {MOST_SINKS} event destinations");
+            let message = format!("more than {MAX_SINKS} event destinations");
             self.reader.invalid(field.span, message, "each keeps a file open; use fewer");
         }
         let admin = fields.get("admin").and_then(|node| self.admin(node, agents.is_some()));

@@ -17,7 +17,7 @@ use crate::trace::Trace;
 use crate::url::EndpointUrl;
 
 /// Parts of one condition that a trace keeps.
-const MOST_PARTS: usize = 1_000;
+const MAX_PARTS: usize = 1_000;
 
 /// What a run borrows.
 #[derive(Clone, Copy, Debug)]
@@ -351,7 +351,7 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
             // Its parts as written, on draws of the same numbers; what decides is the same for all hosts.
             true => {
                 let mut host = FactsHost { facts: self.on.facts, state, draws: self.at.state.draws };
-                condition.expression().explain(&mut host, EvalLimits::default(), MOST_PARTS).1
+                condition.expression().explain(&mut host, EvalLimits::default(), MAX_PARTS).1
             }
             false => Vec::new(),
         };

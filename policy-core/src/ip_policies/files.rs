@@ -1,7 +1,7 @@
 //! IP policies together with the list files they name: all of them, or none.
 
 use super::list::LIST_LIMIT;
-use super::{IpPolicies, ListReader, MOST_NETWORKS, NamedList, Written, check_document};
+use super::{IpPolicies, ListReader, MAX_NETWORKS, NamedList, Written, check_document};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, printable};
 use crate::named_file::{NamedFile, withhold};
 use crate::options::CheckOptions;
@@ -10,7 +10,7 @@ use crate::reader::UNREADABLE_FILE;
 use crate::source::Source;
 
 /// List files that one file of IP policies may name.
-pub const MOST_FILES: usize = 64;
+pub const MAX_FILES: usize = 64;
 
 /// Reads a list file by the name that the IP policies give it, piece by piece; fails if it cannot be read to its end.
 /// Relative names are relative to the file of IP policies; unpacking is the host's.
@@ -31,7 +31,7 @@ pub struct IpPolicyFiles {
 /// Reads a file of IP policies and the list files it names. A list that several policies name is read once.
 ///
 /// # Complexity
-/// O(bytes). Memory: at most twice [`MOST_NETWORKS`] networks, those of all lists and of the one that is read.
+/// O(bytes). Memory: at most twice [`MAX_NETWORKS`] networks, those of all lists and of the one that is read.
 ///
 /// ```
 /// use policy_core::{check::CheckOptions, ip_policies::load_ip_policy_files, named_file::NamedFile, source::Source};
@@ -49,7 +49,7 @@ pub struct IpPolicyFiles {
 /// ```
 #[must_use]
 pub fn load_ip_policy_files(source: &Source, options: &CheckOptions, read: ReadList<'_>) -> IpPolicyFiles {
-    load_within(source, options, read, MOST_NETWORKS)
+    load_within(source, options, read, MAX_NETWORKS)
 }
 
 /// The same with room for so many networks from lists.
@@ -121,7 +121,7 @@ fn read_list(
     let fits = |networks: &Vec<_>| networks.len().saturating_mul(named.of.len()) <= room;
     let taken = match networks {
         Some(networks) if !fits(&networks) => {
-            let message = format!("with `{path}`, the list files have more than {MOST_NETWORKS} networks");
+            let message = format!("with `{path}`, the list files have more than {MAX_NETWORKS} networks");
             let help = "merge neighbouring networks into larger ones";
             findings.push(report(&LIST_LIMIT, message, help.to_owned()));
             None

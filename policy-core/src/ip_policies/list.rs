@@ -1,7 +1,7 @@
 //! List files: networks as lines of text, read in pieces of any size.
 //!
 //! A list may have millions of lines and come from anybody, so neither its text nor all of its faults are kept:
-//! memory is bounded by [`MOST_NETWORKS`], whatever is fed.
+//! memory is bounded by [`MAX_NETWORKS`], whatever is fed.
 
 use ipnetwork::IpNetwork;
 
@@ -17,14 +17,14 @@ pub(super) static LIST_LIMIT: Code = Code::error("TP439", "list-limit");
 pub(super) static CODES: &[&Code] = &[&LIST_LIMIT];
 
 /// Networks of one list, unless [`ListReader::up_to`] says otherwise; a full Internet table has a million.
-pub const MOST_NETWORKS: usize = 1 << 24;
+pub const MAX_NETWORKS: usize = 1 << 24;
 /// Bytes of one line up to its comment; the longest network has 43.
-pub const LONGEST_LINE: usize = 256;
+pub const MAX_LINE_BYTES: usize = 256;
 /// Bytes of a line that are kept while its end has not come: room for a byte order mark and a `\r`.
-const KEPT: usize = LONGEST_LINE + 4;
+const KEPT: usize = MAX_LINE_BYTES + 4;
 /// Errors, and warnings, that are kept; further ones are counted.
-const MOST_ERRORS: usize = 20;
-const MOST_WARNINGS: usize = 10;
+const MAX_ERRORS: usize = 20;
+const MAX_WARNINGS: usize = 10;
 
 /// A list as it was read.
 #[derive(Clone, Debug)]
@@ -93,7 +93,7 @@ impl ListReader {
     pub fn new(name: impl Into<Box<str>>) -> Self {
         Self {
             name: name.into(),
-            most: MOST_NETWORKS,
+            most: MAX_NETWORKS,
             networks: Vec::new(),
             count: 0,
             line: 1,
@@ -101,8 +101,8 @@ impl ListReader {
             cut: false,
             excerpts: Vec::new(),
             length: 0,
-            errors: MOST_ERRORS,
-            warnings: MOST_WARNINGS,
+            errors: MAX_ERRORS,
+            warnings: MAX_WARNINGS,
             found: Diagnostics::default(),
             sought: None,
         }
@@ -182,13 +182,13 @@ impl ListReader {
         self.line = number.saturating_add(1);
         let line = if number == 1 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
         let line = if cut { line } else { line.strip_suffix(b"\r").unwrap_or(line) };
-        let comment = line.iter().take(LONGEST_LINE).position(|&byte| byte == b'#');
+        let comment = line.iter().take(MAX_LINE_BYTES).position(|&byte| byte == b'#');
         let text = line.get(..comment.unwrap_or(line.len())).unwrap_or(line);
-        if comment.is_none() && line.len() > LONGEST_LINE {
+        if comment.is_none() && line.len() > MAX_LINE_BYTES {
             let word = shown(text.get(..40).unwrap_or(text));
             self.report((number, line), text.trim_ascii_start(), (&LIST_LIMIT, Severity::Error), |span| {
                 let message =
-                    format!("the line is longer than {LONGEST_LINE} bytes; it begins with `{word}`");
+                    format!("the line is longer than {MAX_LINE_BYTES} bytes; it begins with `{word}`");
                 Diagnostic::new(&LIST_LIMIT, span, message).with_help("write one network a line")
             });
             return;

@@ -159,7 +159,7 @@ fn misspelt_phase(field: &Field<'_>, among: &Fields<'_>, reader: &Reader<'_>) ->
 
 /// The phase that a key means which is none: misspelt, or `on_request` and `onConnect`, which leave out a word.
 pub(crate) fn meant_phase(key: &str) -> Option<Phase> {
-    const LONGEST: usize = 40;
+    const MAX_LENGTH: usize = 40;
     const WORDS: &[(&str, Phase)] = &[
         ("response", Phase::OnHttpResponse),
         ("request", Phase::OnHttpRequest),
@@ -171,7 +171,7 @@ pub(crate) fn meant_phase(key: &str) -> Option<Phase> {
     ];
     let near = did_you_mean(key, Phase::ALL.map(Phase::name)).and_then(Phase::from_name);
     near.or_else(|| {
-        let rest = key.strip_prefix("on").filter(|rest| rest.len() <= LONGEST)?;
+        let rest = key.strip_prefix("on").filter(|rest| rest.len() <= MAX_LENGTH)?;
         // `online` and `onTls`: one is another word, the other has no phase of its own.
         let begins = rest.starts_with(|c: char| c.is_ascii_uppercase() || matches!(c, '_' | '-'));
         let word = rest.to_ascii_lowercase();

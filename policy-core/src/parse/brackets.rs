@@ -2,7 +2,7 @@
 
 use granit_parser::ErrorKind;
 
-use super::syntax::{SYNTAX, WIDEST, line_at, quoted_help};
+use super::syntax::{MAX_WIDTH, SYNTAX, line_at, quoted_help};
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 
@@ -19,7 +19,7 @@ pub(super) fn holds_expressions(key: &str) -> bool {
 
 /// The end of an item as its author means it: the comma or bracket that is in none of its quotes and brackets.
 fn item_end(text: &str, start: usize) -> Option<usize> {
-    let rest = text.get(start..text.floor_char_boundary(start.saturating_add(WIDEST)))?;
+    let rest = text.get(start..text.floor_char_boundary(start.saturating_add(MAX_WIDTH)))?;
     let (mut quote, mut open, mut escaped) = (None, 0_usize, false);
     for (at, c) in rest.char_indices() {
         match (quote, c) {
@@ -149,7 +149,7 @@ fn cut_comma(text: &str, item: Span, at: usize) -> Option<usize> {
 /// An item of a list of expressions that YAML has ended at a comma of its own: what to say, and how far it goes.
 pub(super) fn cut_item(text: &str, span: Span) -> Option<(Diagnostic, Span)> {
     let (start, end) = (span.start as usize, span.end as usize);
-    let rest = text.get(end..text.floor_char_boundary(end.saturating_add(WIDEST)))?;
+    let rest = text.get(end..text.floor_char_boundary(end.saturating_add(MAX_WIDTH)))?;
     let comma = end + rest.len() - rest.trim_start_matches(' ').len();
     if text.as_bytes().get(comma) != Some(&b',') {
         return None;

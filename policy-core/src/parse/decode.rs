@@ -12,7 +12,7 @@ pub(crate) static CONTROL_CHARACTER: Code =
 pub(crate) static LIMIT_EXCEEDED: Code = Code::error("TP107", "limit-exceeded");
 
 /// Reports of more control characters than this are left out: the file is binary.
-const MOST_CONTROL_CHARACTERS: usize = 5;
+const MAX_CONTROL_CHARACTERS: usize = 5;
 
 /// Decodes the bytes of a file.
 ///
@@ -67,7 +67,7 @@ fn report_control_characters(text: &str, diagnostics: &mut Diagnostics) {
     if !text.contains(bad) {
         return;
     }
-    for (at, c) in text.char_indices().filter(|&(_, c)| bad(c)).take(MOST_CONTROL_CHARACTERS) {
+    for (at, c) in text.char_indices().filter(|&(_, c)| bad(c)).take(MAX_CONTROL_CHARACTERS) {
         let what = match c {
             '\0' => "NUL byte".to_owned(),
             _ => format!("control character U+{:04X}", u32::from(c)),
@@ -88,7 +88,7 @@ pub(super) fn report_steering(source: &Source, diagnostics: &mut Diagnostics) {
         return;
     }
     let bad = text.char_indices().filter(|&(_, c)| c > '\u{7f}' && steers(c));
-    for (at, c) in bad.take(MOST_CONTROL_CHARACTERS) {
+    for (at, c) in bad.take(MAX_CONTROL_CHARACTERS) {
         let span = Span::from_range(at..at + c.len_utf8());
         let message =
             format!("U+{:04X} in the file: it cannot be seen and changes how the text reads", u32::from(c));

@@ -89,7 +89,8 @@ fn tab_before(text: &str, at: Span) -> Span {
     let line = line_at(text, at.end as usize);
     let before = text.get(line.start..at.end as usize).unwrap_or_default();
     let start = at.start as usize;
-    let behind = text.get(start..text.floor_char_boundary(start.saturating_add(WIDEST))).unwrap_or_default();
+    let behind =
+        text.get(start..text.floor_char_boundary(start.saturating_add(MAX_WIDTH))).unwrap_or_default();
     let tab = before.find('\t').map(|tab| line.start + tab).or(behind.find('\t').map(|tab| start + tab));
     tab.map_or(at, |tab| Span::from_range(tab..tab + 1))
 }
@@ -104,7 +105,7 @@ fn tab_in_front(text: &str, at: usize) -> Option<Diagnostic> {
 }
 
 /// Bytes of a line that are looked at on each side of a place: there may be many places in one line.
-pub(super) const WIDEST: usize = 2_048;
+pub(super) const MAX_WIDTH: usize = 2_048;
 
 /// A line and where it begins.
 pub(super) struct Line<'t> {
@@ -115,7 +116,7 @@ pub(super) struct Line<'t> {
 /// The line around a place, or as much of it as is looked at.
 pub(super) fn line_at(text: &str, at: usize) -> Line<'_> {
     let at = at.min(text.len());
-    let first = text.ceil_char_boundary(at.saturating_sub(WIDEST));
+    let first = text.ceil_char_boundary(at.saturating_sub(MAX_WIDTH));
     let before = text.get(first..at).unwrap_or_default();
     let start = before.rfind('\n').map_or(first, |end| first + end + 1);
     Line { start, text: text.get(start..line_end(text, at)).unwrap_or_default() }
@@ -123,7 +124,7 @@ pub(super) fn line_at(text: &str, at: usize) -> Line<'_> {
 
 /// The end of the line around a place, or of as much of it as is looked at.
 pub(super) fn line_end(text: &str, at: usize) -> usize {
-    let last = text.floor_char_boundary(at.saturating_add(WIDEST));
+    let last = text.floor_char_boundary(at.saturating_add(MAX_WIDTH));
     let rest = text.get(at..last).unwrap_or_default();
     at + rest.find(['\n', '\r']).unwrap_or(rest.len())
 }
@@ -220,7 +221,7 @@ fn odd_colon(text: &str, at: usize, kind: &ErrorKind) -> Option<Diagnostic> {
         return None;
     }
     let end = line_end(text, at);
-    let first = text.ceil_char_boundary(end.saturating_sub(WIDEST));
+    let first = text.ceil_char_boundary(end.saturating_sub(MAX_WIDTH));
     let lines = text.get(first..end)?.lines().rev().take(2);
     for line in lines {
         let Some(odd) = OddCharacter::in_text(line).filter(|odd| odd.twin == ":") else { continue };
@@ -249,7 +250,7 @@ fn cut_list(text: &str, at: usize, kind: &ErrorKind) -> Option<Diagnostic> {
             | ErrorKind::MappingValueNotAllowed
     );
     let end = line_end(text, at);
-    let first = text.ceil_char_boundary(end.saturating_sub(WIDEST));
+    let first = text.ceil_char_boundary(end.saturating_sub(MAX_WIDTH));
     let lines = text.get(first..end).filter(|_| kinds)?.lines().rev().take(LINES);
     for line in lines {
         let Some(comment) = line.find(" #").map(|at| at + 1) else { continue };
@@ -337,7 +338,7 @@ fn item_from(text: &str, start: usize) -> Option<&str> {
 fn goes_on(text: &str, line: &Line<'_>) -> bool {
     let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
     let end = line.start + line.text.len();
-    let below = text.get(end..text.floor_char_boundary(end.saturating_add(WIDEST))).unwrap_or_default();
+    let below = text.get(end..text.floor_char_boundary(end.saturating_add(MAX_WIDTH))).unwrap_or_default();
     let mut below = below.lines().skip(1).filter(|line| !line.trim().is_empty());
     below.next().is_some_and(|next| indent(next) > indent(line.text) && !next.trim_start().starts_with('#'))
 }
@@ -355,9 +356,9 @@ fn quoted(value: &str) -> Option<String> {
 
 /// A finding with the help to put an expression in quotes, all of it or none, and the change that does it.
 pub(super) fn quoted_help(found: Diagnostic, place: Span, value: &str) -> Diagnostic {
-    const LONGEST: usize = 80;
+    const MAX_LENGTH: usize = 80;
     let found = match quoted(value) {
-        Some(quoted) if value.len() <= LONGEST => found
+        Some(quoted) if value.len() <= MAX_LENGTH => found
             .with_help(format!("put the whole expression in quotes: `{quoted}`"))
             .with_fix_at(false, Some(place), quoted),
         Some(quoted) => {

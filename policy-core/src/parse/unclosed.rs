@@ -2,7 +2,7 @@
 
 use granit_parser::ErrorKind;
 
-use super::syntax::{SYNTAX, WIDEST, line_at};
+use super::syntax::{MAX_WIDTH, SYNTAX, line_at};
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 
@@ -20,7 +20,7 @@ pub(super) fn explain(text: &str, at: usize, kind: &ErrorKind) -> Option<Diagnos
     let last = line_at(text, at.min(text.len()));
     let above = text.get(..last.start).filter(|_| kinds)?;
     let lines = std::iter::once(last.text).chain(above.lines().rev().take(MAX_LINES));
-    let mut short = lines.take_while(|line| line.len() <= WIDEST);
+    let mut short = lines.take_while(|line| line.len() <= MAX_WIDTH);
     let (line, quote, inside) =
         short.find_map(|line| opening(line).map(|(quote, inside)| (line, quote, inside)))?;
     let start = line.as_ptr().addr() - text.as_ptr().addr() + quote;

@@ -9,7 +9,7 @@ use crate::source::Span;
 pub(super) static CUT_BY_COMMENT: Code = Code::warning("TP225", "cut-by-comment");
 
 /// Bytes of a line that are looked at behind a text.
-const WIDEST: usize = 1_024;
+const MAX_WIDTH: usize = 1_024;
 
 /// What an expression goes on with, longer ones first.
 const OPERATORS: &[&str] =
@@ -23,7 +23,7 @@ impl<'d> TextRef<'d> {
         }
         let text = self.document.source().text();
         let start = self.span.end as usize;
-        let rest = text.get(start..text.floor_char_boundary(start.saturating_add(WIDEST)))?;
+        let rest = text.get(start..text.floor_char_boundary(start.saturating_add(MAX_WIDTH)))?;
         let rest = rest.lines().next()?;
         let comment = rest.trim_start_matches([' ', '\t']);
         let at = start + rest.len() - comment.len();

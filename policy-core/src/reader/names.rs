@@ -65,8 +65,8 @@ const SECRET_KEYS: &[&str] = &["access", "api", "auth", "encryption", "private",
 /// True for a name such as `api_key`, `apiKey`, `x-api-key`, `clientSecret` or `WEBHOOK_SECRET`.
 fn names_a_secret(name: &str) -> bool {
     /// Bytes of the longest name that is looked at.
-    const LONGEST: usize = 128;
-    if name.len() > LONGEST {
+    const MAX_LENGTH: usize = 128;
+    if name.len() > MAX_LENGTH {
         return false;
     }
     let (last, before) = last_words(name);

@@ -91,11 +91,11 @@ fn is_of_programs(text: &str, found: &Range<usize>) -> bool {
 
 /// `changeme`, `TODO`, `sk-xxxxxxxx`: what is written where nothing is known yet.
 fn word_for_nothing(text: &str) -> Option<Range<usize>> {
-    const LONGEST: usize = 200;
+    const MAX_LENGTH: usize = 200;
     const WHOLE: &[&str] = &["TODO", "FIXME", "TBD"];
     const PARTS: &[&str] = &["changeme", "change-me", "change_me", "replaceme", "replace-me", "replace_me"];
     let whole = text.trim();
-    if text.len() > LONGEST || whole.contains(char::is_whitespace) {
+    if text.len() > MAX_LENGTH || whole.contains(char::is_whitespace) {
         return None;
     }
     let start = text.len() - text.trim_start().len();
@@ -141,9 +141,9 @@ pub(crate) fn constant_name(text: TextRef<'_>, name: &str, reader: &Reader<'_>) 
 
 /// The placeholder in a text.
 fn part(text: &str) -> Option<Range<usize>> {
-    const LONGEST: usize = 2_000;
+    const MAX_LENGTH: usize = 2_000;
     const MARKS: &[char] = &['<', '{', '$', 'Y', 'y', '-', '%', '_', 'E'];
-    if text.len() > LONGEST || !text.contains(MARKS) {
+    if text.len() > MAX_LENGTH || !text.contains(MARKS) {
         return None;
     }
     let whole = text.trim();

@@ -263,10 +263,10 @@ fn prefix(text: &str, start: u32, end: u32, out: &mut Vec<Span>) {
 /// Adds user names and passwords of URLs, and `name:password` before the `@` of a host alone.
 fn users(text: &str, out: &mut Vec<Span>) {
     /// Bytes of a URL in which its `@` is looked for.
-    const LONGEST: usize = 512;
+    const MAX_LENGTH: usize = 512;
     for (at, scheme) in text.match_indices("://") {
         let start = at + scheme.len();
-        let rest = text.get(start..text.floor_char_boundary(start + LONGEST)).unwrap_or_default();
+        let rest = text.get(start..text.floor_char_boundary(start + MAX_LENGTH)).unwrap_or_default();
         let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '$'));
         let authority = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
         if let Some(user) = authority.rfind('@').filter(|user| *user > 0) {
@@ -274,7 +274,7 @@ fn users(text: &str, out: &mut Vec<Span>) {
         }
     }
     for (at, _) in text.match_indices('@') {
-        let before = text.get(text.ceil_char_boundary(at.saturating_sub(LONGEST))..at).unwrap_or_default();
+        let before = text.get(text.ceil_char_boundary(at.saturating_sub(MAX_LENGTH))..at).unwrap_or_default();
         let ends = |c: char| c.is_whitespace() || "/\\\"'`{}[]()<>,^|".contains(c);
         let pair = before.rsplit(ends).next().unwrap_or_default();
         let is_pair = pair.split_once(':').is_some_and(|(name, password)| {

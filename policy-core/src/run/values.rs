@@ -8,9 +8,9 @@ use crate::parse::{Plain, PlainMap};
 
 /// Bytes that a run may keep: variables, targets and log entries. Values share parts, so each is counted as if it
 /// stood alone.
-pub(super) const MOST_KEPT: usize = 4 << 20;
+pub(super) const MAX_KEPT: usize = 4 << 20;
 /// Lists and maps inside one another in a value that is kept.
-pub(super) const MOST_LEVELS: usize = 64;
+pub(super) const MAX_LEVELS: usize = 64;
 /// Bytes that an item counts as.
 const ITEM: usize = 16;
 

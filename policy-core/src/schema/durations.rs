@@ -115,7 +115,7 @@ fn number(text: &str) -> Option<u64> {
 
 /// A duration in other words: `1 day`, `5 minutes`, `90 sec`, `1H`.
 fn respelt(text: &str) -> Option<Duration> {
-    const LONGEST: usize = 40;
+    const MAX_LENGTH: usize = 40;
     const UNITS: &[(&[&str], u64)] = &[
         (&["weeks", "week", "w"], 7 * 86_400_000),
         (&["days", "day", "d"], 86_400_000),
@@ -124,7 +124,7 @@ fn respelt(text: &str) -> Option<Duration> {
         (&["minutes", "minute", "mins", "min", "m"], 60_000),
         (&["seconds", "second", "secs", "sec", "s"], 1_000),
     ];
-    if text.len() > LONGEST {
+    if text.len() > MAX_LENGTH {
         return None;
     }
     let lower = text.to_ascii_lowercase();

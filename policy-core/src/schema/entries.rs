@@ -248,8 +248,8 @@ impl Context<'_, '_> {
 }
 
 /// Bytes of a header's name and value (ngrok has bounds and does not publish them).
-const LONGEST_NAME: usize = 256;
-const LONGEST_VALUE: usize = 8_192;
+const MAX_NAME_LENGTH: usize = 256;
+const MAX_VALUE_LENGTH: usize = 8_192;
 
 /// The name of a header that an action may set or remove (RFC 9110 §5.1).
 pub(crate) fn check_header_name(name: &str, span: Span, cx: &Context<'_, '_>) -> Option<()> {
@@ -261,8 +261,8 @@ pub(crate) fn check_header_name(name: &str, span: Span, cx: &Context<'_, '_>) ->
             false => format!("`{}` is not a header name", shorten(name)),
         };
         (message, "a name has letters, digits and `-`, without spaces or a colon")
-    } else if name.len() > LONGEST_NAME {
-        (format!("a header name has over {LONGEST_NAME} characters"), "shorten it")
+    } else if name.len() > MAX_NAME_LENGTH {
+        (format!("a header name has over {MAX_NAME_LENGTH} characters"), "shorten it")
     } else if name.eq_ignore_ascii_case("user-agent") {
         ("`user-agent` can be neither added nor removed".to_owned(), "leave it out; the client sets it")
     } else {
@@ -282,8 +282,8 @@ impl Kind for HeaderValue {
     fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<Text> {
         let read = Interpolated::ANY.read(node, what, cx)?;
         let text = read.literal().unwrap_or_default();
-        let (message, help) = if text.len() > LONGEST_VALUE {
-            (format!("the value of {what} has over {LONGEST_VALUE} bytes"), "shorten it")
+        let (message, help) = if text.len() > MAX_VALUE_LENGTH {
+            (format!("the value of {what} has over {MAX_VALUE_LENGTH} bytes"), "shorten it")
         } else if text.chars().any(|c| c.is_control() && c != '\t') {
             // RFC 9110 §5.5.
             let message = format!("the value of {what} holds a line break or control character");

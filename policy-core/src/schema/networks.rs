@@ -203,8 +203,8 @@ pub(crate) fn not_a_network(text: &str, error: CidrError, span: Span) -> Diagnos
 /// What to write in place of an entry that is no network.
 fn network_help(text: &str, error: CidrError) -> String {
     // Longer ones are no networks with a slip.
-    const LONGEST: usize = 64;
-    let word = text.get(..text.floor_char_boundary(LONGEST)).unwrap_or(text);
+    const MAX_LENGTH: usize = 64;
+    let word = text.get(..text.floor_char_boundary(MAX_LENGTH)).unwrap_or(text);
     if let Some(odd) = OddCharacter::in_text(word) {
         return format!("write `{}`: {odd}", shown_address(plain(word).trim()));
     }

@@ -9,8 +9,8 @@ use libfuzzer_sys::fuzz_target;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::timeout;
 
-const MOST_OPERATIONS: usize = 200;
-const MOST_STREAMS: usize = 32;
+const MAX_OPERATIONS: usize = 200;
+const MAX_STREAMS: usize = 32;
 /// All that can happen has happened when the paused clock moves.
 const MOMENT: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(20);
@@ -113,7 +113,7 @@ async fn accept(acceptor: &mut Acceptor, side: usize, all: &mut [Both]) {
 async fn operate(code: u8, which: u8, amount: u8, openers: &[Opener; 2], all: &mut Vec<Both>) {
     let side = usize::from(code >> 7);
     let length = usize::from(amount).pow(2) * 2;
-    if code & 7 == 0 && all.len() < MOST_STREAMS {
+    if code & 7 == 0 && all.len() < MAX_STREAMS {
         let stream = openers[side].open().expect("few are open");
         let (id, mut ends) = (stream.id(), [None, None]);
         ends[side] = Some(stream);
@@ -144,7 +144,7 @@ async fn run(pipe: usize, input: &[u8]) {
     let drivers = [tokio::spawn(client_driver.run()), tokio::spawn(server_driver.run())];
     let openers = [client, server];
     let mut all = Vec::new();
-    for piece in input.chunks_exact(3).take(MOST_OPERATIONS) {
+    for piece in input.chunks_exact(3).take(MAX_OPERATIONS) {
         let &[code, which, amount] = piece else { continue };
         operate(code, which, amount, &openers, &mut all).await;
         if code & 0x18 == 0 {

@@ -7,7 +7,7 @@ use super::{ErrorCode, WINDOW_BYTES};
 /// Bytes of a header.
 pub(super) const HEADER_BYTES: usize = 8;
 /// The longest message of a farewell that is taken.
-const MOST_GOAWAY: u32 = 4 << 10;
+const MAX_GOAWAY: u32 = 4 << 10;
 /// Ids and increments have 31 bits.
 pub(super) const MASK: u32 = 0x7fff_ffff;
 
@@ -95,7 +95,7 @@ impl Header {
             0 => (Kind::Reset, length == 4),
             1 => (Kind::Data, length <= WINDOW_BYTES),
             2 => (Kind::Window, length == 4),
-            3 => (Kind::GoAway, (8..=8 + MOST_GOAWAY).contains(&length)),
+            3 => (Kind::GoAway, (8..=8 + MAX_GOAWAY).contains(&length)),
             other => return Err(FrameError::Kind(other)),
         };
         if !fits {

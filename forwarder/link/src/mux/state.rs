@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::frame::MASK;
 use super::window::{Growth, Pool};
-use super::{End, ErrorCode, Limits, MOST_RESETS, OUTBOX_BYTES, Side};
+use super::{End, ErrorCode, Limits, MAX_RESETS, OUTBOX_BYTES, Side};
 use entry::{Allowance, Entry, Fin};
 
 /// Bytes of finished streams that are kept for their readers though they were reset later, for a session.
@@ -25,7 +25,7 @@ const MAX_OWED: usize = 16_384;
 /// What is taken of a pool that the other side offers.
 const MAX_POOL: u32 = 64 << 20;
 /// Ids of the other side that may come late.
-const MOST_SKIPPED: u32 = 256;
+const MAX_SKIPPED: u32 = 256;
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -246,7 +246,7 @@ impl State {
     }
 
     fn give_up(&mut self, stream: u32, code: ErrorCode, fin: bool) -> Result<(), ErrorCode> {
-        if self.resets.len() >= MOST_RESETS {
+        if self.resets.len() >= MAX_RESETS {
             return Err(ErrorCode::EnhanceYourCalm);
         }
         // Bytes that were under way need no more than one answer.

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::session::{MOST_METADATA, report};
+use super::session::{MAX_METADATA, report};
 use super::{AgentSettings, Agents, ids, policy};
 use crate::edge::connection::At;
 use crate::edge::shares::Holder;
@@ -28,12 +28,12 @@ use crate::random::Random;
 
 /// How often the log tells that endpoints of a session are refused.
 const TELL_EVERY: Duration = Duration::from_secs(1);
-const MOST_ID: usize = 128;
-const MOST_DESCRIPTION: usize = 255;
+const MAX_ID: usize = 128;
+const MAX_DESCRIPTION: usize = 255;
 /// Characters of what an agent says of its own upstream.
-const MOST_SHOWN: usize = 1_024;
+const MAX_SHOWN: usize = 1_024;
 /// Ports that are tried for an endpoint whose port the edge chooses.
-const MOST_TRIES: usize = 64;
+const MAX_TRIES: usize = 64;
 
 /// The endpoints of one session; they go offline when it is dropped.
 pub(super) struct Bound<'s> {
@@ -93,7 +93,7 @@ impl<'s> Bound<'s> {
     /// The id that an agent wants to go on with, if it can.
     fn called<'i>(&self, id: &'i str) -> Option<&'i str> {
         let taken = || self.endpoints.iter().any(|endpoint| *endpoint.agent_id == *id);
-        (!id.is_empty() && id.len() <= MOST_ID && !taken()).then_some(id)
+        (!id.is_empty() && id.len() <= MAX_ID && !taken()).then_some(id)
     }
 
     /// Takes an endpoint offline; one that is not there is.
@@ -129,8 +129,8 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     }
     let options: TcpOptions =
         serde_json::from_value(request.opts.clone()).map_err(|error| Refusal::new(301, error))?;
-    if request.extra.metadata.len() > MOST_METADATA || request.extra.description.len() > MOST_DESCRIPTION {
-        let message = format!("metadata has at most {MOST_METADATA} bytes, a description {MOST_DESCRIPTION}");
+    if request.extra.metadata.len() > MAX_METADATA || request.extra.description.len() > MAX_DESCRIPTION {
+        let message = format!("metadata has at most {MAX_METADATA} bytes, a description {MAX_DESCRIPTION}");
         return Err(Refusal::new(301, message));
     }
     if !request.extra.ip_policy_ref.is_empty() {
@@ -176,7 +176,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         pooling: request.extra.pooling_enabled,
         programs,
         policy_text,
-        forwards_to: request.forwards_to.chars().filter(|c| !c.is_control()).take(MOST_SHOWN).collect(),
+        forwards_to: request.forwards_to.chars().filter(|c| !c.is_control()).take(MAX_SHOWN).collect(),
         metadata: request.extra.metadata.into(),
         description: request.extra.description.into(),
         since: Timestamp::now(),
@@ -347,7 +347,7 @@ fn public(
     }
     let permitted: Vec<u16> = ports.filter(|port| permits(&settings.name, *port)).collect();
     let (before, after) = permitted.split_at(random.below(permitted.len()));
-    for port in after.iter().chain(before).take(MOST_TRIES) {
+    for port in after.iter().chain(before).take(MAX_TRIES) {
         if let Ok(listeners) = open(*port) {
             return Ok((at(*port)?, listeners));
         }

@@ -172,15 +172,15 @@ fn program(name: &str, text: &str, traits: EndpointTraits) -> Result<Arc<Program
 
 /// The first errors, each with its place.
 fn refusal(source: &Source, found: &Diagnostics) -> Refusal {
-    const MOST: usize = 5;
+    const MAX: usize = 5;
     let errors: Vec<_> = found.iter().filter(|item| item.severity == Severity::Error).collect();
     let line = |item: &&policy_core::diagnostic::Diagnostic| {
         let position = source.position(item.span.start);
         format!("{} line {}, column {}: {}", source.name(), position.line, position.column, item.message)
     };
-    let mut lines: Vec<_> = errors.iter().take(MOST).map(line).collect();
-    if errors.len() > MOST {
-        lines.push(format!("and {} more errors", errors.len() - MOST));
+    let mut lines: Vec<_> = errors.iter().take(MAX).map(line).collect();
+    if errors.len() > MAX {
+        lines.push(format!("and {} more errors", errors.len() - MAX));
     }
     let own = errors.first().and_then(|item| item.code.ngrok.first());
     let code = own.map(|code| code.number());

@@ -52,7 +52,7 @@ const VERSION: &str = "3";
 const BAD_SOURCE: u32 = 115;
 /// "Heartbeat interval" and "heartbeat tolerance" are out of bounds.
 const BAD_HEARTBEAT: u32 = 111;
-pub(super) const MOST_METADATA: usize = 4_096;
+pub(super) const MAX_METADATA: usize = 4_096;
 
 /// Serves an agent from its first byte to its end.
 pub(super) async fn serve(
@@ -236,8 +236,8 @@ fn know(agents: &Arc<Agents>, auth: &Auth, peer: SocketAddr) -> Result<(Principa
     if !bounds.contains(&interval) || !bounds.contains(&tolerance) {
         return refuse(Refusal::new(BAD_HEARTBEAT, "heartbeats are at most an hour apart"));
     }
-    if auth.extra.metadata.len() > MOST_METADATA {
-        return refuse(Refusal::new(100, format!("metadata has at most {MOST_METADATA} bytes")));
+    if auth.extra.metadata.len() > MAX_METADATA {
+        return refuse(Refusal::new(100, format!("metadata has at most {MAX_METADATA} bytes")));
     }
     match agents.slot(principal.credential) {
         Ok(slot) => Ok((principal, slot)),

@@ -114,7 +114,7 @@ fn a_service_user_takes_the_power_of_its_credentials_with_it() {
 fn the_number_of_records_has_an_end() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Arc::new(DiskStore::open(folder.path()).expect("new"));
-    let most = Most { service_users: 2, credentials: 2, api_keys: 1 };
+    let most = Limits { service_users: 2, credentials: 2, api_keys: 1 };
     let identity = Identity::with_most(store, most).expect("a store");
     let credential = || identity.create_credential(NewCredential::default(), at(0)).map(|it| it.0.id);
     let first = credential().expect("room");

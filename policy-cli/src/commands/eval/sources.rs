@@ -15,7 +15,7 @@ use crate::render;
 /// Addresses with another outcome than expected that are named.
 const MAX_NAMED: usize = 10;
 /// A line longer than this holds no address.
-const LONGEST_LINE: u64 = 1_024;
+const MAX_LINE_BYTES: u64 = 1_024;
 
 /// Evaluates line by line; a bad line is named and the rest goes on.
 pub(super) fn evaluate(
@@ -36,11 +36,11 @@ pub(super) fn evaluate(
     let mut line = Vec::new();
     for number in 1_u64.. {
         line.clear();
-        let read = input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line);
+        let read = input.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line);
         if read.map_err(|error| unreadable(&error))? == 0 {
             break;
         }
-        let complete = line.ends_with(b"\n") || (line.len() as u64) < LONGEST_LINE;
+        let complete = line.ends_with(b"\n") || (line.len() as u64) < MAX_LINE_BYTES;
         if !complete {
             skip_line(&mut input).map_err(|error| unreadable(&error))?;
         }

@@ -168,9 +168,9 @@ impl Parts<'_> {
 
     /// The fact of an address, behind functions that leave it as it is.
     pub(super) fn address_fact(&self, id: NodeId) -> Option<&'static str> {
-        const MOST: usize = 8;
+        const MAX: usize = 8;
         let mut at = id;
-        for _ in 0..MOST {
+        for _ in 0..MAX {
             match self.written(at).1? {
                 Node::Call { name: "string" | "lower" | "lowerAscii" | "trim", arguments, .. } => {
                     at = *arguments.first()?;

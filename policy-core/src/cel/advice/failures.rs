@@ -150,7 +150,7 @@ pub(in crate::cel) fn failures(parts: &Parts<'_>, found: &mut Diagnostics) -> Ve
     let (mut work, mut looked_at) = (Work::default(), 0);
     out.retain(|part| {
         looked_at += 1;
-        looked_at > MOST_ABSORBED || !is_absorbed(parts, part.node, &part.needs, &mut work)
+        looked_at > MAX_ABSORBED || !is_absorbed(parts, part.node, &part.needs, &mut work)
     });
     // What is read twice is missing once; what earlier actions leave behind may be missing in one place only.
     let mut told = HashSet::new();
@@ -271,8 +271,8 @@ impl Parts<'_> {
                     return Verdict::Never;
                 }
                 let positions: Vec<Value> =
-                    (0_i64..).zip(items.iter()).take(MOST_WRITTEN).map(|(at, _)| Value::Int(at)).collect();
-                let all = (items.len() <= MOST_WRITTEN).then(|| positions.iter().collect());
+                    (0_i64..).zip(items.iter()).take(MAX_WRITTEN).map(|(at, _)| Value::Int(at)).collect();
+                let all = (items.len() <= MAX_WRITTEN).then(|| positions.iter().collect());
                 self.written_verdict(operand, key, shown, index, all)
             }
             // These maps have the same keys for every URL.
@@ -396,9 +396,9 @@ impl Parts<'_> {
 }
 
 /// Parts of an expression that may fail, of which it is tried whether others decide without them.
-const MOST_ABSORBED: usize = 64;
+const MAX_ABSORBED: usize = 64;
 /// Items of a list that is written out, up to which positions are compared.
-const MOST_WRITTEN: usize = 64;
+const MAX_WRITTEN: usize = 64;
 
 const ASK_IN: &str = "ask first, e.g. `'key' in map && …`; without that the connection or request fails";
 const ASK_HAS: &str = "ask first: `has(map.key) && …`; without that the connection or request fails";

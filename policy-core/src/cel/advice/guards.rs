@@ -105,7 +105,7 @@ fn length(value: &Value) -> Option<u64> {
 }
 
 /// What is known of one part at most.
-const MOST_OF_ONE: usize = 64;
+const MAX_OF_ONE: usize = 64;
 
 /// What is known, by the part it is about.
 #[derive(Clone, Debug, Default)]
@@ -116,7 +116,7 @@ impl Guards {
     pub(crate) fn add(&mut self, guards: Vec<Guard>, by: usize) {
         for guard in guards {
             let known = self.0.entry(guard.of()).or_default();
-            if known.len() < MOST_OF_ONE {
+            if known.len() < MAX_OF_ONE {
                 known.push((guard, by));
             }
         }

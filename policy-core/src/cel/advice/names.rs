@@ -320,9 +320,9 @@ pub(super) fn near_category(name: &str) -> Option<&'static str> {
 
 /// The one category with the same last part, and the same first one if there are several parts.
 fn same_last(name: &str) -> Option<&'static str> {
-    const SHORTEST: usize = 4;
+    const MIN_LENGTH: usize = 4;
     let (first, last) = (name.split('.').next()?, name.rsplit('.').next()?);
-    if first == last && name.len() < SHORTEST && name != "tor" {
+    if first == last && name.len() < MIN_LENGTH && name != "tor" {
         return None;
     }
     let fits = |known: &&&str| {

@@ -221,9 +221,9 @@ impl<'c> Parts<'c> {
 
     /// The fact behind an entry, an item or a call.
     fn behind(&self, id: NodeId) -> Option<&'static str> {
-        const MOST: usize = 16;
+        const MAX: usize = 16;
         let mut at = id;
-        for _ in 0..MOST {
+        for _ in 0..MAX {
             let (id, node) = self.written(at);
             at = match (self.stands(id), node?) {
                 (Stands::Item(range), _) => range,

@@ -285,8 +285,8 @@ impl<'a> Checker<'a> {
     /// The first date without quotes in a part of the expression, `2026-01-31`: a subtraction.
     fn date_in(&self, span: Span) -> Option<&'a str> {
         // A slip stands in a short part. Parts of a long chain, which each hold the one before, are not searched.
-        const LONGEST: usize = 256;
-        let text = self.text.get(span.to_range()).filter(|text| text.len() <= LONGEST)?;
+        const MAX_LENGTH: usize = 256;
+        let text = self.text.get(span.to_range()).filter(|text| text.len() <= MAX_LENGTH)?;
         let digits =
             |part: &str, count: usize| part.len() == count && part.bytes().all(|it| it.is_ascii_digit());
         text.split([' ', '(', ')', ',', '<', '>', '=']).find(|word| {

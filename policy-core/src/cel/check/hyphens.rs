@@ -8,7 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 
 /// Words of a name that are looked at.
-const MOST_WORDS: usize = 8;
+const MAX_WORDS: usize = 8;
 
 impl Checker<'_> {
     /// Reports a name with a hyphen, if the text before its first word is an object or map that can have it; true if it
@@ -49,7 +49,7 @@ impl Checker<'_> {
     fn name_with_hyphen(&self, id: ExprId) -> Option<(ExprId, Span)> {
         let mut end = None;
         let mut at = id;
-        for _ in 0..MOST_WORDS {
+        for _ in 0..MAX_WORDS {
             match self.ast.kind(at) {
                 ExprKind::Binary(BinaryOp::Subtract, left, right) => {
                     let word = self.first_word(*right)?;
@@ -73,7 +73,7 @@ impl Checker<'_> {
     /// The name that an operand begins with.
     fn first_word(&self, id: ExprId) -> Option<Span> {
         let mut at = id;
-        for _ in 0..MOST_WORDS {
+        for _ in 0..MAX_WORDS {
             match self.ast.kind(at) {
                 ExprKind::Ident { absolute: false, .. } => return Some(self.span_of(at)),
                 ExprKind::Select { operand, .. } | ExprKind::Index { operand, .. } => at = *operand,

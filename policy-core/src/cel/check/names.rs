@@ -7,7 +7,7 @@ use super::super::fault::Fault;
 use super::super::functions::{Library, Registry};
 use super::super::types::{Object, Type};
 use super::super::value::Value;
-use super::{Checker, LocalKind, MOST_DOTS};
+use super::{Checker, LocalKind, MAX_DOTS};
 use crate::cel;
 use crate::diagnostic::{Diagnostic, did_you_mean, shorten};
 use crate::source::Span;
@@ -53,7 +53,7 @@ impl<'a> Checker<'a> {
         }
         let name = name.trim_start_matches('.');
         let mut fields: Vec<&str> = Vec::new();
-        for outer in spine.iter().rev().take(MOST_DOTS) {
+        for outer in spine.iter().rev().take(MAX_DOTS) {
             match self.ast.kind(*outer) {
                 ExprKind::Select { field, optional: false, .. } => fields.push(field),
                 _ => break,

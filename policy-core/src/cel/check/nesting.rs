@@ -12,7 +12,7 @@ use crate::source::Span;
 /// What JSON nests at most: the reader of texts refuses more.
 const JSON: u32 = 128;
 /// Lists, maps and optionals inside one another.
-pub(super) const MOST_NESTING: u32 = 256;
+pub(super) const MAX_NESTING: u32 = 256;
 
 impl Checker<'_> {
     /// Levels of lists, maps and optionals in the value of a node.
@@ -77,7 +77,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn too_nested(&mut self, levels: u32, span: Span) {
-        let message = format!("the value would nest {levels} levels, more than the {MOST_NESTING} allowed");
+        let message = format!("the value would nest {levels} levels, more than the {MAX_NESTING} allowed");
         self.report(&cel::CEL_LIMIT, span, message, "nest fewer lists and maps".to_owned());
     }
 }

@@ -44,8 +44,8 @@ fn is_time_function(name: &str, library: Library) -> bool {
 impl Checker<'_> {
     /// The text of a part of the expression, if it is short.
     fn short_text(&self, node: NodeId) -> Option<&str> {
-        const LONGEST: usize = 60;
-        self.text.get(self.span(node).to_range()).filter(|text| text.len() <= LONGEST)
+        const MAX_LENGTH: usize = 60;
+        self.text.get(self.span(node).to_range()).filter(|text| text.len() <= MAX_LENGTH)
     }
 
     /// The help for a function of timestamps that is called on a text, or with the time as its argument; with the fix.

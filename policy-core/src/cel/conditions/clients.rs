@@ -6,9 +6,9 @@ use crate::cel::predicate::{hosts, networks};
 use crate::lpm::RangeSet;
 
 /// Brackets and choices inside one another that are looked into.
-const MOST_LEVELS: usize = 24;
+const MAX_LEVELS: usize = 24;
 /// Texts of a list that are looked at.
-const MOST_TEXTS: usize = 4_096;
+const MAX_TEXTS: usize = 4_096;
 
 /// The addresses for which a condition may hold; `None` if that may be any of them, or is not known. A test that no
 /// address passes, as one of a text that is no network, is taken as not known: it is wrong for a reason of its own.
@@ -18,11 +18,11 @@ pub(in crate::cel) fn clients(code: &Code) -> Option<RangeSet> {
     if !code.nodes.iter().any(has_address) {
         return None;
     }
-    Reader { parts: &Parts::new(code) }.read(code.root, true, MOST_LEVELS)
+    Reader { parts: &Parts::new(code) }.read(code.root, true, MAX_LEVELS)
 }
 
 /// Ranges of a test of the client's address that is compared with others.
-const MOST_RANGES: usize = 64;
+const MAX_RANGES: usize = 64;
 
 /// The client's address, and for which of them a test comes out this way; `None` for other tests, and long lists.
 pub(super) fn tested(parts: &Parts<'_>, node: &Node, truth: bool) -> Option<(Key, RangeSet)> {
@@ -30,7 +30,7 @@ pub(super) fn tested(parts: &Parts<'_>, node: &Node, truth: bool) -> Option<(Key
     let reader = Reader { parts };
     let test = reader.test(name, arguments)?;
     let set = test.addresses(&reader.texts(test.of)?, truth)?;
-    (ranges(&set) <= MOST_RANGES).then(|| (Key::of_fact(CLIENT), set))
+    (ranges(&set) <= MAX_RANGES).then(|| (Key::of_fact(CLIENT), set))
 }
 
 /// Ranges of a set of addresses.
@@ -124,7 +124,7 @@ impl Reader<'_, '_> {
     }
 
     fn items(&self, list: NodeId) -> Option<Vec<&str>> {
-        let items = self.parts.constants(list).filter(|items| items.len() <= MOST_TEXTS)?;
+        let items = self.parts.constants(list).filter(|items| items.len() <= MAX_TEXTS)?;
         items.into_iter().map(|(item, _)| self.parts.text(item)).collect()
     }
 }

@@ -8,9 +8,9 @@ use crate::cel::advice::Key;
 use crate::lpm::RangeSet;
 
 /// Tests up to which conditions are compared with one another.
-const MOST_TESTS: usize = 512;
+const MAX_TESTS: usize = 512;
 /// Steps of one search.
-const MOST_STEPS: u64 = 1 << 19;
+const MAX_STEPS: u64 = 1 << 19;
 
 /// Steps that searches may still take together.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct Work(u64);
 
 impl Default for Work {
     fn default() -> Self {
-        Self(MOST_STEPS << 4)
+        Self(MAX_STEPS << 4)
     }
 }
 
@@ -34,13 +34,13 @@ pub(crate) fn cover(conditions: &[Formula], work: &mut Work) -> bool {
     if conditions.iter().any(Formula::is_always) {
         return true;
     }
-    if conditions.iter().map(Formula::tests).sum::<usize>() > MOST_TESTS {
+    if conditions.iter().map(Formula::tests).sum::<usize>() > MAX_TESTS {
         return false;
     }
     let comparing = conditions.iter().map(comparing_addresses).sum::<u64>();
     let Some(left) = work.0.checked_sub(comparing) else { return false };
     work.0 = left;
-    let steps = work.0.min(MOST_STEPS);
+    let steps = work.0.min(MAX_STEPS);
     let mut search = Search::new(conditions, steps);
     let covered = search.covers();
     work.0 -= steps - search.steps;
@@ -48,13 +48,13 @@ pub(crate) fn cover(conditions: &[Formula], work: &mut Work) -> bool {
 }
 
 /// Classes of addresses that are told apart.
-const MOST_CLASSES: usize = 32;
+const MAX_CLASSES: usize = 32;
 
 /// Steps that it takes to compare the addresses of a condition with the classes of others.
 fn comparing_addresses(condition: &Formula) -> u64 {
     match condition {
         Formula::Test(Condition { test: Test::Addresses(set), .. }) => {
-            (2 * MOST_CLASSES * (1 + ranges(set))) as u64
+            (2 * MAX_CLASSES * (1 + ranges(set))) as u64
         }
         Formula::Test(_) => 0,
         Formula::All(sides) | Formula::Any(sides) => sides.iter().map(comparing_addresses).sum(),
@@ -200,7 +200,7 @@ enum Values {
 /// The same classes, told apart by a further set. Once there are too many, some lie on both sides of it.
 fn split(classes: &mut Vec<RangeSet>, set: &RangeSet) {
     let mut at = 0;
-    while classes.len() < MOST_CLASSES
+    while classes.len() < MAX_CLASSES
         && let Some(class) = classes.get_mut(at)
     {
         let (within, outside) = (class.common(set), class.without(set));
@@ -314,7 +314,7 @@ impl Parts {
 /// True if conditions are ranges of one whole number that follow one another without a gap, as weighted routes have
 /// them: whether they cover everything depends on which numbers come.
 pub(crate) fn adjoin(conditions: &[Formula]) -> bool {
-    if conditions.len() < 2 || conditions.iter().map(Formula::tests).sum::<usize>() > MOST_TESTS {
+    if conditions.len() < 2 || conditions.iter().map(Formula::tests).sum::<usize>() > MAX_TESTS {
         return false;
     }
     let ranges: Option<Vec<(Key, Numbers)>> = conditions.iter().map(range).collect();

@@ -26,7 +26,7 @@ pub(crate) enum Formula<T = Condition> {
 pub(crate) type Written = Formula<(Condition, Depends)>;
 
 /// Brackets, macros and choices inside one another that are looked into; what lies deeper is one test.
-const MOST_LEVELS: usize = 24;
+const MAX_LEVELS: usize = 24;
 
 impl<T> Formula<T> {
     /// The same of other tests.
@@ -111,7 +111,7 @@ impl Formula {
 
 /// A condition as a formula. O(parts · levels).
 pub(in crate::cel) fn formula(code: &Code) -> Written {
-    Reader { parts: &Parts::new(code) }.read(code.root, true, MOST_LEVELS)
+    Reader { parts: &Parts::new(code) }.read(code.root, true, MAX_LEVELS)
 }
 
 /// What must hold where a part is looked at, unless the expression has a value without it. O(parts · levels).
@@ -156,7 +156,7 @@ fn way_to(parts: &Parts<'_>, part: NodeId) -> Vec<Written> {
             Node::Conditional { condition, then, .. } if *condition != at => Some((*condition, *then == at)),
             _ => None,
         };
-        out.extend(side.map(|(id, truth)| reader.read(id, truth, MOST_LEVELS)));
+        out.extend(side.map(|(id, truth)| reader.read(id, truth, MAX_LEVELS)));
         at = NodeId(u32::try_from(position).unwrap_or(u32::MAX));
     }
     out

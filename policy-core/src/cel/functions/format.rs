@@ -17,7 +17,7 @@ pub(super) static OVERLOADS: &[Overload] = &[Overload::new(
 /// Numbers from ten to this power on are written with an exponent.
 const LARGE_EXPONENT: i32 = 6;
 /// Digits behind the point that a clause may ask for.
-const MOST_PRECISION: usize = 1_000;
+const MAX_PRECISION: usize = 1_000;
 
 /// The shortest text that reads as the number: an exponent from 1e+06 on, and below 0.0001.
 pub(super) fn shortest(number: f64) -> String {
@@ -103,9 +103,9 @@ fn precision(tail: &str) -> Result<(Option<usize>, &str), Fault> {
     let Some(digits) = tail.strip_prefix('.') else { return Ok((None, tail)) };
     let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
     let (number, rest) = digits.split_at_checked(end).unwrap_or((digits, ""));
-    let number = number.parse().ok().filter(|&number| number <= MOST_PRECISION);
+    let number = number.parse().ok().filter(|&number| number <= MAX_PRECISION);
     let number =
-        number.ok_or_else(|| Fault::argument(format!("a precision is a number up to {MOST_PRECISION}")))?;
+        number.ok_or_else(|| Fault::argument(format!("a precision is a number up to {MAX_PRECISION}")))?;
     Ok((Some(number), rest))
 }
 

@@ -42,10 +42,10 @@ fn of_function(text: &str, span: Span, function: &str, argument: &str) -> (Strin
 /// The stretch around a place whose characters are a part of it.
 fn stretch(text: &str, at: usize, part: impl Fn(char) -> bool) -> Option<(usize, &str)> {
     /// Characters of the longest network.
-    const LONGEST: usize = 49;
-    let before = text.get(text.ceil_char_boundary(at.saturating_sub(LONGEST))..at)?;
+    const MAX_LENGTH: usize = 49;
+    let before = text.get(text.ceil_char_boundary(at.saturating_sub(MAX_LENGTH))..at)?;
     let start = at - (before.len() - before.trim_end_matches(&part).len());
-    let rest = text.get(start..text.floor_char_boundary(start.saturating_add(2 * LONGEST)))?;
+    let rest = text.get(start..text.floor_char_boundary(start.saturating_add(2 * MAX_LENGTH)))?;
     let length = rest.len() - rest.trim_start_matches(&part).len();
     Some((start, rest.get(..length)?))
 }
@@ -78,8 +78,8 @@ fn time(text: &str, token: Span) -> Option<(Span, What)> {
 
 /// A time as `timestamp` takes it, of one whose seconds or zone may be missing.
 pub(in crate::cel) fn full_time(text: &str) -> Option<String> {
-    const LONGEST: usize = 40;
-    if text.len() > LONGEST || text.as_bytes().get(4) != Some(&b'-') {
+    const MAX_LENGTH: usize = 40;
+    if text.len() > MAX_LENGTH || text.as_bytes().get(4) != Some(&b'-') {
         return None;
     }
     let upper = text.to_ascii_uppercase();

@@ -13,9 +13,9 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 /// Groups inside one another.
-const MOST_DEPTH: usize = 64;
+const MAX_DEPTH: usize = 64;
 /// How often something may be repeated by bounds, those around it multiplied.
-const MOST_REPEATS: u32 = 1_000;
+const MAX_REPEATS: u32 = 1_000;
 
 /// A pattern as the crate reads it, and about how many states its automaton takes.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Default for Head {
 
 impl Head {
     /// More characters than this are not followed.
-    const MOST: usize = 64;
+    const MAX: usize = 64;
 
     const fn open(start: bool) -> Self {
         Self::Open { start, skipped: Vec::new() }
@@ -59,11 +59,11 @@ impl Head {
     /// That of a thing behind what may be left out.
     fn behind(self, mut before: Vec<char>) -> Self {
         match self {
-            Self::With(more) if before.len() + more.len() <= Self::MOST => {
+            Self::With(more) if before.len() + more.len() <= Self::MAX => {
                 before.extend(more);
                 Self::With(before)
             }
-            Self::Open { start, skipped } if before.len() + skipped.len() <= Self::MOST => {
+            Self::Open { start, skipped } if before.len() + skipped.len() <= Self::MAX => {
                 before.extend(skipped);
                 Self::Open { start, skipped: before }
             }
@@ -334,8 +334,8 @@ impl Reader<'_> {
             self.groups_read += 1;
             self.out.push('(');
         }
-        if self.groups.len() >= MOST_DEPTH {
-            return Err(format!("more than {MOST_DEPTH} groups inside one another"));
+        if self.groups.len() >= MAX_DEPTH {
+            return Err(format!("more than {MAX_DEPTH} groups inside one another"));
         }
         // Behind something else nothing inside of the group is at the start.
         let head = match &self.here.head {
@@ -440,8 +440,8 @@ impl Reader<'_> {
                 return Err(format!("the bounds `{written}` are in the wrong order"));
             }
             repeats = if most == Some(0) { 1 } else { repeats.saturating_mul(last.max(1)) };
-            if last > MOST_REPEATS || least > MOST_REPEATS || (last >= 2 && repeats > MOST_REPEATS) {
-                return Err(format!("`{written}` repeats more than {MOST_REPEATS} times in all"));
+            if last > MAX_REPEATS || least > MAX_REPEATS || (last >= 2 && repeats > MAX_REPEATS) {
+                return Err(format!("`{written}` repeats more than {MAX_REPEATS} times in all"));
             }
             copies = u64::from(last.max(1));
         }

@@ -12,7 +12,7 @@ use crate::cel::value::Value;
 use crate::lpm::{AddressSet, RangeSet, cidr};
 
 /// Tests inside one another; deeper ones are interpreted.
-const MOST_DEPTH: usize = 80;
+const MAX_DEPTH: usize = 80;
 
 pub(super) fn build(code: &Code, intern: Option<Intern<'_>>) -> Test {
     let mut builder = Builder { code, intern, item: None, depth: 0 };
@@ -31,7 +31,7 @@ struct Builder<'c, 'i> {
 impl<'c> Builder<'c, '_> {
     /// The test of a condition; nothing within a loop that has no form as one.
     fn test(&mut self, id: NodeId) -> Option<Test> {
-        if self.depth >= MOST_DEPTH {
+        if self.depth >= MAX_DEPTH {
             return self.otherwise(id);
         }
         self.depth += 1;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 /// Bytes of a text that fit into a word with their number.
-const MOST_SHORT: usize = 7;
+const MAX_SHORT: usize = 7;
 /// Literals up to which a scan is faster than a search.
-const MOST_SCANNED: usize = 8;
+const MAX_SCANNED: usize = 8;
 /// The word of a text that is too long for one.
 const LONG: u64 = u64::MAX;
 
@@ -16,7 +16,7 @@ pub(super) fn word(text: &[u8]) -> u64 {
     let length = text.len();
     let behind = |part: u64, taken: usize| part << (8 * (length - taken));
     // The head and the tail overlap in equal bytes.
-    let bytes = if length > MOST_SHORT {
+    let bytes = if length > MAX_SHORT {
         return LONG;
     } else if let (Some(head), Some(tail)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
         u64::from(u32::from_le_bytes(*head)) | behind(u32::from_le_bytes(*tail).into(), 4)
@@ -103,7 +103,7 @@ impl Literals {
         match word(text) {
             LONG => self.contain_long(text),
             // Without a branch: which one it is, nobody can foresee.
-            word if self.short.len() <= MOST_SCANNED => {
+            word if self.short.len() <= MAX_SCANNED => {
                 self.short.iter().fold(false, |found, short| found | (*short == word))
             }
             word => self.short.binary_search(&word).is_ok(),

@@ -133,13 +133,13 @@ pub(super) fn number_of<H: Host>(host: &H, fact: Fact) -> Option<i64> {
 }
 
 /// The longest text of an address: `ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255`.
-const MOST_ADDRESS: usize = 45;
+const MAX_ADDRESS: usize = 45;
 
 /// Writes an address into a buffer of its own.
 #[inline(never)]
 fn with_text<R>(address: IpAddr, look: impl FnOnce(&str) -> R) -> R {
     struct Buffer {
-        bytes: [u8; MOST_ADDRESS],
+        bytes: [u8; MAX_ADDRESS],
         used: usize,
     }
     impl std::fmt::Write for Buffer {
@@ -150,7 +150,7 @@ fn with_text<R>(address: IpAddr, look: impl FnOnce(&str) -> R) -> R {
             Ok(())
         }
     }
-    let mut buffer = Buffer { bytes: [0; MOST_ADDRESS], used: 0 };
+    let mut buffer = Buffer { bytes: [0; MAX_ADDRESS], used: 0 };
     // INVARIANT: the buffer has room for every address.
     let _ = write!(buffer, "{address}");
     let text = buffer.bytes.get(..buffer.used).unwrap_or_default();

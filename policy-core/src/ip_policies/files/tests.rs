@@ -81,7 +81,7 @@ fn the_declaration_is_checked_before_lists_are_read() {
         let (_, found, reads) = load(text);
         assert!(found.len() == 1 && found[0].contains(fault) && reads == 0, "{text}: {found:?}");
     }
-    let many: String = (0..=MOST_FILES)
+    let many: String = (0..=MAX_FILES)
         .map(|at| format!("- {{id: ipp_{at}, files: [{{path: list{at}.txt, action: deny}}]}}\n"))
         .collect();
     let (_, found, reads) = load(&many);

@@ -12,10 +12,10 @@ fn naive(bytes: &[u8]) -> (Vec<IpNetwork>, Vec<u32>) {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     for (line, number) in bytes.split(|&byte| byte == b'\n').zip(1..) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let front = &line[..line.len().min(LONGEST_LINE)];
+        let front = &line[..line.len().min(MAX_LINE_BYTES)];
         let text = match front.iter().position(|&byte| byte == b'#') {
             Some(at) => &line[..at],
-            None if line.len() > LONGEST_LINE => {
+            None if line.len() > MAX_LINE_BYTES => {
                 bad.push(number);
                 continue;
             }
@@ -97,7 +97,7 @@ proptest! {
         let list = read(&[&bytes]);
         let (networks, bad) = naive(&bytes);
         prop_assert_eq!(list.findings.errors(), bad.len());
-        let kept: Vec<_> = bad.iter().copied().take(MOST_ERRORS).collect();
+        let kept: Vec<_> = bad.iter().copied().take(MAX_ERRORS).collect();
         prop_assert_eq!(lines(&list, Severity::Error), kept);
         prop_assert_eq!(list.networks, bad.is_empty().then_some(networks));
         for item in list.findings.iter() {
@@ -161,8 +161,8 @@ fn an_error_far_down_is_named_and_the_rest_still_checked() {
 fn findings_are_kept_within_bounds_and_counted() {
     let list = read(&["10.0.0.1/8\n".repeat(1_000).as_bytes(), "x\n".repeat(50_000).as_bytes()]);
     assert_eq!((list.findings.errors(), list.findings.warnings()), (50_000, 1_000));
-    assert_eq!(list.findings.iter().count(), MOST_ERRORS + MOST_WARNINGS);
-    assert_eq!(list.findings.dropped(), 51_000 - MOST_ERRORS - MOST_WARNINGS);
+    assert_eq!(list.findings.iter().count(), MAX_ERRORS + MAX_WARNINGS);
+    assert_eq!(list.findings.dropped(), 51_000 - MAX_ERRORS - MAX_WARNINGS);
     // Warnings alone are no hindrance.
     let list = read(&["10.0.0.1/8\n".repeat(1_000).as_bytes()]);
     assert_eq!(list.networks.map(|networks| networks.len()), Some(1_000));

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::super::ErrorCode;
 use super::super::frame::{Header, Kind};
 use super::entry::Entry;
-use super::{Body, MAX_KEPT, MOST_SKIPPED, State};
+use super::{Body, MAX_KEPT, MAX_SKIPPED, State};
 
 impl State {
     /// Takes the header of a frame.
@@ -88,9 +88,9 @@ impl State {
     /// Notes the newest id of the other side, and a bounded number of those between.
     fn skip_to(&mut self, id: u32) {
         if id > self.last_remote {
-            let from = (self.last_remote + 1).max(id.saturating_sub(2 * MOST_SKIPPED));
+            let from = (self.last_remote + 1).max(id.saturating_sub(2 * MAX_SKIPPED));
             self.skipped.extend((from..id).filter(|skipped| *skipped > 0 && skipped % 2 == id % 2));
-            while self.skipped.len() > MOST_SKIPPED as usize {
+            while self.skipped.len() > MAX_SKIPPED as usize {
                 self.skipped.pop_first();
             }
             self.last_remote = id;

@@ -246,7 +246,7 @@ struct Class {
 impl Class {
     fn range(&mut self, from: u32, to: u32) {
         const LISTED: u32 = 16;
-        match to.saturating_sub(from) < LISTED && self.characters.len() < Head::MOST {
+        match to.saturating_sub(from) < LISTED && self.characters.len() < Head::MAX {
             true => self.characters.extend((from..=to).filter_map(char::from_u32)),
             false => self.open = true,
         }
