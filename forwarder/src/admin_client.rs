@@ -59,14 +59,14 @@ impl From<io::Error> for Failure {
 }
 
 fn exit(done: Result<(), Failure>) -> Exit {
-    let Err(failure) = done else { return Exit::Yes };
+    let Err(failure) = done else { return Exit::Success };
     let exit = match &failure {
         Failure::Usage(_) | Failure::Call(CallError::Unreachable(..)) => Exit::Usage,
-        Failure::NotFound(_) => Exit::No,
+        Failure::NotFound(_) => Exit::Negative,
         Failure::Call(CallError::Refused { status, .. }) => match status {
             400 => Exit::Usage,
             // The edge stops, says no, or has no such part.
-            401..=499 | 501 | 503 => Exit::No,
+            401..=499 | 501 | 503 => Exit::Negative,
             _ => Exit::Internal,
         },
         Failure::Call(CallError::Protocol(_)) | Failure::Output(_) => Exit::Internal,

@@ -46,8 +46,8 @@ fn run_quickstart(args: &Quickstart) -> Exit {
         Err(error) => return fail(Exit::Internal, error),
     };
     match runtime.block_on(quickstart::run(args.check, args.keep.as_deref(), &mut anstream::stdout())) {
-        Ok(()) => Exit::Yes,
-        Err(error @ QuickstartError::Unexpected(_)) => fail(Exit::No, error),
+        Ok(()) => Exit::Success,
+        Err(error @ QuickstartError::Unexpected(_)) => fail(Exit::Negative, error),
         Err(error @ QuickstartError::Folder(..)) => fail(Exit::Usage, error),
         Err(error) => fail(Exit::Internal, error),
     }
@@ -62,7 +62,7 @@ fn run_edge(args: &Edge) -> Exit {
     // A name lookup that still waits for its answer must not hold up the end.
     runtime.shutdown_timeout(LAST_WAIT);
     match ended {
-        Ok(()) => Exit::Yes,
+        Ok(()) => Exit::Success,
         Err(error @ StartError::System(_)) => fail(Exit::Internal, error),
         Err(error) => fail(Exit::Usage, error),
     }
@@ -70,8 +70,8 @@ fn run_edge(args: &Edge) -> Exit {
 
 fn run_check(args: &Check) -> Exit {
     let (reports, exit) = match check(&args.config, &read_file) {
-        Ok(reports) => (reports, Exit::Yes),
-        Err(LoadError::Invalid(reports)) => (reports, Exit::No),
+        Ok(reports) => (reports, Exit::Success),
+        Err(LoadError::Invalid(reports)) => (reports, Exit::Negative),
         Err(error) => return fail(Exit::Usage, error),
     };
     tell(&reports, exit)
@@ -102,7 +102,7 @@ fn run_ca(args: &Ca) -> Exit {
         }
         (CaCommand::Show(_), None) => match tls::show(&state) {
             Ok(None) => {
-                return fail(Exit::No, "there is no authority yet: the edge makes one when it starts");
+                return fail(Exit::Negative, "there is no authority yet: the edge makes one when it starts");
             }
             Ok(Some(shown)) => Ok(shown),
             Err(error) => Err(error),
@@ -115,7 +115,7 @@ fn run_ca(args: &Ca) -> Exit {
     // It is copied to other folders and machines.
     let path = std::path::absolute(&shown.path).unwrap_or(shown.path);
     match writeln!(anstream::stdout(), "{}\nSHA-256 {}", path.display(), shown.fingerprint) {
-        Ok(()) => Exit::Yes,
+        Ok(()) => Exit::Success,
         Err(error) => fail(Exit::Internal, error),
     }
 }

@@ -9,8 +9,8 @@ use policy_core::diagnostic::summary;
 /// Exit codes, the same everywhere.
 #[derive(Clone, Copy)]
 pub(crate) enum Exit {
-    Yes = 0,
-    No = 1,
+    Success = 0,
+    Negative = 1,
     Usage = 2,
     Internal = 3,
 }

@@ -34,7 +34,7 @@ fn run_agent(args: &Agent) -> Exit {
         AgentCommand::Config(AgentConfigArgs { command: AgentConfigCommand::Check(args) }) => {
             return match agent::check(&args.config) {
                 Ok(checked) => tell_checked(&checked),
-                Err(OptionsError::Invalid(reports)) => tell(&reports, Exit::No),
+                Err(OptionsError::Invalid(reports)) => tell(&reports, Exit::Negative),
                 Err(error) => fail(Exit::Usage, error),
             };
         }
@@ -74,19 +74,19 @@ fn run_agent(args: &Agent) -> Exit {
     let ended = runtime.block_on(agent::run_to_end(loaded));
     runtime.shutdown_timeout(LAST_WAIT);
     match ended {
-        Ok(()) => Exit::Yes,
-        Err(error) => fail(Exit::No, error),
+        Ok(()) => Exit::Success,
+        Err(error) => fail(Exit::Negative, error),
     }
 }
 
 /// What `agent config check` found; the answer is no for what no agent starts with.
 fn tell_checked(checked: &Checked) -> Exit {
-    let told = tell(&checked.reports, Exit::Yes);
+    let told = tell(&checked.reports, Exit::Success);
     for why in &checked.skipped {
         forwarder::log::last_words(format!("warning: an agent skips this: {why}\n"));
     }
     match &checked.refused {
-        Some(why) if matches!(told, Exit::Yes) => fail(Exit::No, why),
+        Some(why) if matches!(told, Exit::Success) => fail(Exit::Negative, why),
         _ => told,
     }
 }
@@ -95,7 +95,7 @@ fn run_completions(args: &Completions) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "forwarder", &mut script);
     match io::stdout().write_all(&script) {
-        Ok(()) => Exit::Yes,
+        Ok(()) => Exit::Success,
         Err(error) => fail(Exit::Internal, error),
     }
 }

@@ -23,7 +23,7 @@ pub use owner::Owner;
 
 /// An endpoint that an agent keeps online.
 #[derive(Debug)]
-pub struct Online {
+pub struct OnlineEndpoint {
     /// Its id, `ep_…`.
     pub id: Box<str>,
     /// What its agent calls it: the same, or what an earlier session of the agent was given. Agents that come back go
@@ -63,7 +63,7 @@ pub struct Online {
     pub gone: CancellationToken,
 }
 
-impl PartialEq for Online {
+impl PartialEq for OnlineEndpoint {
     fn eq(&self, other: &Self) -> bool {
         self.id == other.id
     }
@@ -91,18 +91,18 @@ impl fmt::Display for Taken {
 /// All of them.
 #[derive(Debug, Default)]
 pub struct OnlineEndpoints {
-    table: RwLock<UrlMap<Vec<Arc<Online>>>>,
+    table: RwLock<UrlMap<Vec<Arc<OnlineEndpoint>>>>,
     /// True if there is one, written with the table: where there is none, nobody waits for the lock.
     any: AtomicBool,
 }
 
 impl OnlineEndpoints {
-    fn read(&self) -> RwLockReadGuard<'_, UrlMap<Vec<Arc<Online>>>> {
+    fn read(&self) -> RwLockReadGuard<'_, UrlMap<Vec<Arc<OnlineEndpoint>>>> {
         // No code panics while it holds the lock.
         self.table.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, UrlMap<Vec<Arc<Online>>>> {
+    fn write(&self) -> RwLockWriteGuard<'_, UrlMap<Vec<Arc<OnlineEndpoint>>>> {
         self.table.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -110,7 +110,7 @@ impl OnlineEndpoints {
     ///
     /// # Errors
     /// [`Taken`]; then nothing has changed.
-    pub fn enter(&self, endpoint: Arc<Online>) -> Result<(), Taken> {
+    pub fn enter(&self, endpoint: Arc<OnlineEndpoint>) -> Result<(), Taken> {
         let mut table = self.write();
         let members = table.get_or_insert_with(&endpoint.url, Vec::new);
         // Those of a session that has ended are gone, though it has not said so yet.
@@ -135,7 +135,7 @@ impl OnlineEndpoints {
     }
 
     /// Takes an endpoint offline: from here on nobody is forwarded to it.
-    pub fn leave(&self, endpoint: &Online) {
+    pub fn leave(&self, endpoint: &OnlineEndpoint) {
         endpoint.gone.cancel();
         let mut table = self.write();
         if let Some(members) = table.get_mut(&endpoint.url) {
@@ -149,7 +149,7 @@ impl OnlineEndpoints {
 
     /// The members of the most specific URL that covers a target, and that URL; only internal ones.
     #[must_use]
-    pub fn covering(&self, target: &EndpointUrl) -> Option<(EndpointUrl, Vec<Arc<Online>>)> {
+    pub fn covering(&self, target: &EndpointUrl) -> Option<(EndpointUrl, Vec<Arc<OnlineEndpoint>>)> {
         if !self.any.load(Ordering::Acquire) {
             return None;
         }
@@ -160,7 +160,7 @@ impl OnlineEndpoints {
 
     /// All endpoints, in the order in which they came online.
     #[must_use]
-    pub fn all(&self) -> Vec<Arc<Online>> {
+    pub fn all(&self) -> Vec<Arc<OnlineEndpoint>> {
         let mut all: Vec<_> = self.read().values().flatten().map(Arc::clone).collect();
         all.sort_by(|one, other| one.id.cmp(&other.id));
         all
@@ -185,9 +185,9 @@ pub(crate) mod tests {
         Owner { credential, acl: Arc::default(), share, memory: crate::policy_shares::Reserved::default() }
     }
 
-    pub(crate) fn online(id: &str, url: &str, pooling: bool) -> Arc<Online> {
+    pub(crate) fn online(id: &str, url: &str, pooling: bool) -> Arc<OnlineEndpoint> {
         let (opener, _, _) = session(tokio::io::duplex(1).0, Side::Server, Limits::default());
-        Arc::new(Online {
+        Arc::new(OnlineEndpoint {
             id: id.into(),
             agent_id: id.into(),
             session: "ts_1".into(),

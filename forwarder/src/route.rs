@@ -17,22 +17,22 @@ use policy_core::parse::PlainMap;
 use policy_core::url::EndpointUrl;
 
 use crate::generation::{EndpointPolicy, Generation};
-use crate::online::{Online, OnlineEndpoints};
+use crate::online::{OnlineEndpoint, OnlineEndpoints};
 use budget::Budget;
 pub use reach::{Connection, Dial, Live, Presumed, Upstream};
 
 /// What connections are judged by: one configuration, and what agents keep online.
 #[derive(Clone, Copy, Debug)]
-pub struct World<'w> {
+pub struct RoutingView<'w> {
     /// The configuration.
     pub generation: &'w Generation,
     /// The endpoints of agents.
     pub online: &'w OnlineEndpoints,
 }
 
-impl World<'_> {
+impl RoutingView<'_> {
     /// True if a policy that came with an endpoint of an agent may forward to another endpoint.
-    fn may_forward(&self, from: &Online, target: &EndpointUrl) -> bool {
+    fn may_forward(&self, from: &OnlineEndpoint, target: &EndpointUrl) -> bool {
         let agents = self.generation.config.agents.as_ref();
         agents.is_some_and(|agents| agents.policies_forward == PoliciesForward::Any)
             || from.owner.may_forward(target)
@@ -45,7 +45,7 @@ pub enum Entry<'e> {
     /// At an endpoint of the configuration, by its index.
     Configured(usize),
     /// At a public endpoint of an agent.
-    Online(&'e Arc<Online>),
+    Online(&'e Arc<OnlineEndpoint>),
 }
 
 /// What became of a connection.
@@ -57,7 +57,7 @@ pub struct Route {
     /// The internal endpoints the connection was forwarded to, in order.
     pub hops: Vec<EndpointUrl>,
     /// The endpoints of agents among them, and the one where it came in.
-    pub agents: Vec<Arc<Online>>,
+    pub agents: Vec<Arc<OnlineEndpoint>>,
     /// Where its bytes go, if it was admitted.
     pub upstream: Option<Upstream>,
     /// Upstreams on the way that did not answer.
@@ -93,7 +93,7 @@ impl Route {
 /// Judges a connection where it comes in; the stream is there if it was admitted.
 /// `None` if the generation has no such endpoint.
 pub async fn judge<D: Dial>(
-    world: World<'_>,
+    world: RoutingView<'_>,
     entry: Entry<'_>,
     facts: &Facts<'_>,
     dial: &D,
@@ -102,7 +102,7 @@ pub async fn judge<D: Dial>(
 }
 
 async fn judge_within<D: Dial>(
-    world: World<'_>,
+    world: RoutingView<'_>,
     entry: Entry<'_>,
     facts: &Facts<'_>,
     dial: &D,
@@ -160,7 +160,12 @@ async fn judge_within<D: Dial>(
 /// The decision alone, up to the first server that is to be reached: the same journey as that of [`judge`], without what
 /// comes behind. For measurements.
 /// `None` if the generation has no such endpoint.
-pub fn first_leg<D: Dial>(world: World<'_>, entry: Entry<'_>, facts: &Facts<'_>, dial: &D) -> Option<Leg> {
+pub fn first_leg<D: Dial>(
+    world: RoutingView<'_>,
+    entry: Entry<'_>,
+    facts: &Facts<'_>,
+    dial: &D,
+) -> Option<Leg> {
     let entry = Place::from_entry(world, entry)?;
     let map = Map { world, dial };
     Some(map.journey(facts, Budget::of_connection(), entry).start())
@@ -174,11 +179,11 @@ enum Place {
     /// An internal one.
     Internal(usize),
     /// One that an agent keeps online.
-    Online(Arc<Online>),
+    Online(Arc<OnlineEndpoint>),
 }
 
 impl Place {
-    fn from_entry(world: World<'_>, entry: Entry<'_>) -> Option<Self> {
+    fn from_entry(world: RoutingView<'_>, entry: Entry<'_>) -> Option<Self> {
         Some(match entry {
             Entry::Configured(at) => {
                 world.generation.programs.get(at)?;
@@ -188,14 +193,14 @@ impl Place {
         })
     }
 
-    const fn online(&self) -> Option<&Arc<Online>> {
+    const fn online(&self) -> Option<&Arc<OnlineEndpoint>> {
         match self {
             Self::Online(endpoint) => Some(endpoint),
             Self::Public(_) | Self::Internal(_) => None,
         }
     }
 
-    fn upstream(&self, world: World<'_>) -> Option<Upstream> {
+    fn upstream(&self, world: RoutingView<'_>) -> Option<Upstream> {
         match self {
             Self::Public(_) => None,
             Self::Internal(at) => {
@@ -209,7 +214,7 @@ impl Place {
 
 /// The endpoints of a configuration and of agents.
 struct Map<'w, D> {
-    world: World<'w>,
+    world: RoutingView<'w>,
     dial: &'w D,
 }
 
@@ -229,7 +234,7 @@ impl<D: Dial> Endpoints for Map<'_, D> {
     type Endpoint = Place;
 
     fn serving(&self, target: &EndpointUrl) -> Serving<Place> {
-        let World { generation, online } = self.world;
+        let RoutingView { generation, online } = self.world;
         let config = &generation.config;
         let configured = config.internal_endpoint(target);
         let specificity = || Some(config.internal_endpoints.get(configured?)?.url.value.specificity());
@@ -290,7 +295,7 @@ pub enum Effort {
 /// Judges again without any effect: `None` also if the judgement would have to wait.
 #[must_use]
 pub fn judge_presumed(
-    world: World<'_>,
+    world: RoutingView<'_>,
     entry: Entry<'_>,
     facts: &Facts<'_>,
     presumed: Presumed<'_>,

@@ -24,9 +24,9 @@ use std::{fs, io};
 use agent_link::mux::{Limits, Side, session};
 use forwarder::generation::{Generation, load};
 use forwarder::identity::CredentialId;
-use forwarder::online::{Online, OnlineEndpoints, Owner};
+use forwarder::online::{OnlineEndpoint, OnlineEndpoints, Owner};
 use forwarder::policy_shares::{PolicyShares, Reserved};
-use forwarder::route::{Effort, Entry, Presumed, Route, Upstream, World, judge_presumed};
+use forwarder::route::{Effort, Entry, Presumed, Route, RoutingView, Upstream, judge_presumed};
 use policy_core::compile::Program;
 use policy_core::facts::Facts;
 use policy_core::url::{Binding, EndpointUrl, HostPort};
@@ -240,7 +240,7 @@ fn edge(net: &Net, generation: &Generation, client: u8) -> Route {
     let unreached: Vec<_> = (0..INTERNAL).filter(|&at| net.unreached[at]).map(upstream).collect();
     let facts = Facts::new(IpAddr::from([127, 0, 0, client]));
     let presumed = Presumed { unreached: &unreached, reached: None };
-    let world = World { generation, online: &online };
+    let world = RoutingView { generation, online: &online };
     judge_presumed(world, Entry::Configured(0), &facts, presumed, Effort::Full).expect("never waits")
 }
 
@@ -396,7 +396,7 @@ impl Agents {
     }
 
     /// The same online at an edge, where the connection comes in first; `None` if a policy cannot be used.
-    fn online(&self) -> Option<Vec<Arc<Online>>> {
+    fn online(&self) -> Option<Vec<Arc<OnlineEndpoint>>> {
         let online = |(name, host, actions, server): Member<'_>| {
             let program = actions.map(|actions| Program::from_policy(format!("{name}.yml"), policy(actions)));
             Some(endpoint(&name, &host, program.transpose().ok()?, &server))
@@ -410,12 +410,12 @@ fn server(number: usize) -> String {
 }
 
 /// An endpoint that an agent keeps online.
-fn endpoint(name: &str, host: &str, program: Option<Program>, server: &str) -> Arc<Online> {
+fn endpoint(name: &str, host: &str, program: Option<Program>, server: &str) -> Arc<OnlineEndpoint> {
     let (opener, _, _) = session(tokio::io::duplex(1).0, Side::Server, Limits::default());
     let credential: CredentialId = "cr_01KBDXQ7N6S4R8ZV0W2J5H9M3T".parse().expect("an id");
     let share = PolicyShares::default().of(credential, Instant::now());
     let url = format!("tcp://{host}:22");
-    Arc::new(Online {
+    Arc::new(OnlineEndpoint {
         id: name.into(),
         agent_id: name.into(),
         session: "ts_1".into(),
@@ -464,7 +464,7 @@ fn a_dry_run_of_pools_says_what_the_edge_may_do() {
         for member in &members {
             online.enter(Arc::clone(member)).expect("a free URL, or a shared one");
         }
-        let world = World { generation: &generation, online: &online };
+        let world = RoutingView { generation: &generation, online: &online };
         let offline = agents.offline();
         for client in 0..4 {
             let Some(said) = eval(&policy, &folder.path().join("ngrok.yml"), &offline, client) else { break };

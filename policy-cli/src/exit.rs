@@ -6,10 +6,10 @@ use std::process::ExitCode;
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Yes.
-    Yes = 0,
+    /// Done, or the answer is yes.
+    Success = 0,
     /// The answer is no.
-    No = 1,
+    Negative = 1,
     /// A wrong call or an unreadable file.
     Usage = 2,
     /// An internal error.

@@ -77,8 +77,8 @@ impl Report {
     pub(crate) fn finish(self, written: io::Result<()>, deny_warnings: bool) -> Result<Exit, Failure> {
         let verdict = match self.errors() > 0 || deny_warnings && self.warnings() > 0 {
             _ if !self.failures.is_empty() => Exit::Usage,
-            true => Exit::No,
-            false => Exit::Yes,
+            true => Exit::Negative,
+            false => Exit::Success,
         };
         for failure in self.failures {
             failure.report();

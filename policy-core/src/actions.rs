@@ -205,7 +205,7 @@ pub(crate) trait ActionType: Sized {
     }
 
     /// False if it leaves no result behind although its kind has some.
-    fn leaves_results(&self) -> bool {
+    fn has_results(&self) -> bool {
         true
     }
 
@@ -346,8 +346,8 @@ macro_rules! registry {
             }
 
             /// False if it leaves no result behind although its kind has some.
-            pub(crate) fn leaves_results(&self) -> bool {
-                match self { $(Self::$kind(action) => action.leaves_results(),)+ }
+            pub(crate) fn has_results(&self) -> bool {
+                match self { $(Self::$kind(action) => action.has_results(),)+ }
             }
 
             /// What is known of its kind.
@@ -442,7 +442,7 @@ macro_rules! registry {
             let own = cx.reader.fresh();
             let read = read_config::<A>(config, &Context { reader: &own, ..*cx });
             let mut found: Diagnostics = own.into_diagnostics();
-            found.soften();
+            found.demote_errors();
             cx.reader.absorb(found);
             read.or_else(|| A::read(&Fields::empty(), &Context { reader: &cx.reader.fresh(), ..*cx }))
         }

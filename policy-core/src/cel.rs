@@ -49,7 +49,7 @@ pub use parser::{CelLimits, parse};
 pub use predicate::Predicate;
 pub(crate) use predicate::{ClientAddress, Gate, GateFact, Test};
 pub use print::print;
-pub(crate) use state::{Earlier, Place, Shape, State, Use, result_path};
+pub(crate) use state::{DataFlow, Place, Shape, State, Use, result_path};
 pub(crate) use template::Unrendered;
 pub use template::{FieldType, Template, TemplatePart, is_template};
 pub use time::{Duration, Timestamp};

@@ -27,7 +27,7 @@ pub struct CheckedPolicy {
 
 impl CheckedPolicy {
     /// The policy in a part of a document, which has been checked without an error.
-    pub(crate) fn of_part(policy: Policy, source: &Source) -> Self {
+    pub(crate) fn from_part(policy: Policy, source: &Source) -> Self {
         Self { policy, source: source.clone() }
     }
 
@@ -90,12 +90,12 @@ pub(crate) fn check_document(
     }
     // The text that `policy_sha256` names is the whole file.
     policy.span = Span::from_range(0..document.source().text().len());
-    settle(document, later, found);
-    (!found.has_errors()).then(|| CheckedPolicy::of_part(policy, document.source()))
+    merge_after_cut(document, later, found);
+    (!found.has_errors()).then(|| CheckedPolicy::from_part(policy, document.source()))
 }
 
 /// Merges what later stages found; of a file that was cut short only what stands before the cut counts.
-pub(crate) fn settle(document: &Document, mut later: Diagnostics, found: &mut Diagnostics) {
+pub(crate) fn merge_after_cut(document: &Document, mut later: Diagnostics, found: &mut Diagnostics) {
     if let Some(cut) = document.cut_at() {
         let line = document.source().position(cut).line;
         later.retain_before(document.source().line_start(line));

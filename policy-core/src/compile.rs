@@ -7,7 +7,7 @@ mod decision;
 mod from_policy;
 mod listing;
 mod program;
-mod quick;
+mod residual;
 mod size;
 mod support;
 mod targets;
@@ -17,7 +17,7 @@ pub use from_policy::PolicyError;
 pub use listing::Listing;
 pub(crate) use program::PhaseCode;
 pub use program::{ActionRef, ConditionRef, Program, RuleRef};
-pub(crate) use quick::QuickCondition;
+pub(crate) use residual::ResidualCondition;
 pub(crate) use support::not_supported;
 
 use std::sync::Arc;

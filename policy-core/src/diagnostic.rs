@@ -277,7 +277,7 @@ impl Diagnostics {
     /// Counts a finding and does not keep it.
     pub(crate) fn count_only(&mut self, code: &'static Code, severity: Severity) {
         self.count(severity);
-        self.drop_some(code, severity, 1);
+        self.count_dropped(code, severity, 1);
     }
 
     fn count(&mut self, severity: Severity) {
@@ -288,7 +288,7 @@ impl Diagnostics {
         }
     }
 
-    fn drop_some(&mut self, code: &'static Code, severity: Severity, count: usize) {
+    fn count_dropped(&mut self, code: &'static Code, severity: Severity, count: usize) {
         self.dropped += count;
         match self.not_kept.iter_mut().find(|(other, of, _)| *other == code && *of == severity) {
             Some((_, _, counted)) => *counted += count,
@@ -300,7 +300,7 @@ impl Diagnostics {
     pub fn append(&mut self, other: Self) {
         // What `push` below counts again is taken off: the rest was counted and not kept.
         let kept = |severity| other.items.iter().filter(|item| item.severity == severity).count();
-        other.not_kept.iter().for_each(|(code, severity, count)| self.drop_some(code, *severity, *count));
+        other.not_kept.iter().for_each(|(code, severity, count)| self.count_dropped(code, *severity, *count));
         self.conceal(other.hidden.iter().copied());
         self.errors += other.errors - kept(Severity::Error);
         self.warnings += other.warnings - kept(Severity::Warning);
@@ -316,7 +316,7 @@ impl Diagnostics {
 
     /// The findings of a text inside the file; `place` tells where a part of the text stands, and whether
     /// letter by letter.
-    pub(crate) fn of_part(self, place: &dyn Fn(Span) -> (Span, bool)) -> Self {
+    pub(crate) fn relocate(self, place: &dyn Fn(Span) -> (Span, bool)) -> Self {
         let mut out = Self::default();
         for mut item in self.items {
             item.span = place(item.span).0;
@@ -385,7 +385,7 @@ impl Diagnostics {
         self.hidden = old.hidden;
         old.items.into_iter().filter(|item| keep(item.code)).for_each(|item| self.push(item));
         for (code, severity, count) in old.not_kept.into_iter().filter(|(code, ..)| keep(code)) {
-            self.drop_some(code, severity, count);
+            self.count_dropped(code, severity, count);
             match severity {
                 Severity::Error => self.errors += count,
                 Severity::Warning => self.warnings += count,
@@ -420,7 +420,7 @@ impl Diagnostics {
     }
 
     /// Makes warnings of errors.
-    pub(crate) fn soften(&mut self) {
+    pub(crate) fn demote_errors(&mut self) {
         for item in self.items.iter_mut().filter(|item| item.severity == Severity::Error) {
             item.severity = Severity::Warning;
         }

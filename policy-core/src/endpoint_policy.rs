@@ -76,6 +76,6 @@ pub(crate) fn read_policy_source<'d>(
     if !usable {
         return Err(Reported);
     }
-    let checked = CheckedPolicy::of_part(policy, field.value.document().source());
+    let checked = CheckedPolicy::from_part(policy, field.value.document().source());
     Ok(Some(PolicySource::Inline(Box::new(checked))))
 }

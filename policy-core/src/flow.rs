@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 use self::passed::Passed;
 use crate::cel::{
-    Condition, Depends, Earlier, Expression, Formula, Guard, Guards, Place, Shape, State, Type, Use, Work,
+    Condition, DataFlow, Depends, Expression, Formula, Guard, Guards, Place, Shape, State, Type, Use, Work,
     Written, cover,
 };
 use crate::diagnostic::{Code, Diagnostic, Severity, did_you_mean, shorten};
@@ -344,8 +344,8 @@ impl Now {
     }
 }
 
-impl Earlier for Flow {
-    fn tells(&self, needs: &[Guard]) -> bool {
+impl DataFlow for Flow {
+    fn implies(&self, needs: &[Guard]) -> bool {
         let mut now = self.now.borrow_mut();
         now.passed.give(needs)
             || (now.known.is_some() || !now.joined.is_empty()) && now.known().give(needs, None)

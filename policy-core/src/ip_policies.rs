@@ -146,7 +146,7 @@ pub(crate) fn check_document(
 }
 
 /// True for a document that is about IP policies, by its beginning.
-pub(crate) fn is_meant(document: &Document) -> bool {
+pub(crate) fn looks_like_ip_policies(document: &Document) -> bool {
     let text = |node: NodeRef<'_>| match node.kind() {
         NodeKind::Scalar(scalar) => Some(scalar.text.to_owned()),
         NodeKind::Mapping(_) | NodeKind::Sequence(_) => None,

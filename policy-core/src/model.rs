@@ -356,7 +356,7 @@ fn action<'d>(node: NodeRef<'d>, flat: bool, place: Place<'_>, reader: &Reader<'
     match ActionConfig::read(name, Written { config: fields.get("config"), beside }, &cx) {
         Some(config) => {
             let result = facts.and_then(|facts| facts.result);
-            if let Some(path) = result.filter(|_| config.as_ref().is_none_or(ActionConfig::leaves_results)) {
+            if let Some(path) = result.filter(|_| config.as_ref().is_none_or(ActionConfig::has_results)) {
                 let shape = config.as_ref().map(ActionConfig::result_shape).unwrap_or_default();
                 let at = FileSpan::new(kind.span);
                 place.flow.leave(State::Result(path), Type::Dyn, Rc::new(shape), at);

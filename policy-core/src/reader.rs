@@ -221,7 +221,7 @@ impl<'d> Reader<'d> {
                 texts.iter().any(|text| text.start < span.end && span.start < text.end)
             });
         }
-        let mut found = found.of_part(&|part| origin.place(part));
+        let mut found = found.relocate(&|part| origin.place(part));
         found.keep_fixes(|edit| text.takes(edit));
         self.absorb(found);
     }

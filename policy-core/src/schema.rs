@@ -19,16 +19,16 @@ use crate::phase::Phase;
 use crate::reader::{Fields, Keys, LEGACY_FIELD, Reader};
 use crate::source::Span;
 
-pub(crate) use durations::Length;
+pub(crate) use durations::DurationField;
 pub(crate) use entries::{
     ENTRY_COUNT, Entries, EntryKeys, HeaderValue, Items, RELATED_FIELD, Record, check_header_name, needs,
 };
-pub(crate) use kinds::{Choice, Flag, OneOf, OneOrMore, Ratio, Whole};
+pub(crate) use kinds::{Boolean, Choice, Fraction, Integer, OneOrMore, SingleOrList};
 pub use networks::CidrItem;
 pub(crate) use networks::{
     HOST_BITS, Network, NetworkItem, NetworkOrTemplate, code_of, host_bits, not_a_network,
 };
-pub(crate) use texts::{Condition, Interpolated, Literal, Regex, Value, Values, WebUrl};
+pub(crate) use texts::{AnyMap, Condition, Interpolated, Literal, Regex, Value, WebUrl};
 pub use texts::{ConfigValue, Text};
 
 /// The codes of this stage.

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use forwarder::generation::{EndpointPolicy, Generation, load};
 use forwarder::online::OnlineEndpoints;
-use forwarder::route::{Entry, Presumed, World, first_leg};
+use forwarder::route::{Entry, Presumed, RoutingView, first_leg};
 use policy_core::compile::Program;
 use policy_core::exchange::Reply;
 use policy_core::facts::Facts;
@@ -112,7 +112,7 @@ internal_endpoints: [{url: 'tcp://device1.internal:22', upstream: {url: 22}}]
 
     /// As the edge decides; true if a server is to be reached.
     fn edge(&self, client: SocketAddr) -> bool {
-        let world = World { generation: &self.generation, online: &self.online };
+        let world = RoutingView { generation: &self.generation, online: &self.online };
         let dial = Presumed { unreached: &[], reached: None };
         let leg = first_leg(world, Entry::Configured(0), &self.facts(client), &dial);
         matches!(leg, Some(Leg::Reach(_)))

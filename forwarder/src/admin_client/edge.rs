@@ -55,8 +55,8 @@ pub(crate) fn status(args: &Status) -> Exit {
 
 fn answer(asked: Result<bool, Failure>) -> Exit {
     match asked {
-        Ok(true) => Exit::Yes,
-        Ok(false) => Exit::No,
+        Ok(true) => Exit::Success,
+        Ok(false) => Exit::Negative,
         Err(failure) => exit(Err(failure)),
     }
 }

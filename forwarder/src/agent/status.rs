@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 /// The state of a running agent, shared with its API.
 #[derive(Debug, Default)]
 pub struct Status {
-    online: Mutex<Option<Online>>,
+    online: Mutex<Option<OnlineEndpoint>>,
     /// Connections so far, and those open now.
     connections: AtomicU64,
     open: AtomicU64,
@@ -20,7 +20,7 @@ pub struct Status {
 }
 
 #[derive(Debug, Default)]
-struct Online {
+struct OnlineEndpoint {
     latency: Option<Duration>,
     endpoints: BTreeMap<Box<str>, EndpointStatus>,
 }
@@ -82,12 +82,12 @@ impl Status {
         OpenConnection(self)
     }
 
-    fn with<T>(&self, look: impl FnOnce(&mut Option<Online>) -> T) -> T {
+    fn with<T>(&self, look: impl FnOnce(&mut Option<OnlineEndpoint>) -> T) -> T {
         look(&mut self.online.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn connected(&self) {
-        self.with(|online| *online = Some(Online::default()));
+        self.with(|online| *online = Some(OnlineEndpoint::default()));
     }
 
     pub(super) fn offline(&self) {

@@ -37,7 +37,7 @@ use tokio::time::timeout;
 use super::{Edge, Listener, Shared, listener};
 use crate::admin::Sessions;
 use crate::identity::{CredentialId, Identity, NoticeKind, Refusal as Unfit};
-use crate::online::Online;
+use crate::online::OnlineEndpoint;
 use crate::policy_shares::PolicyShares;
 pub use crate::session_info::SessionInfo;
 use refusals::{Handshakes, Refusals};
@@ -171,13 +171,13 @@ pub struct ReadyAgents {
 
 /// Where agents connect now.
 #[derive(Debug)]
-pub(super) struct AgentsDoor {
+pub(super) struct AgentListener {
     /// As it is configured.
     listen: SocketAddr,
     listener: Listener,
 }
 
-impl AgentsDoor {
+impl AgentListener {
     pub(super) const fn address(&self) -> SocketAddr {
         self.listener.address
     }
@@ -213,7 +213,7 @@ impl Edge {
         let agents = Arc::new(Agents::new(identity, ready.settings));
         let stop = self.shared.stop_agents.clone();
         tokio::spawn(stop.run_until_cancelled_owned(end_dead(Arc::clone(&agents), notices)));
-        let address = self.open_door(&agents, listen, ready.bound);
+        let address = self.listen_for_agents(&agents, listen, ready.bound);
         // INVARIANT: this is called once; later settings come through `reload_agents`.
         let _ = self.shared.agents.set(agents);
         address.unwrap_or(listen)
@@ -236,7 +236,7 @@ impl Edge {
             door.listener.close().await;
         }
         if let Some(settings) = settings {
-            self.open_door(&agents, settings.listen, bound);
+            self.listen_for_agents(&agents, settings.listen, bound);
         }
         ended
     }
@@ -251,7 +251,7 @@ impl Edge {
     }
 
     /// Accepts on a new listener; gives its address.
-    fn open_door(
+    fn listen_for_agents(
         &mut self,
         agents: &Arc<Agents>,
         listen: SocketAddr,
@@ -266,7 +266,7 @@ impl Edge {
             // Whether it was told to stop or serves no agents any more.
             let _ = accepting.await;
         });
-        self.agents_door = Some(AgentsDoor { listen, listener: Listener { address, stop, task } });
+        self.agents_door = Some(AgentListener { listen, listener: Listener { address, stop, task } });
         Some(address)
     }
 
@@ -340,7 +340,7 @@ async fn accept(shared: Arc<Shared>, agents: Arc<Agents>, listener: TcpListener)
 }
 
 /// Tells an agent that one of its endpoints is stopped. It learns it once: who does not listen now finds out later.
-async fn tell_stopped(endpoint: Arc<Online>, code: u32, message: String) {
+async fn tell_stopped(endpoint: Arc<OnlineEndpoint>, code: u32, message: String) {
     let id = endpoint.agent_id.to_string();
     let told = StopEndpoint { id, message, error_code: Some(NgrokCode::new(code).to_string()) };
     let telling = async {
@@ -445,7 +445,7 @@ impl Agents {
     }
 
     /// Why an endpoint may not be online now: the number that its agent is told, and the reason.
-    fn why_unfit(&self, shared: &Shared, online: &Online) -> Option<(u32, String)> {
+    fn why_unfit(&self, shared: &Shared, online: &OnlineEndpoint) -> Option<(u32, String)> {
         let (url, settings) = (&online.url, self.settings.load());
         let public =
             || settings.as_ref().is_some_and(|it| it.has_public(url.host(), url.port().unwrap_or(0)));

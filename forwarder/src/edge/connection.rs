@@ -12,12 +12,12 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::Shared;
-use super::registry::{Judged, Made, OFFLINE, Open, REMOVED};
+use super::registry::{ConnectionFacts, Judged, OFFLINE, Open, REMOVED};
 use crate::events::Closed;
 use crate::generation::{Generation, ListenerKey};
-use crate::online::Online;
+use crate::online::OnlineEndpoint;
 use crate::relay::{Carrier, RelayEnd, Relayed, relay};
-use crate::route::{Connection, Effort, Entry, Live, Route, World, judge};
+use crate::route::{Connection, Effort, Entry, Live, Route, RoutingView, judge};
 use crate::tune;
 
 /// Why a connection ends with the edge.
@@ -31,7 +31,7 @@ pub(super) enum At {
     /// At a listener of the configuration.
     Configured(ListenerKey),
     /// At a public endpoint of an agent.
-    Online(Arc<Online>),
+    Online(Arc<OnlineEndpoint>),
 }
 
 /// Decides before a byte is read, carries the bytes, and writes the event.
@@ -65,7 +65,7 @@ pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: Soc
     let facts = at_times(facts, start, start);
     let dial =
         Live { timeout: connect_timeout, client: peer, server, own: &shared.own, random: &shared.random };
-    let world = World { generation: &generation, online: &shared.online };
+    let world = RoutingView { generation: &generation, online: &shared.online };
     let judged = tokio::select! {
         biased;
         () = shared.stop.cancelled() => None,
@@ -76,7 +76,7 @@ pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: Soc
     let Some((route, upstream)) = judged else {
         return close_unjudged(shared, client, peer, STOPPED);
     };
-    let made = Made { client: peer, server, start, seed };
+    let made = ConnectionFacts { client: peer, server, start, seed };
     let (name, host): (Box<str>, Box<str>) = (name.into(), host.into());
     let endpoint = match at {
         At::Configured(_) => Ok(name.clone()),
@@ -122,8 +122,8 @@ async fn reset_by(client: &TcpStream) {
 
 /// A connection that its policies have admitted.
 pub(super) struct Admitted {
-    pub(super) endpoint: Result<Box<str>, Arc<Online>>,
-    pub(super) made: Made,
+    pub(super) endpoint: Result<Box<str>, Arc<OnlineEndpoint>>,
+    pub(super) made: ConnectionFacts,
     /// By which generation.
     pub(super) judged_by: Weak<Generation>,
     pub(super) half_close_timeout: Duration,
@@ -142,7 +142,7 @@ pub(super) async fn carry<C: Carrier>(
     let open = shared.registry.enter(open, |open| {
         let newest = shared.current.load_full();
         if !std::ptr::eq(Arc::as_ptr(&newest), judged_by.as_ptr()) {
-            let world = World { generation: &newest, online: &shared.online };
+            let world = RoutingView { generation: &newest, online: &shared.online };
             if open.judge_again(world, Effort::Full) == Judged::Undecided {
                 open.cut_undecided();
             }

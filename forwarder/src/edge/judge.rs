@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::Shared;
 use super::registry::{Judged, Open};
 use crate::generation::Generation;
-use crate::route::{Effort, World};
+use crate::route::{Effort, RoutingView};
 
 /// Of the time that judging takes, how many times as long others have before the next one.
 const REST: u32 = 4;
@@ -25,7 +25,7 @@ pub(super) fn open_connections(
     exchange: impl FnOnce() -> Arc<Generation>,
 ) -> (usize, Vec<Arc<Open>>) {
     let newest = exchange();
-    let world = World { generation: &newest, online: &shared.online };
+    let world = RoutingView { generation: &newest, online: &shared.online };
     // INVARIANT: after the exchange; who is not among them looks when it has entered.
     let (own, of_agents): (Vec<_>, Vec<_>) =
         shared.registry.all().into_iter().partition(|open| !open.meets_policies_of_agents());
@@ -98,7 +98,7 @@ pub(super) async fn in_turn(shared: Arc<Shared>) {
         }
         let begun = Instant::now();
         let newest = shared.current.load_full();
-        let world = World { generation: &newest, online: &shared.online };
+        let world = RoutingView { generation: &newest, online: &shared.online };
         // One that takes more than a new connection may is refused like a new one.
         if open.judge_again(world, Effort::Full) != Judged::Stays {
             open.cut_undecided();

@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::at_times;
 use super::places::Places;
-use crate::online::Online;
+use crate::online::OnlineEndpoint;
 use crate::relay::RelayEnd;
-use crate::route::{self, Effort, Presumed, Route, Upstream, World, judge_presumed};
+use crate::route::{self, Effort, Presumed, Route, RoutingView, Upstream, judge_presumed};
 use crate::said;
 
 /// Why a connection may not go on.
@@ -24,10 +24,10 @@ pub(super) const OFFLINE: &str = "its endpoint went offline";
 #[derive(Debug)]
 pub(super) struct Open {
     /// The name of the endpoint of the configuration, or the endpoint of an agent.
-    endpoint: Result<Box<str>, Arc<Online>>,
-    made: Made,
+    endpoint: Result<Box<str>, Arc<OnlineEndpoint>>,
+    made: ConnectionFacts,
     /// The endpoints of agents on its way.
-    agents: Vec<Arc<Online>>,
+    agents: Vec<Arc<OnlineEndpoint>>,
     target: Option<EndpointUrl>,
     upstream: Option<Upstream>,
     unreached: Vec<Upstream>,
@@ -51,7 +51,7 @@ struct Unasked;
 
 /// What never changes about a connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Made {
+pub(super) struct ConnectionFacts {
     pub(super) client: SocketAddr,
     pub(super) server: SocketAddr,
     pub(super) start: Timestamp,
@@ -61,8 +61,8 @@ pub(super) struct Made {
 
 impl Open {
     pub(super) fn new(
-        endpoint: Result<Box<str>, Arc<Online>>,
-        made: Made,
+        endpoint: Result<Box<str>, Arc<OnlineEndpoint>>,
+        made: ConnectionFacts,
         route: &Route,
         cut: CancellationToken,
     ) -> Self {
@@ -116,7 +116,7 @@ impl Open {
     }
 
     /// Judges the connection by a generation, and cuts it if it may not go on.
-    pub(super) fn judge_again(&self, world: World<'_>, effort: Effort) -> Judged {
+    pub(super) fn judge_again(&self, world: RoutingView<'_>, effort: Effort) -> Judged {
         match self.objection(world, effort) {
             Ok(None) => Judged::Stays,
             Ok(Some(reason)) => {
@@ -133,7 +133,11 @@ impl Open {
     }
 
     /// Why the connection may not go on; `None` if the new policies lead it to the same place.
-    fn objection(&self, world: World<'_>, effort: Effort) -> Result<Option<Cow<'static, str>>, Unasked> {
+    fn objection(
+        &self,
+        world: RoutingView<'_>,
+        effort: Effort,
+    ) -> Result<Option<Cow<'static, str>>, Unasked> {
         if let Some(why) = self.why_offline() {
             return Ok(Some(why));
         }
@@ -148,7 +152,7 @@ impl Open {
             Err(online) => (route::Entry::Online(online), &online.url),
         };
         let presumed = Presumed { unreached: &self.unreached, reached: self.upstream.as_ref() };
-        let Made { client, server, start, seed } = self.made;
+        let ConnectionFacts { client, server, start, seed } = self.made;
         let facts = Facts::of_connection(client, server).at_endpoint(url).seeded(seed);
         let facts = at_times(facts, start, Timestamp::now());
         let Some(route) = judge_presumed(world, entry, &facts, presumed, effort) else {

@@ -16,7 +16,7 @@ use tokio::net::lookup_host;
 use tokio::time::{Instant, timeout_at};
 
 use crate::dial::first_to_answer;
-use crate::online::Online;
+use crate::online::OnlineEndpoint;
 use crate::own_sockets::{OwnConnection, OwnSockets};
 use crate::random::Random;
 use crate::said;
@@ -27,7 +27,7 @@ pub enum Upstream {
     /// A server that the edge reaches itself.
     Address(HostPort),
     /// The agent that keeps the endpoint online.
-    Agent(Arc<Online>),
+    Agent(Arc<OnlineEndpoint>),
 }
 
 impl fmt::Display for Upstream {
@@ -54,7 +54,7 @@ pub trait Dial: Sync {
     type Stream: Send;
 
     /// Which of several endpoints that share a URL is asked next; `None` if none takes connections.
-    fn choose(&self, members: &[Arc<Online>]) -> Option<Arc<Online>>;
+    fn choose(&self, members: &[Arc<OnlineEndpoint>]) -> Option<Arc<OnlineEndpoint>>;
 
     /// Lets others go first.
     fn pause(&self) -> impl Future<Output = ()> + Send;
@@ -85,7 +85,7 @@ pub struct Live<'o> {
 impl Dial for Live<'_> {
     type Stream = Connection;
 
-    fn choose(&self, members: &[Arc<Online>]) -> Option<Arc<Online>> {
+    fn choose(&self, members: &[Arc<OnlineEndpoint>]) -> Option<Arc<OnlineEndpoint>> {
         // Of those that take connections; one whose session has ended, or that has said that it goes, is about to leave.
         let live = || members.iter().filter(|member| member.opener.takes_streams());
         let chosen = live().nth(self.random.below(live().count()));
@@ -129,7 +129,7 @@ async fn connect_any(own: &Arc<OwnSockets>, found: &[SocketAddr]) -> io::Result<
 impl Live<'_> {
     /// Opens a connection through an agent; where there is a fallback and the agent says so, one whose server is
     /// reached. Elsewhere that would cost a round trip and change nothing.
-    async fn open(&self, endpoint: &Online, attempt: Attempt) -> io::Result<mux::Stream> {
+    async fn open(&self, endpoint: &OnlineEndpoint, attempt: Attempt) -> io::Result<mux::Stream> {
         let confirm = endpoint.confirms && attempt.has_fallback;
         let canonical = |at: SocketAddr| SocketAddr::new(at.ip().to_canonical(), at.port());
         let (client, server) = (canonical(self.client), canonical(self.server));
@@ -161,7 +161,7 @@ impl Live<'_> {
 }
 
 /// Why an agent's server was not reached. The agent says no more than a code.
-fn unreached(endpoint: &Online, error: &io::Error) -> io::Error {
+fn unreached(endpoint: &OnlineEndpoint, error: &io::Error) -> io::Error {
     if let Some(end) = endpoint.opener.why_closed() {
         return io::Error::new(error.kind(), said::end("its agent", &end));
     }
@@ -185,8 +185,8 @@ pub struct Presumed<'a> {
 impl Dial for Presumed<'_> {
     type Stream = ();
 
-    fn choose(&self, members: &[Arc<Online>]) -> Option<Arc<Online>> {
-        let is_known = |member: &&Arc<Online>| {
+    fn choose(&self, members: &[Arc<OnlineEndpoint>]) -> Option<Arc<OnlineEndpoint>> {
+        let is_known = |member: &&Arc<OnlineEndpoint>| {
             let is_it = |upstream: &Upstream| matches!(upstream, Upstream::Agent(it) if it == *member);
             self.reached.is_some_and(is_it) || self.unreached.iter().any(is_it)
         };

@@ -43,7 +43,7 @@ fn facts<'g>(generation: &'g Generation, client: &str) -> Facts<'g> {
 /// Allocations from the facts of a connection to the first leg that [`judge`] takes, and what became of it.
 fn decide(generation: &Generation, online: &OnlineEndpoints, client: &str) -> (u64, &'static str) {
     let presumed = Presumed { unreached: &[], reached: None };
-    let map = Map { world: World { generation, online }, dial: &presumed };
+    let map = Map { world: RoutingView { generation, online }, dial: &presumed };
     let mut decided = None;
     let counted = measure(|| {
         let facts = facts(generation, client);
@@ -79,7 +79,7 @@ fn a_refusal_allocates_the_same_however_many_rules_there_are() {
     let refused = |rules: usize| {
         let generation = edge(rules);
         let presumed = Presumed { unreached: &[], reached: None };
-        let world = World { generation: &generation, online: &online };
+        let world = RoutingView { generation: &generation, online: &online };
         let facts = facts(&generation, "198.51.100.1:5000");
         let judge = || judge_presumed(world, Entry::Configured(0), &facts, presumed, Effort::Full);
         let route = judge().expect("it does not wait");
@@ -119,7 +119,7 @@ fn all_hops_of_a_connection_share_one_budget() {
     let online = OnlineEndpoints::default();
     let judge = |endpoints: usize| {
         let generation = chain(endpoints);
-        let world = World { generation: &generation, online: &online };
+        let world = RoutingView { generation: &generation, online: &online };
         let facts = facts(&generation, "198.51.100.1:5000");
         let presumed = Presumed { unreached: &[], reached: None };
         judge_presumed(world, Entry::Configured(0), &facts, presumed, Effort::Full).expect("it does not wait")

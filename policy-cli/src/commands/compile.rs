@@ -19,5 +19,5 @@ pub(crate) fn run(args: &Compile) -> Result<Exit, Failure> {
     let program = load(&read(&args.policy)?, None, &options)?;
     let mut out = anstream::stdout();
     let written = write!(out, "{}", program.listing()).and_then(|()| out.flush());
-    after_output(written, Exit::Yes)
+    after_output(written, Exit::Success)
 }

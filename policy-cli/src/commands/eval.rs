@@ -31,7 +31,7 @@ enum Subject {
 }
 
 impl Subject {
-    fn ask(&self, ip: IpAddr, known: &Known, args: &Eval) -> Result<Answer, Failure> {
+    fn ask(&self, ip: IpAddr, known: &EvalInputs, args: &Eval) -> Result<Answer, Failure> {
         match self {
             Self::Policy(policy) => policy.ask(ip, known, args),
             Self::Network(network) => network.ask(ip, known, args),
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
         return Err(Failure::Usage("standard input cannot be both the policy and the addresses".to_owned()));
     }
     let subject = subject(args)?;
-    let known = Known::of(args)?;
+    let known = EvalInputs::of(args)?;
     if let Some(path) = &args.ips {
         if args.format == Some(Format::Text) {
             let message = "--ips prints one JSON object a line; leave out `--format text`";
@@ -68,9 +68,9 @@ pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
     let verdict = match answer.unmet(args) {
         Some(message) => {
             say(&message);
-            Exit::No
+            Exit::Negative
         }
-        None => Exit::Yes,
+        None => Exit::Success,
     };
     after_output(written, verdict)
 }
@@ -100,13 +100,13 @@ fn endpoint_url(text: &str) -> Result<EndpointUrl, Failure> {
 }
 
 /// What the call says of the connection beside its address and endpoint.
-struct Known {
+struct EvalInputs {
     given: GivenFacts,
     now: Option<Timestamp>,
     seed: Option<u64>,
 }
 
-impl Known {
+impl EvalInputs {
     fn of(args: &Eval) -> Result<Self, Failure> {
         let mut given = GivenFacts::default();
         for (path, value) in &args.set {

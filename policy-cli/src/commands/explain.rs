@@ -27,5 +27,5 @@ pub(crate) fn run(args: &Explain) -> Result<Exit, Failure> {
     let mut out = anstream::stdout().lock();
     out.write_all(page.as_bytes())?;
     out.flush()?;
-    Ok(Exit::Yes)
+    Ok(Exit::Success)
 }

@@ -12,7 +12,7 @@ pub(crate) fn completions(args: &Completions) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "policy", &mut script);
     io::stdout().lock().write_all(&script)?;
-    Ok(Exit::Yes)
+    Ok(Exit::Success)
 }
 
 /// Prints the manual page.
@@ -20,5 +20,5 @@ pub(crate) fn man() -> Result<Exit, Failure> {
     let mut page = Vec::new();
     clap_mangen::Man::new(Cli::command()).render(&mut page)?;
     io::stdout().lock().write_all(&page)?;
-    Ok(Exit::Yes)
+    Ok(Exit::Success)
 }

@@ -11,8 +11,8 @@ use crate::parse::NodeRef;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::schema::{
-    Choice, ConfigValue, Context, Declared, Field, Flag, Interpolated, Items, Kind, Length, Literal, Record,
-    Text, Value, Values, WebUrl, Whole,
+    AnyMap, Boolean, Choice, ConfigValue, Context, Declared, DurationField, Field, Integer, Interpolated,
+    Items, Kind, Literal, Record, Text, Value, WebUrl,
 };
 use crate::url::Scheme;
 use crate::vocabulary::{self, REQUEST};
@@ -24,28 +24,28 @@ pub(super) static CODES: &[&Code] = &[&HISTORIC];
 
 const MAX_TOKENS: i64 = 500_000;
 
-static MAX_INPUT_TOKENS: Field<Whole> =
-    Field::optional("max_input_tokens", Whole(1, MAX_TOKENS), "The longest question.");
-static MAX_OUTPUT_TOKENS: Field<Whole> =
-    Field::optional("max_output_tokens", Whole(1, MAX_TOKENS), "The longest answer.");
-static HEADERS: Field<Values> = Field::optional("headers", Values, "Headers for the provider.");
-static QUERY_PARAMS: Field<Values> = Field::optional("query_params", Values, "Parameters for the provider.");
-static BODY: Field<Values> = Field::optional("body", Values, "Fields for the provider's request.");
+static MAX_INPUT_TOKENS: Field<Integer> =
+    Field::optional("max_input_tokens", Integer(1, MAX_TOKENS), "The longest question.");
+static MAX_OUTPUT_TOKENS: Field<Integer> =
+    Field::optional("max_output_tokens", Integer(1, MAX_TOKENS), "The longest answer.");
+static HEADERS: Field<AnyMap> = Field::optional("headers", AnyMap, "Headers for the provider.");
+static QUERY_PARAMS: Field<AnyMap> = Field::optional("query_params", AnyMap, "Parameters for the provider.");
+static BODY: Field<AnyMap> = Field::optional("body", AnyMap, "Fields for the provider's request.");
 static ERROR: Field<Choice<OnError>> =
     Field::default("on_error", ON_ERROR, "halt", "Whether the request goes on when no provider answers.");
-static TOTAL_TIMEOUT: Field<Length> =
-    Field::default("total_timeout", Length::any(), "5m", "How long all attempts may take together.");
-static PER_REQUEST_TIMEOUT: Field<Length> =
-    Field::default("per_request_timeout", Length::any(), "30s", "How long one attempt may take.");
-static ONLY_PROVIDERS: Field<Flag> = Field::default(
+static TOTAL_TIMEOUT: Field<DurationField> =
+    Field::default("total_timeout", DurationField::any(), "5m", "How long all attempts may take together.");
+static PER_REQUEST_TIMEOUT: Field<DurationField> =
+    Field::default("per_request_timeout", DurationField::any(), "30s", "How long one attempt may take.");
+static ONLY_PROVIDERS: Field<Boolean> = Field::default(
     "only_allow_configured_providers",
-    Flag,
+    Boolean,
     "false",
     "Uses none but the providers that are listed.",
 );
-static ONLY_MODELS: Field<Flag> = Field::default(
+static ONLY_MODELS: Field<Boolean> = Field::default(
     "only_allow_configured_models",
-    Flag,
+    Boolean,
     "false",
     "Uses none but the models that are listed.",
 );
@@ -59,7 +59,7 @@ static BASE_URL: Field<WebUrl> =
 static DISPLAY_NAME: Field<Literal> = Field::optional("display_name", Literal(1_024), "Its name for people.");
 static DESCRIPTION: Field<Literal> = Field::optional("description", Literal(4_096), "What it is.");
 static WEBSITE: Field<Literal> = Field::optional("website", Literal(4_096), "Where to read about it.");
-static DISABLED: Field<Flag> = Field::default("disabled", Flag, "false", "Leaves it out.");
+static DISABLED: Field<Boolean> = Field::default("disabled", Boolean, "false", "Leaves it out.");
 static METADATA: Field<Value> = Field::optional("metadata", Value, "Anything, for strategies.");
 static KEY_VALUE: Field<Interpolated> =
     Field::required("value", Interpolated::SECRET, "value: \"${secrets.get('ai', 'key')}\"", "The key.");
@@ -74,10 +74,10 @@ static INPUTS: Field<Items<Literal>> =
     Field::optional("input_modalities", Items::of(Literal(256)), "What it takes: text, images and so on.");
 static OUTPUTS: Field<Items<Literal>> =
     Field::optional("output_modalities", Items::of(Literal(256)), "What it gives.");
-static CONTEXT_WINDOW: Field<Whole> =
-    Field::optional("max_context_window", Whole(1, i64::MAX), "Tokens it can look at.");
-static MODEL_OUTPUT: Field<Whole> =
-    Field::optional("max_output_tokens", Whole(1, i64::MAX), "Tokens it can answer with.");
+static CONTEXT_WINDOW: Field<Integer> =
+    Field::optional("max_context_window", Integer(1, i64::MAX), "Tokens it can look at.");
+static MODEL_OUTPUT: Field<Integer> =
+    Field::optional("max_output_tokens", Integer(1, i64::MAX), "Tokens it can answer with.");
 static FEATURES: Field<Items<Literal>> =
     Field::optional("supported_features", Items::of(Literal(256)), "What it can do.");
 static PARAM_NAME: Field<Literal> = Field::required("name", Literal(256), "name: temperature", "Its name.");

@@ -10,7 +10,7 @@ use crate::ngrok;
 use crate::parse::NodeRef;
 use crate::phase::PhaseSet;
 use crate::reader::{Fields, is_placeholder};
-use crate::schema::{Context, Declared, Field, Flag, Items, Kind, Literal, Text};
+use crate::schema::{Boolean, Context, Declared, Field, Items, Kind, Literal, Text};
 use crate::vocabulary::{self, REQUEST};
 
 static INVALID_CREDENTIAL: Code = Code::error("TP421", "invalid-credential").ngrok(&[
@@ -39,8 +39,8 @@ static CREDENTIALS: Field<Items<Credential>> = Field::required(
 );
 static REALM: Field<Literal> =
     Field::default("realm", Literal(128), "ngrok", "What the browser shows when it asks; ASCII.");
-static ENFORCE: Field<Flag> =
-    Field::default("enforce", Flag, "true", "`false` sets the results and lets everybody pass.");
+static ENFORCE: Field<Boolean> =
+    Field::default("enforce", Boolean, "true", "`false` sets the results and lets everybody pass.");
 
 /// Asks for a name and a password.
 #[derive(Clone, Debug)]

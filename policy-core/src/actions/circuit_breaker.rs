@@ -7,31 +7,35 @@ use std::time::Duration;
 use super::{ActionType, Ends, REQUEST_PHASE};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
-use crate::schema::{Context, Declared, Field, Flag, Length, Ratio, Whole};
+use crate::schema::{Boolean, Context, Declared, DurationField, Field, Fraction, Integer};
 
-static ERROR_THRESHOLD: Field<Ratio> = Field::default(
+static ERROR_THRESHOLD: Field<Fraction> = Field::default(
     "error_threshold",
-    Ratio,
+    Fraction,
     "0.5",
     "The share of failing requests from which on the breaker trips.",
 );
-static VOLUME_THRESHOLD: Field<Whole> = Field::default(
+static VOLUME_THRESHOLD: Field<Integer> = Field::default(
     "volume_threshold",
-    Whole(1, 2_000_000_000),
+    Integer(1, 2_000_000_000),
     "10",
     "How many requests the window must hold before the share counts.",
 );
-static WINDOW_DURATION: Field<Length> =
-    Field::default("window_duration", Length::seconds(1, 120), "10s", "How far back requests are counted.");
-static TRIPPED_DURATION: Field<Length> = Field::default(
+static WINDOW_DURATION: Field<DurationField> = Field::default(
+    "window_duration",
+    DurationField::seconds(1, 120),
+    "10s",
+    "How far back requests are counted.",
+);
+static TRIPPED_DURATION: Field<DurationField> = Field::default(
     "tripped_duration",
-    Length::seconds(1, 120),
+    DurationField::seconds(1, 120),
     "10s",
     "How long requests are refused before the upstream is tried again.",
 );
-static NUM_BUCKETS: Field<Whole> =
-    Field::default("num_buckets", Whole(10, 10), "10", "Parts of the window; always ten.");
-static ENFORCE: Field<Flag> = Field::default("enforce", Flag, "true", "`false` never trips.");
+static NUM_BUCKETS: Field<Integer> =
+    Field::default("num_buckets", Integer(10, 10), "10", "Parts of the window; always ten.");
+static ENFORCE: Field<Boolean> = Field::default("enforce", Boolean, "true", "`false` never trips.");
 
 /// Spares an upstream that keeps failing.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -7,10 +7,10 @@ use super::headers::{HEADERS as HEADER_MAP, HeaderList, check_body_allowed};
 use super::{ActionType, Ends, MESSAGE_PHASES};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
-use crate::schema::{Context, Declared, Entries, Field, HeaderValue, Interpolated, Text, Whole};
+use crate::schema::{Context, Declared, Entries, Field, HeaderValue, Integer, Interpolated, Text};
 
-static STATUS_CODE: Field<Whole> =
-    Field::default("status_code", Whole(100, 599), "200", "The status of the answer.");
+static STATUS_CODE: Field<Integer> =
+    Field::default("status_code", Integer(100, 599), "200", "The status of the answer.");
 static BODY: Field<Interpolated> = Field::optional(
     "body",
     Interpolated::ANY,

@@ -14,11 +14,11 @@ use crate::reader::Fields;
 use crate::run::{Execute, Next, StepDigest};
 #[cfg(feature = "reference")]
 use crate::run::{Naive, NaiveEnd, NaiveNext};
-use crate::schema::{Context, Declared, Field, Whole};
+use crate::schema::{Context, Declared, Field, Integer};
 
-static STATUS_CODE: Field<Whole> = Field::default(
+static STATUS_CODE: Field<Integer> = Field::default(
     "status_code",
-    Whole(100, 599),
+    Integer(100, 599),
     "403",
     "The status of the answer to a request; the answer has no body.",
 );

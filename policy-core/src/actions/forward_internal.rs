@@ -108,7 +108,7 @@ impl ActionType for ForwardInternal {
     }
 
     /// Results are about a failure that the policy goes on after.
-    fn leaves_results(&self) -> bool {
+    fn has_results(&self) -> bool {
         self.on_error == OnError::Continue
     }
 

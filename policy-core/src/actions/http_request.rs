@@ -12,8 +12,8 @@ use crate::diagnostic::Diagnostic;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::schema::{
-    Choice, Condition, Context, Declared, Entries, Field, HeaderValue, Interpolated, Items, Length, Record,
-    Text, WebUrl, Whole,
+    Choice, Condition, Context, Declared, DurationField, Entries, Field, HeaderValue, Integer, Interpolated,
+    Items, Record, Text, WebUrl,
 };
 use crate::source::Spanned;
 use crate::vocabulary::{self, REQUEST};
@@ -78,11 +78,11 @@ static HEADERS: Field<Entries<HeaderValue>> =
     Field::optional("headers", HEADER_MAP, "Headers of the request.");
 static BODY: Field<Interpolated> =
     Field::optional("body", Interpolated::ANY, "The body, for POST, PUT and PATCH.");
-static MAX_REDIRECTS: Field<Whole> =
-    Field::default("max_redirects", Whole(0, 100), "0", "How many redirects are followed.");
-static TIMEOUT: Field<Length> = Field::default(
+static MAX_REDIRECTS: Field<Integer> =
+    Field::default("max_redirects", Integer(0, 100), "0", "How many redirects are followed.");
+static TIMEOUT: Field<DurationField> = Field::default(
     "timeout",
-    Length::seconds(1, 30),
+    DurationField::seconds(1, 30),
     "3s",
     "How long all attempts and redirects may take together.",
 );

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::reader::Fields;
 use crate::schema::{
-    Context, Entries, EntryKeys, Field, Flag, Interpolated, Items, Length, Literal, Text, needs,
+    Boolean, Context, DurationField, Entries, EntryKeys, Field, Interpolated, Items, Literal, Text, needs,
 };
 use crate::source::Spanned;
 
@@ -26,19 +26,19 @@ pub(super) static AUTHZ_URL_PARAMS: Field<Entries<Literal>> = Field::optional(
     Entries { keys: EntryKeys::Any, value: Literal(4_096), least: 0, most: usize::MAX },
     "Parameters that are added to the provider's login page.",
 );
-pub(super) static MAX_SESSION_DURATION: Field<Length> = Field::optional(
+pub(super) static MAX_SESSION_DURATION: Field<DurationField> = Field::optional(
     "max_session_duration",
-    Length::any().like(12 * 3_600),
+    DurationField::any().like(12 * 3_600),
     "When a login ends, however much it is used.",
 );
-pub(super) static USERINFO_REFRESH_INTERVAL: Field<Length> = Field::optional(
+pub(super) static USERINFO_REFRESH_INTERVAL: Field<DurationField> = Field::optional(
     "userinfo_refresh_interval",
-    Length::any().like(3_600),
+    DurationField::any().like(3_600),
     "How often the provider is asked whether the user is still the same.",
 );
-pub(super) static ALLOW_CORS_PREFLIGHT: Field<Flag> = Field::default(
+pub(super) static ALLOW_CORS_PREFLIGHT: Field<Boolean> = Field::default(
     "allow_cors_preflight",
-    Flag,
+    Boolean,
     "false",
     "Lets CORS preflight requests pass without a login.",
 );
@@ -78,7 +78,7 @@ pub struct Login {
 impl Login {
     pub(super) fn read<'d>(
         fields: &Fields<'d>,
-        idle_session: &Field<Length>,
+        idle_session: &Field<DurationField>,
         cx: &Context<'_, 'd>,
     ) -> Option<Self> {
         let (id, secret) = (cx.optional(fields, &CLIENT_ID), cx.optional(fields, &CLIENT_SECRET));

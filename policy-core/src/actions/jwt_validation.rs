@@ -8,7 +8,9 @@ use crate::cel::Shape;
 use crate::parse::{NodeKind, NodeRef};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
-use crate::schema::{Choice, Context, Declared, Field, Interpolated, Items, OneOf, Record, Text, WebUrl};
+use crate::schema::{
+    Choice, Context, Declared, Field, Interpolated, Items, Record, SingleOrList, Text, WebUrl,
+};
 use crate::vocabulary::{self, REQUEST};
 
 /// Places where keys are published (ERR_NGROK_7193).
@@ -198,9 +200,9 @@ static JKUS: Field<Items<WebUrl>> = Field::required(
     "additional_jkus: [https://login.example.com/.well-known/jwks.json]",
     "Where keys are published (JWKS), tried in order.",
 );
-static SOURCES: Field<OneOf<Record<Vec<Text>>>> = Field::required(
+static SOURCES: Field<SingleOrList<Record<Vec<Text>>>> = Field::required(
     "sources",
-    OneOf(Record { fields: &[&JKUS], ignored: &[], read: |fields, cx| cx.read(fields, &JKUS) }),
+    SingleOrList(Record { fields: &[&JKUS], ignored: &[], read: |fields, cx| cx.read(fields, &JKUS) }),
     "sources: {additional_jkus: […]}",
     "Where keys come from.",
 );
@@ -221,9 +223,9 @@ static IDENTIFICATION: Field<Record<()>> = Field::optional(
     },
     "How a key is found among them.",
 );
-static KEYS: Field<OneOf<Record<Vec<Text>>>> = Field::required(
+static KEYS: Field<SingleOrList<Record<Vec<Text>>>> = Field::required(
     "keys",
-    OneOf(Record {
+    SingleOrList(Record {
         fields: &[&SOURCES, &IDENTIFICATION],
         ignored: &[],
         read: |fields, cx| {

@@ -16,15 +16,15 @@ use crate::reader::Fields;
 use crate::run::{Execute, Next, Run, StepDigest, map_from_plain};
 #[cfg(feature = "reference")]
 use crate::run::{Naive, NaiveNext};
-use crate::schema::{ConfigValue, Context, Declared, Field, Text, Values};
+use crate::schema::{AnyMap, ConfigValue, Context, Declared, Field, Text};
 use crate::vocabulary::{self, ActionResult, EVERYWHERE};
 
 /// Bytes of keys and values that one entry may hold: it is written for every connection.
 const MAX_METADATA: usize = 16 << 10;
 
-static METADATA: Field<Values> = Field::required(
+static METADATA: Field<AnyMap> = Field::required(
     "metadata",
-    Values,
+    AnyMap,
     "metadata: {message: …}",
     "What is attached; up to 16 KiB as it is written.",
 );

@@ -10,7 +10,7 @@ use super::{ActionType, Ends, REQUEST_PHASE};
 use crate::diagnostic::Diagnostic;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
-use crate::schema::{Choice, Context, Declared, Field, Length, RELATED_FIELD, Text};
+use crate::schema::{Choice, Context, Declared, DurationField, Field, RELATED_FIELD, Text};
 use crate::vocabulary;
 
 /// An OAuth provider.
@@ -52,8 +52,8 @@ static PROVIDER: Field<Choice<OAuthProvider>> = Field::required(
     "provider: google",
     "Whose login is used; amazon and facebook need an application of your own.",
 );
-static IDLE_SESSION_TIMEOUT: Field<Length> =
-    Field::optional("idle_session_timeout", Length::any().like(3_600), "When an unused login ends.")
+static IDLE_SESSION_TIMEOUT: Field<DurationField> =
+    Field::optional("idle_session_timeout", DurationField::any().like(3_600), "When an unused login ends.")
         .formerly(&["idle_session_duration"]);
 
 /// Sends users to an OAuth provider to log in.

@@ -10,7 +10,7 @@ use super::identity::{
 use super::{ActionType, Ends, REQUEST_PHASE};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
-use crate::schema::{Context, Declared, Field, Length, Text, WebUrl};
+use crate::schema::{Context, Declared, DurationField, Field, Text, WebUrl};
 use crate::vocabulary;
 
 static ISSUER_URL: Field<WebUrl> = Field::required(
@@ -19,8 +19,8 @@ static ISSUER_URL: Field<WebUrl> = Field::required(
     "issuer_url: https://login.example.com",
     "The provider; it must serve OpenID Connect Discovery.",
 );
-static IDLE_SESSION_DURATION: Field<Length> =
-    Field::optional("idle_session_duration", Length::any().like(3_600), "When an unused login ends.")
+static IDLE_SESSION_DURATION: Field<DurationField> =
+    Field::optional("idle_session_duration", DurationField::any().like(3_600), "When an unused login ends.")
         .or_named(&["idle_session_timeout"]);
 
 /// Sends users to an OpenID Connect provider to log in.

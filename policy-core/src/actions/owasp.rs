@@ -4,7 +4,7 @@
 
 use super::{ON_ERROR, OnError};
 use crate::reader::Fields;
-use crate::schema::{Choice, Context, Declared, Field, Flag, Items, Whole};
+use crate::schema::{Boolean, Choice, Context, Declared, Field, Integer, Items};
 
 static RULE_ERROR: Field<Choice<OnError>> = Field::default(
     "on_error",
@@ -12,11 +12,11 @@ static RULE_ERROR: Field<Choice<OnError>> = Field::default(
     "halt",
     "Whether a fault of the rule set ends the request; examples use `continue` as a test mode.",
 );
-static PROCESS_BODY: Field<Flag> =
-    Field::default("process_body", Flag, "false", "Looks at the body as well, its first 4 KB.");
-static EXCLUDE_RULE_IDS: Field<Items<Whole>> = Field::optional(
+static PROCESS_BODY: Field<Boolean> =
+    Field::default("process_body", Boolean, "false", "Looks at the body as well, its first 4 KB.");
+static EXCLUDE_RULE_IDS: Field<Items<Integer>> = Field::optional(
     "exclude_rule_ids",
-    Items::of(Whole(900_000, 999_999)),
+    Items::of(Integer(900_000, 999_999)),
     "Rules of the Core Rule Set that are left out.",
 );
 

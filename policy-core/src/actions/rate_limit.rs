@@ -8,7 +8,9 @@ use super::{ActionType, Ends, REQUEST_PHASE};
 use crate::cel::Expression;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
-use crate::schema::{Choice, Condition, Context, Declared, Field, Flag, Items, Length, Literal, Whole};
+use crate::schema::{
+    Boolean, Choice, Condition, Context, Declared, DurationField, Field, Integer, Items, Literal,
+};
 use crate::source::Spanned;
 use crate::vocabulary::{self, REQUEST};
 
@@ -20,15 +22,15 @@ static ALGORITHM: Field<Choice<()>> = Field::required(
     "algorithm: sliding_window",
     "How requests are counted.",
 );
-static CAPACITY: Field<Whole> = Field::required(
+static CAPACITY: Field<Integer> = Field::required(
     "capacity",
-    Whole(1, 2_000_000_000),
+    Integer(1, 2_000_000_000),
     "capacity: 30",
     "How many requests pass in the time of `rate`.",
 );
-static RATE: Field<Length> = Field::required(
+static RATE: Field<DurationField> = Field::required(
     "rate",
-    Length::seconds(60, 86_400).in_steps_of(10),
+    DurationField::seconds(60, 86_400).in_steps_of(10),
     "rate: 60s",
     "The time over which requests are counted.",
 );
@@ -38,8 +40,8 @@ static BUCKET_KEY: Field<Items<Condition>> = Field::required(
     "bucket_key: [conn.client_ip]",
     "What tells clients apart: each combination of values has a count of its own.",
 );
-static ENFORCE: Field<Flag> =
-    Field::default("enforce", Flag, "true", "`false` counts, sets the results and refuses nothing.");
+static ENFORCE: Field<Boolean> =
+    Field::default("enforce", Boolean, "true", "`false` counts, sets the results and refuses nothing.");
 
 /// Refuses requests that come too often.
 #[derive(Clone, Debug)]

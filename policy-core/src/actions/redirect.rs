@@ -8,7 +8,7 @@ use super::patterns::check_url;
 use super::{ActionType, Ends, REQUEST_PHASE};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
-use crate::schema::{Context, Declared, Entries, Field, HeaderValue, Interpolated, Regex, Text, Whole};
+use crate::schema::{Context, Declared, Entries, Field, HeaderValue, Integer, Interpolated, Regex, Text};
 use crate::vocabulary::{self, REQUEST};
 
 static FROM: Field<Regex> = Field::optional(
@@ -22,8 +22,8 @@ static TO: Field<Interpolated> = Field::required(
     "to: https://www.example.com/",
     "What takes its place; `$1` is the first group of `from`.",
 );
-static STATUS_CODE: Field<Whole> =
-    Field::default("status_code", Whole(300, 399), "302", "The status of the redirect.");
+static STATUS_CODE: Field<Integer> =
+    Field::default("status_code", Integer(300, 399), "302", "The status of the redirect.");
 static HEADERS: Field<Entries<HeaderValue>> =
     Field::optional("headers", HEADER_MAP, "Headers of the redirect.");
 

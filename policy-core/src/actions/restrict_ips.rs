@@ -20,7 +20,7 @@ use crate::phase::PhaseSet;
 use crate::reader::{Fields, Reader};
 use crate::run::Execute;
 use crate::schema::{
-    CidrItem, Context, Declared, Field, Flag, Items, Literal, NetworkItem, NetworkOrTemplate, Text,
+    Boolean, CidrItem, Context, Declared, Field, Items, Literal, NetworkItem, NetworkOrTemplate, Text,
 };
 use crate::source::{Span, Spanned};
 use crate::vocabulary;
@@ -40,8 +40,8 @@ pub(crate) static NOBODY: Code = Code::warning("TP440", "nobody-comes-through");
 /// The codes this file raises.
 pub(super) static CODES: &[&Code] = &[&NOTHING_ALLOWED, &ONE_FAMILY, &IP_POLICY, &NOBODY];
 
-static ENFORCE: Field<Flag> =
-    Field::default("enforce", Flag, "true", "`false` evaluates, sets the results and goes on.");
+static ENFORCE: Field<Boolean> =
+    Field::default("enforce", Boolean, "true", "`false` evaluates, sets the results and goes on.");
 static ALLOW: Field<Items<NetworkOrTemplate>> =
     Field::optional("allow", Items::of(NetworkOrTemplate), "Permitted sources; all others are refused.");
 static DENY: Field<Items<NetworkOrTemplate>> =

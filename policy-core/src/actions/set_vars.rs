@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{ANY_PHASE, ActionType};
-use crate::cel::{Earlier as _, Expression, Shape, State, Type, Unrendered};
+use crate::cel::{DataFlow as _, Expression, Shape, State, Type, Unrendered};
 use crate::diagnostic::Diagnostic;
 use crate::flow::Flow;
 use crate::ir::Lowering;

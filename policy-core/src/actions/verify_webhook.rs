@@ -7,7 +7,7 @@ use crate::diagnostic::did_you_mean;
 use crate::parse::NodeRef;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
-use crate::schema::{Context, Declared, Field, Flag, Interpolated, Kind, Text};
+use crate::schema::{Boolean, Context, Declared, Field, Interpolated, Kind, Text};
 use crate::vocabulary::{self, REQUEST};
 
 /// Every provider.
@@ -91,8 +91,8 @@ static SECRET: Field<Interpolated> = Field::required(
     "secret: \"${secrets.get('webhooks', 'github')}\"",
     "What the provider signs with.",
 );
-static ENFORCE: Field<Flag> =
-    Field::default("enforce", Flag, "true", "`false` sets the results and lets everything pass.");
+static ENFORCE: Field<Boolean> =
+    Field::default("enforce", Boolean, "true", "`false` sets the results and lets everything pass.");
 
 /// Lets webhooks pass whose signature is right.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use crate::endpoint_policy::read_policy_source;
 use crate::options::EndpointTraits;
 use crate::parse::NodeRef;
 use crate::reader::{Fields, Keys, Reader, head};
-use crate::schema::{Choice, Context, Declared, Field, Flag, Items, Literal, OneOrMore};
+use crate::schema::{Boolean, Choice, Context, Declared, Field, Items, Literal, OneOrMore};
 use crate::settings::TLS;
 use crate::source::{Span, Spanned};
 use crate::url::{Binding, EndpointUrl, Scheme};
@@ -27,8 +27,12 @@ static BINDINGS: Field<OneOrMore<Choice<Binding>>> = Field::optional(
     })),
     "Where it can be reached from; otherwise the name decides.",
 );
-static POOLING_ENABLED: Field<Flag> =
-    Field::default("pooling_enabled", Flag, "false", "Shares traffic with other endpoints of the same URL.");
+static POOLING_ENABLED: Field<Boolean> = Field::default(
+    "pooling_enabled",
+    Boolean,
+    "false",
+    "Shares traffic with other endpoints of the same URL.",
+);
 static METADATA: Field<Literal> = Field::optional("metadata", Literal(4_096), "Metadata shown in the API.");
 static DESCRIPTION: Field<Literal> = Field::optional("description", Literal(255), "Text for people.");
 static UPSTREAM_URL: Field<Literal> =

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::endpoints::read_endpoint;
 use super::tunnels::read_tunnels;
 use super::{AgentConfig, NO_AGENT, NOT_POOLED, OLD_VERSION};
-use crate::check::{CheckOptions, settle};
+use crate::check::{CheckOptions, merge_after_cut};
 use crate::diagnostic::{Diagnostic, Diagnostics, did_you_mean, did_you_mean_help, shorten};
 use crate::language::language;
 use crate::parse::{self, Document, NodeRef};
@@ -50,7 +50,7 @@ pub(crate) fn check_document(
 ) -> Option<AgentConfig> {
     let reader = Reader::new(document, options, language());
     let config = document.root().and_then(|root| read(root, &reader));
-    settle(document, reader.into_diagnostics(), found);
+    merge_after_cut(document, reader.into_diagnostics(), found);
     config.filter(|_| !found.has_errors())
 }
 

@@ -21,7 +21,7 @@ use super::code::{Code, Node, NodeId, Slot};
 use super::env::Env;
 use super::fault::Fault;
 use super::lexer::{TokenKind, first_token};
-use super::state::{Earlier, is_variables};
+use super::state::{DataFlow, is_variables};
 use super::types::{Object, Type};
 use super::unify::{Substitution, is_optional};
 use super::value::Value;
@@ -33,7 +33,7 @@ pub(super) fn check(
     text: &str,
     ast: &Ast,
     env: &Env,
-    earlier: &dyn Earlier,
+    earlier: &dyn DataFlow,
     strict: bool,
     found: &mut Diagnostics,
 ) -> Option<Code> {
@@ -82,7 +82,7 @@ enum LocalKind {
 
 struct Checker<'a> {
     env: &'a Env,
-    earlier: &'a dyn Earlier,
+    earlier: &'a dyn DataFlow,
     ast: &'a Ast,
     text: &'a str,
     strict: bool,

@@ -17,7 +17,7 @@ use super::host::{EvalLimits, Host};
 use super::interpret::{Sink, evaluate};
 use super::parser::{CelLimits, parse};
 use super::pattern::compile_constants;
-use super::state::{self, Earlier, Place, Shape, State, Unknown, Use};
+use super::state::{self, DataFlow, Place, Shape, State, Unknown, Use};
 use super::types::Type;
 use super::value::Value;
 use super::{CONSTANT, TYPE_MISMATCH, advice};
@@ -87,7 +87,7 @@ impl Env {
         &self,
         text: &str,
         limits: &CelLimits,
-        earlier: &dyn Earlier,
+        earlier: &dyn DataFlow,
     ) -> (Option<Expression>, Diagnostics) {
         let mut found = Diagnostics::default();
         let ast = parse(text, limits, &mut found);
@@ -223,11 +223,11 @@ impl Expression {
     /// What may fail in expressions that are joined by `&&`, and what is never there, for each of them: each may
     /// guard the others.
     #[must_use]
-    pub(crate) fn may_fail(joined: &[Self], earlier: &dyn Earlier) -> Vec<Diagnostics> {
+    pub(crate) fn may_fail(joined: &[Self], earlier: &dyn DataFlow) -> Vec<Diagnostics> {
         let mut guards = Guards::default();
         if joined.len() > 1 && joined.iter().any(|expression| !expression.inner.failures.is_empty()) {
             for (at, expression) in joined.iter().enumerate() {
-                guards.add(expression.tells(), at);
+                guards.add(expression.implies(), at);
             }
         }
         // What is missing is told where it is read first.
@@ -239,12 +239,12 @@ impl Expression {
             for part in parts {
                 if part.is_sure(earlier)
                     || guards.give(&part.needs, Some(at))
-                    || earlier.tells(&part.needs)
+                    || earlier.implies(&part.needs)
                     || told.contains(&part.part)
                 {
                     continue;
                 }
-                if earlier.tells(&[Guard::Worked(part.part)]) {
+                if earlier.implies(&[Guard::Worked(part.part)]) {
                     continue;
                 }
                 let part_found = part.found.clone();
@@ -271,7 +271,7 @@ impl Expression {
     }
 
     /// What its tests tell where it is true. O(parts).
-    fn tells(&self) -> Vec<Guard> {
+    fn implies(&self) -> Vec<Guard> {
         implied(&self.inner.code)
     }
 

@@ -278,8 +278,8 @@ impl Test {
 
     /// The value where it takes no more than to look at facts that are there.
     #[inline]
-    pub(crate) fn at_once<H: Host>(&self, host: &H) -> Option<bool> {
-        run::at_once(self, host)
+    pub(crate) fn try_inline<H: Host>(&self, host: &H) -> Option<bool> {
+        run::try_inline(self, host)
     }
 
     /// Bytes that it takes on the heap, those of texts that it shares with its expression left out. O(parts).

@@ -1,7 +1,7 @@
 //! What earlier actions left behind: `vars.*` and `actions.*`, as expressions read it.
 //!
 //! An expression is typed and judged where it stands: what is known there of earlier actions comes in through
-//! [`Earlier`], which the reader of a policy implements.
+//! [`DataFlow`], which the reader of a policy implements.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -100,12 +100,12 @@ impl Shape {
 }
 
 /// What is known of earlier actions where an expression stands.
-pub(crate) trait Earlier {
+pub(crate) trait DataFlow {
     /// The type of a variable, if it is set before.
     fn variable(&self, name: &str) -> Option<Type>;
 
     /// True if the place itself tells one of some guards.
-    fn tells(&self, _needs: &[Guard]) -> bool {
+    fn implies(&self, _needs: &[Guard]) -> bool {
         false
     }
 
@@ -126,7 +126,7 @@ pub(crate) trait Earlier {
 /// Nothing is known: everything may be missing.
 pub(crate) struct Unknown;
 
-impl Earlier for Unknown {
+impl DataFlow for Unknown {
     fn variable(&self, _: &str) -> Option<Type> {
         None
     }

@@ -17,7 +17,7 @@ use super::functions::{plain_text, write_json};
 use super::host::{Budget, EvalLimits, Host};
 use super::lexer::{Symbol, TokenKind, first_token};
 use super::parser::CelLimits;
-use super::state::{Earlier, Unknown};
+use super::state::{DataFlow, Unknown};
 use super::types::{CIDR, IP, Type};
 use super::value::Value;
 use crate::cel;
@@ -195,7 +195,7 @@ impl Env {
         text: &str,
         field: FieldType,
         limits: &mut CelLimits,
-        earlier: &dyn Earlier,
+        earlier: &dyn DataFlow,
     ) -> (Option<Template>, Diagnostics) {
         let mut found = Diagnostics::default();
         let mut parts = Vec::new();
@@ -227,7 +227,7 @@ impl Env {
                     }
                     let failures = expression.as_ref().map(|expression| single_failures(expression, earlier));
                     inner.append(failures.unwrap_or_default());
-                    found.append(inner.of_part(&|part| {
+                    found.append(inner.relocate(&|part| {
                         let at = |offset| span.start + original(&escapes, offset);
                         (Span::new(at(part.start), at(part.end)), escapes.is_empty())
                     }));
@@ -241,7 +241,7 @@ impl Env {
 }
 
 /// What may fail in an expression that stands alone.
-fn single_failures(expression: &Expression, earlier: &dyn Earlier) -> Diagnostics {
+fn single_failures(expression: &Expression, earlier: &dyn DataFlow) -> Diagnostics {
     Expression::may_fail(std::slice::from_ref(expression), earlier).into_iter().next().unwrap_or_default()
 }
 

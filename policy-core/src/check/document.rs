@@ -81,7 +81,7 @@ pub(crate) fn check_policy(
         check_handled(policy, endpoint, &mut unhandled);
         // What the policy leaves is refused where it is served, so a change that only refuses more must load.
         if serving {
-            unhandled.soften();
+            unhandled.demote_errors();
         }
         found.append(unhandled);
     }

@@ -17,11 +17,11 @@ pub(super) fn digest(program: &Program) -> Digest {
     let mut hasher = Hasher::new("decision");
     for code in program.phases() {
         hasher.text(code.phase.name());
-        match code.quick.bodies() {
+        match code.residual.bodies() {
             Some(bodies) => by_bodies(program, code, &bodies, &mut hasher),
             None => {
                 program.tables().iter().for_each(|table| hasher.text(&table_digest(table).to_string()));
-                hasher.text(&body(program, code, 0, &code.quick.ops, None).to_string());
+                hasher.text(&body(program, code, 0, &code.residual.ops, None).to_string());
             }
         }
     }
@@ -34,7 +34,7 @@ fn by_bodies(program: &Program, code: &PhaseCode, bodies: &[(usize, Vec<ClassId>
     let mut digests = vec![String::new(); table.classes()];
     for (start, classes) in bodies {
         for class in classes {
-            let digest = body(program, code, *start, code.quick.body(*start), Some(*class));
+            let digest = body(program, code, *start, code.residual.body(*start), Some(*class));
             if let Some(slot) = digests.get_mut(class.index()) {
                 *slot = digest.to_string();
             }
@@ -88,7 +88,7 @@ fn body(
         match op {
             Op::When { first, count, otherwise } => {
                 let range = first as usize..(first + count) as usize;
-                let conditions = code.quick.conditions.get(range).unwrap_or_default();
+                let conditions = code.residual.conditions.get(range).unwrap_or_default();
                 let mut parts = Vec::new();
                 for condition in conditions {
                     condition.expression.part_texts(&condition.test, &mut parts);

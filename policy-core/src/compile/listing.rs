@@ -62,9 +62,9 @@ impl<'p> Listing<'p> {
             counted(conditions().count(), "condition"),
             counted(usize::try_from(steps).unwrap_or(usize::MAX), "step"),
         )?;
-        match code.quick.bodies() {
+        match code.residual.bodies() {
             Some(bodies) => {
-                let code_bytes = code.quick.bytes();
+                let code_bytes = code.residual.bytes();
                 writeln!(f, "code: {}, {code_bytes} bytes", plural(bodies.len(), "body", "bodies"))?;
                 for (number, (start, classes)) in (1..).zip(&bodies) {
                     self.body(number, *start, classes, code, f)?;
@@ -72,8 +72,8 @@ impl<'p> Listing<'p> {
                 Ok(())
             }
             None => {
-                writeln!(f, "code: rules by masks, {} bytes", code.quick.bytes())?;
-                self.ops(code, 0, &code.quick.ops, f)
+                writeln!(f, "code: rules by masks, {} bytes", code.residual.bytes())?;
+                self.ops(code, 0, &code.residual.ops, f)
             }
         }
     }
@@ -93,7 +93,7 @@ impl<'p> Listing<'p> {
             ranges(table, classes, f)?;
         }
         writeln!(f)?;
-        self.ops(code, start, code.quick.body(start), f)
+        self.ops(code, start, code.residual.body(start), f)
     }
 
     fn ops(
@@ -121,7 +121,7 @@ impl<'p> Listing<'p> {
                     let otherwise = (otherwise as usize).saturating_sub(start);
                     writeln!(f, "when, otherwise to {otherwise}")?;
                     let range = first as usize..(first + count) as usize;
-                    for condition in code.quick.conditions.get(range).unwrap_or_default() {
+                    for condition in code.residual.conditions.get(range).unwrap_or_default() {
                         let text = shorten(condition.expression.text());
                         writeln!(f, "           {text}  [{}]", condition.test)?;
                     }

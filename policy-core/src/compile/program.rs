@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-use super::quick::{Quick, RuleCode};
+use super::residual::{Residual, RuleCode};
 use super::{CompileOptions, Digest, Listing};
 use crate::cel::Expression;
 use crate::digest::Hasher;
@@ -51,12 +51,12 @@ pub(crate) struct PhaseCode {
     pub(crate) phase: Phase,
     /// As written: what traces see.
     pub(crate) ops: Box<[(Op, ActionId)]>,
-    pub(crate) quick: Quick,
+    pub(crate) residual: Residual,
 }
 
 impl PhaseCode {
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(self) + size_of_val(&*self.ops) + self.quick.bytes()
+        size_of_val(self) + size_of_val(&*self.ops) + self.residual.bytes()
     }
 }
 
@@ -64,7 +64,7 @@ impl PhaseCode {
 static NO_CODE: LazyLock<PhaseCode> = LazyLock::new(|| PhaseCode {
     phase: Phase::OnTcpConnect,
     ops: [(Op::End(Ending::Upstream), ActionId(0))].into(),
-    quick: Quick::empty(),
+    residual: Residual::empty(),
 });
 
 /// A phase while it is compiled: its instructions and its rules.
@@ -135,8 +135,8 @@ impl Program {
                 ops: ops.get(rule.ops.clone()).unwrap_or_default(),
             };
             let codes: Vec<_> = rules.get(of_phase).unwrap_or_default().iter().map(code).collect();
-            let quick = Quick::new(&codes, &lowering.steps, &tables, (options.code, keeps_results));
-            PhaseCode { phase, ops: ops.into(), quick }
+            let residual = Residual::new(&codes, &lowering.steps, &tables, (options.code, keeps_results));
+            PhaseCode { phase, ops: ops.into(), residual }
         });
         let mut program = Hasher::new("program");
         program.text(&policy_sha256.to_string());

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::actions::{no_port, not_internal, too_deep, url_diagnostic};
 use crate::agent::INVALID_UPSTREAM;
-use crate::check::{CheckOptions, settle};
+use crate::check::{CheckOptions, merge_after_cut};
 use crate::compile::not_supported;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, shorten};
 use crate::duration::parse_duration;
@@ -20,7 +20,7 @@ use crate::options::EndpointTraits;
 use crate::parse::{self, Document, NodeRef};
 use crate::reader::{DUPLICATE, Fields, Keys, MISSING_FIELD, Reader, head};
 use crate::resolve::UrlMap;
-use crate::schema::Length;
+use crate::schema::DurationField;
 use crate::source::{Source, Span, Spanned};
 use crate::url::{EndpointUrl, HostPort, Scheme};
 
@@ -97,7 +97,7 @@ pub(super) fn check_with(
 ) -> Option<EdgeConfig> {
     let reader = Reader::new(document, options, language());
     let config = document.root().and_then(|root| EdgeReader { reader: &reader }.read(root));
-    settle(document, reader.into_diagnostics(), found);
+    merge_after_cut(document, reader.into_diagnostics(), found);
     config.filter(|_| !found.has_errors())
 }
 
@@ -353,7 +353,7 @@ impl<'d> EdgeReader<'_, 'd> {
         let value = parse_duration(text.value).filter(|value| range.contains(value));
         if value.is_none() {
             let message = format!("`{key}` cannot be `{}`", shorten(text.value));
-            self.reader.invalid(text.span, message, Length::seconds(least, most).help(text.value));
+            self.reader.invalid(text.span, message, DurationField::seconds(least, most).help(text.value));
         }
         value
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::mode::{Mode, Specialised};
 use crate::cel::{ClientAddress, EvalError, EvalLimits, Fault as CelFault, Unrendered, Value};
-use crate::compile::{PhaseCode, Program, QuickCondition};
+use crate::compile::{PhaseCode, Program, ResidualCondition};
 use crate::exchange::{ActionId, Effect, ExpressionId, ForwardFailure, LogId, Reply, Step, TargetId};
 use crate::facts::{Facts, FactsHost};
 use crate::ir::Op;
@@ -64,7 +64,7 @@ impl<M: Mode> Continuation<M> {
     #[inline(always)]
     pub(crate) fn new(on: Inputs<'_>, state: RunState, mode: M) -> Self {
         let class = on.program.tables().class_of(on.facts.client());
-        let next = if M::SPECIALISED { on.code.quick.entry(class) } else { 0 };
+        let next = if M::SPECIALISED { on.code.residual.entry(class) } else { 0 };
         Self { class, next, rule: 0, progress: Progress::Fresh, state, failed: None, passed: None, mode }
     }
 
@@ -106,7 +106,7 @@ impl<M: Mode> Continuation<M> {
     /// See [`super::Evaluation::last_address_test`].
     #[inline]
     pub(crate) fn last_address_test(&self, code: &PhaseCode) -> Option<(ActionId, bool)> {
-        let decided = if M::SPECIALISED { code.quick.decided_before(self.class, self.next) } else { None };
+        let decided = if M::SPECIALISED { code.residual.decided_before(self.class, self.next) } else { None };
         // Actions are numbered in the order in which they run.
         decided.max(self.state.tested)
     }
@@ -205,7 +205,7 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
     #[inline]
     fn advance(&mut self) -> Step {
         let code = self.on.code;
-        let ops = if M::SPECIALISED { &code.quick.ops } else { &code.ops };
+        let ops = if M::SPECIALISED { &code.residual.ops } else { &code.ops };
         // By reference: to copy an instruction first takes longer than to run it.
         while let Some((op, by)) = ops.get(self.at.next) {
             let by = *by;
@@ -246,7 +246,7 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
     fn next_rule(&mut self) -> Option<Step> {
         let state = self.at.state.kept.as_deref().map(|kept| &kept.state);
         let host = FactsHost { facts: self.on.facts, state, draws: self.at.state.draws };
-        let Some((rule, start)) = self.on.code.quick.next_rule(self.at.class, self.at.rule, &host) else {
+        let Some((rule, start)) = self.on.code.residual.next_rule(self.at.class, self.at.rule, &host) else {
             return Some(self.finish(Outcome::Upstream));
         };
         (self.at.rule, self.at.next) = (rule + 1, start);
@@ -315,11 +315,11 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
     /// Evaluates a condition of the specialised code.
     #[inline]
     fn quick_condition(&mut self, at: u32) -> (ExpressionId, Result<bool, Box<EvalError>>) {
-        let Some(condition) = self.on.code.quick.conditions.get(at as usize) else {
+        let Some(condition) = self.on.code.residual.conditions.get(at as usize) else {
             let missing = EvalError::whole(CelFault::NotProvided("the condition"));
             return (ExpressionId(at), Err(Box::new(missing)));
         };
-        let QuickCondition { id, expression, test } = condition;
+        let ResidualCondition { id, expression, test } = condition;
         let client = self.client();
         let state = self.at.state.kept.as_deref().map(|kept| &kept.state);
         let mut host = FactsHost { facts: self.on.facts, state, draws: self.at.state.draws };

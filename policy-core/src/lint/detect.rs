@@ -200,7 +200,7 @@ fn kind(root: NodeRef<'_>) -> Option<DocumentKind> {
     if is_agent(&top) {
         return Some(DocumentKind::Agent);
     }
-    if ip_policies::is_meant(root.document()) {
+    if ip_policies::looks_like_ip_policies(root.document()) {
         return Some(DocumentKind::IpPolicies);
     }
     // A misspelt phase is a policy with a fault, not a file of another kind.
@@ -212,7 +212,7 @@ fn kind(root: NodeRef<'_>) -> Option<DocumentKind> {
 
 /// The kind of a list: IP policies, or a part of a policy.
 fn kind_of_list(root: NodeRef<'_>) -> Option<DocumentKind> {
-    if ip_policies::is_meant(root.document()) {
+    if ip_policies::looks_like_ip_policies(root.document()) {
         return Some(DocumentKind::IpPolicies);
     }
     let NodeKind::Sequence(items) = root.kind() else { return None };

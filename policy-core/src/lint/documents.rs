@@ -36,7 +36,7 @@ fn part(source: &Source, start: usize, end: usize, limits: &Limits) -> Option<Pa
     let mut found = Diagnostics::default();
     let document = parse::parse(&Source::new(source.name(), text), limits, &mut found);
     let place = |span: Span| (Span::new(span.start + offset, span.end + offset), true);
-    Some(Part { document, found: found.of_part(&place), offset })
+    Some(Part { document, found: found.relocate(&place), offset })
 }
 
 /// Where documents begin. A line that begins with `---` ends the one before, whatever it stands in (YAML 1.2.2 §9.1.4).

@@ -12,7 +12,7 @@ use crate::parse::NodeRef;
 
 /// A duration within bounds, in seconds; a multiple of `step` seconds, unless that is 0.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Length {
+pub(crate) struct DurationField {
     min: u64,
     max: u64,
     step: u64,
@@ -23,7 +23,7 @@ pub(crate) struct Length {
 /// No duration that anybody means is longer.
 const PLAUSIBLE: Duration = Duration::from_secs(366 * 86_400);
 
-impl Length {
+impl DurationField {
     /// A duration of so many seconds.
     pub(crate) const fn seconds(min: u64, max: u64) -> Self {
         let usual = if min > 30 {
@@ -142,7 +142,7 @@ fn respelt(text: &str) -> Option<Duration> {
     (total > 0).then(|| Duration::from_millis(total))
 }
 
-impl Kind for Length {
+impl Kind for DurationField {
     type Value = Duration;
 
     fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<Duration> {
@@ -199,20 +199,20 @@ fn shown(value: Duration) -> String {
 mod tests {
     use super::*;
 
-    const RATE: Length = Length::seconds(60, 86_400).in_steps_of(10);
+    const RATE: DurationField = DurationField::seconds(60, 86_400).in_steps_of(10);
 
     #[test]
     fn limits_are_described() {
         assert_eq!(RATE.describe(), "a duration, 1m to 24h, a multiple of 10s");
-        assert_eq!(Length::seconds(1, 120).describe(), "a duration, 1s to 2m");
-        assert_eq!(Length::any().describe(), "a duration");
+        assert_eq!(DurationField::seconds(1, 120).describe(), "a duration, 1s to 2m");
+        assert_eq!(DurationField::any().describe(), "a duration");
         let texts = [0, 90, 3_600, 3_661, 86_400].map(|seconds| shown(Duration::from_secs(seconds)));
         assert_eq!(texts, ["0s", "1m30s", "1h", "1h1m1s", "24h"]);
     }
 
     #[test]
     fn numbers_without_a_unit_get_one_that_is_allowed() {
-        let any = Length::any().like(10);
+        let any = DurationField::any().like(10);
         for (length, text, help) in [
             (RATE, "60", "add a unit, e.g. `1m`"),
             (RATE, "60000000000", "add a unit: `1m` if it is in nanoseconds"),
@@ -224,7 +224,7 @@ mod tests {
                 "61000000000",
                 "a number alone is in nanoseconds, this one `1m1s`; write a duration, 1m to 24h, a multiple of 10s, e.g. `1m`",
             ),
-            (Length::seconds(1, 120), "120000000000", "add a unit: `2m` if it is in nanoseconds"),
+            (DurationField::seconds(1, 120), "120000000000", "add a unit: `2m` if it is in nanoseconds"),
             (any, "10", "add a unit, e.g. `10s`"),
             (any, "10000000000", "add a unit: `10s` if it is in nanoseconds"),
             (any, "1500000000", "add a unit: `1500ms` if it is in nanoseconds"),

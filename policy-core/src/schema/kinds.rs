@@ -6,9 +6,9 @@ use crate::parse::{NodeKind, NodeRef, Plain};
 
 /// `true` or `false`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Flag;
+pub(crate) struct Boolean;
 
-impl Kind for Flag {
+impl Kind for Boolean {
     type Value = bool;
 
     fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<bool> {
@@ -26,9 +26,9 @@ impl Kind for Flag {
 
 /// A whole number within bounds.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Whole(pub(crate) i64, pub(crate) i64);
+pub(crate) struct Integer(pub(crate) i64, pub(crate) i64);
 
-impl Kind for Whole {
+impl Kind for Integer {
     type Value = i64;
 
     fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<i64> {
@@ -62,9 +62,9 @@ fn grouped(number: i64) -> String {
 
 /// A number from 0 to 1.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ratio;
+pub(crate) struct Fraction;
 
-impl Kind for Ratio {
+impl Kind for Fraction {
     type Value = f64;
 
     fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<f64> {
@@ -183,9 +183,9 @@ impl<K: Kind + Copy> Kind for OneOrMore<K> {
 
 /// A value of a kind, or a list that holds exactly one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct OneOf<K>(pub(crate) K);
+pub(crate) struct SingleOrList<K>(pub(crate) K);
 
-impl<K: Kind> Kind for OneOf<K> {
+impl<K: Kind> Kind for SingleOrList<K> {
     type Value = K::Value;
 
     fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<K::Value> {
@@ -223,8 +223,8 @@ mod tests {
 
     #[test]
     fn kinds_describe_themselves() {
-        assert_eq!(Whole(1, 2_000_000_000).describe(), "whole number, 1 to 2,000,000,000");
-        assert_eq!(Whole(-1, 999).describe(), "whole number, -1 to 999");
+        assert_eq!(Integer(1, 2_000_000_000).describe(), "whole number, 1 to 2,000,000,000");
+        assert_eq!(Integer(-1, 999).describe(), "whole number, -1 to 999");
         assert_eq!(Choice { of: &[("a", 1), ("b", 2)] }.describe(), "`a` or `b`");
     }
 }

@@ -408,9 +408,9 @@ impl Kind for Value {
 
 /// A map of values of any shape.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Values;
+pub(crate) struct AnyMap;
 
-impl Kind for Values {
+impl Kind for AnyMap {
     type Value = ConfigValue;
 
     fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<ConfigValue> {

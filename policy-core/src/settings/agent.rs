@@ -9,7 +9,9 @@ use super::Secret;
 use crate::diagnostic::Diagnostic;
 use crate::parse::{NodeKind, NodeRef, Plain};
 use crate::reader::{Fields, INVALID_VALUE};
-use crate::schema::{Choice, Context, Declared, Field, Flag, Items, Kind, Length, Literal, Whole};
+use crate::schema::{
+    Boolean, Choice, Context, Declared, DurationField, Field, Integer, Items, Kind, Literal,
+};
 use crate::source::Spanned;
 use crate::url::HostPort;
 
@@ -100,8 +102,8 @@ static CONNECT_INTERFACE: Field<Literal> = Field::optional(
     Literal(64),
     "The network interface to connect from; on Linux only.",
 );
-static CONNECT_TIMEOUT: Field<Length> =
-    Field::default("connect_timeout", Length::any().like(10), "10s", "How long connecting may take.");
+static CONNECT_TIMEOUT: Field<DurationField> =
+    Field::default("connect_timeout", DurationField::any().like(10), "10s", "How long connecting may take.");
 static CONSOLE_UI: Field<Choice<ConsoleUi>> = Field::default(
     "console_ui",
     Choice { of: &[("iftty", ConsoleUi::IfTty), ("true", ConsoleUi::On), ("false", ConsoleUi::Off)] },
@@ -114,8 +116,8 @@ static CONSOLE_UI_COLOR: Field<Choice<()>> = Field::default(
     "black",
     "The background of the display.",
 );
-static CRL_NOVERIFY: Field<Flag> =
-    Field::default("crl_noverify", Flag, "false", "Does not ask whether certificates were revoked.");
+static CRL_NOVERIFY: Field<Boolean> =
+    Field::default("crl_noverify", Boolean, "false", "Does not ask whether certificates were revoked.");
 static CRL_URL: Field<Literal> =
     Field::optional("crl_url", Literal(2_048), "Where the list of revoked certificates is asked for.");
 static DNS_RESOLVER_IPS: Field<Items<Ip>> = Field::optional(
@@ -123,21 +125,21 @@ static DNS_RESOLVER_IPS: Field<Items<Ip>> = Field::optional(
     Items::of(Ip),
     "Servers that resolve names, in place of the system's.",
 );
-static HEARTBEAT_INTERVAL: Field<Length> = Field::default(
+static HEARTBEAT_INTERVAL: Field<DurationField> = Field::default(
     "heartbeat_interval",
-    Length::any().like(10),
+    DurationField::any().like(10),
     "10s",
     "How often the service is asked for a sign of life.",
 );
-static HEARTBEAT_TOLERANCE: Field<Length> = Field::default(
+static HEARTBEAT_TOLERANCE: Field<DurationField> = Field::default(
     "heartbeat_tolerance",
-    Length::any().like(15),
+    DurationField::any().like(15),
     "15s",
     "How long its answer may take before the agent connects anew.",
 );
-static INSPECT_DB_SIZE: Field<Whole> = Field::default(
+static INSPECT_DB_SIZE: Field<Integer> = Field::default(
     "inspect_db_size",
-    Whole(-1, 1 << 40),
+    Integer(-1, 1 << 40),
     "0",
     "Bytes of requests kept for inspection; 0 is 50 MB, -1 keeps none.",
 );
@@ -170,8 +172,12 @@ static LOG: Field<Literal> = Field::default(
 static METADATA: Field<Literal> = Field::optional("metadata", Literal(4_096), "Metadata shown in the API.");
 static PROXY_URL: Field<ProxyUrl> =
     Field::optional("proxy_url", ProxyUrl, "A proxy to connect through, `http://` or `socks5://`.");
-static REMOTE_MANAGEMENT: Field<Flag> =
-    Field::default("remote_management", Flag, "true", "Lets the service stop, restart and update the agent.");
+static REMOTE_MANAGEMENT: Field<Boolean> = Field::default(
+    "remote_management",
+    Boolean,
+    "true",
+    "Lets the service stop, restart and update the agent.",
+);
 static UPDATE_CHANNEL: Field<Choice<UpdateChannel>> = Field::default(
     "update_channel",
     Choice {
@@ -184,8 +190,8 @@ static UPDATE_CHANNEL: Field<Choice<UpdateChannel>> = Field::default(
     "stable",
     "Which releases the agent updates to.",
 );
-static UPDATE_CHECK: Field<Flag> =
-    Field::default("update_check", Flag, "true", "Whether the agent looks for updates.");
+static UPDATE_CHECK: Field<Boolean> =
+    Field::default("update_check", Boolean, "true", "Whether the agent looks for updates.");
 static WEB_ADDR: Field<WebAddress> = Field::default(
     "web_addr",
     WebAddress,

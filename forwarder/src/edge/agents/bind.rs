@@ -22,7 +22,7 @@ use crate::edge::{Shared, listener};
 use crate::events::{EndpointRefused, endpoint_refused};
 use crate::identity::Principal;
 use crate::log::{Line, Repeats};
-use crate::online::{Online, Owner, Taken};
+use crate::online::{OnlineEndpoint, Owner, Taken};
 use crate::proxy_protocol::ProxyProtocol;
 use crate::random::Random;
 
@@ -44,7 +44,7 @@ pub(super) struct Bound<'s> {
     opener: Opener,
     /// Its agent says when the server of a connection is reached.
     confirms: bool,
-    endpoints: Vec<Arc<Online>>,
+    endpoints: Vec<Arc<OnlineEndpoint>>,
     /// Endpoints that were refused, of which a flood is one line.
     refused: Repeats<()>,
 }
@@ -165,7 +165,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         return Err(Refusal::new(308, format!("the authtoken may not bind {url}")));
     }
     let id = ids::new("ep", &bound.shared.random);
-    let endpoint = Arc::new(Online {
+    let endpoint = Arc::new(OnlineEndpoint {
         agent_id: bound.called(&request.id).unwrap_or(&id).into(),
         id,
         session: bound.session.clone(),
@@ -219,7 +219,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
 }
 
 /// Accepts at a public endpoint until it is gone or the edge stops.
-async fn accept(shared: Arc<Shared>, endpoint: Arc<Online>, holder: Holder, listener: TcpListener) {
+async fn accept(shared: Arc<Shared>, endpoint: Arc<OnlineEndpoint>, holder: Holder, listener: TcpListener) {
     let (stop, gone) = (shared.stop_accepting.child_token(), endpoint.gone.clone());
     let accepting = listener::accept(shared, At::Online(endpoint), holder, listener, stop.clone());
     tokio::pin!(accepting);

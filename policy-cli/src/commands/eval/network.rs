@@ -21,7 +21,7 @@ use policy_core::source::Source;
 use policy_core::url::{Binding, EndpointUrl};
 
 use super::single::disagree;
-use super::{Known, missing, said_online};
+use super::{EvalInputs, missing, said_online};
 use crate::answer::{Answer, Draw, Performed, Pool, Run, Way, digests, performed, place, words};
 use crate::cli::{Eval, Expectation, Target};
 use crate::exit::Failure;
@@ -399,7 +399,7 @@ impl Network {
     }
 
     /// Evaluates one address. A fact that nobody gave makes the call incomplete.
-    pub(super) fn ask(&self, ip: IpAddr, known: &Known, args: &Eval) -> Result<Answer, Failure> {
+    pub(super) fn ask(&self, ip: IpAddr, known: &EvalInputs, args: &Eval) -> Result<Answer, Failure> {
         let map = Map::new(self, &args.target, Vec::new());
         let entry = Place::Node(self.entry);
         let url = self.at.as_ref().or_else(|| self.node(entry).and_then(|node| node.url.as_ref()));

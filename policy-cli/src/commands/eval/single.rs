@@ -13,7 +13,7 @@ use policy_core::lint::{DocumentKind, kind_of};
 use policy_core::outcome::Outcome;
 use policy_core::url::{EndpointUrl, Scheme};
 
-use super::{Known, missing, said_online};
+use super::{EvalInputs, missing, said_online};
 use crate::answer::{Answer, Run, digests, performed, place, words};
 use crate::cli::{Eval, Expectation, Target};
 use crate::exit::Failure;
@@ -88,7 +88,7 @@ impl Policy {
     }
 
     /// Evaluates one address. A fact that nobody gave makes the call incomplete.
-    pub(super) fn ask(&self, ip: IpAddr, known: &Known, args: &Eval) -> Result<Answer, Failure> {
+    pub(super) fn ask(&self, ip: IpAddr, known: &EvalInputs, args: &Eval) -> Result<Answer, Failure> {
         let (program, targets) = (&self.program, &*args.target);
         let facts = known.facts(ip, self.url.as_ref());
         // The code that an edge runs decides; the code as written says why.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use policy_core::diagnostic::printable;
 
-use super::{Known, Subject};
+use super::{EvalInputs, Subject};
 use crate::cli::Eval;
 use crate::exit::{Exit, Failure, say};
 use crate::files::{open, reason};
@@ -21,7 +21,7 @@ const MAX_LINE_BYTES: u64 = 1_024;
 pub(super) fn evaluate(
     path: &Path,
     subject: &Subject,
-    known: &Known,
+    known: &EvalInputs,
     args: &Eval,
     out: &mut impl Write,
 ) -> Result<Exit, Failure> {
@@ -79,9 +79,9 @@ pub(super) fn evaluate(
             more => format!(", {more} of them not named here"),
         };
         say(&format!("{failed} of {addresses} addresses did not meet the expectation{more}"));
-        return Ok(Exit::No);
+        return Ok(Exit::Negative);
     }
-    Ok(Exit::Yes)
+    Ok(Exit::Success)
 }
 
 enum Line {

@@ -13,7 +13,7 @@ use super::parts::{Key, Parts, Stands};
 use crate::cel;
 use crate::cel::code::{Code, Node, NodeId};
 use crate::cel::conditions::{Work, is_absorbed};
-use crate::cel::state::{self, Earlier, Shape, State, Step};
+use crate::cel::state::{self, DataFlow, Shape, State, Step};
 use crate::cel::types::Type;
 use crate::cel::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -37,7 +37,7 @@ pub(in crate::cel) struct MayFail {
 
 impl MayFail {
     /// True if an earlier action has made sure of it.
-    pub(in crate::cel) fn is_sure(&self, earlier: &dyn Earlier) -> bool {
+    pub(in crate::cel) fn is_sure(&self, earlier: &dyn DataFlow) -> bool {
         let entry = self.way.as_ref().is_some_and(|(of, way)| earlier.shape(of).find(way).is_some());
         entry || self.position.as_ref().is_some_and(|(of, items)| earlier.shape(of).is_position(*items))
     }

@@ -45,15 +45,15 @@ pub(super) fn holds<H: Host>(
     limits: &mut EvalLimits,
     client: Option<ClientAddress<'_>>,
 ) -> Result<bool, Box<EvalError>> {
-    match at_once(test, host) {
+    match try_inline(test, host) {
         Some(value) => Ok(value),
-        None => later(test, code, host, limits, client),
+        None => evaluate_prepared(test, code, host, limits, client),
     }
 }
 
 /// The value of a leaf, or of leaves that are joined by `&&`, where each has one at once.
 #[inline(always)]
-pub(super) fn at_once<H: Host>(test: &Test, host: &H) -> Option<bool> {
+pub(super) fn try_inline<H: Host>(test: &Test, host: &H) -> Option<bool> {
     match test {
         Test::Leaf(_, leaf) => leaf.holds_at_once(host),
         Test::All(parts) => all_at_once(parts, host),
@@ -73,7 +73,7 @@ fn all_at_once<H: Host>(parts: &[Test], host: &H) -> Option<bool> {
 }
 
 #[inline(never)]
-fn later<H: Host>(
+fn evaluate_prepared<H: Host>(
     test: &Test,
     code: &Code,
     host: &mut H,
@@ -82,16 +82,16 @@ fn later<H: Host>(
 ) -> Result<bool, Box<EvalError>> {
     let steps = Cell::new(limits.steps);
     let given = Given { host: &*host, client, item: None, steps: &steps };
-    if let Some(value) = quick(test, &given) {
+    if let Some(value) = try_specialised(test, &given) {
         limits.steps = steps.get();
         return Ok(value);
     }
-    careful(test, code, host, limits, client)
+    evaluate_parts(test, code, host, limits, client)
 }
 
 /// The value where every part of it has one, and draws nothing.
 #[inline(always)]
-fn quick<H: Host>(test: &Test, given: &Given<'_, H>) -> Option<bool> {
+fn try_specialised<H: Host>(test: &Test, given: &Given<'_, H>) -> Option<bool> {
     match test {
         Test::Leaf(_, leaf) => leaf.holds(given),
         Test::Client(test) => given.client.map(|client| client.is_in(*test)),
@@ -102,12 +102,12 @@ fn quick<H: Host>(test: &Test, given: &Given<'_, H>) -> Option<bool> {
 /// A recursion as deep as the expression's brackets.
 fn quick_joined<H: Host>(test: &Test, given: &Given<'_, H>) -> Option<bool> {
     match test {
-        Test::Leaf(..) | Test::Client(_) => quick(test, given),
+        Test::Leaf(..) | Test::Client(_) => try_specialised(test, given),
         Test::Always(value) => Some(*value),
-        Test::Not(part) => quick(part, given).map(|value| !value),
+        Test::Not(part) => try_specialised(part, given).map(|value| !value),
         Test::All(parts) => {
             for part in parts {
-                if !quick(part, given)? {
+                if !try_specialised(part, given)? {
                     return Some(false);
                 }
             }
@@ -115,7 +115,7 @@ fn quick_joined<H: Host>(test: &Test, given: &Given<'_, H>) -> Option<bool> {
         }
         Test::Any(parts) => {
             for part in parts {
-                if quick(part, given)? {
+                if try_specialised(part, given)? {
                     return Some(true);
                 }
             }
@@ -123,7 +123,11 @@ fn quick_joined<H: Host>(test: &Test, given: &Given<'_, H>) -> Option<bool> {
         }
         Test::Choice(parts) => {
             let [condition, then, otherwise] = &**parts;
-            if quick(condition, given)? { quick(then, given) } else { quick(otherwise, given) }
+            if try_specialised(condition, given)? {
+                try_specialised(then, given)
+            } else {
+                try_specialised(otherwise, given)
+            }
         }
         Test::Interpreted(..) => None,
     }
@@ -132,7 +136,7 @@ fn quick_joined<H: Host>(test: &Test, given: &Given<'_, H>) -> Option<bool> {
 /// The value where parts may fail or draw numbers: each part on its own, the interpreter for those without a
 /// quick answer.
 #[inline(never)]
-fn careful<H: Host>(
+fn evaluate_parts<H: Host>(
     test: &Test,
     code: &Code,
     host: &mut H,
@@ -142,7 +146,7 @@ fn careful<H: Host>(
     let joined = |parts: &[Test], decisive: bool, host: &mut H, limits: &mut EvalLimits| {
         let mut failed = None;
         for part in parts {
-            match careful(part, code, host, limits, client) {
+            match evaluate_parts(part, code, host, limits, client) {
                 Ok(value) if value == decisive => return Ok(decisive),
                 Ok(_) => {}
                 Err(error) if error.fault.is_final() => return Err(error),
@@ -158,14 +162,14 @@ fn careful<H: Host>(
             // INVARIANT: whoever interned the test gives the table.
             None => Err(Box::new(EvalError::whole(Fault::NotProvided("the client's address")))),
         },
-        Test::Not(part) => careful(part, code, host, limits, client).map(|value| !value),
+        Test::Not(part) => evaluate_parts(part, code, host, limits, client).map(|value| !value),
         Test::All(parts) => joined(parts, false, host, limits),
         Test::Any(parts) => joined(parts, true, host, limits),
         Test::Choice(parts) => {
             let [condition, then, otherwise] = &**parts;
-            match careful(condition, code, host, limits, client)? {
-                true => careful(then, code, host, limits, client),
-                false => careful(otherwise, code, host, limits, client),
+            match evaluate_parts(condition, code, host, limits, client)? {
+                true => evaluate_parts(then, code, host, limits, client),
+                false => evaluate_parts(otherwise, code, host, limits, client),
             }
         }
         Test::Leaf(node, leaf) => {
@@ -266,7 +270,7 @@ impl Leaf {
                 for at in 0..items.len() {
                     given.take(1)?;
                     let inner = Given { item: Some(items.text(at)?), ..*given };
-                    if quick(body, &inner)? == *exists {
+                    if try_specialised(body, &inner)? == *exists {
                         return Some(*exists);
                     }
                 }

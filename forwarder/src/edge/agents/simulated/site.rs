@@ -30,14 +30,14 @@ use crate::dial::Dialer;
 use crate::edge::Shared;
 use crate::edge::agents::{AgentSettings, Agents, PolicyLimits, end_dead, session};
 use crate::edge::connection::{Admitted, at_times, carry};
-use crate::edge::registry::Made;
+use crate::edge::registry::ConnectionFacts;
 use crate::events::EventWriter;
 use crate::generation::{Generation, load};
 use crate::identity::{Change, CredentialId, Identity, NewCredential, Records, Store, StoreError};
 use crate::random::Random;
 use crate::random::tests::seeded;
 use crate::relay::Carrier;
-use crate::route::{Connection, Entry, Live, World, judge};
+use crate::route::{Connection, Entry, Live, RoutingView, judge};
 use crate::tls::AgentIdentity;
 use crate::tls::client::{TrustedCas, client_config};
 
@@ -377,7 +377,7 @@ async fn client(site: &Site, shared: &Shared, endpoint: usize, number: u64, step
     let facts = at_times(facts, start, start);
     let dial =
         Live { timeout: CONNECT, client: peer, server: peer, own: &shared.own, random: &shared.random };
-    let world = World { generation: &generation, online: &shared.online };
+    let world = RoutingView { generation: &generation, online: &shared.online };
     let gone: Vec<_> = shared.online.all().into_iter().filter(|online| online.gone.is_cancelled()).collect();
     let begun = Instant::now();
     let (route, connection) =
@@ -391,7 +391,7 @@ async fn client(site: &Site, shared: &Shared, endpoint: usize, number: u64, step
     let Some(Connection::Agent(upstream)) = connection else { return };
     site.clients.lock().expect("whole").insert(number, None);
     let (far, near, reset) = pipe();
-    let made = Made { client: peer, server: peer, start, seed: number };
+    let made = ConnectionFacts { client: peer, server: peer, start, seed: number };
     let admitted = Admitted {
         endpoint: Ok(format!("e{endpoint}").into()),
         made,

@@ -35,7 +35,7 @@ pub(super) struct RuleCode<'c> {
 
 /// A condition with what is left of it.
 #[derive(Clone, Debug)]
-pub(crate) struct QuickCondition {
+pub(crate) struct ResidualCondition {
     pub(crate) id: ExpressionId,
     pub(crate) expression: Expression,
     pub(crate) test: Test,
@@ -43,9 +43,9 @@ pub(crate) struct QuickCondition {
 
 /// The specialised code of one phase.
 #[derive(Debug)]
-pub(crate) struct Quick {
+pub(crate) struct Residual {
     pub(crate) ops: Box<[(Op, ActionId)]>,
-    pub(crate) conditions: Box<[QuickCondition]>,
+    pub(crate) conditions: Box<[ResidualCondition]>,
     entries: Entries,
     /// Address tests that every run of a body has passed when it is behind an instruction, by that instruction.
     decided: Box<[Decided]>,
@@ -77,7 +77,7 @@ struct RuleStart {
     condition: u32,
 }
 
-impl Quick {
+impl Residual {
     /// The code of no rule.
     pub(super) fn empty() -> Self {
         let (starts, masks) = (Box::default(), Box::default());
@@ -96,10 +96,10 @@ impl Quick {
         rules: &[RuleCode<'_>],
         steps: &[Box<dyn Execute>],
         tables: &AddressTables,
-        (bytes, keeps_tests): (usize, bool),
+        (bytes, needs_verdicts): (usize, bool),
     ) -> Self {
         let few = tables.single().filter(|table| table.classes() <= MAX_CLASSES);
-        let bodies = few.and_then(|table| Bodies::build(rules, (steps, table), bytes, keeps_tests));
+        let bodies = few.and_then(|table| Bodies::build(rules, (steps, table), bytes, needs_verdicts));
         bodies.unwrap_or_else(|| masked(rules, tables))
     }
 
@@ -146,7 +146,7 @@ impl Quick {
     #[inline]
     fn is_false_at_once<H: Host>(&self, start: &RuleStart, host: &H) -> bool {
         let condition = self.conditions.get(start.condition as usize);
-        condition.and_then(|condition| condition.test.at_once(host)) == Some(false)
+        condition.and_then(|condition| condition.test.try_inline(host)) == Some(false)
     }
 
     /// The last address test that is no longer in the code of a class and that a run has passed whose next instruction
@@ -210,9 +210,9 @@ struct Body {
 struct Bodies<'c> {
     steps: &'c [Box<dyn Execute>],
     table: &'c AddressTable,
-    keeps_tests: bool,
+    needs_verdicts: bool,
     ops: Vec<(Op, ActionId)>,
-    conditions: Vec<QuickCondition>,
+    conditions: Vec<ResidualCondition>,
     decided: Vec<Decided>,
     /// Bytes of the conditions.
     bytes: usize,
@@ -227,12 +227,12 @@ impl<'c> Bodies<'c> {
         rules: &[RuleCode<'c>],
         (steps, table): (&'c [Box<dyn Execute>], &'c AddressTable),
         most: usize,
-        keeps_tests: bool,
-    ) -> Option<Quick> {
+        needs_verdicts: bool,
+    ) -> Option<Residual> {
         let mut bodies = Self {
             steps,
             table,
-            keeps_tests,
+            needs_verdicts,
             ops: Vec::new(),
             conditions: Vec::new(),
             decided: Vec::new(),
@@ -254,7 +254,7 @@ impl<'c> Bodies<'c> {
                 return None;
             }
         }
-        Some(Quick {
+        Some(Residual {
             ops: bodies.ops.into(),
             conditions: bodies.conditions.into(),
             entries: Entries::Bodies(entries.into()),
@@ -304,7 +304,7 @@ impl<'c> Bodies<'c> {
             let is_false = matches!(test, Test::Always(false));
             let expression = condition.expression.clone();
             left.iter_mut().for_each(|left| {
-                left.push(QuickCondition { id, expression: expression.clone(), test: test.clone() });
+                left.push(ResidualCondition { id, expression: expression.clone(), test: test.clone() });
             });
             if is_false {
                 break;
@@ -350,7 +350,7 @@ impl<'c> Bodies<'c> {
     /// What an action that tests the address comes to for a class, unless something reads what it leaves behind.
     fn verdict(&self, op: Op, by: ActionId, class: ClassId) -> Option<AddressVerdict> {
         let step =
-            self.steps.get(by.index()).filter(|_| !self.keeps_tests && matches!(op, Op::Act { .. }))?;
+            self.steps.get(by.index()).filter(|_| !self.needs_verdicts && matches!(op, Op::Act { .. }))?;
         step.at_addresses(&|test| self.table.contains(class, test))
     }
 
@@ -368,7 +368,7 @@ impl<'c> Bodies<'c> {
     }
 }
 
-fn bytes_of(conditions: &[QuickCondition]) -> usize {
+fn bytes_of(conditions: &[ResidualCondition]) -> usize {
     conditions.iter().map(|condition| size_of_val(condition) + condition.test.heap_bytes()).sum()
 }
 
@@ -391,7 +391,7 @@ fn tests_of(rule: &RuleCode<'_>) -> Vec<TestId> {
 }
 
 /// Code with all tests in it, and for each class the rules that may apply.
-fn masked(rules: &[RuleCode<'_>], tables: &AddressTables) -> Quick {
+fn masked(rules: &[RuleCode<'_>], tables: &AddressTables) -> Residual {
     let (mut ops, mut conditions, mut starts) = (vec![(Op::NextRule, ActionId(0))], Vec::new(), Vec::new());
     for rule in rules {
         let start = next_id(&ops);
@@ -403,7 +403,7 @@ fn masked(rules: &[RuleCode<'_>], tables: &AddressTables) -> Quick {
         }
         for (id, condition) in (rule.first.0..).map(ExpressionId).zip(rule.conditions) {
             let (expression, test) = (condition.expression.clone(), condition.test.clone());
-            conditions.push(QuickCondition { id, expression, test });
+            conditions.push(ResidualCondition { id, expression, test });
         }
         ops.extend_from_slice(rule.ops);
         let behind = next_id(&ops);
@@ -417,7 +417,7 @@ fn masked(rules: &[RuleCode<'_>], tables: &AddressTables) -> Quick {
     let masks = table.map(|table| masks(rules, table, words));
     let words = if masks.is_some() { words } else { 0 };
     let masks = masks.unwrap_or_default().into();
-    Quick {
+    Residual {
         ops: ops.into(),
         conditions: conditions.into(),
         entries: Entries::Rules { starts: starts.into(), gates: Gates::new(rules), masks, words },
