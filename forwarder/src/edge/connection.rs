@@ -12,7 +12,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::Shared;
-use super::registry::{ConnectionFacts, Judged, OFFLINE, Open, REMOVED};
+use super::registry::{ConnectionFacts, Ingress, Judged, OFFLINE, Open, REMOVED};
 use crate::events::Closed;
 use crate::generation::{Generation, ListenerKey};
 use crate::online::OnlineEndpoint;
@@ -78,14 +78,14 @@ pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: Soc
     };
     let made = ConnectionFacts { client: peer, server, start, seed };
     let (name, host): (Box<str>, Box<str>) = (name.into(), host.into());
-    let endpoint = match at {
-        At::Configured(_) => Ok(name.clone()),
-        At::Online(online) => Err(Arc::clone(online)),
+    let ingress = match at {
+        At::Configured(_) => Ingress::Configured(name.clone()),
+        At::Online(online) => Ingress::Online(Arc::clone(online)),
     };
     // A connection may last for days: what it was judged by does not stay in memory for it.
     let judged_by = Arc::downgrade(&generation);
     drop(generation);
-    let admitted = Admitted { endpoint, made, judged_by, half_close_timeout };
+    let admitted = Admitted { ingress, made, judged_by, half_close_timeout };
     let (client, relayed, cut) = match upstream {
         Some(Connection::Tcp(upstream)) => {
             let _ = tune::give_up_after(&upstream, stalled_timeout);
@@ -122,7 +122,7 @@ async fn reset_by(client: &TcpStream) {
 
 /// A connection that its policies have admitted.
 pub(super) struct Admitted {
-    pub(super) endpoint: Result<Box<str>, Arc<OnlineEndpoint>>,
+    pub(super) ingress: Ingress,
     pub(super) made: ConnectionFacts,
     /// By which generation.
     pub(super) judged_by: Weak<Generation>,
@@ -137,8 +137,8 @@ pub(super) async fn carry<C: Carrier>(
     mut client: C,
     mut upstream: impl Carrier,
 ) -> (C, Option<Relayed>, Option<Cow<'static, str>>) {
-    let Admitted { endpoint, made, judged_by, half_close_timeout } = admitted;
-    let open = Open::new(endpoint, made, route, shared.stop.child_token());
+    let Admitted { ingress, made, judged_by, half_close_timeout } = admitted;
+    let open = Open::new(ingress, made, route, shared.stop.child_token());
     let open = shared.registry.enter(open, |open| {
         let newest = shared.current.load_full();
         if !std::ptr::eq(Arc::as_ptr(&newest), judged_by.as_ptr()) {

@@ -20,11 +20,19 @@ use crate::said;
 pub(super) const REMOVED: &str = "its endpoint was removed";
 pub(super) const OFFLINE: &str = "its endpoint went offline";
 
+/// The endpoint where a connection came in.
+#[derive(Clone, Debug)]
+pub(super) enum Ingress {
+    /// One of the configuration, by its name: after a reload it may be another one, or none.
+    Configured(Box<str>),
+    /// One that an agent keeps online.
+    Online(Arc<OnlineEndpoint>),
+}
+
 /// What is needed to judge a connection again.
 #[derive(Debug)]
 pub(super) struct Open {
-    /// The name of the endpoint of the configuration, or the endpoint of an agent.
-    endpoint: Result<Box<str>, Arc<OnlineEndpoint>>,
+    ingress: Ingress,
     made: ConnectionFacts,
     /// The endpoints of agents on its way.
     agents: Vec<Arc<OnlineEndpoint>>,
@@ -61,13 +69,13 @@ pub(super) struct ConnectionFacts {
 
 impl Open {
     pub(super) fn new(
-        endpoint: Result<Box<str>, Arc<OnlineEndpoint>>,
+        ingress: Ingress,
         made: ConnectionFacts,
         route: &Route,
         cut: CancellationToken,
     ) -> Self {
         Self {
-            endpoint,
+            ingress,
             made,
             agents: route.agents.clone(),
             target: route.hops.last().cloned(),
@@ -141,15 +149,15 @@ impl Open {
         if let Some(why) = self.why_offline() {
             return Ok(Some(why));
         }
-        let (entry, url) = match &self.endpoint {
-            Ok(name) => {
+        let (entry, url) = match &self.ingress {
+            Ingress::Configured(name) => {
                 let index = world.generation.at_name(name);
                 match index.and_then(|index| Some((index, world.generation.config.endpoints.get(index)?))) {
                     Some((index, endpoint)) => (route::Entry::Configured(index), &endpoint.url),
                     None => return Ok(Some(REMOVED.into())),
                 }
             }
-            Err(online) => (route::Entry::Online(online), &online.url),
+            Ingress::Online(online) => (route::Entry::Online(online), &online.url),
         };
         let presumed = Presumed { unreached: &self.unreached, reached: self.upstream.as_ref() };
         let ConnectionFacts { client, server, start, seed } = self.made;

@@ -30,7 +30,7 @@ use crate::dial::Dialer;
 use crate::edge::Shared;
 use crate::edge::agents::{AgentSettings, Agents, PolicyLimits, end_dead, session};
 use crate::edge::connection::{Admitted, at_times, carry};
-use crate::edge::registry::ConnectionFacts;
+use crate::edge::registry::{ConnectionFacts, Ingress};
 use crate::events::EventWriter;
 use crate::generation::{Generation, load};
 use crate::identity::{Change, CredentialId, Identity, NewCredential, Records, Store, StoreError};
@@ -393,7 +393,7 @@ async fn client(site: &Site, shared: &Shared, endpoint: usize, number: u64, step
     let (far, near, reset) = pipe();
     let made = ConnectionFacts { client: peer, server: peer, start, seed: number };
     let admitted = Admitted {
-        endpoint: Ok(format!("e{endpoint}").into()),
+        ingress: Ingress::Configured(format!("e{endpoint}").into()),
         made,
         judged_by: Arc::downgrade(&generation),
         half_close_timeout: generation.config.limits.half_close_timeout,
