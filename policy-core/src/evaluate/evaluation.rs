@@ -153,18 +153,6 @@ impl<'r, M: Mode> Evaluation<'r, M> {
         self.at.is_out_of_steps()
     }
 
-    /// Steps that are left for the values and conditions of this run.
-    #[must_use]
-    pub const fn steps_left(&self) -> u64 {
-        self.at.state.limits.steps
-    }
-
-    /// Sets how many steps are left, so that several runs of one connection share a budget. A condition or value that
-    /// needs more fails, and the run fails closed.
-    pub const fn set_steps_left(&mut self, steps: u64) {
-        self.at.state.limits.steps = steps;
-    }
-
     /// The outcome, once there is one.
     #[must_use]
     pub const fn outcome(&self) -> Option<Outcome> {
