@@ -11,8 +11,8 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use forwarder::generation::{admin_socket, read_file};
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 pub(crate) use self::edge::{reload, status};
@@ -269,24 +269,6 @@ fn say(message: fmt::Arguments<'_>) {
     let _ = writeln!(anstream::stderr(), "{message}");
 }
 
-/// The part of `edge.yml` that says where the socket is; `forwarder check` judges the rest.
-#[derive(Deserialize)]
-struct EdgeFile {
-    state_dir: Option<PathBuf>,
-    admin: Option<AdminPart>,
-}
-
-#[derive(Deserialize)]
-struct AdminPart {
-    socket: Option<PathBuf>,
-}
-
 fn socket_of(config: &Path) -> Result<PathBuf, Failure> {
-    let usage = |error: &dyn fmt::Display| Failure::Usage(format!("`{}`: {error}", config.display()));
-    let bytes = forwarder::generation::read_file(config).map_err(|error| usage(&error))?;
-    let file: EdgeFile = serde_yaml::from_slice(&bytes).map_err(|error| usage(&error))?;
-    let folder = config.parent().unwrap_or(Path::new(""));
-    let socket = file.admin.and_then(|admin| admin.socket);
-    let state_dir = file.state_dir.unwrap_or_else(|| PathBuf::from("./state"));
-    Ok(folder.join(socket.unwrap_or_else(|| state_dir.join("admin.sock"))))
+    admin_socket(config, &read_file).map_err(|error| Failure::Usage(error.to_string().trim_end().to_owned()))
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use policy_core::check::CheckOptions;
 use policy_core::compile::Program;
 use policy_core::diagnostic::{Diagnostics, Plain, drop_consequences};
-use policy_core::edge::{EdgeConfig, load_edge_files};
+use policy_core::edge::{EdgeConfig, admin_path, load_edge_files};
 use policy_core::named_file::withhold;
 use policy_core::parse::decode;
 use policy_core::source::Source;
@@ -182,6 +182,21 @@ pub fn load_after(
     previous: &Generation,
 ) -> Result<(Generation, Reports), LoadError> {
     load_onto(path, read, Some(previous), true)
+}
+
+/// Where the admin socket of an edge is, by its configuration, which may be wrong elsewhere.
+///
+/// # Errors
+/// [`LoadError`].
+pub fn admin_socket(path: &Path, read: ReadFile<'_>) -> Result<PathBuf, LoadError> {
+    let bytes = read(path).map_err(|error| LoadError::Unreadable(path.to_owned(), error))?;
+    let (source, found) = decode(path.display().to_string(), bytes);
+    let outside = files::leads_outside(path);
+    let invalid = |found| LoadError::Invalid(Reports::of(Vec::new(), (source.clone(), found), outside));
+    if found.has_errors() {
+        return Err(invalid(found));
+    }
+    admin_path(&source).map(|socket| files::folder_of(path).join(socket)).map_err(invalid)
 }
 
 fn load_onto(

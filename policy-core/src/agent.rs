@@ -7,6 +7,7 @@
 
 mod endpoints;
 mod load;
+mod merge;
 mod read;
 mod tunnels;
 mod upstream;
@@ -23,6 +24,7 @@ pub use crate::settings::{
 };
 pub(crate) use endpoints::KEYS as ENDPOINT_KEYS;
 pub use load::{AgentFiles, load_agent_files};
+pub use merge::merge;
 pub use read::load_agent;
 pub(crate) use read::{check_document, is_setting};
 pub(crate) use tunnels::KEYS as TUNNEL_KEYS;
@@ -90,6 +92,8 @@ pub struct AgentEndpoint {
     pub description: Option<Box<str>>,
     /// Its policy.
     pub policy: Option<PolicySource>,
+    /// The text of its policy as JSON, if it stands in the configuration: what an edge is sent.
+    pub policy_json: Option<Box<str>>,
     /// TLS that ends at the agent.
     pub tls: Option<AgentTls>,
     /// Where its traffic goes.

@@ -31,8 +31,8 @@ pub use agents::{AgentListener, CertificateFiles, PoliciesForward};
 pub use ip_policies::ReadListOf;
 pub use limits::{EdgeLimits, SourceShare, endpoint_share};
 pub use load::{EdgeFiles, Incomplete, LoadedPolicy, Programs, load_edge_files};
-pub use read::load_edge;
 pub(crate) use read::{ENDPOINT_KEYS, INTERNAL_KEYS, TOP_KEYS, check_document};
+pub use read::{admin_path, load_edge};
 
 static INVALID_LISTEN: Code = Code::error("TP451", "invalid-listen-address");
 static TARGET_NOT_SERVED: Code = Code::warning("TP455", "target-not-served").ngrok(&[ngrok::ERR_NGROK_3200]);
@@ -149,13 +149,21 @@ pub enum EventSink {
 const PUBLIC: EndpointTraits = EndpointTraits::of_scheme(Scheme::Tcp).without_upstream();
 const INTERNAL: EndpointTraits = EndpointTraits::of_scheme(Scheme::Tcp);
 
+/// Where an edge keeps its state if nothing is said.
+const DEFAULT_STATE_DIR: &str = "./state";
+
+/// The socket of the administration: the one that is given, or one in the state folder.
+fn socket_path(given: Option<&str>, state_dir: Option<&str>) -> PathBuf {
+    let in_state = || Path::new(state_dir.unwrap_or(DEFAULT_STATE_DIR)).join("admin.sock");
+    given.map_or_else(in_state, PathBuf::from)
+}
+
 impl EdgeConfig {
     /// The socket of the administration, relative to the file: the one that is given, or `admin.sock` in the
     /// state folder.
     #[must_use]
     pub fn admin_path(&self) -> PathBuf {
-        let given = self.admin_socket.as_deref().map(PathBuf::from);
-        given.unwrap_or_else(|| Path::new(&*self.state_dir).join("admin.sock"))
+        socket_path(self.admin_socket.as_deref(), Some(&self.state_dir))
     }
 
     /// The internal endpoint that serves a target: an exact URL before a wildcard, a longer wildcard before

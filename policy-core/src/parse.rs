@@ -17,6 +17,7 @@ mod plain;
 mod syntax;
 mod unclosed;
 
+pub(crate) use build::EMPTY_DOCUMENT;
 pub use build::parse;
 pub(crate) use decode::CONTROL_CHARACTER;
 pub use decode::decode;

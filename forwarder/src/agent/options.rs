@@ -9,7 +9,7 @@ use std::sync::Arc;
 use agent_link::Heartbeat;
 use policy_core::agent::{
     AgentConfig, AgentEndpoint, AgentSettings, ConnectCas, ConsoleUi, Secret, Upstream, UpstreamScheme,
-    load_agent_files,
+    load_agent_files, merge,
 };
 use policy_core::check::{CheckOptions, load_policy};
 use policy_core::diagnostic::shown_address;
@@ -19,7 +19,6 @@ use policy_core::parse::decode;
 use policy_core::source::Source;
 use policy_core::url::{Binding, HostPort, Scheme};
 use rustls::pki_types::ServerName;
-use serde_yaml::Value;
 
 use super::{Offer, ProxyProtocol, Setup, UpstreamServer};
 use crate::dial::{Dialer, ProxyUrl, proxy_of_environment};
@@ -141,7 +140,6 @@ impl std::error::Error for OptionsError {}
 struct Read {
     config: AgentConfig,
     reports: Reports,
-    tree: Value,
     folder: PathBuf,
 }
 
@@ -162,8 +160,8 @@ pub struct Checked {
 /// # Errors
 /// [`OptionsError`].
 pub fn check(paths: &[PathBuf]) -> Result<Checked, OptionsError> {
-    let Read { config, reports, tree, folder } = read(paths)?;
-    let not_served = |endpoint| match offer(endpoint, &tree, &folder) {
+    let Read { config, reports, folder } = read(paths)?;
+    let not_served = |endpoint| match offer(endpoint, &folder) {
         Err(OptionsError::NotServed(why)) => Some(why),
         _ => None,
     };
@@ -185,7 +183,7 @@ fn refuse_tunnels(config: &AgentConfig) -> Result<(), OptionsError> {
 /// # Errors
 /// [`OptionsError`].
 pub fn load_setup(paths: &[PathBuf], chosen: &Chosen) -> Result<Loaded, OptionsError> {
-    let Read { config, tree, folder, .. } = read(paths)?;
+    let Read { config, folder, .. } = read(paths)?;
     refuse_tunnels(&config)?;
     let endpoints: Vec<&AgentEndpoint> = match chosen {
         Chosen::All => config.endpoints.iter().collect(),
@@ -209,7 +207,7 @@ pub fn load_setup(paths: &[PathBuf], chosen: &Chosen) -> Result<Loaded, OptionsE
     }
     let (mut offers, mut skipped) = (Vec::new(), Vec::new());
     for endpoint in endpoints {
-        match offer(endpoint, &tree, &folder) {
+        match offer(endpoint, &folder) {
             Ok(offer) => offers.push(offer),
             // What nobody has named may be for another agent.
             Err(OptionsError::NotServed(why)) if *chosen == Chosen::All => skipped.push(why),
@@ -327,55 +325,22 @@ fn read(paths: &[PathBuf]) -> Result<Read, OptionsError> {
         outside |= outside_here;
         files.push(source);
     }
-    let Some(first) = files.first() else {
+    if files.is_empty() {
         return Err(OptionsError::Unfit("no configuration is given: use `--config ngrok.yml`".to_owned()));
-    };
-    let tree = |source: &Source| {
-        serde_yaml::from_str::<Value>(source.text()).map_err(|error| {
-            let why = if outside { "it is not YAML".to_owned() } else { error.to_string() };
-            OptionsError::Unfit(format!("{}: {why}", source.name()))
-        })
-    };
-    let source = if files.len() == 1 {
-        first.clone()
-    } else {
-        let mut merged = Value::Null;
-        for source in &files {
-            merged = merge(merged, tree(source)?);
-        }
-        let names: Vec<_> = files.iter().map(Source::name).collect();
-        let text = serde_yaml::to_string(&merged).map_err(|error| OptionsError::Unfit(error.to_string()))?;
-        Source::new(names.join(" + "), text)
-    };
+    }
+    let invalid = |(source, found)| OptionsError::Invalid(Reports::of(Vec::new(), (source, found), outside));
+    let source = merge(&files, &CheckOptions::default()).map_err(invalid)?;
     let folder = paths.first().map_or(Path::new("."), |path| folder_of(path));
     let mut named_file = |name: &str| named(folder, name, &read_file);
     let loaded = load_agent_files(&source, &CheckOptions::default(), &mut named_file);
-    // What cannot be parsed has been reported, unless the two readers disagree: then nothing runs.
-    let parsed = tree(&source);
     let reports = Reports::of(loaded.policies, (source, loaded.findings), outside);
     match loaded.usable {
-        Some(config) => Ok(Read { config, reports, tree: parsed?, folder: folder.to_owned() }),
+        Some(config) => Ok(Read { config, reports, folder: folder.to_owned() }),
         None => Err(OptionsError::Invalid(reports)),
     }
 }
 
-/// Later scalars and lists replace earlier ones, maps are merged by key (ngrok documentation, agent
-/// configuration, 2026-08-07).
-fn merge(earlier: Value, later: Value) -> Value {
-    match (earlier, later) {
-        (Value::Mapping(mut earlier), Value::Mapping(later)) => {
-            for (key, value) in later {
-                let known = earlier.remove(&key).unwrap_or(Value::Null);
-                earlier.insert(key, merge(known, value));
-            }
-            Value::Mapping(earlier)
-        }
-        (earlier, Value::Null) => earlier,
-        (_, later) => later,
-    }
-}
-
-fn offer(endpoint: &AgentEndpoint, tree: &Value, folder: &Path) -> Result<Offer, OptionsError> {
+fn offer(endpoint: &AgentEndpoint, folder: &Path) -> Result<Offer, OptionsError> {
     let name = &*endpoint.name.value;
     let unfit = |message: String| OptionsError::NotServed(format!("endpoint `{name}`: {message}"));
     let url = &endpoint.url.value;
@@ -389,11 +354,7 @@ fn offer(endpoint: &AgentEndpoint, tree: &Value, folder: &Path) -> Result<Offer,
             let bytes = read_file(&path).map_err(|error| OptionsError::Unreadable(path.clone(), error))?;
             Some(decode(path.display().to_string(), bytes).0.text().into())
         }
-        Some(_) => Some(inline_policy(tree, name).ok_or_else(|| {
-            unfit(
-                "its policy cannot be sent as it stands here; put it into a `traffic_policy_file`".to_owned(),
-            )
-        })?),
+        Some(_) => endpoint.policy_json.clone(),
     };
     Ok(Offer {
         name: name.into(),
@@ -431,14 +392,6 @@ fn server(upstream: &Upstream, name: &str) -> Result<UpstreamServer, OptionsErro
             Err(OptionsError::NotServed(format!("`{name}`: this agent does not take traffic to {other} yet")))
         }
     }
-}
-
-/// The policy of an endpoint as it stands in the configuration, as JSON.
-fn inline_policy(tree: &Value, name: &str) -> Option<Box<str>> {
-    let endpoints = tree.get("endpoints")?.as_sequence()?;
-    let is_it = |endpoint: &&Value| endpoint.get("name").and_then(Value::as_str) == Some(name);
-    let policy = endpoints.iter().find(is_it)?.get("traffic_policy")?;
-    serde_json::to_string(policy).ok().map(Into::into)
 }
 
 fn finish(
@@ -523,16 +476,6 @@ fn without_effect(settings: &AgentSettings) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn later_files_count_before_earlier_ones() {
-        let yaml = |text: &str| serde_yaml::from_str::<Value>(text).expect(text);
-        let merged = merge(
-            yaml("{agent: {authtoken: a, metadata: m}, endpoints: [1, 2]}"),
-            yaml("{agent: {authtoken: b, log: null}, endpoints: [3]}"),
-        );
-        assert_eq!(merged, yaml("{agent: {metadata: m, authtoken: b, log: null}, endpoints: [3]}"));
-    }
 
     #[test]
     fn endpoints_are_read_with_their_policies_and_unfit_ones_are_named() {

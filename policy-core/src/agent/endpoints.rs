@@ -6,8 +6,9 @@ use super::{AgentEndpoint, BINDING, PORT, Upstream};
 use crate::actions::{NO_EFFECT, WRONG_PROTOCOL};
 use crate::diagnostic::{Diagnostic, Severity, shorten};
 use crate::endpoint_policy::read_policy_source;
+use crate::json;
 use crate::options::EndpointTraits;
-use crate::parse::NodeRef;
+use crate::parse::{NodeRef, Plain};
 use crate::reader::{Fields, Keys, Reader, head};
 use crate::schema::{Boolean, Choice, Context, Declared, Field, Items, Literal, OneOrMore};
 use crate::settings::TLS;
@@ -102,6 +103,7 @@ pub(super) fn read_endpoint<'d>(node: NodeRef<'d>, reader: &Reader<'d>) -> Optio
         let found = Diagnostic::new(&WRONG_PROTOCOL, field.span, message);
         reader.report(found.with_help("use a `tls://` URL, or remove it"));
     }
+    let inline = fields.get("traffic_policy").map(|node| json::to_string(&Plain::from_node(node)));
     let upstream = upstream?;
     Some(AgentEndpoint {
         name: name?,
@@ -111,6 +113,8 @@ pub(super) fn read_endpoint<'d>(node: NodeRef<'d>, reader: &Reader<'d>) -> Optio
         metadata: metadata?.map(|text| text.value),
         description: description?.map(|text| text.value),
         policy: policy.ok()?,
+        // Plain data has no key that is no text, so it can be written.
+        policy_json: inline.and_then(Result::ok).map(Into::into),
         tls: tls?,
         upstream: upstream.at,
         http2: upstream.http2,

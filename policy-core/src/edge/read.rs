@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    EdgeConfig, Endpoint, EventSink, INTERNAL, INVALID_LISTEN, InternalEndpoint, OnBadPolicy, PUBLIC,
+    DEFAULT_STATE_DIR, EdgeConfig, Endpoint, EventSink, INTERNAL, INVALID_LISTEN, InternalEndpoint,
+    OnBadPolicy, PUBLIC, socket_path,
 };
 use crate::actions::{no_port, not_internal, too_deep, url_diagnostic};
 use crate::agent::INVALID_UPSTREAM;
@@ -79,6 +81,32 @@ pub fn load_edge(source: &Source) -> (Option<EdgeConfig>, Diagnostics) {
     (config, found)
 }
 
+/// Where the socket of the administration is, relative to the file, by what a configuration says of that alone: an edge
+/// whose configuration has become wrong elsewhere has to be reached.
+///
+/// ```
+/// use policy_core::{edge::admin_path, source::Source};
+/// let path = admin_path(&Source::new("edge.yml", "version: 1\nstate_dir: ./state\nendpoints: broken\n"));
+/// assert_eq!(path.expect("readable").to_str(), Some("./state/admin.sock"));
+/// ```
+///
+/// # Errors
+/// The findings, if the text cannot be parsed, or what it says of the socket is wrong.
+pub fn admin_path(source: &Source) -> Result<PathBuf, Diagnostics> {
+    let (options, mut found) = (CheckOptions::default(), Diagnostics::default());
+    let document = parse::parse(source, &options.limits, &mut found);
+    let reader = Reader::new(&document, &options, language());
+    let edge = EdgeReader { reader: &reader };
+    let fields = document.root().and_then(Fields::of);
+    let get = |key: &str| fields.as_ref().and_then(|fields| fields.get(key));
+    let state_dir = get("state_dir").and_then(|node| edge.state_dir(node));
+    let admin = get("admin").and_then(Fields::of);
+    let socket = admin.and_then(|admin| admin.get("socket")).and_then(|node| edge.path(node, "`socket`"));
+    found.append(reader.into_diagnostics());
+    found.sort();
+    if found.has_errors() { Err(found) } else { Ok(socket_path(socket.as_deref(), state_dir.as_deref())) }
+}
+
 /// Reads and checks a parsed edge configuration, without the files it names. An edge knows the IP policies that its
 /// configuration names and no others.
 pub(crate) fn check_document(
@@ -107,13 +135,17 @@ pub(super) struct EdgeReader<'r, 'd> {
 }
 
 impl<'d> EdgeReader<'_, 'd> {
+    fn state_dir(&self, node: NodeRef<'d>) -> Option<Box<str>> {
+        self.reader.text(node, "`state_dir`").map(|text| text.value.into())
+    }
+
     fn read(&self, root: NodeRef<'d>) -> Option<EdgeConfig> {
         let fields = self.reader.map(root, "the edge configuration", Keys::of(TOP_KEYS))?;
         let owner = ("the edge configuration", head(root).at_start());
         if let Some(node) = fields.required(self.reader, "version", owner, "version: 1") {
             self.reader.version(node, VERSION..=VERSION);
         }
-        let state_dir = fields.get("state_dir").and_then(|node| self.reader.text(node, "`state_dir`"));
+        let state_dir = fields.get("state_dir").and_then(|node| self.state_dir(node));
         let agents = fields.field("agents");
         // An edge may serve the endpoints of agents only.
         let endpoints = match agents {
@@ -138,7 +170,7 @@ impl<'d> EdgeReader<'_, 'd> {
         let internal = internal.unwrap_or_default();
         let config = EdgeConfig {
             serving: UrlMap::of_places(internal.iter().map(|it| &it.url.value)),
-            state_dir: state_dir.map_or("./state", |text| text.value).into(),
+            state_dir: state_dir.unwrap_or_else(|| DEFAULT_STATE_DIR.into()),
             endpoints,
             internal_endpoints: internal,
             agents: agents.and_then(|field| self.agents(field.value)),

@@ -17,7 +17,7 @@ use crate::source::{Source, Span};
 
 pub(super) static UNKNOWN_ALIAS: Code = Code::error("TP106", "unknown-alias").ngrok(&[ngrok::ERR_NGROK_2236]);
 pub(super) static SEVERAL_DOCUMENTS: Code = Code::error("TP108", "several-documents");
-pub(super) static EMPTY_DOCUMENT: Code =
+pub(crate) static EMPTY_DOCUMENT: Code =
     Code::error("TP109", "empty-document").ngrok(&[ngrok::ERR_NGROK_2206]);
 pub(super) static TAG: Code = Code::error("TP110", "yaml-tag").ngrok(&[ngrok::ERR_NGROK_2236]);
 pub(super) static OCTAL: Code = Code::warning("TP114", "octal-number");
