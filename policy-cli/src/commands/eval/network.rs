@@ -217,16 +217,18 @@ fn entry(nodes: &[Node], args: &Eval, source: &Source) -> Result<(usize, Option<
             }
         };
     };
-    let url = EndpointUrl::parse(wanted).ok();
     let by_name = nodes.iter().position(|node| node.name == *wanted).map(|at| (at, None));
     let by_url = || {
-        let url = url.as_ref()?;
-        let covers =
-            |node: &Node| node.url.as_ref().filter(|own| own.covers(url)).map(EndpointUrl::specificity);
-        let covering = nodes.iter().enumerate().filter_map(|(at, node)| Some((covers(node)?, at)));
-        // Of equals the first.
-        let (_, at) = covering.rev().max_by_key(|(specificity, _)| *specificity)?;
-        Some((at, Some(url.clone())))
+        let url = EndpointUrl::parse(wanted).ok()?;
+        let mut table = UrlMap::default();
+        for (at, node) in nodes.iter().enumerate() {
+            // Of several with one URL the first.
+            node.url.iter().for_each(|own| {
+                table.get_or_insert_with(own, || at);
+            });
+        }
+        let at = table.serving(&url).map(|(_, at)| *at)?;
+        Some((at, Some(url)))
     };
     by_name.or_else(by_url).ok_or_else(|| {
         let near = did_you_mean(wanted, nodes.iter().map(|node| &*node.name));

@@ -140,6 +140,8 @@ pub(super) fn naive(action: &ForwardInternal, run: &mut Naive<'_>) -> NaiveNext 
         (false, OnError::Halt) => NaiveNext::End(NaiveEnd::Failed),
         (false, OnError::Continue) => {
             run.set_result(&URL, url.to_string());
+            run.set_result(&ERROR_CODE, ForwardFailure::Offline.ngrok_code());
+            run.set_result(&ERROR_MESSAGE, ForwardFailure::Offline.to_string());
             NaiveNext::GoOn
         }
     }
