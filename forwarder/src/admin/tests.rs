@@ -1,3 +1,5 @@
+//! The admin API, called as by a client.
+
 use std::sync::{Mutex, OnceLock};
 
 use jiff::Timestamp;

@@ -1,3 +1,5 @@
+//! What files are taken for, and what is found in them.
+
 use super::*;
 use crate::diagnostic::Diagnostic;
 

@@ -1,3 +1,5 @@
+//! Two ends over a pipe, and an end against frames that are written by hand.
+
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};

@@ -1,3 +1,5 @@
+//! Service users, authtokens and API keys, in memory and in the store.
+
 use std::sync::atomic::AtomicUsize;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What broken YAML is told, by example.
+
 use crate::diagnostic::Diagnostics;
 use crate::parse::{self, Limits, NodeKind};
 use crate::source::Source;
