@@ -35,8 +35,8 @@ use crate::online::OnlineEndpoints;
 use crate::own_sockets::OwnSockets;
 use crate::random::Random;
 pub(crate) use agents::UNKNOWN as UNKNOWN_AGENTS;
-use agents::{AgentListener, Agents};
 pub use agents::{AgentSettings, EndedAgents, PolicyLimits, ReadyAgents, SessionInfo};
+use agents::{AgentSocket, Agents};
 use connection::At;
 use registry::Registry;
 use shares::{Holder, Shares};
@@ -111,7 +111,7 @@ pub(crate) fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
 pub struct Edge {
     shared: Arc<Shared>,
     listeners: HashMap<ListenerKey, Listener>,
-    agents_door: Option<AgentListener>,
+    agents_door: Option<AgentSocket>,
 }
 
 /// An endpoint cannot listen.
@@ -213,7 +213,7 @@ impl Edge {
     /// Where agents connect, if they do.
     #[must_use]
     pub fn agents_address(&self) -> Option<SocketAddr> {
-        self.agents_door.as_ref().map(AgentListener::address)
+        self.agents_door.as_ref().map(AgentSocket::address)
     }
 
     /// The configuration that is served now.

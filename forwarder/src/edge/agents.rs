@@ -171,13 +171,13 @@ pub struct ReadyAgents {
 
 /// Where agents connect now.
 #[derive(Debug)]
-pub(super) struct AgentListener {
+pub(super) struct AgentSocket {
     /// As it is configured.
     listen: SocketAddr,
     listener: Listener,
 }
 
-impl AgentListener {
+impl AgentSocket {
     pub(super) const fn address(&self) -> SocketAddr {
         self.listener.address
     }
@@ -266,7 +266,7 @@ impl Edge {
             // Whether it was told to stop or serves no agents any more.
             let _ = accepting.await;
         });
-        self.agents_door = Some(AgentListener { listen, listener: Listener { address, stop, task } });
+        self.agents_door = Some(AgentSocket { listen, listener: Listener { address, stop, task } });
         Some(address)
     }
 
