@@ -1,5 +1,7 @@
 //! Several configuration files of an agent as one.
 
+use std::collections::HashMap;
+
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::json;
 use crate::options::CheckOptions;
@@ -48,12 +50,14 @@ pub fn merge(files: &[Source], options: &CheckOptions) -> Result<Source, (Source
     Ok(Source::new(names.join(" + "), text))
 }
 
-/// As deep as the files, which have a bound.
+/// As deep as the files, which have a bound. O(keys).
 fn merge_values(earlier: Plain, later: Plain) -> Plain {
     match (earlier, later) {
         (Plain::Map(PlainMap(mut entries)), Plain::Map(PlainMap(later))) => {
+            let places = entries.iter().enumerate().map(|(at, (key, _))| (key.clone(), at));
+            let places: HashMap<_, _> = places.collect();
             for (key, value) in later {
-                match entries.iter_mut().find(|(known, _)| *known == key) {
+                match places.get(&key).and_then(|at| entries.get_mut(*at)) {
                     Some((_, known)) => *known = merge_values(std::mem::replace(known, Plain::Null), value),
                     None => entries.push((key, value)),
                 }

@@ -65,7 +65,7 @@ impl<'d> EdgeReader<'_, 'd> {
 
 #[cfg(test)]
 mod tests {
-    use crate::edge::{EdgeConfig, load_edge};
+    use crate::edge::{EdgeConfig, admin_path, load_edge};
     use crate::source::Source;
 
     /// Reads a configuration with agents and these lines.
@@ -81,6 +81,18 @@ mod tests {
             format!("{} {} {}", source.position(it.span.start), it.code.id, it.message)
         };
         (config, found.iter().map(line).collect())
+    }
+
+    #[test]
+    fn the_socket_is_found_where_the_rest_is_wrong() {
+        let path = |text: &str| admin_path(&Source::new("edge.yml", text)).map_err(|found| found.errors());
+        let is = |text: &str, wanted: &str| assert_eq!(path(text), Ok(wanted.into()), "{text}");
+        is("endpoints: broken\nunknown: 1\n", "./state/admin.sock");
+        is("{state_dir: /var/lib/edge, admin: {listen: nowhere}}", "/var/lib/edge/admin.sock");
+        is("{state_dir: /var/lib/edge, admin: {socket: a.sock}}", "a.sock");
+        for wrong in ["- a", "admin: a.sock", "admin: {socket: [a]}", "state_dir: {a: b}", "["] {
+            assert!(path(wrong).is_err_and(|errors| errors > 0), "{wrong}");
+        }
     }
 
     #[test]

@@ -97,9 +97,21 @@ pub fn admin_path(source: &Source) -> Result<PathBuf, Diagnostics> {
     let document = parse::parse(source, &options.limits, &mut found);
     let reader = Reader::new(&document, &options, language());
     let edge = EdgeReader { reader: &reader };
+    let map = |node: NodeRef<'_>, what: &str, example: &str| {
+        if Fields::of(node).is_none() {
+            reader.wrong_type(node, what, example);
+        }
+    };
+    document
+        .root()
+        .into_iter()
+        .for_each(|root| map(root, "the edge configuration, a map", "begin with `version: 1`"));
     let fields = document.root().and_then(Fields::of);
     let get = |key: &str| fields.as_ref().and_then(|fields| fields.get(key));
     let state_dir = get("state_dir").and_then(|node| edge.state_dir(node));
+    get("admin")
+        .into_iter()
+        .for_each(|node| map(node, "`admin`, a map", "write e.g. `admin: {socket: admin.sock}`"));
     let admin = get("admin").and_then(Fields::of);
     let socket = admin.and_then(|admin| admin.get("socket")).and_then(|node| edge.path(node, "`socket`"));
     found.append(reader.into_diagnostics());
