@@ -22,12 +22,11 @@ use crate::url::Binding;
 pub use crate::settings::{
     AgentSettings, AgentTls, ConnectCas, ConsoleUi, LogFormat, LogLevel, Secret, UpdateChannel,
 };
-pub(crate) use endpoints::KEYS as ENDPOINT_KEYS;
+pub(crate) use endpoints::FIELDS as ENDPOINT_FIELDS;
 pub use load::{AgentFiles, load_agent_files};
 pub use merge::merge;
-pub use read::load_agent;
 pub(crate) use read::{check_document, is_setting};
-pub(crate) use tunnels::KEYS as TUNNEL_KEYS;
+pub use read::{fields, load_agent};
 pub use tunnels::Tunnel;
 pub(crate) use upstream::INVALID_UPSTREAM;
 pub use upstream::{Upstream, UpstreamScheme};

@@ -5,7 +5,10 @@
 
 mod admin;
 mod agents;
+mod endpoints;
+mod events;
 mod ip_policies;
+mod kinds;
 mod limits;
 mod listeners;
 mod load;
@@ -16,6 +19,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::agent::INVALID_UPSTREAM;
 use crate::diagnostic::Code;
 use crate::ngrok;
 use crate::options::EndpointTraits;
@@ -25,14 +29,16 @@ use crate::url::{EndpointUrl, HostPort, Scheme};
 
 pub use crate::endpoint_policy::PolicySource;
 pub use crate::endpoint_policy::ReadPolicy;
+pub use crate::settings::CertificateFiles;
 pub use admin::AdminListener;
-pub(crate) use agents::AGENTS_KEYS;
-pub use agents::{AgentListener, CertificateFiles, PoliciesForward};
+pub(crate) use agents::AGENTS_FIELDS;
+pub use agents::{AgentListener, PoliciesForward};
+pub(crate) use endpoints::{ENDPOINT_FIELDS, INTERNAL_FIELDS};
 pub use ip_policies::ReadListOf;
 pub use limits::{EdgeLimits, SourceShare, endpoint_share};
 pub use load::{EdgeFiles, Incomplete, LoadedPolicy, Programs, load_edge_files};
-pub(crate) use read::{ENDPOINT_KEYS, INTERNAL_KEYS, TOP_KEYS, check_document};
-pub use read::{admin_path, load_edge};
+pub(crate) use read::{TOP_FIELDS, check_document};
+pub use read::{admin_path, fields, load_edge};
 
 static INVALID_LISTEN: Code = Code::error("TP451", "invalid-listen-address");
 static TARGET_NOT_SERVED: Code = Code::warning("TP455", "target-not-served").ngrok(&[ngrok::ERR_NGROK_3200]);

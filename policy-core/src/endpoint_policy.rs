@@ -11,7 +11,9 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::model::policy;
 use crate::ngrok;
 use crate::options::EndpointTraits;
-use crate::reader::{Fields, MISSING_FIELD, Reader};
+use crate::reader::{Fields, MISSING_FIELD};
+use crate::schema::{Context, Field, Part};
+use crate::settings::TRAFFIC_POLICY_FILE;
 use crate::source::Spanned;
 
 pub(crate) use circles::{Circles, Forwards};
@@ -39,26 +41,27 @@ pub enum PolicySource {
 /// Something is unusable and a finding says so.
 pub(crate) struct Reported;
 
-/// Reads `traffic_policy`, by another name if it has one, and `traffic_policy_file`: inline, a file, or none.
+/// Reads a policy by the field for inline ones, or `traffic_policy_file`: inline, a file, or none.
 pub(crate) fn read_policy_source<'d>(
     fields: &Fields<'d>,
-    key: &str,
+    inline: &Field<Part>,
     endpoint: EndpointTraits,
-    reader: &Reader<'d>,
+    cx: &Context<'_, 'd>,
 ) -> Result<Option<PolicySource>, Reported> {
-    let keys = [key, "traffic_policy_file"];
-    let [inline, file] = keys.map(|key| fields.field(key));
-    if let (Some(first), Some(second)) = (inline, file) {
+    let reader = cx.reader;
+    let [inline, file] = [inline, &TRAFFIC_POLICY_FILE].map(|field| (field, cx.part(fields, field)));
+    if let (Some(first), Some(second)) = (inline.1, file.1) {
         let found = Diagnostic::new(&POLICY_CHOICE, second.span, "both an inline policy and a policy file");
         reader.report(found.with_label(first.span, "the inline policy").with_help("keep one of them"));
         return Err(Reported);
     }
-    if let Some(field) = file {
+    if let Some(field) = file.1 {
         let path = reader.text(field.value, "`traffic_policy_file`").ok_or(Reported)?;
         return Ok(Some(PolicySource::File(Spanned::new(path.value.into(), path.span))));
     }
-    let Some(field) = inline else {
-        let valueless = fields.entries.iter().find(|field| keys.contains(&field.key));
+    let Some(field) = inline.1 else {
+        let is_one = |key: &str| inline.0.is_named(key) || file.0.is_named(key);
+        let valueless = fields.entries.iter().find(|field| is_one(field.key));
         return valueless.map_or(Ok(None), |field| {
             let message = format!("`{}` has no value", field.key);
             let found = Diagnostic::new(&MISSING_FIELD, field.span, message);

@@ -22,7 +22,8 @@ use crate::phase::Phase;
 use crate::reader::{
     Field, Fields, LEGACY_FIELD, Reader, TextRef, head, is_placeholder, placeholder_in_expression,
 };
-use crate::schema::{Context, Place};
+use crate::schema::{Context, Place, names};
+use crate::settings::rule::{self, ACTIONS, EXPRESSIONS};
 use crate::source::{FileSpan, Span, Spanned};
 
 pub(crate) use manifest::HeldKind;
@@ -190,19 +191,20 @@ fn rule<'d>(node: NodeRef<'d>, number: usize, place: Place<'_>, reader: &Reader<
         return Some(Rule { name: None, span, expressions, guarded, tests, actions, written_actions: 1 });
     }
     let fields = shape::rule_fields(node, fields, reader)?;
-    let name = fields.get("name").and_then(|node| reader.name(node, "`name`"));
+    let cx = Context { reader, place: None, owner: ("the rule", span) };
+    let name = cx.optional(&fields, &rule::NAME).flatten();
     check_repeats(&fields, number, place, reader);
     let Conditions { expressions, guarded, tests } = conditions(&fields, number, place, reader);
     // An empty list is written on purpose; a key without a value has lost it.
-    if fields.field("expressions").is_none()
-        && let Some(field) = fields.entries.iter().find(|field| field.key == "expressions")
+    if fields.field(EXPRESSIONS.name()).is_none()
+        && let Some(field) = fields.entries.iter().find(|field| field.key == EXPRESSIONS.name())
     {
         let message = "`expressions` is empty, so the rule always applies";
         let help = "write a condition, or remove `expressions`";
         reader.report(Diagnostic::new(&NO_CONDITION, field.span, message).with_help(help));
     }
-    let written = fields.required(reader, "actions", ("the rule", span), "actions:");
-    let written = written.and_then(|node| reader.list(node, "`actions`"))?;
+    let written = cx.part(&fields, &ACTIONS);
+    let written = written.and_then(|field| reader.list(field.value, "`actions`"))?;
     let written_actions = written.len();
     let mut actions = Vec::with_capacity(written_actions);
     let named = node.alias().unwrap_or(span);
@@ -216,7 +218,6 @@ fn rule<'d>(node: NodeRef<'d>, number: usize, place: Place<'_>, reader: &Reader<
         }));
     }
     end_rule(&actions, place);
-    let name = name.map(|name| Spanned::new(name.value.into(), name.span));
     Some(Rule { name, span, expressions, guarded, tests, actions, written_actions })
 }
 
@@ -226,11 +227,11 @@ fn end_rule(actions: &[Action], place: Place<'_>) {
 
 /// Checks what a rule has twice, which does not count.
 fn check_repeats<'d>(fields: &Fields<'d>, number: usize, place: Place<'_>, reader: &Reader<'d>) {
-    for repeat in fields.repeats("expressions") {
+    for repeat in fields.repeats(EXPRESSIONS.name()) {
         place.flow.begin_rule(number);
         expressions(&repeat, place, reader);
     }
-    for list in fields.repeats("actions").filter_map(|field| reader.list(field.value, "`actions`")) {
+    for list in fields.repeats(ACTIONS.name()).filter_map(|field| reader.list(field.value, "`actions`")) {
         place.flow.begin_rule(number);
         list.into_iter().for_each(|node| drop(action(node, false, place, reader)));
     }
@@ -239,7 +240,7 @@ fn check_repeats<'d>(fields: &Fields<'d>, number: usize, place: Place<'_>, reade
 /// The `type` of an action that stands where a rule is expected.
 fn flat_action<'f, 'd>(fields: &'f Fields<'d>) -> Option<&'f Field<'d>> {
     let field = fields.entries.iter().find(|field| field.key == "type")?;
-    fields.get("actions").is_none().then_some(field)
+    fields.get(ACTIONS.name()).is_none().then_some(field)
 }
 
 /// The conditions of a rule.
@@ -253,7 +254,7 @@ struct Conditions {
 
 fn conditions<'d>(fields: &Fields<'d>, number: usize, place: Place<'_>, reader: &Reader<'d>) -> Conditions {
     place.flow.begin_rule(number);
-    match fields.field("expressions") {
+    match fields.field(EXPRESSIONS.name()) {
         Some(field) => expressions(&field, place, reader),
         // A field that is not known, which has been reported, may be meant for conditions.
         None if fields.entries.iter().any(|field| !is_part_of_rule(field.key)) => unknown_conditions(place),
@@ -263,7 +264,7 @@ fn conditions<'d>(fields: &Fields<'d>, number: usize, place: Place<'_>, reader: 
 
 /// True for the fields of a rule, and of an action that stands without one.
 fn is_part_of_rule(key: &str) -> bool {
-    matches!(key, "name" | "expressions" | "actions" | "type" | "config")
+    names(rule::FIELDS).any(|name| name == key) || matches!(key, "type" | "config")
 }
 
 /// There are conditions, and what they are is not known.
@@ -329,7 +330,7 @@ fn action<'d>(node: NodeRef<'d>, flat: bool, place: Place<'_>, reader: &Reader<'
     let name = OLD_NAMES.iter().find(|(old, _)| *old == name).map_or(name, |(_, new)| new);
     for field in fields.entries.iter().filter(|field| !matches!(field.key, "type" | "config")) {
         // The parts of a rule may stand around a flat action.
-        if !(flat && matches!(field.key, "name" | "expressions")) {
+        if !(flat && [rule::NAME.name(), EXPRESSIONS.name()].contains(&field.key)) {
             stray_field(name, field, reader);
         }
     }

@@ -16,19 +16,19 @@ use crate::flow::Flow;
 use crate::options::EndpointTraits;
 use crate::parse::NodeRef;
 use crate::phase::Phase;
-use crate::reader::{Fields, Keys, LEGACY_FIELD, Reader};
+use crate::reader::{Field as Entry, Fields, Keys, LEGACY_FIELD, Reader};
 use crate::source::Span;
 
 pub(crate) use durations::DurationField;
 pub(crate) use entries::{
     ENTRY_COUNT, Entries, EntryKeys, HeaderValue, Items, RELATED_FIELD, Record, check_header_name, needs,
 };
-pub(crate) use kinds::{Boolean, Choice, Fraction, Integer, OneOrMore, SingleOrList};
+pub(crate) use kinds::{Boolean, Choice, Count, Fraction, Integer, OneOrMore, Part, SingleOrList};
 pub use networks::CidrItem;
 pub(crate) use networks::{
     HOST_BITS, Network, NetworkItem, NetworkOrTemplate, code_of, host_bits, not_a_network,
 };
-pub(crate) use texts::{AnyMap, Condition, Interpolated, Literal, Regex, Value, WebUrl};
+pub(crate) use texts::{AnyMap, Condition, FilePath, Interpolated, Literal, Name, Regex, Value, WebUrl};
 pub use texts::{ConfigValue, Text};
 
 /// The codes of this stage.
@@ -71,11 +71,8 @@ impl<'r, 'd> Context<'r, 'd> {
     pub(crate) fn read<K: Kind>(&self, fields: &Fields<'d>, field: &Field<K>) -> Option<K::Value> {
         match self.optional(fields, field)? {
             Some(value) => Some(value),
-            None => match field.need {
-                Need::Default(text) => field.kind.of_default(text),
-                // The message of `required` was said by `optional`.
-                Need::Required(_) | Need::Optional => None,
-            },
+            // Of one that is required `optional` has told.
+            None => field.default_value(),
         }
     }
 
@@ -86,13 +83,7 @@ impl<'r, 'd> Context<'r, 'd> {
         field: &Field<K>,
     ) -> Option<Option<K::Value>> {
         let name = field.name;
-        let mut entry = fields.field(name);
-        for alias in field.aliases {
-            let Some(old) = fields.field(alias) else { continue };
-            self.legacy_name(fields, &old, name, field.both_right || fields.old_names);
-            entry = entry.or(Some(old));
-        }
-        let Some(entry) = entry else {
+        let Some(entry) = self.entry(fields, field) else {
             let names: Vec<&str> = field.aliases.iter().copied().chain([name]).collect();
             if let Some(misspelt) = fields.misspelt(&names) {
                 // It counts as given; that it is wrong has been said.
@@ -111,12 +102,44 @@ impl<'r, 'd> Context<'r, 'd> {
         field.kind.read(entry.value, &format!("`{}`", entry.key), self).map(Some)
     }
 
+    /// The entry of a field, by its name or an older one, of which is told.
+    fn entry<K>(&self, fields: &Fields<'d>, field: &Field<K>) -> Option<Entry<'d>> {
+        let mut entry = fields.field(field.name);
+        for alias in field.aliases {
+            let Some(old) = fields.field(alias) else { continue };
+            self.legacy_name(fields, &old, field.name, field.both_right || fields.old_names);
+            entry = entry.or(Some(old));
+        }
+        entry
+    }
+
+    /// The entry of a part that is read by code of its own; one that is required and missing is reported.
+    pub(crate) fn part(&self, fields: &Fields<'d>, field: &Field<Part>) -> Option<Entry<'d>> {
+        let entry = self.entry(fields, field);
+        if let (None, Need::Required(example)) = (entry, field.need) {
+            fields.required(self.reader, field.name, self.owner, example);
+        }
+        entry
+    }
+
+    /// The items of a part that is a list, as far as they can be read: what is wrong with one says nothing of others.
+    pub(crate) fn each<T>(
+        &self,
+        fields: &Fields<'d>,
+        field: &Field<Part>,
+        read: impl Fn(NodeRef<'d>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let entry = self.part(fields, field)?;
+        let items = self.reader.list(entry.value, &format!("`{}`", entry.key)).unwrap_or_default();
+        Some(items.into_iter().filter_map(read).collect())
+    }
+
     /// Reads fields for their diagnostics only.
     pub(crate) fn check_all(&self, fields: &Fields<'d>, declared: Declared) {
         declared.iter().for_each(|field| field.check(fields, self));
     }
 
-    fn legacy_name(&self, fields: &Fields<'d>, old: &crate::reader::Field<'_>, name: &str, both_right: bool) {
+    fn legacy_name(&self, fields: &Fields<'d>, old: &Entry<'_>, name: &str, both_right: bool) {
         let taken = fields.field(name).is_some();
         if both_right && !taken {
             return;
@@ -193,7 +216,7 @@ pub(crate) trait Kind {
 pub(crate) type Declared = &'static [&'static dyn Declaration];
 
 /// What stands below a field.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Below {
     /// No declared fields.
     Nothing,
@@ -279,6 +302,26 @@ impl<K: Copy> Field<K> {
     pub(crate) const fn name(&self) -> &'static str {
         self.name
     }
+
+    /// True for its name and its older ones.
+    pub(crate) fn is_named(&self, key: &str) -> bool {
+        self.name == key || self.aliases.contains(&key)
+    }
+}
+
+impl<K: Kind> Field<K> {
+    /// What takes the place of a field that is not given.
+    pub(crate) fn default_value(&self) -> Option<K::Value> {
+        match self.need {
+            Need::Default(text) => self.kind.of_default(text),
+            Need::Required(_) | Need::Optional => None,
+        }
+    }
+}
+
+/// The names of declared fields, older ones included.
+pub(crate) fn names(declared: Declared) -> impl Iterator<Item = &'static str> + Clone {
+    declared.iter().flat_map(|field| field.aliases().iter().copied().chain([field.name()]))
 }
 
 /// A [`Field`] of any kind, as far as it describes itself.

@@ -1,26 +1,27 @@
-//! Settings of agents and edges, as far as more than their own file has to know them: which are declared, and which
-//! have values that are for nobody's eyes.
+//! Declared fields of rules, agents and edges, as far as more than their own reader has to know them: what a file is told
+//! by, and which values are for nobody's eyes.
 
 pub(crate) mod agent;
+mod certificate;
+mod policy;
+pub(crate) mod rule;
 mod tls;
+pub(crate) mod tunnel;
 
 use std::fmt;
 
 use crate::schema::Declared;
 
 pub use agent::{AgentSettings, ConnectCas, ConsoleUi, LogFormat, LogLevel, UpdateChannel};
+pub(crate) use certificate::CERTIFICATE_FILES;
+pub use certificate::CertificateFiles;
+pub(crate) use policy::{TRAFFIC_POLICY, TRAFFIC_POLICY_FILE};
 pub use tls::AgentTls;
 pub(crate) use tls::TLS;
 
 /// The declared fields.
-pub(crate) const FIELDS: &[Declared] = &[agent::FIELDS, &[&TLS]];
-
-/// The path of a private key in the configuration of an edge, where some paste the key itself.
-pub(crate) const PRIVATE_KEY: &str = "private_key";
-
-/// Secret keys that no declaration has: those of tunnels of version 2, and of edges.
-pub(crate) const SECRET_KEYS: &[&str] =
-    &["basic_auth", "key", "request_header", "response_header", PRIVATE_KEY];
+pub(crate) const FIELDS: &[Declared] =
+    &[rule::FIELDS, agent::FIELDS, tunnel::FIELDS, &[&TLS, &certificate::TLS]];
 
 /// Something that must not be shown; its `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]

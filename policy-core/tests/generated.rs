@@ -15,10 +15,11 @@ use std::path::Path;
 use policy_core::actions::{ActionDoc, Ends, NAMES, PROVIDERS, documentation};
 use policy_core::cel::functions;
 use policy_core::compile::CompileOptions;
-use policy_core::ip_policies;
 use policy_core::phase::{Phase, PhaseSet};
+use policy_core::schema::FieldDoc;
 use policy_core::url::Scheme;
 use policy_core::variables;
+use policy_core::{agent, edge, ip_policies};
 
 /// The phases of a row: all of them are said by nothing.
 fn phases(set: PhaseSet) -> &'static str {
@@ -104,15 +105,31 @@ fn action_facts(action: &ActionDoc) -> String {
     )
 }
 
-#[test]
-fn the_table_of_ip_policies_is_current() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ip-policies.md");
-    let mut table = String::from("| field | type | | what |\n|---|---|---|---|\n");
-    for field in ip_policies::fields() {
-        let required = if field.required { "required" } else { "" };
-        writeln!(table, "| `{}` | {} | {required} | {} |", field.path, field.kind, field.doc).unwrap();
+/// A table of the fields of a configuration.
+fn configuration_table(fields: &[FieldDoc]) -> String {
+    let mut table = String::from("| field | type | default | what |\n|---|---|---|---|\n");
+    for field in fields {
+        let default = match field.default {
+            Some(default) => format!("`{default}`"),
+            None if field.required => "required".to_owned(),
+            None => String::new(),
+        };
+        let (path, kind, doc) = (&field.path, field.kind.replace('|', "\\|"), field.doc);
+        writeln!(table, "| `{path}` | {kind} | {default} | {doc} |").unwrap();
     }
-    replace_tables(&path, &[("fields", table)]);
+    table
+}
+
+#[test]
+fn the_tables_of_configurations_are_current() {
+    for (page, fields) in [
+        ("ip-policies.md", ip_policies::fields()),
+        ("edge.md", edge::fields()),
+        ("agent.md", agent::fields()),
+    ] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(page);
+        replace_tables(&path, &[("fields", configuration_table(&fields))]);
+    }
 }
 
 fn field_table(action: &ActionDoc) -> String {

@@ -88,7 +88,7 @@ const OTHER_MEANINGS: &[(&str, &str)] = &[
     ("outcome.rs", "deny"),
     // Keys of configurations of agents.
     ("settings/agent.rs", "log"),
-    ("agent/tunnels.rs", "oauth"),
+    ("settings/tunnel.rs", "oauth"),
 ];
 
 /// What an action is called, where its results stand and what it does is said in its file: no machine, listing, digest

@@ -9,9 +9,9 @@ use crate::endpoint_policy::read_policy_source;
 use crate::json;
 use crate::options::EndpointTraits;
 use crate::parse::{NodeRef, Plain};
-use crate::reader::{Fields, Keys, Reader, head};
-use crate::schema::{Boolean, Choice, Context, Declared, Field, Items, Literal, OneOrMore};
-use crate::settings::TLS;
+use crate::reader::{Fields, Reader, head};
+use crate::schema::{Boolean, Choice, Context, Declared, Field, Items, Literal, OneOrMore, Part};
+use crate::settings::{TLS, TRAFFIC_POLICY, TRAFFIC_POLICY_FILE};
 use crate::source::{Span, Spanned};
 use crate::url::{Binding, EndpointUrl, Scheme};
 
@@ -36,8 +36,8 @@ static POOLING_ENABLED: Field<Boolean> = Field::default(
 );
 static METADATA: Field<Literal> = Field::optional("metadata", Literal(4_096), "Metadata shown in the API.");
 static DESCRIPTION: Field<Literal> = Field::optional("description", Literal(255), "Text for people.");
-static UPSTREAM_URL: Field<Literal> =
-    Field::required("url", Literal(4_096), "url: 22", "A port, `host:port`, or a URL.");
+static UPSTREAM_URL: Field<Part> =
+    Field::required("url", Part::of("text"), "url: 22", "A port, `host:port`, or a URL.");
 static PROTOCOL: Field<Choice<bool>> = Field::default(
     "protocol",
     Choice { of: &[("http1", false), ("http2", true)] },
@@ -51,19 +51,26 @@ static PROXY_PROTOCOL: Field<Choice<i64>> = Field::optional(
 );
 const UPSTREAM_FIELDS: Declared = &[&UPSTREAM_URL, &PROTOCOL, &PROXY_PROTOCOL];
 
-/// The keys of an endpoint.
-pub(crate) const KEYS: &[&str] = &[
-    "name",
-    "url",
-    "bindings",
-    "upstream",
-    "traffic_policy",
-    "traffic_policy_file",
-    "pooling_enabled",
-    "metadata",
-    "description",
-    "agent_tls_termination",
+static URL: Field<Part> =
+    Field::optional("url", Part::of("text"), "Its URL; the service chooses what is missing.");
+static UPSTREAM: Field<Part> =
+    Field::required("upstream", Part::map(UPSTREAM_FIELDS), "upstream: {url: 22}", "Where its traffic goes.");
+
+/// The fields of an endpoint.
+pub(crate) const FIELDS: Declared = &[
+    &NAME,
+    &URL,
+    &BINDINGS,
+    &UPSTREAM,
+    &TRAFFIC_POLICY,
+    &TRAFFIC_POLICY_FILE,
+    &POOLING_ENABLED,
+    &METADATA,
+    &DESCRIPTION,
+    &TLS,
 ];
+/// Its binding decides on the internal ones.
+const IGNORED: &[(&str, &str)] = &[("inspect", "inspection belongs to the agent; remove it")];
 
 /// Where traffic goes, and how.
 struct Outward {
@@ -74,13 +81,10 @@ struct Outward {
 
 /// Reads an endpoint; `None` if it is unusable, which has been reported.
 pub(super) fn read_endpoint<'d>(node: NodeRef<'d>, reader: &Reader<'d>) -> Option<AgentEndpoint> {
-    // Its binding decides on the internal ones.
-    let keys =
-        Keys { legacy: &[("inspect", "inspection belongs to the agent; remove it")], ..Keys::of(KEYS) };
-    let fields = reader.map(node, "an endpoint", keys)?;
     let cx = Context { reader, place: None, owner: ("the endpoint", head(node)) };
+    let fields = cx.map(node, "an endpoint", FIELDS, IGNORED)?;
     let name = cx.read(&fields, &NAME);
-    let url = read_url(fields.get("url"), cx.owner.1, reader);
+    let url = read_url(fields.get(URL.name()), cx.owner.1, reader);
     let scheme = match &url {
         Ok(url) => Some(url.value.scheme()),
         Err(scheme) => *scheme,
@@ -88,22 +92,22 @@ pub(super) fn read_endpoint<'d>(node: NodeRef<'d>, reader: &Reader<'d>) -> Optio
     let given = url.as_ref().ok().and_then(|url| url.value.given());
     let binding = read_binding(&fields, url.as_ref().ok(), &cx);
     if let (Some(url), Some(binding)) = (given, binding) {
-        let at = fields.field("url").map_or(cx.owner.1, |field| field.value.span());
+        let at = fields.field(URL.name()).map_or(cx.owner.1, |field| field.value.span());
         check_binding(url, binding, at, reader);
     }
     let endpoint = EndpointTraits { scheme, binding, cloud: false };
-    let policy = read_policy_source(&fields, "traffic_policy", endpoint, reader);
+    let policy = read_policy_source(&fields, &TRAFFIC_POLICY, endpoint, &cx);
     let upstream = upstream(&fields, scheme, &cx);
     let (metadata, description) = (cx.optional(&fields, &METADATA), cx.optional(&fields, &DESCRIPTION));
     let (pooling, tls) = (cx.read(&fields, &POOLING_ENABLED), cx.optional(&fields, &TLS));
-    if let Some(field) = fields.field("agent_tls_termination")
+    if let Some(field) = fields.field(TLS.name())
         && scheme.is_some_and(|scheme| scheme != Scheme::Tls)
     {
         let message = "`agent_tls_termination` works on tls endpoints only";
         let found = Diagnostic::new(&WRONG_PROTOCOL, field.span, message);
         reader.report(found.with_help("use a `tls://` URL, or remove it"));
     }
-    let inline = fields.get("traffic_policy").map(|node| json::to_string(&Plain::from_node(node)));
+    let inline = fields.get(TRAFFIC_POLICY.name()).map(|node| json::to_string(&Plain::from_node(node)));
     let upstream = upstream?;
     Some(AgentEndpoint {
         name: name?,
@@ -123,18 +127,18 @@ pub(super) fn read_endpoint<'d>(node: NodeRef<'d>, reader: &Reader<'d>) -> Optio
 }
 
 fn upstream<'d>(fields: &Fields<'d>, scheme: Option<Scheme>, cx: &Context<'_, 'd>) -> Option<Outward> {
-    let node = fields.required(cx.reader, "upstream", cx.owner, "upstream: {url: 22}")?;
+    let node = cx.part(fields, &UPSTREAM)?.value;
     let fields = cx.map(node, "`upstream`", UPSTREAM_FIELDS, &[])?;
     let cx = cx.of(("`upstream`", head(node)));
     let (protocol, proxy) = (cx.read(&fields, &PROTOCOL), cx.optional(&fields, &PROXY_PROTOCOL));
-    if let Some(field) = fields.field("protocol")
+    if let Some(field) = fields.field(PROTOCOL.name())
         && matches!(scheme, Some(Scheme::Tcp | Scheme::Tls))
     {
         let message = "`protocol` has no effect on tcp and tls endpoints";
         cx.reader.report(Diagnostic::new(&NO_EFFECT, field.span, message).with_help("remove it"));
     }
-    let url = fields.required(cx.reader, "url", cx.owner, "url: 22")?;
-    let text = cx.reader.text(url, "`url`")?;
+    let url = cx.part(&fields, &UPSTREAM_URL)?;
+    let text = cx.reader.text(url.value, "`url`")?;
     let at = Spanned::new(read_upstream(text, scheme, cx.reader)?, text.span);
     Some(Outward { at, http2: protocol?, proxy_protocol: proxy? })
 }
@@ -151,7 +155,7 @@ fn read_binding<'d>(
     };
     let given = cx.optional(fields, &BINDINGS)?;
     let Some(given) = given else { return url.map(|_| implied) };
-    let at = fields.field("bindings").map_or(cx.owner.1, |field| field.span);
+    let at = fields.field(BINDINGS.name()).map_or(cx.owner.1, |field| field.span);
     match &*given {
         [] => Some(implied),
         [binding] => {

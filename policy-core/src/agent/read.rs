@@ -2,19 +2,40 @@
 
 use std::collections::HashMap;
 
-use super::endpoints::read_endpoint;
+use super::endpoints::{FIELDS as ENDPOINT_FIELDS, read_endpoint};
 use super::tunnels::read_tunnels;
 use super::{AgentConfig, NO_AGENT, NOT_POOLED, OLD_VERSION};
 use crate::check::{CheckOptions, merge_after_cut};
 use crate::diagnostic::{Diagnostic, Diagnostics, did_you_mean, did_you_mean_help, shorten};
 use crate::language::language;
 use crate::parse::{self, Document, NodeRef};
-use crate::reader::{DUPLICATE, Field, Fields, Keys, Reader, UNKNOWN_FIELD, head};
-use crate::schema::Context;
+use crate::reader::{Field as Entry, Fields, Keys, Reader, UNKNOWN_FIELD, head};
+use crate::schema::{Context, Declared, Field, FieldDoc, Part, names, rows};
 use crate::settings::AgentSettings;
 use crate::settings::agent as settings;
 use crate::source::{Source, Span};
 use crate::url::Binding;
+
+static VERSION: Field<Part> =
+    Field::required("version", Part::of("`3` or `2`"), "version: 3", "The version of the format.");
+static AGENT: Field<Part> =
+    Field::optional("agent", Part::map(settings::FIELDS), "How the agent itself works.");
+static ENDPOINTS: Field<Part> = Field::optional("endpoints", Part::list(ENDPOINT_FIELDS), "What it offers.");
+static TUNNELS: Field<Part> =
+    Field::optional("tunnels", Part::of("map of tunnels"), "The same as it was written until version 2.");
+/// The fields at the top.
+const TOP: Declared = &[&VERSION, &AGENT, &ENDPOINTS, &TUNNELS];
+
+/// The fields of `ngrok.yml`, as its documentation lists them.
+///
+/// ```
+/// let fields = policy_core::agent::fields();
+/// assert!(fields.iter().any(|field| field.path == "endpoints[].upstream.url" && field.required));
+/// ```
+#[must_use]
+pub fn fields() -> Vec<FieldDoc> {
+    rows(TOP)
+}
 
 /// Parses, reads and checks the configuration of an agent.
 ///
@@ -60,16 +81,16 @@ fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<AgentConfig> {
         return None;
     };
     let owner = ("the configuration", head(root).at_start());
-    let old_shape = fields.get("agent").is_none()
-        && fields.entries.iter().any(|it| it.key == "tunnels" || is_setting(it.key));
+    let old_shape = fields.get(AGENT.name()).is_none()
+        && fields.entries.iter().any(|it| it.key == TUNNELS.name() || is_setting(it.key));
     let misspelt =
-        |it: &Field<'_>| !TOP.contains(&it.key) && did_you_mean(it.key, ["version", "agent"]).is_some();
+        |it: &Entry<'_>| !is_at_top(it.key) && did_you_mean(it.key, [VERSION.name(), AGENT.name()]).is_some();
     fields.incomplete = fields.entries.iter().any(misspelt);
     let example = if old_shape { "version: 2" } else { "version: 3" };
-    let version = fields.required(reader, "version", owner, example);
+    let version = fields.required(reader, VERSION.name(), owner, example);
     let version = version.and_then(|node| reader.version(node, 2..=3));
     // Without a version, what is there tells.
-    let flat = version == Some(2) || (version.is_none() && fields.get("agent").is_none());
+    let flat = version == Some(2) || (version.is_none() && fields.get(AGENT.name()).is_none());
     fields.old_names = version == Some(2);
     let unknown: Vec<_> = fields.entries.iter().filter(|field| !is_known(field.key, flat)).collect();
     if let [first, _, _, _, ..] = *unknown
@@ -83,14 +104,14 @@ fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<AgentConfig> {
         return None;
     }
     unknown.into_iter().for_each(|field| unknown_key(field, &fields, reader));
-    if let Some(field) = fields.field("version").filter(|_| version == Some(2)) {
+    if let Some(field) = fields.field(VERSION.name()).filter(|_| version == Some(2)) {
         let found = Diagnostic::new(&OLD_VERSION, field.span, "version 2 is the older layout");
         reader.report(found.with_help(
             "write `version: 3`, the settings below `agent:`, and each tunnel as an entry of `endpoints:`",
         ));
     }
     let cx = Context { reader, place: None, owner };
-    let settings = match fields.field("agent") {
+    let settings = match fields.field(AGENT.name()) {
         Some(field) => {
             let inner = cx.map(field.value, "`agent`", settings::FIELDS, settings::IGNORED);
             inner.and_then(|inner| AgentSettings::read(&inner, &cx))
@@ -98,34 +119,40 @@ fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<AgentConfig> {
         None if flat => AgentSettings::read(&fields, &cx),
         None => AgentSettings::read(&Fields::empty(), &cx),
     };
-    if version == Some(3) && !fields.incomplete && !fields.entries.iter().any(|field| field.key == "agent") {
+    if version == Some(3)
+        && !fields.incomplete
+        && !fields.entries.iter().any(|field| field.key == AGENT.name())
+    {
         let found = Diagnostic::new(&NO_AGENT, owner.1, "the configuration has no `agent`");
         reader.report(found.with_help("add `agent:`, with `authtoken:` unless `NGROK_AUTHTOKEN` is set"));
     }
-    let endpoints = fields.get("endpoints").and_then(|node| reader.list(node, "`endpoints`"));
+    let endpoints = fields.get(ENDPOINTS.name()).and_then(|node| reader.list(node, "`endpoints`"));
     let endpoints: Vec<_> =
         endpoints.unwrap_or_default().into_iter().map(|it| read_endpoint(it, reader)).collect();
     let endpoints: Vec<_> = endpoints.into_iter().flatten().collect();
-    if let Some(field) = fields.field("tunnels").filter(|_| version == Some(3)) {
+    if let Some(field) = fields.field(TUNNELS.name()).filter(|_| version == Some(3)) {
         let found = Diagnostic::new(&OLD_VERSION, field.span, "`tunnels` belongs to version 2");
         reader.report(found.with_help("write a list of `endpoints`, each with `url` and `upstream`"));
     }
-    let tunnels =
-        fields.get("tunnels").map(|node| read_tunnels(node, fields.old_names, reader)).unwrap_or_default();
+    let tunnels = fields
+        .get(TUNNELS.name())
+        .map(|node| read_tunnels(node, fields.old_names, reader))
+        .unwrap_or_default();
     let config = AgentConfig { version: version.unwrap_or(3), agent: settings?, endpoints, tunnels };
-    check_unique(&config, reader);
+    check_unique(&config, &cx);
     Some(config)
 }
 
-/// Keys at the top.
-const TOP: [&str; 4] = ["version", "agent", "endpoints", "tunnels"];
+fn is_at_top(key: &str) -> bool {
+    names(TOP).any(|name| name == key)
+}
 
 pub(crate) fn is_setting(key: &str) -> bool {
-    settings::FIELDS.iter().any(|declared| declared.name() == key || declared.aliases().contains(&key))
+    names(settings::FIELDS).any(|name| name == key)
 }
 
 fn is_known(key: &str, flat: bool) -> bool {
-    TOP.contains(&key) || (flat && is_setting(key))
+    is_at_top(key) || (flat && is_setting(key))
 }
 
 /// Fields of version 2 that are read past, each with what to do about it.
@@ -133,10 +160,10 @@ const OLD_IGNORED: &[(&str, &str)] =
     &[("region", "remove it: the agent connects to the nearest region by itself")];
 
 /// Says that a key at the top is not known.
-fn unknown_key(field: &Field<'_>, among: &Fields<'_>, reader: &Reader<'_>) {
+fn unknown_key(field: &Entry<'_>, among: &Fields<'_>, reader: &Reader<'_>) {
     let key = field.key;
     if among.old_names {
-        let known: Vec<_> = ["version", "tunnels"].into_iter().chain(old_settings()).collect();
+        let known: Vec<_> = [VERSION.name(), TUNNELS.name()].into_iter().chain(old_settings()).collect();
         let keys = Keys { legacy: OLD_IGNORED, ..Keys::of(&known) };
         reader.unknown(field, "the configuration", keys, among);
         return;
@@ -148,12 +175,12 @@ fn unknown_key(field: &Field<'_>, among: &Fields<'_>, reader: &Reader<'_>) {
     );
     reader.report(if is_setting(key) {
         found.with_help(format!("`{key}` belongs below `agent:`"))
-    } else if let Some(near) = did_you_mean(key, TOP) {
+    } else if let Some(near) = did_you_mean(key, names(TOP)) {
         found.with_help(did_you_mean_help(key, near)).with_fix_at(false, field.content, near)
     } else if field.value.is_list() {
         found.with_help("what an agent offers is listed below `endpoints:`")
     } else {
-        found.with_help(format!("known fields: `{}`", TOP.join("`, `")))
+        found.with_help(format!("known fields: `{}`", names(TOP).collect::<Vec<_>>().join("`, `")))
     });
 }
 
@@ -163,18 +190,9 @@ fn old_settings() -> impl Iterator<Item = &'static str> {
 }
 
 /// Names are given once; URLs are, unless their endpoints share traffic.
-fn check_unique(config: &AgentConfig, reader: &Reader<'_>) {
-    let mut names: HashMap<&str, Span> = HashMap::new();
-    for endpoint in &config.endpoints {
-        let (name, span) = (&*endpoint.name.value, endpoint.name.span);
-        if let Some(first) = names.get(name) {
-            let message = format!("the endpoint name `{}` is given twice", shorten(name));
-            let found = Diagnostic::new(&DUPLICATE, span, message).with_label(*first, "first given here");
-            reader.report(found.with_help("use each only once"));
-        } else {
-            names.insert(name, span);
-        }
-    }
+fn check_unique(config: &AgentConfig, cx: &Context<'_, '_>) {
+    let endpoints = config.endpoints.iter();
+    cx.unique("endpoint name", endpoints.map(|it| (&*it.name.value, it.name.span)), true);
     let mut urls: HashMap<(String, Binding), (Span, bool)> = HashMap::new();
     for endpoint in &config.endpoints {
         let Some(url) = endpoint.url.value.given() else { continue };
@@ -185,7 +203,7 @@ fn check_unique(config: &AgentConfig, reader: &Reader<'_>) {
                 let message = format!("the URL `{url}` is taken");
                 let found = Diagnostic::new(&NOT_POOLED, span, message).with_label(*first, "taken here");
                 let help = "use another URL, or share its traffic with `pooling_enabled: true` on both";
-                reader.report(found.with_help(help));
+                cx.reader.report(found.with_help(help));
             }
         } else {
             urls.insert(key, (span, pooled));

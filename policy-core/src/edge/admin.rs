@@ -4,10 +4,11 @@
 
 use std::net::SocketAddr;
 
-use super::agents::CertificateFiles;
-use super::read::EdgeReader;
+use super::kinds::{ListenAddress, ServerNames};
 use crate::parse::NodeRef;
-use crate::reader::{Keys, head};
+use crate::reader::{Fields, head};
+use crate::schema::{Context, Declared, Field, FilePath, Part, Record};
+use crate::settings::{CERTIFICATE_FILES, CertificateFiles};
 use crate::source::Spanned;
 
 /// Where the administration is reached over TCP.
@@ -30,37 +31,60 @@ pub(super) struct Administration {
     pub(super) listener: Option<AdminListener>,
 }
 
-impl<'d> EdgeReader<'_, 'd> {
-    /// Reads `admin`.
-    pub(super) fn admin(&self, node: NodeRef<'d>, agents: bool) -> Option<Administration> {
-        const KEYS: Keys = Keys::of(&["socket", "listen", "names", "tls"]);
-        let fields = self.reader.map(node, "`admin`", KEYS)?;
-        let socket = fields.get("socket").and_then(|node| self.path(node, "`socket`"));
-        let listen = fields.get("listen").map(|node| (head(node), self.listen(node)));
-        let names = fields.get("names").map(|node| (head(node), self.names(node)));
-        let tls = fields.get("tls").map(|node| (head(node), self.certificate_files(node)));
-        let Some((place, listen)) = listen else {
-            let without = [names.map(|it| ("`names`", it.0)), tls.map(|it| ("`tls`", it.0))];
-            for (key, place) in without.into_iter().flatten() {
-                let help = "add e.g. `listen: \"127.0.0.1:4041\"`, or leave it out";
-                self.reader.invalid(place, format!("{key} of `admin` has no `listen` that it is for"), help);
-            }
-            return Some(Administration { socket, listener: None });
-        };
-        if !agents {
-            let help = "add `agents`, or leave out `listen`";
-            self.reader.invalid(place, "`admin` has nothing to do on an edge without `agents`", help);
+/// `admin`.
+pub(super) static ADMIN: Field<Part> =
+    Field::optional("admin", Part::map(FIELDS), "The administration, beside its socket over TCP.");
+const FIELDS: Declared = &[&SOCKET, &LISTEN, &NAMES, &TLS];
+
+static SOCKET: Field<FilePath> =
+    Field::optional("socket", FilePath, "Its socket; otherwise `admin.sock` in the state folder.");
+static LISTEN: Field<ListenAddress> = Field::optional(
+    "listen",
+    ListenAddress,
+    "Where it listens over TCP, with an API key; another address than loopback needs `tls`.",
+);
+static NAMES: Field<ServerNames> =
+    Field::optional("names", ServerNames, "What clients call it; otherwise the names of `agents`.");
+static TLS: Field<Record<CertificateFiles>> =
+    Field::optional("tls", CERTIFICATE_FILES, "The certificate it shows.");
+
+/// Reads the socket alone, whatever else there is.
+pub(super) fn read_socket<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Box<str>> {
+    cx.optional(fields, &SOCKET).flatten().map(|path| path.value)
+}
+
+/// Reads `admin`; `agents` if the edge has some.
+pub(super) fn read_admin<'d>(
+    node: NodeRef<'d>,
+    agents: bool,
+    cx: &Context<'_, 'd>,
+) -> Option<Administration> {
+    let fields = cx.map(node, "`admin`", FIELDS, &[])?;
+    let cx = &cx.of(("`admin`", head(node)));
+    let place = |key: &str| fields.get(key).map(head);
+    let socket = read_socket(&fields, cx);
+    let listen = cx.optional(&fields, &LISTEN);
+    let (names, tls) = (cx.optional(&fields, &NAMES), cx.optional(&fields, &TLS));
+    let Some(at) = place(LISTEN.name()) else {
+        for (key, place) in [NAMES.name(), TLS.name()].map(|key| (key, place(key))) {
+            let Some(place) = place else { continue };
+            let help = "add e.g. `listen: \"127.0.0.1:4041\"`, or leave it out";
+            cx.invalid(place, format!("`{key}` of `admin` has no `listen` that it is for"), help);
         }
-        let listen = listen?;
-        if tls.is_none() && !listen.value.ip().to_canonical().is_loopback() {
-            let message = format!("`{}` is no loopback address, and there is no certificate", listen.value);
-            let help = "API keys would travel in clear text: add `tls`, or listen on `127.0.0.1`";
-            self.reader.invalid(listen.span, message, help);
-        }
-        let names = names.map_or(Some(None), |(_, names)| names.map(Some));
-        let tls = tls.map_or(Some(None), |(_, files)| files.map(Some));
-        Some(Administration { socket, listener: Some(AdminListener { listen, names: names?, tls: tls? }) })
+        return Some(Administration { socket, listener: None });
+    };
+    if !agents {
+        let help = "add `agents`, or leave out `listen`";
+        cx.invalid(at, "`admin` has nothing to do on an edge without `agents`", help);
     }
+    let listen = listen??;
+    let without = place(TLS.name()).is_none();
+    if without && !listen.value.ip().to_canonical().is_loopback() {
+        let message = format!("`{}` is no loopback address, and there is no certificate", listen.value);
+        let help = "API keys would travel in clear text: add `tls`, or listen on `127.0.0.1`";
+        cx.invalid(listen.span, message, help);
+    }
+    Some(Administration { socket, listener: Some(AdminListener { listen, names: names?, tls: tls? }) })
 }
 
 #[cfg(test)]

@@ -5,19 +5,17 @@
 
 use std::collections::BTreeSet;
 
-use super::read::EdgeReader;
+use super::read::IP_POLICIES;
 use crate::diagnostic::{Diagnostic, Diagnostics, printable, shorten};
 use crate::endpoint_policy::ReadPolicy;
 use crate::ip_policies::{IpPolicies, IpPolicyFiles, MAX_NETWORKS, load_within};
 use crate::language::language;
 use crate::named_file::{NamedFile, withhold};
 use crate::options::CheckOptions;
-use crate::parse::{Document, NodeKind, NodeRef, decode};
-use crate::reader::{DUPLICATE, Fields, Reader, UNREADABLE_FILE};
+use crate::parse::{Document, decode};
+use crate::reader::{DUPLICATE, Fields, Reader, UNREADABLE_FILE, head};
+use crate::schema::Context;
 use crate::source::{Source, Spanned};
-
-/// Files of IP policies that a configuration may name.
-const MAX_FILES: usize = 16;
 
 /// Reads a list file, piece by piece: by the name of the file of IP policies as the configuration has it, and the name
 /// of the list as that file has it, to which it is relative. Unpacking is the host's:
@@ -60,8 +58,11 @@ pub(super) fn load_named(
 /// The files that a configuration names. What is wrong with the names is said where the configuration is checked.
 fn names_in(document: &Document, options: &CheckOptions) -> Vec<Spanned<Box<str>>> {
     let reader = Reader::new(document, options, language());
-    let node = document.root().and_then(Fields::of).and_then(|fields| fields.get("ip_policies"));
-    node.map(|node| EdgeReader { reader: &reader }.ip_policy_files(node)).unwrap_or_default()
+    let Some((root, fields)) = document.root().and_then(|root| Some((root, Fields::of(root)?))) else {
+        return Vec::new();
+    };
+    let cx = Context { reader: &reader, place: None, owner: ("the edge configuration", head(root)) };
+    cx.optional(&fields, &IP_POLICIES).flatten().unwrap_or_default()
 }
 
 impl NamedIpPolicies {
@@ -125,25 +126,6 @@ impl NamedIpPolicies {
     fn lack(&mut self, name: &Spanned<Box<str>>) {
         self.policies.lack();
         self.unusable.push(name.value.clone());
-    }
-}
-
-impl<'d> EdgeReader<'_, 'd> {
-    /// Reads `ip_policies`: the path of a file, or a list of paths.
-    pub(super) fn ip_policy_files(&self, node: NodeRef<'d>) -> Vec<Spanned<Box<str>>> {
-        let items: Vec<NodeRef<'d>> = match node.kind() {
-            NodeKind::Sequence(items) => items.iter().collect(),
-            NodeKind::Scalar(_) | NodeKind::Mapping(_) => vec![node],
-        };
-        if items.len() > MAX_FILES {
-            let message = format!("`ip_policies` has {} files and may have {MAX_FILES}", items.len());
-            self.reader.invalid(node.span(), message, "put IP policies into one file");
-            return Vec::new();
-        }
-        let read = |node| Some(Spanned::new(self.path(node, "a file of IP policies")?, node.span()));
-        let files: Vec<_> = items.into_iter().filter_map(read).collect();
-        self.unique("file of IP policies", files.iter().map(|it| (it.value.clone(), it.span)));
-        files
     }
 }
 

@@ -3,10 +3,131 @@
 use std::time::Duration;
 
 use super::EdgeConfig;
-use super::read::EdgeReader;
-use crate::parse::NodeRef;
-use crate::reader::{Keys, head};
+use crate::reader::{Fields, Reader, head};
+use crate::schema::{Context, Count, Declared, DurationField, Field, Kind, Record};
 use crate::source::Span;
+
+const MINUTES: u64 = 300;
+const DAY: u64 = 86_400;
+/// What an agent may send in one message.
+const MAX_MESSAGE: u32 = 2 << 20;
+
+static MAX_CONNECTIONS: Field<Count> = Field::optional(
+    "max_connections",
+    Count(1_000_000),
+    "Connections open at once; otherwise what the limit of open files allows, at most 10,000.",
+);
+/// The same of one endpoint.
+pub(super) static MAX_CONNECTIONS_OF_ENDPOINT: Field<Count> = Field::optional(
+    "max_connections",
+    Count(1_000_000),
+    "Connections open at once here; otherwise half of all where others need the rest.",
+);
+static MAX_CONNECTIONS_PER_SOURCE: Field<Count> = Field::optional(
+    "max_connections_per_source",
+    Count(1_000_000),
+    "The same from one IPv4 address or IPv6 /64; otherwise a quarter at one endpoint and half in all.",
+);
+static CONNECT_TIMEOUT: Field<DurationField> = Field::default(
+    "connect_timeout",
+    DurationField::seconds(1, MINUTES),
+    "10s",
+    "Time to reach an upstream.",
+);
+static HALF_CLOSE_TIMEOUT: Field<DurationField> = Field::default(
+    "half_close_timeout",
+    DurationField::seconds(1, DAY),
+    "60s",
+    "How long a connection may stay silent after one side has ended its half.",
+);
+static STALLED_TIMEOUT: Field<DurationField> = Field::default(
+    "stalled_timeout",
+    DurationField::seconds(1, DAY),
+    "5m",
+    "How long a peer may take none of the bytes that wait for it.",
+);
+static MAX_HOPS: Field<Count> = Field::default(
+    "max_hops",
+    Count(100),
+    "16",
+    "Forwards that may be tried for one connection, failed ones included.",
+);
+static AGENT_AUTH_TIMEOUT: Field<DurationField> = Field::default(
+    "agent_auth_timeout",
+    DurationField::seconds(1, MINUTES),
+    "10s",
+    "Time for an agent to prove who it is.",
+);
+static AGENT_HEARTBEAT_INTERVAL: Field<DurationField> = Field::default(
+    "agent_heartbeat_interval",
+    DurationField::seconds(1, DAY),
+    "10s",
+    "How often an agent is asked for a sign of life.",
+);
+static AGENT_HEARTBEAT_TOLERANCE: Field<DurationField> = Field::default(
+    "agent_heartbeat_tolerance",
+    DurationField::seconds(1, DAY),
+    "15s",
+    "How long its answer may take before the agent counts as gone.",
+);
+static MAX_AGENTS: Field<Count> =
+    Field::default("max_agents", Count(1_000_000), "1000", "Agents connected at once.");
+static MAX_AGENTS_PER_AUTHTOKEN: Field<Count> = Field::optional(
+    "max_agents_per_authtoken",
+    Count(1_000_000),
+    "The same with one authtoken; otherwise half of all.",
+);
+static MAX_ENDPOINTS_PER_AGENT: Field<Count> = Field::default(
+    "max_endpoints_per_agent",
+    Count(100_000),
+    "100",
+    "Endpoints that one agent may serve at once.",
+);
+static MAX_STREAMS_PER_AGENT: Field<Count> = Field::default(
+    "max_streams_per_agent",
+    Count(1_000_000),
+    "4096",
+    "Connections that one agent carries at once.",
+);
+static MAX_AGENT_POLICY_BYTES: Field<Count> = Field::default(
+    "max_agent_policy_bytes",
+    Count(MAX_MESSAGE),
+    "65536",
+    "Bytes of the text of a policy that an agent brings.",
+);
+static MAX_POLICY_MEMORY_PER_AUTHTOKEN: Field<Count> = Field::default(
+    "max_policy_memory_per_authtoken",
+    Count(u32::MAX),
+    "33554432",
+    "Bytes of memory that the policies of one authtoken's endpoints may take.",
+);
+static MAX_POLICY_MEMORY: Field<Count> =
+    Field::default("max_policy_memory", Count(u32::MAX), "268435456", "The same of all authtokens together.");
+
+/// `limits`: what is not given or unusable keeps its default.
+pub(super) static LIMITS: Field<Record<EdgeLimits>> = Field::optional(
+    "limits",
+    Record { fields: FIELDS, ignored: &[], read: |fields, cx| Some(EdgeLimits::read(fields, cx)) },
+    "Budgets and deadlines.",
+);
+const FIELDS: Declared = &[
+    &MAX_CONNECTIONS,
+    &MAX_CONNECTIONS_PER_SOURCE,
+    &CONNECT_TIMEOUT,
+    &HALF_CLOSE_TIMEOUT,
+    &STALLED_TIMEOUT,
+    &MAX_HOPS,
+    &AGENT_AUTH_TIMEOUT,
+    &AGENT_HEARTBEAT_INTERVAL,
+    &AGENT_HEARTBEAT_TOLERANCE,
+    &MAX_AGENTS,
+    &MAX_AGENTS_PER_AUTHTOKEN,
+    &MAX_ENDPOINTS_PER_AGENT,
+    &MAX_STREAMS_PER_AGENT,
+    &MAX_AGENT_POLICY_BYTES,
+    &MAX_POLICY_MEMORY_PER_AUTHTOKEN,
+    &MAX_POLICY_MEMORY,
+];
 
 /// Budgets and deadlines of an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,24 +170,87 @@ pub struct EdgeLimits {
 
 impl Default for EdgeLimits {
     fn default() -> Self {
+        Self::of(&mut ByDefault)
+    }
+}
+
+/// Where limits come from.
+trait Limits {
+    /// A limit that has a default.
+    fn get<K: Kind>(&mut self, field: &Field<K>) -> K::Value
+    where
+        K::Value: Default;
+    /// A limit that may be missing.
+    fn optional(&mut self, field: &Field<Count>) -> Option<u32>;
+}
+
+/// None is given.
+struct ByDefault;
+
+impl Limits for ByDefault {
+    // That each default is a value is tested.
+    fn get<K: Kind>(&mut self, field: &Field<K>) -> K::Value
+    where
+        K::Value: Default,
+    {
+        field.default_value().unwrap_or_default()
+    }
+
+    fn optional(&mut self, _: &Field<Count>) -> Option<u32> {
+        None
+    }
+}
+
+/// Those of a configuration; what is unusable keeps its default, and is reported.
+struct Given<'f, 'r, 'd>(&'f Fields<'d>, &'f Context<'r, 'd>);
+
+impl Limits for Given<'_, '_, '_> {
+    fn get<K: Kind>(&mut self, field: &Field<K>) -> K::Value
+    where
+        K::Value: Default,
+    {
+        self.1.read(self.0, field).unwrap_or_else(|| ByDefault.get(field))
+    }
+
+    fn optional(&mut self, field: &Field<Count>) -> Option<u32> {
+        self.1.optional(self.0, field).flatten()
+    }
+}
+
+impl EdgeLimits {
+    fn of(limits: &mut impl Limits) -> Self {
         Self {
-            max_connections: None,
-            max_connections_per_source: None,
-            connect_timeout: Duration::from_secs(10),
-            half_close_timeout: Duration::from_secs(60),
-            stalled_timeout: Duration::from_secs(300),
-            max_hops: 16,
-            agent_auth_timeout: Duration::from_secs(10),
-            agent_heartbeat_interval: Duration::from_secs(10),
-            agent_heartbeat_tolerance: Duration::from_secs(15),
-            max_agents: 1_000,
-            max_agents_per_authtoken: None,
-            max_endpoints_per_agent: 100,
-            max_streams_per_agent: 4_096,
-            max_agent_policy_bytes: 64 << 10,
-            max_policy_memory_per_authtoken: 32 << 20,
-            max_policy_memory: 256 << 20,
+            max_connections: limits.optional(&MAX_CONNECTIONS),
+            max_connections_per_source: limits.optional(&MAX_CONNECTIONS_PER_SOURCE),
+            connect_timeout: limits.get(&CONNECT_TIMEOUT),
+            half_close_timeout: limits.get(&HALF_CLOSE_TIMEOUT),
+            stalled_timeout: limits.get(&STALLED_TIMEOUT),
+            max_hops: limits.get(&MAX_HOPS),
+            agent_auth_timeout: limits.get(&AGENT_AUTH_TIMEOUT),
+            agent_heartbeat_interval: limits.get(&AGENT_HEARTBEAT_INTERVAL),
+            agent_heartbeat_tolerance: limits.get(&AGENT_HEARTBEAT_TOLERANCE),
+            max_agents: limits.get(&MAX_AGENTS),
+            max_agents_per_authtoken: limits.optional(&MAX_AGENTS_PER_AUTHTOKEN),
+            max_endpoints_per_agent: limits.get(&MAX_ENDPOINTS_PER_AGENT),
+            max_streams_per_agent: limits.get(&MAX_STREAMS_PER_AGENT),
+            max_agent_policy_bytes: limits.get(&MAX_AGENT_POLICY_BYTES),
+            max_policy_memory_per_authtoken: limits.get(&MAX_POLICY_MEMORY_PER_AUTHTOKEN),
+            max_policy_memory: limits.get(&MAX_POLICY_MEMORY),
         }
+    }
+
+    fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Self {
+        let limits = Self::of(&mut Given(fields, cx));
+        let (connections, agents) = (&MAX_CONNECTIONS_PER_SOURCE, &MAX_AGENTS_PER_AUTHTOKEN);
+        for (share, given, of, all) in [
+            (connections, limits.max_connections_per_source, &MAX_CONNECTIONS, limits.max_connections),
+            (agents, limits.max_agents_per_authtoken, &MAX_AGENTS, Some(limits.max_agents)),
+        ] {
+            if let (Some(node), Some(given), Some(all)) = (fields.get(share.name()), given, all) {
+                check_share(head(node), (share, given), (of, all), cx.reader);
+            }
+        }
+        limits
     }
 }
 
@@ -125,102 +309,25 @@ fn number(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-impl<'d> EdgeReader<'_, 'd> {
-    /// Reads `limits`; what is not given or unusable keeps its default.
-    pub(super) fn limits(&self, node: NodeRef<'d>) -> EdgeLimits {
-        const KEYS: Keys = Keys::of(&[
-            "max_connections",
-            "max_connections_per_source",
-            "connect_timeout",
-            "half_close_timeout",
-            "stalled_timeout",
-            "max_hops",
-            "agent_auth_timeout",
-            "agent_heartbeat_interval",
-            "agent_heartbeat_tolerance",
-            "max_agents",
-            "max_agents_per_authtoken",
-            "max_endpoints_per_agent",
-            "max_streams_per_agent",
-            "max_agent_policy_bytes",
-            "max_policy_memory_per_authtoken",
-            "max_policy_memory",
-        ]);
-        /// What an agent may send in one message.
-        const MAX_MESSAGE: i64 = 2 << 20;
-        const MINUTES: u64 = 300;
-        const DAY: u64 = 86_400;
-        let mut limits = EdgeLimits::default();
-        let Some(fields) = self.reader.map(node, "`limits`", KEYS) else { return limits };
-        let number = |key: &str, most: i64| {
-            let value = self.reader.integer(fields.get(key)?, &format!("`{key}`"), 1..=most)?;
-            u32::try_from(value).ok()
-        };
-        limits.max_connections = number("max_connections", 1_000_000);
-        for (key, most, limit) in [
-            ("max_hops", 100, &mut limits.max_hops),
-            ("max_agents", 1_000_000, &mut limits.max_agents),
-            ("max_endpoints_per_agent", 100_000, &mut limits.max_endpoints_per_agent),
-            ("max_streams_per_agent", 1_000_000, &mut limits.max_streams_per_agent),
-            ("max_agent_policy_bytes", MAX_MESSAGE, &mut limits.max_agent_policy_bytes),
-            ("max_policy_memory_per_authtoken", u32::MAX.into(), &mut limits.max_policy_memory_per_authtoken),
-            ("max_policy_memory", u32::MAX.into(), &mut limits.max_policy_memory),
-        ] {
-            *limit = number(key, most).unwrap_or(*limit);
-        }
-        limits.max_connections_per_source = number("max_connections_per_source", 1_000_000);
-        limits.max_agents_per_authtoken = number("max_agents_per_authtoken", 1_000_000);
-        for (key, given, of, all) in [
-            (
-                "max_connections_per_source",
-                limits.max_connections_per_source,
-                "max_connections",
-                limits.max_connections,
-            ),
-            (
-                "max_agents_per_authtoken",
-                limits.max_agents_per_authtoken,
-                "max_agents",
-                Some(limits.max_agents),
-            ),
-        ] {
-            if let (Some(node), Some(given), Some(all)) = (fields.get(key), given, all) {
-                self.check_share(head(node), (key, given), (of, all));
-            }
-        }
-        for (key, most, limit) in [
-            ("connect_timeout", MINUTES, &mut limits.connect_timeout),
-            ("half_close_timeout", DAY, &mut limits.half_close_timeout),
-            ("stalled_timeout", DAY, &mut limits.stalled_timeout),
-            ("agent_auth_timeout", MINUTES, &mut limits.agent_auth_timeout),
-            ("agent_heartbeat_interval", DAY, &mut limits.agent_heartbeat_interval),
-            ("agent_heartbeat_tolerance", DAY, &mut limits.agent_heartbeat_tolerance),
-        ] {
-            let given = fields.get(key).and_then(|node| self.duration(node, key, 1, most));
-            *limit = given.unwrap_or(*limit);
-        }
-        limits
+/// Shares of endpoints are parts of all.
+pub(super) fn check_endpoint_shares(config: &EdgeConfig, reader: &Reader<'_>) {
+    let Some(all) = config.limits.max_connections else { return };
+    for given in config.endpoints.iter().filter_map(|endpoint| endpoint.max_connections) {
+        let (share, of) = ((&MAX_CONNECTIONS_OF_ENDPOINT, given.value), (&MAX_CONNECTIONS, all));
+        check_share(given.span, share, of, reader);
     }
+}
 
-    /// Reads `max_connections` of an endpoint.
-    pub(super) fn endpoint_connections(&self, node: NodeRef<'d>) -> Option<u32> {
-        let value = self.reader.integer(node, "`max_connections`", 1..=1_000_000)?;
-        u32::try_from(value).ok()
-    }
-
-    /// Shares of endpoints are parts of all.
-    pub(super) fn check_endpoint_shares(&self, config: &EdgeConfig) {
-        let Some(all) = config.limits.max_connections else { return };
-        for given in config.endpoints.iter().filter_map(|endpoint| endpoint.max_connections) {
-            self.check_share(given.span, ("max_connections", given.value), ("max_connections", all));
-        }
-    }
-
-    /// A share that is more than all has no effect, which its author did not mean.
-    fn check_share(&self, at: Span, (key, given): (&str, u32), (of, all): (&str, u32)) {
-        if given > all {
-            let message = format!("`{key}: {given}` is more than `limits.{of}`, which is {all}");
-            self.reader.invalid(at, message, format!("give at most {all}, or raise `limits.{of}`"));
-        }
+/// A share that is more than all has no effect, which its author did not mean.
+fn check_share(
+    at: Span,
+    (share, given): (&Field<Count>, u32),
+    (of, all): (&Field<Count>, u32),
+    reader: &Reader<'_>,
+) {
+    if given > all {
+        let (share, of) = (share.name(), of.name());
+        let message = format!("`{share}: {given}` is more than `limits.{of}`, which is {all}");
+        reader.invalid(at, message, format!("give at most {all}, or raise `limits.{of}`"));
     }
 }

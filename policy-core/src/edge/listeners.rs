@@ -3,84 +3,81 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::read::EdgeReader;
 use super::{EdgeConfig, UPSTREAM_LOOP};
 use crate::diagnostic::Diagnostic;
-use crate::reader::DUPLICATE;
+use crate::reader::{DUPLICATE, Reader};
 use crate::source::{Span, Spanned};
 
-impl EdgeReader<'_, '_> {
-    /// An address can have only one listener.
-    pub(super) fn check_listeners(&self, config: &EdgeConfig) {
-        let mut ports: HashMap<u16, Listeners> = HashMap::new();
-        for listen in listeners(config) {
-            // Port 0 asks for any free port.
-            if listen.value.port() == 0 {
-                continue;
-            }
-            let first = ports.entry(listen.value.port()).or_default().add(listen.value.ip(), listen.span);
-            if let Some(first) = first {
-                let message = format!("the listen address `{}` is taken", listen.value);
-                self.reader.report(
-                    Diagnostic::new(&DUPLICATE, listen.span, message)
-                        .with_label(first, "taken here")
-                        .with_help("use another port, or two different addresses of this machine"),
-                );
-            }
+/// An address can have only one listener.
+pub(super) fn check_listeners(config: &EdgeConfig, reader: &Reader<'_>) {
+    let mut ports: HashMap<u16, Listeners> = HashMap::new();
+    for listen in listeners(config) {
+        // Port 0 asks for any free port.
+        if listen.value.port() == 0 {
+            continue;
         }
-    }
-
-    /// An upstream that is one of our own listeners would feed the edge its own connections.
-    pub(super) fn check_loops(&self, config: &EdgeConfig) {
-        let mut own: HashMap<u16, Own> = HashMap::new();
-        for (at, listener) in listeners(config).enumerate() {
-            own.entry(listener.value.port()).or_default().add(listener.value.ip(), (at, listener.span));
-        }
-        for internal in &config.internal_endpoints {
-            let upstream = &internal.upstream.value;
-            let addresses: Vec<IpAddr> = match &*upstream.host {
-                "localhost" => vec![IpAddr::from([127, 0, 0, 1]), IpAddr::V6(Ipv6Addr::LOCALHOST)],
-                host => host.parse().map(|address: IpAddr| address.to_canonical()).into_iter().collect(),
-            };
-            let on_port = own.get(&upstream.port);
-            let own = on_port.and_then(|own| addresses.iter().filter_map(|it| own.reached_by(*it)).min());
-            if let Some((_, listener)) = own {
-                let message = format!("the upstream `{upstream}` is a listener of this edge");
-                self.reader.report(
-                    Diagnostic::new(&UPSTREAM_LOOP, internal.upstream.span, message)
-                        .with_label(listener, "it listens here")
-                        .with_help("give the address of the device, or another port"),
-                );
-            }
-        }
-    }
-
-    /// Each port of a public endpoint is taken on all of these addresses.
-    pub(super) fn check_public_addresses(&self, addresses: &[Spanned<IpAddr>]) {
-        let mut listeners = Listeners::default();
-        for address in addresses {
-            if let Some(first) = listeners.add(address.value, address.span) {
-                let message = format!("another address takes the ports of `{}` already", address.value);
-                self.reader.report(
-                    Diagnostic::new(&DUPLICATE, address.span, message)
-                        .with_label(first, "this one")
-                        .with_help("keep one of them; `::` takes IPv4 as well"),
-                );
-            }
-        }
-    }
-
-    /// A port that agents may be given cannot be a listener's; `place` is where the ports stand.
-    pub(super) fn check_public_ports(&self, config: &EdgeConfig, place: Option<Span>) {
-        let (Some(ports), Some(place)) = (&config.public_tcp_ports, place) else { return };
-        for listen in listeners(config).filter(|listen| ports.contains(&listen.value.port())) {
-            let message = format!("`public_tcp_ports` holds the port of the listener `{}`", listen.value);
-            self.reader.report(
-                Diagnostic::new(&DUPLICATE, place, message)
-                    .with_label(listen.span, "it listens here")
-                    .with_help("these ports are for endpoints of agents: move the listener or the range"),
+        let first = ports.entry(listen.value.port()).or_default().add(listen.value.ip(), listen.span);
+        if let Some(first) = first {
+            let message = format!("the listen address `{}` is taken", listen.value);
+            reader.report(
+                Diagnostic::new(&DUPLICATE, listen.span, message)
+                    .with_label(first, "taken here")
+                    .with_help("use another port, or two different addresses of this machine"),
             );
         }
+    }
+}
+
+/// An upstream that is one of our own listeners would feed the edge its own connections.
+pub(super) fn check_loops(config: &EdgeConfig, reader: &Reader<'_>) {
+    let mut own: HashMap<u16, Own> = HashMap::new();
+    for (at, listener) in listeners(config).enumerate() {
+        own.entry(listener.value.port()).or_default().add(listener.value.ip(), (at, listener.span));
+    }
+    for internal in &config.internal_endpoints {
+        let upstream = &internal.upstream.value;
+        let addresses: Vec<IpAddr> = match &*upstream.host {
+            "localhost" => vec![IpAddr::from([127, 0, 0, 1]), IpAddr::V6(Ipv6Addr::LOCALHOST)],
+            host => host.parse().map(|address: IpAddr| address.to_canonical()).into_iter().collect(),
+        };
+        let on_port = own.get(&upstream.port);
+        let own = on_port.and_then(|own| addresses.iter().filter_map(|it| own.reached_by(*it)).min());
+        if let Some((_, listener)) = own {
+            let message = format!("the upstream `{upstream}` is a listener of this edge");
+            reader.report(
+                Diagnostic::new(&UPSTREAM_LOOP, internal.upstream.span, message)
+                    .with_label(listener, "it listens here")
+                    .with_help("give the address of the device, or another port"),
+            );
+        }
+    }
+}
+
+/// Each port of a public endpoint is taken on all of these addresses.
+pub(super) fn check_public_addresses(addresses: &[Spanned<IpAddr>], reader: &Reader<'_>) {
+    let mut listeners = Listeners::default();
+    for address in addresses {
+        if let Some(first) = listeners.add(address.value, address.span) {
+            let message = format!("another address takes the ports of `{}` already", address.value);
+            reader.report(
+                Diagnostic::new(&DUPLICATE, address.span, message)
+                    .with_label(first, "this one")
+                    .with_help("keep one of them; `::` takes IPv4 as well"),
+            );
+        }
+    }
+}
+
+/// A port that agents may be given cannot be a listener's; `place` is where the ports stand.
+pub(super) fn check_public_ports(config: &EdgeConfig, place: Option<Span>, reader: &Reader<'_>) {
+    let (Some(ports), Some(place)) = (&config.public_tcp_ports, place) else { return };
+    for listen in listeners(config).filter(|listen| ports.contains(&listen.value.port())) {
+        let message = format!("`public_tcp_ports` holds the port of the listener `{}`", listen.value);
+        reader.report(
+            Diagnostic::new(&DUPLICATE, place, message)
+                .with_label(listen.span, "it listens here")
+                .with_help("these ports are for endpoints of agents: move the listener or the range"),
+        );
     }
 }
 

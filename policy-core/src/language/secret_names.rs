@@ -8,9 +8,9 @@ use crate::settings;
 /// Collects them. O(fields).
 pub(super) fn collect() -> FieldNames {
     let mut names = FieldNames::default();
-    names.secret.extend(settings::SECRET_KEYS.iter().chain(COMMON).copied());
+    names.secret.extend(COMMON.iter().copied());
     names.known.extend(names.secret.iter().copied());
-    names.known.extend(["type", "config", "actions", "name", "expressions", "agent", "endpoints", "tunnels"]);
+    names.known.extend(["type", "config", "agent", "endpoints", "tunnels"]);
     names.known.extend(["version", "on_tcp_connect", "on_http_request", "on_http_response"]);
     names.holders.extend(["agent", "config"]);
     for declared in [actions::FIELDS, settings::FIELDS].into_iter().flatten() {

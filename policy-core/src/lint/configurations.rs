@@ -2,11 +2,13 @@
 //! key that they share with us says nothing, the shape of what is below it does.
 
 use super::detect::MAX_ITEMS;
-use crate::agent::{ENDPOINT_KEYS, TUNNEL_KEYS, is_setting};
+use crate::agent::{ENDPOINT_FIELDS, is_setting};
 use crate::diagnostic::did_you_mean;
 use crate::edge;
 use crate::parse::NodeKind;
 use crate::reader::{Field, Fields};
+use crate::schema::{Declared, names};
+use crate::settings::tunnel;
 
 /// Keys that give an endpoint its policy.
 const POLICY_KEYS: &[&str] = &["traffic_policy", "traffic_policy_file"];
@@ -54,7 +56,7 @@ pub(super) fn is_edge(top: &Fields<'_>) -> bool {
     let endpoints = list_likeness(top, "endpoints", edge_endpoint);
     let internal = list_likeness(top, "internal_endpoints", internal_endpoint);
     let agents = field(top, "agents").map(agents_likeness);
-    let keys = Tally::new(top, |key| is_near(key, edge::TOP_KEYS));
+    let keys = Tally::new(top, |key| is_near_field(key, edge::TOP_FIELDS));
     if internal == Some(Likeness::Certain) {
         return true;
     }
@@ -121,7 +123,7 @@ fn settings_likeness(top: &Fields<'_>, is_versioned: bool) -> Option<Likeness> {
 fn has_tunnels(top: &Fields<'_>) -> bool {
     let is_tunnel = |field: &Field<'_>| {
         Fields::of(field.value).is_some_and(|tunnel| {
-            let keys = Tally::new(&tunnel, |key| is_near(key, TUNNEL_KEYS));
+            let keys = Tally::new(&tunnel, |key| is_near_field(key, tunnel::FIELDS));
             keys.is_mostly_ours() && has_any(&tunnel, &["proto", "addr", "labels"])
         })
     };
@@ -131,7 +133,7 @@ fn has_tunnels(top: &Fields<'_>) -> bool {
 
 /// An endpoint of an edge has a policy, and a URL of the protocols that an edge serves.
 fn edge_endpoint(fields: &Fields<'_>) -> Likeness {
-    let keys = Tally::new(fields, |key| is_near(key, edge::ENDPOINT_KEYS));
+    let keys = Tally::new(fields, |key| is_near_field(key, edge::ENDPOINT_FIELDS));
     let scheme = text(fields, "url").and_then(|url| url.split_once("://")).map(|(scheme, _)| scheme);
     let is_stream = matches!(scheme, Some("tcp" | "tls")) || has_any(fields, &["listen"]) && scheme.is_some();
     match has_policy(fields) || has_any(fields, &["on_bad_policy"]) || keys.is_mostly_ours() && is_stream {
@@ -142,7 +144,7 @@ fn edge_endpoint(fields: &Fields<'_>) -> Likeness {
 
 /// An internal endpoint of an edge leads from a URL to an upstream.
 fn internal_endpoint(fields: &Fields<'_>) -> Likeness {
-    let keys = Tally::new(fields, |key| is_near(key, edge::INTERNAL_KEYS));
+    let keys = Tally::new(fields, |key| is_near_field(key, edge::INTERNAL_FIELDS));
     let leads = has_any(fields, &["url"]) && has_any(fields, &["upstream"]);
     match has_policy(fields) || keys.is_mostly_ours() && leads {
         true => Likeness::Certain,
@@ -152,7 +154,7 @@ fn internal_endpoint(fields: &Fields<'_>) -> Likeness {
 
 /// An endpoint of an agent has a policy, or an upstream with a URL.
 fn agent_endpoint(fields: &Fields<'_>) -> Likeness {
-    let keys = Tally::new(fields, |key| key == "inspect" || is_near(key, ENDPOINT_KEYS));
+    let keys = Tally::new(fields, |key| key == "inspect" || is_near_field(key, ENDPOINT_FIELDS));
     let upstream = fields.get("upstream").and_then(Fields::of);
     let leads = upstream.is_some_and(|upstream| has_any(&upstream, &["url"]));
     let is_internal = text(fields, "url").is_some_and(|url| url.contains(".internal"));
@@ -168,7 +170,7 @@ fn agents_likeness(agents: Field<'_>) -> Likeness {
     let Some(fields) = Fields::of(agents.value) else { return possible_if(agents.is_empty()) };
     // The files of `tls` stand here at times.
     let files = ["certificate", "private_key"];
-    let keys = Tally::new(&fields, |key| files.contains(&key) || is_near(key, edge::AGENTS_KEYS));
+    let keys = Tally::new(&fields, |key| files.contains(&key) || is_near_field(key, edge::AGENTS_FIELDS));
     match has_any(&fields, &["listen", "names"]) && keys.is_mostly_ours() {
         true => Likeness::Certain,
         false => possible_if(keys.others == 0),
@@ -241,7 +243,16 @@ fn is_meant(key: &str, known: &'static str) -> bool {
 }
 
 /// True for one of these keys, and for a misspelt one that is long enough to be told from another word.
-fn is_near(key: &str, known: &[&str]) -> bool {
-    let long = known.iter().copied().filter(|known| known.len() >= MIN_NEAR_LETTERS);
-    known.contains(&key) || key.len() >= MIN_NEAR_LETTERS && did_you_mean(key, long).is_some()
+fn is_near(key: &str, known: &[&'static str]) -> bool {
+    is_near_any(key, known.iter().copied())
+}
+
+/// The same of declared fields.
+fn is_near_field(key: &str, declared: Declared) -> bool {
+    is_near_any(key, names(declared))
+}
+
+fn is_near_any(key: &str, mut known: impl Iterator<Item = &'static str> + Clone) -> bool {
+    let long = known.clone().filter(|known| known.len() >= MIN_NEAR_LETTERS);
+    known.any(|known| known == key) || key.len() >= MIN_NEAR_LETTERS && did_you_mean(key, long).is_some()
 }

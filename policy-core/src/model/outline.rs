@@ -7,6 +7,7 @@ use crate::diagnostic::did_you_mean;
 use crate::flow::Trace;
 use crate::parse::{NodeKind, NodeRef};
 use crate::reader::Fields;
+use crate::settings::rule::ACTIONS;
 use crate::source::{FileSpan, Span};
 
 /// Every trace, in document order. O(document).
@@ -25,7 +26,7 @@ pub(super) fn outline(phases: &[WrittenPhase<'_>]) -> Vec<Trace> {
                     span: FileSpan::new(span),
                 });
             };
-            match fields.get("actions").map(|node| node.kind()) {
+            match fields.get(ACTIONS.name()).map(|node| node.kind()) {
                 Some(NodeKind::Sequence(actions)) => {
                     for (at, action) in actions.iter().enumerate() {
                         traces(action, &mut |state, span| add(at, state, span));

@@ -11,6 +11,8 @@ use crate::phase::Phase;
 use crate::reader::{
     Field, Fields, Keys, LEGACY_FIELD, Reader, TextRef, UNKNOWN_FIELD, head, placeholder_map,
 };
+use crate::schema::names;
+use crate::settings::rule;
 use crate::source::Span;
 use crate::url::Scheme;
 
@@ -91,7 +93,7 @@ fn fragment(node: NodeRef<'_>) -> Option<&'static str> {
             None
         } else if has(fields, "apiVersion") && has(fields, "kind") {
             Some("a Kubernetes manifest")
-        } else if has(fields, "actions") || has(fields, "expressions") {
+        } else if has(fields, rule::ACTIONS.name()) || has(fields, rule::EXPRESSIONS.name()) {
             Some("a rule")
         } else if has(fields, "type") {
             Some("an action")
@@ -227,7 +229,8 @@ pub(super) fn rule_fields<'d>(
     fields: Option<Fields<'d>>,
     reader: &Reader<'d>,
 ) -> Option<Fields<'d>> {
-    const KEYS: Keys<'static> = Keys::of(&["name", "expressions", "actions"]);
+    let known: Vec<_> = names(rule::FIELDS).collect();
+    let keys = Keys::of(&known);
     // Words of other systems, each with what the language has.
     const FOREIGN: &[(&str, &str)] = &[
         ("if", "expressions"),
@@ -238,14 +241,14 @@ pub(super) fn rule_fields<'d>(
         ("action", "actions"),
         ("then", "actions"),
     ];
-    let Some(mut fields) = fields else { return reader.map(node, "a rule", KEYS) };
-    fields.incomplete = fields.entries.iter().any(|field| !KEYS.known.contains(&field.key));
+    let Some(mut fields) = fields else { return reader.map(node, "a rule", keys) };
+    fields.incomplete = fields.entries.iter().any(|field| !keys.known.contains(&field.key));
     for field in &fields.entries {
-        if KEYS.known.contains(&field.key) {
+        if keys.known.contains(&field.key) {
             continue;
         }
         let Some((_, meant)) = FOREIGN.iter().find(|(foreign, _)| *foreign == field.key) else {
-            reader.unknown(field, "a rule", KEYS, &fields);
+            reader.unknown(field, "a rule", keys, &fields);
             continue;
         };
         let message = format!("unknown field `{}` in a rule", field.key);

@@ -221,7 +221,7 @@ fn unique(
         cx.reader.report(
             Diagnostic::new(&DUPLICATE, span, message)
                 .with_label(*first, "first given here")
-                .with_help("keep one of them"),
+                .with_help("use each only once"),
         );
         return None;
     }

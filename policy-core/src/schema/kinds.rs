@@ -1,6 +1,6 @@
 //! Plain kinds: booleans, numbers, durations, choices.
 
-use super::{Below, Context, Items, Kind, alternatives};
+use super::{Below, Context, Declared, Items, Kind, alternatives};
 use crate::diagnostic::{did_you_mean, did_you_mean_help, shorten};
 use crate::parse::{NodeKind, NodeRef, Plain};
 
@@ -44,6 +44,74 @@ impl Kind for Integer {
             true => format!("`{}`", self.0),
             false => format!("whole number, {} to {}", grouped(self.0), grouped(self.1)),
         }
+    }
+}
+
+/// A whole number from 1 to this.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Count(pub(crate) u32);
+
+impl Count {
+    const fn range(self) -> Integer {
+        Integer(1, self.0 as i64)
+    }
+}
+
+impl Kind for Count {
+    type Value = u32;
+
+    fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<u32> {
+        self.range().read(node, what, cx).and_then(|value| u32::try_from(value).ok())
+    }
+
+    fn of_default(&self, text: &'static str) -> Option<u32> {
+        self.range().of_default(text).and_then(|value| u32::try_from(value).ok())
+    }
+
+    fn describe(&self) -> String {
+        self.range().describe()
+    }
+}
+
+/// A part that is read by code of its own, since what it may be depends on more than its place: policies, lists of
+/// endpoints. See [`Context::part`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    /// For the documentation.
+    what: &'static str,
+    below: Below,
+}
+
+impl Part {
+    /// Something without declared fields.
+    pub(crate) const fn of(what: &'static str) -> Self {
+        Self { what, below: Below::Nothing }
+    }
+
+    /// A list of maps.
+    pub(crate) const fn list(declared: Declared) -> Self {
+        Self { what: "list of maps", below: Below::List(declared) }
+    }
+
+    /// A map.
+    pub(crate) const fn map(declared: Declared) -> Self {
+        Self { what: "map", below: Below::Map(declared) }
+    }
+}
+
+impl Kind for Part {
+    type Value = ();
+
+    fn read<'d>(&self, _: NodeRef<'d>, _: &str, _: &Context<'_, 'd>) -> Option<()> {
+        Some(())
+    }
+
+    fn describe(&self) -> String {
+        self.what.to_owned()
+    }
+
+    fn below(&self) -> Below {
+        self.below
     }
 }
 

@@ -5,7 +5,7 @@ use crate::cel::{self, Expression, FieldType, Shape, Template, TemplatePart, Typ
 use crate::diagnostic::{Code, Diagnostic, Severity, shown_address};
 use crate::ngrok;
 use crate::parse::{NodeKind, NodeRef, Plain, PlainMap};
-use crate::reader::{TextRef, is_placeholder, placeholder, placeholder_in_expression};
+use crate::reader::{TextRef, head, is_placeholder, placeholder, placeholder_in_expression};
 use crate::source::{Span, Spanned};
 use crate::url::Binding;
 
@@ -61,6 +61,48 @@ impl Kind for Literal {
 
     fn describe(&self) -> String {
         format!("text, up to {} characters", self.0)
+    }
+}
+
+/// A name, which logs, events and terminals show.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Name;
+
+impl Kind for Name {
+    type Value = Spanned<Box<str>>;
+
+    fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<Self::Value> {
+        cx.reader.name(node, what).map(|text| Spanned::new(text.value.into(), text.span))
+    }
+
+    fn describe(&self) -> String {
+        "text".to_owned()
+    }
+}
+
+/// The path of a file. What is none may be a key that was pasted: it is not repeated.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FilePath;
+
+impl Kind for FilePath {
+    type Value = Spanned<Box<str>>;
+
+    fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<Self::Value> {
+        let text = cx.reader.text(node, what)?;
+        let path = !text.value.is_empty() && !text.value.contains(['\n', '\r', '\0']);
+        if !path || text.value.contains("-----BEGIN") {
+            cx.invalid(head(node), format!("{what} is not a path"), "write the path of a file");
+            return None;
+        }
+        Some(Spanned::new(text.value.into(), text.span))
+    }
+
+    fn of_default(&self, text: &'static str) -> Option<Self::Value> {
+        Some(Spanned::new(text.into(), Span::default()))
+    }
+
+    fn describe(&self) -> String {
+        "path".to_owned()
     }
 }
 

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::*;
 use crate::edge::{EdgeConfig, load_edge};
 use crate::source::Source;
 
@@ -128,24 +127,6 @@ agents:
 ",
     );
     assert_eq!(found, ["8:7 TP308 `private_key` is not a path"]);
-}
-
-#[test]
-fn ranges_of_ports() {
-    for (text, ports) in [
-        ("20000-20999", Some(20_000..=20_999)),
-        ("1 - 65535", Some(1..=65_535)),
-        ("22", Some(22..=22)),
-        ("22-22", Some(22..=22)),
-        ("0-5", None),
-        ("5-70000", None),
-        ("5-", None),
-        ("-5", None),
-        ("5-6-7", None),
-        ("", None),
-    ] {
-        assert_eq!(port_range(text), ports, "{text}");
-    }
 }
 
 #[test]

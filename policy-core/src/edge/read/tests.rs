@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::edge::{EdgeLimits, SourceShare, endpoint_share};
+use crate::schema::Below;
+use crate::url::EndpointUrl;
 
 fn read(text: &str) -> (Option<EdgeConfig>, Vec<String>) {
     let source = Source::new("edge.yml", text);
@@ -182,4 +184,23 @@ fn the_last_endpoint_may_be_taken_away() {
     assert_eq!(found, ["2:1 TP303 the edge has no endpoint: nothing listens"]);
     let (config, _) = read("version: 1\n");
     assert!(config.is_none(), "a key that is not there was lost");
+}
+
+/// Every declared field, those below others included.
+fn every(declared: Declared) -> Vec<&'static dyn crate::schema::Declaration> {
+    let below = |field: &&'static dyn crate::schema::Declaration| match field.below() {
+        Below::Nothing => Vec::new(),
+        Below::Map(declared) | Below::List(declared) => every(declared),
+    };
+    declared.iter().flat_map(|field| below(field).into_iter().chain([*field])).collect()
+}
+
+#[test]
+fn what_takes_the_place_of_a_field_is_a_value() {
+    let fields = every(TOP_FIELDS);
+    assert!(fields.len() > 40);
+    for field in fields {
+        assert!(field.default_is_sound(), "{}", field.name());
+        assert!(field.doc().ends_with('.'), "{}", field.name());
+    }
 }

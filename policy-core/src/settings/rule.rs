@@ -1,0 +1,19 @@
+//! The fields of a rule of a policy.
+
+use crate::schema::{Declared, Field, Name, Part};
+
+pub(crate) static NAME: Field<Name> = Field::optional("name", Name, "The name, in traces and events.");
+pub(crate) static EXPRESSIONS: Field<Part> = Field::optional(
+    "expressions",
+    Part::of("list of: expression (CEL) that is true or false"),
+    "The rule applies where all of them are true; without any, always.",
+);
+pub(crate) static ACTIONS: Field<Part> = Field::required(
+    "actions",
+    Part::of("list of: `type` with its `config`"),
+    "actions:",
+    "What happens, in this order.",
+);
+
+/// All of them.
+pub(crate) const FIELDS: Declared = &[&NAME, &EXPRESSIONS, &ACTIONS];
