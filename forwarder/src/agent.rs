@@ -32,12 +32,12 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::dial::fault::is_untrusted;
-use crate::dial::{self, Dialer, ProxyUrl};
-use crate::memory;
-pub use crate::proxy_protocol::ProxyProtocol;
-use crate::random::Random;
-use crate::tls::client::TrustedCas;
+use crate::base::memory;
+use crate::base::random::Random;
+use crate::net::dial::fault::is_untrusted;
+use crate::net::dial::{self, Dialer, ProxyUrl};
+pub use crate::net::proxy_protocol::ProxyProtocol;
+use crate::net::tls::client::TrustedCas;
 pub use command::{run_to_end, start_log};
 pub(crate) use network::Network;
 pub use options::{Checked, Chosen, Loaded, OptionsError, Origin, TcpCommand, check, load_setup, of_command};

@@ -23,8 +23,10 @@ use loom::thread;
 mod places;
 
 /// The lock that `places` uses here.
-mod sync {
-    pub(crate) use loom::sync::{Mutex, MutexGuard};
+mod base {
+    pub(crate) mod sync {
+        pub(crate) use loom::sync::{Mutex, MutexGuard};
+    }
 }
 
 use places::Places;

@@ -12,9 +12,9 @@ use tokio_rustls::client::TlsStream;
 
 use super::upstream::{self, Reached};
 use super::{Offer, Setup};
-use crate::dial::fault::{Peer, explained};
-use crate::dial::{self, Dialer};
-use crate::relay::Carrier;
+use crate::net::dial::fault::{Peer, explained};
+use crate::net::dial::{self, Dialer};
+use crate::net::relay::Carrier;
 
 /// What an agent reaches.
 pub(crate) trait Network: Clone + Send + Sync + 'static {

@@ -21,10 +21,10 @@ use policy_core::url::{Binding, HostPort, Scheme};
 use rustls::pki_types::ServerName;
 
 use super::{Offer, ProxyProtocol, Setup, UpstreamServer};
-use crate::dial::{Dialer, ProxyUrl, proxy_of_environment};
-use crate::files::{folder_of, leads_outside, named};
-use crate::generation::{Reports, read_file};
-use crate::tls::client::{TrustedCas, client_config};
+use crate::base::files::{folder_of, leads_outside, named, read_file};
+use crate::base::reports::Reports;
+use crate::net::dial::{Dialer, ProxyUrl, proxy_of_environment};
+use crate::net::tls::client::{TrustedCas, client_config};
 
 /// The variable that holds the authtoken; it wins over the file.
 const TOKEN_VARIABLE: &str = "NGROK_AUTHTOKEN";

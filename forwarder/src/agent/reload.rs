@@ -4,7 +4,7 @@
 //! by exchanging a file. All of it is read where that is asked for. What cannot be used changes nothing.
 
 use super::{Loaded, OptionsError, Setup};
-use crate::tls::client::client_config;
+use crate::net::tls::client::client_config;
 
 /// What is read before the next session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,8 +15,8 @@ use super::bindings::{Bindings, OnlineOffers, Stopped};
 use super::failures::Failures;
 use super::streams::{CAN_UPDATE, Streams, Told, can_restart, can_stop};
 use super::{AgentError, Control, Ended, Network, Setup, Status};
-use crate::random::Random;
-use crate::said;
+use crate::base::random::Random;
+use crate::base::said;
 
 /// Connections that the edge may have open through the agent.
 const MAX_CONNECTIONS: usize = 8_192;

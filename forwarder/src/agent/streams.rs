@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::bindings::{OnlineOffers, Stopped};
 use super::failures::Failures;
 use super::{Ended, Network, Offer, Status, upstream};
-use crate::dial::Dialer;
-use crate::said;
+use crate::base::said;
+use crate::net::dial::Dialer;
 
 /// How long the edge may take to say what a stream is for, and then whose connection it is or what it asks.
 const HEADER_TIME: Duration = Duration::from_secs(10);

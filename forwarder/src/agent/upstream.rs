@@ -20,10 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::failures::Failures;
 use super::{Network, Offer};
-use crate::dial::Dialer;
-use crate::relay::{Carrier, relay};
-use crate::tls::unverified_config;
-use crate::tune;
+use crate::net::dial::Dialer;
+use crate::net::relay::{Carrier, relay};
+use crate::net::socket;
+use crate::net::tls::unverified_config;
 
 /// How long a connection of which one half has ended may stay silent: the edge decides, and here it is for ever.
 const HALF_CLOSED: Duration = Duration::from_secs(24 * 3_600);
@@ -154,7 +154,7 @@ impl Carrier for Reached {
 /// Connects to the server behind an endpoint.
 pub(super) async fn reach(offer: &Offer, header: &ProxyHeader, dialer: &Dialer) -> io::Result<Reached> {
     let mut upstream = dialer.tcp(&offer.upstream.at).await?;
-    tune::give_up_dead(&upstream)?;
+    socket::give_up_dead(&upstream)?;
     // In front of TLS, where proxies write it as well.
     if let Some(version) = offer.proxy_protocol {
         let client = header.client_addr.parse().map_err(|_| {

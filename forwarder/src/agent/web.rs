@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::Status;
-use crate::host::host;
+use crate::net::host::host;
 
 /// Connections at once, and how long each may last.
 const CONNECTIONS: usize = 32;

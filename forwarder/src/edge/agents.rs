@@ -34,12 +34,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, broadcast};
 use tokio::time::timeout;
 
-use super::{Edge, Listener, Shared, listener};
-use crate::admin::Sessions;
-use crate::identity::{CredentialId, Identity, NoticeKind, Refusal as Unfit};
-use crate::online::OnlineEndpoint;
-use crate::policy_shares::PolicyShares;
-pub use crate::session_info::SessionInfo;
+use super::listener;
+use super::running::{Edge, Listener, Shared};
+use super::session_info::SessionInfo;
+use crate::control::admin::Sessions;
+use crate::control::identity::{CredentialId, Identity, NoticeKind, Refusal as Unfit};
+use crate::edge::online::OnlineEndpoint;
+use crate::edge::policy_shares::PolicyShares;
 use refusals::{Handshakes, Refusals};
 use sessions::Sessions as Table;
 use slots::{Full, Slot, Slots};
@@ -289,7 +290,7 @@ impl Edge {
 }
 
 /// Ends the sessions of credentials that die.
-async fn end_dead(agents: Arc<Agents>, mut notices: broadcast::Receiver<crate::identity::Notice>) {
+async fn end_dead(agents: Arc<Agents>, mut notices: broadcast::Receiver<crate::control::identity::Notice>) {
     loop {
         match timeout(LOOK_EVERY, notices.recv()).await {
             Ok(Err(broadcast::error::RecvError::Closed)) => return,
@@ -507,7 +508,7 @@ mod tests {
     use policy_core::lpm::cidr;
 
     use super::*;
-    use crate::tls::AgentIdentity;
+    use crate::net::tls::AgentIdentity;
 
     #[test]
     fn who_may_not_be_there_takes_no_place_of_others() {

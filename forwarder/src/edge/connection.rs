@@ -11,14 +11,14 @@ use policy_core::facts::Facts;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use super::Shared;
 use super::registry::{ConnectionFacts, Ingress, Judged, OFFLINE, Open, REMOVED};
-use crate::events::Closed;
-use crate::generation::{Generation, ListenerKey};
-use crate::online::OnlineEndpoint;
-use crate::relay::{Carrier, RelayEnd, Relayed, relay};
-use crate::route::{Connection, Effort, Entry, Live, Route, RoutingView, judge};
-use crate::tune;
+use super::running::Shared;
+use crate::edge::events::Closed;
+use crate::edge::generation::{Generation, ListenerKey};
+use crate::edge::online::OnlineEndpoint;
+use crate::edge::route::{Connection, Effort, Entry, Live, Route, RoutingView, judge};
+use crate::net::relay::{Carrier, RelayEnd, Relayed, relay};
+use crate::net::socket;
 
 /// Why a connection ends with the edge.
 const STOPPED: &str = "the edge stopped";
@@ -58,7 +58,7 @@ pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: Soc
     };
     let EdgeLimits { stalled_timeout, connect_timeout, half_close_timeout, .. } = generation.config.limits;
     // Without options it has no peer any more, which the next read tells.
-    let _ = tune::give_up_after(&client, stalled_timeout);
+    let _ = socket::give_up_after(&client, stalled_timeout);
     // No client can foretell it: it decides what the policy draws for this connection.
     let seed = shared.random.number();
     let facts = Facts::of_connection(peer, server).at_endpoint(url).seeded(seed);
@@ -88,7 +88,7 @@ pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: Soc
     let admitted = Admitted { ingress, made, judged_by, half_close_timeout };
     let (client, relayed, cut) = match upstream {
         Some(Connection::Tcp(upstream)) => {
-            let _ = tune::give_up_after(&upstream, stalled_timeout);
+            let _ = socket::give_up_after(&upstream, stalled_timeout);
             carry(shared, admitted, &route, client, upstream).await
         }
         Some(Connection::Agent(upstream)) => carry(shared, admitted, &route, client, upstream).await,

@@ -8,10 +8,10 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Shared;
 use super::registry::{Judged, Open};
-use crate::generation::Generation;
-use crate::route::{Effort, RoutingView};
+use super::running::Shared;
+use crate::edge::generation::Generation;
+use crate::edge::route::{Effort, RoutingView};
 
 /// Of the time that judging takes, how many times as long others have before the next one.
 const REST: u32 = 4;
@@ -124,9 +124,9 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::Waiting;
-    use crate::edge::Edge;
-    use crate::events::EventWriter;
-    use crate::generation::{Generation, load};
+    use crate::edge::events::EventWriter;
+    use crate::edge::generation::{Generation, load};
+    use crate::edge::running::Edge;
 
     /// An edge in front of a device, at a port that the system chooses.
     fn generation(device: u16) -> Generation {

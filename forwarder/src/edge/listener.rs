@@ -13,10 +13,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::connection;
 use super::connection::At;
+use super::running::Shared;
 use super::shares::{Beyond, Holder, Share, TELL_EVERY};
-use super::{Shared, connection};
-use crate::events::connections_waiting;
+use crate::edge::events::connections_waiting;
 
 /// Connections the system keeps until they are accepted.
 const BACKLOG: i32 = 1_024;

@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::at_times;
 use super::places::Places;
-use crate::online::OnlineEndpoint;
-use crate::relay::RelayEnd;
-use crate::route::{self, Effort, Presumed, Route, RoutingView, Upstream, judge_presumed};
-use crate::said;
+use crate::base::said;
+use crate::edge::online::OnlineEndpoint;
+use crate::edge::route::{self, Effort, Presumed, Route, RoutingView, Upstream, judge_presumed};
+use crate::net::relay::RelayEnd;
 
 /// Why a connection may not go on.
 pub(super) const REMOVED: &str = "its endpoint was removed";

@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use policy_core::compile::Program;
 use tokio::sync::{mpsc, oneshot};
 
+use super::running::{Edge, Shared};
 use super::shares::{Holder, Shares};
-use super::{Edge, Shared};
-use crate::admin::{
+use crate::control::admin::{
     AgentsOfOwner, Caller, ChangedPolicy, EdgeControl, EdgeStatus, EndpointStatus, NotLoadedView,
     OfflineTarget, PolicyState, ReloadReport,
 };
-use crate::generation::{EndpointPolicy, Generation, ListenerKey, NotLoaded};
-use crate::identity::CredentialId;
-use crate::online::OnlineEndpoints;
+use crate::control::identity::CredentialId;
+use crate::edge::generation::{EndpointPolicy, Generation, ListenerKey, NotLoaded};
+use crate::edge::online::OnlineEndpoints;
 
 /// A reload that is asked for.
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use forwarder::admin::{Door, serve_tcp, serve_unix};
-use forwarder::identity::NewApiKey;
+use forwarder::control::admin::{Door, serve_tcp, serve_unix};
+use forwarder::control::identity::NewApiKey;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 

@@ -9,7 +9,7 @@ use tokio_rustls::TlsAcceptor;
 use super::super::UpstreamServer;
 use super::*;
 use crate::agent::network::System;
-use crate::tls::AgentIdentity;
+use crate::net::tls::AgentIdentity;
 
 /// A server that sends back what it hears, and its address.
 async fn echo() -> UpstreamServer {

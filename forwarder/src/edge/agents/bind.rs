@@ -16,15 +16,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::session::{MAX_METADATA, report};
 use super::{AgentSettings, Agents, ids, policy};
+use crate::base::log::{Line, Repeats};
+use crate::base::random::Random;
+use crate::control::identity::Principal;
 use crate::edge::connection::At;
+use crate::edge::events::{EndpointRefused, endpoint_refused};
+use crate::edge::listener;
+use crate::edge::online::{OnlineEndpoint, Owner, Taken};
+use crate::edge::running::Shared;
 use crate::edge::shares::Holder;
-use crate::edge::{Shared, listener};
-use crate::events::{EndpointRefused, endpoint_refused};
-use crate::identity::Principal;
-use crate::log::{Line, Repeats};
-use crate::online::{OnlineEndpoint, Owner, Taken};
-use crate::proxy_protocol::ProxyProtocol;
-use crate::random::Random;
+use crate::net::proxy_protocol::ProxyProtocol;
 
 /// How often the log tells that endpoints of a session are refused.
 const TELL_EVERY: Duration = Duration::from_secs(1);

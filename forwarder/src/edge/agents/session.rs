@@ -24,10 +24,11 @@ use super::bind::Bound;
 use super::sessions::Entry;
 use super::unknown::{Stage, Unknown};
 use super::{AgentSettings, Agents, Slot, bind, ids};
-use crate::edge::Shared;
-use crate::events::{agent_refused, agent_session_start, agent_session_stop};
-use crate::identity::{CredentialId, Principal};
-use crate::{said, tune};
+use crate::base::said;
+use crate::control::identity::{CredentialId, Principal};
+use crate::edge::events::{agent_refused, agent_session_start, agent_session_stop};
+use crate::edge::running::Shared;
+use crate::net::socket;
 
 /// Streams that an agent may have open itself: calls and heartbeats.
 const OWN_STREAMS: usize = 128;
@@ -65,7 +66,7 @@ pub(super) async fn serve(
 ) {
     let deadline = unknown.since + settings.auth_timeout;
     // Without options it has no peer any more, which the next read tells.
-    let _ = tune::link(&stream);
+    let _ = socket::link(&stream);
     let secured = timeout_at(deadline, secure(agents, &settings, stream, peer, &unknown));
     let secured = tokio::select! {
         biased;
@@ -78,7 +79,7 @@ pub(super) async fn serve(
         Err(_) => return agents.tell(peer, "it took too long"),
     };
     unknown.reach(Stage::Secured);
-    let connection = Measured::new(tls, |tls| tune::sent(tls.get_ref().0));
+    let connection = Measured::new(tls, |tls| socket::sent(tls.get_ref().0));
     speak(shared, agents, &settings, connection, peer, unknown).await;
 }
 

@@ -4,8 +4,8 @@ use agent_link::mux::{ErrorCode, Opener};
 use subtle::ConstantTimeEq;
 
 use super::SessionInfo;
+use crate::control::identity::CredentialId;
 use crate::edge::places::{Place, Places};
-use crate::identity::CredentialId;
 
 /// A session in the table.
 #[derive(Clone, Debug)]

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use turmoil::{Builder, Sim};
 
-use crate::random::tests::seeded;
+use crate::base::random::tests::seeded;
 use site::{AGENTS, Site, URLS};
 use watch::Watch;
 

@@ -11,8 +11,8 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::Agents;
-use crate::admin::{Asked, EndpointView, Ref, SessionView, Sessions, Wish};
-use crate::edge::Shared;
+use crate::control::admin::{Asked, EndpointView, Ref, SessionView, Sessions, Wish};
+use crate::edge::running::Shared;
 
 /// How long an agent may take to stop by itself.
 const STOP_TIME: Duration = Duration::from_secs(5);

@@ -26,20 +26,20 @@ use turmoil::net::{TcpListener, TcpStream};
 
 use super::{AGENT_TOLERANCE, BEAT, CONNECT, CUT, TOLERANCE, name};
 use crate::agent::{self, AgentError, Network, Offer, Setup, Status, UpstreamServer};
-use crate::dial::Dialer;
-use crate::edge::Shared;
+use crate::base::random::Random;
+use crate::base::random::tests::seeded;
+use crate::control::identity::{Change, CredentialId, Identity, NewCredential, Records, Store, StoreError};
 use crate::edge::agents::{AgentSettings, Agents, PolicyLimits, end_dead, session};
 use crate::edge::connection::{Admitted, at_times, carry};
+use crate::edge::events::EventWriter;
+use crate::edge::generation::{Generation, load};
 use crate::edge::registry::{ConnectionFacts, Ingress};
-use crate::events::EventWriter;
-use crate::generation::{Generation, load};
-use crate::identity::{Change, CredentialId, Identity, NewCredential, Records, Store, StoreError};
-use crate::random::Random;
-use crate::random::tests::seeded;
-use crate::relay::Carrier;
-use crate::route::{Connection, Entry, Live, RoutingView, judge};
-use crate::tls::AgentIdentity;
-use crate::tls::client::{TrustedCas, client_config};
+use crate::edge::route::{Connection, Entry, Live, RoutingView, judge};
+use crate::edge::running::Shared;
+use crate::net::dial::Dialer;
+use crate::net::relay::Carrier;
+use crate::net::tls::AgentIdentity;
+use crate::net::tls::client::{TrustedCas, client_config};
 
 /// Agent 0 is alone at its URL, 1 and 2 want the same one, 3 and 4 share one.
 pub(super) const AGENTS: usize = 5;

@@ -64,7 +64,7 @@ impl Watch {
     pub(super) fn is_online(&self, url: &str) -> usize {
         let Some(edge) = self.site.edge() else { return 0 };
         let online = edge.shared.online.all();
-        let live = |online: &&Arc<crate::online::OnlineEndpoint>| {
+        let live = |online: &&Arc<crate::edge::online::OnlineEndpoint>| {
             online.url.to_string() == url && online.opener.why_closed().is_none()
         };
         online.iter().filter(live).count()
