@@ -1,15 +1,16 @@
-//! The edge.
+//! The edge: from a configuration to the event of a connection. On any doubt it refuses.
 //!
-//! The life of a connection, file by file:
+//! In order, what is served and what it may take: a [`generation`], which is one loaded configuration; [`admission`], the
+//! connections that there is room for; the [`state`] folder; what is known of a session (`session_info`); what the
+//! policies of agents may take ([`policy_shares`]); the endpoints that agents keep [`online`]; the edge's [`own_sockets`].
 //!
-//! 1. `listener`: accept, within the budget of [`admission`];
-//! 2. [`route`]: evaluate the endpoint's policy, perform its effects, follow forwards through the internal
-//!    endpoints of the configuration and **never through DNS**;
-//! 3. `connection`: carry bytes both ways, each half closing on its own;
-//! 4. [`events`]: one event a judged connection, whatever became of it.
+//! Then the way of a connection: its [`route`] through the endpoints of the configuration and **never through DNS**, its
+//! [`events`], the table of what may have to end (`places`), the open connections in it (`registry`) and those that are
+//! judged later (`waiting`), `shares` of connections, what all tasks have (`shared`), who may stay after a reload
+//! (`judge`), the life of one `connection`, and the `listener` that accepts it.
 //!
-//! A [`generation::Generation`] is one loaded configuration; reloading swaps it and judges open connections
-//! again. On any doubt the edge refuses.
+//! At last the `agents`, the `status` for the API, the `running` edge, how it is started and told what to do ([`serve`]),
+//! and the [`quickstart`].
 
 pub mod admission;
 pub(crate) mod agents;
@@ -28,10 +29,12 @@ pub mod route;
 pub(crate) mod running;
 pub mod serve;
 pub(crate) mod session_info;
+pub(crate) mod shared;
 pub(crate) mod shares;
 pub mod state;
 pub(crate) mod status;
+pub(crate) mod waiting;
 
-pub use agents::{AgentSettings, EndedAgents, PolicyLimits, ReadyAgents};
-pub use running::{BindError, Edge, Reloaded};
+pub use agents::{AgentSettings, EndedAgents, PolicyLimits};
+pub use running::{BindError, Edge, ReadyAgents, Reloaded};
 pub use session_info::SessionInfo;

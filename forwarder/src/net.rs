@@ -8,7 +8,7 @@ pub mod dial;
 pub(crate) mod host;
 #[cfg(unix)]
 pub(crate) mod limit;
-pub(crate) mod proxy_protocol;
+pub mod proxy_protocol;
 pub mod relay;
 pub(crate) mod socket;
 #[cfg(unix)]

@@ -7,8 +7,13 @@ use std::sync::Arc;
 use policy_core::agent::{AgentSettings, LogLevel};
 use tracing::level_filters::LevelFilter;
 
+use super::control::Control;
+use super::end::AgentError;
 use super::interrupt::{Signals, Told};
-use super::{AgentError, Control, Loaded, Status, run, serve_web};
+use super::options::Loaded;
+use super::run::run;
+use super::status::Status;
+use super::web::serve_web;
 use crate::base::log::{self, LogOutput};
 
 /// Connections that an edge sends one agent, unless its `max_streams_per_agent` says otherwise.

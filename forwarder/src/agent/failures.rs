@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use super::Offer;
+use super::setup::Offer;
 use crate::base::log::{Line, Repeats};
 
 const EVERY: Duration = Duration::from_secs(1);

@@ -3,7 +3,8 @@
 //! Before each new connection who vouches for the edge and the authtoken are read, so that a CA or a token is exchanged
 //! by exchanging a file. All of it is read where that is asked for. What cannot be used changes nothing.
 
-use super::{Loaded, OptionsError, Setup};
+use super::options::{Loaded, OptionsError};
+use super::setup::Setup;
 use crate::net::tls::client::client_config;
 
 /// What is read before the next session.

@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::Status;
+use super::status::Status;
 use crate::net::host::host;
 
 /// Connections at once, and how long each may last.

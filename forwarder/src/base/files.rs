@@ -102,7 +102,7 @@ pub(crate) fn named(folder: &Path, name: &str, read: ReadFile<'_>) -> NamedFile<
 }
 
 /// A list file that a file of IP policies in a folder names: a regular one, plain or packed.
-pub(crate) fn named_list(folder: &Path, name: &str, feed: &mut dyn FnMut(&[u8])) -> NamedFile<()> {
+pub fn named_list(folder: &Path, name: &str, feed: &mut dyn FnMut(&[u8])) -> NamedFile<()> {
     let path = folder.join(name);
     let opened = open_at_once(&path).and_then(|file| match file.metadata()?.is_file() {
         true => Ok(file),

@@ -11,8 +11,8 @@ use policy_core::facts::Facts;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use super::registry::{ConnectionFacts, Ingress, Judged, OFFLINE, Open, REMOVED};
-use super::running::Shared;
+use super::registry::{ConnectionFacts, Ingress, Judged, OFFLINE, Open, REMOVED, at_times};
+use super::shared::Shared;
 use crate::edge::events::Closed;
 use crate::edge::generation::{Generation, ListenerKey};
 use crate::edge::online::OnlineEndpoint;
@@ -178,14 +178,4 @@ pub(super) fn close_unjudged(shared: &Shared, client: TcpStream, peer: SocketAdd
 
 fn report(shared: &Shared, closed: &Closed<'_>) {
     shared.events.closed(closed);
-}
-
-/// The facts with the time the connection began and the time now.
-pub(super) fn at_times<'a>(facts: Facts<'a>, start: Timestamp, now: Timestamp) -> Facts<'a> {
-    let time = |at: Timestamp| {
-        // INVARIANT: a clock of this machine shows a year from 1 to 9999; otherwise the fact has no source.
-        policy_core::cel::Timestamp::new(at.as_second(), at.subsec_nanosecond().try_into().unwrap_or(0))
-    };
-    let facts = time(start).map_or(facts, |start| facts.started(start));
-    time(now).map_or(facts, |now| facts.at_time(now))
 }

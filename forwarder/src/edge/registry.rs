@@ -9,7 +9,6 @@ use policy_core::facts::Facts;
 use policy_core::url::EndpointUrl;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::at_times;
 use super::places::Places;
 use crate::base::said;
 use crate::edge::online::OnlineEndpoint;
@@ -185,4 +184,14 @@ impl Registry {
     pub(super) fn cut_offline(&self, leave: impl FnOnce()) -> usize {
         self.sweep(leave, |(), open| open.cut_if_offline())
     }
+}
+
+/// The facts with the time the connection began and the time now.
+pub(super) fn at_times<'a>(facts: Facts<'a>, start: Timestamp, now: Timestamp) -> Facts<'a> {
+    let time = |at: Timestamp| {
+        // INVARIANT: a clock of this machine shows a year from 1 to 9999; otherwise the fact has no source.
+        policy_core::cel::Timestamp::new(at.as_second(), at.subsec_nanosecond().try_into().unwrap_or(0))
+    };
+    let facts = time(start).map_or(facts, |start| facts.started(start));
+    time(now).map_or(facts, |now| facts.at_time(now))
 }

@@ -4,103 +4,42 @@
 //! current one, and a reload exchanges the generation *before* it walks the registry: whichever comes
 //! first, a connection is judged by the newest policy at least once. `places` holds that order.
 
+mod agents;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use super::agents::{AgentSocket, Agents};
+use super::agents::ServedAgents;
 use super::connection::At;
-use super::registry::Registry;
-use super::shares::{Holder, Shares};
-use super::{judge, listener, status};
+use super::judge;
+use super::listener::{self, Listener};
+use super::shared::Shared;
+use super::shares::Holder;
+use super::status::{self, LastReload, ReloadRequest};
 use crate::base::memory;
 use crate::base::random::Random;
-use crate::control::admin::ChangedPolicy;
+use crate::control::admin::{ChangedPolicy, EdgeControl};
 use crate::edge::events::EventWriter;
 use crate::edge::generation::{Generation, ListenerKey};
-use crate::edge::online::OnlineEndpoints;
 use crate::edge::own_sockets::OwnSockets;
-
-/// What all tasks of an edge share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(super) current: ArcSwap<Generation>,
-    pub(super) online: OnlineEndpoints,
-    pub(super) registry: Registry,
-    pub(super) waiting: judge::Waiting,
-    pub(super) slots: Arc<Semaphore>,
-    pub(super) shares: Arc<Shares>,
-    pub(super) own: Arc<OwnSockets>,
-    pub(super) events: EventWriter,
-    /// Where ids, choices and the draws of policies come from.
-    pub(super) random: Random,
-    pub(super) tasks: TaskTracker,
-    /// Cancelled when the time to drain is over: ends dials and relays alike.
-    pub(super) stop: CancellationToken,
-    /// Cancelled when the edge stops: nobody is accepted at the public endpoints of agents any more.
-    pub(super) stop_accepting: CancellationToken,
-    /// Agents, which are needed for as long as anything drains.
-    pub(super) agent_tasks: TaskTracker,
-    pub(super) stop_agents: CancellationToken,
-    /// From the first configuration on that serves agents.
-    pub(super) agents: OnceLock<Arc<Agents>>,
-}
-
-impl Shared {
-    pub(crate) fn new(
-        generation: Generation,
-        connections: usize,
-        events: EventWriter,
-        random: Random,
-    ) -> Self {
-        Self {
-            current: ArcSwap::from_pointee(generation),
-            online: OnlineEndpoints::default(),
-            registry: Registry::default(),
-            waiting: judge::Waiting::default(),
-            slots: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
-            shares: Shares::new(connections),
-            own: Arc::default(),
-            events,
-            random,
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
-            stop_accepting: CancellationToken::new(),
-            agent_tasks: TaskTracker::new(),
-            stop_agents: CancellationToken::new(),
-            agents: OnceLock::new(),
-        }
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct Listener {
-    pub(super) address: SocketAddr,
-    pub(super) stop: CancellationToken,
-    pub(super) task: JoinHandle<()>,
-}
-
-/// A listener like those of endpoints: an IPv6 wildcard takes IPv4 clients as well. Within a runtime.
-pub(crate) fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
-    listener::listen(listener::bind(address)?)
-}
+use agents::AgentListener;
+pub use agents::ReadyAgents;
 
 /// A running edge.
 #[derive(Debug)]
 pub struct Edge {
-    pub(super) shared: Arc<Shared>,
-    pub(super) listeners: HashMap<ListenerKey, Listener>,
-    pub(super) agents_door: Option<AgentSocket>,
+    shared: Arc<Shared>,
+    agents: ServedAgents,
+    listeners: HashMap<ListenerKey, Listener>,
+    agent_listener: Option<AgentListener>,
 }
 
 /// An endpoint cannot listen.
@@ -175,7 +114,8 @@ impl Edge {
     pub fn start(generation: Generation, connections: usize, events: EventWriter) -> Result<Self, BindError> {
         let bound = bind(&generation, &HashMap::new())?;
         let shared = Arc::new(Shared::new(generation, connections, events, Random::system()));
-        let mut edge = Self { shared, listeners: HashMap::new(), agents_door: None };
+        let mut edge =
+            Self { shared, agents: ServedAgents::default(), listeners: HashMap::new(), agent_listener: None };
         edge.accept_on(bound);
         let shared = Arc::downgrade(&edge.shared);
         tokio::spawn(memory::give_back(move || shared.strong_count() > 0));
@@ -202,7 +142,7 @@ impl Edge {
     /// Where agents connect, if they do.
     #[must_use]
     pub fn agents_address(&self) -> Option<SocketAddr> {
-        self.agents_door.as_ref().map(AgentSocket::address)
+        self.agent_listener.as_ref().map(AgentListener::address)
     }
 
     /// The configuration that is served now.
@@ -215,6 +155,22 @@ impl Edge {
     #[must_use]
     pub fn own_sockets(&self) -> &Arc<OwnSockets> {
         &self.shared.own
+    }
+
+    /// The edge for its API: a reload is asked for through a channel, and what the last one could not do is read from
+    /// `last`.
+    pub(crate) fn control(
+        &self,
+        reloads: mpsc::Sender<ReloadRequest>,
+        last: LastReload,
+    ) -> Arc<dyn EdgeControl> {
+        let (shared, agents) = (Arc::clone(&self.shared), Arc::clone(&self.agents));
+        Arc::new(status::Control { shared, agents, reloads, last })
+    }
+
+    /// What is served now.
+    pub(crate) fn generation(&self) -> Arc<Generation> {
+        self.shared.current.load_full()
     }
 
     /// Connections that are open now.
@@ -293,16 +249,6 @@ impl Edge {
             );
             let task = tokio::spawn(accept);
             self.listeners.insert(key, Listener { address, stop, task });
-        }
-    }
-}
-
-impl Listener {
-    /// Stops accepting and waits until the socket is closed.
-    pub(super) async fn close(self) {
-        self.stop.cancel();
-        if let Err(error) = self.task.await {
-            tracing::error!(%error, "an accept loop failed");
         }
     }
 }

@@ -203,17 +203,17 @@ async fn carry(
             ended = &mut inward, if in_open => {
                 in_open = false;
                 match ended {
-                    Ended::Through | Ended::AfterFailure => {}
-                    Ended::Unread(kind) => return RelayEnd::Client(kind),
-                    Ended::Unwritten(kind) => drop(failed.get_or_insert(RelayEnd::Upstream(kind))),
+                    HalfEnd::Through | HalfEnd::AfterFailure => {}
+                    HalfEnd::Unread(kind) => return RelayEnd::Client(kind),
+                    HalfEnd::Unwritten(kind) => drop(failed.get_or_insert(RelayEnd::Upstream(kind))),
                 }
             }
             ended = &mut outward, if out_open => {
                 out_open = false;
                 match ended {
-                    Ended::Through | Ended::AfterFailure => {}
-                    Ended::Unread(kind) => return RelayEnd::Upstream(kind),
-                    Ended::Unwritten(kind) => drop(failed.get_or_insert(RelayEnd::Client(kind))),
+                    HalfEnd::Through | HalfEnd::AfterFailure => {}
+                    HalfEnd::Unread(kind) => return RelayEnd::Upstream(kind),
+                    HalfEnd::Unwritten(kind) => drop(failed.get_or_insert(RelayEnd::Client(kind))),
                 }
             }
             () = sleep_until(moved.last() + half_close_timeout), if half_closed => {
@@ -227,7 +227,7 @@ async fn carry(
 }
 
 /// How one direction ended.
-enum Ended {
+enum HalfEnd {
     /// At the end of the stream, which was passed on.
     Through,
     /// At an end of stream of a peer that had failed before: it says nothing and was not passed on.
@@ -249,17 +249,17 @@ struct Pump<'p> {
 }
 
 impl Pump<'_> {
-    async fn run(self, mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> Ended {
+    async fn run(self, mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> HalfEnd {
         let mut buffer = vec![0; BUFFER_BYTES];
         loop {
             let read = match from.read(&mut buffer).await {
                 Ok(read) => read,
-                Err(error) => return Ended::Unread(error.kind()),
+                Err(error) => return HalfEnd::Unread(error.kind()),
             };
             self.moved.now();
             let bytes = buffer.get(..read).unwrap_or_default();
             if bytes.is_empty() && self.from_failed.load(Ordering::Relaxed) {
-                return Ended::AfterFailure;
+                return HalfEnd::AfterFailure;
             }
             let written = match bytes {
                 // A socket that cannot be shut down is no longer connected.
@@ -267,11 +267,11 @@ impl Pump<'_> {
                 bytes => self.write(bytes, &mut to).await,
             };
             match written {
-                Ok(()) if bytes.is_empty() => return Ended::Through,
+                Ok(()) if bytes.is_empty() => return HalfEnd::Through,
                 Ok(()) => {}
                 Err(error) => {
                     self.to_failed.store(true, Ordering::Relaxed);
-                    return Ended::Unwritten(error.kind());
+                    return HalfEnd::Unwritten(error.kind());
                 }
             }
         }

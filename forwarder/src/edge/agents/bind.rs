@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::session::{MAX_METADATA, report};
+use super::settings::MAX_METADATA;
 use super::{AgentSettings, Agents, ids, policy};
 use crate::base::log::{Line, Repeats};
 use crate::base::random::Random;
@@ -23,7 +23,7 @@ use crate::edge::connection::At;
 use crate::edge::events::{EndpointRefused, endpoint_refused};
 use crate::edge::listener;
 use crate::edge::online::{OnlineEndpoint, Owner, Taken};
-use crate::edge::running::Shared;
+use crate::edge::shared::Shared;
 use crate::edge::shares::Holder;
 use crate::net::proxy_protocol::ProxyProtocol;
 
@@ -87,7 +87,7 @@ impl<'s> Bound<'s> {
             let (url, reason) = (short(address), &*refusal.reason);
             tracing::warn!(session, %credential, url = &*url, reason, before, "an endpoint was refused");
             let refused = EndpointRefused { session, credential: *credential, url: &url, refusal, before };
-            report(self.shared, endpoint_refused(&refused, Timestamp::now()));
+            self.shared.write_event(endpoint_refused(&refused, Timestamp::now()));
         }
     }
 

@@ -22,12 +22,13 @@ use tokio_util::sync::CancellationToken;
 use super::SessionInfo;
 use super::bind::Bound;
 use super::sessions::Entry;
+use super::settings::MAX_METADATA;
 use super::unknown::{Stage, Unknown};
 use super::{AgentSettings, Agents, Slot, bind, ids};
 use crate::base::said;
 use crate::control::identity::{CredentialId, Principal};
 use crate::edge::events::{agent_refused, agent_session_start, agent_session_stop};
-use crate::edge::running::Shared;
+use crate::edge::shared::Shared;
 use crate::net::socket;
 
 /// Streams that an agent may have open itself: calls and heartbeats.
@@ -53,7 +54,6 @@ const VERSION: &str = "3";
 const BAD_SOURCE: u32 = 115;
 /// "Heartbeat interval" and "heartbeat tolerance" are out of bounds.
 const BAD_HEARTBEAT: u32 = 111;
-pub(super) const MAX_METADATA: usize = 4_096;
 
 /// Serves an agent from its first byte to its end.
 pub(super) async fn serve(
@@ -256,7 +256,7 @@ fn tell_refused(shared: &Shared, peer: SocketAddr, why: &NotKnown) {
     }
     let shown = credential.map(tracing::field::display);
     tracing::warn!(%peer, credential = shown, code, reason, "an agent was refused");
-    report(shared, agent_refused(peer, *credential, refusal, Timestamp::now()));
+    shared.write_event(agent_refused(peer, *credential, refusal, Timestamp::now()));
 }
 
 /// A session whose agent is known, to its end.
@@ -335,7 +335,7 @@ async fn run(
     }
     drop(stream);
     tracing::info!(session = &*id, %peer, credential = %principal.credential, "an agent has connected");
-    report(shared, agent_session_start(&info));
+    shared.write_event(agent_session_start(&info));
     let beating = opener.clone();
     tasks.spawn(async move {
         let error = agent_link::beat(&beating, heartbeat, |_| {}).await;
@@ -357,14 +357,7 @@ async fn run(
     let why = said::end("its agent", &end);
     tracing::info!(session = &*id, %peer, why, "agent disconnected");
     let error = Some(why).filter(|_| !end.is_in_order());
-    report(shared, agent_session_stop(&info, Timestamp::now(), error.as_deref()));
-}
-
-pub(super) fn report(shared: &Shared, event: serde_json::Result<String>) {
-    match event {
-        Ok(line) => shared.events.send(line),
-        Err(error) => tracing::error!(%error, "an event could not be written"),
-    }
+    shared.write_event(agent_session_stop(&info, Timestamp::now(), error.as_deref()));
 }
 
 #[derive(PartialEq)]

@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use super::{StartError, admin_of, administration};
 use crate::control::admin::{Admin, Audit};
 use crate::control::identity::Identity;
-use crate::edge::agents::{AgentSettings, EndedAgents, PolicyLimits, ReadyAgents};
+use crate::edge::agents::{AgentSettings, EndedAgents, PolicyLimits};
 use crate::edge::events::EventWriter;
 use crate::edge::own_sockets::OwnListener;
-use crate::edge::running::Edge;
+use crate::edge::running::{Edge, ReadyAgents};
 use crate::edge::status::{LastReload, ReloadRequest};
 use crate::net::tls::AgentIdentity;
 

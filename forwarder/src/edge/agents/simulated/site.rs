@@ -25,17 +25,19 @@ use turmoil::Sim;
 use turmoil::net::{TcpListener, TcpStream};
 
 use super::{AGENT_TOLERANCE, BEAT, CONNECT, CUT, TOLERANCE, name};
-use crate::agent::{self, AgentError, Network, Offer, Setup, Status, UpstreamServer};
+use crate::agent::network::Network;
+use crate::agent::run::run_over;
+use crate::agent::{AgentError, Offer, Setup, Status, UpstreamServer};
 use crate::base::random::Random;
 use crate::base::random::tests::seeded;
 use crate::control::identity::{Change, CredentialId, Identity, NewCredential, Records, Store, StoreError};
 use crate::edge::agents::{AgentSettings, Agents, PolicyLimits, end_dead, session};
-use crate::edge::connection::{Admitted, at_times, carry};
+use crate::edge::connection::{Admitted, carry};
 use crate::edge::events::EventWriter;
 use crate::edge::generation::{Generation, load};
-use crate::edge::registry::{ConnectionFacts, Ingress};
+use crate::edge::registry::{ConnectionFacts, Ingress, at_times};
 use crate::edge::route::{Connection, Entry, Live, RoutingView, judge};
-use crate::edge::running::Shared;
+use crate::edge::shared::Shared;
 use crate::net::dial::Dialer;
 use crate::net::relay::Carrier;
 use crate::net::tls::AgentIdentity;
@@ -199,7 +201,7 @@ impl Site {
     async fn run_agent(self: Arc<Self>, agent: usize) -> turmoil::Result {
         let (setup, status) = (setup(agent, &self.tokens[agent].1), Arc::new(Status::default()));
         let (network, random) = (Simulated(Arc::clone(&self)), self.random.clone());
-        let ended = agent::run_over(network, random, setup, &status, self.stop.clone()).await;
+        let ended = run_over(network, random, setup, &status, self.stop.clone()).await;
         assert!(matches!(ended, Ok(()) | Err(AgentError::Auth(_))), "{ended:?}");
         self.ended.lock().expect("whole").push(agent);
         Ok(())
