@@ -13,6 +13,7 @@ mod session;
 mod sessions;
 mod settings;
 #[cfg(test)]
+#[path = "../../tests/simulated/agents.rs"]
 mod simulated;
 mod slots;
 mod unknown;
