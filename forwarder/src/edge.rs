@@ -5,7 +5,7 @@
 //! policies of agents may take ([`policy_shares`]); the endpoints that agents keep [`online`]; the edge's [`own_sockets`].
 //!
 //! Then the way of a connection: its [`route`] through the endpoints of the configuration and **never through DNS**, its
-//! [`events`], the table of what may have to end (`places`), the open connections in it (`registry`) and those that are
+//! [`events`], the table of what may have to end (`registry`), the `open` connections in it and those that are
 //! judged later (`waiting`), `shares` of connections, what all tasks have (`shared`), who may stay after a reload
 //! (`judge`), the life of one `connection`, and the `listener` that accepts it.
 //!
@@ -20,8 +20,8 @@ pub mod generation;
 pub(crate) mod judge;
 pub(crate) mod listener;
 pub mod online;
+pub(crate) mod open;
 pub mod own_sockets;
-pub(crate) mod places;
 pub mod policy_shares;
 pub mod quickstart;
 pub(crate) mod registry;

@@ -70,8 +70,8 @@ const WINGS: &[rooms::Wing<'static>] = &[
             // The way of a connection.
             "route",
             "events",
-            "places",
             "registry",
+            "open",
             "waiting",
             "shares",
             "shared",

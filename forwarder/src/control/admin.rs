@@ -3,7 +3,7 @@
 //! A request passes, file by file:
 //!
 //! 1. `server`: a bounded number of connections, each with deadlines;
-//! 2. `door`: what TCP needs and a private socket does not: a key, a known `Host`, no `Origin`;
+//! 2. `guard`: what TCP needs and a private socket does not: a key, a known `Host`, no `Origin`;
 //! 3. [`Admin::answer`]: the resource, without a runtime; what changes something runs on a thread of its own,
 //!    so that a client that leaves interrupts nothing;
 //! 4. `audit`: one event a change, after it is safe on disk.
@@ -15,9 +15,9 @@ mod answer;
 mod api_keys;
 mod audit;
 mod credentials;
-mod door;
 mod edge;
 mod filter;
+mod guard;
 mod page;
 mod server;
 mod service_users;
@@ -34,11 +34,11 @@ use crate::control::identity::{Identity, KeyRefusal, ServiceUserId};
 pub use answer::{Answer, Fault};
 pub use audit::Audit;
 pub(crate) use audit::policy_changed;
-pub use door::{Caller, Door};
 pub use edge::{
     AgentsOfOwner, ChangedPolicy, EdgeControl, EdgeStatus, EndpointStatus, NotLoadedView, OfflineTarget,
     PolicyState, ReloadReport,
 };
+pub use guard::{Caller, RequestGuard};
 pub use page::encode;
 pub(crate) use server::CONNECTIONS;
 pub use server::{AdminSocket, respond, serve_tcp, serve_unix};
@@ -63,7 +63,7 @@ impl fmt::Debug for Admin {
     }
 }
 
-/// A request that passed the door, read whole.
+/// A request that passed the guard, read whole.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// The method.

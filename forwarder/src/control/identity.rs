@@ -5,14 +5,15 @@
 //! - `token` is the secret, shown once; only its SHA-256 is kept;
 //! - `acl` says which addresses a credential may bind;
 //! - `api_keys` are for the admin API over a network;
-//! - `book` keeps a copy in memory (`table`) in step with the store, so that authentication never waits for a
+//! - `directory` keeps a copy in memory (`cache`) in step with the store, so that authentication never waits for a
 //!   disk, and tells sessions what changed (`notice`);
 //!
 //! Source: ngrok documentation, credentials and bot users (2026-08-07). Ours is the expiry of a credential.
 
 mod acl;
 mod api_keys;
-mod book;
+mod cache;
+mod directory;
 mod disk;
 mod error;
 mod ids;
@@ -20,12 +21,11 @@ mod journal;
 mod notice;
 mod records;
 mod store;
-mod table;
 mod token;
 
 pub use acl::{Acl, AclError};
 pub use api_keys::{ApiKey, ApiKeyPatch, KeyRefusal, NewApiKey};
-pub use book::{Identity, RemovedServiceUser};
+pub use directory::{Identity, RemovedServiceUser};
 pub use disk::DiskStore;
 pub use error::{IdentityError, Refusal};
 pub use ids::{ApiKeyId, CredentialId, IdError, ServiceUserId};

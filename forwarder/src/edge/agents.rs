@@ -1,7 +1,7 @@
 //! Agents: who they are, the sessions they hold, and the endpoints they bring online.
 //!
 //! A session enters the table *before* its credential is looked at again, and a credential dies *before* its sessions
-//! are looked for: whichever comes first, no session outlives its credential (`edge::places`). The same holds for the
+//! are looked for: whichever comes first, no session outlives its credential (`edge::registry`). The same holds for the
 //! sources that the settings permit, which a reload exchanges. When a session ends, its endpoints go offline first, then
 //! the connections through them are cut.
 
@@ -304,7 +304,9 @@ impl Agents {
         });
         let online = shared.online.all().into_iter().filter(|it| it.opener.why_closed().is_none());
         let unfit: Vec<_> = online.filter_map(|it| Some((self.why_unfit(shared, &it)?, it))).collect();
-        shared.registry.cut_offline(|| unfit.iter().for_each(|(_, endpoint)| shared.online.leave(endpoint)));
+        shared
+            .connections
+            .cut_offline(|| unfit.iter().for_each(|(_, endpoint)| shared.online.leave(endpoint)));
         let endpoints = unfit.len();
         for ((code, message), endpoint) in unfit {
             tracing::info!(session = &*endpoint.session, url = %endpoint.url, message, "an endpoint is stopped");

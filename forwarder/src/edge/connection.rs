@@ -11,7 +11,7 @@ use policy_core::facts::Facts;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use super::registry::{ConnectionFacts, Ingress, Judged, OFFLINE, Open, REMOVED, at_times};
+use super::open::{ConnectionFacts, Ingress, Judged, OFFLINE, Open, REMOVED, at_times};
 use super::shared::Shared;
 use crate::edge::events::Closed;
 use crate::edge::generation::{Generation, ListenerKey};
@@ -139,7 +139,7 @@ pub(super) async fn carry<C: Carrier>(
 ) -> (C, Option<Relayed>, Option<Cow<'static, str>>) {
     let Admitted { ingress, made, judged_by, half_close_timeout } = admitted;
     let open = Open::new(ingress, made, route, shared.stop.child_token());
-    let open = shared.registry.enter(open, |open| {
+    let open = shared.connections.register(open, |open| {
         let newest = shared.current.load_full();
         if !std::ptr::eq(Arc::as_ptr(&newest), judged_by.as_ptr()) {
             let world = RoutingView { generation: &newest, online: &shared.online };

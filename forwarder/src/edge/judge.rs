@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::registry::{Judged, Open};
+use super::open::{Judged, Open};
 use super::shared::Shared;
 use crate::edge::generation::Generation;
 use crate::edge::route::{Effort, RoutingView};
@@ -27,7 +27,7 @@ pub(super) fn open_connections(
     let world = RoutingView { generation: &newest, online: &shared.online };
     // INVARIANT: after the exchange; who is not among them looks when it has entered.
     let (own, of_agents): (Vec<_>, Vec<_>) =
-        shared.registry.all().into_iter().partition(|open| !open.meets_policies_of_agents());
+        shared.connections.all().into_iter().partition(|open| !open.meets_policies_of_agents());
     let (mut cut, mut undecided) = (0, Vec::new());
     for open in own.into_iter().chain(of_agents) {
         match open.judge_again(world, Effort::Cheap) {

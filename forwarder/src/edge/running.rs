@@ -1,8 +1,8 @@
 //! The edge: listeners, connections, reload and shutdown.
 //!
-//! Races are closed by order. A connection enters the registry *before* its generation is compared with the
+//! Races are closed by order. A connection is registered *before* its generation is compared with the
 //! current one, and a reload exchanges the generation *before* it walks the registry: whichever comes
-//! first, a connection is judged by the newest policy at least once. `places` holds that order.
+//! first, a connection is judged by the newest policy at least once. `registry` holds that order.
 
 mod agents;
 
@@ -176,7 +176,7 @@ impl Edge {
     /// Connections that are open now.
     #[must_use]
     pub fn open_connections(&self) -> usize {
-        self.shared.registry.len()
+        self.shared.connections.len()
     }
 
     /// Serves a new generation: new connections by the new policies at once, open ones judged again. A new endpoint that

@@ -30,7 +30,7 @@ use crate::edge::generation::{Generation, LoadError, load, load_after};
 use crate::edge::running::{BindError, Edge};
 use crate::edge::state::StateDir;
 use crate::edge::status::{LastReload, ReloadFaults, not_loaded};
-use agents::{Control, Places, RENEW_EVERY, Reach};
+use agents::{Control, Folders, RENEW_EVERY, Reach};
 
 /// Reloads that may be asked for while one runs.
 const REQUESTS: usize = 8;
@@ -86,7 +86,7 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
     let outputs = outputs.map_err(|(path, error)| StartError::File(path, error))?;
     let (events, thread) = EventWriter::start(outputs).map_err(StartError::System)?;
 
-    let places = Places { folder: generation.folder.clone(), state: state_path };
+    let folders = Folders { folder: generation.folder.clone(), state: state_path };
     let (drain, config) = (config.drain, config.clone());
     let edge = Edge::start(generation, most, events.clone()).map_err(StartError::Bind)?;
     announce(&edge);
@@ -94,7 +94,7 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
     let (reloads, mut requests) = mpsc::channel(REQUESTS);
     let reach = Reach { reloads, last: LastReload::default() };
     let budget = Budget { slots: most, files };
-    let mut served = Served { edge, control: None, events, places, reach, budget, drain };
+    let mut served = Served { edge, control: None, events, folders, reach, budget, drain };
     served.begin(&config).await?;
     let mut renewal = interval_at(Instant::now() + RENEW_EVERY, RENEW_EVERY);
     loop {
@@ -105,7 +105,7 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
             },
             Some(asked) = requests.recv() => Some(asked),
             _ = renewal.tick() => {
-                agents::renew(&served.edge, served.control.as_ref(), &served.places).await;
+                agents::renew(&served.edge, served.control.as_ref(), &served.folders).await;
                 continue;
             }
         };
@@ -199,7 +199,7 @@ struct Served {
     edge: Edge,
     control: Option<Control>,
     events: EventWriter,
-    places: Places,
+    folders: Folders,
     reach: Reach,
     budget: Budget,
     drain: Duration,
@@ -208,7 +208,7 @@ struct Served {
 impl Served {
     /// Serves agents and the administration for the first time.
     async fn begin(&mut self, config: &EdgeConfig) -> Result<(), StartError> {
-        let ready = agents::ready(&self.edge, config, &self.places, false).await?;
+        let ready = agents::ready(&self.edge, config, &self.folders, false).await?;
         agents::take(&mut self.edge, ready, &mut self.control, &self.events, &self.reach).await;
         Ok(())
     }
@@ -256,7 +256,7 @@ impl Served {
         }
         // What only refuses more must not wait for what has nothing to do with it: the rest of a configuration is told
         // where it cannot be had, and stays as it was.
-        let ready = agents::ready(&self.edge, new, &self.places, self.control.is_some()).await;
+        let ready = agents::ready(&self.edge, new, &self.folders, self.control.is_some()).await;
         let ready = ready.map_err(|error| {
             problems.push(format!("`agents` and `admin` stay as they were: {error}"));
         });

@@ -10,8 +10,8 @@ use tokio_util::task::TaskTracker;
 use super::events::EventWriter;
 use super::generation::Generation;
 use super::online::OnlineEndpoints;
+use super::open::OpenConnections;
 use super::own_sockets::OwnSockets;
-use super::registry::Registry;
 use super::shares::Shares;
 use super::waiting::Waiting;
 use crate::base::random::Random;
@@ -21,7 +21,7 @@ use crate::base::random::Random;
 pub(crate) struct Shared {
     pub(super) current: ArcSwap<Generation>,
     pub(super) online: OnlineEndpoints,
-    pub(super) registry: Registry,
+    pub(super) connections: OpenConnections,
     pub(super) waiting: Waiting,
     pub(super) slots: Arc<Semaphore>,
     pub(super) shares: Arc<Shares>,
@@ -49,7 +49,7 @@ impl Shared {
         Self {
             current: ArcSwap::from_pointee(generation),
             online: OnlineEndpoints::default(),
-            registry: Registry::default(),
+            connections: OpenConnections::default(),
             waiting: Waiting::default(),
             slots: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
             shares: Shares::new(connections),

@@ -85,7 +85,7 @@ impl fmt::Display for Beyond {
                 "the public endpoints of authtoken {credential} have {max} open connections, the most for one \
                  authtoken (half of `limits.max_connections`)"
             ),
-            Self::Removed => f.write_str(super::registry::REMOVED),
+            Self::Removed => f.write_str(super::open::REMOVED),
         }
     }
 }

@@ -58,7 +58,7 @@ impl EdgeControl for Control {
             endpoints: endpoints(&generation, &self.shared.shares),
             internal_endpoints: generation.config.internal_endpoints.len(),
             not_loaded: generation.not_loaded.iter().map(not_loaded).collect(),
-            connections: self.shared.registry.len(),
+            connections: self.shared.connections.len(),
             agents: self.agents.get().map_or(0, |agents| agents.sessions()),
             agents_by_owner: self
                 .agents

@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::registry::Open;
+use super::open::Open;
 
 /// Connections whose policies take long, each once, in the order in which reloads left them undecided. However many
 /// reloads there are, one task judges them.

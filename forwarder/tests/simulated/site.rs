@@ -35,7 +35,7 @@ use crate::edge::agents::{AgentSettings, Agents, PolicyLimits, end_dead, session
 use crate::edge::connection::{Admitted, carry};
 use crate::edge::events::EventWriter;
 use crate::edge::generation::{Generation, load};
-use crate::edge::registry::{ConnectionFacts, Ingress, at_times};
+use crate::edge::open::{ConnectionFacts, Ingress, at_times};
 use crate::edge::route::{Connection, Entry, Live, RoutingView, judge};
 use crate::edge::shared::Shared;
 use crate::net::dial::Dialer;
@@ -88,7 +88,7 @@ impl OneEdge {
     /// Every place was given back.
     pub(super) fn assert_empty(&self) {
         let Self { shared, agents } = self;
-        assert_eq!((shared.registry.len(), agents.sessions.len(), shared.online.all().len()), (0, 0, 0));
+        assert_eq!((shared.connections.len(), agents.sessions.len(), shared.online.all().len()), (0, 0, 0));
         assert_eq!(agents.slots.len(), 0, "slots of agents");
         assert_eq!(agents.unknown.len(), 0, "places of unknown agents");
         assert_eq!(shared.agent_tasks.len(), 0, "tasks of agents");

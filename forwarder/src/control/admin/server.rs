@@ -27,7 +27,7 @@ use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 use super::page::filters;
-use super::{Admin, Answer, Call, Door, Fault};
+use super::{Admin, Answer, Call, Fault, RequestGuard};
 use crate::base::private;
 use crate::net::sources::Sources;
 
@@ -79,7 +79,7 @@ impl AdminSocket {
     pub fn serve(self, admin: Admin, stop: CancellationToken) -> JoinHandle<()> {
         let Self { listener, bound } = self;
         tokio::spawn(async move {
-            serve(listener, None, Door::local(), admin, stop).await;
+            serve(listener, None, RequestGuard::local(), admin, stop).await;
             drop(bound);
         })
     }
@@ -89,11 +89,11 @@ impl AdminSocket {
 pub fn serve_tcp(
     listener: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,
-    door: Door,
+    guard: RequestGuard,
     admin: Admin,
     stop: CancellationToken,
 ) -> JoinHandle<()> {
-    tokio::spawn(serve(listener, tls.map(TlsAcceptor::from), door, admin, stop))
+    tokio::spawn(serve(listener, tls.map(TlsAcceptor::from), guard, admin, stop))
 }
 
 /// A socket file, removed with the value unless another took its place.
@@ -194,7 +194,7 @@ impl Listener for TcpListener {
 async fn serve(
     listener: impl Listener,
     tls: Option<TlsAcceptor>,
-    door: Door,
+    guard: RequestGuard,
     admin: Admin,
     stop: CancellationToken,
 ) {
@@ -215,12 +215,12 @@ async fn serve(
                 if let Some(None) = place {
                     continue;
                 }
-                let (tls, door, admin) = (tls.clone(), door.clone(), admin.clone());
+                let (tls, guard, admin) = (tls.clone(), guard.clone(), admin.clone());
                 open.spawn(async move {
                     match tls {
-                        None => connection(stream, source, door, admin).await,
+                        None => connection(stream, source, guard, admin).await,
                         Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-                            Ok(Ok(stream)) => connection(stream, source, door, admin).await,
+                            Ok(Ok(stream)) => connection(stream, source, guard, admin).await,
                             Ok(Err(error)) => tracing::debug!("admin connection: {error}"),
                             Err(_) => tracing::debug!("admin connection: no TLS in time"),
                         },
@@ -246,12 +246,12 @@ async fn serve(
 async fn connection(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     source: Option<IpAddr>,
-    door: Door,
+    guard: RequestGuard,
     admin: Admin,
 ) {
     let service = service_fn(move |request| {
-        let (door, admin) = (door.clone(), admin.clone());
-        async move { Ok::<_, Infallible>(respond(request, source, &door, admin).await) }
+        let (guard, admin) = (guard.clone(), admin.clone());
+        async move { Ok::<_, Infallible>(respond(request, source, &guard, admin).await) }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(HEADER_BYTES);
@@ -268,14 +268,14 @@ async fn connection(
 pub async fn respond<B>(
     request: Request<B>,
     source: Option<IpAddr>,
-    door: &Door,
+    guard: &RequestGuard,
     admin: Admin,
 ) -> Response<Full<Bytes>>
 where
     B: Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let answer = read(request, source, door).await;
+    let answer = read(request, source, guard).await;
     let answer = match answer {
         Err(fault) => fault.into(),
         // What only reads, reads memory.
@@ -291,13 +291,13 @@ where
     response
 }
 
-async fn read<B>(request: Request<B>, source: Option<IpAddr>, door: &Door) -> Result<Call, Fault>
+async fn read<B>(request: Request<B>, source: Option<IpAddr>, guard: &RequestGuard) -> Result<Call, Fault>
 where
     B: Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (head, body) = request.into_parts();
-    let caller = door.admit(&head.uri, &head.headers, source, Instant::now())?;
+    let caller = guard.admit(&head.uri, &head.headers, source, Instant::now())?;
     let collected = tokio::time::timeout(BODY, Limited::new(body, BODY_BYTES).collect()).await;
     let body = match collected {
         Ok(Ok(body)) => body.to_bytes(),
@@ -313,7 +313,7 @@ where
         path: head.uri.path().to_owned(),
         query: head.uri.query().map(str::to_owned),
         body,
-        base: door.base(&head.headers),
+        base: guard.base(&head.headers),
         caller,
     })
 }

@@ -53,7 +53,7 @@ pub(super) struct Bound<'s> {
 impl Drop for Bound<'_> {
     fn drop(&mut self) {
         let endpoints = std::mem::take(&mut self.endpoints);
-        self.shared.registry.cut_offline(|| {
+        self.shared.connections.cut_offline(|| {
             endpoints.iter().for_each(|endpoint| self.shared.online.leave(endpoint));
         });
     }
@@ -103,7 +103,7 @@ impl<'s> Bound<'s> {
             return;
         };
         let endpoint = self.endpoints.swap_remove(at);
-        self.shared.registry.cut_offline(|| self.shared.online.leave(&endpoint));
+        self.shared.connections.cut_offline(|| self.shared.online.leave(&endpoint));
         tracing::info!(session = &*self.session, url = %endpoint.url, "an endpoint is offline");
     }
 }
@@ -191,7 +191,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     })?;
     // INVARIANT: entered before this look, as a reload exchanges what it asks before it looks.
     if let Some((code, message)) = bound.agents.why_unfit(bound.shared, &endpoint) {
-        bound.shared.registry.cut_offline(|| bound.shared.online.leave(&endpoint));
+        bound.shared.connections.cut_offline(|| bound.shared.online.leave(&endpoint));
         return Err(Refusal::new(code, message));
     }
     bound.endpoints.push(Arc::clone(&endpoint));

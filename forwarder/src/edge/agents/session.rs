@@ -302,7 +302,7 @@ async fn run(
         cookie: cookie.clone(),
         opener: opener.clone(),
     };
-    let place = agents.sessions.enter_newest(entry, |entry| {
+    let registration = agents.sessions.register_newest(entry, |entry| {
         if let Some(why) = agents.why_not(&entry.info, Timestamp::now()) {
             entry.opener.close(ErrorCode::Cancelled, &why);
         }
@@ -329,7 +329,7 @@ async fn run(
         },
     };
     if agent_link::answer(&mut stream, &reply).await.is_err() {
-        drop(place);
+        drop(registration);
         let _ = timeout(GOODBYE, opener.closed()).await;
         return;
     }
@@ -350,7 +350,7 @@ async fn run(
     }
     // First nobody is forwarded here any more, then those who were are cut.
     drop(bound);
-    drop(place);
+    drop(registration);
     // A farewell may still be on its way.
     let _ = timeout(GOODBYE, opener.closed()).await;
     let end = opener.why_closed().unwrap_or(ErrorCode::None.into());

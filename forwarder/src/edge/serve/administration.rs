@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::StartError;
-use crate::control::admin::{Admin, AdminSocket, Door, serve_tcp};
+use crate::control::admin::{Admin, AdminSocket, RequestGuard, serve_tcp};
 use crate::control::identity::Identity;
 use crate::edge::listener::listen_on;
 use crate::edge::own_sockets::{OwnListener, OwnSockets};
@@ -29,7 +29,7 @@ pub(super) struct Ready {
 struct OverTcp {
     listener: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,
-    door: Door,
+    guard: RequestGuard,
 }
 
 /// Binds the socket, and the listener where there is one. `names` are what agents call the edge.
@@ -57,7 +57,7 @@ impl Ready {
         let mut registered = None;
         let mut serving = vec![self.socket.serve(admin.clone(), stop.clone())];
         tracing::info!(socket = self.path, "administration");
-        if let Some(OverTcp { listener, tls, door }) = self.over_tcp {
+        if let Some(OverTcp { listener, tls, guard }) = self.over_tcp {
             let scheme = if tls.is_some() { "https" } else { "http" };
             if let Ok(address) = listener.local_addr() {
                 tracing::info!(%address, scheme, "administration over TCP");
@@ -68,7 +68,7 @@ impl Ready {
                     "there is no API key, so nobody can use it; make one over the socket: forwarder api-key create"
                 );
             }
-            serving.push(serve_tcp(listener, tls, door, admin, stop.clone()));
+            serving.push(serve_tcp(listener, tls, guard, admin, stop.clone()));
         }
         (serving, registered)
     }
@@ -93,6 +93,6 @@ fn over_tcp(
     let address = listener.local_addr().map_err(unusable)?;
     let names = given.names.as_deref().unwrap_or(names).iter().map(|name| name.to_string());
     let names = names.chain(LOOPBACK.map(str::to_owned)).chain([address.ip().to_canonical().to_string()]);
-    let door = Door::tcp(names, identity.clone(), tls.is_some());
-    Ok(OverTcp { listener, tls: tls.map(|shown| shown.server_config()), door })
+    let guard = RequestGuard::tcp(names, identity.clone(), tls.is_some());
+    Ok(OverTcp { listener, tls: tls.map(|shown| shown.server_config()), guard })
 }

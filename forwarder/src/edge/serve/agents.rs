@@ -25,14 +25,14 @@ use crate::net::tls::AgentIdentity;
 pub(super) const RENEW_EVERY: Duration = Duration::from_secs(12 * 3_600);
 
 /// Where an edge finds its files.
-pub(super) struct Places {
+pub(super) struct Folders {
     /// Where relative paths start.
     pub(super) folder: PathBuf,
     /// Its state.
     pub(super) state: PathBuf,
 }
 
-impl Places {
+impl Folders {
     pub(super) fn unusable_state(&self, error: io::Error) -> StartError {
         StartError::File(self.state.display().to_string(), error)
     }
@@ -80,12 +80,12 @@ impl Control {
 pub(super) async fn ready(
     edge: &Edge,
     config: &EdgeConfig,
-    places: &Places,
+    folders: &Folders,
     is_open: bool,
 ) -> Result<Ready, StartError> {
-    let shown = config.agents.as_ref().map(|listener| Ok((listener, certificate(listener, places)?)));
+    let shown = config.agents.as_ref().map(|listener| Ok((listener, certificate(listener, folders)?)));
     let shown = shown.transpose()?;
-    let control = if is_open { None } else { control(config, places).await? };
+    let control = if is_open { None } else { control(config, folders).await? };
     let agents = shown.map(|(listener, shown)| {
         let listen = listener.listen.value;
         let failed = |error| StartError::Bind(edge.bind_error("agents", listen, error));
@@ -99,15 +99,15 @@ pub(super) async fn ready(
 /// had: it serves its endpoints all the same.
 async fn control(
     config: &EdgeConfig,
-    places: &Places,
+    folders: &Folders,
 ) -> Result<Option<(Identity, administration::Ready)>, StartError> {
     let opened = async {
-        let identity = Identity::open(&places.state);
-        let identity = identity.map_err(|error| places.unusable_state(io::Error::other(error)))?;
+        let identity = Identity::open(&folders.state);
+        let identity = identity.map_err(|error| folders.unusable_state(io::Error::other(error)))?;
         let names = config.agents.as_ref().map(|listener| &*listener.names).unwrap_or_default();
         let over_tcp = config.admin_listener.as_ref().map(|given| (given, names));
-        let socket = places.folder.join(config.admin_path());
-        let admin = administration::ready(&identity, &socket, over_tcp, &places.folder).await?;
+        let socket = folders.folder.join(config.admin_path());
+        let admin = administration::ready(&identity, &socket, over_tcp, &folders.folder).await?;
         Ok((identity, admin))
     };
     match opened.await {
@@ -182,10 +182,10 @@ fn serve(
 
 /// Makes the edge's own certificate anew if it ends soon, and shows it from then on. One of another authority waits for
 /// a reload: agents have to trust that first.
-pub(super) async fn renew(edge: &Edge, control: Option<&Control>, places: &Places) {
+pub(super) async fn renew(edge: &Edge, control: Option<&Control>, folders: &Folders) {
     let Some(control) = control else { return };
     let Some(listener) = edge.config().agents.filter(|listener| listener.tls.is_none()) else { return };
-    let state = places.state.clone();
+    let state = folders.state.clone();
     let made = spawn_blocking(move || AgentIdentity::own(&state, &listener.names)).await;
     match made.map_err(io::Error::other).and_then(|made| made) {
         Ok(shown) if Some(shown.fingerprint()) == control.shown.as_deref() => {
@@ -196,13 +196,13 @@ pub(super) async fn renew(edge: &Edge, control: Option<&Control>, places: &Place
     }
 }
 
-fn certificate(listener: &AgentListener, places: &Places) -> Result<AgentIdentity, StartError> {
+fn certificate(listener: &AgentListener, folders: &Folders) -> Result<AgentIdentity, StartError> {
     let shown = match &listener.tls {
         Some(files) => {
             let (certificate, key) = (&*files.certificate, &*files.private_key);
-            AgentIdentity::load(&places.folder.join(certificate), &places.folder.join(key), &listener.names)
+            AgentIdentity::load(&folders.folder.join(certificate), &folders.folder.join(key), &listener.names)
         }
-        None => AgentIdentity::own(&places.state, &listener.names),
+        None => AgentIdentity::own(&folders.state, &listener.names),
     };
     shown.map_err(|error| StartError::File("the certificate for agents".to_owned(), error))
 }
@@ -263,24 +263,24 @@ mod tests {
         let config = generation.config.clone();
         let (events, _) = EventWriter::start(Vec::new()).expect("a thread");
         let mut edge = Edge::start(generation, 10, events.clone()).expect("nothing to bind");
-        let places = Places { folder: folder.path().into(), state: folder.path().into() };
+        let folders = Folders { folder: folder.path().into(), state: folder.path().into() };
         let mut control = None;
-        let made = ready(&edge, &config, &places, false).await.expect("ready");
+        let made = ready(&edge, &config, &folders, false).await.expect("ready");
         let reach = Reach { reloads: mpsc::channel(1).0, last: LastReload::default() };
         take(&mut edge, made, &mut control, &events, &reach).await;
         let trust = folder.path().join("ca/ca.pem");
         let first = seen(&edge, &trust).await;
-        renew(&edge, control.as_ref(), &places).await;
+        renew(&edge, control.as_ref(), &folders).await;
         assert_eq!(seen(&edge, &trust).await, first, "it lasts");
 
         // One that is gone is made anew like one that ends soon.
         std::fs::remove_file(folder.path().join("ca/edge.pem")).expect("there");
-        renew(&edge, control.as_ref(), &places).await;
+        renew(&edge, control.as_ref(), &folders).await;
         let second = seen(&edge, &trust).await;
         assert_ne!(second, first);
 
         tls::rotate(folder.path(), &["localhost".into()]).expect("rotated");
-        renew(&edge, control.as_ref(), &places).await;
+        renew(&edge, control.as_ref(), &folders).await;
         assert_eq!(seen(&edge, &trust).await, second, "agents have to trust the new authority first");
         control.expect("served").close().await;
         edge.shutdown(Duration::ZERO).await;

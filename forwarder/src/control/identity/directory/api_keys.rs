@@ -32,8 +32,8 @@ impl Identity {
     /// API keys that are older than `before`, newest first.
     #[must_use]
     pub fn api_keys(&self, before: Option<ApiKeyId>, limit: usize) -> Vec<ApiKey> {
-        let table = self.0.read();
-        older(table.api_keys(), before).take(limit).cloned().collect()
+        let cache = self.0.read();
+        older(cache.api_keys(), before).take(limit).cloned().collect()
     }
 
     /// An API key.
@@ -64,7 +64,7 @@ impl Identity {
             return Err(invalid("`owner_id` names no service user"));
         }
         self.0.store_first(&mut changes, Change::PutApiKey(key.clone()))?;
-        self.0.change(|table| table.put_key(key.clone()));
+        self.0.change(|cache| cache.put_key(key.clone()));
         Ok((key, token))
     }
 
@@ -77,7 +77,7 @@ impl Identity {
         let new = self.api_key(id).ok_or(IdentityError::NotFound)?.patched(patch);
         new.check()?;
         self.0.store_first(&mut changes, Change::PutApiKey(new.clone()))?;
-        self.0.change(|table| table.put_key(new.clone()));
+        self.0.change(|cache| cache.put_key(new.clone()));
         Ok(new)
     }
 
@@ -88,7 +88,7 @@ impl Identity {
     pub fn delete_api_key(&self, id: ApiKeyId) -> Result<ApiKey, IdentityError> {
         let mut changes = self.0.write_lock();
         let key = self.api_key(id).ok_or(IdentityError::NotFound)?;
-        self.0.change(|table| table.remove_key(id));
+        self.0.change(|cache| cache.remove_key(id));
         self.0.store_after(&mut changes, vec![Change::RemoveApiKey(id)])?;
         Ok(key)
     }

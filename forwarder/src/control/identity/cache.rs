@@ -83,7 +83,7 @@ impl Entry {
 
 /// Everything, as the store has it.
 #[derive(Debug, Default)]
-pub(super) struct Table {
+pub(super) struct Cache {
     pub(super) service_users: BTreeMap<ServiceUserId, ServiceUser>,
     // INVARIANT: `put` and `remove` alone change these two, so that they hold the same credentials.
     credentials: BTreeMap<CredentialId, Entry>,
@@ -93,22 +93,22 @@ pub(super) struct Table {
     keys_by_hash: HashMap<TokenHash, ApiKeyId>,
 }
 
-impl Table {
+impl Cache {
     /// The copy of what the store holds.
     pub(super) fn from_records(records: Records) -> Result<Self, StoreError> {
-        let mut table = Self::default();
+        let mut cache = Self::default();
         for user in records.service_users {
-            table.service_users.insert(user.id, user);
+            cache.service_users.insert(user.id, user);
         }
         for credential in records.credentials {
             let rules = credential.check();
             let rules = rules.map_err(|error| StoreError::new(format!("`{}`: {error}", credential.id)))?;
-            table.put(Entry::new(credential, rules));
+            cache.put(Entry::new(credential, rules));
         }
         for key in records.api_keys {
-            table.put_key(key);
+            cache.put_key(key);
         }
-        Ok(table)
+        Ok(cache)
     }
 
     /// All authtokens, by id.

@@ -19,6 +19,7 @@ use tokio::sync::broadcast;
 
 use super::acl::Acl;
 use super::api_keys::ApiKey;
+use super::cache::{Cache, Entry};
 use super::disk::DiskStore;
 use super::error::{IdentityError, Refusal};
 use super::ids::{CredentialId, Ids, ServiceUserId};
@@ -27,7 +28,6 @@ use super::records::{
     Credential, CredentialPatch, NewCredential, NewServiceUser, Rules, ServiceUser, ServiceUserPatch,
 };
 use super::store::{Change, Store, StoreError, add};
-use super::table::{Entry, Table};
 use super::token::{Token, TokenHash, is_well_formed};
 
 /// Notices a receiver may lie behind; one that lies further asks about all its sessions.
@@ -70,7 +70,7 @@ struct Inner {
     most: Limits,
     /// Held from before a change is stored until the copy has it, or the other way round.
     changes: Mutex<Changes>,
-    table: RwLock<Table>,
+    cache: RwLock<Cache>,
     epoch: AtomicU64,
     notices: broadcast::Sender<Notice>,
     /// Its end ends the thread that writes uses.
@@ -103,13 +103,13 @@ impl Identity {
     }
 
     fn with_most(store: Arc<dyn Store>, most: Limits) -> Result<Self, StoreError> {
-        let table = Table::from_records(store.load()?)?;
+        let cache = Cache::from_records(store.load()?)?;
         let (running, ended) = sync_channel(0);
         let inner = Arc::new(Inner {
             store,
             most,
-            changes: Mutex::new(Changes { ids: Ids::after(table.newest()), unsaved: Vec::new() }),
-            table: RwLock::new(table),
+            changes: Mutex::new(Changes { ids: Ids::after(cache.newest()), unsaved: Vec::new() }),
+            cache: RwLock::new(cache),
             epoch: AtomicU64::new(0),
             notices: broadcast::channel(NOTICES).0,
             _running: running,
@@ -139,8 +139,8 @@ impl Identity {
             return Err(Refusal::Malformed);
         }
         let hash = TokenHash::of(token);
-        let table = self.0.read();
-        let entry = table.by_token(&hash, now)?;
+        let cache = self.0.read();
+        let entry = cache.by_token(&hash, now)?;
         if !entry.permits(source) {
             return Err(Refusal::Source);
         }
@@ -164,8 +164,8 @@ impl Identity {
     /// # Errors
     /// Why it does not.
     pub fn admits(&self, id: CredentialId, source: IpAddr, now: Timestamp) -> Result<(), Refusal> {
-        let table = self.0.read();
-        if table.by_id(id, now)?.permits(source) { Ok(()) } else { Err(Refusal::Source) }
+        let cache = self.0.read();
+        if cache.by_id(id, now)?.permits(source) { Ok(()) } else { Err(Refusal::Source) }
     }
 
     /// What a credential may bind now; `None` if it is not valid any more.
@@ -189,8 +189,8 @@ impl Identity {
     /// Service users that are older than `before`, newest first.
     #[must_use]
     pub fn service_users(&self, before: Option<ServiceUserId>, limit: usize) -> Vec<ServiceUser> {
-        let table = self.0.read();
-        older(&table.service_users, before).take(limit).cloned().collect()
+        let cache = self.0.read();
+        older(&cache.service_users, before).take(limit).cloned().collect()
     }
 
     /// A service user.
@@ -202,8 +202,8 @@ impl Identity {
     /// Credentials that are older than `before`, newest first.
     #[must_use]
     pub fn credentials(&self, before: Option<CredentialId>, limit: usize) -> Vec<Credential> {
-        let table = self.0.read();
-        older(table.credentials(), before).take(limit).map(Entry::record).collect()
+        let cache = self.0.read();
+        older(cache.credentials(), before).take(limit).map(Entry::record).collect()
     }
 
     /// A credential.
@@ -238,7 +238,7 @@ impl Identity {
         let user = ServiceUser { id, name: new.name, active: new.active, created_at: to_seconds(now) };
         user.check()?;
         self.0.store_first(&mut changes, Change::PutServiceUser(user.clone()))?;
-        self.0.change(|table| table.service_users.insert(id, user.clone()));
+        self.0.change(|cache| cache.service_users.insert(id, user.clone()));
         Ok(user)
     }
 
@@ -260,10 +260,10 @@ impl Identity {
         if !dies {
             self.0.store_first(&mut changes, put.clone())?;
         }
-        self.0.change(|table| table.service_users.insert(id, new.clone()));
+        self.0.change(|cache| cache.service_users.insert(id, new.clone()));
         if dies {
             let owned = self.0.read().owned_by(id).map(|entry| entry.credential.id).collect();
-            self.0.tell(NoticeKind::Died, owned);
+            self.0.notify(NoticeKind::Died, owned);
             self.0.store_after(&mut changes, vec![put])?;
         }
         Ok(new)
@@ -272,13 +272,13 @@ impl Identity {
     /// A service user with its credentials and API keys.
     #[must_use]
     pub fn with_owned(&self, id: ServiceUserId) -> Option<RemovedServiceUser> {
-        let table = self.0.read();
-        let user = table.service_users.get(&id).cloned()?;
+        let cache = self.0.read();
+        let user = cache.service_users.get(&id).cloned()?;
         let of_owner = |key: &&ApiKey| key.owner_id == Some(id);
         Some(RemovedServiceUser {
             user,
-            credentials: table.owned_by(id).map(Entry::record).collect(),
-            api_keys: table.api_keys().values().filter(of_owner).cloned().collect(),
+            credentials: cache.owned_by(id).map(Entry::record).collect(),
+            api_keys: cache.api_keys().values().filter(of_owner).cloned().collect(),
         })
     }
 
@@ -290,12 +290,12 @@ impl Identity {
         let mut changes = self.0.write_lock();
         let removed = self.with_owned(id).ok_or(IdentityError::NotFound)?;
         let (credentials, api_keys) = (&removed.credentials, &removed.api_keys);
-        self.0.change(|table| {
-            table.service_users.remove(&id);
-            credentials.iter().for_each(|it| table.remove(it.id));
-            api_keys.iter().for_each(|it| table.remove_key(it.id));
+        self.0.change(|cache| {
+            cache.service_users.remove(&id);
+            credentials.iter().for_each(|it| cache.remove(it.id));
+            api_keys.iter().for_each(|it| cache.remove_key(it.id));
         });
-        self.0.tell(NoticeKind::Died, credentials.iter().map(|it| it.id).collect());
+        self.0.notify(NoticeKind::Died, credentials.iter().map(|it| it.id).collect());
         let mut removals = if credentials.len().saturating_add(api_keys.len()) > MAX_SINGLE_REMOVALS {
             vec![Change::RemoveOwned(id)]
         } else {
@@ -341,7 +341,7 @@ impl Identity {
             return Err(invalid("`owner_id` names no service user"));
         }
         self.0.store_first(&mut changes, Change::PutCredential(Box::new(credential.clone())))?;
-        self.0.change(|table| table.put(Entry::new(credential.clone(), rules)));
+        self.0.change(|cache| cache.put(Entry::new(credential.clone(), rules)));
         Ok((credential, token))
     }
 
@@ -367,9 +367,9 @@ impl Identity {
         let changed = may_narrow || new.expires_at != old.credential.expires_at;
         let entry = Entry { credential: new, acl: Arc::new(acl), sources, uses: old.uses };
         let record = entry.record();
-        self.0.change(|table| table.put(entry));
+        self.0.change(|cache| cache.put(entry));
         if changed {
-            self.0.tell(NoticeKind::Changed, vec![id]);
+            self.0.notify(NoticeKind::Changed, vec![id]);
         }
         if may_narrow {
             self.0.store_after(&mut changes, vec![put])?;
@@ -384,8 +384,8 @@ impl Identity {
     pub fn delete_credential(&self, id: CredentialId) -> Result<Credential, IdentityError> {
         let mut changes = self.0.write_lock();
         let credential = self.credential(id).ok_or(IdentityError::NotFound)?;
-        self.0.change(|table| table.remove(id));
-        self.0.tell(NoticeKind::Died, vec![id]);
+        self.0.change(|cache| cache.remove(id));
+        self.0.notify(NoticeKind::Died, vec![id]);
         self.0.store_after(&mut changes, vec![Change::RemoveCredential(id)])?;
         Ok(credential)
     }
@@ -423,9 +423,9 @@ fn invalid(message: &str) -> IdentityError {
 }
 
 impl Inner {
-    fn read(&self) -> RwLockReadGuard<'_, Table> {
-        // No code panics while it changes the table.
-        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, Cache> {
+        // No code panics while it changes the cache.
+        self.cache.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write_lock(&self) -> MutexGuard<'_, Changes> {
@@ -491,11 +491,11 @@ impl Inner {
         }
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) {
-        change(&mut self.table.write().unwrap_or_else(PoisonError::into_inner));
+    fn change<T>(&self, change: impl FnOnce(&mut Cache) -> T) {
+        change(&mut self.cache.write().unwrap_or_else(PoisonError::into_inner));
     }
 
-    fn tell(&self, kind: NoticeKind, credentials: Vec<CredentialId>) {
+    fn notify(&self, kind: NoticeKind, credentials: Vec<CredentialId>) {
         if credentials.is_empty() {
             return;
         }

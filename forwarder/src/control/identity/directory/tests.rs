@@ -474,7 +474,7 @@ fn a_revocation_counts_before_it_is_told() {
             std::thread::yield_now();
         }
         // Until it waits for the copy: nobody else reads it any more.
-        while identity.0.table.try_read().is_ok() {
+        while identity.0.cache.try_read().is_ok() {
             std::thread::yield_now();
         }
         let told = (notices.try_recv().is_ok(), identity.epoch(), store.applied.load(Ordering::Relaxed));

@@ -37,7 +37,7 @@ impl fmt::Display for Caller {
 
 /// What a listener asks of a request. Cheap to clone.
 #[derive(Clone)]
-pub struct Door(Option<Arc<Tcp>>);
+pub struct RequestGuard(Option<Arc<Tcp>>);
 
 struct Tcp {
     names: Vec<String>,
@@ -46,20 +46,20 @@ struct Tcp {
     failures: FailureLimit,
 }
 
-impl fmt::Debug for Door {
+impl fmt::Debug for RequestGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Door(tcp)" } else { "Door(local)" })
+        f.write_str(if self.0.is_some() { "RequestGuard(tcp)" } else { "RequestGuard(local)" })
     }
 }
 
-impl Door {
-    /// The door of a socket that only its owner can open.
+impl RequestGuard {
+    /// The guard of a socket that only its owner can open.
     #[must_use]
     pub fn local() -> Self {
         Self(None)
     }
 
-    /// The door of a TCP listener: the names that `Host` may have, without ports, and where its keys are.
+    /// The guard of a TCP listener: the names that `Host` may have, without ports, and where its keys are.
     #[must_use]
     pub fn tcp(names: impl IntoIterator<Item = String>, identity: Identity, tls: bool) -> Self {
         let names = names.into_iter().map(|name| name.to_ascii_lowercase()).collect();
@@ -140,13 +140,13 @@ mod tests {
     use super::*;
     use crate::control::identity::NewApiKey;
 
-    fn admit(door: &Door, lines: &[(&'static str, &str)], now: Instant) -> Result<String, String> {
-        admit_at("/credentials", door, lines, now)
+    fn admit(guard: &RequestGuard, lines: &[(&'static str, &str)], now: Instant) -> Result<String, String> {
+        admit_at("/credentials", guard, lines, now)
     }
 
     fn admit_at(
         uri: &str,
-        door: &Door,
+        guard: &RequestGuard,
         lines: &[(&'static str, &str)],
         now: Instant,
     ) -> Result<String, String> {
@@ -157,12 +157,12 @@ mod tests {
         let source = Some(IpAddr::from([127, 0, 0, 1]));
         let answer = |fault| String::from_utf8(super::super::Answer::from(fault).body).expect("text");
         let uri = uri.parse().expect("a URI");
-        door.admit(&uri, &headers, source, now).map(|caller| caller.to_string()).map_err(answer)
+        guard.admit(&uri, &headers, source, now).map(|caller| caller.to_string()).map_err(answer)
     }
 
-    /// A door, the header that opens it, and the id of the key in it.
+    /// A guard, the header that opens it, and the id of the key in it.
     struct Open {
-        door: Door,
+        guard: RequestGuard,
         bearer: String,
         id: ApiKeyId,
         identity: Identity,
@@ -174,21 +174,21 @@ mod tests {
         let identity = Identity::open(folder.path()).expect("a store");
         let (key, token) = identity.create_api_key(NewApiKey::default(), Timestamp::now()).expect("made");
         let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-        let door = Door::tcp(names, identity.clone(), false);
-        Open { door, bearer: format!("Bearer {}", token.reveal()), id: key.id, identity, _folder: folder }
+        let guard = RequestGuard::tcp(names, identity.clone(), false);
+        Open { guard, bearer: format!("Bearer {}", token.reveal()), id: key.id, identity, _folder: folder }
     }
 
     #[test]
     fn a_key_opens_under_a_known_name() {
-        let (Open { door, bearer, id, .. }, now) = (open(), Instant::now());
+        let (Open { guard, bearer, id, .. }, now) = (open(), Instant::now());
         let id = id.to_string();
         for host in ["localhost", "LOCALHOST:4040", "127.0.0.1:4040", "[::1]:4040"] {
             let lines = [("host", host), ("authorization", &*bearer)];
-            assert_eq!(admit(&door, &lines, now).as_deref(), Ok(&*id), "{host}");
+            assert_eq!(admit(&guard, &lines, now).as_deref(), Ok(&*id), "{host}");
         }
         for host in ["evil.example", "localhost.evil.example", "localhost.", "127.0.0.1.evil.example:1"] {
             let lines = [("host", host), ("authorization", &*bearer)];
-            assert!(admit(&door, &lines, now).expect_err(host).contains("421"), "{host}");
+            assert!(admit(&guard, &lines, now).expect_err(host).contains("421"), "{host}");
         }
         for host in [
             "",
@@ -203,21 +203,22 @@ mod tests {
             "localhost, evil.example",
             "http://localhost",
         ] {
-            for door in [&door, &Door::local()] {
+            for guard in [&guard, &RequestGuard::local()] {
                 let lines = [("host", host), ("authorization", &*bearer)];
-                assert!(admit(door, &lines, now).expect_err(host).contains("400"), "{host}");
+                assert!(admit(guard, &lines, now).expect_err(host).contains("400"), "{host}");
             }
         }
-        assert!(admit(&door, &[("authorization", &*bearer)], now).is_err());
+        assert!(admit(&guard, &[("authorization", &*bearer)], now).is_err());
         let two = [("host", "localhost"), ("host", "evil.example"), ("authorization", &*bearer)];
-        assert!(admit(&door, &two, now).is_err());
+        assert!(admit(&guard, &two, now).is_err());
     }
 
     #[test]
     fn a_whole_url_names_the_same_host() {
-        let (Open { door, bearer, id, .. }, now) = (open(), Instant::now());
-        let at =
-            |uri: &str, host: &str| admit_at(uri, &door, &[("host", host), ("authorization", &*bearer)], now);
+        let (Open { guard, bearer, id, .. }, now) = (open(), Instant::now());
+        let at = |uri: &str, host: &str| {
+            admit_at(uri, &guard, &[("host", host), ("authorization", &*bearer)], now)
+        };
         let id = id.to_string();
         assert_eq!(at("http://LOCALHOST:1/credentials", "localhost:1").as_deref(), Ok(&*id));
         for (uri, host) in [
@@ -229,22 +230,22 @@ mod tests {
         ] {
             assert!(at(uri, host).expect_err(uri).contains("421"), "{uri}");
         }
-        assert!(admit_at("http://localhost/credentials", &Door::local(), &[], now).is_err());
+        assert!(admit_at("http://localhost/credentials", &RequestGuard::local(), &[], now).is_err());
     }
 
     #[test]
     fn a_web_page_is_refused_at_both_doors() {
-        let Open { door, bearer, .. } = open();
+        let Open { guard, bearer, .. } = open();
         let lines = [("host", "localhost"), ("origin", "http://localhost"), ("authorization", &*bearer)];
-        for door in [door, Door::local()] {
-            assert!(admit(&door, &lines, Instant::now()).expect_err("a web page").contains("403"));
+        for guard in [guard, RequestGuard::local()] {
+            assert!(admit(&guard, &lines, Instant::now()).expect_err("a web page").contains("403"));
         }
-        assert_eq!(admit(&Door::local(), &[], Instant::now()).as_deref(), Ok("local-admin"));
+        assert_eq!(admit(&RequestGuard::local(), &[], Instant::now()).as_deref(), Ok("local-admin"));
     }
 
     #[test]
     fn what_is_no_key_is_told_apart() {
-        let Open { door, bearer, id, identity, .. } = open();
+        let Open { guard, bearer, id, identity, .. } = open();
         let token = format!("{}_{}", ulid::Ulid::generate(), "A".repeat(43));
         let cases = [
             ("Basic a2V5", "ERR_NGROK_201"),
@@ -255,33 +256,33 @@ mod tests {
             (&*format!("Bearer {id}"), "ERR_NGROK_208"),
         ];
         for (value, code) in cases {
-            let error = admit(&door, &[("host", "localhost"), ("authorization", value)], Instant::now());
+            let error = admit(&guard, &[("host", "localhost"), ("authorization", value)], Instant::now());
             let error = error.expect_err(value);
             assert!(error.contains(code) && error.contains("401") && !error.contains(&token), "{error}");
         }
-        let error = admit(&door, &[("host", "localhost")], Instant::now()).expect_err("no key");
+        let error = admit(&guard, &[("host", "localhost")], Instant::now()).expect_err("no key");
         assert!(error.contains("ERR_NGROK_200"), "{error}");
         let right = [("host", "localhost"), ("authorization", &*bearer)];
-        assert!(admit(&door, &right, Instant::now()).is_ok());
+        assert!(admit(&guard, &right, Instant::now()).is_ok());
         identity.delete_api_key(id).expect("there");
-        let error = admit(&door, &right, Instant::now()).expect_err("deleted");
+        let error = admit(&guard, &right, Instant::now()).expect_err("deleted");
         assert!(error.contains("ERR_NGROK_203"), "{error}");
     }
 
     #[test]
     fn guessing_is_slow() {
-        let (Open { door, bearer, .. }, now) = (open(), Instant::now());
+        let (Open { guard, bearer, .. }, now) = (open(), Instant::now());
         let right = [("host", "localhost"), ("authorization", &*bearer)];
         for _ in 0..20 {
             let none = [("host", "localhost")];
-            assert!(admit(&door, &none, now).expect_err("no key").contains("ERR_NGROK_200"));
+            assert!(admit(&guard, &none, now).expect_err("no key").contains("ERR_NGROK_200"));
         }
-        assert!(admit(&door, &right, now).is_ok(), "a request without a key is no guess");
+        assert!(admit(&guard, &right, now).is_ok(), "a request without a key is no guess");
         for _ in 0..10 {
             let wrong = [("host", "localhost"), ("authorization", "Bearer wrong")];
-            assert!(admit(&door, &wrong, now).expect_err("wrong").contains("401"));
+            assert!(admit(&guard, &wrong, now).expect_err("wrong").contains("401"));
         }
-        assert!(admit(&door, &right, now).expect_err("locked").contains("429"));
-        assert!(admit(&door, &right, now + Duration::from_secs(60)).is_ok());
+        assert!(admit(&guard, &right, now).expect_err("locked").contains("429"));
+        assert!(admit(&guard, &right, now + Duration::from_secs(60)).is_ok());
     }
 }
