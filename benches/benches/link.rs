@@ -12,15 +12,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use agent_link::Heartbeat;
-use forwarder::admission::raise_file_limit;
 use forwarder::agent::{self, Offer, Setup, Status, UpstreamServer};
-use forwarder::dial::Dialer;
+use forwarder::base::open_files::raise_file_limit;
+use forwarder::control::identity::{Identity, NewCredential};
+use forwarder::edge::events::EventWriter;
+use forwarder::edge::generation::load;
 use forwarder::edge::{AgentSettings, Edge};
-use forwarder::events::EventWriter;
-use forwarder::generation::load;
-use forwarder::identity::{Identity, NewCredential};
-use forwarder::tls::AgentIdentity;
-use forwarder::tls::client::{TrustedCas, client_config};
+use forwarder::net::dial::Dialer;
+use forwarder::net::tls::AgentIdentity;
+use forwarder::net::tls::client::{TrustedCas, client_config};
 use jiff::Timestamp;
 use policy_core::agent::Secret;
 use policy_core::url::HostPort;
@@ -98,7 +98,7 @@ impl Site {
         through: SocketAddr,
         names: &[String],
         upstream: SocketAddr,
-    ) -> (Arc<Status>, forwarder::identity::CredentialId) {
+    ) -> (Arc<Status>, forwarder::control::identity::CredentialId) {
         let made = self.identity.create_credential(NewCredential::default(), Timestamp::now());
         let (credential, token) = made.expect("a token");
         let offer = |name: &String| Offer {

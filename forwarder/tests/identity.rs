@@ -17,7 +17,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use forwarder::identity::{CredentialId, Identity, NewCredential, NewServiceUser, Refusal, ServiceUserId};
+use forwarder::control::identity::{
+    CredentialId, Identity, NewCredential, NewServiceUser, Refusal, ServiceUserId,
+};
 use jiff::Timestamp;
 
 const FOLDER: &str = "FORWARDER_TEST_IDENTITY_FOLDER";

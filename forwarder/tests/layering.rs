@@ -1,56 +1,95 @@
-//! The rooms of the crate: each uses only those before it.
-#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+//! The wings of the crate and the rooms in them: each uses only those before it (ADR 34).
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails by panicking"
+)]
 
 use std::path::Path;
 
 #[path = "../../policy-core/tests/support/rooms.rs"]
 mod rooms;
 
-/// The rooms of the library, lowest first, and of the command, which uses it.
-const ROOMS: &[&str] = &[
-    // The system, and what a host has of it.
-    "system",
-    "memory",
-    "private",
-    "said",
-    "random",
-    "sync",
-    "host",
-    "state",
-    "files",
-    "proxy_protocol",
-    "generation",
-    "lines",
-    "log",
-    "admission",
-    // Who is who.
-    "identity",
-    "policy_shares",
-    "session_info",
-    "sources",
-    // The way of a connection.
-    "tune",
-    "tls",
-    "dial",
-    "relay",
-    "own_sockets",
-    "online",
-    "route",
-    "admin",
-    "events",
-    // Agents, and the edge.
-    "agent",
-    "edge",
-    "quickstart",
-    "serve",
-    // The command.
-    "exit",
-    "cli",
-    "admin_client",
-    "edge_commands",
+/// The wings of the library, lowest first, and of the command, which uses it.
+const WINGS: &[rooms::Wing<'static>] = &[
+    (
+        "base",
+        &[
+            "system",
+            "memory",
+            "open_files",
+            "random",
+            "sync",
+            "said",
+            "private",
+            "files",
+            "reports",
+            "lines",
+            "log",
+        ],
+    ),
+    ("net", &["socket", "host", "sources", "limit", "proxy_protocol", "tls", "dial", "relay"]),
+    (
+        "agent",
+        &[
+            "interrupt",
+            "refusals",
+            "pauses",
+            "status",
+            "setup",
+            "failures",
+            "network",
+            "upstream",
+            "options",
+            "reload",
+            "control",
+            "end",
+            "memory",
+            "bindings",
+            "streams",
+            "session",
+            "run",
+            "web",
+            "command",
+        ],
+    ),
+    ("control", &["identity", "admin"]),
+    (
+        "edge",
+        &[
+            // What is served, and what that may take.
+            "generation",
+            "admission",
+            "state",
+            "session_info",
+            "policy_shares",
+            "online",
+            "own_sockets",
+            // The way of a connection.
+            "route",
+            "events",
+            "registry",
+            "open",
+            "waiting",
+            "shares",
+            "shared",
+            "judge",
+            "connection",
+            "listener",
+            // Agents, and the whole.
+            "agents",
+            "status",
+            "running",
+            "serve",
+            "quickstart",
+        ],
+    ),
+    ("cmd", &["exit", "cli", "agent", "edge"]),
 ];
 
 #[test]
-fn rooms_use_only_those_before_them() {
-    rooms::assert_in_order(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), ROOMS);
+fn wings_and_rooms_use_only_those_before_them() {
+    rooms::assert_in_order(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), WINGS);
 }

@@ -1,6 +1,6 @@
-//! The order of entering and sweeping, in every order of their steps.
+//! The order of registering and revalidating, in every order of their steps.
 //!
-//! `src/edge/places.rs` is compiled here once more, with the lock of loom; what decides who may stay is an atomic
+//! `src/edge/registry.rs` is compiled here once more, with the lock of loom; what decides who may stay is an atomic
 //! number of loom's, as weakly ordered as there is. Loom runs each test once for every order in which the steps of its
 //! threads can go.
 
@@ -18,16 +18,18 @@ use loom::sync::atomic::AtomicUsize;
 use loom::sync::atomic::Ordering::Relaxed;
 use loom::thread;
 
-#[path = "../src/edge/places.rs"]
+#[path = "../src/edge/registry.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the edge uses all of it")]
-mod places;
+mod registry;
 
-/// The lock that `places` uses here.
-mod sync {
-    pub(crate) use loom::sync::{Mutex, MutexGuard};
+/// The lock that `registry` uses here.
+mod base {
+    pub(crate) mod sync {
+        pub(crate) use loom::sync::{Mutex, MutexGuard};
+    }
 }
 
-use places::Places;
+use registry::Registry;
 
 /// Who has entered: by which generation it was judged, and whether it was cut.
 struct Entry {
@@ -56,12 +58,12 @@ impl Entry {
 }
 
 /// Enters by what is current, and never leaves; the generation.
-fn enter_and_stay(places: &Places<Entry>, current: &AtomicUsize) -> usize {
+fn register_and_stay(registry: &Registry<Entry>, current: &AtomicUsize) -> usize {
     let generation = current.load(Relaxed);
     let look = |entry: &Entry| {
         entry.judge(current.load(Relaxed));
     };
-    std::mem::forget(places.enter(Entry::of(generation), look));
+    std::mem::forget(registry.register(Entry::of(generation), look));
     generation
 }
 
@@ -69,15 +71,15 @@ fn enter_and_stay(places: &Places<Entry>, current: &AtomicUsize) -> usize {
 #[test]
 fn whoever_enters_while_things_change_is_judged_by_what_is_new() {
     loom::model(|| {
-        let places = Arc::new(Places::<Entry>::default());
+        let registry = Arc::new(Registry::<Entry>::default());
         let current = Arc::new(AtomicUsize::new(0));
         let entering = {
-            let (places, current) = (Arc::clone(&places), Arc::clone(&current));
-            thread::spawn(move || enter_and_stay(&places, &current))
+            let (registry, current) = (Arc::clone(&registry), Arc::clone(&current));
+            thread::spawn(move || register_and_stay(&registry, &current))
         };
-        places.sweep(|| current.store(1, Relaxed), |(), entry| entry.judge(1));
+        registry.revalidate(|| current.store(1, Relaxed), |(), entry| entry.judge(1));
         let generation = entering.join().expect("no panic");
-        let left = places.all();
+        let left = registry.all();
         assert_eq!(left.len(), 1);
         assert!(generation == 1 || left[0].is_cut(), "an old generation stays");
         assert!(generation == 0 || !left[0].is_cut(), "the new generation is cut");
@@ -88,33 +90,33 @@ fn whoever_enters_while_things_change_is_judged_by_what_is_new() {
 #[test]
 fn no_change_is_missed_between_two() {
     loom::model(|| {
-        let places = Arc::new(Places::<Entry>::default());
+        let registry = Arc::new(Registry::<Entry>::default());
         let current = Arc::new(AtomicUsize::new(0));
         let entering = {
-            let (places, current) = (Arc::clone(&places), Arc::clone(&current));
-            thread::spawn(move || enter_and_stay(&places, &current))
+            let (registry, current) = (Arc::clone(&registry), Arc::clone(&current));
+            thread::spawn(move || register_and_stay(&registry, &current))
         };
         for newest in [1, 2] {
-            places.sweep(|| current.store(newest, Relaxed), |(), entry| entry.judge(newest));
+            registry.revalidate(|| current.store(newest, Relaxed), |(), entry| entry.judge(newest));
         }
         let generation = entering.join().expect("no panic");
-        assert!(generation == 2 || places.all()[0].is_cut(), "an old generation stays");
+        assert!(generation == 2 || registry.all()[0].is_cut(), "an old generation stays");
     });
 }
 
-/// Who leaves is gone, whoever sweeps at the time.
+/// Who leaves is gone, whoever looks at all at the time.
 #[test]
-fn a_place_is_given_back_while_it_is_swept() {
+fn a_registration_is_given_back_while_all_are_looked_at() {
     loom::model(|| {
-        let places = Arc::new(Places::<Entry>::default());
+        let registry = Arc::new(Registry::<Entry>::default());
         let current = Arc::new(AtomicUsize::new(0));
         let passing = {
-            let places = Arc::clone(&places);
-            thread::spawn(move || drop(places.enter(Entry::of(0), |_| {})))
+            let registry = Arc::clone(&registry);
+            thread::spawn(move || drop(registry.register(Entry::of(0), |_| {})))
         };
-        places.sweep(|| current.store(1, Relaxed), |(), entry| entry.judge(1));
+        registry.revalidate(|| current.store(1, Relaxed), |(), entry| entry.judge(1));
         passing.join().expect("no panic");
-        assert_eq!(places.len(), 0);
+        assert_eq!(registry.len(), 0);
     });
 }
 
@@ -122,18 +124,18 @@ fn a_place_is_given_back_while_it_is_swept() {
 #[test]
 fn of_two_who_enter_at_once_exactly_one_stays() {
     loom::model(|| {
-        let places = Arc::new(Places::<Entry>::default());
-        let enter = |places: Arc<Places<Entry>>| {
+        let registry = Arc::new(Registry::<Entry>::default());
+        let enter = |registry: Arc<Registry<Entry>>| {
             let end_older = |_: &Entry, other: &Entry| other.cut.store(1, Relaxed);
-            std::mem::forget(places.enter_meeting(Entry::of(0), end_older, |_| {}));
+            std::mem::forget(registry.register_meeting(Entry::of(0), end_older, |_| {}));
         };
         let other = {
-            let places = Arc::clone(&places);
-            thread::spawn(move || enter(places))
+            let registry = Arc::clone(&registry);
+            thread::spawn(move || enter(registry))
         };
-        enter(Arc::clone(&places));
+        enter(Arc::clone(&registry));
         other.join().expect("no panic");
-        let live = places.all().iter().filter(|entry| !entry.is_cut()).count();
+        let live = registry.all().iter().filter(|entry| !entry.is_cut()).count();
         assert_eq!(live, 1);
     });
 }

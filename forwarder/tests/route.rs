@@ -22,11 +22,11 @@ use std::time::Instant;
 use std::{fs, io};
 
 use agent_link::mux::{Limits, Side, session};
-use forwarder::generation::{Generation, load};
-use forwarder::identity::CredentialId;
-use forwarder::online::{OnlineEndpoint, OnlineEndpoints, Owner};
-use forwarder::policy_shares::{PolicyShares, Reserved};
-use forwarder::route::{Effort, Entry, Presumed, Route, RoutingView, Upstream, judge_presumed};
+use forwarder::control::identity::CredentialId;
+use forwarder::edge::generation::{Generation, load};
+use forwarder::edge::online::{OnlineEndpoint, OnlineEndpoints, Owner};
+use forwarder::edge::policy_shares::{PolicyShares, Reserved};
+use forwarder::edge::route::{Effort, Entry, Presumed, Route, RoutingView, Upstream, judge_presumed};
 use policy_core::compile::Program;
 use policy_core::facts::Facts;
 use policy_core::url::{Binding, EndpointUrl, HostPort};

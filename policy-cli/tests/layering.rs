@@ -1,5 +1,11 @@
 //! The rooms of the crate: each uses only those before it.
-#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test fails by panicking"
+)]
 
 use std::path::Path;
 
@@ -12,5 +18,6 @@ const ROOMS: &[&str] =
 
 #[test]
 fn rooms_use_only_those_before_them() {
-    rooms::assert_in_order(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), ROOMS);
+    let rooms: Vec<_> = ROOMS.iter().map(|room| (*room, [].as_slice())).collect();
+    rooms::assert_in_order(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &rooms);
 }

@@ -3,6 +3,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     clippy::unwrap_used,
     reason = "a test fails by panicking"
 )]
@@ -74,7 +75,8 @@ const ROOMS: &[&str] = &[
 /// to it (ADR 33).
 #[test]
 fn rooms_use_only_those_before_them() {
-    rooms::assert_in_order(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), ROOMS);
+    let rooms: Vec<_> = ROOMS.iter().map(|room| (*room, [].as_slice())).collect();
+    rooms::assert_in_order(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &rooms);
 }
 
 /// Words that are the name of an action and of something else, where they stand for the latter.

@@ -6,9 +6,9 @@ use std::hint::black_box;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
-use forwarder::generation::{EndpointPolicy, Generation, load};
-use forwarder::online::OnlineEndpoints;
-use forwarder::route::{Entry, Presumed, RoutingView, first_leg};
+use forwarder::edge::generation::{EndpointPolicy, Generation, load};
+use forwarder::edge::online::OnlineEndpoints;
+use forwarder::edge::route::{Entry, Presumed, RoutingView, first_leg};
 use policy_core::compile::Program;
 use policy_core::exchange::Reply;
 use policy_core::facts::Facts;

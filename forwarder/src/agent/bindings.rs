@@ -16,12 +16,13 @@ use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use super::end::{AgentError, SessionEnd};
+use super::memory::{Given, Memory};
 use super::pauses::Refusals;
-use super::refusals::{Lasts, advice, lasts};
+use super::refusals::{Lasts, advice, answered, lasts};
 use super::reload::{Changed, changed};
-use super::session::{Given, Memory, answered};
-use super::status::{EndpointStatus, UpstreamStatus};
-use super::{AgentError, Ended, Offer, Setup, Status};
+use super::setup::{Offer, Setup};
+use super::status::{EndpointStatus, Status, UpstreamStatus};
 
 /// What is online, by its id.
 pub(super) type OnlineOffers = Mutex<HashMap<Box<str>, Arc<Offer>>>;
@@ -93,17 +94,22 @@ impl<'s> Bindings<'s> {
 
     /// Keeps online what the setup says, and the setup what its files say whenever that is asked for; to the end of
     /// the session.
-    pub(super) async fn keep(mut self, setup: &mut Setup, memory: &mut Memory, reload: &Notify) -> Ended {
+    pub(super) async fn keep(
+        mut self,
+        setup: &mut Setup,
+        memory: &mut Memory,
+        reload: &Notify,
+    ) -> SessionEnd {
         let mut has_begun = false;
         loop {
             if let Err(error) = self.ask(memory).await {
-                return Ended::Lost(error, has_begun);
+                return SessionEnd::Lost(error, has_begun);
             }
             has_begun = true;
             if !memory.has_served
                 && let Some(refused) = self.refused_for_good()
             {
-                return Ended::Refused(refused);
+                return SessionEnd::Refused(refused);
             }
             memory.has_served = true;
             let due = self.waiting.iter().map(|it| it.due).min();
@@ -124,10 +130,10 @@ impl<'s> Bindings<'s> {
                     memory.reload_due = false;
                     match changed {
                         Changed::Nothing => {}
-                        Changed::Session(setup) => return Ended::Reload(setup),
+                        Changed::Session(setup) => return SessionEnd::Reload(setup),
                         Changed::Offers => {
                             if let Err(error) = self.change(&setup.offers).await {
-                                return Ended::Lost(error, true);
+                                return SessionEnd::Lost(error, true);
                             }
                         }
                     }

@@ -7,9 +7,14 @@ use std::sync::Arc;
 use policy_core::agent::{AgentSettings, LogLevel};
 use tracing::level_filters::LevelFilter;
 
+use super::control::Control;
+use super::end::AgentError;
 use super::interrupt::{Signals, Told};
-use super::{AgentError, Control, Loaded, Status, run, serve_web};
-use crate::log::{self, LogOutput};
+use super::options::Loaded;
+use super::run::run;
+use super::status::Status;
+use super::web::serve_web;
+use crate::base::log::{self, LogOutput};
 
 /// Connections that an edge sends one agent, unless its `max_streams_per_agent` says otherwise.
 #[cfg(unix)]
@@ -74,7 +79,7 @@ pub async fn run_to_end(loaded: Loaded) -> Result<(), AgentError> {
 /// Each connection takes a file.
 #[cfg(unix)]
 fn raise_limit() {
-    let files = crate::admission::raise_file_limit();
+    let files = crate::base::open_files::raise_file_limit();
     if files < OF_EDGE + OWN_FILES {
         let connections = files.saturating_sub(OWN_FILES);
         tracing::warn!(

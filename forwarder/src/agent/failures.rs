@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use super::Offer;
-use crate::log::{Line, Repeats};
+use super::setup::Offer;
+use crate::base::log::{Line, Repeats};
 
 const EVERY: Duration = Duration::from_secs(1);
 

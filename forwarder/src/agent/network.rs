@@ -1,5 +1,7 @@
 //! How an agent reaches its edge and its servers. The system's network is one way; tests of faults have another.
 
+mod server;
+
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -10,11 +12,11 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::upstream::{self, Reached};
-use super::{Offer, Setup};
-use crate::dial::fault::{Peer, explained};
-use crate::dial::{self, Dialer};
-use crate::relay::Carrier;
+use super::setup::{Offer, Setup};
+use crate::net::dial::fault::{Peer, explained};
+use crate::net::dial::{self, Dialer};
+use crate::net::relay::Carrier;
+use server::{Reached, reach};
 
 /// What an agent reaches.
 pub(crate) trait Network: Clone + Send + Sync + 'static {
@@ -54,6 +56,6 @@ impl Network for System {
     }
 
     async fn upstream(&self, dialer: &Dialer, offer: &Offer, header: &ProxyHeader) -> io::Result<Reached> {
-        upstream::reach(offer, header, dialer).await
+        reach(offer, header, dialer).await
     }
 }

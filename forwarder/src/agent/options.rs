@@ -20,11 +20,12 @@ use policy_core::source::Source;
 use policy_core::url::{Binding, HostPort, Scheme};
 use rustls::pki_types::ServerName;
 
-use super::{Offer, ProxyProtocol, Setup, UpstreamServer};
-use crate::dial::{Dialer, ProxyUrl, proxy_of_environment};
-use crate::files::{folder_of, leads_outside, named};
-use crate::generation::{Reports, read_file};
-use crate::tls::client::{TrustedCas, client_config};
+use super::setup::{Chosen, Offer, Origin, Setup, TcpCommand, UpstreamServer};
+use crate::base::files::{folder_of, leads_outside, named, read_file};
+use crate::base::reports::Reports;
+use crate::net::dial::{Dialer, ProxyUrl, proxy_of_environment};
+use crate::net::proxy_protocol::ProxyProtocol;
+use crate::net::tls::client::{TrustedCas, client_config};
 
 /// The variable that holds the authtoken; it wins over the file.
 const TOKEN_VARIABLE: &str = "NGROK_AUTHTOKEN";
@@ -33,53 +34,6 @@ const TOKEN_VARIABLE: &str = "NGROK_AUTHTOKEN";
 const CHOOSES_INTERFACE: bool = cfg!(target_os = "linux");
 /// Where resolvers are asked.
 const DNS_PORT: u16 = 53;
-
-/// Which endpoints of the configuration are offered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Chosen {
-    /// All.
-    All,
-    /// These.
-    Named(Vec<String>),
-}
-
-/// One endpoint from the command line.
-#[derive(Clone, Debug)]
-pub struct TcpCommand {
-    /// `22`, or `device:22`.
-    pub upstream: String,
-    /// `tcp://device1.internal:22`; without it the edge chooses.
-    pub url: Option<String>,
-    /// Where it can be reached from.
-    pub binding: Option<String>,
-    /// Its policy.
-    pub traffic_policy_file: Option<PathBuf>,
-    /// True if endpoints with the same URL share its traffic.
-    pub pooling_enabled: bool,
-    /// Metadata shown in the API.
-    pub metadata: String,
-    /// The version of the PROXY protocol that is sent first.
-    pub proxy_protocol: Option<u8>,
-}
-
-/// Where an agent's setup comes from, to be read again.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Origin {
-    /// Endpoints of configuration files.
-    Files(Vec<PathBuf>, Chosen),
-    /// An endpoint from the command line.
-    Command {
-        /// Files with settings.
-        paths: Vec<PathBuf>,
-        /// The endpoint.
-        command: Box<TcpCommand>,
-        /// The edge.
-        connect_url: Option<String>,
-        /// Which authorities vouch for it.
-        connect_cas: Option<String>,
-    },
-}
 
 impl Origin {
     /// Reads it.

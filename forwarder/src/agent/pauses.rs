@@ -95,8 +95,8 @@ impl Refusals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Random;
-    use crate::random::tests::seeded;
+    use crate::base::random::Random;
+    use crate::base::random::tests::seeded;
 
     /// When the agents of an edge that was away come back after it, in order. Each was told the time of those who had
     /// come before it, as an edge that has just started knows no others.

@@ -1,15 +1,27 @@
-//! What it means that the edge refuses something, by the number of its code.
+//! What the edge answers, and what it means that it refuses something, by the number of its code.
 
+use std::io;
 use std::time::Duration;
 
 use agent_link::CallError;
 use policy_core::ngrok::NgrokCode;
+use tokio::time::timeout;
 
+use crate::base::said;
+
+/// How long the edge may take for an answer.
+const ANSWER_TIME: Duration = Duration::from_secs(20);
 /// "The endpoint is already online": e.g. the session before, which the edge has not given up yet.
 const TAKEN: u32 = 334;
 const FULL: u32 = 108;
 /// The authtoken is malformed, or no credential has it.
 const UNKNOWN_TOKEN: [u32; 2] = [105, 107];
+
+/// An answer within its time; what a refusal says can be shown.
+pub(super) async fn answered<T>(call: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
+    let late = |_| CallError::Io(io::Error::new(io::ErrorKind::TimedOut, "the edge does not answer"));
+    timeout(ANSWER_TIME, call).await.map_err(late)?.map_err(said::refusal)
+}
 
 /// Whether a refusal may pass without anybody doing something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

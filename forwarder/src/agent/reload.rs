@@ -3,8 +3,9 @@
 //! Before each new connection who vouches for the edge and the authtoken are read, so that a CA or a token is exchanged
 //! by exchanging a file. All of it is read where that is asked for. What cannot be used changes nothing.
 
-use super::{Loaded, OptionsError, Setup};
-use crate::tls::client::client_config;
+use super::options::{Loaded, OptionsError};
+use super::setup::Setup;
+use crate::net::tls::client::client_config;
 
 /// What is read before the next session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,5 @@
 //! One session with the edge.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,65 +11,22 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::bindings::{Bindings, OnlineOffers, Stopped};
-use super::failures::Failures;
+use super::control::Control;
+use super::end::{AgentError, SessionEnd};
+use super::memory::Memory;
+use super::network::Network;
+use super::refusals::answered;
+use super::setup::Setup;
+use super::status::Status;
 use super::streams::{CAN_UPDATE, Streams, Told, can_restart, can_stop};
-use super::{AgentError, Control, Ended, Network, Setup, Status};
-use crate::random::Random;
-use crate::said;
+use crate::base::said;
 
 /// Connections that the edge may have open through the agent.
 const MAX_CONNECTIONS: usize = 8_192;
-/// How long the edge may take for an answer.
-const ANSWER_TIME: Duration = Duration::from_secs(20);
 /// How long bytes may wait for the edge to take them.
 const STALLED: Duration = Duration::from_secs(24 * 3_600);
 /// How long a farewell may take.
 const GOODBYE: Duration = Duration::from_secs(2);
-
-/// What outlives a session.
-pub(super) struct Memory {
-    /// Where pauses are drawn.
-    pub(super) random: Random,
-    client_id: String,
-    cookie: Hidden,
-    /// What each endpoint was given, by its name and the address that is asked for.
-    pub(super) given: HashMap<(Box<str>, Box<str>), Given>,
-    /// The edge has known this agent at some time.
-    pub(super) was_connected: bool,
-    /// Not all endpoints were refused for good when the agent asked for the first time.
-    pub(super) has_served: bool,
-    /// Over which time the agents of this edge come back, if it has told.
-    pub(super) return_time: Option<ReturnTime>,
-    /// What was told of servers that cannot be reached.
-    failures: Failures,
-    /// The configuration is to be read again, and that was not done yet.
-    pub(super) reload_due: bool,
-}
-
-impl Memory {
-    /// Nothing yet.
-    pub(super) fn new(random: Random) -> Self {
-        Self {
-            random,
-            client_id: String::new(),
-            cookie: Hidden::default(),
-            given: HashMap::new(),
-            was_connected: false,
-            has_served: false,
-            return_time: None,
-            failures: Failures::default(),
-            reload_due: false,
-        }
-    }
-}
-
-/// What an endpoint was given.
-#[derive(Clone)]
-pub(super) struct Given {
-    pub(super) token: Hidden,
-    /// The one that the edge chose, if that was left to it.
-    pub(super) address: Box<str>,
-}
 
 /// Connects, brings the endpoints online and serves them to the end.
 pub(super) async fn once(
@@ -79,15 +35,15 @@ pub(super) async fn once(
     memory: &mut Memory,
     status: &Arc<Status>,
     control: &Control,
-) -> Ended {
+) -> SessionEnd {
     let connected = tokio::select! {
         biased;
-        () = control.stop.cancelled() => return Ended::Stopped,
+        () = control.stop.cancelled() => return SessionEnd::Stopped,
         connected = network.edge(setup) => connected,
     };
     let connection = match connected {
         Ok(connection) => connection,
-        Err(error) => return Ended::Lost(error, false),
+        Err(error) => return SessionEnd::Lost(error, false),
     };
     let limits = Limits {
         streams: MAX_CONNECTIONS,
@@ -106,7 +62,7 @@ pub(super) async fn once(
         // What it has begun it ends itself.
         biased;
         ended = serve(network, setup, memory, status, control, (&opener, accepted), &mut tasks) => ended,
-        () = control.stop.cancelled() => Ended::Stopped,
+        () = control.stop.cancelled() => SessionEnd::Stopped,
     };
     opener.close_in_order(ended.farewell());
     let _ = timeout(GOODBYE, opener.closed()).await;
@@ -121,11 +77,11 @@ async fn serve(
     control: &Control,
     (opener, mut accepted): (&Opener, Acceptor),
     tasks: &mut JoinSet<Told>,
-) -> Ended {
+) -> SessionEnd {
     match authenticate(setup, memory, opener).await {
         Ok(()) => {}
-        Err(CallError::Io(error)) => return Ended::Lost(error, false),
-        Err(error) => return Ended::Refused(AgentError::Auth(error)),
+        Err(CallError::Io(error)) => return SessionEnd::Lost(error, false),
+        Err(error) => return SessionEnd::Refused(AgentError::Auth(error)),
     }
     memory.was_connected = true;
     status.connected();
@@ -150,8 +106,8 @@ async fn serve(
     let ended = tokio::select! {
         // Those that seldom have something to do come first; the streams of connections hold up none of them.
         biased;
-        () = control.stop.cancelled() => Ended::Stopped,
-        error = beats => Ended::Lost(error, true),
+        () = control.stop.cancelled() => SessionEnd::Stopped,
+        error = beats => SessionEnd::Lost(error, true),
         ended = bindings.keep(setup, memory, &control.reload) => ended,
         ended = streams.serve_all(&mut accepted, tasks) => ended.unwrap_or_else(|| {
             let why = opener.why_closed().unwrap_or(ErrorCode::SessionClosed.into());
@@ -159,7 +115,7 @@ async fn serve(
                 true => said::end("the edge", &why),
                 false => format!("the session has ended: {why}"),
             };
-            Ended::Lost(io::Error::new(io::ErrorKind::ConnectionReset, message), true)
+            SessionEnd::Lost(io::Error::new(io::ErrorKind::ConnectionReset, message), true)
         }),
     };
     // Before any stream is given up: the edge then knows why all of them end.
@@ -200,12 +156,6 @@ async fn authenticate(setup: &Setup, memory: &mut Memory, opener: &Opener) -> Re
     memory.cookie = reply.extra.cookie.unwrap_or_default();
     memory.return_time = reply.extra.reconnect_within_ms.map(ReturnTime::from_ms);
     Ok(())
-}
-
-/// An answer within its time; what a refusal says can be shown.
-pub(super) async fn answered<T>(call: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
-    let late = |_| CallError::Io(io::Error::new(io::ErrorKind::TimedOut, "the edge does not answer"));
-    timeout(ANSWER_TIME, call).await.map_err(late)?.map_err(said::refusal)
 }
 
 fn nanoseconds(time: Duration) -> i64 {

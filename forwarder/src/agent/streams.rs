@@ -14,16 +14,20 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::bindings::{OnlineOffers, Stopped};
+use super::end::SessionEnd;
 use super::failures::Failures;
-use super::{Ended, Network, Offer, Status, upstream};
-use crate::dial::Dialer;
-use crate::said;
+use super::network::Network;
+use super::setup::Offer;
+use super::status::Status;
+use super::upstream;
+use crate::base::said;
+use crate::net::dial::Dialer;
 
 /// How long the edge may take to say what a stream is for, and then whose connection it is or what it asks.
 const HEADER_TIME: Duration = Duration::from_secs(10);
 
 /// What a task of a session ends with: the end of the session, perhaps.
-pub(super) type Told = Option<Ended>;
+pub(super) type Told = Option<SessionEnd>;
 
 /// What the streams of a session need. Cheap to clone.
 #[derive(Clone)]
@@ -52,7 +56,7 @@ impl<N: Network> Streams<N> {
         &self,
         accepted: &mut Acceptor,
         tasks: &mut JoinSet<Told>,
-    ) -> Option<Ended> {
+    ) -> Option<SessionEnd> {
         loop {
             tokio::select! {
                 // Streams that come without end keep none of those that have ended in memory.
@@ -77,13 +81,13 @@ impl<N: Network> Streams<N> {
             Ok(Ok(StreamType::Stop)) => {
                 if command(&mut stream, can_stop(self.remote_management)).await {
                     tracing::info!("the edge has stopped this agent");
-                    return Some(Ended::Stopped);
+                    return Some(SessionEnd::Stopped);
                 }
             }
             Ok(Ok(StreamType::Restart)) => {
                 if command(&mut stream, can_restart(self.remote_management)).await {
                     tracing::info!("the edge asked for a restart");
-                    return Some(Ended::Restart);
+                    return Some(SessionEnd::Restart);
                 }
             }
             Ok(Ok(StreamType::Update)) => {

@@ -19,8 +19,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::Status;
-use crate::host::host;
+use super::status::Status;
+use crate::net::host::host;
 
 /// Connections at once, and how long each may last.
 const CONNECTIONS: usize = 32;

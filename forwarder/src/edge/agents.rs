@@ -1,7 +1,7 @@
 //! Agents: who they are, the sessions they hold, and the endpoints they bring online.
 //!
 //! A session enters the table *before* its credential is looked at again, and a credential dies *before* its sessions
-//! are looked for: whichever comes first, no session outlives its credential (`edge::places`). The same holds for the
+//! are looked for: whichever comes first, no session outlives its credential (`edge::registry`). The same holds for the
 //! sources that the settings permit, which a reload exchanges. When a session ends, its endpoints go offline first, then
 //! the connections through them are cut.
 
@@ -11,40 +11,38 @@ mod policy;
 mod refusals;
 mod session;
 mod sessions;
+mod settings;
 #[cfg(test)]
+#[path = "../../tests/simulated/agents.rs"]
 mod simulated;
 mod slots;
 mod unknown;
 mod view;
 
 use std::collections::HashSet;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::ops::RangeInclusive;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use agent_link::{Heartbeat, Refusal, StopEndpoint, StreamType};
+use agent_link::{Refusal, StopEndpoint, StreamType};
 use arc_swap::ArcSwapOption;
-use policy_core::edge::{EdgeLimits, PoliciesForward};
-use policy_core::lpm::Restriction;
 use policy_core::ngrok::NgrokCode;
 use policy_core::url::Binding;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, broadcast};
 use tokio::time::timeout;
 
-use super::{Edge, Listener, Shared, listener};
-use crate::admin::Sessions;
-use crate::identity::{CredentialId, Identity, NoticeKind, Refusal as Unfit};
-use crate::online::OnlineEndpoint;
-use crate::policy_shares::PolicyShares;
-pub use crate::session_info::SessionInfo;
+use super::session_info::SessionInfo;
+use super::shared::Shared;
+use crate::control::identity::{CredentialId, Identity, NoticeKind, Refusal as Unfit};
+use crate::edge::online::OnlineEndpoint;
+use crate::edge::policy_shares::PolicyShares;
 use refusals::{Handshakes, Refusals};
 use sessions::Sessions as Table;
+pub use settings::{AgentSettings, PolicyLimits};
 use slots::{Full, Slot, Slots};
 use unknown::{Unknown, Unknowns};
-use view::View;
+pub(super) use view::View;
 
 /// Connections of agents that have not said who they are, in all and from one address.
 pub(crate) const UNKNOWN: usize = 512;
@@ -59,77 +57,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const TELL_TIME: Duration = Duration::from_secs(5);
 /// Pause after a failed accept, or where an agent has no place for a stream.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// How agents are served.
-#[derive(Clone, Debug)]
-pub struct AgentSettings {
-    /// Where they connect.
-    pub listen: SocketAddr,
-    /// The name of the edge: the host of public endpoints whose address the edge chooses.
-    pub name: Box<str>,
-    /// How the edge shows who it is.
-    pub tls: Arc<rustls::ServerConfig>,
-    /// Where agents may connect from; without it from everywhere.
-    pub restrict_ips: Option<Restriction>,
-    /// How long an agent may take to say who it is.
-    pub auth_timeout: Duration,
-    /// How agents are asked for a sign of life.
-    pub heartbeat: Heartbeat,
-    /// Sessions at once.
-    pub most_agents: usize,
-    /// Sessions at once with one authtoken.
-    pub max_agents_per_authtoken: usize,
-    /// Endpoints of one session.
-    pub most_endpoints: usize,
-    /// Connections through one session.
-    pub most_streams: usize,
-    /// Ports of public tcp endpoints; without any, agents bring internal endpoints online only.
-    pub public_ports: Option<RangeInclusive<u16>>,
-    /// Where these listen; empty for every address.
-    pub public_listen: Vec<IpAddr>,
-    /// What policies that agents bring may be.
-    pub policies: PolicyLimits,
-}
-
-impl Default for PolicyLimits {
-    fn default() -> Self {
-        Self::from_config(&EdgeLimits::default(), PoliciesForward::default())
-    }
-}
-
-impl PolicyLimits {
-    /// What a configuration says of them.
-    #[must_use]
-    pub fn from_config(limits: &EdgeLimits, forward: PoliciesForward) -> Self {
-        let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-        Self {
-            max_bytes: number(limits.max_agent_policy_bytes),
-            max_memory_per_authtoken: number(limits.max_policy_memory_per_authtoken),
-            max_memory: number(limits.max_policy_memory),
-            forward,
-        }
-    }
-}
-
-/// What policies that agents bring may be.
-#[derive(Clone, Copy, Debug)]
-pub struct PolicyLimits {
-    /// Bytes of a policy's text.
-    pub max_bytes: usize,
-    /// Bytes of memory of the policies of one authtoken.
-    pub max_memory_per_authtoken: usize,
-    /// The same of all authtokens together.
-    pub max_memory: usize,
-    /// Where they may forward to.
-    pub forward: PoliciesForward,
-}
-
-impl AgentSettings {
-    /// True if that is a public address that agents may have.
-    fn has_public(&self, host: &str, port: u16) -> bool {
-        host == &*self.name && self.public_ports.as_ref().is_some_and(|ports| ports.contains(&port))
-    }
-}
 
 /// What all sessions share.
 #[derive(Debug)]
@@ -152,6 +79,9 @@ pub(super) struct Agents {
     strangers: Arc<Unknowns>,
 }
 
+/// The agents of an edge, from the first configuration on that serves any.
+pub(super) type ServedAgents = Arc<OnceLock<Arc<Agents>>>;
+
 /// What a reload has ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -162,134 +92,11 @@ pub struct EndedAgents {
     pub endpoints: usize,
 }
 
-/// Agents that an edge is ready to serve: their listener is bound, if it is a new one.
-#[derive(Debug)]
-pub struct ReadyAgents {
-    settings: AgentSettings,
-    bound: Option<TcpListener>,
-}
-
-/// Where agents connect now.
-#[derive(Debug)]
-pub(super) struct AgentSocket {
-    /// As it is configured.
-    listen: SocketAddr,
-    listener: Listener,
-}
-
-impl AgentSocket {
-    pub(super) const fn address(&self) -> SocketAddr {
-        self.listener.address
-    }
-}
-
-impl Edge {
-    /// Lets agents connect; gives the address they connect to.
-    ///
-    /// # Errors
-    /// If the address cannot be listened on.
-    pub fn serve_agents(&mut self, identity: Identity, settings: AgentSettings) -> io::Result<SocketAddr> {
-        let ready = self.ready_agents(settings)?;
-        Ok(self.start_agents(identity, ready))
-    }
-
-    /// Binds what these settings need and this edge has not.
-    ///
-    /// # Errors
-    /// If the address cannot be listened on.
-    pub fn ready_agents(&self, settings: AgentSettings) -> io::Result<ReadyAgents> {
-        let is_there = self.agents_door.as_ref().is_some_and(|door| door.listen == settings.listen);
-        let bound = match is_there {
-            true => None,
-            false => Some(listener::listen(listener::bind(settings.listen)?)?),
-        };
-        Ok(ReadyAgents { settings, bound })
-    }
-
-    /// Lets agents connect for the first time; gives the address they connect to.
-    pub fn start_agents(&mut self, identity: Identity, ready: ReadyAgents) -> SocketAddr {
-        let notices = identity.subscribe();
-        let listen = ready.settings.listen;
-        let agents = Arc::new(Agents::new(identity, ready.settings));
-        let stop = self.shared.stop_agents.clone();
-        tokio::spawn(stop.run_until_cancelled_owned(end_dead(Arc::clone(&agents), notices)));
-        let address = self.listen_for_agents(&agents, listen, ready.bound);
-        // INVARIANT: this is called once; later settings come through `reload_agents`.
-        let _ = self.shared.agents.set(agents);
-        address.unwrap_or(listen)
-    }
-
-    /// Serves agents by new settings, or no more; call it after [`Edge::reload`]. Says what had to end. Sessions that
-    /// may stay keep the heartbeat and the number of connections that they began with.
-    pub async fn reload_agents(&mut self, ready: Option<ReadyAgents>) -> EndedAgents {
-        let Some(agents) = self.shared.agents.get().map(Arc::clone) else { return EndedAgents::default() };
-        let (settings, bound) = match ready {
-            Some(ready) => (Some(Arc::new(ready.settings)), ready.bound),
-            None => (None, None),
-        };
-        // First of all whoever may no longer be here: closing the listener takes a moment.
-        agents.settings.store(settings.clone());
-        let ended = agents.end_unfit(&self.shared);
-        if (settings.is_none() || bound.is_some())
-            && let Some(door) = self.agents_door.take()
-        {
-            door.listener.close().await;
-        }
-        if let Some(settings) = settings {
-            self.listen_for_agents(&agents, settings.listen, bound);
-        }
-        ended
-    }
-
-    /// Shows another certificate from now on.
-    pub fn show_certificate(&self, tls: Arc<rustls::ServerConfig>) {
-        let Some(agents) = self.shared.agents.get() else { return };
-        agents.settings.rcu(|settings| {
-            let settings = settings.as_deref()?.clone();
-            Some(Arc::new(AgentSettings { tls: Arc::clone(&tls), ..settings }))
-        });
-    }
-
-    /// Accepts on a new listener; gives its address.
-    fn listen_for_agents(
-        &mut self,
-        agents: &Arc<Agents>,
-        listen: SocketAddr,
-        bound: Option<TcpListener>,
-    ) -> Option<SocketAddr> {
-        let bound = bound?;
-        let address = bound.local_addr().unwrap_or(listen);
-        let stop = self.shared.stop_agents.child_token();
-        let accepting = accept(Arc::clone(&self.shared), Arc::clone(agents), bound);
-        let accepting = stop.clone().run_until_cancelled_owned(accepting);
-        let task = self.shared.agent_tasks.spawn(async move {
-            // Whether it was told to stop or serves no agents any more.
-            let _ = accepting.await;
-        });
-        self.agents_door = Some(AgentSocket { listen, listener: Listener { address, stop, task } });
-        Some(address)
-    }
-
-    /// The sessions of agents.
-    #[must_use]
-    pub fn agent_sessions(&self) -> Vec<SessionInfo> {
-        self.shared.agents.get().map(|agents| agents.sessions.infos()).unwrap_or_default()
-    }
-
-    /// The same for the admin API. Within a runtime.
-    #[must_use]
-    pub fn admin_sessions(&self) -> Arc<dyn Sessions> {
-        Arc::new(View { shared: Arc::clone(&self.shared), runtime: tokio::runtime::Handle::current() })
-    }
-
-    /// True if agents are served, or were before.
-    pub(crate) fn has_served_agents(&self) -> bool {
-        self.shared.agents.get().is_some()
-    }
-}
-
 /// Ends the sessions of credentials that die.
-async fn end_dead(agents: Arc<Agents>, mut notices: broadcast::Receiver<crate::identity::Notice>) {
+pub(super) async fn end_dead(
+    agents: Arc<Agents>,
+    mut notices: broadcast::Receiver<crate::control::identity::Notice>,
+) {
     loop {
         match timeout(LOOK_EVERY, notices.recv()).await {
             Ok(Err(broadcast::error::RecvError::Closed)) => return,
@@ -312,7 +119,7 @@ async fn end_dead(agents: Arc<Agents>, mut notices: broadcast::Receiver<crate::i
     }
 }
 
-async fn accept(shared: Arc<Shared>, agents: Arc<Agents>, listener: TcpListener) {
+pub(super) async fn accept(shared: Arc<Shared>, agents: Arc<Agents>, listener: TcpListener) {
     let _own = listener.local_addr().map(|address| shared.own.register_listener(address));
     let mut last_line = None;
     loop {
@@ -360,6 +167,24 @@ async fn tell_stopped(endpoint: Arc<OnlineEndpoint>, code: u32, message: String)
 }
 
 impl Agents {
+    /// Serves by these settings from now on; without any, no more.
+    pub(super) fn set_settings(&self, settings: Option<Arc<AgentSettings>>) {
+        self.settings.store(settings);
+    }
+
+    /// Shows another certificate from now on.
+    pub(super) fn show_certificate(&self, tls: &Arc<rustls::ServerConfig>) {
+        self.settings.rcu(|settings| {
+            let settings = settings.as_deref()?.clone();
+            Some(Arc::new(AgentSettings { tls: Arc::clone(tls), ..settings }))
+        });
+    }
+
+    /// The sessions.
+    pub(super) fn infos(&self) -> Vec<SessionInfo> {
+        self.sessions.infos()
+    }
+
     /// How many are connected.
     pub(super) fn sessions(&self) -> usize {
         self.sessions.len()
@@ -375,7 +200,7 @@ impl Agents {
         self.identity.owner(credential)
     }
 
-    fn new(identity: Identity, settings: AgentSettings) -> Self {
+    pub(super) fn new(identity: Identity, settings: AgentSettings) -> Self {
         Self {
             identity,
             settings: ArcSwapOption::from_pointee(settings),
@@ -462,7 +287,7 @@ impl Agents {
     }
 
     /// Ends the sessions, and takes the endpoints offline, that the configuration of now does not permit.
-    fn end_unfit(&self, shared: &Shared) -> EndedAgents {
+    pub(super) fn end_unfit(&self, shared: &Shared) -> EndedAgents {
         let now = jiff::Timestamp::now();
         // Their agents come again by themselves, and get their endpoints at the addresses of now.
         let moved: HashSet<Box<str>> = {
@@ -479,7 +304,9 @@ impl Agents {
         });
         let online = shared.online.all().into_iter().filter(|it| it.opener.why_closed().is_none());
         let unfit: Vec<_> = online.filter_map(|it| Some((self.why_unfit(shared, &it)?, it))).collect();
-        shared.registry.cut_offline(|| unfit.iter().for_each(|(_, endpoint)| shared.online.leave(endpoint)));
+        shared
+            .connections
+            .cut_offline(|| unfit.iter().for_each(|(_, endpoint)| shared.online.leave(endpoint)));
         let endpoints = unfit.len();
         for ((code, message), endpoint) in unfit {
             tracing::info!(session = &*endpoint.session, url = %endpoint.url, message, "an endpoint is stopped");
@@ -506,8 +333,11 @@ impl Agents {
 mod tests {
     use policy_core::lpm::cidr;
 
+    use agent_link::Heartbeat;
+    use policy_core::lpm::Restriction;
+
     use super::*;
-    use crate::tls::AgentIdentity;
+    use crate::net::tls::AgentIdentity;
 
     #[test]
     fn who_may_not_be_there_takes_no_place_of_others() {

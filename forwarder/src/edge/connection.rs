@@ -11,14 +11,14 @@ use policy_core::facts::Facts;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use super::Shared;
-use super::registry::{ConnectionFacts, Ingress, Judged, OFFLINE, Open, REMOVED};
-use crate::events::Closed;
-use crate::generation::{Generation, ListenerKey};
-use crate::online::OnlineEndpoint;
-use crate::relay::{Carrier, RelayEnd, Relayed, relay};
-use crate::route::{Connection, Effort, Entry, Live, Route, RoutingView, judge};
-use crate::tune;
+use super::open::{ConnectionFacts, Ingress, Judged, OFFLINE, Open, REMOVED, at_times};
+use super::shared::Shared;
+use crate::edge::events::Closed;
+use crate::edge::generation::{Generation, ListenerKey};
+use crate::edge::online::OnlineEndpoint;
+use crate::edge::route::{Connection, Effort, Entry, Live, Route, RoutingView, judge};
+use crate::net::relay::{Carrier, RelayEnd, Relayed, relay};
+use crate::net::socket;
 
 /// Why a connection ends with the edge.
 const STOPPED: &str = "the edge stopped";
@@ -58,7 +58,7 @@ pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: Soc
     };
     let EdgeLimits { stalled_timeout, connect_timeout, half_close_timeout, .. } = generation.config.limits;
     // Without options it has no peer any more, which the next read tells.
-    let _ = tune::give_up_after(&client, stalled_timeout);
+    let _ = socket::give_up_after(&client, stalled_timeout);
     // No client can foretell it: it decides what the policy draws for this connection.
     let seed = shared.random.number();
     let facts = Facts::of_connection(peer, server).at_endpoint(url).seeded(seed);
@@ -88,7 +88,7 @@ pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: Soc
     let admitted = Admitted { ingress, made, judged_by, half_close_timeout };
     let (client, relayed, cut) = match upstream {
         Some(Connection::Tcp(upstream)) => {
-            let _ = tune::give_up_after(&upstream, stalled_timeout);
+            let _ = socket::give_up_after(&upstream, stalled_timeout);
             carry(shared, admitted, &route, client, upstream).await
         }
         Some(Connection::Agent(upstream)) => carry(shared, admitted, &route, client, upstream).await,
@@ -139,7 +139,7 @@ pub(super) async fn carry<C: Carrier>(
 ) -> (C, Option<Relayed>, Option<Cow<'static, str>>) {
     let Admitted { ingress, made, judged_by, half_close_timeout } = admitted;
     let open = Open::new(ingress, made, route, shared.stop.child_token());
-    let open = shared.registry.enter(open, |open| {
+    let open = shared.connections.register(open, |open| {
         let newest = shared.current.load_full();
         if !std::ptr::eq(Arc::as_ptr(&newest), judged_by.as_ptr()) {
             let world = RoutingView { generation: &newest, online: &shared.online };
@@ -178,14 +178,4 @@ pub(super) fn close_unjudged(shared: &Shared, client: TcpStream, peer: SocketAdd
 
 fn report(shared: &Shared, closed: &Closed<'_>) {
     shared.events.closed(closed);
-}
-
-/// The facts with the time the connection began and the time now.
-pub(super) fn at_times<'a>(facts: Facts<'a>, start: Timestamp, now: Timestamp) -> Facts<'a> {
-    let time = |at: Timestamp| {
-        // INVARIANT: a clock of this machine shows a year from 1 to 9999; otherwise the fact has no source.
-        policy_core::cel::Timestamp::new(at.as_second(), at.subsec_nanosecond().try_into().unwrap_or(0))
-    };
-    let facts = time(start).map_or(facts, |start| facts.started(start));
-    time(now).map_or(facts, |now| facts.at_time(now))
 }

@@ -4,14 +4,13 @@
 //! cut at once, whatever policies agents have brought. Then, one after the other and beside everything else, those whose
 //! policies take longer.
 
-use std::collections::{HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Shared;
-use super::registry::{Judged, Open};
-use crate::generation::Generation;
-use crate::route::{Effort, RoutingView};
+use super::open::{Judged, Open};
+use super::shared::Shared;
+use crate::edge::generation::Generation;
+use crate::edge::route::{Effort, RoutingView};
 
 /// Of the time that judging takes, how many times as long others have before the next one.
 const REST: u32 = 4;
@@ -28,7 +27,7 @@ pub(super) fn open_connections(
     let world = RoutingView { generation: &newest, online: &shared.online };
     // INVARIANT: after the exchange; who is not among them looks when it has entered.
     let (own, of_agents): (Vec<_>, Vec<_>) =
-        shared.registry.all().into_iter().partition(|open| !open.meets_policies_of_agents());
+        shared.connections.all().into_iter().partition(|open| !open.meets_policies_of_agents());
     let (mut cut, mut undecided) = (0, Vec::new());
     for open in own.into_iter().chain(of_agents) {
         match open.judge_again(world, Effort::Cheap) {
@@ -38,53 +37,6 @@ pub(super) fn open_connections(
         }
     }
     (cut, undecided)
-}
-
-/// Connections whose policies take long, each once, in the order in which reloads left them undecided. However many
-/// reloads there are, one task judges them.
-#[derive(Debug)]
-pub(super) struct Waiting<T = Open> {
-    turns: Mutex<Turns<T>>,
-}
-
-#[derive(Debug)]
-struct Turns<T> {
-    waiting: VecDeque<Arc<T>>,
-    /// True while a task takes them.
-    served: bool,
-}
-
-impl<T> Default for Waiting<T> {
-    fn default() -> Self {
-        Self { turns: Mutex::new(Turns { waiting: VecDeque::new(), served: false }) }
-    }
-}
-
-impl<T> Waiting<T> {
-    fn turns(&self) -> MutexGuard<'_, Turns<T>> {
-        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds those that do not wait yet. True if the caller has to see to a task that takes them. O(waiting).
-    pub(super) fn add(&self, undecided: Vec<Arc<T>>) -> bool {
-        let mut turns = self.turns();
-        let known: HashSet<_> = turns.waiting.iter().map(Arc::as_ptr).collect();
-        let fresh: Vec<_> = undecided.into_iter().filter(|it| !known.contains(&Arc::as_ptr(it))).collect();
-        turns.waiting.extend(fresh);
-        // Those that have ended: there are never more here than open connections and those of one reload.
-        turns.waiting.retain(|it| Arc::strong_count(it) > 1);
-        let serve = !turns.served && !turns.waiting.is_empty();
-        turns.served |= serve;
-        serve
-    }
-
-    /// The next one; with none the task is over.
-    fn next(&self) -> Option<Arc<T>> {
-        let mut turns = self.turns();
-        let next = turns.waiting.pop_front();
-        turns.served = next.is_some();
-        next
-    }
 }
 
 /// Judges connections whose policies take long, by whatever is current when their turn comes. While the edge drains it
@@ -123,10 +75,9 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
 
-    use super::Waiting;
-    use crate::edge::Edge;
-    use crate::events::EventWriter;
-    use crate::generation::{Generation, load};
+    use crate::edge::events::EventWriter;
+    use crate::edge::generation::{Generation, load};
+    use crate::edge::running::Edge;
 
     /// An edge in front of a device, at a port that the system chooses.
     fn generation(device: u16) -> Generation {
@@ -141,20 +92,6 @@ internal_endpoints: [{{url: 'tcp://d.internal:22', upstream: {{url: '127.0.0.1:{
 "
         );
         load(Path::new("edge.yml"), &|_| Ok(text.clone().into())).expect("usable").0
-    }
-
-    #[test]
-    fn each_connection_waits_once_and_one_task_takes_them() {
-        let waiting = Waiting::<u8>::default();
-        let open: Vec<_> = (0..4).map(Arc::new).collect();
-        let some = |numbers: &[usize]| numbers.iter().map(|at| Arc::clone(&open[*at])).collect();
-        assert!(!waiting.add(Vec::new()), "nobody waits");
-        assert!(waiting.add(some(&[2, 0])), "the first ones need a task");
-        assert!(!waiting.add(some(&[0, 1, 2])), "there is one already");
-        assert!(!waiting.add(vec![Arc::new(9)]), "it has ended");
-        let taken: Vec<_> = std::iter::from_fn(|| waiting.next()).map(|it| *it).collect();
-        assert_eq!(taken, [2, 0, 1]);
-        assert!(waiting.add(some(&[3])), "the task is over");
     }
 
     async fn echo(stream: &mut TcpStream) {

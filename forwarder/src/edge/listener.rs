@@ -10,13 +10,15 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::connection;
 use super::connection::At;
+use super::shared::Shared;
 use super::shares::{Beyond, Holder, Share, TELL_EVERY};
-use super::{Shared, connection};
-use crate::events::connections_waiting;
+use crate::edge::events::connections_waiting;
 
 /// Connections the system keeps until they are accepted.
 const BACKLOG: i32 = 1_024;
@@ -24,6 +26,29 @@ const BACKLOG: i32 = 1_024;
 const PAUSE: Duration = Duration::from_millis(100);
 /// At most one line a second about failed accepts.
 const QUIET: Duration = Duration::from_secs(1);
+
+/// A listener whose accept loop runs.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) address: SocketAddr,
+    pub(super) stop: CancellationToken,
+    pub(super) task: JoinHandle<()>,
+}
+
+impl Listener {
+    /// Stops accepting and waits until the socket is closed.
+    pub(super) async fn close(self) {
+        self.stop.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "an accept loop failed");
+        }
+    }
+}
+
+/// A listener like those of endpoints: an IPv6 wildcard takes IPv4 clients as well. Within a runtime.
+pub(crate) fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
+    bind(address).and_then(listen)
+}
 
 /// Binds an address; an IPv6 wildcard takes IPv4 clients as well.
 pub(super) fn bind(address: SocketAddr) -> io::Result<Socket> {
@@ -171,10 +196,7 @@ fn tell_waiting(shared: &Shared, at: &At) {
         At::Online(online) => Some(&*online.id),
     };
     tracing::warn!(endpoint, open, "all connections are in use, new ones wait (`limits.max_connections`)");
-    match connections_waiting(endpoint, open, Timestamp::now()) {
-        Ok(line) => shared.events.send(line),
-        Err(error) => tracing::error!(%error, "an event could not be written"),
-    }
+    shared.write_event(connections_waiting(endpoint, open, Timestamp::now()));
 }
 
 /// True for a client that went away before it was accepted.

@@ -1,188 +1,111 @@
-//! The open connections, so that a reload can judge them again and a stop can cut them.
+//! Tables of what may have to end: open connections, and sessions of agents.
+//!
+//! Whoever enters looks afterwards whether it may stay, and whoever changes what that depends on sweeps afterwards. The
+//! lock of the table lies between: whichever comes first, one of the two sees the other, and nobody stays who may not.
+//! `tests/loom.rs` compiles this file and tries every order of the steps.
 
-use std::borrow::Cow;
-use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::{Arc, PoisonError};
 
-use jiff::Timestamp;
-use policy_core::facts::Facts;
-use policy_core::url::EndpointUrl;
-use tokio_util::sync::CancellationToken;
+use crate::base::sync::{Mutex, MutexGuard};
 
-use super::connection::at_times;
-use super::places::Places;
-use crate::online::OnlineEndpoint;
-use crate::relay::RelayEnd;
-use crate::route::{self, Effort, Presumed, Route, RoutingView, Upstream, judge_presumed};
-use crate::said;
-
-/// Why a connection may not go on.
-pub(super) const REMOVED: &str = "its endpoint was removed";
-pub(super) const OFFLINE: &str = "its endpoint went offline";
-
-/// The endpoint where a connection came in.
-#[derive(Clone, Debug)]
-pub(super) enum Ingress {
-    /// One of the configuration, by its name: after a reload it may be another one, or none.
-    Configured(Box<str>),
-    /// One that an agent keeps online.
-    Online(Arc<OnlineEndpoint>),
-}
-
-/// What is needed to judge a connection again.
+/// The table.
 #[derive(Debug)]
-pub(super) struct Open {
-    ingress: Ingress,
-    made: ConnectionFacts,
-    /// The endpoints of agents on its way.
-    agents: Vec<Arc<OnlineEndpoint>>,
-    target: Option<EndpointUrl>,
-    upstream: Option<Upstream>,
-    unreached: Vec<Upstream>,
-    pub(super) cut: CancellationToken,
-    reason: OnceLock<Cow<'static, str>>,
+pub(crate) struct Registry<T> {
+    table: Mutex<Table<T>>,
 }
 
-/// What became of a connection that was judged again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Judged {
-    /// It goes on as it is.
-    Stays,
-    /// It was cut.
-    Cut,
-    /// Its policies take longer than there was time for.
-    Undecided,
+#[derive(Debug)]
+struct Table<T> {
+    next: u64,
+    entries: BTreeMap<u64, Arc<T>>,
 }
 
-/// The policies did not get to an answer.
-struct Unasked;
-
-/// What never changes about a connection.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ConnectionFacts {
-    pub(super) client: SocketAddr,
-    pub(super) server: SocketAddr,
-    pub(super) start: Timestamp,
-    /// What its draws come from: judged again, it draws the same.
-    pub(super) seed: u64,
+/// A place in the table; left when dropped.
+pub(crate) struct Registration<'p, T> {
+    registry: &'p Registry<T>,
+    id: u64,
+    entry: Arc<T>,
 }
 
-impl Open {
-    pub(super) fn new(
-        ingress: Ingress,
-        made: ConnectionFacts,
-        route: &Route,
-        cut: CancellationToken,
-    ) -> Self {
-        Self {
-            ingress,
-            made,
-            agents: route.agents.clone(),
-            target: route.hops.last().cloned(),
-            upstream: route.upstream.clone(),
-            unreached: route.unreached.clone(),
-            cut,
-            reason: OnceLock::new(),
-        }
+impl<T> Deref for Registration<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.entry
+    }
+}
+
+impl<T> Drop for Registration<'_, T> {
+    fn drop(&mut self) {
+        self.registry.table().entries.remove(&self.id);
+    }
+}
+
+impl<T> Default for Registry<T> {
+    fn default() -> Self {
+        Self { table: Mutex::new(Table { next: 0, entries: BTreeMap::new() }) }
+    }
+}
+
+impl<T> Registry<T> {
+    fn table(&self) -> MutexGuard<'_, Table<T>> {
+        // No code panics while it holds the lock, and the table is whole between any two statements.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn cut(&self, reason: impl Into<Cow<'static, str>>) {
-        // The first reason stays.
-        let _ = self.reason.set(reason.into());
-        self.cut.cancel();
+    /// Enters, and then looks whether it may stay.
+    pub(crate) fn register(&self, entry: T, look: impl FnOnce(&T)) -> Registration<'_, T> {
+        self.register_among(entry, |_, _| {}, look)
     }
 
-    /// Why, if an endpoint of an agent on its way is offline, or about to be: its session has ended.
-    fn why_offline(&self) -> Option<Cow<'static, str>> {
-        self.agents.iter().find_map(|online| match online.opener.why_closed() {
-            Some(end) => Some(format!("{OFFLINE}: {}", said::end("its agent", &end)).into()),
-            None => online.gone.is_cancelled().then_some(OFFLINE.into()),
-        })
-    }
-
-    /// Why the connection ended, if the edge cut it or its agent is gone.
-    pub(super) fn why_cut(&self, end: &RelayEnd) -> Option<Cow<'static, str>> {
-        match end {
-            RelayEnd::Cancelled => self.reason.get().cloned(),
-            // The end of a session is the end of its streams, which may be noticed before it is.
-            RelayEnd::Upstream(_) => self.why_offline(),
-            _ => None,
-        }
-    }
-
-    /// Cuts the connection if an endpoint of an agent on its way is offline; true if it was.
-    pub(super) fn cut_if_offline(&self) -> bool {
-        let offline = self.why_offline();
-        let is_offline = offline.is_some();
-        offline.into_iter().for_each(|why| self.cut(why));
-        is_offline
-    }
-
-    /// True if a policy that an agent brought may be on its way.
-    pub(super) fn meets_policies_of_agents(&self) -> bool {
-        self.agents.iter().any(|online| !online.programs.is_empty())
-    }
-
-    /// Judges the connection by a generation, and cuts it if it may not go on.
-    pub(super) fn judge_again(&self, world: RoutingView<'_>, effort: Effort) -> Judged {
-        match self.objection(world, effort) {
-            Ok(None) => Judged::Stays,
-            Ok(Some(reason)) => {
-                self.cut(reason);
-                Judged::Cut
-            }
-            Err(Unasked) => Judged::Undecided,
-        }
-    }
-
-    /// Cuts a connection about which its policies do not decide in the time that they have.
-    pub(super) fn cut_undecided(&self) {
-        self.cut("the new policy does not decide in the time that it has");
-    }
-
-    /// Why the connection may not go on; `None` if the new policies lead it to the same place.
-    fn objection(
+    /// The same, but first `meets` those who are there already, all in one step: of two who register at once, one meets
+    /// the other.
+    pub(crate) fn register_meeting(
         &self,
-        world: RoutingView<'_>,
-        effort: Effort,
-    ) -> Result<Option<Cow<'static, str>>, Unasked> {
-        if let Some(why) = self.why_offline() {
-            return Ok(Some(why));
-        }
-        let (entry, url) = match &self.ingress {
-            Ingress::Configured(name) => {
-                let index = world.generation.at_name(name);
-                match index.and_then(|index| Some((index, world.generation.config.endpoints.get(index)?))) {
-                    Some((index, endpoint)) => (route::Entry::Configured(index), &endpoint.url),
-                    None => return Ok(Some(REMOVED.into())),
-                }
-            }
-            Ingress::Online(online) => (route::Entry::Online(online), &online.url),
-        };
-        let presumed = Presumed { unreached: &self.unreached, reached: self.upstream.as_ref() };
-        let ConnectionFacts { client, server, start, seed } = self.made;
-        let facts = Facts::of_connection(client, server).at_endpoint(url).seeded(seed);
-        let facts = at_times(facts, start, Timestamp::now());
-        let Some(route) = judge_presumed(world, entry, &facts, presumed, effort) else {
-            return Ok(Some("the new policy cannot be asked".into()));
-        };
-        if route.out_of_steps {
-            return Err(Unasked);
-        }
-        if route.upstream.is_none() {
-            return Ok(Some("the new policy refuses it".into()));
-        }
-        let same = route.hops.last() == self.target.as_ref() && route.upstream == self.upstream;
-        Ok((!same).then_some("the new policy forwards it elsewhere".into()))
+        entry: T,
+        mut meets: impl FnMut(&T, &T),
+        look: impl FnOnce(&T),
+    ) -> Registration<'_, T> {
+        let meet_all =
+            |entry: &T, table: &Table<T>| table.entries.values().for_each(|other| meets(entry, other));
+        self.register_among(entry, meet_all, look)
     }
-}
 
-/// All open connections.
-pub(super) type Registry = Places<Open>;
+    fn register_among(
+        &self,
+        entry: T,
+        first: impl FnOnce(&T, &Table<T>),
+        look: impl FnOnce(&T),
+    ) -> Registration<'_, T> {
+        let entry = Arc::new(entry);
+        let mut table = self.table();
+        first(&entry, &table);
+        let id = table.next;
+        table.next += 1;
+        table.entries.insert(id, Arc::clone(&entry));
+        drop(table);
+        // INVARIANT: after it has entered; a sweep that does not find it has changed before this look.
+        look(&entry);
+        Registration { registry: self, id, entry }
+    }
 
-impl Registry {
-    /// Takes endpoints offline, then cuts the connections through them; returns how many.
-    pub(super) fn cut_offline(&self, leave: impl FnOnce()) -> usize {
-        self.sweep(leave, |(), open| open.cut_if_offline())
+    /// Changes what decides who may stay, and then tells everybody, outside of the lock; counts for whom `ends` says
+    /// that it has ended.
+    pub(crate) fn revalidate<C>(&self, change: impl FnOnce() -> C, ends: impl Fn(&C, &T) -> bool) -> usize {
+        let changed = change();
+        // INVARIANT: after the change; who is not among them looks when it is done.
+        self.all().iter().filter(|entry| ends(&changed, entry)).count()
+    }
+
+    /// All that are there, the oldest first.
+    pub(crate) fn all(&self) -> Vec<Arc<T>> {
+        self.table().entries.values().map(Arc::clone).collect()
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.table().entries.len()
     }
 }

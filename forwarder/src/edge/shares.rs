@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use policy_core::edge::endpoint_share;
 
-use crate::generation::{Generation, ListenerKey};
-use crate::identity::{CredentialId, network};
-use crate::log::{Line, Repeats};
+use crate::base::log::{Line, Repeats};
+use crate::control::identity::CredentialId;
+use crate::edge::generation::{Generation, ListenerKey};
+use crate::net::sources::network;
 
 /// How often the log tells that connections wait or are refused.
 pub(super) const TELL_EVERY: Duration = Duration::from_secs(10);
@@ -84,7 +85,7 @@ impl fmt::Display for Beyond {
                 "the public endpoints of authtoken {credential} have {max} open connections, the most for one \
                  authtoken (half of `limits.max_connections`)"
             ),
-            Self::Removed => f.write_str(super::registry::REMOVED),
+            Self::Removed => f.write_str(super::open::REMOVED),
         }
     }
 }
@@ -199,7 +200,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::generation::load;
+    use crate::edge::generation::load;
 
     /// Endpoints `a`, with five connections, and `b`, at ports that are never bound.
     fn config(limits: &str) -> Generation {

@@ -6,15 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use policy_core::compile::Program;
 use tokio::sync::{mpsc, oneshot};
 
+use super::agents::{Agents, ServedAgents};
+use super::shared::Shared;
 use super::shares::{Holder, Shares};
-use super::{Edge, Shared};
-use crate::admin::{
+use crate::control::admin::{
     AgentsOfOwner, Caller, ChangedPolicy, EdgeControl, EdgeStatus, EndpointStatus, NotLoadedView,
     OfflineTarget, PolicyState, ReloadReport,
 };
-use crate::generation::{EndpointPolicy, Generation, ListenerKey, NotLoaded};
-use crate::identity::CredentialId;
-use crate::online::OnlineEndpoints;
+use crate::control::identity::CredentialId;
+use crate::edge::generation::{EndpointPolicy, Generation, ListenerKey, NotLoaded};
+use crate::edge::online::OnlineEndpoints;
 
 /// A reload that is asked for.
 #[derive(Debug)]
@@ -39,28 +40,13 @@ pub(crate) struct ReloadFaults {
     pub(crate) findings: Vec<String>,
 }
 
-/// A running edge as its API sees it.
-struct Control {
-    shared: Arc<Shared>,
-    reloads: mpsc::Sender<ReloadRequest>,
-    last: LastReload,
-}
-
-impl Edge {
-    /// The edge for its API: a reload is asked for through a channel, and what the last one could not do is read from
-    /// `last`.
-    pub(crate) fn control(
-        &self,
-        reloads: mpsc::Sender<ReloadRequest>,
-        last: LastReload,
-    ) -> Arc<dyn EdgeControl> {
-        Arc::new(Control { shared: Arc::clone(&self.shared), reloads, last })
-    }
-
-    /// What is served now.
-    pub(crate) fn generation(&self) -> Arc<Generation> {
-        self.shared.current.load_full()
-    }
+/// A running edge as its API sees it: a reload is asked for through a channel, and what the last one could not do is
+/// read from `last`.
+pub(super) struct Control {
+    pub(super) shared: Arc<Shared>,
+    pub(super) agents: ServedAgents,
+    pub(super) reloads: mpsc::Sender<ReloadRequest>,
+    pub(super) last: LastReload,
 }
 
 impl EdgeControl for Control {
@@ -72,9 +58,12 @@ impl EdgeControl for Control {
             endpoints: endpoints(&generation, &self.shared.shares),
             internal_endpoints: generation.config.internal_endpoints.len(),
             not_loaded: generation.not_loaded.iter().map(not_loaded).collect(),
-            connections: self.shared.registry.len(),
-            agents: self.shared.agents.get().map_or(0, |agents| agents.sessions()),
-            agents_by_owner: agents_by_owner(&self.shared),
+            connections: self.shared.connections.len(),
+            agents: self.agents.get().map_or(0, |agents| agents.sessions()),
+            agents_by_owner: self
+                .agents
+                .get()
+                .map_or_else(Vec::new, |agents| agents_by_owner(agents, &self.shared.online)),
             offline_targets: offline_targets(&generation, &self.shared.online),
             reload_error: error,
             problems,
@@ -112,8 +101,7 @@ fn endpoints(generation: &Generation, shares: &Shares) -> Vec<EndpointStatus> {
     status.collect()
 }
 
-fn agents_by_owner(shared: &Shared) -> Vec<AgentsOfOwner> {
-    let Some(agents) = shared.agents.get() else { return Vec::new() };
+fn agents_by_owner(agents: &Agents, online: &OnlineEndpoints) -> Vec<AgentsOfOwner> {
     let mut owners: BTreeMap<(String, String), AgentsOfOwner> = BTreeMap::new();
     // One look a credential: the sessions and endpoints of a fleet have the same.
     let mut keys: HashMap<CredentialId, (String, String)> = HashMap::new();
@@ -126,7 +114,7 @@ fn agents_by_owner(shared: &Shared) -> Vec<AgentsOfOwner> {
         add(owners.entry((name.clone(), id.clone())).or_insert_with(|| AgentsOfOwner::new(id, name)));
     };
     agents.credentials().for_each(|it| count(it, |owner| owner.agents += 1));
-    shared.online.all().iter().for_each(|it| count(it.owner.credential, |owner| owner.endpoints += 1));
+    online.all().iter().for_each(|it| count(it.owner.credential, |owner| owner.endpoints += 1));
     owners.into_values().collect()
 }
 

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use forwarder::admin::{Admin, Asked, Audit, EndpointView, Ref, SessionView, Sessions, Wish, serve_unix};
-use forwarder::identity::Identity;
+use forwarder::control::admin::{
+    Admin, Asked, Audit, EndpointView, Ref, SessionView, Sessions, Wish, serve_unix,
+};
+use forwarder::control::identity::Identity;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;

@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use forwarder::admin::{Door, serve_tcp, serve_unix};
-use forwarder::identity::NewApiKey;
+use forwarder::control::admin::{RequestGuard, serve_tcp, serve_unix};
+use forwarder::control::identity::NewApiKey;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -104,11 +104,11 @@ fn tcp_needs_a_key_and_a_name() {
     let made = api.identity.create_api_key(NewApiKey::default(), Timestamp::now());
     let (key, secret) = made.expect("made");
     let bearer = format!("authorization: Bearer {}\r\n", secret.reveal());
-    let door = Door::tcp(["localhost".to_owned()], api.identity.clone(), false);
+    let guard = RequestGuard::tcp(["localhost".to_owned()], api.identity.clone(), false);
     let address = api.runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
-        serve_tcp(listener, None, door, api.admin.clone(), api.stop.clone());
+        serve_tcp(listener, None, guard, api.admin.clone(), api.stop.clone());
         address
     });
     let call = |lines: &str| {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use agent_link::Heartbeat;
-use forwarder::admission::raise_file_limit;
 use forwarder::agent::{Offer, Setup, Status, UpstreamServer, run};
-use forwarder::dial::Dialer;
-use forwarder::tls::client::{TrustedCas, client_config};
+use forwarder::base::open_files::raise_file_limit;
+use forwarder::net::dial::Dialer;
+use forwarder::net::tls::client::{TrustedCas, client_config};
 use policy_core::agent::Secret;
 use policy_core::url::HostPort;
 use rustls::pki_types::ServerName;

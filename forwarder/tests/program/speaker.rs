@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use agent_link::mux::{Acceptor, Limits, Measured, Opener, Side, Stream, session};
 use agent_link::{CallError, ProxyHeader, StreamType, ask, echo, read_type};
-use forwarder::tls::client::{TrustedCas, client_config};
+use forwarder::net::tls::client::{TrustedCas, client_config};
 use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
 use tokio::net::{TcpSocket, TcpStream};

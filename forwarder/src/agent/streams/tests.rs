@@ -6,10 +6,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use super::super::UpstreamServer;
 use super::*;
 use crate::agent::network::System;
-use crate::tls::AgentIdentity;
+use crate::agent::setup::UpstreamServer;
+use crate::net::tls::AgentIdentity;
 
 /// A server that sends back what it hears, and its address.
 async fn echo() -> UpstreamServer {
@@ -27,7 +27,7 @@ async fn echo() -> UpstreamServer {
 }
 
 /// An agent with the endpoint `ep_1` in front of a server; what its edge opens streams with, and its end.
-fn agent(upstream: UpstreamServer) -> (Opener, Streams<System>, tokio::task::JoinHandle<Option<Ended>>) {
+fn agent(upstream: UpstreamServer) -> (Opener, Streams<System>, tokio::task::JoinHandle<Option<SessionEnd>>) {
     let (one, other) = tokio::io::duplex(1 << 16);
     let (_, mut accepted, of_agent) = session(one, Side::Client, Limits::default());
     let (opener, _, of_edge) = session(other, Side::Server, Limits::default());
@@ -126,7 +126,7 @@ async fn a_stop_ends_the_session_beside_streams_that_stall() {
         agent_link::ask::<CommandReply>(&opener, StreamType::Stop, &agent_link::Empty {}).await
     };
     assert!(matches!(ended.await, Ok(CommandReply { error: None })));
-    assert!(matches!(served.await, Ok(Some(Ended::Stopped))));
+    assert!(matches!(served.await, Ok(Some(SessionEnd::Stopped))));
 }
 
 fn noise(length: usize, seed: u8) -> Vec<u8> {
@@ -206,7 +206,7 @@ async fn an_update_is_refused_with_the_reason_and_a_restart_ends_the_session() {
     assert_eq!(error, "this agent does not update itself: install another version");
     let restart = agent_link::ask::<CommandReply>(&opener, StreamType::Restart, &agent_link::Empty {}).await;
     assert!(matches!(restart, Ok(CommandReply { error: None })));
-    assert!(matches!(served.await, Ok(Some(Ended::Restart))));
+    assert!(matches!(served.await, Ok(Some(SessionEnd::Restart))));
 }
 
 /// A server that answers a little and then resets, while the client is sending.

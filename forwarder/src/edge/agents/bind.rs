@@ -14,17 +14,18 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::session::{MAX_METADATA, report};
+use super::settings::MAX_METADATA;
 use super::{AgentSettings, Agents, ids, policy};
+use crate::base::log::{Line, Repeats};
+use crate::base::random::Random;
+use crate::control::identity::Principal;
 use crate::edge::connection::At;
+use crate::edge::events::{EndpointRefused, endpoint_refused};
+use crate::edge::listener;
+use crate::edge::online::{OnlineEndpoint, Owner, Taken};
+use crate::edge::shared::Shared;
 use crate::edge::shares::Holder;
-use crate::edge::{Shared, listener};
-use crate::events::{EndpointRefused, endpoint_refused};
-use crate::identity::Principal;
-use crate::log::{Line, Repeats};
-use crate::online::{OnlineEndpoint, Owner, Taken};
-use crate::proxy_protocol::ProxyProtocol;
-use crate::random::Random;
+use crate::net::proxy_protocol::ProxyProtocol;
 
 /// How often the log tells that endpoints of a session are refused.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -52,7 +53,7 @@ pub(super) struct Bound<'s> {
 impl Drop for Bound<'_> {
     fn drop(&mut self) {
         let endpoints = std::mem::take(&mut self.endpoints);
-        self.shared.registry.cut_offline(|| {
+        self.shared.connections.cut_offline(|| {
             endpoints.iter().for_each(|endpoint| self.shared.online.leave(endpoint));
         });
     }
@@ -86,7 +87,7 @@ impl<'s> Bound<'s> {
             let (url, reason) = (short(address), &*refusal.reason);
             tracing::warn!(session, %credential, url = &*url, reason, before, "an endpoint was refused");
             let refused = EndpointRefused { session, credential: *credential, url: &url, refusal, before };
-            report(self.shared, endpoint_refused(&refused, Timestamp::now()));
+            self.shared.write_event(endpoint_refused(&refused, Timestamp::now()));
         }
     }
 
@@ -102,7 +103,7 @@ impl<'s> Bound<'s> {
             return;
         };
         let endpoint = self.endpoints.swap_remove(at);
-        self.shared.registry.cut_offline(|| self.shared.online.leave(&endpoint));
+        self.shared.connections.cut_offline(|| self.shared.online.leave(&endpoint));
         tracing::info!(session = &*self.session, url = %endpoint.url, "an endpoint is offline");
     }
 }
@@ -190,7 +191,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     })?;
     // INVARIANT: entered before this look, as a reload exchanges what it asks before it looks.
     if let Some((code, message)) = bound.agents.why_unfit(bound.shared, &endpoint) {
-        bound.shared.registry.cut_offline(|| bound.shared.online.leave(&endpoint));
+        bound.shared.connections.cut_offline(|| bound.shared.online.leave(&endpoint));
         return Err(Refusal::new(code, message));
     }
     bound.endpoints.push(Arc::clone(&endpoint));

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use ulid::Ulid;
 
-use crate::random::Random;
+use crate::base::random::Random;
 
 /// A new id: what it is for, `_` and a ULID of now.
 pub(super) fn new(kind: &str, random: &Random) -> Box<str> {
@@ -20,7 +20,7 @@ pub(super) fn secret(random: &Random) -> Box<str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::tests::seeded;
+    use crate::base::random::tests::seeded;
 
     #[test]
     fn ids_and_secrets_are_those_of_their_source() {

@@ -13,8 +13,8 @@ use policy_core::source::Source;
 use serde_json::{Value, json};
 
 use super::{Agents, PolicyLimits};
-use crate::online::Owner;
-use crate::policy_shares::{PolicyShare, Reserved};
+use crate::edge::online::Owner;
+use crate::edge::policy_shares::{PolicyShare, Reserved};
 
 /// "The policy is invalid."
 const INVALID_POLICY: u32 = 9026;

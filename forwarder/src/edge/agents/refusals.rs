@@ -9,7 +9,8 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::identity::{FailureKey, FailureLimit, network};
+use crate::net::limit::{FailureKey, FailureLimit};
+use crate::net::sources::network;
 
 /// Refusals of one authtoken from one source, and of all from one source, before they are asked to wait.
 const FAILURES: u32 = 10;

@@ -22,12 +22,14 @@ use tokio_util::sync::CancellationToken;
 use super::SessionInfo;
 use super::bind::Bound;
 use super::sessions::Entry;
+use super::settings::MAX_METADATA;
 use super::unknown::{Stage, Unknown};
 use super::{AgentSettings, Agents, Slot, bind, ids};
-use crate::edge::Shared;
-use crate::events::{agent_refused, agent_session_start, agent_session_stop};
-use crate::identity::{CredentialId, Principal};
-use crate::{said, tune};
+use crate::base::said;
+use crate::control::identity::{CredentialId, Principal};
+use crate::edge::events::{agent_refused, agent_session_start, agent_session_stop};
+use crate::edge::shared::Shared;
+use crate::net::socket;
 
 /// Streams that an agent may have open itself: calls and heartbeats.
 const OWN_STREAMS: usize = 128;
@@ -52,7 +54,6 @@ const VERSION: &str = "3";
 const BAD_SOURCE: u32 = 115;
 /// "Heartbeat interval" and "heartbeat tolerance" are out of bounds.
 const BAD_HEARTBEAT: u32 = 111;
-pub(super) const MAX_METADATA: usize = 4_096;
 
 /// Serves an agent from its first byte to its end.
 pub(super) async fn serve(
@@ -65,7 +66,7 @@ pub(super) async fn serve(
 ) {
     let deadline = unknown.since + settings.auth_timeout;
     // Without options it has no peer any more, which the next read tells.
-    let _ = tune::link(&stream);
+    let _ = socket::link(&stream);
     let secured = timeout_at(deadline, secure(agents, &settings, stream, peer, &unknown));
     let secured = tokio::select! {
         biased;
@@ -78,7 +79,7 @@ pub(super) async fn serve(
         Err(_) => return agents.tell(peer, "it took too long"),
     };
     unknown.reach(Stage::Secured);
-    let connection = Measured::new(tls, |tls| tune::sent(tls.get_ref().0));
+    let connection = Measured::new(tls, |tls| socket::sent(tls.get_ref().0));
     speak(shared, agents, &settings, connection, peer, unknown).await;
 }
 
@@ -255,7 +256,7 @@ fn tell_refused(shared: &Shared, peer: SocketAddr, why: &NotKnown) {
     }
     let shown = credential.map(tracing::field::display);
     tracing::warn!(%peer, credential = shown, code, reason, "an agent was refused");
-    report(shared, agent_refused(peer, *credential, refusal, Timestamp::now()));
+    shared.write_event(agent_refused(peer, *credential, refusal, Timestamp::now()));
 }
 
 /// A session whose agent is known, to its end.
@@ -301,7 +302,7 @@ async fn run(
         cookie: cookie.clone(),
         opener: opener.clone(),
     };
-    let place = agents.sessions.enter_newest(entry, |entry| {
+    let registration = agents.sessions.register_newest(entry, |entry| {
         if let Some(why) = agents.why_not(&entry.info, Timestamp::now()) {
             entry.opener.close(ErrorCode::Cancelled, &why);
         }
@@ -328,13 +329,13 @@ async fn run(
         },
     };
     if agent_link::answer(&mut stream, &reply).await.is_err() {
-        drop(place);
+        drop(registration);
         let _ = timeout(GOODBYE, opener.closed()).await;
         return;
     }
     drop(stream);
     tracing::info!(session = &*id, %peer, credential = %principal.credential, "an agent has connected");
-    report(shared, agent_session_start(&info));
+    shared.write_event(agent_session_start(&info));
     let beating = opener.clone();
     tasks.spawn(async move {
         let error = agent_link::beat(&beating, heartbeat, |_| {}).await;
@@ -349,21 +350,14 @@ async fn run(
     }
     // First nobody is forwarded here any more, then those who were are cut.
     drop(bound);
-    drop(place);
+    drop(registration);
     // A farewell may still be on its way.
     let _ = timeout(GOODBYE, opener.closed()).await;
     let end = opener.why_closed().unwrap_or(ErrorCode::None.into());
     let why = said::end("its agent", &end);
     tracing::info!(session = &*id, %peer, why, "agent disconnected");
     let error = Some(why).filter(|_| !end.is_in_order());
-    report(shared, agent_session_stop(&info, Timestamp::now(), error.as_deref()));
-}
-
-pub(super) fn report(shared: &Shared, event: serde_json::Result<String>) {
-    match event {
-        Ok(line) => shared.events.send(line),
-        Err(error) => tracing::error!(%error, "an event could not be written"),
-    }
+    shared.write_event(agent_session_stop(&info, Timestamp::now(), error.as_deref()));
 }
 
 #[derive(PartialEq)]

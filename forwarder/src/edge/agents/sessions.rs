@@ -4,8 +4,8 @@ use agent_link::mux::{ErrorCode, Opener};
 use subtle::ConstantTimeEq;
 
 use super::SessionInfo;
-use crate::edge::places::{Place, Places};
-use crate::identity::CredentialId;
+use crate::control::identity::CredentialId;
+use crate::edge::registry::{Registration, Registry};
 
 /// A session in the table.
 #[derive(Clone, Debug)]
@@ -17,12 +17,12 @@ pub(super) struct Entry {
 }
 
 /// All sessions.
-pub(super) type Sessions = Places<Entry>;
+pub(super) type Sessions = Registry<Entry>;
 
 impl Sessions {
     /// Enters a session, and then looks whether it may stay. An older one of the same agent, which it can name, is
     /// over: its agent has moved on.
-    pub(super) fn enter_newest(&self, entry: Entry, look: impl FnOnce(&Entry)) -> Place<'_, Entry> {
+    pub(super) fn register_newest(&self, entry: Entry, look: impl FnOnce(&Entry)) -> Registration<'_, Entry> {
         let end_older = |entry: &Entry, other: &Entry| {
             let is_older = other.client_id == entry.client_id
                 && other.info.credential == entry.info.credential
@@ -32,7 +32,7 @@ impl Sessions {
                 other.opener.close(ErrorCode::Cancelled, "the agent has connected again");
             }
         };
-        self.enter_meeting(entry, end_older, look)
+        self.register_meeting(entry, end_older, look)
     }
 
     /// True if an agent gives back what it was given, or nobody else has its id.
@@ -66,7 +66,7 @@ impl Sessions {
             why.is_some()
         };
         // What they depend on has changed before this is called.
-        self.sweep(|| (), end)
+        self.revalidate(|| (), end)
     }
 }
 
@@ -100,15 +100,18 @@ mod tests {
     #[test]
     fn every_older_session_of_an_agent_is_over() {
         let sessions = Sessions::default();
-        let mut places = Vec::new();
+        let mut registrations = Vec::new();
         for number in 0..20 {
             let new = entry(&format!("ts_{number}"), "secret");
-            places.push((new.opener.clone(), sessions.enter_newest(new, |_| {})));
-            let live = places.iter().filter(|(opener, _)| opener.open().is_ok()).count();
+            registrations.push((new.opener.clone(), sessions.register_newest(new, |_| {})));
+            let live = registrations.iter().filter(|(opener, _)| opener.open().is_ok()).count();
             assert_eq!(live, 1, "after {number} others");
         }
         let stranger = entry("ts_other", "guess");
-        let _place = sessions.enter_newest(stranger, |_| {});
-        assert!(places.last().is_some_and(|(opener, _)| opener.open().is_ok()), "a guess ends nothing");
+        let _registration = sessions.register_newest(stranger, |_| {});
+        assert!(
+            registrations.last().is_some_and(|(opener, _)| opener.open().is_ok()),
+            "a guess ends nothing"
+        );
     }
 }

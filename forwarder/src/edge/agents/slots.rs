@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::identity::CredentialId;
+use crate::control::identity::CredentialId;
 
 /// The places that are taken.
 #[derive(Debug, Default)]

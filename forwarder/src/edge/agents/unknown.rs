@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::identity::network;
+use crate::net::sources::network;
 
 /// How long a connection keeps its place against others of its own source: while it is silent, and from its first byte
 /// on. An agent that is served takes less.

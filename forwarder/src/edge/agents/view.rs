@@ -10,9 +10,9 @@ use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::Agents;
-use crate::admin::{Asked, EndpointView, Ref, SessionView, Sessions, Wish};
-use crate::edge::Shared;
+use super::{Agents, ServedAgents};
+use crate::control::admin::{Asked, EndpointView, Ref, SessionView, Sessions, Wish};
+use crate::edge::shared::Shared;
 
 /// How long an agent may take to stop by itself.
 const STOP_TIME: Duration = Duration::from_secs(5);
@@ -22,6 +22,7 @@ const REGION: &str = "edge";
 /// The agents of an edge, for its API.
 pub(in crate::edge) struct View {
     pub(in crate::edge) shared: Arc<Shared>,
+    pub(in crate::edge) agents: ServedAgents,
     /// Where commands to agents run: the API itself must not wait for them.
     pub(in crate::edge) runtime: Handle,
 }
@@ -29,7 +30,7 @@ pub(in crate::edge) struct View {
 impl View {
     /// `None` while no agents are served.
     fn agents(&self) -> Option<&Agents> {
-        self.shared.agents.get().map(|agents| &**agents)
+        self.agents.get().map(|agents| &**agents)
     }
 }
 

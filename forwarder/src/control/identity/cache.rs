@@ -1,0 +1,204 @@
+//! The copy of the store in memory, indexed for authentication.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use jiff::Timestamp;
+use policy_core::lpm::Restriction;
+use ulid::Ulid;
+
+use super::acl::Acl;
+use super::api_keys::ApiKey;
+use super::error::Refusal;
+use super::ids::{ApiKeyId, CredentialId, ServiceUserId};
+use super::records::{Credential, Rules, ServiceUser};
+use super::store::{Records, StoreError};
+use super::token::TokenHash;
+
+/// When a credential was used; shared by all versions of its record.
+#[derive(Debug)]
+pub(super) struct Uses {
+    last_ms: AtomicI64,
+    /// The last one that the store has.
+    kept_ms: AtomicI64,
+}
+
+const NEVER: i64 = i64::MIN;
+
+impl Uses {
+    fn new(last: Option<Timestamp>) -> Self {
+        let ms = last.map_or(NEVER, Timestamp::as_millisecond);
+        Self { last_ms: AtomicI64::new(ms), kept_ms: AtomicI64::new(ms) }
+    }
+
+    /// Notes a use.
+    pub(super) fn note(&self, now: Timestamp) {
+        self.last_ms.fetch_max(now.as_millisecond(), Ordering::Relaxed);
+    }
+
+    fn last(&self) -> Option<Timestamp> {
+        Timestamp::from_millisecond(self.last_ms.load(Ordering::Relaxed)).ok()
+    }
+
+    /// The last use, where the store does not have it yet.
+    pub(super) fn not_kept(&self) -> Option<Timestamp> {
+        self.last().filter(|last| last.as_millisecond() > self.kept_ms.load(Ordering::Relaxed))
+    }
+
+    /// Notes that the use of a time is on disk.
+    pub(super) fn kept(&self, at: Timestamp) {
+        self.kept_ms.fetch_max(at.as_millisecond(), Ordering::Relaxed);
+    }
+}
+
+/// A credential with its rules read.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) credential: Credential,
+    pub(super) acl: Arc<Acl>,
+    /// Where it counts; without it everywhere.
+    pub(super) sources: Option<Restriction>,
+    pub(super) uses: Arc<Uses>,
+}
+
+impl Entry {
+    /// An authtoken that was not used yet.
+    pub(super) fn new(credential: Credential, rules: Rules) -> Self {
+        let uses = Arc::new(Uses::new(credential.last_used_at));
+        Self { credential, acl: Arc::new(rules.acl), sources: rules.sources, uses }
+    }
+
+    /// True if the credential counts for who comes from there.
+    pub(super) fn permits(&self, source: IpAddr) -> bool {
+        self.sources.as_ref().is_none_or(|sources| sources.permits(source))
+    }
+
+    /// The record with the time of the last use.
+    pub(super) fn record(&self) -> Credential {
+        Credential { last_used_at: self.uses.last(), ..self.credential.clone() }
+    }
+}
+
+/// Everything, as the store has it.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    pub(super) service_users: BTreeMap<ServiceUserId, ServiceUser>,
+    // INVARIANT: `put` and `remove` alone change these two, so that they hold the same credentials.
+    credentials: BTreeMap<CredentialId, Entry>,
+    by_hash: HashMap<TokenHash, CredentialId>,
+    // INVARIANT: `put_key` and `remove_key` alone change these two, so that they hold the same keys.
+    api_keys: BTreeMap<ApiKeyId, ApiKey>,
+    keys_by_hash: HashMap<TokenHash, ApiKeyId>,
+}
+
+impl Cache {
+    /// The copy of what the store holds.
+    pub(super) fn from_records(records: Records) -> Result<Self, StoreError> {
+        let mut cache = Self::default();
+        for user in records.service_users {
+            cache.service_users.insert(user.id, user);
+        }
+        for credential in records.credentials {
+            let rules = credential.check();
+            let rules = rules.map_err(|error| StoreError::new(format!("`{}`: {error}", credential.id)))?;
+            cache.put(Entry::new(credential, rules));
+        }
+        for key in records.api_keys {
+            cache.put_key(key);
+        }
+        Ok(cache)
+    }
+
+    /// All authtokens, by id.
+    pub(super) fn credentials(&self) -> &BTreeMap<CredentialId, Entry> {
+        &self.credentials
+    }
+
+    /// The newest id of all.
+    pub(super) fn newest(&self) -> Ulid {
+        let user = self.service_users.keys().next_back().map(|id| id.0);
+        let credential = self.credentials.keys().next_back().map(|id| id.0);
+        let api_key = self.api_keys.keys().next_back().map(|id| id.0);
+        user.max(credential).max(api_key).unwrap_or_default()
+    }
+
+    /// All API keys, by id.
+    pub(super) fn api_keys(&self) -> &BTreeMap<ApiKeyId, ApiKey> {
+        &self.api_keys
+    }
+
+    /// Adds or replaces an API key.
+    pub(super) fn put_key(&mut self, key: ApiKey) {
+        self.keys_by_hash.insert(key.sha256, key.id);
+        self.api_keys.insert(key.id, key);
+    }
+
+    /// Removes an API key.
+    pub(super) fn remove_key(&mut self, id: ApiKeyId) {
+        if let Some(key) = self.api_keys.remove(&id) {
+            self.keys_by_hash.remove(&key.sha256);
+        }
+    }
+
+    /// The key that has this hash, if it counts.
+    pub(super) fn by_key(&self, hash: &TokenHash) -> Option<ApiKeyId> {
+        // The hashes in the map are compared in constant time.
+        self.keys_by_hash.get(hash).copied().filter(|id| self.key_counts(*id))
+    }
+
+    /// Whether a key is there and its owner, if it has one, is active.
+    pub(super) fn key_counts(&self, id: ApiKeyId) -> bool {
+        self.api_keys.get(&id).is_some_and(|key| key.owner_id.is_none_or(|owner| self.is_active(owner)))
+    }
+
+    fn is_active(&self, owner: ServiceUserId) -> bool {
+        self.service_users.get(&owner).is_some_and(|owner| owner.active)
+    }
+
+    /// Adds or replaces an authtoken.
+    pub(super) fn put(&mut self, entry: Entry) {
+        self.by_hash.insert(entry.credential.sha256, entry.credential.id);
+        self.credentials.insert(entry.credential.id, entry);
+    }
+
+    /// Removes an authtoken.
+    pub(super) fn remove(&mut self, id: CredentialId) {
+        if let Some(entry) = self.credentials.remove(&id) {
+            self.by_hash.remove(&entry.credential.sha256);
+        }
+    }
+
+    /// The authtokens of a service user.
+    pub(super) fn owned_by(&self, owner: ServiceUserId) -> impl Iterator<Item = &Entry> {
+        self.credentials.values().filter(move |entry| entry.credential.owner_id == Some(owner))
+    }
+
+    /// The authtoken of a hash, if it is valid now.
+    pub(super) fn by_token(&self, hash: &TokenHash, now: Timestamp) -> Result<&Entry, Refusal> {
+        // The hashes in the map are compared in constant time.
+        let entry = self.by_hash.get(hash).and_then(|id| self.credentials.get(id));
+        self.alive(entry.ok_or(Refusal::Unknown)?, now)
+    }
+
+    /// Whose an authtoken is, whether or not it counts.
+    pub(super) fn whose(&self, hash: &TokenHash) -> Option<CredentialId> {
+        self.by_hash.get(hash).copied()
+    }
+
+    /// The authtoken of an id, if it is valid now.
+    pub(super) fn by_id(&self, id: CredentialId, now: Timestamp) -> Result<&Entry, Refusal> {
+        self.alive(self.credentials.get(&id).ok_or(Refusal::Unknown)?, now)
+    }
+
+    fn alive<'e>(&self, entry: &'e Entry, now: Timestamp) -> Result<&'e Entry, Refusal> {
+        if entry.credential.owner_id.is_some_and(|id| !self.is_active(id)) {
+            Err(Refusal::OwnerInactive)
+        } else if entry.credential.is_expired(now) {
+            Err(Refusal::Expired)
+        } else {
+            Ok(entry)
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! Route: drives the engine for one connection and follows its forwards.
+//!
+//! One way for all: a live connection, a judgement after a reload and a test differ only in their [`Dial`], and in what the
+//! policies may take.
+
+mod budget;
+mod reach;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use policy_core::edge::PoliciesForward;
+use policy_core::facts::Facts;
+use policy_core::journey::{Endpoints, Journey, Leg, Policy, Serving, Verdict};
+use policy_core::parse::PlainMap;
+use policy_core::url::EndpointUrl;
+
+use crate::edge::generation::{EndpointPolicy, Generation};
+use crate::edge::online::{OnlineEndpoint, OnlineEndpoints};
+use budget::Budget;
+pub use reach::{Connection, Dial, Live, Presumed, Upstream};
+
+/// What connections are judged by: one configuration, and what agents keep online.
+#[derive(Clone, Copy, Debug)]
+pub struct RoutingView<'w> {
+    /// The configuration.
+    pub generation: &'w Generation,
+    /// The endpoints of agents.
+    pub online: &'w OnlineEndpoints,
+}
+
+impl RoutingView<'_> {
+    /// True if a policy that came with an endpoint of an agent may forward to another endpoint.
+    fn may_forward(&self, from: &OnlineEndpoint, target: &EndpointUrl) -> bool {
+        let agents = self.generation.config.agents.as_ref();
+        agents.is_some_and(|agents| agents.policies_forward == PoliciesForward::Any)
+            || from.owner.may_forward(target)
+    }
+}
+
+/// Where a connection comes in.
+#[derive(Clone, Copy, Debug)]
+pub enum Entry<'e> {
+    /// At an endpoint of the configuration, by its index.
+    Configured(usize),
+    /// At a public endpoint of an agent.
+    Online(&'e Arc<OnlineEndpoint>),
+}
+
+/// What became of a connection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// Of an admitted connection the verdict of the endpoint's own policy; of a refused one the verdict of
+    /// the policy that refused.
+    pub verdict: Verdict,
+    /// The internal endpoints the connection was forwarded to, in order.
+    pub hops: Vec<EndpointUrl>,
+    /// The endpoints of agents among them, and the one where it came in.
+    pub agents: Vec<Arc<OnlineEndpoint>>,
+    /// Where its bytes go, if it was admitted.
+    pub upstream: Option<Upstream>,
+    /// Upstreams on the way that did not answer.
+    pub unreached: Vec<Upstream>,
+    /// What `log` actions attached, in order.
+    pub logs: Vec<Arc<PlainMap>>,
+    /// Log entries left out because the event would have become too large.
+    pub logs_dropped: u32,
+    /// The last verdict of a `restrict-ips`, if one ran.
+    pub ip_policy: Option<bool>,
+    /// True if the policies used up the steps that they may take: then this is a refusal, and no judgement.
+    pub out_of_steps: bool,
+}
+
+impl Route {
+    /// The route of a connection that is closed without asking a policy.
+    #[must_use]
+    pub fn unjudged(reason: &str) -> Self {
+        Self {
+            verdict: Verdict::unjudged(reason),
+            hops: Vec::new(),
+            agents: Vec::new(),
+            upstream: None,
+            unreached: Vec::new(),
+            logs: Vec::new(),
+            logs_dropped: 0,
+            ip_policy: None,
+            out_of_steps: false,
+        }
+    }
+}
+
+/// Judges a connection where it comes in; the stream is there if it was admitted.
+/// `None` if the generation has no such endpoint.
+pub async fn judge<D: Dial>(
+    world: RoutingView<'_>,
+    entry: Entry<'_>,
+    facts: &Facts<'_>,
+    dial: &D,
+) -> Option<(Route, Option<D::Stream>)> {
+    judge_within(world, entry, facts, dial, Budget::of_connection()).await
+}
+
+async fn judge_within<D: Dial>(
+    world: RoutingView<'_>,
+    entry: Entry<'_>,
+    facts: &Facts<'_>,
+    dial: &D,
+    budget: Budget,
+) -> Option<(Route, Option<D::Stream>)> {
+    let entry = Place::from_entry(world, entry)?;
+    let map = Map { world, dial };
+    let mut journey = map.journey(facts, budget, entry.clone());
+    let mut leg = journey.start();
+    let (mut reached, mut unreached) = (None, Vec::new());
+    loop {
+        leg = match leg {
+            Leg::Done => break,
+            Leg::Pause => {
+                dial.pause().await;
+                journey.go_on()
+            }
+            Leg::Reach(attempt) => {
+                let upstream = journey.reaching().and_then(|place| place.upstream(world));
+                let Some(upstream) = upstream else { break };
+                match dial.dial(&upstream, attempt).await {
+                    Ok(stream) => {
+                        reached = Some((upstream, stream));
+                        journey.reached()
+                    }
+                    Err(error) => {
+                        let why = format!("{upstream}: {error}");
+                        if !unreached.contains(&upstream) {
+                            unreached.push(upstream);
+                        }
+                        journey.not_reached(why)
+                    }
+                }
+            }
+        };
+    }
+    let (upstream, stream) = reached.filter(|_| journey.is_admitted()).unzip();
+    let verdict = journey.verdict();
+    let trail = journey.trail();
+    let places = std::iter::once(&entry).chain(trail.iter().map(|(_, place)| place));
+    let route = Route {
+        verdict,
+        hops: trail.iter().map(|(url, _)| url.clone()).collect(),
+        agents: places.filter_map(Place::online).map(Arc::clone).collect(),
+        upstream,
+        unreached,
+        logs: journey.logs().entries().to_vec(),
+        logs_dropped: journey.logs().dropped(),
+        ip_policy: journey.address_test(),
+        out_of_steps: journey.is_out_of_steps(),
+    };
+    Some((route, stream))
+}
+
+/// The decision alone, up to the first server that is to be reached: the same journey as that of [`judge`], without what
+/// comes behind. For measurements.
+/// `None` if the generation has no such endpoint.
+pub fn first_leg<D: Dial>(
+    world: RoutingView<'_>,
+    entry: Entry<'_>,
+    facts: &Facts<'_>,
+    dial: &D,
+) -> Option<Leg> {
+    let entry = Place::from_entry(world, entry)?;
+    let map = Map { world, dial };
+    Some(map.journey(facts, Budget::of_connection(), entry).start())
+}
+
+/// An endpoint on the way.
+#[derive(Clone, Debug)]
+enum Place {
+    /// Of the configuration, by its index: a public one.
+    Public(usize),
+    /// An internal one.
+    Internal(usize),
+    /// One that an agent keeps online.
+    Online(Arc<OnlineEndpoint>),
+}
+
+impl Place {
+    fn from_entry(world: RoutingView<'_>, entry: Entry<'_>) -> Option<Self> {
+        Some(match entry {
+            Entry::Configured(at) => {
+                world.generation.programs.get(at)?;
+                Self::Public(at)
+            }
+            Entry::Online(endpoint) => Self::Online(Arc::clone(endpoint)),
+        })
+    }
+
+    const fn online(&self) -> Option<&Arc<OnlineEndpoint>> {
+        match self {
+            Self::Online(endpoint) => Some(endpoint),
+            Self::Public(_) | Self::Internal(_) => None,
+        }
+    }
+
+    fn upstream(&self, world: RoutingView<'_>) -> Option<Upstream> {
+        match self {
+            Self::Public(_) => None,
+            Self::Internal(at) => {
+                let endpoint = world.generation.config.internal_endpoints.get(*at)?;
+                Some(Upstream::Address(endpoint.upstream.value.clone()))
+            }
+            Self::Online(endpoint) => Some(Upstream::Agent(Arc::clone(endpoint))),
+        }
+    }
+}
+
+/// The endpoints of a configuration and of agents.
+struct Map<'w, D> {
+    world: RoutingView<'w>,
+    dial: &'w D,
+}
+
+impl<'w, D: Dial> Map<'w, D> {
+    /// The way of a connection, as the edge goes it.
+    fn journey<'m>(
+        &'m self,
+        facts: &'m Facts<'m>,
+        budget: Budget,
+        entry: Place,
+    ) -> Journey<'m, Self, Budget> {
+        Journey::new(self, facts, budget, entry)
+    }
+}
+
+impl<D: Dial> Endpoints for Map<'_, D> {
+    type Endpoint = Place;
+
+    fn serving(&self, target: &EndpointUrl) -> Serving<Place> {
+        let RoutingView { generation, online } = self.world;
+        let config = &generation.config;
+        let configured = config.internal_endpoint(target);
+        let specificity = || Some(config.internal_endpoints.get(configured?)?.url.value.specificity());
+        // The more specific one; of equals, the one of the configuration.
+        let online = online
+            .covering(target)
+            .filter(|(covering, _)| specificity().is_none_or(|it| covering.specificity() > it));
+        match (online, configured) {
+            (Some((_, members)), _) => Serving::Pool(members.into_iter().map(Place::Online).collect()),
+            (None, Some(at)) => Serving::One(Place::Internal(at)),
+            (None, None) => Serving::Nobody,
+        }
+    }
+
+    fn choose(&self, pool: &mut Vec<Place>) -> Option<Place> {
+        let members: Vec<_> = pool.iter().filter_map(Place::online).map(Arc::clone).collect();
+        let chosen = self.dial.choose(&members)?;
+        pool.retain(|place| place.online().is_none_or(|it| *it != chosen));
+        Some(Place::Online(chosen))
+    }
+
+    fn policy<'e>(&'e self, endpoint: &'e Place, at: usize) -> Option<Policy<'e>> {
+        let generation = self.world.generation;
+        let policy = match endpoint {
+            Place::Online(endpoint) => return endpoint.programs.get(at).map(|it| Policy::Program(it)),
+            Place::Public(index) => generation.programs.get(*index),
+            Place::Internal(index) => generation.internal_programs.get(*index).and_then(Option::as_ref),
+        };
+        policy.filter(|_| at == 0).map(|policy| match policy {
+            EndpointPolicy::Program(program) => Policy::Program(program),
+            EndpointPolicy::Refuse(reason) => Policy::Refuse(reason),
+        })
+    }
+
+    fn has_upstream(&self, endpoint: &Place) -> bool {
+        !matches!(endpoint, Place::Public(_))
+    }
+
+    fn forbids(&self, from: &Place, target: &EndpointUrl) -> Option<String> {
+        let from = from.online().filter(|from| !self.world.may_forward(from, target))?;
+        Some(format!("{target}, by a policy of authtoken {}", from.owner.credential))
+    }
+
+    fn max_hops(&self) -> u32 {
+        self.world.generation.config.limits.max_hops
+    }
+}
+
+/// How thoroughly an open connection is judged again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// By all policies of the configuration, and by those of agents that are cheap.
+    Cheap,
+    /// As when it was made.
+    Full,
+}
+
+/// Judges again without any effect: `None` also if the judgement would have to wait.
+#[must_use]
+pub fn judge_presumed(
+    world: RoutingView<'_>,
+    entry: Entry<'_>,
+    facts: &Facts<'_>,
+    presumed: Presumed<'_>,
+    effort: Effort,
+) -> Option<Route> {
+    let judged = pin!(judge_within(world, entry, facts, &presumed, Budget::again(effort)));
+    match judged.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(judged) => judged.map(|(route, _)| route),
+        Poll::Pending => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

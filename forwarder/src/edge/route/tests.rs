@@ -1,0 +1,163 @@
+//! What a decision of the edge costs.
+
+use std::path::Path;
+use std::time::Instant;
+
+use allocation_counter::measure;
+use policy_core::journey::Meter;
+
+use super::*;
+use crate::edge::generation::load;
+
+/// An edge with one endpoint, whose policy has rules with conditions before it refuses everyone else.
+fn edge(rules: usize) -> Generation {
+    let mut policy = String::new();
+    for rule in 0..rules {
+        policy.push_str(&format!(
+            "- {{expressions: [\"inCidrRange(conn.client_ip, '10.{}.{}.0/24') && conn.client_port > 1023\"], \
+             actions: [{{type: forward-internal, config: {{url: 'tcp://a.internal:22'}}}}]}}\n",
+            rule >> 8,
+            rule & 255
+        ));
+    }
+    let policy = format!(
+        "on_tcp_connect:\n{policy}- actions:\n  - {{type: restrict-ips, config: {{allow: [192.0.2.0/24]}}}}\n  - {{type: deny}}\n"
+    );
+    let config = "version: 1
+endpoints: [{name: e, url: 'tcp://edge.example.com:9', listen: '127.0.0.1:0', traffic_policy_file: p.yml}]
+internal_endpoints: [{url: 'tcp://a.internal:22', upstream: {url: 22}}]
+";
+    let read = |path: &Path| {
+        let text = if path.ends_with("p.yml") { &policy } else { config };
+        Ok(text.as_bytes().to_vec())
+    };
+    load(Path::new("edge.yml"), &read).expect("usable").0
+}
+
+fn facts<'g>(generation: &'g Generation, client: &str) -> Facts<'g> {
+    let server = "192.0.2.1:9".parse().expect("an address");
+    let client = client.parse().expect("an address");
+    Facts::of_connection(client, server).at_endpoint(&generation.config.endpoints[0].url).seeded(1)
+}
+
+/// Allocations from the facts of a connection to the first leg that [`judge`] takes, and what became of it.
+fn decide(generation: &Generation, online: &OnlineEndpoints, client: &str) -> (u64, &'static str) {
+    let presumed = Presumed { unreached: &[], reached: None };
+    let map = Map { world: RoutingView { generation, online }, dial: &presumed };
+    let mut decided = None;
+    let counted = measure(|| {
+        let facts = facts(generation, client);
+        let mut journey = map.journey(&facts, Budget::of_connection(), Place::Public(0));
+        decided = Some(match journey.start() {
+            Leg::Reach(_) => "forward",
+            Leg::Done if !journey.is_admitted() => "deny",
+            other => panic!("{other:?}"),
+        });
+    });
+    (counted.count_total, decided.expect("it does not wait"))
+}
+
+#[test]
+fn the_decision_of_the_edge_allocates_nothing() {
+    let online = OnlineEndpoints::default();
+    for rules in [0, 1, 20, 2_000] {
+        let generation = edge(rules);
+        for client in ["192.0.2.7:5000", "198.51.100.1:5000", "[2001:db8::1]:5000", "10.0.0.1:80"] {
+            let (allocations, outcome) = decide(&generation, &online, client);
+            assert_eq!(outcome, "deny", "{rules} rules, {client}");
+            assert_eq!(allocations, 0, "{rules} rules, {client}");
+        }
+        if rules > 0 {
+            assert_eq!(decide(&generation, &online, "10.0.0.1:5000"), (0, "forward"), "{rules} rules");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_allocates_the_same_however_many_rules_there_are() {
+    let online = OnlineEndpoints::default();
+    let refused = |rules: usize| {
+        let generation = edge(rules);
+        let presumed = Presumed { unreached: &[], reached: None };
+        let world = RoutingView { generation: &generation, online: &online };
+        let facts = facts(&generation, "198.51.100.1:5000");
+        let judge = || judge_presumed(world, Entry::Configured(0), &facts, presumed, Effort::Full);
+        let route = judge().expect("it does not wait");
+        assert_eq!((route.verdict.decision, route.ip_policy), ("deny", Some(false)));
+        measure(|| drop(judge())).count_total
+    };
+    let one = refused(1);
+    assert_eq!(refused(2_000), one);
+    assert!(one <= 8, "{one} allocations: the texts of the verdict, and no more");
+}
+
+/// A chain of endpoints, each of which compiles a pattern for the connection before it forwards to the next.
+fn chain(endpoints: usize) -> Generation {
+    let policy = |next: usize| {
+        format!(
+            "on_tcp_connect: [{{expressions: [\"conn.client_ip.matches(r'\\\\pL{{1,9}}' + string(conn.client_port))\"], \
+             actions: [{{type: deny}}]}}, {{actions: [{{type: forward-internal, config: {{url: 'tcp://d{next}.internal:22'}}}}]}}]"
+        )
+    };
+    let mut config = format!(
+        "version: 1\nendpoints: [{{name: e, url: 'tcp://e:9', listen: '127.0.0.1:0', traffic_policy: {{{}}}}}]\ninternal_endpoints:\n",
+        policy(0)
+    );
+    for at in 0..endpoints {
+        let own = if at + 1 < endpoints {
+            format!(", traffic_policy: {{{}}}", policy(at + 1))
+        } else {
+            String::new()
+        };
+        config.push_str(&format!("- {{url: 'tcp://d{at}.internal:22', upstream: {{url: 22}}{own}}}\n"));
+    }
+    load(Path::new("edge.yml"), &|_| Ok(config.clone().into())).expect("usable").0
+}
+
+#[test]
+fn all_hops_of_a_connection_share_one_budget() {
+    let online = OnlineEndpoints::default();
+    let judge = |endpoints: usize| {
+        let generation = chain(endpoints);
+        let world = RoutingView { generation: &generation, online: &online };
+        let facts = facts(&generation, "198.51.100.1:5000");
+        let presumed = Presumed { unreached: &[], reached: None };
+        judge_presumed(world, Entry::Configured(0), &facts, presumed, Effort::Full).expect("it does not wait")
+    };
+    let short = judge(2);
+    assert!(short.upstream.is_some() && !short.out_of_steps, "{:?}", short.verdict);
+    // Each policy alone would have its steps; together they have not.
+    let long = judge(14);
+    assert!(long.upstream.is_none() && long.out_of_steps, "{:?}", long.verdict);
+    assert!(long.hops.len() > 2, "{:?}", long.hops);
+}
+
+#[test]
+fn what_the_policy_of_an_agent_takes_is_charged_to_its_authtoken() {
+    let endpoint = crate::edge::online::tests::online("1", "tcp://a.internal:22", false);
+    let (share, now) = (Arc::clone(&endpoint.owner.share), Instant::now());
+    let place = Place::Online(Arc::clone(&endpoint));
+    let generation = edge(200);
+    let EndpointPolicy::Program(program) = &generation.programs[0] else { panic!("not loaded") };
+    let before = share.available(now);
+    // What comes back while the test runs.
+    let refilled = || u64::try_from(now.elapsed().as_micros()).expect("short") * 2 + 1;
+    let mut budget = Budget::of_connection();
+    let left = budget.begin(program, &place).expect("a fresh share");
+    let base = program.base_steps();
+    assert!(base >= 200 && share.available(now) <= before - base + refilled());
+    budget.account(40_000, &place);
+    let after = share.available(now);
+    assert!(after <= before - base - 40_000 + refilled(), "{after}");
+    assert_eq!(budget.left(&place), left - 40_000);
+    // The edge's own look at an open connection is not at the expense of the authtoken.
+    let mut again = Budget::again(Effort::Full);
+    again.begin(program, &place).expect("steps");
+    again.account(40_000, &place);
+    assert!(share.available(now) >= after);
+    share.charge(3 * before, now);
+    let refused = Budget::of_connection().begin(program, &place).expect_err("its share is used up");
+    assert!(refused.contains("of authtoken"), "{refused}");
+    let own = Budget::of_connection().begin(program, &Place::Public(0));
+    assert!(own.is_ok(), "policies of the configuration have none");
+}
