@@ -43,6 +43,12 @@ impl fmt::Display for NgrokCode {
     }
 }
 
+impl From<NgrokCode> for u32 {
+    fn from(code: NgrokCode) -> Self {
+        code.0
+    }
+}
+
 impl From<NgrokCode> for String {
     fn from(code: NgrokCode) -> Self {
         code.to_string()
@@ -122,6 +128,21 @@ codes! {
         ERR_NGROK_331, ERR_NGROK_334, ERR_NGROK_6030, ERR_NGROK_9028, ERR_NGROK_9029, ERR_NGROK_9030, ERR_NGROK_9031,
         ERR_NGROK_9033, ERR_NGROK_9035, ERR_NGROK_9037, ERR_NGROK_9039, ERR_NGROK_9041, ERR_NGROK_15003,
         ERR_NGROK_15005, ERR_NGROK_15006, ERR_NGROK_18016, ERR_NGROK_18023,
+    ];
+    /// A session or an authtoken of an agent that is refused.
+    [
+        ERR_NGROK_100, ERR_NGROK_105, ERR_NGROK_107, ERR_NGROK_108, ERR_NGROK_111, ERR_NGROK_115, ERR_NGROK_116,
+        ERR_NGROK_300, ERR_NGROK_804, ERR_NGROK_806,
+    ];
+    /// An endpoint of an agent that is refused.
+    [
+        ERR_NGROK_301, ERR_NGROK_307, ERR_NGROK_316, ERR_NGROK_318, ERR_NGROK_324, ERR_NGROK_332, ERR_NGROK_356,
+        ERR_NGROK_399, ERR_NGROK_9026, ERR_NGROK_18018,
+    ];
+    /// A call of the API that is refused.
+    [
+        ERR_NGROK_200, ERR_NGROK_201, ERR_NGROK_203, ERR_NGROK_206, ERR_NGROK_208, ERR_NGROK_250, ERR_NGROK_501,
+        ERR_NGROK_600, ERR_NGROK_18012, ERR_NGROK_18013,
     ];
     /// A connection that is refused, or a forward that fails.
     [ERR_NGROK_308, ERR_NGROK_3200, ERR_NGROK_3203, ERR_NGROK_3210, ERR_NGROK_3501];

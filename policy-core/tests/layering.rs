@@ -143,7 +143,12 @@ fn codes_of_ngrok_are_constants() {
             }
             for line in rooms::production_code(&path).lines() {
                 let quoted = line.split('"').skip(1).step_by(2).any(|text| text.contains("ERR_NGROK_"));
-                found.extend(quoted.then(|| format!("{}: {}", path.display(), line.trim())));
+                let number = |of: &str| {
+                    let argument = line.split_once(of).map(|(_, argument)| argument);
+                    argument.is_some_and(|it| it.starts_with(|c: char| c.is_ascii_digit()))
+                };
+                let bare = ["Refusal::new(", ".coded(", "NgrokCode::new("].into_iter().any(number);
+                found.extend((quoted || bare).then(|| format!("{}: {}", path.display(), line.trim())));
             }
         }
     }

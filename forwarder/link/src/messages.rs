@@ -275,8 +275,8 @@ pub struct RefusalExtra {
 impl Refusal {
     /// A refusal with a code of ngrok's.
     #[must_use]
-    pub fn new(code: u32, message: impl fmt::Display) -> Self {
-        let reason = message.to_string();
+    pub fn new(code: impl Into<u32>, message: impl fmt::Display) -> Self {
+        let (code, reason) = (code.into(), message.to_string());
         Self { error: format!("{reason}\n\nERR_NGROK_{code}"), extra: None, reason, code }
     }
 
@@ -323,8 +323,8 @@ mod tests {
     #[test]
     fn a_refusal_says_when_to_come_again_only_where_it_ends() {
         let json = |refusal: Refusal| serde_json::to_string(&refusal).expect("JSON");
-        assert_eq!(json(Refusal::new(107, "no")), r#"{"Error":"no\n\nERR_NGROK_107"}"#);
-        let full = json(Refusal::new(108, "full").until(Duration::from_secs(15)));
+        assert_eq!(json(Refusal::new(107_u32, "no")), r#"{"Error":"no\n\nERR_NGROK_107"}"#);
+        let full = json(Refusal::new(108_u32, "full").until(Duration::from_secs(15)));
         assert_eq!(full, r#"{"Error":"full\n\nERR_NGROK_108","Extra":{"RetryAfter":15}}"#);
         // As a client that does not know it reads it: one of the SDKs reads both kinds of answer from the same bytes.
         assert!(serde_json::from_str::<AuthReply>(&full).is_ok());

@@ -1,21 +1,25 @@
-//! What the edge answers, and what it means that it refuses something, by the number of its code.
+//! What the edge answers, and what it means that it refuses something, by its code.
 
 use std::io;
 use std::time::Duration;
 
 use agent_link::CallError;
-use policy_core::ngrok::NgrokCode;
 use tokio::time::timeout;
 
 use crate::base::said;
+use policy_core::ngrok::{
+    ERR_NGROK_105, ERR_NGROK_107, ERR_NGROK_108, ERR_NGROK_307, ERR_NGROK_308, ERR_NGROK_316, ERR_NGROK_318,
+    ERR_NGROK_324, ERR_NGROK_334, ERR_NGROK_356, ERR_NGROK_9028, ERR_NGROK_9033, ERR_NGROK_15005,
+    ERR_NGROK_15006, ERR_NGROK_18018, NgrokCode,
+};
 
 /// How long the edge may take for an answer.
 const ANSWER_TIME: Duration = Duration::from_secs(20);
 /// "The endpoint is already online": e.g. the session before, which the edge has not given up yet.
-const TAKEN: u32 = 334;
-const FULL: u32 = 108;
+const TAKEN: NgrokCode = ERR_NGROK_334;
+const FULL: NgrokCode = ERR_NGROK_108;
 /// The authtoken is malformed, or no credential has it.
-const UNKNOWN_TOKEN: [u32; 2] = [105, 107];
+const UNKNOWN_TOKEN: [NgrokCode; 2] = [ERR_NGROK_105, ERR_NGROK_107];
 
 /// An answer within its time; what a refusal says can be shown.
 pub(super) async fn answered<T>(call: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
@@ -34,31 +38,35 @@ pub(super) enum Lasts {
 /// How long an endpoint that is refused will be.
 pub(super) fn lasts(error: &CallError) -> Lasts {
     match error {
-        CallError::Refused { retry_after: None, .. } if number(error) != Some(TAKEN) => Lasts::ForGood,
+        CallError::Refused { retry_after: None, .. } if code(error) != Some(TAKEN) => Lasts::ForGood,
         _ => Lasts::ForNow,
     }
 }
 
 /// What to do about an endpoint that is refused for good.
 pub(super) fn advice(error: &CallError) -> &'static str {
-    match number(error) {
-        Some(308 | 356) => "use an authtoken whose ACL permits it, or another `url`",
-        Some(307 | 316) => "use a `url` that the edge has, or have its `public_tcp_ports` changed",
-        Some(324) => "serve fewer endpoints, or have the edge's limit raised",
-        Some(318 | 9028..=9033 | 15005 | 15006 | 18018) => "correct its `url` or `bindings`",
-        Some(2200..=2299) => "correct its policy",
+    const URL: &str = "correct its `url` or `bindings`";
+    match code(error) {
+        Some(ERR_NGROK_308 | ERR_NGROK_356) => "use an authtoken whose ACL permits it, or another `url`",
+        Some(ERR_NGROK_307 | ERR_NGROK_316) => {
+            "use a `url` that the edge has, or have its `public_tcp_ports` changed"
+        }
+        Some(ERR_NGROK_324) => "serve fewer endpoints, or have the edge's limit raised",
+        Some(ERR_NGROK_318 | ERR_NGROK_15005 | ERR_NGROK_15006 | ERR_NGROK_18018) => URL,
+        Some(code) if (ERR_NGROK_9028..=ERR_NGROK_9033).contains(&code) => URL,
+        Some(code) if (2200..=2299).contains(&code.number()) => "correct its policy",
         _ => "change the endpoint, or have the edge changed",
     }
 }
 
 /// True if the edge has no place for this agent now.
 pub(super) fn is_full(error: &CallError) -> bool {
-    number(error) == Some(FULL)
+    code(error) == Some(FULL)
 }
 
 /// True if the edge knows no such authtoken.
 pub(super) fn is_of_unknown_token(error: &CallError) -> bool {
-    number(error).is_some_and(|number| UNKNOWN_TOKEN.contains(&number))
+    code(error).is_some_and(|code| UNKNOWN_TOKEN.contains(&code))
 }
 
 /// How long the edge asks to wait.
@@ -67,9 +75,9 @@ pub(super) fn asked_to_wait(error: &CallError) -> Option<Duration> {
     *retry_after
 }
 
-fn number(error: &CallError) -> Option<u32> {
+fn code(error: &CallError) -> Option<NgrokCode> {
     let CallError::Refused { code: Some(code), .. } = error else { return None };
-    NgrokCode::parse(code).map(NgrokCode::number)
+    NgrokCode::parse(code)
 }
 
 #[cfg(test)]
@@ -95,7 +103,7 @@ mod tests {
             assert_eq!(lasts(&refused(code, Some(Duration::from_secs(1)))), Lasts::ForNow, "{code}");
         }
         let io = CallError::Io(io::ErrorKind::TimedOut.into());
-        assert_eq!((lasts(&io), number(&io)), (Lasts::ForNow, None));
+        assert_eq!((lasts(&io), code(&io)), (Lasts::ForNow, None));
     }
 
     #[test]

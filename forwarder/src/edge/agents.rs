@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use agent_link::{Refusal, StopEndpoint, StreamType};
 use arc_swap::ArcSwapOption;
-use policy_core::ngrok::NgrokCode;
+use policy_core::ngrok::{ERR_NGROK_307, ERR_NGROK_334, NgrokCode};
 use policy_core::url::Binding;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, broadcast};
@@ -147,9 +147,9 @@ pub(super) async fn accept(shared: Arc<Shared>, agents: Arc<Agents>, listener: T
 }
 
 /// Tells an agent that one of its endpoints is stopped. It learns it once: who does not listen now finds out later.
-async fn tell_stopped(endpoint: Arc<OnlineEndpoint>, code: u32, message: String) {
+async fn tell_stopped(endpoint: Arc<OnlineEndpoint>, code: NgrokCode, message: String) {
     let id = endpoint.agent_id.to_string();
-    let told = StopEndpoint { id, message, error_code: Some(NgrokCode::new(code).to_string()) };
+    let told = StopEndpoint { id, message, error_code: Some(code.to_string()) };
     let telling = async {
         // It may have as many streams as it can; those through the endpoint are about to end.
         while endpoint.opener.takes_streams() {
@@ -270,20 +270,23 @@ impl Agents {
     }
 
     /// Why an endpoint may not be online now: the number that its agent is told, and the reason.
-    fn why_unfit(&self, shared: &Shared, online: &OnlineEndpoint) -> Option<(u32, String)> {
+    fn why_unfit(&self, shared: &Shared, online: &OnlineEndpoint) -> Option<(NgrokCode, String)> {
         let (url, settings) = (&online.url, self.settings.load());
         let public =
             || settings.as_ref().is_some_and(|it| it.has_public(url.host(), url.port().unwrap_or(0)));
         if online.binding == Binding::Public && !public() {
-            return Some((307, format!("{url} is not an address of this edge any more")));
+            return Some((ERR_NGROK_307, format!("{url} is not an address of this edge any more")));
         }
         let moved = || settings.as_ref().is_some_and(|it| it.public_listen != online.listens_on);
         if online.binding == Binding::Public && moved() {
             // Its agent comes again, as those do whose sessions have begun already.
-            return Some((334, format!("{url} has moved to other addresses of the edge: connect again")));
+            return Some((
+                ERR_NGROK_334,
+                format!("{url} has moved to other addresses of the edge: connect again"),
+            ));
         }
         let served = shared.current.load().config.internal_endpoints.iter().any(|it| it.url.value == *url);
-        served.then(|| (334, format!("the edge's own configuration serves {url}")))
+        served.then(|| (ERR_NGROK_334, format!("the edge's own configuration serves {url}")))
     }
 
     /// Ends the sessions, and takes the endpoints offline, that the configuration of now does not permit.

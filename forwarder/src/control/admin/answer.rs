@@ -1,11 +1,11 @@
 //! Answers, and errors in ngrok's shape.
 
 use hyper::StatusCode;
-use policy_core::ngrok::NgrokCode;
 use serde::Serialize;
 use ulid::Ulid;
 
 use crate::control::identity::{IdentityError, KeyRefusal};
+use policy_core::ngrok::{ERR_NGROK_501, NgrokCode};
 
 /// An answer as it goes to the client.
 #[derive(Clone, Debug)]
@@ -33,12 +33,12 @@ impl Answer {
 #[derive(Clone, Debug)]
 pub struct Fault {
     status: StatusCode,
-    code: Option<u16>,
+    code: Option<NgrokCode>,
     message: String,
 }
 
 /// The number of a path that this edge does not serve; one of its own.
-const NOT_SERVED: u16 = 501;
+const NOT_SERVED: NgrokCode = ERR_NGROK_501;
 
 #[derive(Serialize)]
 struct Shape<'a> {
@@ -60,7 +60,7 @@ impl Fault {
     }
 
     /// With ngrok's number of the error.
-    pub(super) fn coded(self, code: u16) -> Self {
+    pub(super) fn coded(self, code: NgrokCode) -> Self {
         Self { code: Some(code), ..self }
     }
 
@@ -144,7 +144,7 @@ impl From<KeyRefusal> for Fault {
 impl From<Fault> for Answer {
     fn from(fault: Fault) -> Self {
         let shape = Shape {
-            error_code: fault.code.map_or_else(String::new, |code| NgrokCode::new(code.into()).to_string()),
+            error_code: fault.code.map_or_else(String::new, String::from),
             status_code: fault.status.as_u16(),
             msg: &fault.message,
             details: Details { operation_id: format!("op_{}", Ulid::generate()) },

@@ -9,6 +9,7 @@ use hyper::StatusCode;
 use jiff::Timestamp;
 use policy_core::cel::{self, CelLimits, Env, EvalLimits, Expression, Fact, Host, Type, Value};
 use policy_core::diagnostic::Severity;
+use policy_core::ngrok::ERR_NGROK_250;
 use policy_core::source::Span;
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -127,7 +128,7 @@ fn refuse(text: &str, span: Span, message: String) -> Fault {
     let range = span.to_range();
     let before = text.get(..range.start).map_or(0, |before| before.chars().count());
     let message = format!("`filter`, character {}: {message}", before + 1);
-    Fault::new(StatusCode::BAD_REQUEST, message).coded(250)
+    Fault::new(StatusCode::BAD_REQUEST, message).coded(ERR_NGROK_250)
 }
 
 fn to_time(time: Timestamp) -> Option<Value> {

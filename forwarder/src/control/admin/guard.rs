@@ -15,6 +15,7 @@ use super::Fault;
 use crate::control::identity::{ApiKeyId, Identity};
 use crate::net::host::{HostFault, authority, host};
 use crate::net::limit::FailureLimit;
+use policy_core::ngrok::{ERR_NGROK_200, ERR_NGROK_201};
 
 /// Who calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,12 +111,13 @@ impl RequestGuard {
 fn bearer(headers: &HeaderMap) -> Result<&str, Fault> {
     let refuse = |code, message| Fault::new(StatusCode::UNAUTHORIZED, message).coded(code);
     let header = headers.get(AUTHORIZATION);
-    let header =
-        header.ok_or_else(|| refuse(200, "an `Authorization: Bearer` header with an API key is needed"))?;
+    let header = header.ok_or_else(|| {
+        refuse(ERR_NGROK_200, "an `Authorization: Bearer` header with an API key is needed")
+    })?;
     let bearer = header.to_str().ok().and_then(|text| text.split_once(' '));
     let key = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|it| it.1.trim());
     let key = key.filter(|key| !key.is_empty());
-    key.ok_or_else(|| refuse(201, "the `Authorization` header is not `Bearer` and an API key"))
+    key.ok_or_else(|| refuse(ERR_NGROK_201, "the `Authorization` header is not `Bearer` and an API key"))
 }
 
 /// The host that a request names, in lower case and without its port; nothing if it names none.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::filter::Kind;
 use super::page::List;
 use super::{Admin, Answer, Call, Fault};
+use policy_core::ngrok::{ERR_NGROK_804, ERR_NGROK_806, NgrokCode};
 
 /// Bytes of a version that an agent is asked for.
 const MAX_VERSION: usize = 64;
@@ -310,7 +311,7 @@ impl Admin {
 
     /// Asks an agent to restart.
     pub(super) fn restart_session(&self, id: &str) -> Result<Answer, Fault> {
-        self.ask_agent(id, Wish::Restart, "restart", 804)
+        self.ask_agent(id, Wish::Restart, "restart", ERR_NGROK_804)
     }
 
     /// Asks an agent to update itself.
@@ -325,17 +326,17 @@ impl Admin {
             let message = format!("`version` has at most {MAX_VERSION} bytes");
             return Err(Fault::new(StatusCode::BAD_REQUEST, message));
         }
-        self.ask_agent(id, Wish::Update(version), "update itself", 806)
+        self.ask_agent(id, Wish::Update(version), "update itself", ERR_NGROK_806)
     }
 
-    /// Hands a wish on; `number` is ngrok's for an agent that cannot.
-    fn ask_agent(&self, id: &str, wish: Wish, what: &str, number: u16) -> Result<Answer, Fault> {
+    /// Hands a wish on; `code` is ngrok's for an agent that cannot.
+    fn ask_agent(&self, id: &str, wish: Wish, what: &str, code: NgrokCode) -> Result<Answer, Fault> {
         match self.sessions.ask(id, wish) {
             Asked::Yes => Answer::json(StatusCode::OK, &serde_json::Map::new()),
             Asked::Unknown => Err(Fault::not_found(id)),
             Asked::Unsupported(why) => {
                 let message = format!("the agent does not {what}: {why}");
-                Err(Fault::new(StatusCode::CONFLICT, message).coded(number))
+                Err(Fault::new(StatusCode::CONFLICT, message).coded(code))
             }
         }
     }

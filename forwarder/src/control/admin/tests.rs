@@ -161,7 +161,8 @@ fn an_api_key_is_shown_once_and_goes_with_its_service_user() {
             .identity
             .authenticate(&key, [127, 0, 0, 1].into(), Timestamp::now())
             .expect_err("no authtoken")
-            .code(),
+            .code()
+            .number(),
         105
     );
     let uri = format!("/api_keys/{id}");

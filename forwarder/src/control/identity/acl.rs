@@ -4,6 +4,7 @@
 //! port, `*.` covers every depth and the wildcard name itself, and label rules (`bind:key=value`) permit no
 //! address, so that a credential with label rules only binds nothing here.
 
+use policy_core::ngrok::{ERR_NGROK_600, NgrokCode};
 use std::fmt;
 
 /// The rules of a credential; none permit everything.
@@ -32,7 +33,7 @@ pub struct AclError {
 
 impl AclError {
     /// ngrok's number of this error.
-    pub const CODE: u16 = 600;
+    pub const CODE: NgrokCode = ERR_NGROK_600;
     /// Enough to recognise a rule by.
     const SHOWN: usize = 300;
 }

@@ -11,6 +11,7 @@ use super::error::IdentityError;
 use super::ids::{ApiKeyId, ServiceUserId};
 use super::records::check_notes;
 use super::token::TokenHash;
+use policy_core::ngrok::{ERR_NGROK_203, ERR_NGROK_206, ERR_NGROK_208, NgrokCode};
 
 /// An API key, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,13 +78,13 @@ pub enum KeyRefusal {
 }
 
 impl KeyRefusal {
-    /// ngrok's number of this error.
+    /// ngrok's code of this error.
     #[must_use]
-    pub fn code(self) -> u16 {
+    pub fn code(self) -> NgrokCode {
         match self {
-            Self::Authtoken => 206,
-            Self::Id => 208,
-            Self::Unknown => 203,
+            Self::Authtoken => ERR_NGROK_206,
+            Self::Id => ERR_NGROK_208,
+            Self::Unknown => ERR_NGROK_203,
         }
     }
 }

@@ -1,6 +1,8 @@
-//! Why a token or a change is refused, with ngrok's numbers where it has one.
+//! Why a token or a change is refused, with ngrok's codes where it has one.
 
 use std::fmt;
+
+use policy_core::ngrok::{ERR_NGROK_105, ERR_NGROK_107, ERR_NGROK_116, ERR_NGROK_300, NgrokCode};
 
 use super::store::StoreError;
 
@@ -21,14 +23,14 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// ngrok's number of this error.
+    /// ngrok's code of this error.
     #[must_use]
-    pub fn code(self) -> u16 {
+    pub fn code(self) -> NgrokCode {
         match self {
-            Self::Malformed => 105,
-            Self::Unknown => 107,
-            Self::Expired | Self::OwnerInactive => 300,
-            Self::Source => 116,
+            Self::Malformed => ERR_NGROK_105,
+            Self::Unknown => ERR_NGROK_107,
+            Self::Expired | Self::OwnerInactive => ERR_NGROK_300,
+            Self::Source => ERR_NGROK_116,
         }
     }
 }
@@ -57,8 +59,8 @@ pub enum IdentityError {
     NotFound,
     /// A field cannot be used.
     Invalid {
-        /// ngrok's number, where it has one.
-        code: Option<u16>,
+        /// ngrok's code, where it has one.
+        code: Option<NgrokCode>,
         /// What is wrong.
         message: String,
     },

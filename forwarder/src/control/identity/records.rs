@@ -3,6 +3,7 @@
 use ipnetwork::IpNetwork;
 use jiff::Timestamp;
 use policy_core::lpm::{Restriction, cidr};
+use policy_core::ngrok::{ERR_NGROK_393, ERR_NGROK_18012, ERR_NGROK_18013, NgrokCode};
 use serde::{Deserialize, Serialize};
 
 use super::acl::Acl;
@@ -156,7 +157,7 @@ impl Credential {
         if allow.is_empty() && deny.is_empty() {
             return Ok(Rules { acl, sources: None });
         }
-        let invalid = |message: String| IdentityError::Invalid { code: Some(393), message };
+        let invalid = |message: String| IdentityError::Invalid { code: Some(ERR_NGROK_393), message };
         if allow.is_empty() {
             let message = "no address is allowed; to permit all but the denied, allow 0.0.0.0/0 and ::/0";
             return Err(invalid(message.to_owned()));
@@ -226,11 +227,11 @@ fn networks(field: &str, texts: &[String]) -> Result<Vec<IpNetwork>, IdentityErr
 
 /// Checks the texts that people and machines give.
 pub(super) fn check_notes(description: &str, metadata: &str) -> Result<(), IdentityError> {
-    check_length("description", description, MAX_DESCRIPTION, Some(18012))?;
-    check_length("metadata", metadata, MAX_METADATA, Some(18013))
+    check_length("description", description, MAX_DESCRIPTION, Some(ERR_NGROK_18012))?;
+    check_length("metadata", metadata, MAX_METADATA, Some(ERR_NGROK_18013))
 }
 
-fn check_length(field: &str, text: &str, most: usize, code: Option<u16>) -> Result<(), IdentityError> {
+fn check_length(field: &str, text: &str, most: usize, code: Option<NgrokCode>) -> Result<(), IdentityError> {
     if text.chars().take(most + 1).count() <= most {
         return Ok(());
     }

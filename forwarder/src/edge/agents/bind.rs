@@ -7,6 +7,11 @@ use agent_link::mux::Opener;
 use agent_link::{Bind, BindReply, BindReplyExtra, Hidden, Refusal, TcpOptions};
 use jiff::Timestamp;
 use policy_core::edge::PoliciesForward;
+use policy_core::ngrok::{
+    ERR_NGROK_107, ERR_NGROK_301, ERR_NGROK_307, ERR_NGROK_308, ERR_NGROK_316, ERR_NGROK_318, ERR_NGROK_324,
+    ERR_NGROK_332, ERR_NGROK_334, ERR_NGROK_356, ERR_NGROK_9028, ERR_NGROK_9029, ERR_NGROK_9030,
+    ERR_NGROK_9031, ERR_NGROK_9033, ERR_NGROK_15005, ERR_NGROK_15006, ERR_NGROK_18018,
+};
 use policy_core::options::EndpointTraits;
 use policy_core::url::{Binding, EndpointUrl, MAX_INTERNAL_PARTS, Scheme};
 use serde_json::Value;
@@ -112,7 +117,7 @@ impl<'s> Bound<'s> {
 pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindReply, Refusal> {
     // The settings and rules that count are those of now.
     let Some(settings) = bound.agents.settings.load_full() else {
-        return Err(Refusal::new(324, "this edge serves no agents any more"));
+        return Err(Refusal::new(ERR_NGROK_324, "this edge serves no agents any more"));
     };
     if request.proto != "tcp" {
         let known = matches!(&*request.proto, "http" | "https" | "tls");
@@ -120,32 +125,35 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
             true => format!("this edge serves tcp endpoints, not yet {}", request.proto),
             false => "this is no protocol of endpoints".to_owned(),
         };
-        return Err(Refusal::new(332, message));
+        return Err(Refusal::new(ERR_NGROK_332, message));
     }
     // Some may have been stopped by the edge.
     bound.endpoints.retain(|endpoint| !endpoint.gone.is_cancelled());
     if bound.endpoints.len() >= settings.most_endpoints {
         let message = format!("an agent may have {} endpoints online", settings.most_endpoints);
-        return Err(Refusal::new(324, message));
+        return Err(Refusal::new(ERR_NGROK_324, message));
     }
     let options: TcpOptions =
-        serde_json::from_value(request.opts.clone()).map_err(|error| Refusal::new(301, error))?;
+        serde_json::from_value(request.opts.clone()).map_err(|error| Refusal::new(ERR_NGROK_301, error))?;
     if request.extra.metadata.len() > MAX_METADATA || request.extra.description.len() > MAX_DESCRIPTION {
         let message = format!("metadata has at most {MAX_METADATA} bytes, a description {MAX_DESCRIPTION}");
-        return Err(Refusal::new(301, message));
+        return Err(Refusal::new(ERR_NGROK_301, message));
     }
     if !request.extra.ip_policy_ref.is_empty() {
-        return Err(Refusal::new(301, "this edge has no IP policies that an agent can name"));
+        return Err(Refusal::new(ERR_NGROK_301, "this edge has no IP policies that an agent can name"));
     }
     let proxy_protocol = match options.proxy_proto {
         0 => None,
         number => Some(ProxyProtocol::of(number).ok_or_else(|| {
-            Refusal::new(301, format!("there is no version {number} of the PROXY protocol; it has 1 and 2"))
+            Refusal::new(
+                ERR_NGROK_301,
+                format!("there is no version {number} of the PROXY protocol; it has 1 and 2"),
+            )
         })?),
     };
     let wanted = Wanted::read(&options.addr, &request.extra.bindings)?;
     let acl = bound.agents.identity.acl(bound.principal.credential, Timestamp::now());
-    let Some(acl) = acl else { return Err(Refusal::new(107, "the authtoken was deleted")) };
+    let Some(acl) = acl else { return Err(Refusal::new(ERR_NGROK_107, "the authtoken was deleted")) };
     let traits = EndpointTraits::of_scheme(Scheme::Tcp).bound(wanted.binding);
     let credential = bound.principal.credential;
     let share = bound.agents.shares.of(credential, Instant::now().into_std());
@@ -160,10 +168,15 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     let (url, listeners) = match (wanted.binding, wanted.address) {
         (Binding::Internal, Some(url)) => (url, Vec::new()),
         (Binding::Public, address) => public(&settings, address, &permits, &bound.shared.random)?,
-        _ => return Err(Refusal::new(9028, "an internal endpoint needs a name, e.g. device1.internal:22")),
+        _ => {
+            return Err(Refusal::new(
+                ERR_NGROK_9028,
+                "an internal endpoint needs a name, e.g. device1.internal:22",
+            ));
+        }
     };
     if !permits(url.host(), url.port().unwrap_or(0)) {
-        return Err(Refusal::new(308, format!("the authtoken may not bind {url}")));
+        return Err(Refusal::new(ERR_NGROK_308, format!("the authtoken may not bind {url}")));
     }
     let id = ids::new("ep", &bound.shared.random);
     let endpoint = Arc::new(OnlineEndpoint {
@@ -187,7 +200,9 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         gone: CancellationToken::new(),
     });
     bound.shared.online.enter(Arc::clone(&endpoint)).map_err(|taken| match taken {
-        Taken::NotPooled | Taken::Binding => Refusal::new(334, format!("{} is taken: {taken}", endpoint.url)),
+        Taken::NotPooled | Taken::Binding => {
+            Refusal::new(ERR_NGROK_334, format!("{} is taken: {taken}", endpoint.url))
+        }
     })?;
     // INVARIANT: entered before this look, as a reload exchanges what it asks before it looks.
     if let Some((code, message)) = bound.agents.why_unfit(bound.shared, &endpoint) {
@@ -257,51 +272,55 @@ impl Wanted {
         let (scheme, rest) = address.split_at_checked(TCP.len()).unwrap_or_default();
         let text = if scheme.eq_ignore_ascii_case(TCP) { rest } else { address };
         let parsed = (!text.is_empty()).then(|| EndpointUrl::parse(&format!("{TCP}{text}")));
-        let address = parsed
-            .transpose()
-            .map_err(|error| Refusal::new(9033, format!("`{}` is no address: {error}", short(text))))?;
+        let address = parsed.transpose().map_err(|error| {
+            Refusal::new(ERR_NGROK_9033, format!("`{}` is no address: {error}", short(text)))
+        })?;
         let internal = address.as_ref().is_some_and(EndpointUrl::is_internal);
         let binding = match bindings {
             // Older clients send none.
             [] if internal => Binding::Internal,
             [] => Binding::Public,
-            [one] => Binding::from_name(one)
-                .ok_or_else(|| Refusal::new(15005, format!("there is no binding `{}`", short(one))))?,
-            _ => return Err(Refusal::new(15006, "an endpoint has one binding")),
+            [one] => Binding::from_name(one).ok_or_else(|| {
+                Refusal::new(ERR_NGROK_15005, format!("there is no binding `{}`", short(one)))
+            })?,
+            _ => return Err(Refusal::new(ERR_NGROK_15006, "an endpoint has one binding")),
         };
         match (binding, &address) {
             (Binding::Kubernetes, _) => {
-                return Err(Refusal::new(18018, "this edge has no kubernetes binding; bind internal"));
+                return Err(Refusal::new(
+                    ERR_NGROK_18018,
+                    "this edge has no kubernetes binding; bind internal",
+                ));
             }
             (Binding::Internal, None) => {
                 return Err(Refusal::new(
-                    9028,
+                    ERR_NGROK_9028,
                     "an internal endpoint needs a name, e.g. device1.internal:22",
                 ));
             }
             (Binding::Internal, Some(url)) if !internal => {
                 return Err(Refusal::new(
-                    9029,
+                    ERR_NGROK_9029,
                     format!("{url} has the binding internal and does not end in .internal"),
                 ));
             }
             (Binding::Public, Some(url)) if internal => {
                 return Err(Refusal::new(
-                    9029,
+                    ERR_NGROK_9029,
                     format!("{url} ends in .internal and has the binding public"),
                 ));
             }
             (Binding::Public, Some(url)) if url.is_wildcard() => {
-                return Err(Refusal::new(318, "a public tcp endpoint has one address"));
+                return Err(Refusal::new(ERR_NGROK_318, "a public tcp endpoint has one address"));
             }
             _ => {}
         }
         if let Some(url) = address.as_ref().filter(|url| url.is_too_deep()) {
             let message = format!("{url} has more than {MAX_INTERNAL_PARTS} parts before .internal");
-            return Err(Refusal::new(9031, message));
+            return Err(Refusal::new(ERR_NGROK_9031, message));
         }
         if let Some(url) = address.as_ref().filter(|url| url.port().is_none()) {
-            return Err(Refusal::new(9030, format!("{url} has no port; write e.g. {url}:22")));
+            return Err(Refusal::new(ERR_NGROK_9030, format!("{url} has no port; write e.g. {url}:22")));
         }
         Ok(Self { binding, address })
     }
@@ -321,11 +340,11 @@ fn public(
     let Some(ports) = settings.public_ports.clone() else {
         let message =
             "this edge has no `public_tcp_ports`: bind an internal endpoint such as device1.internal:22";
-        return Err(Refusal::new(316, message));
+        return Err(Refusal::new(ERR_NGROK_316, message));
     };
     let at = |port: u16| {
         let url = EndpointUrl::parse(&format!("tcp://{}:{port}", settings.name));
-        url.map_err(|error| Refusal::new(9033, error))
+        url.map_err(|error| Refusal::new(ERR_NGROK_9033, error))
     };
     let open = |port: u16| listener::listen_at(&settings.public_listen, port);
     if let Some(url) = wanted {
@@ -337,13 +356,13 @@ fn public(
                 ports.start(),
                 ports.end()
             );
-            return Err(Refusal::new(307, message));
+            return Err(Refusal::new(ERR_NGROK_307, message));
         }
         if !permits(url.host(), port) {
-            return Err(Refusal::new(308, format!("the authtoken may not bind {url}")));
+            return Err(Refusal::new(ERR_NGROK_308, format!("the authtoken may not bind {url}")));
         }
-        let listeners =
-            open(port).map_err(|error| Refusal::new(334, format!("{url} cannot be listened on: {error}")))?;
+        let listeners = open(port)
+            .map_err(|error| Refusal::new(ERR_NGROK_334, format!("{url} cannot be listened on: {error}")))?;
         return Ok((url, listeners));
     }
     let permitted: Vec<u16> = ports.filter(|port| permits(&settings.name, *port)).collect();
@@ -354,8 +373,10 @@ fn public(
         }
     }
     match permitted.len() {
-        0 => Err(Refusal::new(356, "the authtoken may not bind a tcp address of the edge's choice")),
-        _ => Err(Refusal::new(334, "no port of `public_tcp_ports` is free")),
+        0 => {
+            Err(Refusal::new(ERR_NGROK_356, "the authtoken may not bind a tcp address of the edge's choice"))
+        }
+        _ => Err(Refusal::new(ERR_NGROK_334, "no port of `public_tcp_ports` is free")),
     }
 }
 

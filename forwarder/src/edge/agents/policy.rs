@@ -8,6 +8,7 @@ use policy_core::check::{CheckOptions, load_policy};
 use policy_core::compile::{CompileOptions, Program, compile};
 use policy_core::diagnostic::{Diagnostics, Severity, printable};
 use policy_core::facts::Facts;
+use policy_core::ngrok::{ERR_NGROK_308, ERR_NGROK_9026, NgrokCode};
 use policy_core::options::EndpointTraits;
 use policy_core::source::Source;
 use serde_json::{Value, json};
@@ -17,9 +18,9 @@ use crate::edge::online::Owner;
 use crate::edge::policy_shares::{PolicyShare, Reserved};
 
 /// "The policy is invalid."
-const INVALID_POLICY: u32 = 9026;
+const INVALID_POLICY: NgrokCode = ERR_NGROK_9026;
 /// "The authtoken may not bind this address."
-const NOT_PERMITTED: u32 = 308;
+const NOT_PERMITTED: NgrokCode = ERR_NGROK_308;
 /// When an agent may come again whose policies have used up their share.
 const USED_UP: Duration = Duration::from_secs(5);
 /// How long a bind waits for its share; a call may take ten seconds in all.
@@ -183,8 +184,10 @@ fn refusal(source: &Source, found: &Diagnostics) -> Refusal {
         lines.push(format!("and {} more errors", errors.len() - MAX));
     }
     let own = errors.first().and_then(|item| item.code.ngrok.first());
-    let code = own.map(|code| code.number());
-    Refusal::new(code.unwrap_or(INVALID_POLICY), format!("the policy is invalid\n{}", lines.join("\n")))
+    Refusal::new(
+        own.copied().unwrap_or(INVALID_POLICY),
+        format!("the policy is invalid\n{}", lines.join("\n")),
+    )
 }
 
 #[cfg(test)]

@@ -30,6 +30,9 @@ use crate::control::identity::{CredentialId, Principal};
 use crate::edge::events::{agent_refused, agent_session_start, agent_session_stop};
 use crate::edge::shared::Shared;
 use crate::net::socket;
+use policy_core::ngrok::{
+    ERR_NGROK_100, ERR_NGROK_108, ERR_NGROK_111, ERR_NGROK_115, ERR_NGROK_301, ERR_NGROK_399, NgrokCode,
+};
 
 /// Streams that an agent may have open itself: calls and heartbeats.
 const OWN_STREAMS: usize = 128;
@@ -45,15 +48,15 @@ const CALL_TIME: Duration = Duration::from_secs(10);
 /// When an agent may come again for which there is no place: a session that was lost is noticed meanwhile.
 const FULL_FOR: Duration = Duration::from_secs(15);
 /// "Too many agents."
-const FULL: u32 = 108;
+const FULL: NgrokCode = ERR_NGROK_108;
 /// How long a farewell may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// The version of the protocol that is spoken.
 const VERSION: &str = "3";
 /// "The agent's address is not permitted."
-const BAD_SOURCE: u32 = 115;
+const BAD_SOURCE: NgrokCode = ERR_NGROK_115;
 /// "Heartbeat interval" and "heartbeat tolerance" are out of bounds.
-const BAD_HEARTBEAT: u32 = 111;
+const BAD_HEARTBEAT: NgrokCode = ERR_NGROK_111;
 
 /// Serves an agent from its first byte to its end.
 pub(super) async fn serve(
@@ -202,7 +205,7 @@ async fn authenticate(
                 let auth: Auth = match agent_link::read_call_within(&mut stream, AUTH_BYTES).await {
                     Ok(auth) => auth,
                     Err(error) => {
-                        let why = refused(agents, peer, "", Refusal::new(100, error));
+                        let why = refused(agents, peer, "", Refusal::new(ERR_NGROK_100, error));
                         return Some(Err(Refused { stream, why }));
                     }
                 };
@@ -227,10 +230,10 @@ fn know(agents: &Arc<Agents>, auth: &Auth, peer: SocketAddr) -> Result<(Principa
     }
     let principal = match agents.identity.authenticate(token, source, Timestamp::now()) {
         Ok(principal) => principal,
-        Err(refusal) => return refuse(Refusal::new(refusal.code().into(), refusal)),
+        Err(refusal) => return refuse(Refusal::new(refusal.code(), refusal)),
     };
     if !auth.version.iter().any(|version| version == VERSION) && !auth.version.is_empty() {
-        return refuse(Refusal::new(100, "this edge speaks version 3 of the protocol"));
+        return refuse(Refusal::new(ERR_NGROK_100, "this edge speaks version 3 of the protocol"));
     }
     let bounds = 0..=3_600_000_000_000;
     let (interval, tolerance) = (auth.extra.heartbeat_interval, auth.extra.heartbeat_tolerance);
@@ -238,7 +241,7 @@ fn know(agents: &Arc<Agents>, auth: &Auth, peer: SocketAddr) -> Result<(Principa
         return refuse(Refusal::new(BAD_HEARTBEAT, "heartbeats are at most an hour apart"));
     }
     if auth.extra.metadata.len() > MAX_METADATA {
-        return refuse(Refusal::new(100, format!("metadata has at most {MAX_METADATA} bytes")));
+        return refuse(Refusal::new(ERR_NGROK_100, format!("metadata has at most {MAX_METADATA} bytes")));
     }
     match agents.slot(principal.credential) {
         Ok(slot) => Ok((principal, slot)),
@@ -425,18 +428,20 @@ async fn call(kind: StreamType, stream: &mut Stream, bound: &mut Bound<'_>) {
                     }
                 }
             }
-            Err(error) => agent_link::answer(stream, &Refusal::new(301, error)).await,
+            Err(error) => agent_link::answer(stream, &Refusal::new(ERR_NGROK_301, error)).await,
         },
         StreamType::Unbind => match agent_link::read_call::<Unbind>(stream).await {
             Ok(request) => {
                 bound.unbind(&request.id);
                 agent_link::answer(stream, &Empty {}).await
             }
-            Err(error) => agent_link::answer(stream, &Refusal::new(301, error)).await,
+            Err(error) => agent_link::answer(stream, &Refusal::new(ERR_NGROK_301, error)).await,
         },
         StreamType::BindLabeled => {
-            let refusal =
-                Refusal::new(399, "labels are not supported: bind a URL such as tcp://device.internal:22");
+            let refusal = Refusal::new(
+                ERR_NGROK_399,
+                "labels are not supported: bind a URL such as tcp://device.internal:22",
+            );
             agent_link::answer(stream, &refusal).await
         }
         _ => {
