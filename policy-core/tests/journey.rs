@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use policy_core::compile::Program;
 use policy_core::evaluate::Recording;
 use policy_core::facts::Facts;
-use policy_core::journey::{Endpoints, Journey, Leg, Meter, Policy, Serving, Steps, Verdict};
+use policy_core::journey::{Attempt, Endpoints, Journey, Leg, Meter, Policy, Serving, Steps, Verdict};
 use policy_core::url::EndpointUrl;
 use proptest::prelude::*;
 
@@ -133,6 +133,8 @@ struct Naive<'n> {
     tried: u32,
     hops: Vec<String>,
     logs: Vec<u8>,
+    /// How each server was tried.
+    attempts: Vec<Attempt>,
     /// The last test of the client's address.
     tested: Option<bool>,
 }
@@ -156,7 +158,7 @@ fn covers(pattern: &str, host: &str) -> bool {
 }
 
 impl Naive<'_> {
-    fn enter(&mut self, at: Number) -> Arrival {
+    fn enter(&mut self, at: Number, attempt: Attempt) -> Arrival {
         for policy in 0..self.net.spec(at).policies.len() {
             match self.run(at, policy) {
                 Ended::Reached(_) => return Arrival::Reached,
@@ -164,6 +166,7 @@ impl Naive<'_> {
                 Ended::Through => {}
             }
         }
+        self.attempts.push(attempt);
         if self.net.answers(at) { Arrival::Reached } else { Arrival::Failed }
     }
 
@@ -189,7 +192,7 @@ impl Naive<'_> {
                 Action::Forward(to, or_continue) => (TARGETS[*to].to_owned(), *or_continue),
                 Action::ForwardByPort(or_continue) => (format!("p{}.internal", self.port), *or_continue),
             };
-            match self.forward(at, &target) {
+            match self.forward(at, &target, or_continue) {
                 Arrival::Reached => return Ended::Reached(decider("forward")),
                 Arrival::Refused(inner) => return Ended::Refused(inner),
                 Arrival::Failed if or_continue => {}
@@ -199,7 +202,7 @@ impl Naive<'_> {
         Ended::Through
     }
 
-    fn forward(&mut self, from: Number, target: &str) -> Arrival {
+    fn forward(&mut self, from: Number, target: &str, or_continue: bool) -> Arrival {
         if self.net.spec(from).only_p1 && target != "p1.internal" || self.tried >= MAX_HOPS {
             return Arrival::Failed;
         }
@@ -213,10 +216,12 @@ impl Naive<'_> {
         let members: Vec<Number> =
             hosts().enumerate().filter(|(_, host)| serves(host)).map(|(at, _)| at).collect();
         let known = self.hops.len();
-        for member in members.into_iter().take(MAX_TRIES) {
+        let tries = members.len().min(MAX_TRIES);
+        for (left, member) in (0..tries).rev().zip(members) {
+            let attempt = Attempt { parts: tries as u32, has_fallback: or_continue || left > 0 };
             self.hops.truncate(known);
             self.hops.push(format!("tcp://{target}:22"));
-            match self.enter(member) {
+            match self.enter(member, attempt) {
                 Arrival::Failed => {}
                 other => return other,
             }
@@ -237,6 +242,7 @@ impl Naive<'_> {
             }
         }
         let last = policies.checked_sub(1).map(|last| file(entry, last));
+        self.attempts.extend(self.net.entry_has_upstream.then_some(Attempt::ONLY));
         match self.net.entry_has_upstream {
             true if self.net.answers(entry) => (true, Decider(last, None, "upstream")),
             _ => (false, Decider(last, None, "error")),
@@ -302,20 +308,23 @@ impl Net {
 /// Takes every leg as the net answers.
 macro_rules! drive {
     ($journey:expr, $net:expr) => {{
-        let mut leg = $journey.start();
+        let (mut leg, mut attempts) = ($journey.start(), Vec::new());
         loop {
             leg = match leg {
                 Leg::Done => break,
                 Leg::Pause => $journey.go_on(),
-                Leg::Reach(_) => match $net.answers(*$journey.reaching().expect("an endpoint")) {
-                    true => $journey.reached(),
-                    false => $journey.not_reached("it is down".to_owned()),
-                },
+                Leg::Reach(attempt) => {
+                    attempts.push(attempt);
+                    match $net.answers(*$journey.reaching().expect("an endpoint")) {
+                        true => $journey.reached(),
+                        false => $journey.not_reached("it is down".to_owned()),
+                    }
+                }
             };
         }
         let hops: Vec<String> = $journey.trail().iter().map(|(url, _)| url.to_string()).collect();
         let logs: Vec<String> = $journey.logs().entries().iter().map(|entry| format!("{entry:?}")).collect();
-        ($journey.is_admitted(), $journey.verdict(), hops, logs, $journey.address_test())
+        (($journey.is_admitted(), $journey.verdict(), hops, logs, $journey.address_test()), attempts)
     }};
 }
 
@@ -362,7 +371,7 @@ fn journeys_end_where_the_naive_recursion_ends() {
             let address = SocketAddr::from(([127, 0, 0, client], port));
             let at = url("e.example");
             let facts = Facts::of_connection(address, address).at_endpoint(&at);
-            let mut naive = Naive { net: &net, client, port, tried: 0, hops: Vec::new(), logs: Vec::new(), tested: None };
+            let mut naive = Naive { net: &net, client, port, tried: 0, hops: Vec::new(), logs: Vec::new(), attempts: Vec::new(), tested: None };
             let (wanted, decider) = naive.decide();
 
             let entry = net.specs.len();
@@ -373,7 +382,8 @@ fn journeys_end_where_the_naive_recursion_ends() {
             prop_assert_eq!(&said, &written, "specialised and written code");
 
             prop_assert!(!decided.is_out_of_steps());
-            let (is_admitted, verdict, hops, logs, tested) = said;
+            let ((is_admitted, verdict, hops, logs, tested), attempts) = said;
+            prop_assert_eq!(&attempts, &naive.attempts);
             prop_assert_eq!(tested, naive.tested, "the last address test");
             let Verdict { decision, file, position, reason, .. } = verdict;
             let found = Decider(file.map(String::from), position.map(|it| it.line), decision);
