@@ -30,7 +30,22 @@ const WINGS: &[rooms::Wing<'static>] = &[
             "log",
         ],
     ),
-    ("net", &["socket", "host", "sources", "limit", "proxy_protocol", "tls", "dial", "relay"]),
+    (
+        "net",
+        &[
+            "socket",
+            "listen",
+            "accept",
+            "sources",
+            "limit",
+            "host",
+            "http_server",
+            "proxy_protocol",
+            "tls",
+            "dial",
+            "relay",
+        ],
+    ),
     (
         "agent",
         &[
