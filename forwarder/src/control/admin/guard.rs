@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_web_page_is_refused_at_both_doors() {
+    fn a_web_page_is_refused_by_both_guards() {
         let Open { guard, bearer, .. } = open();
         let lines = [("host", "localhost"), ("origin", "http://localhost"), ("authorization", &*bearer)];
         for guard in [guard, RequestGuard::local()] {
