@@ -70,7 +70,7 @@ const WINGS: &[rooms::Wing<'static>] = &[
             "command",
         ],
     ),
-    ("control", &["identity", "admin"]),
+    ("control", &["identity", "audit", "admin"]),
     (
         "edge",
         &[

@@ -7,13 +7,12 @@
 //! 3. [`Admin::answer`]: without a runtime; what changes something runs on a thread of its own, so that a client that
 //!    leaves interrupts nothing. `resource` finds who is asked, by the list in `resources`, where each has its file;
 //!    `records` is what those of the identity store do alike;
-//! 4. `audit`: one event a change, after it is safe on disk.
+//! 4. [`Audit`]: one event a change, after it is safe on disk.
 //!
 //! Source: ngrok API reference and the types of its clients (2026-11-22). Ours are `expires_at` and
 //! `last_used_at` of a credential.
 
 mod answer;
-mod audit;
 mod edge;
 mod filter;
 mod guard;
@@ -30,16 +29,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
 
+use crate::control::audit::{Audit, Caller};
 use crate::control::identity::{Identity, KeyRefusal, ServiceUserId};
 
 pub use answer::{Answer, Fault};
-pub use audit::Audit;
-pub(crate) use audit::policy_changed;
 pub use edge::{
     AgentsOfOwner, ChangedPolicy, EdgeControl, EdgeStatus, EndpointStatus, NotLoadedView, OfflineTarget,
     PolicyState, ReloadReport,
 };
-pub use guard::{Caller, RequestGuard};
+pub use guard::RequestGuard;
 pub use page::encode;
 use resource::Resources;
 pub(crate) use server::CONNECTIONS;

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use super::{Admin, Caller};
+use super::Admin;
+use crate::control::audit::Caller;
 
 /// The part of the edge that the API shows and reloads.
 pub trait EdgeControl: Send + Sync {

@@ -12,28 +12,10 @@ use hyper::header::{AUTHORIZATION, HeaderMap, ORIGIN};
 use hyper::{StatusCode, Uri};
 
 use super::Fault;
-use crate::control::identity::{ApiKeyId, Identity};
+use crate::control::audit::Caller;
+use crate::control::identity::Identity;
 use crate::net::host::{HostFault, authority, host};
 use crate::net::limit::FailureLimit;
-
-/// Who calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Caller {
-    /// Somebody who can open the socket.
-    Local,
-    /// Somebody with an API key.
-    Key(ApiKeyId),
-}
-
-impl fmt::Display for Caller {
-    /// As audit events name it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Local => f.write_str("local-admin"),
-            Self::Key(id) => id.fmt(f),
-        }
-    }
-}
 
 /// What a listener asks of a request. Cheap to clone.
 #[derive(Clone)]
@@ -138,7 +120,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::control::identity::NewApiKey;
+    use crate::control::identity::{ApiKeyId, NewApiKey};
 
     fn admit(guard: &RequestGuard, lines: &[(&'static str, &str)], now: Instant) -> Result<String, String> {
         admit_at("/credentials", guard, lines, now)

@@ -98,7 +98,7 @@ impl Context<'_> {
 
     /// Tells what was done to a record, such as `created`.
     pub(super) fn tell<K: RecordKind>(&self, what: &str, view: &K::View) {
-        self.admin.audit.tell(self.call, K::EVENT, what, view);
+        self.admin.audit.tell(self.call.caller, K::EVENT, what, view);
     }
 }
 
