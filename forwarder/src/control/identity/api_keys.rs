@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::IdentityError;
 use super::ids::{ApiKeyId, ServiceUserId};
-use super::records::check_notes;
+use super::records::{Record, check_notes};
 use super::token::TokenHash;
 
 /// An API key, without its secret.
@@ -27,6 +27,20 @@ pub struct ApiKey {
     pub created_at: Timestamp,
     /// The hash of the key.
     pub sha256: TokenHash,
+}
+
+impl Record for ApiKey {
+    const TABLE: &'static str = "api_keys";
+
+    type Id = ApiKeyId;
+
+    fn id(&self) -> ApiKeyId {
+        self.id
+    }
+
+    fn owner(&self) -> Option<ServiceUserId> {
+        self.owner_id
+    }
 }
 
 /// What makes an API key.
