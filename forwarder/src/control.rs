@@ -1,6 +1,8 @@
 //! Who is who, and who may change it.
 //!
-//! In order: service users, authtokens and API keys ([`identity`]), and the API over them ([`admin`]).
+//! In order: service users, authtokens and API keys ([`identity`]), who calls and what events say of it ([`audit`]), and
+//! the API over all that ([`admin`]).
 
 pub mod admin;
+pub mod audit;
 pub mod identity;

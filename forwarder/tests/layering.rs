@@ -30,7 +30,22 @@ const WINGS: &[rooms::Wing<'static>] = &[
             "log",
         ],
     ),
-    ("net", &["socket", "host", "sources", "limit", "proxy_protocol", "tls", "dial", "relay"]),
+    (
+        "net",
+        &[
+            "socket",
+            "listen",
+            "accept",
+            "sources",
+            "limit",
+            "host",
+            "http_server",
+            "proxy_protocol",
+            "tls",
+            "dial",
+            "relay",
+        ],
+    ),
     (
         "agent",
         &[
@@ -55,7 +70,7 @@ const WINGS: &[rooms::Wing<'static>] = &[
             "command",
         ],
     ),
-    ("control", &["identity", "admin"]),
+    ("control", &["identity", "audit", "admin"]),
     (
         "edge",
         &[

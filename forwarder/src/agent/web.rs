@@ -1,31 +1,26 @@
 //! The agent's own API: what it does, for this machine only, and nothing that changes it.
 
-use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, ORIGIN};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use ipnetwork::IpNetwork;
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::status::Status;
 use crate::net::host::host;
+use crate::net::http_server::{Bounds, Service, serve};
 
-/// Connections at once, and how long each may last.
-const CONNECTIONS: usize = 32;
-const CONNECTION_TIME: Duration = Duration::from_secs(30);
-const HEADER_TIME: Duration = Duration::from_secs(5);
+/// What whoever asks may have; all of them are mostly one machine.
+const BOUNDS: Bounds =
+    Bounds { who: "the agent's own API", connections: 32, of_one_source: 32, keep_alive: true };
 
 /// Serves the API until dropped; gives the address.
 ///
@@ -41,34 +36,21 @@ pub async fn serve_web(
         Err(_) => TcpListener::bind(address).await?,
     };
     let local = listener.local_addr()?;
-    let (allowed, slots) = (Arc::new(allowed), Arc::new(Semaphore::new(CONNECTIONS)));
-    let serving = async move {
-        let mut tasks = tokio::task::JoinSet::new();
-        loop {
-            while tasks.try_join_next().is_some() {}
-            let Ok((stream, _)) = listener.accept().await else {
-                // Nothing tells when there are files and memory again.
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            };
-            let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { continue };
-            let (status, allowed) = (Arc::clone(&status), Arc::clone(&allowed));
-            tasks.spawn(async move {
-                let _slot = slot;
-                let answer = service_fn(|request| {
-                    let answer = answer(&request, &status, &allowed);
-                    async move { Ok::<_, Infallible>(answer) }
-                });
-                let connection = http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEADER_TIME)
-                    .serve_connection(TokioIo::new(stream), answer);
-                // Who asks wrongly has its answer.
-                let _ = timeout(CONNECTION_TIME, connection).await;
-            });
-        }
-    };
-    Ok((local, serving))
+    let service = Telling { allowed: allowed.into(), status };
+    Ok((local, serve(listener, None, BOUNDS, service, CancellationToken::new())))
+}
+
+/// What the API tells.
+#[derive(Clone)]
+struct Telling {
+    allowed: Arc<[Box<str>]>,
+    status: Arc<Status>,
+}
+
+impl Service for Telling {
+    async fn answer(&self, request: Request<Incoming>, _: Option<IpAddr>) -> Response<Full<Bytes>> {
+        answer(&request, &self.status, &self.allowed)
+    }
 }
 
 fn answer<B>(request: &Request<B>, status: &Status, allowed: &[Box<str>]) -> Response<Full<Bytes>> {
@@ -109,7 +91,7 @@ fn reply(status: StatusCode, body: &serde_json::Value) -> Response<Full<Bytes>> 
 /// Whether the name that was asked for is one of this machine, or an allowed one: an address, a network, a name, or
 /// all below `.example.com`.
 fn is_allowed(host: &str, allowed: &[Box<str>]) -> bool {
-    let address: Option<std::net::IpAddr> = host.parse().ok();
+    let address: Option<IpAddr> = host.parse().ok();
     if address.is_some_and(|address| address.is_loopback()) || host.eq_ignore_ascii_case("localhost") {
         return true;
     }

@@ -4,23 +4,23 @@
 //!
 //! 1. `server`: a bounded number of connections, each with deadlines;
 //! 2. `guard`: what TCP needs and a private socket does not: a key, a known `Host`, no `Origin`;
-//! 3. [`Admin::answer`]: the resource, without a runtime; what changes something runs on a thread of its own,
-//!    so that a client that leaves interrupts nothing;
-//! 4. `audit`: one event a change, after it is safe on disk.
+//! 3. [`Admin::answer`]: without a runtime; what changes something runs on a thread of its own, so that a client that
+//!    leaves interrupts nothing. `resource` finds who is asked, by the list in `resources`, where each has its file;
+//!    `records` is what those of the identity store do alike;
+//! 4. [`Audit`]: one event a change, after it is safe on disk.
 //!
 //! Source: ngrok API reference and the types of its clients (2026-11-22). Ours are `expires_at` and
 //! `last_used_at` of a credential.
 
 mod answer;
-mod api_keys;
-mod audit;
-mod credentials;
 mod edge;
 mod filter;
 mod guard;
 mod page;
+mod records;
+mod resource;
+mod resources;
 mod server;
-mod service_users;
 mod sessions;
 
 use std::fmt;
@@ -29,17 +29,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
 
+use crate::control::audit::{Audit, Caller};
 use crate::control::identity::{Identity, KeyRefusal, ServiceUserId};
 
 pub use answer::{Answer, Fault};
-pub use audit::Audit;
-pub(crate) use audit::policy_changed;
 pub use edge::{
     AgentsOfOwner, ChangedPolicy, EdgeControl, EdgeStatus, EndpointStatus, NotLoadedView, OfflineTarget,
     PolicyState, ReloadReport,
 };
-pub use guard::{Caller, RequestGuard};
+pub use guard::RequestGuard;
 pub use page::encode;
+use resource::Resources;
 pub(crate) use server::CONNECTIONS;
 pub use server::{AdminSocket, respond, serve_tcp, serve_unix};
 pub use sessions::{Asked, EndpointView, NoSessions, Ref, SessionView, Sessions, Wish};
@@ -50,6 +50,7 @@ pub struct Admin {
     identity: Identity,
     sessions: Arc<dyn Sessions>,
     audit: Audit,
+    resources: Resources,
     /// `None` where no edge runs behind the API.
     edge: Option<Arc<dyn EdgeControl>>,
     /// Held from before a change until it is told, so that events come in the order of changes, and so that no
@@ -96,84 +97,22 @@ impl Call {
 impl Admin {
     /// An API on these parts; every change is told to `audit`.
     pub fn new(identity: Identity, sessions: Arc<dyn Sessions>, audit: Audit) -> Self {
-        Self { identity, sessions, audit, edge: None, changes: Arc::default() }
+        Self { identity, sessions, audit, resources: resources::ALL, edge: None, changes: Arc::default() }
     }
 
     /// Answers a request. Waits for the disk where the request changes something.
     #[must_use]
     pub fn answer(&self, call: &Call) -> Answer {
         // No code panics while it holds the lock.
-        let changes = call.method != Method::GET && !Self::is_of_edge(call);
+        let takes_turn = resource::find(self.resources, &call.path).is_none_or(|(it, _)| it.takes_turns());
+        let changes = call.method != Method::GET && takes_turn;
         let _one = changes.then(|| self.changes.lock().unwrap_or_else(PoisonError::into_inner));
         // The key counted when the request began; its body may have taken a while.
         let counts = match call.caller {
             Caller::Key(id) if !self.identity.key_counts(id) => Err(KeyRefusal::Unknown.into()),
             Caller::Key(_) | Caller::Local => Ok(()),
         };
-        counts.and_then(|()| self.route(call)).unwrap_or_else(Answer::from)
-    }
-
-    fn route(&self, call: &Call) -> Result<Answer, Fault> {
-        let path = call.path.strip_prefix('/').unwrap_or(&call.path);
-        let mut parts = path.split('/');
-        let (collection, id, verb) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
-        if parts.next().is_some() {
-            return Err(Fault::not_served(&call.path));
-        }
-        let users =
-            if collection == service_users::OLDER { service_users::OLDER } else { service_users::COLLECTION };
-        match (collection, id, verb) {
-            (service_users::COLLECTION | service_users::OLDER, None, None) => match call.method {
-                Method::GET => self.list_service_users(call, users),
-                Method::POST => self.create_service_user(call, users),
-                _ => Err(Fault::wrong_method("GET and POST")),
-            },
-            (service_users::COLLECTION | service_users::OLDER, Some(id), None) => match call.method {
-                Method::GET => self.read_service_user(call, users, id),
-                Method::PATCH => self.update_service_user(call, users, id),
-                Method::DELETE => self.delete_service_user(call, users, id),
-                _ => Err(Fault::wrong_method("GET, PATCH and DELETE")),
-            },
-            (credentials::COLLECTION, None, None) => match call.method {
-                Method::GET => self.list_credentials(call),
-                Method::POST => self.create_credential(call),
-                _ => Err(Fault::wrong_method("GET and POST")),
-            },
-            (credentials::COLLECTION, Some(id), None) => match call.method {
-                Method::GET => self.read_credential(call, id),
-                Method::PATCH => self.update_credential(call, id),
-                Method::DELETE => self.delete_credential(call, id),
-                _ => Err(Fault::wrong_method("GET, PATCH and DELETE")),
-            },
-            (api_keys::COLLECTION, None, None) => match call.method {
-                Method::GET => self.list_api_keys(call),
-                Method::POST => self.create_api_key(call),
-                _ => Err(Fault::wrong_method("GET and POST")),
-            },
-            (api_keys::COLLECTION, Some(id), None) => match call.method {
-                Method::GET => self.read_api_key(call, id),
-                Method::PATCH => self.update_api_key(call, id),
-                Method::DELETE => self.delete_api_key(call, id),
-                _ => Err(Fault::wrong_method("GET, PATCH and DELETE")),
-            },
-            (sessions::SESSIONS, id, None) if call.method == Method::GET => self.read_sessions(call, id),
-            (sessions::SESSIONS, Some(id), Some("stop")) if call.method == Method::POST => {
-                self.stop_session(id)
-            }
-            (sessions::SESSIONS, Some(id), Some("restart")) if call.method == Method::POST => {
-                self.restart_session(id)
-            }
-            (sessions::SESSIONS, Some(id), Some("update")) if call.method == Method::POST => {
-                self.update_session(call, id)
-            }
-            (edge::EDGE, verb, None) => self.route_edge(call, verb),
-            (sessions::ENDPOINTS, id, None) if call.method == Method::GET => self.read_endpoints(call, id),
-            (sessions::SESSIONS | sessions::ENDPOINTS, _, None) => Err(Fault::wrong_method("GET")),
-            (sessions::SESSIONS, Some(_), Some("stop" | "restart" | "update")) => {
-                Err(Fault::wrong_method("POST"))
-            }
-            _ => Err(Fault::not_served(&call.path)),
-        }
+        counts.and_then(|()| resource::answer(self, call)).unwrap_or_else(Answer::from)
     }
 }
 

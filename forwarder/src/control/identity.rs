@@ -27,11 +27,11 @@ pub use acl::{Acl, AclError};
 pub use api_keys::{ApiKey, ApiKeyPatch, KeyRefusal, NewApiKey};
 pub use directory::{Identity, RemovedServiceUser};
 pub use disk::DiskStore;
-pub use error::{IdentityError, Refusal};
+pub use error::{IdentityError, Refusal, StoreError};
 pub use ids::{ApiKeyId, CredentialId, IdError, ServiceUserId};
 pub use notice::{Notice, NoticeKind, Principal};
 pub use records::{
     Credential, CredentialPatch, NewCredential, NewServiceUser, ServiceUser, ServiceUserPatch,
 };
-pub use store::{Change, Records, Store, StoreError};
+pub use store::{Change, Records, Store};
 pub use token::{Token, TokenHash};

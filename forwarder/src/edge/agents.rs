@@ -37,6 +37,7 @@ use super::shared::Shared;
 use crate::control::identity::{CredentialId, Identity, NoticeKind, Refusal as Unfit};
 use crate::edge::online::OnlineEndpoint;
 use crate::edge::policy_shares::PolicyShares;
+use crate::net::accept::Accepting;
 use refusals::{Handshakes, Refusals};
 use sessions::Sessions as Table;
 pub use settings::{AgentSettings, PolicyLimits};
@@ -55,7 +56,7 @@ const CHECKS: usize = 2;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long an agent may take to hear that an endpoint is stopped.
 const TELL_TIME: Duration = Duration::from_secs(5);
-/// Pause after a failed accept, or where an agent has no place for a stream.
+/// Pause where an agent has no place for a stream.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What all sessions share.
@@ -121,21 +122,10 @@ pub(super) async fn end_dead(
 
 pub(super) async fn accept(shared: Arc<Shared>, agents: Arc<Agents>, listener: TcpListener) {
     let _own = listener.local_addr().map(|address| shared.own.register_listener(address));
-    let mut last_line = None;
+    let mut accepting = Accepting::new(listener, "agents");
     loop {
         agents.settled().await;
-        let (stream, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                if last_line.is_none_or(|at: std::time::Instant| at.elapsed() >= LOOK_EVERY) {
-                    tracing::error!(%error, "cannot accept agents");
-                    last_line = Some(std::time::Instant::now());
-                }
-                // Nothing tells when there are files and memory again.
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            }
-        };
+        let (stream, peer) = accepting.next().await;
         // Its own source needs all the places that it may have.
         let Some(unknown) = agents.admit(peer.ip()) else { continue };
         let Some(settings) = agents.settings.load_full() else { return };

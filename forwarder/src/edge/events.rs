@@ -13,7 +13,7 @@ mod waiting;
 mod writer;
 
 pub use agents::{EndpointRefused, agent_refused, agent_session_start, agent_session_stop, endpoint_refused};
-pub use reload::{policy_not_loaded, reload_failed};
+pub use reload::{policy_changed, policy_not_loaded, reload_failed};
 pub use shape::{Closed, tcp_connection_closed};
 pub use waiting::connections_waiting;
 pub use writer::{EventWriter, WriterThread, open_outputs};

@@ -1,31 +1,20 @@
-//! Listeners: binding, and the accept loop of one endpoint.
+//! The listener of one endpoint: whom it lets in.
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
-use rustix::io::Errno;
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::connection;
 use super::connection::At;
+use super::events::connections_waiting;
 use super::shared::Shared;
 use super::shares::{Beyond, Holder, Share, TELL_EVERY};
-use crate::edge::events::connections_waiting;
-
-/// Connections the system keeps until they are accepted.
-const BACKLOG: i32 = 1_024;
-/// Pause after a failed accept: the cause, mostly a lack of files or memory, does not pass at once.
-const PAUSE: Duration = Duration::from_millis(100);
-/// At most one line a second about failed accepts.
-const QUIET: Duration = Duration::from_secs(1);
+use crate::net::accept::Accepting;
 
 /// A listener whose accept loop runs.
 #[derive(Debug)]
@@ -45,51 +34,6 @@ impl Listener {
     }
 }
 
-/// A listener like those of endpoints: an IPv6 wildcard takes IPv4 clients as well. Within a runtime.
-pub(crate) fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
-    bind(address).and_then(listen)
-}
-
-/// Binds an address; an IPv6 wildcard takes IPv4 clients as well.
-pub(super) fn bind(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(false)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    Ok(socket)
-}
-
-/// Listens on a port at each of these addresses; without one, at every address of the machine.
-pub(super) fn listen_at(addresses: &[IpAddr], port: u16) -> io::Result<Vec<TcpListener>> {
-    let open = |address: IpAddr| bind((address, port).into()).and_then(listen);
-    match addresses {
-        [] => everywhere(open).map(|listener| vec![listener]),
-        // All or none: those that are open close with the error.
-        addresses => addresses.iter().copied().map(open).collect(),
-    }
-}
-
-/// The IPv6 wildcard takes IPv4 as well; a machine without IPv6 has IPv4 alone.
-fn everywhere<T>(open: impl Fn(IpAddr) -> io::Result<T>) -> io::Result<T> {
-    let no_ipv6 = |error: &io::Error| {
-        let code = error.raw_os_error();
-        [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL].iter().any(|it| code == Some(it.raw_os_error()))
-    };
-    match open(Ipv6Addr::UNSPECIFIED.into()) {
-        Err(error) if no_ipv6(&error) => open(Ipv4Addr::UNSPECIFIED.into()),
-        opened => opened,
-    }
-}
-
-/// Lets clients in.
-pub(super) fn listen(socket: Socket) -> io::Result<TcpListener> {
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
-}
-
 /// Accepts until stopped. A connection beyond a share of its source or endpoint is closed at once; one that finds no
 /// free slot at all waits, and the ones behind it wait in the system's queue.
 pub(super) async fn accept(
@@ -99,29 +43,13 @@ pub(super) async fn accept(
     listener: TcpListener,
     stop: CancellationToken,
 ) {
-    let mut last_line: Option<Instant> = None;
     let _own = listener.local_addr().map(|address| shared.own.register_listener(address));
+    let mut accepting = Accepting::new(listener, "clients");
     loop {
-        let accepted = tokio::select! {
+        let (stream, peer) = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) if is_of_the_connection(&error) => continue,
-            Err(error) => {
-                if last_line.is_none_or(|at| at.elapsed() >= QUIET) {
-                    tracing::error!(%error, "cannot accept");
-                    last_line = Some(Instant::now());
-                }
-                // Nothing tells when there are files and memory again.
-                tokio::select! {
-                    biased;
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(PAUSE) => continue,
-                }
-            }
+            accepted = accepting.next() => accepted,
         };
         let share = match admit(&shared, &holder, peer, stream.local_addr().ok()) {
             Ok(share) => share,
@@ -197,31 +125,4 @@ fn tell_waiting(shared: &Shared, at: &At) {
     };
     tracing::warn!(endpoint, open, "all connections are in use, new ones wait (`limits.max_connections`)");
     shared.write_event(connections_waiting(endpoint, open, Timestamp::now()));
-}
-
-/// True for a client that went away before it was accepted.
-fn is_of_the_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_machine_without_ipv6_listens_on_ipv4() {
-        let without = |code: Errno| {
-            move |address: IpAddr| match address {
-                IpAddr::V6(_) => Err(io::Error::from_raw_os_error(code.raw_os_error())),
-                IpAddr::V4(address) => Ok(address),
-            }
-        };
-        for code in [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL] {
-            assert_eq!(everywhere(without(code)).expect("IPv4 is there"), Ipv4Addr::UNSPECIFIED);
-        }
-        let taken = everywhere(without(Errno::ADDRINUSE)).expect_err("not free");
-        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
-        assert_eq!(everywhere(Ok).expect("IPv6 is there"), IpAddr::from(Ipv6Addr::UNSPECIFIED));
-    }
 }

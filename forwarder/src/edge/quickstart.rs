@@ -4,14 +4,14 @@
 //! which are compiled in. Everything is the real thing but the device, which only echoes.
 
 mod device;
+mod guide;
 mod keep;
 mod site;
 mod visit;
 
-use std::fmt;
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,62 +19,11 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::edge::events::{EventWriter, Output};
-use crate::edge::generation::LoadError;
-use crate::edge::running::BindError;
+pub use guide::QuickstartError;
+use guide::{ADMITTED, ALIAS, FOLDER, REFUSED};
 use keep::Kept;
 use site::Site;
 use visit::{Visit, visit};
-
-const POLICY: &str = include_str!("../../../fixtures/quickstart/device1.yml");
-const FOLDER: &str = "fixtures/quickstart";
-
-/// The address that the policy admits.
-const ADMITTED: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-/// An address of this machine that the policy does not admit.
-const REFUSED: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
-
-/// Why the quickstart did not run.
-#[derive(Debug)]
-pub enum QuickstartError {
-    /// The compiled-in fixture cannot be loaded.
-    Load(LoadError),
-    /// The edge cannot listen.
-    Bind(BindError),
-    /// Something of the system failed.
-    System(io::Error),
-    /// The visits did not end as the policy says.
-    Unexpected(String),
-    /// The folder that is to keep the files cannot be used.
-    Folder(PathBuf, String),
-    /// This machine has no second loopback address.
-    NoSecondAddress,
-}
-
-impl fmt::Display for QuickstartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Load(error) => error.fmt(f),
-            Self::Bind(error) => error.fmt(f),
-            Self::System(error) => error.fmt(f),
-            Self::Unexpected(what) => f.write_str(what),
-            Self::Folder(folder, why) => write!(f, "cannot keep files in `{}`: {why}", folder.display()),
-            Self::NoSecondAddress => {
-                write!(f, "the refusal could not be shown: this machine has no address {REFUSED}; {ALIAS}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for QuickstartError {}
-
-impl From<io::Error> for QuickstartError {
-    fn from(error: io::Error) -> Self {
-        Self::System(error)
-    }
-}
-
-/// What to do where loopback has one address only.
-const ALIAS: &str = "on macOS run `sudo ifconfig lo0 alias 127.0.0.2 up` and start again";
 
 /// Runs the quickstart. With `check` it asserts both visits and ends; otherwise it stays until interrupted. `keep` is a
 /// folder, new or empty, in which it leaves files for an edge and an agent that run by themselves.

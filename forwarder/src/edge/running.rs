@@ -30,6 +30,7 @@ use crate::control::admin::{ChangedPolicy, EdgeControl};
 use crate::edge::events::EventWriter;
 use crate::edge::generation::{Generation, ListenerKey};
 use crate::edge::own_sockets::OwnSockets;
+use crate::net::listen;
 use agents::AgentListener;
 pub use agents::ReadyAgents;
 
@@ -266,7 +267,7 @@ fn bind_each(
             continue;
         }
         let listen = endpoint.listen.value;
-        let listening = listener::bind(listen).and_then(listener::listen);
+        let listening = listen::listen_on(listen);
         match listening.and_then(|listener| Ok((listener.local_addr()?, listener))) {
             Ok((address, listener)) => bound.push((key, address, listener)),
             Err(error) => unbound.push(BindError::beside(own, &endpoint.name.value, listen, error)),
@@ -289,12 +290,12 @@ fn bind(
         }
         let listen = endpoint.listen.value;
         let failed = |error| BindError { endpoint: endpoint.name.value.clone(), listen, error, own: None };
-        bound.push((key, endpoint, listener::bind(listen).map_err(failed)?));
+        bound.push((key, endpoint, listen::bind(listen).map_err(failed)?));
     }
     let listening = bound.into_iter().map(|(key, endpoint, socket)| {
         let listen = endpoint.listen.value;
         let failed = |error| BindError { endpoint: endpoint.name.value.clone(), listen, error, own: None };
-        let listener = listener::listen(socket).map_err(failed)?;
+        let listener = listen::listen(socket).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok((key, address, listener))
     });

@@ -22,10 +22,11 @@ use tokio::time::{Instant, interval_at};
 use crate::base::files::read_file;
 use crate::base::open_files::raise_file_limit;
 use crate::base::reports::Reports;
-use crate::control::admin::{CONNECTIONS, Caller, ChangedPolicy, ReloadReport, policy_changed};
+use crate::control::admin::{CONNECTIONS, ChangedPolicy, ReloadReport};
+use crate::control::audit::Caller;
 use crate::edge::admission::{OverBudget, Reserve, connections};
 use crate::edge::agents::{EndedAgents, UNKNOWN as UNKNOWN_AGENTS};
-use crate::edge::events::{EventWriter, open_outputs, policy_not_loaded, reload_failed};
+use crate::edge::events::{EventWriter, open_outputs, policy_changed, policy_not_loaded, reload_failed};
 use crate::edge::generation::{Generation, LoadError, load, load_after};
 use crate::edge::running::{BindError, Edge};
 use crate::edge::state::StateDir;
@@ -306,7 +307,7 @@ impl Served {
 
     /// Tells which policies a reload has changed, and who asked for it; nobody but a signal if none is named.
     fn tell_changed(&self, report: &ReloadReport, by: Option<Caller>) {
-        report.changed.iter().for_each(|changed| self.tell(policy_changed(changed, by)));
+        report.changed.iter().for_each(|changed| self.tell(policy_changed(changed, by, Timestamp::now())));
     }
 
     fn tell(&self, event: serde_json::Result<String>) {

@@ -10,9 +10,10 @@ use super::agents::{Agents, ServedAgents};
 use super::shared::Shared;
 use super::shares::{Holder, Shares};
 use crate::control::admin::{
-    AgentsOfOwner, Caller, ChangedPolicy, EdgeControl, EdgeStatus, EndpointStatus, NotLoadedView,
-    OfflineTarget, PolicyState, ReloadReport,
+    AgentsOfOwner, ChangedPolicy, EdgeControl, EdgeStatus, EndpointStatus, NotLoadedView, OfflineTarget,
+    PolicyState, ReloadReport,
 };
+use crate::control::audit::Caller;
 use crate::control::identity::CredentialId;
 use crate::edge::generation::{EndpointPolicy, Generation, ListenerKey, NotLoaded};
 use crate::edge::online::OnlineEndpoints;

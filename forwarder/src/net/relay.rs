@@ -16,13 +16,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use agent_link::mux;
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use super::socket;
 use crate::base::memory;
 
 /// Size of each direction's buffer.
@@ -89,8 +89,7 @@ impl Carrier for TcpStream {
     }
 
     fn reset(&self) {
-        // A socket that takes no option is gone already.
-        let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
+        socket::close_with_reset(self);
     }
 
     fn expect_reset(&self) {
@@ -98,7 +97,7 @@ impl Carrier for TcpStream {
     }
 
     fn expect_order(&self) {
-        let _ = SockRef::from(self).set_linger(None);
+        socket::close_in_order(self);
     }
 }
 

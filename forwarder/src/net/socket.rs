@@ -1,4 +1,4 @@
-//! How sockets notice that a peer is gone, and hold few bytes that nothing can overtake.
+//! Options of sockets: how they notice that a peer is gone, hold few bytes that nothing can overtake, and end.
 //!
 //! A peer that is silent is probed. Linux takes a connection for dead at the first unanswered probe if the time for
 //! unacknowledged bytes is over by then (`TCP_USER_TIMEOUT`, tcp(7)), however few probes were sent; so probes begin at
@@ -8,7 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use agent_link::mux::Sent;
 
@@ -29,7 +29,7 @@ const LOW_WATER: u32 = 16 << 10;
 /// # Errors
 /// If the socket takes no options: then it has no peer any more, which its next read tells.
 pub(crate) fn give_up_after(stream: &TcpStream, gone: Duration) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+    send_at_once(stream)?;
     let socket = SockRef::from(stream);
     let after = (gone / 2).clamp(Duration::from_secs(1), PROBE_AFTER);
     let every = (gone / 10).clamp(Duration::from_secs(1), PROBE_EVERY);
@@ -45,7 +45,7 @@ pub(crate) fn give_up_after(stream: &TcpStream, gone: Duration) -> io::Result<()
 /// # Errors
 /// As above.
 pub(crate) fn give_up_dead(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+    send_at_once(stream)?;
     let keepalive = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY);
     #[cfg(unix)]
     let keepalive = keepalive.with_retries(PROBES);
@@ -61,6 +61,35 @@ pub(crate) fn link(stream: &TcpStream) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     SockRef::from(stream).set_tcp_notsent_lowat(LOW_WATER)?;
     Ok(())
+}
+
+/// Small packets at once.
+///
+/// # Errors
+/// As above.
+pub(crate) fn send_at_once(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)
+}
+
+/// Has its end be a reset. A socket that takes no option is gone already.
+pub(crate) fn close_with_reset(stream: &TcpStream) {
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+}
+
+/// Takes that back.
+pub(crate) fn close_in_order(stream: &TcpStream) {
+    let _ = SockRef::from(stream).set_linger(None);
+}
+
+/// Lets a socket use this interface alone.
+#[cfg(target_os = "linux")]
+pub(crate) fn use_interface(socket: &TcpSocket, interface: &str) -> io::Result<()> {
+    SockRef::from(socket).bind_device(Some(interface.as_bytes()))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn use_interface(_: &TcpSocket, _: &str) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// How far the bytes of a connection have come; `None` before Linux 4.6, which does not measure the way.

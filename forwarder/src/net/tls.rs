@@ -22,7 +22,9 @@ use rustls::crypto::CryptoProvider;
 #[cfg(unix)]
 pub use authority::{AuthorityFile, rotate, show};
 #[cfg(unix)]
-pub use identity::{AgentIdentity, fingerprint};
+pub use identity::AgentIdentity;
+#[cfg(unix)]
+pub use issue::fingerprint;
 pub(crate) use unverified::unverified_config;
 
 /// The one provider of cryptography.

@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use forwarder::control::admin::{
-    Admin, Asked, Audit, EndpointView, Ref, SessionView, Sessions, Wish, serve_unix,
-};
+use forwarder::control::admin::{Admin, Asked, EndpointView, Ref, SessionView, Sessions, Wish, serve_unix};
+use forwarder::control::audit::Audit;
 use forwarder::control::identity::Identity;
 use serde_json::Value;
 use tokio::runtime::Runtime;

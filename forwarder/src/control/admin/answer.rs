@@ -65,12 +65,9 @@ impl Fault {
     }
 
     /// A part of the API that this edge does not have: 404 would say that one object is gone.
-    pub(super) fn not_served(path: &str) -> Self {
+    pub(super) fn not_served(path: &str, served: &str) -> Self {
         let path = bounded(path);
-        let message = format!(
-            "this edge does not serve `{path}`; it serves /service_users, /credentials, /api_keys, /tunnel_sessions, \
-             /endpoints and /edge"
-        );
+        let message = format!("this edge does not serve `{path}`; it serves {served}");
         Self::new(StatusCode::NOT_IMPLEMENTED, message).coded(NOT_SERVED)
     }
 
@@ -114,25 +111,6 @@ impl Fault {
 /// What a client sent comes back in a bounded length.
 fn bounded(text: &str) -> String {
     text.chars().take(64).collect()
-}
-
-/// What a change made, and how that is answered: one that counts and is not durable has its event like any other.
-pub(super) fn made<T>(
-    done: Result<T, IdentityError>,
-    id: &str,
-    counts: impl FnOnce() -> Option<T>,
-) -> Result<(T, Result<(), Fault>), Fault> {
-    match done {
-        Ok(made) => Ok((made, Ok(()))),
-        Err(error @ IdentityError::NotDurable(_)) => {
-            let fault = Fault::from_identity(error, id);
-            match counts() {
-                Some(made) => Ok((made, Err(fault))),
-                None => Err(fault),
-            }
-        }
-        Err(error) => Err(Fault::from_identity(error, id)),
-    }
 }
 
 impl From<KeyRefusal> for Fault {

@@ -1,14 +1,11 @@
-//! `/edge`: what the edge serves, and its reload. Ours; ngrok's API has nothing of the kind.
+//! What the API shows of the edge, and its reload.
 
 use std::net::SocketAddr;
 
-use hyper::{Method, StatusCode};
 use serde::Serialize;
 
-use super::{Admin, Answer, Call, Caller, Fault};
-
-/// The path of the running edge.
-pub(super) const EDGE: &str = "edge";
+use super::Admin;
+use crate::control::audit::Caller;
 
 /// The part of the edge that the API shows and reloads.
 pub trait EdgeControl: Send + Sync {
@@ -185,25 +182,5 @@ impl Admin {
     #[must_use]
     pub fn with_edge(self, edge: std::sync::Arc<dyn EdgeControl>) -> Self {
         Self { edge: Some(edge), ..self }
-    }
-
-    /// True for calls that change nothing the API keeps: they do not wait for those that do.
-    pub(super) fn is_of_edge(call: &Call) -> bool {
-        call.path.strip_prefix('/').is_some_and(|path| path.split('/').next() == Some(EDGE))
-    }
-
-    /// Answers for the status and reload of the edge.
-    pub(super) fn route_edge(&self, call: &Call, verb: Option<&str>) -> Result<Answer, Fault> {
-        let edge = self.edge.as_ref().ok_or_else(|| Fault::not_served(&call.path))?;
-        match (verb, &call.method) {
-            (None, &Method::GET) => Answer::json(StatusCode::OK, &edge.status()),
-            (None, _) => Err(Fault::wrong_method("GET")),
-            (Some("reload"), &Method::POST) => match edge.reload(call.caller) {
-                Some(report) => Answer::json(StatusCode::OK, &report),
-                None => Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, "the edge is stopping")),
-            },
-            (Some("reload"), _) => Err(Fault::wrong_method("POST")),
-            _ => Err(Fault::not_served(&call.path)),
-        }
     }
 }

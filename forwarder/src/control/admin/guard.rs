@@ -12,29 +12,11 @@ use hyper::header::{AUTHORIZATION, HeaderMap, ORIGIN};
 use hyper::{StatusCode, Uri};
 
 use super::Fault;
-use crate::control::identity::{ApiKeyId, Identity};
+use crate::control::audit::Caller;
+use crate::control::identity::Identity;
 use crate::net::host::{HostFault, authority, host};
 use crate::net::limit::FailureLimit;
 use policy_core::ngrok::{ERR_NGROK_200, ERR_NGROK_201};
-
-/// Who calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Caller {
-    /// Somebody who can open the socket.
-    Local,
-    /// Somebody with an API key.
-    Key(ApiKeyId),
-}
-
-impl fmt::Display for Caller {
-    /// As audit events name it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Local => f.write_str("local-admin"),
-            Self::Key(id) => id.fmt(f),
-        }
-    }
-}
 
 /// What a listener asks of a request. Cheap to clone.
 #[derive(Clone)]
@@ -140,7 +122,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::control::identity::NewApiKey;
+    use crate::control::identity::{ApiKeyId, NewApiKey};
 
     fn admit(guard: &RequestGuard, lines: &[(&'static str, &str)], now: Instant) -> Result<String, String> {
         admit_at("/credentials", guard, lines, now)
@@ -236,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_web_page_is_refused_at_both_doors() {
+    fn a_web_page_is_refused_by_both_guards() {
         let Open { guard, bearer, .. } = open();
         let lines = [("host", "localhost"), ("origin", "http://localhost"), ("authorization", &*bearer)];
         for guard in [guard, RequestGuard::local()] {

@@ -1,5 +1,6 @@
 //! Lists in pages: `before_id`, `limit` and `filter`, newest first.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
@@ -107,6 +108,36 @@ impl List {
         let next_page_uri = last.map(|last| format!("{uri}?before_id={last}&limit={limit}{again}"));
         Answer::json(StatusCode::OK, &Body { key: self.key, items, uri, next_page_uri })
     }
+}
+
+/// An id of any kind: compared as text, and shown in a URI only after it was found.
+struct AnyId(String);
+
+impl FromStr for AnyId {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// One object or a page of them, newest first.
+pub(super) fn show<T: Serialize + Clone>(
+    call: &Call,
+    list: List,
+    mut views: Vec<T>,
+    wanted: Option<&str>,
+    id: impl Fn(&T) -> &str,
+) -> Result<Answer, Fault> {
+    if let Some(wanted) = wanted {
+        let view = views.iter().find(|view| id(view) == wanted);
+        return Answer::json(StatusCode::OK, view.ok_or_else(|| Fault::not_found(wanted))?);
+    }
+    views.sort_unstable_by(|a, b| id(b).cmp(id(a)));
+    list.answer(call, &id, |before: Option<&AnyId>, most| {
+        let first = before.map_or(0, |before| views.partition_point(|view| *id(view) >= *before.0));
+        views.iter().skip(first).take(most).cloned().collect()
+    })
 }
 
 /// True if a list is to be filtered, which takes a while.

@@ -1,6 +1,5 @@
-//! The listeners: HTTP/1.1, one request a connection, everything bounded.
+//! The listeners of the API, and how a request becomes a [`Call`].
 
-use std::convert::Infallible;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::net::IpAddr;
@@ -11,41 +10,33 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Body;
+use hyper::body::{Body, Incoming};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 use super::page::filters;
 use super::{Admin, Answer, Call, Fault, RequestGuard};
 use crate::base::private;
-use crate::net::sources::Sources;
+use crate::net::http_server::{Bounds, Service, serve};
 
 /// At one listener at once.
 pub(crate) const CONNECTIONS: usize = 64;
 /// Of one address among them.
 const OF_ONE_SOURCE: usize = 32;
-const HANDSHAKE: Duration = Duration::from_secs(10);
-const HEADERS: Duration = Duration::from_secs(10);
-const HEADER_BYTES: usize = 16 << 10;
+const BOUNDS: Bounds = Bounds {
+    who: "administrators",
+    connections: CONNECTIONS,
+    of_one_source: OF_ONE_SOURCE,
+    keep_alive: false,
+};
+/// How long a body may take, and how many bytes.
 const BODY: Duration = Duration::from_secs(10);
 const BODY_BYTES: usize = 64 << 10;
-/// From accept to the last byte of the answer.
-const WHOLE: Duration = Duration::from_secs(60);
-/// How long a stop waits for requests that have begun.
-const LAST_REQUESTS: Duration = Duration::from_secs(2);
-/// After an accept that failed, mostly for want of file descriptors.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves the API on a Unix socket (0600), from the moment this returns until `stop`.
 ///
@@ -79,7 +70,7 @@ impl AdminSocket {
     pub fn serve(self, admin: Admin, stop: CancellationToken) -> JoinHandle<()> {
         let Self { listener, bound } = self;
         tokio::spawn(async move {
-            serve(listener, None, RequestGuard::local(), admin, stop).await;
+            serve(listener, None, BOUNDS, Guarded { guard: RequestGuard::local(), admin }, stop).await;
             drop(bound);
         })
     }
@@ -93,7 +84,7 @@ pub fn serve_tcp(
     admin: Admin,
     stop: CancellationToken,
 ) -> JoinHandle<()> {
-    tokio::spawn(serve(listener, tls.map(TlsAcceptor::from), guard, admin, stop))
+    tokio::spawn(serve(listener, tls.map(TlsAcceptor::from), BOUNDS, Guarded { guard, admin }, stop))
 }
 
 /// A socket file, removed with the value unless another took its place.
@@ -167,100 +158,16 @@ async fn refuse_taken(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A listener of either kind.
-trait Listener: Send + 'static {
-    type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
-
-    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Option<IpAddr>)>> + Send;
-}
-
-impl Listener for UnixListener {
-    type Stream = UnixStream;
-
-    async fn accept(&self) -> io::Result<(UnixStream, Option<IpAddr>)> {
-        Ok((Self::accept(self).await?.0, None))
-    }
-}
-
-impl Listener for TcpListener {
-    type Stream = tokio::net::TcpStream;
-
-    async fn accept(&self) -> io::Result<(Self::Stream, Option<IpAddr>)> {
-        let (stream, source) = Self::accept(self).await?;
-        Ok((stream, Some(source.ip())))
-    }
-}
-
-async fn serve(
-    listener: impl Listener,
-    tls: Option<TlsAcceptor>,
+/// The API behind a listener, with what that asks of a request.
+#[derive(Clone)]
+struct Guarded {
     guard: RequestGuard,
     admin: Admin,
-    stop: CancellationToken,
-) {
-    let (slots, open) = (Arc::new(Semaphore::new(CONNECTIONS)), TaskTracker::new());
-    let sources = Sources::new(OF_ONE_SOURCE);
-    loop {
-        let accepted = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = async {
-                let slot = Arc::clone(&slots).acquire_owned().await;
-                (slot, listener.accept().await)
-            } => accepted,
-        };
-        match accepted {
-            (Ok(slot), Ok((stream, source))) => {
-                let place = source.map(|source| sources.admit(source));
-                // It is closed at once: waiting is what it would do to others.
-                if let Some(None) = place {
-                    continue;
-                }
-                let (tls, guard, admin) = (tls.clone(), guard.clone(), admin.clone());
-                open.spawn(async move {
-                    match tls {
-                        None => connection(stream, source, guard, admin).await,
-                        Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-                            Ok(Ok(stream)) => connection(stream, source, guard, admin).await,
-                            Ok(Err(error)) => tracing::debug!("admin connection: {error}"),
-                            Err(_) => tracing::debug!("admin connection: no TLS in time"),
-                        },
-                    }
-                    drop((place, slot));
-                });
-            }
-            // The semaphore is never closed.
-            (Err(_), _) => break,
-            (_, Err(error)) => {
-                tracing::warn!("the admin listener cannot accept: {error}");
-                // Nothing tells when there are files and memory again.
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
-    }
-    drop(listener);
-    open.close();
-    // What still runs after that has its deadlines.
-    let _ = tokio::time::timeout(LAST_REQUESTS, open.wait()).await;
 }
 
-async fn connection(
-    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    source: Option<IpAddr>,
-    guard: RequestGuard,
-    admin: Admin,
-) {
-    let service = service_fn(move |request| {
-        let (guard, admin) = (guard.clone(), admin.clone());
-        async move { Ok::<_, Infallible>(respond(request, source, &guard, admin).await) }
-    });
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(HEADER_BYTES);
-    http.keep_alive(false).half_close(true);
-    let served = http.serve_connection(TokioIo::new(stream), service);
-    match tokio::time::timeout(WHOLE, served).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!("admin connection: {error}"),
-        Err(_) => tracing::debug!("admin connection: not over in time"),
+impl Service for Guarded {
+    async fn answer(&self, request: Request<Incoming>, source: Option<IpAddr>) -> Response<Full<Bytes>> {
+        respond(request, source, &self.guard, self.admin.clone()).await
     }
 }
 

@@ -5,6 +5,13 @@ use std::sync::{Mutex, OnceLock};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::records::RecordKind;
+use super::resource::{Context, Operation, Resource};
+use super::resources::api_keys::ApiKeys;
+use super::resources::credentials::Credentials;
+use super::resources::service_users::ServiceUsers;
 use super::*;
 use crate::control::identity::NewCredential;
 
@@ -377,14 +384,14 @@ fn every_list_takes_a_filter_over_the_fields_it_shows() {
     api.post("/service_users", &json!({"name": "a"}));
     api.post("/credentials", &json!({}));
     api.post("/api_keys", &json!({}));
-    let users = |path| page::List { path, key: path, fields: service_users::FIELDS };
+    let records = |path, key, fields| page::List { path, key, fields };
     for list in [
-        users("service_users"),
-        users("bot_users"),
-        credentials::LIST,
-        api_keys::LIST,
-        sessions::SESSION_LIST,
-        sessions::ENDPOINT_LIST,
+        records("service_users", "service_users", ServiceUsers::FIELDS),
+        records("bot_users", "bot_users", ServiceUsers::FIELDS),
+        records("credentials", "credentials", Credentials::FIELDS),
+        records("api_keys", "keys", ApiKeys::FIELDS),
+        resources::tunnel_sessions::LIST,
+        resources::endpoints::LIST,
     ] {
         let (status, all) = api.get(&format!("/{}?filter=obj.id%20!=%20''", list.path));
         assert_eq!(status, 200, "{all}");
@@ -414,6 +421,99 @@ fn every_list_takes_a_filter_over_the_fields_it_shows() {
     assert_eq!(none["tunnel_sessions"], json!([]));
     let (_, one) = api.get("/endpoints?filter=obj.tunnel_session.id+%3D%3D+'ts_2'+%26%26+obj.port+%3D%3D+22");
     assert_eq!(one["endpoints"].as_array().map(Vec::len), Some(1), "{one}");
+}
+
+/// A resource that only this test has: counters that count themselves up.
+struct Counters(Mutex<Vec<u64>>);
+
+static COUNTERS: Counters = Counters(Mutex::new(Vec::new()));
+
+impl Counters {
+    fn at(&self, id: &str) -> Result<usize, Fault> {
+        let there = self.0.lock().expect("whole").len();
+        let at = id.strip_prefix("ct_").and_then(|at| at.parse().ok()).filter(|at| *at < there);
+        at.ok_or_else(|| Fault::not_found(id))
+    }
+}
+
+impl Resource for Counters {
+    fn names(&self) -> &'static [&'static str] {
+        &["counters"]
+    }
+
+    fn operations(&self) -> &'static [Operation] {
+        &[Operation::Create, Operation::Read, Operation::Delete, Operation::ActOn("count")]
+    }
+
+    fn id_prefix(&self) -> Option<&'static str> {
+        Some("ct")
+    }
+
+    fn create(&self, cx: &Context<'_>) -> Result<Answer, Fault> {
+        let mut counters = self.0.lock().expect("whole");
+        counters.push(cx.call.json::<u64>()?);
+        let id = format!("ct_{}", counters.len() - 1);
+        Answer::json(StatusCode::CREATED, &json!({"uri": cx.uri_of(&id), "id": id}))
+    }
+
+    fn read(&self, _: &Context<'_>, id: &str) -> Result<Answer, Fault> {
+        let at = self.at(id)?;
+        Answer::json(StatusCode::OK, &self.0.lock().expect("whole")[at])
+    }
+
+    fn act(&self, _: &Context<'_>, id: Option<&str>, verb: &str) -> Result<Answer, Fault> {
+        let at = self.at(id.expect("of one"))?;
+        assert_eq!(verb, "count");
+        self.0.lock().expect("whole")[at] += 1;
+        Ok(Answer::nothing())
+    }
+}
+
+/// A request over the socket of the API: the status, and the body.
+async fn over_http(socket: &std::path::Path, method: &str, path: &str, body: &str) -> (u16, Value) {
+    let mut stream = tokio::net::UnixStream::connect(socket).await.expect("served");
+    let length = body.len();
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n{body}");
+    stream.write_all(request.as_bytes()).await.expect("taken");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("text");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+#[tokio::test]
+async fn a_resource_needs_its_code_and_its_place_in_the_list() {
+    let api = api();
+    let list: Vec<&'static dyn Resource> = resources::ALL.iter().copied().chain([&COUNTERS as _]).collect();
+    let mut admin = api.admin.clone();
+    admin.resources = Box::leak(list.into_boxed_slice());
+    let socket = api._folder.path().join("admin.sock");
+    let stop = tokio_util::sync::CancellationToken::new();
+    let serving = serve_unix(&socket, admin, stop.clone()).await.expect("a socket");
+    let call = async |method: &str, path: &str, body: &str| over_http(&socket, method, path, body).await;
+    let made = call("POST", "/counters", "41").await;
+    assert_eq!(made, (201, json!({"id": "ct_0", "uri": "http://localhost/counters/ct_0"})));
+    assert_eq!(call("POST", "/counters/ct_0/count", "").await, (204, Value::Null));
+    assert_eq!(call("GET", "/counters/ct_0", "").await, (200, json!(42)));
+    // What it does not have is refused without it.
+    for (method, path, status, part) in [
+        ("GET", "/counters", 405, "this path takes POST"),
+        ("PATCH", "/counters/ct_0", 405, "this path takes GET and DELETE"),
+        ("GET", "/counters/ct_0/count", 405, "this path takes POST"),
+        ("POST", "/counters/ct_0/stop", 501, "/endpoints, /edge and /counters"),
+        ("GET", "/counters/ct_9", 404, "ct_9"),
+        // Named, and without code.
+        ("DELETE", "/counters/ct_0", 501, "/counters/ct_0"),
+        ("POST", "/counters", 400, "body"),
+    ] {
+        let (found, fault) = call(method, path, "").await;
+        assert!(found == status && text(&fault["msg"]).contains(part), "{method} {path}: {found} {fault}");
+    }
+    assert_eq!(call("GET", "/credentials", "").await.0, 200, "the others are there");
+    stop.cancel();
+    serving.await.expect("no panic");
 }
 
 #[test]

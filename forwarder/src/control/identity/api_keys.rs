@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::IdentityError;
 use super::ids::{ApiKeyId, ServiceUserId};
-use super::records::check_notes;
+use super::records::{Record, check_notes};
 use super::token::TokenHash;
 use policy_core::ngrok::{ERR_NGROK_203, ERR_NGROK_206, ERR_NGROK_208, NgrokCode};
 
@@ -28,6 +28,20 @@ pub struct ApiKey {
     pub created_at: Timestamp,
     /// The hash of the key.
     pub sha256: TokenHash,
+}
+
+impl Record for ApiKey {
+    const TABLE: &'static str = "api_keys";
+
+    type Id = ApiKeyId;
+
+    fn id(&self) -> ApiKeyId {
+        self.id
+    }
+
+    fn owner(&self) -> Option<ServiceUserId> {
+        self.owner_id
+    }
 }
 
 /// What makes an API key.

@@ -12,9 +12,10 @@ use ulid::Ulid;
 use super::acl::Acl;
 use super::api_keys::ApiKey;
 use super::error::Refusal;
-use super::ids::{ApiKeyId, CredentialId, ServiceUserId};
+use super::error::StoreError;
+use super::ids::{ApiKeyId, CredentialId, RecordId, ServiceUserId};
 use super::records::{Credential, Rules, ServiceUser};
-use super::store::{Records, StoreError};
+use super::store::Records;
 use super::token::TokenHash;
 
 /// When a credential was used; shared by all versions of its record.
@@ -81,16 +82,87 @@ impl Entry {
     }
 }
 
+/// What has a secret, of which the hash is kept.
+pub(super) trait Secret {
+    /// What it is kept by.
+    type Id: RecordId;
+
+    /// Its id.
+    fn id(&self) -> Self::Id;
+
+    /// The hash of its secret.
+    fn hash(&self) -> TokenHash;
+}
+
+impl Secret for Entry {
+    type Id = CredentialId;
+
+    fn id(&self) -> CredentialId {
+        self.credential.id
+    }
+
+    fn hash(&self) -> TokenHash {
+        self.credential.sha256
+    }
+}
+
+impl Secret for ApiKey {
+    type Id = ApiKeyId;
+
+    fn id(&self) -> ApiKeyId {
+        self.id
+    }
+
+    fn hash(&self) -> TokenHash {
+        self.sha256
+    }
+}
+
+/// All of a kind, found by id and by the hash of their secret.
+#[derive(Debug)]
+pub(super) struct Secrets<S: Secret> {
+    // INVARIANT: `put` and `remove` alone change these two, so that they hold the same.
+    by_id: BTreeMap<S::Id, S>,
+    by_hash: HashMap<TokenHash, S::Id>,
+}
+
+impl<S: Secret> Default for Secrets<S> {
+    fn default() -> Self {
+        Self { by_id: BTreeMap::new(), by_hash: HashMap::new() }
+    }
+}
+
+impl<S: Secret> Secrets<S> {
+    /// All, by id.
+    pub(super) const fn all(&self) -> &BTreeMap<S::Id, S> {
+        &self.by_id
+    }
+
+    /// Adds or replaces one.
+    pub(super) fn put(&mut self, one: S) {
+        self.by_hash.insert(one.hash(), one.id());
+        self.by_id.insert(one.id(), one);
+    }
+
+    /// Removes one.
+    pub(super) fn remove(&mut self, id: S::Id) {
+        if let Some(one) = self.by_id.remove(&id) {
+            self.by_hash.remove(&one.hash());
+        }
+    }
+
+    /// Whose a secret is, whether or not it counts. The hashes in the map are compared in constant time.
+    pub(super) fn whose(&self, hash: &TokenHash) -> Option<S::Id> {
+        self.by_hash.get(hash).copied()
+    }
+}
+
 /// Everything, as the store has it.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     pub(super) service_users: BTreeMap<ServiceUserId, ServiceUser>,
-    // INVARIANT: `put` and `remove` alone change these two, so that they hold the same credentials.
-    credentials: BTreeMap<CredentialId, Entry>,
-    by_hash: HashMap<TokenHash, CredentialId>,
-    // INVARIANT: `put_key` and `remove_key` alone change these two, so that they hold the same keys.
-    api_keys: BTreeMap<ApiKeyId, ApiKey>,
-    keys_by_hash: HashMap<TokenHash, ApiKeyId>,
+    pub(super) credentials: Secrets<Entry>,
+    pub(super) api_keys: Secrets<ApiKey>,
 }
 
 impl Cache {
@@ -103,93 +175,55 @@ impl Cache {
         for credential in records.credentials {
             let rules = credential.check();
             let rules = rules.map_err(|error| StoreError::new(format!("`{}`: {error}", credential.id)))?;
-            cache.put(Entry::new(credential, rules));
+            cache.credentials.put(Entry::new(credential, rules));
         }
         for key in records.api_keys {
-            cache.put_key(key);
+            cache.api_keys.put(key);
         }
         Ok(cache)
-    }
-
-    /// All authtokens, by id.
-    pub(super) fn credentials(&self) -> &BTreeMap<CredentialId, Entry> {
-        &self.credentials
     }
 
     /// The newest id of all.
     pub(super) fn newest(&self) -> Ulid {
         let user = self.service_users.keys().next_back().map(|id| id.0);
-        let credential = self.credentials.keys().next_back().map(|id| id.0);
-        let api_key = self.api_keys.keys().next_back().map(|id| id.0);
+        let credential = self.credentials.all().keys().next_back().map(|id| id.0);
+        let api_key = self.api_keys.all().keys().next_back().map(|id| id.0);
         user.max(credential).max(api_key).unwrap_or_default()
-    }
-
-    /// All API keys, by id.
-    pub(super) fn api_keys(&self) -> &BTreeMap<ApiKeyId, ApiKey> {
-        &self.api_keys
-    }
-
-    /// Adds or replaces an API key.
-    pub(super) fn put_key(&mut self, key: ApiKey) {
-        self.keys_by_hash.insert(key.sha256, key.id);
-        self.api_keys.insert(key.id, key);
-    }
-
-    /// Removes an API key.
-    pub(super) fn remove_key(&mut self, id: ApiKeyId) {
-        if let Some(key) = self.api_keys.remove(&id) {
-            self.keys_by_hash.remove(&key.sha256);
-        }
     }
 
     /// The key that has this hash, if it counts.
     pub(super) fn by_key(&self, hash: &TokenHash) -> Option<ApiKeyId> {
-        // The hashes in the map are compared in constant time.
-        self.keys_by_hash.get(hash).copied().filter(|id| self.key_counts(*id))
+        self.api_keys.whose(hash).filter(|id| self.key_counts(*id))
     }
 
     /// Whether a key is there and its owner, if it has one, is active.
     pub(super) fn key_counts(&self, id: ApiKeyId) -> bool {
-        self.api_keys.get(&id).is_some_and(|key| key.owner_id.is_none_or(|owner| self.is_active(owner)))
+        self.api_keys.all().get(&id).is_some_and(|key| key.owner_id.is_none_or(|owner| self.is_active(owner)))
     }
 
     fn is_active(&self, owner: ServiceUserId) -> bool {
         self.service_users.get(&owner).is_some_and(|owner| owner.active)
     }
 
-    /// Adds or replaces an authtoken.
-    pub(super) fn put(&mut self, entry: Entry) {
-        self.by_hash.insert(entry.credential.sha256, entry.credential.id);
-        self.credentials.insert(entry.credential.id, entry);
-    }
-
-    /// Removes an authtoken.
-    pub(super) fn remove(&mut self, id: CredentialId) {
-        if let Some(entry) = self.credentials.remove(&id) {
-            self.by_hash.remove(&entry.credential.sha256);
-        }
-    }
-
     /// The authtokens of a service user.
     pub(super) fn owned_by(&self, owner: ServiceUserId) -> impl Iterator<Item = &Entry> {
-        self.credentials.values().filter(move |entry| entry.credential.owner_id == Some(owner))
+        self.credentials.all().values().filter(move |entry| entry.credential.owner_id == Some(owner))
     }
 
     /// The authtoken of a hash, if it is valid now.
     pub(super) fn by_token(&self, hash: &TokenHash, now: Timestamp) -> Result<&Entry, Refusal> {
-        // The hashes in the map are compared in constant time.
-        let entry = self.by_hash.get(hash).and_then(|id| self.credentials.get(id));
+        let entry = self.credentials.whose(hash).and_then(|id| self.credentials.all().get(&id));
         self.alive(entry.ok_or(Refusal::Unknown)?, now)
     }
 
     /// Whose an authtoken is, whether or not it counts.
     pub(super) fn whose(&self, hash: &TokenHash) -> Option<CredentialId> {
-        self.by_hash.get(hash).copied()
+        self.credentials.whose(hash)
     }
 
     /// The authtoken of an id, if it is valid now.
     pub(super) fn by_id(&self, id: CredentialId, now: Timestamp) -> Result<&Entry, Refusal> {
-        self.alive(self.credentials.get(&id).ok_or(Refusal::Unknown)?, now)
+        self.alive(self.credentials.all().get(&id).ok_or(Refusal::Unknown)?, now)
     }
 
     fn alive<'e>(&self, entry: &'e Entry, now: Timestamp) -> Result<&'e Entry, Refusal> {

@@ -21,13 +21,14 @@ use super::acl::Acl;
 use super::api_keys::ApiKey;
 use super::cache::{Cache, Entry};
 use super::disk::DiskStore;
+use super::error::StoreError;
 use super::error::{IdentityError, Refusal};
 use super::ids::{CredentialId, Ids, ServiceUserId};
 use super::notice::{Notice, NoticeKind, Principal};
 use super::records::{
     Credential, CredentialPatch, NewCredential, NewServiceUser, Rules, ServiceUser, ServiceUserPatch,
 };
-use super::store::{Change, Store, StoreError, add};
+use super::store::{Change, Store, add};
 use super::token::{Token, TokenHash, is_well_formed};
 
 /// Notices a receiver may lie behind; one that lies further asks about all its sessions.
@@ -203,13 +204,13 @@ impl Identity {
     #[must_use]
     pub fn credentials(&self, before: Option<CredentialId>, limit: usize) -> Vec<Credential> {
         let cache = self.0.read();
-        older(cache.credentials(), before).take(limit).map(Entry::record).collect()
+        older(cache.credentials.all(), before).take(limit).map(Entry::record).collect()
     }
 
     /// A credential.
     #[must_use]
     pub fn credential(&self, id: CredentialId) -> Option<Credential> {
-        self.0.read().credentials().get(&id).map(Entry::record)
+        self.0.read().credentials.all().get(&id).map(Entry::record)
     }
 
     /// Whose a credential is, and what people call that: the service user with its name, or the credential itself with
@@ -278,7 +279,7 @@ impl Identity {
         Some(RemovedServiceUser {
             user,
             credentials: cache.owned_by(id).map(Entry::record).collect(),
-            api_keys: cache.api_keys().values().filter(of_owner).cloned().collect(),
+            api_keys: cache.api_keys.all().values().filter(of_owner).cloned().collect(),
         })
     }
 
@@ -292,8 +293,8 @@ impl Identity {
         let (credentials, api_keys) = (&removed.credentials, &removed.api_keys);
         self.0.change(|cache| {
             cache.service_users.remove(&id);
-            credentials.iter().for_each(|it| cache.remove(it.id));
-            api_keys.iter().for_each(|it| cache.remove_key(it.id));
+            credentials.iter().for_each(|it| cache.credentials.remove(it.id));
+            api_keys.iter().for_each(|it| cache.api_keys.remove(it.id));
         });
         self.0.notify(NoticeKind::Died, credentials.iter().map(|it| it.id).collect());
         let mut removals = if credentials.len().saturating_add(api_keys.len()) > MAX_SINGLE_REMOVALS {
@@ -317,7 +318,7 @@ impl Identity {
         now: Timestamp,
     ) -> Result<(Credential, Token), IdentityError> {
         let mut changes = self.0.write_lock();
-        room(self.0.read().credentials().len(), self.0.most.credentials, "credentials")?;
+        room(self.0.read().credentials.all().len(), self.0.most.credentials, "credentials")?;
         let id = CredentialId(changes.ids.next());
         let token = Token::draw(id).map_err(IdentityError::Random)?;
         let credential = Credential {
@@ -341,7 +342,7 @@ impl Identity {
             return Err(invalid("`owner_id` names no service user"));
         }
         self.0.store_first(&mut changes, Change::PutCredential(Box::new(credential.clone())))?;
-        self.0.change(|cache| cache.put(Entry::new(credential.clone(), rules)));
+        self.0.change(|cache| cache.credentials.put(Entry::new(credential.clone(), rules)));
         Ok((credential, token))
     }
 
@@ -355,7 +356,7 @@ impl Identity {
         patch: CredentialPatch,
     ) -> Result<Credential, IdentityError> {
         let mut changes = self.0.write_lock();
-        let old = self.0.read().credentials().get(&id).cloned().ok_or(IdentityError::NotFound)?;
+        let old = self.0.read().credentials.all().get(&id).cloned().ok_or(IdentityError::NotFound)?;
         old.credential.check_patch(&patch)?;
         let new = old.credential.patched(patch);
         let Rules { acl, sources } = new.check()?;
@@ -367,7 +368,7 @@ impl Identity {
         let changed = may_narrow || new.expires_at != old.credential.expires_at;
         let entry = Entry { credential: new, acl: Arc::new(acl), sources, uses: old.uses };
         let record = entry.record();
-        self.0.change(|cache| cache.put(entry));
+        self.0.change(|cache| cache.credentials.put(entry));
         if changed {
             self.0.notify(NoticeKind::Changed, vec![id]);
         }
@@ -384,7 +385,7 @@ impl Identity {
     pub fn delete_credential(&self, id: CredentialId) -> Result<Credential, IdentityError> {
         let mut changes = self.0.write_lock();
         let credential = self.credential(id).ok_or(IdentityError::NotFound)?;
-        self.0.change(|cache| cache.remove(id));
+        self.0.change(|cache| cache.credentials.remove(id));
         self.0.notify(NoticeKind::Died, vec![id]);
         self.0.store_after(&mut changes, vec![Change::RemoveCredential(id)])?;
         Ok(credential)
@@ -509,7 +510,7 @@ impl Inner {
         let not_kept = |entry: &Entry| {
             entry.uses.not_kept().map(|at| (entry.credential.id, at, Arc::clone(&entry.uses)))
         };
-        let uses: Vec<_> = self.read().credentials().values().filter_map(not_kept).collect();
+        let uses: Vec<_> = self.read().credentials.all().values().filter_map(not_kept).collect();
         if uses.is_empty() {
             return;
         }

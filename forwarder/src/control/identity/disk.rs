@@ -22,17 +22,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::api_keys::ApiKey;
-use super::ids::{CredentialId, ServiceUserId};
+use super::error::StoreError;
+use super::ids::{RecordId, ServiceUserId};
 use super::journal::Journal;
-use super::records::{Credential, ServiceUser};
-use super::store::{Change, Records, Store, StoreError, add};
+use super::records::{Credential, Record, ServiceUser};
+use super::store::{Change, Records, Store, add};
 use crate::base::private;
 
-const SERVICE_USERS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("service_users");
-const CREDENTIALS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("credentials");
 /// Milliseconds since 1970; apart from the credentials, so that a note of a use never undoes a change.
 const LAST_USED: TableDefinition<'_, u128, i64> = TableDefinition::new("last_used");
-const API_KEYS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("api_keys");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const VERSION: u64 = 1;
 /// The newest entry of the journal that the tables have.
@@ -179,11 +177,11 @@ fn open_file(folder: &Path) -> Result<Database, StoreError> {
     }
     let write = database.begin_write()?;
     write.open_table(META)?.insert("version", VERSION)?;
-    write.open_table(SERVICE_USERS)?;
-    write.open_table(CREDENTIALS)?;
+    write.open_table(table::<ServiceUser>())?;
+    write.open_table(table::<Credential>())?;
     write.open_table(LAST_USED)?;
     // A file of an earlier version has none.
-    write.open_table(API_KEYS)?;
+    write.open_table(table::<ApiKey>())?;
     write.commit()?;
     // The name of a new file is safe only once its folder is.
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(StoreError::new)?;
@@ -211,10 +209,10 @@ fn is_complete(database: &Database) -> Result<bool, StoreError> {
         Err(error) => Err(StoreError::from(error)),
     };
     Ok(version.is_some()
-        && there(read.open_table(SERVICE_USERS).map(drop))?
-        && there(read.open_table(CREDENTIALS).map(drop))?
+        && there(read.open_table(table::<ServiceUser>()).map(drop))?
+        && there(read.open_table(table::<Credential>()).map(drop))?
         && there(read.open_table(LAST_USED).map(drop))?
-        && there(read.open_table(API_KEYS).map(drop))?)
+        && there(read.open_table(table::<ApiKey>()).map(drop))?)
 }
 
 /// The file as it is on the disk, repaired in memory if need be; what is written to it is lost.
@@ -269,27 +267,40 @@ fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
     serde_json::from_slice(bytes).map_err(StoreError::new)
 }
 
-fn key(id: CredentialId) -> u128 {
-    id.0.into()
+/// The records of a kind, by the numbers of their ids.
+const fn table<R: Record>() -> TableDefinition<'static, u128, &'static [u8]> {
+    TableDefinition::new(R::TABLE)
+}
+
+fn key(id: impl RecordId) -> u128 {
+    id.number().into()
+}
+
+/// The records of a table that `keep` wants.
+fn rows<R: Record>(
+    table: &impl ReadableTable<u128, &'static [u8]>,
+    keep: impl Fn(&R) -> bool,
+) -> Result<Vec<R>, StoreError> {
+    let mut records = Vec::new();
+    for row in table.iter()? {
+        records.extend(Some(from_json(row?.1.value())?).filter(&keep));
+    }
+    Ok(records)
 }
 
 fn load(database: &Database) -> Result<Records, StoreError> {
     let read = database.begin_read()?;
-    let mut records = Records::default();
-    for row in read.open_table(SERVICE_USERS)?.iter()? {
-        records.service_users.push(from_json::<ServiceUser>(row?.1.value())?);
-    }
     let last_used = read.open_table(LAST_USED)?;
-    for row in read.open_table(CREDENTIALS)?.iter()? {
-        let mut credential: Credential = from_json(row?.1.value())?;
+    let mut credentials = rows(&read.open_table(table::<Credential>())?, |_: &Credential| true)?;
+    for credential in &mut credentials {
         let used = last_used.get(key(credential.id))?;
         credential.last_used_at = used.and_then(|at| Timestamp::from_millisecond(at.value()).ok());
-        records.credentials.push(credential);
     }
-    for row in read.open_table(API_KEYS)?.iter()? {
-        records.api_keys.push(from_json::<ApiKey>(row?.1.value())?);
-    }
-    Ok(records)
+    Ok(Records {
+        service_users: rows(&read.open_table(table::<ServiceUser>())?, |_| true)?,
+        credentials,
+        api_keys: rows(&read.open_table(table::<ApiKey>())?, |_| true)?,
+    })
 }
 
 /// Makes changes in one commit. `newest` is the number of the newest entry of the journal among them.
@@ -313,50 +324,45 @@ fn commit<'c>(
 
 fn make(write: &WriteTransaction, change: &Change) -> Result<(), StoreError> {
     match change {
-        Change::PutServiceUser(user) => {
-            write.open_table(SERVICE_USERS)?.insert(u128::from(user.id.0), &*to_json(user)?)?;
+        Change::PutServiceUser(user) => put(write, user),
+        Change::RemoveServiceUser(id) => remove::<ServiceUser>(write, *id),
+        Change::RemoveOwned(id) => {
+            let credentials = owned::<Credential>(write, *id)?;
+            let api_keys = owned::<ApiKey>(write, *id)?;
+            credentials.into_iter().try_for_each(|id| make(write, &Change::RemoveCredential(id)))?;
+            api_keys.into_iter().try_for_each(|id| remove::<ApiKey>(write, id))
         }
-        Change::RemoveServiceUser(id) => {
-            write.open_table(SERVICE_USERS)?.remove(u128::from(id.0))?;
-        }
-        Change::RemoveOwned(id) => remove_owned(write, *id)?,
-        Change::PutCredential(credential) => {
-            write.open_table(CREDENTIALS)?.insert(key(credential.id), &*to_json(credential)?)?;
-        }
+        Change::PutCredential(credential) => put(write, &**credential),
         Change::RemoveCredential(id) => {
-            write.open_table(CREDENTIALS)?.remove(key(*id))?;
+            remove::<Credential>(write, *id)?;
             write.open_table(LAST_USED)?.remove(key(*id))?;
+            Ok(())
         }
         Change::Used(id, at) => {
-            if write.open_table(CREDENTIALS)?.get(key(*id))?.is_some() {
+            if write.open_table(table::<Credential>())?.get(key(*id))?.is_some() {
                 write.open_table(LAST_USED)?.insert(key(*id), at.as_millisecond())?;
             }
+            Ok(())
         }
-        Change::PutApiKey(api_key) => {
-            write.open_table(API_KEYS)?.insert(u128::from(api_key.id.0), &*to_json(api_key)?)?;
-        }
-        Change::RemoveApiKey(id) => {
-            write.open_table(API_KEYS)?.remove(u128::from(id.0))?;
-        }
+        Change::PutApiKey(api_key) => put(write, api_key),
+        Change::RemoveApiKey(id) => remove::<ApiKey>(write, *id),
     }
+}
+
+fn put<R: Record>(write: &WriteTransaction, record: &R) -> Result<(), StoreError> {
+    write.open_table(table::<R>())?.insert(key(record.id()), &*to_json(record)?)?;
     Ok(())
 }
 
-fn remove_owned(write: &WriteTransaction, owner: ServiceUserId) -> Result<(), StoreError> {
-    let (mut credentials, mut api_keys) = (Vec::new(), Vec::new());
-    for row in write.open_table(CREDENTIALS)?.iter()? {
-        let credential: Credential = from_json(row?.1.value())?;
-        if credential.owner_id == Some(owner) {
-            credentials.push(Change::RemoveCredential(credential.id));
-        }
-    }
-    for row in write.open_table(API_KEYS)?.iter()? {
-        let api_key: ApiKey = from_json(row?.1.value())?;
-        if api_key.owner_id == Some(owner) {
-            api_keys.push(Change::RemoveApiKey(api_key.id));
-        }
-    }
-    credentials.iter().chain(&api_keys).try_for_each(|change| make(write, change))
+fn remove<R: Record>(write: &WriteTransaction, id: R::Id) -> Result<(), StoreError> {
+    write.open_table(table::<R>())?.remove(key(id))?;
+    Ok(())
+}
+
+/// The records of a kind that a service user has.
+fn owned<R: Record>(write: &WriteTransaction, owner: ServiceUserId) -> Result<Vec<R::Id>, StoreError> {
+    let found = rows(&write.open_table(table::<R>())?, |record: &R| record.owner() == Some(owner))?;
+    Ok(found.iter().map(Record::id).collect())
 }
 
 impl Store for DiskStore {

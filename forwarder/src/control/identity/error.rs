@@ -4,8 +4,6 @@ use std::fmt;
 
 use policy_core::ngrok::{ERR_NGROK_105, ERR_NGROK_107, ERR_NGROK_116, ERR_NGROK_300, NgrokCode};
 
-use super::store::StoreError;
-
 /// Why a token does not authenticate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -102,5 +100,28 @@ impl std::error::Error for IdentityError {}
 impl From<StoreError> for IdentityError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+/// A store that cannot be read or written.
+#[derive(Debug)]
+pub struct StoreError(Box<dyn std::error::Error + Send + Sync>);
+
+impl StoreError {
+    /// Wraps what a store met.
+    pub fn new(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(error.into())
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the identity store failed: {}", self.0)
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.0)
     }
 }

@@ -1,6 +1,7 @@
 //! Ids: a prefix that names the kind and a ULID, so that newer ids sort after older ones.
 
 use std::fmt;
+use std::hash::Hash;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,12 @@ fn parse(prefix: &'static str, text: &str) -> Result<Ulid, IdError> {
     if id.to_string() == number { Ok(id) } else { Err(error) }
 }
 
+/// An id of a kind of record.
+pub(super) trait RecordId: Copy + Ord + Hash {
+    /// Its number, by which it is kept.
+    fn number(self) -> Ulid;
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
@@ -38,6 +45,12 @@ macro_rules! id {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, concat!($prefix, "{}"), self.0)
+            }
+        }
+
+        impl RecordId for $name {
+            fn number(self) -> Ulid {
+                self.0
             }
         }
 

@@ -4,11 +4,12 @@ use ipnetwork::IpNetwork;
 use jiff::Timestamp;
 use policy_core::lpm::{Restriction, cidr};
 use policy_core::ngrok::{ERR_NGROK_393, ERR_NGROK_18012, ERR_NGROK_18013, NgrokCode};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::acl::Acl;
 use super::error::IdentityError;
-use super::ids::{CredentialId, ServiceUserId};
+use super::ids::{CredentialId, RecordId, ServiceUserId};
 use super::token::TokenHash;
 
 /// Characters of a description or a name.
@@ -17,6 +18,49 @@ const MAX_DESCRIPTION: usize = 255;
 const MAX_METADATA: usize = 4_096;
 /// Networks of one list of sources.
 const MAX_NETWORKS: usize = 1_000;
+
+/// A kind of record: what a store knows of it.
+pub(super) trait Record: Clone + Serialize + DeserializeOwned {
+    /// The name of its table on the disk.
+    const TABLE: &'static str;
+
+    /// What it is kept by.
+    type Id: RecordId;
+
+    /// Its id.
+    fn id(&self) -> Self::Id;
+
+    /// Whose it is.
+    fn owner(&self) -> Option<ServiceUserId>;
+}
+
+impl Record for ServiceUser {
+    const TABLE: &'static str = "service_users";
+
+    type Id = ServiceUserId;
+
+    fn id(&self) -> ServiceUserId {
+        self.id
+    }
+
+    fn owner(&self) -> Option<ServiceUserId> {
+        None
+    }
+}
+
+impl Record for Credential {
+    const TABLE: &'static str = "credentials";
+
+    type Id = CredentialId;
+
+    fn id(&self) -> CredentialId {
+        self.id
+    }
+
+    fn owner(&self) -> Option<ServiceUserId> {
+        self.owner_id
+    }
+}
 
 /// A machine or site that owns credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
 use super::api_keys::ApiKey;
+use super::error::StoreError;
 use super::ids::{ApiKeyId, CredentialId, ServiceUserId};
-use super::records::{Credential, ServiceUser};
+use super::records::{Credential, Record, ServiceUser};
 
 /// All that a store holds.
 #[derive(Clone, Debug, Default)]
@@ -80,33 +81,39 @@ impl Records {
     /// Makes a change.
     pub(super) fn apply(&mut self, change: &Change) {
         match change {
-            Change::PutServiceUser(user) => {
-                self.service_users.retain(|it| it.id != user.id);
-                self.service_users.push(user.clone());
-            }
-            Change::RemoveServiceUser(id) => self.service_users.retain(|it| it.id != *id),
+            Change::PutServiceUser(user) => put(&mut self.service_users, user.clone()),
+            Change::RemoveServiceUser(id) => remove(&mut self.service_users, *id),
             Change::RemoveOwned(id) => {
-                self.credentials.retain(|it| it.owner_id != Some(*id));
-                self.api_keys.retain(|it| it.owner_id != Some(*id));
+                remove_owned(&mut self.credentials, *id);
+                remove_owned(&mut self.api_keys, *id);
             }
             Change::PutCredential(credential) => {
                 let old = self.credentials.iter().find(|it| it.id == credential.id);
                 let last_used_at = old.and_then(|old| old.last_used_at);
-                self.credentials.retain(|it| it.id != credential.id);
-                self.credentials.push(Credential { last_used_at, ..(**credential).clone() });
+                put(&mut self.credentials, Credential { last_used_at, ..(**credential).clone() });
             }
-            Change::RemoveCredential(id) => self.credentials.retain(|it| it.id != *id),
+            Change::RemoveCredential(id) => remove(&mut self.credentials, *id),
             Change::Used(id, at) => {
                 let used = self.credentials.iter_mut().filter(|it| it.id == *id);
                 used.for_each(|it| it.last_used_at = Some(*at));
             }
-            Change::PutApiKey(key) => {
-                self.api_keys.retain(|it| it.id != key.id);
-                self.api_keys.push(key.clone());
-            }
-            Change::RemoveApiKey(id) => self.api_keys.retain(|it| it.id != *id),
+            Change::PutApiKey(key) => put(&mut self.api_keys, key.clone()),
+            Change::RemoveApiKey(id) => remove(&mut self.api_keys, *id),
         }
     }
+}
+
+fn put<R: Record>(records: &mut Vec<R>, record: R) {
+    remove(records, record.id());
+    records.push(record);
+}
+
+fn remove<R: Record>(records: &mut Vec<R>, id: R::Id) {
+    records.retain(|it| it.id() != id);
+}
+
+fn remove_owned<R: Record>(records: &mut Vec<R>, owner: ServiceUserId) {
+    records.retain(|it| it.owner() != Some(owner));
 }
 
 /// Keeps records. Calls may wait for a disk.
@@ -136,28 +143,5 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Whether changes wait in the reserve.
     fn is_behind(&self) -> bool {
         false
-    }
-}
-
-/// A store that cannot be read or written.
-#[derive(Debug)]
-pub struct StoreError(Box<dyn std::error::Error + Send + Sync>);
-
-impl StoreError {
-    /// Wraps what a store met.
-    pub fn new(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self(error.into())
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the identity store failed: {}", self.0)
-    }
-}
-
-impl std::error::Error for StoreError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&*self.0)
     }
 }

@@ -30,6 +30,7 @@ use crate::edge::listener;
 use crate::edge::online::{OnlineEndpoint, Owner, Taken};
 use crate::edge::shared::Shared;
 use crate::edge::shares::Holder;
+use crate::net::listen;
 use crate::net::proxy_protocol::ProxyProtocol;
 
 /// How often the log tells that endpoints of a session are refused.
@@ -346,7 +347,7 @@ fn public(
         let url = EndpointUrl::parse(&format!("tcp://{}:{port}", settings.name));
         url.map_err(|error| Refusal::new(ERR_NGROK_9033, error))
     };
-    let open = |port: u16| listener::listen_at(&settings.public_listen, port);
+    let open = |port: u16| listen::listen_at(&settings.public_listen, port);
     if let Some(url) = wanted {
         let port = url.port().unwrap_or(0);
         if !settings.has_public(url.host(), port) {

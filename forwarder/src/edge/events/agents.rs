@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use policy_core::ngrok::NgrokCode;
 use serde::Serialize;
 
-use super::shape::line;
+use crate::control::audit::event;
 use crate::control::identity::CredentialId;
 use crate::edge::session_info::SessionInfo;
 
@@ -52,7 +52,7 @@ impl<'a> Session<'a> {
 /// # Errors
 /// None that can occur: every key is a string.
 pub fn agent_session_start(info: &SessionInfo) -> serde_json::Result<String> {
-    line("agent_session_start.v0", info.started, &Session::of(info))
+    event("agent_session_start.v0", info.started, None, &Session::of(info))
 }
 
 /// The event of a session that has ended, and why if not in order.
@@ -65,7 +65,7 @@ pub fn agent_session_stop(
     error: Option<&str>,
 ) -> serde_json::Result<String> {
     let session = Session { stopped_at: Some(stopped), error, ..Session::of(info) };
-    line("agent_session_stop.v0", stopped, &session)
+    event("agent_session_stop.v0", stopped, None, &session)
 }
 
 /// An endpoint that an agent asked for and did not get.
@@ -117,7 +117,7 @@ pub fn agent_refused(
         reason: &refusal.reason,
         refused_before: None,
     };
-    line("agent_refused.v0", at, &refused)
+    event("agent_refused.v0", at, None, &refused)
 }
 
 /// The event of an endpoint that an agent did not get, as one line of JSON without the line break.
@@ -134,5 +134,5 @@ pub fn endpoint_refused(refused: &EndpointRefused<'_>, at: Timestamp) -> serde_j
         reason: &refused.refusal.reason,
         refused_before: Some(refused.before),
     };
-    line("endpoint_refused.v0", at, &refused)
+    event("endpoint_refused.v0", at, None, &refused)
 }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::shape::{Closed, line};
+use super::shape::Closed;
+use crate::control::audit::event;
 use crate::net::sources::network;
 
 /// Events of refusals in one second, of one source and in all; and how many more after a pause.
@@ -204,7 +205,7 @@ impl Count {
             sources: sources.len(),
             top_sources: top.collect(),
         };
-        let line = line("tcp_connections_refused.v0", self.last, &summary);
+        let line = event("tcp_connections_refused.v0", self.last, None, &summary);
         line.inspect_err(|error| tracing::error!(%error, "an event could not be written")).ok()
     }
 }

@@ -1,10 +1,10 @@
-//! The events of reloads that did not do all they were asked for. Ours.
+//! The events of reloads: what they changed, and what they were asked for and did not do. Ours.
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::shape::line;
-use crate::control::admin::NotLoadedView;
+use crate::control::admin::{ChangedPolicy, NotLoadedView};
+use crate::control::audit::{Caller, event};
 
 #[derive(Serialize)]
 struct Failed<'a> {
@@ -16,7 +16,7 @@ struct Failed<'a> {
 /// # Errors
 /// None that can occur: every key is a string.
 pub fn policy_not_loaded(gap: &NotLoadedView, at: Timestamp) -> serde_json::Result<String> {
-    line("policy_not_loaded.v0", at, gap)
+    event("policy_not_loaded.v0", at, None, gap)
 }
 
 /// The event of a reload that was refused as a whole.
@@ -24,5 +24,18 @@ pub fn policy_not_loaded(gap: &NotLoadedView, at: Timestamp) -> serde_json::Resu
 /// # Errors
 /// None that can occur: every key is a string.
 pub fn reload_failed(reason: &str, at: Timestamp) -> serde_json::Result<String> {
-    line("reload_failed.v0", at, &Failed { reason })
+    event("reload_failed.v0", at, None, &Failed { reason })
+}
+
+/// The event of a policy that a reload has changed; without a caller the reload came by a signal.
+///
+/// # Errors
+/// None that can occur: every key is a string.
+pub fn policy_changed(
+    changed: &ChangedPolicy,
+    by: Option<Caller>,
+    at: Timestamp,
+) -> serde_json::Result<String> {
+    let subject = by.map_or_else(|| "signal".to_owned(), |caller| caller.to_string());
+    event("policy_changed.v0", at, Some(&subject), changed)
 }

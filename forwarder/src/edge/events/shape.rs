@@ -3,11 +3,10 @@
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
-use policy_core::json;
 use policy_core::parse::PlainMap;
 use serde::Serialize;
-use ulid::Ulid;
 
+use crate::control::audit::event;
 use crate::edge::route::Route;
 use crate::net::relay::Relayed;
 
@@ -32,16 +31,6 @@ pub struct Closed<'a> {
     pub relayed: Option<&'a Relayed>,
     /// Why the edge cut it, if it did.
     pub cut: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct Event<'a, O> {
-    account_id: Option<&'a str>,
-    event_id: String,
-    event_type: &'a str,
-    event_timestamp: Timestamp,
-    principal: Option<&'a str>,
-    object: &'a O,
 }
 
 #[derive(Serialize)]
@@ -108,9 +97,10 @@ struct At<'a> {
 /// None that can occur: every key is a string.
 pub fn tcp_connection_closed(closed: &Closed<'_>) -> serde_json::Result<String> {
     let (route, verdict) = (closed.route, &closed.route.verdict);
-    line(
+    event(
         "tcp_connection_closed.v0",
         closed.end,
+        None,
         &Object {
             conn: Conn {
                 bytes_in: closed.relayed.map_or(0, |relayed| relayed.bytes_in),
@@ -149,20 +139,4 @@ pub fn tcp_connection_closed(closed: &Closed<'_>) -> serde_json::Result<String> 
                 .or_else(|| closed.relayed.map(|relayed| relayed.end.to_string())),
         },
     )
-}
-
-/// An event of a type as one line.
-pub(super) fn line(
-    event_type: &str,
-    event_timestamp: Timestamp,
-    object: &impl Serialize,
-) -> serde_json::Result<String> {
-    json::to_string(&Event {
-        account_id: None,
-        event_id: format!("ev_{}", Ulid::generate()),
-        event_type,
-        event_timestamp,
-        principal: None,
-        object,
-    })
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::shape::line;
+use crate::control::audit::event;
 
 #[derive(Serialize)]
 struct Waiting<'a> {
@@ -18,5 +18,5 @@ struct Waiting<'a> {
 /// # Errors
 /// None that can occur: every key is a string.
 pub fn connections_waiting(endpoint: Option<&str>, open: usize, at: Timestamp) -> serde_json::Result<String> {
-    line("connections_waiting.v0", at, &Waiting { endpoint, open, limit: "limits.max_connections" })
+    event("connections_waiting.v0", at, None, &Waiting { endpoint, open, limit: "limits.max_connections" })
 }

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 
 use policy_core::diagnostic::printable;
 
-use super::site::{AGENT, EDGE};
-use super::{POLICY, QuickstartError};
+use super::guide::{AGENT, EDGE, POLICY, QuickstartError};
 
 /// A folder that keeps what the quickstart makes.
 #[derive(Debug)]

@@ -15,8 +15,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
+use super::guide::{AGENT, EDGE, FOLDER, POLICY, QuickstartError};
 use super::keep::{Kept, Made};
-use super::{FOLDER, POLICY, QuickstartError};
 use crate::agent::{self, AgentError, Chosen, Status};
 use crate::control::identity::{Identity, NewCredential};
 use crate::edge::agents::{AgentSettings, PolicyLimits};
@@ -25,8 +25,6 @@ use crate::edge::generation::{Generation, load};
 use crate::edge::running::Edge;
 use crate::net::tls::AgentIdentity;
 
-pub(super) const EDGE: &str = include_str!("../../../../fixtures/quickstart/edge.yml");
-pub(super) const AGENT: &str = include_str!("../../../../fixtures/quickstart/ngrok.yml");
 /// Connections and agents at once.
 const CONNECTIONS: usize = 64;
 const AGENTS: usize = 8;

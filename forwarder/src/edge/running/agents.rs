@@ -10,8 +10,9 @@ use super::Edge;
 use crate::control::admin::Sessions;
 use crate::control::identity::Identity;
 use crate::edge::agents::{AgentSettings, Agents, EndedAgents, View, accept, end_dead};
-use crate::edge::listener::{self, Listener};
+use crate::edge::listener::Listener;
 use crate::edge::session_info::SessionInfo;
+use crate::net::listen;
 
 /// Agents that an edge is ready to serve: their listener is bound, if it is a new one.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl Edge {
         let is_there = self.agent_listener.as_ref().is_some_and(|it| it.listen == settings.listen);
         let bound = match is_there {
             true => None,
-            false => Some(listener::listen(listener::bind(settings.listen)?)?),
+            false => Some(listen::listen_on(settings.listen)?),
         };
         Ok(ReadyAgents { settings, bound })
     }

@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 use super::StartError;
 use crate::control::admin::{Admin, AdminSocket, RequestGuard, serve_tcp};
 use crate::control::identity::Identity;
-use crate::edge::listener::listen_on;
 use crate::edge::own_sockets::{OwnListener, OwnSockets};
 use crate::edge::running::BindError;
+use crate::net::listen::listen_on;
 use crate::net::tls::AgentIdentity;
 
 /// What a listener on loopback is called.

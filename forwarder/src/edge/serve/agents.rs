@@ -12,7 +12,8 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use super::{StartError, admin_of, administration};
-use crate::control::admin::{Admin, Audit};
+use crate::control::admin::Admin;
+use crate::control::audit::Audit;
 use crate::control::identity::Identity;
 use crate::edge::agents::{AgentSettings, EndedAgents, PolicyLimits};
 use crate::edge::events::EventWriter;

@@ -11,6 +11,8 @@ use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::net::socket;
+
 /// How long an address is waited for before the next one is tried as well.
 const TURN: Duration = Duration::from_millis(250);
 /// How many addresses are tried.
@@ -19,7 +21,7 @@ const MAX: usize = 16;
 /// Connects to whichever of these addresses answers, through an interface if one is named.
 pub(super) async fn tcp(found: &[SocketAddr], interface: Option<&str>) -> io::Result<TcpStream> {
     let stream = first_to_answer(found, |to| connect(to, interface.map(Into::into))).await?;
-    stream.set_nodelay(true)?;
+    socket::send_at_once(&stream)?;
     Ok(stream)
 }
 
@@ -43,22 +45,11 @@ where
 
 async fn connect(to: SocketAddr, interface: Option<Box<str>>) -> io::Result<TcpStream> {
     let Some(interface) = interface else { return TcpStream::connect(to).await };
-    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    bind_to(&socket, &interface).map_err(|error| {
+    let connecting = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket::use_interface(&connecting, &interface).map_err(|error| {
         io::Error::new(error.kind(), format!("the interface `{interface}` cannot be used: {error}"))
     })?;
-    socket.connect(to).await
-}
-
-/// Lets a socket use this interface alone.
-#[cfg(target_os = "linux")]
-fn bind_to(socket: &TcpSocket, interface: &str) -> io::Result<()> {
-    socket2::SockRef::from(socket).bind_device(Some(interface.as_bytes()))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn bind_to(_: &TcpSocket, _: &str) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+    connecting.connect(to).await
 }
 
 /// The addresses in the system's order, but the families by turns.

@@ -174,7 +174,7 @@ async fn relayed() -> (TcpStream, TcpStream, JoinHandle<(Relayed, [Option<Durati
     let ((upstream, mut far), (client, mut near)) = (pairs.remove(1), pairs.remove(0));
     let relaying = tokio::spawn(async move {
         let relayed = relay(&mut near, &mut far, LONG, &CancellationToken::new()).await;
-        let linger = |stream: &TcpStream| SockRef::from(stream).linger().expect("readable");
+        let linger = |stream: &TcpStream| socket2::SockRef::from(stream).linger().expect("readable");
         (relayed, [linger(&near), linger(&far)])
     });
     (client, upstream, relaying)

@@ -17,8 +17,7 @@ use std::path::{Path, PathBuf};
 use rcgen::KeyPair;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
-use super::identity::{fingerprint, now};
-use super::issue::{Authority, has_ended, later, pem, vouches_for};
+use super::issue::{Authority, fingerprint, has_ended, later, now, pem, vouches_for};
 use super::{files, provider};
 use crate::base::private;
 

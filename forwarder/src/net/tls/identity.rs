@@ -4,11 +4,9 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use rustls::ServerConfig;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use sha2::{Digest, Sha256};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::{authority, files, issue, provider};
 
@@ -40,7 +38,7 @@ impl AgentIdentity {
             }
             error => files::refuse(certificate, error),
         })?;
-        if issue::has_ended(&first, now()) {
+        if issue::has_ended(&first, issue::now()) {
             let file = certificate.display();
             tracing::warn!(%file, "the certificate has ended: agents will refuse it");
         }
@@ -50,7 +48,7 @@ impl AgentIdentity {
             let (file, names) = (certificate.display(), missing_names.join(", "));
             tracing::warn!(%file, names, "the certificate is not for these names: whoever connects to one refuses it");
         }
-        Ok(Self { config, fingerprint: fingerprint(&first), authority: None, missing_names })
+        Ok(Self { config, fingerprint: issue::fingerprint(&first), authority: None, missing_names })
     }
 
     /// A certificate for these names, DNS names or addresses without brackets, under the authority in the state
@@ -61,7 +59,7 @@ impl AgentIdentity {
     /// Those of the file system; an authority that cannot be used, or not for these names, is never replaced
     /// silently, since agents trust it: the message names the command that makes a new one.
     pub fn own(state_dir: &Path, names: &[Box<str>]) -> io::Result<Self> {
-        let own = authority::own(state_dir, names, now())?;
+        let own = authority::own(state_dir, names, issue::now())?;
         let config = server_config(own.chain, own.key).map_err(io::Error::other)?;
         Ok(Self {
             config,
@@ -102,13 +100,6 @@ impl fmt::Debug for AgentIdentity {
     }
 }
 
-/// SHA-256 of a certificate, hex with colons.
-#[must_use]
-pub fn fingerprint(certificate: &CertificateDer<'_>) -> String {
-    let bytes: Vec<String> = Sha256::digest(certificate).iter().map(|byte| format!("{byte:02X}")).collect();
-    bytes.join(":")
-}
-
 pub(super) fn server_config(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
@@ -116,10 +107,4 @@ pub(super) fn server_config(
     let builder = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
     Ok(Arc::new(builder.with_no_client_auth().with_single_cert(chain, key)?))
-}
-
-pub(super) fn now() -> UnixTime {
-    // A clock before 1970 counts as 1970; nothing is valid then.
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    UnixTime::since_unix_epoch(since)
 }

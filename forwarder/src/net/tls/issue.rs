@@ -4,7 +4,7 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
@@ -22,6 +22,20 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Ten years.
 const AUTHORITY_DAYS: u32 = 3_653;
 const EDGE_DAYS: u32 = 365;
+
+/// SHA-256 of a certificate, hex with colons.
+#[must_use]
+pub fn fingerprint(certificate: &CertificateDer<'_>) -> String {
+    let bytes: Vec<String> = Sha256::digest(certificate).iter().map(|byte| format!("{byte:02X}")).collect();
+    bytes.join(":")
+}
+
+/// The time of this machine.
+pub(super) fn now() -> UnixTime {
+    // A clock before 1970 counts as 1970; nothing is valid then.
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixTime::since_unix_epoch(since)
+}
 
 /// An authority of the edge's own, able to sign.
 pub(super) struct Authority {

@@ -33,13 +33,13 @@ impl Identity {
     #[must_use]
     pub fn api_keys(&self, before: Option<ApiKeyId>, limit: usize) -> Vec<ApiKey> {
         let cache = self.0.read();
-        older(cache.api_keys(), before).take(limit).cloned().collect()
+        older(cache.api_keys.all(), before).take(limit).cloned().collect()
     }
 
     /// An API key.
     #[must_use]
     pub fn api_key(&self, id: ApiKeyId) -> Option<ApiKey> {
-        self.0.read().api_keys().get(&id).cloned()
+        self.0.read().api_keys.all().get(&id).cloned()
     }
 
     /// Makes an API key; its secret is shown here and never again.
@@ -48,7 +48,7 @@ impl Identity {
     /// [`IdentityError`]; then nothing has changed.
     pub fn create_api_key(&self, new: NewApiKey, now: Timestamp) -> Result<(ApiKey, Token), IdentityError> {
         let mut changes = self.0.write_lock();
-        room(self.0.read().api_keys().len(), self.0.most.api_keys, "API keys")?;
+        room(self.0.read().api_keys.all().len(), self.0.most.api_keys, "API keys")?;
         let id = ApiKeyId(changes.ids.next());
         let token = Token::draw_key(id).map_err(IdentityError::Random)?;
         let key = ApiKey {
@@ -64,7 +64,7 @@ impl Identity {
             return Err(invalid("`owner_id` names no service user"));
         }
         self.0.store_first(&mut changes, Change::PutApiKey(key.clone()))?;
-        self.0.change(|cache| cache.put_key(key.clone()));
+        self.0.change(|cache| cache.api_keys.put(key.clone()));
         Ok((key, token))
     }
 
@@ -77,7 +77,7 @@ impl Identity {
         let new = self.api_key(id).ok_or(IdentityError::NotFound)?.patched(patch);
         new.check()?;
         self.0.store_first(&mut changes, Change::PutApiKey(new.clone()))?;
-        self.0.change(|cache| cache.put_key(new.clone()));
+        self.0.change(|cache| cache.api_keys.put(new.clone()));
         Ok(new)
     }
 
@@ -88,7 +88,7 @@ impl Identity {
     pub fn delete_api_key(&self, id: ApiKeyId) -> Result<ApiKey, IdentityError> {
         let mut changes = self.0.write_lock();
         let key = self.api_key(id).ok_or(IdentityError::NotFound)?;
-        self.0.change(|cache| cache.remove_key(id));
+        self.0.change(|cache| cache.api_keys.remove(id));
         self.0.store_after(&mut changes, vec![Change::RemoveApiKey(id)])?;
         Ok(key)
     }

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use ulid::Ulid;
 
 use super::*;
+use crate::control::identity::CredentialId;
 use crate::control::identity::{ApiKeyId, ServiceUserId, TokenHash};
 
 fn credential() -> Credential {
@@ -133,7 +134,7 @@ fn api_keys_come_back_also_in_a_file_of_before() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = DiskStore::open(folder.path()).expect("new");
     let write = begin_write(&store);
-    assert!(write.delete_table(API_KEYS).expect("deletable"), "an earlier version made none");
+    assert!(write.delete_table(table::<ApiKey>()).expect("deletable"), "an earlier version made none");
     write.commit().expect("committed");
     drop(store);
     let store = DiskStore::open(folder.path()).expect("again");

@@ -1,0 +1,21 @@
+//! The resources of the API: a file and a line each.
+
+pub(super) mod api_keys;
+pub(super) mod credentials;
+mod edge;
+pub(super) mod endpoints;
+pub(super) mod service_users;
+pub(super) mod tunnel_sessions;
+
+use super::records::Records;
+use super::resource::Resources;
+
+/// All of them.
+pub(super) const ALL: Resources = &[
+    &Records::<service_users::ServiceUsers>::NEW,
+    &Records::<credentials::Credentials>::NEW,
+    &Records::<api_keys::ApiKeys>::NEW,
+    &tunnel_sessions::TunnelSessions,
+    &endpoints::Endpoints,
+    &edge::Edge,
+];

@@ -1,0 +1,131 @@
+//! `/api_keys`: what the API takes over TCP. A key stands in the answer that makes it and nowhere else.
+
+use agent_link::Hidden;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::control::admin::Fault;
+use crate::control::admin::filter::{Fields, Kind};
+use crate::control::admin::owner;
+use crate::control::admin::records::{RecordKind, View};
+use crate::control::admin::resource::Context;
+use crate::control::identity::{ApiKey, ApiKeyId, ApiKeyPatch, Identity, IdentityError, NewApiKey, Token};
+
+/// The API keys.
+pub(in crate::control::admin) struct ApiKeys;
+
+/// An API key as the API shows it.
+#[derive(Serialize)]
+pub(in crate::control::admin) struct KeyView {
+    id: String,
+    uri: String,
+    description: String,
+    metadata: String,
+    created_at: Timestamp,
+    owner_id: Option<String>,
+    /// Null but in the answer that makes it.
+    token: Option<Hidden>,
+}
+
+impl View for KeyView {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn reveal(&mut self, token: Hidden) {
+        self.token = Some(token);
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::control::admin) struct Create {
+    description: Option<String>,
+    metadata: Option<String>,
+    owner_id: Option<String>,
+    owner_email: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::control::admin) struct Update {
+    description: Option<String>,
+    metadata: Option<String>,
+    /// Some clients repeat the id of the path.
+    #[serde(rename = "id")]
+    _id: Option<String>,
+}
+
+impl RecordKind for ApiKeys {
+    const NAMES: &'static [&'static str] = &["api_keys"];
+    const ID_PREFIX: &'static str = "ak";
+    const LIST_KEY: Option<&'static str> = Some("keys");
+    const EVENT: &'static str = "api_key";
+    const FIELDS: Fields = &[
+        ("id", Kind::Text),
+        ("uri", Kind::Text),
+        ("description", Kind::Text),
+        ("metadata", Kind::Text),
+        ("created_at", Kind::Time),
+        ("owner_id", Kind::Maybe),
+    ];
+
+    type Id = ApiKeyId;
+    type Record = ApiKey;
+    type Removed = ApiKey;
+    type View = KeyView;
+    type Create = Create;
+    type Update = Update;
+
+    fn id(key: &ApiKey) -> ApiKeyId {
+        key.id
+    }
+
+    fn view(key: ApiKey, uri: String) -> KeyView {
+        KeyView {
+            uri,
+            id: key.id.to_string(),
+            description: key.description,
+            metadata: key.metadata,
+            created_at: key.created_at,
+            owner_id: key.owner_id.map(|id| id.to_string()),
+            token: None,
+        }
+    }
+
+    fn page(identity: &Identity, before: Option<ApiKeyId>, most: usize) -> Vec<ApiKey> {
+        identity.api_keys(before, most)
+    }
+
+    fn find(identity: &Identity, id: ApiKeyId) -> Option<ApiKey> {
+        identity.api_key(id)
+    }
+
+    fn create(identity: &Identity, body: Create) -> Result<(ApiKey, Option<Token>), Fault> {
+        let new = NewApiKey {
+            description: body.description.unwrap_or_default(),
+            metadata: body.metadata.unwrap_or_default(),
+            owner_id: owner(body.owner_id, body.owner_email)?,
+        };
+        let created = identity.create_api_key(new, Timestamp::now());
+        let (key, token) = created.map_err(|error| Fault::from_identity(error, ""))?;
+        Ok((key, Some(token)))
+    }
+
+    fn update(identity: &Identity, id: ApiKeyId, body: Update) -> Result<ApiKey, IdentityError> {
+        let Update { description, metadata, .. } = body;
+        identity.update_api_key(id, ApiKeyPatch { description, metadata })
+    }
+
+    fn removable(identity: &Identity, id: ApiKeyId) -> Option<ApiKey> {
+        identity.api_key(id)
+    }
+
+    fn delete(identity: &Identity, id: ApiKeyId) -> Result<ApiKey, IdentityError> {
+        identity.delete_api_key(id)
+    }
+
+    fn tell_removed(cx: &Context<'_>, key: ApiKey) {
+        cx.tell::<Self>("deleted", &cx.view::<Self>(key));
+    }
+}
