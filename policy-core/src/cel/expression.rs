@@ -3,24 +3,26 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::advice::failures::{MayFail, failures};
-use super::advice::{Guard, Guards, Key, Parts as AllParts, implied, known, worked};
-use super::check::check;
-use super::code::{Code, Node, NodeId};
-use super::conditions::{self, Depends, Written, clients, depends, formula, needed, path};
-use super::cost::Costs;
-use super::env::{Env, Fact};
-use super::fault::{EvalError, Fault};
-use super::fold::fold;
-use super::functions::Registry;
-use super::host::{EvalLimits, Host};
-use super::interpret::{Sink, evaluate};
-use super::parser::{CelLimits, parse};
-use super::pattern::compile_constants;
-use super::state::{self, DataFlow, Place, Shape, State, Unknown, Use};
-use super::types::Type;
-use super::value::Value;
-use super::{CONSTANT, TYPE_MISMATCH, advice};
+use crate::cel::analysis::advice;
+use crate::cel::analysis::conditions::{self, Depends, Written, clients, depends, formula, needed, path};
+use crate::cel::analysis::failures::{MayFail, failures};
+use crate::cel::analysis::guards::{Guard, Guards, implied, known, worked};
+use crate::cel::analysis::parts::{Key, Parts as AllParts};
+use crate::cel::analysis::state::{self, DataFlow, Place, Shape, State, Unknown, Use};
+use crate::cel::check::checker::check;
+use crate::cel::check::code::{Code, Node, NodeId};
+use crate::cel::check::env::{Env, Fact};
+use crate::cel::codes::{CONSTANT, TYPE_MISMATCH};
+use crate::cel::compile::cost::Costs;
+use crate::cel::compile::fold::fold;
+use crate::cel::evaluate::{Sink, evaluate};
+use crate::cel::library::Registry;
+use crate::cel::library::pattern::compile_constants;
+use crate::cel::syntax::parser::{CelLimits, parse};
+use crate::cel::values::fault::{EvalError, Fault};
+use crate::cel::values::host::{EvalLimits, Host};
+use crate::cel::values::types::Type;
+use crate::cel::values::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lpm::RangeSet;
 use crate::source::Span;
@@ -391,7 +393,7 @@ impl Expression {
     }
 
     /// What decisions run.
-    pub(super) fn decision_code(&self) -> &Code {
+    pub(in crate::cel) fn decision_code(&self) -> &Code {
         &self.inner.folded
     }
 

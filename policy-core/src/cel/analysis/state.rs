@@ -1,0 +1,260 @@
+//! What earlier actions left behind: `vars.*` and `actions.*`, as expressions read it.
+//!
+//! An expression is typed and judged where it stands: what is known there of earlier actions comes in through
+//! [`DataFlow`], which the reader of a policy implements.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::calls::URL_PARTS;
+use super::conditions::Written;
+use super::guards::Guard;
+use crate::cel::check::code::{Code, Node, NodeId};
+use crate::cel::values::types::Type;
+use crate::cel::values::value::Value;
+use crate::diagnostic::Diagnostic;
+use crate::source::Span;
+
+/// Something that an earlier action may have left behind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum State {
+    /// A variable of `set-vars`, by its name.
+    Variable(Box<str>),
+    /// The results of a kind of action, by their path: `actions.ngrok.oauth`.
+    Result(&'static str),
+}
+
+/// Where an expression reads something.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'e> {
+    /// The number of the expression among those of its rule.
+    pub(crate) expression: usize,
+    /// What holds there, unless the expression has a value without it.
+    pub(crate) path: &'e dyn Fn() -> Vec<Written>,
+}
+
+/// How an expression uses it.
+#[derive(Clone, Copy)]
+pub(crate) enum Use<'e> {
+    /// Reads it, and fails without it.
+    Read(Place<'e>),
+    /// Only asks whether it is there, as `has(…)` does.
+    Ask,
+}
+
+/// What is known of a value: the keys of a map that is written out, the items of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Nothing.
+    #[default]
+    Any,
+    /// A map has these keys, perhaps others too.
+    Map(Vec<(Box<str>, Shape)>),
+    /// A list has these items, perhaps others too.
+    List(Vec<Shape>),
+    /// A whole number is not less than the first and not greater than the second.
+    Within(i64, i64),
+}
+
+/// A step into a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The entry of a map.
+    Key(Box<str>),
+    /// The item of a list.
+    At(usize),
+}
+
+impl Shape {
+    /// The value at the end of the way, if there is one.
+    pub(crate) fn find(&self, way: &[Step]) -> Option<&Self> {
+        way.iter().try_fold(self, |at, step| match (at, step) {
+            (Self::Map(entries), Step::Key(key)) => {
+                entries.iter().find(|(name, _)| name == key).map(|(_, of)| of)
+            }
+            (Self::List(items), Step::At(index)) => items.get(*index),
+            _ => None,
+        })
+    }
+
+    /// True if it is a position in a list of so many items.
+    pub(crate) fn is_position(&self, items: usize) -> bool {
+        matches!(self, Self::Within(0.., last) if usize::try_from(*last).is_ok_and(|last| last < items))
+    }
+
+    /// What is known of a value that is of one shape or the other. O(size of the smaller).
+    pub(crate) fn or(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Map(some), Self::Map(others)) => {
+                let others: HashMap<&str, &Self> = others.iter().map(|(key, of)| (&**key, of)).collect();
+                let both =
+                    some.iter().filter_map(|(key, of)| Some((key.clone(), of.or(others.get(&**key)?))));
+                Self::Map(both.collect())
+            }
+            (Self::Within(a, b), Self::Within(c, d)) => Self::Within(*a.min(c), *b.max(d)),
+            (Self::List(some), Self::List(others)) => {
+                Self::List(some.iter().zip(others).map(|(a, b)| a.or(b)).collect())
+            }
+            _ => Self::Any,
+        }
+    }
+}
+
+/// What is known of earlier actions where an expression stands.
+pub(crate) trait DataFlow {
+    /// The type of a variable, if it is set before.
+    fn variable(&self, name: &str) -> Option<Type>;
+
+    /// True if the place itself tells one of some guards.
+    fn implies(&self, _needs: &[Guard]) -> bool {
+        false
+    }
+
+    /// True if one of some conditions holds wherever the place is reached.
+    fn makes_sure(&self, _place: Place<'_>, _needed: &dyn Fn() -> Vec<Written>) -> bool {
+        false
+    }
+
+    /// What is known of a variable or of results, wherever they are left behind.
+    fn shape(&self, _: &State) -> Rc<Shape> {
+        Rc::default()
+    }
+
+    /// What to say of a use; `found` is what would be said of a value that may be missing.
+    fn judge(&self, state: &State, of: Use<'_>, found: Diagnostic) -> Option<Diagnostic>;
+}
+
+/// Nothing is known: everything may be missing.
+pub(crate) struct Unknown;
+
+impl DataFlow for Unknown {
+    fn variable(&self, _: &str) -> Option<Type> {
+        None
+    }
+
+    fn judge(&self, _: &State, of: Use<'_>, found: Diagnostic) -> Option<Diagnostic> {
+        matches!(of, Use::Read(_)).then_some(found)
+    }
+}
+
+/// The path of the action whose result a fact is: the first three names.
+pub(crate) fn result_path(path: &'static str) -> Option<&'static str> {
+    if !path.starts_with("actions.") {
+        return None;
+    }
+    let end = path.match_indices('.').nth(2).map_or(path.len(), |(at, _)| at);
+    path.get(..end)
+}
+
+/// True for the map of all variables.
+pub(in crate::cel) fn is_variables(node: Option<&Node>) -> bool {
+    matches!(node, Some(Node::Fact(fact)) if fact.path() == "vars")
+}
+
+/// The variable that a part of an expression reads by a constant name.
+pub(in crate::cel) fn variable(code: &Code, node: &Node) -> Option<State> {
+    let (operand, name) = match node {
+        Node::Select { operand, field, .. } => (operand, Some(field)),
+        Node::Index { operand, index, .. } => (operand, constant(code, *index)),
+        _ => return None,
+    };
+    named(code, *operand, name)
+}
+
+/// What a part of an expression asks for.
+pub(in crate::cel) fn asked(code: &Code, node: &Node) -> Option<State> {
+    match node {
+        Node::HasFact(fact) => result_path(fact.path()).map(State::Result),
+        Node::Has { operand, field } => named(code, *operand, Some(field)),
+        Node::Select { optional: true, .. } | Node::Index { optional: true, .. } => variable(code, node),
+        Node::Call { name: "_in_", arguments, .. } => match **arguments {
+            [key, map] => named(code, map, constant(code, key)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The way to a part from a variable, or from results, by constant names: `vars.a.b[0]`; `None` for the whole.
+pub(in crate::cel) fn way(code: &Code, id: NodeId) -> Option<(State, Vec<Step>)> {
+    let (mut at, mut way) = (id, Vec::new());
+    loop {
+        let node = code.node(at)?;
+        if let Some(state) = variable(code, node) {
+            way.reverse();
+            return (!way.is_empty()).then_some((state, way));
+        }
+        let (operand, step) = match node {
+            Node::Select { operand, field, optional: false } => (operand, Some(field)),
+            Node::Index { operand, index, optional: false } => (operand, constant(code, *index)),
+            Node::Fact(fact) => {
+                let of = result_path(fact.path())?;
+                let fields = fact.path().strip_prefix(of)?.strip_prefix('.')?;
+                way.extend(fields.rsplit('.').map(|field| Step::Key(field.into())));
+                way.reverse();
+                // A result of its own is there with the others.
+                return (way.len() > 1).then_some((State::Result(of), way));
+            }
+            _ => return None,
+        };
+        way.push(match step? {
+            Value::String(key) => Step::Key((&**key).into()),
+            Value::Int(index) => Step::At(usize::try_from(*index).ok()?),
+            _ => return None,
+        });
+        at = *operand;
+    }
+}
+
+/// The shape of a value that is written out, so many levels of it.
+pub(in crate::cel) fn shape(code: &Code, id: NodeId, levels: usize) -> Shape {
+    let Some(levels) = levels.checked_sub(1) else { return Shape::Any };
+    match code.node(id) {
+        Some(Node::Map(entries)) => {
+            let entries = entries.iter().filter(|(.., optional)| !optional);
+            let named = entries.filter_map(|(key, value, _)| match constant(code, *key) {
+                Some(Value::String(key)) => Some(((&**key).into(), shape(code, *value, levels))),
+                _ => None,
+            });
+            Shape::Map(named.collect())
+        }
+        Some(Node::List(items)) => {
+            let items = items.iter().take_while(|(_, optional)| !optional);
+            Shape::List(items.map(|(item, _)| shape(code, *item, levels)).collect())
+        }
+        Some(Node::Const(Value::Int(number))) => Shape::Within(*number, *number),
+        Some(Node::Call { name: "rand.int", arguments, .. }) => match **arguments {
+            [] => Shape::Within(0, 1),
+            [least, most] => match (constant(code, least), constant(code, most)) {
+                (Some(Value::Int(least)), Some(Value::Int(most))) => Shape::Within(*least, *most),
+                _ => Shape::Any,
+            },
+            _ => Shape::Any,
+        },
+        Some(Node::Call { name: "url.parse" | "parseUrl", .. }) => {
+            Shape::Map(URL_PARTS.iter().map(|part| ((*part).into(), Shape::Any)).collect())
+        }
+        _ => Shape::Any,
+    }
+}
+
+fn named(code: &Code, map: NodeId, name: Option<&Value>) -> Option<State> {
+    match name {
+        Some(Value::String(name)) if is_variables(code.node(map)) => Some(State::Variable((&**name).into())),
+        _ => None,
+    }
+}
+
+fn constant(code: &Code, id: NodeId) -> Option<&Value> {
+    match code.node(id) {
+        Some(Node::Const(value)) => Some(value),
+        _ => None,
+    }
+}
+
+/// Everything an expression asks for, with its place.
+pub(in crate::cel) fn asks(code: &Code) -> Vec<(State, Span)> {
+    let nodes = code.nodes.iter().zip(code.spans.iter()).zip(code.reachable());
+    let asked = nodes.filter(|(_, reached)| *reached).map(|((node, span), _)| (asked(code, node), *span));
+    asked.filter_map(|(state, span)| state.map(|state| (state, span))).collect()
+}

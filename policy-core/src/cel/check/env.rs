@@ -1,0 +1,375 @@
+//! What an expression may name: variables, objects, functions, types.
+//!
+//! Names are resolved as CEL does: the longest declared prefix of `a.b.c` wins, the container is tried
+//! before the outside, and variables of macros hide everything (CEL specification, name resolution).
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use crate::cel::analysis::state::result_path;
+use crate::cel::library::Library;
+use crate::cel::values::types::{Object, Type};
+use crate::phase::{Phase, PhaseSet};
+use crate::url::Scheme;
+
+/// A fact: a declared variable that a host knows, or has no source for.
+#[derive(Clone, Copy)]
+pub struct Fact {
+    pub(crate) id: u16,
+    pub(crate) optional: bool,
+    pub(crate) source: FactSource,
+    /// How it is declared; behind a thin pointer, since facts stand in compiled code.
+    pub(crate) path: &'static &'static str,
+}
+
+// The index says all: paths need not be compared.
+impl PartialEq for Fact {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Fact {}
+
+impl Hash for Fact {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
+}
+
+impl PartialOrd for Fact {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Fact {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.id.cmp(&other.id)
+    }
+}
+
+/// The facts that every connection has, by a number: hosts ask for these most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum FactSource {
+    ClientIp,
+    ClientPort,
+    ServerIp,
+    ServerPort,
+    Started,
+    Now,
+    EndpointUrl,
+    /// A part of the endpoint's URL.
+    Endpoint,
+    /// What actions left behind.
+    State,
+    Other,
+}
+
+impl FactSource {
+    pub(crate) fn of(path: &str) -> Self {
+        match path {
+            "conn.client_ip" => Self::ClientIp,
+            "conn.client_port" => Self::ClientPort,
+            "conn.server_ip" => Self::ServerIp,
+            "conn.server_port" => Self::ServerPort,
+            "conn.ts.start" => Self::Started,
+            "time.now" => Self::Now,
+            "endpoint.url" => Self::EndpointUrl,
+            "vars" => Self::State,
+            path if path.starts_with("actions.") => Self::State,
+            path if path.starts_with("endpoint.") => Self::Endpoint,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Fact {
+    /// Its index among the declared facts, from 0.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.id as usize
+    }
+
+    /// How an expression writes it, `conn.client_ip`.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        self.path
+    }
+
+    /// True if a connection or request may lack it, as `req.content_length`.
+    #[must_use]
+    pub const fn is_optional(self) -> bool {
+        self.optional
+    }
+}
+
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.path())
+    }
+}
+
+impl fmt::Debug for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fact({})", self.path())
+    }
+}
+
+/// Where a declared variable has a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Where {
+    pub(crate) phases: PhaseSet,
+    /// Only on connections whose TLS the edge sees.
+    pub(crate) tls: bool,
+    /// Not on tcp and tls endpoints.
+    pub(crate) http: bool,
+    /// Only in a `retry_condition`.
+    pub(crate) retry: bool,
+    /// Only where pods connect.
+    pub(crate) pods: bool,
+}
+
+/// A declared leaf of the tree.
+#[derive(Clone, Debug)]
+pub(crate) struct Leaf {
+    /// `None` for a field of a record: its value comes with the record.
+    pub(crate) fact: Option<Fact>,
+    pub(crate) ty: Type,
+    pub(crate) at: Where,
+}
+
+/// A name with what stands below it.
+#[derive(Clone, Debug)]
+pub(crate) struct TreeNode {
+    pub(crate) path: &'static str,
+    pub(crate) children: Vec<(&'static str, u16)>,
+    pub(crate) leaf: Option<Leaf>,
+}
+
+/// The declared variables as a tree; its roots are the first names, `conn`, and the records, `Cookie`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tree {
+    pub(crate) nodes: Vec<TreeNode>,
+    pub(crate) by_path: HashMap<&'static str, u16>,
+}
+
+impl Tree {
+    pub(crate) fn node(&self, index: u16) -> Option<&TreeNode> {
+        self.nodes.get(index as usize)
+    }
+
+    pub(crate) fn child(&self, of: u16, name: &str) -> Option<u16> {
+        self.node(of)?.children.iter().find(|(child, _)| *child == name).map(|(_, index)| *index)
+    }
+
+    /// The node of a dotted path; records are roots, by their names.
+    pub(crate) fn find(&self, path: &str) -> Option<u16> {
+        self.by_path.get(path).copied()
+    }
+
+    /// The type of a node: what its leaf says, or an object.
+    pub(crate) fn type_of(&self, index: u16) -> Type {
+        let Some(node) = self.node(index) else { return Type::Error };
+        match (&node.leaf, node.children.is_empty()) {
+            (Some(leaf), true) => leaf.ty.clone(),
+            (leaf, _) => Type::Object(Object { node: index, text: leaf.is_some(), name: node.path }),
+        }
+    }
+}
+
+/// Where an expression stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Site {
+    /// Its phase; nothing outside of policies.
+    pub phase: Option<Phase>,
+    /// The protocol of its endpoint, if known.
+    pub scheme: Option<Scheme>,
+    /// True for the `retry_condition` of an `http-request`, which knows the attempts so far.
+    pub retry: bool,
+    /// True if its endpoint is known to be public: no pod of a cluster is seen there.
+    pub public: bool,
+}
+
+impl Site {
+    /// Where a variable has no value, and what to do; `None` if it has one here.
+    pub(in crate::cel) fn lacks(self, at: Where) -> Option<(String, String)> {
+        if let Some(phase) = self.phase.filter(|phase| !at.phases.contains(*phase)) {
+            let names: Vec<_> = at.phases.iter().map(Phase::name).collect();
+            let help =
+                format!("it has one in {}; move the rule, or decide by what is known here", listed(&names));
+            return Some((format!("in {phase}"), help));
+        }
+        if at.retry && !self.retry && self.phase.is_some() {
+            let help = "it has one in the `retry_condition` of `http-request`".to_owned();
+            return Some(("here".to_owned(), help));
+        }
+        if at.pods && self.public {
+            let help = "it has one on endpoints with `bindings: [kubernetes]`; decide by what is known here";
+            return Some(("on public endpoints".to_owned(), help.to_owned()));
+        }
+        let (on, has) = match self.scheme {
+            Some(scheme @ (Scheme::Tcp | Scheme::Http)) if at.tls => (scheme, "tls and https"),
+            Some(scheme @ (Scheme::Tcp | Scheme::Tls)) if at.http => (scheme, "http and https"),
+            _ => return None,
+        };
+        let help = format!("it has one on {has} endpoints; decide by what is known here");
+        Some((format!("on {} endpoints", on.name()), help))
+    }
+}
+
+/// `a, b and c`.
+pub(in crate::cel) fn listed(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+/// What a name stands for.
+#[derive(Clone, Debug)]
+pub(in crate::cel) enum Named {
+    /// A variable bound from outside by its name.
+    Global(Type),
+    /// A node of the tree.
+    Tree(u16),
+    /// A type.
+    Type(Type),
+}
+
+/// A function that is declared and has no implementation: for checking only.
+#[derive(Clone, Debug)]
+pub(in crate::cel) struct Extra {
+    pub(in crate::cel) name: Box<str>,
+    pub(in crate::cel) member: bool,
+    pub(in crate::cel) parameters: Vec<Type>,
+    pub(in crate::cel) result: Type,
+}
+
+/// The declarations an expression is checked against.
+///
+/// ```
+/// use policy_core::cel::{Env, Type};
+/// let mut env = Env::standard();
+/// env.declare("name", Type::String);
+/// let (checked, found) = env.check("name.startsWith('a')");
+/// assert!(found.is_empty());
+/// assert_eq!(checked.expect("no errors").result(), &Type::Bool);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Env {
+    container: Box<str>,
+    names: HashMap<Box<str>, Named>,
+    pub(in crate::cel) extras: Vec<Extra>,
+    pub(in crate::cel) tree: Arc<Tree>,
+    pub(in crate::cel) library: Library,
+    pub(in crate::cel) site: Site,
+}
+
+impl Env {
+    /// CEL with its standard extensions, and no variable.
+    #[must_use]
+    pub fn standard() -> Self {
+        Self {
+            container: Box::default(),
+            names: HashMap::new(),
+            extras: Vec::new(),
+            tree: Arc::default(),
+            library: Library::Standard,
+            site: Site::default(),
+        }
+    }
+
+    /// The policy language, with declared variables.
+    pub(crate) fn policy(tree: Arc<Tree>, roots: &[(&'static str, u16)], site: Site) -> Self {
+        let names = roots.iter().map(|(name, node)| ((*name).into(), Named::Tree(*node))).collect();
+        Self { names, tree, library: Library::Policy, site, ..Self::standard() }
+    }
+
+    /// Declares a variable; its name may have dots.
+    pub fn declare(&mut self, name: &str, ty: Type) {
+        self.names.insert(name.into(), Named::Global(ty));
+    }
+
+    /// Declares a function that can be checked and not run.
+    pub fn declare_function(&mut self, name: &str, member: bool, parameters: Vec<Type>, result: Type) {
+        self.extras.push(Extra { name: name.into(), member, parameters, result });
+    }
+
+    /// Sets the container: the name before whose dots other names are looked up first.
+    pub fn set_container(&mut self, container: &str) {
+        self.container = container.into();
+    }
+
+    /// What a dotted name stands for, the container's names before outer ones.
+    pub(in crate::cel) fn lookup(&self, name: &str, absolute: bool) -> Option<(Box<str>, Named)> {
+        let declared = |name: &str| {
+            let named = self.names.get(name).cloned();
+            let named = named.or_else(|| type_named(name).map(Named::Type));
+            named.map(|named| (name.into(), named))
+        };
+        if !absolute {
+            let mut container: &str = &self.container;
+            while !container.is_empty() {
+                if let Some(found) = declared(&format!("{container}.{name}")) {
+                    return Some(found);
+                }
+                container = container.rsplit_once('.').map_or("", |(outer, _)| outer);
+            }
+        }
+        declared(name)
+    }
+
+    /// True if a node of the tree, or something below it, has a value here.
+    fn has_value(&self, node: u16) -> bool {
+        // The tree is as deep as `conn.k8s.pod.metadata`.
+        self.tree.node(node).is_some_and(|node| {
+            node.leaf.as_ref().is_some_and(|leaf| self.site.lacks(leaf.at).is_none())
+                || node.children.iter().any(|(_, child)| self.has_value(*child))
+        })
+    }
+
+    /// The variables here that end in a name, `conn.client_ip` of `client_ip`; results of actions only if nothing else
+    /// does. The two shortest of many.
+    pub(in crate::cel) fn paths_to(&self, name: &str) -> Vec<&'static str> {
+        let ends = |path: &str| path.rsplit_once('.').is_some_and(|(_, last)| last == name);
+        let found = self.tree.by_path.iter().filter(|(path, node)| {
+            path.starts_with(|c: char| c.is_ascii_lowercase()) && ends(path) && self.has_value(**node)
+        });
+        let found: Vec<&'static str> = found.map(|(path, _)| *path).collect();
+        let (results, mut paths): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|path| result_path(path).is_some());
+        if paths.is_empty() {
+            paths = results;
+        }
+        paths.sort_unstable_by_key(|path| (path.len(), *path));
+        paths.truncate(2);
+        paths
+    }
+
+    /// The names an expression may begin with.
+    pub(crate) fn first_names(&self) -> impl Iterator<Item = &str> {
+        let here = |named: &Named| match named {
+            Named::Tree(node) => self.has_value(*node),
+            _ => true,
+        };
+        self.names.iter().filter(move |(_, named)| here(named)).map(|(name, _)| &**name)
+    }
+}
+
+/// The types that can be named as values.
+fn type_named(name: &str) -> Option<Type> {
+    Some(match name {
+        "list" => Type::list(Type::Dyn),
+        "map" => Type::map(Type::Dyn, Type::Dyn),
+        "type" => Type::type_of(Type::Dyn),
+        "optional_type" => Type::optional(Type::Dyn),
+        // `duration` and `timestamp` name functions; as types they have their full names only.
+        "duration" | "timestamp" | "dyn" => return None,
+        _ => Type::from_name(name)?,
+    })
+}

@@ -1,0 +1,265 @@
+//! `format`, and numbers as text.
+//!
+//! Source: CEL specification, string extension, `format`; Go's `strconv.FormatFloat` for the shortest form.
+
+use super::{Call, Cost, Overload};
+use crate::cel::values::fault::Fault;
+use crate::cel::values::host::Budget;
+use crate::cel::values::value::Value;
+
+pub(super) static OVERLOADS: &[Overload] = &[Overload::new(
+    "(string).format(list(dyn)) -> string",
+    "the text with each `%s`, `%d`, `%f`, `%e`, `%b`, `%o`, `%x` and `%X` replaced by the next item",
+    Cost::Product,
+    format,
+)];
+
+/// Numbers from ten to this power on are written with an exponent.
+const LARGE_EXPONENT: i32 = 6;
+/// Digits behind the point that a clause may ask for.
+const MAX_PRECISION: usize = 1_000;
+
+/// The shortest text that reads as the number: an exponent from 1e+06 on, and below 0.0001.
+pub(super) fn shortest(number: f64) -> String {
+    if number.is_nan() {
+        return "NaN".to_owned();
+    }
+    if number.is_infinite() {
+        return (if number > 0.0 { "+Inf" } else { "-Inf" }).to_owned();
+    }
+    let scientific = even(number, format!("{number:e}"));
+    let exponent: i32 = scientific.split_once('e').and_then(|(_, digits)| digits.parse().ok()).unwrap_or(0);
+    if (-4..LARGE_EXPONENT).contains(&exponent) { decimal(number) } else { two_digit_exponent(&scientific) }
+}
+
+/// Of two shortest texts that are equally near, Go writes the even one and Rust the greater one.
+fn even(number: f64, greater: String) -> String {
+    let Some((digits, exponent)) = greater.split_once('e') else { return greater };
+    let last = digits.as_bytes().last().filter(|last| last.is_ascii_digit() && *last % 2 == 1);
+    let (Some(last), Some((_, fraction))) = (last, digits.split_once('.')) else { return greater };
+    let front = digits.get(..digits.len() - 1).unwrap_or_default();
+    let lower = format!("{front}{}", char::from(last - 1));
+    // Half way, the number itself goes on with a five and nothing behind it.
+    let exact = format!("{number:.0$e}", fraction.len() + 40);
+    let half = exact.strip_prefix(&*lower).and_then(|rest| rest.strip_prefix('5'));
+    let half =
+        half.is_some_and(|rest| rest.split('e').next().is_some_and(|rest| rest.bytes().all(|c| c == b'0')));
+    let lower = format!("{lower}e{exponent}");
+    if half && lower.parse() == Ok(number) { lower } else { greater }
+}
+
+/// The number without an exponent.
+pub(in crate::cel) fn decimal(number: f64) -> String {
+    special(number).map_or_else(|| format!("{number}"), str::to_owned)
+}
+
+const fn special(number: f64) -> Option<&'static str> {
+    if number.is_nan() {
+        Some("NaN")
+    } else if number.is_infinite() {
+        Some(if number > 0.0 { "Infinity" } else { "-Infinity" })
+    } else {
+        None
+    }
+}
+
+/// `1.5e7` as `1.5e+07`.
+fn two_digit_exponent(text: &str) -> String {
+    let Some((digits, exponent)) = text.split_once('e') else { return text.to_owned() };
+    let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |rest| ('-', rest));
+    format!("{digits}e{sign}{exponent:0>2}")
+}
+
+fn format(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
+    let [Value::String(pattern), Value::List(items)] = call.arguments else {
+        return Err(Fault::overload("format"));
+    };
+    let mut out = Out { text: String::new(), budget: call.budget };
+    let mut items = items.iter();
+    let mut rest: &str = pattern;
+    while let Some(at) = rest.find('%') {
+        out.push(rest.get(..at).unwrap_or_default())?;
+        let tail = rest.get(at + 1..).unwrap_or_default();
+        if let Some(behind) = tail.strip_prefix('%') {
+            out.push("%")?;
+            rest = behind;
+            continue;
+        }
+        let (precision, tail) = precision(tail)?;
+        let mut chars = tail.chars();
+        let clause = chars.next().ok_or_else(|| Fault::argument("a `%` at the end of the pattern"))?;
+        rest = chars.as_str();
+        let item =
+            items.next().ok_or_else(|| Fault::argument("the pattern needs more items than the list has"))?;
+        clause_text(&mut out, clause, precision, item)?;
+    }
+    // Items that no clause takes are passed over, as in the reference implementation.
+    out.push(rest)?;
+    Ok(Value::text(out.text))
+}
+
+/// The `.3` of `%.3f`.
+fn precision(tail: &str) -> Result<(Option<usize>, &str), Fault> {
+    let Some(digits) = tail.strip_prefix('.') else { return Ok((None, tail)) };
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    let (number, rest) = digits.split_at_checked(end).unwrap_or((digits, ""));
+    let number = number.parse().ok().filter(|&number| number <= MAX_PRECISION);
+    let number =
+        number.ok_or_else(|| Fault::argument(format!("a precision is a number up to {MAX_PRECISION}")))?;
+    Ok((Some(number), rest))
+}
+
+/// The text so far; every part is paid for.
+struct Out<'b> {
+    text: String,
+    budget: &'b mut Budget,
+}
+
+impl Out<'_> {
+    fn push(&mut self, text: &str) -> Result<(), Fault> {
+        self.budget.output(text.len())?;
+        self.text.push_str(text);
+        Ok(())
+    }
+}
+
+fn clause_text(out: &mut Out<'_>, clause: char, precision: Option<usize>, item: &Value) -> Result<(), Fault> {
+    let unfit = |expected: &str| {
+        Err(Fault::argument(format!(
+            "`%{clause}` takes {expected}, not a value of type {}",
+            item.type_name()
+        )))
+    };
+    let precision = precision.unwrap_or(6);
+    let text = match (clause, item) {
+        ('s', _) => return plain(out, item),
+        ('d', Value::Int(number)) => number.to_string(),
+        ('d', Value::Uint(number)) => number.to_string(),
+        ('d', Value::Double(number)) => decimal(*number),
+        ('d', _) => return unfit("numbers"),
+        ('f' | 'e', _) => {
+            let number = match item {
+                Value::Double(number) => *number,
+                #[expect(clippy::cast_precision_loss, reason = "the nearest double is what is asked for")]
+                Value::Int(number) => *number as f64,
+                #[expect(clippy::cast_precision_loss, reason = "the nearest double is what is asked for")]
+                Value::Uint(number) => *number as f64,
+                _ => return unfit("numbers"),
+            };
+            match special(number) {
+                Some(text) => text.to_owned(),
+                None if clause == 'f' => format!("{number:.precision$}"),
+                None => two_digit_exponent(&format!("{number:.precision$e}")),
+            }
+        }
+        ('b', Value::Int(number)) => radix(*number, |magnitude| format!("{magnitude:b}")),
+        ('b', Value::Uint(number)) => format!("{number:b}"),
+        ('b', Value::Bool(value)) => u8::from(*value).to_string(),
+        ('b', _) => return unfit("whole numbers and booleans"),
+        ('o', Value::Int(number)) => radix(*number, |magnitude| format!("{magnitude:o}")),
+        ('o', Value::Uint(number)) => format!("{number:o}"),
+        ('o', _) => return unfit("whole numbers"),
+        ('x' | 'X', _) => {
+            let text = match item {
+                Value::Int(number) => radix(*number, |magnitude| format!("{magnitude:x}")),
+                Value::Uint(number) => format!("{number:x}"),
+                Value::String(text) => return hex(out, text.as_bytes(), clause == 'X'),
+                Value::Bytes(bytes) => return hex(out, bytes, clause == 'X'),
+                _ => return unfit("whole numbers, texts and bytes"),
+            };
+            if clause == 'X' { text.to_uppercase() } else { text }
+        }
+        _ => return Err(Fault::argument(format!("`%{clause}` is no clause of a pattern"))),
+    };
+    out.push(&text)
+}
+
+fn radix(number: i64, digits: impl Fn(u64) -> String) -> String {
+    let sign = if number < 0 { "-" } else { "" };
+    format!("{sign}{}", digits(number.unsigned_abs()))
+}
+
+fn hex(out: &mut Out<'_>, bytes: &[u8], upper: bool) -> Result<(), Fault> {
+    out.budget.output(bytes.len() * 2)?;
+    for byte in bytes {
+        out.text.push_str(&if upper { format!("{byte:02X}") } else { format!("{byte:02x}") });
+    }
+    Ok(())
+}
+
+/// What `%s` makes of a value: texts without quotes, maps in the order of their keys' texts.
+fn plain(out: &mut Out<'_>, value: &Value) -> Result<(), Fault> {
+    out.budget.steps(1)?;
+    match value {
+        Value::Null => out.push("null"),
+        Value::String(text) => out.push(text),
+        Value::Double(number) => out.push(&decimal(*number)),
+        Value::Type(name) => out.push(name),
+        // Each stretch of what is no UTF-8 becomes one replacement character.
+        Value::Bytes(bytes) => {
+            let mut broken = false;
+            for chunk in bytes.utf8_chunks() {
+                out.push(chunk.valid())?;
+                if !chunk.invalid().is_empty() && (!broken || !chunk.valid().is_empty()) {
+                    out.push("\u{FFFD}")?;
+                }
+                broken = !chunk.invalid().is_empty();
+            }
+            Ok(())
+        }
+        Value::List(items) => {
+            out.push("[")?;
+            for (index, item) in items.iter().enumerate() {
+                out.push(if index > 0 { ", " } else { "" })?;
+                plain(out, item)?;
+            }
+            out.push("]")
+        }
+        Value::Map(map) => {
+            let mut entries: Vec<(String, &Value)> = Vec::with_capacity(map.len());
+            for (key, value) in map.iter() {
+                let mut text = Out { text: String::new(), budget: &mut *out.budget };
+                plain(&mut text, key)?;
+                entries.push((text.text, value));
+            }
+            entries.sort_by(|a, b| a.0.cmp(&b.0));
+            out.push("{")?;
+            for (index, (key, value)) in entries.iter().enumerate() {
+                out.push(if index > 0 { ", " } else { "" })?;
+                out.push(key)?;
+                out.push(": ")?;
+                plain(out, value)?;
+            }
+            out.push("}")
+        }
+        other => match super::conversions::plain_text(other) {
+            Some(text) => out.push(&text?),
+            None => Err(Fault::argument(format!("`%s` takes no value of type {}", other.type_name()))),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubles_print_their_shortest_form() {
+        for (number, text) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (123.456, "123.456"),
+            (6.02214e23, "6.02214e+23"),
+            (1.38e-23, "1.38e-23"),
+            (123456.0, "123456"),
+            (1e6, "1e+06"),
+            (1234567.5, "1.2345675e+06"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+        ] {
+            assert_eq!(shortest(number), text);
+        }
+        assert_eq!(decimal(1e21), "1000000000000000000000");
+        assert_eq!(decimal(f64::NEG_INFINITY), "-Infinity");
+    }
+}

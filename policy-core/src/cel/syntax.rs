@@ -1,0 +1,7 @@
+//! Text → tree: tokens, literals, the parser, and the tree as text again.
+
+pub(in crate::cel) mod ast;
+pub(in crate::cel) mod lexer;
+pub(in crate::cel) mod literal;
+pub(in crate::cel) mod parser;
+pub(in crate::cel) mod print;
