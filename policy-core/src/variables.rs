@@ -16,10 +16,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use crate::actions;
-use crate::cel::{Env, Fact, FactSource, Leaf, Site, Tree, TreeNode, Type};
+use crate::cel::{Env, Fact, Leaf, Role, Site, Tree, TreeNode, Type};
 use crate::phase::{Phase, PhaseSet};
 use crate::url::Scheme;
-use crate::vocabulary::Declared;
+use crate::vocabulary::{Declared, result_path, tag};
 
 static FAMILIES: &[&[Declared]] = &[
     conn::DECLARED,
@@ -63,7 +63,12 @@ fn declarations() -> Declarations {
                 Some(index) => *index,
                 None => {
                     let index = u16::try_from(tree.nodes.len()).unwrap_or(u16::MAX);
-                    tree.nodes.push(TreeNode { path, children: Vec::new(), leaf: None });
+                    tree.nodes.push(TreeNode {
+                        path,
+                        children: Vec::new(),
+                        leaf: None,
+                        result: result_path(path),
+                    });
                     tree.by_path.insert(path, index);
                     match parent.and_then(|parent| tree.nodes.get_mut(usize::from(parent))) {
                         Some(parent) => parent.children.push((name, index)),
@@ -84,8 +89,8 @@ fn declarations() -> Declarations {
         all().map(|declared| Type::parse_with(declared.ty, &named).unwrap_or(Type::Error)).collect();
     for (declared, ty) in all().zip(types) {
         let id = u16::try_from(facts.len()).unwrap_or(u16::MAX);
-        let source = FactSource::of(declared.path);
-        let fact = Fact { id, optional: declared.optional, source, path: &declared.path };
+        let (tag, role) = (tag::of(declared.path), role(declared.path));
+        let fact = Fact { id, optional: declared.optional, tag, role, path: &declared.path };
         let fact = is_fact(declared.path).then_some(fact);
         if let Some(fact) = fact {
             facts.push((fact, ty.clone()));
@@ -96,6 +101,16 @@ fn declarations() -> Declarations {
         }
     }
     Declarations { tree: Arc::new(tree), roots, facts }
+}
+
+/// What is special of the fact at a path.
+fn role(path: &'static str) -> Role {
+    match (path, result_path(path)) {
+        ("conn.client_ip", _) => Role::Client,
+        ("vars", _) => Role::Variables,
+        (_, Some(of)) => Role::Result(u8::try_from(of.len()).unwrap_or(u8::MAX)),
+        _ => Role::Plain,
+    }
 }
 
 /// False for the fields of records, whose names begin with a capital.

@@ -2,6 +2,7 @@
 //!
 //! Source: ngrok documentation, Traffic Policy variables (2026-08-07).
 
+pub(crate) mod tag;
 mod tls;
 
 use std::marker::PhantomData;
@@ -89,4 +90,13 @@ impl ActionResult<Map> {
     pub(crate) const fn map(path: &'static str, at: Where, doc: &'static str) -> Self {
         Self::of(path, "map(string, dyn)", at, doc)
     }
+}
+
+/// The path of the action whose result is declared at a path: the first three names.
+pub(crate) fn result_path(path: &'static str) -> Option<&'static str> {
+    if !path.starts_with("actions.") {
+        return None;
+    }
+    let end = path.match_indices('.').nth(2).map_or(path.len(), |(at, _)| at);
+    path.get(..end)
 }

@@ -77,6 +77,29 @@ fn rooms_use_only_those_before_them() {
     rooms::assert_in_order(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), ROOMS);
 }
 
+/// The stages of expressions, in the order of their use.
+const STAGES: &[&str] = &[
+    "codes",
+    "limits",
+    "values",
+    "syntax",
+    "library",
+    "check",
+    "evaluate",
+    "compile",
+    "analysis",
+    "expression",
+    "condition",
+    "template",
+];
+
+/// The stages of expressions use only those before them, and so do the files of a stage (ADR 35).
+#[test]
+fn stages_of_expressions_use_only_those_before_them() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    rooms::assert_in_order_within(&src, "cel", STAGES);
+}
+
 /// Words that are the name of an action and of something else, where they stand for the latter.
 const OTHER_MEANINGS: &[(&str, &str)] = &[
     // Lists and rules of addresses.

@@ -1,7 +1,8 @@
 //! The diagnostics of expressions.
 
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, Diagnostics};
 use crate::ngrok;
+use crate::source::Span;
 
 /// The codes this stage raises.
 pub(crate) static CODES: &[&Code] = &[
@@ -63,3 +64,9 @@ pub(in crate::cel) static TEMPLATE_TYPE: Code =
     Code::error("TP221", "template-type").ngrok(&[ngrok::ERR_NGROK_2224]);
 pub(in crate::cel) static IMPOSSIBLE: Code = Code::warning("TP224", "value-never-occurs");
 pub(in crate::cel) static HEADER_CASE: Code = Code::warning("TP219", "header-case");
+
+/// Drops what is said of the values of these parts: that they are none yet has been told.
+pub(crate) fn drop_values(found: &mut Diagnostics, is_told: impl Fn(Span) -> bool) {
+    let codes: [&'static Code; 3] = [&CIDR_ARGUMENT, &IMPOSSIBLE, &NEVER_EQUAL];
+    found.retain(|item| !(codes.iter().any(|code| std::ptr::eq(*code, item.code)) && is_told(item.span)));
+}

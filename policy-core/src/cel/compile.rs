@@ -2,4 +2,5 @@
 
 pub(in crate::cel) mod cost;
 pub(in crate::cel) mod fold;
+pub(in crate::cel) mod patterns;
 pub(in crate::cel) mod predicate;

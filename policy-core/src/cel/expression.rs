@@ -1,5 +1,7 @@
 //! A checked expression: what a policy keeps of its text.
 
+mod decide;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -11,14 +13,16 @@ use crate::cel::analysis::parts::{Key, Parts as AllParts};
 use crate::cel::analysis::state::{self, DataFlow, Place, Shape, State, Unknown, Use};
 use crate::cel::check::checker::check;
 use crate::cel::check::code::{Code, Node, NodeId};
-use crate::cel::check::env::{Env, Fact};
+use crate::cel::check::env::Env;
 use crate::cel::codes::{CONSTANT, TYPE_MISMATCH};
 use crate::cel::compile::cost::Costs;
 use crate::cel::compile::fold::fold;
+use crate::cel::compile::patterns::compile_constants;
 use crate::cel::evaluate::{Sink, evaluate};
 use crate::cel::library::Registry;
-use crate::cel::library::pattern::compile_constants;
-use crate::cel::syntax::parser::{CelLimits, parse};
+use crate::cel::limits::CelLimits;
+use crate::cel::syntax::parser::parse;
+use crate::cel::values::fact::Fact;
 use crate::cel::values::fault::{EvalError, Fault};
 use crate::cel::values::host::{EvalLimits, Host};
 use crate::cel::values::types::Type;
@@ -26,6 +30,8 @@ use crate::cel::values::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lpm::RangeSet;
 use crate::source::Span;
+
+pub use decide::Predicate;
 
 /// An expression that has been checked and can be evaluated. Cheap to clone.
 ///

@@ -32,7 +32,7 @@ use crate::phase::{Phase, PhaseSet};
 
 pub(in crate::cel) use conversions::plain_text;
 use format::decimal as display_double;
-pub(in crate::cel) use json::{read_json, write as write_json};
+pub(in crate::cel) use json::write as write_json;
 
 /// A function of the policy language, for documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -121,7 +121,7 @@ impl Program {
         let conditions = lowering.expressions.iter().map(|it| &it.expression);
         let mut needs: Vec<Fact> = Vec::new();
         conditions.chain(expressions_of(&lowering.steps)).for_each(|it| needs.extend(it.reads()));
-        let keeps_results = needs.iter().any(|fact| crate::cel::result_path(fact.path()).is_some());
+        let keeps_results = needs.iter().any(|fact| fact.result().is_some());
         if lowering.steps.iter().any(|step| step.tests_client()) {
             needs.extend(variables::fact("conn.client_ip"));
         }

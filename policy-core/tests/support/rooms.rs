@@ -1,4 +1,5 @@
-//! The order of the rooms of a crate, which are the modules at its top: what the tests of every crate ask of it (ADR 33).
+//! The order of the rooms of a crate, which are the modules at its top, and of those of a module: what the tests of every
+//! crate ask of it (ADR 33, 35).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,17 +7,24 @@ use std::path::{Path, PathBuf};
 /// Fails where a room uses one that is not before it. `rooms` has all of them, lowest first; the roots of the crate,
 /// `lib.rs` and `main.rs`, use what they like and are used by none.
 pub(crate) fn assert_in_order(src: &Path, rooms: &[&str]) {
+    assert_in_order_within(src, "", rooms);
+}
+
+/// The same of the rooms of a module, such as `cel`, whose own file is their root: they name one another's files, not
+/// what the root shows to others.
+pub(crate) fn assert_in_order_within(src: &Path, module: &str, rooms: &[&str]) {
     let place = |room: &str| rooms.iter().position(|known| *known == room);
+    let inside: Vec<&str> = module.split('/').filter(|part| !part.is_empty()).collect();
     let (mut seen, mut uses) = (vec![false; rooms.len()], 0);
     for path in sources(src) {
-        let room = room_of(path.strip_prefix(src).expect("below src"));
-        if matches!(&*room, "lib" | "main") {
-            continue;
-        }
-        let own = place(&room).unwrap_or_else(|| panic!("`{room}` has no place"));
+        let of = module_of(path.strip_prefix(src).expect("below src"));
+        let Some([room, ..]) = below(&of, &inside) else { continue };
+        let own = place(room).unwrap_or_else(|| panic!("`{room}` has no place in `{module}`"));
         seen[own] = true;
-        for used in used_rooms(&production_code(&path)) {
-            let other = place(&used).unwrap_or_else(|| panic!("{}: `{used}` has no place", path.display()));
+        for used in used_paths(&production_code(&path), &of) {
+            let Some(rest) = below(&used, &inside) else { continue };
+            let used = rest.first().unwrap_or_else(|| panic!("{}: uses all of `{module}`", path.display()));
+            let other = place(used).unwrap_or_else(|| panic!("{}: `{used}` has no place", path.display()));
             assert!(other <= own, "{}: `{room}` uses `{used}`, which is above it", path.display());
             uses += 1;
         }
@@ -26,10 +34,16 @@ pub(crate) fn assert_in_order(src: &Path, rooms: &[&str]) {
     assert!(uses > rooms.len(), "only {uses} uses found: the scan is broken");
 }
 
-/// The first part of a path below `src`.
-fn room_of(relative: &Path) -> String {
-    let first = relative.components().next().expect("a name").as_os_str().to_str().expect("a name");
-    first.trim_end_matches(".rs").to_owned()
+/// What stands behind the names of a module in a path; nothing if it lies elsewhere.
+fn below<'p>(path: &'p [String], module: &[&str]) -> Option<&'p [String]> {
+    path.split_at_checked(module.len()).filter(|(of, _)| *of == module).map(|(_, rest)| rest)
+}
+
+/// The module that a file below `src` is: nothing for the roots of the crate.
+fn module_of(relative: &Path) -> Vec<String> {
+    let parts = relative.with_extension("");
+    let parts: Vec<_> = parts.iter().map(|part| part.to_str().expect("a name").to_owned()).collect();
+    if parts == ["lib"] || parts == ["main"] { Vec::new() } else { parts }
 }
 
 /// The code of a file without its comments and its tests.
@@ -42,38 +56,76 @@ pub(crate) fn production_code(path: &Path) -> String {
     production.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// The rooms that code names, as `crate::room` or within `crate::{…}`.
-fn used_rooms(code: &str) -> Vec<String> {
+/// The paths that the code of a module names from `crate`, `super` or `self`, without these words: those in lists one by
+/// one, those that say how far something is visible left out.
+fn used_paths(code: &str, of: &[String]) -> Vec<Vec<String>> {
     let mut used = Vec::new();
-    // `$crate::room` in a macro as well.
-    for rest in code.split("crate::").skip(1) {
-        let list = rest.strip_prefix('{').and_then(|list| list.split("};").next());
-        // `a, b::{C, d::E}, f` has the rooms a, b and f.
-        let mut depth = 0;
-        let begins = list.unwrap_or(rest).split_inclusive([',', '{', '}']).filter(|part| {
-            let top = depth == 0;
-            match part.chars().last() {
-                Some('{') => depth += 1,
-                Some('}') => depth -= 1,
-                _ => {}
-            }
-            top
-        });
-        let most = if list.is_some() { usize::MAX } else { 1 };
-        let names = begins.take(most).map(|part| {
-            part.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()
-        });
-        used.extend(names.filter(|name| !name.is_empty()));
+    for (root, word) in ["crate::", "super::", "self::"].iter().flat_map(|word| code.match_indices(word)) {
+        // `$crate::room` in a macro as well; in `super::super::x` the first word counts.
+        let before = code[..root].chars().next_back();
+        if before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | ':')) {
+            continue;
+        }
+        let (mut at, mut rest) = (of.to_vec(), &code[root..]);
+        if word == "crate::" {
+            at.clear();
+            rest = &rest[word.len()..];
+        }
+        while let Some(outer) = rest.strip_prefix("super::") {
+            at.pop();
+            rest = outer;
+        }
+        read_paths(rest.strip_prefix("self::").unwrap_or(rest), at, &mut used);
     }
     used
 }
 
+/// Reads `a::b` or `a::{b, c::{d, e}}` behind a path, and gives what follows.
+fn read_paths<'c>(mut code: &'c str, mut at: Vec<String>, used: &mut Vec<Vec<String>>) -> &'c str {
+    loop {
+        if let Some(list) = code.strip_prefix('{') {
+            let mut rest = list.trim_start();
+            while !rest.is_empty() && !rest.starts_with('}') {
+                rest = read_paths(rest, at.clone(), used);
+                let next = rest.find([',', '}']).unwrap_or(rest.len());
+                rest = rest[next..].trim_start_matches(',').trim_start();
+            }
+            return rest.strip_prefix('}').unwrap_or(rest);
+        }
+        let end = code.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(code.len());
+        let (name, rest) = code.split_at(end);
+        if !name.is_empty() && name != "self" {
+            at.push(name.to_owned());
+        }
+        match rest.strip_prefix("::") {
+            Some(rest) => code = rest,
+            // `pub(in crate::room)`.
+            None if rest.starts_with(')') && at.iter().all(|name| name.starts_with(char::is_lowercase)) => {
+                return rest;
+            }
+            None => {
+                used.push(at);
+                return rest;
+            }
+        }
+    }
+}
+
 #[test]
 fn the_scan_sees_every_form_of_a_use() {
-    let rooms = |code: &str| used_rooms(code).join(" ");
-    assert_eq!(rooms("use crate::cel::{Env, Site};\ncrate::url::parse(crate::lpm::X)"), "cel url lpm");
-    assert_eq!(rooms("use crate::{\n    a,\n    b::{C, d::E},\n    f::G,\n};\nuse std::fmt;"), "a b f");
-    assert_eq!(rooms("pub(crate) fn x() {}"), "");
+    let of = ["x".to_owned(), "y".to_owned()];
+    let uses =
+        |code: &str| used_paths(code, &of).iter().map(|path| path.join("/")).collect::<Vec<_>>().join(" ");
+    assert_eq!(
+        uses("use crate::cel::{Env, Site};\ncrate::url::parse(crate::lpm::X)"),
+        "cel/Env cel/Site url/parse lpm/X"
+    );
+    assert_eq!(
+        uses("use crate::{\n    a,\n    b::{C, d::{E, self}},\n    f::G,\n};\nuse std::fmt;"),
+        "a b/C b/d/E b/d f/G"
+    );
+    assert_eq!(uses("use super::z::Z;\nuse super::super::w;\nuse self::v::V as U;"), "x/z/Z w x/y/v/V");
+    assert_eq!(uses("pub(crate) fn x() {}\npub(in crate::cel) fn y() {}\n$crate::json::x()"), "json/x");
 }
 
 /// The Rust files of a folder and of those below it.

@@ -18,7 +18,7 @@ pub(crate) use self::decided::{always, never_together};
 pub(crate) use self::formula::{Formula, Written};
 pub(in crate::cel) use self::formula::{formula, is_absorbed, needed, path};
 use super::parts::{Key, Parts};
-use super::state::{self, State, is_variables};
+use super::state::{self, State};
 use crate::cel::check::code::{Code, Node, NodeId};
 use crate::cel::library::Registry;
 use crate::cel::values::types::Type;
@@ -317,10 +317,10 @@ pub(in crate::cel) fn depends(code: &Code, root: NodeId) -> Depends {
             continue;
         }
         match node {
-            Node::Fact(fact) | Node::HasFact(fact) => match (fact.path(), state::result_path(fact.path())) {
+            Node::Fact(fact) | Node::HasFact(fact) => match (fact.path(), fact.result()) {
                 (_, Some(path)) => out.states.push(State::Result(path)),
                 (path, _) => {
-                    out.variables |= is_variables(Some(node));
+                    out.variables |= node.is_variables();
                     out.time |= path.starts_with("time.");
                     out.volatile |= path.starts_with("last_attempt") || path == "attempts";
                     out.all_headers |= is_headers(path);

@@ -165,7 +165,7 @@ pub(in crate::cel) fn can_fail(node: &Node, code: &Code) -> bool {
         Node::Select { optional, operand, .. } => {
             !optional && matches!(code.ty(*operand), Type::Map(_) | Type::Dyn | Type::List(_))
         }
-        Node::Fact(fact) => fact.is_optional() || state::result_path(fact.path()).is_some(),
+        Node::Fact(fact) => fact.is_optional() || fact.result().is_some(),
         Node::Call { name, arguments, .. } => calls::can_fail(name, arguments.len()),
         _ => false,
     }
@@ -175,7 +175,7 @@ impl Parts<'_> {
     /// The variable or result that a part reads.
     fn state(&self, node: &Node) -> Option<State> {
         match node {
-            Node::Fact(fact) => state::result_path(fact.path()).map(State::Result),
+            Node::Fact(fact) => fact.result().map(State::Result),
             _ => state::variable(self.code, node),
         }
     }
@@ -227,7 +227,7 @@ impl Parts<'_> {
             Node::Select { operand, field, optional: false } => {
                 self.entry_verdict(id, *operand, Key::of_value(field), Some(field), None)
             }
-            Node::Fact(fact) => match state::result_path(fact.path()) {
+            Node::Fact(fact) => match fact.result() {
                 Some(path) => Verdict::Unless(
                     vec![present(fact.path()), present(path)],
                     format!("this fails where `{path}` is missing"),

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use super::parts::{Key, Parts};
-use crate::cel::analysis::state;
 use crate::cel::check::code::{Code, LoopKind, Node, NodeId};
 use crate::cel::values::value::Value;
 
@@ -195,7 +194,7 @@ impl Parts<'_> {
                 Some(Node::HasFact(fact)) if truth => {
                     out.push(present(fact.path()));
                     // The results of an action are there all together.
-                    out.extend(state::result_path(fact.path()).map(present));
+                    out.extend(fact.result().map(present));
                 }
                 Some(Node::Matches { operand, .. }) if truth => {
                     out.push(Guard::Passed(self.key(*operand), Test::Matched));

@@ -10,6 +10,7 @@ use super::calls::URL_PARTS;
 use super::conditions::Written;
 use super::guards::Guard;
 use crate::cel::check::code::{Code, Node, NodeId};
+use crate::cel::check::env::SetVariables;
 use crate::cel::values::types::Type;
 use crate::cel::values::value::Value;
 use crate::diagnostic::Diagnostic;
@@ -101,10 +102,7 @@ impl Shape {
 }
 
 /// What is known of earlier actions where an expression stands.
-pub(crate) trait DataFlow {
-    /// The type of a variable, if it is set before.
-    fn variable(&self, name: &str) -> Option<Type>;
-
+pub(crate) trait DataFlow: SetVariables {
     /// True if the place itself tells one of some guards.
     fn implies(&self, _needs: &[Guard]) -> bool {
         false
@@ -127,28 +125,16 @@ pub(crate) trait DataFlow {
 /// Nothing is known: everything may be missing.
 pub(crate) struct Unknown;
 
-impl DataFlow for Unknown {
+impl SetVariables for Unknown {
     fn variable(&self, _: &str) -> Option<Type> {
         None
     }
+}
 
+impl DataFlow for Unknown {
     fn judge(&self, _: &State, of: Use<'_>, found: Diagnostic) -> Option<Diagnostic> {
         matches!(of, Use::Read(_)).then_some(found)
     }
-}
-
-/// The path of the action whose result a fact is: the first three names.
-pub(crate) fn result_path(path: &'static str) -> Option<&'static str> {
-    if !path.starts_with("actions.") {
-        return None;
-    }
-    let end = path.match_indices('.').nth(2).map_or(path.len(), |(at, _)| at);
-    path.get(..end)
-}
-
-/// True for the map of all variables.
-pub(in crate::cel) fn is_variables(node: Option<&Node>) -> bool {
-    matches!(node, Some(Node::Fact(fact)) if fact.path() == "vars")
 }
 
 /// The variable that a part of an expression reads by a constant name.
@@ -164,7 +150,7 @@ pub(in crate::cel) fn variable(code: &Code, node: &Node) -> Option<State> {
 /// What a part of an expression asks for.
 pub(in crate::cel) fn asked(code: &Code, node: &Node) -> Option<State> {
     match node {
-        Node::HasFact(fact) => result_path(fact.path()).map(State::Result),
+        Node::HasFact(fact) => fact.result().map(State::Result),
         Node::Has { operand, field } => named(code, *operand, Some(field)),
         Node::Select { optional: true, .. } | Node::Index { optional: true, .. } => variable(code, node),
         Node::Call { name: "_in_", arguments, .. } => match **arguments {
@@ -188,7 +174,7 @@ pub(in crate::cel) fn way(code: &Code, id: NodeId) -> Option<(State, Vec<Step>)>
             Node::Select { operand, field, optional: false } => (operand, Some(field)),
             Node::Index { operand, index, optional: false } => (operand, constant(code, *index)),
             Node::Fact(fact) => {
-                let of = result_path(fact.path())?;
+                let of = fact.result()?;
                 let fields = fact.path().strip_prefix(of)?.strip_prefix('.')?;
                 way.extend(fields.rsplit('.').map(|field| Step::Key(field.into())));
                 way.reverse();
@@ -240,7 +226,9 @@ pub(in crate::cel) fn shape(code: &Code, id: NodeId, levels: usize) -> Shape {
 
 fn named(code: &Code, map: NodeId, name: Option<&Value>) -> Option<State> {
     match name {
-        Some(Value::String(name)) if is_variables(code.node(map)) => Some(State::Variable((&**name).into())),
+        Some(Value::String(name)) if code.node(map).is_some_and(Node::is_variables) => {
+            Some(State::Variable((&**name).into()))
+        }
         _ => None,
     }
 }

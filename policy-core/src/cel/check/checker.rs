@@ -13,13 +13,11 @@ mod names;
 mod nesting;
 mod times;
 
-pub(in crate::cel) use macros::NAMES as MACROS;
 pub(in crate::cel) use times::timestamp_help;
 
 use super::code::{Code, Node, NodeId, Slot};
-use super::env::Env;
+use super::env::{Env, SetVariables};
 use super::unify::{Substitution, is_optional};
-use crate::cel::analysis::state::{DataFlow, is_variables};
 use crate::cel::syntax::ast::{Ast, BinaryOp, Entry, ExprId, ExprKind, Literal, UnaryOp};
 use crate::cel::syntax::lexer::{TokenKind, first_token};
 use crate::cel::values::fault::Fault;
@@ -33,7 +31,7 @@ pub(in crate::cel) fn check(
     text: &str,
     ast: &Ast,
     env: &Env,
-    earlier: &dyn DataFlow,
+    earlier: &dyn SetVariables,
     strict: bool,
     found: &mut Diagnostics,
 ) -> Option<Code> {
@@ -82,7 +80,7 @@ enum LocalKind {
 
 struct Checker<'a> {
     env: &'a Env,
-    earlier: &'a dyn DataFlow,
+    earlier: &'a dyn SetVariables,
     ast: &'a Ast,
     text: &'a str,
     strict: bool,
@@ -131,7 +129,9 @@ impl<'a> Checker<'a> {
     /// The type of a variable that an earlier action has set.
     fn set_variable(&self, map: NodeId, name: &Value) -> Option<Type> {
         match name {
-            Value::String(name) if is_variables(self.nodes.get(map.index())) => self.earlier.variable(name),
+            Value::String(name) if self.nodes.get(map.index()).is_some_and(Node::is_variables) => {
+                self.earlier.variable(name)
+            }
             _ => None,
         }
     }

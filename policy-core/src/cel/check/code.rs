@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use super::env::Fact;
 use crate::cel::library::pattern::Pattern;
+use crate::cel::values::fact::{Fact, Role};
 use crate::cel::values::fault::Fault;
 use crate::cel::values::types::Type;
 use crate::cel::values::value::Value;
@@ -141,6 +141,11 @@ impl LoopKind {
 }
 
 impl Node {
+    /// True for the map of all variables that earlier actions have set.
+    pub(in crate::cel) fn is_variables(&self) -> bool {
+        matches!(self, Self::Fact(fact) if fact.role == Role::Variables)
+    }
+
     /// The operand that is evaluated first: chains of any length hang on it.
     pub(in crate::cel) fn first_operand(&self) -> Option<NodeId> {
         match self {

@@ -3,121 +3,14 @@
 //! Names are resolved as CEL does: the longest declared prefix of `a.b.c` wins, the container is tried
 //! before the outside, and variables of macros hide everything (CEL specification, name resolution).
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use crate::cel::analysis::state::result_path;
 use crate::cel::library::Library;
+use crate::cel::values::fact::Fact;
 use crate::cel::values::types::{Object, Type};
 use crate::phase::{Phase, PhaseSet};
 use crate::url::Scheme;
-
-/// A fact: a declared variable that a host knows, or has no source for.
-#[derive(Clone, Copy)]
-pub struct Fact {
-    pub(crate) id: u16,
-    pub(crate) optional: bool,
-    pub(crate) source: FactSource,
-    /// How it is declared; behind a thin pointer, since facts stand in compiled code.
-    pub(crate) path: &'static &'static str,
-}
-
-// The index says all: paths need not be compared.
-impl PartialEq for Fact {
-    fn eq(&self, other: &Self) -> bool {
-        self.id == other.id
-    }
-}
-
-impl Eq for Fact {}
-
-impl Hash for Fact {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.id.hash(state);
-    }
-}
-
-impl PartialOrd for Fact {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Fact {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.id.cmp(&other.id)
-    }
-}
-
-/// The facts that every connection has, by a number: hosts ask for these most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum FactSource {
-    ClientIp,
-    ClientPort,
-    ServerIp,
-    ServerPort,
-    Started,
-    Now,
-    EndpointUrl,
-    /// A part of the endpoint's URL.
-    Endpoint,
-    /// What actions left behind.
-    State,
-    Other,
-}
-
-impl FactSource {
-    pub(crate) fn of(path: &str) -> Self {
-        match path {
-            "conn.client_ip" => Self::ClientIp,
-            "conn.client_port" => Self::ClientPort,
-            "conn.server_ip" => Self::ServerIp,
-            "conn.server_port" => Self::ServerPort,
-            "conn.ts.start" => Self::Started,
-            "time.now" => Self::Now,
-            "endpoint.url" => Self::EndpointUrl,
-            "vars" => Self::State,
-            path if path.starts_with("actions.") => Self::State,
-            path if path.starts_with("endpoint.") => Self::Endpoint,
-            _ => Self::Other,
-        }
-    }
-}
-
-impl Fact {
-    /// Its index among the declared facts, from 0.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self.id as usize
-    }
-
-    /// How an expression writes it, `conn.client_ip`.
-    #[must_use]
-    pub const fn path(self) -> &'static str {
-        self.path
-    }
-
-    /// True if a connection or request may lack it, as `req.content_length`.
-    #[must_use]
-    pub const fn is_optional(self) -> bool {
-        self.optional
-    }
-}
-
-impl fmt::Display for Fact {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.path())
-    }
-}
-
-impl fmt::Debug for Fact {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Fact({})", self.path())
-    }
-}
 
 /// Where a declared variable has a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +41,8 @@ pub(crate) struct TreeNode {
     pub(crate) path: &'static str,
     pub(crate) children: Vec<(&'static str, u16)>,
     pub(crate) leaf: Option<Leaf>,
+    /// The path of the action whose results these are.
+    pub(crate) result: Option<&'static str>,
 }
 
 /// The declared variables as a tree; its roots are the first names, `conn`, and the records, `Cookie`.
@@ -228,6 +123,12 @@ pub(in crate::cel) fn listed(names: &[&str]) -> String {
         [one] => (*one).to_owned(),
         [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
     }
+}
+
+/// What is known of the variables that earlier actions have set, where an expression stands.
+pub(crate) trait SetVariables {
+    /// The type of a variable, if it is set before.
+    fn variable(&self, name: &str) -> Option<Type>;
 }
 
 /// What a name stands for.
@@ -340,9 +241,11 @@ impl Env {
         let found = self.tree.by_path.iter().filter(|(path, node)| {
             path.starts_with(|c: char| c.is_ascii_lowercase()) && ends(path) && self.has_value(**node)
         });
-        let found: Vec<&'static str> = found.map(|(path, _)| *path).collect();
-        let (results, mut paths): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|path| result_path(path).is_some());
+        let (mut results, mut paths) = (Vec::new(), Vec::new());
+        for (path, node) in found {
+            let is_result = self.tree.node(*node).is_some_and(|node| node.result.is_some());
+            if is_result { &mut results } else { &mut paths }.push(*path);
+        }
         if paths.is_empty() {
             paths = results;
         }

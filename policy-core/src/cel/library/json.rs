@@ -45,9 +45,14 @@ fn read(text: &str, budget: &mut Budget) -> Result<Value, Fault> {
     }
 }
 
-/// Reads a JSON text of ordinary size.
-pub(in crate::cel) fn read_json(text: &str) -> Result<Value, Fault> {
-    read(text, &mut Budget::new(EvalLimits::default()))
+impl Value {
+    /// Reads JSON; a number becomes a double.
+    ///
+    /// # Errors
+    /// What keeps the text from being a value.
+    pub fn from_json(text: &str) -> Result<Self, Fault> {
+        read(text, &mut Budget::new(EvalLimits::default()))
+    }
 }
 
 /// Builds a value, and stops when the budget is used up.

@@ -7,12 +7,8 @@ mod syntax;
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use crate::cel::check::code::{Code, Node};
-use crate::cel::codes;
 use crate::cel::values::fault::Fault;
-use crate::cel::values::value::Value;
-use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
-use crate::source::Span;
+use crate::diagnostic::shorten;
 
 /// Bytes that a pattern may have.
 const MAX_LENGTH: usize = 8 << 10;
@@ -20,8 +16,6 @@ const MAX_LENGTH: usize = 8 << 10;
 const MAX_BYTES: usize = 4 << 20;
 /// Bytes of the states it keeps while matching.
 const MAX_CACHE: usize = 1 << 20;
-/// States of all constant patterns of an expression: about [`MAX_BYTES`], and 25 ms at worst.
-pub(crate) const MAX_STATES: u64 = 60_000;
 /// What a pattern takes whatever it says, in states.
 const PATTERN: u64 = 32;
 /// Steps that a state takes to be compiled at run time: 1.2 µs at worst, against 40 ns of a step.
@@ -108,7 +102,7 @@ fn refused(pattern: &str, reason: &str) -> Fault {
     Fault::argument(format!("`{}` is not a regular expression: {reason}", shorten(pattern)))
 }
 
-fn too_large(pattern: &str) -> Fault {
+pub(in crate::cel) fn too_large(pattern: &str) -> Fault {
     Fault::argument(format!("the regular expression `{}` is {TOO_LARGE}", shorten(pattern)))
 }
 
@@ -142,61 +136,39 @@ pub(in crate::cel) fn steps(states: u64, bytes: u64) -> u64 {
     bytes.saturating_mul(states) / 32
 }
 
-/// What became of the constant patterns of an expression.
-#[derive(Debug, Default)]
-pub(in crate::cel) struct Compiled {
-    /// States of those that were compiled.
-    pub(in crate::cel) states: u64,
-    /// Where those stand that were not.
-    pub(in crate::cel) bad: Vec<Span>,
-}
-
-/// Compiles the constant patterns of code, as long as they have at most so many states together.
-pub(in crate::cel) fn compile_constants(code: &mut Code, most: u64, found: &mut Diagnostics) -> Compiled {
-    let reached = code.reachable();
-    let mut out = Compiled::default();
-    for (at, reached) in (0..code.nodes.len()).zip(reached) {
-        let Some(Node::Call { name: "matches", arguments, .. }) = code.nodes.get(at) else { continue };
-        let [text, pattern] = **arguments else { continue };
-        let Some(Node::Const(Value::String(written))) = code.node(pattern) else { continue };
-        if !reached {
-            continue;
-        }
-        let place = code.span(pattern);
-        let compiled = Draft::read(written).and_then(|draft| {
-            let together = out.states.saturating_add(draft.states());
-            match together > most {
-                true if draft.states() <= MAX_STATES => Err(Fault::argument(format!(
-                    "with the regular expression `{}` all together are {TOO_LARGE}",
-                    shorten(written)
-                ))),
-                true => Err(too_large(written)),
-                false => {
-                    out.states = together;
-                    draft.compile()
-                }
-            }
-        });
-        match compiled {
-            Ok(pattern) => {
-                if let Some(node) = code.nodes.get_mut(at) {
-                    *node = Node::Matches { operand: text, pattern: Box::new(pattern) };
-                }
-            }
-            Err(fault) => {
-                out.bad.push(place);
-                let here = Diagnostic::new(&codes::REGEX, place, fault.to_string());
-                let large = fault.to_string().ends_with(TOO_LARGE);
-                found.push(here.with_help(if large { SMALLER } else { GRAMMAR }));
-            }
-        }
+/// How the reason ends that a pattern is refused for its size.
+pub(in crate::cel) const TOO_LARGE: &str = "too large when compiled";
+/// Checks a regular expression outside of expressions: the states it takes, of at most so many, or what is wrong
+/// with it.
+pub(crate) fn check_regex(text: &str, most: u64) -> Result<u64, String> {
+    let draft = Draft::read(text).map_err(|fault| fault.to_string())?;
+    let states = draft.states();
+    if states > most {
+        return Err("the regular expressions of the document are too large together".to_owned());
     }
-    out
+    draft.compile().map(|_| states).map_err(|fault| fault.to_string())
 }
 
-const TOO_LARGE: &str = "too large when compiled";
-const SMALLER: &str = "repeat less often, or classes with fewer characters";
-const GRAMMAR: &str = "patterns are those of RE2: no look-around, no back-references";
+/// What is known of a regular expression from its grammar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PatternFacts {
+    /// Groups that capture.
+    pub(crate) groups: usize,
+    /// The characters one of which every match begins with, at the start of the text.
+    pub(crate) begins: Option<Box<[char]>>,
+    /// True if that counts the start of a line as the start of the text.
+    pub(crate) by_line: bool,
+}
+
+/// What is known of a regular expression; `None` if it is none. O(length).
+pub(crate) fn pattern_facts(text: &str) -> Option<PatternFacts> {
+    let draft = Draft::read(text).ok()?;
+    Some(PatternFacts {
+        groups: draft.groups(),
+        begins: draft.begins().map(Into::into),
+        by_line: draft.by_line(),
+    })
+}
 
 #[cfg(test)]
 mod tests {

@@ -17,30 +17,10 @@ use foreign::Operator;
 use super::ast::{Ast, BinaryOp, ExprId, ExprKind, Literal, UnaryOp};
 use super::lexer::{Symbol, Token, TokenKind, tokens};
 use crate::cel::codes::{CEL_LIMIT, CEL_SYNTAX};
-use crate::cel::library::pattern::MAX_STATES;
+use crate::cel::limits::CelLimits;
 use crate::cel::syntax::literal;
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 use crate::source::Span;
-
-/// What one expression may cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CelLimits {
-    /// Bytes of its text.
-    pub bytes: usize,
-    /// Brackets and conditionals inside one another.
-    pub depth: usize,
-    /// Nodes of its tree.
-    pub nodes: usize,
-    /// States of its constant regular expressions, estimated.
-    pub pattern_states: u64,
-}
-
-impl Default for CelLimits {
-    fn default() -> Self {
-        Self { bytes: 8 << 10, depth: 64, nodes: 4_096, pattern_states: MAX_STATES }
-    }
-}
 
 /// Reads an expression; spans are offsets into `text`. O(length).
 ///

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::cel::check::env::Fact;
+use crate::cel::values::fact::Fact;
 use crate::source::Span;
 
 /// What went wrong at run time.

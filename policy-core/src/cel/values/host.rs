@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::fault::Fault;
 use super::value::{Map, Value};
-use crate::cel::check::env::Fact;
+use crate::cel::values::fact::Fact;
 
 /// A fact as its host has it, without a copy.
 #[derive(Clone, Copy, Debug)]

@@ -70,14 +70,6 @@ impl Value {
         Self::String(text.into())
     }
 
-    /// Reads JSON; a number becomes a double.
-    ///
-    /// # Errors
-    /// What keeps the text from being a value.
-    pub fn from_json(text: &str) -> Result<Self, Fault> {
-        crate::cel::library::read_json(text)
-    }
-
     /// A list.
     #[must_use]
     pub fn list(items: Vec<Self>) -> Self {
@@ -406,8 +398,8 @@ fn write_value(out: &mut Bounded, value: &Value) -> fmt::Result {
             out.write_str(if *value > 0.0 { "Infinity" } else { "-Infinity" })
         }
         Value::Double(value) => write!(out, "{value:?}"),
-        Value::String(text) => crate::cel::syntax::print::write_quoted(out, text),
-        Value::Bytes(bytes) => crate::cel::syntax::print::write_bytes(out, bytes),
+        Value::String(text) => super::quote::write_quoted(out, text),
+        Value::Bytes(bytes) => super::quote::write_bytes(out, bytes),
         Value::List(items) => {
             out.write_str("[")?;
             for (index, item) in items.iter().enumerate() {

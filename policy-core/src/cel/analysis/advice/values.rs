@@ -418,7 +418,7 @@ fn category(text: &str) -> Never {
 
 /// A pattern that begins with what the part never begins with.
 fn matched(parts: &Parts<'_>, kind: Kind, id: NodeId, pattern: &str, found: &mut Diagnostics) {
-    let facts = crate::cel::pattern_facts(pattern).filter(|facts| !facts.by_line);
+    let facts = crate::cel::library::pattern::pattern_facts(pattern).filter(|facts| !facts.by_line);
     let Some(begins) = facts.and_then(|facts| facts.begins).filter(|begins| !begins.is_empty()) else {
         return;
     };

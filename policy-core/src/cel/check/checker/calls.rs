@@ -394,7 +394,7 @@ impl<'a> Checker<'a> {
             return self.push_found(found.with_fix_at(false, Some(place), function));
         }
         let foreign = FOREIGN_FUNCTIONS.iter().find(|(foreign, _)| *foreign == name).map(|(_, help)| *help);
-        let macros = super::macros::NAMES.iter().copied();
+        let macros = crate::cel::syntax::macros::MACROS.iter().copied();
         let near = match member {
             true => did_you_mean(name, registry.names(library, true).chain(macros)),
             false => did_you_mean(name, registry.names(library, false)),

@@ -4,7 +4,6 @@ use super::super::code::{Node, NodeId};
 use super::super::env::Leaf;
 use super::super::unify::is_optional;
 use super::Checker;
-use crate::cel::analysis::state::result_path;
 use crate::cel::codes;
 use crate::cel::syntax::ast::ExprId;
 use crate::cel::values::fault::Fault;
@@ -58,7 +57,7 @@ impl Checker<'_> {
             fields.push((name, node));
         }
         // Results are compared with null, and may not be there.
-        let ty = match result_path(object.name) {
+        let ty = match self.env.tree.node(object.node).and_then(|node| node.result) {
             Some(_) => Type::Dyn,
             None => Type::map(Type::String, Type::Dyn),
         };
@@ -181,7 +180,7 @@ impl Checker<'_> {
     /// Whether a fact is there; an object always is, but for the results of an action, which are there once it
     /// has run.
     fn has_child(&mut self, child: u16, span: Span) -> NodeId {
-        let result = self.env.tree.node(child).and_then(|node| result_path(node.path));
+        let result = self.env.tree.node(child).and_then(|node| node.result);
         let leaf = if result.is_some() { self.first_leaf(child) } else { child };
         match self.declared(leaf).and_then(|leaf| leaf.fact) {
             Some(fact) => self.push(Node::HasFact(fact), span, Type::Bool),

@@ -7,25 +7,10 @@ use super::super::code::{Loop, LoopKind, Node, NodeId, Slot};
 use super::{Checker, Local, LocalKind};
 use crate::cel::codes;
 use crate::cel::syntax::ast::{ExprId, ExprKind};
+use crate::cel::syntax::macros::MACROS;
 use crate::cel::values::fault::Fault;
 use crate::cel::values::types::Type;
 use crate::source::Span;
-
-/// The macros over values.
-pub(in crate::cel) const NAMES: &[&str] = &[
-    "all",
-    "exists",
-    "exists_one",
-    "existsOne",
-    "filter",
-    "map",
-    "transformList",
-    "transformMap",
-    "transformMapEntry",
-    "optMap",
-    "optFlatMap",
-    "sortBy",
-];
 
 /// True for the macros that stand in a namespace.
 pub(super) fn is_namespaced(name: &str) -> bool {
@@ -155,7 +140,7 @@ impl<'a> Checker<'a> {
             ("optMap" | "optFlatMap", 2) => {
                 return Some(self.optional_map(receiver, name, arguments, span, place));
             }
-            _ if NAMES.contains(&name) && !self.is_function(name) => {
+            _ if MACROS.contains(&name) && !self.is_function(name) => {
                 self.misused(name, place, usage(name));
                 return Some(self.fail(Fault::overload(name), span));
             }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::sources::{List, Number, Text};
 use super::{Comparison, Draws, Intern, Leaf, Test};
 use crate::cel::check::code::{Code, Loop, LoopKind, Node, NodeId, Slot};
-use crate::cel::check::env::Fact;
 use crate::cel::library::Registry;
+use crate::cel::values::fact::{Fact, Role};
 use crate::cel::values::types::Type;
 use crate::cel::values::value::Value;
 use crate::lpm::{AddressSet, RangeSet, cidr};
@@ -14,7 +14,7 @@ use crate::lpm::{AddressSet, RangeSet, cidr};
 /// Tests inside one another; deeper ones are interpreted.
 const MAX_DEPTH: usize = 80;
 
-pub(super) fn build(code: &Code, intern: Option<Intern<'_>>) -> Test {
+pub(in crate::cel) fn build(code: &Code, intern: Option<Intern<'_>>) -> Test {
     let mut builder = Builder { code, intern, item: None, depth: 0 };
     let root = code.root;
     builder.test(root).unwrap_or_else(|| builder.interpreted(root))
@@ -213,8 +213,7 @@ impl<'c> Builder<'c, '_> {
 
     /// A test of the client's address, if the text is that address and there is a table for it.
     fn client(&mut self, text: NodeId, set: impl FnOnce() -> RangeSet) -> Option<Test> {
-        let is_client =
-            matches!(self.code.node(text), Some(Node::Fact(fact)) if fact.path() == "conn.client_ip");
+        let is_client = matches!(self.code.node(text), Some(Node::Fact(fact)) if fact.role == Role::Client);
         if !is_client {
             return None;
         }

@@ -7,7 +7,7 @@
 use super::literals::word;
 use super::sources::{Found, Number, Text, number_of, text_of};
 use super::{Comparison, Leaf, Test};
-use crate::cel::check::env::Fact;
+use crate::cel::values::fact::Fact;
 use crate::cel::values::host::Host;
 
 /// A fact as gates see it.

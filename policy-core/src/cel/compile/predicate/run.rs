@@ -38,7 +38,7 @@ pub(super) struct Given<'g, H> {
 
 /// Evaluates a predicate.
 #[inline(always)]
-pub(super) fn holds<H: Host>(
+pub(in crate::cel) fn holds<H: Host>(
     test: &Test,
     code: &Code,
     host: &mut H,

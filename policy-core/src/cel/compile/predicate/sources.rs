@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::literals::{Literal, Literals};
 use super::run::Given;
-use crate::cel::check::env::Fact;
+use crate::cel::values::fact::Fact;
 use crate::cel::values::host::{Borrowed, Host, TextMap};
 use crate::cel::values::value::{Map, Value};
 use crate::lpm::AddressSet;

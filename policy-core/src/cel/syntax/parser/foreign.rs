@@ -3,8 +3,8 @@
 use super::super::ast::{BinaryOp, ExprId, ExprKind, Literal, UnaryOp};
 use super::super::lexer::{Symbol, Token, TokenKind};
 use super::Parser;
-use crate::cel::check::checker::MACROS;
 use crate::cel::codes::CEL_SYNTAX;
+use crate::cel::syntax::macros::MACROS;
 use crate::diagnostic::{Diagnostic, Edit, Fix};
 use crate::source::Span;
 
