@@ -32,6 +32,7 @@ const ROOMS: &[&str] = &[
     // Expressions, documents, and what is known of them.
     "cel",
     "vocabulary",
+    "dialect",
     "parse",
     "flow",
     "ids",

@@ -4,6 +4,8 @@ pub(in crate::cel) mod advice;
 pub(in crate::cel) mod calls;
 pub(in crate::cel) mod conditions;
 pub(in crate::cel) mod failures;
+pub(in crate::cel) mod fallible;
+pub(in crate::cel) mod flow;
 pub(in crate::cel) mod guards;
 pub(in crate::cel) mod parts;
 pub(in crate::cel) mod state;

@@ -10,8 +10,9 @@ mod access;
 mod loops;
 
 use crate::cel::check::code::{Code, Node, NodeId};
+use crate::cel::library::accepts;
+use crate::cel::library::overload::{Call, Cost};
 use crate::cel::library::pattern::Pattern;
-use crate::cel::library::{Call, Cost, Registry, accepts};
 use crate::cel::values::fault::{EvalError, Fault};
 use crate::cel::values::host::{Budget, EvalLimits, Host, ITEM};
 use crate::cel::values::value::{Map, Value};
@@ -212,8 +213,8 @@ impl Interpreter<'_, '_> {
     /// Runs the first overload that takes the arguments.
     #[inline(never)]
     fn run(&mut self, id: NodeId, overloads: &[u16], name: &str, arguments: &[Value]) -> Evaluated {
-        let registry = Registry::get();
-        for entry in overloads.iter().filter_map(|overload| registry.entry(*overload)) {
+        let library = self.code.library;
+        for entry in overloads.iter().filter_map(|overload| library.entry(*overload)) {
             // A fact that the function reads by itself is of the right type already.
             let written =
                 arguments.len().checked_sub(entry.parameters.len()).and_then(|at| arguments.get(at..));

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use crate::cel::analysis::advice;
 use crate::cel::analysis::conditions::{self, Depends, Written, clients, depends, formula, needed, path};
 use crate::cel::analysis::failures::{MayFail, failures};
+use crate::cel::analysis::flow::{DataFlow, Place, Unknown, Use};
 use crate::cel::analysis::guards::{Guard, Guards, implied, known, worked};
 use crate::cel::analysis::parts::{Key, Parts as AllParts};
-use crate::cel::analysis::state::{self, DataFlow, Place, Shape, State, Unknown, Use};
+use crate::cel::analysis::state::{self, Shape, State};
 use crate::cel::check::checker::check;
 use crate::cel::check::code::{Code, Node, NodeId};
 use crate::cel::check::env::Env;
@@ -19,7 +20,6 @@ use crate::cel::compile::cost::Costs;
 use crate::cel::compile::fold::fold;
 use crate::cel::compile::patterns::compile_constants;
 use crate::cel::evaluate::{Sink, evaluate};
-use crate::cel::library::Registry;
 use crate::cel::limits::CelLimits;
 use crate::cel::syntax::parser::parse;
 use crate::cel::values::fact::Fact;
@@ -143,7 +143,7 @@ impl Expression {
         }
         reads.sort_unstable();
         reads.dedup();
-        let mut calls: Vec<&'static str> = code.nodes.iter().filter_map(impure).collect();
+        let mut calls: Vec<&'static str> = code.nodes.iter().filter_map(|node| impure(&code, node)).collect();
         calls.sort_unstable();
         calls.dedup();
         let asks = state::asks(&code);
@@ -489,10 +489,9 @@ const KEEPING: &[&str] = &[
 ];
 
 /// The name of a function that may give different results for the same arguments.
-fn impure(node: &Node) -> Option<&'static str> {
+fn impure(code: &Code, node: &Node) -> Option<&'static str> {
     let Node::Call { overloads, name, .. } = node else { return None };
-    let entry = overloads.first().and_then(|id| Registry::get().entry(*id))?;
-    (!entry.overload.pure).then_some(*name)
+    (!code.overload(overloads)?.pure).then_some(*name)
 }
 
 /// Keeps the value of each part; of a part that runs several times each value.

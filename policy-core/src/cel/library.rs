@@ -3,202 +3,55 @@
 //! An entry holds its signature, its documentation, what it costs and its implementation. The signature is
 //! read once; the checker, the interpreter and the documentation take it from the same text.
 
-mod addresses;
 mod conversions;
-mod encoding;
+pub(crate) mod encoding;
 mod format;
-mod hash;
 mod json;
 mod lists;
 mod math;
 mod network;
+mod numbers;
 mod operators;
 mod optionals;
+pub(crate) mod overload;
 pub(in crate::cel) mod pattern;
-mod random;
-mod requests;
-mod strings;
+pub(crate) mod strings;
 mod times;
-mod urls;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::LazyLock;
 
-use crate::cel::values::fault::Fault;
-use crate::cel::values::host::{Budget, Host};
+use self::overload::Overload;
 use crate::cel::values::types::Type;
 use crate::cel::values::value::Value;
-use crate::phase::{Phase, PhaseSet};
 
-pub(in crate::cel) use conversions::plain_text;
-use format::decimal as display_double;
-pub(in crate::cel) use json::write as write_json;
-
-/// A function of the policy language, for documentation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FunctionDoc {
-    /// `name(int) -> int`, or `(string).name(int) -> int` for a function of a value.
-    pub signature: &'static str,
-    /// One sentence.
-    pub doc: &'static str,
-    /// The phases in which it can be called.
-    pub phases: PhaseSet,
-}
-
-/// Every function of the policy language, by family; operators and macros are not among them.
-pub fn functions() -> impl Iterator<Item = FunctionDoc> {
-    let entries = Registry::get().entries.iter().filter(|entry| Library::Policy.has(entry.overload.library));
-    let named = entries.filter(|entry| !entry.name.starts_with(NO_NAME));
-    named.map(|entry| {
-        let Overload { signature, doc, phases, .. } = *entry.overload;
-        FunctionDoc { signature, doc, phases }
-    })
-}
+pub(crate) use conversions::plain_text;
+pub(crate) use json::{read as read_json, write as write_json};
 
 /// What begins the name of an operator, or of what a macro ends with.
 const NO_NAME: [char; 4] = ['_', '@', '!', '-'];
 
-/// Which dialect an overload belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cel) enum Library {
-    /// CEL with its standard extensions.
-    Standard,
-    /// The policy language.
-    Policy,
-    /// Both.
-    Both,
-}
-
-impl Library {
-    const fn has(self, of: Self) -> bool {
-        matches!(
-            (self, of),
-            (_, Self::Both) | (Self::Standard, Self::Standard) | (Self::Policy, Self::Policy)
-        )
-    }
-}
-
-/// How the work and the result of a call grow with its arguments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cel) enum Cost {
-    /// One step, a small result.
-    Unit,
-    /// Looks at its arguments; the result is small.
-    Scan,
-    /// Looks at its arguments; the result is at most eight times as large as all of them.
-    Copy,
-    /// Compares with each item of a list, a step for each, which the comparison pays.
-    Items,
-    /// Looks at every pair of items of its arguments, or at each character for each part of a pattern.
-    Pairs,
-    /// The result may be as large as the product of its arguments.
-    Product,
-    /// The result is as large as a number says.
-    Number,
-}
-
-/// One variant of a function.
-#[derive(Debug)]
-pub(in crate::cel) struct Overload {
-    /// `name(int) -> int`, or `(string).name(int) -> int` for a function of a value.
-    pub(in crate::cel) signature: &'static str,
-    /// One sentence.
-    pub(in crate::cel) doc: &'static str,
-    pub(in crate::cel) cost: Cost,
-    pub(in crate::cel) library: Library,
-    /// False if two calls with the same arguments may give different results.
-    pub(in crate::cel) pure: bool,
-    /// The phases in which it can be called.
-    pub(in crate::cel) phases: PhaseSet,
-    /// The fact that the call reads before its arguments.
-    pub(in crate::cel) reads: Option<&'static str>,
-    pub(in crate::cel) run: fn(&mut Call<'_, '_>) -> Result<Value, Fault>,
-}
-
-impl Overload {
-    const fn new(
-        signature: &'static str,
-        doc: &'static str,
-        cost: Cost,
-        run: fn(&mut Call<'_, '_>) -> Result<Value, Fault>,
-    ) -> Self {
-        let phases = PhaseSet::of(&Phase::ALL);
-        Self { signature, doc, cost, library: Library::Both, pure: true, phases, reads: None, run }
-    }
-
-    const fn only(self, library: Library) -> Self {
-        Self { library, ..self }
-    }
-
-    const fn impure(self) -> Self {
-        Self { pure: false, ..self }
-    }
-
-    const fn reading(self, fact: &'static str, phases: PhaseSet) -> Self {
-        Self { reads: Some(fact), phases, ..self }
-    }
-}
-
-/// A call: its arguments, and what it may use.
-pub(in crate::cel) struct Call<'c, 'h> {
-    pub(in crate::cel) arguments: &'c [Value],
-    pub(in crate::cel) budget: &'c mut Budget,
-    pub(in crate::cel) host: &'c mut (dyn Host + 'h),
-}
-
-impl Call<'_, '_> {
-    /// An argument, by its position.
-    fn value(&self, at: usize) -> Result<&Value, Fault> {
-        self.arguments.get(at).ok_or_else(|| Fault::overload("too few arguments"))
-    }
-
-    fn text(&self, at: usize) -> Result<&str, Fault> {
-        match self.value(at)? {
-            Value::String(text) => Ok(text),
-            other => Err(Fault::overload(other.type_name())),
-        }
-    }
-
-    fn int(&self, at: usize) -> Result<i64, Fault> {
-        match self.value(at)? {
-            Value::Int(number) => Ok(*number),
-            other => Err(Fault::overload(other.type_name())),
-        }
-    }
-
-    fn items(&self, at: usize) -> Result<&[Value], Fault> {
-        match self.value(at)? {
-            Value::List(items) => Ok(items),
-            other => Err(Fault::overload(other.type_name())),
-        }
-    }
-
-    /// A text that would be made: refused before it takes memory.
-    fn room(&mut self, bytes: usize) -> Result<(), Fault> {
-        self.budget.output(bytes)
-    }
-}
-
 /// A read signature.
 #[derive(Debug)]
-pub(in crate::cel) struct Entry {
-    pub(in crate::cel) name: &'static str,
-    pub(in crate::cel) member: bool,
-    pub(in crate::cel) parameters: Vec<Type>,
-    pub(in crate::cel) result: Type,
+pub(crate) struct Entry {
+    pub(crate) name: &'static str,
+    pub(crate) member: bool,
+    pub(crate) parameters: Vec<Type>,
+    pub(crate) result: Type,
     /// True if the signature has type parameters.
-    pub(in crate::cel) generic: bool,
-    pub(in crate::cel) overload: &'static Overload,
+    pub(crate) generic: bool,
+    pub(crate) overload: &'static Overload,
 }
 
-/// All overloads of the language.
-pub(in crate::cel) struct Registry {
-    pub(in crate::cel) entries: Vec<Entry>,
+/// The functions of a language.
+pub(crate) struct Library {
+    pub(crate) entries: Vec<Entry>,
     by_name: HashMap<&'static str, Vec<u16>>,
 }
 
-static FAMILIES: &[&[Overload]] = &[
+/// What every language has: the operators and functions of CEL and of its standard extensions.
+pub(crate) static COMMON: &[&[Overload]] = &[
     operators::LESS,
     operators::LESS_EQUAL,
     operators::GREATER,
@@ -214,58 +67,64 @@ static FAMILIES: &[&[Overload]] = &[
     times::CALENDAR,
     times::OVERLOADS,
     network::OVERLOADS,
-    addresses::OVERLOADS,
     optionals::OVERLOADS,
     encoding::OVERLOADS,
-    hash::OVERLOADS,
-    json::OVERLOADS,
-    urls::OVERLOADS,
-    requests::OVERLOADS,
-    random::OVERLOADS,
 ];
 
-static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::build);
+/// What CEL has and a language may do in another way.
+static STANDARD: &[&[Overload]] = &[strings::IN_CEL, encoding::IN_CEL];
 
-impl Registry {
-    fn build() -> Self {
-        let mut registry = Self { entries: Vec::new(), by_name: HashMap::new() };
-        for overload in FAMILIES.iter().copied().flatten() {
+static LIBRARY: LazyLock<Library> = LazyLock::new(|| Library::new(COMMON.iter().chain(STANDARD)));
+
+impl Library {
+    /// The functions of some families, in their order.
+    pub(crate) fn new<'f>(families: impl Iterator<Item = &'f &'static [Overload]>) -> Self {
+        let mut library = Self { entries: Vec::new(), by_name: HashMap::new() };
+        for overload in families.copied().flatten() {
             // INVARIANT: every signature reads; a test goes through them.
             let Some(entry) = read_signature(overload) else { continue };
-            let id = u16::try_from(registry.entries.len()).unwrap_or(u16::MAX);
-            registry.by_name.entry(entry.name).or_default().push(id);
-            registry.entries.push(entry);
+            let id = u16::try_from(library.entries.len()).unwrap_or(u16::MAX);
+            library.by_name.entry(entry.name).or_default().push(id);
+            library.entries.push(entry);
         }
-        registry
+        library
     }
 
-    /// The registry.
-    pub(in crate::cel) fn get() -> &'static Self {
-        &REGISTRY
+    /// CEL with its standard extensions.
+    pub(in crate::cel) fn standard() -> &'static Self {
+        &LIBRARY
     }
 
     pub(in crate::cel) fn entry(&self, id: u16) -> Option<&Entry> {
-        self.entries.get(id as usize)
+        self.entries.get(usize::from(id))
     }
 
-    /// The overloads of a name in a dialect.
+    /// The overloads of a name.
     pub(in crate::cel) fn named<'r>(
         &'r self,
         name: &str,
-        library: Library,
     ) -> impl Iterator<Item = (u16, &'r Entry)> + use<'r> {
         let ids = self.by_name.get(name).map(Vec::as_slice).unwrap_or_default();
-        let entries = ids.iter().filter_map(|&id| Some((id, self.entry(id)?)));
-        entries.filter(move |(_, entry)| library.has(entry.overload.library))
+        ids.iter().filter_map(|&id| Some((id, self.entry(id)?)))
     }
 
-    /// The names of a dialect's functions that can be called as such.
-    pub(in crate::cel) fn names(&self, library: Library, member: bool) -> impl Iterator<Item = &'static str> {
-        let entries = self.entries.iter();
-        let fits = move |entry: &&Entry| {
-            entry.member == member && library.has(entry.overload.library) && !entry.name.starts_with(NO_NAME)
-        };
-        entries.filter(fits).map(|entry| entry.name)
+    /// The names of functions that can be called as such.
+    pub(in crate::cel) fn names(&self, member: bool) -> impl Iterator<Item = &'static str> {
+        let fits = move |entry: &&Entry| entry.member == member && entry.has_name();
+        self.entries.iter().filter(fits).map(|entry| entry.name)
+    }
+}
+
+impl Entry {
+    /// False for operators, and for what a macro ends with.
+    pub(crate) fn has_name(&self) -> bool {
+        !self.name.starts_with(NO_NAME)
+    }
+}
+
+impl fmt::Debug for Library {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Library({})", self.entries.len())
     }
 }
 
@@ -345,23 +204,21 @@ mod tests {
 
     #[test]
     fn every_signature_reads() {
-        for overload in FAMILIES.iter().copied().flatten() {
+        for overload in COMMON.iter().chain(STANDARD).copied().flatten() {
             let entry = read_signature(overload).unwrap_or_else(|| panic!("{}", overload.signature));
             assert!(!entry.name.is_empty() && overload.doc.len() > 5, "{}", overload.signature);
             assert!(!overload.doc.ends_with('.'), "{}: no full stop", overload.signature);
         }
-        assert!(Registry::get().entries.len() > 250, "{}", Registry::get().entries.len());
+        assert!(Library::standard().entries.len() > 150, "{}", Library::standard().entries.len());
     }
 
     /// Two overloads that take the same arguments would hide one another.
     #[test]
-    fn no_signature_stands_twice_in_a_dialect() {
-        for library in [Library::Standard, Library::Policy] {
-            let mut seen = std::collections::HashSet::new();
-            for entry in Registry::get().entries.iter().filter(|entry| library.has(entry.overload.library)) {
-                let call = entry.overload.signature.rsplit_once(" -> ").expect("read").0;
-                assert!(seen.insert(call), "{call}");
-            }
+    fn no_signature_stands_twice() {
+        let mut seen = std::collections::HashSet::new();
+        for entry in &Library::standard().entries {
+            let call = entry.overload.signature.rsplit_once(" -> ").expect("read").0;
+            assert!(seen.insert(call), "{call}");
         }
     }
 }

@@ -11,7 +11,7 @@ use nom::sequence::terminated;
 use nom::{IResult, Parser};
 
 use super::expression::Expression;
-use crate::cel::analysis::state::{DataFlow, Unknown};
+use crate::cel::analysis::flow::{DataFlow, Unknown};
 use crate::cel::check::env::Env;
 use crate::cel::codes;
 use crate::cel::library::{plain_text, write_json};

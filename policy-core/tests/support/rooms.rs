@@ -60,17 +60,16 @@ pub(crate) fn production_code(path: &Path) -> String {
 /// one, those that say how far something is visible left out.
 fn used_paths(code: &str, of: &[String]) -> Vec<Vec<String>> {
     let mut used = Vec::new();
-    for (root, word) in ["crate::", "super::", "self::"].iter().flat_map(|word| code.match_indices(word)) {
+    for (root, _) in ["crate::", "super::", "self::"].iter().flat_map(|word| code.match_indices(word)) {
         // `$crate::room` in a macro as well; in `super::super::x` the first word counts.
-        let before = code[..root].chars().next_back();
-        if before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | ':')) {
+        let (before, rest) = code.split_at(root);
+        if before.chars().next_back().is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | ':')) {
             continue;
         }
-        let (mut at, mut rest) = (of.to_vec(), &code[root..]);
-        if word == "crate::" {
-            at.clear();
-            rest = &rest[word.len()..];
-        }
+        let (mut at, mut rest) = match rest.strip_prefix("crate::") {
+            Some(rest) => (Vec::new(), rest),
+            None => (of.to_vec(), rest),
+        };
         while let Some(outer) = rest.strip_prefix("super::") {
             at.pop();
             rest = outer;
@@ -87,8 +86,8 @@ fn read_paths<'c>(mut code: &'c str, mut at: Vec<String>, used: &mut Vec<Vec<Str
             let mut rest = list.trim_start();
             while !rest.is_empty() && !rest.starts_with('}') {
                 rest = read_paths(rest, at.clone(), used);
-                let next = rest.find([',', '}']).unwrap_or(rest.len());
-                rest = rest[next..].trim_start_matches(',').trim_start();
+                rest =
+                    rest.trim_start_matches(|c| !matches!(c, ',' | '}')).trim_start_matches(',').trim_start();
             }
             return rest.strip_prefix('}').unwrap_or(rest);
         }

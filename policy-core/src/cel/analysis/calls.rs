@@ -1,54 +1,25 @@
 //! Functions that may fail: what each needs to be known so that it cannot.
 
-use super::failures::Verdict;
+use super::fallible::{is_calendar, is_hash};
 use super::guards::{Guard, Test};
 use super::parts::Parts;
 use crate::cel::check::code::{Node, NodeId};
 use crate::cel::values::types::Type;
 use crate::cel::values::value::Value;
 
-/// What `url.parse` always gives.
-pub(in crate::cel) const URL_PARTS: &[&str] =
-    &["scheme", "authority", "user_password", "host", "port", "path", "raw_path", "query", "fragment", "raw"];
-
-/// True for a function that may fail with arguments of the right types.
-pub(in crate::cel) fn can_fail(name: &str, arguments: usize) -> bool {
-    match name {
-        "getReqCookie" | "getResCookie" | "int" | "uint" | "double" | "timestamp" | "duration" | "bool"
-        | "string" | "_/_" | "_%_" | "substring" | "charAt" | "slice" | "json.decode" | "decodeJson"
-        | "base64.decode" | "decodeBase64" | "url.unescape" | "unescapeUrl" | "url.parse" | "parseUrl"
-        | "queryString.decode" | "decodeQueryString" | "ip" | "cidr" | "ip.isCanonical" | "containsIP"
-        | "containsCIDR" | "matches" | "value" | "flatten" | "format" => true,
-        "indexOf" | "lastIndexOf" => arguments == 3,
-        "rand.int" => arguments == 2,
-        _ => is_hash(name) || is_calendar(name) && arguments == 2,
-    }
-}
-
 /// True for the fact that is a latitude or longitude.
 fn is_coordinate(path: &str) -> bool {
     path.starts_with("conn.") && matches!(path.rsplit('.').next(), Some("latitude" | "longitude"))
 }
 
-fn is_hash(name: &str) -> bool {
-    let name = name.strip_prefix("hash.").unwrap_or(name);
-    matches!(name, "crc32" | "crc64" | "md5" | "sha1" | "sha256" | "sha512" | "xxhash64")
-}
-
-fn is_calendar(name: &str) -> bool {
-    matches!(
-        name,
-        "getFullYear"
-            | "getMonth"
-            | "getDate"
-            | "getDayOfMonth"
-            | "getDayOfWeek"
-            | "getDayOfYear"
-            | "getHours"
-            | "getMinutes"
-            | "getSeconds"
-            | "getMilliseconds"
-    )
+/// Whether a part fails.
+pub(in crate::cel) enum Verdict {
+    /// It never does.
+    Never,
+    /// Unless one of these is known: what is said of it, and what to do.
+    Unless(Vec<Guard>, String, &'static str),
+    /// Whenever it is reached.
+    Always(String, String),
 }
 
 /// A part that fails unless one of these is known.

@@ -20,7 +20,6 @@ pub(in crate::cel) use self::formula::{formula, is_absorbed, needed, path};
 use super::parts::{Key, Parts};
 use super::state::{self, State};
 use crate::cel::check::code::{Code, Node, NodeId};
-use crate::cel::library::Registry;
 use crate::cel::values::types::Type;
 use crate::cel::values::value::Value;
 use crate::lpm::RangeSet;
@@ -329,7 +328,7 @@ pub(in crate::cel) fn depends(code: &Code, root: NodeId) -> Depends {
                 }
             },
             Node::Call { overloads, .. } => {
-                let pure = |id: &u16| Registry::get().entry(*id).is_some_and(|entry| entry.overload.pure);
+                let pure = |id: &u16| code.library.entry(*id).is_some_and(|entry| entry.overload.pure);
                 out.volatile |= !overloads.iter().all(pure);
             }
             _ => {}
@@ -373,8 +372,8 @@ fn header(code: &Code, node: &Node) -> Option<Box<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cel::Site;
     use crate::phase::Phase;
+    use crate::variables::Site;
 
     fn read(text: &str) -> Formula {
         let site = Site { phase: Some(Phase::OnHttpRequest), ..Site::default() };

@@ -7,12 +7,14 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use super::calls;
+use super::calls::Verdict;
+use super::fallible::can_fail;
+use super::flow::DataFlow;
 use super::guards::{Guard, gives, present};
-use super::parts::{Key, Parts, Stands};
+use super::parts::{Key, Parts, Stands, URL_PARTS, chain};
 use crate::cel::analysis::conditions::{Work, is_absorbed};
-use crate::cel::analysis::state::{self, DataFlow, Shape, State, Step};
-use crate::cel::check::code::{Code, Node, NodeId};
+use crate::cel::analysis::state::{self, Shape, State, Step};
+use crate::cel::check::code::{Node, NodeId};
 use crate::cel::codes;
 use crate::cel::values::types::Type;
 use crate::cel::values::value::Value;
@@ -43,16 +45,6 @@ impl MayFail {
     }
 }
 
-/// Whether a part fails.
-pub(in crate::cel) enum Verdict {
-    /// It never does.
-    Never,
-    /// Unless one of these is known: what is said of it, and what to do.
-    Unless(Vec<Guard>, String, &'static str),
-    /// Whenever it is reached.
-    Always(String, String),
-}
-
 /// What is known where a part is evaluated: a list that grows towards its head.
 type Known = Option<Rc<Link>>;
 
@@ -77,20 +69,6 @@ fn holds(known: &Known, needs: &[Guard]) -> bool {
         at = &link.next;
     }
     false
-}
-
-/// The sides of a chain of `&&`, or of `||`.
-pub(in crate::cel) fn chain(code: &Code, id: NodeId, and: bool) -> Vec<NodeId> {
-    let mut sides = Vec::new();
-    let mut open = vec![id];
-    while let Some(id) = open.pop() {
-        match code.node(id) {
-            Some(Node::And(a, b)) if and => open.extend([*b, *a]),
-            Some(Node::Or(a, b)) if !and => open.extend([*b, *a]),
-            _ => sides.push(id),
-        }
-    }
-    sides
 }
 
 /// Goes through an expression: the parts that may fail, and what is said of those that always do.
@@ -156,19 +134,6 @@ pub(in crate::cel) fn failures(parts: &Parts<'_>, found: &mut Diagnostics) -> Ve
     let mut told = HashSet::new();
     out.retain(|part| part.state.is_some() || told.insert(part.part));
     out
-}
-
-/// True for a part that may fail. Most expressions have none.
-pub(in crate::cel) fn can_fail(node: &Node, code: &Code) -> bool {
-    match node {
-        Node::Index { optional, .. } => !optional,
-        Node::Select { optional, operand, .. } => {
-            !optional && matches!(code.ty(*operand), Type::Map(_) | Type::Dyn | Type::List(_))
-        }
-        Node::Fact(fact) => fact.is_optional() || fact.result().is_some(),
-        Node::Call { name, arguments, .. } => calls::can_fail(name, arguments.len()),
-        _ => false,
-    }
 }
 
 impl Parts<'_> {
@@ -276,7 +241,7 @@ impl Parts<'_> {
                 self.written_verdict(operand, key, shown, index, all)
             }
             // These maps have the same keys for every URL.
-            (Some(Node::Call { name: "url.parse" | "parseUrl", .. }), _) if matches!(shown, Some(Value::String(field)) if calls::URL_PARTS.contains(&&**field)) => {
+            (Some(Node::Call { name: "url.parse" | "parseUrl", .. }), _) if matches!(shown, Some(Value::String(field)) if URL_PARTS.contains(&&**field)) => {
                 Verdict::Never
             }
             (_, Type::List(_)) => self.item_verdict(operand, shown, index),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::fallible::can_fail;
 use super::parts::{Key, Parts};
 use crate::cel::check::code::{Code, LoopKind, Node, NodeId};
 use crate::cel::values::value::Value;
@@ -412,7 +413,7 @@ impl Parts<'_> {
                     work.push((*operand, false))
                 }
                 _ => {
-                    if super::failures::can_fail(node, self.code) {
+                    if can_fail(node, self.code) {
                         out.push(Guard::Worked(self.key(id)));
                     }
                     node.operands(&mut |operand| work.push((operand, false)));

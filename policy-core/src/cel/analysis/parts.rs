@@ -320,3 +320,21 @@ fn stands(code: &Code) -> Vec<Stands> {
     }
     out
 }
+
+/// What `url.parse` always gives.
+pub(in crate::cel) const URL_PARTS: &[&str] =
+    &["scheme", "authority", "user_password", "host", "port", "path", "raw_path", "query", "fragment", "raw"];
+
+/// The sides of a chain of `&&`, or of `||`.
+pub(in crate::cel) fn chain(code: &Code, id: NodeId, and: bool) -> Vec<NodeId> {
+    let mut sides = Vec::new();
+    let mut open = vec![id];
+    while let Some(id) = open.pop() {
+        match code.node(id) {
+            Some(Node::And(a, b)) if and => open.extend([*b, *a]),
+            Some(Node::Or(a, b)) if !and => open.extend([*b, *a]),
+            _ => sides.push(id),
+        }
+    }
+    sides
+}

@@ -61,7 +61,7 @@ pub(in crate::cel) fn check(
         checker.report(&crate::cel::codes::CEL_LIMIT, span, message, "nest fewer lists and maps".to_owned());
     }
     let Checker { nodes, spans, slots, .. } = checker;
-    Some(Code { nodes, spans: spans.into(), types, root, slots })
+    Some(Code { library: env.language.library, nodes, spans: spans.into(), types, root, slots })
 }
 
 /// A variable of a macro.

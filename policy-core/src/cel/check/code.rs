@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use crate::cel::library::Library;
+use crate::cel::library::overload::Overload;
 use crate::cel::library::pattern::Pattern;
 use crate::cel::values::fact::{Fact, Role};
 use crate::cel::values::fault::Fault;
@@ -201,6 +203,8 @@ impl Node {
 /// A checked expression, ready to run.
 #[derive(Clone, Debug)]
 pub(in crate::cel) struct Code {
+    /// The functions that its calls name.
+    pub(in crate::cel) library: &'static Library,
     pub(in crate::cel) nodes: Vec<Node>,
     /// Shared with the folded form, as the types are.
     pub(in crate::cel) spans: Arc<[Span]>,
@@ -213,6 +217,11 @@ pub(in crate::cel) struct Code {
 impl Code {
     pub(in crate::cel) fn node(&self, id: NodeId) -> Option<&Node> {
         self.nodes.get(id.index())
+    }
+
+    /// The first overload of a call, which says for all of them what they may do; none if it can only be checked.
+    pub(in crate::cel) fn overload(&self, overloads: &[u16]) -> Option<&'static Overload> {
+        overloads.first().and_then(|id| self.library.entry(*id)).map(|entry| entry.overload)
     }
 
     pub(in crate::cel) fn span(&self, id: NodeId) -> Span {

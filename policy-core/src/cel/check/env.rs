@@ -4,27 +4,13 @@
 //! before the outside, and variables of macros hide everything (CEL specification, name resolution).
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::cel::library::Library;
+use crate::cel::library::overload::Overload;
 use crate::cel::values::fact::Fact;
 use crate::cel::values::types::{Object, Type};
-use crate::phase::{Phase, PhaseSet};
-use crate::url::Scheme;
-
-/// Where a declared variable has a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Where {
-    pub(crate) phases: PhaseSet,
-    /// Only on connections whose TLS the edge sees.
-    pub(crate) tls: bool,
-    /// Not on tcp and tls endpoints.
-    pub(crate) http: bool,
-    /// Only in a `retry_condition`.
-    pub(crate) retry: bool,
-    /// Only where pods connect.
-    pub(crate) pods: bool,
-}
 
 /// A declared leaf of the tree.
 #[derive(Clone, Debug)]
@@ -32,7 +18,6 @@ pub(crate) struct Leaf {
     /// `None` for a field of a record: its value comes with the record.
     pub(crate) fact: Option<Fact>,
     pub(crate) ty: Type,
-    pub(crate) at: Where,
 }
 
 /// A name with what stands below it.
@@ -76,53 +61,51 @@ impl Tree {
     }
 }
 
-/// Where an expression stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Site {
-    /// Its phase; nothing outside of policies.
-    pub phase: Option<Phase>,
-    /// The protocol of its endpoint, if known.
-    pub scheme: Option<Scheme>,
-    /// True for the `retry_condition` of an `http-request`, which knows the attempts so far.
-    pub retry: bool,
-    /// True if its endpoint is known to be public: no pod of a cluster is seen there.
-    pub public: bool,
+/// Where an expression stands, as its language tells of it.
+pub(crate) trait Standing: fmt::Debug + Send + Sync {
+    /// Where a declared variable has no value, and what to do; `None` if it has one.
+    fn lacks(&self, node: u16) -> Option<(String, String)>;
+
+    /// Where a function cannot be called, and what to do; `None` if it can.
+    fn refuses(&self, overload: &Overload) -> Option<(String, String)>;
 }
 
-impl Site {
-    /// Where a variable has no value, and what to do; `None` if it has one here.
-    pub(in crate::cel) fn lacks(self, at: Where) -> Option<(String, String)> {
-        if let Some(phase) = self.phase.filter(|phase| !at.phases.contains(*phase)) {
-            let names: Vec<_> = at.phases.iter().map(Phase::name).collect();
-            let help =
-                format!("it has one in {}; move the rule, or decide by what is known here", listed(&names));
-            return Some((format!("in {phase}"), help));
-        }
-        if at.retry && !self.retry && self.phase.is_some() {
-            let help = "it has one in the `retry_condition` of `http-request`".to_owned();
-            return Some(("here".to_owned(), help));
-        }
-        if at.pods && self.public {
-            let help = "it has one on endpoints with `bindings: [kubernetes]`; decide by what is known here";
-            return Some(("on public endpoints".to_owned(), help.to_owned()));
-        }
-        let (on, has) = match self.scheme {
-            Some(scheme @ (Scheme::Tcp | Scheme::Http)) if at.tls => (scheme, "tls and https"),
-            Some(scheme @ (Scheme::Tcp | Scheme::Tls)) if at.http => (scheme, "http and https"),
-            _ => return None,
-        };
-        let help = format!("it has one on {has} endpoints; decide by what is known here");
-        Some((format!("on {} endpoints", on.name()), help))
+/// A place where everything has a value.
+#[derive(Debug)]
+struct Anywhere;
+
+impl Standing for Anywhere {
+    fn lacks(&self, _: u16) -> Option<(String, String)> {
+        None
+    }
+
+    fn refuses(&self, _: &Overload) -> Option<(String, String)> {
+        None
     }
 }
 
-/// `a, b and c`.
-pub(in crate::cel) fn listed(names: &[&str]) -> String {
-    match names {
-        [] => String::new(),
-        [one] => (*one).to_owned(),
-        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
-    }
+/// What is said of words that a language does not have.
+#[derive(Debug, Default)]
+pub(crate) struct Hints {
+    /// Names, with the variable that is meant.
+    pub(crate) names: &'static [(&'static str, &'static str)],
+    /// An object and a field that it does not have, with the one that is meant.
+    pub(crate) fields: &'static [(&'static str, &'static str, &'static str)],
+    /// Functions, with what to do.
+    pub(crate) functions: &'static [(&'static str, &'static str)],
+    /// Functions that are there, with their name in CEL.
+    pub(crate) spellings: &'static [(&'static str, &'static str)],
+    /// Warns of what is right and rarely meant.
+    pub(crate) is_careful: bool,
+}
+
+static NO_HINTS: Hints = Hints { names: &[], fields: &[], functions: &[], spellings: &[], is_careful: false };
+
+/// A language on CEL: its functions, and what is said of words that it does not have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Language {
+    pub(crate) library: &'static Library,
+    pub(crate) hints: &'static Hints,
 }
 
 /// What is known of the variables that earlier actions have set, where an expression stands.
@@ -167,8 +150,8 @@ pub struct Env {
     names: HashMap<Box<str>, Named>,
     pub(in crate::cel) extras: Vec<Extra>,
     pub(in crate::cel) tree: Arc<Tree>,
-    pub(in crate::cel) library: Library,
-    pub(in crate::cel) site: Site,
+    pub(in crate::cel) language: Language,
+    pub(in crate::cel) standing: Arc<dyn Standing>,
 }
 
 impl Env {
@@ -180,15 +163,20 @@ impl Env {
             names: HashMap::new(),
             extras: Vec::new(),
             tree: Arc::default(),
-            library: Library::Standard,
-            site: Site::default(),
+            language: Language { library: Library::standard(), hints: &NO_HINTS },
+            standing: Arc::new(Anywhere),
         }
     }
 
-    /// The policy language, with declared variables.
-    pub(crate) fn policy(tree: Arc<Tree>, roots: &[(&'static str, u16)], site: Site) -> Self {
+    /// A language with declared variables, at a place.
+    pub(crate) fn new(
+        language: Language,
+        tree: Arc<Tree>,
+        roots: &[(&'static str, u16)],
+        standing: Arc<dyn Standing>,
+    ) -> Self {
         let names = roots.iter().map(|(name, node)| ((*name).into(), Named::Tree(*node))).collect();
-        Self { names, tree, library: Library::Policy, site, ..Self::standard() }
+        Self { names, tree, language, standing, ..Self::standard() }
     }
 
     /// Declares a variable; its name may have dots.
@@ -226,10 +214,10 @@ impl Env {
     }
 
     /// True if a node of the tree, or something below it, has a value here.
-    fn has_value(&self, node: u16) -> bool {
+    fn has_value(&self, index: u16) -> bool {
         // The tree is as deep as `conn.k8s.pod.metadata`.
-        self.tree.node(node).is_some_and(|node| {
-            node.leaf.as_ref().is_some_and(|leaf| self.site.lacks(leaf.at).is_none())
+        self.tree.node(index).is_some_and(|node| {
+            node.leaf.is_some() && self.standing.lacks(index).is_none()
                 || node.children.iter().any(|(_, child)| self.has_value(*child))
         })
     }

@@ -4,7 +4,7 @@
 //! requests rarely exceed. The number of steps at run time is bounded in any case.
 
 use crate::cel::check::code::{Code, Node, NodeId};
-use crate::cel::library::{Cost, Registry};
+use crate::cel::library::overload::Cost;
 use crate::cel::values::types::Type;
 use crate::cel::values::value::Value;
 
@@ -56,8 +56,7 @@ impl Costs {
         match node {
             Node::Const(value) => all(1, value.size() as u64),
             Node::Call { overloads, arguments, .. } => {
-                let entry = overloads.first().and_then(|id| Registry::get().entry(*id));
-                let cost = entry.map_or(Cost::Unit, |entry| entry.overload.cost);
+                let cost = code.overload(overloads).map_or(Cost::Unit, |overload| overload.cost);
                 let sizes = arguments.iter().map(|argument| self.at(*argument).size);
                 let sum = sizes.clone().fold(0_u64, u64::saturating_add);
                 let product = sizes.fold(1_u64, |all, size| all.saturating_mul(size.max(1)));

@@ -5,7 +5,6 @@ use std::ops::ControlFlow;
 use super::cost::Costs;
 use crate::cel::check::code::{Code, Node, NodeId};
 use crate::cel::evaluate::evaluate;
-use crate::cel::library::Registry;
 use crate::cel::values::fault::EvalError;
 use crate::cel::values::host::{EvalLimits, NoHost};
 use crate::cel::values::value::Value;
@@ -87,7 +86,6 @@ fn evaluate_part(code: &Code, root: NodeId, left: &mut EvalLimits) -> ControlFlo
 }
 
 fn dependencies(code: &Code) -> Vec<Depends> {
-    let registry = Registry::get();
     let mut all: Vec<Depends> = Vec::with_capacity(code.nodes.len());
     for node in &code.nodes {
         let mut own = Depends::default();
@@ -103,7 +101,7 @@ fn dependencies(code: &Code) -> Vec<Depends> {
             Node::Fact(_) | Node::HasFact(_) | Node::Global(_) | Node::Object(_) => own.outside = true,
             Node::Local(slot) => own.local = Some(*slot),
             Node::Call { overloads, .. } => {
-                let pure = |id: &u16| registry.entry(*id).is_some_and(|entry| entry.overload.pure);
+                let pure = |id: &u16| code.library.entry(*id).is_some_and(|entry| entry.overload.pure);
                 // A function without an implementation can only be checked.
                 own.outside |= overloads.is_empty() || !overloads.iter().all(pure);
             }

@@ -11,6 +11,7 @@
 
 mod build;
 mod gate;
+mod given;
 mod literals;
 mod run;
 mod sources;
@@ -25,8 +26,8 @@ use crate::cel::values::host::Host;
 use crate::lpm::{AddressSet, RangeSet, TestId};
 pub(in crate::cel) use build::{build, hosts, networks};
 pub(crate) use gate::{Gate, GateFact};
+pub(crate) use given::ClientAddress;
 use literals::{Literal, Literals};
-pub(crate) use run::ClientAddress;
 pub(in crate::cel) use run::holds;
 use sources::{List, Number, Text};
 

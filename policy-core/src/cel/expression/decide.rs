@@ -12,9 +12,9 @@ use crate::diagnostic::Diagnostics;
 /// A compiled condition: the same answers and errors as [`Expression::evaluate`], faster. Immutable; `Send + Sync`.
 ///
 /// ```
-/// use policy_core::cel::{EvalLimits, Predicate, Site};
+/// use policy_core::cel::{EvalLimits, Predicate};
 /// use policy_core::{facts::Facts, phase::Phase, variables};
-/// let env = variables::env(Site { phase: Some(Phase::OnTcpConnect), ..Site::default() });
+/// let env = variables::env(variables::Site { phase: Some(Phase::OnTcpConnect), ..variables::Site::default() });
 /// let (expression, _) = env.check("conn.client_port > 1024 && inCidrRange(conn.client_ip, '10.0.0.0/8')");
 /// let predicate = Predicate::new(&expression.expect("no errors"));
 /// let facts = Facts::of_connection("10.1.2.3:5000".parse().expect("fine"), "192.0.2.1:22".parse().expect("fine"));

@@ -3,7 +3,8 @@
 //! Source: CEL specification, language definition, type conversions; numbers print as in the reference
 //! implementation.
 
-use super::{Call, Cost, Overload, format};
+use super::numbers::shortest;
+use super::overload::{Call, Cost, Overload};
 use crate::cel::values::fault::Fault;
 use crate::cel::values::time::{Duration, Timestamp};
 use crate::cel::values::value::Value;
@@ -148,13 +149,13 @@ fn to_text(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
 }
 
 /// What `string(…)` makes of a value; `None` for a value that has no text.
-pub(in crate::cel) fn plain_text(value: &Value) -> Option<Result<String, Fault>> {
+pub(crate) fn plain_text(value: &Value) -> Option<Result<String, Fault>> {
     Some(Ok(match value {
         Value::String(text) => text.to_string(),
         Value::Bool(value) => value.to_string(),
         Value::Int(number) => number.to_string(),
         Value::Uint(number) => number.to_string(),
-        Value::Double(number) => format::shortest(*number),
+        Value::Double(number) => shortest(*number),
         Value::Bytes(bytes) => match std::str::from_utf8(bytes) {
             Ok(text) => text.to_owned(),
             Err(_) => return Some(Err(Fault::Conversion("the bytes are not valid UTF-8".into()))),

@@ -10,28 +10,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
-use super::{Call, Cost, Library, Overload};
+use super::conversions::plain_text;
+use super::numbers::decimal;
 use crate::cel::values::fault::Fault;
 use crate::cel::values::host::{Budget, EvalLimits, ITEM};
 use crate::cel::values::value::{Map, Value};
 
-pub(super) static OVERLOADS: &[Overload] = &[
-    Overload::new("json.decode(string) -> dyn", "the value a text in JSON gives", Cost::Copy, decode)
-        .only(Library::Policy),
-    Overload::new("json.encode(dyn) -> string", "the value as JSON", Cost::Copy, encode)
-        .only(Library::Policy),
-    Overload::new("(string).decodeJson() -> dyn", "the value a text in JSON gives", Cost::Copy, decode)
-        .only(Library::Policy),
-    Overload::new("(list(A)).encodeJson() -> string", "the list as JSON", Cost::Copy, encode)
-        .only(Library::Policy),
-    Overload::new("(map(A, B)).encodeJson() -> string", "the map as JSON", Cost::Copy, encode)
-        .only(Library::Policy),
-    Overload::new("(string).isJson() -> bool", "true if the text is JSON", Cost::Copy, is_json)
-        .only(Library::Policy),
-];
-
 /// Reads a JSON text; its nesting is bounded by the reader, its size by the budget.
-fn read(text: &str, budget: &mut Budget) -> Result<Value, Fault> {
+pub(crate) fn read(text: &str, budget: &mut Budget) -> Result<Value, Fault> {
     let mut over = None;
     let mut reader = serde_json::Deserializer::from_str(text);
     let read = Seed { budget, over: &mut over }.deserialize(&mut reader).and_then(|value| {
@@ -136,26 +122,6 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 }
 
-fn decode(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    let [Value::String(text)] = call.arguments else { return Err(Fault::overload("json.decode")) };
-    read(text, call.budget)
-}
-
-fn is_json(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    let [Value::String(text)] = call.arguments else { return Err(Fault::overload("isJson")) };
-    match read(text, call.budget) {
-        Err(fault) if fault.is_final() => Err(fault),
-        read => Ok(Value::Bool(read.is_ok())),
-    }
-}
-
-fn encode(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    let [value] = call.arguments else { return Err(Fault::overload("json.encode")) };
-    let mut out = String::new();
-    write(&mut out, value, call.budget)?;
-    Ok(Value::text(out))
-}
-
 fn push(out: &mut String, text: &str, budget: &mut Budget) -> Result<(), Fault> {
     budget.output(text.len())?;
     out.push_str(text);
@@ -168,14 +134,14 @@ fn push_text(out: &mut String, text: &str, budget: &mut Budget) -> Result<(), Fa
 }
 
 /// Writes a value. Values are nested no deeper than expressions and JSON may be.
-pub(in crate::cel) fn write(out: &mut String, value: &Value, budget: &mut Budget) -> Result<(), Fault> {
+pub(crate) fn write(out: &mut String, value: &Value, budget: &mut Budget) -> Result<(), Fault> {
     budget.steps(1)?;
     match value {
         Value::Null | Value::Optional(None) => push(out, "null", budget),
         Value::Bool(value) => push(out, &value.to_string(), budget),
         Value::Int(number) => push(out, &number.to_string(), budget),
         Value::Uint(number) => push(out, &number.to_string(), budget),
-        Value::Double(number) if number.is_finite() => push(out, &super::display_double(*number), budget),
+        Value::Double(number) if number.is_finite() => push(out, &decimal(*number), budget),
         Value::Double(_) => Err(Fault::argument("JSON has no NaN and no infinity")),
         Value::Optional(Some(value)) => write(out, value, budget),
         Value::Bytes(bytes) => push_text(out, &STANDARD.encode(bytes), budget),
@@ -190,7 +156,7 @@ pub(in crate::cel) fn write(out: &mut String, value: &Value, budget: &mut Budget
         Value::Map(map) => {
             let mut entries: Vec<(String, &Value)> = Vec::with_capacity(map.len());
             for (key, value) in map.iter() {
-                entries.push((super::conversions::plain_text(key).unwrap_or(Err(Fault::NoValue))?, value));
+                entries.push((plain_text(key).unwrap_or(Err(Fault::NoValue))?, value));
             }
             entries.sort_by(|a, b| a.0.cmp(&b.0));
             push(out, "{", budget)?;
@@ -203,7 +169,7 @@ pub(in crate::cel) fn write(out: &mut String, value: &Value, budget: &mut Budget
             push(out, "}", budget)
         }
         Value::Type(name) => push_text(out, name, budget),
-        other => match super::conversions::plain_text(other) {
+        other => match plain_text(other) {
             Some(text) => push_text(out, &text?, budget),
             None => Err(Fault::argument(format!("JSON has no values of type {}", other.type_name()))),
         },

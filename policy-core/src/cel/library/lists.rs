@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Call, Cost, Overload};
+use super::overload::{Call, Cost, Overload};
 use crate::cel::values::fault::Fault;
 use crate::cel::values::host::ITEM;
 use crate::cel::values::value::Value;

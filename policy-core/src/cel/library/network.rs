@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
-use super::{Call, Cost, Overload};
+use super::overload::{Call, Cost, Overload};
 use crate::cel::values::fault::Fault;
 use crate::cel::values::value::Value;
 use crate::diagnostic::shorten;

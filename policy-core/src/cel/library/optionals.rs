@@ -3,7 +3,7 @@
 //! Source: CEL extension library `optional` (cel-go, 2026). `or` and `orValue` look at their argument only
 //! if they need it; the interpreter does that.
 
-use super::{Call, Cost, Overload};
+use super::overload::{Call, Cost, Overload};
 use crate::cel::values::fault::Fault;
 use crate::cel::values::host::ITEM;
 use crate::cel::values::value::Value;

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::{Call, Cost, Library, Overload};
+use super::overload::{Call, Cost, Overload};
 use crate::cel::library::pattern::Draft;
 use crate::cel::values::fault::Fault;
 use crate::cel::values::host::ITEM;
@@ -97,27 +97,6 @@ pub(super) static OVERLOADS: &[Overload] = &[
         Cost::Copy,
         split,
     ),
-    Overload::new(
-        "(string).split(string, int) -> list(string)",
-        "at most so many parts, the last with all the rest",
-        Cost::Copy,
-        split,
-    )
-    .only(Library::Standard),
-    Overload::new(
-        "(string).split(string, int) -> list(string)",
-        "the first parts, at most so many",
-        Cost::Copy,
-        split_some,
-    )
-    .only(Library::Policy),
-    Overload::new(
-        "(string).split() -> list(string)",
-        "the parts between white space",
-        Cost::Copy,
-        split_space,
-    )
-    .only(Library::Policy),
     Overload::new("(string).trim() -> string", "the text without white space at its ends", Cost::Copy, trim),
     Overload::new("(string).reverse() -> string", "the characters in reverse order", Cost::Copy, reverse),
     Overload::new(
@@ -132,24 +111,21 @@ pub(super) static OVERLOADS: &[Overload] = &[
         Cost::Copy,
         upper_ascii,
     ),
-    Overload::new("(string).lower() -> string", "all letters in lower case", Cost::Copy, lower)
-        .only(Library::Policy),
-    Overload::new("(string).upper() -> string", "all letters in upper case", Cost::Copy, upper)
-        .only(Library::Policy),
     Overload::new(
         "strings.quote(string) -> string",
         "the text in double quotes, with escapes",
         Cost::Copy,
         quote,
     ),
-    Overload::new(
-        "(string).includes(string) -> bool",
-        "true if the text holds the other; write `contains`",
-        Cost::Scan,
-        contains,
-    )
-    .only(Library::Policy),
 ];
+
+/// `split` with a limit, as CEL has it.
+pub(super) static IN_CEL: &[Overload] = &[Overload::new(
+    "(string).split(string, int) -> list(string)",
+    "at most so many parts, the last with all the rest",
+    Cost::Copy,
+    split,
+)];
 
 fn made(call: &mut Call<'_, '_>, text: Cow<'_, str>) -> Result<Value, Fault> {
     call.room(text.len())?;
@@ -157,13 +133,16 @@ fn made(call: &mut Call<'_, '_>, text: Cow<'_, str>) -> Result<Value, Fault> {
 }
 
 /// The result of turning the receiver into another text of about its size.
-fn changed(call: &mut Call<'_, '_>, change: impl Fn(&str) -> Cow<'_, str>) -> Result<Value, Fault> {
+pub(crate) fn changed(
+    call: &mut Call<'_, '_>,
+    change: impl Fn(&str) -> Cow<'_, str>,
+) -> Result<Value, Fault> {
     let Value::String(text) = call.value(0)?.clone() else { return Err(Fault::overload("text")) };
     let text = change(&text);
     made(call, text)
 }
 
-fn contains(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
+pub(crate) fn contains(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     Ok(Value::Bool(call.text(0)?.contains(call.text(1)?)))
 }
 
@@ -272,7 +251,10 @@ fn replace(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     Ok(Value::text(text.replacen(&**from, to, count)))
 }
 
-fn parts<'t>(call: &mut Call<'_, '_>, parts: impl Iterator<Item = &'t str>) -> Result<Value, Fault> {
+pub(crate) fn parts<'t>(
+    call: &mut Call<'_, '_>,
+    parts: impl Iterator<Item = &'t str>,
+) -> Result<Value, Fault> {
     let mut out = Vec::new();
     for part in parts {
         call.room(part.len() + ITEM)?;
@@ -282,7 +264,7 @@ fn parts<'t>(call: &mut Call<'_, '_>, parts: impl Iterator<Item = &'t str>) -> R
 }
 
 /// The parts of a text; of an empty separator its characters.
-fn separated<'t>(text: &'t str, separator: &'t str) -> Box<dyn Iterator<Item = &'t str> + 't> {
+pub(crate) fn separated<'t>(text: &'t str, separator: &'t str) -> Box<dyn Iterator<Item = &'t str> + 't> {
     match separator.is_empty() {
         true => Box::new(text.split("").filter(|part| !part.is_empty())),
         false => Box::new(text.split(separator)),
@@ -308,20 +290,6 @@ fn split(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     }
 }
 
-/// Of the policy language: parts behind the limit are dropped.
-fn split_some(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    let [Value::String(text), Value::String(separator), Value::Int(limit)] = call.arguments else {
-        return Err(Fault::overload("split"));
-    };
-    let limit = usize::try_from(*limit).unwrap_or(usize::MAX);
-    parts(call, separated(text, separator).take(limit))
-}
-
-fn split_space(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    let Value::String(text) = call.value(0)?.clone() else { return Err(Fault::overload("text")) };
-    parts(call, text.split_whitespace())
-}
-
 fn trim(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     changed(call, |text| text.trim().into())
 }
@@ -336,29 +304,6 @@ fn lower_ascii(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
 
 fn upper_ascii(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     changed(call, |text| text.to_ascii_uppercase().into())
-}
-
-fn lower(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    changed(call, |text| text.chars().map(|c| of_one(c, c.to_lowercase())).collect::<String>().into())
-}
-
-fn upper(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    changed(call, |text| text.chars().map(|c| of_one(c, c.to_uppercase())).collect::<String>().into())
-}
-
-/// The other case of one character, as Go's `unicode.ToLower` and `ToUpper` have it: one character for one. A
-/// character that becomes several has a single one in that case, or stays as it is.
-fn of_one(c: char, mut others: impl Iterator<Item = char>) -> char {
-    match (c, others.next(), others.next()) {
-        ('\u{130}', ..) => 'i',
-        (_, Some(one), None) => one,
-        // Greek with an iota below has titles of one character, which Go takes for the upper case.
-        ('\u{1F80}'..='\u{1F87}' | '\u{1F90}'..='\u{1F97}' | '\u{1FA0}'..='\u{1FA7}', ..) => {
-            char::from_u32(u32::from(c) + 8).unwrap_or(c)
-        }
-        ('\u{1FB3}' | '\u{1FC3}' | '\u{1FF3}', ..) => char::from_u32(u32::from(c) + 9).unwrap_or(c),
-        _ => c,
-    }
 }
 
 fn quote(call: &mut Call<'_, '_>) -> Result<Value, Fault> {

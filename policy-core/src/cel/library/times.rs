@@ -3,7 +3,7 @@
 //! Source: CEL specification, standard definitions, timestamp and duration accessors. Months, days of the
 //! month, of the week (0 is Sunday) and of the year count from 0; `getDate` counts from 1.
 
-use super::{Call, Cost, Overload};
+use super::overload::{Call, Cost, Overload};
 use crate::cel::values::fault::Fault;
 use crate::cel::values::time::Local;
 use crate::cel::values::value::Value;

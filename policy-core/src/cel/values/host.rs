@@ -174,7 +174,7 @@ impl Default for EvalLimits {
 
 /// What is left of it.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::cel) struct Budget {
+pub(crate) struct Budget {
     steps: u64,
     output: usize,
 }
@@ -193,14 +193,14 @@ impl Budget {
     }
 
     /// Takes steps.
-    pub(in crate::cel) fn steps(&mut self, steps: u64) -> Result<(), Fault> {
+    pub(crate) fn steps(&mut self, steps: u64) -> Result<(), Fault> {
         let left = self.steps.checked_sub(steps);
         self.steps = left.unwrap_or(0);
         left.map(|_| ()).ok_or(Fault::Steps)
     }
 
     /// Takes room for a result.
-    pub(in crate::cel) fn output(&mut self, bytes: usize) -> Result<(), Fault> {
+    pub(crate) fn output(&mut self, bytes: usize) -> Result<(), Fault> {
         let left = self.output.checked_sub(bytes);
         self.output = left.unwrap_or(0);
         left.map(|_| ()).ok_or(Fault::Output)

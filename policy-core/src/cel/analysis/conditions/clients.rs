@@ -51,7 +51,7 @@ impl Reader<'_, '_> {
         match node? {
             Node::And(..) | Node::Or(..) => {
                 let and = matches!(node, Some(Node::And(..)));
-                let sides = crate::cel::analysis::failures::chain(self.parts.code, id, and);
+                let sides = crate::cel::analysis::parts::chain(self.parts.code, id, and);
                 let mut sides = sides.into_iter().map(|side| self.read(side, truth, levels));
                 match and == truth {
                     true => sides.flatten().reduce(|all, side| all.common(&side)),

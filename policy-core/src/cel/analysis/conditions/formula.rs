@@ -217,7 +217,7 @@ impl Reader<'_, '_> {
     /// All sides of a chain of `&&`, or of `||`.
     fn chain(&self, id: NodeId, truth: bool, levels: usize) -> Written {
         let and = matches!(self.parts.code.node(id), Some(Node::And(..)));
-        let sides = crate::cel::analysis::failures::chain(self.parts.code, id, and);
+        let sides = crate::cel::analysis::parts::chain(self.parts.code, id, and);
         let sides = sides.into_iter().map(|side| self.read(side, truth, levels)).collect();
         if and == truth { Formula::All(sides) } else { Formula::Any(sides) }
     }

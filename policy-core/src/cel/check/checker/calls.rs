@@ -4,35 +4,14 @@ use super::super::code::{Node, NodeId};
 use super::{Checker, times};
 use crate::cel::check::address_parts;
 use crate::cel::codes;
-use crate::cel::library::{Entry, Library, Registry};
+use crate::cel::library::Library;
+use crate::cel::library::overload::Overload;
 use crate::cel::syntax::ast::{ExprId, ExprKind};
 use crate::cel::values::fault::Fault;
 use crate::cel::values::types::Type;
 use crate::cel::values::value::Value;
 use crate::diagnostic::{Diagnostic, did_you_mean, shorten};
 use crate::source::Span;
-
-/// Functions of other languages, with how the same is written.
-const FOREIGN_FUNCTIONS: &[(&str, &str)] = &[
-    ("get", "take the entry in brackets, e.g. `req.headers['x-name'][0]`"),
-    ("length", "write `size(…)`"),
-    ("len", "write `size(…)`"),
-    ("count", "write `size(…)`"),
-    ("toLowerCase", "write `.lower()`"),
-    ("toUpperCase", "write `.upper()`"),
-    ("test", "write `.matches('…')`"),
-    ("any", "write `.exists(x, …)`"),
-    ("some", "write `.exists(x, …)`"),
-    ("every", "write `.all(x, …)`"),
-    ("substr", "write `.substring(…)`"),
-    ("in", "write `a in [b, c]`"),
-    ("equals", "write `==` between the two"),
-    ("equalsIgnoreCase", "write `a.lower() == b.lower()`"),
-    ("now", "`time.now` is the time as a text: write `timestamp(time.now)`"),
-    ("time.now", "`time.now` is a text, no function: write `timestamp(time.now)`"),
-    ("timestamp.now", "write `timestamp(time.now)`"),
-    ("Date.now", "write `timestamp(time.now)`"),
-];
 
 impl<'a> Checker<'a> {
     /// A call of a function by its name alone, or of a macro.
@@ -99,9 +78,11 @@ impl<'a> Checker<'a> {
         if let ("sort", Type::List(item)) = (name, self.ty(receiver)) {
             self.ordered(&item, place);
         }
-        if name == "includes" && self.env.library == Library::Policy {
-            let found = Diagnostic::new(&codes::FOREIGN_SPELLING, place, "`includes` is no function of CEL");
-            let found = found.with_help("write `contains`").with_fix_at(true, Some(place), "contains");
+        let spellings = self.env.language.hints.spellings;
+        if let Some((_, meant)) = spellings.iter().find(|(spelling, _)| *spelling == name) {
+            let message = format!("`{name}` is no function of CEL");
+            let found = Diagnostic::new(&codes::FOREIGN_SPELLING, place, message);
+            let found = found.with_help(format!("write `{meant}`")).with_fix_at(true, Some(place), *meant);
             self.push_found(found);
         }
         if matches!((name, &*nodes), ("or" | "orValue", [_, _])) && Self::may_be_optional(&self.ty(receiver))
@@ -128,7 +109,7 @@ impl<'a> Checker<'a> {
     /// True if a function of the name takes so many arguments behind its receiver.
     fn takes(&self, name: &str, member: bool, count: usize) -> bool {
         let count = count + usize::from(member);
-        let mut entries = Registry::get().named(name, self.env.library);
+        let mut entries = self.env.language.library.named(name);
         let extras = &self.env.extras;
         entries.any(|(_, entry)| entry.member == member && entry.parameters.len() == count)
             || extras
@@ -181,12 +162,12 @@ impl<'a> Checker<'a> {
         span: Span,
         place: Span,
     ) -> NodeId {
-        let registry = Registry::get();
+        let library = self.env.language.library;
         let types: Vec<Type> = arguments.iter().map(|argument| self.ty(*argument)).collect();
         let mut fitting: Vec<u16> = Vec::new();
         let mut result: Option<Type> = None;
         let mut known_name = "";
-        for (id, entry) in registry.named(name, self.env.library) {
+        for (id, entry) in library.named(name) {
             known_name = entry.name;
             if entry.member != member || entry.parameters.len() != types.len() {
                 continue;
@@ -214,9 +195,11 @@ impl<'a> Checker<'a> {
         let Some(result) = result else {
             return self.no_overload(name, known_name, member, arguments, &types, span, place);
         };
-        let entry = fitting.first().and_then(|id| registry.entry(*id));
-        if let Some(reads) = entry.and_then(|entry| entry.overload.reads) {
-            self.out_of_phase(name, entry, place);
+        let entry = fitting.first().and_then(|id| library.entry(*id));
+        if let Some(overload) = entry.map(|entry| entry.overload)
+            && let Some(reads) = overload.reads
+        {
+            self.out_of_place(name, overload, place);
             if let Some(node) = self.env.tree.find(reads) {
                 arguments.insert(0, self.leaf_fact_quietly(node, span));
             }
@@ -226,7 +209,7 @@ impl<'a> Checker<'a> {
         // Types decide what is allowed, values what runs: a value that is `dyn` may be of a type that the
         // overloads found here do not take.
         let count = types.len();
-        let others = registry.named(name, self.env.library).filter(|(id, entry)| {
+        let others = library.named(name).filter(|(id, entry)| {
             entry.member == member && entry.parameters.len() == count && !fitting.contains(id)
         });
         let overloads: Vec<u16> = fitting.iter().copied().chain(others.map(|(id, _)| id)).collect();
@@ -261,15 +244,9 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn out_of_phase(&mut self, name: &str, entry: Option<&Entry>, place: Span) {
-        let phases = entry.map(|entry| entry.overload.phases);
-        if let (Some(phases), Some(phase)) = (phases, self.env.site.phase)
-            && !phases.contains(phase)
-        {
-            let names: Vec<_> = phases.iter().map(crate::phase::Phase::name).collect();
-            let message = format!("`{name}` cannot be called in {phase}");
-            let help = format!("it can be called in {}", super::super::env::listed(&names));
-            self.report(&codes::OUT_OF_PLACE, place, message, help);
+    fn out_of_place(&mut self, name: &str, overload: &Overload, place: Span) {
+        if let Some((here, help)) = self.env.standing.refuses(overload) {
+            self.report(&codes::OUT_OF_PLACE, place, format!("`{name}` cannot be called {here}"), help);
         }
     }
 
@@ -348,7 +325,7 @@ impl<'a> Checker<'a> {
             } else if known_name.is_empty() {
                 self.unknown_function(name, member, types, place);
             } else {
-                let found = misfit(name, member, self.env.library, types, place);
+                let found = misfit(name, member, self.env.language.library, types, place);
                 let found = match self.within_text(name, &arguments, types) {
                     Some(help) => found.with_help(help),
                     None => found,
@@ -367,7 +344,7 @@ impl<'a> Checker<'a> {
             return self.fail(Fault::overload(name), span);
         }
         // Unchecked: whatever fits when it is run.
-        let ids = Registry::get().named(name, self.env.library);
+        let ids = self.env.language.library.named(name);
         let ids: Vec<u16> = ids
             .filter(|(_, entry)| entry.member == member && entry.parameters.len() == types.len())
             .map(|(id, _)| id)
@@ -384,8 +361,7 @@ impl<'a> Checker<'a> {
             return;
         }
         let shown = shorten(name);
-        let library = self.env.library;
-        let registry = Registry::get();
+        let library = self.env.language.library;
         let message = format!("there is no function `{shown}`");
         let found = Diagnostic::new(&codes::UNKNOWN_FUNCTION, place, message);
         if let Some(function) = times::part_function(name).filter(|_| types.first() == Some(&Type::Timestamp))
@@ -393,14 +369,21 @@ impl<'a> Checker<'a> {
             let found = found.with_help(format!("write `.{function}()`"));
             return self.push_found(found.with_fix_at(false, Some(place), function));
         }
-        let foreign = FOREIGN_FUNCTIONS.iter().find(|(foreign, _)| *foreign == name).map(|(_, help)| *help);
+        let foreign = self
+            .env
+            .language
+            .hints
+            .functions
+            .iter()
+            .find(|(foreign, _)| *foreign == name)
+            .map(|(_, help)| *help);
         let macros = crate::cel::syntax::macros::MACROS.iter().copied();
         let near = match member {
-            true => did_you_mean(name, registry.names(library, true).chain(macros)),
-            false => did_you_mean(name, registry.names(library, false)),
+            true => did_you_mean(name, library.names(true).chain(macros)),
+            false => did_you_mean(name, library.names(false)),
         };
         // `size` of `conn.size`, as a function of nothing.
-        let other = registry.names(library, !member).find(|other| *other == name);
+        let other = library.names(!member).find(|other| *other == name);
         let found = match (foreign, near, other) {
             (Some(help), ..) => found.with_help(help),
             (None, Some(near), _) => {
@@ -420,7 +403,7 @@ impl<'a> Checker<'a> {
 }
 
 /// A function that exists and takes something else.
-fn misfit(name: &str, member: bool, library: Library, types: &[Type], place: Span) -> Diagnostic {
+fn misfit(name: &str, member: bool, library: &Library, types: &[Type], place: Span) -> Diagnostic {
     let shown: Vec<String> = types.iter().map(ToString::to_string).collect();
     let symbol = name.trim_matches('_');
     let operator = name.starts_with(['_', '!', '-']);
@@ -447,7 +430,7 @@ fn misfit(name: &str, member: bool, library: Library, types: &[Type], place: Spa
         return found.with_help(operator_help(symbol, types));
     }
     let mut signatures: Vec<String> = Vec::new();
-    for (_, entry) in Registry::get().named(name, library) {
+    for (_, entry) in library.named(name) {
         let call = entry.overload.signature.rsplit_once(" -> ").map_or("", |(call, _)| call);
         let call =
             call.replacen('(', "", usize::from(entry.member)).replacen(").", ".", usize::from(entry.member));

@@ -12,22 +12,6 @@ use crate::cel::values::value::Value;
 use crate::diagnostic::{Diagnostic, did_you_mean, shorten};
 use crate::source::Span;
 
-/// Fields of other languages and of old documents, with where they are.
-const FOREIGN_FIELDS: &[(&str, &str, &str)] = &[
-    ("req", "path", "url.path"),
-    ("req", "raw", "url.raw"),
-    ("req", "query", "url.query"),
-    ("req", "query_params", "url.query_params"),
-    ("req", "scheme", "url.scheme"),
-    ("res", "status", "status_code"),
-    ("conn", "ip", "client_ip"),
-    ("conn", "source_ip", "client_ip"),
-    ("conn", "remote_addr", "client_ip"),
-    // The actions have these names.
-    ("actions.ngrok", "openid_connect", "oidc"),
-    ("actions.ngrok", "compress_response", "compress"),
-];
-
 impl Checker<'_> {
     /// The plain value of a node: of an object its text, or a map of its fields.
     pub(super) fn plain(&mut self, id: NodeId) -> NodeId {
@@ -44,7 +28,7 @@ impl Checker<'_> {
         for (name, child) in children {
             // What has no value here is left out, as it is out of a map.
             let leaf = self.env.tree.node(child).and_then(|node| node.leaf.as_ref());
-            if leaf.is_some_and(|leaf| self.env.site.lacks(leaf.at).is_some()) {
+            if leaf.is_some() && self.env.standing.lacks(child).is_some() {
                 continue;
             }
             let node = match self.env.tree.type_of(child) {
@@ -78,7 +62,7 @@ impl Checker<'_> {
         let Some(leaf) = self.declared(node).cloned() else {
             return self.fail(Fault::UnknownName("".into()), span);
         };
-        if let Some(why) = self.env.site.lacks(leaf.at) {
+        if let Some(why) = self.env.standing.lacks(node) {
             let path = self.env.tree.node(node).map_or("", |node| node.path);
             let (place, help) = why;
             self.report(&codes::OUT_OF_PLACE, span, format!("`{path}` has no value {place}"), help);
@@ -221,7 +205,8 @@ impl Checker<'_> {
         let name = object.name;
         let message = format!("`{name}` has no field `{}`", shorten(field));
         let found = Diagnostic::new(&codes::UNKNOWN_FIELD, place, message);
-        let foreign = FOREIGN_FIELDS.iter().find(|(of, foreign, _)| *of == name && *foreign == field);
+        let foreign =
+            self.env.language.hints.fields.iter().find(|(of, foreign, _)| *of == name && *foreign == field);
         let children = self.env.tree.node(object.node).map(|node| node.children.clone()).unwrap_or_default();
         let names = children.iter().map(|(child, _)| *child);
         let near = foreign.map(|(_, _, meant)| *meant).or_else(|| did_you_mean(field, names.clone()));

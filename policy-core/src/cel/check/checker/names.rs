@@ -4,24 +4,12 @@ use super::super::code::{Node, NodeId};
 use super::super::env::Named;
 use super::{Checker, LocalKind, MAX_DOTS};
 use crate::cel::codes;
-use crate::cel::library::{Library, Registry};
 use crate::cel::syntax::ast::{ExprId, ExprKind};
 use crate::cel::values::fault::Fault;
 use crate::cel::values::types::{Object, Type};
 use crate::cel::values::value::Value;
 use crate::diagnostic::{Diagnostic, did_you_mean, shorten};
 use crate::source::Span;
-
-/// Names of other languages and of old documents, with what is meant (ngrok documentation, wrong examples
-/// that users may copy, 2026-08-07).
-const FOREIGN_NAMES: &[(&str, &str)] = &[
-    ("request", "req"),
-    ("response", "res"),
-    ("connection", "conn"),
-    ("headers", "req.headers"),
-    ("method", "req.method"),
-    ("path", "req.url.path"),
-];
 
 /// Words of other languages that no library gives a meaning, with what CEL writes.
 const FOREIGN_WORDS: &[(&str, &str)] = &[("not", "!"), ("True", "true"), ("False", "false")];
@@ -96,11 +84,10 @@ impl<'a> Checker<'a> {
         }
         let mut found =
             Diagnostic::new(&codes::UNDECLARED, span, format!("`{}` is not declared", shorten(name)));
-        let foreign = FOREIGN_NAMES.iter().find(|(foreign, _)| *foreign == name).map(|(_, meant)| *meant);
-        let policy = self.env.library == Library::Policy;
+        let foreign = self.env.language.hints.names.iter().find(|(foreign, _)| *foreign == name);
         let variables = self.scope.iter().map(|local| local.name).chain(self.env.first_names());
         let word = FOREIGN_WORDS.iter().find(|(word, _)| *word == name).map(|(_, meant)| *meant);
-        let near = word.or(foreign.filter(|_| policy)).or_else(|| {
+        let near = word.or(foreign.map(|(_, meant)| *meant)).or_else(|| {
             let known = NOTHING.contains(&name) || is_environment_name(name);
             did_you_mean(name, variables).filter(|_| !known)
         });
@@ -118,7 +105,7 @@ impl<'a> Checker<'a> {
             None if self.is_function(name) => {
                 found.with_help(format!("`{name}` is a function; call it, e.g. `{name}(…)`"))
             }
-            None if policy && !self.env.paths_to(name).is_empty() => {
+            None if !self.env.paths_to(name).is_empty() => {
                 let paths = self.env.paths_to(name);
                 let help = format!("did you mean `{}`?", paths.join("` or `"));
                 match *paths {
@@ -142,7 +129,7 @@ impl<'a> Checker<'a> {
     }
 
     pub(super) fn is_function(&self, name: &str) -> bool {
-        Registry::get().named(name, self.env.library).next().is_some()
+        self.env.language.library.named(name).next().is_some()
             || self.env.extras.iter().any(|extra| &*extra.name == name)
     }
 
@@ -159,6 +146,6 @@ impl<'a> Checker<'a> {
     fn is_namespace(&self, name: &str) -> bool {
         let begins = |full: &str| full.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
         let first = name.split('.').next().unwrap_or(name);
-        self.env.lookup(first, false).is_none() && Registry::get().names(self.env.library, false).any(begins)
+        self.env.lookup(first, false).is_none() && self.env.language.library.names(false).any(begins)
     }
 }

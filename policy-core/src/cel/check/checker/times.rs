@@ -5,7 +5,7 @@
 use super::super::code::NodeId;
 use super::Checker;
 use crate::cel::codes;
-use crate::cel::library::{Library, Registry};
+use crate::cel::library::Library;
 use crate::cel::syntax::parser::full_time;
 use crate::cel::values::types::Type;
 use crate::diagnostic::{Diagnostic, Severity};
@@ -36,8 +36,8 @@ pub(super) fn part_function(name: &str) -> Option<&'static str> {
 }
 
 /// True for a function of timestamps.
-fn is_time_function(name: &str, library: Library) -> bool {
-    let mut named = Registry::get().named(name, library);
+fn is_time_function(name: &str, library: &Library) -> bool {
+    let mut named = library.named(name);
     named.any(|(_, entry)| entry.member && entry.parameters.first() == Some(&Type::Timestamp))
 }
 
@@ -59,7 +59,7 @@ impl Checker<'_> {
         span: Span,
     ) -> Diagnostic {
         let ([node], [Type::String | Type::Timestamp]) = (nodes, types) else { return found };
-        if !is_time_function(name, self.env.library) {
+        if !is_time_function(name, self.env.language.library) {
             return found;
         }
         let Some(text) = self.short_text(*node) else { return found };
@@ -84,7 +84,8 @@ impl Checker<'_> {
 
     /// Warns of a date without quotes that is read as a subtraction: `timestamp(2026-01-31)`.
     pub(super) fn time_argument(&mut self, name: &str, nodes: &[NodeId], types: &[Type]) {
-        let ("timestamp", [node], [Type::Int], Library::Policy) = (name, nodes, types, self.env.library)
+        let ("timestamp", [node], [Type::Int], true) =
+            (name, nodes, types, self.env.language.hints.is_careful)
         else {
             return;
         };

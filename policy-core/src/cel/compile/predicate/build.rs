@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::sources::{List, Number, Text};
 use super::{Comparison, Draws, Intern, Leaf, Test};
 use crate::cel::check::code::{Code, Loop, LoopKind, Node, NodeId, Slot};
-use crate::cel::library::Registry;
+use crate::cel::library::overload::{Form, Spelling};
 use crate::cel::values::fact::{Fact, Role};
 use crate::cel::values::types::Type;
 use crate::cel::values::value::Value;
@@ -47,11 +47,10 @@ impl<'c> Builder<'c, '_> {
     fn interpreted(&self, root: NodeId) -> Test {
         let mut work = vec![root];
         while let Some(node) = work.pop().and_then(|id| self.code.node(id)) {
-            if let Node::Call { overloads, .. } = node {
-                let entry = overloads.first().and_then(|id| Registry::get().entry(*id));
-                if entry.is_some_and(|entry| !entry.overload.pure) {
-                    return Test::Interpreted(root, Draws::Maybe);
-                }
+            if let Node::Call { overloads, .. } = node
+                && self.code.overload(overloads).is_some_and(|overload| !overload.pure)
+            {
+                return Test::Interpreted(root, Draws::Maybe);
             }
             node.operands(&mut |operand| work.push(operand));
         }
@@ -76,7 +75,7 @@ impl<'c> Builder<'c, '_> {
                 leaf(self.text(*operand).map(|text| Leaf::Matches { text, pattern: pattern.clone() }))
             }
             Node::Loop(of) => leaf(self.quantified(of)),
-            Node::Call { name, arguments, .. } => self.call(id, name, arguments),
+            Node::Call { name, overloads, arguments } => self.call(id, name, self.form(overloads), arguments),
             _ => None,
         }
     }
@@ -117,7 +116,7 @@ impl<'c> Builder<'c, '_> {
         Some(Leaf::Quantified { list, body: Box::new(body?), exists })
     }
 
-    fn call(&mut self, id: NodeId, name: &str, arguments: &[NodeId]) -> Option<Test> {
+    fn call(&mut self, id: NodeId, name: &str, form: Form, arguments: &[NodeId]) -> Option<Test> {
         let leaf = |leaf: Leaf| Some(Test::Leaf(id, leaf));
         match (name, arguments) {
             ("!", [operand]) => {
@@ -147,26 +146,31 @@ impl<'c> Builder<'c, '_> {
                 let (text, literal) = (self.text(*text)?, self.literal(*literal)?);
                 leaf(Leaf::Contains { text, literal })
             }
-            ("inCidrRange", [text, network]) => {
-                let networks = networks([&*self.literal(*network)?]);
+            _ => self.formed(id, form, arguments),
+        }
+    }
+
+    /// What a function of the language is by its declaration.
+    fn formed(&mut self, id: NodeId, form: Form, arguments: &[NodeId]) -> Option<Test> {
+        match (form, arguments) {
+            (Form::Within, [text, of]) => {
+                let networks = match (self.literal(*of), self.literals(*of)) {
+                    (Some(one), _) => networks([&*one]),
+                    (None, literals) => networks(literals?.iter().map(|literal| &**literal)),
+                };
                 self.within(id, *text, networks)
             }
-            ("inCidrRanges", [text, list]) => {
-                let literals = self.literals(*list)?;
-                self.within(id, *text, networks(literals.iter().map(|literal| &**literal)))
-            }
-            ("isPrivateIp", [text]) => {
-                self.within(id, *text, networks(["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]))
-            }
-            ("hasReqHeader" | "hasResHeader", [map, key]) => {
-                let key = self.literal(*key)?.to_ascii_lowercase().into();
-                leaf(Leaf::HasKey { map: self.map(*map)?, key })
-            }
-            ("hasQueryParam" | "hasReqCookie" | "hasResCookie", [map, key]) => {
-                leaf(Leaf::HasKey { map: self.map(*map)?, key: self.literal(*key)? })
+            (Form::WithinFixed(of), [text]) => self.within(id, *text, networks(of.iter().copied())),
+            (Form::HasName(spelling), [map, name]) => {
+                let key = spelled(self.literal(*name)?, spelling);
+                Some(Test::Leaf(id, Leaf::HasKey { map: self.map(*map)?, key }))
             }
             _ => None,
         }
+    }
+
+    fn form(&self, overloads: &[u16]) -> Form {
+        self.code.overload(overloads).map_or(Form::Call, |overload| overload.form)
     }
 
     fn equal(&mut self, id: NodeId, one: NodeId, other: NodeId) -> Option<Test> {
@@ -270,13 +274,10 @@ impl<'c> Builder<'c, '_> {
             Node::Index { operand, index, optional: false } => {
                 Some(List::Entry { map: self.map(*operand)?, key: self.literal(*index)? })
             }
-            Node::Call { name, arguments, .. } => match (*name, &**arguments) {
-                ("getReqHeader" | "getResHeader", [map, key]) => {
-                    let key = self.literal(*key)?.to_ascii_lowercase().into();
+            Node::Call { overloads, arguments, .. } => match (self.form(overloads), &**arguments) {
+                (Form::Named(spelling), [map, name]) => {
+                    let key = spelled(self.literal(*name)?, spelling);
                     Some(List::EntryOrEmpty { map: self.map(*map)?, key })
-                }
-                ("getQueryParam", [map, key]) => {
-                    Some(List::EntryOrEmpty { map: self.map(*map)?, key: self.literal(*key)? })
                 }
                 _ => None,
             },
@@ -304,6 +305,14 @@ impl<'c> Builder<'c, '_> {
             },
             _ => None,
         }
+    }
+}
+
+/// A name as a map has it.
+fn spelled(name: Arc<str>, how: Spelling) -> Arc<str> {
+    match how {
+        Spelling::AsWritten => name,
+        Spelling::LowerCase => name.to_ascii_lowercase().into(),
     }
 }
 

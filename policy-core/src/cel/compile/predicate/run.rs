@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use super::given::{ClientAddress, Given};
 use super::sources::{Entry, Items, Number, Text, entry, number_of, text_of};
 use super::{Leaf, Test};
 use crate::cel::check::code::{Code, NodeId};
@@ -9,32 +10,6 @@ use crate::cel::evaluate::evaluate;
 use crate::cel::values::fault::{EvalError, Fault};
 use crate::cel::values::host::{Borrowed, EvalLimits, Host};
 use crate::cel::values::value::Value;
-use crate::lpm::{Address, AddressTables, ClassId, TestId};
-
-/// What a program knows of the client's address: the class that it has looked up.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ClientAddress<'p> {
-    pub(crate) tables: &'p AddressTables,
-    pub(crate) address: Address,
-    pub(crate) class: ClassId,
-}
-
-impl ClientAddress<'_> {
-    #[inline]
-    pub(crate) fn is_in(&self, test: TestId) -> bool {
-        self.tables.holds(self.address, self.class, test)
-    }
-}
-
-/// What tests run on.
-pub(super) struct Given<'g, H> {
-    pub(super) host: &'g H,
-    pub(super) client: Option<ClientAddress<'g>>,
-    /// The item of the loop around the test.
-    pub(super) item: Option<&'g str>,
-    /// Steps that are left for loops and regular expressions.
-    steps: &'g Cell<u64>,
-}
 
 /// Evaluates a predicate.
 #[inline(always)]
@@ -288,13 +263,4 @@ fn has(items: Items<'_>, wanted: &str) -> Option<bool> {
         }
     }
     Some(false)
-}
-
-impl<H> Given<'_, H> {
-    /// Takes steps; nothing if there are too few: the interpreter says so.
-    #[inline]
-    fn take(&self, steps: u64) -> Option<()> {
-        self.steps.set(self.steps.get().checked_sub(steps)?);
-        Some(())
-    }
 }

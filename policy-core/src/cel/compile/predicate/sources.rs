@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use super::given::Given;
 use super::literals::{Literal, Literals};
-use super::run::Given;
 use crate::cel::values::fact::Fact;
 use crate::cel::values::host::{Borrowed, Host, TextMap};
 use crate::cel::values::value::{Map, Value};

@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use super::{Call, Cost, Library, Overload};
-use crate::cel::values::fault::Fault;
-use crate::cel::values::value::{Map, Value};
+use crate::cel::library::overload::{Call, Cost, Overload};
+use crate::cel::library::plain_text;
+use crate::cel::{Fault, Map, Value};
 use crate::diagnostic::shorten;
 
 pub(super) static OVERLOADS: &[Overload] = &[
@@ -16,70 +16,58 @@ pub(super) static OVERLOADS: &[Overload] = &[
         "the text with what is special in URLs escaped",
         Cost::Copy,
         escape,
-    )
-    .only(Library::Policy),
-    Overload::new("url.unescape(string) -> string", "the text with its escapes undone", Cost::Copy, unescape)
-        .only(Library::Policy),
-    Overload::new("url.parse(string) -> map(string, dyn)", "the parts of a URL", Cost::Copy, parse)
-        .only(Library::Policy),
+    ),
+    Overload::new("url.unescape(string) -> string", "the text with its escapes undone", Cost::Copy, unescape),
+    Overload::new("url.parse(string) -> map(string, dyn)", "the parts of a URL", Cost::Copy, parse),
     Overload::new(
         "(string).escapeUrl() -> string",
         "the text with what is special in URLs escaped",
         Cost::Copy,
         escape,
-    )
-    .only(Library::Policy),
+    ),
     Overload::new(
         "(string).unescapeUrl() -> string",
         "the text with its escapes undone",
         Cost::Copy,
         unescape,
-    )
-    .only(Library::Policy),
-    Overload::new("(string).parseUrl() -> map(string, dyn)", "the parts of a URL", Cost::Copy, parse)
-        .only(Library::Policy),
+    ),
+    Overload::new("(string).parseUrl() -> map(string, dyn)", "the parts of a URL", Cost::Copy, parse),
     Overload::new(
         "(string).isURL() -> bool",
         "true if the text is a URL with a scheme and a host",
         Cost::Scan,
         is_url,
-    )
-    .only(Library::Policy),
+    ),
     Overload::new(
         "queryString.decode(string) -> map(string, string)",
         "the names and values of a query string",
         Cost::Copy,
         decode_query,
-    )
-    .only(Library::Policy),
+    ),
     Overload::new(
         "queryString.encode(map(string, dyn)) -> string",
         "the map as a query string",
         Cost::Copy,
         encode_query,
-    )
-    .only(Library::Policy),
+    ),
     Overload::new(
         "(string).decodeQueryString() -> map(string, string)",
         "the names and values of a query string",
         Cost::Copy,
         decode_query,
-    )
-    .only(Library::Policy),
+    ),
     Overload::new(
         "(map(string, A)).encodeQueryString() -> string",
         "the map as a query string",
         Cost::Copy,
         encode_query,
-    )
-    .only(Library::Policy),
+    ),
     Overload::new(
         "(string).isQueryString() -> bool",
         "true if the text is a query string",
         Cost::Scan,
         is_query,
-    )
-    .only(Library::Policy),
+    ),
 ];
 
 fn escaped(text: &str) -> String {
@@ -221,7 +209,7 @@ fn decode_query(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
 fn encode_query(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     let [Value::Map(map)] = call.arguments else { return Err(Fault::overload("queryString.encode")) };
     let plain = |value: &Value| {
-        super::conversions::plain_text(value).unwrap_or(Err(Fault::argument(format!(
+        plain_text(value).unwrap_or(Err(Fault::argument(format!(
             "a query string holds no value of type {}",
             value.type_name()
         ))))

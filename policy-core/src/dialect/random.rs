@@ -3,24 +3,19 @@
 //! Source: ngrok documentation, random and secrets macros (2026-08-07). Whether `rand.int` may give its upper
 //! bound is not documented; here it may, as a public example needs it.
 
-use super::{Call, Cost, Library, Overload};
-use crate::cel::values::fault::Fault;
-use crate::cel::values::value::Value;
+use crate::cel::library::overload::{Call, Cost, Overload};
+use crate::cel::{Fault, Value};
 
 pub(super) static OVERLOADS: &[Overload] = &[
     Overload::new("rand.double() -> double", "a random number from 0 to before 1", Cost::Unit, double)
-        .only(Library::Policy)
         .impure(),
-    Overload::new("rand.int() -> int", "zero or one, at random", Cost::Unit, bit)
-        .only(Library::Policy)
-        .impure(),
+    Overload::new("rand.int() -> int", "zero or one, at random", Cost::Unit, bit).impure(),
     Overload::new(
         "rand.int(int, int) -> int",
         "a random whole number, both bounds included",
         Cost::Unit,
         int,
     )
-    .only(Library::Policy)
     .impure(),
     Overload::new(
         "secrets.get(string, string) -> string",
@@ -28,7 +23,6 @@ pub(super) static OVERLOADS: &[Overload] = &[
         Cost::Unit,
         secret,
     )
-    .only(Library::Policy)
     .impure(),
 ];
 

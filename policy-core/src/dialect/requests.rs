@@ -3,14 +3,9 @@
 //! Source: ngrok documentation, request and response macros (2026-08-07). Header names match in any case.
 //! The fact a call looks into stands before its written arguments.
 
-use super::{Call, Cost, Library, Overload};
-use crate::cel::values::fault::Fault;
-use crate::cel::values::value::{Map, Value};
+use crate::cel::library::overload::{Call, Cost, Form, Overload, Spelling};
+use crate::cel::{Fault, Map, Value};
 use crate::diagnostic::shorten;
-use crate::phase::{Phase, PhaseSet};
-
-const REQUEST: PhaseSet = PhaseSet::of(&[Phase::OnHttpRequest, Phase::OnHttpResponse]);
-const RESPONSE: PhaseSet = PhaseSet::of(&[Phase::OnHttpResponse]);
 
 pub(super) static OVERLOADS: &[Overload] = &[
     Overload::new(
@@ -19,75 +14,73 @@ pub(super) static OVERLOADS: &[Overload] = &[
         Cost::Scan,
         header,
     )
-    .only(Library::Policy)
-    .reading("req.headers", REQUEST),
+    .reading("req.headers")
+    .compiled(Form::Named(Spelling::LowerCase)),
     Overload::new(
         "hasReqHeader(string) -> bool",
         "true if the request has this header",
         Cost::Scan,
         has_header,
     )
-    .only(Library::Policy)
-    .reading("req.headers", REQUEST),
+    .reading("req.headers")
+    .compiled(Form::HasName(Spelling::LowerCase)),
     Overload::new(
         "getReqCookie(string) -> Cookie",
         "the first cookie of this name; an error if there is none",
         Cost::Scan,
         cookie,
     )
-    .only(Library::Policy)
-    .reading("req.cookies", REQUEST),
+    .reading("req.cookies"),
     Overload::new("hasReqCookie(string) -> bool", "true if the request has this cookie", Cost::Scan, has_key)
-        .only(Library::Policy)
-        .reading("req.cookies", REQUEST),
+        .reading("req.cookies")
+        .compiled(Form::HasName(Spelling::AsWritten)),
     Overload::new(
         "getQueryParam(string) -> list(string)",
         "the values of a query parameter; none if it is absent",
         Cost::Scan,
         parameter,
     )
-    .only(Library::Policy)
-    .reading("req.url.query_params", REQUEST),
+    .reading("req.url.query_params")
+    .compiled(Form::Named(Spelling::AsWritten)),
     Overload::new(
         "hasQueryParam(string) -> bool",
         "true if the request has this query parameter",
         Cost::Scan,
         has_key,
     )
-    .only(Library::Policy)
-    .reading("req.url.query_params", REQUEST),
+    .reading("req.url.query_params")
+    .compiled(Form::HasName(Spelling::AsWritten)),
     Overload::new(
         "getResHeader(string) -> list(string)",
         "the values of a response header; none if it is absent",
         Cost::Scan,
         header,
     )
-    .only(Library::Policy)
-    .reading("res.headers", RESPONSE),
+    .reading("res.headers")
+    .compiled(Form::Named(Spelling::LowerCase)),
     Overload::new(
         "hasResHeader(string) -> bool",
         "true if the response has this header",
         Cost::Scan,
         has_header,
     )
-    .only(Library::Policy)
-    .reading("res.headers", RESPONSE),
+    .reading("res.headers")
+    .compiled(Form::HasName(Spelling::LowerCase)),
     Overload::new(
         "getResCookie(string) -> Cookie",
         "the cookie of this name with the longest path; an error if there is none",
         Cost::Scan,
         cookie,
     )
-    .only(Library::Policy)
-    .reading("res.cookies", RESPONSE),
+    .reading("res.cookies"),
     Overload::new(
         "hasResCookie(string) -> bool",
         "true if the response sets this cookie",
         Cost::Scan,
         has_key,
     )
-    .only(Library::Policy)
-    .reading("res.cookies", RESPONSE),
+    .reading("res.cookies")
+    .compiled(Form::HasName(Spelling::AsWritten)),
 ];
 
 fn map<'c>(call: &'c Call<'_, '_>) -> Result<&'c Map, Fault> {

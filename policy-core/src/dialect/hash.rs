@@ -9,9 +9,8 @@ use md5::{Digest as _, Md5};
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
-use super::{Call, Cost, Library, Overload};
-use crate::cel::values::fault::Fault;
-use crate::cel::values::value::Value;
+use crate::cel::library::overload::{Call, Cost, Overload};
+use crate::cel::{Fault, Value};
 use crate::diagnostic::shorten;
 
 /// A digest as a function and as a function of a text, each with and without a format.
@@ -26,7 +25,6 @@ macro_rules! digests {
     };
     (@one $signature:expr, $name:literal, $run:ident) => {
         Overload::new($signature, concat!("the ", $name, " of a text, as `hex` or `base64`"), Cost::Scan, $run)
-            .only(Library::Policy)
     };
 }
 

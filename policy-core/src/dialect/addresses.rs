@@ -5,9 +5,8 @@
 
 use std::net::IpAddr;
 
-use super::{Call, Cost, Library, Overload};
-use crate::cel::values::fault::Fault;
-use crate::cel::values::value::Value;
+use crate::cel::library::overload::{Call, Cost, Form, Overload};
+use crate::cel::{Fault, Value};
 use crate::lpm;
 
 pub(super) static OVERLOADS: &[Overload] = &[
@@ -17,21 +16,21 @@ pub(super) static OVERLOADS: &[Overload] = &[
         Cost::Unit,
         in_range,
     )
-    .only(Library::Policy),
+    .compiled(Form::Within),
     Overload::new(
         "inCidrRanges(string, list(string)) -> bool",
         "true if one of the networks holds the address; invalid ones are skipped",
         Cost::Scan,
         in_ranges,
     )
-    .only(Library::Policy),
+    .compiled(Form::Within),
     Overload::new(
         "(string).isPrivateIp() -> bool",
         "true for an address of RFC 1918",
         Cost::Unit,
         is_private,
     )
-    .only(Library::Policy),
+    .compiled(Form::WithinFixed(&["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"])),
 ];
 
 /// True if a network in text form holds an address in text form.
