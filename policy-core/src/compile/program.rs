@@ -316,13 +316,6 @@ impl Program {
         &self.file
     }
 
-    /// The digest of what the program decides, after its projection to classes of addresses: equal for policies whose
-    /// lists are split or reordered differently, or whose conditions are joined or apart. O(code + ranges).
-    #[must_use]
-    pub fn decision_sha256(&self) -> Digest {
-        super::decision::digest(self)
-    }
-
     /// The digest of the policy's text.
     #[must_use]
     pub const fn policy_sha256(&self) -> Digest {
