@@ -4,3 +4,6 @@ pub(in crate::cel) mod cost;
 pub(in crate::cel) mod fold;
 pub(in crate::cel) mod patterns;
 pub(in crate::cel) mod predicate;
+
+#[cfg(test)]
+mod tests;

@@ -61,3 +61,52 @@ fn in_ranges(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
 fn is_private(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     Ok(Value::Bool(matches!(address(call.text(0)?), Some(IpAddr::V4(v4)) if v4.is_private())))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The first bits of both are the same, compared one by one.
+    fn share(a: &[u8], b: &[u8], bits: usize) -> bool {
+        (0..bits).all(|bit| (a[bit / 8] ^ b[bit / 8]) & (0x80 >> (bit % 8)) == 0)
+    }
+
+    proptest! {
+        #[test]
+        fn a_network_holds_what_begins_like_it(a: [u8; 4], b: [u8; 4], same in 0_usize..=32, bits in 0_usize..=32) {
+            // Addresses that share a beginning more often than chance would have it.
+            let mut b = b;
+            (0..same).for_each(|bit| {
+                let mask = 0x80 >> (bit % 8);
+                b[bit / 8] = b[bit / 8] & !mask | a[bit / 8] & mask;
+            });
+            let (network, text) = (Ipv4Addr::from(a), Ipv4Addr::from(b).to_string());
+            let held = holds(&format!("{network}/{bits}"), address(&text));
+            prop_assert_eq!(held, share(&a, &b, bits));
+            // Mapped into IPv6 it is the same address; in IPv6 it is in no network of IPv4.
+            prop_assert_eq!(holds(&format!("{network}/{bits}"), address(&format!("::ffff:{text}"))), held);
+            let other = address(&format!("2001:db8::{text}"));
+            let in_six = holds(&format!("{network}/{bits}"), other);
+            prop_assert!(!in_six);
+            prop_assert!(!holds(&network.to_string(), address(&network.to_string())), "no length");
+        }
+
+        #[test]
+        fn the_same_of_six(a: [u8; 16], same in 0_usize..=128, bits in 0_usize..=128) {
+            // Neither is mapped or an address of IPv4.
+            let mut a = a;
+            a[0] = 0x20;
+            let mut b = a;
+            if let Some(byte) = b.get_mut(same / 8) {
+                *byte ^= 0x80 >> (same % 8);
+            }
+            prop_assume!(b[0] != 0);
+            let (network, text) = (Ipv6Addr::from(a), Ipv6Addr::from(b).to_string());
+            prop_assert_eq!(holds(&format!("{network}/{bits}"), address(&text)), share(&a, &b, bits));
+        }
+    }
+}

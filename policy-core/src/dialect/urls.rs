@@ -238,3 +238,31 @@ fn is_query(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
         !text.is_empty() && text.contains('=') && !text.contains(|c: char| c.is_control() || c == ' ');
     Ok(Value::Bool(shaped && query_pairs(text).is_some()))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Escaped texts hold what a query may, and read back; so do pairs, whose names may repeat.
+        #[test]
+        fn what_is_escaped_reads_back(text: String, pairs: Vec<(String, String)>) {
+            let written = escaped(&text);
+            prop_assert!(written.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~+%".contains(&byte)));
+            prop_assert_eq!(unescaped(&written), Some(text));
+            let query: Vec<String> =
+                pairs.iter().map(|(name, value)| format!("{}={}", escaped(name), escaped(value))).collect();
+            let read = query_pairs(&query.join("&")).expect("a query");
+            let read: Vec<(String, String)> = read
+                .into_iter()
+                .map(|(name, value)| match value {
+                    Value::String(value) => (name.to_string(), value.to_string()),
+                    other => panic!("{other:?}"),
+                })
+                .collect();
+            prop_assert_eq!(read, pairs);
+        }
+    }
+}

@@ -245,6 +245,8 @@ pub(in crate::cel) fn is_optional(ty: &Type) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -266,5 +268,82 @@ mod tests {
         assert_eq!(known.apply(&a), a);
         assert!(known.assignable(&a, &Type::list(b.clone())));
         assert!(!known.assignable(&b, &Type::list(a)), "a type must not contain itself");
+    }
+
+    /// Types without parameters.
+    fn ground() -> impl Strategy<Value = Type> {
+        let leaf = prop::sample::select(vec![
+            Type::Dyn,
+            Type::Null,
+            Type::Bool,
+            Type::Int,
+            Type::String,
+            Type::Duration,
+        ]);
+        leaf.prop_recursive(3, 12, 2, |inner| {
+            prop_oneof![
+                inner.clone().prop_map(Type::list),
+                inner.clone().prop_map(Type::optional),
+                (inner.clone(), inner).prop_map(|(key, value)| Type::map(key, value)),
+            ]
+        })
+    }
+
+    /// Whether a value of one type may stand where the other is wanted, by the rules as they are written down.
+    fn fits(to: &Type, from: &Type) -> bool {
+        let nullable = |ty: &Type| matches!(ty, Type::Null | Type::Duration | Type::Opaque(..));
+        match (to, from) {
+            (Type::Dyn, _) | (_, Type::Dyn) => true,
+            (Type::Null, other) | (other, Type::Null) => nullable(other),
+            (Type::List(a), Type::List(b)) => fits(a, b),
+            (Type::Map(a), Type::Map(b)) => fits(&a.0, &b.0) && fits(&a.1, &b.1),
+            (Type::Opaque(_, a), Type::Opaque(_, b)) => fits(&a[0], &b[0]),
+            (a, b) => a == b,
+        }
+    }
+
+    /// True for a type that is exact: it fits itself and nothing else.
+    fn is_exact(ty: &Type) -> bool {
+        match ty {
+            Type::Bool | Type::Int | Type::String => true,
+            Type::List(item) => is_exact(item),
+            Type::Map(of) => is_exact(&of.0) && is_exact(&of.1),
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn types_without_parameters_fit_as_the_rules_say(to in ground(), from in ground()) {
+            let mut known = Substitution::default();
+            prop_assert_eq!(known.assignable(&to, &from), fits(&to, &from), "{} {}", to, from);
+        }
+
+        #[test]
+        fn one_parameter_takes_one_type(a in ground(), b in ground()) {
+            let mut known = Substitution::default();
+            let of = known.fresh();
+            let both = known.assignable_all(&[of.clone(), of.clone()], &[a.clone(), b.clone()]);
+            prop_assert_eq!(both, fits(&b, &a), "{} {}", a, b);
+            let found = known.apply(&of);
+            if !both {
+                prop_assert_eq!(found, of, "a failed attempt leaves nothing behind");
+            } else if is_exact(&a) && is_exact(&b) {
+                prop_assert_eq!(&found, &a);
+                prop_assert_eq!(found, b);
+            } else {
+                prop_assert!(fits(&found, &a) && fits(&found, &b), "{} of {} and {}", found, a, b);
+            }
+        }
+
+        /// `list(A)` and a list: what is inside is found at any depth.
+        #[test]
+        fn what_is_inside_is_found(item in ground(), depth in 0_usize..6) {
+            let mut known = Substitution::default();
+            let of = known.fresh();
+            let nest = |ty: Type| (0..depth).fold(ty, |ty, _| Type::list(ty));
+            prop_assert!(known.assignable(&nest(of.clone()), &nest(item.clone())));
+            prop_assert_eq!(known.apply(&of), item);
+        }
     }
 }

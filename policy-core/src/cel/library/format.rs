@@ -186,3 +186,46 @@ fn plain(out: &mut Out<'_>, value: &Value) -> Result<(), Fault> {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cel::{Env, EvalLimits, NoHost};
+
+    fn formatted(pattern: &str, items: &[String]) -> String {
+        let text = format!("'{pattern}'.format([{}])", items.join(", "));
+        let expression = Env::standard().unchecked(&text).expect("an expression");
+        match expression.evaluate(&mut NoHost, EvalLimits::default()) {
+            Ok(Value::String(text)) => text.to_string(),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    proptest! {
+        /// The clauses for whole numbers, as Rust writes them with a sign.
+        #[test]
+        fn clauses_write_numbers_as_others_do(number: i64, other: u64, precision in 0_usize..20) {
+            let (sign, size) = (if number < 0 { "-" } else { "" }, number.unsigned_abs());
+            for (clause, expected) in [
+                ("%d", format!("{number}")),
+                ("%b", format!("{sign}{size:b}")),
+                ("%o", format!("{sign}{size:o}")),
+                ("%x", format!("{sign}{size:x}")),
+                ("%X", format!("{sign}{size:X}")),
+                ("%s", format!("{number}")),
+                ("<%d%%>", format!("<{number}%>")),
+            ] {
+                prop_assert_eq!(formatted(clause, &[number.to_string()]), expected, "{}", clause);
+            }
+            prop_assert_eq!(formatted("%d,%x", &[format!("{other}u"), format!("{other}u")]), format!("{other},{other:x}"));
+            let double = f64::from_bits(other);
+            if double.is_finite() {
+                let written = format!("{double:e}");
+                let written = if written.contains('.') { written } else { written.replace('e', ".0e") };
+                prop_assert_eq!(formatted(&format!("%.{precision}f"), &[written]), format!("{double:.precision$}"));
+            }
+        }
+    }
+}

@@ -58,6 +58,8 @@ pub(in crate::cel) fn two_digit_exponent(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -78,5 +80,24 @@ mod tests {
         }
         assert_eq!(decimal(1e21), "1000000000000000000000");
         assert_eq!(decimal(f64::NEG_INFINITY), "-Infinity");
+    }
+
+    proptest! {
+        /// The text reads as the number, and no text with a digit less does.
+        #[test]
+        fn the_shortest_form_is_the_shortest(bits: u64) {
+            let number = f64::from_bits(bits);
+            let text = shortest(number);
+            if number.is_finite() {
+                prop_assert_eq!(text.parse::<f64>().expect("a number").to_bits(), bits, "{}", text);
+                let (mantissa, _) = text.split_once('e').unwrap_or((&text, ""));
+                let digits = mantissa.trim_start_matches(['-', '0', '.']).replace('.', "");
+                let digits = digits.trim_end_matches('0').len();
+                if digits > 1 {
+                    let fewer = format!("{number:.0$e}", digits - 2);
+                    prop_assert_ne!(fewer.parse::<f64>().expect("a number").to_bits(), bits, "{}", text);
+                }
+            }
+        }
     }
 }

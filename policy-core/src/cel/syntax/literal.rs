@@ -109,6 +109,8 @@ fn escape(tail: &str, bytes: bool) -> Result<(usize, Decoded), &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -139,6 +141,40 @@ mod tests {
             (r"'\08'", false, 1),
         ] {
             assert_eq!(unquote(literal, bytes).map_err(|error| error.range.start), Err(start), "{literal}");
+        }
+    }
+
+    /// A character as a literal may hold it, one of the ways that the specification gives.
+    fn spelled(c: char, way: usize) -> String {
+        let code = u32::from(c);
+        match (way, c) {
+            (0, _) if code < 0x80 => format!("\\x{code:02x}"),
+            (1, _) if code < 0x80 => format!("\\{code:03o}"),
+            (2, _) if code < 0x1_0000 => format!("\\u{code:04X}"),
+            (3, _) => format!("\\U{code:08x}"),
+            (_, '\n') => "\\n".to_owned(),
+            (_, '\r') => "\\r".to_owned(),
+            (_, '"' | '\\') => format!("\\{c}"),
+            _ => c.to_string(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn texts_are_read_however_they_are_spelled(text: Vec<(char, u8)>) {
+            let body: String = text.iter().map(|(c, way)| spelled(*c, usize::from(way % 5))).collect();
+            let meant: String = text.iter().map(|(c, _)| c).collect();
+            for literal in [format!("\"{body}\""), format!("\"\"\"{body}\"\"\"")] {
+                let read = unquote(&literal, false).map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
+                prop_assert_eq!(read.as_deref(), Ok(&*meant), "{}", literal);
+            }
+        }
+
+        #[test]
+        fn bytes_are_read_back_as_they_are_written(bytes: Vec<u8>) {
+            let mut literal = String::new();
+            crate::cel::values::quote::write_bytes(&mut literal, &bytes).expect("written");
+            prop_assert_eq!(unquote(&literal, true), Ok(bytes));
         }
     }
 }

@@ -281,6 +281,8 @@ fn nanos_of(digits: &str) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -324,5 +326,97 @@ mod tests {
             assert!(day(beyond).is_err(), "{beyond}");
         }
         assert!(day("+23:59").is_ok() && day("-23:59").is_ok());
+    }
+
+    const fn is_leap(year: i64) -> bool {
+        year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+    }
+
+    /// Year, month and day of a day since 0001-01-01, counted year by year.
+    fn counted(mut days: i64) -> (i64, i64, i64) {
+        let mut year = 1;
+        while days >= 365 + i64::from(is_leap(year)) {
+            days -= 365 + i64::from(is_leap(year));
+            year += 1;
+        }
+        let february = 28 + i64::from(is_leap(year));
+        let mut month = 1;
+        for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+            if days < length {
+                break;
+            }
+            days -= length;
+            month += 1;
+        }
+        (year, month, days + 1)
+    }
+
+    proptest! {
+        #[test]
+        fn times_are_those_of_a_calendar_counted_by_hand(
+            seconds in FIRST_SECOND..=LAST_SECOND,
+            nanos in 0_u32..1_000_000_000,
+            offset in -1_439_i64..=1_439,
+        ) {
+            let at = Timestamp::new(seconds, nanos).expect("within the years");
+            let written = |seconds: i64, zone: &str| {
+                let since = seconds - FIRST_SECOND;
+                let (year, month, day) = counted(since.div_euclid(DAY));
+                let of_day = since.rem_euclid(DAY);
+                let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+                format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanos:09}{zone}")
+            };
+            prop_assert_eq!(Timestamp::parse(&written(seconds, "Z")), Some(at));
+            let shown = at.to_string();
+            let (whole, _) = shown.split_at("0001-01-01T00:00:00".len());
+            let plain = written(seconds, "");
+            prop_assert_eq!(plain.split_once('.').map(|(whole, _)| whole), Some(whole));
+            prop_assert_eq!(Timestamp::parse(&at.to_string()), Some(at));
+            // The same moment, as clocks elsewhere show it.
+            let local = seconds + offset * 60;
+            if (FIRST_SECOND..=LAST_SECOND).contains(&local) {
+                let sign = if offset < 0 { '-' } else { '+' };
+                let zone = format!("{sign}{:02}:{:02}", offset.abs() / 60, offset.abs() % 60);
+                prop_assert_eq!(Timestamp::parse(&written(local, &zone)), Some(at));
+                let shown = at.at(Some(&zone)).expect("a zone");
+                let (year, month, day) = counted((local - FIRST_SECOND).div_euclid(DAY));
+                prop_assert_eq!(
+                    (shown.year, i64::from(shown.at.month()), i64::from(shown.at.day())),
+                    (year, month, day)
+                );
+            }
+        }
+
+        #[test]
+        fn lengths_read_as_the_sum_of_their_parts(
+            hours in 0_i64..1_000_000, minutes in 0_i64..1_000, nanos in 0_i64..=i64::from(u32::MAX), minus: bool,
+        ) {
+            let sum = (hours * 3_600 + minutes * 60) * NANOS + nanos;
+            let (sign, sum) = if minus { ("-", -sum) } else { ("", sum) };
+            let text = format!("{sign}{hours}h{minutes}m{nanos}ns");
+            prop_assert_eq!(Duration::parse(&text), Some(Duration::from_nanos(sum)));
+            let shown = Duration::from_nanos(sum).to_string();
+            prop_assert_eq!(Duration::parse(&shown), Some(Duration::from_nanos(sum)), "{}", shown);
+        }
+
+        #[test]
+        fn sums_of_times_are_those_of_wide_numbers(seconds in FIRST_SECOND..=LAST_SECOND, length: i64) {
+            let at = Timestamp::new(seconds, 1).expect("within the years");
+            let length = Duration::from_nanos(length);
+            let billion = i128::from(NANOS);
+            let sum = i128::from(seconds) * billion + 1 + i128::from(length.nanos());
+            let range = i128::from(FIRST_SECOND) * billion..i128::from(LAST_SECOND + 1) * billion;
+            match at.plus(length) {
+                Ok(later) => {
+                    prop_assert_eq!(later.total(), sum);
+                    prop_assert_eq!(later.minus(length), Ok(at));
+                    prop_assert_eq!(later.since(at), Ok(length));
+                }
+                Err(fault) => {
+                    prop_assert_eq!(fault, Fault::Overflow);
+                    prop_assert!(!range.contains(&sum));
+                }
+            }
+        }
     }
 }

@@ -210,3 +210,53 @@ fn expression() -> impl Strategy<Value = String> {
         ]
     })
 }
+
+/// Operators with how tightly they bind, from loose to tight (CEL specification, syntax).
+const BINDING: &[(&str, u32)] = &[
+    ("||", 1),
+    ("&&", 2),
+    ("<", 3),
+    ("<=", 3),
+    (">", 3),
+    (">=", 3),
+    ("==", 3),
+    ("!=", 3),
+    ("in", 3),
+    ("+", 4),
+    ("-", 4),
+    ("*", 5),
+    ("/", 5),
+    ("%", 5),
+];
+
+/// A chain of operands and operators with all its parentheses: the last one of the loosest is the outermost.
+fn grouped(operands: &[String], operators: &[(&str, u32)]) -> String {
+    let Some(loosest) = operators.iter().map(|(_, binding)| *binding).min() else {
+        return operands[0].clone();
+    };
+    let at = operators.iter().rposition(|(_, binding)| *binding == loosest).expect("one of them");
+    let left = grouped(&operands[..=at], &operators[..at]);
+    let right = grouped(&operands[at + 1..], &operators[at + 1..]);
+    format!("({left} {} {right})", operators[at].0)
+}
+
+proptest! {
+    #[test]
+    fn operators_bind_as_the_grammar_has_it(
+        operands in prop::collection::vec(prop::sample::select(vec!["a", "-b", "!c", "d.e", "f[0]", "1"]), 8),
+        operators in prop::collection::vec(prop::sample::select(BINDING), 1..8),
+    ) {
+        let operands: Vec<String> = operands.into_iter().map(str::to_owned).collect();
+        let mut flat = operands[0].clone();
+        for ((operator, _), operand) in operators.iter().zip(&operands[1..]) {
+            flat.push_str(&format!(" {operator} {operand}"));
+        }
+        let (ast, found) = read(&flat);
+        let (meant, _) = read(&grouped(&operands[..=operators.len()], &operators));
+        prop_assert!(found.is_empty(), "{flat}: {found:?}");
+        let root = |ast: &Ast| shape(ast, ast.root().expect("a root"));
+        prop_assert_eq!(root(&ast), root(&meant), "{}", flat);
+        // No more parentheses are printed than are needed: none, since none were written.
+        prop_assert_eq!(print(&ast), flat);
+    }
+}
