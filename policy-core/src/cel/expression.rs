@@ -217,10 +217,7 @@ impl Expression {
     /// The value it always has, if it depends on nothing.
     #[must_use]
     pub fn constant(&self) -> Option<&Value> {
-        match self.inner.folded.node(self.inner.folded.root) {
-            Some(Node::Const(value)) => Some(value),
-            _ => None,
-        }
+        self.inner.folded.constant(self.inner.folded.root)
     }
 
     /// The place of all of it.

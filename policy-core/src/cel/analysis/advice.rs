@@ -14,7 +14,6 @@ use crate::cel::compile::fold::Folded;
 use crate::cel::values::host::EvalLimits;
 use crate::cel::values::time::unknown_zone;
 use crate::cel::values::types::Type;
-use crate::cel::values::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 use crate::source::Span;
 
@@ -71,11 +70,9 @@ pub(in crate::cel) fn report(
 
 /// What to write for a text that `timestamp`, `cidr` or `ip` does not take.
 fn meant(code: &Code, id: NodeId) -> Option<String> {
-    let Node::Call { name: name @ ("timestamp" | "cidr" | "ip"), arguments, .. } = code.node(id)? else {
-        return None;
-    };
-    let Node::Const(Value::String(text)) = code.node(*arguments.first()?)? else { return None };
-    match *name {
+    let (name @ ("timestamp" | "cidr" | "ip"), arguments) = code.call(id)? else { return None };
+    let text = code.text(*arguments.first()?)?;
+    match name {
         "timestamp" => crate::cel::check::checker::timestamp_help(text),
         "cidr" => Some(addresses::network_help(text)),
         _ => addresses::address_help(text),
@@ -95,7 +92,7 @@ fn secret_names(code: &Code, node: &Node, found: &mut Diagnostics) {
             && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '/' | '.' | '-'))
     };
     for (id, of) in arguments.iter().zip(["vault", "secret"]) {
-        let Some(Node::Const(Value::String(name))) = code.node(*id) else { continue };
+        let Some(name) = code.text(*id) else { continue };
         if !is_name(name) {
             let message = format!("no {of} has the name `{}`", shorten(name));
             let help = "names have letters, digits, `_`, `-`, `/` and `.`, and at least one of them";
@@ -111,7 +108,7 @@ fn time_zone(code: &Code, node: &Node) -> Option<Diagnostic> {
     if !name.starts_with("get") || *code.ty(at) != Type::Timestamp || code.is_constant(at) {
         return None;
     }
-    let Some(Node::Const(Value::String(text))) = code.node(zone) else { return None };
+    let text = code.text(zone)?;
     let (fault, near) = unknown_zone(text)?;
     let here = Diagnostic::new(&codes::ALWAYS_FAILS, code.span(zone), fault.to_string());
     Some(match near {

@@ -78,7 +78,7 @@ impl Shape {
 pub(in crate::cel) fn variable(code: &Code, node: &Node) -> Option<State> {
     let (operand, name) = match node {
         Node::Select { operand, field, .. } => (operand, Some(field)),
-        Node::Index { operand, index, .. } => (operand, constant(code, *index)),
+        Node::Index { operand, index, .. } => (operand, code.constant(*index)),
         _ => return None,
     };
     named(code, *operand, name)
@@ -91,7 +91,7 @@ pub(in crate::cel) fn asked(code: &Code, node: &Node) -> Option<State> {
         Node::Has { operand, field } => named(code, *operand, Some(field)),
         Node::Select { optional: true, .. } | Node::Index { optional: true, .. } => variable(code, node),
         Node::Call { name: "_in_", arguments, .. } => match **arguments {
-            [key, map] => named(code, map, constant(code, key)),
+            [key, map] => named(code, map, code.constant(key)),
             _ => None,
         },
         _ => None,
@@ -109,7 +109,7 @@ pub(in crate::cel) fn way(code: &Code, id: NodeId) -> Option<(State, Vec<Step>)>
         }
         let (operand, step) = match node {
             Node::Select { operand, field, optional: false } => (operand, Some(field)),
-            Node::Index { operand, index, optional: false } => (operand, constant(code, *index)),
+            Node::Index { operand, index, optional: false } => (operand, code.constant(*index)),
             Node::Fact(fact) => {
                 let of = fact.result()?;
                 let fields = fact.path().strip_prefix(of)?.strip_prefix('.')?;
@@ -135,7 +135,7 @@ pub(in crate::cel) fn shape(code: &Code, id: NodeId, levels: usize) -> Shape {
     match code.node(id) {
         Some(Node::Map(entries)) => {
             let entries = entries.iter().filter(|(.., optional)| !optional);
-            let named = entries.filter_map(|(key, value, _)| match constant(code, *key) {
+            let named = entries.filter_map(|(key, value, _)| match code.constant(*key) {
                 Some(Value::String(key)) => Some(((&**key).into(), shape(code, *value, levels))),
                 _ => None,
             });
@@ -148,7 +148,7 @@ pub(in crate::cel) fn shape(code: &Code, id: NodeId, levels: usize) -> Shape {
         Some(Node::Const(Value::Int(number))) => Shape::Within(*number, *number),
         Some(Node::Call { name: "rand.int", arguments, .. }) => match **arguments {
             [] => Shape::Within(0, 1),
-            [least, most] => match (constant(code, least), constant(code, most)) {
+            [least, most] => match (code.constant(least), code.constant(most)) {
                 (Some(Value::Int(least)), Some(Value::Int(most))) => Shape::Within(*least, *most),
                 _ => Shape::Any,
             },
@@ -166,13 +166,6 @@ fn named(code: &Code, map: NodeId, name: Option<&Value>) -> Option<State> {
         Some(Value::String(name)) if code.node(map).is_some_and(Node::is_variables) => {
             Some(State::Variable((&**name).into()))
         }
-        _ => None,
-    }
-}
-
-fn constant(code: &Code, id: NodeId) -> Option<&Value> {
-    match code.node(id) {
-        Some(Node::Const(value)) => Some(value),
         _ => None,
     }
 }

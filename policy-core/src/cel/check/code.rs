@@ -219,6 +219,38 @@ impl Code {
         self.nodes.get(id.index())
     }
 
+    /// The value of a constant part.
+    pub(in crate::cel) fn constant(&self, id: NodeId) -> Option<&Value> {
+        match self.node(id)? {
+            Node::Const(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The text of a constant part.
+    pub(in crate::cel) fn text(&self, id: NodeId) -> Option<&Arc<str>> {
+        match self.constant(id)? {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The fact that a part reads.
+    pub(in crate::cel) fn fact(&self, id: NodeId) -> Option<Fact> {
+        match self.node(id)? {
+            Node::Fact(fact) => Some(*fact),
+            _ => None,
+        }
+    }
+
+    /// The function that a part calls, with its arguments.
+    pub(in crate::cel) fn call(&self, id: NodeId) -> Option<(&'static str, &[NodeId])> {
+        match self.node(id)? {
+            Node::Call { name, arguments, .. } => Some((*name, &**arguments)),
+            _ => None,
+        }
+    }
+
     /// The first overload of a call, which says for all of them what they may do; none if it can only be checked.
     pub(in crate::cel) fn overload(&self, overloads: &[u16]) -> Option<&'static Overload> {
         overloads.first().and_then(|id| self.library.entry(*id)).map(|entry| entry.overload)

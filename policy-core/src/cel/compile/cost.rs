@@ -68,10 +68,11 @@ impl Costs {
                     Cost::Pairs => all(1 + product / 10, sum),
                     Cost::Product => all(1 + product / 10, product),
                     Cost::Number => {
-                        let number = arguments.first().and_then(|argument| match code.node(*argument) {
-                            Some(Node::Const(Value::Int(number))) => u64::try_from(*number).ok(),
-                            _ => None,
-                        });
+                        let number =
+                            arguments.first().and_then(|argument| match code.constant(*argument)? {
+                                Value::Int(number) => u64::try_from(*number).ok(),
+                                _ => None,
+                            });
                         let number = number.unwrap_or(UNKNOWN_NUMBER);
                         all(number, number)
                     }

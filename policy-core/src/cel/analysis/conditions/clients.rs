@@ -72,7 +72,7 @@ impl Reader<'_, '_> {
                     LoopKind::All(body) => (body, !truth),
                     _ => return None,
                 };
-                let (name, arguments) = self.call(body)?;
+                let (name, arguments) = self.parts.code.call(body)?;
                 let test = self.test(name, arguments)?;
                 if self.parts.stands(test.of) != Stands::Item(of.range) {
                     return None;
@@ -87,13 +87,6 @@ impl Reader<'_, '_> {
                 let test = self.test(name, arguments)?;
                 test.addresses(&self.texts(test.of)?, truth)
             }
-            _ => None,
-        }
-    }
-
-    fn call(&self, id: NodeId) -> Option<(&'static str, &[NodeId])> {
-        match self.parts.code.node(id)? {
-            Node::Call { name, arguments, .. } => Some((*name, &**arguments)),
             _ => None,
         }
     }

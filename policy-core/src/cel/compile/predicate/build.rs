@@ -217,8 +217,7 @@ impl<'c> Builder<'c, '_> {
 
     /// A test of the client's address, if the text is that address and there is a table for it.
     fn client(&mut self, text: NodeId, set: impl FnOnce() -> RangeSet) -> Option<Test> {
-        let is_client = matches!(self.code.node(text), Some(Node::Fact(fact)) if fact.role == Role::Client);
-        if !is_client {
+        if self.code.fact(text).is_none_or(|fact| fact.role != Role::Client) {
             return None;
         }
         let intern = self.intern.as_mut()?;
@@ -228,15 +227,12 @@ impl<'c> Builder<'c, '_> {
     }
 
     fn literal(&self, id: NodeId) -> Option<Arc<str>> {
-        match self.code.node(id)? {
-            Node::Const(Value::String(text)) => Some(Arc::clone(text)),
-            _ => None,
-        }
+        self.code.text(id).map(Arc::clone)
     }
 
     /// The texts of a list of literals.
     fn literals(&self, id: NodeId) -> Option<Box<[Arc<str>]>> {
-        let Node::Const(Value::List(items)) = self.code.node(id)? else { return None };
+        let Value::List(items) = self.code.constant(id)? else { return None };
         let text = |item: &Value| match item {
             Value::String(text) => Some(Arc::clone(text)),
             _ => None,
@@ -253,7 +249,7 @@ impl<'c> Builder<'c, '_> {
             Node::Fact(fact) => Some(Text::Fact(*fact)),
             Node::Local(slot) if self.item == Some(*slot) => Some(Text::Item),
             Node::Index { operand, index, optional: false } => {
-                let Node::Const(Value::Int(at)) = self.code.node(*index)? else { return None };
+                let Value::Int(at) = self.code.constant(*index)? else { return None };
                 Some(Text::At(self.list(*operand)?, usize::try_from(*at).ok()?))
             }
             _ => None,
@@ -286,10 +282,7 @@ impl<'c> Builder<'c, '_> {
     }
 
     fn map(&self, id: NodeId) -> Option<Fact> {
-        match self.code.node(id)? {
-            Node::Fact(fact) if matches!(self.code.ty(id), Type::Map(_)) => Some(*fact),
-            _ => None,
-        }
+        self.code.fact(id).filter(|_| matches!(self.code.ty(id), Type::Map(_)))
     }
 
     fn number(&self, id: NodeId) -> Option<Number> {
