@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use policy_core::cel::{CelLimits, Env, EvalLimits, NoHost, Site, parse};
+use policy_core::cel::{CelLimits, Env, EvalLimits, NoHost, parse};
 use policy_core::diagnostic::Diagnostics;
 use policy_core::parse::{Limits, NodeKind, NodeRef};
 use policy_core::phase::Phase;
@@ -69,7 +69,7 @@ fn collect(node: NodeRef<'_>, phase: Phase, found: &mut Vec<(Phase, String)>) {
 }
 
 fn env(phase: Phase) -> &'static Env {
-    variables::env(Site { phase: Some(phase), ..Site::default() })
+    variables::env(variables::Site { phase: Some(phase), ..variables::Site::default() })
 }
 
 /// The time of each expression alone, at the median and at the worst.

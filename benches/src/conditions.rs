@@ -1,6 +1,6 @@
 //! Conditions on requests, in the policy language and as the peers read it.
 
-use policy_core::cel::{Env, Expression, Predicate, Site};
+use policy_core::cel::{Env, Expression, Predicate};
 use policy_core::phase::Phase;
 use policy_core::variables;
 
@@ -69,7 +69,7 @@ impl Condition {
     #[must_use]
     #[allow(clippy::expect_used, reason = "bench data is valid")]
     pub fn expression(&self) -> Expression {
-        let site = Site { phase: Some(Phase::OnHttpRequest), ..Site::default() };
+        let site = variables::Site { phase: Some(Phase::OnHttpRequest), ..variables::Site::default() };
         let env: &Env = variables::env(site);
         env.check(self.text).0.expect("no errors")
     }

@@ -10,7 +10,7 @@
 use std::error::Error;
 use std::net::IpAddr;
 
-use policy_core::cel::{Borrowed, EvalLimits, Fact, Fault, Host, Predicate, Site, Value};
+use policy_core::cel::{Borrowed, EvalLimits, Fact, Fault, Host, Predicate, Value};
 use policy_core::compile::Program;
 use policy_core::facts::{Facts, GivenFacts};
 use policy_core::lpm::{LongestMatch, cidr};
@@ -76,7 +76,8 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(program.decide(&unknown).outcome().name(), "error");
 
     // A condition alone, on a host of one's own.
-    let env = variables::env(Site { phase: Some(Phase::OnTcpConnect), ..Site::default() });
+    let env =
+        variables::env(variables::Site { phase: Some(Phase::OnTcpConnect), ..variables::Site::default() });
     let (expression, _) =
         env.check("conn.geo.country_code == 'FR' && inCidrRange(conn.client_ip, '2001:db8::/32')");
     let predicate = Predicate::new(&expression.ok_or("errors")?);

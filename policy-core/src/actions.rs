@@ -257,7 +257,7 @@ pub(crate) trait ActionType: Sized {
 
 /// The path of an action's results, `actions.ngrok.oauth`.
 fn results_path<A: ActionType>() -> Option<&'static str> {
-    A::RESULTS.first().and_then(|first| crate::cel::result_path(first.path()))
+    A::RESULTS.first().and_then(|first| crate::vocabulary::result_path(first.path()))
 }
 
 /// What the documentation says of an action.

@@ -12,9 +12,10 @@ use std::sync::Arc;
 pub(crate) use self::given::Given;
 pub use self::given::{GivenError, GivenFacts};
 pub use crate::cel::Fact;
-use crate::cel::{Borrowed, FactSource, Fault, Host, Timestamp, Value};
+use crate::cel::{Borrowed, Fault, Host, Timestamp, Value};
 use crate::lpm::Address;
 use crate::url::EndpointUrl;
+use crate::vocabulary::tag;
 
 /// What a host knows beyond the connection itself: geography, a request, a response. Its answers are lent, headers as a
 /// view ([`crate::cel::TextMap`]), so that a request is not copied to be asked about.
@@ -131,7 +132,7 @@ impl<'a> Facts<'a> {
     /// The facts that every edge of ours knows of a TCP connection, and what actions leave behind.
     #[must_use]
     pub fn known_to_edges(fact: Fact) -> bool {
-        fact.source == FactSource::State
+        fact.tag == tag::STATE
             || matches!(
                 fact.path(),
                 "conn.client_ip"
@@ -151,7 +152,7 @@ impl<'a> Facts<'a> {
     /// Those of some facts for which there is no source, such as of [`crate::compile::Program::needs`]. Results and
     /// variables of a policy come from its actions.
     pub fn lacking(&self, needs: &[Fact]) -> impl Iterator<Item = Fact> {
-        let of_connection = needs.iter().copied().filter(|fact| fact.source != FactSource::State);
+        let of_connection = needs.iter().copied().filter(|fact| fact.tag != tag::STATE);
         of_connection.filter(|fact| self.value(*fact).is_err())
     }
 
@@ -166,10 +167,10 @@ impl<'a> Facts<'a> {
         if let Some(value) = self.given(fact) {
             return Ok(value.to_value());
         }
-        let known = match fact.source {
-            FactSource::Started => self.started.map(Value::Timestamp),
-            FactSource::Now => self.now.map(|now| Value::text(now.to_string())),
-            FactSource::Endpoint => self.endpoint(fact.path()),
+        let known = match fact.tag {
+            tag::STARTED => self.started.map(Value::Timestamp),
+            tag::NOW => self.now.map(|now| Value::text(now.to_string())),
+            tag::ENDPOINT => self.endpoint(fact.path()),
             _ => self.borrow(fact).map(Borrowed::to_value),
         };
         known.ok_or(Fault::NoSource(fact))
@@ -183,24 +184,24 @@ impl<'a> Facts<'a> {
         {
             return Some(value);
         }
-        match fact.source {
-            FactSource::ClientIp => Some(match self.client {
+        match fact.tag {
+            tag::CLIENT_IP => Some(match self.client {
                 Address::V4(bits) => Borrowed::V4(bits.into()),
                 Address::V6(bits) => Borrowed::V6(bits.into()),
             }),
-            FactSource::ClientPort => self.client_port.map(|port| Borrowed::Int(port.into())),
-            FactSource::ServerIp => self.server_ip.map(Borrowed::address),
-            FactSource::ServerPort => self.server_port.map(|port| Borrowed::Int(port.into())),
-            FactSource::EndpointUrl => self.endpoint.map(|url| Borrowed::Text(url.as_str())),
+            tag::CLIENT_PORT => self.client_port.map(|port| Borrowed::Int(port.into())),
+            tag::SERVER_IP => self.server_ip.map(Borrowed::address),
+            tag::SERVER_PORT => self.server_port.map(|port| Borrowed::Int(port.into())),
+            tag::ENDPOINT_URL => self.endpoint.map(|url| Borrowed::Text(url.as_str())),
             _ => None,
         }
     }
 
     /// What the host gives beside the connection; of a target only what its URL does not tell.
     fn given(&self, fact: Fact) -> Option<Borrowed<'_>> {
-        let hidden = match fact.source {
-            FactSource::EndpointUrl => self.at_target,
-            FactSource::Endpoint => self.at_target && self.endpoint(fact.path()).is_some(),
+        let hidden = match fact.tag {
+            tag::ENDPOINT_URL => self.at_target,
+            tag::ENDPOINT => self.at_target && self.endpoint(fact.path()).is_some(),
             _ => false,
         };
         if hidden { None } else { self.more?.borrow(fact) }
@@ -281,16 +282,16 @@ pub(crate) struct FactsHost<'a> {
 impl Host for FactsHost<'_> {
     #[inline]
     fn borrow(&self, fact: Fact) -> Option<Borrowed<'_>> {
-        match fact.source {
-            FactSource::State => self.state.and_then(|state| state.get(fact)).map(Borrowed::Value),
+        match fact.tag {
+            tag::STATE => self.state.and_then(|state| state.get(fact)).map(Borrowed::Value),
             _ => self.facts.borrow(fact),
         }
     }
 
     fn fact(&self, fact: Fact) -> Result<Value, Fault> {
-        match fact.source {
+        match fact.tag {
             // Before its action has run, a result is missing, not unknown.
-            FactSource::State => match (self.state.and_then(|state| state.get(fact)), fact.path()) {
+            tag::STATE => match (self.state.and_then(|state| state.get(fact)), fact.path()) {
                 (Some(value), _) => Ok(value.clone()),
                 (None, "vars") => Ok(Value::Map(Arc::default())),
                 (None, _) => Err(Fault::Absent(fact)),
@@ -411,7 +412,7 @@ mod tests {
         let outer = url("tcp://edge.example.com:20022");
         let facts = Facts::of_connection(address, address).at_endpoint(&outer);
         let facts = facts.started(time).at_time(time);
-        for fact in variables::facts().filter(|fact| fact.source != FactSource::State) {
+        for fact in variables::facts().filter(|fact| fact.tag != tag::STATE) {
             assert_eq!(facts.value(fact).is_ok(), Facts::known_to_edges(fact), "{fact}");
         }
     }

@@ -14,8 +14,8 @@ use std::rc::Rc;
 
 use self::passed::Passed;
 use crate::cel::{
-    Condition, DataFlow, Depends, Expression, Formula, Guard, Guards, Place, Shape, State, Type, Use, Work,
-    Written, cover,
+    Condition, DataFlow, Depends, Expression, Formula, Guard, Guards, Place, SetVariables, Shape, State,
+    Type, Use, Work, Written, cover,
 };
 use crate::diagnostic::{Code, Diagnostic, Severity, did_you_mean, shorten};
 use crate::ngrok;
@@ -344,6 +344,13 @@ impl Now {
     }
 }
 
+impl SetVariables for Flow {
+    fn variable(&self, name: &str) -> Option<Type> {
+        let now = self.now.borrow();
+        now.left.get(&State::Variable(name.into())).map(|setting| setting.ty.clone())
+    }
+}
+
 impl DataFlow for Flow {
     fn implies(&self, needs: &[Guard]) -> bool {
         let mut now = self.now.borrow_mut();
@@ -359,11 +366,6 @@ impl DataFlow for Flow {
         }
         let known = now.where_read(place);
         known_covers(wanted, &known, &now.ended, &mut now.work)
-    }
-
-    fn variable(&self, name: &str) -> Option<Type> {
-        let now = self.now.borrow();
-        now.left.get(&State::Variable(name.into())).map(|setting| setting.ty.clone())
     }
 
     fn shape(&self, of: &State) -> Rc<Shape> {

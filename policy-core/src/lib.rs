@@ -45,6 +45,7 @@ pub mod cel;
 pub mod check;
 pub mod compile;
 pub mod diagnostic;
+pub mod dialect;
 pub mod digest;
 pub mod duration;
 pub mod edge;

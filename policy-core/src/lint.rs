@@ -4,6 +4,7 @@ mod configurations;
 mod detect;
 mod documents;
 mod embedded;
+mod shapes;
 
 use crate::agent;
 use crate::check::{CheckOptions, CheckedPolicy, check_document};
@@ -14,24 +15,10 @@ use crate::ip_policies;
 use crate::parse::{self, Document};
 use crate::source::Source;
 
+pub use detect::Foreign;
 use detect::{Detected, detect, template_line};
-pub use detect::{Foreign, names_phase};
-
-/// What a file is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DocumentKind {
-    /// A Traffic Policy.
-    Policy,
-    /// The configuration of an edge.
-    Edge,
-    /// The configuration of an agent.
-    Agent,
-    /// IP policies.
-    IpPolicies,
-    /// A file of another kind that holds policies, such as a Kubernetes manifest. They are named and not checked.
-    Embedding,
-}
+pub use documents::DocumentKind;
+pub use shapes::names_phase;
 
 /// The result of [`lint`].
 #[derive(Debug)]

@@ -11,6 +11,7 @@ mod document;
 mod json;
 mod keys;
 mod limits;
+mod lines;
 mod merge;
 mod origin;
 mod plain;
@@ -32,7 +33,7 @@ use crate::diagnostic::Code;
 pub(crate) static CODES: &[&Code] = &[
     &decode::INVALID_ENCODING,
     &decode::CONTROL_CHARACTER,
-    &syntax::SYNTAX,
+    &lines::SYNTAX,
     &syntax::TAB_INDENTATION,
     &syntax::JOINED_ITEM,
     &merge::MERGE_KEY,
@@ -42,7 +43,7 @@ pub(crate) static CODES: &[&Code] = &[
     &decode::LIMIT_EXCEEDED,
     &build::SEVERAL_DOCUMENTS,
     &build::EMPTY_DOCUMENT,
-    &build::TAG,
+    &syntax::TAG,
     &keys::COMPLEX_KEY,
     &json::NOT_JSON,
 ];

@@ -15,7 +15,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
-use crate::cel::{CelLimits, Env, Site};
+use crate::cel::{CelLimits, Env};
 use crate::diagnostic::{
     Code, Diagnostic, Diagnostics, Edit, Severity, did_you_mean, did_you_mean_help, shorten, shown_address,
     steers, user_info, with_odd,
@@ -24,6 +24,7 @@ use crate::ngrok;
 use crate::options::CheckOptions;
 use crate::parse::{CONTROL_CHARACTER, Document, NodeKind, NodeRef, Origin, Plain, Scalar, Style};
 use crate::source::{Span, overlaps};
+use crate::vocabulary::Site;
 
 use words::{begins_with_zero, describe, is_yaml_1_1_boolean, within};
 

@@ -16,10 +16,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use crate::actions;
-use crate::cel::{Env, Fact, FactSource, Leaf, Site, Tree, TreeNode, Type};
+use crate::cel::library::overload::Overload;
+use crate::cel::{Env, Fact, Leaf, Role, Standing, Tree, TreeNode, Type};
+use crate::dialect;
 use crate::phase::{Phase, PhaseSet};
 use crate::url::Scheme;
-use crate::vocabulary::Declared;
+use crate::vocabulary::{Declared, Where, result_path, tag};
+
+pub use crate::vocabulary::Site;
 
 static FAMILIES: &[&[Declared]] = &[
     conn::DECLARED,
@@ -45,6 +49,8 @@ struct Declarations {
     tree: Arc<Tree>,
     roots: Vec<(&'static str, u16)>,
     facts: Vec<(Fact, Type)>,
+    /// Where the nodes of the tree have a value, by their index; none for objects.
+    places: Vec<Option<Where>>,
 }
 
 static DECLARATIONS: LazyLock<Declarations> = LazyLock::new(declarations);
@@ -52,7 +58,7 @@ static DECLARATIONS: LazyLock<Declarations> = LazyLock::new(declarations);
 fn declarations() -> Declarations {
     let mut tree = Tree { nodes: Vec::new(), by_path: HashMap::new() };
     let mut roots = Vec::new();
-    let mut facts = Vec::new();
+    let (mut facts, mut places) = (Vec::new(), Vec::new());
     let all = || families();
     // Names first: types may name records that are declared later.
     for declared in all() {
@@ -63,7 +69,12 @@ fn declarations() -> Declarations {
                 Some(index) => *index,
                 None => {
                     let index = u16::try_from(tree.nodes.len()).unwrap_or(u16::MAX);
-                    tree.nodes.push(TreeNode { path, children: Vec::new(), leaf: None });
+                    tree.nodes.push(TreeNode {
+                        path,
+                        children: Vec::new(),
+                        leaf: None,
+                        result: result_path(path),
+                    });
                     tree.by_path.insert(path, index);
                     match parent.and_then(|parent| tree.nodes.get_mut(usize::from(parent))) {
                         Some(parent) => parent.children.push((name, index)),
@@ -82,20 +93,32 @@ fn declarations() -> Declarations {
     };
     let types: Vec<Type> =
         all().map(|declared| Type::parse_with(declared.ty, &named).unwrap_or(Type::Error)).collect();
+    places.resize(tree.nodes.len(), None);
     for (declared, ty) in all().zip(types) {
         let id = u16::try_from(facts.len()).unwrap_or(u16::MAX);
-        let source = FactSource::of(declared.path);
-        let fact = Fact { id, optional: declared.optional, source, path: &declared.path };
+        let (tag, role) = (tag::of(declared.path), role(declared.path));
+        let fact = Fact { id, optional: declared.optional, tag, role, path: &declared.path };
         let fact = is_fact(declared.path).then_some(fact);
         if let Some(fact) = fact {
             facts.push((fact, ty.clone()));
         }
-        let node = tree.by_path.get(declared.path).and_then(|index| tree.nodes.get_mut(usize::from(*index)));
-        if let Some(node) = node {
-            node.leaf = Some(Leaf { fact, ty, at: declared.at });
+        let Some(index) = tree.by_path.get(declared.path).map(|index| usize::from(*index)) else { continue };
+        if let (Some(node), Some(place)) = (tree.nodes.get_mut(index), places.get_mut(index)) {
+            node.leaf = Some(Leaf { fact, ty });
+            *place = Some(declared.at);
         }
     }
-    Declarations { tree: Arc::new(tree), roots, facts }
+    Declarations { tree: Arc::new(tree), roots, facts, places }
+}
+
+/// What is special of the fact at a path.
+fn role(path: &'static str) -> Role {
+    match (path, result_path(path)) {
+        ("conn.client_ip", _) => Role::Client,
+        ("vars", _) => Role::Variables,
+        (_, Some(of)) => Role::Result(u8::try_from(of.len()).unwrap_or(u8::MAX)),
+        _ => Role::Plain,
+    }
 }
 
 /// False for the fields of records, whose names begin with a capital.
@@ -109,10 +132,25 @@ fn prefixes(path: &'static str) -> impl Iterator<Item = &'static str> {
     ends.filter_map(|end| path.get(..end))
 }
 
+/// A place, as the checker of expressions asks for it.
+#[derive(Debug)]
+struct At(Site);
+
+impl Standing for At {
+    fn lacks(&self, node: u16) -> Option<(String, String)> {
+        let place = DECLARATIONS.places.get(usize::from(node)).copied().flatten()?;
+        self.0.lacks(place)
+    }
+
+    fn refuses(&self, overload: &Overload) -> Option<(String, String)> {
+        self.0.refuses(dialect::phases(overload))
+    }
+}
+
 /// The environment of expressions at a place. Built once for each kind of place.
 ///
 /// ```
-/// use policy_core::{cel::Site, phase::Phase, variables::env};
+/// use policy_core::{phase::Phase, variables::{Site, env}};
 /// let env = env(Site { phase: Some(Phase::OnTcpConnect), ..Site::default() });
 /// assert!(env.check("conn.client_port > 1024").1.is_empty());
 /// assert!(env.check("req.method == 'GET'").1.has_errors());
@@ -129,7 +167,10 @@ pub fn env(site: Site) -> &'static Env {
         + usize::from(site.retry) * 2
         + usize::from(site.public);
     let slot = ENVS.get(place).unwrap_or(&NONE);
-    slot.get_or_init(|| Env::policy(Arc::clone(&DECLARATIONS.tree), &DECLARATIONS.roots, site))
+    slot.get_or_init(|| {
+        let tree = Arc::clone(&DECLARATIONS.tree);
+        Env::new(dialect::language(), tree, &DECLARATIONS.roots, Arc::new(At(site)))
+    })
 }
 
 /// Every fact, in the order of its index.

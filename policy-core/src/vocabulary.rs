@@ -2,14 +2,30 @@
 //!
 //! Source: ngrok documentation, Traffic Policy variables (2026-08-07).
 
+pub(crate) mod tag;
 mod tls;
 
 use std::marker::PhantomData;
 
-use crate::cel::{Map, Where};
+use crate::cel::Map;
 use crate::phase::{Phase, PhaseSet};
+use crate::url::Scheme;
 
 pub(crate) use tls::{certificate, handshake};
+
+/// Where a declared variable has a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Where {
+    pub(crate) phases: PhaseSet,
+    /// Only on connections whose TLS the edge sees.
+    pub(crate) tls: bool,
+    /// Not on tcp and tls endpoints.
+    pub(crate) http: bool,
+    /// Only in a `retry_condition`.
+    pub(crate) retry: bool,
+    /// Only where pods connect.
+    pub(crate) pods: bool,
+}
 
 /// One declared variable or field of a record.
 #[derive(Clone, Copy, Debug)]
@@ -88,5 +104,70 @@ impl ActionResult<Map> {
     /// A map of texts to anything.
     pub(crate) const fn map(path: &'static str, at: Where, doc: &'static str) -> Self {
         Self::of(path, "map(string, dyn)", at, doc)
+    }
+}
+
+/// The path of the action whose result is declared at a path: the first three names.
+pub(crate) fn result_path(path: &'static str) -> Option<&'static str> {
+    if !path.starts_with("actions.") {
+        return None;
+    }
+    let end = path.match_indices('.').nth(2).map_or(path.len(), |(at, _)| at);
+    path.get(..end)
+}
+
+/// Where an expression stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Site {
+    /// Its phase; nothing outside of policies.
+    pub phase: Option<Phase>,
+    /// The protocol of its endpoint, if known.
+    pub scheme: Option<Scheme>,
+    /// True for the `retry_condition` of an `http-request`, which knows the attempts so far.
+    pub retry: bool,
+    /// True if its endpoint is known to be public: no pod of a cluster is seen there.
+    pub public: bool,
+}
+
+impl Site {
+    /// Where a function cannot be called that can be in some phases, and what to do; `None` if it can.
+    pub(crate) fn refuses(self, phases: PhaseSet) -> Option<(String, String)> {
+        let phase = self.phase.filter(|phase| !phases.contains(*phase))?;
+        let names: Vec<_> = phases.iter().map(Phase::name).collect();
+        Some((format!("in {phase}"), format!("it can be called in {}", listed(&names))))
+    }
+
+    /// Where a variable has no value, and what to do; `None` if it has one here.
+    pub(crate) fn lacks(self, at: Where) -> Option<(String, String)> {
+        if let Some(phase) = self.phase.filter(|phase| !at.phases.contains(*phase)) {
+            let names: Vec<_> = at.phases.iter().map(Phase::name).collect();
+            let help =
+                format!("it has one in {}; move the rule, or decide by what is known here", listed(&names));
+            return Some((format!("in {phase}"), help));
+        }
+        if at.retry && !self.retry && self.phase.is_some() {
+            let help = "it has one in the `retry_condition` of `http-request`".to_owned();
+            return Some(("here".to_owned(), help));
+        }
+        if at.pods && self.public {
+            let help = "it has one on endpoints with `bindings: [kubernetes]`; decide by what is known here";
+            return Some(("on public endpoints".to_owned(), help.to_owned()));
+        }
+        let (on, has) = match self.scheme {
+            Some(scheme @ (Scheme::Tcp | Scheme::Http)) if at.tls => (scheme, "tls and https"),
+            Some(scheme @ (Scheme::Tcp | Scheme::Tls)) if at.http => (scheme, "http and https"),
+            _ => return None,
+        };
+        let help = format!("it has one on {has} endpoints; decide by what is known here");
+        Some((format!("on {} endpoints", on.name()), help))
+    }
+}
+
+/// `a, b and c`.
+fn listed(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
     }
 }

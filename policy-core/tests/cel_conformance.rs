@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use policy_core::cel::{
     CelLimits, Duration, Env, EvalLimits, Expression, Fact, Fault, Host, Map, NoHost, Predicate, Timestamp,
-    Type, Value, functions, parse, print,
+    Type, Value, parse, print,
 };
 use policy_core::diagnostic::Diagnostics;
 use serde_json::Value as Json;
@@ -325,7 +325,7 @@ fn our_cases_of_the_standard_pass() {
 
 #[test]
 fn our_cases_of_the_policy_language_pass() {
-    run_folder("policy", policy_core::variables::env(policy_core::cel::Site::default()), 500);
+    run_folder("policy", policy_core::variables::env(policy_core::variables::Site::default()), 500);
 }
 
 /// Functions that ask a host stand in the tests of hosts.
@@ -338,7 +338,7 @@ fn every_function_has_a_case() {
             texts += &fs::read_to_string(entry.expect("an entry").path()).expect("readable");
         }
     }
-    let without: Vec<_> = functions()
+    let without: Vec<_> = policy_core::dialect::functions()
         .map(|function| {
             let called = match function.signature.strip_prefix('(') {
                 Some(member) => member.split_once(").").expect("a receiver").1,

@@ -13,7 +13,7 @@
 
 use std::thread;
 
-use policy_core::cel::{CelLimits, Env, EvalLimits, Fault, FieldType, NoHost, Site, Type, Value};
+use policy_core::cel::{CelLimits, Env, EvalLimits, Fault, FieldType, NoHost, Type, Value};
 use policy_core::check::{CheckOptions, load_policy};
 use policy_core::compile::{CompileOptions, compile};
 use policy_core::diagnostic::Diagnostics;
@@ -265,7 +265,10 @@ fn types_and_constants_do_not_grow() {
         let doubled = (0..8).fold("lists.range(1000).map(i, 'a').join()".to_owned(), |text, _| {
             format!("cel.bind(s, {text}, s + s)")
         });
-        let policy = variables::env(Site { phase: Some(Phase::OnTcpConnect), ..Site::default() });
+        let policy = variables::env(variables::Site {
+            phase: Some(Phase::OnTcpConnect),
+            ..variables::Site::default()
+        });
         let query = format!("{{{doubled}: lists.range(40000)}}.encodeQueryString().size() > 0");
         let (_, value) = answer(policy, &query, &lifted());
         assert_eq!(value.expect("well typed").expect_err("stopped"), Fault::Output);
@@ -333,7 +336,10 @@ fn a_budget_that_is_used_up_ends_everything() {
 #[test]
 fn templates_of_any_shape_have_an_answer() {
     on_a_small_stack(|| {
-        let env = variables::env(Site { phase: Some(Phase::OnTcpConnect), ..Site::default() });
+        let env = variables::env(variables::Site {
+            phase: Some(Phase::OnTcpConnect),
+            ..variables::Site::default()
+        });
         for text in [
             "${".repeat(50_000),
             "${a}".repeat(20_000),

@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use policy_core::cel::{FieldType, Site, is_template};
+use policy_core::cel::{FieldType, is_template};
 use policy_core::check::CheckOptions;
 use policy_core::diagnostic::{Diagnostics, Severity};
 use policy_core::lint::{DocumentKind, lint_as};
@@ -322,10 +322,10 @@ fn every_expression_checks_or_is_known_to_be_wrong() {
         if let Some(root) = document.root() {
             walk(root, Place { phase: Phase::OnHttpRequest, status }, "", &mut |place, field, text| {
                 checked += 1;
-                let env = variables::env(Site {
+                let env = variables::env(variables::Site {
                     phase: Some(place.phase),
                     retry: field == "retry_condition",
-                    ..Site::default()
+                    ..variables::Site::default()
                 });
                 let found = match field {
                     "expressions" | "bucket_key" | "retry_condition" => env.check(text).1,

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use policy_core::cel::{EvalLimits, Expression, Fact, Fault, Host, Map, Site, Value};
+use policy_core::cel::{EvalLimits, Expression, Fact, Fault, Host, Map, Value};
 use policy_core::check::{CheckOptions, load_policy};
 use policy_core::diagnostic::Severity;
 use policy_core::phase::Phase;
@@ -202,7 +202,8 @@ fn findings_of_one_condition() {
 #[test]
 fn protocols_decide_what_exists() {
     let errors = |scheme, phase, text: &str| {
-        let env = variables::env(Site { phase: Some(phase), scheme, ..Site::default() });
+        let env =
+            variables::env(variables::Site { phase: Some(phase), scheme, ..variables::Site::default() });
         env.check(text).1.iter().filter(|item| item.severity == Severity::Error).count()
     };
     let sni = "conn.tls.sni == 'a'";
@@ -279,7 +280,7 @@ fn request(text: &str) -> Result<String, Fault> {
 }
 
 fn in_phase(phase: Phase, text: &str) -> Result<String, Fault> {
-    let env = variables::env(Site { phase: Some(phase), ..Site::default() });
+    let env = variables::env(variables::Site { phase: Some(phase), ..variables::Site::default() });
     let (expression, found) = env.check(text);
     let expression: Expression = expression.unwrap_or_else(|| panic!("{text}: {found:?}"));
     let value = expression.evaluate(&mut Request { draws: 0 }, EvalLimits::default());
@@ -358,7 +359,7 @@ fn facts_come_from_the_host() {
 /// A program's expressions say what they read, folded parts left out.
 #[test]
 fn what_is_read_is_known() {
-    let env = variables::env(Site::default());
+    let env = variables::env(variables::Site::default());
     let reads = |text: &str| {
         let (expression, _) = env.check(text);
         let expression = expression.expect(text);

@@ -13,8 +13,8 @@ use std::fs;
 use std::path::Path;
 
 use policy_core::actions::{ActionDoc, Ends, NAMES, PROVIDERS, documentation};
-use policy_core::cel::functions;
 use policy_core::compile::CompileOptions;
+use policy_core::dialect::functions;
 use policy_core::phase::{Phase, PhaseSet};
 use policy_core::schema::FieldDoc;
 use policy_core::url::Scheme;

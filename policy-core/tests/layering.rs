@@ -33,6 +33,7 @@ const ROOMS: &[&str] = &[
     // Expressions, documents, and what is known of them.
     "cel",
     "vocabulary",
+    "dialect",
     "parse",
     "flow",
     "ids",
@@ -75,8 +76,53 @@ const ROOMS: &[&str] = &[
 /// to it (ADR 33).
 #[test]
 fn rooms_use_only_those_before_them() {
-    let rooms: Vec<_> = ROOMS.iter().map(|room| (*room, [].as_slice())).collect();
-    rooms::assert_in_order(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &rooms);
+    rooms::assert_in_order(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), ROOMS);
+}
+
+/// The stages of expressions, in the order of their use.
+const STAGES: &[&str] = &[
+    "codes",
+    "limits",
+    "values",
+    "syntax",
+    "library",
+    "check",
+    "evaluate",
+    "compile",
+    "analysis",
+    "expression",
+    "condition",
+    "template",
+];
+
+/// The files of rooms that are whole stages by themselves, in the order of their use.
+const FILES: &[(&str, &[&str])] = &[
+    ("cel/values", &["types", "quote", "fact", "fault", "time", "value", "host"]),
+    ("cel/syntax", &["ast", "literal", "macros", "lexer", "parser", "print", "text"]),
+    ("cel/check", &["address_parts", "code", "env", "unify", "checker"]),
+    (
+        "cel/analysis",
+        &["parts", "fallible", "state", "guards", "calls", "conditions", "flow", "failures", "advice"],
+    ),
+    (
+        "parse",
+        &[
+            "limits", "decode", "json", "document", "plain", "keys", "merge", "origin", "lines", "brackets",
+            "unclosed", "syntax", "build",
+        ],
+    ),
+    ("lint", &["documents", "shapes", "configurations", "embedded", "detect"]),
+];
+
+/// The stages of expressions use only those before them, and so do the files of a stage, of `parse` and of `lint`
+/// (ADR 35).
+#[test]
+fn stages_use_only_those_before_them() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    rooms::assert_in_order_within(&src, "cel", STAGES);
+    for (room, files) in FILES {
+        rooms::assert_in_order_within(&src, room, files);
+    }
 }
 
 /// Words that are the name of an action and of something else, where they stand for the latter.

@@ -3,9 +3,7 @@
 
 use std::collections::HashMap;
 
-use policy_core::cel::{
-    Borrowed, EvalLimits, Expression, Fact, Fault, Host, Map, Predicate, Site, TextMap, Value,
-};
+use policy_core::cel::{Borrowed, EvalLimits, Expression, Fact, Fault, Host, Map, Predicate, TextMap, Value};
 use policy_core::phase::Phase;
 use policy_core::variables;
 use proptest::prelude::*;
@@ -216,7 +214,9 @@ fn condition() -> impl Strategy<Value = String> {
 }
 
 fn checked(text: &str) -> Option<Expression> {
-    variables::env(Site { phase: Some(Phase::OnHttpRequest), ..Site::default() }).check(text).0
+    variables::env(variables::Site { phase: Some(Phase::OnHttpRequest), ..variables::Site::default() })
+        .check(text)
+        .0
 }
 
 fn compare(text: &str, given: &Given) -> Result<(), TestCaseError> {

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use policy_core::cel::{Env, EvalLimits, Fact, Fault, Host, Site, Type, Value};
+use policy_core::cel::{Env, EvalLimits, Fact, Fault, Host, Type, Value};
 use policy_core::phase::Phase;
 use policy_core::variables;
 
@@ -36,9 +36,9 @@ fuzz_target!(|input: (u8, u64, &str)| {
     let standard = Env::standard();
     let env = match place % 5 {
         4 => &standard,
-        at => variables::env(Site {
+        at => variables::env(variables::Site {
             phase: Phase::ALL.get(usize::from(at)).copied(),
-            ..Site::default()
+            ..variables::Site::default()
         }),
     };
     let (expression, found) = env.check(text);

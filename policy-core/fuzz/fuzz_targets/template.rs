@@ -2,12 +2,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use policy_core::cel::{FieldType, Site};
+use policy_core::cel::FieldType;
 use policy_core::phase::Phase;
 use policy_core::variables;
 
 fuzz_target!(|text: &str| {
-    let env = variables::env(Site { phase: Some(Phase::OnHttpRequest), ..Site::default() });
+    let env = variables::env(variables::Site { phase: Some(Phase::OnHttpRequest), ..variables::Site::default() });
     for field in [FieldType::Text, FieldType::Any] {
         let (template, found) = env.check_template(text, field);
         assert_eq!(template.is_none(), found.has_errors());

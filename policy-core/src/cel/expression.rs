@@ -1,29 +1,37 @@
 //! A checked expression: what a policy keeps of its text.
 
+mod decide;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::advice::failures::{MayFail, failures};
-use super::advice::{Guard, Guards, Key, Parts as AllParts, implied, known, worked};
-use super::check::check;
-use super::code::{Code, Node, NodeId};
-use super::conditions::{self, Depends, Written, clients, depends, formula, needed, path};
-use super::cost::Costs;
-use super::env::{Env, Fact};
-use super::fault::{EvalError, Fault};
-use super::fold::fold;
-use super::functions::Registry;
-use super::host::{EvalLimits, Host};
-use super::interpret::{Sink, evaluate};
-use super::parser::{CelLimits, parse};
-use super::pattern::compile_constants;
-use super::state::{self, DataFlow, Place, Shape, State, Unknown, Use};
-use super::types::Type;
-use super::value::Value;
-use super::{CONSTANT, TYPE_MISMATCH, advice};
+use crate::cel::analysis::advice;
+use crate::cel::analysis::conditions::{self, Depends, Written, clients, depends, formula, needed, path};
+use crate::cel::analysis::failures::{MayFail, failures};
+use crate::cel::analysis::flow::{DataFlow, Place, Unknown, Use};
+use crate::cel::analysis::guards::{Guard, Guards, implied, known, worked};
+use crate::cel::analysis::parts::{Key, Parts as AllParts};
+use crate::cel::analysis::state::{self, Shape, State};
+use crate::cel::check::checker::check;
+use crate::cel::check::code::{Code, Node, NodeId};
+use crate::cel::check::env::Env;
+use crate::cel::codes::{CONSTANT, TYPE_MISMATCH};
+use crate::cel::compile::cost::Costs;
+use crate::cel::compile::fold::fold;
+use crate::cel::compile::patterns::compile_constants;
+use crate::cel::evaluate::{Sink, evaluate};
+use crate::cel::limits::CelLimits;
+use crate::cel::syntax::parser::parse;
+use crate::cel::values::fact::Fact;
+use crate::cel::values::fault::{EvalError, Fault};
+use crate::cel::values::host::{EvalLimits, Host};
+use crate::cel::values::types::Type;
+use crate::cel::values::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lpm::RangeSet;
 use crate::source::Span;
+
+pub use decide::Predicate;
 
 /// An expression that has been checked and can be evaluated. Cheap to clone.
 ///
@@ -135,7 +143,7 @@ impl Expression {
         }
         reads.sort_unstable();
         reads.dedup();
-        let mut calls: Vec<&'static str> = code.nodes.iter().filter_map(impure).collect();
+        let mut calls: Vec<&'static str> = code.nodes.iter().filter_map(|node| impure(&code, node)).collect();
         calls.sort_unstable();
         calls.dedup();
         let asks = state::asks(&code);
@@ -209,10 +217,7 @@ impl Expression {
     /// The value it always has, if it depends on nothing.
     #[must_use]
     pub fn constant(&self) -> Option<&Value> {
-        match self.inner.folded.node(self.inner.folded.root) {
-            Some(Node::Const(value)) => Some(value),
-            _ => None,
-        }
+        self.inner.folded.constant(self.inner.folded.root)
     }
 
     /// The place of all of it.
@@ -391,7 +396,7 @@ impl Expression {
     }
 
     /// What decisions run.
-    pub(super) fn decision_code(&self) -> &Code {
+    pub(in crate::cel) fn decision_code(&self) -> &Code {
         &self.inner.folded
     }
 
@@ -481,10 +486,9 @@ const KEEPING: &[&str] = &[
 ];
 
 /// The name of a function that may give different results for the same arguments.
-fn impure(node: &Node) -> Option<&'static str> {
+fn impure(code: &Code, node: &Node) -> Option<&'static str> {
     let Node::Call { overloads, name, .. } = node else { return None };
-    let entry = overloads.first().and_then(|id| Registry::get().entry(*id))?;
-    (!entry.overload.pure).then_some(*name)
+    (!code.overload(overloads)?.pure).then_some(*name)
 }
 
 /// Keeps the value of each part; of a part that runs several times each value.

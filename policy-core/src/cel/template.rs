@@ -10,17 +10,17 @@ use nom::bytes::complete::{tag, take_until};
 use nom::sequence::terminated;
 use nom::{IResult, Parser};
 
-use super::env::Env;
 use super::expression::Expression;
-use super::fault::{EvalError, Fault};
-use super::functions::{plain_text, write_json};
-use super::host::{Budget, EvalLimits, Host};
-use super::lexer::{Symbol, TokenKind, first_token};
-use super::parser::CelLimits;
-use super::state::{DataFlow, Unknown};
-use super::types::{CIDR, IP, Type};
-use super::value::Value;
-use crate::cel;
+use crate::cel::analysis::flow::{DataFlow, Unknown};
+use crate::cel::check::env::Env;
+use crate::cel::codes;
+use crate::cel::library::{plain_text, write_json};
+use crate::cel::limits::CelLimits;
+use crate::cel::syntax::lexer::{Symbol, TokenKind, first_token};
+use crate::cel::values::fault::{EvalError, Fault};
+use crate::cel::values::host::{Budget, EvalLimits, Host};
+use crate::cel::values::types::{CIDR, IP, Type};
+use crate::cel::values::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 use crate::source::Span;
 
@@ -209,14 +209,14 @@ impl Env {
                 Stretch::Open(span) => {
                     let message = "`${` has no closing `}`";
                     let help = "close it; a quote or a comment inside may have swallowed the `}`";
-                    found.push(Diagnostic::new(&cel::TEMPLATE, span, message).with_help(help));
+                    found.push(Diagnostic::new(&codes::TEMPLATE, span, message).with_help(help));
                 }
                 Stretch::Inside(span, escapes) => {
                     let inside = &*without(text.get(span.to_range()).unwrap_or_default(), &escapes);
                     if inside.trim().is_empty() {
                         let message = "`${}` holds no expression";
                         let help = "write an expression inside, or `${'${'}` for the two characters";
-                        found.push(Diagnostic::new(&cel::TEMPLATE, span, message).with_help(help));
+                        found.push(Diagnostic::new(&codes::TEMPLATE, span, message).with_help(help));
                         continue;
                     }
                     let (expression, mut inner) = self.check_after(inside, limits, earlier);
@@ -260,7 +260,7 @@ fn check_part(expression: &Expression, any: bool, found: &mut Diagnostics) {
             Type::Opaque(..) => "say what stands there without a value: `.orValue('')`",
             _ => "write an expression that gives a text or a number",
         };
-        found.push(Diagnostic::new(&cel::TEMPLATE_TYPE, span, message).with_help(help));
+        found.push(Diagnostic::new(&codes::TEMPLATE_TYPE, span, message).with_help(help));
     }
 }
 

@@ -231,7 +231,7 @@ fn check_enforced(policy: &Policy, found: &mut Diagnostics) {
 fn results_read(policy: &Policy) -> Vec<&'static str> {
     let mut out = Vec::new();
     let mut add = |expression: &Expression| {
-        let paths = expression.reads().iter().filter_map(|fact| crate::cel::result_path(fact.path()));
+        let paths = expression.reads().iter().filter_map(|fact| fact.result());
         out.extend(paths);
     };
     for rule in policy.phases.iter().flat_map(|phase| &phase.rules) {

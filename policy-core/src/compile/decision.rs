@@ -13,19 +13,24 @@ use crate::ir::Op;
 use crate::lpm::{AddressTable, ClassId, TestId};
 use crate::run::StepDigest;
 
-pub(super) fn digest(program: &Program) -> Digest {
-    let mut hasher = Hasher::new("decision");
-    for code in program.phases() {
-        hasher.text(code.phase.name());
-        match code.residual.bodies() {
-            Some(bodies) => by_bodies(program, code, &bodies, &mut hasher),
-            None => {
-                program.tables().iter().for_each(|table| hasher.text(&table_digest(table).to_string()));
-                hasher.text(&body(program, code, 0, &code.residual.ops, None).to_string());
+impl Program {
+    /// The digest of what the program decides, after its projection to classes of addresses: equal for policies whose
+    /// lists are split or reordered differently, or whose conditions are joined or apart. O(code + ranges).
+    #[must_use]
+    pub fn decision_sha256(&self) -> Digest {
+        let mut hasher = Hasher::new("decision");
+        for code in self.phases() {
+            hasher.text(code.phase.name());
+            match code.residual.bodies() {
+                Some(bodies) => by_bodies(self, code, &bodies, &mut hasher),
+                None => {
+                    self.tables().iter().for_each(|table| hasher.text(&table_digest(table).to_string()));
+                    hasher.text(&body(self, code, 0, &code.residual.ops, None).to_string());
+                }
             }
         }
+        hasher.finish()
     }
-    hasher.finish()
 }
 
 /// Ranges and the code of each; neighbours with equal code are one range.

@@ -121,7 +121,7 @@ impl Program {
         let conditions = lowering.expressions.iter().map(|it| &it.expression);
         let mut needs: Vec<Fact> = Vec::new();
         conditions.chain(expressions_of(&lowering.steps)).for_each(|it| needs.extend(it.reads()));
-        let keeps_results = needs.iter().any(|fact| crate::cel::result_path(fact.path()).is_some());
+        let keeps_results = needs.iter().any(|fact| fact.result().is_some());
         if lowering.steps.iter().any(|step| step.tests_client()) {
             needs.extend(variables::fact("conn.client_ip"));
         }
@@ -314,13 +314,6 @@ impl Program {
     #[must_use]
     pub fn file(&self) -> &str {
         &self.file
-    }
-
-    /// The digest of what the program decides, after its projection to classes of addresses: equal for policies whose
-    /// lists are split or reordered differently, or whose conditions are joined or apart. O(code + ranges).
-    #[must_use]
-    pub fn decision_sha256(&self) -> Digest {
-        super::decision::digest(self)
     }
 
     /// The digest of the policy's text.

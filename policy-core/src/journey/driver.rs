@@ -1,9 +1,8 @@
 //! Drives the runs of a connection, and counts and records what they take and say.
 
 use super::meter::Meter;
-use super::state::{OverBudget, Stop, Why};
+use super::state::{OverBudget, PolicyName, Stop, Why};
 use super::trail::Logs;
-use super::verdict::PolicyName;
 use crate::compile::Program;
 use crate::evaluate::{Machine, Mode};
 use crate::exchange::{Effect, ForwardFailure, Reply, Step};

@@ -1,7 +1,8 @@
 //! Where a journey stands: runs that wait, forwards that are under way, what became of them.
 
-use super::verdict::PolicyName;
 use super::{Attempt, Leg, MAX_POOL_TRIES};
+use crate::compile::Program;
+use crate::digest::Digest;
 use crate::evaluate::Continuation;
 use crate::exchange::{ActionId, ForwardFailure};
 use crate::url::EndpointUrl;
@@ -137,6 +138,19 @@ pub(super) enum Why {
 pub(super) struct OverBudget {
     pub(super) policy: PolicyName,
     pub(super) reason: String,
+}
+
+/// What is said of a policy that does not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PolicyName {
+    pub(super) file: Box<str>,
+    pub(super) sha256: Digest,
+}
+
+impl PolicyName {
+    pub(super) fn of(program: &Program) -> Self {
+        Self { file: program.file().into(), sha256: program.served_sha256() }
+    }
 }
 
 #[derive(Debug)]

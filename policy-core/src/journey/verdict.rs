@@ -2,7 +2,6 @@
 
 use super::state::{By, End, Refusal, Visit, Why};
 use super::{Endpoints, Journey, Policy};
-use crate::compile::Program;
 use crate::digest::Digest;
 use crate::evaluate::{Evaluation, Inputs, Mode};
 use crate::facts::Facts;
@@ -27,19 +26,6 @@ pub struct Verdict {
     pub reason: String,
     /// The digest of the deciding policy; `None` if none was asked.
     pub policy_sha256: Option<Digest>,
-}
-
-/// What is said of a policy that does not run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct PolicyName {
-    file: Box<str>,
-    sha256: Digest,
-}
-
-impl PolicyName {
-    pub(super) fn of(program: &Program) -> Self {
-        Self { file: program.file().into(), sha256: program.served_sha256() }
-    }
 }
 
 impl Verdict {

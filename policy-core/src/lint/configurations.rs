@@ -1,7 +1,7 @@
 //! Which configurations are ours. Gateways, monitors and CI services have versions, endpoints, tunnels and agents too: a
 //! key that they share with us says nothing, the shape of what is below it does.
 
-use super::detect::MAX_ITEMS;
+use super::shapes::MAX_ITEMS;
 use crate::agent::{ENDPOINT_FIELDS, is_setting};
 use crate::diagnostic::did_you_mean;
 use crate::edge;

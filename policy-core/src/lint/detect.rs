@@ -2,21 +2,17 @@
 
 use std::fmt;
 
-use super::DocumentKind;
 use super::configurations::{is_agent, is_edge};
-use super::documents::{Part, parts};
+use super::documents::{DocumentKind, Part, parts};
 use super::embedded::{Embedded, embedded, embedded_in_part};
-use crate::actions::{NAMES, OLD_NAMES};
+use super::shapes::{MAX_ITEMS, has_meant_phase, has_only, is_action, is_rule, names_phase};
 use crate::diagnostic::{Diagnostics, did_you_mean};
 use crate::ip_policies;
-use crate::model::{manifest, meant_phase};
+use crate::model::manifest;
 use crate::parse::{Document, Limits, NodeKind, NodeRef};
 use crate::phase::Phase;
 use crate::reader::Fields;
 use crate::source::Span;
-
-/// Items of a list that are looked at.
-pub(super) const MAX_ITEMS: usize = 100;
 
 /// What a file of another program is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,21 +49,6 @@ pub(super) enum Detected {
     /// A file of another program.
     Foreign(Foreign),
     Unknown,
-}
-
-/// True for a text with the name of a phase in it, however broken it is: a file with one is never skipped without a
-/// word.
-///
-/// ```
-/// use policy_core::lint::names_phase;
-/// assert!(names_phase("on_tcp_connect: ["));
-/// assert!(names_phase("o\0n\0_\0t\0c\0p\0_\0c\0o\0n\0n\0e\0c\0t\0"), "UTF-16");
-/// assert!(!names_phase("name: [unclosed"));
-/// ```
-#[must_use]
-pub fn names_phase(text: &str) -> bool {
-    let holds = |text: &str| Phase::ALL.iter().any(|phase| text.contains(phase.name()));
-    holds(text) || text.contains('\0') && holds(&text.replace('\0', ""))
 }
 
 /// Tells by its keys what a file is about. A file that breaks off early is judged by its text.
@@ -224,54 +205,4 @@ fn kind_of_list(root: NodeRef<'_>) -> Option<DocumentKind> {
 fn is_old_phase(top: &Fields<'_>, key: &str) -> bool {
     let Some(NodeKind::Sequence(items)) = top.get(key).map(NodeRef::kind) else { return false };
     items.iter().take(MAX_ITEMS).any(|item| has_only(item, &["name", "expressions", "actions"]))
-}
-
-/// True for a map with rules below a key that means a phase and is none.
-pub(super) fn has_meant_phase(fields: &Fields<'_>) -> bool {
-    fields.entries.iter().any(|field| {
-        Phase::from_name(field.key).is_none() && lists_rule(field.value) && meant_phase(field.key).is_some()
-    })
-}
-
-/// True for a list with a rule among its first items.
-fn lists_rule(node: NodeRef<'_>) -> bool {
-    let NodeKind::Sequence(items) = node.kind() else { return false };
-    items.iter().take(MAX_ITEMS).any(is_rule)
-}
-
-/// True for a rule without its phase: one of its actions is an action of the language, or it has expressions alone.
-pub(super) fn is_rule(node: NodeRef<'_>) -> bool {
-    let Some(fields) = Fields::of(node).filter(|_| has_only(node, &["name", "expressions", "actions"]))
-    else {
-        return false;
-    };
-    let items = |key: &str| match fields.get(key).map(NodeRef::kind) {
-        Some(NodeKind::Sequence(items)) => Some(items.iter().take(MAX_ITEMS)),
-        _ => None,
-    };
-    match (items("actions"), items("expressions")) {
-        (Some(mut actions), _) => actions.any(is_action),
-        (None, Some(mut expressions)) => {
-            expressions.len() > 0 && expressions.all(|item| matches!(item.kind(), NodeKind::Scalar(_)))
-        }
-        (None, None) => false,
-    }
-}
-
-/// True for an action without its rule.
-pub(super) fn is_action(node: NodeRef<'_>) -> bool {
-    let Some(NodeKind::Scalar(name)) =
-        Fields::of(node).and_then(|fields| fields.get("type")).map(NodeRef::kind)
-    else {
-        return false;
-    };
-    let known = NAMES.contains(&name.text) || OLD_NAMES.iter().any(|(old, _)| *old == name.text);
-    has_only(node, &["type", "config"]) && (known || did_you_mean(name.text, NAMES.iter().copied()).is_some())
-}
-
-/// True for a map that has some of these keys and no others.
-fn has_only(node: NodeRef<'_>, keys: &[&str]) -> bool {
-    Fields::of(node).is_some_and(|fields| {
-        !fields.entries.is_empty() && fields.entries.iter().all(|field| keys.contains(&field.key))
-    })
 }

@@ -1,8 +1,24 @@
-//! The documents of a file: several, where a file is a stream of Kubernetes manifests.
+//! What documents are about, and the documents of a file: several, where a file is a stream of Kubernetes manifests.
 
 use crate::diagnostic::Diagnostics;
 use crate::parse::{self, Document, Limits};
 use crate::source::{Source, Span};
+
+/// What a file is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DocumentKind {
+    /// A Traffic Policy.
+    Policy,
+    /// The configuration of an edge.
+    Edge,
+    /// The configuration of an agent.
+    Agent,
+    /// IP policies.
+    IpPolicies,
+    /// A file of another kind that holds policies, such as a Kubernetes manifest. They are named and not checked.
+    Embedding,
+}
 
 /// One document of a file of several.
 pub(super) struct Part {

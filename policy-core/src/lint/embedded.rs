@@ -1,8 +1,8 @@
 //! Policies inside files of other kinds: Kubernetes manifests, values of charts, bodies of API calls. They are found and
 //! named, not checked: a file of them must not look clean.
 
-use super::detect::{has_meant_phase, is_action, is_rule, names_phase};
 use super::documents::Part;
+use super::shapes::{has_meant_phase, is_action, is_rule, names_phase};
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 use crate::model::{FRAGMENT, HeldKind, manifest};
 use crate::parse::{Document, NodeKind, NodeRef};

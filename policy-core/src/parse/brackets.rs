@@ -2,7 +2,7 @@
 
 use granit_parser::ErrorKind;
 
-use super::syntax::{MAX_WIDTH, SYNTAX, line_at, quoted_help};
+use super::lines::{MAX_WIDTH, SYNTAX, line_at, quoted_help};
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 

@@ -9,6 +9,7 @@ use super::decode::LIMIT_EXCEEDED;
 use super::document::{Document, Form, Kind, Node, NodeId, NodeKind, NodeRef, Text};
 use super::keys::report_key_faults;
 use super::limits::Limits;
+use super::lines::line_end;
 use super::plain::Plain;
 use super::{brackets, merge, syntax};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, shorten};
@@ -19,7 +20,6 @@ pub(super) static UNKNOWN_ALIAS: Code = Code::error("TP106", "unknown-alias").ng
 pub(super) static SEVERAL_DOCUMENTS: Code = Code::error("TP108", "several-documents");
 pub(crate) static EMPTY_DOCUMENT: Code =
     Code::error("TP109", "empty-document").ngrok(&[ngrok::ERR_NGROK_2206]);
-pub(super) static TAG: Code = Code::error("TP110", "yaml-tag").ngrok(&[ngrok::ERR_NGROK_2236]);
 pub(super) static OCTAL: Code = Code::warning("TP114", "octal-number");
 
 /// Reads a source into a tree.
@@ -241,7 +241,7 @@ impl<'s> Builder<'s> {
         let start = tag_at.unwrap_or(span.start as usize);
         self.break_line(start);
         diagnostics.push(syntax::tag(self.text, start));
-        let rest = self.text.get(start..syntax::line_end(self.text, start)).unwrap_or_default();
+        let rest = self.text.get(start..line_end(self.text, start)).unwrap_or_default();
         let length = rest.find([' ', ',', ']', '}']).unwrap_or(rest.len());
         Tagged::Foreign(Span::from_range(start..start + length))
     }
@@ -259,7 +259,7 @@ impl<'s> Builder<'s> {
 
     /// Notes that what a line holds from a place on is not what its author meant.
     fn break_line(&mut self, start: usize) {
-        self.document.broken.push(Span::from_range(start..syntax::line_end(self.text, start)));
+        self.document.broken.push(Span::from_range(start..line_end(self.text, start)));
     }
 
     /// True inside of a list in brackets of expressions.

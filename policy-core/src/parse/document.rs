@@ -4,7 +4,6 @@
 //! An alias is a node that points at its anchor's node; [`NodeRef`] follows it. INVARIANT: an alias points
 //! at a node that was complete before it, so walking ends.
 
-use super::plain::Plain;
 use crate::source::{Source, Span, join};
 
 /// Index of a node in its document.
@@ -260,13 +259,6 @@ pub struct Scalar<'d> {
     /// the value differ from the file.
     pub content: Option<Span>,
     pub(super) form: Form,
-}
-
-impl Scalar<'_> {
-    /// What it would be without quotes.
-    pub(crate) fn unquoted(self) -> Plain {
-        Plain::from_scalar(Self { style: Style::Plain, ..self })
-    }
 }
 
 /// The items of a list.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::document::{Document, Kind, NodeId, NodeRef, Style};
+use super::document::{Document, Kind, NodeId, NodeKind, NodeRef, Style};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, shorten};
 use crate::ngrok;
 use crate::source::Span;
@@ -49,10 +49,10 @@ pub(super) fn report_key_faults(
 fn key_text(document: &Document, id: NodeId) -> Option<(&str, Span, Style)> {
     let node = document.nodes.get(id.0 as usize)?;
     match NodeRef::new(document, id).kind() {
-        super::NodeKind::Scalar(scalar) => {
+        NodeKind::Scalar(scalar) => {
             let span = if matches!(node.kind, Kind::Alias(_)) { node.span } else { scalar.span };
             Some((scalar.text, span, scalar.style))
         }
-        super::NodeKind::Sequence(_) | super::NodeKind::Mapping(_) => None,
+        NodeKind::Sequence(_) | NodeKind::Mapping(_) => None,
     }
 }

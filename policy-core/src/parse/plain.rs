@@ -107,6 +107,13 @@ impl Plain {
     }
 }
 
+impl Scalar<'_> {
+    /// What it would be without quotes.
+    pub(crate) fn unquoted(self) -> Plain {
+        Plain::from_scalar(Self { style: Style::Plain, ..self })
+    }
+}
+
 fn integer(text: &str) -> Option<i64> {
     if let Some(digits) = text.strip_prefix("0o") {
         return only(digits, |c| c.is_digit(8)).and_then(|digits| i64::from_str_radix(digits, 8).ok());

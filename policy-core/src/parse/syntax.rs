@@ -4,14 +4,14 @@ use std::borrow::Cow;
 
 use granit_parser::{ErrorKind, ScanError};
 
-use super::build::TAG;
 use super::decode::LIMIT_EXCEEDED;
+use super::lines::{Line, MAX_WIDTH, QUOTE_VALUE, SYNTAX, line_at, line_end, quoted, quoted_help};
 use super::{brackets, unclosed};
 use crate::diagnostic::{Code, Diagnostic, OddCharacter, printable, shorten};
 use crate::ngrok;
 use crate::source::{Source, Span};
 
-pub(super) static SYNTAX: Code = Code::error("TP103", "yaml-syntax").ngrok(&[ngrok::ERR_NGROK_2236]);
+pub(super) static TAG: Code = Code::error("TP110", "yaml-tag").ngrok(&[ngrok::ERR_NGROK_2236]);
 pub(super) static TAB_INDENTATION: Code =
     Code::error("TP104", "tab-indentation").ngrok(&[ngrok::ERR_NGROK_2236]);
 pub(super) static JOINED_ITEM: Code = Code::error("TP115", "joined-item");
@@ -102,31 +102,6 @@ fn tab_in_front(text: &str, at: usize) -> Option<Diagnostic> {
     let tab = line.text.get(..white)?.find('\t')?;
     let at = line.start + tab;
     Some(self::tab(text, Span::from_range(at..at + 1)))
-}
-
-/// Bytes of a line that are looked at on each side of a place: there may be many places in one line.
-pub(super) const MAX_WIDTH: usize = 2_048;
-
-/// A line and where it begins.
-pub(super) struct Line<'t> {
-    pub(super) start: usize,
-    pub(super) text: &'t str,
-}
-
-/// The line around a place, or as much of it as is looked at.
-pub(super) fn line_at(text: &str, at: usize) -> Line<'_> {
-    let at = at.min(text.len());
-    let first = text.ceil_char_boundary(at.saturating_sub(MAX_WIDTH));
-    let before = text.get(first..at).unwrap_or_default();
-    let start = before.rfind('\n').map_or(first, |end| first + end + 1);
-    Line { start, text: text.get(start..line_end(text, at)).unwrap_or_default() }
-}
-
-/// The end of the line around a place, or of as much of it as is looked at.
-pub(super) fn line_end(text: &str, at: usize) -> usize {
-    let last = text.floor_char_boundary(at.saturating_add(MAX_WIDTH));
-    let rest = text.get(at..last).unwrap_or_default();
-    at + rest.find(['\n', '\r']).unwrap_or(rest.len())
 }
 
 /// An escape that YAML does not have, in double quotes that begin before or at a place.
@@ -299,8 +274,6 @@ pub(super) fn joined(at: usize, column: usize) -> Diagnostic {
 
 const QUOTE_HELP: &str = "put the expression in quotes, e.g. `\"!hasReqHeader('x')\"`";
 
-const QUOTE_VALUE: &str = "put the whole value in quotes";
-
 /// True for a place right behind `key: `.
 fn is_value(text: &str, start: usize) -> bool {
     let line = line_at(text, start);
@@ -341,32 +314,6 @@ fn goes_on(text: &str, line: &Line<'_>) -> bool {
     let below = text.get(end..text.floor_char_boundary(end.saturating_add(MAX_WIDTH))).unwrap_or_default();
     let mut below = below.lines().skip(1).filter(|line| !line.trim().is_empty());
     below.next().is_some_and(|next| indent(next) > indent(line.text) && !next.trim_start().starts_with('#'))
-}
-
-/// A value in quotes of YAML, as it has to be written.
-fn quoted(value: &str) -> Option<String> {
-    if value.is_empty() || value.contains(" #") || value.chars().any(char::is_control) {
-        return None;
-    }
-    Some(match value.contains(['"', '\\']) {
-        false => format!("\"{value}\""),
-        true => format!("'{}'", value.replace('\'', "''")),
-    })
-}
-
-/// A finding with the help to put an expression in quotes, all of it or none, and the change that does it.
-pub(super) fn quoted_help(found: Diagnostic, place: Span, value: &str) -> Diagnostic {
-    const MAX_LENGTH: usize = 80;
-    let found = match quoted(value) {
-        Some(quoted) if value.len() <= MAX_LENGTH => found
-            .with_help(format!("put the whole expression in quotes: `{quoted}`"))
-            .with_fix_at(false, Some(place), quoted),
-        Some(quoted) => {
-            found.with_help("put the whole expression in quotes").with_fix_at(false, Some(place), quoted)
-        }
-        None => found.with_help("put the whole value or expression in quotes"),
-    };
-    found.with_discreet(None, QUOTE_VALUE)
 }
 
 /// A value that begins with a character that YAML reads as its own, and goes on in a way that does not fit.

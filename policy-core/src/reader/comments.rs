@@ -57,7 +57,7 @@ impl<'d> TextRef<'d> {
             return false;
         };
         let operand = comment.get(operator.len()..).unwrap_or_default();
-        let env = reader.env(cel::Site { retry: true, ..cel::Site::default() });
+        let env = reader.env(crate::vocabulary::Site { retry: true, ..crate::vocabulary::Site::default() });
         let joins = matches!(*operator, "&&" | "||" | "==" | "!=" | "<=" | ">=");
         let first = operand.trim_start_matches(['!', '(', ' ']);
         if joins

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use crate::cel::{Env, Site};
+use crate::cel::Env;
+use crate::vocabulary::Site;
 
 /// What the language has, as far as readers ask. Whoever makes a reader hands it in: it is declared above them.
 #[derive(Debug)]

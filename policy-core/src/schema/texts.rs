@@ -529,9 +529,9 @@ impl<'d> Context<'_, 'd> {
 
 impl super::Place<'_> {
     /// Where an expression stands.
-    pub(crate) fn site(&self, retry: bool) -> cel::Site {
+    pub(crate) fn site(&self, retry: bool) -> crate::vocabulary::Site {
         let public = self.endpoint.binding == Some(Binding::Public);
-        cel::Site { phase: Some(self.phase), scheme: self.endpoint.scheme, retry, public }
+        crate::vocabulary::Site { phase: Some(self.phase), scheme: self.endpoint.scheme, retry, public }
     }
 }
 

@@ -1,60 +1,49 @@
-//! The order of the rooms of a crate, which are the modules at its top, or in its wings: what the tests of every crate ask
-//! of it (ADR 33, 34).
+//! The order of the rooms of a crate, which are the modules at its top, and of those of a module: what the tests of every
+//! crate ask of it (ADR 33, 35).
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A module at the top of a crate, and the modules in it, lowest first; empty where those may use one another.
-pub(crate) type Wing<'n> = (&'n str, &'n [&'n str]);
-
-/// Fails where a wing, or a room in it, uses one that is not before it. `wings` has all of them, lowest first; the roots
-/// of the crate, `lib.rs` and `main.rs`, use what they like and are used by none. The root of a wing, which says what
-/// stands in it, is used by other wings only.
-pub(crate) fn assert_in_order(src: &Path, wings: &[Wing<'_>]) {
-    let place = |wing: &str| wings.iter().position(|(known, _)| *known == wing);
-    let (mut seen, mut uses) = (Vec::new(), 0);
-    for path in sources(src) {
-        let module = module_of(path.strip_prefix(src).expect("below src"));
-        let shown = path.display();
-        let (wing, room) = (&*module[0], module.get(1));
-        if matches!(wing, "lib" | "main") {
-            continue;
-        }
-        let own = place(wing).unwrap_or_else(|| panic!("`{wing}` has no place"));
-        let rooms = wings[own].1;
-        let in_wing = |room: &str| rooms.iter().position(|known| *known == room);
-        let own_room = room.filter(|_| !rooms.is_empty()).map(|room| {
-            in_wing(room).unwrap_or_else(|| panic!("{shown}: `{room}` has no place in `{wing}`"))
-        });
-        seen.extend([vec![wing.to_owned()], module.iter().take(2).cloned().collect()]);
-        for used in used_modules(&production_code(&path), &module) {
-            let other = place(&used[0]).unwrap_or_else(|| panic!("{shown}: `{}` has no place", used[0]));
-            assert!(other <= own, "{shown}: `{wing}` uses `{}`, which is above it", used[0]);
-            uses += 1;
-            if let (true, Some(own_room), Some(name)) = (other == own, own_room, used.get(1)) {
-                let of_room =
-                    in_wing(name).unwrap_or_else(|| panic!("{shown}: `{name}` is no room of `{wing}`"));
-                assert!(
-                    of_room <= own_room,
-                    "{shown}: `{}` uses `{name}`, which is above it",
-                    rooms[own_room]
-                );
-            }
-        }
-    }
-    let named = wings.iter().flat_map(|(wing, rooms)| {
-        let rooms = rooms.iter().map(|room| vec![(*wing).to_owned(), (*room).to_owned()]);
-        rooms.chain([vec![(*wing).to_owned()]])
-    });
-    let gone: Vec<_> = named.filter(|name| !seen.contains(name)).collect();
-    assert!(gone.is_empty(), "no files: {gone:?}");
-    assert!(uses > wings.len(), "only {uses} uses found: the scan is broken");
+/// Fails where a room uses one that is not before it. `rooms` has all of them, lowest first; the roots of the crate,
+/// `lib.rs` and `main.rs`, use what they like and are used by none.
+pub(crate) fn assert_in_order(src: &Path, rooms: &[&str]) {
+    assert_in_order_within(src, "", rooms);
 }
 
-/// The names of the module that a file below `src` is.
+/// The same of the rooms of a module, such as `cel`, whose own file is their root: they name one another's files, not
+/// what the root shows to others.
+pub(crate) fn assert_in_order_within(src: &Path, module: &str, rooms: &[&str]) {
+    let place = |room: &str| rooms.iter().position(|known| *known == room);
+    let inside: Vec<&str> = module.split('/').filter(|part| !part.is_empty()).collect();
+    let (mut seen, mut uses) = (vec![false; rooms.len()], 0);
+    for path in sources(src) {
+        let of = module_of(path.strip_prefix(src).expect("below src"));
+        let Some([room, ..]) = below(&of, &inside).filter(|rest| *rest != ["tests"]) else { continue };
+        let own = place(room).unwrap_or_else(|| panic!("`{room}` has no place in `{module}`"));
+        seen[own] = true;
+        for used in used_paths(&production_code(&path), &of) {
+            let Some(rest) = below(&used, &inside) else { continue };
+            let used = rest.first().unwrap_or_else(|| panic!("{}: uses all of `{module}`", path.display()));
+            let other = place(used).unwrap_or_else(|| panic!("{}: `{used}` has no place", path.display()));
+            assert!(other <= own, "{}: `{room}` uses `{used}`, which is above it", path.display());
+            uses += 1;
+        }
+    }
+    let gone: Vec<_> = rooms.iter().zip(&seen).filter(|(_, seen)| !**seen).map(|(room, _)| room).collect();
+    assert!(gone.is_empty(), "no files: {gone:?}");
+    assert!(uses > rooms.len() / 2, "only {uses} uses found: the scan is broken");
+}
+
+/// What stands behind the names of a module in a path; nothing if it lies elsewhere.
+fn below<'p>(path: &'p [String], module: &[&str]) -> Option<&'p [String]> {
+    path.split_at_checked(module.len()).filter(|(of, _)| *of == module).map(|(_, rest)| rest)
+}
+
+/// The module that a file below `src` is: nothing for the roots of the crate.
 fn module_of(relative: &Path) -> Vec<String> {
-    let names = relative.with_extension("");
-    names.components().map(|it| it.as_os_str().to_str().expect("a name").to_owned()).collect()
+    let parts = relative.with_extension("");
+    let parts: Vec<_> = parts.iter().map(|part| part.to_str().expect("a name").to_owned()).collect();
+    if parts == ["lib"] || parts == ["main"] { Vec::new() } else { parts }
 }
 
 /// The code of a file without its comments and its tests.
@@ -63,91 +52,80 @@ pub(crate) fn production_code(path: &Path) -> String {
         return String::new();
     }
     let text = fs::read_to_string(path).expect("readable");
-    let production = text.split("\nmod tests {").next().expect("a first part");
+    let ends = ["\nmod tests {", "\npub(crate) mod tests {"].iter().filter_map(|end| text.find(end));
+    let production = &text[..ends.min().unwrap_or(text.len())];
     production.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// The modules that the code of one names from the root of the crate, a wing and at most a room in it: as `crate::a::b`,
-/// as `super::b`, or within `{…}` of either.
-fn used_modules(code: &str, module: &[String]) -> Vec<Vec<String>> {
+/// The paths that the code of a module names from `crate`, `super` or `self`, without these words: those in lists one by
+/// one, those that say how far something is visible left out.
+fn used_paths(code: &str, of: &[String]) -> Vec<Vec<String>> {
     let mut used = Vec::new();
-    // `$crate::a` in a macro as well.
-    for (at, word) in code.match_indices("crate::").chain(code.match_indices("super::")) {
-        let before = code[..at].chars().next_back();
-        if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') {
+    for (root, _) in ["crate::", "super::", "self::"].iter().flat_map(|word| code.match_indices(word)) {
+        // `$crate::room` in a macro as well; in `super::super::x` the first word counts.
+        let (before, rest) = code.split_at(root);
+        if before.chars().next_back().is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | ':')) {
             continue;
         }
-        let mut rest = &code[at..];
-        let mut base = if word == "crate::" { Vec::new() } else { module.to_vec() };
-        while let Some(further) = rest.strip_prefix("super::") {
-            base.pop();
-            rest = further;
+        let (mut at, mut rest) = match rest.strip_prefix("crate::") {
+            Some(rest) => (Vec::new(), rest),
+            None => (of.to_vec(), rest),
+        };
+        while let Some(outer) = rest.strip_prefix("super::") {
+            at.pop();
+            rest = outer;
         }
-        tree(rest.strip_prefix("crate::").unwrap_or(rest), base, &mut used);
+        read_paths(rest.strip_prefix("self::").unwrap_or(rest), at, &mut used);
     }
-    used.retain(|path| !path.is_empty());
     used
 }
 
-/// The paths of a tree such as `a::{b, c::D}` below `base`, as far as wing and room.
-fn tree(text: &str, mut base: Vec<String>, used: &mut Vec<Vec<String>>) {
-    let text = text.trim_start();
-    if let Some(list) = text.strip_prefix('{') {
-        return list_of(list).into_iter().for_each(|part| tree(part, base.clone(), used));
-    }
-    let name: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-    let rest = &text[name.len()..];
-    base.extend(Some(name).filter(|name| !name.is_empty()));
-    match rest.strip_prefix("::") {
-        Some(rest) if base.len() < 2 => tree(rest, base, used),
-        _ => {
-            base.truncate(2);
-            used.push(base);
-        }
-    }
-}
-
-/// The parts of a list whose bracket is open, as far as it goes.
-fn list_of(text: &str) -> Vec<&str> {
-    let (mut parts, mut depth, mut begin) = (Vec::new(), 0_usize, 0);
-    for (at, c) in text.char_indices() {
-        match c {
-            '{' => depth += 1,
-            ',' | '}' if depth == 0 => {
-                parts.push(&text[begin..at]);
-                begin = at + 1;
-                if c == '}' {
-                    break;
-                }
+/// Reads `a::b` or `a::{b, c::{d, e}}` behind a path, and gives what follows.
+fn read_paths<'c>(mut code: &'c str, mut at: Vec<String>, used: &mut Vec<Vec<String>>) -> &'c str {
+    loop {
+        if let Some(list) = code.strip_prefix('{') {
+            let mut rest = list.trim_start();
+            while !rest.is_empty() && !rest.starts_with('}') {
+                rest = read_paths(rest, at.clone(), used);
+                rest =
+                    rest.trim_start_matches(|c| !matches!(c, ',' | '}')).trim_start_matches(',').trim_start();
             }
-            '}' => depth -= 1,
-            _ => {}
+            return rest.strip_prefix('}').unwrap_or(rest);
+        }
+        let end = code.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(code.len());
+        let (name, rest) = code.split_at(end);
+        if !name.is_empty() && name != "self" {
+            at.push(name.to_owned());
+        }
+        match rest.strip_prefix("::") {
+            Some(rest) => code = rest,
+            // `pub(in crate::room)`.
+            None if rest.starts_with(')') && at.iter().all(|name| name.starts_with(char::is_lowercase)) => {
+                return rest;
+            }
+            None => {
+                used.push(at);
+                return rest;
+            }
         }
     }
-    parts.retain(|part| !part.trim().is_empty());
-    parts
 }
 
 #[test]
 fn the_scan_sees_every_form_of_a_use() {
-    let module = ["edge", "agents", "bind"].map(str::to_owned);
-    let used = |code: &str| {
-        let paths: Vec<_> = used_modules(code, &module).iter().map(|path| path.join("::")).collect();
-        paths.join(" ")
-    };
+    let of = ["x".to_owned(), "y".to_owned()];
+    let uses =
+        |code: &str| used_paths(code, &of).iter().map(|path| path.join("/")).collect::<Vec<_>>().join(" ");
     assert_eq!(
-        used("use crate::cel::{Env, Site};\ncrate::url::parse(crate::lpm::X)"),
-        "cel::Env cel::Site url::parse lpm::X"
+        uses("use crate::cel::{Env, Site};\ncrate::url::parse(crate::lpm::X)"),
+        "cel/Env cel/Site url/parse lpm/X"
     );
     assert_eq!(
-        used("use crate::{\n    a,\n    b::{C, d::E},\n    f::G,\n};\nuse std::fmt;"),
-        "a b::C b::d f::G"
+        uses("use crate::{\n    a,\n    b::{C, d::{E, self}},\n    f::G,\n};\nuse std::fmt;"),
+        "a b/C b/d/E b/d f/G"
     );
-    assert_eq!(
-        used("use super::session;\nuse super::super::{shares::Holder, listener};"),
-        "edge::agents edge::shares edge::listener"
-    );
-    assert_eq!(used("pub(crate) fn x() {}\npub(in crate::edge) fn y() {}\n$crate::a!()"), "edge a");
+    assert_eq!(uses("use super::z::Z;\nuse super::super::w;\nuse self::v::V as U;"), "x/z/Z w x/y/v/V");
+    assert_eq!(uses("pub(crate) fn x() {}\npub(in crate::cel) fn y() {}\n$crate::json::x()"), "json/x");
 }
 
 /// The Rust files of a folder and of those below it.

@@ -1,0 +1,153 @@
+//! Which addresses a client may have for a condition to hold.
+
+use crate::cel::analysis::parts::{Key, Parts, Stands};
+use crate::cel::check::code::{Code, LoopKind, Node, NodeId};
+use crate::cel::compile::predicate::{hosts, networks};
+use crate::lpm::RangeSet;
+
+/// Brackets and choices inside one another that are looked into.
+const MAX_LEVELS: usize = 24;
+/// Texts of a list that are looked at.
+const MAX_TEXTS: usize = 4_096;
+
+/// The addresses for which a condition may hold; `None` if that may be any of them, or is not known. A test that no
+/// address passes, as one of a text that is no network, is taken as not known: it is wrong for a reason of its own.
+/// O(parts · networks).
+pub(in crate::cel) fn clients(code: &Code) -> Option<RangeSet> {
+    let has_address = |node: &Node| matches!(node, Node::Fact(fact) if fact.path() == CLIENT);
+    if !code.nodes.iter().any(has_address) {
+        return None;
+    }
+    Reader { parts: &Parts::new(code) }.read(code.root, true, MAX_LEVELS)
+}
+
+/// Ranges of a test of the client's address that is compared with others.
+const MAX_RANGES: usize = 64;
+
+/// The client's address, and for which of them a test comes out this way; `None` for other tests, and long lists.
+pub(super) fn tested(parts: &Parts<'_>, node: &Node, truth: bool) -> Option<(Key, RangeSet)> {
+    let Node::Call { name, arguments, .. } = node else { return None };
+    let reader = Reader { parts };
+    let test = reader.test(name, arguments)?;
+    let set = test.addresses(&reader.texts(test.of)?, truth)?;
+    (ranges(&set) <= MAX_RANGES).then(|| (Key::of_fact(CLIENT), set))
+}
+
+/// Ranges of a set of addresses.
+pub(super) fn ranges(set: &RangeSet) -> usize {
+    set.v4().as_slice().len() + set.v6().as_slice().len()
+}
+
+const CLIENT: &str = "conn.client_ip";
+
+struct Reader<'p, 'c> {
+    parts: &'p Parts<'c>,
+}
+
+impl Reader<'_, '_> {
+    fn read(&self, id: NodeId, truth: bool, levels: usize) -> Option<RangeSet> {
+        let levels = levels.checked_sub(1)?;
+        let (id, node) = self.parts.written(id);
+        match node? {
+            Node::And(..) | Node::Or(..) => {
+                let and = matches!(node, Some(Node::And(..)));
+                let sides = crate::cel::analysis::parts::chain(self.parts.code, id, and);
+                let mut sides = sides.into_iter().map(|side| self.read(side, truth, levels));
+                match and == truth {
+                    true => sides.flatten().reduce(|all, side| all.common(&side)),
+                    false => sides.try_fold(RangeSet::default(), |any, side| Some(any.with(&side?))),
+                }
+            }
+            Node::Call { name: "!", arguments, .. } => self.read(*arguments.first()?, !truth, levels),
+            Node::Conditional { condition, then, otherwise } => {
+                let way = |of: NodeId, value: bool| {
+                    let known = [self.read(*condition, value, levels), self.read(of, truth, levels)];
+                    known.into_iter().flatten().reduce(|all, side| all.common(&side))
+                };
+                Some(way(*then, true)?.with(&way(*otherwise, false)?))
+            }
+            Node::Loop(of) => {
+                let (body, any) = match of.kind {
+                    LoopKind::Exists(body) => (body, truth),
+                    LoopKind::All(body) => (body, !truth),
+                    _ => return None,
+                };
+                let (name, arguments) = self.parts.code.call(body)?;
+                let test = self.test(name, arguments)?;
+                if self.parts.stands(test.of) != Stands::Item(of.range) {
+                    return None;
+                }
+                let mut each = self.items(of.range)?.into_iter().map(|text| test.addresses(&[text], truth));
+                match any {
+                    true => each.try_fold(RangeSet::default(), |all, next| Some(all.with(&next?))),
+                    false => each.flatten().reduce(|all, next| all.common(&next)),
+                }
+            }
+            Node::Call { name, arguments, .. } => {
+                let test = self.test(name, arguments)?;
+                test.addresses(&self.texts(test.of)?, truth)
+            }
+            _ => None,
+        }
+    }
+
+    /// A test of the client's address.
+    fn test(&self, name: &str, arguments: &[NodeId]) -> Option<Test> {
+        let is_client = |id: &NodeId| self.parts.fact(*id) == Some(CLIENT);
+        let (kind, equal, of) = match (name, arguments) {
+            ("inCidrRange" | "inCidrRanges", [client, of]) if is_client(client) => {
+                (Kind::Networks, true, *of)
+            }
+            ("_==_" | "_!=_", [a, b]) if is_client(a) || is_client(b) => {
+                (Kind::Hosts, name == "_==_", if is_client(a) { *b } else { *a })
+            }
+            ("_in_", [client, list]) if is_client(client) => (Kind::Hosts, true, *list),
+            _ => return None,
+        };
+        Some(Test { kind, equal, of })
+    }
+
+    /// The texts of a list that is written out, or the one that is.
+    fn texts(&self, id: NodeId) -> Option<Vec<&str>> {
+        match self.parts.text(id) {
+            Some(text) => Some(vec![text]),
+            None if matches!(self.parts.stands(id), Stands::Item(_)) => None,
+            None => self.items(id),
+        }
+    }
+
+    fn items(&self, list: NodeId) -> Option<Vec<&str>> {
+        let items = self.parts.constants(list).filter(|items| items.len() <= MAX_TEXTS)?;
+        items.into_iter().map(|(item, _)| self.parts.text(item)).collect()
+    }
+}
+
+/// What a test asks of the address.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// That it lies in a network.
+    Networks,
+    /// That it is an address.
+    Hosts,
+}
+
+struct Test {
+    kind: Kind,
+    /// False for `!=`.
+    equal: bool,
+    of: NodeId,
+}
+
+impl Test {
+    /// The addresses that pass, or do not; `None` if no text is one.
+    fn addresses(&self, texts: &[&str], truth: bool) -> Option<RangeSet> {
+        let set = match self.kind {
+            Kind::Networks => networks(texts.iter().copied()),
+            Kind::Hosts => hosts(texts.iter().copied()),
+        };
+        if set.is_empty() {
+            return None;
+        }
+        Some(if truth == self.equal { set } else { RangeSet::all().without(&set) })
+    }
+}

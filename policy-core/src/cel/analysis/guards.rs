@@ -1,0 +1,438 @@
+//! Guards: what is known where a condition is true, and what a part needs to be known so that it cannot fail.
+
+use std::collections::HashMap;
+
+use super::fallible::can_fail;
+use super::parts::{Key, Parts};
+use crate::cel::check::code::{Code, LoopKind, Node, NodeId};
+use crate::cel::values::value::Value;
+
+/// A question about a text whose answer was yes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Test {
+    /// It is JSON.
+    Json,
+    /// It is an address.
+    Ip,
+    /// It is a network.
+    Cidr,
+    /// It is a URL.
+    Url,
+    /// It is a query string.
+    Query,
+    /// An optional has a value.
+    Value,
+    /// It matches a pattern, which is taken to be the right one.
+    Matched,
+}
+
+/// Something that is known of a part, or needed.
+#[derive(Clone, Debug)]
+pub(crate) enum Guard {
+    /// A map has a key.
+    Has(Key, Key),
+    /// A list or text has at least so many items or characters.
+    Longer(Key, u64),
+    /// A fact, or the results of an action, are there.
+    Present(Key, &'static str),
+    /// It is one of these values.
+    OneOf(Key, Vec<Value>),
+    /// It has passed a test.
+    Passed(Key, Test),
+    /// A number is not zero.
+    NotZero(Key),
+    /// A text holds another one.
+    Contains(Key, Key),
+    /// Anything is known of a text: needed where only its author can tell what is enough.
+    Looked(Key),
+    /// It has been evaluated before, and so had a value.
+    Worked(Key),
+}
+
+impl Guard {
+    /// The part it is about.
+    fn of(&self) -> Key {
+        match self {
+            Self::Has(of, _)
+            | Self::Longer(of, _)
+            | Self::Present(of, _)
+            | Self::OneOf(of, _)
+            | Self::Passed(of, _)
+            | Self::NotZero(of)
+            | Self::Contains(of, _)
+            | Self::Looked(of)
+            | Self::Worked(of) => *of,
+        }
+    }
+
+    /// True if what is needed follows from this.
+    fn gives(&self, need: &Self) -> bool {
+        match (self, need) {
+            (Self::Has(a, x), Self::Has(b, y)) | (Self::Contains(a, x), Self::Contains(b, y)) => {
+                (a, x) == (b, y)
+            }
+            (Self::Longer(a, has), Self::Longer(b, needs)) => a == b && has >= needs,
+            (Self::Longer(a, has), Self::NotZero(b)) => a == b && *has > 0,
+            (Self::Present(a, x), Self::Present(b, y)) => (a, x) == (b, y),
+            (Self::Passed(a, x), Self::Passed(b, y)) => a == b && x == y,
+            (Self::NotZero(a), Self::NotZero(b)) | (Self::Worked(a), Self::Worked(b)) => a == b,
+            (Self::OneOf(a, values), Self::OneOf(b, allowed)) => {
+                let allowed: Vec<Key> = allowed.iter().map(Key::of_value).collect();
+                a == b && values.iter().all(|value| allowed.contains(&Key::of_value(value)))
+            }
+            (Self::OneOf(a, values), Self::Longer(b, needs)) => {
+                a == b && values.iter().all(|value| length(value).is_some_and(|length| length >= *needs))
+            }
+            (Self::OneOf(a, values), Self::NotZero(b)) => {
+                a == b && values.iter().all(|value| !matches!(value, Value::Int(0) | Value::Uint(0)))
+            }
+            // Who lists the texts that may come knows them.
+            (Self::OneOf(a, _), Self::Passed(b, _)) => a == b,
+            (known, Self::Looked(of)) => {
+                known.of() == *of && !matches!(known, Self::Worked(_) | Self::Has(..))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Characters of a text.
+fn length(value: &Value) -> Option<u64> {
+    match value {
+        Value::String(text) => Some(text.chars().count() as u64),
+        _ => None,
+    }
+}
+
+/// What is known of one part at most.
+const MAX_OF_ONE: usize = 64;
+
+/// What is known, by the part it is about.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Guards(HashMap<Key, Vec<(Guard, usize)>>);
+
+impl Guards {
+    /// Adds what one of several expressions tells, by its number.
+    pub(crate) fn add(&mut self, guards: Vec<Guard>, by: usize) {
+        for guard in guards {
+            let known = self.0.entry(guard.of()).or_default();
+            if known.len() < MAX_OF_ONE {
+                known.push((guard, by));
+            }
+        }
+    }
+
+    /// A header is there in the message, or nothing is known of it any more.
+    pub(crate) fn change_header(&mut self, message: &str, name: &str, there: bool) {
+        let (map, name) = (Key::of_fact(message), Key::of_value(&Value::text(name)));
+        let entry = Key::entry(map, name);
+        self.0.remove(&entry);
+        self.0.remove(&Key::entry(entry, Key::of_value(&Value::Int(0))));
+        if let Some(known) = self.0.get_mut(&map) {
+            known.retain(|(guard, _)| !matches!(guard, Guard::Has(_, of) if *of == name));
+        }
+        if there {
+            self.add(vec![Guard::Has(map, name), Guard::Longer(entry, 1)], 0);
+        }
+    }
+
+    /// True if one that is needed follows; from what other expressions tell if `not_by` is one of them.
+    pub(crate) fn give(&self, needs: &[Guard], not_by: Option<usize>) -> bool {
+        needs.iter().any(|need| {
+            let known = self.0.get(&need.of()).map(Vec::as_slice).unwrap_or_default();
+            known.iter().any(|(guard, by)| Some(*by) != not_by && guard.gives(need))
+        })
+    }
+}
+
+/// True if one of some guards gives one that is needed.
+pub(in crate::cel) fn gives(known: &[Guard], needs: &[Guard]) -> bool {
+    needs.iter().any(|need| known.iter().any(|guard| guard.gives(need)))
+}
+
+/// What is known where an expression is true: what its tests tell, and which parts have had a value then.
+pub(in crate::cel) fn known(code: &Code) -> Vec<Guard> {
+    let parts = Parts::new(code);
+    let mut out = parts.implied(code.root, true);
+    parts.worked(code.root, true, &mut out);
+    out
+}
+
+/// What the tests of an expression tell where it is true.
+pub(in crate::cel) fn implied(code: &Code) -> Vec<Guard> {
+    Parts::new(code).implied(code.root, true)
+}
+
+/// The parts that have had a value once an expression has one.
+pub(in crate::cel) fn worked(code: &Code) -> Vec<Guard> {
+    let mut out = Vec::new();
+    Parts::new(code).worked(code.root, false, &mut out);
+    out
+}
+
+impl Parts<'_> {
+    /// What is known if a condition is true, or is false.
+    pub(in crate::cel) fn implied(&self, id: NodeId, truth: bool) -> Vec<Guard> {
+        let mut out = Vec::new();
+        let mut work = vec![(id, truth)];
+        while let Some((id, truth)) = work.pop() {
+            match self.written(id).1 {
+                Some(Node::And(a, b)) if truth => work.extend([(*a, true), (*b, true)]),
+                Some(Node::Or(a, b)) if !truth => work.extend([(*a, false), (*b, false)]),
+                // `a ? b : false` is `a && b`, `a ? false : b` is `!a && b`.
+                Some(Node::Conditional { condition, then, otherwise }) => {
+                    let is = |id: &NodeId, value: bool| matches!(self.constant(*id), Some(Value::Bool(it)) if *it == value);
+                    if is(otherwise, !truth) {
+                        work.extend([(*condition, true), (*then, truth)]);
+                    } else if is(then, !truth) {
+                        work.extend([(*condition, false), (*otherwise, truth)]);
+                    }
+                }
+                Some(Node::Has { operand, field }) if truth => {
+                    out.push(Guard::Has(self.key(*operand), Key::of_value(field)));
+                    out.extend(self.header(*operand, field));
+                }
+                Some(Node::HasFact(fact)) if truth => {
+                    out.push(present(fact.path()));
+                    // The results of an action are there all together.
+                    out.extend(fact.result().map(present));
+                }
+                Some(Node::Matches { operand, .. }) if truth => {
+                    out.push(Guard::Passed(self.key(*operand), Test::Matched));
+                }
+                Some(Node::Call { name: "!", arguments, .. }) => {
+                    work.extend(arguments.first().map(|of| (*of, !truth)));
+                }
+                Some(Node::Call { name, arguments, .. }) => match **arguments {
+                    [a, b] => match self.as_condition(name, a, b, truth) {
+                        Some(same) => work.push(same),
+                        None => self.told(name, arguments, truth, &mut out),
+                    },
+                    _ => self.told(name, arguments, truth, &mut out),
+                },
+                Some(Node::Loop(of)) if truth => {
+                    let (LoopKind::Exists(body) | LoopKind::ExistsOne(body)) = of.kind else { continue };
+                    out.push(Guard::Longer(self.key(of.range), 1));
+                    self.found_key(of.range, body, &mut out);
+                }
+                _ => {}
+            }
+        }
+        out
+    }
+
+    /// `a == true`, `false != a`: the condition that it is, and whether it is true.
+    fn as_condition(&self, name: &str, a: NodeId, b: NodeId, truth: bool) -> Option<(NodeId, bool)> {
+        let equal = match name {
+            "_==_" => truth,
+            "_!=_" => !truth,
+            _ => return None,
+        };
+        match (self.constant(a), self.constant(b)) {
+            (_, Some(Value::Bool(value))) => Some((a, *value == equal)),
+            (Some(Value::Bool(value)), _) => Some((b, *value == equal)),
+            _ => None,
+        }
+    }
+
+    /// The header of a name in any case, which functions look up in lower case.
+    fn header(&self, map: NodeId, name: &Value) -> Option<Guard> {
+        match (self.fact(map)?, name) {
+            ("req.headers" | "res.headers", Value::String(name)) => {
+                Some(Guard::Has(self.key(map), Key::of_value(&Value::text(name.to_ascii_lowercase()))))
+            }
+            _ => None,
+        }
+    }
+
+    /// `map.exists(k, k == 'x')`.
+    fn found_key(&self, range: NodeId, body: NodeId, out: &mut Vec<Guard>) {
+        let Some(Node::Call { name: "_==_", arguments, .. }) = self.code.node(body) else { return };
+        let [a, b] = **arguments else { return };
+        for (item, other) in [(a, b), (b, a)] {
+            if self.stands(item) == super::parts::Stands::Item(range) {
+                out.push(Guard::Has(self.key(range), self.key(other)));
+            }
+        }
+    }
+
+    /// What a call tells if it is true, or is false.
+    fn told(&self, name: &str, arguments: &[NodeId], truth: bool, out: &mut Vec<Guard>) {
+        let passed = |id: &NodeId, test| Guard::Passed(self.key(*id), test);
+        match (name, arguments, truth) {
+            ("_in_", [item, of], true) => {
+                match self.constants(*of) {
+                    Some(values) => {
+                        if let Some(Node::Call { name: "size", arguments, .. }) = self.written(*item).1 {
+                            let least = values.iter().map(|(_, value)| whole(value)).min().flatten();
+                            let least = least.and_then(|least| u64::try_from(least).ok()).unwrap_or(0);
+                            arguments.first().into_iter().for_each(|of| self.longer(*of, least, out));
+                        }
+                        let values = values.into_iter().map(|(_, value)| value.clone()).collect();
+                        out.push(Guard::OneOf(self.key(*item), values));
+                    }
+                    None => {
+                        out.push(Guard::Has(self.key(*of), self.key(*item)));
+                        out.extend(self.constant(*item).and_then(|name| self.header(*of, name)));
+                    }
+                }
+                self.longer(*of, 1, out);
+            }
+            (
+                "hasReqHeader" | "hasResHeader" | "hasReqCookie" | "hasResCookie" | "hasQueryParam",
+                _,
+                true,
+            ) => {
+                if let Some((map, key)) = self.looked_up(name, arguments) {
+                    out.push(Guard::Has(map, key));
+                    // The lists of these maps are never empty.
+                    out.push(Guard::Longer(Key::entry(map, key), 1));
+                }
+            }
+            ("startsWith" | "endsWith" | "contains", [text, part], true) => {
+                out.push(Guard::Contains(self.key(*text), self.key(*part)));
+                out.extend(
+                    self.constant(*part)
+                        .and_then(length)
+                        .map(|length| Guard::Longer(self.key(*text), length)),
+                );
+            }
+            ("matches", [text, _], true) => out.push(passed(text, Test::Matched)),
+            ("isJson", [text], true) => out.push(passed(text, Test::Json)),
+            ("isIP" | "isPrivateIp", [text], true) | ("inCidrRange" | "inCidrRanges", [text, _], true) => {
+                out.push(passed(text, Test::Ip));
+            }
+            ("isCIDR", [text], true) => out.push(passed(text, Test::Cidr)),
+            ("isURL", [text], true) => out.push(passed(text, Test::Url)),
+            ("isQueryString", [text], true) => out.push(passed(text, Test::Query)),
+            ("hasValue", [of], true) => out.push(passed(of, Test::Value)),
+            (_, [a, b], _) => {
+                // Each side is compared with the other one.
+                let turned = match name {
+                    "_<_" => "_>_",
+                    "_<=_" => "_>=_",
+                    "_>_" => "_<_",
+                    "_>=_" => "_<=_",
+                    other => other,
+                };
+                self.compared(name, *a, *b, truth, out);
+                self.compared(turned, *b, *a, truth, out);
+            }
+            _ => {}
+        }
+    }
+
+    /// What `of` compared with a constant tells.
+    fn compared(&self, name: &str, of: NodeId, with: NodeId, truth: bool, out: &mut Vec<Guard>) {
+        let positive = match (name, truth) {
+            (_, true) => name,
+            ("_==_", false) => "_!=_",
+            ("_!=_", false) => "_==_",
+            ("_<_", false) => "_>=_",
+            ("_<=_", false) => "_>_",
+            ("_>_", false) => "_<=_",
+            ("_>=_", false) => "_<_",
+            _ => return,
+        };
+        if let Some(Node::List(items)) = self.written(with).1
+            && matches!(positive, "_==_" | "_!=_")
+        {
+            match positive {
+                "_==_" => self.longer(of, items.len() as u64, out),
+                _ if items.is_empty() => self.longer(of, 1, out),
+                _ => {}
+            }
+            return;
+        }
+        let Some(value) = self.constant(with) else { return };
+        match (positive, value) {
+            ("_==_", Value::Int(_) | Value::Uint(_) | Value::String(_)) => {
+                out.push(Guard::OneOf(self.key(of), vec![value.clone()]));
+            }
+            ("_!=_", Value::String(text)) if text.is_empty() => self.longer(of, 1, out),
+            _ => {}
+        }
+        let Some(number) = whole(value) else { return };
+        let (least, not_zero) = match positive {
+            "_>_" => (Some(number + 1), number >= 0),
+            "_>=_" => (Some(number), number > 0),
+            "_==_" => (Some(number), number != 0),
+            "_!=_" => ((number == 0).then_some(1), number == 0),
+            "_<_" => (None, number <= 0),
+            "_<=_" => (None, number < 0),
+            _ => return,
+        };
+        if not_zero {
+            out.push(Guard::NotZero(self.key(of)));
+        }
+        match (self.written(of).1, least) {
+            // What has no size below zero may still be empty.
+            (Some(Node::Call { name: "size", arguments, .. }), _) => {
+                let least = least.or((positive == "_!=_" && number == 0).then_some(1)).unwrap_or(0);
+                let least = u64::try_from(least).unwrap_or(0);
+                if let Some(of) = arguments.first().filter(|_| least > 0) {
+                    self.longer(*of, least, out);
+                }
+            }
+            (Some(Node::Call { name: "indexOf" | "lastIndexOf", arguments, .. }), _) => {
+                let found = match positive {
+                    "_!=_" => number == -1,
+                    _ => least.is_some_and(|least| least >= 0),
+                };
+                if let ([text, part, ..], true) = (&**arguments, found) {
+                    out.push(Guard::Contains(self.key(*text), self.key(*part)));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A list or text has so many items; then its map has the entry that it is.
+    fn longer(&self, of: NodeId, least: u64, out: &mut Vec<Guard>) {
+        if least > 0 {
+            out.push(Guard::Longer(self.key(of), least));
+            out.extend(self.entry(of).map(|(map, key)| Guard::Has(map, key)));
+        }
+    }
+
+    /// The parts that must have had a value: of a true condition each side, of any other value what it is made of.
+    fn worked(&self, root: NodeId, truth: bool, out: &mut Vec<Guard>) {
+        let mut work = vec![(root, truth)];
+        while let Some((id, truth)) = work.pop() {
+            let Some(node) = self.code.node(id) else { continue };
+            match node {
+                Node::And(a, b) => {
+                    if truth {
+                        work.extend([(*a, true), (*b, true)]);
+                    }
+                }
+                Node::Or(..) => {}
+                Node::Conditional { condition, .. } => work.push((*condition, false)),
+                Node::Loop(of) => work.push((of.range, false)),
+                Node::OptionalMap { operand, .. } | Node::OrElse { operand, .. } => {
+                    work.push((*operand, false))
+                }
+                _ => {
+                    if can_fail(node, self.code) {
+                        out.push(Guard::Worked(self.key(id)));
+                    }
+                    node.operands(&mut |operand| work.push((operand, false)));
+                }
+            }
+        }
+    }
+}
+
+/// A fact that is there.
+pub(in crate::cel) fn present(path: &'static str) -> Guard {
+    Guard::Present(Key::of_value(&Value::text(path)), path)
+}
+
+/// A whole number.
+fn whole(value: &Value) -> Option<i128> {
+    match value {
+        Value::Int(number) => Some((*number).into()),
+        Value::Uint(number) => Some((*number).into()),
+        _ => None,
+    }
+}

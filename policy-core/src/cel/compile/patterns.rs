@@ -1,0 +1,65 @@
+//! Constant patterns, compiled once.
+
+use crate::cel::check::code::{Code, Node};
+use crate::cel::codes;
+use crate::cel::library::pattern::{Draft, TOO_LARGE, too_large};
+use crate::cel::limits::MAX_STATES;
+use crate::cel::values::fault::Fault;
+use crate::cel::values::value::Value;
+use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
+use crate::source::Span;
+
+/// What became of the constant patterns of an expression.
+#[derive(Debug, Default)]
+pub(in crate::cel) struct Compiled {
+    /// States of those that were compiled.
+    pub(in crate::cel) states: u64,
+    /// Where those stand that were not.
+    pub(in crate::cel) bad: Vec<Span>,
+}
+
+/// Compiles the constant patterns of code, as long as they have at most so many states together.
+pub(in crate::cel) fn compile_constants(code: &mut Code, most: u64, found: &mut Diagnostics) -> Compiled {
+    let reached = code.reachable();
+    let mut out = Compiled::default();
+    for (at, reached) in (0..code.nodes.len()).zip(reached) {
+        let Some(Node::Call { name: "matches", arguments, .. }) = code.nodes.get(at) else { continue };
+        let [text, pattern] = **arguments else { continue };
+        let Some(Node::Const(Value::String(written))) = code.node(pattern) else { continue };
+        if !reached {
+            continue;
+        }
+        let place = code.span(pattern);
+        let compiled = Draft::read(written).and_then(|draft| {
+            let together = out.states.saturating_add(draft.states());
+            match together > most {
+                true if draft.states() <= MAX_STATES => Err(Fault::argument(format!(
+                    "with the regular expression `{}` all together are {TOO_LARGE}",
+                    shorten(written)
+                ))),
+                true => Err(too_large(written)),
+                false => {
+                    out.states = together;
+                    draft.compile()
+                }
+            }
+        });
+        match compiled {
+            Ok(pattern) => {
+                if let Some(node) = code.nodes.get_mut(at) {
+                    *node = Node::Matches { operand: text, pattern: Box::new(pattern) };
+                }
+            }
+            Err(fault) => {
+                out.bad.push(place);
+                let here = Diagnostic::new(&codes::REGEX, place, fault.to_string());
+                let large = fault.to_string().ends_with(TOO_LARGE);
+                found.push(here.with_help(if large { SMALLER } else { GRAMMAR }));
+            }
+        }
+    }
+    out
+}
+
+const SMALLER: &str = "repeat less often, or classes with fewer characters";
+const GRAMMAR: &str = "patterns are those of RE2: no look-around, no back-references";

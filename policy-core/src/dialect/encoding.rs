@@ -1,0 +1,48 @@
+//! Base64 of texts, and the header of a user and password.
+//!
+//! Source: ngrok documentation, encoding macros (2026-08-07).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::cel::library::encoding::{PADDED, decoded, encode};
+use crate::cel::library::overload::{Call, Cost, Overload};
+use crate::cel::{Fault, Value};
+
+pub(super) static OVERLOADS: &[Overload] = &[
+    Overload::new(
+        "base64.decode(string) -> bytes",
+        "the bytes a padded text in base64 gives",
+        Cost::Copy,
+        decode,
+    ),
+    Overload::new("(string).encodeBase64() -> string", "the text in base64", Cost::Copy, encode),
+    Overload::new(
+        "(string).decodeBase64() -> string",
+        "the text a padded text in base64 gives",
+        Cost::Copy,
+        decode_text,
+    ),
+    Overload::new(
+        "basic_auth.encode(string, string) -> string",
+        "the `Authorization` header of a user and password",
+        Cost::Copy,
+        basic_auth,
+    ),
+];
+
+fn decode(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
+    decoded(call, &PADDED).map(|bytes| Value::Bytes(bytes.into()))
+}
+
+fn decode_text(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
+    let bytes = decoded(call, &PADDED)?;
+    let text = String::from_utf8(bytes);
+    text.map(Value::text).map_err(|_| Fault::Conversion("the bytes are not valid UTF-8".into()))
+}
+
+fn basic_auth(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
+    let text = format!("Basic {}", STANDARD.encode(format!("{}:{}", call.text(0)?, call.text(1)?)));
+    call.room(text.len())?;
+    Ok(Value::text(text))
+}
