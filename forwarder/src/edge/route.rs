@@ -4,49 +4,25 @@
 //! policies may take.
 
 mod budget;
+mod place;
 mod reach;
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use policy_core::edge::PoliciesForward;
 use policy_core::facts::Facts;
 use policy_core::journey::{Endpoints, Journey, Leg, Policy, Serving, Verdict};
 use policy_core::parse::PlainMap;
 use policy_core::url::EndpointUrl;
 
-use crate::edge::generation::{EndpointPolicy, Generation};
-use crate::edge::online::{OnlineEndpoint, OnlineEndpoints};
+use crate::edge::generation::EndpointPolicy;
+use crate::edge::online::OnlineEndpoint;
 use budget::Budget;
+pub use budget::Effort;
+use place::Place;
+pub use place::{Entry, RoutingView};
 pub use reach::{Connection, Dial, Live, Presumed, Upstream};
-
-/// What connections are judged by: one configuration, and what agents keep online.
-#[derive(Clone, Copy, Debug)]
-pub struct RoutingView<'w> {
-    /// The configuration.
-    pub generation: &'w Generation,
-    /// The endpoints of agents.
-    pub online: &'w OnlineEndpoints,
-}
-
-impl RoutingView<'_> {
-    /// True if a policy that came with an endpoint of an agent may forward to another endpoint.
-    fn may_forward(&self, from: &OnlineEndpoint, target: &EndpointUrl) -> bool {
-        let agents = self.generation.config.agents.as_ref();
-        agents.is_some_and(|agents| agents.policies_forward == PoliciesForward::Any)
-            || from.owner.may_forward(target)
-    }
-}
-
-/// Where a connection comes in.
-#[derive(Clone, Copy, Debug)]
-pub enum Entry<'e> {
-    /// At an endpoint of the configuration, by its index.
-    Configured(usize),
-    /// At a public endpoint of an agent.
-    Online(&'e Arc<OnlineEndpoint>),
-}
 
 /// What became of a connection.
 #[derive(Clone, Debug, PartialEq)]
@@ -171,47 +147,6 @@ pub fn first_leg<D: Dial>(
     Some(map.journey(facts, Budget::of_connection(), entry).start())
 }
 
-/// An endpoint on the way.
-#[derive(Clone, Debug)]
-enum Place {
-    /// Of the configuration, by its index: a public one.
-    Public(usize),
-    /// An internal one.
-    Internal(usize),
-    /// One that an agent keeps online.
-    Online(Arc<OnlineEndpoint>),
-}
-
-impl Place {
-    fn from_entry(world: RoutingView<'_>, entry: Entry<'_>) -> Option<Self> {
-        Some(match entry {
-            Entry::Configured(at) => {
-                world.generation.programs.get(at)?;
-                Self::Public(at)
-            }
-            Entry::Online(endpoint) => Self::Online(Arc::clone(endpoint)),
-        })
-    }
-
-    const fn online(&self) -> Option<&Arc<OnlineEndpoint>> {
-        match self {
-            Self::Online(endpoint) => Some(endpoint),
-            Self::Public(_) | Self::Internal(_) => None,
-        }
-    }
-
-    fn upstream(&self, world: RoutingView<'_>) -> Option<Upstream> {
-        match self {
-            Self::Public(_) => None,
-            Self::Internal(at) => {
-                let endpoint = world.generation.config.internal_endpoints.get(*at)?;
-                Some(Upstream::Address(endpoint.upstream.value.clone()))
-            }
-            Self::Online(endpoint) => Some(Upstream::Agent(Arc::clone(endpoint))),
-        }
-    }
-}
-
 /// The endpoints of a configuration and of agents.
 struct Map<'w, D> {
     world: RoutingView<'w>,
@@ -281,15 +216,6 @@ impl<D: Dial> Endpoints for Map<'_, D> {
     fn max_hops(&self) -> u32 {
         self.world.generation.config.limits.max_hops
     }
-}
-
-/// How thoroughly an open connection is judged again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effort {
-    /// By all policies of the configuration, and by those of agents that are cheap.
-    Cheap,
-    /// As when it was made.
-    Full,
 }
 
 /// Judges again without any effect: `None` also if the judgement would have to wait.

@@ -5,8 +5,8 @@
 
 mod administration;
 mod agents;
+mod error;
 
-use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
@@ -22,48 +22,20 @@ use tokio::time::{Instant, interval_at};
 use crate::base::files::read_file;
 use crate::base::open_files::raise_file_limit;
 use crate::base::reports::Reports;
-use crate::control::admin::{CONNECTIONS, ChangedPolicy, ReloadReport};
+use crate::control::admin::{ChangedPolicy, ReloadReport};
 use crate::control::audit::Caller;
-use crate::edge::admission::{OverBudget, Reserve, connections};
+use crate::edge::admission::{Reserve, connections};
 use crate::edge::agents::{EndedAgents, UNKNOWN as UNKNOWN_AGENTS};
 use crate::edge::events::{EventWriter, open_outputs, policy_changed, policy_not_loaded, reload_failed};
-use crate::edge::generation::{Generation, LoadError, load, load_after};
-use crate::edge::running::{BindError, Edge};
+use crate::edge::generation::{Generation, load, load_after};
+use crate::edge::running::Edge;
 use crate::edge::state::StateDir;
 use crate::edge::status::{LastReload, ReloadFaults, not_loaded};
 use agents::{Control, Folders, RENEW_EVERY, Reach};
+pub use error::StartError;
 
 /// Reloads that may be asked for while one runs.
 const REQUESTS: usize = 8;
-
-/// Why an edge did not start.
-#[derive(Debug)]
-pub enum StartError {
-    /// The configuration cannot be used.
-    Load(LoadError),
-    /// The limits do not fit this process.
-    Budget(OverBudget),
-    /// An endpoint cannot listen.
-    Bind(BindError),
-    /// A file or folder of the edge's own cannot be used.
-    File(String, io::Error),
-    /// The system refuses signals or threads.
-    System(io::Error),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Load(error) => error.fmt(f),
-            Self::Budget(error) => error.fmt(f),
-            Self::Bind(error) => error.fmt(f),
-            Self::File(path, error) => write!(f, "cannot use `{path}`: {error}"),
-            Self::System(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
 
 /// Runs an edge until it is told to stop.
 ///
@@ -78,7 +50,8 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
     }
     let config = &generation.config;
     let files = raise_file_limit();
-    let most = connections(config.limits.max_connections, reserve(config, admin_of(config)), files);
+    let most =
+        connections(config.limits.max_connections, reserve(config, administration::files(config)), files);
     let most = most.map_err(StartError::Budget)?;
     let state_path = generation.folder.join(&*config.state_dir);
     let unusable = |error| StartError::File(state_path.display().to_string(), error);
@@ -151,11 +124,6 @@ fn reserve(config: &EdgeConfig, admin: usize) -> Reserve {
         }
         None => Reserve { listeners, max_agents: 0, unknown_agents: 0, admin },
     }
-}
-
-/// Files that the administration over TCP needs.
-fn admin_of(config: &EdgeConfig) -> usize {
-    config.admin_listener.as_ref().map_or(0, |_| CONNECTIONS + 1)
 }
 
 /// True if something about the administration has changed, which a reload leaves as it is.
@@ -244,7 +212,7 @@ impl Served {
         let (old, new) = (self.edge.config(), &generation.config);
         let slots = u32::try_from(self.budget.slots).unwrap_or(u32::MAX);
         // The administration that runs goes on, whatever a new configuration says of it.
-        let admin = self.control.as_ref().map_or_else(|| admin_of(new), |control| control.files);
+        let admin = self.control.as_ref().map_or_else(|| administration::files(new), |control| control.files);
         let mut problems = Vec::new();
         if let Err(error) = connections(Some(slots), reserve(new, admin), self.budget.files) {
             problems.push(format!("open files may run out: {error}"));

@@ -19,8 +19,9 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::settings::MAX_METADATA;
-use super::{AgentSettings, Agents, ids, policy};
+use super::served::Agents;
+use super::settings::{AgentSettings, MAX_METADATA};
+use super::{ids, policy};
 use crate::base::log::{Line, Repeats};
 use crate::base::random::Random;
 use crate::control::identity::Principal;

@@ -13,7 +13,8 @@ use policy_core::options::EndpointTraits;
 use policy_core::source::Source;
 use serde_json::{Value, json};
 
-use super::{Agents, PolicyLimits};
+use super::served::Agents;
+use super::settings::PolicyLimits;
 use crate::edge::online::Owner;
 use crate::edge::policy_shares::{PolicyShare, Reserved};
 

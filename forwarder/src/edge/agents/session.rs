@@ -19,15 +19,17 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-use super::SessionInfo;
 use super::bind::Bound;
+use super::served::Agents;
 use super::sessions::Entry;
-use super::settings::MAX_METADATA;
+use super::settings::{AgentSettings, MAX_METADATA};
+use super::slots::Slot;
 use super::unknown::{Stage, Unknown};
-use super::{AgentSettings, Agents, Slot, bind, ids};
+use super::{bind, ids};
 use crate::base::said;
 use crate::control::identity::{CredentialId, Principal};
 use crate::edge::events::{agent_refused, agent_session_start, agent_session_stop};
+use crate::edge::session_info::SessionInfo;
 use crate::edge::shared::Shared;
 use crate::net::socket;
 use policy_core::ngrok::{

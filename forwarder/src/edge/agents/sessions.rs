@@ -3,9 +3,9 @@
 use agent_link::mux::{ErrorCode, Opener};
 use subtle::ConstantTimeEq;
 
-use super::SessionInfo;
 use crate::control::identity::CredentialId;
 use crate::edge::registry::{Registration, Registry};
+use crate::edge::session_info::SessionInfo;
 
 /// A session in the table.
 #[derive(Clone, Debug)]

@@ -10,8 +10,9 @@ use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::{Agents, ServedAgents};
+use super::served::{Agents, ServedAgents};
 use crate::control::admin::{Asked, EndpointView, Ref, SessionView, Sessions, Wish};
+use crate::edge::session_info::SessionInfo;
 use crate::edge::shared::Shared;
 
 /// How long an agent may take to stop by itself.
@@ -37,7 +38,7 @@ impl View {
 impl Sessions for View {
     fn sessions(&self) -> Vec<SessionView> {
         let sessions = self.agents().map(|agents| agents.sessions.infos()).unwrap_or_default();
-        let view = |info: super::SessionInfo| SessionView {
+        let view = |info: SessionInfo| SessionView {
             id: info.id.into(),
             agent_version: info.agent_version.into(),
             credential: Ref::to(info.credential),

@@ -8,8 +8,17 @@ use std::time::Instant;
 use policy_core::compile::Program;
 use policy_core::journey::{Meter, Steps};
 
-use super::{Effort, Place};
+use super::place::Place;
 use crate::edge::online::Owner;
+
+/// How thoroughly an open connection is judged again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// By all policies of the configuration, and by those of agents that are cheap.
+    Cheap,
+    /// As when it was made.
+    Full,
+}
 
 /// Steps that policies of agents may take where an open connection is looked at cheaply: about 0.08 ms.
 const CHEAP_BROUGHT_STEPS: u64 = 2_000;

@@ -7,7 +7,8 @@ use allocation_counter::measure;
 use policy_core::journey::Meter;
 
 use super::*;
-use crate::edge::generation::load;
+use crate::edge::generation::{Generation, load};
+use crate::edge::online::OnlineEndpoints;
 
 /// An edge with one endpoint, whose policy has rules with conditions before it refuses everyone else.
 fn edge(rules: usize) -> Generation {

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use policy_core::edge::AdminListener;
+use policy_core::edge::{AdminListener, EdgeConfig};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::StartError;
-use crate::control::admin::{Admin, AdminSocket, RequestGuard, serve_tcp};
+use super::error::StartError;
+use crate::control::admin::{Admin, AdminSocket, CONNECTIONS, RequestGuard, serve_tcp};
 use crate::control::identity::Identity;
 use crate::edge::own_sockets::{OwnListener, OwnSockets};
 use crate::edge::running::BindError;
@@ -95,4 +95,9 @@ fn over_tcp(
     let names = names.chain(LOOPBACK.map(str::to_owned)).chain([address.ip().to_canonical().to_string()]);
     let guard = RequestGuard::tcp(names, identity.clone(), tls.is_some());
     Ok(OverTcp { listener, tls: tls.map(|shown| shown.server_config()), guard })
+}
+
+/// Files that the administration over TCP needs.
+pub(super) fn files(config: &EdgeConfig) -> usize {
+    config.admin_listener.as_ref().map_or(0, |_| CONNECTIONS + 1)
 }

@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-use super::{StartError, admin_of, administration};
+use super::administration;
+use super::error::StartError;
 use crate::control::admin::Admin;
 use crate::control::audit::Audit;
 use crate::control::identity::Identity;
@@ -176,7 +177,7 @@ fn serve(
     let audit = Audit::new(move |line| audit.send(line));
     let api = Admin::new(identity.clone(), edge.admin_sessions(), audit);
     let api = api.with_edge(edge.control(reach.reloads.clone(), Arc::clone(&reach.last)));
-    let (files, stop) = (admin_of(&edge.config()), CancellationToken::new());
+    let (files, stop) = (administration::files(&edge.config()), CancellationToken::new());
     let (serving, registered) = admin.serve(api, &identity, &stop, edge.own_sockets());
     Control { identity, shown: None, files, stop, serving, _admin_listener: registered }
 }
