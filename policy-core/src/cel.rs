@@ -5,9 +5,20 @@
 //! behind [`Expression::evaluate`] is the reference for everything faster. No input makes any stage abort,
 //! hang or take memory without bound ([`CelLimits`], [`EvalLimits`]).
 //!
+//! Its stages, each of which uses only those before it (ADR 35):
+//!
+//! 1. `codes`, `limits`: the diagnostics of all stages, and what one expression may cost.
+//! 2. `values`: types, facts, values and why there is none, and what an evaluation takes from its host.
+//! 3. `syntax`: text to tree, and back.
+//! 4. `library`: the functions of CEL, and regular expressions. A language adds its own.
+//! 5. `check`: tree and declarations to typed code.
+//! 6. `evaluate`: typed code and a host to a value.
+//! 7. `compile`: constant parts folded, cost, conditions as tests on borrowed facts.
+//! 8. `analysis`: what may fail, what guards it, what follows from a condition, advice.
+//! 9. `expression`, `condition`, `template`: what policies keep of a text.
+//!
 //! Source: CEL specification, language definition (github.com/google/cel-spec, 2026-06-10), with the standard
-//! extensions for strings, lists, math, encoders, addresses, optionals, bindings and macros of two variables,
-//! and the functions of ngrok's Traffic Policy (2026-08-07).
+//! extensions for strings, lists, math, encoders, addresses, optionals, bindings and macros of two variables.
 
 mod analysis;
 mod check;

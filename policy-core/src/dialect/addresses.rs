@@ -16,21 +16,21 @@ pub(super) static OVERLOADS: &[Overload] = &[
         Cost::Unit,
         in_range,
     )
-    .compiled(Form::Within),
+    .known_as(Form::Within),
     Overload::new(
         "inCidrRanges(string, list(string)) -> bool",
         "true if one of the networks holds the address; invalid ones are skipped",
         Cost::Scan,
         in_ranges,
     )
-    .compiled(Form::Within),
+    .known_as(Form::Within),
     Overload::new(
         "(string).isPrivateIp() -> bool",
         "true for an address of RFC 1918",
         Cost::Unit,
         is_private,
     )
-    .compiled(Form::WithinFixed(&["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"])),
+    .known_as(Form::WithinFixed(&["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"])),
 ];
 
 /// True if a network in text form holds an address in text form.

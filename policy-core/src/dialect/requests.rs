@@ -15,7 +15,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
         header,
     )
     .reading("req.headers")
-    .compiled(Form::Named(Spelling::LowerCase)),
+    .known_as(Form::Named(Spelling::LowerCase)),
     Overload::new(
         "hasReqHeader(string) -> bool",
         "true if the request has this header",
@@ -23,17 +23,18 @@ pub(super) static OVERLOADS: &[Overload] = &[
         has_header,
     )
     .reading("req.headers")
-    .compiled(Form::HasName(Spelling::LowerCase)),
+    .known_as(Form::HasName(Spelling::LowerCase)),
     Overload::new(
         "getReqCookie(string) -> Cookie",
         "the first cookie of this name; an error if there is none",
         Cost::Scan,
         cookie,
     )
-    .reading("req.cookies"),
+    .reading("req.cookies")
+    .known_as(Form::First(Spelling::AsWritten)),
     Overload::new("hasReqCookie(string) -> bool", "true if the request has this cookie", Cost::Scan, has_key)
         .reading("req.cookies")
-        .compiled(Form::HasName(Spelling::AsWritten)),
+        .known_as(Form::HasName(Spelling::AsWritten)),
     Overload::new(
         "getQueryParam(string) -> list(string)",
         "the values of a query parameter; none if it is absent",
@@ -41,7 +42,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
         parameter,
     )
     .reading("req.url.query_params")
-    .compiled(Form::Named(Spelling::AsWritten)),
+    .known_as(Form::Named(Spelling::AsWritten)),
     Overload::new(
         "hasQueryParam(string) -> bool",
         "true if the request has this query parameter",
@@ -49,7 +50,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
         has_key,
     )
     .reading("req.url.query_params")
-    .compiled(Form::HasName(Spelling::AsWritten)),
+    .known_as(Form::HasName(Spelling::AsWritten)),
     Overload::new(
         "getResHeader(string) -> list(string)",
         "the values of a response header; none if it is absent",
@@ -57,7 +58,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
         header,
     )
     .reading("res.headers")
-    .compiled(Form::Named(Spelling::LowerCase)),
+    .known_as(Form::Named(Spelling::LowerCase)),
     Overload::new(
         "hasResHeader(string) -> bool",
         "true if the response has this header",
@@ -65,14 +66,15 @@ pub(super) static OVERLOADS: &[Overload] = &[
         has_header,
     )
     .reading("res.headers")
-    .compiled(Form::HasName(Spelling::LowerCase)),
+    .known_as(Form::HasName(Spelling::LowerCase)),
     Overload::new(
         "getResCookie(string) -> Cookie",
         "the cookie of this name with the longest path; an error if there is none",
         Cost::Scan,
         cookie,
     )
-    .reading("res.cookies"),
+    .reading("res.cookies")
+    .known_as(Form::First(Spelling::AsWritten)),
     Overload::new(
         "hasResCookie(string) -> bool",
         "true if the response sets this cookie",
@@ -80,7 +82,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
         has_key,
     )
     .reading("res.cookies")
-    .compiled(Form::HasName(Spelling::AsWritten)),
+    .known_as(Form::HasName(Spelling::AsWritten)),
 ];
 
 fn map<'c>(call: &'c Call<'_, '_>) -> Result<&'c Map, Fault> {

@@ -4,6 +4,7 @@ use super::fallible::{is_calendar, is_hash};
 use super::guards::{Guard, Test};
 use super::parts::Parts;
 use crate::cel::check::code::{Node, NodeId};
+use crate::cel::library::overload::Form;
 use crate::cel::values::types::Type;
 use crate::cel::values::value::Value;
 
@@ -29,17 +30,23 @@ fn unless(needs: Vec<Guard>, message: impl Into<String>, help: &'static str) -> 
 
 impl Parts<'_> {
     /// Whether a call fails.
-    pub(in crate::cel) fn call_verdict(&self, id: NodeId, name: &str, arguments: &[NodeId]) -> Verdict {
+    pub(in crate::cel) fn call_verdict(
+        &self,
+        id: NodeId,
+        name: &str,
+        form: Form,
+        arguments: &[NodeId],
+    ) -> Verdict {
         // What depends on nothing has been evaluated.
         if arguments.iter().all(|argument| self.code.is_constant(*argument)) && name != "rand.int" {
             return Verdict::Never;
         }
+        if matches!(form, Form::First(_)) {
+            let needs = self.looked_up(form, arguments).map(|(map, key)| Guard::Has(map, key));
+            let help = "ask first: `hasReqCookie(…) && …`, or `hasResCookie`";
+            return unless(needs.into_iter().collect(), "this fails where there is no such cookie", help);
+        }
         match (name, arguments) {
-            ("getReqCookie" | "getResCookie", _) => {
-                let needs = self.looked_up(name, arguments).map(|(map, key)| Guard::Has(map, key));
-                let help = "ask first: `hasReqCookie(…) && …`, or `hasResCookie`";
-                unless(needs.into_iter().collect(), "this fails where there is no such cookie", help)
-            }
             ("int" | "uint" | "double" | "timestamp" | "duration" | "bool", [text]) => {
                 self.conversion(name, *text)
             }

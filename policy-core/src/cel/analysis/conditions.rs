@@ -345,18 +345,13 @@ fn is_headers(path: &str) -> bool {
 
 /// The name, in lower case, of the one header that a part looks at.
 fn header(code: &Code, node: &Node) -> Option<Box<str>> {
-    let constant = |id: &NodeId| match code.node(*id) {
-        Some(Node::Const(value)) => Some(value),
-        _ => None,
-    };
+    let constant = |id: &NodeId| code.constant(*id);
     let (map, name) = match node {
         Node::Select { operand, field, .. } | Node::Has { operand, field } => (operand, Some(field)),
         Node::Index { operand, index, .. } => (operand, constant(index)),
-        Node::Call { name, arguments, .. } => match (*name, &**arguments) {
+        Node::Call { name, overloads, arguments } => match (*name, &**arguments) {
             ("_in_", [key, map]) => (map, constant(key)),
-            ("getReqHeader" | "hasReqHeader" | "getResHeader" | "hasResHeader", [map, key]) => {
-                (map, constant(key))
-            }
+            (_, [map, key]) if code.form(overloads).looks_up().is_some() => (map, constant(key)),
             _ => return None,
         },
         _ => return None,

@@ -205,7 +205,9 @@ impl Parts<'_> {
                 ),
                 None => Verdict::Never,
             },
-            Node::Call { name, arguments, .. } => self.call_verdict(id, name, arguments),
+            Node::Call { name, overloads, arguments } => {
+                self.call_verdict(id, name, self.code.form(overloads), arguments)
+            }
             _ => Verdict::Never,
         }
     }
@@ -323,8 +325,10 @@ impl Parts<'_> {
             needs.push(Guard::Contains(self.key(text), self.key(separator)));
         }
         // Nor are those that a function reads out of these maps, if the key is there.
-        if let (true, Some(Node::Call { name, arguments, .. })) = (first, written) {
-            needs.extend(self.looked_up(name, arguments).map(|(map, key)| Guard::Has(map, key)));
+        if let (true, Some(Node::Call { overloads, arguments, .. })) = (first, written) {
+            needs.extend(
+                self.looked_up(self.code.form(overloads), arguments).map(|(map, key)| Guard::Has(map, key)),
+            );
         }
         let help = match written {
             Some(Node::Call { name: "getResHeader", .. }) if first => {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::fallible::can_fail;
 use super::parts::{Key, Parts};
 use crate::cel::check::code::{Code, LoopKind, Node, NodeId};
+use crate::cel::library::overload::Form;
 use crate::cel::values::value::Value;
 
 /// A question about a text whose answer was yes.
@@ -203,12 +204,12 @@ impl Parts<'_> {
                 Some(Node::Call { name: "!", arguments, .. }) => {
                     work.extend(arguments.first().map(|of| (*of, !truth)));
                 }
-                Some(Node::Call { name, arguments, .. }) => match **arguments {
+                Some(Node::Call { name, overloads, arguments }) => match **arguments {
                     [a, b] => match self.as_condition(name, a, b, truth) {
                         Some(same) => work.push(same),
-                        None => self.told(name, arguments, truth, &mut out),
+                        None => self.told(name, self.code.form(overloads), arguments, truth, &mut out),
                     },
-                    _ => self.told(name, arguments, truth, &mut out),
+                    _ => self.told(name, self.code.form(overloads), arguments, truth, &mut out),
                 },
                 Some(Node::Loop(of)) if truth => {
                     let (LoopKind::Exists(body) | LoopKind::ExistsOne(body)) = of.kind else { continue };
@@ -257,8 +258,22 @@ impl Parts<'_> {
     }
 
     /// What a call tells if it is true, or is false.
-    fn told(&self, name: &str, arguments: &[NodeId], truth: bool, out: &mut Vec<Guard>) {
+    fn told(&self, name: &str, form: Form, arguments: &[NodeId], truth: bool, out: &mut Vec<Guard>) {
         let passed = |id: &NodeId, test| Guard::Passed(self.key(*id), test);
+        match (form, arguments, truth) {
+            (Form::HasName(_), _, true) => {
+                if let Some((map, key)) = self.looked_up(form, arguments) {
+                    out.push(Guard::Has(map, key));
+                    // The lists of these maps are never empty.
+                    out.push(Guard::Longer(Key::entry(map, key), 1));
+                }
+                return;
+            }
+            (Form::Within | Form::WithinFixed(_), [text, ..], true) => {
+                return out.push(passed(text, Test::Ip));
+            }
+            _ => {}
+        }
         match (name, arguments, truth) {
             ("_in_", [item, of], true) => {
                 match self.constants(*of) {
@@ -278,17 +293,6 @@ impl Parts<'_> {
                 }
                 self.longer(*of, 1, out);
             }
-            (
-                "hasReqHeader" | "hasResHeader" | "hasReqCookie" | "hasResCookie" | "hasQueryParam",
-                _,
-                true,
-            ) => {
-                if let Some((map, key)) = self.looked_up(name, arguments) {
-                    out.push(Guard::Has(map, key));
-                    // The lists of these maps are never empty.
-                    out.push(Guard::Longer(Key::entry(map, key), 1));
-                }
-            }
             ("startsWith" | "endsWith" | "contains", [text, part], true) => {
                 out.push(Guard::Contains(self.key(*text), self.key(*part)));
                 out.extend(
@@ -299,9 +303,7 @@ impl Parts<'_> {
             }
             ("matches", [text, _], true) => out.push(passed(text, Test::Matched)),
             ("isJson", [text], true) => out.push(passed(text, Test::Json)),
-            ("isIP" | "isPrivateIp", [text], true) | ("inCidrRange" | "inCidrRanges", [text, _], true) => {
-                out.push(passed(text, Test::Ip));
-            }
+            ("isIP", [text], true) => out.push(passed(text, Test::Ip)),
             ("isCIDR", [text], true) => out.push(passed(text, Test::Cidr)),
             ("isURL", [text], true) => out.push(passed(text, Test::Url)),
             ("isQueryString", [text], true) => out.push(passed(text, Test::Query)),

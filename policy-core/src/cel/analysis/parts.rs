@@ -5,6 +5,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
 use crate::cel::check::code::{Code, LoopKind, Node, NodeId, Slot};
+use crate::cel::library::overload::{Form, Spelling};
 use crate::cel::values::types::Type;
 use crate::cel::values::value::Value;
 
@@ -168,22 +169,17 @@ impl<'c> Parts<'c> {
             Node::Select { operand, field, optional: false } => {
                 Some((self.key(*operand), Key::of_value(field)))
             }
-            Node::Call { name, arguments, .. } => self.looked_up(name, arguments),
+            Node::Call { overloads, arguments, .. } => self.looked_up(self.code.form(overloads), arguments),
             _ => None,
         }
     }
 
-    /// The map and the name that a function of requests looks up.
-    pub(in crate::cel) fn looked_up(&self, function: &str, arguments: &[NodeId]) -> Option<(Key, Key)> {
+    /// The map and the name that a function looks up.
+    pub(in crate::cel) fn looked_up(&self, form: Form, arguments: &[NodeId]) -> Option<(Key, Key)> {
         let [map, name] = *arguments else { return None };
-        let name = match function {
-            "getReqHeader" | "getResHeader" | "hasReqHeader" | "hasResHeader" => match self.text(name) {
-                Some(text) => Key::of_value(&Value::text(text.to_ascii_lowercase())),
-                None => self.key(name),
-            },
-            "getReqCookie" | "getResCookie" | "hasReqCookie" | "hasResCookie" | "getQueryParam"
-            | "hasQueryParam" => self.key(name),
-            _ => return None,
+        let name = match (form.looks_up()?, self.text(name)) {
+            (Spelling::LowerCase, Some(text)) => Key::of_value(&Value::text(text.to_ascii_lowercase())),
+            _ => self.key(name),
         };
         Some((self.key(map), name))
     }
@@ -244,11 +240,12 @@ impl<'c> Parts<'c> {
             }
             Node::Index { operand, index, optional: false } => Key::entry(key(operand), key(index)),
             Node::Bind { body, .. } => key(body),
-            Node::Call { name, arguments, .. } => match self.looked_up(name, arguments) {
+            Node::Call { name, overloads, arguments } => match self.code.form(overloads) {
                 // The same list as in the map, but for one that is not there.
-                Some((map, entry)) if name.starts_with("get") && !name.ends_with("Cookie") => {
-                    Key::entry(map, entry)
-                }
+                form @ Form::Named(_) => match self.looked_up(form, arguments) {
+                    Some((map, entry)) => Key::entry(map, entry),
+                    None => Key::call(name, &arguments.iter().map(key).collect::<Vec<_>>()),
+                },
                 _ => Key::call(name, &arguments.iter().map(key).collect::<Vec<_>>()),
             },
             Node::Matches { operand, pattern } => hashed(&(15_u8, key(operand), pattern.written())),

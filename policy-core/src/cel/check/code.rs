@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::cel::library::Library;
-use crate::cel::library::overload::Overload;
+use crate::cel::library::overload::{Form, Overload};
 use crate::cel::library::pattern::Pattern;
 use crate::cel::values::fact::{Fact, Role};
 use crate::cel::values::fault::Fault;
@@ -254,6 +254,11 @@ impl Code {
     /// The first overload of a call, which says for all of them what they may do; none if it can only be checked.
     pub(in crate::cel) fn overload(&self, overloads: &[u16]) -> Option<&'static Overload> {
         overloads.first().and_then(|id| self.library.entry(*id)).map(|entry| entry.overload)
+    }
+
+    /// What is known of a call beside its types.
+    pub(in crate::cel) fn form(&self, overloads: &[u16]) -> Form {
+        self.overload(overloads).map_or(Form::Call, |overload| overload.form)
     }
 
     pub(in crate::cel) fn span(&self, id: NodeId) -> Span {

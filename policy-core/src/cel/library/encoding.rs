@@ -1,7 +1,6 @@
-//! base64 and basic authentication.
+//! base64.
 //!
-//! Source: CEL extension library `encoders` (cel-go, 2026); ngrok documentation, base64 and basic auth
-//! macros (2026-08-07), where a text without its padding is an error.
+//! Source: CEL extension library `encoders` (cel-go, 2026). A language may refuse a text without its padding.
 
 use std::borrow::Cow;
 

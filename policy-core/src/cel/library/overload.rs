@@ -23,7 +23,8 @@ pub(crate) enum Cost {
     Number,
 }
 
-/// What a call is where its other arguments are literals: compiled conditions test it on borrowed facts.
+/// What is known of a call beside its types: analyses ask for it, and compiled conditions test most of these on borrowed
+/// facts where the other arguments are literals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// A call, which the interpreter runs.
@@ -32,10 +33,22 @@ pub(crate) enum Form {
     HasName(Spelling),
     /// `get(map, name)`: its list of texts under a name; an empty one if there is none.
     Named(Spelling),
+    /// `first(map, name)`: the first value under a name; an error if there is none.
+    First(Spelling),
     /// `f(address, network)`, or `f(address, networks)`: true if a network holds the address.
     Within,
     /// `f(address)`: true if one of these networks holds it.
     WithinFixed(&'static [&'static str]),
+}
+
+impl Form {
+    /// How the name is written that a call looks up in a map.
+    pub(crate) const fn looks_up(self) -> Option<Spelling> {
+        match self {
+            Self::HasName(spelling) | Self::Named(spelling) | Self::First(spelling) => Some(spelling),
+            Self::Call | Self::Within | Self::WithinFixed(_) => None,
+        }
+    }
 }
 
 /// How the names of a map are written.
@@ -79,7 +92,7 @@ impl Overload {
         Self { reads: Some(fact), ..self }
     }
 
-    pub(crate) const fn compiled(self, form: Form) -> Self {
+    pub(crate) const fn known_as(self, form: Form) -> Self {
         Self { form, ..self }
     }
 }

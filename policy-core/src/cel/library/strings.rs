@@ -1,7 +1,6 @@
 //! Texts: searching, cutting, joining, changing. Positions count code points.
 //!
-//! Source: CEL specification, standard definitions and string extension; ngrok documentation, string macros
-//! (2026-08-07).
+//! Source: CEL specification, standard definitions and string extension.
 
 use std::borrow::Cow;
 

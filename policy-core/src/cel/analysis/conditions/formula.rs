@@ -7,6 +7,7 @@ use super::{Condition, Depends, Work, cover, depends, same, test};
 use crate::cel::analysis::guards::Guard;
 use crate::cel::analysis::parts::{Key, Parts};
 use crate::cel::check::code::{Code, LoopKind, Node, NodeId};
+use crate::cel::library::overload::Form;
 use crate::cel::values::types::Type;
 use crate::cel::values::value::Value;
 
@@ -236,7 +237,10 @@ pub(super) fn has_key(parts: &Parts<'_>, node: &Node) -> Option<Key> {
             [key, map] if is_map(map) => (parts.key(map), parts.key(key)),
             _ => return None,
         },
-        Node::Call { name, arguments, .. } if name.starts_with("has") => parts.looked_up(name, arguments)?,
+        Node::Call { overloads, arguments, .. } => match parts.code.form(overloads) {
+            form @ Form::HasName(_) => parts.looked_up(form, arguments)?,
+            _ => return None,
+        },
         _ => return None,
     };
     Some(has(map, key))

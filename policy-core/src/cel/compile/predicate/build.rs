@@ -75,7 +75,9 @@ impl<'c> Builder<'c, '_> {
                 leaf(self.text(*operand).map(|text| Leaf::Matches { text, pattern: pattern.clone() }))
             }
             Node::Loop(of) => leaf(self.quantified(of)),
-            Node::Call { name, overloads, arguments } => self.call(id, name, self.form(overloads), arguments),
+            Node::Call { name, overloads, arguments } => {
+                self.call(id, name, self.code.form(overloads), arguments)
+            }
             _ => None,
         }
     }
@@ -167,10 +169,6 @@ impl<'c> Builder<'c, '_> {
             }
             _ => None,
         }
-    }
-
-    fn form(&self, overloads: &[u16]) -> Form {
-        self.code.overload(overloads).map_or(Form::Call, |overload| overload.form)
     }
 
     fn equal(&mut self, id: NodeId, one: NodeId, other: NodeId) -> Option<Test> {
@@ -270,7 +268,7 @@ impl<'c> Builder<'c, '_> {
             Node::Index { operand, index, optional: false } => {
                 Some(List::Entry { map: self.map(*operand)?, key: self.literal(*index)? })
             }
-            Node::Call { overloads, arguments, .. } => match (self.form(overloads), &**arguments) {
+            Node::Call { overloads, arguments, .. } => match (self.code.form(overloads), &**arguments) {
                 (Form::Named(spelling), [map, name]) => {
                     let key = spelled(self.literal(*name)?, spelling);
                     Some(List::EntryOrEmpty { map: self.map(*map)?, key })
