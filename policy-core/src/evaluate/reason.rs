@@ -193,9 +193,126 @@ fn write_own(
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, SocketAddr};
+
     use crate::compile::Program;
     use crate::exchange::{ForwardFailure, Reply};
     use crate::facts::Facts;
+
+    /// The reason for a client, and the network and line of the entry that it names.
+    fn decided(program: &Program, client: &str, port: u16) -> (String, Option<(String, u32)>) {
+        let client: IpAddr = client.parse().expect("an address");
+        let server = SocketAddr::from(([198, 51, 100, 1], 22));
+        let facts = Facts::of_connection(SocketAddr::new(client, port), server);
+        let mut run = program.on_tcp_connect(&facts);
+        run.run(|_, _| Reply::Forwarded);
+        let reason = run.reason();
+        let entry = reason.entry().map(|entry| (entry.network.to_string(), entry.position.line));
+        (reason.to_string(), entry)
+    }
+
+    #[test]
+    fn the_entry_that_decides_is_named() {
+        let program = Program::from_policy(
+            "p.yml",
+            "on_tcp_connect:
+- actions:
+  - type: restrict-ips
+    config:
+      allow:
+        - 192.0.2.0/24
+        - \"${conn.client_port == 1 ? string(conn.client_ip) : '203.0.113.1'}\"
+      deny:
+        - 192.0.2.7/32
+        - \"${conn.client_port == 2 ? string(conn.client_ip) : '203.0.113.1'}\"
+  - type: forward-internal
+    config: {url: \"tcp://d.internal:22\"}
+",
+        );
+        let program = program.expect("right");
+        let entry = |network: &str, line| Some((network.to_owned(), line));
+        let reached = |of: &str| format!("{of}, and `forward-internal` reached its target");
+        for (client, port, reason, named) in [
+            (
+                "192.0.2.1",
+                9,
+                reached("192.0.2.1 is in the allow entry 192.0.2.0/24 (line 6)"),
+                entry("192.0.2.0/24", 6),
+            ),
+            (
+                "192.0.2.7",
+                9,
+                "192.0.2.7 is in the deny entry 192.0.2.7/32 (line 9)".to_owned(),
+                entry("192.0.2.7/32", 9),
+            ),
+            ("10.0.0.1", 9, "10.0.0.1 matches no allow entry".to_owned(), None),
+            (
+                "10.0.0.1",
+                1,
+                reached("10.0.0.1 is in the allow entry 10.0.0.1/32, which an expression gave"),
+                None,
+            ),
+            // An entry of this connection denies, whatever allows; the one that is always the same is named first.
+            (
+                "192.0.2.1",
+                2,
+                "192.0.2.1 is in the deny entry 192.0.2.1/32, which an expression gave".to_owned(),
+                None,
+            ),
+            (
+                "192.0.2.7",
+                2,
+                "192.0.2.7 is in the deny entry 192.0.2.7/32 (line 9)".to_owned(),
+                entry("192.0.2.7/32", 9),
+            ),
+            (
+                "203.0.113.1",
+                9,
+                "203.0.113.1 is in the deny entry 203.0.113.1/32, which an expression gave".to_owned(),
+                None,
+            ),
+        ] {
+            assert_eq!(decided(&program, client, port), (reason, named), "{client} {port}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_entry_names_none() {
+        for (actions, reason) in [
+            ("{type: deny}", "`deny` refuses every connection that reaches it"),
+            ("{type: close-connection}", "`close-connection` ends every connection that reaches it"),
+            (
+                "{type: restrict-ips, config: {enforce: false, allow: [10.0.0.0/8]}}",
+                "no action ended the connection",
+            ),
+            (
+                "{type: forward-internal, config: {url: \"tcp://d.internal:22\"}}",
+                "`forward-internal` reached its target",
+            ),
+        ] {
+            let program =
+                Program::from_policy("p.yml", format!("on_tcp_connect: [{{actions: [{actions}]}}]"));
+            assert_eq!(decided(&program.expect("right"), "192.0.2.1", 9), (reason.to_owned(), None));
+        }
+        let text = "on_tcp_connect:\n- expressions: [\"int(string(conn.client_ip)) > 0\"]\n  actions: [{type: deny}]\n";
+        let program = Program::from_policy("p.yml", text).expect("right");
+        let (reason, entry) = decided(&program, "192.0.2.1", 9);
+        assert!(reason.contains("(line 2) has no value") && entry.is_none(), "{reason}");
+        let text = "on_tcp_connect:\n- actions:\n  - type: set-vars\n    config: {vars: [{a: \"${int(string(conn.client_ip))}\"}]}\n";
+        let program = Program::from_policy("p.yml", text).expect("right");
+        let (reason, entry) = decided(&program, "192.0.2.1", 9);
+        let wanted = "`int(string(conn.client_ip))` in `set-vars` (line 3) has no value";
+        assert!(reason.starts_with(wanted) && entry.is_none(), "{reason}");
+    }
+
+    #[test]
+    fn a_run_that_has_not_ended_says_so() {
+        let program = Program::from_policy("p.yml", "on_tcp_connect: [{actions: [{type: deny}]}]");
+        let (program, facts) = (program.expect("right"), Facts::new([192, 0, 2, 1].into()));
+        let run = program.on_tcp_connect(&facts);
+        assert_eq!(run.reason().to_string(), "it has not ended yet");
+        assert!(run.reason().entry().is_none());
+    }
 
     #[test]
     fn who_falls_through_learns_which_target_failed() {
