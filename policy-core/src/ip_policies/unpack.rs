@@ -1,17 +1,44 @@
-//! List files as they are stored: plain, or packed with gzip. The bytes are the host's to read.
+//! List files as they are stored: plain, or packed. The bytes are the host's to read.
+//!
+//! A form of packing is a file below, and a line in [`PACKINGS`].
 
-use std::io::{self, Read};
+mod gzip;
 
-use flate2::read::MultiGzDecoder;
+use std::io::{self, BufReader, Read};
 
-/// Bytes of one list, unpacked: a few KiB of gzip can stand for any number of them.
+/// Bytes of one list, unpacked: a few KiB of packed data can stand for any number of them.
 const MAX_BYTES: u64 = 1 << 30;
 /// Bytes read at once.
 const PIECE: usize = 64 << 10;
-/// The first bytes of gzip data (RFC 1952 §2.3.1).
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// Hands over all bytes of a list in pieces, unpacked if it is gzip data.
+/// How lists may be packed, each known by its first bytes. What none of them is, is plain.
+const PACKINGS: &[Packing] = &[gzip::GZIP];
+
+/// A form of packing.
+#[derive(Clone, Copy)]
+struct Packing {
+    /// What its name is in messages.
+    name: &'static str,
+    /// The first bytes of its data.
+    magic: &'static [u8],
+    /// Unpacks what is read. Data that breaks off is an `UnexpectedEof`, damaged data `InvalidData` or `InvalidInput`.
+    open: for<'r> fn(BufReader<Box<dyn Read + 'r>>) -> Box<dyn Read + 'r>,
+}
+
+impl Packing {
+    /// Why data cannot be unpacked.
+    fn reason(&self, error: &io::Error) -> String {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => format!("the {} data breaks off", self.name),
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+                format!("the {} data is damaged", self.name)
+            }
+            _ => reason(error),
+        }
+    }
+}
+
+/// Hands over all bytes of a list in pieces, unpacked if they are packed with gzip.
 ///
 /// # Errors
 /// Why the list cannot be read to its end, or that it has more than 1 GiB.
@@ -23,25 +50,25 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// assert_eq!(reader.finish().networks.map(|it| it.len()), Some(1));
 /// ```
 pub fn unpack(input: impl Read, feed: &mut dyn FnMut(&[u8])) -> Result<(), String> {
-    unpack_up_to(input, MAX_BYTES, feed)
+    unpack_up_to(input, (PACKINGS, MAX_BYTES), feed)
 }
 
-fn unpack_up_to(mut input: impl Read, most: u64, feed: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+fn unpack_up_to<'r>(
+    mut input: impl Read + 'r,
+    (packings, most): (&[Packing], u64),
+    feed: &mut dyn FnMut(&[u8]),
+) -> Result<(), String> {
+    let longest = packings.iter().map(|packing| packing.magic.len()).max().unwrap_or(0);
     let mut front = Vec::new();
-    input.by_ref().take(GZIP.len() as u64).read_to_end(&mut front).map_err(|error| reason(&error))?;
-    let packed = front == GZIP;
-    let input = front.chain(input);
-    match packed {
-        true => pump(MultiGzDecoder::new(io::BufReader::with_capacity(PIECE, input)), most, feed, &|error| {
-            match error.kind() {
-                io::ErrorKind::UnexpectedEof => "the gzip data breaks off".to_owned(),
-                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
-                    "the gzip data is damaged".to_owned()
-                }
-                _ => reason(error),
-            }
-        }),
-        false => pump(input, most, feed, &reason),
+    input.by_ref().take(longest as u64).read_to_end(&mut front).map_err(|error| reason(&error))?;
+    let packing = packings.iter().find(|packing| front.starts_with(packing.magic));
+    let input = io::Cursor::new(front).chain(input);
+    match packing {
+        Some(packing) => {
+            let input: BufReader<Box<dyn Read + 'r>> = BufReader::with_capacity(PIECE, Box::new(input));
+            pump((packing.open)(input), most, feed, &|error| packing.reason(error))
+        }
+        None => pump(input, most, feed, &reason),
     }
 }
 
@@ -90,7 +117,43 @@ mod tests {
 
     fn all(bytes: &[u8], most: u64) -> Result<Vec<u8>, String> {
         let mut out = Vec::new();
-        unpack_up_to(bytes, most, &mut |piece| out.extend_from_slice(piece)).map(|()| out)
+        unpack_up_to(bytes, (PACKINGS, most), &mut |piece| out.extend_from_slice(piece)).map(|()| out)
+    }
+
+    /// Every byte one higher than it was.
+    struct Shifted<R>(R);
+
+    impl<R: Read> Read for Shifted<R> {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            let read = self.0.read(out)?;
+            out.iter_mut().take(read).for_each(|byte| *byte = byte.wrapping_sub(1));
+            Ok(read)
+        }
+    }
+
+    #[test]
+    fn another_form_is_a_line_more() {
+        let shifted = Packing {
+            name: "shifted",
+            magic: b"\xfeshift",
+            open: |mut input| {
+                input.read_exact(&mut [0; 6]).expect("its first bytes");
+                Box::new(Shifted(input))
+            },
+        };
+        let packings = [gzip::GZIP, shifted];
+        let unpacked = |bytes: &[u8]| {
+            let mut out = Vec::new();
+            unpack_up_to(bytes, (&packings, 100), &mut |piece| out.extend_from_slice(piece)).map(|()| out)
+        };
+        assert_eq!(unpacked(b"\xfeshiftbcd\x0b").as_deref(), Ok(&b"abc\n"[..]));
+        assert_eq!(
+            unpacked(b"\xfeshif").as_deref(),
+            Ok(&b"\xfeshif"[..]),
+            "a part of the first bytes is plain"
+        );
+        assert_eq!(unpacked(&gzip(b"a")).as_deref(), Ok(&b"a"[..]));
+        assert_eq!(all(b"\xfeshiftb", 100).as_deref(), Ok(&b"\xfeshiftb"[..]), "unknown without its line");
     }
 
     #[test]
