@@ -413,7 +413,7 @@ fn server(number: usize) -> String {
 fn endpoint(name: &str, host: &str, program: Option<Program>, server: &str) -> Arc<OnlineEndpoint> {
     let (opener, _, _) = session(tokio::io::duplex(1).0, Side::Server, Limits::default());
     let credential: CredentialId = "cr_01KBDXQ7N6S4R8ZV0W2J5H9M3T".parse().expect("an id");
-    let share = PolicyShares::default().of(credential, Instant::now());
+    let share = PolicyShares::default().share_of(credential, Instant::now());
     let url = format!("tcp://{host}:22");
     Arc::new(OnlineEndpoint {
         id: name.into(),

@@ -96,7 +96,7 @@ fn declarations() -> Declarations {
     places.resize(tree.nodes.len(), None);
     for (declared, ty) in all().zip(types) {
         let id = u16::try_from(facts.len()).unwrap_or(u16::MAX);
-        let (tag, role) = (tag::of(declared.path), role(declared.path));
+        let (tag, role) = (tag::from_path(declared.path), role(declared.path));
         let fact = Fact { id, optional: declared.optional, tag, role, path: &declared.path };
         let fact = is_fact(declared.path).then_some(fact);
         if let Some(fact) = fact {

@@ -42,7 +42,7 @@ fn decisions_and_lookups_allocate_nothing() {
         ("[::ffff:10.2.3.4]", "forward"),
         ("192.0.2.7", "deny"),
     ] {
-        let facts = Facts::of_connection(format!("{client}:5000").parse().expect("an address"), server);
+        let facts = Facts::from_connection(format!("{client}:5000").parse().expect("an address"), server);
         let facts = facts.with(&given);
         let mut found = None;
         let counted = measure(|| {

@@ -107,7 +107,7 @@ internal_endpoints: [{url: 'tcp://device1.internal:22', upstream: {url: 22}}]
     }
 
     fn facts(&self, client: SocketAddr) -> Facts<'_> {
-        Facts::of_connection(client, self.server).at_endpoint(&self.url).seeded(1)
+        Facts::from_connection(client, self.server).at_endpoint(&self.url).seeded(1)
     }
 
     /// As the edge decides; true if a server is to be reached.

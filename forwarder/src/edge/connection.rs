@@ -61,7 +61,7 @@ pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: Soc
     let _ = socket::give_up_after(&client, stalled_timeout);
     // No client can foretell it: it decides what the policy draws for this connection.
     let seed = shared.random.number();
-    let facts = Facts::of_connection(peer, server).at_endpoint(url).seeded(seed);
+    let facts = Facts::from_connection(peer, server).at_endpoint(url).seeded(seed);
     let facts = at_times(facts, start, start);
     let dial =
         Live { timeout: connect_timeout, client: peer, server, own: &shared.own, random: &shared.random };

@@ -160,7 +160,7 @@ impl Open {
         };
         let presumed = Presumed { unreached: &self.unreached, reached: self.upstream.as_ref() };
         let ConnectionFacts { client, server, start, seed } = self.made;
-        let facts = Facts::of_connection(client, server).at_endpoint(url).seeded(seed);
+        let facts = Facts::from_connection(client, server).at_endpoint(url).seeded(seed);
         let facts = at_times(facts, start, Timestamp::now());
         let Some(route) = judge_presumed(world, entry, &facts, presumed, effort) else {
             return Ok(Some("the new policy cannot be asked".into()));

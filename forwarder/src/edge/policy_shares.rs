@@ -97,7 +97,7 @@ impl PolicyShares {
     }
 
     /// The share of an authtoken.
-    pub fn of(&self, owner: CredentialId, now: Instant) -> Arc<PolicyShare> {
+    pub fn share_of(&self, owner: CredentialId, now: Instant) -> Arc<PolicyShare> {
         let mut owners = self.owners();
         if owners.len() >= MAX_IDLE && !owners.contains_key(&owner) {
             // Those that have been used lately stay: nobody gets a new share by coming again.
@@ -233,31 +233,35 @@ mod tests {
     #[test]
     fn steps_come_back_with_time_and_not_with_a_new_session() {
         let (shares, one, start) = (PolicyShares::default(), owner(), Instant::now());
-        let share = shares.of(one, start);
+        let share = shares.share_of(one, start);
         assert_eq!(share.available(start), STEPS_PER_SECOND);
         share.charge(STEPS_PER_SECOND + 500, start);
         assert_eq!(share.available(start), 0);
         drop(share);
-        assert_eq!(shares.of(one, start).available(start), 0, "the same share after all sessions have ended");
-        assert_eq!(shares.of(owner(), start).available(start), STEPS_PER_SECOND, "another has its own");
+        assert_eq!(
+            shares.share_of(one, start).available(start),
+            0,
+            "the same share after all sessions have ended"
+        );
+        assert_eq!(shares.share_of(owner(), start).available(start), STEPS_PER_SECOND, "another has its own");
         let later = start + Duration::from_millis(500);
-        assert_eq!(shares.of(one, start).available(later), STEPS_PER_SECOND / 2 - 500);
-        assert_eq!(shares.of(one, start).available(start + Duration::from_secs(9)), STEPS_PER_SECOND);
+        assert_eq!(shares.share_of(one, start).available(later), STEPS_PER_SECOND / 2 - 500);
+        assert_eq!(shares.share_of(one, start).available(start + Duration::from_secs(9)), STEPS_PER_SECOND);
         // Many small looks lose nothing.
-        shares.of(one, start).charge(STEPS_PER_SECOND, start + Duration::from_secs(9));
+        shares.share_of(one, start).charge(STEPS_PER_SECOND, start + Duration::from_secs(9));
         let looks =
             (0..1_000_000).step_by(7).map(|nanos| start + Duration::from_nanos(9_000_000_000 + nanos));
-        let last = looks.map(|now| shares.of(one, start).available(now)).last();
+        let last = looks.map(|now| shares.share_of(one, start).available(now)).last();
         assert!(last.is_some_and(|left| left >= STEPS_PER_SECOND / 1_000 - 2), "{last:?}");
     }
 
     #[test]
     fn all_together_have_a_bound_too() {
         let (shares, start) = (PolicyShares::default(), Instant::now());
-        let greedy: Vec<_> = (0..5).map(|_| shares.of(owner(), start)).collect();
+        let greedy: Vec<_> = (0..5).map(|_| shares.share_of(owner(), start)).collect();
         greedy.iter().for_each(|share| share.charge(STEPS_PER_SECOND, start));
         assert_eq!(
-            shares.of(owner(), start).available(start),
+            shares.share_of(owner(), start).available(start),
             STEPS_PER_SECOND,
             "who has used nothing does not wait"
         );
@@ -272,7 +276,7 @@ mod tests {
     #[test]
     fn memory_is_taken_and_given_back() {
         let (shares, start) = (PolicyShares::default(), Instant::now());
-        let (one, other) = (shares.of(owner(), start), shares.of(owner(), start));
+        let (one, other) = (shares.share_of(owner(), start), shares.share_of(owner(), start));
         let first = one.reserve(60, 100, 150).expect("room");
         assert_eq!(one.reserve(41, 100, 150).err(), Some(Full::Own { bytes: 41, max: 100 }));
         let _second = other.reserve(90, 100, 150).expect("room");
@@ -285,10 +289,10 @@ mod tests {
     fn shares_that_nobody_uses_are_given_up() {
         let (shares, start) = (PolicyShares::default(), Instant::now());
         let kept = (owner(), owner());
-        let used = shares.of(kept.0, start);
+        let used = shares.share_of(kept.0, start);
         used.charge(STEPS_PER_SECOND, start);
         for _ in 0..MAX_IDLE * 3 {
-            shares.of(owner(), start);
+            shares.share_of(owner(), start);
         }
         assert!(shares.owners().len() <= MAX_IDLE && shares.owners().contains_key(&kept.0));
     }

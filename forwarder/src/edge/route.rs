@@ -74,7 +74,7 @@ pub async fn judge<D: Dial>(
     facts: &Facts<'_>,
     dial: &D,
 ) -> Option<(Route, Option<D::Stream>)> {
-    judge_within(world, entry, facts, dial, Budget::of_connection()).await
+    judge_within(world, entry, facts, dial, Budget::for_connection()).await
 }
 
 async fn judge_within<D: Dial>(
@@ -144,7 +144,7 @@ pub fn first_leg<D: Dial>(
 ) -> Option<Leg> {
     let entry = Place::from_entry(world, entry)?;
     let map = Map { world, dial };
-    Some(map.journey(facts, Budget::of_connection(), entry).start())
+    Some(map.journey(facts, Budget::for_connection(), entry).start())
 }
 
 /// The endpoints of a configuration and of agents.

@@ -93,7 +93,7 @@ fn a_reader_that_stalls_takes_no_memory_and_holds_up_nobody() {
     let look = || sent.load(Ordering::Relaxed);
     let taken = wait_until_steady("the server to stall", Duration::from_secs(2), look) - 8 * MB;
     assert!(taken < blocks * MB, "nobody stalls");
-    let (peaks, begun) = (Peaks::of(&processes), Instant::now());
+    let (peaks, begun) = (Peaks::watch(&processes), Instant::now());
     assert_eq!(read_blocks(&mut ask(blocks), 0), blocks * MB);
     let took = begun.elapsed();
     assert_eq!(sent.load(Ordering::Relaxed), (8 + blocks) * MB + taken, "the one that stalls still does");
@@ -138,7 +138,7 @@ fn both_ends_write_all_they_can_on_64_streams() {
     let address = listener.local_addr().expect("bound");
     let agent = site.agent(&site.token(&[]), &address.to_string(), &DEVICE);
     let processes = [site.edge.id(), agent.child.id()];
-    let (before, peaks, begun) = (processes.map(memory), Peaks::of(&processes), Instant::now());
+    let (before, peaks, begun) = (processes.map(memory), Peaks::watch(&processes), Instant::now());
     thread::scope(|scope| {
         scope.spawn(|| {
             thread::scope(|scope| {
@@ -217,7 +217,7 @@ async fn an_agent_that_opens_streams_without_end_is_dropped() {
     // What one storm takes is taken again by the next.
     let one = storm(&site, &token).await;
     let (edge, mut opened, mut dropped) = (site.edge.id(), one, 1);
-    let (before, peaks) = (memory(edge), Peaks::of(&[edge]));
+    let (before, peaks) = (memory(edge), Peaks::watch(&[edge]));
     while opened < streams {
         opened += storm(&site, &token).await;
         dropped += 1;

@@ -61,7 +61,7 @@ pub(crate) struct Peaks {
 }
 
 impl Peaks {
-    pub(crate) fn of(processes: &[u32]) -> Self {
+    pub(crate) fn watch(processes: &[u32]) -> Self {
         let most: Vec<Arc<AtomicU64>> = processes.iter().map(|_| Arc::default()).collect();
         let (stop, seen, processes) = (Arc::<AtomicBool>::default(), most.clone(), processes.to_owned());
         let stopped = Arc::clone(&stop);

@@ -375,7 +375,7 @@ async fn client(site: &Site, shared: &Shared, endpoint: usize, number: u64, step
     let generation = shared.current.load_full();
     let entered = EndpointUrl::parse("tcp://e:9").expect("a URL");
     let (peer, start) = (SocketAddr::from(([192, 0, 2, 1], 5_555)), Timestamp::now());
-    let facts = Facts::of_connection(peer, peer).at_endpoint(&entered).seeded(number);
+    let facts = Facts::from_connection(peer, peer).at_endpoint(&entered).seeded(number);
     let facts = at_times(facts, start, start);
     let dial =
         Live { timeout: CONNECT, client: peer, server: peer, own: &shared.own, random: &shared.random };

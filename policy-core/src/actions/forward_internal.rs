@@ -327,7 +327,7 @@ fn next_has_no_slash(parts: &[TemplatePart]) -> bool {
 
 /// What is wrong with the written parts of a target whose scheme is known, or given by expressions.
 fn written_fault(parts: &[TemplatePart], scheme: Option<Scheme>, span: Span) -> Option<Diagnostic> {
-    let authority = Authority::of(parts);
+    let authority = Authority::from_parts(parts);
     if authority.has_user() {
         let message = format!("the target is no endpoint URL: {}", UrlFault::UserInfo);
         let help = "remove what stands before the `@`, and the `@`";
@@ -416,7 +416,7 @@ impl HostEnd<'_> {
 }
 
 impl<'a> Authority<'a> {
-    fn of(parts: &'a [TemplatePart]) -> Self {
+    fn from_parts(parts: &'a [TemplatePart]) -> Self {
         let piece = |part: &'a TemplatePart| match part {
             TemplatePart::Text(text) => Piece::Text(text),
             TemplatePart::Expression(expression) => Piece::Expression(expression),

@@ -127,9 +127,9 @@ impl Env {
 impl Expression {
     fn new(text: &str, mut code: Code, limits: &CelLimits, found: &mut Diagnostics) -> Self {
         let patterns = compile_constants(&mut code, limits.pattern_states, found);
-        let costs = Costs::of_code(&code);
+        let costs = Costs::from_code(&code);
         let folded = fold(&code, &costs);
-        let cost = Costs::of_code(&folded.code).of(code.root);
+        let cost = Costs::from_code(&folded.code).steps(code.root);
         let failures = {
             let parts = AllParts::new(&code);
             advice::report(&parts, &folded, &patterns.bad, cost, found);

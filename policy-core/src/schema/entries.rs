@@ -50,7 +50,7 @@ pub(crate) struct Items<K> {
 
 impl<K: Copy> Items<K> {
     /// Any number of items.
-    pub(crate) const fn of(item: K) -> Self {
+    pub(crate) const fn new(item: K) -> Self {
         Self { item, least: 0, most: usize::MAX }
     }
 
@@ -156,7 +156,7 @@ impl<K: Kind> Kind for Entries<K> {
     type Value = Vec<(Spanned<Box<str>>, K::Value)>;
 
     fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<Self::Value> {
-        let Some(fields) = Fields::of(node) else {
+        let Some(fields) = Fields::from_node(node) else {
             let help = match self.keys {
                 EntryKeys::Headers => "write `name: value` lines below it",
                 EntryKeys::Any => "write `key: value` lines below it",
@@ -338,7 +338,7 @@ impl<T> Kind for Record<T> {
             NodeKind::Mapping(_) => head(node),
             NodeKind::Scalar(_) | NodeKind::Sequence(_) => node.span(),
         };
-        (self.read)(&fields, &cx.of((what, span)))
+        (self.read)(&fields, &cx.with_owner((what, span)))
     }
 
     fn describe(&self) -> String {

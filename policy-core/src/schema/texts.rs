@@ -55,7 +55,7 @@ impl Kind for Literal {
         Some(Spanned::new(text.value.into(), text.span))
     }
 
-    fn of_default(&self, text: &'static str) -> Option<Self::Value> {
+    fn parse_default(&self, text: &'static str) -> Option<Self::Value> {
         Some(Spanned::new(text.into(), Span::default()))
     }
 
@@ -97,7 +97,7 @@ impl Kind for FilePath {
         Some(Spanned::new(text.value.into(), text.span))
     }
 
-    fn of_default(&self, text: &'static str) -> Option<Self::Value> {
+    fn parse_default(&self, text: &'static str) -> Option<Self::Value> {
         Some(Spanned::new(text.into(), Span::default()))
     }
 
@@ -165,8 +165,8 @@ impl Kind for Interpolated {
         Some(text_value)
     }
 
-    fn of_default(&self, text: &'static str) -> Option<Text> {
-        Some(Text { span: Span::default(), template: Template::of_text(text) })
+    fn parse_default(&self, text: &'static str) -> Option<Text> {
+        Some(Text { span: Span::default(), template: Template::from_text(text) })
     }
 
     fn is_secret(&self) -> bool {
@@ -233,7 +233,7 @@ impl Kind for WebUrl {
             true => Interpolated::SOME.read(node, what, cx)?,
             false => {
                 let literal = Literal(8_192).read(node, what, cx)?;
-                Text { span: literal.span, template: Template::of_text(&literal.value) }
+                Text { span: literal.span, template: Template::from_text(&literal.value) }
             }
         };
         let Some(url) = read.literal() else {
@@ -481,7 +481,7 @@ impl<'d> Context<'_, 'd> {
             return None;
         }
         if !is_template(text.value) {
-            return Some(Text { span, template: Template::of_text(text.value) });
+            return Some(Text { span, template: Template::from_text(text.value) });
         }
         let place = self.place?;
         let env = self.reader.env(place.site(false));

@@ -33,7 +33,7 @@ struct Page<Id> {
 }
 
 impl<Id: FromStr<Err: fmt::Display>> Page<Id> {
-    fn of(call: &Call, list: List) -> Result<Self, Fault> {
+    fn from_call(call: &Call, list: List) -> Result<Self, Fault> {
         let mut page = Self { before: None, limit: MAX, filter: None };
         let bad = |message: &str| Fault::new(StatusCode::BAD_REQUEST, message);
         for (key, value) in pairs(call).filter(|(_, value)| !value.is_empty()) {
@@ -66,7 +66,7 @@ impl List {
         id: impl Fn(&T) -> &str,
         fetch: impl Fn(Option<&Id>, usize) -> Vec<T>,
     ) -> Result<Answer, Fault> {
-        let Page { before, limit, mut filter } = Page::<Id>::of(call, self)?;
+        let Page { before, limit, mut filter } = Page::<Id>::from_call(call, self)?;
         let Some((_, filter_of)) = &mut filter else {
             // One more than is shown tells whether there is a next page.
             let items = fetch(before.as_ref(), limit + 1);

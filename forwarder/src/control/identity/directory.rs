@@ -139,7 +139,7 @@ impl Identity {
         if !is_well_formed(token) {
             return Err(Refusal::Malformed);
         }
-        let hash = TokenHash::of(token);
+        let hash = TokenHash::from_token(token);
         let cache = self.0.read();
         let entry = cache.by_token(&hash, now)?;
         if !entry.permits(source) {
@@ -157,7 +157,7 @@ impl Identity {
     /// The credential of an authtoken, whether or not it counts; `None` if there is none, or none any more.
     #[must_use]
     pub fn whose(&self, token: &str) -> Option<CredentialId> {
-        is_well_formed(token).then(|| self.0.read().whose(&TokenHash::of(token))).flatten()
+        is_well_formed(token).then(|| self.0.read().whose(&TokenHash::from_token(token))).flatten()
     }
 
     /// Whether a credential counts now for a session from `source`.
@@ -332,7 +332,7 @@ impl Identity {
             created_at: to_seconds(now),
             expires_at: new.expires_at,
             last_used_at: None,
-            sha256: TokenHash::of(token.reveal()),
+            sha256: TokenHash::from_token(token.reveal()),
         };
         let rules = credential.check()?;
         if credential.is_expired(now) {

@@ -146,7 +146,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     }
     let proxy_protocol = match options.proxy_proto {
         0 => None,
-        number => Some(ProxyProtocol::of(number).ok_or_else(|| {
+        number => Some(ProxyProtocol::from_number(number).ok_or_else(|| {
             Refusal::new(
                 ERR_NGROK_301,
                 format!("there is no version {number} of the PROXY protocol; it has 1 and 2"),
@@ -156,9 +156,9 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     let wanted = Wanted::read(&options.addr, &request.extra.bindings)?;
     let acl = bound.agents.identity.acl(bound.principal.credential, Timestamp::now());
     let Some(acl) = acl else { return Err(Refusal::new(ERR_NGROK_107, "the authtoken was deleted")) };
-    let traits = EndpointTraits::of_scheme(Scheme::Tcp).bound(wanted.binding);
+    let traits = EndpointTraits::from_scheme(Scheme::Tcp).bound(wanted.binding);
     let credential = bound.principal.credential;
-    let share = bound.agents.shares.of(credential, Instant::now().into_std());
+    let share = bound.agents.shares.share_of(credential, Instant::now().into_std());
     let policy::Brought { programs, text: policy_text, memory } =
         policy::check(bound.agents, &share, options, traits, settings.policies).await?;
     let owner = Owner { credential, acl, share, memory };

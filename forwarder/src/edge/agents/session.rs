@@ -330,7 +330,7 @@ async fn run(
             plan_name: Some("open".to_owned()),
             banner: Some(String::new()),
             shared_window: lent.as_ref().map(Lent::bytes),
-            reconnect_within_ms: Some(ReturnTime::of_agents(agents.sessions.len()).as_ms()),
+            reconnect_within_ms: Some(ReturnTime::for_agents(agents.sessions.len()).as_ms()),
         },
     };
     if agent_link::answer(&mut stream, &reply).await.is_err() {

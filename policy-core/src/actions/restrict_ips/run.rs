@@ -44,9 +44,9 @@ pub(super) fn lower(action: &RestrictIps, lowering: &mut Lowering<'_>) -> Box<dy
     }
     let entries = |items: &[CidrItem], of: fn(&IpPolicy) -> &[IpNetwork]| {
         let own = items.iter().map(|item| Entry::new(item.value, lowering.position(item.span)));
-        let listed = named
-            .iter()
-            .flat_map(|(policy, at, id)| of(policy).iter().map(|it| Entry::new(*it, *at).of_ip_policy(*id)));
+        let listed = named.iter().flat_map(|(policy, at, id)| {
+            of(policy).iter().map(|it| Entry::new(*it, *at).with_ip_policy(*id))
+        });
         Entries::new(own.chain(listed).collect())
     };
     let (allow, deny) = (entries(&action.allow, |it| &it.allow), entries(&action.deny, |it| &it.deny));

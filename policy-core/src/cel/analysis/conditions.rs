@@ -29,7 +29,7 @@ use crate::lpm::RangeSet;
 struct Numbers(Vec<(i128, i128)>);
 
 impl Numbers {
-    fn of(ranges: impl IntoIterator<Item = (i128, i128)>) -> Self {
+    fn new(ranges: impl IntoIterator<Item = (i128, i128)>) -> Self {
         let mut ranges: Vec<_> = ranges.into_iter().filter(|(first, last)| first <= last).collect();
         ranges.sort_unstable();
         let mut out: Vec<(i128, i128)> = Vec::with_capacity(ranges.len());
@@ -47,7 +47,7 @@ impl Numbers {
     }
 
     fn or(&self, other: &Self) -> Self {
-        Self::of(self.0.iter().chain(&other.0).copied())
+        Self::new(self.0.iter().chain(&other.0).copied())
     }
 
     /// All others among these.
@@ -59,7 +59,7 @@ impl Numbers {
             next = next.max(last + 1);
         }
         out.push((next, among.1));
-        Self::of(out)
+        Self::new(out)
     }
 
     fn and(&self, other: &Self) -> Self {
@@ -114,7 +114,7 @@ const ALL: (i128, i128) = (i64::MIN as i128, u64::MAX as i128);
 impl Condition {
     /// One that is equal to itself only, by a number of its own.
     pub(crate) fn opaque(number: u64) -> Self {
-        Self::holds(Key::of_value(&Value::Null).at(number), true)
+        Self::holds(Key::from_value(&Value::Null).at(number), true)
     }
 
     /// That a part is true, or is false.
@@ -125,7 +125,7 @@ impl Condition {
     /// That a list, map or text has so many items or characters.
     fn longer(of: Key, least: u64) -> Self {
         const MAX: i128 = i64::MAX as i128;
-        let test = Test::Within(Numbers::of([(least.into(), MAX)]));
+        let test = Test::Within(Numbers::new([(least.into(), MAX)]));
         Self { of: Key::call("size", &[of]), test, domain: (0, MAX) }
     }
 
@@ -215,10 +215,10 @@ fn one_of<'v>(
 ) -> Condition {
     let numbers: Option<Vec<i128>> = values.clone().map(whole_number).collect();
     if let Some(numbers) = numbers.filter(|_| is_whole(parts, of)) {
-        let numbers = Numbers::of(numbers.into_iter().map(|number| (number, number)));
+        let numbers = Numbers::new(numbers.into_iter().map(|number| (number, number)));
         return within(parts, of, if truth { numbers } else { numbers.without(ALL) });
     }
-    let values = values.map(Key::of_equal).collect();
+    let values = values.map(Key::from_equal).collect();
     Condition { of: parts.key(of), test: Test::OneOf(values, truth), domain: ALL }
 }
 
@@ -228,7 +228,7 @@ fn is_whole(parts: &Parts<'_>, of: NodeId) -> bool {
 
 fn within(parts: &Parts<'_>, of: NodeId, numbers: Numbers) -> Condition {
     let domain = domain(parts, of);
-    let numbers = numbers.and(&Numbers::of([domain]));
+    let numbers = numbers.and(&Numbers::new([domain]));
     Condition { of: parts.key(of), test: Test::Within(numbers), domain }
 }
 
@@ -243,10 +243,10 @@ fn ordered(parts: &Parts<'_>, name: &str, (a, b): (NodeId, NodeId), truth: bool)
     let less = i128::from(strict);
     match (number(small), number(large)) {
         (None, Some(most)) if is_whole(parts, small) => {
-            Some(within(parts, small, Numbers::of([(ALL.0, most - less)])))
+            Some(within(parts, small, Numbers::new([(ALL.0, most - less)])))
         }
         (Some(least), None) if is_whole(parts, large) => {
-            Some(within(parts, large, Numbers::of([(least + less, ALL.1)])))
+            Some(within(parts, large, Numbers::new([(least + less, ALL.1)])))
         }
         _ => {
             // Doubles that are no number are neither less nor greater.
@@ -262,7 +262,7 @@ fn ordered(parts: &Parts<'_>, name: &str, (a, b): (NodeId, NodeId), truth: bool)
                     if strict { (small, large, true) } else { (large, small, false) };
                 let of = Key::entry(
                     Key::entry(parts.key(first), parts.key(second)),
-                    Key::of_value(&Value::text("<")),
+                    Key::from_value(&Value::text("<")),
                 );
                 Condition::holds(of, holds)
             })

@@ -52,7 +52,7 @@ pub(crate) enum Guard {
 
 impl Guard {
     /// The part it is about.
-    fn of(&self) -> Key {
+    fn part(&self) -> Key {
         match self {
             Self::Has(of, _)
             | Self::Longer(of, _)
@@ -78,8 +78,8 @@ impl Guard {
             (Self::Passed(a, x), Self::Passed(b, y)) => a == b && x == y,
             (Self::NotZero(a), Self::NotZero(b)) | (Self::Worked(a), Self::Worked(b)) => a == b,
             (Self::OneOf(a, values), Self::OneOf(b, allowed)) => {
-                let allowed: Vec<Key> = allowed.iter().map(Key::of_value).collect();
-                a == b && values.iter().all(|value| allowed.contains(&Key::of_value(value)))
+                let allowed: Vec<Key> = allowed.iter().map(Key::from_value).collect();
+                a == b && values.iter().all(|value| allowed.contains(&Key::from_value(value)))
             }
             (Self::OneOf(a, values), Self::Longer(b, needs)) => {
                 a == b && values.iter().all(|value| length(value).is_some_and(|length| length >= *needs))
@@ -90,7 +90,7 @@ impl Guard {
             // Who lists the texts that may come knows them.
             (Self::OneOf(a, _), Self::Passed(b, _)) => a == b,
             (known, Self::Looked(of)) => {
-                known.of() == *of && !matches!(known, Self::Worked(_) | Self::Has(..))
+                known.part() == *of && !matches!(known, Self::Worked(_) | Self::Has(..))
             }
             _ => false,
         }
@@ -116,7 +116,7 @@ impl Guards {
     /// Adds what one of several expressions tells, by its number.
     pub(crate) fn add(&mut self, guards: Vec<Guard>, by: usize) {
         for guard in guards {
-            let known = self.0.entry(guard.of()).or_default();
+            let known = self.0.entry(guard.part()).or_default();
             if known.len() < MAX_OF_ONE {
                 known.push((guard, by));
             }
@@ -125,10 +125,10 @@ impl Guards {
 
     /// A header is there in the message, or nothing is known of it any more.
     pub(crate) fn change_header(&mut self, message: &str, name: &str, there: bool) {
-        let (map, name) = (Key::of_fact(message), Key::of_value(&Value::text(name)));
+        let (map, name) = (Key::from_fact(message), Key::from_value(&Value::text(name)));
         let entry = Key::entry(map, name);
         self.0.remove(&entry);
-        self.0.remove(&Key::entry(entry, Key::of_value(&Value::Int(0))));
+        self.0.remove(&Key::entry(entry, Key::from_value(&Value::Int(0))));
         if let Some(known) = self.0.get_mut(&map) {
             known.retain(|(guard, _)| !matches!(guard, Guard::Has(_, of) if *of == name));
         }
@@ -140,7 +140,7 @@ impl Guards {
     /// True if one that is needed follows; from what other expressions tell if `not_by` is one of them.
     pub(crate) fn give(&self, needs: &[Guard], not_by: Option<usize>) -> bool {
         needs.iter().any(|need| {
-            let known = self.0.get(&need.of()).map(Vec::as_slice).unwrap_or_default();
+            let known = self.0.get(&need.part()).map(Vec::as_slice).unwrap_or_default();
             known.iter().any(|(guard, by)| Some(*by) != not_by && guard.gives(need))
         })
     }
@@ -190,7 +190,7 @@ impl Parts<'_> {
                     }
                 }
                 Some(Node::Has { operand, field }) if truth => {
-                    out.push(Guard::Has(self.key(*operand), Key::of_value(field)));
+                    out.push(Guard::Has(self.key(*operand), Key::from_value(field)));
                     out.extend(self.header(*operand, field));
                 }
                 Some(Node::HasFact(fact)) if truth => {
@@ -240,7 +240,7 @@ impl Parts<'_> {
     fn header(&self, map: NodeId, name: &Value) -> Option<Guard> {
         match (self.fact(map)?, name) {
             ("req.headers" | "res.headers", Value::String(name)) => {
-                Some(Guard::Has(self.key(map), Key::of_value(&Value::text(name.to_ascii_lowercase()))))
+                Some(Guard::Has(self.key(map), Key::from_value(&Value::text(name.to_ascii_lowercase()))))
             }
             _ => None,
         }
@@ -427,7 +427,7 @@ impl Parts<'_> {
 
 /// A fact that is there.
 pub(in crate::cel) fn present(path: &'static str) -> Guard {
-    Guard::Present(Key::of_value(&Value::text(path)), path)
+    Guard::Present(Key::from_value(&Value::text(path)), path)
 }
 
 /// A whole number.

@@ -44,7 +44,7 @@ pub(in crate::cel) fn fold(code: &Code, costs: &Costs) -> Folded {
         let id = NodeId(u32::try_from(at).unwrap_or(u32::MAX));
         let closed = depends.get(at).is_some_and(|of| !of.outside && of.local.is_none());
         if closed
-            && costs.of(id) <= LIMITS.steps.min(left.steps)
+            && costs.steps(id) <= LIMITS.steps.min(left.steps)
             && !matches!(node, Node::Const(_) | Node::Fail(_))
         {
             match evaluate_part(code, id, &mut left) {

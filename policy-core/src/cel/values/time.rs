@@ -136,7 +136,7 @@ impl Timestamp {
         i128::from(self.seconds) * i128::from(NANOS) + i128::from(self.nanos)
     }
 
-    fn of_total(total: i128) -> Result<Self, Fault> {
+    fn from_nanos(total: i128) -> Result<Self, Fault> {
         let nanos = i128::from(NANOS);
         let seconds = i64::try_from(total.div_euclid(nanos)).map_err(|_| Fault::Overflow)?;
         let rest = u32::try_from(total.rem_euclid(nanos)).map_err(|_| Fault::Overflow)?;
@@ -144,11 +144,11 @@ impl Timestamp {
     }
 
     pub(crate) fn plus(self, length: Duration) -> Result<Self, Fault> {
-        Self::of_total(self.total() + i128::from(length.0))
+        Self::from_nanos(self.total() + i128::from(length.0))
     }
 
     pub(crate) fn minus(self, length: Duration) -> Result<Self, Fault> {
-        Self::of_total(self.total() - i128::from(length.0))
+        Self::from_nanos(self.total() - i128::from(length.0))
     }
 
     pub(crate) fn since(self, other: Self) -> Result<Duration, Fault> {

@@ -30,7 +30,7 @@ pub(super) fn tested(parts: &Parts<'_>, node: &Node, truth: bool) -> Option<(Key
     let reader = Reader { parts };
     let test = reader.test(name, arguments)?;
     let set = test.addresses(&reader.texts(test.of)?, truth)?;
-    (ranges(&set) <= MAX_RANGES).then(|| (Key::of_fact(CLIENT), set))
+    (ranges(&set) <= MAX_RANGES).then(|| (Key::from_fact(CLIENT), set))
 }
 
 /// Ranges of a set of addresses.

@@ -321,7 +321,7 @@ pub(crate) fn adjoin(conditions: &[Formula]) -> bool {
     let Some(((first, _), ranges)) = ranges.as_deref().and_then(|all| Some((all.first()?, all))) else {
         return false;
     };
-    let numbers = Numbers::of(ranges.iter().flat_map(|(_, numbers)| numbers.0.iter().copied()));
+    let numbers = Numbers::new(ranges.iter().flat_map(|(_, numbers)| numbers.0.iter().copied()));
     ranges.iter().all(|(of, numbers)| of == first && !numbers.0.is_empty()) && numbers.0.len() == 1
 }
 
@@ -329,7 +329,7 @@ pub(crate) fn adjoin(conditions: &[Formula]) -> bool {
 fn range(condition: &Formula) -> Option<(Key, Numbers)> {
     let tests = condition.all_tests()?;
     let of = tests.first()?.of;
-    let both = tests.iter().try_fold(Numbers::of([ALL]), |so_far, test| match &test.test {
+    let both = tests.iter().try_fold(Numbers::new([ALL]), |so_far, test| match &test.test {
         Test::Within(numbers) if test.of == of => Some(so_far.and(numbers)),
         _ => None,
     })?;

@@ -97,16 +97,16 @@ impl Formula {
             keys
         };
         match self {
-            Self::Test(test) => Key::of(&(0_u8, test)),
+            Self::Test(test) => Key::from_hash(&(0_u8, test)),
             Self::All(sides) if sides.len() == 1 => {
-                sides.iter().map(Self::key).next().unwrap_or(Key::of(&1_u8))
+                sides.iter().map(Self::key).next().unwrap_or(Key::from_hash(&1_u8))
             }
             Self::Any(sides) if sides.len() == 1 => {
-                sides.iter().map(Self::key).next().unwrap_or(Key::of(&2_u8))
+                sides.iter().map(Self::key).next().unwrap_or(Key::from_hash(&2_u8))
             }
-            Self::All(sides) => Key::of(&(1_u8, sorted(sides))),
-            Self::Any(sides) => Key::of(&(2_u8, sorted(sides))),
-            Self::Choice(sides) => Key::of(&(3_u8, sides.iter().map(Self::key).collect::<Vec<_>>())),
+            Self::All(sides) => Key::from_hash(&(1_u8, sorted(sides))),
+            Self::Any(sides) => Key::from_hash(&(2_u8, sorted(sides))),
+            Self::Choice(sides) => Key::from_hash(&(3_u8, sides.iter().map(Self::key).collect::<Vec<_>>())),
         }
     }
 }
@@ -207,7 +207,7 @@ impl Reader<'_, '_> {
                         _ => return whole(test(self.parts, written, node, truth)),
                     };
                     let body = self.read(body, wanted, levels).map(&mut |(test, _)| test).key();
-                    let of = Key::of(&("exists", self.parts.key(of.range), of.second.is_some(), body));
+                    let of = Key::from_hash(&("exists", self.parts.key(of.range), of.second.is_some(), body));
                     whole(Condition::holds(of, truth == wanted))
                 }
                 _ => whole(test(self.parts, written, node, truth)),
@@ -232,7 +232,7 @@ const fn always(value: bool) -> Written {
 pub(super) fn has_key(parts: &Parts<'_>, node: &Node) -> Option<Key> {
     let is_map = |id: NodeId| matches!(parts.code.ty(id), Type::Map(_));
     let (map, key) = match node {
-        Node::Has { operand, field } if is_map(*operand) => (parts.key(*operand), Key::of_value(field)),
+        Node::Has { operand, field } if is_map(*operand) => (parts.key(*operand), Key::from_value(field)),
         Node::Call { name: "_in_", arguments, .. } => match **arguments {
             [key, map] if is_map(map) => (parts.key(map), parts.key(key)),
             _ => return None,
@@ -247,5 +247,5 @@ pub(super) fn has_key(parts: &Parts<'_>, node: &Node) -> Option<Key> {
 }
 
 fn has(map: Key, key: Key) -> Key {
-    Key::of(&("has", map, key))
+    Key::from_hash(&("has", map, key))
 }

@@ -50,7 +50,7 @@ impl Gate {
         if other.width() < self.width() { other } else { self }
     }
 
-    fn of_number(fact: Fact, how: Comparison, other: i64) -> Option<Self> {
+    fn from_number(fact: Fact, how: Comparison, other: i64) -> Option<Self> {
         let (least, greatest) = match how {
             Comparison::Less => (i64::MIN, other.checked_sub(1)?),
             Comparison::LessEqual => (i64::MIN, other),
@@ -61,22 +61,22 @@ impl Gate {
         Some(Self { fact: GateFact::Number(fact), least, greatest })
     }
 
-    fn of_words(fact: Fact, words: impl Iterator<Item = u64>) -> Option<Self> {
+    fn from_words(fact: Fact, words: impl Iterator<Item = u64>) -> Option<Self> {
         let keys = words.map(u64::cast_signed);
         let (least, greatest) =
             keys.fold((i64::MAX, i64::MIN), |(least, greatest), key| (least.min(key), greatest.max(key)));
         Some(Self { fact: GateFact::Text(fact), least, greatest })
     }
 
-    fn of_leaf(leaf: &Leaf) -> Option<Self> {
+    fn from_leaf(leaf: &Leaf) -> Option<Self> {
         match leaf {
             Leaf::Compare { one: Number::Fact(fact), how, other: Number::Literal(other) } => {
-                Self::of_number(*fact, *how, *other)
+                Self::from_number(*fact, *how, *other)
             }
             Leaf::Is { text: Text::Fact(fact), literal } => {
-                Self::of_words(*fact, std::iter::once(literal.word()))
+                Self::from_words(*fact, std::iter::once(literal.word()))
             }
-            Leaf::OneOf { text: Text::Fact(fact), literals } => Self::of_words(*fact, literals.words()),
+            Leaf::OneOf { text: Text::Fact(fact), literals } => Self::from_words(*fact, literals.words()),
             _ => None,
         }
     }
@@ -96,7 +96,7 @@ impl Test {
     /// draws in any case. O(parts).
     pub(crate) fn gate(&self) -> Option<Gate> {
         match self {
-            Self::Leaf(_, leaf) => Gate::of_leaf(leaf),
+            Self::Leaf(_, leaf) => Gate::from_leaf(leaf),
             Self::All(parts) => {
                 let told = parts.iter().take_while(|part| !part.draws());
                 told.filter_map(Self::gate).reduce(Gate::narrower)
