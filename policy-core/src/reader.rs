@@ -130,12 +130,12 @@ const MAX_LARGE_EXPRESSIONS: u64 = 10;
 impl<'d> Reader<'d> {
     /// A reader of one document; what it hands out lives as long as the document.
     pub(crate) fn new(document: &'d Document, options: &CheckOptions, language: &'static Language) -> Self {
-        let most = CelLimits::default().pattern_states * MAX_LARGE_EXPRESSIONS;
+        let max = CelLimits::default().pattern_states * MAX_LARGE_EXPRESSIONS;
         Self {
             document,
             found: RefCell::default(),
             budget: Rc::new(Budget {
-                pattern_states: Cell::new(most),
+                pattern_states: Cell::new(max),
                 nodes: Cell::new(MAX_NODES),
                 secrets: OnceCell::new(),
                 more_secrets: RefCell::default(),

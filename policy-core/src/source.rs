@@ -150,9 +150,9 @@ impl Source {
     #[must_use]
     pub fn new(name: impl Into<Box<str>>, text: impl Into<String>) -> Self {
         let mut text: String = text.into();
-        let most = u32::MAX as usize - 1;
-        if text.len() > most {
-            let cut = (0..=most).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+        let max = u32::MAX as usize - 1;
+        if text.len() > max {
+            let cut = (0..=max).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
             text.truncate(cut);
         }
         let lines = line_starts(&text);

@@ -59,8 +59,8 @@ impl Expected {
         let address = |text: String| text.parse::<IpAddr>().expect("an address");
         let (mut admitted, mut refused) = (Vec::new(), vec![]);
         let (mut allow, mut deny) = (Vec::new(), Vec::new());
-        let most = if random.below(8) == 0 { 60 } else { 6 };
-        for _ in 0..=random.below(most) {
+        let max = if random.below(8) == 0 { 60 } else { 6 };
+        for _ in 0..=random.below(max) {
             let (a, b) = (random.below(256), random.below(256));
             match random.below(3) {
                 0 => {

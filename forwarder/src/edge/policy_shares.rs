@@ -123,8 +123,8 @@ impl PolicyShare {
     pub fn available(&self, now: Instant) -> u64 {
         let (own, all) = (self.steps.take(0, now), self.all_steps.take(0, now));
         // Who has hardly used its own share is not made to wait for those who have used up that of all.
-        let least = if own >= FRUGAL { own } else { own.min(all) };
-        u64::try_from(least).unwrap_or(0)
+        let available = if own >= FRUGAL { own } else { own.min(all) };
+        u64::try_from(available).unwrap_or(0)
     }
 
     /// True if the authtoken itself has used up its steps.

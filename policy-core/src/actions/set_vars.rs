@@ -225,10 +225,10 @@ fn is_deep(ty: &Type, levels: usize) -> bool {
 
 /// Levels of lists and maps, at most one more than allowed.
 fn levels(node: NodeRef<'_>) -> usize {
-    let mut most = 0;
+    let mut deepest = 0;
     let mut work = vec![(node, 0)];
     while let Some((node, depth)) = work.pop() {
-        most = most.max(depth);
+        deepest = deepest.max(depth);
         if depth > MAX_LEVELS {
             break;
         }
@@ -238,5 +238,5 @@ fn levels(node: NodeRef<'_>) -> usize {
             NodeKind::Mapping(entries) => work.extend(entries.iter().map(|(_, value)| (value, depth + 1))),
         }
     }
-    most
+    deepest
 }

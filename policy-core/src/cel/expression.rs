@@ -406,15 +406,15 @@ impl Expression {
     }
 
     /// Evaluates it as written, and gives the value of every part that is no literal, outer parts first. At
-    /// most `most` parts are kept.
+    /// most `max` parts are kept.
     pub fn explain(
         &self,
         host: &mut dyn Host,
         mut limits: EvalLimits,
-        most: usize,
+        max: usize,
     ) -> (Result<Value, EvalError>, Vec<Part>) {
         let code = &self.inner.code;
-        let mut parts = Parts { code, most, parts: Vec::new() };
+        let mut parts = Parts { code, max, parts: Vec::new() };
         let value = evaluate(code, code.root, host, &mut limits, Some(&mut parts));
         let mut parts = parts.parts;
         // By place: what holds a part comes before it. Equal places keep the order of evaluation, the outer
@@ -494,7 +494,7 @@ fn impure(code: &Code, node: &Node) -> Option<&'static str> {
 /// Keeps the value of each part; of a part that runs several times each value.
 struct Parts<'c> {
     code: &'c Code,
-    most: usize,
+    max: usize,
     parts: Vec<Part>,
 }
 
@@ -515,7 +515,7 @@ impl Parts<'_> {
 
 impl Sink for Parts<'_> {
     fn node(&mut self, id: NodeId, result: Result<&Value, &Fault>) {
-        if !self.is_literal(id) && self.parts.len() < self.most {
+        if !self.is_literal(id) && self.parts.len() < self.max {
             let value = result.cloned().map_err(Clone::clone);
             self.parts.push(Part { span: self.code.span(id), value, depth: 0 });
         }

@@ -26,13 +26,13 @@ pub fn unpack(input: impl Read, feed: &mut dyn FnMut(&[u8])) -> Result<(), Strin
     unpack_up_to(input, MAX_BYTES, feed)
 }
 
-fn unpack_up_to(mut input: impl Read, most: u64, feed: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+fn unpack_up_to(mut input: impl Read, max: u64, feed: &mut dyn FnMut(&[u8])) -> Result<(), String> {
     let mut front = Vec::new();
     input.by_ref().take(GZIP.len() as u64).read_to_end(&mut front).map_err(|error| reason(&error))?;
     let packed = front == GZIP;
     let input = front.chain(input);
     match packed {
-        true => pump(MultiGzDecoder::new(io::BufReader::with_capacity(PIECE, input)), most, feed, &|error| {
+        true => pump(MultiGzDecoder::new(io::BufReader::with_capacity(PIECE, input)), max, feed, &|error| {
             match error.kind() {
                 io::ErrorKind::UnexpectedEof => "the gzip data breaks off".to_owned(),
                 io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
@@ -41,18 +41,18 @@ fn unpack_up_to(mut input: impl Read, most: u64, feed: &mut dyn FnMut(&[u8])) ->
                 _ => reason(error),
             }
         }),
-        false => pump(input, most, feed, &reason),
+        false => pump(input, max, feed, &reason),
     }
 }
 
 fn pump(
     mut input: impl Read,
-    most: u64,
+    max: u64,
     feed: &mut dyn FnMut(&[u8]),
     reason: &dyn Fn(&io::Error) -> String,
 ) -> Result<(), String> {
     let mut piece = vec![0; PIECE];
-    let mut left = most;
+    let mut left = max;
     loop {
         let read = match input.read(&mut piece) {
             Ok(0) => return Ok(()),
@@ -62,7 +62,7 @@ fn pump(
         };
         left = left
             .checked_sub(read as u64)
-            .ok_or_else(|| format!("it has more than the {most} bytes that are read"))?;
+            .ok_or_else(|| format!("it has more than the {max} bytes that are read"))?;
         feed(piece.get(..read).unwrap_or_default());
     }
 }
@@ -88,9 +88,9 @@ mod tests {
         encoder.finish().expect("written")
     }
 
-    fn all(bytes: &[u8], most: u64) -> Result<Vec<u8>, String> {
+    fn all(bytes: &[u8], max: u64) -> Result<Vec<u8>, String> {
         let mut out = Vec::new();
-        unpack_up_to(bytes, most, &mut |piece| out.extend_from_slice(piece)).map(|()| out)
+        unpack_up_to(bytes, max, &mut |piece| out.extend_from_slice(piece)).map(|()| out)
     }
 
     #[test]

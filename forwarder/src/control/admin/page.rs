@@ -134,9 +134,9 @@ pub(super) fn show<T: Serialize + Clone>(
         return Answer::json(StatusCode::OK, view.ok_or_else(|| Fault::not_found(wanted))?);
     }
     views.sort_unstable_by(|a, b| id(b).cmp(id(a)));
-    list.answer(call, &id, |before: Option<&AnyId>, most| {
+    list.answer(call, &id, |before: Option<&AnyId>, max| {
         let first = before.map_or(0, |before| views.partition_point(|view| *id(view) >= *before.0));
-        views.iter().skip(first).take(most).cloned().collect()
+        views.iter().skip(first).take(max).cloned().collect()
     })
 }
 

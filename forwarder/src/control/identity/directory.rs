@@ -68,7 +68,7 @@ const LIMITS: Limits = Limits { service_users: 100_000, credentials: 100_000, ap
 #[derive(Debug)]
 struct Inner {
     store: Arc<dyn Store>,
-    most: Limits,
+    limits: Limits,
     /// Held from before a change is stored until the copy has it, or the other way round.
     changes: Mutex<Changes>,
     cache: RwLock<Cache>,
@@ -100,15 +100,15 @@ impl Identity {
     /// # Errors
     /// [`StoreError`]; also if the system gives no thread.
     pub fn with_store(store: Arc<dyn Store>) -> Result<Self, StoreError> {
-        Self::with_most(store, LIMITS)
+        Self::with_limits(store, LIMITS)
     }
 
-    fn with_most(store: Arc<dyn Store>, most: Limits) -> Result<Self, StoreError> {
+    fn with_limits(store: Arc<dyn Store>, limits: Limits) -> Result<Self, StoreError> {
         let cache = Cache::from_records(store.load()?)?;
         let (running, ended) = sync_channel(0);
         let inner = Arc::new(Inner {
             store,
-            most,
+            limits,
             changes: Mutex::new(Changes { ids: Ids::after(cache.newest()), unsaved: Vec::new() }),
             cache: RwLock::new(cache),
             epoch: AtomicU64::new(0),
@@ -234,7 +234,7 @@ impl Identity {
         now: Timestamp,
     ) -> Result<ServiceUser, IdentityError> {
         let mut changes = self.0.write_lock();
-        room(self.0.read().service_users.len(), self.0.most.service_users, "service users")?;
+        room(self.0.read().service_users.len(), self.0.limits.service_users, "service users")?;
         let id = ServiceUserId(changes.ids.next());
         let user = ServiceUser { id, name: new.name, active: new.active, created_at: to_seconds(now) };
         user.check()?;
@@ -318,7 +318,7 @@ impl Identity {
         now: Timestamp,
     ) -> Result<(Credential, Token), IdentityError> {
         let mut changes = self.0.write_lock();
-        room(self.0.read().credentials.all().len(), self.0.most.credentials, "credentials")?;
+        room(self.0.read().credentials.all().len(), self.0.limits.credentials, "credentials")?;
         let id = CredentialId(changes.ids.next());
         let token = Token::draw(id).map_err(IdentityError::Random)?;
         let credential = Credential {
@@ -415,8 +415,8 @@ fn older<K: Ord, V>(records: &BTreeMap<K, V>, before: Option<K>) -> impl Iterato
 }
 
 /// Refuses one more of what there is enough of.
-fn room(there: usize, most: usize, what: &'static str) -> Result<(), IdentityError> {
-    if there < most { Ok(()) } else { Err(IdentityError::Full { what, most }) }
+fn room(there: usize, max: usize, what: &'static str) -> Result<(), IdentityError> {
+    if there < max { Ok(()) } else { Err(IdentityError::Full { what, max }) }
 }
 
 fn invalid(message: &str) -> IdentityError {

@@ -81,8 +81,8 @@ impl Journal {
         entry.extend_from_slice(&json);
         let end = self.end.saturating_add(entry.len());
         let deletions = changes.iter().all(Change::is_deletion);
-        let most = if deletions { BYTES } else { BYTES - FOR_DELETIONS };
-        if end > most {
+        let max = if deletions { BYTES } else { BYTES - FOR_DELETIONS };
+        if end > max {
             return Err(io::ErrorKind::StorageFull.into());
         }
         // What lies behind is of another time.

@@ -463,6 +463,6 @@ fn unsupported(error: Option<&str>) -> Option<Box<str>> {
 }
 
 /// A text of an agent's, fit to be shown.
-fn shown(text: &str, most: usize) -> Box<str> {
-    text.chars().filter(|c| !c.is_control()).take(most).collect()
+fn shown(text: &str, max: usize) -> Box<str> {
+    text.chars().filter(|c| !c.is_control()).take(max).collect()
 }

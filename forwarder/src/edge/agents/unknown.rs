@@ -128,11 +128,11 @@ impl Table {
 
     /// Takes a place from a source that holds the most.
     fn displace_other(&mut self, source: IpAddr, now: Instant) -> bool {
-        let most = self.by_source.values().copied().max().unwrap_or(0);
-        if self.held(source) >= most {
+        let max = self.by_source.values().copied().max().unwrap_or(0);
+        if self.held(source) >= max {
             return self.displace_own(source, now);
         }
-        let weakest = self.weakest(|other| self.held(other) == most).map(|(id, _)| id);
+        let weakest = self.weakest(|other| self.held(other) == max).map(|(id, _)| id);
         weakest.is_some_and(|id| self.displace(id))
     }
 

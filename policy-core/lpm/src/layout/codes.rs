@@ -127,7 +127,7 @@ pub(super) enum Codes {
 
 impl Codes {
     pub(super) fn new(codes: &[u32]) -> Self {
-        let count = codes.iter().max().map_or(0, |most| most.saturating_add(1));
+        let count = codes.iter().max().map_or(0, |max| max.saturating_add(1));
         match Width::new(count) {
             Width::Byte => Self::Byte(Column::new(codes, count)),
             Width::Pair => Self::Pair(Column::new(codes, count)),

@@ -73,7 +73,7 @@ impl Parts<'_> {
                 "write `.orValue(…)`, or ask first: `….hasValue() && …`",
             ),
             ("format", [pattern, items]) => self.format(*pattern, *items),
-            ("rand.int", [least, most]) => self.range(*least, *most),
+            ("rand.int", [min, max]) => self.range(*min, *max),
             _ if is_calendar(name) => self.zone(arguments),
             _ if is_hash(name) => self.digest(arguments),
             _ => self.decoding(id, name, arguments),
@@ -226,11 +226,11 @@ impl Parts<'_> {
         }
         let needs = match known.iter().copied().collect::<Option<Vec<_>>>() {
             Some(known) => {
-                let most = known.into_iter().max().and_then(|most| u64::try_from(most).ok()).unwrap_or(0);
-                if most <= self.least_length(of) {
+                let max = known.into_iter().max().and_then(|max| u64::try_from(max).ok()).unwrap_or(0);
+                if max <= self.least_length(of) {
                     return Verdict::Never;
                 }
-                vec![Guard::Longer(self.key(of), most)]
+                vec![Guard::Longer(self.key(of), max)]
             }
             // Where a position is found, only its author can tell what is enough.
             None => vec![Guard::Looked(self.key(of))],
@@ -303,16 +303,16 @@ impl Parts<'_> {
         }
     }
 
-    /// `rand.int(least, most)`.
-    fn range(&self, least: NodeId, most: NodeId) -> Verdict {
-        match (self.constant(least), self.constant(most)) {
-            (Some(Value::Int(least)), Some(Value::Int(most))) if least > most => {
-                let message = format!("there is no number from {least} to {most}");
-                Verdict::Always(message, format!("write `rand.int({most}, {least})`"))
+    /// `rand.int(min, max)`.
+    fn range(&self, min: NodeId, max: NodeId) -> Verdict {
+        match (self.constant(min), self.constant(max)) {
+            (Some(Value::Int(min)), Some(Value::Int(max))) if min > max => {
+                let message = format!("there is no number from {min} to {max}");
+                Verdict::Always(message, format!("write `rand.int({max}, {min})`"))
             }
             (Some(_), Some(_)) => Verdict::Never,
             _ => unless(
-                vec![Guard::Looked(self.key(least)), Guard::Looked(self.key(most))],
+                vec![Guard::Looked(self.key(min)), Guard::Looked(self.key(max))],
                 "this fails where the first number is greater than the second",
                 "write numbers, or make sure of their order",
             ),

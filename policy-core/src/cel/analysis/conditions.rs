@@ -123,9 +123,9 @@ impl Condition {
     }
 
     /// That a list, map or text has so many items or characters.
-    fn longer(of: Key, least: u64) -> Self {
+    fn longer(of: Key, min: u64) -> Self {
         const MAX: i128 = i64::MAX as i128;
-        let test = Test::Within(Numbers::new([(least.into(), MAX)]));
+        let test = Test::Within(Numbers::new([(min.into(), MAX)]));
         Self { of: Key::call("size", &[of]), test, domain: (0, MAX) }
     }
 
@@ -242,11 +242,11 @@ fn ordered(parts: &Parts<'_>, name: &str, (a, b): (NodeId, NodeId), truth: bool)
     let number = |id| parts.constant(id).and_then(whole_number);
     let less = i128::from(strict);
     match (number(small), number(large)) {
-        (None, Some(most)) if is_whole(parts, small) => {
-            Some(within(parts, small, Numbers::new([(ALL.0, most - less)])))
+        (None, Some(max)) if is_whole(parts, small) => {
+            Some(within(parts, small, Numbers::new([(ALL.0, max - less)])))
         }
-        (Some(least), None) if is_whole(parts, large) => {
-            Some(within(parts, large, Numbers::new([(least + less, ALL.1)])))
+        (Some(min), None) if is_whole(parts, large) => {
+            Some(within(parts, large, Numbers::new([(min + less, ALL.1)])))
         }
         _ => {
             // Doubles that are no number are neither less nor greater.

@@ -279,9 +279,9 @@ impl Parts<'_> {
                 match self.constants(*of) {
                     Some(values) => {
                         if let Some(Node::Call { name: "size", arguments, .. }) = self.written(*item).1 {
-                            let least = values.iter().map(|(_, value)| whole(value)).min().flatten();
-                            let least = least.and_then(|least| u64::try_from(least).ok()).unwrap_or(0);
-                            arguments.first().into_iter().for_each(|of| self.longer(*of, least, out));
+                            let min = values.iter().map(|(_, value)| whole(value)).min().flatten();
+                            let min = min.and_then(|min| u64::try_from(min).ok()).unwrap_or(0);
+                            arguments.first().into_iter().for_each(|of| self.longer(*of, min, out));
                         }
                         let values = values.into_iter().map(|(_, value)| value.clone()).collect();
                         out.push(Guard::OneOf(self.key(*item), values));
@@ -355,7 +355,7 @@ impl Parts<'_> {
             _ => {}
         }
         let Some(number) = whole(value) else { return };
-        let (least, not_zero) = match positive {
+        let (min, not_zero) = match positive {
             "_>_" => (Some(number + 1), number >= 0),
             "_>=_" => (Some(number), number > 0),
             "_==_" => (Some(number), number != 0),
@@ -367,19 +367,19 @@ impl Parts<'_> {
         if not_zero {
             out.push(Guard::NotZero(self.key(of)));
         }
-        match (self.written(of).1, least) {
+        match (self.written(of).1, min) {
             // What has no size below zero may still be empty.
             (Some(Node::Call { name: "size", arguments, .. }), _) => {
-                let least = least.or((positive == "_!=_" && number == 0).then_some(1)).unwrap_or(0);
-                let least = u64::try_from(least).unwrap_or(0);
-                if let Some(of) = arguments.first().filter(|_| least > 0) {
-                    self.longer(*of, least, out);
+                let min = min.or((positive == "_!=_" && number == 0).then_some(1)).unwrap_or(0);
+                let min = u64::try_from(min).unwrap_or(0);
+                if let Some(of) = arguments.first().filter(|_| min > 0) {
+                    self.longer(*of, min, out);
                 }
             }
             (Some(Node::Call { name: "indexOf" | "lastIndexOf", arguments, .. }), _) => {
                 let found = match positive {
                     "_!=_" => number == -1,
-                    _ => least.is_some_and(|least| least >= 0),
+                    _ => min.is_some_and(|min| min >= 0),
                 };
                 if let ([text, part, ..], true) = (&**arguments, found) {
                     out.push(Guard::Contains(self.key(*text), self.key(*part)));
@@ -390,9 +390,9 @@ impl Parts<'_> {
     }
 
     /// A list or text has so many items; then its map has the entry that it is.
-    fn longer(&self, of: NodeId, least: u64, out: &mut Vec<Guard>) {
-        if least > 0 {
-            out.push(Guard::Longer(self.key(of), least));
+    fn longer(&self, of: NodeId, min: u64, out: &mut Vec<Guard>) {
+        if min > 0 {
+            out.push(Guard::Longer(self.key(of), min));
             out.extend(self.entry(of).map(|(map, key)| Guard::Has(map, key)));
         }
     }

@@ -20,7 +20,7 @@ pub fn print(ast: &Ast) -> String {
         match next {
             Work::Text(text) => out.push_str(text),
             Work::Owned(text) => out.push_str(&text),
-            Work::Expr(id, least) => expand(ast, id, least, &mut work),
+            Work::Expr(id, min) => expand(ast, id, min, &mut work),
         }
     }
     out
@@ -50,10 +50,10 @@ fn binding(kind: &ExprKind) -> u8 {
 }
 
 /// Replaces a node by its parts, the first one on top.
-fn expand<'a>(ast: &'a Ast, id: ExprId, least: u8, work: &mut Vec<Work<'a>>) {
+fn expand<'a>(ast: &'a Ast, id: ExprId, min: u8, work: &mut Vec<Work<'a>>) {
     let kind = ast.kind(id);
     let mut parts: Vec<Work<'a>> = Vec::new();
-    let wrapped = binding(kind) < least;
+    let wrapped = binding(kind) < min;
     if wrapped {
         parts.push(Work::Text("("));
     }

@@ -161,8 +161,8 @@ impl Timestamp {
             None => 0,
             Some(zone) => {
                 // The database ends some hours before the year 10000 does.
-                let (least, most) = (jiff::Timestamp::MIN, jiff::Timestamp::MAX);
-                let seconds = self.seconds.clamp(least.as_second(), most.as_second());
+                let (min, max) = (jiff::Timestamp::MIN, jiff::Timestamp::MAX);
+                let seconds = self.seconds.clamp(min.as_second(), max.as_second());
                 let instant = jiff::Timestamp::from_second(seconds).map_err(|_| Fault::Overflow)?;
                 i64::from(time_zone(zone)?.to_offset(instant).seconds())
             }
@@ -242,10 +242,10 @@ fn offset(text: &str) -> IResult<&str, i32> {
 
 /// Digits as a number.
 fn number<'a, N: std::str::FromStr>(
-    least: usize,
-    most: usize,
+    min: usize,
+    max: usize,
 ) -> impl Parser<&'a str, Output = N, Error = nom::error::Error<&'a str>> {
-    map_opt(take_while_m_n(least, most, |c: char| c.is_ascii_digit()), |digits: &str| digits.parse().ok())
+    map_opt(take_while_m_n(min, max, |c: char| c.is_ascii_digit()), |digits: &str| digits.parse().ok())
 }
 
 type Parts = ((i16, i8, i8), ((u8, u8, u8, u32), i64));

@@ -93,8 +93,8 @@ impl RecordKind for ApiKeys {
         }
     }
 
-    fn page(identity: &Identity, before: Option<ApiKeyId>, most: usize) -> Vec<ApiKey> {
-        identity.api_keys(before, most)
+    fn page(identity: &Identity, before: Option<ApiKeyId>, max: usize) -> Vec<ApiKey> {
+        identity.api_keys(before, max)
     }
 
     fn find(identity: &Identity, id: ApiKeyId) -> Option<ApiKey> {

@@ -118,8 +118,8 @@ impl RecordKind for Credentials {
         }
     }
 
-    fn page(identity: &Identity, before: Option<CredentialId>, most: usize) -> Vec<Credential> {
-        identity.credentials(before, most)
+    fn page(identity: &Identity, before: Option<CredentialId>, max: usize) -> Vec<Credential> {
+        identity.credentials(before, max)
     }
 
     fn find(identity: &Identity, id: CredentialId) -> Option<Credential> {

@@ -72,8 +72,8 @@ impl RecordKind for ServiceUsers {
         UserView { uri, id: id.to_string(), name, active, created_at }
     }
 
-    fn page(identity: &Identity, before: Option<ServiceUserId>, most: usize) -> Vec<ServiceUser> {
-        identity.service_users(before, most)
+    fn page(identity: &Identity, before: Option<ServiceUserId>, max: usize) -> Vec<ServiceUser> {
+        identity.service_users(before, max)
     }
 
     fn find(identity: &Identity, id: ServiceUserId) -> Option<ServiceUser> {

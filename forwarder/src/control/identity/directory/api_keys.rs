@@ -48,7 +48,7 @@ impl Identity {
     /// [`IdentityError`]; then nothing has changed.
     pub fn create_api_key(&self, new: NewApiKey, now: Timestamp) -> Result<(ApiKey, Token), IdentityError> {
         let mut changes = self.0.write_lock();
-        room(self.0.read().api_keys.all().len(), self.0.most.api_keys, "API keys")?;
+        room(self.0.read().api_keys.all().len(), self.0.limits.api_keys, "API keys")?;
         let id = ApiKeyId(changes.ids.next());
         let token = Token::draw_key(id).map_err(IdentityError::Random)?;
         let key = ApiKey {

@@ -138,7 +138,7 @@ pub(in crate::cel) fn needed(code: &Code, part: NodeId, needs: &[Guard]) -> Vec<
 fn conditions(guards: &[Guard]) -> impl Iterator<Item = Condition> {
     guards.iter().filter_map(|guard| match guard {
         Guard::Has(map, key) => Some(Condition::holds(has(*map, *key), true)),
-        Guard::Longer(of, least) => Some(Condition::longer(*of, *least)),
+        Guard::Longer(of, min) => Some(Condition::longer(*of, *min)),
         _ => None,
     })
 }
