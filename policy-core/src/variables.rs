@@ -17,7 +17,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 
 use crate::actions;
 use crate::cel::library::overload::Overload;
-use crate::cel::{Env, Fact, Leaf, Role, Standing, Tree, TreeNode, Type};
+use crate::cel::{Env, Fact, Role, Standing, Tree, TreeLeaf, TreeNode, Type};
 use crate::dialect;
 use crate::phase::{Phase, PhaseSet};
 use crate::url::Scheme;
@@ -104,7 +104,7 @@ fn declarations() -> Declarations {
         }
         let Some(index) = tree.by_path.get(declared.path).map(|index| usize::from(*index)) else { continue };
         if let (Some(node), Some(place)) = (tree.nodes.get_mut(index), places.get_mut(index)) {
-            node.leaf = Some(Leaf { fact, ty });
+            node.leaf = Some(TreeLeaf { fact, ty });
             *place = Some(declared.at);
         }
     }

@@ -25,7 +25,7 @@ const MAX_IDLE: usize = 4_096;
 
 /// How much of something there is, and how fast more comes.
 #[derive(Debug)]
-struct Bucket {
+struct StepBucket {
     per_second: u64,
     level: Mutex<Level>,
 }
@@ -37,7 +37,7 @@ struct Level {
     since: Option<Instant>,
 }
 
-impl Bucket {
+impl StepBucket {
     fn new(per_second: u64) -> Self {
         let steps = i64::try_from(per_second).unwrap_or(i64::MAX);
         Self { per_second, level: Mutex::new(Level { steps, since: None }) }
@@ -64,7 +64,7 @@ impl Bucket {
 /// The shares of all authtokens.
 #[derive(Debug)]
 pub struct PolicyShares {
-    steps: Arc<Bucket>,
+    steps: Arc<StepBucket>,
     memory: Arc<AtomicUsize>,
     owners: Mutex<HashMap<CredentialId, Arc<PolicyShare>>>,
 }
@@ -72,7 +72,7 @@ pub struct PolicyShares {
 impl Default for PolicyShares {
     fn default() -> Self {
         Self {
-            steps: Arc::new(Bucket::new(ALL_STEPS_PER_SECOND)),
+            steps: Arc::new(StepBucket::new(ALL_STEPS_PER_SECOND)),
             memory: Arc::default(),
             owners: Mutex::default(),
         }
@@ -82,8 +82,8 @@ impl Default for PolicyShares {
 /// What the policies of one authtoken may take.
 #[derive(Debug)]
 pub struct PolicyShare {
-    steps: Bucket,
-    all_steps: Arc<Bucket>,
+    steps: StepBucket,
+    all_steps: Arc<StepBucket>,
     memory: Arc<AtomicUsize>,
     all_memory: Arc<AtomicUsize>,
     /// One of its policies is checked at a time.
@@ -106,7 +106,7 @@ impl PolicyShares {
         }
         let share = owners.entry(owner).or_insert_with(|| {
             Arc::new(PolicyShare {
-                steps: Bucket::new(STEPS_PER_SECOND),
+                steps: StepBucket::new(STEPS_PER_SECOND),
                 all_steps: Arc::clone(&self.steps),
                 memory: Arc::default(),
                 all_memory: Arc::clone(&self.memory),

@@ -21,7 +21,7 @@ use crate::edge::online::OnlineEndpoint;
 use budget::Budget;
 pub use budget::Effort;
 use place::Place;
-pub use place::{Entry, RoutingView};
+pub use place::{EntryPoint, RoutingView};
 pub use reach::{Connection, Dial, Live, Presumed, Upstream};
 
 /// What became of a connection.
@@ -70,7 +70,7 @@ impl Route {
 /// `None` if the generation has no such endpoint.
 pub async fn judge<D: Dial>(
     world: RoutingView<'_>,
-    entry: Entry<'_>,
+    entry: EntryPoint<'_>,
     facts: &Facts<'_>,
     dial: &D,
 ) -> Option<(Route, Option<D::Stream>)> {
@@ -79,7 +79,7 @@ pub async fn judge<D: Dial>(
 
 async fn judge_within<D: Dial>(
     world: RoutingView<'_>,
-    entry: Entry<'_>,
+    entry: EntryPoint<'_>,
     facts: &Facts<'_>,
     dial: &D,
     budget: Budget,
@@ -138,7 +138,7 @@ async fn judge_within<D: Dial>(
 /// `None` if the generation has no such endpoint.
 pub fn first_leg<D: Dial>(
     world: RoutingView<'_>,
-    entry: Entry<'_>,
+    entry: EntryPoint<'_>,
     facts: &Facts<'_>,
     dial: &D,
 ) -> Option<Leg> {
@@ -222,7 +222,7 @@ impl<D: Dial> Endpoints for Map<'_, D> {
 #[must_use]
 pub fn judge_presumed(
     world: RoutingView<'_>,
-    entry: Entry<'_>,
+    entry: EntryPoint<'_>,
     facts: &Facts<'_>,
     presumed: Presumed<'_>,
     effort: Effort,

@@ -36,7 +36,7 @@ use crate::edge::connection::{Admitted, carry};
 use crate::edge::events::EventWriter;
 use crate::edge::generation::{Generation, load};
 use crate::edge::open::{ConnectionFacts, Ingress, at_times};
-use crate::edge::route::{Connection, Entry, Live, RoutingView, judge};
+use crate::edge::route::{Connection, EntryPoint, Live, RoutingView, judge};
 use crate::edge::shared::Shared;
 use crate::net::dial::Dialer;
 use crate::net::relay::Carrier;
@@ -383,7 +383,7 @@ async fn client(site: &Site, shared: &Shared, endpoint: usize, number: u64, step
     let gone: Vec<_> = shared.online.all().into_iter().filter(|online| online.gone.is_cancelled()).collect();
     let begun = Instant::now();
     let (route, connection) =
-        judge(world, Entry::Configured(endpoint), &facts, &dial).await.expect("an endpoint");
+        judge(world, EntryPoint::Configured(endpoint), &facts, &dial).await.expect("an endpoint");
     if begun.elapsed() > CONNECT {
         site.complain(format!("connection {number} was judged for {:?}", begun.elapsed()));
     }

@@ -106,7 +106,7 @@ impl List {
         let uri = format!("{}/{}", call.base, self.path);
         let last = items.last().filter(|_| more).map(id);
         let next_page_uri = last.map(|last| format!("{uri}?before_id={last}&limit={limit}{again}"));
-        Answer::json(StatusCode::OK, &Body { key: self.key, items, uri, next_page_uri })
+        Answer::json(StatusCode::OK, &ListPage { key: self.key, items, uri, next_page_uri })
     }
 }
 
@@ -177,14 +177,14 @@ pub fn encode(text: &str) -> String {
 }
 
 /// The name of the list is a key of the object.
-struct Body<T> {
+struct ListPage<T> {
     key: &'static str,
     items: Vec<T>,
     uri: String,
     next_page_uri: Option<String>,
 }
 
-impl<T: Serialize> Serialize for Body<T> {
+impl<T: Serialize> Serialize for ListPage<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(3))?;
         map.serialize_entry(self.key, &self.items)?;

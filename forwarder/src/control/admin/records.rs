@@ -81,9 +81,9 @@ pub(super) trait View: Serialize {
 }
 
 /// The resource of a kind of record.
-pub(super) struct Records<K>(PhantomData<fn() -> K>);
+pub(super) struct RecordResource<K>(PhantomData<fn() -> K>);
 
-impl<K> Records<K> {
+impl<K> RecordResource<K> {
     /// The resource.
     pub(super) const NEW: Self = Self(PhantomData);
 }
@@ -106,7 +106,7 @@ fn parse<K: RecordKind>(id: &str) -> Result<K::Id, Fault> {
     id.parse().map_err(|_| Fault::not_found(id))
 }
 
-impl<K: RecordKind> Resource for Records<K> {
+impl<K: RecordKind> Resource for RecordResource<K> {
     fn names(&self) -> &'static [&'static str] {
         K::NAMES
     }

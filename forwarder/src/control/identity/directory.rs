@@ -19,7 +19,7 @@ use tokio::sync::broadcast;
 
 use super::acl::Acl;
 use super::api_keys::ApiKey;
-use super::cache::{Cache, Entry};
+use super::cache::{Cache, CachedCredential};
 use super::disk::DiskStore;
 use super::error::StoreError;
 use super::error::{IdentityError, Refusal};
@@ -204,13 +204,13 @@ impl Identity {
     #[must_use]
     pub fn credentials(&self, before: Option<CredentialId>, limit: usize) -> Vec<Credential> {
         let cache = self.0.read();
-        older(cache.credentials.all(), before).take(limit).map(Entry::record).collect()
+        older(cache.credentials.all(), before).take(limit).map(CachedCredential::record).collect()
     }
 
     /// A credential.
     #[must_use]
     pub fn credential(&self, id: CredentialId) -> Option<Credential> {
-        self.0.read().credentials.all().get(&id).map(Entry::record)
+        self.0.read().credentials.all().get(&id).map(CachedCredential::record)
     }
 
     /// Whose a credential is, and what people call that: the service user with its name, or the credential itself with
@@ -278,7 +278,7 @@ impl Identity {
         let of_owner = |key: &&ApiKey| key.owner_id == Some(id);
         Some(RemovedServiceUser {
             user,
-            credentials: cache.owned_by(id).map(Entry::record).collect(),
+            credentials: cache.owned_by(id).map(CachedCredential::record).collect(),
             api_keys: cache.api_keys.all().values().filter(of_owner).cloned().collect(),
         })
     }
@@ -342,7 +342,7 @@ impl Identity {
             return Err(invalid("`owner_id` names no service user"));
         }
         self.0.store_first(&mut changes, Change::PutCredential(Box::new(credential.clone())))?;
-        self.0.change(|cache| cache.credentials.put(Entry::new(credential.clone(), rules)));
+        self.0.change(|cache| cache.credentials.put(CachedCredential::new(credential.clone(), rules)));
         Ok((credential, token))
     }
 
@@ -366,7 +366,7 @@ impl Identity {
             self.0.store_first(&mut changes, put.clone())?;
         }
         let changed = may_narrow || new.expires_at != old.credential.expires_at;
-        let entry = Entry { credential: new, acl: Arc::new(acl), sources, uses: old.uses };
+        let entry = CachedCredential { credential: new, acl: Arc::new(acl), sources, uses: old.uses };
         let record = entry.record();
         self.0.change(|cache| cache.credentials.put(entry));
         if changed {
@@ -507,7 +507,7 @@ impl Inner {
 
     /// Writes the uses that the store does not have, in one commit.
     fn write_uses(&self) {
-        let not_kept = |entry: &Entry| {
+        let not_kept = |entry: &CachedCredential| {
             entry.uses.not_kept().map(|at| (entry.credential.id, at, Arc::clone(&entry.uses)))
         };
         let uses: Vec<_> = self.read().credentials.all().values().filter_map(not_kept).collect();

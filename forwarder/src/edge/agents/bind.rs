@@ -25,7 +25,7 @@ use super::{ids, policy};
 use crate::base::log::{Line, Repeats};
 use crate::base::random::Random;
 use crate::control::identity::Principal;
-use crate::edge::connection::At;
+use crate::edge::connection::AcceptedAt;
 use crate::edge::events::{EndpointRefused, endpoint_refused};
 use crate::edge::listener;
 use crate::edge::online::{OnlineEndpoint, Owner, Taken};
@@ -239,7 +239,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
 /// Accepts at a public endpoint until it is gone or the edge stops.
 async fn accept(shared: Arc<Shared>, endpoint: Arc<OnlineEndpoint>, holder: Holder, listener: TcpListener) {
     let (stop, gone) = (shared.stop_accepting.child_token(), endpoint.gone.clone());
-    let accepting = listener::accept(shared, At::Online(endpoint), holder, listener, stop.clone());
+    let accepting = listener::accept(shared, AcceptedAt::Online(endpoint), holder, listener, stop.clone());
     tokio::pin!(accepting);
     tokio::select! {
         () = &mut accepting => return,

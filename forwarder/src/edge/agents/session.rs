@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::bind::Bound;
 use super::served::Agents;
-use super::sessions::Entry;
+use super::sessions::SessionEntry;
 use super::settings::{AgentSettings, MAX_METADATA};
 use super::slots::Slot;
 use super::unknown::{Stage, Unknown};
@@ -171,7 +171,7 @@ struct Entered {
     _slot: Slot,
 }
 
-struct Refused {
+struct RefusedAgent {
     stream: Stream,
     why: NotKnown,
 }
@@ -198,7 +198,7 @@ async fn authenticate(
     peer: SocketAddr,
     tasks: &mut JoinSet<()>,
     unknown: &Unknown,
-) -> Option<Result<Entered, Refused>> {
+) -> Option<Result<Entered, RefusedAgent>> {
     loop {
         let mut stream = accepted.accept().await?;
         match agent_link::read_type(&mut stream).await {
@@ -208,12 +208,12 @@ async fn authenticate(
                     Ok(auth) => auth,
                     Err(error) => {
                         let why = refused(agents, peer, "", Refusal::new(ERR_NGROK_100, error));
-                        return Some(Err(Refused { stream, why }));
+                        return Some(Err(RefusedAgent { stream, why }));
                     }
                 };
                 return Some(match know(agents, &auth, peer) {
                     Ok((principal, slot)) => Ok(Entered { principal, auth, peer, stream, _slot: slot }),
-                    Err(why) => Err(Refused { stream, why }),
+                    Err(why) => Err(RefusedAgent { stream, why }),
                 });
             }
             Ok(StreamType::Heartbeat) => drop(tasks.spawn(agent_link::echo(stream))),
@@ -301,7 +301,7 @@ async fn run(
         (ids::new("cl", &shared.random), ids::secret(&shared.random))
     };
     let id = info.id.clone();
-    let entry = Entry {
+    let entry = SessionEntry {
         info: info.clone(),
         client_id: client_id.clone(),
         cookie: cookie.clone(),

@@ -84,7 +84,7 @@ pub struct EndpointRefused<'a> {
 }
 
 #[derive(Serialize)]
-struct Refused<'a> {
+struct RefusedEndpoint<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<&'a str>,
     credential: Option<String>,
@@ -108,7 +108,7 @@ pub fn agent_refused(
     refusal: &Refusal,
     at: Timestamp,
 ) -> serde_json::Result<String> {
-    let refused = Refused {
+    let refused = RefusedEndpoint {
         session: None,
         credential: credential.map(|id| id.to_string()),
         agent_ip: Some(peer.ip().to_canonical().to_string()),
@@ -125,7 +125,7 @@ pub fn agent_refused(
 /// # Errors
 /// None that can occur: every key is a string.
 pub fn endpoint_refused(refused: &EndpointRefused<'_>, at: Timestamp) -> serde_json::Result<String> {
-    let refused = Refused {
+    let refused = RefusedEndpoint {
         session: Some(refused.session),
         credential: Some(refused.credential.to_string()),
         agent_ip: None,

@@ -82,7 +82,7 @@ fn a_refusal_allocates_the_same_however_many_rules_there_are() {
         let presumed = Presumed { unreached: &[], reached: None };
         let world = RoutingView { generation: &generation, online: &online };
         let facts = facts(&generation, "198.51.100.1:5000");
-        let judge = || judge_presumed(world, Entry::Configured(0), &facts, presumed, Effort::Full);
+        let judge = || judge_presumed(world, EntryPoint::Configured(0), &facts, presumed, Effort::Full);
         let route = judge().expect("it does not wait");
         assert_eq!((route.verdict.decision, route.ip_policy), ("deny", Some(false)));
         measure(|| drop(judge())).count_total
@@ -123,7 +123,8 @@ fn all_hops_of_a_connection_share_one_budget() {
         let world = RoutingView { generation: &generation, online: &online };
         let facts = facts(&generation, "198.51.100.1:5000");
         let presumed = Presumed { unreached: &[], reached: None };
-        judge_presumed(world, Entry::Configured(0), &facts, presumed, Effort::Full).expect("it does not wait")
+        judge_presumed(world, EntryPoint::Configured(0), &facts, presumed, Effort::Full)
+            .expect("it does not wait")
     };
     let short = judge(2);
     assert!(short.upstream.is_some() && !short.out_of_steps, "{:?}", short.verdict);

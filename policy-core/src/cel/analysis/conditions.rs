@@ -69,7 +69,7 @@ impl Numbers {
 
 /// What is tested of a part.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Test {
+enum PartTest {
     /// It is true.
     Holds(bool),
     /// It is one of these values, or none of them.
@@ -84,7 +84,7 @@ enum Test {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Condition {
     of: Key,
-    test: Test,
+    test: PartTest,
     /// Values that the part may have at all, if it is a whole number.
     domain: (i128, i128),
 }
@@ -119,13 +119,13 @@ impl Condition {
 
     /// That a part is true, or is false.
     const fn holds(of: Key, truth: bool) -> Self {
-        Self { of, test: Test::Holds(truth), domain: ALL }
+        Self { of, test: PartTest::Holds(truth), domain: ALL }
     }
 
     /// That a list, map or text has so many items or characters.
     fn longer(of: Key, min: u64) -> Self {
         const MAX: i128 = i64::MAX as i128;
-        let test = Test::Within(Numbers::new([(min.into(), MAX)]));
+        let test = PartTest::Within(Numbers::new([(min.into(), MAX)]));
         Self { of: Key::call("size", &[of]), test, domain: (0, MAX) }
     }
 
@@ -137,10 +137,10 @@ impl Condition {
     /// What holds where this one does not.
     fn opposite(&self) -> Self {
         let test = match &self.test {
-            Test::Holds(value) => Test::Holds(!value),
-            Test::OneOf(values, of) => Test::OneOf(values.clone(), !of),
-            Test::Within(numbers) => Test::Within(numbers.without(self.domain)),
-            Test::Addresses(set) => Test::Addresses(RangeSet::all().without(set)),
+            PartTest::Holds(value) => PartTest::Holds(!value),
+            PartTest::OneOf(values, of) => PartTest::OneOf(values.clone(), !of),
+            PartTest::Within(numbers) => PartTest::Within(numbers.without(self.domain)),
+            PartTest::Addresses(set) => PartTest::Addresses(RangeSet::all().without(set)),
         };
         Self { test, ..self.clone() }
     }
@@ -165,7 +165,7 @@ fn test(parts: &Parts<'_>, id: NodeId, node: &Node, truth: bool) -> Condition {
         return Condition::holds(of, truth);
     }
     if let Some((of, set)) = clients::tested(parts, node, truth) {
-        return Condition { of, test: Test::Addresses(set), domain: ALL };
+        return Condition { of, test: PartTest::Addresses(set), domain: ALL };
     }
     let whole = || Condition::holds(parts.key(id), truth);
     let Node::Call { name, arguments, .. } = node else { return whole() };
@@ -219,7 +219,7 @@ fn one_of<'v>(
         return within(parts, of, if truth { numbers } else { numbers.without(ALL) });
     }
     let values = values.map(Key::from_equal).collect();
-    Condition { of: parts.key(of), test: Test::OneOf(values, truth), domain: ALL }
+    Condition { of: parts.key(of), test: PartTest::OneOf(values, truth), domain: ALL }
 }
 
 fn is_whole(parts: &Parts<'_>, of: NodeId) -> bool {
@@ -229,7 +229,7 @@ fn is_whole(parts: &Parts<'_>, of: NodeId) -> bool {
 fn within(parts: &Parts<'_>, of: NodeId, numbers: Numbers) -> Condition {
     let domain = domain(parts, of);
     let numbers = numbers.and(&Numbers::new([domain]));
-    Condition { of: parts.key(of), test: Test::Within(numbers), domain }
+    Condition { of: parts.key(of), test: PartTest::Within(numbers), domain }
 }
 
 /// A whole number that is compared with a constant; of anything else with an order the smaller side is `a`.

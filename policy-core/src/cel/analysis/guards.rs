@@ -10,7 +10,7 @@ use crate::cel::values::value::Value;
 
 /// A question about a text whose answer was yes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Test {
+pub(crate) enum TextTest {
     /// It is JSON.
     Json,
     /// It is an address.
@@ -39,7 +39,7 @@ pub(crate) enum Guard {
     /// It is one of these values.
     OneOf(Key, Vec<Value>),
     /// It has passed a test.
-    Passed(Key, Test),
+    Passed(Key, TextTest),
     /// A number is not zero.
     NotZero(Key),
     /// A text holds another one.
@@ -199,7 +199,7 @@ impl Parts<'_> {
                     out.extend(fact.result().map(present));
                 }
                 Some(Node::Matches { operand, .. }) if truth => {
-                    out.push(Guard::Passed(self.key(*operand), Test::Matched));
+                    out.push(Guard::Passed(self.key(*operand), TextTest::Matched));
                 }
                 Some(Node::Call { name: "!", arguments, .. }) => {
                     work.extend(arguments.first().map(|of| (*of, !truth)));
@@ -270,7 +270,7 @@ impl Parts<'_> {
                 return;
             }
             (Form::Within | Form::WithinFixed(_), [text, ..], true) => {
-                return out.push(passed(text, Test::Ip));
+                return out.push(passed(text, TextTest::Ip));
             }
             _ => {}
         }
@@ -301,13 +301,13 @@ impl Parts<'_> {
                         .map(|length| Guard::Longer(self.key(*text), length)),
                 );
             }
-            ("matches", [text, _], true) => out.push(passed(text, Test::Matched)),
-            ("isJson", [text], true) => out.push(passed(text, Test::Json)),
-            ("isIP", [text], true) => out.push(passed(text, Test::Ip)),
-            ("isCIDR", [text], true) => out.push(passed(text, Test::Cidr)),
-            ("isURL", [text], true) => out.push(passed(text, Test::Url)),
-            ("isQueryString", [text], true) => out.push(passed(text, Test::Query)),
-            ("hasValue", [of], true) => out.push(passed(of, Test::Value)),
+            ("matches", [text, _], true) => out.push(passed(text, TextTest::Matched)),
+            ("isJson", [text], true) => out.push(passed(text, TextTest::Json)),
+            ("isIP", [text], true) => out.push(passed(text, TextTest::Ip)),
+            ("isCIDR", [text], true) => out.push(passed(text, TextTest::Cidr)),
+            ("isURL", [text], true) => out.push(passed(text, TextTest::Url)),
+            ("isQueryString", [text], true) => out.push(passed(text, TextTest::Query)),
+            ("hasValue", [of], true) => out.push(passed(of, TextTest::Value)),
             (_, [a, b], _) => {
                 // Each side is compared with the other one.
                 let turned = match name {

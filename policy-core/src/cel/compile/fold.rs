@@ -21,7 +21,7 @@ pub(in crate::cel) struct Folded {
 
 /// What a node depends on.
 #[derive(Clone, Copy, Default)]
-struct Depends {
+struct Dependence {
     /// On facts, variables of the host or chance.
     outside: bool,
     /// On this variable of a macro around it, the outermost one.
@@ -85,10 +85,10 @@ fn evaluate_part(code: &Code, root: NodeId, left: &mut EvalLimits) -> ControlFlo
     }
 }
 
-fn dependencies(code: &Code) -> Vec<Depends> {
-    let mut all: Vec<Depends> = Vec::with_capacity(code.nodes.len());
+fn dependencies(code: &Code) -> Vec<Dependence> {
+    let mut all: Vec<Dependence> = Vec::with_capacity(code.nodes.len());
     for node in &code.nodes {
-        let mut own = Depends::default();
+        let mut own = Dependence::default();
         node.operands(&mut |operand| {
             let of = all.get(operand.index()).copied().unwrap_or_default();
             own.outside |= of.outside;

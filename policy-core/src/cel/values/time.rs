@@ -156,7 +156,7 @@ impl Timestamp {
     }
 
     /// The calendar at a place: a name of the IANA database, `+hh:mm`, or UTC.
-    pub(crate) fn at(self, zone: Option<&str>) -> Result<Local, Fault> {
+    pub(crate) fn at(self, zone: Option<&str>) -> Result<LocalTime, Fault> {
         let offset = match zone {
             None => 0,
             Some(zone) => {
@@ -179,13 +179,13 @@ impl Timestamp {
         let part = |value: i64| i8::try_from(value).unwrap_or(0);
         let (hour, minute, second) = (part(of_day / 3_600), part(of_day / 60 % 60), part(of_day % 60));
         let at = date.at(hour, minute, second, i32::try_from(self.nanos).unwrap_or(0));
-        Ok(Local { year: i64::from(at.year()) + years, at })
+        Ok(LocalTime { year: i64::from(at.year()) + years, at })
     }
 }
 
 /// A point in time as the clocks and calendars of a place show it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Local {
+pub(crate) struct LocalTime {
     /// The year, which may be 0 or 10000.
     pub(crate) year: i64,
     /// Everything but the year.
@@ -194,7 +194,7 @@ pub(crate) struct Local {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ok(Local { at, .. }) = self.at(None) else { return f.write_str("?") };
+        let Ok(LocalTime { at, .. }) = self.at(None) else { return f.write_str("?") };
         let (year, month, day) = (at.year(), at.month(), at.day());
         let (hour, minute, second) = (at.hour(), at.minute(), at.second());
         let fraction = Fraction(self.nanos.into());
@@ -248,9 +248,9 @@ fn number<'a, N: std::str::FromStr>(
     map_opt(take_while_m_n(min, max, |c: char| c.is_ascii_digit()), |digits: &str| digits.parse().ok())
 }
 
-type Parts = ((i16, i8, i8), ((u8, u8, u8, u32), i64));
+type DateParts = ((i16, i8, i8), ((u8, u8, u8, u32), i64));
 
-fn rfc3339(text: &str) -> IResult<&str, Parts> {
+fn rfc3339(text: &str) -> IResult<&str, DateParts> {
     let date =
         (number::<i16>(4, 4), preceded(tag("-"), number::<i8>(2, 2)), preceded(tag("-"), number::<i8>(2, 2)));
     let fraction = preceded(tag("."), take_while1(|c: char| c.is_ascii_digit()));

@@ -113,7 +113,7 @@ impl Formula {
 
 /// A condition as a formula. O(parts · levels).
 pub(in crate::cel) fn formula(code: &Code) -> Written {
-    Reader { parts: &Parts::new(code) }.read(code.root, true, MAX_LEVELS)
+    FormulaReader { parts: &Parts::new(code) }.read(code.root, true, MAX_LEVELS)
 }
 
 /// What must hold where a part is looked at, unless the expression has a value without it. O(parts · levels).
@@ -144,7 +144,7 @@ fn conditions(guards: &[Guard]) -> impl Iterator<Item = Condition> {
 }
 
 fn way_to(parts: &Parts<'_>, part: NodeId) -> Vec<Written> {
-    let (code, reader) = (parts.code, Reader { parts });
+    let (code, reader) = (parts.code, FormulaReader { parts });
     let (mut out, mut at) = (Vec::new(), part);
     for (position, node) in code.nodes.iter().enumerate().skip(part.index() + 1) {
         let mut is_operand = false;
@@ -164,11 +164,11 @@ fn way_to(parts: &Parts<'_>, part: NodeId) -> Vec<Written> {
     out
 }
 
-struct Reader<'p, 'c> {
+struct FormulaReader<'p, 'c> {
     parts: &'p Parts<'c>,
 }
 
-impl Reader<'_, '_> {
+impl FormulaReader<'_, '_> {
     /// What holds if a part is true, or is false.
     fn read(&self, id: NodeId, truth: bool, levels: usize) -> Written {
         let (mut id, mut truth) = (id, truth);

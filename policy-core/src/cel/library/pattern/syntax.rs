@@ -106,7 +106,7 @@ const UNICODE: u64 = 400;
 /// # Errors
 /// What is wrong with it.
 pub(super) fn translate(pattern: &str) -> Result<Translated, String> {
-    let mut reader = Reader {
+    let mut reader = PatternReader {
         chars: pattern.chars().peekable(),
         out: String::with_capacity(pattern.len() * 2),
         flags: Flags::default(),
@@ -203,7 +203,7 @@ impl Group {
     }
 }
 
-struct Reader<'p> {
+struct PatternReader<'p> {
     chars: Peekable<Chars<'p>>,
     out: String,
     flags: Flags,
@@ -215,7 +215,7 @@ struct Reader<'p> {
     by_line: bool,
 }
 
-impl Reader<'_> {
+impl PatternReader<'_> {
     fn read(&mut self) -> Result<(), String> {
         while let Some(c) = self.chars.next() {
             match c {
