@@ -58,7 +58,7 @@ impl Bar {
     #[must_use]
     pub fn run(&self, context: &Context) -> Row {
         let samples = (self.measure)(context);
-        let quartiles = Quartiles::of(&samples.values);
+        let quartiles = Quartiles::from_samples(&samples.values);
         let (gate, unit) = (self.gate, self.unit);
         Row {
             name: self.name.clone(),

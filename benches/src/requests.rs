@@ -108,7 +108,7 @@ fn request(random: &mut Random) -> Request {
         country: country.to_owned(),
         client_ip,
         client_port: u16::try_from(bits & 0xffff).unwrap_or(0),
-        headers: Value::Map(Arc::new(Map::of_texts(headers))),
+        headers: Value::Map(Arc::new(Map::from_texts(headers))),
     }
 }
 
@@ -154,7 +154,7 @@ impl Fields {
 
     /// A request as the host of conditions.
     #[must_use]
-    pub const fn of<'r>(&'r self, request: &'r Request) -> Asked<'r> {
+    pub const fn host<'r>(&'r self, request: &'r Request) -> Asked<'r> {
         Asked { request, fields: self.0.as_slice() }
     }
 }

@@ -77,7 +77,7 @@ on_tcp_connect:
 
 fn facts(address: IpAddr, port: u16) -> Facts<'static> {
     let server = if port.is_multiple_of(2) { [192, 0, 2, 7] } else { [198, 51, 100, 7] };
-    Facts::of_connection((address, port).into(), (server, 2222).into())
+    Facts::from_connection((address, port).into(), (server, 2222).into())
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn conditions_on_facts_allocate_nothing() {
         let mut all = || {
             held = 0;
             for request in &requests {
-                let holds = predicate.holds(&mut fields.of(request), EvalLimits::default());
+                let holds = predicate.holds(&mut fields.host(request), EvalLimits::default());
                 held += usize::from(holds.unwrap());
             }
         };

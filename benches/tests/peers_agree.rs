@@ -144,7 +144,7 @@ fn expressions_agree() {
     let (requests, fields) = (requests::requests(requests::NUMBER), Fields::new());
     for condition in conditions::ALL {
         let predicate = condition.predicate();
-        let holds = |request| predicate.holds(&mut fields.of(request), EvalLimits::default()).unwrap();
+        let holds = |request| predicate.holds(&mut fields.host(request), EvalLimits::default()).unwrap();
         let expected: Vec<bool> = requests.iter().map(holds).collect();
         answers::<Cel>(&condition, &expected);
         answers::<CelInterpreter>(&condition, &expected);

@@ -32,7 +32,7 @@ mod web;
 pub use command::{run_to_end, start_log};
 pub use control::Control;
 pub use end::AgentError;
-pub use options::{Checked, Loaded, OptionsError, check, load_setup, of_command};
+pub use options::{Checked, Loaded, OptionsError, check, from_command, load_setup};
 pub use run::run;
 pub use setup::{Chosen, Offer, Origin, Setup, TcpCommand, UpstreamServer};
 pub use status::{EndpointStatus, Status, StatusView, UpstreamStatus};

@@ -38,7 +38,7 @@ struct Entry {
 }
 
 impl Entry {
-    fn of(generation: usize) -> Self {
+    fn new(generation: usize) -> Self {
         Self { generation, cut: AtomicUsize::new(0) }
     }
 
@@ -63,7 +63,7 @@ fn register_and_stay(registry: &Registry<Entry>, current: &AtomicUsize) -> usize
     let look = |entry: &Entry| {
         entry.judge(current.load(Relaxed));
     };
-    std::mem::forget(registry.register(Entry::of(generation), look));
+    std::mem::forget(registry.register(Entry::new(generation), look));
     generation
 }
 
@@ -112,7 +112,7 @@ fn a_registration_is_given_back_while_all_are_looked_at() {
         let current = Arc::new(AtomicUsize::new(0));
         let passing = {
             let registry = Arc::clone(&registry);
-            thread::spawn(move || drop(registry.register(Entry::of(0), |_| {})))
+            thread::spawn(move || drop(registry.register(Entry::new(0), |_| {})))
         };
         registry.revalidate(|| current.store(1, Relaxed), |(), entry| entry.judge(1));
         passing.join().expect("no panic");
@@ -122,12 +122,12 @@ fn a_registration_is_given_back_while_all_are_looked_at() {
 
 /// Two sessions of one agent at once: one of them meets the other.
 #[test]
-fn of_two_who_enter_at_once_exactly_one_stays() {
+fn exactly_one_of_two_who_enter_at_once_stays() {
     loom::model(|| {
         let registry = Arc::new(Registry::<Entry>::default());
         let enter = |registry: Arc<Registry<Entry>>| {
             let end_older = |_: &Entry, other: &Entry| other.cut.store(1, Relaxed);
-            std::mem::forget(registry.register_meeting(Entry::of(0), end_older, |_| {}));
+            std::mem::forget(registry.register_meeting(Entry::new(0), end_older, |_| {}));
         };
         let other = {
             let registry = Arc::clone(&registry);

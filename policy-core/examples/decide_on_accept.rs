@@ -36,7 +36,7 @@ on_tcp_connect:
 /// Accepts one connection, judges it, and serves or closes it.
 fn accept(listener: &TcpListener, program: &Program) -> Fallible<Outcome> {
     let (mut stream, client) = listener.accept()?;
-    let facts = Facts::of_connection(client, stream.local_addr()?);
+    let facts = Facts::from_connection(client, stream.local_addr()?);
     let mut run = program.on_tcp_connect(&facts);
     let outcome = run.run(|effect, run| match effect {
         // A real edge connects to the endpoint here, and then carries bytes both ways.

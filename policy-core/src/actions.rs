@@ -90,19 +90,20 @@ pub(crate) static CODES: &[&[&Code]] = &[
 pub(crate) use forward_internal::{no_port, not_internal, too_deep, url_diagnostic};
 
 /// on_tcp_connect.
-const CONNECT_PHASE: PhaseSet = PhaseSet::of(&[Phase::OnTcpConnect]);
+const CONNECT_PHASE: PhaseSet = PhaseSet::new(&[Phase::OnTcpConnect]);
 /// on_http_request.
-const REQUEST_PHASE: PhaseSet = PhaseSet::of(&[Phase::OnHttpRequest]);
+const REQUEST_PHASE: PhaseSet = PhaseSet::new(&[Phase::OnHttpRequest]);
 /// on_http_response.
-const RESPONSE_PHASE: PhaseSet = PhaseSet::of(&[Phase::OnHttpResponse]);
+const RESPONSE_PHASE: PhaseSet = PhaseSet::new(&[Phase::OnHttpResponse]);
 /// on_event_stream_message.
-const EVENT_PHASE: PhaseSet = PhaseSet::of(&[Phase::OnEventStreamMessage]);
+const EVENT_PHASE: PhaseSet = PhaseSet::new(&[Phase::OnEventStreamMessage]);
 /// on_tcp_connect and on_http_request.
-const CONNECT_REQUEST_PHASES: PhaseSet = PhaseSet::of(&[Phase::OnTcpConnect, Phase::OnHttpRequest]);
+const CONNECT_REQUEST_PHASES: PhaseSet = PhaseSet::new(&[Phase::OnTcpConnect, Phase::OnHttpRequest]);
 /// on_http_request and on_http_response.
-const MESSAGE_PHASES: PhaseSet = PhaseSet::of(&[Phase::OnHttpRequest, Phase::OnHttpResponse]);
+const MESSAGE_PHASES: PhaseSet = PhaseSet::new(&[Phase::OnHttpRequest, Phase::OnHttpResponse]);
 /// All but on_event_stream_message.
-const ANY_PHASE: PhaseSet = PhaseSet::of(&[Phase::OnTcpConnect, Phase::OnHttpRequest, Phase::OnHttpResponse]);
+const ANY_PHASE: PhaseSet =
+    PhaseSet::new(&[Phase::OnTcpConnect, Phase::OnHttpRequest, Phase::OnHttpResponse]);
 
 /// What happens when an action fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -352,7 +353,7 @@ macro_rules! registry {
 
             /// What is known of its kind.
             pub(crate) fn facts(&self) -> KindFacts {
-                match self { $(Self::$kind(_) => KindFacts::of::<$kind>(),)+ }
+                match self { $(Self::$kind(_) => KindFacts::new::<$kind>(),)+ }
             }
 
             /// What is known of its results.
@@ -401,7 +402,7 @@ macro_rules! registry {
         /// What is known of an action by its name; `None` if there is no such action.
         pub(crate) fn facts_of(name: &str) -> Option<KindFacts> {
             match name {
-                $($kind::NAME => Some(KindFacts::of::<$kind>()),)+
+                $($kind::NAME => Some(KindFacts::new::<$kind>()),)+
                 _ => None,
             }
         }
@@ -449,7 +450,7 @@ macro_rules! registry {
 
         fn read_config<'d, A: ActionType>(written: Written<'d>, cx: &Context<'_, 'd>) -> Option<A> {
             let mut fields = match written.config {
-                Some(node) if A::ANY_FIELDS => Fields::of(node).unwrap_or_else(Fields::empty),
+                Some(node) if A::ANY_FIELDS => Fields::from_node(node).unwrap_or_else(Fields::empty),
                 Some(node) => cx.map(node, &format!("the config of `{}`", A::NAME), A::FIELDS, A::IGNORED)?,
                 None => Fields::empty(),
             };
@@ -520,7 +521,7 @@ pub(crate) struct KindFacts {
 }
 
 impl KindFacts {
-    fn of<A: ActionType>() -> Self {
+    fn new<A: ActionType>() -> Self {
         Self {
             name: A::NAME,
             phases: A::PHASES,

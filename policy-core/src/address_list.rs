@@ -39,7 +39,7 @@ impl Entry {
         Self { network, position, ip_policy: None }
     }
 
-    pub(crate) const fn of_ip_policy(self, id: Option<IpPolicyId>) -> Self {
+    pub(crate) const fn with_ip_policy(self, id: Option<IpPolicyId>) -> Self {
         Self { ip_policy: id, ..self }
     }
 }

@@ -38,7 +38,7 @@ pub(crate) use analysis::flow::{DataFlow, Place, Use};
 pub(crate) use analysis::guards::{Guard, Guards};
 pub(crate) use analysis::state::{Shape, State};
 pub use check::env::Env;
-pub(crate) use check::env::{Hints, Language, Leaf, SetVariables, Standing, Tree, TreeNode};
+pub(crate) use check::env::{Hints, Language, SetVariables, Standing, Tree, TreeLeaf, TreeNode};
 pub use codes::UNDECLARED;
 pub(crate) use codes::{CEL_LIMIT, CODES, drop_values};
 pub(crate) use compile::predicate::{ClientAddress, Gate, GateFact, Test};

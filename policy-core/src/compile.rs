@@ -59,7 +59,7 @@ impl Default for CompileOptions {
         Self {
             table: TableLimits::default(),
             code: 64 << 10,
-            phases: PhaseSet::of(&[Phase::OnTcpConnect]),
+            phases: PhaseSet::new(&[Phase::OnTcpConnect]),
             ip_policies: None,
         }
     }
@@ -106,7 +106,7 @@ pub fn compile(checked: &CheckedPolicy, options: &CompileOptions) -> Result<Prog
         found
     })?;
     let parts = Parts { lowering, tables, phases, rules, actions };
-    Ok(Program::new(options, parts, Arc::from(source.name()), Digest::of(checked.text())))
+    Ok(Program::new(options, parts, Arc::from(source.name()), Digest::from_text(checked.text())))
 }
 
 fn lower_rule(
@@ -166,7 +166,7 @@ mod tests {
     fn every_phase_compiles_for_a_host_that_asks_for_it() {
         let text = "on_http_request: [{expressions: [\"req.method == 'GET'\"], actions: [{type: log, config: {metadata: {a: b}}}, {type: deny}]}]";
         let policy = load_policy(&Source::new("p.yml", text), &CheckOptions::default()).0.expect("no errors");
-        let options = CompileOptions { phases: PhaseSet::of(&Phase::ALL), ..CompileOptions::default() };
+        let options = CompileOptions { phases: PhaseSet::new(&Phase::ALL), ..CompileOptions::default() };
         let listing = compile(&policy, &options).expect("compiles").listing().to_string();
         assert!(listing.contains("on_http_request: 1 rule") && listing.contains("deny"), "{listing}");
         let found = compile(&policy, &CompileOptions::default()).expect_err("no host runs it");

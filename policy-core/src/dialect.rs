@@ -65,12 +65,12 @@ pub(crate) fn phases(of: &Overload) -> PhaseSet {
     match of.reads {
         Some(fact) if fact.starts_with("res.") => RESPONSE,
         Some(_) => REQUEST,
-        None => PhaseSet::of(&Phase::ALL),
+        None => PhaseSet::new(&Phase::ALL),
     }
 }
 
-const REQUEST: PhaseSet = PhaseSet::of(&[Phase::OnHttpRequest, Phase::OnHttpResponse]);
-const RESPONSE: PhaseSet = PhaseSet::of(&[Phase::OnHttpResponse]);
+const REQUEST: PhaseSet = PhaseSet::new(&[Phase::OnHttpRequest, Phase::OnHttpResponse]);
+const RESPONSE: PhaseSet = PhaseSet::new(&[Phase::OnHttpResponse]);
 
 #[cfg(test)]
 mod tests {

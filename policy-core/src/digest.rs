@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 ///
 /// ```
 /// use policy_core::digest::Digest;
-/// assert!(Digest::of("").to_string().starts_with("e3b0c44298fc1c14"));
+/// assert!(Digest::from_text("").to_string().starts_with("e3b0c44298fc1c14"));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
@@ -16,7 +16,7 @@ pub struct Digest([u8; 32]);
 impl Digest {
     /// The digest of a text's UTF-8 bytes.
     #[must_use]
-    pub fn of(text: &str) -> Self {
+    pub fn from_text(text: &str) -> Self {
         Self(Sha256::digest(text.as_bytes()).into())
     }
 }

@@ -152,8 +152,8 @@ pub enum EventSink {
 
 /// The traits of endpoints that policies of an edge are for. Public ones have no upstream of their own: what their policy
 /// leaves is refused. Internal ones have one.
-const PUBLIC: EndpointTraits = EndpointTraits::of_scheme(Scheme::Tcp).without_upstream();
-const INTERNAL: EndpointTraits = EndpointTraits::of_scheme(Scheme::Tcp);
+const PUBLIC: EndpointTraits = EndpointTraits::from_scheme(Scheme::Tcp).without_upstream();
+const INTERNAL: EndpointTraits = EndpointTraits::from_scheme(Scheme::Tcp);
 
 /// Where an edge keeps its state if nothing is said.
 const DEFAULT_STATE_DIR: &str = "./state";

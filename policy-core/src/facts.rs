@@ -68,7 +68,7 @@ impl<'a> Facts<'a> {
 
     /// Facts of an accepted connection.
     #[must_use]
-    pub fn of_connection(client: SocketAddr, server: SocketAddr) -> Self {
+    pub fn from_connection(client: SocketAddr, server: SocketAddr) -> Self {
         Self {
             client_port: Some(client.port()),
             server_ip: Some(server.ip().to_canonical()),
@@ -343,7 +343,7 @@ mod tests {
     #[test]
     fn what_is_not_known_has_no_source() {
         let (client, server) = ("[::ffff:192.0.2.1]:5000", "192.0.2.2:22");
-        let facts = Facts::of_connection(client.parse().expect("fine"), server.parse().expect("fine"));
+        let facts = Facts::from_connection(client.parse().expect("fine"), server.parse().expect("fine"));
         let url = url("tcp://edge.example.com:20022");
         let facts = facts.at_endpoint(&url);
         let text = |path: &str| facts.value(fact(path)).map(|value| value.to_string());
@@ -410,7 +410,7 @@ mod tests {
         let address = "192.0.2.1:5000".parse().expect("fine");
         let time = Timestamp::new(0, 0).expect("fine");
         let outer = url("tcp://edge.example.com:20022");
-        let facts = Facts::of_connection(address, address).at_endpoint(&outer);
+        let facts = Facts::from_connection(address, address).at_endpoint(&outer);
         let facts = facts.started(time).at_time(time);
         for fact in variables::facts().filter(|fact| fact.tag != tag::STATE) {
             assert_eq!(facts.value(fact).is_ok(), Facts::known_to_edges(fact), "{fact}");
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_target_its_url_counts_and_not_what_was_given() {
+    fn a_target_counts_by_its_url_and_not_by_what_was_given() {
         let mut given = GivenFacts::default();
         for (path, text) in [
             ("endpoint.host", "given.example.com"),

@@ -48,7 +48,7 @@ static DESCRIPTION: Field<Literal> = Field::optional("description", Literal(255)
 static METADATA: Field<AnyValue> = Field::optional("metadata", AnyValue, "Anything.");
 static RULES: Field<Items<Record<(CidrItem, bool)>>> = Field::optional(
     "rules",
-    Items::of(Record {
+    Items::new(Record {
         fields: RULE_FIELDS,
         ignored: IGNORED,
         read: |fields, cx| {
@@ -65,7 +65,7 @@ static PATH: Field<Literal> =
     Field::required("path", Literal(1_024), "path: blocklist.txt", "The file; relative to this one.");
 static FILES: Field<Items<Record<FileItem>>> = Field::optional(
     "files",
-    Items::of(Record {
+    Items::new(Record {
         fields: &[&PATH, &FILE_ACTION, &DESCRIPTION, &METADATA],
         ignored: &[],
         read: |fields, cx| {
@@ -153,12 +153,12 @@ pub(crate) fn looks_like_ip_policies(document: &Document) -> bool {
     };
     let list = match document.root().map(|root| (root, root.kind())) {
         Some((root, NodeKind::Mapping(_))) => {
-            return Fields::of(root).is_some_and(|fields| fields.get("ip_policies").is_some());
+            return Fields::from_node(root).is_some_and(|fields| fields.get("ip_policies").is_some());
         }
         Some((_, NodeKind::Sequence(list))) => list,
         Some((_, NodeKind::Scalar(_))) | None => return false,
     };
-    let Some(first) = list.iter().next().and_then(Fields::of) else { return false };
+    let Some(first) = list.iter().next().and_then(Fields::from_node) else { return false };
     let has_id = first.get("id").and_then(text).is_some_and(|id| is_id(&id));
     has_id || is_policy(&first)
 }
@@ -166,7 +166,7 @@ pub(crate) fn looks_like_ip_policies(document: &Document) -> bool {
 /// True for a map with nothing but fields of an IP policy and a rule that has nothing but its own: the id may be wrong.
 fn is_policy(fields: &Fields<'_>) -> bool {
     let Some(NodeKind::Sequence(rules)) = fields.get("rules").map(NodeRef::kind) else { return false };
-    let rule = rules.iter().next().and_then(Fields::of);
+    let rule = rules.iter().next().and_then(Fields::from_node);
     let is_rule = |rule: &Fields<'_>| {
         ["cidr", "action"].iter().all(|key| rule.get(key).is_some()) && has_only(rule, RULE_FIELDS)
     };
@@ -183,7 +183,7 @@ fn has_only(fields: &Fields<'_>, declared: Declared) -> bool {
 fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<Written> {
     let list = match root.kind() {
         NodeKind::Mapping(_) => {
-            let fields = Fields::of(root)?;
+            let fields = Fields::from_node(root)?;
             let owner = ("the file", root.span().at_start());
             fields.required(reader, "ip_policies", owner, "ip_policies: [{id: ipp_office, rules: […]}]")?
         }
@@ -205,7 +205,7 @@ fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<Written> {
             Some(Read { id: id?, rules: rules.unwrap_or_default(), files: files.unwrap_or_default() })
         },
     };
-    let read = Items::of(policy).read(list, "the IP policies", &cx)?;
+    let read = Items::new(policy).read(list, "the IP policies", &cx)?;
     let mut policies = IpPolicies::default();
     let (mut lists, mut known) = (Vec::new(), HashMap::new());
     for Read { id, rules, files } in read {

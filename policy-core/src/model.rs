@@ -162,8 +162,8 @@ pub(crate) fn policy<'d>(node: NodeRef<'d>, endpoint: EndpointTraits, reader: &R
 
 /// True if every key of a policy is a phase that could be read; `enabled` is none and means nothing.
 fn has_all(node: NodeRef<'_>, written: &[WrittenPhase<'_>]) -> bool {
-    let keys =
-        Fields::of(node).map_or(0, |fields| fields.entries.iter().filter(|it| it.key != "enabled").count());
+    let keys = Fields::from_node(node)
+        .map_or(0, |fields| fields.entries.iter().filter(|it| it.key != "enabled").count());
     keys <= written.len()
 }
 
@@ -174,7 +174,7 @@ fn rules<'d>(written: &WrittenPhase<'d>, before: usize, place: Place<'_>, reader
 
 fn rule<'d>(node: NodeRef<'d>, number: usize, place: Place<'_>, reader: &Reader<'d>) -> Option<Rule> {
     let span = head(node);
-    let fields = Fields::of(node);
+    let fields = Fields::from_node(node);
     if let Some(field) = fields.as_ref().and_then(flat_action) {
         let lenient = reader.options().lenient;
         let message = "an action stands directly in the phase, outside of a rule";
@@ -317,7 +317,7 @@ fn expressions<'d>(field: &Field<'d>, place: Place<'_>, reader: &Reader<'d>) -> 
 
 /// Reads an action; `flat` if its rule is missing around it.
 fn action<'d>(node: NodeRef<'d>, flat: bool, place: Place<'_>, reader: &Reader<'d>) -> Option<Action> {
-    let Some(mut fields) = Fields::of(node) else {
+    let Some(mut fields) = Fields::from_node(node) else {
         reader.wrong_type(node, "an action, a map", "write e.g. `type: deny`");
         return None;
     };

@@ -49,7 +49,7 @@ pub struct EndpointTraits {
 impl EndpointTraits {
     /// An endpoint of a protocol.
     #[must_use]
-    pub const fn of_scheme(scheme: Scheme) -> Self {
+    pub const fn from_scheme(scheme: Scheme) -> Self {
         Self { scheme: Some(scheme), binding: None, cloud: false }
     }
 

@@ -64,7 +64,7 @@ impl PhaseSet {
 
     /// The set of the given phases.
     #[must_use]
-    pub const fn of(phases: &[Phase]) -> Self {
+    pub const fn new(phases: &[Phase]) -> Self {
         let mut bits = 0;
         let mut rest = phases;
         while let [first, tail @ ..] = rest {

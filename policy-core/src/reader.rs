@@ -91,7 +91,7 @@ pub(crate) struct Keys<'k> {
 }
 
 impl<'k> Keys<'k> {
-    pub(crate) const fn of(known: &'k [&'static str]) -> Self {
+    pub(crate) const fn new(known: &'k [&'static str]) -> Self {
         Self { known, shown: known.len(), legacy: &[] }
     }
 }
@@ -130,12 +130,12 @@ const MAX_LARGE_EXPRESSIONS: u64 = 10;
 impl<'d> Reader<'d> {
     /// A reader of one document; what it hands out lives as long as the document.
     pub(crate) fn new(document: &'d Document, options: &CheckOptions, language: &'static Language) -> Self {
-        let most = CelLimits::default().pattern_states * MAX_LARGE_EXPRESSIONS;
+        let max = CelLimits::default().pattern_states * MAX_LARGE_EXPRESSIONS;
         Self {
             document,
             found: RefCell::default(),
             budget: Rc::new(Budget {
-                pattern_states: Cell::new(most),
+                pattern_states: Cell::new(max),
                 nodes: Cell::new(MAX_NODES),
                 secrets: OnceCell::new(),
                 more_secrets: RefCell::default(),
@@ -272,7 +272,7 @@ impl<'d> Reader<'d> {
     pub(crate) fn wrong_type(&self, node: NodeRef<'_>, expected: impl Display, help: &str) {
         let found = describe(node, self.is_secret(node.span()));
         let found = Diagnostic::new(&WRONG_TYPE, head(node), format!("expected {expected}, found {found}"));
-        let key = Fields::of(node).and_then(|fields| fields.entries.first().map(|field| field.key));
+        let key = Fields::from_node(node).and_then(|fields| fields.entries.first().map(|field| field.key));
         let word = match node.kind() {
             NodeKind::Scalar(scalar) if scalar.style == Style::Plain => scalar.text,
             _ => key.unwrap_or_default(),
@@ -286,7 +286,7 @@ impl<'d> Reader<'d> {
 
     /// The entries of a map whose keys are checked against `keys`; `what` names the map.
     pub(crate) fn map(&self, node: NodeRef<'d>, what: &str, keys: Keys<'_>) -> Option<Fields<'d>> {
-        let Some(mut fields) = Fields::of(node) else {
+        let Some(mut fields) = Fields::from_node(node) else {
             self.wrong_type(node, format_args!("{what}, a map"), "write `key: value` lines below it");
             return None;
         };
@@ -493,7 +493,7 @@ impl<'d> TextRef<'d> {
 
     /// Where the parts of the text stand in the file. O(length).
     pub(crate) fn origin(self) -> Origin<'d> {
-        Origin::of(self.scalar, self.document.source())
+        Origin::new(self.scalar, self.document.source())
     }
 }
 
@@ -528,7 +528,7 @@ pub(crate) struct Fields<'d> {
 
 impl<'d> Fields<'d> {
     /// The entries of a map; `None` for any other node.
-    pub(crate) fn of(node: NodeRef<'d>) -> Option<Self> {
+    pub(crate) fn from_node(node: NodeRef<'d>) -> Option<Self> {
         let NodeKind::Mapping(mapping) = node.kind() else { return None };
         let entries = mapping.iter().filter_map(|(key, value)| match key.kind() {
             NodeKind::Scalar(key) => {

@@ -42,7 +42,7 @@ impl<V> Default for UrlMap<V> {
 impl UrlMap<usize> {
     /// URLs by their places; of equal ones the first counts. O(length of all).
     #[must_use]
-    pub fn of_places<'u>(urls: impl Iterator<Item = &'u EndpointUrl>) -> Self {
+    pub fn from_urls<'u>(urls: impl Iterator<Item = &'u EndpointUrl>) -> Self {
         let mut places = Self::default();
         for (at, url) in urls.enumerate() {
             places.get_or_insert_with(url, || at);
@@ -154,7 +154,7 @@ mod tests {
         .iter()
         .map(|text| EndpointUrl::parse(text).expect("a URL"))
         .collect();
-        let places = UrlMap::of_places(urls.iter());
+        let places = UrlMap::from_urls(urls.iter());
         let naive = |target: &EndpointUrl| {
             let covering = urls.iter().enumerate().rev().filter(|(_, url)| url.covers(target));
             covering.max_by_key(|(_, url)| url.specificity()).map(|(at, _)| at)

@@ -88,7 +88,7 @@ impl Run<'_> {
             }
             ConfigValue::Map(entries) => {
                 let entries = entries.iter().map(|(key, value)| Ok((&**key, self.value(value)?)));
-                Value::Map(Map::of_texts(entries.collect::<Result<Vec<_>, _>>()?).into())
+                Value::Map(Map::from_texts(entries.collect::<Result<Vec<_>, _>>()?).into())
             }
         })
     }

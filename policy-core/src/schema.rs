@@ -54,7 +54,7 @@ pub(crate) struct Place<'r> {
 
 impl<'r, 'd> Context<'r, 'd> {
     /// The same for a map inside.
-    pub(crate) const fn of<'s>(&self, owner: (&'s str, Span)) -> Context<'s, 'd>
+    pub(crate) const fn with_owner<'s>(&self, owner: (&'s str, Span)) -> Context<'s, 'd>
     where
         'r: 's,
     {
@@ -189,7 +189,7 @@ pub(crate) trait Kind {
     fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<Self::Value>;
 
     /// The value of a default, as the declaration writes it.
-    fn of_default(&self, _: &'static str) -> Option<Self::Value> {
+    fn parse_default(&self, _: &'static str) -> Option<Self::Value> {
         None
     }
 
@@ -313,7 +313,7 @@ impl<K: Kind> Field<K> {
     /// What takes the place of a field that is not given.
     pub(crate) fn default_value(&self) -> Option<K::Value> {
         match self.need {
-            Need::Default(text) => self.kind.of_default(text),
+            Need::Default(text) => self.kind.parse_default(text),
             Need::Required(_) | Need::Optional => None,
         }
     }
@@ -381,7 +381,7 @@ impl<K: Kind + Sync> Declaration for Field<K> {
     #[cfg(test)]
     fn default_is_sound(&self) -> bool {
         match self.need {
-            Need::Default(text) => self.kind.of_default(text).is_some(),
+            Need::Default(text) => self.kind.parse_default(text).is_some(),
             Need::Required(_) | Need::Optional => true,
         }
     }

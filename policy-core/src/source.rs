@@ -150,13 +150,13 @@ impl Source {
     #[must_use]
     pub fn new(name: impl Into<Box<str>>, text: impl Into<String>) -> Self {
         let mut text: String = text.into();
-        let most = u32::MAX as usize - 1;
-        if text.len() > most {
-            let cut = (0..=most).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+        let max = u32::MAX as usize - 1;
+        if text.len() > max {
+            let cut = (0..=max).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
             text.truncate(cut);
         }
         let lines = line_starts(&text);
-        Self::of(name.into(), text, lines, Vec::new())
+        Self::with_numbers(name.into(), text, lines, Vec::new())
     }
 
     /// Names single lines of a text that is not kept, each with its number, in ascending order. Places are those
@@ -168,7 +168,7 @@ impl Source {
             text.push_str(line);
             text.push('\n');
         }
-        Self::of(name.into(), text, lines, kept.iter().map(|(number, _)| *number).collect())
+        Self::with_numbers(name.into(), text, lines, kept.iter().map(|(number, _)| *number).collect())
     }
 
     /// The places of some lines of a text that must not be shown, in ascending order.
@@ -178,7 +178,7 @@ impl Source {
         Self::new_inner(name.into(), text, lines, numbers.to_vec(), true)
     }
 
-    fn of(name: Box<str>, text: String, lines: Vec<u32>, numbers: Vec<u32>) -> Self {
+    fn with_numbers(name: Box<str>, text: String, lines: Vec<u32>, numbers: Vec<u32>) -> Self {
         Self::new_inner(name, text, lines, numbers, false)
     }
 

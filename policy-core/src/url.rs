@@ -217,11 +217,11 @@ impl EndpointUrl {
         let (host, port) = split_port(authority).map_err(|part| at(UrlFault::Port, part))?;
         let host = normal_host(host).map_err(|(fault, part)| at(fault, part))?;
         let port = port.filter(|&port| scheme.default_port() != Some(port));
-        Ok(Self::of_parts(scheme, &host, port))
+        Ok(Self::from_parts(scheme, &host, port))
     }
 
     /// From a host in normal form.
-    fn of_parts(scheme: Scheme, host: &str, port: Option<u16>) -> Self {
+    fn from_parts(scheme: Scheme, host: &str, port: Option<u16>) -> Self {
         let begin = scheme.name().len() + "://".len();
         // INVARIANT: a host has at most 253 characters.
         let place = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);

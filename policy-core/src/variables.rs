@@ -17,7 +17,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 
 use crate::actions;
 use crate::cel::library::overload::Overload;
-use crate::cel::{Env, Fact, Leaf, Role, Standing, Tree, TreeNode, Type};
+use crate::cel::{Env, Fact, Role, Standing, Tree, TreeLeaf, TreeNode, Type};
 use crate::dialect;
 use crate::phase::{Phase, PhaseSet};
 use crate::url::Scheme;
@@ -96,7 +96,7 @@ fn declarations() -> Declarations {
     places.resize(tree.nodes.len(), None);
     for (declared, ty) in all().zip(types) {
         let id = u16::try_from(facts.len()).unwrap_or(u16::MAX);
-        let (tag, role) = (tag::of(declared.path), role(declared.path));
+        let (tag, role) = (tag::from_path(declared.path), role(declared.path));
         let fact = Fact { id, optional: declared.optional, tag, role, path: &declared.path };
         let fact = is_fact(declared.path).then_some(fact);
         if let Some(fact) = fact {
@@ -104,7 +104,7 @@ fn declarations() -> Declarations {
         }
         let Some(index) = tree.by_path.get(declared.path).map(|index| usize::from(*index)) else { continue };
         if let (Some(node), Some(place)) = (tree.nodes.get_mut(index), places.get_mut(index)) {
-            node.leaf = Some(Leaf { fact, ty });
+            node.leaf = Some(TreeLeaf { fact, ty });
             *place = Some(declared.at);
         }
     }

@@ -38,19 +38,19 @@ pub(crate) struct Declared {
 }
 
 pub(crate) const EVERYWHERE: Where =
-    Where { phases: PhaseSet::of(&Phase::ALL), tls: false, http: false, retry: false, pods: false };
+    Where { phases: PhaseSet::new(&Phase::ALL), tls: false, http: false, retry: false, pods: false };
 pub(crate) const TLS: Where = Where { tls: true, ..EVERYWHERE };
 /// Where a pod connects, through an endpoint with the binding `kubernetes`, or may have.
 pub(crate) const PODS: Where = Where { pods: true, ..EVERYWHERE };
 pub(crate) const REQUEST: Where = Where {
-    phases: PhaseSet::of(&[Phase::OnHttpRequest, Phase::OnHttpResponse, Phase::OnEventStreamMessage]),
+    phases: PhaseSet::new(&[Phase::OnHttpRequest, Phase::OnHttpResponse, Phase::OnEventStreamMessage]),
     http: true,
     ..EVERYWHERE
 };
 pub(crate) const RETRY: Where = Where { retry: true, ..REQUEST };
-pub(crate) const EVENT: Where = Where { phases: PhaseSet::of(&[Phase::OnEventStreamMessage]), ..REQUEST };
+pub(crate) const EVENT: Where = Where { phases: PhaseSet::new(&[Phase::OnEventStreamMessage]), ..REQUEST };
 pub(crate) const RESPONSE: Where = Where {
-    phases: PhaseSet::of(&[Phase::OnHttpResponse, Phase::OnEventStreamMessage]),
+    phases: PhaseSet::new(&[Phase::OnHttpResponse, Phase::OnEventStreamMessage]),
     http: true,
     ..EVERYWHERE
 };
@@ -79,7 +79,7 @@ pub(crate) struct ActionResult<T> {
 }
 
 impl<T> ActionResult<T> {
-    const fn of(path: &'static str, ty: &'static str, at: Where, doc: &'static str) -> Self {
+    const fn new(path: &'static str, ty: &'static str, at: Where, doc: &'static str) -> Self {
         Self { declared: Declared::new(path, ty, at, doc), value: PhantomData }
     }
 
@@ -96,14 +96,14 @@ impl<T> ActionResult<T> {
 impl ActionResult<String> {
     /// A text.
     pub(crate) const fn text(path: &'static str, at: Where, doc: &'static str) -> Self {
-        Self::of(path, "string", at, doc)
+        Self::new(path, "string", at, doc)
     }
 }
 
 impl ActionResult<Map> {
     /// A map of texts to anything.
     pub(crate) const fn map(path: &'static str, at: Where, doc: &'static str) -> Self {
-        Self::of(path, "map(string, dyn)", at, doc)
+        Self::new(path, "map(string, dyn)", at, doc)
     }
 }
 

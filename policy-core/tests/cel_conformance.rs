@@ -296,7 +296,7 @@ fn run_case(env: &Env, case: &Case<'_>) -> Result<(), String> {
     }
 }
 
-fn run_folder(folder: &str, env: &Env, least: usize) {
+fn run_folder(folder: &str, env: &Env, min: usize) {
     let root: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/cel").join(folder);
     let (mut count, mut failed) = (0, Vec::new());
     for entry in fs::read_dir(&root).expect("readable") {
@@ -315,7 +315,7 @@ fn run_folder(folder: &str, env: &Env, least: usize) {
         }
     }
     assert!(failed.is_empty(), "{} of {count} fail:\n{}", failed.len(), failed.join("\n"));
-    assert!(count >= least, "{count} cases");
+    assert!(count >= min, "{count} cases");
 }
 
 #[test]

@@ -303,7 +303,7 @@ fn conditions_share_the_steps_of_a_run() {
         let program = compile(&policy.expect("no errors"), &CompileOptions::default()).expect("small");
         assert!(!found.has_errors());
         let address = "192.0.2.1:5000".parse().expect("fine");
-        let facts = Facts::of_connection(address, address);
+        let facts = Facts::from_connection(address, address);
         let mut run = program.on_tcp_connect(&facts);
         let outcome = run.run(|_, _| Reply::Logged);
         (

@@ -235,10 +235,10 @@ fn texts(items: &[&str]) -> Value {
 
 impl Host for Request {
     fn fact(&self, fact: Fact) -> Result<Value, Fault> {
-        let map = |entries: Vec<(&str, Value)>| Ok(Value::Map(Map::of_texts(entries).into()));
+        let map = |entries: Vec<(&str, Value)>| Ok(Value::Map(Map::from_texts(entries).into()));
         let cookie = |name: &str, value: &str| {
             let fields = [("name", Value::text(name)), ("value", Value::text(value))];
-            Value::Map(Map::of_texts(fields).into())
+            Value::Map(Map::from_texts(fields).into())
         };
         match fact.path() {
             "req.headers" => map(vec![("host", texts(&["a.example.com"])), ("x-id", texts(&["1", "2"]))]),

@@ -370,7 +370,7 @@ fn journeys_end_where_the_naive_recursion_ends() {
         for client in 0..4_u8 {
             let address = SocketAddr::from(([127, 0, 0, client], port));
             let at = url("e.example");
-            let facts = Facts::of_connection(address, address).at_endpoint(&at);
+            let facts = Facts::from_connection(address, address).at_endpoint(&at);
             let mut naive = Naive { net: &net, client, port, tried: 0, hops: Vec::new(), logs: Vec::new(), attempts: Vec::new(), tested: None };
             let (wanted, decider) = naive.decide();
 
@@ -539,7 +539,7 @@ fn a_budget_that_is_used_up_refuses_and_says_who_is_to_blame() {
     let map = Plain(net.load());
     let at = url("e.example");
     let client = SocketAddr::from(([127, 0, 0, 1], 1));
-    let facts = Facts::of_connection(client, client).at_endpoint(&at);
+    let facts = Facts::from_connection(client, client).at_endpoint(&at);
     let go = |left: [u64; 2], blames: bool| {
         let mut meter = Tight { left, blames, pauses: 0, accounted: 0 };
         let mut journey = Journey::new(&map, &facts, ByRef(&mut meter), 1);
@@ -586,7 +586,7 @@ fn others_go_first_as_often_as_the_meter_wants() {
     let map = Plain(net.load());
     let at = url("e.example");
     let client = SocketAddr::from(([127, 0, 0, 1], 1));
-    let facts = Facts::of_connection(client, client).at_endpoint(&at);
+    let facts = Facts::from_connection(client, client).at_endpoint(&at);
     for pauses in [0, 1, 3] {
         let mut meter = Tight { left: [1_000_000; 2], blames: false, pauses, accounted: 0 };
         let mut journey = Journey::new(&map, &facts, ByRef(&mut meter), 1);

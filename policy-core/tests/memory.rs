@@ -42,7 +42,7 @@ fn decisions_and_lookups_allocate_nothing() {
         ("[::ffff:10.2.3.4]", "forward"),
         ("192.0.2.7", "deny"),
     ] {
-        let facts = Facts::of_connection(format!("{client}:5000").parse().expect("an address"), server);
+        let facts = Facts::from_connection(format!("{client}:5000").parse().expect("an address"), server);
         let facts = facts.with(&given);
         let mut found = None;
         let counted = measure(|| {
@@ -104,7 +104,7 @@ fn kept(counted: AllocationInfo) -> usize {
 fn sizes_are_as_told() {
     type Shape = (fn(u32) -> IpAddr, u8, usize);
     let shapes: [Shape; 3] = [(alternating, 24, 16), (scattered, 24, 100), (hosts, 128, 128)];
-    for (address, prefix, most) in shapes {
+    for (address, prefix, max) in shapes {
         let network = |n| IpNetwork::new(address(n), prefix).expect("a network");
         let mut table = None;
         let counted = measure(|| table = LongestMatch::build((0..NUMBER).map(|n| (network(n), 1))).ok());
@@ -132,7 +132,7 @@ fn sizes_are_as_told() {
             kept / number,
             peak / number
         );
-        assert!(tables < most * number && kept - tables < 32 * number, "{tables} {kept}");
+        assert!(tables < max * number && kept - tables < 32 * number, "{tables} {kept}");
         assert!(peak < 2 * kept + 128 * number, "{peak}");
     }
 }

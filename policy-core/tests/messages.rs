@@ -115,7 +115,7 @@ fn helps(text: &str) -> Vec<(&'static str, String)> {
 }
 
 /// The same for an expression of a rule.
-fn of_expression(expression: &str) -> Vec<(&'static str, String)> {
+fn helps_in_expression(expression: &str) -> Vec<(&'static str, String)> {
     helps(&format!(
         "on_http_request:\n  - expressions:\n      - |-\n        {expression}\n    actions: [{{type: deny}}]\n"
     ))
@@ -148,7 +148,7 @@ fn a_misspelt_phase_is_told_once_and_merged_with_the_right_one() {
     let rule = "\n  - actions: [{type: deny}]\n";
     let source = Source::new("p.yml", format!("on_http_requst:{rule}"));
     let mut options = CheckOptions::default();
-    options.endpoint = policy_core::options::EndpointTraits::of_scheme(policy_core::url::Scheme::Tcp);
+    options.endpoint = policy_core::options::EndpointTraits::from_scheme(policy_core::url::Scheme::Tcp);
     let found = lint(&source, None, &options).diagnostics;
     assert_eq!(found.iter().map(|item| item.code.id).collect::<Vec<_>>(), ["TP304"]);
     let source = Source::new("p.yml", format!("on_http_request:{rule}"));
@@ -209,7 +209,7 @@ fn one_cause_is_one_finding_with_help_that_fits() {
             "there are no environment variables here; write a variable of the policy, or put a text in quotes",
         ),
     ] {
-        assert_eq!(of_expression(expression), [(code, help.to_owned())], "{expression}");
+        assert_eq!(helps_in_expression(expression), [(code, help.to_owned())], "{expression}");
     }
     // Near misses: a minus between values, and words that only look like these.
     for expression in [
@@ -220,9 +220,9 @@ fn one_cause_is_one_finding_with_help_that_fits() {
         "!(conn.client_port in [22])",
         "inCidrRange(conn.client_ip, '10.0.0.0/32')",
     ] {
-        assert_eq!(of_expression(expression), [], "{expression}");
+        assert_eq!(helps_in_expression(expression), [], "{expression}");
     }
-    let is_and = of_expression("req.host == 'a' & conn.client_port == 1");
+    let is_and = helps_in_expression("req.host == 'a' & conn.client_port == 1");
     assert_eq!(is_and, [("TP201", "write `&&`".to_owned())]);
 }
 

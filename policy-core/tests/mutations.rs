@@ -307,12 +307,12 @@ fn expression_faults(text: &str, at: &Range<usize>, here: &RangeInclusive<u32>, 
 struct Random(u64);
 
 impl Random {
-    fn below(&mut self, most: usize) -> usize {
+    fn below(&mut self, max: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         let drawn = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
-        usize::try_from(drawn).expect("small") % most
+        usize::try_from(drawn).expect("small") % max
     }
 }
 

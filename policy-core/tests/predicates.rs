@@ -154,7 +154,7 @@ fn texts(items: &[&str]) -> Value {
 /// Facts of which any may be missing, or be of a type that no host should give.
 fn given() -> impl Strategy<Value = Given> {
     let map = |entries: &[(&str, &[&str])]| {
-        Value::Map(Map::of_texts(entries.iter().map(|(key, items)| (*key, texts(items)))).into())
+        Value::Map(Map::from_texts(entries.iter().map(|(key, items)| (*key, texts(items)))).into())
     };
     let many: Vec<String> = (0..20).map(|n| format!("h-{n}")).collect();
     let mut large: Vec<(&str, &[&str])> = many.iter().map(|key| (&**key, &["x"][..])).collect();
@@ -171,7 +171,7 @@ fn given() -> impl Strategy<Value = Given> {
                 map(&large),
                 Value::Null,
                 Value::Map(
-                    Map::of_texts([("x-one", Value::list(vec![Value::Int(1), Value::text("a")]))]).into(),
+                    Map::from_texts([("x-one", Value::list(vec![Value::Int(1), Value::text("a")]))]).into(),
                 ),
             ],
         ),

@@ -59,8 +59,8 @@ impl Expected {
         let address = |text: String| text.parse::<IpAddr>().expect("an address");
         let (mut admitted, mut refused) = (Vec::new(), vec![]);
         let (mut allow, mut deny) = (Vec::new(), Vec::new());
-        let most = if random.below(8) == 0 { 60 } else { 6 };
-        for _ in 0..=random.below(most) {
+        let max = if random.below(8) == 0 { 60 } else { 6 };
+        for _ in 0..=random.below(max) {
             let (a, b) = (random.below(256), random.below(256));
             match random.below(3) {
                 0 => {
@@ -113,7 +113,7 @@ impl Expected {
 
     /// Everything a program says must be of this generation. `turn` chooses the addresses that are asked about.
     fn check(&self, program: &Program, turn: usize) {
-        assert_eq!(program.policy_sha256(), Digest::of(&self.text));
+        assert_eq!(program.policy_sha256(), Digest::from_text(&self.text));
         assert!(program.literal_targets().all(|url| url.to_string() == self.target));
         for rule in program.rules(Phase::OnTcpConnect) {
             assert!(rule.name().is_some_and(|name| name.split(' ').next() == Some(&self.rule())));
@@ -136,7 +136,7 @@ impl Expected {
 
     fn decide(&self, program: &Program, address: IpAddr, admits: bool) {
         let server = "192.0.2.1:22".parse().expect("an address");
-        let facts = Facts::of_connection((address, 50_000).into(), server);
+        let facts = Facts::from_connection((address, 50_000).into(), server);
         let mut run = program.on_tcp_connect(&facts);
         let outcome = run.run(|effect, run| match effect {
             Effect::Forward(id) => {

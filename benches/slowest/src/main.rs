@@ -85,7 +85,7 @@ fn pass_on(mut from: impl BufRead, to: &mut impl Write, noted: &mut impl Write) 
     let mut line = Vec::new();
     while from.read_until(b'\n', &mut line)? > 0 {
         to.write_all(&line)?;
-        if let Some(timed) = Timed::of_line(&String::from_utf8_lossy(&line)) {
+        if let Some(timed) = Timed::from_line(&String::from_utf8_lossy(&line)) {
             noted.write_all(timed.to_string().as_bytes())?;
         }
         line.clear();

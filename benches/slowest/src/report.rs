@@ -16,14 +16,14 @@ pub(crate) struct Timed {
 
 impl Timed {
     /// Of a line of the harness such as `test name ... ok <0.123s>`; `None` for any other.
-    pub(crate) fn of_line(line: &str) -> Option<Self> {
+    pub(crate) fn from_line(line: &str) -> Option<Self> {
         let (name, result) = line.strip_prefix("test ")?.split_once(" ... ")?;
         let (_, seconds) = result.trim_end().strip_suffix("s>")?.rsplit_once('<')?;
         Some(Self { seconds: seconds.parse().ok()?, name: name.to_owned() })
     }
 
     /// As it is noted.
-    fn of_note(line: &str) -> Option<Self> {
+    fn from_note(line: &str) -> Option<Self> {
         let (seconds, name) = line.split_once(' ')?;
         Some(Self { seconds: seconds.parse().ok()?, name: name.to_owned() })
     }
@@ -37,7 +37,7 @@ impl fmt::Display for Timed {
 
 /// Writes which of the tests that were noted took longest.
 pub(crate) fn write(to: &mut impl Write, noted: &str, whole: Duration) -> io::Result<()> {
-    let mut all: Vec<Timed> = noted.lines().filter_map(Timed::of_note).collect();
+    let mut all: Vec<Timed> = noted.lines().filter_map(Timed::from_note).collect();
     all.sort_by(|one, other| other.seconds.total_cmp(&one.seconds));
     if all.is_empty() {
         return Ok(());
@@ -55,19 +55,19 @@ mod tests {
 
     #[test]
     fn times_stand_behind_results() {
-        let seconds = |line: &str| Timed::of_line(line).map(|timed| timed.seconds);
+        let seconds = |line: &str| Timed::from_line(line).map(|timed| timed.seconds);
         assert_eq!(seconds("test a::b ... ok <1.250s>\n"), Some(1.25));
         assert_eq!(seconds("test a::b ... \x1b[32mok\x1b(B\x1b[m <0.100s>"), Some(0.1));
         assert_eq!(seconds("test src/lib.rs - (line 3) ... FAILED <2.000s>"), Some(2.0));
         for other in ["test a ... ok", "test a ... ignored", "running 3 tests", "test result: ok. <1s>"] {
-            assert_eq!(Timed::of_line(other), None, "{other}");
+            assert_eq!(Timed::from_line(other), None, "{other}");
         }
     }
 
     #[test]
     fn the_slowest_are_named_first() {
         let lines = (0..30).map(|at| format!("test number::{at} ... ok <{}.500s>", at * 7 % 30));
-        let noted: String = lines.map(|line| Timed::of_line(&line).expect("a time").to_string()).collect();
+        let noted: String = lines.map(|line| Timed::from_line(&line).expect("a time").to_string()).collect();
         let mut out = Vec::new();
         write(&mut out, &noted, Duration::from_secs(61)).expect("memory");
         let out = String::from_utf8(out).expect("text");

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use forwarder::edge::generation::{EndpointPolicy, Generation, load};
 use forwarder::edge::online::OnlineEndpoints;
-use forwarder::edge::route::{Entry, Presumed, RoutingView, first_leg};
+use forwarder::edge::route::{EntryPoint, Presumed, RoutingView, first_leg};
 use policy_core::compile::Program;
 use policy_core::exchange::Reply;
 use policy_core::facts::Facts;
@@ -107,14 +107,14 @@ internal_endpoints: [{url: 'tcp://device1.internal:22', upstream: {url: 22}}]
     }
 
     fn facts(&self, client: SocketAddr) -> Facts<'_> {
-        Facts::of_connection(client, self.server).at_endpoint(&self.url).seeded(1)
+        Facts::from_connection(client, self.server).at_endpoint(&self.url).seeded(1)
     }
 
     /// As the edge decides; true if a server is to be reached.
     fn edge(&self, client: SocketAddr) -> bool {
         let world = RoutingView { generation: &self.generation, online: &self.online };
         let dial = Presumed { unreached: &[], reached: None };
-        let leg = first_leg(world, Entry::Configured(0), &self.facts(client), &dial);
+        let leg = first_leg(world, EntryPoint::Configured(0), &self.facts(client), &dial);
         matches!(leg, Some(Leg::Reach(_)))
     }
 

@@ -30,22 +30,24 @@ const TOLD: Gate = Gate::AtMost(f64::INFINITY, 1.5);
 #[must_use]
 pub fn bars() -> Vec<Bar> {
     [
-        of(METHOD, TEST, |request| request.method == "POST"),
-        of(COUNTRY, TEST, |request| is_near(&request.country)),
-        of(PATH, TEST, |request| request.path.starts_with("/api/")),
-        of(HEADER, TEST, |request| {
+        bars_of(METHOD, TEST, |request| request.method == "POST"),
+        bars_of(COUNTRY, TEST, |request| is_near(&request.country)),
+        bars_of(PATH, TEST, |request| request.path.starts_with("/api/")),
+        bars_of(HEADER, TEST, |request| {
             let is_it = |value: &Value| matches!(value, Value::String(text) if text.contains("curl"));
             request.header("user-agent").iter().any(is_it)
         }),
-        of(NETWORK, TEST, |request| is_ten(request.client_ip)),
-        of(PORT, TEST, |request| request.client_port >= 16_384),
-        of(CHAIN, JOINED, |request| {
+        bars_of(NETWORK, TEST, |request| is_ten(request.client_ip)),
+        bars_of(PORT, TEST, |request| request.client_port >= 16_384),
+        bars_of(CHAIN, JOINED, |request| {
             request.method == "POST"
                 && is_near(&request.country)
                 && request.path.starts_with("/api/")
                 && is_ten(request.client_ip)
         }),
-        of(REGEX, TOLD, |request| VERSION.as_ref().is_some_and(|version| version.is_match(&request.path))),
+        bars_of(REGEX, TOLD, |request| {
+            VERSION.as_ref().is_some_and(|version| version.is_match(&request.path))
+        }),
     ]
     .into_iter()
     .flatten()
@@ -64,7 +66,11 @@ fn is_ten(address: IpAddr) -> bool {
 }
 
 /// The bars of one condition.
-fn of(condition: Condition, gate: Gate, by_hand: impl Fn(&Request) -> bool + Copy + 'static) -> Vec<Bar> {
+fn bars_of(
+    condition: Condition,
+    gate: Gate,
+    by_hand: impl Fn(&Request) -> bool + Copy + 'static,
+) -> Vec<Bar> {
     let name = condition.name;
     let faster = if gate == TOLD { Gate::AtLeast(0.0, 75.0) } else { Gate::AtLeast(20.0, 75.0) };
     vec![
@@ -137,7 +143,7 @@ impl Ours {
     fn holds(&self, request: &Request) -> bool {
         // What the loop around does not know, it cannot move out of itself.
         let predicate = black_box(&self.predicate);
-        predicate.holds(&mut self.fields.of(request), EvalLimits::default()).unwrap_or(false)
+        predicate.holds(&mut self.fields.host(request), EvalLimits::default()).unwrap_or(false)
     }
 
     fn count(&self, requests: &[Request]) -> u64 {
@@ -148,10 +154,10 @@ impl Ours {
     fn agree(&self, condition: Condition, requests: &[Request], by_hand: impl Fn(&Request) -> bool) {
         let expression = condition.expression();
         for request in requests {
-            let interpreted = expression.evaluate(&mut self.fields.of(request), EvalLimits::default());
+            let interpreted = expression.evaluate(&mut self.fields.host(request), EvalLimits::default());
             let expected = by_hand(request);
             assert!(matches!(interpreted, Ok(Value::Bool(value)) if value == expected), "{}", condition.text);
-            let compiled = self.predicate.holds(&mut self.fields.of(request), EvalLimits::default());
+            let compiled = self.predicate.holds(&mut self.fields.host(request), EvalLimits::default());
             assert_eq!(compiled.ok(), Some(expected), "{} of {request:?}", condition.text);
         }
         let held = requests.iter().filter(|request| by_hand(request)).count();

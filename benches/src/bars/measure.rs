@@ -141,7 +141,7 @@ fn time(calls: u32, run: &mut impl FnMut() -> u64) -> f64 {
 }
 
 fn median(values: &[f64]) -> f64 {
-    super::verdict::Quartiles::of(values).median
+    super::verdict::Quartiles::from_samples(values).median
 }
 
 /// Seconds in the unit that suits them.

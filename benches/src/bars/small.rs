@@ -19,10 +19,10 @@ const PROBES: usize = 1 << 16;
 /// The bars.
 #[must_use]
 pub fn bars() -> Vec<Bar> {
-    [1, 2, 4, 8, 16].into_iter().flat_map(of_length).collect()
+    [1, 2, 4, 8, 16].into_iter().flat_map(bars_of_length).collect()
 }
 
-fn of_length(number: usize) -> Vec<Bar> {
+fn bars_of_length(number: usize) -> Vec<Bar> {
     let mut bars = vec![Bar::new(
         format!("small/{number}/in-prefix latency ÷ L1 load"),
         Gate::AtMost(5.0, 3.0),

@@ -98,7 +98,7 @@ impl Quartiles {
     #[must_use]
     #[allow(clippy::cast_precision_loss, reason = "few samples")]
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in the list")]
-    pub fn of(samples: &[f64]) -> Self {
+    pub fn from_samples(samples: &[f64]) -> Self {
         let mut sorted = samples.to_vec();
         sorted.sort_by(f64::total_cmp);
         let at = |part: f64| {
@@ -117,10 +117,10 @@ mod tests {
 
     #[test]
     fn quartiles_lie_between_samples() {
-        let quartiles = Quartiles::of(&[4.0, 1.0, 3.0, 2.0]);
+        let quartiles = Quartiles::from_samples(&[4.0, 1.0, 3.0, 2.0]);
         assert_eq!(quartiles, Quartiles { low: 1.75, median: 2.5, high: 3.25 });
-        assert_eq!(Quartiles::of(&[7.0]), Quartiles { low: 7.0, median: 7.0, high: 7.0 });
-        assert!(Quartiles::of(&[]).median.is_nan());
+        assert_eq!(Quartiles::from_samples(&[7.0]), Quartiles { low: 7.0, median: 7.0, high: 7.0 });
+        assert!(Quartiles::from_samples(&[]).median.is_nan());
     }
 
     #[test]
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn nothing_measured_is_no_pass() {
-        let quartiles = Quartiles::of(&[]);
+        let quartiles = Quartiles::from_samples(&[]);
         assert_eq!(Gate::AtMost(1.0, 1.0).judge(quartiles), Verdict::Noise);
     }
 }

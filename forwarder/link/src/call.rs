@@ -54,7 +54,7 @@ impl fmt::Display for CallError {
                 let (line, column) = (error.line(), error.column());
                 write!(f, "the message is not what it should be: {what} at line {line}, column {column}")
             }
-            Self::TooLong(most) => write!(f, "the message has more than {most} bytes"),
+            Self::TooLong(max) => write!(f, "the message has more than {max} bytes"),
             Self::Refused { message, code: Some(code), .. } => write!(f, "{message} ({code})"),
             Self::Refused { message, code: None, .. } => f.write_str(message),
         }
@@ -124,7 +124,7 @@ pub async fn read_call<T: DeserializeOwned>(stream: &mut (impl AsyncRead + Unpin
 /// [`CallError`], without [`CallError::Refused`].
 pub async fn read_call_within<T: DeserializeOwned>(
     stream: &mut (impl AsyncRead + Unpin),
-    most: usize,
+    max: usize,
 ) -> Result<T, CallError> {
     // There may be a secret in it.
     let (mut bytes, mut end) = (Zeroizing::new(Vec::with_capacity(CHUNK_BYTES)), JsonEnd::default());
@@ -141,8 +141,8 @@ pub async fn read_call_within<T: DeserializeOwned>(
             bytes.truncate(known + length);
             return serde_json::from_slice(&bytes).map_err(CallError::Invalid);
         }
-        if bytes.len() > most {
-            return Err(CallError::TooLong(most));
+        if bytes.len() > max {
+            return Err(CallError::TooLong(max));
         }
     }
 }

@@ -74,7 +74,7 @@ impl StreamType {
         (u32::MAX, Self::Heartbeat),
     ];
 
-    fn of(number: u32) -> Option<Self> {
+    fn from_number(number: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|(known, _)| *known == number).map(|(_, found)| found)
     }
 
@@ -99,7 +99,7 @@ pub async fn open(opener: &Opener, stream_type: StreamType) -> io::Result<Stream
 /// If the stream ends before, or there is no such type.
 pub async fn read_type(stream: &mut Stream) -> io::Result<StreamType> {
     let number = stream.read_u32().await?;
-    StreamType::of(number).ok_or_else(|| {
+    StreamType::from_number(number).ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidData, format!("there is no stream of type {number}"))
     })
 }

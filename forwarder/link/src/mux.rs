@@ -178,7 +178,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// The code of a number; unknown ones are internal faults.
-    pub(crate) const fn of(number: u32) -> Self {
+    pub(crate) const fn from_number(number: u32) -> Self {
         match number {
             0x0 => Self::None,
             0x1 => Self::Protocol,

@@ -20,7 +20,7 @@ impl ReturnTime {
 
     /// That of so many agents.
     #[must_use]
-    pub fn of_agents(number: usize) -> Self {
+    pub fn for_agents(number: usize) -> Self {
         let number = u32::try_from(number).unwrap_or(u32::MAX);
         Self(FOR_EACH.saturating_mul(number).clamp(MIN, MAX))
     }
@@ -50,12 +50,12 @@ mod tests {
 
     #[test]
     fn a_time_is_that_of_the_number_within_bounds() {
-        let ms = |number| ReturnTime::of_agents(number).as_ms();
+        let ms = |number| ReturnTime::for_agents(number).as_ms();
         assert_eq!(
             [0, 1, 2, 5, 37, 38, usize::MAX].map(ms),
             [1_000, 1_000, 1_000, 2_000, 14_800, 15_000, 15_000]
         );
-        assert_eq!(ReturnTime::from_ms(0), ReturnTime::of_agents(1));
+        assert_eq!(ReturnTime::from_ms(0), ReturnTime::for_agents(1));
         assert_eq!(ReturnTime::from_ms(u64::MAX), ReturnTime::UNKNOWN);
     }
 }

@@ -9,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::control::Control;
 use super::end::AgentError;
-use super::interrupt::{Signals, Told};
+use super::interrupt::{AgentSignal, Signals};
 use super::options::Loaded;
 use super::run::run;
 use super::status::Status;
@@ -96,8 +96,8 @@ const fn raise_limit() {}
 async fn obey(mut signals: Signals, control: Control) {
     loop {
         match signals.next().await {
-            Told::Stop => control.stop(),
-            Told::Reload => {
+            AgentSignal::Stop => control.stop(),
+            AgentSignal::Reload => {
                 // Files are opened; signals must not wait for a disk.
                 tokio::task::spawn_blocking(log::reopen);
                 tracing::info!("told to read the configuration again");

@@ -8,7 +8,7 @@ use tokio::signal::unix as system;
 use tokio::signal::windows as system;
 
 /// What an agent is told.
-pub(super) enum Told {
+pub(super) enum AgentSignal {
     #[cfg_attr(windows, expect(dead_code, reason = "there is no signal for it"))]
     Reload,
     Stop,
@@ -33,11 +33,11 @@ impl Signals {
         })
     }
 
-    pub(super) async fn next(&mut self) -> Told {
+    pub(super) async fn next(&mut self) -> AgentSignal {
         tokio::select! {
-            _ = self.hangup.recv() => Told::Reload,
-            _ = self.terminate.recv() => Told::Stop,
-            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.hangup.recv() => AgentSignal::Reload,
+            _ = self.terminate.recv() => AgentSignal::Stop,
+            _ = self.interrupt.recv() => AgentSignal::Stop,
         }
     }
 }
@@ -62,13 +62,13 @@ impl Signals {
         })
     }
 
-    pub(super) async fn next(&mut self) -> Told {
+    pub(super) async fn next(&mut self) -> AgentSignal {
         tokio::select! {
             _ = self.c.recv() => {}
             _ = self.pause.recv() => {}
             _ = self.close.recv() => {}
             _ = self.shutdown.recv() => {}
         }
-        Told::Stop
+        AgentSignal::Stop
     }
 }

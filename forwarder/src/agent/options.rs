@@ -44,7 +44,7 @@ impl Origin {
         match self {
             Self::Files(paths, chosen) => load_setup(paths, chosen),
             Self::Command { paths, command, connect_url, connect_cas } => {
-                of_command(paths, command, connect_url.as_deref(), connect_cas.as_deref())
+                from_command(paths, command, connect_url.as_deref(), connect_cas.as_deref())
             }
         }
     }
@@ -180,7 +180,7 @@ pub fn load_setup(paths: &[PathBuf], chosen: &Chosen) -> Result<Loaded, OptionsE
 ///
 /// # Errors
 /// [`OptionsError`].
-pub fn of_command(
+pub fn from_command(
     paths: &[PathBuf],
     command: &TcpCommand,
     connect_url: Option<&str>,
@@ -226,7 +226,7 @@ pub fn of_command(
             let bytes = read_file(path).map_err(|error| OptionsError::Unreadable(path.clone(), error))?;
             let (source, mut found) = decode(path.display().to_string(), bytes);
             let mut options = CheckOptions::default();
-            let traits = EndpointTraits::of_scheme(Scheme::Tcp);
+            let traits = EndpointTraits::from_scheme(Scheme::Tcp);
             options.endpoint = binding.map_or(traits, |binding| traits.bound(binding));
             if !found.has_errors() {
                 found = load_policy(&source, &options).1;
@@ -234,7 +234,7 @@ pub fn of_command(
             let text = source.text().into();
             if found.has_errors() {
                 let outside = leads_outside(path);
-                return Err(OptionsError::Invalid(Reports::of(Vec::new(), (source, found), outside)));
+                return Err(OptionsError::Invalid(Reports::new(Vec::new(), (source, found), outside)));
             }
             Some(text)
         }
@@ -273,7 +273,7 @@ fn read(paths: &[PathBuf]) -> Result<Read, OptionsError> {
         let (source, found) = decode(path.display().to_string(), bytes);
         let outside_here = leads_outside(path);
         if found.has_errors() {
-            let reports = Reports::of(Vec::new(), (source, found), outside_here);
+            let reports = Reports::new(Vec::new(), (source, found), outside_here);
             return Err(OptionsError::Invalid(reports));
         }
         outside |= outside_here;
@@ -282,12 +282,12 @@ fn read(paths: &[PathBuf]) -> Result<Read, OptionsError> {
     if files.is_empty() {
         return Err(OptionsError::Unfit("no configuration is given: use `--config ngrok.yml`".to_owned()));
     }
-    let invalid = |(source, found)| OptionsError::Invalid(Reports::of(Vec::new(), (source, found), outside));
+    let invalid = |(source, found)| OptionsError::Invalid(Reports::new(Vec::new(), (source, found), outside));
     let source = merge(&files, &CheckOptions::default()).map_err(invalid)?;
     let folder = paths.first().map_or(Path::new("."), |path| folder_of(path));
     let mut named_file = |name: &str| named(folder, name, &read_file);
     let loaded = load_agent_files(&source, &CheckOptions::default(), &mut named_file);
-    let reports = Reports::of(loaded.policies, (source, loaded.findings), outside);
+    let reports = Reports::new(loaded.policies, (source, loaded.findings), outside);
     match loaded.usable {
         Some(config) => Ok(Read { config, reports, folder: folder.to_owned() }),
         None => Err(OptionsError::Invalid(reports)),

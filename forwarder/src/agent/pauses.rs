@@ -102,7 +102,7 @@ mod tests {
     /// come before it, as an edge that has just started knows no others.
     fn come_back(agents: usize, away: Duration, random: &Random) -> Vec<Duration> {
         let back = |at: usize| {
-            let (mut pauses, time) = (Pauses::default(), ReturnTime::of_agents(at + 1));
+            let (mut pauses, time) = (Pauses::default(), ReturnTime::for_agents(at + 1));
             let mut at = pauses.next(Lost::WithOthers, time, random.fraction());
             while at < away {
                 at += pauses.next(Lost::NotConnected, time, random.fraction());

@@ -18,7 +18,7 @@ use super::network::Network;
 use super::refusals::answered;
 use super::setup::Setup;
 use super::status::Status;
-use super::streams::{CAN_UPDATE, Streams, Told, can_restart, can_stop};
+use super::streams::{CAN_UPDATE, Streams, TaskEnd, can_restart, can_stop};
 use crate::base::said;
 
 /// Connections that the edge may have open through the agent.
@@ -76,7 +76,7 @@ async fn serve(
     status: &Arc<Status>,
     control: &Control,
     (opener, mut accepted): (&Opener, Acceptor),
-    tasks: &mut JoinSet<Told>,
+    tasks: &mut JoinSet<TaskEnd>,
 ) -> SessionEnd {
     match authenticate(setup, memory, opener).await {
         Ok(()) => {}

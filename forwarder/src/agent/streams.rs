@@ -27,7 +27,7 @@ use crate::net::dial::Dialer;
 const HEADER_TIME: Duration = Duration::from_secs(10);
 
 /// What a task of a session ends with: the end of the session, perhaps.
-pub(super) type Told = Option<SessionEnd>;
+pub(super) type TaskEnd = Option<SessionEnd>;
 
 /// What the streams of a session need. Cheap to clone.
 #[derive(Clone)]
@@ -55,7 +55,7 @@ impl<N: Network> Streams<N> {
     pub(super) async fn serve_all(
         &self,
         accepted: &mut Acceptor,
-        tasks: &mut JoinSet<Told>,
+        tasks: &mut JoinSet<TaskEnd>,
     ) -> Option<SessionEnd> {
         loop {
             tokio::select! {
@@ -74,7 +74,7 @@ impl<N: Network> Streams<N> {
         }
     }
 
-    async fn serve(&self, mut stream: Stream) -> Told {
+    async fn serve(&self, mut stream: Stream) -> TaskEnd {
         match timeout(HEADER_TIME, agent_link::read_type(&mut stream)).await {
             Ok(Ok(StreamType::Heartbeat)) => agent_link::echo(stream).await,
             Ok(Ok(StreamType::Proxy)) => self.proxy(stream).await,

@@ -163,9 +163,9 @@ impl Lines {
 }
 
 impl Writer {
-    /// Waits until all lines queued so far are written; false if that takes longer than `most`.
-    pub(crate) fn flush(&self, most: Duration) -> bool {
-        let end = Instant::now() + most;
+    /// Waits until all lines queued so far are written; false if that takes longer than `max`.
+    pub(crate) fn flush(&self, max: Duration) -> bool {
+        let end = Instant::now() + max;
         let mut state = self.0.state();
         while !self.0.ended.is_cancelled() && (state.writing || !state.lines.is_empty()) {
             let left = end.saturating_duration_since(Instant::now());

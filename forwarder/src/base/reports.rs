@@ -15,7 +15,7 @@ pub struct Reports {
 impl Reports {
     /// The findings of a configuration and of the files it names. Of a configuration `outside` nothing is shown, the
     /// names in it included.
-    pub(crate) fn of(
+    pub(crate) fn new(
         named: Vec<(Source, Diagnostics)>,
         (source, found): (Source, Diagnostics),
         outside: bool,

@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Agent) -> Exit {
                 metadata: args.metadata.clone(),
                 proxy_protocol: args.upstream_proxy_protocol,
             };
-            agent::of_command(
+            agent::from_command(
                 &args.config,
                 &command,
                 args.connect_url.as_deref(),

@@ -62,12 +62,12 @@ struct Event<'a, T> {
     event_id: String,
     event_type: &'a str,
     event_timestamp: Timestamp,
-    principal: Option<Principal<'a>>,
+    principal: Option<Actor<'a>>,
     object: &'a T,
 }
 
 #[derive(Serialize)]
-struct Principal<'a> {
+struct Actor<'a> {
     subject: &'a str,
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn event(
         event_id: format!("ev_{}", Ulid::generate()),
         event_type,
         event_timestamp,
-        principal: by.map(|subject| Principal { subject }),
+        principal: by.map(|subject| Actor { subject }),
         object,
     })
 }

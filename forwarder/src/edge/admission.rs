@@ -119,8 +119,8 @@ pub fn connections(configured: Option<u32>, reserve: Reserve, files: u64) -> Res
     }
     let left = files.saturating_sub(reserve.all());
     // Where files are few, the spare ones are few too.
-    let most = (left - SPARE_FILES.min(left / 8)) / FILES_PER_CONNECTION;
-    let number = configured.map_or(most.clamp(1, DEFAULT_CONNECTIONS), u64::from);
+    let max = (left - SPARE_FILES.min(left / 8)) / FILES_PER_CONNECTION;
+    let number = configured.map_or(max.clamp(1, DEFAULT_CONNECTIONS), u64::from);
     Ok(usize::try_from(number).unwrap_or(usize::MAX))
 }
 
@@ -160,11 +160,11 @@ mod tests {
                             }
                             other => panic!("`{other}` needs no files"),
                         };
-                        let least = Reserve { max_agents: max_agents.min(1), ..reserve };
+                        let min = Reserve { max_agents: max_agents.min(1), ..reserve };
                         match &*over.lower() {
                             [] => {
                                 neither += 1;
-                                assert!(connections(Some(1), least, files).is_err(), "{over}");
+                                assert!(connections(Some(1), min, files).is_err(), "{over}");
                             }
                             [(key, Some(left))] => {
                                 one += 1;
@@ -173,7 +173,7 @@ mod tests {
                             parts => {
                                 both += 1;
                                 assert!(parts.len() == 2 && parts.iter().all(|it| it.1.is_none()), "{over}");
-                                assert!(connections(Some(1), least, files).is_ok(), "{over}");
+                                assert!(connections(Some(1), min, files).is_ok(), "{over}");
                             }
                         }
                     }

@@ -16,7 +16,7 @@ use super::shared::Shared;
 use crate::edge::events::Closed;
 use crate::edge::generation::{Generation, ListenerKey};
 use crate::edge::online::OnlineEndpoint;
-use crate::edge::route::{Connection, Effort, Entry, Live, Route, RoutingView, judge};
+use crate::edge::route::{Connection, Effort, EntryPoint, Live, Route, RoutingView, judge};
 use crate::net::relay::{Carrier, RelayEnd, Relayed, relay};
 use crate::net::socket;
 
@@ -27,7 +27,7 @@ const GONE: &str = "the client reset the connection before its upstream was reac
 
 /// Where a connection was accepted.
 #[derive(Clone, Debug)]
-pub(super) enum At {
+pub(super) enum AcceptedAt {
     /// At a listener of the configuration.
     Configured(ListenerKey),
     /// At a public endpoint of an agent.
@@ -35,23 +35,25 @@ pub(super) enum At {
 }
 
 /// Decides before a byte is read, carries the bytes, and writes the event.
-pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: SocketAddr) {
+pub(super) async fn serve(shared: &Shared, at: &AcceptedAt, client: TcpStream, peer: SocketAddr) {
     let start = Timestamp::now();
     let generation = shared.current.load_full();
     let (entry, name, host, url) = match at {
-        At::Configured(listener) => {
+        AcceptedAt::Configured(listener) => {
             let index = generation.at_listener(listener);
             let found = index.and_then(|index| Some((index, generation.config.endpoints.get(index)?)));
             let Some((index, endpoint)) = found else {
                 return close_unjudged(shared, client, peer, REMOVED);
             };
             let (name, host) = (&*endpoint.name.value, endpoint.url.host());
-            (Entry::Configured(index), name, host, &endpoint.url)
+            (EntryPoint::Configured(index), name, host, &endpoint.url)
         }
-        At::Online(online) if online.gone.is_cancelled() => {
+        AcceptedAt::Online(online) if online.gone.is_cancelled() => {
             return close_unjudged(shared, client, peer, OFFLINE);
         }
-        At::Online(online) => (Entry::Online(online), &*online.id, online.url.host(), &online.url),
+        AcceptedAt::Online(online) => {
+            (EntryPoint::Online(online), &*online.id, online.url.host(), &online.url)
+        }
     };
     let Ok(server) = client.local_addr() else {
         return close_unjudged(shared, client, peer, "the client is gone");
@@ -61,7 +63,7 @@ pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: Soc
     let _ = socket::give_up_after(&client, stalled_timeout);
     // No client can foretell it: it decides what the policy draws for this connection.
     let seed = shared.random.number();
-    let facts = Facts::of_connection(peer, server).at_endpoint(url).seeded(seed);
+    let facts = Facts::from_connection(peer, server).at_endpoint(url).seeded(seed);
     let facts = at_times(facts, start, start);
     let dial =
         Live { timeout: connect_timeout, client: peer, server, own: &shared.own, random: &shared.random };
@@ -79,8 +81,8 @@ pub(super) async fn serve(shared: &Shared, at: &At, client: TcpStream, peer: Soc
     let made = ConnectionFacts { client: peer, server, start, seed };
     let (name, host): (Box<str>, Box<str>) = (name.into(), host.into());
     let ingress = match at {
-        At::Configured(_) => Ingress::Configured(name.clone()),
-        At::Online(online) => Ingress::Online(Arc::clone(online)),
+        AcceptedAt::Configured(_) => Ingress::Configured(name.clone()),
+        AcceptedAt::Online(online) => Ingress::Online(Arc::clone(online)),
     };
     // A connection may last for days: what it was judged by does not stay in memory for it.
     let judged_by = Arc::downgrade(&generation);

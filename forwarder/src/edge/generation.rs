@@ -128,7 +128,7 @@ pub fn admin_socket(path: &Path, read: ReadFile<'_>) -> Result<PathBuf, LoadErro
     let bytes = read(path).map_err(|error| LoadError::Unreadable(path.to_owned(), error))?;
     let (source, found) = decode(path.display().to_string(), bytes);
     let outside = files::leads_outside(path);
-    let invalid = |found| LoadError::Invalid(Reports::of(Vec::new(), (source.clone(), found), outside));
+    let invalid = |found| LoadError::Invalid(Reports::new(Vec::new(), (source.clone(), found), outside));
     if found.has_errors() {
         return Err(invalid(found));
     }
@@ -145,7 +145,7 @@ fn load_onto(
     let (source, found) = decode(path.display().to_string(), bytes);
     let outside = files::leads_outside(path);
     if found.has_errors() {
-        return Err(LoadError::Invalid(Reports::of(Vec::new(), (source, found), outside)));
+        return Err(LoadError::Invalid(Reports::new(Vec::new(), (source, found), outside)));
     }
     let folder = files::folder_of(path);
     let mut named = |name: &str| files::named(folder, name, read);
@@ -155,7 +155,7 @@ fn load_onto(
     let mut options = CheckOptions::default();
     options.serving = serving;
     let loaded = load_edge_files(&source, &options, &mut named, &mut list);
-    let reports = Reports::of(loaded.policies, (source, loaded.findings), outside);
+    let reports = Reports::new(loaded.policies, (source, loaded.findings), outside);
     let filled = match (loaded.usable, loaded.incomplete, previous) {
         (Some((config, programs)), ..) => {
             let programs_of = |program: Arc<Program>| EndpointPolicy::Program(program);

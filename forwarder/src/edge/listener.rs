@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::connection;
-use super::connection::At;
+use super::connection::AcceptedAt;
 use super::events::connections_waiting;
 use super::shared::Shared;
 use super::shares::{Beyond, Holder, Share, TELL_EVERY};
@@ -38,7 +38,7 @@ impl Listener {
 /// free slot at all waits, and the ones behind it wait in the system's queue.
 pub(super) async fn accept(
     shared: Arc<Shared>,
-    at: At,
+    at: AcceptedAt,
     holder: Holder,
     listener: TcpListener,
     stop: CancellationToken,
@@ -95,7 +95,7 @@ fn admit(
 }
 
 /// One of all slots; waits for it, and tells that from time to time.
-async fn slot(shared: &Shared, at: &At) -> Option<OwnedSemaphorePermit> {
+async fn slot(shared: &Shared, at: &AcceptedAt) -> Option<OwnedSemaphorePermit> {
     if let Ok(slot) = Arc::clone(&shared.slots).try_acquire_owned() {
         return Some(slot);
     }
@@ -114,14 +114,14 @@ async fn slot(shared: &Shared, at: &At) -> Option<OwnedSemaphorePermit> {
     }
 }
 
-fn tell_waiting(shared: &Shared, at: &At) {
+fn tell_waiting(shared: &Shared, at: &AcceptedAt) {
     let (generation, open) = (shared.current.load(), shared.shares.connections());
     let endpoint = match at {
-        At::Configured(listener) => {
+        AcceptedAt::Configured(listener) => {
             let found = generation.at_listener(listener).and_then(|at| generation.config.endpoints.get(at));
             found.map(|endpoint| &*endpoint.name.value)
         }
-        At::Online(online) => Some(&*online.id),
+        AcceptedAt::Online(online) => Some(&*online.id),
     };
     tracing::warn!(endpoint, open, "all connections are in use, new ones wait (`limits.max_connections`)");
     shared.write_event(connections_waiting(endpoint, open, Timestamp::now()));

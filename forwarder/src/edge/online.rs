@@ -181,8 +181,8 @@ pub(crate) mod tests {
 
     fn owner() -> Owner {
         let credential = crate::control::identity::CredentialId(ulid::Ulid::generate());
-        let share =
-            crate::edge::policy_shares::PolicyShares::default().of(credential, std::time::Instant::now());
+        let share = crate::edge::policy_shares::PolicyShares::default()
+            .share_of(credential, std::time::Instant::now());
         Owner {
             credential,
             acl: Arc::default(),

@@ -152,15 +152,15 @@ impl Open {
             Ingress::Configured(name) => {
                 let index = world.generation.at_name(name);
                 match index.and_then(|index| Some((index, world.generation.config.endpoints.get(index)?))) {
-                    Some((index, endpoint)) => (route::Entry::Configured(index), &endpoint.url),
+                    Some((index, endpoint)) => (route::EntryPoint::Configured(index), &endpoint.url),
                     None => return Ok(Some(REMOVED.into())),
                 }
             }
-            Ingress::Online(online) => (route::Entry::Online(online), &online.url),
+            Ingress::Online(online) => (route::EntryPoint::Online(online), &online.url),
         };
         let presumed = Presumed { unreached: &self.unreached, reached: self.upstream.as_ref() };
         let ConnectionFacts { client, server, start, seed } = self.made;
-        let facts = Facts::of_connection(client, server).at_endpoint(url).seeded(seed);
+        let facts = Facts::from_connection(client, server).at_endpoint(url).seeded(seed);
         let facts = at_times(facts, start, Timestamp::now());
         let Some(route) = judge_presumed(world, entry, &facts, presumed, effort) else {
             return Ok(Some("the new policy cannot be asked".into()));

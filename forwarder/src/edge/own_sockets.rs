@@ -28,8 +28,8 @@ const FURTHER_DIALS: usize = 32;
 /// Sockets that are open now.
 #[derive(Debug)]
 pub struct OwnSockets {
-    listeners: Mutex<Table>,
-    connections: Mutex<Table>,
+    listeners: Mutex<SocketCounts>,
+    connections: Mutex<SocketCounts>,
     further: Arc<Semaphore>,
 }
 
@@ -59,13 +59,13 @@ impl Drop for Running {
 type Ends = (SocketAddr, SocketAddr);
 
 /// How many sockets have each: a port may be taken again before the socket before it is forgotten.
-type Table = HashMap<Ends, usize>;
+type SocketCounts = HashMap<Ends, usize>;
 
 /// An address in a table, taken out when dropped.
 #[derive(Debug)]
 struct Registered {
     own: Arc<OwnSockets>,
-    table: fn(&OwnSockets) -> MutexGuard<'_, Table>,
+    table: fn(&OwnSockets) -> MutexGuard<'_, SocketCounts>,
     ends: Ends,
 }
 
@@ -120,12 +120,12 @@ impl Carrier for OwnConnection {
 }
 
 impl OwnSockets {
-    fn listeners(&self) -> MutexGuard<'_, Table> {
+    fn listeners(&self) -> MutexGuard<'_, SocketCounts> {
         // No code panics while it holds the lock.
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn connections(&self) -> MutexGuard<'_, Table> {
+    fn connections(&self) -> MutexGuard<'_, SocketCounts> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -25,7 +25,7 @@ const MAX_IDLE: usize = 4_096;
 
 /// How much of something there is, and how fast more comes.
 #[derive(Debug)]
-struct Bucket {
+struct StepBucket {
     per_second: u64,
     level: Mutex<Level>,
 }
@@ -37,7 +37,7 @@ struct Level {
     since: Option<Instant>,
 }
 
-impl Bucket {
+impl StepBucket {
     fn new(per_second: u64) -> Self {
         let steps = i64::try_from(per_second).unwrap_or(i64::MAX);
         Self { per_second, level: Mutex::new(Level { steps, since: None }) }
@@ -64,7 +64,7 @@ impl Bucket {
 /// The shares of all authtokens.
 #[derive(Debug)]
 pub struct PolicyShares {
-    steps: Arc<Bucket>,
+    steps: Arc<StepBucket>,
     memory: Arc<AtomicUsize>,
     owners: Mutex<HashMap<CredentialId, Arc<PolicyShare>>>,
 }
@@ -72,7 +72,7 @@ pub struct PolicyShares {
 impl Default for PolicyShares {
     fn default() -> Self {
         Self {
-            steps: Arc::new(Bucket::new(ALL_STEPS_PER_SECOND)),
+            steps: Arc::new(StepBucket::new(ALL_STEPS_PER_SECOND)),
             memory: Arc::default(),
             owners: Mutex::default(),
         }
@@ -82,8 +82,8 @@ impl Default for PolicyShares {
 /// What the policies of one authtoken may take.
 #[derive(Debug)]
 pub struct PolicyShare {
-    steps: Bucket,
-    all_steps: Arc<Bucket>,
+    steps: StepBucket,
+    all_steps: Arc<StepBucket>,
     memory: Arc<AtomicUsize>,
     all_memory: Arc<AtomicUsize>,
     /// One of its policies is checked at a time.
@@ -97,7 +97,7 @@ impl PolicyShares {
     }
 
     /// The share of an authtoken.
-    pub fn of(&self, owner: CredentialId, now: Instant) -> Arc<PolicyShare> {
+    pub fn share_of(&self, owner: CredentialId, now: Instant) -> Arc<PolicyShare> {
         let mut owners = self.owners();
         if owners.len() >= MAX_IDLE && !owners.contains_key(&owner) {
             // Those that have been used lately stay: nobody gets a new share by coming again.
@@ -106,7 +106,7 @@ impl PolicyShares {
         }
         let share = owners.entry(owner).or_insert_with(|| {
             Arc::new(PolicyShare {
-                steps: Bucket::new(STEPS_PER_SECOND),
+                steps: StepBucket::new(STEPS_PER_SECOND),
                 all_steps: Arc::clone(&self.steps),
                 memory: Arc::default(),
                 all_memory: Arc::clone(&self.memory),
@@ -123,8 +123,8 @@ impl PolicyShare {
     pub fn available(&self, now: Instant) -> u64 {
         let (own, all) = (self.steps.take(0, now), self.all_steps.take(0, now));
         // Who has hardly used its own share is not made to wait for those who have used up that of all.
-        let least = if own >= FRUGAL { own } else { own.min(all) };
-        u64::try_from(least).unwrap_or(0)
+        let available = if own >= FRUGAL { own } else { own.min(all) };
+        u64::try_from(available).unwrap_or(0)
     }
 
     /// True if the authtoken itself has used up its steps.
@@ -233,31 +233,35 @@ mod tests {
     #[test]
     fn steps_come_back_with_time_and_not_with_a_new_session() {
         let (shares, one, start) = (PolicyShares::default(), owner(), Instant::now());
-        let share = shares.of(one, start);
+        let share = shares.share_of(one, start);
         assert_eq!(share.available(start), STEPS_PER_SECOND);
         share.charge(STEPS_PER_SECOND + 500, start);
         assert_eq!(share.available(start), 0);
         drop(share);
-        assert_eq!(shares.of(one, start).available(start), 0, "the same share after all sessions have ended");
-        assert_eq!(shares.of(owner(), start).available(start), STEPS_PER_SECOND, "another has its own");
+        assert_eq!(
+            shares.share_of(one, start).available(start),
+            0,
+            "the same share after all sessions have ended"
+        );
+        assert_eq!(shares.share_of(owner(), start).available(start), STEPS_PER_SECOND, "another has its own");
         let later = start + Duration::from_millis(500);
-        assert_eq!(shares.of(one, start).available(later), STEPS_PER_SECOND / 2 - 500);
-        assert_eq!(shares.of(one, start).available(start + Duration::from_secs(9)), STEPS_PER_SECOND);
+        assert_eq!(shares.share_of(one, start).available(later), STEPS_PER_SECOND / 2 - 500);
+        assert_eq!(shares.share_of(one, start).available(start + Duration::from_secs(9)), STEPS_PER_SECOND);
         // Many small looks lose nothing.
-        shares.of(one, start).charge(STEPS_PER_SECOND, start + Duration::from_secs(9));
+        shares.share_of(one, start).charge(STEPS_PER_SECOND, start + Duration::from_secs(9));
         let looks =
             (0..1_000_000).step_by(7).map(|nanos| start + Duration::from_nanos(9_000_000_000 + nanos));
-        let last = looks.map(|now| shares.of(one, start).available(now)).last();
+        let last = looks.map(|now| shares.share_of(one, start).available(now)).last();
         assert!(last.is_some_and(|left| left >= STEPS_PER_SECOND / 1_000 - 2), "{last:?}");
     }
 
     #[test]
     fn all_together_have_a_bound_too() {
         let (shares, start) = (PolicyShares::default(), Instant::now());
-        let greedy: Vec<_> = (0..5).map(|_| shares.of(owner(), start)).collect();
+        let greedy: Vec<_> = (0..5).map(|_| shares.share_of(owner(), start)).collect();
         greedy.iter().for_each(|share| share.charge(STEPS_PER_SECOND, start));
         assert_eq!(
-            shares.of(owner(), start).available(start),
+            shares.share_of(owner(), start).available(start),
             STEPS_PER_SECOND,
             "who has used nothing does not wait"
         );
@@ -272,7 +276,7 @@ mod tests {
     #[test]
     fn memory_is_taken_and_given_back() {
         let (shares, start) = (PolicyShares::default(), Instant::now());
-        let (one, other) = (shares.of(owner(), start), shares.of(owner(), start));
+        let (one, other) = (shares.share_of(owner(), start), shares.share_of(owner(), start));
         let first = one.reserve(60, 100, 150).expect("room");
         assert_eq!(one.reserve(41, 100, 150).err(), Some(Full::Own { bytes: 41, max: 100 }));
         let _second = other.reserve(90, 100, 150).expect("room");
@@ -285,10 +289,10 @@ mod tests {
     fn shares_that_nobody_uses_are_given_up() {
         let (shares, start) = (PolicyShares::default(), Instant::now());
         let kept = (owner(), owner());
-        let used = shares.of(kept.0, start);
+        let used = shares.share_of(kept.0, start);
         used.charge(STEPS_PER_SECOND, start);
         for _ in 0..MAX_IDLE * 3 {
-            shares.of(owner(), start);
+            shares.share_of(owner(), start);
         }
         assert!(shares.owners().len() <= MAX_IDLE && shares.owners().contains_key(&kept.0));
     }

@@ -21,7 +21,7 @@ use crate::edge::online::OnlineEndpoint;
 use budget::Budget;
 pub use budget::Effort;
 use place::Place;
-pub use place::{Entry, RoutingView};
+pub use place::{EntryPoint, RoutingView};
 pub use reach::{Connection, Dial, Live, Presumed, Upstream};
 
 /// What became of a connection.
@@ -70,16 +70,16 @@ impl Route {
 /// `None` if the generation has no such endpoint.
 pub async fn judge<D: Dial>(
     world: RoutingView<'_>,
-    entry: Entry<'_>,
+    entry: EntryPoint<'_>,
     facts: &Facts<'_>,
     dial: &D,
 ) -> Option<(Route, Option<D::Stream>)> {
-    judge_within(world, entry, facts, dial, Budget::of_connection()).await
+    judge_within(world, entry, facts, dial, Budget::for_connection()).await
 }
 
 async fn judge_within<D: Dial>(
     world: RoutingView<'_>,
-    entry: Entry<'_>,
+    entry: EntryPoint<'_>,
     facts: &Facts<'_>,
     dial: &D,
     budget: Budget,
@@ -138,13 +138,13 @@ async fn judge_within<D: Dial>(
 /// `None` if the generation has no such endpoint.
 pub fn first_leg<D: Dial>(
     world: RoutingView<'_>,
-    entry: Entry<'_>,
+    entry: EntryPoint<'_>,
     facts: &Facts<'_>,
     dial: &D,
 ) -> Option<Leg> {
     let entry = Place::from_entry(world, entry)?;
     let map = Map { world, dial };
-    Some(map.journey(facts, Budget::of_connection(), entry).start())
+    Some(map.journey(facts, Budget::for_connection(), entry).start())
 }
 
 /// The endpoints of a configuration and of agents.
@@ -222,7 +222,7 @@ impl<D: Dial> Endpoints for Map<'_, D> {
 #[must_use]
 pub fn judge_presumed(
     world: RoutingView<'_>,
-    entry: Entry<'_>,
+    entry: EntryPoint<'_>,
     facts: &Facts<'_>,
     presumed: Presumed<'_>,
     effort: Effort,

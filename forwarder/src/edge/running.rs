@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::agents::ServedAgents;
-use super::connection::At;
+use super::connection::AcceptedAt;
 use super::judge;
 use super::listener::{self, Listener};
 use super::shared::Shared;
@@ -243,7 +243,7 @@ impl Edge {
             let stop = CancellationToken::new();
             let accept = listener::accept(
                 Arc::clone(&self.shared),
-                At::Configured(key.clone()),
+                AcceptedAt::Configured(key.clone()),
                 Holder::Endpoint(key.clone()),
                 listener,
                 stop.clone(),

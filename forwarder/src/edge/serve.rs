@@ -31,7 +31,7 @@ use crate::edge::generation::{Generation, load, load_after};
 use crate::edge::running::Edge;
 use crate::edge::state::StateDir;
 use crate::edge::status::{LastReload, ReloadFaults, not_loaded};
-use agents::{Control, Folders, RENEW_EVERY, Reach};
+use agents::{ControlPlane, Folders, RENEW_EVERY, Reach};
 pub use error::StartError;
 
 /// Reloads that may be asked for while one runs.
@@ -50,9 +50,9 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
     }
     let config = &generation.config;
     let files = raise_file_limit();
-    let most =
+    let slots =
         connections(config.limits.max_connections, reserve(config, administration::files(config)), files);
-    let most = most.map_err(StartError::Budget)?;
+    let slots = slots.map_err(StartError::Budget)?;
     let state_path = generation.folder.join(&*config.state_dir);
     let unusable = |error| StartError::File(state_path.display().to_string(), error);
     let _state = StateDir::open(&state_path).map_err(unusable)?;
@@ -62,12 +62,12 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
 
     let folders = Folders { folder: generation.folder.clone(), state: state_path };
     let (drain, config) = (config.drain, config.clone());
-    let edge = Edge::start(generation, most, events.clone()).map_err(StartError::Bind)?;
+    let edge = Edge::start(generation, slots, events.clone()).map_err(StartError::Bind)?;
     announce(&edge);
     // A request waits while a reload runs; one that waits is answered by the next.
     let (reloads, mut requests) = mpsc::channel(REQUESTS);
     let reach = Reach { reloads, last: LastReload::default() };
-    let budget = Budget { slots: most, files };
+    let budget = Capacity { slots, files };
     let mut served = Served { edge, control: None, events, folders, reach, budget, drain };
     served.begin(&config).await?;
     let mut renewal = interval_at(Instant::now() + RENEW_EVERY, RENEW_EVERY);
@@ -158,7 +158,7 @@ async fn load_apart(path: &Path, previous: Arc<Generation>) -> Result<(Generatio
 
 /// What a reload has to fit in.
 #[derive(Clone, Copy)]
-struct Budget {
+struct Capacity {
     slots: usize,
     files: u64,
 }
@@ -166,11 +166,11 @@ struct Budget {
 /// A running edge with its administration.
 struct Served {
     edge: Edge,
-    control: Option<Control>,
+    control: Option<ControlPlane>,
     events: EventWriter,
     folders: Folders,
     reach: Reach,
-    budget: Budget,
+    budget: Capacity,
     drain: Duration,
 }
 

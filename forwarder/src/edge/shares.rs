@@ -124,7 +124,7 @@ impl Shares {
     ) -> Result<Share, Beyond> {
         let source = network(source);
         let of_source = generation.config.limits.source_share(self.connections);
-        let (max, beyond) = self.of_holder(generation, holder)?;
+        let (max, beyond) = self.limit_for(generation, holder)?;
         let shares = [
             (Key::Source(source), of_source.all, Beyond::Source(source, of_source.all)),
             (
@@ -147,7 +147,7 @@ impl Shares {
     }
 
     /// How many connections an endpoint, or an authtoken, may have open.
-    fn of_holder(&self, generation: &Generation, holder: &Holder) -> Result<(usize, Beyond), Beyond> {
+    fn limit_for(&self, generation: &Generation, holder: &Holder) -> Result<(usize, Beyond), Beyond> {
         match holder {
             Holder::Endpoint(listener) => {
                 let config = &generation.config;

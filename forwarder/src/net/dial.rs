@@ -49,7 +49,7 @@ impl Dialer {
     /// Has names looked up by these resolvers; by the system if there are none.
     #[must_use]
     pub fn asking(self, resolvers: &[SocketAddr]) -> Self {
-        Self { names: Names::of(resolvers), ..self }
+        Self { names: Names::new(resolvers), ..self }
     }
 
     /// Connects through this interface alone; on Linux only, elsewhere no connection is made.

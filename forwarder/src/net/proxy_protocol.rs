@@ -15,7 +15,7 @@ pub enum ProxyProtocol {
 impl ProxyProtocol {
     /// The version of a number.
     #[cfg(unix)]
-    pub(crate) const fn of(number: i64) -> Option<Self> {
+    pub(crate) const fn from_number(number: i64) -> Option<Self> {
         match number {
             1 => Some(Self::V1),
             2 => Some(Self::V2),

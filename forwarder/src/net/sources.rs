@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Counts connections by address.
 #[derive(Debug)]
 pub(crate) struct Sources {
-    most: usize,
+    max: usize,
     open: Mutex<HashMap<IpAddr, usize>>,
 }
 
@@ -19,8 +19,8 @@ pub(crate) struct Place {
 }
 
 impl Sources {
-    pub(crate) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { most, open: Mutex::default() })
+    pub(crate) fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self { max, open: Mutex::default() })
     }
 
     /// A place for a connection from an address, if it has one left.
@@ -28,7 +28,7 @@ impl Sources {
         let source = network(source);
         let mut open = self.open();
         let number = open.get(&source).copied().unwrap_or(0);
-        if number >= self.most {
+        if number >= self.max {
             return None;
         }
         open.insert(source, number + 1);

@@ -56,9 +56,9 @@ fn the_proxy_of_the_environment_is_asked_where_the_configuration_names_none() {
     drop(of_environment);
     // From here on nobody may ask the first one: what it was asked before is read.
     while asked_one.try_recv().is_ok() {}
-    let (of_file, _folder) = agent(EDGE, &format!(", proxy_url: \"http://{two}\""), &variables);
+    let (from_file, _folder) = agent(EDGE, &format!(", proxy_url: \"http://{two}\""), &variables);
     assert!(asked_two.recv_timeout(DEADLINE).is_ok());
-    drop(of_file);
+    drop(from_file);
     let (direct, _folder) = agent(EDGE, "", &[("https_proxy", &*one), ("no_proxy", ".invalid")]);
     direct.wait_for(Tells::Disconnected);
     drop(direct);

@@ -38,7 +38,7 @@ fn an_endpoint_that_is_taken_comes_online_once_it_is_free_and_others_before() {
             ],
         ),
     );
-    let mut second = Agent::of_file(&path, &token);
+    let mut second = Agent::from_file(&path, &token);
     wait_until("the free one", || {
         urls(&site).contains(&"tcp://device2.internal:22".to_owned()).then_some(())
     });
@@ -62,7 +62,7 @@ fn an_endpoint_that_is_refused_for_good_holds_up_no_other_at_the_first_start() {
     ];
     let one = [&refused[..], &[endpoint("device1", DEVICE[1], device)]].concat();
     let path = folder.write("ngrok.yml", &site.ngrok_yml(", log_format: json", &one));
-    let agent = Agent::of_file(&path, &token);
+    let agent = Agent::from_file(&path, &token);
     wait_until("the one that may be", || (urls(&site) == [DEVICE[1]]).then_some(()));
     let told: Vec<Value> =
         agent.text().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
@@ -97,7 +97,7 @@ fn an_endpoint_that_is_refused_for_good_holds_up_no_other_at_the_first_start() {
         ("not-a-token", Value::Null, "ERR_NGROK_105"),
         (narrow["token"].as_str().expect("shown"), narrow["id"].clone(), "ERR_NGROK_116"),
     ] {
-        let mut agent = Agent::of_file(&path, token);
+        let mut agent = Agent::from_file(&path, token);
         agent.wait_for_exit();
         let refused = wait_until("its event", || {
             of("agent_refused.v0").into_iter().find(|event| event["object"]["credential"] == credential)
@@ -111,7 +111,7 @@ fn an_endpoint_that_is_refused_for_good_holds_up_no_other_at_the_first_start() {
     }
     // Where nothing is left to serve, the agent ends.
     let path = folder.write("ngrok.yml", &site.ngrok_yml("", &refused));
-    let mut agent = Agent::of_file(&path, &token);
+    let mut agent = Agent::from_file(&path, &token);
     assert_eq!(agent.wait_for_exit().code(), Some(1), "{}", agent.text());
 }
 

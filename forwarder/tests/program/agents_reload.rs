@@ -33,7 +33,7 @@ fn a_reload_changes_the_endpoints_that_differ_and_nothing_else() {
     let stays = endpoint("stays", DEVICE[1], device);
     let changes = |device| endpoint("changes", "tcp://b.internal:22", device);
     let path = write("", &[stays.clone(), changes(device), endpoint("goes", "tcp://c.internal:22", device)]);
-    let agent = Agent::of_file(&path, &site.token(&[]));
+    let agent = Agent::from_file(&path, &site.token(&[]));
     wait_until("three endpoints", || (urls(&site).len() == 3).then_some(()));
     let (before, first) = (online(&site), session(&site));
     let mut open = connect(site.public);
@@ -106,7 +106,7 @@ fn an_authtoken_and_a_ca_are_exchanged_by_exchanging_files() {
     let (one, two) = (site.token(&[]), site.token(&[]));
     let path = write(&one, "");
     // An empty variable is none.
-    let mut agent = Agent::of_file(&path, "");
+    let mut agent = Agent::from_file(&path, "");
     wait_until("its endpoint", || (urls(&site).len() == 1).then_some(()));
 
     // By the steps of docs/edge.md; then the link is lost.
@@ -149,7 +149,7 @@ fn a_log_file_that_was_moved_is_opened_anew_by_a_reload() {
     let (log, aside) = (folder.path("agent.log"), folder.path("agent.log.1"));
     let text = site.ngrok_yml("", &[endpoint("device1", DEVICE[1], echo_device())]);
     let text = text.replace("log: stderr", &format!("log: \"{}\"", log.display()));
-    let agent = Agent::of_file(&folder.write("ngrok.yml", &text), &site.token(&[]));
+    let agent = Agent::from_file(&folder.write("ngrok.yml", &text), &site.token(&[]));
     wait_until("its endpoint", || (urls(&site).len() == 1).then_some(()));
     let length = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |it| it.len());
     wait_until("its first lines", || (length(&log) > 0).then_some(()));

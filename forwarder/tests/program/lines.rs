@@ -81,7 +81,7 @@ impl Line {
     /// Reads a line, in JSON or as it is written for people. Of a value there that is not quoted the first word counts.
     pub(crate) fn read(text: &str) -> Self {
         let fields =
-            serde_json::from_str(text).map_or_else(|_| read_pairs(text), |line: Value| of_json(&line));
+            serde_json::from_str(text).map_or_else(|_| read_pairs(text), |line: Value| json_fields(&line));
         Self { text: text.to_owned(), fields }
     }
 
@@ -123,7 +123,7 @@ pub(crate) fn count(log: &str, what: Tells) -> usize {
     log.lines().filter(|line| Line::read(line).tells(what)).count()
 }
 
-fn of_json(line: &Value) -> BTreeMap<String, String> {
+fn json_fields(line: &Value) -> BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
     let fields = line["fields"].as_object().into_iter().flatten();
     fields.map(|(name, value)| (name.clone(), text(value))).collect()

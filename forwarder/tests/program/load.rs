@@ -24,7 +24,7 @@ const MB: u64 = 1 << 20;
 const SOME: u64 = (16 << 10) + (SHARED_WINDOW as u64 >> 10);
 
 /// More of everything with `FAULT_LONG=1`.
-fn most(short: u64, long: u64) -> u64 {
+fn short_or_long(short: u64, long: u64) -> u64 {
     if std::env::var_os("FAULT_LONG").is_some() { long } else { short }
 }
 
@@ -63,8 +63,8 @@ fn read_blocks(stream: &mut TcpStream, from: usize) -> u64 {
     let (block, mut at, mut bytes) = (block(), from, 0);
     let mut buffer = vec![0; 64 << 10];
     loop {
-        let most = buffer.len().min(block.len() - at);
-        let read = stream.read(&mut buffer[..most]).expect("it goes on");
+        let max = buffer.len().min(block.len() - at);
+        let read = stream.read(&mut buffer[..max]).expect("it goes on");
         if read == 0 {
             return bytes;
         }
@@ -75,7 +75,7 @@ fn read_blocks(stream: &mut TcpStream, from: usize) -> u64 {
 
 #[test]
 fn a_reader_that_stalls_takes_no_memory_and_holds_up_nobody() {
-    let blocks = most(256, 1_024);
+    let blocks = short_or_long(256, 1_024);
     let site = Site::start(FORWARD, "limits: {stalled_timeout: 1h}\n");
     let (address, sent) = source();
     let agent = site.agent(&site.token(&[]), &address.to_string(), &DEVICE);
@@ -93,7 +93,7 @@ fn a_reader_that_stalls_takes_no_memory_and_holds_up_nobody() {
     let look = || sent.load(Ordering::Relaxed);
     let taken = wait_until_steady("the server to stall", Duration::from_secs(2), look) - 8 * MB;
     assert!(taken < blocks * MB, "nobody stalls");
-    let (peaks, begun) = (Peaks::of(&processes), Instant::now());
+    let (peaks, begun) = (Peaks::watch(&processes), Instant::now());
     assert_eq!(read_blocks(&mut ask(blocks), 0), blocks * MB);
     let took = begun.elapsed();
     assert_eq!(sent.load(Ordering::Relaxed), (8 + blocks) * MB + taken, "the one that stalls still does");
@@ -132,13 +132,13 @@ fn saturate(stream: &TcpStream, own: u64, other: u64, bytes: u64) {
 #[test]
 fn both_ends_write_all_they_can_on_64_streams() {
     const STREAMS: u64 = 64;
-    let bytes = most(MB, 64 * MB);
+    let bytes = short_or_long(MB, 64 * MB);
     let site = Site::start(FORWARD, "");
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let address = listener.local_addr().expect("bound");
     let agent = site.agent(&site.token(&[]), &address.to_string(), &DEVICE);
     let processes = [site.edge.id(), agent.child.id()];
-    let (before, peaks, begun) = (processes.map(memory), Peaks::of(&processes), Instant::now());
+    let (before, peaks, begun) = (processes.map(memory), Peaks::watch(&processes), Instant::now());
     thread::scope(|scope| {
         scope.spawn(|| {
             thread::scope(|scope| {
@@ -202,7 +202,7 @@ async fn storm(site: &Site, token: &str) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_that_opens_streams_without_end_is_dropped() {
-    let streams = most(100_000, 1_000_000);
+    let streams = short_or_long(100_000, 1_000_000);
     let site = Site::start(FORWARD, "");
     let agent = site.agent(&site.token(&[]), &echo_device().to_string(), &DEVICE);
     let mut open = connect(site.public);
@@ -217,7 +217,7 @@ async fn an_agent_that_opens_streams_without_end_is_dropped() {
     // What one storm takes is taken again by the next.
     let one = storm(&site, &token).await;
     let (edge, mut opened, mut dropped) = (site.edge.id(), one, 1);
-    let (before, peaks) = (memory(edge), Peaks::of(&[edge]));
+    let (before, peaks) = (memory(edge), Peaks::watch(&[edge]));
     while opened < streams {
         opened += storm(&site, &token).await;
         dropped += 1;

@@ -57,29 +57,29 @@ pub(crate) fn close_waiting(process: u32) -> usize {
 pub(crate) struct Peaks {
     stop: Arc<AtomicBool>,
     looking: JoinHandle<()>,
-    most: Vec<Arc<AtomicU64>>,
+    peaks: Vec<Arc<AtomicU64>>,
 }
 
 impl Peaks {
-    pub(crate) fn of(processes: &[u32]) -> Self {
-        let most: Vec<Arc<AtomicU64>> = processes.iter().map(|_| Arc::default()).collect();
-        let (stop, seen, processes) = (Arc::<AtomicBool>::default(), most.clone(), processes.to_owned());
+    pub(crate) fn watch(processes: &[u32]) -> Self {
+        let peaks: Vec<Arc<AtomicU64>> = processes.iter().map(|_| Arc::default()).collect();
+        let (stop, seen, processes) = (Arc::<AtomicBool>::default(), peaks.clone(), processes.to_owned());
         let stopped = Arc::clone(&stop);
         let looking = thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
-                for (process, most) in processes.iter().zip(&seen) {
-                    most.fetch_max(memory(*process), Ordering::Relaxed);
+                for (process, peaks) in processes.iter().zip(&seen) {
+                    peaks.fetch_max(memory(*process), Ordering::Relaxed);
                 }
                 // How often it looks.
                 thread::sleep(Duration::from_millis(20));
             }
         });
-        Self { stop, looking, most }
+        Self { stop, looking, peaks }
     }
 
     pub(crate) fn end(self) -> Vec<u64> {
         self.stop.store(true, Ordering::Relaxed);
         self.looking.join().expect("the processes run");
-        self.most.iter().map(|most| most.load(Ordering::Relaxed)).collect()
+        self.peaks.iter().map(|peaks| peaks.load(Ordering::Relaxed)).collect()
     }
 }

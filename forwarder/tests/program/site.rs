@@ -120,7 +120,7 @@ pub(crate) struct Agent {
 
 impl Agent {
     /// Starts one with all endpoints of a configuration.
-    pub(crate) fn of_file(path: &Path, token: &str) -> Self {
+    pub(crate) fn from_file(path: &Path, token: &str) -> Self {
         let mut command = forwarder();
         command.args(["agent", "start", "--all", "--config"]).arg(path);
         Self::start(command, token)

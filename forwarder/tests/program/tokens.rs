@@ -214,7 +214,7 @@ async fn one_token_leaves_places_to_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_who_want_a_url_the_first_has_it_every_time() {
+async fn the_first_of_two_who_want_a_url_has_it_every_time() {
     const TAKEN: &str = "ERR_NGROK_334";
     let site = Site::start(FORWARD, "");
     let (one, _one) = enter(&site.edge, site.agents, &site.token(&[])).await;

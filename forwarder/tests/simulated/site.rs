@@ -36,7 +36,7 @@ use crate::edge::connection::{Admitted, carry};
 use crate::edge::events::EventWriter;
 use crate::edge::generation::{Generation, load};
 use crate::edge::open::{ConnectionFacts, Ingress, at_times};
-use crate::edge::route::{Connection, Entry, Live, RoutingView, judge};
+use crate::edge::route::{Connection, EntryPoint, Live, RoutingView, judge};
 use crate::edge::shared::Shared;
 use crate::net::dial::Dialer;
 use crate::net::relay::Carrier;
@@ -375,7 +375,7 @@ async fn client(site: &Site, shared: &Shared, endpoint: usize, number: u64, step
     let generation = shared.current.load_full();
     let entered = EndpointUrl::parse("tcp://e:9").expect("a URL");
     let (peer, start) = (SocketAddr::from(([192, 0, 2, 1], 5_555)), Timestamp::now());
-    let facts = Facts::of_connection(peer, peer).at_endpoint(&entered).seeded(number);
+    let facts = Facts::from_connection(peer, peer).at_endpoint(&entered).seeded(number);
     let facts = at_times(facts, start, start);
     let dial =
         Live { timeout: CONNECT, client: peer, server: peer, own: &shared.own, random: &shared.random };
@@ -383,7 +383,7 @@ async fn client(site: &Site, shared: &Shared, endpoint: usize, number: u64, step
     let gone: Vec<_> = shared.online.all().into_iter().filter(|online| online.gone.is_cancelled()).collect();
     let begun = Instant::now();
     let (route, connection) =
-        judge(world, Entry::Configured(endpoint), &facts, &dial).await.expect("an endpoint");
+        judge(world, EntryPoint::Configured(endpoint), &facts, &dial).await.expect("an endpoint");
     if begun.elapsed() > CONNECT {
         site.complain(format!("connection {number} was judged for {:?}", begun.elapsed()));
     }

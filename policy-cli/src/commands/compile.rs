@@ -14,7 +14,7 @@ use crate::ip_policies;
 /// Runs `policy compile`.
 pub(crate) fn run(args: &Compile) -> Result<Exit, Failure> {
     let mut options = CompileOptions::default();
-    options.phases = PhaseSet::of(&Phase::ALL);
+    options.phases = PhaseSet::new(&Phase::ALL);
     options.ip_policies = args.ip_policies.as_deref().map(ip_policies::given).transpose()?;
     let program = load(&read(&args.policy)?, None, &options)?;
     let mut out = anstream::stdout();

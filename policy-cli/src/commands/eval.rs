@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
         return Err(Failure::Usage("standard input cannot be both the policy and the addresses".to_owned()));
     }
     let subject = subject(args)?;
-    let known = EvalInputs::of(args)?;
+    let known = EvalInputs::from_args(args)?;
     if let Some(path) = &args.ips {
         if args.format == Some(Format::Text) {
             let message = "--ips prints one JSON object a line; leave out `--format text`";
@@ -107,7 +107,7 @@ struct EvalInputs {
 }
 
 impl EvalInputs {
-    fn of(args: &Eval) -> Result<Self, Failure> {
+    fn from_args(args: &Eval) -> Result<Self, Failure> {
         let mut given = GivenFacts::default();
         for (path, value) in &args.set {
             given.set(path, value).map_err(|error| Failure::Usage(format!("--set: {error}")))?;

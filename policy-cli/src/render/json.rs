@@ -152,7 +152,7 @@ struct Decision<'a> {
     outcome: &'a str,
     target: Option<String>,
     rule: Option<&'a str>,
-    at: Option<Place<'a>>,
+    at: Option<WrittenPlace<'a>>,
     reason: &'a str,
     /// Where the entry that decided stands, if an IP policy has it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -211,7 +211,7 @@ struct WayShape<'a> {
 }
 
 #[derive(Serialize)]
-struct Place<'a> {
+struct WrittenPlace<'a> {
     file: &'a str,
     line: u32,
     column: u32,
@@ -247,7 +247,7 @@ pub(crate) fn decision(out: &mut impl Write, answer: &Answer, ip: Option<IpAddr>
         outcome: answer.decision,
         target: answer.target.as_ref().map(ToString::to_string),
         rule: answer.rule.as_deref(),
-        at: answer.at.as_ref().map(|(file, Position { line, column })| Place {
+        at: answer.at.as_ref().map(|(file, Position { line, column })| WrittenPlace {
             file,
             line: *line,
             column: *column,

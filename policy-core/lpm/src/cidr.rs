@@ -44,7 +44,7 @@ pub enum CidrError {
     /// The prefix is longer than the address.
     TooLong {
         /// Bits an address of this family has.
-        most: u8,
+        max: u8,
     },
 }
 
@@ -58,7 +58,7 @@ impl fmt::Display for CidrError {
             Self::LeadingZero => f.write_str("the prefix length begins with a zero"),
             Self::AddressZero => f.write_str("a number of the address begins with a zero"),
             Self::Mask { .. } => f.write_str("it has a dotted mask in place of the prefix length"),
-            Self::TooLong { most } => write!(f, "the prefix length is over {most}"),
+            Self::TooLong { max } => write!(f, "the prefix length is over {max}"),
         }
     }
 }
@@ -90,9 +90,9 @@ pub fn cidr(text: &str) -> Result<ParsedCidr, CidrError> {
         return Err(CidrError::Zone);
     }
     let address: IpAddr = address.parse().map_err(|_| address_fault(address))?;
-    let most = if address.is_ipv4() { 32 } else { 128 };
+    let max = if address.is_ipv4() { 32 } else { 128 };
     let length = match length {
-        None => most,
+        None => max,
         Some(digits) => {
             let shaped =
                 !digits.is_empty() && digits.len() <= 3 && digits.bytes().all(|b| b.is_ascii_digit());
@@ -101,10 +101,10 @@ pub fn cidr(text: &str) -> Result<ParsedCidr, CidrError> {
             }
             let length = shaped.then(|| digits.parse().ok()).flatten();
             let length: u16 = length.ok_or_else(|| length_fault(address, digits))?;
-            u8::try_from(length).ok().filter(|&length| length <= most).ok_or(CidrError::TooLong { most })?
+            u8::try_from(length).ok().filter(|&length| length <= max).ok_or(CidrError::TooLong { max })?
         }
     };
-    let network = IpNetwork::new(address, length).map_err(|_| CidrError::TooLong { most })?;
+    let network = IpNetwork::new(address, length).map_err(|_| CidrError::TooLong { max })?;
     let host_bits = network.network() != address;
     let mapped = matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some()) && length < 96;
     Ok(ParsedCidr { network: unmapped(masked(network)), bare: !text.contains('/'), host_bits, mapped })
@@ -238,8 +238,8 @@ mod tests {
             ("10.0.0.0/00", CidrError::LeadingZero),
             ("2001:db8::/032", CidrError::LeadingZero),
             ("10.0.0.0/8 ", CidrError::Length),
-            ("10.0.0.0/33", CidrError::TooLong { most: 32 }),
-            ("::/129", CidrError::TooLong { most: 128 }),
+            ("10.0.0.0/33", CidrError::TooLong { max: 32 }),
+            ("::/129", CidrError::TooLong { max: 128 }),
             ("fe80::1%1/64", CidrError::Zone),
         ] {
             assert_eq!(cidr(text), Err(error), "{text}");

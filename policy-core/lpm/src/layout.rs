@@ -83,7 +83,7 @@ pub(super) const fn codes_bytes(ranges: usize, values: u32) -> usize {
     match ranges {
         // Small layouts have no narrow codes.
         0..=MAX_BUCKETED => ranges * size_of::<u32>(),
-        _ => ranges * Width::of(trie::codes(values)).bits() as usize / 8,
+        _ => ranges * Width::new(trie::codes(values)).bits() as usize / 8,
     }
 }
 
@@ -91,7 +91,7 @@ impl Large<u32> for Tries {
     const NAME: &'static str = "trie";
 
     fn new(steps: &Steps<u32>) -> Self {
-        match Width::of(trie::codes(steps.codes())) {
+        match Width::new(trie::codes(steps.codes())) {
             Width::Byte => Self::Byte(Trie::new(steps)),
             Width::Pair => Self::Pair(Trie::new(steps)),
             Width::Packed(_) => Self::Packed(Trie::new(steps)),

@@ -71,7 +71,7 @@ impl<K: Key> Steps<K> {
 
     /// One past the largest code.
     pub(super) fn codes(&self) -> u32 {
-        self.codes.iter().max().map_or(0, |most| most.saturating_add(1))
+        self.codes.iter().max().map_or(0, |max| max.saturating_add(1))
     }
 }
 

@@ -107,9 +107,9 @@ proptest! {
     fn the_table_is_canonical(list in networks(), seed in any::<u64>()) {
         let mut other = Vec::new();
         for network in &list {
-            let most = if network.is_ipv4() { 32 } else { 128 };
+            let max = if network.is_ipv4() { 32 } else { 128 };
             match network.prefix() {
-                length if length < most && seed % 2 == 0 => {
+                length if length < max && seed % 2 == 0 => {
                     let half = IpNetwork::new(network.network(), length + 1).expect("longer");
                     let upper = IpNetwork::new(half.broadcast(), length).expect("same length").broadcast();
                     other.push(IpNetwork::new(upper, length + 1).expect("longer"));

@@ -52,7 +52,7 @@ static ONLY_MODELS: Field<Boolean> = Field::default(
 
 static ID: Field<Literal> = Field::required("id", Literal(256), "id: openai", "Its name.");
 static ID_ALIASES: Field<Items<Literal>> =
-    Field::optional("id_aliases", Items::of(Literal(256)), "Further names of it.");
+    Field::optional("id_aliases", Items::new(Literal(256)), "Further names of it.");
 static AUTHOR_ID: Field<Literal> = Field::optional("author_id", Literal(256), "Who made it.");
 static BASE_URL: Field<WebUrl> =
     Field::optional("base_url", WebUrl { interpolated: true }, "Where it answers.");
@@ -65,25 +65,29 @@ static KEY_VALUE: Field<Interpolated> =
     Field::required("value", Interpolated::SECRET, "value: \"${secrets.get('ai', 'key')}\"", "The key.");
 static API_KEYS: Field<Items<Record<Text>>> = Field::optional(
     "api_keys",
-    Items::of(Record { fields: &[&KEY_VALUE], ignored: &[], read: |fields, cx| cx.read(fields, &KEY_VALUE) }),
+    Items::new(Record {
+        fields: &[&KEY_VALUE],
+        ignored: &[],
+        read: |fields, cx| cx.read(fields, &KEY_VALUE),
+    }),
     "Keys for the provider.",
 );
 static SURFACES: Field<Items<Value>> =
-    Field::optional("supported_api_surfaces", Items::of(Value), "Interfaces the provider has.");
+    Field::optional("supported_api_surfaces", Items::new(Value), "Interfaces the provider has.");
 static INPUTS: Field<Items<Literal>> =
-    Field::optional("input_modalities", Items::of(Literal(256)), "What it takes: text, images and so on.");
+    Field::optional("input_modalities", Items::new(Literal(256)), "What it takes: text, images and so on.");
 static OUTPUTS: Field<Items<Literal>> =
-    Field::optional("output_modalities", Items::of(Literal(256)), "What it gives.");
+    Field::optional("output_modalities", Items::new(Literal(256)), "What it gives.");
 static CONTEXT_WINDOW: Field<Integer> =
     Field::optional("max_context_window", Integer(1, i64::MAX), "Tokens it can look at.");
 static MODEL_OUTPUT: Field<Integer> =
     Field::optional("max_output_tokens", Integer(1, i64::MAX), "Tokens it can answer with.");
 static FEATURES: Field<Items<Literal>> =
-    Field::optional("supported_features", Items::of(Literal(256)), "What it can do.");
+    Field::optional("supported_features", Items::new(Literal(256)), "What it can do.");
 static PARAM_NAME: Field<Literal> = Field::required("name", Literal(256), "name: temperature", "Its name.");
 static UNSUPPORTED: Field<Items<Record<()>>> = Field::optional(
     "unsupported_params",
-    Items::of(Record {
+    Items::new(Record {
         fields: &[&PARAM_NAME],
         ignored: &[],
         read: |fields, cx| cx.read(fields, &PARAM_NAME).map(drop),
@@ -108,7 +112,7 @@ const MODEL_FIELDS: Declared = &[
 ];
 static MODELS: Field<Items<Record<()>>> = Field::optional(
     "models",
-    Items::of(Record {
+    Items::new(Record {
         fields: MODEL_FIELDS,
         ignored: &[],
         read: |fields, cx| {
@@ -134,7 +138,7 @@ const PROVIDER_FIELDS: Declared = &[
 ];
 static PROVIDERS: Field<Items<Record<()>>> = Field::optional(
     "providers",
-    Items::of(Record {
+    Items::new(Record {
         fields: PROVIDER_FIELDS,
         ignored: &[],
         read: |fields, cx| {
@@ -146,7 +150,7 @@ static PROVIDERS: Field<Items<Record<()>>> = Field::optional(
 );
 static STRATEGY: Field<Items<Strategy>> = Field::required(
     "strategy",
-    Items::of(Strategy).some(),
+    Items::new(Strategy).some(),
     "strategy: [\"ai.models.filter(m, true)\"]",
     "Expressions, tried in order until one gives something.",
 );

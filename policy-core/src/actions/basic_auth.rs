@@ -33,7 +33,7 @@ const MAX_PASSWORD_LENGTH: usize = 128;
 
 static CREDENTIALS: Field<Items<Credential>> = Field::required(
     "credentials",
-    Items::of(Credential).between(1, 10),
+    Items::new(Credential).between(1, 10),
     "credentials: [\"${secrets.get('sites', 'login')}\"]",
     "Who may pass: `name:password`, the password with 8 to 128 characters.",
 );
@@ -109,7 +109,7 @@ impl Kind for Credential {
     type Value = Text;
 
     fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<Text> {
-        if let Some(fields) = Fields::of(node).filter(|fields| fields.get("username").is_some()) {
+        if let Some(fields) = Fields::from_node(node).filter(|fields| fields.get("username").is_some()) {
             let at = fields.entries.first().map_or(node.span(), |field| field.span);
             let found =
                 Diagnostic::new(&INVALID_CREDENTIAL, at, "invalid credential: it is a map, not a text");

@@ -32,7 +32,7 @@ const ALL: &[(&str, Algorithm)] = &[
 
 static ALGORITHMS: Field<Items<Choice<Algorithm>>> = Field::optional(
     "algorithms",
-    Items::of(Choice { of: ALL }).some(),
+    Items::new(Choice { of: ALL }).some(),
     "Which may be used, the preferred first; without it all four in the order given here.",
 );
 

@@ -263,12 +263,12 @@ fn check_scheme(scheme: Scheme, span: Span, cx: &Context<'_, '_>) {
 fn check_dynamic(target: &Text, text: TextRef<'_>, cx: &Context<'_, '_>) -> bool {
     let parts = target.template.parts();
     let fault = match written_scheme(parts) {
-        Written::Scheme(scheme) => {
+        WrittenScheme::Scheme(scheme) => {
             check_scheme(scheme, target.span, cx);
             written_fault(parts, Some(scheme), target.span)
         }
-        Written::Open => written_fault(parts, None, target.span),
-        Written::Wrong(message) => {
+        WrittenScheme::Open => written_fault(parts, None, target.span),
+        WrittenScheme::Wrong(message) => {
             let from_tcp = cx.phase() == Some(Phase::OnTcpConnect);
             let help = match from_tcp {
                 true => "write e.g. `tcp://${…}.internal:22`",
@@ -285,7 +285,7 @@ fn check_dynamic(target: &Text, text: TextRef<'_>, cx: &Context<'_, '_>) -> bool
 }
 
 /// The scheme of a text with expressions.
-enum Written {
+enum WrittenScheme {
     Scheme(Scheme),
     /// Expressions give it, or a part of it.
     Open,
@@ -293,13 +293,15 @@ enum Written {
     Wrong(String),
 }
 
-fn written_scheme(parts: &[TemplatePart]) -> Written {
-    let none = || Written::Wrong("the target has no scheme such as `tcp://` or `https://`".to_owned());
+fn written_scheme(parts: &[TemplatePart]) -> WrittenScheme {
+    let none = || WrittenScheme::Wrong("the target has no scheme such as `tcp://` or `https://`".to_owned());
     match parts.first() {
         Some(TemplatePart::Text(text)) => match text.split_once("://") {
             Some((name, _)) => match Scheme::from_name(name) {
-                Some(scheme) => Written::Scheme(scheme),
-                None => Written::Wrong(format!("`{}` is none of http, https, tls and tcp", shorten(name))),
+                Some(scheme) => WrittenScheme::Scheme(scheme),
+                None => {
+                    WrittenScheme::Wrong(format!("`{}` is none of http, https, tls and tcp", shorten(name)))
+                }
             },
             // The beginning of one may be written, and the rest of it given.
             // One slash is a slip: no value is meant to bring the other.
@@ -307,7 +309,7 @@ fn written_scheme(parts: &[TemplatePart]) -> Written {
             None if text.ends_with(':') && next_has_no_slash(parts) => none(),
             None => {
                 let begins = |scheme: &Scheme| format!("{}://", scheme.name()).starts_with(&**text);
-                if Scheme::ALL.iter().any(begins) { Written::Open } else { none() }
+                if Scheme::ALL.iter().any(begins) { WrittenScheme::Open } else { none() }
             }
         },
         _ => {
@@ -315,7 +317,7 @@ fn written_scheme(parts: &[TemplatePart]) -> Written {
                 TemplatePart::Text(text) => text.contains("://"),
                 TemplatePart::Expression(expression) => !expression.has_no_slash(),
             };
-            if parts.iter().any(slashes) { Written::Open } else { none() }
+            if parts.iter().any(slashes) { WrittenScheme::Open } else { none() }
         }
     }
 }
@@ -327,7 +329,7 @@ fn next_has_no_slash(parts: &[TemplatePart]) -> bool {
 
 /// What is wrong with the written parts of a target whose scheme is known, or given by expressions.
 fn written_fault(parts: &[TemplatePart], scheme: Option<Scheme>, span: Span) -> Option<Diagnostic> {
-    let authority = Authority::of(parts);
+    let authority = Authority::from_parts(parts);
     if authority.has_user() {
         let message = format!("the target is no endpoint URL: {}", UrlFault::UserInfo);
         let help = "remove what stands before the `@`, and the `@`";
@@ -416,7 +418,7 @@ impl HostEnd<'_> {
 }
 
 impl<'a> Authority<'a> {
-    fn of(parts: &'a [TemplatePart]) -> Self {
+    fn from_parts(parts: &'a [TemplatePart]) -> Self {
         let piece = |part: &'a TemplatePart| match part {
             TemplatePart::Text(text) => Piece::Text(text),
             TemplatePart::Expression(expression) => Piece::Expression(expression),

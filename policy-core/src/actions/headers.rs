@@ -13,10 +13,10 @@ pub type HeaderList = Vec<(Spanned<Box<str>>, Text)>;
 
 /// A map of up to ten headers.
 pub(super) const HEADERS: Entries<HeaderValue> =
-    Entries { keys: EntryKeys::Headers, value: HeaderValue, least: 0, most: MAX };
+    Entries { keys: EntryKeys::Headers, value: HeaderValue, min: 0, max: MAX };
 
 /// A map of one to ten headers.
-pub(super) const SOME_HEADERS: Entries<HeaderValue> = Entries { least: 1, ..HEADERS };
+pub(super) const SOME_HEADERS: Entries<HeaderValue> = Entries { min: 1, ..HEADERS };
 
 /// Says that a status code forbids the body it comes with (RFC 9110 §15: 1xx, 204, 304).
 pub(super) fn check_body_allowed(status_code: i64, body: Span, cx: &Context<'_, '_>) -> Option<()> {

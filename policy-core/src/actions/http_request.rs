@@ -63,7 +63,7 @@ static VALUE: Field<Interpolated> =
     Field::required("value", Interpolated::up_to(8_192), "value: berlin", "Its value.");
 static QUERY_PARAMS: Field<Items<Record<(Text, Text)>>> = Field::optional(
     "query_params",
-    Items::of(Record {
+    Items::new(Record {
         fields: &[&KEY, &VALUE],
         ignored: &[],
         read: |fields, cx| {

@@ -20,10 +20,10 @@ pub(super) static CLIENT_ID: Field<Interpolated> =
 pub(super) static CLIENT_SECRET: Field<Interpolated> =
     Field::optional("client_secret", Interpolated::SECRET, "The application's secret; needs `client_id`.");
 pub(super) static SCOPES: Field<Items<Literal>> =
-    Field::optional("scopes", Items::of(Literal(1_024)), "What the application asks the provider for.");
+    Field::optional("scopes", Items::new(Literal(1_024)), "What the application asks the provider for.");
 pub(super) static AUTHZ_URL_PARAMS: Field<Entries<Literal>> = Field::optional(
     "authz_url_params",
-    Entries { keys: EntryKeys::Any, value: Literal(4_096), least: 0, most: usize::MAX },
+    Entries { keys: EntryKeys::Any, value: Literal(4_096), min: 0, max: usize::MAX },
     "Parameters that are added to the provider's login page.",
 );
 pub(super) static MAX_SESSION_DURATION: Field<DurationField> = Field::optional(

@@ -101,7 +101,7 @@ static ISSUER_VALUE: Field<Interpolated> = Field::required(
 );
 static ISSUER_LIST: Field<Items<Record<Text>>> = Field::required(
     "allow_list",
-    Items::of(Record {
+    Items::new(Record {
         fields: &[&ISSUER_VALUE],
         ignored: &[],
         read: |fields, cx| cx.read(fields, &ISSUER_VALUE),
@@ -124,7 +124,7 @@ static AUDIENCE_VALUE: Field<Interpolated> = Field::required(
 );
 static AUDIENCE_LIST: Field<Items<Record<Text>>> = Field::required(
     "allow_list",
-    Items::of(Record {
+    Items::new(Record {
         fields: &[&AUDIENCE_VALUE],
         ignored: &[],
         read: |fields, cx| cx.read(fields, &AUDIENCE_VALUE),
@@ -169,7 +169,7 @@ static TOKEN_PREFIX: Field<Interpolated> =
     Field::optional("prefix", Interpolated::up_to(256), "What stands before the token, e.g. `\"Bearer \"`.");
 static TOKENS: Field<Items<Record<Token>>> = Field::required(
     "tokens",
-    Items::of(Record {
+    Items::new(Record {
         fields: &[&TOKEN_TYPE, &TOKEN_METHOD, &TOKEN_NAME, &TOKEN_PREFIX],
         ignored: &[],
         read: |fields, cx| {
@@ -190,13 +190,13 @@ static HTTP: Field<Record<Vec<Token>>> = Field::required(
 );
 static ALLOWED_ALGORITHMS: Field<Items<Choice<SigningAlgorithm>>> = Field::required(
     "allowed_algorithms",
-    Items::of(Choice { of: ALGORITHMS }).some(),
+    Items::new(Choice { of: ALGORITHMS }).some(),
     "allowed_algorithms: [RS256]",
     "Ways to sign that are accepted; never `none`. They are HS256 to HS512, RS, PS and ES likewise, and EdDSA.",
 );
 static JKUS: Field<Items<WebUrl>> = Field::required(
     "additional_jkus",
-    Items::of(WebUrl { interpolated: true }).between(1, MAX_KEY_SOURCES),
+    Items::new(WebUrl { interpolated: true }).between(1, MAX_KEY_SOURCES),
     "additional_jkus: [https://login.example.com/.well-known/jwks.json]",
     "Where keys are published (JWKS), tried in order.",
 );
@@ -208,7 +208,7 @@ static SOURCES: Field<SingleOrList<Record<Vec<Text>>>> = Field::required(
 );
 static TOKEN_CLAIMS: Field<Items<Choice<()>>> = Field::optional(
     "token_claims",
-    Items::of(Choice { of: CLAIMS }),
+    Items::new(Choice { of: CLAIMS }),
     "Which claim names the key; only `kid`.",
 );
 static IDENTIFICATION: Field<Record<()>> = Field::optional(

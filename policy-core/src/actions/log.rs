@@ -68,9 +68,9 @@ impl ActionType for Log {
             Some(plain) => {
                 let metadata = if let Plain::Map(metadata) = plain { metadata } else { PlainMap::default() };
                 let metadata = Arc::new(metadata);
-                Box::new(Literal { id: lowering.log(Arc::clone(&metadata)), metadata })
+                Box::new(FixedMetadata { id: lowering.log(Arc::clone(&metadata)), metadata })
             }
-            None => Box::new(Rendered(self.metadata.clone())),
+            None => Box::new(RenderedMetadata(self.metadata.clone())),
         }
     }
 
@@ -85,12 +85,12 @@ const ENTRY_COST: u64 = 40;
 
 /// Metadata that is the same for every connection.
 #[derive(Debug)]
-struct Literal {
+struct FixedMetadata {
     id: LogId,
     metadata: Arc<PlainMap>,
 }
 
-impl Execute for Literal {
+impl Execute for FixedMetadata {
     fn always(&self) -> Option<Next> {
         Some(Next::Perform { effect: Effect::Log(self.id), or_continue: false })
     }
@@ -115,9 +115,9 @@ impl Execute for Literal {
 
 /// Metadata that is known for each connection only.
 #[derive(Debug)]
-struct Rendered(ConfigValue);
+struct RenderedMetadata(ConfigValue);
 
-impl Execute for Rendered {
+impl Execute for RenderedMetadata {
     fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
         let id = run.add_log(&self.0);
         Ok(Next::Perform { effect: Effect::Log(id), or_continue: false })

@@ -16,7 +16,7 @@ static PROCESS_BODY: Field<Boolean> =
     Field::default("process_body", Boolean, "false", "Looks at the body as well, its first 4 KB.");
 static EXCLUDE_RULE_IDS: Field<Items<Integer>> = Field::optional(
     "exclude_rule_ids",
-    Items::of(Integer(900_000, 999_999)),
+    Items::new(Integer(900_000, 999_999)),
     "Rules of the Core Rule Set that are left out.",
 );
 

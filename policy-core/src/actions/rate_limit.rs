@@ -36,7 +36,7 @@ static RATE: Field<DurationField> = Field::required(
 );
 static BUCKET_KEY: Field<Items<Condition>> = Field::required(
     "bucket_key",
-    Items::of(Condition { boolean: false, retry: false }).between(1, 10),
+    Items::new(Condition { boolean: false, retry: false }).between(1, 10),
     "bucket_key: [conn.client_ip]",
     "What tells clients apart: each combination of values has a count of its own.",
 );

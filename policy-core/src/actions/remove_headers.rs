@@ -12,7 +12,7 @@ use crate::vocabulary::{self, REQUEST};
 
 static HEADERS: Field<Items<Literal>> = Field::required(
     "headers",
-    Items::of(Literal(256)).between(1, 10),
+    Items::new(Literal(256)).between(1, 10),
     "headers: [x-forwarded-for]",
     "The names to remove, in any case.",
 );

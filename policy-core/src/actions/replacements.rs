@@ -36,7 +36,7 @@ pub(super) static TO: Field<Interpolated> = Field::optional(
 const FIELDS: Declared = &[&FROM, &TO];
 
 /// A list of replacements in a body.
-pub(super) const REPLACEMENTS: Items<Record<Replacement>> = Items::of(Record {
+pub(super) const REPLACEMENTS: Items<Record<Replacement>> = Items::new(Record {
     fields: FIELDS,
     ignored: &[],
     read: |fields, cx| {

@@ -43,12 +43,12 @@ pub(super) static CODES: &[&Code] = &[&NOTHING_ALLOWED, &ONE_FAMILY, &IP_POLICY,
 static ENFORCE: Field<Boolean> =
     Field::default("enforce", Boolean, "true", "`false` evaluates, sets the results and goes on.");
 static ALLOW: Field<Items<NetworkOrTemplate>> =
-    Field::optional("allow", Items::of(NetworkOrTemplate), "Permitted sources; all others are refused.");
+    Field::optional("allow", Items::new(NetworkOrTemplate), "Permitted sources; all others are refused.");
 static DENY: Field<Items<NetworkOrTemplate>> =
-    Field::optional("deny", Items::of(NetworkOrTemplate), "Refused sources; they win over permitted ones.");
+    Field::optional("deny", Items::new(NetworkOrTemplate), "Refused sources; they win over permitted ones.");
 static IP_POLICIES: Field<Items<Literal>> = Field::optional(
     "ip_policies",
-    Items::of(Literal(64)),
+    Items::new(Literal(64)),
     "IP policies by id, `ipp_…`; their rules are added to both lists.",
 );
 

@@ -50,12 +50,12 @@ impl ActionType for SetVars {
         let Some(config) = config else { return };
         // A map in place of the list, or of the field, is wrong, and it says which names are meant.
         let maps: Vec<Fields<'_>> = match config.get(VARS.name()).map(|node| (node, node.kind())) {
-            Some((_, NodeKind::Sequence(items))) => items.iter().filter_map(Fields::of).collect(),
-            Some((node, _)) => Fields::of(node).into_iter().collect(),
+            Some((_, NodeKind::Sequence(items))) => items.iter().filter_map(Fields::from_node).collect(),
+            Some((node, _)) => Fields::from_node(node).into_iter().collect(),
             // So do the lists of a field that is misspelt.
             None => {
                 let lists = config.entries.iter().filter_map(|field| match field.value.kind() {
-                    NodeKind::Sequence(items) => Some(items.iter().filter_map(Fields::of)),
+                    NodeKind::Sequence(items) => Some(items.iter().filter_map(Fields::from_node)),
                     NodeKind::Scalar(_) | NodeKind::Mapping(_) => None,
                 });
                 lists.flatten().chain([config.clone()]).collect()
@@ -164,7 +164,7 @@ impl Kind for Variables {
 }
 
 fn pair<'d>(node: NodeRef<'d>, cx: &Context<'_, 'd>) -> Option<(Spanned<Box<str>>, ConfigValue)> {
-    let Some(fields) = Fields::of(node) else {
+    let Some(fields) = Fields::from_node(node) else {
         cx.reader.wrong_type(node, "a pair of name and value", "write `- name: value`");
         return None;
     };
@@ -225,10 +225,10 @@ fn is_deep(ty: &Type, levels: usize) -> bool {
 
 /// Levels of lists and maps, at most one more than allowed.
 fn levels(node: NodeRef<'_>) -> usize {
-    let mut most = 0;
+    let mut deepest = 0;
     let mut work = vec![(node, 0)];
     while let Some((node, depth)) = work.pop() {
-        most = most.max(depth);
+        deepest = deepest.max(depth);
         if depth > MAX_LEVELS {
             break;
         }
@@ -238,5 +238,5 @@ fn levels(node: NodeRef<'_>) -> usize {
             NodeKind::Mapping(entries) => work.extend(entries.iter().map(|(_, value)| (value, depth + 1))),
         }
     }
-    most
+    deepest
 }

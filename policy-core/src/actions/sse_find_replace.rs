@@ -14,7 +14,7 @@ static FIELD: Field<Interpolated> =
     Field::default("field", Interpolated::up_to(64), "data", "The field of the event: `data` or `retry`.");
 static REPLACEMENTS: Field<Items<Record<EventReplacement>>> = Field::required(
     "replacements",
-    Items::of(Record {
+    Items::new(Record {
         fields: &[&FIELD, &FROM, &TO],
         ignored: &[],
         read: |fields, cx| {

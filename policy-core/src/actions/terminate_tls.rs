@@ -49,7 +49,7 @@ static SERVER_CERTIFICATE: Field<Interpolated> = Field::optional(
 );
 static AUTHORITIES: Field<OneOrMore<Interpolated>> = Field::optional(
     "mutual_tls_certificate_authorities",
-    OneOrMore(Items::of(Interpolated::SOME).some()),
+    OneOrMore(Items::new(Interpolated::SOME).some()),
     "Authorities whose certificates clients must show, in PEM or by id `ca_…`.",
 );
 static VERIFICATION: Field<Choice<ClientVerification>> = Field::default(

@@ -19,7 +19,7 @@ static NAME: Field<Literal> =
     Field::required("name", Literal(255), "name: device1-ssh", "The unique name, for the command line.");
 static BINDINGS: Field<OneOrMore<Choice<Binding>>> = Field::optional(
     "bindings",
-    OneOrMore(Items::of(Choice {
+    OneOrMore(Items::new(Choice {
         of: &[
             ("public", Binding::Public),
             ("internal", Binding::Internal),
@@ -37,7 +37,7 @@ static POOLING_ENABLED: Field<Boolean> = Field::default(
 static METADATA: Field<Literal> = Field::optional("metadata", Literal(4_096), "Metadata shown in the API.");
 static DESCRIPTION: Field<Literal> = Field::optional("description", Literal(255), "Text for people.");
 static UPSTREAM_URL: Field<Part> =
-    Field::required("url", Part::of("text"), "url: 22", "A port, `host:port`, or a URL.");
+    Field::required("url", Part::new("text"), "url: 22", "A port, `host:port`, or a URL.");
 static PROTOCOL: Field<Choice<bool>> = Field::default(
     "protocol",
     Choice { of: &[("http1", false), ("http2", true)] },
@@ -52,7 +52,7 @@ static PROXY_PROTOCOL: Field<Choice<i64>> = Field::optional(
 const UPSTREAM_FIELDS: Declared = &[&UPSTREAM_URL, &PROTOCOL, &PROXY_PROTOCOL];
 
 static URL: Field<Part> =
-    Field::optional("url", Part::of("text"), "Its URL; the service chooses what is missing.");
+    Field::optional("url", Part::new("text"), "Its URL; the service chooses what is missing.");
 static UPSTREAM: Field<Part> =
     Field::required("upstream", Part::map(UPSTREAM_FIELDS), "upstream: {url: 22}", "Where its traffic goes.");
 
@@ -129,7 +129,7 @@ pub(super) fn read_endpoint<'d>(node: NodeRef<'d>, reader: &Reader<'d>) -> Optio
 fn upstream<'d>(fields: &Fields<'d>, scheme: Option<Scheme>, cx: &Context<'_, 'd>) -> Option<Outward> {
     let node = cx.part(fields, &UPSTREAM)?.value;
     let fields = cx.map(node, "`upstream`", UPSTREAM_FIELDS, &[])?;
-    let cx = cx.of(("`upstream`", head(node)));
+    let cx = cx.with_owner(("`upstream`", head(node)));
     let (protocol, proxy) = (cx.read(&fields, &PROTOCOL), cx.optional(&fields, &PROXY_PROTOCOL));
     if let Some(field) = fields.field(PROTOCOL.name())
         && matches!(scheme, Some(Scheme::Tcp | Scheme::Tls))

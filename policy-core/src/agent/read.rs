@@ -17,12 +17,12 @@ use crate::source::{Source, Span};
 use crate::url::Binding;
 
 static VERSION: Field<Part> =
-    Field::required("version", Part::of("`3` or `2`"), "version: 3", "The version of the format.");
+    Field::required("version", Part::new("`3` or `2`"), "version: 3", "The version of the format.");
 static AGENT: Field<Part> =
     Field::optional("agent", Part::map(settings::FIELDS), "How the agent itself works.");
 static ENDPOINTS: Field<Part> = Field::optional("endpoints", Part::list(ENDPOINT_FIELDS), "What it offers.");
 static TUNNELS: Field<Part> =
-    Field::optional("tunnels", Part::of("map of tunnels"), "The same as it was written until version 2.");
+    Field::optional("tunnels", Part::new("map of tunnels"), "The same as it was written until version 2.");
 /// The fields at the top.
 const TOP: Declared = &[&VERSION, &AGENT, &ENDPOINTS, &TUNNELS];
 
@@ -76,7 +76,7 @@ pub(crate) fn check_document(
 }
 
 fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<AgentConfig> {
-    let Some(mut fields) = Fields::of(root) else {
+    let Some(mut fields) = Fields::from_node(root) else {
         reader.wrong_type(root, "a configuration, a map", "begin with `version: 3`");
         return None;
     };
@@ -164,7 +164,7 @@ fn unknown_key(field: &Entry<'_>, among: &Fields<'_>, reader: &Reader<'_>) {
     let key = field.key;
     if among.old_names {
         let known: Vec<_> = [VERSION.name(), TUNNELS.name()].into_iter().chain(old_settings()).collect();
-        let keys = Keys { legacy: OLD_IGNORED, ..Keys::of(&known) };
+        let keys = Keys { legacy: OLD_IGNORED, ..Keys::new(&known) };
         reader.unknown(field, "the configuration", keys, among);
         return;
     }

@@ -28,7 +28,7 @@ pub struct Tunnel {
 
 /// Reads the map of tunnels.
 pub(super) fn read_tunnels<'d>(node: NodeRef<'d>, old_names: bool, reader: &Reader<'d>) -> Vec<Tunnel> {
-    let Some(fields) = Fields::of(node) else {
+    let Some(fields) = Fields::from_node(node) else {
         reader.wrong_type(node, "`tunnels`, a map", "write each tunnel below its name");
         return Vec::new();
     };

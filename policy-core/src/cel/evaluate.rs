@@ -285,7 +285,7 @@ impl Interpreter<'_, '_> {
                 Err(raised) => return Err(raised),
             }
         }
-        Ok(Value::Map(Map::of_texts(entries).into()))
+        Ok(Value::Map(Map::from_texts(entries).into()))
     }
 }
 

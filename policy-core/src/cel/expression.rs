@@ -10,7 +10,7 @@ use crate::cel::analysis::conditions::{self, Depends, Written, clients, depends,
 use crate::cel::analysis::failures::{MayFail, failures};
 use crate::cel::analysis::flow::{DataFlow, Place, Unknown, Use};
 use crate::cel::analysis::guards::{Guard, Guards, implied, known, worked};
-use crate::cel::analysis::parts::{Key, Parts as AllParts};
+use crate::cel::analysis::parts::{Key, Parts};
 use crate::cel::analysis::state::{self, Shape, State};
 use crate::cel::check::checker::check;
 use crate::cel::check::code::{Code, Node, NodeId};
@@ -127,11 +127,11 @@ impl Env {
 impl Expression {
     fn new(text: &str, mut code: Code, limits: &CelLimits, found: &mut Diagnostics) -> Self {
         let patterns = compile_constants(&mut code, limits.pattern_states, found);
-        let costs = Costs::of_code(&code);
+        let costs = Costs::from_code(&code);
         let folded = fold(&code, &costs);
-        let cost = Costs::of_code(&folded.code).of(code.root);
+        let cost = Costs::from_code(&folded.code).steps(code.root);
         let failures = {
-            let parts = AllParts::new(&code);
+            let parts = Parts::new(&code);
             advice::report(&parts, &folded, &patterns.bad, cost, found);
             failures(&parts, found)
         };
@@ -406,15 +406,15 @@ impl Expression {
     }
 
     /// Evaluates it as written, and gives the value of every part that is no literal, outer parts first. At
-    /// most `most` parts are kept.
+    /// most `max` parts are kept.
     pub fn explain(
         &self,
         host: &mut dyn Host,
         mut limits: EvalLimits,
-        most: usize,
+        max: usize,
     ) -> (Result<Value, EvalError>, Vec<Part>) {
         let code = &self.inner.code;
-        let mut parts = Parts { code, most, parts: Vec::new() };
+        let mut parts = KeptParts { code, max, parts: Vec::new() };
         let value = evaluate(code, code.root, host, &mut limits, Some(&mut parts));
         let mut parts = parts.parts;
         // By place: what holds a part comes before it. Equal places keep the order of evaluation, the outer
@@ -492,13 +492,13 @@ fn impure(code: &Code, node: &Node) -> Option<&'static str> {
 }
 
 /// Keeps the value of each part; of a part that runs several times each value.
-struct Parts<'c> {
+struct KeptParts<'c> {
     code: &'c Code,
-    most: usize,
+    max: usize,
     parts: Vec<Part>,
 }
 
-impl Parts<'_> {
+impl KeptParts<'_> {
     /// True for a literal, and for a list or map of literals: their text says their value.
     fn is_literal(&self, id: NodeId) -> bool {
         match self.code.node(id) {
@@ -513,9 +513,9 @@ impl Parts<'_> {
     }
 }
 
-impl Sink for Parts<'_> {
+impl Sink for KeptParts<'_> {
     fn node(&mut self, id: NodeId, result: Result<&Value, &Fault>) {
-        if !self.is_literal(id) && self.parts.len() < self.most {
+        if !self.is_literal(id) && self.parts.len() < self.max {
             let value = result.cloned().map_err(Clone::clone);
             self.parts.push(Part { span: self.code.span(id), value, depth: 0 });
         }

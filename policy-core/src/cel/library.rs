@@ -34,7 +34,7 @@ const NO_NAME: [char; 4] = ['_', '@', '!', '-'];
 
 /// A read signature.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct ReadSignature {
     pub(crate) name: &'static str,
     pub(crate) member: bool,
     pub(crate) parameters: Vec<Type>,
@@ -46,7 +46,7 @@ pub(crate) struct Entry {
 
 /// The functions of a language.
 pub(crate) struct Library {
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<ReadSignature>,
     by_name: HashMap<&'static str, Vec<u16>>,
 }
 
@@ -95,7 +95,7 @@ impl Library {
         &LIBRARY
     }
 
-    pub(in crate::cel) fn entry(&self, id: u16) -> Option<&Entry> {
+    pub(in crate::cel) fn entry(&self, id: u16) -> Option<&ReadSignature> {
         self.entries.get(usize::from(id))
     }
 
@@ -103,19 +103,19 @@ impl Library {
     pub(in crate::cel) fn named<'r>(
         &'r self,
         name: &str,
-    ) -> impl Iterator<Item = (u16, &'r Entry)> + use<'r> {
+    ) -> impl Iterator<Item = (u16, &'r ReadSignature)> + use<'r> {
         let ids = self.by_name.get(name).map(Vec::as_slice).unwrap_or_default();
         ids.iter().filter_map(|&id| Some((id, self.entry(id)?)))
     }
 
     /// The names of functions that can be called as such.
     pub(in crate::cel) fn names(&self, member: bool) -> impl Iterator<Item = &'static str> {
-        let fits = move |entry: &&Entry| entry.member == member && entry.has_name();
+        let fits = move |entry: &&ReadSignature| entry.member == member && entry.has_name();
         self.entries.iter().filter(fits).map(|entry| entry.name)
     }
 }
 
-impl Entry {
+impl ReadSignature {
     /// False for operators, and for what a macro ends with.
     pub(crate) fn has_name(&self) -> bool {
         !self.name.starts_with(NO_NAME)
@@ -128,7 +128,7 @@ impl fmt::Debug for Library {
     }
 }
 
-fn read_signature(overload: &'static Overload) -> Option<Entry> {
+fn read_signature(overload: &'static Overload) -> Option<ReadSignature> {
     let (call, result) = overload.signature.rsplit_once(" -> ")?;
     let (receiver, rest) = match call.strip_prefix('(') {
         Some(rest) => {
@@ -145,7 +145,7 @@ fn read_signature(overload: &'static Overload) -> Option<Entry> {
     }
     let result = read_type(result)?;
     let generic = types.iter().chain([&result]).any(has_parameter);
-    Some(Entry { name, member: receiver.is_some(), parameters: types, result, generic, overload })
+    Some(ReadSignature { name, member: receiver.is_some(), parameters: types, result, generic, overload })
 }
 
 fn read_type(text: &str) -> Option<Type> {

@@ -110,7 +110,7 @@ impl Template {
     }
 
     /// A text without expressions.
-    pub(crate) fn of_text(text: &str) -> Self {
+    pub(crate) fn from_text(text: &str) -> Self {
         let parts = if text.is_empty() { [].into() } else { [TemplatePart::Text(text.into())].into() };
         Self { parts }
     }

@@ -226,7 +226,7 @@ impl<'c> Bodies<'c> {
     fn build(
         rules: &[RuleCode<'c>],
         (steps, table): (&'c [Box<dyn Execute>], &'c AddressTable),
-        most: usize,
+        max: usize,
         needs_verdicts: bool,
     ) -> Option<Residual> {
         let mut bodies = Self {
@@ -250,7 +250,7 @@ impl<'c> Bodies<'c> {
             let body = bodies.body(rules, &tests, class);
             entries.push(bodies.place(body));
             let bytes = size_of_val(&*bodies.ops) + size_of_val(&*bodies.decided) + bodies.bytes;
-            if bytes + size_of_val(&*entries) > most {
+            if bytes + size_of_val(&*entries) > max {
                 return None;
             }
         }

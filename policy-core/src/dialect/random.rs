@@ -39,14 +39,14 @@ fn bit(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
 }
 
 fn int(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    let (least, most) = (call.int(0)?, call.int(1)?);
-    if least > most {
-        return Err(Fault::argument(format!("there is no number from {least} to {most}")));
+    let (min, max) = (call.int(0)?, call.int(1)?);
+    if min > max {
+        return Err(Fault::argument(format!("there is no number from {min} to {max}")));
     }
-    let count = i128::from(most) - i128::from(least) + 1;
+    let count = i128::from(max) - i128::from(min) + 1;
     // The high half of the product is uniform up to one part in 2^64 of the range.
     let offset = (u128::from(call.host.random()?) * count.unsigned_abs()) >> 64;
-    let number = i128::from(least) + i128::try_from(offset).unwrap_or(0);
+    let number = i128::from(min) + i128::try_from(offset).unwrap_or(0);
     i64::try_from(number).map(Value::Int).map_err(|_| Fault::Overflow)
 }
 

@@ -44,16 +44,16 @@ fn split_space(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
 }
 
 fn lower(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    changed(call, |text| text.chars().map(|c| of_one(c, c.to_lowercase())).collect::<String>().into())
+    changed(call, |text| text.chars().map(|c| single_or_same(c, c.to_lowercase())).collect::<String>().into())
 }
 
 fn upper(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
-    changed(call, |text| text.chars().map(|c| of_one(c, c.to_uppercase())).collect::<String>().into())
+    changed(call, |text| text.chars().map(|c| single_or_same(c, c.to_uppercase())).collect::<String>().into())
 }
 
 /// The other case of one character, as Go's `unicode.ToLower` and `ToUpper` have it: one character for one. A
 /// character that becomes several has a single one in that case, or stays as it is.
-fn of_one(c: char, mut others: impl Iterator<Item = char>) -> char {
+fn single_or_same(c: char, mut others: impl Iterator<Item = char>) -> char {
     match (c, others.next(), others.next()) {
         ('\u{130}', ..) => 'i',
         (_, Some(one), None) => one,

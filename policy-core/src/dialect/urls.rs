@@ -175,7 +175,7 @@ fn parse(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
         ("fragment", parts.fragment.to_owned()),
         ("raw", text.to_owned()),
     ];
-    let map = Map::of_texts(entries.map(|(name, part)| (name, Value::text(part))));
+    let map = Map::from_texts(entries.map(|(name, part)| (name, Value::text(part))));
     Ok(Value::Map(map.into()))
 }
 
@@ -203,7 +203,7 @@ fn decode_query(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     let mut pairs = query_pairs(text).ok_or_else(bad)?;
     // Of a repeated name the first counts, as `getQueryParam(…)[0]` gives it.
     pairs.reverse();
-    Ok(Value::Map(Map::of_texts(pairs).into()))
+    Ok(Value::Map(Map::from_texts(pairs).into()))
 }
 
 fn encode_query(call: &mut Call<'_, '_>) -> Result<Value, Fault> {

@@ -60,7 +60,7 @@ pub(super) fn read_admin<'d>(
     cx: &Context<'_, 'd>,
 ) -> Option<Administration> {
     let fields = cx.map(node, "`admin`", FIELDS, &[])?;
-    let cx = &cx.of(("`admin`", head(node)));
+    let cx = &cx.with_owner(("`admin`", head(node)));
     let place = |key: &str| fields.get(key).map(head);
     let socket = read_socket(&fields, cx);
     let listen = cx.optional(&fields, &LISTEN);

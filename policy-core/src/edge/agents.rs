@@ -25,9 +25,9 @@ static TLS: Field<Record<CertificateFiles>> = Field::optional(
     "The certificate it shows; otherwise the edge makes one under an authority of its own.",
 );
 static ALLOW: Field<Items<Network>> =
-    Field::optional("allow", Items::of(Network), "Where agents may connect from.");
+    Field::optional("allow", Items::new(Network), "Where agents may connect from.");
 static DENY: Field<Items<Network>> =
-    Field::optional("deny", Items::of(Network), "Where they may not; it wins over `allow`.");
+    Field::optional("deny", Items::new(Network), "Where they may not; it wins over `allow`.");
 static RESTRICT_IPS: Field<Record<Restriction>> = Field::optional(
     "restrict_ips",
     Record { fields: &[&ALLOW, &DENY], ignored: &[], read: restriction },

@@ -56,7 +56,7 @@ pub(crate) const INTERNAL_FIELDS: Declared =
 /// Reads an endpoint; `None` if it is unusable, which has been reported.
 pub(super) fn read_endpoint<'d>(node: NodeRef<'d>, cx: &Context<'_, 'd>) -> Option<Endpoint> {
     let fields = cx.map(node, "an endpoint", ENDPOINT_FIELDS, &[])?;
-    let cx = &cx.of(("the endpoint", head(node)));
+    let cx = &cx.with_owner(("the endpoint", head(node)));
     let name = cx.read(&fields, &NAME);
     let url = cx.read(&fields, &URL);
     let listen = cx.optional(&fields, &LISTEN);
@@ -89,7 +89,7 @@ pub(super) fn read_endpoint<'d>(node: NodeRef<'d>, cx: &Context<'_, 'd>) -> Opti
 /// Reads an internal endpoint; `None` if it is unusable, which has been reported.
 pub(super) fn read_internal<'d>(node: NodeRef<'d>, cx: &Context<'_, 'd>) -> Option<InternalEndpoint> {
     let fields = cx.map(node, "an internal endpoint", INTERNAL_FIELDS, &[])?;
-    let cx = &cx.of(("the internal endpoint", head(node)));
+    let cx = &cx.with_owner(("the internal endpoint", head(node)));
     let url = cx.read(&fields, &INTERNAL_URL);
     let upstream = cx.read(&fields, &UPSTREAM_OF_ENDPOINT);
     let policy = read_policy_source(&fields, &TRAFFIC_POLICY, INTERNAL, cx);

@@ -36,7 +36,7 @@ pub(super) const FIELDS: Declared = &[&TYPE, &PATH, &MAX_BYTES];
 /// Reads a destination; `None` if it is unusable, which has been reported.
 pub(super) fn read_sink<'d>(node: NodeRef<'d>, cx: &Context<'_, 'd>) -> Option<EventSink> {
     let fields = cx.map(node, "an event destination", FIELDS, &[])?;
-    let cx = &cx.of(("the event destination", head(node)));
+    let cx = &cx.with_owner(("the event destination", head(node)));
     match cx.read(&fields, &TYPE)? {
         SinkType::Stdout => {
             if let Some(field) = fields.field(MAX_BYTES.name()) {

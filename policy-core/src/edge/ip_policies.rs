@@ -58,7 +58,7 @@ pub(super) fn load_named(
 /// The files that a configuration names. What is wrong with the names is said where the configuration is checked.
 fn names_in(document: &Document, options: &CheckOptions) -> Vec<Spanned<Box<str>>> {
     let reader = Reader::new(document, options, language());
-    let Some((root, fields)) = document.root().and_then(|root| Some((root, Fields::of(root)?))) else {
+    let Some((root, fields)) = document.root().and_then(|root| Some((root, Fields::from_node(root)?))) else {
         return Vec::new();
     };
     let cx = Context { reader: &reader, place: None, owner: ("the edge configuration", head(root)) };

@@ -170,7 +170,7 @@ pub struct EdgeLimits {
 
 impl Default for EdgeLimits {
     fn default() -> Self {
-        Self::of(&mut ByDefault)
+        Self::from_limits(&mut ByDefault)
     }
 }
 
@@ -218,7 +218,7 @@ impl Limits for Given<'_, '_, '_> {
 }
 
 impl EdgeLimits {
-    fn of(limits: &mut impl Limits) -> Self {
+    fn from_limits(limits: &mut impl Limits) -> Self {
         Self {
             max_connections: limits.optional(&MAX_CONNECTIONS),
             max_connections_per_source: limits.optional(&MAX_CONNECTIONS_PER_SOURCE),
@@ -240,7 +240,7 @@ impl EdgeLimits {
     }
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Self {
-        let limits = Self::of(&mut Given(fields, cx));
+        let limits = Self::from_limits(&mut Given(fields, cx));
         let (connections, agents) = (&MAX_CONNECTIONS_PER_SOURCE, &MAX_AGENTS_PER_AUTHTOKEN);
         for (share, given, of, all) in [
             (connections, limits.max_connections_per_source, &MAX_CONNECTIONS, limits.max_connections),

@@ -26,7 +26,7 @@ const MAX_SINKS: usize = 8;
 const VERSION: i64 = 1;
 
 static VERSION_FIELD: Field<Part> =
-    Field::required("version", Part::of("`1`"), "version: 1", "The version of the format.");
+    Field::required("version", Part::new("`1`"), "version: 1", "The version of the format.");
 static STATE_DIR: Field<FilePath> = Field::default(
     "state_dir",
     FilePath,
@@ -137,7 +137,7 @@ pub fn admin_path(source: &Source) -> Result<PathBuf, Diagnostics> {
     let document = parse::parse(source, &options.limits, &mut found);
     let reader = Reader::new(&document, &options, language());
     let map = |node: NodeRef<'_>, what: &str, example: &str| {
-        if Fields::of(node).is_none() {
+        if Fields::from_node(node).is_none() {
             reader.wrong_type(node, what, example);
         }
     };
@@ -145,11 +145,11 @@ pub fn admin_path(source: &Source) -> Result<PathBuf, Diagnostics> {
     if let Some(root) = document.root() {
         map(root, "the edge configuration, a map", "begin with `version: 1`");
         let cx = Context { reader: &reader, place: None, owner: (OWNER, head(root)) };
-        let fields = Fields::of(root).unwrap_or(Fields::empty());
+        let fields = Fields::from_node(root).unwrap_or(Fields::empty());
         state_dir = cx.optional(&fields, &STATE_DIR).flatten().map(|path| path.value);
         if let Some(admin) = cx.part(&fields, &ADMIN) {
             map(admin.value, "`admin`, a map", "write e.g. `admin: {socket: admin.sock}`");
-            socket = Fields::of(admin.value).and_then(|admin| read_socket(&admin, &cx));
+            socket = Fields::from_node(admin.value).and_then(|admin| read_socket(&admin, &cx));
         }
     }
     found.append(reader.into_diagnostics());
@@ -207,7 +207,7 @@ fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<EdgeConfig> {
     let admin = cx.part(&fields, &ADMIN).and_then(|admin| read_admin(admin.value, agents.is_some(), cx));
     let admin = admin.unwrap_or_default();
     let config = EdgeConfig {
-        serving: UrlMap::of_places(internal.iter().map(|it| &it.url.value)),
+        serving: UrlMap::from_urls(internal.iter().map(|it| &it.url.value)),
         state_dir: state_dir.unwrap_or_else(|| DEFAULT_STATE_DIR.into()),
         endpoints: endpoints.unwrap_or_default(),
         internal_endpoints: internal,

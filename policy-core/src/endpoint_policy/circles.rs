@@ -79,7 +79,7 @@ impl Circles {
     /// Warns of circles. O(endpoints + forwards).
     pub(crate) fn report(&self, findings: &mut Diagnostics) {
         // Of endpoints with the same URL the first stands for all.
-        let serving = UrlMap::of_places(self.links.iter().map(|link| &link.url));
+        let serving = UrlMap::from_urls(self.links.iter().map(|link| &link.url));
         let next: Vec<Vec<(usize, bool)>> = self
             .targets
             .iter()

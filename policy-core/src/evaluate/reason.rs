@@ -203,7 +203,7 @@ mod tests {
     fn decided(program: &Program, client: &str, port: u16) -> (String, Option<(String, u32)>) {
         let client: IpAddr = client.parse().expect("an address");
         let server = SocketAddr::from(([198, 51, 100, 1], 22));
-        let facts = Facts::of_connection(SocketAddr::new(client, port), server);
+        let facts = Facts::from_connection(SocketAddr::new(client, port), server);
         let mut run = program.on_tcp_connect(&facts);
         run.run(|_, _| Reply::Forwarded);
         let reason = run.reason();

@@ -101,7 +101,7 @@ on_http_request:
   actions: [{type: deny}]
 ";
         let (policy, found) = load_policy(&Source::new("p.yml", text), &CheckOptions::default());
-        let options = CompileOptions { phases: PhaseSet::of(&Phase::ALL), ..CompileOptions::default() };
+        let options = CompileOptions { phases: PhaseSet::new(&Phase::ALL), ..CompileOptions::default() };
         let program = compile(&policy.unwrap_or_else(|| panic!("{found:?}")), &options).expect("compiles");
         let facts = Facts::new([192, 0, 2, 1].into());
         let mut connect = program.run_from(Phase::OnTcpConnect, &facts, RunState::with_steps(9_000));

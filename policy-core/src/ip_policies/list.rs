@@ -68,7 +68,7 @@ pub struct LoadedList {
 #[derive(Debug)]
 pub struct ListReader {
     name: Box<str>,
-    most: usize,
+    max: usize,
     networks: Vec<IpNetwork>,
     /// Networks so far, kept or not.
     count: usize,
@@ -93,7 +93,7 @@ impl ListReader {
     pub fn new(name: impl Into<Box<str>>) -> Self {
         Self {
             name: name.into(),
-            most: MAX_NETWORKS,
+            max: MAX_NETWORKS,
             networks: Vec::new(),
             count: 0,
             line: 1,
@@ -117,7 +117,7 @@ impl ListReader {
     /// The same for so many networks at most.
     #[must_use]
     pub fn up_to(self, networks: usize) -> Self {
-        Self { most: networks, ..self }
+        Self { max: networks, ..self }
     }
 
     /// Reads on. Where the pieces are cut does not matter.
@@ -230,12 +230,12 @@ impl ListReader {
         if let Some((_, at @ None)) = self.sought.as_mut().filter(|(sought, _)| *sought == network) {
             *at = Some(line.0);
         }
-        let full = self.count == self.most;
+        let full = self.count == self.max;
         self.count = self.count.saturating_add(1);
         if full {
-            let most = self.most;
+            let max = self.max;
             self.report(line, entry, (&LIST_LIMIT, Severity::Error), |span| {
-                let message = format!("the list has more than the {most} networks that are read");
+                let message = format!("the list has more than the {max} networks that are read");
                 Diagnostic::new(&LIST_LIMIT, span, message)
                     .with_help("merge neighbouring networks into larger ones")
             });

@@ -43,11 +43,11 @@ pub fn find_network(
 ) -> Option<ListedAt> {
     let document = parse::parse(source, &CheckOptions::default().limits, &mut Diagnostics::default());
     let root = document.root()?;
-    let list = Fields::of(root).and_then(|fields| fields.get("ip_policies")).unwrap_or(root);
-    let policy = items(list).filter_map(Fields::of).find(|policy| text(policy, "id") == Some(id))?;
+    let list = Fields::from_node(root).and_then(|fields| fields.get("ip_policies")).unwrap_or(root);
+    let policy = items(list).filter_map(Fields::from_node).find(|policy| text(policy, "id") == Some(id))?;
     let action = if allow { "allow" } else { "deny" };
     let of = |key: &str| {
-        let entries = policy.get(key).into_iter().flat_map(items).filter_map(Fields::of);
+        let entries = policy.get(key).into_iter().flat_map(items).filter_map(Fields::from_node);
         entries.filter(|entry| text(entry, "action") == Some(action)).collect::<Vec<_>>()
     };
     let is_it = |rule: &&Fields<'_>| {

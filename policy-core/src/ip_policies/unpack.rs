@@ -55,7 +55,7 @@ pub fn unpack(input: impl Read, feed: &mut dyn FnMut(&[u8])) -> Result<(), Strin
 
 fn unpack_up_to<'r>(
     mut input: impl Read + 'r,
-    (packings, most): (&[Packing], u64),
+    (packings, max): (&[Packing], u64),
     feed: &mut dyn FnMut(&[u8]),
 ) -> Result<(), String> {
     let longest = packings.iter().map(|packing| packing.magic.len()).max().unwrap_or(0);
@@ -66,20 +66,20 @@ fn unpack_up_to<'r>(
     match packing {
         Some(packing) => {
             let input: BufReader<Box<dyn Read + 'r>> = BufReader::with_capacity(PIECE, Box::new(input));
-            pump((packing.open)(input), most, feed, &|error| packing.reason(error))
+            pump((packing.open)(input), max, feed, &|error| packing.reason(error))
         }
-        None => pump(input, most, feed, &reason),
+        None => pump(input, max, feed, &reason),
     }
 }
 
 fn pump(
     mut input: impl Read,
-    most: u64,
+    max: u64,
     feed: &mut dyn FnMut(&[u8]),
     reason: &dyn Fn(&io::Error) -> String,
 ) -> Result<(), String> {
     let mut piece = vec![0; PIECE];
-    let mut left = most;
+    let mut left = max;
     loop {
         let read = match input.read(&mut piece) {
             Ok(0) => return Ok(()),
@@ -89,7 +89,7 @@ fn pump(
         };
         left = left
             .checked_sub(read as u64)
-            .ok_or_else(|| format!("it has more than the {most} bytes that are read"))?;
+            .ok_or_else(|| format!("it has more than the {max} bytes that are read"))?;
         feed(piece.get(..read).unwrap_or_default());
     }
 }
@@ -115,9 +115,9 @@ mod tests {
         encoder.finish().expect("written")
     }
 
-    fn all(bytes: &[u8], most: u64) -> Result<Vec<u8>, String> {
+    fn all(bytes: &[u8], max: u64) -> Result<Vec<u8>, String> {
         let mut out = Vec::new();
-        unpack_up_to(bytes, (PACKINGS, most), &mut |piece| out.extend_from_slice(piece)).map(|()| out)
+        unpack_up_to(bytes, (PACKINGS, max), &mut |piece| out.extend_from_slice(piece)).map(|()| out)
     }
 
     /// Every byte one higher than it was.

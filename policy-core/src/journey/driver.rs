@@ -105,5 +105,5 @@ impl<B> Driver<B> {
 }
 
 fn over_budget(program: &Program, reason: String) -> Why {
-    Why::OverBudget(Box::new(OverBudget { policy: PolicyName::of(program), reason }))
+    Why::OverBudget(Box::new(OverBudget { policy: PolicyName::from_program(program), reason }))
 }

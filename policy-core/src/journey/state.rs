@@ -148,7 +148,7 @@ pub(super) struct PolicyName {
 }
 
 impl PolicyName {
-    pub(super) fn of(program: &Program) -> Self {
+    pub(super) fn from_program(program: &Program) -> Self {
         Self { file: program.file().into(), sha256: program.served_sha256() }
     }
 }

@@ -44,7 +44,7 @@ impl Verdict {
 
     /// What a run says that is over.
     #[must_use]
-    pub fn of_run<M: Mode>(run: &Evaluation<'_, M>, outcome: Outcome) -> Self {
+    pub fn from_run<M: Mode>(run: &Evaluation<'_, M>, outcome: Outcome) -> Self {
         let program = run.program();
         let action = outcome.by().and_then(|by| program.action(by));
         let condition = run.failed_condition().map(|(condition, _)| condition);
@@ -92,7 +92,7 @@ impl<N: Endpoints, B, M: Mode> Journey<'_, N, B, M> {
         };
         let said = visit.and_then(|visit| {
             inspect(self.endpoints, self.facts, visit, |run| {
-                Some((Verdict::of_run(run, run.outcome()?), run.outcome()?))
+                Some((Verdict::from_run(run, run.outcome()?), run.outcome()?))
             })
         });
         let said = said.flatten();

@@ -106,7 +106,7 @@ pub(super) fn is_agent(top: &Fields<'_>) -> bool {
 /// What stands below `agent`, with or without a slip of the pen: settings, or those of another program's agent.
 fn settings_likeness(top: &Fields<'_>, is_versioned: bool) -> Option<Likeness> {
     let of_one = |agent: &Field<'_>| {
-        let Some(fields) = Fields::of(agent.value) else { return possible_if(agent.is_empty()) };
+        let Some(fields) = Fields::from_node(agent.value) else { return possible_if(agent.is_empty()) };
         // Version 2 had a region.
         let is_known =
             |key: &str| is_setting(key) || is_meant(key, "authtoken") || is_versioned && key == "region";
@@ -122,12 +122,12 @@ fn settings_likeness(top: &Fields<'_>, is_versioned: bool) -> Option<Likeness> {
 /// True for tunnels as version 2 has them.
 fn has_tunnels(top: &Fields<'_>) -> bool {
     let is_tunnel = |field: &Field<'_>| {
-        Fields::of(field.value).is_some_and(|tunnel| {
+        Fields::from_node(field.value).is_some_and(|tunnel| {
             let keys = Tally::new(&tunnel, |key| is_near_field(key, tunnel::FIELDS));
             keys.is_mostly_ours() && has_any(&tunnel, &["proto", "addr", "labels"])
         })
     };
-    let tunnels = top.get("tunnels").and_then(Fields::of);
+    let tunnels = top.get("tunnels").and_then(Fields::from_node);
     tunnels.is_some_and(|tunnels| tunnels.entries.iter().take(MAX_ITEMS).any(is_tunnel))
 }
 
@@ -155,7 +155,7 @@ fn internal_endpoint(fields: &Fields<'_>) -> Likeness {
 /// An endpoint of an agent has a policy, or an upstream with a URL.
 fn agent_endpoint(fields: &Fields<'_>) -> Likeness {
     let keys = Tally::new(fields, |key| key == "inspect" || is_near_field(key, ENDPOINT_FIELDS));
-    let upstream = fields.get("upstream").and_then(Fields::of);
+    let upstream = fields.get("upstream").and_then(Fields::from_node);
     let leads = upstream.is_some_and(|upstream| has_any(&upstream, &["url"]));
     let is_internal = text(fields, "url").is_some_and(|url| url.contains(".internal"));
     let is_telling = leads && (keys.others == 0 || has_any(fields, &["url"])) || is_internal;
@@ -167,7 +167,7 @@ fn agent_endpoint(fields: &Fields<'_>) -> Likeness {
 
 /// Where agents connect: an address and names.
 fn agents_likeness(agents: Field<'_>) -> Likeness {
-    let Some(fields) = Fields::of(agents.value) else { return possible_if(agents.is_empty()) };
+    let Some(fields) = Fields::from_node(agents.value) else { return possible_if(agents.is_empty()) };
     // The files of `tls` stand here at times.
     let files = ["certificate", "private_key"];
     let keys = Tally::new(&fields, |key| files.contains(&key) || is_near_field(key, edge::AGENTS_FIELDS));
@@ -188,7 +188,7 @@ fn list_likeness(top: &Fields<'_>, list: &'static str, item: ItemLikeness) -> Op
 
 /// What a list is like, or a map where a list belongs: the surest of its items counts.
 fn field_likeness(field: Field<'_>, item: ItemLikeness) -> Likeness {
-    let of_one = |node| Fields::of(node).map_or(Likeness::Foreign, |fields| item(&fields));
+    let of_one = |node| Fields::from_node(node).map_or(Likeness::Foreign, |fields| item(&fields));
     match field.value.kind() {
         NodeKind::Sequence(items) => {
             items.iter().take(MAX_ITEMS).map(of_one).max().unwrap_or(Likeness::Possible)
@@ -230,7 +230,7 @@ fn has_any(fields: &Fields<'_>, keys: &[&str]) -> bool {
 /// True if a list has a map with one of these keys.
 fn lists_any(top: &Fields<'_>, list: &str, keys: &[&str]) -> bool {
     let Some(NodeKind::Sequence(items)) = top.get(list).map(|node| node.kind()) else { return false };
-    items.iter().take(MAX_ITEMS).filter_map(Fields::of).any(|item| has_any(&item, keys))
+    items.iter().take(MAX_ITEMS).filter_map(Fields::from_node).any(|item| has_any(&item, keys))
 }
 
 /// True for a map with a policy, with or without a slip of the pen.

@@ -59,11 +59,11 @@ pub(super) fn detect(document: &Document, found: &Diagnostics, limits: &Limits) 
     }
     let parts = parts(document.source(), limits);
     if !parts.is_empty() {
-        return of_stream(&parts);
+        return detect_stream(&parts);
     }
     let text = document.source().text();
     if document.cut_at().is_some()
-        || document.root().is_some_and(|root| Fields::of(root).is_none() && !root.is_list())
+        || document.root().is_some_and(|root| Fields::from_node(root).is_none() && !root.is_list())
     {
         return match names_phase(text) {
             true if template.is_some() => template_of(text, template),
@@ -84,7 +84,7 @@ pub(super) fn detect(document: &Document, found: &Diagnostics, limits: &Limits) 
 }
 
 /// The kind of a file of several documents, of which the first is nothing of ours.
-fn of_stream(parts: &[Part]) -> Detected {
+fn detect_stream(parts: &[Part]) -> Detected {
     let (mut embeds, mut broken) = (Vec::new(), Diagnostics::default());
     for (number, part) in parts.iter().enumerate() {
         if part.document.root().and_then(kind).is_some() {
@@ -155,16 +155,17 @@ fn foreign(root: NodeRef<'_>) -> Option<Foreign> {
     if let Some(object) = manifest::object(root) {
         return Some(Foreign::Manifest(object.kind.into()));
     }
-    let services = Fields::of(root)?.get("services").and_then(Fields::of)?;
+    let services = Fields::from_node(root)?.get("services").and_then(Fields::from_node)?;
     let is_service = |node: NodeRef<'_>| {
-        Fields::of(node).is_some_and(|fields| fields.get("image").is_some() || fields.get("build").is_some())
+        Fields::from_node(node)
+            .is_some_and(|fields| fields.get("image").is_some() || fields.get("build").is_some())
     };
     services.entries.iter().any(|service| is_service(service.value)).then_some(Foreign::Compose)
 }
 
 /// The kind of a document whose top is one of ours.
 fn kind(root: NodeRef<'_>) -> Option<DocumentKind> {
-    let Some(top) = Fields::of(root) else { return kind_of_list(root) };
+    let Some(top) = Fields::from_node(root) else { return kind_of_list(root) };
     let has = |key: &str| top.entries.iter().any(|field| field.key == key);
     if Phase::ALL.iter().any(|phase| has(phase.name()))
         || ["inbound", "outbound"].iter().any(|key| is_old_phase(&top, key))

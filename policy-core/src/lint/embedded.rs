@@ -99,7 +99,7 @@ impl<'d> Search<'d> {
             });
             return;
         }
-        let Some(fields) = Fields::of(node) else { return };
+        let Some(fields) = Fields::from_node(node) else { return };
         for field in fields.entries {
             self.path.push(Step::Key(field.key));
             let is_policy = WRAPPERS.contains(&field.key) && is_policy(field.value);
@@ -164,7 +164,7 @@ fn is_plain(text: &str) -> bool {
 
 /// True for a map with a phase that has rules.
 fn holds_phase(node: NodeRef<'_>) -> bool {
-    let fields = Fields::of(node);
+    let fields = Fields::from_node(node);
     fields.is_some_and(|fields| {
         let mut phases = fields.entries.iter().filter(|field| Phase::from_name(field.key).is_some());
         phases.any(|phase| has_rule(phase.value)) || has_meant_phase(&fields)
@@ -173,14 +173,15 @@ fn holds_phase(node: NodeRef<'_>) -> bool {
 
 /// True for a map with a phase, whatever stands below it.
 fn is_policy(node: NodeRef<'_>) -> bool {
-    let fields = Fields::of(node);
+    let fields = Fields::from_node(node);
     fields.is_some_and(|fields| fields.entries.iter().any(|field| Phase::from_name(field.key).is_some()))
 }
 
 /// True for rules of a phase, as far as their shape tells.
 fn has_rule(node: NodeRef<'_>) -> bool {
     let is_rule = |node: NodeRef<'_>| {
-        Fields::of(node).is_some_and(|fields| fields.entries.iter().any(|field| field.key == "actions"))
+        Fields::from_node(node)
+            .is_some_and(|fields| fields.entries.iter().any(|field| field.key == "actions"))
     };
     match node.kind() {
         NodeKind::Sequence(items) => items.iter().any(is_rule),
@@ -191,7 +192,7 @@ fn has_rule(node: NodeRef<'_>) -> bool {
 /// True for a rule, or a list with a rule or an action: they have lost their phase. Lists of other programs have a `type`
 /// too, but no `config` beside it.
 fn holds_rules(node: NodeRef<'_>) -> bool {
-    let has_config = |node| Fields::of(node).is_some_and(|fields| fields.get("config").is_some());
+    let has_config = |node| Fields::from_node(node).is_some_and(|fields| fields.get("config").is_some());
     match node.kind() {
         NodeKind::Sequence(items) => {
             items.iter().any(|item| is_rule(item) || is_action(item) && has_config(item))

@@ -40,7 +40,8 @@ fn lists_rule(node: NodeRef<'_>) -> bool {
 
 /// True for a rule without its phase: one of its actions is an action of the language, or it has expressions alone.
 pub(super) fn is_rule(node: NodeRef<'_>) -> bool {
-    let Some(fields) = Fields::of(node).filter(|_| has_only(node, &["name", "expressions", "actions"]))
+    let Some(fields) =
+        Fields::from_node(node).filter(|_| has_only(node, &["name", "expressions", "actions"]))
     else {
         return false;
     };
@@ -60,7 +61,7 @@ pub(super) fn is_rule(node: NodeRef<'_>) -> bool {
 /// True for an action without its rule.
 pub(super) fn is_action(node: NodeRef<'_>) -> bool {
     let Some(NodeKind::Scalar(name)) =
-        Fields::of(node).and_then(|fields| fields.get("type")).map(NodeRef::kind)
+        Fields::from_node(node).and_then(|fields| fields.get("type")).map(NodeRef::kind)
     else {
         return false;
     };
@@ -70,7 +71,7 @@ pub(super) fn is_action(node: NodeRef<'_>) -> bool {
 
 /// True for a map that has some of these keys and no others.
 pub(super) fn has_only(node: NodeRef<'_>, keys: &[&str]) -> bool {
-    Fields::of(node).is_some_and(|fields| {
+    Fields::from_node(node).is_some_and(|fields| {
         !fields.entries.is_empty() && fields.entries.iter().all(|field| keys.contains(&field.key))
     })
 }

@@ -53,7 +53,7 @@ const HOLDERS: &[(&str, HeldKind, &[&str])] = &[
 
 /// Reads a node as an object of Kubernetes; `None` if it is none.
 pub(crate) fn object(node: NodeRef<'_>) -> Option<Object<'_>> {
-    let fields = Fields::of(node)?;
+    let fields = Fields::from_node(node)?;
     let (version, kind) = (scalar(fields.get("apiVersion")?)?, scalar(fields.get("kind")?)?);
     let group = version.split_once('/').map_or("", |(group, _)| group);
     let is_ours = group.strip_suffix(GROUP).is_some_and(|front| front.is_empty() || front.ends_with('.'));
@@ -62,7 +62,8 @@ pub(crate) fn object(node: NodeRef<'_>) -> Option<Object<'_>> {
         let found = paths.iter().find_map(|path| Some((*path, key_at(node, path)?)));
         found.map(|(path, span)| Held { what: *what, path, span })
     });
-    let name = fields.get("metadata").and_then(Fields::of).and_then(|it| it.get("name")).and_then(scalar);
+    let name =
+        fields.get("metadata").and_then(Fields::from_node).and_then(|it| it.get("name")).and_then(scalar);
     Some(Object { kind, name, holds })
 }
 
@@ -70,7 +71,7 @@ pub(crate) fn object(node: NodeRef<'_>) -> Option<Object<'_>> {
 fn key_at(node: NodeRef<'_>, path: &str) -> Option<Span> {
     let (mut node, mut span) = (node, None);
     for key in path.split('.') {
-        let field = Fields::of(node)?.field(key)?;
+        let field = Fields::from_node(node)?.field(key)?;
         (node, span) = (field.value, Some(field.span));
     }
     span

@@ -17,7 +17,7 @@ pub(super) fn outline(phases: &[WrittenPhase<'_>]) -> Vec<Trace> {
         let before: usize =
             phases.iter().take(at).filter(|other| other.phase == phase.phase).map(|it| it.rules.len()).sum();
         for (number, rule) in phase.rules.iter().enumerate() {
-            let Some(fields) = Fields::of(*rule) else { continue };
+            let Some(fields) = Fields::from_node(*rule) else { continue };
             let mut add = |action: usize, state: State, span: Span| {
                 out.push(Trace {
                     state,
@@ -43,12 +43,12 @@ pub(super) fn outline(phases: &[WrittenPhase<'_>]) -> Vec<Trace> {
 
 /// What one action leaves behind.
 fn traces(action: NodeRef<'_>, add: &mut dyn FnMut(State, Span)) {
-    let Some(fields) = Fields::of(action) else { return };
+    let Some(fields) = Fields::from_node(action) else { return };
     let Some(kind) = fields.field("type") else { return };
     let NodeKind::Scalar(kind) = kind.value.kind() else { return };
     let name = OLD_NAMES.iter().find(|(old, _)| *old == kind.text).map_or(kind.text, |(_, new)| *new);
     // A misspelt one would leave behind what is meant.
     let facts = facts_of(name).or_else(|| did_you_mean(name, NAMES.iter().copied()).and_then(facts_of));
     let Some(facts) = facts else { return };
-    (facts.outline)(fields.get("config").and_then(Fields::of).as_ref(), kind.span, add);
+    (facts.outline)(fields.get("config").and_then(Fields::from_node).as_ref(), kind.span, add);
 }

@@ -61,7 +61,7 @@ pub(super) fn written_phases<'d>(
         reader.report(Diagnostic::new(&FRAGMENT, head(node), message).with_help(help));
         return None;
     }
-    let Some(fields) = Fields::of(node) else {
+    let Some(fields) = Fields::from_node(node) else {
         reader.wrong_type(
             node,
             "a policy, a map of phases",
@@ -108,11 +108,11 @@ fn fragment(node: NodeRef<'_>) -> Option<&'static str> {
         }
     };
     if let NodeKind::Sequence(items) = node.kind() {
-        let first = items.iter().next().and_then(Fields::of)?;
+        let first = items.iter().next().and_then(Fields::from_node)?;
         return part(&first)
             .map(|what| if what == "a rule" { "a list of rules" } else { "a list of actions" });
     }
-    Fields::of(node).as_ref().and_then(part)
+    Fields::from_node(node).as_ref().and_then(part)
 }
 
 /// The phase of a key of 2024 and before.
@@ -204,7 +204,7 @@ fn unknown_phase(field: &Field<'_>, among: &Fields<'_>, reader: &Reader<'_>) {
 
 /// The rules of a phase; a map where a list is expected counts as its only rule.
 fn rule_nodes<'d>(node: NodeRef<'d>, phase: Phase, reader: &Reader<'d>) -> Vec<NodeRef<'d>> {
-    let fields = Fields::of(node);
+    let fields = Fields::from_node(node);
     let rule = |fields: &Fields<'_>| {
         fields.entries.iter().any(|field| matches!(field.key, "actions" | "expressions" | "type"))
     };
@@ -230,7 +230,7 @@ pub(super) fn rule_fields<'d>(
     reader: &Reader<'d>,
 ) -> Option<Fields<'d>> {
     let known: Vec<_> = names(rule::FIELDS).collect();
-    let keys = Keys::of(&known);
+    let keys = Keys::new(&known);
     // Words of other systems, each with what the language has.
     const FOREIGN: &[(&str, &str)] = &[
         ("if", "expressions"),

@@ -20,7 +20,7 @@ pub(crate) struct Origin<'d> {
 
 impl<'d> Origin<'d> {
     /// Finds the places. O(length).
-    pub(crate) fn of(scalar: Scalar<'d>, source: &'d Source) -> Self {
+    pub(crate) fn new(scalar: Scalar<'d>, source: &'d Source) -> Self {
         let value = scalar.text;
         let places = match scalar.content {
             Some(content) => {
@@ -197,7 +197,7 @@ mod tests {
         let NodeKind::Scalar(scalar) = map.iter().next().expect("an entry").1.kind() else {
             panic!("a scalar")
         };
-        let origin = Origin::of(scalar, &source);
+        let origin = Origin::new(scalar, &source);
         let word = |word: &str| {
             let at = word.as_ptr().addr() - scalar.text.as_ptr().addr();
             let (span, exact) = origin.place(Span::from_range(at..at + word.len()));
@@ -240,7 +240,7 @@ mod tests {
             let NodeKind::Mapping(map) = root.kind() else { return Ok(()) };
             let Some((_, node)) = map.iter().next() else { return Ok(()) };
             let NodeKind::Scalar(scalar) = node.kind() else { return Ok(()) };
-            let origin = Origin::of(scalar, &source);
+            let origin = Origin::new(scalar, &source);
             for (at, c) in scalar.text.char_indices().filter(|(_, c)| c.is_alphanumeric()) {
                 let (span, exact) = origin.place(Span::from_range(at..at + c.len_utf8()));
                 let written = source.slice(span);

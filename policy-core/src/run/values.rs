@@ -50,7 +50,7 @@ pub(super) fn from_plain(plain: &Plain) -> Value {
 
 /// The map of plain data.
 pub(crate) fn map_from_plain(PlainMap(entries): &PlainMap) -> Map {
-    Map::of_texts(entries.iter().map(|(key, value)| (&**key, from_plain(value))))
+    Map::from_texts(entries.iter().map(|(key, value)| (&**key, from_plain(value))))
 }
 
 /// A value as plain data: numbers as numbers, what JSON has no notation for as its text, bytes in Base64.
@@ -110,7 +110,7 @@ mod tests {
             (Value::Double(f64::NAN), "\"NaN\""),
             (Value::Optional(Some(length.clone().into())), "\"5400s\""),
             (Value::list(vec![time, Value::list(vec![length])]), "[\"2026-01-31T12:00:00Z\",[\"5400s\"]]"),
-            (Value::Map(Map::of_texts([("a", Value::Uint(1))]).into()), "{\"a\":1}"),
+            (Value::Map(Map::from_texts([("a", Value::Uint(1))]).into()), "{\"a\":1}"),
         ] {
             assert_eq!(logged(&value), text);
         }

@@ -166,7 +166,7 @@ impl Kind for DurationField {
         Some(value)
     }
 
-    fn of_default(&self, text: &'static str) -> Option<Duration> {
+    fn parse_default(&self, text: &'static str) -> Option<Duration> {
         parse_duration(text)
     }
 

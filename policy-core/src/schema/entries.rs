@@ -44,19 +44,19 @@ pub(super) static CODES: &[&Code] = &[&ENTRY_COUNT, &INVALID_HEADER, &RELATED_FI
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Items<K> {
     item: K,
-    least: usize,
-    most: usize,
+    min: usize,
+    max: usize,
 }
 
 impl<K: Copy> Items<K> {
     /// Any number of items.
-    pub(crate) const fn of(item: K) -> Self {
-        Self { item, least: 0, most: usize::MAX }
+    pub(crate) const fn new(item: K) -> Self {
+        Self { item, min: 0, max: usize::MAX }
     }
 
     /// So many items.
-    pub(crate) const fn between(self, least: usize, most: usize) -> Self {
-        Self { least, most, ..self }
+    pub(crate) const fn between(self, min: usize, max: usize) -> Self {
+        Self { min, max, ..self }
     }
 
     pub(super) const fn item(&self) -> &K {
@@ -65,24 +65,24 @@ impl<K: Copy> Items<K> {
 
     /// At least one.
     pub(crate) const fn some(self) -> Self {
-        Self { least: 1, ..self }
+        Self { min: 1, ..self }
     }
 }
 
 /// Says that there are too few or too many of something.
 fn counted_within(
     count: usize,
-    (least, most): (usize, usize),
+    (min, max): (usize, usize),
     what: &str,
     (one, many): (&str, &str),
     span: Span,
     cx: &Context<'_, '_>,
 ) -> Option<()> {
-    let (message, help) = if count < least {
-        (format!("{what} is empty"), format!("give at least {}", counted(least, one, many)))
-    } else if count > most {
+    let (message, help) = if count < min {
+        (format!("{what} is empty"), format!("give at least {}", counted(min, one, many)))
+    } else if count > max {
         let found = counted(count, one, many);
-        (format!("{what} has {found}, more than {most}"), format!("give at most {most}"))
+        (format!("{what} has {found}, more than {max}"), format!("give at most {max}"))
     } else {
         return Some(());
     };
@@ -95,7 +95,7 @@ impl<K: Kind> Kind for Items<K> {
 
     fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<Self::Value> {
         let items = cx.reader.list(node, what)?;
-        let within = (self.least, self.most);
+        let within = (self.min, self.max);
         let number = counted_within(items.len(), within, what, ("entry", "entries"), head(node), cx);
         let item = format!("an entry of {what}");
         let mut fine = number.is_some();
@@ -113,11 +113,11 @@ impl<K: Kind> Kind for Items<K> {
     }
 
     fn describe(&self) -> String {
-        let number = match (self.least, self.most) {
+        let number = match (self.min, self.max) {
             (0, usize::MAX) => String::new(),
-            (least, usize::MAX) => format!(" (at least {least})"),
-            (0, most) => format!(" (up to {most})"),
-            (least, most) => format!(" ({least} to {most})"),
+            (min, usize::MAX) => format!(" (at least {min})"),
+            (0, max) => format!(" (up to {max})"),
+            (min, max) => format!(" ({min} to {max})"),
         };
         format!("list{number} of: {}", self.item.describe())
     }
@@ -148,15 +148,15 @@ pub(crate) enum EntryKeys {
 pub(crate) struct Entries<K> {
     pub(crate) keys: EntryKeys,
     pub(crate) value: K,
-    pub(crate) least: usize,
-    pub(crate) most: usize,
+    pub(crate) min: usize,
+    pub(crate) max: usize,
 }
 
 impl<K: Kind> Kind for Entries<K> {
     type Value = Vec<(Spanned<Box<str>>, K::Value)>;
 
     fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<Self::Value> {
-        let Some(fields) = Fields::of(node) else {
+        let Some(fields) = Fields::from_node(node) else {
             let help = match self.keys {
                 EntryKeys::Headers => "write `name: value` lines below it",
                 EntryKeys::Any => "write `key: value` lines below it",
@@ -168,7 +168,7 @@ impl<K: Kind> Kind for Entries<K> {
             EntryKeys::Headers => ("header", "headers"),
             EntryKeys::Any => ("entry", "entries"),
         };
-        let within = (self.least, self.most);
+        let within = (self.min, self.max);
         let number = counted_within(fields.entries.len(), within, what, (one, many), head(node), cx);
         let mut fine = number.is_some();
         let mut seen: HashMap<String, Span> = HashMap::new();
@@ -193,11 +193,11 @@ impl<K: Kind> Kind for Entries<K> {
     }
 
     fn describe(&self) -> String {
-        let (least, most) = (self.least, self.most);
-        let number = match (least, most) {
+        let (min, max) = (self.min, self.max);
+        let number = match (min, max) {
             (_, usize::MAX) => String::new(),
-            (0, most) => format!(" (up to {most})"),
-            (least, most) => format!(" ({least} to {most})"),
+            (0, max) => format!(" (up to {max})"),
+            (min, max) => format!(" ({min} to {max})"),
         };
         let what = if self.keys == EntryKeys::Headers { "headers" } else { "map" };
         format!("{what}{number}, each a {}", self.value.describe())
@@ -338,7 +338,7 @@ impl<T> Kind for Record<T> {
             NodeKind::Mapping(_) => head(node),
             NodeKind::Scalar(_) | NodeKind::Sequence(_) => node.span(),
         };
-        (self.read)(&fields, &cx.of((what, span)))
+        (self.read)(&fields, &cx.with_owner((what, span)))
     }
 
     fn describe(&self) -> String {

@@ -15,7 +15,7 @@ impl Kind for Boolean {
         cx.reader.boolean(node, what)
     }
 
-    fn of_default(&self, text: &'static str) -> Option<bool> {
+    fn parse_default(&self, text: &'static str) -> Option<bool> {
         text.parse().ok()
     }
 
@@ -35,7 +35,7 @@ impl Kind for Integer {
         cx.reader.integer(node, what, self.0..=self.1)
     }
 
-    fn of_default(&self, text: &'static str) -> Option<i64> {
+    fn parse_default(&self, text: &'static str) -> Option<i64> {
         text.parse().ok().filter(|value| (self.0..=self.1).contains(value))
     }
 
@@ -64,8 +64,8 @@ impl Kind for Count {
         self.range().read(node, what, cx).and_then(|value| u32::try_from(value).ok())
     }
 
-    fn of_default(&self, text: &'static str) -> Option<u32> {
-        self.range().of_default(text).and_then(|value| u32::try_from(value).ok())
+    fn parse_default(&self, text: &'static str) -> Option<u32> {
+        self.range().parse_default(text).and_then(|value| u32::try_from(value).ok())
     }
 
     fn describe(&self) -> String {
@@ -84,7 +84,7 @@ pub(crate) struct Part {
 
 impl Part {
     /// Something without declared fields.
-    pub(crate) const fn of(what: &'static str) -> Self {
+    pub(crate) const fn new(what: &'static str) -> Self {
         Self { what, below: Below::Nothing }
     }
 
@@ -163,7 +163,7 @@ impl Kind for Fraction {
         Some(value)
     }
 
-    fn of_default(&self, text: &'static str) -> Option<f64> {
+    fn parse_default(&self, text: &'static str) -> Option<f64> {
         text.parse().ok()
     }
 
@@ -210,7 +210,7 @@ impl<T: Copy + Sync> Kind for Choice<T> {
         value
     }
 
-    fn of_default(&self, text: &'static str) -> Option<T> {
+    fn parse_default(&self, text: &'static str) -> Option<T> {
         self.find(text)
     }
 

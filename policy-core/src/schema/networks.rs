@@ -227,7 +227,7 @@ fn network_help(text: &str, error: CidrError) -> String {
         CidrError::Mask { length: None } => {
             return "write a length such as `/24`; the bits of this mask are not in a row".to_owned();
         }
-        CidrError::TooLong { most } => return format!("write a length from 0 to {most}"),
+        CidrError::TooLong { max } => return format!("write a length from 0 to {max}"),
         _ => {}
     }
     match slip(word) {

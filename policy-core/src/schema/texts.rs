@@ -55,7 +55,7 @@ impl Kind for Literal {
         Some(Spanned::new(text.value.into(), text.span))
     }
 
-    fn of_default(&self, text: &'static str) -> Option<Self::Value> {
+    fn parse_default(&self, text: &'static str) -> Option<Self::Value> {
         Some(Spanned::new(text.into(), Span::default()))
     }
 
@@ -97,7 +97,7 @@ impl Kind for FilePath {
         Some(Spanned::new(text.value.into(), text.span))
     }
 
-    fn of_default(&self, text: &'static str) -> Option<Self::Value> {
+    fn parse_default(&self, text: &'static str) -> Option<Self::Value> {
         Some(Spanned::new(text.into(), Span::default()))
     }
 
@@ -107,14 +107,14 @@ impl Kind for FilePath {
 }
 
 /// A text with so many characters, and at least one.
-fn sized(text: TextRef<'_>, what: &str, most: usize, cx: &Context<'_, '_>) -> Option<()> {
+fn sized(text: TextRef<'_>, what: &str, max: usize, cx: &Context<'_, '_>) -> Option<()> {
     if text.value.is_empty() {
         cx.invalid(text.span, format!("{what} is empty"), "write a value, or remove the field");
         return None;
     }
-    let length = text.value.chars().take(most + 1).count();
-    if length > most {
-        let message = format!("{what} has more than {most} characters");
+    let length = text.value.chars().take(max + 1).count();
+    if length > max {
+        let message = format!("{what} has more than {max} characters");
         cx.invalid(text.span, message, "shorten it");
         return None;
     }
@@ -125,7 +125,7 @@ fn sized(text: TextRef<'_>, what: &str, most: usize, cx: &Context<'_, '_>) -> Op
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Interpolated {
     /// Characters it may have.
-    most: usize,
+    max: usize,
     secret: bool,
     /// True if it may be empty.
     empty: bool,
@@ -133,20 +133,20 @@ pub(crate) struct Interpolated {
 
 impl Interpolated {
     /// Any text up to the size of a document.
-    pub(crate) const ANY: Self = Self { most: 1 << 20, secret: false, empty: true };
+    pub(crate) const ANY: Self = Self { max: 1 << 20, secret: false, empty: true };
     /// A text that says something.
     pub(crate) const SOME: Self = Self { empty: false, ..Self::ANY };
     /// Something that should not be readable in a file.
-    pub(crate) const SECRET: Self = Self { secret: true, empty: false, most: 4_096 };
+    pub(crate) const SECRET: Self = Self { secret: true, empty: false, max: 4_096 };
 
     /// At most so many characters.
-    pub(crate) const fn up_to(most: usize) -> Self {
-        Self::SOME.sized(most)
+    pub(crate) const fn up_to(max: usize) -> Self {
+        Self::SOME.sized(max)
     }
 
     /// The same with at most so many characters.
-    pub(crate) const fn sized(self, most: usize) -> Self {
-        Self { most, ..self }
+    pub(crate) const fn sized(self, max: usize) -> Self {
+        Self { max, ..self }
     }
 }
 
@@ -155,8 +155,8 @@ impl Kind for Interpolated {
 
     fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<Text> {
         let text = cx.reader.text(node, what)?;
-        if !self.empty || text.value.len() > self.most {
-            sized(text, what, self.most, cx)?;
+        if !self.empty || text.value.len() > self.max {
+            sized(text, what, self.max, cx)?;
         }
         let text_value = cx.template(text, FieldType::Text)?;
         if self.secret {
@@ -165,8 +165,8 @@ impl Kind for Interpolated {
         Some(text_value)
     }
 
-    fn of_default(&self, text: &'static str) -> Option<Text> {
-        Some(Text { span: Span::default(), template: Template::of_text(text) })
+    fn parse_default(&self, text: &'static str) -> Option<Text> {
+        Some(Text { span: Span::default(), template: Template::from_text(text) })
     }
 
     fn is_secret(&self) -> bool {
@@ -174,9 +174,9 @@ impl Kind for Interpolated {
     }
 
     fn describe(&self) -> String {
-        match self.most >= Self::ANY.most {
+        match self.max >= Self::ANY.max {
             true => "text".to_owned(),
-            false => format!("text, up to {} characters", self.most),
+            false => format!("text, up to {} characters", self.max),
         }
     }
 
@@ -233,7 +233,7 @@ impl Kind for WebUrl {
             true => Interpolated::SOME.read(node, what, cx)?,
             false => {
                 let literal = Literal(8_192).read(node, what, cx)?;
-                Text { span: literal.span, template: Template::of_text(&literal.value) }
+                Text { span: literal.span, template: Template::from_text(&literal.value) }
             }
         };
         let Some(url) = read.literal() else {
@@ -481,7 +481,7 @@ impl<'d> Context<'_, 'd> {
             return None;
         }
         if !is_template(text.value) {
-            return Some(Text { span, template: Template::of_text(text.value) });
+            return Some(Text { span, template: Template::from_text(text.value) });
         }
         let place = self.place?;
         let env = self.reader.env(place.site(false));

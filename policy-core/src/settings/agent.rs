@@ -122,7 +122,7 @@ static CRL_URL: Field<Literal> =
     Field::optional("crl_url", Literal(2_048), "Where the list of revoked certificates is asked for.");
 static DNS_RESOLVER_IPS: Field<Items<Ip>> = Field::optional(
     "dns_resolver_ips",
-    Items::of(Ip),
+    Items::new(Ip),
     "Servers that resolve names, in place of the system's.",
 );
 static HEARTBEAT_INTERVAL: Field<DurationField> = Field::default(
@@ -200,7 +200,7 @@ static WEB_ADDR: Field<WebAddress> = Field::default(
 );
 static WEB_ALLOW_HOSTS: Field<Items<Literal>> = Field::optional(
     "web_allow_hosts",
-    Items::of(Literal(253)),
+    Items::new(Literal(253)),
     "Whom it answers, by `Host`: names, `.suffixes`, addresses and networks; otherwise this machine.",
 );
 
@@ -442,7 +442,7 @@ impl Kind for WebAddress {
         Some(Some(text.value.into()))
     }
 
-    fn of_default(&self, text: &'static str) -> Option<Self::Value> {
+    fn parse_default(&self, text: &'static str) -> Option<Self::Value> {
         Some(Some(text.into()))
     }
 

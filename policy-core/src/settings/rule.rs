@@ -5,12 +5,12 @@ use crate::schema::{Declared, Field, Name, Part};
 pub(crate) static NAME: Field<Name> = Field::optional("name", Name, "The name, in traces and events.");
 pub(crate) static EXPRESSIONS: Field<Part> = Field::optional(
     "expressions",
-    Part::of("list of: expression (CEL) that is true or false"),
+    Part::new("list of: expression (CEL) that is true or false"),
     "The rule applies where all of them are true; without any, always.",
 );
 pub(crate) static ACTIONS: Field<Part> = Field::required(
     "actions",
-    Part::of("list of: `type` with its `config`"),
+    Part::new("list of: `type` with its `config`"),
     "actions:",
     "What happens, in this order.",
 );

@@ -12,7 +12,7 @@ static PRIVATE_KEY: Field<Literal> =
         .secret();
 static AUTHORITIES: Field<OneOrMore<Literal>> = Field::optional(
     "mutual_tls_certificate_authorities",
-    OneOrMore(Items::of(Literal(1 << 16))),
+    OneOrMore(Items::new(Literal(1 << 16))),
     "Authorities of client certificates: paths, or PEM.",
 );
 pub(crate) static TLS: Field<Record<AgentTls>> = Field::optional(

@@ -12,13 +12,13 @@ pub(crate) static PROTO: Field<Choice<Scheme>> = Field::optional(
     "The protocol; labeled tunnels have none.",
 );
 pub(crate) static ADDR: Field<Part> =
-    Field::required("addr", Part::of("text"), "addr: 22", "A port, `host:port`, or a URL.");
+    Field::required("addr", Part::new("text"), "addr: 22", "A port, `host:port`, or a URL.");
 pub(crate) static TRAFFIC_POLICY: Field<Part> =
-    Field::optional("traffic_policy", Part::of("a policy"), "The policy, inline.").formerly(&["policy"]);
+    Field::optional("traffic_policy", Part::new("a policy"), "The policy, inline.").formerly(&["policy"]);
 
 /// An option that is known by name only.
 const fn known(name: &'static str) -> Field<Part> {
-    Field::optional(name, Part::of("any value"), "Known by name only.")
+    Field::optional(name, Part::new("any value"), "Known by name only.")
 }
 
 /// The fields of a tunnel.

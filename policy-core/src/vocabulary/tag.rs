@@ -17,7 +17,7 @@ pub(crate) const STATE: Tag = Tag(8);
 const OTHER: Tag = Tag(9);
 
 /// The number of the fact that is declared at a path.
-pub(crate) fn of(path: &str) -> Tag {
+pub(crate) fn from_path(path: &str) -> Tag {
     match path {
         "conn.client_ip" => CLIENT_IP,
         "conn.client_port" => CLIENT_PORT,

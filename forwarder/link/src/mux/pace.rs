@@ -223,7 +223,7 @@ impl Pacer {
             self.note_rate(sent.acknowledged.saturating_sub(mark.acknowledged), self.took);
         }
         if is_late {
-            self.limit = self.of_rate(empty);
+            self.limit = self.limit_at_rate(empty);
             self.found = true;
         } else if fills {
             // It can be more only if this was what limited it.
@@ -243,7 +243,7 @@ impl Pacer {
     }
 
     /// What may be on the way at the rate of now.
-    fn of_rate(&self, empty: Duration) -> u64 {
+    fn limit_at_rate(&self, empty: Duration) -> u64 {
         let in_time = |time: Duration| {
             self.rate().saturating_mul(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)) / 1_000_000
         };

@@ -282,7 +282,7 @@ fn take_frames(
 fn on_small(state: &mut State, header: Header, bytes: &[u8]) -> Result<(), Stopped> {
     let number = bytes.first_chunk::<4>().map_or(0, |bytes| u32::from_be_bytes(*bytes));
     match header.kind {
-        Kind::Reset => state.on_reset(header.stream, ErrorCode::of(number)),
+        Kind::Reset => state.on_reset(header.stream, ErrorCode::from_number(number)),
         Kind::Window => state.on_window(header.stream, number & super::frame::MASK)?,
         Kind::GoAway => return Err(Stopped::Gone(goodbye(bytes))),
         Kind::Data => {}
@@ -296,7 +296,7 @@ fn goodbye(bytes: &[u8]) -> End {
     let message = String::from_utf8_lossy(bytes.get(8..).unwrap_or_default());
     End {
         by_peer: true,
-        code: code.map_or(ErrorCode::Protocol, |code| ErrorCode::of(u32::from_be_bytes(*code))),
+        code: code.map_or(ErrorCode::Protocol, |code| ErrorCode::from_number(u32::from_be_bytes(*code))),
         message: message.into(),
     }
 }

@@ -217,13 +217,13 @@ impl State {
 
     /// This side will hold so many bytes beyond all windows; the other side has been told, or will be.
     pub(super) const fn lend(&mut self, bytes: u32) {
-        self.pool_in = Pool::of(bytes);
+        self.pool_in = Pool::new(bytes);
         self.lent = bytes;
     }
 
     /// The other side will hold so many.
     pub(super) fn borrow(&mut self, bytes: u32) {
-        self.pool_out = Pool::of(bytes.min(MAX_POOL));
+        self.pool_out = Pool::new(bytes.min(MAX_POOL));
         self.borrows = bytes > 0;
         // Who lends knows how to borrow; where nothing is lent to it, windows grow as for others.
         if bytes > 0 && self.lent > 0 {

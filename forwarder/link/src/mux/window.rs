@@ -89,7 +89,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) const fn of(bytes: u32) -> Self {
+    pub(super) const fn new(bytes: u32) -> Self {
         Self { left: bytes }
     }
 

@@ -33,7 +33,7 @@ struct Page<Id> {
 }
 
 impl<Id: FromStr<Err: fmt::Display>> Page<Id> {
-    fn of(call: &Call, list: List) -> Result<Self, Fault> {
+    fn from_call(call: &Call, list: List) -> Result<Self, Fault> {
         let mut page = Self { before: None, limit: MAX, filter: None };
         let bad = |message: &str| Fault::new(StatusCode::BAD_REQUEST, message);
         for (key, value) in pairs(call).filter(|(_, value)| !value.is_empty()) {
@@ -66,7 +66,7 @@ impl List {
         id: impl Fn(&T) -> &str,
         fetch: impl Fn(Option<&Id>, usize) -> Vec<T>,
     ) -> Result<Answer, Fault> {
-        let Page { before, limit, mut filter } = Page::<Id>::of(call, self)?;
+        let Page { before, limit, mut filter } = Page::<Id>::from_call(call, self)?;
         let Some((_, filter_of)) = &mut filter else {
             // One more than is shown tells whether there is a next page.
             let items = fetch(before.as_ref(), limit + 1);
@@ -106,7 +106,7 @@ impl List {
         let uri = format!("{}/{}", call.base, self.path);
         let last = items.last().filter(|_| more).map(id);
         let next_page_uri = last.map(|last| format!("{uri}?before_id={last}&limit={limit}{again}"));
-        Answer::json(StatusCode::OK, &Body { key: self.key, items, uri, next_page_uri })
+        Answer::json(StatusCode::OK, &ListPage { key: self.key, items, uri, next_page_uri })
     }
 }
 
@@ -134,9 +134,9 @@ pub(super) fn show<T: Serialize + Clone>(
         return Answer::json(StatusCode::OK, view.ok_or_else(|| Fault::not_found(wanted))?);
     }
     views.sort_unstable_by(|a, b| id(b).cmp(id(a)));
-    list.answer(call, &id, |before: Option<&AnyId>, most| {
+    list.answer(call, &id, |before: Option<&AnyId>, max| {
         let first = before.map_or(0, |before| views.partition_point(|view| *id(view) >= *before.0));
-        views.iter().skip(first).take(most).cloned().collect()
+        views.iter().skip(first).take(max).cloned().collect()
     })
 }
 
@@ -177,14 +177,14 @@ pub fn encode(text: &str) -> String {
 }
 
 /// The name of the list is a key of the object.
-struct Body<T> {
+struct ListPage<T> {
     key: &'static str,
     items: Vec<T>,
     uri: String,
     next_page_uri: Option<String>,
 }
 
-impl<T: Serialize> Serialize for Body<T> {
+impl<T: Serialize> Serialize for ListPage<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(3))?;
         map.serialize_entry(self.key, &self.items)?;

@@ -50,7 +50,7 @@ pub(super) trait RecordKind: Send + Sync + 'static {
     fn view(record: Self::Record, uri: String) -> Self::View;
 
     /// So many that are older than an id, newest first.
-    fn page(identity: &Identity, before: Option<Self::Id>, most: usize) -> Vec<Self::Record>;
+    fn page(identity: &Identity, before: Option<Self::Id>, max: usize) -> Vec<Self::Record>;
 
     /// One of them.
     fn find(identity: &Identity, id: Self::Id) -> Option<Self::Record>;
@@ -81,9 +81,9 @@ pub(super) trait View: Serialize {
 }
 
 /// The resource of a kind of record.
-pub(super) struct Records<K>(PhantomData<fn() -> K>);
+pub(super) struct RecordResource<K>(PhantomData<fn() -> K>);
 
-impl<K> Records<K> {
+impl<K> RecordResource<K> {
     /// The resource.
     pub(super) const NEW: Self = Self(PhantomData);
 }
@@ -106,7 +106,7 @@ fn parse<K: RecordKind>(id: &str) -> Result<K::Id, Fault> {
     id.parse().map_err(|_| Fault::not_found(id))
 }
 
-impl<K: RecordKind> Resource for Records<K> {
+impl<K: RecordKind> Resource for RecordResource<K> {
     fn names(&self) -> &'static [&'static str] {
         K::NAMES
     }
@@ -122,8 +122,8 @@ impl<K: RecordKind> Resource for Records<K> {
 
     fn list(&self, cx: &Context<'_>) -> Result<Answer, Fault> {
         let list = List { path: cx.name, key: K::LIST_KEY.unwrap_or(cx.name), fields: K::FIELDS };
-        list.answer(cx.call, K::View::id, |before: Option<&K::Id>, most| {
-            let found = K::page(&cx.admin.identity, before.copied(), most);
+        list.answer(cx.call, K::View::id, |before: Option<&K::Id>, max| {
+            let found = K::page(&cx.admin.identity, before.copied(), max);
             found.into_iter().map(|record| cx.view::<K>(record)).collect()
         })
     }

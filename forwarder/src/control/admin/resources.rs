@@ -7,14 +7,14 @@ pub(super) mod endpoints;
 pub(super) mod service_users;
 pub(super) mod tunnel_sessions;
 
-use super::records::Records;
+use super::records::RecordResource;
 use super::resource::Resources;
 
 /// All of them.
 pub(super) const ALL: Resources = &[
-    &Records::<service_users::ServiceUsers>::NEW,
-    &Records::<credentials::Credentials>::NEW,
-    &Records::<api_keys::ApiKeys>::NEW,
+    &RecordResource::<service_users::ServiceUsers>::NEW,
+    &RecordResource::<credentials::Credentials>::NEW,
+    &RecordResource::<api_keys::ApiKeys>::NEW,
     &tunnel_sessions::TunnelSessions,
     &endpoints::Endpoints,
     &edge::Edge,

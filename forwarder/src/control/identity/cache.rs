@@ -56,7 +56,7 @@ impl Uses {
 
 /// A credential with its rules read.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct CachedCredential {
     pub(super) credential: Credential,
     pub(super) acl: Arc<Acl>,
     /// Where it counts; without it everywhere.
@@ -64,7 +64,7 @@ pub(super) struct Entry {
     pub(super) uses: Arc<Uses>,
 }
 
-impl Entry {
+impl CachedCredential {
     /// An authtoken that was not used yet.
     pub(super) fn new(credential: Credential, rules: Rules) -> Self {
         let uses = Arc::new(Uses::new(credential.last_used_at));
@@ -94,7 +94,7 @@ pub(super) trait Secret {
     fn hash(&self) -> TokenHash;
 }
 
-impl Secret for Entry {
+impl Secret for CachedCredential {
     type Id = CredentialId;
 
     fn id(&self) -> CredentialId {
@@ -161,7 +161,7 @@ impl<S: Secret> Secrets<S> {
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     pub(super) service_users: BTreeMap<ServiceUserId, ServiceUser>,
-    pub(super) credentials: Secrets<Entry>,
+    pub(super) credentials: Secrets<CachedCredential>,
     pub(super) api_keys: Secrets<ApiKey>,
 }
 
@@ -175,7 +175,7 @@ impl Cache {
         for credential in records.credentials {
             let rules = credential.check();
             let rules = rules.map_err(|error| StoreError::new(format!("`{}`: {error}", credential.id)))?;
-            cache.credentials.put(Entry::new(credential, rules));
+            cache.credentials.put(CachedCredential::new(credential, rules));
         }
         for key in records.api_keys {
             cache.api_keys.put(key);
@@ -206,12 +206,12 @@ impl Cache {
     }
 
     /// The authtokens of a service user.
-    pub(super) fn owned_by(&self, owner: ServiceUserId) -> impl Iterator<Item = &Entry> {
+    pub(super) fn owned_by(&self, owner: ServiceUserId) -> impl Iterator<Item = &CachedCredential> {
         self.credentials.all().values().filter(move |entry| entry.credential.owner_id == Some(owner))
     }
 
     /// The authtoken of a hash, if it is valid now.
-    pub(super) fn by_token(&self, hash: &TokenHash, now: Timestamp) -> Result<&Entry, Refusal> {
+    pub(super) fn by_token(&self, hash: &TokenHash, now: Timestamp) -> Result<&CachedCredential, Refusal> {
         let entry = self.credentials.whose(hash).and_then(|id| self.credentials.all().get(&id));
         self.alive(entry.ok_or(Refusal::Unknown)?, now)
     }
@@ -222,11 +222,15 @@ impl Cache {
     }
 
     /// The authtoken of an id, if it is valid now.
-    pub(super) fn by_id(&self, id: CredentialId, now: Timestamp) -> Result<&Entry, Refusal> {
+    pub(super) fn by_id(&self, id: CredentialId, now: Timestamp) -> Result<&CachedCredential, Refusal> {
         self.alive(self.credentials.all().get(&id).ok_or(Refusal::Unknown)?, now)
     }
 
-    fn alive<'e>(&self, entry: &'e Entry, now: Timestamp) -> Result<&'e Entry, Refusal> {
+    fn alive<'e>(
+        &self,
+        entry: &'e CachedCredential,
+        now: Timestamp,
+    ) -> Result<&'e CachedCredential, Refusal> {
         if entry.credential.owner_id.is_some_and(|id| !self.is_active(id)) {
             Err(Refusal::OwnerInactive)
         } else if entry.credential.is_expired(now) {

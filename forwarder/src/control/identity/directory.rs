@@ -19,7 +19,7 @@ use tokio::sync::broadcast;
 
 use super::acl::Acl;
 use super::api_keys::ApiKey;
-use super::cache::{Cache, Entry};
+use super::cache::{Cache, CachedCredential};
 use super::disk::DiskStore;
 use super::error::StoreError;
 use super::error::{IdentityError, Refusal};
@@ -68,7 +68,7 @@ const LIMITS: Limits = Limits { service_users: 100_000, credentials: 100_000, ap
 #[derive(Debug)]
 struct Inner {
     store: Arc<dyn Store>,
-    most: Limits,
+    limits: Limits,
     /// Held from before a change is stored until the copy has it, or the other way round.
     changes: Mutex<Changes>,
     cache: RwLock<Cache>,
@@ -100,15 +100,15 @@ impl Identity {
     /// # Errors
     /// [`StoreError`]; also if the system gives no thread.
     pub fn with_store(store: Arc<dyn Store>) -> Result<Self, StoreError> {
-        Self::with_most(store, LIMITS)
+        Self::with_limits(store, LIMITS)
     }
 
-    fn with_most(store: Arc<dyn Store>, most: Limits) -> Result<Self, StoreError> {
+    fn with_limits(store: Arc<dyn Store>, limits: Limits) -> Result<Self, StoreError> {
         let cache = Cache::from_records(store.load()?)?;
         let (running, ended) = sync_channel(0);
         let inner = Arc::new(Inner {
             store,
-            most,
+            limits,
             changes: Mutex::new(Changes { ids: Ids::after(cache.newest()), unsaved: Vec::new() }),
             cache: RwLock::new(cache),
             epoch: AtomicU64::new(0),
@@ -139,7 +139,7 @@ impl Identity {
         if !is_well_formed(token) {
             return Err(Refusal::Malformed);
         }
-        let hash = TokenHash::of(token);
+        let hash = TokenHash::from_token(token);
         let cache = self.0.read();
         let entry = cache.by_token(&hash, now)?;
         if !entry.permits(source) {
@@ -157,7 +157,7 @@ impl Identity {
     /// The credential of an authtoken, whether or not it counts; `None` if there is none, or none any more.
     #[must_use]
     pub fn whose(&self, token: &str) -> Option<CredentialId> {
-        is_well_formed(token).then(|| self.0.read().whose(&TokenHash::of(token))).flatten()
+        is_well_formed(token).then(|| self.0.read().whose(&TokenHash::from_token(token))).flatten()
     }
 
     /// Whether a credential counts now for a session from `source`.
@@ -204,13 +204,13 @@ impl Identity {
     #[must_use]
     pub fn credentials(&self, before: Option<CredentialId>, limit: usize) -> Vec<Credential> {
         let cache = self.0.read();
-        older(cache.credentials.all(), before).take(limit).map(Entry::record).collect()
+        older(cache.credentials.all(), before).take(limit).map(CachedCredential::record).collect()
     }
 
     /// A credential.
     #[must_use]
     pub fn credential(&self, id: CredentialId) -> Option<Credential> {
-        self.0.read().credentials.all().get(&id).map(Entry::record)
+        self.0.read().credentials.all().get(&id).map(CachedCredential::record)
     }
 
     /// Whose a credential is, and what people call that: the service user with its name, or the credential itself with
@@ -234,7 +234,7 @@ impl Identity {
         now: Timestamp,
     ) -> Result<ServiceUser, IdentityError> {
         let mut changes = self.0.write_lock();
-        room(self.0.read().service_users.len(), self.0.most.service_users, "service users")?;
+        room(self.0.read().service_users.len(), self.0.limits.service_users, "service users")?;
         let id = ServiceUserId(changes.ids.next());
         let user = ServiceUser { id, name: new.name, active: new.active, created_at: to_seconds(now) };
         user.check()?;
@@ -278,7 +278,7 @@ impl Identity {
         let of_owner = |key: &&ApiKey| key.owner_id == Some(id);
         Some(RemovedServiceUser {
             user,
-            credentials: cache.owned_by(id).map(Entry::record).collect(),
+            credentials: cache.owned_by(id).map(CachedCredential::record).collect(),
             api_keys: cache.api_keys.all().values().filter(of_owner).cloned().collect(),
         })
     }
@@ -318,7 +318,7 @@ impl Identity {
         now: Timestamp,
     ) -> Result<(Credential, Token), IdentityError> {
         let mut changes = self.0.write_lock();
-        room(self.0.read().credentials.all().len(), self.0.most.credentials, "credentials")?;
+        room(self.0.read().credentials.all().len(), self.0.limits.credentials, "credentials")?;
         let id = CredentialId(changes.ids.next());
         let token = Token::draw(id).map_err(IdentityError::Random)?;
         let credential = Credential {
@@ -332,7 +332,7 @@ impl Identity {
             created_at: to_seconds(now),
             expires_at: new.expires_at,
             last_used_at: None,
-            sha256: TokenHash::of(token.reveal()),
+            sha256: TokenHash::from_token(token.reveal()),
         };
         let rules = credential.check()?;
         if credential.is_expired(now) {
@@ -342,7 +342,7 @@ impl Identity {
             return Err(invalid("`owner_id` names no service user"));
         }
         self.0.store_first(&mut changes, Change::PutCredential(Box::new(credential.clone())))?;
-        self.0.change(|cache| cache.credentials.put(Entry::new(credential.clone(), rules)));
+        self.0.change(|cache| cache.credentials.put(CachedCredential::new(credential.clone(), rules)));
         Ok((credential, token))
     }
 
@@ -366,7 +366,7 @@ impl Identity {
             self.0.store_first(&mut changes, put.clone())?;
         }
         let changed = may_narrow || new.expires_at != old.credential.expires_at;
-        let entry = Entry { credential: new, acl: Arc::new(acl), sources, uses: old.uses };
+        let entry = CachedCredential { credential: new, acl: Arc::new(acl), sources, uses: old.uses };
         let record = entry.record();
         self.0.change(|cache| cache.credentials.put(entry));
         if changed {
@@ -415,8 +415,8 @@ fn older<K: Ord, V>(records: &BTreeMap<K, V>, before: Option<K>) -> impl Iterato
 }
 
 /// Refuses one more of what there is enough of.
-fn room(there: usize, most: usize, what: &'static str) -> Result<(), IdentityError> {
-    if there < most { Ok(()) } else { Err(IdentityError::Full { what, most }) }
+fn room(there: usize, max: usize, what: &'static str) -> Result<(), IdentityError> {
+    if there < max { Ok(()) } else { Err(IdentityError::Full { what, max }) }
 }
 
 fn invalid(message: &str) -> IdentityError {
@@ -507,7 +507,7 @@ impl Inner {
 
     /// Writes the uses that the store does not have, in one commit.
     fn write_uses(&self) {
-        let not_kept = |entry: &Entry| {
+        let not_kept = |entry: &CachedCredential| {
             entry.uses.not_kept().map(|at| (entry.credential.id, at, Arc::clone(&entry.uses)))
         };
         let uses: Vec<_> = self.read().credentials.all().values().filter_map(not_kept).collect();

@@ -67,7 +67,7 @@ pub enum IdentityError {
         /// Of what.
         what: &'static str,
         /// How many those are.
-        most: usize,
+        max: usize,
     },
     /// The store failed, and nothing has changed; what the store has is known after the next start.
     Store(StoreError),
@@ -82,8 +82,8 @@ impl fmt::Display for IdentityError {
         match self {
             Self::NotFound => f.write_str("there is no such object"),
             Self::Invalid { message, .. } => f.write_str(message),
-            Self::Full { what, most } => {
-                write!(f, "this edge keeps {most} {what} and no more: delete those that nobody needs")
+            Self::Full { what, max } => {
+                write!(f, "this edge keeps {max} {what} and no more: delete those that nobody needs")
             }
             Self::Store(error) => error.fmt(f),
             Self::NotDurable(error) => write!(

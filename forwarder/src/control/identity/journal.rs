@@ -34,14 +34,14 @@ pub(super) struct Journal {
 }
 
 /// Changes of one entry, and its number.
-pub(super) type Entry = (u64, Vec<Change>);
+pub(super) type JournalEntry = (u64, Vec<Change>);
 
 impl Journal {
     /// Opens the file and reads what it holds; makes it where it is missing or too short.
     ///
     /// # Errors
     /// Those of the file system.
-    pub(super) fn open(folder: &Path) -> io::Result<(Self, Vec<Entry>)> {
+    pub(super) fn open(folder: &Path) -> io::Result<(Self, Vec<JournalEntry>)> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let file = private::open(&folder.join(NAME), &mut options)?;
@@ -81,8 +81,8 @@ impl Journal {
         entry.extend_from_slice(&json);
         let end = self.end.saturating_add(entry.len());
         let deletions = changes.iter().all(Change::is_deletion);
-        let most = if deletions { BYTES } else { BYTES - FOR_DELETIONS };
-        if end > most {
+        let max = if deletions { BYTES } else { BYTES - FOR_DELETIONS };
+        if end > max {
             return Err(io::ErrorKind::StorageFull.into());
         }
         // What lies behind is of another time.
@@ -116,8 +116,8 @@ fn head(json: &[u8], number: u64) -> Option<Vec<u8>> {
 }
 
 /// The entries, and where they end.
-fn read(bytes: &[u8]) -> (Vec<Entry>, usize) {
-    let (mut entries, mut at) = (Vec::<Entry>::new(), 0_usize);
+fn read(bytes: &[u8]) -> (Vec<JournalEntry>, usize) {
+    let (mut entries, mut at) = (Vec::<JournalEntry>::new(), 0_usize);
     while let Some((number, changes, length)) = bytes.get(at..).and_then(read_one) {
         if entries.last().is_some_and(|(before, _)| *before >= number) {
             break;

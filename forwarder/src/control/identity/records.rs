@@ -275,9 +275,9 @@ pub(super) fn check_notes(description: &str, metadata: &str) -> Result<(), Ident
     check_length("metadata", metadata, MAX_METADATA, Some(ERR_NGROK_18013))
 }
 
-fn check_length(field: &str, text: &str, most: usize, code: Option<NgrokCode>) -> Result<(), IdentityError> {
-    if text.chars().take(most + 1).count() <= most {
+fn check_length(field: &str, text: &str, max: usize, code: Option<NgrokCode>) -> Result<(), IdentityError> {
+    if text.chars().take(max + 1).count() <= max {
         return Ok(());
     }
-    Err(IdentityError::Invalid { code, message: format!("`{field}` has more than {most} characters") })
+    Err(IdentityError::Invalid { code, message: format!("`{field}` has more than {max} characters") })
 }

@@ -81,7 +81,7 @@ pub struct TokenHash([u8; 32]);
 impl TokenHash {
     /// The hash of a token's text.
     #[must_use]
-    pub fn of(token: &str) -> Self {
+    pub fn from_token(token: &str) -> Self {
         Self(Sha256::digest(token.as_bytes()).into())
     }
 }
@@ -138,10 +138,10 @@ mod tests {
 
     #[test]
     fn a_hash_is_kept_as_text() {
-        let hash = TokenHash::of("text");
+        let hash = TokenHash::from_token("text");
         let text = serde_json::to_string(&hash).expect("writable");
         assert_eq!(serde_json::from_str::<TokenHash>(&text).expect("readable"), hash);
-        assert_ne!(hash, TokenHash::of("Text"));
+        assert_ne!(hash, TokenHash::from_token("Text"));
         assert!(serde_json::from_str::<TokenHash>("\"AAAA\"").is_err());
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use agent_link::mux::Opener;
 use agent_link::{Bind, BindReply, BindReplyExtra, Hidden, Refusal, TcpOptions};
 use jiff::Timestamp;
+use policy_core::compile::Program;
 use policy_core::edge::PoliciesForward;
 use policy_core::ngrok::{
     ERR_NGROK_107, ERR_NGROK_301, ERR_NGROK_307, ERR_NGROK_308, ERR_NGROK_316, ERR_NGROK_318, ERR_NGROK_324,
@@ -24,8 +25,8 @@ use super::settings::{AgentSettings, MAX_METADATA};
 use super::{ids, policy};
 use crate::base::log::{Line, Repeats};
 use crate::base::random::Random;
-use crate::control::identity::Principal;
-use crate::edge::connection::At;
+use crate::control::identity::{Acl, Principal};
+use crate::edge::connection::AcceptedAt;
 use crate::edge::events::{EndpointRefused, endpoint_refused};
 use crate::edge::listener;
 use crate::edge::online::{OnlineEndpoint, Owner, Taken};
@@ -104,6 +105,63 @@ impl<'s> Bound<'s> {
         (!id.is_empty() && id.len() <= MAX_ID && !taken()).then_some(id)
     }
 
+    /// Refuses one endpoint more than an agent may have online.
+    fn check_room(&mut self, settings: &AgentSettings) -> Result<(), Refusal> {
+        // Some may have been stopped by the edge.
+        self.endpoints.retain(|endpoint| !endpoint.gone.is_cancelled());
+        if self.endpoints.len() >= settings.most_endpoints {
+            let message = format!("an agent may have {} endpoints online", settings.most_endpoints);
+            return Err(Refusal::new(ERR_NGROK_324, message));
+        }
+        Ok(())
+    }
+
+    /// Whose an endpoint will be, and the policies it brings, checked within the share of its authtoken.
+    async fn owner(
+        &self,
+        options: TcpOptions,
+        binding: Binding,
+        settings: &AgentSettings,
+    ) -> Result<(Owner, Vec<Arc<Program>>, Option<Box<str>>), Refusal> {
+        let credential = self.principal.credential;
+        let acl = self.agents.identity.acl(credential, Timestamp::now());
+        let acl = acl.ok_or_else(|| Refusal::new(ERR_NGROK_107, "the authtoken was deleted"))?;
+        let traits = EndpointTraits::from_scheme(Scheme::Tcp).bound(binding);
+        let share = self.agents.shares.share_of(credential, Instant::now().into_std());
+        let policy::Brought { programs, text, memory } =
+            policy::check(self.agents, &share, options, traits, settings.policies).await?;
+        let owner = Owner { credential, acl, share, memory };
+        if settings.policies.forward == PoliciesForward::Bindable {
+            policy::check_targets(&programs, &owner)?;
+        }
+        Ok((owner, programs, text))
+    }
+
+    /// Puts an endpoint into the table of those that are online, and serves it.
+    fn enter(&mut self, endpoint: &Arc<OnlineEndpoint>, listeners: Vec<TcpListener>) -> Result<(), Refusal> {
+        self.shared.online.enter(Arc::clone(endpoint)).map_err(|taken| match taken {
+            Taken::NotPooled | Taken::Binding => {
+                Refusal::new(ERR_NGROK_334, format!("{} is taken: {taken}", endpoint.url))
+            }
+        })?;
+        // INVARIANT: entered before this look, as a reload exchanges what it asks before it looks.
+        if let Some((code, message)) = self.agents.why_unfit(self.shared, endpoint) {
+            self.shared.connections.cut_offline(|| self.shared.online.leave(endpoint));
+            return Err(Refusal::new(code, message));
+        }
+        self.endpoints.push(Arc::clone(endpoint));
+        for listener in listeners {
+            self.shared.tasks.spawn(accept(
+                Arc::clone(self.shared),
+                Arc::clone(endpoint),
+                Holder::Authtoken(self.principal.credential),
+                listener,
+            ));
+        }
+        tracing::info!(session = &*self.session, url = %endpoint.url, "an endpoint is online");
+        Ok(())
+    }
+
     /// Takes an endpoint offline; one that is not there is.
     pub(super) fn unbind(&mut self, id: &str) {
         let Some(at) = self.endpoints.iter().position(|endpoint| *endpoint.agent_id == *id) else {
@@ -115,71 +173,19 @@ impl<'s> Bound<'s> {
     }
 }
 
-/// Brings an endpoint online.
+/// Brings an endpoint online: what is asked for is read, its authtoken and policy are looked at, and its address is taken.
 pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindReply, Refusal> {
     // The settings and rules that count are those of now.
     let Some(settings) = bound.agents.settings.load_full() else {
         return Err(Refusal::new(ERR_NGROK_324, "this edge serves no agents any more"));
     };
-    if request.proto != "tcp" {
-        let known = matches!(&*request.proto, "http" | "https" | "tls");
-        let message = match known {
-            true => format!("this edge serves tcp endpoints, not yet {}", request.proto),
-            false => "this is no protocol of endpoints".to_owned(),
-        };
-        return Err(Refusal::new(ERR_NGROK_332, message));
-    }
-    // Some may have been stopped by the edge.
-    bound.endpoints.retain(|endpoint| !endpoint.gone.is_cancelled());
-    if bound.endpoints.len() >= settings.most_endpoints {
-        let message = format!("an agent may have {} endpoints online", settings.most_endpoints);
-        return Err(Refusal::new(ERR_NGROK_324, message));
-    }
-    let options: TcpOptions =
-        serde_json::from_value(request.opts.clone()).map_err(|error| Refusal::new(ERR_NGROK_301, error))?;
-    if request.extra.metadata.len() > MAX_METADATA || request.extra.description.len() > MAX_DESCRIPTION {
-        let message = format!("metadata has at most {MAX_METADATA} bytes, a description {MAX_DESCRIPTION}");
-        return Err(Refusal::new(ERR_NGROK_301, message));
-    }
-    if !request.extra.ip_policy_ref.is_empty() {
-        return Err(Refusal::new(ERR_NGROK_301, "this edge has no IP policies that an agent can name"));
-    }
-    let proxy_protocol = match options.proxy_proto {
-        0 => None,
-        number => Some(ProxyProtocol::of(number).ok_or_else(|| {
-            Refusal::new(
-                ERR_NGROK_301,
-                format!("there is no version {number} of the PROXY protocol; it has 1 and 2"),
-            )
-        })?),
-    };
+    check_protocol(&request.proto)?;
+    bound.check_room(&settings)?;
+    let (options, proxy_protocol) = read_options(&request)?;
     let wanted = Wanted::read(&options.addr, &request.extra.bindings)?;
-    let acl = bound.agents.identity.acl(bound.principal.credential, Timestamp::now());
-    let Some(acl) = acl else { return Err(Refusal::new(ERR_NGROK_107, "the authtoken was deleted")) };
-    let traits = EndpointTraits::of_scheme(Scheme::Tcp).bound(wanted.binding);
-    let credential = bound.principal.credential;
-    let share = bound.agents.shares.of(credential, Instant::now().into_std());
-    let policy::Brought { programs, text: policy_text, memory } =
-        policy::check(bound.agents, &share, options, traits, settings.policies).await?;
-    let owner = Owner { credential, acl, share, memory };
-    if settings.policies.forward == PoliciesForward::Bindable {
-        policy::check_targets(&programs, &owner)?;
-    }
-    let acl = &owner.acl;
-    let permits = |host: &str, port: u16| acl.permits(host, Some(port));
-    let (url, listeners) = match (wanted.binding, wanted.address) {
-        (Binding::Internal, Some(url)) => (url, Vec::new()),
-        (Binding::Public, address) => public(&settings, address, &permits, &bound.shared.random)?,
-        _ => {
-            return Err(Refusal::new(
-                ERR_NGROK_9028,
-                "an internal endpoint needs a name, e.g. device1.internal:22",
-            ));
-        }
-    };
-    if !permits(url.host(), url.port().unwrap_or(0)) {
-        return Err(Refusal::new(ERR_NGROK_308, format!("the authtoken may not bind {url}")));
-    }
+    let binding = wanted.binding;
+    let (owner, programs, policy_text) = bound.owner(options, binding, &settings).await?;
+    let (url, listeners) = address(wanted, &settings, &owner.acl, &bound.shared.random)?;
     let id = ids::new("ep", &bound.shared.random);
     let endpoint = Arc::new(OnlineEndpoint {
         agent_id: bound.called(&request.id).unwrap_or(&id).into(),
@@ -187,7 +193,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         session: bound.session.clone(),
         url,
         owner,
-        binding: wanted.binding,
+        binding,
         listens_on: settings.public_listen.clone(),
         pooling: request.extra.pooling_enabled,
         programs,
@@ -201,26 +207,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         proxy_protocol,
         gone: CancellationToken::new(),
     });
-    bound.shared.online.enter(Arc::clone(&endpoint)).map_err(|taken| match taken {
-        Taken::NotPooled | Taken::Binding => {
-            Refusal::new(ERR_NGROK_334, format!("{} is taken: {taken}", endpoint.url))
-        }
-    })?;
-    // INVARIANT: entered before this look, as a reload exchanges what it asks before it looks.
-    if let Some((code, message)) = bound.agents.why_unfit(bound.shared, &endpoint) {
-        bound.shared.connections.cut_offline(|| bound.shared.online.leave(&endpoint));
-        return Err(Refusal::new(code, message));
-    }
-    bound.endpoints.push(Arc::clone(&endpoint));
-    for listener in listeners {
-        bound.shared.tasks.spawn(accept(
-            Arc::clone(bound.shared),
-            Arc::clone(&endpoint),
-            Holder::Authtoken(bound.principal.credential),
-            listener,
-        ));
-    }
-    tracing::info!(session = &*bound.session, url = %endpoint.url, "an endpoint is online");
+    bound.enter(&endpoint, listeners)?;
     let token = match &request.extra.token {
         Hidden(token) if token.is_empty() || token.len() > 256 => {
             Hidden(ids::secret(&bound.shared.random).into())
@@ -236,10 +223,63 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
     })
 }
 
+/// Refuses a protocol that this edge does not serve.
+fn check_protocol(proto: &str) -> Result<(), Refusal> {
+    let message = match proto {
+        "tcp" => return Ok(()),
+        "http" | "https" | "tls" => format!("this edge serves tcp endpoints, not yet {proto}"),
+        _ => "this is no protocol of endpoints".to_owned(),
+    };
+    Err(Refusal::new(ERR_NGROK_332, message))
+}
+
+/// What an agent asks for beside an address, and the version of the PROXY protocol that it wants.
+fn read_options(request: &Bind) -> Result<(TcpOptions, Option<ProxyProtocol>), Refusal> {
+    let invalid = |message: String| Refusal::new(ERR_NGROK_301, message);
+    let options: TcpOptions =
+        serde_json::from_value(request.opts.clone()).map_err(|error| invalid(error.to_string()))?;
+    if request.extra.metadata.len() > MAX_METADATA || request.extra.description.len() > MAX_DESCRIPTION {
+        let most = format!("metadata has at most {MAX_METADATA} bytes, a description {MAX_DESCRIPTION}");
+        return Err(invalid(most));
+    }
+    if !request.extra.ip_policy_ref.is_empty() {
+        return Err(invalid("this edge has no IP policies that an agent can name".to_owned()));
+    }
+    let proxy_protocol = match options.proxy_proto {
+        0 => None,
+        number => Some(ProxyProtocol::from_number(number).ok_or_else(|| {
+            invalid(format!("there is no version {number} of the PROXY protocol; it has 1 and 2"))
+        })?),
+    };
+    Ok((options, proxy_protocol))
+}
+
+/// The URL of an endpoint, and what listens for it, if its authtoken may bind that.
+fn address(
+    wanted: Wanted,
+    settings: &AgentSettings,
+    acl: &Acl,
+    random: &Random,
+) -> Result<(EndpointUrl, Vec<TcpListener>), Refusal> {
+    let permits = |host: &str, port: u16| acl.permits(host, Some(port));
+    let (url, listeners) = match (wanted.binding, wanted.address) {
+        (Binding::Internal, Some(url)) => (url, Vec::new()),
+        (Binding::Public, address) => public(settings, address, &permits, random)?,
+        _ => {
+            let message = "an internal endpoint needs a name, e.g. device1.internal:22";
+            return Err(Refusal::new(ERR_NGROK_9028, message));
+        }
+    };
+    if !permits(url.host(), url.port().unwrap_or(0)) {
+        return Err(Refusal::new(ERR_NGROK_308, format!("the authtoken may not bind {url}")));
+    }
+    Ok((url, listeners))
+}
+
 /// Accepts at a public endpoint until it is gone or the edge stops.
 async fn accept(shared: Arc<Shared>, endpoint: Arc<OnlineEndpoint>, holder: Holder, listener: TcpListener) {
     let (stop, gone) = (shared.stop_accepting.child_token(), endpoint.gone.clone());
-    let accepting = listener::accept(shared, At::Online(endpoint), holder, listener, stop.clone());
+    let accepting = listener::accept(shared, AcceptedAt::Online(endpoint), holder, listener, stop.clone());
     tokio::pin!(accepting);
     tokio::select! {
         () = &mut accepting => return,

@@ -197,9 +197,9 @@ mod tests {
 
     use super::*;
 
-    fn of(options: Value) -> Result<usize, String> {
+    fn number_of_programs(options: Value) -> Result<usize, String> {
         let options: TcpOptions = serde_json::from_value(options).expect("options");
-        let traits = EndpointTraits::of_scheme(Scheme::Tcp).bound(Binding::Internal);
+        let traits = EndpointTraits::from_scheme(Scheme::Tcp).bound(Binding::Internal);
         Policies::read(&options)
             .compile(traits)
             .map(|programs| programs.len())
@@ -209,26 +209,28 @@ mod tests {
     #[test]
     fn policies_come_as_texts_or_objects_and_are_checked() {
         let deny = json!({"on_tcp_connect": [{"actions": [{"type": "deny"}]}]});
-        assert_eq!(of(json!({})), Ok(0));
-        assert_eq!(of(json!({"TrafficPolicy": "", "IPRestriction": {}})), Ok(0));
-        assert_eq!(of(json!({"TrafficPolicy": deny.to_string()})), Ok(1));
+        assert_eq!(number_of_programs(json!({})), Ok(0));
+        assert_eq!(number_of_programs(json!({"TrafficPolicy": "", "IPRestriction": {}})), Ok(0));
+        assert_eq!(number_of_programs(json!({"TrafficPolicy": deny.to_string()})), Ok(1));
         assert_eq!(
-            of(
+            number_of_programs(
                 json!({"TrafficPolicy": deny, "IPRestriction": {"deny_cidrs": ["10.0.0.0/8"], "allow_cidrs": ["0.0.0.0/0"]}})
             ),
             Ok(2)
         );
-        let error = of(json!({"TrafficPolicy": "on_tcp_connect: [{actions: [{type: denny}]}]"}))
-            .expect_err("misspelt");
+        let error =
+            number_of_programs(json!({"TrafficPolicy": "on_tcp_connect: [{actions: [{type: denny}]}]"}))
+                .expect_err("misspelt");
         assert!(error.contains("line 1, column 36") && error.ends_with("ERR_NGROK_2201"), "{error}");
-        let error = of(json!({"IPRestriction": {"allow_cidrs": ["nowhere"]}})).expect_err("no network");
+        let error = number_of_programs(json!({"IPRestriction": {"allow_cidrs": ["nowhere"]}}))
+            .expect_err("no network");
         assert!(error.contains("IPRestriction") && error.contains("ERR_NGROK_"), "{error}");
         let named = json!({"on_tcp_connect": [{"actions": [{"type": "restrict-ips", "config": {"ip_policies": ["ipp_office"]}}]}]});
-        let error = of(json!({"TrafficPolicy": named})).expect_err("they are the operator's");
+        let error = number_of_programs(json!({"TrafficPolicy": named})).expect_err("they are the operator's");
         assert!(error.contains("`ipp_office`") && error.contains("list the networks"), "{error}");
         let geo =
             "on_tcp_connect: [{expressions: [\"conn.geo.country_code == 'DE'\"], actions: [{type: deny}]}]";
-        let error = of(json!({"TrafficPolicy": geo})).expect_err("unknown here");
+        let error = number_of_programs(json!({"TrafficPolicy": geo})).expect_err("unknown here");
         assert!(error.contains("conn.geo.country_code"), "{error}");
     }
 }

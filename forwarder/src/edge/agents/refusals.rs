@@ -35,13 +35,13 @@ impl FailureKey for Attempt {
 
 /// Refusals of late.
 #[derive(Debug)]
-pub(super) struct Refusals {
+pub(super) struct RecentFailures {
     of_authtoken: FailureLimit<Attempt>,
     of_source: FailureLimit,
     hasher: RandomState,
 }
 
-impl Default for Refusals {
+impl Default for RecentFailures {
     fn default() -> Self {
         Self {
             of_authtoken: FailureLimit::new(FAILURES, WITHIN, MAX_SOURCES),
@@ -51,7 +51,7 @@ impl Default for Refusals {
     }
 }
 
-impl Refusals {
+impl RecentFailures {
     /// Notes one; how long its source should wait, if this has happened too often.
     pub(super) fn note(&self, source: IpAddr, authtoken: &str, now: Instant) -> Option<Duration> {
         let attempt = Attempt(source, self.hasher.hash_one(authtoken));
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn who_is_refused_often_is_asked_to_wait_and_another_token_is_not() {
-        let (refusals, start) = (Refusals::default(), Instant::now());
+        let (refusals, start) = (RecentFailures::default(), Instant::now());
         let note =
             |token: &str, after: u64| refusals.note(source(1), token, start + Duration::from_secs(after));
         assert!((1..FAILURES).all(|_| note("revoked", 0).is_none()));

@@ -12,10 +12,10 @@ use policy_core::url::Binding;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::refusals::{Handshakes, Refusals};
+use super::refusals::{Handshakes, RecentFailures};
 use super::sessions::Sessions;
 use super::settings::AgentSettings;
-use super::slots::{Full, Slot, Slots};
+use super::slots::{NoSlot, Slot, Slots};
 use super::unknown::{Unknown, Unknowns};
 use crate::control::identity::{CredentialId, Identity, Refusal as Unfit};
 use crate::edge::online::OnlineEndpoint;
@@ -44,7 +44,7 @@ pub(in crate::edge) struct Agents {
     /// Empty once the edge serves no agents any more.
     pub(super) settings: ArcSwapOption<AgentSettings>,
     pub(super) sessions: Sessions,
-    refusals: Refusals,
+    refusals: RecentFailures,
     pub(super) handshakes: Handshakes,
     /// Agents that are known.
     pub(super) slots: Arc<Slots>,
@@ -110,7 +110,7 @@ impl Agents {
             identity,
             settings: ArcSwapOption::from_pointee(settings),
             sessions: Sessions::default(),
-            refusals: Refusals::default(),
+            refusals: RecentFailures::default(),
             handshakes: Handshakes::default(),
             slots: Arc::default(),
             told: Mutex::default(),
@@ -122,7 +122,7 @@ impl Agents {
     }
 
     /// A place among those that the settings of now give.
-    pub(super) fn slot(&self, credential: CredentialId) -> Result<Slot, Full> {
+    pub(super) fn slot(&self, credential: CredentialId) -> Result<Slot, NoSlot> {
         let settings = self.settings.load();
         let (max, share) =
             settings.as_ref().map_or((0, 0), |it| (it.most_agents, it.max_agents_per_authtoken));

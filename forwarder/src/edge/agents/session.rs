@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::bind::Bound;
 use super::served::Agents;
-use super::sessions::Entry;
+use super::sessions::SessionEntry;
 use super::settings::{AgentSettings, MAX_METADATA};
 use super::slots::Slot;
 use super::unknown::{Stage, Unknown};
@@ -171,7 +171,7 @@ struct Entered {
     _slot: Slot,
 }
 
-struct Refused {
+struct RefusedAgent {
     stream: Stream,
     why: NotKnown,
 }
@@ -198,7 +198,7 @@ async fn authenticate(
     peer: SocketAddr,
     tasks: &mut JoinSet<()>,
     unknown: &Unknown,
-) -> Option<Result<Entered, Refused>> {
+) -> Option<Result<Entered, RefusedAgent>> {
     loop {
         let mut stream = accepted.accept().await?;
         match agent_link::read_type(&mut stream).await {
@@ -208,12 +208,12 @@ async fn authenticate(
                     Ok(auth) => auth,
                     Err(error) => {
                         let why = refused(agents, peer, "", Refusal::new(ERR_NGROK_100, error));
-                        return Some(Err(Refused { stream, why }));
+                        return Some(Err(RefusedAgent { stream, why }));
                     }
                 };
                 return Some(match know(agents, &auth, peer) {
                     Ok((principal, slot)) => Ok(Entered { principal, auth, peer, stream, _slot: slot }),
-                    Err(why) => Err(Refused { stream, why }),
+                    Err(why) => Err(RefusedAgent { stream, why }),
                 });
             }
             Ok(StreamType::Heartbeat) => drop(tasks.spawn(agent_link::echo(stream))),
@@ -301,7 +301,7 @@ async fn run(
         (ids::new("cl", &shared.random), ids::secret(&shared.random))
     };
     let id = info.id.clone();
-    let entry = Entry {
+    let entry = SessionEntry {
         info: info.clone(),
         client_id: client_id.clone(),
         cookie: cookie.clone(),
@@ -330,7 +330,7 @@ async fn run(
             plan_name: Some("open".to_owned()),
             banner: Some(String::new()),
             shared_window: lent.as_ref().map(Lent::bytes),
-            reconnect_within_ms: Some(ReturnTime::of_agents(agents.sessions.len()).as_ms()),
+            reconnect_within_ms: Some(ReturnTime::for_agents(agents.sessions.len()).as_ms()),
         },
     };
     if agent_link::answer(&mut stream, &reply).await.is_err() {
@@ -463,6 +463,6 @@ fn unsupported(error: Option<&str>) -> Option<Box<str>> {
 }
 
 /// A text of an agent's, fit to be shown.
-fn shown(text: &str, most: usize) -> Box<str> {
-    text.chars().filter(|c| !c.is_control()).take(most).collect()
+fn shown(text: &str, max: usize) -> Box<str> {
+    text.chars().filter(|c| !c.is_control()).take(max).collect()
 }

@@ -9,7 +9,7 @@ use crate::edge::session_info::SessionInfo;
 
 /// A session in the table.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct SessionEntry {
     pub(super) info: SessionInfo,
     pub(super) client_id: Box<str>,
     pub(super) cookie: Box<str>,
@@ -17,13 +17,17 @@ pub(super) struct Entry {
 }
 
 /// All sessions.
-pub(super) type Sessions = Registry<Entry>;
+pub(super) type Sessions = Registry<SessionEntry>;
 
 impl Sessions {
     /// Enters a session, and then looks whether it may stay. An older one of the same agent, which it can name, is
     /// over: its agent has moved on.
-    pub(super) fn register_newest(&self, entry: Entry, look: impl FnOnce(&Entry)) -> Registration<'_, Entry> {
-        let end_older = |entry: &Entry, other: &Entry| {
+    pub(super) fn register_newest(
+        &self,
+        entry: SessionEntry,
+        look: impl FnOnce(&SessionEntry),
+    ) -> Registration<'_, SessionEntry> {
+        let end_older = |entry: &SessionEntry, other: &SessionEntry| {
             let is_older = other.client_id == entry.client_id
                 && other.info.credential == entry.info.credential
                 && bool::from(other.cookie.as_bytes().ct_eq(entry.cookie.as_bytes()));
@@ -58,7 +62,7 @@ impl Sessions {
 
     /// Ends the sessions for which there is a reason, at once, and the connections through them; returns how many.
     pub(super) fn end_where(&self, why: impl Fn(&SessionInfo) -> Option<String>) -> usize {
-        let end = |(): &(), entry: &Entry| {
+        let end = |(): &(), entry: &SessionEntry| {
             let why = why(&entry.info);
             if let Some(why) = &why {
                 entry.opener.close(ErrorCode::Cancelled, why);
@@ -79,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    fn entry(id: &str, cookie: &str) -> Entry {
+    fn entry(id: &str, cookie: &str) -> SessionEntry {
         let (opener, _, _) = session(tokio::io::duplex(1).0, Side::Server, Limits::default());
         let info = SessionInfo {
             id: id.into(),
@@ -94,7 +98,7 @@ mod tests {
             update_unsupported: None,
             started: Timestamp::UNIX_EPOCH,
         };
-        Entry { info, client_id: "cl_1".into(), cookie: cookie.into(), opener }
+        SessionEntry { info, client_id: "cl_1".into(), cookie: cookie.into(), opener }
     }
 
     #[test]

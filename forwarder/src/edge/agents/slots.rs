@@ -9,11 +9,11 @@ use crate::control::identity::CredentialId;
 /// The places that are taken.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
-    table: Mutex<Table>,
+    table: Mutex<SlotCounts>,
 }
 
 #[derive(Debug, Default)]
-struct Table {
+struct SlotCounts {
     all: usize,
     by_authtoken: HashMap<CredentialId, usize>,
 }
@@ -27,12 +27,12 @@ pub(super) struct Slot {
 
 /// There is no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Full {
+pub(super) enum NoSlot {
     All(usize),
     Authtoken(usize),
 }
 
-impl fmt::Display for Full {
+impl fmt::Display for NoSlot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::All(max) => {
@@ -48,7 +48,7 @@ impl fmt::Display for Full {
 }
 
 impl Slots {
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, SlotCounts> {
         // No code panics while it holds the lock.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -59,14 +59,14 @@ impl Slots {
         credential: CredentialId,
         max: usize,
         share: usize,
-    ) -> Result<Slot, Full> {
+    ) -> Result<Slot, NoSlot> {
         let mut table = self.table();
         let held = table.by_authtoken.get(&credential).copied().unwrap_or(0);
         if table.all >= max {
-            return Err(Full::All(max));
+            return Err(NoSlot::All(max));
         }
         if held >= share {
-            return Err(Full::Authtoken(share));
+            return Err(NoSlot::Authtoken(share));
         }
         table.all += 1;
         table.by_authtoken.insert(credential, held + 1);
@@ -105,9 +105,9 @@ mod tests {
         let one = "cr_01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().expect("an id");
         let other = "cr_01ARZ3NDEKTSV4RRFFQ69G5FAW".parse().expect("an id");
         let mut held: Vec<_> = (0..3).map(|_| slots.enter(one, 5, 3).expect("its share")).collect();
-        assert_eq!(slots.enter(one, 5, 3).expect_err("more"), Full::Authtoken(3));
+        assert_eq!(slots.enter(one, 5, 3).expect_err("more"), NoSlot::Authtoken(3));
         held.extend((0..2).map(|_| slots.enter(other, 5, 3).expect("its share")));
-        assert_eq!(slots.enter(other, 5, 3).expect_err("all"), Full::All(5));
+        assert_eq!(slots.enter(other, 5, 3).expect_err("all"), NoSlot::All(5));
         let text = slots.enter(one, 9, 3).expect_err("more").to_string();
         assert!(text.contains("`limits.max_agents_per_authtoken`"), "{text}");
         held.clear();

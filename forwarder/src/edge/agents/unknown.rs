@@ -40,22 +40,22 @@ pub(super) enum Stage {
 pub(super) struct Unknowns {
     max: usize,
     max_of_source: usize,
-    table: Mutex<Table>,
+    table: Mutex<UnknownTable>,
     /// One that had lost its place is closed.
     left: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Table {
+struct UnknownTable {
     next: u64,
     /// In the order in which they came.
-    entries: BTreeMap<u64, Entry>,
+    entries: BTreeMap<u64, UnknownAgent>,
     by_source: HashMap<IpAddr, usize>,
     leaving: usize,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct UnknownAgent {
     source: IpAddr,
     since: Instant,
     stage: Stage,
@@ -94,8 +94,8 @@ impl Drop for Unknown {
     }
 }
 
-impl Table {
-    fn remove(&mut self, id: u64) -> Option<Entry> {
+impl UnknownTable {
+    fn remove(&mut self, id: u64) -> Option<UnknownAgent> {
         let entry = self.entries.remove(&id)?;
         if let Some(held) = self.by_source.get_mut(&entry.source) {
             *held = held.saturating_sub(1);
@@ -111,7 +111,7 @@ impl Table {
     }
 
     /// Who has said the least, of them who came first.
-    fn weakest(&self, of: impl Fn(IpAddr) -> bool) -> Option<(u64, &Entry)> {
+    fn weakest(&self, of: impl Fn(IpAddr) -> bool) -> Option<(u64, &UnknownAgent)> {
         let theirs = self.entries.iter().filter(|(_, entry)| of(entry.source));
         theirs.min_by_key(|(id, entry)| (entry.stage, **id)).map(|(id, entry)| (*id, entry))
     }
@@ -128,11 +128,11 @@ impl Table {
 
     /// Takes a place from a source that holds the most.
     fn displace_other(&mut self, source: IpAddr, now: Instant) -> bool {
-        let most = self.by_source.values().copied().max().unwrap_or(0);
-        if self.held(source) >= most {
+        let max = self.by_source.values().copied().max().unwrap_or(0);
+        if self.held(source) >= max {
             return self.displace_own(source, now);
         }
-        let weakest = self.weakest(|other| self.held(other) == most).map(|(id, _)| id);
+        let weakest = self.weakest(|other| self.held(other) == max).map(|(id, _)| id);
         weakest.is_some_and(|id| self.displace(id))
     }
 
@@ -150,7 +150,7 @@ impl Unknowns {
         Arc::new(Self { max, max_of_source, table: Mutex::default(), left: Notify::new() })
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, UnknownTable> {
         // No code panics while it holds the lock.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -170,7 +170,7 @@ impl Unknowns {
         let (id, gives_way) = (table.next, CancellationToken::new());
         table.next += 1;
         *table.by_source.entry(source).or_default() += 1;
-        let entry = Entry { source, since: now, stage: Stage::Silent, gives_way: gives_way.clone() };
+        let entry = UnknownAgent { source, since: now, stage: Stage::Silent, gives_way: gives_way.clone() };
         table.entries.insert(id, entry);
         drop(table);
         Some(Unknown { unknowns: Arc::clone(self), id, since: now, gives_way })

@@ -30,7 +30,7 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn of(info: &'a SessionInfo) -> Self {
+    fn from_info(info: &'a SessionInfo) -> Self {
         Self {
             session: &info.id,
             credential: info.credential.to_string(),
@@ -52,7 +52,7 @@ impl<'a> Session<'a> {
 /// # Errors
 /// None that can occur: every key is a string.
 pub fn agent_session_start(info: &SessionInfo) -> serde_json::Result<String> {
-    event("agent_session_start.v0", info.started, None, &Session::of(info))
+    event("agent_session_start.v0", info.started, None, &Session::from_info(info))
 }
 
 /// The event of a session that has ended, and why if not in order.
@@ -64,7 +64,7 @@ pub fn agent_session_stop(
     stopped: Timestamp,
     error: Option<&str>,
 ) -> serde_json::Result<String> {
-    let session = Session { stopped_at: Some(stopped), error, ..Session::of(info) };
+    let session = Session { stopped_at: Some(stopped), error, ..Session::from_info(info) };
     event("agent_session_stop.v0", stopped, None, &session)
 }
 
@@ -84,7 +84,7 @@ pub struct EndpointRefused<'a> {
 }
 
 #[derive(Serialize)]
-struct Refused<'a> {
+struct RefusedEndpoint<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<&'a str>,
     credential: Option<String>,
@@ -108,7 +108,7 @@ pub fn agent_refused(
     refusal: &Refusal,
     at: Timestamp,
 ) -> serde_json::Result<String> {
-    let refused = Refused {
+    let refused = RefusedEndpoint {
         session: None,
         credential: credential.map(|id| id.to_string()),
         agent_ip: Some(peer.ip().to_canonical().to_string()),
@@ -125,7 +125,7 @@ pub fn agent_refused(
 /// # Errors
 /// None that can occur: every key is a string.
 pub fn endpoint_refused(refused: &EndpointRefused<'_>, at: Timestamp) -> serde_json::Result<String> {
-    let refused = Refused {
+    let refused = RefusedEndpoint {
         session: Some(refused.session),
         credential: Some(refused.credential.to_string()),
         agent_ip: None,

@@ -36,12 +36,12 @@ struct Rate {
 
 /// What is left of a rate.
 #[derive(Clone, Copy, Debug)]
-struct Bucket {
+struct EventBucket {
     left: f64,
     at: Instant,
 }
 
-impl Bucket {
+impl EventBucket {
     const fn full(rate: Rate, now: Instant) -> Self {
         Self { left: rate.burst, at: now }
     }
@@ -63,12 +63,12 @@ impl Bucket {
 
 /// Counts refusals, in bounded memory. Time is passed in.
 #[derive(Debug)]
-pub(super) struct Refusals(Mutex<Table>);
+pub(super) struct Refusals(Mutex<RefusalCounts>);
 
 #[derive(Debug)]
-struct Table {
-    all: Bucket,
-    sources: HashMap<IpAddr, Bucket>,
+struct RefusalCounts {
+    all: EventBucket,
+    sources: HashMap<IpAddr, EventBucket>,
     forgotten: Instant,
     /// By endpoint, empty for none, and decision.
     counts: HashMap<Box<str>, BTreeMap<&'static str, Count>>,
@@ -103,8 +103,8 @@ struct TopSource {
 
 impl Refusals {
     pub(super) fn new(now: Instant) -> Self {
-        Self(Mutex::new(Table {
-            all: Bucket::full(IN_ALL, now),
+        Self(Mutex::new(RefusalCounts {
+            all: EventBucket::full(IN_ALL, now),
             sources: HashMap::new(),
             forgotten: now,
             counts: HashMap::new(),
@@ -137,13 +137,13 @@ impl Refusals {
         counts.filter_map(|(endpoint, decision, count)| count.summary(endpoint, decision)).collect()
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, RefusalCounts> {
         // No code panics while it holds the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Table {
+impl RefusalCounts {
     fn admit(&mut self, source: IpAddr, now: Instant) -> bool {
         self.all.fill(IN_ALL, now);
         if self.sources.len() >= MAX_SOURCES && now.saturating_duration_since(self.forgotten) >= FORGET_EVERY
@@ -157,7 +157,7 @@ impl Table {
         if self.sources.len() >= MAX_SOURCES && !self.sources.contains_key(&source) {
             return self.all.take();
         }
-        let bucket = self.sources.entry(source).or_insert_with(|| Bucket::full(OF_SOURCE, now));
+        let bucket = self.sources.entry(source).or_insert_with(|| EventBucket::full(OF_SOURCE, now));
         bucket.fill(OF_SOURCE, now);
         // One source that is too fast takes nothing of the others' share.
         bucket.take() && self.all.take()

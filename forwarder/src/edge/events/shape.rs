@@ -42,7 +42,7 @@ struct Object<'a> {
     endpoint: Option<&'a str>,
     decision: &'a str,
     rule: Option<&'a str>,
-    at: Option<At<'a>>,
+    at: Option<WrittenPlace<'a>>,
     reason: &'a str,
     policy_sha256: Option<String>,
     target: Option<String>,
@@ -85,7 +85,7 @@ struct LogEntry<'a> {
 }
 
 #[derive(Serialize)]
-struct At<'a> {
+struct WrittenPlace<'a> {
     file: &'a str,
     line: u32,
     column: u32,
@@ -124,7 +124,7 @@ pub fn tcp_connection_closed(closed: &Closed<'_>) -> serde_json::Result<String> 
             endpoint: closed.endpoint,
             decision: verdict.decision,
             rule: verdict.rule.as_deref(),
-            at: verdict.position.zip(verdict.file.as_deref()).map(|(position, file)| At {
+            at: verdict.position.zip(verdict.file.as_deref()).map(|(position, file)| WrittenPlace {
                 file,
                 line: position.line,
                 column: position.column,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::control::audit::event;
 
 #[derive(Serialize)]
-struct Waiting<'a> {
+struct WaitingObject<'a> {
     endpoint: Option<&'a str>,
     open: usize,
     limit: &'static str,
@@ -18,5 +18,10 @@ struct Waiting<'a> {
 /// # Errors
 /// None that can occur: every key is a string.
 pub fn connections_waiting(endpoint: Option<&str>, open: usize, at: Timestamp) -> serde_json::Result<String> {
-    event("connections_waiting.v0", at, None, &Waiting { endpoint, open, limit: "limits.max_connections" })
+    event(
+        "connections_waiting.v0",
+        at,
+        None,
+        &WaitingObject { endpoint, open, limit: "limits.max_connections" },
+    )
 }

@@ -37,7 +37,7 @@ pub(super) struct Budget {
 
 impl Budget {
     /// Of a connection that is made.
-    pub(super) const fn of_connection() -> Self {
+    pub(super) const fn for_connection() -> Self {
         Self { all: Steps::OF_CONNECTION, brought: Steps::OF_AGENTS, draws_on_shares: true, since_pause: 0 }
     }
 

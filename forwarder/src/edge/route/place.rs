@@ -29,7 +29,7 @@ impl RoutingView<'_> {
 
 /// Where a connection comes in.
 #[derive(Clone, Copy, Debug)]
-pub enum Entry<'e> {
+pub enum EntryPoint<'e> {
     /// At an endpoint of the configuration, by its index.
     Configured(usize),
     /// At a public endpoint of an agent.
@@ -48,13 +48,13 @@ pub(super) enum Place {
 }
 
 impl Place {
-    pub(super) fn from_entry(world: RoutingView<'_>, entry: Entry<'_>) -> Option<Self> {
+    pub(super) fn from_entry(world: RoutingView<'_>, entry: EntryPoint<'_>) -> Option<Self> {
         Some(match entry {
-            Entry::Configured(at) => {
+            EntryPoint::Configured(at) => {
                 world.generation.programs.get(at)?;
                 Self::Public(at)
             }
-            Entry::Online(endpoint) => Self::Online(Arc::clone(endpoint)),
+            EntryPoint::Online(endpoint) => Self::Online(Arc::clone(endpoint)),
         })
     }
 

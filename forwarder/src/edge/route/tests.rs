@@ -38,7 +38,7 @@ internal_endpoints: [{url: 'tcp://a.internal:22', upstream: {url: 22}}]
 fn facts<'g>(generation: &'g Generation, client: &str) -> Facts<'g> {
     let server = "192.0.2.1:9".parse().expect("an address");
     let client = client.parse().expect("an address");
-    Facts::of_connection(client, server).at_endpoint(&generation.config.endpoints[0].url).seeded(1)
+    Facts::from_connection(client, server).at_endpoint(&generation.config.endpoints[0].url).seeded(1)
 }
 
 /// Allocations from the facts of a connection to the first leg that [`judge`] takes, and what became of it.
@@ -48,7 +48,7 @@ fn decide(generation: &Generation, online: &OnlineEndpoints, client: &str) -> (u
     let mut decided = None;
     let counted = measure(|| {
         let facts = facts(generation, client);
-        let mut journey = map.journey(&facts, Budget::of_connection(), Place::Public(0));
+        let mut journey = map.journey(&facts, Budget::for_connection(), Place::Public(0));
         decided = Some(match journey.start() {
             Leg::Reach(_) => "forward",
             Leg::Done if !journey.is_admitted() => "deny",
@@ -82,7 +82,7 @@ fn a_refusal_allocates_the_same_however_many_rules_there_are() {
         let presumed = Presumed { unreached: &[], reached: None };
         let world = RoutingView { generation: &generation, online: &online };
         let facts = facts(&generation, "198.51.100.1:5000");
-        let judge = || judge_presumed(world, Entry::Configured(0), &facts, presumed, Effort::Full);
+        let judge = || judge_presumed(world, EntryPoint::Configured(0), &facts, presumed, Effort::Full);
         let route = judge().expect("it does not wait");
         assert_eq!((route.verdict.decision, route.ip_policy), ("deny", Some(false)));
         measure(|| drop(judge())).count_total
@@ -123,7 +123,8 @@ fn all_hops_of_a_connection_share_one_budget() {
         let world = RoutingView { generation: &generation, online: &online };
         let facts = facts(&generation, "198.51.100.1:5000");
         let presumed = Presumed { unreached: &[], reached: None };
-        judge_presumed(world, Entry::Configured(0), &facts, presumed, Effort::Full).expect("it does not wait")
+        judge_presumed(world, EntryPoint::Configured(0), &facts, presumed, Effort::Full)
+            .expect("it does not wait")
     };
     let short = judge(2);
     assert!(short.upstream.is_some() && !short.out_of_steps, "{:?}", short.verdict);
@@ -143,7 +144,7 @@ fn what_the_policy_of_an_agent_takes_is_charged_to_its_authtoken() {
     let before = share.available(now);
     // What comes back while the test runs.
     let refilled = || u64::try_from(now.elapsed().as_micros()).expect("short") * 2 + 1;
-    let mut budget = Budget::of_connection();
+    let mut budget = Budget::for_connection();
     let left = budget.begin(program, &place).expect("a fresh share");
     let base = program.base_steps();
     assert!(base >= 200 && share.available(now) <= before - base + refilled());
@@ -157,8 +158,8 @@ fn what_the_policy_of_an_agent_takes_is_charged_to_its_authtoken() {
     again.account(40_000, &place);
     assert!(share.available(now) >= after);
     share.charge(3 * before, now);
-    let refused = Budget::of_connection().begin(program, &place).expect_err("its share is used up");
+    let refused = Budget::for_connection().begin(program, &place).expect_err("its share is used up");
     assert!(refused.contains("of authtoken"), "{refused}");
-    let own = Budget::of_connection().begin(program, &Place::Public(0));
+    let own = Budget::for_connection().begin(program, &Place::Public(0));
     assert!(own.is_ok(), "policies of the configuration have none");
 }

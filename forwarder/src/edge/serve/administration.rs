@@ -20,7 +20,7 @@ use crate::net::tls::AgentIdentity;
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// What the administration is served on, bound and not served yet.
-pub(super) struct Ready {
+pub(super) struct ReadyAdministration {
     path: String,
     socket: AdminSocket,
     over_tcp: Option<OverTcp>,
@@ -38,14 +38,18 @@ pub(super) async fn ready(
     socket: &Path,
     listener: Option<(&AdminListener, &[Box<str>])>,
     folder: &Path,
-) -> Result<Ready, StartError> {
+) -> Result<ReadyAdministration, StartError> {
     let over_tcp = listener.map(|(given, names)| over_tcp(identity, given, names, folder)).transpose()?;
     let path = socket.display().to_string();
     let socket = AdminSocket::bind(socket).await;
-    Ok(Ready { socket: socket.map_err(|error| StartError::File(path.clone(), error))?, path, over_tcp })
+    Ok(ReadyAdministration {
+        socket: socket.map_err(|error| StartError::File(path.clone(), error))?,
+        path,
+        over_tcp,
+    })
 }
 
-impl Ready {
+impl ReadyAdministration {
     /// Serves the API until `stop`; its listener is one of the edge's own for as long as the value lives.
     pub(super) fn serve(
         self,

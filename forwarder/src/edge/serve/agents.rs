@@ -45,11 +45,11 @@ pub(super) struct Ready {
     /// `None` if it serves no agents.
     agents: Option<(ReadyAgents, AgentIdentity)>,
     /// Where there is no control yet.
-    control: Option<(Identity, administration::Ready)>,
+    control: Option<(Identity, administration::ReadyAdministration)>,
 }
 
 /// Who agents are, and the administration, to the end of the edge.
-pub(super) struct Control {
+pub(super) struct ControlPlane {
     identity: Identity,
     /// The fingerprint of the certificate that agents see, or of its authority.
     shown: Option<String>,
@@ -67,7 +67,7 @@ pub(super) struct Reach {
     pub(super) last: LastReload,
 }
 
-impl Control {
+impl ControlPlane {
     /// Stops the administration.
     pub(super) async fn close(self) {
         self.stop.cancel();
@@ -102,7 +102,7 @@ pub(super) async fn ready(
 async fn control(
     config: &EdgeConfig,
     folders: &Folders,
-) -> Result<Option<(Identity, administration::Ready)>, StartError> {
+) -> Result<Option<(Identity, administration::ReadyAdministration)>, StartError> {
     let opened = async {
         let identity = Identity::open(&folders.state);
         let identity = identity.map_err(|error| folders.unusable_state(io::Error::other(error)))?;
@@ -128,7 +128,7 @@ async fn control(
 pub(super) async fn take(
     edge: &mut Edge,
     ready: Ready,
-    control: &mut Option<Control>,
+    control: &mut Option<ControlPlane>,
     events: &EventWriter,
     reach: &Reach,
 ) -> EndedAgents {
@@ -169,22 +169,22 @@ fn tell_public_ports(config: &EdgeConfig) {
 fn serve(
     edge: &Edge,
     identity: Identity,
-    admin: administration::Ready,
+    admin: administration::ReadyAdministration,
     events: &EventWriter,
     reach: &Reach,
-) -> Control {
+) -> ControlPlane {
     let audit = events.clone();
     let audit = Audit::new(move |line| audit.send(line));
     let api = Admin::new(identity.clone(), edge.admin_sessions(), audit);
     let api = api.with_edge(edge.control(reach.reloads.clone(), Arc::clone(&reach.last)));
     let (files, stop) = (administration::files(&edge.config()), CancellationToken::new());
     let (serving, registered) = admin.serve(api, &identity, &stop, edge.own_sockets());
-    Control { identity, shown: None, files, stop, serving, _admin_listener: registered }
+    ControlPlane { identity, shown: None, files, stop, serving, _admin_listener: registered }
 }
 
 /// Makes the edge's own certificate anew if it ends soon, and shows it from then on. One of another authority waits for
 /// a reload: agents have to trust that first.
-pub(super) async fn renew(edge: &Edge, control: Option<&Control>, folders: &Folders) {
+pub(super) async fn renew(edge: &Edge, control: Option<&ControlPlane>, folders: &Folders) {
     let Some(control) = control else { return };
     let Some(listener) = edge.config().agents.filter(|listener| listener.tls.is_none()) else { return };
     let state = folders.state.clone();

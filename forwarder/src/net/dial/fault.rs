@@ -57,7 +57,7 @@ pub(crate) fn is_untrusted(error: &io::Error) -> bool {
 /// The error of a handshake in words, with what to do.
 pub(crate) fn explained(peer: Peer<'_>, error: io::Error) -> io::Error {
     let (text, untrusted) = match error.get_ref().and_then(|it| it.downcast_ref::<Error>()) {
-        Some(Error::InvalidCertificate(error)) => of_certificate(peer, error),
+        Some(Error::InvalidCertificate(error)) => certificate_fault(peer, error),
         // An echo answers as a client would.
         Some(
             Error::InvalidMessage(_)
@@ -77,7 +77,7 @@ pub(crate) fn explained(peer: Peer<'_>, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), TlsFault { text, untrusted })
 }
 
-fn of_certificate(peer: Peer<'_>, error: &CertificateError) -> (String, bool) {
+fn certificate_fault(peer: Peer<'_>, error: &CertificateError) -> (String, bool) {
     use CertificateError as Of;
     match error {
         Of::UnknownIssuer | Of::BadSignature => (unknown_ca(peer), matches!(peer, Peer::Edge(_))),

@@ -41,7 +41,7 @@ impl Eq for Names {}
 
 impl Names {
     /// Asks these resolvers; the system if there are none.
-    pub(super) fn of(servers: &[SocketAddr]) -> Self {
+    pub(super) fn new(servers: &[SocketAddr]) -> Self {
         if servers.is_empty() {
             return Self::default();
         }
@@ -139,7 +139,7 @@ mod tests {
     #[tokio::test]
     async fn names_are_asked_of_the_resolver_and_addresses_of_nobody() {
         let (server, asked) = resolver().await;
-        let names = Names::of(&[server]);
+        let names = Names::new(&[server]);
         let find = |text: &str| HostPort::parse(text).expect(text);
         let found = names.addresses(&find("device.example:22")).await.expect("known");
         assert_eq!(found, ["127.0.0.7:22".parse().expect("an address")]);

@@ -52,8 +52,8 @@ pub(super) fn message<M: Mode>(run: &Evaluation<'_, M>) -> Option<String> {
         (&error.fault, expression, action.map(|action| action.position()))
     };
     let first = Missing::from_fault(fault)?;
-    let here = of_expression(run, first, expression);
-    let mut elsewhere = of_program(run);
+    let here = missing_in_expression(run, first, expression);
+    let mut elsewhere = missing_in_program(run);
     elsewhere.retain(|it| !here.contains(it));
     let place = place.map_or_else(String::new, |place| format!(":{place}"));
     let reader =
@@ -73,7 +73,7 @@ pub(super) fn message<M: Mode>(run: &Evaluation<'_, M>) -> Option<String> {
 }
 
 /// What one expression reads and nobody gave; at least what it failed for.
-fn of_expression<M: Mode>(
+fn missing_in_expression<M: Mode>(
     run: &Evaluation<'_, M>,
     first: Missing,
     expression: Option<&Expression>,
@@ -86,7 +86,7 @@ fn of_expression<M: Mode>(
 }
 
 /// What any expression of the policy reads and nobody gave.
-fn of_program<M: Mode>(run: &Evaluation<'_, M>) -> Vec<Missing> {
+fn missing_in_program<M: Mode>(run: &Evaluation<'_, M>) -> Vec<Missing> {
     let mut all = Vec::new();
     add(&mut all, run, run.program().needs(), &run.program().impure_calls());
     all

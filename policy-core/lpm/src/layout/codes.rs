@@ -96,7 +96,7 @@ pub(super) enum Width {
 }
 
 impl Width {
-    pub(super) const fn of(count: u32) -> Self {
+    pub(super) const fn new(count: u32) -> Self {
         match bits(count) {
             0..=8 => Self::Byte,
             9..=16 => Self::Pair,
@@ -127,8 +127,8 @@ pub(super) enum Codes {
 
 impl Codes {
     pub(super) fn new(codes: &[u32]) -> Self {
-        let count = codes.iter().max().map_or(0, |most| most.saturating_add(1));
-        match Width::of(count) {
+        let count = codes.iter().max().map_or(0, |max| max.saturating_add(1));
+        match Width::new(count) {
             Width::Byte => Self::Byte(Column::new(codes, count)),
             Width::Pair => Self::Pair(Column::new(codes, count)),
             Width::Packed(_) => Self::Packed(Column::new(codes, count)),
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn values_are_as_wide_as_their_number() {
         let widths = [0, 1, 256, 257, 1 << 16, (1 << 16) + 1, 1 << 24, 1 << 31, (1 << 31) + 1, u32::MAX];
-        let bits = widths.map(|count| Width::of(count).bits());
+        let bits = widths.map(|count| Width::new(count).bits());
         assert_eq!(bits, [8, 8, 8, 16, 16, 17, 24, 31, 32, 32]);
     }
 

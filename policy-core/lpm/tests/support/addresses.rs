@@ -33,9 +33,9 @@ pub(super) fn address() -> impl Strategy<Value = IpAddr> {
 /// A prefix with host bits as they come.
 pub(super) fn network() -> impl Strategy<Value = IpNetwork> {
     (address(), 0..=128_u8, any::<bool>()).prop_map(|(address, length, long)| {
-        let most = if address.is_ipv4() { 32 } else { 128 };
+        let max = if address.is_ipv4() { 32 } else { 128 };
         // Half of them long: short ones swallow everything.
-        let length = if long { most - length % 12 } else { length % (most + 1) };
+        let length = if long { max - length % 12 } else { length % (max + 1) };
         IpNetwork::new(address, length).expect("a length of its family")
     })
 }

@@ -26,21 +26,21 @@ pub(super) fn lower(action: &ForwardInternal, lowering: &mut Lowering<'_>) -> Bo
     match &action.target {
         ForwardTarget::Literal(url) => {
             let id = lowering.target(&url.value);
-            Box::new(Literal { id, url: url.value.clone(), or_continue })
+            Box::new(FixedTarget { id, url: url.value.clone(), or_continue })
         }
-        ForwardTarget::Dynamic(text) => Box::new(Rendered { text: text.clone(), or_continue }),
+        ForwardTarget::Dynamic(text) => Box::new(RenderedTarget { text: text.clone(), or_continue }),
     }
 }
 
 /// A target that is the same for every connection.
 #[derive(Debug)]
-struct Literal {
+struct FixedTarget {
     id: TargetId,
     url: EndpointUrl,
     or_continue: bool,
 }
 
-impl Execute for Literal {
+impl Execute for FixedTarget {
     fn always(&self) -> Option<Next> {
         Some(Next::Perform { effect: Effect::Forward(self.id), or_continue: self.or_continue })
     }
@@ -66,12 +66,12 @@ impl Execute for Literal {
 
 /// A target that is known for each connection only.
 #[derive(Debug)]
-struct Rendered {
+struct RenderedTarget {
     text: Text,
     or_continue: bool,
 }
 
-impl Execute for Rendered {
+impl Execute for RenderedTarget {
     fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
         let text = run.render(&self.text.template)?;
         let unusable = |why: &str| Unrendered::unusable(format!("`{}` {why}", shorten(&text)));

@@ -49,7 +49,7 @@ pub(super) fn odd_part(parts: &[TemplatePart], text: TextRef<'_>) -> Option<Diag
 
 /// A port with expressions in it whose written digits make none, whatever the expressions give.
 pub(super) fn wrong_port(parts: &[TemplatePart], text: TextRef<'_>) -> Option<Diagnostic> {
-    let authority = Authority::of(parts);
+    let authority = Authority::from_parts(parts);
     let (at, first) = authority.pieces.iter().enumerate().find_map(|(at, piece)| match piece {
         Piece::Text(text) if !text.starts_with('[') => Some((at, text.split_once(':')?.1)),
         _ => None,

@@ -44,9 +44,9 @@ pub(super) fn lower(action: &RestrictIps, lowering: &mut Lowering<'_>) -> Box<dy
     }
     let entries = |items: &[CidrItem], of: fn(&IpPolicy) -> &[IpNetwork]| {
         let own = items.iter().map(|item| Entry::new(item.value, lowering.position(item.span)));
-        let listed = named
-            .iter()
-            .flat_map(|(policy, at, id)| of(policy).iter().map(|it| Entry::new(*it, *at).of_ip_policy(*id)));
+        let listed = named.iter().flat_map(|(policy, at, id)| {
+            of(policy).iter().map(|it| Entry::new(*it, *at).with_ip_policy(*id))
+        });
         Entries::new(own.chain(listed).collect())
     };
     let (allow, deny) = (entries(&action.allow, |it| &it.allow), entries(&action.deny, |it| &it.deny));
@@ -55,10 +55,10 @@ pub(super) fn lower(action: &RestrictIps, lowering: &mut Lowering<'_>) -> Box<dy
     let policies: Vec<_> = named.iter().map(|(policy, ..)| *policy).collect();
     if action.dynamic_allow.is_empty() && action.dynamic_deny.is_empty() {
         let test = lowering.test(action.permitted(&policies));
-        return Box::new(Literal { test, list });
+        return Box::new(FixedLists { test, list });
     }
     let (allow, deny) = action.listed(&policies);
-    Box::new(Rendered {
+    Box::new(RenderedLists {
         allow: lowering.test(allow),
         deny: lowering.test(deny),
         rendered_allow: action.dynamic_allow.clone().into(),
@@ -69,12 +69,12 @@ pub(super) fn lower(action: &RestrictIps, lowering: &mut Lowering<'_>) -> Box<dy
 
 /// Lists that are the same for every connection: one test of the address.
 #[derive(Debug)]
-struct Literal {
+struct FixedLists {
     test: TestId,
     list: Arc<AddressList>,
 }
 
-impl Execute for Literal {
+impl Execute for FixedLists {
     fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
         let admitted = run.client.is_in(self.test);
         run.note_address_test(admitted);
@@ -111,7 +111,7 @@ impl Execute for Literal {
 
 /// Lists of which some entries are known for each connection only.
 #[derive(Debug)]
-struct Rendered {
+struct RenderedLists {
     /// What is allowed and what is denied whatever the connection.
     allow: TestId,
     deny: TestId,
@@ -120,7 +120,7 @@ struct Rendered {
     list: Arc<AddressList>,
 }
 
-impl Execute for Rendered {
+impl Execute for RenderedLists {
     /// All entries are looked at before the verdict: one that is no network is a fault, whatever the others say.
     fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
         let (mut allowed, mut denied) = (run.client.is_in(self.allow), run.client.is_in(self.deny));

@@ -52,9 +52,9 @@ pub(in crate::cel) fn report(
             .unwrap_or_else(|| "it depends on nothing, so it fails whenever it is reached".to_owned());
         found.push(Diagnostic::new(&codes::ALWAYS_FAILS, error.span, message).with_help(help));
     }
-    let most = EvalLimits::default().steps;
-    if steps > most {
-        let message = format!("the expression may take {} steps, more than the {most} allowed", shown(steps));
+    let max = EvalLimits::default().steps;
+    if steps > max {
+        let message = format!("the expression may take {} steps, more than the {max} allowed", shown(steps));
         let help = "go over fewer lists inside one another, or over shorter ones";
         found.push(Diagnostic::new(&codes::COSTLY, code.span(code.root), message).with_help(help));
     }

@@ -1,7 +1,7 @@
 //! Functions that may fail: what each needs to be known so that it cannot.
 
 use super::fallible::{is_calendar, is_hash};
-use super::guards::{Guard, Test};
+use super::guards::{Guard, TextTest};
 use super::parts::Parts;
 use crate::cel::check::code::{Node, NodeId};
 use crate::cel::library::overload::Form;
@@ -68,20 +68,20 @@ impl Parts<'_> {
                 "write the pattern out, or compare with `contains`",
             ),
             ("value", [of]) if self.code.ty(*of).optional_of().is_some() => unless(
-                vec![Guard::Passed(self.key(*of), Test::Value)],
+                vec![Guard::Passed(self.key(*of), TextTest::Value)],
                 "this fails where the optional is empty",
                 "write `.orValue(…)`, or ask first: `….hasValue() && …`",
             ),
             ("format", [pattern, items]) => self.format(*pattern, *items),
-            ("rand.int", [least, most]) => self.range(*least, *most),
+            ("rand.int", [min, max]) => self.range(*min, *max),
             _ if is_calendar(name) => self.zone(arguments),
             _ if is_hash(name) => self.digest(arguments),
             _ => self.decoding(id, name, arguments),
         }
     }
 
-    fn passed(&self, of: NodeId, test: Test) -> Vec<Guard> {
-        vec![Guard::Passed(self.key(of), test), Guard::Passed(self.key(of), Test::Matched)]
+    fn passed(&self, of: NodeId, test: TextTest) -> Vec<Guard> {
+        vec![Guard::Passed(self.key(of), test), Guard::Passed(self.key(of), TextTest::Matched)]
     }
 
     /// A text that is read as something else.
@@ -93,25 +93,25 @@ impl Parts<'_> {
         match name {
             "json.decode" | "decodeJson" => text(0).map(|text| {
                 let help = "ask first: `text.isJson() && …`";
-                unless(self.passed(text, Test::Json), "this fails where the text is no JSON", help)
+                unless(self.passed(text, TextTest::Json), "this fails where the text is no JSON", help)
             }),
             "base64.decode" | "decodeBase64" => text(0).map(|text| {
                 let help = "make sure of the text, e.g. with `matches`";
-                unless(self.passed(text, Test::Matched), "this fails where the text is no base64", help)
+                unless(self.passed(text, TextTest::Matched), "this fails where the text is no base64", help)
             }),
             "url.unescape" | "unescapeUrl" => text(0).map(|text| {
                 let help = "make sure of the text, e.g. with `matches`";
-                unless(self.passed(text, Test::Matched), "this fails where an escape is broken", help)
+                unless(self.passed(text, TextTest::Matched), "this fails where an escape is broken", help)
             }),
             "url.parse" | "parseUrl" => text(0).filter(|text| !self.is_url(*text)).map(|text| {
                 let help = "ask first: `text.isURL() && …`";
-                unless(self.passed(text, Test::Url), "this fails where the text is no URL", help)
+                unless(self.passed(text, TextTest::Url), "this fails where the text is no URL", help)
             }),
             "queryString.decode" | "decodeQueryString" => {
                 text(0).filter(|text| self.fact(*text) != Some("req.url.query")).map(|text| {
                     let help = "ask first: `text.isQueryString() && …`";
                     unless(
-                        self.passed(text, Test::Query),
+                        self.passed(text, TextTest::Query),
                         "this fails where the text is no query string",
                         help,
                     )
@@ -130,13 +130,13 @@ impl Parts<'_> {
     fn address(&self, text: Option<NodeId>) -> Option<Verdict> {
         let text = text.filter(|text| !self.is_address(*text))?;
         let help = "ask first: `isIP(text) && …`";
-        Some(unless(self.passed(text, Test::Ip), "this fails where the text is no address", help))
+        Some(unless(self.passed(text, TextTest::Ip), "this fails where the text is no address", help))
     }
 
     fn network(&self, text: Option<NodeId>) -> Option<Verdict> {
         let text = text?;
         let help = "ask first: `isCIDR(text) && …`";
-        Some(unless(self.passed(text, Test::Cidr), "this fails where the text is no network", help))
+        Some(unless(self.passed(text, TextTest::Cidr), "this fails where the text is no network", help))
     }
 
     /// True for the address of a client or server.
@@ -171,7 +171,7 @@ impl Parts<'_> {
             return Verdict::Never;
         }
         let help = "make sure of the text, e.g. with `matches`, or compare the text itself";
-        let mut needs = self.passed(argument, Test::Matched);
+        let mut needs = self.passed(argument, TextTest::Matched);
         // Coordinates are numbers, or empty where the place is not known.
         if name == "double" && self.fact(argument).is_some_and(is_coordinate) {
             needs.push(Guard::Longer(self.key(argument), 1));
@@ -226,11 +226,11 @@ impl Parts<'_> {
         }
         let needs = match known.iter().copied().collect::<Option<Vec<_>>>() {
             Some(known) => {
-                let most = known.into_iter().max().and_then(|most| u64::try_from(most).ok()).unwrap_or(0);
-                if most <= self.least_length(of) {
+                let max = known.into_iter().max().and_then(|max| u64::try_from(max).ok()).unwrap_or(0);
+                if max <= self.least_length(of) {
                     return Verdict::Never;
                 }
-                vec![Guard::Longer(self.key(of), most)]
+                vec![Guard::Longer(self.key(of), max)]
             }
             // Where a position is found, only its author can tell what is enough.
             None => vec![Guard::Looked(self.key(of))],
@@ -303,16 +303,16 @@ impl Parts<'_> {
         }
     }
 
-    /// `rand.int(least, most)`.
-    fn range(&self, least: NodeId, most: NodeId) -> Verdict {
-        match (self.constant(least), self.constant(most)) {
-            (Some(Value::Int(least)), Some(Value::Int(most))) if least > most => {
-                let message = format!("there is no number from {least} to {most}");
-                Verdict::Always(message, format!("write `rand.int({most}, {least})`"))
+    /// `rand.int(min, max)`.
+    fn range(&self, min: NodeId, max: NodeId) -> Verdict {
+        match (self.constant(min), self.constant(max)) {
+            (Some(Value::Int(min)), Some(Value::Int(max))) if min > max => {
+                let message = format!("there is no number from {min} to {max}");
+                Verdict::Always(message, format!("write `rand.int({max}, {min})`"))
             }
             (Some(_), Some(_)) => Verdict::Never,
             _ => unless(
-                vec![Guard::Looked(self.key(least)), Guard::Looked(self.key(most))],
+                vec![Guard::Looked(self.key(min)), Guard::Looked(self.key(max))],
                 "this fails where the first number is greater than the second",
                 "write numbers, or make sure of their order",
             ),

@@ -29,7 +29,7 @@ use crate::lpm::RangeSet;
 struct Numbers(Vec<(i128, i128)>);
 
 impl Numbers {
-    fn of(ranges: impl IntoIterator<Item = (i128, i128)>) -> Self {
+    fn new(ranges: impl IntoIterator<Item = (i128, i128)>) -> Self {
         let mut ranges: Vec<_> = ranges.into_iter().filter(|(first, last)| first <= last).collect();
         ranges.sort_unstable();
         let mut out: Vec<(i128, i128)> = Vec::with_capacity(ranges.len());
@@ -47,7 +47,7 @@ impl Numbers {
     }
 
     fn or(&self, other: &Self) -> Self {
-        Self::of(self.0.iter().chain(&other.0).copied())
+        Self::new(self.0.iter().chain(&other.0).copied())
     }
 
     /// All others among these.
@@ -59,7 +59,7 @@ impl Numbers {
             next = next.max(last + 1);
         }
         out.push((next, among.1));
-        Self::of(out)
+        Self::new(out)
     }
 
     fn and(&self, other: &Self) -> Self {
@@ -69,7 +69,7 @@ impl Numbers {
 
 /// What is tested of a part.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Test {
+enum PartTest {
     /// It is true.
     Holds(bool),
     /// It is one of these values, or none of them.
@@ -84,7 +84,7 @@ enum Test {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Condition {
     of: Key,
-    test: Test,
+    test: PartTest,
     /// Values that the part may have at all, if it is a whole number.
     domain: (i128, i128),
 }
@@ -114,18 +114,18 @@ const ALL: (i128, i128) = (i64::MIN as i128, u64::MAX as i128);
 impl Condition {
     /// One that is equal to itself only, by a number of its own.
     pub(crate) fn opaque(number: u64) -> Self {
-        Self::holds(Key::of_value(&Value::Null).at(number), true)
+        Self::holds(Key::from_value(&Value::Null).at(number), true)
     }
 
     /// That a part is true, or is false.
     const fn holds(of: Key, truth: bool) -> Self {
-        Self { of, test: Test::Holds(truth), domain: ALL }
+        Self { of, test: PartTest::Holds(truth), domain: ALL }
     }
 
     /// That a list, map or text has so many items or characters.
-    fn longer(of: Key, least: u64) -> Self {
+    fn longer(of: Key, min: u64) -> Self {
         const MAX: i128 = i64::MAX as i128;
-        let test = Test::Within(Numbers::of([(least.into(), MAX)]));
+        let test = PartTest::Within(Numbers::new([(min.into(), MAX)]));
         Self { of: Key::call("size", &[of]), test, domain: (0, MAX) }
     }
 
@@ -137,10 +137,10 @@ impl Condition {
     /// What holds where this one does not.
     fn opposite(&self) -> Self {
         let test = match &self.test {
-            Test::Holds(value) => Test::Holds(!value),
-            Test::OneOf(values, of) => Test::OneOf(values.clone(), !of),
-            Test::Within(numbers) => Test::Within(numbers.without(self.domain)),
-            Test::Addresses(set) => Test::Addresses(RangeSet::all().without(set)),
+            PartTest::Holds(value) => PartTest::Holds(!value),
+            PartTest::OneOf(values, of) => PartTest::OneOf(values.clone(), !of),
+            PartTest::Within(numbers) => PartTest::Within(numbers.without(self.domain)),
+            PartTest::Addresses(set) => PartTest::Addresses(RangeSet::all().without(set)),
         };
         Self { test, ..self.clone() }
     }
@@ -165,7 +165,7 @@ fn test(parts: &Parts<'_>, id: NodeId, node: &Node, truth: bool) -> Condition {
         return Condition::holds(of, truth);
     }
     if let Some((of, set)) = clients::tested(parts, node, truth) {
-        return Condition { of, test: Test::Addresses(set), domain: ALL };
+        return Condition { of, test: PartTest::Addresses(set), domain: ALL };
     }
     let whole = || Condition::holds(parts.key(id), truth);
     let Node::Call { name, arguments, .. } = node else { return whole() };
@@ -215,11 +215,11 @@ fn one_of<'v>(
 ) -> Condition {
     let numbers: Option<Vec<i128>> = values.clone().map(whole_number).collect();
     if let Some(numbers) = numbers.filter(|_| is_whole(parts, of)) {
-        let numbers = Numbers::of(numbers.into_iter().map(|number| (number, number)));
+        let numbers = Numbers::new(numbers.into_iter().map(|number| (number, number)));
         return within(parts, of, if truth { numbers } else { numbers.without(ALL) });
     }
-    let values = values.map(Key::of_equal).collect();
-    Condition { of: parts.key(of), test: Test::OneOf(values, truth), domain: ALL }
+    let values = values.map(Key::from_equal).collect();
+    Condition { of: parts.key(of), test: PartTest::OneOf(values, truth), domain: ALL }
 }
 
 fn is_whole(parts: &Parts<'_>, of: NodeId) -> bool {
@@ -228,8 +228,8 @@ fn is_whole(parts: &Parts<'_>, of: NodeId) -> bool {
 
 fn within(parts: &Parts<'_>, of: NodeId, numbers: Numbers) -> Condition {
     let domain = domain(parts, of);
-    let numbers = numbers.and(&Numbers::of([domain]));
-    Condition { of: parts.key(of), test: Test::Within(numbers), domain }
+    let numbers = numbers.and(&Numbers::new([domain]));
+    Condition { of: parts.key(of), test: PartTest::Within(numbers), domain }
 }
 
 /// A whole number that is compared with a constant; of anything else with an order the smaller side is `a`.
@@ -242,11 +242,11 @@ fn ordered(parts: &Parts<'_>, name: &str, (a, b): (NodeId, NodeId), truth: bool)
     let number = |id| parts.constant(id).and_then(whole_number);
     let less = i128::from(strict);
     match (number(small), number(large)) {
-        (None, Some(most)) if is_whole(parts, small) => {
-            Some(within(parts, small, Numbers::of([(ALL.0, most - less)])))
+        (None, Some(max)) if is_whole(parts, small) => {
+            Some(within(parts, small, Numbers::new([(ALL.0, max - less)])))
         }
-        (Some(least), None) if is_whole(parts, large) => {
-            Some(within(parts, large, Numbers::of([(least + less, ALL.1)])))
+        (Some(min), None) if is_whole(parts, large) => {
+            Some(within(parts, large, Numbers::new([(min + less, ALL.1)])))
         }
         _ => {
             // Doubles that are no number are neither less nor greater.
@@ -262,7 +262,7 @@ fn ordered(parts: &Parts<'_>, name: &str, (a, b): (NodeId, NodeId), truth: bool)
                     if strict { (small, large, true) } else { (large, small, false) };
                 let of = Key::entry(
                     Key::entry(parts.key(first), parts.key(second)),
-                    Key::of_value(&Value::text("<")),
+                    Key::from_value(&Value::text("<")),
                 );
                 Condition::holds(of, holds)
             })

@@ -190,7 +190,7 @@ impl Parts<'_> {
                 self.entry_verdict(id, *operand, key, shown, Some(*index))
             }
             Node::Select { operand, field, optional: false } => {
-                self.entry_verdict(id, *operand, Key::of_value(field), Some(field), None)
+                self.entry_verdict(id, *operand, Key::from_value(field), Some(field), None)
             }
             Node::Fact(fact) => match fact.result() {
                 Some(path) => Verdict::Unless(

@@ -10,7 +10,7 @@ use crate::cel::values::value::Value;
 
 /// A question about a text whose answer was yes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Test {
+pub(crate) enum TextTest {
     /// It is JSON.
     Json,
     /// It is an address.
@@ -39,7 +39,7 @@ pub(crate) enum Guard {
     /// It is one of these values.
     OneOf(Key, Vec<Value>),
     /// It has passed a test.
-    Passed(Key, Test),
+    Passed(Key, TextTest),
     /// A number is not zero.
     NotZero(Key),
     /// A text holds another one.
@@ -52,7 +52,7 @@ pub(crate) enum Guard {
 
 impl Guard {
     /// The part it is about.
-    fn of(&self) -> Key {
+    fn part(&self) -> Key {
         match self {
             Self::Has(of, _)
             | Self::Longer(of, _)
@@ -78,8 +78,8 @@ impl Guard {
             (Self::Passed(a, x), Self::Passed(b, y)) => a == b && x == y,
             (Self::NotZero(a), Self::NotZero(b)) | (Self::Worked(a), Self::Worked(b)) => a == b,
             (Self::OneOf(a, values), Self::OneOf(b, allowed)) => {
-                let allowed: Vec<Key> = allowed.iter().map(Key::of_value).collect();
-                a == b && values.iter().all(|value| allowed.contains(&Key::of_value(value)))
+                let allowed: Vec<Key> = allowed.iter().map(Key::from_value).collect();
+                a == b && values.iter().all(|value| allowed.contains(&Key::from_value(value)))
             }
             (Self::OneOf(a, values), Self::Longer(b, needs)) => {
                 a == b && values.iter().all(|value| length(value).is_some_and(|length| length >= *needs))
@@ -90,7 +90,7 @@ impl Guard {
             // Who lists the texts that may come knows them.
             (Self::OneOf(a, _), Self::Passed(b, _)) => a == b,
             (known, Self::Looked(of)) => {
-                known.of() == *of && !matches!(known, Self::Worked(_) | Self::Has(..))
+                known.part() == *of && !matches!(known, Self::Worked(_) | Self::Has(..))
             }
             _ => false,
         }
@@ -116,7 +116,7 @@ impl Guards {
     /// Adds what one of several expressions tells, by its number.
     pub(crate) fn add(&mut self, guards: Vec<Guard>, by: usize) {
         for guard in guards {
-            let known = self.0.entry(guard.of()).or_default();
+            let known = self.0.entry(guard.part()).or_default();
             if known.len() < MAX_OF_ONE {
                 known.push((guard, by));
             }
@@ -125,10 +125,10 @@ impl Guards {
 
     /// A header is there in the message, or nothing is known of it any more.
     pub(crate) fn change_header(&mut self, message: &str, name: &str, there: bool) {
-        let (map, name) = (Key::of_fact(message), Key::of_value(&Value::text(name)));
+        let (map, name) = (Key::from_fact(message), Key::from_value(&Value::text(name)));
         let entry = Key::entry(map, name);
         self.0.remove(&entry);
-        self.0.remove(&Key::entry(entry, Key::of_value(&Value::Int(0))));
+        self.0.remove(&Key::entry(entry, Key::from_value(&Value::Int(0))));
         if let Some(known) = self.0.get_mut(&map) {
             known.retain(|(guard, _)| !matches!(guard, Guard::Has(_, of) if *of == name));
         }
@@ -140,7 +140,7 @@ impl Guards {
     /// True if one that is needed follows; from what other expressions tell if `not_by` is one of them.
     pub(crate) fn give(&self, needs: &[Guard], not_by: Option<usize>) -> bool {
         needs.iter().any(|need| {
-            let known = self.0.get(&need.of()).map(Vec::as_slice).unwrap_or_default();
+            let known = self.0.get(&need.part()).map(Vec::as_slice).unwrap_or_default();
             known.iter().any(|(guard, by)| Some(*by) != not_by && guard.gives(need))
         })
     }
@@ -190,7 +190,7 @@ impl Parts<'_> {
                     }
                 }
                 Some(Node::Has { operand, field }) if truth => {
-                    out.push(Guard::Has(self.key(*operand), Key::of_value(field)));
+                    out.push(Guard::Has(self.key(*operand), Key::from_value(field)));
                     out.extend(self.header(*operand, field));
                 }
                 Some(Node::HasFact(fact)) if truth => {
@@ -199,7 +199,7 @@ impl Parts<'_> {
                     out.extend(fact.result().map(present));
                 }
                 Some(Node::Matches { operand, .. }) if truth => {
-                    out.push(Guard::Passed(self.key(*operand), Test::Matched));
+                    out.push(Guard::Passed(self.key(*operand), TextTest::Matched));
                 }
                 Some(Node::Call { name: "!", arguments, .. }) => {
                     work.extend(arguments.first().map(|of| (*of, !truth)));
@@ -240,7 +240,7 @@ impl Parts<'_> {
     fn header(&self, map: NodeId, name: &Value) -> Option<Guard> {
         match (self.fact(map)?, name) {
             ("req.headers" | "res.headers", Value::String(name)) => {
-                Some(Guard::Has(self.key(map), Key::of_value(&Value::text(name.to_ascii_lowercase()))))
+                Some(Guard::Has(self.key(map), Key::from_value(&Value::text(name.to_ascii_lowercase()))))
             }
             _ => None,
         }
@@ -270,7 +270,7 @@ impl Parts<'_> {
                 return;
             }
             (Form::Within | Form::WithinFixed(_), [text, ..], true) => {
-                return out.push(passed(text, Test::Ip));
+                return out.push(passed(text, TextTest::Ip));
             }
             _ => {}
         }
@@ -279,9 +279,9 @@ impl Parts<'_> {
                 match self.constants(*of) {
                     Some(values) => {
                         if let Some(Node::Call { name: "size", arguments, .. }) = self.written(*item).1 {
-                            let least = values.iter().map(|(_, value)| whole(value)).min().flatten();
-                            let least = least.and_then(|least| u64::try_from(least).ok()).unwrap_or(0);
-                            arguments.first().into_iter().for_each(|of| self.longer(*of, least, out));
+                            let min = values.iter().map(|(_, value)| whole(value)).min().flatten();
+                            let min = min.and_then(|min| u64::try_from(min).ok()).unwrap_or(0);
+                            arguments.first().into_iter().for_each(|of| self.longer(*of, min, out));
                         }
                         let values = values.into_iter().map(|(_, value)| value.clone()).collect();
                         out.push(Guard::OneOf(self.key(*item), values));
@@ -301,13 +301,13 @@ impl Parts<'_> {
                         .map(|length| Guard::Longer(self.key(*text), length)),
                 );
             }
-            ("matches", [text, _], true) => out.push(passed(text, Test::Matched)),
-            ("isJson", [text], true) => out.push(passed(text, Test::Json)),
-            ("isIP", [text], true) => out.push(passed(text, Test::Ip)),
-            ("isCIDR", [text], true) => out.push(passed(text, Test::Cidr)),
-            ("isURL", [text], true) => out.push(passed(text, Test::Url)),
-            ("isQueryString", [text], true) => out.push(passed(text, Test::Query)),
-            ("hasValue", [of], true) => out.push(passed(of, Test::Value)),
+            ("matches", [text, _], true) => out.push(passed(text, TextTest::Matched)),
+            ("isJson", [text], true) => out.push(passed(text, TextTest::Json)),
+            ("isIP", [text], true) => out.push(passed(text, TextTest::Ip)),
+            ("isCIDR", [text], true) => out.push(passed(text, TextTest::Cidr)),
+            ("isURL", [text], true) => out.push(passed(text, TextTest::Url)),
+            ("isQueryString", [text], true) => out.push(passed(text, TextTest::Query)),
+            ("hasValue", [of], true) => out.push(passed(of, TextTest::Value)),
             (_, [a, b], _) => {
                 // Each side is compared with the other one.
                 let turned = match name {
@@ -355,7 +355,7 @@ impl Parts<'_> {
             _ => {}
         }
         let Some(number) = whole(value) else { return };
-        let (least, not_zero) = match positive {
+        let (min, not_zero) = match positive {
             "_>_" => (Some(number + 1), number >= 0),
             "_>=_" => (Some(number), number > 0),
             "_==_" => (Some(number), number != 0),
@@ -367,19 +367,19 @@ impl Parts<'_> {
         if not_zero {
             out.push(Guard::NotZero(self.key(of)));
         }
-        match (self.written(of).1, least) {
+        match (self.written(of).1, min) {
             // What has no size below zero may still be empty.
             (Some(Node::Call { name: "size", arguments, .. }), _) => {
-                let least = least.or((positive == "_!=_" && number == 0).then_some(1)).unwrap_or(0);
-                let least = u64::try_from(least).unwrap_or(0);
-                if let Some(of) = arguments.first().filter(|_| least > 0) {
-                    self.longer(*of, least, out);
+                let min = min.or((positive == "_!=_" && number == 0).then_some(1)).unwrap_or(0);
+                let min = u64::try_from(min).unwrap_or(0);
+                if let Some(of) = arguments.first().filter(|_| min > 0) {
+                    self.longer(*of, min, out);
                 }
             }
             (Some(Node::Call { name: "indexOf" | "lastIndexOf", arguments, .. }), _) => {
                 let found = match positive {
                     "_!=_" => number == -1,
-                    _ => least.is_some_and(|least| least >= 0),
+                    _ => min.is_some_and(|min| min >= 0),
                 };
                 if let ([text, part, ..], true) = (&**arguments, found) {
                     out.push(Guard::Contains(self.key(*text), self.key(*part)));
@@ -390,9 +390,9 @@ impl Parts<'_> {
     }
 
     /// A list or text has so many items; then its map has the entry that it is.
-    fn longer(&self, of: NodeId, least: u64, out: &mut Vec<Guard>) {
-        if least > 0 {
-            out.push(Guard::Longer(self.key(of), least));
+    fn longer(&self, of: NodeId, min: u64, out: &mut Vec<Guard>) {
+        if min > 0 {
+            out.push(Guard::Longer(self.key(of), min));
             out.extend(self.entry(of).map(|(map, key)| Guard::Has(map, key)));
         }
     }
@@ -427,7 +427,7 @@ impl Parts<'_> {
 
 /// A fact that is there.
 pub(in crate::cel) fn present(path: &'static str) -> Guard {
-    Guard::Present(Key::of_value(&Value::text(path)), path)
+    Guard::Present(Key::from_value(&Value::text(path)), path)
 }
 
 /// A whole number.

@@ -15,18 +15,18 @@ pub(crate) struct Key(u64);
 
 impl Key {
     /// The key of a constant.
-    pub(in crate::cel) fn of_value(value: &Value) -> Self {
+    pub(in crate::cel) fn from_value(value: &Value) -> Self {
         hashed(&(0_u8, value.type_name(), value.to_string()))
     }
 
     /// The key of a constant, equal for numbers that are equal whatever their types.
-    pub(in crate::cel) fn of_equal(value: &Value) -> Self {
+    pub(in crate::cel) fn from_equal(value: &Value) -> Self {
         let number = match value {
             Value::Int(number) => number.to_string(),
             Value::Uint(number) => number.to_string(),
             Value::Double(number) if *number == 0.0 => "0".to_owned(),
             Value::Double(number) => number.to_string(),
-            other => return Self::of_value(other),
+            other => return Self::from_value(other),
         };
         hashed(&(3_u8, number))
     }
@@ -37,12 +37,12 @@ impl Key {
     }
 
     /// The key of something else.
-    pub(in crate::cel) fn of(of: &impl Hash) -> Self {
+    pub(in crate::cel) fn from_hash(of: &impl Hash) -> Self {
         hashed(&(4_u8, of))
     }
 
     /// The key of a fact.
-    pub(in crate::cel) fn of_fact(path: &str) -> Self {
+    pub(in crate::cel) fn from_fact(path: &str) -> Self {
         hashed(&(10_u8, path))
     }
 
@@ -167,7 +167,7 @@ impl<'c> Parts<'c> {
         match node? {
             Node::Index { operand, index, optional: false } => Some((self.key(*operand), self.key(*index))),
             Node::Select { operand, field, optional: false } => {
-                Some((self.key(*operand), Key::of_value(field)))
+                Some((self.key(*operand), Key::from_value(field)))
             }
             Node::Call { overloads, arguments, .. } => self.looked_up(self.code.form(overloads), arguments),
             _ => None,
@@ -178,7 +178,7 @@ impl<'c> Parts<'c> {
     pub(in crate::cel) fn looked_up(&self, form: Form, arguments: &[NodeId]) -> Option<(Key, Key)> {
         let [map, name] = *arguments else { return None };
         let name = match (form.looks_up()?, self.text(name)) {
-            (Spelling::LowerCase, Some(text)) => Key::of_value(&Value::text(text.to_ascii_lowercase())),
+            (Spelling::LowerCase, Some(text)) => Key::from_value(&Value::text(text.to_ascii_lowercase())),
             _ => self.key(name),
         };
         Some((self.key(map), name))
@@ -211,7 +211,7 @@ impl<'c> Parts<'c> {
     fn item(&self, of: NodeId, key: &Value) -> Option<NodeId> {
         match self.code.node(of)? {
             Node::Map(entries) => {
-                let wanted = Key::of_value(key);
+                let wanted = Key::from_value(key);
                 let found = entries.iter().find(|(at, _, optional)| !optional && self.key(*at) == wanted);
                 found.map(|(_, value, _)| *value)
             }
@@ -227,8 +227,8 @@ impl<'c> Parts<'c> {
     fn find_key(&self, at: usize, node: &Node) -> Key {
         let key = |id: &NodeId| self.key(*id);
         match node {
-            Node::Const(value) => Key::of_value(value),
-            Node::Fact(fact) => Key::of_fact(fact.path()),
+            Node::Const(value) => Key::from_value(value),
+            Node::Fact(fact) => Key::from_fact(fact.path()),
             Node::HasFact(fact) => hashed(&(11_u8, fact.path())),
             Node::Global(name) => hashed(&(12_u8, name)),
             Node::Local(slot) => match self.stands(NodeId(u32::try_from(at).unwrap_or(u32::MAX))) {
@@ -236,7 +236,7 @@ impl<'c> Parts<'c> {
                 _ => hashed(&(13_u8, slot)),
             },
             Node::Select { operand, field, optional: false } => {
-                Key::entry(key(operand), Key::of_value(field))
+                Key::entry(key(operand), Key::from_value(field))
             }
             Node::Index { operand, index, optional: false } => Key::entry(key(operand), key(index)),
             Node::Bind { body, .. } => key(body),
@@ -261,8 +261,8 @@ impl<'c> Parts<'c> {
 /// What tells nodes with the same operands apart.
 fn kind_of(node: &Node, at: usize) -> (u8, u64) {
     match node {
-        Node::Select { field, .. } => (0, Key::of_value(field).0),
-        Node::Has { field, .. } => (1, Key::of_value(field).0),
+        Node::Select { field, .. } => (0, Key::from_value(field).0),
+        Node::Has { field, .. } => (1, Key::from_value(field).0),
         Node::Index { .. } => (2, 0),
         Node::And(..) => (3, 0),
         Node::Or(..) => (4, 0),

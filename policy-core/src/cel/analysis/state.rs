@@ -148,8 +148,8 @@ pub(in crate::cel) fn shape(code: &Code, id: NodeId, levels: usize) -> Shape {
         Some(Node::Const(Value::Int(number))) => Shape::Within(*number, *number),
         Some(Node::Call { name: "rand.int", arguments, .. }) => match **arguments {
             [] => Shape::Within(0, 1),
-            [least, most] => match (code.constant(least), code.constant(most)) {
-                (Some(Value::Int(least)), Some(Value::Int(most))) => Shape::Within(*least, *most),
+            [min, max] => match (code.constant(min), code.constant(max)) {
+                (Some(Value::Int(min)), Some(Value::Int(max))) => Shape::Within(*min, *max),
                 _ => Shape::Any,
             },
             _ => Shape::Any,

@@ -182,10 +182,10 @@ fn longer_octets(text: &str) -> Option<(String, String)> {
     let (last, front) = parts.split_last().filter(|(_, front)| front.len() < 4)?;
     let number = last.parse::<u16>().ok().filter(|number| *number > 0 && number.to_string() == *last)?;
     let octets = front.iter().all(|part| part.parse::<u8>().is_ok());
-    let (least, most) = (number * 10, (number * 10 + 9).min(255));
+    let (min, max) = (number * 10, (number * 10 + 9).min(255));
     let begin =
         |number: u16| front.iter().map(|part| format!("{part}.")).collect::<String>() + &number.to_string();
-    (octets && number < 100 && least <= 255).then(|| (begin(least), begin(most)))
+    (octets && number < 100 && min <= 255).then(|| (begin(min), begin(max)))
 }
 
 /// A pattern that is nothing but letters, points and ends: one that no address has, or that others have too.

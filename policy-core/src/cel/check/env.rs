@@ -14,7 +14,7 @@ use crate::cel::values::types::{Object, Type};
 
 /// A declared leaf of the tree.
 #[derive(Clone, Debug)]
-pub(crate) struct Leaf {
+pub(crate) struct TreeLeaf {
     /// `None` for a field of a record: its value comes with the record.
     pub(crate) fact: Option<Fact>,
     pub(crate) ty: Type,
@@ -25,7 +25,7 @@ pub(crate) struct Leaf {
 pub(crate) struct TreeNode {
     pub(crate) path: &'static str,
     pub(crate) children: Vec<(&'static str, u16)>,
-    pub(crate) leaf: Option<Leaf>,
+    pub(crate) leaf: Option<TreeLeaf>,
     /// The path of the action whose results these are.
     pub(crate) result: Option<&'static str>,
 }

@@ -31,7 +31,7 @@ struct Estimate {
 
 impl Costs {
     /// Estimates all nodes. O(nodes).
-    pub(in crate::cel) fn of_code(code: &Code) -> Self {
+    pub(in crate::cel) fn from_code(code: &Code) -> Self {
         let mut costs = Self { nodes: Vec::with_capacity(code.nodes.len()) };
         for (node, ty) in code.nodes.iter().zip(&*code.types) {
             let estimate = costs.estimate(code, node, ty);
@@ -41,7 +41,7 @@ impl Costs {
     }
 
     /// Steps of a node with everything below it.
-    pub(in crate::cel) fn of(&self, id: NodeId) -> u64 {
+    pub(in crate::cel) fn steps(&self, id: NodeId) -> u64 {
         self.at(id).steps
     }
 
@@ -85,7 +85,7 @@ impl Costs {
                 let (then, otherwise) = (self.at(*then), self.at(*otherwise));
                 Estimate {
                     steps: self
-                        .of(*condition)
+                        .steps(*condition)
                         .saturating_add(then.steps.max(otherwise.steps))
                         .saturating_add(1),
                     size: then.size.max(otherwise.size),
@@ -93,7 +93,7 @@ impl Costs {
             }
             Node::Loop(of) => {
                 let range = self.at(of.range);
-                let body = of.kind.bodies().fold(1_u64, |sum, body| sum.saturating_add(self.of(body)));
+                let body = of.kind.bodies().fold(1_u64, |sum, body| sum.saturating_add(self.steps(body)));
                 let steps = range.steps.saturating_add(range.size.saturating_mul(body)).saturating_add(1);
                 Estimate { steps, size: range.size }
             }

@@ -21,7 +21,7 @@ pub(in crate::cel) struct Folded {
 
 /// What a node depends on.
 #[derive(Clone, Copy, Default)]
-struct Depends {
+struct Dependence {
     /// On facts, variables of the host or chance.
     outside: bool,
     /// On this variable of a macro around it, the outermost one.
@@ -44,7 +44,7 @@ pub(in crate::cel) fn fold(code: &Code, costs: &Costs) -> Folded {
         let id = NodeId(u32::try_from(at).unwrap_or(u32::MAX));
         let closed = depends.get(at).is_some_and(|of| !of.outside && of.local.is_none());
         if closed
-            && costs.of(id) <= LIMITS.steps.min(left.steps)
+            && costs.steps(id) <= LIMITS.steps.min(left.steps)
             && !matches!(node, Node::Const(_) | Node::Fail(_))
         {
             match evaluate_part(code, id, &mut left) {
@@ -85,10 +85,10 @@ fn evaluate_part(code: &Code, root: NodeId, left: &mut EvalLimits) -> ControlFlo
     }
 }
 
-fn dependencies(code: &Code) -> Vec<Depends> {
-    let mut all: Vec<Depends> = Vec::with_capacity(code.nodes.len());
+fn dependencies(code: &Code) -> Vec<Dependence> {
+    let mut all: Vec<Dependence> = Vec::with_capacity(code.nodes.len());
     for node in &code.nodes {
-        let mut own = Depends::default();
+        let mut own = Dependence::default();
         node.operands(&mut |operand| {
             let of = all.get(operand.index()).copied().unwrap_or_default();
             own.outside |= of.outside;

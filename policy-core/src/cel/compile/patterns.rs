@@ -19,7 +19,7 @@ pub(in crate::cel) struct Compiled {
 }
 
 /// Compiles the constant patterns of code, as long as they have at most so many states together.
-pub(in crate::cel) fn compile_constants(code: &mut Code, most: u64, found: &mut Diagnostics) -> Compiled {
+pub(in crate::cel) fn compile_constants(code: &mut Code, max: u64, found: &mut Diagnostics) -> Compiled {
     let reached = code.reachable();
     let mut out = Compiled::default();
     for (at, reached) in (0..code.nodes.len()).zip(reached) {
@@ -32,7 +32,7 @@ pub(in crate::cel) fn compile_constants(code: &mut Code, most: u64, found: &mut 
         let place = code.span(pattern);
         let compiled = Draft::read(written).and_then(|draft| {
             let together = out.states.saturating_add(draft.states());
-            match together > most {
+            match together > max {
                 true if draft.states() <= MAX_STATES => Err(Fault::argument(format!(
                     "with the regular expression `{}` all together are {TOO_LARGE}",
                     shorten(written)

@@ -27,7 +27,7 @@ use crate::lpm::{AddressSet, RangeSet, TestId};
 pub(in crate::cel) use build::{build, hosts, networks};
 pub(crate) use gate::{Gate, GateFact};
 pub(crate) use given::ClientAddress;
-use literals::{Literal, Literals};
+use literals::{Literals, TextLiteral};
 pub(in crate::cel) use run::holds;
 use sources::{List, Number, Text};
 
@@ -71,7 +71,7 @@ pub(crate) enum Leaf {
     /// Equal to a literal.
     Is {
         text: Text,
-        literal: Literal,
+        literal: TextLiteral,
     },
     /// Equal to one of several literals.
     OneOf {
@@ -85,7 +85,7 @@ pub(crate) enum Leaf {
     },
     StartsWith {
         text: Text,
-        literal: Literal,
+        literal: TextLiteral,
     },
     EndsWith {
         text: Text,

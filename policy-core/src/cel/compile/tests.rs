@@ -103,7 +103,7 @@ proptest! {
     #[test]
     fn folding_changes_no_value(text in number("x"), x in -3_i64..40) {
         let code = code(&text);
-        let folded = fold(&code, &Costs::of_code(&code)).code;
+        let folded = fold(&code, &Costs::from_code(&code)).code;
         let (written, steps) = run(&code, code.root, &mut Given(x));
         let (value, fewer) = run(&folded, folded.root, &mut Given(x));
         match (&written, &value) {
@@ -118,7 +118,7 @@ proptest! {
     #[test]
     fn folding_leaves_no_constant_part(text in number("x")) {
         let code = code(&text);
-        let folded = fold(&code, &Costs::of_code(&code)).code;
+        let folded = fold(&code, &Costs::from_code(&code)).code;
         for (at, reached) in folded.reachable().into_iter().enumerate() {
             let id = NodeId(u32::try_from(at).expect("few nodes"));
             let is_constant = matches!(folded.node(id), Some(Node::Const(_)));
@@ -133,7 +133,7 @@ proptest! {
     #[test]
     fn costs_bound_the_steps(text in number("7")) {
         let code = code(&text);
-        let cost = Costs::of_code(&code).of(code.root);
+        let cost = Costs::from_code(&code).steps(code.root);
         let (value, steps) = run(&code, code.root, &mut NoHost);
         prop_assert!(steps <= cost, "{}: {} steps, cost {}, {:?}", text, steps, cost, value);
     }

@@ -10,12 +10,12 @@ use crate::cel::values::host::ITEM;
 use crate::cel::values::value::{Map, Value};
 
 /// What a macro goes over.
-enum Items {
+enum IterRange {
     List(Arc<[Value]>),
     Map(Arc<Map>),
 }
 
-impl Items {
+impl IterRange {
     /// The first and second variable for each item: position and item, or key and value.
     fn pairs(&self) -> Box<dyn Iterator<Item = (Value, Value)> + '_> {
         match self {
@@ -29,8 +29,8 @@ impl Interpreter<'_, '_> {
     #[inline(never)]
     pub(super) fn run_loop(&mut self, id: NodeId, range: Value, of: &Loop) -> Evaluated {
         let items = match range {
-            Value::List(items) => Items::List(items),
-            Value::Map(map) if !matches!(of.kind, LoopKind::SortBy(_)) => Items::Map(map),
+            Value::List(items) => IterRange::List(items),
+            Value::Map(map) if !matches!(of.kind, LoopKind::SortBy(_)) => IterRange::Map(map),
             other => return Err(Raised { fault: no_overload("a macro", &[other]), at: id }),
         };
         match of.kind {
@@ -76,14 +76,14 @@ impl Interpreter<'_, '_> {
     fn each(
         &mut self,
         id: NodeId,
-        items: &Items,
+        items: &IterRange,
         of: &Loop,
         mut each: impl FnMut(&mut Self, &Value) -> Result<bool, Raised>,
     ) -> Result<(), Raised> {
         for (first, second) in items.pairs() {
             self.step(id)?;
             // With one variable, it is the item of a list or the key of a map.
-            let single = if matches!(items, Items::List(_)) { second.clone() } else { first.clone() };
+            let single = if matches!(items, IterRange::List(_)) { second.clone() } else { first.clone() };
             match of.second {
                 Some(slot) => {
                     self.set(of.first, first);
@@ -113,7 +113,7 @@ impl Interpreter<'_, '_> {
     fn quantified(
         &mut self,
         id: NodeId,
-        items: &Items,
+        items: &IterRange,
         of: &Loop,
         body: NodeId,
         decisive: bool,
@@ -138,7 +138,7 @@ impl Interpreter<'_, '_> {
     fn map_values(
         &mut self,
         id: NodeId,
-        items: &Items,
+        items: &IterRange,
         of: &Loop,
         filter: Option<NodeId>,
         value: NodeId,
@@ -159,7 +159,7 @@ impl Interpreter<'_, '_> {
     fn map_entries(
         &mut self,
         id: NodeId,
-        items: &Items,
+        items: &IterRange,
         of: &Loop,
         filter: Option<NodeId>,
         entry: NodeId,
@@ -182,7 +182,7 @@ impl Interpreter<'_, '_> {
         Ok(Value::Map(map.into()))
     }
 
-    fn sort_by(&mut self, id: NodeId, items: &Items, of: &Loop, key: NodeId) -> Evaluated {
+    fn sort_by(&mut self, id: NodeId, items: &IterRange, of: &Loop, key: NodeId) -> Evaluated {
         let (mut values, mut keys) = (Vec::new(), Vec::new());
         self.each(id, items, of, |this, item| {
             this.make(id, 2)?;

@@ -17,7 +17,7 @@ use crate::diagnostic::Diagnostics;
 /// let env = variables::env(variables::Site { phase: Some(Phase::OnTcpConnect), ..variables::Site::default() });
 /// let (expression, _) = env.check("conn.client_port > 1024 && inCidrRange(conn.client_ip, '10.0.0.0/8')");
 /// let predicate = Predicate::new(&expression.expect("no errors"));
-/// let facts = Facts::of_connection("10.1.2.3:5000".parse().expect("fine"), "192.0.2.1:22".parse().expect("fine"));
+/// let facts = Facts::from_connection("10.1.2.3:5000".parse().expect("fine"), "192.0.2.1:22".parse().expect("fine"));
 /// assert_eq!(predicate.holds(&mut facts.host(), EvalLimits::default()), Ok(true));
 /// ```
 #[derive(Clone, Debug)]

@@ -118,7 +118,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
             let value = entries.next_value_seed(self.inner())?;
             out.push((key.into(), value));
         }
-        Ok(Value::Map(Map::of_texts(out).into()))
+        Ok(Value::Map(Map::from_texts(out).into()))
     }
 }
 

@@ -140,10 +140,10 @@ pub(in crate::cel) fn steps(states: u64, bytes: u64) -> u64 {
 pub(in crate::cel) const TOO_LARGE: &str = "too large when compiled";
 /// Checks a regular expression outside of expressions: the states it takes, of at most so many, or what is wrong
 /// with it.
-pub(crate) fn check_regex(text: &str, most: u64) -> Result<u64, String> {
+pub(crate) fn check_regex(text: &str, max: u64) -> Result<u64, String> {
     let draft = Draft::read(text).map_err(|fault| fault.to_string())?;
     let states = draft.states();
-    if states > most {
+    if states > max {
         return Err("the regular expressions of the document are too large together".to_owned());
     }
     draft.compile().map(|_| states).map_err(|fault| fault.to_string())

@@ -5,7 +5,7 @@
 
 use super::overload::{Call, Cost, Overload};
 use crate::cel::values::fault::Fault;
-use crate::cel::values::time::Local;
+use crate::cel::values::time::LocalTime;
 use crate::cel::values::value::Value;
 
 /// An accessor of timestamps, with and without a time zone.
@@ -54,7 +54,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
 ];
 
 /// The calendar of the receiver, at the place that is given.
-fn calendar(call: &Call<'_, '_>, part: impl Fn(Local) -> i64) -> Result<Value, Fault> {
+fn calendar(call: &Call<'_, '_>, part: impl Fn(LocalTime) -> i64) -> Result<Value, Fault> {
     let Value::Timestamp(at) = call.value(0)? else { return Err(Fault::overload("timestamp")) };
     let zone = if call.arguments.len() > 1 { Some(call.text(1)?) } else { None };
     at.at(zone).map(|local| Value::Int(part(local)))

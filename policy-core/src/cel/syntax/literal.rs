@@ -72,7 +72,7 @@ enum Decoded {
 fn escape(tail: &str, bytes: bool) -> Result<(usize, Decoded), &'static str> {
     let one = |c| Ok((1, Decoded::Char(c)));
     let Some(kind) = tail.chars().next() else { return Err("nothing follows the backslash") };
-    let (digits, radix, least) = match kind {
+    let (digits, radix, min) = match kind {
         'a' => return one('\u{7}'),
         'b' => return one('\u{8}'),
         'f' => return one('\u{c}'),
@@ -99,7 +99,7 @@ fn escape(tail: &str, bytes: bool) -> Result<(usize, Decoded), &'static str> {
     };
     let digits = digits.ok_or(wrong)?;
     let number = u32::from_str_radix(digits, radix).map_err(|_| wrong)?;
-    let length = least + digits.len();
+    let length = min + digits.len();
     if bytes {
         return u8::try_from(number).map(|byte| (length, Decoded::Byte(byte))).map_err(|_| wrong);
     }

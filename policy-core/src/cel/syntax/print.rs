@@ -15,18 +15,18 @@ use crate::cel::values::quote::{write_bytes, write_quoted};
 pub fn print(ast: &Ast) -> String {
     let mut out = String::new();
     // A stack instead of recursion: chains are as long as the expression.
-    let mut work: Vec<Work<'_>> = ast.root().map(|root| Work::Expr(root, 0)).into_iter().collect();
+    let mut work: Vec<Pending<'_>> = ast.root().map(|root| Pending::Expr(root, 0)).into_iter().collect();
     while let Some(next) = work.pop() {
         match next {
-            Work::Text(text) => out.push_str(text),
-            Work::Owned(text) => out.push_str(&text),
-            Work::Expr(id, least) => expand(ast, id, least, &mut work),
+            Pending::Text(text) => out.push_str(text),
+            Pending::Owned(text) => out.push_str(&text),
+            Pending::Expr(id, min) => expand(ast, id, min, &mut work),
         }
     }
     out
 }
 
-enum Work<'a> {
+enum Pending<'a> {
     Text(&'a str),
     Owned(String),
     /// A node, and how strongly it must bind to stand without parentheses.
@@ -50,81 +50,81 @@ fn binding(kind: &ExprKind) -> u8 {
 }
 
 /// Replaces a node by its parts, the first one on top.
-fn expand<'a>(ast: &'a Ast, id: ExprId, least: u8, work: &mut Vec<Work<'a>>) {
+fn expand<'a>(ast: &'a Ast, id: ExprId, min: u8, work: &mut Vec<Pending<'a>>) {
     let kind = ast.kind(id);
-    let mut parts: Vec<Work<'a>> = Vec::new();
-    let wrapped = binding(kind) < least;
+    let mut parts: Vec<Pending<'a>> = Vec::new();
+    let wrapped = binding(kind) < min;
     if wrapped {
-        parts.push(Work::Text("("));
+        parts.push(Pending::Text("("));
     }
     match kind {
-        ExprKind::Literal(value) => parts.push(Work::Owned(literal(value))),
+        ExprKind::Literal(value) => parts.push(Pending::Owned(literal(value))),
         ExprKind::Ident { name, absolute } => {
-            parts.push(Work::Text(if *absolute { "." } else { "" }));
-            parts.push(Work::Text(name));
+            parts.push(Pending::Text(if *absolute { "." } else { "" }));
+            parts.push(Pending::Text(name));
         }
         ExprKind::Select { operand, field, optional } => {
-            parts.push(Work::Expr(*operand, OPERAND));
-            parts.push(Work::Text(if *optional { ".?" } else { "." }));
+            parts.push(Pending::Expr(*operand, OPERAND));
+            parts.push(Pending::Text(if *optional { ".?" } else { "." }));
             parts.push(field_name(field));
         }
         ExprKind::Index { operand, index, optional } => {
-            parts.push(Work::Expr(*operand, OPERAND));
-            parts.push(Work::Text(if *optional { "[?" } else { "[" }));
-            parts.push(Work::Expr(*index, 0));
-            parts.push(Work::Text("]"));
+            parts.push(Pending::Expr(*operand, OPERAND));
+            parts.push(Pending::Text(if *optional { "[?" } else { "[" }));
+            parts.push(Pending::Expr(*index, 0));
+            parts.push(Pending::Text("]"));
         }
         ExprKind::Call { receiver, function, absolute, arguments } => {
             if let Some(receiver) = receiver {
-                parts.push(Work::Expr(*receiver, OPERAND));
+                parts.push(Pending::Expr(*receiver, OPERAND));
             }
-            parts.push(Work::Text(if receiver.is_some() || *absolute { "." } else { "" }));
-            parts.push(Work::Text(function));
-            parts.push(Work::Text("("));
-            separated(&mut parts, arguments, |parts, argument| parts.push(Work::Expr(*argument, 0)));
-            parts.push(Work::Text(")"));
+            parts.push(Pending::Text(if receiver.is_some() || *absolute { "." } else { "" }));
+            parts.push(Pending::Text(function));
+            parts.push(Pending::Text("("));
+            separated(&mut parts, arguments, |parts, argument| parts.push(Pending::Expr(*argument, 0)));
+            parts.push(Pending::Text(")"));
         }
         ExprKind::List(items) => {
-            parts.push(Work::Text("["));
+            parts.push(Pending::Text("["));
             separated(&mut parts, items, |parts, item| entry(parts, item, |_, ()| ()));
-            parts.push(Work::Text("]"));
+            parts.push(Pending::Text("]"));
         }
         ExprKind::Map(entries) => {
-            parts.push(Work::Text("{"));
+            parts.push(Pending::Text("{"));
             separated(&mut parts, entries, |parts, item| {
-                entry(parts, item, |parts, key| parts.extend([Work::Expr(*key, 0), Work::Text(": ")]));
+                entry(parts, item, |parts, key| parts.extend([Pending::Expr(*key, 0), Pending::Text(": ")]));
             });
-            parts.push(Work::Text("}"));
+            parts.push(Pending::Text("}"));
         }
         ExprKind::Message { name, fields } => {
-            parts.extend([Work::Text(name), Work::Text("{")]);
+            parts.extend([Pending::Text(name), Pending::Text("{")]);
             separated(&mut parts, fields, |parts, item| {
-                entry(parts, item, |parts, key| parts.extend([field_name(key), Work::Text(": ")]));
+                entry(parts, item, |parts, key| parts.extend([field_name(key), Pending::Text(": ")]));
             });
-            parts.push(Work::Text("}"));
+            parts.push(Pending::Text("}"));
         }
         ExprKind::Unary(operator, operand) => {
-            parts.push(Work::Text(operator.symbol()));
+            parts.push(Pending::Text(operator.symbol()));
             // `-1.f` begins with the number -1: where a minus would swallow a digit, it keeps its distance.
             let swallows = *operator == UnaryOp::Negate && begins_with_digit(ast, *operand);
-            parts.push(Work::Expr(*operand, if swallows { OPERAND + 1 } else { PREFIX }));
+            parts.push(Pending::Expr(*operand, if swallows { OPERAND + 1 } else { PREFIX }));
         }
         ExprKind::Binary(operator, left, right) => {
-            parts.push(Work::Expr(*left, operator.binding()));
-            parts.push(Work::Owned(format!(" {} ", operator.symbol())));
-            parts.push(Work::Expr(*right, operator.binding() + 1));
+            parts.push(Pending::Expr(*left, operator.binding()));
+            parts.push(Pending::Owned(format!(" {} ", operator.symbol())));
+            parts.push(Pending::Expr(*right, operator.binding() + 1));
         }
         ExprKind::Conditional { condition, then, otherwise } => {
-            parts.push(Work::Expr(*condition, 1));
-            parts.push(Work::Text(" ? "));
-            parts.push(Work::Expr(*then, 1));
-            parts.push(Work::Text(" : "));
-            parts.push(Work::Expr(*otherwise, 0));
+            parts.push(Pending::Expr(*condition, 1));
+            parts.push(Pending::Text(" ? "));
+            parts.push(Pending::Expr(*then, 1));
+            parts.push(Pending::Text(" : "));
+            parts.push(Pending::Expr(*otherwise, 0));
         }
-        ExprKind::Broken => parts.push(Work::Text("<broken>")),
+        ExprKind::Broken => parts.push(Pending::Text("<broken>")),
     }
     if wrapped {
-        parts.push(Work::Text(")"));
+        parts.push(Pending::Text(")"));
     }
     work.extend(parts.into_iter().rev());
 }
@@ -142,28 +142,36 @@ fn begins_with_digit(ast: &Ast, mut id: ExprId) -> bool {
     }
 }
 
-fn separated<'a, T>(parts: &mut Vec<Work<'a>>, items: &'a [T], each: impl Fn(&mut Vec<Work<'a>>, &'a T)) {
+fn separated<'a, T>(
+    parts: &mut Vec<Pending<'a>>,
+    items: &'a [T],
+    each: impl Fn(&mut Vec<Pending<'a>>, &'a T),
+) {
     for (index, item) in items.iter().enumerate() {
         if index > 0 {
-            parts.push(Work::Text(", "));
+            parts.push(Pending::Text(", "));
         }
         each(parts, item);
     }
 }
 
-fn entry<'a, K>(parts: &mut Vec<Work<'a>>, item: &'a Entry<K>, key: impl Fn(&mut Vec<Work<'a>>, &'a K)) {
+fn entry<'a, K>(
+    parts: &mut Vec<Pending<'a>>,
+    item: &'a Entry<K>,
+    key: impl Fn(&mut Vec<Pending<'a>>, &'a K),
+) {
     if item.optional {
-        parts.push(Work::Text("?"));
+        parts.push(Pending::Text("?"));
     }
     key(parts, &item.key);
-    parts.push(Work::Expr(item.value, 0));
+    parts.push(Pending::Expr(item.value, 0));
 }
 
 /// A field as it is, or in backticks if it is no plain name.
-fn field_name(name: &str) -> Work<'_> {
+fn field_name(name: &str) -> Pending<'_> {
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && !name.starts_with(|c: char| c.is_ascii_digit());
-    if plain { Work::Text(name) } else { Work::Owned(format!("`{name}`")) }
+    if plain { Pending::Text(name) } else { Pending::Owned(format!("`{name}`")) }
 }
 
 fn literal(value: &Literal) -> String {

@@ -94,7 +94,7 @@ impl Borrowed<'_> {
 fn owned(map: &dyn TextMap) -> Map {
     let mut names = Vec::new();
     map.each_name(&mut |name| names.push(name));
-    Map::of_texts(names.into_iter().map(|name| {
+    Map::from_texts(names.into_iter().map(|name| {
         let texts = (0..map.count(name).unwrap_or(0)).filter_map(|at| map.get(name, at));
         (name, Value::list(texts.map(Value::text).collect()))
     }))

@@ -136,7 +136,7 @@ impl Timestamp {
         i128::from(self.seconds) * i128::from(NANOS) + i128::from(self.nanos)
     }
 
-    fn of_total(total: i128) -> Result<Self, Fault> {
+    fn from_nanos(total: i128) -> Result<Self, Fault> {
         let nanos = i128::from(NANOS);
         let seconds = i64::try_from(total.div_euclid(nanos)).map_err(|_| Fault::Overflow)?;
         let rest = u32::try_from(total.rem_euclid(nanos)).map_err(|_| Fault::Overflow)?;
@@ -144,11 +144,11 @@ impl Timestamp {
     }
 
     pub(crate) fn plus(self, length: Duration) -> Result<Self, Fault> {
-        Self::of_total(self.total() + i128::from(length.0))
+        Self::from_nanos(self.total() + i128::from(length.0))
     }
 
     pub(crate) fn minus(self, length: Duration) -> Result<Self, Fault> {
-        Self::of_total(self.total() - i128::from(length.0))
+        Self::from_nanos(self.total() - i128::from(length.0))
     }
 
     pub(crate) fn since(self, other: Self) -> Result<Duration, Fault> {
@@ -156,13 +156,13 @@ impl Timestamp {
     }
 
     /// The calendar at a place: a name of the IANA database, `+hh:mm`, or UTC.
-    pub(crate) fn at(self, zone: Option<&str>) -> Result<Local, Fault> {
+    pub(crate) fn at(self, zone: Option<&str>) -> Result<LocalTime, Fault> {
         let offset = match zone {
             None => 0,
             Some(zone) => {
                 // The database ends some hours before the year 10000 does.
-                let (least, most) = (jiff::Timestamp::MIN, jiff::Timestamp::MAX);
-                let seconds = self.seconds.clamp(least.as_second(), most.as_second());
+                let (min, max) = (jiff::Timestamp::MIN, jiff::Timestamp::MAX);
+                let seconds = self.seconds.clamp(min.as_second(), max.as_second());
                 let instant = jiff::Timestamp::from_second(seconds).map_err(|_| Fault::Overflow)?;
                 i64::from(time_zone(zone)?.to_offset(instant).seconds())
             }
@@ -179,13 +179,13 @@ impl Timestamp {
         let part = |value: i64| i8::try_from(value).unwrap_or(0);
         let (hour, minute, second) = (part(of_day / 3_600), part(of_day / 60 % 60), part(of_day % 60));
         let at = date.at(hour, minute, second, i32::try_from(self.nanos).unwrap_or(0));
-        Ok(Local { year: i64::from(at.year()) + years, at })
+        Ok(LocalTime { year: i64::from(at.year()) + years, at })
     }
 }
 
 /// A point in time as the clocks and calendars of a place show it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Local {
+pub(crate) struct LocalTime {
     /// The year, which may be 0 or 10000.
     pub(crate) year: i64,
     /// Everything but the year.
@@ -194,7 +194,7 @@ pub(crate) struct Local {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ok(Local { at, .. }) = self.at(None) else { return f.write_str("?") };
+        let Ok(LocalTime { at, .. }) = self.at(None) else { return f.write_str("?") };
         let (year, month, day) = (at.year(), at.month(), at.day());
         let (hour, minute, second) = (at.hour(), at.minute(), at.second());
         let fraction = Fraction(self.nanos.into());
@@ -242,15 +242,15 @@ fn offset(text: &str) -> IResult<&str, i32> {
 
 /// Digits as a number.
 fn number<'a, N: std::str::FromStr>(
-    least: usize,
-    most: usize,
+    min: usize,
+    max: usize,
 ) -> impl Parser<&'a str, Output = N, Error = nom::error::Error<&'a str>> {
-    map_opt(take_while_m_n(least, most, |c: char| c.is_ascii_digit()), |digits: &str| digits.parse().ok())
+    map_opt(take_while_m_n(min, max, |c: char| c.is_ascii_digit()), |digits: &str| digits.parse().ok())
 }
 
-type Parts = ((i16, i8, i8), ((u8, u8, u8, u32), i64));
+type DateParts = ((i16, i8, i8), ((u8, u8, u8, u32), i64));
 
-fn rfc3339(text: &str) -> IResult<&str, Parts> {
+fn rfc3339(text: &str) -> IResult<&str, DateParts> {
     let date =
         (number::<i16>(4, 4), preceded(tag("-"), number::<i8>(2, 2)), preceded(tag("-"), number::<i8>(2, 2)));
     let fraction = preceded(tag("."), take_while1(|c: char| c.is_ascii_digit()));

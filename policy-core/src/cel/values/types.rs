@@ -164,21 +164,21 @@ impl Type {
 }
 
 /// A type as written: a name and its parameters.
-struct Spelling<'a> {
+struct WrittenType<'a> {
     name: &'a str,
-    parameters: Vec<Spelling<'a>>,
+    parameters: Vec<WrittenType<'a>>,
 }
 
-fn spelling(text: &str) -> IResult<&str, Spelling<'_>> {
+fn spelling(text: &str) -> IResult<&str, WrittenType<'_>> {
     let name = take_while1(|c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '$'));
     let comma = delimited(multispace0, tag(","), multispace0);
     let parameters =
         delimited(pair(tag("("), multispace0), separated_list1(comma, spelling), pair(multispace0, tag(")")));
-    map(pair(name, opt(parameters)), |(name, of)| Spelling { name, parameters: of.unwrap_or_default() })
+    map(pair(name, opt(parameters)), |(name, of)| WrittenType { name, parameters: of.unwrap_or_default() })
         .parse(text)
 }
 
-impl Spelling<'_> {
+impl WrittenType<'_> {
     fn resolve(self, named: &dyn Fn(&str) -> Option<Type>) -> Option<Type> {
         let name = self.name;
         let mut of = Vec::with_capacity(self.parameters.len());

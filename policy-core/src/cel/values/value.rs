@@ -229,15 +229,15 @@ fn compare_numbers(a: &Value, b: &Value) -> Option<Ordering> {
 
 /// A key of a map: what equal keys have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Key {
+enum MapKey {
     Bool(bool),
     Number(i128),
     String(Arc<str>),
 }
 
-impl Key {
+impl MapKey {
     /// The key of a value; a double counts if it is a whole number.
-    fn of(value: &Value) -> Option<Self> {
+    fn from_value(value: &Value) -> Option<Self> {
         Some(match value {
             Value::Bool(value) => Self::Bool(*value),
             Value::Int(number) => Self::Number((*number).into()),
@@ -262,7 +262,7 @@ const FEW_ENTRIES: usize = 12;
 #[derive(Clone, Debug, Default)]
 pub struct Map {
     entries: Vec<(Value, Value)>,
-    index: HashMap<Key, usize>,
+    index: HashMap<MapKey, usize>,
 }
 
 impl Map {
@@ -280,7 +280,7 @@ impl Map {
 
     /// A map from texts, as facts are; of a repeated key the last counts.
     #[must_use]
-    pub fn of_texts<T: Into<Arc<str>>>(entries: impl IntoIterator<Item = (T, Value)>) -> Self {
+    pub fn from_texts<T: Into<Arc<str>>>(entries: impl IntoIterator<Item = (T, Value)>) -> Self {
         let mut map = Self::default();
         for (key, value) in entries {
             map.set(key.into(), value);
@@ -290,7 +290,7 @@ impl Map {
 
     pub(crate) fn insert(&mut self, key: Value, value: Value) -> Result<(), Fault> {
         // A double finds whole numbers, but is no key itself.
-        let found = Key::of(&key).filter(|_| !matches!(key, Value::Double(_)));
+        let found = MapKey::from_value(&key).filter(|_| !matches!(key, Value::Double(_)));
         let Some(found) = found else { return Err(Fault::KeyType(key.type_name().into())) };
         if self.index.insert(found, self.entries.len()).is_some() {
             return Err(Fault::RepeatedKey(key.to_string().into()));
@@ -301,10 +301,10 @@ impl Map {
 
     /// Puts a value under a text; of a repeated key the last counts.
     pub(crate) fn set(&mut self, key: Arc<str>, value: Value) {
-        match self.index.get(&Key::String(Arc::clone(&key))).and_then(|&at| self.entries.get_mut(at)) {
+        match self.index.get(&MapKey::String(Arc::clone(&key))).and_then(|&at| self.entries.get_mut(at)) {
             Some(entry) => entry.1 = value,
             None => {
-                self.index.insert(Key::String(Arc::clone(&key)), self.entries.len());
+                self.index.insert(MapKey::String(Arc::clone(&key)), self.entries.len());
                 self.entries.push((Value::String(key), value));
             }
         }
@@ -313,7 +313,7 @@ impl Map {
     /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &Value) -> Option<&Value> {
-        let at = *self.index.get(&Key::of(key)?)?;
+        let at = *self.index.get(&MapKey::from_value(key)?)?;
         self.entries.get(at).map(|(_, value)| value)
     }
 

@@ -91,7 +91,7 @@ impl Gates {
 
 impl Scale {
     fn new(fact: GateFact, gates: &[Gate]) -> Self {
-        let ends = |gate: &Gate| [Some(gate.least), gate.greatest.checked_add(1)];
+        let ends = |gate: &Gate| [Some(gate.min), gate.max.checked_add(1)];
         let mut cuts: Vec<i64> = gates.iter().flat_map(ends).flatten().collect();
         cuts.sort_unstable();
         cuts.dedup();
@@ -106,11 +106,11 @@ impl Scale {
 
     /// The places of the keys that pass a gate.
     fn interval(&self, scale: u16, gate: Gate) -> Option<Interval> {
-        let to = match gate.greatest.checked_add(1) {
+        let to = match gate.max.checked_add(1) {
             Some(end) => self.place(end)?,
             None => u16::try_from(self.cuts.len()).ok()?.checked_add(1)?,
         };
-        Some(Interval { from: self.place(gate.least)?, to, scale })
+        Some(Interval { from: self.place(gate.min)?, to, scale })
     }
 }
 

@@ -103,19 +103,19 @@ impl State {
 
     fn take_turn(&mut self, stream: u32, out: &mut BytesMut, now: Instant, turn: Turn) {
         let Some(entry) = self.streams.get_mut(&stream) else { return };
-        let most = match turn {
+        let max = match turn {
             Turn::Small => {
                 entry.queued_small = false;
                 // By now it may have more, which is no small frame any more.
                 if entry.outbox.len() > SMALL_BYTES { None } else { Some(SMALL_BYTES) }
             }
-            Turn::UpTo(most) => {
+            Turn::UpTo(max) => {
                 entry.queued = false;
-                Some(most)
+                Some(max)
             }
         };
         // One that is not its turn begins later, with what it has then.
-        if entry.needs_syn && most.is_some() {
+        if entry.needs_syn && max.is_some() {
             self.begin_until(stream, out);
         }
         let Some(entry) = self.streams.get_mut(&stream) else { return };
@@ -123,9 +123,9 @@ impl State {
             let grant = entry.window_in.grant(&mut self.growth, &mut self.pool_in, now);
             small(out, Kind::Window, stream, grant);
         }
-        if let Some(most) = most.filter(|_| entry.reset.is_none()) {
+        if let Some(max) = max.filter(|_| entry.reset.is_none()) {
             let window = usize::try_from(entry.window_out.room(&self.pool_out)).unwrap_or(usize::MAX);
-            let take = entry.outbox.len().min(window).min(most);
+            let take = entry.outbox.len().min(window).min(max);
             let fin = entry.fin_out == Fin::Wanted && take == entry.outbox.len();
             if take > 0 || fin {
                 let length = u32::try_from(take).unwrap_or(0);

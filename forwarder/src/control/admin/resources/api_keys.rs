@@ -39,7 +39,7 @@ impl View for KeyView {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::control::admin) struct Create {
+pub(in crate::control::admin) struct CreateApiKey {
     description: Option<String>,
     metadata: Option<String>,
     owner_id: Option<String>,
@@ -48,7 +48,7 @@ pub(in crate::control::admin) struct Create {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::control::admin) struct Update {
+pub(in crate::control::admin) struct UpdateApiKey {
     description: Option<String>,
     metadata: Option<String>,
     /// Some clients repeat the id of the path.
@@ -74,8 +74,8 @@ impl RecordKind for ApiKeys {
     type Record = ApiKey;
     type Removed = ApiKey;
     type View = KeyView;
-    type Create = Create;
-    type Update = Update;
+    type Create = CreateApiKey;
+    type Update = UpdateApiKey;
 
     fn id(key: &ApiKey) -> ApiKeyId {
         key.id
@@ -93,15 +93,15 @@ impl RecordKind for ApiKeys {
         }
     }
 
-    fn page(identity: &Identity, before: Option<ApiKeyId>, most: usize) -> Vec<ApiKey> {
-        identity.api_keys(before, most)
+    fn page(identity: &Identity, before: Option<ApiKeyId>, max: usize) -> Vec<ApiKey> {
+        identity.api_keys(before, max)
     }
 
     fn find(identity: &Identity, id: ApiKeyId) -> Option<ApiKey> {
         identity.api_key(id)
     }
 
-    fn create(identity: &Identity, body: Create) -> Result<(ApiKey, Option<Token>), Fault> {
+    fn create(identity: &Identity, body: CreateApiKey) -> Result<(ApiKey, Option<Token>), Fault> {
         let new = NewApiKey {
             description: body.description.unwrap_or_default(),
             metadata: body.metadata.unwrap_or_default(),
@@ -112,8 +112,8 @@ impl RecordKind for ApiKeys {
         Ok((key, Some(token)))
     }
 
-    fn update(identity: &Identity, id: ApiKeyId, body: Update) -> Result<ApiKey, IdentityError> {
-        let Update { description, metadata, .. } = body;
+    fn update(identity: &Identity, id: ApiKeyId, body: UpdateApiKey) -> Result<ApiKey, IdentityError> {
+        let UpdateApiKey { description, metadata, .. } = body;
         identity.update_api_key(id, ApiKeyPatch { description, metadata })
     }
 

@@ -47,7 +47,7 @@ impl View for CredentialView {
 /// What makes a credential. A key that nobody knows is refused: a misspelt `acl` would permit everything.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::control::admin) struct Create {
+pub(in crate::control::admin) struct CreateCredential {
     description: Option<String>,
     metadata: Option<String>,
     acl: Option<Vec<String>>,
@@ -60,7 +60,7 @@ pub(in crate::control::admin) struct Create {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::control::admin) struct Update {
+pub(in crate::control::admin) struct UpdateCredential {
     description: Option<String>,
     metadata: Option<String>,
     acl: Option<Vec<String>>,
@@ -94,8 +94,8 @@ impl RecordKind for Credentials {
     type Record = Credential;
     type Removed = Credential;
     type View = CredentialView;
-    type Create = Create;
-    type Update = Update;
+    type Create = CreateCredential;
+    type Update = UpdateCredential;
 
     fn id(credential: &Credential) -> CredentialId {
         credential.id
@@ -118,15 +118,15 @@ impl RecordKind for Credentials {
         }
     }
 
-    fn page(identity: &Identity, before: Option<CredentialId>, most: usize) -> Vec<Credential> {
-        identity.credentials(before, most)
+    fn page(identity: &Identity, before: Option<CredentialId>, max: usize) -> Vec<Credential> {
+        identity.credentials(before, max)
     }
 
     fn find(identity: &Identity, id: CredentialId) -> Option<Credential> {
         identity.credential(id)
     }
 
-    fn create(identity: &Identity, body: Create) -> Result<(Credential, Option<Token>), Fault> {
+    fn create(identity: &Identity, body: CreateCredential) -> Result<(Credential, Option<Token>), Fault> {
         let new = NewCredential {
             description: body.description.unwrap_or_default(),
             metadata: body.metadata.unwrap_or_default(),
@@ -141,8 +141,12 @@ impl RecordKind for Credentials {
         Ok((credential, Some(token)))
     }
 
-    fn update(identity: &Identity, id: CredentialId, body: Update) -> Result<Credential, IdentityError> {
-        let Update { description, metadata, acl, allow_cidrs, deny_cidrs, expires_at, .. } = body;
+    fn update(
+        identity: &Identity,
+        id: CredentialId,
+        body: UpdateCredential,
+    ) -> Result<Credential, IdentityError> {
+        let UpdateCredential { description, metadata, acl, allow_cidrs, deny_cidrs, expires_at, .. } = body;
         let patch = CredentialPatch { description, metadata, acl, allow_cidrs, deny_cidrs, expires_at };
         identity.update_credential(id, patch)
     }

@@ -36,7 +36,7 @@ impl View for UserView {
 /// What makes or changes a service user; a field that is null counts as absent.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::control::admin) struct Body {
+pub(in crate::control::admin) struct ServiceUserBody {
     name: Option<String>,
     active: Option<bool>,
     /// Some clients repeat the id of the path.
@@ -60,8 +60,8 @@ impl RecordKind for ServiceUsers {
     type Record = ServiceUser;
     type Removed = RemovedServiceUser;
     type View = UserView;
-    type Create = Body;
-    type Update = Body;
+    type Create = ServiceUserBody;
+    type Update = ServiceUserBody;
 
     fn id(user: &ServiceUser) -> ServiceUserId {
         user.id
@@ -72,21 +72,25 @@ impl RecordKind for ServiceUsers {
         UserView { uri, id: id.to_string(), name, active, created_at }
     }
 
-    fn page(identity: &Identity, before: Option<ServiceUserId>, most: usize) -> Vec<ServiceUser> {
-        identity.service_users(before, most)
+    fn page(identity: &Identity, before: Option<ServiceUserId>, max: usize) -> Vec<ServiceUser> {
+        identity.service_users(before, max)
     }
 
     fn find(identity: &Identity, id: ServiceUserId) -> Option<ServiceUser> {
         identity.service_user(id)
     }
 
-    fn create(identity: &Identity, body: Body) -> Result<(ServiceUser, Option<Token>), Fault> {
+    fn create(identity: &Identity, body: ServiceUserBody) -> Result<(ServiceUser, Option<Token>), Fault> {
         let new = NewServiceUser { name: body.name.unwrap_or_default(), active: body.active.unwrap_or(true) };
         let user = identity.create_service_user(new, Timestamp::now());
         Ok((user.map_err(|error| Fault::from_identity(error, ""))?, None))
     }
 
-    fn update(identity: &Identity, id: ServiceUserId, body: Body) -> Result<ServiceUser, IdentityError> {
+    fn update(
+        identity: &Identity,
+        id: ServiceUserId,
+        body: ServiceUserBody,
+    ) -> Result<ServiceUser, IdentityError> {
         identity.update_service_user(id, ServiceUserPatch { name: body.name, active: body.active })
     }
 

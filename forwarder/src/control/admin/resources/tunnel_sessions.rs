@@ -82,10 +82,10 @@ fn views(cx: &Context<'_>) -> Vec<SessionView> {
 fn version(cx: &Context<'_>) -> Result<String, Fault> {
     /// Clients repeat the id of the path.
     #[derive(Deserialize)]
-    struct Update {
+    struct UpdateRequest {
         version: Option<String>,
     }
-    let version = cx.call.json::<Update>()?.version.unwrap_or_default();
+    let version = cx.call.json::<UpdateRequest>()?.version.unwrap_or_default();
     if version.len() > MAX_VERSION {
         let message = format!("`version` has at most {MAX_VERSION} bytes");
         return Err(Fault::new(StatusCode::BAD_REQUEST, message));

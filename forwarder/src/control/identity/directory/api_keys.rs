@@ -15,7 +15,7 @@ impl Identity {
     /// # Errors
     /// [`KeyRefusal`].
     pub fn authenticate_key(&self, key: &str) -> Result<ApiKeyId, KeyRefusal> {
-        let found = self.0.read().by_key(&TokenHash::of(key));
+        let found = self.0.read().by_key(&TokenHash::from_token(key));
         found.ok_or_else(|| match key.parse::<ApiKeyId>() {
             Ok(_) => KeyRefusal::Id,
             Err(_) if is_well_formed(key) => KeyRefusal::Authtoken,
@@ -48,7 +48,7 @@ impl Identity {
     /// [`IdentityError`]; then nothing has changed.
     pub fn create_api_key(&self, new: NewApiKey, now: Timestamp) -> Result<(ApiKey, Token), IdentityError> {
         let mut changes = self.0.write_lock();
-        room(self.0.read().api_keys.all().len(), self.0.most.api_keys, "API keys")?;
+        room(self.0.read().api_keys.all().len(), self.0.limits.api_keys, "API keys")?;
         let id = ApiKeyId(changes.ids.next());
         let token = Token::draw_key(id).map_err(IdentityError::Random)?;
         let key = ApiKey {
@@ -57,7 +57,7 @@ impl Identity {
             metadata: new.metadata,
             owner_id: new.owner_id,
             created_at: to_seconds(now),
-            sha256: TokenHash::of(token.reveal()),
+            sha256: TokenHash::from_token(token.reveal()),
         };
         key.check()?;
         if key.owner_id.is_some_and(|owner| self.service_user(owner).is_none()) {

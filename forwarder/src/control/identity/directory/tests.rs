@@ -118,8 +118,8 @@ fn a_service_user_takes_the_power_of_its_credentials_with_it() {
 fn the_number_of_records_has_an_end() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Arc::new(DiskStore::open(folder.path()).expect("new"));
-    let most = Limits { service_users: 2, credentials: 2, api_keys: 1 };
-    let identity = Identity::with_most(store, most).expect("a store");
+    let limits = Limits { service_users: 2, credentials: 2, api_keys: 1 };
+    let identity = Identity::with_limits(store, limits).expect("a store");
     let credential = || identity.create_credential(NewCredential::default(), at(0)).map(|it| it.0.id);
     let first = credential().expect("room");
     credential().expect("room");
@@ -129,10 +129,10 @@ fn the_number_of_records_has_an_end() {
     credential().expect("room again");
     let _ = (user(&identity), user(&identity));
     let new = NewServiceUser { name: "gate".to_owned(), active: true };
-    assert!(matches!(identity.create_service_user(new, at(0)), Err(IdentityError::Full { most: 2, .. })));
+    assert!(matches!(identity.create_service_user(new, at(0)), Err(IdentityError::Full { max: 2, .. })));
     let key = || identity.create_api_key(crate::control::identity::NewApiKey::default(), at(0));
     key().expect("room");
-    assert!(matches!(key(), Err(IdentityError::Full { most: 1, .. })));
+    assert!(matches!(key(), Err(IdentityError::Full { max: 1, .. })));
 }
 
 #[test]

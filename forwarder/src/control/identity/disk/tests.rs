@@ -21,7 +21,7 @@ fn credential() -> Credential {
         created_at: Timestamp::UNIX_EPOCH,
         expires_at: Some(Timestamp::UNIX_EPOCH),
         last_used_at: None,
-        sha256: TokenHash::of("token"),
+        sha256: TokenHash::from_token("token"),
     }
 }
 
@@ -145,7 +145,7 @@ fn api_keys_come_back_also_in_a_file_of_before() {
         metadata: String::new(),
         owner_id: None,
         created_at: Timestamp::UNIX_EPOCH,
-        sha256: TokenHash::of("key"),
+        sha256: TokenHash::from_token("key"),
     };
     let (one, two) = (key(), key());
     let changes = [Change::PutApiKey(one.clone()), Change::PutApiKey(two.clone())];

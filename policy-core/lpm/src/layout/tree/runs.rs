@@ -107,12 +107,12 @@ impl Runs {
     }
 
     /// The runs of ascending windows, if they are no more than so many.
-    fn up_to(most: usize, windows: &[u64]) -> Option<Self> {
+    fn up_to(max: usize, windows: &[u64]) -> Option<Self> {
         let (mut runs, mut place) = (Vec::new(), 0);
         while let Some((run, count)) = windows.get(place..).and_then(|rest| Run::longest(rest, place)) {
             runs.push(run);
             place += count;
-            if runs.len() > most {
+            if runs.len() > max {
                 return None;
             }
         }

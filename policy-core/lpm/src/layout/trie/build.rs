@@ -10,7 +10,7 @@ use crate::steps::Steps;
 type Starts<'s> = &'s [(u32, u32)];
 
 /// The arrays while they grow.
-struct Builder {
+struct TrieBuilder {
     cells: Vec<Cell>,
     values: Vec<u32>,
     /// The first code that names a child.
@@ -36,7 +36,7 @@ pub(super) fn build<V: Column>(steps: &Steps<u32>) -> Trie<V> {
     // One level follows in any case.
     let skip = first.common(last).min(u32::BITS - 2 * STRIDE);
     let root_bits = root_bits(starts, skip);
-    let mut builder = Builder {
+    let mut builder = TrieBuilder {
         cells: Vec::new(),
         values: Vec::new(),
         children_from: Trie::<V>::children_from(steps.codes()),
@@ -110,7 +110,7 @@ fn enter(before: u32, group: Starts<'_>, level: u32) -> (u32, Starts<'_>) {
     }
 }
 
-impl Builder {
+impl TrieBuilder {
     /// Room for so many cells.
     fn room(&mut self, cells: usize) -> usize {
         let at = self.cells.len();

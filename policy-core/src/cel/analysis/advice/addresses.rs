@@ -220,7 +220,7 @@ pub(super) fn address_help(text: &str) -> Option<String> {
 pub(super) fn network_help(text: &str) -> String {
     match (lpm::slip(text), lpm::cidr(text)) {
         (Some(slip), _) => slip.help("'"),
-        (None, Err(lpm::CidrError::TooLong { most })) => format!("write a length from 0 to {most}"),
+        (None, Err(lpm::CidrError::TooLong { max })) => format!("write a length from 0 to {max}"),
         (None, _) => "write e.g. `'203.0.113.0/24'` or `'2001:db8::/32'`".to_owned(),
     }
 }

@@ -17,7 +17,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 
 /// What a part may be.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum TextDomain {
     Category,
     ContentType,
     Country,
@@ -70,7 +70,7 @@ pub(super) fn report(parts: &Parts<'_>, (id, node): (NodeId, &Node), found: &mut
     match node {
         Node::Has { operand, field: Value::String(name) }
         | Node::Select { operand, field: Value::String(name), .. }
-            if parts.kind(*operand) == Some(Of::Map(Kind::Header)) =>
+            if parts.kind(*operand) == Some(Of::Map(TextDomain::Header)) =>
         {
             header_field(parts, *operand, name, found);
         }
@@ -136,9 +136,9 @@ fn call(parts: &Parts<'_>, name: &str, a: NodeId, b: NodeId, found: &mut Diagnos
 /// A part of a kind, or a list or the keys of a map of some.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Of {
-    One(Kind),
-    List(Kind),
-    Map(Kind),
+    One(TextDomain),
+    List(TextDomain),
+    Map(TextDomain),
 }
 
 impl<'c> Parts<'c> {
@@ -163,19 +163,19 @@ impl<'c> Parts<'c> {
         match node? {
             Node::Fact(fact) => match fact.path() {
                 "req.headers" | "res.headers" | "req.trailers" | "res.trailers" => {
-                    Some(Of::Map(Kind::Header))
+                    Some(Of::Map(TextDomain::Header))
                 }
-                path if path.ends_with("_ip.categories") => Some(Of::List(Kind::Category)),
-                path if path.ends_with(".country_code") => one(Kind::Country),
-                "req.method" => one(Kind::Method),
-                "req.host" => one(Kind::Host),
-                "req.url.path" | "req.url.raw_path" | "req.url.uri" => one(Kind::Path),
-                "req.url" => one(Kind::Url),
-                "req.url.scheme" => one(Kind::Protocol(HTTP)),
-                "endpoint.protocol" => one(Kind::Protocol(ALL)),
-                "req.content_type" | "res.content_type" => one(Kind::ContentType),
-                "res.status_code" => one(Kind::Status),
-                path if is_port(path) => one(Kind::Port),
+                path if path.ends_with("_ip.categories") => Some(Of::List(TextDomain::Category)),
+                path if path.ends_with(".country_code") => one(TextDomain::Country),
+                "req.method" => one(TextDomain::Method),
+                "req.host" => one(TextDomain::Host),
+                "req.url.path" | "req.url.raw_path" | "req.url.uri" => one(TextDomain::Path),
+                "req.url" => one(TextDomain::Url),
+                "req.url.scheme" => one(TextDomain::Protocol(HTTP)),
+                "endpoint.protocol" => one(TextDomain::Protocol(ALL)),
+                "req.content_type" | "res.content_type" => one(TextDomain::ContentType),
+                "res.status_code" => one(TextDomain::Status),
+                path if is_port(path) => one(TextDomain::Port),
                 _ => None,
             },
             Node::Index { operand, .. } => match self.kind_within(*operand, levels)? {
@@ -191,9 +191,9 @@ impl<'c> Parts<'c> {
                 },
                 _ => None,
             },
-            Node::Call { name: "lower", .. } => one(Kind::Lower),
-            Node::Call { name: "lowerAscii", .. } => one(Kind::LowerAscii),
-            Node::Call { name: "upper", .. } => one(Kind::Upper),
+            Node::Call { name: "lower", .. } => one(TextDomain::Lower),
+            Node::Call { name: "lowerAscii", .. } => one(TextDomain::LowerAscii),
+            Node::Call { name: "upper", .. } => one(TextDomain::Upper),
             _ => None,
         }
     }
@@ -241,19 +241,26 @@ impl<'c> Parts<'c> {
 }
 
 /// Reports the values among these that the part never is.
-fn compared(parts: &Parts<'_>, kind: Kind, of: NodeId, with: NodeId, how: How, found: &mut Diagnostics) {
+fn compared(
+    parts: &Parts<'_>,
+    kind: TextDomain,
+    of: NodeId,
+    with: NodeId,
+    how: How,
+    found: &mut Diagnostics,
+) {
     for (place, value) in parts.values(with) {
         let Some(never) = never(kind, &value, how) else { continue };
-        let code = if kind == Kind::Header { &codes::HEADER_CASE } else { &codes::IMPOSSIBLE };
+        let code = if kind == TextDomain::Header { &codes::HEADER_CASE } else { &codes::IMPOSSIBLE };
         let shown = match &value {
             Value::String(text) => shorten(text).into_owned(),
             other => other.to_string(),
         };
         let what = match (kind, parts.behind(of)) {
-            (Kind::Header, _) => "a name of a header".to_owned(),
-            (Kind::Category, _) => "a category of an address".to_owned(),
-            (Kind::Lower | Kind::LowerAscii, _) => "a text in lower case".to_owned(),
-            (Kind::Upper, _) => "a text in upper case".to_owned(),
+            (TextDomain::Header, _) => "a name of a header".to_owned(),
+            (TextDomain::Category, _) => "a category of an address".to_owned(),
+            (TextDomain::Lower | TextDomain::LowerAscii, _) => "a text in lower case".to_owned(),
+            (TextDomain::Upper, _) => "a text in upper case".to_owned(),
             (_, Some(path)) => format!("`{path}`"),
             (_, None) => "this".to_owned(),
         };
@@ -269,7 +276,7 @@ fn compared(parts: &Parts<'_>, kind: Kind, of: NodeId, with: NodeId, how: How, f
         };
         let span = parts.code.span(place);
         let message = match (kind, how) {
-            (Kind::Header, How::Equal) => {
+            (TextDomain::Header, How::Equal) => {
                 format!("header names are in lower case here, so `{shown}` is never found")
             }
             _ => format!("{what} {verb} `{shown}`: {}", never.why),
@@ -284,7 +291,7 @@ fn compared(parts: &Parts<'_>, kind: Kind, of: NodeId, with: NodeId, how: How, f
 }
 
 /// Why a part of a kind is never a value.
-fn never(kind: Kind, value: &Value, how: How) -> Option<Never> {
+fn never(kind: TextDomain, value: &Value, how: How) -> Option<Never> {
     match value {
         Value::String(text) => never_text(kind, text, how),
         Value::Int(number) => never_number(kind, *number, how),
@@ -292,10 +299,10 @@ fn never(kind: Kind, value: &Value, how: How) -> Option<Never> {
     }
 }
 
-fn never_number(kind: Kind, number: i64, how: How) -> Option<Never> {
+fn never_number(kind: TextDomain, number: i64, how: How) -> Option<Never> {
     let (first, last, why) = match kind {
-        Kind::Port => (0, 65_535, "ports go from 0 to 65535"),
-        Kind::Status => (100, 999, "status codes have three digits"),
+        TextDomain::Port => (0, 65_535, "ports go from 0 to 65535"),
+        TextDomain::Status => (100, 999, "status codes have three digits"),
         _ => return None,
     };
     let never = match how {
@@ -313,7 +320,7 @@ fn never_number(kind: Kind, number: i64, how: How) -> Option<Never> {
     })
 }
 
-fn never_text(kind: Kind, text: &str, how: How) -> Option<Never> {
+fn never_text(kind: TextDomain, text: &str, how: How) -> Option<Never> {
     let as_other = |other: String, why: &str| {
         (other != text).then(|| Never {
             why: why.to_owned(),
@@ -322,16 +329,16 @@ fn never_text(kind: Kind, text: &str, how: How) -> Option<Never> {
         })
     };
     match kind {
-        Kind::Header => as_other(text.to_ascii_lowercase(), "they are in lower case here"),
-        Kind::Lower => {
+        TextDomain::Header => as_other(text.to_ascii_lowercase(), "they are in lower case here"),
+        TextDomain::Lower => {
             as_other(text.to_lowercase(), "`lower` leaves no capitals").filter(|_| text.is_ascii())
         }
-        Kind::LowerAscii => as_other(text.to_ascii_lowercase(), "`lowerAscii` leaves no capitals"),
-        Kind::Upper => {
+        TextDomain::LowerAscii => as_other(text.to_ascii_lowercase(), "`lowerAscii` leaves no capitals"),
+        TextDomain::Upper => {
             as_other(text.to_uppercase(), "`upper` leaves capitals only").filter(|_| text.is_ascii())
         }
-        Kind::Category if how == How::Equal && !is_category(text) => Some(category(text)),
-        Kind::Country if how == How::Equal && !text.is_empty() && !is_country(text) => {
+        TextDomain::Category if how == How::Equal && !is_category(text) => Some(category(text)),
+        TextDomain::Country if how == How::Equal && !text.is_empty() && !is_country(text) => {
             let near = near_country(text);
             let help = near.as_ref().map_or_else(
                 || "write the code in two capital letters, e.g. `'DE'`".to_owned(),
@@ -339,22 +346,22 @@ fn never_text(kind: Kind, text: &str, how: How) -> Option<Never> {
             );
             Some(Never { why: "it is no code of a country (ISO 3166)".to_owned(), help, fix: near })
         }
-        Kind::Method if how == How::Equal => {
+        TextDomain::Method if how == How::Equal => {
             let upper = text.to_ascii_uppercase();
             as_other(upper.clone(), "methods are in capitals").filter(|_| METHODS.contains(&&*upper))
         }
-        Kind::Path if matches!(how, How::Equal | How::Begin) => path(text, how),
-        Kind::Url if matches!(how, How::Equal | How::Begin) && !text.is_empty() => whole_url(text, how),
-        Kind::Category if how == How::Begin && !begins_category(text) => Some(category(text)),
-        Kind::Category if how == How::End && !ends_category(text) => Some(category(text)),
-        Kind::Category if how == How::Hold && !within_category(text) => Some(category(text)),
-        Kind::Protocol(all) if how == How::Equal && !all.contains(&text) => {
+        TextDomain::Path if matches!(how, How::Equal | How::Begin) => path(text, how),
+        TextDomain::Url if matches!(how, How::Equal | How::Begin) && !text.is_empty() => whole_url(text, how),
+        TextDomain::Category if how == How::Begin && !begins_category(text) => Some(category(text)),
+        TextDomain::Category if how == How::End && !ends_category(text) => Some(category(text)),
+        TextDomain::Category if how == How::Hold && !within_category(text) => Some(category(text)),
+        TextDomain::Protocol(all) if how == How::Equal && !all.contains(&text) => {
             let lower = text.to_ascii_lowercase();
             let near = all.contains(&&*lower).then_some(lower);
             let help = format!("it is one of `{}`", all.join("`, `"));
             Some(Never { why: "there is no such protocol here".to_owned(), help, fix: near })
         }
-        Kind::ContentType
+        TextDomain::ContentType
             if text.contains(';') && matches!(how, How::Equal | How::Begin | How::End | How::Hold) =>
         {
             let bare = text.split(';').next().unwrap_or_default().trim().to_owned();
@@ -362,7 +369,7 @@ fn never_text(kind: Kind, text: &str, how: How) -> Option<Never> {
             let fix = Some(bare).filter(|bare| !bare.is_empty() && how == How::Equal);
             Some(Never { why: "the parameters of the type are left out".to_owned(), help, fix })
         }
-        Kind::Host if text.contains('/') => Some(Never {
+        TextDomain::Host if text.contains('/') => Some(Never {
             why: "a host has neither scheme nor path".to_owned(),
             help: "write the host alone, or compare `req.url`".to_owned(),
             fix: None,
@@ -417,27 +424,27 @@ fn category(text: &str) -> Never {
 }
 
 /// A pattern that begins with what the part never begins with.
-fn matched(parts: &Parts<'_>, kind: Kind, id: NodeId, pattern: &str, found: &mut Diagnostics) {
+fn matched(parts: &Parts<'_>, kind: TextDomain, id: NodeId, pattern: &str, found: &mut Diagnostics) {
     let facts = crate::cel::library::pattern::pattern_facts(pattern).filter(|facts| !facts.by_line);
     let Some(begins) = facts.and_then(|facts| facts.begins).filter(|begins| !begins.is_empty()) else {
         return;
     };
     let never = |c: &char| match kind {
-        Kind::Path => !matches!(c, '/' | '*'),
-        Kind::Url => *c != 'h',
-        Kind::Header => c.is_ascii_uppercase(),
+        TextDomain::Path => !matches!(c, '/' | '*'),
+        TextDomain::Url => *c != 'h',
+        TextDomain::Header => c.is_ascii_uppercase(),
         _ => false,
     };
     if !begins.iter().all(never) {
         return;
     }
     let (code, message, help) = match kind {
-        Kind::Header => (
+        TextDomain::Header => (
             &codes::HEADER_CASE,
             "header names are in lower case here, so this never matches",
             "write small letters",
         ),
-        Kind::Url => (
+        TextDomain::Url => (
             &codes::IMPOSSIBLE,
             "`req.url` never matches this: it is the whole URL, with scheme and host",
             "match `req.url.path`, the path alone",

@@ -18,7 +18,7 @@ pub(in crate::cel) fn clients(code: &Code) -> Option<RangeSet> {
     if !code.nodes.iter().any(has_address) {
         return None;
     }
-    Reader { parts: &Parts::new(code) }.read(code.root, true, MAX_LEVELS)
+    ClientReader { parts: &Parts::new(code) }.read(code.root, true, MAX_LEVELS)
 }
 
 /// Ranges of a test of the client's address that is compared with others.
@@ -27,10 +27,10 @@ const MAX_RANGES: usize = 64;
 /// The client's address, and for which of them a test comes out this way; `None` for other tests, and long lists.
 pub(super) fn tested(parts: &Parts<'_>, node: &Node, truth: bool) -> Option<(Key, RangeSet)> {
     let Node::Call { name, arguments, .. } = node else { return None };
-    let reader = Reader { parts };
+    let reader = ClientReader { parts };
     let test = reader.test(name, arguments)?;
     let set = test.addresses(&reader.texts(test.of)?, truth)?;
-    (ranges(&set) <= MAX_RANGES).then(|| (Key::of_fact(CLIENT), set))
+    (ranges(&set) <= MAX_RANGES).then(|| (Key::from_fact(CLIENT), set))
 }
 
 /// Ranges of a set of addresses.
@@ -40,11 +40,11 @@ pub(super) fn ranges(set: &RangeSet) -> usize {
 
 const CLIENT: &str = "conn.client_ip";
 
-struct Reader<'p, 'c> {
+struct ClientReader<'p, 'c> {
     parts: &'p Parts<'c>,
 }
 
-impl Reader<'_, '_> {
+impl ClientReader<'_, '_> {
     fn read(&self, id: NodeId, truth: bool, levels: usize) -> Option<RangeSet> {
         let levels = levels.checked_sub(1)?;
         let (id, node) = self.parts.written(id);
@@ -92,19 +92,19 @@ impl Reader<'_, '_> {
     }
 
     /// A test of the client's address.
-    fn test(&self, name: &str, arguments: &[NodeId]) -> Option<Test> {
+    fn test(&self, name: &str, arguments: &[NodeId]) -> Option<AddressTest> {
         let is_client = |id: &NodeId| self.parts.fact(*id) == Some(CLIENT);
         let (kind, equal, of) = match (name, arguments) {
             ("inCidrRange" | "inCidrRanges", [client, of]) if is_client(client) => {
-                (Kind::Networks, true, *of)
+                (AddressTestKind::Networks, true, *of)
             }
             ("_==_" | "_!=_", [a, b]) if is_client(a) || is_client(b) => {
-                (Kind::Hosts, name == "_==_", if is_client(a) { *b } else { *a })
+                (AddressTestKind::Hosts, name == "_==_", if is_client(a) { *b } else { *a })
             }
-            ("_in_", [client, list]) if is_client(client) => (Kind::Hosts, true, *list),
+            ("_in_", [client, list]) if is_client(client) => (AddressTestKind::Hosts, true, *list),
             _ => return None,
         };
-        Some(Test { kind, equal, of })
+        Some(AddressTest { kind, equal, of })
     }
 
     /// The texts of a list that is written out, or the one that is.
@@ -124,26 +124,26 @@ impl Reader<'_, '_> {
 
 /// What a test asks of the address.
 #[derive(Clone, Copy)]
-enum Kind {
+enum AddressTestKind {
     /// That it lies in a network.
     Networks,
     /// That it is an address.
     Hosts,
 }
 
-struct Test {
-    kind: Kind,
+struct AddressTest {
+    kind: AddressTestKind,
     /// False for `!=`.
     equal: bool,
     of: NodeId,
 }
 
-impl Test {
+impl AddressTest {
     /// The addresses that pass, or do not; `None` if no text is one.
     fn addresses(&self, texts: &[&str], truth: bool) -> Option<RangeSet> {
         let set = match self.kind {
-            Kind::Networks => networks(texts.iter().copied()),
-            Kind::Hosts => hosts(texts.iter().copied()),
+            AddressTestKind::Networks => networks(texts.iter().copied()),
+            AddressTestKind::Hosts => hosts(texts.iter().copied()),
         };
         if set.is_empty() {
             return None;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::clients::ranges;
-use super::{ALL, Condition, Formula, Numbers, Test};
+use super::{ALL, Condition, Formula, Numbers, PartTest};
 use crate::cel::analysis::parts::Key;
 use crate::lpm::RangeSet;
 
@@ -53,7 +53,7 @@ const MAX_CLASSES: usize = 32;
 /// Steps that it takes to compare the addresses of a condition with the classes of others.
 fn comparing_addresses(condition: &Formula) -> u64 {
     match condition {
-        Formula::Test(Condition { test: Test::Addresses(set), .. }) => {
+        Formula::Test(Condition { test: PartTest::Addresses(set), .. }) => {
             (2 * MAX_CLASSES * (1 + ranges(set))) as u64
         }
         Formula::Test(_) => 0,
@@ -84,7 +84,7 @@ struct Search {
 
 impl Search {
     fn new(conditions: &[Formula], steps: u64) -> Self {
-        let mut parts = Parts::default();
+        let mut parts = TestedParts::default();
         conditions.iter().for_each(|of| parts.collect(of));
         let classes = parts.seen.iter().map(Values::count).collect();
         let numbered = |of: &Formula| (of.clone().map(&mut |test| parts.passing(&test)), of.tests());
@@ -223,17 +223,17 @@ impl Values {
         }
     }
 
-    fn passing(&self, test: &Test) -> Vec<bool> {
+    fn passing(&self, test: &PartTest) -> Vec<bool> {
         match (self, test) {
-            (Self::Truth, Test::Holds(value)) => vec![!value, *value],
-            (Self::Listed(all), Test::OneOf(some, listed)) => {
+            (Self::Truth, PartTest::Holds(value)) => vec![!value, *value],
+            (Self::Listed(all), PartTest::OneOf(some, listed)) => {
                 let each = all.iter().map(|value| some.contains(value) == *listed);
                 each.chain([!listed]).collect()
             }
-            (Self::Numbers(firsts), Test::Within(numbers)) => {
+            (Self::Numbers(firsts), PartTest::Within(numbers)) => {
                 firsts.iter().map(|first| numbers.holds(*first)).collect()
             }
-            (Self::Addresses(classes), Test::Addresses(set)) => {
+            (Self::Addresses(classes), PartTest::Addresses(set)) => {
                 classes.iter().map(|class| class.without(set).is_empty()).collect()
             }
             // Parts are told apart by how they are tested.
@@ -244,32 +244,32 @@ impl Values {
 
 /// The parts that are tested. The same part that is tested in two ways is taken as two.
 #[derive(Default)]
-struct Parts {
+struct TestedParts {
     places: HashMap<(Key, u8), usize>,
     seen: Vec<Values>,
     values: Vec<BTreeSet<Key>>,
 }
 
-const fn way(test: &Test) -> u8 {
+const fn way(test: &PartTest) -> u8 {
     match test {
-        Test::Holds(_) => 0,
-        Test::OneOf(..) => 1,
-        Test::Within(_) => 2,
-        Test::Addresses(_) => 3,
+        PartTest::Holds(_) => 0,
+        PartTest::OneOf(..) => 1,
+        PartTest::Within(_) => 2,
+        PartTest::Addresses(_) => 3,
     }
 }
 
-impl Parts {
+impl TestedParts {
     fn place(&mut self, test: &Condition) -> usize {
         let next = self.seen.len();
         let at = *self.places.entry((test.of, way(&test.test))).or_insert(next);
         if at == next {
             self.values.push(BTreeSet::new());
             self.seen.push(match &test.test {
-                Test::Holds(_) => Values::Truth,
-                Test::OneOf(..) => Values::Listed(Vec::new()),
-                Test::Within(_) => Values::Numbers(vec![test.domain.0]),
-                Test::Addresses(_) => Values::Addresses(vec![RangeSet::all()]),
+                PartTest::Holds(_) => Values::Truth,
+                PartTest::OneOf(..) => Values::Listed(Vec::new()),
+                PartTest::Within(_) => Values::Numbers(vec![test.domain.0]),
+                PartTest::Addresses(_) => Values::Addresses(vec![RangeSet::all()]),
             });
         }
         at
@@ -287,14 +287,14 @@ impl Parts {
         let at = self.place(test);
         let known = self.values.get_mut(at);
         match (self.seen.get_mut(at), &test.test) {
-            (Some(Values::Listed(all)), Test::OneOf(some, _)) => {
+            (Some(Values::Listed(all)), PartTest::OneOf(some, _)) => {
                 let known = known.into_iter().next();
                 if let Some(known) = known {
                     all.extend(some.iter().filter(|value| known.insert(**value)));
                 }
             }
-            (Some(Values::Addresses(classes)), Test::Addresses(set)) => split(classes, set),
-            (Some(Values::Numbers(firsts)), Test::Within(numbers)) => {
+            (Some(Values::Addresses(classes)), PartTest::Addresses(set)) => split(classes, set),
+            (Some(Values::Numbers(firsts)), PartTest::Within(numbers)) => {
                 let borders = numbers.0.iter().flat_map(|(first, last)| [*first, last + 1]);
                 firsts.extend(borders.filter(|at| (test.domain.0..=test.domain.1).contains(at)));
                 firsts.sort_unstable();
@@ -321,7 +321,7 @@ pub(crate) fn adjoin(conditions: &[Formula]) -> bool {
     let Some(((first, _), ranges)) = ranges.as_deref().and_then(|all| Some((all.first()?, all))) else {
         return false;
     };
-    let numbers = Numbers::of(ranges.iter().flat_map(|(_, numbers)| numbers.0.iter().copied()));
+    let numbers = Numbers::new(ranges.iter().flat_map(|(_, numbers)| numbers.0.iter().copied()));
     ranges.iter().all(|(of, numbers)| of == first && !numbers.0.is_empty()) && numbers.0.len() == 1
 }
 
@@ -329,8 +329,8 @@ pub(crate) fn adjoin(conditions: &[Formula]) -> bool {
 fn range(condition: &Formula) -> Option<(Key, Numbers)> {
     let tests = condition.all_tests()?;
     let of = tests.first()?.of;
-    let both = tests.iter().try_fold(Numbers::of([ALL]), |so_far, test| match &test.test {
-        Test::Within(numbers) if test.of == of => Some(so_far.and(numbers)),
+    let both = tests.iter().try_fold(Numbers::new([ALL]), |so_far, test| match &test.test {
+        PartTest::Within(numbers) if test.of == of => Some(so_far.and(numbers)),
         _ => None,
     })?;
     Some((of, both))

@@ -97,23 +97,23 @@ impl Formula {
             keys
         };
         match self {
-            Self::Test(test) => Key::of(&(0_u8, test)),
+            Self::Test(test) => Key::from_hash(&(0_u8, test)),
             Self::All(sides) if sides.len() == 1 => {
-                sides.iter().map(Self::key).next().unwrap_or(Key::of(&1_u8))
+                sides.iter().map(Self::key).next().unwrap_or(Key::from_hash(&1_u8))
             }
             Self::Any(sides) if sides.len() == 1 => {
-                sides.iter().map(Self::key).next().unwrap_or(Key::of(&2_u8))
+                sides.iter().map(Self::key).next().unwrap_or(Key::from_hash(&2_u8))
             }
-            Self::All(sides) => Key::of(&(1_u8, sorted(sides))),
-            Self::Any(sides) => Key::of(&(2_u8, sorted(sides))),
-            Self::Choice(sides) => Key::of(&(3_u8, sides.iter().map(Self::key).collect::<Vec<_>>())),
+            Self::All(sides) => Key::from_hash(&(1_u8, sorted(sides))),
+            Self::Any(sides) => Key::from_hash(&(2_u8, sorted(sides))),
+            Self::Choice(sides) => Key::from_hash(&(3_u8, sides.iter().map(Self::key).collect::<Vec<_>>())),
         }
     }
 }
 
 /// A condition as a formula. O(parts · levels).
 pub(in crate::cel) fn formula(code: &Code) -> Written {
-    Reader { parts: &Parts::new(code) }.read(code.root, true, MAX_LEVELS)
+    FormulaReader { parts: &Parts::new(code) }.read(code.root, true, MAX_LEVELS)
 }
 
 /// What must hold where a part is looked at, unless the expression has a value without it. O(parts · levels).
@@ -138,13 +138,13 @@ pub(in crate::cel) fn needed(code: &Code, part: NodeId, needs: &[Guard]) -> Vec<
 fn conditions(guards: &[Guard]) -> impl Iterator<Item = Condition> {
     guards.iter().filter_map(|guard| match guard {
         Guard::Has(map, key) => Some(Condition::holds(has(*map, *key), true)),
-        Guard::Longer(of, least) => Some(Condition::longer(*of, *least)),
+        Guard::Longer(of, min) => Some(Condition::longer(*of, *min)),
         _ => None,
     })
 }
 
 fn way_to(parts: &Parts<'_>, part: NodeId) -> Vec<Written> {
-    let (code, reader) = (parts.code, Reader { parts });
+    let (code, reader) = (parts.code, FormulaReader { parts });
     let (mut out, mut at) = (Vec::new(), part);
     for (position, node) in code.nodes.iter().enumerate().skip(part.index() + 1) {
         let mut is_operand = false;
@@ -164,11 +164,11 @@ fn way_to(parts: &Parts<'_>, part: NodeId) -> Vec<Written> {
     out
 }
 
-struct Reader<'p, 'c> {
+struct FormulaReader<'p, 'c> {
     parts: &'p Parts<'c>,
 }
 
-impl Reader<'_, '_> {
+impl FormulaReader<'_, '_> {
     /// What holds if a part is true, or is false.
     fn read(&self, id: NodeId, truth: bool, levels: usize) -> Written {
         let (mut id, mut truth) = (id, truth);
@@ -207,7 +207,7 @@ impl Reader<'_, '_> {
                         _ => return whole(test(self.parts, written, node, truth)),
                     };
                     let body = self.read(body, wanted, levels).map(&mut |(test, _)| test).key();
-                    let of = Key::of(&("exists", self.parts.key(of.range), of.second.is_some(), body));
+                    let of = Key::from_hash(&("exists", self.parts.key(of.range), of.second.is_some(), body));
                     whole(Condition::holds(of, truth == wanted))
                 }
                 _ => whole(test(self.parts, written, node, truth)),
@@ -232,7 +232,7 @@ const fn always(value: bool) -> Written {
 pub(super) fn has_key(parts: &Parts<'_>, node: &Node) -> Option<Key> {
     let is_map = |id: NodeId| matches!(parts.code.ty(id), Type::Map(_));
     let (map, key) = match node {
-        Node::Has { operand, field } if is_map(*operand) => (parts.key(*operand), Key::of_value(field)),
+        Node::Has { operand, field } if is_map(*operand) => (parts.key(*operand), Key::from_value(field)),
         Node::Call { name: "_in_", arguments, .. } => match **arguments {
             [key, map] if is_map(map) => (parts.key(map), parts.key(key)),
             _ => return None,
@@ -247,5 +247,5 @@ pub(super) fn has_key(parts: &Parts<'_>, node: &Node) -> Option<Key> {
 }
 
 fn has(map: Key, key: Key) -> Key {
-    Key::of(&("has", map, key))
+    Key::from_hash(&("has", map, key))
 }

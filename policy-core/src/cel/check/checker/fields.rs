@@ -1,7 +1,7 @@
 //! Fields and positions: `a.b`, `a[b]`, `has(a.b)`, and objects as values.
 
 use super::super::code::{Node, NodeId};
-use super::super::env::Leaf;
+use super::super::env::TreeLeaf;
 use super::super::unify::is_optional;
 use super::Checker;
 use crate::cel::codes;
@@ -53,7 +53,7 @@ impl Checker<'_> {
         object.name.starts_with(char::is_uppercase)
     }
 
-    fn declared(&self, node: u16) -> Option<&Leaf> {
+    fn declared(&self, node: u16) -> Option<&TreeLeaf> {
         self.env.tree.node(node).and_then(|node| node.leaf.as_ref())
     }
 

@@ -19,7 +19,7 @@ pub(super) fn is_namespaced(name: &str) -> bool {
 
 /// What is made of each item.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum Comprehension {
     All,
     Exists,
     ExistsOne,
@@ -127,16 +127,16 @@ impl<'a> Checker<'a> {
         span: Span,
         place: Span,
     ) -> Option<NodeId> {
-        let (kind, variables, bodies): (Kind, usize, _) = match (name, arguments.len()) {
-            ("all", 2 | 3) => (Kind::All, arguments.len() - 1, 1),
-            ("exists", 2 | 3) => (Kind::Exists, arguments.len() - 1, 1),
-            ("exists_one" | "existsOne", 2 | 3) => (Kind::ExistsOne, arguments.len() - 1, 1),
-            ("filter", 2) => (Kind::Filter, 1, 1),
-            ("map", 2 | 3) => (Kind::List, 1, arguments.len() - 1),
-            ("transformList", 3 | 4) => (Kind::List, 2, arguments.len() - 2),
-            ("transformMap", 3 | 4) => (Kind::Map, 2, arguments.len() - 2),
-            ("transformMapEntry", 3 | 4) => (Kind::Entries, 2, arguments.len() - 2),
-            ("sortBy", 2) => (Kind::SortBy, 1, 1),
+        let (kind, variables, bodies): (Comprehension, usize, _) = match (name, arguments.len()) {
+            ("all", 2 | 3) => (Comprehension::All, arguments.len() - 1, 1),
+            ("exists", 2 | 3) => (Comprehension::Exists, arguments.len() - 1, 1),
+            ("exists_one" | "existsOne", 2 | 3) => (Comprehension::ExistsOne, arguments.len() - 1, 1),
+            ("filter", 2) => (Comprehension::Filter, 1, 1),
+            ("map", 2 | 3) => (Comprehension::List, 1, arguments.len() - 1),
+            ("transformList", 3 | 4) => (Comprehension::List, 2, arguments.len() - 2),
+            ("transformMap", 3 | 4) => (Comprehension::Map, 2, arguments.len() - 2),
+            ("transformMapEntry", 3 | 4) => (Comprehension::Entries, 2, arguments.len() - 2),
+            ("sortBy", 2) => (Comprehension::SortBy, 1, 1),
             ("optMap" | "optFlatMap", 2) => {
                 return Some(self.optional_map(receiver, name, arguments, span, place));
             }
@@ -152,7 +152,7 @@ impl<'a> Checker<'a> {
     fn over_items(
         &mut self,
         range: NodeId,
-        kind: Kind,
+        kind: Comprehension,
         name: &str,
         (variables, bodies): (&'a [ExprId], &'a [ExprId]),
         count: usize,
@@ -186,20 +186,22 @@ impl<'a> Checker<'a> {
         }
         let body_type = self.ty(body);
         let (kind, ty) = match kind {
-            Kind::All => (LoopKind::All(body), Type::Bool),
-            Kind::Exists => (LoopKind::Exists(body), Type::Bool),
-            Kind::ExistsOne => (LoopKind::ExistsOne(body), Type::Bool),
-            Kind::Filter => (LoopKind::Filter(body), Type::list(first_type)),
-            Kind::List => (LoopKind::List { filter, item: body }, Type::list(body_type)),
-            Kind::Map => (LoopKind::Map { filter, value: body }, Type::map(self.key_type(range), body_type)),
-            Kind::Entries => {
+            Comprehension::All => (LoopKind::All(body), Type::Bool),
+            Comprehension::Exists => (LoopKind::Exists(body), Type::Bool),
+            Comprehension::ExistsOne => (LoopKind::ExistsOne(body), Type::Bool),
+            Comprehension::Filter => (LoopKind::Filter(body), Type::list(first_type)),
+            Comprehension::List => (LoopKind::List { filter, item: body }, Type::list(body_type)),
+            Comprehension::Map => {
+                (LoopKind::Map { filter, value: body }, Type::map(self.key_type(range), body_type))
+            }
+            Comprehension::Entries => {
                 let ty = match body_type {
                     Type::Map(_) => body_type,
                     _ => Type::map(Type::Dyn, Type::Dyn),
                 };
                 (LoopKind::Entries { filter, entry: body }, ty)
             }
-            Kind::SortBy => {
+            Comprehension::SortBy => {
                 self.ordered(&body_type, self.span(body));
                 (LoopKind::SortBy(body), Type::list(first_type))
             }

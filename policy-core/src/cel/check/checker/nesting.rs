@@ -46,11 +46,11 @@ impl Checker<'_> {
                 None => item(operand),
             },
             Node::Call { name, arguments, .. } => {
-                let most = arguments.iter().map(of).max().unwrap_or(0);
+                let max = arguments.iter().map(of).max().unwrap_or(0);
                 match *name {
-                    "optional.of" | "optional.ofNonZeroValue" => most + 1,
+                    "optional.of" | "optional.ofNonZeroValue" => max + 1,
                     "value" => item(arguments.first().unwrap_or(&NodeId(u32::MAX))),
-                    _ => most.max(declared(ty)),
+                    _ => max.max(declared(ty)),
                 }
             }
             Node::Conditional { then, otherwise, .. } => of(then).max(of(otherwise)),

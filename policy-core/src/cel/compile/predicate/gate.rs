@@ -35,14 +35,14 @@ impl GateFact {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Gate {
     pub(crate) fact: GateFact,
-    pub(crate) least: i64,
-    pub(crate) greatest: i64,
+    pub(crate) min: i64,
+    pub(crate) max: i64,
 }
 
 impl Gate {
     /// How many keys pass, less one.
     fn width(self) -> u64 {
-        self.greatest.saturating_sub(self.least).try_into().unwrap_or(0)
+        self.max.saturating_sub(self.min).try_into().unwrap_or(0)
     }
 
     /// The narrower of two.
@@ -50,33 +50,32 @@ impl Gate {
         if other.width() < self.width() { other } else { self }
     }
 
-    fn of_number(fact: Fact, how: Comparison, other: i64) -> Option<Self> {
-        let (least, greatest) = match how {
+    fn from_number(fact: Fact, how: Comparison, other: i64) -> Option<Self> {
+        let (min, max) = match how {
             Comparison::Less => (i64::MIN, other.checked_sub(1)?),
             Comparison::LessEqual => (i64::MIN, other),
             Comparison::Equal => (other, other),
             Comparison::GreaterEqual => (other, i64::MAX),
             Comparison::Greater => (other.checked_add(1)?, i64::MAX),
         };
-        Some(Self { fact: GateFact::Number(fact), least, greatest })
+        Some(Self { fact: GateFact::Number(fact), min, max })
     }
 
-    fn of_words(fact: Fact, words: impl Iterator<Item = u64>) -> Option<Self> {
+    fn from_words(fact: Fact, words: impl Iterator<Item = u64>) -> Option<Self> {
         let keys = words.map(u64::cast_signed);
-        let (least, greatest) =
-            keys.fold((i64::MAX, i64::MIN), |(least, greatest), key| (least.min(key), greatest.max(key)));
-        Some(Self { fact: GateFact::Text(fact), least, greatest })
+        let (min, max) = keys.fold((i64::MAX, i64::MIN), |(min, max), key| (min.min(key), max.max(key)));
+        Some(Self { fact: GateFact::Text(fact), min, max })
     }
 
-    fn of_leaf(leaf: &Leaf) -> Option<Self> {
+    fn from_leaf(leaf: &Leaf) -> Option<Self> {
         match leaf {
             Leaf::Compare { one: Number::Fact(fact), how, other: Number::Literal(other) } => {
-                Self::of_number(*fact, *how, *other)
+                Self::from_number(*fact, *how, *other)
             }
             Leaf::Is { text: Text::Fact(fact), literal } => {
-                Self::of_words(*fact, std::iter::once(literal.word()))
+                Self::from_words(*fact, std::iter::once(literal.word()))
             }
-            Leaf::OneOf { text: Text::Fact(fact), literals } => Self::of_words(*fact, literals.words()),
+            Leaf::OneOf { text: Text::Fact(fact), literals } => Self::from_words(*fact, literals.words()),
             _ => None,
         }
     }
@@ -84,8 +83,8 @@ impl Gate {
     /// One for either of two tests of the same fact.
     fn either(self, other: Self) -> Option<Self> {
         (self.fact == other.fact).then_some(Self {
-            least: self.least.min(other.least),
-            greatest: self.greatest.max(other.greatest),
+            min: self.min.min(other.min),
+            max: self.max.max(other.max),
             ..self
         })
     }
@@ -96,7 +95,7 @@ impl Test {
     /// draws in any case. O(parts).
     pub(crate) fn gate(&self) -> Option<Gate> {
         match self {
-            Self::Leaf(_, leaf) => Gate::of_leaf(leaf),
+            Self::Leaf(_, leaf) => Gate::from_leaf(leaf),
             Self::All(parts) => {
                 let told = parts.iter().take_while(|part| !part.draws());
                 told.filter_map(Self::gate).reduce(Gate::narrower)

@@ -30,18 +30,18 @@ pub(super) fn word(text: &[u8]) -> u64 {
 
 /// A text that others are compared with.
 #[derive(Clone, Debug)]
-pub(crate) struct Literal {
+pub(crate) struct TextLiteral {
     word: u64,
     text: Arc<str>,
 }
 
-impl From<Arc<str>> for Literal {
+impl From<Arc<str>> for TextLiteral {
     fn from(text: Arc<str>) -> Self {
         Self { word: word(text.as_bytes()), text }
     }
 }
 
-impl Literal {
+impl TextLiteral {
     pub(super) fn as_str(&self) -> &str {
         &self.text
     }
@@ -125,12 +125,12 @@ mod tests {
             ["", "\0", "a", "a\0", "\0a", "ab", "abc", "abcd", "abcde", "abcdef", "abcdefg", "bcdefg"];
         for one in texts {
             for other in texts.iter().chain(&["abcdefgh", "\0\0\0\0\0\0\0\0"]) {
-                let literal = Literal::from(Arc::from(one));
+                let literal = TextLiteral::from(Arc::from(one));
                 assert_eq!(literal.equals(other.as_bytes()), one == *other, "{one:?} {other:?}");
                 assert_eq!(literal.begins(other.as_bytes()), other.starts_with(one), "{one:?} {other:?}");
             }
         }
-        let long = Literal::from(Arc::from("abcdefgh"));
+        let long = TextLiteral::from(Arc::from("abcdefgh"));
         assert!(long.equals(b"abcdefgh") && !long.equals(b"abcdefgi") && !long.equals(b"abcdefg"));
         assert!(long.begins(b"abcdefghi") && !long.begins(b"abcdefg"));
     }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use super::given::{ClientAddress, Given};
-use super::sources::{Entry, Items, Number, Text, entry, number_of, text_of};
+use super::sources::{Items, MapValue, Number, Text, entry, number_of, text_of};
 use super::{Leaf, Test};
 use crate::cel::check::code::{Code, NodeId};
 use crate::cel::evaluate::evaluate;
@@ -238,7 +238,7 @@ impl Leaf {
                 wanted.with(|wanted| has(items, wanted))
             }
             Self::HasKey { map, key } => {
-                entry(given.host.borrow(*map)?, key).map(|found| !matches!(found, Entry::Absent))
+                entry(given.host.borrow(*map)?, key).map(|found| !matches!(found, MapValue::Absent))
             }
             Self::Quantified { list, body, exists } => {
                 let items = list.find(given)?;

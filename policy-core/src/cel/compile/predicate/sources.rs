@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::given::Given;
-use super::literals::{Literal, Literals};
+use super::literals::{Literals, TextLiteral};
 use crate::cel::values::fact::Fact;
 use crate::cel::values::host::{Borrowed, Host, TextMap};
 use crate::cel::values::value::{Map, Value};
@@ -67,7 +67,7 @@ impl Found<'_> {
     }
 
     #[inline(always)]
-    pub(super) fn equals(&self, literal: &Literal) -> bool {
+    pub(super) fn equals(&self, literal: &TextLiteral) -> bool {
         match self {
             Self::Text(text) => literal.equals(text.as_bytes()),
             _ => self.with(|text| text == literal.as_str()),
@@ -83,7 +83,7 @@ impl Found<'_> {
     }
 
     #[inline(always)]
-    pub(super) fn starts_with(&self, literal: &Literal) -> bool {
+    pub(super) fn starts_with(&self, literal: &TextLiteral) -> bool {
         match self {
             Self::Text(text) => literal.begins(text.as_bytes()),
             _ => self.with(|text| text.starts_with(literal.as_str())),
@@ -178,10 +178,10 @@ impl List {
             Self::EntryOrEmpty { map, key } => (*map, key, true),
         };
         match entry(given.host.borrow(map)?, key)? {
-            Entry::Values(items) => Some(Items::Values(items)),
-            Entry::Texts(map, count) => Some(Items::Texts { map, name: key, count }),
-            Entry::Other => None,
-            Entry::Absent => or_empty.then_some(Items::Values(&[])),
+            MapValue::Values(items) => Some(Items::Values(items)),
+            MapValue::Texts(map, count) => Some(Items::Texts { map, name: key, count }),
+            MapValue::Other => None,
+            MapValue::Absent => or_empty.then_some(Items::Values(&[])),
         }
     }
 }
@@ -238,7 +238,7 @@ fn items(borrowed: Borrowed<'_>) -> Option<Items<'_>> {
 }
 
 /// What stands under a key.
-pub(super) enum Entry<'h> {
+pub(super) enum MapValue<'h> {
     Absent,
     Values(&'h [Value]),
     Texts(&'h dyn TextMap, usize),
@@ -248,14 +248,16 @@ pub(super) enum Entry<'h> {
 
 /// What stands under a key; nothing at all if it is no map.
 #[inline]
-pub(super) fn entry<'h>(borrowed: Borrowed<'h>, key: &Arc<str>) -> Option<Entry<'h>> {
+pub(super) fn entry<'h>(borrowed: Borrowed<'h>, key: &Arc<str>) -> Option<MapValue<'h>> {
     match borrowed {
         Borrowed::Value(Value::Map(map)) => Some(match Map::get_text(map, key) {
-            Some(Value::List(items)) => Entry::Values(items),
-            Some(_) => Entry::Other,
-            None => Entry::Absent,
+            Some(Value::List(items)) => MapValue::Values(items),
+            Some(_) => MapValue::Other,
+            None => MapValue::Absent,
         }),
-        Borrowed::Texts(map) => Some(map.count(key).map_or(Entry::Absent, |count| Entry::Texts(map, count))),
+        Borrowed::Texts(map) => {
+            Some(map.count(key).map_or(MapValue::Absent, |count| MapValue::Texts(map, count)))
+        }
         _ => None,
     }
 }

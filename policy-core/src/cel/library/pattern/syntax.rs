@@ -106,7 +106,7 @@ const UNICODE: u64 = 400;
 /// # Errors
 /// What is wrong with it.
 pub(super) fn translate(pattern: &str) -> Result<Translated, String> {
-    let mut reader = Reader {
+    let mut reader = PatternReader {
         chars: pattern.chars().peekable(),
         out: String::with_capacity(pattern.len() * 2),
         flags: Flags::default(),
@@ -203,7 +203,7 @@ impl Group {
     }
 }
 
-struct Reader<'p> {
+struct PatternReader<'p> {
     chars: Peekable<Chars<'p>>,
     out: String,
     flags: Flags,
@@ -215,7 +215,7 @@ struct Reader<'p> {
     by_line: bool,
 }
 
-impl Reader<'_> {
+impl PatternReader<'_> {
     fn read(&mut self) -> Result<(), String> {
         while let Some(c) = self.chars.next() {
             match c {
@@ -231,13 +231,13 @@ impl Reader<'_> {
                 }
                 '*' | '+' | '?' => self.repeat(&c.to_string(), None)?,
                 '{' => match self.bounds() {
-                    Some((least, most)) => {
-                        let written = match most {
-                            Some(most) if most == least => format!("{{{least}}}"),
-                            Some(most) => format!("{{{least},{most}}}"),
-                            None => format!("{{{least},}}"),
+                    Some((min, max)) => {
+                        let written = match max {
+                            Some(max) if max == min => format!("{{{min}}}"),
+                            Some(max) => format!("{{{min},{max}}}"),
+                            None => format!("{{{min},}}"),
                         };
-                        self.repeat(&written, Some((least, most)))?;
+                        self.repeat(&written, Some((min, max)))?;
                     }
                     None => self.literal('{'),
                 },
@@ -415,14 +415,14 @@ impl Reader<'_> {
                 false => Some((!digits.is_empty()).then(|| digits.parse().unwrap_or(u32::MAX))),
             }
         };
-        let least = number(&mut ahead)??;
-        let most = match ahead.next_if_eq(&',') {
+        let min = number(&mut ahead)??;
+        let max = match ahead.next_if_eq(&',') {
             Some(_) => number(&mut ahead)?,
-            None => Some(least),
+            None => Some(min),
         };
         ahead.next_if_eq(&'}')?;
         self.chars = ahead;
-        Some((least, most))
+        Some((min, max))
     }
 
     fn repeat(&mut self, written: &str, bounds: Option<(u32, Option<u32>)>) -> Result<(), String> {
@@ -434,20 +434,20 @@ impl Reader<'_> {
         }
         let reluctant = self.chars.next_if_eq(&'?').is_some() != self.flags.swapped;
         let (mut copies, mut repeats) = (1, atom.repeats);
-        if let Some((least, most)) = bounds {
-            let last = most.unwrap_or(least);
-            if last < least {
+        if let Some((min, max)) = bounds {
+            let last = max.unwrap_or(min);
+            if last < min {
                 return Err(format!("the bounds `{written}` are in the wrong order"));
             }
-            repeats = if most == Some(0) { 1 } else { repeats.saturating_mul(last.max(1)) };
-            if last > MAX_REPEATS || least > MAX_REPEATS || (last >= 2 && repeats > MAX_REPEATS) {
+            repeats = if max == Some(0) { 1 } else { repeats.saturating_mul(last.max(1)) };
+            if last > MAX_REPEATS || min > MAX_REPEATS || (last >= 2 && repeats > MAX_REPEATS) {
                 return Err(format!("`{written}` repeats more than {MAX_REPEATS} times in all"));
             }
             copies = u64::from(last.max(1));
         }
         // What may be left out leaves it to what follows.
-        let least = bounds.map_or(u32::from(written == "+"), |(least, _)| least);
-        if let Some(started) = self.here.decided.filter(|_| least == 0) {
+        let min = bounds.map_or(u32::from(written == "+"), |(min, _)| min);
+        if let Some(started) = self.here.decided.filter(|_| min == 0) {
             self.here.head = std::mem::take(&mut self.here.head).left_out(started);
         }
         self.out.push_str(written);

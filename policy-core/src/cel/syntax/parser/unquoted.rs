@@ -24,15 +24,15 @@ pub(super) fn found(text: &str, token: Span) -> Option<Diagnostic> {
         What::Network => {
             (format!("put the address or network in quotes: `'{written}'`"), format!("'{written}'"))
         }
-        What::Time(time) => of_function(text, span, "timestamp", &time),
-        What::Duration(duration) => of_function(text, span, "duration", &duration),
+        What::Time(time) => call_around(text, span, "timestamp", &time),
+        What::Duration(duration) => call_around(text, span, "duration", &duration),
     };
     let found = Diagnostic::new(&CEL_SYNTAX, span, format!("`{written}` stands without quotes"));
     Some(found.with_help(help).with_fix_at(false, Some(span), replacement))
 }
 
 /// Help and replacement for a text that a function takes; it may stand around it already.
-fn of_function(text: &str, span: Span, function: &str, argument: &str) -> (String, String) {
+fn call_around(text: &str, span: Span, function: &str, argument: &str) -> (String, String) {
     let call = format!("{function}('{argument}')");
     let before = text.get(..span.start as usize).unwrap_or_default().trim_end();
     let inside = before.strip_suffix('(').is_some_and(|before| before.trim_end().ends_with(function));

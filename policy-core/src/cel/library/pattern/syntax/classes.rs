@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Atom, Head, Reader, UNICODE, WIDE};
+use super::{Atom, Head, PatternReader, UNICODE, WIDE};
 
-impl Reader<'_> {
+impl PatternReader<'_> {
     pub(super) fn escape(&mut self) -> Result<(), String> {
         let Some(c) = self.chars.next() else { return Err("a `\\` at the end".to_owned()) };
         match c {
