@@ -581,6 +581,28 @@ fn a_budget_that_is_used_up_refuses_and_says_who_is_to_blame() {
 }
 
 #[test]
+fn steps_behind_an_answer_are_accounted() {
+    let taken = |actions: Vec<Action>| {
+        let down = Spec { url: 0, policies: Vec::new(), answers: false, only_p1: false };
+        let entry = Spec { url: 1, policies: vec![actions], answers: true, only_p1: false };
+        let net = Net { entry, entry_has_upstream: false, specs: vec![down] };
+        let map = Plain(net.load());
+        let at = url("e.example");
+        let client = SocketAddr::from(([127, 0, 0, 1], 1));
+        let facts = Facts::from_connection(client, client).at_endpoint(&at);
+        let mut meter = Tight { left: [1_000_000; 2], blames: false, pauses: 0, accounted: 0 };
+        let mut journey = Journey::new(&map, &facts, ByRef(&mut meter), 1);
+        assert_eq!(journey.start(), Leg::Reach(Attempt { parts: 1, has_fallback: true }));
+        assert_eq!(journey.not_reached("it is down".to_owned()), Leg::Done);
+        assert!(!journey.is_admitted());
+        meter.accounted
+    };
+    let before = taken(vec![Action::Forward(0, true), Action::Deny]);
+    let after = taken(vec![Action::Forward(0, true), Action::SetVars, Action::Deny]);
+    assert!(after > before, "{after} steps, {before} without the variables");
+}
+
+#[test]
 fn others_go_first_as_often_as_the_meter_wants() {
     let net = two_policies();
     let map = Plain(net.load());
