@@ -50,7 +50,7 @@ pub async fn run_to_end(loaded: Loaded) -> Result<(), AgentError> {
     let Loaded { setup, settings, notes } = loaded;
     let (status, control) = (Arc::new(Status::default()), Control::default());
     // Signals are caught from here on: one that comes while the agent starts is not lost.
-    let signals = Signals::new().map(|signals| tokio::spawn(obey(signals, control.clone())));
+    let signals = Signals::new().map(|signals| tokio::spawn(handle_signals(signals, control.clone())));
     let signals = signals.inspect_err(|error| tracing::warn!(%error, "signals are not caught")).ok();
     raise_limit();
     notes.iter().for_each(|note| tracing::warn!("{note}"));
@@ -93,7 +93,7 @@ fn raise_limit() {
 #[cfg(not(unix))]
 const fn raise_limit() {}
 
-async fn obey(mut signals: Signals, control: Control) {
+async fn handle_signals(mut signals: Signals, control: Control) {
     loop {
         match signals.next().await {
             AgentSignal::Stop => control.stop(),

@@ -14,7 +14,7 @@ use policy_core::agent::LogFormat;
 use tracing::level_filters::LevelFilter;
 
 use crate::cmd::cli::edge::{Ca, CaCommand, CaRotate, CaShow, Check, Edge, EdgeCommand, Quickstart};
-use crate::cmd::exit::{Exit, LAST_WAIT, fail, runtime, tell};
+use crate::cmd::exit::{Exit, LAST_WAIT, fail, print, runtime};
 
 /// Runs a command to its end.
 pub(crate) fn run(command: &EdgeCommand) -> Exit {
@@ -76,7 +76,7 @@ fn run_check(args: &Check) -> Exit {
         Err(LoadError::Invalid(reports)) => (reports, Exit::Negative),
         Err(error) => return fail(Exit::Usage, error),
     };
-    tell(&reports, exit)
+    print(&reports, exit)
 }
 
 fn run_ca(args: &Ca) -> Exit {

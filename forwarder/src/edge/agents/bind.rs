@@ -61,7 +61,7 @@ impl Drop for Bound<'_> {
     fn drop(&mut self) {
         let endpoints = std::mem::take(&mut self.endpoints);
         self.shared.connections.cut_offline(|| {
-            endpoints.iter().for_each(|endpoint| self.shared.online.leave(endpoint));
+            endpoints.iter().for_each(|endpoint| self.shared.online.unregister(endpoint));
         });
     }
 }
@@ -110,7 +110,7 @@ impl<'s> Bound<'s> {
             return;
         };
         let endpoint = self.endpoints.swap_remove(at);
-        self.shared.connections.cut_offline(|| self.shared.online.leave(&endpoint));
+        self.shared.connections.cut_offline(|| self.shared.online.unregister(&endpoint));
         tracing::info!(session = &*self.session, url = %endpoint.url, "an endpoint is offline");
     }
 }
@@ -201,14 +201,14 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         proxy_protocol,
         gone: CancellationToken::new(),
     });
-    bound.shared.online.enter(Arc::clone(&endpoint)).map_err(|taken| match taken {
+    bound.shared.online.register(Arc::clone(&endpoint)).map_err(|taken| match taken {
         Taken::NotPooled | Taken::Binding => {
             Refusal::new(ERR_NGROK_334, format!("{} is taken: {taken}", endpoint.url))
         }
     })?;
     // INVARIANT: entered before this look, as a reload exchanges what it asks before it looks.
     if let Some((code, message)) = bound.agents.why_unfit(bound.shared, &endpoint) {
-        bound.shared.connections.cut_offline(|| bound.shared.online.leave(&endpoint));
+        bound.shared.connections.cut_offline(|| bound.shared.online.unregister(&endpoint));
         return Err(Refusal::new(code, message));
     }
     bound.endpoints.push(Arc::clone(&endpoint));
