@@ -445,18 +445,18 @@ impl Flow {
                 let message = format!("`{path}` has no value yet");
                 let found = Diagnostic::new(&RESULT_MISSING, span, message);
                 found
-                    .with_label(later.span, "this action leaves it behind")
+                    .with_label(later.span, "this action sets it")
                     .with_help("move the action before this place")
             }
             (State::Result(path), None, Some(other)) => {
                 let message = format!("`{path}` has no value in {phase}: its action runs in {}", other.phase);
                 let found = Diagnostic::new(&RESULT_MISSING, span, message);
                 found
-                    .with_label(other.span, "this action leaves it behind")
+                    .with_label(other.span, "this action sets it")
                     .with_help("decide by what is known here, or move the rule")
             }
             (State::Result(path), None, None) => {
-                let message = format!("`{path}` has no value: no action before leaves it behind");
+                let message = format!("`{path}` has no value: no earlier action sets it");
                 let help = "put the action before this place, or decide by something else";
                 Diagnostic::new(&RESULT_MISSING, span, message).with_help(help)
             }

@@ -223,7 +223,7 @@ impl RestrictIps {
                 return;
             }
             let message = format!(
-                "`{}` is denied as a whole, and deny wins: nobody comes in by this entry",
+                "`{}` is denied as a whole, and deny wins: this entry admits no address",
                 item.value
             );
             let found = Diagnostic::new(&NOBODY, item.span, message);

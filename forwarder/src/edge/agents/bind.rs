@@ -92,7 +92,7 @@ impl<'s> Bound<'s> {
         if let Line::Write(before) = self.refused.line(&(), Instant::now().into_std()) {
             let (session, credential) = (&*self.session, &self.principal.credential);
             let (url, reason) = (short(address), &*refusal.reason);
-            tracing::warn!(session, %credential, url = &*url, reason, before, "an endpoint was refused");
+            tracing::warn!(session, %credential, url = &*url, reason, before, "endpoint refused");
             let refused = EndpointRefused { session, credential: *credential, url: &url, refusal, before };
             self.shared.write_event(endpoint_refused(&refused, Timestamp::now()));
         }
@@ -111,7 +111,7 @@ impl<'s> Bound<'s> {
         };
         let endpoint = self.endpoints.swap_remove(at);
         self.shared.connections.cut_offline(|| self.shared.online.unregister(&endpoint));
-        tracing::info!(session = &*self.session, url = %endpoint.url, "an endpoint is offline");
+        tracing::info!(session = &*self.session, url = %endpoint.url, "endpoint offline");
     }
 }
 
@@ -220,7 +220,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
             listener,
         ));
     }
-    tracing::info!(session = &*bound.session, url = %endpoint.url, "an endpoint is online");
+    tracing::info!(session = &*bound.session, url = %endpoint.url, "endpoint online");
     let token = match &request.extra.token {
         Hidden(token) if token.is_empty() || token.len() > 256 => {
             Hidden(ids::secret(&bound.shared.random).into())

@@ -217,7 +217,7 @@ impl Agents {
             .cut_offline(|| unfit.iter().for_each(|(_, endpoint)| shared.online.unregister(endpoint)));
         let endpoints = unfit.len();
         for ((code, message), endpoint) in unfit {
-            tracing::info!(session = &*endpoint.session, url = %endpoint.url, message, "an endpoint is stopped");
+            tracing::info!(session = &*endpoint.session, url = %endpoint.url, message, "endpoint stopped");
             tokio::spawn(tell_stopped(endpoint, code, message));
         }
         EndedAgents { sessions, endpoints }

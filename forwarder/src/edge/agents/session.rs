@@ -257,10 +257,10 @@ fn tell_refused(shared: &Shared, peer: SocketAddr, why: &NotAdmitted) {
     let (code, reason) = (refusal.code, &*refusal.reason);
     // Who comes too often fills neither.
     if *often {
-        return tracing::debug!(%peer, code, "an agent was refused");
+        return tracing::debug!(%peer, code, "agent refused");
     }
     let shown = credential.map(tracing::field::display);
-    tracing::warn!(%peer, credential = shown, code, reason, "an agent was refused");
+    tracing::warn!(%peer, credential = shown, code, reason, "agent refused");
     shared.write_event(agent_refused(peer, *credential, refusal, Timestamp::now()));
 }
 
@@ -339,7 +339,7 @@ async fn run(
         return;
     }
     drop(stream);
-    tracing::info!(session = &*id, %peer, credential = %principal.credential, "an agent has connected");
+    tracing::info!(session = &*id, %peer, credential = %principal.credential, "agent connected");
     shared.write_event(agent_session_start(&info));
     let beating = opener.clone();
     tasks.spawn(async move {
