@@ -462,7 +462,7 @@ fn a_dry_run_of_pools_says_what_the_edge_may_do() {
         agents.write(folder.path());
         let online = OnlineEndpoints::default();
         for member in &members {
-            online.enter(Arc::clone(member)).expect("a free URL, or a shared one");
+            online.register(Arc::clone(member)).expect("a free URL, or a shared one");
         }
         let world = RoutingView { generation: &generation, online: &online };
         let offline = agents.offline();

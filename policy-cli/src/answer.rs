@@ -54,14 +54,14 @@ pub(crate) struct Answer {
     /// The policy decided nothing, and nobody said that its endpoint has an upstream of its own.
     pub(crate) falls_through: bool,
     /// Of a configuration: the way of the connection.
-    pub(crate) way: Option<Way>,
+    pub(crate) way: Option<Route>,
     /// Every rule, condition and list entry, if that is wanted.
     pub(crate) steps: Vec<u8>,
 }
 
 /// The way through the endpoints of a configuration.
 #[derive(Debug)]
-pub(crate) struct Way {
+pub(crate) struct Route {
     /// Where the connection comes in, by name.
     pub(crate) endpoint: String,
     /// The targets that took it, in order.

@@ -154,7 +154,7 @@ pub(crate) fn reason(error: &io::Error) -> String {
 
 /// A file to look at.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct FoundFile {
     pub(crate) path: PathBuf,
     /// Named on the command line, not found in a folder.
     pub(crate) named: bool,
@@ -165,7 +165,7 @@ pub(crate) struct Found {
 /// What paths hold.
 #[derive(Debug, Default)]
 pub(crate) struct Expanded {
-    pub(crate) files: Vec<Found>,
+    pub(crate) files: Vec<FoundFile>,
     /// Links in searched folders that lead out of them, to files or folders, with the folder.
     pub(crate) skipped: Vec<(PathBuf, PathBuf)>,
     /// Paths that cannot be read.
@@ -219,7 +219,7 @@ pub(crate) fn expand(paths: &[PathBuf], excluded: &Excluded) -> Expanded {
     let mut out = Expanded::default();
     for path in paths {
         if !path.is_dir() {
-            out.files.push(Found { path: path.clone(), named: true, outside: leads_outside(path) });
+            out.files.push(FoundFile { path: path.clone(), named: true, outside: leads_outside(path) });
             continue;
         }
         let outside = leads_outside(path);
@@ -241,7 +241,7 @@ pub(crate) fn expand(paths: &[PathBuf], excluded: &Excluded) -> Expanded {
             }
         }
         below.sort();
-        out.files.extend(below.into_iter().map(|path| Found { path, named: false, outside }));
+        out.files.extend(below.into_iter().map(|path| FoundFile { path, named: false, outside }));
     }
     out
 }

@@ -444,7 +444,7 @@ macro_rules! registry {
             let read = read_config::<A>(config, &Context { reader: &own, ..*cx });
             let mut found: Diagnostics = own.into_diagnostics();
             found.demote_errors();
-            cx.reader.absorb(found);
+            cx.reader.extend(found);
             read.or_else(|| A::read(&Fields::empty(), &Context { reader: &cx.reader.fresh(), ..*cx }))
         }
 

@@ -34,7 +34,7 @@ mod template;
 mod values;
 
 pub(crate) use analysis::conditions::{Condition, Depends, Formula, Work, Written, adjoin, cover};
-pub(crate) use analysis::flow::{DataFlow, Place, Use};
+pub(crate) use analysis::flow::{DataFlow, ReadSite, Use};
 pub(crate) use analysis::guards::{Guard, Guards};
 pub(crate) use analysis::state::{Shape, State};
 pub use check::env::Env;

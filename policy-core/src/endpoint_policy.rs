@@ -75,7 +75,7 @@ pub(crate) fn read_policy_source<'d>(
     let mut found = own.into_diagnostics();
     check_policy(&policy, endpoint, (true, reader.options().serving), &mut found);
     let usable = !found.has_errors();
-    reader.absorb(found);
+    reader.extend(found);
     if !usable {
         return Err(Reported);
     }

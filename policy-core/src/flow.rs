@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 use self::passed::Passed;
 use crate::cel::{
-    Condition, DataFlow, Depends, Expression, Formula, Guard, Guards, Place, SetVariables, Shape, State,
+    Condition, DataFlow, Depends, Expression, Formula, Guard, Guards, ReadSite, SetVariables, Shape, State,
     Type, Use, Work, Written, cover,
 };
 use crate::diagnostic::{Code, Diagnostic, Severity, did_you_mean, shorten};
@@ -114,8 +114,8 @@ struct Setting {
     whens: Vec<Rc<When>>,
     /// True if there are more of them than are remembered, or some have too many conditions.
     unsure: bool,
-    /// True if it has been told that it may be missing.
-    told: bool,
+    /// True if it has been reported that it may be missing.
+    reported: bool,
 }
 
 impl Setting {
@@ -245,13 +245,14 @@ impl Flow {
     }
 
     /// An action leaves something behind.
-    pub(crate) fn leave(&self, state: State, ty: Type, shape: Rc<Shape>, span: FileSpan) {
+    pub(crate) fn record_setting(&self, state: State, ty: Type, shape: Rc<Shape>, span: FileSpan) {
         let now = &mut *self.now.borrow_mut();
         *now.times.entry(state.clone()).or_default() += 1;
         now.variables += u64::from(matches!(state, State::Variable(_)));
-        now.passed.leave();
+        now.passed.forget_states();
         let (unsure, always) = (now.unsure, now.rule.iter().all(Formula::is_always));
-        let mut setting = Setting { ty, shape, span, whens: vec![Rc::clone(&now.rule)], unsure, told: false };
+        let mut setting =
+            Setting { ty, shape, span, whens: vec![Rc::clone(&now.rule)], unsure, reported: false };
         if let Some(before) = now.left.remove(&state) {
             // What was there anyway stays there; its type is the common one.
             if before.ty != setting.ty {
@@ -310,7 +311,7 @@ impl Now {
     }
 
     /// What holds where an expression reads something.
-    fn where_read(&mut self, place: Place<'_>) -> Vec<Formula> {
+    fn where_read(&mut self, place: ReadSite<'_>) -> Vec<Formula> {
         // Whether the expression itself is true depends on what it reads.
         let others = self.rule.iter().enumerate().filter(|(at, _)| self.acts || *at != place.expression);
         let mut out: Vec<Formula> = others.map(|(_, condition)| condition.clone()).collect();
@@ -320,16 +321,16 @@ impl Now {
         out
     }
 
-    /// True if what is left behind is there where it is read, or that has been told.
-    fn is_there(&mut self, state: &State, place: Place<'_>) -> bool {
-        let sure = |setting: &Setting| setting.unsure || setting.told;
+    /// True if what is left behind is there where it is read, or that has been reported.
+    fn is_there(&mut self, state: &State, place: ReadSite<'_>) -> bool {
+        let sure = |setting: &Setting| setting.unsure || setting.reported;
         if self.unsure || self.left.get(state).is_none_or(sure) {
             return true;
         }
         let known = self.where_read(place);
         let Some(setting) = self.left.get_mut(state) else { return true };
-        setting.told = !setting.is_there(&known, &self.ended, &mut self.work);
-        !setting.told
+        setting.reported = !setting.is_there(&known, &self.ended, &mut self.work);
+        !setting.reported
     }
 
     /// True in the actions of a rule without conditions.
@@ -358,7 +359,7 @@ impl DataFlow for Flow {
             || (now.known.is_some() || !now.joined.is_empty()) && now.known().give(needs, None)
     }
 
-    fn makes_sure(&self, place: Place<'_>, needed: &dyn Fn() -> Vec<Written>) -> bool {
+    fn makes_sure(&self, place: ReadSite<'_>, needed: &dyn Fn() -> Vec<Written>) -> bool {
         let now = &mut *self.now.borrow_mut();
         let wanted: Vec<Formula> = needed().into_iter().map(|condition| now.stamped(condition)).collect();
         if now.unsure || wanted.is_empty() {
@@ -374,7 +375,7 @@ impl DataFlow for Flow {
         setting.map(|setting| Rc::clone(&setting.shape)).unwrap_or_default()
     }
 
-    fn judge(&self, state: &State, of: Use<'_>, found: Diagnostic) -> Option<Diagnostic> {
+    fn check_use(&self, state: &State, of: Use<'_>, found: Diagnostic) -> Option<Diagnostic> {
         let now = &mut *self.now.borrow_mut();
         let phase = now.phase.unwrap_or(Phase::OnTcpConnect);
         if now.left.contains_key(state) {
@@ -444,18 +445,18 @@ impl Flow {
                 let message = format!("`{path}` has no value yet");
                 let found = Diagnostic::new(&RESULT_MISSING, span, message);
                 found
-                    .with_label(later.span, "this action leaves it behind")
+                    .with_label(later.span, "this action sets it")
                     .with_help("move the action before this place")
             }
             (State::Result(path), None, Some(other)) => {
                 let message = format!("`{path}` has no value in {phase}: its action runs in {}", other.phase);
                 let found = Diagnostic::new(&RESULT_MISSING, span, message);
                 found
-                    .with_label(other.span, "this action leaves it behind")
+                    .with_label(other.span, "this action sets it")
                     .with_help("decide by what is known here, or move the rule")
             }
             (State::Result(path), None, None) => {
-                let message = format!("`{path}` has no value: no action before leaves it behind");
+                let message = format!("`{path}` has no value: no earlier action sets it");
                 let help = "put the action before this place, or decide by something else";
                 Diagnostic::new(&RESULT_MISSING, span, message).with_help(help)
             }

@@ -287,7 +287,7 @@ fn expressions<'d>(field: &Field<'d>, place: Place<'_>, reader: &Reader<'d>) -> 
         let (expression, mut found) = env.check_after(text.value, &limits, place.flow);
         // One that is wrong has been read as well.
         let nodes = expression.as_ref().map_or(text.value.len() / 2, Expression::nodes);
-        reader.take(nodes, expression.as_ref().map_or(0, Expression::pattern_states));
+        reader.charge(nodes, expression.as_ref().map_or(0, Expression::pattern_states));
         if let Some(expression) = expression {
             check_condition(&expression, Decides::Rule, &mut found);
             out.push(RuleExpression { span: text.span, expression });
@@ -360,7 +360,7 @@ fn action<'d>(node: NodeRef<'d>, flat: bool, place: Place<'_>, reader: &Reader<'
             if let Some(path) = result.filter(|_| config.as_ref().is_none_or(ActionConfig::has_results)) {
                 let shape = config.as_ref().map(ActionConfig::result_shape).unwrap_or_default();
                 let at = FileSpan::new(kind.span);
-                place.flow.leave(State::Result(path), Type::Dyn, Rc::new(shape), at);
+                place.flow.record_setting(State::Result(path), Type::Dyn, Rc::new(shape), at);
             }
             if facts.is_some_and(|facts| facts.rewrites) {
                 match config.as_ref().and_then(ActionConfig::changes_headers) {

@@ -178,7 +178,7 @@ impl<'d> Reader<'d> {
     }
 
     /// Takes what an expression takes.
-    pub(crate) fn take(&self, nodes: usize, pattern_states: u64) {
+    pub(crate) fn charge(&self, nodes: usize, pattern_states: u64) {
         self.budget.pattern_states.set(self.budget.pattern_states.get().saturating_sub(pattern_states));
         self.budget.nodes.set(self.budget.nodes.get().saturating_sub(nodes));
     }
@@ -200,7 +200,7 @@ impl<'d> Reader<'d> {
     }
 
     /// Takes over the findings of another reader.
-    pub(crate) fn absorb(&self, found: Diagnostics) {
+    pub(crate) fn extend(&self, found: Diagnostics) {
         self.found.borrow_mut().append(found);
     }
 
@@ -224,7 +224,7 @@ impl<'d> Reader<'d> {
         }
         let mut found = found.relocate(&|part| origin.place(part));
         found.keep_fixes(|edit| text.takes(edit));
-        self.absorb(found);
+        self.extend(found);
     }
 
     pub(crate) fn into_diagnostics(self) -> Diagnostics {

@@ -134,9 +134,9 @@ fn prefixes(path: &'static str) -> impl Iterator<Item = &'static str> {
 
 /// A place, as the checker of expressions asks for it.
 #[derive(Debug)]
-struct At(Site);
+struct AtSite(Site);
 
-impl Standing for At {
+impl Standing for AtSite {
     fn lacks(&self, node: u16) -> Option<(String, String)> {
         let place = DECLARATIONS.places.get(usize::from(node)).copied().flatten()?;
         self.0.lacks(place)
@@ -169,7 +169,7 @@ pub fn env(site: Site) -> &'static Env {
     let slot = ENVS.get(place).unwrap_or(&NONE);
     slot.get_or_init(|| {
         let tree = Arc::clone(&DECLARATIONS.tree);
-        Env::new(dialect::language(), tree, &DECLARATIONS.roots, Arc::new(At(site)))
+        Env::new(dialect::language(), tree, &DECLARATIONS.roots, Arc::new(AtSite(site)))
     })
 }
 

@@ -86,7 +86,7 @@ on_http_request:
     actions: [{type: deny}]
   - actions: [{type: basic-auth, config: {credentials: [\"${secrets.get('a', 'b')}\"], enforce: false}}]
 ";
-    assert_eq!(Looked::at(result).labels(), ["4:22 this action leaves it behind"]);
+    assert_eq!(Looked::at(result).labels(), ["4:22 this action sets it"]);
 }
 
 fn helps(text: &str) -> Vec<String> {

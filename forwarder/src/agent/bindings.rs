@@ -198,7 +198,7 @@ impl<'s> Bindings<'s> {
             Ok(Empty {}) => tracing::info!(endpoint = &*offer.name, "offline: removed or changed"),
             Err(CallError::Io(error)) if self.opener.why_closed().is_some() => return Err(error),
             Err(error) => {
-                tracing::warn!(endpoint = &*offer.name, %error, "the edge does not take an endpoint offline");
+                tracing::warn!(endpoint = &*offer.name, %error, "could not take the endpoint offline at the edge");
             }
         }
         Ok(())
@@ -253,7 +253,7 @@ impl Waiting {
         match lasts {
             _ if is_known => tracing::debug!(endpoint, %error, again_in_ms, "still refused"),
             Lasts::ForNow => {
-                tracing::warn!(endpoint, %error, again_in_ms, "an endpoint has to wait; it is asked for again");
+                tracing::warn!(endpoint, %error, again_in_ms, "endpoint not online yet, retrying");
             }
             Lasts::ForGood => {
                 let advice = advice(&error);

@@ -50,8 +50,8 @@ pub async fn run_to_end(loaded: Loaded) -> Result<(), AgentError> {
     let Loaded { setup, settings, notes } = loaded;
     let (status, control) = (Arc::new(Status::default()), Control::default());
     // Signals are caught from here on: one that comes while the agent starts is not lost.
-    let signals = Signals::new().map(|signals| tokio::spawn(obey(signals, control.clone())));
-    let signals = signals.inspect_err(|error| tracing::warn!(%error, "signals are not caught")).ok();
+    let signals = Signals::new().map(|signals| tokio::spawn(handle_signals(signals, control.clone())));
+    let signals = signals.inspect_err(|error| tracing::warn!(%error, "cannot handle signals")).ok();
     raise_limit();
     notes.iter().for_each(|note| tracing::warn!("{note}"));
     let web = match settings.web_addr.as_deref() {
@@ -59,12 +59,12 @@ pub async fn run_to_end(loaded: Loaded) -> Result<(), AgentError> {
         Some(address) => {
             match serve_web(address, settings.web_allow_hosts.clone(), Arc::clone(&status)).await {
                 Ok((local, serving)) => {
-                    tracing::info!(url = format!("http://{local}/api"), "the agent's own API");
+                    tracing::info!(url = format!("http://{local}/api"), "status API");
                     Some(tokio::spawn(serving))
                 }
                 // Another agent of this machine has it: no reason not to serve.
                 Err(error) => {
-                    tracing::warn!(address, %error, "the agent's API is not served: another agent may use the address; set `web_addr` to another one, or to false");
+                    tracing::warn!(address, %error, "status API not started: another agent may use the address; set `web_addr` to another one, or to false");
                     None
                 }
             }
@@ -93,14 +93,14 @@ fn raise_limit() {
 #[cfg(not(unix))]
 const fn raise_limit() {}
 
-async fn obey(mut signals: Signals, control: Control) {
+async fn handle_signals(mut signals: Signals, control: Control) {
     loop {
         match signals.next().await {
             AgentSignal::Stop => control.stop(),
             AgentSignal::Reload => {
                 // Files are opened; signals must not wait for a disk.
                 tokio::task::spawn_blocking(log::reopen);
-                tracing::info!("told to read the configuration again");
+                tracing::info!("SIGHUP: reloading the configuration");
                 control.reload();
             }
         }

@@ -32,7 +32,7 @@ impl Default for Failures {
 }
 
 impl Failures {
-    pub(super) fn tell(&self, offer: &Offer, error: &io::Error) {
+    pub(super) fn report(&self, offer: &Offer, error: &io::Error) {
         let failure = Failure::new(offer, error);
         match self.0.line(&failure, Instant::now()) {
             Line::Write(before) => failure.write(&offer.upstream, error, before.saturating_add(1)),

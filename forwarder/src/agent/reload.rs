@@ -79,7 +79,7 @@ async fn read_all(setup: &Setup) -> Option<Setup> {
     match read(setup).await? {
         Ok(Loaded { setup, notes, .. }) => {
             notes.iter().for_each(|note| tracing::warn!("{note}"));
-            tracing::info!(endpoints = setup.offers.len(), "the configuration was read again");
+            tracing::info!(endpoints = setup.offers.len(), "configuration reloaded");
             Some(setup)
         }
         Err(error) => {

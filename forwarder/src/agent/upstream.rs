@@ -39,7 +39,7 @@ pub(super) async fn carry(
             relay(&mut stream, &mut upstream, HALF_CLOSED, cut).await
         }
         Err(error) => {
-            failures.tell(offer, &error);
+            failures.report(offer, &error);
             // The edge tells why in its event.
             return stream.reset(match error.kind() {
                 io::ErrorKind::ConnectionRefused => ErrorCode::Refused,

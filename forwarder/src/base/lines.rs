@@ -205,7 +205,7 @@ impl Queue {
             match self.next(due) {
                 Task::Line(line) => {
                     let whole = self.write_line(&mut outputs, line, &mut duties);
-                    self.tell(whole, &mut told, &mut duties);
+                    self.report_lost(whole, &mut told, &mut duties);
                 }
                 Task::Outputs(fresh) => outputs = opened(fresh),
                 task @ (Task::Due | Task::End) => {
@@ -280,7 +280,7 @@ impl Queue {
     }
 
     /// Says how many lines were lost, once there is room for that to be read.
-    fn tell(&self, whole: bool, told: &mut u64, duties: &mut impl Duties) {
+    fn report_lost(&self, whole: bool, told: &mut u64, duties: &mut impl Duties) {
         let (lost, roomy) = {
             let state = self.state();
             (state.lost, state.lines.len() <= self.capacity.lines / 2)

@@ -74,7 +74,7 @@ pub fn reopen() {
     let Some((lines, path)) = FILE.get() else { return };
     match open(path) {
         Ok(file) => lines.replace(vec![Box::new(file)]),
-        Err(error) => tracing::error!(%error, "the log's file cannot be opened anew"),
+        Err(error) => tracing::error!(%error, "cannot reopen the log file"),
     }
 }
 

@@ -3,7 +3,7 @@
 use forwarder::agent::{self, Checked, Chosen, OptionsError, TcpCommand};
 
 use crate::cmd::cli::{Agent, AgentCommand, AgentConfigArgs, AgentConfigCommand};
-use crate::cmd::exit::{Exit, LAST_WAIT, fail, runtime, tell};
+use crate::cmd::exit::{Exit, LAST_WAIT, fail, print, runtime};
 
 /// Runs a command of the agent to its end.
 pub(crate) fn run(args: &Agent) -> Exit {
@@ -11,7 +11,7 @@ pub(crate) fn run(args: &Agent) -> Exit {
         AgentCommand::Config(AgentConfigArgs { command: AgentConfigCommand::Check(args) }) => {
             return match agent::check(&args.config) {
                 Ok(checked) => tell_checked(&checked),
-                Err(OptionsError::Invalid(reports)) => tell(&reports, Exit::Negative),
+                Err(OptionsError::Invalid(reports)) => print(&reports, Exit::Negative),
                 Err(error) => fail(Exit::Usage, error),
             };
         }
@@ -58,12 +58,12 @@ pub(crate) fn run(args: &Agent) -> Exit {
 
 /// What `agent config check` found; the answer is no for what no agent starts with.
 fn tell_checked(checked: &Checked) -> Exit {
-    let told = tell(&checked.reports, Exit::Success);
+    let printed = print(&checked.reports, Exit::Success);
     for why in &checked.skipped {
         forwarder::base::log::last_words(format!("warning: an agent skips this: {why}\n"));
     }
     match &checked.refused {
-        Some(why) if matches!(told, Exit::Success) => fail(Exit::Negative, why),
-        _ => told,
+        Some(why) if matches!(printed, Exit::Success) => fail(Exit::Negative, why),
+        _ => printed,
     }
 }

@@ -14,7 +14,7 @@ use policy_core::agent::LogFormat;
 use tracing::level_filters::LevelFilter;
 
 use crate::cmd::cli::edge::{Ca, CaCommand, CaRotate, CaShow, Check, Edge, EdgeCommand, Quickstart};
-use crate::cmd::exit::{Exit, LAST_WAIT, fail, runtime, tell};
+use crate::cmd::exit::{Exit, LAST_WAIT, fail, print, runtime};
 
 /// Runs a command to its end.
 pub(crate) fn run(command: &EdgeCommand) -> Exit {
@@ -76,7 +76,7 @@ fn run_check(args: &Check) -> Exit {
         Err(LoadError::Invalid(reports)) => (reports, Exit::Negative),
         Err(error) => return fail(Exit::Usage, error),
     };
-    tell(&reports, exit)
+    print(&reports, exit)
 }
 
 fn run_ca(args: &Ca) -> Exit {
@@ -86,7 +86,7 @@ fn run_ca(args: &Ca) -> Exit {
         Err(error) => return fail(Exit::Usage, error),
     };
     let Some(agents) = &generation.config.agents else {
-        return fail(Exit::Usage, "the configuration has no `agents`, so the edge needs no authority");
+        return fail(Exit::Usage, "the configuration has no `agents`, so the edge needs no CA");
     };
     let state = generation.folder.join(&*generation.config.state_dir);
     let shown = match (&args.command, &agents.tls) {
@@ -104,7 +104,7 @@ fn run_ca(args: &Ca) -> Exit {
         }
         (CaCommand::Show(_), None) => match tls::show(&state) {
             Ok(None) => {
-                return fail(Exit::Negative, "there is no authority yet: the edge makes one when it starts");
+                return fail(Exit::Negative, "there is no CA yet: the edge creates one when it starts");
             }
             Ok(Some(shown)) => Ok(shown),
             Err(error) => Err(error),

@@ -28,7 +28,7 @@ pub(crate) fn fail(exit: Exit, message: impl std::fmt::Display) -> Exit {
 }
 
 /// Prints reports with their summary.
-pub(crate) fn tell(reports: &Reports, exit: Exit) -> Exit {
+pub(crate) fn print(reports: &Reports, exit: Exit) -> Exit {
     let summary = summary(reports.files(), reports.errors(), reports.warnings());
     match writeln!(anstream::stdout(), "{reports}{summary}") {
         Ok(()) => exit,

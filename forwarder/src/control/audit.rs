@@ -47,8 +47,8 @@ impl Audit {
         Self(Arc::new(sink))
     }
 
-    /// Tells a change: `kind` such as `tunnel_credential`, `what` such as `created`.
-    pub(super) fn tell(&self, by: Caller, kind: &str, what: &str, object: &impl Serialize) {
+    /// Records a change: `kind` such as `tunnel_credential`, `what` such as `created`.
+    pub(super) fn record(&self, by: Caller, kind: &str, what: &str, object: &impl Serialize) {
         match event(&format!("{kind}_{what}.v0"), Timestamp::now(), Some(&by.to_string()), object) {
             Ok(line) => (self.0)(line),
             Err(error) => tracing::error!("an audit event cannot be written: {error}"),

@@ -110,7 +110,7 @@ impl OnlineEndpoints {
     ///
     /// # Errors
     /// [`Taken`]; then nothing has changed.
-    pub fn enter(&self, endpoint: Arc<OnlineEndpoint>) -> Result<(), Taken> {
+    pub fn register(&self, endpoint: Arc<OnlineEndpoint>) -> Result<(), Taken> {
         let mut table = self.write();
         let members = table.get_or_insert_with(&endpoint.url, Vec::new);
         // Those of a session that has ended are gone, though it has not said so yet.
@@ -135,7 +135,7 @@ impl OnlineEndpoints {
     }
 
     /// Takes an endpoint offline: from here on nobody is forwarded to it.
-    pub fn leave(&self, endpoint: &OnlineEndpoint) {
+    pub fn unregister(&self, endpoint: &OnlineEndpoint) {
         endpoint.gone.cancel();
         let mut table = self.write();
         if let Some(members) = table.get_mut(&endpoint.url) {
@@ -227,7 +227,7 @@ pub(crate) mod tests {
             ("near", "tcp://*.site.internal:22"),
             ("far", "tcp://*.internal:22"),
         ] {
-            endpoints.enter(online(id, url, false)).expect("free");
+            endpoints.register(online(id, url, false)).expect("free");
         }
         for (url, id) in [
             ("tcp://a.site.internal:22", Some("exact")),
@@ -247,16 +247,16 @@ pub(crate) mod tests {
         let endpoints = OnlineEndpoints::default();
         let url = "tcp://a.internal:22";
         let first = online("1", url, true);
-        endpoints.enter(Arc::clone(&first)).expect("free");
-        assert_eq!(endpoints.enter(online("2", url, false)), Err(Taken::NotPooled));
-        endpoints.enter(online("3", url, true)).expect("shared");
-        endpoints.leave(&first);
+        endpoints.register(Arc::clone(&first)).expect("free");
+        assert_eq!(endpoints.register(online("2", url, false)), Err(Taken::NotPooled));
+        endpoints.register(online("3", url, true)).expect("shared");
+        endpoints.unregister(&first);
         assert!(first.gone.is_cancelled());
         let (_, members) = endpoints.covering(&first.url).expect("one is left");
         assert_eq!(members.iter().map(|it| &*it.id).collect::<Vec<_>>(), ["3"]);
-        endpoints.leave(&members[0]);
+        endpoints.unregister(&members[0]);
         assert!(!endpoints.has(&first.url));
-        endpoints.enter(online("4", url, false)).expect("free again");
-        assert_eq!(endpoints.enter(online("5", url, true)), Err(Taken::NotPooled));
+        endpoints.register(online("4", url, false)).expect("free again");
+        assert_eq!(endpoints.register(online("5", url, true)), Err(Taken::NotPooled));
     }
 }

@@ -143,10 +143,10 @@ const EVENT_TIME: Duration = Duration::from_secs(5);
 
 /// Events as lines in memory, for showing them.
 #[derive(Clone, Default)]
-struct Lines(Arc<Held>);
+struct Lines(Arc<HeldLines>);
 
 #[derive(Default)]
-struct Held {
+struct HeldLines {
     bytes: Mutex<Vec<u8>>,
     /// There are more of them.
     more: Notify,

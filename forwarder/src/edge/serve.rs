@@ -74,8 +74,8 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
     loop {
         let asked = tokio::select! {
             told = signals.next() => match told {
-                Told::Reload => None,
-                Told::Stop => break,
+                EdgeSignal::Reload => None,
+                EdgeSignal::Stop => break,
             },
             Some(asked) = requests.recv() => Some(asked),
             _ = renewal.tick() => {
@@ -88,7 +88,7 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
             () = signals.stop() => break,
         };
         let report = served.reload(loaded).await;
-        served.tell_changed(&report, asked.as_ref().map(|asked| asked.by));
+        served.write_changed_policies(&report, asked.as_ref().map(|asked| asked.by));
         if let Some(asked) = asked {
             // Who asked may not wait any more.
             let _ = asked.done.send(report);
@@ -190,14 +190,14 @@ impl Served {
             Err(error) => {
                 let reason = error.to_string();
                 tracing::error!("reload refused, the previous configuration stays in force: {reason}");
-                self.tell(reload_failed(&reason, now));
+                self.write_event(reload_failed(&reason, now));
                 ReloadReport { error: Some(reason), ..ReloadReport::default() }
             }
         };
         for gap in &report.not_loaded {
             let (endpoint, file, consequence) = (&gap.endpoint, gap.file.as_deref(), gap.consequence);
             tracing::error!(endpoint, file, "policy not loaded: {consequence}");
-            self.tell(policy_not_loaded(gap, now));
+            self.write_event(policy_not_loaded(gap, now));
         }
         let findings = if report.complete { Vec::new() } else { report.findings.clone() };
         let mut last = self.reach.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -274,11 +274,14 @@ impl Served {
     }
 
     /// Tells which policies a reload has changed, and who asked for it; nobody but a signal if none is named.
-    fn tell_changed(&self, report: &ReloadReport, by: Option<Caller>) {
-        report.changed.iter().for_each(|changed| self.tell(policy_changed(changed, by, Timestamp::now())));
+    fn write_changed_policies(&self, report: &ReloadReport, by: Option<Caller>) {
+        report
+            .changed
+            .iter()
+            .for_each(|changed| self.write_event(policy_changed(changed, by, Timestamp::now())));
     }
 
-    fn tell(&self, event: serde_json::Result<String>) {
+    fn write_event(&self, event: serde_json::Result<String>) {
         match event {
             Ok(line) => self.events.send(line),
             Err(error) => tracing::error!(%error, "an event could not be written"),
@@ -303,7 +306,7 @@ fn log(report: &ReloadReport) {
     );
 }
 
-enum Told {
+enum EdgeSignal {
     Reload,
     Stop,
 }
@@ -328,20 +331,20 @@ impl Signals {
 
     /// Waits for a stop. Reloads that are asked for meanwhile come after it, as one: what is being loaded may be older.
     async fn stop(&mut self) {
-        while let Told::Reload = self.receive().await {
+        while let EdgeSignal::Reload = self.receive().await {
             self.again = true;
         }
     }
 
-    async fn next(&mut self) -> Told {
-        if std::mem::take(&mut self.again) { Told::Reload } else { self.receive().await }
+    async fn next(&mut self) -> EdgeSignal {
+        if std::mem::take(&mut self.again) { EdgeSignal::Reload } else { self.receive().await }
     }
 
-    async fn receive(&mut self) -> Told {
+    async fn receive(&mut self) -> EdgeSignal {
         tokio::select! {
-            _ = self.hangup.recv() => Told::Reload,
-            _ = self.terminate.recv() => Told::Stop,
-            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.hangup.recv() => EdgeSignal::Reload,
+            _ = self.terminate.recv() => EdgeSignal::Stop,
+            _ = self.interrupt.recv() => EdgeSignal::Stop,
         }
     }
 }

@@ -87,7 +87,7 @@ pub(crate) async fn serve(
                 Some(tls) => match timeout(HANDSHAKE, tls.accept(stream)).await {
                     Ok(Ok(stream)) => connection(stream, source, bounds, service).await,
                     Ok(Err(error)) => tracing::debug!("a connection of {}: {error}", bounds.who),
-                    Err(_) => tracing::debug!("a connection of {}: no TLS in time", bounds.who),
+                    Err(_) => tracing::debug!("a connection of {}: TLS handshake timed out", bounds.who),
                 },
             }
             drop((place, slot));
@@ -125,6 +125,6 @@ async fn connection(
     match timeout(WHOLE, http.serve_connection(TokioIo::new(stream), answer)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!("a connection of {}: {error}", bounds.who),
-        Err(_) => tracing::debug!("a connection of {}: not over in time", bounds.who),
+        Err(_) => tracing::debug!("a connection of {}: timed out", bounds.who),
     }
 }

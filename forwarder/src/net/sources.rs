@@ -13,7 +13,7 @@ pub(crate) struct Sources {
 
 /// The place of one connection, given back with the value.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct SourceSlot {
     sources: Arc<Sources>,
     source: IpAddr,
 }
@@ -24,7 +24,7 @@ impl Sources {
     }
 
     /// A place for a connection from an address, if it has one left.
-    pub(crate) fn admit(self: &Arc<Self>, source: IpAddr) -> Option<Place> {
+    pub(crate) fn admit(self: &Arc<Self>, source: IpAddr) -> Option<SourceSlot> {
         let source = network(source);
         let mut open = self.open();
         let number = open.get(&source).copied().unwrap_or(0);
@@ -33,7 +33,7 @@ impl Sources {
         }
         open.insert(source, number + 1);
         drop(open);
-        Some(Place { sources: Arc::clone(self), source })
+        Some(SourceSlot { sources: Arc::clone(self), source })
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
@@ -42,7 +42,7 @@ impl Sources {
     }
 }
 
-impl Drop for Place {
+impl Drop for SourceSlot {
     fn drop(&mut self) {
         let mut open = self.sources.open();
         if let Some(number) = open.get_mut(&self.source) {

@@ -20,7 +20,7 @@ fn an_authority_is_made_shown_and_replaced() {
     folder.write("edge.yml", EDGE);
     let (code, out, error) = ca(&folder, "show");
     assert_eq!((code, &*out), (Some(1), ""), "{error}");
-    assert!(error.contains("there is no authority yet"), "{error}");
+    assert!(error.contains("there is no CA yet"), "{error}");
     assert!(!folder.path("state").exists(), "showing makes nothing");
 
     let (code, first, error) = ca(&folder, "rotate");

@@ -13,7 +13,7 @@ use policy_core::url::{Binding, Scheme};
 
 use crate::cli::{EndpointBinding, Kind, Lint, LintFormat, Protocol};
 use crate::exit::{Exit, Failure, warn};
-use crate::files::{Excluded, Expanded, Found, expand, folder_of, read_as, read_named, shown};
+use crate::files::{Excluded, Expanded, FoundFile, expand, folder_of, read_as, read_named, shown};
 use crate::report::{Checked, Report, Skipped};
 use crate::{ip_policies, lists, render};
 
@@ -96,7 +96,7 @@ pub(crate) fn check(paths: &[PathBuf], kind: Kind, options: &CheckOptions, exclu
 }
 
 fn check_file(
-    file: &Found,
+    file: &FoundFile,
     kind: Kind,
     options: &CheckOptions,
     named: &mut Vec<Checked>,
@@ -177,7 +177,7 @@ fn unreadable(source: &Source) -> Looked {
 }
 
 /// A file without anything of the language.
-fn not_checked(file: &Found, source: &Source, foreign: Option<Foreign>) -> Looked {
+fn not_checked(file: &FoundFile, source: &Source, foreign: Option<Foreign>) -> Looked {
     let name = source.name().to_owned();
     match foreign {
         // It may be rendered to a policy.

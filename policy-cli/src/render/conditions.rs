@@ -7,7 +7,7 @@ use policy_core::compile::{ConditionRef, RuleRef};
 use policy_core::diagnostic::printable;
 use policy_core::evaluate::Record;
 
-use super::explain::Decided;
+use super::explain::EndedRun;
 
 /// Characters of a part's text, and of its value, that are shown.
 const MAX_SHOWN: usize = 100;
@@ -15,12 +15,12 @@ const MAX_SHOWN: usize = 100;
 const MAX_PARTS: usize = 60;
 
 /// True if a condition of the rule was evaluated.
-pub(super) fn asked(decided: &Decided<'_>, rule: RuleRef<'_>) -> bool {
+pub(super) fn asked(decided: &EndedRun<'_>, rule: RuleRef<'_>) -> bool {
     rule.conditions().any(|condition| record(decided, condition).is_some())
 }
 
 /// The conditions that were evaluated; those behind a false one were not.
-pub(super) fn explain(out: &mut impl Write, decided: &Decided<'_>, rule: RuleRef<'_>) -> io::Result<()> {
+pub(super) fn explain(out: &mut impl Write, decided: &EndedRun<'_>, rule: RuleRef<'_>) -> io::Result<()> {
     for condition in rule.conditions() {
         if let Some((value, parts)) = record(decided, condition) {
             explain_condition(out, condition, &value, parts)?;
@@ -30,7 +30,7 @@ pub(super) fn explain(out: &mut impl Write, decided: &Decided<'_>, rule: RuleRef
 }
 
 /// The value of a condition in words, and its parts.
-fn record<'r>(decided: &'r Decided<'_>, wanted: ConditionRef<'_>) -> Option<(String, &'r [Part])> {
+fn record<'r>(decided: &'r EndedRun<'_>, wanted: ConditionRef<'_>) -> Option<(String, &'r [Part])> {
     decided.run.trace().records.iter().find_map(|record| match record {
         Record::Condition { id, value, parts } if *id == wanted.id() => {
             let value = match value {

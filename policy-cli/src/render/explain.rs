@@ -20,12 +20,12 @@ use crate::answer::{Answer, Run};
 const WHOLE_LIST: usize = 16;
 
 /// A run that is over, and how.
-pub(super) struct Decided<'d> {
+pub(super) struct EndedRun<'d> {
     pub(super) run: &'d Run<'d>,
     pub(super) outcome: Outcome,
 }
 
-impl<'d> Decided<'d> {
+impl<'d> EndedRun<'d> {
     fn program(&self) -> &'d Program {
         self.run.program()
     }
@@ -48,7 +48,7 @@ pub(crate) fn decision(out: &mut impl Write, answer: &Answer) -> io::Result<()> 
 
 /// Every rule, condition and list entry that one policy came to.
 pub(crate) fn steps(run: &Run<'_>, outcome: Outcome) -> io::Result<Vec<u8>> {
-    let decided = &Decided { run, outcome };
+    let decided = &EndedRun { run, outcome };
     let mut out = Vec::new();
     writeln!(out, "on_tcp_connect   client {}", run.facts().client_ip())?;
     let rules = decided.program().rules(Phase::OnTcpConnect);
@@ -66,7 +66,7 @@ fn title(rule: RuleRef<'_>) -> String {
 
 fn explain_rule(
     out: &mut impl Write,
-    decided: &Decided<'_>,
+    decided: &EndedRun<'_>,
     rule: RuleRef<'_>,
     width: usize,
 ) -> io::Result<()> {
@@ -94,7 +94,7 @@ fn explain_rule(
     Ok(())
 }
 
-fn explain_action(out: &mut impl Write, decided: &Decided<'_>, action: ActionRef<'_>) -> io::Result<()> {
+fn explain_action(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRef<'_>) -> io::Result<()> {
     let kind = action.kind();
     let mut records = decided.run.trace().records.iter();
     let event = records.find_map(|record| match record {
@@ -127,7 +127,7 @@ fn explain_action(out: &mut impl Write, decided: &Decided<'_>, action: ActionRef
 }
 
 /// The target of a forward: the same for every connection, or what was made for this one.
-fn target<'d>(decided: &'d Decided<'_>, action: ActionRef<'d>) -> Option<&'d EndpointUrl> {
+fn target<'d>(decided: &'d EndedRun<'_>, action: ActionRef<'d>) -> Option<&'d EndpointUrl> {
     action.literal_target().or_else(|| {
         decided.run.trace().records.iter().find_map(|record| match record {
             Record::Effect { action: id, effect: Effect::Forward(target) } if *id == action.id() => {
@@ -139,7 +139,7 @@ fn target<'d>(decided: &'d Decided<'_>, action: ActionRef<'d>) -> Option<&'d End
 }
 
 /// What an action set.
-fn variables(out: &mut impl Write, decided: &Decided<'_>, action: ActionRef<'_>) -> io::Result<()> {
+fn variables(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRef<'_>) -> io::Result<()> {
     writeln!(out, "    {}", action.kind())?;
     for record in &decided.run.trace().records {
         match record {
@@ -164,7 +164,7 @@ enum Event {
 
 fn explain_list(
     out: &mut impl Write,
-    decided: &Decided<'_>,
+    decided: &EndedRun<'_>,
     action: ActionRef<'_>,
     admitted: bool,
 ) -> io::Result<()> {
@@ -192,7 +192,7 @@ fn explain_list(
     }
 }
 
-fn entries(out: &mut impl Write, decided: &Decided<'_>, list: &str, entries: &Entries) -> io::Result<()> {
+fn entries(out: &mut impl Write, decided: &EndedRun<'_>, list: &str, entries: &Entries) -> io::Result<()> {
     let client = decided.run.facts().client_ip();
     if entries.len() > WHOLE_LIST {
         return match entries.find(client) {
@@ -214,7 +214,7 @@ fn entries(out: &mut impl Write, decided: &Decided<'_>, list: &str, entries: &En
 
 fn line(
     out: &mut impl Write,
-    decided: &Decided<'_>,
+    decided: &EndedRun<'_>,
     list: &str,
     entry: &Entry,
     state: &str,

@@ -259,7 +259,7 @@ impl Kind for Strategy {
         let limits = cx.reader.cel_limits(text.span)?;
         let mut found = Diagnostics::default();
         let ast = cel::parse(text.value, &limits, &mut found);
-        cx.reader.take(ast.len(), 0);
+        cx.reader.charge(ast.len(), 0);
         let fine = !found.has_errors();
         cx.reader.absorb_part(text, found);
         fine.then_some(())

@@ -194,7 +194,7 @@ fn pair<'d>(node: NodeRef<'d>, cx: &Context<'_, 'd>) -> Option<(Spanned<Box<str>
         // A variable may hold another one, which holds another one: types end somewhere.
         let ty = if is_deep(&ty, MAX_LEVELS) { Type::Dyn } else { ty };
         let shape = value.as_ref().map_or_else(Rc::default, |value| shape_of(value, place.flow));
-        place.flow.leave(State::Variable(name.into()), ty, shape, FileSpan::new(field.span));
+        place.flow.record_setting(State::Variable(name.into()), ty, shape, FileSpan::new(field.span));
     }
     Some((Spanned::new(name.into(), field.span), value?))
 }

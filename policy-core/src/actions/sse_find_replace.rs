@@ -66,9 +66,9 @@ impl ActionType for SseFindReplace {
     }
 
     fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
-        self.replacements.iter().for_each(|it| {
-            each(&it.field);
-            super::replacements::texts(std::slice::from_ref(&it.replacement), each);
+        self.replacements.iter().for_each(|replacement| {
+            each(&replacement.field);
+            super::replacements::texts(std::slice::from_ref(&replacement.replacement), each);
         });
     }
 }

@@ -127,7 +127,9 @@ impl ActionType for TerminateTls {
         let server = match (key?, certificate?) {
             (Some(key), Some(certificate)) => Some((key, certificate)),
             (Some(key), None) => return needs(("server_private_key", key.span), "server_certificate", cx),
-            (None, Some(it)) => return needs(("server_certificate", it.span), "server_private_key", cx),
+            (None, Some(certificate)) => {
+                return needs(("server_certificate", certificate.span), "server_private_key", cx);
+            }
             (None, None) => None,
         };
         let (min_version, max_version) = (min?, max?);

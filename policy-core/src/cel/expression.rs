@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::cel::analysis::advice;
 use crate::cel::analysis::conditions::{self, Depends, Written, clients, depends, formula, needed, path};
 use crate::cel::analysis::failures::{MayFail, failures};
-use crate::cel::analysis::flow::{DataFlow, Place, Unknown, Use};
+use crate::cel::analysis::flow::{DataFlow, ReadSite, Unknown, Use};
 use crate::cel::analysis::guards::{Guard, Guards, implied, known, worked};
 use crate::cel::analysis::parts::{Key, Parts};
 use crate::cel::analysis::state::{self, Shape, State};
@@ -254,9 +254,9 @@ impl Expression {
                 }
                 let part_found = part.found.clone();
                 let code = &expression.inner.code;
-                let place = Place { expression: at, path: &|| path(code, part.node) };
+                let place = ReadSite { expression: at, path: &|| path(code, part.node) };
                 let judged = match &part.state {
-                    Some(state) => earlier.judge(state, Use::Read(place), part_found),
+                    Some(state) => earlier.check_use(state, Use::Read(place), part_found),
                     None if earlier.makes_sure(place, &|| needed(code, part.node, &part.needs)) => continue,
                     None => Some(part_found),
                 };
@@ -268,7 +268,7 @@ impl Expression {
             }
             for (state, span) in &expression.inner.asks {
                 let asked = Diagnostic::new(&CONSTANT, *span, "this is always false");
-                earlier.judge(state, Use::Ask, asked).into_iter().for_each(|item| found.push(item));
+                earlier.check_use(state, Use::Ask, asked).into_iter().for_each(|item| found.push(item));
             }
             found
         };

@@ -52,7 +52,7 @@ fn check_rule(rule: &Rule, found: &mut Diagnostics) {
         };
         let both = before.common(&next);
         if both.is_empty() {
-            let message = "this list permits no address that comes to it: nobody comes through";
+            let message = "this list permits no address that reaches it: every connection is refused";
             let help = "permit addresses for which the rule runs, or change its conditions";
             found.push(
                 Diagnostic::new(&NOBODY, action.span, message).with_label(*first, reason).with_help(help),
@@ -75,15 +75,14 @@ fn check_lists_in_turn(policy: &Policy, found: &mut Diagnostics) {
             let both = before.common(&next);
             let earlier = |item: Diagnostic| item.with_label(*first, "this list has refused them");
             if both.is_empty() {
-                let message =
-                    "no address is permitted by this list and by the one before: nobody comes through";
+                let message = "no address is permitted by both this list and the one before: every connection is refused";
                 let help = "permit the same addresses in both, or put all into one list";
                 found.push(earlier(Diagnostic::new(&NOBODY, action.span, message).with_help(help)));
                 return;
             }
             for item in entries.iter().filter(|item| !before.meets(item.value)) {
                 let message =
-                    format!("a list before refuses all of `{}`: nobody comes in by this entry", item.value);
+                    format!("an earlier list refuses all of `{}`: this entry admits no address", item.value);
                 let help = "permit it there as well, or remove the entry";
                 found.push(earlier(Diagnostic::new(&NOBODY, item.span, message).with_help(help)));
             }

@@ -124,7 +124,7 @@ fn check_phase(
     // Keys of the same phase go on where the one before has ended.
     for rule in policy.rules(phase) {
         let mut ended_here: Option<Span> = None;
-        let (mut told, mut told_across) = (false, false);
+        let (mut reported, mut reported_across) = (false, false);
         if rule.written_actions == 0 {
             found.push(
                 Diagnostic::new(&EMPTY_RULE, rule.span, "the rule has no action, so it does nothing")
@@ -136,12 +136,12 @@ fn check_phase(
             let name = action.config.name();
             // The text that ends it may be read again through an alias.
             let at = |end: Span| if end == action.span { action.named } else { action.span };
-            if told {
+            if reported {
                 continue;
             }
             if let Some(end) = ended_here {
-                // Of several the first is told.
-                told = true;
+                // Of several the first is reported.
+                reported = true;
                 // Whoever serves it serves what comes before: an action put in front in a hurry must load.
                 let severity = if serving { Severity::Warning } else { Severity::Error };
                 found.push(
@@ -152,8 +152,8 @@ fn check_phase(
                 );
                 continue;
             }
-            if let Some(end) = ended.filter(|_| !told_across) {
-                told_across = true;
+            if let Some(end) = ended.filter(|_| !reported_across) {
+                reported_across = true;
                 // A rule in front that refuses everybody is how an endpoint is shut in a hurry.
                 let message =
                     format!("`{name}` can never run: a rule before ends every connection or request");
@@ -412,8 +412,8 @@ mod tests {
             options.endpoint.cloud = true;
             let (_, found) = load_policy(&source, &options);
             let line = |span| source.position(span).line;
-            let said = found.iter().map(|it| {
-                (it.code.id, it.severity.name(), it.labels.first().map(|it| line(it.span().start)))
+            let said = found.iter().map(|found| {
+                (found.code.id, found.severity.name(), found.labels.first().map(|it| line(it.span().start)))
             });
             said.collect::<Vec<_>>()
         };
@@ -434,7 +434,7 @@ mod tests {
         let rule = |actions: &str| format!("{{actions: [{actions}]}}");
         let across = [("TP404", "warning")];
         assert_eq!(found(&format!("{}, {}", rule(deny), rule(log))), (true, across.to_vec()));
-        // Of several actions behind it the first is told.
+        // Of several actions behind it the first is reported.
         assert_eq!(
             found(&format!("{}, {}", rule(deny), rule(&format!("{log}, {log}")))),
             (true, across.to_vec())

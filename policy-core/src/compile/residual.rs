@@ -48,12 +48,12 @@ pub(crate) struct Residual {
     pub(crate) conditions: Box<[ResidualCondition]>,
     entries: Entries,
     /// Address tests that every run of a body has passed when it is behind an instruction, by that instruction.
-    decided: Box<[Decided]>,
+    decided: Box<[DecidedTest]>,
 }
 
 /// An address test that was decided when the program was compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Decided {
+struct DecidedTest {
     /// The instruction behind it.
     before: u32,
     by: ActionId,
@@ -203,7 +203,7 @@ type Left = Option<(u32, u32)>;
 #[derive(Debug, Default, PartialEq, Eq, Hash)]
 struct Body {
     ops: Vec<(Op, ActionId)>,
-    decided: Vec<Decided>,
+    decided: Vec<DecidedTest>,
 }
 
 /// Bodies while they are made.
@@ -213,7 +213,7 @@ struct Bodies<'c> {
     needs_verdicts: bool,
     ops: Vec<(Op, ActionId)>,
     conditions: Vec<ResidualCondition>,
-    decided: Vec<Decided>,
+    decided: Vec<DecidedTest>,
     /// Bytes of the conditions.
     bytes: usize,
     /// Where each body begins, by the body as if it began at 0.
@@ -329,7 +329,7 @@ impl<'c> Bodies<'c> {
                     if conditional {
                         out.ops.push((Op::Tested { admitted }, by));
                     } else {
-                        out.decided.push(Decided { before: next_id(&out.ops), by, admitted });
+                        out.decided.push(DecidedTest { before: next_id(&out.ops), by, admitted });
                     }
                     if ends {
                         out.ops.push((Op::End(Ending::Denied), by));
@@ -361,7 +361,7 @@ impl<'c> Bodies<'c> {
         }
         let at = next_id(&self.ops);
         self.ops.extend(body.ops.iter().map(|(op, by)| (op.moved(at), *by)));
-        let moved = |test: &Decided| Decided { before: test.before.saturating_add(at), ..*test };
+        let moved = |test: &DecidedTest| DecidedTest { before: test.before.saturating_add(at), ..*test };
         self.decided.extend(body.decided.iter().map(moved));
         self.known.insert(body, at);
         at

@@ -101,8 +101,8 @@ mod tests {
     fn read_all(text: &str) -> (Option<EdgeConfig>, Vec<String>) {
         let source = Source::new("edge.yml", text);
         let (config, found) = load_edge(&source);
-        let line = |it: &crate::diagnostic::Diagnostic| {
-            format!("{} {} {}", source.position(it.span.start), it.code.id, it.message)
+        let line = |found: &crate::diagnostic::Diagnostic| {
+            format!("{} {} {}", source.position(found.span.start), found.code.id, found.message)
         };
         (config, found.iter().map(line).collect())
     }

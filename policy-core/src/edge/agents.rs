@@ -22,7 +22,7 @@ static NAMES: Field<ServerNames> = Field::required(
 static TLS: Field<Record<CertificateFiles>> = Field::optional(
     "tls",
     CERTIFICATE_FILES,
-    "The certificate it shows; otherwise the edge makes one under an authority of its own.",
+    "The certificate it shows; otherwise the edge issues one from its own CA.",
 );
 static ALLOW: Field<Items<Network>> =
     Field::optional("allow", Items::new(Network), "Where agents may connect from.");

@@ -22,13 +22,13 @@ pub type ReadPolicy<'a> = &'a mut dyn FnMut(&str) -> NamedFile<Vec<u8>>;
 pub(crate) struct PolicyFiles<'a> {
     read: ReadPolicy<'a>,
     options: &'a CheckOptions,
-    known: HashMap<Box<str>, Known>,
+    known: HashMap<Box<str>, LookedUp>,
     files: Vec<File>,
 }
 
 /// A name that was looked up.
 #[derive(Default)]
-struct Known {
+struct LookedUp {
     /// The file; none if it cannot be read.
     file: Option<usize>,
     /// What it is for a kind of endpoint; none if it is unusable.
@@ -115,7 +115,7 @@ impl<'a> PolicyFiles<'a> {
     ) -> Option<Rc<CheckedPolicy>> {
         if !self.known.contains_key(name) {
             let file = self.read(name, at, findings);
-            self.known.insert(name.into(), Known { file, checked: Vec::new() });
+            self.known.insert(name.into(), LookedUp { file, checked: Vec::new() });
         }
         let known = self.known.get_mut(name)?;
         if let Some((_, policy)) = known.checked.iter().find(|(traits, _)| *traits == endpoint) {

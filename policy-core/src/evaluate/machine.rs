@@ -154,7 +154,7 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
             Progress::Done(outcome) => return Step::Done(outcome),
             Progress::Fresh => return self.finish(failed(Fault::OutOfOrder, None)),
         };
-        self.tell(|trace| trace.reply(by, &reply));
+        self.trace(|trace| trace.reply(by, &reply));
         match (effect, &reply) {
             (Effect::Forward(target), Reply::Forwarded) => self.finish(Outcome::Forwarded { target, by }),
             (Effect::Forward(target), Reply::ForwardFailed(failure)) if or_continue => {
@@ -182,7 +182,7 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
 
     /// Tells the sink, if there is one.
     #[inline]
-    fn tell(&mut self, what: impl FnOnce(&mut dyn Trace)) {
+    fn trace(&mut self, what: impl FnOnce(&mut dyn Trace)) {
         if !M::SPECIALISED {
             what(self.at.mode.sink());
         }
@@ -233,7 +233,7 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
                     }
                 }
                 Op::Tested { admitted } => self.at.state.tested = Some((by, admitted)),
-                Op::Enter(rule) => self.tell(|trace| trace.rule(rule)),
+                Op::Enter(rule) => self.trace(|trace| trace.rule(rule)),
             }
         }
         // INVARIANT: code ends with an end. What runs off it is refused.
@@ -365,14 +365,14 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
 
     #[inline]
     fn perform(&mut self, effect: Effect, by: ActionId, or_continue: bool) -> Step {
-        self.tell(|trace| trace.effect(by, effect));
+        self.trace(|trace| trace.effect(by, effect));
         self.at.progress = Progress::Waiting { effect, by, or_continue };
         Step::Perform(effect)
     }
 
     #[inline]
     fn finish(&mut self, outcome: Outcome) -> Step {
-        self.tell(|trace| trace.outcome(outcome));
+        self.trace(|trace| trace.outcome(outcome));
         self.at.progress = Progress::Done(outcome);
         Step::Done(outcome)
     }

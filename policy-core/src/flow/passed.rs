@@ -28,7 +28,7 @@ impl Passed {
     }
 
     /// An action leaves something behind.
-    pub(super) fn leave(&mut self) {
+    pub(super) fn forget_states(&mut self) {
         self.states = Guards::default();
     }
 

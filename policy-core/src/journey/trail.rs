@@ -85,3 +85,51 @@ impl Logs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trail_keeps_what_was_pushed_and_not_cut() {
+        let url = |host: &str| EndpointUrl::parse(&format!("tcp://{host}.internal:22")).expect("a URL");
+        let mut trail = Trail::default();
+        assert!(trail.is_empty() && trail.iter().next().is_none());
+        for (number, host) in ["a", "b", "c"].into_iter().enumerate() {
+            trail.push(url(host), number);
+            assert!(!trail.is_empty());
+            assert_eq!(trail.len(), number + 1);
+        }
+        for length in [3, 2, 1, 0] {
+            trail.truncate(length);
+            assert_eq!(trail.len(), length);
+            assert_eq!(
+                trail.iter().map(|(_, number)| *number).collect::<Vec<_>>(),
+                Vec::from_iter(0..length)
+            );
+        }
+        assert!(trail.is_empty());
+    }
+
+    #[test]
+    fn logs_take_so_much_and_count_the_rest() {
+        let entry = |bytes: usize| {
+            let text = crate::parse::Plain::String("x".repeat(bytes).into());
+            Arc::new(PlainMap(vec![("k".into(), text)]))
+        };
+        let one = entry(MAX_LOGGED / 4 - 64);
+        let each = one.weight() + 1;
+        let fit = MAX_LOGGED / each;
+        let mut logs = Logs::default();
+        (0..fit).for_each(|_| logs.add(&one));
+        assert_eq!((logs.entries().len(), logs.dropped()), (fit, 0));
+        // The last byte fits; nothing does behind it.
+        let rest = entry(MAX_LOGGED - fit * each - entry(0).weight() - 1);
+        logs.add(&rest);
+        assert_eq!((logs.entries().len(), logs.dropped()), (fit + 1, 0));
+        (1..4).for_each(|dropped| {
+            logs.add(&entry(0));
+            assert_eq!((logs.entries().len(), logs.dropped()), (fit + 1, dropped));
+        });
+    }
+}

@@ -86,8 +86,8 @@ pub(super) fn is_agent(top: &Fields<'_>) -> bool {
         return true;
     }
     // Settings at the top, as version 2 has them.
-    let has_token = top.entries.iter().any(|field| is_meant(field.key, "authtoken"));
-    let flat = Tally::new(top, |key| key != "version" && (is_setting(key) || is_meant(key, "authtoken")));
+    let has_token = top.entries.iter().any(|field| resembles(field.key, "authtoken"));
+    let flat = Tally::new(top, |key| key != "version" && (is_setting(key) || resembles(key, "authtoken")));
     let others = flat.others - usize::from(version.is_some());
     let is_flat = flat.ours > others || has_token && flat.ours == others;
     if !is_versioned {
@@ -109,14 +109,14 @@ fn settings_likeness(top: &Fields<'_>, is_versioned: bool) -> Option<Likeness> {
         let Some(fields) = Fields::from_node(agent.value) else { return possible_if(agent.is_empty()) };
         // Version 2 had a region.
         let is_known =
-            |key: &str| is_setting(key) || is_meant(key, "authtoken") || is_versioned && key == "region";
+            |key: &str| is_setting(key) || resembles(key, "authtoken") || is_versioned && key == "region";
         let keys = Tally::new(&fields, is_known);
         match keys.is_mostly_ours() || is_versioned && keys.ours > 0 && keys.ours == keys.others {
             true => Likeness::Certain,
             false => possible_if(keys.others == 0),
         }
     };
-    top.entries.iter().filter(|field| is_meant(field.key, "agent")).map(of_one).max()
+    top.entries.iter().filter(|field| resembles(field.key, "agent")).map(of_one).max()
 }
 
 /// True for tunnels as version 2 has them.
@@ -208,7 +208,7 @@ fn field_likeness(field: Field<'_>, item: ItemLikeness) -> Likeness {
 fn field<'d>(fields: &Fields<'d>, key: &'static str) -> Option<Field<'d>> {
     let mut first = fields.entries.iter().take(MAX_ITEMS);
     let exact = fields.entries.iter().find(|field| field.key == key);
-    exact.or_else(|| first.find(|field| is_meant(field.key, key))).copied()
+    exact.or_else(|| first.find(|field| resembles(field.key, key))).copied()
 }
 
 /// The text of an entry.
@@ -238,7 +238,7 @@ fn has_policy(fields: &Fields<'_>) -> bool {
     fields.entries.iter().take(MAX_ITEMS).any(|field| is_near(field.key, POLICY_KEYS))
 }
 
-fn is_meant(key: &str, known: &'static str) -> bool {
+fn resembles(key: &str, known: &'static str) -> bool {
     key == known || did_you_mean(key, [known]).is_some()
 }
 

@@ -47,8 +47,8 @@ pub(super) fn embedded(document: &Document) -> Vec<Embedded> {
 /// The same for a document of several.
 pub(super) fn embedded_in_part(part: &Part, number: usize) -> Vec<Embedded> {
     let mut found = embedded(&part.document);
-    for it in &mut found {
-        (it.span, it.document) = (part.place(it.span), Some(number));
+    for policy in &mut found {
+        (policy.span, policy.document) = (part.place(policy.span), Some(number));
     }
     found
 }
@@ -228,8 +228,8 @@ pub(super) fn in_template(line: Span) -> Diagnostics {
 
 /// Says what is not checked, and how it can be.
 pub(super) fn report(source: &Source, embedded: &[Embedded], found: &mut Diagnostics) {
-    for it in embedded.iter().take(MAX_NAMED) {
-        found.push(it.diagnostic(source));
+    for policy in embedded.iter().take(MAX_NAMED) {
+        found.push(policy.diagnostic(source));
     }
     for _ in embedded.iter().skip(MAX_NAMED) {
         found.count_only(&FRAGMENT, FRAGMENT.severity);

@@ -76,7 +76,7 @@ impl<'d> TextRef<'d> {
         let Some(limits) = reader.cel_limits(self.span) else { return false };
         let (expression, _) = env.check_within(&whole, &limits);
         let nodes = expression.as_ref().map_or(whole.len() / 2, cel::Expression::nodes);
-        reader.take(nodes, expression.as_ref().map_or(0, cel::Expression::pattern_states));
+        reader.charge(nodes, expression.as_ref().map_or(0, cel::Expression::pattern_states));
         expression.is_some()
     }
 

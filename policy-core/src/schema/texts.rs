@@ -198,7 +198,7 @@ impl Kind for Regex {
         if let Some(pattern) = read.literal() {
             let limits = cx.reader.cel_limits(text.span)?;
             match cel::check_regex(pattern, limits.pattern_states) {
-                Ok(states) => cx.reader.take(0, states),
+                Ok(states) => cx.reader.charge(0, states),
                 Err(reason) => {
                     let help = "write a regular expression as RE2 has it (github.com/google/re2/wiki/Syntax)";
                     cx.reader.report(Diagnostic::new(&INVALID_PATTERN, text.span, reason).with_help(help));
@@ -488,7 +488,7 @@ impl<'d> Context<'_, 'd> {
         let mut limits = self.reader.cel_limits(span)?;
         let before = limits.pattern_states;
         let (template, found) = env.check_template_after(text.value, field, &mut limits, place.flow);
-        self.reader.take(text.value.len() / 2, before - limits.pattern_states);
+        self.reader.charge(text.value.len() / 2, before - limits.pattern_states);
         self.reader.absorb_part(text, found);
         // What follows in the rule runs only if these have had a value.
         template.iter().flat_map(Template::expressions).for_each(|it| place.flow.worked(it));
@@ -503,7 +503,7 @@ impl<'d> Context<'_, 'd> {
         let (expression, mut found) = env.check_after(text.value, &limits, place.flow);
         // One that is wrong has been read as well.
         let nodes = expression.as_ref().map_or(text.value.len() / 2, Expression::nodes);
-        self.reader.take(nodes, expression.as_ref().map_or(0, Expression::pattern_states));
+        self.reader.charge(nodes, expression.as_ref().map_or(0, Expression::pattern_states));
         if let Some(expression) = &expression {
             if boolean {
                 let decides = if retry { cel::Decides::Retry } else { cel::Decides::Rule };

@@ -94,7 +94,7 @@ static CONNECT_CAS: Field<Literal> = Field::default(
     "connect_cas",
     Literal(4_096),
     "trusted",
-    "Which authorities vouch for the service: `trusted`, `host`, or a PEM file.",
+    "The CAs that may sign the service's certificate: `trusted`, `host`, or a PEM file.",
 )
 .formerly(&["root_cas"]);
 static CONNECT_INTERFACE: Field<Literal> = Field::optional(
@@ -196,7 +196,7 @@ static WEB_ADDR: Field<WebAddress> = Field::default(
     "web_addr",
     WebAddress,
     "127.0.0.1:4040",
-    "Where the agent's own API answers; `false` turns it off.",
+    "Where the status API answers; `false` turns it off.",
 );
 static WEB_ALLOW_HOSTS: Field<Items<Literal>> = Field::optional(
     "web_allow_hosts",

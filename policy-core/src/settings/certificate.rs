@@ -6,7 +6,7 @@ static CERTIFICATE: Field<FilePath> = Field::required(
     "certificate",
     FilePath,
     "certificate: edge.pem",
-    "PEM: the certificate, followed by those between it and an authority.",
+    "PEM: the certificate, followed by intermediate certificates.",
 );
 /// Some paste the key itself where its path belongs.
 static PRIVATE_KEY: Field<FilePath> =
@@ -30,7 +30,7 @@ pub(super) static TLS: Field<Record<CertificateFiles>> =
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CertificateFiles {
-    /// The certificate, followed by those between it and an authority.
+    /// The certificate, followed by intermediate certificates.
     pub certificate: Box<str>,
     /// Its key.
     pub private_key: Box<str>,

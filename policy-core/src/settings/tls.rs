@@ -25,8 +25,12 @@ pub(crate) static TLS: Field<Record<AgentTls>> = Field::optional(
             let authorities = cx.optional(fields, &AUTHORITIES)?.unwrap_or_default();
             let server = match (certificate?, key?) {
                 (Some(certificate), Some(key)) => Some((certificate.value, Secret::new(&key.value))),
-                (Some(it), None) => return needs(("server_certificate", it.span), "server_private_key", cx),
-                (None, Some(it)) => return needs(("server_private_key", it.span), "server_certificate", cx),
+                (Some(certificate), None) => {
+                    return needs(("server_certificate", certificate.span), "server_private_key", cx);
+                }
+                (None, Some(key)) => {
+                    return needs(("server_private_key", key.span), "server_certificate", cx);
+                }
                 (None, None) => None,
             };
             let authorities = authorities.into_iter().map(|text| text.value).collect();

@@ -147,7 +147,7 @@ impl<C: Transport> Driver<C> {
     pub async fn run(self) -> ErrorCode {
         let Self { shared, connection, limits } = self;
         // However this future ends, nobody waits for the session for ever.
-        let ended = Ended(Arc::clone(&shared));
+        let ended = EndOnDrop(Arc::clone(&shared));
         let connection = Halves::new(connection);
         let (mut read, mut write) = (connection.half(), connection.half());
         let end = {
@@ -209,9 +209,9 @@ async fn closing(shared: &Shared) {
 }
 
 /// Ends the session when dropped.
-struct Ended(Arc<Shared>);
+struct EndOnDrop(Arc<Shared>);
 
-impl Drop for Ended {
+impl Drop for EndOnDrop {
     fn drop(&mut self) {
         self.0.state().end(ErrorCode::SessionClosed.into());
         self.0.ended.cancel();

@@ -36,7 +36,7 @@ where
             Level::DEBUG => "debug",
             Level::TRACE => "trace",
         };
-        let mut found = Found::default();
+        let mut found = EventText::default();
         event.record(&mut found);
         write!(writer, "t={:.3} lvl={level} msg=", Timestamp::now())?;
         write_value(&mut writer, &found.message)?;
@@ -46,13 +46,13 @@ where
 
 /// What an event holds.
 #[derive(Default)]
-struct Found {
+struct EventText {
     message: String,
     /// Each with a space before it.
     pairs: String,
 }
 
-impl Visit for Found {
+impl Visit for EventText {
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "message" {
             value.clone_into(&mut self.message);

@@ -71,9 +71,9 @@ pub(crate) enum CaCommand {
     Rotate(CaRotate),
 }
 
-/// Print the file that agents have to trust, and the SHA-256 of the authority that signs now.
+/// Print the CA file that agents must trust, and the SHA-256 of the CA that signs now.
 #[derive(Args, Debug)]
-#[command(after_help = "Exit codes: 1 if the edge has made no authority yet.
+#[command(after_help = "Exit codes: 1 if the edge has created no CA yet.
 
 Example:
   forwarder ca show --config edge.yml")]
@@ -83,12 +83,12 @@ pub(crate) struct CaShow {
     pub(crate) config: PathBuf,
 }
 
-/// Make a new authority for the names in the configuration. The file that agents trust then holds the new one,
-/// the one before, and the one whose certificate the edge shows until it is reloaded.
+/// Create a new CA for the names in the configuration. The file that agents trust then holds the new CA, the
+/// previous one, and the one whose certificate the edge shows until it is reloaded.
 #[derive(Args, Debug)]
 #[command(after_help = "A running edge keeps its old certificate: give the file to all agents first,
 then `forwarder reload`. Once `ca/previous.pem` is removed
-from the state folder, the next reload takes the old authority out of the file.
+from the state folder, the next reload removes the old CA from the file.
 
 Example:
   forwarder ca rotate --config edge.yml")]

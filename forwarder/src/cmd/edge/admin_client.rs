@@ -1,9 +1,9 @@
 //! The commands for identity and sessions: clients of a running edge's admin API.
 
+mod address;
 mod edge;
 mod http;
 mod named;
-mod place;
 mod table;
 mod time;
 
@@ -16,9 +16,9 @@ use forwarder::edge::generation::admin_socket;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use self::address::ApiAddress;
 pub(crate) use self::edge::{reload, status};
 use self::http::{CallError, Client};
-use self::place::Place;
 use self::table::{Column, table};
 use crate::cmd::cli::edge::admin::{
     ApiKey, ApiKeyCommand, Authtoken, AuthtokenCommand, Endpoint, EndpointCommand, Listed, NewApiKey,
@@ -148,13 +148,13 @@ impl Api {
         reach: &Reach,
         socket_of: impl Fn(&Path) -> Result<PathBuf, Failure>,
     ) -> Result<Self, Failure> {
-        let place = match (&reach.url, &reach.config, &reach.socket) {
-            (Some(url), ..) => Place::at(url, reach.ca.as_deref()).map_err(Failure::Usage)?,
-            (None, Some(config), _) => Place::Socket(socket_of(config)?),
-            (None, None, Some(socket)) => Place::Socket(socket.clone()),
-            (None, None, None) => Place::Socket(PathBuf::from("./state/admin.sock")),
+        let address = match (&reach.url, &reach.config, &reach.socket) {
+            (Some(url), ..) => ApiAddress::at(url, reach.ca.as_deref()).map_err(Failure::Usage)?,
+            (None, Some(config), _) => ApiAddress::Socket(socket_of(config)?),
+            (None, None, Some(socket)) => ApiAddress::Socket(socket.clone()),
+            (None, None, None) => ApiAddress::Socket(PathBuf::from("./state/admin.sock")),
         };
-        Ok(Self { client: Client::new(place), json: reach.json })
+        Ok(Self { client: Client::new(address), json: reach.json })
     }
 
     fn create_service_user(&self, name: &str) -> Result<(), Failure> {

@@ -96,9 +96,9 @@ impl Context<'_> {
         K::view(record, uri)
     }
 
-    /// Tells what was done to a record, such as `created`.
-    pub(super) fn tell<K: RecordKind>(&self, what: &str, view: &K::View) {
-        self.admin.audit.tell(self.call.caller, K::EVENT, what, view);
+    /// Records what was done to a record, such as `created`.
+    pub(super) fn audit<K: RecordKind>(&self, what: &str, view: &K::View) {
+        self.admin.audit.record(self.call.caller, K::EVENT, what, view);
     }
 }
 
@@ -131,7 +131,7 @@ impl<K: RecordKind> Resource for RecordResource<K> {
     fn create(&self, cx: &Context<'_>) -> Result<Answer, Fault> {
         let (record, token) = K::create(&cx.admin.identity, cx.call.json()?)?;
         let mut view = cx.view::<K>(record);
-        cx.tell::<K>("created", &view);
+        cx.audit::<K>("created", &view);
         if let Some(token) = token {
             view.reveal(Hidden(token.reveal().to_owned()));
         }
@@ -149,7 +149,7 @@ impl<K: RecordKind> Resource for RecordResource<K> {
         let changed = K::update(identity, id_of, body);
         let (record, durable) = made(changed, id, || K::find(identity, id_of))?;
         let view = cx.view::<K>(record);
-        cx.tell::<K>("updated", &view);
+        cx.audit::<K>("updated", &view);
         durable?;
         Answer::json(StatusCode::OK, &view)
     }

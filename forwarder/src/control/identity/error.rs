@@ -83,7 +83,7 @@ impl fmt::Display for IdentityError {
             Self::NotFound => f.write_str("there is no such object"),
             Self::Invalid { message, .. } => f.write_str(message),
             Self::Full { what, max } => {
-                write!(f, "this edge keeps {max} {what} and no more: delete those that nobody needs")
+                write!(f, "this edge keeps at most {max} {what}: delete unused ones")
             }
             Self::Store(error) => error.fmt(f),
             Self::NotDurable(error) => write!(

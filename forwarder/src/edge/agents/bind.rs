@@ -62,7 +62,7 @@ impl Drop for Bound<'_> {
     fn drop(&mut self) {
         let endpoints = std::mem::take(&mut self.endpoints);
         self.shared.connections.cut_offline(|| {
-            endpoints.iter().for_each(|endpoint| self.shared.online.leave(endpoint));
+            endpoints.iter().for_each(|endpoint| self.shared.online.unregister(endpoint));
         });
     }
 }
@@ -93,7 +93,7 @@ impl<'s> Bound<'s> {
         if let Line::Write(before) = self.refused.line(&(), Instant::now().into_std()) {
             let (session, credential) = (&*self.session, &self.principal.credential);
             let (url, reason) = (short(address), &*refusal.reason);
-            tracing::warn!(session, %credential, url = &*url, reason, before, "an endpoint was refused");
+            tracing::warn!(session, %credential, url = &*url, reason, before, "endpoint refused");
             let refused = EndpointRefused { session, credential: *credential, url: &url, refusal, before };
             self.shared.write_event(endpoint_refused(&refused, Timestamp::now()));
         }
@@ -138,15 +138,19 @@ impl<'s> Bound<'s> {
     }
 
     /// Puts an endpoint into the table of those that are online, and serves it.
-    fn enter(&mut self, endpoint: &Arc<OnlineEndpoint>, listeners: Vec<TcpListener>) -> Result<(), Refusal> {
-        self.shared.online.enter(Arc::clone(endpoint)).map_err(|taken| match taken {
+    fn register(
+        &mut self,
+        endpoint: &Arc<OnlineEndpoint>,
+        listeners: Vec<TcpListener>,
+    ) -> Result<(), Refusal> {
+        self.shared.online.register(Arc::clone(endpoint)).map_err(|taken| match taken {
             Taken::NotPooled | Taken::Binding => {
                 Refusal::new(ERR_NGROK_334, format!("{} is taken: {taken}", endpoint.url))
             }
         })?;
-        // INVARIANT: entered before this look, as a reload exchanges what it asks before it looks.
+        // INVARIANT: registered before this look, as a reload exchanges what it asks before it looks.
         if let Some((code, message)) = self.agents.why_unfit(self.shared, endpoint) {
-            self.shared.connections.cut_offline(|| self.shared.online.leave(endpoint));
+            self.shared.connections.cut_offline(|| self.shared.online.unregister(endpoint));
             return Err(Refusal::new(code, message));
         }
         self.endpoints.push(Arc::clone(endpoint));
@@ -158,7 +162,7 @@ impl<'s> Bound<'s> {
                 listener,
             ));
         }
-        tracing::info!(session = &*self.session, url = %endpoint.url, "an endpoint is online");
+        tracing::info!(session = &*self.session, url = %endpoint.url, "endpoint online");
         Ok(())
     }
 
@@ -168,8 +172,8 @@ impl<'s> Bound<'s> {
             return;
         };
         let endpoint = self.endpoints.swap_remove(at);
-        self.shared.connections.cut_offline(|| self.shared.online.leave(&endpoint));
-        tracing::info!(session = &*self.session, url = %endpoint.url, "an endpoint is offline");
+        self.shared.connections.cut_offline(|| self.shared.online.unregister(&endpoint));
+        tracing::info!(session = &*self.session, url = %endpoint.url, "endpoint offline");
     }
 }
 
@@ -207,7 +211,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         proxy_protocol,
         gone: CancellationToken::new(),
     });
-    bound.enter(&endpoint, listeners)?;
+    bound.register(&endpoint, listeners)?;
     let token = match &request.extra.token {
         Hidden(token) if token.is_empty() || token.len() > 256 => {
             Hidden(ids::secret(&bound.shared.random).into())

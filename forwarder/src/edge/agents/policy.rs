@@ -126,8 +126,8 @@ struct Policies {
 impl Policies {
     fn read(options: &TcpOptions) -> Self {
         let restriction = options.ip_restriction.as_ref().filter(|it| **it != IpRestriction::default());
-        let ip_restriction = restriction.map(|it| {
-            let config = json!({"allow": it.allow_cidrs, "deny": it.deny_cidrs});
+        let ip_restriction = restriction.map(|restriction| {
+            let config = json!({"allow": restriction.allow_cidrs, "deny": restriction.deny_cidrs});
             json!({"on_tcp_connect": [{"actions": [{"type": "restrict-ips", "config": config}]}]}).to_string()
         });
         let traffic_policy = match &options.traffic_policy {

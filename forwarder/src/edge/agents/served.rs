@@ -126,7 +126,7 @@ impl Agents {
         let settings = self.settings.load();
         let (max, share) =
             settings.as_ref().map_or((0, 0), |it| (it.most_agents, it.max_agents_per_authtoken));
-        self.slots.enter(credential, max, share)
+        self.slots.acquire(credential, max, share)
     }
 
     /// Tells an agent that is refused again and again when to come again; whether it is one.
@@ -141,7 +141,7 @@ impl Agents {
 
     /// Says that somebody's TLS failed: an agent that does not trust the certificate perhaps, or no agent. Once a second
     /// at most, for who listens to a network hears much.
-    pub(super) fn tell(&self, peer: SocketAddr, error: &str) {
+    pub(super) fn report_tls_failure(&self, peer: SocketAddr, error: &str) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         match told.is_none_or(|at| at.elapsed() >= TELL_EVERY) {
             true => {
@@ -214,10 +214,10 @@ impl Agents {
         let unfit: Vec<_> = online.filter_map(|it| Some((self.why_unfit(shared, &it)?, it))).collect();
         shared
             .connections
-            .cut_offline(|| unfit.iter().for_each(|(_, endpoint)| shared.online.leave(endpoint)));
+            .cut_offline(|| unfit.iter().for_each(|(_, endpoint)| shared.online.unregister(endpoint)));
         let endpoints = unfit.len();
         for ((code, message), endpoint) in unfit {
-            tracing::info!(session = &*endpoint.session, url = %endpoint.url, message, "an endpoint is stopped");
+            tracing::info!(session = &*endpoint.session, url = %endpoint.url, message, "endpoint stopped");
             tokio::spawn(tell_stopped(endpoint, code, message));
         }
         EndedAgents { sessions, endpoints }

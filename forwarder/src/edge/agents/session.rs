@@ -76,12 +76,12 @@ pub(super) async fn serve(
     let secured = tokio::select! {
         biased;
         secured = secured => secured,
-        () = unknown.gives_way.cancelled() => return agents.tell(peer, "it gave way to another"),
+        () = unknown.gives_way.cancelled() => return agents.report_tls_failure(peer, "it gave way to another"),
     };
     let tls = match secured {
         Ok(Ok(tls)) => tls,
-        Ok(Err(error)) => return agents.tell(peer, &error.to_string()),
-        Err(_) => return agents.tell(peer, "it took too long"),
+        Ok(Err(error)) => return agents.report_tls_failure(peer, &error.to_string()),
+        Err(_) => return agents.report_tls_failure(peer, "it took too long"),
     };
     unknown.reach(Stage::Secured);
     let connection = Measured::new(tls, |tls| socket::sent(tls.get_ref().0));
@@ -173,11 +173,11 @@ struct Entered {
 
 struct RefusedAgent {
     stream: Stream,
-    why: NotKnown,
+    why: NotAdmitted,
 }
 
 /// Why an agent is not let in.
-struct NotKnown {
+struct NotAdmitted {
     refusal: Refusal,
     /// Whose authtoken it has, if it is anybody's.
     credential: Option<CredentialId>,
@@ -186,9 +186,9 @@ struct NotKnown {
 }
 
 /// Notes a refusal, whatever it is for; an agent that is refused again and again is told to wait.
-fn refused(agents: &Agents, peer: SocketAddr, token: &str, refusal: Refusal) -> NotKnown {
+fn refused(agents: &Agents, peer: SocketAddr, token: &str, refusal: Refusal) -> NotAdmitted {
     let (refusal, often) = agents.note_refused(peer.ip(), token, refusal);
-    NotKnown { refusal, credential: agents.identity.whose(token), often }
+    NotAdmitted { refusal, credential: agents.identity.whose(token), often }
 }
 
 /// Waits for the agent to say who it is; `None` if it ends before.
@@ -211,7 +211,7 @@ async fn authenticate(
                         return Some(Err(RefusedAgent { stream, why }));
                     }
                 };
-                return Some(match know(agents, &auth, peer) {
+                return Some(match admit(agents, &auth, peer) {
                     Ok((principal, slot)) => Ok(Entered { principal, auth, peer, stream, _slot: slot }),
                     Err(why) => Err(RefusedAgent { stream, why }),
                 });
@@ -223,7 +223,7 @@ async fn authenticate(
     }
 }
 
-fn know(agents: &Arc<Agents>, auth: &Auth, peer: SocketAddr) -> Result<(Principal, Slot), NotKnown> {
+fn admit(agents: &Arc<Agents>, auth: &Auth, peer: SocketAddr) -> Result<(Principal, Slot), NotAdmitted> {
     let (source, token) = (peer.ip().to_canonical(), &*auth.extra.auth_token.0);
     let refuse = |refusal| Err(refused(agents, peer, token, refusal));
     if !agents.permits(source) {
@@ -252,15 +252,15 @@ fn know(agents: &Arc<Agents>, auth: &Auth, peer: SocketAddr) -> Result<(Principa
 }
 
 /// Says in the log and in an event that an agent was refused, whose it is, and why.
-fn tell_refused(shared: &Shared, peer: SocketAddr, why: &NotKnown) {
-    let NotKnown { refusal, credential, often } = why;
+fn tell_refused(shared: &Shared, peer: SocketAddr, why: &NotAdmitted) {
+    let NotAdmitted { refusal, credential, often } = why;
     let (code, reason) = (refusal.code, &*refusal.reason);
     // Who comes too often fills neither.
     if *often {
-        return tracing::debug!(%peer, code, "an agent was refused");
+        return tracing::debug!(%peer, code, "agent refused");
     }
     let shown = credential.map(tracing::field::display);
-    tracing::warn!(%peer, credential = shown, code, reason, "an agent was refused");
+    tracing::warn!(%peer, credential = shown, code, reason, "agent refused");
     shared.write_event(agent_refused(peer, *credential, refusal, Timestamp::now()));
 }
 
@@ -339,7 +339,7 @@ async fn run(
         return;
     }
     drop(stream);
-    tracing::info!(session = &*id, %peer, credential = %principal.credential, "an agent has connected");
+    tracing::info!(session = &*id, %peer, credential = %principal.credential, "agent connected");
     shared.write_event(agent_session_start(&info));
     let beating = opener.clone();
     tasks.spawn(async move {

@@ -54,7 +54,7 @@ impl Slots {
     }
 
     /// A place among `max` in all and `share` with the same authtoken.
-    pub(super) fn enter(
+    pub(super) fn acquire(
         self: &Arc<Self>,
         credential: CredentialId,
         max: usize,
@@ -104,11 +104,11 @@ mod tests {
         let slots = Arc::<Slots>::default();
         let one = "cr_01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().expect("an id");
         let other = "cr_01ARZ3NDEKTSV4RRFFQ69G5FAW".parse().expect("an id");
-        let mut held: Vec<_> = (0..3).map(|_| slots.enter(one, 5, 3).expect("its share")).collect();
-        assert_eq!(slots.enter(one, 5, 3).expect_err("more"), NoSlot::Authtoken(3));
-        held.extend((0..2).map(|_| slots.enter(other, 5, 3).expect("its share")));
-        assert_eq!(slots.enter(other, 5, 3).expect_err("all"), NoSlot::All(5));
-        let text = slots.enter(one, 9, 3).expect_err("more").to_string();
+        let mut held: Vec<_> = (0..3).map(|_| slots.acquire(one, 5, 3).expect("its share")).collect();
+        assert_eq!(slots.acquire(one, 5, 3).expect_err("more"), NoSlot::Authtoken(3));
+        held.extend((0..2).map(|_| slots.acquire(other, 5, 3).expect("its share")));
+        assert_eq!(slots.acquire(other, 5, 3).expect_err("all"), NoSlot::All(5));
+        let text = slots.acquire(one, 9, 3).expect_err("more").to_string();
         assert!(text.contains("`limits.max_agents_per_authtoken`"), "{text}");
         held.clear();
         assert_eq!(slots.len(), 0);

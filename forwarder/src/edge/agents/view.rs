@@ -85,7 +85,7 @@ impl Sessions for View {
         self.runtime.spawn(async move {
             let asked = timeout(STOP_TIME, agent_link::ask::<CommandReply>(&opener, kind, &request)).await;
             if !matches!(asked, Ok(Ok(CommandReply { error: None }))) {
-                tracing::warn!(session = &*info.id, ?kind, "the agent does not do what it was asked for");
+                tracing::warn!(session = &*info.id, ?kind, "the agent did not carry out a request");
             }
         });
         Asked::Yes

@@ -15,7 +15,7 @@ use super::guide::{AGENT, EDGE, POLICY, QuickstartError};
 pub(super) struct Kept(PathBuf);
 
 /// What the files name.
-pub(super) struct Made<'m> {
+pub(super) struct NewSite<'m> {
     /// Where clients connect.
     pub(super) edge: SocketAddr,
     /// Where agents connect.
@@ -44,8 +44,8 @@ impl Kept {
     }
 
     /// Writes the configurations and the policy.
-    pub(super) fn write(&self, made: &Made<'_>) -> io::Result<()> {
-        let Made { edge, agents, token } = made;
+    pub(super) fn write(&self, made: &NewSite<'_>) -> io::Result<()> {
+        let NewSite { edge, agents, token } = made;
         let edge_yml = body(EDGE)
             .replace("127.0.0.1:4443", &agents.to_string())
             .replace("127.0.0.1:20022", &edge.to_string())

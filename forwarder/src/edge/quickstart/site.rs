@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
 use super::guide::{AGENT, EDGE, FOLDER, POLICY, QuickstartError};
-use super::keep::{Kept, Made};
+use super::keep::{Kept, NewSite};
 use crate::agent::{self, AgentError, Chosen, Status};
 use crate::control::identity::{Identity, NewCredential};
 use crate::edge::agents::{AgentSettings, PolicyLimits};
@@ -112,7 +112,7 @@ impl Site {
         loaded.setup.authtoken = Secret::new(token.reveal());
         loaded.setup.origin = None;
         if let (Some(kept), [(_, edge)]) = (kept, &*edge.addresses()) {
-            kept.write(&Made { edge: *edge, agents, token: token.reveal() })?;
+            kept.write(&NewSite { edge: *edge, agents, token: token.reveal() })?;
         }
         let (status, stop) = (Arc::new(Status::default()), CancellationToken::new());
         let (told, stopped) = (Arc::clone(&status), stop.clone());

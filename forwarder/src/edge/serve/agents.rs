@@ -116,7 +116,7 @@ async fn control(
         Ok(opened) => Ok(Some(opened)),
         Err(error) if config.agents.is_none() => {
             tracing::warn!(
-                "no administration, so `forwarder reload` and `status` cannot reach this edge: {error}"
+                "admin API not started, `forwarder reload` and `status` cannot reach this edge: {error}"
             );
             Ok(None)
         }

@@ -22,8 +22,8 @@ const MAX_REASON: usize = 80;
 /// Asks the proxy for a way to the target; afterwards the stream is that way.
 pub(super) async fn ask(stream: &mut Connection, target: &HostPort, proxy: &ProxyUrl) -> io::Result<()> {
     let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
-    if let Some(it) = proxy.credentials() {
-        let both = [&*it.user, b":", &*it.password].concat();
+    if let Some(login) = proxy.credentials() {
+        let both = [&*login.user, b":", &*login.password].concat();
         request.push_str(&format!("Proxy-Authorization: Basic {}\r\n", STANDARD.encode(both)));
     }
     request.push_str("\r\n");

@@ -69,10 +69,10 @@ async fn log_in(stream: &mut Connection, credentials: Option<&Credentials>) -> i
     check_version(version)?;
     match (method, credentials) {
         (NO_LOGIN, _) => Ok(()),
-        (PASSWORD, Some(it)) => {
+        (PASSWORD, Some(login)) => {
             let mut request = vec![1];
-            push_counted(&mut request, &it.user)?;
-            push_counted(&mut request, &it.password)?;
+            push_counted(&mut request, &login.user)?;
+            push_counted(&mut request, &login.password)?;
             send(stream, &request).await?;
             match receive(stream).await? {
                 [_, 0] => Ok(()),

@@ -58,10 +58,10 @@ pub(super) fn own(state_dir: &Path, names: &[Box<str>], now: UnixTime) -> io::Re
     // Agents may hold an older bundle; what they are to copy is right from here on.
     unless_full(folder.write_bundle(&authority))?;
     if has_ended(&authority.certificate, now) {
-        return Err(files::refuse(&folder.path(CA_KEY), format!("the authority has ended; {}", anew())));
+        return Err(files::refuse(&folder.path(CA_KEY), format!("the edge's CA has expired; {}", anew())));
     }
     if has_ended(&authority.certificate, later(now, NOTICE_DAYS)) {
-        tracing::warn!("the authority of the edge ends within {NOTICE_DAYS} days: {}", anew());
+        tracing::warn!("the edge's CA expires within {NOTICE_DAYS} days: {}", anew());
     }
     let file = AuthorityFile { path: folder.path(BUNDLE), fingerprint: fingerprint(&authority.certificate) };
     if let Some((chain, key)) = folder.edge_certificate(&authority, names, now) {
@@ -71,7 +71,7 @@ pub(super) fn own(state_dir: &Path, names: &[Box<str>], now: UnixTime) -> io::Re
     // What agents would refuse is not shown to them, and not written.
     vouches_for(&authority.certificate, &chain, names, now).map_err(|error| {
         let names = names.join(", ");
-        let message = format!("this authority does not vouch for the names {names} ({error}); {}", anew());
+        let message = format!("this CA may not sign for the names {names} ({error}); {}", anew());
         files::refuse(&folder.path(BUNDLE), message)
     })?;
     unless_full(folder.write_edge(names, &chain, &key))?;
@@ -206,8 +206,7 @@ impl Folder {
     /// Makes the bundle, unless it is right.
     fn write_bundle(&self, authority: &Authority) -> io::Result<()> {
         let mut text =
-            "# Agents trust this file. The edge writes it: the authority of now, then those before.\n"
-                .to_owned();
+            "# Agents trust this file. The edge writes it: the current CA, then previous ones.\n".to_owned();
         text.push_str(&pem("CERTIFICATE", &authority.certificate));
         let previous = files::read_if_there(&self.path(PREVIOUS))?;
         // One that cannot be understood costs agents nothing but time.

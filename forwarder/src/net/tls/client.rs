@@ -40,7 +40,7 @@ fn roots(cas: &TrustedCas) -> io::Result<RootCertStore> {
             let (usable, _) = roots.add_parsable_certificates(found.certs);
             if usable == 0 {
                 let reason = found.errors.first().map_or_else(String::new, |error| format!(": {error}"));
-                let message = format!("this machine has no authorities to trust{reason}");
+                let message = format!("this machine trusts no CA{reason}");
                 return Err(io::Error::new(io::ErrorKind::NotFound, message));
             }
         }

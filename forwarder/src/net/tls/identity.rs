@@ -40,13 +40,13 @@ impl AgentIdentity {
         })?;
         if issue::has_ended(&first, issue::now()) {
             let file = certificate.display();
-            tracing::warn!(%file, "the certificate has ended: agents will refuse it");
+            tracing::warn!(%file, "the certificate has expired: agents will refuse it");
         }
         let missing_names: Vec<Box<str>> =
             names.iter().filter(|name| !issue::is_for(&first, name)).cloned().collect();
         if !missing_names.is_empty() {
             let (file, names) = (certificate.display(), missing_names.join(", "));
-            tracing::warn!(%file, names, "the certificate is not for these names: whoever connects to one refuses it");
+            tracing::warn!(%file, names, "the certificate does not cover these names: agents that connect to one will refuse it");
         }
         Ok(Self { config, fingerprint: issue::fingerprint(&first), authority: None, missing_names })
     }

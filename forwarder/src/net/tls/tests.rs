@@ -162,8 +162,8 @@ fn a_certificate_is_renewed_before_it_ends() {
     assert_ne!(second, first);
     assert!(issue::has_ended(&first[0], day(366)) && !issue::has_ended(&first[0], day(363)));
     assert!(at(3_600).is_ok());
-    let error = at(3_660).expect_err("the authority has ended").to_string();
-    assert!(error.contains("has ended") && error.contains("forwarder ca rotate"), "{error}");
+    let error = at(3_660).expect_err("the CA has expired").to_string();
+    assert!(error.contains("has expired") && error.contains("forwarder ca rotate"), "{error}");
 }
 
 #[test]

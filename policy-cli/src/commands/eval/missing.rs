@@ -79,8 +79,8 @@ fn missing_in_expression<M: Mode>(
     expression: Option<&Expression>,
 ) -> Vec<Missing> {
     let mut all = vec![first];
-    if let Some(it) = expression {
-        add(&mut all, run, it.reads(), it.impure_calls());
+    if let Some(expression) = expression {
+        add(&mut all, run, expression.reads(), expression.impure_calls());
     }
     all
 }

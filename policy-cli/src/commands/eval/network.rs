@@ -22,7 +22,7 @@ use policy_core::url::{Binding, EndpointUrl};
 
 use super::single::disagree;
 use super::{EvalInputs, missing, said_online};
-use crate::answer::{Answer, Draw, Performed, Pool, Run, Way, digests, performed, place, words};
+use crate::answer::{Answer, Draw, Performed, Pool, Route, Run, digests, performed, place, words};
 use crate::cli::{Eval, Expectation, Target};
 use crate::exit::Failure;
 use crate::files::{Given, folder_of, read_named};
@@ -475,7 +475,7 @@ impl Network {
             pools,
             draws,
             all_drawn: all_tried,
-            way: Some(Way {
+            way: Some(Route {
                 decided_at: seen.decided_at,
                 endpoint: name,
                 hops: trail.into_iter().map(|(url, _)| url).collect(),

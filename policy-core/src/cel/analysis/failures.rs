@@ -46,21 +46,21 @@ impl MayFail {
 }
 
 /// What is known where a part is evaluated: a list that grows towards its head.
-type Known = Option<Rc<Link>>;
+type Assumptions = Option<Rc<Link>>;
 
 struct Link {
     guards: Vec<Guard>,
-    next: Known,
+    next: Assumptions,
 }
 
-fn with(known: &Known, guards: Vec<Guard>) -> Known {
+fn with(known: &Assumptions, guards: Vec<Guard>) -> Assumptions {
     match guards.is_empty() {
         true => known.clone(),
         false => Some(Rc::new(Link { guards, next: known.clone() })),
     }
 }
 
-fn holds(known: &Known, needs: &[Guard]) -> bool {
+fn holds(known: &Assumptions, needs: &[Guard]) -> bool {
     let mut at = known;
     while let Some(link) = at {
         if gives(&link.guards, needs) {
@@ -78,7 +78,7 @@ pub(in crate::cel) fn failures(parts: &Parts<'_>, found: &mut Diagnostics) -> Ve
         return Vec::new();
     }
     let mut out: Vec<MayFail> = Vec::new();
-    let mut work: Vec<(NodeId, Known)> = vec![(code.root, None)];
+    let mut work: Vec<(NodeId, Assumptions)> = vec![(code.root, None)];
     while let Some((id, known)) = work.pop() {
         let Some(node) = code.node(id) else { continue };
         match node {

@@ -14,7 +14,7 @@ use crate::diagnostic::Diagnostic;
 
 /// Where an expression reads something.
 #[derive(Clone, Copy)]
-pub(crate) struct Place<'e> {
+pub(crate) struct ReadSite<'e> {
     /// The number of the expression among those of its rule.
     pub(crate) expression: usize,
     /// What holds there, unless the expression has a value without it.
@@ -25,7 +25,7 @@ pub(crate) struct Place<'e> {
 #[derive(Clone, Copy)]
 pub(crate) enum Use<'e> {
     /// Reads it, and fails without it.
-    Read(Place<'e>),
+    Read(ReadSite<'e>),
     /// Only asks whether it is there, as `has(…)` does.
     Ask,
 }
@@ -38,7 +38,7 @@ pub(crate) trait DataFlow: SetVariables {
     }
 
     /// True if one of some conditions holds wherever the place is reached.
-    fn makes_sure(&self, _place: Place<'_>, _needed: &dyn Fn() -> Vec<Written>) -> bool {
+    fn makes_sure(&self, _place: ReadSite<'_>, _needed: &dyn Fn() -> Vec<Written>) -> bool {
         false
     }
 
@@ -48,7 +48,7 @@ pub(crate) trait DataFlow: SetVariables {
     }
 
     /// What to say of a use; `found` is what would be said of a value that may be missing.
-    fn judge(&self, state: &State, of: Use<'_>, found: Diagnostic) -> Option<Diagnostic>;
+    fn check_use(&self, state: &State, of: Use<'_>, found: Diagnostic) -> Option<Diagnostic>;
 }
 
 /// Nothing is known: everything may be missing.
@@ -61,7 +61,7 @@ impl SetVariables for Unknown {
 }
 
 impl DataFlow for Unknown {
-    fn judge(&self, _: &State, of: Use<'_>, found: Diagnostic) -> Option<Diagnostic> {
+    fn check_use(&self, _: &State, of: Use<'_>, found: Diagnostic) -> Option<Diagnostic> {
         matches!(of, Use::Read(_)).then_some(found)
     }
 }

@@ -207,9 +207,9 @@ impl Parts<'_> {
                 Some(Node::Call { name, overloads, arguments }) => match **arguments {
                     [a, b] => match self.as_condition(name, a, b, truth) {
                         Some(same) => work.push(same),
-                        None => self.told(name, self.code.form(overloads), arguments, truth, &mut out),
+                        None => self.call_guards(name, self.code.form(overloads), arguments, truth, &mut out),
                     },
-                    _ => self.told(name, self.code.form(overloads), arguments, truth, &mut out),
+                    _ => self.call_guards(name, self.code.form(overloads), arguments, truth, &mut out),
                 },
                 Some(Node::Loop(of)) if truth => {
                     let (LoopKind::Exists(body) | LoopKind::ExistsOne(body)) = of.kind else { continue };
@@ -257,8 +257,8 @@ impl Parts<'_> {
         }
     }
 
-    /// What a call tells if it is true, or is false.
-    fn told(&self, name: &str, form: Form, arguments: &[NodeId], truth: bool, out: &mut Vec<Guard>) {
+    /// What holds if a call is true, or is false.
+    fn call_guards(&self, name: &str, form: Form, arguments: &[NodeId], truth: bool, out: &mut Vec<Guard>) {
         let passed = |id: &NodeId, test| Guard::Passed(self.key(*id), test);
         match (form, arguments, truth) {
             (Form::HasName(_), _, true) => {
@@ -324,7 +324,7 @@ impl Parts<'_> {
         }
     }
 
-    /// What `of` compared with a constant tells.
+    /// What holds if `of` compares so with a constant.
     fn compared(&self, name: &str, of: NodeId, with: NodeId, truth: bool, out: &mut Vec<Guard>) {
         let positive = match (name, truth) {
             (_, true) => name,

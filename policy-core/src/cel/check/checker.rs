@@ -54,7 +54,7 @@ pub(in crate::cel) fn check(
         quoted_key: None,
     };
     let root = checker.value(root);
-    let types = checker.types.iter().map(|ty| checker.known.settle(ty)).collect();
+    let types = checker.types.iter().map(|ty| checker.known.resolve_or_dyn(ty)).collect();
     if checker.known.is_too_large() {
         let message = "the types of the expression are too large".to_owned();
         let span = checker.span(root);

@@ -186,7 +186,7 @@ impl Substitution {
     }
 
     /// The same; what is not known becomes `dyn`.
-    pub(in crate::cel) fn settle(&self, ty: &Type) -> Type {
+    pub(in crate::cel) fn resolve_or_dyn(&self, ty: &Type) -> Type {
         self.filled(ty, true)
     }
 
@@ -257,7 +257,7 @@ mod tests {
         assert!(known.assignable(&list, &Type::list(Type::Int)));
         assert!(!known.assignable(&list, &Type::list(Type::String)));
         assert!(known.assignable(&list, &Type::list(Type::Dyn)));
-        assert_eq!(known.settle(&item), Type::Dyn);
+        assert_eq!(known.resolve_or_dyn(&item), Type::Dyn);
     }
 
     #[test]

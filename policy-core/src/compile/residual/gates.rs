@@ -35,7 +35,7 @@ struct Interval {
 
 /// Where the facts stand on their scales; nothing for a fact that is missing or of another type, and for rules without
 /// a gate.
-pub(super) type Places = [Option<u16>; MAX_FACTS + 1];
+pub(super) type Ranks = [Option<u16>; MAX_FACTS + 1];
 
 impl Gates {
     /// The gates of rules. O(n log n), n being the parts of their conditions.
@@ -65,8 +65,8 @@ impl Gates {
 
     /// Where the facts stand now. O(log rules) for each fact.
     #[inline]
-    pub(super) fn places<H: Host>(&self, host: &H) -> Places {
-        let mut places = Places::default();
+    pub(super) fn places<H: Host>(&self, host: &H) -> Ranks {
+        let mut places = Ranks::default();
         for (place, scale) in places.iter_mut().zip(&self.facts) {
             *place = scale.fact.key(host).and_then(|key| scale.place(key));
         }
@@ -75,7 +75,7 @@ impl Gates {
 
     /// False if a rule cannot apply.
     #[inline]
-    pub(super) fn admit(&self, rule: usize, places: &Places) -> bool {
+    pub(super) fn admit(&self, rule: usize, places: &Ranks) -> bool {
         let Some(interval) = self.intervals.get(rule) else { return true };
         match places.get(usize::from(interval.scale)) {
             Some(Some(place)) => interval.from <= *place && *place < interval.to,

@@ -24,7 +24,7 @@ pub(crate) struct Reach {
     pub(crate) json: bool,
 }
 
-/// Make, list and delete service users: the machines or sites that own authtokens.
+/// Create, list and delete service users: the machines or sites that own authtokens.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   forwarder service-user create gate-berlin
@@ -40,7 +40,7 @@ pub(crate) struct ServiceUser {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServiceUserCommand {
-    /// Make a service user; its id is printed alone on standard output.
+    /// Create a service user; its id is printed alone on standard output.
     Create {
         /// What people call it.
         name: String,
@@ -55,7 +55,7 @@ pub(crate) enum ServiceUserCommand {
     },
 }
 
-/// Make, list and revoke authtokens: what agents connect with.
+/// Create, list and revoke authtokens: what agents connect with.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   forwarder authtoken create --owner gate-berlin --acl bind:device1.internal:22 --expires 90d
@@ -72,7 +72,7 @@ pub(crate) struct Authtoken {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuthtokenCommand {
-    /// Make an authtoken; it is printed alone on standard output, now and never again.
+    /// Create an authtoken; it is printed once, alone on standard output.
     Create(NewAuthtoken),
     /// List authtokens without their secrets, newest first.
     List(Listed),
@@ -123,7 +123,7 @@ pub(crate) struct ApiKey {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ApiKeyCommand {
-    /// Make an API key; it is printed alone on standard output, now and never again.
+    /// Create an API key; it is printed once, alone on standard output.
     Create(NewApiKey),
     /// List API keys without their secrets, newest first.
     List(Listed),

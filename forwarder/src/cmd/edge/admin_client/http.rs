@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
-use super::place::Place;
+use super::address::ApiAddress;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 /// A page of 100 objects, each as long as the edge takes it.
@@ -40,7 +40,9 @@ pub(super) enum CallError {
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreachable(place, error) => write!(f, "cannot connect to the edge at {place}: {error}"),
+            Self::Unreachable(address, error) => {
+                write!(f, "cannot connect to the edge at {address}: {error}")
+            }
             Self::Refused { message, .. } => f.write_str(message),
             Self::Protocol(error) => write!(f, "invalid answer from the edge: {error}"),
         }
@@ -50,12 +52,12 @@ impl fmt::Display for CallError {
 /// Speaks to one edge.
 #[derive(Debug)]
 pub(super) struct Client {
-    place: Place,
+    address: ApiAddress,
 }
 
 impl Client {
-    pub(super) fn new(place: Place) -> Self {
-        Self { place }
+    pub(super) fn new(address: ApiAddress) -> Self {
+        Self { address }
     }
 
     /// Calls the API; an empty answer is null.
@@ -63,8 +65,8 @@ impl Client {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| CallError::Protocol(error.to_string()))?;
         let body = body.map(ToString::to_string).unwrap_or_default();
-        let mut request = Request::builder().method(method).uri(path).header(HOST, self.place.host());
-        if let Some(bearer) = self.place.bearer() {
+        let mut request = Request::builder().method(method).uri(path).header(HOST, self.address.host());
+        if let Some(bearer) = self.address.bearer() {
             request = request.header(AUTHORIZATION, bearer);
         }
         let request = request
@@ -83,15 +85,15 @@ impl Client {
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), CallError> {
-        let unreachable = |error| CallError::Unreachable(self.place.to_string(), error);
-        match &self.place {
-            Place::Socket(path) => {
+        let unreachable = |error| CallError::Unreachable(self.address.to_string(), error);
+        match &self.address {
+            ApiAddress::Socket(path) => {
                 let stream = UnixStream::connect(path).await.map_err(unreachable)?;
                 Self::send(stream, request).await
             }
-            Place::Tcp(place) => {
-                let stream = TcpStream::connect((&*place.name, place.port)).await.map_err(unreachable)?;
-                let Some((config, name)) = &place.tls else { return Self::send(stream, request).await };
+            ApiAddress::Tcp(address) => {
+                let stream = TcpStream::connect((&*address.name, address.port)).await.map_err(unreachable)?;
+                let Some((config, name)) = &address.tls else { return Self::send(stream, request).await };
                 let tls = TlsConnector::from(config.clone()).connect(name.clone(), stream).await;
                 Self::send(tls.map_err(unreachable)?, request).await
             }

@@ -126,6 +126,6 @@ impl RecordKind for ApiKeys {
     }
 
     fn tell_removed(cx: &Context<'_>, key: ApiKey) {
-        cx.tell::<Self>("deleted", &cx.view::<Self>(key));
+        cx.audit::<Self>("deleted", &cx.view::<Self>(key));
     }
 }

@@ -161,6 +161,6 @@ impl RecordKind for Credentials {
     }
 
     fn tell_removed(cx: &Context<'_>, credential: Credential) {
-        cx.tell::<Self>("deleted", &cx.view::<Self>(credential));
+        cx.audit::<Self>("deleted", &cx.view::<Self>(credential));
     }
 }

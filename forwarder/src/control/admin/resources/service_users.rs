@@ -105,11 +105,11 @@ impl RecordKind for ServiceUsers {
 
     fn tell_removed(cx: &Context<'_>, removed: RemovedServiceUser) {
         for credential in removed.credentials {
-            cx.tell::<Credentials>("deleted", &cx.view::<Credentials>(credential));
+            cx.audit::<Credentials>("deleted", &cx.view::<Credentials>(credential));
         }
         for key in removed.api_keys {
-            cx.tell::<ApiKeys>("deleted", &cx.view::<ApiKeys>(key));
+            cx.audit::<ApiKeys>("deleted", &cx.view::<ApiKeys>(key));
         }
-        cx.tell::<Self>("deleted", &cx.view::<Self>(removed.user));
+        cx.audit::<Self>("deleted", &cx.view::<Self>(removed.user));
     }
 }

@@ -124,7 +124,7 @@ fn the_number_of_records_has_an_end() {
     let first = credential().expect("room");
     credential().expect("room");
     let full = credential().expect_err("no room");
-    assert_eq!(full.to_string(), "this edge keeps 2 credentials and no more: delete those that nobody needs");
+    assert_eq!(full.to_string(), "this edge keeps at most 2 credentials: delete unused ones");
     identity.delete_credential(first).expect("there");
     credential().expect("room again");
     let _ = (user(&identity), user(&identity));

@@ -32,7 +32,7 @@ pub(super) struct Given<'g, H> {
 impl<H> Given<'_, H> {
     /// Takes steps; nothing if there are too few: the interpreter says so.
     #[inline]
-    pub(super) fn take(&self, steps: u64) -> Option<()> {
+    pub(super) fn charge(&self, steps: u64) -> Option<()> {
         self.steps.set(self.steps.get().checked_sub(steps)?);
         Some(())
     }

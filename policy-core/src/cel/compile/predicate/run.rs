@@ -224,17 +224,17 @@ impl Leaf {
             Self::Contains { text, literal } => {
                 let found = text.find(given)?;
                 let steps = found.with(str::len) as u64 / 10;
-                given.take(steps)?;
+                given.charge(steps)?;
                 Some(found.with(|text| text.contains(&**literal)))
             }
             Self::Matches { text, pattern } => {
                 let found = text.find(given)?;
-                given.take(pattern.steps(found.with(str::len) as u64))?;
+                given.charge(pattern.steps(found.with(str::len) as u64))?;
                 Some(found.with(|text| pattern.is_match(text)))
             }
             Self::Has { list, text } => {
                 let (items, wanted) = (list.find(given)?, text.find(given)?);
-                given.take(items.len() as u64)?;
+                given.charge(items.len() as u64)?;
                 wanted.with(|wanted| has(items, wanted))
             }
             Self::HasKey { map, key } => {
@@ -243,7 +243,7 @@ impl Leaf {
             Self::Quantified { list, body, exists } => {
                 let items = list.find(given)?;
                 for at in 0..items.len() {
-                    given.take(1)?;
+                    given.charge(1)?;
                     let inner = Given { item: Some(items.text(at)?), ..*given };
                     if try_specialised(body, &inner)? == *exists {
                         return Some(*exists);

@@ -192,13 +192,13 @@ impl Group {
     }
 
     /// Ends the last atom: nothing repeats it any more.
-    fn settle(&mut self) {
+    fn end_atom(&mut self) {
         (self.states, self.repeats) = (self.total(), self.most_repeats());
         (self.last, self.repeated) = (None, false);
     }
 
     fn atom(&mut self, atom: Atom) {
-        self.settle();
+        self.end_atom();
         self.last = Some(atom);
     }
 }
@@ -222,7 +222,7 @@ impl PatternReader<'_> {
                 '(' => self.open()?,
                 ')' => self.close()?,
                 '|' => {
-                    self.here.settle();
+                    self.here.end_atom();
                     let outer = self.here.outer.clone();
                     let branch = std::mem::replace(&mut self.here.head, outer);
                     let before = self.here.branches.take();

@@ -16,7 +16,7 @@ const KEY: &str = "FORWARDER_API_KEY";
 
 /// Where an API is.
 #[derive(Debug)]
-pub(super) enum Place {
+pub(super) enum ApiAddress {
     Socket(PathBuf),
     Tcp(Box<Tcp>),
 }
@@ -34,7 +34,7 @@ pub(super) struct Tcp {
     bearer: HeaderValue,
 }
 
-impl Place {
+impl ApiAddress {
     /// The API at a URL, with the key that the environment holds.
     pub(super) fn at(url: &str, ca: Option<&Path>) -> Result<Self, String> {
         let key = std::env::var(KEY).unwrap_or_default();
@@ -86,7 +86,7 @@ impl Place {
     pub(super) fn host(&self) -> &str {
         match self {
             Self::Socket(_) => "localhost",
-            Self::Tcp(place) => &place.authority,
+            Self::Tcp(address) => &address.authority,
         }
     }
 
@@ -94,12 +94,12 @@ impl Place {
     pub(super) fn bearer(&self) -> Option<HeaderValue> {
         match self {
             Self::Socket(_) => None,
-            Self::Tcp(place) => Some(place.bearer.clone()),
+            Self::Tcp(address) => Some(address.bearer.clone()),
         }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ApiAddress {
     /// With what to do where nobody answers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -108,7 +108,7 @@ impl fmt::Display for Place {
                 "`{}` (--socket names another one, --config the edge's configuration)",
                 path.display()
             ),
-            Self::Tcp(place) => write!(f, "`{}`", place.url),
+            Self::Tcp(address) => write!(f, "`{}`", address.url),
         }
     }
 }
@@ -124,9 +124,9 @@ mod tests {
             ("http://localhost/", "localhost", 80, false),
             ("http://[::1]:4041", "::1", 4041, false),
         ] {
-            let Ok(Place::Tcp(place)) = Place::read(url, None, "ak_1") else { panic!("{url}") };
-            assert_eq!((&*place.name, place.port, place.tls.is_some()), (name, port, tls), "{url}");
-            assert!(!format!("{place:?}").contains("ak_1"));
+            let Ok(ApiAddress::Tcp(address)) = ApiAddress::read(url, None, "ak_1") else { panic!("{url}") };
+            assert_eq!((&*address.name, address.port, address.tls.is_some()), (name, port, tls), "{url}");
+            assert!(!format!("{address:?}").contains("ak_1"));
         }
         for (url, part) in [
             ("http://edge.example.com:4041", "clear text"),
@@ -139,12 +139,12 @@ mod tests {
             ("http://127.0.0.1/?a", "not the URL"),
             ("", "not the URL"),
         ] {
-            let error = Place::read(url, None, "ak_1").expect_err(url);
+            let error = ApiAddress::read(url, None, "ak_1").expect_err(url);
             assert!(error.contains(part), "{url}: {error}");
         }
-        let error = Place::read("http://127.0.0.1:1", None, "").expect_err("no key");
+        let error = ApiAddress::read("http://127.0.0.1:1", None, "").expect_err("no key");
         assert!(error.contains("FORWARDER_API_KEY"), "{error}");
-        let error = Place::read("http://127.0.0.1:1", None, "a\nb").expect_err("no key");
+        let error = ApiAddress::read("http://127.0.0.1:1", None, "a\nb").expect_err("no key");
         assert!(!error.contains("a\nb"), "{error}");
     }
 }
