@@ -135,6 +135,9 @@ struct Naive<'n> {
     logs: Vec<u8>,
     /// How each server was tried.
     attempts: Vec<Attempt>,
+    /// Each policy that ran, and how many endpoints waited for it.
+    runs: Vec<(usize, String)>,
+    depth: usize,
     /// The last test of the client's address.
     tested: Option<bool>,
 }
@@ -159,6 +162,13 @@ fn covers(pattern: &str, host: &str) -> bool {
 
 impl Naive<'_> {
     fn enter(&mut self, at: Number, attempt: Attempt) -> Arrival {
+        self.depth += 1;
+        let arrival = self.pass(at, attempt);
+        self.depth -= 1;
+        arrival
+    }
+
+    fn pass(&mut self, at: Number, attempt: Attempt) -> Arrival {
         for policy in 0..self.net.spec(at).policies.len() {
             match self.run(at, policy) {
                 Ended::Reached(_) => return Arrival::Reached,
@@ -172,6 +182,7 @@ impl Naive<'_> {
 
     fn run(&mut self, at: Number, policy: usize) -> Ended {
         let file = file(at, policy);
+        self.runs.push((self.depth, file.clone()));
         let actions = self.net.spec(at).policies[policy].clone();
         for (line, action) in (3..).zip(&actions) {
             let decider = |how| Decider(Some(file.clone()), Some(line), how);
@@ -371,7 +382,7 @@ fn journeys_end_where_the_naive_recursion_ends() {
             let address = SocketAddr::from(([127, 0, 0, client], port));
             let at = url("e.example");
             let facts = Facts::from_connection(address, address).at_endpoint(&at);
-            let mut naive = Naive { net: &net, client, port, tried: 0, hops: Vec::new(), logs: Vec::new(), attempts: Vec::new(), tested: None };
+            let mut naive = Naive { net: &net, client, port, tried: 0, hops: Vec::new(), logs: Vec::new(), attempts: Vec::new(), runs: Vec::new(), depth: 0, tested: None };
             let (wanted, decider) = naive.decide();
 
             let entry = net.specs.len();
@@ -398,6 +409,7 @@ fn journeys_end_where_the_naive_recursion_ends() {
                 deciding += u32::from(passage.decides);
                 assert!(run.outcome().is_some(), "a run that has not ended");
             });
+            prop_assert_eq!(&runs, &naive.runs, "the policies that ran");
             prop_assert!(deciding <= 1 && (deciding == 1 || runs.is_empty() || decider.2 == "error" || decider.2 == "upstream"));
             add(&admitted, wanted);
             add(&refused, !wanted);
@@ -410,6 +422,25 @@ fn journeys_end_where_the_naive_recursion_ends() {
     {
         assert!(count.get() > 300, "{what}: {}, the test shows little", count.get());
     }
+}
+
+#[test]
+fn why_a_server_was_not_reached_is_told_where_that_decided() {
+    let reason = |actions: Vec<Action>| {
+        let down = Spec { url: 0, policies: Vec::new(), answers: false, only_p1: false };
+        let entry = Spec { url: 1, policies: vec![actions], answers: true, only_p1: false };
+        let net = Net { entry, entry_has_upstream: false, specs: vec![down] };
+        let map = net.load();
+        let at = url("e.example");
+        let facts = Facts::new([127, 0, 0, 1].into()).at_endpoint(&at);
+        let mut journey = Journey::new(&map, &facts, Steps::default(), 1);
+        assert!(matches!(journey.start(), Leg::Reach(_)));
+        assert_eq!(journey.not_reached("it is down".to_owned()), Leg::Done);
+        journey.verdict().reason
+    };
+    assert!(reason(vec![Action::Forward(0, false)]).ends_with("(it is down)"));
+    let later = reason(vec![Action::Forward(0, true), Action::Deny]);
+    assert_eq!(later, "`deny` refuses every connection that reaches it");
 }
 
 #[test]
