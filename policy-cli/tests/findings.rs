@@ -100,6 +100,14 @@ const SECRETS: &[&str] = &[
     "on_http_request:\n  - actions:\n      - type: http-request\n        config:\n          url: \"u:hunter2secret@a.internal/x\"\n",
     "on_http_request:\n  - actions:\n      - type: http-request\n        config:\n          url: a.internal/x?token=hunter2secret\n",
     "on_tcp_connect:\n  - actions:\n      - type: terminate-tls\n        config:\n          server_private_key: |\n            -----BEGIN\n hunter2secret\n            x\n",
+    // Misspelt where it does not belong.
+    "version: 3\nagent: {}\nendpoints: []\nauthtokn: hunter2secret\n",
+    "version: 3\nagent: {authtoken: a}\nauthtoken_: [hunter2secret]\n",
+    "version: 3\nagent: {authtoken: a, tls_key: hunter2secret}\n",
+    "version: 3\nagent: {authtoken: a, verify_webhook_secrets: {a: hunter2secret}}\n",
+    // A key where something else belongs.
+    "version: 1\nagents: {listen: \"[::]:1\", names: [e], tls: {certificate: \"-----BEGIN PRIVATE KEY-----\\nhunter2secret\", private_key: a}}\n",
+    "version: 3\nagent: {authtoken: a}\nendpoints: []\ncert: |\n  -----BEGIN EC PRIVATE KEY-----\n  hunter2secret\n  -----END EC PRIVATE KEY-----\n",
 ];
 
 #[test]

@@ -391,6 +391,7 @@ fn beside<'d>(fields: &Fields<'d>, action: &str, flat: bool) -> Fields<'d> {
 
 /// A field beside `type` and `config`.
 fn stray_field(action: &str, field: &Field<'_>, reader: &Reader<'_>) {
+    reader.conceal_misspelt(field);
     let (key, span) = (field.key, field.span);
     let message = format!("unknown field `{}` in an action", shorten(key));
     let found = Diagnostic::new(&crate::reader::UNKNOWN_FIELD, span, message);

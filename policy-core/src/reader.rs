@@ -304,6 +304,14 @@ impl<'d> Reader<'d> {
         Some(fields)
     }
 
+    /// Hides the value of a field that is not known and probably meant to be a secret one, wherever that belongs.
+    pub(crate) fn conceal_misspelt(&self, field: &Field<'_>) {
+        if self.language.names.is_near_secret(field.key) {
+            let mut more = self.budget.more_secrets.borrow_mut();
+            secrets::add_below(field.value, &mut HashSet::new(), &mut more);
+        }
+    }
+
     /// Reports a field that is not known; false for one that is read past on purpose.
     pub(crate) fn unknown(&self, field: &Field<'_>, what: &str, keys: Keys<'_>, among: &Fields<'_>) -> bool {
         let key = field.key;
@@ -327,10 +335,7 @@ impl<'d> Reader<'d> {
             format!("unknown field `{}` in {what}", shorten(key)),
         );
         let near = did_you_mean(key, keys.known.iter().copied());
-        if near.is_some_and(|near| self.language.names.is_secret(near)) {
-            let mut more = self.budget.more_secrets.borrow_mut();
-            secrets::add_below(field.value, &mut HashSet::new(), &mut more);
-        }
+        self.conceal_misspelt(field);
         self.report(match near {
             Some(near) if among.entries.iter().any(|field| field.key == near) => {
                 found.with_help(format!("did you mean `{near}`, which is given as well? merge the two"))

@@ -168,6 +168,7 @@ fn unknown_key(field: &Entry<'_>, among: &Fields<'_>, reader: &Reader<'_>) {
         reader.unknown(field, "the configuration", keys, among);
         return;
     }
+    reader.conceal_misspelt(field);
     let message = format!("unknown field `{}` in the configuration", shorten(key));
     let found = Diagnostic::new(&UNKNOWN_FIELD, field.span, message).with_discreet(
         Some("unknown field, which stands where a secret may go on"),

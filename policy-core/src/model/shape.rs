@@ -183,6 +183,7 @@ pub(crate) fn meant_phase(key: &str) -> Option<Phase> {
 }
 
 fn unknown_phase(field: &Field<'_>, among: &Fields<'_>, reader: &Reader<'_>) {
+    reader.conceal_misspelt(field);
     let (key, span) = (field.key, field.span);
     let found = Diagnostic::new(&UNKNOWN_PHASE, span, format!("unknown phase `{}`", shorten(key)));
     let phases = Phase::ALL.map(Phase::name);

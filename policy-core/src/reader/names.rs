@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use crate::diagnostic::did_you_mean;
+
 use crate::cel::Env;
 use crate::vocabulary::Site;
 
@@ -31,6 +33,11 @@ impl FieldNames {
         self.secret.contains(name) || !self.is_known(name) && names_a_secret(name)
     }
 
+    /// True for a name that is probably meant to be that of a secret field. O(secret fields).
+    pub(super) fn is_near_secret(&self, name: &str) -> bool {
+        did_you_mean(name, self.secret.iter().copied()).is_some()
+    }
+
     /// True for the name of any declared field.
     pub(super) fn is_known(&self, name: &str) -> bool {
         self.known.contains(name)
@@ -57,11 +64,26 @@ const SECRET_WORDS: &[&str] = &[
     "pwd",
     "secret",
     "secretkey",
+    "secrets",
     "token",
 ];
 
 /// What kinds of keys are secret.
-const SECRET_KEYS: &[&str] = &["access", "api", "auth", "encryption", "private", "secret", "signing"];
+const SECRET_KEYS: &[&str] = &[
+    "access",
+    "api",
+    "auth",
+    "ca",
+    "client",
+    "encryption",
+    "private",
+    "secret",
+    "server",
+    "signing",
+    "ssh",
+    "ssl",
+    "tls",
+];
 
 /// True for a name such as `api_key`, `apiKey`, `x-api-key`, `clientSecret` or `WEBHOOK_SECRET`.
 fn names_a_secret(name: &str) -> bool {

@@ -41,6 +41,7 @@ pub(super) fn secrets(document: &Document, names: &FieldNames) -> Vec<Span> {
     }
     parameters(text, names, &mut out);
     users(text, &mut out);
+    private_keys(text, &mut out);
     join(&mut out);
     out
 }
@@ -88,6 +89,7 @@ pub(super) fn unread(text: &str, names: &FieldNames) -> Vec<Span> {
     by_lines(text, 0, false, names, &mut out);
     parameters(text, names, &mut out);
     users(text, &mut out);
+    private_keys(text, &mut out);
     join(&mut out);
     out
 }
@@ -257,6 +259,24 @@ fn prefix(text: &str, start: u32, end: u32, out: &mut Vec<Span>) {
     let gap = text.get(range.clone()).unwrap_or_default();
     if let Some(at) = gap.find(['&', '!', '*']) {
         out.push(Span::from_range(range.start + at..range.end));
+    }
+}
+
+/// Adds private keys as PEM has them, whatever field they were pasted into: from their first line to their last, or to the
+/// end of the line where that is missing.
+fn private_keys(text: &str, out: &mut Vec<Span>) {
+    /// Bytes of a key in which its end is looked for, and of its first line.
+    const MAX_LENGTH: usize = 16 << 10;
+    const MAX_HEADER: usize = 64;
+    let part = |start: usize, length: usize| text.get(start..text.floor_char_boundary(start + length));
+    for (at, _) in text.match_indices("-----BEGIN ") {
+        if !part(at, MAX_HEADER).is_some_and(|header| header.contains("PRIVATE KEY")) {
+            continue;
+        }
+        let key = part(at, MAX_LENGTH).unwrap_or_default();
+        let last = key.find("-----END ").unwrap_or(0);
+        let end = key.get(last..).and_then(|rest| rest.find('\n')).map_or(key.len(), |end| last + end);
+        out.push(Span::from_range(at..at + end));
     }
 }
 
