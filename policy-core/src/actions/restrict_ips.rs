@@ -222,10 +222,8 @@ impl RestrictIps {
             if cx.reader.is_full() {
                 return;
             }
-            let message = format!(
-                "`{}` is denied as a whole, and deny wins: this entry admits no address",
-                item.value
-            );
+            let message =
+                format!("`{}` is denied as a whole, and deny wins: this entry admits no address", item.value);
             let found = Diagnostic::new(&NOBODY, item.span, message);
             cx.reader.report(found.with_help("shorten the `deny` list, or remove the entry"));
         }

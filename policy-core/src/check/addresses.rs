@@ -75,8 +75,7 @@ fn check_lists_in_turn(policy: &Policy, found: &mut Diagnostics) {
             let both = before.common(&next);
             let earlier = |item: Diagnostic| item.with_label(*first, "this list has refused them");
             if both.is_empty() {
-                let message =
-                    "no address is permitted by both this list and the one before: every connection is refused";
+                let message = "no address is permitted by both this list and the one before: every connection is refused";
                 let help = "permit the same addresses in both, or put all into one list";
                 found.push(earlier(Diagnostic::new(&NOBODY, action.span, message).with_help(help)));
                 return;

@@ -68,9 +68,7 @@ impl ReadyAdministration {
                 registered = Some(own.register_listener(address));
             }
             if identity.api_keys(None, 1).is_empty() {
-                tracing::warn!(
-                    "no API key exists yet; create one over the socket: forwarder api-key create"
-                );
+                tracing::warn!("no API key exists yet; create one over the socket: forwarder api-key create");
             }
             serving.push(serve_tcp(listener, tls, guard, admin, stop.clone()));
         }

@@ -206,8 +206,7 @@ impl Folder {
     /// Makes the bundle, unless it is right.
     fn write_bundle(&self, authority: &Authority) -> io::Result<()> {
         let mut text =
-            "# Agents trust this file. The edge writes it: the current CA, then previous ones.\n"
-                .to_owned();
+            "# Agents trust this file. The edge writes it: the current CA, then previous ones.\n".to_owned();
         text.push_str(&pem("CERTIFICATE", &authority.certificate));
         let previous = files::read_if_there(&self.path(PREVIOUS))?;
         // One that cannot be understood costs agents nothing but time.
