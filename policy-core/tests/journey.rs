@@ -229,7 +229,8 @@ impl Naive<'_> {
         let known = self.hops.len();
         let tries = members.len().min(MAX_TRIES);
         for (left, member) in (0..tries).rev().zip(members) {
-            let attempt = Attempt { parts: tries as u32, has_fallback: or_continue || left > 0 };
+            let attempt =
+                Attempt { parts: u32::try_from(tries).expect("few"), has_fallback: or_continue || left > 0 };
             self.hops.truncate(known);
             self.hops.push(format!("tcp://{target}:22"));
             match self.enter(member, attempt) {
