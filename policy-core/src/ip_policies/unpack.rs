@@ -14,6 +14,9 @@ const PIECE: usize = 64 << 10;
 /// How lists may be packed, each known by its first bytes. What none of them is, is plain.
 const PACKINGS: &[Packing] = &[gzip::GZIP];
 
+/// What a list is read from.
+type Input<'r> = Box<dyn Read + 'r>;
+
 /// A form of packing.
 #[derive(Clone, Copy)]
 struct Packing {
@@ -22,7 +25,7 @@ struct Packing {
     /// The first bytes of its data.
     magic: &'static [u8],
     /// Unpacks what is read. Data that breaks off is an `UnexpectedEof`, damaged data `InvalidData` or `InvalidInput`.
-    open: for<'r> fn(BufReader<Box<dyn Read + 'r>>) -> Box<dyn Read + 'r>,
+    open: for<'r> fn(BufReader<Input<'r>>) -> Input<'r>,
 }
 
 impl Packing {
@@ -65,7 +68,7 @@ fn unpack_up_to<'r>(
     let input = io::Cursor::new(front).chain(input);
     match packing {
         Some(packing) => {
-            let input: BufReader<Box<dyn Read + 'r>> = BufReader::with_capacity(PIECE, Box::new(input));
+            let input: BufReader<Input<'r>> = BufReader::with_capacity(PIECE, Box::new(input));
             pump((packing.open)(input), max, feed, &|error| packing.reason(error))
         }
         None => pump(input, max, feed, &reason),
