@@ -82,12 +82,12 @@ pub struct Call {
 }
 
 impl Call {
-    /// Reads a body that is an object of JSON; an empty one is an empty object.
+    /// Reads a body of JSON that is no list; an empty one is an empty object.
     fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Fault> {
         let body = if self.body.is_empty() { b"{}" } else { &*self.body };
         // A list would be taken for the fields in their order.
-        if body.trim_ascii_start().first() != Some(&b'{') {
-            let message = "the body cannot be used: it is not a JSON object".to_owned();
+        if body.trim_ascii_start().first() == Some(&b'[') {
+            let message = "the body cannot be used: it is a list, not a JSON object".to_owned();
             return Err(Fault::new(StatusCode::BAD_REQUEST, message));
         }
         serde_json::from_slice(body)

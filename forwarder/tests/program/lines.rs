@@ -94,6 +94,8 @@ impl Line {
     /// True if it has something that stands for itself: the code of an error or a finding, an address, a file, the name of
     /// a setting or a command. Not words.
     pub(crate) fn mentions(&self, what: &str) -> bool {
+        let is_word = |c: char| c.is_alphabetic() || c == ' ';
+        assert!(!what.chars().all(is_word), "wait for a field, not for words: {what}");
         self.text.contains(what)
     }
 

@@ -539,6 +539,8 @@ fn errors_have_a_status_a_number_and_a_sentence() {
         (json!({"metadata": "x".repeat(4097)}), "ERR_NGROK_18013", "4096"),
         (json!({"owner_id": "su_01ARZ3NDEKTSV4RRFFQ69G5FAV"}), "", "no service user"),
         (json!({"owner_id": "cr_1"}), "", "su_"),
+        // Fields in their order.
+        (json!([null, null, null, null, null, null, null, null]), "", "list"),
         (json!({"owner_email": "a@example.com"}), "", "owner_id"),
         (json!({"acll": []}), "", "acll"),
         (json!({"expires_at": "2001-01-01T00:00:00Z"}), "", "past"),
