@@ -57,7 +57,7 @@ struct Site {
 }
 
 impl Site {
-    fn start(most_agents: usize) -> Self {
+    fn start(max_agents: usize) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let files = |_: &Path| Ok(EDGE.as_bytes().to_vec());
         let (generation, _) = load(Path::new("edge.yml"), &files).expect("a configuration");
@@ -76,10 +76,10 @@ impl Site {
                     restrict_ips: None,
                     auth_timeout: MINUTE,
                     heartbeat: Heartbeat { interval: MINUTE, tolerance: MINUTE },
-                    most_agents,
-                    max_agents_per_authtoken: most_agents,
-                    most_endpoints: 100,
-                    most_streams: 4_096,
+                    max_agents,
+                    max_agents_per_authtoken: max_agents,
+                    max_endpoints: 100,
+                    max_streams: 4_096,
                     public_ports: None,
                     public_listen: Vec::new(),
                     policies: forwarder::edge::PolicyLimits::default(),

@@ -24,9 +24,9 @@ impl FailureKey for IpAddr {
 /// Counts failures a source and window, in bounded memory. Time is passed in.
 #[derive(Debug)]
 pub(crate) struct FailureLimit<K = IpAddr> {
-    most_failures: u32,
+    max_failures: u32,
     window: Duration,
-    most_sources: usize,
+    max_sources: usize,
     table: Mutex<Table<K>>,
 }
 
@@ -52,11 +52,11 @@ impl Default for FailureLimit {
 }
 
 impl<K: FailureKey> FailureLimit<K> {
-    /// Refuses a source after `most_failures` in `window`; keeps at most `most_sources`, the oldest go first.
+    /// Refuses a source after `max_failures` in `window`; keeps at most `max_sources`, the oldest go first.
     #[must_use]
-    pub(crate) fn new(most_failures: u32, window: Duration, most_sources: usize) -> Self {
+    pub(crate) fn new(max_failures: u32, window: Duration, max_sources: usize) -> Self {
         let table = Mutex::new(Table { sources: HashMap::new(), order: VecDeque::new() });
-        Self { most_failures, window, most_sources: most_sources.max(1), table }
+        Self { max_failures, window, max_sources: max_sources.max(1), table }
     }
 
     /// Whether a source may try; asked before its credential is looked at.
@@ -72,7 +72,7 @@ impl<K: FailureKey> FailureLimit<K> {
         let failures = table.sources.get(&source.counted_as())?;
         let since = now.saturating_duration_since(failures.since);
         let wait = self.window.checked_sub(since).filter(|wait| !wait.is_zero());
-        wait.filter(|_| failures.count >= self.most_failures)
+        wait.filter(|_| failures.count >= self.max_failures)
     }
 
     /// Notes that a source failed.
@@ -82,7 +82,7 @@ impl<K: FailureKey> FailureLimit<K> {
         let table = &mut *guard;
         while let Some(oldest) = table.order.front().copied() {
             let over = table.sources.get(&oldest).is_none_or(|it| self.is_over(it, now));
-            let full = table.sources.len() >= self.most_sources && !table.sources.contains_key(&source);
+            let full = table.sources.len() >= self.max_sources && !table.sources.contains_key(&source);
             if !over && !full {
                 break;
             }

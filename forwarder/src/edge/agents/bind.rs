@@ -109,8 +109,8 @@ impl<'s> Bound<'s> {
     fn check_room(&mut self, settings: &AgentSettings) -> Result<(), Refusal> {
         // Some may have been stopped by the edge.
         self.endpoints.retain(|endpoint| !endpoint.gone.is_cancelled());
-        if self.endpoints.len() >= settings.most_endpoints {
-            let message = format!("an agent may have {} endpoints online", settings.most_endpoints);
+        if self.endpoints.len() >= settings.max_endpoints {
+            let message = format!("an agent may have {} endpoints online", settings.max_endpoints);
             return Err(Refusal::new(ERR_NGROK_324, message));
         }
         Ok(())

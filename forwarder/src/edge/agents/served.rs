@@ -125,7 +125,7 @@ impl Agents {
     pub(super) fn slot(&self, credential: CredentialId) -> Result<Slot, NoSlot> {
         let settings = self.settings.load();
         let (max, share) =
-            settings.as_ref().map_or((0, 0), |it| (it.most_agents, it.max_agents_per_authtoken));
+            settings.as_ref().map_or((0, 0), |it| (it.max_agents, it.max_agents_per_authtoken));
         self.slots.acquire(credential, max, share)
     }
 
@@ -281,10 +281,10 @@ mod tests {
             restrict_ips: Some(Restriction::build([permitted], []).expect("small")),
             auth_timeout: time,
             heartbeat: Heartbeat { interval: time, tolerance: time },
-            most_agents: 2,
+            max_agents: 2,
             max_agents_per_authtoken: 2,
-            most_endpoints: 1,
-            most_streams: 1,
+            max_endpoints: 1,
+            max_streams: 1,
             public_ports: None,
             public_listen: Vec::new(),
             policies: PolicyLimits::default(),

@@ -119,7 +119,7 @@ pub(super) async fn speak(
     let deadline = unknown.since + settings.auth_timeout;
     let limits = Limits {
         streams: UNKNOWN_STREAMS,
-        own_streams: settings.most_streams,
+        own_streams: settings.max_streams,
         opens_per_second: OPENS_PER_SECOND,
         // Many endpoints may be brought online at once; they wait for one another.
         unaccepted: OWN_STREAMS,

@@ -28,13 +28,13 @@ pub struct AgentSettings {
     /// How agents are asked for a sign of life.
     pub heartbeat: Heartbeat,
     /// Sessions at once.
-    pub most_agents: usize,
+    pub max_agents: usize,
     /// Sessions at once with one authtoken.
     pub max_agents_per_authtoken: usize,
     /// Endpoints of one session.
-    pub most_endpoints: usize,
+    pub max_endpoints: usize,
     /// Connections through one session.
-    pub most_streams: usize,
+    pub max_streams: usize,
     /// Ports of public tcp endpoints; without any, agents bring internal endpoints online only.
     pub public_ports: Option<RangeInclusive<u16>>,
     /// Where these listen; empty for every address.

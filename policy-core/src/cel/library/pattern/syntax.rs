@@ -187,13 +187,13 @@ impl Group {
         self.states.saturating_add(self.last.map_or(0, |atom| atom.states))
     }
 
-    fn most_repeats(&self) -> u32 {
+    fn max_repeats(&self) -> u32 {
         self.repeats.max(self.last.map_or(1, |atom| atom.repeats)).max(1)
     }
 
     /// Ends the last atom: nothing repeats it any more.
     fn end_atom(&mut self) {
-        (self.states, self.repeats) = (self.total(), self.most_repeats());
+        (self.states, self.repeats) = (self.total(), self.max_repeats());
         (self.last, self.repeated) = (None, false);
     }
 
@@ -353,7 +353,7 @@ impl PatternReader<'_> {
         self.flags = inner.flags;
         self.out.push(')');
         self.here.begin(|_| inner.heads());
-        self.here.atom(Atom { states: inner.total() + 2, repeats: inner.most_repeats() });
+        self.here.atom(Atom { states: inner.total() + 2, repeats: inner.max_repeats() });
         Ok(())
     }
 
