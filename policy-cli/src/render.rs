@@ -1,6 +1,7 @@
 //! The output formats, one file each.
 
 pub(crate) mod conditions;
+mod ended_run;
 pub(crate) mod explain;
 pub(crate) mod github;
 pub(crate) mod json;

@@ -7,7 +7,7 @@ use policy_core::compile::{ConditionRef, RuleRef};
 use policy_core::diagnostic::printable;
 use policy_core::evaluate::Record;
 
-use super::explain::EndedRun;
+use super::ended_run::EndedRun;
 
 /// Characters of a part's text, and of its value, that are shown.
 const MAX_SHOWN: usize = 100;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use policy_core::compile::{ActionRef, Program, RuleRef};
+use policy_core::compile::{ActionRef, RuleRef};
 use policy_core::diagnostic::printable;
 use policy_core::evaluate::Record;
 use policy_core::exchange::{Effect, Reply};
@@ -13,23 +13,12 @@ use policy_core::phase::Phase;
 use policy_core::url::EndpointUrl;
 
 use super::conditions;
+use super::ended_run::EndedRun;
 use super::text::{assumptions, because};
 use crate::answer::{Answer, Run};
 
 /// Lists up to this length are shown whole, longer ones by their deciding entry.
 const WHOLE_LIST: usize = 16;
-
-/// A run that is over, and how.
-pub(super) struct EndedRun<'d> {
-    pub(super) run: &'d Run<'d>,
-    pub(super) outcome: Outcome,
-}
-
-impl<'d> EndedRun<'d> {
-    fn program(&self) -> &'d Program {
-        self.run.program()
-    }
-}
 
 /// A decision with every step that led to it.
 pub(crate) fn decision(out: &mut impl Write, answer: &Answer) -> io::Result<()> {

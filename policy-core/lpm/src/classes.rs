@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
 use super::key::{Key, number};
+use super::limits::{TableLimits, TooLarge};
 use super::ranges::Ranges;
 use super::steps::Steps;
-use super::table::{TableLimits, TooLarge};
 
 /// The interned test sets while a table is built. INVARIANT: class 0 is the empty set.
 pub(super) struct Classes {

@@ -15,6 +15,7 @@ mod cidr;
 mod classes;
 mod key;
 mod layout;
+mod limits;
 mod longest;
 mod ranges;
 #[cfg(feature = "reference")]
@@ -27,11 +28,12 @@ mod tables;
 
 pub use cidr::{CidrError, ParsedCidr, cidr, family, masked, unmapped};
 pub use key::{Address, Key};
+pub use limits::{TableLimits, TooLarge};
 pub use longest::LongestMatch;
 pub use ranges::{RangeSet, Ranges};
 pub use restriction::Restriction;
 pub use set::AddressSet;
-pub use table::{AddressTable, ClassId, TableLimits, TestId, TooLarge};
+pub use table::{AddressTable, ClassId, TestId};
 pub use tables::AddressTables;
 
 /// The page about the crate runs as it stands.

@@ -9,7 +9,7 @@ use ipnetwork::IpNetwork;
 
 use crate::cidr::unmapped;
 use crate::layout::{Family, Layout};
-use crate::table::TooLarge;
+use crate::limits::TooLarge;
 use prefixes::{Prefix, PrefixV4, PrefixV6, Prefixes};
 use values::{List, Values, choose};
 

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
+use super::limits::{TableLimits, TooLarge};
 use super::ranges::RangeSet;
-use super::table::{AddressTable, TableLimits, TestId, TooLarge};
+use super::table::{AddressTable, TestId};
 
 /// The sources that two lists permit, as `restrict-ips` does: in an allowed network and in no denied one.
 ///

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use super::key::Address;
+use super::limits::{TableLimits, TooLarge};
 use super::ranges::RangeSet;
-use super::table::{AddressTable, ClassId, TableLimits, TestId, TooLarge};
+use super::table::{AddressTable, ClassId, TestId};
 
 /// Tests of a table after a split: one word a class.
 const SPLIT: usize = 64;

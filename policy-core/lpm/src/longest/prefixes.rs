@@ -5,8 +5,8 @@ use ipnetwork::{Ipv4Network, Ipv6Network};
 use crate::cidr::{bounds_v4, bounds_v6};
 use crate::key::{Bits, Key, number};
 use crate::layout::Family;
+use crate::limits::TooLarge;
 use crate::steps::Steps;
-use crate::table::TooLarge;
 
 /// Prefixes of one family that a table may have.
 const MAX_PREFIXES: usize = 1 << 26;
