@@ -61,9 +61,12 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
     // Only the front of an absurdly long word is compared: the distance is quadratic.
     let word: String = word.chars().take(64).collect();
     let word = plain(&word).trim().to_lowercase().replace('_', "-");
-    let limit = (word.chars().count() / 3).max(1);
+    let length = word.chars().count();
+    let limit = (length / 3).max(1);
     known
         .into_iter()
+        // Every letter more or less is a difference.
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= limit)
         .map(|candidate| (strsim::damerau_levenshtein(&word, &candidate.replace('_', "-")), candidate))
         .filter(|&(distance, _)| distance <= limit)
         .min()
