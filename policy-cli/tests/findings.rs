@@ -108,6 +108,7 @@ const SECRETS: &[&str] = &[
     // A key where something else belongs.
     "version: 1\nagents: {listen: \"[::]:1\", names: [e], tls: {certificate: \"-----BEGIN PRIVATE KEY-----\\nhunter2secret\", private_key: a}}\n",
     "version: 3\nagent: {authtoken: a}\nendpoints: []\ncert: |\n  -----BEGIN EC PRIVATE KEY-----\n  hunter2secret\n  -----END EC PRIVATE KEY-----\n",
+    "version: 3\nagent: {authtoken: a}\ncert:\n  -----BEGIN RSA PRIVATE KEY-----\n  hunter2secret\n  hunter2secret==\nendpoint: []\n",
 ];
 
 #[test]

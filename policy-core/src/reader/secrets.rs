@@ -262,21 +262,34 @@ fn prefix(text: &str, start: u32, end: u32, out: &mut Vec<Span>) {
     }
 }
 
-/// Adds private keys as PEM has them, whatever field they were pasted into: from their first line to their last, or to the
-/// end of the line where that is missing.
+/// Adds private keys as PEM has them, whatever field they were pasted into: from their first line to their last, or as
+/// long as lines are those of a key where that is missing. O(text).
 fn private_keys(text: &str, out: &mut Vec<Span>) {
-    /// Bytes of a key in which its end is looked for, and of its first line.
-    const MAX_LENGTH: usize = 16 << 10;
+    const BEGIN: &str = "-----BEGIN ";
+    const END: &str = "-----END ";
+    /// Bytes of the first line.
     const MAX_HEADER: usize = 64;
-    let part = |start: usize, length: usize| text.get(start..text.floor_char_boundary(start + length));
-    for (at, _) in text.match_indices("-----BEGIN ") {
-        if !part(at, MAX_HEADER).is_some_and(|header| header.contains("PRIVATE KEY")) {
-            continue;
+    let is_of_key = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
+    let (mut at, mut rest) = (0, text);
+    while let Some(begin) = rest.find(BEGIN) {
+        at += begin;
+        rest = text.get(at..).unwrap_or_default();
+        let header = rest.get(..rest.floor_char_boundary(MAX_HEADER)).unwrap_or_default();
+        let mut length = BEGIN.len();
+        if header.contains("PRIVATE KEY") {
+            let mut lines = rest.split_inclusive('\n');
+            length = lines.next().map_or(length, str::len);
+            for line in lines {
+                let (last, line_of_key) = (line.contains(END), line.trim().chars().all(is_of_key));
+                length += if last || line_of_key { line.len() } else { 0 };
+                if last || !line_of_key {
+                    break;
+                }
+            }
+            out.push(Span::from_range(at..at + length));
         }
-        let key = part(at, MAX_LENGTH).unwrap_or_default();
-        let last = key.find("-----END ").unwrap_or(0);
-        let end = key.get(last..).and_then(|rest| rest.find('\n')).map_or(key.len(), |end| last + end);
-        out.push(Span::from_range(at..at + end));
+        at += length;
+        rest = text.get(at..).unwrap_or_default();
     }
 }
 
