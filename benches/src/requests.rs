@@ -154,8 +154,8 @@ impl Fields {
 
     /// A request as the host of conditions.
     #[must_use]
-    pub const fn host<'r>(&'r self, request: &'r Request) -> Asked<'r> {
-        Asked { request, fields: self.0.as_slice() }
+    pub const fn host<'r>(&'r self, request: &'r Request) -> Delivery<'r> {
+        Delivery { request, fields: self.0.as_slice() }
     }
 }
 
@@ -167,12 +167,12 @@ impl Default for Fields {
 
 /// A request that is asked for facts.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'r> {
+pub struct Delivery<'r> {
     request: &'r Request,
     fields: &'r [Field],
 }
 
-impl Host for Asked<'_> {
+impl Host for Delivery<'_> {
     fn fact(&self, fact: Fact) -> Result<Value, Fault> {
         self.borrow(fact).map(Borrowed::to_value).ok_or(Fault::NoSource(fact))
     }

@@ -6,8 +6,8 @@
 //!
 //! Then the way of a connection: its [`route`] through the endpoints of the configuration and **never through DNS**, its
 //! [`events`], the table of what may have to end (`registry`), the `open` connections in it and those that are
-//! judged later (`waiting`), `shares` of connections, what all tasks have (`shared`), who may stay after a reload
-//! (`judge`), the life of one `connection`, and the `listener` that accepts it.
+//! revalidated later (`waiting`), `shares` of connections, what all tasks have (`shared`), who may stay after a reload
+//! (`revalidate`), the life of one `connection`, and the `listener` that accepts it.
 //!
 //! At last the `agents`, the `status` for the API, the `running` edge, how it is started and told what to do ([`serve`]),
 //! and the [`quickstart`].
@@ -17,7 +17,6 @@ pub(crate) mod agents;
 pub(crate) mod connection;
 pub mod events;
 pub mod generation;
-pub(crate) mod judge;
 pub(crate) mod listener;
 pub mod online;
 pub(crate) mod open;
@@ -25,6 +24,7 @@ pub mod own_sockets;
 pub mod policy_shares;
 pub mod quickstart;
 pub(crate) mod registry;
+pub(crate) mod revalidate;
 pub mod route;
 pub(crate) mod running;
 pub mod serve;

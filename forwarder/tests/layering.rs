@@ -90,7 +90,7 @@ const WINGS: &[(&str, &[&str])] = &[
             "waiting",
             "shares",
             "shared",
-            "judge",
+            "revalidate",
             "connection",
             "listener",
             // Agents, and the whole.

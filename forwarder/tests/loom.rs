@@ -31,7 +31,7 @@ mod base {
 
 use registry::Registry;
 
-/// Who has entered: by which generation it was judged, and whether it was cut.
+/// Who has entered: by which generation it was decided, and whether it was cut.
 struct Entry {
     generation: usize,
     cut: AtomicUsize,
@@ -44,7 +44,7 @@ impl Entry {
 
     /// Only the newest generation may stay, which is the one thing that policies, revocations and endpoints that go
     /// offline have in common.
-    fn judge(&self, newest: usize) -> bool {
+    fn decide(&self, newest: usize) -> bool {
         let objects = newest != self.generation;
         if objects {
             self.cut.store(1, Relaxed);
@@ -61,7 +61,7 @@ impl Entry {
 fn register_and_stay(registry: &Registry<Entry>, current: &AtomicUsize) -> usize {
     let generation = current.load(Relaxed);
     let look = |entry: &Entry| {
-        entry.judge(current.load(Relaxed));
+        entry.decide(current.load(Relaxed));
     };
     std::mem::forget(registry.register(Entry::new(generation), look));
     generation
@@ -77,7 +77,7 @@ fn whoever_enters_while_things_change_is_judged_by_what_is_new() {
             let (registry, current) = (Arc::clone(&registry), Arc::clone(&current));
             thread::spawn(move || register_and_stay(&registry, &current))
         };
-        registry.revalidate(|| current.store(1, Relaxed), |(), entry| entry.judge(1));
+        registry.revalidate(|| current.store(1, Relaxed), |(), entry| entry.decide(1));
         let generation = entering.join().expect("no panic");
         let left = registry.all();
         assert_eq!(left.len(), 1);
@@ -97,7 +97,7 @@ fn no_change_is_missed_between_two() {
             thread::spawn(move || register_and_stay(&registry, &current))
         };
         for newest in [1, 2] {
-            registry.revalidate(|| current.store(newest, Relaxed), |(), entry| entry.judge(newest));
+            registry.revalidate(|| current.store(newest, Relaxed), |(), entry| entry.decide(newest));
         }
         let generation = entering.join().expect("no panic");
         assert!(generation == 2 || registry.all()[0].is_cut(), "an old generation stays");
@@ -114,7 +114,7 @@ fn a_registration_is_given_back_while_all_are_looked_at() {
             let registry = Arc::clone(&registry);
             thread::spawn(move || drop(registry.register(Entry::new(0), |_| {})))
         };
-        registry.revalidate(|| current.store(1, Relaxed), |(), entry| entry.judge(1));
+        registry.revalidate(|| current.store(1, Relaxed), |(), entry| entry.decide(1));
         passing.join().expect("no panic");
         assert_eq!(registry.len(), 0);
     });

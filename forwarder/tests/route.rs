@@ -26,7 +26,7 @@ use forwarder::control::identity::CredentialId;
 use forwarder::edge::generation::{Generation, load};
 use forwarder::edge::online::{OnlineEndpoint, OnlineEndpoints, Owner};
 use forwarder::edge::policy_shares::{PolicyShares, Reserved};
-use forwarder::edge::route::{Effort, EntryPoint, Presumed, Route, RoutingView, Upstream, judge_presumed};
+use forwarder::edge::route::{Effort, EntryPoint, Presumed, Route, RoutingView, Upstream, decide_presumed};
 use policy_core::compile::Program;
 use policy_core::facts::Facts;
 use policy_core::url::{Binding, EndpointUrl, HostPort};
@@ -241,7 +241,7 @@ fn edge(net: &Net, generation: &Generation, client: u8) -> Route {
     let facts = Facts::new(IpAddr::from([127, 0, 0, client]));
     let presumed = Presumed { unreached: &unreached, reached: None };
     let world = RoutingView { generation, online: &online };
-    judge_presumed(world, EntryPoint::Configured(0), &facts, presumed, Effort::Full).expect("never waits")
+    decide_presumed(world, EntryPoint::Configured(0), &facts, presumed, Effort::Full).expect("never waits")
 }
 
 fn last_part(file: &str) -> Option<&str> {
@@ -472,7 +472,7 @@ fn a_dry_run_of_pools_says_what_the_edge_may_do() {
             let facts = Facts::new(IpAddr::from([127, 0, 0, client]));
             let route = |drawn: Option<&Upstream>| {
                 let presumed = Presumed { unreached: &[], reached: drawn };
-                judge_presumed(world, EntryPoint::Online(&members[0]), &facts, presumed, Effort::Full)
+                decide_presumed(world, EntryPoint::Online(&members[0]), &facts, presumed, Effort::Full)
                     .expect("never waits")
             };
             let first = route(None);

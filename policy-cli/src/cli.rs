@@ -151,7 +151,7 @@ fn parse_codes(text: &str) -> Result<Codes, String> {
         false => {
             let near = did_you_mean(&codes.0, catalog::codes().map(|code| code.slug));
             let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-            Err(format!("there is no such diagnostic{hint}"))
+            Err(format!("unknown diagnostic{hint}"))
         }
     }
 }

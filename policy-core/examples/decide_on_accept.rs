@@ -1,4 +1,4 @@
-//! An edge in one page: each connection is judged when it has been accepted, before a byte of it is read.
+//! An edge in one page: each connection is decided when it has been accepted, before a byte of it is read.
 //!
 //! ```text
 //! cargo run -p policy-core --example decide_on_accept

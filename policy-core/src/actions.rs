@@ -125,7 +125,7 @@ const CONTINUE: &str = "continue";
 pub enum Ends {
     /// The next action runs.
     Never,
-    /// Nothing runs behind it.
+    /// Nothing runs after it.
     Always,
     /// Only if it refuses: with what.
     Refusing(&'static str),
@@ -184,7 +184,7 @@ pub(crate) trait ActionType: Sized {
     /// Reads the configuration; `None` if it is unusable, which has then been reported.
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self>;
 
-    /// True if nothing behind this action can run.
+    /// True if nothing after this action can run.
     fn terminates(&self) -> bool {
         false
     }
@@ -205,7 +205,7 @@ pub(crate) trait ActionType: Sized {
         true
     }
 
-    /// False if it leaves no result behind although its kind has some.
+    /// False if it produces no result although its kind has some.
     fn has_results(&self) -> bool {
         true
     }
@@ -273,7 +273,7 @@ pub struct ActionDoc {
     pub schemes: &'static [Scheme],
     /// Whether it ends the phase.
     pub ends: Ends,
-    /// Its fields, those below a field behind it.
+    /// Its fields, those below a field after it.
     pub fields: Vec<FieldDoc>,
     /// What later expressions can read of it, by path, and the fields of records in it.
     pub results: Vec<&'static str>,
@@ -300,7 +300,7 @@ macro_rules! registry {
         /// The fields of the actions.
         pub(crate) const FIELDS: &[Declared] = &[$($kind::FIELDS),+];
 
-        /// What the actions leave behind.
+        /// What the actions produce.
         pub(crate) static RESULTS: &[&[vocabulary::Declared]] = &[$($kind::RESULTS),+];
         /// The rest of it.
         pub(crate) static MORE_RESULTS: &[&[&[vocabulary::Declared]]] = &[$($kind::MORE_RESULTS),+];
@@ -324,7 +324,7 @@ macro_rules! registry {
                 match self { $(Self::$kind(_) => $kind::NAME,)+ }
             }
 
-            /// True if nothing behind this action can run.
+            /// True if nothing after this action can run.
             #[must_use]
             pub fn terminates(&self) -> bool {
                 match self { $(Self::$kind(action) => action.terminates(),)+ }
@@ -346,7 +346,7 @@ macro_rules! registry {
                 match self { $(Self::$kind(action) => action.enforced(),)+ }
             }
 
-            /// False if it leaves no result behind although its kind has some.
+            /// False if it produces no result although its kind has some.
             pub(crate) fn has_results(&self) -> bool {
                 match self { $(Self::$kind(action) => action.has_results(),)+ }
             }

@@ -374,7 +374,7 @@ impl Diagnostics {
         for item in self.items.iter_mut().filter(|item| secret(item.span)) {
             let what = item.code.slug.replace('-', " ");
             item.message = format!("{what} in a secret value, which is not shown");
-            item.help = Some(format!("`policy explain {}` tells what it means", item.code.id));
+            item.help = Some(format!("`policy explain {}` explains it", item.code.id));
             item.fix = None;
         }
     }
@@ -407,9 +407,9 @@ impl Diagnostics {
         for item in &mut self.items {
             let what = item.code.slug.replace('-', " ");
             item.message =
-                format!("{what}; the file lies outside of the folder, so what stands in it is not shown");
+                format!("{what}; the file lies outside of the folder, so its content is not shown");
             item.help = Some(format!(
-                "`policy explain {}` tells what it means; check the file under its own path to see more",
+                "`policy explain {}` explains it; check the file under its own path to see more",
                 item.code.id
             ));
             let at = place(item.span);

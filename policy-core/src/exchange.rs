@@ -32,7 +32,7 @@ pub enum Reply {
 
 /// What comes next: an effect to perform, or the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "an evaluation goes on only if its effects are performed"]
+#[must_use = "an evaluation continues only if its effects are performed"]
 pub enum Step {
     /// Perform the effect and resume with the reply.
     Perform(Effect),

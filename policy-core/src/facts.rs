@@ -129,7 +129,7 @@ impl<'a> Facts<'a> {
         self.client
     }
 
-    /// The facts that every edge of ours knows of a TCP connection, and what actions leave behind.
+    /// The facts that every edge of ours knows of a TCP connection, and what actions produce.
     #[must_use]
     pub fn known_to_edges(fact: Fact) -> bool {
         fact.tag == tag::STATE
@@ -226,7 +226,7 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// What actions leave behind for what runs after them.
+/// What actions produce for what runs after them.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     /// `vars`, a map.
@@ -270,7 +270,7 @@ impl State {
     }
 }
 
-/// The host of expressions on a connection: its facts, what actions left behind, and draws from its seed.
+/// The host of expressions on a connection: its facts, what actions produced, and draws from its seed.
 #[derive(Debug)]
 pub(crate) struct FactsHost<'a> {
     pub(crate) facts: &'a Facts<'a>,
@@ -390,7 +390,7 @@ mod tests {
         }
         assert_eq!(
             given.set("conn.geo.contry_code", "DE").expect_err("misspelt").to_string(),
-            "there is no fact `conn.geo.contry_code`; did you mean `conn.geo.country_code`?"
+            "unknown fact `conn.geo.contry_code`; did you mean `conn.geo.country_code`?"
         );
         assert!(given.set("conn.ts.start", "now").is_err() && given.set("conn", "x").is_err());
         for (path, text) in [

@@ -1,6 +1,6 @@
 //! Data flow: which results and variables of earlier actions an expression can read where it stands.
 //!
-//! A policy is read in the order in which it runs, and what each action leaves behind is noted here: results
+//! A policy is read in the order in which it runs, and what each action produces is noted here: results
 //! live for a connection or request, variables for a phase. An outline of the whole policy, made before, tells
 //! of what is set too late or elsewhere.
 //!
@@ -36,7 +36,7 @@ pub(crate) static CODES: &[&Code] =
 /// Names that a misspelt one is compared with.
 const MAX_NAMES: usize = 200;
 
-/// Something that an action of the policy leaves behind, wherever it stands.
+/// Something that an action of the policy produces, wherever it stands.
 #[derive(Clone, Debug)]
 pub(crate) struct Trace {
     pub(crate) state: State,
@@ -49,11 +49,11 @@ pub(crate) struct Trace {
 /// What is known where the reader is.
 #[derive(Debug)]
 pub(crate) struct Flow {
-    /// Where each thing is left behind, in document order.
+    /// Where each thing is produced, in document order.
     outline: HashMap<State, Vec<Trace>>,
     /// The first names of variables, for suggestions.
     names: Vec<(Phase, Box<str>)>,
-    /// True if every phase has been read: what is left behind is known.
+    /// True if every phase has been read: what is produced is known.
     whole: bool,
     /// True if the conditions of rules are asked for when the policy is checked as a whole.
     keep: bool,
@@ -71,7 +71,7 @@ struct Now {
     unsure: bool,
     /// True in the actions of the rule, where all conditions hold.
     acts: bool,
-    left: BTreeMap<State, Setting>,
+    settings: BTreeMap<State, Setting>,
     /// The same conditions as expressions, until somebody asks what they tell.
     joined: Vec<Expression>,
     /// What is known in the actions of the rule.
@@ -80,7 +80,7 @@ struct Now {
     passed: Passed,
     /// The conditions of rules that have ended everything where they held.
     ended: Vec<Formula>,
-    /// How often each thing was left behind, all variables together, and what messages are read again.
+    /// How often each thing was produced, all variables together, and what messages are read again.
     times: HashMap<State, u64>,
     variables: u64,
     message: u64,
@@ -102,7 +102,7 @@ type When = Vec<Formula>;
 const MAX_TESTS: usize = 64;
 /// Tests of rules that end everything, of which each is remembered.
 const MAX_ENDING_RULES: usize = 256;
-/// Rules that leave one thing behind, of which each is remembered.
+/// Rules that produce one thing, of which each is remembered.
 const MAX_CONDITIONS_KEPT: usize = 8;
 
 #[derive(Clone, Debug)]
@@ -110,7 +110,7 @@ struct Setting {
     ty: Type,
     shape: Rc<Shape>,
     span: FileSpan,
-    /// The rules that leave it behind.
+    /// The rules that produces it.
     whens: Vec<Rc<When>>,
     /// True if there are more of them than are remembered, or some have too many conditions.
     unsure: bool,
@@ -121,8 +121,8 @@ struct Setting {
 impl Setting {
     /// True if it is there wherever these conditions hold.
     fn is_there(&self, known: &[Formula], ended: &[Formula], work: &mut Work) -> bool {
-        let left = self.whens.iter().map(|when| Formula::All((**when).clone()));
-        self.unsure || known_covers(left.collect(), known, ended, work)
+        let produced = self.whens.iter().map(|when| Formula::All((**when).clone()));
+        self.unsure || known_covers(produced.collect(), known, ended, work)
     }
 }
 
@@ -138,7 +138,7 @@ fn known_covers(wanted: Vec<Formula>, known: &[Formula], ended: &[Formula], work
 }
 
 impl Flow {
-    /// A flow through a policy that leaves behind what the outline says; `whole` if all of it could be read, `keep` if
+    /// A flow through a policy that produces what the outline says; `whole` if all of it could be read, `keep` if
     /// the conditions of rules are asked for.
     pub(crate) fn new(outline: Vec<Trace>, whole: bool, keep: bool) -> Self {
         let names = outline.iter().filter_map(|trace| match &trace.state {
@@ -157,7 +157,7 @@ impl Flow {
     pub(crate) fn begin_phase(&self, phase: Phase) {
         let mut now = self.now.borrow_mut();
         now.phase = Some(phase);
-        now.left.retain(|state, _| matches!(state, State::Result(_)));
+        now.settings.retain(|state, _| matches!(state, State::Result(_)));
         now.ended.clear();
         now.passed = Passed::default();
         // A variable of the same name is another one.
@@ -244,7 +244,7 @@ impl Flow {
         }
     }
 
-    /// An action leaves something behind.
+    /// An action produces something.
     pub(crate) fn record_setting(&self, state: State, ty: Type, shape: Rc<Shape>, span: FileSpan) {
         let now = &mut *self.now.borrow_mut();
         *now.times.entry(state.clone()).or_default() += 1;
@@ -253,7 +253,7 @@ impl Flow {
         let (unsure, always) = (now.unsure, now.rule.iter().all(Formula::is_always));
         let mut setting =
             Setting { ty, shape, span, whens: vec![Rc::clone(&now.rule)], unsure, reported: false };
-        if let Some(before) = now.left.remove(&state) {
+        if let Some(before) = now.settings.remove(&state) {
             // What was there anyway stays there; its type is the common one.
             if before.ty != setting.ty {
                 setting.ty = Type::Dyn;
@@ -273,7 +273,7 @@ impl Flow {
         if setting.whens.len() > 1 && setting.is_there(&[], &[], &mut now.work) {
             setting.whens = vec![Rc::default()];
         }
-        now.left.insert(state, setting);
+        now.settings.insert(state, setting);
     }
 }
 
@@ -321,14 +321,14 @@ impl Now {
         out
     }
 
-    /// True if what is left behind is there where it is read, or that has been reported.
+    /// True if what is produced is there where it is read, or that has been reported.
     fn is_there(&mut self, state: &State, place: ReadSite<'_>) -> bool {
         let sure = |setting: &Setting| setting.unsure || setting.reported;
-        if self.unsure || self.left.get(state).is_none_or(sure) {
+        if self.unsure || self.settings.get(state).is_none_or(sure) {
             return true;
         }
         let known = self.where_read(place);
-        let Some(setting) = self.left.get_mut(state) else { return true };
+        let Some(setting) = self.settings.get_mut(state) else { return true };
         setting.reported = !setting.is_there(&known, &self.ended, &mut self.work);
         !setting.reported
     }
@@ -348,7 +348,7 @@ impl Now {
 impl SetVariables for Flow {
     fn variable(&self, name: &str) -> Option<Type> {
         let now = self.now.borrow();
-        now.left.get(&State::Variable(name.into())).map(|setting| setting.ty.clone())
+        now.settings.get(&State::Variable(name.into())).map(|setting| setting.ty.clone())
     }
 }
 
@@ -371,26 +371,26 @@ impl DataFlow for Flow {
 
     fn shape(&self, of: &State) -> Rc<Shape> {
         let now = self.now.borrow();
-        let setting = now.left.get(of);
+        let setting = now.settings.get(of);
         setting.map(|setting| Rc::clone(&setting.shape)).unwrap_or_default()
     }
 
     fn check_use(&self, state: &State, of: Use<'_>, found: Diagnostic) -> Option<Diagnostic> {
         let now = &mut *self.now.borrow_mut();
         let phase = now.phase.unwrap_or(Phase::OnTcpConnect);
-        if now.left.contains_key(state) {
+        if now.settings.contains_key(state) {
             let there = match of {
                 Use::Ask => true,
                 Use::Read(place) => now.is_there(state, place),
             };
             return now
-                .left
+                .settings
                 .get(state)
                 .filter(|_| !there)
                 .map(|setting| conditional(state, setting, found.span));
         }
         let mut traces = self.outline.get(state).map(Vec::as_slice).unwrap_or_default().iter();
-        // An action that could not be read would have left it behind.
+        // An action that could not be read would have produced it.
         let before = |trace: &Trace| trace.phase == phase && trace.place < now.place;
         let earlier_phase = |trace: &Trace| trace.phase < phase && matches!(state, State::Result(_));
         if traces.clone().any(|trace| before(trace) || earlier_phase(trace)) {
@@ -472,13 +472,15 @@ fn conditional(state: &State, setting: &Setting, span: Span) -> Diagnostic {
             let message = format!("`vars.{name}` may not be set here; reading it fails then");
             Diagnostic::new(&VARIABLE_CONDITIONAL, span, message)
                 .with_label(setting.span, "set here, if the conditions of this rule hold")
-                .with_help(format!("ask first: `has(vars.{name}) && …`, or set it before without conditions"))
+                .with_help(format!(
+                    "check first: `has(vars.{name}) && …`, or set it before without conditions"
+                ))
         }
         State::Result(path) => {
             let message = format!("`{path}` may have no value here; reading it fails then");
             Diagnostic::new(&RESULT_CONDITIONAL, span, message)
                 .with_label(setting.span, "this action runs only if the conditions of its rule hold")
-                .with_help(format!("ask first: `has({path}) && …`"))
+                .with_help(format!("check first: `has({path}) && …`"))
         }
     }
 }

@@ -89,7 +89,7 @@ const RULE_FIELDS: Declared = &[&CIDR, &ACTION, &DESCRIPTION, &METADATA];
 const IGNORED: &[(&str, &str)] = &[
     ("uri", "it names the object in the API; remove it"),
     ("created_at", "remove it"),
-    ("ip_policy_id", "the rule stands below its policy; remove it"),
+    ("ip_policy_id", "the rule is already listed under its policy; remove this field"),
 ];
 
 /// The table of the fields of an IP policy.

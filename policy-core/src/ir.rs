@@ -27,7 +27,7 @@ pub(crate) enum Op {
     Enter(RuleId),
     /// Go on if so many conditions from `first` on hold; otherwise go to the instruction `otherwise`.
     When { first: u32, count: u32, otherwise: u32 },
-    /// The action runs; nothing behind it does if it `ends`.
+    /// The action runs; nothing after it does if it `ends`.
     Act { ends: bool },
     /// An address test was decided when the program was compiled; go on.
     Tested { admitted: bool },
@@ -40,7 +40,7 @@ pub(crate) enum Op {
 }
 
 impl Op {
-    /// True if nothing behind it runs, whatever the host answers.
+    /// True if nothing after it runs, whatever the host answers.
     pub(crate) const fn ends(self) -> bool {
         match self {
             Self::End(_) | Self::Act { ends: true } => true,

@@ -2,7 +2,7 @@
 //!
 //! A connection comes in at an endpoint, whose policy may forward it to another one, whose policy runs then, and so on,
 //! until one refuses or an upstream is reached. Which endpoints there are, and what policies may take, the host says by
-//! [`Endpoints`] and [`Meter`]; what has to be reached it is asked for by [`Leg`]. So a live edge, a judgement after a
+//! [`Endpoints`] and [`Meter`]; what has to be reached it is asked for by [`Leg`]. So a live edge, revalidation after a
 //! reload, a dry run and a test take the same way, and refuse with the same words.
 
 mod driver;
@@ -40,7 +40,7 @@ pub trait Endpoints {
         if pool.is_empty() { None } else { Some(pool.remove(0)) }
     }
 
-    /// One of an endpoint's policies, counted from 0 in the order in which they run; `None` behind the last.
+    /// One of an endpoint's policies, counted from 0 in the order in which they run; `None` after the last.
     fn policy<'e>(&'e self, endpoint: &'e Self::Endpoint, at: usize) -> Option<Policy<'e>>;
 
     /// True if there is a server behind the endpoint: a connection that its policies leave goes there.
@@ -78,7 +78,7 @@ pub enum Policy<'e> {
 
 /// What the host does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a journey goes on only if its legs are taken"]
+#[must_use = "a journey continues only if its legs are taken"]
 pub enum Leg {
     /// Reach the server behind [`Journey::reaching`], then [`Journey::reached`] or [`Journey::not_reached`].
     Reach(Attempt),
@@ -233,7 +233,7 @@ impl<N: Endpoints, B, M: Mode> Journey<'_, N, B, M> {
         self.last_address_test().map_or(self.address_test, |(_, admitted)| Some(admitted))
     }
 
-    /// True if policies used up the steps that they may take: then a refusal is no judgement.
+    /// True if policies used up the steps that they may take: then a refusal is not a decision.
     #[must_use]
     pub const fn is_out_of_steps(&self) -> bool {
         self.driver.out_of_steps

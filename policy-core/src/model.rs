@@ -22,7 +22,7 @@ use crate::phase::Phase;
 use crate::reader::{
     Field, Fields, LEGACY_FIELD, Reader, TextRef, head, is_placeholder, placeholder_in_expression,
 };
-use crate::schema::{Context, Place, names};
+use crate::schema::{Context, PolicySite, names};
 use crate::settings::rule::{self, ACTIONS, EXPRESSIONS};
 use crate::source::{FileSpan, Span, Spanned};
 
@@ -146,7 +146,7 @@ pub(crate) fn policy<'d>(node: NodeRef<'d>, endpoint: EndpointTraits, reader: &R
         flow.begin_phase(phase);
         let mut rules_before = 0;
         for (at, written) in written.iter().enumerate().filter(|(_, written)| written.phase == phase) {
-            let place = Place { phase, endpoint, flow: &flow };
+            let place = PolicySite { phase, endpoint, flow: &flow };
             let rules = rules(written, rules_before, place, reader);
             rules_before += written.rules.len();
             read.push((at, PhaseRules { phase, span: written.span, rules, misspelt: written.misspelt }));
@@ -167,17 +167,22 @@ fn has_all(node: NodeRef<'_>, written: &[WrittenPhase<'_>]) -> bool {
     keys <= written.len()
 }
 
-fn rules<'d>(written: &WrittenPhase<'d>, before: usize, place: Place<'_>, reader: &Reader<'d>) -> Vec<Rule> {
+fn rules<'d>(
+    written: &WrittenPhase<'d>,
+    before: usize,
+    place: PolicySite<'_>,
+    reader: &Reader<'d>,
+) -> Vec<Rule> {
     let numbered = written.rules.iter().enumerate();
     numbered.filter_map(|(at, node)| rule(*node, before + at, place, reader)).collect()
 }
 
-fn rule<'d>(node: NodeRef<'d>, number: usize, place: Place<'_>, reader: &Reader<'d>) -> Option<Rule> {
+fn rule<'d>(node: NodeRef<'d>, number: usize, place: PolicySite<'_>, reader: &Reader<'d>) -> Option<Rule> {
     let span = head(node);
     let fields = Fields::from_node(node);
     if let Some(field) = fields.as_ref().and_then(flat_action) {
         let lenient = reader.options().lenient;
-        let message = "an action stands directly in the phase, outside of a rule";
+        let message = "an action is directly in the phase, outside of a rule";
         let severity = if lenient { Severity::Warning } else { Severity::Error };
         reader.report(
             Diagnostic::new(&ACTION_OUTSIDE_RULE, field.span, message)
@@ -221,12 +226,12 @@ fn rule<'d>(node: NodeRef<'d>, number: usize, place: Place<'_>, reader: &Reader<
     Some(Rule { name, span, expressions, guarded, tests, actions, written_actions })
 }
 
-fn end_rule(actions: &[Action], place: Place<'_>) {
+fn end_rule(actions: &[Action], place: PolicySite<'_>) {
     place.flow.end_rule(actions.iter().any(|action| action.config.terminates()));
 }
 
 /// Checks what a rule has twice, which does not count.
-fn check_repeats<'d>(fields: &Fields<'d>, number: usize, place: Place<'_>, reader: &Reader<'d>) {
+fn check_repeats<'d>(fields: &Fields<'d>, number: usize, place: PolicySite<'_>, reader: &Reader<'d>) {
     for repeat in fields.repeats(EXPRESSIONS.name()) {
         place.flow.begin_rule(number);
         expressions(&repeat, place, reader);
@@ -252,7 +257,12 @@ struct Conditions {
     tests: Vec<Formula>,
 }
 
-fn conditions<'d>(fields: &Fields<'d>, number: usize, place: Place<'_>, reader: &Reader<'d>) -> Conditions {
+fn conditions<'d>(
+    fields: &Fields<'d>,
+    number: usize,
+    place: PolicySite<'_>,
+    reader: &Reader<'d>,
+) -> Conditions {
     place.flow.begin_rule(number);
     match fields.field(EXPRESSIONS.name()) {
         Some(field) => expressions(&field, place, reader),
@@ -268,13 +278,13 @@ fn is_part_of_rule(key: &str) -> bool {
 }
 
 /// There are conditions, and what they are is not known.
-fn unknown_conditions(place: Place<'_>) -> Conditions {
+fn unknown_conditions(place: PolicySite<'_>) -> Conditions {
     let tests = place.flow.conditions(&[], true);
     Conditions { expressions: Vec::new(), guarded: true, tests }
 }
 
 /// Reads and checks expressions.
-fn expressions<'d>(field: &Field<'d>, place: Place<'_>, reader: &Reader<'d>) -> Conditions {
+fn expressions<'d>(field: &Field<'d>, place: PolicySite<'_>, reader: &Reader<'d>) -> Conditions {
     let Some(items) = reader.list(field.value, "`expressions`") else {
         return unknown_conditions(place);
     };
@@ -316,7 +326,7 @@ fn expressions<'d>(field: &Field<'d>, place: Place<'_>, reader: &Reader<'d>) -> 
 }
 
 /// Reads an action; `flat` if its rule is missing around it.
-fn action<'d>(node: NodeRef<'d>, flat: bool, place: Place<'_>, reader: &Reader<'d>) -> Option<Action> {
+fn action<'d>(node: NodeRef<'d>, flat: bool, place: PolicySite<'_>, reader: &Reader<'d>) -> Option<Action> {
     let Some(mut fields) = Fields::from_node(node) else {
         reader.wrong_type(node, "an action, a map", "write e.g. `type: deny`");
         return None;

@@ -325,7 +325,7 @@ impl<'d> Reader<'d> {
             return false;
         }
         if self.is_secret(field.span) {
-            let message = format!("unknown field in {what}, which stands where a secret may go on");
+            let message = format!("unknown field in {what}, which stands where a secret may continue");
             let help = "indent every line of the secret further than its field";
             self.report(Diagnostic::new(&UNKNOWN_FIELD, field.span, message).with_help(help));
             return true;

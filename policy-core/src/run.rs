@@ -44,7 +44,7 @@ pub(crate) struct Run<'a> {
     pub(crate) client: ClientAddress<'a>,
     /// Numbers of the targets and of the log entries that are the same for every connection.
     pub(crate) literals: (usize, usize),
-    /// True if something reads what actions leave behind.
+    /// True if something reads what actions produce.
     pub(crate) keeps_results: bool,
     pub(crate) state: &'a mut RunState,
     pub(crate) trace: &'a mut dyn Trace,
@@ -195,7 +195,7 @@ impl Run<'_> {
     }
 }
 
-/// The number of the last of so many things of a run, behind those of its program.
+/// The number of the last of so many things of a run, after those of its program.
 fn numbered(literal: usize, own: usize) -> u32 {
     u32::try_from((literal + own).saturating_sub(1)).unwrap_or(u32::MAX)
 }

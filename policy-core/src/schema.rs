@@ -39,14 +39,14 @@ pub(crate) static CODES: &[&[&Code]] = &[networks::CODES, texts::CODES, entries:
 pub(crate) struct Context<'r, 'd> {
     pub(crate) reader: &'r Reader<'d>,
     /// Where expressions stand; `None` outside of policies.
-    pub(crate) place: Option<Place<'r>>,
+    pub(crate) place: Option<PolicySite<'r>>,
     /// What a missing field is missing of, and where that stands.
     pub(crate) owner: (&'r str, Span),
 }
 
 /// A place in a policy.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'r> {
+pub(crate) struct PolicySite<'r> {
     pub(crate) phase: Phase,
     pub(crate) endpoint: EndpointTraits,
     pub(crate) flow: &'r Flow,
@@ -411,7 +411,7 @@ pub struct FieldDoc {
     pub doc: &'static str,
 }
 
-/// The rows of declared fields, those below a field behind it.
+/// The rows of declared fields, those below a field after it.
 pub(crate) fn rows(declared: Declared) -> Vec<FieldDoc> {
     let mut out = Vec::new();
     add_rows("", declared, &mut out);

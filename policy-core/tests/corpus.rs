@@ -50,7 +50,7 @@ const WRONG: &[(&str, &[&str])] = &[
     // `.ngrok.geo`, a name that nobody declares.
     ("gallery-manipulateheaders-1.json", &["TP204"]),
     ("gallery-manipulateheaders-1.yml", &["TP204"]),
-    // An action behind `custom-response` (ERR_NGROK_2207).
+    // An action after `custom-response` (ERR_NGROK_2207).
     ("maintenance-mode-2.yml", &["TP404"]),
     // A parenthesis too many, `&&` of a list.
     ("modules-to-traffic-policy-actions-3.yml", &["TP201", "TP207"]),

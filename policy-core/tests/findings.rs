@@ -225,7 +225,7 @@ fn comments_that_cut_expressions_are_told() {
         let only = looked.only();
         format!("{} {} {}", looked.codes()[0], only.severity.name(), only.help.as_deref().expect("a help"))
     };
-    let help = "put the whole expression in quotes, or remove what stands behind ` #`";
+    let help = "put the whole expression in quotes, or remove the part after ` #`";
     for (expression, place, severity) in [
         ("conn.client_port == 22 # && conn.client_port == 1", "3:32", "warning"),
         ("conn.client_port == 22\t#|| conn.client_port == 1", "3:32", "warning"),
@@ -493,7 +493,7 @@ fn what_follows_from_merge_keys_is_not_told() {
         rules("- &r\n  actions: [{type: deny}]\n- {<<: *r}\n- {<<: *r}\n"),
         ["4:4 TP113", "5:4 TP113"]
     );
-    // Other actions behind it are told, though.
+    // Other actions after it are told, though.
     assert_eq!(
         rules("- &r\n  actions: [{type: deny}]\n- <<: *r\n- actions: [{type: close-connection}]\n"),
         ["4:3 TP113", "5:20 TP404"]

@@ -154,13 +154,13 @@ fn field_table(action: &ActionDoc) -> String {
     out
 }
 
-/// The results of an action, below its path; those of records it has behind them.
+/// The results of an action, below its path; those of records it has after them.
 fn result_table(action: &ActionDoc) -> String {
     let all: Vec<_> = variables::all().collect();
     let results: Vec<_> =
         action.results.iter().flat_map(|path| all.iter().filter(move |it| it.path == *path)).collect();
     if results.is_empty() {
-        return "It leaves none behind.\n".to_owned();
+        return "It produces none.\n".to_owned();
     }
     let mut out = String::from("| variable | type | what |\n|---|---|---|\n");
     for variable in results {

@@ -70,7 +70,7 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let (checked, found) = load_policy(&Source::new("p.yml", policy.clone()), &CheckOptions::default());
-        // Lists that allow nobody and actions behind a terminator are refused, as they should be.
+        // Lists that allow nobody and actions after a terminator are refused, as they should be.
         let Some(checked) = checked else {
             prop_assert!(found.iter().all(|it| it.severity.name() != "error"
                 || ["TP434", "TP404", "TP411", "TP412", "TP413", "TP414"].contains(&it.code.id)), "{}\n{:?}", policy, found);

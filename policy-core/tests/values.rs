@@ -140,7 +140,7 @@ fn targets_are_internal_or_nothing() {
     assert_eq!(
         decide(&rule("tcp://${'offline'}.internal:22"), "10.0.0.1"),
         "tcp://offline.internal:22 | deny",
-        "it goes on after a failure"
+        "it continues after a failure"
     );
     for (url, why) in [
         ("tcp://a.${'example.com'}:22", "`tcp://a.example.com:22` is not an internal endpoint"),

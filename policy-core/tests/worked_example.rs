@@ -93,7 +93,7 @@ fn the_worked_example_compiles_and_runs_as_it_stands() {
     let mut text = fs::read_to_string(&registry).expect("readable");
     for line in lines.lines() {
         let before = if line.starts_with("mod ") { "mod oauth;" } else { "    oauth::OAuth," };
-        assert!(text.contains(before), "`{before}` is the line behind");
+        assert!(text.contains(before), "`{before}` is the line after");
         text = text.replace(before, &format!("{line}\n{before}"));
     }
     fs::write(&registry, text).expect("written");

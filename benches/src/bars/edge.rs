@@ -22,7 +22,7 @@ use crate::policies::{self, GUIDE};
 /// How many connections take turns.
 const CONNECTIONS: usize = 1 << 12;
 
-/// Rules with two conditions, and a refusal behind them.
+/// Rules with two conditions, and a refusal after them.
 const RULES: usize = 20;
 
 /// The bars.

@@ -99,7 +99,6 @@ pub async fn open(opener: &Opener, stream_type: StreamType) -> io::Result<Stream
 /// If the stream ends before, or there is no such type.
 pub async fn read_type(stream: &mut Stream) -> io::Result<StreamType> {
     let number = stream.read_u32().await?;
-    StreamType::from_number(number).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("there is no stream of type {number}"))
-    })
+    StreamType::from_number(number)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("unknown stream type {number}")))
 }

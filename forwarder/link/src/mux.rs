@@ -214,9 +214,9 @@ impl fmt::Display for ErrorCode {
             Self::FrameSize => "a frame has the wrong size",
             Self::AcceptQueueFull => "streams are opened faster than they are accepted",
             Self::EnhanceYourCalm => "too many streams or resets in a short time",
-            Self::RemoteGone => "the other side goes away",
+            Self::RemoteGone => "the peer goes away",
             Self::Exhausted => "no more streams",
-            Self::WriteTimeout => "the other side takes no bytes",
+            Self::WriteTimeout => "the peer takes no bytes",
             Self::SessionClosed => "the session has ended",
             Self::PeerEof => "the connection was closed",
         })

@@ -25,7 +25,7 @@ pub struct ProxyHeader {
     /// TLS ends at the agent.
     #[serde(rename = "PassthroughTLS", default)]
     pub passthrough_tls: bool,
-    /// The agent says [`CONFIRMED`] before anything else once its server is reached. Asked for only of agents that offer
+    /// The agent says [`CONFIRMED`] before anything else once its server is reached. Delivery for only of agents that offer
     /// it ([`super::AuthExtra::confirms_connections`]).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub confirm: bool,

@@ -218,7 +218,7 @@ pub fn from_command(
     let binding = command
         .binding
         .as_deref()
-        .map(|name| Binding::from_name(name).ok_or_else(|| unfit(format!("there is no binding `{name}`"))));
+        .map(|name| Binding::from_name(name).ok_or_else(|| unfit(format!("unknown binding `{name}`"))));
     let binding = binding.transpose()?;
     let policy = match &command.traffic_policy_file {
         None => None,

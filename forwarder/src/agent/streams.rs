@@ -135,7 +135,11 @@ pub(super) const fn can_stop(remote_management: bool) -> Result<(), &'static str
 
 /// Whether the edge may let it begin again; as with ngrok's agent, not on Windows.
 pub(super) const fn can_restart(remote_management: bool) -> Result<(), &'static str> {
-    if cfg!(unix) { can_stop(remote_management) } else { Err("this system has no restart from afar") }
+    if cfg!(unix) {
+        can_stop(remote_management)
+    } else {
+        Err("restarting from the edge is not supported on this system")
+    }
 }
 
 /// Whether the edge may update it.

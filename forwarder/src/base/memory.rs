@@ -1,7 +1,7 @@
 //! Gives the memory of closed connections back to the system.
 //!
 //! The allocator of glibc keeps what is freed between pieces that are still in use: after 3,000 connections an edge held
-//! 110 MB that nobody needed. Asked to trim, it returns whole pages wherever they lie (`malloc_trim`, glibc 2.8), which
+//! 110 MB that nobody needed. Delivery to trim, it returns whole pages wherever they lie (`malloc_trim`, glibc 2.8), which
 //! takes some milliseconds: so it is asked only after many connections have ended, beside everything else. Other
 //! allocators do so themselves.
 
@@ -14,11 +14,11 @@ use tokio::time::{Instant, sleep};
 use crate::base::system::trim_memory as trim;
 
 /// How often it is looked whether many have ended.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Connections that have ended since the last time.
 const MANY: usize = 200;
 /// While they go on to end, it is done this often.
-const AT_LEAST_EVERY: Duration = Duration::from_secs(30);
+const MAX_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Connections of the process that have ended.
 static ENDED: AtomicUsize = AtomicUsize::new(0);
@@ -33,10 +33,10 @@ pub(crate) async fn give_back(lives: impl Fn() -> bool) {
     let ended = || ENDED.load(Ordering::Relaxed);
     let (mut done, mut before, mut at) = (ended(), ended(), Instant::now());
     while lives() {
-        sleep(LOOK_EVERY).await;
+        sleep(CHECK_INTERVAL).await;
         let now = ended();
         // Once they have stopped to end: arenas are locked one by one meanwhile, and whoever allocates there waits.
-        let is_time = now == before || at.elapsed() >= AT_LEAST_EVERY;
+        let is_time = now == before || at.elapsed() >= MAX_INTERVAL;
         if now.wrapping_sub(done) >= MANY && is_time {
             (done, at) = (now, Instant::now());
             let _ = tokio::task::spawn_blocking(trim).await;

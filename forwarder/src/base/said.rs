@@ -31,8 +31,8 @@ pub(crate) fn end(peer: &str, end: &End) -> String {
     }
     let message: String = end.message.chars().filter(|c| !steers(*c)).take(MAX_FAREWELL).collect();
     match &*message {
-        "" => format!("{peer} said goodbye: {}", end.code),
-        message => format!("{peer} said goodbye: {message}"),
+        "" => format!("{peer} ended the session: {}", end.code),
+        message => format!("{peer} ended the session: {message}"),
     }
 }
 
@@ -47,10 +47,13 @@ mod tests {
         let told = |message: &str, by_peer| {
             end("the device", &End { code: ErrorCode::Cancelled, message: message.into(), by_peer })
         };
-        assert_eq!(told("the power goes\n", true), "the device said goodbye: the power goes");
-        assert_eq!(told("\u{202e}\u{1b}", true), "the device said goodbye: the stream was cancelled");
+        assert_eq!(told("the power goes\n", true), "the device ended the session: the power goes");
+        assert_eq!(told("\u{202e}\u{1b}", true), "the device ended the session: the stream was cancelled");
         assert_eq!(told("the edge stops", false), "the edge stops");
-        assert_eq!(told(&"x".repeat(5_000), true).len(), "the device said goodbye: ".len() + MAX_FAREWELL);
+        assert_eq!(
+            told(&"x".repeat(5_000), true).len(),
+            "the device ended the session: ".len() + MAX_FAREWELL
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub(crate) fn run(args: &Agent) -> Exit {
     let loaded = match &args.command {
         AgentCommand::Config(AgentConfigArgs { command: AgentConfigCommand::Check(args) }) => {
             return match agent::check(&args.config) {
-                Ok(checked) => tell_checked(&checked),
+                Ok(checked) => print_checked(&checked),
                 Err(OptionsError::Invalid(reports)) => print(&reports, Exit::Negative),
                 Err(error) => fail(Exit::Usage, error),
             };
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Agent) -> Exit {
 }
 
 /// What `agent config check` found; the answer is no for what no agent starts with.
-fn tell_checked(checked: &Checked) -> Exit {
+fn print_checked(checked: &Checked) -> Exit {
     let printed = print(&checked.reports, Exit::Success);
     for why in &checked.skipped {
         forwarder::base::log::last_words(format!("warning: an agent skips this: {why}\n"));

@@ -42,7 +42,7 @@ pub use page::encode;
 use resource::Resources;
 pub(crate) use server::CONNECTIONS;
 pub use server::{AdminSocket, respond, serve_tcp, serve_unix};
-pub use sessions::{Asked, EndpointView, NoSessions, Ref, SessionView, Sessions, Wish};
+pub use sessions::{Delivery, EndpointView, NoSessions, Ref, SessionCommand, SessionView, Sessions};
 
 /// What the API works on. Cheap to clone.
 #[derive(Clone)]

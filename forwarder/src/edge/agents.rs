@@ -41,12 +41,12 @@ pub use settings::{AgentSettings, PolicyLimits};
 pub(super) use view::View;
 
 /// How often sessions are looked at for credentials that have expired.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Ends the sessions of credentials that die.
 pub(super) async fn end_dead(agents: Arc<Agents>, mut notices: broadcast::Receiver<Notice>) {
     loop {
-        match timeout(LOOK_EVERY, notices.recv()).await {
+        match timeout(CHECK_INTERVAL, notices.recv()).await {
             Ok(Err(broadcast::error::RecvError::Closed)) => return,
             // What it has online may no longer be permitted: it binds again what is.
             Ok(Ok(notice)) if notice.kind == NoticeKind::Changed => {

@@ -11,12 +11,12 @@ use policy_core::facts::Facts;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use super::open::{ConnectionFacts, Ingress, Judged, OFFLINE, Open, REMOVED, at_times};
+use super::open::{ConnectionFacts, Ingress, OFFLINE, Open, REMOVED, Revalidated, at_times};
 use super::shared::Shared;
 use crate::edge::events::Closed;
 use crate::edge::generation::{Generation, ListenerKey};
 use crate::edge::online::OnlineEndpoint;
-use crate::edge::route::{Connection, Effort, EntryPoint, Live, Route, RoutingView, judge};
+use crate::edge::route::{Connection, Effort, EntryPoint, Live, Route, RoutingView, decide};
 use crate::net::relay::{Carrier, RelayEnd, Relayed, relay};
 use crate::net::socket;
 
@@ -43,20 +43,20 @@ pub(super) async fn serve(shared: &Shared, at: &AcceptedAt, client: TcpStream, p
             let index = generation.at_listener(listener);
             let found = index.and_then(|index| Some((index, generation.config.endpoints.get(index)?)));
             let Some((index, endpoint)) = found else {
-                return close_unjudged(shared, client, peer, REMOVED);
+                return close_undecided(shared, client, peer, REMOVED);
             };
             let (name, host) = (&*endpoint.name.value, endpoint.url.host());
             (EntryPoint::Configured(index), name, host, &endpoint.url)
         }
         AcceptedAt::Online(online) if online.gone.is_cancelled() => {
-            return close_unjudged(shared, client, peer, OFFLINE);
+            return close_undecided(shared, client, peer, OFFLINE);
         }
         AcceptedAt::Online(online) => {
             (EntryPoint::Online(online), &*online.id, online.url.host(), &online.url)
         }
     };
     let Ok(server) = client.local_addr() else {
-        return close_unjudged(shared, client, peer, "the client is gone");
+        return close_undecided(shared, client, peer, "the client is gone");
     };
     let EdgeLimits { stalled_timeout, connect_timeout, half_close_timeout, .. } = generation.config.limits;
     // Without options it has no peer any more, which the next read tells.
@@ -68,15 +68,15 @@ pub(super) async fn serve(shared: &Shared, at: &AcceptedAt, client: TcpStream, p
     let dial =
         Live { timeout: connect_timeout, client: peer, server, own: &shared.own, random: &shared.random };
     let world = RoutingView { generation: &generation, online: &shared.online };
-    let judged = tokio::select! {
+    let decided = tokio::select! {
         biased;
         () = shared.stop.cancelled() => None,
-        judged = judge(world, entry, &facts, &dial) => judged,
+        decided = decide(world, entry, &facts, &dial) => decided,
         // Nobody is left who could be served.
-        () = reset_by(&client) => Some((Route::unjudged(GONE), None)),
+        () = reset_by(&client) => Some((Route::undecided(GONE), None)),
     };
-    let Some((route, upstream)) = judged else {
-        return close_unjudged(shared, client, peer, STOPPED);
+    let Some((route, upstream)) = decided else {
+        return close_undecided(shared, client, peer, STOPPED);
     };
     let made = ConnectionFacts { client: peer, server, start, seed };
     let (name, host): (Box<str>, Box<str>) = (name.into(), host.into());
@@ -84,10 +84,10 @@ pub(super) async fn serve(shared: &Shared, at: &AcceptedAt, client: TcpStream, p
         AcceptedAt::Configured(_) => Ingress::Configured(name.clone()),
         AcceptedAt::Online(online) => Ingress::Online(Arc::clone(online)),
     };
-    // A connection may last for days: what it was judged by does not stay in memory for it.
-    let judged_by = Arc::downgrade(&generation);
+    // A connection may last for days: what decided it does not stay in memory for it.
+    let decided_by = Arc::downgrade(&generation);
     drop(generation);
-    let admitted = Admitted { ingress, made, judged_by, half_close_timeout };
+    let admitted = Admitted { ingress, made, decided_by, half_close_timeout };
     let (client, relayed, cut) = match upstream {
         Some(Connection::Tcp(upstream)) => {
             let _ = socket::give_up_after(&upstream, stalled_timeout);
@@ -127,7 +127,7 @@ pub(super) struct Admitted {
     pub(super) ingress: Ingress,
     pub(super) made: ConnectionFacts,
     /// By which generation.
-    pub(super) judged_by: Weak<Generation>,
+    pub(super) decided_by: Weak<Generation>,
     pub(super) half_close_timeout: Duration,
 }
 
@@ -139,13 +139,13 @@ pub(super) async fn carry<C: Carrier>(
     mut client: C,
     mut upstream: impl Carrier,
 ) -> (C, Option<Relayed>, Option<Cow<'static, str>>) {
-    let Admitted { ingress, made, judged_by, half_close_timeout } = admitted;
+    let Admitted { ingress, made, decided_by, half_close_timeout } = admitted;
     let open = Open::new(ingress, made, route, shared.stop.child_token());
     let open = shared.connections.register(open, |open| {
         let newest = shared.current.load_full();
-        if !std::ptr::eq(Arc::as_ptr(&newest), judged_by.as_ptr()) {
+        if !std::ptr::eq(Arc::as_ptr(&newest), decided_by.as_ptr()) {
             let world = RoutingView { generation: &newest, online: &shared.online };
-            if open.judge_again(world, Effort::Full) == Judged::Undecided {
+            if open.revalidate(world, Effort::Full) == Revalidated::Undecided {
                 open.cut_undecided();
             }
         }
@@ -158,10 +158,10 @@ pub(super) async fn carry<C: Carrier>(
 }
 
 /// Closes a connection that no policy was asked about; it has its event all the same.
-pub(super) fn close_unjudged(shared: &Shared, client: TcpStream, peer: SocketAddr, reason: &str) {
+pub(super) fn close_undecided(shared: &Shared, client: TcpStream, peer: SocketAddr, reason: &str) {
     let (server, now) = (client.local_addr().ok(), Timestamp::now());
     drop(client);
-    let route = Route::unjudged(reason);
+    let route = Route::undecided(reason);
     report(
         shared,
         &Closed {

@@ -13,7 +13,7 @@ use super::connection;
 use super::connection::AcceptedAt;
 use super::events::connections_waiting;
 use super::shared::Shared;
-use super::shares::{Beyond, Holder, Share, TELL_EVERY};
+use super::shares::{Beyond, Holder, LOG_INTERVAL, Share};
 use crate::net::accept::Accepting;
 
 /// A listener whose accept loop runs.
@@ -54,7 +54,7 @@ pub(super) async fn accept(
         let share = match admit(&shared, &holder, peer, stream.local_addr().ok()) {
             Ok(share) => share,
             Err(reason) => {
-                connection::close_unjudged(&shared, stream, peer, &reason);
+                connection::close_undecided(&shared, stream, peer, &reason);
                 continue;
             }
         };
@@ -64,7 +64,7 @@ pub(super) async fn accept(
             slot = slot(&shared, &at) => slot,
         };
         let Some(slot) = slot else {
-            return connection::close_unjudged(&shared, stream, peer, "its endpoint stopped listening");
+            return connection::close_undecided(&shared, stream, peer, "its endpoint stopped listening");
         };
         let shared_of_task = Arc::clone(&shared);
         let at = at.clone();
@@ -87,7 +87,7 @@ fn admit(
     }
     let admitted = shared.shares.admit(&shared.current.load(), holder, peer.ip());
     admitted.map_err(|beyond| {
-        if beyond != Beyond::Removed && shared.shares.is_time_to_tell_refused() {
+        if beyond != Beyond::Removed && shared.shares.is_time_to_log_refused() {
             tracing::warn!(%peer, reason = %beyond, "connection refused");
         }
         beyond.to_string()
@@ -102,19 +102,19 @@ async fn slot(shared: &Shared, at: &AcceptedAt) -> Option<OwnedSemaphorePermit> 
     let waiting = Arc::clone(&shared.slots).acquire_owned();
     tokio::pin!(waiting);
     loop {
-        if shared.shares.is_time_to_tell_waiting() {
-            tell_waiting(shared, at);
+        if shared.shares.is_time_to_log_waiting() {
+            log_waiting(shared, at);
         }
         tokio::select! {
             biased;
             // The semaphore is never closed; if it were, nothing would be admitted.
             slot = &mut waiting => return slot.ok(),
-            () = tokio::time::sleep(TELL_EVERY) => {}
+            () = tokio::time::sleep(LOG_INTERVAL) => {}
         }
     }
 }
 
-fn tell_waiting(shared: &Shared, at: &AcceptedAt) {
+fn log_waiting(shared: &Shared, at: &AcceptedAt) {
     let (generation, open) = (shared.current.load(), shared.shares.connections());
     let endpoint = match at {
         AcceptedAt::Configured(listener) => {

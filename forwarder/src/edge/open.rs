@@ -1,4 +1,4 @@
-//! The open connections, so that a reload can judge them again and a stop can cut them.
+//! The open connections, so that a reload can revalidate them and a stop can cut them.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::registry::Registry;
 use crate::base::said;
 use crate::edge::online::OnlineEndpoint;
-use crate::edge::route::{self, Effort, Presumed, Route, RoutingView, Upstream, judge_presumed};
+use crate::edge::route::{self, Effort, Presumed, Route, RoutingView, Upstream, decide_presumed};
 use crate::net::relay::RelayEnd;
 
 /// Why a connection may not go on.
@@ -28,7 +28,7 @@ pub(super) enum Ingress {
     Online(Arc<OnlineEndpoint>),
 }
 
-/// What is needed to judge a connection again.
+/// What is needed to revalidate a connection.
 #[derive(Debug)]
 pub(super) struct Open {
     ingress: Ingress,
@@ -42,9 +42,9 @@ pub(super) struct Open {
     reason: OnceLock<Cow<'static, str>>,
 }
 
-/// What became of a connection that was judged again.
+/// What became of a connection that was revalidated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Judged {
+pub(super) enum Revalidated {
     /// It goes on as it is.
     Stays,
     /// It was cut.
@@ -62,7 +62,7 @@ pub(super) struct ConnectionFacts {
     pub(super) client: SocketAddr,
     pub(super) server: SocketAddr,
     pub(super) start: Timestamp,
-    /// What its draws come from: judged again, it draws the same.
+    /// What its draws come from: revalidated, it draws the same.
     pub(super) seed: u64,
 }
 
@@ -122,15 +122,15 @@ impl Open {
         self.agents.iter().any(|online| !online.programs.is_empty())
     }
 
-    /// Judges the connection by a generation, and cuts it if it may not go on.
-    pub(super) fn judge_again(&self, world: RoutingView<'_>, effort: Effort) -> Judged {
+    /// Decides the connection by a generation, and cuts it if it may not go on.
+    pub(super) fn revalidate(&self, world: RoutingView<'_>, effort: Effort) -> Revalidated {
         match self.objection(world, effort) {
-            Ok(None) => Judged::Stays,
+            Ok(None) => Revalidated::Stays,
             Ok(Some(reason)) => {
                 self.cut(reason);
-                Judged::Cut
+                Revalidated::Cut
             }
-            Err(Unasked) => Judged::Undecided,
+            Err(Unasked) => Revalidated::Undecided,
         }
     }
 
@@ -162,7 +162,7 @@ impl Open {
         let ConnectionFacts { client, server, start, seed } = self.made;
         let facts = Facts::from_connection(client, server).at_endpoint(url).seeded(seed);
         let facts = at_times(facts, start, Timestamp::now());
-        let Some(route) = judge_presumed(world, entry, &facts, presumed, effort) else {
+        let Some(route) = decide_presumed(world, entry, &facts, presumed, effort) else {
             return Ok(Some("the new policy cannot be asked".into()));
         };
         if route.out_of_steps {

@@ -1,6 +1,6 @@
 //! Route: drives the engine for one connection and follows its forwards.
 //!
-//! One way for all: a live connection, a judgement after a reload and a test differ only in their [`Dial`], and in what the
+//! One way for all: a live connection, revalidation after a reload and a test differ only in their [`Dial`], and in what the
 //! policies may take.
 
 mod budget;
@@ -44,16 +44,16 @@ pub struct Route {
     pub logs_dropped: u32,
     /// The last verdict of a `restrict-ips`, if one ran.
     pub ip_policy: Option<bool>,
-    /// True if the policies used up the steps that they may take: then this is a refusal, and no judgement.
+    /// True if the policies used up the steps that they may take: then this is a refusal, not a decision.
     pub out_of_steps: bool,
 }
 
 impl Route {
     /// The route of a connection that is closed without asking a policy.
     #[must_use]
-    pub fn unjudged(reason: &str) -> Self {
+    pub fn undecided(reason: &str) -> Self {
         Self {
-            verdict: Verdict::unjudged(reason),
+            verdict: Verdict::undecided(reason),
             hops: Vec::new(),
             agents: Vec::new(),
             upstream: None,
@@ -66,18 +66,18 @@ impl Route {
     }
 }
 
-/// Judges a connection where it comes in; the stream is there if it was admitted.
+/// Decides a connection where it comes in; the stream is there if it was admitted.
 /// `None` if the generation has no such endpoint.
-pub async fn judge<D: Dial>(
+pub async fn decide<D: Dial>(
     world: RoutingView<'_>,
     entry: EntryPoint<'_>,
     facts: &Facts<'_>,
     dial: &D,
 ) -> Option<(Route, Option<D::Stream>)> {
-    judge_within(world, entry, facts, dial, Budget::for_connection()).await
+    decide_within(world, entry, facts, dial, Budget::for_connection()).await
 }
 
-async fn judge_within<D: Dial>(
+async fn decide_within<D: Dial>(
     world: RoutingView<'_>,
     entry: EntryPoint<'_>,
     facts: &Facts<'_>,
@@ -133,7 +133,7 @@ async fn judge_within<D: Dial>(
     Some((route, stream))
 }
 
-/// The decision alone, up to the first server that is to be reached: the same journey as that of [`judge`], without what
+/// The decision alone, up to the first server that is to be reached: the same journey as that of [`decide`], without what
 /// comes behind. For measurements.
 /// `None` if the generation has no such endpoint.
 pub fn first_leg<D: Dial>(
@@ -218,18 +218,18 @@ impl<D: Dial> Endpoints for Map<'_, D> {
     }
 }
 
-/// Judges again without any effect: `None` also if the judgement would have to wait.
+/// Revalidates without any effect: `None` also if the decision would have to wait.
 #[must_use]
-pub fn judge_presumed(
+pub fn decide_presumed(
     world: RoutingView<'_>,
     entry: EntryPoint<'_>,
     facts: &Facts<'_>,
     presumed: Presumed<'_>,
     effort: Effort,
 ) -> Option<Route> {
-    let judged = pin!(judge_within(world, entry, facts, &presumed, Budget::again(effort)));
-    match judged.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(judged) => judged.map(|(route, _)| route),
+    let decided = pin!(decide_within(world, entry, facts, &presumed, Budget::again(effort)));
+    match decided.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(decided) => decided.map(|(route, _)| route),
         Poll::Pending => None,
     }
 }

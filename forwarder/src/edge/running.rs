@@ -2,7 +2,7 @@
 //!
 //! Races are closed by order. A connection is registered *before* its generation is compared with the
 //! current one, and a reload exchanges the generation *before* it walks the registry: whichever comes
-//! first, a connection is judged by the newest policy at least once. `registry` holds that order.
+//! first, a connection is decided by the newest policy at least once. `registry` holds that order.
 
 mod agents;
 
@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::agents::ServedAgents;
 use super::connection::AcceptedAt;
-use super::judge;
 use super::listener::{self, Listener};
+use super::revalidate;
 use super::shared::Shared;
 use super::shares::Holder;
 use super::status::{self, LastReload, ReloadRequest};
@@ -103,7 +103,7 @@ pub struct Reloaded {
     pub cut: usize,
     /// Endpoints that cannot listen; the others are served.
     pub unbound: Vec<BindError>,
-    /// Connections that are still being judged, because the policies that their agents brought take long.
+    /// Connections that are still being decided, because the policies that their agents brought take long.
     pub later: usize,
 }
 
@@ -180,7 +180,7 @@ impl Edge {
         self.shared.connections.len()
     }
 
-    /// Serves a new generation: new connections by the new policies at once, open ones judged again. A new endpoint that
+    /// Serves a new generation: new connections by the new policies at once, open ones revalidated. A new endpoint that
     /// cannot listen does not keep the others from being served; the next reload tries it again.
     pub async fn reload(&mut self, generation: Generation) -> Reloaded {
         let (bound, mut unbound) = bind_each(&generation, &self.listeners, &self.shared.own);
@@ -195,7 +195,7 @@ impl Edge {
             shared.current.store(Arc::clone(&newest));
             newest
         };
-        let (cut, undecided) = judge::open_connections(shared, exchange);
+        let (cut, undecided) = revalidate::open_connections(shared, exchange);
         let gone: Vec<_> = self.listeners.keys().filter(|key| !kept.contains(key)).cloned().collect();
         for key in &gone {
             if let Some(listener) = self.listeners.remove(key) {
@@ -214,7 +214,7 @@ impl Edge {
         let later = undecided.len();
         if self.shared.waiting.add(undecided) {
             // No connection: a stop does not wait for it.
-            tokio::spawn(judge::in_turn(Arc::clone(&self.shared)));
+            tokio::spawn(revalidate::in_turn(Arc::clone(&self.shared)));
         }
         Reloaded { changed, opened, closed: gone.len(), cut, unbound, later }
     }

@@ -101,7 +101,7 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
     let cut = tokio::select! {
         cut = edge.shutdown(drain) => cut,
         () = signals.stop() => {
-            tracing::warn!("stopped at once");
+            tracing::warn!("stopped immediately");
             return Ok(());
         }
     };
@@ -264,7 +264,7 @@ impl Served {
             opened: done.opened,
             closed: done.closed,
             cut: done.cut,
-            judged_later: done.later,
+            revalidating: done.later,
             sessions_ended: ended.sessions,
             endpoints_stopped: ended.endpoints,
         };
@@ -298,7 +298,7 @@ fn log(report: &ReloadReport) {
         opened = report.opened,
         closed = report.closed,
         cut = report.cut,
-        later = report.judged_later,
+        later = report.revalidating,
         sessions = report.sessions_ended,
         endpoints = report.endpoints_stopped,
         complete = report.complete,

@@ -17,7 +17,7 @@ use crate::edge::generation::{Generation, ListenerKey};
 use crate::net::sources::network;
 
 /// How often the log tells that connections wait or are refused.
-pub(super) const TELL_EVERY: Duration = Duration::from_secs(10);
+pub(super) const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Who connections are counted for, beside their source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -95,8 +95,8 @@ impl Shares {
         Arc::new(Self {
             connections,
             table: Mutex::default(),
-            refused: Repeats::new(TELL_EVERY),
-            waiting: Repeats::new(TELL_EVERY),
+            refused: Repeats::new(LOG_INTERVAL),
+            waiting: Repeats::new(LOG_INTERVAL),
         })
     }
 
@@ -171,12 +171,12 @@ impl Shares {
     }
 
     /// True if it is time to tell that connections are refused.
-    pub(super) fn is_time_to_tell_refused(&self) -> bool {
+    pub(super) fn is_time_to_log_refused(&self) -> bool {
         matches!(self.refused.line(&(), Instant::now()), Line::Write(_))
     }
 
     /// True if it is time to tell that connections wait, however many are refused.
-    pub(super) fn is_time_to_tell_waiting(&self) -> bool {
+    pub(super) fn is_time_to_log_waiting(&self) -> bool {
         matches!(self.waiting.line(&(), Instant::now()), Line::Write(_))
     }
 }
@@ -279,8 +279,8 @@ mod tests {
     #[test]
     fn that_connections_wait_is_told_beside_refusals() {
         let shares = Shares::new(1);
-        assert!(shares.is_time_to_tell_refused() && shares.is_time_to_tell_waiting());
-        assert!(!shares.is_time_to_tell_refused() && !shares.is_time_to_tell_waiting());
+        assert!(shares.is_time_to_log_refused() && shares.is_time_to_log_waiting());
+        assert!(!shares.is_time_to_log_refused() && !shares.is_time_to_log_waiting());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Open connections that are judged later, in turn.
+//! Open connections that are revalidated later, in turn.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::open::Open;
 
 /// Connections whose policies take long, each once, in the order in which reloads left them undecided. However many
-/// reloads there are, one task judges them.
+/// reloads there are, one task revalidates them.
 #[derive(Debug)]
 pub(super) struct Waiting<T = Open> {
     turns: Mutex<Turns<T>>,

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use forwarder::control::admin::{Admin, Asked, EndpointView, Ref, SessionView, Sessions, Wish, serve_unix};
+use forwarder::control::admin::{
+    Admin, Delivery, EndpointView, Ref, SessionCommand, SessionView, Sessions, serve_unix,
+};
 use forwarder::control::audit::Audit;
 use forwarder::control::identity::Identity;
 use serde_json::Value;
@@ -46,8 +48,8 @@ impl Sessions for One {
         there
     }
 
-    fn ask(&self, _: &str, _: Wish) -> Asked {
-        Asked::Unsupported("it is too old for that".to_owned())
+    fn ask(&self, _: &str, _: SessionCommand) -> Delivery {
+        Delivery::Unsupported("it is too old for that".to_owned())
     }
 
     fn endpoints(&self) -> Vec<EndpointView> {

@@ -205,7 +205,10 @@ fn what_cannot_be_listened_on_is_told() {
     let (code, said) = start(&format!("listen: \"{address}\""));
     assert!(code == Some(2) && said.contains(&address.to_string()), "{said}");
     let (code, said) = start("listen: \"0.0.0.0:0\"");
-    assert!(code == Some(2) && said.contains("no loopback address, and there is no certificate"), "{said}");
+    assert!(
+        code == Some(2) && said.contains("not a loopback address, and no certificate is configured"),
+        "{said}"
+    );
     let (code, said) = start("listen: \"0.0.0.0:0\", tls: {certificate: no.pem, private_key: no.key}");
     assert!(code == Some(2) && said.contains("no.pem"), "{said}");
 }

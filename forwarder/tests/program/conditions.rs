@@ -78,7 +78,7 @@ fn an_edge_without_a_source_does_not_start() {
     }
 }
 
-/// A reload judges open connections by the new conditions; random draws stay what they were.
+/// A reload revalidates open connections by the new conditions; random draws stay what they were.
 #[test]
 fn a_reload_judges_by_the_new_conditions() {
     let mut edge =

@@ -18,7 +18,7 @@ use crate::site::{FORWARD, Site, edge_yml};
 
 const MORE: &str = "limits: {max_agents: 2000}\n";
 /// How often the agents are looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+const CHECK_INTERVAL: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn setup(number: usize, site: &Site, tls: &Arc<rustls::ClientConfig>, token: &str) -> Setup {
@@ -64,7 +64,7 @@ async fn come_back(all: &[Arc<Status>], since: Instant) -> Vec<Duration> {
                 *took = Some(since.elapsed());
             }
         }
-        sleep(LOOK_EVERY).await;
+        sleep(CHECK_INTERVAL).await;
     }
     let mut took: Vec<_> = took.into_iter().flatten().collect();
     took.sort_unstable();
@@ -106,7 +106,7 @@ async fn agents_of_an_edge_that_restarts_come_back_in_turns() {
     for away in [0, 5, 20] {
         site.edge.signal("KILL");
         while all.iter().any(|status| status.view().endpoints > 0) {
-            sleep(LOOK_EVERY).await;
+            sleep(CHECK_INTERVAL).await;
         }
         // How long it is away is what the test is about.
         sleep(Duration::from_secs(away)).await;

@@ -239,7 +239,7 @@ fn a_reload_serves_the_new_policy_and_cuts_whom_it_refuses() {
     wait_until("the event of the cut", || edge.events().iter().any(is_cut).then_some(()));
 }
 
-/// A connection that went to its fallback is judged as it was made: unchanged files cut nothing.
+/// A connection that went to its fallback is decided as it was made: unchanged files cut nothing.
 #[test]
 fn a_reload_keeps_a_connection_on_its_fallback() {
     let closed = ClosedPort::hold();

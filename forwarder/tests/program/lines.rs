@@ -21,8 +21,8 @@ pub(crate) enum Tells {
     Reloaded,
     /// A policy that a reload could not load.
     NotLoaded,
-    /// Connections are judged that a reload had left for later.
-    JudgedLater,
+    /// Connections are decided that a reload had left for later.
+    Revalidated,
     /// The edge stops, and how many connections are open.
     Draining,
     /// Lines of the log, or events, that nobody could read.
@@ -55,7 +55,7 @@ impl Tells {
             Self::AdminListens => (&["address", "scheme"], &[]),
             Self::Reloaded => (&["opened", "closed", "cut", "complete"], &[]),
             Self::NotLoaded => (&["endpoint", "file"], &[]),
-            Self::JudgedLater => (&["cut"], &["opened"]),
+            Self::Revalidated => (&["cut"], &["opened"]),
             Self::Draining => (&["open"], &["endpoint"]),
             Self::Lost => (&["lost"], &[]),
             Self::NotDurable => (&["changes"], &[]),

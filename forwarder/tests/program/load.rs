@@ -64,7 +64,7 @@ fn read_blocks(stream: &mut TcpStream, from: usize) -> u64 {
     let mut buffer = vec![0; 64 << 10];
     loop {
         let max = buffer.len().min(block.len() - at);
-        let read = stream.read(&mut buffer[..max]).expect("it goes on");
+        let read = stream.read(&mut buffer[..max]).expect("it continues");
         if read == 0 {
             return bytes;
         }
@@ -163,7 +163,7 @@ fn both_ends_write_all_they_can_on_64_streams() {
     });
     println!("{STREAMS} streams of {} MiB each way in {:?}", bytes / MB, begun.elapsed());
     println!("memory: {before:?} KiB before, {:?} KiB at most", peaks.end());
-    assert_eq!(agent.count(Tells::Online), 1, "the session goes on");
+    assert_eq!(agent.count(Tells::Online), 1, "the session continues");
 }
 
 /// A frame as the protocol has it.

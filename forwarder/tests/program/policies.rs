@@ -169,18 +169,18 @@ fn a_narrowing_reload_does_not_wait_for_policies_of_agents() {
         stream.write_all(b"x").expect("open");
         stream.read_exact(&mut [0]).expect("an echo");
     }
-    // The policy stays: all of them are judged in full, one after the other, and go on.
+    // The policy stays: all of them are decided in full, one after the other, and go on.
     site.admin(&["reload"]);
-    assert_eq!(site.edge.wait_for(Tells::JudgedLater).number("cut"), 0);
+    assert_eq!(site.edge.wait_for(Tells::Revalidated).number("cut"), 0);
     for stream in &mut open {
         stream.write_all(b"x").expect("open");
-        stream.read_exact(&mut [0]).expect("it goes on");
+        stream.read_exact(&mut [0]).expect("it continues");
     }
     site.edge.folder.write("policy.yml", "on_tcp_connect: [{actions: [{type: deny}]}]\n");
     let begun = Instant::now();
     let report: serde_json::Value = serde_json::from_str(&site.admin(&["reload", "--json"])).expect("JSON");
     assert_eq!(
-        (&report["cut"], &report["judged_later"]),
+        (&report["cut"], &report["revalidating"]),
         (&20.into(), &0.into()),
         "{report} after {:?}",
         begun.elapsed()
@@ -190,7 +190,7 @@ fn a_narrowing_reload_does_not_wait_for_policies_of_agents() {
     }
 }
 
-/// What a reload leaves for later is judged while the edge drains, too.
+/// What a reload leaves for later is decided while the edge drains, too.
 #[test]
 fn connections_that_wait_for_their_policies_are_cut_while_the_edge_drains() {
     let mut site = Site::start(FORWARD, "shutdown: {drain: 300s}\n");
@@ -209,7 +209,7 @@ fn connections_that_wait_for_their_policies_are_cut_while_the_edge_drains() {
     assert_ne!(policy, FORWARD);
     site.edge.folder.write("policy.yml", &policy);
     let report: serde_json::Value = serde_json::from_str(&site.admin(&["reload", "--json"])).expect("JSON");
-    assert_eq!(report["judged_later"], 40, "{report}");
+    assert_eq!(report["revalidating"], 40, "{report}");
     site.edge.signal("TERM");
     for stream in open {
         assert_eq!(rest_of(&stream), b"", "nothing comes after the cut");

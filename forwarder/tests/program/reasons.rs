@@ -120,7 +120,7 @@ endpoints: [{{name: device, url: \"tcp://{name}.internal:22\", upstream: {{url: 
         "the upstream failed: connection refused",
         "the upstream failed: timed out",
         "its endpoint went offline: the connection was closed",
-        "its endpoint went offline: its agent said goodbye: the agent stops",
+        "its endpoint went offline: its agent ended the session: the agent stops",
     ]) {
         assert!(said.contains(part), "`{said}` says nothing of `{part}`");
     }

@@ -165,9 +165,12 @@ fn simulate(seed: u64) -> Ran {
     }
     site.revoke(0);
     let is_gone = |watch: &Watch| watch.sessions(0) == 0 && watch.is_online(URLS[0]) == 0;
-    assert!(run(&mut sim, &mut watch, SOON, is_gone), "its session goes on revoked");
+    assert!(run(&mut sim, &mut watch, SOON, is_gone), "its session continues although revoked");
     heal(&sim, 0);
-    assert!(run(&mut sim, &mut watch, CUT + ONLINE, |watch| watch.has_ended(0)), "its agent goes on revoked");
+    assert!(
+        run(&mut sim, &mut watch, CUT + ONLINE, |watch| watch.has_ended(0)),
+        "its agent continues although revoked"
+    );
     site.stop.cancel();
     let ended = |watch: &Watch| (0..AGENTS).all(|agent| watch.has_ended(agent));
     assert!(run(&mut sim, &mut watch, ONLINE, ended), "agents do not stop");

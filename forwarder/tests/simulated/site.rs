@@ -36,7 +36,7 @@ use crate::edge::connection::{Admitted, carry};
 use crate::edge::events::EventWriter;
 use crate::edge::generation::{Generation, load};
 use crate::edge::open::{ConnectionFacts, Ingress, at_times};
-use crate::edge::route::{Connection, EntryPoint, Live, RoutingView, judge};
+use crate::edge::route::{Connection, EntryPoint, Live, RoutingView, decide};
 use crate::edge::shared::Shared;
 use crate::net::dial::Dialer;
 use crate::net::relay::Carrier;
@@ -383,9 +383,9 @@ async fn client(site: &Site, shared: &Shared, endpoint: usize, number: u64, step
     let gone: Vec<_> = shared.online.all().into_iter().filter(|online| online.gone.is_cancelled()).collect();
     let begun = Instant::now();
     let (route, connection) =
-        judge(world, EntryPoint::Configured(endpoint), &facts, &dial).await.expect("an endpoint");
+        decide(world, EntryPoint::Configured(endpoint), &facts, &dial).await.expect("an endpoint");
     if begun.elapsed() > CONNECT {
-        site.complain(format!("connection {number} was judged for {:?}", begun.elapsed()));
+        site.complain(format!("connection {number} was decided for {:?}", begun.elapsed()));
     }
     if route.agents.iter().any(|agent| gone.contains(agent)) {
         site.complain(format!("connection {number} was forwarded to a session that was gone"));
@@ -397,7 +397,7 @@ async fn client(site: &Site, shared: &Shared, endpoint: usize, number: u64, step
     let admitted = Admitted {
         ingress: Ingress::Configured(format!("e{endpoint}").into()),
         made,
-        judged_by: Arc::downgrade(&generation),
+        decided_by: Arc::downgrade(&generation),
         half_close_timeout: generation.config.limits.half_close_timeout,
     };
     let carried = async {

@@ -22,7 +22,7 @@ pub(crate) fn run(args: &Explain) -> Result<Exit, Failure> {
             || "`policy lint` prints the codes of its findings".to_owned(),
             |near| format!("did you mean `{near}`?"),
         );
-        return Err(Failure::Usage(format!("there is no diagnostic or action `{}`; {hint}", args.code)));
+        return Err(Failure::Usage(format!("unknown diagnostic or action `{}`; {hint}", args.code)));
     };
     let mut out = anstream::stdout().lock();
     out.write_all(page.as_bytes())?;

@@ -182,7 +182,7 @@ fn not_checked(file: &FoundFile, source: &Source, foreign: Option<Foreign>) -> L
     match foreign {
         // It may be rendered to a policy.
         Some(what @ Foreign::Template) => Looked::Skipped(Skipped { name, why: what.to_string() }),
-        Some(_) if file.outside => Looked::Skipped(Skipped { name, why: "it holds no policy".to_owned() }),
+        Some(_) if file.outside => Looked::Skipped(Skipped { name, why: "it contains no policy".to_owned() }),
         Some(what) if file.named => {
             Looked::Skipped(Skipped { name, why: printable(&what.to_string()).into_owned() })
         }

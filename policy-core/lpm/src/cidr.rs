@@ -30,7 +30,7 @@ pub enum CidrError {
     Address,
     /// The address names a network interface (`%eth0`), which means nothing to another machine.
     Zone,
-    /// The part behind the slash is not a number.
+    /// The part after the slash is not a number.
     Length,
     /// The prefix length has zeros in front: some read such numbers as octal ones.
     LeadingZero,

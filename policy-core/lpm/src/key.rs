@@ -9,7 +9,7 @@ pub trait Key: Copy + Ord + std::fmt::Debug + private::Sealed {
     /// The last address.
     const LAST: Self;
 
-    /// The successor; `None` behind the last address.
+    /// The successor; `None` after the last address.
     #[must_use]
     fn next(self) -> Option<Self>;
     /// The predecessor; `None` before the first address.
@@ -32,11 +32,11 @@ pub(crate) trait Bits: Key {
     fn fits_window(self) -> bool;
     /// The number of leading bits that it has in common with another.
     fn common(self, other: Self) -> u32;
-    /// With every bit behind the `keep` first ones set to zero, or to one.
+    /// With every bit after the `keep` first ones set to zero, or to one.
     fn filled(self, keep: u32, ones: bool) -> Self;
     /// With the number `head` of `bits` bits put in at `at`; these bits must be zero.
     fn with_bits(self, at: u32, bits: u32, head: usize) -> Self;
-    /// With another number put in behind its `at` first bits; these must be zero.
+    /// With another number put in after its `at` first bits; these must be zero.
     fn joined(self, at: u32, rest: Self) -> Self;
 }
 

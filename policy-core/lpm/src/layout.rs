@@ -73,7 +73,7 @@ pub(super) enum Tries {
     Quad(Trie<Box<[u32]>>),
 }
 
-/// Whether a layout of so many ranges can hold codes below a number: large ones name places of their own behind them.
+/// Whether a layout of so many ranges can hold codes below a number: large ones name places of their own after them.
 pub(super) const fn takes_codes(ranges: usize, codes: u32) -> bool {
     ranges <= MAX_BUCKETED || codes <= u32::MAX - (1 << 28)
 }

@@ -45,7 +45,7 @@ fn naive(table: &HashMap<IpNetwork, u32>, address: IpAddr) -> Option<u32> {
     })
 }
 
-/// First and last address of a prefix, and those before and behind it.
+/// First and last address of a prefix, and those before and after it.
 fn around(network: IpNetwork) -> [IpAddr; 4] {
     match network {
         IpNetwork::V4(it) => {

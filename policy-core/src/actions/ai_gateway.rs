@@ -32,7 +32,7 @@ static HEADERS: Field<AnyMap> = Field::optional("headers", AnyMap, "Headers for 
 static QUERY_PARAMS: Field<AnyMap> = Field::optional("query_params", AnyMap, "Parameters for the provider.");
 static BODY: Field<AnyMap> = Field::optional("body", AnyMap, "Fields for the provider's request.");
 static ERROR: Field<Choice<OnError>> =
-    Field::default("on_error", ON_ERROR, "halt", "Whether the request goes on when no provider answers.");
+    Field::default("on_error", ON_ERROR, "halt", "Whether the request continues when no provider answers.");
 static TOTAL_TIMEOUT: Field<DurationField> =
     Field::default("total_timeout", DurationField::any(), "5m", "How long all attempts may take together.");
 static PER_REQUEST_TIMEOUT: Field<DurationField> =

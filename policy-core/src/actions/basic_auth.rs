@@ -86,7 +86,7 @@ impl ActionType for BasicAuth {
         let enforce = cx.read(fields, &ENFORCE)?;
         let realm = realm?;
         if !realm.value.is_ascii() {
-            cx.invalid(realm.span, "`realm` holds letters that are not ASCII", "write plain letters");
+            cx.invalid(realm.span, "`realm` contains characters that are not ASCII", "write plain letters");
             return None;
         }
         Some(Self { credentials: credentials?, realm: realm.value, enforce })
@@ -112,8 +112,8 @@ impl Kind for Credential {
         if let Some(fields) = Fields::from_node(node).filter(|fields| fields.get("username").is_some()) {
             let at = fields.entries.first().map_or(node.span(), |field| field.span);
             let found =
-                Diagnostic::new(&INVALID_CREDENTIAL, at, "invalid credential: it is a map, not a text");
-            cx.reader.report(found.with_help("write `name:password` as one text"));
+                Diagnostic::new(&INVALID_CREDENTIAL, at, "invalid credential: it is a map, not a string");
+            cx.reader.report(found.with_help("write `name:password` as one string"));
             return None;
         }
         let text = cx.reader.text(node, what)?;
@@ -167,7 +167,7 @@ fn template_fault(template: &Template) -> Option<&'static str> {
         }
     }
     let Some(password) = password else {
-        return Some("the colon between name and password must stand in the text itself");
+        return Some("the colon between name and password must be in the literal text");
     };
     // A side that is not known is taken as right.
     let (name, password) = (name.unwrap_or("user".to_owned()), password.unwrap_or("password".to_owned()));
@@ -176,7 +176,7 @@ fn template_fault(template: &Template) -> Option<&'static str> {
 
 fn fault(credential: &str) -> Option<&'static str> {
     let Some((name, password)) = credential.split_once(':') else {
-        return Some("there is no colon between name and password");
+        return Some("missing `:` between name and password");
     };
     let length = password.chars().count();
     if name.is_empty() {

@@ -19,7 +19,7 @@ static VOLUME_THRESHOLD: Field<Integer> = Field::default(
     "volume_threshold",
     Integer(1, 2_000_000_000),
     "10",
-    "How many requests the window must hold before the share counts.",
+    "Minimum number of requests in the window before the error rate is evaluated.",
 );
 static WINDOW_DURATION: Field<DurationField> = Field::default(
     "window_duration",

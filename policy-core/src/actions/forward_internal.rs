@@ -88,7 +88,7 @@ impl ActionType for ForwardInternal {
     const RESULTS: &'static [vocabulary::Declared] =
         &[run::URL.declared(), run::ERROR_CODE.declared(), run::ERROR_MESSAGE.declared()];
     const RUNS: PhaseSet = Self::PHASES;
-    const GOES_ON: Option<&'static str> = Some("this one goes on if it fails");
+    const GOES_ON: Option<&'static str> = Some("this one continues if it fails");
     const PAGE: &'static str = include_str!("../../../docs/actions/forward-internal.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
@@ -118,7 +118,7 @@ impl ActionType for ForwardInternal {
         }
     }
 
-    /// A forward leaves a result behind only where it fails and the policy goes on.
+    /// A forward produces a result only where it fails and the policy goes on.
     fn outline(config: Option<&Fields<'_>>, at: Span, add: &mut dyn FnMut(State, Span)) {
         let on_error = config.and_then(|config| config.get(TARGET_ERROR.name())).map(|node| node.kind());
         if matches!(on_error, Some(NodeKind::Scalar(value)) if value.text == CONTINUE) {
@@ -186,7 +186,7 @@ pub(crate) fn url_diagnostic(
         UrlFault::Character(c) if !c.is_ascii() => OTHER_ALPHABET,
         UrlFault::Character('_') => "a host name has letters, digits, `-` and `.`",
         UrlFault::Part => "an endpoint URL ends with its host and port",
-        UrlFault::Port => "write the port behind the host, e.g. `:22`",
+        UrlFault::Port => "add the port after the host, e.g. `:22`",
         _ => "write `scheme://host:port`, e.g. `tcp://device1.internal:22`",
     };
     let message = format!("`{shown}` is not an endpoint URL: {}", error.fault);
@@ -332,7 +332,7 @@ fn written_fault(parts: &[TemplatePart], scheme: Option<Scheme>, span: Span) -> 
     let authority = Authority::from_parts(parts);
     if authority.has_user() {
         let message = format!("the target is no endpoint URL: {}", UrlFault::UserInfo);
-        let help = "remove what stands before the `@`, and the `@`";
+        let help = "remove everything up to and including the `@`";
         return Some(Diagnostic::new(&INVALID_URL, span, message).with_help(help));
     }
     if let Some(tail) = authority.tail() {
@@ -350,7 +350,7 @@ fn written_fault(parts: &[TemplatePart], scheme: Option<Scheme>, span: Span) -> 
     {
         let message = format!("`{}` is no port: {}", shorten(port), UrlFault::Port);
         return Some(
-            Diagnostic::new(&INVALID_URL, span, message).with_help("write e.g. `:22` behind the host"),
+            Diagnostic::new(&INVALID_URL, span, message).with_help("write e.g. `:22` after the host"),
         );
     }
     if let Some(HostEnd { text, port: false, .. }) = host
@@ -379,11 +379,11 @@ fn written_fault(parts: &[TemplatePart], scheme: Option<Scheme>, span: Span) -> 
     Some(Diagnostic::new(&INVALID_URL, span, message).with_help(help))
 }
 
-/// The part of a target behind `://`, as far as it is written. Where expressions give the `://` too, only a written end
+/// The part of a target after `://`, as far as it is written. Where expressions give the `://` too, only a written end
 /// is known to belong to it.
 struct Authority<'a> {
     pieces: Vec<Piece<'a>>,
-    /// True if the pieces begin behind the `://`.
+    /// True if the pieces begin after the `://`.
     from_start: bool,
 }
 
@@ -450,7 +450,7 @@ impl<'a> Authority<'a> {
         texts.flatten().next().is_some_and(|rest| rest.starts_with('@'))
     }
 
-    /// What goes on behind host and port, with `${…}` for expressions.
+    /// What goes on after host and port, with `${…}` for expressions.
     fn tail(&self) -> Option<String> {
         let begins = |piece: &Piece<'_>| match piece {
             Piece::Text(text) => text.find(['/', '?', '#']),

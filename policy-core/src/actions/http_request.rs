@@ -259,4 +259,4 @@ impl ActionType for HttpRequest {
 }
 
 static ON_ERROR_CONTINUE: Field<Choice<OnError>> =
-    Field::default("on_error", ON_ERROR, "continue", "Whether the request goes on when nobody answers.");
+    Field::default("on_error", ON_ERROR, "continue", "Whether the request continues when no server answers.");

@@ -166,7 +166,7 @@ static TOKEN_NAME: Field<Interpolated> = Field::required(
     "The header or field, in any case.",
 );
 static TOKEN_PREFIX: Field<Interpolated> =
-    Field::optional("prefix", Interpolated::up_to(256), "What stands before the token, e.g. `\"Bearer \"`.");
+    Field::optional("prefix", Interpolated::up_to(256), "Prefix of the token, e.g. `\"Bearer \"`.");
 static TOKENS: Field<Items<Record<Token>>> = Field::required(
     "tokens",
     Items::new(Record {

@@ -2,7 +2,7 @@
 //!
 //! Source: ngrok documentation, redirect, url-rewrite and the find-replace actions (2026-08-07). `redirect` and
 //! `url-rewrite` match the whole URL, with its scheme. `$1` in `to` is the first group of `from`, as Go expands it: the
-//! longest word behind the `$` is its name, and `$$` is a `$`.
+//! longest word after the `$` is its name, and `$$` is a `$`.
 
 use crate::cel::{TemplatePart, pattern_facts};
 use crate::diagnostic::{Code, Diagnostic};

@@ -38,7 +38,7 @@ static BUCKET_KEY: Field<Items<Condition>> = Field::required(
     "bucket_key",
     Items::new(Condition { boolean: false, retry: false }).between(1, 10),
     "bucket_key: [conn.client_ip]",
-    "What tells clients apart: each combination of values has a count of its own.",
+    "What identifies a client: each combination of values has its own count.",
 );
 static ENFORCE: Field<Boolean> =
     Field::default("enforce", Boolean, "true", "`false` counts, sets the results and refuses nothing.");

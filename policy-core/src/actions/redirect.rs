@@ -72,7 +72,7 @@ impl ActionType for Redirect {
             "the fault in words",
         ),
     ];
-    const GOES_ON: Option<&'static str> = Some("this one goes on if `from` is not found");
+    const GOES_ON: Option<&'static str> = Some("this one continues if `from` is not found");
     const PAGE: &'static str = include_str!("../../../docs/actions/redirect.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {

@@ -41,7 +41,7 @@ pub(crate) static NOBODY: Code = Code::warning("TP440", "nobody-comes-through");
 pub(super) static CODES: &[&Code] = &[&NOTHING_ALLOWED, &ONE_FAMILY, &IP_POLICY, &NOBODY];
 
 static ENFORCE: Field<Boolean> =
-    Field::default("enforce", Boolean, "true", "`false` evaluates, sets the results and goes on.");
+    Field::default("enforce", Boolean, "true", "`false` evaluates, sets the results and continues.");
 static ALLOW: Field<Items<NetworkOrTemplate>> =
     Field::optional("allow", Items::new(NetworkOrTemplate), "Permitted sources; all others are refused.");
 static DENY: Field<Items<NetworkOrTemplate>> =
@@ -182,7 +182,7 @@ impl RestrictIps {
             // edge then knows which endpoint it is that cannot be served.
             let refused_later = cx.reader.options().serving || known.is_incomplete();
             if found.is_none() && !refused_later && !cx.reader.is_full() {
-                let message = format!("there is no IP policy `{}`", shorten(&id.value));
+                let message = format!("unknown IP policy `{}`", shorten(&id.value));
                 let help = known.nearest(&id.value).map_or_else(
                     || "add it to the file of IP policies".to_owned(),
                     |near| format!("did you mean `{near}`?"),
@@ -256,7 +256,7 @@ pub(crate) fn check_lists(
     let (v4, v6) = (has(Family::V4), has(Family::V6));
     let permitted = || RangeSet::from_networks(allow.clone()).without(&RangeSet::from_networks(deny.clone()));
     if denied && (v4 || v6) && permitted().is_empty() {
-        let what = if enforce { "is refused" } else { "counts as refused" };
+        let what = if enforce { "is refused" } else { "is treated as refused" };
         let message =
             format!("every allowed address is denied as well, and deny wins: every connection {what}");
         let found = Diagnostic::new(&NOTHING_ALLOWED, at, message).with_severity(Severity::Warning);
@@ -267,7 +267,7 @@ pub(crate) fn check_lists(
     if !v4 && !v6 {
         let message = match enforce {
             true => "no address is allowed, so every connection is refused",
-            false => "no address is allowed, so every connection counts as refused",
+            false => "no address is allowed, so every connection is treated as refused",
         };
         let help = match denied {
             false => "list the permitted networks under `allow`",
@@ -280,7 +280,7 @@ pub(crate) fn check_lists(
         reader.report(found.with_severity(nothing));
     } else if v4 != v6 {
         let (given, missing) = if v4 { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
-        let refused = if enforce { "is refused" } else { "counts as refused" };
+        let refused = if enforce { "is refused" } else { "is treated as refused" };
         let message = format!("only {given} addresses are allowed, so every {missing} client {refused}");
         let example = if v4 { "2001:db8::/32" } else { "203.0.113.0/24" };
         reader.report(Diagnostic::new(&ONE_FAMILY, at, message).with_help(format!(

@@ -182,7 +182,8 @@ fn check_binding(url: &EndpointUrl, binding: Binding, at: Span, reader: &Reader<
             Some((format!("`{url}` is not an internal endpoint"), help, Severity::Error))
         }
         Binding::Public if url.is_internal() => {
-            let help = "nobody on the internet reaches such a name; remove the binding, or change the host";
+            let help =
+                "such a name is not reachable from the internet; remove the binding, or change the host";
             Some((format!("`{host}` can only be an internal endpoint"), help, Severity::Error))
         }
         Binding::Kubernetes if matches!(url.scheme(), Scheme::Https) => {

@@ -98,7 +98,7 @@ fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<AgentConfig> {
     {
         let (key, others) = (shorten(first.key), unknown.len() - 1);
         let message =
-            format!("this is no configuration of an agent: `{key}` and {others} other fields are not known");
+            format!("this is not an agent configuration: `{key}` and {others} other fields are not known");
         let found = Diagnostic::new(&UNKNOWN_FIELD, first.span, message);
         reader.report(found.with_help("leave the file out, or say what it is with `--kind`"));
         return None;
@@ -171,7 +171,7 @@ fn unknown_key(field: &Entry<'_>, among: &Fields<'_>, reader: &Reader<'_>) {
     reader.conceal_misspelt(field);
     let message = format!("unknown field `{}` in the configuration", shorten(key));
     let found = Diagnostic::new(&UNKNOWN_FIELD, field.span, message).with_discreet(
-        Some("unknown field, which stands where a secret may go on"),
+        Some("unknown field, which stands where a secret may continue"),
         "indent every line of the secret further than its field",
     );
     reader.report(if is_setting(key) {

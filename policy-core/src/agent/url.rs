@@ -126,7 +126,7 @@ pub(super) fn without_stray_quote<T>(
     let value = read(value)?;
     let end = text.content.map(|span| Span::new(span.end.saturating_sub(1), span.end));
     let at = end.unwrap_or(text.span);
-    let found = Diagnostic::new(&STRAY_QUOTE, at, "the quote at the end was never opened; it is left out");
+    let found = Diagnostic::new(&STRAY_QUOTE, at, "unmatched quote at the end; it is ignored");
     reader.report(found.with_help("remove it, or open it too").with_fix_at(true, end, ""));
     Some(value)
 }

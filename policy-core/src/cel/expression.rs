@@ -255,13 +255,13 @@ impl Expression {
                 let part_found = part.found.clone();
                 let code = &expression.inner.code;
                 let place = ReadSite { expression: at, path: &|| path(code, part.node) };
-                let judged = match &part.state {
+                let decided = match &part.state {
                     Some(state) => earlier.check_use(state, Use::Read(place), part_found),
                     None if earlier.makes_sure(place, &|| needed(code, part.node, &part.needs)) => continue,
                     None => Some(part_found),
                 };
                 // Where it is sure to be there, it may be missing in another place.
-                if let Some(item) = judged {
+                if let Some(item) = decided {
                     told.insert(part.part);
                     found.push(item);
                 }

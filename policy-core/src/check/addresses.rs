@@ -27,7 +27,7 @@ fn lists(rule: &Rule) -> impl Iterator<Item = (&Action, Cow<'_, RangeSet>, &[Cid
     lists.filter(|(_, addresses, _)| !addresses.is_empty())
 }
 
-/// The conditions of a rule, and the lists behind them.
+/// The conditions of a rule, and the lists after them.
 fn check_rule(rule: &Rule, found: &mut Diagnostics) {
     let mut left: Option<(RangeSet, Span)> = None;
     for item in &rule.expressions {

@@ -196,7 +196,7 @@ fn check_repeats(policy: &Policy, found: &mut Diagnostics) {
         if let Some(first) = seen.get(name) {
             found.push(
                 Diagnostic::new(&ONE_PER_POLICY, action.span, format!("a policy has one `{name}` at most"))
-                    .with_label(*first, "the first stands here")
+                    .with_label(*first, "the first one is here")
                     .with_help("merge the two"),
             );
         } else {
@@ -434,13 +434,13 @@ mod tests {
         let rule = |actions: &str| format!("{{actions: [{actions}]}}");
         let across = [("TP404", "warning")];
         assert_eq!(found(&format!("{}, {}", rule(deny), rule(log))), (true, across.to_vec()));
-        // Of several actions behind it the first is reported.
+        // Of several actions after it the first is reported.
         assert_eq!(
             found(&format!("{}, {}", rule(deny), rule(&format!("{log}, {log}")))),
             (true, across.to_vec())
         );
         assert_eq!(found(&rule(&format!("{deny}, {log}, {log}"))), (false, vec![("TP404", "error")]));
-        // Inside of a rule it stays an error, and what comes behind it too.
+        // Inside of a rule it stays an error, and what comes after it too.
         let within = [("TP404", "error")];
         assert_eq!(found(&rule(&format!("{deny}, {log}"))), (false, within.to_vec()));
         let both = [("TP404", "warning"), ("TP404", "error")];

@@ -30,7 +30,7 @@ pub struct Program {
     expressions: Box<[Condition]>,
     /// What each action does.
     steps: Box<[Box<dyn Execute>]>,
-    /// True if something reads what actions leave behind.
+    /// True if something reads what actions produce.
     keeps_results: bool,
     needs: Box<[Fact]>,
     pub(super) base_steps: u64,
@@ -202,7 +202,7 @@ impl Program {
         expressions_of(&self.steps)
     }
 
-    /// True if something reads what actions leave behind.
+    /// True if something reads what actions produce.
     pub(crate) const fn keeps_results(&self) -> bool {
         self.keeps_results
     }

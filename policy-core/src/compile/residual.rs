@@ -47,14 +47,14 @@ pub(crate) struct Residual {
     pub(crate) ops: Box<[(Op, ActionId)]>,
     pub(crate) conditions: Box<[ResidualCondition]>,
     entries: Entries,
-    /// Address tests that every run of a body has passed when it is behind an instruction, by that instruction.
+    /// Address tests that every run of a body has passed when it is after an instruction, by that instruction.
     decided: Box<[DecidedTest]>,
 }
 
 /// An address test that was decided when the program was compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct DecidedTest {
-    /// The instruction behind it.
+    /// The instruction after it.
     before: u32,
     by: ActionId,
     admitted: bool,
@@ -91,7 +91,7 @@ impl Residual {
     }
 
     /// Specialises rules, to so many bytes of code for each class; address tests stay in the code if something reads
-    /// what they leave behind.
+    /// what they produce.
     pub(super) fn new(
         rules: &[RuleCode<'_>],
         steps: &[Box<dyn Execute>],
@@ -320,7 +320,7 @@ impl<'c> Bodies<'c> {
         range
     }
 
-    /// The actions of a rule; true if nothing behind them can run. A verdict that is known stands beside the code if
+    /// The actions of a rule; true if nothing after them can run. A verdict that is known stands beside the code if
     /// every run has it that comes so far, else in it.
     fn actions_of(&self, rule: &RuleCode<'_>, class: ClassId, conditional: bool, out: &mut Body) -> bool {
         for &(op, by) in rule.ops {
@@ -347,7 +347,7 @@ impl<'c> Bodies<'c> {
         false
     }
 
-    /// What an action that tests the address comes to for a class, unless something reads what it leaves behind.
+    /// What an action that tests the address comes to for a class, unless something reads what it produces.
     fn verdict(&self, op: Op, by: ActionId, class: ClassId) -> Option<AddressVerdict> {
         let step =
             self.steps.get(by.index()).filter(|_| !self.needs_verdicts && matches!(op, Op::Act { .. }))?;
@@ -441,7 +441,7 @@ fn masks(rules: &[RuleCode<'_>], table: &AddressTable, words: usize) -> Vec<u64>
     masks
 }
 
-/// What must be true of the client's address for a rule to apply. Conditions behind one that draws random numbers
+/// What must be true of the client's address for a rule to apply. Conditions after one that draws random numbers
 /// do not count: it draws in any case.
 fn needed_of(rule: &RuleCode<'_>) -> Vec<(TestId, bool)> {
     let mut needed = Vec::new();

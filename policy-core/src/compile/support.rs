@@ -56,7 +56,7 @@ fn missing_in_rule(phase: Phase, rule: &Rule, options: &CompileOptions, found: &
                     "fix the errors in that file first",
                 ),
                 Some(_) => (
-                    format!("there is no IP policy `{id_text}`"),
+                    format!("unknown IP policy `{id_text}`"),
                     "add it to a file of IP policies, or list the networks",
                 ),
                 None => (

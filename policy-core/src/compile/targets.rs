@@ -65,7 +65,7 @@ fn segment(part: &TemplatePart) -> Segment {
     }
 }
 
-/// The texts in lower case that are read as a URL: with a dot behind the host, zeros before the port, or without the port
+/// The texts in lower case that are read as a URL: with a dot after the host, zeros before the port, or without the port
 /// that its scheme implies.
 fn spellings(url: &EndpointUrl) -> Vec<String> {
     let (scheme, port) = (url.scheme(), url.port().map(|port| port.to_string()).unwrap_or_default());

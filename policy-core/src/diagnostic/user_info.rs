@@ -19,7 +19,7 @@ pub(crate) fn user_info(text: &str) -> Option<Range<usize>> {
     at.filter(|at| *at > 0).map(|at| start..start + at)
 }
 
-/// The place behind `scheme://`; behind what is written of it, where a part is missing.
+/// The place after `scheme://`; after what is written of it, where a part is missing.
 fn behind_scheme(text: &str) -> usize {
     let slashes = |from: usize| {
         let rest = text.get(from..).unwrap_or_default();

@@ -80,7 +80,8 @@ pub(super) fn read_admin<'d>(
     let listen = listen??;
     let without = place(TLS.name()).is_none();
     if without && !listen.value.ip().to_canonical().is_loopback() {
-        let message = format!("`{}` is no loopback address, and there is no certificate", listen.value);
+        let message =
+            format!("`{}` is not a loopback address, and no certificate is configured", listen.value);
         let help = "API keys would travel in clear text: add `tls`, or listen on `127.0.0.1`";
         cx.invalid(listen.span, message, help);
     }
@@ -142,7 +143,10 @@ mod tests {
         for open in ["0.0.0.0:4041", "[::]:4041", "192.0.2.1:4041", "[::ffff:192.0.2.1]:4041"] {
             let (config, found) = read(&format!("admin: {{listen: \"{open}\"}}"));
             assert!(config.is_none() && found.len() == 1, "{found:?}");
-            assert!(found[0].ends_with("is no loopback address, and there is no certificate"), "{found:?}");
+            assert!(
+                found[0].ends_with("is not a loopback address, and no certificate is configured"),
+                "{found:?}"
+            );
         }
         assert!(read("admin: {listen: \"[::ffff:127.0.0.1]:4041\"}").0.is_some());
     }

@@ -15,13 +15,13 @@ const MAX_MESSAGE: u32 = 2 << 20;
 static MAX_CONNECTIONS: Field<Count> = Field::optional(
     "max_connections",
     Count(1_000_000),
-    "Connections open at once; otherwise what the limit of open files allows, at most 10,000.",
+    "Connections open at once; by default what the limit of open files allows, at most 10,000.",
 );
 /// The same of one endpoint.
 pub(super) static MAX_CONNECTIONS_OF_ENDPOINT: Field<Count> = Field::optional(
     "max_connections",
     Count(1_000_000),
-    "Connections open at once here; otherwise half of all where others need the rest.",
+    "Connections open at once here; by default half of all if others need the rest.",
 );
 static MAX_CONNECTIONS_PER_SOURCE: Field<Count> = Field::optional(
     "max_connections_per_source",
@@ -68,7 +68,7 @@ static AGENT_HEARTBEAT_TOLERANCE: Field<DurationField> = Field::default(
     "agent_heartbeat_tolerance",
     DurationField::seconds(1, DAY),
     "15s",
-    "How long its answer may take before the agent counts as gone.",
+    "How long its answer may take before the agent is considered disconnected.",
 );
 static MAX_AGENTS: Field<Count> =
     Field::default("max_agents", Count(1_000_000), "1000", "Agents connected at once.");

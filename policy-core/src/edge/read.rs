@@ -37,7 +37,7 @@ static ENDPOINTS: Field<Part> = Field::required(
     "endpoints",
     Part::list(ENDPOINT_FIELDS),
     "endpoints:",
-    "What listens; may be left out where there are `agents`.",
+    "What listens; optional if `agents` is present.",
 );
 static INTERNAL_ENDPOINTS: Field<Part> =
     Field::optional("internal_endpoints", Part::list(INTERNAL_FIELDS), "What policies forward to.");
@@ -60,7 +60,7 @@ static DRAIN: Field<DurationField> = Field::default(
     "drain",
     DurationField::seconds(0, 86_400),
     "30s",
-    "How long open connections may go on after a request to stop.",
+    "How long open connections may continue after a request to stop.",
 );
 static SHUTDOWN: Field<Record<Duration>> = Field::optional(
     "shutdown",

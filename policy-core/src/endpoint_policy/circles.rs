@@ -52,7 +52,7 @@ impl Circles {
         forwards
     }
 
-    /// What stands behind a rule that ends everything is not on the way.
+    /// What follows a rule that ends everything is not on the way.
     fn note(&mut self, policy: &Policy) -> Forwards {
         let mut targets = Vec::new();
         for phase in &policy.phases {
@@ -107,7 +107,7 @@ enum Visit {
 /// One step of the path.
 #[derive(Clone, Copy)]
 struct Step {
-    /// An endpoint, or behind all of them a policy.
+    /// An endpoint, or after all of them a policy.
     node: usize,
     /// The way on that is tried next.
     edge: usize,

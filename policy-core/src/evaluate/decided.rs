@@ -63,7 +63,7 @@ impl Program {
     /// Decides about one connection for a host that performs no effects: the whole on_tcp_connect phase in one call.
     ///
     /// The first forward that is reached counts as handed over, whether or not anything serves its target. So a target
-    /// that cannot be reached afterwards means: close the connection. `on_error: continue` and what comes behind it
+    /// that cannot be reached afterwards means: close the connection. `on_error: continue` and what comes after it
     /// need a host that tries ([`Self::on_tcp_connect`]). Metadata of `log` is dropped. An effect that such a host
     /// cannot leave out ends as [`Outcome::Failed`], which is not admitted.
     ///

@@ -63,9 +63,9 @@ impl fmt::Display for GivenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown { path, near: Some(near) } => {
-                write!(f, "there is no fact `{}`; did you mean `{near}`?", shorten(path))
+                write!(f, "unknown fact `{}`; did you mean `{near}`?", shorten(path))
             }
-            Self::Unknown { path, near: None } => write!(f, "there is no fact `{}`", shorten(path)),
+            Self::Unknown { path, near: None } => write!(f, "unknown fact `{}`", shorten(path)),
             Self::Contradicts { path, given } if path == given => {
                 write!(f, "`{path}` is given twice, with different values")
             }

@@ -27,7 +27,7 @@ impl Passed {
         into.add(parts, 0);
     }
 
-    /// An action leaves something behind.
+    /// An action produces something.
     pub(super) fn forget_states(&mut self) {
         self.states = Guards::default();
     }

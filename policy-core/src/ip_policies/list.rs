@@ -218,8 +218,8 @@ impl ListReader {
                 let found = not_a_network(&shown(entry), error, span);
                 let has = |of: &[u8]| entry.iter().any(|byte| of.contains(byte));
                 match (has(b";"), has(b", \t")) {
-                    (true, _) => found.with_help("begin a comment with `#`"),
-                    (false, true) => found.with_help("write one network a line, and comments behind a `#`"),
+                    (true, _) => found.with_help("start a comment with `#`"),
+                    (false, true) => found.with_help("write one network a line, and comments after a `#`"),
                     (false, false) => found,
                 }
             }),

@@ -176,7 +176,7 @@ pub(super) enum Next {
     /// Forward for it.
     Forward,
     /// Tell it what became of a forward.
-    Tell,
+    Deliver,
     /// Wait for the host.
     Leg(Leg),
 }

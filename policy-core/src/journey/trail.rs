@@ -123,7 +123,7 @@ mod tests {
         let mut logs = Logs::default();
         (0..fit).for_each(|_| logs.add(&one));
         assert_eq!((logs.entries().len(), logs.dropped()), (fit, 0));
-        // The last byte fits; nothing does behind it.
+        // The last byte fits; nothing does after it.
         let rest = entry(MAX_LOGGED - fit * each - entry(0).weight() - 1);
         logs.add(&rest);
         assert_eq!((logs.entries().len(), logs.dropped()), (fit + 1, 0));

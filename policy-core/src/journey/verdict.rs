@@ -31,7 +31,7 @@ pub struct Verdict {
 impl Verdict {
     /// No policy was asked.
     #[must_use]
-    pub fn unjudged(reason: &str) -> Self {
+    pub fn undecided(reason: &str) -> Self {
         Self {
             decision: "error",
             rule: None,
@@ -83,7 +83,7 @@ impl<N: Endpoints, B, M: Mode> Journey<'_, N, B, M> {
     /// that refused. Cold: looks list entries up.
     #[must_use]
     pub fn verdict(&mut self) -> Verdict {
-        let Some(mut end) = self.end.take() else { return Verdict::unjudged("it has not ended yet") };
+        let Some(mut end) = self.end.take() else { return Verdict::undecided("it has not ended yet") };
         let mut entry = Some(&mut self.entry.visit);
         let visit = match &mut end {
             End::Admitted { .. } | End::Refused(Refusal { by: By::Entry, .. }) => entry.take(),
@@ -98,7 +98,7 @@ impl<N: Endpoints, B, M: Mode> Journey<'_, N, B, M> {
         let said = said.flatten();
         let failed_forward = matches!(said, Some((_, Outcome::Failed { fault: Fault::Forward { .. }, .. })));
         let mut verdict =
-            said.map_or_else(|| Verdict::unjudged("the endpoint has no policy"), |(verdict, _)| verdict);
+            said.map_or_else(|| Verdict::undecided("the endpoint has no policy"), |(verdict, _)| verdict);
         let detail = self.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
         match &end {
             End::Admitted { upstream: true, .. } => verdict.decision = "upstream",
@@ -106,9 +106,9 @@ impl<N: Endpoints, B, M: Mode> Journey<'_, N, B, M> {
             End::Refused(Refusal { why, .. }) => match why {
                 Why::Run if failed_forward => verdict.reason.push_str(&detail),
                 Why::Run => {}
-                Why::NotLoaded(reason) => verdict = Verdict::unjudged(reason),
+                Why::NotLoaded(reason) => verdict = Verdict::undecided(reason),
                 Why::OverBudget(over) => {
-                    verdict = Verdict::unjudged(&over.reason);
+                    verdict = Verdict::undecided(&over.reason);
                     verdict.file = Some(over.policy.file.clone());
                     verdict.policy_sha256 = Some(over.policy.sha256);
                 }

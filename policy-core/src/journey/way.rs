@@ -41,7 +41,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
         if self.end.is_some() {
             return Leg::Done;
         }
-        let next = if self.entry.visit.run.is_some() { Next::Run } else { self.leave_entry() };
+        let next = if self.entry.visit.run.is_some() { Next::Run } else { self.after_entry() };
         self.proceed(next)
     }
 
@@ -73,7 +73,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
     pub(super) fn others_have_gone(&mut self) -> Leg {
         match std::mem::replace(&mut self.pending, Pending::Nothing) {
             Pending::Forward => {
-                let next = self.enter();
+                let next = self.follow_forward();
                 self.proceed(next)
             }
             _ => self.out_of_order(),
@@ -102,7 +102,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
             next = match next {
                 Next::Run => self.run(None),
                 Next::Forward => self.forward(),
-                Next::Tell => self.tell(),
+                Next::Deliver => self.deliver(),
                 Next::Leg(leg) => return leg,
             };
         }
@@ -210,9 +210,9 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
             if let Some(why) = why {
                 return self.refuse_without_run(why);
             }
-            let Some(visit) = self.take_target() else { return self.leave_entry() };
+            let Some(visit) = self.take_target() else { return self.after_entry() };
             self.pass(Some(visit));
-            return self.leave_target(endpoint, Behind::Policies);
+            return self.after_target(endpoint, Behind::Policies);
         };
         self.note_address_test();
         let order = self.begun;
@@ -235,8 +235,8 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
         }
     }
 
-    /// Behind the last policy where the connection came in.
-    fn leave_entry(&mut self) -> Next {
+    /// After the last policy where the connection came in.
+    fn after_entry(&mut self) -> Next {
         let endpoint = &self.entry.visit.endpoint;
         if !self.endpoints.has_upstream(endpoint) {
             return Next::Leg(self.finish(End::refused_at_entry(Why::NoUpstream)));
@@ -245,8 +245,8 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
         Next::Leg(Leg::Reach(Attempt::ONLY))
     }
 
-    /// Behind the last policy of a target: what is left goes to its server.
-    fn leave_target(&mut self, endpoint: N::Endpoint, behind: Behind) -> Next {
+    /// After the last policy of a target: what is left goes to its server.
+    fn after_target(&mut self, endpoint: N::Endpoint, behind: Behind) -> Next {
         if !self.endpoints.has_upstream(&endpoint) {
             return self.arrived(Arrival::Failed(ForwardFailure::UpstreamUnreachable));
         }
@@ -261,7 +261,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
             self.pending = Pending::Forward;
             return Next::Leg(Leg::Pause);
         }
-        self.enter()
+        self.follow_forward()
     }
 
     /// The target that the innermost run waits for.
@@ -274,7 +274,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
     }
 
     /// Goes to whoever serves the target that the innermost run waits for.
-    fn enter(&mut self) -> Next {
+    fn follow_forward(&mut self) -> Next {
         let Some(target) = self.target() else { return self.fail(ForwardFailure::Offline) };
         if let Some(why) = self.endpoints.forbids(&self.top().visit.endpoint, target) {
             self.detail = Some(why);
@@ -318,7 +318,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
     /// is reached.
     fn arrive_at(&mut self, endpoint: N::Endpoint) -> Next {
         if self.endpoints.policy(&endpoint, 0).is_none() {
-            return self.leave_target(endpoint, Behind::Forward);
+            return self.after_target(endpoint, Behind::Forward);
         }
         let Some(url) = self.target().cloned() else { return Next::Leg(self.out_of_order()) };
         self.trail.push(url.clone(), endpoint.clone());
@@ -341,11 +341,11 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
 
     fn arrived(&mut self, arrival: Arrival<N::Endpoint, M>) -> Next {
         self.arrival = Some(arrival);
-        Next::Tell
+        Next::Deliver
     }
 
     /// What became of a forward goes to whoever asked for it: the innermost run.
-    fn tell(&mut self) -> Next {
+    fn deliver(&mut self) -> Next {
         let Some(arrival) = self.arrival.take() else { return Next::Leg(self.out_of_order()) };
         if let Arrival::Failed(_) = &arrival
             && let Some(next) = self.try_next()

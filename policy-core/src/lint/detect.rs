@@ -51,7 +51,7 @@ pub(super) enum Detected {
     Unknown,
 }
 
-/// Tells by its keys what a file is about. A file that breaks off early is judged by its text.
+/// Tells by its keys what a file is about. A file that breaks off early is decided by its text.
 pub(super) fn detect(document: &Document, found: &Diagnostics, limits: &Limits) -> Detected {
     let template = template_line(document);
     if let Some(kind) = document.root().and_then(kind) {

@@ -121,7 +121,7 @@ fn stars(word: &str) -> Option<Slip> {
     Some(Slip::Networks(vec![format!("{network}/{}", known.len() * 8)], why))
 }
 
-/// Up to four numbers of an address, with zeros behind them.
+/// Up to four numbers of an address, with zeros after them.
 fn padded(numbers: &[&str]) -> Option<Ipv4Addr> {
     let mut octets = [0_u8; 4];
     for (slot, number) in octets.iter_mut().zip(numbers) {
@@ -167,7 +167,7 @@ fn address_of(word: &str) -> Option<String> {
     socket.ok().or_else(inner).or_else(plain)
 }
 
-/// A network with brackets around its address, or behind a scheme.
+/// A network with brackets around its address, or after a scheme.
 fn network_of(word: &str) -> Option<String> {
     let rest = word.split_once("://").map_or(word, |(_, rest)| rest.trim_end_matches('/'));
     let (address, length) = rest.split_once('/')?;

@@ -1,4 +1,4 @@
-//! Outline: what the actions of a policy leave behind, before any of it is read.
+//! Outline: what the actions of a policy produce, before any of it is read.
 
 use super::shape::WrittenPhase;
 use crate::actions::{NAMES, OLD_NAMES, facts_of};
@@ -41,13 +41,13 @@ pub(super) fn outline(phases: &[WrittenPhase<'_>]) -> Vec<Trace> {
     out
 }
 
-/// What one action leaves behind.
+/// What one action produces.
 fn traces(action: NodeRef<'_>, add: &mut dyn FnMut(State, Span)) {
     let Some(fields) = Fields::from_node(action) else { return };
     let Some(kind) = fields.field("type") else { return };
     let NodeKind::Scalar(kind) = kind.value.kind() else { return };
     let name = OLD_NAMES.iter().find(|(old, _)| *old == kind.text).map_or(kind.text, |(_, new)| *new);
-    // A misspelt one would leave behind what is meant.
+    // A misspelt one would produce what is meant.
     let facts = facts_of(name).or_else(|| did_you_mean(name, NAMES.iter().copied()).and_then(facts_of));
     let Some(facts) = facts else { return };
     (facts.outline)(fields.get("config").and_then(Fields::from_node).as_ref(), kind.span, add);

@@ -52,7 +52,7 @@ pub(super) fn written_phases<'d>(
                     Some(_) => {
                         "take the policy out of it, with its phases at the top; without `--kind` it is named"
                     }
-                    None => "it holds no policy; leave it out",
+                    None => "it contains no policy; leave it out",
                 }
             }
             "a part of a configuration" => "take out the policy below it, with its phases at the top",
@@ -292,7 +292,7 @@ pub(super) fn expression_text<'d>(node: NodeRef<'d>, reader: &Reader<'d>) -> Opt
         let (begin, end) = (origin.place(comment).0, origin.place(last).0);
         let source = node.document().source();
         if source.position(begin.start).line < source.position(end.start).line {
-            let message = "this comment goes on over the next lines: YAML has made one line of them";
+            let message = "this comment continues over the next lines: YAML has made one line of them";
             let help = "remove the comment, or write the text with `|` instead";
             let at = origin.place(Span::new(comment.start, comment.start + 2)).0;
             reader.report(Diagnostic::new(&COMMENT, at, message).with_help(help));

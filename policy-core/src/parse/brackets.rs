@@ -110,7 +110,7 @@ pub(super) fn explain(text: &str, at: usize, kind: &ErrorKind) -> Option<Diagnos
         }
         None if written.starts_with(['\'', '"']) => (
             at..at + c.len_utf8(),
-            "YAML ends the text in quotes before this, and the expression goes on".to_owned(),
+            "YAML ends the text in quotes before this, and the expression continues".to_owned(),
         ),
         None => return None,
     };
@@ -136,7 +136,8 @@ pub(super) fn item_from(text: &str, start: usize) -> Option<Span> {
     Some(Span::from_range(start..start + text.get(start..end)?.trim_end().len()))
 }
 
-const CUT_AT_COMMA: &str = "YAML ends the item of a list in brackets at this `,`, and the expression goes on";
+const CUT_AT_COMMA: &str =
+    "YAML ends the item of a list in brackets at this `,`, and the expression continues";
 
 /// The last comma of an item before a place, if YAML has ended the item there.
 fn cut_comma(text: &str, item: Span, at: usize) -> Option<usize> {

@@ -49,7 +49,7 @@ pub fn parse(source: &Source, limits: &Limits, diagnostics: &mut Diagnostics) ->
                 let span = Span::from_range(span.byte_range().unwrap_or_default());
                 builder.event(event, span, tag_at, diagnostics)
             }
-            // What stands behind a tag or an alias in its line follows from it.
+            // What follows a tag or an alias in its line follows from it.
             Err(error) if builder.is_broken(&error) => {
                 builder.document.cut_at = error.marker().byte_offset().and_then(|at| u32::try_from(at).ok());
                 break;
@@ -162,7 +162,7 @@ impl<'s> Builder<'s> {
                 self.documents += 1;
                 if self.documents > 1 {
                     return Err(Stop(Box::new(
-                        Diagnostic::new(&SEVERAL_DOCUMENTS, span, "a second YAML document begins here")
+                        Diagnostic::new(&SEVERAL_DOCUMENTS, span, "a second YAML document starts here")
                             .with_help("keep one document a file; remove the `---`"),
                     )));
                 }
@@ -209,11 +209,11 @@ impl<'s> Builder<'s> {
                     Diagnostic::new(
                         &UNKNOWN_ALIAS,
                         span,
-                        format!("no anchor `&{}` stands before this alias", shorten(&name)),
+                        format!("no anchor `&{}` before this alias", shorten(&name)),
                     )
                     .with_help("define the anchor first, or quote the value if `*` belongs to the text")
                     .with_discreet(
-                        Some("no anchor stands before this alias"),
+                        Some("no anchor before this alias"),
                         "define the anchor first, or quote the value if `*` belongs to the text",
                     ),
                 );
@@ -296,7 +296,7 @@ impl<'s> Builder<'s> {
             let message = format!("YAML 1.2 reads `{value}` as {number}, older YAML as an octal number");
             diagnostics.push(
                 Diagnostic::new(&OCTAL, span, message)
-                    .with_help(format!("write `{number}`, or put it in quotes if it is a text"))
+                    .with_help(format!("write `{number}`, or put it in quotes if it is a string"))
                     .with_discreet(
                         Some("YAML 1.2 reads a number with zeros in front without them"),
                         "put it in quotes, so that it stays as it is written",

@@ -98,7 +98,7 @@ impl Document {
         self.root.map(|id| NodeRef { document: self, id })
     }
 
-    /// Where parsing stopped, if it stopped early: what is missing behind it is not the author's fault.
+    /// Where parsing stopped, if it stopped early: what is missing after it is not the author's fault.
     #[must_use]
     pub const fn cut_at(&self) -> Option<u32> {
         self.cut_at

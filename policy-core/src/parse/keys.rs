@@ -32,7 +32,7 @@ pub(super) fn report_key_faults(
             // YAML tells a number from a text that looks like one.
             let help = match style == style_there {
                 true => "merge the two, or remove one",
-                false => "with and without quotes it is one key here, where all keys are texts; remove one",
+                false => "with and without quotes it is one key here, where all keys are strings; remove one",
             };
             diagnostics.push(
                 Diagnostic::new(&DUPLICATE_KEY, span, format!("the key `{}` is given twice", shorten(text)))

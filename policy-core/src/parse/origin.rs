@@ -44,7 +44,7 @@ impl<'d> Origin<'d> {
         let at = |index: usize| places.get(index).copied();
         let range = part.to_range();
         let span = if range.is_empty() {
-            // Between two characters, or behind the last.
+            // Between two characters, or after the last.
             let before = range.start.checked_sub(1).and_then(at).map(|span| span.end);
             let offset = at(range.start).map(|span| span.start).or(before).unwrap_or(self.whole.end);
             Span::new(offset, offset)
@@ -57,7 +57,7 @@ impl<'d> Origin<'d> {
     }
 }
 
-/// The place of a block from the line behind its header on: blank lines before its first word belong to it.
+/// The place of a block from the line after its header on: blank lines before its first word belong to it.
 fn from_header(source: &Source, span: Span) -> Span {
     let before = source.text().get(..span.start as usize).unwrap_or_default();
     let header = before.trim_end().len();
@@ -70,7 +70,7 @@ fn align(raw: &str, start: u32, value: &str, form: Form) -> Option<Vec<Span>> {
     let (quote, skipped) = match form {
         Form::Double => (Some('"'), 1),
         Form::Single => (Some('\''), 1),
-        // The place of a block begins behind its header.
+        // The place of a block begins after its header.
         Form::Plain | Form::Tagged | Form::Block => (None, 0),
     };
     let mut walk = Walk { raw, at: skipped, start, places: Vec::with_capacity(value.len()) };

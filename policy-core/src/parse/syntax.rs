@@ -78,12 +78,12 @@ fn tab(text: &str, at: Span) -> Diagnostic {
     let front = text.get(line.start..place.start as usize).unwrap_or_default();
     match front.trim_start_matches([' ', '-']).is_empty() {
         true => Diagnostic::new(&TAB_INDENTATION, place, message).with_help("replace each tab by two spaces"),
-        false => Diagnostic::new(&TAB_INDENTATION, place, "a tab stands where YAML allows only spaces")
+        false => Diagnostic::new(&TAB_INDENTATION, place, "tab character where YAML allows only spaces")
             .with_help("replace it by a space, or remove it"),
     }
 }
 
-/// The tab that the reader stops at: in the line up to a place in it, as the reader stops behind the tab, or the first
+/// The tab that the reader stops at: in the line up to a place in it, as the reader stops after the tab, or the first
 /// one behind the place, where a value without quotes goes on over lines.
 fn tab_before(text: &str, at: Span) -> Span {
     let line = line_at(text, at.end as usize);
@@ -185,9 +185,9 @@ fn stray_item(text: &str, at: usize, kind: &ErrorKind) -> Option<Diagnostic> {
     }
     let columns: Vec<_> = columns.iter().rev().map(|column| (column + 1).to_string()).collect();
     let place = line.start + indent;
-    let message = format!("this `- ` stands in column {}, where no list begins", indent + 1);
+    let message = format!("this `- ` is in column {}, where no list starts", indent + 1);
     let found = Diagnostic::new(&SYNTAX, Span::from_range(place..place + 1), message);
-    Some(found.with_help(format!("the lists above begin in column {}", columns.join(" and "))))
+    Some(found.with_help(format!("the lists above start in column {}", columns.join(" and "))))
 }
 
 /// A character in the line or the one before that only looks like the colon that is missing.
@@ -203,7 +203,7 @@ fn odd_colon(text: &str, at: usize, kind: &ErrorKind) -> Option<Diagnostic> {
         let at = line.as_ptr().addr() - text.as_ptr().addr() + odd.at;
         let span = Span::from_range(at..at + odd.character.len_utf8());
         let found =
-            Diagnostic::new(&SYNTAX, span, odd.to_string()).with_help("write `:` and a space behind it");
+            Diagnostic::new(&SYNTAX, span, odd.to_string()).with_help("write `:` and a space after it");
         return Some(found.with_fix_at(false, Some(span), ": "));
     }
     None
@@ -211,7 +211,7 @@ fn odd_colon(text: &str, at: usize, kind: &ErrorKind) -> Option<Diagnostic> {
 
 /// A comment that cuts off the end of a list or map in brackets.
 fn cut_list(text: &str, at: usize, kind: &ErrorKind) -> Option<Diagnostic> {
-    /// Lines up to the place that are looked at: reading stops behind the comment.
+    /// Lines up to the place that are looked at: reading stops after the comment.
     const LINES: usize = 4;
     let kinds = matches!(
         kind,
@@ -267,14 +267,14 @@ fn item(line: &str) -> Option<(usize, &str)> {
 /// Says that the item at a place is more of the one before, whose list begins in a column.
 pub(super) fn joined(at: usize, column: usize) -> Diagnostic {
     let message =
-        "this `- ` begins no new item: it stands further right than the item before, so YAML joins the two";
+        "this `- ` starts no new item: it is indented further than the previous item, so YAML joins the two";
     Diagnostic::new(&JOINED_ITEM, Span::from_range(at..at + 1), message)
-        .with_help(format!("begin the item in column {}, below the one before", column + 1))
+        .with_help(format!("start the item in column {}, below the previous one", column + 1))
 }
 
 const QUOTE_HELP: &str = "put the expression in quotes, e.g. `\"!hasReqHeader('x')\"`";
 
-/// True for a place right behind `key: `.
+/// True for a place right after `key: `.
 fn is_value(text: &str, start: usize) -> bool {
     let line = line_at(text, start);
     line.text.get(..start - line.start).is_some_and(|front| front.trim_end().ends_with(':'))
@@ -331,7 +331,7 @@ fn by_indicator(text: &str, at: usize, kind: &ErrorKind) -> Option<Diagnostic> {
         '\'' | '"' => {
             let ends = text.get(start + 1..at)?.contains(first);
             let quotes = if first == '"' { "double" } else { "single" };
-            let message = format!("a text in {quotes} quotes ends before this, and the value goes on");
+            let message = format!("a text in {quotes} quotes ends before this, and the value continues");
             return ends.then(|| with_quotes(text, start, here, message));
         }
         '[' | '{' if closed(text.get(start..at)?) => {
@@ -339,7 +339,7 @@ fn by_indicator(text: &str, at: usize, kind: &ErrorKind) -> Option<Diagnostic> {
             (
                 here,
                 format!(
-                    "an unquoted `{first}` begins a {what}, which ends before this, and the value goes on"
+                    "an unquoted `{first}` begins a {what}, which ends before this, and the value continues"
                 ),
             )
         }
@@ -358,7 +358,7 @@ fn by_indicator(text: &str, at: usize, kind: &ErrorKind) -> Option<Diagnostic> {
     Some(with_quotes(text, start, place, message))
 }
 
-/// A value without its outer quotes, if they are YAML's: the text goes on right behind a quote inside of it, which
+/// A value without its outer quotes, if they are YAML's: the text goes on right after a quote inside of it, which
 /// opens a text there. Nothing if they are and what is between them has escapes that cannot be told from its own text.
 fn without_quotes<'t>(text: &str, item: &'t str, goes_on: usize) -> Option<Cow<'t, str>> {
     let whole = Some(Cow::Borrowed(item));
@@ -415,7 +415,7 @@ fn closed(text: &str) -> bool {
     false
 }
 
-/// Where the value begins in which, or behind which, a column of a line lies.
+/// Where the value begins in which, or after which, a column of a line lies.
 fn value_start(line: &str, column: usize) -> Option<usize> {
     let mut at = line.len() - line.trim_start().len();
     while line.get(at..)?.starts_with("- ") {

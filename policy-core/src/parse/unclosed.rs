@@ -26,7 +26,7 @@ pub(super) fn explain(text: &str, at: usize, kind: &ErrorKind) -> Option<Diagnos
     let start = line.as_ptr().addr() - text.as_ptr().addr() + quote;
     let mark = line.get(quote..)?.chars().next()?;
     let what = if mark == '"' { "double" } else { "single" };
-    let message = format!("the text in {what} quotes that begins here has no closing quote");
+    let message = format!("the {what}-quoted string that starts here has no closing quote");
     let found = Diagnostic::new(&SYNTAX, Span::from_range(start..start + 1), message);
     let written = line.get(quote..)?.trim_end();
     let end = start + written.len();
@@ -35,7 +35,7 @@ pub(super) fn explain(text: &str, at: usize, kind: &ErrorKind) -> Option<Diagnos
         true => found.with_help(format!("add `{mark}` at its end")),
         false => found
             .with_help(format!(
-                "add `{mark}` at its end, here at the end of the line unless it goes on below"
+                "add `{mark}` at its end, here at the end of the line unless it continues below"
             ))
             .with_fix_at(false, Some(Span::from_range(end..end)), mark.to_string()),
     })
@@ -102,8 +102,8 @@ mod tests {
 
     #[test]
     fn a_quote_without_its_end_is_told_where_it_begins() {
-        let double = "the text in double quotes that begins here has no closing quote";
-        let single = "the text in single quotes that begins here has no closing quote";
+        let double = "the double-quoted string that starts here has no closing quote";
+        let single = "the single-quoted string that starts here has no closing quote";
         for (text, at, message) in [
             ("a:\n  - \"b == 'c'\n  - d\n", "2:5", double),
             ("a:\n  - 'b\n  - c\n  - d\n", "2:5", single),

@@ -8,7 +8,7 @@ use crate::source::Span;
 
 pub(super) static CUT_BY_COMMENT: Code = Code::warning("TP225", "cut-by-comment");
 
-/// Bytes of a line that are looked at behind a text.
+/// Bytes of a line that are looked at after a text.
 const MAX_WIDTH: usize = 1_024;
 
 /// What an expression goes on with, longer ones first.
@@ -16,7 +16,7 @@ const OPERATORS: &[&str] =
     &["&&", "||", "==", "!=", "<=", ">=", "<", ">", "+", "-", "*", "/", "%", "?", "in ", "[", "."];
 
 impl<'d> TextRef<'d> {
-    /// The comment behind an unquoted text in its line.
+    /// The comment after an unquoted text in its line.
     fn comment_behind(self) -> Option<(Span, &'d str)> {
         if self.style() != Style::Plain {
             return None;
@@ -36,7 +36,7 @@ impl<'d> TextRef<'d> {
         let unfinished = cel::is_unfinished(self.value);
         let comment = comment.trim_start_matches(['#', ' ', '\t']);
         if unfinished || self.goes_on(comment, reader) {
-            let help = "put the whole expression in quotes, or remove what stands behind ` #`";
+            let help = "put the whole expression in quotes, or remove the part after ` #`";
             report(
                 span,
                 unfinished,
@@ -49,9 +49,9 @@ impl<'d> TextRef<'d> {
     }
 
     /// True if a comment reads as the rest of the expression: it begins with an operator, and the whole is an expression
-    /// without a fault, or has an operand of the language behind a comparison or a logical operator.
+    /// without a fault, or has an operand of the language after a comparison or a logical operator.
     fn goes_on(self, comment: &str, reader: &Reader<'_>) -> bool {
-        // What stands behind a further ` #` is no part of it.
+        // What follows a further ` #` is no part of it.
         let comment = comment.split(" #").next().unwrap_or(comment).trim_end();
         let Some(operator) = OPERATORS.iter().find(|operator| comment.starts_with(**operator)) else {
             return false;

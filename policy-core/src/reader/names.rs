@@ -104,7 +104,7 @@ fn last_words(name: &str) -> (&str, &str) {
     (last, last_word(before.trim_end_matches(['_', '-', '.'])))
 }
 
-/// The last word of a name: behind a separator, or from its capital letter.
+/// The last word of a name: after a separator, or from its capital letter.
 fn last_word(name: &str) -> &str {
     let behind = name.rfind(['_', '-', '.']).map_or(0, |at| at + 1);
     let word = name.get(behind..).unwrap_or_default();

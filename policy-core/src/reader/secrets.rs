@@ -170,7 +170,7 @@ struct Open {
     named: bool,
 }
 
-/// Adds what stands behind the names of secret fields in a text that was not read as meant, and the lines below, up to
+/// Adds what follows the names of secret fields in a text that was not read as meant, and the lines below, up to
 /// one that begins with a known field and is indented no further. With `first`, of the field in the first line alone.
 fn by_lines(text: &str, start: usize, first: bool, names: &FieldNames, out: &mut Vec<Span>) {
     let mut at = start;
@@ -211,7 +211,7 @@ fn secret_in<'l>(line: &'l str, names: &FieldNames) -> Option<(&'l str, usize)> 
     })
 }
 
-/// The key that a line begins with, behind the dashes of lists.
+/// The key that a line begins with, after the dashes of lists.
 fn key_of(line: &str) -> Option<&str> {
     let content = line.trim().trim_start_matches("- ").trim_start();
     let (key, rest) = content.split_once(':')?;

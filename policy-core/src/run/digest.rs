@@ -11,7 +11,7 @@ pub(crate) struct StepDigest<'a> {
     hasher: &'a mut Hasher,
     /// What a test of the client's address counts as: its verdict where that is known, else its number.
     test: &'a dyn Fn(TestId) -> u64,
-    /// True if something reads what actions leave behind.
+    /// True if something reads what actions produce.
     keeps_results: bool,
 }
 

@@ -10,7 +10,7 @@ use crate::outcome::Ending;
 use crate::schema::Text;
 use crate::url::EndpointUrl;
 
-/// What comes behind an action.
+/// What comes after an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// The next action.
@@ -78,7 +78,7 @@ pub(crate) trait Execute: fmt::Debug + Send + Sync {
         false
     }
 
-    /// True if nothing behind it runs, whatever the connection and the host's answer.
+    /// True if nothing after it runs, whatever the connection and the host's answer.
     fn ends(&self) -> bool {
         match self.always() {
             Some(Next::End(_)) => true,

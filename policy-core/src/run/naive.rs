@@ -20,7 +20,7 @@ pub(crate) enum NaiveEnd {
     Failed,
 }
 
-/// What comes behind an action in the naive run.
+/// What comes after an action in the naive run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NaiveNext {
     GoOn,

@@ -527,7 +527,7 @@ impl<'d> Context<'_, 'd> {
     }
 }
 
-impl super::Place<'_> {
+impl super::PolicySite<'_> {
     /// Where an expression stands.
     pub(crate) fn site(&self, retry: bool) -> crate::vocabulary::Site {
         let public = self.endpoint.binding == Some(Binding::Public);

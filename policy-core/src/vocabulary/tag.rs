@@ -11,7 +11,7 @@ pub(crate) const NOW: Tag = Tag(5);
 pub(crate) const ENDPOINT_URL: Tag = Tag(6);
 /// A part of the endpoint's URL.
 pub(crate) const ENDPOINT: Tag = Tag(7);
-/// What actions left behind.
+/// What actions produced.
 pub(crate) const STATE: Tag = Tag(8);
 /// Any other.
 const OTHER: Tag = Tag(9);

@@ -34,7 +34,7 @@ pub(crate) fn assert_in_order_within(src: &Path, module: &str, rooms: &[&str]) {
     assert!(uses > rooms.len() / 2, "only {uses} uses found: the scan is broken");
 }
 
-/// What stands behind the names of a module in a path; nothing if it lies elsewhere.
+/// What follows the names of a module in a path; nothing if it lies elsewhere.
 fn below<'p>(path: &'p [String], module: &[&str]) -> Option<&'p [String]> {
     path.split_at_checked(module.len()).filter(|(of, _)| *of == module).map(|(_, rest)| rest)
 }
@@ -80,7 +80,7 @@ fn used_paths(code: &str, of: &[String]) -> Vec<Vec<String>> {
     used
 }
 
-/// Reads `a::b` or `a::{b, c::{d, e}}` behind a path, and gives what follows.
+/// Reads `a::b` or `a::{b, c::{d, e}}` after a path, and gives what follows.
 fn read_paths<'c>(mut code: &'c str, mut at: Vec<String>, used: &mut Vec<Vec<String>>) -> &'c str {
     loop {
         if let Some(list) = code.strip_prefix('{') {

@@ -162,7 +162,7 @@ async fn run(pipe: usize, input: &[u8]) {
     for both in &mut all {
         both.finish().await;
     }
-    assert!(openers.iter().all(|opener| opener.why_closed().is_none()), "the session goes on");
+    assert!(openers.iter().all(|opener| opener.why_closed().is_none()), "the session continues");
     openers[0].close_in_order("bye");
     for driver in drivers {
         timeout(LONG, driver).await.expect("it ends").expect("no panic");

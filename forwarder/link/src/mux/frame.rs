@@ -66,7 +66,7 @@ impl FrameError {
 impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Kind(kind) => write!(f, "there is no frame of type {kind}"),
+            Self::Kind(kind) => write!(f, "unknown frame type {kind}"),
             Self::Length(length) => write!(f, "a frame of this type cannot have {length} bytes"),
             Self::Stream(stream) => write!(f, "a frame of this type cannot be for stream {stream}"),
         }

@@ -31,7 +31,7 @@ pub(super) const URGENT_BYTES: u64 = 8 << 10;
 /// A queue this long is none: so much a system that is busy takes to answer.
 const SLACK: Duration = Duration::from_millis(12);
 /// How often the system is asked at most, if there is room.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
+const CHECK_INTERVAL: Duration = Duration::from_millis(1);
 /// How long room is waited for before it is looked again. Times are known as exactly as that.
 const MAX_WAIT: Duration = Duration::from_millis(5);
 /// How often a way that stays full is emptied, and how long that may take.
@@ -127,7 +127,7 @@ impl Pacer {
 
     /// What may be written now. The system is asked only where that has to be known.
     pub(super) fn room(&mut self, now: Instant, sent: impl FnOnce() -> Option<Sent>) -> Room {
-        let recent = self.looked.is_some_and(|at| now.saturating_duration_since(at) < LOOK_EVERY);
+        let recent = self.looked.is_some_and(|at| now.saturating_duration_since(at) < CHECK_INTERVAL);
         if !recent || self.left < self.worth() {
             let Some(sent) = sent() else { return Room::FREE };
             self.look(now, sent);
@@ -158,7 +158,7 @@ impl Pacer {
         }
         let missing = u64::try_from(self.worth().saturating_sub(self.left)).unwrap_or(0);
         let micros = missing.saturating_mul(1_000_000).checked_div(self.rate()).unwrap_or(0);
-        Duration::from_micros(micros).clamp(LOOK_EVERY, MAX_WAIT)
+        Duration::from_micros(micros).clamp(CHECK_INTERVAL, MAX_WAIT)
     }
 
     /// How long nothing was acknowledged, by the last look.

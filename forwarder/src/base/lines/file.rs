@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::base::files::refuse_pipe;
 
 /// How often it is looked whether the file is still at its path.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Two of these at most lie on the disk, each with at most `max_bytes`.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl BoundedFile {
             is_private,
             moves,
             looked: Instant::now(),
-            look_every: LOOK_EVERY,
+            look_every: CHECK_INTERVAL,
         })
     }
 
@@ -223,7 +223,7 @@ mod tests {
         file.write_all(b"3\n").expect("written");
         assert_eq!(read(&path), "3\n");
         // Nobody looks at each line.
-        file.look_every = LOOK_EVERY;
+        file.look_every = CHECK_INTERVAL;
         fs::remove_file(&path).expect("removed");
         file.write_all(b"4\n").expect("written");
         assert!(!path.exists());

@@ -150,8 +150,8 @@ pub struct ReloadReport {
     pub closed: usize,
     /// Connections that were closed, since the new policies refuse them or forward them elsewhere.
     pub cut: usize,
-    /// Connections that are still judged, since the policies that agents brought take long.
-    pub judged_later: usize,
+    /// Connections that are still being revalidated, since the policies that agents brought take long.
+    pub revalidating: usize,
     /// Sessions of agents that ended.
     pub sessions_ended: usize,
     /// Endpoints of agents that were stopped.

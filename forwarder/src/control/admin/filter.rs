@@ -81,7 +81,7 @@ impl Filter {
             let is_field = fields.iter().any(|(field, _)| name.strip_prefix("obj.") == Some(*field));
             if *error.code == cel::UNDECLARED && name.split('.').next() == Some("obj") && !is_field {
                 let known: Vec<_> = fields.iter().map(|(field, _)| format!("`obj.{field}`")).collect();
-                let message = format!("there is no `{name}`; the fields are {}", known.join(", "));
+                let message = format!("unknown field `{name}`; the fields are {}", known.join(", "));
                 return Err(refuse(text, error.span, message));
             }
             let help = error.help.as_deref().map(|help| format!("; {help}")).unwrap_or_default();

@@ -37,7 +37,7 @@ impl<Id: FromStr<Err: fmt::Display>> Page<Id> {
         let mut page = Self { before: None, limit: MAX, filter: None };
         let bad = |message: &str| Fault::new(StatusCode::BAD_REQUEST, message);
         for (key, value) in pairs(call).filter(|(_, value)| !value.is_empty()) {
-            let value = decode(value).ok_or_else(|| bad("the query is no percent-encoded text"))?;
+            let value = decode(value).ok_or_else(|| bad("the query is not percent-encoded"))?;
             match key {
                 "before_id" => match value.parse() {
                     Ok(id) => page.before = Some(id),

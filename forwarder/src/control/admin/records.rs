@@ -68,7 +68,7 @@ pub(super) trait RecordKind: Send + Sync + 'static {
     fn delete(identity: &Identity, id: Self::Id) -> Result<Self::Removed, IdentityError>;
 
     /// Tells what was removed.
-    fn tell_removed(cx: &Context<'_>, removed: Self::Removed);
+    fn emit_removed(cx: &Context<'_>, removed: Self::Removed);
 }
 
 /// A record as the API shows it.
@@ -158,7 +158,7 @@ impl<K: RecordKind> Resource for RecordResource<K> {
         let (identity, id_of) = (&cx.admin.identity, parse::<K>(id)?);
         let before = K::removable(identity, id_of);
         let (removed, durable) = made(K::delete(identity, id_of), id, || before)?;
-        K::tell_removed(cx, removed);
+        K::emit_removed(cx, removed);
         durable?;
         Ok(Answer::nothing())
     }

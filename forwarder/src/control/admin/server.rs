@@ -147,7 +147,10 @@ async fn refuse_taken(path: &Path) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     if !found.file_type().is_socket() {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is no socket"));
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "a file that is not a socket exists at this path",
+        ));
     }
     match tokio::time::timeout(Duration::from_secs(1), UnixStream::connect(path)).await {
         Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
@@ -213,7 +216,7 @@ where
             return Err(Fault::new(StatusCode::PAYLOAD_TOO_LARGE, message));
         }
         Ok(Err(_)) => return Err(Fault::new(StatusCode::BAD_REQUEST, "the body cannot be read")),
-        Err(_) => return Err(Fault::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
+        Err(_) => return Err(Fault::new(StatusCode::REQUEST_TIMEOUT, "timed out waiting for the body")),
     };
     Ok(Call {
         method: head.method,

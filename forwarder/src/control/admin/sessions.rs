@@ -12,7 +12,7 @@ pub trait Sessions: Send + Sync {
     fn stop(&self, id: &str) -> bool;
 
     /// Asks the agent of a session for something.
-    fn ask(&self, id: &str, wish: Wish) -> Asked;
+    fn ask(&self, id: &str, wish: SessionCommand) -> Delivery;
 
     /// The endpoints that are online, in any order.
     fn endpoints(&self) -> Vec<EndpointView>;
@@ -21,7 +21,7 @@ pub trait Sessions: Send + Sync {
 /// What an agent is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Wish {
+pub enum SessionCommand {
     /// To end its session and begin a new one.
     Restart,
     /// To become another version of itself; the newest if none is named.
@@ -30,7 +30,7 @@ pub enum Wish {
 
 /// What became of a wish to an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum Delivery {
     /// It is on its way.
     Yes,
     /// There is no such session.
@@ -52,8 +52,8 @@ impl Sessions for NoSessions {
         false
     }
 
-    fn ask(&self, _: &str, _: Wish) -> Asked {
-        Asked::Unknown
+    fn ask(&self, _: &str, _: SessionCommand) -> Delivery {
+        Delivery::Unknown
     }
 
     fn endpoints(&self) -> Vec<EndpointView> {

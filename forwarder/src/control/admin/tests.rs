@@ -29,14 +29,14 @@ impl Sessions for Two {
         id == "ts_1"
     }
 
-    fn ask(&self, id: &str, wish: Wish) -> Asked {
+    fn ask(&self, id: &str, wish: SessionCommand) -> Delivery {
         match id {
-            "ts_1" if matches!(&wish, Wish::Update(version) if version == "9") => {
-                Asked::Unsupported("no such version".to_owned())
+            "ts_1" if matches!(&wish, SessionCommand::Update(version) if version == "9") => {
+                Delivery::Unsupported("no such version".to_owned())
             }
-            "ts_1" => Asked::Yes,
-            "ts_2" => Asked::Unsupported("too old".to_owned()),
-            _ => Asked::Unknown,
+            "ts_1" => Delivery::Yes,
+            "ts_2" => Delivery::Unsupported("too old".to_owned()),
+            _ => Delivery::Unknown,
         }
     }
 
@@ -325,7 +325,7 @@ fn a_filter_that_cannot_be_used_says_where() {
     let api = api();
     // The types are known before there is an item.
     for (filter, part) in [
-        ("obj.descripton == 'a'", "character 1: there is no `obj.descripton`; the fields are `obj.id`, "),
+        ("obj.descripton == 'a'", "character 1: unknown field `obj.descripton`; the fields are `obj.id`, "),
         ("true && obj.descripton == 'a'", "character 9: "),
         ("obj.created_at > '2026'", "character 16: "),
         ("obj.acl == ''", "character 9: "),

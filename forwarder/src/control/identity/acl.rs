@@ -120,7 +120,7 @@ fn unbracketed(host: &str) -> &str {
 fn split_port(value: &str) -> Result<(&str, Option<u16>), &'static str> {
     let (host, port) = if let Some(rest) = value.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or("`[` has no `]`")?;
-        host.parse::<std::net::Ipv6Addr>().map_err(|_| "no IPv6 address stands in the brackets")?;
+        host.parse::<std::net::Ipv6Addr>().map_err(|_| "the brackets contain no IPv6 address")?;
         let port = rest.strip_prefix(':');
         if port.is_none() && !rest.is_empty() {
             return Err("only a port may follow the brackets");
@@ -129,7 +129,7 @@ fn split_port(value: &str) -> Result<(&str, Option<u16>), &'static str> {
     } else {
         match value.split_once(':') {
             Some((_, port)) if port.contains(':') => {
-                return Err("an IPv6 address stands in brackets, and a port is one number");
+                return Err("an IPv6 address needs brackets, and the port is a number");
             }
             Some((host, port)) => (host, Some(port)),
             None => (value, None),
@@ -149,7 +149,7 @@ fn check_name(name: &str) -> Result<(), &'static str> {
         return Err("the host is empty");
     }
     if name.contains('*') {
-        return Err("`*` stands alone or as the whole first part of a name");
+        return Err("`*` is allowed only alone or as the whole first part of a name");
     }
     if !name.bytes().all(of_name) {
         return Err("a host has letters, digits, `-`, `_` and dots");
@@ -252,9 +252,9 @@ mod tests {
             ("bind:[::1]22", "only a port"),
             ("bind:[a]:1", "IPv6"),
             ("bind:tcp://a.internal:22", "without a scheme"),
-            ("bind:a.*.internal", "stands alone"),
-            ("bind:*a.internal", "stands alone"),
-            ("bind:*:22", "stands alone"),
+            ("bind:a.*.internal", "only alone"),
+            ("bind:*a.internal", "only alone"),
+            ("bind:*:22", "only alone"),
             ("bind:a b", "letters, digits"),
             ("bind:=blue", "a key"),
         ] {

@@ -108,7 +108,7 @@ impl fmt::Display for KeyRefusal {
         f.write_str(match self {
             Self::Authtoken => "this is an authtoken; the API takes an API key",
             Self::Id => "this is the id of an API key; the API takes the key itself",
-            Self::Unknown => "no API key that counts is like this one",
+            Self::Unknown => "unknown, expired or deleted API key",
         })
     }
 }

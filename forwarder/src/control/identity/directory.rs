@@ -336,7 +336,7 @@ impl Identity {
         };
         let rules = credential.check()?;
         if credential.is_expired(now) {
-            return Err(invalid("`expires_at` lies in the past"));
+            return Err(invalid("`expires_at` is in the past"));
         }
         if credential.owner_id.is_some_and(|owner| self.service_user(owner).is_none()) {
             return Err(invalid("`owner_id` names no service user"));

@@ -42,7 +42,7 @@ impl fmt::Display for Refusal {
             Self::Unknown => "no credential has this authtoken; it may have been revoked",
             Self::Expired => "the authtoken has expired; create a new one",
             Self::OwnerInactive => "the service user that owns the authtoken is not active",
-            Self::Source => "the authtoken does not count for agents at this address",
+            Self::Source => "the authtoken is not valid from this address",
         })
     }
 }
@@ -80,7 +80,7 @@ pub enum IdentityError {
 impl fmt::Display for IdentityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotFound => f.write_str("there is no such object"),
+            Self::NotFound => f.write_str("no such object"),
             Self::Invalid { message, .. } => f.write_str(message),
             Self::Full { what, max } => {
                 write!(f, "this edge keeps at most {max} {what}: delete unused ones")

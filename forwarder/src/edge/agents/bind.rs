@@ -36,7 +36,7 @@ use crate::net::listen;
 use crate::net::proxy_protocol::ProxyProtocol;
 
 /// How often the log tells that endpoints of a session are refused.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_ID: usize = 128;
 const MAX_DESCRIPTION: usize = 255;
 /// Characters of what an agent says of its own upstream.
@@ -84,12 +84,12 @@ impl<'s> Bound<'s> {
             opener,
             confirms,
             endpoints: Vec::new(),
-            refused: Repeats::new(TELL_EVERY),
+            refused: Repeats::new(LOG_INTERVAL),
         }
     }
 
     /// Says in the log and in an event that an endpoint is refused, whose, and why.
-    pub(super) fn tell_refused(&self, address: &str, refusal: &Refusal) {
+    pub(super) fn log_refused(&self, address: &str, refusal: &Refusal) {
         if let Line::Write(before) = self.refused.line(&(), Instant::now().into_std()) {
             let (session, credential) = (&*self.session, &self.principal.credential);
             let (url, reason) = (short(address), &*refusal.reason);
@@ -232,7 +232,7 @@ fn check_protocol(proto: &str) -> Result<(), Refusal> {
     let message = match proto {
         "tcp" => return Ok(()),
         "http" | "https" | "tls" => format!("this edge serves tcp endpoints, not yet {proto}"),
-        _ => "this is no protocol of endpoints".to_owned(),
+        _ => "unsupported endpoint protocol".to_owned(),
     };
     Err(Refusal::new(ERR_NGROK_332, message))
 }
@@ -251,9 +251,10 @@ fn read_options(request: &Bind) -> Result<(TcpOptions, Option<ProxyProtocol>), R
     }
     let proxy_protocol = match options.proxy_proto {
         0 => None,
-        number => Some(ProxyProtocol::from_number(number).ok_or_else(|| {
-            invalid(format!("there is no version {number} of the PROXY protocol; it has 1 and 2"))
-        })?),
+        number => Some(
+            ProxyProtocol::from_number(number)
+                .ok_or_else(|| invalid(format!("unsupported PROXY protocol version {number}; use 1 or 2")))?,
+        ),
     };
     Ok((options, proxy_protocol))
 }
@@ -326,9 +327,8 @@ impl Wanted {
             // Older clients send none.
             [] if internal => Binding::Internal,
             [] => Binding::Public,
-            [one] => Binding::from_name(one).ok_or_else(|| {
-                Refusal::new(ERR_NGROK_15005, format!("there is no binding `{}`", short(one)))
-            })?,
+            [one] => Binding::from_name(one)
+                .ok_or_else(|| Refusal::new(ERR_NGROK_15005, format!("unknown binding `{}`", short(one))))?,
             _ => return Err(Refusal::new(ERR_NGROK_15006, "an endpoint has one binding")),
         };
         match (binding, &address) {
@@ -422,7 +422,7 @@ fn public(
         0 => {
             Err(Refusal::new(ERR_NGROK_356, "the authtoken may not bind a tcp address of the edge's choice"))
         }
-        _ => Err(Refusal::new(ERR_NGROK_334, "no port of `public_tcp_ports` is free")),
+        _ => Err(Refusal::new(ERR_NGROK_334, "all ports of `public_tcp_ports` are in use")),
     }
 }
 

@@ -26,7 +26,7 @@ const NOT_PERMITTED: NgrokCode = ERR_NGROK_308;
 const USED_UP: Duration = Duration::from_secs(5);
 /// How long a bind waits for its share; a call may take ten seconds in all.
 const MAX_WAIT: Duration = Duration::from_secs(7);
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const RETRY_DELAY: Duration = Duration::from_millis(20);
 
 /// What an agent has brought with an endpoint, checked.
 #[derive(Debug, Default)]
@@ -96,7 +96,7 @@ async fn wait_for_share(share: &PolicyShare) -> Result<(), Refusal> {
             return Err(Refusal::new(INVALID_POLICY, message).until(USED_UP));
         }
         // It fills with time, and others of the same authtoken take from it meanwhile.
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(RETRY_DELAY).await;
     }
     Ok(())
 }

@@ -31,9 +31,9 @@ const STRANGERS: usize = 16;
 /// Policies of agents that are checked at once.
 const CHECKS: usize = 2;
 /// How often a failed handshake is told.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
 /// How long an agent may take to hear that an endpoint is stopped.
-const TELL_TIME: Duration = Duration::from_secs(5);
+const NOTIFY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause where an agent has no place for a stream.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -143,7 +143,7 @@ impl Agents {
     /// at most, for who listens to a network hears much.
     pub(super) fn report_tls_failure(&self, peer: SocketAddr, error: &str) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        match told.is_none_or(|at| at.elapsed() >= TELL_EVERY) {
+        match told.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
             true => {
                 *told = Some(std::time::Instant::now());
                 tracing::warn!(%peer, error, "TLS handshake with agent failed");
@@ -169,7 +169,7 @@ impl Agents {
         Some(match refusal {
             Unfit::Expired => "its authtoken has expired".to_owned(),
             Unfit::OwnerInactive => "the service user of its authtoken is not active any more".to_owned(),
-            Unfit::Source => format!("its authtoken does not count from {source} any more"),
+            Unfit::Source => format!("its authtoken is no longer valid from {source}"),
             Unfit::Unknown | Unfit::Malformed => "its authtoken was revoked".to_owned(),
         })
     }
@@ -218,7 +218,7 @@ impl Agents {
         let endpoints = unfit.len();
         for ((code, message), endpoint) in unfit {
             tracing::info!(session = &*endpoint.session, url = %endpoint.url, message, "endpoint stopped");
-            tokio::spawn(tell_stopped(endpoint, code, message));
+            tokio::spawn(notify_stopped(endpoint, code, message));
         }
         EndedAgents { sessions, endpoints }
     }
@@ -238,7 +238,7 @@ impl Agents {
 }
 
 /// Tells an agent that one of its endpoints is stopped. It learns it once: who does not listen now finds out later.
-async fn tell_stopped(endpoint: Arc<OnlineEndpoint>, code: NgrokCode, message: String) {
+async fn notify_stopped(endpoint: Arc<OnlineEndpoint>, code: NgrokCode, message: String) {
     let id = endpoint.agent_id.to_string();
     let told = StopEndpoint { id, message, error_code: Some(code.to_string()) };
     let telling = async {
@@ -252,7 +252,7 @@ async fn tell_stopped(endpoint: Arc<OnlineEndpoint>, code: NgrokCode, message: S
         }
         false
     };
-    if !timeout(TELL_TIME, telling).await.unwrap_or(false) {
+    if !timeout(NOTIFY_TIMEOUT, telling).await.unwrap_or(false) {
         tracing::warn!(session = &*endpoint.session, url = %endpoint.url, "could not notify the agent of a stopped endpoint");
     }
 }

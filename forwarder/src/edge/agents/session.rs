@@ -143,7 +143,7 @@ pub(super) async fn speak(
         Ok(Some(Ok(entered))) => entered,
         Ok(Some(Err(mut refused))) => {
             // Who is refused is told, and gone soon.
-            tell_refused(shared, peer, &refused.why);
+            log_refused(shared, peer, &refused.why);
             let _ = agent_link::answer(&mut refused.stream, &refused.why.refusal).await;
             drop(refused.stream);
             opener.close_in_order("authentication failed");
@@ -252,7 +252,7 @@ fn admit(agents: &Arc<Agents>, auth: &Auth, peer: SocketAddr) -> Result<(Princip
 }
 
 /// Says in the log and in an event that an agent was refused, whose it is, and why.
-fn tell_refused(shared: &Shared, peer: SocketAddr, why: &NotAdmitted) {
+fn log_refused(shared: &Shared, peer: SocketAddr, why: &NotAdmitted) {
     let NotAdmitted { refusal, credential, often } = why;
     let (code, reason) = (refusal.code, &*refusal.reason);
     // Who comes too often fills neither.
@@ -425,7 +425,7 @@ async fn call(kind: StreamType, stream: &mut Stream, bound: &mut Bound<'_>) {
                 match bind::bind(bound, request).await {
                     Ok(reply) => agent_link::answer(stream, &reply).await,
                     Err(refusal) => {
-                        bound.tell_refused(&address, &refusal);
+                        bound.log_refused(&address, &refusal);
                         agent_link::answer(stream, &refusal).await
                     }
                 }

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::served::{Agents, ServedAgents};
-use crate::control::admin::{Asked, EndpointView, Ref, SessionView, Sessions, Wish};
+use crate::control::admin::{Delivery, EndpointView, Ref, SessionCommand, SessionView, Sessions};
 use crate::edge::session_info::SessionInfo;
 use crate::edge::shared::Shared;
 
@@ -69,18 +69,18 @@ impl Sessions for View {
         true
     }
 
-    fn ask(&self, id: &str, wish: Wish) -> Asked {
+    fn ask(&self, id: &str, wish: SessionCommand) -> Delivery {
         let found = self.agents().and_then(|agents| agents.sessions.opener(id));
-        let Some((info, opener)) = found else { return Asked::Unknown };
+        let Some((info, opener)) = found else { return Delivery::Unknown };
         let (kind, unsupported, request) = match wish {
-            Wish::Restart => (StreamType::Restart, info.restart_unsupported, json!({})),
-            Wish::Update(version) => {
+            SessionCommand::Restart => (StreamType::Restart, info.restart_unsupported, json!({})),
+            SessionCommand::Update(version) => {
                 let request = json!({"Version": version, "PermitMajorVersion": false});
                 (StreamType::Update, info.update_unsupported, request)
             }
         };
         if let Some(why) = unsupported {
-            return Asked::Unsupported(why.into());
+            return Delivery::Unsupported(why.into());
         }
         self.runtime.spawn(async move {
             let asked = timeout(STOP_TIME, agent_link::ask::<CommandReply>(&opener, kind, &request)).await;
@@ -88,7 +88,7 @@ impl Sessions for View {
                 tracing::warn!(session = &*info.id, ?kind, "the agent did not carry out a request");
             }
         });
-        Asked::Yes
+        Delivery::Yes
     }
 
     fn endpoints(&self) -> Vec<EndpointView> {

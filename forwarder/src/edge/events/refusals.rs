@@ -222,7 +222,7 @@ mod tests {
     }
 
     fn refused(refusals: &Refusals, client: &str, endpoint: Option<&str>, second: i64, now: Instant) -> bool {
-        let route = Route::unjudged("refused");
+        let route = Route::undecided("refused");
         let closed = Closed {
             endpoint,
             server_name: None,

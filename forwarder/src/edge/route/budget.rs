@@ -11,7 +11,7 @@ use policy_core::journey::{Meter, Steps};
 use super::place::Place;
 use crate::edge::online::Owner;
 
-/// How thoroughly an open connection is judged again.
+/// How thoroughly an open connection is revalidated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
     /// By all policies of the configuration, and by those of agents that are cheap.
@@ -30,7 +30,7 @@ const PAUSE_AFTER: u64 = 5_000;
 pub(super) struct Budget {
     all: u64,
     brought: u64,
-    /// False where the edge judges again of its own accord: that is not at the expense of the authtoken.
+    /// False where the edge revalidates of its own accord: that is not at the expense of the authtoken.
     draws_on_shares: bool,
     since_pause: u64,
 }
@@ -41,7 +41,7 @@ impl Budget {
         Self { all: Steps::OF_CONNECTION, brought: Steps::OF_AGENTS, draws_on_shares: true, since_pause: 0 }
     }
 
-    /// Of an open connection that is judged again.
+    /// Of an open connection that is revalidated.
     pub(super) const fn again(effort: Effort) -> Self {
         let brought = match effort {
             Effort::Cheap => CHEAP_BROUGHT_STEPS,

@@ -1,4 +1,4 @@
-//! What connections are judged by, and the endpoints on their way.
+//! What connections are decided by, and the endpoints on their way.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::reach::Upstream;
 use crate::edge::generation::Generation;
 use crate::edge::online::{OnlineEndpoint, OnlineEndpoints};
 
-/// What connections are judged by: one configuration, and what agents keep online.
+/// What connections are decided by: one configuration, and what agents keep online.
 #[derive(Clone, Copy, Debug)]
 pub struct RoutingView<'w> {
     /// The configuration.

@@ -173,7 +173,7 @@ fn unreached(endpoint: &OnlineEndpoint, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("its server {} {what}", endpoint.forwards_to))
 }
 
-/// Takes upstreams for as reachable as they were: for judging an open connection again.
+/// Takes upstreams for as reachable as they were: for revalidating an open connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Presumed<'a> {
     /// Upstreams that did not answer when the connection was made.

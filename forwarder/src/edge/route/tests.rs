@@ -41,7 +41,7 @@ fn facts<'g>(generation: &'g Generation, client: &str) -> Facts<'g> {
     Facts::from_connection(client, server).at_endpoint(&generation.config.endpoints[0].url).seeded(1)
 }
 
-/// Allocations from the facts of a connection to the first leg that [`judge`] takes, and what became of it.
+/// Allocations from the facts of a connection to the first leg that [`decide`] takes, and what became of it.
 fn decide(generation: &Generation, online: &OnlineEndpoints, client: &str) -> (u64, &'static str) {
     let presumed = Presumed { unreached: &[], reached: None };
     let map = Map { world: RoutingView { generation, online }, dial: &presumed };
@@ -82,10 +82,10 @@ fn a_refusal_allocates_the_same_however_many_rules_there_are() {
         let presumed = Presumed { unreached: &[], reached: None };
         let world = RoutingView { generation: &generation, online: &online };
         let facts = facts(&generation, "198.51.100.1:5000");
-        let judge = || judge_presumed(world, EntryPoint::Configured(0), &facts, presumed, Effort::Full);
-        let route = judge().expect("it does not wait");
+        let decide = || decide_presumed(world, EntryPoint::Configured(0), &facts, presumed, Effort::Full);
+        let route = decide().expect("it does not wait");
         assert_eq!((route.verdict.decision, route.ip_policy), ("deny", Some(false)));
-        measure(|| drop(judge())).count_total
+        measure(|| drop(decide())).count_total
     };
     let one = refused(1);
     assert_eq!(refused(2_000), one);
@@ -118,18 +118,18 @@ fn chain(endpoints: usize) -> Generation {
 #[test]
 fn all_hops_of_a_connection_share_one_budget() {
     let online = OnlineEndpoints::default();
-    let judge = |endpoints: usize| {
+    let decide = |endpoints: usize| {
         let generation = chain(endpoints);
         let world = RoutingView { generation: &generation, online: &online };
         let facts = facts(&generation, "198.51.100.1:5000");
         let presumed = Presumed { unreached: &[], reached: None };
-        judge_presumed(world, EntryPoint::Configured(0), &facts, presumed, Effort::Full)
+        decide_presumed(world, EntryPoint::Configured(0), &facts, presumed, Effort::Full)
             .expect("it does not wait")
     };
-    let short = judge(2);
+    let short = decide(2);
     assert!(short.upstream.is_some() && !short.out_of_steps, "{:?}", short.verdict);
     // Each policy alone would have its steps; together they have not.
-    let long = judge(14);
+    let long = decide(14);
     assert!(long.upstream.is_none() && long.out_of_steps, "{:?}", long.verdict);
     assert!(long.hops.len() > 2, "{:?}", long.hops);
 }

@@ -146,7 +146,7 @@ pub(super) async fn take(
     if let (Some(address), Some(shown)) = (edge.agents_address(), &shown) {
         let trust = shown.authority().map(|path| path.display().to_string());
         tracing::info!(%address, fingerprint = shown.fingerprint(), trust, "agents connect here");
-        tell_public_ports(&edge.config());
+        log_public_ports(&edge.config());
     }
     if let Some((identity, admin)) = first {
         *control = Some(serve(edge, identity, admin, events, reach));
@@ -158,7 +158,7 @@ pub(super) async fn take(
 }
 
 /// Says where public endpoints of agents listen: that may be more than where agents connect.
-fn tell_public_ports(config: &EdgeConfig) {
+fn log_public_ports(config: &EdgeConfig) {
     let Some(ports) = &config.public_tcp_ports else { return };
     let addresses: Vec<_> = config.public_tcp_listen.iter().map(ToString::to_string).collect();
     let addresses = if addresses.is_empty() { "every address".to_owned() } else { addresses.join(", ") };

@@ -49,7 +49,7 @@ pub(super) fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static
 pub(super) fn certificates_in(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match found.map_err(|error| what(&error))? {
-        none if none.is_empty() => Err("it holds no certificate in PEM"),
+        none if none.is_empty() => Err("it contains no PEM certificate"),
         found => Ok(found),
     }
 }
@@ -58,7 +58,7 @@ pub(super) fn certificates_in(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>
 const fn what(error: &pem::Error) -> &'static str {
     match error {
         pem::Error::MissingSectionEnd { .. } => "it breaks off in the middle of a PEM section",
-        pem::Error::NoItemsFound => "it holds nothing in PEM",
+        pem::Error::NoItemsFound => "it contains no PEM data",
         _ => "it is not valid PEM",
     }
 }

@@ -29,7 +29,7 @@ impl AgentIdentity {
         let chain = files::certificates(certificate)?;
         let key = files::private_key(private_key)?;
         let Some(first) = chain.first().cloned() else {
-            return Err(files::refuse(certificate, "it holds no certificate"));
+            return Err(files::refuse(certificate, "it contains no certificate"));
         };
         let config = server_config(chain, key).map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => {

@@ -1,4 +1,4 @@
-//! Makes certificates, and judges them as a client would.
+//! Makes certificates, and verifies them as a client would.
 //!
 //! The subject of an authority follows from its key: its certificate need not be taken apart to sign with it.
 
@@ -58,7 +58,7 @@ impl Authority {
     pub(super) fn read(pem: &[u8]) -> Result<Self, String> {
         let certificates = files::certificates_in(pem)?;
         let der = files::private_key_in(pem)?;
-        let certificate = certificates.first().cloned().ok_or("it holds no certificate")?;
+        let certificate = certificates.first().cloned().ok_or("it contains no certificate")?;
         let pair = vec![certificate.clone()];
         rustls::sign::CertifiedKey::from_der(pair, der.clone_key(), &provider())
             .map_err(|_| "its key and its certificate do not belong together")?;

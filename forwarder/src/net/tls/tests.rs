@@ -229,8 +229,8 @@ fn given_files_are_loaded_or_refused_with_a_reason() {
         AgentIdentity::load(certificate, key, &[]).expect_err("unusable").to_string()
     };
     assert!(error(&certificate, &path.join("ca/ca.key")).contains("it is not the key of the certificate"));
-    assert!(error(&key, &key).contains("holds no certificate"));
-    assert!(error(&certificate, &certificate).contains("holds no private key"));
+    assert!(error(&key, &key).contains("contains no "));
+    assert!(error(&certificate, &certificate).contains("contains no PEM private key"));
     assert!(error(&path.join("gone.pem"), &key).contains("gone.pem"));
     std::fs::write(path.join("large.pem"), vec![b'x'; (4 << 20) + 1]).expect("written");
     assert!(error(&path.join("large.pem"), &key).contains("more than 4194304 bytes"));
@@ -242,7 +242,7 @@ fn what_an_agent_trusts_has_at_least_one_authority() {
     let path = folder.path().join("cas.pem");
     assert!(client_config(&TrustedCas::Trusted).is_ok());
     for (content, reason) in [
-        ("", "holds no certificate"),
+        ("", "contains no "),
         ("-----BEGIN CERTIFICATE-----\nAAAA\n", "breaks off"),
         ("-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n", "not valid PEM"),
         ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "one of its certificates"),

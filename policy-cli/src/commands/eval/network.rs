@@ -210,7 +210,7 @@ fn entry(nodes: &[Node], args: &Eval, source: &Source) -> Result<(usize, Option<
             (first, _) => {
                 let number = if first.is_some() { "several endpoints" } else { "no public endpoint" };
                 Err(Failure::Usage(format!(
-                    "`{}` has {number}; say where the connection comes in with `--endpoint`: {}",
+                    "`{}` has {number}; name one with `--endpoint`: {}",
                     source.name(),
                     names()
                 )))

@@ -18,7 +18,7 @@ pub(crate) struct Bucketed<K> {
     /// For each slot the number of starts before it; one more at the end.
     root: Box<[u16]>,
     starts: Box<[K]>,
-    /// `values[i]` holds behind `i` starts.
+    /// `values[i]` holds after `i` starts.
     values: Box<[u32]>,
 }
 
@@ -33,7 +33,7 @@ impl<K: Bits> Bucketed<K> {
             (starts.len() * SLOTS_EACH).next_power_of_two().trailing_zeros().min(K::BITS - skip).max(1);
         let mut root = vec![0_u16; (1 << bits) + 1];
         for start in starts {
-            // Counted behind its own slot.
+            // Counted after its own slot.
             if let Some(count) = root.get_mut(start.shifted(skip).head(bits) + 1) {
                 *count += 1;
             }

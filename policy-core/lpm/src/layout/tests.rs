@@ -94,7 +94,7 @@ proptest! {
         check(&steps(starts, codes))?;
     }
 
-    /// One crowd alone: all starts share their first bits, and the root begins behind them.
+    /// One crowd alone: all starts share their first bits, and the root begins after them.
     #[test]
     fn shared_bits_are_skipped(low in prop::collection::vec((0..5_000_u32, any::<u32>()), 1..200), at in 0..100_u32) {
         let v4 = low.iter().map(|(low, code)| (0xc612_0000 + low, *code)).collect();

@@ -1,7 +1,7 @@
 //! Many IPv6 ranges: a static B+-tree of one-line nodes, entered from a table.
 //!
 //! At each level eight starts are compared at once, and the count says which child is next. Bits that all starts
-//! share are skipped; the 64 bits behind them are a *window*, eight of which fill one cache line. A table by the
+//! share are skipped; the 64 bits after them are a *window*, eight of which fill one cache line. A table by the
 //! first bits says at which line of the tree to begin. Below the tree stand [`runs`] of up to eleven windows that are
 //! near one another, where there are such. Where starts lie within a window, as single hosts do, its value names a
 //! short sorted list of them.
@@ -66,7 +66,7 @@ pub(crate) struct Tree {
     high: u128,
     skip: u32,
     windows: Windows,
-    /// `values[i]` holds behind `i` windows; from `first_deep` on they name windows that are cut further.
+    /// `values[i]` holds after `i` windows; from `first_deep` on they name windows that are cut further.
     values: Codes,
     /// Seldom looked at, so that a table of few ranges need not be larger for it.
     deep: Box<Deep>,

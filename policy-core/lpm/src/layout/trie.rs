@@ -108,12 +108,12 @@ impl Root {
 pub(crate) struct Trie<V> {
     low: u32,
     high: u32,
-    /// What holds before `low` and behind `high`.
+    /// What holds before `low` and after `high`.
     before: u32,
     behind: u32,
     skip: u32,
     root_bits: u32,
-    /// The bits behind those of the root.
+    /// The bits after those of the root.
     root_shift: u32,
     root: Box<[Root]>,
     cells: Box<[Cell]>,
@@ -122,7 +122,7 @@ pub(crate) struct Trie<V> {
     count: u32,
 }
 
-/// Codes that a trie of so many values needs: those that name children come behind the values.
+/// Codes that a trie of so many values needs: those that name children come after the values.
 pub(super) const fn codes(values: u32) -> u32 {
     values.saturating_add(2 * CHILDREN)
 }

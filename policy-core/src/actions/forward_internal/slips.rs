@@ -64,12 +64,12 @@ pub(super) fn wrong_port(parts: &[TemplatePart], text: TextRef<'_>) -> Option<Di
         let number = part.bytes().all(|byte| byte.is_ascii_digit());
         !number || digits > 5 || part.parse::<u32>().is_ok_and(|number| number > u32::from(u16::MAX))
     })?;
-    let message = format!("`{}` belongs to no port: it is a number from 1 to 65535", shorten(wrong));
+    let message = format!("`{}` is not a port: ports are numbers from 1 to 65535", shorten(wrong));
     let found = Diagnostic::new(&INVALID_URL, place_of(text, wrong), message);
-    Some(found.with_help("write digits only behind the `:`, e.g. `:22`"))
+    Some(found.with_help("write digits only after the `:`, e.g. `:22`"))
 }
 
-/// The target with a letter for each expression; behind a colon, where a port stands, with a digit.
+/// The target with a letter for each expression; after a colon, where a port stands, with a digit.
 pub(super) fn filled_in(parts: &[TemplatePart]) -> String {
     let mut out = String::new();
     for part in parts {

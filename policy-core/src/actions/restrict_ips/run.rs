@@ -100,7 +100,7 @@ impl Execute for FixedLists {
     fn digest(&self, digest: &mut StepDigest<'_>) {
         digest.text(verb(self.list.enforce));
         digest.test(self.test);
-        // What it leaves behind names the deciding entry.
+        // What it produces names the deciding entry.
         digest.list(&self.list);
     }
 

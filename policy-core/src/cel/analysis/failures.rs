@@ -130,7 +130,7 @@ pub(in crate::cel) fn failures(parts: &Parts<'_>, found: &mut Diagnostics) -> Ve
         looked_at += 1;
         looked_at > MAX_ABSORBED || !is_absorbed(parts, part.node, &part.needs, &mut work)
     });
-    // What is read twice is missing once; what earlier actions leave behind may be missing in one place only.
+    // What is read twice is missing once; what earlier actions produce may be missing in one place only.
     let mut told = HashSet::new();
     out.retain(|part| part.state.is_some() || told.insert(part.part));
     out

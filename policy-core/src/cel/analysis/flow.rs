@@ -42,7 +42,7 @@ pub(crate) trait DataFlow: SetVariables {
         false
     }
 
-    /// What is known of a variable or of results, wherever they are left behind.
+    /// What is known of a variable or of results, wherever they are produced.
     fn shape(&self, _: &State) -> Rc<Shape> {
         Rc::default()
     }

@@ -1,4 +1,4 @@
-//! What earlier actions left behind: `vars.*` and `actions.*`, as expressions read it.
+//! What earlier actions produced: `vars.*` and `actions.*`, as expressions read it.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use crate::cel::check::code::{Code, Node, NodeId};
 use crate::cel::values::value::Value;
 use crate::source::Span;
 
-/// Something that an earlier action may have left behind.
+/// Something that an earlier action may have produced.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum State {
     /// A variable of `set-vars`, by its name.

@@ -122,7 +122,7 @@ fn what_cannot_be_used_keeps_those_from_loading_that_need_it() {
     let unknown = Files::new().with("p-office.yml", &policy("ipp_offcie")).load(EDGE);
     assert_eq!(shape(&unknown), ("xuu".to_owned(), vec![], vec!["TP452"]));
     let said = format!("{:?}", unknown.policies);
-    assert!(said.contains("there is no IP policy `ipp_offcie`"), "{said}");
+    assert!(said.contains("unknown IP policy `ipp_offcie`"), "{said}");
     let none = Files::new().load(&EDGE.replace("ip_policies: [office.yml, lists/block.yml]\n", ""));
     assert_eq!(shape(&none).0, "xxu");
 }

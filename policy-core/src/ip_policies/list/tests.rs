@@ -120,10 +120,10 @@ fn places_are_those_of_the_file() {
         [
             "3:3 TP433 `10.0.0.1/24` has host bits set; the network is `10.0.0.0/24` (write `10.0.0.0/24`)",
             "5:1 TP431 `\\xff\\u{1b} 1` is not a network: the part before the slash is not an IPv4 or IPv6 address \
-             (write one network a line, and comments behind a `#`)",
+             (write one network a line, and comments after a `#`)",
             "6:1 TP435 `fe80::1%eth0/64` has a zone id, which means nothing to another machine (give the global \
              address; a link-local one reaches no other network)",
-            "7:1 TP431 `1.2.3.0/24; SBL1` is not a network: the prefix length is not a whole number (begin a \
+            "7:1 TP431 `1.2.3.0/24; SBL1` is not a network: the prefix length is not a whole number (start a \
              comment with `#`)",
         ]
     );

@@ -193,8 +193,8 @@ fn a_tab_is_named_at_its_place_once() {
 fn an_item_in_a_wrong_column_is_named() {
     assert_eq!(codes("a:\n  - b\n   - c\n"), [("TP115", "3:4".into())]);
     assert_eq!(codes("a:\n  - b: c\n   - d: e\n"), [("TP115", "3:4".into())]);
-    assert_eq!(first("a:\n  - b\n\n  # x\n   - c\n").2, "begin the item in column 3, below the one before");
-    assert_eq!(first("a:\n  - b: [c]\n - d\n").2, "the lists above begin in column 3");
+    assert_eq!(first("a:\n  - b\n\n  # x\n   - c\n").2, "start the item in column 3, below the previous one");
+    assert_eq!(first("a:\n  - b: [c]\n - d\n").2, "the lists above start in column 3");
     // Text over several lines, and lists inside of lists.
     assert!(codes("a: b\n  - c\n").is_empty());
     assert!(codes("- b\n  c - d\n").is_empty());

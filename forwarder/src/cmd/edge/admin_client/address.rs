@@ -60,10 +60,10 @@ impl ApiAddress {
             return Err(format!("the API key would travel to `{name}` in clear text: use https://"));
         }
         if key.is_empty() {
-            return Err(format!("{KEY} holds no API key; make one on the edge: forwarder api-key create"));
+            return Err(format!("{KEY} is not set; create an API key on the edge: forwarder api-key create"));
         }
         let bearer = HeaderValue::from_str(&format!("Bearer {key}"));
-        let mut bearer = bearer.map_err(|_| format!("what {KEY} holds is no API key"))?;
+        let mut bearer = bearer.map_err(|_| format!("{KEY} is not an API key"))?;
         bearer.set_sensitive(true);
         let tls = tls.then(|| {
             let cas = ca.map_or(TrustedCas::Host, |path| TrustedCas::File(path.to_owned()));

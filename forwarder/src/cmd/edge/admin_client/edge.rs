@@ -107,7 +107,7 @@ fn reloaded(report: &Value) -> String {
         count("opened", "listener", "opened"),
         count("closed", "listener", "closed"),
         count("cut", "connection", "closed"),
-        count("judged_later", "connection", "still being judged"),
+        count("revalidating", "connection", "still being decided"),
         count("sessions_ended", "agent session", "ended"),
         count("endpoints_stopped", "agent endpoint", "stopped"),
     ];

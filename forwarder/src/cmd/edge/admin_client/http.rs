@@ -77,7 +77,7 @@ impl Client {
         let (status, body) = runtime.block_on(async {
             tokio::time::timeout(DEADLINE, self.exchange(request))
                 .await
-                .unwrap_or_else(|_| Err(CallError::Protocol("it did not come in time".to_owned())))
+                .unwrap_or_else(|_| Err(CallError::Protocol("timed out".to_owned())))
         })?;
         let value = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&body) };
         let value: Value = value.map_err(|error| CallError::Protocol(error.to_string()))?;

@@ -125,7 +125,7 @@ impl RecordKind for ApiKeys {
         identity.delete_api_key(id)
     }
 
-    fn tell_removed(cx: &Context<'_>, key: ApiKey) {
+    fn emit_removed(cx: &Context<'_>, key: ApiKey) {
         cx.audit::<Self>("deleted", &cx.view::<Self>(key));
     }
 }

@@ -160,7 +160,7 @@ impl RecordKind for Credentials {
         identity.delete_credential(id)
     }
 
-    fn tell_removed(cx: &Context<'_>, credential: Credential) {
+    fn emit_removed(cx: &Context<'_>, credential: Credential) {
         cx.audit::<Self>("deleted", &cx.view::<Self>(credential));
     }
 }

@@ -103,7 +103,7 @@ impl RecordKind for ServiceUsers {
         identity.delete_service_user(id)
     }
 
-    fn tell_removed(cx: &Context<'_>, removed: RemovedServiceUser) {
+    fn emit_removed(cx: &Context<'_>, removed: RemovedServiceUser) {
         for credential in removed.credentials {
             cx.audit::<Credentials>("deleted", &cx.view::<Credentials>(credential));
         }

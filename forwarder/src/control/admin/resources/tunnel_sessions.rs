@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::control::admin::filter::Kind;
 use crate::control::admin::page::{List, show};
 use crate::control::admin::resource::{Context, Operation, Resource};
-use crate::control::admin::{Answer, Asked, Fault, SessionView, Wish};
+use crate::control::admin::{Answer, Delivery, Fault, SessionCommand, SessionView};
 use policy_core::ngrok::{ERR_NGROK_804, ERR_NGROK_806, NgrokCode};
 
 /// Bytes of a version that an agent is asked for.
@@ -61,8 +61,8 @@ impl Resource for TunnelSessions {
         match verb {
             "stop" if !cx.admin.sessions.stop(id) => Err(Fault::not_found(id)),
             "stop" => done(),
-            "restart" => ask(cx, id, Wish::Restart, "restart", ERR_NGROK_804),
-            "update" => ask(cx, id, Wish::Update(version(cx)?), "update itself", ERR_NGROK_806),
+            "restart" => ask(cx, id, SessionCommand::Restart, "restart", ERR_NGROK_804),
+            "update" => ask(cx, id, SessionCommand::Update(version(cx)?), "update itself", ERR_NGROK_806),
             _ => Err(cx.not_served()),
         }
     }
@@ -94,11 +94,17 @@ fn version(cx: &Context<'_>) -> Result<String, Fault> {
 }
 
 /// Hands a wish on; `code` is ngrok's for an agent that cannot.
-fn ask(cx: &Context<'_>, id: &str, wish: Wish, what: &str, code: NgrokCode) -> Result<Answer, Fault> {
+fn ask(
+    cx: &Context<'_>,
+    id: &str,
+    wish: SessionCommand,
+    what: &str,
+    code: NgrokCode,
+) -> Result<Answer, Fault> {
     match cx.admin.sessions.ask(id, wish) {
-        Asked::Yes => done(),
-        Asked::Unknown => Err(Fault::not_found(id)),
-        Asked::Unsupported(why) => {
+        Delivery::Yes => done(),
+        Delivery::Unknown => Err(Fault::not_found(id)),
+        Delivery::Unsupported(why) => {
             let message = format!("the agent does not {what}: {why}");
             Err(Fault::new(StatusCode::CONFLICT, message).coded(code))
         }

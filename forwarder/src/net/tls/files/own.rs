@@ -27,7 +27,7 @@ pub(in crate::net::tls) fn private_key(path: &Path) -> io::Result<PrivateKeyDer<
 /// The first private key in PEM text; or what is wrong.
 pub(in crate::net::tls) fn private_key_in(pem: &[u8]) -> Result<PrivateKeyDer<'static>, &'static str> {
     PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
-        pem::Error::NoItemsFound => "it holds no private key in PEM; one with a password cannot be used",
+        pem::Error::NoItemsFound => "it contains no PEM private key; encrypted keys are not supported",
         error => what(&error),
     })
 }

@@ -124,7 +124,7 @@ impl Lines {
     /// How many of all starts are not above a window.
     #[inline]
     pub(super) fn behind(&self, window: u64) -> usize {
-        // All are behind the last window there is; unused places must not be counted.
+        // All are after the last window there is; unused places must not be counted.
         if window == u64::MAX {
             return self.count;
         }

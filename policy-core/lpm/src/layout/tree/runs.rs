@@ -64,7 +64,7 @@ impl Run {
         (self.place_and_shift & 0xf) * SHIFT_STEP
     }
 
-    /// How many of all windows are not above one that is in this run or behind it.
+    /// How many of all windows are not above one that is in this run or after it.
     #[inline]
     fn behind(&self, window: u64) -> usize {
         let difference = (window.wrapping_sub(self.first) >> self.shift()).min(MAX_DIFFERENCE);

@@ -139,7 +139,7 @@ impl TrieBuilder {
         let mut runs = [0_u64; NODE_CELLS];
         let mut children: Vec<Child<'_>> = Vec::new();
         self.run(&mut runs, 0, current);
-        // The slot behind a child: what comes there is a run of its own.
+        // The slot after a child: what comes there is a run of its own.
         let mut pending = None;
         while let Some((first, _)) = starts.first() {
             let slot = first.shifted(at).head(STRIDE);

@@ -1,4 +1,4 @@
-//! After a reload: the open connections are judged again.
+//! After a reload: the open connections are revalidated.
 //!
 //! First all of them cheaply, those that depend on the configuration alone before the others, so that what it refuses is
 //! cut at once, whatever policies agents have brought. Then, one after the other and beside everything else, those whose
@@ -7,17 +7,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::open::{Judged, Open};
+use super::open::{Open, Revalidated};
 use super::shared::Shared;
 use crate::edge::generation::Generation;
 use crate::edge::route::{Effort, RoutingView};
 
-/// Of the time that judging takes, how many times as long others have before the next one.
+/// Of the time that revalidation takes, how many times as long others have before the next one.
 const REST: u32 = 4;
 /// What others have at least.
 const MIN_REST: Duration = Duration::from_micros(100);
 
-/// Exchanges what decides and judges all open connections by it. Gives the number that was cut, and those that could not
+/// Exchanges what decides and revalidates all open connections by it. Gives the number that was cut, and those that could not
 /// be decided cheaply.
 pub(super) fn open_connections(
     shared: &Shared,
@@ -30,16 +30,16 @@ pub(super) fn open_connections(
         shared.connections.all().into_iter().partition(|open| !open.meets_policies_of_agents());
     let (mut cut, mut undecided) = (0, Vec::new());
     for open in own.into_iter().chain(of_agents) {
-        match open.judge_again(world, Effort::Cheap) {
-            Judged::Stays => {}
-            Judged::Cut => cut += 1,
-            Judged::Undecided => undecided.push(open),
+        match open.revalidate(world, Effort::Cheap) {
+            Revalidated::Stays => {}
+            Revalidated::Cut => cut += 1,
+            Revalidated::Undecided => undecided.push(open),
         }
     }
     (cut, undecided)
 }
 
-/// Judges connections whose policies take long, by whatever is current when their turn comes. While the edge drains it
+/// Revalidates connections whose policies take long, by whatever is current when their turn comes. While the edge drains it
 /// goes on: what a policy refuses does not live until the drain ends.
 pub(super) async fn in_turn(shared: Arc<Shared>) {
     let mut cut = 0_usize;
@@ -52,7 +52,7 @@ pub(super) async fn in_turn(shared: Arc<Shared>) {
         let newest = shared.current.load_full();
         let world = RoutingView { generation: &newest, online: &shared.online };
         // One that takes more than a new connection may is refused like a new one.
-        if open.judge_again(world, Effort::Full) != Judged::Stays {
+        if open.revalidate(world, Effort::Full) != Revalidated::Stays {
             open.cut_undecided();
             cut += 1;
         }
@@ -63,7 +63,7 @@ pub(super) async fn in_turn(shared: Arc<Shared>) {
             () = tokio::time::sleep(rest) => {}
         }
     }
-    tracing::info!(cut, "judged the connections whose policies take long");
+    tracing::info!(cut, "revalidated connections with long-running policies");
 }
 
 #[cfg(test)]
