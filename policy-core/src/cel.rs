@@ -21,7 +21,7 @@
 //! extensions for strings, lists, math, encoders, addresses, optionals, bindings and macros of two variables.
 
 mod analysis;
-mod check;
+pub(crate) mod check;
 mod codes;
 mod compile;
 mod condition;
@@ -53,7 +53,7 @@ pub(crate) use syntax::text::{comment, is_in_text, is_unfinished};
 pub(crate) use template::Unrendered;
 pub use template::{FieldType, Template, TemplatePart, is_template};
 pub use values::fact::Fact;
-pub(crate) use values::fact::{Role, Tag};
+pub(crate) use values::fact::{About, Meaning, PartOf, Role, Tag};
 pub use values::fault::{EvalError, Fault};
 pub use values::host::{Borrowed, EvalLimits, Host, NoHost, TextMap};
 pub use values::time::{Duration, Timestamp};

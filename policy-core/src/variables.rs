@@ -63,7 +63,7 @@ fn declarations() -> Declarations {
     // Names first: types may name records that are declared later.
     for declared in all() {
         let mut parent: Option<u16> = None;
-        for path in prefixes(declared.path) {
+        for path in prefixes(declared.path()) {
             let name = path.rsplit('.').next().unwrap_or(path);
             let index = match tree.by_path.get(path) {
                 Some(index) => *index,
@@ -96,13 +96,13 @@ fn declarations() -> Declarations {
     places.resize(tree.nodes.len(), None);
     for (declared, ty) in all().zip(types) {
         let id = u16::try_from(facts.len()).unwrap_or(u16::MAX);
-        let (tag, role) = (tag::from_path(declared.path), role(declared.path));
-        let fact = Fact { id, optional: declared.optional, tag, role, path: &declared.path };
-        let fact = is_fact(declared.path).then_some(fact);
+        let fact = is_fact(declared.path()).then(|| fact_of(declared, id));
         if let Some(fact) = fact {
             facts.push((fact, ty.clone()));
         }
-        let Some(index) = tree.by_path.get(declared.path).map(|index| usize::from(*index)) else { continue };
+        let Some(index) = tree.by_path.get(declared.path()).map(|index| usize::from(*index)) else {
+            continue;
+        };
         if let (Some(node), Some(place)) = (tree.nodes.get_mut(index), places.get_mut(index)) {
             node.leaf = Some(TreeLeaf { fact, ty });
             *place = Some(declared.at);
@@ -111,14 +111,13 @@ fn declarations() -> Declarations {
     Declarations { tree: Arc::new(tree), roots, facts, places }
 }
 
-/// What is special of the fact at a path.
-fn role(path: &'static str) -> Role {
-    match (path, result_path(path)) {
-        ("conn.client_ip", _) => Role::Client,
-        ("vars", _) => Role::Variables,
-        (_, Some(of)) => Role::Result(u8::try_from(of.len()).unwrap_or(u8::MAX)),
-        _ => Role::Plain,
-    }
+/// The fact of a line. Results of actions are known by their paths.
+fn fact_of(declared: &'static Declared, id: u16) -> Fact {
+    let (role, tag) = match result_path(declared.path()) {
+        Some(of) => (Role::Result(u8::try_from(of.len()).unwrap_or(u8::MAX)), tag::STATE),
+        None => (declared.role, declared.tag),
+    };
+    Fact { id, optional: declared.optional, tag, role, about: &declared.about }
 }
 
 /// False for the fields of records, whose names begin with a capital.
@@ -210,7 +209,7 @@ pub struct Variable {
 /// Every variable and every field of a record, in documentation order.
 pub fn all() -> impl Iterator<Item = Variable> {
     families().map(|declared| Variable {
-        path: declared.path,
+        path: declared.path(),
         ty: declared.ty,
         doc: declared.doc,
         phases: declared.at.phases,

@@ -7,7 +7,7 @@ mod tls;
 
 use std::marker::PhantomData;
 
-use crate::cel::Map;
+use crate::cel::{About, Map, Meaning, PartOf, Role, Tag};
 use crate::phase::{Phase, PhaseSet};
 use crate::url::Scheme;
 
@@ -25,43 +25,78 @@ pub(crate) struct Where {
     pub(crate) retry: bool,
     /// Only where pods connect.
     pub(crate) pods: bool,
+    /// What it is a part of then.
+    pub(crate) part_of: PartOf,
 }
 
 /// One declared variable or field of a record.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Declared {
-    pub(crate) path: &'static str,
+    /// Its path, what it is a part of, and which values it has.
+    pub(crate) about: About,
     pub(crate) ty: &'static str,
     pub(crate) at: Where,
     pub(crate) optional: bool,
+    /// What the language knows it by.
+    pub(crate) role: Role,
+    /// What hosts know it by.
+    pub(crate) tag: Tag,
     pub(crate) doc: &'static str,
 }
 
-pub(crate) const EVERYWHERE: Where =
-    Where { phases: PhaseSet::new(&Phase::ALL), tls: false, http: false, retry: false, pods: false };
-pub(crate) const TLS: Where = Where { tls: true, ..EVERYWHERE };
+pub(crate) const EVERYWHERE: Where = Where {
+    phases: PhaseSet::new(&Phase::ALL),
+    tls: false,
+    http: false,
+    retry: false,
+    pods: false,
+    part_of: PartOf::Connection,
+};
+/// The time: everywhere, and not the same.
+pub(crate) const NOW: Where = Where { part_of: PartOf::Time, ..EVERYWHERE };
+pub(crate) const TLS: Where = Where { tls: true, part_of: PartOf::Message, ..EVERYWHERE };
 /// Where a pod connects, through an endpoint with the binding `kubernetes`, or may have.
 pub(crate) const PODS: Where = Where { pods: true, ..EVERYWHERE };
 pub(crate) const REQUEST: Where = Where {
     phases: PhaseSet::new(&[Phase::OnHttpRequest, Phase::OnHttpResponse, Phase::OnEventStreamMessage]),
     http: true,
+    part_of: PartOf::Message,
     ..EVERYWHERE
 };
-pub(crate) const RETRY: Where = Where { retry: true, ..REQUEST };
+/// With a request, of the connection.
+pub(crate) const WITH_REQUEST: Where = Where { part_of: PartOf::Connection, ..REQUEST };
+pub(crate) const RETRY: Where = Where { retry: true, part_of: PartOf::Attempt, ..REQUEST };
 pub(crate) const EVENT: Where = Where { phases: PhaseSet::new(&[Phase::OnEventStreamMessage]), ..REQUEST };
 pub(crate) const RESPONSE: Where = Where {
     phases: PhaseSet::new(&[Phase::OnHttpResponse, Phase::OnEventStreamMessage]),
     http: true,
+    part_of: PartOf::Message,
     ..EVERYWHERE
 };
 
 impl Declared {
     pub(crate) const fn new(path: &'static str, ty: &'static str, at: Where, doc: &'static str) -> Self {
-        Self { path, ty, at, optional: false, doc }
+        let about = About { path, part_of: at.part_of, meaning: Meaning::Any };
+        Self { about, ty, at, optional: false, role: Role::Plain, tag: tag::OTHER, doc }
     }
 
     pub(crate) const fn path(&self) -> &'static str {
-        self.path
+        self.about.path
+    }
+
+    /// Which values it has.
+    pub(crate) const fn meaning(self, meaning: Meaning) -> Self {
+        Self { about: About { meaning, ..self.about }, ..self }
+    }
+
+    /// What the language knows it by.
+    pub(crate) const fn role(self, role: Role) -> Self {
+        Self { role, ..self }
+    }
+
+    /// What hosts know it by.
+    pub(crate) const fn tag(self, tag: Tag) -> Self {
+        Self { tag, ..self }
     }
 
     /// A connection or request may lack it.
@@ -89,7 +124,7 @@ impl<T> ActionResult<T> {
     }
 
     pub(crate) const fn path(&self) -> &'static str {
-        self.declared.path
+        self.declared.path()
     }
 }
 

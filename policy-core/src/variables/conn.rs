@@ -3,24 +3,29 @@
 //! Source: ngrok documentation, connection variables, TLS variables and IP intelligence (2026-08-07). Geo
 //! data is MaxMind's; latitudes, longitudes and radii are texts.
 
-use crate::vocabulary::{Declared, EVERYWHERE, PODS, REQUEST, TLS, certificate, handshake};
+use crate::cel::{Meaning, Role};
+use crate::vocabulary::{Declared, EVERYWHERE, PODS, TLS, WITH_REQUEST, certificate, handshake, tag};
 
 /// What is known of an address; the address itself is a text.
 macro_rules! address {
-    ($base:literal, $whose:literal) => {
+    ($base:literal, $whose:literal, $role:expr, $tag:expr) => {
         &[
             Declared::new(
                 $base,
                 "string",
                 EVERYWHERE,
                 concat!("the address of the ", $whose, " in canonical form"),
-            ),
+            )
+            .meaning(Meaning::Address)
+            .role($role)
+            .tag($tag),
             Declared::new(
                 concat!($base, ".categories"),
                 "list(string)",
                 EVERYWHERE,
                 "the categories the address belongs to, with every dotted prefix",
-            ),
+            )
+            .meaning(Meaning::Categories),
             Declared::new(
                 concat!($base, ".is_on_blocklist"),
                 "bool",
@@ -63,7 +68,8 @@ macro_rules! address {
                 "string",
                 EVERYWHERE,
                 "the country's code in two letters",
-            ),
+            )
+            .meaning(Meaning::Country),
             Declared::new(
                 concat!($base, ".geo.location.is_eu"),
                 "bool",
@@ -75,13 +81,15 @@ macro_rules! address {
                 "string",
                 EVERYWHERE,
                 "the latitude, as text",
-            ),
+            )
+            .meaning(Meaning::Coordinate),
             Declared::new(
                 concat!($base, ".geo.location.longitude"),
                 "string",
                 EVERYWHERE,
                 "the longitude, as text",
-            ),
+            )
+            .meaning(Meaning::Coordinate),
             Declared::new(
                 concat!($base, ".geo.location.metro_code"),
                 "string",
@@ -135,7 +143,8 @@ macro_rules! address {
                 "string",
                 EVERYWHERE,
                 "that country's code in two letters",
-            ),
+            )
+            .meaning(Meaning::Country),
             Declared::new(
                 concat!($base, ".geo.registered_location.is_eu"),
                 "bool",
@@ -164,8 +173,9 @@ macro_rules! address {
     };
 }
 
-pub(super) static CLIENT_IP: &[Declared] = address!("conn.client_ip", "client");
-pub(super) static SERVER_IP: &[Declared] = address!("conn.server_ip", "endpoint");
+pub(super) static CLIENT_IP: &[Declared] = address!("conn.client_ip", "client", Role::Client, tag::CLIENT_IP);
+pub(super) static SERVER_IP: &[Declared] =
+    address!("conn.server_ip", "endpoint", Role::Plain, tag::SERVER_IP);
 
 pub(super) static CLIENT_CERTIFICATE: &[Declared] = certificate!(
     "conn.tls.client",
@@ -177,22 +187,30 @@ pub(super) static SERVER_CERTIFICATE: &[Declared] = certificate!("conn.tls.serve
 pub(super) static HANDSHAKE: &[Declared] = handshake!("conn.tls", TLS);
 
 pub(super) static DECLARED: &[Declared] = &[
-    Declared::new("conn.client_port", "int", EVERYWHERE, "the port of the client"),
-    Declared::new("conn.server_port", "int", EVERYWHERE, "the port of the endpoint"),
+    Declared::new("conn.client_port", "int", EVERYWHERE, "the port of the client")
+        .meaning(Meaning::Port)
+        .tag(tag::CLIENT_PORT),
+    Declared::new("conn.server_port", "int", EVERYWHERE, "the port of the endpoint")
+        .meaning(Meaning::Port)
+        .tag(tag::SERVER_PORT),
     Declared::new(
         "conn.server_region",
         "string",
         EVERYWHERE,
         "the region of the edge that took the connection",
-    ),
-    Declared::new("conn.ts.start", "timestamp", EVERYWHERE, "when the connection began"),
-    Declared::new("conn.bytes_in", "int", REQUEST, "bytes the client has sent"),
-    Declared::new("conn.bytes_out", "int", REQUEST, "bytes the client was sent"),
+    )
+    .meaning(Meaning::Name),
+    Declared::new("conn.ts.start", "timestamp", EVERYWHERE, "when the connection began").tag(tag::STARTED),
+    Declared::new("conn.bytes_in", "int", WITH_REQUEST, "bytes the client has sent"),
+    Declared::new("conn.bytes_out", "int", WITH_REQUEST, "bytes the client was sent"),
     Declared::new("conn.geo.city", "string", EVERYWHERE, "the client's city"),
     Declared::new("conn.geo.country", "string", EVERYWHERE, "the client's country"),
-    Declared::new("conn.geo.country_code", "string", EVERYWHERE, "the client's country in two letters"),
-    Declared::new("conn.geo.latitude", "string", EVERYWHERE, "the client's latitude, as text"),
-    Declared::new("conn.geo.longitude", "string", EVERYWHERE, "the client's longitude, as text"),
+    Declared::new("conn.geo.country_code", "string", EVERYWHERE, "the client's country in two letters")
+        .meaning(Meaning::Country),
+    Declared::new("conn.geo.latitude", "string", EVERYWHERE, "the client's latitude, as text")
+        .meaning(Meaning::Coordinate),
+    Declared::new("conn.geo.longitude", "string", EVERYWHERE, "the client's longitude, as text")
+        .meaning(Meaning::Coordinate),
     Declared::new("conn.geo.radius", "string", EVERYWHERE, "how exact the place is, in kilometres, as text"),
     Declared::new("conn.geo.subdivision", "string", EVERYWHERE, "the client's state or province"),
     Declared::new("conn.k8s.pod.id", "string", PODS, "the id of the pod that connects"),

@@ -3,17 +3,19 @@
 //! Source: ngrok documentation, request variables (2026-08-07). Header names are lower case, their values
 //! lists; a missing key is an error.
 
+use crate::cel::Meaning;
 use crate::vocabulary::{Declared, REQUEST};
 
 pub(super) static DECLARED: &[Declared] = &[
-    Declared::new("req.method", "string", REQUEST, "the method, such as `GET`"),
-    Declared::new("req.host", "string", REQUEST, "the host the request is for"),
+    Declared::new("req.method", "string", REQUEST, "the method, such as `GET`").meaning(Meaning::Method),
+    Declared::new("req.host", "string", REQUEST, "the host the request is for").meaning(Meaning::Host),
     Declared::new("req.version", "string", REQUEST, "the version, such as `HTTP/2.0`"),
     Declared::new("req.location", "string", REQUEST, "the `Location` header"),
     Declared::new("req.content_length", "int", REQUEST, "the length of the body, where it is known")
         .optional(),
     Declared::new("req.content_encoding", "list(string)", REQUEST, "the encodings of the body"),
-    Declared::new("req.content_type", "string", REQUEST, "the media type of the body"),
+    Declared::new("req.content_type", "string", REQUEST, "the media type of the body")
+        .meaning(Meaning::MediaType),
     Declared::new(
         "req.content_type.parameters",
         "map(string, string)",
@@ -21,32 +23,39 @@ pub(super) static DECLARED: &[Declared] = &[
         "the parameters of the media type",
     ),
     Declared::new("req.content_type.raw", "string", REQUEST, "the whole `Content-Type` header"),
-    Declared::new("req.cookies", "map(string, list(Cookie))", REQUEST, "the cookies, by name"),
-    Declared::new("req.headers", "map(string, list(string))", REQUEST, "the headers, by name in lower case"),
+    Declared::new("req.cookies", "map(string, list(Cookie))", REQUEST, "the cookies, by name")
+        .meaning(Meaning::SentCookies(&["name", "value"])),
+    Declared::new("req.headers", "map(string, list(string))", REQUEST, "the headers, by name in lower case")
+        .meaning(Meaning::Headers),
     Declared::new(
         "req.trailers",
         "map(string, list(string))",
         REQUEST,
         "the trailers, by name in lower case",
-    ),
+    )
+    .meaning(Meaning::Trailers),
     Declared::new("req.ts.header_received", "timestamp", REQUEST, "when the headers had arrived"),
     Declared::new("req.ts.body_received", "timestamp", REQUEST, "when the body had arrived").optional(),
-    Declared::new("req.url", "string", REQUEST, "the whole URL, normalised"),
+    Declared::new("req.url", "string", REQUEST, "the whole URL, normalised").meaning(Meaning::RequestUrl),
     Declared::new("req.url.authority", "string", REQUEST, "user, host and port of the URL"),
-    Declared::new("req.url.host", "string", REQUEST, "the host of the URL"),
-    Declared::new("req.url.path", "string", REQUEST, "the path, with its leading slash"),
-    Declared::new("req.url.port", "int", REQUEST, "the port, if the URL gives one").optional(),
-    Declared::new("req.url.query", "string", REQUEST, "the query, without `?`"),
+    Declared::new("req.url.host", "string", REQUEST, "the host of the URL").meaning(Meaning::Name),
+    Declared::new("req.url.path", "string", REQUEST, "the path, with its leading slash")
+        .meaning(Meaning::Path),
+    Declared::new("req.url.port", "int", REQUEST, "the port, if the URL gives one")
+        .meaning(Meaning::Port)
+        .optional(),
+    Declared::new("req.url.query", "string", REQUEST, "the query, without `?`").meaning(Meaning::Query),
     Declared::new(
         "req.url.query_params",
         "map(string, list(string))",
         REQUEST,
         "the parameters of the query, by name",
     ),
-    Declared::new("req.url.raw", "string", REQUEST, "the URL as it was sent"),
-    Declared::new("req.url.raw_path", "string", REQUEST, "the path as it was sent"),
-    Declared::new("req.url.scheme", "string", REQUEST, "`http` or `https`"),
-    Declared::new("req.url.uri", "string", REQUEST, "path and query"),
+    Declared::new("req.url.raw", "string", REQUEST, "the URL as it was sent").meaning(Meaning::Url),
+    Declared::new("req.url.raw_path", "string", REQUEST, "the path as it was sent").meaning(Meaning::Path),
+    Declared::new("req.url.scheme", "string", REQUEST, "`http` or `https`")
+        .meaning(Meaning::Scheme(&["http", "https"])),
+    Declared::new("req.url.uri", "string", REQUEST, "path and query").meaning(Meaning::PathAndQuery),
     Declared::new("req.url.user_password", "string", REQUEST, "user and password of the URL"),
     Declared::new("req.user_agent", "string", REQUEST, "the `User-Agent` header"),
     Declared::new("req.user_agent.name", "string", REQUEST, "the name of the program"),

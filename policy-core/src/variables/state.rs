@@ -3,10 +3,13 @@
 //!
 //! Source: ngrok documentation, set-vars and http-request (2026-08-07). Their values are known at run time only.
 
-use crate::vocabulary::{Declared, EVERYWHERE, RETRY};
+use crate::cel::Role;
+use crate::vocabulary::{Declared, EVERYWHERE, RETRY, tag};
 
 pub(super) static DECLARED: &[Declared] = &[
     Declared::new("attempts", "int", RETRY, "how often the request was tried"),
     Declared::new("last_attempt", "dyn", RETRY, "request, response and error of the last try"),
-    Declared::new("vars", "map(string, dyn)", EVERYWHERE, "what `set-vars` has set in this phase"),
+    Declared::new("vars", "map(string, dyn)", EVERYWHERE, "what `set-vars` has set in this phase")
+        .role(Role::Variables)
+        .tag(tag::STATE),
 ];

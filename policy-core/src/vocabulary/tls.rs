@@ -47,7 +47,7 @@ macro_rules! handshake {
             $crate::vocabulary::Declared::new(concat!($base, ".cipher_suite"), "string", $at, "the cipher suite of the connection"),
             $crate::vocabulary::Declared::new(concat!($base, ".ja4_fingerprint"), "string", $at, "the JA4 fingerprint of the client"),
             $crate::vocabulary::Declared::new(concat!($base, ".negotiated_alpn"), "string", $at, "the protocol agreed on by ALPN"),
-            $crate::vocabulary::Declared::new(concat!($base, ".sni"), "string", $at, "the server name the client asked for"),
+            $crate::vocabulary::Declared::new(concat!($base, ".sni"), "string", $at, "the server name the client asked for").meaning($crate::cel::Meaning::Name),
             $crate::vocabulary::Declared::new(concat!($base, ".version"), "string", $at, "the version of TLS, such as `1.3`"),
             $crate::vocabulary::Declared::new(concat!($base, ".session_resumed"), "bool", $at, "true if an earlier session was resumed"),
             $($extra,)*

@@ -12,7 +12,108 @@ pub struct Fact {
     pub(crate) tag: Tag,
     pub(crate) role: Role,
     /// How it is declared; behind a thin pointer, since facts stand in compiled code.
-    pub(crate) path: &'static &'static str,
+    pub(crate) about: &'static About,
+}
+
+/// What the declaration of a fact says of it beside its type: analyses ask for it instead of its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct About {
+    pub(crate) path: &'static str,
+    pub(crate) part_of: PartOf,
+    pub(crate) meaning: Meaning,
+}
+
+/// What a fact is a part of: what is true of it holds as long as that does not change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PartOf {
+    /// The connection and its endpoint, which stay as they are.
+    Connection,
+    /// The request, the response, or what is known of TLS: actions change these.
+    Message,
+    /// The time, which is one for all rules of a phase.
+    Time,
+    /// An attempt: the next one is another.
+    Attempt,
+}
+
+/// Which values a fact has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// Any of its type.
+    Any,
+    /// An address, in canonical form.
+    Address,
+    /// The categories of an address.
+    Categories,
+    /// The code of a country, or an empty text.
+    Country,
+    /// A latitude or longitude as a text, or an empty one.
+    Coordinate,
+    /// A port.
+    Port,
+    /// A time as RFC 3339 writes it.
+    Time,
+    /// A URL, absolute or not.
+    Url,
+    /// The whole URL of a request, with scheme and host.
+    RequestUrl,
+    /// Path and query of a URL.
+    PathAndQuery,
+    /// A path, with its leading slash.
+    Path,
+    /// A query string.
+    Query,
+    /// The method of a request.
+    Method,
+    /// The host that a request is for.
+    Host,
+    /// Headers: lists of texts by names in lower case, which functions look up in any case.
+    Headers,
+    /// Trailers: lists of texts by names in lower case.
+    Trailers,
+    /// Cookies that a client sends, which have these fields alone.
+    SentCookies(&'static [&'static str]),
+    /// A media type without its parameters.
+    MediaType,
+    /// A status code of HTTP.
+    Status,
+    /// The scheme of a URL: one of these.
+    Scheme(&'static [&'static str]),
+    /// A protocol: one of these.
+    Protocol(&'static [&'static str]),
+    /// A name: a text without a slash.
+    Name,
+}
+
+impl Meaning {
+    /// True for a text that begins with a slash.
+    pub(crate) const fn is_path(self) -> bool {
+        matches!(self, Self::Path | Self::PathAndQuery)
+    }
+
+    /// True for a text that reads as a URL.
+    pub(crate) const fn is_url(self) -> bool {
+        matches!(self, Self::Url | Self::RequestUrl | Self::PathAndQuery)
+    }
+
+    /// True for a map whose names are those of headers.
+    pub(crate) const fn has_header_names(self) -> bool {
+        matches!(self, Self::Headers | Self::Trailers)
+    }
+
+    /// True if its value, as text, never has a slash.
+    pub(crate) const fn has_no_slash(self) -> bool {
+        matches!(
+            self,
+            Self::Address
+                | Self::Country
+                | Self::Port
+                | Self::Method
+                | Self::Host
+                | Self::Protocol(_)
+                | Self::Name
+        )
+    }
 }
 
 /// A number by which hosts tell the facts apart that are asked for most.
@@ -69,13 +170,23 @@ impl Fact {
     /// How an expression writes it, `conn.client_ip`.
     #[must_use]
     pub const fn path(self) -> &'static str {
-        self.path
+        self.about.path
+    }
+
+    /// What it is a part of.
+    pub(crate) const fn part_of(self) -> PartOf {
+        self.about.part_of
+    }
+
+    /// Which values it has.
+    pub(crate) const fn meaning(self) -> Meaning {
+        self.about.meaning
     }
 
     /// The path of the action whose result it is.
     pub(crate) fn result(self) -> Option<&'static str> {
         match self.role {
-            Role::Result(length) => self.path.get(..usize::from(length)),
+            Role::Result(length) => self.about.path.get(..usize::from(length)),
             _ => None,
         }
     }
