@@ -75,6 +75,7 @@ const RESPONSE: PhaseSet = PhaseSet::new(&[Phase::OnHttpResponse]);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cel::library::assert_of_one_form;
     use std::collections::HashSet;
 
     #[test]
@@ -91,6 +92,12 @@ mod tests {
             LIBRARY.entries.len(),
             COMMON.iter().chain(FAMILIES).copied().map(<[_]>::len).sum::<usize>()
         );
+    }
+
+    /// The first of several that may run tells what all of them are.
+    #[test]
+    fn overloads_that_may_take_the_same_call_are_of_one_form() {
+        assert_of_one_form(&LIBRARY);
     }
 
     /// What a function reads is a declared fact with a value in all its phases.

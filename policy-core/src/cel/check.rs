@@ -2,6 +2,6 @@
 
 pub(in crate::cel) mod address_parts;
 pub(in crate::cel) mod checker;
-pub(in crate::cel) mod code;
+pub(crate) mod code;
 pub(in crate::cel) mod env;
 pub(in crate::cel) mod unify;

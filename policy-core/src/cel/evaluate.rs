@@ -10,9 +10,9 @@ mod access;
 mod loops;
 
 use crate::cel::check::code::{Code, Node, NodeId};
-use crate::cel::library::accepts;
 use crate::cel::library::overload::{Call, Cost};
 use crate::cel::library::pattern::Pattern;
+use crate::cel::library::{MATCHES, accepts};
 use crate::cel::values::fault::{EvalError, Fault};
 use crate::cel::values::host::{Budget, EvalLimits, Host, ITEM};
 use crate::cel::values::value::{Map, Value};
@@ -44,7 +44,7 @@ pub(in crate::cel) fn evaluate<'h>(
         code,
         host,
         budget: Budget::new(*limits),
-        locals: vec![Ok(Value::Null); code.slots],
+        locals: vec![Ok(Value::Null); code.slots()],
         spine: Vec::new(),
         sink,
     };
@@ -213,7 +213,7 @@ impl Interpreter<'_, '_> {
     /// Runs the first overload that takes the arguments.
     #[inline(never)]
     fn run(&mut self, id: NodeId, overloads: &[u16], name: &str, arguments: &[Value]) -> Evaluated {
-        let library = self.code.library;
+        let library = self.code.library();
         for entry in overloads.iter().filter_map(|overload| library.entry(*overload)) {
             // A fact that the function reads by itself is of the right type already.
             let written =
@@ -236,7 +236,7 @@ impl Interpreter<'_, '_> {
                 self.pay(id, pattern.steps(text.len() as u64))?;
                 Ok(Value::Bool(pattern.is_match(text)))
             }
-            other => Err(Raised { fault: no_overload("matches", std::slice::from_ref(other)), at: id }),
+            other => Err(Raised { fault: no_overload(MATCHES, std::slice::from_ref(other)), at: id }),
         }
     }
 

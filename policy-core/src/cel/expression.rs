@@ -20,6 +20,7 @@ use crate::cel::compile::cost::Costs;
 use crate::cel::compile::fold::fold;
 use crate::cel::compile::patterns::compile_constants;
 use crate::cel::evaluate::{Sink, evaluate};
+use crate::cel::library::overload::Form;
 use crate::cel::limits::CelLimits;
 use crate::cel::syntax::parser::parse;
 use crate::cel::values::fact::Fact;
@@ -129,21 +130,21 @@ impl Expression {
         let patterns = compile_constants(&mut code, limits.pattern_states, found);
         let costs = Costs::from_code(&code);
         let folded = fold(&code, &costs);
-        let cost = Costs::from_code(&folded.code).steps(code.root);
+        let cost = Costs::from_code(&folded.code).steps(code.root());
         let failures = {
             let parts = Parts::new(&code);
             advice::report(&parts, &folded, &patterns.bad, cost, found);
             failures(&parts, found)
         };
         let mut reads: Vec<Fact> = Vec::new();
-        for (node, reached) in folded.code.nodes.iter().zip(folded.code.reachable()) {
+        for ((_, node), reached) in folded.code.nodes().zip(folded.code.reachable()) {
             if let (true, Node::Fact(fact) | Node::HasFact(fact)) = (reached, node) {
                 reads.push(*fact);
             }
         }
         reads.sort_unstable();
         reads.dedup();
-        let mut calls: Vec<&'static str> = code.nodes.iter().filter_map(|node| impure(&code, node)).collect();
+        let mut calls: Vec<&'static str> = code.nodes().filter_map(|(_, node)| impure(&code, node)).collect();
         calls.sort_unstable();
         calls.dedup();
         let asks = state::asks(&code);
@@ -167,6 +168,11 @@ impl Expression {
         &self.inner.text
     }
 
+    /// Its parts with their types, as written.
+    pub(crate) fn code(&self) -> &Code {
+        &self.inner.code
+    }
+
     /// States that its constant regular expressions take, about.
     pub(crate) fn pattern_states(&self) -> u64 {
         self.inner.pattern_states
@@ -174,7 +180,7 @@ impl Expression {
 
     /// Parts that it has, as written.
     pub(crate) fn parts(&self) -> usize {
-        self.inner.code.nodes.len()
+        self.code().len()
     }
 
     /// Bytes that it takes, about.
@@ -193,7 +199,7 @@ impl Expression {
     /// The type of its value.
     #[must_use]
     pub fn result(&self) -> &Type {
-        self.inner.code.ty(self.inner.code.root)
+        self.code().ty(self.code().root())
     }
 
     /// The facts it may read, each once.
@@ -217,12 +223,12 @@ impl Expression {
     /// The value it always has, if it depends on nothing.
     #[must_use]
     pub fn constant(&self) -> Option<&Value> {
-        self.inner.folded.constant(self.inner.folded.root)
+        self.inner.folded.constant(self.inner.folded.root())
     }
 
     /// The place of all of it.
     pub(crate) fn root_span(&self) -> Span {
-        self.inner.folded.span(self.inner.folded.root)
+        self.inner.folded.span(self.inner.folded.root())
     }
 
     /// What may fail in expressions that are joined by `&&`, and what is never there, for each of them: each may
@@ -308,12 +314,12 @@ impl Expression {
 
     /// What it depends on, beside the connection. O(parts).
     pub(crate) fn depends(&self) -> Depends {
-        depends(&self.inner.code, self.inner.code.root)
+        depends(self.code(), self.code().root())
     }
 
     /// What is known of its value.
     pub(crate) fn shape(&self, levels: usize) -> Shape {
-        state::shape(&self.inner.code, self.inner.code.root, levels)
+        state::shape(self.code(), self.code().root(), levels)
     }
 
     /// What it says as a condition, with what each test depends on. O(parts).
@@ -328,34 +334,34 @@ impl Expression {
 
     /// True if its value, as text, never has a slash: it is made of facts without one, and of texts without one.
     pub(crate) fn has_no_slash(&self) -> bool {
-        let reached = self.inner.code.reachable();
-        self.inner.code.nodes.iter().zip(reached).filter(|(_, reached)| *reached).all(
-            |(node, _)| match node {
-                Node::Const(Value::String(text)) => !text.contains('/'),
-                Node::Fact(fact) => without_slash(fact.path()),
-                Node::Call { name, .. } => KEEPING.contains(name),
-                Node::Const(_)
-                | Node::Index { .. }
-                | Node::Conditional { .. }
-                | Node::And(..)
-                | Node::Or(..) => true,
-                Node::HasFact(_) | Node::Matches { .. } | Node::List(_) => true,
-                _ => false,
-            },
-        )
+        let code = self.code();
+        code.nodes().zip(code.reachable()).filter(|(_, reached)| *reached).all(|((_, node), _)| match node {
+            Node::Const(Value::String(text)) => !text.contains('/'),
+            // What an action has left behind is taken as it comes.
+            Node::Fact(fact) => fact.result().is_none() && fact.meaning().has_no_slash(),
+            Node::Call { overloads, .. } => {
+                code.overload(overloads).is_some_and(|overload| overload.adds_no_slash)
+            }
+            Node::Const(_) | Node::Index { .. } | Node::Conditional { .. } | Node::And(..) | Node::Or(..) => {
+                true
+            }
+            Node::HasFact(_) | Node::Matches { .. } | Node::List(_) => true,
+            _ => false,
+        })
     }
 
     /// True if its value, as text, always begins with a slash: a path, or a text that is added to.
     pub(crate) fn begins_with_slash(&self) -> bool {
-        const PATHS: &[&str] = &["req.url.path", "req.url.raw_path", "req.url.uri"];
-        let code = &self.inner.code;
-        let mut at = Some(code.root);
+        let code = self.code();
+        let mut at = Some(code.root());
         while let Some(node) = at.and_then(|id| code.node(id)) {
             match node {
                 Node::Const(Value::String(text)) => return text.starts_with('/'),
-                Node::Fact(fact) => return PATHS.contains(&fact.path()),
-                Node::Call { name: "_+_", arguments, .. } => at = arguments.first().copied(),
-                _ => return false,
+                Node::Fact(fact) => return fact.meaning().is_path(),
+                _ => match code.formed(node, Form::Add) {
+                    Some(arguments) => at = arguments.first().copied(),
+                    None => return false,
+                },
             }
         }
         false
@@ -363,7 +369,7 @@ impl Expression {
 
     /// The variable that it is, by its name.
     pub(crate) fn variable(&self) -> Option<Box<str>> {
-        match state::variable(&self.inner.code, self.inner.code.node(self.inner.code.root)?)? {
+        match state::variable(self.code(), self.code().node(self.code().root())?)? {
             State::Variable(name) => Some(name),
             State::Result(_) => None,
         }
@@ -392,7 +398,7 @@ impl Expression {
     /// assert!(checked.evaluate_from(&mut NoHost, &mut limits).is_err());
     /// ```
     pub fn evaluate_from(&self, host: &mut dyn Host, limits: &mut EvalLimits) -> Result<Value, EvalError> {
-        evaluate(&self.inner.folded, self.inner.folded.root, host, limits, None)
+        evaluate(&self.inner.folded, self.inner.folded.root(), host, limits, None)
     }
 
     /// What decisions run.
@@ -402,7 +408,7 @@ impl Expression {
 
     /// Nodes of its tree: what it takes in memory, about.
     pub(crate) fn nodes(&self) -> usize {
-        self.inner.code.nodes.len()
+        self.code().len()
     }
 
     /// Evaluates it as written, and gives the value of every part that is no literal, outer parts first. At
@@ -415,7 +421,7 @@ impl Expression {
     ) -> (Result<Value, EvalError>, Vec<Part>) {
         let code = &self.inner.code;
         let mut parts = KeptParts { code, max, parts: Vec::new() };
-        let value = evaluate(code, code.root, host, &mut limits, Some(&mut parts));
+        let value = evaluate(code, code.root(), host, &mut limits, Some(&mut parts));
         let mut parts = parts.parts;
         // By place: what holds a part comes before it. Equal places keep the order of evaluation, the outer
         // of them being the later.
@@ -436,54 +442,6 @@ impl Expression {
         (value, parts)
     }
 }
-
-/// True for a fact that has no slash.
-fn without_slash(path: &str) -> bool {
-    matches!(
-        path,
-        "conn.client_ip"
-            | "conn.server_ip"
-            | "conn.client_port"
-            | "conn.server_port"
-            | "conn.server_region"
-            | "conn.tls.sni"
-            | "endpoint.addr"
-            | "endpoint.host"
-            | "endpoint.port"
-            | "endpoint.protocol"
-            | "endpoint.id"
-            | "req.host"
-            | "req.url.host"
-            | "req.url.port"
-            | "req.method"
-    ) || path.ends_with(".country_code")
-}
-
-/// Functions whose results have no characters but those of their arguments, digits and points.
-const KEEPING: &[&str] = &[
-    "_+_",
-    "_==_",
-    "_!=_",
-    "!",
-    "lower",
-    "upper",
-    "lowerAscii",
-    "upperAscii",
-    "replace",
-    "split",
-    "join",
-    "substring",
-    "charAt",
-    "trim",
-    "reverse",
-    "string",
-    "size",
-    "indexOf",
-    "lastIndexOf",
-    "startsWith",
-    "endsWith",
-    "contains",
-];
 
 /// The name of a function that may give different results for the same arguments.
 fn impure(code: &Code, node: &Node) -> Option<&'static str> {

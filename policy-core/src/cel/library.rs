@@ -28,9 +28,14 @@ use crate::cel::values::value::Value;
 
 pub(crate) use conversions::plain_text;
 pub(crate) use json::{read as read_json, write as write_json};
+pub(in crate::cel) use lists::sort_by;
+pub(in crate::cel) use operators::SIZE;
+pub(in crate::cel) use optionals::{NONE, OF, OR};
+pub(in crate::cel) use strings::MATCHES;
+pub(in crate::cel) use times::part_function;
 
-/// What begins the name of an operator, or of what a macro ends with.
-const NO_NAME: [char; 4] = ['_', '@', '!', '-'];
+/// What begins the name of an operator.
+const NO_NAME: [char; 3] = ['_', '!', '-'];
 
 /// A read signature.
 #[derive(Debug)]
@@ -116,7 +121,7 @@ impl Library {
 }
 
 impl ReadSignature {
-    /// False for operators, and for what a macro ends with.
+    /// False for operators.
     pub(crate) fn has_name(&self) -> bool {
         !self.name.starts_with(NO_NAME)
     }
@@ -198,6 +203,16 @@ pub(in crate::cel) fn accepts(ty: &Type, value: &Value) -> bool {
     ) || matches!(ty, Type::Opaque(name, _) if &**name == value.type_name())
 }
 
+/// Fails where overloads of a name that take as many arguments are of several forms.
+#[cfg(test)]
+pub(crate) fn assert_of_one_form(library: &Library) {
+    let mut seen = HashMap::new();
+    for ReadSignature { name, member, parameters, overload, .. } in &library.entries {
+        let form = seen.entry((name, member, parameters.len())).or_insert(overload.form);
+        assert_eq!(*form, overload.form, "{}", overload.signature);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,6 +225,20 @@ mod tests {
             assert!(!overload.doc.ends_with('.'), "{}: no full stop", overload.signature);
         }
         assert!(Library::standard().entries.len() > 150, "{}", Library::standard().entries.len());
+    }
+
+    /// What names a function outside of its file names one that is there.
+    #[test]
+    fn names_are_declared() {
+        for name in [SIZE, OF, NONE, OR, MATCHES] {
+            assert!(Library::standard().named(name).next().is_some(), "{name}");
+        }
+    }
+
+    /// The first of several that may run tells what all of them are.
+    #[test]
+    fn overloads_that_may_take_the_same_call_are_of_one_form() {
+        assert_of_one_form(Library::standard());
     }
 
     /// Two overloads that take the same arguments would hide one another.

@@ -6,8 +6,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::cel::library::encoding::{PADDED, decoded, encode};
-use crate::cel::library::overload::{Call, Cost, Overload};
+use crate::cel::library::overload::{Call, Cost, Fails, Overload, TextTest};
 use crate::cel::{Fault, Value};
+
+/// The text may be no base64.
+const NO_BASE64: Fails = Fails::Unread {
+    at: 0,
+    test: TextTest::Matched,
+    message: "this fails where the text is no base64",
+    help: "make sure of the text, e.g. with `matches`",
+};
 
 pub(super) static OVERLOADS: &[Overload] = &[
     Overload::new(
@@ -15,14 +23,16 @@ pub(super) static OVERLOADS: &[Overload] = &[
         "the bytes a padded text in base64 gives",
         Cost::Copy,
         decode,
-    ),
+    )
+    .failing(NO_BASE64),
     Overload::new("(string).encodeBase64() -> string", "the text in base64", Cost::Copy, encode),
     Overload::new(
         "(string).decodeBase64() -> string",
         "the text a padded text in base64 gives",
         Cost::Copy,
         decode_text,
-    ),
+    )
+    .failing(NO_BASE64),
     Overload::new(
         "basic_auth.encode(string, string) -> string",
         "the `Authorization` header of a user and password",

@@ -9,18 +9,30 @@ use md5::{Digest as _, Md5};
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
-use crate::cel::library::overload::{Call, Cost, Overload};
+use crate::cel::library::overload::{Call, Cost, Fails, Overload};
 use crate::cel::{Fault, Value};
 use crate::diagnostic::shorten;
+
+/// How digests are printed, as it is told of other words.
+const FORMATS: &str = "a digest is printed as `hex` or `base64`";
+
+/// The second argument may be no format.
+const NO_FORMAT: Fails = Fails::NotOneOf {
+    at: 1,
+    allowed: &["hex", "base64"],
+    told: FORMATS,
+    message: "this fails where the text is neither `hex` nor `base64`",
+    help: "write `'hex'` or `'base64'`",
+};
 
 /// A digest as a function and as a function of a text, each with and without a format.
 macro_rules! digests {
     ($($name:literal $run:ident),+ $(,)?) => {
         &[$(
             digests!(@one concat!("hash.", $name, "(string) -> string"), $name, $run),
-            digests!(@one concat!("hash.", $name, "(string, string) -> string"), $name, $run),
+            digests!(@one concat!("hash.", $name, "(string, string) -> string"), $name, $run).failing(NO_FORMAT),
             digests!(@one concat!("(string).", $name, "() -> string"), $name, $run),
-            digests!(@one concat!("(string).", $name, "(string) -> string"), $name, $run),
+            digests!(@one concat!("(string).", $name, "(string) -> string"), $name, $run).failing(NO_FORMAT),
         )+]
     };
     (@one $signature:expr, $name:literal, $run:ident) => {
@@ -42,10 +54,7 @@ fn printed(call: &Call<'_, '_>, digest: impl Fn(&[u8]) -> Vec<u8>) -> Result<Val
     match format {
         "hex" => Ok(Value::text(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())),
         "base64" => Ok(Value::text(STANDARD.encode(bytes))),
-        other => Err(Fault::argument(format!(
-            "a digest is printed as `hex` or `base64`, not `{}`",
-            shorten(other)
-        ))),
+        other => Err(Fault::argument(format!("{FORMATS}, not `{}`", shorten(other)))),
     }
 }
 

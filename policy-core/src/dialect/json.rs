@@ -2,17 +2,30 @@
 //!
 //! Source: ngrok documentation, JSON macros (2026-08-07).
 
-use crate::cel::library::overload::{Call, Cost, Overload};
+use crate::cel::library::overload::{Call, Cost, Fails, Form, Gives, Overload, TextTest};
 use crate::cel::library::{read_json, write_json};
 use crate::cel::{Fault, Value};
 
+/// The text may be no JSON.
+const NO_JSON: Fails = Fails::Unread {
+    at: 0,
+    test: TextTest::Json,
+    message: "this fails where the text is no JSON",
+    help: "ask first: `text.isJson() && …`",
+};
+
 pub(super) static OVERLOADS: &[Overload] = &[
-    Overload::new("json.decode(string) -> dyn", "the value a text in JSON gives", Cost::Copy, decode),
+    Overload::new("json.decode(string) -> dyn", "the value a text in JSON gives", Cost::Copy, decode)
+        .failing(NO_JSON)
+        .giving(Gives::Decoded),
     Overload::new("json.encode(dyn) -> string", "the value as JSON", Cost::Copy, encode),
-    Overload::new("(string).decodeJson() -> dyn", "the value a text in JSON gives", Cost::Copy, decode),
+    Overload::new("(string).decodeJson() -> dyn", "the value a text in JSON gives", Cost::Copy, decode)
+        .failing(NO_JSON)
+        .giving(Gives::Decoded),
     Overload::new("(list(A)).encodeJson() -> string", "the list as JSON", Cost::Copy, encode),
     Overload::new("(map(A, B)).encodeJson() -> string", "the map as JSON", Cost::Copy, encode),
-    Overload::new("(string).isJson() -> bool", "true if the text is JSON", Cost::Copy, is_json),
+    Overload::new("(string).isJson() -> bool", "true if the text is JSON", Cost::Copy, is_json)
+        .known_as(Form::Passes(TextTest::Json)),
 ];
 
 fn decode(call: &mut Call<'_, '_>) -> Result<Value, Fault> {

@@ -3,19 +3,23 @@
 //! Source: ngrok documentation, random and secrets macros (2026-08-07). Whether `rand.int` may give its upper
 //! bound is not documented; here it may, as a public example needs it.
 
-use crate::cel::library::overload::{Call, Cost, Overload};
+use crate::cel::library::overload::{Call, Cost, Fails, Form, Gives, Overload};
 use crate::cel::{Fault, Value};
 
 pub(super) static OVERLOADS: &[Overload] = &[
     Overload::new("rand.double() -> double", "a random number from 0 to before 1", Cost::Unit, double)
         .impure(),
-    Overload::new("rand.int() -> int", "zero or one, at random", Cost::Unit, bit).impure(),
+    Overload::new("rand.int() -> int", "zero or one, at random", Cost::Unit, bit)
+        .giving(Gives::Number(0, 1))
+        .impure(),
     Overload::new(
         "rand.int(int, int) -> int",
         "a random whole number, both bounds included",
         Cost::Unit,
         int,
     )
+    .failing(Fails::Order)
+    .giving(Gives::Between)
     .impure(),
     Overload::new(
         "secrets.get(string, string) -> string",
@@ -23,6 +27,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
         Cost::Unit,
         secret,
     )
+    .known_as(Form::Secret(&["vault", "secret"]))
     .impure(),
 ];
 

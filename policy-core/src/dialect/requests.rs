@@ -3,9 +3,15 @@
 //! Source: ngrok documentation, request and response macros (2026-08-07). Header names match in any case.
 //! The fact a call looks into stands before its written arguments.
 
-use crate::cel::library::overload::{Call, Cost, Form, Overload, Spelling};
+use crate::cel::library::overload::{Call, Cost, Fails, Form, Gives, Overload, Spelling};
 use crate::cel::{Fault, Map, Value};
 use crate::diagnostic::shorten;
+
+/// There may be no such cookie.
+const NO_COOKIE: Fails = Fails::Missing(
+    "this fails where there is no such cookie",
+    "ask first: `hasReqCookie(…) && …`, or `hasResCookie`",
+);
 
 pub(super) static OVERLOADS: &[Overload] = &[
     Overload::new(
@@ -15,7 +21,8 @@ pub(super) static OVERLOADS: &[Overload] = &[
         header,
     )
     .reading("req.headers")
-    .known_as(Form::Named(Spelling::LowerCase)),
+    .known_as(Form::Named(Spelling::LowerCase))
+    .giving(Gives::Entries("ask first: `hasReqHeader('…') && …`, or write `getReqHeader('…').exists(x, …)`")),
     Overload::new(
         "hasReqHeader(string) -> bool",
         "true if the request has this header",
@@ -31,7 +38,8 @@ pub(super) static OVERLOADS: &[Overload] = &[
         cookie,
     )
     .reading("req.cookies")
-    .known_as(Form::First(Spelling::AsWritten)),
+    .known_as(Form::First(Spelling::AsWritten))
+    .failing(NO_COOKIE),
     Overload::new("hasReqCookie(string) -> bool", "true if the request has this cookie", Cost::Scan, has_key)
         .reading("req.cookies")
         .known_as(Form::HasName(Spelling::AsWritten)),
@@ -42,7 +50,8 @@ pub(super) static OVERLOADS: &[Overload] = &[
         parameter,
     )
     .reading("req.url.query_params")
-    .known_as(Form::Named(Spelling::AsWritten)),
+    .known_as(Form::Named(Spelling::AsWritten))
+    .giving(Gives::Entries("ask first: `hasQueryParam('…') && …`")),
     Overload::new(
         "hasQueryParam(string) -> bool",
         "true if the request has this query parameter",
@@ -58,7 +67,8 @@ pub(super) static OVERLOADS: &[Overload] = &[
         header,
     )
     .reading("res.headers")
-    .known_as(Form::Named(Spelling::LowerCase)),
+    .known_as(Form::Named(Spelling::LowerCase))
+    .giving(Gives::Entries("ask first: `hasResHeader('…') && …`, or write `getResHeader('…').exists(x, …)`")),
     Overload::new(
         "hasResHeader(string) -> bool",
         "true if the response has this header",
@@ -74,7 +84,8 @@ pub(super) static OVERLOADS: &[Overload] = &[
         cookie,
     )
     .reading("res.cookies")
-    .known_as(Form::First(Spelling::AsWritten)),
+    .known_as(Form::First(Spelling::AsWritten))
+    .failing(NO_COOKIE),
     Overload::new(
         "hasResCookie(string) -> bool",
         "true if the response sets this cookie",

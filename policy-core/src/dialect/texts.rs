@@ -2,7 +2,7 @@
 //!
 //! Source: ngrok documentation, string macros (2026-08-07).
 
-use crate::cel::library::overload::{Call, Cost, Overload};
+use crate::cel::library::overload::{Call, Case, Cost, Form, Gives, Overload};
 use crate::cel::library::strings::{changed, contains, parts, separated};
 use crate::cel::{Fault, Value};
 
@@ -12,15 +12,22 @@ pub(super) static OVERLOADS: &[Overload] = &[
         "the first parts, at most so many",
         Cost::Copy,
         split_some,
-    ),
+    )
+    .adding_no_slash(),
     Overload::new(
         "(string).split() -> list(string)",
         "the parts between white space",
         Cost::Copy,
         split_space,
-    ),
-    Overload::new("(string).lower() -> string", "all letters in lower case", Cost::Copy, lower),
-    Overload::new("(string).upper() -> string", "all letters in upper case", Cost::Copy, upper),
+    )
+    .adding_no_slash(),
+    Overload::new("(string).lower() -> string", "all letters in lower case", Cost::Copy, lower)
+        .known_as(Form::KeepsAddress)
+        .giving(Gives::Cased(Case::Lower))
+        .adding_no_slash(),
+    Overload::new("(string).upper() -> string", "all letters in upper case", Cost::Copy, upper)
+        .giving(Gives::Cased(Case::Upper))
+        .adding_no_slash(),
     Overload::new(
         "(string).includes(string) -> bool",
         "true if the text holds the other; write `contains`",

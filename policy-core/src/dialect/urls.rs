@@ -5,10 +5,48 @@
 
 use std::sync::Arc;
 
-use crate::cel::library::overload::{Call, Cost, Overload};
+use crate::cel::library::overload::{Call, Cost, Fails, Form, Gives, Overload, TextTest};
 use crate::cel::library::plain_text;
 use crate::cel::{Fault, Map, Value};
 use crate::diagnostic::shorten;
+
+/// An escape may be broken.
+const NO_ESCAPES: Fails = Fails::Unread {
+    at: 0,
+    test: TextTest::Matched,
+    message: "this fails where an escape is broken",
+    help: "make sure of the text, e.g. with `matches`",
+};
+
+/// The text may be no URL.
+const NO_URL: Fails = Fails::Unread {
+    at: 0,
+    test: TextTest::Url,
+    message: "this fails where the text is no URL",
+    help: "ask first: `text.isURL() && …`",
+};
+
+/// The text may be no query string.
+const NO_QUERY: Fails = Fails::Unread {
+    at: 0,
+    test: TextTest::Query,
+    message: "this fails where the text is no query string",
+    help: "ask first: `text.isQueryString() && …`",
+};
+
+/// The parts of every URL.
+const PARTS: Gives = Gives::Keys(&[
+    "scheme",
+    "authority",
+    "user_password",
+    "host",
+    "port",
+    "path",
+    "raw_path",
+    "query",
+    "fragment",
+    "raw",
+]);
 
 pub(super) static OVERLOADS: &[Overload] = &[
     Overload::new(
@@ -17,8 +55,11 @@ pub(super) static OVERLOADS: &[Overload] = &[
         Cost::Copy,
         escape,
     ),
-    Overload::new("url.unescape(string) -> string", "the text with its escapes undone", Cost::Copy, unescape),
-    Overload::new("url.parse(string) -> map(string, dyn)", "the parts of a URL", Cost::Copy, parse),
+    Overload::new("url.unescape(string) -> string", "the text with its escapes undone", Cost::Copy, unescape)
+        .failing(NO_ESCAPES),
+    Overload::new("url.parse(string) -> map(string, dyn)", "the parts of a URL", Cost::Copy, parse)
+        .failing(NO_URL)
+        .giving(PARTS),
     Overload::new(
         "(string).escapeUrl() -> string",
         "the text with what is special in URLs escaped",
@@ -30,20 +71,25 @@ pub(super) static OVERLOADS: &[Overload] = &[
         "the text with its escapes undone",
         Cost::Copy,
         unescape,
-    ),
-    Overload::new("(string).parseUrl() -> map(string, dyn)", "the parts of a URL", Cost::Copy, parse),
+    )
+    .failing(NO_ESCAPES),
+    Overload::new("(string).parseUrl() -> map(string, dyn)", "the parts of a URL", Cost::Copy, parse)
+        .failing(NO_URL)
+        .giving(PARTS),
     Overload::new(
         "(string).isURL() -> bool",
         "true if the text is a URL with a scheme and a host",
         Cost::Scan,
         is_url,
-    ),
+    )
+    .known_as(Form::Passes(TextTest::Url)),
     Overload::new(
         "queryString.decode(string) -> map(string, string)",
         "the names and values of a query string",
         Cost::Copy,
         decode_query,
-    ),
+    )
+    .failing(NO_QUERY),
     Overload::new(
         "queryString.encode(map(string, dyn)) -> string",
         "the map as a query string",
@@ -55,7 +101,8 @@ pub(super) static OVERLOADS: &[Overload] = &[
         "the names and values of a query string",
         Cost::Copy,
         decode_query,
-    ),
+    )
+    .failing(NO_QUERY),
     Overload::new(
         "(map(string, A)).encodeQueryString() -> string",
         "the map as a query string",
@@ -67,7 +114,8 @@ pub(super) static OVERLOADS: &[Overload] = &[
         "true if the text is a query string",
         Cost::Scan,
         is_query,
-    ),
+    )
+    .known_as(Form::Passes(TextTest::Query)),
 ];
 
 fn escaped(text: &str) -> String {

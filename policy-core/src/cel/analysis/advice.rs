@@ -11,9 +11,10 @@ use super::parts::Parts;
 use crate::cel::check::code::{Code, Node, NodeId};
 use crate::cel::codes;
 use crate::cel::compile::fold::Folded;
+use crate::cel::library::overload::{Fails, Form};
 use crate::cel::values::host::EvalLimits;
 use crate::cel::values::time::unknown_zone;
-use crate::cel::values::types::Type;
+use crate::cel::values::types::{CIDR, IP, Type};
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 use crate::source::Span;
 
@@ -27,10 +28,7 @@ pub(in crate::cel) fn report(
 ) {
     let code = parts.code;
     let reached = code.reachable();
-    let nodes = || {
-        let all = code.nodes.iter().enumerate().zip(&reached).filter(|(_, reached)| **reached);
-        all.map(|((at, node), _)| (NodeId(u32::try_from(at).unwrap_or(u32::MAX)), node))
-    };
+    let nodes = || code.nodes().zip(&reached).filter(|(_, reached)| **reached).map(|(part, _)| part);
     let mut zones = Vec::new();
     for (id, node) in nodes() {
         if let Some(item) = time_zone(code, node) {
@@ -56,7 +54,7 @@ pub(in crate::cel) fn report(
     if steps > max {
         let message = format!("the expression may take {} steps, more than the {max} allowed", shown(steps));
         let help = "go over fewer lists inside one another, or over shorter ones";
-        found.push(Diagnostic::new(&codes::COSTLY, code.span(code.root), message).with_help(help));
+        found.push(Diagnostic::new(&codes::COSTLY, code.span(code.root()), message).with_help(help));
     }
     let mut advice = Diagnostics::default();
     let mut order = None;
@@ -68,14 +66,15 @@ pub(in crate::cel) fn report(
     found.append(advice);
 }
 
-/// What to write for a text that `timestamp`, `cidr` or `ip` does not take.
+/// What to write for a text that does not read as the time, network or address that a call is.
 fn meant(code: &Code, id: NodeId) -> Option<String> {
-    let (name @ ("timestamp" | "cidr" | "ip"), arguments) = code.call(id)? else { return None };
+    let (_, arguments) = code.call(code.node(id)?)?;
     let text = code.text(*arguments.first()?)?;
-    match name {
-        "timestamp" => crate::cel::check::checker::timestamp_help(text),
-        "cidr" => Some(addresses::network_help(text)),
-        _ => addresses::address_help(text),
+    match code.ty(id) {
+        Type::Timestamp => crate::cel::check::checker::timestamp_help(text),
+        Type::Opaque(name, _) if &**name == CIDR => Some(addresses::network_help(text)),
+        Type::Opaque(name, _) if &**name == IP => addresses::address_help(text),
+        _ => None,
     }
 }
 
@@ -85,13 +84,16 @@ fn shown(steps: u64) -> String {
 
 /// Names of a vault or secret that none can have.
 fn secret_names(code: &Code, node: &Node, found: &mut Diagnostics) {
-    let Node::Call { name: "secrets.get", arguments, .. } = node else { return };
+    let Some((Form::Secret(names), arguments)) = code.call(node).map(|(it, arguments)| (it.form, arguments))
+    else {
+        return;
+    };
     // The documentation of vaults has no hyphen in names; all examples of ngrok's have one.
     let is_name = |name: &str| {
         !name.is_empty()
             && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '/' | '.' | '-'))
     };
-    for (id, of) in arguments.iter().zip(["vault", "secret"]) {
+    for (id, of) in arguments.iter().zip(names) {
         let Some(name) = code.text(*id) else { continue };
         if !is_name(name) {
             let message = format!("no {of} has the name `{}`", shorten(name));
@@ -103,9 +105,8 @@ fn secret_names(code: &Code, node: &Node, found: &mut Diagnostics) {
 
 /// A time zone that does not exist, where nothing else of the call is constant.
 fn time_zone(code: &Code, node: &Node) -> Option<Diagnostic> {
-    let Node::Call { name, arguments, .. } = node else { return None };
-    let [at, zone] = **arguments else { return None };
-    if !name.starts_with("get") || *code.ty(at) != Type::Timestamp || code.is_constant(at) {
+    let (overload, &[at, zone]) = code.call(node)? else { return None };
+    if overload.fails != Fails::Zone || *code.ty(at) != Type::Timestamp || code.is_constant(at) {
         return None;
     }
     let text = code.text(zone)?;

@@ -1,17 +1,13 @@
 //! Functions that may fail: what each needs to be known so that it cannot.
 
-use super::fallible::{is_calendar, is_hash};
-use super::guards::{Guard, TextTest};
+use super::guards::Guard;
 use super::parts::Parts;
 use crate::cel::check::code::{Node, NodeId};
-use crate::cel::library::overload::Form;
+use crate::cel::library::overload::{Fails, Form, Overload, Sequence, TextTest};
+use crate::cel::values::fact::{Fact, Meaning};
 use crate::cel::values::types::Type;
 use crate::cel::values::value::Value;
-
-/// True for the fact that is a latitude or longitude.
-fn is_coordinate(path: &str) -> bool {
-    path.starts_with("conn.") && matches!(path.rsplit('.').next(), Some("latitude" | "longitude"))
-}
+use crate::diagnostic::shorten;
 
 /// Whether a part fails.
 pub(in crate::cel) enum Verdict {
@@ -29,54 +25,57 @@ fn unless(needs: Vec<Guard>, message: impl Into<String>, help: &'static str) -> 
 }
 
 impl Parts<'_> {
-    /// Whether a call fails.
+    /// Whether a call fails, by what its function declares.
     pub(in crate::cel) fn call_verdict(
         &self,
         id: NodeId,
-        name: &str,
-        form: Form,
+        overload: &Overload,
         arguments: &[NodeId],
     ) -> Verdict {
         // What depends on nothing has been evaluated.
-        if arguments.iter().all(|argument| self.code.is_constant(*argument)) && name != "rand.int" {
+        if overload.pure && arguments.iter().all(|argument| self.code.is_constant(*argument)) {
             return Verdict::Never;
         }
-        if matches!(form, Form::First(_)) {
-            let needs = self.looked_up(form, arguments).map(|(map, key)| Guard::Has(map, key));
-            let help = "ask first: `hasReqCookie(…) && …`, or `hasResCookie`";
-            return unless(needs.into_iter().collect(), "this fails where there is no such cookie", help);
-        }
-        match (name, arguments) {
-            ("int" | "uint" | "double" | "timestamp" | "duration" | "bool", [text]) => {
-                self.conversion(name, *text)
+        match (overload.fails, arguments) {
+            (Fails::Missing(message, help), _) => {
+                let needs = self.looked_up(overload.form, arguments).map(|(map, key)| Guard::Has(map, key));
+                unless(needs.into_iter().collect(), message, help)
             }
-            ("string", [bytes]) if *self.code.ty(*bytes) == Type::Bytes => {
+            (Fails::Unread { at, test, message, help }, _) => {
+                let text = arguments.get(at).copied().filter(|text| self.may_not_read(id, *text, test));
+                text.map_or(Verdict::Never, |text| unless(self.passed(text, test), message, help))
+            }
+            (Fails::Conversion, [text]) => self.conversion(id, *text),
+            (Fails::NoText, [bytes]) if *self.code.ty(*bytes) == Type::Bytes => {
                 unless(Vec::new(), "this fails where the bytes are no text", "compare the bytes themselves")
             }
-            ("_/_" | "_%_", [_, divisor]) => self.division(*divisor),
-            ("substring" | "charAt" | "slice", [of, positions @ ..]) => self.stretch(name, *of, positions),
-            ("indexOf" | "lastIndexOf", [text, _, from]) => self.stretch("charAt", *text, &[*from]),
-            ("flatten", [_, depth]) if matches!(self.constant(*depth), Some(Value::Int(..0))) => {
+            (Fails::Zero, [_, divisor]) => self.division(*divisor),
+            (Fails::Outside(from, sequence), [of, ..]) => {
+                self.stretch(sequence, *of, arguments.get(from..).unwrap_or_default())
+            }
+            (Fails::Negative, [_, depth]) if matches!(self.constant(*depth), Some(Value::Int(..0))) => {
                 Verdict::Always(
                     "the depth of `flatten` cannot be negative".to_owned(),
                     "write `.flatten()`".to_owned(),
                 )
             }
-            ("matches", [_, pattern]) if self.constant(*pattern).is_none() => unless(
+            (Fails::Pattern, [_, pattern]) if self.constant(*pattern).is_none() => unless(
                 vec![Guard::Looked(self.key(*pattern))],
                 "this fails where the text is no regular expression",
                 "write the pattern out, or compare with `contains`",
             ),
-            ("value", [of]) if self.code.ty(*of).optional_of().is_some() => unless(
+            (Fails::Empty, [of]) if self.code.ty(*of).optional_of().is_some() => unless(
                 vec![Guard::Passed(self.key(*of), TextTest::Value)],
                 "this fails where the optional is empty",
                 "write `.orValue(…)`, or ask first: `….hasValue() && …`",
             ),
-            ("format", [pattern, items]) => self.format(*pattern, *items),
-            ("rand.int", [min, max]) => self.range(*min, *max),
-            _ if is_calendar(name) => self.zone(arguments),
-            _ if is_hash(name) => self.digest(arguments),
-            _ => self.decoding(id, name, arguments),
+            (Fails::Clauses, [pattern, items]) => self.format(*pattern, *items),
+            (Fails::Order, [min, max]) => self.range(*min, *max),
+            (Fails::Zone, [_, zone]) => self.zone(*zone),
+            (Fails::NotOneOf { at, .. }, _) => {
+                arguments.get(at).map_or(Verdict::Never, |text| self.choice(overload.fails, *text))
+            }
+            _ => Verdict::Never,
         }
     }
 
@@ -84,59 +83,19 @@ impl Parts<'_> {
         vec![Guard::Passed(self.key(of), test), Guard::Passed(self.key(of), TextTest::Matched)]
     }
 
-    /// A text that is read as something else.
-    fn decoding(&self, id: NodeId, name: &str, arguments: &[NodeId]) -> Verdict {
-        let text = |at: usize| {
-            let text = arguments.get(at).copied().filter(|id| *self.code.ty(*id) == Type::String);
-            text.filter(|id| self.constant(*id).is_none())
+    /// True for a text that a call reads as something else and that may be none: it is not written out, nor such a text
+    /// by itself.
+    fn may_not_read(&self, call: NodeId, text: NodeId, test: TextTest) -> bool {
+        let is_one = match test {
+            TextTest::Ip => self.is_address(text),
+            TextTest::Url => self.meaning(text).is_url(),
+            TextTest::Query => self.meaning(text) == Meaning::Query,
+            _ => false,
         };
-        match name {
-            "json.decode" | "decodeJson" => text(0).map(|text| {
-                let help = "ask first: `text.isJson() && …`";
-                unless(self.passed(text, TextTest::Json), "this fails where the text is no JSON", help)
-            }),
-            "base64.decode" | "decodeBase64" => text(0).map(|text| {
-                let help = "make sure of the text, e.g. with `matches`";
-                unless(self.passed(text, TextTest::Matched), "this fails where the text is no base64", help)
-            }),
-            "url.unescape" | "unescapeUrl" => text(0).map(|text| {
-                let help = "make sure of the text, e.g. with `matches`";
-                unless(self.passed(text, TextTest::Matched), "this fails where an escape is broken", help)
-            }),
-            "url.parse" | "parseUrl" => text(0).filter(|text| !self.is_url(*text)).map(|text| {
-                let help = "ask first: `text.isURL() && …`";
-                unless(self.passed(text, TextTest::Url), "this fails where the text is no URL", help)
-            }),
-            "queryString.decode" | "decodeQueryString" => {
-                text(0).filter(|text| self.fact(*text) != Some("req.url.query")).map(|text| {
-                    let help = "ask first: `text.isQueryString() && …`";
-                    unless(
-                        self.passed(text, TextTest::Query),
-                        "this fails where the text is no query string",
-                        help,
-                    )
-                })
-            }
-            "ip" | "ip.isCanonical" => self.address(text(0)),
-            "containsIP" => self.address(text(1)),
-            "cidr" => self.network(text(0)),
-            "containsCIDR" => self.network(text(1)),
-            _ => None,
-        }
-        .filter(|_| self.written(id).0 == id)
-        .unwrap_or(Verdict::Never)
-    }
-
-    fn address(&self, text: Option<NodeId>) -> Option<Verdict> {
-        let text = text.filter(|text| !self.is_address(*text))?;
-        let help = "ask first: `isIP(text) && …`";
-        Some(unless(self.passed(text, TextTest::Ip), "this fails where the text is no address", help))
-    }
-
-    fn network(&self, text: Option<NodeId>) -> Option<Verdict> {
-        let text = text?;
-        let help = "ask first: `isCIDR(text) && …`";
-        Some(unless(self.passed(text, TextTest::Cidr), "this fails where the text is no network", help))
+        *self.code.ty(text) == Type::String
+            && self.constant(text).is_none()
+            && !is_one
+            && self.written(call).0 == call
     }
 
     /// True for the address of a client or server.
@@ -145,38 +104,33 @@ impl Parts<'_> {
     }
 
     /// The fact of an address, behind functions that leave it as it is.
-    pub(in crate::cel) fn address_fact(&self, id: NodeId) -> Option<&'static str> {
+    pub(in crate::cel) fn address_fact(&self, id: NodeId) -> Option<Fact> {
         const MAX: usize = 8;
         let mut at = id;
         for _ in 0..MAX {
-            match self.written(at).1? {
-                Node::Call { name: "string" | "lower" | "lowerAscii" | "trim", arguments, .. } => {
-                    at = *arguments.first()?;
-                }
-                _ => break,
+            match self.formed(at, Form::KeepsAddress) {
+                Some(arguments) => at = *arguments.first()?,
+                None => break,
             }
         }
-        self.fact(at).filter(|path| matches!(*path, "conn.client_ip" | "conn.server_ip"))
-    }
-
-    /// True for a text that is a URL by itself.
-    fn is_url(&self, id: NodeId) -> bool {
-        matches!(self.fact(id), Some("req.url" | "req.url.raw" | "req.url.uri" | "endpoint.url"))
+        self.fact(at).filter(|fact| fact.meaning() == Meaning::Address)
     }
 
     /// `int(text)` and its like.
-    fn conversion(&self, name: &str, argument: NodeId) -> Verdict {
+    fn conversion(&self, call: NodeId, argument: NodeId) -> Verdict {
         let from_text = *self.code.ty(argument) == Type::String && self.constant(argument).is_none();
-        if !from_text || self.fact(argument) == Some("time.now") {
+        let meaning = self.meaning(argument);
+        if !from_text || meaning == Meaning::Time {
             return Verdict::Never;
         }
         let help = "make sure of the text, e.g. with `matches`, or compare the text itself";
         let mut needs = self.passed(argument, TextTest::Matched);
+        let to = self.code.ty(call);
         // Coordinates are numbers, or empty where the place is not known.
-        if name == "double" && self.fact(argument).is_some_and(is_coordinate) {
+        if *to == Type::Double && meaning == Meaning::Coordinate {
             needs.push(Guard::Longer(self.key(argument), 1));
         }
-        unless(needs, format!("this fails where the text is no {name}"), help)
+        unless(needs, format!("this fails where the text is no {to}"), help)
     }
 
     fn division(&self, divisor: NodeId) -> Verdict {
@@ -190,9 +144,8 @@ impl Parts<'_> {
             Some(_) => Verdict::Never,
             None => {
                 let mut needs = vec![Guard::NotZero(self.key(divisor))];
-                if let Some(Node::Call { name: "size", arguments, .. }) = self.written(divisor).1 {
-                    needs.extend(arguments.first().map(|of| Guard::Longer(self.key(*of), 1)));
-                }
+                let sized = self.formed(divisor, Form::Size).and_then(<[NodeId]>::first);
+                needs.extend(sized.map(|of| Guard::Longer(self.key(*of), 1)));
                 let help = "ask first, e.g. `n != 0 && …`, or divide by something that cannot be zero";
                 unless(needs, "this fails where the divisor is zero", help)
             }
@@ -200,7 +153,7 @@ impl Parts<'_> {
     }
 
     /// A stretch of a text or list, between positions from 0 to its size.
-    fn stretch(&self, name: &str, of: NodeId, positions: &[NodeId]) -> Verdict {
+    fn stretch(&self, sequence: Sequence, of: NodeId, positions: &[NodeId]) -> Verdict {
         let known: Vec<Option<i64>> = positions
             .iter()
             .map(|at| match self.constant(*at) {
@@ -235,37 +188,31 @@ impl Parts<'_> {
             // Where a position is found, only its author can tell what is enough.
             None => vec![Guard::Looked(self.key(of))],
         };
-        let (what, help) = match name {
-            "slice" => ("list", "ask first, e.g. `size(list) >= 3 && …`"),
-            _ => ("text", "ask first, e.g. `size(text) >= 3 && …`, or compare with `startsWith`"),
+        let (what, help) = match sequence {
+            Sequence::List => ("list", "ask first, e.g. `size(list) >= 3 && …`"),
+            Sequence::Text => {
+                ("text", "ask first, e.g. `size(text) >= 3 && …`, or compare with `startsWith`")
+            }
         };
         unless(needs, format!("this fails where the {what} is shorter"), help)
     }
 
     /// Characters that a text has at least.
     fn least_length(&self, of: NodeId) -> u64 {
-        match (self.fact(of), self.text(of)) {
-            _ if self.is_path(of) => 1,
+        match (self.meaning(of), self.text(of)) {
+            (meaning, _) if meaning.is_path() => 1,
             // `::`.
-            (Some("conn.client_ip" | "conn.server_ip"), _) => 2,
+            (Meaning::Address, _) => 2,
             (_, Some(text)) => text.chars().count() as u64,
             _ => 0,
         }
     }
 
-    /// True for a path, which begins with a slash.
-    pub(in crate::cel) fn is_path(&self, of: NodeId) -> bool {
-        matches!(self.fact(of), Some("req.url.path" | "req.url.raw_path" | "req.url.uri"))
-    }
-
     /// How far in front of the end of a list or text a position is: 1 for `list.size() - 1`.
     pub(in crate::cel) fn before_end(&self, position: NodeId, of: NodeId) -> Option<u64> {
-        match self.written(position).1 {
-            Some(Node::Call { name: "_-_", arguments, .. }) => match **arguments {
-                [size, back] if self.is_size_of(size, of) => match self.constant(back) {
-                    Some(Value::Int(back)) => u64::try_from(*back).ok(),
-                    _ => None,
-                },
+        match self.formed(position, Form::Subtract)? {
+            [size, back] if self.is_size_of(*size, of) => match self.constant(*back) {
+                Some(Value::Int(back)) => u64::try_from(*back).ok(),
                 _ => None,
             },
             _ => None,
@@ -273,11 +220,8 @@ impl Parts<'_> {
     }
 
     fn is_size_of(&self, id: NodeId, of: NodeId) -> bool {
-        matches!(
-            self.written(id).1,
-            Some(Node::Call { name: "size", arguments, .. })
-                if arguments.first().is_some_and(|it| self.key(*it) == self.key(of))
-        )
+        let sized = self.formed(id, Form::Size).and_then(<[NodeId]>::first);
+        sized.is_some_and(|it| self.key(*it) == self.key(of))
     }
 
     /// `'%s'.format([…])`: a clause for which there is no item, or one of a type that it does not take.
@@ -320,35 +264,30 @@ impl Parts<'_> {
     }
 
     /// The time zone of a calendar function; one that is written out has been looked at.
-    fn zone(&self, arguments: &[NodeId]) -> Verdict {
-        match arguments {
-            [_, zone] if self.constant(*zone).is_none() => unless(
-                vec![Guard::Looked(self.key(*zone))],
+    fn zone(&self, zone: NodeId) -> Verdict {
+        match self.constant(zone) {
+            None => unless(
+                vec![Guard::Looked(self.key(zone))],
                 "this fails where there is no such time zone",
                 "write the name out, e.g. `'Europe/Berlin'`",
             ),
-            _ => Verdict::Never,
+            Some(_) => Verdict::Never,
         }
     }
 
-    /// How a digest is printed.
-    fn digest(&self, arguments: &[NodeId]) -> Verdict {
-        let Some(format) = arguments.get(1) else { return Verdict::Never };
-        let formats = ["hex", "base64"].map(Value::text);
-        match self.text(*format) {
-            Some("hex" | "base64") => Verdict::Never,
-            Some(other) => {
-                let message = format!(
-                    "a digest is printed as `hex` or `base64`, not `{}`",
-                    crate::diagnostic::shorten(other)
-                );
-                Verdict::Always(message, "write `'hex'` or `'base64'`, or leave it out".to_owned())
-            }
-            None => unless(
-                vec![Guard::OneOf(self.key(*format), formats.into())],
-                "this fails where the text is neither `hex` nor `base64`",
-                "write `'hex'` or `'base64'`",
+    /// A text that must be one of some words.
+    fn choice(&self, fails: Fails, text: NodeId) -> Verdict {
+        let Fails::NotOneOf { allowed, told, message, help, .. } = fails else { return Verdict::Never };
+        match self.text(text) {
+            Some(written) if allowed.contains(&written) => Verdict::Never,
+            Some(other) => Verdict::Always(
+                format!("{told}, not `{}`", shorten(other)),
+                format!("{help}, or leave it out"),
             ),
+            None => {
+                let allowed = allowed.iter().map(|word| Value::text(*word)).collect();
+                unless(vec![Guard::OneOf(self.key(text), allowed)], message, help)
+            }
         }
     }
 }

@@ -20,6 +20,9 @@ pub(in crate::cel) use self::formula::{formula, is_absorbed, needed, path};
 use super::parts::{Key, Parts};
 use super::state::{self, State};
 use crate::cel::check::code::{Code, Node, NodeId};
+use crate::cel::library::SIZE;
+use crate::cel::library::overload::{Form, Relation};
+use crate::cel::values::fact::{Meaning, PartOf};
 use crate::cel::values::types::Type;
 use crate::cel::values::value::Value;
 use crate::lpm::RangeSet;
@@ -126,7 +129,7 @@ impl Condition {
     fn longer(of: Key, min: u64) -> Self {
         const MAX: i128 = i64::MAX as i128;
         let test = PartTest::Within(Numbers::new([(min.into(), MAX)]));
-        Self { of: Key::call("size", &[of]), test, domain: (0, MAX) }
+        Self { of: Key::call(SIZE, &[of]), test, domain: (0, MAX) }
     }
 
     /// The same at a time: it is equal only to what is tested at that time.
@@ -148,15 +151,22 @@ impl Condition {
 
 /// `a == true` is `a`.
 fn same(parts: &Parts<'_>, node: &Node, truth: bool) -> Option<(NodeId, bool)> {
-    let Node::Call { name: name @ ("_==_" | "_!=_"), arguments, .. } = node else { return None };
-    let [a, b] = **arguments else { return None };
+    let (relation, a, b) = comparison(parts.code, node).filter(|(relation, ..)| relation.is_equality())?;
     let value = |id| match parts.constant(id) {
         Some(Value::Bool(value)) => Some(*value),
         _ => None,
     };
     let (of, value) = value(b).map(|value| (a, value)).or_else(|| Some((b, value(a)?)))?;
     // Something else than true and false is neither.
-    (*parts.code.ty(of) == Type::Bool).then_some((of, (value == truth) == (*name == "_==_")))
+    (*parts.code.ty(of) == Type::Bool).then_some((of, (value == truth) == (relation == Relation::Equal)))
+}
+
+/// What a part compares, and how.
+fn comparison(code: &Code, node: &Node) -> Option<(Relation, NodeId, NodeId)> {
+    match code.call(node).map(|(overload, arguments)| (overload.form, arguments))? {
+        (Form::Compare(relation), [a, b]) => Some((relation, *a, *b)),
+        _ => None,
+    }
 }
 
 /// One side as a test.
@@ -168,15 +178,16 @@ fn test(parts: &Parts<'_>, id: NodeId, node: &Node, truth: bool) -> Condition {
         return Condition { of, test: PartTest::Addresses(set), domain: ALL };
     }
     let whole = || Condition::holds(parts.key(id), truth);
-    let Node::Call { name, arguments, .. } = node else { return whole() };
-    let [a, b] = **arguments else { return whole() };
-    match *name {
-        "_in_" => match parts.constants(b) {
-            Some(values) => one_of(parts, a, values.into_iter().map(|(_, value)| value), truth),
+    if let Some([a, b]) = parts.code.formed(node, Form::In) {
+        return match parts.constants(*b) {
+            Some(values) => one_of(parts, *a, values.into_iter().map(|(_, value)| value), truth),
             None => whole(),
-        },
-        "_==_" | "_!=_" => {
-            let truth = truth == (*name == "_==_");
+        };
+    }
+    let Some((relation, a, b)) = comparison(parts.code, node) else { return whole() };
+    match relation {
+        Relation::Equal | Relation::NotEqual => {
+            let truth = truth == (relation == Relation::Equal);
             if let Some(empty) = empty(parts, a, b, truth).or_else(|| empty(parts, b, a, truth)) {
                 return empty;
             }
@@ -189,8 +200,7 @@ fn test(parts: &Parts<'_>, id: NodeId, node: &Node, truth: bool) -> Condition {
                 }
             }
         }
-        "_<_" | "_<=_" | "_>_" | "_>=_" => ordered(parts, name, (a, b), truth).unwrap_or_else(whole),
-        _ => whole(),
+        _ => ordered(parts, relation, (a, b), truth).unwrap_or_else(whole),
     }
 }
 
@@ -233,9 +243,14 @@ fn within(parts: &Parts<'_>, of: NodeId, numbers: Numbers) -> Condition {
 }
 
 /// A whole number that is compared with a constant; of anything else with an order the smaller side is `a`.
-fn ordered(parts: &Parts<'_>, name: &str, (a, b): (NodeId, NodeId), truth: bool) -> Option<Condition> {
-    let turned = matches!(name, "_>_" | "_>=_");
-    let strict = matches!(name, "_<_" | "_>_");
+fn ordered(
+    parts: &Parts<'_>,
+    relation: Relation,
+    (a, b): (NodeId, NodeId),
+    truth: bool,
+) -> Option<Condition> {
+    let turned = matches!(relation, Relation::Greater | Relation::GreaterEqual);
+    let strict = matches!(relation, Relation::Less | Relation::Greater);
     let (a, b) = if turned { (b, a) } else { (a, b) };
     // Now `a < b` or `a <= b`; the opposite is `b <= a` or `b < a`.
     let (small, large, strict) = if truth { (a, b, strict) } else { (b, a, !strict) };
@@ -276,16 +291,11 @@ fn domain(parts: &Parts<'_>, of: NodeId) -> (i128, i128) {
         Type::Uint => (0, ALL.1),
         _ => (i64::MIN.into(), i64::MAX.into()),
     };
-    match (parts.fact(of), parts.written(of).1) {
-        (Some(path), _) if is_port(path) => (0, 65_535),
-        (_, Some(Node::Call { name: "size", .. })) => (0, all.1),
+    match parts.meaning(of) {
+        Meaning::Port => (0, 65_535),
+        _ if parts.formed(of, Form::Size).is_some() => (0, all.1),
         _ => all,
     }
-}
-
-/// True for a fact that is the number of a port.
-pub(in crate::cel) fn is_port(path: &str) -> bool {
-    matches!(path, "conn.client_port" | "conn.server_port" | "endpoint.port" | "req.url.port")
 }
 
 fn whole_number(value: &Value) -> Option<i128> {
@@ -316,20 +326,18 @@ pub(in crate::cel) fn depends(code: &Code, root: NodeId) -> Depends {
             continue;
         }
         match node {
-            Node::Fact(fact) | Node::HasFact(fact) => match (fact.path(), fact.result()) {
-                (_, Some(path)) => out.states.push(State::Result(path)),
-                (path, _) => {
+            Node::Fact(fact) | Node::HasFact(fact) => match fact.result() {
+                Some(path) => out.states.push(State::Result(path)),
+                None => {
                     out.variables |= node.is_variables();
-                    out.time |= path.starts_with("time.");
-                    out.volatile |= path.starts_with("last_attempt") || path == "attempts";
-                    out.all_headers |= is_headers(path);
-                    out.message |=
-                        ["req.", "res.", "sse.", "conn.tls."].iter().any(|of| path.starts_with(of));
+                    out.time |= fact.part_of() == PartOf::Time;
+                    out.volatile |= fact.part_of() == PartOf::Attempt;
+                    out.message |= fact.part_of() == PartOf::Message;
+                    out.all_headers |= fact.meaning().has_header_names();
                 }
             },
             Node::Call { overloads, .. } => {
-                let pure = |id: &u16| code.library.entry(*id).is_some_and(|entry| entry.overload.pure);
-                out.volatile |= !overloads.iter().all(pure);
+                out.volatile |= !code.overloads(overloads).all(|overload| overload.pure);
             }
             _ => {}
         }
@@ -338,26 +346,20 @@ pub(in crate::cel) fn depends(code: &Code, root: NodeId) -> Depends {
     out
 }
 
-/// True for the map of the headers of a message.
-fn is_headers(path: &str) -> bool {
-    matches!(path, "req.headers" | "res.headers" | "req.trailers" | "res.trailers")
-}
-
 /// The name, in lower case, of the one header that a part looks at.
 fn header(code: &Code, node: &Node) -> Option<Box<str>> {
     let constant = |id: &NodeId| code.constant(*id);
     let (map, name) = match node {
         Node::Select { operand, field, .. } | Node::Has { operand, field } => (operand, Some(field)),
         Node::Index { operand, index, .. } => (operand, constant(index)),
-        Node::Call { name, overloads, arguments } => match (*name, &**arguments) {
-            ("_in_", [key, map]) => (map, constant(key)),
-            (_, [map, key]) if code.form(overloads).looks_up().is_some() => (map, constant(key)),
+        _ => match code.call(node).map(|(overload, arguments)| (overload.form, arguments))? {
+            (Form::In, [key, map]) => (map, constant(key)),
+            (form, [map, key]) if form.looks_up().is_some() => (map, constant(key)),
             _ => return None,
         },
-        _ => return None,
     };
     match (code.node(*map)?, name?) {
-        (Node::Fact(fact), Value::String(name)) if is_headers(fact.path()) => {
+        (Node::Fact(fact), Value::String(name)) if fact.meaning().has_header_names() => {
             Some(name.to_ascii_lowercase().into())
         }
         _ => None,

@@ -11,11 +11,12 @@ use super::calls::Verdict;
 use super::fallible::can_fail;
 use super::flow::DataFlow;
 use super::guards::{Guard, gives, present};
-use super::parts::{Key, Parts, Stands, URL_PARTS, chain};
+use super::parts::{Key, Parts, Stands, chain};
 use crate::cel::analysis::conditions::{Work, is_absorbed};
 use crate::cel::analysis::state::{self, Shape, State, Step};
 use crate::cel::check::code::{Node, NodeId};
 use crate::cel::codes;
+use crate::cel::library::overload::{Form, Gives};
 use crate::cel::values::types::Type;
 use crate::cel::values::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -74,11 +75,11 @@ fn holds(known: &Assumptions, needs: &[Guard]) -> bool {
 /// Goes through an expression: the parts that may fail, and what is said of those that always do.
 pub(in crate::cel) fn failures(parts: &Parts<'_>, found: &mut Diagnostics) -> Vec<MayFail> {
     let code = parts.code;
-    if !code.nodes.iter().any(|node| can_fail(node, code)) {
+    if !code.nodes().any(|(_, node)| can_fail(node, code)) {
         return Vec::new();
     }
     let mut out: Vec<MayFail> = Vec::new();
-    let mut work: Vec<(NodeId, Assumptions)> = vec![(code.root, None)];
+    let mut work: Vec<(NodeId, Assumptions)> = vec![(code.root(), None)];
     while let Some((id, known)) = work.pop() {
         let Some(node) = code.node(id) else { continue };
         match node {
@@ -176,8 +177,13 @@ impl Parts<'_> {
                 Some(Node::Select { operand, .. } | Node::Index { operand, .. }) => {
                     at = self.written(*operand).1
                 }
-                Some(Node::Call { name, .. }) => return matches!(*name, "json.decode" | "decodeJson"),
-                _ => return false,
+                Some(node) => {
+                    return self
+                        .code
+                        .call(node)
+                        .is_some_and(|(overload, _)| overload.gives == Gives::Decoded);
+                }
+                None => return false,
             }
         }
     }
@@ -205,10 +211,10 @@ impl Parts<'_> {
                 ),
                 None => Verdict::Never,
             },
-            Node::Call { name, overloads, arguments } => {
-                self.call_verdict(id, name, self.code.form(overloads), arguments)
-            }
-            _ => Verdict::Never,
+            _ => match self.code.call(node) {
+                Some((overload, arguments)) => self.call_verdict(id, overload, arguments),
+                None => Verdict::Never,
+            },
         }
     }
 
@@ -242,10 +248,7 @@ impl Parts<'_> {
                 let all = (items.len() <= MAX_WRITTEN).then(|| positions.iter().collect());
                 self.written_verdict(operand, key, shown, index, all)
             }
-            // These maps have the same keys for every URL.
-            (Some(Node::Call { name: "url.parse" | "parseUrl", .. }), _) if matches!(shown, Some(Value::String(field)) if URL_PARTS.contains(&&**field)) => {
-                Verdict::Never
-            }
+            (Some(_), _) if shown.is_some_and(|key| self.always_has(operand, key)) => Verdict::Never,
             (_, Type::List(_)) => self.item_verdict(operand, shown, index),
             (_, Type::Map(_)) if shown.is_some_and(|key| self.all_have(operand, key)) => Verdict::Never,
             (_, Type::Dyn) if !self.is_decoded(operand) => Verdict::Never,
@@ -259,6 +262,14 @@ impl Parts<'_> {
                 Verdict::Unless(needs, message, if index.is_some() { ASK_IN } else { ASK_HAS })
             }
             _ => Verdict::Never,
+        }
+    }
+
+    /// True for a map that a function gives, always with this key.
+    fn always_has(&self, map: NodeId, key: &Value) -> bool {
+        match (self.call(map).map(|(overload, _)| overload.gives), key) {
+            (Some(Gives::Keys(keys)), Value::String(key)) => keys.contains(&&**key),
+            _ => false,
         }
     }
 
@@ -309,11 +320,10 @@ impl Parts<'_> {
             // `list[list.size() - 2]` is there where `list[1]` is.
             _ => index.and_then(|index| self.before_end(index, list)).and_then(|back| back.checked_sub(1)),
         };
-        let (_, written) = self.written(list);
         let first = position == Some(0);
         // The lists of these maps are never empty: the key decides. A text that is split has a first part.
-        let split = self.split(written);
-        let slash = |(text, separator)| self.is_path(text) && self.text(separator) == Some("/");
+        let split = self.split(list);
+        let slash = |(text, separator)| self.meaning(text).is_path() && self.text(separator) == Some("/");
         if first && (self.is_fact_entry(list) || split.is_some())
             || position == Some(1) && split.is_some_and(slash)
         {
@@ -325,19 +335,12 @@ impl Parts<'_> {
             needs.push(Guard::Contains(self.key(text), self.key(separator)));
         }
         // Nor are those that a function reads out of these maps, if the key is there.
-        if let (true, Some(Node::Call { overloads, arguments, .. })) = (first, written) {
-            needs.extend(
-                self.looked_up(self.code.form(overloads), arguments).map(|(map, key)| Guard::Has(map, key)),
-            );
-        }
-        let help = match written {
-            Some(Node::Call { name: "getResHeader", .. }) if first => {
-                "ask first: `hasResHeader('…') && …`, or write `getResHeader('…').exists(x, …)`"
-            }
-            Some(Node::Call { name: "getReqHeader", .. }) if first => {
-                "ask first: `hasReqHeader('…') && …`, or write `getReqHeader('…').exists(x, …)`"
-            }
-            Some(Node::Call { name: "getQueryParam", .. }) if first => "ask first: `hasQueryParam('…') && …`",
+        let call = self.call(list).filter(|_| first);
+        needs.extend(call.and_then(|(overload, arguments)| {
+            self.looked_up(overload.form, arguments).map(|(map, key)| Guard::Has(map, key))
+        }));
+        let help = match call.map(|(overload, _)| overload.gives) {
+            Some(Gives::Entries(help)) => help,
             _ if first => "ask first, e.g. `size(list) > 0 && …`, or write `list.exists(x, …)`",
             _ => "ask first, e.g. `size(list) > 1 && …`, or write `list.exists(x, …)`",
         };
@@ -345,12 +348,9 @@ impl Parts<'_> {
     }
 
     /// Text and separator of `text.split(separator)`, without a limit.
-    fn split(&self, node: Option<&Node>) -> Option<(NodeId, NodeId)> {
-        match node {
-            Some(Node::Call { name: "split", arguments, .. }) => match **arguments {
-                [text, separator] if self.text(separator) != Some("") => Some((text, separator)),
-                _ => None,
-            },
+    fn split(&self, id: NodeId) -> Option<(NodeId, NodeId)> {
+        match *self.formed(id, Form::Split)? {
+            [text, separator] if self.text(separator) != Some("") => Some((text, separator)),
             _ => None,
         }
     }

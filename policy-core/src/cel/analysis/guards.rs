@@ -5,27 +5,9 @@ use std::collections::HashMap;
 use super::fallible::can_fail;
 use super::parts::{Key, Parts};
 use crate::cel::check::code::{Code, LoopKind, Node, NodeId};
-use crate::cel::library::overload::Form;
+use crate::cel::library::overload::{Form, Relation, TextTest};
+use crate::cel::values::fact::Meaning;
 use crate::cel::values::value::Value;
-
-/// A question about a text whose answer was yes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TextTest {
-    /// It is JSON.
-    Json,
-    /// It is an address.
-    Ip,
-    /// It is a network.
-    Cidr,
-    /// It is a URL.
-    Url,
-    /// It is a query string.
-    Query,
-    /// An optional has a value.
-    Value,
-    /// It matches a pattern, which is taken to be the right one.
-    Matched,
-}
 
 /// Something that is known of a part, or needed.
 #[derive(Clone, Debug)]
@@ -154,20 +136,20 @@ pub(in crate::cel) fn gives(known: &[Guard], needs: &[Guard]) -> bool {
 /// What is known where an expression is true: what its tests tell, and which parts have had a value then.
 pub(in crate::cel) fn known(code: &Code) -> Vec<Guard> {
     let parts = Parts::new(code);
-    let mut out = parts.implied(code.root, true);
-    parts.worked(code.root, true, &mut out);
+    let mut out = parts.implied(code.root(), true);
+    parts.worked(code.root(), true, &mut out);
     out
 }
 
 /// What the tests of an expression tell where it is true.
 pub(in crate::cel) fn implied(code: &Code) -> Vec<Guard> {
-    Parts::new(code).implied(code.root, true)
+    Parts::new(code).implied(code.root(), true)
 }
 
 /// The parts that have had a value once an expression has one.
 pub(in crate::cel) fn worked(code: &Code) -> Vec<Guard> {
     let mut out = Vec::new();
-    Parts::new(code).worked(code.root, false, &mut out);
+    Parts::new(code).worked(code.root(), false, &mut out);
     out
 }
 
@@ -201,16 +183,18 @@ impl Parts<'_> {
                 Some(Node::Matches { operand, .. }) if truth => {
                     out.push(Guard::Passed(self.key(*operand), TextTest::Matched));
                 }
-                Some(Node::Call { name: "!", arguments, .. }) => {
-                    work.extend(arguments.first().map(|of| (*of, !truth)));
+                Some(Node::Call { overloads, arguments, .. }) => {
+                    match (self.code.form(overloads), &**arguments) {
+                        (Form::Not, [of]) => work.push((*of, !truth)),
+                        (form @ Form::Compare(relation), [a, b]) => {
+                            match self.as_condition(relation, *a, *b, truth) {
+                                Some(same) => work.push(same),
+                                None => self.call_guards(form, arguments, truth, &mut out),
+                            }
+                        }
+                        (form, _) => self.call_guards(form, arguments, truth, &mut out),
+                    }
                 }
-                Some(Node::Call { name, overloads, arguments }) => match **arguments {
-                    [a, b] => match self.as_condition(name, a, b, truth) {
-                        Some(same) => work.push(same),
-                        None => self.call_guards(name, self.code.form(overloads), arguments, truth, &mut out),
-                    },
-                    _ => self.call_guards(name, self.code.form(overloads), arguments, truth, &mut out),
-                },
                 Some(Node::Loop(of)) if truth => {
                     let (LoopKind::Exists(body) | LoopKind::ExistsOne(body)) = of.kind else { continue };
                     out.push(Guard::Longer(self.key(of.range), 1));
@@ -223,10 +207,10 @@ impl Parts<'_> {
     }
 
     /// `a == true`, `false != a`: the condition that it is, and whether it is true.
-    fn as_condition(&self, name: &str, a: NodeId, b: NodeId, truth: bool) -> Option<(NodeId, bool)> {
-        let equal = match name {
-            "_==_" => truth,
-            "_!=_" => !truth,
+    fn as_condition(&self, relation: Relation, a: NodeId, b: NodeId, truth: bool) -> Option<(NodeId, bool)> {
+        let equal = match relation {
+            Relation::Equal => truth,
+            Relation::NotEqual => !truth,
             _ => return None,
         };
         match (self.constant(a), self.constant(b)) {
@@ -238,8 +222,8 @@ impl Parts<'_> {
 
     /// The header of a name in any case, which functions look up in lower case.
     fn header(&self, map: NodeId, name: &Value) -> Option<Guard> {
-        match (self.fact(map)?, name) {
-            ("req.headers" | "res.headers", Value::String(name)) => {
+        match (self.meaning(map), name) {
+            (Meaning::Headers, Value::String(name)) => {
                 Some(Guard::Has(self.key(map), Key::from_value(&Value::text(name.to_ascii_lowercase()))))
             }
             _ => None,
@@ -248,8 +232,8 @@ impl Parts<'_> {
 
     /// `map.exists(k, k == 'x')`.
     fn found_key(&self, range: NodeId, body: NodeId, out: &mut Vec<Guard>) {
-        let Some(Node::Call { name: "_==_", arguments, .. }) = self.code.node(body) else { return };
-        let [a, b] = **arguments else { return };
+        let equal = self.code.node(body).and_then(|it| self.code.formed(it, Form::Compare(Relation::Equal)));
+        let Some(&[a, b]) = equal else { return };
         for (item, other) in [(a, b), (b, a)] {
             if self.stands(item) == super::parts::Stands::Item(range) {
                 out.push(Guard::Has(self.key(range), self.key(other)));
@@ -258,7 +242,7 @@ impl Parts<'_> {
     }
 
     /// What holds if a call is true, or is false.
-    fn call_guards(&self, name: &str, form: Form, arguments: &[NodeId], truth: bool, out: &mut Vec<Guard>) {
+    fn call_guards(&self, form: Form, arguments: &[NodeId], truth: bool, out: &mut Vec<Guard>) {
         let passed = |id: &NodeId, test| Guard::Passed(self.key(*id), test);
         match (form, arguments, truth) {
             (Form::HasName(_), _, true) => {
@@ -267,18 +251,12 @@ impl Parts<'_> {
                     // The lists of these maps are never empty.
                     out.push(Guard::Longer(Key::entry(map, key), 1));
                 }
-                return;
             }
-            (Form::Within | Form::WithinFixed(_), [text, ..], true) => {
-                return out.push(passed(text, TextTest::Ip));
-            }
-            _ => {}
-        }
-        match (name, arguments, truth) {
-            ("_in_", [item, of], true) => {
+            (Form::Within | Form::WithinFixed(_), [text, ..], true) => out.push(passed(text, TextTest::Ip)),
+            (Form::In, [item, of], true) => {
                 match self.constants(*of) {
                     Some(values) => {
-                        if let Some(Node::Call { name: "size", arguments, .. }) = self.written(*item).1 {
+                        if let Some(arguments) = self.formed(*item, Form::Size) {
                             let min = values.iter().map(|(_, value)| whole(value)).min().flatten();
                             let min = min.and_then(|min| u64::try_from(min).ok()).unwrap_or(0);
                             arguments.first().into_iter().for_each(|of| self.longer(*of, min, out));
@@ -293,7 +271,7 @@ impl Parts<'_> {
                 }
                 self.longer(*of, 1, out);
             }
-            ("startsWith" | "endsWith" | "contains", [text, part], true) => {
+            (Form::Begins | Form::Ends | Form::Holds, [text, part], true) => {
                 out.push(Guard::Contains(self.key(*text), self.key(*part)));
                 out.extend(
                     self.constant(*part)
@@ -301,87 +279,66 @@ impl Parts<'_> {
                         .map(|length| Guard::Longer(self.key(*text), length)),
                 );
             }
-            ("matches", [text, _], true) => out.push(passed(text, TextTest::Matched)),
-            ("isJson", [text], true) => out.push(passed(text, TextTest::Json)),
-            ("isIP", [text], true) => out.push(passed(text, TextTest::Ip)),
-            ("isCIDR", [text], true) => out.push(passed(text, TextTest::Cidr)),
-            ("isURL", [text], true) => out.push(passed(text, TextTest::Url)),
-            ("isQueryString", [text], true) => out.push(passed(text, TextTest::Query)),
-            ("hasValue", [of], true) => out.push(passed(of, TextTest::Value)),
-            (_, [a, b], _) => {
+            (Form::Matches, [text, _], true) => out.push(passed(text, TextTest::Matched)),
+            (Form::Passes(test), [of], true) => out.push(passed(of, test)),
+            (Form::Compare(relation), [a, b], _) => {
                 // Each side is compared with the other one.
-                let turned = match name {
-                    "_<_" => "_>_",
-                    "_<=_" => "_>=_",
-                    "_>_" => "_<_",
-                    "_>=_" => "_<=_",
-                    other => other,
-                };
-                self.compared(name, *a, *b, truth, out);
-                self.compared(turned, *b, *a, truth, out);
+                let holds = if truth { relation } else { relation.opposite() };
+                self.compared(holds, *a, *b, out);
+                self.compared(holds.turned(), *b, *a, out);
             }
             _ => {}
         }
     }
 
     /// What holds if `of` compares so with a constant.
-    fn compared(&self, name: &str, of: NodeId, with: NodeId, truth: bool, out: &mut Vec<Guard>) {
-        let positive = match (name, truth) {
-            (_, true) => name,
-            ("_==_", false) => "_!=_",
-            ("_!=_", false) => "_==_",
-            ("_<_", false) => "_>=_",
-            ("_<=_", false) => "_>_",
-            ("_>_", false) => "_<=_",
-            ("_>=_", false) => "_<_",
-            _ => return,
-        };
+    fn compared(&self, relation: Relation, of: NodeId, with: NodeId, out: &mut Vec<Guard>) {
         if let Some(Node::List(items)) = self.written(with).1
-            && matches!(positive, "_==_" | "_!=_")
+            && relation.is_equality()
         {
-            match positive {
-                "_==_" => self.longer(of, items.len() as u64, out),
+            match relation {
+                Relation::Equal => self.longer(of, items.len() as u64, out),
                 _ if items.is_empty() => self.longer(of, 1, out),
                 _ => {}
             }
             return;
         }
         let Some(value) = self.constant(with) else { return };
-        match (positive, value) {
-            ("_==_", Value::Int(_) | Value::Uint(_) | Value::String(_)) => {
+        match (relation, value) {
+            (Relation::Equal, Value::Int(_) | Value::Uint(_) | Value::String(_)) => {
                 out.push(Guard::OneOf(self.key(of), vec![value.clone()]));
             }
-            ("_!=_", Value::String(text)) if text.is_empty() => self.longer(of, 1, out),
+            (Relation::NotEqual, Value::String(text)) if text.is_empty() => self.longer(of, 1, out),
             _ => {}
         }
         let Some(number) = whole(value) else { return };
-        let (min, not_zero) = match positive {
-            "_>_" => (Some(number + 1), number >= 0),
-            "_>=_" => (Some(number), number > 0),
-            "_==_" => (Some(number), number != 0),
-            "_!=_" => ((number == 0).then_some(1), number == 0),
-            "_<_" => (None, number <= 0),
-            "_<=_" => (None, number < 0),
-            _ => return,
+        let (min, not_zero) = match relation {
+            Relation::Greater => (Some(number + 1), number >= 0),
+            Relation::GreaterEqual => (Some(number), number > 0),
+            Relation::Equal => (Some(number), number != 0),
+            Relation::NotEqual => ((number == 0).then_some(1), number == 0),
+            Relation::Less => (None, number <= 0),
+            Relation::LessEqual => (None, number < 0),
         };
         if not_zero {
             out.push(Guard::NotZero(self.key(of)));
         }
-        match (self.written(of).1, min) {
+        match self.call(of).map(|(overload, arguments)| (overload.form, arguments)) {
             // What has no size below zero may still be empty.
-            (Some(Node::Call { name: "size", arguments, .. }), _) => {
-                let min = min.or((positive == "_!=_" && number == 0).then_some(1)).unwrap_or(0);
+            Some((Form::Size, arguments)) => {
+                let empty = relation == Relation::NotEqual && number == 0;
+                let min = min.or(empty.then_some(1)).unwrap_or(0);
                 let min = u64::try_from(min).unwrap_or(0);
                 if let Some(of) = arguments.first().filter(|_| min > 0) {
                     self.longer(*of, min, out);
                 }
             }
-            (Some(Node::Call { name: "indexOf" | "lastIndexOf", arguments, .. }), _) => {
-                let found = match positive {
-                    "_!=_" => number == -1,
+            Some((Form::Find, [text, part, ..])) => {
+                let found = match relation {
+                    Relation::NotEqual => number == -1,
                     _ => min.is_some_and(|min| min >= 0),
                 };
-                if let ([text, part, ..], true) = (&**arguments, found) {
+                if found {
                     out.push(Guard::Contains(self.key(*text), self.key(*part)));
                 }
             }

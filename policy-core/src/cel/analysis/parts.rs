@@ -5,7 +5,8 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
 use crate::cel::check::code::{Code, LoopKind, Node, NodeId, Slot};
-use crate::cel::library::overload::{Form, Spelling};
+use crate::cel::library::overload::{Form, Overload, Spelling};
+use crate::cel::values::fact::{Fact, Meaning};
 use crate::cel::values::types::Type;
 use crate::cel::values::value::Value;
 
@@ -88,18 +89,17 @@ pub(in crate::cel) struct Parts<'c> {
 impl<'c> Parts<'c> {
     /// Looks at all parts. O(parts · depth of macros).
     pub(in crate::cel) fn new(code: &'c Code) -> Self {
-        let count = code.nodes.len();
+        let count = code.len();
         let mut parts = Self {
             code,
             keys: Vec::with_capacity(count),
             stands: stands(code),
             written: Vec::with_capacity(count),
         };
-        for (at, node) in code.nodes.iter().enumerate() {
-            let id = NodeId(u32::try_from(at).unwrap_or(u32::MAX));
+        for (id, node) in code.nodes() {
             let written = parts.find_written(id, node);
             parts.written.push(written);
-            let key = parts.find_key(at, node);
+            let key = parts.find_key(id, node);
             parts.keys.push(key);
         }
         parts
@@ -134,12 +134,27 @@ impl<'c> Parts<'c> {
         }
     }
 
-    /// The path of the fact that a part is.
-    pub(in crate::cel) fn fact(&self, id: NodeId) -> Option<&'static str> {
+    /// The fact that a part is.
+    pub(in crate::cel) fn fact(&self, id: NodeId) -> Option<Fact> {
         match self.written(id).1 {
-            Some(Node::Fact(fact)) => Some(fact.path()),
+            Some(Node::Fact(fact)) => Some(*fact),
             _ => None,
         }
+    }
+
+    /// Which values a part has that is a fact; any for other parts.
+    pub(in crate::cel) fn meaning(&self, id: NodeId) -> Meaning {
+        self.fact(id).map_or(Meaning::Any, Fact::meaning)
+    }
+
+    /// The function that a part calls, with its arguments.
+    pub(in crate::cel) fn call(&self, id: NodeId) -> Option<(&'static Overload, &'c [NodeId])> {
+        self.code.call(self.written(id).1?)
+    }
+
+    /// The arguments of a part that is a call of a form.
+    pub(in crate::cel) fn formed(&self, id: NodeId, form: Form) -> Option<&'c [NodeId]> {
+        self.code.formed(self.written(id).1?, form)
     }
 
     /// The constants of a list that is written out.
@@ -224,14 +239,14 @@ impl<'c> Parts<'c> {
         }
     }
 
-    fn find_key(&self, at: usize, node: &Node) -> Key {
+    fn find_key(&self, id: NodeId, node: &Node) -> Key {
         let key = |id: &NodeId| self.key(*id);
         match node {
             Node::Const(value) => Key::from_value(value),
             Node::Fact(fact) => Key::from_fact(fact.path()),
             Node::HasFact(fact) => hashed(&(11_u8, fact.path())),
             Node::Global(name) => hashed(&(12_u8, name)),
-            Node::Local(slot) => match self.stands(NodeId(u32::try_from(at).unwrap_or(u32::MAX))) {
+            Node::Local(slot) => match self.stands(id) {
                 Stands::Bound(init) => self.key(init),
                 _ => hashed(&(13_u8, slot)),
             },
@@ -252,14 +267,14 @@ impl<'c> Parts<'c> {
             _ => {
                 let mut operands = Vec::new();
                 node.operands(&mut |id| operands.push(self.key(id)));
-                hashed(&(16_u8, kind_of(node, at), operands))
+                hashed(&(16_u8, kind_of(node, id), operands))
             }
         }
     }
 }
 
 /// What tells nodes with the same operands apart.
-fn kind_of(node: &Node, at: usize) -> (u8, u64) {
+fn kind_of(node: &Node, id: NodeId) -> (u8, u64) {
     match node {
         Node::Select { field, .. } => (0, Key::from_value(field).0),
         Node::Has { field, .. } => (1, Key::from_value(field).0),
@@ -288,39 +303,35 @@ fn kind_of(node: &Node, at: usize) -> (u8, u64) {
         Node::OptionalMap { flat, .. } => (10, u64::from(*flat)),
         Node::OrElse { unwrap, .. } => (11, u64::from(*unwrap)),
         // Nothing else is equal to it.
-        _ => (12, at as u64),
+        _ => (12, id.index() as u64),
     }
 }
 
 /// What each variable of a macro stands for. O(parts · depth of macros).
 fn stands(code: &Code) -> Vec<Stands> {
-    let mut out = vec![Stands::Other; code.nodes.len()];
+    let mut out = vec![Stands::Other; code.len()];
     let mut mark = |from: NodeId, to: usize, slot: Slot, stands: Stands| {
-        let body = code.nodes.iter().zip(&mut out).take(to).skip(from.index() + 1);
-        for (_, of) in body.filter(|(node, _)| matches!(node, Node::Local(it) if *it == slot)) {
+        let body = code.nodes().zip(&mut out).take(to).skip(from.index() + 1);
+        for (_, of) in body.filter(|((_, node), _)| matches!(node, Node::Local(it) if *it == slot)) {
             *of = stands;
         }
     };
-    for (at, node) in code.nodes.iter().enumerate() {
+    for (id, node) in code.nodes() {
         match node {
-            Node::Bind { slot, init, .. } => mark(*init, at, *slot, Stands::Bound(*init)),
+            Node::Bind { slot, init, .. } => mark(*init, id.index(), *slot, Stands::Bound(*init)),
             Node::Loop(of) => {
                 let item = match (of.second, code.ty(of.range)) {
                     // With two variables over a list the first is the position.
                     (Some(second), Type::List(_)) => second,
                     _ => of.first,
                 };
-                mark(of.range, at, item, Stands::Item(of.range));
+                mark(of.range, id.index(), item, Stands::Item(of.range));
             }
             _ => {}
         }
     }
     out
 }
-
-/// What `url.parse` always gives.
-pub(in crate::cel) const URL_PARTS: &[&str] =
-    &["scheme", "authority", "user_password", "host", "port", "path", "raw_path", "query", "fragment", "raw"];
 
 /// The sides of a chain of `&&`, or of `||`.
 pub(in crate::cel) fn chain(code: &Code, id: NodeId, and: bool) -> Vec<NodeId> {

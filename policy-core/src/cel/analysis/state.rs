@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::parts::URL_PARTS;
 use crate::cel::check::code::{Code, Node, NodeId};
+use crate::cel::library::overload::{Form, Gives};
 use crate::cel::values::value::Value;
 use crate::source::Span;
 
@@ -90,11 +90,10 @@ pub(in crate::cel) fn asked(code: &Code, node: &Node) -> Option<State> {
         Node::HasFact(fact) => fact.result().map(State::Result),
         Node::Has { operand, field } => named(code, *operand, Some(field)),
         Node::Select { optional: true, .. } | Node::Index { optional: true, .. } => variable(code, node),
-        Node::Call { name: "_in_", arguments, .. } => match **arguments {
-            [key, map] => named(code, map, code.constant(key)),
+        _ => match code.formed(node, Form::In)? {
+            [key, map] => named(code, *map, code.constant(*key)),
             _ => None,
         },
-        _ => None,
     }
 }
 
@@ -146,18 +145,18 @@ pub(in crate::cel) fn shape(code: &Code, id: NodeId, levels: usize) -> Shape {
             Shape::List(items.map(|(item, _)| shape(code, *item, levels)).collect())
         }
         Some(Node::Const(Value::Int(number))) => Shape::Within(*number, *number),
-        Some(Node::Call { name: "rand.int", arguments, .. }) => match **arguments {
-            [] => Shape::Within(0, 1),
-            [min, max] => match (code.constant(min), code.constant(max)) {
+        Some(node) => match code.call(node).map(|(overload, arguments)| (overload.gives, arguments)) {
+            Some((Gives::Number(min, max), _)) => Shape::Within(min, max),
+            Some((Gives::Between, [min, max])) => match (code.constant(*min), code.constant(*max)) {
                 (Some(Value::Int(min)), Some(Value::Int(max))) => Shape::Within(*min, *max),
                 _ => Shape::Any,
             },
+            Some((Gives::Keys(keys), _)) => {
+                Shape::Map(keys.iter().map(|key| ((*key).into(), Shape::Any)).collect())
+            }
             _ => Shape::Any,
         },
-        Some(Node::Call { name: "url.parse" | "parseUrl", .. }) => {
-            Shape::Map(URL_PARTS.iter().map(|part| ((*part).into(), Shape::Any)).collect())
-        }
-        _ => Shape::Any,
+        None => Shape::Any,
     }
 }
 
@@ -172,7 +171,7 @@ fn named(code: &Code, map: NodeId, name: Option<&Value>) -> Option<State> {
 
 /// Everything an expression asks for, with its place.
 pub(in crate::cel) fn asks(code: &Code) -> Vec<(State, Span)> {
-    let nodes = code.nodes.iter().zip(code.spans.iter()).zip(code.reachable());
-    let asked = nodes.filter(|(_, reached)| *reached).map(|((node, span), _)| (asked(code, node), *span));
+    let nodes = code.nodes().zip(code.reachable()).filter(|(_, reached)| *reached);
+    let asked = nodes.map(|((id, node), _)| (asked(code, node), code.span(id)));
     asked.filter_map(|(state, span)| state.map(|state| (state, span))).collect()
 }

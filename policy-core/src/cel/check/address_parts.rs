@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::cel::codes;
+use crate::cel::library::overload::Form;
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 use crate::lpm;
 use crate::source::Span;
@@ -15,15 +16,15 @@ const fn is_of_address(c: char) -> bool {
 /// A part of an address that no address has, or that more addresses have than are meant.
 pub(in crate::cel) fn held(
     fact: &str,
-    function: &str,
+    (form, function): (Form, &str),
     text: &str,
     (place, whole): (Span, Option<Span>),
     found: &mut Diagnostics,
 ) {
     let shown = shorten(text);
-    let verb = match function {
-        "startsWith" => "begins with",
-        "endsWith" => "ends with",
+    let verb = match form {
+        Form::Begins => "begins with",
+        Form::Ends => "ends with",
         _ => "holds",
     };
     let never = |why: &str| {
@@ -53,9 +54,9 @@ pub(in crate::cel) fn held(
         found.push(item);
         return;
     }
-    if let Some((why, help)) = malformed(fact, function, text) {
+    if let Some((why, help)) = malformed(fact, form, text) {
         found.push(never(why).with_help(help));
-    } else if let Some((message, help, fix)) = others(fact, function, text) {
+    } else if let Some((message, help, fix)) = others(fact, form, text) {
         let item = Diagnostic::new(&codes::NEVER_EQUAL, place, message).with_help(help);
         found.push(match fix {
             Some(fix) => item.with_fix_at(false, Some(place), fix),
@@ -65,19 +66,19 @@ pub(in crate::cel) fn held(
 }
 
 /// Why no address has a part with these characters, and what to write.
-fn malformed(fact: &str, function: &str, text: &str) -> Option<(&'static str, String)> {
+fn malformed(fact: &str, form: Form, text: &str) -> Option<(&'static str, String)> {
     let network = || format!("write `inCidrRange({fact}, '203.0.113.0/24')`");
     if text.contains(':') && text.contains('.') {
         return Some(("an address has colons or points", network()));
     }
-    if function == "startsWith" && text.starts_with("::ffff:") {
+    if form == Form::Begins && text.starts_with("::ffff:") {
         let help = format!("write the IPv4 address, or {}", network().trim_start_matches("write "));
         return Some(("an IPv4-mapped address is written as IPv4 here", help));
     }
     let dotted = text.contains('.');
     let numbers: Vec<&str> = text.split(['.', ':']).collect();
     // A number at an end may go on there.
-    let begun = |at: usize| at > 0 || function == "startsWith";
+    let begun = |at: usize| at > 0 || form == Form::Begins;
     let zeros = |number: &str| number.len() > 1 && number.starts_with('0');
     if let Some((_, number)) = numbers.iter().enumerate().find(|(at, number)| begun(*at) && zeros(number)) {
         let short = number.trim_start_matches('0');
@@ -89,16 +90,16 @@ fn malformed(fact: &str, function: &str, text: &str) -> Option<(&'static str, St
 }
 
 /// What is said of a part that other addresses have too, what to write, and what takes its place.
-fn others(fact: &str, function: &str, text: &str) -> Option<(String, String, Option<String>)> {
+fn others(fact: &str, form: Form, text: &str) -> Option<(String, String, Option<String>)> {
     let shown = shorten(text);
     let whole = text.parse::<IpAddr>().is_ok();
     // The end of an address says nothing of its network.
     let test = test_of(fact, text)
-        .filter(|_| whole || function != "endsWith")
+        .filter(|_| whole || form != Form::Ends)
         .unwrap_or_else(|| format!("inCidrRange({fact}, '203.0.113.0/24')"));
     let help = format!("write `{test}`");
-    match function {
-        "startsWith" => {
+    match form {
+        Form::Begins => {
             let (first, last) = longer_octets(text)?;
             let message =
                 format!("`{fact}` begins with `{shown}` in front of other numbers too: {first} to {last}");
@@ -107,14 +108,14 @@ fn others(fact: &str, function: &str, text: &str) -> Option<(String, String, Opt
                 false => Some((message, format!("write `'{text}.'`"), Some(format!("'{text}.'")))),
             }
         }
-        "endsWith" if text.contains(|c: char| c.is_ascii_digit()) && text.contains('.') || whole => {
+        Form::Ends if text.contains(|c: char| c.is_ascii_digit()) && text.contains('.') || whole => {
             let message = match whole {
                 true => format!("`{fact}` ends with `{shown}` behind other numbers too"),
                 false => format!("`{fact}` ends with `{shown}` in every network"),
             };
             Some((message, help, None))
         }
-        "contains" if text.contains(|c: char| c.is_ascii_digit()) => {
+        Form::Holds if text.contains(|c: char| c.is_ascii_digit()) => {
             let message = format!("`{fact}` holds `{shown}` in other places and inside of other numbers too");
             Some((message, help, None))
         }
@@ -214,19 +215,19 @@ pub(in crate::cel) fn matched(fact: &str, pattern: &str, whole: Span, found: &mu
 
 /// A pattern of digits and points without an end, or without both.
 fn part_matched(fact: &str, pattern: &str, bare: &str, whole: Span, found: &mut Diagnostics) {
-    let function = match (pattern.starts_with('^'), pattern.ends_with('$')) {
+    let form = match (pattern.starts_with('^'), pattern.ends_with('$')) {
         (true, true) => return,
-        (true, false) => "startsWith",
-        (false, true) => "endsWith",
-        (false, false) => "contains",
+        (true, false) => Form::Begins,
+        (false, true) => Form::Ends,
+        (false, false) => Form::Holds,
     };
     // A point without `\` is any character.
-    let any = function == "startsWith" && pattern.ends_with('.') && !pattern.ends_with("\\.");
+    let any = form == Form::Begins && pattern.ends_with('.') && !pattern.ends_with("\\.");
     let text = if any { bare.trim_end_matches('.') } else { bare };
-    if malformed(fact, function, text).is_some() {
+    if malformed(fact, form, text).is_some() {
         return;
     }
-    let Some((_, help, fix)) = others(fact, function, text) else { return };
+    let Some((_, help, fix)) = others(fact, form, text) else { return };
     let message = format!("`{fact}` matches `{}` for other addresses too", shorten(pattern));
     let help = match fix {
         Some(_) => format!("write `{}\\.`, with the point behind it", pattern.trim_end_matches('.')),

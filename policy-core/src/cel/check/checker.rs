@@ -18,7 +18,7 @@ pub(in crate::cel) use times::timestamp_help;
 use super::code::{Code, Node, NodeId, Slot};
 use super::env::{Env, SetVariables};
 use super::unify::{Substitution, is_optional};
-use crate::cel::syntax::ast::{Ast, BinaryOp, Entry, ExprId, ExprKind, Literal, UnaryOp};
+use crate::cel::syntax::ast::{Ast, BinaryOp, Entry, ExprId, ExprKind, Literal};
 use crate::cel::syntax::lexer::{TokenKind, first_token};
 use crate::cel::values::fault::Fault;
 use crate::cel::values::types::{Object, Type};
@@ -251,13 +251,8 @@ impl<'a> Checker<'a> {
             }
             ExprKind::Unary(operator, _) => {
                 let operand = self.plain(operand);
-                let name = match operator {
-                    UnaryOp::Not => "!",
-                    UnaryOp::Negate => "-_",
-                };
-                let symbol = if name == "!" { "!" } else { "-" };
-                let place = self.word_behind(span.start, symbol);
-                self.call(name, false, vec![operand], span, place)
+                let place = self.word_behind(span.start, operator.symbol());
+                self.call(operator.function(), false, vec![operand], span, place)
             }
             ExprKind::Binary(operator, left, right) => {
                 let left_span = self.ast.span(*left);

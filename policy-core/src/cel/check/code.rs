@@ -1,4 +1,6 @@
-//! The typed form of a checked expression: what the interpreter runs.
+//! The typed form of a checked expression: what the interpreter runs, and what everything else reads.
+//!
+//! Only the checker makes one; within `cel` a part may be replaced by an equal one. All of the crate may read it.
 //!
 //! INVARIANT: a node's operands stand before it, so one pass from the first node to the last sees every
 //! part before the whole, without recursion.
@@ -19,17 +21,17 @@ use crate::source::Span;
 pub(crate) struct NodeId(pub(in crate::cel) u32);
 
 impl NodeId {
-    pub(in crate::cel) const fn index(self) -> usize {
+    pub(crate) const fn index(self) -> usize {
         self.0 as usize
     }
 }
 
 /// A variable of a macro: its place among those that are in scope.
-pub(in crate::cel) type Slot = u16;
+pub(crate) type Slot = u16;
 
 /// What a node does.
 #[derive(Clone, Debug)]
-pub(in crate::cel) enum Node {
+pub(crate) enum Node {
     Const(Value),
     /// Reads a fact.
     Fact(Fact),
@@ -103,18 +105,18 @@ pub(in crate::cel) enum Node {
 
 /// A macro over the items of a list or the keys of a map.
 #[derive(Clone, Debug)]
-pub(in crate::cel) struct Loop {
-    pub(in crate::cel) range: NodeId,
+pub(crate) struct Loop {
+    pub(crate) range: NodeId,
     /// The item or key; with two variables the position or key.
-    pub(in crate::cel) first: Slot,
+    pub(crate) first: Slot,
     /// The item or value, if there are two variables.
-    pub(in crate::cel) second: Option<Slot>,
-    pub(in crate::cel) kind: LoopKind,
+    pub(crate) second: Option<Slot>,
+    pub(crate) kind: LoopKind,
 }
 
 /// What a macro makes of its items.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::cel) enum LoopKind {
+pub(crate) enum LoopKind {
     All(NodeId),
     Exists(NodeId),
     ExistsOne(NodeId),
@@ -127,7 +129,7 @@ pub(in crate::cel) enum LoopKind {
 
 impl LoopKind {
     /// What runs for each item, in order.
-    pub(in crate::cel) fn bodies(self) -> impl Iterator<Item = NodeId> {
+    pub(crate) fn bodies(self) -> impl Iterator<Item = NodeId> {
         let (first, second) = match self {
             Self::All(body)
             | Self::Exists(body)
@@ -144,12 +146,12 @@ impl LoopKind {
 
 impl Node {
     /// True for the map of all variables that earlier actions have set.
-    pub(in crate::cel) fn is_variables(&self) -> bool {
+    pub(crate) fn is_variables(&self) -> bool {
         matches!(self, Self::Fact(fact) if fact.role == Role::Variables)
     }
 
     /// The operand that is evaluated first: chains of any length hang on it.
-    pub(in crate::cel) fn first_operand(&self) -> Option<NodeId> {
+    pub(crate) fn first_operand(&self) -> Option<NodeId> {
         match self {
             Self::Select { operand, .. }
             | Self::Has { operand, .. }
@@ -166,7 +168,7 @@ impl Node {
     }
 
     /// All operands, in order of their evaluation.
-    pub(in crate::cel) fn operands(&self, each: &mut dyn FnMut(NodeId)) {
+    pub(crate) fn operands(&self, each: &mut dyn FnMut(NodeId)) {
         match self {
             Self::Const(_)
             | Self::Fact(_)
@@ -202,25 +204,58 @@ impl Node {
 
 /// A checked expression, ready to run.
 #[derive(Clone, Debug)]
-pub(in crate::cel) struct Code {
+pub(crate) struct Code {
     /// The functions that its calls name.
-    pub(in crate::cel) library: &'static Library,
-    pub(in crate::cel) nodes: Vec<Node>,
+    pub(super) library: &'static Library,
+    pub(super) nodes: Vec<Node>,
     /// Shared with the folded form, as the types are.
-    pub(in crate::cel) spans: Arc<[Span]>,
-    pub(in crate::cel) types: Arc<[Type]>,
-    pub(in crate::cel) root: NodeId,
+    pub(super) spans: Arc<[Span]>,
+    pub(super) types: Arc<[Type]>,
+    pub(super) root: NodeId,
     /// Variables of macros in scope at once, at most.
-    pub(in crate::cel) slots: usize,
+    pub(super) slots: usize,
 }
 
 impl Code {
-    pub(in crate::cel) fn node(&self, id: NodeId) -> Option<&Node> {
+    /// The functions that its calls name.
+    pub(crate) const fn library(&self) -> &'static Library {
+        self.library
+    }
+
+    /// The part that is all of it.
+    pub(crate) const fn root(&self) -> NodeId {
+        self.root
+    }
+
+    /// Variables of macros in scope at once, at most.
+    pub(crate) const fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// How many parts it has.
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// All parts, operands before what they belong to.
+    pub(crate) fn nodes(&self) -> impl DoubleEndedIterator<Item = (NodeId, &Node)> + ExactSizeIterator {
+        self.nodes.iter().enumerate().map(|(at, node)| (NodeId(u32::try_from(at).unwrap_or(u32::MAX)), node))
+    }
+
+    /// A part.
+    pub(crate) fn node(&self, id: NodeId) -> Option<&Node> {
         self.nodes.get(id.index())
     }
 
+    /// Puts another part in the place of one, with the same value for all facts and the same operands or fewer.
+    pub(in crate::cel) fn replace(&mut self, id: NodeId, node: Node) {
+        if let Some(slot) = self.nodes.get_mut(id.index()) {
+            *slot = node;
+        }
+    }
+
     /// The value of a constant part.
-    pub(in crate::cel) fn constant(&self, id: NodeId) -> Option<&Value> {
+    pub(crate) fn constant(&self, id: NodeId) -> Option<&Value> {
         match self.node(id)? {
             Node::Const(value) => Some(value),
             _ => None,
@@ -228,7 +263,7 @@ impl Code {
     }
 
     /// The text of a constant part.
-    pub(in crate::cel) fn text(&self, id: NodeId) -> Option<&Arc<str>> {
+    pub(crate) fn text(&self, id: NodeId) -> Option<&Arc<str>> {
         match self.constant(id)? {
             Value::String(text) => Some(text),
             _ => None,
@@ -236,41 +271,54 @@ impl Code {
     }
 
     /// The fact that a part reads.
-    pub(in crate::cel) fn fact(&self, id: NodeId) -> Option<Fact> {
+    pub(crate) fn fact(&self, id: NodeId) -> Option<Fact> {
         match self.node(id)? {
             Node::Fact(fact) => Some(*fact),
             _ => None,
         }
     }
 
-    /// The function that a part calls, with its arguments.
-    pub(in crate::cel) fn call(&self, id: NodeId) -> Option<(&'static str, &[NodeId])> {
-        match self.node(id)? {
-            Node::Call { name, arguments, .. } => Some((*name, &**arguments)),
+    /// The function that a part calls, with its arguments; none if it can only be checked.
+    pub(crate) fn call<'n>(&self, node: &'n Node) -> Option<(&'static Overload, &'n [NodeId])> {
+        match node {
+            Node::Call { overloads, arguments, .. } => Some((self.overload(overloads)?, arguments)),
             _ => None,
         }
     }
 
-    /// The first overload of a call, which says for all of them what they may do; none if it can only be checked.
-    pub(in crate::cel) fn overload(&self, overloads: &[u16]) -> Option<&'static Overload> {
+    /// The arguments of a part that is a call of a form.
+    pub(crate) fn formed<'n>(&self, node: &'n Node, form: Form) -> Option<&'n [NodeId]> {
+        self.call(node).filter(|(overload, _)| overload.form == form).map(|(_, arguments)| arguments)
+    }
+
+    /// The first overload of a call, which says for all of them what they do; none if it can only be checked.
+    pub(crate) fn overload(&self, overloads: &[u16]) -> Option<&'static Overload> {
         overloads.first().and_then(|id| self.library.entry(*id)).map(|entry| entry.overload)
     }
 
-    /// What is known of a call beside its types.
-    pub(in crate::cel) fn form(&self, overloads: &[u16]) -> Form {
+    /// All overloads that a call may run.
+    pub(crate) fn overloads(&self, overloads: &[u16]) -> impl Iterator<Item = &'static Overload> {
+        let library = self.library;
+        overloads.iter().filter_map(move |id| library.entry(*id)).map(|entry| entry.overload)
+    }
+
+    /// What a call asks or does beside its types.
+    pub(crate) fn form(&self, overloads: &[u16]) -> Form {
         self.overload(overloads).map_or(Form::Call, |overload| overload.form)
     }
 
-    pub(in crate::cel) fn span(&self, id: NodeId) -> Span {
+    /// Where a part stands in the text.
+    pub(crate) fn span(&self, id: NodeId) -> Span {
         self.spans.get(id.index()).copied().unwrap_or_default()
     }
 
-    pub(in crate::cel) fn ty(&self, id: NodeId) -> &Type {
+    /// The type of a part.
+    pub(crate) fn ty(&self, id: NodeId) -> &Type {
         self.types.get(id.index()).unwrap_or(&Type::Error)
     }
 
     /// True for literals, however deep.
-    pub(in crate::cel) fn is_constant(&self, id: NodeId) -> bool {
+    pub(crate) fn is_constant(&self, id: NodeId) -> bool {
         let mut work = vec![id];
         while let Some(id) = work.pop() {
             match self.node(id) {
@@ -285,7 +333,7 @@ impl Code {
     }
 
     /// Which nodes the root depends on.
-    pub(in crate::cel) fn reachable(&self) -> Vec<bool> {
+    pub(crate) fn reachable(&self) -> Vec<bool> {
         let mut reached = vec![false; self.nodes.len()];
         if let Some(root) = reached.get_mut(self.root.index()) {
             *root = true;

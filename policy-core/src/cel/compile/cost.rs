@@ -32,9 +32,9 @@ struct Estimate {
 impl Costs {
     /// Estimates all nodes. O(nodes).
     pub(in crate::cel) fn from_code(code: &Code) -> Self {
-        let mut costs = Self { nodes: Vec::with_capacity(code.nodes.len()) };
-        for (node, ty) in code.nodes.iter().zip(&*code.types) {
-            let estimate = costs.estimate(code, node, ty);
+        let mut costs = Self { nodes: Vec::with_capacity(code.len()) };
+        for (id, node) in code.nodes() {
+            let estimate = costs.estimate(code, node, code.ty(id));
             costs.nodes.push(estimate);
         }
         costs

@@ -35,23 +35,22 @@ pub(in crate::cel) fn fold(code: &Code, costs: &Costs) -> Folded {
     let mut failures = Vec::new();
     let mut left = ALL_LIMITS;
     // From the root down: a part of a folded part needs no look.
-    let mut wanted = vec![false; code.nodes.len()];
-    if let Some(root) = wanted.get_mut(code.root.index()) {
+    let mut wanted = vec![false; code.len()];
+    if let Some(root) = wanted.get_mut(code.root().index()) {
         *root = true;
     }
-    for at in (0..code.nodes.len()).rev() {
-        let (Some(true), Some(node)) = (wanted.get(at), code.nodes.get(at)) else { continue };
-        let id = NodeId(u32::try_from(at).unwrap_or(u32::MAX));
-        let closed = depends.get(at).is_some_and(|of| !of.outside && of.local.is_none());
+    for (id, node) in code.nodes().rev() {
+        if wanted.get(id.index()) != Some(&true) {
+            continue;
+        }
+        let closed = depends.get(id.index()).is_some_and(|of| !of.outside && of.local.is_none());
         if closed
             && costs.steps(id) <= LIMITS.steps.min(left.steps)
             && !matches!(node, Node::Const(_) | Node::Fail(_))
         {
             match evaluate_part(code, id, &mut left) {
                 ControlFlow::Continue(value) => {
-                    if let Some(slot) = out.nodes.get_mut(at) {
-                        *slot = Node::Const(value);
-                    }
+                    out.replace(id, Node::Const(value));
                     continue;
                 }
                 ControlFlow::Break(Some(error)) => {
@@ -86,8 +85,8 @@ fn evaluate_part(code: &Code, root: NodeId, left: &mut EvalLimits) -> ControlFlo
 }
 
 fn dependencies(code: &Code) -> Vec<Dependence> {
-    let mut all: Vec<Dependence> = Vec::with_capacity(code.nodes.len());
-    for node in &code.nodes {
+    let mut all: Vec<Dependence> = Vec::with_capacity(code.len());
+    for (_, node) in code.nodes() {
         let mut own = Dependence::default();
         node.operands(&mut |operand| {
             let of = all.get(operand.index()).copied().unwrap_or_default();
@@ -101,9 +100,9 @@ fn dependencies(code: &Code) -> Vec<Dependence> {
             Node::Fact(_) | Node::HasFact(_) | Node::Global(_) | Node::Object(_) => own.outside = true,
             Node::Local(slot) => own.local = Some(*slot),
             Node::Call { overloads, .. } => {
-                let pure = |id: &u16| code.library.entry(*id).is_some_and(|entry| entry.overload.pure);
                 // A function without an implementation can only be checked.
-                own.outside |= overloads.is_empty() || !overloads.iter().all(pure);
+                own.outside |=
+                    overloads.is_empty() || !code.overloads(overloads).all(|overload| overload.pure);
             }
             // Variables that a node binds itself are not free outside of it; those further out have
             // lower numbers.

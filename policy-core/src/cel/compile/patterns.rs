@@ -2,10 +2,10 @@
 
 use crate::cel::check::code::{Code, Node};
 use crate::cel::codes;
+use crate::cel::library::overload::Form;
 use crate::cel::library::pattern::{Draft, TOO_LARGE, too_large};
 use crate::cel::limits::MAX_STATES;
 use crate::cel::values::fault::Fault;
-use crate::cel::values::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 use crate::source::Span;
 
@@ -22,13 +22,13 @@ pub(in crate::cel) struct Compiled {
 pub(in crate::cel) fn compile_constants(code: &mut Code, max: u64, found: &mut Diagnostics) -> Compiled {
     let reached = code.reachable();
     let mut out = Compiled::default();
-    for (at, reached) in (0..code.nodes.len()).zip(reached) {
-        let Some(Node::Call { name: "matches", arguments, .. }) = code.nodes.get(at) else { continue };
-        let [text, pattern] = **arguments else { continue };
-        let Some(Node::Const(Value::String(written))) = code.node(pattern) else { continue };
-        if !reached {
-            continue;
-        }
+    let calls = code.nodes().zip(reached).filter(|(_, reached)| *reached);
+    let calls = calls.filter_map(|((id, node), _)| match code.formed(node, Form::Matches)? {
+        [text, pattern] => Some((id, *text, *pattern)),
+        _ => None,
+    });
+    for (id, text, pattern) in calls.collect::<Vec<_>>() {
+        let Some(written) = code.text(pattern) else { continue };
         let place = code.span(pattern);
         let compiled = Draft::read(written).and_then(|draft| {
             let together = out.states.saturating_add(draft.states());
@@ -46,9 +46,7 @@ pub(in crate::cel) fn compile_constants(code: &mut Code, max: u64, found: &mut D
         });
         match compiled {
             Ok(pattern) => {
-                if let Some(node) = code.nodes.get_mut(at) {
-                    *node = Node::Matches { operand: text, pattern: Box::new(pattern) };
-                }
+                code.replace(id, Node::Matches { operand: text, pattern: Box::new(pattern) });
             }
             Err(fault) => {
                 out.bad.push(place);

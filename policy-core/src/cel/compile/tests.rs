@@ -104,8 +104,8 @@ proptest! {
     fn folding_changes_no_value(text in number("x"), x in -3_i64..40) {
         let code = code(&text);
         let folded = fold(&code, &Costs::from_code(&code)).code;
-        let (written, steps) = run(&code, code.root, &mut Given(x));
-        let (value, fewer) = run(&folded, folded.root, &mut Given(x));
+        let (written, steps) = run(&code, code.root(), &mut Given(x));
+        let (value, fewer) = run(&folded, folded.root(), &mut Given(x));
         match (&written, &value) {
             (Ok(written), Ok(value)) => prop_assert_eq!(written.to_string(), value.to_string(), "{}", text),
             (Err(_), Err(_)) => {}
@@ -140,8 +140,8 @@ proptest! {
     #[test]
     fn costs_bound_the_steps(text in number("7")) {
         let code = code(&text);
-        let cost = Costs::from_code(&code).steps(code.root);
-        let (value, steps) = run(&code, code.root, &mut NoHost);
+        let cost = Costs::from_code(&code).steps(code.root());
+        let (value, steps) = run(&code, code.root(), &mut NoHost);
         prop_assert!(steps <= cost, "{}: {} steps, cost {}, {:?}", text, steps, cost, value);
     }
 }

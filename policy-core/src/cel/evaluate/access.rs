@@ -2,6 +2,7 @@
 
 use super::{Evaluated, Interpreter, Raised, no_overload};
 use crate::cel::check::code::NodeId;
+use crate::cel::library::OR;
 use crate::cel::values::fault::Fault;
 use crate::cel::values::value::Value;
 
@@ -48,9 +49,9 @@ impl Interpreter<'_, '_> {
             (Value::Optional(None), true) => self.eval(otherwise),
             (Value::Optional(None), false) => match self.eval(otherwise)? {
                 value @ Value::Optional(_) => Ok(value),
-                other => Err(Raised { fault: no_overload("or", &[other]), at: id }),
+                other => Err(Raised { fault: no_overload(OR, &[other]), at: id }),
             },
-            (other, _) => Err(Raised { fault: no_overload("or", &[other]), at: id }),
+            (other, _) => Err(Raised { fault: no_overload(OR, &[other]), at: id }),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Evaluated, Interpreter, Raised, no_overload};
 use crate::cel::check::code::{Loop, LoopKind, NodeId};
 use crate::cel::library::overload::Call;
-use crate::cel::values::fault::Fault;
+use crate::cel::library::sort_by;
 use crate::cel::values::host::ITEM;
 use crate::cel::values::value::{Map, Value};
 
@@ -191,10 +191,8 @@ impl Interpreter<'_, '_> {
             Ok(true)
         })?;
         let arguments = [Value::list(values), Value::list(keys)];
-        let sort = self.code.library.named("@sortBy").next();
-        let Some((_, entry)) = sort else { return Err(Raised { fault: Fault::overload("sortBy"), at: id }) };
         self.budget.output(ITEM).map_err(|fault| Raised { fault, at: id })?;
         let mut call = Call { arguments: &arguments, budget: &mut self.budget, host: &mut *self.host };
-        (entry.overload.run)(&mut call).map_err(|fault| Raised { fault, at: id })
+        sort_by(&mut call).map_err(|fault| Raised { fault, at: id })
     }
 }

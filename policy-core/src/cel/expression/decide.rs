@@ -105,6 +105,6 @@ impl Expression {
 impl Test {
     /// An expression as one part.
     pub(crate) fn whole(expression: &Expression) -> Self {
-        Self::Interpreted(expression.decision_code().root, Draws::Maybe)
+        Self::Interpreted(expression.decision_code().root(), Draws::Maybe)
     }
 }

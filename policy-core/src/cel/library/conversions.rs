@@ -4,7 +4,7 @@
 //! implementation.
 
 use super::numbers::shortest;
-use super::overload::{Call, Cost, Overload};
+use super::overload::{Call, Cost, Fails, Form, Overload};
 use crate::cel::values::fault::Fault;
 use crate::cel::values::time::{Duration, Timestamp};
 use crate::cel::values::value::Value;
@@ -14,47 +14,72 @@ pub(super) static OVERLOADS: &[Overload] = &[
     Overload::new("int(int) -> int", "the same number", Cost::Unit, same),
     Overload::new("int(uint) -> int", "the number; an error if it does not fit", Cost::Unit, to_int),
     Overload::new("int(double) -> int", "the whole part; an error if it does not fit", Cost::Unit, to_int),
-    Overload::new("int(string) -> int", "the number a text spells", Cost::Scan, to_int),
+    Overload::new("int(string) -> int", "the number a text spells", Cost::Scan, to_int)
+        .failing(Fails::Conversion),
     Overload::new("int(timestamp) -> int", "seconds since 1970 began", Cost::Unit, to_int),
     Overload::new("uint(uint) -> uint", "the same number", Cost::Unit, same),
     Overload::new("uint(int) -> uint", "the number; an error if it is negative", Cost::Unit, to_uint),
     Overload::new("uint(double) -> uint", "the whole part; an error if it does not fit", Cost::Unit, to_uint),
-    Overload::new("uint(string) -> uint", "the number a text spells", Cost::Scan, to_uint),
+    Overload::new("uint(string) -> uint", "the number a text spells", Cost::Scan, to_uint)
+        .failing(Fails::Conversion),
     Overload::new("double(double) -> double", "the same number", Cost::Unit, same),
     Overload::new("double(int) -> double", "the nearest floating-point number", Cost::Unit, to_double),
     Overload::new("double(uint) -> double", "the nearest floating-point number", Cost::Unit, to_double),
-    Overload::new("double(string) -> double", "the number a text spells", Cost::Scan, to_double),
-    Overload::new("string(string) -> string", "the same text", Cost::Unit, same),
-    Overload::new("string(bool) -> string", "`true` or `false`", Cost::Unit, to_text),
-    Overload::new("string(int) -> string", "the number in decimal", Cost::Unit, to_text),
-    Overload::new("string(uint) -> string", "the number in decimal", Cost::Unit, to_text),
+    Overload::new("double(string) -> double", "the number a text spells", Cost::Scan, to_double)
+        .failing(Fails::Conversion),
+    Overload::new("string(string) -> string", "the same text", Cost::Unit, same)
+        .known_as(Form::KeepsAddress)
+        .adding_no_slash(),
+    Overload::new("string(bool) -> string", "`true` or `false`", Cost::Unit, to_text)
+        .known_as(Form::KeepsAddress)
+        .adding_no_slash(),
+    Overload::new("string(int) -> string", "the number in decimal", Cost::Unit, to_text)
+        .known_as(Form::KeepsAddress)
+        .adding_no_slash(),
+    Overload::new("string(uint) -> string", "the number in decimal", Cost::Unit, to_text)
+        .known_as(Form::KeepsAddress)
+        .adding_no_slash(),
     Overload::new(
         "string(double) -> string",
         "the shortest text that reads as the number",
         Cost::Unit,
         to_text,
-    ),
-    Overload::new("string(bytes) -> string", "the text the bytes hold in UTF-8", Cost::Copy, to_text),
-    Overload::new("string(timestamp) -> string", "the time in the notation of RFC 3339", Cost::Unit, to_text),
+    )
+    .known_as(Form::KeepsAddress)
+    .adding_no_slash(),
+    Overload::new("string(bytes) -> string", "the text the bytes hold in UTF-8", Cost::Copy, to_text)
+        .failing(Fails::NoText)
+        .known_as(Form::KeepsAddress)
+        .adding_no_slash(),
+    Overload::new("string(timestamp) -> string", "the time in the notation of RFC 3339", Cost::Unit, to_text)
+        .known_as(Form::KeepsAddress)
+        .adding_no_slash(),
     Overload::new(
         "string(duration) -> string",
         "the duration in seconds, such as `90s`",
         Cost::Unit,
         to_text,
-    ),
-    Overload::new("string(net.IP) -> string", "the address as text", Cost::Unit, to_text),
-    Overload::new("string(net.CIDR) -> string", "the network as text", Cost::Unit, to_text),
+    )
+    .known_as(Form::KeepsAddress)
+    .adding_no_slash(),
+    Overload::new("string(net.IP) -> string", "the address as text", Cost::Unit, to_text)
+        .known_as(Form::KeepsAddress)
+        .adding_no_slash(),
+    Overload::new("string(net.CIDR) -> string", "the network as text", Cost::Unit, to_text)
+        .known_as(Form::KeepsAddress),
     Overload::new("bytes(bytes) -> bytes", "the same bytes", Cost::Unit, same),
     Overload::new("bytes(string) -> bytes", "the text in UTF-8", Cost::Copy, to_bytes),
     Overload::new("bool(bool) -> bool", "the same value", Cost::Unit, same),
-    Overload::new("bool(string) -> bool", "what a text such as `true` or `0` says", Cost::Scan, to_bool),
+    Overload::new("bool(string) -> bool", "what a text such as `true` or `0` says", Cost::Scan, to_bool)
+        .failing(Fails::Conversion),
     Overload::new("timestamp(timestamp) -> timestamp", "the same time", Cost::Unit, same),
     Overload::new(
         "timestamp(string) -> timestamp",
         "the time a text in RFC 3339 gives",
         Cost::Unit,
         to_timestamp,
-    ),
+    )
+    .failing(Fails::Conversion),
     Overload::new(
         "timestamp(int) -> timestamp",
         "the time so many seconds after 1970 began",
@@ -67,7 +92,8 @@ pub(super) static OVERLOADS: &[Overload] = &[
         "the duration a text such as `1h30m` gives",
         Cost::Unit,
         to_duration,
-    ),
+    )
+    .failing(Fails::Conversion),
     Overload::new("type(A) -> type(A)", "the type of a value", Cost::Unit, type_of),
 ];
 

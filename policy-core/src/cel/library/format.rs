@@ -3,7 +3,7 @@
 //! Source: CEL specification, string extension, `format`.
 
 use super::numbers::{decimal, special, two_digit_exponent};
-use super::overload::{Call, Cost, Overload};
+use super::overload::{Call, Cost, Fails, Overload};
 use crate::cel::values::fault::Fault;
 use crate::cel::values::host::Budget;
 use crate::cel::values::value::Value;
@@ -13,7 +13,8 @@ pub(super) static OVERLOADS: &[Overload] = &[Overload::new(
     "the text with each `%s`, `%d`, `%f`, `%e`, `%b`, `%o`, `%x` and `%X` replaced by the next item",
     Cost::Product,
     format,
-)];
+)
+.failing(Fails::Clauses)];
 
 /// Digits behind the point that a clause may ask for.
 const MAX_PRECISION: usize = 1_000;

@@ -5,25 +5,28 @@
 
 use std::cmp::Ordering;
 
-use super::overload::{Call, Cost, Overload};
+use super::overload::{Call, Cost, Fails, Form, Overload, Sequence};
 use crate::cel::values::fault::Fault;
 use crate::cel::values::host::ITEM;
 use crate::cel::values::value::Value;
 
 pub(super) static OVERLOADS: &[Overload] = &[
-    Overload::new("(list(string)).join() -> string", "all texts, one after the other", Cost::Product, join),
+    Overload::new("(list(string)).join() -> string", "all texts, one after the other", Cost::Product, join)
+        .adding_no_slash(),
     Overload::new(
         "(list(string)).join(string) -> string",
         "all texts with a separator between them",
         Cost::Product,
         join,
-    ),
+    )
+    .adding_no_slash(),
     Overload::new(
         "(list(A)).slice(int, int) -> list(A)",
         "the items from one position to before another",
         Cost::Copy,
         slice,
-    ),
+    )
+    .failing(Fails::Outside(1, Sequence::List)),
     Overload::new(
         "(list(A)).flatten() -> list(dyn)",
         "the items of lists inside the list in their place",
@@ -35,20 +38,23 @@ pub(super) static OVERLOADS: &[Overload] = &[
         "the same, so many levels deep",
         Cost::Copy,
         flatten,
-    ),
+    )
+    .failing(Fails::Negative),
     Overload::new(
         "(list(A)).sort() -> list(A)",
         "the items in order; all must be of one type",
         Cost::Pairs,
         sort,
-    ),
+    )
+    .known_as(Form::Sort),
     Overload::new(
         "(list(A)).distinct() -> list(A)",
         "each item once, where it stands first",
         Cost::Pairs,
         distinct,
     ),
-    Overload::new("(list(A)).reverse() -> list(A)", "the items in reverse order", Cost::Copy, reverse),
+    Overload::new("(list(A)).reverse() -> list(A)", "the items in reverse order", Cost::Copy, reverse)
+        .adding_no_slash(),
     Overload::new(
         "(list(A)).first() -> optional_type(A)",
         "the first item, if there is one",
@@ -61,13 +67,6 @@ pub(super) static OVERLOADS: &[Overload] = &[
         "the whole numbers from 0 to before a number",
         Cost::Number,
         range,
-    ),
-    // What `sortBy` ends with: items with their keys.
-    Overload::new(
-        "@sortBy(list(A), list(B)) -> list(A)",
-        "the items in the order of their keys",
-        Cost::Pairs,
-        sort_by,
     ),
 ];
 
@@ -163,7 +162,8 @@ fn sort(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     Ok(Value::list(positions.iter().filter_map(|&at| items.get(at).cloned()).collect()))
 }
 
-fn sort_by(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
+/// What the macro `sortBy` ends with: the items in the order of their keys, which are a list of their own.
+pub(in crate::cel) fn sort_by(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     call.room(call.items(0)?.len() * ITEM)?;
     let (items, positions) = (call.items(0)?, sorted_positions(call.items(1)?)?);
     Ok(Value::list(positions.iter().filter_map(|&at| items.get(at).cloned()).collect()))

@@ -5,14 +5,16 @@
 
 use std::cmp::Ordering;
 
-use super::overload::{Call, Cost, Overload};
+use super::overload::{Call, Cost, Form, Overload};
 use crate::cel::values::fault::Fault;
 use crate::cel::values::value::Value;
 
 /// The overloads of `greatest` or `least`.
 macro_rules! extreme {
     ($name:literal, $run:ident, $doc:literal, [$($signature:literal),+ $(,)?]) => {
-        &[$(Overload::new(concat!("math.", $name, $signature), $doc, Cost::Scan, $run)),+]
+        &[$(
+            Overload::new(concat!("math.", $name, $signature), $doc, Cost::Scan, $run).known_as(Form::Extreme)
+        ),+]
     };
     ($name:literal, $run:ident, $doc:literal) => {
         extreme!($name, $run, $doc, [

@@ -9,21 +9,35 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
-use super::overload::{Call, Cost, Overload};
+use super::overload::{Call, Cost, Fails, Form, Overload, TextTest};
 use crate::cel::values::fault::Fault;
 use crate::cel::values::value::Value;
 use crate::diagnostic::shorten;
 
+/// The text at a position may be no address.
+const fn no_address(at: usize) -> Fails {
+    let (message, help) = ("this fails where the text is no address", "ask first: `isIP(text) && …`");
+    Fails::Unread { at, test: TextTest::Ip, message, help }
+}
+
+/// The text at a position may be no network.
+const fn no_network(at: usize) -> Fails {
+    let (message, help) = ("this fails where the text is no network", "ask first: `isCIDR(text) && …`");
+    Fails::Unread { at, test: TextTest::Cidr, message, help }
+}
+
 pub(super) static OVERLOADS: &[Overload] = &[
-    Overload::new("ip(string) -> net.IP", "the address a text gives", Cost::Unit, ip),
+    Overload::new("ip(string) -> net.IP", "the address a text gives", Cost::Unit, ip).failing(no_address(0)),
     Overload::new("ip(net.IP) -> net.IP", "the same address", Cost::Unit, same),
-    Overload::new("isIP(string) -> bool", "true if the text is an address", Cost::Unit, is_ip),
+    Overload::new("isIP(string) -> bool", "true if the text is an address", Cost::Unit, is_ip)
+        .known_as(Form::Passes(TextTest::Ip)),
     Overload::new(
         "ip.isCanonical(string) -> bool",
         "true if the address is spelt as `string` would",
         Cost::Unit,
         is_canonical,
-    ),
+    )
+    .failing(no_address(0)),
     Overload::new("(net.IP).family() -> int", "4 or 6, the address family", Cost::Unit, family),
     Overload::new(
         "(net.IP).isUnspecified() -> bool",
@@ -55,9 +69,11 @@ pub(super) static OVERLOADS: &[Overload] = &[
         Cost::Unit,
         is_link_local_multicast,
     ),
-    Overload::new("cidr(string) -> net.CIDR", "the network a text gives, host bits kept", Cost::Unit, cidr),
+    Overload::new("cidr(string) -> net.CIDR", "the network a text gives, host bits kept", Cost::Unit, cidr)
+        .failing(no_network(0)),
     Overload::new("cidr(net.CIDR) -> net.CIDR", "the same network", Cost::Unit, same),
-    Overload::new("isCIDR(string) -> bool", "true if the text is a network", Cost::Unit, is_cidr),
+    Overload::new("isCIDR(string) -> bool", "true if the text is a network", Cost::Unit, is_cidr)
+        .known_as(Form::Passes(TextTest::Cidr)),
     Overload::new(
         "(net.CIDR).containsIP(net.IP) -> bool",
         "true if the network holds the address",
@@ -69,7 +85,8 @@ pub(super) static OVERLOADS: &[Overload] = &[
         "true if the network holds the address",
         Cost::Unit,
         contains_ip,
-    ),
+    )
+    .failing(no_address(1)),
     Overload::new(
         "(net.CIDR).containsCIDR(net.CIDR) -> bool",
         "true if the network holds the other",
@@ -81,7 +98,8 @@ pub(super) static OVERLOADS: &[Overload] = &[
         "true if the network holds the other",
         Cost::Unit,
         contains_cidr,
-    ),
+    )
+    .failing(no_network(1)),
     Overload::new("(net.CIDR).ip() -> net.IP", "the address part, host bits kept", Cost::Unit, address),
     Overload::new("(net.CIDR).masked() -> net.CIDR", "the network without host bits", Cost::Unit, masked),
     Overload::new(

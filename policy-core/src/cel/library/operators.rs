@@ -5,18 +5,21 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::overload::{Call, Cost, Overload};
+use super::overload::{Call, Cost, Fails, Form, Overload, Relation};
 use crate::cel::values::fault::Fault;
 use crate::cel::values::host::ITEM;
 use crate::cel::values::value::Value;
 
 /// The overloads of one comparison.
 macro_rules! comparison {
-    ($symbol:literal, $run:ident, $doc:literal, [$($operands:literal),+ $(,)?]) => {
-        &[$(Overload::new(concat!("_", $symbol, "_(", $operands, ") -> bool"), $doc, Cost::Scan, $run)),+]
+    ($symbol:literal, $relation:ident, $run:ident, $doc:literal, [$($operands:literal),+ $(,)?]) => {
+        &[$(
+            Overload::new(concat!("_", $symbol, "_(", $operands, ") -> bool"), $doc, Cost::Scan, $run)
+                .known_as(Form::Compare(Relation::$relation))
+        ),+]
     };
-    ($symbol:literal, $run:ident, $doc:literal) => {
-        comparison!($symbol, $run, $doc, [
+    ($symbol:literal, $relation:ident, $run:ident, $doc:literal) => {
+        comparison!($symbol, $relation, $run, $doc, [
             "bool, bool", "int, int", "uint, uint", "double, double", "string, string", "bytes, bytes",
             "timestamp, timestamp", "duration, duration", "int, double", "double, int", "int, uint",
             "uint, int", "uint, double", "double, uint",
@@ -24,61 +27,96 @@ macro_rules! comparison {
     };
 }
 
-pub(super) static LESS: &[Overload] = comparison!("<", less, "true if the first is less");
+pub(super) static LESS: &[Overload] = comparison!("<", Less, less, "true if the first is less");
 pub(super) static LESS_EQUAL: &[Overload] =
-    comparison!("<=", less_equal, "true if the first is less or equal");
-pub(super) static GREATER: &[Overload] = comparison!(">", greater, "true if the first is greater");
+    comparison!("<=", LessEqual, less_equal, "true if the first is less or equal");
+pub(super) static GREATER: &[Overload] = comparison!(">", Greater, greater, "true if the first is greater");
 pub(super) static GREATER_EQUAL: &[Overload] =
-    comparison!(">=", greater_equal, "true if the first is greater or equal");
+    comparison!(">=", GreaterEqual, greater_equal, "true if the first is greater or equal");
+
+/// The name of the function of sizes: keys of parts have it.
+pub(in crate::cel) const SIZE: &str = "size";
 
 pub(super) static OVERLOADS: &[Overload] = &[
-    Overload::new("_==_(A, A) -> bool", "true if both are equal", Cost::Scan, equal),
-    Overload::new("_!=_(A, A) -> bool", "true if both differ", Cost::Scan, not_equal),
-    Overload::new("_in_(A, list(A)) -> bool", "true if the list has an equal item", Cost::Items, in_list),
-    Overload::new("_in_(A, map(A, B)) -> bool", "true if the map has this key", Cost::Unit, in_map),
-    Overload::new("!(bool) -> bool", "true for false, false for true", Cost::Unit, not),
+    Overload::new("_==_(A, A) -> bool", "true if both are equal", Cost::Scan, equal)
+        .known_as(Form::Compare(Relation::Equal))
+        .adding_no_slash(),
+    Overload::new("_!=_(A, A) -> bool", "true if both differ", Cost::Scan, not_equal)
+        .known_as(Form::Compare(Relation::NotEqual))
+        .adding_no_slash(),
+    Overload::new("_in_(A, list(A)) -> bool", "true if the list has an equal item", Cost::Items, in_list)
+        .known_as(Form::In),
+    Overload::new("_in_(A, map(A, B)) -> bool", "true if the map has this key", Cost::Unit, in_map)
+        .known_as(Form::In),
+    Overload::new("!(bool) -> bool", "true for false, false for true", Cost::Unit, not)
+        .known_as(Form::Not)
+        .adding_no_slash(),
     Overload::new("-_(int) -> int", "the number with the other sign", Cost::Unit, negate),
     Overload::new("-_(double) -> double", "the number with the other sign", Cost::Unit, negate),
-    Overload::new("_+_(int, int) -> int", "the sum; an error if it does not fit", Cost::Unit, add),
-    Overload::new("_+_(uint, uint) -> uint", "the sum; an error if it does not fit", Cost::Unit, add),
-    Overload::new("_+_(double, double) -> double", "the sum of two numbers", Cost::Unit, add),
-    Overload::new("_+_(string, string) -> string", "one text after the other", Cost::Copy, add_text),
-    Overload::new("_+_(bytes, bytes) -> bytes", "one after the other", Cost::Copy, add_bytes),
-    Overload::new("_+_(list(A), list(A)) -> list(A)", "the items of both lists", Cost::Copy, add_lists),
-    Overload::new("_+_(duration, duration) -> duration", "the sum of two durations", Cost::Unit, add),
-    Overload::new("_+_(timestamp, duration) -> timestamp", "the time a duration later", Cost::Unit, add),
-    Overload::new("_+_(duration, timestamp) -> timestamp", "the time a duration later", Cost::Unit, add),
+    Overload::new("_+_(int, int) -> int", "the sum; an error if it does not fit", Cost::Unit, add)
+        .known_as(Form::Add)
+        .adding_no_slash(),
+    Overload::new("_+_(uint, uint) -> uint", "the sum; an error if it does not fit", Cost::Unit, add)
+        .known_as(Form::Add)
+        .adding_no_slash(),
+    Overload::new("_+_(double, double) -> double", "the sum of two numbers", Cost::Unit, add)
+        .known_as(Form::Add)
+        .adding_no_slash(),
+    Overload::new("_+_(string, string) -> string", "one text after the other", Cost::Copy, add_text)
+        .known_as(Form::Add)
+        .adding_no_slash(),
+    Overload::new("_+_(bytes, bytes) -> bytes", "one after the other", Cost::Copy, add_bytes)
+        .known_as(Form::Add)
+        .adding_no_slash(),
+    Overload::new("_+_(list(A), list(A)) -> list(A)", "the items of both lists", Cost::Copy, add_lists)
+        .known_as(Form::Add)
+        .adding_no_slash(),
+    Overload::new("_+_(duration, duration) -> duration", "the sum of two durations", Cost::Unit, add)
+        .known_as(Form::Add)
+        .adding_no_slash(),
+    Overload::new("_+_(timestamp, duration) -> timestamp", "the time a duration later", Cost::Unit, add)
+        .known_as(Form::Add)
+        .adding_no_slash(),
+    Overload::new("_+_(duration, timestamp) -> timestamp", "the time a duration later", Cost::Unit, add)
+        .known_as(Form::Add)
+        .adding_no_slash(),
     Overload::new(
         "_-_(int, int) -> int",
         "the difference; an error if it does not fit",
         Cost::Unit,
         subtract,
-    ),
+    )
+    .known_as(Form::Subtract),
     Overload::new(
         "_-_(uint, uint) -> uint",
         "the difference; an error if it does not fit",
         Cost::Unit,
         subtract,
-    ),
-    Overload::new("_-_(double, double) -> double", "the difference of two numbers", Cost::Unit, subtract),
+    )
+    .known_as(Form::Subtract),
+    Overload::new("_-_(double, double) -> double", "the difference of two numbers", Cost::Unit, subtract)
+        .known_as(Form::Subtract),
     Overload::new(
         "_-_(duration, duration) -> duration",
         "the difference of two durations",
         Cost::Unit,
         subtract,
-    ),
+    )
+    .known_as(Form::Subtract),
     Overload::new(
         "_-_(timestamp, duration) -> timestamp",
         "the time a duration earlier",
         Cost::Unit,
         subtract,
-    ),
+    )
+    .known_as(Form::Subtract),
     Overload::new(
         "_-_(timestamp, timestamp) -> duration",
         "the time between two times",
         Cost::Unit,
         subtract,
-    ),
+    )
+    .known_as(Form::Subtract),
     Overload::new("_*_(int, int) -> int", "the product; an error if it does not fit", Cost::Unit, multiply),
     Overload::new(
         "_*_(uint, uint) -> uint",
@@ -87,20 +125,40 @@ pub(super) static OVERLOADS: &[Overload] = &[
         multiply,
     ),
     Overload::new("_*_(double, double) -> double", "the product of two numbers", Cost::Unit, multiply),
-    Overload::new("_/_(int, int) -> int", "the quotient, cut towards zero", Cost::Unit, divide),
-    Overload::new("_/_(uint, uint) -> uint", "the quotient, cut to a whole number", Cost::Unit, divide),
+    Overload::new("_/_(int, int) -> int", "the quotient, cut towards zero", Cost::Unit, divide)
+        .failing(Fails::Zero),
+    Overload::new("_/_(uint, uint) -> uint", "the quotient, cut to a whole number", Cost::Unit, divide)
+        .failing(Fails::Zero),
     Overload::new("_/_(double, double) -> double", "the quotient of two numbers", Cost::Unit, divide),
-    Overload::new("_%_(int, int) -> int", "the remainder, with the sign of the first", Cost::Unit, modulo),
-    Overload::new("_%_(uint, uint) -> uint", "the remainder of a division", Cost::Unit, modulo),
-    Overload::new("size(string) -> int", "number of characters", Cost::Scan, size),
-    Overload::new("size(bytes) -> int", "number of bytes", Cost::Unit, size),
-    Overload::new("size(list(A)) -> int", "number of items", Cost::Unit, size),
-    Overload::new("size(map(A, B)) -> int", "number of entries", Cost::Unit, size),
+    Overload::new("_%_(int, int) -> int", "the remainder, with the sign of the first", Cost::Unit, modulo)
+        .failing(Fails::Zero),
+    Overload::new("_%_(uint, uint) -> uint", "the remainder of a division", Cost::Unit, modulo)
+        .failing(Fails::Zero),
+    Overload::new("size(string) -> int", "number of characters", Cost::Scan, size)
+        .known_as(Form::Size)
+        .adding_no_slash(),
+    Overload::new("size(bytes) -> int", "number of bytes", Cost::Unit, size)
+        .known_as(Form::Size)
+        .adding_no_slash(),
+    Overload::new("size(list(A)) -> int", "number of items", Cost::Unit, size)
+        .known_as(Form::Size)
+        .adding_no_slash(),
+    Overload::new("size(map(A, B)) -> int", "number of entries", Cost::Unit, size)
+        .known_as(Form::Size)
+        .adding_no_slash(),
     Overload::new("dyn(A) -> dyn", "the same value, with its type known at run time only", Cost::Unit, same),
-    Overload::new("(string).size() -> int", "number of characters", Cost::Scan, size),
-    Overload::new("(bytes).size() -> int", "number of bytes", Cost::Unit, size),
-    Overload::new("(list(A)).size() -> int", "number of items", Cost::Unit, size),
-    Overload::new("(map(A, B)).size() -> int", "number of entries", Cost::Unit, size),
+    Overload::new("(string).size() -> int", "number of characters", Cost::Scan, size)
+        .known_as(Form::Size)
+        .adding_no_slash(),
+    Overload::new("(bytes).size() -> int", "number of bytes", Cost::Unit, size)
+        .known_as(Form::Size)
+        .adding_no_slash(),
+    Overload::new("(list(A)).size() -> int", "number of items", Cost::Unit, size)
+        .known_as(Form::Size)
+        .adding_no_slash(),
+    Overload::new("(map(A, B)).size() -> int", "number of entries", Cost::Unit, size)
+        .known_as(Form::Size)
+        .adding_no_slash(),
 ];
 
 fn ordering(call: &Call<'_, '_>) -> Result<Option<Ordering>, Fault> {

@@ -23,12 +23,40 @@ pub(crate) enum Cost {
     Number,
 }
 
-/// What is known of a call beside its types: analyses ask for it, and compiled conditions test most of these on borrowed
-/// facts where the other arguments are literals.
+/// What a call asks or does, beside its types. Analyses look for it instead of a name, and compiled conditions test most of
+/// these on borrowed facts where the other arguments are literals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// A call, which the interpreter runs.
     Call,
+    /// `!a`.
+    Not,
+    /// `a == b`, `a < b`.
+    Compare(Relation),
+    /// `a in b`.
+    In,
+    /// `a + b`.
+    Add,
+    /// `a - b`.
+    Subtract,
+    /// `f(text, part)`: true if the text begins with the part.
+    Begins,
+    /// `f(text, part)`: true if the text ends with the part.
+    Ends,
+    /// `f(text, part)`: true if the text holds the part.
+    Holds,
+    /// `f(text, part)`, `f(text, part, from)`: where the text holds the part, or -1.
+    Find,
+    /// `f(text, pattern)`: true if the text fits a regular expression.
+    Matches,
+    /// `f(text, separator)`: the parts of the text.
+    Split,
+    /// `f(a)`: its characters, items or entries.
+    Size,
+    /// `f(a)`: true if it passes a test.
+    Passes(TextTest),
+    /// `f(a)`: the same text, or one that an address is after it too.
+    KeepsAddress,
     /// `has(map, name)`: true if a map of lists of texts has a name, as written or in lower case.
     HasName(Spelling),
     /// `get(map, name)`: its list of texts under a name; an empty one if there is none.
@@ -39,6 +67,20 @@ pub(crate) enum Form {
     Within,
     /// `f(address)`: true if one of these networks holds it.
     WithinFixed(&'static [&'static str]),
+    /// `f(a, b)`, `f(list)`: the greatest or the least of numbers, of which any count may be written.
+    Extreme,
+    /// `f(list)`: its items in their order.
+    Sort,
+    /// `f(a)`: an optional with a value.
+    Wrap,
+    /// `f(optional)`: its value.
+    Unwrap,
+    /// `f(optional, optional)`: the first of them that has a value.
+    Or,
+    /// `f(optional, a)`: its value, or the other one.
+    OrValue,
+    /// `f(name, …)`: a secret; each argument is the name of one of these.
+    Secret(&'static [&'static str]),
 }
 
 impl Form {
@@ -46,9 +88,155 @@ impl Form {
     pub(crate) const fn looks_up(self) -> Option<Spelling> {
         match self {
             Self::HasName(spelling) | Self::Named(spelling) | Self::First(spelling) => Some(spelling),
-            Self::Call | Self::Within | Self::WithinFixed(_) => None,
+            _ => None,
         }
     }
+}
+
+/// How two values compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Relation {
+    Equal,
+    NotEqual,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+}
+
+impl Relation {
+    /// The relation of the second value to the first.
+    pub(crate) const fn turned(self) -> Self {
+        match self {
+            Self::Equal | Self::NotEqual => self,
+            Self::Less => Self::Greater,
+            Self::LessEqual => Self::GreaterEqual,
+            Self::Greater => Self::Less,
+            Self::GreaterEqual => Self::LessEqual,
+        }
+    }
+
+    /// What holds where this one does not, of values that have an order.
+    pub(crate) const fn opposite(self) -> Self {
+        match self {
+            Self::Equal => Self::NotEqual,
+            Self::NotEqual => Self::Equal,
+            Self::Less => Self::GreaterEqual,
+            Self::LessEqual => Self::Greater,
+            Self::Greater => Self::LessEqual,
+            Self::GreaterEqual => Self::Less,
+        }
+    }
+
+    /// True for `==` and `!=`.
+    pub(crate) const fn is_equality(self) -> bool {
+        matches!(self, Self::Equal | Self::NotEqual)
+    }
+
+    /// How it is written.
+    pub(crate) const fn symbol(self) -> &'static str {
+        match self {
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+            Self::Less => "<",
+            Self::LessEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterEqual => ">=",
+        }
+    }
+}
+
+/// A question about a text, or an optional.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TextTest {
+    /// It is JSON.
+    Json,
+    /// It is an address.
+    Ip,
+    /// It is a network.
+    Cidr,
+    /// It is a URL.
+    Url,
+    /// It is a query string.
+    Query,
+    /// An optional has a value.
+    Value,
+    /// It matches a pattern, which is taken to be the right one.
+    Matched,
+}
+
+/// Why a call may fail although its arguments are of the right types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fails {
+    /// It never does.
+    Never,
+    /// The name that it looks up is not there: what is said, and what to do.
+    Missing(&'static str, &'static str),
+    /// The text at this position does not read, unless it passes a test: what is said, and what to do.
+    Unread { at: usize, test: TextTest, message: &'static str, help: &'static str },
+    /// The text that it converts spells no value of its type.
+    Conversion,
+    /// The bytes that it converts are no text.
+    NoText,
+    /// Its second argument is zero, a whole number.
+    Zero,
+    /// One of its arguments from this position on is none in the first one, a list or a text.
+    Outside(usize, Sequence),
+    /// Its second argument is negative.
+    Negative,
+    /// Its second argument is no regular expression.
+    Pattern,
+    /// Its first argument is an optional without a value.
+    Empty,
+    /// Its first argument is a pattern with clauses that the items of the second do not fit.
+    Clauses,
+    /// Its first argument is greater than its second.
+    Order,
+    /// Its second argument is no time zone.
+    Zone,
+    /// The text at this position is none of these: how they are told, why it fails, and what to do.
+    NotOneOf {
+        at: usize,
+        allowed: &'static [&'static str],
+        told: &'static str,
+        message: &'static str,
+        help: &'static str,
+    },
+}
+
+/// What has positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sequence {
+    List,
+    Text,
+}
+
+/// What is known of the value of a call, beside its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gives {
+    /// Nothing.
+    Anything,
+    /// Nobody has said what is in it: it was read from a text.
+    Decoded,
+    /// A map that always has these keys.
+    Keys(&'static [&'static str]),
+    /// A list that is empty where there is no such name: what to do before an item is read.
+    Entries(&'static str),
+    /// A whole number from the first to the last.
+    Number(i64, i64),
+    /// A whole number from its first argument to its second.
+    Between,
+    /// A text in one case.
+    Cased(Case),
+}
+
+/// The case that letters are left in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Case {
+    Lower,
+    /// Lower, of the letters A to Z.
+    LowerAscii,
+    Upper,
 }
 
 /// How the names of a map are written.
@@ -67,6 +255,10 @@ pub(crate) struct Overload {
     pub(crate) doc: &'static str,
     pub(crate) cost: Cost,
     pub(crate) form: Form,
+    pub(crate) fails: Fails,
+    pub(crate) gives: Gives,
+    /// True if its value, as text, has a slash only where an argument has one.
+    pub(crate) adds_no_slash: bool,
     /// False if two calls with the same arguments may give different results.
     pub(crate) pure: bool,
     /// The fact that the call reads before its arguments.
@@ -81,7 +273,8 @@ impl Overload {
         cost: Cost,
         run: fn(&mut Call<'_, '_>) -> Result<Value, Fault>,
     ) -> Self {
-        Self { signature, doc, cost, form: Form::Call, pure: true, reads: None, run }
+        let (form, fails, gives) = (Form::Call, Fails::Never, Gives::Anything);
+        Self { signature, doc, cost, form, fails, gives, adds_no_slash: false, pure: true, reads: None, run }
     }
 
     pub(crate) const fn impure(self) -> Self {
@@ -94,6 +287,18 @@ impl Overload {
 
     pub(crate) const fn known_as(self, form: Form) -> Self {
         Self { form, ..self }
+    }
+
+    pub(crate) const fn failing(self, fails: Fails) -> Self {
+        Self { fails, ..self }
+    }
+
+    pub(crate) const fn giving(self, gives: Gives) -> Self {
+        Self { gives, ..self }
+    }
+
+    pub(crate) const fn adding_no_slash(self) -> Self {
+        Self { adds_no_slash: true, ..self }
     }
 }
 

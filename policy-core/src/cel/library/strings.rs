@@ -4,11 +4,14 @@
 
 use std::borrow::Cow;
 
-use super::overload::{Call, Cost, Overload};
+use super::overload::{Call, Case, Cost, Fails, Form, Gives, Overload, Sequence};
 use crate::cel::library::pattern::Draft;
 use crate::cel::values::fault::Fault;
 use crate::cel::values::host::ITEM;
 use crate::cel::values::value::Value;
+
+/// The name of the function of patterns: what is said where it has no overload.
+pub(in crate::cel) const MATCHES: &str = "matches";
 
 pub(super) static OVERLOADS: &[Overload] = &[
     Overload::new(
@@ -16,100 +19,137 @@ pub(super) static OVERLOADS: &[Overload] = &[
         "true if the text holds the other",
         Cost::Scan,
         contains,
-    ),
+    )
+    .known_as(Form::Holds)
+    .adding_no_slash(),
     Overload::new(
         "(string).startsWith(string) -> bool",
         "true if the text begins with the other",
         Cost::Scan,
         starts_with,
-    ),
+    )
+    .known_as(Form::Begins)
+    .adding_no_slash(),
     Overload::new(
         "(string).endsWith(string) -> bool",
         "true if the text ends with the other",
         Cost::Scan,
         ends_with,
-    ),
+    )
+    .known_as(Form::Ends)
+    .adding_no_slash(),
     Overload::new(
         "matches(string, string) -> bool",
         "true if a part of the text fits the regular expression",
         Cost::Pairs,
         matches,
-    ),
+    )
+    .known_as(Form::Matches)
+    .failing(Fails::Pattern),
     Overload::new(
         "(string).matches(string) -> bool",
         "true if a part of the text fits the regular expression",
         Cost::Pairs,
         matches,
-    ),
+    )
+    .known_as(Form::Matches)
+    .failing(Fails::Pattern),
     Overload::new(
         "(string).charAt(int) -> string",
         "the character at a position; empty at the end",
         Cost::Scan,
         char_at,
-    ),
+    )
+    .failing(Fails::Outside(1, Sequence::Text))
+    .adding_no_slash(),
     Overload::new(
         "(string).indexOf(string) -> int",
         "the first position of the other text, or -1",
         Cost::Scan,
         index_of,
-    ),
+    )
+    .known_as(Form::Find)
+    .adding_no_slash(),
     Overload::new(
         "(string).indexOf(string, int) -> int",
         "the first position from another one on, or -1",
         Cost::Scan,
         index_of,
-    ),
+    )
+    .known_as(Form::Find)
+    .failing(Fails::Outside(2, Sequence::Text))
+    .adding_no_slash(),
     Overload::new(
         "(string).lastIndexOf(string) -> int",
         "the last position of the other text, or -1",
         Cost::Scan,
         last_index_of,
-    ),
+    )
+    .known_as(Form::Find)
+    .adding_no_slash(),
     Overload::new(
         "(string).lastIndexOf(string, int) -> int",
         "the last position up to another one, or -1",
         Cost::Scan,
         last_index_of,
-    ),
-    Overload::new("(string).substring(int) -> string", "the text from a position on", Cost::Copy, substring),
+    )
+    .known_as(Form::Find)
+    .failing(Fails::Outside(2, Sequence::Text))
+    .adding_no_slash(),
+    Overload::new("(string).substring(int) -> string", "the text from a position on", Cost::Copy, substring)
+        .failing(Fails::Outside(1, Sequence::Text))
+        .adding_no_slash(),
     Overload::new(
         "(string).substring(int, int) -> string",
         "the text from one position to before another",
         Cost::Copy,
         substring,
-    ),
+    )
+    .failing(Fails::Outside(1, Sequence::Text))
+    .adding_no_slash(),
     Overload::new(
         "(string).replace(string, string) -> string",
         "the text with every occurrence replaced",
         Cost::Product,
         replace,
-    ),
+    )
+    .adding_no_slash(),
     Overload::new(
         "(string).replace(string, string, int) -> string",
         "the text with so many occurrences replaced",
         Cost::Product,
         replace,
-    ),
+    )
+    .adding_no_slash(),
     Overload::new(
         "(string).split(string) -> list(string)",
         "the parts between the separators",
         Cost::Copy,
         split,
-    ),
-    Overload::new("(string).trim() -> string", "the text without white space at its ends", Cost::Copy, trim),
-    Overload::new("(string).reverse() -> string", "the characters in reverse order", Cost::Copy, reverse),
+    )
+    .known_as(Form::Split)
+    .adding_no_slash(),
+    Overload::new("(string).trim() -> string", "the text without white space at its ends", Cost::Copy, trim)
+        .known_as(Form::KeepsAddress)
+        .adding_no_slash(),
+    Overload::new("(string).reverse() -> string", "the characters in reverse order", Cost::Copy, reverse)
+        .adding_no_slash(),
     Overload::new(
         "(string).lowerAscii() -> string",
         "the letters A to Z in lower case",
         Cost::Copy,
         lower_ascii,
-    ),
+    )
+    .known_as(Form::KeepsAddress)
+    .giving(Gives::Cased(Case::LowerAscii))
+    .adding_no_slash(),
     Overload::new(
         "(string).upperAscii() -> string",
         "the letters a to z in upper case",
         Cost::Copy,
         upper_ascii,
-    ),
+    )
+    .adding_no_slash(),
     Overload::new(
         "strings.quote(string) -> string",
         "the text in double quotes, with escapes",
@@ -124,7 +164,8 @@ pub(super) static IN_CEL: &[Overload] = &[Overload::new(
     "at most so many parts, the last with all the rest",
     Cost::Copy,
     split,
-)];
+)
+.adding_no_slash()];
 
 fn made(call: &mut Call<'_, '_>, text: Cow<'_, str>) -> Result<Value, Fault> {
     call.room(text.len())?;

@@ -3,7 +3,7 @@
 //! Source: CEL specification, standard definitions, timestamp and duration accessors. Months, days of the
 //! month, of the week (0 is Sunday) and of the year count from 0; `getDate` counts from 1.
 
-use super::overload::{Call, Cost, Overload};
+use super::overload::{Call, Cost, Fails, Overload};
 use crate::cel::values::fault::Fault;
 use crate::cel::values::time::LocalTime;
 use crate::cel::values::value::Value;
@@ -13,7 +13,8 @@ macro_rules! accessors {
     ($($name:literal $run:ident $doc:literal),+ $(,)?) => {
         &[$(
             Overload::new(concat!("(timestamp).", $name, "() -> int"), $doc, Cost::Unit, $run),
-            Overload::new(concat!("(timestamp).", $name, "(string) -> int"), $doc, Cost::Unit, $run),
+            Overload::new(concat!("(timestamp).", $name, "(string) -> int"), $doc, Cost::Unit, $run)
+                .failing(Fails::Zone),
         )+]
     };
 }
@@ -52,6 +53,30 @@ pub(super) static OVERLOADS: &[Overload] = &[
         rest_millis,
     ),
 ];
+
+/// Parts of a time as fields or functions of other languages, with the function.
+const PARTS: &[(&str, &str)] = &[
+    ("year", "getFullYear"),
+    ("getYear", "getFullYear"),
+    ("month", "getMonth"),
+    ("day", "getDate"),
+    ("date", "getDate"),
+    ("getDay", "getDayOfWeek"),
+    ("weekday", "getDayOfWeek"),
+    ("dayOfWeek", "getDayOfWeek"),
+    ("day_of_week", "getDayOfWeek"),
+    ("hour", "getHours"),
+    ("hours", "getHours"),
+    ("minute", "getMinutes"),
+    ("minutes", "getMinutes"),
+    ("second", "getSeconds"),
+    ("seconds", "getSeconds"),
+];
+
+/// The function of timestamps that a name means.
+pub(in crate::cel) fn part_function(name: &str) -> Option<&'static str> {
+    PARTS.iter().find(|(part, _)| *part == name).map(|(_, function)| *function)
+}
 
 /// The calendar of the receiver, at the place that is given.
 fn calendar(call: &Call<'_, '_>, part: impl Fn(LocalTime) -> i64) -> Result<Value, Fault> {

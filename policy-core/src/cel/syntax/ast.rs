@@ -43,6 +43,14 @@ impl UnaryOp {
             Self::Negate => "-",
         }
     }
+
+    /// The function it calls.
+    pub(in crate::cel) const fn function(self) -> &'static str {
+        match self {
+            Self::Not => "!",
+            Self::Negate => "-_",
+        }
+    }
 }
 
 /// An operator between its operands.

@@ -9,6 +9,7 @@ use crate::cel::analysis::parts::Parts;
 use crate::cel::check::address_parts::{held, looked_for, matched};
 use crate::cel::check::code::{Node, NodeId};
 use crate::cel::codes;
+use crate::cel::library::overload::{Form, Relation};
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 use crate::lpm::{self, CidrError};
 use crate::source::Span;
@@ -27,59 +28,56 @@ pub(super) fn report(
     match node {
         Node::Matches { operand, pattern } => {
             if let Some(fact) = address(*operand) {
-                matched(fact, pattern.written(), parts.code.span(id), found);
+                matched(fact.path(), pattern.written(), parts.code.span(id), found);
             }
         }
-        Node::Call { name, arguments, .. } => match (*name, &**arguments) {
-            ("_==_" | "_!=_", [a, b]) => {
-                let symbol = name.trim_matches('_');
+        Node::Call { name, overloads, arguments } => match (parts.code.form(overloads), &**arguments) {
+            (Form::Compare(relation), [a, b]) => {
                 let pair = address(*a).map(|fact| (fact, *b)).or_else(|| address(*b).map(|fact| (fact, *a)));
-                if let Some((fact, other)) = pair {
-                    let whole = whole(other).map(|whole| (whole, *name == "_!=_"));
-                    texts(other).for_each(|(text, place)| compared(fact, symbol, text, place, whole, found));
+                let Some((fact, other)) = pair else { return };
+                if relation.is_equality() {
+                    let whole = whole(other).map(|whole| (whole, relation == Relation::NotEqual));
+                    texts(other).for_each(|(text, place)| {
+                        compared(fact.path(), relation.symbol(), text, place, whole, found);
+                    });
+                } else if parts.text(other).is_some() {
+                    order.get_or_insert_with(|| ordered(fact.path(), relation.symbol(), parts.code.span(id)));
                 }
             }
-            ("_<_" | "_<=_" | "_>_" | "_>=_", [a, b]) => {
-                let symbol = name.trim_matches('_');
-                let pair = address(*a).map(|fact| (fact, *b)).or_else(|| address(*b).map(|fact| (fact, *a)));
-                if let Some((fact, other)) = pair
-                    && parts.text(other).is_some()
-                {
-                    order.get_or_insert_with(|| ordered(fact, symbol, parts.code.span(id)));
-                }
-            }
-            ("_in_", [item, list]) => {
+            (Form::In, [item, list]) => {
                 if let Some(fact) = address(*item) {
                     for (text, place) in parts.members(*list).into_iter().flat_map(texts) {
-                        compared(fact, "in", text, place, None, found);
+                        compared(fact.path(), "in", text, place, None, found);
                     }
                 }
             }
-            ("startsWith" | "endsWith" | "contains", [of, part]) => {
+            (form @ (Form::Begins | Form::Ends | Form::Holds), [of, part]) => {
                 if let Some(fact) = address(*of) {
-                    texts(*part)
-                        .for_each(|(text, place)| held(fact, name, text, (place, whole(*part)), found));
+                    texts(*part).for_each(|(text, place)| {
+                        held(fact.path(), (form, name), text, (place, whole(*part)), found);
+                    });
                 } else if let Some(fact) = address(*part) {
-                    texts(*of).for_each(|(text, place)| looked_for(fact, text, (place, whole(*of)), found));
+                    texts(*of)
+                        .for_each(|(text, place)| looked_for(fact.path(), text, (place, whole(*of)), found));
                 }
             }
             // A position is nothing that a test could take the place of.
-            ("indexOf" | "lastIndexOf" | "matches", [of, part, ..]) => {
-                if let Some(fact) = address(*of).filter(|_| *name != "matches") {
-                    texts(*part).for_each(|(text, place)| held(fact, name, text, (place, None), found));
+            (form @ (Form::Find | Form::Matches), [of, part, ..]) => {
+                if let Some(fact) = address(*of).filter(|_| form == Form::Find) {
+                    texts(*part).for_each(|(text, place)| {
+                        held(fact.path(), (form, name), text, (place, None), found);
+                    });
                 } else if let Some(fact) = address(*part) {
-                    texts(*of).for_each(|(text, place)| looked_for(fact, text, (place, None), found));
+                    texts(*of).for_each(|(text, place)| looked_for(fact.path(), text, (place, None), found));
                 }
             }
-            ("inCidrRange" | "inCidrRanges", [first, second]) => {
-                in_range(parts, name, *first, *second, found)
-            }
+            (Form::Within, [first, second]) => in_range(parts, name, *first, *second, found),
             _ => {}
         },
         Node::Index { operand, index, .. } => {
             if let (Some(fact), Some(Node::Map(_))) = (address(*index), parts.written(*operand).1) {
                 for (text, place) in parts.members(*operand).into_iter().flat_map(texts) {
-                    compared(fact, "[…]", text, place, None, found);
+                    compared(fact.path(), "[…]", text, place, None, found);
                 }
             }
         }
@@ -121,7 +119,7 @@ fn in_range(parts: &Parts<'_>, name: &str, first: NodeId, second: NodeId, found:
         found.push(Diagnostic::new(&codes::CIDR_ARGUMENT, place, message).with_help(help));
     }
     match parts.written(second).1 {
-        Some(Node::List(items)) if name == "inCidrRanges" => {
+        Some(Node::List(items)) => {
             for (item, _) in items {
                 if let Some(text) = parts.text(*item) {
                     network_text(text, parts.code.span(parts.written(*item).0), "so it is skipped", found);

@@ -7,30 +7,29 @@
 use super::names::{
     begins_category, ends_category, is_category, is_country, near_category, near_country, within_category,
 };
-use crate::cel::analysis::conditions::is_port;
 use crate::cel::analysis::parts::{Parts, Stands};
 use crate::cel::check::code::{LoopKind, Node, NodeId};
 use crate::cel::codes;
-use crate::cel::values::types::{Object, Type};
+use crate::cel::library::overload::{Case, Form, Gives, Overload, Relation};
+use crate::cel::values::fact::{Fact, Meaning};
+use crate::cel::values::types::Type;
 use crate::cel::values::value::Value;
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
 
 /// What a part may be.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TextDomain {
+    Cased(Case),
     Category,
     ContentType,
     Country,
     Header,
     Host,
-    Lower,
-    LowerAscii,
     Method,
     Path,
     Port,
     Protocol(&'static [&'static str]),
     Status,
-    Upper,
     Url,
 }
 
@@ -55,6 +54,18 @@ enum How {
     AtMost,
 }
 
+impl How {
+    const fn from_relation(relation: Relation) -> Self {
+        match relation {
+            Relation::Equal | Relation::NotEqual => Self::Equal,
+            Relation::Greater => Self::Above,
+            Relation::GreaterEqual => Self::AtLeast,
+            Relation::Less => Self::Below,
+            Relation::LessEqual => Self::AtMost,
+        }
+    }
+}
+
 /// Methods of HTTP (RFC 9110, RFC 5789).
 const METHODS: &[&str] = &["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
 
@@ -74,15 +85,17 @@ pub(super) fn report(parts: &Parts<'_>, (id, node): (NodeId, &Node), found: &mut
         {
             header_field(parts, *operand, name, found);
         }
-        Node::Select { operand, field: Value::String(name), .. } => cookie(parts, *operand, name, found),
+        Node::Select { operand, field: Value::String(name), .. } => {
+            cookie(parts, id, *operand, name, found);
+        }
         Node::Index { operand, index, .. } => {
             if let Some(Of::Map(kind)) = parts.kind(*operand) {
                 compared(parts, kind, *operand, *index, How::Equal, found);
             }
         }
-        Node::Call { name, arguments, .. } => {
+        Node::Call { overloads, arguments, .. } => {
             if let [a, b] = **arguments {
-                call(parts, name, a, b, found);
+                call(parts, parts.code.form(overloads), a, b, found);
             }
         }
         Node::Matches { operand, pattern } => {
@@ -94,24 +107,22 @@ pub(super) fn report(parts: &Parts<'_>, (id, node): (NodeId, &Node), found: &mut
     }
 }
 
-fn call(parts: &Parts<'_>, name: &str, a: NodeId, b: NodeId, found: &mut Diagnostics) {
-    let (how, turned) = match name {
-        "_==_" | "_!=_" => {
-            for (item, other) in [(a, b), (b, a)] {
-                if let Stands::Item(range) = parts.stands(item) {
-                    other_types(parts, other, range, found);
+fn call(parts: &Parts<'_>, form: Form, a: NodeId, b: NodeId, found: &mut Diagnostics) {
+    let (how, turned) = match form {
+        Form::Compare(relation) => {
+            if relation.is_equality() {
+                for (item, other) in [(a, b), (b, a)] {
+                    if let Stands::Item(range) = parts.stands(item) {
+                        other_types(parts, other, range, found);
+                    }
                 }
             }
-            (How::Equal, Some(How::Equal))
+            (How::from_relation(relation), Some(How::from_relation(relation.turned())))
         }
-        "startsWith" => (How::Begin, None),
-        "endsWith" => (How::End, None),
-        "contains" => (How::Hold, None),
-        "_>_" => (How::Above, Some(How::Below)),
-        "_>=_" => (How::AtLeast, Some(How::AtMost)),
-        "_<_" => (How::Below, Some(How::Above)),
-        "_<=_" => (How::AtMost, Some(How::AtLeast)),
-        "_in_" => {
+        Form::Begins => (How::Begin, None),
+        Form::Ends => (How::End, None),
+        Form::Holds => (How::Hold, None),
+        Form::In => {
             other_types(parts, a, b, found);
             match parts.kind(b) {
                 Some(Of::List(kind) | Of::Map(kind)) => compared(parts, kind, b, a, How::Equal, found),
@@ -133,6 +144,24 @@ fn call(parts: &Parts<'_>, name: &str, a: NodeId, b: NodeId, found: &mut Diagnos
     }
 }
 
+/// What a fact may be.
+const fn of_meaning(meaning: Meaning) -> Option<Of> {
+    Some(match meaning {
+        Meaning::Headers | Meaning::Trailers => Of::Map(TextDomain::Header),
+        Meaning::Categories => Of::List(TextDomain::Category),
+        Meaning::Country => Of::One(TextDomain::Country),
+        Meaning::Method => Of::One(TextDomain::Method),
+        Meaning::Host => Of::One(TextDomain::Host),
+        Meaning::Path | Meaning::PathAndQuery => Of::One(TextDomain::Path),
+        Meaning::RequestUrl => Of::One(TextDomain::Url),
+        Meaning::Scheme(all) | Meaning::Protocol(all) => Of::One(TextDomain::Protocol(all)),
+        Meaning::MediaType => Of::One(TextDomain::ContentType),
+        Meaning::Status => Of::One(TextDomain::Status),
+        Meaning::Port => Of::One(TextDomain::Port),
+        _ => return None,
+    })
+}
+
 /// A part of a kind, or a list or the keys of a map of some.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Of {
@@ -149,8 +178,6 @@ impl<'c> Parts<'c> {
     }
 
     fn kind_within(&self, id: NodeId, levels: usize) -> Option<Of> {
-        const HTTP: &[&str] = &["http", "https"];
-        const ALL: &[&str] = &["http", "https", "tcp", "tls"];
         let levels = levels.checked_sub(1)?;
         let (id, node) = self.written(id);
         if let Stands::Item(range) = self.stands(id) {
@@ -161,23 +188,7 @@ impl<'c> Parts<'c> {
         }
         let one = |kind| Some(Of::One(kind));
         match node? {
-            Node::Fact(fact) => match fact.path() {
-                "req.headers" | "res.headers" | "req.trailers" | "res.trailers" => {
-                    Some(Of::Map(TextDomain::Header))
-                }
-                path if path.ends_with("_ip.categories") => Some(Of::List(TextDomain::Category)),
-                path if path.ends_with(".country_code") => one(TextDomain::Country),
-                "req.method" => one(TextDomain::Method),
-                "req.host" => one(TextDomain::Host),
-                "req.url.path" | "req.url.raw_path" | "req.url.uri" => one(TextDomain::Path),
-                "req.url" => one(TextDomain::Url),
-                "req.url.scheme" => one(TextDomain::Protocol(HTTP)),
-                "endpoint.protocol" => one(TextDomain::Protocol(ALL)),
-                "req.content_type" | "res.content_type" => one(TextDomain::ContentType),
-                "res.status_code" => one(TextDomain::Status),
-                path if is_port(path) => one(TextDomain::Port),
-                _ => None,
-            },
+            Node::Fact(fact) => of_meaning(fact.meaning()),
             Node::Index { operand, .. } => match self.kind_within(*operand, levels)? {
                 Of::List(kind) => one(kind),
                 _ => None,
@@ -191,10 +202,10 @@ impl<'c> Parts<'c> {
                 },
                 _ => None,
             },
-            Node::Call { name: "lower", .. } => one(TextDomain::Lower),
-            Node::Call { name: "lowerAscii", .. } => one(TextDomain::LowerAscii),
-            Node::Call { name: "upper", .. } => one(TextDomain::Upper),
-            _ => None,
+            node => match self.code.call(node)?.0.gives {
+                Gives::Cased(case) => one(TextDomain::Cased(case)),
+                _ => None,
+            },
         }
     }
 
@@ -220,20 +231,20 @@ impl<'c> Parts<'c> {
     }
 
     /// The fact behind an entry, an item or a call.
-    fn behind(&self, id: NodeId) -> Option<&'static str> {
+    fn behind(&self, id: NodeId) -> Option<Fact> {
         const MAX: usize = 16;
         let mut at = id;
         for _ in 0..MAX {
             let (id, node) = self.written(at);
             at = match (self.stands(id), node?) {
                 (Stands::Item(range), _) => range,
-                (_, Node::Fact(fact)) => return Some(fact.path()),
+                (_, Node::Fact(fact)) => return Some(*fact),
                 (_, Node::Index { operand, .. } | Node::Select { operand, .. }) => *operand,
-                (_, Node::Call { name: "getReqCookie" | "getResCookie", arguments, .. }) => {
-                    *arguments.first()?
-                }
                 (_, Node::Loop(of)) => of.range,
-                _ => return None,
+                (_, node) => match self.code.call(node)? {
+                    (Overload { form: Form::First(_), .. }, [map, ..]) => *map,
+                    _ => return None,
+                },
             };
         }
         None
@@ -259,9 +270,9 @@ fn compared(
         let what = match (kind, parts.behind(of)) {
             (TextDomain::Header, _) => "a name of a header".to_owned(),
             (TextDomain::Category, _) => "a category of an address".to_owned(),
-            (TextDomain::Lower | TextDomain::LowerAscii, _) => "a text in lower case".to_owned(),
-            (TextDomain::Upper, _) => "a text in upper case".to_owned(),
-            (_, Some(path)) => format!("`{path}`"),
+            (TextDomain::Cased(Case::Lower | Case::LowerAscii), _) => "a text in lower case".to_owned(),
+            (TextDomain::Cased(Case::Upper), _) => "a text in upper case".to_owned(),
+            (_, Some(fact)) => format!("`{fact}`"),
             (_, None) => "this".to_owned(),
         };
         let verb = match how {
@@ -330,11 +341,13 @@ fn never_text(kind: TextDomain, text: &str, how: How) -> Option<Never> {
     };
     match kind {
         TextDomain::Header => as_other(text.to_ascii_lowercase(), "they are in lower case here"),
-        TextDomain::Lower => {
+        TextDomain::Cased(Case::Lower) => {
             as_other(text.to_lowercase(), "`lower` leaves no capitals").filter(|_| text.is_ascii())
         }
-        TextDomain::LowerAscii => as_other(text.to_ascii_lowercase(), "`lowerAscii` leaves no capitals"),
-        TextDomain::Upper => {
+        TextDomain::Cased(Case::LowerAscii) => {
+            as_other(text.to_ascii_lowercase(), "`lowerAscii` leaves no capitals")
+        }
+        TextDomain::Cased(Case::Upper) => {
             as_other(text.to_uppercase(), "`upper` leaves capitals only").filter(|_| text.is_ascii())
         }
         TextDomain::Category if how == How::Equal && !is_category(text) => Some(category(text)),
@@ -473,14 +486,19 @@ fn header_field(parts: &Parts<'_>, operand: NodeId, name: &str, found: &mut Diag
 }
 
 /// A field of a request's cookie that no client sends.
-fn cookie(parts: &Parts<'_>, operand: NodeId, name: &str, found: &mut Diagnostics) {
-    let record = matches!(parts.code.ty(operand), Type::Object(Object { name: "Cookie", .. }));
-    if !record || matches!(name, "name" | "value") || parts.behind(operand) != Some("req.cookies") {
+fn cookie(parts: &Parts<'_>, id: NodeId, operand: NodeId, name: &str, found: &mut Diagnostics) {
+    let is_record = matches!(parts.code.ty(operand), Type::Object(_));
+    let Some(Meaning::SentCookies(sent)) = parts.behind(operand).filter(|_| is_record).map(Fact::meaning)
+    else {
+        return;
+    };
+    if sent.contains(&name) {
         return;
     }
-    let value = match name {
-        "secure" | "http_only" => "false",
-        "expires" | "max_age" => "zero",
+    let ty = parts.code.ty(id);
+    let value = match ty.optional_of().unwrap_or(ty) {
+        Type::Bool => "false",
+        Type::Timestamp | Type::Duration => "zero",
         _ => "empty",
     };
     let message =

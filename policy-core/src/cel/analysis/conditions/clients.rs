@@ -3,6 +3,8 @@
 use crate::cel::analysis::parts::{Key, Parts, Stands};
 use crate::cel::check::code::{Code, LoopKind, Node, NodeId};
 use crate::cel::compile::predicate::{hosts, networks};
+use crate::cel::library::overload::{Form, Relation};
+use crate::cel::values::fact::{Fact, Role};
 use crate::lpm::RangeSet;
 
 /// Brackets and choices inside one another that are looked into.
@@ -14,11 +16,10 @@ const MAX_TEXTS: usize = 4_096;
 /// address passes, as one of a text that is no network, is taken as not known: it is wrong for a reason of its own.
 /// O(parts · networks).
 pub(in crate::cel) fn clients(code: &Code) -> Option<RangeSet> {
-    let has_address = |node: &Node| matches!(node, Node::Fact(fact) if fact.path() == CLIENT);
-    if !code.nodes.iter().any(has_address) {
+    if !code.nodes().any(|(id, _)| code.fact(id).is_some_and(is_client)) {
         return None;
     }
-    ClientReader { parts: &Parts::new(code) }.read(code.root, true, MAX_LEVELS)
+    ClientReader { parts: &Parts::new(code) }.read(code.root(), true, MAX_LEVELS)
 }
 
 /// Ranges of a test of the client's address that is compared with others.
@@ -26,11 +27,10 @@ const MAX_RANGES: usize = 64;
 
 /// The client's address, and for which of them a test comes out this way; `None` for other tests, and long lists.
 pub(super) fn tested(parts: &Parts<'_>, node: &Node, truth: bool) -> Option<(Key, RangeSet)> {
-    let Node::Call { name, arguments, .. } = node else { return None };
     let reader = ClientReader { parts };
-    let test = reader.test(name, arguments)?;
+    let test = reader.test(node)?;
     let set = test.addresses(&reader.texts(test.of)?, truth)?;
-    (ranges(&set) <= MAX_RANGES).then(|| (Key::from_fact(CLIENT), set))
+    (ranges(&set) <= MAX_RANGES).then(|| (parts.key(test.client), set))
 }
 
 /// Ranges of a set of addresses.
@@ -38,7 +38,10 @@ pub(super) fn ranges(set: &RangeSet) -> usize {
     set.v4().as_slice().len() + set.v6().as_slice().len()
 }
 
-const CLIENT: &str = "conn.client_ip";
+/// True for the address of the client.
+fn is_client(fact: Fact) -> bool {
+    fact.role == Role::Client
+}
 
 struct ClientReader<'p, 'c> {
     parts: &'p Parts<'c>,
@@ -48,9 +51,10 @@ impl ClientReader<'_, '_> {
     fn read(&self, id: NodeId, truth: bool, levels: usize) -> Option<RangeSet> {
         let levels = levels.checked_sub(1)?;
         let (id, node) = self.parts.written(id);
-        match node? {
+        let node = node?;
+        match node {
             Node::And(..) | Node::Or(..) => {
-                let and = matches!(node, Some(Node::And(..)));
+                let and = matches!(node, Node::And(..));
                 let sides = crate::cel::analysis::parts::chain(self.parts.code, id, and);
                 let mut sides = sides.into_iter().map(|side| self.read(side, truth, levels));
                 match and == truth {
@@ -58,7 +62,6 @@ impl ClientReader<'_, '_> {
                     false => sides.try_fold(RangeSet::default(), |any, side| Some(any.with(&side?))),
                 }
             }
-            Node::Call { name: "!", arguments, .. } => self.read(*arguments.first()?, !truth, levels),
             Node::Conditional { condition, then, otherwise } => {
                 let way = |of: NodeId, value: bool| {
                     let known = [self.read(*condition, value, levels), self.read(of, truth, levels)];
@@ -72,8 +75,7 @@ impl ClientReader<'_, '_> {
                     LoopKind::All(body) => (body, !truth),
                     _ => return None,
                 };
-                let (name, arguments) = self.parts.code.call(body)?;
-                let test = self.test(name, arguments)?;
+                let test = self.test(self.parts.code.node(body)?)?;
                 if self.parts.stands(test.of) != Stands::Item(of.range) {
                     return None;
                 }
@@ -83,28 +85,34 @@ impl ClientReader<'_, '_> {
                     false => each.flatten().reduce(|all, next| all.common(&next)),
                 }
             }
-            Node::Call { name, arguments, .. } => {
-                let test = self.test(name, arguments)?;
-                test.addresses(&self.texts(test.of)?, truth)
-            }
-            _ => None,
+            _ => match self.parts.code.formed(node, Form::Not) {
+                Some(of) => self.read(*of.first()?, !truth, levels),
+                None => {
+                    let test = self.test(node)?;
+                    test.addresses(&self.texts(test.of)?, truth)
+                }
+            },
         }
     }
 
     /// A test of the client's address.
-    fn test(&self, name: &str, arguments: &[NodeId]) -> Option<AddressTest> {
-        let is_client = |id: &NodeId| self.parts.fact(*id) == Some(CLIENT);
-        let (kind, equal, of) = match (name, arguments) {
-            ("inCidrRange" | "inCidrRanges", [client, of]) if is_client(client) => {
-                (AddressTestKind::Networks, true, *of)
+    fn test(&self, node: &Node) -> Option<AddressTest> {
+        let is_client = |id: &NodeId| self.parts.fact(*id).is_some_and(is_client);
+        let (overload, arguments) = self.parts.code.call(node)?;
+        let (kind, equal, client, of) = match (overload.form, arguments) {
+            (Form::Within, [client, of]) if is_client(client) => {
+                (AddressTestKind::Networks, true, *client, *of)
             }
-            ("_==_" | "_!=_", [a, b]) if is_client(a) || is_client(b) => {
-                (AddressTestKind::Hosts, name == "_==_", if is_client(a) { *b } else { *a })
+            (Form::Compare(relation @ (Relation::Equal | Relation::NotEqual)), [a, b])
+                if is_client(a) || is_client(b) =>
+            {
+                let (client, of) = if is_client(a) { (*a, *b) } else { (*b, *a) };
+                (AddressTestKind::Hosts, relation == Relation::Equal, client, of)
             }
-            ("_in_", [client, list]) if is_client(client) => (AddressTestKind::Hosts, true, *list),
+            (Form::In, [client, list]) if is_client(client) => (AddressTestKind::Hosts, true, *client, *list),
             _ => return None,
         };
-        Some(AddressTest { kind, equal, of })
+        Some(AddressTest { kind, equal, client, of })
     }
 
     /// The texts of a list that is written out, or the one that is.
@@ -135,6 +143,7 @@ struct AddressTest {
     kind: AddressTestKind,
     /// False for `!=`.
     equal: bool,
+    client: NodeId,
     of: NodeId,
 }
 

@@ -113,7 +113,7 @@ impl Formula {
 
 /// A condition as a formula. O(parts · levels).
 pub(in crate::cel) fn formula(code: &Code) -> Written {
-    FormulaReader { parts: &Parts::new(code) }.read(code.root, true, MAX_LEVELS)
+    FormulaReader { parts: &Parts::new(code) }.read(code.root(), true, MAX_LEVELS)
 }
 
 /// What must hold where a part is looked at, unless the expression has a value without it. O(parts · levels).
@@ -146,7 +146,7 @@ fn conditions(guards: &[Guard]) -> impl Iterator<Item = Condition> {
 fn way_to(parts: &Parts<'_>, part: NodeId) -> Vec<Written> {
     let (code, reader) = (parts.code, FormulaReader { parts });
     let (mut out, mut at) = (Vec::new(), part);
-    for (position, node) in code.nodes.iter().enumerate().skip(part.index() + 1) {
+    for (position, node) in code.nodes().skip(part.index() + 1) {
         let mut is_operand = false;
         node.operands(&mut |operand| is_operand |= operand == at);
         if !is_operand {
@@ -159,7 +159,7 @@ fn way_to(parts: &Parts<'_>, part: NodeId) -> Vec<Written> {
             _ => None,
         };
         out.extend(side.map(|(id, truth)| reader.read(id, truth, MAX_LEVELS)));
-        at = NodeId(u32::try_from(position).unwrap_or(u32::MAX));
+        at = position;
     }
     out
 }
@@ -175,14 +175,12 @@ impl FormulaReader<'_, '_> {
         loop {
             let (written, node) = self.parts.written(id);
             let Some(node) = node else { return Formula::Any(Vec::new()) };
-            match node {
-                Node::Call { name: "!", arguments, .. } => {
-                    let Some(of) = arguments.first() else { return Formula::Any(Vec::new()) };
-                    (id, truth) = (*of, !truth);
-                    continue;
-                }
-                Node::Const(Value::Bool(value)) => return always(*value == truth),
-                _ => {}
+            if let Node::Const(Value::Bool(value)) = node {
+                return always(*value == truth);
+            }
+            if let Some([of]) = self.parts.code.formed(node, Form::Not) {
+                (id, truth) = (*of, !truth);
+                continue;
             }
             if let Some(side) = same(self.parts, node, truth) {
                 (id, truth) = side;
@@ -233,15 +231,11 @@ pub(super) fn has_key(parts: &Parts<'_>, node: &Node) -> Option<Key> {
     let is_map = |id: NodeId| matches!(parts.code.ty(id), Type::Map(_));
     let (map, key) = match node {
         Node::Has { operand, field } if is_map(*operand) => (parts.key(*operand), Key::from_value(field)),
-        Node::Call { name: "_in_", arguments, .. } => match **arguments {
-            [key, map] if is_map(map) => (parts.key(map), parts.key(key)),
+        _ => match parts.code.call(node).map(|(overload, arguments)| (overload.form, arguments))? {
+            (Form::In, [key, map]) if is_map(*map) => (parts.key(*map), parts.key(*key)),
+            (form @ Form::HasName(_), arguments) => parts.looked_up(form, arguments)?,
             _ => return None,
         },
-        Node::Call { overloads, arguments, .. } => match parts.code.form(overloads) {
-            form @ Form::HasName(_) => parts.looked_up(form, arguments)?,
-            _ => return None,
-        },
-        _ => return None,
     };
     Some(has(map, key))
 }

@@ -1,12 +1,13 @@
 //! Calls: which overloads fit, and what to say if none does.
 
 use super::super::code::{Node, NodeId};
-use super::{Checker, times};
+use super::Checker;
 use crate::cel::check::address_parts;
 use crate::cel::codes;
-use crate::cel::library::Library;
-use crate::cel::library::overload::Overload;
-use crate::cel::syntax::ast::{ExprId, ExprKind};
+use crate::cel::library::overload::{Form, Overload};
+use crate::cel::library::{Library, part_function};
+use crate::cel::syntax::ast::{ExprId, ExprKind, UnaryOp};
+use crate::cel::values::fact::Meaning;
 use crate::cel::values::fault::Fault;
 use crate::cel::values::types::Type;
 use crate::cel::values::value::Value;
@@ -21,11 +22,12 @@ impl<'a> Checker<'a> {
             return node;
         }
         let mut nodes = self.arguments(name, false, arguments);
-        if matches!(name, "math.greatest" | "math.least") {
+        let is_extreme = self.form_of(name, false) == Form::Extreme;
+        if is_extreme {
             self.numbers(name, &nodes, span);
         }
         // More than two numbers are compared as a list.
-        if matches!(name, "math.greatest" | "math.least") && nodes.len() > 2 {
+        if is_extreme && nodes.len() > 2 {
             let ty = nodes.iter().fold(None, |ty, node| {
                 let next = self.ty(*node);
                 Some(self.joined(ty, next))
@@ -75,7 +77,8 @@ impl<'a> Checker<'a> {
         }
         let mut nodes = vec![receiver];
         nodes.extend(self.arguments(name, true, arguments));
-        if let ("sort", Type::List(item)) = (name, self.ty(receiver)) {
+        let form = self.form_of(name, true);
+        if let (Form::Sort, Type::List(item)) = (form, self.ty(receiver)) {
             self.ordered(&item, place);
         }
         let spellings = self.env.language.hints.spellings;
@@ -85,9 +88,10 @@ impl<'a> Checker<'a> {
             let found = found.with_help(format!("write `{meant}`")).with_fix_at(true, Some(place), *meant);
             self.push_found(found);
         }
-        if matches!((name, &*nodes), ("or" | "orValue", [_, _])) && Self::may_be_optional(&self.ty(receiver))
+        if matches!((form, &*nodes), (Form::Or | Form::OrValue, [_, _]))
+            && Self::may_be_optional(&self.ty(receiver))
         {
-            return self.or_else(name, &nodes, span, place);
+            return self.or_else(name, form, &nodes, span, place);
         }
         self.call(name, true, nodes, span, place)
     }
@@ -115,7 +119,11 @@ impl<'a> Checker<'a> {
             || extras
                 .iter()
                 .any(|it| *it.name == *name && it.member == member && it.parameters.len() == count)
-            || matches!(name, "math.greatest" | "math.least") && count > 0
+            || self.form_of(name, member) == Form::Extreme && count > 0
+    }
+
+    fn form_of(&self, name: &str, member: bool) -> Form {
+        form_of(self.env.language.library, name, member)
     }
 
     /// True if an argument looks into a name that nobody declared: `x`, `x.field`, `x < y`.
@@ -140,13 +148,13 @@ impl<'a> Checker<'a> {
     }
 
     /// `a.or(b)`, `a.orValue(b)`: the argument is looked at only if it is needed.
-    fn or_else(&mut self, name: &str, nodes: &[NodeId], span: Span, place: Span) -> NodeId {
+    fn or_else(&mut self, name: &str, form: Form, nodes: &[NodeId], span: Span, place: Span) -> NodeId {
         let checked = self.call(name, true, nodes.to_vec(), span, place);
         let ty = self.ty(checked);
         match nodes {
             [operand, otherwise] => {
-                let node =
-                    Node::OrElse { operand: *operand, otherwise: *otherwise, unwrap: name == "orValue" };
+                let unwrap = form == Form::OrValue;
+                let node = Node::OrElse { operand: *operand, otherwise: *otherwise, unwrap };
                 self.push(node, span, ty)
             }
             _ => checked,
@@ -205,7 +213,7 @@ impl<'a> Checker<'a> {
             }
         }
         let result = self.record(result);
-        self.time_argument(name, &arguments, &types);
+        self.time_argument(&arguments, &types, &result);
         // Types decide what is allowed, values what runs: a value that is `dyn` may be of a type that the
         // overloads found here do not take.
         let count = types.len();
@@ -275,17 +283,17 @@ impl<'a> Checker<'a> {
 
     /// What to write for `a in 'b, c'`.
     fn within_text(&self, name: &str, arguments: &[NodeId], types: &[Type]) -> Option<String> {
-        let ("_in_", [item, of], [Type::String, Type::String]) = (name, arguments, types) else {
+        let ([item, of], [Type::String, Type::String]) = (arguments, types) else { return None };
+        if self.form_of(name, false) != Form::In {
             return None;
-        };
+        }
         let (Some(Node::Fact(fact)), Some(Node::Const(Value::String(text)))) =
             (self.nodes.get(item.index()), self.nodes.get(of.index()))
         else {
             return None;
         };
-        let fact = fact.path();
-        if matches!(fact, "conn.client_ip" | "conn.server_ip") {
-            let test = address_parts::test_of(fact, text);
+        if fact.meaning() == Meaning::Address {
+            let test = address_parts::test_of(fact.path(), text);
             return Some(match test {
                 Some(test) => format!("write `{test}`"),
                 None => format!("write a list of addresses, e.g. `{fact} in ['203.0.113.42']`"),
@@ -364,8 +372,7 @@ impl<'a> Checker<'a> {
         let library = self.env.language.library;
         let message = format!("there is no function `{shown}`");
         let found = Diagnostic::new(&codes::UNKNOWN_FUNCTION, place, message);
-        if let Some(function) = times::part_function(name).filter(|_| types.first() == Some(&Type::Timestamp))
-        {
+        if let Some(function) = part_function(name).filter(|_| types.first() == Some(&Type::Timestamp)) {
             let found = found.with_help(format!("write `.{function}()`"));
             return self.push_found(found.with_fix_at(false, Some(place), function));
         }
@@ -402,6 +409,15 @@ impl<'a> Checker<'a> {
     }
 }
 
+/// What functions of a name do beside their types: those of one name are alike, if they stand alike.
+fn form_of(library: &Library, name: &str, member: bool) -> Form {
+    let mut entries = library.named(name).filter(|(_, entry)| entry.member == member);
+    entries.next().map_or(Form::Call, |(_, entry)| entry.overload.form)
+}
+
+/// How the operator of a negation is written.
+const NOT: &str = UnaryOp::Not.symbol();
+
 /// A function that exists and takes something else.
 fn misfit(name: &str, member: bool, library: &Library, types: &[Type], place: Span) -> Diagnostic {
     let shown: Vec<String> = types.iter().map(ToString::to_string).collect();
@@ -420,8 +436,9 @@ fn misfit(name: &str, member: bool, library: &Library, types: &[Type], place: Sp
         }
         _ => format!("`{name}` does not fit: found {name}({})", shown.join(", ")),
     };
-    if let ("sort", true, [_, _, ..]) = (name, member, types) {
-        let message = format!("`sort` takes no arguments, found {}", types.len() - 1);
+    let form = form_of(library, name, member);
+    if let (Form::Sort, [_, _, ..]) = (form, types) {
+        let message = format!("`{name}` takes no arguments, found {}", types.len() - 1);
         let found = Diagnostic::new(&codes::TYPE_MISMATCH, place, message);
         return found.with_help("write `.sort()`, or `.sortBy(x, key)` to sort by something of each item");
     }
@@ -441,10 +458,10 @@ fn misfit(name: &str, member: bool, library: &Library, types: &[Type], place: Sp
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let list = match types.first() {
         Some(Type::List(_))
-            if member && matches!(name, "contains" | "startsWith" | "endsWith" | "matches") =>
+            if member && matches!(form, Form::Holds | Form::Begins | Form::Ends | Form::Matches) =>
         {
-            match name {
-                "contains" => {
+            match form {
+                Form::Holds => {
                     "; for an item of a list write `… in list`, for a part of one `.exists(x, x.contains(…))`"
                         .to_owned()
                 }
@@ -481,7 +498,7 @@ fn operator_help(symbol: &str, types: &[Type]) -> String {
         (_, [Type::Duration, Type::String] | [Type::String, Type::Duration]) => {
             "convert the text with `duration(…)`, e.g. `duration('1h')`".into()
         }
-        ("!", [_]) => {
+        (NOT, [_]) => {
             "`!` binds to what follows it at once; put the comparison in parentheses: `!(… in …)`".into()
         }
         ("<" | "<=" | ">" | ">=", [Type::Bool, _] | [_, Type::Bool]) => {

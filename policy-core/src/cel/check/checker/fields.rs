@@ -5,6 +5,7 @@ use super::super::env::TreeLeaf;
 use super::super::unify::is_optional;
 use super::Checker;
 use crate::cel::codes;
+use crate::cel::library::{NONE, OF};
 use crate::cel::syntax::ast::ExprId;
 use crate::cel::values::fault::Fault;
 use crate::cel::values::types::{Object, Type};
@@ -155,8 +156,8 @@ impl Checker<'_> {
         }
         // `a.?b`: an optional, empty if the fact is missing here.
         let of = self.ty(node);
-        let some = self.call("optional.of", false, vec![node], span, span);
-        let none = self.call("optional.none", false, Vec::new(), span, span);
+        let some = self.call(OF, false, vec![node], span, span);
+        let none = self.call(NONE, false, Vec::new(), span, span);
         let condition = self.has_child(child, span);
         self.push(Node::Conditional { condition, then: some, otherwise: none }, span, Type::optional(of))
     }

@@ -6,6 +6,7 @@
 use super::super::code::{LoopKind, Node, NodeId};
 use super::{Checker, Slot};
 use crate::cel::codes;
+use crate::cel::library::overload::Form;
 use crate::cel::values::types::Type;
 use crate::source::Span;
 
@@ -45,11 +46,12 @@ impl Checker<'_> {
                 Some(_) => of(operand),
                 None => item(operand),
             },
-            Node::Call { name, arguments, .. } => {
+            Node::Call { overloads, arguments, .. } => {
                 let max = arguments.iter().map(of).max().unwrap_or(0);
-                match *name {
-                    "optional.of" | "optional.ofNonZeroValue" => max + 1,
-                    "value" => item(arguments.first().unwrap_or(&NodeId(u32::MAX))),
+                let first = overloads.first().and_then(|id| self.env.language.library.entry(*id));
+                match first.map_or(Form::Call, |entry| entry.overload.form) {
+                    Form::Wrap => max + 1,
+                    Form::Unwrap => item(arguments.first().unwrap_or(&NodeId(u32::MAX))),
                     _ => max.max(declared(ty)),
                 }
             }

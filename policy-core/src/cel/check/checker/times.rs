@@ -2,38 +2,15 @@
 //!
 //! Source: ngrok documentation, `time.now` and the functions of timestamps (2026-08-07).
 
-use super::super::code::NodeId;
+use super::super::code::{Node, NodeId};
 use super::Checker;
 use crate::cel::codes;
-use crate::cel::library::Library;
+use crate::cel::library::{Library, part_function};
 use crate::cel::syntax::parser::full_time;
+use crate::cel::values::fact::Meaning;
 use crate::cel::values::types::Type;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::source::Span;
-
-/// Parts of a time as fields or functions of other languages, with the function.
-const PARTS: &[(&str, &str)] = &[
-    ("year", "getFullYear"),
-    ("getYear", "getFullYear"),
-    ("month", "getMonth"),
-    ("day", "getDate"),
-    ("date", "getDate"),
-    ("getDay", "getDayOfWeek"),
-    ("weekday", "getDayOfWeek"),
-    ("dayOfWeek", "getDayOfWeek"),
-    ("day_of_week", "getDayOfWeek"),
-    ("hour", "getHours"),
-    ("hours", "getHours"),
-    ("minute", "getMinutes"),
-    ("minutes", "getMinutes"),
-    ("second", "getSeconds"),
-    ("seconds", "getSeconds"),
-];
-
-/// The function of timestamps that a name means.
-pub(super) fn part_function(name: &str) -> Option<&'static str> {
-    PARTS.iter().find(|(part, _)| *part == name).map(|(_, function)| *function)
-}
 
 /// True for a function of timestamps.
 fn is_time_function(name: &str, library: &Library) -> bool {
@@ -78,14 +55,16 @@ impl Checker<'_> {
     /// The help for a part of a time that is written as a field of a text: `time.now.hour`.
     pub(super) fn time_field(&self, operand: NodeId, field: &str) -> Option<String> {
         let function = part_function(field)?;
-        let is_time = self.text.get(self.span(operand).to_range()).is_some_and(|text| text == "time.now");
-        is_time.then(|| format!("write `timestamp(time.now).{function}()`"))
+        let Some(Node::Fact(fact)) = self.nodes.get(operand.index()) else { return None };
+        let written = self.text.get(self.span(operand).to_range());
+        let is_time = fact.meaning() == Meaning::Time && written == Some(fact.path());
+        is_time.then(|| format!("write `timestamp({fact}).{function}()`"))
     }
 
     /// Warns of a date without quotes that is read as a subtraction: `timestamp(2026-01-31)`.
-    pub(super) fn time_argument(&mut self, name: &str, nodes: &[NodeId], types: &[Type]) {
-        let ("timestamp", [node], [Type::Int], true) =
-            (name, nodes, types, self.env.language.hints.is_careful)
+    pub(super) fn time_argument(&mut self, nodes: &[NodeId], types: &[Type], result: &Type) {
+        let ([node], [Type::Int], Type::Timestamp, true) =
+            (nodes, types, result, self.env.language.hints.is_careful)
         else {
             return;
         };

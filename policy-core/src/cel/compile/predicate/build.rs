@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::sources::{List, Number, Text};
 use super::{Comparison, Draws, Intern, Leaf, Test};
 use crate::cel::check::code::{Code, Loop, LoopKind, Node, NodeId, Slot};
-use crate::cel::library::overload::{Form, Spelling};
+use crate::cel::library::overload::{Form, Relation, Spelling};
 use crate::cel::values::fact::{Fact, Role};
 use crate::cel::values::types::Type;
 use crate::cel::values::value::Value;
@@ -16,7 +16,7 @@ const MAX_DEPTH: usize = 80;
 
 pub(in crate::cel) fn build(code: &Code, intern: Option<Intern<'_>>) -> Test {
     let mut builder = Builder { code, intern, item: None, depth: 0 };
-    let root = code.root;
+    let root = code.root();
     builder.test(root).unwrap_or_else(|| builder.interpreted(root))
 }
 
@@ -75,9 +75,7 @@ impl<'c> Builder<'c, '_> {
                 leaf(self.text(*operand).map(|text| Leaf::Matches { text, pattern: pattern.clone() }))
             }
             Node::Loop(of) => leaf(self.quantified(of)),
-            Node::Call { name, overloads, arguments } => {
-                self.call(id, name, self.code.form(overloads), arguments)
-            }
+            Node::Call { overloads, arguments, .. } => self.call(id, self.code.form(overloads), arguments),
             _ => None,
         }
     }
@@ -118,43 +116,44 @@ impl<'c> Builder<'c, '_> {
         Some(Leaf::Quantified { list, body: Box::new(body?), exists })
     }
 
-    fn call(&mut self, id: NodeId, name: &str, form: Form, arguments: &[NodeId]) -> Option<Test> {
+    fn call(&mut self, id: NodeId, form: Form, arguments: &[NodeId]) -> Option<Test> {
         let leaf = |leaf: Leaf| Some(Test::Leaf(id, leaf));
-        match (name, arguments) {
-            ("!", [operand]) => {
+        match (form, arguments) {
+            (Form::Not, [operand]) => {
                 self.all_bool(&[*operand])?;
                 self.test(*operand).map(Test::negated)
             }
-            ("_==_", [one, other]) => self.equal(id, *one, *other),
-            ("_!=_", [one, other]) => self.equal(id, *one, *other).map(|test| match test {
-                // The node is that of the comparison as it is written.
-                Test::Leaf(id, leaf) => Test::Leaf(id, Leaf::Unless(Box::new(leaf))),
-                other => Test::negated(other),
-            }),
-            ("_<_", [one, other]) => self.compare(id, *one, Comparison::Less, *other),
-            ("_<=_", [one, other]) => self.compare(id, *one, Comparison::LessEqual, *other),
-            ("_>_", [one, other]) => self.compare(id, *one, Comparison::Greater, *other),
-            ("_>=_", [one, other]) => self.compare(id, *one, Comparison::GreaterEqual, *other),
-            ("_in_", [item, list]) => self.member(id, *item, *list),
-            ("startsWith", [text, literal]) => {
+            (Form::Compare(Relation::Equal), [one, other]) => self.equal(id, *one, *other),
+            (Form::Compare(Relation::NotEqual), [one, other]) => {
+                self.equal(id, *one, *other).map(|test| match test {
+                    // The node is that of the comparison as it is written.
+                    Test::Leaf(id, leaf) => Test::Leaf(id, Leaf::Unless(Box::new(leaf))),
+                    other => Test::negated(other),
+                })
+            }
+            (Form::Compare(relation), [one, other]) => {
+                let how = match relation {
+                    Relation::Less => Comparison::Less,
+                    Relation::LessEqual => Comparison::LessEqual,
+                    Relation::Greater => Comparison::Greater,
+                    Relation::GreaterEqual => Comparison::GreaterEqual,
+                    Relation::Equal | Relation::NotEqual => return None,
+                };
+                self.compare(id, *one, how, *other)
+            }
+            (Form::In, [item, list]) => self.member(id, *item, *list),
+            (Form::Begins, [text, literal]) => {
                 let (text, literal) = (self.text(*text)?, self.literal(*literal)?.into());
                 leaf(Leaf::StartsWith { text, literal })
             }
-            ("endsWith", [text, literal]) => {
+            (Form::Ends, [text, literal]) => {
                 let (text, literal) = (self.text(*text)?, self.literal(*literal)?);
                 leaf(Leaf::EndsWith { text, literal })
             }
-            ("contains", [text, literal]) => {
+            (Form::Holds, [text, literal]) => {
                 let (text, literal) = (self.text(*text)?, self.literal(*literal)?);
                 leaf(Leaf::Contains { text, literal })
             }
-            _ => self.formed(id, form, arguments),
-        }
-    }
-
-    /// What a function of the language is by its declaration.
-    fn formed(&mut self, id: NodeId, form: Form, arguments: &[NodeId]) -> Option<Test> {
-        match (form, arguments) {
             (Form::Within, [text, of]) => {
                 let networks = match (self.literal(*of), self.literals(*of)) {
                     (Some(one), _) => networks([&*one]),
@@ -290,11 +289,10 @@ impl<'c> Builder<'c, '_> {
         match self.code.node(id)? {
             Node::Const(Value::Int(number)) => Some(Number::Literal(*number)),
             Node::Fact(fact) => Some(Number::Fact(*fact)),
-            Node::Call { name: "size", arguments, .. } => match **arguments {
-                [list] => Some(Number::Length(self.list(list)?)),
+            node => match self.code.formed(node, Form::Size)? {
+                [list] => Some(Number::Length(self.list(*list)?)),
                 _ => None,
             },
-            _ => None,
         }
     }
 }
