@@ -8,11 +8,14 @@
     reason = "a test fails by panicking"
 )]
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
 use rooms::sources;
 
+#[path = "support/literals.rs"]
+mod literals;
 #[path = "support/rooms.rs"]
 mod rooms;
 
@@ -173,6 +176,76 @@ fn actions_are_known_by_name_in_their_files_only() {
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
     assert!(in_actions > 40, "only {in_actions} names found: the scan is broken");
+}
+
+/// Names of functions that are written in expressions' own code all the same, by file.
+const SPELT_OUT: &[(&str, &str)] = &[
+    // The grammar: how operators are written, and which functions they are.
+    ("syntax/ast.rs", "! -_ _<_ _<=_ _>_ _>=_ _==_ _!=_ _in_ _+_ _-_ _*_ _/_ _%_"),
+    ("syntax/lexer.rs", "!"),
+    // Types, which functions that convert to them are called by.
+    ("values/types.rs", "bool bytes double duration dyn int string timestamp type uint"),
+    ("values/value.rs", "bool bytes double int string type uint"),
+    ("check/env.rs", "duration dyn timestamp type"),
+    // Words of other languages, and what is proposed for them.
+    ("syntax/parser.rs", "or"),
+    ("syntax/parser/foreign.rs", "! contains endsWith matches or startsWith"),
+    ("syntax/parser/unquoted.rs", "duration timestamp"),
+    ("check/checker/fields.rs", "size"),
+    ("check/checker/names.rs", "!"),
+    // Words of a listing.
+    ("compile/predicate.rs", "contains matches"),
+];
+
+/// What a function does and what a variable means is declared with it: `cel` asks the declaration, never the name
+/// (ADR 37).
+#[test]
+fn expressions_know_functions_and_variables_by_their_declarations() {
+    let name = |doc: policy_core::dialect::FunctionDoc| {
+        let call = doc.signature.rsplit_once(" -> ").expect("a result").0;
+        let call = call.rsplit_once(").").map_or(call, |(_, call)| call);
+        call.split('(').next().expect("a name").to_owned()
+    };
+    let operators =
+        ["<", "<=", ">", ">=", "==", "!=", "in", "+", "-", "*", "/", "%"].map(|symbol| format!("_{symbol}_"));
+    let functions: HashSet<String> = policy_core::dialect::functions()
+        .map(name)
+        .chain(operators)
+        .chain(["!", "-_"].map(str::to_owned))
+        .collect();
+    let paths: HashSet<&str> = policy_core::variables::all().map(|variable| variable.path).collect();
+    let roots: HashSet<&str> = paths.iter().filter_map(|path| path.split('.').next()).collect();
+    assert!(functions.len() > 130 && paths.len() > 180, "{} {}", functions.len(), paths.len());
+    let is_path = |text: &str| {
+        paths.contains(text) || text.split_once('.').is_some_and(|(root, _)| roots.contains(root))
+    };
+    let cel = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cel");
+    let (mut found, mut used, mut seen) = (Vec::new(), HashSet::new(), 0);
+    for path in sources(&cel) {
+        let relative = path.strip_prefix(&cel).expect("below it").to_str().expect("a name").to_owned();
+        if relative.starts_with("library/") {
+            continue;
+        }
+        for text in literals::literals(&rooms::production_code(&path)) {
+            seen += 1;
+            let spelt = SPELT_OUT
+                .iter()
+                .find(|(file, names)| *file == relative && names.split(' ').any(|name| name == text));
+            match spelt {
+                Some((file, _)) => {
+                    used.insert((*file, text));
+                }
+                None if is_path(&text) || functions.contains(&text) => {
+                    found.push(format!("{relative}: {text}"))
+                }
+                None => {}
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    assert!(seen > 1_000, "only {seen} texts found: the scan is broken");
+    let allowed: usize = SPELT_OUT.iter().map(|(_, names)| names.split(' ').count()).sum();
+    assert_eq!(used.len(), allowed, "exceptions that nothing needs: {used:?}");
 }
 
 /// ngrok's codes are constants of one list. The agent link has their numbers alone.
