@@ -18,11 +18,11 @@ pub(in crate::cel) mod pattern;
 pub(crate) mod strings;
 mod times;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::LazyLock;
 
-use self::overload::Overload;
+use self::overload::{Fails, Overload};
 use crate::cel::values::types::Type;
 use crate::cel::values::value::Value;
 
@@ -46,6 +46,8 @@ pub(crate) struct ReadSignature {
     pub(crate) result: Type,
     /// True if the signature has type parameters.
     pub(crate) generic: bool,
+    /// True if it may fail although its types fit, or another one that may run in its place.
+    pub(crate) may_fail: bool,
     pub(crate) overload: &'static Overload,
 }
 
@@ -92,6 +94,10 @@ impl Library {
             library.by_name.entry(entry.name).or_default().push(id);
             library.entries.push(entry);
         }
+        let call = |entry: &ReadSignature| (entry.name, entry.member, entry.parameters.len());
+        let fails = library.entries.iter().filter(|entry| entry.overload.fails != Fails::Never);
+        let fails: HashSet<_> = fails.map(call).collect();
+        library.entries.iter_mut().for_each(|entry| entry.may_fail = fails.contains(&call(entry)));
         library
     }
 
@@ -150,7 +156,8 @@ fn read_signature(overload: &'static Overload) -> Option<ReadSignature> {
     }
     let result = read_type(result)?;
     let generic = types.iter().chain([&result]).any(has_parameter);
-    Some(ReadSignature { name, member: receiver.is_some(), parameters: types, result, generic, overload })
+    let member = receiver.is_some();
+    Some(ReadSignature { name, member, parameters: types, result, generic, may_fail: false, overload })
 }
 
 fn read_type(text: &str) -> Option<Type> {
