@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 #[path = "../../policy-core/tests/support/rooms.rs"]
@@ -14,66 +15,27 @@ mod rooms;
 
 /// The wings of the library, lowest first, and of the command, which uses it.
 const WINGS: &[(&str, &[&str])] = &[
-    (
-        "base",
-        &[
-            "system",
-            "memory",
-            "open_files",
-            "random",
-            "sync",
-            "said",
-            "private",
-            "files",
-            "reports",
-            "lines",
-            "log",
-        ],
-    ),
+    ("base", &["platform", "memory", "random", "said", "files", "reports", "lines", "log"]),
     (
         "net",
-        &[
-            "socket",
-            "listen",
-            "accept",
-            "sources",
-            "limit",
-            "host",
-            "http_server",
-            "proxy_protocol",
-            "tls",
-            "dial",
-            "relay",
-        ],
+        &["socket", "accept", "sources", "host", "http_server", "proxy_protocol", "tls", "dial", "relay"],
     ),
     (
         "agent",
         &[
-            "interrupt",
-            "refusals",
-            "pauses",
-            "status",
-            "setup",
-            "failures",
-            "network",
-            "upstream",
-            "options",
-            "reload",
-            "control",
-            "end",
-            "memory",
-            "bindings",
-            "streams",
-            "session",
-            "run",
-            "web",
-            "command",
+            "refusals", "pauses", "status", "setup", "failures", "network", "upstream", "options", "reload",
+            "control", "end", "memory", "bindings", "streams", "session", "run", "web", "command",
         ],
     ),
-    ("control", &["identity", "audit", "admin"]),
+    ("control", &["private", "limit", "identity", "audit", "admin"]),
     (
         "edge",
         &[
+            // Ground of its own.
+            "sync",
+            "draw",
+            "listen",
+            "certificates",
             // What is served, and what that may take.
             "generation",
             "admission",
@@ -112,4 +74,25 @@ fn wings_and_rooms_use_only_those_before_them() {
     for (wing, rooms) in WINGS {
         rooms::assert_in_order_within(&src, wing, rooms);
     }
+}
+
+/// The files that may have gates of the system: where wings, commands and the platform are chosen, and what Linux has with
+/// one C library alone.
+const GATED: &[&str] = &["base/platform.rs", "base/platform/linux.rs", "cmd.rs", "cmd/cli.rs", "lib.rs"];
+
+#[test]
+fn gates_of_the_system_stand_where_it_is_chosen() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut gated = BTreeSet::new();
+    for path in rooms::sources(&src) {
+        let code = rooms::production_code(&path);
+        let is_gate = |line: &str| {
+            let systems = ["unix", "windows", "target_os", "target_env", "target_family"];
+            line.split_once("cfg").is_some_and(|(_, gate)| systems.iter().any(|system| gate.contains(system)))
+        };
+        if code.lines().any(is_gate) {
+            gated.insert(path.strip_prefix(&src).expect("below src").display().to_string());
+        }
+    }
+    assert!(gated.iter().eq(GATED), "{gated:?}");
 }

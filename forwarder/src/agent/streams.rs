@@ -20,6 +20,7 @@ use super::network::Network;
 use super::setup::Offer;
 use super::status::Status;
 use super::upstream;
+use crate::base::platform::CAN_RESTART;
 use crate::base::said;
 use crate::net::dial::Dialer;
 
@@ -135,7 +136,7 @@ pub(super) const fn can_stop(remote_management: bool) -> Result<(), &'static str
 
 /// Whether the edge may let it begin again; as with ngrok's agent, not on Windows.
 pub(super) const fn can_restart(remote_management: bool) -> Result<(), &'static str> {
-    if cfg!(unix) { can_stop(remote_management) } else { Err("this system has no restart from afar") }
+    if CAN_RESTART { can_stop(remote_management) } else { Err("this system has no restart from afar") }
 }
 
 /// Whether the edge may update it.

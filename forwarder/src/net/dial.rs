@@ -9,7 +9,7 @@ mod http;
 mod later;
 mod names;
 mod proxy;
-mod race;
+pub(crate) mod race;
 mod socks;
 
 use std::io;
@@ -32,8 +32,6 @@ pub use later::retry_after;
 use later::reworded;
 use names::Names;
 pub use proxy::{ProxyScheme, ProxyUrl, ProxyUrlError};
-#[cfg(unix)]
-pub(crate) use race::first_to_answer;
 
 /// An open connection.
 pub type Connection = Box<dyn Transport>;

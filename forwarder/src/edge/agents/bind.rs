@@ -28,11 +28,11 @@ use crate::base::random::Random;
 use crate::control::identity::{Acl, Principal};
 use crate::edge::connection::AcceptedAt;
 use crate::edge::events::{EndpointRefused, endpoint_refused};
+use crate::edge::listen;
 use crate::edge::listener;
 use crate::edge::online::{OnlineEndpoint, Owner, Taken};
 use crate::edge::shared::Shared;
 use crate::edge::shares::Holder;
-use crate::net::listen;
 use crate::net::proxy_protocol::ProxyProtocol;
 
 /// How often the log tells that endpoints of a session are refused.
