@@ -66,6 +66,23 @@ const WINGS: &[(&str, &[&str])] = &[
     ("cmd", &["exit", "cli", "agent", "edge"]),
 ];
 
+/// Rooms whose files stand in an order as well: their own file only declares them and hands on what they show.
+const FILES: &[(&str, &[&str])] = &[
+    (
+        "net/dial",
+        &["connection", "proxy", "environment", "later", "fault", "http", "socks", "names", "race", "dialer"],
+    ),
+    ("edge/generation", &["index", "policy", "loaded", "incomplete", "load"]),
+];
+
+#[test]
+fn files_of_rooms_use_only_those_before_them() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for (room, files) in FILES {
+        rooms::assert_in_order_within(&src, room, files);
+    }
+}
+
 #[test]
 fn wings_and_rooms_use_only_those_before_them() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

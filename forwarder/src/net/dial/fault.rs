@@ -9,7 +9,7 @@ use policy_core::url::HostPort;
 use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, Error};
 
-use super::ProxyUrl;
+use super::proxy::ProxyUrl;
 use crate::base::said;
 
 /// Names of a certificate that are shown, and characters of them.

@@ -12,7 +12,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::base::said;
 
-use super::{Connection, ProxyUrl, cut_short, invalid, later, refused};
+use super::connection::{Connection, cut_short, invalid, refused};
+use super::later;
+use super::proxy::ProxyUrl;
 
 /// How much of an answer is read.
 const MAX_HEADER: usize = 16 << 10;
