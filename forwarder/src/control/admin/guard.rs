@@ -11,7 +11,7 @@ use std::time::Instant;
 use hyper::header::{AUTHORIZATION, HeaderMap, ORIGIN};
 use hyper::{StatusCode, Uri};
 
-use super::Fault;
+use super::answer::Fault;
 use crate::control::audit::Caller;
 use crate::control::identity::Identity;
 use crate::control::limit::FailureLimit;

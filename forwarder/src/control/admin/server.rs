@@ -19,8 +19,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use super::answer::{Answer, Fault};
+use super::api::Admin;
+use super::call::Call;
+use super::guard::RequestGuard;
 use super::page::filters;
-use super::{Admin, Answer, Call, Fault, RequestGuard};
 use crate::control::private;
 use crate::net::accept::Listener;
 use crate::net::http_server::{Bounds, Service, serve};
