@@ -115,10 +115,8 @@ fn is_below(path: &Path, folder: &Path) -> bool {
     path.is_ok_and(|path| folder.is_ok_and(|folder| path.starts_with(folder)))
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
-    #![cfg(target_os = "linux")]
-
     use std::os::unix::fs::symlink;
 
     use super::*;

@@ -95,9 +95,8 @@ pub(crate) fn sent(stream: &TcpStream) -> Option<Sent> {
 }
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
-    #![cfg(target_os = "linux")]
-
     use tokio::net::TcpListener;
 
     use super::*;
