@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 
 use agent_link::Heartbeat;
 use forwarder::agent::{self, Offer, Setup, Status, UpstreamServer};
-use forwarder::base::open_files::raise_file_limit;
+use forwarder::base::raise_file_limit;
 use forwarder::control::identity::{Identity, NewCredential};
+use forwarder::edge::certificates::AgentIdentity;
 use forwarder::edge::events::EventWriter;
 use forwarder::edge::generation::load;
 use forwarder::edge::{AgentSettings, Edge};
 use forwarder::net::dial::Dialer;
-use forwarder::net::tls::AgentIdentity;
 use forwarder::net::tls::client::{TrustedCas, client_config};
 use jiff::Timestamp;
 use policy_core::agent::Secret;

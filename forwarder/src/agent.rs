@@ -4,7 +4,7 @@
 //! agent connects again (`pauses`), so that the thousand agents of one edge do not come at once. A proxy or an edge
 //! that says how long to wait is listened to. Then it brings its endpoints back.
 //!
-//! In order: signals (`interrupt`), what `refusals` mean and which `pauses` follow, the `status` for others, the `setup`,
+//! In order: what `refusals` mean and which `pauses` follow, the `status` for others, the `setup`,
 //! `failures` to reach servers, the `network` and an `upstream` in it, `options` and their `reload`, how an agent is told
 //! what to do (`control`) and how it ends (`end`), what it keeps (`memory`), its `bindings`, the `streams` that the edge
 //! opens, one `session`, and all of them (`run`), its own API (`web`) and the `command`.
@@ -14,7 +14,6 @@ mod command;
 mod control;
 mod end;
 mod failures;
-mod interrupt;
 mod memory;
 pub(crate) mod network;
 mod options;

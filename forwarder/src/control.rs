@@ -1,8 +1,10 @@
 //! Who is who, and who may change it.
 //!
-//! In order: service users, authtokens and API keys ([`identity`]), who calls and what events say of it ([`audit`]), and
+//! In order: files that are `private`, how fast somebody may fail (`limit`), service users, authtokens and API keys ([`identity`]), who calls and what events say of it ([`audit`]), and
 //! the API over all that ([`admin`]).
 
 pub mod admin;
 pub mod audit;
 pub mod identity;
+pub(crate) mod limit;
+pub(crate) mod private;

@@ -1,5 +1,7 @@
 //! The edge: from a configuration to the event of a connection. On any doubt it refuses.
 //!
+//! First locks (`sync`), draws (`draw`), how a socket can `listen`, and the [`certificates`] that agents see.
+//!
 //! In order, what is served and what it may take: a [`generation`], which is one loaded configuration; [`admission`], the
 //! connections that there is room for; the [`state`] folder; what is known of a session (`session_info`); what the
 //! policies of agents may take ([`policy_shares`]); the endpoints that agents keep [`online`]; the edge's [`own_sockets`].
@@ -14,9 +16,12 @@
 
 pub mod admission;
 pub(crate) mod agents;
+pub mod certificates;
 pub(crate) mod connection;
+mod draw;
 pub mod events;
 pub mod generation;
+pub(crate) mod listen;
 pub(crate) mod listener;
 pub mod online;
 pub(crate) mod open;
@@ -33,6 +38,7 @@ pub(crate) mod shared;
 pub(crate) mod shares;
 pub mod state;
 pub(crate) mod status;
+pub(crate) mod sync;
 pub(crate) mod waiting;
 
 pub use agents::{AgentSettings, EndedAgents, PolicyLimits};

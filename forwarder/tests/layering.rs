@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 #[path = "../../policy-core/tests/support/rooms.rs"]
@@ -14,66 +15,27 @@ mod rooms;
 
 /// The wings of the library, lowest first, and of the command, which uses it.
 const WINGS: &[(&str, &[&str])] = &[
-    (
-        "base",
-        &[
-            "system",
-            "memory",
-            "open_files",
-            "random",
-            "sync",
-            "said",
-            "private",
-            "files",
-            "reports",
-            "lines",
-            "log",
-        ],
-    ),
+    ("base", &["platform", "memory", "random", "said", "files", "reports", "lines", "log"]),
     (
         "net",
-        &[
-            "socket",
-            "listen",
-            "accept",
-            "sources",
-            "limit",
-            "host",
-            "http_server",
-            "proxy_protocol",
-            "tls",
-            "dial",
-            "relay",
-        ],
+        &["socket", "accept", "sources", "host", "http_server", "proxy_protocol", "tls", "dial", "relay"],
     ),
     (
         "agent",
         &[
-            "interrupt",
-            "refusals",
-            "pauses",
-            "status",
-            "setup",
-            "failures",
-            "network",
-            "upstream",
-            "options",
-            "reload",
-            "control",
-            "end",
-            "memory",
-            "bindings",
-            "streams",
-            "session",
-            "run",
-            "web",
-            "command",
+            "refusals", "pauses", "status", "setup", "failures", "network", "upstream", "options", "reload",
+            "control", "end", "memory", "bindings", "streams", "session", "run", "web", "command",
         ],
     ),
-    ("control", &["identity", "audit", "admin"]),
+    ("control", &["private", "limit", "identity", "audit", "admin"]),
     (
         "edge",
         &[
+            // Ground of its own.
+            "sync",
+            "draw",
+            "listen",
+            "certificates",
             // What is served, and what that may take.
             "generation",
             "admission",
@@ -104,6 +66,41 @@ const WINGS: &[(&str, &[&str])] = &[
     ("cmd", &["exit", "cli", "agent", "edge"]),
 ];
 
+/// Rooms whose files stand in an order as well: their own file only declares them and hands on what they show.
+const FILES: &[(&str, &[&str])] = &[
+    (
+        "net/dial",
+        &["connection", "proxy", "environment", "later", "fault", "http", "socks", "names", "race", "dialer"],
+    ),
+    (
+        "control/admin",
+        &[
+            "answer",
+            "call",
+            "filter",
+            "page",
+            "edge",
+            "sessions",
+            "guard",
+            "parts",
+            "resource",
+            "records",
+            "resources",
+            "api",
+            "server",
+        ],
+    ),
+    ("edge/generation", &["index", "policy", "loaded", "incomplete", "load"]),
+];
+
+#[test]
+fn files_of_rooms_use_only_those_before_them() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for (room, files) in FILES {
+        rooms::assert_in_order_within(&src, room, files);
+    }
+}
+
 #[test]
 fn wings_and_rooms_use_only_those_before_them() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -112,4 +109,28 @@ fn wings_and_rooms_use_only_those_before_them() {
     for (wing, rooms) in WINGS {
         rooms::assert_in_order_within(&src, wing, rooms);
     }
+}
+
+/// The files that may have gates of the system: where wings, commands and the platform are chosen, and what Linux has with
+/// one C library alone.
+const GATED: &[&str] = &["base/platform.rs", "base/platform/linux.rs", "cmd.rs", "cmd/cli.rs", "lib.rs"];
+
+#[test]
+fn gates_of_the_system_stand_where_it_is_chosen() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut gated = BTreeSet::new();
+    for path in rooms::sources(&src) {
+        // Which systems have tests is none of the program's.
+        let code = rooms::production_code(&path).replace("#[cfg(test)]\n#[cfg(target_os = \"linux\")]", "");
+        let is_gate = |line: &str| {
+            let systems = ["unix", "windows", "target_os", "target_env", "target_family"];
+            let gates =
+                |gate: &str| systems.iter().any(|system| gate.contains(system)) && !gate.contains("test");
+            line.split_once("cfg").is_some_and(|(_, gate)| gates(gate))
+        };
+        if code.lines().any(is_gate) {
+            gated.insert(path.strip_prefix(&src).expect("below src").display().to_string());
+        }
+    }
+    assert!(gated.iter().eq(GATED), "{gated:?}");
 }

@@ -23,7 +23,7 @@ use loom::thread;
 mod registry;
 
 /// The lock that `registry` uses here.
-mod base {
+mod edge {
     pub(crate) mod sync {
         pub(crate) use loom::sync::{Mutex, MutexGuard};
     }

@@ -23,6 +23,7 @@ pub use crate::settings::{
     AgentSettings, AgentTls, ConnectCas, ConsoleUi, LogFormat, LogLevel, Secret, UpdateChannel,
 };
 pub(crate) use endpoints::FIELDS as ENDPOINT_FIELDS;
+pub use endpoints::{MAX_DESCRIPTION, MAX_METADATA};
 pub use load::{AgentFiles, load_agent_files};
 pub use merge::merge;
 pub(crate) use read::{check_document, is_setting};

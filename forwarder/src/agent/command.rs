@@ -9,18 +9,16 @@ use tracing::level_filters::LevelFilter;
 
 use super::control::Control;
 use super::end::AgentError;
-use super::interrupt::{AgentSignal, Signals};
 use super::options::Loaded;
 use super::run::run;
 use super::status::Status;
 use super::web::serve_web;
 use crate::base::log::{self, LogOutput};
+use crate::base::platform::{Signal, Signals, raise_file_limit};
 
 /// Connections that an edge sends one agent, unless its `max_streams_per_agent` says otherwise.
-#[cfg(unix)]
 const OF_EDGE: u64 = 4_096;
 /// Files for everything else.
-#[cfg(unix)]
 const OWN_FILES: u64 = 64;
 
 /// Starts the log that the settings ask for; on standard error if they ask for none.
@@ -77,9 +75,8 @@ pub async fn run_to_end(loaded: Loaded) -> Result<(), AgentError> {
 }
 
 /// Each connection takes a file.
-#[cfg(unix)]
 fn raise_limit() {
-    let files = crate::base::open_files::raise_file_limit();
+    let files = raise_file_limit();
     if files < OF_EDGE + OWN_FILES {
         let connections = files.saturating_sub(OWN_FILES);
         tracing::warn!(
@@ -90,14 +87,11 @@ fn raise_limit() {
     }
 }
 
-#[cfg(not(unix))]
-const fn raise_limit() {}
-
 async fn handle_signals(mut signals: Signals, control: Control) {
     loop {
         match signals.next().await {
-            AgentSignal::Stop => control.stop(),
-            AgentSignal::Reload => {
+            Signal::Stop => control.stop(),
+            Signal::Reload => {
                 // Files are opened; signals must not wait for a disk.
                 tokio::task::spawn_blocking(log::reopen);
                 tracing::info!("SIGHUP: reloading the configuration");

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 
 use super::setup::Offer;
 use crate::base::log::{Line, Repeats};
+use crate::base::platform::is_out_of_files;
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -81,15 +82,4 @@ impl Failure {
             ),
         }
     }
-}
-
-#[cfg(unix)]
-fn is_out_of_files(number: i32) -> bool {
-    use rustix::io::Errno;
-    [Errno::MFILE, Errno::NFILE].iter().any(|errno| errno.raw_os_error() == number)
-}
-
-#[cfg(not(unix))]
-const fn is_out_of_files(_: i32) -> bool {
-    false
 }

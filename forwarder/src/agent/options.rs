@@ -22,6 +22,7 @@ use rustls::pki_types::ServerName;
 
 use super::setup::{Chosen, Offer, Origin, Setup, TcpCommand, UpstreamServer};
 use crate::base::files::{folder_of, leads_outside, named, read_file};
+use crate::base::platform::CHOOSES_INTERFACE;
 use crate::base::reports::Reports;
 use crate::net::dial::{Dialer, ProxyUrl, proxy_of_environment};
 use crate::net::proxy_protocol::ProxyProtocol;
@@ -30,8 +31,6 @@ use crate::net::tls::client::{TrustedCas, client_config};
 /// The variable that holds the authtoken; it wins over the file.
 const TOKEN_VARIABLE: &str = "NGROK_AUTHTOKEN";
 
-/// Whether sockets can be bound to an interface here.
-const CHOOSES_INTERFACE: bool = cfg!(target_os = "linux");
 /// Where resolvers are asked.
 const DNS_PORT: u16 = 53;
 
@@ -249,7 +248,7 @@ pub fn from_command(
         description: "".into(),
         policy,
         upstream,
-        proxy_protocol: command.proxy_protocol.map(proxy_protocol),
+        proxy_protocol: command.proxy_protocol.and_then(|version| ProxyProtocol::from_number(version.into())),
     };
     let origin = Origin::Command {
         paths: paths.to_vec(),
@@ -324,15 +323,8 @@ fn offer(endpoint: &AgentEndpoint, folder: &Path) -> Result<Offer, OptionsError>
         description: endpoint.description.clone().unwrap_or_default(),
         policy,
         upstream: server(&endpoint.upstream.value, name)?,
-        proxy_protocol: endpoint
-            .proxy_protocol
-            .and_then(|version| u8::try_from(version).ok())
-            .map(proxy_protocol),
+        proxy_protocol: endpoint.proxy_protocol.and_then(ProxyProtocol::from_number),
     })
-}
-
-fn proxy_protocol(version: u8) -> ProxyProtocol {
-    if version == 1 { ProxyProtocol::V1 } else { ProxyProtocol::V2 }
 }
 
 fn server(upstream: &Upstream, name: &str) -> Result<UpstreamServer, OptionsError> {

@@ -20,6 +20,7 @@ use super::network::Network;
 use super::setup::Offer;
 use super::status::Status;
 use super::upstream;
+use crate::base::platform::CAN_RESTART;
 use crate::base::said;
 use crate::net::dial::Dialer;
 
@@ -135,10 +136,9 @@ pub(super) const fn can_stop(remote_management: bool) -> Result<(), &'static str
 
 /// Whether the edge may let it begin again; as with ngrok's agent, not on Windows.
 pub(super) const fn can_restart(remote_management: bool) -> Result<(), &'static str> {
-    if cfg!(unix) {
-        can_stop(remote_management)
-    } else {
-        Err("restarting from the edge is not supported on this system")
+    match CAN_RESTART {
+        true => can_stop(remote_management),
+        false => Err("restarting from the edge is not supported on this system"),
     }
 }
 

@@ -11,6 +11,8 @@ use policy_core::ip_policies::unpack;
 use policy_core::named_file::NamedFile;
 use policy_core::parse::MAX_SOURCE_BYTES;
 
+use crate::base::platform::{is_pipe, open_at_once};
+
 /// Reads a file; the path is already resolved.
 pub type ReadFile<'a> = &'a dyn Fn(&Path) -> io::Result<Vec<u8>>;
 
@@ -37,19 +39,6 @@ fn is_own_handle(path: &Path) -> bool {
     path == Path::new("/dev/stdin") || path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd")
 }
 
-/// A pipe has another end to wait for, and so have some files of /proc.
-#[cfg(unix)]
-fn open_at_once(path: &Path) -> io::Result<File> {
-    use rustix::fs::{Mode, OFlags, open};
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    Ok(File::from(open(path, flags, Mode::empty())?))
-}
-
-#[cfg(not(unix))]
-fn open_at_once(path: &Path) -> io::Result<File> {
-    File::open(path)
-}
-
 /// Reads a file of the file system, never more than the parser accepts and one byte.
 ///
 /// # Errors
@@ -73,17 +62,6 @@ pub(crate) fn refuse_pipe(path: &Path) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a named pipe"));
     }
     Ok(())
-}
-
-#[cfg(unix)]
-fn is_pipe(file: &std::fs::Metadata) -> bool {
-    std::os::unix::fs::FileTypeExt::is_fifo(&file.file_type())
-}
-
-/// Pipes of other systems have names of their own, and opening one does not wait.
-#[cfg(not(unix))]
-const fn is_pipe(_: &std::fs::Metadata) -> bool {
-    false
 }
 
 /// A file that a configuration in a folder names: a regular one, read by `read`.

@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use file::BoundedFile;
 
 /// Where lines go.
-#[cfg_attr(not(unix), allow(unreachable_pub, reason = "the edge shows it, which needs Unix"))]
 pub type Output = Box<dyn Write + Send>;
 
 /// What may wait for the writer.
@@ -167,7 +166,7 @@ impl Writer {
     pub(crate) fn flush(&self, max: Duration) -> bool {
         let end = Instant::now() + max;
         let mut state = self.0.state();
-        while !self.0.ended.is_cancelled() && (state.writing || !state.lines.is_empty()) {
+        while !self.ended().is_cancelled() && (state.writing || !state.lines.is_empty()) {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
@@ -183,10 +182,9 @@ impl Writer {
         self.0.work.notify_one();
     }
 
-    /// Waits until everything is written after [`Self::end`].
-    #[cfg(unix)]
-    pub(crate) async fn ended(&self) {
-        self.0.ended.cancelled().await;
+    /// Cancelled once everything is written after [`Self::end`].
+    pub(crate) fn ended(&self) -> &CancellationToken {
+        &self.0.ended
     }
 }
 
@@ -302,6 +300,5 @@ fn opened(outputs: Vec<Output>) -> Vec<Opened> {
     outputs.into_iter().map(|output| Opened { output, broken: false }).collect()
 }
 
-#[cfg(unix)]
 #[cfg(test)]
 mod tests;

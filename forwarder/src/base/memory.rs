@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-use crate::base::system::trim_memory as trim;
+use crate::base::platform::trim_memory;
 
 /// How often it is looked whether many have ended.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -39,11 +38,8 @@ pub(crate) async fn give_back(lives: impl Fn() -> bool) {
         let is_time = now == before || at.elapsed() >= MAX_INTERVAL;
         if now.wrapping_sub(done) >= MANY && is_time {
             (done, at) = (now, Instant::now());
-            let _ = tokio::task::spawn_blocking(trim).await;
+            let _ = tokio::task::spawn_blocking(trim_memory).await;
         }
         before = now;
     }
 }
-
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-fn trim() {}

@@ -34,22 +34,15 @@ impl Random {
         bytes
     }
 
-    /// Any number. The edge alone draws such ones.
-    #[cfg(unix)]
+    /// Any number.
     pub(crate) fn number(&self) -> u64 {
         u64::from_le_bytes(self.bytes())
     }
 
     /// A number from 0 to 1, both included.
     pub(crate) fn fraction(&self) -> f64 {
-        f64::from(u32::from_le_bytes(self.bytes())) / f64::from(u32::MAX)
-    }
-
-    /// A number below another one; 0 below 0. The edge alone draws such ones.
-    #[cfg(unix)]
-    pub(crate) fn below(&self, end: usize) -> usize {
-        let drawn = usize::try_from(self.number() >> 32).unwrap_or(0);
-        drawn.checked_rem(end).unwrap_or(0)
+        let [a, b, c, d, ..] = self.number().to_le_bytes();
+        f64::from(u32::from_le_bytes([a, b, c, d])) / f64::from(u32::MAX)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the other side of an agent link says, for people and logs: cut, and without what steers a terminal.
+//! What the other side says, for people and logs: cut, and without what steers a terminal.
 
 use agent_link::CallError;
 use agent_link::mux::End;
@@ -8,6 +8,11 @@ use policy_core::diagnostic::{printable, steers};
 const MAX_SHOWN: usize = 1_000;
 /// Characters of a farewell that are kept.
 const MAX_FAREWELL: usize = 300;
+
+/// So many characters of a name or a reason, those that steer left out.
+pub(crate) fn cut(text: &str, max: usize) -> String {
+    text.chars().filter(|c| !steers(*c)).take(max).collect()
+}
 
 /// A text.
 pub(crate) fn text(text: &str) -> String {
@@ -29,7 +34,7 @@ pub(crate) fn end(peer: &str, end: &End) -> String {
     if !end.by_peer {
         return end.to_string();
     }
-    let message: String = end.message.chars().filter(|c| !steers(*c)).take(MAX_FAREWELL).collect();
+    let message = cut(&end.message, MAX_FAREWELL);
     match &*message {
         "" => format!("{peer} ended the session: {}", end.code),
         message => format!("{peer} ended the session: {message}"),
@@ -41,6 +46,12 @@ mod tests {
     use agent_link::mux::ErrorCode;
 
     use super::*;
+
+    #[test]
+    fn what_is_cut_turns_no_writing_and_steers_no_terminal() {
+        assert_eq!(cut("gate\u{1b}[2K\u{202e}1\u{2028}\u{2066}\n é", 64), "gate[2K1 é");
+        assert_eq!(cut("\u{202e}äbc", 2), "äb");
+    }
 
     #[test]
     fn a_farewell_is_cut_and_steers_no_terminal() {

@@ -6,10 +6,10 @@ use std::io::Write;
 
 use forwarder::base::files::read_file;
 use forwarder::base::log::{self, LogOutput};
+use forwarder::edge::certificates::{self, AgentIdentity};
 use forwarder::edge::generation::{LoadError, check, load};
 use forwarder::edge::quickstart::{self, QuickstartError};
 use forwarder::edge::serve::{StartError, serve};
-use forwarder::net::tls::{self, AgentIdentity};
 use policy_core::agent::LogFormat;
 use tracing::level_filters::LevelFilter;
 
@@ -96,13 +96,17 @@ fn run_ca(args: &Ca) -> Exit {
                 format!("the edge shows the certificate in `{file}`: replace that file and its key");
             return fail(Exit::Usage, message);
         }
-        (CaCommand::Rotate(_), None) => tls::rotate(&state, &agents.names),
+        (CaCommand::Rotate(_), None) => certificates::rotate(&state, &agents.names),
         (CaCommand::Show(_), Some(given)) => {
             let path = generation.folder.join(&*given.certificate);
-            AgentIdentity::load(&path, &generation.folder.join(&*given.private_key), &agents.names)
-                .map(|identity| tls::AuthorityFile { path, fingerprint: identity.fingerprint().to_owned() })
+            AgentIdentity::load(&path, &generation.folder.join(&*given.private_key), &agents.names).map(
+                |identity| certificates::AuthorityFile {
+                    path,
+                    fingerprint: identity.fingerprint().to_owned(),
+                },
+            )
         }
-        (CaCommand::Show(_), None) => match tls::show(&state) {
+        (CaCommand::Show(_), None) => match certificates::show(&state) {
             Ok(None) => {
                 return fail(Exit::Negative, "there is no CA yet: the edge creates one when it starts");
             }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError};
 
-use crate::base::sync::{Mutex, MutexGuard};
+use crate::edge::sync::{Mutex, MutexGuard};
 
 /// The table.
 #[derive(Debug)]

@@ -29,8 +29,8 @@ use crate::base::random::Random;
 use crate::control::admin::{ChangedPolicy, EdgeControl};
 use crate::edge::events::EventWriter;
 use crate::edge::generation::{Generation, ListenerKey};
+use crate::edge::listen;
 use crate::edge::own_sockets::OwnSockets;
-use crate::net::listen;
 use agents::AgentListener;
 pub use agents::ReadyAgents;
 

@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, interval_at};
 
 use crate::base::files::read_file;
-use crate::base::open_files::raise_file_limit;
+use crate::base::raise_file_limit;
 use crate::base::reports::Reports;
 use crate::control::admin::{ChangedPolicy, ReloadReport};
 use crate::control::audit::Caller;

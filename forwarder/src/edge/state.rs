@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::base::private;
+use crate::control::private;
 
 /// An open state folder; the lock ends with it.
 #[derive(Debug)]

@@ -39,20 +39,6 @@ impl Listener for TcpListener {
     }
 }
 
-#[cfg(unix)]
-impl Listener for tokio::net::UnixListener {
-    type Stream = tokio::net::UnixStream;
-    type Peer = ();
-
-    async fn accept(&self) -> io::Result<(Self::Stream, ())> {
-        Ok((Self::accept(self).await?.0, ()))
-    }
-
-    fn source((): &()) -> Option<IpAddr> {
-        None
-    }
-}
-
 /// The accept loop of a listener.
 #[derive(Debug)]
 pub(crate) struct Accepting<L> {

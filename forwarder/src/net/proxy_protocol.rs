@@ -14,7 +14,6 @@ pub enum ProxyProtocol {
 
 impl ProxyProtocol {
     /// The version of a number.
-    #[cfg(unix)]
     pub(crate) const fn from_number(number: i64) -> Option<Self> {
         match number {
             1 => Some(Self::V1),

@@ -8,20 +8,20 @@ use std::io;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 
 use agent_link::mux::Sent;
+
+use crate::base::platform;
 
 /// A silent peer is probed after this time at the latest, and then at least this often.
 const PROBE_AFTER: Duration = Duration::from_secs(60);
 const PROBE_EVERY: Duration = Duration::from_secs(10);
 /// Probes that fail in a row where no time is given.
-#[cfg(unix)]
 const PROBES: u32 = 6;
 /// The same of an agent's link, which has heartbeats besides.
 const LINK_GONE: Duration = Duration::from_secs(30);
 /// Bytes of an agent's link that the system holds unsent: what lies there already, nothing can overtake.
-#[cfg(target_os = "linux")]
 const LOW_WATER: u32 = 16 << 10;
 
 /// Small packets at once. A peer that acknowledges nothing, or takes no bytes that wait for it, is given up after a time.
@@ -34,9 +34,7 @@ pub(crate) fn give_up_after(stream: &TcpStream, gone: Duration) -> io::Result<()
     let after = (gone / 2).clamp(Duration::from_secs(1), PROBE_AFTER);
     let every = (gone / 10).clamp(Duration::from_secs(1), PROBE_EVERY);
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(after).with_interval(every))?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(gone))?;
-    Ok(())
+    platform::give_up_unacknowledged(stream, gone)
 }
 
 /// Small packets at once. A peer that answers no probe is given up; one that lives may take no bytes for as long as it
@@ -47,9 +45,7 @@ pub(crate) fn give_up_after(stream: &TcpStream, gone: Duration) -> io::Result<()
 pub(crate) fn give_up_dead(stream: &TcpStream) -> io::Result<()> {
     send_at_once(stream)?;
     let keepalive = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY);
-    #[cfg(unix)]
-    let keepalive = keepalive.with_retries(PROBES);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+    SockRef::from(stream).set_tcp_keepalive(&platform::with_probes(keepalive, PROBES))
 }
 
 /// A link between edge and agent, at either end: besides, nothing piles up in the system.
@@ -58,9 +54,7 @@ pub(crate) fn give_up_dead(stream: &TcpStream) -> io::Result<()> {
 /// As above.
 pub(crate) fn link(stream: &TcpStream) -> io::Result<()> {
     give_up_after(stream, LINK_GONE)?;
-    #[cfg(target_os = "linux")]
-    SockRef::from(stream).set_tcp_notsent_lowat(LOW_WATER)?;
-    Ok(())
+    platform::hold_few_unsent(stream, LOW_WATER)
 }
 
 /// Small packets at once.
@@ -81,21 +75,9 @@ pub(crate) fn close_in_order(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_linger(None);
 }
 
-/// Lets a socket use this interface alone.
-#[cfg(target_os = "linux")]
-pub(crate) fn use_interface(socket: &TcpSocket, interface: &str) -> io::Result<()> {
-    SockRef::from(socket).bind_device(Some(interface.as_bytes()))
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn use_interface(_: &TcpSocket, _: &str) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// How far the bytes of a connection have come; `None` before Linux 4.6, which does not measure the way.
-#[cfg(target_os = "linux")]
+/// How far the bytes of a connection have come; `None` before Linux 4.6, which does not measure the way, and elsewhere.
 pub(crate) fn sent(stream: &TcpStream) -> Option<Sent> {
-    let info = crate::base::system::tcp_info(stream)?;
+    let info = platform::tcp_info(stream)?;
     // Where the fields of `tcp_info` stand (linux/tcp.h); new ones are only ever added at its end. What is on the way is
     // not counted from them: bytes that could not be handed to the interface are counted as sent each time.
     let long =
@@ -103,18 +85,13 @@ pub(crate) fn sent(stream: &TcpStream) -> Option<Sent> {
     let short =
         |at: usize| info.get(at..).and_then(<[u8]>::first_chunk).map(|bytes| u32::from_ne_bytes(*bytes));
     let (packet, acknowledged, round_trip) = (short(16)?, long(120)?, short(148)?);
-    let waiting = crate::base::system::unacknowledged(stream)?;
+    let waiting = platform::unacknowledged(stream)?;
     (round_trip > 0).then(|| Sent {
         waiting: waiting.into(),
         acknowledged,
         round_trip: Duration::from_micros(round_trip.into()),
         packet: packet.into(),
     })
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn sent(_: &TcpStream) -> Option<Sent> {
-    None
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use agent_link::Heartbeat;
 use forwarder::agent::{Offer, Setup, Status, UpstreamServer, run};
-use forwarder::base::open_files::raise_file_limit;
+use forwarder::base::raise_file_limit;
 use forwarder::net::dial::Dialer;
 use forwarder::net::tls::client::{TrustedCas, client_config};
 use policy_core::agent::Secret;

@@ -178,7 +178,7 @@ async fn silent_connections_keep_no_agent_out() {
     if second_address().is_none() {
         return;
     }
-    let _ = forwarder::base::open_files::raise_file_limit();
+    let _ = forwarder::base::raise_file_limit();
     let site = Site::start(FORWARD, "");
     let token = site.token(&[]);
     let silent = |source: u8| -> Vec<TcpStream> {

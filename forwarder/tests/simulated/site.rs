@@ -32,6 +32,7 @@ use crate::base::random::Random;
 use crate::base::random::tests::seeded;
 use crate::control::identity::{Change, CredentialId, Identity, NewCredential, Records, Store, StoreError};
 use crate::edge::agents::{AgentSettings, Agents, PolicyLimits, end_dead, session};
+use crate::edge::certificates::AgentIdentity;
 use crate::edge::connection::{Admitted, carry};
 use crate::edge::events::EventWriter;
 use crate::edge::generation::{Generation, load};
@@ -40,7 +41,6 @@ use crate::edge::route::{Connection, EntryPoint, Live, RoutingView, decide};
 use crate::edge::shared::Shared;
 use crate::net::dial::Dialer;
 use crate::net::relay::Carrier;
-use crate::net::tls::AgentIdentity;
 use crate::net::tls::client::{TrustedCas, client_config};
 
 /// Agent 0 is alone at its URL, 1 and 2 want the same one, 3 and 4 share one.

@@ -34,8 +34,15 @@ static POOLING_ENABLED: Field<Boolean> = Field::default(
     "false",
     "Shares traffic with other endpoints of the same URL.",
 );
-static METADATA: Field<Literal> = Field::optional("metadata", Literal(4_096), "Metadata shown in the API.");
-static DESCRIPTION: Field<Literal> = Field::optional("description", Literal(255), "Text for people.");
+/// The longest description of an endpoint, a credential or a key.
+pub const MAX_DESCRIPTION: usize = 255;
+/// The longest metadata of an endpoint, a session, a credential or a key.
+pub const MAX_METADATA: usize = 4_096;
+
+static METADATA: Field<Literal> =
+    Field::optional("metadata", Literal(MAX_METADATA), "Metadata shown in the API.");
+static DESCRIPTION: Field<Literal> =
+    Field::optional("description", Literal(MAX_DESCRIPTION), "Text for people.");
 static UPSTREAM_URL: Field<Part> =
     Field::required("url", Part::new("text"), "url: 22", "A port, `host:port`, or a URL.");
 static PROTOCOL: Field<Choice<bool>> = Field::default(

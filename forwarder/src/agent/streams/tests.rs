@@ -9,7 +9,7 @@ use tokio_rustls::TlsAcceptor;
 use super::*;
 use crate::agent::network::System;
 use crate::agent::setup::UpstreamServer;
-use crate::net::tls::AgentIdentity;
+use crate::edge::certificates::AgentIdentity;
 
 /// A server that sends back what it hears, and its address.
 async fn echo() -> UpstreamServer {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::base::files::refuse_pipe;
+use crate::base::platform::{is_at_path, is_pipe, without_waiting};
 
 /// How often it is looked whether the file is still at its path.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -56,7 +57,7 @@ impl BoundedFile {
             return;
         }
         self.looked = Instant::now();
-        if !self.is_at_path().unwrap_or(true) {
+        if !is_at_path(&self.file, &self.path).unwrap_or(true) {
             // Where no other can be had, the one that is open goes on until the next look.
             let _ = self.begin();
         }
@@ -80,30 +81,13 @@ impl BoundedFile {
             return Ok(());
         }
         // Somebody may have moved it, and what stands there now is none of ours to move.
-        if self.is_at_path()? {
+        if is_at_path(&self.file, &self.path)? {
             fs::rename(&self.path, before(&self.path)).map_err(|error| {
                 let message = format!("`{}` is full and cannot be moved: {error}", self.path.display());
                 io::Error::new(error.kind(), message)
             })?;
         }
         self.begin()
-    }
-
-    #[cfg(unix)]
-    fn is_at_path(&self) -> io::Result<bool> {
-        use std::os::unix::fs::MetadataExt;
-        let there = match fs::symlink_metadata(&self.path) {
-            Ok(there) => there,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        let ours = self.file.metadata()?;
-        Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino()))
-    }
-
-    #[cfg(not(unix))]
-    fn is_at_path(&self) -> io::Result<bool> {
-        fs::exists(&self.path)
     }
 }
 
@@ -132,21 +116,10 @@ impl Write for BoundedFile {
 fn append(path: &Path, is_private: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);
-    #[cfg(unix)]
-    if is_private {
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    }
-    #[cfg(not(unix))]
-    let _ = is_private;
     // Nothing waits for the reader of a pipe that stands there instead.
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(
-        &mut options,
-        rustix::fs::OFlags::NONBLOCK.bits().cast_signed(),
-    );
+    without_waiting(&mut options, is_private);
     let file = options.open(path)?;
-    #[cfg(unix)]
-    if std::os::unix::fs::FileTypeExt::is_fifo(&file.metadata()?.file_type()) {
+    if is_pipe(&file.metadata()?) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a named pipe"));
     }
     Ok(file)
@@ -182,15 +155,11 @@ mod tests {
         let mut file = BoundedFile::open(&path, 10, true).expect("there");
         file.write_all(b"q\n").expect("written");
         assert_eq!((&*read(&path), &*read(&before(&path))), ("q\n", "0123456789\n"));
-        #[cfg(unix)]
-        {
-            let mode = std::os::unix::fs::PermissionsExt::mode;
-            assert_eq!(mode(&fs::metadata(&path).expect("there").permissions()) & 0o777, 0o600);
-        }
+        let mode = std::os::unix::fs::PermissionsExt::mode;
+        assert_eq!(mode(&fs::metadata(&path).expect("there").permissions()) & 0o777, 0o600);
     }
 
     #[test]
-    #[cfg(unix)]
     fn what_others_moved_or_emptied_is_left_to_them() {
         let folder = tempfile::tempdir().expect("a folder");
         let (path, aside) = (folder.path().join("log"), folder.path().join("log.old"));
@@ -209,7 +178,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(unix)]
     fn a_file_that_others_moved_or_removed_is_begun_anew() {
         let folder = tempfile::tempdir().expect("a folder");
         let (path, aside) = (folder.path().join("log"), folder.path().join("log.old"));
@@ -230,7 +198,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(unix)]
     fn behind_a_link_the_file_itself_is_moved() {
         let folder = tempfile::tempdir().expect("a folder");
         let (path, link) = (folder.path().join("file"), folder.path().join("link"));
@@ -243,7 +210,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(unix)]
     fn a_device_is_written_to_for_ever() {
         let mut file = BoundedFile::open(Path::new("/dev/null"), 1, true).expect("there");
         for _ in 0..3 {
@@ -252,7 +218,6 @@ mod tests {
     }
 
     /// Whoever puts a pipe in its place neither stops the writer nor gets a line, and lines go on once it is gone.
-    #[cfg(unix)]
     #[test]
     fn a_pipe_in_its_place_is_passed_by() {
         let folder = tempfile::tempdir().expect("a folder");

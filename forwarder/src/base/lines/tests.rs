@@ -72,7 +72,10 @@ fn a_stalled_output_holds_up_nobody_and_what_is_lost_is_told() {
     assert_eq!(*text.lock().expect("whole"), "0\n1\n2\n3\n4\n");
     assert_eq!(*recovered.lock().expect("whole"), [2], "told once");
     drop(lines);
-    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(writer.ended());
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime")
+        .block_on(writer.ended().cancelled());
     assert!(text.lock().expect("whole").ends_with("4\ndue\n"), "the last duties are done");
 }
 

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use super::Admin;
 use crate::control::audit::Caller;
 
 /// The part of the edge that the API shows and reloads.
@@ -174,13 +173,5 @@ impl ChangedPolicy {
     /// The digests of a policy before and after a reload.
     pub(crate) const fn new(endpoint: String, before: Option<String>, after: Option<String>) -> Self {
         Self { endpoint, before, after }
-    }
-}
-
-impl Admin {
-    /// The same API with the edge behind it.
-    #[must_use]
-    pub fn with_edge(self, edge: std::sync::Arc<dyn EdgeControl>) -> Self {
-        Self { edge: Some(edge), ..self }
     }
 }

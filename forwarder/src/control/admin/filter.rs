@@ -14,7 +14,7 @@ use policy_core::source::Span;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::Fault;
+use super::answer::Fault;
 
 /// Bytes of an expression.
 const MAX_BYTES: usize = 4 << 10;

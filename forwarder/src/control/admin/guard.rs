@@ -11,11 +11,11 @@ use std::time::Instant;
 use hyper::header::{AUTHORIZATION, HeaderMap, ORIGIN};
 use hyper::{StatusCode, Uri};
 
-use super::Fault;
+use super::answer::Fault;
 use crate::control::audit::Caller;
 use crate::control::identity::Identity;
+use crate::control::limit::FailureLimit;
 use crate::net::host::{HostFault, authority, host};
-use crate::net::limit::FailureLimit;
 use policy_core::ngrok::{ERR_NGROK_200, ERR_NGROK_201};
 
 /// What a listener asks of a request. Cheap to clone.

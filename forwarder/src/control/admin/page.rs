@@ -8,8 +8,9 @@ use hyper::StatusCode;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
+use super::answer::{Answer, Fault};
+use super::call::Call;
 use super::filter::{Fields, Filter};
-use super::{Answer, Call, Fault};
 
 /// Objects of a page, also where a client asks for more.
 const MAX: usize = 100;

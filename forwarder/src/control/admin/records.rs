@@ -11,10 +11,10 @@ use hyper::StatusCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::answer::{Answer, Fault};
 use super::filter::Fields;
 use super::page::List;
 use super::resource::{Context, Operation, Resource};
-use super::{Answer, Fault};
 use crate::control::identity::{Identity, IdentityError, Token};
 
 /// A kind of record.
@@ -98,7 +98,7 @@ impl Context<'_> {
 
     /// Records what was done to a record, such as `created`.
     pub(super) fn audit<K: RecordKind>(&self, what: &str, view: &K::View) {
-        self.admin.audit.record(self.call.caller, K::EVENT, what, view);
+        self.parts.audit.record(self.call.caller, K::EVENT, what, view);
     }
 }
 
@@ -123,13 +123,13 @@ impl<K: RecordKind> Resource for RecordResource<K> {
     fn list(&self, cx: &Context<'_>) -> Result<Answer, Fault> {
         let list = List { path: cx.name, key: K::LIST_KEY.unwrap_or(cx.name), fields: K::FIELDS };
         list.answer(cx.call, K::View::id, |before: Option<&K::Id>, max| {
-            let found = K::page(&cx.admin.identity, before.copied(), max);
+            let found = K::page(&cx.parts.identity, before.copied(), max);
             found.into_iter().map(|record| cx.view::<K>(record)).collect()
         })
     }
 
     fn create(&self, cx: &Context<'_>) -> Result<Answer, Fault> {
-        let (record, token) = K::create(&cx.admin.identity, cx.call.json()?)?;
+        let (record, token) = K::create(&cx.parts.identity, cx.call.json()?)?;
         let mut view = cx.view::<K>(record);
         cx.audit::<K>("created", &view);
         if let Some(token) = token {
@@ -139,12 +139,12 @@ impl<K: RecordKind> Resource for RecordResource<K> {
     }
 
     fn read(&self, cx: &Context<'_>, id: &str) -> Result<Answer, Fault> {
-        let record = K::find(&cx.admin.identity, parse::<K>(id)?).ok_or_else(|| Fault::not_found(id))?;
+        let record = K::find(&cx.parts.identity, parse::<K>(id)?).ok_or_else(|| Fault::not_found(id))?;
         Answer::json(StatusCode::OK, &cx.view::<K>(record))
     }
 
     fn update(&self, cx: &Context<'_>, id: &str) -> Result<Answer, Fault> {
-        let (identity, body) = (&cx.admin.identity, cx.call.json()?);
+        let (identity, body) = (&cx.parts.identity, cx.call.json()?);
         let id_of = parse::<K>(id)?;
         let changed = K::update(identity, id_of, body);
         let (record, durable) = made(changed, id, || K::find(identity, id_of))?;
@@ -155,7 +155,7 @@ impl<K: RecordKind> Resource for RecordResource<K> {
     }
 
     fn delete(&self, cx: &Context<'_>, id: &str) -> Result<Answer, Fault> {
-        let (identity, id_of) = (&cx.admin.identity, parse::<K>(id)?);
+        let (identity, id_of) = (&cx.parts.identity, parse::<K>(id)?);
         let before = K::removable(identity, id_of);
         let (removed, durable) = made(K::delete(identity, id_of), id, || before)?;
         K::emit_removed(cx, removed);

@@ -4,7 +4,10 @@ use std::fmt;
 
 use hyper::Method;
 
-use super::{Admin, Answer, Call, Fault, Ref};
+use super::answer::{Answer, Fault};
+use super::call::Call;
+use super::parts::Parts;
+use super::sessions::Ref;
 
 /// What can be asked of a resource: a method, and a form of the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +62,7 @@ pub(super) trait Resource: Send + Sync {
     }
 
     /// False where this edge has nothing of the kind.
-    fn is_served(&self, _: &Admin) -> bool {
+    fn is_served(&self, _: &Parts) -> bool {
         true
     }
 
@@ -105,8 +108,10 @@ pub(super) type Resources = &'static [&'static dyn Resource];
 /// A request at a resource.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
-    /// The API.
-    pub(super) admin: &'a Admin,
+    /// What the API works on.
+    pub(super) parts: &'a Parts,
+    /// All resources of the API.
+    pub(super) resources: Resources,
     /// The request.
     pub(super) call: &'a Call,
     /// The name by which the resource was called.
@@ -117,14 +122,14 @@ impl Context<'_> {
     /// The URI of an object of any resource; empty for an id of none.
     pub(super) fn uri_of(&self, id: &str) -> String {
         let prefix = id.split_once('_').map(|(prefix, _)| prefix);
-        let resource = self.admin.resources.iter().find(|it| prefix.is_some() && it.id_prefix() == prefix);
+        let resource = self.resources.iter().find(|it| prefix.is_some() && it.id_prefix() == prefix);
         let name = resource.and_then(|it| it.names().first());
         name.map(|name| self.call.uri(name, id)).unwrap_or_default()
     }
 
     /// Whose a credential is, and what people call that.
     pub(super) fn principal(&self, credential: &str) -> (Option<Ref>, String) {
-        let found = credential.parse().ok().and_then(|id| self.admin.identity.owner(id));
+        let found = credential.parse().ok().and_then(|id| self.parts.identity.owner(id));
         let (id, name) = found.unwrap_or_else(|| (credential.to_owned(), String::new()));
         let uri = self.uri_of(&id);
         (Some(Ref { id, uri }), name)
@@ -132,13 +137,13 @@ impl Context<'_> {
 
     /// There is nothing at this path.
     pub(super) fn not_served(&self) -> Fault {
-        not_served(self.admin.resources, self.call)
+        not_served(self.resources, self.call)
     }
 }
 
 /// The resource of a path, and the name by which it is called.
 pub(super) fn find(resources: Resources, path: &str) -> Option<(&'static dyn Resource, &'static str)> {
-    let called = parts(path).next()?;
+    let called = parts_of(path).next()?;
     resources.iter().find_map(|resource| {
         let name = resource.names().iter().find(|name| **name == called)?;
         Some((*resource, *name))
@@ -146,11 +151,11 @@ pub(super) fn find(resources: Resources, path: &str) -> Option<(&'static dyn Res
 }
 
 /// Does what a request asks for.
-pub(super) fn answer(admin: &Admin, call: &Call) -> Result<Answer, Fault> {
-    let found = find(admin.resources, &call.path).filter(|(resource, _)| resource.is_served(admin));
-    let (resource, name) = found.ok_or_else(|| not_served(admin.resources, call))?;
-    let cx = Context { admin, call, name };
-    let rest: Vec<&str> = parts(&call.path).skip(1).take(3).collect();
+pub(super) fn answer(parts: &Parts, resources: Resources, call: &Call) -> Result<Answer, Fault> {
+    let found = find(resources, &call.path).filter(|(resource, _)| resource.is_served(parts));
+    let (resource, name) = found.ok_or_else(|| not_served(resources, call))?;
+    let cx = Context { parts, resources, call, name };
+    let rest: Vec<&str> = parts_of(&call.path).skip(1).take(3).collect();
     let fitting: Vec<Operation> =
         resource.operations().iter().copied().filter(|operation| operation.fits(&rest)).collect();
     if fitting.is_empty() {
@@ -171,7 +176,7 @@ pub(super) fn answer(admin: &Admin, call: &Call) -> Result<Answer, Fault> {
     }
 }
 
-fn parts(path: &str) -> impl Iterator<Item = &str> {
+fn parts_of(path: &str) -> impl Iterator<Item = &str> {
     path.strip_prefix('/').unwrap_or(path).split('/')
 }
 

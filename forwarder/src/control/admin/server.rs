@@ -19,9 +19,13 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use super::answer::{Answer, Fault};
+use super::api::Admin;
+use super::call::Call;
+use super::guard::RequestGuard;
 use super::page::filters;
-use super::{Admin, Answer, Call, Fault, RequestGuard};
-use crate::base::private;
+use crate::control::private;
+use crate::net::accept::Listener;
 use crate::net::http_server::{Bounds, Service, serve};
 
 /// At one listener at once.
@@ -37,6 +41,19 @@ const BOUNDS: Bounds = Bounds {
 /// How long a body may take, and how many bytes.
 const BODY: Duration = Duration::from_secs(10);
 const BODY_BYTES: usize = 64 << 10;
+
+impl Listener for UnixListener {
+    type Stream = UnixStream;
+    type Peer = ();
+
+    async fn accept(&self) -> io::Result<(Self::Stream, ())> {
+        Ok((Self::accept(self).await?.0, ()))
+    }
+
+    fn source((): &()) -> Option<IpAddr> {
+        None
+    }
+}
 
 /// Serves the API on a Unix socket (0600), from the moment this returns until `stop`.
 ///

@@ -12,7 +12,7 @@ pub trait Sessions: Send + Sync {
     fn stop(&self, id: &str) -> bool;
 
     /// Asks the agent of a session for something.
-    fn ask(&self, id: &str, wish: SessionCommand) -> Delivery;
+    fn ask(&self, id: &str, command: SessionCommand) -> Delivery;
 
     /// The endpoints that are online, in any order.
     fn endpoints(&self) -> Vec<EndpointView>;
@@ -28,7 +28,7 @@ pub enum SessionCommand {
     Update(String),
 }
 
-/// What became of a wish to an agent.
+/// What became of a command to an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// It is on its way.

@@ -1,7 +1,9 @@
 //! The admin API, called as by a client.
 
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
+use bytes::Bytes;
+use hyper::{Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -13,7 +15,8 @@ use super::resources::api_keys::ApiKeys;
 use super::resources::credentials::Credentials;
 use super::resources::service_users::ServiceUsers;
 use super::*;
-use crate::control::identity::NewCredential;
+use crate::control::audit::{Audit, Caller};
+use crate::control::identity::{Identity, NewCredential};
 
 /// Two sessions and an endpoint of the second.
 struct Two;
@@ -29,9 +32,9 @@ impl Sessions for Two {
         id == "ts_1"
     }
 
-    fn ask(&self, id: &str, wish: SessionCommand) -> Delivery {
+    fn ask(&self, id: &str, command: SessionCommand) -> Delivery {
         match id {
-            "ts_1" if matches!(&wish, SessionCommand::Update(version) if version == "9") => {
+            "ts_1" if matches!(&command, SessionCommand::Update(version) if version == "9") => {
                 Delivery::Unsupported("no such version".to_owned())
             }
             "ts_1" => Delivery::Yes,
@@ -139,8 +142,12 @@ fn a_token_stands_in_one_answer_only() {
         api.post("/credentials", &json!({"description": "d", "metadata": "m", "acl": ["bind:a.internal"]}));
     let token = text(&made["token"]).to_owned();
     assert_eq!((status, &made["acl"]), (201, &json!(["bind:a.internal"])));
-    let principal =
-        api.admin.identity.authenticate(&token, [127, 0, 0, 1].into(), Timestamp::now()).expect("alive");
+    let principal = api
+        .admin
+        .parts
+        .identity
+        .authenticate(&token, [127, 0, 0, 1].into(), Timestamp::now())
+        .expect("alive");
     assert!(!principal.acl.permits("b.internal", None));
     let uri = format!("/credentials/{}", text(&made["id"]));
     let (_, read) = api.get(&uri);
@@ -151,7 +158,7 @@ fn a_token_stands_in_one_answer_only() {
         assert!(!answer.to_string().contains(&token), "{answer}");
     }
     assert_eq!(api.call(Method::DELETE, &uri, &Value::Null).0, 204);
-    assert!(api.admin.identity.authenticate(&token, [127, 0, 0, 1].into(), Timestamp::now()).is_err());
+    assert!(api.admin.parts.identity.authenticate(&token, [127, 0, 0, 1].into(), Timestamp::now()).is_err());
 }
 
 #[test]
@@ -161,10 +168,11 @@ fn an_api_key_is_shown_once_and_goes_with_its_service_user() {
     let (status, made) = api.post("/api_keys", &json!({"description": "d", "owner_id": user["id"]}));
     assert_eq!((status, &made["owner_id"], &made["metadata"]), (201, &user["id"], &json!("")));
     let key = text(&made["token"]).to_owned();
-    let id = api.admin.identity.authenticate_key(&key).expect("counts");
+    let id = api.admin.parts.identity.authenticate_key(&key).expect("counts");
     assert!(key.starts_with(text(&made["id"])) && id.to_string() == text(&made["id"]));
     assert_eq!(
         api.admin
+            .parts
             .identity
             .authenticate(&key, [127, 0, 0, 1].into(), Timestamp::now())
             .expect_err("no authtoken")
@@ -185,12 +193,12 @@ fn an_api_key_is_shown_once_and_goes_with_its_service_user() {
     let users = format!("/service_users/{}", text(&user["id"]));
     let counts = |active: bool| {
         api.call(Method::PATCH, &users, &json!({"active": active}));
-        api.admin.identity.key_counts(id)
+        api.admin.parts.identity.key_counts(id)
     };
     assert_eq!((counts(false), counts(true)), (false, true));
     api.told();
     assert_eq!(api.call(Method::DELETE, &users, &Value::Null).0, 204);
-    assert!(api.admin.identity.authenticate_key(&key).is_err());
+    assert!(api.admin.parts.identity.authenticate_key(&key).is_err());
     assert_eq!(api.call(Method::DELETE, &uri, &Value::Null).0, 404);
     let told = api.told();
     let types: Vec<_> = told.iter().map(|event| text(&event["event_type"])).collect();
@@ -226,7 +234,7 @@ fn a_key_that_was_deleted_meanwhile_changes_nothing() {
     for method in [Method::POST, Method::GET] {
         assert_eq!(api.admin.answer(&Call { method, ..call.clone() }).status, 401);
     }
-    assert_eq!(api.admin.identity.service_users(None, 9).len(), 1);
+    assert_eq!(api.admin.parts.identity.service_users(None, 9).len(), 1);
 }
 
 /// While an event is told, nobody changes anything: the next change waits for it.
@@ -240,7 +248,7 @@ fn events_come_in_the_order_of_changes() {
         assert!(changes.try_lock().is_err(), "another change may come before this event");
         events.lock().expect("whole").push(serde_json::from_str(&line).expect("JSON"));
     });
-    api.admin = Admin::new(api.admin.identity.clone(), Arc::new(Two), audit);
+    api.admin = Admin::new(api.admin.parts.identity.clone(), Arc::new(Two), audit);
     changes.set(Arc::clone(&api.admin.changes)).expect("once");
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -362,7 +370,7 @@ fn a_filter_goes_on_over_pages() {
         let description = if number % 100 == 0 { "rare" } else { "" }.to_owned();
         NewCredential { description, ..NewCredential::default() }
     });
-    changes.for_each(|new| drop(api.admin.identity.create_credential(new, Timestamp::now())));
+    changes.for_each(|new| drop(api.admin.parts.identity.create_credential(new, Timestamp::now())));
     let mut path = "/credentials?limit=5&filter=obj.description+%3D%3D+%22rare%22".to_owned();
     let mut pages = Vec::new();
     loop {

@@ -27,7 +27,7 @@ use super::ids::{RecordId, ServiceUserId};
 use super::journal::Journal;
 use super::records::{Credential, Record, ServiceUser};
 use super::store::{Change, Records, Store, add};
-use crate::base::private;
+use crate::control::private;
 
 /// Milliseconds since 1970; apart from the credentials, so that a note of a use never undoes a change.
 const LAST_USED: TableDefinition<'_, u128, i64> = TableDefinition::new("last_used");

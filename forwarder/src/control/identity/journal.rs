@@ -13,7 +13,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::store::Change;
-use crate::base::private;
+use crate::control::private;
 
 /// The file in the state folder.
 pub(super) const NAME: &str = "identity.reserve";

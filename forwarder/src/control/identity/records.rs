@@ -2,6 +2,7 @@
 
 use ipnetwork::IpNetwork;
 use jiff::Timestamp;
+use policy_core::agent::{MAX_DESCRIPTION, MAX_METADATA};
 use policy_core::lpm::{Restriction, cidr};
 use policy_core::ngrok::{ERR_NGROK_393, ERR_NGROK_18012, ERR_NGROK_18013, NgrokCode};
 use serde::de::DeserializeOwned;
@@ -12,10 +13,6 @@ use super::error::IdentityError;
 use super::ids::{CredentialId, RecordId, ServiceUserId};
 use super::token::TokenHash;
 
-/// Characters of a description or a name.
-const MAX_DESCRIPTION: usize = 255;
-/// Characters of metadata.
-const MAX_METADATA: usize = 4_096;
 /// Networks of one list of sources.
 const MAX_NETWORKS: usize = 1_000;
 

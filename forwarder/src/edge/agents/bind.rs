@@ -6,6 +6,7 @@ use std::time::Duration;
 use agent_link::mux::Opener;
 use agent_link::{Bind, BindReply, BindReplyExtra, Hidden, Refusal, TcpOptions};
 use jiff::Timestamp;
+use policy_core::agent::{MAX_DESCRIPTION, MAX_METADATA};
 use policy_core::compile::Program;
 use policy_core::edge::PoliciesForward;
 use policy_core::ngrok::{
@@ -21,24 +22,24 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::served::Agents;
-use super::settings::{AgentSettings, MAX_METADATA};
+use super::settings::AgentSettings;
 use super::{ids, policy};
 use crate::base::log::{Line, Repeats};
 use crate::base::random::Random;
+use crate::base::said;
 use crate::control::identity::{Acl, Principal};
 use crate::edge::connection::AcceptedAt;
 use crate::edge::events::{EndpointRefused, endpoint_refused};
+use crate::edge::listen;
 use crate::edge::listener;
 use crate::edge::online::{OnlineEndpoint, Owner, Taken};
 use crate::edge::shared::Shared;
 use crate::edge::shares::Holder;
-use crate::net::listen;
 use crate::net::proxy_protocol::ProxyProtocol;
 
 /// How often the log tells that endpoints of a session are refused.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_ID: usize = 128;
-const MAX_DESCRIPTION: usize = 255;
 /// Characters of what an agent says of its own upstream.
 const MAX_SHOWN: usize = 1_024;
 /// Ports that are tried for an endpoint whose port the edge chooses.
@@ -202,7 +203,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         pooling: request.extra.pooling_enabled,
         programs,
         policy_text,
-        forwards_to: request.forwards_to.chars().filter(|c| !c.is_control()).take(MAX_SHOWN).collect(),
+        forwards_to: said::cut(&request.forwards_to, MAX_SHOWN).into(),
         metadata: request.extra.metadata.into(),
         description: request.extra.description.into(),
         since: Timestamp::now(),
@@ -373,7 +374,7 @@ impl Wanted {
 }
 
 fn short(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(64).collect()
+    said::cut(text, 64)
 }
 
 /// The address of a public endpoint, and its listeners.

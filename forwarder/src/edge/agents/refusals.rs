@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::net::limit::{FailureKey, FailureLimit};
+use crate::control::limit::{FailureKey, FailureLimit};
 use crate::net::sources::network;
 
 /// Refusals of one authtoken from one source, and of all from one source, before they are asked to wait.

@@ -266,7 +266,7 @@ mod tests {
 
     use super::*;
     use crate::edge::agents::settings::PolicyLimits;
-    use crate::net::tls::AgentIdentity;
+    use crate::edge::certificates::AgentIdentity;
 
     #[test]
     fn who_may_not_be_there_takes_no_place_of_others() {

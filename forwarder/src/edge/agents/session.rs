@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::bind::Bound;
 use super::served::Agents;
 use super::sessions::SessionEntry;
-use super::settings::{AgentSettings, MAX_METADATA};
+use super::settings::AgentSettings;
 use super::slots::Slot;
 use super::unknown::{Stage, Unknown};
 use super::{bind, ids};
@@ -32,6 +32,7 @@ use crate::edge::events::{agent_refused, agent_session_start, agent_session_stop
 use crate::edge::session_info::SessionInfo;
 use crate::edge::shared::Shared;
 use crate::net::socket;
+use policy_core::agent::MAX_METADATA;
 use policy_core::ngrok::{
     ERR_NGROK_100, ERR_NGROK_108, ERR_NGROK_111, ERR_NGROK_115, ERR_NGROK_301, ERR_NGROK_399, NgrokCode,
 };
@@ -464,5 +465,5 @@ fn unsupported(error: Option<&str>) -> Option<Box<str>> {
 
 /// A text of an agent's, fit to be shown.
 fn shown(text: &str, max: usize) -> Box<str> {
-    text.chars().filter(|c| !c.is_control()).take(max).collect()
+    said::cut(text, max).into()
 }

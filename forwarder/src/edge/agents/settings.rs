@@ -9,9 +9,6 @@ use agent_link::Heartbeat;
 use policy_core::edge::{EdgeLimits, PoliciesForward};
 use policy_core::lpm::Restriction;
 
-/// Bytes of the metadata of a session or an endpoint.
-pub(super) const MAX_METADATA: usize = 4_096;
-
 /// How agents are served.
 #[derive(Clone, Debug)]
 pub struct AgentSettings {

@@ -69,10 +69,10 @@ impl Sessions for View {
         true
     }
 
-    fn ask(&self, id: &str, wish: SessionCommand) -> Delivery {
+    fn ask(&self, id: &str, command: SessionCommand) -> Delivery {
         let found = self.agents().and_then(|agents| agents.sessions.opener(id));
         let Some((info, opener)) = found else { return Delivery::Unknown };
-        let (kind, unsupported, request) = match wish {
+        let (kind, unsupported, request) = match command {
             SessionCommand::Restart => (StreamType::Restart, info.restart_unsupported, json!({})),
             SessionCommand::Update(version) => {
                 let request = json!({"Version": version, "PermitMajorVersion": false});

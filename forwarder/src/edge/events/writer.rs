@@ -124,7 +124,7 @@ impl WriterThread {
     /// Takes no more events, and waits until every queued line is written, for a few seconds at most.
     pub async fn finish(self) {
         self.writer.end();
-        if tokio::time::timeout(LAST_LINES, self.writer.ended()).await.is_err() {
+        if tokio::time::timeout(LAST_LINES, self.writer.ended().cancelled()).await.is_err() {
             tracing::error!("the last events could not be written in time");
         }
     }

@@ -2,45 +2,10 @@
 
 use std::sync::Arc;
 
-use policy_core::compile::{Digest, Program};
 use policy_core::edge::{EdgeConfig, Incomplete, LoadedPolicy, OnBadPolicy, PolicySource};
 
-use super::Generation;
-
-/// What decides at an endpoint.
-#[derive(Clone, Debug)]
-pub enum EndpointPolicy {
-    /// Its policy.
-    Program(Arc<Program>),
-    /// Nobody is admitted, because its policy could not be loaded; why, in one line.
-    Refuse(Arc<str>),
-}
-
-/// An endpoint whose policy could not be loaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct NotLoaded {
-    /// The name of the endpoint, or the URL of an internal one.
-    pub endpoint: Box<str>,
-    /// The file of the policy, as the configuration names it; `None` for an inline one.
-    pub file: Option<Box<str>>,
-    /// What the configuration wants done.
-    pub on_bad_policy: OnBadPolicy,
-    /// The policy of before, if it stays in force; otherwise every connection is refused.
-    pub in_force: Option<Digest>,
-}
-
-impl NotLoaded {
-    /// What became of the endpoint, in one line.
-    #[must_use]
-    pub fn consequence(&self) -> &'static str {
-        match (self.in_force, self.on_bad_policy) {
-            (Some(_), _) => "the previous policy stays in force",
-            (None, OnBadPolicy::Refuse) => "every connection is refused (`on_bad_policy: refuse`)",
-            (None, _) => "every connection is refused: no previous policy is in force",
-        }
-    }
-}
+use super::loaded::Generation;
+use super::policy::{EndpointPolicy, NotLoaded};
 
 /// What is served in place of a configuration whose policies can be loaded only in part.
 pub(super) struct Filled {
@@ -63,7 +28,11 @@ pub(super) fn fill(incomplete: Incomplete, previous: &Generation) -> Filled {
         };
         let before = previous.at_name(&endpoint.name.value).filter(same);
         let before = before.and_then(|at| previous.programs.get(at));
-        let gap = Gap { name: &endpoint.name.value, source: &endpoint.policy, wish: endpoint.on_bad_policy };
+        let gap = Gap {
+            name: &endpoint.name.value,
+            source: &endpoint.policy,
+            on_bad_policy: endpoint.on_bad_policy,
+        };
         gap.fill(loaded, before, &mut not_loaded)
     });
     let programs = public.collect();
@@ -72,7 +41,7 @@ pub(super) fn fill(incomplete: Incomplete, previous: &Generation) -> Filled {
         let url = endpoint.url.value.to_string();
         let before = previous.at_internal_url(&endpoint.url.value);
         let before = before.and_then(|at| previous.internal_programs.get(at)?.as_ref());
-        let gap = Gap { name: &url, source, wish: endpoint.on_bad_policy };
+        let gap = Gap { name: &url, source, on_bad_policy: endpoint.on_bad_policy };
         gap.fill(loaded, before, &mut not_loaded)
     });
     let internal_programs = internal.collect();
@@ -83,7 +52,7 @@ pub(super) fn fill(incomplete: Incomplete, previous: &Generation) -> Filled {
 struct Gap<'c> {
     name: &'c str,
     source: &'c PolicySource,
-    wish: OnBadPolicy,
+    on_bad_policy: OnBadPolicy,
 }
 
 impl Gap<'_> {
@@ -100,7 +69,7 @@ impl Gap<'_> {
             // A kind that this version does not know is refused.
             _ => {}
         }
-        let kept = match (self.wish, before) {
+        let kept = match (self.on_bad_policy, before) {
             (OnBadPolicy::Keep, Some(EndpointPolicy::Program(program))) => Some(Arc::clone(program)),
             _ => None,
         };
@@ -111,7 +80,7 @@ impl Gap<'_> {
         let gap = NotLoaded {
             endpoint: self.name.into(),
             file,
-            on_bad_policy: self.wish,
+            on_bad_policy: self.on_bad_policy,
             in_force: kept.as_ref().map(|program| program.served_sha256()),
         };
         let reason = format!("the policy of `{}` cannot be loaded: {}", self.name, gap.consequence());

@@ -33,7 +33,7 @@ impl Kept {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(refuse(error.to_string())),
             Ok(true) | Err(_) => {}
         }
-        crate::base::private::folder(folder).map_err(|error| refuse(error.to_string()))?;
+        crate::control::private::folder(folder).map_err(|error| refuse(error.to_string()))?;
         // What is written names files of it, relative to others.
         fs::canonicalize(folder).map(Self).map_err(|error| refuse(error.to_string()))
     }

@@ -20,10 +20,10 @@ use super::keep::{Kept, NewSite};
 use crate::agent::{self, AgentError, Chosen, Status};
 use crate::control::identity::{Identity, NewCredential};
 use crate::edge::agents::{AgentSettings, PolicyLimits};
+use crate::edge::certificates::AgentIdentity;
 use crate::edge::events::EventWriter;
 use crate::edge::generation::{Generation, load};
 use crate::edge::running::Edge;
-use crate::net::tls::AgentIdentity;
 
 /// Connections and agents at once.
 const CONNECTIONS: usize = 64;

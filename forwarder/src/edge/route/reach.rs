@@ -19,7 +19,7 @@ use crate::base::random::Random;
 use crate::base::said;
 use crate::edge::online::OnlineEndpoint;
 use crate::edge::own_sockets::{OwnConnection, OwnSockets};
-use crate::net::dial::first_to_answer;
+use crate::net::dial::race::first_to_answer;
 
 /// What lies behind an endpoint.
 #[derive(Clone, Debug, PartialEq)]

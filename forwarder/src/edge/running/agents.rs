@@ -10,9 +10,9 @@ use super::Edge;
 use crate::control::admin::Sessions;
 use crate::control::identity::Identity;
 use crate::edge::agents::{AgentSettings, Agents, EndedAgents, View, accept, end_dead};
+use crate::edge::listen;
 use crate::edge::listener::Listener;
 use crate::edge::session_info::SessionInfo;
-use crate::net::listen;
 
 /// Agents that an edge is ready to serve: their listener is bound, if it is a new one.
 #[derive(Debug)]

@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 use super::error::StartError;
 use crate::control::admin::{Admin, AdminSocket, CONNECTIONS, RequestGuard, serve_tcp};
 use crate::control::identity::Identity;
+use crate::edge::certificates::AgentIdentity;
+use crate::edge::listen::listen_on;
 use crate::edge::own_sockets::{OwnListener, OwnSockets};
 use crate::edge::running::BindError;
-use crate::net::listen::listen_on;
-use crate::net::tls::AgentIdentity;
 
 /// What a listener on loopback is called.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];

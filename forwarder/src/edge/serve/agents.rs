@@ -17,11 +17,11 @@ use crate::control::admin::Admin;
 use crate::control::audit::Audit;
 use crate::control::identity::Identity;
 use crate::edge::agents::{AgentSettings, EndedAgents, PolicyLimits};
+use crate::edge::certificates::AgentIdentity;
 use crate::edge::events::EventWriter;
 use crate::edge::own_sockets::OwnListener;
 use crate::edge::running::{Edge, ReadyAgents};
 use crate::edge::status::{LastReload, ReloadRequest};
-use crate::net::tls::AgentIdentity;
 
 /// How often the edge looks whether its own certificate has to be made anew, which is within 30 days of its end.
 pub(super) const RENEW_EVERY: Duration = Duration::from_secs(12 * 3_600);
@@ -241,8 +241,8 @@ mod tests {
     use tokio_rustls::TlsConnector;
 
     use super::*;
+    use crate::edge::certificates;
     use crate::edge::generation::load;
-    use crate::net::tls;
     use crate::net::tls::client::{TrustedCas, client_config};
 
     const EDGE: &str = "version: 1\nagents: {listen: \"127.0.0.1:0\", names: [localhost]}\n";
@@ -281,7 +281,7 @@ mod tests {
         let second = seen(&edge, &trust).await;
         assert_ne!(second, first);
 
-        tls::rotate(folder.path(), &["localhost".into()]).expect("rotated");
+        certificates::rotate(folder.path(), &["localhost".into()]).expect("rotated");
         renew(&edge, control.as_ref(), &folders).await;
         assert_eq!(seen(&edge, &trust).await, second, "agents have to trust the new authority first");
         control.expect("served").close().await;

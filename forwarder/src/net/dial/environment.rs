@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 use policy_core::url::HostPort;
 
-use super::{ProxyUrl, ProxyUrlError};
+use super::proxy::{ProxyUrl, ProxyUrlError};
 
 const PROXY: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"];
 const NO_PROXY: [&str; 2] = ["no_proxy", "NO_PROXY"];

@@ -10,7 +10,11 @@ use base64::engine::general_purpose::STANDARD;
 use policy_core::url::HostPort;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Connection, ProxyUrl, cut_short, invalid, later, refused};
+use crate::base::said;
+
+use super::connection::{Connection, cut_short, invalid, refused};
+use super::later;
+use super::proxy::ProxyUrl;
 
 /// How much of an answer is read.
 const MAX_HEADER: usize = 16 << 10;
@@ -97,7 +101,7 @@ fn status(header: &[u8]) -> Option<(u16, String)> {
     let digits = rest.get(..3).filter(|_| matches!(version, "HTTP/1.0" | "HTTP/1.1"))?;
     let reason = rest.get(3..).filter(|rest| rest.is_empty() || rest.starts_with(' '))?;
     let status = digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
-    let shown = reason.trim().chars().filter(|it| !it.is_control()).take(MAX_REASON).collect();
+    let shown = said::cut(reason.trim(), MAX_REASON);
     Some((status, shown))
 }
 

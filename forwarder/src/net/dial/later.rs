@@ -6,6 +6,8 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, SystemTime};
 
+use super::connection::refused;
+
 /// A refusal for some time.
 #[derive(Debug)]
 struct Later {
@@ -31,7 +33,7 @@ pub fn retry_after(error: &io::Error) -> Option<Duration> {
 pub(super) fn refused_until(message: String, after: Option<Duration>) -> io::Error {
     match after {
         Some(after) => io::Error::new(io::ErrorKind::ConnectionRefused, Later { message, after }),
-        None => super::refused(message),
+        None => refused(message),
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::base::platform;
 use crate::net::socket;
 
 /// How long an address is waited for before the next one is tried as well.
@@ -46,7 +47,7 @@ where
 async fn connect(to: SocketAddr, interface: Option<Box<str>>) -> io::Result<TcpStream> {
     let Some(interface) = interface else { return TcpStream::connect(to).await };
     let connecting = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket::use_interface(&connecting, &interface).map_err(|error| {
+    platform::use_interface(&connecting, &interface).map_err(|error| {
         io::Error::new(error.kind(), format!("the interface `{interface}` cannot be used: {error}"))
     })?;
     connecting.connect(to).await

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use policy_core::url::HostPort;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::proxy::Credentials;
-use super::{Connection, ProxyUrl, cut_short, invalid, refused};
+use super::connection::{Connection, cut_short, invalid, refused};
+use super::proxy::{Credentials, ProxyUrl};
 
 const VERSION: u8 = 5;
 const NO_LOGIN: u8 = 0;

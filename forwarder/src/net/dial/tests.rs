@@ -1,13 +1,16 @@
 //! Dialling through small real proxies, hostile ones included.
 
+use std::io;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use policy_core::url::HostPort;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::net::tls::AgentIdentity;
+use crate::edge::certificates::AgentIdentity;
+use crate::net::tls::client::TrustedCas;
 
 const LONG: Duration = Duration::from_secs(10);
 const SHORT: Duration = Duration::from_millis(200);

@@ -1,8 +1,5 @@
 //! PEM files, read with a bound.
 
-#[cfg(unix)]
-mod own;
-
 use std::fmt::Display;
 use std::io::{self, Read};
 use std::path::Path;
@@ -11,14 +8,12 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
 
 use crate::base::files::open;
-#[cfg(unix)]
-pub(super) use own::{private_key, private_key_in, read_if_there, write};
 
 /// More than any bundle of authorities has.
 const MAX_BYTES: u64 = 4 << 20;
 
 /// An error that names its file.
-pub(super) fn refuse(path: &Path, reason: impl Display) -> io::Error {
+pub(crate) fn refuse(path: &Path, reason: impl Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("cannot use `{}`: {reason}", path.display()))
 }
 
@@ -27,7 +22,7 @@ fn failed(path: &Path, error: &io::Error) -> io::Error {
 }
 
 /// The bytes of a file that is not too large.
-pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let bytes = || {
         let mut bytes = Vec::new();
         open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
@@ -41,12 +36,12 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// The certificates of a PEM file, at least one.
-pub(super) fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+pub(crate) fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     certificates_in(&read(path)?).map_err(|reason| refuse(path, reason))
 }
 
 /// The certificates in PEM text, at least one; or what is wrong.
-pub(super) fn certificates_in(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
+pub(crate) fn certificates_in(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match found.map_err(|error| what(&error))? {
         none if none.is_empty() => Err("it contains no PEM certificate"),
@@ -55,7 +50,7 @@ pub(super) fn certificates_in(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>
 }
 
 /// What is wrong with PEM text, without any of the text: it may be a key.
-const fn what(error: &pem::Error) -> &'static str {
+pub(crate) const fn what(error: &pem::Error) -> &'static str {
     match error {
         pem::Error::MissingSectionEnd { .. } => "it breaks off in the middle of a PEM section",
         pem::Error::NoItemsFound => "it contains no PEM data",

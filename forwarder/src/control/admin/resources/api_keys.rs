@@ -4,9 +4,9 @@ use agent_link::Hidden;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::control::admin::Fault;
+use crate::control::admin::answer::Fault;
+use crate::control::admin::call::owner;
 use crate::control::admin::filter::{Fields, Kind};
-use crate::control::admin::owner;
 use crate::control::admin::records::{RecordKind, View};
 use crate::control::admin::resource::Context;
 use crate::control::identity::{ApiKey, ApiKeyId, ApiKeyPatch, Identity, IdentityError, NewApiKey, Token};

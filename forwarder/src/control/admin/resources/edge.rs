@@ -2,14 +2,16 @@
 
 use hyper::StatusCode;
 
+use crate::control::admin::answer::{Answer, Fault};
+use crate::control::admin::edge::EdgeControl;
+use crate::control::admin::parts::Parts;
 use crate::control::admin::resource::{Context, Operation, Resource};
-use crate::control::admin::{Admin, Answer, EdgeControl, Fault};
 
 /// The running edge.
 pub(super) struct Edge;
 
 fn edge<'a>(cx: &Context<'a>) -> Result<&'a dyn EdgeControl, Fault> {
-    cx.admin.edge.as_deref().ok_or_else(|| cx.not_served())
+    cx.parts.edge.as_deref().ok_or_else(|| cx.not_served())
 }
 
 impl Resource for Edge {
@@ -21,8 +23,8 @@ impl Resource for Edge {
         &[Operation::List, Operation::Act("reload")]
     }
 
-    fn is_served(&self, admin: &Admin) -> bool {
-        admin.edge.is_some()
+    fn is_served(&self, parts: &Parts) -> bool {
+        parts.edge.is_some()
     }
 
     /// It changes nothing that the API keeps.

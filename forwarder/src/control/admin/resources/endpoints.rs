@@ -1,9 +1,10 @@
 //! `/endpoints`: what agents keep online.
 
+use crate::control::admin::answer::{Answer, Fault};
 use crate::control::admin::filter::Kind;
 use crate::control::admin::page::{List, show};
 use crate::control::admin::resource::{Context, Operation, Resource};
-use crate::control::admin::{Answer, EndpointView, Fault};
+use crate::control::admin::sessions::EndpointView;
 
 /// Bytes of a policy that a list shows; a longer one stands in the endpoint itself.
 const MAX_LISTED_POLICY: usize = 1_024;
@@ -73,7 +74,7 @@ impl Resource for Endpoints {
 }
 
 fn views(cx: &Context<'_>) -> Vec<EndpointView> {
-    let mut views = cx.admin.sessions.endpoints();
+    let mut views = cx.parts.sessions.endpoints();
     for view in &mut views {
         if let Some(credential) = view.principal.take() {
             (view.principal, view.principal_name) = cx.principal(&credential.id);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::api_keys::ApiKeys;
 use super::credentials::Credentials;
-use crate::control::admin::Fault;
+use crate::control::admin::answer::Fault;
 use crate::control::admin::filter::{Fields, Kind};
 use crate::control::admin::records::{RecordKind, View};
 use crate::control::admin::resource::Context;

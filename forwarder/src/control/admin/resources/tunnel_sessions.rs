@@ -3,10 +3,11 @@
 use hyper::StatusCode;
 use serde::Deserialize;
 
+use crate::control::admin::answer::{Answer, Fault};
 use crate::control::admin::filter::Kind;
 use crate::control::admin::page::{List, show};
 use crate::control::admin::resource::{Context, Operation, Resource};
-use crate::control::admin::{Answer, Delivery, Fault, SessionCommand, SessionView};
+use crate::control::admin::sessions::{Delivery, SessionCommand, SessionView};
 use policy_core::ngrok::{ERR_NGROK_804, ERR_NGROK_806, NgrokCode};
 
 /// Bytes of a version that an agent is asked for.
@@ -59,7 +60,7 @@ impl Resource for TunnelSessions {
     fn act(&self, cx: &Context<'_>, id: Option<&str>, verb: &str) -> Result<Answer, Fault> {
         let id = id.ok_or_else(|| cx.not_served())?;
         match verb {
-            "stop" if !cx.admin.sessions.stop(id) => Err(Fault::not_found(id)),
+            "stop" if !cx.parts.sessions.stop(id) => Err(Fault::not_found(id)),
             "stop" => done(),
             "restart" => ask(cx, id, SessionCommand::Restart, "restart", ERR_NGROK_804),
             "update" => ask(cx, id, SessionCommand::Update(version(cx)?), "update itself", ERR_NGROK_806),
@@ -69,7 +70,7 @@ impl Resource for TunnelSessions {
 }
 
 fn views(cx: &Context<'_>) -> Vec<SessionView> {
-    let mut views = cx.admin.sessions.sessions();
+    let mut views = cx.parts.sessions.sessions();
     for view in &mut views {
         view.uri = cx.call.uri(LIST.path, &view.id);
         (view.principal, view.principal_name) = cx.principal(&view.credential.id);
@@ -93,15 +94,15 @@ fn version(cx: &Context<'_>) -> Result<String, Fault> {
     Ok(version)
 }
 
-/// Hands a wish on; `code` is ngrok's for an agent that cannot.
+/// Hands a command on; `code` is ngrok's for an agent that cannot.
 fn ask(
     cx: &Context<'_>,
     id: &str,
-    wish: SessionCommand,
+    command: SessionCommand,
     what: &str,
     code: NgrokCode,
 ) -> Result<Answer, Fault> {
-    match cx.admin.sessions.ask(id, wish) {
+    match cx.parts.sessions.ask(id, command) {
         Delivery::Yes => done(),
         Delivery::Unknown => Err(Fault::not_found(id)),
         Delivery::Unsupported(why) => {

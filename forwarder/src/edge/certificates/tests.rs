@@ -3,6 +3,7 @@
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
@@ -10,9 +11,10 @@ use rustls::pki_types::{ServerName, UnixTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::client::{TrustedCas, client_config};
 use super::identity::server_config;
 use super::*;
+use crate::net::tls::client::{TrustedCas, client_config};
+use crate::net::tls::files as tls_files;
 
 fn names(names: &[&str]) -> Vec<Box<str>> {
     names.iter().map(|&name| name.into()).collect()
@@ -209,7 +211,7 @@ fn broken_files_are_said_or_made_anew() {
     assert!(error.contains("it is gone"), "{error}");
     // A rotation keeps the certificate that agents trust even then.
     rotate(path, &names(&["e"])).expect("rotated");
-    let bundle = files::certificates(&file("ca.pem")).expect("there");
+    let bundle = tls_files::certificates(&file("ca.pem")).expect("there");
     assert_eq!(bundle.iter().map(fingerprint).nth(1).as_deref(), Some(first.fingerprint()));
 }
 

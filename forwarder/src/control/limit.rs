@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::sources::network;
+use crate::net::sources::network;
 
 /// What failures are counted for.
 pub(crate) trait FailureKey: Copy + Eq + Hash {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::{authority, files, issue, provider};
+use super::{authority, files, issue};
+use crate::net::tls::{files as tls_files, provider};
 
 /// What the edge shows to agents.
 #[derive(Clone)]
@@ -26,17 +27,17 @@ impl AgentIdentity {
     /// # Errors
     /// With the file and the reason, if one cannot be used or the key belongs to another certificate.
     pub fn load(certificate: &Path, private_key: &Path, names: &[Box<str>]) -> io::Result<Self> {
-        let chain = files::certificates(certificate)?;
+        let chain = tls_files::certificates(certificate)?;
         let key = files::private_key(private_key)?;
         let Some(first) = chain.first().cloned() else {
-            return Err(files::refuse(certificate, "it contains no certificate"));
+            return Err(tls_files::refuse(certificate, "it contains no certificate"));
         };
         let config = server_config(chain, key).map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => {
                 let message = format!("it is not the key of the certificate in `{}`", certificate.display());
-                files::refuse(private_key, message)
+                tls_files::refuse(private_key, message)
             }
-            error => files::refuse(certificate, error),
+            error => tls_files::refuse(certificate, error),
         })?;
         if issue::has_ended(&first, issue::now()) {
             let file = certificate.display();

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::{self, PemObject};
 
-use super::{read, refuse, what};
+use crate::net::tls::files::{read, refuse, what};
 
-/// The same; `None` if there is no such file.
-pub(in crate::net::tls) fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
+/// The bytes of a file that is not too large; `None` if there is no such file.
+pub(super) fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -20,12 +20,12 @@ pub(in crate::net::tls) fn read_if_there(path: &Path) -> io::Result<Option<Vec<u
 }
 
 /// The first private key of a PEM file.
-pub(in crate::net::tls) fn private_key(path: &Path) -> io::Result<PrivateKeyDer<'static>> {
+pub(super) fn private_key(path: &Path) -> io::Result<PrivateKeyDer<'static>> {
     private_key_in(&read(path)?).map_err(|reason| refuse(path, reason))
 }
 
 /// The first private key in PEM text; or what is wrong.
-pub(in crate::net::tls) fn private_key_in(pem: &[u8]) -> Result<PrivateKeyDer<'static>, &'static str> {
+pub(super) fn private_key_in(pem: &[u8]) -> Result<PrivateKeyDer<'static>, &'static str> {
     PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
         pem::Error::NoItemsFound => "it contains no PEM private key; encrypted keys are not supported",
         error => what(&error),
@@ -33,7 +33,7 @@ pub(in crate::net::tls) fn private_key_in(pem: &[u8]) -> Result<PrivateKeyDer<'s
 }
 
 /// Replaces a file: afterwards it has the old content or the new, whatever happens meanwhile.
-pub(in crate::net::tls) fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+pub(super) fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
     let temporary = PathBuf::from(temporary);

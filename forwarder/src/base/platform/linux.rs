@@ -1,11 +1,36 @@
-//! What the system is asked that Rust's libraries do not ask: the one module with `unsafe` code.
+//! Linux: options of sockets, and what Rust's libraries do not ask; the one module with `unsafe` code.
 
+use std::io;
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
-use tokio::net::TcpStream;
+use socket2::SockRef;
+use tokio::net::{TcpSocket, TcpStream};
+
+/// Whether sockets can be bound to an interface.
+pub(crate) const CHOOSES_INTERFACE: bool = true;
 
 /// Bytes of `tcp_info` that are asked for; older systems give fewer.
-pub(crate) const TCP_INFO_BYTES: usize = 232;
+const TCP_INFO_BYTES: usize = 232;
+
+/// Gives up a peer that acknowledges nothing for a time, or takes no bytes that wait for it.
+pub(crate) fn give_up_unacknowledged(stream: &TcpStream, after: Duration) -> io::Result<()> {
+    SockRef::from(stream).set_tcp_user_timeout(Some(after))
+}
+
+/// Has the system hold few bytes unsent.
+pub(crate) fn hold_few_unsent(stream: &TcpStream, bytes: u32) -> io::Result<()> {
+    SockRef::from(stream).set_tcp_notsent_lowat(bytes)
+}
+
+/// Lets a socket use this interface alone.
+pub(crate) fn use_interface(socket: &TcpSocket, interface: &str) -> io::Result<()> {
+    SockRef::from(socket).bind_device(Some(interface.as_bytes()))
+}
+
+/// Other C libraries give memory back themselves.
+#[cfg(not(target_env = "gnu"))]
+pub(crate) const fn trim_memory() {}
 
 /// Gives free pages back (`malloc_trim`, glibc 2.8).
 #[cfg(target_env = "gnu")]

@@ -17,9 +17,10 @@ use std::path::{Path, PathBuf};
 use rcgen::KeyPair;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
+use super::files;
 use super::issue::{Authority, fingerprint, has_ended, later, now, pem, vouches_for};
-use super::{files, provider};
-use crate::base::private;
+use crate::control::private;
+use crate::net::tls::{files as tls_files, provider};
 
 /// A certificate that ends within this is made anew.
 const RENEWAL_DAYS: u32 = 30;
@@ -58,7 +59,10 @@ pub(super) fn own(state_dir: &Path, names: &[Box<str>], now: UnixTime) -> io::Re
     // Agents may hold an older bundle; what they are to copy is right from here on.
     unless_full(folder.write_bundle(&authority))?;
     if has_ended(&authority.certificate, now) {
-        return Err(files::refuse(&folder.path(CA_KEY), format!("the edge's CA has expired; {}", anew())));
+        return Err(tls_files::refuse(
+            &folder.path(CA_KEY),
+            format!("the edge's CA has expired; {}", anew()),
+        ));
     }
     if has_ended(&authority.certificate, later(now, NOTICE_DAYS)) {
         tracing::warn!("the edge's CA expires within {NOTICE_DAYS} days: {}", anew());
@@ -72,7 +76,7 @@ pub(super) fn own(state_dir: &Path, names: &[Box<str>], now: UnixTime) -> io::Re
     vouches_for(&authority.certificate, &chain, names, now).map_err(|error| {
         let names = names.join(", ");
         let message = format!("this CA may not sign for the names {names} ({error}); {}", anew());
-        files::refuse(&folder.path(BUNDLE), message)
+        tls_files::refuse(&folder.path(BUNDLE), message)
     })?;
     unless_full(folder.write_edge(names, &chain, &key))?;
     let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(io::Error::other)?;
@@ -105,7 +109,7 @@ pub fn rotate(state_dir: &Path, names: &[Box<str>]) -> io::Result<AuthorityFile>
 pub fn show(state_dir: &Path) -> io::Result<Option<AuthorityFile>> {
     let path = state_dir.join(FOLDER).join(BUNDLE);
     let Some(pem) = files::read_if_there(&path)? else { return Ok(None) };
-    let found = files::certificates_in(&pem).map_err(|reason| files::refuse(&path, reason))?;
+    let found = tls_files::certificates_in(&pem).map_err(|reason| tls_files::refuse(&path, reason))?;
     Ok(found.first().map(|first| AuthorityFile { fingerprint: fingerprint(first), path }))
 }
 
@@ -166,7 +170,7 @@ impl Folder {
     fn authority(&self) -> io::Result<Option<Authority>> {
         let path = self.path(CA_KEY);
         let unusable = |reason: &dyn fmt::Display| {
-            files::refuse(&path, format!("{reason}; restore it, or {} ", anew()).trim_end())
+            tls_files::refuse(&path, format!("{reason}; restore it, or {} ", anew()).trim_end())
         };
         let Some(pem) = files::read_if_there(&path)? else {
             // Agents trust what stands there: it is not replaced without being asked.
@@ -181,16 +185,16 @@ impl Folder {
     /// The certificate of the authority as far as one can be read, for the sake of agents that trust it.
     fn last_certificate(&self) -> Option<CertificateDer<'static>> {
         [CA_KEY, BUNDLE].iter().find_map(|name| {
-            let found = files::certificates(&self.path(name)).ok()?;
+            let found = tls_files::certificates(&self.path(name)).ok()?;
             found.into_iter().next()
         })
     }
 
     /// Whose certificate the edge shows, if it is one of those before.
     fn in_use(&self) -> Option<CertificateDer<'static>> {
-        let edge = files::certificates(&self.path(EDGE)).ok()?;
+        let edge = tls_files::certificates(&self.path(EDGE)).ok()?;
         let (edge, now) = (edge.first()?, now());
-        let previous = files::certificates(&self.path(PREVIOUS)).unwrap_or_default();
+        let previous = tls_files::certificates(&self.path(PREVIOUS)).unwrap_or_default();
         previous.into_iter().find(|authority| vouches_for(authority, edge, &[], now).is_ok())
     }
 
@@ -210,7 +214,7 @@ impl Folder {
         text.push_str(&pem("CERTIFICATE", &authority.certificate));
         let previous = files::read_if_there(&self.path(PREVIOUS))?;
         // One that cannot be understood costs agents nothing but time.
-        let previous = previous.and_then(|pem| files::certificates_in(&pem).ok()).unwrap_or_default();
+        let previous = previous.and_then(|pem| tls_files::certificates_in(&pem).ok()).unwrap_or_default();
         for certificate in previous.iter().filter(|&it| *it != authority.certificate) {
             text.push_str(&pem("CERTIFICATE", certificate));
         }
@@ -228,11 +232,11 @@ impl Folder {
         names: &[Box<str>],
         now: UnixTime,
     ) -> Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
-        let pem = files::read(&self.path(EDGE)).ok()?;
+        let pem = tls_files::read(&self.path(EDGE)).ok()?;
         if !pem.starts_with(heading(names).as_bytes()) {
             return None;
         }
-        let chain = files::certificates_in(&pem).ok()?;
+        let chain = tls_files::certificates_in(&pem).ok()?;
         let key = files::private_key(&self.path(EDGE_KEY)).ok()?;
         let until = later(now, RENEWAL_DAYS);
         let first = chain.first()?;
@@ -259,7 +263,7 @@ pub(super) mod tests {
     use super::*;
 
     /// A certificate for a name that the authority of this folder must not vouch for.
-    pub(in crate::net::tls) fn forge(
+    pub(in crate::edge::certificates) fn forge(
         state_dir: &Path,
         name: &str,
     ) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {

@@ -16,7 +16,8 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, RootCertStore};
 use sha2::{Digest, Sha256};
 
-use super::{files, provider};
+use super::files;
+use crate::net::tls::{files as tls_files, provider};
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// Ten years.
@@ -56,7 +57,7 @@ impl Authority {
 
     /// The one in PEM text, its key and its certificate; or what is wrong.
     pub(super) fn read(pem: &[u8]) -> Result<Self, String> {
-        let certificates = files::certificates_in(pem)?;
+        let certificates = tls_files::certificates_in(pem)?;
         let der = files::private_key_in(pem)?;
         let certificate = certificates.first().cloned().ok_or("it contains no certificate")?;
         let pair = vec![certificate.clone()];
