@@ -44,7 +44,7 @@ pub(crate) use codes::{CEL_LIMIT, CODES, drop_values};
 pub(crate) use compile::predicate::{ClientAddress, Gate, GateFact, Test};
 pub(crate) use condition::{Decides, check_condition, check_together};
 pub use expression::{Expression, Part, Predicate};
-pub(crate) use library::pattern::{check_regex, pattern_facts};
+pub(crate) use library::pattern::{Pattern, Replaced, check_regex, pattern_facts};
 pub use limits::CelLimits;
 pub use syntax::ast::{Ast, BinaryOp, Entry, ExprId, ExprKind, Literal, UnaryOp};
 pub use syntax::parser::parse;

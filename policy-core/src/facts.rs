@@ -12,8 +12,9 @@ use std::sync::Arc;
 pub(crate) use self::given::Given;
 pub use self::given::{GivenError, GivenFacts};
 pub use crate::cel::Fact;
-use crate::cel::{Borrowed, Fault, Host, Timestamp, Value};
+use crate::cel::{Borrowed, Fault, Host, TextMap, Timestamp, Value};
 use crate::lpm::Address;
+use crate::message::{Changes, Part, RequestFacts, RequestView, ResponseHead, ResponseView};
 use crate::url::EndpointUrl;
 use crate::vocabulary::tag;
 
@@ -43,6 +44,8 @@ pub struct Facts<'a> {
     now: Option<Timestamp>,
     seed: Option<u64>,
     more: Option<&'a dyn FactProvider>,
+    request: Option<&'a RequestFacts<'a>>,
+    response: Option<&'a dyn ResponseHead>,
     /// The endpoint is a target: what a host gives about an endpoint is about the one where the connection comes in.
     at_target: bool,
 }
@@ -62,6 +65,8 @@ impl<'a> Facts<'a> {
             now: None,
             seed: None,
             more: None,
+            request: None,
+            response: None,
             at_target: false,
         }
     }
@@ -119,6 +124,47 @@ impl<'a> Facts<'a> {
         self
     }
 
+    /// Adds the request.
+    #[must_use]
+    pub const fn with_request(mut self, request: &'a RequestFacts<'a>) -> Self {
+        self.request = Some(request);
+        self
+    }
+
+    /// Adds the response to the request.
+    #[must_use]
+    pub const fn with_response(mut self, response: &'a dyn ResponseHead) -> Self {
+        self.response = Some(response);
+        self
+    }
+
+    /// True if there is a request or response.
+    #[inline]
+    const fn has_message(&self) -> bool {
+        self.request.is_some() || self.response.is_some()
+    }
+
+    /// The request with what rules have changed.
+    pub(crate) fn request_view<'v>(&'v self, changes: Option<&'v Changes>) -> Option<RequestView<'v>> {
+        let url = changes.and_then(Changes::url);
+        Some(RequestView::new(self.request?, url, changes.map(|changes| &changes.request)))
+    }
+
+    /// The response with what rules have changed.
+    pub(crate) fn response_view<'v>(&'v self, changes: Option<&'v Changes>) -> Option<ResponseView<'v>> {
+        Some(ResponseView::new(self.response?, changes.map(|changes| &changes.response)))
+    }
+
+    /// The headers of the request as the host has them.
+    pub(crate) fn request_headers(&self) -> Option<&'a dyn TextMap> {
+        self.request.map(RequestFacts::headers)
+    }
+
+    /// The headers of the response as the host has them.
+    pub(crate) fn response_headers(&self) -> Option<&'a dyn TextMap> {
+        self.response.map(ResponseHead::headers)
+    }
+
     /// `conn.client_ip`: the layer-4 source, an IPv4-mapped one as IPv4.
     #[must_use]
     pub fn client_ip(&self) -> IpAddr {
@@ -153,7 +199,7 @@ impl<'a> Facts<'a> {
     /// variables of a policy come from its actions.
     pub fn lacking(&self, needs: &[Fact]) -> impl Iterator<Item = Fact> {
         let of_connection = needs.iter().copied().filter(|fact| fact.tag != tag::STATE);
-        of_connection.filter(|fact| self.value(*fact).is_err())
+        of_connection.filter(|fact| matches!(self.value(*fact), Err(Fault::NoSource(_))))
     }
 
     /// True if there is randomness.
@@ -171,7 +217,10 @@ impl<'a> Facts<'a> {
             tag::STARTED => self.started.map(Value::Timestamp),
             tag::NOW => self.now.map(|now| Value::text(now.to_string())),
             tag::ENDPOINT => self.endpoint(fact.path()),
-            _ => self.borrow(fact).map(Borrowed::to_value),
+            of => match tag::part(of) {
+                Some(part) => return Messages::new(self, None).value(part, fact),
+                None => self.borrow(fact).map(Borrowed::to_value),
+            },
         };
         known.ok_or(Fault::NoSource(fact))
     }
@@ -210,7 +259,7 @@ impl<'a> Facts<'a> {
     /// These facts as the host of an expression.
     #[must_use]
     pub fn host(&self) -> impl Host + '_ {
-        FactsHost { facts: self, state: None, draws: 0 }
+        FactsHost::new(self, None, 0)
     }
 
     /// A part of the endpoint's URL.
@@ -233,11 +282,13 @@ pub(crate) struct State {
     vars: Value,
     /// `actions.ngrok.*`, of the last run of each action.
     results: Vec<(&'static str, Value)>,
+    /// What was changed of request and response.
+    pub(crate) changes: Changes,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { vars: Value::Map(Arc::default()), results: Vec::new() }
+        Self { vars: Value::Map(Arc::default()), results: Vec::new(), changes: Changes::default() }
     }
 }
 
@@ -270,13 +321,54 @@ impl State {
     }
 }
 
+/// Request and response as they are now.
+#[derive(Debug)]
+struct Messages<'a> {
+    request: Option<RequestView<'a>>,
+    response: Option<ResponseView<'a>>,
+}
+
+impl<'a> Messages<'a> {
+    #[inline]
+    fn new(facts: &'a Facts<'a>, state: Option<&'a State>) -> Self {
+        let changes = state.map(|state| &state.changes);
+        Self { request: facts.request_view(changes), response: facts.response_view(changes) }
+    }
+
+    #[inline]
+    fn borrow(&self, part: Part) -> Option<Borrowed<'_>> {
+        match part.is_of_response() {
+            false => self.request.as_ref()?.borrow(part),
+            true => self.response.as_ref()?.borrow(part),
+        }
+    }
+
+    /// The value of a part; a message that is not known is no source, one that lacks it has none.
+    fn value(&self, part: Part, fact: Fact) -> Result<Value, Fault> {
+        let value = match part.is_of_response() {
+            false => self.request.as_ref().map(|request| request.value(part)),
+            true => self.response.as_ref().map(|response| response.value(part)),
+        };
+        value.ok_or(Fault::NoSource(fact))?.ok_or(Fault::Absent(fact))
+    }
+}
+
 /// The host of expressions on a connection: its facts, what actions produced, and draws from its seed.
 #[derive(Debug)]
 pub(crate) struct FactsHost<'a> {
-    pub(crate) facts: &'a Facts<'a>,
-    pub(crate) state: Option<&'a State>,
+    facts: &'a Facts<'a>,
+    state: Option<&'a State>,
+    messages: Option<Messages<'a>>,
     /// Draws so far.
     pub(crate) draws: u64,
+}
+
+impl<'a> FactsHost<'a> {
+    #[inline]
+    pub(crate) fn new(facts: &'a Facts<'a>, state: Option<&'a State>, draws: u64) -> Self {
+        let messages = facts.has_message().then(|| Messages::new(facts, state));
+        Self { facts, state, messages, draws }
+    }
 }
 
 impl Host for FactsHost<'_> {
@@ -284,7 +376,10 @@ impl Host for FactsHost<'_> {
     fn borrow(&self, fact: Fact) -> Option<Borrowed<'_>> {
         match fact.tag {
             tag::STATE => self.state.and_then(|state| state.get(fact)).map(Borrowed::Value),
-            _ => self.facts.borrow(fact),
+            of => match self.messages.as_ref().zip(tag::part(of)) {
+                Some((messages, part)) => self.facts.given(fact).or_else(|| messages.borrow(part)),
+                None => self.facts.borrow(fact),
+            },
         }
     }
 
@@ -296,7 +391,13 @@ impl Host for FactsHost<'_> {
                 (None, "vars") => Ok(Value::Map(Arc::default())),
                 (None, _) => Err(Fault::Absent(fact)),
             },
-            _ => self.facts.value(fact),
+            of => match self.messages.as_ref().zip(tag::part(of)) {
+                Some((messages, part)) => match self.facts.given(fact) {
+                    Some(given) => Ok(given.to_value()),
+                    None => messages.value(part, fact),
+                },
+                None => self.facts.value(fact),
+            },
         }
     }
 
@@ -446,14 +547,14 @@ mod tests {
     fn a_seed_makes_the_same_draws() {
         let facts = Facts::new("192.0.2.1".parse().expect("fine")).seeded(7);
         let draws = || {
-            let mut host = FactsHost { facts: &facts, state: None, draws: 0 };
+            let mut host = FactsHost::new(&facts, None, 0);
             [host.random(), host.random()].map(|draw| draw.expect("seeded"))
         };
         assert_eq!(draws(), draws());
         assert_ne!(draws()[0], draws()[1]);
         let inner = url("tcp://inner.internal:22");
         let elsewhere = facts.at_endpoint(&inner);
-        let inside = FactsHost { facts: &elsewhere, state: None, draws: 0 }.random().expect("seeded");
+        let inside = FactsHost::new(&elsewhere, None, 0).random().expect("seeded");
         assert_ne!(inside, draws()[0]);
     }
 }

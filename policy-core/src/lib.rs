@@ -64,6 +64,7 @@ pub mod json;
 mod language;
 pub mod lint;
 pub mod lpm;
+pub mod message;
 pub mod model;
 pub mod named_file;
 pub mod ngrok;

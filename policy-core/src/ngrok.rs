@@ -113,7 +113,9 @@ codes! {
         ERR_NGROK_15012,
     ];
     /// An expression, or a text with expressions, that is wrong or has no value.
-    [ERR_NGROK_2200, ERR_NGROK_2224, ERR_NGROK_2254];
+    [ERR_NGROK_2200, ERR_NGROK_2224, ERR_NGROK_2238, ERR_NGROK_2253, ERR_NGROK_2254];
+    /// A fault of the engine's host.
+    [ERR_NGROK_2300];
     /// Addresses, and IP policies.
     [
         ERR_NGROK_341, ERR_NGROK_362, ERR_NGROK_393, ERR_NGROK_1402, ERR_NGROK_1406, ERR_NGROK_1409, ERR_NGROK_1413,

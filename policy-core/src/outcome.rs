@@ -27,6 +27,11 @@ pub enum Outcome {
         /// The deciding action.
         by: ActionId,
     },
+    /// Answered by the policy, with what `Evaluation::answer` gives.
+    Responded {
+        /// The deciding action.
+        by: ActionId,
+    },
     /// No action ended the phase: an endpoint with an upstream uses it, any other closes (ERR_NGROK_6029).
     Upstream,
     /// Something went wrong: close, send nothing.
@@ -43,6 +48,8 @@ pub enum Outcome {
 pub(crate) enum Ending {
     Denied,
     Closed,
+    /// An action has answered.
+    Responded,
     /// No action ended it.
     Upstream,
 }
@@ -53,6 +60,7 @@ impl Ending {
         match self {
             Self::Denied => Outcome::Denied { by },
             Self::Closed => Outcome::Closed { by },
+            Self::Responded => Outcome::Responded { by },
             Self::Upstream => Outcome::Upstream,
         }
     }
@@ -62,19 +70,21 @@ impl Ending {
         match self {
             Self::Denied => "deny",
             Self::Closed => "close",
+            Self::Responded => "respond",
             Self::Upstream => "end",
         }
     }
 }
 
 impl Outcome {
-    /// The name in outputs and events: `forward`, `deny`, `close`, `upstream` or `error`.
+    /// The name in outputs and events: `forward`, `deny`, `close`, `respond`, `upstream` or `error`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Forwarded { .. } => "forward",
             Self::Denied { .. } => "deny",
             Self::Closed { .. } => "close",
+            Self::Responded { .. } => "respond",
             Self::Upstream => "upstream",
             Self::Failed { .. } => "error",
         }
@@ -84,7 +94,10 @@ impl Outcome {
     #[must_use]
     pub const fn by(self) -> Option<ActionId> {
         match self {
-            Self::Forwarded { by, .. } | Self::Denied { by } | Self::Closed { by } => Some(by),
+            Self::Forwarded { by, .. }
+            | Self::Denied { by }
+            | Self::Closed { by }
+            | Self::Responded { by } => Some(by),
             Self::Upstream => None,
             Self::Failed { by, .. } => by,
         }

@@ -5,6 +5,7 @@
 
 mod digest;
 mod execute;
+mod message;
 #[cfg(feature = "reference")]
 mod naive;
 mod state;
@@ -15,17 +16,18 @@ use std::sync::Arc;
 
 use ipnetwork::IpNetwork;
 
-use crate::cel::{ClientAddress, EvalLimits, Map, Template, Unrendered, Value};
+use crate::cel::{ClientAddress, EvalError, EvalLimits, Fault, Map, Pattern, Template, Unrendered, Value};
 use crate::exchange::{ActionId, LogId, TargetId};
 use crate::facts::{Facts, FactsHost};
 use crate::parse::{Plain, PlainMap};
+use crate::phase::Phase;
 use crate::schema::ConfigValue;
 use crate::trace::Trace;
 use crate::url::EndpointUrl;
 use crate::vocabulary::ActionResult;
 
 pub(crate) use digest::StepDigest;
-pub(crate) use execute::{AddressVerdict, Execute, Next, NotRun, Target};
+pub(crate) use execute::{AddressVerdict, Execute, HttpRefusal, Next, NotRun, Target};
 #[cfg(feature = "reference")]
 pub(crate) use naive::{Naive, NaiveEnd, NaiveNext};
 pub(crate) use state::ListDecision;
@@ -40,6 +42,7 @@ const MAX_LOGGED: usize = 16 << 10;
 pub(crate) struct Run<'a> {
     /// The action.
     pub(crate) by: ActionId,
+    pub(crate) phase: Phase,
     pub(crate) facts: &'a Facts<'a>,
     pub(crate) client: ClientAddress<'a>,
     /// Numbers of the targets and of the log entries that are the same for every connection.
@@ -59,7 +62,7 @@ impl Run<'_> {
     /// Runs something with the host of the run's expressions.
     fn with_host<R>(&mut self, run: impl FnOnce(&mut FactsHost<'_>, &mut EvalLimits) -> R) -> R {
         let state = self.state.kept.as_deref().map(|kept| &kept.state);
-        let mut host = FactsHost { facts: self.facts, state, draws: self.state.draws };
+        let mut host = FactsHost::new(self.facts, state, self.state.draws);
         // Values that were made are gone; steps have been taken.
         self.state.limits.output = EvalLimits::default().output;
         let result = run(&mut host, &mut self.state.limits);
@@ -73,6 +76,34 @@ impl Run<'_> {
     /// If an expression in it has no value.
     pub(crate) fn render(&mut self, template: &Template) -> Result<String, Unrendered> {
         self.with_host(|host, limits| template.render(host, limits))
+    }
+
+    /// Takes so many steps.
+    ///
+    /// # Errors
+    /// If there are fewer.
+    pub(crate) fn charge(&mut self, steps: u64) -> Result<(), Unrendered> {
+        match self.state.limits.steps.checked_sub(steps) {
+            Some(left) => {
+                self.state.limits.steps = left;
+                Ok(())
+            }
+            None => {
+                self.state.limits.steps = 0;
+                Err(Unrendered { expression: None, error: EvalError::whole(Fault::Steps) })
+            }
+        }
+    }
+
+    /// Compiles a pattern that is known for this run only, to match a text of so many bytes.
+    ///
+    /// # Errors
+    /// If it is no pattern, or takes too many steps.
+    pub(crate) fn compile_pattern(&mut self, text: &str, bytes: usize) -> Result<Pattern, Unrendered> {
+        let fault = |fault: Fault| Unrendered { expression: None, error: EvalError::whole(fault) };
+        let (compile, steps) = Pattern::draft(text, bytes).map_err(fault)?;
+        self.charge(steps)?;
+        compile().map_err(fault)
     }
 
     /// The value of a configured value; documents bound how deep they are.

@@ -44,6 +44,16 @@ pub trait Trace {
         let _ = (action, name, value);
     }
 
+    /// A header of the message was given a further value, or removed with all of its values.
+    fn header(&mut self, action: ActionId, name: &str, value: Option<&str>) {
+        let _ = (action, name, value);
+    }
+
+    /// The URL of the request was changed.
+    fn url(&mut self, action: ActionId, url: &str) {
+        let _ = (action, url);
+    }
+
     /// The host is asked for an effect.
     fn effect(&mut self, action: ActionId, effect: Effect) {
         let _ = (action, effect);
@@ -100,6 +110,22 @@ pub enum Record {
         /// Its value.
         value: Value,
     },
+    /// A header of the message was given a further value, or removed.
+    Header {
+        /// The action.
+        action: ActionId,
+        /// Its name.
+        name: Box<str>,
+        /// The value; `None` for one that was removed.
+        value: Option<Box<str>>,
+    },
+    /// The URL of the request was changed.
+    Url {
+        /// The action.
+        action: ActionId,
+        /// The URL as it is now.
+        url: Box<str>,
+    },
     /// The host was asked.
     Effect {
         /// The asking action.
@@ -149,6 +175,14 @@ impl Trace for Recording {
 
     fn variable(&mut self, action: ActionId, name: &Arc<str>, value: &Value) {
         self.records.push(Record::Variable { action, name: Arc::clone(name), value: value.clone() });
+    }
+
+    fn header(&mut self, action: ActionId, name: &str, value: Option<&str>) {
+        self.records.push(Record::Header { action, name: name.into(), value: value.map(Into::into) });
+    }
+
+    fn url(&mut self, action: ActionId, url: &str) {
+        self.records.push(Record::Url { action, url: url.into() });
     }
 
     fn effect(&mut self, action: ActionId, effect: Effect) {

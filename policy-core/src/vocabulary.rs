@@ -7,7 +7,7 @@ mod tls;
 
 use std::marker::PhantomData;
 
-use crate::cel::{About, Map, Meaning, PartOf, Role, Tag};
+use crate::cel::{About, Map, Meaning, PartOf, Role, Tag, Value};
 use crate::phase::{Phase, PhaseSet};
 use crate::url::Scheme;
 
@@ -132,6 +132,25 @@ impl ActionResult<String> {
     /// A text.
     pub(crate) const fn text(path: &'static str, at: Where, doc: &'static str) -> Self {
         Self::new(path, "string", at, doc)
+    }
+}
+
+impl ActionResult<bool> {
+    /// True or false.
+    pub(crate) const fn bool(path: &'static str, at: Where, doc: &'static str) -> Self {
+        Self::new(path, "bool", at, doc)
+    }
+}
+
+impl ActionResult<Vec<Value>> {
+    /// A list of texts.
+    pub(crate) const fn texts(path: &'static str, at: Where, doc: &'static str) -> Self {
+        Self::new(path, "list(string)", at, doc)
+    }
+
+    /// A list of anything.
+    pub(crate) const fn list(path: &'static str, at: Where, doc: &'static str) -> Self {
+        Self::new(path, "list(dyn)", at, doc)
     }
 }
 

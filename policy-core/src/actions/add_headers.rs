@@ -2,18 +2,29 @@
 //!
 //! Source: ngrok documentation, add-headers (2026-08-07).
 
-use super::headers::{HeaderList, SOME_HEADERS, plain_headers};
+use std::fmt;
+
+use super::headers::{HeaderList, SOME_HEADERS, digest_headers, plain_headers};
 use super::{ActionType, MESSAGE_PHASES};
+use crate::cel::{Map, Unrendered, Value};
+use crate::ir::Lowering;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
+use crate::run::{Execute, Next, Run, StepDigest};
 use crate::schema::{Context, Declared, Entries, Field, HeaderValue, Text};
-use crate::vocabulary::{self, REQUEST};
+use crate::vocabulary::{self, ActionResult, REQUEST};
 
 static HEADERS: Field<Entries<HeaderValue>> = Field::required(
     "headers",
     SOME_HEADERS,
     "headers: {x-site: berlin}",
     "What to add; a header that is there gets a further value, `host` is replaced.",
+);
+
+const ADDED: ActionResult<Map> = ActionResult::map(
+    "actions.ngrok.add_headers.headers_added",
+    REQUEST,
+    "the headers that were added, with their values",
 );
 
 /// Adds headers to a request or response.
@@ -29,12 +40,8 @@ impl ActionType for AddHeaders {
     const PHASES: PhaseSet = MESSAGE_PHASES;
     const FIELDS: Declared = &[&HEADERS];
     const REWRITES: bool = true;
-    const RESULTS: &'static [vocabulary::Declared] = &[vocabulary::Declared::new(
-        "actions.ngrok.add_headers.headers_added",
-        "map(string, dyn)",
-        REQUEST,
-        "the headers that were added, with their values",
-    )];
+    const RESULTS: &'static [vocabulary::Declared] = &[ADDED.declared()];
+    const RUNS: PhaseSet = Self::PHASES;
     const PAGE: &'static str = include_str!("../../../docs/actions/add-headers.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
@@ -47,5 +54,43 @@ impl ActionType for AddHeaders {
 
     fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
         self.headers.iter().for_each(|(_, value)| each(value));
+    }
+
+    fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
+        Box::new(self.clone())
+    }
+}
+
+impl Execute for AddHeaders {
+    fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
+        let mut added = Vec::new();
+        for (name, value) in &self.headers {
+            let (name, value) = (name.value.to_ascii_lowercase(), run.render(&value.template)?);
+            // A message has one host.
+            match &*name {
+                "host" => run.replace_header(&name, &value)?,
+                _ => run.append_header(&name, &value)?,
+            }
+            if run.keeps_results {
+                added.push((name, Value::text(value)));
+            }
+        }
+        if run.keeps_results {
+            run.set_result(&ADDED, Map::from_texts(added));
+        }
+        Ok(Next::GoOn)
+    }
+
+    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        ActionType::texts(self, each);
+    }
+
+    fn digest(&self, digest: &mut StepDigest<'_>) {
+        digest.text(Self::NAME);
+        digest_headers(&self.headers, digest);
+    }
+
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::NAME)
     }
 }

@@ -3,15 +3,22 @@
 //! Source: ngrok documentation, basic-auth (2026-08-07); bounds after error codes 359, 360, 15008, 15009,
 //! 15011 and 15012.
 
+use std::fmt;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+
 use super::{ActionType, Ends, REQUEST_PHASE};
-use crate::cel::{FieldType, Template, TemplatePart};
+use crate::cel::{FieldType, Template, TemplatePart, Unrendered};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::ir::Lowering;
+use crate::message::{Headers, Response};
 use crate::ngrok;
 use crate::parse::NodeRef;
 use crate::phase::PhaseSet;
 use crate::reader::{Fields, is_placeholder};
+use crate::run::{Execute, Next, Run, StepDigest};
 use crate::schema::{Boolean, Context, Declared, Field, Items, Kind, Literal, Text};
-use crate::vocabulary::{self, REQUEST};
+use crate::vocabulary::{self, ActionResult, REQUEST};
 
 static INVALID_CREDENTIAL: Code = Code::error("TP421", "invalid-credential").ngrok(&[
     ngrok::ERR_NGROK_359,
@@ -42,6 +49,16 @@ static REALM: Field<Literal> =
 static ENFORCE: Field<Boolean> =
     Field::default("enforce", Boolean, "true", "`false` sets the results and lets everybody pass.");
 
+const PRESENTED: ActionResult<bool> = ActionResult::bool(
+    "actions.ngrok.basic_auth.credentials.presented",
+    REQUEST,
+    "true if the request came with credentials",
+);
+const USERNAME: ActionResult<String> =
+    ActionResult::text("actions.ngrok.basic_auth.credentials.username", REQUEST, "the name it came with");
+const AUTHORIZED: ActionResult<bool> =
+    ActionResult::bool("actions.ngrok.basic_auth.credentials.authorized", REQUEST, "true if they are right");
+
 /// Asks for a name and a password.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -59,26 +76,9 @@ impl ActionType for BasicAuth {
     const PHASES: PhaseSet = REQUEST_PHASE;
     const ENDS: Ends = Ends::Refusing("401");
     const FIELDS: Declared = &[&CREDENTIALS, &REALM, &ENFORCE];
-    const RESULTS: &'static [vocabulary::Declared] = &[
-        vocabulary::Declared::new(
-            "actions.ngrok.basic_auth.credentials.presented",
-            "bool",
-            REQUEST,
-            "true if the request came with credentials",
-        ),
-        vocabulary::Declared::new(
-            "actions.ngrok.basic_auth.credentials.username",
-            "string",
-            REQUEST,
-            "the name it came with",
-        ),
-        vocabulary::Declared::new(
-            "actions.ngrok.basic_auth.credentials.authorized",
-            "bool",
-            REQUEST,
-            "true if they are right",
-        ),
-    ];
+    const RESULTS: &'static [vocabulary::Declared] =
+        &[PRESENTED.declared(), USERNAME.declared(), AUTHORIZED.declared()];
+    const RUNS: PhaseSet = Self::PHASES;
     const PAGE: &'static str = include_str!("../../../docs/actions/basic-auth.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
@@ -98,6 +98,10 @@ impl ActionType for BasicAuth {
 
     fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
         self.credentials.iter().for_each(each);
+    }
+
+    fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
+        Box::new(self.clone())
     }
 }
 
@@ -190,6 +194,71 @@ fn fault(credential: &str) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+impl Execute for BasicAuth {
+    fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
+        let presented = run.request().and_then(|request| presented(request.header("authorization")?));
+        let mut authorized = false;
+        for credential in &self.credentials {
+            let expected = run.render(&credential.template)?;
+            // The colon is literal, or the whole credential is one expression: a value without it is no credential.
+            if !expected.contains(':') {
+                return Err(Unrendered::unusable("a credential has no `:`".to_owned()));
+            }
+            // Every one is looked at to its end: how long it takes tells nothing.
+            authorized |=
+                presented.as_deref().is_some_and(|given| is_same(given.as_bytes(), expected.as_bytes()));
+        }
+        if run.keeps_results {
+            let name =
+                presented.as_deref().and_then(|given| given.split_once(':')).map(|(name, _)| name.to_owned());
+            run.set_result(&PRESENTED, presented.is_some());
+            run.set_result(&USERNAME, name.unwrap_or_default());
+            run.set_result(&AUTHORIZED, authorized);
+        }
+        if authorized || !self.enforce {
+            return Ok(Next::GoOn);
+        }
+        let mut headers = Headers::default();
+        let realm = self.realm.replace('\\', "\\\\").replace('"', "\\\"");
+        let challenge = format!("Basic realm=\"{realm}\"");
+        headers
+            .append("www-authenticate", &challenge)
+            .map_err(|error| Unrendered::unusable(error.to_string()))?;
+        run.respond(Response { status: 401, headers, body: Vec::new() })
+    }
+
+    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        ActionType::texts(self, each);
+    }
+
+    fn digest(&self, digest: &mut StepDigest<'_>) {
+        digest.text(Self::NAME);
+        digest.number(u64::from(self.enforce));
+        digest.text(&self.realm);
+        digest.templates(&self.credentials);
+    }
+
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", Self::NAME, if self.enforce { "401" } else { "look" })
+    }
+}
+
+/// Name and password of an `Authorization` header (RFC 7617); `None` for anything else.
+fn presented(header: &str) -> Option<String> {
+    let (scheme, encoded) = header.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let bytes = BASE64_STANDARD.decode(encoded.trim_matches(' ')).ok()?;
+    String::from_utf8(bytes).ok().filter(|text| text.contains(':'))
+}
+
+/// Compares without telling by the time it takes where two texts differ.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    use subtle::ConstantTimeEq as _;
+    one.ct_eq(other).into()
 }
 
 #[cfg(test)]

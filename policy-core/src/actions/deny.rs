@@ -11,7 +11,7 @@ use crate::ir::Lowering;
 use crate::outcome::Ending;
 use crate::phase::{Phase, PhaseSet};
 use crate::reader::Fields;
-use crate::run::{Execute, Next, StepDigest};
+use crate::run::{Execute, HttpRefusal, Next, StepDigest};
 #[cfg(feature = "reference")]
 use crate::run::{Naive, NaiveEnd, NaiveNext};
 use crate::schema::{Context, Declared, Field, Integer};
@@ -22,6 +22,9 @@ static STATUS_CODE: Field<Integer> = Field::default(
     "403",
     "The status of the answer to a request; the answer has no body.",
 );
+
+/// The status without the field; on a connection the field has no meaning.
+const DEFAULT_STATUS: i64 = 403;
 
 /// Refuses the connection or request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +71,16 @@ impl Execute for Deny {
         Some(Next::End(Ending::Denied))
     }
 
+    fn refusal(&self) -> HttpRefusal {
+        // INVARIANT: the field has a status of three digits.
+        HttpRefusal { status: u16::try_from(self.status_code).unwrap_or(403), code: None }
+    }
+
     fn digest(&self, digest: &mut StepDigest<'_>) {
         digest.text(Ending::Denied.name());
+        if self.status_code != DEFAULT_STATUS {
+            digest.number(self.status_code.unsigned_abs());
+        }
     }
 
     fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,10 @@
 //! Headers that actions set and send: shared by their declarations.
 
+use crate::cel::Unrendered;
 use crate::diagnostic::Diagnostic;
+use crate::message::Headers;
 use crate::reader::INVALID_VALUE;
+use crate::run::{Run, StepDigest};
 use crate::schema::{Context, Entries, EntryKeys, HeaderValue, Text};
 use crate::source::{Span, Spanned};
 
@@ -42,3 +45,24 @@ pub(super) fn plain_headers<'n>(names: impl Iterator<Item = &'n str>) -> Option<
 /// How headers begin from which other facts of a message follow: its host, its cookies, its body, its user agent.
 const OF_OTHER_FACTS: &[&str] =
     &["host", "cookie", "set-cookie", "content-", "user-agent", "transfer-encoding", "referer", "location"];
+
+/// Puts names and values in.
+pub(super) fn digest_headers(headers: &HeaderList, digest: &mut StepDigest<'_>) {
+    for (name, value) in headers {
+        digest.text(&name.value);
+        digest.template(value);
+    }
+}
+
+/// Headers with their values rendered.
+///
+/// # Errors
+/// If an expression has no value, or a value cannot be sent.
+pub(super) fn rendered_headers(headers: &HeaderList, run: &mut Run<'_>) -> Result<Headers, Unrendered> {
+    let mut out = Headers::default();
+    for (name, value) in headers {
+        let value = run.render(&value.template)?;
+        out.append(&name.value, &value).map_err(|error| Unrendered::unusable(error.to_string()))?;
+    }
+    Ok(out)
+}

@@ -4,8 +4,10 @@
 //! `url-rewrite` match the whole URL, with its scheme. `$1` in `to` is the first group of `from`, as Go expands it: the
 //! longest word after the `$` is its name, and `$$` is a `$`.
 
-use crate::cel::{TemplatePart, pattern_facts};
+use crate::cel::{Pattern, Replaced, TemplatePart, Unrendered, pattern_facts};
 use crate::diagnostic::{Code, Diagnostic};
+use crate::message::{MAX_URL, RequestUrl};
+use crate::run::{Run, StepDigest};
 use crate::schema::{Context, Text};
 
 static NEVER_MATCHES: Code = Code::warning("TP448", "pattern-never-matches");
@@ -90,6 +92,81 @@ fn group_numbers(text: &str) -> Vec<usize> {
         rest = behind;
     }
     out
+}
+
+/// A pattern as it runs: compiled with the program, or for each request.
+#[derive(Debug)]
+pub(super) enum RunPattern {
+    /// There is none: the whole text is replaced.
+    Whole,
+    /// The same for every request.
+    Compiled(Pattern),
+    /// Known for each request only.
+    Rendered(Text),
+}
+
+impl RunPattern {
+    /// Of a pattern as it is written. One that the checker has passed compiles; another one fails as it runs.
+    pub(super) fn new(from: Option<&Text>) -> Self {
+        let Some(from) = from else { return Self::Whole };
+        match from.literal().and_then(|literal| Pattern::new(literal).ok()) {
+            Some(pattern) => Self::Compiled(pattern),
+            None => Self::Rendered(from.clone()),
+        }
+    }
+
+    /// Replaces every match in a text; the result has at most so many bytes.
+    ///
+    /// # Errors
+    /// If an expression has no value, its text is no pattern, or the result is too long.
+    pub(super) fn replace(
+        &self,
+        text: &str,
+        to: &Text,
+        max: usize,
+        run: &mut Run<'_>,
+    ) -> Result<Replaced, Unrendered> {
+        let to = run.render(&to.template)?;
+        let rendered;
+        let pattern = match self {
+            Self::Whole if to.len() > max => return Err(too_long(max)),
+            Self::Whole => return Ok(Replaced { text: to, matches: vec![text.to_owned()] }),
+            Self::Compiled(pattern) => pattern,
+            Self::Rendered(from) => {
+                let from = run.render(&from.template)?;
+                rendered = run.compile_pattern(&from, text.len())?;
+                &rendered
+            }
+        };
+        run.charge(pattern.steps_of_replacing(text.len()))?;
+        pattern.replace_all(text, &to, max).ok_or_else(|| too_long(max))
+    }
+
+    pub(super) fn digest(&self, from: Option<&Text>, digest: &mut StepDigest<'_>) {
+        digest.number(u64::from(from.is_some()));
+        from.into_iter().for_each(|from| digest.template(from));
+    }
+}
+
+fn too_long(max: usize) -> Unrendered {
+    Unrendered::unusable(format!("the result is longer than {max} bytes"))
+}
+
+/// The URL of the request with what a pattern matches in it replaced; relative results are resolved against it (RFC 3986, 5).
+///
+/// # Errors
+/// If an expression has no value, there is no request, or the result is no URL.
+pub(super) fn replaced_url(
+    from: &RunPattern,
+    to: &Text,
+    run: &mut Run<'_>,
+) -> Result<(Replaced, RequestUrl<'static>, RequestUrl<'static>), Unrendered> {
+    let Some(before) = run.request().map(|request| request.url().clone().into_owned()) else {
+        return Err(Unrendered::unusable("there is no request".to_owned()));
+    };
+    let replaced = from.replace(before.as_str(), to, MAX_URL, run)?;
+    let after = before.join(&replaced.text).map_err(|error| Unrendered::unusable(error.to_string()))?;
+    Ok((replaced, before, after))
 }
 
 #[cfg(test)]

@@ -3,13 +3,19 @@
 //! Source: ngrok documentation, redirect (2026-08-07). It ends the phase only if the URL changes; whether the
 //! list of terminating actions has it is contradictory.
 
-use super::headers::{HEADERS as HEADER_MAP, HeaderList};
-use super::patterns::check_url;
+use std::fmt;
+
+use super::headers::{HEADERS as HEADER_MAP, HeaderList, digest_headers, rendered_headers};
+use super::patterns::{RunPattern, check_url, replaced_url};
 use super::{ActionType, Ends, REQUEST_PHASE};
+use crate::cel::{Unrendered, Value};
+use crate::ir::Lowering;
+use crate::message::Response;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
+use crate::run::{Execute, Next, Run, StepDigest};
 use crate::schema::{Context, Declared, Entries, Field, HeaderValue, Integer, Interpolated, Regex, Text};
-use crate::vocabulary::{self, REQUEST};
+use crate::vocabulary::{self, ActionResult, REQUEST};
 
 static FROM: Field<Regex> = Field::optional(
     "from",
@@ -26,6 +32,15 @@ static STATUS_CODE: Field<Integer> =
     Field::default("status_code", Integer(300, 399), "302", "The status of the redirect.");
 static HEADERS: Field<Entries<HeaderValue>> =
     Field::optional("headers", HEADER_MAP, "Headers of the redirect.");
+
+const MATCHES: ActionResult<Vec<Value>> =
+    ActionResult::list("actions.ngrok.redirect.matches", REQUEST, "what `from` matched");
+const URL: ActionResult<String> =
+    ActionResult::text("actions.ngrok.redirect.url", REQUEST, "the URL after replacement");
+const ERROR_CODE: ActionResult<String> =
+    ActionResult::text("actions.ngrok.redirect.error.code", REQUEST, "ngrok's code of the fault");
+const ERROR_MESSAGE: ActionResult<String> =
+    ActionResult::text("actions.ngrok.redirect.error.message", REQUEST, "the fault in words");
 
 /// Sends the client to another URL.
 #[derive(Clone, Debug)]
@@ -46,32 +61,9 @@ impl ActionType for Redirect {
     const PHASES: PhaseSet = REQUEST_PHASE;
     const ENDS: Ends = Ends::Sometimes("when the URL changes");
     const FIELDS: Declared = &[&FROM, &TO, &STATUS_CODE, &HEADERS];
-    const RESULTS: &'static [vocabulary::Declared] = &[
-        vocabulary::Declared::new(
-            "actions.ngrok.redirect.matches",
-            "list(dyn)",
-            REQUEST,
-            "what `from` matched",
-        ),
-        vocabulary::Declared::new(
-            "actions.ngrok.redirect.url",
-            "string",
-            REQUEST,
-            "the URL after replacement",
-        ),
-        vocabulary::Declared::new(
-            "actions.ngrok.redirect.error.code",
-            "string",
-            REQUEST,
-            "ngrok's code of the fault",
-        ),
-        vocabulary::Declared::new(
-            "actions.ngrok.redirect.error.message",
-            "string",
-            REQUEST,
-            "the fault in words",
-        ),
-    ];
+    const RESULTS: &'static [vocabulary::Declared] =
+        &[MATCHES.declared(), URL.declared(), ERROR_CODE.declared(), ERROR_MESSAGE.declared()];
+    const RUNS: PhaseSet = Self::PHASES;
     const GOES_ON: Option<&'static str> = Some("this one continues if `from` is not found");
     const PAGE: &'static str = include_str!("../../../docs/actions/redirect.md");
 
@@ -89,8 +81,57 @@ impl ActionType for Redirect {
         self.from.is_none()
     }
 
+    fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
+        Box::new(Redirecting { from: RunPattern::new(self.from.as_ref()), action: self.clone() })
+    }
+
     fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
         let headers = self.headers.iter().map(|(_, value)| value);
         self.from.iter().chain([&self.to]).chain(headers).for_each(each);
+    }
+}
+
+/// It as it runs.
+#[derive(Debug)]
+struct Redirecting {
+    from: RunPattern,
+    action: Redirect,
+}
+
+impl Execute for Redirecting {
+    fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
+        let (replaced, before, after) = replaced_url(&self.from, &self.action.to, run)?;
+        if run.keeps_results {
+            run.set_result(&MATCHES, replaced.matches.into_iter().map(Value::text).collect::<Vec<_>>());
+            run.set_result(&URL, after.as_str());
+            run.set_result(&ERROR_CODE, "");
+            run.set_result(&ERROR_MESSAGE, "");
+        }
+        if after.as_str() == before.as_str() {
+            return Ok(Next::GoOn);
+        }
+        let mut headers = rendered_headers(&self.action.headers, run)?;
+        headers
+            .append("location", after.as_str())
+            .map_err(|error| Unrendered::unusable(error.to_string()))?;
+        // INVARIANT: the field has a status of three digits.
+        let status = u16::try_from(self.action.status_code).unwrap_or(500);
+        run.respond(Response { status, headers, body: Vec::new() })
+    }
+
+    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        ActionType::texts(&self.action, each);
+    }
+
+    fn digest(&self, digest: &mut StepDigest<'_>) {
+        digest.text(Redirect::NAME);
+        self.from.digest(self.action.from.as_ref(), digest);
+        digest.template(&self.action.to);
+        digest.number(self.action.status_code.unsigned_abs());
+        digest_headers(&self.action.headers, digest);
+    }
+
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", Redirect::NAME, self.action.status_code)
     }
 }

@@ -2,19 +2,30 @@
 //!
 //! Source: ngrok documentation, remove-headers (2026-08-07).
 
+use std::fmt;
+
 use super::headers::plain_headers;
 use super::{ActionType, MESSAGE_PHASES};
+use crate::cel::{Unrendered, Value};
+use crate::ir::Lowering;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
+use crate::run::{Execute, Next, Run, StepDigest};
 use crate::schema::{Context, Declared, Field, Items, Literal, check_header_name};
 use crate::source::Spanned;
-use crate::vocabulary::{self, REQUEST};
+use crate::vocabulary::{self, ActionResult, REQUEST};
 
 static HEADERS: Field<Items<Literal>> = Field::required(
     "headers",
     Items::new(Literal(256)).between(1, 10),
     "headers: [x-forwarded-for]",
     "The names to remove, in any case.",
+);
+
+const REMOVED: ActionResult<Vec<Value>> = ActionResult::texts(
+    "actions.ngrok.remove_headers.headers_removed",
+    REQUEST,
+    "the names that were removed",
 );
 
 /// Takes headers out of a request or response.
@@ -30,12 +41,8 @@ impl ActionType for RemoveHeaders {
     const PHASES: PhaseSet = MESSAGE_PHASES;
     const FIELDS: Declared = &[&HEADERS];
     const REWRITES: bool = true;
-    const RESULTS: &'static [vocabulary::Declared] = &[vocabulary::Declared::new(
-        "actions.ngrok.remove_headers.headers_removed",
-        "list(string)",
-        REQUEST,
-        "the names that were removed",
-    )];
+    const RESULTS: &'static [vocabulary::Declared] = &[REMOVED.declared()];
+    const RUNS: PhaseSet = Self::PHASES;
     const PAGE: &'static str = include_str!("../../../docs/actions/remove-headers.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
@@ -51,5 +58,35 @@ impl ActionType for RemoveHeaders {
 
     fn changes_headers(&self) -> Option<(Vec<Box<str>>, bool)> {
         Some((plain_headers(self.headers.iter().map(|name| &*name.value))?, false))
+    }
+
+    fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
+        Box::new(self.clone())
+    }
+}
+
+impl Execute for RemoveHeaders {
+    fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
+        let mut removed = Vec::new();
+        for name in &self.headers {
+            let name = name.value.to_ascii_lowercase();
+            if run.has_header(&name) {
+                run.remove_header(&name)?;
+                removed.push(Value::text(name));
+            }
+        }
+        if run.keeps_results {
+            run.set_result(&REMOVED, removed);
+        }
+        Ok(Next::GoOn)
+    }
+
+    fn digest(&self, digest: &mut StepDigest<'_>) {
+        digest.text(Self::NAME);
+        self.headers.iter().for_each(|name| digest.text(&name.value));
+    }
+
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::NAME)
     }
 }

@@ -2,12 +2,17 @@
 //!
 //! Source: ngrok documentation, url-rewrite (2026-08-07).
 
-use super::patterns::check_url;
+use std::fmt;
+
+use super::patterns::{RunPattern, check_url, replaced_url};
 use super::{ActionType, REQUEST_PHASE};
+use crate::cel::{Unrendered, Value};
+use crate::ir::Lowering;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
+use crate::run::{Execute, Next, Run, StepDigest};
 use crate::schema::{Context, Declared, Field, Interpolated, Regex, Text};
-use crate::vocabulary::{self, REQUEST};
+use crate::vocabulary::{self, ActionResult, REQUEST};
 
 static FROM: Field<Regex> = Field::optional(
     "from",
@@ -20,6 +25,15 @@ static TO: Field<Interpolated> = Field::required(
     "to: /v2/$1",
     "What takes its place; `$1` is the first group of `from`.",
 );
+
+const MATCHES: ActionResult<Vec<Value>> =
+    ActionResult::list("actions.ngrok.url_rewrite.matches", REQUEST, "what `from` matched");
+const URL: ActionResult<String> =
+    ActionResult::text("actions.ngrok.url_rewrite.url", REQUEST, "the URL after replacement");
+const ERROR_CODE: ActionResult<String> =
+    ActionResult::text("actions.ngrok.url_rewrite.error.code", REQUEST, "ngrok's code of the fault");
+const ERROR_MESSAGE: ActionResult<String> =
+    ActionResult::text("actions.ngrok.url_rewrite.error.message", REQUEST, "the fault in words");
 
 /// Changes the URL before the upstream sees it.
 #[derive(Clone, Debug)]
@@ -36,32 +50,9 @@ impl ActionType for UrlRewrite {
     const PHASES: PhaseSet = REQUEST_PHASE;
     const FIELDS: Declared = &[&FROM, &TO];
     const REWRITES: bool = true;
-    const RESULTS: &'static [vocabulary::Declared] = &[
-        vocabulary::Declared::new(
-            "actions.ngrok.url_rewrite.matches",
-            "list(dyn)",
-            REQUEST,
-            "what `from` matched",
-        ),
-        vocabulary::Declared::new(
-            "actions.ngrok.url_rewrite.url",
-            "string",
-            REQUEST,
-            "the URL after replacement",
-        ),
-        vocabulary::Declared::new(
-            "actions.ngrok.url_rewrite.error.code",
-            "string",
-            REQUEST,
-            "ngrok's code of the fault",
-        ),
-        vocabulary::Declared::new(
-            "actions.ngrok.url_rewrite.error.message",
-            "string",
-            REQUEST,
-            "the fault in words",
-        ),
-    ];
+    const RESULTS: &'static [vocabulary::Declared] =
+        &[MATCHES.declared(), URL.declared(), ERROR_CODE.declared(), ERROR_MESSAGE.declared()];
+    const RUNS: PhaseSet = Self::PHASES;
     const PAGE: &'static str = include_str!("../../../docs/actions/url-rewrite.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
@@ -71,7 +62,48 @@ impl ActionType for UrlRewrite {
         Some(action)
     }
 
+    fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
+        Box::new(Rewriting { from: RunPattern::new(self.from.as_ref()), action: self.clone() })
+    }
+
     fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
         self.from.iter().chain([&self.to]).for_each(each);
+    }
+}
+
+/// It as it runs.
+#[derive(Debug)]
+struct Rewriting {
+    from: RunPattern,
+    action: UrlRewrite,
+}
+
+impl Execute for Rewriting {
+    fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
+        let (replaced, before, after) = replaced_url(&self.from, &self.action.to, run)?;
+        if run.keeps_results {
+            run.set_result(&MATCHES, replaced.matches.into_iter().map(Value::text).collect::<Vec<_>>());
+            run.set_result(&URL, after.as_str());
+            run.set_result(&ERROR_CODE, "");
+            run.set_result(&ERROR_MESSAGE, "");
+        }
+        if after.as_str() != before.as_str() {
+            run.set_url(after)?;
+        }
+        Ok(Next::GoOn)
+    }
+
+    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        ActionType::texts(&self.action, each);
+    }
+
+    fn digest(&self, digest: &mut StepDigest<'_>) {
+        digest.text(UrlRewrite::NAME);
+        self.from.digest(self.action.from.as_ref(), digest);
+        digest.template(&self.action.to);
+    }
+
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(UrlRewrite::NAME)
     }
 }

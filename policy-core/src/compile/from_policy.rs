@@ -62,11 +62,22 @@ impl Program {
     /// }
     /// ```
     pub fn from_policy(name: impl Into<Box<str>>, text: impl Into<String>) -> Result<Self, PolicyError> {
+        Self::from_policy_with(name, text, &CompileOptions::default())
+    }
+
+    /// The same for a host of other phases, or with IP policies.
+    ///
+    /// # Errors
+    /// As [`Self::from_policy`].
+    pub fn from_policy_with(
+        name: impl Into<Box<str>>,
+        text: impl Into<String>,
+        options: &CompileOptions,
+    ) -> Result<Self, PolicyError> {
         let source = Source::new(name, text);
         let (policy, diagnostics) = load_policy(&source, &CheckOptions::default());
         let Some(policy) = policy else { return Err(PolicyError { source, diagnostics }) };
-        compile(&policy, &CompileOptions::default())
-            .map_err(|diagnostics| PolicyError { source, diagnostics })
+        compile(&policy, options).map_err(|diagnostics| PolicyError { source, diagnostics })
     }
 }
 

@@ -1,5 +1,6 @@
 //! One run of one phase, as its host drives it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::machine::{Continuation, Inputs, Machine};
@@ -8,12 +9,32 @@ use crate::cel::{EvalError, Expression};
 use crate::compile::{ConditionRef, Program};
 use crate::exchange::{ActionId, Effect, ForwardFailure, LogId, Reply, Step, TargetId};
 use crate::facts::Facts;
+use crate::message::{Changes, Response};
+use crate::ngrok;
 use crate::outcome::{Fault, Outcome};
 use crate::parse::PlainMap;
 use crate::phase::Phase;
-use crate::run::{ListDecision, RunState};
+use crate::run::{HttpRefusal, ListDecision, RunState};
 use crate::trace::Trace;
 use crate::url::EndpointUrl;
+
+/// The header that names the error of an answer (ngrok documentation, errors, 2026-08-07).
+const ERROR_CODE_HEADER: &str = "ngrok-error-code";
+
+/// How a failure is told over HTTP. A condition or value that fails is the policy's fault; an endpoint that is not there is
+/// told as ngrok's edge does.
+const fn of_fault(fault: Fault) -> HttpRefusal {
+    let (status, code) = match fault {
+        Fault::Forward { failure, .. } => {
+            let status = if matches!(failure, ForwardFailure::Offline) { 404 } else { 502 };
+            (status, failure.ngrok_code())
+        }
+        Fault::Condition(_) => (500, ngrok::ERR_NGROK_2254),
+        Fault::Value => (500, ngrok::ERR_NGROK_2253),
+        Fault::WrongReply | Fault::OutOfOrder => (500, ngrok::ERR_NGROK_2300),
+    };
+    HttpRefusal { status, code: Some(code) }
+}
 
 /// One run of one phase. `Send` if its sink is.
 ///
@@ -145,6 +166,41 @@ impl<'r, M: Mode> Evaluation<'r, M> {
     #[must_use]
     pub fn last_address_test(&self) -> Option<(ActionId, bool)> {
         self.at.last_address_test(self.on.code)
+    }
+
+    /// What was changed of request and response; `None` if nothing was kept.
+    #[must_use]
+    pub fn changes(&self) -> Option<&Changes> {
+        self.at.state.changes()
+    }
+
+    /// What a client is answered that the policy does not let through, in the phases of requests and responses: the response
+    /// of an action, the status of a refusal, or 500 for a failure. `None` if the connection is closed, or the message goes
+    /// on.
+    #[must_use]
+    pub fn answer(&self) -> Option<Cow<'_, Response>> {
+        if self.on.code().phase == Phase::OnTcpConnect {
+            return None;
+        }
+        let refused = |refusal: HttpRefusal| {
+            let mut response = Response::new(refusal.status);
+            if let Some(code) = refusal.code {
+                // INVARIANT: names and codes of ours are those of headers.
+                let _ = response.headers.append(ERROR_CODE_HEADER, &code.to_string());
+            }
+            Some(Cow::Owned(response))
+        };
+        match self.outcome()? {
+            Outcome::Responded { .. } => self.changes()?.answer.as_deref().map(Cow::Borrowed),
+            Outcome::Denied { by } => refused(self.on.program.step(by)?.refusal()),
+            Outcome::Failed { fault: Fault::Value, .. }
+                if self.failed_value().is_some_and(|it| it.0.is_some()) =>
+            {
+                refused(HttpRefusal { status: 500, code: Some(ngrok::ERR_NGROK_2238) })
+            }
+            Outcome::Failed { fault, .. } => refused(of_fault(fault)),
+            Outcome::Forwarded { .. } | Outcome::Closed { .. } | Outcome::Upstream => None,
+        }
     }
 
     /// True if it failed because its values and conditions take more steps than there were.

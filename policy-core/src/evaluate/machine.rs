@@ -28,6 +28,11 @@ pub(crate) struct Inputs<'r> {
 }
 
 impl<'r> Inputs<'r> {
+    /// The code of the phase.
+    pub(super) const fn code(&self) -> &'r PhaseCode {
+        self.code
+    }
+
     /// For a phase of a program.
     #[inline(always)]
     pub(crate) fn new(program: &'r Program, phase: Phase, facts: &'r Facts<'r>) -> Self {
@@ -192,6 +197,7 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
     fn view(&mut self, by: ActionId) -> Run<'_> {
         Run {
             by,
+            phase: self.on.code.phase,
             facts: self.on.facts,
             client: self.client(),
             literals: self.on.program.literals(),
@@ -245,7 +251,7 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
     #[inline(never)]
     fn next_rule(&mut self) -> Option<Step> {
         let state = self.at.state.kept.as_deref().map(|kept| &kept.state);
-        let host = FactsHost { facts: self.on.facts, state, draws: self.at.state.draws };
+        let host = FactsHost::new(self.on.facts, state, self.at.state.draws);
         let Some((rule, start)) = self.on.code.residual.next_rule(self.at.class, self.at.rule, &host) else {
             return Some(self.finish(Outcome::Upstream));
         };
@@ -322,7 +328,7 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
         let ResidualCondition { id, expression, test } = condition;
         let client = self.client();
         let state = self.at.state.kept.as_deref().map(|kept| &kept.state);
-        let mut host = FactsHost { facts: self.on.facts, state, draws: self.at.state.draws };
+        let mut host = FactsHost::new(self.on.facts, state, self.at.state.draws);
         // Values are gone when a condition has been decided; steps have been taken.
         self.at.state.limits.output = EvalLimits::default().output;
         let value = expression.holds(test, &mut host, &mut self.at.state.limits, client);
@@ -345,12 +351,12 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
             return Err(EvalError::whole(CelFault::NotProvided("the condition")));
         };
         let state = self.at.state.kept.as_deref().map(|kept| &kept.state);
-        let mut host = FactsHost { facts: self.on.facts, state, draws: self.at.state.draws };
+        let mut host = FactsHost::new(self.on.facts, state, self.at.state.draws);
         let wants_parts = self.at.mode.sink().wants_parts();
         let parts = match wants_parts {
             // Its parts as written, on draws of the same numbers; what decides is the same for all hosts.
             true => {
-                let mut host = FactsHost { facts: self.on.facts, state, draws: self.at.state.draws };
+                let mut host = FactsHost::new(self.on.facts, state, self.at.state.draws);
                 condition.expression().explain(&mut host, EvalLimits::default(), MAX_PARTS).1
             }
             false => Vec::new(),

@@ -77,6 +77,7 @@ impl fmt::Display for Reason<'_> {
                 None => write!(f, "`{kind}` refuses every connection that reaches it"),
             },
             Outcome::Closed { .. } => write!(f, "`{kind}` ends every connection that reaches it"),
+            Outcome::Responded { .. } => write!(f, "`{kind}` answered"),
             Outcome::Upstream => match self.failed_forward {
                 Some(failure) => write!(f, "no action ended the connection, and before that {failure}"),
                 None => f.write_str("no action ended the connection"),

@@ -6,6 +6,7 @@ use super::{Run, StepDigest};
 use crate::cel::{Template, Unrendered};
 use crate::exchange::{Effect, Reply};
 use crate::lpm::TestId;
+use crate::ngrok::NgrokCode;
 use crate::outcome::Ending;
 use crate::schema::Text;
 use crate::url::EndpointUrl;
@@ -32,6 +33,14 @@ pub(crate) enum Target<'s> {
     Literal(&'s EndpointUrl),
     /// Known for each connection only.
     Rendered(&'s Template),
+}
+
+/// How a refusal is told over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HttpRefusal {
+    pub(crate) status: u16,
+    /// What the header `ngrok-error-code` has.
+    pub(crate) code: Option<NgrokCode>,
 }
 
 /// What a test of the client's address says of a class of addresses, which is known when the program is compiled.
@@ -65,6 +74,11 @@ pub(crate) trait Execute: fmt::Debug + Send + Sync {
     /// Looks at the host's answer after which the policy goes on, for results. Called only if something reads them.
     fn replied(&self, run: &mut Run<'_>, effect: Effect, reply: &Reply) {
         let _ = (run, effect, reply);
+    }
+
+    /// What a client is answered that it refuses by [`Ending::Denied`] in a phase of requests or responses.
+    fn refusal(&self) -> HttpRefusal {
+        HttpRefusal { status: 403, code: None }
     }
 
     /// What it comes to for clients of which every address test is known, if nothing reads its results.

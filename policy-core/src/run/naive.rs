@@ -58,7 +58,7 @@ impl<'f> Naive<'f> {
     }
 
     fn with_host<R>(&mut self, run: impl FnOnce(&mut FactsHost<'_>) -> R) -> R {
-        let mut host = FactsHost { facts: self.facts, state: Some(&self.state), draws: self.draws };
+        let mut host = FactsHost::new(self.facts, Some(&self.state), self.draws);
         let result = run(&mut host);
         self.draws = host.draws;
         result

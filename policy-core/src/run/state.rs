@@ -7,6 +7,7 @@ use ipnetwork::IpNetwork;
 use crate::cel::EvalLimits;
 use crate::exchange::{ActionId, LogId, TargetId};
 use crate::facts::State;
+use crate::message::Changes;
 use crate::parse::PlainMap;
 use crate::url::EndpointUrl;
 
@@ -88,11 +89,21 @@ impl RunState {
         self
     }
 
-    /// The state with which the policy of a target begins: of this one only the budget. What the policy that forwards
-    /// has found and set is its own.
+    /// The state with which the policy of a target begins: of this one the budget, and the message as it is now. What the
+    /// policy that forwards has found and set is its own.
     #[must_use]
     pub fn for_target(&self) -> Self {
-        Self::with_steps(self.limits.steps)
+        let mut state = Self::with_steps(self.limits.steps);
+        if let Some(changes) = self.changes().filter(|changes| !changes.is_empty()) {
+            state.kept().state.changes = changes.clone();
+        }
+        state
+    }
+
+    /// What was changed of request and response; `None` if nothing was kept.
+    #[must_use]
+    pub fn changes(&self) -> Option<&Changes> {
+        self.kept.as_deref().map(|kept| &kept.state.changes)
     }
 
     pub(crate) fn kept(&mut self) -> &mut Kept {

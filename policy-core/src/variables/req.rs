@@ -4,28 +4,42 @@
 //! lists; a missing key is an error.
 
 use crate::cel::Meaning;
-use crate::vocabulary::{Declared, REQUEST};
+use crate::message::Part;
+use crate::vocabulary::{Declared, REQUEST, tag};
 
 pub(super) static DECLARED: &[Declared] = &[
-    Declared::new("req.method", "string", REQUEST, "the method, such as `GET`").meaning(Meaning::Method),
-    Declared::new("req.host", "string", REQUEST, "the host the request is for").meaning(Meaning::Host),
-    Declared::new("req.version", "string", REQUEST, "the version, such as `HTTP/2.0`"),
-    Declared::new("req.location", "string", REQUEST, "the `Location` header"),
+    Declared::new("req.method", "string", REQUEST, "the method, such as `GET`")
+        .tag(tag::message(Part::Method))
+        .meaning(Meaning::Method),
+    Declared::new("req.host", "string", REQUEST, "the host the request is for")
+        .tag(tag::message(Part::Host))
+        .meaning(Meaning::Host),
+    Declared::new("req.version", "string", REQUEST, "the version, such as `HTTP/2.0`")
+        .tag(tag::message(Part::Version)),
+    Declared::new("req.location", "string", REQUEST, "the `Location` header")
+        .tag(tag::message(Part::RequestLocation)),
     Declared::new("req.content_length", "int", REQUEST, "the length of the body, where it is known")
+        .tag(tag::message(Part::RequestLength))
         .optional(),
-    Declared::new("req.content_encoding", "list(string)", REQUEST, "the encodings of the body"),
+    Declared::new("req.content_encoding", "list(string)", REQUEST, "the encodings of the body")
+        .tag(tag::message(Part::RequestEncoding)),
     Declared::new("req.content_type", "string", REQUEST, "the media type of the body")
+        .tag(tag::message(Part::RequestType))
         .meaning(Meaning::MediaType),
     Declared::new(
         "req.content_type.parameters",
         "map(string, string)",
         REQUEST,
         "the parameters of the media type",
-    ),
-    Declared::new("req.content_type.raw", "string", REQUEST, "the whole `Content-Type` header"),
+    )
+    .tag(tag::message(Part::RequestTypeParameters)),
+    Declared::new("req.content_type.raw", "string", REQUEST, "the whole `Content-Type` header")
+        .tag(tag::message(Part::RequestTypeRaw)),
     Declared::new("req.cookies", "map(string, list(Cookie))", REQUEST, "the cookies, by name")
+        .tag(tag::message(Part::RequestCookies))
         .meaning(Meaning::SentCookies(&["name", "value"])),
     Declared::new("req.headers", "map(string, list(string))", REQUEST, "the headers, by name in lower case")
+        .tag(tag::message(Part::RequestHeaders))
         .meaning(Meaning::Headers),
     Declared::new(
         "req.trailers",
@@ -33,31 +47,54 @@ pub(super) static DECLARED: &[Declared] = &[
         REQUEST,
         "the trailers, by name in lower case",
     )
+    .tag(tag::message(Part::RequestTrailers))
     .meaning(Meaning::Trailers),
-    Declared::new("req.ts.header_received", "timestamp", REQUEST, "when the headers had arrived"),
-    Declared::new("req.ts.body_received", "timestamp", REQUEST, "when the body had arrived").optional(),
-    Declared::new("req.url", "string", REQUEST, "the whole URL, normalised").meaning(Meaning::RequestUrl),
-    Declared::new("req.url.authority", "string", REQUEST, "user, host and port of the URL"),
-    Declared::new("req.url.host", "string", REQUEST, "the host of the URL").meaning(Meaning::Name),
+    Declared::new("req.ts.header_received", "timestamp", REQUEST, "when the headers had arrived")
+        .tag(tag::message(Part::HeaderReceived)),
+    Declared::new("req.ts.body_received", "timestamp", REQUEST, "when the body had arrived")
+        .tag(tag::message(Part::BodyReceived))
+        .optional(),
+    Declared::new("req.url", "string", REQUEST, "the whole URL, normalised")
+        .tag(tag::message(Part::Url))
+        .meaning(Meaning::RequestUrl),
+    Declared::new("req.url.authority", "string", REQUEST, "user, host and port of the URL")
+        .tag(tag::message(Part::UrlAuthority)),
+    Declared::new("req.url.host", "string", REQUEST, "the host of the URL")
+        .tag(tag::message(Part::UrlHost))
+        .meaning(Meaning::Name),
     Declared::new("req.url.path", "string", REQUEST, "the path, with its leading slash")
+        .tag(tag::message(Part::UrlPath))
         .meaning(Meaning::Path),
     Declared::new("req.url.port", "int", REQUEST, "the port, if the URL gives one")
+        .tag(tag::message(Part::UrlPort))
         .meaning(Meaning::Port)
         .optional(),
-    Declared::new("req.url.query", "string", REQUEST, "the query, without `?`").meaning(Meaning::Query),
+    Declared::new("req.url.query", "string", REQUEST, "the query, without `?`")
+        .tag(tag::message(Part::UrlQuery))
+        .meaning(Meaning::Query),
     Declared::new(
         "req.url.query_params",
         "map(string, list(string))",
         REQUEST,
         "the parameters of the query, by name",
-    ),
-    Declared::new("req.url.raw", "string", REQUEST, "the URL as it was sent").meaning(Meaning::Url),
-    Declared::new("req.url.raw_path", "string", REQUEST, "the path as it was sent").meaning(Meaning::Path),
+    )
+    .tag(tag::message(Part::QueryParams)),
+    Declared::new("req.url.raw", "string", REQUEST, "the URL as it was sent")
+        .tag(tag::message(Part::UrlRaw))
+        .meaning(Meaning::Url),
+    Declared::new("req.url.raw_path", "string", REQUEST, "the path as it was sent")
+        .tag(tag::message(Part::UrlRawPath))
+        .meaning(Meaning::Path),
     Declared::new("req.url.scheme", "string", REQUEST, "`http` or `https`")
+        .tag(tag::message(Part::UrlScheme))
         .meaning(Meaning::Scheme(&["http", "https"])),
-    Declared::new("req.url.uri", "string", REQUEST, "path and query").meaning(Meaning::PathAndQuery),
-    Declared::new("req.url.user_password", "string", REQUEST, "user and password of the URL"),
-    Declared::new("req.user_agent", "string", REQUEST, "the `User-Agent` header"),
+    Declared::new("req.url.uri", "string", REQUEST, "path and query")
+        .tag(tag::message(Part::UrlUri))
+        .meaning(Meaning::PathAndQuery),
+    Declared::new("req.url.user_password", "string", REQUEST, "user and password of the URL")
+        .tag(tag::message(Part::UrlUserPassword)),
+    Declared::new("req.user_agent", "string", REQUEST, "the `User-Agent` header")
+        .tag(tag::message(Part::UserAgent)),
     Declared::new("req.user_agent.name", "string", REQUEST, "the name of the program"),
     Declared::new("req.user_agent.version", "string", REQUEST, "the version of the program"),
     Declared::new("req.user_agent.os", "string", REQUEST, "the operating system"),

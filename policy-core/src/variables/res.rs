@@ -3,23 +3,32 @@
 //! Source: ngrok documentation, response variables (2026-08-07).
 
 use crate::cel::Meaning;
-use crate::vocabulary::{Declared, RESPONSE};
+use crate::message::Part;
+use crate::vocabulary::{Declared, RESPONSE, tag};
 
 pub(super) static DECLARED: &[Declared] = &[
-    Declared::new("res.status_code", "int", RESPONSE, "the status code").meaning(Meaning::Status),
+    Declared::new("res.status_code", "int", RESPONSE, "the status code")
+        .tag(tag::message(Part::StatusCode))
+        .meaning(Meaning::Status),
     Declared::new("res.content_length", "int", RESPONSE, "the length of the body, where it is known")
+        .tag(tag::message(Part::ResponseLength))
         .optional(),
-    Declared::new("res.content_encoding", "list(string)", RESPONSE, "the encodings of the body"),
+    Declared::new("res.content_encoding", "list(string)", RESPONSE, "the encodings of the body")
+        .tag(tag::message(Part::ResponseEncoding)),
     Declared::new("res.content_type", "string", RESPONSE, "the media type of the body")
+        .tag(tag::message(Part::ResponseType))
         .meaning(Meaning::MediaType),
     Declared::new(
         "res.content_type.parameters",
         "map(string, string)",
         RESPONSE,
         "the parameters of the media type",
-    ),
-    Declared::new("res.content_type.raw", "string", RESPONSE, "the whole `Content-Type` header"),
+    )
+    .tag(tag::message(Part::ResponseTypeParameters)),
+    Declared::new("res.content_type.raw", "string", RESPONSE, "the whole `Content-Type` header")
+        .tag(tag::message(Part::ResponseTypeRaw)),
     Declared::new("res.headers", "map(string, list(string))", RESPONSE, "the headers, by name in lower case")
+        .tag(tag::message(Part::ResponseHeaders))
         .meaning(Meaning::Headers),
     Declared::new(
         "res.trailers",
@@ -27,12 +36,15 @@ pub(super) static DECLARED: &[Declared] = &[
         RESPONSE,
         "the trailers, by name in lower case",
     )
+    .tag(tag::message(Part::ResponseTrailers))
     .meaning(Meaning::Trailers),
-    Declared::new("res.location", "string", RESPONSE, "the `Location` header"),
+    Declared::new("res.location", "string", RESPONSE, "the `Location` header")
+        .tag(tag::message(Part::ResponseLocation)),
     Declared::new(
         "res.cookies",
         "map(string, list(Cookie))",
         RESPONSE,
         "the cookies that are set, longest path first",
-    ),
+    )
+    .tag(tag::message(Part::ResponseCookies)),
 ];

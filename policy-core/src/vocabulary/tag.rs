@@ -1,6 +1,7 @@
 //! The facts that hosts are asked for most, by a number.
 
 use crate::cel::Tag;
+use crate::message::Part;
 
 pub(crate) const CLIENT_IP: Tag = Tag(0);
 pub(crate) const CLIENT_PORT: Tag = Tag(1);
@@ -15,3 +16,16 @@ pub(crate) const ENDPOINT: Tag = Tag(7);
 pub(crate) const STATE: Tag = Tag(8);
 /// Any other.
 pub(crate) const OTHER: Tag = Tag(9);
+/// The first of the parts of messages.
+const MESSAGE: u8 = 16;
+
+/// The number of a part of a message.
+pub(crate) const fn message(part: Part) -> Tag {
+    Tag(MESSAGE + part as u8)
+}
+
+/// The part of a message that a fact is.
+#[inline]
+pub(crate) fn part(tag: Tag) -> Option<Part> {
+    tag.0.checked_sub(MESSAGE).and_then(Part::from_number)
+}

@@ -13,7 +13,7 @@ use crate::ir::{AddressList, Decision, Entries, Entry, Lowering};
 use crate::lpm::{TestId, cidr};
 use crate::ngrok::{self, NgrokCode};
 use crate::outcome::Ending;
-use crate::run::{AddressVerdict, Execute, Next, Run, StepDigest};
+use crate::run::{AddressVerdict, Execute, HttpRefusal, Next, Run, StepDigest};
 #[cfg(feature = "reference")]
 use crate::run::{Naive, NaiveEnd, NaiveNext};
 use crate::schema::Text;
@@ -21,6 +21,9 @@ use crate::vocabulary::{ActionResult, EVERYWHERE};
 
 /// The code of a refusal (ngrok error reference, 2026-08-07: blocked by an IP policy).
 const BLOCKED: NgrokCode = ngrok::ERR_NGROK_3203;
+
+/// How a refused request is answered.
+const REFUSAL: HttpRefusal = HttpRefusal { status: 403, code: Some(BLOCKED) };
 
 pub(super) const ACTION: ActionResult<String> =
     ActionResult::text("actions.ngrok.restrict_ips.action", EVERYWHERE, "`allow` or `deny`");
@@ -75,6 +78,10 @@ struct FixedLists {
 }
 
 impl Execute for FixedLists {
+    fn refusal(&self) -> HttpRefusal {
+        REFUSAL
+    }
+
     fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
         let admitted = run.client.is_in(self.test);
         run.note_address_test(admitted);
@@ -121,6 +128,10 @@ struct RenderedLists {
 }
 
 impl Execute for RenderedLists {
+    fn refusal(&self) -> HttpRefusal {
+        REFUSAL
+    }
+
     /// All entries are looked at before the verdict: one that is no network is a fault, whatever the others say.
     fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
         let (mut allowed, mut denied) = (run.client.is_in(self.allow), run.client.is_in(self.deny));

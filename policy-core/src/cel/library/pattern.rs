@@ -131,6 +131,70 @@ impl Pattern {
     }
 }
 
+/// A text in which a pattern was replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Replaced {
+    pub(crate) text: String,
+    /// What matched, the first so many of them.
+    pub(crate) matches: Vec<String>,
+}
+
+/// Matches that [`Replaced`] names.
+const MAX_MATCHES: usize = 100;
+
+impl Pattern {
+    /// Compiles a pattern outside of expressions. O(states).
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn new(pattern: &str) -> Result<Self, Fault> {
+        Draft::read(pattern)?.compile()
+    }
+
+    /// What compiles a pattern that is known at run time only, and the steps that this takes beside matching so many bytes.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn draft(
+        pattern: &str,
+        bytes: usize,
+    ) -> Result<(impl FnOnce() -> Result<Self, Fault>, u64), Fault> {
+        let draft = Draft::read(pattern)?;
+        let steps = draft.steps(bytes as u64);
+        Ok((move || draft.compile(), steps))
+    }
+
+    /// Steps of replacing it in a text of so many bytes.
+    pub(crate) fn steps_of_replacing(&self, bytes: usize) -> u64 {
+        self.steps(bytes as u64).saturating_add(bytes as u64)
+    }
+
+    /// Replaces every match; `$1` and `${name}` in what takes its place are groups, `$$` is a `$`. `None` if the result has
+    /// more than so many bytes. O(length × states).
+    pub(crate) fn replace_all(&self, text: &str, to: &str, max: usize) -> Option<Replaced> {
+        let (mut out, mut matches, mut from) = (Vec::new(), Vec::new(), 0);
+        for found in self.regex.captures_iter(text.as_bytes()) {
+            let whole = found.get(0)?;
+            // An empty match inside of a character is none.
+            if !text.is_char_boundary(whole.start()) {
+                continue;
+            }
+            out.extend_from_slice(text.as_bytes().get(from..whole.start())?);
+            found.expand(to.as_bytes(), &mut out);
+            from = whole.end();
+            if out.len() > max {
+                return None;
+            }
+            if matches.len() < MAX_MATCHES {
+                matches.push(String::from_utf8_lossy(whole.as_bytes()).into_owned());
+            }
+        }
+        out.extend_from_slice(text.as_bytes().get(from..)?);
+        let text = String::from_utf8(out).ok().filter(|text| text.len() <= max)?;
+        Some(Replaced { text, matches })
+    }
+}
+
 /// Steps of matching so many bytes against so many states: large automata are walked state by state.
 pub(in crate::cel) fn steps(states: u64, bytes: u64) -> u64 {
     bytes.saturating_mul(states) / 32
@@ -246,6 +310,19 @@ mod tests {
         ] {
             assert!(!matches(pattern, text), "{pattern} {text:?}");
         }
+    }
+
+    #[test]
+    fn every_match_is_replaced_with_its_groups() {
+        let replaced = |pattern: &str, text: &str, to: &str| {
+            let replaced = compile(pattern).expect(pattern).replace_all(text, to, 100).expect("short");
+            (replaced.text, replaced.matches.len())
+        };
+        assert_eq!(replaced("a(b)?", "ab a", "<$1>"), ("<b> <>".into(), 2));
+        assert_eq!(replaced("(?P<x>a)", "ba", "${x}$x$y$$1$1x"), ("baa$1".into(), 1));
+        assert_eq!(replaced("", "ü", "-"), ("-ü-".into(), 2));
+        assert_eq!(replaced("x", "ab", "y"), ("ab".into(), 0));
+        assert!(compile("a").expect("right").replace_all("aaaa", &"b".repeat(30), 100).is_none());
     }
 
     #[test]

@@ -57,6 +57,18 @@ impl From<String> for Value {
     }
 }
 
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+impl From<Vec<Self>> for Value {
+    fn from(items: Vec<Self>) -> Self {
+        Self::list(items)
+    }
+}
+
 impl From<Map> for Value {
     fn from(map: Map) -> Self {
         Self::Map(map.into())

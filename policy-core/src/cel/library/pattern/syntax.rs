@@ -113,6 +113,7 @@ pub(super) fn translate(pattern: &str) -> Result<Translated, String> {
         groups: Vec::new(),
         here: Group::default(),
         groups_read: 0,
+        names: Vec::new(),
         by_line: false,
     };
     reader.read()?;
@@ -211,6 +212,8 @@ struct PatternReader<'p> {
     here: Group,
     /// Groups that capture.
     groups_read: usize,
+    /// Names that the crate was given.
+    names: Vec<String>,
     /// True if the start of a line has been read.
     by_line: bool,
 }
@@ -318,9 +321,18 @@ impl PatternReader<'_> {
             match self.chars.peek() {
                 Some('P' | '<') => {
                     self.chars.next_if_eq(&'P');
-                    self.name()?;
+                    let name = self.name()?;
                     self.groups_read += 1;
-                    self.out.push('(');
+                    // The crate takes each name once, and none that begins with a digit.
+                    match name.starts_with(|c: char| c.is_ascii_digit()) || self.names.contains(&name) {
+                        true => self.out.push('('),
+                        false => {
+                            self.out.push_str("(?P<");
+                            self.out.push_str(&name);
+                            self.out.push('>');
+                            self.names.push(name);
+                        }
+                    }
                 }
                 _ => {
                     if !self.flags()? {
@@ -358,21 +370,21 @@ impl PatternReader<'_> {
     }
 
     /// `<name>`: it has no meaning for a match, but must be one. Several groups may have the same.
-    fn name(&mut self) -> Result<(), String> {
+    fn name(&mut self) -> Result<String, String> {
         if self.chars.next_if_eq(&'<').is_none() {
             return Err("`(?P` is followed by `<name>`".to_owned());
         }
         if matches!(self.chars.peek(), Some('=' | '!')) {
             return Err("`(?<` would look behind, which linear time rules out".to_owned());
         }
-        let mut length = 0;
-        while self.chars.next_if(|c| c.is_ascii_alphanumeric() || *c == '_').is_some() {
-            length += 1;
+        let mut name = String::new();
+        while let Some(c) = self.chars.next_if(|c| c.is_ascii_alphanumeric() || *c == '_') {
+            name.push(c);
         }
-        if self.chars.next_if_eq(&'>').is_none() || length == 0 {
+        if self.chars.next_if_eq(&'>').is_none() || name.is_empty() {
             return Err("the name of a group is letters, digits and `_` between `<` and `>`".to_owned());
         }
-        Ok(())
+        Ok(name)
     }
 
     /// Reads flags behind `(?`; true if a group begins behind them.

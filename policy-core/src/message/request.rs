@@ -1,0 +1,279 @@
+//! Requests: what a host lends of one, and what policies read of it.
+
+use std::fmt;
+
+use super::cookies::SetCookie;
+use super::headers::{EditedHeaders, HeaderEdits};
+use super::parts::Part;
+use super::url::{RequestUrl, RequestUrlError};
+use super::{Headers, cookies, media_type};
+use crate::cel::{Borrowed, Map, TextMap, Timestamp, Value};
+
+/// What a host has of a request. All of it is lent: what no rule reads is never looked at, what no rule changes never copied.
+pub trait RequestHead: fmt::Debug + Sync {
+    /// The method, such as `GET`.
+    fn method(&self) -> &str;
+
+    /// The version, such as `HTTP/1.1`.
+    fn version(&self) -> &str;
+
+    /// The headers, names in lower case.
+    fn headers(&self) -> &dyn TextMap;
+
+    /// The trailers, names in lower case; `None` before the body has arrived.
+    fn trailers(&self) -> Option<&dyn TextMap> {
+        None
+    }
+
+    /// When the headers had arrived.
+    fn header_received(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// When the body had arrived.
+    fn body_received(&self) -> Option<Timestamp> {
+        None
+    }
+}
+
+/// A request that policies decide about: what a host lends, with its URL read once.
+#[derive(Debug)]
+pub struct RequestFacts<'h> {
+    pub(super) head: &'h dyn RequestHead,
+    pub(super) url: RequestUrl<'h>,
+}
+
+impl<'h> RequestFacts<'h> {
+    /// Of a request with its absolute URL, as it was sent. O(length of the URL).
+    ///
+    /// # Errors
+    /// [`RequestUrlError`].
+    pub fn new(head: &'h dyn RequestHead, url: &'h str) -> Result<Self, RequestUrlError> {
+        Ok(Self { head, url: RequestUrl::parse(url)? })
+    }
+
+    pub(crate) fn headers(&self) -> &'h dyn TextMap {
+        self.head.headers()
+    }
+
+    /// Its URL as it was sent by the client.
+    #[must_use]
+    pub const fn url(&self) -> &RequestUrl<'h> {
+        &self.url
+    }
+}
+
+/// A request as it is now: what the host lends, and what rules have changed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestView<'a> {
+    pub(super) head: &'a dyn RequestHead,
+    pub(super) url: &'a RequestUrl<'a>,
+    pub(super) headers: EditedHeaders<'a>,
+}
+
+/// Nothing was changed.
+pub(super) static NO_EDITS: HeaderEdits = HeaderEdits::NONE;
+
+impl<'a> RequestView<'a> {
+    pub(crate) fn new(
+        facts: &'a RequestFacts<'a>,
+        url: Option<&'a RequestUrl<'static>>,
+        edits: Option<&'a HeaderEdits>,
+    ) -> Self {
+        let headers = EditedHeaders { of: facts.head.headers(), edits: edits.unwrap_or(&NO_EDITS) };
+        Self { head: facts.head, url: url.unwrap_or(&facts.url), headers }
+    }
+
+    /// The URL as it is now.
+    pub(crate) const fn url(&self) -> &'a RequestUrl<'a> {
+        self.url
+    }
+
+    /// The first value of a header, its name in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name, 0)
+    }
+
+    /// The host that the request is for: the header, or else that of the URL.
+    pub(super) fn host(&self) -> &str {
+        self.headers.get("host", 0).unwrap_or_else(|| self.url.host())
+    }
+
+    /// A part that is at hand.
+    #[inline]
+    pub(crate) fn borrow(&self, part: Part) -> Option<Borrowed<'_>> {
+        let header = |name| Some(Borrowed::Text(self.headers.get(name, 0).unwrap_or_default()));
+        let (url, text) = (self.url, |text| Some(Borrowed::Text(text)));
+        match part {
+            Part::Method => text(self.head.method()),
+            Part::Host => text(self.host()),
+            Part::Version => text(self.head.version()),
+            Part::RequestLocation => header("location"),
+            Part::RequestTypeRaw => header("content-type"),
+            Part::UserAgent => header("user-agent"),
+            Part::RequestType => borrow_essence(&self.headers),
+            Part::RequestHeaders if self.headers.edits.is_empty() => Some(Borrowed::Texts(self.headers.of)),
+            Part::RequestHeaders => Some(Borrowed::Texts(&self.headers)),
+            Part::Url => text(url.as_str()),
+            Part::UrlAuthority => text(url.authority()),
+            Part::UrlHost => text(url.host()),
+            Part::UrlPath => text(url.path()),
+            Part::UrlPort => url.port().map(|port| Borrowed::Int(port.into())),
+            Part::UrlQuery => text(url.query()),
+            Part::QueryParams => Some(Borrowed::Texts(url)),
+            Part::UrlRaw => text(url.raw()),
+            Part::UrlRawPath => text(url.raw_path()),
+            Part::UrlScheme => text(url.scheme()),
+            Part::UrlUri => text(url.path_and_query()),
+            Part::UrlUserPassword => text(url.user_password()),
+            Part::RequestLength => length(&self.headers).map(Borrowed::Int),
+            _ => None,
+        }
+    }
+
+    /// The value of a part; `None` if this request does not have it.
+    pub(crate) fn value(&self, part: Part) -> Option<Value> {
+        match part {
+            Part::RequestType => Some(essence(&self.headers)),
+            Part::RequestTypeParameters => Some(type_parameters(&self.headers)),
+            Part::RequestEncoding => Some(encodings(&self.headers)),
+            Part::RequestCookies => Some(self.cookies()),
+            // Not there yet: no trailers.
+            Part::RequestTrailers => Some(trailers(self.head.trailers())),
+            Part::HeaderReceived => self.head.header_received().map(Value::Timestamp),
+            Part::BodyReceived => self.head.body_received().map(Value::Timestamp),
+            part => self.borrow(part).map(Borrowed::to_value),
+        }
+    }
+
+    fn cookies(&self) -> Value {
+        let headers = values(&self.headers, "cookie");
+        let all = headers.flat_map(cookies::sent).map(|(name, value)| SetCookie::sent(name, value));
+        by_name(all)
+    }
+}
+
+/// Every value of a header.
+pub(super) fn values<'h>(headers: &'h EditedHeaders<'_>, name: &'h str) -> impl Iterator<Item = &'h str> {
+    (0..headers.count(name).unwrap_or(0)).filter_map(move |at| headers.get(name, at))
+}
+
+/// Cookies by name, each name with its cookies in order.
+pub(super) fn by_name<'h>(all: impl Iterator<Item = SetCookie<'h>>) -> Value {
+    let mut names: Vec<(&str, Vec<Value>)> = Vec::new();
+    for cookie in all {
+        match names.iter_mut().find(|(name, _)| *name == cookie.name) {
+            Some((_, values)) => values.push(cookie.to_value()),
+            None => names.push((cookie.name, vec![cookie.to_value()])),
+        }
+    }
+    Map::from_texts(names.into_iter().map(|(name, values)| (name, Value::list(values)))).into()
+}
+
+/// `content-length`, if it is a number.
+pub(super) fn length(headers: &EditedHeaders<'_>) -> Option<i64> {
+    headers.get("content-length", 0)?.parse().ok().filter(|length| *length >= 0)
+}
+
+/// The media type where it is written in lower case.
+pub(super) fn borrow_essence<'b>(headers: &'b EditedHeaders<'_>) -> Option<Borrowed<'b>> {
+    let essence = media_type::essence(headers.get("content-type", 0).unwrap_or_default());
+    (!essence.contains(|c: char| c.is_ascii_uppercase())).then_some(Borrowed::Text(essence))
+}
+
+pub(super) fn essence(headers: &EditedHeaders<'_>) -> Value {
+    let written = headers.get("content-type", 0).unwrap_or_default();
+    Value::text(media_type::essence(written).to_ascii_lowercase())
+}
+
+pub(super) fn type_parameters(headers: &EditedHeaders<'_>) -> Value {
+    let written = headers.get("content-type", 0).unwrap_or_default();
+    let all = media_type::parameters(written).into_iter().map(|(name, value)| (name, Value::text(value)));
+    Map::from_texts(all).into()
+}
+
+pub(super) fn encodings(headers: &EditedHeaders<'_>) -> Value {
+    let all = values(headers, "content-encoding").flat_map(media_type::items);
+    Value::list(all.map(|item| Value::text(item.to_ascii_lowercase())).collect())
+}
+
+pub(super) fn trailers(trailers: Option<&dyn TextMap>) -> Value {
+    trailers.map_or_else(|| Map::default().into(), |trailers| Borrowed::Texts(trailers).to_value())
+}
+
+/// A request of one's own, for dry runs and tests.
+///
+/// ```
+/// use policy_core::message::Request;
+/// let mut request = Request::new("GET", "https://app.example.com/a?b=c");
+/// request.headers.append("accept", "text/html")?;
+/// assert_eq!(request.facts()?.url().path(), "/a");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The method.
+    pub method: String,
+    /// The absolute URL, as it is sent.
+    pub url: String,
+    /// The version.
+    pub version: String,
+    /// The headers.
+    pub headers: Headers,
+    /// The trailers.
+    pub trailers: Headers,
+    /// When its headers had arrived.
+    pub header_received: Option<Timestamp>,
+    /// When its body had arrived.
+    pub body_received: Option<Timestamp>,
+}
+
+impl Request {
+    /// A request of HTTP/1.1 without headers.
+    #[must_use]
+    pub fn new(method: &str, url: &str) -> Self {
+        Self {
+            method: method.to_owned(),
+            url: url.to_owned(),
+            version: "HTTP/1.1".to_owned(),
+            headers: Headers::default(),
+            trailers: Headers::default(),
+            header_received: None,
+            body_received: None,
+        }
+    }
+
+    /// It as policies decide about it.
+    ///
+    /// # Errors
+    /// [`RequestUrlError`].
+    pub fn facts(&self) -> Result<RequestFacts<'_>, RequestUrlError> {
+        RequestFacts::new(self, &self.url)
+    }
+}
+
+impl RequestHead for Request {
+    fn method(&self) -> &str {
+        &self.method
+    }
+
+    fn version(&self) -> &str {
+        &self.version
+    }
+
+    fn headers(&self) -> &dyn TextMap {
+        &self.headers
+    }
+
+    fn trailers(&self) -> Option<&dyn TextMap> {
+        Some(&self.trailers)
+    }
+
+    fn header_received(&self) -> Option<Timestamp> {
+        self.header_received
+    }
+
+    fn body_received(&self) -> Option<Timestamp> {
+        self.body_received
+    }
+}
