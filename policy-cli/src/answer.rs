@@ -7,6 +7,7 @@ use policy_core::diagnostic::printable;
 use policy_core::evaluate::{AsWritten, Evaluation, Record, Recording};
 use policy_core::exchange::{Effect, Reply};
 use policy_core::ip_policies::ListedAt;
+use policy_core::message::Response;
 use policy_core::ngrok::NgrokCode;
 use policy_core::outcome::Outcome;
 use policy_core::parse::PlainMap;
@@ -21,7 +22,7 @@ pub(crate) type Run<'r> = Evaluation<'r, AsWritten<Recording>>;
 /// What happens to a connection, and why.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// `forward`, `deny`, `close`, `upstream` or `error`.
+    /// `forward`, `deny`, `close`, `respond`, `upstream` or `error`.
     pub(crate) decision: &'static str,
     /// The same in words.
     pub(crate) outcome: String,
@@ -55,8 +56,21 @@ pub(crate) struct Answer {
     pub(crate) falls_through: bool,
     /// Of a configuration: the way of the connection.
     pub(crate) way: Option<Route>,
+    /// What became of a request, if one was sent and the connection was not decided before.
+    pub(crate) request: Option<RequestAnswer>,
     /// Every rule, condition and list entry, if that is wanted.
     pub(crate) steps: Vec<u8>,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RequestAnswer {
+    /// What the client is answered; nothing if the request goes on or the connection is closed.
+    pub(crate) response: Option<Response>,
+    /// The URL, if it was rewritten.
+    pub(crate) url: Option<String>,
+    /// Headers of the request that differ from what was sent, each with all of its values; without values it was removed.
+    pub(crate) headers: Vec<(String, Vec<String>)>,
 }
 
 /// The way through the endpoints of a configuration.
@@ -147,6 +161,16 @@ pub(crate) fn place(run: &Run<'_>, outcome: Outcome) -> Option<String> {
     Some(format!("{kind} at {file}:{position}, rule #{number}{name}"))
 }
 
+/// What became of a request, in words.
+pub(crate) fn http_words(decision: &str, target: Option<&EndpointUrl>, status: Option<u16>) -> String {
+    match (decision, status) {
+        ("deny" | "respond", Some(status)) => format!("{decision}: the client is answered {status}"),
+        ("error", Some(status)) => format!("failed closed: the client is answered {status}"),
+        ("upstream", _) => "upstream: the request goes to the endpoint's own upstream".to_owned(),
+        _ => words(decision, target, None),
+    }
+}
+
 /// An outcome in words.
 pub(crate) fn words(decision: &str, target: Option<&EndpointUrl>, upstream: Option<&str>) -> String {
     match decision {
@@ -187,7 +211,12 @@ impl Answer {
     }
 
     fn meets(&self, expected: &Expectation) -> bool {
-        meets(self.decision, self.target.as_ref(), self.admitted, expected)
+        match (expected, self.request.as_ref().and_then(|request| request.response.as_ref())) {
+            (Expectation::Respond(status), Some(response)) => {
+                self.decision == "respond" && response.status == *status
+            }
+            _ => meets(self.decision, self.target.as_ref(), self.admitted, expected),
+        }
     }
 }
 
@@ -205,6 +234,7 @@ fn meets(decision: &str, target: Option<&EndpointUrl>, admitted: bool, expected:
         Expectation::Close => decision == "close",
         Expectation::Error => decision == "error",
         Expectation::Forward(url) => decision == "forward" && target == Some(url),
+        Expectation::Respond(_) => false,
     }
 }
 
@@ -216,5 +246,6 @@ fn expectation(expected: &Expectation) -> String {
         Expectation::Close => "close".to_owned(),
         Expectation::Error => "error (failed closed)".to_owned(),
         Expectation::Forward(url) => format!("forward to {url}"),
+        Expectation::Respond(status) => format!("respond {status}"),
     }
 }

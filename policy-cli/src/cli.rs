@@ -8,6 +8,7 @@ use policy_core::catalog;
 use policy_core::cel::Timestamp;
 use policy_core::diagnostic::{Code, did_you_mean};
 use policy_core::facts::GivenFacts;
+use policy_core::message::{Headers, RequestUrl};
 use policy_core::url::EndpointUrl;
 
 /// Lint a Traffic Policy and ask it about an address, before it is live.
@@ -167,6 +168,7 @@ fn parse_codes(text: &str) -> Result<Codes, String> {
   policy eval device1.yml --ips sources.txt | jq -r 'select(.outcome == \"deny\").ip'
   policy eval device1.yml --ips office.txt --expect allow > /dev/null
   policy eval web.yml --ip 203.0.113.42 --expect allow --has-upstream
+  policy eval web.yml --ip 203.0.113.42 -X POST --url https://app.example.com/login -H 'accept: text/html'
   policy eval edge.yml --endpoint ssh --ip 203.0.113.42     the whole way, through targets' own policies
 
 The policy of the target is not asked: a forward means that this policy lets the connection through.
@@ -190,6 +192,16 @@ pub(crate) struct Eval {
     /// of the whole way. Of a policy: the URL of its endpoint, for `endpoint.*`, e.g. `tcp://edge.example.com:20022`.
     #[arg(long, value_name = "NAME or URL")]
     pub(crate) endpoint: Option<String>,
+    /// Send a request with this URL over the connection: `on_http_request` runs after `on_tcp_connect`.
+    #[arg(long, value_name = "URL", value_parser = parse_request_url, conflicts_with = "ips")]
+    pub(crate) url: Option<String>,
+    /// The method of the request [default: GET].
+    #[arg(short = 'X', long, value_name = "METHOD", requires = "url", value_parser = parse_method)]
+    pub(crate) method: Option<String>,
+    /// A header of the request, such as `accept: text/html`; may be given several times. `host` is that of the URL unless it
+    /// is given.
+    #[arg(short = 'H', long, value_name = "NAME: VALUE", requires = "url", value_parser = parse_header)]
+    pub(crate) header: Vec<(String, String)>,
     /// IP policies that `restrict-ips` may name, by their ids.
     #[arg(long, value_name = "FILE")]
     pub(crate) ip_policies: Option<PathBuf>,
@@ -203,7 +215,7 @@ pub(crate) struct Eval {
     #[arg(long)]
     pub(crate) explain: bool,
     /// Exit with 1 unless the outcome is this: `allow` (forward, or the upstream with `--has-upstream`), `deny` (refused
-    /// or closed), `close`, `error` (failed closed), or `forward:URL`.
+    /// or closed), `close`, `error` (failed closed), `forward:URL`, or `respond:STATUS` (the policy answers a request).
     #[arg(long, value_name = "OUTCOME", value_parser = parse_expectation)]
     pub(crate) expect: Option<Expectation>,
     /// The endpoint has an upstream of its own, which gets what the policy does not handle. Endpoints of an edge and
@@ -275,6 +287,8 @@ pub(crate) enum Expectation {
     Close,
     Error,
     Forward(EndpointUrl),
+    /// The policy answers a request with this status.
+    Respond(u16),
 }
 
 fn parse_ip(text: &str) -> Result<IpAddr, String> {
@@ -317,15 +331,43 @@ fn parse_target(text: &str) -> Result<Target, String> {
     Ok(Target { url: parse_url(url)?, online })
 }
 
+/// The URL of a request, as it is sent.
+fn parse_request_url(text: &str) -> Result<String, String> {
+    RequestUrl::parse(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+/// The method of a request, a token of HTTP.
+fn parse_method(text: &str) -> Result<String, String> {
+    // A name of a header has the same characters.
+    match Headers::default().append(text, "") {
+        Ok(()) => Ok(text.to_owned()),
+        Err(_) => Err("a method is a word such as GET or POST".to_owned()),
+    }
+}
+
+/// A header as it is sent.
+fn parse_header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("write `name: value`")?;
+    let value = value.trim_matches([' ', '\t']);
+    Headers::default().append(name, value).map_err(|error| error.to_string())?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
 fn parse_expectation(text: &str) -> Result<Expectation, String> {
     match text {
         "allow" => Ok(Expectation::Allow),
         "deny" => Ok(Expectation::Deny),
         "close" => Ok(Expectation::Close),
         "error" => Ok(Expectation::Error),
-        _ => match text.strip_prefix("forward:") {
-            Some(url) => parse_url(url).map(Expectation::Forward),
-            None => Err("write `allow`, `deny`, `close`, `error` or `forward:URL`".to_owned()),
-        },
+        _ => {
+            match text.strip_prefix("forward:") {
+                Some(url) => parse_url(url).map(Expectation::Forward),
+                None => match text.strip_prefix("respond:").map(str::parse) {
+                    Some(Ok(status @ 100..=599)) => Ok(Expectation::Respond(status)),
+                    _ => Err("write `allow`, `deny`, `close`, `error`, `forward:URL` or `respond:STATUS`"
+                        .to_owned()),
+                },
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod missing;
 mod network;
+mod request;
 mod single;
 mod sources;
 
@@ -12,6 +13,8 @@ use std::path::Path;
 use policy_core::cel::Timestamp;
 use policy_core::compile::CompileOptions;
 use policy_core::facts::{Facts, GivenFacts};
+use policy_core::message::Request;
+use policy_core::phase::{Phase, PhaseSet};
 use policy_core::url::EndpointUrl;
 
 use crate::answer::Answer;
@@ -79,10 +82,17 @@ pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
 fn subject(args: &Eval) -> Result<Subject, Failure> {
     let given = read(&args.policy)?;
     if let Some(network) = network::load(&given, args)? {
+        if args.url.is_some() {
+            let message = "--url: requests are evaluated for one policy by itself, not along the way of a configuration";
+            return Err(Failure::Usage(message.to_owned()));
+        }
         return Ok(Subject::Network(Box::new(network)));
     }
     let url = args.endpoint.as_deref().map(endpoint_url).transpose()?;
     let mut options = CompileOptions::default();
+    if args.url.is_some() {
+        options.phases = PhaseSet::new(&Phase::ALL);
+    }
     options.ip_policies = args.ip_policies.as_deref().map(ip_policies::given).transpose()?;
     let program = load(&given, url.as_ref().map(EndpointUrl::scheme), &options)?;
     let policy = single::Policy { program, url };
@@ -104,6 +114,7 @@ struct EvalInputs {
     given: GivenFacts,
     now: Option<Timestamp>,
     seed: Option<u64>,
+    request: Option<Request>,
 }
 
 impl EvalInputs {
@@ -112,7 +123,7 @@ impl EvalInputs {
         for (path, value) in &args.set {
             given.set(path, value).map_err(|error| Failure::Usage(format!("--set: {error}")))?;
         }
-        Ok(Self { given, now: args.now, seed: args.seed })
+        Ok(Self { given, now: args.now, seed: args.seed, request: request::from_args(args)? })
     }
 
     fn facts<'k>(&'k self, ip: IpAddr, endpoint: Option<&'k EndpointUrl>) -> Facts<'k> {

@@ -14,7 +14,7 @@ use policy_core::url::EndpointUrl;
 
 use super::conditions;
 use super::ended_run::EndedRun;
-use super::text::{assumptions, because};
+use super::text::{assumptions, because, request};
 use crate::answer::{Answer, Run};
 
 /// Lists up to this length are shown whole, longer ones by their deciding entry.
@@ -25,6 +25,7 @@ pub(crate) fn decision(out: &mut impl Write, answer: &Answer) -> io::Result<()> 
     out.write_all(&answer.steps)?;
     writeln!(out, "outcome: {}", answer.outcome)?;
     because(out, answer)?;
+    request(out, answer)?;
     assumptions(out, answer)?;
     let Some([policy, served]) = answer.digests else { return Ok(()) };
     writeln!(out, "  policy sha256 {policy}")?;
@@ -36,13 +37,13 @@ pub(crate) fn decision(out: &mut impl Write, answer: &Answer) -> io::Result<()> 
 }
 
 /// Every rule, condition and list entry that one policy came to.
-pub(crate) fn steps(run: &Run<'_>, outcome: Outcome) -> io::Result<Vec<u8>> {
+pub(crate) fn steps(run: &Run<'_>, outcome: Outcome, phase: Phase) -> io::Result<Vec<u8>> {
     let decided = &EndedRun { run, outcome };
     let mut out = Vec::new();
-    writeln!(out, "on_tcp_connect   client {}", run.facts().client_ip())?;
-    let rules = decided.program().rules(Phase::OnTcpConnect);
+    writeln!(out, "{phase}   client {}", run.facts().client_ip())?;
+    let rules = decided.program().rules(phase);
     let width = rules.map(|rule| title(rule).chars().count()).max().unwrap_or(0);
-    for rule in decided.program().rules(Phase::OnTcpConnect) {
+    for rule in decided.program().rules(phase) {
         explain_rule(&mut out, decided, rule, width)?;
     }
     Ok(out)

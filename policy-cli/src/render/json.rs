@@ -1,10 +1,12 @@
 //! JSON for programs. Shapes carry `"version": 1`; fields are added, never changed.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::net::IpAddr;
 
 use policy_core::diagnostic::{Diagnostic, Severity};
 use policy_core::json;
+use policy_core::message::Response;
 use policy_core::ngrok::NgrokCode;
 use policy_core::parse::PlainMap;
 use policy_core::source::{Position, Source};
@@ -184,6 +186,34 @@ struct Decision<'a> {
     /// Of a configuration: the way through its endpoints.
     #[serde(skip_serializing_if = "Option::is_none")]
     way: Option<WayShape<'a>>,
+    /// Of a request: what the client is answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response: Option<ResponseShape<'a>>,
+    /// Of a request that goes on: what differs in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<RequestShape<'a>>,
+}
+
+#[derive(Serialize)]
+struct ResponseShape<'a> {
+    status: u16,
+    /// Name and value, in order.
+    headers: Vec<(&'a str, &'a str)>,
+    body: Cow<'a, str>,
+}
+
+#[derive(Serialize)]
+struct RequestShape<'a> {
+    /// The URL, if it was rewritten.
+    url: Option<&'a str>,
+    /// Every header that was changed, with all of its values; none if it was removed.
+    headers: Vec<HeaderShape<'a>>,
+}
+
+#[derive(Serialize)]
+struct HeaderShape<'a> {
+    name: &'a str,
+    values: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -281,8 +311,21 @@ pub(crate) fn decision(out: &mut impl Write, answer: &Answer, ip: Option<IpAddr>
             decided_at: way.decided_at.as_deref(),
             upstream: way.upstream.as_deref(),
         }),
+        response: answer.request.as_ref().and_then(|request| request.response.as_ref()).map(response),
+        request: answer.request.as_ref().filter(|_| answer.admitted).map(|request| RequestShape {
+            url: request.url.as_deref(),
+            headers: request.headers.iter().map(|(name, values)| HeaderShape { name, values }).collect(),
+        }),
     };
     writeln!(out, "{}", json::to_string(&decision)?)
+}
+
+fn response(response: &Response) -> ResponseShape<'_> {
+    ResponseShape {
+        status: response.status,
+        headers: response.headers.iter().map(|(name, value)| (name, value)).collect(),
+        body: String::from_utf8_lossy(&response.body),
+    }
 }
 
 fn effect(performed: &Performed) -> EffectShape<'_> {

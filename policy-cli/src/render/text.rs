@@ -146,6 +146,7 @@ pub(crate) fn decision(out: &mut impl Write, answer: &Answer) -> io::Result<()> 
         writeln!(out, "  by {by}")?;
     }
     because(out, answer)?;
+    request(out, answer)?;
     assumptions(out, answer)
 }
 
@@ -164,6 +165,38 @@ pub(crate) fn because(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// What is sent: the answer to the client, or what differs in the request that goes on.
+pub(crate) fn request(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
+    let Some(request) = &answer.request else { return Ok(()) };
+    if let Some(response) = &request.response {
+        writeln!(out, "  answered {}", response.status)?;
+        for (name, value) in response.headers.iter() {
+            writeln!(out, "    {name}: {}", printable(value))?;
+        }
+        let body = String::from_utf8_lossy(&response.body);
+        for line in body.lines().take(MAX_BODY_LINES) {
+            writeln!(out, "    | {}", printable(line))?;
+        }
+        return Ok(());
+    }
+    if !answer.admitted {
+        return Ok(());
+    }
+    if let Some(url) = &request.url {
+        writeln!(out, "  ~ url {}", printable(url))?;
+    }
+    for (name, values) in &request.headers {
+        match &**values {
+            [] => writeln!(out, "  - {name}")?,
+            values => writeln!(out, "  ~ {name}: {}", printable(&values.join(", ")))?,
+        }
+    }
+    Ok(())
+}
+
+/// Lines of a body that are shown.
+const MAX_BODY_LINES: usize = 20;
 
 /// What the decision does not say: targets count as online because nobody said otherwise, and their own policies are not
 /// asked.

@@ -16,6 +16,7 @@ use policy_core::evaluate::{AsWritten, Recording};
 use policy_core::facts::Facts;
 use policy_core::journey::{Endpoints, Journey, Leg, Policy, Serving, Steps, Verdict};
 use policy_core::lint::{DocumentKind, kind_of};
+use policy_core::phase::Phase;
 use policy_core::resolve::UrlMap;
 use policy_core::source::Source;
 use policy_core::url::{Binding, EndpointUrl};
@@ -481,6 +482,7 @@ impl Network {
                 hops: trail.into_iter().map(|(url, _)| url).collect(),
                 upstream,
             }),
+            request: None,
             steps: seen.steps,
         })
     }
@@ -519,7 +521,7 @@ impl Seen {
         self.effects.extend(performed(run));
         self.missing = self.missing.take().or_else(|| missing::message(run));
         if self.explain {
-            match render::explain::steps(run, outcome) {
+            match render::explain::steps(run, outcome, Phase::OnTcpConnect) {
                 Ok(steps) => {
                     self.steps.extend(format!("policy of {}\n", printable(&name)).into_bytes());
                     self.steps.extend(steps);

@@ -11,6 +11,7 @@ use policy_core::ip_policies::ListedAt;
 use policy_core::journey::Steps;
 use policy_core::lint::{DocumentKind, kind_of};
 use policy_core::outcome::Outcome;
+use policy_core::phase::Phase;
 use policy_core::url::{EndpointUrl, Scheme};
 
 use super::{EvalInputs, missing, said_online};
@@ -72,7 +73,11 @@ impl Policy {
     pub(super) fn check_names(&self, args: &Eval) -> Result<(), Failure> {
         let expected = args.expect.iter().filter_map(|expected| match expected {
             Expectation::Forward(url) => Some(("--expect", url)),
-            Expectation::Allow | Expectation::Deny | Expectation::Close | Expectation::Error => None,
+            Expectation::Allow
+            | Expectation::Deny
+            | Expectation::Close
+            | Expectation::Error
+            | Expectation::Respond(_) => None,
         });
         let mut named = args.target.iter().map(|target| ("--target", &target.url)).chain(expected);
         let Some((flag, url)) = named.find(|(_, url)| !self.program.may_forward_to(url)) else {
@@ -92,7 +97,8 @@ impl Policy {
         let (program, targets) = (&self.program, &*args.target);
         let facts = known.facts(ip, self.url.as_ref());
         // The code that an edge runs decides; the code as written says why.
-        let decided = program.on_tcp_connect(&facts).run(|effect, run| reply(effect, run, targets));
+        let mut compiled = program.on_tcp_connect(&facts);
+        let decided = compiled.run(|effect, run| reply(effect, run, targets));
         let mut run = program.on_tcp_connect_traced(&facts, Recording::default());
         let outcome = run.run(|effect, run| reply(effect, run, targets));
         if decided != outcome {
@@ -101,12 +107,20 @@ impl Policy {
         if let Some(message) = missing::message(&run) {
             return Err(Failure::Usage(message));
         }
+        if let (Outcome::Upstream, Some(request)) = (outcome, &known.request) {
+            let request = request.facts().map_err(|error| Failure::Usage(format!("--url: {error}")))?;
+            return self.ask_request(&facts, (compiled.into_state(), run), args, &request);
+        }
         let listed_at = args.ip_policies.as_deref().and_then(|path| find_listed(&run, outcome, path));
-        let steps = if args.explain { render::explain::steps(&run, outcome)? } else { Vec::new() };
+        let steps = if args.explain {
+            render::explain::steps(&run, outcome, Phase::OnTcpConnect)?
+        } else {
+            Vec::new()
+        };
         Ok(self.answer(&run, outcome, args, (listed_at, steps)))
     }
 
-    fn answer(
+    pub(super) fn answer(
         &self,
         run: &Run<'_>,
         outcome: Outcome,
@@ -149,6 +163,7 @@ impl Policy {
             draws: Vec::new(),
             all_drawn: true,
             way: None,
+            request: None,
             steps,
         }
     }
@@ -171,7 +186,7 @@ pub(super) fn disagree(compiled: &str, written: &str, out_of_steps: bool) -> Fai
     })
 }
 
-fn reply<M: Mode>(effect: Effect, run: &Evaluation<'_, M>, targets: &[Target]) -> Reply {
+pub(super) fn reply<M: Mode>(effect: Effect, run: &Evaluation<'_, M>, targets: &[Target]) -> Reply {
     let is_online = |url: &EndpointUrl| said_online(url, targets).unwrap_or(true);
     match effect {
         Effect::Forward(id) if run.target(id).is_none_or(is_online) => Reply::Forwarded,
