@@ -2,7 +2,7 @@
 //!
 //! [`Env::check`] turns a text into an [`Expression`]: parsed with the place of every part, checked against
 //! declared variables and functions, with constant parts folded and its cost bounded. The tree interpreter
-//! behind [`Expression::evaluate`] is the reference for everything faster. No input makes any stage abort,
+//! after [`Expression::evaluate`] is the reference for everything faster. No input makes any stage abort,
 //! hang or take memory without bound ([`CelLimits`], [`EvalLimits`]).
 //!
 //! Its stages, each of which uses only those before it (ADR 35):

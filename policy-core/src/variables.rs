@@ -38,7 +38,7 @@ static FAMILIES: &[&[Declared]] = &[
     state::DECLARED,
 ];
 
-/// Every declared line, the results of actions behind the rest.
+/// Every declared line, the results of actions after the rest.
 fn families() -> impl Iterator<Item = &'static Declared> {
     let results = actions::RESULTS.iter().chain(actions::MORE_RESULTS.iter().copied().flatten());
     FAMILIES.iter().chain(results).copied().flatten()

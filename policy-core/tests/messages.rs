@@ -105,7 +105,7 @@ on_http_request:
 ";
     let (found, _) = shown(text);
     let words = |found: &Diagnostics| found.iter().map(|item| item.message.clone()).collect::<Vec<_>>();
-    assert_eq!(words(&found), ["the text that begins here has no closing quote"]);
+    assert_eq!(words(&found), ["the string that starts here has no closing quote"]);
 }
 
 /// Code and help of each finding.
@@ -206,7 +206,7 @@ fn one_cause_is_one_finding_with_help_that_fits() {
         (
             "req.host == TOKEN",
             "TP204",
-            "there are no environment variables here; write a variable of the policy, or put a text in quotes",
+            "there are no environment variables here; write a variable of the policy, or quote it if it is a string",
         ),
     ] {
         assert_eq!(helps_in_expression(expression), [(code, help.to_owned())], "{expression}");

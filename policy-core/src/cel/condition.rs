@@ -61,7 +61,7 @@ pub(crate) fn check_condition(expression: &Expression, decides: Decides, found: 
         let whole = Span::from_range(0..expression.text().len());
         let message = format!("the expression gives {ty}, not true or false");
         let help = match ty {
-            Type::String => "compare the text, e.g. with `== 'a'`",
+            Type::String => "compare the string, e.g. with `== 'a'`",
             Type::List(_) | Type::Map(_) => "ask for an item, e.g. `'a' in …`, or for `size(…) > 0`",
             _ => "compare the value, e.g. with `== 1`",
         };

@@ -214,7 +214,7 @@ impl Env {
                 Stretch::Inside(span, escapes) => {
                     let inside = &*without(text.get(span.to_range()).unwrap_or_default(), &escapes);
                     if inside.trim().is_empty() {
-                        let message = "`${}` holds no expression";
+                        let message = "`${}` contains no expression";
                         let help = "write an expression inside, or `${'${'}` for the two characters";
                         found.push(Diagnostic::new(&codes::TEMPLATE, span, message).with_help(help));
                         continue;
@@ -257,8 +257,8 @@ fn check_part(expression: &Expression, any: bool, found: &mut Diagnostics) {
         let span = Span::from_range(0..expression.text().len());
         let message = format!("`{}` gives {ty}, which has no text", shorten(expression.text()));
         let help = match ty {
-            Type::Opaque(..) => "say what stands there without a value: `.orValue('')`",
-            _ => "write an expression that gives a text or a number",
+            Type::Opaque(..) => "give a default for a missing value: `.orValue('')`",
+            _ => "write an expression that gives a string or a number",
         };
         found.push(Diagnostic::new(&codes::TEMPLATE_TYPE, span, message).with_help(help));
     }
@@ -300,7 +300,7 @@ fn literal(text: &str) -> IResult<&str, &str> {
 
 /// The end of an expression.
 struct End<'t> {
-    /// What stands behind its brace.
+    /// What follows its brace.
     tail: &'t str,
     /// Offsets of backslashes that belong to the text around, not to the expression.
     escapes: Vec<usize>,

@@ -12,14 +12,14 @@ use crate::lpm;
 pub(super) static OVERLOADS: &[Overload] = &[
     Overload::new(
         "inCidrRange(string, string) -> bool",
-        "true if the network holds the address; false for an invalid one",
+        "true if the network contains the address; false for an invalid one",
         Cost::Unit,
         in_range,
     )
     .known_as(Form::Within),
     Overload::new(
         "inCidrRanges(string, list(string)) -> bool",
-        "true if one of the networks holds the address; invalid ones are skipped",
+        "true if one of the networks contains the address; invalid ones are skipped",
         Cost::Scan,
         in_ranges,
     )

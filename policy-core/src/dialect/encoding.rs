@@ -13,8 +13,8 @@ use crate::cel::{Fault, Value};
 const NO_BASE64: Fails = Fails::Unread {
     at: 0,
     test: TextTest::Matched,
-    message: "this fails where the text is no base64",
-    help: "make sure of the text, e.g. with `matches`",
+    message: "this fails if the string is not base64",
+    help: "check the string first, e.g. with `matches`",
 };
 
 pub(super) static OVERLOADS: &[Overload] = &[
@@ -25,10 +25,10 @@ pub(super) static OVERLOADS: &[Overload] = &[
         decode,
     )
     .failing(NO_BASE64),
-    Overload::new("(string).encodeBase64() -> string", "the text in base64", Cost::Copy, encode),
+    Overload::new("(string).encodeBase64() -> string", "the string in base64", Cost::Copy, encode),
     Overload::new(
         "(string).decodeBase64() -> string",
-        "the text a padded text in base64 gives",
+        "the string a padded text in base64 gives",
         Cost::Copy,
         decode_text,
     )

@@ -21,7 +21,7 @@ const NO_FORMAT: Fails = Fails::NotOneOf {
     at: 1,
     allowed: &["hex", "base64"],
     told: FORMATS,
-    message: "this fails where the text is neither `hex` nor `base64`",
+    message: "this fails if the string is neither `hex` nor `base64`",
     help: "write `'hex'` or `'base64'`",
 };
 
@@ -36,7 +36,7 @@ macro_rules! digests {
         )+]
     };
     (@one $signature:expr, $name:literal, $run:ident) => {
-        Overload::new($signature, concat!("the ", $name, " of a text, as `hex` or `base64`"), Cost::Scan, $run)
+        Overload::new($signature, concat!("the ", $name, " of a string, as `hex` or `base64`"), Cost::Scan, $run)
     };
 }
 

@@ -46,8 +46,8 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("in", "write `a in [b, c]`"),
     ("equals", "write `==` between the two"),
     ("equalsIgnoreCase", "write `a.lower() == b.lower()`"),
-    ("now", "`time.now` is the time as a text: write `timestamp(time.now)`"),
-    ("time.now", "`time.now` is a text, no function: write `timestamp(time.now)`"),
+    ("now", "`time.now` is the time as a string: write `timestamp(time.now)`"),
+    ("time.now", "`time.now` is a string, no function: write `timestamp(time.now)`"),
     ("timestamp.now", "write `timestamp(time.now)`"),
     ("Date.now", "write `timestamp(time.now)`"),
 ];

@@ -10,21 +10,21 @@ use crate::cel::{Fault, Value};
 const NO_JSON: Fails = Fails::Unread {
     at: 0,
     test: TextTest::Json,
-    message: "this fails where the text is no JSON",
-    help: "ask first: `text.isJson() && …`",
+    message: "this fails if the string is not JSON",
+    help: "check first: `text.isJson() && …`",
 };
 
 pub(super) static OVERLOADS: &[Overload] = &[
-    Overload::new("json.decode(string) -> dyn", "the value a text in JSON gives", Cost::Copy, decode)
+    Overload::new("json.decode(string) -> dyn", "the value a string in JSON gives", Cost::Copy, decode)
         .failing(NO_JSON)
         .giving(Gives::Decoded),
     Overload::new("json.encode(dyn) -> string", "the value as JSON", Cost::Copy, encode),
-    Overload::new("(string).decodeJson() -> dyn", "the value a text in JSON gives", Cost::Copy, decode)
+    Overload::new("(string).decodeJson() -> dyn", "the value a string in JSON gives", Cost::Copy, decode)
         .failing(NO_JSON)
         .giving(Gives::Decoded),
     Overload::new("(list(A)).encodeJson() -> string", "the list as JSON", Cost::Copy, encode),
     Overload::new("(map(A, B)).encodeJson() -> string", "the map as JSON", Cost::Copy, encode),
-    Overload::new("(string).isJson() -> bool", "true if the text is JSON", Cost::Copy, is_json)
+    Overload::new("(string).isJson() -> bool", "true if the string is JSON", Cost::Copy, is_json)
         .known_as(Form::Passes(TextTest::Json)),
 ];
 

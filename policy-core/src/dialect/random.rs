@@ -46,7 +46,7 @@ fn bit(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
 fn int(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     let (min, max) = (call.int(0)?, call.int(1)?);
     if min > max {
-        return Err(Fault::argument(format!("there is no number from {min} to {max}")));
+        return Err(Fault::argument(format!("the range from {min} to {max} is empty")));
     }
     let count = i128::from(max) - i128::from(min) + 1;
     // The high half of the product is uniform up to one part in 2^64 of the range.

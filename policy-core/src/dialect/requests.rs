@@ -9,8 +9,8 @@ use crate::diagnostic::shorten;
 
 /// There may be no such cookie.
 const NO_COOKIE: Fails = Fails::Missing(
-    "this fails where there is no such cookie",
-    "ask first: `hasReqCookie(…) && …`, or `hasResCookie`",
+    "this fails if the cookie is missing",
+    "check first: `hasReqCookie(…) && …`, or `hasResCookie`",
 );
 
 pub(super) static OVERLOADS: &[Overload] = &[
@@ -22,7 +22,9 @@ pub(super) static OVERLOADS: &[Overload] = &[
     )
     .reading("req.headers")
     .known_as(Form::Named(Spelling::LowerCase))
-    .giving(Gives::Entries("ask first: `hasReqHeader('…') && …`, or write `getReqHeader('…').exists(x, …)`")),
+    .giving(Gives::Entries(
+        "check first: `hasReqHeader('…') && …`, or write `getReqHeader('…').exists(x, …)`",
+    )),
     Overload::new(
         "hasReqHeader(string) -> bool",
         "true if the request has this header",
@@ -51,7 +53,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
     )
     .reading("req.url.query_params")
     .known_as(Form::Named(Spelling::AsWritten))
-    .giving(Gives::Entries("ask first: `hasQueryParam('…') && …`")),
+    .giving(Gives::Entries("check first: `hasQueryParam('…') && …`")),
     Overload::new(
         "hasQueryParam(string) -> bool",
         "true if the request has this query parameter",
@@ -68,7 +70,9 @@ pub(super) static OVERLOADS: &[Overload] = &[
     )
     .reading("res.headers")
     .known_as(Form::Named(Spelling::LowerCase))
-    .giving(Gives::Entries("ask first: `hasResHeader('…') && …`, or write `getResHeader('…').exists(x, …)`")),
+    .giving(Gives::Entries(
+        "check first: `hasResHeader('…') && …`, or write `getResHeader('…').exists(x, …)`",
+    )),
     Overload::new(
         "hasResHeader(string) -> bool",
         "true if the response has this header",
@@ -131,5 +135,5 @@ fn cookie(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
         Value::List(items) => items.first(),
         _ => None,
     });
-    found.cloned().ok_or_else(|| Fault::NoSuchKey(format!("there is no cookie `{}`", shorten(name)).into()))
+    found.cloned().ok_or_else(|| Fault::NoSuchKey(format!("no cookie `{}`", shorten(name)).into()))
 }

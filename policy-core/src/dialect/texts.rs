@@ -30,13 +30,13 @@ pub(super) static OVERLOADS: &[Overload] = &[
         .adding_no_slash(),
     Overload::new(
         "(string).includes(string) -> bool",
-        "true if the text holds the other; write `contains`",
+        "true if the string contains the other; write `contains`",
         Cost::Scan,
         contains,
     ),
 ];
 
-/// Of the policy language: parts behind the limit are dropped.
+/// Of the policy language: parts after the limit are dropped.
 fn split_some(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     let [Value::String(text), Value::String(separator), Value::Int(limit)] = call.arguments else {
         return Err(Fault::overload("split"));

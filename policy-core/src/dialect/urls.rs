@@ -14,24 +14,24 @@ use crate::diagnostic::shorten;
 const NO_ESCAPES: Fails = Fails::Unread {
     at: 0,
     test: TextTest::Matched,
-    message: "this fails where an escape is broken",
-    help: "make sure of the text, e.g. with `matches`",
+    message: "this fails if an escape is broken",
+    help: "check the string first, e.g. with `matches`",
 };
 
 /// The text may be no URL.
 const NO_URL: Fails = Fails::Unread {
     at: 0,
     test: TextTest::Url,
-    message: "this fails where the text is no URL",
-    help: "ask first: `text.isURL() && …`",
+    message: "this fails if the string is not a URL",
+    help: "check first: `text.isURL() && …`",
 };
 
 /// The text may be no query string.
 const NO_QUERY: Fails = Fails::Unread {
     at: 0,
     test: TextTest::Query,
-    message: "this fails where the text is no query string",
-    help: "ask first: `text.isQueryString() && …`",
+    message: "this fails if the string is not a query string",
+    help: "check first: `text.isQueryString() && …`",
 };
 
 /// The parts of every URL.
@@ -51,24 +51,29 @@ const PARTS: Gives = Gives::Keys(&[
 pub(super) static OVERLOADS: &[Overload] = &[
     Overload::new(
         "url.escape(string) -> string",
-        "the text with what is special in URLs escaped",
+        "the string with what is special in URLs escaped",
         Cost::Copy,
         escape,
     ),
-    Overload::new("url.unescape(string) -> string", "the text with its escapes undone", Cost::Copy, unescape)
-        .failing(NO_ESCAPES),
+    Overload::new(
+        "url.unescape(string) -> string",
+        "the string with its escapes undone",
+        Cost::Copy,
+        unescape,
+    )
+    .failing(NO_ESCAPES),
     Overload::new("url.parse(string) -> map(string, dyn)", "the parts of a URL", Cost::Copy, parse)
         .failing(NO_URL)
         .giving(PARTS),
     Overload::new(
         "(string).escapeUrl() -> string",
-        "the text with what is special in URLs escaped",
+        "the string with what is special in URLs escaped",
         Cost::Copy,
         escape,
     ),
     Overload::new(
         "(string).unescapeUrl() -> string",
-        "the text with its escapes undone",
+        "the string with its escapes undone",
         Cost::Copy,
         unescape,
     )
@@ -78,7 +83,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
         .giving(PARTS),
     Overload::new(
         "(string).isURL() -> bool",
-        "true if the text is a URL with a scheme and a host",
+        "true if the string is a URL with a scheme and a host",
         Cost::Scan,
         is_url,
     )
@@ -111,7 +116,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
     ),
     Overload::new(
         "(string).isQueryString() -> bool",
-        "true if the text is a query string",
+        "true if the string is a query string",
         Cost::Scan,
         is_query,
     )
@@ -258,7 +263,7 @@ fn encode_query(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     let [Value::Map(map)] = call.arguments else { return Err(Fault::overload("queryString.encode")) };
     let plain = |value: &Value| {
         plain_text(value).unwrap_or(Err(Fault::argument(format!(
-            "a query string holds no value of type {}",
+            "a query string contains no value of type {}",
             value.type_name()
         ))))
     };

@@ -80,14 +80,14 @@ macro_rules! address {
                 concat!($base, ".geo.location.latitude"),
                 "string",
                 EVERYWHERE,
-                "the latitude, as text",
+                "the latitude, as a string",
             )
             .meaning(Meaning::Coordinate),
             Declared::new(
                 concat!($base, ".geo.location.longitude"),
                 "string",
                 EVERYWHERE,
-                "the longitude, as text",
+                "the longitude, as a string",
             )
             .meaning(Meaning::Coordinate),
             Declared::new(
@@ -106,7 +106,7 @@ macro_rules! address {
                 concat!($base, ".geo.location.radius"),
                 "string",
                 EVERYWHERE,
-                "how exact the place is, in kilometres, as text",
+                "how exact the place is, in kilometres, as a string",
             ),
             Declared::new(
                 concat!($base, ".geo.location.subdivision"),
@@ -207,11 +207,16 @@ pub(super) static DECLARED: &[Declared] = &[
     Declared::new("conn.geo.country", "string", EVERYWHERE, "the client's country"),
     Declared::new("conn.geo.country_code", "string", EVERYWHERE, "the client's country in two letters")
         .meaning(Meaning::Country),
-    Declared::new("conn.geo.latitude", "string", EVERYWHERE, "the client's latitude, as text")
+    Declared::new("conn.geo.latitude", "string", EVERYWHERE, "the client's latitude, as a string")
         .meaning(Meaning::Coordinate),
-    Declared::new("conn.geo.longitude", "string", EVERYWHERE, "the client's longitude, as text")
+    Declared::new("conn.geo.longitude", "string", EVERYWHERE, "the client's longitude, as a string")
         .meaning(Meaning::Coordinate),
-    Declared::new("conn.geo.radius", "string", EVERYWHERE, "how exact the place is, in kilometres, as text"),
+    Declared::new(
+        "conn.geo.radius",
+        "string",
+        EVERYWHERE,
+        "how exact the place is, in kilometres, as a string",
+    ),
     Declared::new("conn.geo.subdivision", "string", EVERYWHERE, "the client's state or province"),
     Declared::new("conn.k8s.pod.id", "string", PODS, "the id of the pod that connects"),
     Declared::new("conn.k8s.pod.metadata.name", "string", PODS, "the name of the pod"),

@@ -28,7 +28,7 @@ pub(crate) fn literals(code: &str) -> Vec<String> {
     out
 }
 
-/// Where a text or a character ends, behind its first quote.
+/// Where a text or a character ends, after its first quote.
 fn closing(text: &str, quote: char) -> usize {
     let mut escaped = false;
     let end = text.char_indices().find(|(_, c)| {

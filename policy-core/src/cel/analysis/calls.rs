@@ -47,7 +47,7 @@ impl Parts<'_> {
             }
             (Fails::Conversion, [text]) => self.conversion(id, *text),
             (Fails::NoText, [bytes]) if *self.code.ty(*bytes) == Type::Bytes => {
-                unless(Vec::new(), "this fails where the bytes are no text", "compare the bytes themselves")
+                unless(Vec::new(), "this fails if the bytes are not UTF-8", "compare the bytes themselves")
             }
             (Fails::Zero, [_, divisor]) => self.division(*divisor),
             (Fails::Outside(from, sequence), [of, ..]) => {
@@ -61,13 +61,13 @@ impl Parts<'_> {
             }
             (Fails::Pattern, [_, pattern]) if self.constant(*pattern).is_none() => unless(
                 vec![Guard::Looked(self.key(*pattern))],
-                "this fails where the text is no regular expression",
+                "this fails if the string is not a regular expression",
                 "write the pattern out, or compare with `contains`",
             ),
             (Fails::Empty, [of]) if self.code.ty(*of).optional_of().is_some() => unless(
                 vec![Guard::Passed(self.key(*of), TextTest::Value)],
-                "this fails where the optional is empty",
-                "write `.orValue(…)`, or ask first: `….hasValue() && …`",
+                "this fails if the optional is empty",
+                "write `.orValue(…)`, or check first: `….hasValue() && …`",
             ),
             (Fails::Clauses, [pattern, items]) => self.format(*pattern, *items),
             (Fails::Order, [min, max]) => self.range(*min, *max),
@@ -103,7 +103,7 @@ impl Parts<'_> {
         self.address_fact(id).is_some()
     }
 
-    /// The fact of an address, behind functions that leave it as it is.
+    /// The fact of an address, after functions that leave it as it is.
     pub(in crate::cel) fn address_fact(&self, id: NodeId) -> Option<Fact> {
         const MAX: usize = 8;
         let mut at = id;
@@ -123,14 +123,14 @@ impl Parts<'_> {
         if !from_text || meaning == Meaning::Time {
             return Verdict::Never;
         }
-        let help = "make sure of the text, e.g. with `matches`, or compare the text itself";
+        let help = "check the string first, e.g. with `matches`, or compare the string itself";
         let mut needs = self.passed(argument, TextTest::Matched);
         let to = self.code.ty(call);
         // Coordinates are numbers, or empty where the place is not known.
         if *to == Type::Double && meaning == Meaning::Coordinate {
             needs.push(Guard::Longer(self.key(argument), 1));
         }
-        unless(needs, format!("this fails where the text is no {to}"), help)
+        unless(needs, format!("this fails if the string is no {to}"), help)
     }
 
     fn division(&self, divisor: NodeId) -> Verdict {
@@ -146,8 +146,8 @@ impl Parts<'_> {
                 let mut needs = vec![Guard::NotZero(self.key(divisor))];
                 let sized = self.formed(divisor, Form::Size).and_then(<[NodeId]>::first);
                 needs.extend(sized.map(|of| Guard::Longer(self.key(*of), 1)));
-                let help = "ask first, e.g. `n != 0 && …`, or divide by something that cannot be zero";
-                unless(needs, "this fails where the divisor is zero", help)
+                let help = "check first, e.g. `n != 0 && …`, or divide by something that cannot be zero";
+                unless(needs, "this fails if the divisor is zero", help)
             }
         }
     }
@@ -163,7 +163,7 @@ impl Parts<'_> {
             .collect();
         if let Some(at) = known.iter().flatten().find(|at| **at < 0) {
             return Verdict::Always(
-                format!("there is no position {at}"),
+                format!("position {at} is out of range"),
                 "the first position is 0".to_owned(),
             );
         }
@@ -189,12 +189,12 @@ impl Parts<'_> {
             None => vec![Guard::Looked(self.key(of))],
         };
         let (what, help) = match sequence {
-            Sequence::List => ("list", "ask first, e.g. `size(list) >= 3 && …`"),
+            Sequence::List => ("the list", "check first, e.g. `size(list) >= 3 && …`"),
             Sequence::Text => {
-                ("text", "ask first, e.g. `size(text) >= 3 && …`, or compare with `startsWith`")
+                ("the string", "check first, e.g. `size(text) >= 3 && …`, or compare with `startsWith`")
             }
         };
-        unless(needs, format!("this fails where the {what} is shorter"), help)
+        unless(needs, format!("this fails if {what} is shorter"), help)
     }
 
     /// Characters that a text has at least.
@@ -251,13 +251,13 @@ impl Parts<'_> {
     fn range(&self, min: NodeId, max: NodeId) -> Verdict {
         match (self.constant(min), self.constant(max)) {
             (Some(Value::Int(min)), Some(Value::Int(max))) if min > max => {
-                let message = format!("there is no number from {min} to {max}");
+                let message = format!("the range from {min} to {max} is empty");
                 Verdict::Always(message, format!("write `rand.int({max}, {min})`"))
             }
             (Some(_), Some(_)) => Verdict::Never,
             _ => unless(
                 vec![Guard::Looked(self.key(min)), Guard::Looked(self.key(max))],
-                "this fails where the first number is greater than the second",
+                "this fails if the first number is greater than the second",
                 "write numbers, or make sure of their order",
             ),
         }
@@ -268,7 +268,7 @@ impl Parts<'_> {
         match self.constant(zone) {
             None => unless(
                 vec![Guard::Looked(self.key(zone))],
-                "this fails where there is no such time zone",
+                "this fails if the time zone is unknown",
                 "write the name out, e.g. `'Europe/Berlin'`",
             ),
             Some(_) => Verdict::Never,

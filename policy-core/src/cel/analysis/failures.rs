@@ -201,13 +201,13 @@ impl Parts<'_> {
             Node::Fact(fact) => match fact.result() {
                 Some(path) => Verdict::Unless(
                     vec![present(fact.path()), present(path)],
-                    format!("this fails where `{path}` is missing"),
-                    "ask first: `has(…) && …`",
+                    format!("this fails if `{path}` is missing"),
+                    "check first: `has(…) && …`",
                 ),
                 None if fact.is_optional() => Verdict::Unless(
                     vec![present(fact.path())],
-                    format!("this fails where `{fact}` is missing"),
-                    "ask first: `has(…) && …`",
+                    format!("this fails if `{fact}` is missing"),
+                    "check first: `has(…) && …`",
                 ),
                 None => Verdict::Never,
             },
@@ -258,7 +258,7 @@ impl Parts<'_> {
                     needs.push(Guard::Longer(self.key(operand), u64::try_from(*at).unwrap_or(0) + 1));
                 }
                 let key = shown.map_or_else(|| "the key".to_owned(), |key| format!("the key {key}"));
-                let message = format!("this fails where {key} is missing");
+                let message = format!("this fails if {key} is missing");
                 Verdict::Unless(needs, message, if index.is_some() { ASK_IN } else { ASK_HAS })
             }
             _ => Verdict::Never,
@@ -307,8 +307,8 @@ impl Parts<'_> {
                     }),
                 );
                 let what = if is_map { "the map has no such key" } else { "the list has no such position" };
-                let help = if is_map { ASK_IN } else { "ask first, e.g. `i in [0, 1] && …`" };
-                Verdict::Unless(needs, format!("this fails where {what}"), help)
+                let help = if is_map { ASK_IN } else { "check first, e.g. `i in [0, 1] && …`" };
+                Verdict::Unless(needs, format!("this fails if {what}"), help)
             }
         }
     }
@@ -341,10 +341,10 @@ impl Parts<'_> {
         }));
         let help = match call.map(|(overload, _)| overload.gives) {
             Some(Gives::Entries(help)) => help,
-            _ if first => "ask first, e.g. `size(list) > 0 && …`, or write `list.exists(x, …)`",
-            _ => "ask first, e.g. `size(list) > 1 && …`, or write `list.exists(x, …)`",
+            _ if first => "check first, e.g. `size(list) > 0 && …`, or write `list.exists(x, …)`",
+            _ => "check first, e.g. `size(list) > 1 && …`, or write `list.exists(x, …)`",
         };
-        Verdict::Unless(needs, "this fails where the list is shorter".to_owned(), help)
+        Verdict::Unless(needs, "this fails if the list is shorter".to_owned(), help)
     }
 
     /// Text and separator of `text.split(separator)`, without a limit.
@@ -369,5 +369,5 @@ const MAX_ABSORBED: usize = 64;
 /// Items of a list that is written out, up to which positions are compared.
 const MAX_WRITTEN: usize = 64;
 
-const ASK_IN: &str = "ask first, e.g. `'key' in map && …`; without that the connection or request fails";
-const ASK_HAS: &str = "ask first: `has(map.key) && …`; without that the connection or request fails";
+const ASK_IN: &str = "check first, e.g. `'key' in map && …`; without that the connection or request fails";
+const ASK_HAS: &str = "check first: `has(map.key) && …`; without that the connection or request fails";

@@ -109,7 +109,7 @@ impl<'c> Parts<'c> {
         self.keys.get(id.index()).copied().unwrap_or(Key(0))
     }
 
-    /// The part as it is written, behind names and positions in what is written out.
+    /// The part as it is written, after names and positions in what is written out.
     pub(in crate::cel) fn written(&self, id: NodeId) -> (NodeId, Option<&'c Node>) {
         let id = self.written.get(id.index()).copied().unwrap_or(id);
         (id, self.code.node(id))

@@ -23,7 +23,7 @@ pub(in crate::cel) fn held(
 ) {
     let shown = shorten(text);
     let verb = match form {
-        Form::Begins => "begins with",
+        Form::Begins => "starts with",
         Form::Ends => "ends with",
         _ => "holds",
     };
@@ -102,7 +102,7 @@ fn others(fact: &str, form: Form, text: &str) -> Option<(String, String, Option<
         Form::Begins => {
             let (first, last) = longer_octets(text)?;
             let message =
-                format!("`{fact}` begins with `{shown}` in front of other numbers too: {first} to {last}");
+                format!("`{fact}` starts with `{shown}` in front of other numbers too: {first} to {last}");
             match whole {
                 true => Some((message, help, None)),
                 false => Some((message, format!("write `'{text}.'`"), Some(format!("'{text}.'")))),
@@ -110,13 +110,14 @@ fn others(fact: &str, form: Form, text: &str) -> Option<(String, String, Option<
         }
         Form::Ends if text.contains(|c: char| c.is_ascii_digit()) && text.contains('.') || whole => {
             let message = match whole {
-                true => format!("`{fact}` ends with `{shown}` behind other numbers too"),
+                true => format!("`{fact}` ends with `{shown}` after other numbers too"),
                 false => format!("`{fact}` ends with `{shown}` in every network"),
             };
             Some((message, help, None))
         }
         Form::Holds if text.contains(|c: char| c.is_ascii_digit()) => {
-            let message = format!("`{fact}` holds `{shown}` in other places and inside of other numbers too");
+            let message =
+                format!("`{fact}` contains `{shown}` in other places and inside of other numbers too");
             Some((message, help, None))
         }
         _ => None,
@@ -132,7 +133,7 @@ pub(in crate::cel) fn looked_for(
 ) {
     let shown = shorten(text);
     let message = format!(
-        "this looks for `{fact}` as a part of the text `{shown}`, where parts of addresses are found too"
+        "this looks for `{fact}` as a part of the string `{shown}`, where parts of addresses are found too"
     );
     let item = Diagnostic::new(&codes::NEVER_EQUAL, place, message);
     found.push(match (test_of(fact, text), whole) {
@@ -230,7 +231,7 @@ fn part_matched(fact: &str, pattern: &str, bare: &str, whole: Span, found: &mut 
     let Some((_, help, fix)) = others(fact, form, text) else { return };
     let message = format!("`{fact}` matches `{}` for other addresses too", shorten(pattern));
     let help = match fix {
-        Some(_) => format!("write `{}\\.`, with the point behind it", pattern.trim_end_matches('.')),
+        Some(_) => format!("write `{}\\.`, with the point after it", pattern.trim_end_matches('.')),
         None => help,
     };
     found.push(Diagnostic::new(&codes::NEVER_EQUAL, whole, message).with_help(help));

@@ -297,7 +297,7 @@ impl<'a> Checker<'a> {
         if !self.known.assignable(&Type::Bool, &ty) {
             let message = format!("`{of}` needs true or false, found {ty}");
             let help = match ty {
-                Type::String => "compare the text, e.g. with `== 'a'`".to_owned(),
+                Type::String => "compare the string, e.g. with `== 'a'`".to_owned(),
                 Type::List(_) | Type::Map(_) => "ask for its size, e.g. `size(…) > 0`".to_owned(),
                 _ => "compare the value, e.g. with `== 0`".to_owned(),
             };
@@ -355,7 +355,7 @@ impl<'a> Checker<'a> {
                 Type::String | Type::Int | Type::Uint | Type::Bool | Type::Dyn | Type::Error | Type::Param(_)
             ) {
                 let message = format!("a key cannot be of type {key_type}");
-                let help = "keys are texts, whole numbers, true or false".to_owned();
+                let help = "keys are strings, whole numbers, true or false".to_owned();
                 self.report(&crate::cel::codes::TYPE_MISMATCH, self.span(key), message, help);
             }
             // A key of any other type is reported; as `dyn` it keeps types from growing.
@@ -382,7 +382,7 @@ impl<'a> Checker<'a> {
             let found = Diagnostic::new(
                 &crate::cel::codes::UNDECLARED,
                 place,
-                format!("the key `{name}` stands without quotes"),
+                format!("the key `{name}` is not quoted"),
             );
             let quoted = format!("'{name}'");
             self.push_found(found.with_help(format!("write `{quoted}`")).with_fix_at(
@@ -394,7 +394,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// The type of an item; behind `?` an optional's inner one.
+    /// The type of an item; after `?` an optional's inner one.
     fn optional_entry(&mut self, node: NodeId, optional: bool) -> Type {
         let ty = self.ty(node);
         if !optional {
@@ -420,7 +420,7 @@ impl<'a> Checker<'a> {
         self.word_behind(left.end, operator.symbol())
     }
 
-    /// The place of a word behind an offset: only brackets, dots, spaces and comments stand between.
+    /// The place of a word after an offset: only brackets, dots, spaces and comments stand between.
     fn word_behind(&self, start: u32, word: &str) -> Span {
         let mut rest = self.text.get(start as usize..).unwrap_or_default();
         for _ in 0..MAX_TOKENS {

@@ -14,18 +14,18 @@ pub(super) static OVERLOADS: &[Overload] = &[
     Overload::new("int(int) -> int", "the same number", Cost::Unit, same),
     Overload::new("int(uint) -> int", "the number; an error if it does not fit", Cost::Unit, to_int),
     Overload::new("int(double) -> int", "the whole part; an error if it does not fit", Cost::Unit, to_int),
-    Overload::new("int(string) -> int", "the number a text spells", Cost::Scan, to_int)
+    Overload::new("int(string) -> int", "the number a string spells", Cost::Scan, to_int)
         .failing(Fails::Conversion),
     Overload::new("int(timestamp) -> int", "seconds since 1970 began", Cost::Unit, to_int),
     Overload::new("uint(uint) -> uint", "the same number", Cost::Unit, same),
     Overload::new("uint(int) -> uint", "the number; an error if it is negative", Cost::Unit, to_uint),
     Overload::new("uint(double) -> uint", "the whole part; an error if it does not fit", Cost::Unit, to_uint),
-    Overload::new("uint(string) -> uint", "the number a text spells", Cost::Scan, to_uint)
+    Overload::new("uint(string) -> uint", "the number a string spells", Cost::Scan, to_uint)
         .failing(Fails::Conversion),
     Overload::new("double(double) -> double", "the same number", Cost::Unit, same),
     Overload::new("double(int) -> double", "the nearest floating-point number", Cost::Unit, to_double),
     Overload::new("double(uint) -> double", "the nearest floating-point number", Cost::Unit, to_double),
-    Overload::new("double(string) -> double", "the number a text spells", Cost::Scan, to_double)
+    Overload::new("double(string) -> double", "the number a string spells", Cost::Scan, to_double)
         .failing(Fails::Conversion),
     Overload::new("string(string) -> string", "the same text", Cost::Unit, same)
         .known_as(Form::KeepsAddress)
@@ -47,7 +47,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
     )
     .known_as(Form::KeepsAddress)
     .adding_no_slash(),
-    Overload::new("string(bytes) -> string", "the text the bytes hold in UTF-8", Cost::Copy, to_text)
+    Overload::new("string(bytes) -> string", "the string the bytes hold in UTF-8", Cost::Copy, to_text)
         .failing(Fails::NoText)
         .known_as(Form::KeepsAddress)
         .adding_no_slash(),
@@ -62,20 +62,20 @@ pub(super) static OVERLOADS: &[Overload] = &[
     )
     .known_as(Form::KeepsAddress)
     .adding_no_slash(),
-    Overload::new("string(net.IP) -> string", "the address as text", Cost::Unit, to_text)
+    Overload::new("string(net.IP) -> string", "the address as a string", Cost::Unit, to_text)
         .known_as(Form::KeepsAddress)
         .adding_no_slash(),
-    Overload::new("string(net.CIDR) -> string", "the network as text", Cost::Unit, to_text)
+    Overload::new("string(net.CIDR) -> string", "the network as a string", Cost::Unit, to_text)
         .known_as(Form::KeepsAddress),
     Overload::new("bytes(bytes) -> bytes", "the same bytes", Cost::Unit, same),
-    Overload::new("bytes(string) -> bytes", "the text in UTF-8", Cost::Copy, to_bytes),
+    Overload::new("bytes(string) -> bytes", "the string in UTF-8", Cost::Copy, to_bytes),
     Overload::new("bool(bool) -> bool", "the same value", Cost::Unit, same),
-    Overload::new("bool(string) -> bool", "what a text such as `true` or `0` says", Cost::Scan, to_bool)
+    Overload::new("bool(string) -> bool", "what a string such as `true` or `0` says", Cost::Scan, to_bool)
         .failing(Fails::Conversion),
     Overload::new("timestamp(timestamp) -> timestamp", "the same time", Cost::Unit, same),
     Overload::new(
         "timestamp(string) -> timestamp",
-        "the time a text in RFC 3339 gives",
+        "the time a string in RFC 3339 gives",
         Cost::Unit,
         to_timestamp,
     )
@@ -89,7 +89,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
     Overload::new("duration(duration) -> duration", "the same duration", Cost::Unit, same),
     Overload::new(
         "duration(string) -> duration",
-        "the duration a text such as `1h30m` gives",
+        "the duration a string such as `1h30m` gives",
         Cost::Unit,
         to_duration,
     )

@@ -14,7 +14,7 @@ use crate::cel::values::fault::Fault;
 use crate::cel::values::value::Value;
 use crate::diagnostic::shorten;
 
-/// As Go reads it: bits behind the last byte do not matter.
+/// As Go reads it: bits after the last byte do not matter.
 const CONFIG: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
 pub(crate) const PADDED: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, CONFIG);
 const UNPADDED: GeneralPurpose =
@@ -26,7 +26,7 @@ pub(super) static OVERLOADS: &[Overload] =
 /// `base64.decode` as CEL has it: padding may be left out.
 pub(super) static IN_CEL: &[Overload] = &[Overload::new(
     "base64.decode(string) -> bytes",
-    "the bytes a text in base64 gives",
+    "the bytes a string in base64 gives",
     Cost::Copy,
     decode_lenient,
 )];

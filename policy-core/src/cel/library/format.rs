@@ -10,13 +10,13 @@ use crate::cel::values::value::Value;
 
 pub(super) static OVERLOADS: &[Overload] = &[Overload::new(
     "(string).format(list(dyn)) -> string",
-    "the text with each `%s`, `%d`, `%f`, `%e`, `%b`, `%o`, `%x` and `%X` replaced by the next item",
+    "the string with each `%s`, `%d`, `%f`, `%e`, `%b`, `%o`, `%x` and `%X` replaced by the next item",
     Cost::Product,
     format,
 )
 .failing(Fails::Clauses)];
 
-/// Digits behind the point that a clause may ask for.
+/// Digits after the point that a clause may ask for.
 const MAX_PRECISION: usize = 1_000;
 
 fn format(call: &mut Call<'_, '_>) -> Result<Value, Fault> {

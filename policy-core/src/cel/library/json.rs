@@ -27,7 +27,7 @@ pub(crate) fn read(text: &str, budget: &mut Budget) -> Result<Value, Fault> {
     match (read, over) {
         (_, Some(fault)) => Err(fault),
         (Ok(value), None) => Ok(value),
-        (Err(error), None) => Err(Fault::Conversion(format!("the text is not JSON: {error}").into())),
+        (Err(error), None) => Err(Fault::Conversion(format!("the string is not JSON: {error}").into())),
     }
 }
 

@@ -11,11 +11,11 @@ use crate::cel::values::host::ITEM;
 use crate::cel::values::value::Value;
 
 pub(super) static OVERLOADS: &[Overload] = &[
-    Overload::new("(list(string)).join() -> string", "all texts, one after the other", Cost::Product, join)
+    Overload::new("(list(string)).join() -> string", "all strings, one after the other", Cost::Product, join)
         .adding_no_slash(),
     Overload::new(
         "(list(string)).join(string) -> string",
-        "all texts with a separator between them",
+        "all strings with a separator between them",
         Cost::Product,
         join,
     )
@@ -80,7 +80,7 @@ fn join(call: &mut Call<'_, '_>) -> Result<Value, Fault> {
     for item in items.iter() {
         let Value::String(text) = item else {
             return Err(Fault::argument(format!(
-                "`join` takes texts, not a value of type {}",
+                "`join` takes strings, not a value of type {}",
                 item.type_name()
             )));
         };

@@ -84,13 +84,13 @@ pub(super) static OVERLOADS: &[Overload] = &[
     ),
     Overload::new(
         "math.bitShiftRight(int, int) -> int",
-        "the bits moved down, zeros behind them",
+        "the bits moved down, zeros after them",
         Cost::Unit,
         shift_right,
     ),
     Overload::new(
         "math.bitShiftRight(uint, int) -> uint",
-        "the bits moved down, zeros behind them",
+        "the bits moved down, zeros after them",
         Cost::Unit,
         shift_right,
     ),
@@ -109,7 +109,7 @@ fn extreme(call: &Call<'_, '_>, wanted: Ordering) -> Result<Value, Fault> {
         let better = best.is_none_or(|best| number.order(best).flatten() == Some(wanted));
         best = if better { Some(number) } else { best };
     }
-    best.cloned().ok_or_else(|| Fault::argument("there is no number to choose from"))
+    best.cloned().ok_or_else(|| Fault::argument("no number to choose from"))
 }
 
 fn greatest(call: &mut Call<'_, '_>) -> Result<Value, Fault> {

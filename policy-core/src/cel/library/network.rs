@@ -16,20 +16,22 @@ use crate::diagnostic::shorten;
 
 /// The text at a position may be no address.
 const fn no_address(at: usize) -> Fails {
-    let (message, help) = ("this fails where the text is no address", "ask first: `isIP(text) && …`");
+    let (message, help) = ("this fails if the string is not an IP address", "check first: `isIP(text) && …`");
     Fails::Unread { at, test: TextTest::Ip, message, help }
 }
 
 /// The text at a position may be no network.
 const fn no_network(at: usize) -> Fails {
-    let (message, help) = ("this fails where the text is no network", "ask first: `isCIDR(text) && …`");
+    let (message, help) =
+        ("this fails if the string is not a CIDR network", "check first: `isCIDR(text) && …`");
     Fails::Unread { at, test: TextTest::Cidr, message, help }
 }
 
 pub(super) static OVERLOADS: &[Overload] = &[
-    Overload::new("ip(string) -> net.IP", "the address a text gives", Cost::Unit, ip).failing(no_address(0)),
+    Overload::new("ip(string) -> net.IP", "the address a string gives", Cost::Unit, ip)
+        .failing(no_address(0)),
     Overload::new("ip(net.IP) -> net.IP", "the same address", Cost::Unit, same),
-    Overload::new("isIP(string) -> bool", "true if the text is an address", Cost::Unit, is_ip)
+    Overload::new("isIP(string) -> bool", "true if the string is an address", Cost::Unit, is_ip)
         .known_as(Form::Passes(TextTest::Ip)),
     Overload::new(
         "ip.isCanonical(string) -> bool",
@@ -69,33 +71,33 @@ pub(super) static OVERLOADS: &[Overload] = &[
         Cost::Unit,
         is_link_local_multicast,
     ),
-    Overload::new("cidr(string) -> net.CIDR", "the network a text gives, host bits kept", Cost::Unit, cidr)
+    Overload::new("cidr(string) -> net.CIDR", "the network a string gives, host bits kept", Cost::Unit, cidr)
         .failing(no_network(0)),
     Overload::new("cidr(net.CIDR) -> net.CIDR", "the same network", Cost::Unit, same),
-    Overload::new("isCIDR(string) -> bool", "true if the text is a network", Cost::Unit, is_cidr)
+    Overload::new("isCIDR(string) -> bool", "true if the string is a network", Cost::Unit, is_cidr)
         .known_as(Form::Passes(TextTest::Cidr)),
     Overload::new(
         "(net.CIDR).containsIP(net.IP) -> bool",
-        "true if the network holds the address",
+        "true if the network contains the address",
         Cost::Unit,
         contains_ip,
     ),
     Overload::new(
         "(net.CIDR).containsIP(string) -> bool",
-        "true if the network holds the address",
+        "true if the network contains the address",
         Cost::Unit,
         contains_ip,
     )
     .failing(no_address(1)),
     Overload::new(
         "(net.CIDR).containsCIDR(net.CIDR) -> bool",
-        "true if the network holds the other",
+        "true if the network contains the other",
         Cost::Unit,
         contains_cidr,
     ),
     Overload::new(
         "(net.CIDR).containsCIDR(string) -> bool",
-        "true if the network holds the other",
+        "true if the network contains the other",
         Cost::Unit,
         contains_cidr,
     )

@@ -25,7 +25,7 @@ fn even(number: f64, greater: String) -> String {
     let (Some(last), Some((_, fraction))) = (last, digits.split_once('.')) else { return greater };
     let front = digits.get(..digits.len() - 1).unwrap_or_default();
     let lower = format!("{front}{}", char::from(last - 1));
-    // Half way, the number itself goes on with a five and nothing behind it.
+    // Half way, the number itself goes on with a five and nothing after it.
     let exact = format!("{number:.0$e}", fraction.len() + 40);
     let half = exact.strip_prefix(&*lower).and_then(|rest| rest.strip_prefix('5'));
     let half =

@@ -62,7 +62,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
     Overload::new("_+_(double, double) -> double", "the sum of two numbers", Cost::Unit, add)
         .known_as(Form::Add)
         .adding_no_slash(),
-    Overload::new("_+_(string, string) -> string", "one text after the other", Cost::Copy, add_text)
+    Overload::new("_+_(string, string) -> string", "one string after the other", Cost::Copy, add_text)
         .known_as(Form::Add)
         .adding_no_slash(),
     Overload::new("_+_(bytes, bytes) -> bytes", "one after the other", Cost::Copy, add_bytes)

@@ -88,7 +88,7 @@ impl Draft {
                 // INVARIANT: everything else that the crate refuses, the grammar has refused.
                 debug_assert!(last.contains("Unicode property"), "{}: {last}", self.pattern);
                 let last = match last.contains("Unicode property") {
-                    true => "there is no such class of Unicode",
+                    true => "unknown Unicode class",
                     false => last,
                 };
                 refused(&self.pattern, last.trim().trim_start_matches("error: "))

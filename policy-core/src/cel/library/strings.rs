@@ -16,7 +16,7 @@ pub(in crate::cel) const MATCHES: &str = "matches";
 pub(super) static OVERLOADS: &[Overload] = &[
     Overload::new(
         "(string).contains(string) -> bool",
-        "true if the text holds the other",
+        "true if the string contains the other",
         Cost::Scan,
         contains,
     )
@@ -24,7 +24,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
     .adding_no_slash(),
     Overload::new(
         "(string).startsWith(string) -> bool",
-        "true if the text begins with the other",
+        "true if the string starts with the other",
         Cost::Scan,
         starts_with,
     )
@@ -32,7 +32,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
     .adding_no_slash(),
     Overload::new(
         "(string).endsWith(string) -> bool",
-        "true if the text ends with the other",
+        "true if the string ends with the other",
         Cost::Scan,
         ends_with,
     )
@@ -40,7 +40,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
     .adding_no_slash(),
     Overload::new(
         "matches(string, string) -> bool",
-        "true if a part of the text fits the regular expression",
+        "true if a part of the string fits the regular expression",
         Cost::Pairs,
         matches,
     )
@@ -48,7 +48,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
     .failing(Fails::Pattern),
     Overload::new(
         "(string).matches(string) -> bool",
-        "true if a part of the text fits the regular expression",
+        "true if a part of the string fits the regular expression",
         Cost::Pairs,
         matches,
     )
@@ -64,7 +64,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
     .adding_no_slash(),
     Overload::new(
         "(string).indexOf(string) -> int",
-        "the first position of the other text, or -1",
+        "the first position of the other string, or -1",
         Cost::Scan,
         index_of,
     )
@@ -81,7 +81,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
     .adding_no_slash(),
     Overload::new(
         "(string).lastIndexOf(string) -> int",
-        "the last position of the other text, or -1",
+        "the last position of the other string, or -1",
         Cost::Scan,
         last_index_of,
     )
@@ -96,12 +96,17 @@ pub(super) static OVERLOADS: &[Overload] = &[
     .known_as(Form::Find)
     .failing(Fails::Outside(2, Sequence::Text))
     .adding_no_slash(),
-    Overload::new("(string).substring(int) -> string", "the text from a position on", Cost::Copy, substring)
-        .failing(Fails::Outside(1, Sequence::Text))
-        .adding_no_slash(),
+    Overload::new(
+        "(string).substring(int) -> string",
+        "the string from a position on",
+        Cost::Copy,
+        substring,
+    )
+    .failing(Fails::Outside(1, Sequence::Text))
+    .adding_no_slash(),
     Overload::new(
         "(string).substring(int, int) -> string",
-        "the text from one position to before another",
+        "the string from one position to before another",
         Cost::Copy,
         substring,
     )
@@ -109,14 +114,14 @@ pub(super) static OVERLOADS: &[Overload] = &[
     .adding_no_slash(),
     Overload::new(
         "(string).replace(string, string) -> string",
-        "the text with every occurrence replaced",
+        "the string with every occurrence replaced",
         Cost::Product,
         replace,
     )
     .adding_no_slash(),
     Overload::new(
         "(string).replace(string, string, int) -> string",
-        "the text with so many occurrences replaced",
+        "the string with so many occurrences replaced",
         Cost::Product,
         replace,
     )
@@ -129,9 +134,14 @@ pub(super) static OVERLOADS: &[Overload] = &[
     )
     .known_as(Form::Split)
     .adding_no_slash(),
-    Overload::new("(string).trim() -> string", "the text without white space at its ends", Cost::Copy, trim)
-        .known_as(Form::KeepsAddress)
-        .adding_no_slash(),
+    Overload::new(
+        "(string).trim() -> string",
+        "the string without white space at its ends",
+        Cost::Copy,
+        trim,
+    )
+    .known_as(Form::KeepsAddress)
+    .adding_no_slash(),
     Overload::new("(string).reverse() -> string", "the characters in reverse order", Cost::Copy, reverse)
         .adding_no_slash(),
     Overload::new(
@@ -152,7 +162,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
     .adding_no_slash(),
     Overload::new(
         "strings.quote(string) -> string",
-        "the text in double quotes, with escapes",
+        "the string in double quotes, with escapes",
         Cost::Copy,
         quote,
     ),

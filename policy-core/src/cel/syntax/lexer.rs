@@ -85,12 +85,12 @@ pub(in crate::cel) fn tokens(text: &str) -> Vec<Token> {
     }
 }
 
-/// The first token of a text and what stands behind it; `None` at the end.
+/// The first token of a text and what follows it; `None` at the end.
 pub(in crate::cel) fn first_token(text: &str) -> Option<(&str, TokenKind)> {
     token(skipped(text)).ok()
 }
 
-/// What stands behind white space and comments.
+/// What follows white space and comments.
 fn skipped(text: &str) -> &str {
     // Most tokens follow at once.
     if !text.starts_with([' ', '\t', '\r', '\n', '\x0C', '/']) {

@@ -68,7 +68,7 @@ enum Decoded {
     Byte(u8),
 }
 
-/// Decodes what stands behind a backslash: its length and value.
+/// Decodes what follows a backslash: its length and value.
 fn escape(tail: &str, bytes: bool) -> Result<(usize, Decoded), &'static str> {
     let one = |c| Ok((1, Decoded::Char(c)));
     let Some(kind) = tail.chars().next() else { return Err("nothing follows the backslash") };
@@ -88,7 +88,7 @@ fn escape(tail: &str, bytes: bool) -> Result<(usize, Decoded), &'static str> {
         '0'..='3' => (tail.get(..3), 8, 0),
         _ => {
             return Err(
-                "an unknown escape; write `\\\\` for a backslash, or `r'…'` for a text without escapes",
+                "an unknown escape; write `\\\\` for a backslash, or `r'…'` for a string without escapes",
             );
         }
     };

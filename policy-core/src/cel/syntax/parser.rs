@@ -2,7 +2,7 @@
 //!
 //! Chains of operators, postfix operators and prefix operators are loops; only brackets and conditionals
 //! recurse, within [`CelLimits::depth`]. What cannot be read becomes [`ExprKind::Broken`] and a diagnostic,
-//! and reading goes on behind it, so that one expression can show several faults.
+//! and reading goes on after it, so that one expression can show several faults.
 
 mod access;
 mod foreign;
@@ -50,7 +50,7 @@ pub fn parse(text: &str, limits: &CelLimits, diagnostics: &mut Diagnostics) -> A
     tokens.retain(|token| {
         let foreign = token.kind == TokenKind::ForeignComment;
         if foreign {
-            let found = Diagnostic::new(&CEL_SYNTAX, token.span, "`/*` begins no comment");
+            let found = Diagnostic::new(&CEL_SYNTAX, token.span, "`/*` does not start a comment");
             diagnostics.push(found.with_help("write `//`; such a comment ends with its line"));
         }
         !foreign
@@ -249,7 +249,7 @@ impl Parser<'_> {
                 break;
             }
         }
-        // A minus belongs to the number behind it, so that the least number can be written: `-1.f` is `(-1).f`.
+        // A minus belongs to the number after it, so that the least number can be written: `-1.f` is `(-1).f`.
         let number = self.peek();
         let negative = match (prefixes.last(), number.kind) {
             (Some(&(UnaryOp::Negate, minus)), TokenKind::Int | TokenKind::Double) => {
@@ -317,7 +317,7 @@ impl Parser<'_> {
             TokenKind::Unclosed => match self.slice(token.span) {
                 // The text may be a secret: it is not repeated.
                 "'" | "\"" => ("this quote was never opened".to_owned(), "remove it"),
-                _ => ("the text that begins here has no closing quote".to_owned(), "add the quote"),
+                _ => ("the string that starts here has no closing quote".to_owned(), "add the quote"),
             },
             TokenKind::Unknown if text == "$" => (
                 "unexpected `${` inside an expression".to_owned(),

@@ -29,7 +29,7 @@ pub(crate) fn is_in_text(text: &str, at: usize) -> bool {
     token.is_some_and(|token| matches!(token.kind, TokenKind::String | TokenKind::Bytes))
 }
 
-/// True for an expression that ends in the middle: in a text, in brackets, or behind an operator. O(length).
+/// True for an expression that ends in the middle: in a text, in brackets, or after an operator. O(length).
 pub(crate) fn is_unfinished(text: &str) -> bool {
     use super::lexer::{Symbol, TokenKind};
     let tokens = super::lexer::tokens(text);

@@ -11,7 +11,7 @@ pub struct Fact {
     pub(crate) optional: bool,
     pub(crate) tag: Tag,
     pub(crate) role: Role,
-    /// How it is declared; behind a thin pointer, since facts stand in compiled code.
+    /// How it is declared; after a thin pointer, since facts stand in compiled code.
     pub(crate) about: &'static About,
 }
 

@@ -78,9 +78,9 @@ impl fmt::Display for Fault {
             Self::NoValue => f.write_str("the optional has no value"),
             Self::UnknownName(name) => write!(f, "`{name}` is not declared"),
             Self::Absent(fact) => write!(f, "`{fact}` is missing here"),
-            Self::NoSource(fact) => write!(f, "there is no source for `{fact}`"),
-            Self::NoRandomness => f.write_str("there is no source for random numbers"),
-            Self::NotProvided(what) => write!(f, "there is no source for {what}"),
+            Self::NoSource(fact) => write!(f, "no source for `{fact}`"),
+            Self::NoRandomness => f.write_str("no source for random numbers"),
+            Self::NotProvided(what) => write!(f, "no source for {what}"),
             Self::Steps => f.write_str("the expression takes more steps than allowed"),
             Self::Output => f.write_str("the expression makes larger values than allowed"),
         }

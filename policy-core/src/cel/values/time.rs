@@ -211,7 +211,7 @@ pub(in crate::cel) fn unknown_zone(name: &str) -> Option<(Fault, Option<String>)
 }
 
 fn time_zone(name: &str) -> Result<TimeZone, Fault> {
-    let unknown = || Fault::argument(format!("there is no time zone `{}`", crate::diagnostic::shorten(name)));
+    let unknown = || Fault::argument(format!("unknown time zone `{}`", crate::diagnostic::shorten(name)));
     if name.contains(':') {
         let (_, minutes) = all_consuming(offset).parse(name).map_err(|_| unknown())?;
         let seconds = minutes.checked_mul(60).ok_or_else(unknown)?;

@@ -230,7 +230,7 @@ impl<'c> Parts<'c> {
         self.constant(id).and_then(|value| text((self.written(id).0, value))).into_iter().collect()
     }
 
-    /// The fact behind an entry, an item or a call.
+    /// The fact after an entry, an item or a call.
     fn behind(&self, id: NodeId) -> Option<Fact> {
         const MAX: usize = 16;
         let mut at = id;
@@ -270,16 +270,16 @@ fn compared(
         let what = match (kind, parts.behind(of)) {
             (TextDomain::Header, _) => "a name of a header".to_owned(),
             (TextDomain::Category, _) => "a category of an address".to_owned(),
-            (TextDomain::Cased(Case::Lower | Case::LowerAscii), _) => "a text in lower case".to_owned(),
-            (TextDomain::Cased(Case::Upper), _) => "a text in upper case".to_owned(),
+            (TextDomain::Cased(Case::Lower | Case::LowerAscii), _) => "a string in lower case".to_owned(),
+            (TextDomain::Cased(Case::Upper), _) => "a string in upper case".to_owned(),
             (_, Some(fact)) => format!("`{fact}`"),
             (_, None) => "this".to_owned(),
         };
         let verb = match how {
             How::Equal => "is never",
-            How::Begin => "never begins with",
+            How::Begin => "never starts with",
             How::End => "never ends with",
-            How::Hold => "never holds",
+            How::Hold => "never contains",
             How::Above => "is never greater than",
             How::AtLeast => "is never as great as",
             How::Below => "is never less than",
@@ -357,7 +357,7 @@ fn never_text(kind: TextDomain, text: &str, how: How) -> Option<Never> {
                 || "write the code in two capital letters, e.g. `'DE'`".to_owned(),
                 |near| format!("did you mean `{near}`?"),
             );
-            Some(Never { why: "it is no code of a country (ISO 3166)".to_owned(), help, fix: near })
+            Some(Never { why: "this is not a country code (ISO 3166)".to_owned(), help, fix: near })
         }
         TextDomain::Method if how == How::Equal => {
             let upper = text.to_ascii_uppercase();
@@ -372,7 +372,7 @@ fn never_text(kind: TextDomain, text: &str, how: How) -> Option<Never> {
             let lower = text.to_ascii_lowercase();
             let near = all.contains(&&*lower).then_some(lower);
             let help = format!("it is one of `{}`", all.join("`, `"));
-            Some(Never { why: "there is no such protocol here".to_owned(), help, fix: near })
+            Some(Never { why: "unknown protocol".to_owned(), help, fix: near })
         }
         TextDomain::ContentType
             if text.contains(';') && matches!(how, How::Equal | How::Begin | How::End | How::Hold) =>
@@ -400,7 +400,7 @@ fn path(text: &str, how: How) -> Option<Never> {
             Some(fix) => format!("write `'{fix}'`"),
             None => "compare `req.url`, or write the path alone".to_owned(),
         };
-        Never { why: "it begins with `/`".to_owned(), help, fix }
+        Never { why: "it starts with `/`".to_owned(), help, fix }
     })
 }
 
@@ -421,7 +421,8 @@ fn whole_url(text: &str, how: How) -> Option<Never> {
 
 fn category(text: &str) -> Never {
     if text.contains([',', ' ']) {
-        let help = "write each in a text of its own: `['a', 'b'].exists(c, c in conn.client_ip.categories)`";
+        let help =
+            "write each in a string of its own: `['a', 'b'].exists(c, c in conn.client_ip.categories)`";
         return Never {
             why: "a category has neither commas nor spaces".to_owned(),
             help: help.to_owned(),
@@ -433,7 +434,7 @@ fn category(text: &str) -> Never {
         || "ngrok's list of IP categories has the names".to_owned(),
         |near| format!("did you mean `{near}`?"),
     );
-    Never { why: "there is no such category".to_owned(), help, fix: near.map(ToOwned::to_owned) }
+    Never { why: "unknown category".to_owned(), help, fix: near.map(ToOwned::to_owned) }
 }
 
 /// A pattern that begins with what the part never begins with.
@@ -464,8 +465,8 @@ fn matched(parts: &Parts<'_>, kind: TextDomain, id: NodeId, pattern: &str, found
         ),
         _ => (
             &codes::IMPOSSIBLE,
-            "a path never matches this: it begins with `/`",
-            "write the `/` behind `^`, or leave out the `^`",
+            "a path never matches this: it starts with `/`",
+            "write the `/` after `^`, or leave out the `^`",
         ),
     };
     found.push(Diagnostic::new(code, parts.code.span(id), message).with_help(help));
@@ -481,7 +482,7 @@ fn header_field(parts: &Parts<'_>, operand: NodeId, name: &str, found: &mut Diag
     let place = parts.code.span(operand);
     found.push(
         Diagnostic::new(&codes::HEADER_CASE, place, message)
-            .with_help(format!("write `{lower}` behind the dot")),
+            .with_help(format!("write `{lower}` after the dot")),
     );
 }
 

@@ -83,7 +83,7 @@ impl<'a> Checker<'a> {
         }
         let spellings = self.env.language.hints.spellings;
         if let Some((_, meant)) = spellings.iter().find(|(spelling, _)| *spelling == name) {
-            let message = format!("`{name}` is no function of CEL");
+            let message = format!("`{name}` is not a CEL function");
             let found = Diagnostic::new(&codes::FOREIGN_SPELLING, place, message);
             let found = found.with_help(format!("write `{meant}`")).with_fix_at(true, Some(place), *meant);
             self.push_found(found);
@@ -110,7 +110,7 @@ impl<'a> Checker<'a> {
         nodes
     }
 
-    /// True if a function of the name takes so many arguments behind its receiver.
+    /// True if a function of the name takes so many arguments after its receiver.
     fn takes(&self, name: &str, member: bool, count: usize) -> bool {
         let count = count + usize::from(member);
         let mut entries = self.env.language.library.named(name);
@@ -258,7 +258,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// The fact behind a function: a phase that lacks it has been reported at the function.
+    /// The fact after a function: a phase that lacks it has been reported at the function.
     fn leaf_fact_quietly(&mut self, node: u16, span: Span) -> NodeId {
         let leaf = self.env.tree.node(node).and_then(|node| node.leaf.clone());
         match leaf.and_then(|leaf| Some((leaf.fact?, leaf.ty))) {
@@ -302,7 +302,7 @@ impl<'a> Checker<'a> {
         let words: Vec<&str> = text.split([',', ';', '|', ' ']).filter(|word| !word.is_empty()).collect();
         let plain = !text.contains(['\'', '\\', '\n']) && !words.is_empty();
         let list = plain.then(|| format!("write `{fact} in ['{}']`", words.join("', '")))?;
-        Some(format!("{}; for a part of a text write `.contains(…)`", shorten(&list)))
+        Some(format!("{}; for a part of a string write `.contains(…)`", shorten(&list)))
     }
 
     /// The number of a text such as `'AS15169'` that stands beside an int.
@@ -344,7 +344,7 @@ impl<'a> Checker<'a> {
                 }
                 if let Some(date) = self.date_in(span) {
                     found = found.with_help(format!(
-                        "write a time as `timestamp('{date}T00:00:00Z')`, and `timestamp(…)` around a text that is one"
+                        "write a time as `timestamp('{date}T00:00:00Z')`, and `timestamp(…)` around a string that is one"
                     ));
                 }
                 self.push_found(found);
@@ -370,7 +370,7 @@ impl<'a> Checker<'a> {
         }
         let shown = shorten(name);
         let library = self.env.language.library;
-        let message = format!("there is no function `{shown}`");
+        let message = format!("unknown function `{shown}`");
         let found = Diagnostic::new(&codes::UNKNOWN_FUNCTION, place, message);
         if let Some(function) = part_function(name).filter(|_| types.first() == Some(&Type::Timestamp)) {
             let found = found.with_help(format!("write `.{function}()`"));
@@ -397,12 +397,12 @@ impl<'a> Checker<'a> {
                 found.with_help(format!("did you mean `{near}`?")).with_fix_at(false, Some(place), near)
             }
             (None, None, Some(_)) if member => found.with_help(format!("write `{name}(…)` before the value")),
-            (None, None, Some(_)) => found.with_help(format!("write it behind a value: `….{name}(…)`")),
+            (None, None, Some(_)) => found.with_help(format!("call it on a value: `….{name}(…)`")),
             (None, None, None) => match types.first() {
                 Some(receiver) if member => {
                     found.with_help(format!("no function of {receiver} has a name like it"))
                 }
-                _ => found.with_help("check its name; functions of a value stand behind a dot"),
+                _ => found.with_help("check its name; methods follow a dot"),
             },
         };
         self.push_found(found);
@@ -486,17 +486,17 @@ fn operator_help(symbol: &str, types: &[Type]) -> String {
     let number = |ty: &Type| matches!(ty, Type::Int | Type::Uint | Type::Double);
     match (symbol, types) {
         ("-", [_]) => "only numbers have a sign".into(),
-        ("in", [_, Type::String]) => "for a part of a text write `.contains(…)`".into(),
+        ("in", [_, Type::String]) => "for a part of a string write `.contains(…)`".into(),
         ("in", [item, Type::List(_) | Type::Map(_)]) => {
-            format!("look for what the list or map holds, not for {item}")
+            format!("look for what the list or map contains, not for {item}")
         }
-        ("in", _) => "write a list behind `in`, e.g. `in [1, 2]`".into(),
+        ("in", _) => "write a list after `in`, e.g. `in [1, 2]`".into(),
         ("+", [Type::String, other]) if number(other) => "convert the number with `string(…)`".into(),
         (_, [Type::Timestamp, Type::String] | [Type::String, Type::Timestamp]) => {
-            "convert the text with `timestamp(…)`, e.g. `timestamp('2026-01-31T00:00:00Z')`".into()
+            "convert the string with `timestamp(…)`, e.g. `timestamp('2026-01-31T00:00:00Z')`".into()
         }
         (_, [Type::Duration, Type::String] | [Type::String, Type::Duration]) => {
-            "convert the text with `duration(…)`, e.g. `duration('1h')`".into()
+            "convert the string with `duration(…)`, e.g. `duration('1h')`".into()
         }
         (NOT, [_]) => {
             "`!` binds to what follows it at once; put the comparison in parentheses: `!(… in …)`".into()
@@ -504,7 +504,7 @@ fn operator_help(symbol: &str, types: &[Type]) -> String {
         ("<" | "<=" | ">" | ">=", [Type::Bool, _] | [_, Type::Bool]) => {
             "write two comparisons with `&&` between them, e.g. `1 < a && a < 9`".into()
         }
-        (_, [Type::String, other]) if number(other) => format!("convert the text with `{other}(…)`"),
+        (_, [Type::String, other]) if number(other) => format!("convert the string with `{other}(…)`"),
         (_, [other, Type::String]) if number(other) && symbol == "+" => {
             "convert the number with `string(…)`".into()
         }

@@ -96,7 +96,7 @@ impl Checker<'_> {
                     }
                     Type::List(_) => "take an item first, e.g. `[0]`".to_owned(),
                     Type::String => self.time_field(operand, field).unwrap_or_else(|| {
-                        format!("call a function of texts, e.g. `{field}(…)`, or parse the text")
+                        format!("call a function of strings, e.g. `{field}(…)`, or parse the string")
                     }),
                     _ => "only objects and maps have fields".to_owned(),
                 };

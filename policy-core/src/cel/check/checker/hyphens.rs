@@ -39,7 +39,7 @@ impl Checker<'_> {
             }
             _ => return false,
         };
-        let message = format!("`{written}` behind a dot is read with a minus in it");
+        let message = format!("`{written}` after a dot is read with a minus in it");
         let found = Diagnostic::new(&codes::UNKNOWN_FIELD, name, message);
         self.push_found(found.with_help(help).with_fix_at(false, Some(place), replacement));
         true

@@ -227,7 +227,7 @@ impl<'a> Checker<'a> {
         };
         if !fits {
             let message = format!("values of type {ty} have no order");
-            let help = "sort by a text, a number or a time: `list.sortBy(x, key)`".to_owned();
+            let help = "sort by a string, a number or a time: `list.sortBy(x, key)`".to_owned();
             self.report(&codes::TYPE_MISMATCH, place, message, help);
         }
     }
@@ -244,7 +244,7 @@ impl<'a> Checker<'a> {
                 let message = format!("`{name}` goes over {what}, found {other}");
                 let help = match other {
                     Type::Map(_) => "make a list of its keys first, e.g. `.map(key, key)`",
-                    Type::String => "cut the text into a list first, e.g. `.split(',')`",
+                    Type::String => "cut the string into a list first, e.g. `.split(',')`",
                     _ => "write the value in brackets to make it a list",
                 };
                 self.report(&codes::TYPE_MISMATCH, self.span(range), message, help.to_owned());

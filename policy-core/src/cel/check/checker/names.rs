@@ -24,7 +24,7 @@ fn is_environment_name(name: &str) -> bool {
 }
 
 impl<'a> Checker<'a> {
-    /// A name, with as many of the fields behind it as are declared together with it.
+    /// A name, with as many of the fields after it as are declared together with it.
     pub(super) fn name(
         &mut self,
         id: ExprId,
@@ -100,7 +100,7 @@ impl<'a> Checker<'a> {
                 found.with_help("a missing value is an error, not null; ask with `has(…)`")
             }
             None if is_environment_name(name) => found.with_help(
-                "there are no environment variables here; write a variable of the policy, or put a text in quotes",
+                "there are no environment variables here; write a variable of the policy, or quote it if it is a string",
             ),
             None if self.is_function(name) => {
                 found.with_help(format!("`{name}` is a function; call it, e.g. `{name}(…)`"))
@@ -117,9 +117,9 @@ impl<'a> Checker<'a> {
                 let mut names: Vec<_> = self.env.first_names().collect();
                 names.sort_unstable();
                 match names.is_empty() {
-                    true => found.with_help("put a text in quotes"),
+                    true => found.with_help("quote it if it is a string"),
                     false => found.with_help(format!(
-                        "put a text in quotes; the variables are `{}`",
+                        "quote it if it is a string; the variables are `{}`",
                         names.join("`, `")
                     )),
                 }

@@ -56,7 +56,7 @@ impl Head {
         Self::Open { start, skipped: Vec::new() }
     }
 
-    /// That of a thing behind what may be left out.
+    /// That of a thing after what may be left out.
     fn behind(self, mut before: Vec<char>) -> Self {
         match self {
             Self::With(more) if before.len() + more.len() <= Self::MAX => {
@@ -275,7 +275,7 @@ impl PatternReader<'_> {
         };
     }
 
-    /// The end of the text: behind its start, a match begins with nothing.
+    /// The end of the text: after its start, a match begins with nothing.
     fn end(&mut self) {
         self.here.begin(|start| if start { Head::With(Vec::new()) } else { Head::Any });
         let decided = self.here.decided;
@@ -375,7 +375,7 @@ impl PatternReader<'_> {
             return Err("`(?P` is followed by `<name>`".to_owned());
         }
         if matches!(self.chars.peek(), Some('=' | '!')) {
-            return Err("`(?<` would look behind, which linear time rules out".to_owned());
+            return Err("lookbehind `(?<…` is not supported (RE2 syntax)".to_owned());
         }
         let mut name = String::new();
         while let Some(c) = self.chars.next_if(|c| c.is_ascii_alphanumeric() || *c == '_') {
@@ -387,7 +387,7 @@ impl PatternReader<'_> {
         Ok(name)
     }
 
-    /// Reads flags behind `(?`; true if a group begins behind them.
+    /// Reads flags behind `(?`; true if a group begins after them.
     fn flags(&mut self) -> Result<bool, String> {
         let (mut flags, mut on, mut seen) = (self.flags, true, false);
         loop {

@@ -39,7 +39,7 @@ impl Parser<'_> {
         true
     }
 
-    /// Reads `?? other` behind a value, and says what stands for it.
+    /// Reads `?? other` after a value, and says what stands for it.
     pub(super) fn or_else(&mut self, value: ExprId) -> ExprId {
         while let Some(at) = self.pair(Symbol::Question, Symbol::Question) {
             self.advance();

@@ -26,7 +26,7 @@ pub(super) fn report(text: &str, tokens: &[Token], diagnostics: &mut Diagnostics
     true
 }
 
-/// The replacements from the first on: behind each the text reads otherwise.
+/// The replacements from the first on: after each the text reads otherwise.
 fn edits(text: &str, first: Odd) -> Vec<Edit> {
     let (mut edits, mut fixed, mut odd) = (Vec::new(), text.to_owned(), Some(first));
     while let Some(Odd { span, replacement, .. }) = odd {

@@ -68,7 +68,7 @@ impl Parser<'_> {
                     TokenKind::Ident => {
                         self.name(Token { span: Span::new(token.span.start, name.span.end), ..name }, true)
                     }
-                    _ => self.broken("a name behind the dot"),
+                    _ => self.broken("a name after the dot"),
                 }
             }
             TokenKind::Symbol(Symbol::OpenParen) => {
@@ -184,7 +184,7 @@ impl Parser<'_> {
         self.push(ExprKind::Ident { name: text, absolute }, token.span)
     }
 
-    /// Dots, indices and message braces behind an operand.
+    /// Dots, indices and message braces after an operand.
     pub(super) fn postfixed(&mut self, mut operand: ExprId) -> ExprId {
         loop {
             let start = self.span(operand).start;
@@ -264,7 +264,7 @@ impl Parser<'_> {
         }
         loop {
             out.push(self.expression());
-            // Unlike in lists and maps, no comma may stand behind the last.
+            // Unlike in lists and maps, no comma may follow the last.
             if self.exhausted || (self.eat(Symbol::Comma).is_none() && !self.arrow()) {
                 return out;
             }

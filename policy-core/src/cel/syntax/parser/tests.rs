@@ -103,7 +103,7 @@ fn several_faults_of_one_expression_are_found() {
         [
             "2..3 TP201 `=` is no operator",
             "11..12 TP201 expected a value, found `,`",
-            "21..23 TP203 an unknown escape; write `\\\\` for a backslash, or `r'…'` for a text without escapes",
+            "21..23 TP203 an unknown escape; write `\\\\` for a backslash, or `r'…'` for a string without escapes",
             "30..30 TP201 the expression ends where the name of a field or function is expected",
         ]
     );
@@ -111,7 +111,7 @@ fn several_faults_of_one_expression_are_found() {
     assert_eq!(read("(a && b").1, ["7..7 TP201 the expression ends where `)` is expected"]);
     assert_eq!(read("[1, 2) == x").1, ["5..6 TP201 expected `,` or `]`, found `)`"]);
     assert_eq!(read("a b").1, ["2..3 TP201 expected an operator or the end of the expression, found `b`"]);
-    assert_eq!(read("a == 'x").1, ["5..7 TP201 the text that begins here has no closing quote"]);
+    assert_eq!(read("a == 'x").1, ["5..7 TP201 the string that starts here has no closing quote"]);
     assert_eq!(
         read("a ? b").1,
         ["5..5 TP201 the expression ends where `:` and the value for the other case is expected"]

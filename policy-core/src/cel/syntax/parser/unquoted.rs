@@ -27,7 +27,7 @@ pub(super) fn found(text: &str, token: Span) -> Option<Diagnostic> {
         What::Time(time) => call_around(text, span, "timestamp", &time),
         What::Duration(duration) => call_around(text, span, "duration", &duration),
     };
-    let found = Diagnostic::new(&CEL_SYNTAX, span, format!("`{written}` stands without quotes"));
+    let found = Diagnostic::new(&CEL_SYNTAX, span, format!("`{written}` is not quoted"));
     Some(found.with_help(help).with_fix_at(false, Some(span), replacement))
 }
 
@@ -70,7 +70,7 @@ fn time(text: &str, token: Span) -> Option<(Span, What)> {
     if let Some(time) = full_time(around) {
         return Some((Span::from_range(start..start + around.len()), What::Time(time)));
     }
-    // A time of day behind a space.
+    // A time of day after a space.
     let (day, time) = text.get(start.checked_sub(11)?..start + around.len())?.split_once(' ')?;
     let time = full_time(&format!("{day}T{time}"))?;
     Some((Span::from_range(start - 11..start + around.len()), What::Time(time)))
@@ -119,7 +119,7 @@ mod tests {
         let mut found = Diagnostics::default();
         let _ = parse(text, &CelLimits::default(), &mut found);
         let all: Vec<_> = found.iter().collect();
-        let first = all.first().filter(|item| item.message.ends_with("stands without quotes"))?;
+        let first = all.first().filter(|item| item.message.ends_with("is not quoted"))?;
         assert_eq!(all.len(), 1, "{text}: {found:?}");
         let edit = first.fix.as_ref()?.edits.first()?;
         assert!(first.help.as_ref()?.contains(edit.replacement.as_str()), "{text}");

@@ -36,12 +36,12 @@ impl PatternReader<'_> {
         Ok(())
     }
 
-    /// The character of an escape, behind its backslash and first letter; `None` for half a pair.
+    /// The character of an escape, after its backslash and first letter; `None` for half a pair.
     fn character(&mut self, c: char) -> Result<Option<char>, String> {
         let octal = |c: &char| ('0'..='7').contains(c);
         let code = match c {
             '1'..='7' if !self.chars.peek().is_some_and(octal) => {
-                return Err(format!("`\\{c}` would refer back, which linear time rules out"));
+                return Err(format!("`\\{c}` is a back reference, which RE2 syntax does not have"));
             }
             '0'..='7' => {
                 let mut code = c.to_digit(8).unwrap_or(0);
@@ -59,7 +59,7 @@ impl PatternReader<'_> {
             't' => 0x09,
             'v' => 0x0B,
             c if c.is_ascii() && !c.is_ascii_alphanumeric() => c.into(),
-            c => return Err(format!("there is no escape `\\{c}`")),
+            c => return Err(format!("unknown escape `\\{c}`")),
         };
         Ok(char::from_u32(code))
     }
@@ -74,7 +74,7 @@ impl PatternReader<'_> {
                 code = code * 16 + found.to_digit(16).unwrap_or(0);
                 count += 1;
                 if code > u32::from(char::MAX) {
-                    return Err("there is no character with this number".to_owned());
+                    return Err("no character has this number".to_owned());
                 }
             }
             return match count > 0 && self.chars.next_if_eq(&'}').is_some() {
@@ -88,7 +88,7 @@ impl PatternReader<'_> {
         Ok(code)
     }
 
-    /// A class, behind its opening bracket.
+    /// A class, after its opening bracket.
     pub(super) fn class(&mut self) -> Result<(), String> {
         let negated = self.chars.next_if_eq(&'^').is_some();
         let (mut class, mut first) = (Class::default(), true);
@@ -135,7 +135,7 @@ impl PatternReader<'_> {
         self.character(c).map(|c| c.map_or(0xD800, u32::from))
     }
 
-    /// `:alpha:]` behind a bracket; false if the bracket is a character.
+    /// `:alpha:]` after a bracket; false if the bracket is a character.
     fn posix(&mut self, class: &mut Class) -> Result<bool, String> {
         let mut ahead = self.chars.clone();
         if ahead.next() != Some(':') {
@@ -153,14 +153,14 @@ impl PatternReader<'_> {
         ahead.next();
         let (negated, wanted) = name.strip_prefix('^').map_or((false, &*name), |rest| (true, rest));
         let Some((_, ranges)) = POSIX.iter().find(|(name, _)| *name == wanted) else {
-            return Err(format!("there is no class `[:{}:]`", crate::diagnostic::shorten(&name)));
+            return Err(format!("unknown class `[:{}:]`", crate::diagnostic::shorten(&name)));
         };
         class.nested(negated, ranges);
         self.chars = ahead;
         Ok(true)
     }
 
-    /// `\d` and the like, `\p{…}`; behind the letter.
+    /// `\d` and the like, `\p{…}`; after the letter.
     fn named_class(&mut self, letter: char, class: &mut Class) -> Result<(), String> {
         let ranges = match letter.to_ascii_lowercase() {
             'd' => "0-9",
@@ -207,7 +207,7 @@ impl PatternReader<'_> {
             name if script() => format!("\\p{{sc={name}}}"),
             name => {
                 let name = crate::diagnostic::shorten(name);
-                return Err(format!("there is no class of Unicode called `{name}`"));
+                return Err(format!("unknown Unicode class `{name}`"));
             }
         };
         class.nested(negated, &ranges);
