@@ -29,6 +29,11 @@ pub trait Trace {
         let _ = rule;
     }
 
+    /// An action begins that does not do the same for every connection.
+    fn action(&mut self, action: ActionId) {
+        let _ = action;
+    }
+
     /// An action's address test was made.
     fn test(&mut self, action: ActionId, admitted: bool) {
         let _ = (action, admitted);
@@ -85,6 +90,8 @@ pub enum Record {
     },
     /// A rule's actions began.
     Rule(RuleId),
+    /// An action began that does not do the same for every connection.
+    Action(ActionId),
     /// An action's address test was made.
     Test {
         /// The action.
@@ -163,6 +170,10 @@ impl Trace for Recording {
 
     fn rule(&mut self, rule: RuleId) {
         self.records.push(Record::Rule(rule));
+    }
+
+    fn action(&mut self, action: ActionId) {
+        self.records.push(Record::Action(action));
     }
 
     fn test(&mut self, action: ActionId, admitted: bool) {

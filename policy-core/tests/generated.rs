@@ -13,7 +13,6 @@ use std::fs;
 use std::path::Path;
 
 use policy_core::actions::{ActionDoc, Ends, NAMES, PROVIDERS, documentation};
-use policy_core::compile::CompileOptions;
 use policy_core::dialect::functions;
 use policy_core::phase::{Phase, PhaseSet};
 use policy_core::schema::FieldDoc;
@@ -75,7 +74,8 @@ fn replace_tables(path: &Path, tables: &[(&str, String)]) {
 
 /// The phases in which hosts of this version run an action.
 fn running(action: &ActionDoc) -> Vec<String> {
-    let hosts = CompileOptions::default().phases;
+    // Edges run the first, `policy eval --url` both.
+    let hosts = PhaseSet::new(&[Phase::OnTcpConnect, Phase::OnHttpRequest]);
     action.runs.iter().filter(|phase| hosts.contains(*phase)).map(|phase| format!("`{phase}`")).collect()
 }
 

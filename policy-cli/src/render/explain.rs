@@ -92,10 +92,18 @@ fn explain_action(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRe
         Record::Test { action: id, admitted } if *id == action.id() => Some(Event::Test(*admitted)),
         Record::Reply { action: id, reply } if *id == action.id() => Some(Event::Reply(reply.clone())),
         Record::Outcome(outcome) if outcome.by() == Some(action.id()) => Some(Event::End),
+        Record::Header { action: id, .. } | Record::Url { action: id, .. } if *id == action.id() => {
+            Some(Event::Changed)
+        }
         _ => None,
     });
+    let began = decided.run.trace().records.iter();
+    let began = began.filter(|record| matches!(record, Record::Action(id) if *id == action.id())).count() > 0;
     match event {
+        // It ran, and there was nothing to change.
+        None if began => writeln!(out, "    {kind}\n    → go on"),
         None => writeln!(out, "    {kind}  not reached"),
+        Some(Event::Changed) => changes(out, decided, action),
         Some(Event::Set) => variables(out, decided, action),
         Some(Event::Test(admitted)) => explain_list(out, decided, action, admitted),
         Some(Event::Reply(reply)) => {
@@ -145,8 +153,31 @@ fn variables(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRef<'_>
     }
 }
 
+/// What an action changed of the message, and what comes next.
+fn changes(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRef<'_>) -> io::Result<()> {
+    writeln!(out, "    {}", action.kind())?;
+    for record in &decided.run.trace().records {
+        match record {
+            Record::Header { action: id, name, value } if *id == action.id() => match value {
+                Some(value) => writeln!(out, "      + {name}: {}", printable(value))?,
+                None => writeln!(out, "      - {name}")?,
+            },
+            Record::Url { action: id, url } if *id == action.id() => {
+                writeln!(out, "      ~ url {}", printable(url))?;
+            }
+            _ => {}
+        }
+    }
+    match decided.outcome.by() == Some(action.id()) {
+        true => writeln!(out, "    → {}                  STOP", decided.outcome.name()),
+        false => writeln!(out, "    → go on"),
+    }
+}
+
 enum Event {
     Set,
+    /// It changed the message.
+    Changed,
     Test(bool),
     Reply(Reply),
     End,

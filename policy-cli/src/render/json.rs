@@ -323,7 +323,7 @@ pub(crate) fn decision(out: &mut impl Write, answer: &Answer, ip: Option<IpAddr>
 fn response(response: &Response) -> ResponseShape<'_> {
     ResponseShape {
         status: response.status,
-        headers: response.headers.iter().map(|(name, value)| (name, value)).collect(),
+        headers: response.headers.iter().collect(),
         body: String::from_utf8_lossy(&response.body),
     }
 }

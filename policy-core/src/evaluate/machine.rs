@@ -262,6 +262,7 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
     /// Lets an action run; a step if it ends the phase or asks for an effect.
     #[inline(never)]
     fn act(&mut self, by: ActionId) -> Option<Step> {
+        self.trace(|trace| trace.action(by));
         let next = match self.on.program.step(by) {
             Some(step) => step.step(&mut self.view(by)),
             // INVARIANT: every action has a step. What has none is refused.

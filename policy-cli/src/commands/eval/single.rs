@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use policy_core::check::{CheckOptions, load_policy};
+use policy_core::check::{CheckOptions, CheckedPolicy, load_policy};
 use policy_core::compile::{CompileOptions, Program, compile};
 use policy_core::evaluate::{Evaluation, Mode, Record, Recording};
 use policy_core::exchange::{Effect, ForwardFailure, Reply};
@@ -44,6 +44,17 @@ pub(crate) fn load(
         let (checked, later) = load_policy(source, &check);
         policy = checked;
         found.append(later);
+    }
+    let requests = [Phase::OnHttpRequest, Phase::OnHttpResponse, Phase::OnEventStreamMessage];
+    let has_requests = |policy: &CheckedPolicy| {
+        policy.policy().phases.iter().any(|rules| requests.contains(&rules.phase) && !rules.rules.is_empty())
+    };
+    if !options.phases.contains(Phase::OnHttpRequest) && policy.as_ref().is_some_and(has_requests) {
+        let message = format!(
+            "`{}` has rules for requests: give one with `--url`, e.g. `--url https://app.example.com/`",
+            source.name()
+        );
+        return Err(Failure::Usage(message));
     }
     let program =
         policy.and_then(|policy| compile(&policy, options).map_err(|later| found.append(later)).ok());
