@@ -24,7 +24,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Lint(Lint),
-    Eval(Eval),
+    Eval(Box<Eval>),
     Compile(Compile),
     Explain(Explain),
     Completions(Completions),
@@ -193,14 +193,21 @@ pub(crate) struct Eval {
     #[arg(long, value_name = "NAME or URL")]
     pub(crate) endpoint: Option<String>,
     /// Send a request with this URL over the connection: `on_http_request` runs after `on_tcp_connect`.
-    #[arg(long, value_name = "URL", value_parser = parse_request_url, conflicts_with = "ips")]
+    #[arg(long, value_name = "URL", value_parser = parse_request_url, conflicts_with_all = ["ips", "request"])]
     pub(crate) url: Option<String>,
+    /// The same with a request from a file: YAML or JSON with `method`, `url` and `headers`.
+    #[arg(long, value_name = "FILE", conflicts_with = "ips")]
+    pub(crate) request: Option<PathBuf>,
+    /// What the upstream answers, from a file with `status_code` and `headers`: `on_http_response` runs if the request gets
+    /// there, or on what the policy itself answers.
+    #[arg(long, value_name = "FILE", conflicts_with = "ips")]
+    pub(crate) response: Option<PathBuf>,
     /// The method of the request [default: GET].
     #[arg(short = 'X', long, value_name = "METHOD", requires = "url", value_parser = parse_method)]
     pub(crate) method: Option<String>,
     /// A header of the request, such as `accept: text/html`; may be given several times. `host` is that of the URL unless it
     /// is given.
-    #[arg(short = 'H', long, value_name = "NAME: VALUE", requires = "url", value_parser = parse_header)]
+    #[arg(short = 'H', long, value_name = "NAME: VALUE", value_parser = parse_header)]
     pub(crate) header: Vec<(String, String)>,
     /// IP policies that `restrict-ips` may name, by their ids.
     #[arg(long, value_name = "FILE")]
@@ -329,6 +336,13 @@ fn parse_target(text: &str) -> Result<Target, String> {
         _ => return Err(format!("a target is `online` or `offline`, not `{state}`")),
     };
     Ok(Target { url: parse_url(url)?, online })
+}
+
+impl Eval {
+    /// True if a request is sent over the connection.
+    pub(crate) fn has_request(&self) -> bool {
+        self.url.is_some() || self.request.is_some()
+    }
 }
 
 /// The URL of a request, as it is sent.

@@ -75,6 +75,7 @@ pub mod phase;
 mod reader;
 #[cfg(feature = "reference")]
 pub mod reference;
+pub mod requests;
 pub mod resolve;
 mod run;
 pub mod schema;

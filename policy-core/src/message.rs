@@ -65,6 +65,16 @@ impl Changes {
         self.response.iter()
     }
 
+    /// A response with the changed headers, as the client is to get it. Those that were not touched keep their order.
+    #[must_use]
+    pub fn to_response(&self, response: &Response) -> Response {
+        Response {
+            status: response.status,
+            headers: self.response.applied(&response.headers),
+            body: response.body.clone(),
+        }
+    }
+
     /// True if there is nothing that a host has to send differently.
     #[must_use]
     pub fn is_empty(&self) -> bool {

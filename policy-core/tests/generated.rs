@@ -15,6 +15,7 @@ use std::path::Path;
 use policy_core::actions::{ActionDoc, Ends, NAMES, PROVIDERS, documentation};
 use policy_core::dialect::functions;
 use policy_core::phase::{Phase, PhaseSet};
+use policy_core::requests;
 use policy_core::schema::FieldDoc;
 use policy_core::url::Scheme;
 use policy_core::variables;
@@ -74,8 +75,8 @@ fn replace_tables(path: &Path, tables: &[(&str, String)]) {
 
 /// The phases in which hosts of this version run an action.
 fn running(action: &ActionDoc) -> Vec<String> {
-    // Edges run the first, `policy eval --url` both.
-    let hosts = PhaseSet::new(&[Phase::OnTcpConnect, Phase::OnHttpRequest]);
+    // Edges run the first, `policy eval` all three.
+    let hosts = PhaseSet::new(&[Phase::OnTcpConnect, Phase::OnHttpRequest, Phase::OnHttpResponse]);
     action.runs.iter().filter(|phase| hosts.contains(*phase)).map(|phase| format!("`{phase}`")).collect()
 }
 
@@ -130,6 +131,16 @@ fn the_tables_of_configurations_are_current() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(page);
         replace_tables(&path, &[("fields", configuration_table(&fields))]);
     }
+}
+
+#[test]
+fn the_tables_of_request_files_are_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/request-files.md");
+    let tables = [
+        ("request-fields", configuration_table(&requests::request_fields())),
+        ("response-fields", configuration_table(&requests::response_fields())),
+    ];
+    replace_tables(&path, &tables);
 }
 
 fn field_table(action: &ActionDoc) -> String {

@@ -60,6 +60,7 @@ const ROOMS: &[&str] = &[
     "variables",
     "language",
     "given",
+    "requests",
     // Files, policies and configurations.
     "ip_policies",
     "model",

@@ -13,7 +13,7 @@ use std::path::Path;
 use policy_core::cel::Timestamp;
 use policy_core::compile::CompileOptions;
 use policy_core::facts::{Facts, GivenFacts};
-use policy_core::message::Request;
+use policy_core::message::{Request, Response};
 use policy_core::phase::{Phase, PhaseSet};
 use policy_core::url::EndpointUrl;
 
@@ -82,15 +82,16 @@ pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
 fn subject(args: &Eval) -> Result<Subject, Failure> {
     let given = read(&args.policy)?;
     if let Some(network) = network::load(&given, args)? {
-        if args.url.is_some() {
-            let message = "--url: requests are evaluated for one policy by itself, not along the way of a configuration";
+        if args.has_request() {
+            let message =
+                "requests are evaluated for one policy by itself, not along the way of a configuration";
             return Err(Failure::Usage(message.to_owned()));
         }
         return Ok(Subject::Network(Box::new(network)));
     }
     let url = args.endpoint.as_deref().map(endpoint_url).transpose()?;
     let mut options = CompileOptions::default();
-    if args.url.is_some() {
+    if args.has_request() {
         options.phases = PhaseSet::new(&Phase::ALL);
     }
     options.ip_policies = args.ip_policies.as_deref().map(ip_policies::given).transpose()?;
@@ -115,6 +116,7 @@ struct EvalInputs {
     now: Option<Timestamp>,
     seed: Option<u64>,
     request: Option<Request>,
+    response: Option<Response>,
 }
 
 impl EvalInputs {
@@ -123,7 +125,12 @@ impl EvalInputs {
         for (path, value) in &args.set {
             given.set(path, value).map_err(|error| Failure::Usage(format!("--set: {error}")))?;
         }
-        Ok(Self { given, now: args.now, seed: args.seed, request: request::from_args(args)? })
+        let (request, response) = (request::from_args(args)?, request::response_from_args(args)?);
+        if request.is_none() && (response.is_some() || !args.header.is_empty()) {
+            let message = "--response and --header are for a request: give one with `--url` or `--request`";
+            return Err(Failure::Usage(message.to_owned()));
+        }
+        Ok(Self { given, now: args.now, seed: args.seed, request, response })
     }
 
     fn facts<'k>(&'k self, ip: IpAddr, endpoint: Option<&'k EndpointUrl>) -> Facts<'k> {

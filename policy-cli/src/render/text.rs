@@ -8,7 +8,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use policy_core::diagnostic::{Diagnostic, Diagnostics, Severity, printable};
 use policy_core::source::{Source, Span};
 
-use crate::answer::{Answer, Pool};
+use crate::answer::{Answer, Pool, RequestAnswer};
 use crate::report::Report;
 
 /// Lines shown before the line of a finding.
@@ -169,6 +169,9 @@ pub(crate) fn because(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
 /// What is sent: the answer to the client, or what differs in the request that goes on.
 pub(crate) fn request(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
     let Some(request) = &answer.request else { return Ok(()) };
+    if answer.admitted {
+        changed(out, request)?;
+    }
     if let Some(response) = &request.response {
         writeln!(out, "  answered {}", response.status)?;
         for (name, value) in response.headers.iter() {
@@ -178,11 +181,12 @@ pub(crate) fn request(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
         for line in body.lines().take(MAX_BODY_LINES) {
             writeln!(out, "    | {}", printable(line))?;
         }
-        return Ok(());
     }
-    if !answer.admitted {
-        return Ok(());
-    }
+    Ok(())
+}
+
+/// What differs in a request that goes on.
+fn changed(out: &mut impl Write, request: &RequestAnswer) -> io::Result<()> {
     if let Some(url) = &request.url {
         writeln!(out, "  ~ url {}", printable(url))?;
     }

@@ -1,4 +1,4 @@
-//! Any text as a CIDR, an endpoint URL, an upstream, a duration and a regular expression; what is accepted prints
+//! Any text as a CIDR, an endpoint URL, the URL of a request, a request file, an upstream, a duration and a regular expression; what is accepted prints
 //! and reads back.
 #![no_main]
 
@@ -8,6 +8,9 @@ use libfuzzer_sys::fuzz_target;
 use policy_core::cel::{Env, EvalLimits, Expression, Fact, Fault, Host, Type, Value};
 use policy_core::duration::parse_duration;
 use policy_core::lpm::cidr;
+use policy_core::message::RequestUrl;
+use policy_core::requests::load_request;
+use policy_core::source::Source;
 use policy_core::url::{EndpointUrl, HostPort};
 
 static MATCHES: LazyLock<Expression> = LazyLock::new(|| {
@@ -41,6 +44,11 @@ fuzz_target!(|text: &str| {
     if let Ok(upstream) = HostPort::parse(text) {
         assert_eq!(HostPort::parse(&upstream.to_string()).as_ref(), Ok(&upstream));
     }
+    if let Ok(url) = RequestUrl::parse(text) {
+        let again = RequestUrl::parse(url.as_str()).expect("its own text");
+        assert_eq!(again.as_str(), url.as_str(), "to normalise twice changes nothing");
+    }
+    let _ = load_request(&Source::new("request.yml", text));
     let _ = parse_duration(text);
     // What the grammar admits, the crate behind it compiles: debug assertions say so.
     let _ = MATCHES.evaluate(&mut Pattern(text), EvalLimits::default());

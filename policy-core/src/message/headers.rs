@@ -151,6 +151,14 @@ impl HeaderEdits {
         self.0.iter().find(|(known, _)| **known == *name).map(|(_, values)| &**values)
     }
 
+    /// Headers as they are now: untouched ones in their order, then those that were touched.
+    pub(super) fn applied(&self, of: &Headers) -> Headers {
+        let untouched = of.0.iter().filter(|(name, _)| self.touched(name).is_none()).cloned();
+        let touched =
+            self.0.iter().flat_map(|(name, values)| values.iter().map(|value| (name.clone(), value.clone())));
+        Headers(untouched.chain(touched).collect())
+    }
+
     /// Every header that was touched, with its values now; none if it was removed.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &[Box<str>])> {
         self.0.iter().map(|(name, values)| (&**name, &**values))

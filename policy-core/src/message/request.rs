@@ -243,6 +243,18 @@ impl Request {
         }
     }
 
+    /// Adds the header `host` of its URL, as clients send it, unless there is one.
+    pub fn add_host(&mut self) {
+        if self.headers.count("host").is_some() {
+            return;
+        }
+        let Ok(url) = RequestUrl::parse(&*self.url) else { return };
+        let authority = url.authority();
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host).to_owned();
+        // INVARIANT: the host of a normalised URL is ASCII without spaces.
+        let _ = self.headers.append("host", &host);
+    }
+
     /// It as policies decide about it.
     ///
     /// # Errors

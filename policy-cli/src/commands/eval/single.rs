@@ -120,7 +120,7 @@ impl Policy {
         }
         if let (Outcome::Upstream, Some(request)) = (outcome, &known.request) {
             let request = request.facts().map_err(|error| Failure::Usage(format!("--url: {error}")))?;
-            return self.ask_request(&facts, (compiled.into_state(), run), args, &request);
+            return self.ask_request(&facts, (compiled.into_state(), run), (known, args), &request);
         }
         let listed_at = args.ip_policies.as_deref().and_then(|path| find_listed(&run, outcome, path));
         let steps = if args.explain {
@@ -147,7 +147,9 @@ impl Policy {
         let condition = run.failed_condition().map(|(condition, _)| condition);
         let rule = action.and_then(|it| it.rule()).or(condition.and_then(|it| it.rule()));
         let position = action.map(|it| it.position()).or(condition.map(|it| it.position()));
-        let falls_through = outcome == Outcome::Upstream && !args.has_upstream;
+        // Who says what the upstream answers says that there is one.
+        let has_upstream = args.has_upstream || args.response.is_some();
+        let falls_through = outcome == Outcome::Upstream && !has_upstream;
         let in_words = match falls_through {
             true => {
                 "no decision: an endpoint without an upstream of its own closes the connection".to_owned()

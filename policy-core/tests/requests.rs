@@ -1,0 +1,217 @@
+//! Requests through every policy at hand: nothing panics, the compiled code and the policy as written decide alike, on the
+//! outcome, on what is answered and on what is changed.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use policy_core::cel::Timestamp;
+use policy_core::check::{CheckOptions, load_policy};
+use policy_core::compile::{CompileOptions, Program, compile};
+use policy_core::evaluate::{Evaluation, Mode, Recording, RunState};
+use policy_core::exchange::{Effect, ForwardFailure, Reply};
+use policy_core::facts::{Facts, GivenFacts};
+use policy_core::message::{Headers, Request, Response};
+use policy_core::parse::decode;
+use policy_core::phase::{Phase, PhaseSet};
+use policy_core::url::EndpointUrl;
+use proptest::prelude::*;
+
+/// Policies in a folder and below.
+fn files(folder: &Path, out: &mut Vec<PathBuf>) {
+    let mut entries: Vec<_> =
+        fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    entries.sort();
+    for path in entries {
+        let is_policy =
+            path.extension().is_some_and(|kind| kind == "yml" || kind == "yaml" || kind == "json");
+        match path.is_dir() {
+            true => files(&path, out),
+            false if is_policy => out.push(path),
+            false => {}
+        }
+    }
+}
+
+fn program(path: &Path) -> Option<Program> {
+    let (source, found) = decode(path.display().to_string(), fs::read(path).expect("readable"));
+    if found.has_errors() {
+        return None;
+    }
+    let (policy, _) = load_policy(&source, &CheckOptions::default());
+    let mut options = CompileOptions::default();
+    options.phases = PhaseSet::new(&Phase::ALL);
+    compile(&policy?, &options).ok()
+}
+
+/// Every policy of ours that compiles, and those of the corpus where it is at hand.
+fn programs() -> Vec<(PathBuf, Program)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut all = Vec::new();
+    files(&root.join("fixtures"), &mut all);
+    let corpus = root.join("../shared/corpus");
+    match corpus.is_dir() {
+        true => files(&corpus, &mut all),
+        false => eprintln!("skipped: there is no corpus at {}", corpus.display()),
+    }
+    all.into_iter().filter_map(|path| program(&path).map(|program| (path, program))).collect()
+}
+
+/// What a run came to, as far as a client or an upstream can see it.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    outcome: String,
+    answer: Option<Response>,
+    changes: Vec<String>,
+}
+
+fn reply(effect: Effect, online: bool) -> Reply {
+    match effect {
+        Effect::Forward(_) if online => Reply::Forwarded,
+        Effect::Forward(_) => Reply::ForwardFailed(ForwardFailure::Offline),
+        _ => Reply::Logged,
+    }
+}
+
+fn seen<M: Mode>(mut run: Evaluation<'_, M>, online: bool) -> (Seen, RunState) {
+    let outcome = run.run(|effect, _| reply(effect, online));
+    let answer = run.answer().map(Cow::into_owned);
+    let mut changes = Vec::new();
+    if let Some(of) = run.changes() {
+        changes.extend(of.url().map(|url| format!("url {}", url.as_str())));
+        changes.extend(of.request_headers().map(|(name, values)| format!("> {name} {values:?}")));
+        changes.extend(of.response_headers().map(|(name, values)| format!("< {name} {values:?}")));
+    }
+    (Seen { outcome: format!("{outcome:?}"), answer, changes }, run.into_state())
+}
+
+/// All phases of one request; the outcomes that were seen.
+fn drive(
+    path: &Path,
+    program: &Program,
+    request: &Request,
+    response: &Response,
+    online: bool,
+) -> Vec<String> {
+    let view = request.facts().expect("a URL");
+    let endpoint = EndpointUrl::parse("https://app.example.com").expect("a URL");
+    let mut given = GivenFacts::default();
+    for (fact, text) in [("conn.geo.country_code", "DE"), ("conn.client_ip.categories", "com.github.hooks")] {
+        given.set(fact, text).expect(fact);
+    }
+    let facts = Facts::new("203.0.113.42".parse().expect("an address"))
+        .at_endpoint(&endpoint)
+        .at_time(Timestamp::new(1_800_000_000, 0).expect("a time"))
+        .started(Timestamp::new(1_800_000_000, 0).expect("a time"))
+        .seeded(11)
+        .with(&given)
+        .with_request(&view);
+    let (mut compiled, mut written, mut outcomes) = (RunState::default(), RunState::default(), Vec::new());
+    for phase in [Phase::OnTcpConnect, Phase::OnHttpRequest, Phase::OnHttpResponse] {
+        let facts = if phase == Phase::OnHttpResponse { facts.with_response(response) } else { facts };
+        let (one, left) = seen(program.run_from(phase, &facts, compiled), online);
+        let (other, right) =
+            seen(program.run_traced_from(phase, &facts, written, Recording::default()), online);
+        assert_eq!(one, other, "{} {phase} {request:?}", path.display());
+        (compiled, written) = (left.into_next_phase(), right.into_next_phase());
+        outcomes.push(one.outcome.split([' ', '{']).next().unwrap_or_default().to_owned());
+    }
+    outcomes
+}
+
+fn headers(given: &[(&str, &str)]) -> Headers {
+    let mut out = Headers::default();
+    given.iter().for_each(|(name, value)| out.append(name, value).expect("a header"));
+    out
+}
+
+#[test]
+fn every_policy_decides_about_requests_alike_in_both_forms() {
+    let programs = programs();
+    let requests = [
+        Request::new("GET", "https://app.example.com/"),
+        Request {
+            headers: headers(&[
+                ("host", "app.example.com"),
+                ("user-agent", "curl/8.5.0"),
+                ("authorization", "Basic dXNlcjpwYXNzd29yZDE="),
+                ("cookie", "session=1; theme=dark"),
+                ("content-type", "application/json; charset=utf-8"),
+                ("content-length", "2"),
+                ("x-api-key", "k"),
+                ("accept-language", "de, en;q=0.5"),
+            ]),
+            ..Request::new("POST", "https://app.example.com/api/v1/users/7?id=5&version=2&q=a+b")
+        },
+        Request::new("DELETE", "http://app.example.com/%61dmin/../x"),
+    ];
+    let response = Response {
+        headers: headers(&[("content-type", "text/html"), ("set-cookie", "a=b; Path=/"), ("server", "s")]),
+        ..Response::new(200)
+    };
+    let mut kinds = BTreeSet::new();
+    for (path, program) in &programs {
+        for request in &requests {
+            for online in [true, false] {
+                kinds.extend(drive(path, program, request, &response, online));
+            }
+        }
+    }
+    assert!(programs.len() > 20, "only {} policies compile", programs.len());
+    for kind in ["Forwarded", "Denied", "Responded", "Upstream", "Failed"] {
+        assert!(kinds.contains(kind), "none ended as {kind}: {kinds:?}");
+    }
+}
+
+/// A policy of ours whose rules read what others change.
+const LIVELY: &str = "
+on_http_request:
+- actions:
+  - {type: set-vars, config: {vars: [{path: '${req.url.path}'}, {n: \"${string(size(req.headers))}\"}]}}
+- expressions: [\"getQueryParam('a').size() > 0\"]
+  actions:
+  - {type: add-headers, config: {headers: {x-a: \"${getQueryParam('a')[0]}\", host: b.example}}}
+- expressions: [\"hasReqHeader('x-a')\", \"req.method != 'PUT'\"]
+  actions:
+  - {type: remove-headers, config: {headers: [x-b, cookie]}}
+  - {type: url-rewrite, config: {from: '(a+)', to: '$1$1'}}
+- expressions: [\"req.url.path.startsWith('/aa')\"]
+  actions:
+  - {type: redirect, config: {from: '/aa', to: '/b'}}
+- expressions: [\"hasReqCookie('s')\"]
+  actions: [{type: deny, config: {status_code: 409}}]
+- expressions: [\"req.host == 'b.example' || 'x-b' in req.headers\"]
+  actions:
+  - {type: custom-response, config: {body: \"${vars.path} ${vars.n} ${req.url} ${req.headers.map(h, h).sort().join(',')}\"}}
+";
+
+proptest! {
+    #[test]
+    fn any_request_is_decided_alike_in_both_forms(
+        method in "GET|PUT|[A-Z]{1,5}",
+        path in "(/[ab.%2Ff]{0,4}){0,3}",
+        query in "(\\?(a=[xyz%+]{0,3})?(&[ab]=?[x\"<]{0,2}){0,2})?",
+        given in prop::collection::vec(("x-[abc]|cookie|host|content-type", "[ -~]{0,8}"), 0..5),
+    ) {
+        let path = format!("https://a.example{path}{query}");
+        let mut request = Request::new(&method, &path);
+        for (name, value) in &given {
+            request.headers.append(name, value).expect("a header");
+        }
+        if request.facts().is_err() {
+            return Ok(());
+        }
+        let mut options = CompileOptions::default();
+        options.phases = PhaseSet::new(&Phase::ALL);
+        let program = Program::from_policy_with("lively.yml", LIVELY, &options).expect("compiles");
+        drive(Path::new("lively.yml"), &program, &request, &Response::new(200), true);
+    }
+}
