@@ -9,6 +9,8 @@ use super::*;
 use crate::control::identity::CredentialId;
 use crate::control::identity::{ApiKeyId, ServiceUserId, TokenHash};
 
+mod earlier;
+
 fn credential() -> Credential {
     Credential {
         id: CredentialId(Ulid::generate()),
