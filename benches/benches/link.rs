@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use agent_link::Heartbeat;
 use forwarder::agent::{self, Offer, Setup, Status, UpstreamServer};
 use forwarder::base::raise_file_limit;
-use forwarder::control::identity::{Identity, NewCredential};
+use forwarder::control::identity::{Credential, Identity, NewCredential};
 use forwarder::edge::certificates::AgentIdentity;
 use forwarder::edge::events::EventWriter;
 use forwarder::edge::generation::load;
@@ -99,7 +99,7 @@ impl Site {
         names: &[String],
         upstream: SocketAddr,
     ) -> (Arc<Status>, forwarder::control::identity::CredentialId) {
-        let made = self.identity.create_credential(NewCredential::default(), Timestamp::now());
+        let made = self.identity.create::<Credential>(NewCredential::default(), Timestamp::now());
         let (credential, token) = made.expect("a token");
         let offer = |name: &String| Offer {
             name: name.as_str().into(),
@@ -205,7 +205,7 @@ async fn revoke(connections: usize) -> f64 {
     drop(done);
     sleep(Duration::from_millis(200)).await;
     let start = Instant::now();
-    site.identity.delete_credential(credential).expect("revoked");
+    site.identity.delete::<Credential>(credential).expect("revoked");
     let stored = start.elapsed();
     let mut last = start;
     while let Some(end) = ends.recv().await {

@@ -18,7 +18,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use forwarder::control::identity::{
-    CredentialId, Identity, NewCredential, NewServiceUser, Refusal, ServiceUserId,
+    Credential, CredentialId, Identity, NewCredential, NewServiceUser, Refusal, ServiceUser, ServiceUserId,
 };
 use jiff::Timestamp;
 
@@ -40,7 +40,7 @@ fn writer() {
     let now = Timestamp::now();
     for round in 0_u64.. {
         let owner = NewServiceUser { name: format!("site {round}"), active: true };
-        let owner = identity.create_service_user(owner, now).expect("written").id;
+        let owner = identity.create::<ServiceUser>(owner, now).expect("written").0.id;
         let mut made = Vec::new();
         for number in 0..4 {
             let new = NewCredential {
@@ -48,7 +48,7 @@ fn writer() {
                 owner_id: Some(owner),
                 ..NewCredential::default()
             };
-            let (credential, token) = identity.create_credential(new, now).expect("written");
+            let (credential, token) = identity.create::<Credential>(new, now).expect("written");
             say(&format!("created {} {owner} {}", credential.id, token.reveal()));
             identity
                 .authenticate(token.reveal(), [127, 0, 0, 1].into(), Timestamp::now())
@@ -57,12 +57,12 @@ fn writer() {
         }
         for id in &made[..2] {
             say(&format!("revoking {id}"));
-            identity.delete_credential(*id).expect("written");
+            identity.delete::<Credential>(*id).expect("written");
             say(&format!("revoked {id}"));
         }
         if round % 3 == 0 {
             say(&format!("deleting {owner}"));
-            identity.delete_service_user(owner).expect("written");
+            identity.delete::<ServiceUser>(owner).expect("written");
             say(&format!("deleted {owner}"));
         }
     }
@@ -74,10 +74,10 @@ fn revoker() {
     let Some(folder) = std::env::var_os(FULL_FOLDER) else { return };
     let identity = Identity::open(Path::new(&folder)).expect("the store opens on a full disk");
     say("open");
-    let credentials = identity.credentials(None, usize::MAX);
+    let credentials = identity.page::<Credential>(None, usize::MAX);
     for credential in credentials {
         say(&format!("revoking {}", credential.id));
-        identity.delete_credential(credential.id).expect("kept in the reserve");
+        identity.delete::<Credential>(credential.id).expect("kept in the reserve");
         say(&format!("revoked {}", credential.id));
     }
     // Until it is killed, or whoever would do that has ended.
@@ -144,7 +144,7 @@ impl Journal {
                 Fate::Gone => assert_eq!(answer, Err(Refusal::Unknown), "revoked and back"),
                 Fate::Either => known.fate = if answer.is_ok() { Fate::Lives } else { Fate::Gone },
             }
-            assert_eq!(identity.credential(*id).is_some(), known.fate == Fate::Lives);
+            assert_eq!(identity.find::<Credential>(*id).is_some(), known.fate == Fate::Lives);
         }
     }
 }
@@ -209,10 +209,10 @@ fn what_is_revoked_on_a_full_disk_is_not_back() {
         journal.compare(&identity);
         // The first change merges what is in the reserve.
         let owner = NewServiceUser { name: "site".to_owned(), active: true };
-        let owner = identity.create_service_user(owner, Timestamp::now()).expect("written").id;
-        while identity.credentials(None, 40).len() < 40 {
+        let owner = identity.create::<ServiceUser>(owner, Timestamp::now()).expect("written").0.id;
+        while identity.page::<Credential>(None, 40).len() < 40 {
             let (made, token) =
-                identity.create_credential(NewCredential::default(), Timestamp::now()).expect("written");
+                identity.create::<Credential>(NewCredential::default(), Timestamp::now()).expect("written");
             journal.note(&format!("created {} {owner} {}", made.id, token.reveal()));
         }
         drop(identity);

@@ -111,6 +111,20 @@ fn wings_and_rooms_use_only_those_before_them() {
     }
 }
 
+/// What keeps records knows owners, and no kind of record by name (ADR 38).
+#[test]
+fn what_keeps_records_knows_no_kind() {
+    let identity = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/control/identity");
+    for file in ["ids.rs", "token.rs", "record.rs", "store.rs", "disk.rs", "journal.rs", "cache.rs"] {
+        let code = rooms::production_code(&identity.join(file));
+        let code = code.replace("ServiceUserId", "owner").replace("CredentialId", "session");
+        for kind in ["ServiceUser", "Credential", "ApiKey"] {
+            assert!(!code.contains(kind), "{file} names `{kind}`");
+        }
+    }
+    assert!(rooms::production_code(&identity.join("kinds.rs")).contains("credentials: Credential =>"));
+}
+
 /// The files that may have gates of the system: where wings, commands and the platform are chosen, and what Linux has with
 /// one C library alone.
 const GATED: &[&str] = &["base/platform.rs", "base/platform/linux.rs", "cmd.rs", "cmd/cli.rs", "lib.rs"];

@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::{Command, Output};
 
+use forwarder::control::identity::{Credential, ServiceUser};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -57,7 +58,7 @@ fn a_token_from_its_making_to_its_end() {
     let (code, _, said) = run(&api, &["authtoken", "revoke", &id]);
     assert_eq!((code, said), (1, format!("error: there is no `{id}`\n")));
     yes(&api, &["service-user", "delete", owner]);
-    assert!(api.identity.service_users(None, 9).is_empty());
+    assert!(api.identity.page::<ServiceUser>(None, 9).is_empty());
 }
 
 #[test]
@@ -70,7 +71,7 @@ fn json_and_all_pages() {
             .is_ok()
     );
     for _ in 0..204 {
-        api.identity.create_credential(Default::default(), Timestamp::now()).expect("made");
+        api.identity.create::<Credential>(Default::default(), Timestamp::now()).expect("made");
     }
     let list: Value = serde_json::from_str(&yes(&api, &["authtoken", "list", "--json"])).expect("JSON");
     let ids: Vec<_> = list.as_array().expect("a list").iter().map(|it| it["id"].as_str()).collect();
@@ -111,7 +112,7 @@ fn names_are_taken_where_ids_are() {
         yes(&api, &create);
     }
     yes(&api, &["api-key", "create", "--owner", "gate berlin", "--description", "robot"]);
-    let credentials = api.identity.credentials(None, 9);
+    let credentials = api.identity.page::<Credential>(None, 9);
     assert!(credentials.iter().all(|it| it.owner_id.is_some()));
     let id = |description: &str| {
         let found = credentials.iter().find(|it| it.description == description);
@@ -125,7 +126,7 @@ fn names_are_taken_where_ids_are() {
     let (code, _, said) = run(&api, &["authtoken", "revoke", "twice"]);
     let both = credentials.iter().filter(|it| it.description == "twice");
     assert!(code == 2 && both.clone().all(|it| said.contains(&it.id.to_string())), "{said}");
-    assert_eq!((both.count(), api.identity.credentials(None, 9).len()), (2, 2));
+    assert_eq!((both.count(), api.identity.page::<Credential>(None, 9).len()), (2, 2));
     // Who gives the authtoken itself does not see it again.
     let token = yes(&api, &["authtoken", "create"]);
     let (code, _, said) = run(&api, &["authtoken", "revoke", token.trim()]);
@@ -134,7 +135,7 @@ fn names_are_taken_where_ids_are() {
     assert_eq!(yes(&api, &["session", "stop", "van"]), "ts_1 stopped\n");
     yes(&api, &["api-key", "delete", "robot"]);
     yes(&api, &["service-user", "delete", "gate berlin"]);
-    assert_eq!(api.identity.credentials(None, 9).len(), 1, "the one without an owner");
+    assert_eq!(api.identity.page::<Credential>(None, 9).len(), 1, "the one without an owner");
 }
 
 #[test]
@@ -187,5 +188,5 @@ fn a_wrong_call_is_told() {
         let (exit, stdout, said) = run(&api, args);
         assert!(exit == code && said.contains(part) && stdout.is_empty(), "{args:?}: {exit} {said}");
     }
-    assert!(api.identity.credentials(None, 9).is_empty());
+    assert!(api.identity.page::<Credential>(None, 9).is_empty());
 }

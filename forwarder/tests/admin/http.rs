@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use forwarder::control::admin::{RequestGuard, serve_tcp, serve_unix};
-use forwarder::control::identity::NewApiKey;
+use forwarder::control::identity::{ApiKey, Credential, NewApiKey, ServiceUser};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -86,7 +86,7 @@ fn what_is_too_long_or_no_http_is_refused() {
         parse(&api.raw(b"POST /credentials HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\n{")).0,
         400
     );
-    assert!(api.identity.credentials(None, 9).is_empty());
+    assert!(api.identity.page::<Credential>(None, 9).is_empty());
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn connections_that_say_nothing_do_not_lock_others_out() {
 fn tcp_needs_a_key_and_a_name() {
     use std::io::{Read, Write};
     let api = Api::start();
-    let made = api.identity.create_api_key(NewApiKey::default(), Timestamp::now());
+    let made = api.identity.create::<ApiKey>(NewApiKey::default(), Timestamp::now());
     let (key, secret) = made.expect("made");
     let bearer = format!("authorization: Bearer {}\r\n", secret.reveal());
     let guard = RequestGuard::tcp(["localhost".to_owned()], api.identity.clone(), false);
@@ -125,7 +125,7 @@ fn tcp_needs_a_key_and_a_name() {
     assert_eq!(call("host: localhost\r\n").1["error_code"], "ERR_NGROK_200");
     assert_eq!(call("host: localhost\r\nauthorization: Bearer another\r\n").1["error_code"], "ERR_NGROK_203");
     assert_eq!(call(&format!("host: evil.example\r\n{bearer}")).0, 421);
-    api.identity.delete_api_key(key.id).expect("there");
+    api.identity.delete::<ApiKey>(key.id).expect("there");
     assert_eq!(call(&format!("host: localhost\r\n{bearer}")).0, 401);
-    assert_eq!(api.identity.service_users(None, 9).len(), 1);
+    assert_eq!(api.identity.page::<ServiceUser>(None, 9).len(), 1);
 }

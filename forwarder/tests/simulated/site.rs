@@ -30,7 +30,9 @@ use crate::agent::run::run_over;
 use crate::agent::{AgentError, Offer, Setup, Status, UpstreamServer};
 use crate::base::random::Random;
 use crate::base::random::tests::seeded;
-use crate::control::identity::{Change, CredentialId, Identity, NewCredential, Records, Store, StoreError};
+use crate::control::identity::{
+    Change, Credential, CredentialId, Identity, NewCredential, Records, Store, StoreError,
+};
 use crate::edge::agents::{AgentSettings, Agents, PolicyLimits, end_dead, session};
 use crate::edge::certificates::AgentIdentity;
 use crate::edge::connection::{Admitted, carry};
@@ -113,7 +115,7 @@ impl Site {
     pub(super) fn new(seed: u64) -> Self {
         let identity = Identity::with_store(Arc::new(Nowhere)).expect("readable");
         let token = || {
-            let made = identity.create_credential(NewCredential::default(), Timestamp::now());
+            let made = identity.create::<Credential>(NewCredential::default(), Timestamp::now());
             let (credential, token) = made.expect("made");
             (credential.id, token.reveal().to_owned())
         };
@@ -144,7 +146,7 @@ impl Site {
     }
 
     pub(super) fn revoke(&self, agent: usize) {
-        self.identity.delete_credential(self.credential(agent)).expect("there");
+        self.identity.delete::<Credential>(self.credential(agent)).expect("there");
     }
 
     /// The edge has ended, and its connections with it.

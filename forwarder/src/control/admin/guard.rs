@@ -122,7 +122,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::control::identity::{ApiKeyId, NewApiKey};
+    use crate::control::identity::{ApiKey, ApiKeyId, NewApiKey};
 
     fn admit(guard: &RequestGuard, lines: &[(&'static str, &str)], now: Instant) -> Result<String, String> {
         admit_at("/credentials", guard, lines, now)
@@ -156,7 +156,7 @@ mod tests {
     fn open() -> Open {
         let folder = tempfile::tempdir().expect("a folder");
         let identity = Identity::open(folder.path()).expect("a store");
-        let (key, token) = identity.create_api_key(NewApiKey::default(), Timestamp::now()).expect("made");
+        let (key, token) = identity.create::<ApiKey>(NewApiKey::default(), Timestamp::now()).expect("made");
         let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
         let guard = RequestGuard::tcp(names, identity.clone(), false);
         Open { guard, bearer: format!("Bearer {}", token.reveal()), id: key.id, identity, _folder: folder }
@@ -248,7 +248,7 @@ mod tests {
         assert!(error.contains("ERR_NGROK_200"), "{error}");
         let right = [("host", "localhost"), ("authorization", &*bearer)];
         assert!(admit(&guard, &right, Instant::now()).is_ok());
-        identity.delete_api_key(id).expect("there");
+        identity.delete::<ApiKey>(id).expect("there");
         let error = admit(&guard, &right, Instant::now()).expect_err("deleted");
         assert!(error.contains("ERR_NGROK_203"), "{error}");
     }

@@ -2,12 +2,11 @@
 //!
 //! A change has its event after it counts, also where the store could not keep it yet.
 
-use std::fmt;
 use std::marker::PhantomData;
-use std::str::FromStr;
 
 use agent_link::Hidden;
 use hyper::StatusCode;
+use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,14 +14,12 @@ use super::answer::{Answer, Fault};
 use super::filter::Fields;
 use super::page::List;
 use super::resource::{Context, Operation, Resource};
-use crate::control::identity::{Identity, IdentityError, Token};
+use crate::control::identity::{IdentityError, Kind, Record, RecordId, Records, Token};
 
 /// A kind of record.
 pub(super) trait RecordKind: Send + Sync + 'static {
     /// What its paths begin with.
     const NAMES: &'static [&'static str];
-    /// What its ids begin with.
-    const ID_PREFIX: &'static str;
     /// The key of the items of a list; the name by which it was called where there is none.
     const LIST_KEY: Option<&'static str> = None;
     /// The kind of object in events.
@@ -30,12 +27,8 @@ pub(super) trait RecordKind: Send + Sync + 'static {
     /// What a list may be filtered by.
     const FIELDS: Fields;
 
-    /// Its id.
-    type Id: Copy + fmt::Display + FromStr<Err: fmt::Display>;
     /// The record.
-    type Record;
-    /// What a deletion removes.
-    type Removed;
+    type Record: Kind;
     /// The record as the API shows it.
     type View: View;
     /// The body that makes one.
@@ -43,33 +36,18 @@ pub(super) trait RecordKind: Send + Sync + 'static {
     /// The body that changes one.
     type Update: DeserializeOwned;
 
-    /// The id of a record.
-    fn id(record: &Self::Record) -> Self::Id;
-
     /// The record as it is shown, with its URI.
     fn view(record: Self::Record, uri: String) -> Self::View;
 
-    /// So many that are older than an id, newest first.
-    fn page(identity: &Identity, before: Option<Self::Id>, max: usize) -> Vec<Self::Record>;
+    /// What makes one, as a body says.
+    fn creation(body: Self::Create) -> Result<<Self::Record as Record>::New, Fault>;
 
-    /// One of them.
-    fn find(identity: &Identity, id: Self::Id) -> Option<Self::Record>;
-
-    /// Makes one, with its secret if it has one.
-    fn create(identity: &Identity, body: Self::Create) -> Result<(Self::Record, Option<Token>), Fault>;
-
-    /// Changes one.
-    fn update(identity: &Identity, id: Self::Id, body: Self::Update) -> Result<Self::Record, IdentityError>;
-
-    /// What a deletion would remove.
-    fn removable(identity: &Identity, id: Self::Id) -> Option<Self::Removed>;
-
-    /// Deletes one.
-    fn delete(identity: &Identity, id: Self::Id) -> Result<Self::Removed, IdentityError>;
-
-    /// Tells what was removed.
-    fn emit_removed(cx: &Context<'_>, removed: Self::Removed);
+    /// What changes one, as a body says.
+    fn patch(body: Self::Update) -> <Self::Record as Record>::Patch;
 }
+
+/// The ids of a kind.
+type IdOf<K> = <<K as RecordKind>::Record as Record>::Id;
 
 /// A record as the API shows it.
 pub(super) trait View: Serialize {
@@ -90,19 +68,19 @@ impl<K> RecordResource<K> {
 
 impl Context<'_> {
     /// A record as it is shown.
-    pub(super) fn view<K: RecordKind>(&self, record: K::Record) -> K::View {
+    fn view<K: RecordKind>(&self, record: K::Record) -> K::View {
         let own = K::NAMES.iter().find(|name| **name == self.name).or(K::NAMES.first());
-        let uri = self.call.uri(own.copied().unwrap_or_default(), K::id(&record));
+        let uri = self.call.uri(own.copied().unwrap_or_default(), record.id());
         K::view(record, uri)
     }
 
     /// Records what was done to a record, such as `created`.
-    pub(super) fn audit<K: RecordKind>(&self, what: &str, view: &K::View) {
+    fn audit<K: RecordKind>(&self, what: &str, view: &K::View) {
         self.parts.audit.record(self.call.caller, K::EVENT, what, view);
     }
 }
 
-fn parse<K: RecordKind>(id: &str) -> Result<K::Id, Fault> {
+fn parse<K: RecordKind>(id: &str) -> Result<IdOf<K>, Fault> {
     id.parse().map_err(|_| Fault::not_found(id))
 }
 
@@ -117,21 +95,23 @@ impl<K: RecordKind> Resource for RecordResource<K> {
     }
 
     fn id_prefix(&self) -> Option<&'static str> {
-        Some(K::ID_PREFIX)
+        <IdOf<K> as RecordId>::PREFIX.strip_suffix('_')
     }
 
     fn list(&self, cx: &Context<'_>) -> Result<Answer, Fault> {
         let list = List { path: cx.name, key: K::LIST_KEY.unwrap_or(cx.name), fields: K::FIELDS };
-        list.answer(cx.call, K::View::id, |before: Option<&K::Id>, max| {
-            let found = K::page(&cx.parts.identity, before.copied(), max);
+        list.answer(cx.call, K::View::id, |before: Option<&IdOf<K>>, max| {
+            let found = cx.parts.identity.page::<K::Record>(before.copied(), max);
             found.into_iter().map(|record| cx.view::<K>(record)).collect()
         })
     }
 
     fn create(&self, cx: &Context<'_>) -> Result<Answer, Fault> {
-        let (record, token) = K::create(&cx.parts.identity, cx.call.json()?)?;
+        let created = cx.parts.identity.create::<K::Record>(K::creation(cx.call.json()?)?, Timestamp::now());
+        let (record, secret) = created.map_err(|error| Fault::from_identity(error, ""))?;
         let mut view = cx.view::<K>(record);
         cx.audit::<K>("created", &view);
+        let token: Option<Token> = secret.into();
         if let Some(token) = token {
             view.reveal(Hidden(token.reveal().to_owned()));
         }
@@ -139,15 +119,16 @@ impl<K: RecordKind> Resource for RecordResource<K> {
     }
 
     fn read(&self, cx: &Context<'_>, id: &str) -> Result<Answer, Fault> {
-        let record = K::find(&cx.parts.identity, parse::<K>(id)?).ok_or_else(|| Fault::not_found(id))?;
+        let record = cx.parts.identity.find::<K::Record>(parse::<K>(id)?);
+        let record = record.ok_or_else(|| Fault::not_found(id))?;
         Answer::json(StatusCode::OK, &cx.view::<K>(record))
     }
 
     fn update(&self, cx: &Context<'_>, id: &str) -> Result<Answer, Fault> {
         let (identity, body) = (&cx.parts.identity, cx.call.json()?);
         let id_of = parse::<K>(id)?;
-        let changed = K::update(identity, id_of, body);
-        let (record, durable) = made(changed, id, || K::find(identity, id_of))?;
+        let changed = identity.update::<K::Record>(id_of, K::patch(body));
+        let (record, durable) = made(changed, id, || identity.find::<K::Record>(id_of))?;
         let view = cx.view::<K>(record);
         cx.audit::<K>("updated", &view);
         durable?;
@@ -156,11 +137,18 @@ impl<K: RecordKind> Resource for RecordResource<K> {
 
     fn delete(&self, cx: &Context<'_>, id: &str) -> Result<Answer, Fault> {
         let (identity, id_of) = (&cx.parts.identity, parse::<K>(id)?);
-        let before = K::removable(identity, id_of);
-        let (removed, durable) = made(K::delete(identity, id_of), id, || before)?;
-        K::emit_removed(cx, removed);
+        let before = identity.removable::<K::Record>(id_of);
+        let (removed, durable) = made(identity.delete::<K::Record>(id_of), id, || before)?;
+        cx.resources.iter().for_each(|resource| resource.went_with_owner(cx, &removed.owned));
+        cx.audit::<K>("deleted", &cx.view::<K>(removed.record));
         durable?;
         Ok(Answer::nothing())
+    }
+
+    fn went_with_owner(&self, cx: &Context<'_>, owned: &Records) {
+        for record in K::Record::of(owned) {
+            cx.audit::<K>("deleted", &cx.view::<K>(record.clone()));
+        }
     }
 }
 

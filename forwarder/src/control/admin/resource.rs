@@ -8,6 +8,7 @@ use super::answer::{Answer, Fault};
 use super::call::Call;
 use super::parts::Parts;
 use super::sessions::Ref;
+use crate::control::identity::Records;
 
 /// What can be asked of a resource: a method, and a form of the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +96,9 @@ pub(super) trait Resource: Send + Sync {
     fn delete(&self, cx: &Context<'_>, _id: &str) -> Result<Answer, Fault> {
         Err(cx.not_served())
     }
+
+    /// Tells which of the resource were deleted with their owner.
+    fn went_with_owner(&self, _cx: &Context<'_>, _owned: &Records) {}
 
     /// Does what a verb says, to all or to one of them.
     fn act(&self, cx: &Context<'_>, _id: Option<&str>, _verb: &str) -> Result<Answer, Fault> {

@@ -16,7 +16,7 @@ use super::resources::credentials::Credentials;
 use super::resources::service_users::ServiceUsers;
 use super::*;
 use crate::control::audit::{Audit, Caller};
-use crate::control::identity::{Identity, NewCredential};
+use crate::control::identity::{Credential, Identity, NewCredential, ServiceUser};
 
 /// Two sessions and an endpoint of the second.
 struct Two;
@@ -234,7 +234,7 @@ fn a_key_that_was_deleted_meanwhile_changes_nothing() {
     for method in [Method::POST, Method::GET] {
         assert_eq!(api.admin.answer(&Call { method, ..call.clone() }).status, 401);
     }
-    assert_eq!(api.admin.parts.identity.service_users(None, 9).len(), 1);
+    assert_eq!(api.admin.parts.identity.page::<ServiceUser>(None, 9).len(), 1);
 }
 
 /// While an event is told, nobody changes anything: the next change waits for it.
@@ -370,7 +370,7 @@ fn a_filter_goes_on_over_pages() {
         let description = if number % 100 == 0 { "rare" } else { "" }.to_owned();
         NewCredential { description, ..NewCredential::default() }
     });
-    changes.for_each(|new| drop(api.admin.parts.identity.create_credential(new, Timestamp::now())));
+    changes.for_each(|new| drop(api.admin.parts.identity.create::<Credential>(new, Timestamp::now())));
     let mut path = "/credentials?limit=5&filter=obj.description+%3D%3D+%22rare%22".to_owned();
     let mut pages = Vec::new();
     loop {

@@ -1,24 +1,21 @@
-//! The copy of the store in memory, indexed for authentication.
+//! The copy of the store in memory: a table a kind, found by id and by the hash of secrets.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
-use policy_core::lpm::Restriction;
 use ulid::Ulid;
 
-use super::acl::Acl;
-use super::api_keys::ApiKey;
-use super::error::Refusal;
 use super::error::StoreError;
-use super::ids::{ApiKeyId, CredentialId, RecordId, ServiceUserId};
-use super::records::{Credential, Rules, ServiceUser};
-use super::store::Records;
+use super::ids::RecordId;
+use super::kinds::{Cache, Change, Kind, Records, ServiceUserId};
+use super::record::Record;
+use super::store::Source;
 use super::token::TokenHash;
 
-/// When a credential was used; shared by all versions of its record.
+/// When a record was used; shared by all versions of it.
 #[derive(Debug)]
 pub(super) struct Uses {
     last_ms: AtomicI64,
@@ -34,17 +31,12 @@ impl Uses {
         Self { last_ms: AtomicI64::new(ms), kept_ms: AtomicI64::new(ms) }
     }
 
-    /// Notes a use.
-    pub(super) fn note(&self, now: Timestamp) {
-        self.last_ms.fetch_max(now.as_millisecond(), Ordering::Relaxed);
-    }
-
     fn last(&self) -> Option<Timestamp> {
         Timestamp::from_millisecond(self.last_ms.load(Ordering::Relaxed)).ok()
     }
 
     /// The last use, where the store does not have it yet.
-    pub(super) fn not_kept(&self) -> Option<Timestamp> {
+    fn not_kept(&self) -> Option<Timestamp> {
         self.last().filter(|last| last.as_millisecond() > self.kept_ms.load(Ordering::Relaxed))
     }
 
@@ -54,189 +46,154 @@ impl Uses {
     }
 }
 
-/// A credential with its rules read.
+/// A record with its rules read.
 #[derive(Clone, Debug)]
-pub(super) struct CachedCredential {
-    pub(super) credential: Credential,
-    pub(super) acl: Arc<Acl>,
-    /// Where it counts; without it everywhere.
-    pub(super) sources: Option<Restriction>,
-    pub(super) uses: Arc<Uses>,
+pub(super) struct Entry<R: Record> {
+    /// The record as it was written.
+    pub(super) record: R,
+    /// What was read from it.
+    pub(super) rules: R::Rules,
+    /// Nothing where the kind does not keep it.
+    uses: Option<Arc<Uses>>,
 }
 
-impl CachedCredential {
-    /// An authtoken that was not used yet.
-    pub(super) fn new(credential: Credential, rules: Rules) -> Self {
-        let uses = Arc::new(Uses::new(credential.last_used_at));
-        Self { credential, acl: Arc::new(rules.acl), sources: rules.sources, uses }
+impl<R: Kind> Entry<R> {
+    /// One that was not used since the store was read.
+    pub(super) fn new(mut record: R, rules: R::Rules) -> Self {
+        let last = record.last_used().and_then(|last| *last);
+        let uses = R::USES.map(|_| Arc::new(Uses::new(last)));
+        Self { record, rules, uses }
     }
 
-    /// True if the credential counts for who comes from there.
-    pub(super) fn permits(&self, source: IpAddr) -> bool {
-        self.sources.as_ref().is_none_or(|sources| sources.permits(source))
+    /// The same one, changed.
+    pub(super) fn changed(&self, record: R, rules: R::Rules) -> Self {
+        Self { record, rules, uses: self.uses.clone() }
     }
 
-    /// The record with the time of the last use.
-    pub(super) fn record(&self) -> Credential {
-        Credential { last_used_at: self.uses.last(), ..self.credential.clone() }
-    }
-}
-
-/// What has a secret, of which the hash is kept.
-pub(super) trait Secret {
-    /// What it is kept by.
-    type Id: RecordId;
-
-    /// Its id.
-    fn id(&self) -> Self::Id;
-
-    /// The hash of its secret.
-    fn hash(&self) -> TokenHash;
-}
-
-impl Secret for CachedCredential {
-    type Id = CredentialId;
-
-    fn id(&self) -> CredentialId {
-        self.credential.id
+    /// The record with the time of its last use.
+    pub(super) fn shown(&self) -> R {
+        let mut record = self.record.clone();
+        if let (Some(last), Some(uses)) = (record.last_used(), &self.uses) {
+            *last = uses.last();
+        }
+        record
     }
 
-    fn hash(&self) -> TokenHash {
-        self.credential.sha256
+    /// Notes a use.
+    pub(super) fn note_use(&self, now: Timestamp) {
+        if let Some(uses) = &self.uses {
+            uses.last_ms.fetch_max(now.as_millisecond(), Ordering::Relaxed);
+        }
     }
 }
 
-impl Secret for ApiKey {
-    type Id = ApiKeyId;
-
-    fn id(&self) -> ApiKeyId {
-        self.id
-    }
-
-    fn hash(&self) -> TokenHash {
-        self.sha256
-    }
-}
-
-/// All of a kind, found by id and by the hash of their secret.
+/// All of a kind.
 #[derive(Debug)]
-pub(super) struct Secrets<S: Secret> {
-    // INVARIANT: `put` and `remove` alone change these two, so that they hold the same.
-    by_id: BTreeMap<S::Id, S>,
-    by_hash: HashMap<TokenHash, S::Id>,
+pub struct Table<R: Record> {
+    // INVARIANT: `put` and `remove` alone change these two, so that they hold the same, but for those without a secret.
+    by_id: BTreeMap<R::Id, Entry<R>>,
+    by_hash: HashMap<TokenHash, R::Id>,
 }
 
-impl<S: Secret> Default for Secrets<S> {
+impl<R: Record> Default for Table<R> {
     fn default() -> Self {
         Self { by_id: BTreeMap::new(), by_hash: HashMap::new() }
     }
 }
 
-impl<S: Secret> Secrets<S> {
-    /// All, by id.
-    pub(super) const fn all(&self) -> &BTreeMap<S::Id, S> {
-        &self.by_id
-    }
-
-    /// Adds or replaces one.
-    pub(super) fn put(&mut self, one: S) {
-        self.by_hash.insert(one.hash(), one.id());
-        self.by_id.insert(one.id(), one);
-    }
-
-    /// Removes one.
-    pub(super) fn remove(&mut self, id: S::Id) {
-        if let Some(one) = self.by_id.remove(&id) {
-            self.by_hash.remove(&one.hash());
+impl<R: Kind> Table<R> {
+    /// The copy of what a store holds.
+    pub(super) fn from_records(records: Vec<R>) -> Result<Self, StoreError> {
+        let mut table = Self::default();
+        for record in records {
+            let rules = record.rules();
+            let rules = rules.map_err(|error| StoreError::new(format!("`{}`: {error}", record.id())))?;
+            table.put(Entry::new(record, rules));
         }
+        Ok(table)
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// One of them.
+    pub(super) fn get(&self, id: R::Id) -> Option<&Entry<R>> {
+        self.by_id.get(&id)
+    }
+
+    /// What is older than `before`, newest first. O(log records) to the first.
+    pub(super) fn older(&self, before: Option<R::Id>) -> impl Iterator<Item = &Entry<R>> {
+        let end = before.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_id.range((Bound::Unbounded, end)).rev().map(|(_, entry)| entry)
+    }
+
+    /// The number of the newest one.
+    pub(super) fn newest(&self) -> Option<Ulid> {
+        self.by_id.keys().next_back().map(|id| id.number())
+    }
+
+    /// Those of a service user, by id. O(records).
+    pub(super) fn owned_by(&self, owner: ServiceUserId) -> impl Iterator<Item = &Entry<R>> {
+        self.by_id.values().filter(move |entry| entry.record.owner() == Some(owner))
     }
 
     /// Whose a secret is, whether or not it counts. The hashes in the map are compared in constant time.
-    pub(super) fn whose(&self, hash: &TokenHash) -> Option<S::Id> {
-        self.by_hash.get(hash).copied()
+    pub(super) fn whose(&self, hash: &TokenHash) -> Option<&Entry<R>> {
+        self.by_hash.get(hash).and_then(|id| self.by_id.get(id))
     }
-}
 
-/// Everything, as the store has it.
-#[derive(Debug, Default)]
-pub(super) struct Cache {
-    pub(super) service_users: BTreeMap<ServiceUserId, ServiceUser>,
-    pub(super) credentials: Secrets<CachedCredential>,
-    pub(super) api_keys: Secrets<ApiKey>,
+    /// Adds or replaces one.
+    pub(super) fn put(&mut self, entry: Entry<R>) {
+        let id = entry.record.id();
+        if let Some(hash) = entry.record.hash() {
+            self.by_hash.insert(hash, id);
+        }
+        self.by_id.insert(id, entry);
+    }
+
+    /// Removes one.
+    pub(super) fn remove(&mut self, id: R::Id) {
+        let removed = self.by_id.remove(&id);
+        if let Some(hash) = removed.and_then(|entry| entry.record.hash()) {
+            self.by_hash.remove(&hash);
+        }
+    }
+
+    /// The uses that the store does not have, with the changes that write them.
+    pub(super) fn uses_not_kept(&self) -> impl Iterator<Item = (Change, Timestamp, Arc<Uses>)> {
+        self.by_id.values().filter_map(|entry| {
+            let uses = entry.uses.as_ref()?;
+            let at = uses.not_kept()?;
+            Some((R::used(entry.record.id(), at)?, at, Arc::clone(uses)))
+        })
+    }
 }
 
 impl Cache {
-    /// The copy of what the store holds.
-    pub(super) fn from_records(records: Records) -> Result<Self, StoreError> {
-        let mut cache = Self::default();
-        for user in records.service_users {
-            cache.service_users.insert(user.id, user);
-        }
-        for credential in records.credentials {
-            let rules = credential.check();
-            let rules = rules.map_err(|error| StoreError::new(format!("`{}`: {error}", credential.id)))?;
-            cache.credentials.put(CachedCredential::new(credential, rules));
-        }
-        for key in records.api_keys {
-            cache.api_keys.put(key);
-        }
-        Ok(cache)
+    /// Those of a kind.
+    pub(super) fn table<R: Kind>(&self) -> &Table<R> {
+        R::table(self)
     }
 
-    /// The newest id of all.
-    pub(super) fn newest(&self) -> Ulid {
-        let user = self.service_users.keys().next_back().map(|id| id.0);
-        let credential = self.credentials.all().keys().next_back().map(|id| id.0);
-        let api_key = self.api_keys.all().keys().next_back().map(|id| id.0);
-        user.max(credential).max(api_key).unwrap_or_default()
+    /// What a service user owns.
+    pub(super) fn owned_by(&self, owner: ServiceUserId) -> Records {
+        let Ok(owned) = Records::from_source(&Owned { cache: self, owner });
+        owned
     }
+}
 
-    /// The key that has this hash, if it counts.
-    pub(super) fn by_key(&self, hash: &TokenHash) -> Option<ApiKeyId> {
-        self.api_keys.whose(hash).filter(|id| self.key_counts(*id))
-    }
+/// What a service user owns.
+struct Owned<'c> {
+    cache: &'c Cache,
+    owner: ServiceUserId,
+}
 
-    /// Whether a key is there and its owner, if it has one, is active.
-    pub(super) fn key_counts(&self, id: ApiKeyId) -> bool {
-        self.api_keys.all().get(&id).is_some_and(|key| key.owner_id.is_none_or(|owner| self.is_active(owner)))
-    }
+impl Source for Owned<'_> {
+    type Error = std::convert::Infallible;
 
-    fn is_active(&self, owner: ServiceUserId) -> bool {
-        self.service_users.get(&owner).is_some_and(|owner| owner.active)
-    }
-
-    /// The authtokens of a service user.
-    pub(super) fn owned_by(&self, owner: ServiceUserId) -> impl Iterator<Item = &CachedCredential> {
-        self.credentials.all().values().filter(move |entry| entry.credential.owner_id == Some(owner))
-    }
-
-    /// The authtoken of a hash, if it is valid now.
-    pub(super) fn by_token(&self, hash: &TokenHash, now: Timestamp) -> Result<&CachedCredential, Refusal> {
-        let entry = self.credentials.whose(hash).and_then(|id| self.credentials.all().get(&id));
-        self.alive(entry.ok_or(Refusal::Unknown)?, now)
-    }
-
-    /// Whose an authtoken is, whether or not it counts.
-    pub(super) fn whose(&self, hash: &TokenHash) -> Option<CredentialId> {
-        self.credentials.whose(hash)
-    }
-
-    /// The authtoken of an id, if it is valid now.
-    pub(super) fn by_id(&self, id: CredentialId, now: Timestamp) -> Result<&CachedCredential, Refusal> {
-        self.alive(self.credentials.all().get(&id).ok_or(Refusal::Unknown)?, now)
-    }
-
-    fn alive<'e>(
-        &self,
-        entry: &'e CachedCredential,
-        now: Timestamp,
-    ) -> Result<&'e CachedCredential, Refusal> {
-        if entry.credential.owner_id.is_some_and(|id| !self.is_active(id)) {
-            Err(Refusal::OwnerInactive)
-        } else if entry.credential.is_expired(now) {
-            Err(Refusal::Expired)
-        } else {
-            Ok(entry)
-        }
+    fn all<R: Kind>(&self) -> Result<Vec<R>, Self::Error> {
+        Ok(self.cache.table::<R>().owned_by(self.owner).map(Entry::shown).collect())
     }
 }

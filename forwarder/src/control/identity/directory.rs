@@ -5,9 +5,6 @@
 //! fails it waits in memory for the store. A session that enters its registry first and asks [`Identity::admits`]
 //! afterwards therefore either learns that its credential is gone, or is in the registry when the notice comes.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::ops::Bound;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
@@ -17,19 +14,14 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::broadcast;
 
-use super::acl::Acl;
-use super::api_keys::ApiKey;
-use super::cache::{Cache, CachedCredential};
+use super::cache::Entry;
 use super::disk::DiskStore;
-use super::error::StoreError;
-use super::error::{IdentityError, Refusal};
-use super::ids::{CredentialId, Ids, ServiceUserId};
-use super::notice::{Notice, NoticeKind, Principal};
-use super::records::{
-    Credential, CredentialPatch, NewCredential, NewServiceUser, Rules, ServiceUser, ServiceUserPatch,
-};
-use super::store::{Change, Store, add};
-use super::token::{Token, TokenHash, is_well_formed};
+use super::error::{IdentityError, StoreError};
+use super::ids::{Ids, RecordId};
+use super::kinds::{Cache, Change, CredentialId, Kind, Records, ServiceUser};
+use super::notice::{Notice, NoticeKind};
+use super::record::invalid;
+use super::store::{Store, add};
 
 /// Notices a receiver may lie behind; one that lies further asks about all its sessions.
 const NOTICES: usize = 1_024;
@@ -37,38 +29,27 @@ const NOTICES: usize = 1_024;
 const USES_EVERY: Duration = Duration::from_secs(60);
 /// How often the store is tried again after it has failed.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
-/// Credentials and API keys of a service user that are removed one by one.
+/// Records of a service user that are removed one by one.
 const MAX_SINGLE_REMOVALS: usize = 64;
 
-/// Service users and credentials. Cheap to clone; calls that change something wait for the disk.
+/// Service users and what they own. Cheap to clone; calls that change something wait for the disk.
 #[derive(Clone, Debug)]
 pub struct Identity(Arc<Inner>);
 
-/// A service user that is no more, and what went with it.
+/// A record that is no more, and what went with it.
 #[derive(Clone, Debug)]
-pub struct RemovedServiceUser {
-    /// The service user.
-    pub user: ServiceUser,
-    /// Its credentials.
-    pub credentials: Vec<Credential>,
-    /// Its API keys.
-    pub api_keys: Vec<ApiKey>,
+pub struct Removed<R> {
+    /// The record.
+    pub record: R,
+    /// What it owned.
+    pub owned: Records,
 }
-
-/// Records of each kind that an edge keeps: they are all in memory.
-#[derive(Clone, Copy, Debug)]
-struct Limits {
-    service_users: usize,
-    credentials: usize,
-    api_keys: usize,
-}
-
-const LIMITS: Limits = Limits { service_users: 100_000, credentials: 100_000, api_keys: 1_000 };
 
 #[derive(Debug)]
 struct Inner {
     store: Arc<dyn Store>,
-    limits: Limits,
+    /// Records of a kind, where the kind itself permits more.
+    at_most: usize,
     /// Held from before a change is stored until the copy has it, or the other way round.
     changes: Mutex<Changes>,
     cache: RwLock<Cache>,
@@ -100,15 +81,15 @@ impl Identity {
     /// # Errors
     /// [`StoreError`]; also if the system gives no thread.
     pub fn with_store(store: Arc<dyn Store>) -> Result<Self, StoreError> {
-        Self::with_limits(store, LIMITS)
+        Self::with_at_most(store, usize::MAX)
     }
 
-    fn with_limits(store: Arc<dyn Store>, limits: Limits) -> Result<Self, StoreError> {
+    fn with_at_most(store: Arc<dyn Store>, at_most: usize) -> Result<Self, StoreError> {
         let cache = Cache::from_records(store.load()?)?;
         let (running, ended) = sync_channel(0);
         let inner = Arc::new(Inner {
             store,
-            limits,
+            at_most,
             changes: Mutex::new(Changes { ids: Ids::after(cache.newest()), unsaved: Vec::new() }),
             cache: RwLock::new(cache),
             epoch: AtomicU64::new(0),
@@ -131,50 +112,6 @@ impl Identity {
         Ok(Self(inner))
     }
 
-    /// Who a token is of that came from `source`. Waits for no disk.
-    ///
-    /// # Errors
-    /// [`Refusal`].
-    pub fn authenticate(&self, token: &str, source: IpAddr, now: Timestamp) -> Result<Principal, Refusal> {
-        if !is_well_formed(token) {
-            return Err(Refusal::Malformed);
-        }
-        let hash = TokenHash::from_token(token);
-        let cache = self.0.read();
-        let entry = cache.by_token(&hash, now)?;
-        if !entry.permits(source) {
-            return Err(Refusal::Source);
-        }
-        entry.uses.note(now);
-        Ok(Principal {
-            credential: entry.credential.id,
-            owner: entry.credential.owner_id,
-            acl: Arc::clone(&entry.acl),
-            expires_at: entry.credential.expires_at,
-        })
-    }
-
-    /// The credential of an authtoken, whether or not it counts; `None` if there is none, or none any more.
-    #[must_use]
-    pub fn whose(&self, token: &str) -> Option<CredentialId> {
-        is_well_formed(token).then(|| self.0.read().whose(&TokenHash::from_token(token))).flatten()
-    }
-
-    /// Whether a credential counts now for a session from `source`.
-    ///
-    /// # Errors
-    /// Why it does not.
-    pub fn admits(&self, id: CredentialId, source: IpAddr, now: Timestamp) -> Result<(), Refusal> {
-        let cache = self.0.read();
-        if cache.by_id(id, now)?.permits(source) { Ok(()) } else { Err(Refusal::Source) }
-    }
-
-    /// What a credential may bind now; `None` if it is not valid any more.
-    #[must_use]
-    pub fn acl(&self, id: CredentialId, now: Timestamp) -> Option<Arc<Acl>> {
-        self.0.read().by_id(id, now).ok().map(|entry| Arc::clone(&entry.acl))
-    }
-
     /// Moves whenever a credential is revoked or changes its rules; expiry alone moves nothing.
     #[must_use]
     pub fn epoch(&self) -> u64 {
@@ -187,208 +124,96 @@ impl Identity {
         self.0.notices.subscribe()
     }
 
-    /// Service users that are older than `before`, newest first.
+    /// Records of a kind that are older than `before`, newest first.
     #[must_use]
-    pub fn service_users(&self, before: Option<ServiceUserId>, limit: usize) -> Vec<ServiceUser> {
-        let cache = self.0.read();
-        older(&cache.service_users, before).take(limit).cloned().collect()
+    pub fn page<R: Kind>(&self, before: Option<R::Id>, limit: usize) -> Vec<R> {
+        self.0.read().table::<R>().older(before).take(limit).map(Entry::shown).collect()
     }
 
-    /// A service user.
+    /// A record.
     #[must_use]
-    pub fn service_user(&self, id: ServiceUserId) -> Option<ServiceUser> {
-        self.0.read().service_users.get(&id).cloned()
+    pub fn find<R: Kind>(&self, id: R::Id) -> Option<R> {
+        self.0.read().table::<R>().get(id).map(Entry::shown)
     }
 
-    /// Credentials that are older than `before`, newest first.
-    #[must_use]
-    pub fn credentials(&self, before: Option<CredentialId>, limit: usize) -> Vec<Credential> {
-        let cache = self.0.read();
-        older(cache.credentials.all(), before).take(limit).map(CachedCredential::record).collect()
-    }
-
-    /// A credential.
-    #[must_use]
-    pub fn credential(&self, id: CredentialId) -> Option<Credential> {
-        self.0.read().credentials.all().get(&id).map(CachedCredential::record)
-    }
-
-    /// Whose a credential is, and what people call that: the service user with its name, or the credential itself with
-    /// its description.
-    #[must_use]
-    pub fn owner(&self, id: CredentialId) -> Option<(String, String)> {
-        let found = self.credential(id)?;
-        Some(match found.owner_id.and_then(|id| self.service_user(id)) {
-            Some(user) => (user.id.to_string(), user.name),
-            None => (id.to_string(), found.description),
-        })
-    }
-
-    /// Makes a service user.
+    /// Makes a record; its secret, if it has one, is shown here and never again.
     ///
     /// # Errors
     /// [`IdentityError`]; then nothing has changed.
-    pub fn create_service_user(
-        &self,
-        new: NewServiceUser,
-        now: Timestamp,
-    ) -> Result<ServiceUser, IdentityError> {
+    pub fn create<R: Kind>(&self, new: R::New, now: Timestamp) -> Result<(R, R::Secret), IdentityError> {
         let mut changes = self.0.write_lock();
-        room(self.0.read().service_users.len(), self.0.limits.service_users, "service users")?;
-        let id = ServiceUserId(changes.ids.next());
-        let user = ServiceUser { id, name: new.name, active: new.active, created_at: to_seconds(now) };
-        user.check()?;
-        self.0.store_first(&mut changes, Change::PutServiceUser(user.clone()))?;
-        self.0.change(|cache| cache.service_users.insert(id, user.clone()));
-        Ok(user)
-    }
-
-    /// Changes a service user; one that is no longer active takes the power of its credentials with it.
-    ///
-    /// # Errors
-    /// [`IdentityError`]; then nothing has changed, but for [`IdentityError::NotDurable`].
-    pub fn update_service_user(
-        &self,
-        id: ServiceUserId,
-        patch: ServiceUserPatch,
-    ) -> Result<ServiceUser, IdentityError> {
-        let mut changes = self.0.write_lock();
-        let old = self.service_user(id).ok_or(IdentityError::NotFound)?;
-        let new = old.patched(patch);
-        new.check()?;
-        let put = Change::PutServiceUser(new.clone());
-        let dies = old.active && !new.active;
-        if !dies {
-            self.0.store_first(&mut changes, put.clone())?;
+        let max = R::MAX.min(self.0.at_most);
+        if self.0.read().table::<R>().len() >= max {
+            return Err(IdentityError::Full { what: R::NAME, max });
         }
-        self.0.change(|cache| cache.service_users.insert(id, new.clone()));
-        if dies {
-            let owned = self.0.read().owned_by(id).map(|entry| entry.credential.id).collect();
-            self.0.notify(NoticeKind::Died, owned);
-            self.0.store_after(&mut changes, vec![put])?;
-        }
-        Ok(new)
-    }
-
-    /// A service user with its credentials and API keys.
-    #[must_use]
-    pub fn with_owned(&self, id: ServiceUserId) -> Option<RemovedServiceUser> {
-        let cache = self.0.read();
-        let user = cache.service_users.get(&id).cloned()?;
-        let of_owner = |key: &&ApiKey| key.owner_id == Some(id);
-        Some(RemovedServiceUser {
-            user,
-            credentials: cache.owned_by(id).map(CachedCredential::record).collect(),
-            api_keys: cache.api_keys.all().values().filter(of_owner).cloned().collect(),
-        })
-    }
-
-    /// Deletes a service user with its credentials and API keys; returns them as they were.
-    ///
-    /// # Errors
-    /// [`IdentityError`]; then nothing has changed, but for [`IdentityError::NotDurable`].
-    pub fn delete_service_user(&self, id: ServiceUserId) -> Result<RemovedServiceUser, IdentityError> {
-        let mut changes = self.0.write_lock();
-        let removed = self.with_owned(id).ok_or(IdentityError::NotFound)?;
-        let (credentials, api_keys) = (&removed.credentials, &removed.api_keys);
-        self.0.change(|cache| {
-            cache.service_users.remove(&id);
-            credentials.iter().for_each(|it| cache.credentials.remove(it.id));
-            api_keys.iter().for_each(|it| cache.api_keys.remove(it.id));
-        });
-        self.0.notify(NoticeKind::Died, credentials.iter().map(|it| it.id).collect());
-        let mut removals = if credentials.len().saturating_add(api_keys.len()) > MAX_SINGLE_REMOVALS {
-            vec![Change::RemoveOwned(id)]
-        } else {
-            let credentials = credentials.iter().map(|it| Change::RemoveCredential(it.id));
-            credentials.chain(api_keys.iter().map(|it| Change::RemoveApiKey(it.id))).collect()
-        };
-        removals.push(Change::RemoveServiceUser(id));
-        self.0.store_after(&mut changes, removals)?;
-        Ok(removed)
-    }
-
-    /// Makes a credential; its token is shown here and never again.
-    ///
-    /// # Errors
-    /// [`IdentityError`]; then nothing has changed.
-    pub fn create_credential(
-        &self,
-        new: NewCredential,
-        now: Timestamp,
-    ) -> Result<(Credential, Token), IdentityError> {
-        let mut changes = self.0.write_lock();
-        room(self.0.read().credentials.all().len(), self.0.limits.credentials, "credentials")?;
-        let id = CredentialId(changes.ids.next());
-        let token = Token::draw(id).map_err(IdentityError::Random)?;
-        let credential = Credential {
-            id,
-            description: new.description,
-            metadata: new.metadata,
-            acl: new.acl,
-            allow_cidrs: new.allow_cidrs,
-            deny_cidrs: new.deny_cidrs,
-            owner_id: new.owner_id,
-            created_at: to_seconds(now),
-            expires_at: new.expires_at,
-            last_used_at: None,
-            sha256: TokenHash::from_token(token.reveal()),
-        };
-        let rules = credential.check()?;
-        if credential.is_expired(now) {
-            return Err(invalid("`expires_at` is in the past"));
-        }
-        if credential.owner_id.is_some_and(|owner| self.service_user(owner).is_none()) {
+        let (record, secret) = R::make(R::Id::from_number(changes.ids.next()), new, to_seconds(now))?;
+        record.check()?;
+        let rules = record.rules()?;
+        record.check_new(now)?;
+        if record.owner().is_some_and(|owner| self.find::<ServiceUser>(owner).is_none()) {
             return Err(invalid("`owner_id` names no service user"));
         }
-        self.0.store_first(&mut changes, Change::PutCredential(Box::new(credential.clone())))?;
-        self.0.change(|cache| cache.credentials.put(CachedCredential::new(credential.clone(), rules)));
-        Ok((credential, token))
+        self.0.store_first(&mut changes, record.clone().put())?;
+        self.0.change(|cache| R::table_mut(cache).put(Entry::new(record.clone(), rules)));
+        Ok((record, secret))
     }
 
-    /// Changes a credential. An empty list in place of rules is refused, since it would permit everything.
+    /// Changes a record. What takes power away counts first.
     ///
     /// # Errors
     /// [`IdentityError`]; then nothing has changed, but for [`IdentityError::NotDurable`].
-    pub fn update_credential(
-        &self,
-        id: CredentialId,
-        patch: CredentialPatch,
-    ) -> Result<Credential, IdentityError> {
+    pub fn update<R: Kind>(&self, id: R::Id, patch: R::Patch) -> Result<R, IdentityError> {
         let mut changes = self.0.write_lock();
-        let old = self.0.read().credentials.all().get(&id).cloned().ok_or(IdentityError::NotFound)?;
-        old.credential.check_patch(&patch)?;
-        let new = old.credential.patched(patch);
-        let Rules { acl, sources } = new.check()?;
-        let put = Change::PutCredential(Box::new(new.clone()));
-        let may_narrow = new.may_narrow(&old.credential);
-        if !may_narrow {
-            self.0.store_first(&mut changes, put.clone())?;
+        let old = self.0.read().table::<R>().get(id).cloned().ok_or(IdentityError::NotFound)?;
+        let new = old.record.patched(patch)?;
+        new.check()?;
+        let entry = old.changed(new.clone(), new.rules()?);
+        let shown = entry.shown();
+        let takes_away = new.takes_away(&old.record);
+        if !takes_away {
+            self.0.store_first(&mut changes, new.clone().put())?;
         }
-        let changed = may_narrow || new.expires_at != old.credential.expires_at;
-        let entry = CachedCredential { credential: new, acl: Arc::new(acl), sources, uses: old.uses };
-        let record = entry.record();
-        self.0.change(|cache| cache.credentials.put(entry));
-        if changed {
-            self.0.notify(NoticeKind::Changed, vec![id]);
+        self.0.change(|cache| R::table_mut(cache).put(entry));
+        if let Some(kind) = new.told(&old.record) {
+            let credentials = new.credentials(&self.0.read());
+            self.0.notify(kind, credentials);
         }
-        if may_narrow {
-            self.0.store_after(&mut changes, vec![put])?;
+        if takes_away {
+            self.0.store_after(&mut changes, vec![new.put()])?;
         }
-        Ok(record)
+        Ok(shown)
     }
 
-    /// Deletes a credential, which revokes its token; returns it as it was.
+    /// What a deletion would remove.
+    #[must_use]
+    pub fn removable<R: Kind>(&self, id: R::Id) -> Option<Removed<R>> {
+        let cache = self.0.read();
+        let record = cache.table::<R>().get(id)?.shown();
+        let owned = record.owns().map(|owner| cache.owned_by(owner)).unwrap_or_default();
+        Some(Removed { record, owned })
+    }
+
+    /// Deletes a record with all that it owns; returns them as they were.
     ///
     /// # Errors
     /// [`IdentityError`]; then nothing has changed, but for [`IdentityError::NotDurable`].
-    pub fn delete_credential(&self, id: CredentialId) -> Result<Credential, IdentityError> {
+    pub fn delete<R: Kind>(&self, id: R::Id) -> Result<Removed<R>, IdentityError> {
         let mut changes = self.0.write_lock();
-        let credential = self.credential(id).ok_or(IdentityError::NotFound)?;
-        self.0.change(|cache| cache.credentials.remove(id));
-        self.0.notify(NoticeKind::Died, vec![id]);
-        self.0.store_after(&mut changes, vec![Change::RemoveCredential(id)])?;
-        Ok(credential)
+        let removed = self.removable::<R>(id).ok_or(IdentityError::NotFound)?;
+        let Removed { record, owned } = &removed;
+        let credentials = record.credentials(&self.0.read());
+        self.0.change(|cache| {
+            R::table_mut(cache).remove(id);
+            cache.remove_all(owned);
+        });
+        self.0.notify(NoticeKind::Died, credentials);
+        let mut removals = owned.removals();
+        if let Some(owner) = record.owns().filter(|_| removals.len() > MAX_SINGLE_REMOVALS) {
+            removals = vec![Change::RemoveOwned(owner)];
+        }
+        removals.push(R::remove(id));
+        self.0.store_after(&mut changes, removals)?;
+        Ok(removed)
     }
 
     /// Tries to store what is not stored yet, as a running edge does every few seconds; true if nothing is left.
@@ -406,21 +231,6 @@ impl Identity {
 /// ngrok's API shows seconds.
 fn to_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
-}
-
-/// What is older than `before`, newest first. O(log records) to the first.
-fn older<K: Ord, V>(records: &BTreeMap<K, V>, before: Option<K>) -> impl Iterator<Item = &V> {
-    let end = before.map_or(Bound::Unbounded, Bound::Excluded);
-    records.range((Bound::Unbounded, end)).rev().map(|(_, record)| record)
-}
-
-/// Refuses one more of what there is enough of.
-fn room(there: usize, max: usize, what: &'static str) -> Result<(), IdentityError> {
-    if there < max { Ok(()) } else { Err(IdentityError::Full { what, max }) }
-}
-
-fn invalid(message: &str) -> IdentityError {
-    IdentityError::Invalid { code: None, message: message.to_owned() }
 }
 
 impl Inner {
@@ -507,14 +317,11 @@ impl Inner {
 
     /// Writes the uses that the store does not have, in one commit.
     fn write_uses(&self) {
-        let not_kept = |entry: &CachedCredential| {
-            entry.uses.not_kept().map(|at| (entry.credential.id, at, Arc::clone(&entry.uses)))
-        };
-        let uses: Vec<_> = self.read().credentials.all().values().filter_map(not_kept).collect();
+        let uses = self.read().uses_not_kept();
         if uses.is_empty() {
             return;
         }
-        let changes: Vec<_> = uses.iter().map(|(id, at, _)| Change::Used(*id, *at)).collect();
+        let changes: Vec<_> = uses.iter().map(|(change, ..)| change.clone()).collect();
         match self.store.apply(&changes) {
             Ok(()) => uses.iter().for_each(|(_, at, uses)| uses.kept(*at)),
             Err(error) => tracing::warn!("when credentials were last used is not kept: {error}"),
@@ -532,5 +339,6 @@ impl Drop for Inner {
 }
 
 mod api_keys;
+mod authtokens;
 #[cfg(test)]
 mod tests;

@@ -15,22 +15,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{
-    Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition, TableError,
-    WriteTransaction,
+    Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
+    TableError, WriteTransaction,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::api_keys::ApiKey;
 use super::error::StoreError;
-use super::ids::{RecordId, ServiceUserId};
+use super::ids::RecordId;
 use super::journal::Journal;
-use super::records::{Credential, Record, ServiceUser};
-use super::store::{Change, Records, Store, add};
+use super::kinds::{Change, Kind, Records, ServiceUserId, TABLES};
+use super::record::Record;
+use super::store::{Source, Store, Target, add};
 use crate::control::private;
 
-/// Milliseconds since 1970; apart from the credentials, so that a note of a use never undoes a change.
-const LAST_USED: TableDefinition<'_, u128, i64> = TableDefinition::new("last_used");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const VERSION: u64 = 1;
 /// The newest entry of the journal that the tables have.
@@ -177,11 +175,13 @@ fn open_file(folder: &Path) -> Result<Database, StoreError> {
     }
     let write = database.begin_write()?;
     write.open_table(META)?.insert("version", VERSION)?;
-    write.open_table(table::<ServiceUser>())?;
-    write.open_table(table::<Credential>())?;
-    write.open_table(LAST_USED)?;
-    // A file of an earlier version has none.
-    write.open_table(table::<ApiKey>())?;
+    // A file of an earlier version has not all of them.
+    for (name, uses) in TABLES {
+        write.open_table(table(name))?;
+        if let Some(uses) = uses {
+            write.open_table(table_of_uses(uses))?;
+        }
+    }
     write.commit()?;
     // The name of a new file is safe only once its folder is.
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(StoreError::new)?;
@@ -208,11 +208,14 @@ fn is_complete(database: &Database) -> Result<bool, StoreError> {
         Err(TableError::TableDoesNotExist(_)) => Ok(false),
         Err(error) => Err(StoreError::from(error)),
     };
-    Ok(version.is_some()
-        && there(read.open_table(table::<ServiceUser>()).map(drop))?
-        && there(read.open_table(table::<Credential>()).map(drop))?
-        && there(read.open_table(LAST_USED).map(drop))?
-        && there(read.open_table(table::<ApiKey>()).map(drop))?)
+    let mut complete = version.is_some();
+    for (name, uses) in TABLES {
+        complete &= there(read.open_table(table(name)).map(drop))?;
+        if let Some(uses) = uses {
+            complete &= there(read.open_table(table_of_uses(uses)).map(drop))?;
+        }
+    }
+    Ok(complete)
 }
 
 /// The file as it is on the disk, repaired in memory if need be; what is written to it is lost.
@@ -268,39 +271,43 @@ fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
 }
 
 /// The records of a kind, by the numbers of their ids.
-const fn table<R: Record>() -> TableDefinition<'static, u128, &'static [u8]> {
-    TableDefinition::new(R::TABLE)
+const fn table(name: &str) -> TableDefinition<'_, u128, &'static [u8]> {
+    TableDefinition::new(name)
+}
+
+/// When the records of a kind were last used, in milliseconds since 1970.
+const fn table_of_uses(name: &str) -> TableDefinition<'_, u128, i64> {
+    TableDefinition::new(name)
 }
 
 fn key(id: impl RecordId) -> u128 {
     id.number().into()
 }
 
-/// The records of a table that `keep` wants.
-fn rows<R: Record>(
-    table: &impl ReadableTable<u128, &'static [u8]>,
-    keep: impl Fn(&R) -> bool,
-) -> Result<Vec<R>, StoreError> {
-    let mut records = Vec::new();
-    for row in table.iter()? {
-        records.extend(Some(from_json(row?.1.value())?).filter(&keep));
-    }
-    Ok(records)
+/// The records of a table.
+fn rows<R: Record>(table: &impl ReadableTable<u128, &'static [u8]>) -> Result<Vec<R>, StoreError> {
+    table.iter()?.map(|row| from_json(row?.1.value())).collect()
 }
 
 fn load(database: &Database) -> Result<Records, StoreError> {
-    let read = database.begin_read()?;
-    let last_used = read.open_table(LAST_USED)?;
-    let mut credentials = rows(&read.open_table(table::<Credential>())?, |_: &Credential| true)?;
-    for credential in &mut credentials {
-        let used = last_used.get(key(credential.id))?;
-        credential.last_used_at = used.and_then(|at| Timestamp::from_millisecond(at.value()).ok());
+    Records::from_source(&database.begin_read()?)
+}
+
+impl Source for ReadTransaction {
+    type Error = StoreError;
+
+    fn all<R: Kind>(&self) -> Result<Vec<R>, StoreError> {
+        let mut records: Vec<R> = rows(&self.open_table(table(R::TABLE))?)?;
+        let Some(uses) = R::USES else { return Ok(records) };
+        let uses = self.open_table(table_of_uses(uses))?;
+        for record in &mut records {
+            let used = uses.get(key(record.id()))?;
+            if let Some(last) = record.last_used() {
+                *last = used.and_then(|at| Timestamp::from_millisecond(at.value()).ok());
+            }
+        }
+        Ok(records)
     }
-    Ok(Records {
-        service_users: rows(&read.open_table(table::<ServiceUser>())?, |_| true)?,
-        credentials,
-        api_keys: rows(&read.open_table(table::<ApiKey>())?, |_| true)?,
-    })
 }
 
 /// Makes changes in one commit. `newest` is the number of the newest entry of the journal among them.
@@ -313,7 +320,7 @@ fn commit<'c>(
     // The default today; a promise does not rest on a default.
     write.set_durability(Durability::Immediate)?;
     for change in changes {
-        make(&write, change)?;
+        change.make(&mut write)?;
     }
     if let Some(newest) = newest {
         write.open_table(META)?.insert(JOURNAL, newest)?;
@@ -322,47 +329,35 @@ fn commit<'c>(
     Ok(())
 }
 
-fn make(write: &WriteTransaction, change: &Change) -> Result<(), StoreError> {
-    match change {
-        Change::PutServiceUser(user) => put(write, user),
-        Change::RemoveServiceUser(id) => remove::<ServiceUser>(write, *id),
-        Change::RemoveOwned(id) => {
-            let credentials = owned::<Credential>(write, *id)?;
-            let api_keys = owned::<ApiKey>(write, *id)?;
-            credentials.into_iter().try_for_each(|id| make(write, &Change::RemoveCredential(id)))?;
-            api_keys.into_iter().try_for_each(|id| remove::<ApiKey>(write, id))
-        }
-        Change::PutCredential(credential) => put(write, &**credential),
-        Change::RemoveCredential(id) => {
-            remove::<Credential>(write, *id)?;
-            write.open_table(LAST_USED)?.remove(key(*id))?;
-            Ok(())
-        }
-        Change::Used(id, at) => {
-            if write.open_table(table::<Credential>())?.get(key(*id))?.is_some() {
-                write.open_table(LAST_USED)?.insert(key(*id), at.as_millisecond())?;
-            }
-            Ok(())
-        }
-        Change::PutApiKey(api_key) => put(write, api_key),
-        Change::RemoveApiKey(id) => remove::<ApiKey>(write, *id),
+impl Target for WriteTransaction {
+    type Error = StoreError;
+
+    fn put<R: Kind>(&mut self, record: &R) -> Result<(), StoreError> {
+        self.open_table(table(R::TABLE))?.insert(key(record.id()), &*to_json(record)?)?;
+        Ok(())
     }
-}
 
-fn put<R: Record>(write: &WriteTransaction, record: &R) -> Result<(), StoreError> {
-    write.open_table(table::<R>())?.insert(key(record.id()), &*to_json(record)?)?;
-    Ok(())
-}
+    fn remove<R: Kind>(&mut self, id: R::Id) -> Result<(), StoreError> {
+        self.open_table(table(R::TABLE))?.remove(key(id))?;
+        if let Some(uses) = R::USES {
+            self.open_table(table_of_uses(uses))?.remove(key(id))?;
+        }
+        Ok(())
+    }
 
-fn remove<R: Record>(write: &WriteTransaction, id: R::Id) -> Result<(), StoreError> {
-    write.open_table(table::<R>())?.remove(key(id))?;
-    Ok(())
-}
+    fn remove_owned<R: Kind>(&mut self, owner: ServiceUserId) -> Result<(), StoreError> {
+        let mut records: Vec<R> = rows(&self.open_table(table(R::TABLE))?)?;
+        records.retain(|record| record.owner() == Some(owner));
+        records.iter().try_for_each(|record| self.remove::<R>(record.id()))
+    }
 
-/// The records of a kind that a service user has.
-fn owned<R: Record>(write: &WriteTransaction, owner: ServiceUserId) -> Result<Vec<R::Id>, StoreError> {
-    let found = rows(&write.open_table(table::<R>())?, |record: &R| record.owner() == Some(owner))?;
-    Ok(found.iter().map(Record::id).collect())
+    fn used<R: Kind>(&mut self, id: R::Id, at: Timestamp) -> Result<(), StoreError> {
+        let Some(uses) = R::USES else { return Ok(()) };
+        if self.open_table(table(R::TABLE))?.get(key(id))?.is_some() {
+            self.open_table(table_of_uses(uses))?.insert(key(id), at.as_millisecond())?;
+        }
+        Ok(())
+    }
 }
 
 impl Store for DiskStore {

@@ -1,8 +1,11 @@
-//! Why a token or a change is refused, with ngrok's codes where it has one.
+//! Why a token, a key or a change is refused, with ngrok's codes where it has one.
 
 use std::fmt;
 
-use policy_core::ngrok::{ERR_NGROK_105, ERR_NGROK_107, ERR_NGROK_116, ERR_NGROK_300, NgrokCode};
+use policy_core::ngrok::{
+    ERR_NGROK_105, ERR_NGROK_107, ERR_NGROK_116, ERR_NGROK_203, ERR_NGROK_206, ERR_NGROK_208, ERR_NGROK_300,
+    NgrokCode,
+};
 
 /// Why a token does not authenticate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +51,42 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+/// Why a text is no API key that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyRefusal {
+    /// It is an authtoken, or has the form of one.
+    Authtoken,
+    /// It is the id of a key.
+    Id,
+    /// No key is like it, or its service user is not active.
+    Unknown,
+}
+
+impl KeyRefusal {
+    /// ngrok's code of this error.
+    #[must_use]
+    pub fn code(self) -> NgrokCode {
+        match self {
+            Self::Authtoken => ERR_NGROK_206,
+            Self::Id => ERR_NGROK_208,
+            Self::Unknown => ERR_NGROK_203,
+        }
+    }
+}
+
+impl fmt::Display for KeyRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Authtoken => "this is an authtoken; the API takes an API key",
+            Self::Id => "this is the id of an API key; the API takes the key itself",
+            Self::Unknown => "unknown, expired or deleted API key",
+        })
+    }
+}
+
+impl std::error::Error for KeyRefusal {}
 
 /// Why a change was not made.
 #[derive(Debug)]

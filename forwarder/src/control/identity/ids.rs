@@ -4,7 +4,6 @@ use std::fmt;
 use std::hash::Hash;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
 /// A text that is no id of the kind asked for.
@@ -22,7 +21,7 @@ impl fmt::Display for IdError {
 impl std::error::Error for IdError {}
 
 /// Reads one spelling only, so that an id has one text.
-fn parse(prefix: &'static str, text: &str) -> Result<Ulid, IdError> {
+pub(super) fn parse(prefix: &'static str, text: &str) -> Result<Ulid, IdError> {
     let error = IdError { prefix };
     let number = text.strip_prefix(prefix).ok_or(error)?;
     let id = Ulid::from_string(number).map_err(|_| error)?;
@@ -30,42 +29,57 @@ fn parse(prefix: &'static str, text: &str) -> Result<Ulid, IdError> {
 }
 
 /// An id of a kind of record.
-pub(super) trait RecordId: Copy + Ord + Hash {
+pub trait RecordId:
+    Copy + Ord + Hash + fmt::Debug + fmt::Display + FromStr<Err = IdError> + Send + Sync + 'static
+{
+    /// What its text begins with, `_` included.
+    const PREFIX: &'static str;
+
     /// Its number, by which it is kept.
     fn number(self) -> Ulid;
+
+    /// The id of a number.
+    fn from_number(number: Ulid) -> Self;
 }
 
+/// Declares the id of a kind of record: what it is, its name, and what its text begins with.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(pub(crate) Ulid);
+        pub struct $name(pub(crate) ulid::Ulid);
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 write!(f, concat!($prefix, "{}"), self.0)
             }
         }
 
-        impl RecordId for $name {
-            fn number(self) -> Ulid {
+        impl $crate::control::identity::RecordId for $name {
+            const PREFIX: &'static str = $prefix;
+
+            fn number(self) -> ulid::Ulid {
                 self.0
+            }
+
+            fn from_number(number: ulid::Ulid) -> Self {
+                Self(number)
             }
         }
 
-        impl FromStr for $name {
-            type Err = IdError;
+        impl std::str::FromStr for $name {
+            type Err = $crate::control::identity::IdError;
 
-            fn from_str(text: &str) -> Result<Self, IdError> {
-                parse($prefix, text).map(Self)
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                $crate::control::identity::ids::parse($prefix, text).map(Self)
             }
         }
 
         impl TryFrom<String> for $name {
-            type Error = IdError;
+            type Error = $crate::control::identity::IdError;
 
-            fn try_from(text: String) -> Result<Self, IdError> {
+            fn try_from(text: String) -> Result<Self, Self::Error> {
                 text.parse()
             }
         }
@@ -78,21 +92,7 @@ macro_rules! id {
     };
 }
 
-id!(
-    /// The id of a service user, `su_…`.
-    ServiceUserId,
-    "su_"
-);
-id!(
-    /// The id of a credential, `cr_…`.
-    CredentialId,
-    "cr_"
-);
-id!(
-    /// The id of an API key, `ak_…`.
-    ApiKeyId,
-    "ak_"
-);
+pub(super) use id;
 
 /// Gives ids that grow, also within a millisecond and when the clock steps back.
 #[derive(Debug)]
@@ -119,6 +119,7 @@ impl Ids {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::identity::{CredentialId, ServiceUserId};
 
     #[test]
     fn ids_grow_and_have_one_text() {

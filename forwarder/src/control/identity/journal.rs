@@ -12,7 +12,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::store::Change;
+use super::kinds::Change;
 use crate::control::private;
 
 /// The file in the state folder.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::acl::Acl;
-use super::ids::{CredentialId, ServiceUserId};
+use super::kinds::{CredentialId, ServiceUserId};
 
 /// Who authenticated.
 #[derive(Clone, Debug)]

@@ -14,8 +14,6 @@ use subtle::ConstantTimeEq;
 use ulid::Ulid;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::ids::{ApiKeyId, CredentialId};
-
 const SECRET_BYTES: usize = 32;
 
 /// An authtoken or an API key in clear text; its memory is cleared when it goes. Debugging hides it, and it cannot be displayed by accident.
@@ -35,23 +33,11 @@ impl fmt::Debug for Token {
 }
 
 impl Token {
-    /// Draws the token of a new credential.
+    /// Draws one that begins with an id.
     ///
     /// # Errors
     /// If the system gives no randomness.
-    pub(super) fn draw(id: CredentialId) -> Result<Self, getrandom::Error> {
-        Self::after(id.0)
-    }
-
-    /// Draws a new API key.
-    ///
-    /// # Errors
-    /// If the system gives no randomness.
-    pub(super) fn draw_key(id: ApiKeyId) -> Result<Self, getrandom::Error> {
-        Self::after(id)
-    }
-
-    fn after(id: impl fmt::Display) -> Result<Self, getrandom::Error> {
+    pub(super) fn draw(id: impl fmt::Display) -> Result<Self, getrandom::Error> {
         let mut secret = Zeroizing::new([0; SECRET_BYTES]);
         getrandom::fill(secret.as_mut_slice())?;
         let secret = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(secret.as_slice()));
@@ -63,6 +49,16 @@ impl Token {
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
+    }
+}
+
+/// The secret of a kind of record that has none.
+#[derive(Clone, Copy, Debug)]
+pub struct NoToken;
+
+impl From<NoToken> for Option<Token> {
+    fn from(_: NoToken) -> Self {
+        None
     }
 }
 
@@ -114,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_token_is_long_random_and_hidden() {
-        let id = CredentialId(Ulid::generate());
+        let id = Ulid::generate();
         let (one, two) = (Token::draw(id).expect("random"), Token::draw(id).expect("random"));
         assert_ne!(one.reveal(), two.reveal());
         assert!(is_well_formed(one.reveal()));
@@ -126,7 +122,7 @@ mod tests {
 
     #[test]
     fn only_the_form_of_a_token_is_one() {
-        let token = Token::draw(CredentialId(Ulid::generate())).expect("random");
+        let token = Token::draw(Ulid::generate()).expect("random");
         let token = token.reveal();
         let (id, secret) = token.split_once('_').expect("two parts");
         let (longer, no_id) = (format!("{token}A"), format!("_{secret}"));

@@ -18,7 +18,7 @@ use ulid::Ulid;
 use super::guide::{AGENT, EDGE, FOLDER, POLICY, QuickstartError};
 use super::keep::{Kept, NewSite};
 use crate::agent::{self, AgentError, Chosen, Status};
-use crate::control::identity::{Identity, NewCredential};
+use crate::control::identity::{Credential, Identity, NewCredential};
 use crate::edge::agents::{AgentSettings, PolicyLimits};
 use crate::edge::certificates::AgentIdentity;
 use crate::edge::events::EventWriter;
@@ -76,7 +76,7 @@ impl Site {
         let mut edge = start_edge(any_port, events)?;
         let identity = Identity::open(&state.path).map_err(io::Error::other)?;
         let (_, token) = identity
-            .create_credential(NewCredential::default(), Timestamp::now())
+            .create::<Credential>(NewCredential::default(), Timestamp::now())
             .map_err(|error| io::Error::other(error.to_string()))?;
         let shown = AgentIdentity::own(&state.path, &["localhost".into()])?;
         let agents = edge.serve_agents(

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::StartError;
 use crate::control::admin::{Admin, AdminSocket, CONNECTIONS, RequestGuard, serve_tcp};
-use crate::control::identity::Identity;
+use crate::control::identity::{ApiKey, Identity};
 use crate::edge::certificates::AgentIdentity;
 use crate::edge::listen::listen_on;
 use crate::edge::own_sockets::{OwnListener, OwnSockets};
@@ -67,7 +67,7 @@ impl ReadyAdministration {
                 tracing::info!(%address, scheme, "administration over TCP");
                 registered = Some(own.register_listener(address));
             }
-            if identity.api_keys(None, 1).is_empty() {
+            if identity.page::<ApiKey>(None, 1).is_empty() {
                 tracing::warn!("no API key exists yet; create one over the socket: forwarder api-key create");
             }
             serving.push(serve_tcp(listener, tls, guard, admin, stop.clone()));

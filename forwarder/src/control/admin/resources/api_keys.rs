@@ -8,8 +8,7 @@ use crate::control::admin::answer::Fault;
 use crate::control::admin::call::owner;
 use crate::control::admin::filter::{Fields, Kind};
 use crate::control::admin::records::{RecordKind, View};
-use crate::control::admin::resource::Context;
-use crate::control::identity::{ApiKey, ApiKeyId, ApiKeyPatch, Identity, IdentityError, NewApiKey, Token};
+use crate::control::identity::{ApiKey, ApiKeyPatch, NewApiKey};
 
 /// The API keys.
 pub(in crate::control::admin) struct ApiKeys;
@@ -58,7 +57,6 @@ pub(in crate::control::admin) struct UpdateApiKey {
 
 impl RecordKind for ApiKeys {
     const NAMES: &'static [&'static str] = &["api_keys"];
-    const ID_PREFIX: &'static str = "ak";
     const LIST_KEY: Option<&'static str> = Some("keys");
     const EVENT: &'static str = "api_key";
     const FIELDS: Fields = &[
@@ -70,16 +68,10 @@ impl RecordKind for ApiKeys {
         ("owner_id", Kind::Maybe),
     ];
 
-    type Id = ApiKeyId;
     type Record = ApiKey;
-    type Removed = ApiKey;
     type View = KeyView;
     type Create = CreateApiKey;
     type Update = UpdateApiKey;
-
-    fn id(key: &ApiKey) -> ApiKeyId {
-        key.id
-    }
 
     fn view(key: ApiKey, uri: String) -> KeyView {
         KeyView {
@@ -93,39 +85,16 @@ impl RecordKind for ApiKeys {
         }
     }
 
-    fn page(identity: &Identity, before: Option<ApiKeyId>, max: usize) -> Vec<ApiKey> {
-        identity.api_keys(before, max)
-    }
-
-    fn find(identity: &Identity, id: ApiKeyId) -> Option<ApiKey> {
-        identity.api_key(id)
-    }
-
-    fn create(identity: &Identity, body: CreateApiKey) -> Result<(ApiKey, Option<Token>), Fault> {
-        let new = NewApiKey {
+    fn creation(body: CreateApiKey) -> Result<NewApiKey, Fault> {
+        Ok(NewApiKey {
             description: body.description.unwrap_or_default(),
             metadata: body.metadata.unwrap_or_default(),
             owner_id: owner(body.owner_id, body.owner_email)?,
-        };
-        let created = identity.create_api_key(new, Timestamp::now());
-        let (key, token) = created.map_err(|error| Fault::from_identity(error, ""))?;
-        Ok((key, Some(token)))
+        })
     }
 
-    fn update(identity: &Identity, id: ApiKeyId, body: UpdateApiKey) -> Result<ApiKey, IdentityError> {
+    fn patch(body: UpdateApiKey) -> ApiKeyPatch {
         let UpdateApiKey { description, metadata, .. } = body;
-        identity.update_api_key(id, ApiKeyPatch { description, metadata })
-    }
-
-    fn removable(identity: &Identity, id: ApiKeyId) -> Option<ApiKey> {
-        identity.api_key(id)
-    }
-
-    fn delete(identity: &Identity, id: ApiKeyId) -> Result<ApiKey, IdentityError> {
-        identity.delete_api_key(id)
-    }
-
-    fn emit_removed(cx: &Context<'_>, key: ApiKey) {
-        cx.audit::<Self>("deleted", &cx.view::<Self>(key));
+        ApiKeyPatch { description, metadata }
     }
 }

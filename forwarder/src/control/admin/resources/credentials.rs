@@ -8,10 +8,7 @@ use crate::control::admin::answer::Fault;
 use crate::control::admin::call::owner;
 use crate::control::admin::filter::{Fields, Kind};
 use crate::control::admin::records::{RecordKind, View};
-use crate::control::admin::resource::Context;
-use crate::control::identity::{
-    Credential, CredentialId, CredentialPatch, Identity, IdentityError, NewCredential, Token,
-};
+use crate::control::identity::{Credential, CredentialPatch, NewCredential};
 
 /// The authtokens.
 pub(in crate::control::admin) struct Credentials;
@@ -74,7 +71,6 @@ pub(in crate::control::admin) struct UpdateCredential {
 
 impl RecordKind for Credentials {
     const NAMES: &'static [&'static str] = &["credentials"];
-    const ID_PREFIX: &'static str = "cr";
     const EVENT: &'static str = "tunnel_credential";
     const FIELDS: Fields = &[
         ("id", Kind::Text),
@@ -90,16 +86,10 @@ impl RecordKind for Credentials {
         ("last_used_at", Kind::Maybe),
     ];
 
-    type Id = CredentialId;
     type Record = Credential;
-    type Removed = Credential;
     type View = CredentialView;
     type Create = CreateCredential;
     type Update = UpdateCredential;
-
-    fn id(credential: &Credential) -> CredentialId {
-        credential.id
-    }
 
     fn view(credential: Credential, uri: String) -> CredentialView {
         CredentialView {
@@ -118,16 +108,8 @@ impl RecordKind for Credentials {
         }
     }
 
-    fn page(identity: &Identity, before: Option<CredentialId>, max: usize) -> Vec<Credential> {
-        identity.credentials(before, max)
-    }
-
-    fn find(identity: &Identity, id: CredentialId) -> Option<Credential> {
-        identity.credential(id)
-    }
-
-    fn create(identity: &Identity, body: CreateCredential) -> Result<(Credential, Option<Token>), Fault> {
-        let new = NewCredential {
+    fn creation(body: CreateCredential) -> Result<NewCredential, Fault> {
+        Ok(NewCredential {
             description: body.description.unwrap_or_default(),
             metadata: body.metadata.unwrap_or_default(),
             acl: body.acl.unwrap_or_default(),
@@ -135,32 +117,11 @@ impl RecordKind for Credentials {
             deny_cidrs: body.deny_cidrs.unwrap_or_default(),
             owner_id: owner(body.owner_id, body.owner_email)?,
             expires_at: body.expires_at,
-        };
-        let created = identity.create_credential(new, Timestamp::now());
-        let (credential, token) = created.map_err(|error| Fault::from_identity(error, ""))?;
-        Ok((credential, Some(token)))
+        })
     }
 
-    fn update(
-        identity: &Identity,
-        id: CredentialId,
-        body: UpdateCredential,
-    ) -> Result<Credential, IdentityError> {
+    fn patch(body: UpdateCredential) -> CredentialPatch {
         let UpdateCredential { description, metadata, acl, allow_cidrs, deny_cidrs, expires_at, .. } = body;
-        let patch = CredentialPatch { description, metadata, acl, allow_cidrs, deny_cidrs, expires_at };
-        identity.update_credential(id, patch)
-    }
-
-    fn removable(identity: &Identity, id: CredentialId) -> Option<Credential> {
-        identity.credential(id)
-    }
-
-    /// Revokes it and ends its sessions.
-    fn delete(identity: &Identity, id: CredentialId) -> Result<Credential, IdentityError> {
-        identity.delete_credential(id)
-    }
-
-    fn emit_removed(cx: &Context<'_>, credential: Credential) {
-        cx.audit::<Self>("deleted", &cx.view::<Self>(credential));
+        CredentialPatch { description, metadata, acl, allow_cidrs, deny_cidrs, expires_at }
     }
 }

@@ -3,16 +3,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::api_keys::ApiKeys;
-use super::credentials::Credentials;
 use crate::control::admin::answer::Fault;
 use crate::control::admin::filter::{Fields, Kind};
 use crate::control::admin::records::{RecordKind, View};
-use crate::control::admin::resource::Context;
-use crate::control::identity::{
-    Identity, IdentityError, NewServiceUser, RemovedServiceUser, ServiceUser, ServiceUserId,
-    ServiceUserPatch, Token,
-};
+use crate::control::identity::{NewServiceUser, ServiceUser, ServiceUserPatch};
 
 /// The service users.
 pub(in crate::control::admin) struct ServiceUsers;
@@ -46,7 +40,6 @@ pub(in crate::control::admin) struct ServiceUserBody {
 
 impl RecordKind for ServiceUsers {
     const NAMES: &'static [&'static str] = &["service_users", "bot_users"];
-    const ID_PREFIX: &'static str = "su";
     const EVENT: &'static str = "service_user";
     const FIELDS: Fields = &[
         ("id", Kind::Text),
@@ -56,60 +49,21 @@ impl RecordKind for ServiceUsers {
         ("created_at", Kind::Time),
     ];
 
-    type Id = ServiceUserId;
     type Record = ServiceUser;
-    type Removed = RemovedServiceUser;
     type View = UserView;
     type Create = ServiceUserBody;
     type Update = ServiceUserBody;
-
-    fn id(user: &ServiceUser) -> ServiceUserId {
-        user.id
-    }
 
     fn view(user: ServiceUser, uri: String) -> UserView {
         let ServiceUser { id, name, active, created_at } = user;
         UserView { uri, id: id.to_string(), name, active, created_at }
     }
 
-    fn page(identity: &Identity, before: Option<ServiceUserId>, max: usize) -> Vec<ServiceUser> {
-        identity.service_users(before, max)
+    fn creation(body: ServiceUserBody) -> Result<NewServiceUser, Fault> {
+        Ok(NewServiceUser { name: body.name.unwrap_or_default(), active: body.active.unwrap_or(true) })
     }
 
-    fn find(identity: &Identity, id: ServiceUserId) -> Option<ServiceUser> {
-        identity.service_user(id)
-    }
-
-    fn create(identity: &Identity, body: ServiceUserBody) -> Result<(ServiceUser, Option<Token>), Fault> {
-        let new = NewServiceUser { name: body.name.unwrap_or_default(), active: body.active.unwrap_or(true) };
-        let user = identity.create_service_user(new, Timestamp::now());
-        Ok((user.map_err(|error| Fault::from_identity(error, ""))?, None))
-    }
-
-    fn update(
-        identity: &Identity,
-        id: ServiceUserId,
-        body: ServiceUserBody,
-    ) -> Result<ServiceUser, IdentityError> {
-        identity.update_service_user(id, ServiceUserPatch { name: body.name, active: body.active })
-    }
-
-    fn removable(identity: &Identity, id: ServiceUserId) -> Option<RemovedServiceUser> {
-        identity.with_owned(id)
-    }
-
-    /// Deletes it with its authtokens and API keys.
-    fn delete(identity: &Identity, id: ServiceUserId) -> Result<RemovedServiceUser, IdentityError> {
-        identity.delete_service_user(id)
-    }
-
-    fn emit_removed(cx: &Context<'_>, removed: RemovedServiceUser) {
-        for credential in removed.credentials {
-            cx.audit::<Credentials>("deleted", &cx.view::<Credentials>(credential));
-        }
-        for key in removed.api_keys {
-            cx.audit::<ApiKeys>("deleted", &cx.view::<ApiKeys>(key));
-        }
-        cx.audit::<Self>("deleted", &cx.view::<Self>(removed.user));
+    fn patch(body: ServiceUserBody) -> ServiceUserPatch {
+        ServiceUserPatch { name: body.name, active: body.active }
     }
 }

@@ -1,12 +1,16 @@
 //! Service users, authtokens and API keys, in memory and in the store.
 
+use std::net::IpAddr;
 use std::sync::atomic::AtomicUsize;
 
 use policy_core::ngrok::NgrokCode;
 
 use super::*;
-
-use crate::control::identity::Records;
+use crate::control::identity::error::Refusal;
+use crate::control::identity::{
+    ApiKey, Credential, CredentialPatch, NewApiKey, NewCredential, NewServiceUser, Record, Records,
+    ServiceUserId, ServiceUserPatch, Token,
+};
 
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
@@ -22,12 +26,12 @@ fn open() -> (tempfile::TempDir, Identity) {
 
 fn user(identity: &Identity) -> ServiceUser {
     let new = NewServiceUser { name: "gate".to_owned(), active: true };
-    identity.create_service_user(new, at(0)).expect("made")
+    identity.create::<ServiceUser>(new, at(0)).expect("made").0
 }
 
 fn owned(identity: &Identity, owner: ServiceUserId) -> (Credential, Token) {
     let new = NewCredential { owner_id: Some(owner), ..NewCredential::default() };
-    identity.create_credential(new, at(0)).expect("made")
+    identity.create::<Credential>(new, at(0)).expect("made")
 }
 
 fn refusal(identity: &Identity, token: &Token) -> Option<Refusal> {
@@ -42,9 +46,9 @@ fn a_token_authenticates_until_it_is_deleted_and_after_a_restart() {
     let (two, two_token) = owned(&identity, owner);
     let principal = identity.authenticate(one_token.reveal(), HERE, at(1)).expect("alive");
     assert_eq!((principal.credential, principal.owner), (one.id, Some(owner)));
-    identity.delete_credential(one.id).expect("there");
+    identity.delete::<Credential>(one.id).expect("there");
     assert_eq!(refusal(&identity, &one_token), Some(Refusal::Unknown));
-    assert!(matches!(identity.delete_credential(one.id), Err(IdentityError::NotFound)));
+    assert!(matches!(identity.delete::<Credential>(one.id), Err(IdentityError::NotFound)));
     drop(identity);
     let identity = Identity::open(folder.path()).expect("again");
     assert_eq!(refusal(&identity, &one_token), Some(Refusal::Unknown));
@@ -69,17 +73,17 @@ fn revocation_moves_the_epoch_and_is_told() {
     let ((one, _), (two, _)) = (owned(&identity, owner), owned(&identity, owner));
     let mut notices = identity.subscribe();
     assert!(identity.admits(one.id, HERE, at(1)).is_ok());
-    identity.delete_credential(one.id).expect("there");
+    identity.delete::<Credential>(one.id).expect("there");
     assert_eq!((identity.epoch(), identity.admits(one.id, HERE, at(1)).is_ok()), (1, false));
     identity
-        .update_credential(
+        .update::<Credential>(
             two.id,
             CredentialPatch { acl: Some(vec!["bind:a.internal".to_owned()]), ..Default::default() },
         )
         .expect("there");
-    identity.update_credential(two.id, CredentialPatch::default()).expect("there");
+    identity.update::<Credential>(two.id, CredentialPatch::default()).expect("there");
     assert!(!identity.acl(two.id, at(1)).expect("alive").permits("b.internal", None));
-    identity.delete_service_user(owner).expect("there");
+    identity.delete::<ServiceUser>(owner).expect("there");
     let told: Vec<_> = std::iter::from_fn(|| notices.try_recv().ok()).collect();
     let told: Vec<_> = told.iter().map(|it| (it.epoch, it.kind, &*it.credentials)).collect();
     assert_eq!(
@@ -99,15 +103,15 @@ fn a_service_user_takes_the_power_of_its_credentials_with_it() {
     let (credential, token) = owned(&identity, owner);
     let set = |active| {
         let patch = ServiceUserPatch { active: Some(active), ..ServiceUserPatch::default() };
-        identity.update_service_user(owner, patch).expect("there")
+        identity.update::<ServiceUser>(owner, patch).expect("there")
     };
     set(false);
     assert_eq!(refusal(&identity, &token), Some(Refusal::OwnerInactive));
     assert_eq!((identity.epoch(), identity.admits(credential.id, HERE, at(1)).is_ok()), (1, false));
     set(true);
     assert_eq!(refusal(&identity, &token), None);
-    let removed = identity.delete_service_user(owner).expect("there");
-    assert_eq!(removed.credentials.len(), 1);
+    let removed = identity.delete::<ServiceUser>(owner).expect("there");
+    assert_eq!(removed.owned.credentials.len(), 1);
     assert_eq!(refusal(&identity, &token), Some(Refusal::Unknown));
     drop(identity);
     let records = DiskStore::open(folder.path()).expect("again").load().expect("readable");
@@ -118,32 +122,32 @@ fn a_service_user_takes_the_power_of_its_credentials_with_it() {
 fn the_number_of_records_has_an_end() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Arc::new(DiskStore::open(folder.path()).expect("new"));
-    let limits = Limits { service_users: 2, credentials: 2, api_keys: 1 };
-    let identity = Identity::with_limits(store, limits).expect("a store");
-    let credential = || identity.create_credential(NewCredential::default(), at(0)).map(|it| it.0.id);
+    let identity = Identity::with_at_most(store, 2).expect("a store");
+    let credential = || identity.create::<Credential>(NewCredential::default(), at(0)).map(|it| it.0.id);
     let first = credential().expect("room");
     credential().expect("room");
     let full = credential().expect_err("no room");
     assert_eq!(full.to_string(), "this edge keeps at most 2 credentials: delete unused ones");
-    identity.delete_credential(first).expect("there");
+    identity.delete::<Credential>(first).expect("there");
     credential().expect("room again");
     let _ = (user(&identity), user(&identity));
     let new = NewServiceUser { name: "gate".to_owned(), active: true };
-    assert!(matches!(identity.create_service_user(new, at(0)), Err(IdentityError::Full { max: 2, .. })));
-    let key = || identity.create_api_key(crate::control::identity::NewApiKey::default(), at(0));
-    key().expect("room");
-    assert!(matches!(key(), Err(IdentityError::Full { max: 1, .. })));
+    assert!(matches!(identity.create::<ServiceUser>(new, at(0)), Err(IdentityError::Full { max: 2, .. })));
+    let key = || identity.create::<ApiKey>(NewApiKey::default(), at(0));
+    let _ = (key().expect("room"), key().expect("room"));
+    assert!(matches!(key(), Err(IdentityError::Full { max: 2, .. })));
+    assert_eq!((ServiceUser::MAX, Credential::MAX, ApiKey::MAX), (100_000, 100_000, 1_000));
 }
 
 #[test]
 fn a_credential_expires() {
     let (_folder, identity) = open();
     let new = NewCredential { expires_at: Some(at(10)), ..NewCredential::default() };
-    let (credential, token) = identity.create_credential(new.clone(), at(0)).expect("made");
+    let (credential, token) = identity.create::<Credential>(new.clone(), at(0)).expect("made");
     assert!(identity.authenticate(token.reveal(), HERE, at(9)).is_ok());
     assert_eq!(identity.authenticate(token.reveal(), HERE, at(10)).expect_err("over"), Refusal::Expired);
     assert!(identity.admits(credential.id, HERE, at(10)).is_err());
-    assert!(identity.create_credential(new, at(10)).is_err());
+    assert!(identity.create::<Credential>(new, at(10)).is_err());
 }
 
 #[test]
@@ -152,8 +156,9 @@ fn lists_are_newest_first_and_page() {
     let owner = user(&identity).id;
     let mut ids: Vec<_> = (0..5).map(|_| owned(&identity, owner).0.id).collect();
     ids.reverse();
-    let page =
-        |before, limit| -> Vec<_> { identity.credentials(before, limit).iter().map(|it| it.id).collect() };
+    let page = |before, limit| -> Vec<_> {
+        identity.page::<Credential>(before, limit).iter().map(|it| it.id).collect()
+    };
     assert_eq!(page(None, 9), ids);
     assert_eq!(page(Some(ids[1]), 2), ids[2..4]);
     assert_eq!(page(Some(ids[4]), 2), []);
@@ -164,7 +169,7 @@ fn what_cannot_be_used_is_refused_and_changes_nothing() {
     let (_folder, identity) = open();
     let gone = {
         let id = user(&identity).id;
-        identity.delete_service_user(id).expect("there");
+        identity.delete::<ServiceUser>(id).expect("there");
         id
     };
     let cases = [
@@ -174,14 +179,16 @@ fn what_cannot_be_used_is_refused_and_changes_nothing() {
         (NewCredential { owner_id: Some(gone), ..Default::default() }, None),
     ];
     for (new, expected) in cases {
-        match identity.create_credential(new, at(0)) {
+        match identity.create::<Credential>(new, at(0)) {
             Err(IdentityError::Invalid { code, .. }) => assert_eq!(code.map(NgrokCode::number), expected),
             other => panic!("{other:?}"),
         }
     }
     let new = NewServiceUser { name: " ".to_owned(), active: true };
-    assert!(identity.create_service_user(new, at(0)).is_err());
-    assert!(identity.credentials(None, 9).is_empty() && identity.service_users(None, 9).is_empty());
+    assert!(identity.create::<ServiceUser>(new, at(0)).is_err());
+    assert!(
+        identity.page::<Credential>(None, 9).is_empty() && identity.page::<ServiceUser>(None, 9).is_empty()
+    );
 }
 
 /// Keeps what reaches the disk, and fails when told to.
@@ -233,13 +240,13 @@ impl Store for Counting {
 fn uses_are_written_together_and_not_by_authentication() {
     let store = Arc::new(Counting::default());
     let identity = Identity::with_store(Arc::clone(&store) as _).expect("readable");
-    let (credential, token) = identity.create_credential(NewCredential::default(), at(0)).expect("made");
+    let (credential, token) = identity.create::<Credential>(NewCredential::default(), at(0)).expect("made");
     for second in 1..100 {
         identity.authenticate(token.reveal(), HERE, at(second)).expect("alive");
     }
     let applied = || store.applied.load(Ordering::Relaxed);
     assert_eq!(applied(), 1);
-    assert_eq!(identity.credential(credential.id).expect("there").last_used_at, Some(at(99)));
+    assert_eq!(identity.find::<Credential>(credential.id).expect("there").last_used_at, Some(at(99)));
     identity.write_uses();
     identity.write_uses();
     assert_eq!(applied(), 2);
@@ -251,13 +258,13 @@ fn uses_are_written_together_and_not_by_authentication() {
 #[test]
 fn the_last_use_survives_a_restart_and_an_update() {
     let (folder, identity) = open();
-    let (credential, token) = identity.create_credential(NewCredential::default(), at(0)).expect("made");
+    let (credential, token) = identity.create::<Credential>(NewCredential::default(), at(0)).expect("made");
     identity.authenticate(token.reveal(), HERE, at(7)).expect("alive");
     let patch = CredentialPatch { description: Some("new".to_owned()), ..Default::default() };
-    assert_eq!(identity.update_credential(credential.id, patch).expect("there").last_used_at, Some(at(7)));
+    assert_eq!(identity.update::<Credential>(credential.id, patch).expect("there").last_used_at, Some(at(7)));
     drop(identity);
     let identity = Identity::open(folder.path()).expect("again");
-    let read = identity.credential(credential.id).expect("there");
+    let read = identity.find::<Credential>(credential.id).expect("there");
     assert_eq!((read.last_used_at, &*read.description), (Some(at(7)), "new"));
 }
 
@@ -272,19 +279,19 @@ fn failing() -> (Arc<Counting>, Identity) {
 fn what_gives_power_changes_nothing_where_the_store_fails() {
     let (store, identity) = failing();
     let owner = user(&identity).id;
-    let (credential, _) = identity.create_credential(NewCredential::default(), at(0)).expect("made");
+    let (credential, _) = identity.create::<Credential>(NewCredential::default(), at(0)).expect("made");
     store.fails.store(true, Ordering::Relaxed);
     assert!(matches!(
-        identity.create_credential(NewCredential::default(), at(0)),
+        identity.create::<Credential>(NewCredential::default(), at(0)),
         Err(IdentityError::Store(_))
     ));
     let patch = CredentialPatch { description: Some("new".to_owned()), ..Default::default() };
-    assert!(matches!(identity.update_credential(credential.id, patch), Err(IdentityError::Store(_))));
+    assert!(matches!(identity.update::<Credential>(credential.id, patch), Err(IdentityError::Store(_))));
     let patch = ServiceUserPatch { name: Some("new".to_owned()), active: None };
-    assert!(matches!(identity.update_service_user(owner, patch), Err(IdentityError::Store(_))));
-    assert!(identity.create_api_key(crate::control::identity::NewApiKey::default(), at(0)).is_err());
-    assert_eq!((identity.credentials(None, 9), identity.epoch()), (vec![credential], 0));
-    assert_eq!(identity.service_user(owner).expect("there").name, "gate");
+    assert!(matches!(identity.update::<ServiceUser>(owner, patch), Err(IdentityError::Store(_))));
+    assert!(identity.create::<ApiKey>(NewApiKey::default(), at(0)).is_err());
+    assert_eq!((identity.page::<Credential>(None, 9), identity.epoch()), (vec![credential], 0));
+    assert_eq!(identity.find::<ServiceUser>(owner).expect("there").name, "gate");
 }
 
 /// What takes power away counts at once, is told, and is stored as soon as that is possible.
@@ -297,28 +304,30 @@ fn what_takes_power_away_counts_whatever_the_store_says() {
     };
     let (owner, other) = (user(&identity).id, user(&identity).id);
     let (one, one_token) = owned(&identity, owner);
-    let (two, two_token) = identity.create_credential(NewCredential::default(), at(0)).expect("made");
+    let (two, two_token) = identity.create::<Credential>(NewCredential::default(), at(0)).expect("made");
     let (_, three_token) = owned(&identity, other);
-    let new = crate::control::identity::NewApiKey { owner_id: Some(owner), ..Default::default() };
-    let (key, key_token) = identity.create_api_key(new, at(0)).expect("made");
+    let new = NewApiKey { owner_id: Some(owner), ..Default::default() };
+    let (key, key_token) = identity.create::<ApiKey>(new, at(0)).expect("made");
     let mut notices = identity.subscribe();
     store.fails.store(true, Ordering::Relaxed);
     let acl = Some(vec!["bind:a.internal".to_owned()]);
-    not_durable(identity.update_credential(two.id, CredentialPatch { acl, ..Default::default() }).map(drop));
+    not_durable(
+        identity.update::<Credential>(two.id, CredentialPatch { acl, ..Default::default() }).map(drop),
+    );
     assert!(!identity.acl(two.id, at(1)).expect("alive").permits("b.internal", None));
     let expires_at = Some(at(1));
     not_durable(
-        identity.update_credential(two.id, CredentialPatch { expires_at, ..Default::default() }).map(drop),
+        identity.update::<Credential>(two.id, CredentialPatch { expires_at, ..Default::default() }).map(drop),
     );
     assert_eq!(refusal(&identity, &two_token), Some(Refusal::Expired));
-    not_durable(identity.delete_credential(two.id).map(drop));
+    not_durable(identity.delete::<Credential>(two.id).map(drop));
     assert_eq!(refusal(&identity, &two_token), Some(Refusal::Unknown));
     let patch = ServiceUserPatch { active: Some(false), ..ServiceUserPatch::default() };
-    not_durable(identity.update_service_user(other, patch).map(drop));
+    not_durable(identity.update::<ServiceUser>(other, patch).map(drop));
     assert_eq!(refusal(&identity, &three_token), Some(Refusal::OwnerInactive));
-    not_durable(identity.delete_api_key(key.id).map(drop));
+    not_durable(identity.delete::<ApiKey>(key.id).map(drop));
     assert!(identity.authenticate_key(key_token.reveal()).is_err());
-    not_durable(identity.delete_service_user(owner).map(drop));
+    not_durable(identity.delete::<ServiceUser>(owner).map(drop));
     assert_eq!(refusal(&identity, &one_token), Some(Refusal::Unknown));
     let told: Vec<_> = std::iter::from_fn(|| notices.try_recv().ok()).map(|it| it.kind).collect();
     let (changed, died) = (NoticeKind::Changed, NoticeKind::Died);
@@ -333,11 +342,11 @@ fn what_takes_power_away_counts_whatever_the_store_says() {
     assert_eq!(
         subjects,
         [
-            ((2, two.id.0), true),
-            ((0, other.0), false),
-            ((4, key.id.0), true),
-            ((2, one.id.0), true),
-            ((0, owner.0), true)
+            (("credentials", two.id.0), true),
+            (("service_users", other.0), false),
+            (("api_keys", key.id.0), true),
+            (("credentials", one.id.0), true),
+            (("service_users", owner.0), true)
         ]
     );
 }
@@ -345,12 +354,12 @@ fn what_takes_power_away_counts_whatever_the_store_says() {
 #[test]
 fn what_is_not_stored_yet_goes_before_what_comes_later() {
     let (store, identity) = failing();
-    let (one, _) = identity.create_credential(NewCredential::default(), at(0)).expect("made");
+    let (one, _) = identity.create::<Credential>(NewCredential::default(), at(0)).expect("made");
     store.fails.store(true, Ordering::Relaxed);
-    identity.delete_credential(one.id).expect_err("the store fails");
-    identity.create_credential(NewCredential::default(), at(0)).expect_err("the store fails");
+    identity.delete::<Credential>(one.id).expect_err("the store fails");
+    identity.create::<Credential>(NewCredential::default(), at(0)).expect_err("the store fails");
     store.fails.store(false, Ordering::Relaxed);
-    let (two, _) = identity.create_credential(NewCredential::default(), at(0)).expect("made");
+    let (two, _) = identity.create::<Credential>(NewCredential::default(), at(0)).expect("made");
     let kept = store.kept();
     assert!(matches!(
         &kept[1..],
@@ -362,17 +371,17 @@ fn what_is_not_stored_yet_goes_before_what_comes_later() {
 fn a_revocation_in_the_reserve_is_durable() {
     let (store, identity) = failing();
     let credentials: Vec<_> = (0..3)
-        .map(|_| identity.create_credential(NewCredential::default(), at(0)).expect("made").0.id)
+        .map(|_| identity.create::<Credential>(NewCredential::default(), at(0)).expect("made").0.id)
         .collect();
     store.fails.store(true, Ordering::Relaxed);
-    identity.delete_credential(credentials[0]).expect_err("no reserve");
+    identity.delete::<Credential>(credentials[0]).expect_err("no reserve");
     store.reserve_fits.store(1, Ordering::Relaxed);
     // Both do not fit, the first of them does.
-    identity.delete_credential(credentials[1]).expect_err("the second does not fit");
+    identity.delete::<Credential>(credentials[1]).expect_err("the second does not fit");
     store.reserve_fits.store(9, Ordering::Relaxed);
-    identity.delete_credential(credentials[2]).expect("durable");
+    identity.delete::<Credential>(credentials[2]).expect("durable");
     let reserved: Vec<_> = store.reserved.lock().expect("whole").iter().map(Change::subject).collect();
-    assert_eq!(reserved, credentials.iter().map(|id| (2, id.0)).collect::<Vec<_>>());
+    assert_eq!(reserved, credentials.iter().map(|id| ("credentials", id.0)).collect::<Vec<_>>());
     assert!(!identity.save());
     store.fails.store(false, Ordering::Relaxed);
     assert!(identity.save());
@@ -386,7 +395,7 @@ fn a_service_user_with_many_tokens_is_one_removal() {
         owned(&identity, owner);
     }
     let before = store.kept().len();
-    identity.delete_service_user(owner).expect("stored");
+    identity.delete::<ServiceUser>(owner).expect("stored");
     assert!(matches!(&store.kept()[before..], [Change::RemoveOwned(_), Change::RemoveServiceUser(_)]));
 }
 
@@ -400,8 +409,8 @@ fn an_empty_list_in_a_change_permits_nothing_more() {
         deny_cidrs: texts(&["10.1.0.0/16"]),
         ..NewCredential::default()
     };
-    let (credential, _) = identity.create_credential(new, at(0)).expect("made");
-    let update = |patch| identity.update_credential(credential.id, patch);
+    let (credential, _) = identity.create::<Credential>(new, at(0)).expect("made");
+    let update = |patch| identity.update::<Credential>(credential.id, patch);
     let none = || Some(Vec::new());
     for (patch, say) in [
         (CredentialPatch { acl: none(), ..Default::default() }, "send [\"*\"]"),
@@ -415,13 +424,13 @@ fn an_empty_list_in_a_change_permits_nothing_more() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(identity.credential(credential.id), Some(credential.clone()));
+    assert_eq!(identity.find::<Credential>(credential.id), Some(credential.clone()));
     let all = CredentialPatch { acl: Some(texts(&["*"])), deny_cidrs: none(), ..Default::default() };
     assert_eq!(update(all).expect("said").acl, ["*"]);
     // What permits everything already may say so in either way.
-    let (open, _) = identity.create_credential(NewCredential::default(), at(0)).expect("made");
+    let (open, _) = identity.create::<Credential>(NewCredential::default(), at(0)).expect("made");
     let patch = CredentialPatch { acl: none(), allow_cidrs: none(), ..Default::default() };
-    assert!(identity.update_credential(open.id, patch).is_ok());
+    assert!(identity.update::<Credential>(open.id, patch).is_ok());
 }
 
 /// A session enters a registry and asks afterwards; a revocation is told after it counts. Whichever is first,
@@ -430,7 +439,8 @@ fn an_empty_list_in_a_change_permits_nothing_more() {
 fn no_session_slips_between_a_check_and_a_revocation() {
     let identity = Identity::with_store(Arc::new(Counting::default())).expect("readable");
     for _ in 0..500 {
-        let (credential, token) = identity.create_credential(NewCredential::default(), at(0)).expect("made");
+        let (credential, token) =
+            identity.create::<Credential>(NewCredential::default(), at(0)).expect("made");
         let mut notices = identity.subscribe();
         let registry = Mutex::new(false);
         let start = std::sync::Barrier::new(2);
@@ -456,7 +466,7 @@ fn no_session_slips_between_a_check_and_a_revocation() {
                 *registry.lock().expect("whole") = false;
             });
             start.wait();
-            identity.delete_credential(credential.id).expect("there");
+            identity.delete::<Credential>(credential.id).expect("there");
         });
         assert!(!registry.into_inner().expect("whole"), "a session outlived its credential");
     }
@@ -466,12 +476,12 @@ fn no_session_slips_between_a_check_and_a_revocation() {
 fn a_revocation_counts_before_it_is_told() {
     let store = Arc::new(Counting::default());
     let identity = Identity::with_store(Arc::clone(&store) as _).expect("readable");
-    let (credential, _) = identity.create_credential(NewCredential::default(), at(0)).expect("made");
+    let (credential, _) = identity.create::<Credential>(NewCredential::default(), at(0)).expect("made");
     let mut notices = identity.subscribe();
     std::thread::scope(|scope| {
         // While the copy is read, it cannot change.
         let reading = identity.0.read();
-        scope.spawn(|| identity.delete_credential(credential.id).expect("there"));
+        scope.spawn(|| identity.delete::<Credential>(credential.id).expect("there"));
         while identity.0.changes.try_lock().is_ok() {
             std::thread::yield_now();
         }
@@ -498,19 +508,23 @@ fn writers_of_many_threads_leave_memory_and_store_the_same() {
                     let (credential, _) = owned(identity, owner);
                     let patch =
                         CredentialPatch { metadata: Some(format!("{thread} {round}")), ..Default::default() };
-                    identity.update_credential(credential.id, patch).expect("there");
+                    identity.update::<Credential>(credential.id, patch).expect("there");
                     if round % 2 == 0 {
-                        identity.delete_credential(credential.id).expect("there");
+                        identity.delete::<Credential>(credential.id).expect("there");
                     }
                 }
             });
         }
     });
-    let (users, credentials) = (identity.service_users(None, 99), identity.credentials(None, 99));
+    let (users, credentials) =
+        (identity.page::<ServiceUser>(None, 99), identity.page::<Credential>(None, 99));
     assert_eq!(credentials.len(), 16);
     drop(identity);
     let identity = Identity::open(folder.path()).expect("again");
-    assert_eq!((identity.service_users(None, 99), identity.credentials(None, 99)), (users, credentials));
+    assert_eq!(
+        (identity.page::<ServiceUser>(None, 99), identity.page::<Credential>(None, 99)),
+        (users, credentials)
+    );
 }
 
 #[test]
@@ -522,7 +536,7 @@ fn a_token_counts_from_where_it_is_permitted_only() {
         deny_cidrs: texts(&["10.1.0.0/16"]),
         ..NewCredential::default()
     };
-    let (credential, token) = identity.create_credential(new, at(0)).expect("made");
+    let (credential, token) = identity.create::<Credential>(new, at(0)).expect("made");
     let check = |identity: &Identity| {
         for (source, permitted) in [
             ("10.2.0.1", true),
@@ -547,7 +561,7 @@ fn a_token_counts_from_where_it_is_permitted_only() {
     // A change is told, so that sessions are looked at again.
     let mut notices = identity.subscribe();
     let patch = CredentialPatch { allow_cidrs: Some(texts(&["127.0.0.0/8"])), ..CredentialPatch::default() };
-    identity.update_credential(credential.id, patch).expect("changed");
+    identity.update::<Credential>(credential.id, patch).expect("changed");
     assert_eq!(notices.try_recv().expect("told").kind, NoticeKind::Changed);
     assert!(identity.admits(credential.id, HERE, at(1)).is_ok());
     let patch = CredentialPatch {
@@ -555,7 +569,7 @@ fn a_token_counts_from_where_it_is_permitted_only() {
         deny_cidrs: Some(Vec::new()),
         ..CredentialPatch::default()
     };
-    identity.update_credential(credential.id, patch).expect("changed");
+    identity.update::<Credential>(credential.id, patch).expect("changed");
     assert!(identity.admits(credential.id, "192.0.2.1".parse().expect("an address"), at(1)).is_ok());
 
     for (allow, deny) in
@@ -563,10 +577,10 @@ fn a_token_counts_from_where_it_is_permitted_only() {
     {
         let new =
             NewCredential { allow_cidrs: texts(allow), deny_cidrs: texts(deny), ..NewCredential::default() };
-        let refused = identity.create_credential(new, at(0));
+        let refused = identity.create::<Credential>(new, at(0));
         assert!(matches!(refused, Err(IdentityError::Invalid { .. })), "{allow:?} {deny:?}");
     }
     let many = vec!["10.0.0.0/8".to_owned(); 1_001];
     let new = NewCredential { allow_cidrs: many, ..NewCredential::default() };
-    assert!(matches!(identity.create_credential(new, at(0)), Err(IdentityError::Invalid { .. })));
+    assert!(matches!(identity.create::<Credential>(new, at(0)), Err(IdentityError::Invalid { .. })));
 }

@@ -6,8 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use ulid::Ulid;
 
 use super::*;
-use crate::control::identity::CredentialId;
-use crate::control::identity::{ApiKeyId, ServiceUserId, TokenHash};
+use crate::control::identity::{ApiKey, ApiKeyId, Credential, CredentialId, ServiceUserId, TokenHash};
+
+mod earlier;
 
 fn credential() -> Credential {
     Credential {
@@ -31,7 +32,7 @@ fn begin_write(store: &DiskStore) -> WriteTransaction {
 }
 
 fn put(credential: &Credential) -> Change {
-    Change::PutCredential(Box::new(credential.clone()))
+    credential.clone().put()
 }
 
 fn ids(store: &DiskStore) -> Vec<CredentialId> {
@@ -112,13 +113,7 @@ fn records_come_back_and_the_file_is_private() {
     let store = DiskStore::open(folder.path()).expect("new");
     let (mut one, two) = (credential(), credential());
     let used = Timestamp::from_second(5).expect("in range");
-    store
-        .apply(&[
-            Change::PutCredential(Box::new(one.clone())),
-            Change::PutCredential(Box::new(two.clone())),
-            Change::Used(one.id, used),
-        ])
-        .expect("written");
+    store.apply(&[one.clone().put(), two.clone().put(), Change::Used(one.id, used)]).expect("written");
     store.apply(&[Change::RemoveCredential(two.id), Change::Used(two.id, used)]).expect("written");
     drop(store);
     let path = folder.path().join("identity.redb");
@@ -134,7 +129,7 @@ fn api_keys_come_back_also_in_a_file_of_before() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = DiskStore::open(folder.path()).expect("new");
     let write = begin_write(&store);
-    assert!(write.delete_table(table::<ApiKey>()).expect("deletable"), "an earlier version made none");
+    assert!(write.delete_table(table("api_keys")).expect("deletable"), "an earlier version made none");
     write.commit().expect("committed");
     drop(store);
     let store = DiskStore::open(folder.path()).expect("again");
@@ -148,7 +143,7 @@ fn api_keys_come_back_also_in_a_file_of_before() {
         sha256: TokenHash::from_token("key"),
     };
     let (one, two) = (key(), key());
-    let changes = [Change::PutApiKey(one.clone()), Change::PutApiKey(two.clone())];
+    let changes = [one.clone().put(), two.clone().put()];
     store.apply(&changes).expect("written");
     store.apply(&[Change::RemoveApiKey(two.id)]).expect("written");
     assert_eq!(store.load().expect("readable").api_keys, [one]);
@@ -173,7 +168,7 @@ fn a_reserve_that_comes_later_goes_on_behind_what_was_merged() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = DiskStore::open(folder.path()).expect("new");
     let (one, two) = (credential(), credential());
-    let put = |it: &Credential| Change::PutCredential(Box::new(it.clone()));
+    let put = |it: &Credential| it.clone().put();
     store.apply(&[put(&one), put(&two)]).expect("written");
     store.reserve(&[Change::RemoveCredential(one.id)]).expect("room");
     store.apply(&[]).expect("merged");
