@@ -8,7 +8,7 @@ use policy_core::catalog;
 use policy_core::cel::Timestamp;
 use policy_core::diagnostic::{Code, did_you_mean};
 use policy_core::facts::GivenFacts;
-use policy_core::message::{Headers, RequestUrl};
+use policy_core::message::{Headers, RequestUrl, is_token};
 use policy_core::url::EndpointUrl;
 
 /// Lint a Traffic Policy and ask it about an address, before it is live.
@@ -352,10 +352,9 @@ fn parse_request_url(text: &str) -> Result<String, String> {
 
 /// The method of a request, a token of HTTP.
 fn parse_method(text: &str) -> Result<String, String> {
-    // A name of a header has the same characters.
-    match Headers::default().append(text, "") {
-        Ok(()) => Ok(text.to_owned()),
-        Err(_) => Err("a method is a word such as GET or POST".to_owned()),
+    match is_token(text) {
+        true => Ok(text.to_owned()),
+        false => Err("a method is a word such as GET or POST".to_owned()),
     }
 }
 

@@ -12,7 +12,8 @@ mod response;
 mod url;
 
 pub(crate) use headers::HeaderEdits;
-pub use headers::{HeaderError, Headers};
+pub(crate) use headers::MAX_NAME as MAX_HEADER_NAME;
+pub use headers::{HeaderError, Headers, is_token};
 pub(crate) use parts::Part;
 pub(crate) use request::RequestView;
 pub use request::{Request, RequestFacts, RequestHead};

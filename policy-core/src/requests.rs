@@ -5,7 +5,7 @@
 use crate::cel::Timestamp;
 use crate::diagnostic::Diagnostics;
 use crate::language::language;
-use crate::message::{Headers, Request, RequestUrl, Response};
+use crate::message::{Headers, Request, RequestUrl, Response, is_token};
 use crate::options::CheckOptions;
 use crate::parse::{self, NodeRef};
 use crate::reader::{Fields, Reader, head};
@@ -132,8 +132,7 @@ impl Kind for Method {
 
     fn read<'d>(&self, node: NodeRef<'d>, what: &str, cx: &Context<'_, 'd>) -> Option<String> {
         let text = cx.reader.text(node, what)?;
-        // The name of a header has the same characters (RFC 9110, 5.6.2).
-        if Headers::default().append(text.value, "").is_err() {
+        if !is_token(text.value) {
             cx.invalid(text.span, format!("{what} is not a method"), "write a word such as GET or POST");
             return None;
         }

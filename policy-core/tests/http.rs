@@ -351,6 +351,20 @@ fn what_a_request_lacks_is_an_error_and_no_empty_text() {
     assert_eq!(ended.outcome, "deny", "{}", ended.reason);
 }
 
+/// Cookies that a policy would not see are no reason to decide without them.
+#[test]
+fn too_many_cookies_are_an_error() {
+    let of = request("GET", "https://a.example/", &[("cookie", &"a=1; ".repeat(1_001))]);
+    let ended = on_request(
+        "- expressions: [\"!hasReqCookie('b')\"]\n  actions: [{type: log, config: {metadata: {a: b}}}]",
+        &of,
+    );
+    assert_eq!(ended.outcome, "error", "{}", ended.reason);
+    let few = request("GET", "https://a.example/", &[("cookie", &"a=1; ".repeat(1_000))]);
+    let ended = on_request("- expressions: [\"hasReqCookie('a')\"]\n  actions: [{type: deny}]", &few);
+    assert_eq!(ended.outcome, "deny", "{}", ended.reason);
+}
+
 #[test]
 fn results_and_changes_reach_the_response_and_variables_do_not() {
     let program = compile(

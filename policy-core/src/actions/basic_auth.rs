@@ -206,7 +206,7 @@ impl Execute for BasicAuth {
             if !expected.contains(':') {
                 return Err(Unrendered::unusable("a credential has no `:`".to_owned()));
             }
-            // Every one is looked at to its end: how long it takes tells nothing.
+            // Every one is looked at: how long it takes does not tell where they differ.
             authorized |=
                 presented.as_deref().is_some_and(|given| is_same(given.as_bytes(), expected.as_bytes()));
         }

@@ -2,6 +2,9 @@
 
 use crate::cel::{Duration, Map, Timestamp, Value};
 
+/// Cookies of a message; each becomes a value of ten fields.
+pub(super) const MAX_COOKIES: usize = 1_000;
+
 /// The cookies of `Cookie` headers: name and value, in the order in which they were sent. O(length).
 pub(super) fn sent(header: &str) -> impl Iterator<Item = (&str, &str)> {
     header.split(';').filter_map(|pair| {

@@ -1,14 +1,19 @@
 //! Headers: those that a host lends, and what rules have changed of them.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use crate::cel::TextMap;
 use crate::diagnostic::shorten;
 
 /// Bytes of a header's name.
-const MAX_NAME: usize = 256;
+pub(crate) const MAX_NAME: usize = 256;
 /// Bytes of a header's value.
 const MAX_VALUE: usize = 64 << 10;
+/// Headers of a message: what is looked up by name is looked for among all of them.
+const MAX_HEADERS: usize = 1_000;
+/// Bytes of all headers (ngrok documentation, limits, 2026-08-07: 1 MB each way).
+const MAX_TOTAL: usize = 1 << 20;
 
 /// Why a header cannot be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +25,8 @@ pub enum HeaderError {
     Value(Box<str>),
     /// Name or value is too long.
     TooLong(Box<str>),
+    /// There are too many, or they are too long together.
+    TooMany,
 }
 
 impl fmt::Display for HeaderError {
@@ -33,6 +40,9 @@ impl fmt::Display for HeaderError {
                     shorten(name)
                 )
             }
+            Self::TooMany => {
+                write!(f, "more than {MAX_HEADERS} headers, or more than {MAX_TOTAL} bytes of them")
+            }
             Self::TooLong(name) => write!(
                 f,
                 "the header `{}` is too long: names have up to {MAX_NAME} bytes, values up to {MAX_VALUE}",
@@ -44,32 +54,23 @@ impl fmt::Display for HeaderError {
 
 impl std::error::Error for HeaderError {}
 
+/// True for a token of HTTP, as methods and names of headers are (RFC 9110, 5.6.2).
+///
+/// ```
+/// assert!(policy_core::message::is_token("x-site") && !policy_core::message::is_token("x site"));
+/// ```
+#[must_use]
+pub fn is_token(text: &str) -> bool {
+    let token = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c);
+    !text.is_empty() && text.bytes().all(token)
+}
+
 /// Checks a header as it would be sent. O(length).
 ///
 /// # Errors
 /// [`HeaderError`].
 pub(crate) fn check_header(name: &str, value: &str) -> Result<(), HeaderError> {
-    let token = |c: u8| {
-        c.is_ascii_alphanumeric()
-            || matches!(
-                c,
-                b'!' | b'#'
-                    | b'$'
-                    | b'%'
-                    | b'&'
-                    | b'\''
-                    | b'*'
-                    | b'+'
-                    | b'-'
-                    | b'.'
-                    | b'^'
-                    | b'_'
-                    | b'`'
-                    | b'|'
-                    | b'~'
-            )
-    };
-    if name.is_empty() || !name.bytes().all(token) {
+    if !is_token(name) {
         return Err(HeaderError::Name(name.into()));
     }
     if name.len() > MAX_NAME || value.len() > MAX_VALUE {
@@ -104,8 +105,22 @@ impl Headers {
     /// [`HeaderError`].
     pub fn append(&mut self, name: &str, value: &str) -> Result<(), HeaderError> {
         check_header(name, value)?;
+        let total: usize = self.0.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if self.0.len() >= MAX_HEADERS || total + name.len() + value.len() > MAX_TOTAL {
+            return Err(HeaderError::TooMany);
+        }
         self.0.push((name.to_ascii_lowercase().into(), value.into()));
         Ok(())
+    }
+
+    /// Gives a header one value alone.
+    ///
+    /// # Errors
+    /// [`HeaderError`].
+    pub fn replace(&mut self, name: &str, value: &str) -> Result<(), HeaderError> {
+        check_header(name, value)?;
+        self.0.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self.append(name, value)
     }
 
     /// Names and values, in order.
@@ -125,11 +140,8 @@ impl TextMap for Headers {
     }
 
     fn each_name<'m>(&'m self, each: &mut dyn FnMut(&'m str)) {
-        for (at, (name, _)) in self.0.iter().enumerate() {
-            if self.0.iter().take(at).all(|(before, _)| before != name) {
-                each(name);
-            }
-        }
+        let mut seen = HashSet::new();
+        self.0.iter().filter(|(name, _)| seen.insert(name)).for_each(|(name, _)| each(name));
     }
 }
 
@@ -259,6 +271,13 @@ mod tests {
         for value in ["a\r\nb: c", "a\nb", "\0", "\u{7f}", "\u{85}"] {
             assert_eq!(headers.append("a", value), Err(HeaderError::Value("a".into())), "{value:?}");
         }
+        let mut many = Headers::default();
+        (0..MAX_HEADERS).for_each(|at| many.append(&format!("n{at}"), "v").expect("room"));
+        assert_eq!(many.append("one-more", "v"), Err(HeaderError::TooMany));
+        assert_eq!(many.replace("N7", "w"), Ok(()));
+        assert_eq!((many.count("n7"), many.get("n7", 0)), (Some(1), Some("w")));
+        let (mut large, part) = (Headers::default(), "x".repeat(MAX_VALUE));
+        assert!((0..16).any(|_| large.append("a", &part) == Err(HeaderError::TooMany)));
         assert_eq!(headers.append("a", "tab\tand ü"), Ok(()));
         let long = "x".repeat(MAX_VALUE + 1);
         assert_eq!(headers.append("a", &long), Err(HeaderError::TooLong("a".into())));

@@ -137,7 +137,7 @@ impl<'a> RequestView<'a> {
             Part::RequestType => Some(essence(&self.headers)),
             Part::RequestTypeParameters => Some(type_parameters(&self.headers)),
             Part::RequestEncoding => Some(encodings(&self.headers)),
-            Part::RequestCookies => Some(self.cookies()),
+            Part::RequestCookies => self.cookies(),
             // Not there yet: no trailers.
             Part::RequestTrailers => Some(trailers(self.head.trailers())),
             Part::HeaderReceived => self.head.header_received().map(Value::Timestamp),
@@ -146,7 +146,8 @@ impl<'a> RequestView<'a> {
         }
     }
 
-    fn cookies(&self) -> Value {
+    /// Its cookies by name; none if there are too many.
+    fn cookies(&self) -> Option<Value> {
         let headers = values(&self.headers, "cookie");
         let all = headers.flat_map(cookies::sent).map(|(name, value)| SetCookie::sent(name, value));
         by_name(all)
@@ -158,16 +159,19 @@ pub(super) fn values<'h>(headers: &'h EditedHeaders<'_>, name: &'h str) -> impl 
     (0..headers.count(name).unwrap_or(0)).filter_map(move |at| headers.get(name, at))
 }
 
-/// Cookies by name, each name with its cookies in order.
-pub(super) fn by_name<'h>(all: impl Iterator<Item = SetCookie<'h>>) -> Value {
+/// Cookies by name, each name with its cookies in order; none if there are too many: a policy must not decide without some.
+pub(super) fn by_name<'h>(all: impl Iterator<Item = SetCookie<'h>>) -> Option<Value> {
     let mut names: Vec<(&str, Vec<Value>)> = Vec::new();
-    for cookie in all {
+    for (count, cookie) in all.enumerate() {
+        if count >= cookies::MAX_COOKIES {
+            return None;
+        }
         match names.iter_mut().find(|(name, _)| *name == cookie.name) {
             Some((_, values)) => values.push(cookie.to_value()),
             None => names.push((cookie.name, vec![cookie.to_value()])),
         }
     }
-    Map::from_texts(names.into_iter().map(|(name, values)| (name, Value::list(values)))).into()
+    Some(Map::from_texts(names.into_iter().map(|(name, values)| (name, Value::list(values)))).into())
 }
 
 /// `content-length`, if it is a number.

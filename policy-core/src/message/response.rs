@@ -64,14 +64,14 @@ impl<'a> ResponseView<'a> {
             Part::ResponseType => Some(essence(&self.headers)),
             Part::ResponseTypeParameters => Some(type_parameters(&self.headers)),
             Part::ResponseEncoding => Some(encodings(&self.headers)),
-            Part::ResponseCookies => Some(self.cookies()),
+            Part::ResponseCookies => self.cookies(),
             Part::ResponseTrailers => Some(trailers(self.head.trailers())),
             part => self.borrow(part).map(Borrowed::to_value),
         }
     }
 
     /// The cookies that it sets, those with the longest path first.
-    fn cookies(&self) -> Value {
+    fn cookies(&self) -> Option<Value> {
         let mut all: Vec<_> = values(&self.headers, "set-cookie").filter_map(SetCookie::read).collect();
         all.sort_by_key(|cookie| std::cmp::Reverse(cookie.path_length()));
         by_name(all.into_iter())

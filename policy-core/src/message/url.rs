@@ -5,6 +5,7 @@
 //! case. `%2F` stays what it is, since a server may tell it from `/`. A URL that is normal already is not copied.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -14,6 +15,9 @@ use crate::diagnostic::shorten;
 /// Bytes of a URL (ngrok documentation, limits, 2026-08-07: 1 MB of headers, the URI included).
 pub(crate) const MAX_URL: usize = 1 << 20;
 
+/// Parameters of a query: what is looked up by name is looked for among all of them.
+const MAX_PARAMS: usize = 1_000;
+
 /// Why a text is not the URL of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -22,6 +26,8 @@ pub enum RequestUrlError {
     Scheme(Box<str>),
     /// It is too long.
     TooLong,
+    /// Its query has too many parameters.
+    TooManyParams,
     /// Another part cannot be read.
     Invalid {
         /// The text.
@@ -36,6 +42,7 @@ impl fmt::Display for RequestUrlError {
         match self {
             Self::Scheme(url) => write!(f, "`{}` does not start with `http://` or `https://`", shorten(url)),
             Self::TooLong => write!(f, "the URL is longer than {MAX_URL} bytes"),
+            Self::TooManyParams => write!(f, "the query has more than {MAX_PARAMS} parameters"),
             Self::Invalid { url, reason } => write!(f, "`{}` is not a URL: {reason}", shorten(url)),
         }
     }
@@ -103,6 +110,9 @@ impl<'u> RequestUrl<'u> {
         };
         let parts = normal.as_deref().map_or(raw_parts, Parts::find);
         let mut url = Self { raw, normal, parts, raw_parts, decoded: None };
+        if url.query().split('&').nth(MAX_PARAMS).is_some() {
+            return Err(RequestUrlError::TooManyParams);
+        }
         if url.query().contains(['%', '+']) {
             let pairs = url::form_urlencoded::parse(url.query().as_bytes());
             url.decoded = Some(pairs.map(|(name, value)| ((&*name).into(), (&*value).into())).collect());
@@ -222,11 +232,8 @@ impl TextMap for RequestUrl<'_> {
     }
 
     fn each_name<'m>(&'m self, each: &mut dyn FnMut(&'m str)) {
-        for (at, (name, _)) in self.query_params().enumerate() {
-            if self.query_params().take(at).all(|(before, _)| before != name) {
-                each(name);
-            }
-        }
+        let mut seen = HashSet::new();
+        self.query_params().filter(|(name, _)| seen.insert(*name)).for_each(|(name, _)| each(name));
     }
 }
 
@@ -392,6 +399,8 @@ mod tests {
         for text in ["", "/a", "ftp://a", "http://", "http://a b/", "http://a:99999/", "https://[::1"] {
             assert!(RequestUrl::parse(text).is_err(), "{text}");
         }
+        let many = "http://a.example/?".to_owned() + &"a&".repeat(MAX_PARAMS);
+        assert_eq!(RequestUrl::parse(many), Err(RequestUrlError::TooManyParams));
         assert_eq!(
             RequestUrl::parse("http://a/".to_owned() + &"x".repeat(MAX_URL)),
             Err(RequestUrlError::TooLong)

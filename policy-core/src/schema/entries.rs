@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{Below, Context, Declared, Interpolated, Kind, Text, counted};
 use crate::diagnostic::{Code, Diagnostic, shorten};
+use crate::message::{MAX_HEADER_NAME, is_token};
 use crate::ngrok;
 use crate::parse::{NodeKind, NodeRef};
 use crate::reader::{DUPLICATE, Fields, head};
@@ -247,22 +248,20 @@ impl Context<'_, '_> {
     }
 }
 
-/// Bytes of a header's name and value (ngrok has bounds and does not publish them).
-const MAX_NAME_LENGTH: usize = 256;
+/// Bytes of a header's value (ngrok has a bound and does not publish it).
 const MAX_VALUE_LENGTH: usize = 8_192;
 
 /// The name of a header that an action may set or remove (RFC 9110 §5.1).
 pub(crate) fn check_header_name(name: &str, span: Span, cx: &Context<'_, '_>) -> Option<()> {
-    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-    let (message, help) = if name.is_empty() || !name.chars().all(token) {
+    let (message, help) = if !is_token(name) {
         // A whole header in the place of the name holds its value.
         let message = match name.contains([':', ' ']) {
             true => "this is not a header name".to_owned(),
             false => format!("`{}` is not a header name", shorten(name)),
         };
         (message, "a name has letters, digits and `-`, without spaces or a colon")
-    } else if name.len() > MAX_NAME_LENGTH {
-        (format!("a header name has over {MAX_NAME_LENGTH} characters"), "shorten it")
+    } else if name.len() > MAX_HEADER_NAME {
+        (format!("a header name has over {MAX_HEADER_NAME} characters"), "shorten it")
     } else if name.eq_ignore_ascii_case("user-agent") {
         ("`user-agent` can be neither added nor removed".to_owned(), "leave it out; the client sets it")
     } else {

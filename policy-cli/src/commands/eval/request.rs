@@ -29,7 +29,12 @@ pub(super) fn from_args(args: &Eval) -> Result<Option<Request>, Failure> {
         (None, None) => return Ok(None),
     };
     for (name, value) in &args.header {
-        request.headers.append(name, value).map_err(|error| Failure::Usage(format!("--header: {error}")))?;
+        // A request has one host: that of the call takes the place of the file's.
+        let added = match name.eq_ignore_ascii_case("host") {
+            true => request.headers.replace(name, value),
+            false => request.headers.append(name, value),
+        };
+        added.map_err(|error| Failure::Usage(format!("--header: {error}")))?;
     }
     request.add_host();
     request.header_received = request.header_received.or(args.now);

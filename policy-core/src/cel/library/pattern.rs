@@ -139,6 +139,8 @@ pub(crate) struct Replaced {
     pub(crate) matches: Vec<String>,
 }
 
+/// How many times the permitted length one match may become at most before its true length is known.
+const MAX_EXPANSION: usize = 16;
 /// Matches that [`Replaced`] names.
 const MAX_MATCHES: usize = 100;
 
@@ -172,6 +174,7 @@ impl Pattern {
     /// Replaces every match; `$1` and `${name}` in what takes its place are groups, `$$` is a `$`. `None` if the result has
     /// more than so many bytes. O(length × states).
     pub(crate) fn replace_all(&self, text: &str, to: &str, max: usize) -> Option<Replaced> {
+        let groups = to.bytes().filter(|byte| *byte == b'$').count();
         let (mut out, mut matches, mut from) = (Vec::new(), Vec::new(), 0);
         for found in self.regex.captures_iter(text.as_bytes()) {
             let whole = found.get(0)?;
@@ -180,6 +183,10 @@ impl Pattern {
                 continue;
             }
             out.extend_from_slice(text.as_bytes().get(from..whole.start())?);
+            // Each group is at most the whole match; what could become far too long is not written first.
+            if groups.saturating_mul(whole.len()) > MAX_EXPANSION.saturating_mul(max) {
+                return None;
+            }
             found.expand(to.as_bytes(), &mut out);
             from = whole.end();
             if out.len() > max {
@@ -323,6 +330,8 @@ mod tests {
         assert_eq!(replaced("", "ü", "-"), ("-ü-".into(), 2));
         assert_eq!(replaced("x", "ab", "y"), ("ab".into(), 0));
         assert!(compile("a").expect("right").replace_all("aaaa", &"b".repeat(30), 100).is_none());
+        let bomb = "$0".repeat(1 << 19);
+        assert!(compile("a+").expect("right").replace_all(&"a".repeat(1 << 19), &bomb, 1 << 20).is_none());
     }
 
     #[test]
