@@ -4,11 +4,12 @@
 //! `url-rewrite` match the whole URL, with its scheme. `$1` in `to` is the first group of `from`, as Go expands it: the
 //! longest word after the `$` is its name, and `$$` is a `$`.
 
-use crate::cel::{Pattern, Replaced, TemplatePart, Unrendered, pattern_facts};
+use crate::cel::{Pattern, Replaced, TemplatePart, Unrendered, Value, pattern_facts};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::message::{MAX_URL, RequestUrl};
 use crate::run::{Run, StepDigest};
 use crate::schema::{Context, Text};
+use crate::vocabulary::ActionResult;
 
 static NEVER_MATCHES: Code = Code::warning("TP448", "pattern-never-matches");
 static NO_GROUP: Code = Code::warning("TP449", "no-such-group");
@@ -167,6 +168,21 @@ pub(super) fn replaced_url(
     let replaced = from.replace(before.as_str(), to, MAX_URL, run)?;
     let after = before.join(&replaced.text).map_err(|error| Unrendered::unusable(error.to_string()))?;
     Ok((replaced, before, after))
+}
+
+/// Sets what later rules can read of a URL that was replaced, if one reads it.
+pub(super) fn set_url_results(
+    run: &mut Run<'_>,
+    (matches, url): (&ActionResult<Vec<Value>>, &ActionResult<String>),
+    (code, message): (&ActionResult<String>, &ActionResult<String>),
+    (replaced, after): (Replaced, &RequestUrl<'_>),
+) {
+    if run.keeps_results {
+        run.set_result(matches, replaced.matches.into_iter().map(Value::text).collect::<Vec<_>>());
+        run.set_result(url, after.as_str());
+        run.set_result(code, "");
+        run.set_result(message, "");
+    }
 }
 
 #[cfg(test)]

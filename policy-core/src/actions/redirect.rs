@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::headers::{HEADERS as HEADER_MAP, HeaderList, digest_headers, rendered_headers};
-use super::patterns::{RunPattern, check_url, replaced_url};
+use super::patterns::{RunPattern, check_url, replaced_url, set_url_results};
 use super::{ActionType, Ends, REQUEST_PHASE};
 use crate::cel::{Unrendered, Value};
 use crate::ir::Lowering;
@@ -101,12 +101,7 @@ struct Redirecting {
 impl Execute for Redirecting {
     fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
         let (replaced, before, after) = replaced_url(&self.from, &self.action.to, run)?;
-        if run.keeps_results {
-            run.set_result(&MATCHES, replaced.matches.into_iter().map(Value::text).collect::<Vec<_>>());
-            run.set_result(&URL, after.as_str());
-            run.set_result(&ERROR_CODE, "");
-            run.set_result(&ERROR_MESSAGE, "");
-        }
+        set_url_results(run, (&MATCHES, &URL), (&ERROR_CODE, &ERROR_MESSAGE), (replaced, &after));
         if after.as_str() == before.as_str() {
             return Ok(Next::GoOn);
         }
