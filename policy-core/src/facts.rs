@@ -45,7 +45,6 @@ pub struct Facts<'a> {
     seed: Option<u64>,
     more: Option<&'a dyn FactProvider>,
     request: Option<&'a RequestFacts<'a>>,
-    response: Option<&'a dyn ResponseHead>,
     /// The endpoint is a target: what a host gives about an endpoint is about the one where the connection comes in.
     at_target: bool,
 }
@@ -66,7 +65,6 @@ impl<'a> Facts<'a> {
             seed: None,
             more: None,
             request: None,
-            response: None,
             at_target: false,
         }
     }
@@ -124,35 +122,21 @@ impl<'a> Facts<'a> {
         self
     }
 
-    /// Adds the request.
+    /// Adds the request, and its response with it.
     #[must_use]
     pub const fn with_request(mut self, request: &'a RequestFacts<'a>) -> Self {
         self.request = Some(request);
         self
     }
 
-    /// Adds the response to the request.
-    #[must_use]
-    pub const fn with_response(mut self, response: &'a dyn ResponseHead) -> Self {
-        self.response = Some(response);
-        self
-    }
-
-    /// True if there is a request or response.
-    #[inline]
-    const fn has_message(&self) -> bool {
-        self.request.is_some() || self.response.is_some()
-    }
-
     /// The request with what rules have changed.
     pub(crate) fn request_view<'v>(&'v self, changes: Option<&'v Changes>) -> Option<RequestView<'v>> {
-        let url = changes.and_then(Changes::url);
-        Some(RequestView::new(self.request?, url, changes.map(|changes| &changes.request)))
+        Some(RequestView::with_changes(self.request?, changes))
     }
 
     /// The response with what rules have changed.
     pub(crate) fn response_view<'v>(&'v self, changes: Option<&'v Changes>) -> Option<ResponseView<'v>> {
-        Some(ResponseView::new(self.response?, changes.map(|changes| &changes.response)))
+        Some(ResponseView::with_changes(self.request?.response()?, changes))
     }
 
     /// The headers of the request as the host has them.
@@ -162,7 +146,7 @@ impl<'a> Facts<'a> {
 
     /// The headers of the response as the host has them.
     pub(crate) fn response_headers(&self) -> Option<&'a dyn TextMap> {
-        self.response.map(ResponseHead::headers)
+        self.request?.response().map(ResponseHead::headers)
     }
 
     /// `conn.client_ip`: the layer-4 source, an IPv4-mapped one as IPv4.
@@ -218,7 +202,9 @@ impl<'a> Facts<'a> {
             tag::NOW => self.now.map(|now| Value::text(now.to_string())),
             tag::ENDPOINT => self.endpoint(fact.path()),
             of => match tag::part(of) {
-                Some(part) => return Messages::new(self, None).value(part, fact),
+                Some(part) => {
+                    return Messages::new(self.request.ok_or(Fault::NoSource(fact))?, None).value(part, fact);
+                }
                 None => self.borrow(fact).map(Borrowed::to_value),
             },
         };
@@ -324,21 +310,22 @@ impl State {
 /// Request and response as they are now.
 #[derive(Debug)]
 struct Messages<'a> {
-    request: Option<RequestView<'a>>,
+    request: RequestView<'a>,
     response: Option<ResponseView<'a>>,
 }
 
 impl<'a> Messages<'a> {
     #[inline]
-    fn new(facts: &'a Facts<'a>, state: Option<&'a State>) -> Self {
+    fn new(facts: &'a RequestFacts<'a>, state: Option<&'a State>) -> Self {
         let changes = state.map(|state| &state.changes);
-        Self { request: facts.request_view(changes), response: facts.response_view(changes) }
+        let response = facts.response().map(|response| ResponseView::with_changes(response, changes));
+        Self { request: RequestView::with_changes(facts, changes), response }
     }
 
     #[inline]
     fn borrow(&self, part: Part) -> Option<Borrowed<'_>> {
         match part.is_of_response() {
-            false => self.request.as_ref()?.borrow(part),
+            false => self.request.borrow(part),
             true => self.response.as_ref()?.borrow(part),
         }
     }
@@ -346,7 +333,7 @@ impl<'a> Messages<'a> {
     /// The value of a part; a message that is not known is no source, one that lacks it has none.
     fn value(&self, part: Part, fact: Fact) -> Result<Value, Fault> {
         let value = match part.is_of_response() {
-            false => self.request.as_ref().map(|request| request.value(part)),
+            false => Some(self.request.value(part)),
             true => self.response.as_ref().map(|response| response.value(part)),
         };
         value.ok_or(Fault::NoSource(fact))?.ok_or(Fault::Absent(fact))
@@ -366,7 +353,7 @@ pub(crate) struct FactsHost<'a> {
 impl<'a> FactsHost<'a> {
     #[inline]
     pub(crate) fn new(facts: &'a Facts<'a>, state: Option<&'a State>, draws: u64) -> Self {
-        let messages = facts.has_message().then(|| Messages::new(facts, state));
+        let messages = facts.request.map(|request| Messages::new(request, state));
         Self { facts, state, messages, draws }
     }
 }

@@ -58,11 +58,11 @@ fn run(
     state: RunState,
 ) -> Ended {
     let request = request.facts().expect("a URL");
-    let facts = Facts::new("203.0.113.42".parse().expect("an address")).with_request(&request).seeded(7);
-    let facts = match response {
-        Some(response) => facts.with_response(response),
-        None => facts,
+    let request = match response {
+        Some(response) => request.with_response(response),
+        None => request,
     };
+    let facts = Facts::new("203.0.113.42".parse().expect("an address")).with_request(&request).seeded(7);
     let mut run = program.run_from(phase, &facts, state);
     let outcome = run.run(|effect, _| match effect {
         Effect::Forward(_) => Reply::ForwardFailed(ForwardFailure::Offline),

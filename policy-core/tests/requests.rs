@@ -102,6 +102,7 @@ fn drive(
     online: bool,
 ) -> Vec<String> {
     let view = request.facts().expect("a URL");
+    let answered = view.clone().with_response(response);
     let endpoint = EndpointUrl::parse("https://app.example.com").expect("a URL");
     let mut given = GivenFacts::default();
     for (fact, text) in [("conn.geo.country_code", "DE"), ("conn.client_ip.categories", "com.github.hooks")] {
@@ -116,7 +117,7 @@ fn drive(
         .with_request(&view);
     let (mut compiled, mut written, mut outcomes) = (RunState::default(), RunState::default(), Vec::new());
     for phase in [Phase::OnTcpConnect, Phase::OnHttpRequest, Phase::OnHttpResponse] {
-        let facts = if phase == Phase::OnHttpResponse { facts.with_response(response) } else { facts };
+        let facts = if phase == Phase::OnHttpResponse { facts.with_request(&answered) } else { facts };
         let (one, left) = seen(program.run_from(phase, &facts, compiled), online);
         let (other, right) =
             seen(program.run_traced_from(phase, &facts, written, Recording::default()), online);

@@ -33,10 +33,11 @@ fuzz_target!(|input: (&str, &str, &str)| {
     let (Some(request), _) = load_request(&Source::new("request.yml", request)) else { return };
     let response = load_response(&Source::new("response.yml", response)).0.unwrap_or_else(|| Response::new(200));
     let request = request.facts().expect("its URL was read");
+    let answered = request.clone().with_response(&response);
     let facts = Facts::new([203, 0, 113, 42].into()).seeded(1).with_request(&request);
     let (mut compiled, mut written) = (RunState::default(), RunState::default());
     for phase in [Phase::OnTcpConnect, Phase::OnHttpRequest, Phase::OnHttpResponse] {
-        let facts = if phase == Phase::OnHttpResponse { facts.with_response(&response) } else { facts };
+        let facts = if phase == Phase::OnHttpResponse { facts.with_request(&answered) } else { facts };
         let (one, left) = seen(program.run_from(phase, &facts, compiled));
         let (other, right) = seen(program.run_traced_from(phase, &facts, written, Recording::default()));
         assert_eq!(one, other, "{phase}");

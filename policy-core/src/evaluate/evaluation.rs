@@ -228,7 +228,10 @@ impl<'r, M: Mode> Evaluation<'r, M> {
     /// What the next phase begins with ([`RunState::into_next_phase`]), or the policy of a target
     /// ([`RunState::for_target`]).
     #[must_use]
-    pub fn into_state(self) -> RunState {
+    pub fn into_state(mut self) -> RunState {
+        if let Some(kept) = self.at.state.kept.as_deref_mut() {
+            kept.failed = None;
+        }
         self.at.state
     }
 }

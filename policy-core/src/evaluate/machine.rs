@@ -58,7 +58,6 @@ pub(crate) struct Continuation<M = Specialised> {
     progress: Progress,
     /// What outlives the phase.
     pub(crate) state: RunState,
-    failed: Option<Box<Unrendered>>,
     /// The last forward that failed and was not the end.
     pub(super) passed: Option<(ForwardFailure, TargetId)>,
     pub(super) mode: M,
@@ -70,7 +69,7 @@ impl<M: Mode> Continuation<M> {
     pub(crate) fn new(on: Inputs<'_>, state: RunState, mode: M) -> Self {
         let class = on.program.tables().class_of(on.facts.client());
         let next = if M::SPECIALISED { on.code.residual.entry(class) } else { 0 };
-        Self { class, next, rule: 0, progress: Progress::Fresh, state, failed: None, passed: None, mode }
+        Self { class, next, rule: 0, progress: Progress::Fresh, state, passed: None, mode }
     }
 
     /// The outcome, once there is one.
@@ -82,8 +81,9 @@ impl<M: Mode> Continuation<M> {
     }
 
     /// What has no value at which the run ended.
+    #[cold]
     pub(super) fn failed(&self) -> Option<&Unrendered> {
-        self.failed.as_deref()
+        self.state.kept.as_deref()?.failed.as_ref()
     }
 
     /// True if the run ended since its values and conditions take more steps than there were.
@@ -278,7 +278,7 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
 
     /// Ends at an action whose value cannot be made.
     fn fail(&mut self, unrendered: Unrendered, by: ActionId) -> Step {
-        self.at.failed = Some(Box::new(unrendered));
+        self.at.state.kept().failed = Some(unrendered);
         self.finish(failed(Fault::Value, Some(by)))
     }
 
@@ -313,7 +313,7 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
         match fault {
             None => Ok(true),
             Some((id, error)) => {
-                self.at.failed = Some(Box::new(Unrendered { expression: None, error: *error }));
+                self.at.state.kept().failed = Some(Unrendered { expression: None, error: *error });
                 Err(id)
             }
         }

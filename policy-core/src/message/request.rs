@@ -6,7 +6,7 @@ use super::cookies::SetCookie;
 use super::headers::{EditedHeaders, HeaderEdits};
 use super::parts::Part;
 use super::url::{RequestUrl, RequestUrlError};
-use super::{Headers, cookies, media_type};
+use super::{Changes, Headers, ResponseHead, cookies, media_type};
 use crate::cel::{Borrowed, Map, TextMap, Timestamp, Value};
 
 /// What a host has of a request. All of it is lent: what no rule reads is never looked at, what no rule changes never copied.
@@ -36,11 +36,12 @@ pub trait RequestHead: fmt::Debug + Sync {
     }
 }
 
-/// A request that policies decide about: what a host lends, with its URL read once.
-#[derive(Debug)]
+/// A request that policies decide about: what a host lends, with its URL read once, and its response once there is one.
+#[derive(Clone, Debug)]
 pub struct RequestFacts<'h> {
     pub(super) head: &'h dyn RequestHead,
     pub(super) url: RequestUrl<'h>,
+    response: Option<&'h dyn ResponseHead>,
 }
 
 impl<'h> RequestFacts<'h> {
@@ -49,7 +50,18 @@ impl<'h> RequestFacts<'h> {
     /// # Errors
     /// [`RequestUrlError`].
     pub fn new(head: &'h dyn RequestHead, url: &'h str) -> Result<Self, RequestUrlError> {
-        Ok(Self { head, url: RequestUrl::parse(url)? })
+        Ok(Self { head, url: RequestUrl::parse(url)?, response: None })
+    }
+
+    /// Adds the response.
+    #[must_use]
+    pub fn with_response(mut self, response: &'h dyn ResponseHead) -> Self {
+        self.response = Some(response);
+        self
+    }
+
+    pub(crate) const fn response(&self) -> Option<&'h dyn ResponseHead> {
+        self.response
     }
 
     pub(crate) fn headers(&self) -> &'h dyn TextMap {
@@ -75,13 +87,10 @@ pub(crate) struct RequestView<'a> {
 pub(super) static NO_EDITS: HeaderEdits = HeaderEdits::NONE;
 
 impl<'a> RequestView<'a> {
-    pub(crate) fn new(
-        facts: &'a RequestFacts<'a>,
-        url: Option<&'a RequestUrl<'static>>,
-        edits: Option<&'a HeaderEdits>,
-    ) -> Self {
-        let headers = EditedHeaders { of: facts.head.headers(), edits: edits.unwrap_or(&NO_EDITS) };
-        Self { head: facts.head, url: url.unwrap_or(&facts.url), headers }
+    pub(crate) fn with_changes(facts: &'a RequestFacts<'a>, changes: Option<&'a Changes>) -> Self {
+        let edits = changes.map_or(&NO_EDITS, |changes| &changes.request);
+        let url = changes.and_then(Changes::url).unwrap_or(&facts.url);
+        Self { head: facts.head, url, headers: EditedHeaders { of: facts.head.headers(), edits } }
     }
 
     /// The URL as it is now.

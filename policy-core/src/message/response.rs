@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use super::Headers;
 use super::cookies::SetCookie;
-use super::headers::{EditedHeaders, HeaderEdits};
+use super::headers::EditedHeaders;
 use super::parts::Part;
 use super::request::{
     NO_EDITS, borrow_essence, by_name, encodings, essence, length, trailers, type_parameters, values,
 };
+use super::{Changes, Headers};
 use crate::cel::{Borrowed, TextMap, Value};
 
 /// What a host has of a response.
@@ -33,8 +33,9 @@ pub(crate) struct ResponseView<'a> {
 }
 
 impl<'a> ResponseView<'a> {
-    pub(crate) fn new(head: &'a dyn ResponseHead, edits: Option<&'a HeaderEdits>) -> Self {
-        Self { head, headers: EditedHeaders { of: head.headers(), edits: edits.unwrap_or(&NO_EDITS) } }
+    pub(crate) fn with_changes(head: &'a dyn ResponseHead, changes: Option<&'a Changes>) -> Self {
+        let edits = changes.map_or(&NO_EDITS, |changes| &changes.response);
+        Self { head, headers: EditedHeaders { of: head.headers(), edits } }
     }
 
     /// The first value of a header, its name in lower case.

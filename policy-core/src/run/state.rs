@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ipnetwork::IpNetwork;
 
-use crate::cel::EvalLimits;
+use crate::cel::{EvalLimits, Unrendered};
 use crate::exchange::{ActionId, LogId, TargetId};
 use crate::facts::State;
 use crate::message::Changes;
@@ -49,6 +49,8 @@ pub(crate) struct Kept {
     pub(crate) logs: Vec<Arc<PlainMap>>,
     /// What the last list with entries of this run said.
     pub(crate) decided: Option<ListDecision>,
+    /// What has no value, at which the phase ended.
+    pub(crate) failed: Option<Unrendered>,
 }
 
 /// Why a list with entries that are known for each connection only permits or refuses.

@@ -107,7 +107,8 @@ impl Policy {
         effects.append(&mut answer.effects);
         let mut sent = asked.sent.clone();
         if let Some(response) = response {
-            let facts = facts.with_response(&response);
+            let answered = request.clone().with_response(&response);
+            let facts = facts.with_request(&answered);
             let states = (asked.compiled, asked.run.into_state());
             let answered = self.phase(Phase::OnHttpResponse, &facts, states, args)?;
             if args.explain {
