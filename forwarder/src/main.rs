@@ -12,7 +12,7 @@ use crate::cmd::cli::Cli;
 use crate::cmd::exit::Exit;
 
 fn main() -> ExitCode {
-    let call = std::panic::catch_unwind(|| cmd::run(&Cli::parse().command));
+    let call = std::panic::catch_unwind(|| Cli::parse().command.run());
     forwarder::base::log::flush();
     ExitCode::from(call.unwrap_or(Exit::Internal) as u8)
 }

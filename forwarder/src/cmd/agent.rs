@@ -1,8 +1,11 @@
-//! What the commands of the agent do.
+//! The commands of the agent.
+
+mod args;
 
 use forwarder::agent::{self, Checked, Chosen, OptionsError, TcpCommand};
 
-use crate::cmd::cli::{Agent, AgentCommand, AgentConfigArgs, AgentConfigCommand};
+pub(crate) use self::args::Agent;
+use self::args::{AgentCommand, AgentConfigArgs, AgentConfigCommand};
 use crate::cmd::exit::{Exit, LAST_WAIT, fail, print, runtime};
 
 /// Runs a command of the agent to its end.

@@ -1,9 +1,16 @@
-//! What the commands of the edge do.
+//! The commands of the edge.
+//!
+//! In order: their command line (`args`), the `client` of the admin API, the commands of its `resources`, and those for
+//! the `running` edge as a whole.
 
-mod admin_client;
+mod args;
+mod client;
+mod resources;
+mod running;
 
 use std::io::Write;
 
+use clap::Subcommand;
 use forwarder::base::files::read_file;
 use forwarder::base::log::{self, LogOutput};
 use forwarder::edge::certificates::{self, AgentIdentity};
@@ -13,32 +20,45 @@ use forwarder::edge::serve::{StartError, serve};
 use policy_core::agent::LogFormat;
 use tracing::level_filters::LevelFilter;
 
-use crate::cmd::cli::edge::{Ca, CaCommand, CaRotate, CaShow, Check, Edge, EdgeCommand, Quickstart};
+use self::args::{Ca, CaCommand, CaRotate, CaShow, Check, Edge, Quickstart};
+use self::resources::ResourceCommand;
+use self::running::{Reload, Status};
 use crate::cmd::exit::{Exit, LAST_WAIT, fail, print, runtime};
 
-/// Runs a command to its end.
-pub(crate) fn run(command: &EdgeCommand) -> Exit {
-    let level = match command {
-        // It tells itself what happens.
-        EdgeCommand::Quickstart(_) => LevelFilter::WARN,
-        _ => LevelFilter::INFO,
-    };
-    // What the edge does is said on standard error; standard output belongs to events.
-    if let Err(error) = log::start(LogFormat::Term, level, LogOutput::Stderr) {
-        return fail(Exit::Internal, error);
-    }
-    match command {
-        EdgeCommand::Quickstart(args) => run_quickstart(args),
-        EdgeCommand::Edge(args) => run_edge(args),
-        EdgeCommand::Check(args) => run_check(args),
-        EdgeCommand::Reload(args) => admin_client::reload(args),
-        EdgeCommand::Status(args) => admin_client::status(args),
-        EdgeCommand::ServiceUser(args) => admin_client::service_user(args),
-        EdgeCommand::Authtoken(args) => admin_client::authtoken(args),
-        EdgeCommand::ApiKey(args) => admin_client::api_key(args),
-        EdgeCommand::Session(args) => admin_client::session(args),
-        EdgeCommand::Endpoint(args) => admin_client::endpoint(args),
-        EdgeCommand::Ca(args) => run_ca(args),
+/// What an edge can be asked to do, and what can be asked of a running one.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EdgeCommand {
+    Quickstart(Quickstart),
+    Edge(Edge),
+    Check(Check),
+    Reload(Reload),
+    Status(Status),
+    #[command(flatten)]
+    Resource(ResourceCommand),
+    Ca(Ca),
+}
+
+impl EdgeCommand {
+    /// Runs the command to its end.
+    pub(crate) fn run(&self) -> Exit {
+        let level = match self {
+            // It tells itself what happens.
+            Self::Quickstart(_) => LevelFilter::WARN,
+            _ => LevelFilter::INFO,
+        };
+        // What the edge does is said on standard error; standard output belongs to events.
+        if let Err(error) = log::start(LogFormat::Term, level, LogOutput::Stderr) {
+            return fail(Exit::Internal, error);
+        }
+        match self {
+            Self::Quickstart(args) => run_quickstart(args),
+            Self::Edge(args) => run_edge(args),
+            Self::Check(args) => run_check(args),
+            Self::Reload(args) => running::reload(args),
+            Self::Status(args) => running::status(args),
+            Self::Resource(command) => command.run(),
+            Self::Ca(args) => run_ca(args),
+        }
     }
 }
 

@@ -194,9 +194,13 @@ fn one_endpoint_that_is_refused_holds_up_no_other_and_comes_back() {
     assert_eq!(line.number("endpoints"), 1, "{line}");
     agent.wait_for(Tells::Stopped);
     let id = site.list("session")[0]["id"].as_str().expect("an id").to_owned();
+    let before = agent.count(Tells::Online);
     site.admin(&["session", "restart", &id]);
+    // Until then the endpoint of the session before is online.
+    wait_until("another session", || site.list("session").iter().any(|it| it["id"] != *id).then_some(()));
+    wait_until("the other to be online", || (agent.count(Tells::Online) > before).then_some(()));
     assert!(agent.wait_for(Tells::Refused).mentions("ERR_NGROK_307"));
-    wait_until("the other to be online", || (online(&site) == 1).then_some(()));
+    assert_eq!(online(&site), 1);
     assert_eq!(exchange(connect(site.public), b"served"), b"served");
     reload(&mut site, &changed("", ports));
     wait_until("both to be online again", || (online(&site) == 2).then_some(()));

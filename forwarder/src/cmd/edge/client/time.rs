@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
 /// Reads a time, or a span from now on, such as `90d`.
-pub(super) fn parse(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+pub(in crate::cmd::edge) fn parse(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse() {
         return Ok(time);
     }

@@ -4,48 +4,24 @@ use policy_core::diagnostic::printable;
 use serde_json::Value;
 
 use super::http::Client;
+use super::table::Column;
 use super::{Failure, is_id, text};
 
-/// A kind of objects, and where a person looks for one.
-pub(super) struct Kind {
+/// A kind of objects: where a person looks for one, and how they are listed.
+pub(in crate::cmd::edge) struct Kind {
     /// What one is called.
-    one: &'static str,
-    collection: &'static str,
-    prefix: &'static str,
+    pub(in crate::cmd::edge) one: &'static str,
+    /// The path of their collection.
+    pub(in crate::cmd::edge) collection: &'static str,
+    /// What their ids begin with.
+    pub(in crate::cmd::edge) prefix: &'static str,
     /// The fields with what people call them.
-    fields: &'static [&'static str],
+    pub(in crate::cmd::edge) fields: &'static [&'static str],
     /// The command that lists them.
-    list: &'static str,
+    pub(in crate::cmd::edge) list: &'static str,
+    /// The columns of that list.
+    pub(in crate::cmd::edge) columns: &'static [Column],
 }
-
-pub(super) const SERVICE_USER: Kind = Kind {
-    one: "service user",
-    collection: "service_users",
-    prefix: "su_",
-    fields: &["name"],
-    list: "forwarder service-user list",
-};
-pub(super) const AUTHTOKEN: Kind = Kind {
-    one: "authtoken",
-    collection: "credentials",
-    prefix: "cr_",
-    fields: &["description", "metadata"],
-    list: "forwarder authtoken list",
-};
-pub(super) const API_KEY: Kind = Kind {
-    one: "API key",
-    collection: "api_keys",
-    prefix: "ak_",
-    fields: &["description", "metadata"],
-    list: "forwarder api-key list",
-};
-pub(super) const SESSION: Kind = Kind {
-    one: "session",
-    collection: "tunnel_sessions",
-    prefix: "ts_",
-    fields: &["metadata", "principal_name"],
-    list: "forwarder session list",
-};
 
 /// Candidates that a message names.
 const MAX_NAMED: usize = 10;
@@ -55,11 +31,6 @@ const MAX_FILTER: usize = 4 << 10;
 const SECRET: usize = 43;
 
 impl Kind {
-    /// The path of the collection.
-    pub(super) const fn collection(&self) -> &'static str {
-        self.collection
-    }
-
     /// The id of the one object that is meant.
     pub(super) fn find(&self, client: &Client, meant: &str) -> Result<String, Failure> {
         if is_id(meant, self.prefix) {

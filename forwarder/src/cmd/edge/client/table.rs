@@ -6,40 +6,10 @@ use policy_core::diagnostic::steers;
 use serde_json::Value;
 
 /// A heading, and where in an object the value stands.
-pub(super) type Column = (&'static str, &'static str);
-
-pub(super) const SERVICE_USERS: &[Column] =
-    &[("ID", "/id"), ("NAME", "/name"), ("ACTIVE", "/active"), ("CREATED", "/created_at")];
-pub(super) const CREDENTIALS: &[Column] = &[
-    ("ID", "/id"),
-    ("OWNER", "/owner_id"),
-    ("ACL", "/acl"),
-    ("EXPIRES", "/expires_at"),
-    ("LAST USED", "/last_used_at"),
-    ("DESCRIPTION", "/description"),
-];
-pub(super) const API_KEYS: &[Column] =
-    &[("ID", "/id"), ("OWNER", "/owner_id"), ("CREATED", "/created_at"), ("DESCRIPTION", "/description")];
-pub(super) const SESSIONS: &[Column] = &[
-    ("ID", "/id"),
-    ("OWNER", "/principal_name"),
-    ("IP", "/ip"),
-    ("CREDENTIAL", "/credential/id"),
-    ("METADATA", "/metadata"),
-    ("AGENT", "/agent_version"),
-    ("STARTED", "/started_at"),
-];
-pub(super) const ENDPOINTS: &[Column] = &[
-    ("ID", "/id"),
-    ("URL", "/url"),
-    ("OWNER", "/principal_name"),
-    ("DESCRIPTION", "/description"),
-    ("SESSION", "/tunnel_session/id"),
-    ("UPSTREAM", "/upstream_url"),
-];
+pub(in crate::cmd::edge) type Column = (&'static str, &'static str);
 
 /// A table with a heading; columns are as wide as their longest cell.
-pub(super) fn table(columns: &[Column], items: &[Value]) -> String {
+pub(in crate::cmd::edge) fn table(columns: &[Column], items: &[Value]) -> String {
     let heading = columns.iter().map(|(heading, _)| (*heading).to_owned()).collect();
     let rows = items.iter().map(|item| columns.iter().map(|(_, at)| cell(item.pointer(at))).collect());
     let rows: Vec<Vec<String>> = std::iter::once(heading).chain(rows).collect();
@@ -87,7 +57,10 @@ mod tests {
             json!({"id": "su_22", "name": "", "active": false, "created_at": "2026-01-01T00:00:00Z"}),
         ];
         assert_eq!(
-            table(SERVICE_USERS, &items),
+            table(
+                &[("ID", "/id"), ("NAME", "/name"), ("ACTIVE", "/active"), ("CREATED", "/created_at")],
+                &items
+            ),
             "ID     NAME    ACTIVE  CREATED
 su_1   ä\u{fffd}[31m  true    -
 su_22  -       false   2026-01-01T00:00:00Z

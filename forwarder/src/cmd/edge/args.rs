@@ -1,27 +1,8 @@
-//! The commands of the edge.
-
-pub(crate) mod admin;
+//! The command line of the edge itself.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-
-use self::admin::{ApiKey, Authtoken, Endpoint, Reload, ServiceUser, Session, Status};
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum EdgeCommand {
-    Quickstart(Quickstart),
-    Edge(Edge),
-    Check(Check),
-    Reload(Reload),
-    Status(Status),
-    ServiceUser(ServiceUser),
-    Authtoken(Authtoken),
-    ApiKey(ApiKey),
-    Session(Session),
-    Endpoint(Endpoint),
-    Ca(Ca),
-}
 
 /// Run the remote-access guide on loopback: an edge, a policy and a device, with a visit of each kind.
 #[derive(Args, Debug)]

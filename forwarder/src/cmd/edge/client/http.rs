@@ -23,7 +23,7 @@ const ANSWER_BYTES: usize = 16 << 20;
 
 /// Why a call gave no result.
 #[derive(Debug)]
-pub(super) enum CallError {
+pub(in crate::cmd::edge) enum CallError {
     /// Nobody listens there.
     Unreachable(String, io::Error),
     /// The edge said no.

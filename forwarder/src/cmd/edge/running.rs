@@ -3,12 +3,11 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+use clap::Args;
 use policy_core::diagnostic::printable;
 use serde_json::{Value, json};
 
-use super::table::{Column, table};
-use super::{Api, Failure, exit, print_json, text};
-use crate::cmd::cli::edge::admin::{Reload, Status};
+use super::client::{Api, Column, Failure, Reach, exit, print_json, table, text};
 use crate::cmd::exit::Exit;
 
 const ENDPOINTS: &[Column] = &[
@@ -24,11 +23,40 @@ const OWNERS: &[Column] =
     &[("AGENTS OF", "/name"), ("ID", "/id"), ("AGENTS", "/agents"), ("ENDPOINTS", "/endpoints")];
 const OFFLINE: &[Column] = &[("OFFLINE TARGET", "/url"), ("FORWARDED TO BY", "/endpoints")];
 
+/// Load the configuration of a running edge again, and say what changed.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit codes: 0 all of it is in force, 1 a policy could not be loaded or nothing has changed
+because the configuration is invalid (the output says what stays in force), 2 the edge cannot be reached.
+
+Examples:
+  forwarder reload --config edge.yml
+  forwarder reload --url https://edge.example.com:4041 --json"
+)]
+pub(crate) struct Reload {
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// Show what a running edge serves: its endpoints with the policies in force, agents and connections.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit codes: 0 everything is in force as configured, 1 a policy could not be loaded or the last
+reload was refused, 2 the edge cannot be reached.
+
+Example:
+  forwarder status --config edge.yml"
+)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    reach: Reach,
+}
+
 /// `forwarder reload`.
 pub(crate) fn reload(args: &Reload) -> Exit {
     let asked = Api::open_running(&args.reach).and_then(|api| {
-        let report = api.client.call("POST", "/edge/reload", Some(&json!({})))?;
-        if api.json {
+        let report = api.call("POST", "/edge/reload", Some(&json!({})))?;
+        if api.is_json() {
             print_json(&report)?
         } else {
             show(&reloaded(&report))?
@@ -41,8 +69,8 @@ pub(crate) fn reload(args: &Reload) -> Exit {
 /// `forwarder status`.
 pub(crate) fn status(args: &Status) -> Exit {
     let asked = Api::open_running(&args.reach).and_then(|api| {
-        let status = api.client.call("GET", "/edge", None)?;
-        if api.json {
+        let status = api.call("GET", "/edge", None)?;
+        if api.is_json() {
             print_json(&status)?
         } else {
             show(&state(&status))?
