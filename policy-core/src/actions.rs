@@ -39,7 +39,6 @@ mod terminate_tls;
 mod url_rewrite;
 mod verify_webhook;
 
-pub use compress_response::Algorithm;
 pub use forward_internal::ForwardTarget;
 pub use headers::HeaderList;
 pub use http_request::Method;
@@ -50,7 +49,6 @@ pub use owasp::RuleSet;
 pub use replacements::Replacement;
 pub(crate) use restrict_ips::{IP_POLICY, NOBODY, check_lists};
 pub use sse_find_replace::EventReplacement;
-pub use terminate_tls::{ClientVerification, TlsVersion};
 pub use verify_webhook::PROVIDERS;
 
 pub use crate::schema::CidrItem;
@@ -379,7 +377,7 @@ macro_rules! registry {
             /// Every expression, in texts and alone.
             pub(crate) fn expressions<'a>(&'a self, each: &mut dyn FnMut(&'a Expression)) {
                 self.texts(&mut |text| text.template.expressions().for_each(&mut *each));
-                match self { $(Self::$kind(action) => action.expressions(each),)+ }
+                match self { $(Self::$kind(action) => ActionType::expressions(action, each),)+ }
             }
 
             /// IP policies that it names.

@@ -1,10 +1,31 @@
 //! What the engine and its host say to one another: steps, effects, replies.
 //!
-//! Steps and effects are small, `Copy` and without lifetimes: texts are behind ids, which the evaluation
-//! resolves ([`crate::evaluate::Evaluation::target`]). So a host may keep a step across an `.await`. Replies
-//! are handed over: an effect may one day answer with more than a number.
+//! Steps and effects are small, `Copy` and without lifetimes: texts are behind ids and behind what is [`Asked`], which the
+//! evaluation resolves ([`crate::evaluate::Evaluation::target`], [`crate::evaluate::Evaluation::asked`]). So a host may keep
+//! a step across an `.await`. Replies are handed over.
 
+mod asked;
+mod circuit;
+mod inspect;
+mod login;
+mod outbound;
+mod rate;
+mod secret;
+mod tls;
+
+use std::sync::Arc;
+
+pub use self::asked::Asked;
+pub use self::circuit::{Circuit, CircuitBreaker, CircuitState};
+pub use self::inspect::{Findings, Inspection, MatchedRule};
+pub use self::login::{Identity, LoginProvider, LoginQuestion, LoginReply};
+pub use self::outbound::{Answered, Outbound, OutboundFailure};
+pub use self::rate::{RateLimit, RateVerdict, SlidingWindow};
+pub use self::secret::Secret;
+pub use self::tls::{ClientVerification, TlsSettings, TlsVersion};
+use crate::cel::Value;
 pub use crate::ids::{ActionId, ExpressionId, LogId, RuleId, TargetId};
+pub use crate::message::{Body, Side};
 use crate::outcome::Outcome;
 pub use crate::outcome::{FailureAt, ForwardFailure};
 
@@ -16,10 +37,35 @@ pub enum Effect {
     Forward(TargetId),
     /// Attach metadata to the connection's event; answer [`Reply::Logged`].
     Log(LogId),
+    /// Read a body as the client or the upstream has sent it, up to so many bytes; answer [`Reply::Body`] or
+    /// [`Reply::BodyFailed`]. Once per message.
+    ReadBody {
+        /// Of which message.
+        side: Side,
+        /// Bytes.
+        max: u32,
+    },
+    /// Count a request against a limit, which is [`Asked::Rate`]; answer [`Reply::Rate`].
+    CountRequest,
+    /// Ask a circuit breaker, which is [`Asked::Circuit`]; answer [`Reply::Circuit`]. The host records in it what becomes of a
+    /// request that it lets through.
+    AskCircuit,
+    /// Look a secret up, which is [`Asked::Secret`]; answer [`Reply::Secret`].
+    GetSecret,
+    /// Fetch a set of keys, which is [`Asked::KeySet`]; answer [`Reply::KeySet`].
+    FetchKeys,
+    /// Send a request, which is [`Asked::Outbound`]; answer [`Reply::Answered`].
+    SendRequest,
+    /// Find out who is logged in, by [`Asked::Login`]; answer [`Reply::Login`].
+    LogIn,
+    /// Inspect a message, by [`Asked::Inspection`]; answer [`Reply::Inspected`].
+    Inspect,
+    /// End TLS, by [`Asked::Tls`]; answer [`Reply::TlsEnded`].
+    EndTls,
 }
 
 /// What the host did. A reply that does not fit the effect closes the connection.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Reply {
     /// The internal endpoint took the connection; its own policy may then have refused it.
@@ -28,6 +74,46 @@ pub enum Reply {
     ForwardFailed(ForwardFailure),
     /// The metadata was taken.
     Logged,
+    /// The body.
+    Body(Body),
+    /// The body did not arrive.
+    BodyFailed,
+    /// What a limit says of the request.
+    Rate(RateVerdict),
+    /// What a circuit breaker says of the request.
+    Circuit(CircuitState),
+    /// The secret; `None` if there is none of the name.
+    Secret(Option<Secret>),
+    /// The set of keys as JSON; `None` if the URL has none.
+    KeySet(Option<Arc<str>>),
+    /// What came back, or why nothing did.
+    Answered(Box<Result<Answered, OutboundFailure>>),
+    /// Who is logged in, or what becomes of somebody who is not.
+    Login(LoginReply),
+    /// What was found, or why the inspection failed, in words.
+    Inspected(Result<Box<Findings>, Box<str>>),
+    /// Values below `actions.ngrok.terminate_tls`, by the names there, or why the handshake failed, in words.
+    TlsEnded(Result<Vec<(Box<str>, Value)>, Box<str>>),
+}
+
+impl Effect {
+    /// True if a reply is one to this effect.
+    pub(crate) const fn takes(self, reply: &Reply) -> bool {
+        matches!(
+            (self, reply),
+            (Self::Forward(_), Reply::Forwarded | Reply::ForwardFailed(_))
+                | (Self::Log(_), Reply::Logged)
+                | (Self::ReadBody { .. }, Reply::Body(_) | Reply::BodyFailed)
+                | (Self::CountRequest, Reply::Rate(_))
+                | (Self::AskCircuit, Reply::Circuit(_))
+                | (Self::GetSecret, Reply::Secret(_))
+                | (Self::FetchKeys, Reply::KeySet(_))
+                | (Self::SendRequest, Reply::Answered(_))
+                | (Self::LogIn, Reply::Login(_))
+                | (Self::Inspect, Reply::Inspected(_))
+                | (Self::EndTls, Reply::TlsEnded(_))
+        )
+    }
 }
 
 /// What comes next: an effect to perform, or the end.

@@ -13,6 +13,7 @@ pub(crate) use self::given::Given;
 pub use self::given::{GivenError, GivenFacts};
 pub use crate::cel::Fact;
 use crate::cel::{Borrowed, Fault, Host, TextMap, Timestamp, Value};
+use crate::exchange::Secret;
 use crate::lpm::Address;
 use crate::message::{Changes, Part, RequestFacts, RequestView, ResponseHead, ResponseView};
 use crate::url::EndpointUrl;
@@ -261,6 +262,9 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// Secrets that one run may look up.
+const MAX_SECRETS: usize = 64;
+
 /// What actions produce for what runs after them.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
@@ -270,11 +274,18 @@ pub(crate) struct State {
     results: Vec<(&'static str, Value)>,
     /// What was changed of request and response.
     pub(crate) changes: Changes,
+    /// Secrets that were looked up, by vault and name; `None` for those that are not there.
+    secrets: Vec<(Arc<str>, Arc<str>, Option<Secret>)>,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { vars: Value::Map(Arc::default()), results: Vec::new(), changes: Changes::default() }
+        Self {
+            vars: Value::Map(Arc::default()),
+            results: Vec::new(),
+            changes: Changes::default(),
+            secrets: Vec::new(),
+        }
     }
 }
 
@@ -297,6 +308,23 @@ impl State {
             Some(result) => result.1 = value,
             None => self.results.push((path, value)),
         }
+    }
+
+    /// True if there is room for another secret.
+    pub(crate) fn may_keep_secret(&self) -> bool {
+        self.secrets.len() < MAX_SECRETS
+    }
+
+    /// Keeps a secret that was looked up.
+    pub(crate) fn keep_secret(&mut self, vault: Arc<str>, name: Arc<str>, secret: Option<Secret>) {
+        self.secrets.push((vault, name, secret));
+    }
+
+    fn secret(&self, vault: &str, name: &str) -> Option<&Option<Secret>> {
+        self.secrets
+            .iter()
+            .find(|(of, known, _)| **of == *vault && **known == *name)
+            .map(|(.., secret)| secret)
     }
 
     fn get(&self, fact: Fact) -> Option<&Value> {
@@ -385,6 +413,14 @@ impl Host for FactsHost<'_> {
                 },
                 None => self.facts.value(fact),
             },
+        }
+    }
+
+    fn secret(&mut self, vault: &str, name: &str) -> Result<Value, Fault> {
+        match self.state.and_then(|state| state.secret(vault, name)) {
+            Some(Some(secret)) => Ok(Value::String(Arc::clone(secret.text()))),
+            Some(None) => Err(Fault::NoSecret(format!("{vault}/{name}").into())),
+            None => Err(Fault::SecretWanted { vault: vault.into(), name: name.into() }),
         }
     }
 

@@ -186,7 +186,7 @@ impl<'s> Lowering<'s> {
         self.emit(match step.always() {
             Some(Next::Perform { effect, or_continue }) => Op::Perform { effect, or_continue },
             Some(Next::End(ending)) => Op::End(ending),
-            Some(Next::GoOn) | None => Op::Act { ends: step.ends() },
+            Some(Next::GoOn | Next::Ask(_)) | None => Op::Act { ends: step.ends() },
         });
         self.steps.push(step);
     }

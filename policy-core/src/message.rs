@@ -3,6 +3,7 @@
 //! A host lends what it has; of what rules change the run keeps the changed parts only, so that a later rule reads the new
 //! value and the host is told at the end what to send. Nothing that no rule touches is copied.
 
+mod body;
 mod cookies;
 mod headers;
 mod media_type;
@@ -11,6 +12,10 @@ mod request;
 mod response;
 mod url;
 
+use std::sync::Arc;
+
+pub use body::{Body, ContentCoding, Side};
+pub(crate) use body::{BySide, MAX_BODY};
 pub(crate) use headers::HeaderEdits;
 pub(crate) use headers::MAX_NAME as MAX_HEADER_NAME;
 pub use headers::{HeaderError, Headers, is_token};
@@ -46,6 +51,9 @@ pub struct Changes {
     pub(crate) request: HeaderEdits,
     pub(crate) response: HeaderEdits,
     pub(crate) answer: Option<Box<Response>>,
+    /// Bodies that take the place of those that were read.
+    pub(crate) bodies: BySide<Arc<[u8]>>,
+    pub(crate) compression: Option<ContentCoding>,
 }
 
 impl Changes {
@@ -66,19 +74,36 @@ impl Changes {
         self.response.iter()
     }
 
-    /// A response with the changed headers, as the client is to get it. Those that were not touched keep their order.
+    /// The bytes that take the place of a body, if it was changed.
+    #[must_use]
+    pub fn body(&self, side: Side) -> Option<&[u8]> {
+        self.bodies.get(side).map(|bytes| &**bytes)
+    }
+
+    /// How the host is to compress the body of the response; its headers say so already.
+    #[must_use]
+    pub const fn compression(&self) -> Option<ContentCoding> {
+        self.compression
+    }
+
+    /// A response with the changed headers and body, not yet compressed, as the client is to get it. Those that were not touched keep their order.
     #[must_use]
     pub fn to_response(&self, response: &Response) -> Response {
         Response {
             status: response.status,
             headers: self.response.applied(&response.headers),
-            body: response.body.clone(),
+            body: self.body(Side::Response).unwrap_or(&response.body).to_vec(),
         }
     }
 
     /// True if there is nothing that a host has to send differently.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.url.is_none() && self.request.is_empty() && self.response.is_empty() && self.answer.is_none()
+        self.url.is_none()
+            && self.request.is_empty()
+            && self.response.is_empty()
+            && self.answer.is_none()
+            && self.bodies.is_empty()
+            && self.compression.is_none()
     }
 }

@@ -146,8 +146,13 @@ codes! {
         ERR_NGROK_200, ERR_NGROK_201, ERR_NGROK_203, ERR_NGROK_206, ERR_NGROK_208, ERR_NGROK_250, ERR_NGROK_501,
         ERR_NGROK_600, ERR_NGROK_18012, ERR_NGROK_18013,
     ];
+    /// A request that a policy sends and that fails, or one that an inspection or a signature refuses.
+    [
+        ERR_NGROK_3214, ERR_NGROK_3601, ERR_NGROK_3602, ERR_NGROK_3603, ERR_NGROK_3700, ERR_NGROK_3701, ERR_NGROK_3702,
+        ERR_NGROK_3204,
+    ];
     /// A connection that is refused, or a forward that fails.
-    [ERR_NGROK_308, ERR_NGROK_3200, ERR_NGROK_3203, ERR_NGROK_3210, ERR_NGROK_3501];
+    [ERR_NGROK_308, ERR_NGROK_3200, ERR_NGROK_3202, ERR_NGROK_3203, ERR_NGROK_3210, ERR_NGROK_3501];
 }
 
 #[cfg(test)]

@@ -16,15 +16,17 @@ use std::sync::Arc;
 
 use ipnetwork::IpNetwork;
 
-use crate::cel::{ClientAddress, EvalError, EvalLimits, Fault, Map, Pattern, Template, Unrendered, Value};
-use crate::exchange::{ActionId, LogId, TargetId};
+use crate::cel::{
+    ClientAddress, EvalError, EvalLimits, Expression, Fault, Map, Pattern, Template, Unrendered, Value,
+};
+use crate::exchange::{ActionId, Asked, Effect, LogId, TargetId};
 use crate::facts::{Facts, FactsHost};
 use crate::parse::{Plain, PlainMap};
 use crate::phase::Phase;
 use crate::schema::ConfigValue;
 use crate::trace::Trace;
 use crate::url::EndpointUrl;
-use crate::vocabulary::ActionResult;
+use crate::vocabulary::{ActionResult, Declared};
 
 pub(crate) use digest::StepDigest;
 pub(crate) use execute::{AddressVerdict, Execute, HttpRefusal, Next, NotRun, Target};
@@ -76,6 +78,64 @@ impl Run<'_> {
     /// If an expression in it has no value.
     pub(crate) fn render(&mut self, template: &Template) -> Result<String, Unrendered> {
         self.with_host(|host, limits| template.render(host, limits))
+    }
+
+    /// The value of an expression.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub(crate) fn evaluate(&mut self, expression: &Expression) -> Result<Value, Unrendered> {
+        let value = self.with_host(|host, limits| expression.evaluate_from(host, limits));
+        value.map_err(|error| Unrendered { expression: Some(expression.clone()), error })
+    }
+
+    /// The value of an expression that knows some facts beside those of the run.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub(crate) fn evaluate_with<const N: usize>(
+        &mut self,
+        expression: &Expression,
+        known: [(&'static str, Value); N],
+    ) -> Result<Value, Unrendered> {
+        for (path, value) in known {
+            self.state.kept().state.set_result(path, value);
+        }
+        self.evaluate(expression)
+    }
+
+    /// What the attempts of a request have met so far.
+    pub(crate) fn attempts(&self) -> &[Value] {
+        self.state.kept.as_deref().map_or(&[], |kept| &kept.attempts)
+    }
+
+    /// Before the first attempt.
+    pub(crate) fn forget_attempts(&mut self) {
+        self.state.kept().attempts.clear();
+    }
+
+    /// Adds what another attempt has met.
+    ///
+    /// # Errors
+    /// If the run keeps too much.
+    pub(crate) fn add_attempt(&mut self, met: Value) -> Result<(), Unrendered> {
+        self.keep(&met)?;
+        self.state.kept().attempts.push(met);
+        Ok(())
+    }
+
+    /// Sets a result that may be large.
+    ///
+    /// # Errors
+    /// If the run keeps too much.
+    pub(crate) fn keep_result<T>(
+        &mut self,
+        result: &ActionResult<T>,
+        value: Value,
+    ) -> Result<(), Unrendered> {
+        self.keep(&value)?;
+        self.state.kept().state.set_result(result.path(), value);
+        Ok(())
     }
 
     /// Takes so many steps.
@@ -153,6 +213,36 @@ impl Run<'_> {
     pub(crate) fn set_result<T: Into<Value>>(&mut self, result: &ActionResult<T>, value: impl Into<T>) {
         let value: T = value.into();
         self.state.kept().state.set_result(result.path(), value.into());
+    }
+
+    /// Sets those of some declared results that values name below a path; others are the host's alone.
+    ///
+    /// # Errors
+    /// If the run keeps too much.
+    pub(crate) fn set_named<'d>(
+        &mut self,
+        declared: impl Iterator<Item = &'d Declared> + Clone,
+        below: &str,
+        values: Vec<(Box<str>, Value)>,
+    ) -> Result<(), Unrendered> {
+        for (name, value) in values {
+            let path =
+                declared.clone().map(Declared::path).find(|path| path.strip_prefix(below) == Some(&*name));
+            if let Some(path) = path {
+                self.keep(&value)?;
+                self.state.kept().state.set_result(path, value);
+            }
+        }
+        Ok(())
+    }
+
+    /// The set of keys at a URL, or what asks for it; `None` inside if there is none.
+    pub(crate) fn key_set(&mut self, url: &str) -> Result<Option<Arc<str>>, Next> {
+        let known = self.state.kept().key_sets.iter().find(|(known, _)| **known == *url);
+        match known {
+            Some((_, keys)) => Ok(keys.clone()),
+            None => Err(self.ask(Effect::FetchKeys, Asked::KeySet(url.into()))),
+        }
     }
 
     /// Tells of a test of the client's address.

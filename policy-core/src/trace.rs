@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ipnetwork::IpNetwork;
 
 use crate::cel::{EvalError, Part, Value};
-use crate::exchange::{ActionId, Effect, ExpressionId, Reply, RuleId};
+use crate::exchange::{ActionId, Effect, ExpressionId, Reply, RuleId, Side};
 use crate::outcome::Outcome;
 
 /// A sink. Every method does nothing unless implemented.
@@ -52,6 +52,11 @@ pub trait Trace {
     /// A header of the message was given a further value, or removed with all of its values.
     fn header(&mut self, action: ActionId, name: &str, value: Option<&str>) {
         let _ = (action, name, value);
+    }
+
+    /// A message was given another body.
+    fn body(&mut self, action: ActionId, side: Side, bytes: &[u8]) {
+        let _ = (action, side, bytes);
     }
 
     /// The URL of the request was changed.
@@ -126,6 +131,15 @@ pub enum Record {
         /// The value; `None` for one that was removed.
         value: Option<Box<str>>,
     },
+    /// A message was given another body.
+    Body {
+        /// The action.
+        action: ActionId,
+        /// Of which message.
+        side: Side,
+        /// The body as it is now.
+        bytes: Arc<[u8]>,
+    },
     /// The URL of the request was changed.
     Url {
         /// The action.
@@ -190,6 +204,10 @@ impl Trace for Recording {
 
     fn header(&mut self, action: ActionId, name: &str, value: Option<&str>) {
         self.records.push(Record::Header { action, name: name.into(), value: value.map(Into::into) });
+    }
+
+    fn body(&mut self, action: ActionId, side: Side, bytes: &[u8]) {
+        self.records.push(Record::Body { action, side, bytes: bytes.into() });
     }
 
     fn url(&mut self, action: ActionId, url: &str) {

@@ -65,6 +65,10 @@ pub(crate) const REQUEST: Where = Where {
 };
 /// With a request, of the connection.
 pub(crate) const WITH_REQUEST: Where = Where { part_of: PartOf::Connection, ..REQUEST };
+/// How often a request was tried, in a retry condition.
+pub(crate) const ATTEMPTS: &str = "attempts";
+/// What its last try met.
+pub(crate) const LAST_ATTEMPT: &str = "last_attempt";
 pub(crate) const RETRY: Where = Where { retry: true, part_of: PartOf::Attempt, ..REQUEST };
 pub(crate) const EVENT: Where = Where { phases: PhaseSet::new(&[Phase::OnEventStreamMessage]), ..REQUEST };
 pub(crate) const RESPONSE: Where = Where {
@@ -139,6 +143,25 @@ impl ActionResult<bool> {
     /// True or false.
     pub(crate) const fn bool(path: &'static str, at: Where, doc: &'static str) -> Self {
         Self::new(path, "bool", at, doc)
+    }
+}
+
+impl ActionResult<i64> {
+    /// A whole number.
+    pub(crate) const fn int(path: &'static str, at: Where, doc: &'static str) -> Self {
+        Self::new(path, "int", at, doc)
+    }
+}
+
+impl ActionResult<Value> {
+    /// Anything.
+    pub(crate) const fn any(path: &'static str, at: Where, doc: &'static str) -> Self {
+        Self::new(path, "dyn", at, doc)
+    }
+
+    /// Of another declared type, such as a list of records.
+    pub(crate) const fn of_type(path: &'static str, ty: &'static str, at: Where, doc: &'static str) -> Self {
+        Self::new(path, ty, at, doc)
     }
 }
 

@@ -226,7 +226,7 @@ impl Execute for BasicAuth {
         headers
             .append("www-authenticate", &challenge)
             .map_err(|error| Unrendered::unusable(error.to_string()))?;
-        run.respond(Response { status: 401, headers, body: Vec::new() })
+        run.refuse(Response { status: 401, headers, body: Vec::new() })
     }
 
     fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {

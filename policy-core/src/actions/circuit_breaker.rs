@@ -2,11 +2,18 @@
 //!
 //! Source: ngrok documentation, circuit-breaker (2026-08-07).
 
+use std::fmt;
 use std::time::Duration;
 
 use super::{ActionType, Ends, REQUEST_PHASE};
+use crate::cel::Unrendered;
+use crate::exchange::{Asked, Circuit, CircuitState, Effect, Reply};
+use crate::ir::Lowering;
+use crate::ngrok;
+use crate::outcome::Ending;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
+use crate::run::{Execute, HttpRefusal, Next, Run, StepDigest};
 use crate::schema::{Boolean, Context, Declared, DurationField, Field, Fraction, Integer};
 
 static ERROR_THRESHOLD: Field<Fraction> = Field::default(
@@ -59,6 +66,7 @@ impl ActionType for CircuitBreaker {
     const ENDS: Ends = Ends::Refusing("503 while tripped");
     const FIELDS: Declared =
         &[&ERROR_THRESHOLD, &VOLUME_THRESHOLD, &WINDOW_DURATION, &TRIPPED_DURATION, &NUM_BUCKETS, &ENFORCE];
+    const RUNS: PhaseSet = Self::PHASES;
     const IDLE: &'static str = "never trips";
     const PAGE: &'static str = include_str!("../../../docs/actions/circuit-breaker.md");
 
@@ -78,5 +86,50 @@ impl ActionType for CircuitBreaker {
 
     fn enforced(&self) -> bool {
         self.enforce
+    }
+
+    fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
+        Box::new(*self)
+    }
+}
+
+impl Execute for CircuitBreaker {
+    fn always(&self) -> Option<Next> {
+        (!self.enforce).then_some(Next::GoOn)
+    }
+
+    fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
+        if !self.enforce {
+            return Ok(Next::GoOn);
+        }
+        // INVARIANT: the field has a number that fits.
+        let volume_threshold = u32::try_from(self.volume_threshold).unwrap_or(1);
+        let Self { error_threshold, window, tripped, .. } = *self;
+        let circuit = Circuit { action: run.by, error_threshold, volume_threshold, window, tripped };
+        Ok(run.ask(Effect::AskCircuit, Asked::Circuit(circuit)))
+    }
+
+    fn resumed(&self, _: &mut Run<'_>, _: Option<Asked>, reply: Reply) -> Result<Next, Unrendered> {
+        Ok(match reply {
+            Reply::Circuit(CircuitState::Closed | CircuitState::Trial) => Next::GoOn,
+            Reply::Circuit(CircuitState::Open) => Next::End(Ending::Denied),
+            _ => Next::End(Ending::Closed),
+        })
+    }
+
+    fn refusal(&self) -> HttpRefusal {
+        HttpRefusal { status: 503, code: Some(ngrok::ERR_NGROK_3202) }
+    }
+
+    fn digest(&self, digest: &mut StepDigest<'_>) {
+        digest.text(Self::NAME);
+        digest.number(self.error_threshold.to_bits());
+        digest.number(self.volume_threshold.unsigned_abs());
+        [self.window, self.tripped].iter().for_each(|it| digest.text(&it.as_nanos().to_string()));
+        digest.number(u64::from(self.enforce));
+    }
+
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {} of {}", Self::NAME, self.error_threshold, self.volume_threshold)
     }
 }

@@ -3,37 +3,40 @@
 //! Source: ngrok documentation, compress-response (2026-08-07). Its results are below
 //! `actions.ngrok.compress`.
 
+use std::fmt;
+
 use super::{ActionType, RESPONSE_PHASE};
+use crate::cel::Unrendered;
+use crate::ir::Lowering;
+use crate::message::{ContentCoding, Side};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
+use crate::run::{Execute, Next, Run, StepDigest};
 use crate::schema::{Choice, Context, Declared, Field, Items};
-use crate::vocabulary::{self, RESPONSE};
+use crate::vocabulary::{self, ActionResult, RESPONSE};
 
-/// A way to compress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Algorithm {
-    /// RFC 1952.
-    Gzip,
-    /// RFC 1951.
-    Deflate,
-    /// Brotli, RFC 7932.
-    Brotli,
-    /// LZW as `compress(1)` writes it.
-    Compress,
-}
-
-const ALL: &[(&str, Algorithm)] = &[
-    ("gzip", Algorithm::Gzip),
-    ("deflate", Algorithm::Deflate),
-    ("br", Algorithm::Brotli),
-    ("compress", Algorithm::Compress),
+const ALL: &[(&str, ContentCoding)] = &[
+    ("gzip", ContentCoding::Gzip),
+    ("deflate", ContentCoding::Deflate),
+    ("br", ContentCoding::Brotli),
+    ("compress", ContentCoding::Compress),
 ];
 
-static ALGORITHMS: Field<Items<Choice<Algorithm>>> = Field::optional(
+static ALGORITHMS: Field<Items<Choice<ContentCoding>>> = Field::optional(
     "algorithms",
     Items::new(Choice { of: ALL }).some(),
     "Which may be used, the preferred first; without it all four in the order given here.",
+);
+
+const ALREADY: ActionResult<bool> = ActionResult::bool(
+    "actions.ngrok.compress.already_compressed",
+    RESPONSE,
+    "true if the response was compressed before",
+);
+const NEGOTIATED: ActionResult<String> = ActionResult::text(
+    "actions.ngrok.compress.negotiated_algorithm",
+    RESPONSE,
+    "the algorithm that was used",
 );
 
 /// Compresses the body of a response.
@@ -41,7 +44,7 @@ static ALGORITHMS: Field<Items<Choice<Algorithm>>> = Field::optional(
 #[non_exhaustive]
 pub struct CompressResponse {
     /// Which may be used, the preferred first.
-    pub algorithms: Vec<Algorithm>,
+    pub algorithms: Vec<ContentCoding>,
 }
 
 impl ActionType for CompressResponse {
@@ -49,20 +52,8 @@ impl ActionType for CompressResponse {
     const PHASES: PhaseSet = RESPONSE_PHASE;
     const FIELDS: Declared = &[&ALGORITHMS];
     const REWRITES: bool = true;
-    const RESULTS: &'static [vocabulary::Declared] = &[
-        vocabulary::Declared::new(
-            "actions.ngrok.compress.already_compressed",
-            "bool",
-            RESPONSE,
-            "true if the response was compressed before",
-        ),
-        vocabulary::Declared::new(
-            "actions.ngrok.compress.negotiated_algorithm",
-            "string",
-            RESPONSE,
-            "the algorithm that was used",
-        ),
-    ];
+    const RESULTS: &'static [vocabulary::Declared] = &[ALREADY.declared(), NEGOTIATED.declared()];
+    const RUNS: PhaseSet = Self::PHASES;
     const PAGE: &'static str = include_str!("../../../docs/actions/compress-response.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
@@ -83,5 +74,36 @@ impl ActionType for CompressResponse {
         }
         let all = || ALL.iter().map(|(_, algorithm)| *algorithm).collect();
         Some(Self { algorithms: given.unwrap_or_else(all) })
+    }
+
+    fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
+        Box::new(self.clone())
+    }
+}
+
+impl Execute for CompressResponse {
+    fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
+        let compressed = run.is_encoded(Side::Response);
+        let coding = match compressed {
+            true => None,
+            false => run.negotiate(&self.algorithms),
+        };
+        if run.keeps_results {
+            run.set_result(&ALREADY, compressed);
+            run.set_result(&NEGOTIATED, coding.map_or("", ContentCoding::name));
+        }
+        if let Some(coding) = coding {
+            run.compress(coding)?;
+        }
+        Ok(Next::GoOn)
+    }
+
+    fn digest(&self, digest: &mut StepDigest<'_>) {
+        digest.text(Self::NAME);
+        self.algorithms.iter().for_each(|algorithm| digest.text(algorithm.name()));
+    }
+
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::NAME)
     }
 }

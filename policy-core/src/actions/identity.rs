@@ -4,7 +4,11 @@
 
 use std::time::Duration;
 
+use crate::cel::Unrendered;
+use crate::exchange::{Asked, Effect, Identity, LoginProvider, LoginQuestion, LoginReply, Reply, Secret};
+use crate::outcome::Ending;
 use crate::reader::Fields;
+use crate::run::{Next, Run, StepDigest};
 use crate::schema::{
     Boolean, Context, DurationField, Entries, EntryKeys, Field, Interpolated, Items, Literal, Text, needs,
 };
@@ -113,25 +117,150 @@ impl Login {
     }
 }
 
-/// The results of a login, below a path; the last two names are spelt differently by the two actions.
+/// The results of a login, below a path, and what sets them; the names of two are spelt differently by the two actions.
 macro_rules! login_results {
-    ($base:literal, $session:literal, $refreshed:literal $(, $extra:literal: $doc:literal)*) => {
-        &[
-            $crate::vocabulary::Declared::new(concat!($base, ".identity.id"), "string", $crate::vocabulary::REQUEST, "the id of the user"),
-            $crate::vocabulary::Declared::new(concat!($base, ".identity.email"), "string", $crate::vocabulary::REQUEST, "the user's e-mail address"),
-            $crate::vocabulary::Declared::new(concat!($base, ".identity.name"), "string", $crate::vocabulary::REQUEST, "the user's name"),
-            $crate::vocabulary::Declared::new(concat!($base, ".identity.provider_user_id"), "string", $crate::vocabulary::REQUEST, "the user's id at the provider"),
-            $crate::vocabulary::Declared::new(concat!($base, ".identity.", $session), "string", $crate::vocabulary::REQUEST, "the id of the session"),
-            $crate::vocabulary::Declared::new(concat!($base, ".access_token"), "string", $crate::vocabulary::REQUEST, "the provider's access token"),
-            $crate::vocabulary::Declared::new(concat!($base, ".refresh_token"), "string", $crate::vocabulary::REQUEST, "the provider's refresh token"),
-            $crate::vocabulary::Declared::new(concat!($base, ".expires_at"), "dyn", $crate::vocabulary::REQUEST, "when the access token ends"),
-            $crate::vocabulary::Declared::new(concat!($base, ".session_timed_out"), "bool", $crate::vocabulary::REQUEST, "true if the session was unused for too long"),
-            $crate::vocabulary::Declared::new(concat!($base, ".session_max_duration_reached"), "bool", $crate::vocabulary::REQUEST, "true if the session was too old"),
-            $crate::vocabulary::Declared::new(concat!($base, ".", $refreshed), "bool", $crate::vocabulary::REQUEST, "true if the provider was asked again"),
-            $($crate::vocabulary::Declared::new(concat!($base, ".", $extra), "string", $crate::vocabulary::REQUEST, $doc),)*
-            $crate::vocabulary::Declared::new(concat!($base, ".error.code"), "string", $crate::vocabulary::REQUEST, "ngrok's code of the fault"),
-            $crate::vocabulary::Declared::new(concat!($base, ".error.message"), "string", $crate::vocabulary::REQUEST, "the fault in words"),
-        ]
+    ($base:literal, $session:literal, $refreshed:literal $(, $more:ident)?) => {
+        const ID: ActionResult<String> =
+            ActionResult::text(concat!($base, ".identity.id"), REQUEST, "the id of the user");
+        const EMAIL: ActionResult<String> =
+            ActionResult::text(concat!($base, ".identity.email"), REQUEST, "the user's e-mail address");
+        const NAME: ActionResult<String> =
+            ActionResult::text(concat!($base, ".identity.name"), REQUEST, "the user's name");
+        const PROVIDER_USER_ID: ActionResult<String> = ActionResult::text(
+            concat!($base, ".identity.provider_user_id"),
+            REQUEST,
+            "the user's id at the provider",
+        );
+        const SESSION_ID: ActionResult<String> =
+            ActionResult::text(concat!($base, ".identity.", $session), REQUEST, "the id of the session");
+        const ACCESS_TOKEN: ActionResult<String> =
+            ActionResult::text(concat!($base, ".access_token"), REQUEST, "the provider's access token");
+        const REFRESH_TOKEN: ActionResult<String> =
+            ActionResult::text(concat!($base, ".refresh_token"), REQUEST, "the provider's refresh token");
+        const EXPIRES_AT: ActionResult<Value> =
+            ActionResult::any(concat!($base, ".expires_at"), REQUEST, "when the access token ends");
+        const TIMED_OUT: ActionResult<bool> = ActionResult::bool(
+            concat!($base, ".session_timed_out"),
+            REQUEST,
+            "true if the session was unused for too long",
+        );
+        const TOO_OLD: ActionResult<bool> = ActionResult::bool(
+            concat!($base, ".session_max_duration_reached"),
+            REQUEST,
+            "true if the session was too old",
+        );
+        const REFRESHED: ActionResult<bool> =
+            ActionResult::bool(concat!($base, ".", $refreshed), REQUEST, "true if the provider was asked again");
+        const ERROR_CODE: ActionResult<String> =
+            ActionResult::text(concat!($base, ".error.code"), REQUEST, "ngrok's code of the fault");
+        const ERROR_MESSAGE: ActionResult<String> =
+            ActionResult::text(concat!($base, ".error.message"), REQUEST, "the fault in words");
+
+        /// Sets the results that both actions have.
+        fn set_results(run: &mut Run<'_>, identity: &Identity) {
+            run.set_result(&ID, &*identity.id);
+            run.set_result(&EMAIL, &*identity.email);
+            run.set_result(&NAME, &*identity.name);
+            run.set_result(&PROVIDER_USER_ID, &*identity.provider_user_id);
+            run.set_result(&SESSION_ID, &*identity.session_id);
+            run.set_result(&ACCESS_TOKEN, &*identity.access_token);
+            run.set_result(&REFRESH_TOKEN, &*identity.refresh_token);
+            run.set_result(&EXPIRES_AT, identity.expires_at.map_or(Value::Null, Value::Timestamp));
+            run.set_result(&TIMED_OUT, identity.session_timed_out);
+            run.set_result(&TOO_OLD, identity.session_max_duration_reached);
+            run.set_result(&REFRESHED, identity.userinfo_refreshed);
+            run.set_result(&ERROR_CODE, "");
+            run.set_result(&ERROR_MESSAGE, "");
+        }
+
+        const RESULTS: &[vocabulary::Declared] = &[
+            ID.declared(),
+            EMAIL.declared(),
+            NAME.declared(),
+            PROVIDER_USER_ID.declared(),
+            SESSION_ID.declared(),
+            ACCESS_TOKEN.declared(),
+            REFRESH_TOKEN.declared(),
+            EXPIRES_AT.declared(),
+            TIMED_OUT.declared(),
+            TOO_OLD.declared(),
+            REFRESHED.declared(),
+            ERROR_CODE.declared(),
+            ERROR_MESSAGE.declared(),
+            $($more.declared(),)?
+        ];
     };
 }
 pub(super) use login_results;
+
+impl Login {
+    /// Asks who is logged in.
+    ///
+    /// # Errors
+    /// If an expression has no value.
+    pub(super) fn ask(&self, provider: LoginProvider, run: &mut Run<'_>) -> Result<Next, Unrendered> {
+        let client = match &self.client {
+            Some((id, secret)) => {
+                Some((run.render(&id.template)?.into(), Secret::new(run.render(&secret.template)?)))
+            }
+            None => None,
+        };
+        let question = LoginQuestion {
+            action: run.by,
+            provider,
+            auth_id: self.auth_id.as_ref().map(|id| id.value.clone()),
+            client,
+            scopes: self.scopes.iter().map(|scope| scope.value.clone()).collect(),
+            authz_url_params: self
+                .authz_url_params
+                .iter()
+                .map(|(name, value)| (name.value.clone(), value.value.clone()))
+                .collect(),
+            max_session: self.max_session,
+            idle_session: self.idle_session,
+            userinfo_refresh: self.userinfo_refresh,
+            allow_cors_preflight: self.allow_cors_preflight,
+            auth_cookie_domain: self.auth_cookie_domain.as_ref().map(|domain| domain.value.clone()),
+        };
+        Ok(run.ask(Effect::LogIn, Asked::Login(question.into())))
+    }
+
+    /// Who is logged in, or what comes next without anybody.
+    ///
+    /// # Errors
+    /// If the login failed.
+    pub(super) fn replied(
+        &self,
+        reply: Reply,
+        run: &mut Run<'_>,
+    ) -> Result<Result<Box<Identity>, Next>, Unrendered> {
+        Ok(match reply {
+            Reply::Login(LoginReply::LoggedIn(identity)) => Ok(identity),
+            Reply::Login(LoginReply::Preflight) if self.allow_cors_preflight => Err(Next::GoOn),
+            Reply::Login(LoginReply::Answer(response)) => Err(run.respond(*response)?),
+            Reply::Login(LoginReply::Failed(reason)) => {
+                return Err(Unrendered::unusable(format!("the login failed: {reason}")));
+            }
+            _ => Err(Next::End(Ending::Closed)),
+        })
+    }
+
+    pub(super) fn digest(&self, digest: &mut StepDigest<'_>) {
+        digest.text(&format!(
+            "{:?} {:?} {:?} {} {:?}",
+            self.max_session,
+            self.idle_session,
+            self.userinfo_refresh,
+            self.allow_cors_preflight,
+            self.auth_id.iter().chain(&self.auth_cookie_domain).map(|it| &*it.value).collect::<Vec<_>>(),
+        ));
+        digest.number(self.client.iter().len() as u64);
+        self.client.iter().flat_map(|(id, secret)| [id, secret]).for_each(|text| digest.template(text));
+        digest.number(self.scopes.len() as u64);
+        self.scopes.iter().for_each(|scope| digest.text(&scope.value));
+        self.authz_url_params.iter().for_each(|(name, value)| {
+            digest.text(&name.value);
+            digest.text(&value.value);
+        });
+    }
+}

@@ -2,16 +2,22 @@
 //!
 //! Source: ngrok documentation, oauth (2026-08-07).
 
+use std::fmt;
+
 use super::identity::{
     ALLOW_CORS_PREFLIGHT, AUTH_COOKIE_DOMAIN, AUTH_ID, AUTHZ_URL_PARAMS, CLIENT_ID, CLIENT_SECRET, Login,
     MAX_SESSION_DURATION, SCOPES, USERINFO_REFRESH_INTERVAL, login_results,
 };
 use super::{ActionType, Ends, REQUEST_PHASE};
+use crate::cel::{Unrendered, Value};
 use crate::diagnostic::Diagnostic;
+use crate::exchange::{Asked, Identity, LoginProvider, Reply};
+use crate::ir::Lowering;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
+use crate::run::{Execute, Next, Run, StepDigest};
 use crate::schema::{Choice, Context, Declared, DurationField, Field, RELATED_FIELD, Text};
-use crate::vocabulary;
+use crate::vocabulary::{self, ActionResult, REQUEST};
 
 /// An OAuth provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,26 +41,36 @@ pub enum OAuthProvider {
     Twitch,
 }
 
+const PROVIDERS: &[(&str, OAuthProvider)] = &[
+    ("amazon", OAuthProvider::Amazon),
+    ("facebook", OAuthProvider::Facebook),
+    ("github", OAuthProvider::GitHub),
+    ("gitlab", OAuthProvider::GitLab),
+    ("google", OAuthProvider::Google),
+    ("linkedin", OAuthProvider::LinkedIn),
+    ("microsoft", OAuthProvider::Microsoft),
+    ("twitch", OAuthProvider::Twitch),
+];
+
+impl OAuthProvider {
+    /// ngrok's name of it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        PROVIDERS.iter().find(|(_, provider)| *provider == self).map_or("", |(name, _)| name)
+    }
+}
+
 static PROVIDER: Field<Choice<OAuthProvider>> = Field::required(
     "provider",
-    Choice {
-        of: &[
-            ("amazon", OAuthProvider::Amazon),
-            ("facebook", OAuthProvider::Facebook),
-            ("github", OAuthProvider::GitHub),
-            ("gitlab", OAuthProvider::GitLab),
-            ("google", OAuthProvider::Google),
-            ("linkedin", OAuthProvider::LinkedIn),
-            ("microsoft", OAuthProvider::Microsoft),
-            ("twitch", OAuthProvider::Twitch),
-        ],
-    },
+    Choice { of: PROVIDERS },
     "provider: google",
     "Whose login is used; amazon and facebook need an application of your own.",
 );
 static IDLE_SESSION_TIMEOUT: Field<DurationField> =
     Field::optional("idle_session_timeout", DurationField::any().like(3_600), "When an unused login ends.")
         .formerly(&["idle_session_duration"]);
+
+login_results!("actions.ngrok.oauth", "current_provider_session_id", "userinfo_refreshed");
 
 /// Sends users to an OAuth provider to log in.
 #[derive(Clone, Debug)]
@@ -83,8 +99,8 @@ impl ActionType for OAuth {
         &ALLOW_CORS_PREFLIGHT,
         &AUTH_COOKIE_DOMAIN,
     ];
-    const RESULTS: &'static [vocabulary::Declared] =
-        login_results!("actions.ngrok.oauth", "current_provider_session_id", "userinfo_refreshed");
+    const RESULTS: &'static [vocabulary::Declared] = RESULTS;
+    const RUNS: PhaseSet = Self::PHASES;
     const PAGE: &'static str = include_str!("../../../docs/actions/oauth.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
@@ -112,5 +128,40 @@ impl ActionType for OAuth {
 
     fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
         self.login.texts(each);
+    }
+
+    fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
+        Box::new(self.clone())
+    }
+}
+
+impl Execute for OAuth {
+    fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
+        self.login.ask(LoginProvider::OAuth(self.provider.name()), run)
+    }
+
+    fn resumed(&self, run: &mut Run<'_>, _: Option<Asked>, reply: Reply) -> Result<Next, Unrendered> {
+        let identity = match self.login.replied(reply, run)? {
+            Ok(identity) => identity,
+            Err(next) => return Ok(next),
+        };
+        if run.keeps_results {
+            set_results(run, &identity);
+        }
+        Ok(Next::GoOn)
+    }
+
+    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        ActionType::texts(self, each);
+    }
+
+    fn digest(&self, digest: &mut StepDigest<'_>) {
+        digest.text(<Self as ActionType>::NAME);
+        digest.text(&format!("{:?}", LoginProvider::OAuth(self.provider.name())));
+        self.login.digest(digest);
+    }
+
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(<Self as ActionType>::NAME)
     }
 }

@@ -2,8 +2,14 @@
 //!
 //! Source: ngrok documentation, owasp-crs-request and owasp-crs-response (2026-08-07).
 
+use std::sync::Arc;
+
 use super::{ON_ERROR, OnError};
+use crate::cel::{Map, Unrendered, Value};
+use crate::exchange::{Asked, Effect, Findings, Inspection, MatchedRule, Reply};
+use crate::message::Side;
 use crate::reader::Fields;
+use crate::run::{Next, Run, StepDigest};
 use crate::schema::{Boolean, Choice, Context, Declared, Field, Integer, Items};
 
 static RULE_ERROR: Field<Choice<OnError>> = Field::default(
@@ -47,56 +53,116 @@ impl RuleSet {
     }
 }
 
-/// The results below a path.
+/// The results below a path, and what sets them.
 macro_rules! rule_set_results {
     ($base:literal, $record:literal, $at:expr) => {
-        &[
-            $crate::vocabulary::Declared::new(
-                concat!($base, ".decision"),
-                "string",
-                $at,
-                "`allow` or `deny`",
-            ),
-            $crate::vocabulary::Declared::new(
-                concat!($base, ".anomaly_score"),
-                "int",
-                $at,
-                "the score that was reached",
-            ),
-            $crate::vocabulary::Declared::new(
-                concat!($base, ".anomaly_score_threshold"),
-                "int",
-                $at,
-                "the score from which on it blocks",
-            ),
-            $crate::vocabulary::Declared::new(
-                concat!($base, ".matched_rules"),
-                concat!("list(", $record, ")"),
-                $at,
-                "the rules that matched",
-            ),
-            $crate::vocabulary::Declared::new(
-                concat!($base, ".error.code"),
-                "string",
-                $at,
-                "ngrok's code of the fault",
-            ),
-            $crate::vocabulary::Declared::new(
-                concat!($base, ".error.message"),
-                "string",
-                $at,
-                "the fault in words",
-            ),
-            $crate::vocabulary::Declared::new(concat!($record, ".id"), "dyn", $at, "the number of the rule"),
-            $crate::vocabulary::Declared::new(
-                concat!($record, ".message"),
-                "string",
-                $at,
-                "what it found, in words",
-            ),
-            $crate::vocabulary::Declared::new(concat!($record, ".severity"), "dyn", $at, "how bad it is"),
-            $crate::vocabulary::Declared::new(concat!($record, ".data"), "string", $at, "what it matched"),
-        ]
+        const DECISION: ActionResult<String> =
+            ActionResult::text(concat!($base, ".decision"), $at, "`allow` or `deny`");
+        const SCORE: ActionResult<i64> =
+            ActionResult::int(concat!($base, ".anomaly_score"), $at, "the score that was reached");
+        const THRESHOLD: ActionResult<i64> = ActionResult::int(
+            concat!($base, ".anomaly_score_threshold"),
+            $at,
+            "the score from which on it blocks",
+        );
+        const MATCHED: ActionResult<Value> = ActionResult::of_type(
+            concat!($base, ".matched_rules"),
+            concat!("list(", $record, ")"),
+            $at,
+            "the rules that matched",
+        );
+        const ERROR_CODE: ActionResult<String> =
+            ActionResult::text(concat!($base, ".error.code"), $at, "ngrok's code of the fault");
+        const ERROR_MESSAGE: ActionResult<String> =
+            ActionResult::text(concat!($base, ".error.message"), $at, "the fault in words");
+
+        const RESULTS: &[vocabulary::Declared] = &[
+            DECISION.declared(),
+            SCORE.declared(),
+            THRESHOLD.declared(),
+            MATCHED.declared(),
+            ERROR_CODE.declared(),
+            ERROR_MESSAGE.declared(),
+            vocabulary::Declared::new(concat!($record, ".id"), "dyn", $at, "the number of the rule"),
+            vocabulary::Declared::new(concat!($record, ".message"), "string", $at, "what it found, in words"),
+            vocabulary::Declared::new(concat!($record, ".severity"), "dyn", $at, "how bad it is"),
+            vocabulary::Declared::new(concat!($record, ".data"), "string", $at, "what it matched"),
+        ];
+
+        /// Sets the results.
+        fn set_results(run: &mut Run<'_>, inspected: &Inspected) {
+            run.set_result(&DECISION, if inspected.denied { "deny" } else { "allow" });
+            run.set_result(&SCORE, i64::from(inspected.findings.anomaly_score));
+            run.set_result(&THRESHOLD, i64::from(inspected.findings.threshold));
+            run.set_result(&MATCHED, owasp::rules(&inspected.findings));
+            run.set_result(&ERROR_CODE, inspected.error.as_ref().map_or("", |_| "ERR_NGROK_3701"));
+            run.set_result(&ERROR_MESSAGE, inspected.error.as_deref().unwrap_or_default());
+        }
     };
 }
 pub(super) use rule_set_results;
+
+/// What came of an inspection.
+#[derive(Debug)]
+pub(super) struct Inspected {
+    pub(super) denied: bool,
+    pub(super) findings: Box<Findings>,
+    /// Why it failed.
+    pub(super) error: Option<Box<str>>,
+}
+
+impl RuleSet {
+    /// Asks for an inspection of a message, whose body is read first if it is to be looked at.
+    pub(super) fn inspect(&self, side: Side, run: &mut Run<'_>) -> Next {
+        let body = match self.process_body.then(|| run.body_start(side)).transpose() {
+            Ok(body) => body,
+            Err(ask) => return ask,
+        };
+        let body = body.map(|body| body.get(..Inspection::MAX_BODY).map_or(Arc::clone(&body), Arc::from));
+        // INVARIANT: the field has numbers that fit.
+        let exclude_rule_ids =
+            self.exclude_rule_ids.iter().filter_map(|id| u32::try_from(*id).ok()).collect();
+        run.ask(Effect::Inspect, Asked::Inspection(Inspection { side, body, exclude_rule_ids }))
+    }
+
+    /// What came of it.
+    ///
+    /// # Errors
+    /// If the inspection failed and that is the end.
+    pub(super) fn inspected(&self, reply: Reply) -> Result<Inspected, Unrendered> {
+        match reply {
+            Reply::Inspected(Ok(findings)) => {
+                let denied = findings.anomaly_score >= findings.threshold;
+                Ok(Inspected { denied, findings, error: None })
+            }
+            Reply::Inspected(Err(reason)) if self.on_error == OnError::Continue => {
+                Ok(Inspected { denied: false, findings: Box::default(), error: Some(reason) })
+            }
+            Reply::Inspected(Err(reason)) => {
+                Err(Unrendered::unusable(format!("the inspection failed: {reason}")))
+            }
+            _ => Err(Unrendered::unusable("there was no inspection".to_owned())),
+        }
+    }
+
+    pub(super) fn digest(&self, digest: &mut StepDigest<'_>) {
+        digest.number(u64::from(self.on_error == OnError::Continue));
+        digest.number(u64::from(self.process_body));
+        digest.number(self.exclude_rule_ids.len() as u64);
+        self.exclude_rule_ids.iter().for_each(|id| digest.number(id.unsigned_abs()));
+    }
+}
+
+/// The result `matched_rules`.
+pub(super) fn rules(findings: &Findings) -> Value {
+    let record = |rule: &MatchedRule| {
+        let fields = [
+            ("id", Value::Int(rule.id.into())),
+            ("message", Value::text(&*rule.message)),
+            ("severity", Value::text(&*rule.severity)),
+            ("data", Value::text(&*rule.data)),
+        ];
+        Value::from(Map::from_texts(fields))
+    };
+    Value::list(findings.rules.iter().map(record).collect())
+}

@@ -2,12 +2,23 @@
 //!
 //! Source: ngrok documentation, owasp-crs-request (2026-08-07).
 
-use super::owasp::{self, RuleSet, rule_set_results};
+use std::fmt;
+
+use super::owasp::{self, Inspected, RuleSet, rule_set_results};
 use super::{ActionType, Ends, REQUEST_PHASE};
+use crate::cel::{Unrendered, Value};
+use crate::exchange::{Asked, Reply};
+use crate::ir::Lowering;
+use crate::message::Side;
+use crate::ngrok;
+use crate::outcome::Ending;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
+use crate::run::{Execute, HttpRefusal, Next, Run, StepDigest};
 use crate::schema::{Context, Declared};
-use crate::vocabulary::{self, REQUEST};
+use crate::vocabulary::{self, ActionResult, REQUEST};
+
+rule_set_results!("actions.ngrok.owasp_crs_request", "RequestRuleMatch", REQUEST);
 
 /// Looks for attacks in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,11 +33,42 @@ impl ActionType for OwaspCrsRequest {
     const PHASES: PhaseSet = REQUEST_PHASE;
     const ENDS: Ends = Ends::Refusing("403");
     const FIELDS: Declared = owasp::FIELDS;
-    const RESULTS: &'static [vocabulary::Declared] =
-        rule_set_results!("actions.ngrok.owasp_crs_request", "RequestRuleMatch", REQUEST);
+    const RESULTS: &'static [vocabulary::Declared] = RESULTS;
+    const RUNS: PhaseSet = Self::PHASES;
     const PAGE: &'static str = include_str!("../../../docs/actions/owasp-crs-request.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
         Some(Self { rules: RuleSet::read(fields, cx)? })
+    }
+
+    fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
+        Box::new(self.clone())
+    }
+}
+
+impl Execute for OwaspCrsRequest {
+    fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
+        Ok(self.rules.inspect(Side::Request, run))
+    }
+
+    fn resumed(&self, run: &mut Run<'_>, _: Option<Asked>, reply: Reply) -> Result<Next, Unrendered> {
+        let inspected = self.rules.inspected(reply)?;
+        if run.keeps_results {
+            set_results(run, &inspected);
+        }
+        Ok(if inspected.denied { Next::End(Ending::Denied) } else { Next::GoOn })
+    }
+
+    fn refusal(&self) -> HttpRefusal {
+        HttpRefusal { status: 403, code: Some(ngrok::ERR_NGROK_3700) }
+    }
+
+    fn digest(&self, digest: &mut StepDigest<'_>) {
+        digest.text(Self::NAME);
+        self.rules.digest(digest);
+    }
+
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::NAME)
     }
 }

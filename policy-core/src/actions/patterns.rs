@@ -143,6 +143,36 @@ impl RunPattern {
         pattern.replace_all(text, &to, max).ok_or_else(|| too_long(max))
     }
 
+    /// Replaces every match in a body; the result of at most so many bytes and the first match, if there is one.
+    ///
+    /// # Errors
+    /// As for [`Self::replace`].
+    pub(super) fn replace_in(
+        &self,
+        body: &[u8],
+        to: Option<&Text>,
+        max: usize,
+        run: &mut Run<'_>,
+    ) -> Result<Option<(Vec<u8>, String)>, Unrendered> {
+        let to = match to {
+            Some(to) => run.render(&to.template)?,
+            None => String::new(),
+        };
+        let rendered;
+        let pattern = match self {
+            Self::Whole => return Ok(Some((to.into_bytes(), String::from_utf8_lossy(body).into_owned()))),
+            Self::Compiled(pattern) => pattern,
+            Self::Rendered(from) => {
+                let from = run.render(&from.template)?;
+                rendered = run.compile_pattern(&from, body.len())?;
+                &rendered
+            }
+        };
+        run.charge(pattern.steps_of_replacing(body.len()))?;
+        let (after, matches) = pattern.replace_bytes(body, &to, max).ok_or_else(|| too_long(max))?;
+        Ok(matches.into_iter().next().map(|first| (after, first)))
+    }
+
     pub(super) fn digest(&self, from: Option<&Text>, digest: &mut StepDigest<'_>) {
         digest.number(u64::from(from.is_some()));
         from.into_iter().for_each(|from| digest.template(from));

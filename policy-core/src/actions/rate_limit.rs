@@ -2,17 +2,23 @@
 //!
 //! Source: ngrok documentation, rate-limit (2026-08-07).
 
+use std::fmt;
 use std::time::Duration;
 
 use super::{ActionType, Ends, REQUEST_PHASE};
-use crate::cel::Expression;
+use crate::cel::{Expression, Unrendered, Value};
+use crate::exchange::{Asked, Effect, RateLimit as Limit, RateVerdict, Reply};
+use crate::ir::Lowering;
+use crate::message::{Headers, Response};
+use crate::outcome::Ending;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
+use crate::run::{Execute, Next, Run, StepDigest};
 use crate::schema::{
     Boolean, Choice, Condition, Context, Declared, DurationField, Field, Integer, Items, Literal,
 };
 use crate::source::Spanned;
-use crate::vocabulary::{self, REQUEST};
+use crate::vocabulary::{self, ActionResult, REQUEST};
 
 static NAME: Field<Literal> =
     Field::required("name", Literal(1_023), "name: logins", "Names the limit in events and errors.");
@@ -43,6 +49,18 @@ static BUCKET_KEY: Field<Items<Condition>> = Field::required(
 static ENFORCE: Field<Boolean> =
     Field::default("enforce", Boolean, "true", "`false` counts, sets the results and refuses nothing.");
 
+const KEY: ActionResult<Value> =
+    ActionResult::any("actions.ngrok.rate_limit.bucket_key", REQUEST, "the client's combination of values");
+const LIMITED: ActionResult<bool> =
+    ActionResult::bool("actions.ngrok.rate_limit.limited", REQUEST, "true over the limit");
+const ERROR_CODE: ActionResult<String> =
+    ActionResult::text("actions.ngrok.rate_limit.error.code", REQUEST, "ngrok's code of the fault");
+const ERROR_MESSAGE: ActionResult<String> =
+    ActionResult::text("actions.ngrok.rate_limit.error.message", REQUEST, "the fault in words");
+
+/// Bytes of a client's combination of values.
+const MAX_KEY: usize = 4 << 10;
+
 /// Refuses requests that come too often.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -64,27 +82,9 @@ impl ActionType for RateLimit {
     const PHASES: PhaseSet = REQUEST_PHASE;
     const ENDS: Ends = Ends::Refusing("429 over the limit");
     const FIELDS: Declared = &[&NAME, &ALGORITHM, &CAPACITY, &RATE, &BUCKET_KEY, &ENFORCE];
-    const RESULTS: &'static [vocabulary::Declared] = &[
-        vocabulary::Declared::new(
-            "actions.ngrok.rate_limit.bucket_key",
-            "dyn",
-            REQUEST,
-            "the client's combination of values",
-        ),
-        vocabulary::Declared::new("actions.ngrok.rate_limit.limited", "bool", REQUEST, "true over the limit"),
-        vocabulary::Declared::new(
-            "actions.ngrok.rate_limit.error.code",
-            "string",
-            REQUEST,
-            "ngrok's code of the fault",
-        ),
-        vocabulary::Declared::new(
-            "actions.ngrok.rate_limit.error.message",
-            "string",
-            REQUEST,
-            "the fault in words",
-        ),
-    ];
+    const RESULTS: &'static [vocabulary::Declared] =
+        &[KEY.declared(), LIMITED.declared(), ERROR_CODE.declared(), ERROR_MESSAGE.declared()];
+    const RUNS: PhaseSet = Self::PHASES;
     const PAGE: &'static str = include_str!("../../../docs/actions/rate-limit.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
@@ -107,5 +107,67 @@ impl ActionType for RateLimit {
 
     fn enforced(&self) -> bool {
         self.enforce
+    }
+
+    fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
+        Box::new(self.clone())
+    }
+}
+
+impl Execute for RateLimit {
+    fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
+        let values = self.bucket_key.iter().map(|item| run.evaluate(&item.value));
+        let key = Value::list(values.collect::<Result<_, _>>()?);
+        let text = key.to_string();
+        if text.len() > MAX_KEY {
+            return Err(Unrendered::unusable(format!(
+                "the values of `bucket_key` are longer than {MAX_KEY} bytes"
+            )));
+        }
+        if run.keeps_results {
+            run.set_result(&KEY, key);
+        }
+        // INVARIANT: the field has a number that fits.
+        let capacity = u32::try_from(self.capacity).unwrap_or(1);
+        let limit = Limit { action: run.by, name: self.name.clone(), capacity, window: self.rate };
+        Ok(run.ask(Effect::CountRequest, Asked::Rate { limit, key: text.into() }))
+    }
+
+    fn resumed(&self, run: &mut Run<'_>, _: Option<Asked>, reply: Reply) -> Result<Next, Unrendered> {
+        let Reply::Rate(verdict) = reply else { return Ok(Next::End(Ending::Closed)) };
+        if run.keeps_results {
+            run.set_result(&LIMITED, verdict != RateVerdict::Passes);
+            run.set_result(&ERROR_CODE, "");
+            run.set_result(&ERROR_MESSAGE, "");
+        }
+        match verdict {
+            RateVerdict::Limited { retry_after } if self.enforce => {
+                let mut headers = Headers::default();
+                // Whole seconds, none of them too early (RFC 9110, 10.2.3).
+                let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+                headers
+                    .append("retry-after", &seconds.to_string())
+                    .map_err(|error| Unrendered::unusable(error.to_string()))?;
+                run.refuse(Response { status: 429, headers, body: Vec::new() })
+            }
+            RateVerdict::Passes | RateVerdict::Limited { .. } => Ok(Next::GoOn),
+        }
+    }
+
+    fn expressions<'a>(&'a self, each: &mut dyn FnMut(&'a Expression)) {
+        ActionType::expressions(self, each);
+    }
+
+    fn digest(&self, digest: &mut StepDigest<'_>) {
+        digest.text(Self::NAME);
+        digest.text(&self.name);
+        digest.number(self.capacity.unsigned_abs());
+        digest.number(self.rate.as_secs());
+        self.bucket_key.iter().for_each(|item| digest.expression(&item.value));
+        digest.number(u64::from(self.enforce));
+    }
+
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} in {}s", Self::NAME, self.capacity, self.rate.as_secs())
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! Source: ngrok documentation, find-replace actions (2026-08-07).
 
-use super::patterns::check_groups;
+use super::patterns::{RunPattern, check_groups};
+use crate::cel::{Map, Unrendered, Value};
+use crate::message::Side;
+use crate::run::{Next, Run, StepDigest};
 use crate::schema::{Context, Declared, Field, Interpolated, Items, Record, Regex, Text};
 
 /// A replacement.
@@ -46,6 +49,88 @@ pub(super) const REPLACEMENTS: Items<Record<Replacement>> = Items::new(Record {
 })
 .some();
 
+/// Bytes that a body may become.
+const MAX_REPLACED: usize = 4 << 20;
+
+/// Replacements as they run.
+#[derive(Debug)]
+pub(super) struct Replacing {
+    of: Vec<(RunPattern, Replacement)>,
+}
+
+/// What a replacement found: its number, and the first match.
+pub(super) type Found = (usize, String);
+
+impl Replacing {
+    pub(super) fn new(replacements: &[Replacement]) -> Self {
+        let run = |it: &Replacement| (RunPattern::new(Some(&it.from)), it.clone());
+        Self { of: replacements.iter().map(run).collect() }
+    }
+
+    /// Replaces in a body, which is read first; what was found, or what comes before that.
+    ///
+    /// # Errors
+    /// If the body cannot be read, an expression has no value, or the result is too long.
+    pub(super) fn in_body(
+        &self,
+        side: Side,
+        run: &mut Run<'_>,
+    ) -> Result<Result<Vec<Found>, Next>, Unrendered> {
+        let before = match run.body(side)? {
+            Ok(body) => body,
+            Err(ask) => return Ok(Err(ask)),
+        };
+        let (body, found) = self.in_text(before.to_vec(), run)?;
+        if body != *before {
+            run.replace_body(side, body)?;
+        }
+        Ok(Ok(found))
+    }
+
+    /// Replaces in a text; what it becomes, and what was found.
+    ///
+    /// # Errors
+    /// If an expression has no value, or the result is too long.
+    pub(super) fn in_text(
+        &self,
+        mut text: Vec<u8>,
+        run: &mut Run<'_>,
+    ) -> Result<(Vec<u8>, Vec<Found>), Unrendered> {
+        let mut found = Vec::new();
+        for (at, (from, replacement)) in self.of.iter().enumerate() {
+            if let Some((after, first)) =
+                from.replace_in(&text, replacement.to.as_ref(), MAX_REPLACED, run)?
+            {
+                text = after;
+                found.push((at, first));
+            }
+        }
+        Ok((text, found))
+    }
+
+    pub(super) fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        self.of.iter().for_each(|(_, it)| texts(std::slice::from_ref(it), each));
+    }
+
+    pub(super) fn digest(&self, digest: &mut StepDigest<'_>) {
+        digest.number(self.of.len() as u64);
+        for (from, replacement) in &self.of {
+            from.digest(Some(&replacement.from), digest);
+            digest.templates(replacement.to.as_slice());
+        }
+    }
+}
+
+/// The result `replacements` of what was found.
+pub(super) fn found_values(found: Vec<Found>) -> Value {
+    let record = |(index, content): Found| {
+        let index = i64::try_from(index).unwrap_or(i64::MAX);
+        let fields = [("replacement_index", Value::Int(index)), ("matched_content", Value::text(content))];
+        Value::from(Map::from_texts(fields))
+    };
+    Value::list(found.into_iter().map(record).collect())
+}
+
 pub(super) fn texts<'a>(replacements: &'a [Replacement], each: &mut dyn FnMut(&'a Text)) {
     replacements.iter().for_each(|it| [&it.from].into_iter().chain(&it.to).for_each(&mut *each));
 }
@@ -53,13 +138,15 @@ pub(super) fn texts<'a>(replacements: &'a [Replacement], each: &mut dyn FnMut(&'
 /// The results below a path.
 macro_rules! replacement_results {
     ($base:literal, $record:literal, $at:expr) => {
-        &[
-            $crate::vocabulary::Declared::new(
+        const FOUND: $crate::vocabulary::ActionResult<$crate::cel::Value> =
+            $crate::vocabulary::ActionResult::of_type(
                 concat!($base, ".replacements"),
                 concat!("list(", $record, ")"),
                 $at,
                 "what each replacement found",
-            ),
+            );
+        const RESULTS: &[$crate::vocabulary::Declared] = &[
+            FOUND.declared(),
             $crate::vocabulary::Declared::new(
                 concat!($record, ".replacement_index"),
                 "int",
@@ -72,7 +159,7 @@ macro_rules! replacement_results {
                 $at,
                 "what it matched first",
             ),
-        ]
+        ];
     };
 }
 pub(super) use replacement_results;

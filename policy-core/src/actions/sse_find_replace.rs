@@ -3,10 +3,16 @@
 //! Source: ngrok documentation, sse-find-replace (2026-08-07), the only page that has the phase
 //! `on_event_stream_message`.
 
-use super::replacements::{FROM, Replacement, TO, replacement_results};
+use std::fmt;
+
+use super::replacements::{FROM, Replacement, Replacing, TO, found_values, replacement_results};
 use super::{ActionType, EVENT_PHASE};
+use crate::cel::Unrendered;
+use crate::ir::Lowering;
+use crate::message::Side;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
+use crate::run::{Execute, Next, Run, StepDigest};
 use crate::schema::{Context, Declared, Field, Interpolated, Items, Record, Text};
 use crate::vocabulary::{self, EVENT};
 
@@ -34,6 +40,8 @@ static REPLACEMENTS: Field<Items<Record<EventReplacement>>> = Field::required(
     "What is replaced; each works on what the one before has left.",
 );
 
+replacement_results!("actions.ngrok.sse_find_replace", "EventReplacement", EVENT);
+
 /// A replacement in a field of an event.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -57,8 +65,8 @@ impl ActionType for SseFindReplace {
     const PHASES: PhaseSet = EVENT_PHASE;
     const FIELDS: Declared = &[&REPLACEMENTS];
     const REWRITES: bool = true;
-    const RESULTS: &'static [vocabulary::Declared] =
-        replacement_results!("actions.ngrok.sse_find_replace", "EventReplacement", EVENT);
+    const RESULTS: &'static [vocabulary::Declared] = RESULTS;
+    const RUNS: PhaseSet = Self::PHASES;
     const PAGE: &'static str = include_str!("../../../docs/actions/sse-find-replace.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
@@ -70,5 +78,134 @@ impl ActionType for SseFindReplace {
             each(&replacement.field);
             super::replacements::texts(std::slice::from_ref(&replacement.replacement), each);
         });
+    }
+
+    fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
+        let running =
+            |it: &EventReplacement| (it.field.clone(), Replacing::new(std::slice::from_ref(&it.replacement)));
+        Box::new(Running(self.replacements.iter().map(running).collect()))
+    }
+}
+
+/// It as it runs: the field and what is replaced in it.
+#[derive(Debug)]
+struct Running(Vec<(Text, Replacing)>);
+
+impl Execute for Running {
+    fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
+        let before = match run.body(Side::Event)? {
+            Ok(event) => event,
+            Err(ask) => return Ok(ask),
+        };
+        let (mut event, mut found) = (before.to_vec(), Vec::new());
+        for (at, (field, replacing)) in self.0.iter().enumerate() {
+            let name = run.render(&field.template)?;
+            if !matches!(&*name, "data" | "retry") {
+                return Err(Unrendered::unusable("`field` is neither `data` nor `retry`".to_owned()));
+            }
+            let Some(value) = field_of(&event, name.as_bytes()) else { continue };
+            let (after, first) = replacing.in_text(value, run)?;
+            if let Some((_, content)) = first.into_iter().next() {
+                event = with_field(&event, name.as_bytes(), &after);
+                found.push((at, content));
+            }
+        }
+        if event != *before {
+            run.replace_body(Side::Event, event)?;
+        }
+        if run.keeps_results {
+            run.set_result(&FOUND, found_values(found));
+        }
+        Ok(Next::GoOn)
+    }
+
+    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        self.0.iter().for_each(|(field, replacing)| {
+            each(field);
+            replacing.texts(each);
+        });
+    }
+
+    fn digest(&self, digest: &mut StepDigest<'_>) {
+        digest.text(SseFindReplace::NAME);
+        self.0.iter().for_each(|(field, replacing)| {
+            digest.template(field);
+            replacing.digest(digest);
+        });
+    }
+
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(SseFindReplace::NAME)
+    }
+}
+
+/// The lines of an event, without their ends (WHATWG HTML, 9.2.5: LF, CRLF or CR).
+fn lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = event;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
+        let (line, after) = rest.split_at_checked(end)?;
+        let after = after.strip_prefix(b"\r\n").or(after.get(1..)).unwrap_or_default();
+        rest = after;
+        Some(line)
+    })
+}
+
+/// The value of a line with a field, its first space left out; nothing for other lines.
+fn value_of<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
+    let rest = line.strip_prefix(name)?;
+    match rest.strip_prefix(b":") {
+        Some(value) => Some(value.strip_prefix(b" ").unwrap_or(value)),
+        None => rest.is_empty().then_some(rest),
+    }
+}
+
+/// The value of a field; lines of `data` are joined by line breaks.
+fn field_of(event: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+    let values: Vec<&[u8]> = lines(event).filter_map(|line| value_of(line, name)).collect();
+    (!values.is_empty()).then(|| values.join(&b'\n'))
+}
+
+/// An event with another value of a field, where that stood first.
+fn with_field(event: &[u8], name: &[u8], value: &[u8]) -> Vec<u8> {
+    let (mut out, mut written) = (Vec::with_capacity(event.len()), false);
+    for line in lines(event) {
+        match value_of(line, name) {
+            None => {
+                out.extend_from_slice(line);
+                out.push(b'\n');
+            }
+            Some(_) if written => {}
+            Some(_) => {
+                written = true;
+                for part in value.split(|byte| matches!(byte, b'\n' | b'\r')) {
+                    out.extend_from_slice(name);
+                    out.extend_from_slice(b": ");
+                    out.extend_from_slice(part);
+                    out.push(b'\n');
+                }
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_read_and_written_as_browsers_read_them() {
+        let event = b"id: 7\r\ndata: a\rdata:b\ndata\nretry: 10\ndatax: c\n\n";
+        assert_eq!(field_of(event, b"data").as_deref(), Some(&b"a\nb\n"[..]));
+        assert_eq!(field_of(event, b"retry").as_deref(), Some(&b"10"[..]));
+        assert_eq!(field_of(event, b"event"), None);
+        let changed = with_field(event, b"data", b"x\ny");
+        assert_eq!(changed, b"id: 7\ndata: x\ndata: y\nretry: 10\ndatax: c\n\n");
+        // A line break in what takes its place makes no field of its own.
+        assert_eq!(with_field(b"data: a\n", b"data", b"b\rid: 9"), b"data: b\ndata: id: 9\n");
     }
 }

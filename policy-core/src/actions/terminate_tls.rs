@@ -2,34 +2,19 @@
 //!
 //! Source: ngrok documentation, terminate-tls (2026-08-07). On https endpoints TLS ends there anyway.
 
+use std::fmt;
+
 use super::{ActionType, CONNECT_PHASE};
+use crate::cel::Unrendered;
+use crate::exchange::{Asked, ClientVerification, Effect, Reply, Secret, TlsSettings, TlsVersion};
+use crate::ir::Lowering;
+use crate::outcome::Ending;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
+use crate::run::{Execute, Next, Run, StepDigest};
 use crate::schema::{Choice, Context, Declared, Field, Interpolated, Items, OneOrMore, Text, needs};
 use crate::url::Scheme;
-use crate::vocabulary::{self, Declared as Variable, TLS};
-
-/// A version of TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum TlsVersion {
-    /// TLS 1.2, RFC 5246.
-    V1_2,
-    /// TLS 1.3, RFC 8446.
-    V1_3,
-}
-
-/// What is asked of clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ClientVerification {
-    /// A certificate of one of the authorities.
-    RequireAndVerify,
-    /// Any certificate.
-    RequireAny,
-    /// A certificate if there is one.
-    Request,
-}
+use crate::vocabulary::{self, ActionResult, Declared as Variable, TLS};
 
 const VERSIONS: Choice<TlsVersion> = Choice { of: &[("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)] };
 
@@ -68,6 +53,11 @@ static VERIFICATION: Field<Choice<ClientVerification>> = Field::default(
 /// Keys are longer than other secrets.
 const PEM_SECRET: Interpolated = Interpolated::SECRET.sized(1 << 16);
 
+const ERROR_CODE: ActionResult<String> =
+    ActionResult::text("actions.ngrok.terminate_tls.error.code", TLS, "ngrok's code of the fault");
+const ERROR_MESSAGE: ActionResult<String> =
+    ActionResult::text("actions.ngrok.terminate_tls.error.message", TLS, "the fault in words");
+
 /// Ends TLS at the endpoint.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -91,6 +81,7 @@ impl ActionType for TerminateTls {
     const FIELDS: Declared =
         &[&MIN_VERSION, &MAX_VERSION, &SERVER_PRIVATE_KEY, &SERVER_CERTIFICATE, &AUTHORITIES, &VERIFICATION];
     const REWRITES: bool = true;
+    const RUNS: PhaseSet = Self::PHASES;
     const RESULTS: &'static [Variable] = vocabulary::handshake!(
         "actions.ngrok.terminate_tls",
         TLS,
@@ -100,8 +91,8 @@ impl ActionType for TerminateTls {
             TLS,
             "what was odd about the handshake"
         ),
-        Variable::new("actions.ngrok.terminate_tls.error.code", "string", TLS, "ngrok's code of the fault"),
-        Variable::new("actions.ngrok.terminate_tls.error.message", "string", TLS, "the fault in words"),
+        ERROR_CODE.declared(),
+        ERROR_MESSAGE.declared(),
     );
     const MORE_RESULTS: &'static [&'static [Variable]] = &[
         vocabulary::certificate!(
@@ -150,5 +141,64 @@ impl ActionType for TerminateTls {
     fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
         self.server.iter().for_each(|(key, it)| [key, it].into_iter().for_each(&mut *each));
         self.authorities.iter().for_each(each);
+    }
+
+    fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
+        Box::new(self.clone())
+    }
+}
+
+impl Execute for TerminateTls {
+    fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
+        let server = match &self.server {
+            Some((key, certificate)) => {
+                let key = Secret::new(run.render(&key.template)?);
+                Some((key, run.render(&certificate.template)?.into()))
+            }
+            None => None,
+        };
+        let authorities = self.authorities.iter().map(|it| Ok(run.render(&it.template)?.into()));
+        let settings = TlsSettings {
+            min_version: self.min_version,
+            max_version: self.max_version,
+            server,
+            authorities: authorities.collect::<Result<_, Unrendered>>()?,
+            verification: self.verification,
+        };
+        Ok(run.ask(Effect::EndTls, Asked::Tls(settings.into())))
+    }
+
+    fn resumed(&self, run: &mut Run<'_>, _: Option<Asked>, reply: Reply) -> Result<Next, Unrendered> {
+        match reply {
+            Reply::TlsEnded(Ok(values)) => {
+                if run.keeps_results {
+                    let all = Self::RESULTS.iter().chain(Self::MORE_RESULTS.iter().copied().flatten());
+                    run.set_named(all, "actions.ngrok.terminate_tls.", values)?;
+                    run.set_result(&ERROR_CODE, "");
+                    run.set_result(&ERROR_MESSAGE, "");
+                }
+                Ok(Next::GoOn)
+            }
+            Reply::TlsEnded(Err(reason)) => {
+                Err(Unrendered::unusable(format!("the TLS handshake failed: {reason}")))
+            }
+            _ => Ok(Next::End(Ending::Closed)),
+        }
+    }
+
+    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        ActionType::texts(self, each);
+    }
+
+    fn digest(&self, digest: &mut StepDigest<'_>) {
+        digest.text(Self::NAME);
+        digest.text(&format!("{:?} {:?} {:?}", self.min_version, self.max_version, self.verification));
+        digest.number(u64::from(self.server.is_some()));
+        self.server.iter().flat_map(|(key, it)| [key, it]).for_each(|text| digest.template(text));
+        digest.templates(&self.authorities);
+    }
+
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::NAME)
     }
 }

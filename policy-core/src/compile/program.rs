@@ -15,7 +15,6 @@ use crate::outcome::Ending;
 use crate::parse::PlainMap;
 use crate::phase::Phase;
 use crate::run::{Execute, Target};
-use crate::schema::Text;
 use crate::source::Position;
 use crate::url::EndpointUrl;
 use crate::variables;
@@ -101,9 +100,9 @@ pub(super) struct Parts<'s> {
 
 /// The expressions in actions.
 fn expressions_of(steps: &[Box<dyn Execute>]) -> impl Iterator<Item = &Expression> {
-    let mut texts: Vec<&Text> = Vec::new();
-    steps.iter().for_each(|step| step.texts(&mut |text| texts.push(text)));
-    texts.into_iter().flat_map(|text| text.template.expressions())
+    let mut all: Vec<&Expression> = Vec::new();
+    steps.iter().for_each(|step| step.expressions(&mut |it| all.push(it)));
+    all.into_iter()
 }
 
 fn indices(range: &Range<u32>) -> Range<usize> {

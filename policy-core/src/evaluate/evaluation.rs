@@ -7,7 +7,7 @@ use super::machine::{Continuation, Inputs, Machine};
 use super::mode::{AsWritten, Mode, Specialised};
 use crate::cel::{EvalError, Expression};
 use crate::compile::{ConditionRef, Program};
-use crate::exchange::{ActionId, Effect, ForwardFailure, LogId, Reply, Step, TargetId};
+use crate::exchange::{ActionId, Asked, Effect, ForwardFailure, LogId, Reply, Step, TargetId};
 use crate::facts::Facts;
 use crate::message::{Changes, Response};
 use crate::ngrok;
@@ -145,6 +145,12 @@ impl<'r, M: Mode> Evaluation<'r, M> {
         self.at.log(self.on.program, id)
     }
 
+    /// What the open effect is about, if its kind does not say all of it.
+    #[must_use]
+    pub fn asked(&self) -> Option<&Asked> {
+        self.at.state.kept.as_deref()?.asked.as_ref()
+    }
+
     /// The condition that kept the evaluation from going on, and why it has no value.
     #[must_use]
     pub fn failed_condition(&self) -> Option<(ConditionRef<'r>, &EvalError)> {
@@ -192,7 +198,10 @@ impl<'r, M: Mode> Evaluation<'r, M> {
         };
         match self.outcome()? {
             Outcome::Responded { .. } => self.changes()?.answer.as_deref().map(Cow::Borrowed),
-            Outcome::Denied { by } => refused(self.on.program.step(by)?.refusal()),
+            Outcome::Denied { by } => match self.changes().and_then(|changes| changes.answer.as_deref()) {
+                Some(answer) => Some(Cow::Borrowed(answer)),
+                None => refused(self.on.program.step(by)?.refusal()),
+            },
             Outcome::Failed { fault: Fault::Value, .. }
                 if self.failed_value().is_some_and(|it| it.0.is_some()) =>
             {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::mode::{Mode, Specialised};
 use crate::cel::{ClientAddress, EvalError, EvalLimits, Fault as CelFault, Unrendered, Value};
 use crate::compile::{PhaseCode, Program, ResidualCondition};
-use crate::exchange::{ActionId, Effect, ExpressionId, ForwardFailure, LogId, Reply, Step, TargetId};
+use crate::exchange::{ActionId, Asked, Effect, ExpressionId, ForwardFailure, LogId, Reply, Step, TargetId};
 use crate::facts::{Facts, FactsHost};
 use crate::ir::Op;
 use crate::lpm::ClassId;
@@ -170,8 +170,43 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
                 self.finish(failed(Fault::Forward { failure: *failure, target }, Some(by)))
             }
             (Effect::Log(_), Reply::Logged) => self.replied(by, effect, &reply),
+            (effect, reply) if effect.takes(reply) => self.answered(by, effect, reply.clone()),
             _ => self.finish(failed(Fault::WrongReply, Some(by))),
         }
+    }
+
+    /// Goes on with the action that asked.
+    #[inline(never)]
+    fn answered(&mut self, by: ActionId, effect: Effect, reply: Reply) -> Step {
+        let kept = self.at.state.kept();
+        let asked = kept.asked.take();
+        let next = match (effect, reply) {
+            (_, Reply::Secret(secret)) => {
+                if let Some(Asked::Secret { vault, name }) = asked {
+                    kept.state.keep_secret(vault, name, secret);
+                }
+                // What wanted it runs again.
+                self.at.next = self.at.next.saturating_sub(1);
+                kept.repeated = Some(self.at.next);
+                return self.advance();
+            }
+            (_, Reply::KeySet(keys)) => {
+                if let Some(Asked::KeySet(url)) = asked {
+                    kept.key_sets.push((url, keys));
+                }
+                return self.again(by);
+            }
+            (Effect::ReadBody { side, .. }, Reply::Body(body)) => {
+                kept.bodies.set(side, Some(body));
+                return self.again(by);
+            }
+            (_, Reply::BodyFailed) => Err(Unrendered::unusable("the body did not arrive".to_owned())),
+            (_, reply) => match self.on.program.step(by) {
+                Some(step) => step.resumed(&mut self.view(by), asked, reply),
+                None => Ok(Next::End(Ending::Closed)),
+            },
+        };
+        self.follow(next, by).unwrap_or_else(|| self.advance())
     }
 
     /// Goes on after an answer, of which the action may keep something.
@@ -220,7 +255,7 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
                 Op::When { first, count, otherwise } => match self.conditions(first, count) {
                     Ok(true) => {}
                     Ok(false) => self.at.next = otherwise as usize,
-                    Err(id) => return self.finish(failed(Fault::Condition(id), None)),
+                    Err(id) => return self.fail_condition(id, by),
                 },
                 // Told apart here: what follows then knows which effect it is without looking it up.
                 Op::Perform { effect: Effect::Forward(target), or_continue } => {
@@ -262,17 +297,74 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
     /// Lets an action run; a step if it ends the phase or asks for an effect.
     #[inline(never)]
     fn act(&mut self, by: ActionId) -> Option<Step> {
-        self.trace(|trace| trace.action(by));
-        let next = match self.on.program.step(by) {
+        let repeats = Some(self.at.next.saturating_sub(1));
+        if self.at.state.kept.as_deref().is_none_or(|kept| kept.repeated != repeats) {
+            self.trace(|trace| trace.action(by));
+        }
+        self.run_step(by)
+    }
+
+    /// Runs an action again that has what it asked for, and goes on.
+    fn again(&mut self, by: ActionId) -> Step {
+        self.run_step(by).unwrap_or_else(|| self.advance())
+    }
+
+    fn run_step(&mut self, by: ActionId) -> Option<Step> {
+        match self.step(by) {
+            Err(unrendered) => Some(match self.wanted_secret(unrendered, by) {
+                Ok(step) => step,
+                Err(unrendered) => self.fail(unrendered, by),
+            }),
+            next => self.follow(next, by),
+        }
+    }
+
+    /// What an action does.
+    fn step(&mut self, by: ActionId) -> Result<Next, Unrendered> {
+        match self.on.program.step(by) {
             Some(step) => step.step(&mut self.view(by)),
             // INVARIANT: every action has a step. What has none is refused.
             None => Ok(Next::End(Ending::Closed)),
-        };
+        }
+    }
+
+    /// Does what an action wants; a step if it ends the phase or asks for an effect.
+    fn follow(&mut self, next: Result<Next, Unrendered>, by: ActionId) -> Option<Step> {
         match next {
             Ok(Next::GoOn) => None,
             Ok(Next::Perform { effect, or_continue }) => Some(self.perform(effect, by, or_continue)),
+            Ok(Next::Ask(effect)) => Some(self.perform(effect, by, false)),
             Ok(Next::End(ending)) => Some(self.finish(ending.by(by))),
             Err(unrendered) => Some(self.fail(unrendered, by)),
+        }
+    }
+
+    /// Ends at a condition that has no value, or asks for the secret that it wants.
+    #[cold]
+    fn fail_condition(&mut self, id: ExpressionId, by: ActionId) -> Step {
+        match self.at.state.kept().failed.take() {
+            Some(unrendered) => match self.wanted_secret(unrendered, by) {
+                Ok(step) => step,
+                Err(unrendered) => {
+                    self.at.state.kept().failed = Some(unrendered);
+                    self.finish(failed(Fault::Condition(id), None))
+                }
+            },
+            None => self.finish(failed(Fault::Condition(id), None)),
+        }
+    }
+
+    /// Asks for the secret that an expression wants, if that is why it has no value.
+    fn wanted_secret(&mut self, unrendered: Unrendered, by: ActionId) -> Result<Step, Unrendered> {
+        match unrendered.error.fault {
+            CelFault::SecretWanted { ref vault, ref name }
+                if self.at.state.kept().state.may_keep_secret() =>
+            {
+                self.at.state.kept().asked =
+                    Some(Asked::Secret { vault: Arc::clone(vault), name: Arc::clone(name) });
+                Ok(self.perform(Effect::GetSecret, by, false))
+            }
+            _ => Err(unrendered),
         }
     }
 
@@ -366,7 +458,10 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
         self.at.state.limits.output = EvalLimits::default().output;
         let value = condition.expression().evaluate_from(&mut host, &mut self.at.state.limits);
         self.at.state.draws = host.draws;
-        self.at.mode.sink().condition(id, &value, parts);
+        // What wants a secret is evaluated again.
+        if !value.as_ref().is_err_and(|error| matches!(error.fault, CelFault::SecretWanted { .. })) {
+            self.at.mode.sink().condition(id, &value, parts);
+        }
         value
     }
 

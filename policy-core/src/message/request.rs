@@ -98,6 +98,11 @@ impl<'a> RequestView<'a> {
         self.url
     }
 
+    /// Every value of a header, its name in lower case.
+    pub(crate) fn header_values<'v>(&'v self, name: &'v str) -> impl Iterator<Item = &'v str> {
+        values(&self.headers, name)
+    }
+
     /// The first value of a header, its name in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name, 0)

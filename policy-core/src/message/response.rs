@@ -38,6 +38,11 @@ impl<'a> ResponseView<'a> {
         Self { head, headers: EditedHeaders { of: head.headers(), edits } }
     }
 
+    /// Every value of a header, its name in lower case.
+    pub(crate) fn header_values<'v>(&'v self, name: &'v str) -> impl Iterator<Item = &'v str> {
+        values(&self.headers, name)
+    }
+
     /// The first value of a header, its name in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name, 0)

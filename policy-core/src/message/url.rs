@@ -133,6 +133,22 @@ impl<'u> RequestUrl<'u> {
         RequestUrl::parse(String::from(joined))
     }
 
+    /// With further parameters behind those of its query.
+    ///
+    /// # Errors
+    /// [`RequestUrlError`].
+    pub(crate) fn with_params<'p>(
+        self,
+        params: impl Iterator<Item = (&'p str, &'p str)>,
+    ) -> Result<RequestUrl<'static>, RequestUrlError> {
+        let mut url = url::Url::parse(self.as_str()).map_err(|error| invalid(self.as_str(), &error))?;
+        let mut params = params.peekable();
+        if params.peek().is_some() {
+            url.query_pairs_mut().extend_pairs(params);
+        }
+        RequestUrl::parse(String::from(url))
+    }
+
     /// One that outlives what it was read from.
     #[must_use]
     pub fn into_owned(self) -> RequestUrl<'static> {

@@ -1,7 +1,7 @@
 //! The digest of what an action does.
 
 use crate::address_list::{AddressList, Entries};
-use crate::cel::{TemplatePart, Test};
+use crate::cel::{Expression, TemplatePart, Test};
 use crate::digest::Hasher;
 use crate::lpm::TestId;
 use crate::schema::{ConfigValue, Text};
@@ -68,13 +68,18 @@ impl<'a> StepDigest<'a> {
                 }
                 TemplatePart::Expression(expression) => {
                     self.text("expression");
-                    let mut parts = Vec::new();
-                    expression.part_texts(&Test::whole(expression), &mut parts);
-                    self.number(parts.len() as u64);
-                    parts.iter().for_each(|part| self.text(part));
+                    self.expression(expression);
                 }
             }
         }
+    }
+
+    /// An expression.
+    pub(crate) fn expression(&mut self, expression: &Expression) {
+        let mut parts = Vec::new();
+        expression.part_texts(&Test::whole(expression), &mut parts);
+        self.number(parts.len() as u64);
+        parts.iter().for_each(|part| self.text(part));
     }
 
     /// A configured value; documents bound how deep they are.

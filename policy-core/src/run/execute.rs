@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{Run, StepDigest};
-use crate::cel::{Template, Unrendered};
-use crate::exchange::{Effect, Reply};
+use crate::cel::{Expression, Template, Unrendered};
+use crate::exchange::{Asked, Effect, Reply};
 use crate::lpm::TestId;
 use crate::ngrok::NgrokCode;
 use crate::outcome::Ending;
@@ -22,6 +22,8 @@ pub(crate) enum Next {
         /// Whether a failure is not the end.
         or_continue: bool,
     },
+    /// Ask the host, and go on with [`Execute::resumed`], or with the step again once a body has been read.
+    Ask(Effect),
     /// The phase ends.
     End(Ending),
 }
@@ -76,6 +78,16 @@ pub(crate) trait Execute: fmt::Debug + Send + Sync {
         let _ = (run, effect, reply);
     }
 
+    /// Goes on with the host's answer to what was asked by [`Next::Ask`], which fits the effect. What was asked is given back.
+    ///
+    /// # Errors
+    /// As for [`Self::step`].
+    fn resumed(&self, run: &mut Run<'_>, asked: Option<Asked>, reply: Reply) -> Result<Next, Unrendered> {
+        // An action that asks and has no use for the answer must not let anything pass.
+        let _ = (run, asked, reply);
+        Ok(Next::End(Ending::Closed))
+    }
+
     /// What a client is answered that it refuses by [`Ending::Denied`] in a phase of requests or responses.
     fn refusal(&self) -> HttpRefusal {
         HttpRefusal { status: 403, code: None }
@@ -104,6 +116,11 @@ pub(crate) trait Execute: fmt::Debug + Send + Sync {
     /// Every text with expressions in it.
     fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
         let _ = each;
+    }
+
+    /// Every expression in it.
+    fn expressions<'a>(&'a self, each: &mut dyn FnMut(&'a Expression)) {
+        self.texts(&mut |text| text.template.expressions().for_each(&mut *each));
     }
 
     /// What it forwards to, if it does.

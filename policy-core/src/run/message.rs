@@ -1,8 +1,13 @@
 //! What an action may do to the message that it runs on.
 
+use std::sync::Arc;
+
 use super::Run;
 use crate::cel::Unrendered;
-use crate::message::{HeaderEdits, HeaderError, RequestUrl, RequestView, Response, ResponseView};
+use crate::exchange::{Asked, Effect};
+use crate::message::{
+    ContentCoding, HeaderEdits, HeaderError, MAX_BODY, RequestUrl, RequestView, Response, ResponseView, Side,
+};
 use crate::outcome::Ending;
 use crate::phase::Phase;
 use crate::run::{MAX_KEPT, Next};
@@ -91,6 +96,109 @@ impl Run<'_> {
         self.trace.url(self.by, url.as_str());
         self.state.kept().state.changes.url = Some(url.into());
         Ok(())
+    }
+
+    /// Asks the host for something that [`crate::run::Execute::resumed`] goes on with.
+    pub(crate) fn ask(&mut self, effect: Effect, asked: Asked) -> Next {
+        self.state.kept().asked = Some(asked);
+        Next::Ask(effect)
+    }
+
+    /// A body as it is now, or what asks for it: then the step runs again once it has been read.
+    ///
+    /// # Errors
+    /// If it is too long, or encoded, so that nothing in it can be found.
+    pub(crate) fn body(&mut self, side: Side) -> Result<Result<Arc<[u8]>, Next>, Unrendered> {
+        let kept = self.state.kept();
+        if let Some(changed) = kept.state.changes.bodies.get(side) {
+            return Ok(Ok(Arc::clone(changed)));
+        }
+        match kept.bodies.get(side) {
+            None => {}
+            Some(body) if body.complete => return Ok(Ok(Arc::clone(&body.bytes))),
+            Some(_) => {
+                return Err(Unrendered::unusable(format!("the body is longer than {MAX_BODY} bytes")));
+            }
+        }
+        match self.is_encoded(side) {
+            false => Ok(Err(Next::Ask(Effect::ReadBody { side, max: MAX_BODY }))),
+            true => Err(Unrendered::unusable("the body is compressed (`content-encoding`)".to_owned())),
+        }
+    }
+
+    /// The first bytes of a body as it is now, whatever it is, or what asks for it.
+    pub(crate) fn body_start(&mut self, side: Side) -> Result<Arc<[u8]>, Next> {
+        let kept = self.state.kept();
+        let read = || kept.bodies.get(side).map(|body| &body.bytes);
+        match kept.state.changes.bodies.get(side).or_else(read) {
+            Some(bytes) => Ok(Arc::clone(bytes)),
+            None => Err(Next::Ask(Effect::ReadBody { side, max: MAX_BODY })),
+        }
+    }
+
+    /// True if a body is compressed, or encoded otherwise.
+    pub(crate) fn is_encoded(&self, side: Side) -> bool {
+        let is_encoded = |coding: &str| !matches!(coding.trim(), "" | "identity");
+        match side {
+            Side::Request => {
+                self.request().is_some_and(|it| it.header("content-encoding").is_some_and(is_encoded))
+            }
+            Side::Response => {
+                self.response().is_some_and(|it| it.header("content-encoding").is_some_and(is_encoded))
+            }
+            Side::Event => false,
+        }
+    }
+
+    /// The one of some codings that the client prefers.
+    pub(crate) fn negotiate(&self, of: &[ContentCoding]) -> Option<ContentCoding> {
+        let request = self.request()?;
+        ContentCoding::negotiate(of, request.header_values("accept-encoding"))
+    }
+
+    /// Gives a message another body, with its length.
+    ///
+    /// # Errors
+    /// If the run keeps too much.
+    pub(crate) fn replace_body(&mut self, side: Side, bytes: Vec<u8>) -> Result<(), Unrendered> {
+        self.keep_bytes(bytes.len())?;
+        self.trace.body(self.by, side, &bytes);
+        let length = bytes.len().to_string();
+        let changes = &mut self.state.kept().state.changes;
+        changes.bodies.set(side, Some(bytes.into()));
+        let edited = match side {
+            Side::Request => changes.request.replace("content-length", &length),
+            Side::Response => changes.response.replace("content-length", &length),
+            Side::Event => Ok(()),
+        };
+        edited.map_err(|error| Unrendered::unusable(error.to_string()))
+    }
+
+    /// Has the host compress the body of the response, and says so in its headers.
+    ///
+    /// # Errors
+    /// If the run keeps too much.
+    pub(crate) fn compress(&mut self, coding: ContentCoding) -> Result<(), Unrendered> {
+        self.replace_header("content-encoding", coding.name())?;
+        self.remove_header("content-length")?;
+        let varies = |vary: &str| {
+            vary.split(',').any(|it| it.trim() == "*" || it.trim().eq_ignore_ascii_case("accept-encoding"))
+        };
+        let varies = self.response().is_some_and(|response| response.header_values("vary").any(varies));
+        if !varies {
+            self.append_header("vary", "Accept-Encoding")?;
+        }
+        self.state.kept().state.changes.compression = Some(coding);
+        Ok(())
+    }
+
+    /// Refuses the message, which is then answered so.
+    ///
+    /// # Errors
+    /// If the run keeps too much.
+    pub(crate) fn refuse(&mut self, response: Response) -> Result<Next, Unrendered> {
+        self.respond(response)?;
+        Ok(Next::End(Ending::Denied))
     }
 
     /// Answers in place of the upstream.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use ipnetwork::IpNetwork;
 
-use crate::cel::{EvalLimits, Unrendered};
-use crate::exchange::{ActionId, LogId, TargetId};
+use crate::cel::{EvalLimits, Unrendered, Value};
+use crate::exchange::{ActionId, Asked, LogId, TargetId};
 use crate::facts::State;
-use crate::message::Changes;
+use crate::message::{Body, BySide, Changes, Side};
 use crate::parse::PlainMap;
 use crate::url::EndpointUrl;
 
@@ -49,6 +49,16 @@ pub(crate) struct Kept {
     pub(crate) logs: Vec<Arc<PlainMap>>,
     /// What the last list with entries of this run said.
     pub(crate) decided: Option<ListDecision>,
+    /// What the open effect is about.
+    pub(crate) asked: Option<Asked>,
+    /// Sets of keys that were fetched, by URL.
+    pub(crate) key_sets: Vec<(Box<str>, Option<Arc<str>>)>,
+    /// The instruction that runs again since what it wanted is known now.
+    pub(crate) repeated: Option<usize>,
+    /// What became of a request's attempts so far.
+    pub(crate) attempts: Vec<Value>,
+    /// Bodies as they were read.
+    pub(crate) bodies: BySide<Body>,
     /// What has no value, at which the phase ended.
     pub(crate) failed: Option<Unrendered>,
 }
@@ -82,11 +92,15 @@ impl RunState {
     }
 
     /// The state with which the next phase of the same connection or request begins: results (`actions.*`), draws and
-    /// budget stay, the variables of the phase (`vars.*`) go.
+    /// budget stay, the variables of the phase (`vars.*`) and what was answered go.
     #[must_use]
     pub fn into_next_phase(mut self) -> Self {
         if let Some(kept) = self.kept.as_deref_mut() {
             kept.state.end_phase();
+            kept.state.changes.answer = None;
+            // Each event has a phase of its own.
+            kept.state.changes.bodies.set(Side::Event, None);
+            kept.bodies.set(Side::Event, None);
         }
         self
     }

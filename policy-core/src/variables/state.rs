@@ -4,11 +4,11 @@
 //! Source: ngrok documentation, set-vars and http-request (2026-08-07). Their values are known at run time only.
 
 use crate::cel::Role;
-use crate::vocabulary::{Declared, EVERYWHERE, RETRY, tag};
+use crate::vocabulary::{ATTEMPTS, Declared, EVERYWHERE, LAST_ATTEMPT, RETRY, tag};
 
 pub(super) static DECLARED: &[Declared] = &[
-    Declared::new("attempts", "int", RETRY, "how often the request was tried"),
-    Declared::new("last_attempt", "dyn", RETRY, "request, response and error of the last try"),
+    Declared::new(ATTEMPTS, "int", RETRY, "how often the request was tried").tag(tag::STATE),
+    Declared::new(LAST_ATTEMPT, "dyn", RETRY, "request, response and error of the last try").tag(tag::STATE),
     Declared::new("vars", "map(string, dyn)", EVERYWHERE, "what `set-vars` has set in this phase")
         .role(Role::Variables)
         .tag(tag::STATE),

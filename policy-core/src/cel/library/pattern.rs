@@ -171,18 +171,25 @@ impl Pattern {
         self.steps(bytes as u64).saturating_add(bytes as u64)
     }
 
-    /// Replaces every match; `$1` and `${name}` in what takes its place are groups, `$$` is a `$`. `None` if the result has
-    /// more than so many bytes. O(length × states).
+    /// Replaces every match in a text; see [`Self::replace_bytes`].
     pub(crate) fn replace_all(&self, text: &str, to: &str, max: usize) -> Option<Replaced> {
+        let (bytes, matches) = self.replace_bytes(text.as_bytes(), to, max)?;
+        Some(Replaced { text: String::from_utf8(bytes).ok()?, matches })
+    }
+
+    /// Replaces every match; `$1` and `${name}` in what takes its place are groups, `$$` is a `$`. `None` if the result has
+    /// more than so many bytes. What is no UTF-8 matches nothing. O(length × states).
+    pub(crate) fn replace_bytes(&self, text: &[u8], to: &str, max: usize) -> Option<(Vec<u8>, Vec<String>)> {
         let groups = to.bytes().filter(|byte| *byte == b'$').count();
+        let is_boundary = |at: usize| text.get(at).is_none_or(|byte| byte & 0xc0 != 0x80);
         let (mut out, mut matches, mut from) = (Vec::new(), Vec::new(), 0);
-        for found in self.regex.captures_iter(text.as_bytes()) {
+        for found in self.regex.captures_iter(text) {
             let whole = found.get(0)?;
             // An empty match inside of a character is none.
-            if !text.is_char_boundary(whole.start()) {
+            if !is_boundary(whole.start()) {
                 continue;
             }
-            out.extend_from_slice(text.as_bytes().get(from..whole.start())?);
+            out.extend_from_slice(text.get(from..whole.start())?);
             // Each group is at most the whole match; what could become far too long is not written first.
             if groups.saturating_mul(whole.len()) > MAX_EXPANSION.saturating_mul(max) {
                 return None;
@@ -196,9 +203,8 @@ impl Pattern {
                 matches.push(String::from_utf8_lossy(whole.as_bytes()).into_owned());
             }
         }
-        out.extend_from_slice(text.as_bytes().get(from..)?);
-        let text = String::from_utf8(out).ok().filter(|text| text.len() <= max)?;
-        Some(Replaced { text, matches })
+        out.extend_from_slice(text.get(from..)?);
+        (out.len() <= max).then_some((out, matches))
     }
 }
 

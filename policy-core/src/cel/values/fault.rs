@@ -1,6 +1,7 @@
 //! Why an expression has no value.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::cel::values::fact::Fact;
 use crate::source::Span;
@@ -39,6 +40,15 @@ pub enum Fault {
     NoSource(Fact),
     /// A draw of random numbers, and the host has no source of randomness.
     NoRandomness,
+    /// A secret that is to be looked up before the expression is evaluated again.
+    SecretWanted {
+        /// Its vault.
+        vault: Arc<str>,
+        /// Its name there.
+        name: Arc<str>,
+    },
+    /// A vault has no such secret.
+    NoSecret(Box<str>),
     /// Something only a host can give, and this one does not.
     NotProvided(&'static str),
     /// More steps than one evaluation may take.
@@ -51,7 +61,7 @@ impl Fault {
     /// True if nothing may absorb the fault: the evaluation as a whole is over.
     #[must_use]
     pub const fn is_final(&self) -> bool {
-        matches!(self, Self::Steps | Self::Output)
+        matches!(self, Self::Steps | Self::Output | Self::SecretWanted { .. })
     }
 
     pub(crate) fn overload(function: &str) -> Self {
@@ -80,6 +90,8 @@ impl fmt::Display for Fault {
             Self::Absent(fact) => write!(f, "`{fact}` is missing here"),
             Self::NoSource(fact) => write!(f, "no source for `{fact}`"),
             Self::NoRandomness => f.write_str("no source for random numbers"),
+            Self::SecretWanted { .. } => f.write_str("a secret is not known here"),
+            Self::NoSecret(name) => write!(f, "no secret `{name}`"),
             Self::NotProvided(what) => write!(f, "no source for {what}"),
             Self::Steps => f.write_str("the expression takes more steps than allowed"),
             Self::Output => f.write_str("the expression makes larger values than allowed"),
