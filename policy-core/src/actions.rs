@@ -57,6 +57,7 @@ use std::borrow::Cow;
 
 use crate::cel::{Expression, Shape, State};
 use crate::diagnostic::{Code, Diagnostics};
+use crate::exchange::Ability;
 use crate::ir::Lowering;
 use crate::lpm::RangeSet;
 use crate::ngrok;
@@ -170,7 +171,9 @@ pub(crate) trait ActionType: Sized {
     const RESULTS: &'static [vocabulary::Declared] = &[];
     /// The rest of it.
     const MORE_RESULTS: &'static [&'static [vocabulary::Declared]] = &[];
-    /// Where it has a step; hosts of this version run on_tcp_connect.
+    /// What a host must be able to do that not every host can.
+    const NEEDS: Option<Ability> = None;
+    /// Where it has a step.
     const RUNS: PhaseSet = PhaseSet::NONE;
     /// What is said of it with `enforce: false` where nothing reads its results.
     const IDLE: &'static str = "has no effect: its result is never read";
@@ -508,6 +511,8 @@ pub(crate) struct KindFacts {
     pub(crate) rewrites: bool,
     /// Where this version runs it.
     pub(crate) runs: PhaseSet,
+    /// What its host must be able to do.
+    pub(crate) needs: Option<Ability>,
     /// The path of its results, `actions.ngrok.oauth`.
     pub(crate) result: Option<&'static str>,
     /// What is said of it with `enforce: false` where nothing reads its results.
@@ -528,6 +533,7 @@ impl KindFacts {
             one_per_policy: A::ONE_PER_POLICY,
             rewrites: A::REWRITES,
             runs: A::RUNS,
+            needs: A::NEEDS,
             result: results_path::<A>(),
             idle: A::IDLE,
             goes_on: A::GOES_ON,

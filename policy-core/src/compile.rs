@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use crate::check::CheckedPolicy;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
-use crate::exchange::{ActionId, RuleId};
+use crate::exchange::{Ability, ActionId, RuleId};
 use crate::ip_policy::IpPolicies;
 use crate::ir::{Lowering, Op, next_id};
 use crate::lpm::{AddressTables, TableLimits};
@@ -51,6 +51,8 @@ pub struct CompileOptions {
     pub phases: PhaseSet,
     /// The IP policies that `restrict-ips` may name; without them, a policy that names one is refused.
     pub ip_policies: Option<Arc<IpPolicies>>,
+    /// What the host can do beyond what every host can; a policy that needs more is refused.
+    pub abilities: Vec<Ability>,
 }
 
 impl Default for CompileOptions {
@@ -61,6 +63,7 @@ impl Default for CompileOptions {
             code: 64 << 10,
             phases: PhaseSet::new(&[Phase::OnTcpConnect]),
             ip_policies: None,
+            abilities: Vec::new(),
         }
     }
 }

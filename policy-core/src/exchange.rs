@@ -64,6 +64,21 @@ pub enum Effect {
     EndTls,
 }
 
+/// What a host can do that not every host can. A policy that needs more is refused when it is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Ability {
+    /// It has vaults, and answers [`Effect::GetSecret`] from them.
+    Vaults,
+    /// It ends TLS itself ([`Effect::EndTls`]).
+    EndTls,
+}
+
+impl Ability {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::Vaults, Self::EndTls];
+}
+
 /// What the host did. A reply that does not fit the effect closes the connection.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

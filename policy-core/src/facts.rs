@@ -376,13 +376,15 @@ pub(crate) struct FactsHost<'a> {
     messages: Option<Messages<'a>>,
     /// Draws so far.
     pub(crate) draws: u64,
+    /// False where what is made is written down.
+    pub(crate) lends_secrets: bool,
 }
 
 impl<'a> FactsHost<'a> {
     #[inline]
     pub(crate) fn new(facts: &'a Facts<'a>, state: Option<&'a State>, draws: u64) -> Self {
         let messages = facts.request.map(|request| Messages::new(request, state));
-        Self { facts, state, messages, draws }
+        Self { facts, state, messages, draws, lends_secrets: true }
     }
 }
 
@@ -417,6 +419,9 @@ impl Host for FactsHost<'_> {
     }
 
     fn secret(&mut self, vault: &str, name: &str) -> Result<Value, Fault> {
+        if !self.lends_secrets {
+            return Err(Fault::NotProvided("secrets where they are logged"));
+        }
         match self.state.and_then(|state| state.secret(vault, name)) {
             Some(Some(secret)) => Ok(Value::String(Arc::clone(secret.text()))),
             Some(None) => Err(Fault::NoSecret(format!("{vault}/{name}").into())),

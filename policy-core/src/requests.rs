@@ -35,7 +35,8 @@ static STATUS_CODE: Field<Integer> =
     Field::default("status_code", Integer(100, 599), "200", "The status code.");
 static BODY: Field<Literal> = Field::optional("body", Literal(MAX_BODY), "The body.");
 
-const REQUEST: Declared = &[&METHOD, &URL, &VERSION, &HEADERS, &TRAILERS, &HEADER_RECEIVED, &BODY_RECEIVED];
+const REQUEST: Declared =
+    &[&METHOD, &URL, &VERSION, &HEADERS, &BODY, &TRAILERS, &HEADER_RECEIVED, &BODY_RECEIVED];
 const RESPONSE: Declared = &[&STATUS_CODE, &RESPONSE_HEADERS, &BODY];
 
 /// The fields of a request file.
@@ -104,12 +105,14 @@ fn load<T>(
 fn request<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Request> {
     let (method, url, version) = (cx.read(fields, &METHOD), cx.read(fields, &URL), cx.read(fields, &VERSION));
     let (given, trailers) = (cx.optional(fields, &HEADERS), cx.optional(fields, &TRAILERS));
+    let body = cx.optional(fields, &BODY)?;
     let times = (cx.optional(fields, &HEADER_RECEIVED), cx.optional(fields, &BODY_RECEIVED));
     let (url, given) = (url?, given?.unwrap_or_default());
     let mut request = Request::new(&method?, &url);
     request.version = version?.value.into();
     request.headers = given;
     request.add_host();
+    request.body = body.map(|body| String::from(body.value).into_bytes()).unwrap_or_default();
     request.trailers = trailers?.unwrap_or_default();
     (request.header_received, request.body_received) = (times.0?, times.1?);
     Some(request)

@@ -23,7 +23,7 @@ use crate::exchange::{ActionId, Asked, Effect, LogId, TargetId};
 use crate::facts::{Facts, FactsHost};
 use crate::parse::{Plain, PlainMap};
 use crate::phase::Phase;
-use crate::schema::ConfigValue;
+use crate::schema::{ConfigValue, Text};
 use crate::trace::Trace;
 use crate::url::EndpointUrl;
 use crate::vocabulary::{ActionResult, Declared};
@@ -294,11 +294,19 @@ impl Run<'_> {
         self.state.log(id, self.literals.1)
     }
 
+    /// The value of a text that is written down.
+    fn value_without_secrets(&mut self, text: &Text) -> Result<Value, Unrendered> {
+        self.with_host(|host, limits| {
+            host.lends_secrets = false;
+            text.template.value(host, limits)
+        })
+    }
+
     /// A value as it is logged, within so many bytes.
     fn logged(&mut self, value: &ConfigValue, left: &mut usize) -> Plain {
         match value {
             ConfigValue::Plain(plain) => plain.clone(),
-            ConfigValue::Text(_) => match self.value(value) {
+            ConfigValue::Text(text) => match self.value_without_secrets(text) {
                 Ok(value) => match weigh(&value, left, MAX_LEVELS) {
                     Some(()) => to_plain(&value),
                     None => Plain::String("no value: it is too large".into()),

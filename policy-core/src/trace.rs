@@ -29,7 +29,7 @@ pub trait Trace {
         let _ = rule;
     }
 
-    /// An action begins that does not do the same for every connection.
+    /// An action begins that does not do the same for every connection, or begins anew with a secret that it wanted.
     fn action(&mut self, action: ActionId) {
         let _ = action;
     }
@@ -187,7 +187,17 @@ impl Trace for Recording {
     }
 
     fn action(&mut self, action: ActionId) {
-        self.records.push(Record::Action(action));
+        let began =
+            self.records.iter().rposition(|it| matches!(it, Record::Action(known) if *known == action));
+        match began {
+            None => self.records.push(Record::Action(action)),
+            // It begins anew: what it did before does not count.
+            Some(began) => {
+                let after = self.records.split_off(began + 1);
+                let stays = |it: &Record| matches!(it, Record::Effect { .. } | Record::Reply { .. });
+                self.records.extend(after.into_iter().filter(stays));
+            }
+        }
     }
 
     fn test(&mut self, action: ActionId, admitted: bool) {

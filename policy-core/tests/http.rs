@@ -258,7 +258,7 @@ fn a_name_and_a_password_open_and_nothing_else_does() {
     ] {
         let ended = with(wrong);
         let said = vec!["www-authenticate: Basic realm=\"a \\\"b\\\"\"".to_owned()];
-        assert_eq!((ended.outcome, ended.answer), ("respond", Some((401, said, String::new()))), "{wrong}");
+        assert_eq!((ended.outcome, ended.answer), ("deny", Some((401, said, String::new()))), "{wrong}");
     }
     let looks = "{credentials: ['me:password1'], enforce: false}";
     let shown = "${actions.ngrok.basic_auth.credentials.presented} ${actions.ngrok.basic_auth.credentials.authorized}";

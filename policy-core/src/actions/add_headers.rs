@@ -63,9 +63,12 @@ impl ActionType for AddHeaders {
 
 impl Execute for AddHeaders {
     fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
+        // All values first: a step that begins anew has changed nothing.
+        let rendered = self.headers.iter().map(|(name, value)| Ok((name, run.render(&value.template)?)));
+        let rendered: Vec<_> = rendered.collect::<Result<_, Unrendered>>()?;
         let mut added = Vec::new();
-        for (name, value) in &self.headers {
-            let (name, value) = (name.value.to_ascii_lowercase(), run.render(&value.template)?);
+        for (name, value) in rendered {
+            let name = name.value.to_ascii_lowercase();
             // A message has one host.
             match &*name {
                 "host" => run.replace_header(&name, &value)?,

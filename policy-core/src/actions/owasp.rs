@@ -95,7 +95,8 @@ macro_rules! rule_set_results {
             run.set_result(&SCORE, i64::from(inspected.findings.anomaly_score));
             run.set_result(&THRESHOLD, i64::from(inspected.findings.threshold));
             run.set_result(&MATCHED, owasp::rules(&inspected.findings));
-            run.set_result(&ERROR_CODE, inspected.error.as_ref().map_or("", |_| "ERR_NGROK_3701"));
+            let code = inspected.error.as_ref().map(|_| ngrok::ERR_NGROK_3701.to_string());
+            run.set_result(&ERROR_CODE, code.unwrap_or_default());
             run.set_result(&ERROR_MESSAGE, inspected.error.as_deref().unwrap_or_default());
         }
     };

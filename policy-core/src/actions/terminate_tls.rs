@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::{ActionType, CONNECT_PHASE};
 use crate::cel::Unrendered;
-use crate::exchange::{Asked, ClientVerification, Effect, Reply, Secret, TlsSettings, TlsVersion};
+use crate::exchange::{Ability, Asked, ClientVerification, Effect, Reply, Secret, TlsSettings, TlsVersion};
 use crate::ir::Lowering;
 use crate::outcome::Ending;
 use crate::phase::PhaseSet;
@@ -81,6 +81,7 @@ impl ActionType for TerminateTls {
     const FIELDS: Declared =
         &[&MIN_VERSION, &MAX_VERSION, &SERVER_PRIVATE_KEY, &SERVER_CERTIFICATE, &AUTHORITIES, &VERIFICATION];
     const REWRITES: bool = true;
+    const NEEDS: Option<Ability> = Some(Ability::EndTls);
     const RUNS: PhaseSet = Self::PHASES;
     const RESULTS: &'static [Variable] = vocabulary::handshake!(
         "actions.ngrok.terminate_tls",

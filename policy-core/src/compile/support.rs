@@ -5,6 +5,7 @@ use super::{CompileOptions, NOT_SUPPORTED};
 use crate::actions::IP_POLICY;
 use crate::cel::Expression;
 use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
+use crate::exchange::Ability;
 use crate::ip_policy::IpPolicies;
 use crate::model::{Policy, Rule};
 use crate::phase::Phase;
@@ -34,7 +35,7 @@ pub(super) fn missing(policy: &Policy, options: &CompileOptions) -> Diagnostics 
 
 fn missing_in_rule(phase: Phase, rule: &Rule, options: &CompileOptions, found: &mut Diagnostics) {
     for condition in &rule.expressions {
-        missing_in_expression(&condition.expression, condition.span, found);
+        missing_in_expression(&condition.expression, condition.span, options, found);
     }
     for action in &rule.actions {
         let name = action.config.name();
@@ -43,8 +44,15 @@ fn missing_in_rule(phase: Phase, rule: &Rule, options: &CompileOptions, found: &
             found.push(not_supported(action.span, &format!("the action `{name}`"), help));
             continue;
         }
+        let needs = action.config.facts().needs;
+        if needs.is_some_and(|needs| !options.abilities.contains(&needs)) {
+            let message = format!("this host ends no TLS, which the action `{name}` needs");
+            let report = Diagnostic::new(&NOT_SUPPORTED, action.span, message);
+            found.push(report.with_help("end TLS at the server behind the endpoint"));
+            continue;
+        }
         action.config.texts(&mut |text| {
-            text.template.expressions().for_each(|it| missing_in_expression(it, text.span, found));
+            text.template.expressions().for_each(|it| missing_in_expression(it, text.span, options, found));
         });
         for id in action.config.open_ip_policies() {
             // Without its file, what an IP policy says is unknown, never nothing.
@@ -72,8 +80,13 @@ fn missing_in_rule(phase: Phase, rule: &Rule, options: &CompileOptions, found: &
 }
 
 /// Secrets.
-fn missing_in_expression(expression: &Expression, span: Span, found: &mut Diagnostics) {
-    if expression.impure_calls().contains(&"secrets.get") {
+fn missing_in_expression(
+    expression: &Expression,
+    span: Span,
+    options: &CompileOptions,
+    found: &mut Diagnostics,
+) {
+    if !options.abilities.contains(&Ability::Vaults) && expression.impure_calls().contains(&"secrets.get") {
         let help = "there is no vault here; keep what is secret out of policies of connections";
         found.push(not_supported(span, "`secrets.get` in an expression", help));
     }

@@ -187,7 +187,6 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
                 }
                 // What wanted it runs again.
                 self.at.next = self.at.next.saturating_sub(1);
-                kept.repeated = Some(self.at.next);
                 return self.advance();
             }
             (_, Reply::KeySet(keys)) => {
@@ -297,10 +296,7 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
     /// Lets an action run; a step if it ends the phase or asks for an effect.
     #[inline(never)]
     fn act(&mut self, by: ActionId) -> Option<Step> {
-        let repeats = Some(self.at.next.saturating_sub(1));
-        if self.at.state.kept.as_deref().is_none_or(|kept| kept.repeated != repeats) {
-            self.trace(|trace| trace.action(by));
-        }
+        self.trace(|trace| trace.action(by));
         self.run_step(by)
     }
 

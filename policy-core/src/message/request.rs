@@ -238,6 +238,8 @@ pub struct Request {
     pub version: String,
     /// The headers.
     pub headers: Headers,
+    /// The body.
+    pub body: Vec<u8>,
     /// The trailers.
     pub trailers: Headers,
     /// When its headers had arrived.
@@ -255,6 +257,7 @@ impl Request {
             url: url.to_owned(),
             version: "HTTP/1.1".to_owned(),
             headers: Headers::default(),
+            body: Vec::new(),
             trailers: Headers::default(),
             header_received: None,
             body_received: None,

@@ -180,7 +180,9 @@ impl Run<'_> {
     /// If the run keeps too much.
     pub(crate) fn compress(&mut self, coding: ContentCoding) -> Result<(), Unrendered> {
         self.replace_header("content-encoding", coding.name())?;
-        self.remove_header("content-length")?;
+        if self.has_header("content-length") {
+            self.remove_header("content-length")?;
+        }
         let varies = |vary: &str| {
             vary.split(',').any(|it| it.trim() == "*" || it.trim().eq_ignore_ascii_case("accept-encoding"))
         };

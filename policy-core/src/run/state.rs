@@ -53,8 +53,6 @@ pub(crate) struct Kept {
     pub(crate) asked: Option<Asked>,
     /// Sets of keys that were fetched, by URL.
     pub(crate) key_sets: Vec<(Box<str>, Option<Arc<str>>)>,
-    /// The instruction that runs again since what it wanted is known now.
-    pub(crate) repeated: Option<usize>,
     /// What became of a request's attempts so far.
     pub(crate) attempts: Vec<Value>,
     /// Bodies as they were read.
