@@ -119,7 +119,7 @@ fn explain_action(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRe
             }
         }
         Some(Event::End) => {
-            writeln!(out, "    {kind}\n    → {}                  STOP", decided.outcome.name())
+            writeln!(out, "    {kind}\n    → {}                  STOP", decided.outcome.kind())
         }
     }
 }
@@ -148,7 +148,7 @@ fn variables(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRef<'_>
         }
     }
     match decided.outcome.by() == Some(action.id()) {
-        true => writeln!(out, "    → {}                  STOP", decided.outcome.name()),
+        true => writeln!(out, "    → {}                  STOP", decided.outcome.kind()),
         false => writeln!(out, "    → go on"),
     }
 }
@@ -169,7 +169,7 @@ fn changes(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRef<'_>) 
         }
     }
     match decided.outcome.by() == Some(action.id()) {
-        true => writeln!(out, "    → {}                  STOP", decided.outcome.name()),
+        true => writeln!(out, "    → {}                  STOP", decided.outcome.kind()),
         false => writeln!(out, "    → go on"),
     }
 }

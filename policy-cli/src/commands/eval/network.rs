@@ -16,6 +16,7 @@ use policy_core::evaluate::{AsWritten, Recording};
 use policy_core::facts::Facts;
 use policy_core::journey::{Endpoints, Journey, Leg, Policy, Serving, Steps, Verdict};
 use policy_core::lint::{DocumentKind, kind_of};
+use policy_core::outcome::OutcomeKind;
 use policy_core::phase::Phase;
 use policy_core::resolve::UrlMap;
 use policy_core::source::Source;
@@ -346,7 +347,7 @@ impl Network {
         let mut journey = Journey::new(map, facts, self.steps, Place::Node(self.entry));
         let verdict: Verdict = travel!(journey);
         let last = journey.trail().iter().last().map(|(url, _)| url.clone());
-        let target = last.filter(|_| verdict.decision == "forward");
+        let target = last.filter(|_| verdict.decision == OutcomeKind::Forward);
         (verdict, target)
     }
 
@@ -355,7 +356,7 @@ impl Network {
         &self,
         facts: &Facts<'_>,
         first: &Map<'_>,
-        told: (&'static str, Option<&EndpointUrl>),
+        told: (OutcomeKind, Option<&EndpointUrl>),
     ) -> (Vec<Draw>, bool) {
         let mut out: Vec<Draw> = Vec::new();
         let mut script = first.next_script();
@@ -442,7 +443,8 @@ impl Network {
             written.trail().iter().map(|(url, place)| (url.clone(), *place)).collect();
         let admitted = written.is_admitted();
         let upstream = self.node(last).and_then(|node| node.upstream.clone()).filter(|_| admitted);
-        let target = trail.last().map(|(url, _)| url.clone()).filter(|_| verdict.decision == "forward");
+        let target =
+            trail.last().map(|(url, _)| url.clone()).filter(|_| verdict.decision == OutcomeKind::Forward);
         let others = trail
             .iter()
             .filter(|(url, place)| *place == Place::Other && said_online(url, &args.target).is_none());

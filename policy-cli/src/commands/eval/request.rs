@@ -151,7 +151,7 @@ impl Policy {
         let as_written = run.run(|effect, run| reply(effect, run, targets));
         let sent = request_answer(&run);
         if outcome != as_written || request_answer(&decided) != sent {
-            return Err(disagree(outcome.name(), as_written.name(), run.is_out_of_steps()));
+            return Err(disagree(outcome.kind(), as_written.kind(), run.is_out_of_steps()));
         }
         match missing::message(&run) {
             Some(message) => Err(Failure::Usage(message)),
@@ -164,7 +164,7 @@ impl Policy {
 fn in_http_words(answer: &mut Answer, phased: &Phased<'_>) {
     if !answer.falls_through {
         let status = phased.sent.response.as_ref().map(|response| response.status);
-        answer.outcome = http_words(phased.outcome.name(), answer.target.as_ref(), status);
+        answer.outcome = http_words(phased.outcome.kind(), answer.target.as_ref(), status);
     }
 }
 
