@@ -28,7 +28,7 @@ use crate::answer::{Answer, Draw, Performed, Pool, Route, Run, digests, performe
 use crate::cli::{Eval, Expectation, Target};
 use crate::exit::Failure;
 use crate::files::{Given, folder_of, read_named};
-use crate::render::text::findings_of;
+use crate::render::text::say_findings;
 use crate::{lists, render};
 
 /// Forwards that a connection may take at an edge that does not say otherwise.
@@ -109,14 +109,9 @@ struct Parts {
 }
 
 /// Says what is wrong with a configuration that cannot be used.
-fn unusable(given: &Given, found: Diagnostics, policies: &[(Source, Diagnostics)]) -> Failure {
-    let mut err = anstream::stderr().lock();
-    let (source, found) = given.shown(found);
-    // The findings go to standard error; if that fails too, the exit code still tells.
-    let _ = findings_of(&mut err, &source, &found);
-    let mut shown = policies.iter().filter(|_| !given.is_outside());
-    let _ = shown.try_for_each(|(source, found)| findings_of(&mut err, source, found));
-    Failure::Usage(format!("`{}` is not a usable configuration", source.name()))
+fn unusable(given: &Given, found: Diagnostics, policies: Vec<(Source, Diagnostics)>) -> Failure {
+    say_findings(&given.shown_with(found, policies));
+    Failure::Usage(format!("`{}` is not a usable configuration", given.source.name()))
 }
 
 fn edge(given: &Given, path: &Path) -> Result<Parts, Failure> {
@@ -130,7 +125,7 @@ fn edge(given: &Given, path: &Path) -> Result<Parts, Failure> {
     options.serving = true;
     let EdgeFiles { usable, findings, policies, .. } =
         load_edge_files(&given.source, &options, &mut named, &mut list);
-    let Some((config, programs)) = usable else { return Err(unusable(given, findings, &policies)) };
+    let Some((config, programs)) = usable else { return Err(unusable(given, findings, policies)) };
     let public = config.endpoints.iter().zip(programs.endpoints).map(|(endpoint, program)| Node {
         name: endpoint.name.value.to_string(),
         url: Some(endpoint.url.clone()),
@@ -157,7 +152,7 @@ fn agent(given: &Given, path: &Path) -> Result<Parts, Failure> {
     let folder = folder_of(path);
     let AgentFiles { usable, files, findings, policies, .. } =
         load_agent_files(&given.source, &CheckOptions::default(), &mut |name| read_named(folder, name));
-    let Some(config) = usable else { return Err(unusable(given, findings, &policies)) };
+    let Some(config) = usable else { return Err(unusable(given, findings, policies)) };
     let mut files = files.into_iter();
     let mut policy = |source: Option<&PolicySource>| {
         let file: Option<Rc<CheckedPolicy>> = files.next().flatten();

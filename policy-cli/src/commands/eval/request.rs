@@ -19,7 +19,7 @@ use crate::cli::Eval;
 use crate::exit::Failure;
 use crate::files;
 use crate::render;
-use crate::render::text::findings_of;
+use crate::render::text::say_findings;
 
 /// The request that the command line describes.
 pub(super) fn from_args(args: &Eval) -> Result<Option<Request>, Failure> {
@@ -57,12 +57,7 @@ fn load<T>(path: &Path, read: impl FnOnce(&Source) -> (Option<T>, Diagnostics)) 
         found.append(later);
         loaded
     };
-    if found.iter().next().is_some() {
-        let mut err = anstream::stderr().lock();
-        let (source, found) = given.shown(found);
-        // If that fails too, the exit code still tells.
-        let _ = findings_of(&mut err, &source, &found);
-    }
+    say_findings(&[given.shown(found)]);
     loaded.ok_or_else(|| Failure::Usage(format!("`{}` cannot be used", given.source.name())))
 }
 

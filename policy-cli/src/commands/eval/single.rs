@@ -21,7 +21,7 @@ use crate::exit::Failure;
 use crate::files::Given;
 use crate::ip_policies;
 use crate::render;
-use crate::render::text::findings_of;
+use crate::render::text::say_findings;
 
 /// A policy, and the endpoint that it is for.
 pub(super) struct Policy {
@@ -70,10 +70,7 @@ pub(crate) fn load(
         if let Some(what) = what {
             return Failure::Usage(format!("`{}` {what}", source.name()));
         }
-        let mut err = anstream::stderr().lock();
-        // The findings go to standard error; if that fails too, the exit code still tells.
-        let (source, found) = given.shown(found);
-        let _ = findings_of(&mut err, &source, &found);
+        say_findings(&[given.shown(found)]);
         Failure::Usage(format!("`{}` is not a usable policy", source.name()))
     })
 }
