@@ -73,7 +73,7 @@ fn missing_in_rule(phase: Phase, rule: &Rule, options: &CompileOptions, found: &
 
 /// Secrets.
 fn missing_in_expression(expression: &Expression, span: Span, found: &mut Diagnostics) {
-    if expression.impure_calls().contains(&"secrets.get") {
+    if expression.reads_secrets() {
         let help = "there is no vault here; keep what is secret out of policies of connections";
         found.push(not_supported(span, "`secrets.get` in an expression", help));
     }
