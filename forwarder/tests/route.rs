@@ -29,6 +29,7 @@ use forwarder::edge::policy_shares::{PolicyShares, Reserved};
 use forwarder::edge::route::{Effort, EntryPoint, Presumed, Route, RoutingView, Upstream, decide_presumed};
 use policy_core::compile::Program;
 use policy_core::facts::Facts;
+use policy_core::outcome::OutcomeKind;
 use policy_core::url::{Binding, EndpointUrl, HostPort};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -268,7 +269,7 @@ fn chains_end_where_the_naive_recursion_ends() {
                 Naive::Refused(_) | Naive::Through => None,
             };
             prop_assert_eq!(&route.upstream, &wanted, "client {}: {:?}", client, route);
-            prop_assert_eq!(route.verdict.decision == "forward", wanted.is_some());
+            prop_assert_eq!(route.verdict.decision == OutcomeKind::Forward, wanted.is_some());
             if let Some((file, at)) = decider {
                 prop_assert_eq!(route.verdict.file.as_deref().and_then(last_part), Some(file.as_str()));
                 prop_assert_eq!(route.verdict.position.map(|it| it.line), Some(line(at)));
@@ -319,7 +320,7 @@ fn a_dry_run_says_what_the_edge_does() {
             let hops: Vec<String> = route.hops.iter().map(ToString::to_string).collect();
             let context = format!("client {client}: {said}\n{route:?}\n{net:?}");
             // An endpoint of an edge has no server of its own.
-            assert_eq!(said["outcome"], verdict.decision, "{context}");
+            assert_eq!(said["outcome"], verdict.decision.name(), "{context}");
             assert_eq!(said["reason"], verdict.reason, "{context}");
             assert_eq!(
                 said["at"]["file"].as_str(),
@@ -477,7 +478,7 @@ fn a_dry_run_of_pools_says_what_the_edge_may_do() {
             };
             let first = route(None);
             let context = format!("client {client}: {said}\n{first:?}\n{agents:?}");
-            assert_eq!(said["outcome"], first.verdict.decision, "{context}");
+            assert_eq!(said["outcome"], first.verdict.decision.name(), "{context}");
             assert_eq!(said["reason"], first.verdict.reason, "{context}");
             let file = first.verdict.position.and(first.verdict.file.as_deref());
             assert_eq!(said["at"]["file"].as_str().and_then(last_part), file, "{context}");
@@ -496,9 +497,11 @@ fn a_dry_run_of_pools_says_what_the_edge_may_do() {
             for member in &members {
                 let other = route(Some(&Upstream::Agent(Arc::clone(member))));
                 let decision = other.verdict.decision;
-                let target = other.hops.last().filter(|_| decision == "forward").map(ToString::to_string);
-                let is_first = (said["outcome"] == decision) && said["target"].as_str() == target.as_deref();
-                let it = (Value::from(decision), Value::from(target));
+                let target =
+                    other.hops.last().filter(|_| decision == OutcomeKind::Forward).map(ToString::to_string);
+                let is_first =
+                    (said["outcome"] == decision.name()) && said["target"].as_str() == target.as_deref();
+                let it = (Value::from(decision.name()), Value::from(target));
                 assert!(is_first || told.contains(&it), "{it:?} is not told: {context}");
             }
             pooled += u32::from(said["pools"].is_array());

@@ -9,7 +9,7 @@ use policy_core::exchange::{Effect, Reply};
 use policy_core::ip_policies::ListedAt;
 use policy_core::message::Response;
 use policy_core::ngrok::NgrokCode;
-use policy_core::outcome::Outcome;
+use policy_core::outcome::{Outcome, OutcomeKind};
 use policy_core::parse::PlainMap;
 use policy_core::source::Position;
 use policy_core::url::EndpointUrl;
@@ -22,8 +22,7 @@ pub(crate) type Run<'r> = Evaluation<'r, AsWritten<Recording>>;
 /// What happens to a connection, and why.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// `forward`, `deny`, `close`, `respond`, `upstream` or `error`.
-    pub(crate) decision: &'static str,
+    pub(crate) decision: OutcomeKind,
     /// The same in words.
     pub(crate) outcome: String,
     /// True if a server gets the connection.
@@ -97,7 +96,7 @@ pub(crate) struct Pool {
 /// What a connection comes to where the edge draws another endpoint of a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Draw {
-    pub(crate) decision: &'static str,
+    pub(crate) decision: OutcomeKind,
     pub(crate) target: Option<EndpointUrl>,
 }
 
@@ -162,30 +161,38 @@ pub(crate) fn place(run: &Run<'_>, outcome: Outcome) -> Option<String> {
 }
 
 /// What became of a request, in words.
-pub(crate) fn http_words(decision: &str, target: Option<&EndpointUrl>, status: Option<u16>) -> String {
-    match (decision, status) {
-        ("deny" | "respond", Some(status)) => format!("{decision}: the client is answered {status}"),
-        ("error", Some(status)) => format!("failed closed: the client is answered {status}"),
-        ("upstream", _) => "upstream: the request goes to the endpoint's own upstream".to_owned(),
-        _ => words(decision, target, None),
+pub(crate) fn http_words(decision: OutcomeKind, target: Option<&EndpointUrl>, status: Option<u16>) -> String {
+    let answered = match decision {
+        OutcomeKind::Deny | OutcomeKind::Respond => Some(decision.name()),
+        OutcomeKind::Error => Some("failed closed"),
+        OutcomeKind::Upstream => {
+            return "upstream: the request goes to the endpoint's own upstream".to_owned();
+        }
+        OutcomeKind::Forward | OutcomeKind::Close => None,
+    };
+    match answered.zip(status) {
+        Some((what, status)) => format!("{what}: the client is answered {status}"),
+        None => words(decision, target, None),
     }
 }
 
 /// An outcome in words.
-pub(crate) fn words(decision: &str, target: Option<&EndpointUrl>, upstream: Option<&str>) -> String {
+pub(crate) fn words(decision: OutcomeKind, target: Option<&EndpointUrl>, upstream: Option<&str>) -> String {
     match decision {
-        "forward" => match (target, upstream) {
+        OutcomeKind::Forward => match (target, upstream) {
             (Some(url), Some(upstream)) => format!("forward to {url}, upstream {upstream}"),
             (Some(url), None) => format!("forward to {url}"),
             (None, _) => "forward".to_owned(),
         },
-        "deny" => "deny: the connection is closed, nothing is sent".to_owned(),
-        "close" => "close: the connection is closed, nothing is sent".to_owned(),
-        "upstream" => match upstream {
+        OutcomeKind::Deny => "deny: the connection is closed, nothing is sent".to_owned(),
+        OutcomeKind::Close => "close: the connection is closed, nothing is sent".to_owned(),
+        OutcomeKind::Upstream => match upstream {
             Some(upstream) => format!("upstream: the connection goes to {upstream}"),
             None => "upstream: the connection goes to the endpoint's own upstream".to_owned(),
         },
-        _ => "failed closed: the connection is closed, nothing is sent".to_owned(),
+        OutcomeKind::Respond | OutcomeKind::Error => {
+            "failed closed: the connection is closed, nothing is sent".to_owned()
+        }
     }
 }
 
@@ -213,7 +220,7 @@ impl Answer {
     fn meets(&self, expected: &Expectation) -> bool {
         match (expected, self.request.as_ref().and_then(|request| request.response.as_ref())) {
             (Expectation::Respond(status), Some(response)) => {
-                self.decision == "respond" && response.status == *status
+                self.decision == OutcomeKind::Respond && response.status == *status
             }
             _ => meets(self.decision, self.target.as_ref(), self.admitted, expected),
         }
@@ -222,18 +229,22 @@ impl Answer {
 
 impl Draw {
     fn meets(&self, expected: &Expectation) -> bool {
-        let admitted = matches!(self.decision, "forward" | "upstream");
-        meets(self.decision, self.target.as_ref(), admitted, expected)
+        meets(self.decision, self.target.as_ref(), self.decision.is_admitted(), expected)
     }
 }
 
-fn meets(decision: &str, target: Option<&EndpointUrl>, admitted: bool, expected: &Expectation) -> bool {
+fn meets(
+    decision: OutcomeKind,
+    target: Option<&EndpointUrl>,
+    admitted: bool,
+    expected: &Expectation,
+) -> bool {
     match expected {
         Expectation::Allow => admitted,
-        Expectation::Deny => matches!(decision, "deny" | "close"),
-        Expectation::Close => decision == "close",
-        Expectation::Error => decision == "error",
-        Expectation::Forward(url) => decision == "forward" && target == Some(url),
+        Expectation::Deny => matches!(decision, OutcomeKind::Deny | OutcomeKind::Close),
+        Expectation::Close => decision == OutcomeKind::Close,
+        Expectation::Error => decision == OutcomeKind::Error,
+        Expectation::Forward(url) => decision == OutcomeKind::Forward && target == Some(url),
         Expectation::Respond(_) => false,
     }
 }

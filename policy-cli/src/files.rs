@@ -35,6 +35,17 @@ impl Given {
         }
     }
 
+    /// The same with the files that it names. Names in a file that is not shown are not shown either.
+    pub(crate) fn shown_with(
+        &self,
+        found: Diagnostics,
+        mut named: Vec<(Source, Diagnostics)>,
+    ) -> Vec<(Source, Diagnostics)> {
+        named.retain(|_| !self.outside);
+        named.insert(0, self.shown(found));
+        named
+    }
+
     /// True if what stands in the file must not be printed.
     pub(crate) const fn is_outside(&self) -> bool {
         self.outside

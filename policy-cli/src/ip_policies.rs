@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use policy_core::check::CheckOptions;
-use policy_core::diagnostic::drop_consequences;
+use policy_core::diagnostic::{Diagnostics, drop_consequences};
 use policy_core::ip_policies::{IpPolicies, IpPolicyFiles, ListedAt, find_network, load_ip_policy_files};
 use policy_core::ir::Entry;
 use policy_core::source::Source;
@@ -12,7 +12,7 @@ use policy_core::source::Source;
 use crate::exit::Failure;
 use crate::files::{folder_of, read};
 use crate::lists;
-use crate::render::text::findings_of;
+use crate::render::text::say_findings;
 
 /// IP policies with the list files they name, relative to their own file.
 pub(crate) fn load(source: &Source, path: &Path, options: &CheckOptions) -> IpPolicyFiles {
@@ -20,27 +20,38 @@ pub(crate) fn load(source: &Source, path: &Path, options: &CheckOptions) -> IpPo
     load_ip_policy_files(source, options, &mut |name, feed| lists::read_named(folder, name, feed))
 }
 
-/// The IP policies that the command line names. What is found in them goes to standard error.
-pub(crate) fn given(path: &Path) -> Result<Arc<IpPolicies>, Failure> {
+/// The IP policies that the command line names.
+pub(crate) struct GivenIpPolicies {
+    /// Why there are none, if their file or a list cannot be used.
+    pub(crate) policies: Result<Arc<IpPolicies>, Failure>,
+    /// What may be printed of their file, then of the lists that it names, and of what was found in them.
+    pub(crate) files: Vec<(Source, Diagnostics)>,
+}
+
+/// Reads the IP policies that the command line names.
+pub(crate) fn read_given(path: &Path) -> Result<GivenIpPolicies, Failure> {
     let file = read(path)?;
     let mut found = file.found.clone();
-    let (mut policies, mut named) = (None, Vec::new());
+    let (mut usable, mut lists) = (None, Vec::new());
     if !found.has_errors() {
         let loaded = load(&file.source, path, &CheckOptions::default());
-        policies = loaded.usable;
+        usable = loaded.usable;
         found.append(loaded.findings);
-        named = loaded.lists;
-        drop_consequences(named.iter_mut().map(|(_, found)| found).chain([&mut found]));
+        lists = loaded.lists;
     }
-    let mut err = anstream::stderr().lock();
-    let (source, found) = file.shown(found);
-    // The findings go to standard error; if that fails too, the exit code still tells.
-    let _ = findings_of(&mut err, &source, &found);
-    // Names in a file that is not shown are not shown either.
-    let mut shown = named.iter().filter(|_| !file.is_outside());
-    let _ = shown.try_for_each(|(list, found)| findings_of(&mut err, list, found));
-    let unusable = || Failure::Usage(format!("`{}` is no usable list of IP policies", source.name()));
-    policies.map(Arc::new).ok_or_else(unusable)
+    let unusable = || Failure::Usage(format!("`{}` is no usable list of IP policies", file.source.name()));
+    Ok(GivenIpPolicies {
+        policies: usable.map(Arc::new).ok_or_else(unusable),
+        files: file.shown_with(found, lists),
+    })
+}
+
+/// The same for commands whose output is something else: what is found in them goes to standard error.
+pub(crate) fn given(path: &Path) -> Result<Arc<IpPolicies>, Failure> {
+    let GivenIpPolicies { policies, mut files } = read_given(path)?;
+    drop_consequences(files.iter_mut().map(|(_, found)| found));
+    say_findings(&files);
+    policies
 }
 
 /// Where an entry stands that an IP policy has: the file of IP policies or a list, and the line. Nothing of files that

@@ -20,6 +20,8 @@ pub(crate) struct Report {
     pub(crate) passed_over: Vec<String>,
     /// What was not read or not checked although it may hold a policy: each with the reason.
     pub(crate) skipped: Vec<Skipped>,
+    /// True if the paths of the call hold nothing to check.
+    pub(crate) found_nothing: bool,
     /// Files that could not be read.
     pub(crate) failures: Vec<Failure>,
 }
@@ -42,7 +44,7 @@ pub(crate) struct Checked {
 impl Report {
     /// A warning about the run as a whole, which has no place in a file: there was nothing to check.
     pub(crate) const fn general_warning(&self) -> Option<&'static str> {
-        match self.checked.is_empty() && self.failures.is_empty() {
+        match self.found_nothing && self.failures.is_empty() {
             // What was skipped is named already.
             true if !self.skipped.is_empty() => Some("nothing was checked"),
             true => {
@@ -86,7 +88,7 @@ impl Report {
         after_output(written, verdict)
     }
 
-    /// Adds what was found in files that checked ones name.
+    /// Adds what was found in files that checked ones or the call name.
     pub(crate) fn add_named(&mut self, named: Vec<Checked>) {
         let place = |source: &Source| {
             let path = PathBuf::from(source.name());
@@ -100,8 +102,8 @@ impl Report {
             match self.checked.get_mut(at) {
                 // Of one of the two nothing but lines is there; the other says it all.
                 Some(file) if file.source.is_withheld() || new.source.is_withheld() => {}
-                // A policy may be right for one endpoint and wrong for another; a list is the same for all.
-                Some(file) if new.kind.is_some() => {
+                // A policy may be right for one endpoint and wrong for another; anything else is the same for all.
+                Some(file) if new.kind == Some(DocumentKind::Policy) => {
                     file.diagnostics.append(new.diagnostics);
                     file.diagnostics.sort();
                 }

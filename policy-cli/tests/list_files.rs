@@ -55,7 +55,7 @@ fn plain_and_packed_lists_are_the_same() {
     // The list was taken: it denies everybody, which is a warning only.
     let [(code, out, err), (_, list, _)] = plain;
     assert!(*code == Some(0) && out.contains("warning[TP434]"), "{out}");
-    assert!(err.contains("LIST:4:1") && err.contains("TP433"), "{err}");
+    assert!(out.contains("LIST:4:1") && out.contains("TP433") && err.is_empty(), "{out}{err}");
     assert!(list.contains("LIST:4:1") && list.contains("1 file: 0 errors, 1 warning"), "{list}");
 }
 
@@ -71,17 +71,45 @@ fn a_bad_line_far_down_is_named_and_nothing_is_loaded() {
     }
     let folder = site("list.gz", &gzip(text.as_bytes()));
     let (code, out, err) = run(folder.path(), &["lint", "--ip-policies", "ip.yml", "policy.yml"]);
-    assert_eq!((code, &*out), (Some(2), ""));
-    assert_eq!(err.matches("error[").count(), 1, "{err}");
-    assert!(err.contains("list.gz:700001:1") && err.contains("\\u{1b}[2Koffice"), "{err}");
-    assert!(err.contains("700001 | ␛[2Koffice") && !err.contains("\u{1b}[2K"), "{err}");
-    assert!(err.contains("error: `ip.yml` is no usable list of IP policies"), "{err}");
+    assert_eq!((code, &*err), (Some(2), "error: `ip.yml` is no usable list of IP policies\n"));
+    assert_eq!(out.matches("error[").count(), 1, "{out}");
+    assert!(out.contains("list.gz:700001:1") && out.contains("\\u{1b}[2Koffice"), "{out}");
+    assert!(out.contains("700001 | ␛[2Koffice") && !out.contains("\u{1b}[2K"), "{out}");
     // As a file of its own, in the formats for programs.
     let (code, out, _) = run(folder.path(), &["lint", "--format", "github", "ip.yml"]);
     assert_eq!(code, Some(1));
     assert!(out.contains("::error file=list.gz,line=700001,endLine=700001,col=1,endColumn=11"), "{out}");
     let (_, out, _) = run(folder.path(), &["lint", "--format", "json", "."]);
     assert!(out.contains("\"line\": 700001,\n      \"column\": 1,"), "{out}");
+}
+
+/// What is found in the IP policies that the call names is a part of the report in every format; that nothing else was
+/// there to check stays a warning.
+#[test]
+fn ip_policies_of_the_call_are_in_the_report() {
+    let folder = site("list.txt", b"10.0.0.1/8\n");
+    let lint = |more: &[&str]| {
+        let (code, out, err) =
+            run(folder.path(), &[&["lint", "--ip-policies", "ip.yml", "policy.yml"], more].concat());
+        assert_eq!(err, "", "{more:?}");
+        (code, out)
+    };
+    let (code, out) = lint(&["--format", "json"]);
+    assert!(code == Some(0) && out.contains("\"file\": \"list.txt\",\n      \"line\": 1,"), "{out}");
+    assert!(out.contains("\"files\": 3,") && out.contains("\"warnings\": 1,"), "{out}");
+    let (code, out) = lint(&["--format", "github"]);
+    assert!(code == Some(0) && out.contains("::warning file=list.txt,line=1,"), "{out}");
+    let (code, out) = lint(&["--deny-warnings"]);
+    assert!(code == Some(1) && out.contains("checked 3 files: 0 errors, 1 warning"), "{out}");
+    let (code, out) = lint(&["--deny-warnings", "--ignore", "TP433"]);
+    assert!(code == Some(0) && out.contains("checked 3 files: 0 errors, 0 warnings"), "{out}");
+    // Told once of a file that is checked anyway.
+    let (_, out) = lint(&["ip.yml", "--format", "github"]);
+    assert_eq!(out.matches("::warning file=list.txt").count(), 1, "{out}");
+    fs::create_dir(folder.path().join("empty")).expect("a folder");
+    let args = ["lint", "--ip-policies", "ip.yml", "--deny-warnings", "--ignore", "TP433", "empty"];
+    let (code, _, err) = run(folder.path(), &args);
+    assert!(code == Some(1) && err.starts_with("warning: nothing was checked"), "{err}");
 }
 
 #[test]

@@ -8,12 +8,12 @@ pub(crate) mod document;
 
 use crate::diagnostic::{Code, Diagnostics};
 use crate::model::Policy;
+use crate::options::EndpointTraits;
 use crate::parse::{self, Document};
 use crate::source::{Source, Span};
 
-pub(crate) use document::check_policy;
-
 pub use crate::options::CheckOptions;
+use document::check_policy;
 
 /// The codes this stage raises.
 pub(crate) static CODES: &[&Code] = document::CODES;
@@ -26,9 +26,9 @@ pub struct CheckedPolicy {
 }
 
 impl CheckedPolicy {
-    /// The policy in a part of a document, which has been checked without an error.
-    pub(crate) fn from_part(policy: Policy, source: &Source) -> Self {
-        Self { policy, source: source.clone() }
+    /// A policy that was read and checked, with all that was found; `None` if that has an error.
+    fn from_findings(policy: Policy, source: &Source, found: &Diagnostics) -> Option<Self> {
+        (!found.has_errors()).then(|| Self { policy, source: source.clone() })
     }
 
     /// The policy.
@@ -91,7 +91,19 @@ pub(crate) fn check_document(
     // The text that `policy_sha256` names is the whole file.
     policy.span = Span::from_range(0..document.source().text().len());
     merge_after_cut(document, later, found);
-    (!found.has_errors()).then(|| CheckedPolicy::from_part(policy, document.source()))
+    CheckedPolicy::from_findings(policy, document.source(), found)
+}
+
+/// Checks a policy that was read from a part of a document; `found` has what was found reading it, and nothing else.
+pub(crate) fn check_part(
+    policy: Policy,
+    source: &Source,
+    endpoint: EndpointTraits,
+    serving: bool,
+    found: &mut Diagnostics,
+) -> Option<CheckedPolicy> {
+    check_policy(&policy, endpoint, (true, serving), found);
+    CheckedPolicy::from_findings(policy, source, found)
 }
 
 /// Merges what later stages found; of a file that was cut short only what stands before the cut counts.

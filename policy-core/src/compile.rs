@@ -34,7 +34,7 @@ use crate::phase::{Phase, PhaseSet};
 use program::{ActionInfo, Parts, RuleInfo};
 
 static NOT_SUPPORTED: Code = Code::error("TP601", "not-supported");
-pub(crate) static PROGRAM_TOO_LARGE: Code = Code::error("TP602", "program-too-large");
+static PROGRAM_TOO_LARGE: Code = Code::error("TP602", "program-too-large");
 
 /// The codes this stage raises.
 pub(crate) static CODES: &[&Code] = &[&NOT_SUPPORTED, &PROGRAM_TOO_LARGE];
@@ -82,11 +82,23 @@ impl Default for CompileOptions {
 /// assert_eq!(program.rules(Phase::OnTcpConnect).count(), 1);
 /// ```
 pub fn compile(checked: &CheckedPolicy, options: &CompileOptions) -> Result<Program, Diagnostics> {
-    let (policy, source) = (checked.policy(), checked.source());
-    let missing = support::missing(policy, options);
+    let missing = support::missing(checked.policy(), options);
     if missing.has_errors() {
         return Err(missing);
     }
+    let parts = lower(checked, options)?;
+    let name = Arc::from(checked.source().name());
+    Ok(Program::new(options, parts, name, Digest::from_text(checked.text())))
+}
+
+/// What is too large in a policy, whoever runs it: rules count also where this version or a host does not run them.
+pub(crate) fn check_size(checked: &CheckedPolicy, options: &CompileOptions) -> Diagnostics {
+    lower(checked, options).err().unwrap_or_default()
+}
+
+/// Lowers every phase.
+fn lower<'c>(checked: &'c CheckedPolicy, options: &'c CompileOptions) -> Result<Parts<'c>, Diagnostics> {
+    let (policy, source) = (checked.policy(), checked.source());
     let mut lowering = Lowering::new(source, options.ip_policies.as_deref());
     let (mut rules, mut actions, mut phases) = (Vec::new(), Vec::new(), Vec::new());
     for phase in Phase::ALL {
@@ -108,8 +120,7 @@ pub fn compile(checked: &CheckedPolicy, options: &CompileOptions) -> Result<Prog
         );
         found
     })?;
-    let parts = Parts { lowering, tables, phases, rules, actions };
-    Ok(Program::new(options, parts, Arc::from(source.name()), Digest::from_text(checked.text())))
+    Ok(Parts { lowering, tables, phases, rules, actions })
 }
 
 fn lower_rule(

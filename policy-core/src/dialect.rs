@@ -20,6 +20,7 @@ use crate::cel::Language;
 use crate::cel::library::overload::Overload;
 use crate::cel::library::{COMMON, Library};
 use crate::phase::{Phase, PhaseSet};
+use crate::vocabulary::LOOKUPS;
 
 /// A function of the policy language, for documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +63,11 @@ pub(crate) fn language() -> Language {
 
 /// The phases in which a function can be called: those that have the fact it reads.
 pub(crate) fn phases(of: &Overload) -> PhaseSet {
-    match of.reads {
-        Some(fact) if fact.starts_with("res.") => RESPONSE,
-        Some(_) => REQUEST,
-        None => PhaseSet::new(&Phase::ALL),
+    let Some(path) = of.reads else { return PhaseSet::new(&Phase::ALL) };
+    let fact = LOOKUPS.iter().find(|fact| fact.path() == path);
+    match fact.is_some_and(|fact| fact.at.phases.contains(Phase::OnHttpRequest)) {
+        true => REQUEST,
+        false => RESPONSE,
     }
 }
 
@@ -106,6 +108,7 @@ mod tests {
         let mut reading = 0;
         for overload in FAMILIES.iter().copied().flatten() {
             let Some(path) = overload.reads else { continue };
+            assert!(LOOKUPS.iter().any(|fact| fact.path() == path), "{path}");
             let declared = crate::variables::all().find(|variable| variable.path == path).expect(path);
             assert!(phases(overload).iter().all(|phase| declared.phases.contains(phase)), "{path}");
             reading += 1;

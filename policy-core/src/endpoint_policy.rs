@@ -6,7 +6,7 @@
 mod circles;
 mod files;
 
-use crate::check::{CheckedPolicy, check_policy};
+use crate::check::{CheckedPolicy, check_part};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::policy;
 use crate::ngrok;
@@ -73,12 +73,8 @@ pub(crate) fn read_policy_source<'d>(
     let own = reader.fresh();
     let policy = policy(field.value, endpoint, &own);
     let mut found = own.into_diagnostics();
-    check_policy(&policy, endpoint, (true, reader.options().serving), &mut found);
-    let usable = !found.has_errors();
+    let source = field.value.document().source();
+    let checked = check_part(policy, source, endpoint, reader.options().serving, &mut found);
     reader.extend(found);
-    if !usable {
-        return Err(Reported);
-    }
-    let checked = CheckedPolicy::from_part(policy, field.value.document().source());
-    Ok(Some(PolicySource::Inline(Box::new(checked))))
+    checked.map(|checked| Some(PolicySource::Inline(Box::new(checked)))).ok_or(Reported)
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub(crate) use self::given::Given;
 pub use self::given::{GivenError, GivenFacts};
 pub use crate::cel::Fact;
-use crate::cel::{Borrowed, Fault, Host, TextMap, Timestamp, Value};
+use crate::cel::{Borrowed, Fault, Host, Role, Tag, TextMap, Timestamp, Value};
 use crate::exchange::Secret;
 use crate::lpm::Address;
 use crate::message::{Changes, Part, RequestFacts, RequestView, ResponseHead, ResponseView};
@@ -48,6 +48,25 @@ pub struct Facts<'a> {
     request: Option<&'a RequestFacts<'a>>,
     /// The endpoint is a target: what a host gives about an endpoint is about the one where the connection comes in.
     at_target: bool,
+}
+
+/// What a host says of a connection to make a fact known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FactSource {
+    /// Its addresses: [`Facts::from_connection`].
+    Connection,
+    /// The URL of the endpoint: [`Facts::at_endpoint`].
+    Endpoint,
+    /// When it began: [`Facts::started`].
+    Start,
+    /// What time it is: [`Facts::at_time`].
+    Time,
+    /// The request, with its response: [`Facts::with_request`].
+    Request,
+    /// Nothing: actions of the policy produce it.
+    Actions,
+    /// What else it knows: [`Facts::with`].
+    Provider,
 }
 
 impl<'a> Facts<'a> {
@@ -163,21 +182,38 @@ impl<'a> Facts<'a> {
     /// The facts that every edge of ours knows of a TCP connection, and what actions produce.
     #[must_use]
     pub fn known_to_edges(fact: Fact) -> bool {
-        fact.tag == tag::STATE
-            || matches!(
-                fact.path(),
-                "conn.client_ip"
-                    | "conn.client_port"
-                    | "conn.server_ip"
-                    | "conn.server_port"
-                    | "conn.ts.start"
-                    | "endpoint.addr"
-                    | "endpoint.host"
-                    | "endpoint.port"
-                    | "endpoint.protocol"
-                    | "endpoint.url"
-                    | "time.now"
-            )
+        match Self::source(fact) {
+            FactSource::Connection
+            | FactSource::Endpoint
+            | FactSource::Start
+            | FactSource::Time
+            | FactSource::Actions => true,
+            FactSource::Request | FactSource::Provider => false,
+        }
+    }
+
+    /// What a host says to make a fact known.
+    ///
+    /// ```
+    /// use policy_core::facts::{FactSource, Facts};
+    /// let fact = policy_core::variables::fact("endpoint.host").expect("declared");
+    /// assert_eq!(Facts::source(fact), FactSource::Endpoint);
+    /// ```
+    #[must_use]
+    pub fn source(fact: Fact) -> FactSource {
+        match fact.tag {
+            tag::CLIENT_IP | tag::CLIENT_PORT | tag::SERVER_IP | tag::SERVER_PORT => FactSource::Connection,
+            tag::ENDPOINT_URL
+            | tag::ENDPOINT_HOST
+            | tag::ENDPOINT_PORT
+            | tag::ENDPOINT_ADDR
+            | tag::ENDPOINT_PROTOCOL => FactSource::Endpoint,
+            tag::STARTED => FactSource::Start,
+            tag::NOW => FactSource::Time,
+            tag::STATE => FactSource::Actions,
+            of if tag::part(of).is_some() => FactSource::Request,
+            _ => FactSource::Provider,
+        }
     }
 
     /// Those of some facts for which there is no source, such as of [`crate::compile::Program::needs`]. Results and
@@ -201,7 +237,9 @@ impl<'a> Facts<'a> {
         let known = match fact.tag {
             tag::STARTED => self.started.map(Value::Timestamp),
             tag::NOW => self.now.map(|now| Value::text(now.to_string())),
-            tag::ENDPOINT => self.endpoint(fact.path()),
+            of @ (tag::ENDPOINT_HOST | tag::ENDPOINT_PORT | tag::ENDPOINT_ADDR | tag::ENDPOINT_PROTOCOL) => {
+                self.endpoint(of)
+            }
             of => match tag::part(of) {
                 Some(part) => {
                     return Messages::new(self.request.ok_or(Fault::NoSource(fact))?, None).value(part, fact);
@@ -237,8 +275,7 @@ impl<'a> Facts<'a> {
     fn given(&self, fact: Fact) -> Option<Borrowed<'_>> {
         let hidden = match fact.tag {
             tag::ENDPOINT_URL => self.at_target,
-            tag::ENDPOINT => self.at_target && self.endpoint(fact.path()).is_some(),
-            _ => false,
+            of => self.at_target && self.endpoint(of).is_some(),
         };
         if hidden { None } else { self.more?.borrow(fact) }
     }
@@ -250,13 +287,13 @@ impl<'a> Facts<'a> {
     }
 
     /// A part of the endpoint's URL.
-    fn endpoint(&self, path: &str) -> Option<Value> {
+    fn endpoint(&self, of: Tag) -> Option<Value> {
         let url = self.endpoint?;
-        match path {
-            "endpoint.host" => Some(Value::text(url.host())),
-            "endpoint.port" => Some(Value::Int(url.port()?.into())),
-            "endpoint.addr" => Some(Value::text(format!("{}:{}", url.host(), url.port()?))),
-            "endpoint.protocol" => Some(Value::text(url.scheme().name())),
+        match of {
+            tag::ENDPOINT_HOST => Some(Value::text(url.host())),
+            tag::ENDPOINT_PORT => Some(Value::Int(url.port()?.into())),
+            tag::ENDPOINT_ADDR => Some(Value::text(format!("{}:{}", url.host(), url.port()?))),
+            tag::ENDPOINT_PROTOCOL => Some(Value::text(url.scheme().name())),
             _ => None,
         }
     }
@@ -328,9 +365,9 @@ impl State {
     }
 
     fn get(&self, fact: Fact) -> Option<&Value> {
-        match fact.path() {
-            "vars" => Some(&self.vars),
-            path => self.results.iter().find(|(known, _)| *known == path).map(|(_, value)| value),
+        match fact.role {
+            Role::Variables => Some(&self.vars),
+            _ => self.results.iter().find(|(known, _)| *known == fact.path()).map(|(_, value)| value),
         }
     }
 }
@@ -403,9 +440,9 @@ impl Host for FactsHost<'_> {
     fn fact(&self, fact: Fact) -> Result<Value, Fault> {
         match fact.tag {
             // Before its action has run, a result is missing, not unknown.
-            tag::STATE => match (self.state.and_then(|state| state.get(fact)), fact.path()) {
+            tag::STATE => match (self.state.and_then(|state| state.get(fact)), fact.role) {
                 (Some(value), _) => Ok(value.clone()),
-                (None, "vars") => Ok(Value::Map(Arc::default())),
+                (None, Role::Variables) => Ok(Value::Map(Arc::default())),
                 (None, _) => Err(Fault::Absent(fact)),
             },
             of => match self.messages.as_ref().zip(tag::part(of)) {

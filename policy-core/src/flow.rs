@@ -21,6 +21,7 @@ use crate::diagnostic::{Code, Diagnostic, Severity, did_you_mean, shorten};
 use crate::ngrok;
 use crate::phase::Phase;
 use crate::source::{FileSpan, Span};
+use crate::vocabulary::{REQUEST_HEADERS, RESPONSE_HEADERS};
 
 static RESULT_MISSING: Code = Code::error("TP411", "result-missing").ngrok(&[ngrok::ERR_NGROK_2200]);
 static RESULT_CONDITIONAL: Code =
@@ -234,7 +235,8 @@ impl Flow {
     /// An action adds these headers, or takes them out, and changes nothing else; their names in lower case.
     pub(crate) fn change_headers(&self, names: &[Box<str>], there: bool) {
         let now = &mut *self.now.borrow_mut();
-        let message = if now.phase == Some(Phase::OnHttpResponse) { "res.headers" } else { "req.headers" };
+        let of = if now.phase == Some(Phase::OnHttpResponse) { RESPONSE_HEADERS } else { REQUEST_HEADERS };
+        let message = of.path();
         let for_all = now.is_for_all();
         now.headers += 1;
         for name in names {

@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use crate::cel::{Fact, Timestamp, Type, Value};
+use crate::cel::{Fact, Meaning, Timestamp, Type, Value};
 use crate::diagnostic::did_you_mean;
 use crate::facts::{Given, GivenError, GivenFacts};
 use crate::variables;
+use crate::vocabulary::tag;
 
 impl GivenFacts {
     /// Gives a fact; the text is read by its type. Lists are separated by commas or written as JSON, maps as
@@ -20,14 +21,14 @@ impl GivenFacts {
             near: did_you_mean(path, variables::facts().map(Fact::path)),
         })?;
         let ty = variables::type_of(fact);
-        let value = match fact.path() {
+        let value = match fact.meaning() {
             // Lists of addresses and conditions must see the same one.
-            "conn.client_ip" => Err("no text: it is the address that is asked about"),
-            "conn.server_ip" => canonical(text),
-            path if path.ends_with("_port") || path == "endpoint.port" => {
+            _ if fact.tag == tag::CLIENT_IP => Err("no text: it is the address that is asked about"),
+            Meaning::Address => canonical(text),
+            Meaning::Port => {
                 text.parse().map(|port: u16| Value::Int(port.into())).map_err(|_| "a port, 0 to 65535")
             }
-            path if path.ends_with("_ip.categories") => read(ty, text).map(with_parents),
+            Meaning::Categories => read(ty, text).map(with_parents),
             _ => read(ty, text),
         };
         let value = value.map_err(|expected| GivenError::Value { path: fact.path(), expected })?;
@@ -50,17 +51,21 @@ impl GivenFacts {
 /// What follows from the categories of an address: whether it is one of Tor, and that without a blocklist it is on none.
 /// Which blocklists count is not documented. O(categories).
 fn follows_from_categories(fact: Fact, value: &Value) -> Vec<(Fact, Value)> {
-    let (Some(path), Value::List(items)) = (fact.path().strip_suffix(".categories"), value) else {
+    let (Meaning::Categories, Value::List(items)) = (fact.meaning(), value) else {
         return Vec::new();
     };
     let has =
         |wanted: &str| items.iter().any(|item| matches!(item, Value::String(name) if &**name == wanted));
-    let tor = Some(("is_tor_node", has("proxy.anonymous.tor")));
-    let listed = (!has("blocklist")).then_some(("is_on_blocklist", false));
-    let named = tor.into_iter().chain(listed);
-    named
-        .filter_map(|(name, value)| Some((variables::fact(&format!("{path}.{name}"))?, Value::Bool(value))))
-        .collect()
+    let tor = Some((Meaning::IsTorNode, has("proxy.anonymous.tor")));
+    let listed = (!has("blocklist")).then_some((Meaning::IsOnBlocklist, false));
+    let meant = tor.into_iter().chain(listed);
+    meant.filter_map(|(meaning, value)| Some((beside(fact, meaning)?, Value::Bool(value)))).collect()
+}
+
+/// The fact of a meaning about what another fact is about.
+fn beside(fact: Fact, meaning: Meaning) -> Option<Fact> {
+    let about = |fact: Fact| fact.path().rsplit_once('.').map(|(about, _)| about);
+    variables::facts().find(|other| other.meaning() == meaning && about(*other) == about(fact))
 }
 
 /// True for values that are written alike: those of one fact have one type.

@@ -8,7 +8,7 @@ mod shapes;
 
 use crate::agent;
 use crate::check::{CheckOptions, CheckedPolicy, check_document};
-use crate::compile::{CompileOptions, PROGRAM_TOO_LARGE, compile};
+use crate::compile::{CompileOptions, check_size};
 use crate::diagnostic::Diagnostics;
 use crate::edge;
 use crate::ip_policies;
@@ -130,18 +130,10 @@ fn check_as(
     let mut policy = None;
     match kind {
         DocumentKind::Policy => {
-            policy = check_document(document, options, &mut diagnostics);
             let with =
                 CompileOptions { ip_policies: options.ip_policies.clone(), ..CompileOptions::default() };
-            let compiled = policy.as_ref().map(|checked| compile(checked, &with));
-            if let Some(Err(mut found)) = compiled {
-                // What this version or a host does not run is right all the same; what is too large for any is not.
-                found.retain(|item| item.code == &PROGRAM_TOO_LARGE);
-                if found.has_errors() {
-                    policy = None;
-                }
-                diagnostics.append(found);
-            }
+            let checked = check_document(document, options, &mut diagnostics);
+            policy = checked.and_then(|checked| of_permitted_size(checked, &with, &mut diagnostics));
         }
         DocumentKind::Edge => drop(edge::check_document(document, options, &mut diagnostics)),
         DocumentKind::Agent => drop(agent::check_document(document, options, &mut diagnostics)),
@@ -152,6 +144,19 @@ fn check_as(
     }
     diagnostics.sort();
     Linted { kind: Some(kind), foreign: None, policy, diagnostics }
+}
+
+/// The policy, unless it is too large. What this version or a host does not run is right all the same; what is too large
+/// for any is not.
+fn of_permitted_size(
+    policy: CheckedPolicy,
+    options: &CompileOptions,
+    diagnostics: &mut Diagnostics,
+) -> Option<CheckedPolicy> {
+    let found = check_size(&policy, options);
+    let fits = !found.has_errors();
+    diagnostics.append(found);
+    fits.then_some(policy)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 use crate::ids::{ActionId, ExpressionId, TargetId};
 use crate::ngrok::{self, NgrokCode};
 use crate::url::EndpointUrl;
@@ -76,18 +78,83 @@ impl Ending {
     }
 }
 
-impl Outcome {
-    /// The name in outputs and events: `forward`, `deny`, `close`, `respond`, `upstream` or `error`.
+/// What an outcome is, without who decided: what outputs and events name. Ordered by name.
+///
+/// ```
+/// use policy_core::outcome::OutcomeKind;
+/// assert_eq!(OutcomeKind::Forward.to_string(), "forward");
+/// assert!(OutcomeKind::Upstream.is_admitted() && !OutcomeKind::Respond.is_admitted());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OutcomeKind {
+    /// Ended by `close-connection`.
+    Close,
+    /// Refused by `restrict-ips` or `deny`.
+    Deny,
+    /// Something went wrong.
+    Error,
+    /// An internal endpoint took the connection.
+    Forward,
+    /// Answered by the policy.
+    Respond,
+    /// No action ended it: the endpoint's own upstream, if it has one.
+    Upstream,
+}
+
+impl OutcomeKind {
+    /// The name in outputs and events.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Forwarded { .. } => "forward",
-            Self::Denied { .. } => "deny",
-            Self::Closed { .. } => "close",
-            Self::Responded { .. } => "respond",
+            Self::Close => "close",
+            Self::Deny => "deny",
+            Self::Error => "error",
+            Self::Forward => "forward",
+            Self::Respond => "respond",
             Self::Upstream => "upstream",
-            Self::Failed { .. } => "error",
         }
+    }
+
+    /// True if the connection goes on to a target or an upstream.
+    #[must_use]
+    pub const fn is_admitted(self) -> bool {
+        match self {
+            Self::Forward | Self::Upstream => true,
+            Self::Close | Self::Deny | Self::Error | Self::Respond => false,
+        }
+    }
+}
+
+impl fmt::Display for OutcomeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for OutcomeKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl Outcome {
+    /// What it is, without who decided.
+    #[must_use]
+    pub const fn kind(self) -> OutcomeKind {
+        match self {
+            Self::Forwarded { .. } => OutcomeKind::Forward,
+            Self::Denied { .. } => OutcomeKind::Deny,
+            Self::Closed { .. } => OutcomeKind::Close,
+            Self::Responded { .. } => OutcomeKind::Respond,
+            Self::Upstream => OutcomeKind::Upstream,
+            Self::Failed { .. } => OutcomeKind::Error,
+        }
+    }
+
+    /// The name of its kind.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.kind().name()
     }
 
     /// The deciding action.
@@ -106,7 +173,7 @@ impl Outcome {
     /// True if the connection goes on to a target or an upstream.
     #[must_use]
     pub const fn is_admitted(self) -> bool {
-        matches!(self, Self::Forwarded { .. } | Self::Upstream)
+        self.kind().is_admitted()
     }
 }
 
@@ -212,5 +279,23 @@ impl fmt::Display for Fault {
             Self::WrongReply => f.write_str("the host's reply does not fit the effect"),
             Self::OutOfOrder => f.write_str("the host drove the evaluation out of order"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Summaries of events are sorted by them.
+    #[test]
+    fn kinds_are_ordered_by_their_names() {
+        use OutcomeKind::{Close, Deny, Error, Forward, Respond, Upstream};
+        let all = [Upstream, Respond, Forward, Error, Deny, Close];
+        let sorted = |by: fn(&OutcomeKind, &OutcomeKind) -> std::cmp::Ordering| {
+            let mut all = all;
+            all.sort_by(by);
+            all
+        };
+        assert_eq!(sorted(Ord::cmp), sorted(|a, b| a.name().cmp(b.name())));
     }
 }

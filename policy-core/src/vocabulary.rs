@@ -2,6 +2,7 @@
 //!
 //! Source: ngrok documentation, Traffic Policy variables (2026-08-07).
 
+mod lookups;
 pub(crate) mod tag;
 mod tls;
 
@@ -11,6 +12,9 @@ use crate::cel::{About, Map, Meaning, PartOf, Role, Tag, Value};
 use crate::phase::{Phase, PhaseSet};
 use crate::url::Scheme;
 
+pub(crate) use lookups::{
+    LOOKUPS, QUERY_PARAMS, REQUEST_COOKIES, REQUEST_HEADERS, RESPONSE_COOKIES, RESPONSE_HEADERS,
+};
 pub(crate) use tls::{certificate, handshake};
 
 /// Where a declared variable has a value.

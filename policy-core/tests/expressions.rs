@@ -375,7 +375,11 @@ fn what_is_read_is_known() {
     );
     assert_eq!(reads("1 + 1 == 2"), Vec::<&str>::new());
     let (expression, _) = env.check("rand.int() == 1 && secrets.get('a', 'b') == ''");
-    assert_eq!(expression.expect("fine").impure_calls(), ["rand.int", "secrets.get"]);
+    let expression = expression.expect("fine");
+    assert_eq!(expression.impure_calls(), ["rand.int", "secrets.get"]);
+    assert!(expression.draws_numbers() && expression.reads_secrets());
+    let (expression, _) = env.check("rand.double() < 0.5");
+    assert!(expression.is_some_and(|expression| expression.draws_numbers() && !expression.reads_secrets()));
 }
 
 #[test]

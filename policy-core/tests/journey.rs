@@ -16,6 +16,7 @@ use policy_core::compile::Program;
 use policy_core::evaluate::Recording;
 use policy_core::facts::Facts;
 use policy_core::journey::{Attempt, Endpoints, Journey, Leg, Meter, Policy, Serving, Steps, Verdict};
+use policy_core::outcome::OutcomeKind;
 use policy_core::url::EndpointUrl;
 use proptest::prelude::*;
 
@@ -117,7 +118,7 @@ enum Arrival {
 
 /// Who decided: the file, the line, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Decider(Option<String>, Option<u32>, &'static str);
+struct Decider(Option<String>, Option<u32>, OutcomeKind);
 
 /// How a policy ends, naively.
 enum Ended {
@@ -191,23 +192,23 @@ impl Naive<'_> {
             }
             let (target, or_continue) = match action {
                 Action::Restrict(allowed, true) if allowed >> self.client & 1 == 0 => {
-                    return Ended::Refused(decider("deny"));
+                    return Ended::Refused(decider(OutcomeKind::Deny));
                 }
                 Action::Restrict(..) | Action::SetVars => continue,
                 Action::Log(number) => {
                     self.logs.push(*number);
                     continue;
                 }
-                Action::Deny => return Ended::Refused(decider("deny")),
-                Action::Close => return Ended::Refused(decider("close")),
+                Action::Deny => return Ended::Refused(decider(OutcomeKind::Deny)),
+                Action::Close => return Ended::Refused(decider(OutcomeKind::Close)),
                 Action::Forward(to, or_continue) => (TARGETS[*to].to_owned(), *or_continue),
                 Action::ForwardByPort(or_continue) => (format!("p{}.internal", self.port), *or_continue),
             };
             match self.forward(at, &target, or_continue) {
-                Arrival::Reached => return Ended::Reached(decider("forward")),
+                Arrival::Reached => return Ended::Reached(decider(OutcomeKind::Forward)),
                 Arrival::Refused(inner) => return Ended::Refused(inner),
                 Arrival::Failed if or_continue => {}
-                Arrival::Failed => return Ended::Refused(decider("error")),
+                Arrival::Failed => return Ended::Refused(decider(OutcomeKind::Error)),
             }
         }
         Ended::Through
@@ -256,8 +257,8 @@ impl Naive<'_> {
         let last = policies.checked_sub(1).map(|last| file(entry, last));
         self.attempts.extend(self.net.entry_has_upstream.then_some(Attempt::ONLY));
         match self.net.entry_has_upstream {
-            true if self.net.answers(entry) => (true, Decider(last, None, "upstream")),
-            _ => (false, Decider(last, None, "error")),
+            true if self.net.answers(entry) => (true, Decider(last, None, OutcomeKind::Upstream)),
+            _ => (false, Decider(last, None, OutcomeKind::Error)),
         }
     }
 }
@@ -411,7 +412,7 @@ fn journeys_end_where_the_naive_recursion_ends() {
                 assert!(run.outcome().is_some(), "a run that has not ended");
             });
             prop_assert_eq!(&runs, &naive.runs, "the policies that ran");
-            prop_assert!(deciding <= 1 && (deciding == 1 || runs.is_empty() || decider.2 == "error" || decider.2 == "upstream"));
+            prop_assert!(deciding <= 1 && (deciding == 1 || runs.is_empty() || decider.2 == OutcomeKind::Error || decider.2 == OutcomeKind::Upstream));
             add(&admitted, wanted);
             add(&refused, !wanted);
             add(&nested, hops.len() > 1);
@@ -464,7 +465,7 @@ fn a_host_that_answers_what_it_was_not_asked_lets_nothing_pass() {
     let mut wrong = Journey::new(&map, &facts, Steps::default(), 1);
     assert!(matches!(wrong.start(), Leg::Reach(_)));
     assert_eq!((wrong.go_on(), wrong.is_admitted()), (Leg::Done, false));
-    assert_eq!(wrong.verdict().decision, "error");
+    assert_eq!(wrong.verdict().decision, OutcomeKind::Error);
     let mut right = Journey::new(&map, &facts, Steps::default(), 1);
     assert!(matches!(right.start(), Leg::Reach(_)));
     assert_eq!((right.reached(), right.is_admitted()), (Leg::Done, true));

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use policy_core::outcome::OutcomeKind;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -107,10 +108,10 @@ fn assert_visits(admitted: &Visit, refused: &Visit, events: &[String]) -> Result
     if !refused.received.is_empty() {
         return unexpected(format!("{REFUSED} got `{}` and should get nothing", refused.received));
     }
-    for (event, decision) in events.iter().zip(["forward", "deny"]) {
+    for (event, decision) in events.iter().zip([OutcomeKind::Forward, OutcomeKind::Deny]) {
         let event: serde_json::Value = serde_json::from_str(event).unwrap_or_default();
         let found = event.pointer("/object/decision").and_then(|it| it.as_str());
-        if found != Some(decision) {
+        if found != Some(decision.name()) {
             return unexpected(format!("the event says {found:?} and not `{decision}`"));
         }
     }

@@ -7,7 +7,7 @@ use policy_core::check::{CheckOptions, load_policy};
 use policy_core::compile::{CompileOptions, Program, compile};
 use policy_core::exchange::{Effect, ForwardFailure, Reply};
 use policy_core::facts::Facts;
-use policy_core::outcome::Outcome;
+use policy_core::outcome::{Outcome, OutcomeKind};
 use policy_core::source::Source;
 
 use crate::harness::{ClosedPort, Edge, Folder, connect_from, echo_device, exchange};
@@ -60,7 +60,7 @@ fn live_and_scripted_agree() {
         for &source in &sources {
             let heard = exchange(connect_from(source, *address), b"hello");
             let scripted = Scripted::run(&program, source);
-            let admitted = scripted.decision == "forward";
+            let admitted = scripted.decision == OutcomeKind::Forward;
             assert_eq!(heard, if admitted { &b"hello"[..] } else { b"" }, "{policy} from {source}");
             expected.insert((address.port(), source.to_string()), scripted);
         }
@@ -73,7 +73,7 @@ fn live_and_scripted_agree() {
         let port = conn["server_port"].as_u64().and_then(|port| u16::try_from(port).ok()).expect("a port");
         let client = conn["client_ip"].as_str().expect("an address").to_owned();
         let scripted = &expected[&(port, client)];
-        assert_eq!(object["decision"], scripted.decision, "{object}");
+        assert_eq!(object["decision"], scripted.decision.name(), "{object}");
         assert_eq!(object["rule"].as_str(), scripted.rule.as_deref(), "{object}");
         assert_eq!(object["at"]["line"].as_u64(), scripted.line.map(u64::from), "{object}");
         assert_eq!(object["target"].as_str(), scripted.target.as_deref(), "{object}");
@@ -86,7 +86,7 @@ fn live_and_scripted_agree() {
 
 /// What a scripted host finds out.
 struct Scripted {
-    decision: &'static str,
+    decision: OutcomeKind,
     rule: Option<String>,
     line: Option<u32>,
     target: Option<String>,
@@ -116,7 +116,7 @@ impl Scripted {
         };
         Self {
             // An edge endpoint has no upstream: what falls through is closed as an error.
-            decision: if outcome == Outcome::Upstream { "error" } else { outcome.name() },
+            decision: if outcome == Outcome::Upstream { OutcomeKind::Error } else { outcome.kind() },
             rule: rule.and_then(|rule| rule.name()).map(ToOwned::to_owned),
             line: position.map(|position| position.line),
             target,

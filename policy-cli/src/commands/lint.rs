@@ -14,8 +14,9 @@ use policy_core::url::{Binding, Scheme};
 use crate::cli::{EndpointBinding, Kind, Lint, LintFormat, Protocol};
 use crate::exit::{Exit, Failure, warn};
 use crate::files::{Excluded, Expanded, FoundFile, expand, folder_of, read_as, read_named, shown};
+use crate::ip_policies::{self, GivenIpPolicies};
 use crate::report::{Checked, Report, Skipped};
-use crate::{ip_policies, lists, render};
+use crate::{lists, render};
 
 /// What a file turned out to be.
 enum Looked {
@@ -27,9 +28,12 @@ enum Looked {
 
 /// Runs `policy lint`.
 pub(crate) fn run(args: &Lint) -> Result<Exit, Failure> {
-    let options = options(args)?;
+    let given = args.ip_policies.as_deref().map(ip_policies::read_given).transpose()?;
     let excluded = Excluded::new(&args.exclude)?;
-    let mut report = check(&args.paths, args.kind, &options, &excluded);
+    let mut report = match given {
+        Some(given) => check_with(given, args, &excluded),
+        None => check(&args.paths, args.kind, &options(args), &excluded),
+    };
     let wanted = |code: &_| {
         (args.select.is_empty() || args.select.iter().any(|codes| codes.contains(code)))
             && !args.ignore.iter().any(|codes| codes.contains(code))
@@ -53,7 +57,7 @@ pub(crate) fn run(args: &Lint) -> Result<Exit, Failure> {
 }
 
 /// What the call says of the endpoint, and how strictly to look.
-fn options(args: &Lint) -> Result<CheckOptions, Failure> {
+fn options(args: &Lint) -> CheckOptions {
     let mut options = CheckOptions::default();
     options.endpoint.scheme = args.protocol.map(|protocol| match protocol {
         Protocol::Tcp => Scheme::Tcp,
@@ -69,8 +73,26 @@ fn options(args: &Lint) -> Result<CheckOptions, Failure> {
     options.endpoint.cloud = args.cloud;
     options.strict = args.strict;
     options.lenient = args.lenient;
-    options.ip_policies = args.ip_policies.as_deref().map(ip_policies::given).transpose()?;
-    Ok(options)
+    options
+}
+
+/// Lints with the IP policies that the call names; what was found in them is a part of the report. Without them nothing
+/// can be said of policies that name them.
+fn check_with(given: GivenIpPolicies, args: &Lint, excluded: &Excluded) -> Report {
+    let mut report = match given.policies {
+        Ok(policies) => {
+            let mut options = options(args);
+            options.ip_policies = Some(policies);
+            check(&args.paths, args.kind, &options, excluded)
+        }
+        Err(failure) => Report { failures: vec![failure], ..Report::default() },
+    };
+    let mut kind = Some(DocumentKind::IpPolicies);
+    let files = given.files.into_iter();
+    // The lists that the file names are of no kind.
+    let files = files.map(|(source, diagnostics)| Checked { source, kind: kind.take(), diagnostics });
+    report.add_named(files.collect());
+    report
 }
 
 /// Lints files and folders. In a folder, files of other kinds are skipped.
@@ -91,6 +113,7 @@ pub(crate) fn check(paths: &[PathBuf], kind: Kind, options: &CheckOptions, exclu
             Err(failure) => report.failures.push(failure),
         }
     }
+    report.found_nothing = report.checked.is_empty();
     report.add_named(named);
     report
 }

@@ -101,7 +101,7 @@ fn explain_action(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRe
     let began = began.filter(|record| matches!(record, Record::Action(id) if *id == action.id())).count() > 0;
     match event {
         // It ran, and there was nothing to change.
-        None if began => writeln!(out, "    {kind}\n    → go on"),
+        None if began => writeln!(out, "    {kind}\n    → continue"),
         None => writeln!(out, "    {kind}  not reached"),
         Some(Event::Changed) => changes(out, decided, action),
         Some(Event::Set) => variables(out, decided, action),
@@ -112,14 +112,14 @@ fn explain_action(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRe
                 Reply::Forwarded => writeln!(out, "    {kind}{target}\n    → forward                STOP"),
                 Reply::ForwardFailed(failure) => {
                     let halted = decided.outcome.by() == Some(action.id());
-                    let then = if halted { "close                  STOP" } else { "go on" };
+                    let then = if halted { "close                  STOP" } else { "continue" };
                     writeln!(out, "    {kind}{target}  failed: {failure}\n    → {then}")
                 }
-                _ => writeln!(out, "    {kind}\n    → go on"),
+                _ => writeln!(out, "    {kind}\n    → continue"),
             }
         }
         Some(Event::End) => {
-            writeln!(out, "    {kind}\n    → {}                  STOP", decided.outcome.name())
+            writeln!(out, "    {kind}\n    → {}                  STOP", decided.outcome.kind())
         }
     }
 }
@@ -148,8 +148,8 @@ fn variables(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRef<'_>
         }
     }
     match decided.outcome.by() == Some(action.id()) {
-        true => writeln!(out, "    → {}                  STOP", decided.outcome.name()),
-        false => writeln!(out, "    → go on"),
+        true => writeln!(out, "    → {}                  STOP", decided.outcome.kind()),
+        false => writeln!(out, "    → continue"),
     }
 }
 
@@ -169,8 +169,8 @@ fn changes(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRef<'_>) 
         }
     }
     match decided.outcome.by() == Some(action.id()) {
-        true => writeln!(out, "    → {}                  STOP", decided.outcome.name()),
-        false => writeln!(out, "    → go on"),
+        true => writeln!(out, "    → {}                  STOP", decided.outcome.kind()),
+        false => writeln!(out, "    → continue"),
     }
 }
 
@@ -208,7 +208,7 @@ fn explain_list(
         }
     }
     match admitted || !enforced {
-        true => writeln!(out, "    → go on"),
+        true => writeln!(out, "    → continue"),
         false => writeln!(out, "    → close                  STOP"),
     }
 }

@@ -8,6 +8,7 @@ use policy_core::diagnostic::{Diagnostic, Severity};
 use policy_core::json;
 use policy_core::message::Response;
 use policy_core::ngrok::NgrokCode;
+use policy_core::outcome::OutcomeKind;
 use policy_core::parse::PlainMap;
 use policy_core::source::{Position, Source};
 use serde::Serialize;
@@ -151,7 +152,7 @@ struct Decision<'a> {
     version: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     ip: Option<IpAddr>,
-    outcome: &'a str,
+    outcome: OutcomeKind,
     target: Option<String>,
     rule: Option<&'a str>,
     at: Option<WrittenPlace<'a>>,
@@ -224,7 +225,7 @@ struct PoolShape<'a> {
 
 #[derive(Serialize)]
 struct DrawShape {
-    decision: &'static str,
+    decision: OutcomeKind,
     target: Option<String>,
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn summary(report: &Report) -> String {
 }
 
 /// The findings of one file, each followed by an empty line.
-pub(crate) fn findings_of(out: &mut impl Write, source: &Source, found: &Diagnostics) -> io::Result<()> {
+fn findings_of(out: &mut impl Write, source: &Source, found: &Diagnostics) -> io::Result<()> {
     let renderer = Renderer::styled().decor_style(DecorStyle::Ascii);
     for diagnostic in found.iter() {
         writeln!(out, "{}\n", renderer.render(&[group(source, diagnostic, found)]))?;
@@ -66,6 +66,13 @@ pub(crate) fn findings_of(out: &mut impl Write, source: &Source, found: &Diagnos
         writeln!(out, "… and {} more in {}\n", found.dropped(), source.name())?;
     }
     Ok(())
+}
+
+/// Says on standard error what was found in files, where the output is something else. If that cannot be written either,
+/// the exit code still tells.
+pub(crate) fn say_findings(files: &[(Source, Diagnostics)]) {
+    let mut err = anstream::stderr().lock();
+    let _ = files.iter().try_for_each(|(source, found)| findings_of(&mut err, source, found));
 }
 
 fn group<'a>(source: &'a Source, diagnostic: &'a Diagnostic, among: &Diagnostics) -> Group<'a> {

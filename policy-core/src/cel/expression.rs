@@ -20,7 +20,7 @@ use crate::cel::compile::cost::Costs;
 use crate::cel::compile::fold::fold;
 use crate::cel::compile::patterns::compile_constants;
 use crate::cel::evaluate::{Sink, evaluate};
-use crate::cel::library::overload::Form;
+use crate::cel::library::overload::{Form, Outside};
 use crate::cel::limits::CelLimits;
 use crate::cel::syntax::parser::parse;
 use crate::cel::values::fact::Fact;
@@ -144,7 +144,8 @@ impl Expression {
         }
         reads.sort_unstable();
         reads.dedup();
-        let mut calls: Vec<&'static str> = code.nodes().filter_map(|(_, node)| impure(&code, node)).collect();
+        let mut calls: Vec<&'static str> =
+            code.nodes().filter_map(|(_, node)| taking(&code, node)).map(|(name, _)| name).collect();
         calls.sort_unstable();
         calls.dedup();
         let asks = state::asks(&code);
@@ -212,6 +213,24 @@ impl Expression {
     #[must_use]
     pub fn impure_calls(&self) -> &[&'static str] {
         &self.inner.calls
+    }
+
+    /// True if it may draw random numbers, which needs a seed.
+    #[must_use]
+    pub fn draws_numbers(&self) -> bool {
+        self.takes(Outside::Randomness)
+    }
+
+    /// True if it may read a secret of a vault.
+    #[must_use]
+    pub fn reads_secrets(&self) -> bool {
+        self.takes(Outside::Secrets)
+    }
+
+    fn takes(&self, wanted: Outside) -> bool {
+        let mut nodes = self.code().nodes();
+        !self.inner.calls.is_empty()
+            && nodes.any(|(_, node)| taking(self.code(), node).is_some_and(|(_, what)| what == wanted))
     }
 
     /// Steps it takes at worst, with values from outside of ordinary size.
@@ -443,10 +462,10 @@ impl Expression {
     }
 }
 
-/// The name of a function that may give different results for the same arguments.
-fn impure(code: &Code, node: &Node) -> Option<&'static str> {
+/// The name of a function that takes something from outside, and what that is.
+fn taking(code: &Code, node: &Node) -> Option<(&'static str, Outside)> {
     let Node::Call { overloads, name, .. } = node else { return None };
-    (!code.overload(overloads)?.pure).then_some(*name)
+    Some((*name, code.overload(overloads)?.takes?))
 }
 
 /// Keeps the value of each part; of a part that runs several times each value.

@@ -38,7 +38,7 @@ pub(super) static CODES: &[&Code] = &[
 ];
 
 /// Checks a policy as a whole; `sound` if reading the document found no error, `serving` as in the options. O(actions).
-pub(crate) fn check_policy(
+pub(super) fn check_policy(
     policy: &Policy,
     endpoint: EndpointTraits,
     (sound, serving): (bool, bool),

@@ -257,12 +257,20 @@ impl Program {
     /// The functions it may call that are no functions of facts, each once: `rand.int`, `secrets.get`. O(expressions).
     #[must_use]
     pub fn impure_calls(&self) -> Vec<&'static str> {
-        let conditions = self.expressions.iter().map(|it| &it.expression);
-        let all = conditions.chain(self.expressions_in_actions());
-        let mut calls: Vec<_> = all.flat_map(|it| it.impure_calls()).copied().collect();
+        let mut calls: Vec<_> = self.all_expressions().flat_map(|it| it.impure_calls()).copied().collect();
         calls.sort_unstable();
         calls.dedup();
         calls
+    }
+
+    /// True if it may draw random numbers, which needs a seed. O(expressions).
+    #[must_use]
+    pub fn draws_numbers(&self) -> bool {
+        self.all_expressions().any(Expression::draws_numbers)
+    }
+
+    fn all_expressions(&self) -> impl Iterator<Item = &Expression> {
+        self.expressions.iter().map(|it| &it.expression).chain(self.expressions_in_actions())
     }
 
     pub(crate) fn target(&self, id: TargetId) -> Option<&EndpointUrl> {

@@ -86,7 +86,7 @@ fn missing_in_expression(
     options: &CompileOptions,
     found: &mut Diagnostics,
 ) {
-    if !options.abilities.contains(&Ability::Vaults) && expression.impure_calls().contains(&"secrets.get") {
+    if !options.abilities.contains(&Ability::Vaults) && expression.reads_secrets() {
         let help = "there is no vault here; keep what is secret out of policies of connections";
         found.push(not_supported(span, "`secrets.get` in an expression", help));
     }

@@ -3,15 +3,15 @@
 //! Source: ngrok documentation, random and secrets macros (2026-08-07). Whether `rand.int` may give its upper
 //! bound is not documented; here it may, as a public example needs it.
 
-use crate::cel::library::overload::{Call, Cost, Fails, Form, Gives, Overload};
+use crate::cel::library::overload::{Call, Cost, Fails, Form, Gives, Outside, Overload};
 use crate::cel::{Fault, Value};
 
 pub(super) static OVERLOADS: &[Overload] = &[
     Overload::new("rand.double() -> double", "a random number from 0 to before 1", Cost::Unit, double)
-        .impure(),
+        .taking(Outside::Randomness),
     Overload::new("rand.int() -> int", "zero or one, at random", Cost::Unit, bit)
         .giving(Gives::Number(0, 1))
-        .impure(),
+        .taking(Outside::Randomness),
     Overload::new(
         "rand.int(int, int) -> int",
         "a random whole number, both bounds included",
@@ -20,7 +20,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
     )
     .failing(Fails::Order)
     .giving(Gives::Between)
-    .impure(),
+    .taking(Outside::Randomness),
     Overload::new(
         "secrets.get(string, string) -> string",
         "the secret of this name in a vault",
@@ -28,7 +28,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
         secret,
     )
     .known_as(Form::Secret(&["vault", "secret"]))
-    .impure(),
+    .taking(Outside::Secrets),
 ];
 
 fn double(call: &mut Call<'_, '_>) -> Result<Value, Fault> {

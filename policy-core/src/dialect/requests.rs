@@ -6,6 +6,7 @@
 use crate::cel::library::overload::{Call, Cost, Fails, Form, Gives, Overload, Spelling};
 use crate::cel::{Fault, Map, Value};
 use crate::diagnostic::shorten;
+use crate::vocabulary::{QUERY_PARAMS, REQUEST_COOKIES, REQUEST_HEADERS, RESPONSE_COOKIES, RESPONSE_HEADERS};
 
 /// There may be no such cookie.
 const NO_COOKIE: Fails = Fails::Missing(
@@ -20,7 +21,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
         Cost::Scan,
         header,
     )
-    .reading("req.headers")
+    .reading(REQUEST_HEADERS.path())
     .known_as(Form::Named(Spelling::LowerCase))
     .giving(Gives::Entries(
         "check first: `hasReqHeader('…') && …`, or write `getReqHeader('…').exists(x, …)`",
@@ -31,7 +32,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
         Cost::Scan,
         has_header,
     )
-    .reading("req.headers")
+    .reading(REQUEST_HEADERS.path())
     .known_as(Form::HasName(Spelling::LowerCase)),
     Overload::new(
         "getReqCookie(string) -> Cookie",
@@ -39,11 +40,11 @@ pub(super) static OVERLOADS: &[Overload] = &[
         Cost::Scan,
         cookie,
     )
-    .reading("req.cookies")
+    .reading(REQUEST_COOKIES.path())
     .known_as(Form::First(Spelling::AsWritten))
     .failing(NO_COOKIE),
     Overload::new("hasReqCookie(string) -> bool", "true if the request has this cookie", Cost::Scan, has_key)
-        .reading("req.cookies")
+        .reading(REQUEST_COOKIES.path())
         .known_as(Form::HasName(Spelling::AsWritten)),
     Overload::new(
         "getQueryParam(string) -> list(string)",
@@ -51,7 +52,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
         Cost::Scan,
         parameter,
     )
-    .reading("req.url.query_params")
+    .reading(QUERY_PARAMS.path())
     .known_as(Form::Named(Spelling::AsWritten))
     .giving(Gives::Entries("check first: `hasQueryParam('…') && …`")),
     Overload::new(
@@ -60,7 +61,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
         Cost::Scan,
         has_key,
     )
-    .reading("req.url.query_params")
+    .reading(QUERY_PARAMS.path())
     .known_as(Form::HasName(Spelling::AsWritten)),
     Overload::new(
         "getResHeader(string) -> list(string)",
@@ -68,7 +69,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
         Cost::Scan,
         header,
     )
-    .reading("res.headers")
+    .reading(RESPONSE_HEADERS.path())
     .known_as(Form::Named(Spelling::LowerCase))
     .giving(Gives::Entries(
         "check first: `hasResHeader('…') && …`, or write `getResHeader('…').exists(x, …)`",
@@ -79,7 +80,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
         Cost::Scan,
         has_header,
     )
-    .reading("res.headers")
+    .reading(RESPONSE_HEADERS.path())
     .known_as(Form::HasName(Spelling::LowerCase)),
     Overload::new(
         "getResCookie(string) -> Cookie",
@@ -87,7 +88,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
         Cost::Scan,
         cookie,
     )
-    .reading("res.cookies")
+    .reading(RESPONSE_COOKIES.path())
     .known_as(Form::First(Spelling::AsWritten))
     .failing(NO_COOKIE),
     Overload::new(
@@ -96,7 +97,7 @@ pub(super) static OVERLOADS: &[Overload] = &[
         Cost::Scan,
         has_key,
     )
-    .reading("res.cookies")
+    .reading(RESPONSE_COOKIES.path())
     .known_as(Form::HasName(Spelling::AsWritten)),
 ];
 

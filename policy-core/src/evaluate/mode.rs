@@ -17,11 +17,11 @@ pub trait Mode: sealed::Sealed {
 /// What the compiler made for the class of the client's address: decided tests are gone, and conditions are tests on
 /// borrowed facts, which allocate nothing, where the compiler could make them such. Nobody is told.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Specialised(Nobody);
+pub struct Specialised(NoTrace);
 
 /// A sink that is told nothing.
 #[derive(Clone, Copy, Debug, Default)]
-struct Nobody;
+struct NoTrace;
 
 /// Every rule, condition and address test as written, conditions in the interpreter: several hundred times slower. A
 /// sink is told.
@@ -36,7 +36,7 @@ mod sealed {
     impl<T: Trace> Sealed for super::AsWritten<T> {}
 }
 
-impl Trace for Nobody {}
+impl Trace for NoTrace {}
 
 impl Mode for Specialised {
     const SPECIALISED: bool = true;

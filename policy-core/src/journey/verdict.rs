@@ -6,7 +6,7 @@ use crate::digest::Digest;
 use crate::evaluate::{Evaluation, Inputs, Mode};
 use crate::facts::Facts;
 use crate::ngrok;
-use crate::outcome::{Fault, Outcome};
+use crate::outcome::{Fault, Outcome, OutcomeKind};
 use crate::phase::Phase;
 use crate::source::Position;
 use crate::url::EndpointUrl;
@@ -14,8 +14,8 @@ use crate::url::EndpointUrl;
 /// Who decided, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// `forward`, `deny`, `close`, `upstream` or `error`.
-    pub decision: &'static str,
+    /// What became of it.
+    pub decision: OutcomeKind,
     /// The name of the deciding rule.
     pub rule: Option<Box<str>>,
     /// The file of the deciding policy; `None` if none was asked.
@@ -33,7 +33,7 @@ impl Verdict {
     #[must_use]
     pub fn undecided(reason: &str) -> Self {
         Self {
-            decision: "error",
+            decision: OutcomeKind::Error,
             rule: None,
             file: None,
             position: None,
@@ -53,7 +53,7 @@ impl Verdict {
         let position =
             action.map(|action| action.position()).or(condition.map(|condition| condition.position()));
         Self {
-            decision: outcome.name(),
+            decision: outcome.kind(),
             rule: rule.and_then(|rule| rule.name()).map(Into::into),
             file: Some(program.file().into()),
             position,
@@ -101,7 +101,7 @@ impl<N: Endpoints, B, M: Mode> Journey<'_, N, B, M> {
             said.map_or_else(|| Verdict::undecided("the endpoint has no policy"), |(verdict, _)| verdict);
         let detail = self.detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default();
         match &end {
-            End::Admitted { upstream: true, .. } => verdict.decision = "upstream",
+            End::Admitted { upstream: true, .. } => verdict.decision = OutcomeKind::Upstream,
             End::Admitted { .. } => {}
             End::Refused(Refusal { why, .. }) => match why {
                 Why::Run if failed_forward => verdict.reason.push_str(&detail),
@@ -113,12 +113,12 @@ impl<N: Endpoints, B, M: Mode> Journey<'_, N, B, M> {
                     verdict.policy_sha256 = Some(over.policy.sha256);
                 }
                 Why::NoUpstream => {
-                    verdict.decision = "error";
+                    verdict.decision = OutcomeKind::Error;
                     let code = ngrok::ERR_NGROK_6029;
                     verdict.reason.push_str(&format!(", and the endpoint has no upstream ({code})"));
                 }
                 Why::NotReached => {
-                    verdict.decision = "error";
+                    verdict.decision = OutcomeKind::Error;
                     verdict.reason = format!("the endpoint's server cannot be reached{detail}");
                 }
             },

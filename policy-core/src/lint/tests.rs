@@ -1,7 +1,9 @@
 //! What files are taken for, and what is found in them.
 
 use super::*;
+use crate::check::load_policy;
 use crate::diagnostic::Diagnostic;
+use crate::lpm::TableLimits;
 
 fn look(text: &str) -> Linted {
     lint(&Source::new("f.yml", text), None, &CheckOptions::default())
@@ -355,5 +357,31 @@ fn texts_of_files_are_looked_into() {
     ] {
         let found = said(&text);
         assert_eq!(found.iter().map(|it| (it.0, &*it.1)).collect::<Vec<_>>(), [("TP316", at)], "{text}");
+    }
+}
+
+#[test]
+fn what_is_too_large_is_told_whatever_runs_of_it() {
+    let lists = "{type: restrict-ips, config: {allow: [10.0.0.0/8, 192.0.2.0/24]}}";
+    for (policy, what) in [
+        (format!("on_tcp_connect: [{{actions: [{lists}]}}]"), "connections"),
+        (format!("on_http_request: [{{actions: [{lists}]}}]"), "requests, which no edge runs"),
+        (
+            format!(
+                "on_tcp_connect: [{{actions: [{lists}]}}]\non_http_response: [{{actions: [{{type: compress-response}}]}}]"
+            ),
+            "beside what is not run",
+        ),
+    ] {
+        let source = Source::new("p.yml", policy);
+        let checked = || load_policy(&source, &CheckOptions::default()).0;
+        let look = |bytes: usize| {
+            let mut found = Diagnostics::default();
+            let with = CompileOptions { table: TableLimits::new(bytes), ..CompileOptions::default() };
+            let fits = of_permitted_size(checked().expect(what), &with, &mut found).is_some();
+            (fits, found.iter().map(|item| item.code.id).collect::<Vec<_>>())
+        };
+        assert_eq!(look(16), (false, vec!["TP602"]), "{what}");
+        assert_eq!(look(1 << 20), (true, vec![]), "{what}");
     }
 }

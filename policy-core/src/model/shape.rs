@@ -1,6 +1,6 @@
 //! The shape around rules: phases by their keys, old spellings of them, and what is no policy at all.
 
-use super::manifest::object;
+use super::manifest::{HeldKind, object};
 use crate::cel;
 use crate::diagnostic::{
     Code, Diagnostic, Severity, did_you_mean, did_you_mean_help, is_invisible, shorten, with_odd,
@@ -41,22 +41,22 @@ pub(super) fn written_phases<'d>(
     reader: &Reader<'d>,
 ) -> Option<Vec<WrittenPhase<'d>>> {
     if let Some(what) = fragment(node) {
-        let message = format!("this is {what}, not a whole policy");
+        let message = format!("this is {}, not a whole policy", what.words());
         let help = match what {
             // Not every kind has a policy, and those that do have it in different places.
-            "a Kubernetes manifest" => {
-                match object(node).and_then(|object| object.holds).map(|held| held.path) {
-                    Some("spec.rules") => {
-                        "write its rules as `- {id: ipp_…, rules: […]}` into a file of IP policies"
-                    }
-                    Some(_) => {
-                        "take the policy out of it, with its phases at the top; without `--kind` it is named"
-                    }
-                    None => "it contains no policy; leave it out",
+            Fragment::Manifest => match object(node).and_then(|object| object.holds).map(|held| held.what) {
+                Some(HeldKind::IpPolicyRules) => {
+                    "write its rules as `- {id: ipp_…, rules: […]}` into a file of IP policies"
                 }
+                Some(HeldKind::Policy | HeldKind::CloudPolicy) => {
+                    "take the policy out of it, with its phases at the top; without `--kind` it is named"
+                }
+                None => "it contains no policy; leave it out",
+            },
+            Fragment::Configuration => "take out the policy below it, with its phases at the top",
+            Fragment::Rule | Fragment::Rules | Fragment::Action | Fragment::Actions | Fragment::Config => {
+                "put it below a phase, e.g. `on_http_request:` and then `- actions:`"
             }
-            "a part of a configuration" => "take out the policy below it, with its phases at the top",
-            _ => "put it below a phase, e.g. `on_http_request:` and then `- actions:`",
         };
         reader.report(Diagnostic::new(&FRAGMENT, head(node), message).with_help(help));
         return None;
@@ -85,32 +85,61 @@ pub(super) fn written_phases<'d>(
     Some(out)
 }
 
+/// What stands in the place of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fragment {
+    Manifest,
+    Rule,
+    Rules,
+    Action,
+    Actions,
+    /// The config of an action.
+    Config,
+    Configuration,
+}
+
+impl Fragment {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Manifest => "a Kubernetes manifest",
+            Self::Rule => "a rule",
+            Self::Rules => "a list of rules",
+            Self::Action => "an action",
+            Self::Actions => "a list of actions",
+            Self::Config => "the config of an action",
+            Self::Configuration => "a part of a configuration",
+        }
+    }
+}
+
 /// What a part of a policy is that stands alone.
-fn fragment(node: NodeRef<'_>) -> Option<&'static str> {
+fn fragment(node: NodeRef<'_>) -> Option<Fragment> {
     let has = |fields: &Fields<'_>, key: &str| fields.entries.iter().any(|field| field.key == key);
     let part = |fields: &Fields<'_>| {
         if fields.entries.iter().any(|field| field.key.starts_with("on_")) {
             None
         } else if has(fields, "apiVersion") && has(fields, "kind") {
-            Some("a Kubernetes manifest")
+            Some(Fragment::Manifest)
         } else if has(fields, rule::ACTIONS.name()) || has(fields, rule::EXPRESSIONS.name()) {
-            Some("a rule")
+            Some(Fragment::Rule)
         } else if has(fields, "type") {
-            Some("an action")
+            Some(Fragment::Action)
         } else if ["traffic_policy", "trafficPolicy", "policy"].iter().any(|key| has(fields, key)) {
-            Some("a part of a configuration")
+            Some(Fragment::Configuration)
         } else if has(fields, "config")
             || (has(fields, "to") || has(fields, "from") || has(fields, "replacements"))
         {
-            Some("the config of an action")
+            Some(Fragment::Config)
         } else {
             None
         }
     };
     if let NodeKind::Sequence(items) = node.kind() {
         let first = items.iter().next().and_then(Fields::from_node)?;
-        return part(&first)
-            .map(|what| if what == "a rule" { "a list of rules" } else { "a list of actions" });
+        return part(&first).map(|what| match what {
+            Fragment::Rule => Fragment::Rules,
+            _ => Fragment::Actions,
+        });
     }
     Fields::from_node(node).as_ref().and_then(part)
 }

@@ -31,8 +31,10 @@ macro_rules! address {
                 "bool",
                 EVERYWHERE,
                 "true if a curated blocklist has the address",
-            ),
-            Declared::new(concat!($base, ".is_tor_node"), "bool", EVERYWHERE, "true for an exit node of Tor"),
+            )
+            .meaning(Meaning::IsOnBlocklist),
+            Declared::new(concat!($base, ".is_tor_node"), "bool", EVERYWHERE, "true for an exit node of Tor")
+                .meaning(Meaning::IsTorNode),
             Declared::new(
                 concat!($base, ".as.number"),
                 "int",

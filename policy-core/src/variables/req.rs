@@ -5,7 +5,7 @@
 
 use crate::cel::Meaning;
 use crate::message::Part;
-use crate::vocabulary::{Declared, REQUEST, tag};
+use crate::vocabulary::{Declared, QUERY_PARAMS, REQUEST, REQUEST_COOKIES, REQUEST_HEADERS, tag};
 
 pub(super) static DECLARED: &[Declared] = &[
     Declared::new("req.method", "string", REQUEST, "the method, such as `GET`")
@@ -35,12 +35,8 @@ pub(super) static DECLARED: &[Declared] = &[
     .tag(tag::message(Part::RequestTypeParameters)),
     Declared::new("req.content_type.raw", "string", REQUEST, "the whole `Content-Type` header")
         .tag(tag::message(Part::RequestTypeRaw)),
-    Declared::new("req.cookies", "map(string, list(Cookie))", REQUEST, "the cookies, by name")
-        .tag(tag::message(Part::RequestCookies))
-        .meaning(Meaning::SentCookies(&["name", "value"])),
-    Declared::new("req.headers", "map(string, list(string))", REQUEST, "the headers, by name in lower case")
-        .tag(tag::message(Part::RequestHeaders))
-        .meaning(Meaning::Headers),
+    REQUEST_COOKIES,
+    REQUEST_HEADERS,
     Declared::new(
         "req.trailers",
         "map(string, list(string))",
@@ -72,13 +68,7 @@ pub(super) static DECLARED: &[Declared] = &[
     Declared::new("req.url.query", "string", REQUEST, "the query, without `?`")
         .tag(tag::message(Part::UrlQuery))
         .meaning(Meaning::Query),
-    Declared::new(
-        "req.url.query_params",
-        "map(string, list(string))",
-        REQUEST,
-        "the parameters of the query, by name",
-    )
-    .tag(tag::message(Part::QueryParams)),
+    QUERY_PARAMS,
     Declared::new("req.url.raw", "string", REQUEST, "the URL as it was sent")
         .tag(tag::message(Part::UrlRaw))
         .meaning(Meaning::Url),

@@ -4,7 +4,7 @@
 
 use crate::cel::Meaning;
 use crate::message::Part;
-use crate::vocabulary::{Declared, RESPONSE, tag};
+use crate::vocabulary::{Declared, RESPONSE, RESPONSE_COOKIES, RESPONSE_HEADERS, tag};
 
 pub(super) static DECLARED: &[Declared] = &[
     Declared::new("res.status_code", "int", RESPONSE, "the status code")
@@ -27,9 +27,7 @@ pub(super) static DECLARED: &[Declared] = &[
     .tag(tag::message(Part::ResponseTypeParameters)),
     Declared::new("res.content_type.raw", "string", RESPONSE, "the whole `Content-Type` header")
         .tag(tag::message(Part::ResponseTypeRaw)),
-    Declared::new("res.headers", "map(string, list(string))", RESPONSE, "the headers, by name in lower case")
-        .tag(tag::message(Part::ResponseHeaders))
-        .meaning(Meaning::Headers),
+    RESPONSE_HEADERS,
     Declared::new(
         "res.trailers",
         "map(string, list(string))",
@@ -40,11 +38,5 @@ pub(super) static DECLARED: &[Declared] = &[
     .meaning(Meaning::Trailers),
     Declared::new("res.location", "string", RESPONSE, "the `Location` header")
         .tag(tag::message(Part::ResponseLocation)),
-    Declared::new(
-        "res.cookies",
-        "map(string, list(Cookie))",
-        RESPONSE,
-        "the cookies that are set, longest path first",
-    )
-    .tag(tag::message(Part::ResponseCookies)),
+    RESPONSE_COOKIES,
 ];

@@ -10,12 +10,14 @@ pub(crate) const SERVER_PORT: Tag = Tag(3);
 pub(crate) const STARTED: Tag = Tag(4);
 pub(crate) const NOW: Tag = Tag(5);
 pub(crate) const ENDPOINT_URL: Tag = Tag(6);
-/// A part of the endpoint's URL.
-pub(crate) const ENDPOINT: Tag = Tag(7);
+pub(crate) const ENDPOINT_HOST: Tag = Tag(7);
 /// What actions produced.
 pub(crate) const STATE: Tag = Tag(8);
 /// Any other.
 pub(crate) const OTHER: Tag = Tag(9);
+pub(crate) const ENDPOINT_PORT: Tag = Tag(10);
+pub(crate) const ENDPOINT_ADDR: Tag = Tag(11);
+pub(crate) const ENDPOINT_PROTOCOL: Tag = Tag(12);
 /// The first of the parts of messages.
 const MESSAGE: u8 = 16;
 

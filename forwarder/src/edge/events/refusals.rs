@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use policy_core::outcome::OutcomeKind;
 use serde::Serialize;
 
 use super::shape::Closed;
@@ -71,7 +72,7 @@ struct RefusalCounts {
     sources: HashMap<IpAddr, EventBucket>,
     forgotten: Instant,
     /// By endpoint, empty for none, and decision.
-    counts: HashMap<Box<str>, BTreeMap<&'static str, Count>>,
+    counts: HashMap<Box<str>, BTreeMap<OutcomeKind, Count>>,
     /// Sources in all counts.
     counted_sources: usize,
 }
@@ -87,7 +88,7 @@ struct Count {
 #[derive(Serialize)]
 struct Summary<'a> {
     endpoint: Option<&'a str>,
-    decision: &'a str,
+    decision: OutcomeKind,
     count: u64,
     first_ts: Timestamp,
     last_ts: Timestamp,
@@ -189,7 +190,7 @@ impl RefusalCounts {
 }
 
 impl Count {
-    fn summary(&self, endpoint: &str, decision: &str) -> Option<String> {
+    fn summary(&self, endpoint: &str, decision: OutcomeKind) -> Option<String> {
         let mut sources: Vec<_> = self.sources.iter().collect();
         sources.sort_unstable_by(|(one, many), (other, more)| more.cmp(many).then(one.cmp(other)));
         let top = sources.iter().take(TOP_SOURCES).map(|(source, number)| TopSource {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use jiff::Timestamp;
+use policy_core::outcome::OutcomeKind;
 use policy_core::parse::PlainMap;
 use serde::Serialize;
 
@@ -40,7 +41,7 @@ struct Object<'a> {
     traffic_policy: TrafficPolicy<'a>,
     ja4_fingerprint: Option<&'a str>,
     endpoint: Option<&'a str>,
-    decision: &'a str,
+    decision: OutcomeKind,
     rule: Option<&'a str>,
     at: Option<WrittenPlace<'a>>,
     reason: &'a str,

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use allocation_counter::measure;
 use policy_core::journey::Meter;
+use policy_core::outcome::OutcomeKind;
 
 use super::*;
 use crate::edge::generation::{Generation, load};
@@ -42,7 +43,7 @@ fn facts<'g>(generation: &'g Generation, client: &str) -> Facts<'g> {
 }
 
 /// Allocations from the facts of a connection to the first leg that [`decide`] takes, and what became of it.
-fn decide(generation: &Generation, online: &OnlineEndpoints, client: &str) -> (u64, &'static str) {
+fn decide(generation: &Generation, online: &OnlineEndpoints, client: &str) -> (u64, OutcomeKind) {
     let presumed = Presumed { unreached: &[], reached: None };
     let map = Map { world: RoutingView { generation, online }, dial: &presumed };
     let mut decided = None;
@@ -50,8 +51,8 @@ fn decide(generation: &Generation, online: &OnlineEndpoints, client: &str) -> (u
         let facts = facts(generation, client);
         let mut journey = map.journey(&facts, Budget::for_connection(), Place::Public(0));
         decided = Some(match journey.start() {
-            Leg::Reach(_) => "forward",
-            Leg::Done if !journey.is_admitted() => "deny",
+            Leg::Reach(_) => OutcomeKind::Forward,
+            Leg::Done if !journey.is_admitted() => OutcomeKind::Deny,
             other => panic!("{other:?}"),
         });
     });
@@ -65,11 +66,15 @@ fn the_decision_of_the_edge_allocates_nothing() {
         let generation = edge(rules);
         for client in ["192.0.2.7:5000", "198.51.100.1:5000", "[2001:db8::1]:5000", "10.0.0.1:80"] {
             let (allocations, outcome) = decide(&generation, &online, client);
-            assert_eq!(outcome, "deny", "{rules} rules, {client}");
+            assert_eq!(outcome, OutcomeKind::Deny, "{rules} rules, {client}");
             assert_eq!(allocations, 0, "{rules} rules, {client}");
         }
         if rules > 0 {
-            assert_eq!(decide(&generation, &online, "10.0.0.1:5000"), (0, "forward"), "{rules} rules");
+            assert_eq!(
+                decide(&generation, &online, "10.0.0.1:5000"),
+                (0, OutcomeKind::Forward),
+                "{rules} rules"
+            );
         }
     }
 }
@@ -84,7 +89,7 @@ fn a_refusal_allocates_the_same_however_many_rules_there_are() {
         let facts = facts(&generation, "198.51.100.1:5000");
         let decide = || decide_presumed(world, EntryPoint::Configured(0), &facts, presumed, Effort::Full);
         let route = decide().expect("it does not wait");
-        assert_eq!((route.verdict.decision, route.ip_policy), ("deny", Some(false)));
+        assert_eq!((route.verdict.decision, route.ip_policy), (OutcomeKind::Deny, Some(false)));
         measure(|| drop(decide())).count_total
     };
     let one = refused(1);

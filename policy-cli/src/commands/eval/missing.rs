@@ -4,6 +4,7 @@
 use policy_core::cel::{Expression, Fact, Fault};
 use policy_core::diagnostic::printable;
 use policy_core::evaluate::{Evaluation, Mode};
+use policy_core::facts::{FactSource, Facts};
 
 /// Something that was not given.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,12 +32,14 @@ impl Missing {
     /// The flag that gives it.
     fn flag(self) -> String {
         let Self::Fact(fact) = self else { return "--seed 1".to_owned() };
-        match fact.path() {
-            "time.now" => "--now 2026-01-31T12:00:00Z".to_owned(),
-            path if path.starts_with("endpoint.") && path != "endpoint.id" => {
-                "--endpoint tcp://edge.example.com:20022".to_owned()
-            }
-            path => format!("--set {path}=…"),
+        match Facts::source(fact) {
+            FactSource::Time => "--now 2026-01-31T12:00:00Z".to_owned(),
+            FactSource::Endpoint => "--endpoint tcp://edge.example.com:20022".to_owned(),
+            FactSource::Connection
+            | FactSource::Start
+            | FactSource::Request
+            | FactSource::Actions
+            | FactSource::Provider => format!("--set {}=…", fact.path()),
         }
     }
 }
@@ -80,7 +83,7 @@ fn missing_in_expression<M: Mode>(
 ) -> Vec<Missing> {
     let mut all = vec![first];
     if let Some(expression) = expression {
-        add(&mut all, run, expression.reads(), expression.impure_calls());
+        add(&mut all, run, expression.reads(), expression.draws_numbers());
     }
     all
 }
@@ -88,15 +91,15 @@ fn missing_in_expression<M: Mode>(
 /// What any expression of the policy reads and nobody gave.
 fn missing_in_program<M: Mode>(run: &Evaluation<'_, M>) -> Vec<Missing> {
     let mut all = Vec::new();
-    add(&mut all, run, run.program().needs(), &run.program().impure_calls());
+    add(&mut all, run, run.program().needs(), run.program().draws_numbers());
     all
 }
 
-/// Adds what is not given of some facts and calls, each once.
-fn add<M: Mode>(all: &mut Vec<Missing>, run: &Evaluation<'_, M>, facts: &[Fact], calls: &[&str]) {
-    let draws = calls.iter().any(|call| call.starts_with("rand.")) && !run.facts().has_seed();
+/// Adds what is not given of some facts, and of random numbers if some are drawn, each once.
+fn add<M: Mode>(all: &mut Vec<Missing>, run: &Evaluation<'_, M>, facts: &[Fact], draws: bool) {
+    let no_seed = draws && !run.facts().has_seed();
     let lacking = run.facts().lacking(facts).map(Missing::Fact);
-    for missing in lacking.chain(draws.then_some(Missing::Randomness)) {
+    for missing in lacking.chain(no_seed.then_some(Missing::Randomness)) {
         if !all.contains(&missing) {
             all.push(missing);
         }

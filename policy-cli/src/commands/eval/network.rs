@@ -16,6 +16,7 @@ use policy_core::evaluate::{AsWritten, Recording};
 use policy_core::facts::Facts;
 use policy_core::journey::{Endpoints, Journey, Leg, Policy, Serving, Steps, Verdict};
 use policy_core::lint::{DocumentKind, kind_of};
+use policy_core::outcome::OutcomeKind;
 use policy_core::phase::Phase;
 use policy_core::resolve::UrlMap;
 use policy_core::source::Source;
@@ -27,7 +28,7 @@ use crate::answer::{Answer, Draw, Performed, Pool, Route, Run, digests, performe
 use crate::cli::{Eval, Expectation, Target};
 use crate::exit::Failure;
 use crate::files::{Given, folder_of, read_named};
-use crate::render::text::findings_of;
+use crate::render::text::say_findings;
 use crate::{lists, render};
 
 /// Forwards that a connection may take at an edge that does not say otherwise.
@@ -108,14 +109,9 @@ struct Parts {
 }
 
 /// Says what is wrong with a configuration that cannot be used.
-fn unusable(given: &Given, found: Diagnostics, policies: &[(Source, Diagnostics)]) -> Failure {
-    let mut err = anstream::stderr().lock();
-    let (source, found) = given.shown(found);
-    // The findings go to standard error; if that fails too, the exit code still tells.
-    let _ = findings_of(&mut err, &source, &found);
-    let mut shown = policies.iter().filter(|_| !given.is_outside());
-    let _ = shown.try_for_each(|(source, found)| findings_of(&mut err, source, found));
-    Failure::Usage(format!("`{}` is not a usable configuration", source.name()))
+fn unusable(given: &Given, found: Diagnostics, policies: Vec<(Source, Diagnostics)>) -> Failure {
+    say_findings(&given.shown_with(found, policies));
+    Failure::Usage(format!("`{}` is not a usable configuration", given.source.name()))
 }
 
 fn edge(given: &Given, path: &Path) -> Result<Parts, Failure> {
@@ -129,7 +125,7 @@ fn edge(given: &Given, path: &Path) -> Result<Parts, Failure> {
     options.serving = true;
     let EdgeFiles { usable, findings, policies, .. } =
         load_edge_files(&given.source, &options, &mut named, &mut list);
-    let Some((config, programs)) = usable else { return Err(unusable(given, findings, &policies)) };
+    let Some((config, programs)) = usable else { return Err(unusable(given, findings, policies)) };
     let public = config.endpoints.iter().zip(programs.endpoints).map(|(endpoint, program)| Node {
         name: endpoint.name.value.to_string(),
         url: Some(endpoint.url.clone()),
@@ -156,7 +152,7 @@ fn agent(given: &Given, path: &Path) -> Result<Parts, Failure> {
     let folder = folder_of(path);
     let AgentFiles { usable, files, findings, policies, .. } =
         load_agent_files(&given.source, &CheckOptions::default(), &mut |name| read_named(folder, name));
-    let Some(config) = usable else { return Err(unusable(given, findings, &policies)) };
+    let Some(config) = usable else { return Err(unusable(given, findings, policies)) };
     let mut files = files.into_iter();
     let mut policy = |source: Option<&PolicySource>| {
         let file: Option<Rc<CheckedPolicy>> = files.next().flatten();
@@ -346,7 +342,7 @@ impl Network {
         let mut journey = Journey::new(map, facts, self.steps, Place::Node(self.entry));
         let verdict: Verdict = travel!(journey);
         let last = journey.trail().iter().last().map(|(url, _)| url.clone());
-        let target = last.filter(|_| verdict.decision == "forward");
+        let target = last.filter(|_| verdict.decision == OutcomeKind::Forward);
         (verdict, target)
     }
 
@@ -355,7 +351,7 @@ impl Network {
         &self,
         facts: &Facts<'_>,
         first: &Map<'_>,
-        told: (&'static str, Option<&EndpointUrl>),
+        told: (OutcomeKind, Option<&EndpointUrl>),
     ) -> (Vec<Draw>, bool) {
         let mut out: Vec<Draw> = Vec::new();
         let mut script = first.next_script();
@@ -442,7 +438,8 @@ impl Network {
             written.trail().iter().map(|(url, place)| (url.clone(), *place)).collect();
         let admitted = written.is_admitted();
         let upstream = self.node(last).and_then(|node| node.upstream.clone()).filter(|_| admitted);
-        let target = trail.last().map(|(url, _)| url.clone()).filter(|_| verdict.decision == "forward");
+        let target =
+            trail.last().map(|(url, _)| url.clone()).filter(|_| verdict.decision == OutcomeKind::Forward);
         let others = trail
             .iter()
             .filter(|(url, place)| *place == Place::Other && said_online(url, &args.target).is_none());

@@ -19,7 +19,7 @@ use crate::cli::Eval;
 use crate::exit::Failure;
 use crate::files;
 use crate::render;
-use crate::render::text::findings_of;
+use crate::render::text::say_findings;
 
 /// The request that the command line describes.
 pub(super) fn from_args(args: &Eval) -> Result<Option<Request>, Failure> {
@@ -57,12 +57,7 @@ fn load<T>(path: &Path, read: impl FnOnce(&Source) -> (Option<T>, Diagnostics)) 
         found.append(later);
         loaded
     };
-    if found.iter().next().is_some() {
-        let mut err = anstream::stderr().lock();
-        let (source, found) = given.shown(found);
-        // If that fails too, the exit code still tells.
-        let _ = findings_of(&mut err, &source, &found);
-    }
+    say_findings(&[given.shown(found)]);
     loaded.ok_or_else(|| Failure::Usage(format!("`{}` cannot be used", given.source.name())))
 }
 
@@ -151,7 +146,7 @@ impl Policy {
         let as_written = run.run(|effect, run| reply(effect, run, targets));
         let sent = request_answer(&run);
         if outcome != as_written || request_answer(&decided) != sent {
-            return Err(disagree(outcome.name(), as_written.name(), run.is_out_of_steps()));
+            return Err(disagree(outcome.kind(), as_written.kind(), run.is_out_of_steps()));
         }
         match missing::message(&run) {
             Some(message) => Err(Failure::Usage(message)),
@@ -164,7 +159,7 @@ impl Policy {
 fn in_http_words(answer: &mut Answer, phased: &Phased<'_>) {
     if !answer.falls_through {
         let status = phased.sent.response.as_ref().map(|response| response.status);
-        answer.outcome = http_words(phased.outcome.name(), answer.target.as_ref(), status);
+        answer.outcome = http_words(phased.outcome.kind(), answer.target.as_ref(), status);
     }
 }
 

@@ -10,7 +10,7 @@ use policy_core::exchange::{Effect, ForwardFailure, Reply};
 use policy_core::ip_policies::ListedAt;
 use policy_core::journey::Steps;
 use policy_core::lint::{DocumentKind, kind_of};
-use policy_core::outcome::Outcome;
+use policy_core::outcome::{Outcome, OutcomeKind};
 use policy_core::phase::Phase;
 use policy_core::url::{EndpointUrl, Scheme};
 
@@ -21,7 +21,7 @@ use crate::exit::Failure;
 use crate::files::Given;
 use crate::ip_policies;
 use crate::render;
-use crate::render::text::findings_of;
+use crate::render::text::say_findings;
 
 /// A policy, and the endpoint that it is for.
 pub(super) struct Policy {
@@ -70,10 +70,7 @@ pub(crate) fn load(
         if let Some(what) = what {
             return Failure::Usage(format!("`{}` {what}", source.name()));
         }
-        let mut err = anstream::stderr().lock();
-        // The findings go to standard error; if that fails too, the exit code still tells.
-        let (source, found) = given.shown(found);
-        let _ = findings_of(&mut err, &source, &found);
+        say_findings(&[given.shown(found)]);
         Failure::Usage(format!("`{}` is not a usable policy", source.name()))
     })
 }
@@ -113,7 +110,7 @@ impl Policy {
         let mut run = program.on_tcp_connect_traced(&facts, Recording::default());
         let outcome = run.run(|effect, run| reply(effect, run, targets));
         if decided != outcome {
-            return Err(disagree(decided.name(), outcome.name(), run.is_out_of_steps()));
+            return Err(disagree(decided.kind(), outcome.kind(), run.is_out_of_steps()));
         }
         if let Some(message) = missing::message(&run) {
             return Err(Failure::Usage(message));
@@ -154,10 +151,10 @@ impl Policy {
             true => {
                 "no decision: an endpoint without an upstream of its own closes the connection".to_owned()
             }
-            false => words(outcome.name(), target.as_ref(), None),
+            false => words(outcome.kind(), target.as_ref(), None),
         };
         Answer {
-            decision: outcome.name(),
+            decision: outcome.kind(),
             outcome: in_words,
             admitted: outcome.is_admitted() && !falls_through,
             place: place(run, outcome),
@@ -184,7 +181,7 @@ impl Policy {
 
 /// The two forms of a program decide differently: a fault of ours, unless the policy as written, which leaves out
 /// nothing, has used up its steps.
-pub(super) fn disagree(compiled: &str, written: &str, out_of_steps: bool) -> Failure {
+pub(super) fn disagree(compiled: OutcomeKind, written: OutcomeKind, out_of_steps: bool) -> Failure {
     Failure::Internal(match out_of_steps {
         true => format!(
             "an edge decides {compiled}; why cannot be shown, since the policy as written takes more than {} steps \

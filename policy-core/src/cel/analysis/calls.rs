@@ -33,7 +33,7 @@ impl Parts<'_> {
         arguments: &[NodeId],
     ) -> Verdict {
         // What depends on nothing has been evaluated.
-        if overload.pure && arguments.iter().all(|argument| self.code.is_constant(*argument)) {
+        if overload.is_pure() && arguments.iter().all(|argument| self.code.is_constant(*argument)) {
             return Verdict::Never;
         }
         match (overload.fails, arguments) {

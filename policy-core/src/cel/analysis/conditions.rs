@@ -21,7 +21,7 @@ use super::parts::{Key, Parts};
 use super::state::{self, State};
 use crate::cel::check::code::{Code, Node, NodeId};
 use crate::cel::library::SIZE;
-use crate::cel::library::overload::{Form, Relation};
+use crate::cel::library::overload::{Form, Overload, Relation};
 use crate::cel::values::fact::{Meaning, PartOf};
 use crate::cel::values::types::Type;
 use crate::cel::values::value::Value;
@@ -337,7 +337,7 @@ pub(in crate::cel) fn depends(code: &Code, root: NodeId) -> Depends {
                 }
             },
             Node::Call { overloads, .. } => {
-                out.volatile |= !code.overloads(overloads).all(|overload| overload.pure);
+                out.volatile |= !code.overloads(overloads).all(Overload::is_pure);
             }
             _ => {}
         }

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use super::cost::Costs;
 use crate::cel::check::code::{Code, Node, NodeId};
 use crate::cel::evaluate::evaluate;
+use crate::cel::library::overload::Overload;
 use crate::cel::values::fault::EvalError;
 use crate::cel::values::host::{EvalLimits, NoHost};
 use crate::cel::values::value::Value;
@@ -101,8 +102,7 @@ fn dependencies(code: &Code) -> Vec<Dependence> {
             Node::Local(slot) => own.local = Some(*slot),
             Node::Call { overloads, .. } => {
                 // A function without an implementation can only be checked.
-                own.outside |=
-                    overloads.is_empty() || !code.overloads(overloads).all(|overload| overload.pure);
+                own.outside |= overloads.is_empty() || !code.overloads(overloads).all(Overload::is_pure);
             }
             // Variables that a node binds itself are not free outside of it; those further out have
             // lower numbers.

@@ -3,10 +3,10 @@
 use crate::cel::check::code::{Code, Node};
 use crate::cel::codes;
 use crate::cel::library::overload::Form;
-use crate::cel::library::pattern::{Draft, TOO_LARGE, too_large};
+use crate::cel::library::pattern::{Draft, too_large, too_large_together};
 use crate::cel::limits::MAX_STATES;
 use crate::cel::values::fault::Fault;
-use crate::diagnostic::{Diagnostic, Diagnostics, shorten};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::Span;
 
 /// What became of the constant patterns of an expression.
@@ -33,10 +33,7 @@ pub(in crate::cel) fn compile_constants(code: &mut Code, max: u64, found: &mut D
         let compiled = Draft::read(written).and_then(|draft| {
             let together = out.states.saturating_add(draft.states());
             match together > max {
-                true if draft.states() <= MAX_STATES => Err(Fault::argument(format!(
-                    "with the regular expression `{}` all together are {TOO_LARGE}",
-                    shorten(written)
-                ))),
+                true if draft.states() <= MAX_STATES => Err(too_large_together(written)),
                 true => Err(too_large(written)),
                 false => {
                     out.states = together;
@@ -51,8 +48,8 @@ pub(in crate::cel) fn compile_constants(code: &mut Code, max: u64, found: &mut D
             Err(fault) => {
                 out.bad.push(place);
                 let here = Diagnostic::new(&codes::REGEX, place, fault.to_string());
-                let large = fault.to_string().ends_with(TOO_LARGE);
-                found.push(here.with_help(if large { SMALLER } else { GRAMMAR }));
+                let help = if matches!(fault, Fault::PatternSize(_)) { SMALLER } else { GRAMMAR };
+                found.push(here.with_help(help));
             }
         }
     }

@@ -246,6 +246,13 @@ pub(crate) enum Spelling {
     LowerCase,
 }
 
+/// What only a host can give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outside {
+    Randomness,
+    Secrets,
+}
+
 /// One variant of a function.
 #[derive(Debug)]
 pub(crate) struct Overload {
@@ -259,8 +266,9 @@ pub(crate) struct Overload {
     pub(crate) gives: Gives,
     /// True if its value, as text, has a slash only where an argument has one.
     pub(crate) adds_no_slash: bool,
-    /// False if two calls with the same arguments may give different results.
-    pub(crate) pure: bool,
+    /// What it takes from outside beside its arguments and facts: two calls with the same ones may then give different
+    /// results.
+    pub(crate) takes: Option<Outside>,
     /// The fact that the call reads before its arguments.
     pub(crate) reads: Option<&'static str>,
     pub(crate) run: fn(&mut Call<'_, '_>) -> Result<Value, Fault>,
@@ -274,11 +282,16 @@ impl Overload {
         run: fn(&mut Call<'_, '_>) -> Result<Value, Fault>,
     ) -> Self {
         let (form, fails, gives) = (Form::Call, Fails::Never, Gives::Anything);
-        Self { signature, doc, cost, form, fails, gives, adds_no_slash: false, pure: true, reads: None, run }
+        Self { signature, doc, cost, form, fails, gives, adds_no_slash: false, takes: None, reads: None, run }
     }
 
-    pub(crate) const fn impure(self) -> Self {
-        Self { pure: false, ..self }
+    pub(crate) const fn taking(self, what: Outside) -> Self {
+        Self { takes: Some(what), ..self }
+    }
+
+    /// True if its result is a function of its arguments and facts.
+    pub(crate) const fn is_pure(&self) -> bool {
+        self.takes.is_none()
     }
 
     pub(crate) const fn reading(self, fact: &'static str) -> Self {

@@ -79,20 +79,11 @@ impl Draft {
             .dfa_size_limit(MAX_CACHE)
             .nest_limit(MAX_DEPTH)
             .build();
+        // INVARIANT: everything that the crate refuses but for its size, the grammar has refused.
+        debug_assert!(matches!(built, Ok(_) | Err(regex::Error::CompiledTooBig(_))), "{}", self.pattern);
         let regex = built.map_err(|error| match error {
             regex::Error::CompiledTooBig(_) => too_large(&self.pattern),
-            other => {
-                // The crate draws the place over several lines; the last one says what is wrong.
-                let text = other.to_string();
-                let last = text.lines().last().unwrap_or_default();
-                // INVARIANT: everything else that the crate refuses, the grammar has refused.
-                debug_assert!(last.contains("Unicode property"), "{}: {last}", self.pattern);
-                let last = match last.contains("Unicode property") {
-                    true => "unknown Unicode class",
-                    false => last,
-                };
-                refused(&self.pattern, last.trim().trim_start_matches("error: "))
-            }
+            _ => refused(&self.pattern, "it cannot be compiled"),
         })?;
         Ok(Pattern { written: self.pattern.clone(), regex, states: self.states() })
     }
@@ -102,8 +93,17 @@ fn refused(pattern: &str, reason: &str) -> Fault {
     Fault::argument(format!("`{}` is not a regular expression: {reason}", shorten(pattern)))
 }
 
+/// The fault of a pattern that is too large by itself.
 pub(in crate::cel) fn too_large(pattern: &str) -> Fault {
-    Fault::argument(format!("the regular expression `{}` is {TOO_LARGE}", shorten(pattern)))
+    let pattern = shorten(pattern);
+    Fault::PatternSize(format!("the regular expression `{pattern}` is too large when compiled").into())
+}
+
+/// The fault of a pattern that makes those of an expression too large.
+pub(in crate::cel) fn too_large_together(pattern: &str) -> Fault {
+    let pattern = shorten(pattern);
+    let text = format!("with the regular expression `{pattern}` all together are too large when compiled");
+    Fault::PatternSize(text.into())
 }
 
 /// A compiled pattern.
@@ -213,8 +213,6 @@ pub(in crate::cel) fn steps(states: u64, bytes: u64) -> u64 {
     bytes.saturating_mul(states) / 32
 }
 
-/// How the reason ends that a pattern is refused for its size.
-pub(in crate::cel) const TOO_LARGE: &str = "too large when compiled";
 /// Checks a regular expression outside of expressions: the states it takes, of at most so many, or what is wrong
 /// with it.
 pub(crate) fn check_regex(text: &str, max: u64) -> Result<u64, String> {
@@ -441,6 +439,9 @@ mod tests {
             r"\p{Emoji}",
             r"\p{isLatin}",
             r"\p{LC}",
+            r"\p{Grek}",
+            r"\p{NewTaiLue}",
+            r"\p{Katakana_Or_Hiragana}",
             r"\é",
         ] {
             assert!(compile(bad).is_err(), "{bad}");

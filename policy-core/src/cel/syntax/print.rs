@@ -15,18 +15,19 @@ use crate::cel::values::quote::{write_bytes, write_quoted};
 pub fn print(ast: &Ast) -> String {
     let mut out = String::new();
     // A stack instead of recursion: chains are as long as the expression.
-    let mut work: Vec<Pending<'_>> = ast.root().map(|root| Pending::Expr(root, 0)).into_iter().collect();
+    let mut work: Vec<Piece<'_>> = ast.root().map(|root| Piece::Expr(root, 0)).into_iter().collect();
     while let Some(next) = work.pop() {
         match next {
-            Pending::Text(text) => out.push_str(text),
-            Pending::Owned(text) => out.push_str(&text),
-            Pending::Expr(id, min) => expand(ast, id, min, &mut work),
+            Piece::Text(text) => out.push_str(text),
+            Piece::Owned(text) => out.push_str(&text),
+            Piece::Expr(id, min) => expand(ast, id, min, &mut work),
         }
     }
     out
 }
 
-enum Pending<'a> {
+/// What is still to be printed.
+enum Piece<'a> {
     Text(&'a str),
     Owned(String),
     /// A node, and how strongly it must bind to stand without parentheses.
@@ -50,81 +51,81 @@ fn binding(kind: &ExprKind) -> u8 {
 }
 
 /// Replaces a node by its parts, the first one on top.
-fn expand<'a>(ast: &'a Ast, id: ExprId, min: u8, work: &mut Vec<Pending<'a>>) {
+fn expand<'a>(ast: &'a Ast, id: ExprId, min: u8, work: &mut Vec<Piece<'a>>) {
     let kind = ast.kind(id);
-    let mut parts: Vec<Pending<'a>> = Vec::new();
+    let mut parts: Vec<Piece<'a>> = Vec::new();
     let wrapped = binding(kind) < min;
     if wrapped {
-        parts.push(Pending::Text("("));
+        parts.push(Piece::Text("("));
     }
     match kind {
-        ExprKind::Literal(value) => parts.push(Pending::Owned(literal(value))),
+        ExprKind::Literal(value) => parts.push(Piece::Owned(literal(value))),
         ExprKind::Ident { name, absolute } => {
-            parts.push(Pending::Text(if *absolute { "." } else { "" }));
-            parts.push(Pending::Text(name));
+            parts.push(Piece::Text(if *absolute { "." } else { "" }));
+            parts.push(Piece::Text(name));
         }
         ExprKind::Select { operand, field, optional } => {
-            parts.push(Pending::Expr(*operand, OPERAND));
-            parts.push(Pending::Text(if *optional { ".?" } else { "." }));
+            parts.push(Piece::Expr(*operand, OPERAND));
+            parts.push(Piece::Text(if *optional { ".?" } else { "." }));
             parts.push(field_name(field));
         }
         ExprKind::Index { operand, index, optional } => {
-            parts.push(Pending::Expr(*operand, OPERAND));
-            parts.push(Pending::Text(if *optional { "[?" } else { "[" }));
-            parts.push(Pending::Expr(*index, 0));
-            parts.push(Pending::Text("]"));
+            parts.push(Piece::Expr(*operand, OPERAND));
+            parts.push(Piece::Text(if *optional { "[?" } else { "[" }));
+            parts.push(Piece::Expr(*index, 0));
+            parts.push(Piece::Text("]"));
         }
         ExprKind::Call { receiver, function, absolute, arguments } => {
             if let Some(receiver) = receiver {
-                parts.push(Pending::Expr(*receiver, OPERAND));
+                parts.push(Piece::Expr(*receiver, OPERAND));
             }
-            parts.push(Pending::Text(if receiver.is_some() || *absolute { "." } else { "" }));
-            parts.push(Pending::Text(function));
-            parts.push(Pending::Text("("));
-            separated(&mut parts, arguments, |parts, argument| parts.push(Pending::Expr(*argument, 0)));
-            parts.push(Pending::Text(")"));
+            parts.push(Piece::Text(if receiver.is_some() || *absolute { "." } else { "" }));
+            parts.push(Piece::Text(function));
+            parts.push(Piece::Text("("));
+            separated(&mut parts, arguments, |parts, argument| parts.push(Piece::Expr(*argument, 0)));
+            parts.push(Piece::Text(")"));
         }
         ExprKind::List(items) => {
-            parts.push(Pending::Text("["));
+            parts.push(Piece::Text("["));
             separated(&mut parts, items, |parts, item| entry(parts, item, |_, ()| ()));
-            parts.push(Pending::Text("]"));
+            parts.push(Piece::Text("]"));
         }
         ExprKind::Map(entries) => {
-            parts.push(Pending::Text("{"));
+            parts.push(Piece::Text("{"));
             separated(&mut parts, entries, |parts, item| {
-                entry(parts, item, |parts, key| parts.extend([Pending::Expr(*key, 0), Pending::Text(": ")]));
+                entry(parts, item, |parts, key| parts.extend([Piece::Expr(*key, 0), Piece::Text(": ")]));
             });
-            parts.push(Pending::Text("}"));
+            parts.push(Piece::Text("}"));
         }
         ExprKind::Message { name, fields } => {
-            parts.extend([Pending::Text(name), Pending::Text("{")]);
+            parts.extend([Piece::Text(name), Piece::Text("{")]);
             separated(&mut parts, fields, |parts, item| {
-                entry(parts, item, |parts, key| parts.extend([field_name(key), Pending::Text(": ")]));
+                entry(parts, item, |parts, key| parts.extend([field_name(key), Piece::Text(": ")]));
             });
-            parts.push(Pending::Text("}"));
+            parts.push(Piece::Text("}"));
         }
         ExprKind::Unary(operator, operand) => {
-            parts.push(Pending::Text(operator.symbol()));
+            parts.push(Piece::Text(operator.symbol()));
             // `-1.f` begins with the number -1: where a minus would swallow a digit, it keeps its distance.
             let swallows = *operator == UnaryOp::Negate && begins_with_digit(ast, *operand);
-            parts.push(Pending::Expr(*operand, if swallows { OPERAND + 1 } else { PREFIX }));
+            parts.push(Piece::Expr(*operand, if swallows { OPERAND + 1 } else { PREFIX }));
         }
         ExprKind::Binary(operator, left, right) => {
-            parts.push(Pending::Expr(*left, operator.binding()));
-            parts.push(Pending::Owned(format!(" {} ", operator.symbol())));
-            parts.push(Pending::Expr(*right, operator.binding() + 1));
+            parts.push(Piece::Expr(*left, operator.binding()));
+            parts.push(Piece::Owned(format!(" {} ", operator.symbol())));
+            parts.push(Piece::Expr(*right, operator.binding() + 1));
         }
         ExprKind::Conditional { condition, then, otherwise } => {
-            parts.push(Pending::Expr(*condition, 1));
-            parts.push(Pending::Text(" ? "));
-            parts.push(Pending::Expr(*then, 1));
-            parts.push(Pending::Text(" : "));
-            parts.push(Pending::Expr(*otherwise, 0));
+            parts.push(Piece::Expr(*condition, 1));
+            parts.push(Piece::Text(" ? "));
+            parts.push(Piece::Expr(*then, 1));
+            parts.push(Piece::Text(" : "));
+            parts.push(Piece::Expr(*otherwise, 0));
         }
-        ExprKind::Broken => parts.push(Pending::Text("<broken>")),
+        ExprKind::Broken => parts.push(Piece::Text("<broken>")),
     }
     if wrapped {
-        parts.push(Pending::Text(")"));
+        parts.push(Piece::Text(")"));
     }
     work.extend(parts.into_iter().rev());
 }
@@ -142,36 +143,28 @@ fn begins_with_digit(ast: &Ast, mut id: ExprId) -> bool {
     }
 }
 
-fn separated<'a, T>(
-    parts: &mut Vec<Pending<'a>>,
-    items: &'a [T],
-    each: impl Fn(&mut Vec<Pending<'a>>, &'a T),
-) {
+fn separated<'a, T>(parts: &mut Vec<Piece<'a>>, items: &'a [T], each: impl Fn(&mut Vec<Piece<'a>>, &'a T)) {
     for (index, item) in items.iter().enumerate() {
         if index > 0 {
-            parts.push(Pending::Text(", "));
+            parts.push(Piece::Text(", "));
         }
         each(parts, item);
     }
 }
 
-fn entry<'a, K>(
-    parts: &mut Vec<Pending<'a>>,
-    item: &'a Entry<K>,
-    key: impl Fn(&mut Vec<Pending<'a>>, &'a K),
-) {
+fn entry<'a, K>(parts: &mut Vec<Piece<'a>>, item: &'a Entry<K>, key: impl Fn(&mut Vec<Piece<'a>>, &'a K)) {
     if item.optional {
-        parts.push(Pending::Text("?"));
+        parts.push(Piece::Text("?"));
     }
     key(parts, &item.key);
-    parts.push(Pending::Expr(item.value, 0));
+    parts.push(Piece::Expr(item.value, 0));
 }
 
 /// A field as it is, or in backticks if it is no plain name.
-fn field_name(name: &str) -> Pending<'_> {
+fn field_name(name: &str) -> Piece<'_> {
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && !name.starts_with(|c: char| c.is_ascii_digit());
-    if plain { Pending::Text(name) } else { Pending::Owned(format!("`{name}`")) }
+    if plain { Piece::Text(name) } else { Piece::Owned(format!("`{name}`")) }
 }
 
 fn literal(value: &Literal) -> String {

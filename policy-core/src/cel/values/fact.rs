@@ -45,6 +45,10 @@ pub(crate) enum Meaning {
     Address,
     /// The categories of an address.
     Categories,
+    /// Whether an address is one of Tor, which its categories say too.
+    IsTorNode,
+    /// Whether an address is on a blocklist, which it is not without a category of one.
+    IsOnBlocklist,
     /// The code of a country, or an empty text.
     Country,
     /// A latitude or longitude as a text, or an empty one.

@@ -26,6 +26,8 @@ pub enum Fault {
     Conversion(Box<str>),
     /// An argument outside what the function takes.
     Argument(Box<str>),
+    /// A regular expression that is too large when compiled.
+    PatternSize(Box<str>),
     /// A map with the same key twice.
     RepeatedKey(Box<str>),
     /// A key that is neither a boolean, a whole number nor a text.
@@ -82,7 +84,7 @@ impl fmt::Display for Fault {
             Self::NoSuchIndex(index) => write!(f, "index out of range: {index}"),
             Self::DivisionByZero => f.write_str("division by zero"),
             Self::Overflow => f.write_str("the result is out of range"),
-            Self::Conversion(text) | Self::Argument(text) => f.write_str(text),
+            Self::Conversion(text) | Self::Argument(text) | Self::PatternSize(text) => f.write_str(text),
             Self::RepeatedKey(key) => write!(f, "the key {key} is given twice"),
             Self::KeyType(ty) => write!(f, "a key cannot be of type {ty}"),
             Self::NoValue => f.write_str("the optional has no value"),

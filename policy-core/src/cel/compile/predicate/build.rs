@@ -48,7 +48,7 @@ impl<'c> Builder<'c, '_> {
         let mut work = vec![root];
         while let Some(node) = work.pop().and_then(|id| self.code.node(id)) {
             if let Node::Call { overloads, .. } = node
-                && self.code.overload(overloads).is_some_and(|overload| !overload.pure)
+                && self.code.overload(overloads).is_some_and(|overload| !overload.is_pure())
             {
                 return Test::Interpreted(root, Draws::Maybe);
             }

@@ -191,20 +191,13 @@ impl PatternReader<'_> {
             Some(c) => name.push(c),
             None => return Err("`\\p` is followed by a class of Unicode".to_owned()),
         }
-        // A script begins with a capital letter; whether it exists, the crate knows.
-        let script = || {
-            let mut bytes = name.bytes();
-            bytes.next().is_some_and(|first| first.is_ascii_uppercase())
-                && bytes.all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
-                && name.len() > 1
-        };
         let ranges = match &*name {
             "Any" => "\\x00-\\x{10FFFF}".to_owned(),
             // The crate counts characters that are not assigned.
             "C" => "\\p{Cc}\\p{Cf}\\p{Co}".to_owned(),
             "Cs" => NOTHING.to_owned(),
             name if CATEGORIES.contains(&name) => format!("\\p{{{name}}}"),
-            name if script() => format!("\\p{{sc={name}}}"),
+            name if SCRIPTS.split(' ').any(|script| script == name) => format!("\\p{{sc={name}}}"),
             name => {
                 let name = crate::diagnostic::shorten(name);
                 return Err(format!("unknown Unicode class `{name}`"));
@@ -289,3 +282,37 @@ const CATEGORIES: &[&str] = &[
     "Cc", "Cf", "Co", "L", "Ll", "Lm", "Lo", "Lt", "Lu", "M", "Mc", "Me", "Mn", "N", "Nd", "Nl", "No", "P",
     "Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "S", "Sc", "Sk", "Sm", "So", "Z", "Zl", "Zp", "Zs",
 ];
+
+/// The scripts of Unicode 16, as RE2 writes them: in full, with the capitals of the standard.
+const SCRIPTS: &str = "\
+    Adlam Ahom Anatolian_Hieroglyphs Arabic Armenian Avestan Balinese Bamum Bassa_Vah Batak Bengali \
+    Bhaiksuki Bopomofo Brahmi Braille Buginese Buhid Canadian_Aboriginal Carian Caucasian_Albanian Chakma \
+    Cham Cherokee Chorasmian Common Coptic Cuneiform Cypriot Cypro_Minoan Cyrillic Deseret Devanagari \
+    Dives_Akuru Dogra Duployan Egyptian_Hieroglyphs Elbasan Elymaic Ethiopic Garay Georgian Glagolitic \
+    Gothic Grantha Greek Gujarati Gunjala_Gondi Gurmukhi Gurung_Khema Han Hangul Hanifi_Rohingya Hanunoo \
+    Hatran Hebrew Hiragana Imperial_Aramaic Inherited Inscriptional_Pahlavi Inscriptional_Parthian Javanese \
+    Kaithi Kannada Katakana Kawi Kayah_Li Kharoshthi Khitan_Small_Script Khmer Khojki Khudawadi Kirat_Rai \
+    Lao Latin Lepcha Limbu Linear_A Linear_B Lisu Lycian Lydian Mahajani Makasar Malayalam Mandaic \
+    Manichaean Marchen Masaram_Gondi Medefaidrin Meetei_Mayek Mende_Kikakui Meroitic_Cursive \
+    Meroitic_Hieroglyphs Miao Modi Mongolian Mro Multani Myanmar Nabataean Nag_Mundari Nandinagari \
+    New_Tai_Lue Newa Nko Nushu Nyiakeng_Puachue_Hmong Ogham Ol_Chiki Ol_Onal Old_Hungarian Old_Italic \
+    Old_North_Arabian Old_Permic Old_Persian Old_Sogdian Old_South_Arabian Old_Turkic Old_Uyghur Oriya Osage \
+    Osmanya Pahawh_Hmong Palmyrene Pau_Cin_Hau Phags_Pa Phoenician Psalter_Pahlavi Rejang Runic Samaritan \
+    Saurashtra Sharada Shavian Siddham SignWriting Sinhala Sogdian Sora_Sompeng Soyombo Sundanese Sunuwar \
+    Syloti_Nagri Syriac Tagalog Tagbanwa Tai_Le Tai_Tham Tai_Viet Takri Tamil Tangsa Tangut Telugu Thaana \
+    Thai Tibetan Tifinagh Tirhuta Todhri Toto Tulu_Tigalari Ugaritic Vai Vithkuqi Wancho Warang_Citi Yezidi \
+    Yi Zanabazar_Square";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is listed the crate has, so that it refuses no pattern for a class.
+    #[test]
+    fn the_crate_has_every_class() {
+        for name in CATEGORIES.iter().copied().chain(SCRIPTS.split(' ')) {
+            let translated = super::super::translate(&format!("\\p{{{name}}}")).expect(name);
+            assert!(regex::Regex::new(&translated.text).is_ok(), "{name}");
+        }
+    }
+}
