@@ -41,6 +41,8 @@ pub(crate) struct Answer {
     pub(crate) effects: Vec<Performed>,
     /// Targets that count as online because nobody said otherwise.
     pub(crate) assumed_online: Vec<EndpointUrl>,
+    /// What else counts because nobody said otherwise.
+    pub(crate) assumed: Vec<Assumption>,
     /// Targets that an endpoint of the configuration takes unless an agent keeps a more specific one online.
     pub(crate) assumed_unserved: Vec<EndpointUrl>,
     /// Targets that several endpoints share, and which of them this answer is about.
@@ -70,6 +72,35 @@ pub(crate) struct RequestAnswer {
     pub(crate) url: Option<String>,
     /// Headers of the request that differ from what was sent, each with all of its values; without values it was removed.
     pub(crate) headers: Vec<(String, Vec<String>)>,
+    /// The body of the request, if it was changed.
+    pub(crate) body: Option<Vec<u8>>,
+}
+
+/// Something that counts because nobody said otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Assumption {
+    /// Nobody is logged in.
+    NotLoggedIn,
+    /// An inspection finds nothing.
+    NothingFound,
+}
+
+impl Assumption {
+    /// The name in JSON.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::NotLoggedIn => "not_logged_in",
+            Self::NothingFound => "nothing_found",
+        }
+    }
+
+    /// It in words.
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::NotLoggedIn => "nobody is logged in (change it with `--login EMAIL`)",
+            Self::NothingFound => "the rule set finds nothing: this command has none",
+        }
+    }
 }
 
 /// The way through the endpoints of a configuration.
@@ -112,6 +143,8 @@ pub(crate) enum Performed {
     /// A forward, and the code of the failure if it failed.
     Forward(EndpointUrl, Option<NgrokCode>),
     Log(Arc<PlainMap>),
+    /// Anything else, by its name.
+    Other(&'static str),
 }
 
 /// What the policy of a run asked for, in order.
@@ -137,7 +170,7 @@ fn shape(run: &Run<'_>, effect: Effect, reply: &Reply) -> Option<Performed> {
             Some(Performed::Forward(run.target(id)?.clone(), failure))
         }
         Effect::Log(id) => Some(Performed::Log(Arc::clone(run.log(id)?))),
-        _ => None,
+        other => Some(Performed::Other(other.name())),
     }
 }
 

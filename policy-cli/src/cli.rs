@@ -1,5 +1,6 @@
 //! The command line: names, flags and help texts.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -182,7 +183,8 @@ pub(crate) struct Eval {
     /// Evaluate every address of a file, one a line; prints one JSON object a line.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["ip", "explain"])]
     pub(crate) ips: Option<PathBuf>,
-    /// Say that a target is `online` (the default) or `offline`; may be given several times.
+    /// Say what becomes of a target: `online` (the default), `offline`, `refused` (its server does not answer), `slow`, or
+    /// `respond:STATUS` (over HTTP); the same for servers that `http-request` asks. May be given several times.
     #[arg(long, value_name = "URL=STATE", value_parser = parse_target)]
     pub(crate) target: Vec<Target>,
     /// Give a fact that the policy reads, e.g. `conn.geo.country_code=DE`; may be given several times.
@@ -193,14 +195,14 @@ pub(crate) struct Eval {
     #[arg(long, value_name = "NAME or URL")]
     pub(crate) endpoint: Option<String>,
     /// Send a request with this URL over the connection: `on_http_request` runs after `on_tcp_connect`.
-    #[arg(long, value_name = "URL", value_parser = parse_request_url, conflicts_with_all = ["ips", "request"])]
+    #[arg(long, value_name = "URL", value_parser = parse_request_url, conflicts_with = "request")]
     pub(crate) url: Option<String>,
-    /// The same with a request from a file: YAML or JSON with `method`, `url` and `headers`.
-    #[arg(long, value_name = "FILE", conflicts_with = "ips")]
+    /// The same with a request from a file: YAML or JSON with `method`, `url`, `headers` and `body`.
+    #[arg(long, value_name = "FILE")]
     pub(crate) request: Option<PathBuf>,
-    /// What the upstream answers, from a file with `status_code` and `headers`: `on_http_response` runs if the request gets
+    /// What the upstream answers, from a file with `status_code`, `headers` and `body`: `on_http_response` runs if the request gets
     /// there, or on what the policy itself answers.
-    #[arg(long, value_name = "FILE", conflicts_with = "ips")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) response: Option<PathBuf>,
     /// The method of the request [default: GET].
     #[arg(short = 'X', long, value_name = "METHOD", requires = "url", value_parser = parse_method)]
@@ -209,6 +211,18 @@ pub(crate) struct Eval {
     /// is given.
     #[arg(short = 'H', long, value_name = "NAME: VALUE", value_parser = parse_header)]
     pub(crate) header: Vec<(String, String)>,
+    /// The body of the request; `@FILE` is what a file holds.
+    #[arg(long, value_name = "TEXT", requires = "url")]
+    pub(crate) body: Option<String>,
+    /// A secret that the policy reads; may be given several times.
+    #[arg(long, value_name = "VAULT/NAME=VALUE", value_parser = parse_secret)]
+    pub(crate) secret: Vec<SecretValue>,
+    /// A set of keys (JWKS) that the policy fetches from a URL; may be given several times.
+    #[arg(long, value_name = "URL=FILE", value_parser = parse_keys)]
+    pub(crate) keys: Vec<(String, PathBuf)>,
+    /// Who is logged in, where the policy asks for a login; without it nobody is.
+    #[arg(long, value_name = "EMAIL")]
+    pub(crate) login: Option<String>,
     /// IP policies that `restrict-ips` may name, by their ids.
     #[arg(long, value_name = "FILE")]
     pub(crate) ip_policies: Option<PathBuf>,
@@ -279,11 +293,45 @@ pub(crate) enum Format {
     Json,
 }
 
-/// `URL=online` or `URL=offline`.
+/// `URL=STATE`.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) url: EndpointUrl,
-    pub(crate) online: bool,
+    pub(crate) state: TargetState,
+}
+
+/// What becomes of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TargetState {
+    Online,
+    Offline,
+    /// Online, and its server does not answer.
+    Refused,
+    /// Online, and its server does not answer in time.
+    Slow,
+    /// Its server answers with this status.
+    Respond(u16),
+}
+
+impl TargetState {
+    /// True if connections get there.
+    pub(crate) const fn is_reached(self) -> bool {
+        matches!(self, Self::Online | Self::Respond(_))
+    }
+}
+
+/// `VAULT/NAME=VALUE`.
+#[derive(Clone)]
+pub(crate) struct SecretValue {
+    pub(crate) vault: String,
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+impl fmt::Debug for SecretValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}=…", self.vault, self.name)
+    }
 }
 
 /// What `--expect` asks for.
@@ -329,13 +377,41 @@ fn parse_time(text: &str) -> Result<Timestamp, String> {
 }
 
 fn parse_target(text: &str) -> Result<Target, String> {
-    let (url, state) = text.rsplit_once('=').ok_or("write URL=offline or URL=online")?;
-    let online = match state {
-        "online" => true,
-        "offline" => false,
-        _ => return Err(format!("a target is `online` or `offline`, not `{state}`")),
+    let (url, state) =
+        text.rsplit_once('=').ok_or("write URL=STATE, e.g. tcp://device1.internal:22=offline")?;
+    let state = match state {
+        "online" => TargetState::Online,
+        "offline" => TargetState::Offline,
+        "refused" => TargetState::Refused,
+        "slow" => TargetState::Slow,
+        _ => match state.strip_prefix("respond:").and_then(status) {
+            Some(status) => TargetState::Respond(status),
+            None => {
+                let known = "`online`, `offline`, `refused`, `slow` or `respond:STATUS`";
+                return Err(format!("a target is {known}, not `{state}`"));
+            }
+        },
     };
-    Ok(Target { url: parse_url(url)?, online })
+    Ok(Target { url: parse_url(url)?, state })
+}
+
+/// A status code.
+fn status(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|status| (100..=599).contains(status))
+}
+
+fn parse_secret(text: &str) -> Result<SecretValue, String> {
+    let form = "write VAULT/NAME=VALUE, e.g. webhooks/github=…";
+    let (path, value) = text.split_once('=').ok_or(form)?;
+    let (vault, name) = path.split_once('/').ok_or(form)?;
+    Ok(SecretValue { vault: vault.to_owned(), name: name.to_owned(), value: value.to_owned() })
+}
+
+fn parse_keys(text: &str) -> Result<(String, PathBuf), String> {
+    let (url, path) =
+        text.rsplit_once('=').ok_or("write URL=FILE, e.g. https://id.example.com/keys=keys.json")?;
+    parse_request_url(url)?;
+    Ok((url.to_owned(), PathBuf::from(path)))
 }
 
 impl Eval {
@@ -375,8 +451,8 @@ fn parse_expectation(text: &str) -> Result<Expectation, String> {
         _ => {
             match text.strip_prefix("forward:") {
                 Some(url) => parse_url(url).map(Expectation::Forward),
-                None => match text.strip_prefix("respond:").map(str::parse) {
-                    Some(Ok(status @ 100..=599)) => Ok(Expectation::Respond(status)),
+                None => match text.strip_prefix("respond:").and_then(status) {
+                    Some(status) => Ok(Expectation::Respond(status)),
                     _ => Err("write `allow`, `deny`, `close`, `error`, `forward:URL` or `respond:STATUS`"
                         .to_owned()),
                 },

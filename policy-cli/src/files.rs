@@ -59,17 +59,29 @@ pub(crate) fn read(path: &Path) -> Result<Given, Failure> {
 
 /// The same for a file of which it is known whether what stands in it may be printed.
 pub(crate) fn read_as(path: &Path, outside: bool) -> Result<Given, Failure> {
-    let stdin = path == Path::new("-");
-    let (name, outcome) = match stdin {
+    let (name, bytes) = bytes_of(path)?;
+    let (source, found) = decode(name, bytes);
+    Ok(Given { source, found, outside })
+}
+
+/// The bytes of a file that need not be text.
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, Failure> {
+    let (name, bytes) = bytes_of(path)?;
+    match bytes.len() > MAX_SOURCE_BYTES {
+        true => Err(Failure::Usage(format!("`{name}` is longer than {MAX_SOURCE_BYTES} bytes"))),
+        false => Ok(bytes),
+    }
+}
+
+/// The name of a file and what is in it.
+fn bytes_of(path: &Path) -> Result<(String, Vec<u8>), Failure> {
+    let (name, read) = match path == Path::new("-") {
         true => ("<stdin>".to_owned(), read_bounded(io::stdin().lock())),
         // A search of the current folder finds `./edge.yml`.
         false => (shown(path), open(path).and_then(read_bounded)),
     };
-    match outcome {
-        Ok(bytes) => {
-            let (source, found) = decode(name, bytes);
-            Ok(Given { source, found, outside })
-        }
+    match read {
+        Ok(bytes) => Ok((name, bytes)),
         Err(error) => Err(Failure::Usage(format!("cannot read `{name}`: {}", reason(&error)))),
     }
 }

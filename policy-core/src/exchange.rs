@@ -112,6 +112,24 @@ pub enum Reply {
 }
 
 impl Effect {
+    /// The name in outputs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Forward(_) => "forward",
+            Self::Log(_) => "log",
+            Self::ReadBody { .. } => "read_body",
+            Self::CountRequest => "count_request",
+            Self::AskCircuit => "ask_circuit",
+            Self::GetSecret => "get_secret",
+            Self::FetchKeys => "fetch_keys",
+            Self::SendRequest => "send_request",
+            Self::LogIn => "log_in",
+            Self::Inspect => "inspect",
+            Self::EndTls => "end_tls",
+        }
+    }
+
     /// True if a reply is one to this effect.
     pub(crate) const fn takes(self, reply: &Reply) -> bool {
         matches!(

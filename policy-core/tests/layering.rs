@@ -139,6 +139,8 @@ const OTHER_MEANINGS: &[(&str, &str)] = &[
     ("edge/agents.rs", "deny"),
     // How a phase ends.
     ("outcome.rs", "deny"),
+    // What a host is asked for.
+    ("exchange.rs", "log"),
     // Keys of configurations of agents.
     ("settings/agent.rs", "log"),
     ("settings/tunnel.rs", "oauth"),

@@ -5,6 +5,7 @@ mod network;
 mod request;
 mod single;
 mod sources;
+mod world;
 
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -12,13 +13,14 @@ use std::path::Path;
 
 use policy_core::cel::Timestamp;
 use policy_core::compile::CompileOptions;
+use policy_core::exchange::Ability;
 use policy_core::facts::{Facts, GivenFacts};
 use policy_core::message::{Request, Response};
 use policy_core::phase::{Phase, PhaseSet};
 use policy_core::url::EndpointUrl;
 
 use crate::answer::Answer;
-use crate::cli::{Eval, Format, Target};
+use crate::cli::{Eval, Format, SecretValue, Target, TargetState};
 use crate::exit::{Exit, Failure, after_output, say};
 use crate::files::read;
 use crate::ip_policies;
@@ -60,14 +62,20 @@ pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
         return Err(Failure::Usage("give an address with `--ip`".to_owned()));
     };
     let answer = subject.ask(ip, &known, args)?;
-    let mut out = anstream::stdout();
-    let written = match args.format.unwrap_or(Format::Text) {
-        Format::Text if args.explain => render::explain::decision(&mut out, &answer),
-        Format::Text => render::text::decision(&mut out, &answer),
+    let mut shown = Vec::new();
+    let format = args.format.unwrap_or(Format::Text);
+    match format {
+        Format::Text if args.explain => render::explain::decision(&mut shown, &answer)?,
+        Format::Text => render::text::decision(&mut shown, &answer)?,
+        Format::Json => render::json::decision(&mut shown, &answer, None)?,
+    }
+    let shown = without_secrets(shown, &args.secret);
+    let written = match format {
+        Format::Text => anstream::stdout().write_all(&shown),
         // As it is: a terminal's stripping of control characters would change values.
-        Format::Json => render::json::decision(&mut io::stdout().lock(), &answer, None),
+        Format::Json => io::stdout().lock().write_all(&shown),
     };
-    let written = written.and_then(|()| out.flush());
+    let written = written.and_then(|()| anstream::stdout().flush());
     let verdict = match answer.unmet(args) {
         Some(message) => {
             say(&message);
@@ -94,6 +102,7 @@ fn subject(args: &Eval) -> Result<Subject, Failure> {
     if args.has_request() {
         options.phases = PhaseSet::new(&Phase::ALL);
     }
+    options.abilities = Ability::ALL.to_vec();
     options.ip_policies = args.ip_policies.as_deref().map(ip_policies::given).transpose()?;
     let program = load(&given, url.as_ref().map(EndpointUrl::scheme), &options)?;
     let policy = single::Policy { program, url };
@@ -117,6 +126,7 @@ struct EvalInputs {
     seed: Option<u64>,
     request: Option<Request>,
     response: Option<Response>,
+    keys: world::KeySets,
 }
 
 impl EvalInputs {
@@ -130,7 +140,8 @@ impl EvalInputs {
             let message = "--response and --header are for a request: give one with `--url` or `--request`";
             return Err(Failure::Usage(message.to_owned()));
         }
-        Ok(Self { given, now: args.now, seed: args.seed, request, response })
+        let keys = world::key_sets(args)?;
+        Ok(Self { given, now: args.now, seed: args.seed, request, response, keys })
     }
 
     fn facts<'k>(&'k self, ip: IpAddr, endpoint: Option<&'k EndpointUrl>) -> Facts<'k> {
@@ -149,6 +160,18 @@ impl EvalInputs {
 }
 
 /// What the call says of a target; its last word counts.
-fn said_online(url: &EndpointUrl, targets: &[Target]) -> Option<bool> {
-    targets.iter().rev().find(|target| target.url == *url).map(|target| target.online)
+fn said_of(url: &EndpointUrl, targets: &[Target]) -> Option<TargetState> {
+    targets.iter().rev().find(|target| target.url == *url).map(|target| target.state)
+}
+
+/// Shorter secrets are as likely to be something else.
+const MIN_HIDDEN: usize = 4;
+
+/// What is printed, without the secrets of the call: outputs of continuous integration are read by many.
+fn without_secrets(shown: Vec<u8>, secrets: &[SecretValue]) -> Vec<u8> {
+    let hidden = secrets.iter().map(|secret| &*secret.value).filter(|value| value.len() >= MIN_HIDDEN);
+    match String::from_utf8(shown) {
+        Ok(text) => hidden.fold(text, |text, value| text.replace(value, "(secret)")).into_bytes(),
+        Err(other) => other.into_bytes(),
+    }
 }

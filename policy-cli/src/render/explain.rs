@@ -14,7 +14,7 @@ use policy_core::url::EndpointUrl;
 
 use super::conditions;
 use super::ended_run::EndedRun;
-use super::text::{assumptions, because, request};
+use super::text::{assumptions, because, body, request};
 use crate::answer::{Answer, Run};
 
 /// Lists up to this length are shown whole, longer ones by their deciding entry.
@@ -92,7 +92,11 @@ fn explain_action(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRe
         Record::Test { action: id, admitted } if *id == action.id() => Some(Event::Test(*admitted)),
         Record::Reply { action: id, reply } if *id == action.id() => Some(Event::Reply(reply.clone())),
         Record::Outcome(outcome) if outcome.by() == Some(action.id()) => Some(Event::End),
-        Record::Header { action: id, .. } | Record::Url { action: id, .. } if *id == action.id() => {
+        Record::Header { action: id, .. }
+        | Record::Url { action: id, .. }
+        | Record::Body { action: id, .. }
+            if *id == action.id() =>
+        {
             Some(Event::Changed)
         }
         _ => None,
@@ -115,7 +119,17 @@ fn explain_action(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRe
                     let then = if halted { "close                  STOP" } else { "continue" };
                     writeln!(out, "    {kind}{target}  failed: {failure}\n    → {then}")
                 }
-                _ => writeln!(out, "    {kind}\n    → continue"),
+                // What came back decides; what changed by it is told.
+                _ => {
+                    let changed = |record: &Record| matches!(record, Record::Header { action: id, .. } | Record::Body { action: id, .. } if *id == action.id());
+                    match decided.run.trace().records.iter().any(changed) {
+                        true => changes(out, decided, action),
+                        false => {
+                            writeln!(out, "    {kind}")?;
+                            ends(out, decided, action)
+                        }
+                    }
+                }
             }
         }
         Some(Event::End) => {
@@ -147,10 +161,7 @@ fn variables(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRef<'_>
             _ => {}
         }
     }
-    match decided.outcome.by() == Some(action.id()) {
-        true => writeln!(out, "    → {}                  STOP", decided.outcome.kind()),
-        false => writeln!(out, "    → continue"),
-    }
+    ends(out, decided, action)
 }
 
 /// What an action changed of the message, and what comes next.
@@ -165,9 +176,18 @@ fn changes(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRef<'_>) 
             Record::Url { action: id, url } if *id == action.id() => {
                 writeln!(out, "      ~ url {}", printable(url))?;
             }
+            Record::Body { action: id, bytes, .. } if *id == action.id() => {
+                writeln!(out, "      ~ body")?;
+                body(out, bytes)?;
+            }
             _ => {}
         }
     }
+    ends(out, decided, action)
+}
+
+/// Whether the phase ends at an action.
+fn ends(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRef<'_>) -> io::Result<()> {
     match decided.outcome.by() == Some(action.id()) {
         true => writeln!(out, "    → {}                  STOP", decided.outcome.kind()),
         false => writeln!(out, "    → continue"),

@@ -166,6 +166,9 @@ struct Decision<'a> {
     served_sha256: Option<String>,
     effects: Vec<EffectShape<'a>>,
     assumed_online: Vec<String>,
+    /// What else was assumed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    assumed: Vec<&'static str>,
     /// Targets that no agent is assumed to serve by a more specific endpoint.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     assumed_unserved: Vec<String>,
@@ -209,6 +212,9 @@ struct RequestShape<'a> {
     url: Option<&'a str>,
     /// Every header that was changed, with all of its values; none if it was removed.
     headers: Vec<HeaderShape<'a>>,
+    /// The body, if it was changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<Cow<'a, str>>,
 }
 
 #[derive(Serialize)]
@@ -266,6 +272,10 @@ enum EffectShape<'a> {
     Log {
         metadata: &'a PlainMap,
     },
+    #[serde(untagged)]
+    Other {
+        effect: &'static str,
+    },
 }
 
 /// One decision as one line.
@@ -289,6 +299,7 @@ pub(crate) fn decision(out: &mut impl Write, answer: &Answer, ip: Option<IpAddr>
         served_sha256,
         effects: answer.effects.iter().map(effect).collect(),
         assumed_online: answer.assumed_online.iter().map(ToString::to_string).collect(),
+        assumed: answer.assumed.iter().map(|it| it.name()).collect(),
         assumed_unserved: answer.assumed_unserved.iter().map(ToString::to_string).collect(),
         pools: answer
             .pools
@@ -316,6 +327,7 @@ pub(crate) fn decision(out: &mut impl Write, answer: &Answer, ip: Option<IpAddr>
         request: answer.request.as_ref().filter(|_| answer.admitted).map(|request| RequestShape {
             url: request.url.as_deref(),
             headers: request.headers.iter().map(|(name, values)| HeaderShape { name, values }).collect(),
+            body: request.body.as_deref().map(String::from_utf8_lossy),
         }),
     };
     writeln!(out, "{}", json::to_string(&decision)?)
@@ -337,5 +349,6 @@ fn effect(performed: &Performed) -> EffectShape<'_> {
             code: *code,
         },
         Performed::Log(metadata) => EffectShape::Log { metadata },
+        Performed::Other(effect) => EffectShape::Other { effect },
     }
 }

@@ -184,10 +184,7 @@ pub(crate) fn request(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
         for (name, value) in response.headers.iter() {
             writeln!(out, "    {name}: {}", printable(value))?;
         }
-        let body = String::from_utf8_lossy(&response.body);
-        for line in body.lines().take(MAX_BODY_LINES) {
-            writeln!(out, "    | {}", printable(line))?;
-        }
+        body(out, &response.body)?;
     }
     Ok(())
 }
@@ -203,7 +200,23 @@ fn changed(out: &mut impl Write, request: &RequestAnswer) -> io::Result<()> {
             values => writeln!(out, "  ~ {name}: {}", printable(&values.join(", ")))?,
         }
     }
+    if let Some(bytes) = &request.body {
+        writeln!(out, "  ~ body")?;
+        body(out, bytes)?;
+    }
     Ok(())
+}
+
+/// The begin of a body.
+pub(crate) fn body(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    let text = String::from_utf8_lossy(bytes);
+    for line in text.lines().take(MAX_BODY_LINES) {
+        writeln!(out, "    | {}", printable(line))?;
+    }
+    match text.lines().count().saturating_sub(MAX_BODY_LINES) {
+        0 => Ok(()),
+        rest => writeln!(out, "    | … {rest} more lines"),
+    }
 }
 
 /// Lines of a body that are shown.
@@ -214,6 +227,9 @@ const MAX_BODY_LINES: usize = 20;
 pub(crate) fn assumptions(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
     for url in &answer.assumed_online {
         writeln!(out, "  assuming {url} is online (change it with `--target {url}=offline`)")?;
+    }
+    for assumption in &answer.assumed {
+        writeln!(out, "  assuming {}", assumption.words())?;
     }
     for url in &answer.assumed_unserved {
         writeln!(out, "  assuming no agent keeps an endpoint online that is more specific for {url}")?;

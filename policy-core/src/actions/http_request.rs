@@ -418,6 +418,10 @@ impl Execute for HttpRequest {
         }
     }
 
+    fn sends_requests(&self) -> bool {
+        true
+    }
+
     fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
         ActionType::texts(self, each);
     }

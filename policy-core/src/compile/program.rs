@@ -201,6 +201,12 @@ impl Program {
         expressions_of(&self.steps)
     }
 
+    /// True if an action sends requests of its own, to servers that are known when it runs.
+    #[must_use]
+    pub fn sends_requests(&self) -> bool {
+        self.steps.iter().any(|step| step.sends_requests())
+    }
+
     /// True if something reads what actions produce.
     pub(crate) const fn keeps_results(&self) -> bool {
         self.keeps_results

@@ -100,7 +100,7 @@ impl CircuitBreaker {
         }
         let part = (circuit.window.as_nanos() / BUCKETS).max(1);
         let current = now.as_nanos() / part;
-        if let Some(bucket) = self.buckets.iter_mut().nth((current % BUCKETS) as usize) {
+        if let Some(bucket) = self.buckets.get_mut((current % BUCKETS) as usize) {
             if bucket.0 != current {
                 *bucket = (current, 0, 0);
             }

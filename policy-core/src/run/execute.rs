@@ -128,6 +128,11 @@ pub(crate) trait Execute: fmt::Debug + Send + Sync {
         None
     }
 
+    /// True if it sends requests of its own.
+    fn sends_requests(&self) -> bool {
+        false
+    }
+
     /// Instructions that it counts as.
     fn cost(&self) -> u64 {
         1

@@ -23,9 +23,9 @@ use policy_core::source::Source;
 use policy_core::url::{Binding, EndpointUrl};
 
 use super::single::disagree;
-use super::{EvalInputs, missing, said_online};
+use super::{EvalInputs, missing, said_of};
 use crate::answer::{Answer, Draw, Performed, Pool, Route, Run, digests, performed, place, words};
-use crate::cli::{Eval, Expectation, Target};
+use crate::cli::{Eval, Expectation, Target, TargetState};
 use crate::exit::Failure;
 use crate::files::{Given, folder_of, read_named};
 use crate::render::text::say_findings;
@@ -282,7 +282,7 @@ impl Endpoints for Map<'_> {
     type Endpoint = Place;
 
     fn serving(&self, target: &EndpointUrl) -> Serving<Place> {
-        let said = said_online(target, self.targets);
+        let said = said_of(target, self.targets).map(TargetState::is_reached);
         if said == Some(false) {
             return Serving::Nobody;
         }
@@ -442,7 +442,7 @@ impl Network {
             trail.last().map(|(url, _)| url.clone()).filter(|_| verdict.decision == OutcomeKind::Forward);
         let others = trail
             .iter()
-            .filter(|(url, place)| *place == Place::Other && said_online(url, &args.target).is_none());
+            .filter(|(url, place)| *place == Place::Other && said_of(url, &args.target).is_none());
         let assumed_online = others.map(|(url, _)| url.clone()).collect();
         let open = trail.iter().filter(|(url, place)| self.may_be_taken(url, *place));
         let assumed_unserved = open.map(|(url, _)| url.clone()).collect();
@@ -469,6 +469,7 @@ impl Network {
             digests: seen.digests,
             effects: seen.effects,
             assumed_online,
+            assumed: Vec::new(),
             assumed_unserved,
             pools,
             draws,

@@ -3,19 +3,21 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use policy_core::cel::TextMap;
 use policy_core::diagnostic::Diagnostics;
 use policy_core::evaluate::{Evaluation, Mode, Recording, RunState};
 use policy_core::facts::Facts;
-use policy_core::message::{Changes, Request, RequestFacts, Response};
+use policy_core::message::{Changes, Request, RequestFacts, Response, Side};
 use policy_core::outcome::Outcome;
 use policy_core::phase::Phase;
 use policy_core::requests::{load_request, load_response};
 use policy_core::source::Source;
 
-use super::single::{Policy, disagree, reply};
-use super::{EvalInputs, missing};
+use super::single::{Policy, disagree};
+use super::world::{self, World};
+use super::{EvalInputs, missing, said_of};
 use crate::answer::{Answer, RequestAnswer, Run, http_words, performed};
-use crate::cli::Eval;
+use crate::cli::{Eval, TargetState};
 use crate::exit::Failure;
 use crate::files;
 use crate::render;
@@ -35,6 +37,9 @@ pub(super) fn from_args(args: &Eval) -> Result<Option<Request>, Failure> {
             false => request.headers.append(name, value),
         };
         added.map_err(|error| Failure::Usage(format!("--header: {error}")))?;
+    }
+    if let Some(body) = world::body(args)? {
+        request.body = body;
     }
     request.add_host();
     request.header_received = request.header_received.or(args.now);
@@ -77,7 +82,7 @@ impl Policy {
         &self,
         facts: &Facts<'_>,
         (compiled, connected): (RunState, Run<'_>),
-        (known, args): (&EvalInputs, &Eval),
+        (known, args, world): (&EvalInputs, &Eval, &World<'_>),
         request: &RequestFacts<'_>,
     ) -> Result<Answer, Failure> {
         let facts = facts.with_request(request);
@@ -87,12 +92,20 @@ impl Policy {
         }
         let mut effects = performed(&connected);
         let states = (compiled, connected.into_state());
-        let asked = self.phase(Phase::OnHttpRequest, &facts, states, args)?;
+        let asked = self.phase(Phase::OnHttpRequest, &facts, states, world)?;
         if args.explain {
             steps.extend(render::explain::steps(&asked.run, asked.outcome, Phase::OnHttpRequest)?);
         }
         let response = match asked.outcome {
-            Outcome::Upstream | Outcome::Forwarded { .. } => known.response.clone(),
+            Outcome::Upstream => known.response.clone(),
+            Outcome::Forwarded { target, .. } => {
+                let said = asked.run.target(target).and_then(|url| said_of(url, &args.target));
+                let answered = match said {
+                    Some(TargetState::Respond(status)) => Some(Response::new(status)),
+                    _ => None,
+                };
+                known.response.clone().or(answered)
+            }
             // A policy's own answer goes through the rules for responses, a refusal does not.
             Outcome::Responded { .. } => asked.sent.response.clone(),
             _ => None,
@@ -102,10 +115,11 @@ impl Policy {
         effects.append(&mut answer.effects);
         let mut sent = asked.sent.clone();
         if let Some(response) = response {
+            world.set_response(&response.body);
             let answered = request.clone().with_response(&response);
             let facts = facts.with_request(&answered);
             let states = (asked.compiled, asked.run.into_state());
-            let answered = self.phase(Phase::OnHttpResponse, &facts, states, args)?;
+            let answered = self.phase(Phase::OnHttpResponse, &facts, states, world)?;
             if args.explain {
                 steps.extend(render::explain::steps(&answered.run, answered.outcome, Phase::OnHttpResponse)?);
             }
@@ -116,6 +130,7 @@ impl Policy {
                 _ => answered.sent.response.clone(),
             };
             effects.extend(performed(&answered.run));
+            let is_stream = answered.outcome == Outcome::Upstream && is_event_stream(sent.response.as_ref());
             if answered.outcome != Outcome::Upstream {
                 let of_request = answer;
                 answer = self.answer(&answered.run, answered.outcome, args, (None, Vec::new()));
@@ -123,11 +138,45 @@ impl Policy {
                 answer.target = of_request.target;
                 answer.assumed_online = of_request.assumed_online;
             }
+            if let Some(response) = sent.response.as_mut().filter(|_| is_stream) {
+                let states = (answered.compiled, answered.run.into_state());
+                self.stream(response, &facts, states, (world, args.explain.then_some(&mut steps)))?;
+            }
         }
         answer.effects = effects;
+        answer.assumed = world.assumed();
         answer.request = Some(sent);
         answer.steps = steps;
         Ok(answer)
+    }
+
+    /// Runs the rules for events over an event stream, event by event; one that does not pass ends the stream.
+    fn stream(
+        &self,
+        response: &mut Response,
+        facts: &Facts<'_>,
+        mut states: (RunState, RunState),
+        (world, mut steps): (&World<'_>, Option<&mut Vec<u8>>),
+    ) -> Result<(), Failure> {
+        let body = std::mem::take(&mut response.body);
+        for event in events(&body) {
+            world.set_event(event);
+            let phased = self.phase(Phase::OnEventStreamMessage, facts, states, world)?;
+            if let Some(steps) = steps.as_deref_mut() {
+                steps.extend(render::explain::steps(
+                    &phased.run,
+                    phased.outcome,
+                    Phase::OnEventStreamMessage,
+                )?);
+            }
+            if phased.outcome != Outcome::Upstream {
+                break;
+            }
+            let changed = phased.run.changes().and_then(|changes| changes.body(Side::Event));
+            response.body.extend_from_slice(changed.unwrap_or(event));
+            states = (phased.compiled, phased.run.into_state());
+        }
+        Ok(())
     }
 
     /// Runs one phase after another.
@@ -136,19 +185,19 @@ impl Policy {
         phase: Phase,
         facts: &'r Facts<'r>,
         (compiled, written): (RunState, RunState),
-        args: &Eval,
+        world: &World<'_>,
     ) -> Result<Phased<'r>, Failure> {
-        let (program, targets) = (&self.program, &*args.target);
+        let program = &self.program;
         let mut decided = program.run_from(phase, facts, compiled.into_next_phase());
-        let outcome = decided.run(|effect, run| reply(effect, run, targets));
+        let outcome = decided.run(|effect, run| world.reply(effect, run));
         let state = written.into_next_phase();
         let mut run = program.run_traced_from(phase, facts, state, Recording::default());
-        let as_written = run.run(|effect, run| reply(effect, run, targets));
+        let as_written = run.run(|effect, run| world.reply(effect, run));
         let sent = request_answer(&run);
         if outcome != as_written || request_answer(&decided) != sent {
             return Err(disagree(outcome.kind(), as_written.kind(), run.is_out_of_steps()));
         }
-        match missing::message(&run) {
+        match world.missing(program.file()).or_else(|| missing::message(&run)) {
             Some(message) => Err(Failure::Usage(message)),
             None => Ok(Phased { run, outcome, sent, compiled: decided.into_state() }),
         }
@@ -173,5 +222,49 @@ fn request_answer<M: Mode>(run: &Evaluation<'_, M>) -> RequestAnswer {
         response: run.answer().map(Cow::into_owned),
         url: changes.url().map(|url| url.as_str().to_owned()),
         headers: headers.map(|(name, all)| (name.to_owned(), values(all))).collect(),
+        body: changes.body(Side::Request).map(<[u8]>::to_vec),
+    }
+}
+
+/// True for a stream of server-sent events.
+fn is_event_stream(response: Option<&Response>) -> bool {
+    let kind = response.and_then(|response| response.headers.get("content-type", 0));
+    let essence = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("text/event-stream")
+}
+
+/// The events of a stream, each with the empty line at its end (WHATWG HTML, 9.2.5).
+fn events(stream: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = stream;
+    std::iter::from_fn(move || {
+        let (mut at, mut line) = (0, 0);
+        while let Some(byte) = rest.get(at) {
+            let is_end = matches!(byte, b'\n' | b'\r');
+            let width = if rest.get(at..at + 2) == Some(b"\r\n") { 2 } else { 1 };
+            if is_end && line == at {
+                let (event, after) = rest.split_at_checked(at + width)?;
+                rest = after;
+                return Some(event);
+            }
+            at += if is_end { width } else { 1 };
+            if is_end {
+                line = at;
+            }
+        }
+        let last = std::mem::take(&mut rest);
+        (!last.is_empty()).then_some(last)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_end_at_empty_lines() {
+        let split = |text: &'static str| events(text.as_bytes()).map(<[u8]>::len).collect::<Vec<_>>();
+        assert_eq!(split("data: a\n\ndata: b\r\n\r\ndata: c\r\rdata: d\n"), [9, 11, 9, 8]);
+        assert_eq!(split(""), Vec::<usize>::new());
+        assert_eq!(split("\n\n"), [1, 1]);
     }
 }

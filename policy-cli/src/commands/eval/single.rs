@@ -5,8 +5,8 @@ use std::path::Path;
 
 use policy_core::check::{CheckOptions, CheckedPolicy, load_policy};
 use policy_core::compile::{CompileOptions, Program, compile};
-use policy_core::evaluate::{Evaluation, Mode, Record, Recording};
-use policy_core::exchange::{Effect, ForwardFailure, Reply};
+use policy_core::evaluate::{Record, Recording};
+use policy_core::exchange::Effect;
 use policy_core::ip_policies::ListedAt;
 use policy_core::journey::Steps;
 use policy_core::lint::{DocumentKind, kind_of};
@@ -14,7 +14,8 @@ use policy_core::outcome::{Outcome, OutcomeKind};
 use policy_core::phase::Phase;
 use policy_core::url::{EndpointUrl, Scheme};
 
-use super::{EvalInputs, missing, said_online};
+use super::world::World;
+use super::{EvalInputs, missing, said_of};
 use crate::answer::{Answer, Run, digests, performed, place, words};
 use crate::cli::{Eval, Expectation, Target};
 use crate::exit::Failure;
@@ -22,6 +23,9 @@ use crate::files::Given;
 use crate::ip_policies;
 use crate::render;
 use crate::render::text::say_findings;
+
+/// What says what becomes of a target.
+const TARGET_FLAG: &str = "--target";
 
 /// A policy, and the endpoint that it is for.
 pub(super) struct Policy {
@@ -87,8 +91,13 @@ impl Policy {
             | Expectation::Error
             | Expectation::Respond(_) => None,
         });
-        let mut named = args.target.iter().map(|target| ("--target", &target.url)).chain(expected);
-        let Some((flag, url)) = named.find(|(_, url)| !self.program.may_forward_to(url)) else {
+        let mut named = args.target.iter().map(|target| (TARGET_FLAG, &target.url)).chain(expected);
+        let Some((flag, url)) = named.find(|(flag, url)| {
+            let may_be_asked = *flag == TARGET_FLAG
+                && self.program.sends_requests()
+                && matches!(url.scheme(), Scheme::Http | Scheme::Https);
+            !may_be_asked && !self.program.may_forward_to(url)
+        }) else {
             return Ok(());
         };
         let literal = self.program.literal_targets().map(ToString::to_string);
@@ -102,22 +111,22 @@ impl Policy {
 
     /// Evaluates one address. A fact that nobody gave makes the call incomplete.
     pub(super) fn ask(&self, ip: IpAddr, known: &EvalInputs, args: &Eval) -> Result<Answer, Failure> {
-        let (program, targets) = (&self.program, &*args.target);
+        let (program, world) = (&self.program, World::new(known, args));
         let facts = known.facts(ip, self.url.as_ref());
         // The code that an edge runs decides; the code as written says why.
         let mut compiled = program.on_tcp_connect(&facts);
-        let decided = compiled.run(|effect, run| reply(effect, run, targets));
+        let decided = compiled.run(|effect, run| world.reply(effect, run));
         let mut run = program.on_tcp_connect_traced(&facts, Recording::default());
-        let outcome = run.run(|effect, run| reply(effect, run, targets));
+        let outcome = run.run(|effect, run| world.reply(effect, run));
         if decided != outcome {
             return Err(disagree(decided.kind(), outcome.kind(), run.is_out_of_steps()));
         }
-        if let Some(message) = missing::message(&run) {
+        if let Some(message) = world.missing(program.file()).or_else(|| missing::message(&run)) {
             return Err(Failure::Usage(message));
         }
         if let (Outcome::Upstream, Some(request)) = (outcome, &known.request) {
             let request = request.facts().map_err(|error| Failure::Usage(format!("--url: {error}")))?;
-            return self.ask_request(&facts, (compiled.into_state(), run), (known, args), &request);
+            return self.ask_request(&facts, (compiled.into_state(), run), (known, args, &world), &request);
         }
         let listed_at = args.ip_policies.as_deref().and_then(|path| find_listed(&run, outcome, path));
         let steps = if args.explain {
@@ -168,6 +177,7 @@ impl Policy {
             digests: Some(digests(program)),
             effects: performed(run),
             assumed_online: assumed_online(run, &args.target),
+            assumed: Vec::new(),
             assumed_unserved: Vec::new(),
             pools: Vec::new(),
             draws: Vec::new(),
@@ -196,16 +206,6 @@ pub(super) fn disagree(compiled: OutcomeKind, written: OutcomeKind, out_of_steps
     })
 }
 
-pub(super) fn reply<M: Mode>(effect: Effect, run: &Evaluation<'_, M>, targets: &[Target]) -> Reply {
-    let is_online = |url: &EndpointUrl| said_online(url, targets).unwrap_or(true);
-    match effect {
-        Effect::Forward(id) if run.target(id).is_none_or(is_online) => Reply::Forwarded,
-        Effect::Forward(_) => Reply::ForwardFailed(ForwardFailure::Offline),
-        // A dry run records the metadata through its trace.
-        _ => Reply::Logged,
-    }
-}
-
 /// Where the entry that decided stands in the IP policies of a file, or in a list that they name.
 fn find_listed(run: &Run<'_>, outcome: Outcome, path: &Path) -> Option<ListedAt> {
     let entry = run.reason().entry()?;
@@ -219,5 +219,5 @@ fn assumed_online(run: &Run<'_>, targets: &[Target]) -> Vec<EndpointUrl> {
         Record::Effect { effect: Effect::Forward(id), .. } => run.target(*id),
         _ => None,
     });
-    asked.filter(|url| said_online(url, targets).is_none()).cloned().collect()
+    asked.filter(|url| said_of(url, targets).is_none()).cloned().collect()
 }

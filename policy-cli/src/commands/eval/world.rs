@@ -1,0 +1,225 @@
+//! What a dry run answers where a policy asks its host: what the call says, and what it assumes.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy_core::evaluate::{Evaluation, Mode};
+use policy_core::exchange::{
+    Answered, Asked, Body, CircuitState, Effect, Findings, ForwardFailure, Identity, LoginReply, Outbound,
+    OutboundFailure, Reply, Secret, Side, SlidingWindow,
+};
+use policy_core::message::{Headers, RequestUrl, Response};
+use policy_core::url::EndpointUrl;
+
+use super::{EvalInputs, said_of};
+use crate::answer::Assumption;
+use crate::cli::{Eval, TargetState};
+use crate::exit::Failure;
+use crate::files;
+
+/// The score from which on ngrok's rule set blocks requests and responses (ngrok documentation, owasp-crs-request,
+/// 2026-08-07).
+const THRESHOLDS: (u32, u32) = (5, 4);
+/// Where a provider's login begins.
+const LOGIN_PATH: &str = "/ngrok/login";
+
+/// Sets of keys that the call gives, by URL.
+pub(super) type KeySets = Vec<(String, Arc<str>)>;
+
+/// Reads the sets of keys.
+pub(super) fn key_sets(args: &Eval) -> Result<KeySets, Failure> {
+    let read = |(url, path): &(String, std::path::PathBuf)| {
+        let given = files::read(path)?;
+        Ok((url.clone(), Arc::from(given.source.text())))
+    };
+    args.keys.iter().map(read).collect()
+}
+
+/// The body of `--body`: a text, or the bytes of a file behind an `@`.
+pub(super) fn body(args: &Eval) -> Result<Option<Vec<u8>>, Failure> {
+    let Some(body) = &args.body else { return Ok(None) };
+    match body.strip_prefix('@') {
+        None => Ok(Some(body.clone().into_bytes())),
+        Some(path) => files::read_bytes(Path::new(path)).map(Some),
+    }
+}
+
+/// The world of one question.
+pub(super) struct World<'a> {
+    known: &'a EvalInputs,
+    args: &'a Eval,
+    /// What the response's rules read as its body.
+    response: RefCell<Arc<[u8]>>,
+    /// The event that the rules for events read.
+    event: RefCell<Arc<[u8]>>,
+    /// Flags that would have answered.
+    missing: RefCell<Vec<String>>,
+    assumed: RefCell<Vec<Assumption>>,
+}
+
+impl<'a> World<'a> {
+    pub(super) fn new(known: &'a EvalInputs, args: &'a Eval) -> Self {
+        Self {
+            known,
+            args,
+            response: RefCell::default(),
+            event: RefCell::default(),
+            missing: RefCell::default(),
+            assumed: RefCell::default(),
+        }
+    }
+
+    /// Says what the body of the response is.
+    pub(super) fn set_response(&self, body: &[u8]) {
+        *self.response.borrow_mut() = body.into();
+    }
+
+    /// Says what the event is.
+    pub(super) fn set_event(&self, event: &[u8]) {
+        *self.event.borrow_mut() = event.into();
+    }
+
+    /// What was assumed so far.
+    pub(super) fn assumed(&self) -> Vec<Assumption> {
+        self.assumed.borrow().clone()
+    }
+
+    /// What the call would have had to say, if anything.
+    pub(super) fn missing(&self, file: &str) -> Option<String> {
+        let missing = self.missing.borrow();
+        (!missing.is_empty())
+            .then(|| format!("{file}: the policy asks for what was not given: add `{}`", missing.join(" ")))
+    }
+
+    fn lacks(&self, flag: String) {
+        let mut missing = self.missing.borrow_mut();
+        if !missing.contains(&flag) {
+            missing.push(flag);
+        }
+    }
+
+    fn assumes(&self, what: Assumption) {
+        let mut assumed = self.assumed.borrow_mut();
+        if !assumed.contains(&what) {
+            assumed.push(what);
+        }
+    }
+
+    /// The answer to an effect.
+    pub(super) fn reply<M: Mode>(&self, effect: Effect, run: &Evaluation<'_, M>) -> Reply {
+        match (effect, run.asked()) {
+            (Effect::Forward(id), _) => self.forward(run.target(id)),
+            // A dry run records the metadata through its trace.
+            (Effect::Log(_), _) => Reply::Logged,
+            (Effect::ReadBody { side, max }, _) => self.read(side, max as usize),
+            // Nothing was counted before.
+            (Effect::CountRequest, Some(Asked::Rate { limit, .. })) => {
+                Reply::Rate(SlidingWindow::default().count(limit.capacity, limit.window, Duration::ZERO))
+            }
+            (Effect::AskCircuit, _) => Reply::Circuit(CircuitState::Closed),
+            (Effect::GetSecret, Some(Asked::Secret { vault, name })) => self.secret(vault, name),
+            (Effect::FetchKeys, Some(Asked::KeySet(url))) => self.keys(url),
+            (Effect::SendRequest, Some(Asked::Outbound(outbound))) => self.send(outbound),
+            (Effect::LogIn, _) => self.login(),
+            (Effect::Inspect, Some(Asked::Inspection(inspection))) => {
+                self.assumes(Assumption::NothingFound);
+                let (request, response) = THRESHOLDS;
+                let threshold = if inspection.side == Side::Response { response } else { request };
+                Reply::Inspected(Ok(Box::new(Findings { threshold, ..Findings::default() })))
+            }
+            (Effect::EndTls, _) => Reply::TlsEnded(Ok(Vec::new())),
+            // An effect of a later version: what fits nothing fails closed.
+            _ => Reply::Logged,
+        }
+    }
+
+    fn forward(&self, target: Option<&EndpointUrl>) -> Reply {
+        let state = target.and_then(|url| said_of(url, &self.args.target));
+        match state {
+            None | Some(TargetState::Online | TargetState::Respond(_)) => Reply::Forwarded,
+            Some(TargetState::Offline) => Reply::ForwardFailed(ForwardFailure::Offline),
+            Some(TargetState::Refused | TargetState::Slow) => {
+                Reply::ForwardFailed(ForwardFailure::UpstreamUnreachable)
+            }
+        }
+    }
+
+    fn read(&self, side: Side, max: usize) -> Reply {
+        let body = match side {
+            Side::Request => {
+                self.known.request.as_ref().map_or_else(Arc::default, |it| Arc::from(it.body.as_slice()))
+            }
+            Side::Response => Arc::clone(&self.response.borrow()),
+            Side::Event => Arc::clone(&self.event.borrow()),
+        };
+        match body.get(..max) {
+            Some(start) if body.len() > max => Reply::Body(Body { bytes: start.into(), complete: false }),
+            _ => Reply::Body(Body { bytes: body, complete: true }),
+        }
+    }
+
+    fn secret(&self, vault: &str, name: &str) -> Reply {
+        let known = self.args.secret.iter().rev().find(|it| it.vault == vault && it.name == name);
+        if known.is_none() {
+            self.lacks(format!("--secret {vault}/{name}=…"));
+        }
+        Reply::Secret(known.map(|it| Secret::new(&*it.value)))
+    }
+
+    fn keys(&self, url: &str) -> Reply {
+        let known = self.known.keys.iter().rev().find(|(of, _)| of == url);
+        if known.is_none() {
+            self.lacks(format!("--keys {url}=FILE"));
+        }
+        Reply::KeySet(known.map(|(_, keys)| Arc::clone(keys)))
+    }
+
+    fn send(&self, outbound: &Outbound) -> Reply {
+        let endpoint = endpoint_of(&outbound.url);
+        let state = endpoint.as_ref().and_then(|url| said_of(url, &self.args.target));
+        let answered = |status| {
+            let resolved_ip: Option<IpAddr> = None;
+            Ok(Answered { response: Response::new(status), resolved_ip, time: Duration::ZERO })
+        };
+        Reply::Answered(Box::new(match state {
+            Some(TargetState::Online) => answered(200),
+            Some(TargetState::Respond(status)) => answered(status),
+            Some(TargetState::Slow) => Err(OutboundFailure::Timeout),
+            Some(TargetState::Offline | TargetState::Refused) => Err(OutboundFailure::Unreachable),
+            None => {
+                let url = endpoint.map_or_else(|| outbound.url.to_string(), |url| url.to_string());
+                self.lacks(format!("--target {url}=respond:200"));
+                Err(OutboundFailure::Unreachable)
+            }
+        }))
+    }
+
+    fn login(&self) -> Reply {
+        match &self.args.login {
+            Some(email) => {
+                let (id, provider_user_id) = (email.clone(), email.clone());
+                let name = email.split('@').next().unwrap_or_default().to_owned();
+                let email = email.clone();
+                let identity = Identity { id, email, name, provider_user_id, ..Identity::default() };
+                Reply::Login(LoginReply::LoggedIn(Box::new(identity)))
+            }
+            None => {
+                self.assumes(Assumption::NotLoggedIn);
+                let mut headers = Headers::default();
+                // INVARIANT: a path of ours is the value of a header.
+                let _ = headers.append("location", LOGIN_PATH);
+                Reply::Login(LoginReply::Answer(Box::new(Response { headers, ..Response::new(302) })))
+            }
+        }
+    }
+}
+
+/// The endpoint that a URL is at.
+fn endpoint_of(url: &str) -> Option<EndpointUrl> {
+    let url = RequestUrl::parse(url).ok()?;
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    EndpointUrl::parse(&format!("{}://{}{port}", url.scheme(), url.host())).ok()
+}
