@@ -85,11 +85,6 @@ impl Agents {
         });
     }
 
-    /// The sessions.
-    pub(in crate::edge) fn infos(&self) -> Vec<SessionInfo> {
-        self.sessions.infos()
-    }
-
     /// How many are connected.
     pub(in crate::edge) fn sessions(&self) -> usize {
         self.sessions.len()
