@@ -54,6 +54,12 @@ impl Bar {
         Self { name: name.into(), gate, unit, measure: Box::new(measure) }
     }
 
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Measures and judges.
     #[must_use]
     pub fn run(&self, context: &Context) -> Row {

@@ -11,6 +11,10 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "program/required.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod required;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -21,6 +25,7 @@ use forwarder::control::identity::{
     Credential, CredentialId, Identity, NewCredential, NewServiceUser, Refusal, ServiceUser, ServiceUserId,
 };
 use jiff::Timestamp;
+use required::{LINUX_TOOLS, required};
 
 const FOLDER: &str = "FORWARDER_TEST_IDENTITY_FOLDER";
 const FULL_FOLDER: &str = "FORWARDER_TEST_FULL_FOLDER";
@@ -196,12 +201,8 @@ fn start_on_full_disk(prlimit: &Path, folder: &Path) -> Child {
 
 #[test]
 fn what_is_revoked_on_a_full_disk_is_not_back() {
-    let Some(prlimit) =
-        ["/usr/bin/prlimit", "/bin/prlimit"].map(Path::new).into_iter().find(|it| it.is_file())
-    else {
-        eprintln!("skipped: there is no prlimit");
-        return;
-    };
+    let prlimit = ["/usr/bin/prlimit", "/bin/prlimit"].map(Path::new).into_iter().find(|it| it.is_file());
+    let Some(prlimit) = required(LINUX_TOOLS, prlimit, "there is no prlimit") else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let mut journal = Journal::default();
     for kill in 0..KILLS {

@@ -98,6 +98,7 @@ fn files_of_rooms_use_only_those_before_them() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     for (room, files) in FILES {
         rooms::assert_in_order_within(&src, room, files);
+        rooms::assert_only_declares(&src, room);
     }
 }
 

@@ -28,6 +28,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use harness::required::{NETWORKS, required};
 use harness::{Edge, FORWARD, Folder, noise, through, wait_until};
 use sshd::{Sshd, programs, user};
 
@@ -47,11 +48,8 @@ impl Network {
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let name = format!("forwarder-{role}-{}-{number}", std::process::id());
         let made = ip(&["netns", "add", &name]);
-        if let Err(error) = &made {
-            assert!(std::env::var_os("REQUIRE_NETNS").is_none(), "{error}");
-            eprintln!("skipped: no network namespace can be made: {error}");
-        }
-        made.ok()?;
+        let why = made.as_ref().err().map(|error| format!("no network namespace can be made: {error}"));
+        required(NETWORKS, made.ok(), why.unwrap_or_default())?;
         let made = Self { name };
         made.ip(&["link", "set", "lo", "up"]);
         Some(made)
@@ -240,8 +238,10 @@ fn a_keystroke_does_not_wait_behind_uploads_on_a_slow_line() {
             "qdisc", "replace", "dev", "v0", "root", "tbf", "rate", "512kbit", "burst", "16kb", "limit",
             queue,
         ];
-        if !site.inside.run("tc", &shaped).status.success() {
-            eprintln!("skipped: no line can be made slow here");
+        let shaped = site.inside.run("tc", &shaped);
+        let said = String::from_utf8_lossy(&shaped.stderr);
+        let slow = shaped.status.success().then_some(());
+        if required(NETWORKS, slow, format_args!("no line can be made slow here: {said}")).is_none() {
             return;
         }
         let mut uploads: Vec<_> = (0..UPLOADS).map(|_| site.command("cat /dev/zero")).collect();

@@ -47,6 +47,7 @@ pub use jwt_validation::{SigningAlgorithm, Token, TokenMethod, TokenType};
 pub use oauth::OAuthProvider;
 pub use owasp::RuleSet;
 pub use replacements::Replacement;
+pub use restrict_ips::restriction_policy;
 pub(crate) use restrict_ips::{IP_POLICY, NOBODY, check_lists};
 pub use sse_find_replace::EventReplacement;
 pub use verify_webhook::PROVIDERS;

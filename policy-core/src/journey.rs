@@ -103,7 +103,8 @@ impl Attempt {
 }
 
 /// A connection on its way. A policy that runs in the place where the connection comes in allocates nothing that it need
-/// not, and nor does a forward to an endpoint without a policy; one to an endpoint with policies takes a place for each.
+/// not, and nor does a forward to one endpoint without a policy. Endpoints that share a URL are a list of the host's, and
+/// policies of targets take a place on a stack of runs.
 #[derive(Debug)]
 pub struct Journey<'n, N: Endpoints, B, M = Specialised> {
     endpoints: &'n N,

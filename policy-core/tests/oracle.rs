@@ -107,7 +107,7 @@ proptest! {
                 _ => None,
             };
             let verdict = run.last_address_test();
-            let trace = run.into_trace();
+            let trace = run.trace();
             let last_test = trace.records.iter().rev().find_map(|record| match record {
                 Record::Test { action, admitted } => Some((*action, *admitted)),
                 _ => None,

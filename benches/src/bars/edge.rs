@@ -5,15 +5,21 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
+use agent_link::mux::{Limits, Side, session};
 use forwarder::edge::generation::{EndpointPolicy, Generation, load};
-use forwarder::edge::online::OnlineEndpoints;
+use forwarder::edge::online::{OnlineEndpoint, OnlineEndpoints, Owner};
+use forwarder::edge::policy_shares::{PolicyShares, Reserved};
 use forwarder::edge::route::{EntryPoint, Presumed, RoutingView, first_leg};
+use jiff::Timestamp;
 use policy_core::compile::Program;
 use policy_core::exchange::Reply;
 use policy_core::facts::Facts;
 use policy_core::journey::Leg;
-use policy_core::url::EndpointUrl;
+use policy_core::url::{Binding, EndpointUrl};
+use tokio_util::sync::CancellationToken;
 
 use super::measure::Samples;
 use super::{Bar, Context, Gate};
@@ -40,12 +46,16 @@ pub fn bars() -> Vec<Bar> {
         ),
         Bar::new("edge/decision allocations", Gate::AtMost(0.0, 0.0), "", |context| {
             let rules = rules();
-            let edges = [Site::new(GUIDE), Site::new(&rules)];
+            let own = [GUIDE, &rules].map(Site::new);
+            // An agent's endpoint is found by its name, or by a wildcard.
+            let of_agents = ["tcp://device1.internal:22", "tcp://*.internal:22"]
+                .map(|url| [GUIDE, &rules].map(|policy| Site::of_agent(policy, url)));
+            let edges: Vec<Site> = own.into_iter().chain(of_agents.into_iter().flatten()).collect();
             let connections = connections(1 << 8);
             let decided = || edges.iter().map(|site| site.all(&connections, Site::edge)).sum::<u64>();
             let (_, memory) = context.meter.memory(|| black_box(decided()));
             #[allow(clippy::cast_precision_loss, reason = "few")]
-            Samples::one(memory.allocations as f64, format!("{} decisions", 2 * connections.len()))
+            Samples::one(memory.allocations as f64, format!("{} decisions", edges.len() * connections.len()))
         }),
     ]
 }
@@ -85,21 +95,37 @@ struct Site {
 }
 
 impl Site {
-    #[allow(clippy::expect_used, reason = "bench data is valid")]
+    /// The target is an endpoint of the configuration.
     fn new(policy: &str) -> Self {
-        let config = "version: 1
-endpoints: [{name: e, url: 'tcp://edge.example.com:20022', listen: '127.0.0.1:0', traffic_policy_file: p.yml}]
-internal_endpoints: [{url: 'tcp://device1.internal:22', upstream: {url: 22}}]
-";
+        let target = "internal_endpoints: [{url: 'tcp://device1.internal:22', upstream: {url: 22}}]";
+        Self::with(policy, target, OnlineEndpoints::default())
+    }
+
+    /// The target is an endpoint that an agent keeps online.
+    #[allow(clippy::expect_used, reason = "bench data is valid")]
+    fn of_agent(policy: &str, url: &str) -> Self {
+        let online = OnlineEndpoints::default();
+        online.register(Arc::new(endpoint(url))).expect("nobody else is online");
+        Self::with(policy, "", online)
+    }
+
+    #[allow(clippy::expect_used, reason = "bench data is valid")]
+    fn with(policy: &str, targets: &str, online: OnlineEndpoints) -> Self {
+        let config = format!(
+            "version: 1
+endpoints: [{{name: e, url: 'tcp://edge.example.com:20022', listen: '127.0.0.1:0', traffic_policy_file: p.yml}}]
+{targets}
+"
+        );
         let read = |path: &Path| {
-            let text = if path.ends_with("p.yml") { policy } else { config };
+            let text = if path.ends_with("p.yml") { policy } else { &config };
             Ok(text.as_bytes().to_vec())
         };
         let (generation, _) = load(Path::new("edge.yml"), &read).expect("usable");
         assert!(matches!(&*generation.programs, [EndpointPolicy::Program(_)]), "one policy");
         Self {
             generation,
-            online: OnlineEndpoints::default(),
+            online,
             program: policies::program(policy),
             url: EndpointUrl::parse("tcp://edge.example.com:20022").expect("a URL"),
             server: SocketAddr::from(([192, 0, 2, 1], 20_022)),
@@ -125,6 +151,34 @@ internal_endpoints: [{url: 'tcp://device1.internal:22', upstream: {url: 22}}]
 
     fn all(&self, connections: &[SocketAddr], decide: fn(&Self, SocketAddr) -> bool) -> u64 {
         connections.iter().map(|client| u64::from(decide(self, *black_box(client)))).sum()
+    }
+}
+
+/// An endpoint of an agent that does nothing.
+#[allow(clippy::expect_used, reason = "bench data is valid")]
+fn endpoint(url: &str) -> OnlineEndpoint {
+    let credential = "cr_01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().expect("an id");
+    let share = PolicyShares::default().share_of(credential, Instant::now());
+    let (opener, _, _) = session(tokio::io::duplex(1).0, Side::Server, Limits::default());
+    OnlineEndpoint {
+        id: "ep_1".into(),
+        agent_id: "ep_1".into(),
+        session: "ts_1".into(),
+        owner: Owner { credential, acl: Arc::default(), share, memory: Reserved::default() },
+        url: EndpointUrl::parse(url).expect("a URL"),
+        binding: Binding::Internal,
+        listens_on: Vec::new(),
+        pooling: false,
+        programs: Vec::new(),
+        policy_text: None,
+        forwards_to: "".into(),
+        metadata: "".into(),
+        description: "".into(),
+        since: Timestamp::UNIX_EPOCH,
+        opener,
+        confirms: false,
+        proxy_protocol: None,
+        gone: CancellationToken::new(),
     }
 }
 

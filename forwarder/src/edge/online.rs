@@ -147,15 +147,19 @@ impl OnlineEndpoints {
         self.any.store(!table.is_empty(), Ordering::Release);
     }
 
-    /// The members of the most specific URL that covers a target, and that URL; only internal ones.
-    #[must_use]
-    pub fn covering(&self, target: &EndpointUrl) -> Option<(EndpointUrl, Vec<Arc<OnlineEndpoint>>)> {
+    /// What is made of the most specific URL that covers a target and of those who share it, one at least; only of
+    /// internal ones. Allocates nothing of its own. The table is read meanwhile: what is made is made soon.
+    pub fn covering<R>(
+        &self,
+        target: &EndpointUrl,
+        make: impl FnOnce(&EndpointUrl, &[Arc<OnlineEndpoint>]) -> R,
+    ) -> Option<R> {
         if !self.any.load(Ordering::Acquire) {
             return None;
         }
         let table = self.read();
         let (url, members) = table.serving(target)?;
-        (members.first()?.binding == Binding::Internal).then(|| (url.clone(), members.clone()))
+        (members.first()?.binding == Binding::Internal).then(|| make(url, members))
     }
 
     /// All endpoints, in the order in which they came online.
@@ -219,8 +223,9 @@ pub(crate) mod tests {
     fn the_most_specific_endpoint_is_found() {
         let endpoints = OnlineEndpoints::default();
         let find = |endpoints: &OnlineEndpoints, url: &str| {
-            let found = endpoints.covering(&EndpointUrl::parse(url).expect(url));
-            found.map(|(_, members)| members.iter().map(|it| it.id.to_string()).collect::<Vec<_>>().join(" "))
+            endpoints.covering(&EndpointUrl::parse(url).expect(url), |_, members| {
+                members.iter().map(|it| it.id.to_string()).collect::<Vec<_>>().join(" ")
+            })
         };
         for (id, url) in [
             ("exact", "tcp://a.site.internal:22"),
@@ -252,7 +257,7 @@ pub(crate) mod tests {
         endpoints.register(online("3", url, true)).expect("shared");
         endpoints.unregister(&first);
         assert!(first.gone.is_cancelled());
-        let (_, members) = endpoints.covering(&first.url).expect("one is left");
+        let members = endpoints.covering(&first.url, |_, members| members.to_vec()).expect("one is left");
         assert_eq!(members.iter().map(|it| &*it.id).collect::<Vec<_>>(), ["3"]);
         endpoints.unregister(&members[0]);
         assert!(!endpoints.has(&first.url));

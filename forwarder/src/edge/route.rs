@@ -7,6 +7,7 @@ mod budget;
 mod place;
 mod reach;
 
+use std::iter;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -22,7 +23,7 @@ use budget::Budget;
 pub use budget::Effort;
 use place::Place;
 pub use place::{EntryPoint, RoutingView};
-pub use reach::{Connection, Dial, Live, Presumed, Upstream};
+pub use reach::{Connection, Dial, Live, Members, Presumed, Upstream};
 
 /// What became of a connection.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,7 +119,7 @@ async fn decide_within<D: Dial>(
     let (upstream, stream) = reached.filter(|_| journey.is_admitted()).unzip();
     let verdict = journey.verdict();
     let trail = journey.trail();
-    let places = std::iter::once(&entry).chain(trail.iter().map(|(_, place)| place));
+    let places = iter::once(&entry).chain(trail.iter().map(|(_, place)| place));
     let route = Route {
         verdict,
         hops: trail.iter().map(|(url, _)| url.clone()).collect(),
@@ -174,19 +175,27 @@ impl<D: Dial> Endpoints for Map<'_, D> {
         let configured = config.internal_endpoint(target);
         let specificity = || Some(config.internal_endpoints.get(configured?)?.url.value.specificity());
         // The more specific one; of equals, the one of the configuration.
-        let online = online
-            .covering(target)
-            .filter(|(covering, _)| specificity().is_none_or(|it| covering.specificity() > it));
-        match (online, configured) {
-            (Some((_, members)), _) => Serving::Pool(members.into_iter().map(Place::Online).collect()),
+        let online = online.covering(target, |url, members| {
+            let is_nearer = specificity().is_none_or(|it| url.specificity() > it);
+            is_nearer.then(|| match members {
+                [only] => Serving::One(Place::Online(Arc::clone(only))),
+                members => Serving::Pool(members.iter().map(|it| Place::Online(Arc::clone(it))).collect()),
+            })
+        });
+        match (online.flatten(), configured) {
+            // Of a pool one that takes connections is chosen; one that is alone may take none either.
+            (Some(Serving::One(Place::Online(only))), _) => {
+                let takes = self.dial.choose(iter::once(&only)).is_some();
+                if takes { Serving::One(Place::Online(only)) } else { Serving::Nobody }
+            }
+            (Some(serving), _) => serving,
             (None, Some(at)) => Serving::One(Place::Internal(at)),
             (None, None) => Serving::Nobody,
         }
     }
 
     fn choose(&self, pool: &mut Vec<Place>) -> Option<Place> {
-        let members: Vec<_> = pool.iter().filter_map(Place::online).map(Arc::clone).collect();
-        let chosen = self.dial.choose(&members)?;
+        let chosen = Arc::clone(self.dial.choose(pool.iter().filter_map(Place::online))?);
         pool.retain(|place| place.online().is_none_or(|it| *it != chosen));
         Some(Place::Online(chosen))
     }

@@ -131,7 +131,8 @@ fn offline_targets(generation: &Generation, online: &OnlineEndpoints) -> Vec<Off
         let EndpointPolicy::Program(program) = policy else { continue };
         let targets: BTreeSet<String> = program
             .literal_targets()
-            .filter(|target| config.internal_endpoint(target).is_none() && online.covering(target).is_none())
+            .filter(|target| config.internal_endpoint(target).is_none())
+            .filter(|target| online.covering(target, |_, _| ()).is_none())
             .map(ToString::to_string)
             .collect();
         targets.into_iter().for_each(|url| offline.entry(url).or_default().push(name.clone()));

@@ -7,13 +7,29 @@ use std::time::SystemTime;
 
 const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
+/// What the command `policy` is made of: its sources, those of the crates that it uses, the pages in them, and what cargo
+/// builds them by.
+const MADE_OF: &[&str] = &[
+    "policy-cli/src",
+    "policy-core/src",
+    "policy-core/lpm/src",
+    "policy-core/docs",
+    "docs/actions",
+    "policy-cli/Cargo.toml",
+    "policy-core/Cargo.toml",
+    "policy-core/lpm/Cargo.toml",
+    "Cargo.toml",
+    "Cargo.lock",
+    "rust-toolchain.toml",
+    ".cargo/config.toml",
+];
+
 /// The command `policy` of the same build. Cargo makes it for the tests of its own package only, so it may be older than
 /// its sources, or missing.
 pub(crate) fn policy_beside(forwarder: &Path) -> PathBuf {
     let policy = forwarder.with_file_name("policy");
     let built = fs::metadata(&policy).and_then(|file| file.modified()).ok();
-    let sources = ["policy-cli/src", "policy-core/src", "policy-core/docs", "docs/actions"];
-    let changed = sources.iter().filter_map(|folder| newest(&Path::new(REPOSITORY).join(folder))).max();
+    let changed = MADE_OF.iter().map(|part| newest(&Path::new(REPOSITORY).join(part))).max();
     if built < changed {
         let mut cargo = Command::new(env!("CARGO"));
         let profile = forwarder.parent().expect("a folder");
@@ -28,12 +44,11 @@ pub(crate) fn policy_beside(forwarder: &Path) -> PathBuf {
     policy
 }
 
-/// When the last file below a folder was changed.
-fn newest(folder: &Path) -> Option<SystemTime> {
-    let entries = fs::read_dir(folder).expect("readable").map(|entry| entry.expect("readable").path());
-    let changed = |path: PathBuf| match path.is_dir() {
-        true => newest(&path),
-        false => fs::metadata(path).and_then(|file| file.modified()).ok(),
-    };
-    entries.filter_map(changed).max()
+/// When a file was changed, or the last one below a folder.
+fn newest(path: &Path) -> SystemTime {
+    if path.is_dir() {
+        let entries = fs::read_dir(path).expect("readable").map(|entry| entry.expect("readable").path());
+        return entries.map(|entry| newest(&entry)).max().expect("a file");
+    }
+    fs::metadata(path).and_then(|file| file.modified()).expect("readable")
 }

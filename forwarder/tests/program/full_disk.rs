@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::harness::lines::Tells;
+use crate::harness::required::LINUX_TOOLS;
 use crate::harness::{Edge, Folder, connect, echo_device, exchange, expect_reset, tool};
 use crate::site::{DEVICE, FORWARD, Site};
 
@@ -18,7 +19,7 @@ const NOTHING: &str = "--fsize=0:unlimited";
 const NO_LIMIT: &str = "--fsize=unlimited:unlimited";
 
 fn prlimit() -> Option<String> {
-    tool(&["/usr/bin/prlimit", "/bin/prlimit"]).map(|path| path.display().to_string())
+    tool(LINUX_TOOLS, &["/usr/bin/prlimit", "/bin/prlimit"]).map(|path| path.display().to_string())
 }
 
 /// Starts an edge, which has as much room as `limit` says from the begin.

@@ -14,9 +14,12 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use lines::{Line, Tells};
+use required::{LINUX_TOOLS, required};
 
 #[path = "lines.rs"]
 pub(crate) mod lines;
+#[path = "required.rs"]
+pub(crate) mod required;
 
 /// Long enough for a loaded machine; nothing waits this long when things go right.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -392,11 +395,8 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
 /// An address of this machine beside 127.0.0.1; some systems have none until it is added.
 pub(crate) fn second_address() -> Option<Ipv4Addr> {
     let second = Ipv4Addr::new(127, 0, 0, 2);
-    let found = TcpListener::bind((second, 0)).is_ok();
-    if !found {
-        eprintln!("skipped: this machine has no address {second}");
-    }
-    found.then_some(second)
+    let found = TcpListener::bind((second, 0)).is_ok().then_some(second);
+    required(LINUX_TOOLS, found, format_args!("this machine has no address {second}"))
 }
 
 /// Connects from a given loopback address.
@@ -443,13 +443,8 @@ pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(length).collect()
 }
 
-/// Where a tool is, or `None` with a message. `REQUIRE_OPENSSH=1` (set by the full check) makes its absence
-/// a failure, so that a skip cannot hide there.
-pub(crate) fn tool(candidates: &[&str]) -> Option<PathBuf> {
+/// Where a tool is; nothing with a message, or a failure where the variable is set.
+pub(crate) fn tool(variable: &str, candidates: &[&str]) -> Option<PathBuf> {
     let found = candidates.iter().map(Path::new).find(|path| path.is_file()).map(Path::to_owned);
-    if found.is_none() {
-        assert!(std::env::var_os("REQUIRE_OPENSSH").is_none(), "none of {candidates:?} is installed");
-        eprintln!("skipped: none of {candidates:?} is installed");
-    }
-    found
+    required(variable, found, format_args!("none of {candidates:?} is installed"))
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
 use crate::harness::lines::{Tells, count};
+use crate::harness::required::{LINUX_TOOLS, required};
 use crate::harness::{
     ClosedPort, Edge, FORWARD, Folder, GUIDE, Unanswering, connect, echo_device, edge_yml, exchange,
     forwarder, guide_policy, rest_of, second_address, wait_until,
@@ -386,9 +387,8 @@ fn a_stalled_reader_of_events_holds_up_nothing() {
 /// Events that cannot be written are counted and said; the edge goes on.
 #[test]
 fn a_full_disk_stops_no_connection() {
-    let full = std::path::Path::new("/dev/full");
-    if !full.exists() {
-        eprintln!("skipped: there is no /dev/full");
+    let full = std::path::Path::new("/dev/full").exists().then_some(());
+    if required(LINUX_TOOLS, full, "there is no /dev/full").is_none() {
         return;
     }
     let folder = Folder::new();

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use crate::harness::required::{OPENSSH, required};
 use crate::harness::{Folder, through, tool, wait_until};
 
 pub(crate) struct Sshd {
@@ -97,8 +98,8 @@ pub(crate) fn user() -> String {
 
 /// Where sshd is, if everything is there that its tests need.
 pub(crate) fn programs() -> Option<PathBuf> {
-    tool(&["/usr/bin/ssh", "/usr/local/bin/ssh"])?;
-    let sshd = tool(&["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"])?;
+    tool(OPENSSH, &["/usr/bin/ssh", "/usr/local/bin/ssh"])?;
+    let sshd = tool(OPENSSH, &["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"])?;
     // As root, sshd wants this folder, which belongs to the system: made by its package's start, not by us.
     if user() == "root" && cfg!(target_os = "linux") {
         tool_folder("/run/sshd")?;
@@ -107,10 +108,6 @@ pub(crate) fn programs() -> Option<PathBuf> {
 }
 
 fn tool_folder(path: &str) -> Option<()> {
-    if Path::new(path).is_dir() {
-        return Some(());
-    }
-    assert!(std::env::var_os("REQUIRE_OPENSSH").is_none(), "{path} is missing");
-    eprintln!("skipped: {path} is missing, sshd would not start");
-    None
+    let found = Path::new(path).is_dir().then_some(());
+    required(OPENSSH, found, format_args!("{path} is missing, sshd would not start"))
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
-use super::cidr::{bounds_v4, bounds_v6, cover_v4, cover_v6, unmapped};
+use super::cidr::{bounds_v4, bounds_v6, unmapped};
 use super::key::Key;
 
 /// Inclusive ranges of one family; INVARIANT: sorted, disjoint, never adjacent.
@@ -195,19 +195,6 @@ impl RangeSet {
     #[must_use]
     pub const fn v6(&self) -> &Ranges<u128> {
         &self.v6
-    }
-
-    /// The smallest list of networks with the same addresses, IPv4 first.
-    #[must_use]
-    pub fn to_networks(&self) -> Vec<IpNetwork> {
-        let mut out = Vec::new();
-        for &(first, last) in self.v4.as_slice() {
-            cover_v4(first, last, &mut out);
-        }
-        for &(first, last) in self.v6.as_slice() {
-            cover_v6(first, last, &mut out);
-        }
-        out
     }
 }
 

@@ -9,6 +9,7 @@ mod run;
 use std::borrow::Cow;
 
 use ipnetwork::IpNetwork;
+use serde_json::{Value, json};
 
 use super::{ActionType, Ends};
 use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
@@ -16,7 +17,7 @@ use crate::ip_policy::IpPolicy;
 use crate::ir::Lowering;
 use crate::lpm::{Family, RangeSet, family};
 use crate::ngrok;
-use crate::phase::PhaseSet;
+use crate::phase::{Phase, PhaseSet};
 use crate::reader::{Fields, Reader};
 use crate::run::Execute;
 use crate::schema::{
@@ -51,6 +52,22 @@ static IP_POLICIES: Field<Items<Literal>> = Field::optional(
     Items::new(Literal(64)),
     "IP policies by id, `ipp_…`; their rules are added to both lists.",
 );
+
+/// The text of a policy that does nothing else than this action, for lists that come from somewhere else than a policy.
+/// It is loaded as any other, which tells what is wrong with the lists.
+///
+/// ```
+/// use policy_core::{actions::restriction_policy, compile::Program};
+/// let text = restriction_policy(&["10.0.0.0/8", "2001:db8::/32"], &["10.1.0.0/16"]);
+/// assert!(Program::from_policy("IPRestriction", text).is_ok());
+/// ```
+#[must_use]
+pub fn restriction_policy<N: AsRef<str>>(allow: &[N], deny: &[N]) -> String {
+    let texts = |networks: &[N]| networks.iter().map(AsRef::as_ref).collect::<Value>();
+    let (phase, name) = (Phase::OnTcpConnect.name(), RestrictIps::NAME);
+    let config = json!({ALLOW.name(): texts(allow), DENY.name(): texts(deny)});
+    json!({phase: [{"actions": [{"type": name, "config": config}]}]}).to_string()
+}
 
 /// Admits or refuses by the layer-4 source address.
 #[derive(Clone, Debug)]

@@ -251,10 +251,4 @@ impl<T: Trace> Evaluation<'_, AsWritten<T>> {
     pub const fn trace(&self) -> &T {
         &self.at.mode.0
     }
-
-    /// The trace, at the end.
-    #[must_use]
-    pub fn into_trace(self) -> T {
-        self.at.mode.0
-    }
 }

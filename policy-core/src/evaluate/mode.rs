@@ -23,8 +23,8 @@ pub struct Specialised(NoTrace);
 #[derive(Clone, Copy, Debug, Default)]
 struct NoTrace;
 
-/// Every rule, condition and address test as written, conditions in the interpreter: several hundred times slower. A
-/// sink is told.
+/// Every rule, condition and address test as written, conditions in the interpreter, which is slower. A sink is
+/// told.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AsWritten<T>(pub(super) T);
 

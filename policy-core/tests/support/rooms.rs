@@ -34,6 +34,27 @@ pub(crate) fn assert_in_order_within(src: &Path, module: &str, rooms: &[&str]) {
     assert!(uses > rooms.len() / 2, "only {uses} uses found: the scan is broken");
 }
 
+/// Fails where the file of a module does more than declare its rooms and hand on what they show.
+#[allow(dead_code, reason = "not every crate has such modules")]
+pub(crate) fn assert_only_declares(src: &Path, module: &str) {
+    let file = src.join(module).with_extension("rs");
+    for statement in production_code(&file).split(';') {
+        let mut rest = statement.trim();
+        while let Some(attribute) = rest.strip_prefix("#[") {
+            rest = attribute.split_once(']').expect("an end").1.trim_start();
+        }
+        let shown = rest.strip_prefix("pub").unwrap_or(rest);
+        let visible = shown.strip_prefix('(').and_then(|within| within.split_once(')'));
+        let item = visible.map_or(shown, |(_, item)| item).trim_start();
+        let is_room = item.strip_prefix("mod ").is_some_and(|name| !name.contains('{'));
+        assert!(
+            item.is_empty() || is_room || item.starts_with("use "),
+            "{}: more than declarations: `{rest}`",
+            file.display()
+        );
+    }
+}
+
 /// What follows the names of a module in a path; nothing if it lies elsewhere.
 fn below<'p>(path: &'p [String], module: &[&str]) -> Option<&'p [String]> {
     path.split_at_checked(module.len()).filter(|(of, _)| *of == module).map(|(_, rest)| rest)

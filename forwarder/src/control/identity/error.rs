@@ -7,7 +7,7 @@ use policy_core::ngrok::{
     NgrokCode,
 };
 
-/// Why a token does not authenticate.
+/// Why a token does not authenticate, or does not count any more: to its agent, in the log and in events alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -42,7 +42,7 @@ impl fmt::Display for Refusal {
             Self::Malformed => {
                 "this is not an authtoken; copy the whole line that `forwarder authtoken create` printed"
             }
-            Self::Unknown => "no credential has this authtoken; it may have been revoked",
+            Self::Unknown => "the authtoken is unknown, or was revoked",
             Self::Expired => "the authtoken has expired; create a new one",
             Self::OwnerInactive => "the service user that owns the authtoken is not active",
             Self::Source => "the authtoken is not valid from this address",

@@ -10,9 +10,9 @@ use policy_core::agent::{MAX_DESCRIPTION, MAX_METADATA};
 use policy_core::compile::Program;
 use policy_core::edge::PoliciesForward;
 use policy_core::ngrok::{
-    ERR_NGROK_107, ERR_NGROK_301, ERR_NGROK_307, ERR_NGROK_308, ERR_NGROK_316, ERR_NGROK_318, ERR_NGROK_324,
-    ERR_NGROK_332, ERR_NGROK_334, ERR_NGROK_356, ERR_NGROK_9028, ERR_NGROK_9029, ERR_NGROK_9030,
-    ERR_NGROK_9031, ERR_NGROK_9033, ERR_NGROK_15005, ERR_NGROK_15006, ERR_NGROK_18018,
+    ERR_NGROK_301, ERR_NGROK_307, ERR_NGROK_308, ERR_NGROK_316, ERR_NGROK_318, ERR_NGROK_324, ERR_NGROK_332,
+    ERR_NGROK_334, ERR_NGROK_356, ERR_NGROK_9028, ERR_NGROK_9029, ERR_NGROK_9030, ERR_NGROK_9031,
+    ERR_NGROK_9033, ERR_NGROK_15005, ERR_NGROK_15006, ERR_NGROK_18018,
 };
 use policy_core::options::EndpointTraits;
 use policy_core::url::{Binding, EndpointUrl, MAX_INTERNAL_PARTS, Scheme};
@@ -126,7 +126,7 @@ impl<'s> Bound<'s> {
     ) -> Result<(Owner, Vec<Arc<Program>>, Option<Box<str>>), Refusal> {
         let credential = self.principal.credential;
         let acl = self.agents.identity.acl(credential, Timestamp::now());
-        let acl = acl.ok_or_else(|| Refusal::new(ERR_NGROK_107, "the authtoken was deleted"))?;
+        let acl = acl.map_err(|unfit| Refusal::new(unfit.code(), unfit))?;
         let traits = EndpointTraits::from_scheme(Scheme::Tcp).bound(binding);
         let share = self.agents.shares.share_of(credential, Instant::now().into_std());
         let policy::Brought { programs, text, memory } =

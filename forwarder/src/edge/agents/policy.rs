@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use agent_link::{IpRestriction, Refusal, TcpOptions};
+use policy_core::actions::restriction_policy;
 use policy_core::check::{CheckOptions, load_policy};
 use policy_core::compile::{CompileOptions, Program, compile};
 use policy_core::diagnostic::{Diagnostics, Severity, printable};
@@ -11,7 +12,7 @@ use policy_core::facts::Facts;
 use policy_core::ngrok::{ERR_NGROK_308, ERR_NGROK_9026, NgrokCode};
 use policy_core::options::EndpointTraits;
 use policy_core::source::Source;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::served::Agents;
 use super::settings::PolicyLimits;
@@ -126,10 +127,7 @@ struct Policies {
 impl Policies {
     fn read(options: &TcpOptions) -> Self {
         let restriction = options.ip_restriction.as_ref().filter(|it| **it != IpRestriction::default());
-        let ip_restriction = restriction.map(|restriction| {
-            let config = json!({"allow": restriction.allow_cidrs, "deny": restriction.deny_cidrs});
-            json!({"on_tcp_connect": [{"actions": [{"type": "restrict-ips", "config": config}]}]}).to_string()
-        });
+        let ip_restriction = restriction.map(|it| restriction_policy(&it.allow_cidrs, &it.deny_cidrs));
         let traffic_policy = match &options.traffic_policy {
             None | Some(Value::Null) => None,
             Some(Value::String(text)) if text.trim().is_empty() => None,
@@ -194,6 +192,7 @@ fn refusal(source: &Source, found: &Diagnostics) -> Refusal {
 #[cfg(test)]
 mod tests {
     use policy_core::url::{Binding, Scheme};
+    use serde_json::json;
 
     use super::*;
 

@@ -17,7 +17,7 @@ use super::sessions::Sessions;
 use super::settings::AgentSettings;
 use super::slots::{NoSlot, Slot, Slots};
 use super::unknown::{Unknown, Unknowns};
-use crate::control::identity::{CredentialId, Identity, Refusal as Unfit};
+use crate::control::identity::{CredentialId, Identity};
 use crate::edge::online::OnlineEndpoint;
 use crate::edge::policy_shares::PolicyShares;
 use crate::edge::session_info::SessionInfo;
@@ -83,11 +83,6 @@ impl Agents {
             let settings = settings.as_deref()?.clone();
             Some(Arc::new(AgentSettings { tls: Arc::clone(tls), ..settings }))
         });
-    }
-
-    /// The sessions.
-    pub(in crate::edge) fn infos(&self) -> Vec<SessionInfo> {
-        self.sessions.infos()
     }
 
     /// How many are connected.
@@ -165,13 +160,7 @@ impl Agents {
         if !self.permits(source) {
             return Some(format!("agents may not connect to this edge from {source} any more"));
         }
-        let refusal = self.identity.admits(session.credential, source, now).err()?;
-        Some(match refusal {
-            Unfit::Expired => "its authtoken has expired".to_owned(),
-            Unfit::OwnerInactive => "the service user of its authtoken is not active any more".to_owned(),
-            Unfit::Source => format!("its authtoken is no longer valid from {source}"),
-            Unfit::Unknown | Unfit::Malformed => "its authtoken was revoked".to_owned(),
-        })
+        self.identity.admits(session.credential, source, now).err().map(|unfit| unfit.to_string())
     }
 
     /// Why an endpoint may not be online now: the number that its agent is told, and the reason.

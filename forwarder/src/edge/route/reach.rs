@@ -48,13 +48,18 @@ pub enum Connection {
     Agent(mux::Stream),
 }
 
+/// Endpoints that share a URL, or one that is alone.
+pub trait Members<'m>: Iterator<Item = &'m Arc<OnlineEndpoint>> + Clone {}
+
+impl<'m, M: Iterator<Item = &'m Arc<OnlineEndpoint>> + Clone> Members<'m> for M {}
+
 /// Reaches upstreams.
 pub trait Dial: Sync {
     /// What a reached upstream is.
     type Stream: Send;
 
-    /// Which of several endpoints that share a URL is asked next; `None` if none takes connections.
-    fn choose(&self, members: &[Arc<OnlineEndpoint>]) -> Option<Arc<OnlineEndpoint>>;
+    /// Which of the endpoints that share a URL is asked next; `None` if none takes connections.
+    fn choose<'m>(&self, members: impl Members<'m>) -> Option<&'m Arc<OnlineEndpoint>>;
 
     /// Lets others go first.
     fn pause(&self) -> impl Future<Output = ()> + Send;
@@ -85,12 +90,16 @@ pub struct Live<'o> {
 impl Dial for Live<'_> {
     type Stream = Connection;
 
-    fn choose(&self, members: &[Arc<OnlineEndpoint>]) -> Option<Arc<OnlineEndpoint>> {
+    fn choose<'m>(&self, members: impl Members<'m>) -> Option<&'m Arc<OnlineEndpoint>> {
         // Of those that take connections; one whose session has ended, or that has said that it goes, is about to leave.
-        let live = || members.iter().filter(|member| member.opener.takes_streams());
-        let chosen = live().nth(self.random.below(live().count()));
+        let live = || members.clone().filter(|member| member.opener.takes_streams());
+        // Where there is one, nothing is drawn.
+        let chosen = match live().count() {
+            ..=1 => None,
+            number => live().nth(self.random.below(number)),
+        };
         // One may have ended meanwhile.
-        chosen.or_else(|| live().next()).map(Arc::clone)
+        chosen.or_else(|| live().next())
     }
 
     async fn pause(&self) {
@@ -185,12 +194,12 @@ pub struct Presumed<'a> {
 impl Dial for Presumed<'_> {
     type Stream = ();
 
-    fn choose(&self, members: &[Arc<OnlineEndpoint>]) -> Option<Arc<OnlineEndpoint>> {
+    fn choose<'m>(&self, members: impl Members<'m>) -> Option<&'m Arc<OnlineEndpoint>> {
         let is_known = |member: &&Arc<OnlineEndpoint>| {
             let is_it = |upstream: &Upstream| matches!(upstream, Upstream::Agent(it) if it == *member);
             self.reached.is_some_and(is_it) || self.unreached.iter().any(is_it)
         };
-        members.iter().find(is_known).or(members.first()).map(Arc::clone)
+        members.clone().find(is_known).or_else(|| members.clone().next())
     }
 
     async fn pause(&self) {}
@@ -226,15 +235,15 @@ mod tests {
         };
         for ended in 0..members.len() {
             for _ in 0..50 {
-                let chosen = live.choose(&members).expect("one is left");
-                assert!(members[ended..].contains(&chosen), "{} after {ended}", chosen.id);
+                let chosen = live.choose(members.iter()).expect("one is left");
+                assert!(members[ended..].contains(chosen), "{} after {ended}", chosen.id);
             }
             match ended {
                 1 => members[ended].opener.close_in_order("bye"),
                 _ => members[ended].opener.close(ErrorCode::Cancelled, ""),
             }
         }
-        assert_eq!(live.choose(&members), None);
+        assert_eq!(live.choose(members.iter()), None);
     }
 
     #[tokio::test]

@@ -1,23 +1,34 @@
 //! What a decision of the edge costs.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use agent_link::mux::ErrorCode;
 use allocation_counter::measure;
+use policy_core::check::{CheckOptions, load_policy};
+use policy_core::compile::{CompileOptions, compile};
 use policy_core::journey::Meter;
 use policy_core::outcome::OutcomeKind;
+use policy_core::source::Source;
 
 use super::*;
+use crate::base::random::Random;
 use crate::edge::generation::{Generation, load};
 use crate::edge::online::OnlineEndpoints;
+use crate::edge::online::tests::online;
 
-/// An edge with one endpoint, whose policy has rules with conditions before it refuses everyone else.
+/// An edge with one endpoint, whose policy has rules with conditions before it refuses everyone else. They forward to
+/// an endpoint of the configuration.
 fn edge(rules: usize) -> Generation {
+    edge_to("tcp://a.internal:22", rules)
+}
+
+fn edge_to(target: &str, rules: usize) -> Generation {
     let mut policy = String::new();
     for rule in 0..rules {
         policy.push_str(&format!(
             "- {{expressions: [\"inCidrRange(conn.client_ip, '10.{}.{}.0/24') && conn.client_port > 1023\"], \
-             actions: [{{type: forward-internal, config: {{url: 'tcp://a.internal:22'}}}}]}}\n",
+             actions: [{{type: forward-internal, config: {{url: '{target}'}}}}]}}\n",
             rule >> 8,
             rule & 255
         ));
@@ -42,10 +53,12 @@ fn facts<'g>(generation: &'g Generation, client: &str) -> Facts<'g> {
     Facts::from_connection(client, server).at_endpoint(&generation.config.endpoints[0].url).seeded(1)
 }
 
-/// Allocations from the facts of a connection to the first leg that [`decide`] takes, and what became of it.
+/// Allocations from the facts of a connection to the first leg that [`super::decide`] takes, and what became of it.
 fn decide(generation: &Generation, online: &OnlineEndpoints, client: &str) -> (u64, OutcomeKind) {
-    let presumed = Presumed { unreached: &[], reached: None };
-    let map = Map { world: RoutingView { generation, online }, dial: &presumed };
+    let (own, random) = (Arc::default(), Random::system());
+    let at = "127.0.0.1:0".parse().expect("an address");
+    let live = Live { timeout: Duration::from_secs(1), client: at, server: at, own: &own, random: &random };
+    let map = Map { world: RoutingView { generation, online }, dial: &live };
     let mut decided = None;
     let counted = measure(|| {
         let facts = facts(generation, client);
@@ -76,6 +89,69 @@ fn the_decision_of_the_edge_allocates_nothing() {
                 "{rules} rules"
             );
         }
+    }
+}
+
+/// Endpoints of agents, so many of them at a URL, beside others elsewhere.
+fn of_agents(url: &str, members: usize, others: usize) -> OnlineEndpoints {
+    let endpoints = OnlineEndpoints::default();
+    let elsewhere =
+        (0..others).map(|at| online(&format!("other{at}"), &format!("tcp://o{at}.internal:22"), false));
+    let members = (0..members).map(|at| online(&at.to_string(), url, members > 1));
+    elsewhere.chain(members).for_each(|it| endpoints.register(it).expect("free"));
+    endpoints
+}
+
+/// One that is alone at its URL costs nothing, exact or a wildcard, among few or many. Several are a list.
+#[test]
+fn a_forward_to_an_agent_allocates_nothing() {
+    let generation = edge_to("tcp://d.site.internal:22", 20);
+    for url in ["tcp://d.site.internal:22", "tcp://*.site.internal:22", "tcp://*.internal:22"] {
+        for (members, others, allocations) in [(1, 0, 0), (1, 20, 0), (2, 0, 1), (9, 20, 1)] {
+            let online = of_agents(url, members, others);
+            let decided = decide(&generation, &online, "10.0.0.1:5000");
+            assert_eq!(
+                decided,
+                (allocations, OutcomeKind::Forward),
+                "{members} at {url}, {others} elsewhere"
+            );
+        }
+    }
+}
+
+/// A target with policies of its own takes a place among those whose policies wait.
+#[test]
+fn a_forward_to_an_endpoint_with_policies_allocates_a_place() {
+    let admits = "on_tcp_connect: [{actions: [{type: restrict-ips, config: {allow: [10.0.0.0/8]}}]}]";
+    let source = Source::new("p.yml", admits);
+    let program = compile(
+        &load_policy(&source, &CheckOptions::default()).0.expect("no errors"),
+        &CompileOptions::default(),
+    );
+    let program = Arc::new(program.expect("small"));
+    let generation = edge_to("tcp://d.internal:22", 20);
+    for policies in [1, 2] {
+        let endpoints = OnlineEndpoints::default();
+        let mut endpoint =
+            Arc::into_inner(online("1", "tcp://d.internal:22", false)).expect("nobody else has it");
+        endpoint.programs = vec![Arc::clone(&program); policies];
+        endpoints.register(Arc::new(endpoint)).expect("free");
+        assert_eq!(
+            decide(&generation, &endpoints, "10.0.0.1:5000"),
+            (1, OutcomeKind::Forward),
+            "{policies} policies"
+        );
+    }
+}
+
+/// Alone or not: whose session ends is no endpoint any more, also before it is out of the table.
+#[test]
+fn an_endpoint_whose_session_ends_is_offline() {
+    let generation = edge_to("tcp://d.internal:22", 1);
+    for members in [1, 2] {
+        let online = of_agents("tcp://d.internal:22", members, 0);
+        online.all().iter().for_each(|it| it.opener.close(ErrorCode::Cancelled, ""));
+        assert_eq!(decide(&generation, &online, "10.0.0.1:5000").1, OutcomeKind::Deny, "{members}");
     }
 }
 
@@ -141,7 +217,7 @@ fn all_hops_of_a_connection_share_one_budget() {
 
 #[test]
 fn what_the_policy_of_an_agent_takes_is_charged_to_its_authtoken() {
-    let endpoint = crate::edge::online::tests::online("1", "tcp://a.internal:22", false);
+    let endpoint = online("1", "tcp://a.internal:22", false);
     let (share, now) = (Arc::clone(&endpoint.owner.share), Instant::now());
     let place = Place::Online(Arc::clone(&endpoint));
     let generation = edge(200);

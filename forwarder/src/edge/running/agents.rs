@@ -12,7 +12,6 @@ use crate::control::identity::Identity;
 use crate::edge::agents::{AgentSettings, Agents, EndedAgents, View, accept, end_dead};
 use crate::edge::listen;
 use crate::edge::listener::Listener;
-use crate::edge::session_info::SessionInfo;
 
 /// Agents that an edge is ready to serve: their listener is bound, if it is a new one.
 #[derive(Debug)]
@@ -120,13 +119,7 @@ impl Edge {
         Some(address)
     }
 
-    /// The sessions of agents.
-    #[must_use]
-    pub fn agent_sessions(&self) -> Vec<SessionInfo> {
-        self.agents.get().map(|agents| agents.infos()).unwrap_or_default()
-    }
-
-    /// The same for the admin API. Within a runtime.
+    /// The sessions of agents, for the admin API. Within a runtime.
     #[must_use]
     pub fn admin_sessions(&self) -> Arc<dyn Sessions> {
         Arc::new(View {

@@ -10,7 +10,7 @@ use policy_core::agent::{AgentFiles, load_agent_files};
 use policy_core::check::{CheckOptions, CheckedPolicy};
 use policy_core::compile::{CompileOptions, Program, compile};
 use policy_core::diagnostic::{Diagnostics, did_you_mean, printable};
-use policy_core::edge::{EdgeFiles, load_edge_files};
+use policy_core::edge::{EdgeFiles, EdgeLimits, load_edge_files};
 use policy_core::endpoint_policy::PolicySource;
 use policy_core::evaluate::{AsWritten, Recording};
 use policy_core::facts::Facts;
@@ -31,8 +31,6 @@ use crate::files::{Given, folder_of, read_named};
 use crate::render::text::say_findings;
 use crate::{lists, render};
 
-/// Forwards that a connection may take at an edge that does not say otherwise.
-const MAX_HOPS: u32 = 16;
 /// Draws out of pools that are tried: what all of them give is said together.
 const MAX_DRAWS: usize = 64;
 
@@ -182,7 +180,9 @@ fn agent(given: &Given, path: &Path) -> Result<Parts, Failure> {
         });
     }
     // What an edge lets the policies of agents take.
-    Ok(Parts { nodes, has_others: true, max_hops: MAX_HOPS, steps: Steps::new(Steps::OF_AGENTS) })
+    // Of the edge nothing is known: it has the defaults.
+    let EdgeLimits { max_hops, .. } = EdgeLimits::default();
+    Ok(Parts { nodes, has_others: true, max_hops, steps: Steps::new(Steps::OF_AGENTS) })
 }
 
 /// Compiles a policy of an agent. One that does not run here refuses, and says why.

@@ -54,12 +54,14 @@ impl Identity {
         if entry.rules.permits(source) { Ok(()) } else { Err(Refusal::Source) }
     }
 
-    /// What a credential may bind now; `None` if it is not valid any more.
-    #[must_use]
-    pub fn acl(&self, id: CredentialId, now: Timestamp) -> Option<Arc<Acl>> {
+    /// What a credential may bind now.
+    ///
+    /// # Errors
+    /// Why it does not count any more.
+    pub fn acl(&self, id: CredentialId, now: Timestamp) -> Result<Arc<Acl>, Refusal> {
         let cache = self.0.read();
-        let entry = cache.alive(cache.table::<Credential>().get(id), now).ok()?;
-        Some(Arc::clone(&entry.rules.acl))
+        let entry = cache.alive(cache.table::<Credential>().get(id), now)?;
+        Ok(Arc::clone(&entry.rules.acl))
     }
 
     /// Whose a credential is, and what people call that: the service user with its name, or the credential itself with

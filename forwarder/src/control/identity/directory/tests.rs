@@ -56,6 +56,29 @@ fn a_token_authenticates_until_it_is_deleted_and_after_a_restart() {
     assert_eq!(identity.authenticate("abc", HERE, at(1)).expect_err("malformed").code().number(), 105);
 }
 
+/// Whoever asks is told the same: at the door, in the session, when an endpoint is brought.
+#[test]
+fn why_a_token_does_not_count_is_one_answer() {
+    let (_folder, identity) = open();
+    let owner = user(&identity).id;
+    let ((deleted, _), (inactive, token)) = (owned(&identity, owner), owned(&identity, owner));
+    let expires_at = Some(at(1));
+    let new = NewCredential { expires_at, ..NewCredential::default() };
+    let (expired, expired_token) = identity.create::<Credential>(new, at(0)).expect("made");
+    identity.delete::<Credential>(deleted.id).expect("there");
+    let patch = ServiceUserPatch { active: Some(false), ..ServiceUserPatch::default() };
+    identity.update::<ServiceUser>(owner, patch).expect("there");
+    for (credential, token, why) in [
+        (deleted, None, Refusal::Unknown),
+        (inactive, Some(token), Refusal::OwnerInactive),
+        (expired, Some(expired_token), Refusal::Expired),
+    ] {
+        assert_eq!(identity.admits(credential.id, HERE, at(1)), Err(why));
+        assert_eq!(identity.acl(credential.id, at(1)).err(), Some(why));
+        assert!(token.is_none_or(|token| refusal(&identity, &token) == Some(why)), "{why}");
+    }
+}
+
 #[test]
 fn the_file_holds_no_token() {
     let (folder, identity) = open();
