@@ -43,6 +43,9 @@ fn missing_in_rule(phase: Phase, rule: &Rule, options: &CompileOptions, found: &
             found.push(not_supported(action.span, &format!("the action `{name}`"), help));
             continue;
         }
+        if let Some(part) = action.config.not_run() {
+            found.push(not_supported(part.span.unwrap_or(action.span), &part.what, part.help));
+        }
         action.config.texts(&mut |text| {
             text.template.expressions().for_each(|it| missing_in_expression(it, text.span, found));
         });
