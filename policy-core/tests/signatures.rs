@@ -1,6 +1,6 @@
-//! Signatures of webhooks: those that others have made pass, and nothing that was changed.
+//! Signatures of webhooks and of tokens: those that others have made pass, and nothing that was changed.
 //!
-//! The vectors in `fixtures/signatures` were made by the providers' packages; its page has the script.
+//! The vectors in `fixtures/signatures` were made by the providers' packages and by PyJWT; its page has the script.
 
 #![allow(
     clippy::expect_used,
@@ -11,7 +11,7 @@
 )]
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use policy_core::actions::PROVIDERS;
@@ -22,7 +22,7 @@ use policy_core::facts::Facts;
 use policy_core::message::{Headers, Request};
 use policy_core::phase::{Phase, PhaseSet};
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn compile(text: &str) -> Result<Program, String> {
     let mut options = CompileOptions::default();
@@ -374,6 +374,399 @@ mod webhooks {
             }
             sent.body = body;
             assert_refused(&check(provider, secret, &sent), provider, "a stranger's");
+        }
+    }
+}
+
+mod tokens {
+    use super::*;
+
+    const JKU: &str = "https://id.example.com/jwks.json";
+    const OTHER: &str = "https://id.example.com/other.json";
+    const ALL: &str = "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA, HS256, HS384, HS512";
+
+    struct Vectors {
+        now: i64,
+        keys: Value,
+        tokens: BTreeMap<String, String>,
+    }
+
+    fn vectors() -> Vectors {
+        let all: Value = serde_json::from_str(include_str!("../../fixtures/signatures/tokens.json")).unwrap();
+        let tokens = all["tokens"].as_object().unwrap().iter();
+        Vectors {
+            now: all["now"].as_i64().unwrap(),
+            keys: json!({"keys": all["keys"]}),
+            tokens: tokens.map(|(name, token)| (name.clone(), token.as_str().unwrap().to_owned())).collect(),
+        }
+    }
+
+    /// A validation, and a rule that shows its results.
+    fn policy(tokens: &str, algorithms: &str, jkus: &str, more: &str) -> String {
+        format!(
+            "on_http_request:\n- actions:\n  - type: jwt-validation\n    config:\n      issuer: {{allow_list: [{{value: \
+             'https://else.example/'}}, {{value: 'https://id.example.com/'}}]}}\n{more}      http: {{tokens: {tokens}}}\n      \
+             jws: {{allowed_algorithms: [{algorithms}], keys: {{sources: {{additional_jkus: [{jkus}]}}}}}}\n"
+        )
+    }
+
+    const AUDIENCE: &str = "      audience: {allow_list: [{value: 'https://api.example.com'}]}\n";
+    const IN_HEADER: &str = "[{type: plain, method: header, name: Authorization, prefix: 'Bearer '}]";
+
+    fn program(algorithms: &str) -> Program {
+        compile(&policy(IN_HEADER, algorithms, &quoted(JKU), AUDIENCE)).unwrap()
+    }
+
+    fn get(token: &str) -> Sent {
+        Sent {
+            method: "GET".to_owned(),
+            url: "https://api.example.com/".to_owned(),
+            headers: vec![("authorization".to_owned(), format!("Bearer {token}"))],
+            body: Vec::new(),
+            now: Some(vectors().now),
+        }
+    }
+
+    fn with_keys(program: &Program, sent: &Sent, keys: &Value) -> Ended {
+        run(program, sent, &|url| (url == JKU).then(|| keys.to_string()))
+    }
+
+    fn assert_refused(ended: &Ended, code: &str, what: &str) {
+        let headers = vec![format!("ngrok-error-code: {code}"), "www-authenticate: Bearer".to_owned()];
+        assert_eq!(
+            (ended.outcome, &ended.answer),
+            ("deny", &Some((401, headers, String::new()))),
+            "{what}: {ended:?}"
+        );
+    }
+
+    #[test]
+    fn tokens_of_every_algorithm_pass() {
+        let known = vectors();
+        for algorithm in ALL.split(", ") {
+            let sent = get(&known.tokens[algorithm]);
+            let ended = with_keys(&program(algorithm), &sent, &known.keys);
+            assert_eq!(ended.outcome, "upstream", "{algorithm}: {ended:?}");
+            assert_eq!(ended.asked, [JKU]);
+            // No other algorithm is accepted in its place, whatever keys are there.
+            let others: Vec<_> = ALL.split(", ").filter(|it| *it != algorithm).collect();
+            let ended = with_keys(&program(&others.join(", ")), &sent, &known.keys);
+            assert_refused(&ended, "ERR_NGROK_3401", algorithm);
+            assert_eq!(ended.asked, Vec::<String>::new(), "no keys are fetched for it");
+        }
+    }
+
+    #[test]
+    fn what_a_token_says_decides() {
+        let known = vectors();
+        let (program, of) = (program(ALL), |name: &str| get(&known.tokens[name]));
+        for name in ["no kid", "second key, no kid", "endless", "many audiences"] {
+            assert_eq!(with_keys(&program, &of(name), &known.keys).outcome, "upstream", "{name}");
+        }
+        for name in [
+            "unknown kid",
+            "kid of another key",
+            "kid of another kind",
+            "signed by a stranger",
+            "expired",
+            "early",
+            "other issuer",
+            "other audience",
+            "no audience",
+            "critical",
+            "none",
+            "confused, PEM",
+            "confused, DER",
+            "confused, modulus",
+            "ES512",
+        ] {
+            assert_refused(&with_keys(&program, &of(name), &known.keys), "ERR_NGROK_3401", name);
+        }
+        // Without a source of time only those without times.
+        let never = |name: &str| Sent { now: None, ..of(name) };
+        assert_refused(&with_keys(&program, &never("RS256"), &known.keys), "ERR_NGROK_3401", "no clock");
+        assert_eq!(with_keys(&program, &never("endless"), &known.keys).outcome, "upstream");
+        // Without `audience` it may be for anybody.
+        let anybody = compile(&policy(IN_HEADER, ALL, &quoted(JKU), "")).unwrap();
+        for name in ["other audience", "no audience"] {
+            assert_eq!(with_keys(&anybody, &of(name), &known.keys).outcome, "upstream");
+        }
+    }
+
+    #[test]
+    fn a_changed_token_is_refused() {
+        let known = vectors();
+        let program = program(ALL);
+        for name in ["RS256", "PS256", "ES256", "EdDSA", "HS256"] {
+            let token = &known.tokens[name];
+            let places: Vec<usize> =
+                (0..token.len()).step_by(13).chain(token.len() - 8..token.len()).collect();
+            for at in places {
+                let mut bytes = token.clone().into_bytes();
+                bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+                let ended = with_keys(&program, &get(&String::from_utf8(bytes).unwrap()), &known.keys);
+                assert_eq!((ended.outcome, ended.status()), ("deny", 401), "{name} {at}");
+            }
+            let (signed, _) = token.rsplit_once('.').unwrap();
+            for other in [format!("{signed}."), signed.to_owned(), format!("{token}A"), format!("{token}=")] {
+                let ended = with_keys(&program, &get(&other), &known.keys);
+                assert_eq!((ended.outcome, ended.status()), ("deny", 401), "{name} {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_stands_where_the_policy_says_and_once() {
+        let known = vectors();
+        let (program, token) = (program(ALL), &known.tokens["ES256"]);
+        let of = |headers: &[(&str, &str)]| {
+            let headers =
+                headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            with_keys(&program, &Sent { headers, ..get("") }, &known.keys)
+        };
+        let (right, bearer) = (format!("Bearer {token}"), format!("bearer {token}"));
+        assert_eq!(of(&[("AUTHORIZATION", &bearer)]).outcome, "upstream");
+        assert_refused(&of(&[]), "ERR_NGROK_3406", "none");
+        assert_refused(&of(&[("authorization", "")]), "ERR_NGROK_3406", "empty");
+        assert_refused(&of(&[("authorization", token)]), "ERR_NGROK_3401", "no prefix");
+        assert_refused(&of(&[("authorization", "Bearer x")]), "ERR_NGROK_3416", "no token");
+        assert_refused(
+            &of(&[("authorization", &right), ("authorization", &right)]),
+            "ERR_NGROK_3401",
+            "twice",
+        );
+        assert_refused(
+            &of(&[("authorization", &right), ("authorization", "Basic YTpi")]),
+            "ERR_NGROK_3401",
+            "two",
+        );
+        assert_refused(&of(&[("x-authorization", &right)]), "ERR_NGROK_3406", "elsewhere");
+    }
+
+    #[test]
+    fn bodies_have_tokens_too() {
+        let known = vectors();
+        let tokens =
+            "[{type: plain, method: body, name: Token}, {type: at+jwt, method: header, name: x-access}]";
+        let program = compile(&policy(tokens, ALL, &quoted(JKU), "")).unwrap();
+        let (token, access) = (&known.tokens["RS256"], &known.tokens["at+jwt"]);
+        let of = |method: &str, kind: &str, body: String| {
+            let headers = [("content-type", kind), ("x-access", access)];
+            let headers =
+                headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let sent = Sent { method: method.to_owned(), headers, body: body.into_bytes(), ..get("") };
+            with_keys(&program, &sent, &known.keys)
+        };
+        let json = |token: &str| format!("{{\"a\": [1], \"token\": \"{token}\"}}");
+        for method in ["POST", "PUT", "PATCH"] {
+            let ended = of(method, "Application/JSON; charset=utf-8", json(token));
+            assert_eq!((ended.outcome, ended.asked), ("upstream", vec!["body".to_owned(), JKU.to_owned()]));
+            let form = of(method, "application/x-www-form-urlencoded", format!("a=b&TOKEN={token}"));
+            assert_eq!(form.outcome, "upstream");
+        }
+        for (ended, code) in [
+            (of("GET", "application/json", json(token)), "ERR_NGROK_3415"),
+            (of("DELETE", "application/json", json(token)), "ERR_NGROK_3415"),
+            (of("POST", "text/plain", json(token)), "ERR_NGROK_3414"),
+            (of("POST", "", json(token)), "ERR_NGROK_3414"),
+            (of("POST", "application/json", "{".to_owned()), "ERR_NGROK_3401"),
+            (of("POST", "application/json", "{}".to_owned()), "ERR_NGROK_3406"),
+            (of("POST", "application/json", json("x")), "ERR_NGROK_3416"),
+            (of("POST", "application/json", json(&known.tokens["signed by a stranger"])), "ERR_NGROK_3401"),
+            (
+                of("POST", "application/json", format!("{{\"token\":\"{token}\",\"TOKEN\":\"x\"}}")),
+                "ERR_NGROK_3401",
+            ),
+            (of("POST", "application/json", " ".repeat((1 << 20) + 1)), "ERR_NGROK_3401"),
+            (of("POST", "application/x-www-form-urlencoded", "töken=".to_owned()), "ERR_NGROK_3412"),
+        ] {
+            assert_refused(&ended, code, "a body");
+        }
+    }
+
+    #[test]
+    fn all_tokens_must_be_right() {
+        let known = vectors();
+        let tokens = "[{type: at+jwt, method: header, name: x-a}, {type: jwt, method: header, name: x-b}]";
+        let program = compile(&policy(tokens, ALL, &quoted(JKU), "")).unwrap();
+        let of = |first: &str, second: &str| {
+            let headers = [("x-a", first), ("x-b", second)]
+                .map(|(name, of)| (name.to_owned(), known.tokens[of].clone()));
+            with_keys(&program, &Sent { headers: headers.to_vec(), ..get("") }, &known.keys)
+        };
+        assert_eq!(of("at+jwt", "ES384").outcome, "upstream");
+        for (first, second) in
+            [("RS256", "ES384"), ("at+jwt", "at+jwt"), ("at+jwt", "expired"), ("expired", "ES384")]
+        {
+            assert_refused(&of(first, second), "ERR_NGROK_3401", first);
+        }
+    }
+
+    #[test]
+    fn later_rules_read_the_tokens() {
+        let known = vectors();
+        let shown = "- expressions: [\"actions.ngrok.jwt_validation.tokens[0].payload.scope.contains('write')\"]\n  actions: \
+                     [{type: custom-response, config: {body: \"${actions.ngrok.jwt_validation.tokens[0].payload.sub} \
+                     ${actions.ngrok.jwt_validation.tokens[0].header.alg} ${actions.ngrok.jwt_validation.tokens[0].location} \
+                     ${actions.ngrok.jwt_validation.tokens[0].location_property} \
+                     ${actions.ngrok.jwt_validation.tokens[0].verified} ${actions.ngrok.jwt_validation.tokens.size()} \
+                     ${actions.ngrok.jwt_validation.error.code}\"}}]\n";
+        let text = format!("{}{shown}", policy(IN_HEADER, ALL, &quoted(JKU), AUDIENCE));
+        let ended = with_keys(&compile(&text).unwrap(), &get(&known.tokens["EdDSA"]), &known.keys);
+        assert_eq!(ended.body(), "alice EdDSA header Authorization true 1 ", "{ended:?}");
+    }
+
+    #[test]
+    fn keys_are_fetched_in_order_as_far_as_they_are_needed() {
+        let known = vectors();
+        let jkus = format!("{}, {}", quoted(OTHER), quoted(JKU));
+        let program = compile(&policy(IN_HEADER, ALL, &jkus, AUDIENCE)).unwrap();
+        let keys = known.keys.to_string();
+        let sent = get(&known.tokens["ES256"]);
+        let of = |first: Option<&str>, second: Option<&str>| {
+            run(&program, &sent, &|url| if url == OTHER { first } else { second }.map(str::to_owned))
+        };
+        let ended = of(Some(&keys), None);
+        assert_eq!((ended.outcome, ended.asked), ("upstream", vec![OTHER.to_owned()]));
+        for first in [None, Some("{\"keys\":[]}"), Some("<html>"), Some("{}"), Some("{\"keys\":{}}")] {
+            let ended = of(first, Some(&keys));
+            assert_eq!(
+                (ended.outcome, ended.asked),
+                ("upstream", vec![OTHER.to_owned(), JKU.to_owned()]),
+                "{first:?}"
+            );
+        }
+        let nobody = "{\"keys\":[]}";
+        assert_refused(&of(Some(nobody), Some(nobody)), "ERR_NGROK_3401", "no key");
+        for missing in [None, Some(""), Some("[]"), Some("{\"keys\":1}")] {
+            assert_refused(&of(missing, Some(nobody)), "ERR_NGROK_3422", "no set");
+            assert_refused(&of(Some(nobody), missing), "ERR_NGROK_3422", "no set");
+        }
+    }
+
+    #[test]
+    fn a_key_is_for_what_it_says() {
+        let known = vectors();
+        let sent = get(&known.tokens["RS256"]);
+        let with = |name: &str, value: Value| {
+            let mut keys = known.keys.clone();
+            keys["keys"][0][name] = value;
+            with_keys(&program(ALL), &sent, &keys).outcome
+        };
+        assert_eq!(with("alg", json!("RS256")), "upstream");
+        assert_eq!(with("x5c", json!(["anything"])), "upstream");
+        for (name, value) in [
+            ("alg", json!("RS384")),
+            ("alg", json!(null)),
+            ("use", json!("enc")),
+            ("key_ops", json!(["sign"])),
+            ("key_ops", json!("verify")),
+            ("kty", json!("EC")),
+            ("kid", json!(1)),
+            ("n", json!(1)),
+            ("e", json!("AQAB=")),
+        ] {
+            assert_eq!(with(name, value.clone()), "deny", "{name} {value}");
+        }
+    }
+
+    /// What the crates below would panic at, or take long for, never reaches them.
+    #[test]
+    fn keys_of_strangers_are_only_refused() {
+        let known = vectors();
+        let program = program(ALL);
+        let base64 = |bytes: &[u8]| {
+            // INVARIANT of the tests: lengths that are multiples of three need no padding.
+            use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+            BASE64_URL_SAFE_NO_PAD.encode(bytes)
+        };
+        for length in [0, 1, 31, 33, 47, 64, 255, 257, 511, 513, 1_024, 65_536] {
+            let (odd, zero) = (base64(&vec![0xff; length]), base64(&vec![0; length]));
+            for x in [&odd, &zero] {
+                for e in ["", "AA", "AQ", "Ag", "AQAB", "_____w", &odd] {
+                    let keys = json!({"keys": [
+                        {"kty": "RSA", "kid": "rsa", "n": x, "e": e},
+                        {"kty": "OKP", "kid": "ed", "crv": "Ed25519", "x": x},
+                        {"kty": "EC", "kid": "p256", "crv": "P-256", "x": x, "y": x},
+                        {"kty": "EC", "kid": "p256", "crv": "P-256", "x": x},
+                        {"kty": "EC", "kid": "p384", "crv": "P-384", "x": x, "y": x},
+                        {"kty": "oct", "kid": "shared", "k": x},
+                    ]});
+                    for name in ["RS256", "PS512", "ES256", "ES384", "EdDSA", "HS256"] {
+                        let ended = with_keys(&program, &get(&known.tokens[name]), &keys);
+                        assert_eq!((ended.outcome, ended.status()), ("deny", 401), "{name} {length}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sets_are_bounded() {
+        let known = vectors();
+        let (program, sent) = (program(ALL), get(&known.tokens["no kid"]));
+        let all = known.keys["keys"].as_array().unwrap();
+        // Too many keys, too many that fit, too many bytes, too deep.
+        let with = |keys: Vec<Value>| with_keys(&program, &sent, &json!({"keys": keys}));
+        let unknown = |count| vec![json!({"kty": "new"}); count];
+        assert_eq!(with([unknown(99), vec![all[0].clone()]].concat()).outcome, "upstream");
+        assert_refused(&with([unknown(100), vec![all[0].clone()]].concat()), "ERR_NGROK_3422", "101 keys");
+        let others = |count| vec![all[1].clone(); count];
+        assert_eq!(with([others(15), vec![all[0].clone()]].concat()).outcome, "upstream");
+        assert_refused(&with([others(16), vec![all[0].clone()]].concat()), "ERR_NGROK_3401", "17 that fit");
+        let mut long = all[0].clone();
+        long["x"] = json!("x".repeat(256 << 10));
+        assert_refused(&with(vec![long]), "ERR_NGROK_3422", "too long");
+        for deep in ["[", "{\"a\":"] {
+            let text = format!("{{\"keys\":{}", deep.repeat(20_000));
+            let ended = run(&program, &sent, &|_| Some(text.clone()));
+            assert_refused(&ended, "ERR_NGROK_3422", "deep");
+        }
+    }
+
+    /// Each fetched set makes the validation begin again: what that takes is bounded by the steps of the run.
+    #[test]
+    fn a_hundred_large_sets_end_within_the_steps() {
+        let known = vectors();
+        let jkus: Vec<_> = (0..100).map(|at| quoted(&format!("https://id.example.com/{at}"))).collect();
+        let program = compile(&policy(IN_HEADER, ALL, &jkus.join(", "), AUDIENCE)).unwrap();
+        let set = json!({"keys": [{"kty": "RSA", "x": "x".repeat(250 << 10)}]}).to_string();
+        let ended = run(&program, &get(&known.tokens["RS256"]), &|_| Some(set.clone()));
+        assert_eq!((ended.outcome, ended.status()), ("error", 500), "{ended:?}");
+        assert!(ended.asked.len() < 20, "{}", ended.asked.len());
+    }
+
+    #[test]
+    fn an_algorithm_that_is_not_run_is_refused_by_name() {
+        let error = compile(&policy(IN_HEADER, "ES256, ES512", &quoted(JKU), "")).unwrap_err();
+        assert!(error.contains("the algorithm `ES512` is not supported by this version"), "{error}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        /// Bytes of a set that are changed anywhere neither panic nor let a stranger's token pass.
+        #[test]
+        fn changed_sets_never_panic(at in 0_usize..4_096, byte in any::<u8>(), name in 0_usize..6) {
+            let known = vectors();
+            let mut text = known.keys.to_string().into_bytes();
+            let at = at % text.len();
+            text[at] = byte;
+            let name = ["signed by a stranger", "confused, PEM", "none", "ES512", "kid of another key", "other issuer"][name];
+            let ended = run(&program(ALL), &get(&known.tokens[name]), &|_| String::from_utf8(text.clone()).ok());
+            prop_assert_eq!((ended.outcome, ended.status()), ("deny", 401));
+        }
+
+        /// Neither do the bytes of a token.
+        #[test]
+        fn changed_tokens_never_panic(at in 0_usize..4_096, byte in 0x20_u8..0x7f, name in 0_usize..5) {
+            let known = vectors();
+            let token = &known.tokens[["RS256", "PS384", "ES384", "EdDSA", "HS384"][name]];
+            let mut bytes = token.clone().into_bytes();
+            let at = at % bytes.len();
+            prop_assume!(bytes[at] != byte);
+            bytes[at] = byte;
+            let ended = with_keys(&program(ALL), &get(&String::from_utf8(bytes).unwrap()), &known.keys);
+            prop_assert_eq!((ended.outcome, ended.status()), ("deny", 401));
         }
     }
 }
