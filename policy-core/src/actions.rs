@@ -146,6 +146,17 @@ impl<'d> Written<'d> {
     }
 }
 
+/// A part of a configuration that this version does not run.
+#[derive(Clone, Debug)]
+pub(crate) struct Unsupported {
+    /// Where it stands; `None` for the action as a whole.
+    pub(crate) span: Option<Span>,
+    /// What it is.
+    pub(crate) what: String,
+    /// What to do about it.
+    pub(crate) help: &'static str,
+}
+
 /// What every action provides.
 pub(crate) trait ActionType: Sized {
     /// The `type` in a policy.
@@ -226,6 +237,11 @@ pub(crate) trait ActionType: Sized {
     /// IP policies that it names.
     fn open_ip_policies(&self) -> &[Spanned<Box<str>>] {
         &[]
+    }
+
+    /// What of its configuration this version does not run, although it runs the action.
+    fn not_run(&self) -> Option<Unsupported> {
+        None
     }
 
     /// The addresses that it lets through and the entries that say so, if that is known from its text alone and it
@@ -387,6 +403,11 @@ macro_rules! registry {
             /// IP policies that it names.
             pub(crate) fn open_ip_policies(&self) -> &[Spanned<Box<str>>] {
                 match self { $(Self::$kind(action) => action.open_ip_policies(),)+ }
+            }
+
+            /// What of its configuration this version does not run, although it runs the action.
+            pub(crate) fn not_run(&self) -> Option<Unsupported> {
+                match self { $(Self::$kind(action) => action.not_run(),)+ }
             }
 
             /// What it does when it runs.

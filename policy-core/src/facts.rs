@@ -128,6 +128,11 @@ impl<'a> Facts<'a> {
         self
     }
 
+    /// What time it is, if the host says so.
+    pub(crate) const fn now(&self) -> Option<Timestamp> {
+        self.now
+    }
+
     /// Gives randomness: the same seed makes the same draws.
     #[must_use]
     pub const fn seeded(mut self, seed: u64) -> Self {

@@ -151,6 +151,10 @@ codes! {
         ERR_NGROK_3214, ERR_NGROK_3601, ERR_NGROK_3602, ERR_NGROK_3603, ERR_NGROK_3700, ERR_NGROK_3701, ERR_NGROK_3702,
         ERR_NGROK_3204,
     ];
+    /// A request whose tokens are missing, cannot be read or are not valid.
+    [
+        ERR_NGROK_3401, ERR_NGROK_3406, ERR_NGROK_3412, ERR_NGROK_3414, ERR_NGROK_3415, ERR_NGROK_3416, ERR_NGROK_3422,
+    ];
     /// A connection that is refused, or a forward that fails.
     [ERR_NGROK_308, ERR_NGROK_3200, ERR_NGROK_3202, ERR_NGROK_3203, ERR_NGROK_3210, ERR_NGROK_3501];
 }

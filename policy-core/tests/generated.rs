@@ -13,6 +13,7 @@ use std::fs;
 use std::path::Path;
 
 use policy_core::actions::{ActionDoc, Ends, NAMES, PROVIDERS, documentation};
+use policy_core::compile::{CompileOptions, Program};
 use policy_core::dialect::functions;
 use policy_core::phase::{Phase, PhaseSet};
 use policy_core::requests;
@@ -143,6 +144,15 @@ fn the_tables_of_request_files_are_current() {
     replace_tables(&path, &tables);
 }
 
+/// True if a policy with webhooks of a provider compiles.
+fn runs_provider(name: &str) -> bool {
+    let config = format!("{{provider: {name}, secret: 0123456789}}");
+    let text = format!("on_http_request: [{{actions: [{{type: verify-webhook, config: {config}}}]}}]");
+    let mut options = CompileOptions::default();
+    options.phases = PhaseSet::new(&Phase::ALL);
+    Program::from_policy_with("p.yml", &text, &options).is_ok()
+}
+
 fn field_table(action: &ActionDoc) -> String {
     if action.fields.is_empty() {
         return "It has none.\n".to_owned();
@@ -159,8 +169,13 @@ fn field_table(action: &ActionDoc) -> String {
         writeln!(out, "| `{}` | {kind} | {default} | {interpolates} | {} |", field.path, field.doc).unwrap();
     }
     if action.name == "verify-webhook" {
-        let names: Vec<_> = PROVIDERS.iter().map(|name| format!("`{name}`")).collect();
-        writeln!(out, "\nProviders: {}.", names.join(", ")).unwrap();
+        let (run, others): (Vec<&str>, Vec<&str>) = PROVIDERS.iter().partition(|name| runs_provider(name));
+        let listed = |names: &[&str]| {
+            let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+            names.join(", ")
+        };
+        writeln!(out, "\nProviders that this version runs, {}: {}.", run.len(), listed(&run)).unwrap();
+        writeln!(out, "\nProviders that are checked only, {}: {}.", others.len(), listed(&others)).unwrap();
     }
     out
 }

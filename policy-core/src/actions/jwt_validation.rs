@@ -3,15 +3,23 @@
 //! Source: ngrok documentation, jwt-validation (2026-08-07). Its table has `keys` and `sources` as lists, its
 //! examples as maps; both are read.
 
-use super::{ActionType, Ends, REQUEST_PHASE};
-use crate::cel::Shape;
+mod fault;
+mod keys;
+mod place;
+mod running;
+mod token;
+
+use super::{ActionType, Ends, REQUEST_PHASE, Unsupported};
+use crate::cel::{Shape, Value};
+use crate::ir::Lowering;
 use crate::parse::{NodeKind, NodeRef};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
+use crate::run::Execute;
 use crate::schema::{
     Choice, Context, Declared, Field, Interpolated, Items, Record, SingleOrList, Text, WebUrl,
 };
-use crate::vocabulary::{self, REQUEST};
+use crate::vocabulary::{self, ActionResult, REQUEST};
 
 /// Places where keys are published (ERR_NGROK_7193).
 const MAX_KEY_SOURCES: usize = 100;
@@ -75,6 +83,11 @@ const ALGORITHMS: &[(&str, SigningAlgorithm)] = &[
     ("ES512", SigningAlgorithm::Ecdsa(512)),
     ("EdDSA", SigningAlgorithm::EdDsa),
 ];
+
+/// The name of an algorithm.
+fn name(algorithm: SigningAlgorithm) -> &'static str {
+    ALGORITHMS.iter().find(|(_, known)| *known == algorithm).map_or("", |(name, _)| name)
+}
 
 /// Claims that name a key.
 const CLAIMS: &[(&str, ())] = &[("kid", ())];
@@ -252,6 +265,17 @@ static JWS: Field<Record<(Vec<SigningAlgorithm>, Vec<Text>)>> = Field::required(
     "How signatures are checked.",
 );
 
+const TOKENS_RESULT: ActionResult<Value> = ActionResult::of_type(
+    "actions.ngrok.jwt_validation.tokens",
+    "list(JwtToken)",
+    REQUEST,
+    "the tokens, in the order of the policy",
+);
+const ERROR_CODE: ActionResult<String> =
+    ActionResult::text("actions.ngrok.jwt_validation.error.code", REQUEST, "ngrok's code of the fault");
+const ERROR_MESSAGE: ActionResult<String> =
+    ActionResult::text("actions.ngrok.jwt_validation.error.message", REQUEST, "the fault in words");
+
 /// Lets requests pass that carry a valid JSON Web Token.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -274,24 +298,9 @@ impl ActionType for JwtValidation {
     const ENDS: Ends = Ends::Refusing("401");
     const FIELDS: Declared = &[&ISSUER, &AUDIENCE, &HTTP, &JWS];
     const RESULTS: &'static [vocabulary::Declared] = &[
-        vocabulary::Declared::new(
-            "actions.ngrok.jwt_validation.tokens",
-            "list(JwtToken)",
-            REQUEST,
-            "the tokens, in the order of the policy",
-        ),
-        vocabulary::Declared::new(
-            "actions.ngrok.jwt_validation.error.code",
-            "string",
-            REQUEST,
-            "ngrok's code of the fault",
-        ),
-        vocabulary::Declared::new(
-            "actions.ngrok.jwt_validation.error.message",
-            "string",
-            REQUEST,
-            "the fault in words",
-        ),
+        TOKENS_RESULT.declared(),
+        ERROR_CODE.declared(),
+        ERROR_MESSAGE.declared(),
         vocabulary::Declared::new("JwtToken.header", "dyn", REQUEST, "the header of the token"),
         vocabulary::Declared::new("JwtToken.location", "string", REQUEST, "`header` or `body`"),
         vocabulary::Declared::new("JwtToken.location_property", "string", REQUEST, "the header or field"),
@@ -299,6 +308,7 @@ impl ActionType for JwtValidation {
         vocabulary::Declared::new("JwtToken.signature", "string", REQUEST, "the signature"),
         vocabulary::Declared::new("JwtToken.verified", "bool", REQUEST, "true if the signature is right"),
     ];
+    const RUNS: PhaseSet = Self::PHASES;
     const PAGE: &'static str = include_str!("../../../docs/actions/jwt-validation.md");
 
     fn read<'d>(fields: &Fields<'d>, cx: &Context<'_, 'd>) -> Option<Self> {
@@ -334,6 +344,19 @@ impl ActionType for JwtValidation {
             each(&token.name);
             token.prefix.iter().for_each(&mut *each);
         });
+    }
+
+    fn not_run(&self) -> Option<Unsupported> {
+        let unknown = self.algorithms.iter().find(|algorithm| keys::algorithm(**algorithm).is_none())?;
+        Some(Unsupported {
+            span: None,
+            what: format!("the algorithm `{}`", name(*unknown)),
+            help: "sign with one of the others, such as ES256",
+        })
+    }
+
+    fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
+        Box::new(self.clone())
     }
 }
 

@@ -51,6 +51,9 @@ fn missing_in_rule(phase: Phase, rule: &Rule, options: &CompileOptions, found: &
             found.push(report.with_help("end TLS at the server behind the endpoint"));
             continue;
         }
+        if let Some(part) = action.config.not_run() {
+            found.push(not_supported(part.span.unwrap_or(action.span), &part.what, part.help));
+        }
         action.config.texts(&mut |text| {
             text.template.expressions().for_each(|it| missing_in_expression(it, text.span, options, found));
         });

@@ -18,9 +18,6 @@ use crate::run::{HttpRefusal, ListDecision, RunState};
 use crate::trace::Trace;
 use crate::url::EndpointUrl;
 
-/// The header that names the error of an answer (ngrok documentation, errors, 2026-08-07).
-const ERROR_CODE_HEADER: &str = "ngrok-error-code";
-
 /// How a failure is told over HTTP. A condition or value that fails is the policy's fault; an endpoint that is not there is
 /// told as ngrok's edge does.
 const fn of_fault(fault: Fault) -> HttpRefusal {
@@ -188,14 +185,7 @@ impl<'r, M: Mode> Evaluation<'r, M> {
         if self.on.code().phase == Phase::OnTcpConnect {
             return None;
         }
-        let refused = |refusal: HttpRefusal| {
-            let mut response = Response::new(refusal.status);
-            if let Some(code) = refusal.code {
-                // INVARIANT: names and codes of ours are those of headers.
-                let _ = response.headers.append(ERROR_CODE_HEADER, &code.to_string());
-            }
-            Some(Cow::Owned(response))
-        };
+        let refused = |refusal: HttpRefusal| Some(Cow::Owned(refusal.to_response()));
         match self.outcome()? {
             Outcome::Responded { .. } => self.changes()?.answer.as_deref().map(Cow::Borrowed),
             Outcome::Denied { by } => match self.changes().and_then(|changes| changes.answer.as_deref()) {

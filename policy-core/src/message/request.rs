@@ -108,6 +108,16 @@ impl<'a> RequestView<'a> {
         self.headers.get(name, 0)
     }
 
+    /// The method.
+    pub(crate) fn method(&self) -> &str {
+        self.head.method()
+    }
+
+    /// The media type of the body without its parameters, as it is written; empty without one.
+    pub(crate) fn content_type(&self) -> &str {
+        media_type::essence(self.header("content-type").unwrap_or_default())
+    }
+
     /// The host that the request is for: the header, or else that of the URL.
     pub(super) fn host(&self) -> &str {
         self.headers.get("host", 0).unwrap_or_else(|| self.url.host())

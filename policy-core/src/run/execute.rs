@@ -6,6 +6,7 @@ use super::{Run, StepDigest};
 use crate::cel::{Expression, Template, Unrendered};
 use crate::exchange::{Asked, Effect, Reply};
 use crate::lpm::TestId;
+use crate::message::Response;
 use crate::ngrok::NgrokCode;
 use crate::outcome::Ending;
 use crate::schema::Text;
@@ -43,6 +44,21 @@ pub(crate) struct HttpRefusal {
     pub(crate) status: u16,
     /// What the header `ngrok-error-code` has.
     pub(crate) code: Option<NgrokCode>,
+}
+
+/// The header that names the error of an answer (ngrok documentation, errors, 2026-08-07).
+const ERROR_CODE_HEADER: &str = "ngrok-error-code";
+
+impl HttpRefusal {
+    /// The response that tells it.
+    pub(crate) fn to_response(self) -> Response {
+        let mut response = Response::new(self.status);
+        if let Some(code) = self.code {
+            // INVARIANT: names and codes of ours are those of headers.
+            let _ = response.headers.append(ERROR_CODE_HEADER, &code.to_string());
+        }
+        response
+    }
 }
 
 /// What a test of the client's address says of a class of addresses, which is known when the program is compiled.

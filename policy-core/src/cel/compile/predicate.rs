@@ -287,7 +287,7 @@ impl Test {
 /// As a listing shows it.
 impl fmt::Display for Test {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let listed = |f: &mut fmt::Formatter<'_>, parts: &[Self]| {
+        let listed = |f: &mut fmt::Formatter<'_>, parts: &[Self]| -> fmt::Result {
             for (at, part) in parts.iter().enumerate() {
                 f.write_str(if at > 0 { ", " } else { "" })?;
                 part.fmt(f)?;
