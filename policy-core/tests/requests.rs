@@ -12,12 +12,16 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use policy_core::cel::Timestamp;
 use policy_core::check::{CheckOptions, load_policy};
 use policy_core::compile::{CompileOptions, Program, compile};
 use policy_core::evaluate::{Evaluation, Mode, Recording, RunState};
-use policy_core::exchange::{Effect, ForwardFailure, Reply};
+use policy_core::exchange::{
+    Ability, Answered, Body, CircuitState, Effect, Findings, ForwardFailure, LoginReply, OutboundFailure,
+    RateVerdict, Reply, Secret, Side,
+};
 use policy_core::facts::{Facts, GivenFacts};
 use policy_core::message::{Headers, Request, Response};
 use policy_core::parse::decode;
@@ -49,6 +53,7 @@ fn program(path: &Path) -> Option<Program> {
     let (policy, _) = load_policy(&source, &CheckOptions::default());
     let mut options = CompileOptions::default();
     options.phases = PhaseSet::new(&Phase::ALL);
+    options.abilities = Ability::ALL.to_vec();
     compile(&policy?, &options).ok()
 }
 
@@ -77,7 +82,26 @@ fn reply(effect: Effect, online: bool) -> Reply {
     match effect {
         Effect::Forward(_) if online => Reply::Forwarded,
         Effect::Forward(_) => Reply::ForwardFailed(ForwardFailure::Offline),
-        _ => Reply::Logged,
+        Effect::Log(_) => Reply::Logged,
+        Effect::ReadBody { .. } => {
+            Reply::Body(Body { bytes: (*b"{\"a\": 1, \"secret\": 22}\n").into(), complete: true })
+        }
+        Effect::CountRequest if online => Reply::Rate(RateVerdict::Passes),
+        Effect::CountRequest => Reply::Rate(RateVerdict::Limited { retry_after: Duration::from_secs(7) }),
+        Effect::AskCircuit => Reply::Circuit(CircuitState::Closed),
+        Effect::GetSecret => Reply::Secret(online.then(|| Secret::new("a secret"))),
+        Effect::FetchKeys => Reply::KeySet(online.then(|| "{\"keys\":[]}".into())),
+        Effect::SendRequest if online => {
+            let (resolved_ip, time) = (None, Duration::from_millis(1));
+            let response = Response { body: b"{}".to_vec(), ..Response::new(200) };
+            Reply::Answered(Box::new(Ok(Answered { response, resolved_ip, time })))
+        }
+        Effect::SendRequest => Reply::Answered(Box::new(Err(OutboundFailure::Timeout))),
+        Effect::LogIn if online => Reply::Login(LoginReply::LoggedIn(Box::default())),
+        Effect::LogIn => Reply::Login(LoginReply::Answer(Box::new(Response::new(302)))),
+        Effect::Inspect => Reply::Inspected(Ok(Box::new(Findings { threshold: 5, ..Findings::default() }))),
+        Effect::EndTls => Reply::TlsEnded(Ok(Vec::new())),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -89,6 +113,10 @@ fn seen<M: Mode>(mut run: Evaluation<'_, M>, online: bool) -> (Seen, RunState) {
         changes.extend(of.url().map(|url| format!("url {}", url.as_str())));
         changes.extend(of.request_headers().map(|(name, values)| format!("> {name} {values:?}")));
         changes.extend(of.response_headers().map(|(name, values)| format!("< {name} {values:?}")));
+        for side in [Side::Request, Side::Response, Side::Event] {
+            changes.extend(of.body(side).map(|bytes| format!("{side:?} {bytes:?}")));
+        }
+        changes.extend(of.compression().map(|coding| coding.name().to_owned()));
     }
     (Seen { outcome: format!("{outcome:?}"), answer, changes }, run.into_state())
 }
@@ -116,8 +144,10 @@ fn drive(
         .with(&given)
         .with_request(&view);
     let (mut compiled, mut written, mut outcomes) = (RunState::default(), RunState::default(), Vec::new());
-    for phase in [Phase::OnTcpConnect, Phase::OnHttpRequest, Phase::OnHttpResponse] {
-        let facts = if phase == Phase::OnHttpResponse { facts.with_request(&answered) } else { facts };
+    for phase in
+        [Phase::OnTcpConnect, Phase::OnHttpRequest, Phase::OnHttpResponse, Phase::OnEventStreamMessage]
+    {
+        let facts = if phase >= Phase::OnHttpResponse { facts.with_request(&answered) } else { facts };
         let (one, left) = seen(program.run_from(phase, &facts, compiled), online);
         let (other, right) =
             seen(program.run_traced_from(phase, &facts, written, Recording::default()), online);

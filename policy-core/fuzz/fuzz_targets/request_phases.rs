@@ -1,11 +1,15 @@
 //! Any policy that compiles decides about any request and response alike in both of its forms: outcome, answer and changes.
 #![no_main]
 
+use std::time::Duration;
+
 use libfuzzer_sys::fuzz_target;
 use policy_core::check::{CheckOptions, load_policy};
 use policy_core::compile::{CompileOptions, compile};
 use policy_core::evaluate::{Evaluation, Mode, Recording, RunState};
-use policy_core::exchange::{Effect, ForwardFailure, Reply};
+use policy_core::exchange::{
+    Ability, Answered, Body, CircuitState, Effect, Findings, ForwardFailure, LoginReply, RateVerdict, Reply, Secret,
+};
 use policy_core::facts::Facts;
 use policy_core::message::Response;
 use policy_core::phase::{Phase, PhaseSet};
@@ -16,6 +20,19 @@ use policy_core::source::Source;
 fn seen<M: Mode>(mut run: Evaluation<'_, M>) -> (String, RunState) {
     let outcome = run.run(|effect, _| match effect {
         Effect::Forward(_) => Reply::ForwardFailed(ForwardFailure::Offline),
+        Effect::Log(_) => Reply::Logged,
+        Effect::ReadBody { .. } => Reply::Body(Body { bytes: (*b"a body: 1,2;3\n\n").into(), complete: true }),
+        Effect::CountRequest => Reply::Rate(RateVerdict::Passes),
+        Effect::AskCircuit => Reply::Circuit(CircuitState::Closed),
+        Effect::GetSecret => Reply::Secret(Some(Secret::new("secret"))),
+        Effect::FetchKeys => Reply::KeySet(Some("{\"keys\":[]}".into())),
+        Effect::SendRequest => {
+            let (resolved_ip, time) = (None, Duration::from_millis(1));
+            Reply::Answered(Box::new(Ok(Answered { response: Response::new(200), resolved_ip, time })))
+        }
+        Effect::LogIn => Reply::Login(LoginReply::LoggedIn(Box::default())),
+        Effect::Inspect => Reply::Inspected(Ok(Box::new(Findings { threshold: 5, ..Findings::default() }))),
+        Effect::EndTls => Reply::TlsEnded(Ok(Vec::new())),
         _ => Reply::Logged,
     });
     let seen = format!("{outcome:?} {:?} {:?}", run.answer(), run.changes());
@@ -29,6 +46,7 @@ fuzz_target!(|input: (&str, &str, &str)| {
     };
     let mut options = CompileOptions::default();
     options.phases = PhaseSet::new(&Phase::ALL);
+    options.abilities = Ability::ALL.to_vec();
     let Ok(program) = compile(&checked, &options) else { return };
     let (Some(request), _) = load_request(&Source::new("request.yml", request)) else { return };
     let response = load_response(&Source::new("response.yml", response)).0.unwrap_or_else(|| Response::new(200));
@@ -36,8 +54,8 @@ fuzz_target!(|input: (&str, &str, &str)| {
     let answered = request.clone().with_response(&response);
     let facts = Facts::new([203, 0, 113, 42].into()).seeded(1).with_request(&request);
     let (mut compiled, mut written) = (RunState::default(), RunState::default());
-    for phase in [Phase::OnTcpConnect, Phase::OnHttpRequest, Phase::OnHttpResponse] {
-        let facts = if phase == Phase::OnHttpResponse { facts.with_request(&answered) } else { facts };
+    for phase in [Phase::OnTcpConnect, Phase::OnHttpRequest, Phase::OnHttpResponse, Phase::OnEventStreamMessage] {
+        let facts = if phase >= Phase::OnHttpResponse { facts.with_request(&answered) } else { facts };
         let (one, left) = seen(program.run_from(phase, &facts, compiled));
         let (other, right) = seen(program.run_traced_from(phase, &facts, written, Recording::default()));
         assert_eq!(one, other, "{phase}");

@@ -74,7 +74,13 @@ impl fmt::Display for Reason<'_> {
             }
             Outcome::Denied { .. } => match action.and_then(|action| action.address_list()) {
                 Some(list) => self.write_list(f, outcome.by().unwrap_or(ActionId(0)), list),
-                None => write!(f, "`{kind}` refuses every connection that reaches it"),
+                // Whether it always does is what it says of itself.
+                None => {
+                    match outcome.by().and_then(|by| self.program.step(by)).is_some_and(|step| step.ends()) {
+                        true => write!(f, "`{kind}` refuses every connection that reaches it"),
+                        false => write!(f, "`{kind}` refused the request"),
+                    }
+                }
             },
             Outcome::Closed { .. } => write!(f, "`{kind}` ends every connection that reaches it"),
             Outcome::Responded { .. } => write!(f, "`{kind}` answered"),
