@@ -146,7 +146,6 @@ const OTHER_MEANINGS: &[(&str, &str)] = &[
     ("policy-core/src/outcome.rs", "deny"),
     ("policy-cli/src/answer.rs", "deny"),
     ("policy-cli/src/cli.rs", "deny"),
-    ("forwarder/src/edge/quickstart.rs", "deny"),
     // What a host is asked for.
     ("policy-core/src/exchange.rs", "log"),
     // Keys of configurations of agents.
