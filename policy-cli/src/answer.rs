@@ -7,7 +7,7 @@ use policy_core::diagnostic::printable;
 use policy_core::evaluate::{AsWritten, Evaluation, Record, Recording};
 use policy_core::exchange::{Effect, Reply};
 use policy_core::ip_policies::ListedAt;
-use policy_core::message::Response;
+use policy_core::message::{Headers, Response};
 use policy_core::ngrok::NgrokCode;
 use policy_core::outcome::{Outcome, OutcomeKind};
 use policy_core::parse::PlainMap;
@@ -15,6 +15,7 @@ use policy_core::source::Position;
 use policy_core::url::EndpointUrl;
 
 use crate::cli::{Eval, Expectation};
+use crate::hidden::Hidden;
 
 /// A run of a policy that is over.
 pub(crate) type Run<'r> = Evaluation<'r, AsWritten<Recording>>;
@@ -230,6 +231,33 @@ pub(crate) fn words(decision: OutcomeKind, target: Option<&EndpointUrl>, upstrea
 }
 
 impl Answer {
+    /// Takes secrets out of everything in it that a policy makes.
+    pub(crate) fn hide(&mut self, hidden: &Hidden) {
+        hidden.text(&mut self.reason);
+        hidden.text(&mut self.outcome);
+        hidden.bytes(&mut self.steps);
+        for effect in &mut self.effects {
+            if let Performed::Log(metadata) = effect {
+                *metadata = Arc::new(hidden.plain(metadata));
+            }
+        }
+        let Some(request) = &mut self.request else { return };
+        request.url.iter_mut().for_each(|url| hidden.text(url));
+        request.headers.iter_mut().flat_map(|(_, values)| values).for_each(|value| hidden.text(value));
+        request.body.iter_mut().for_each(|body| hidden.bytes(body));
+        if let Some(response) = &mut request.response {
+            hidden.bytes(&mut response.body);
+            let mut headers = Headers::default();
+            for (name, value) in response.headers.iter() {
+                let mut value = value.to_owned();
+                hidden.text(&mut value);
+                // INVARIANT: what was a header without the mark is one with it, unless it becomes too long.
+                let _ = headers.append(name, &value);
+            }
+            response.headers = headers;
+        }
+    }
+
     /// What to say if this is not what was expected.
     pub(crate) fn unmet(&self, args: &Eval) -> Option<String> {
         let expected = args.expect.as_ref()?;

@@ -158,7 +158,7 @@ fn parse_codes(text: &str) -> Result<Codes, String> {
     }
 }
 
-/// Ask a policy about a source address: what happens to its connection, and why.
+/// Try a connection or a request against a policy: who gets through, what is answered or changed, and why.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   policy eval device1.yml --ip 203.0.113.42

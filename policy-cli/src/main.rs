@@ -10,6 +10,7 @@ mod cli;
 mod commands;
 mod exit;
 mod files;
+mod hidden;
 mod ip_policies;
 mod lists;
 mod render;

@@ -20,9 +20,10 @@ use policy_core::phase::{Phase, PhaseSet};
 use policy_core::url::EndpointUrl;
 
 use crate::answer::Answer;
-use crate::cli::{Eval, Format, SecretValue, Target, TargetState};
+use crate::cli::{Eval, Format, Target, TargetState};
 use crate::exit::{Exit, Failure, after_output, say};
 use crate::files::read;
+use crate::hidden::Hidden;
 use crate::ip_policies;
 use crate::render;
 pub(crate) use single::load;
@@ -37,10 +38,12 @@ enum Subject {
 
 impl Subject {
     fn ask(&self, ip: IpAddr, known: &EvalInputs, args: &Eval) -> Result<Answer, Failure> {
-        match self {
+        let mut answer = match self {
             Self::Policy(policy) => policy.ask(ip, known, args),
             Self::Network(network) => network.ask(ip, known, args),
-        }
+        }?;
+        answer.hide(&Hidden::new(&args.secret));
+        Ok(answer)
     }
 }
 
@@ -69,7 +72,6 @@ pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
         Format::Text => render::text::decision(&mut shown, &answer)?,
         Format::Json => render::json::decision(&mut shown, &answer, None)?,
     }
-    let shown = without_secrets(shown, &args.secret);
     let written = match format {
         Format::Text => anstream::stdout().write_all(&shown),
         // As it is: a terminal's stripping of control characters would change values.
@@ -162,16 +164,4 @@ impl EvalInputs {
 /// What the call says of a target; its last word counts.
 fn said_of(url: &EndpointUrl, targets: &[Target]) -> Option<TargetState> {
     targets.iter().rev().find(|target| target.url == *url).map(|target| target.state)
-}
-
-/// Shorter secrets are as likely to be something else.
-const MIN_HIDDEN: usize = 4;
-
-/// What is printed, without the secrets of the call: outputs of continuous integration are read by many.
-fn without_secrets(shown: Vec<u8>, secrets: &[SecretValue]) -> Vec<u8> {
-    let hidden = secrets.iter().map(|secret| &*secret.value).filter(|value| value.len() >= MIN_HIDDEN);
-    match String::from_utf8(shown) {
-        Ok(text) => hidden.fold(text, |text, value| text.replace(value, "(secret)")).into_bytes(),
-        Err(other) => other.into_bytes(),
-    }
 }

@@ -146,7 +146,11 @@ impl Run<'_> {
             Side::Response => {
                 self.response().is_some_and(|it| it.header("content-encoding").is_some_and(is_encoded))
             }
-            Side::Event => false,
+            // As the upstream has sent it: what compresses it comes after the events.
+            Side::Event => {
+                let sent = self.facts.response_headers();
+                sent.is_some_and(|headers| headers.get("content-encoding", 0).is_some_and(is_encoded))
+            }
         }
     }
 

@@ -140,7 +140,9 @@ impl Policy {
             }
             if let Some(response) = sent.response.as_mut().filter(|_| is_stream) {
                 let states = (answered.compiled, answered.run.into_state());
-                self.stream(response, &facts, states, (world, args.explain.then_some(&mut steps)))?;
+                if let Some(ended) = self.stream(response, &facts, states, (world, args, &mut steps))? {
+                    answer = ended;
+                }
             }
         }
         answer.effects = effects;
@@ -156,27 +158,37 @@ impl Policy {
         response: &mut Response,
         facts: &Facts<'_>,
         mut states: (RunState, RunState),
-        (world, mut steps): (&World<'_>, Option<&mut Vec<u8>>),
-    ) -> Result<(), Failure> {
+        (world, args, steps): (&World<'_>, &Eval, &mut Vec<u8>),
+    ) -> Result<Option<Answer>, Failure> {
         let body = std::mem::take(&mut response.body);
-        for event in events(&body) {
+        // Clients leave a byte order mark at its begin out.
+        let mark = if body.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+        let (mark, body) = body.split_at_checked(mark).unwrap_or_default();
+        response.body.extend_from_slice(mark);
+        let mut ended = None;
+        for event in events(body) {
             world.set_event(event);
             let phased = self.phase(Phase::OnEventStreamMessage, facts, states, world)?;
-            if let Some(steps) = steps.as_deref_mut() {
-                steps.extend(render::explain::steps(
-                    &phased.run,
-                    phased.outcome,
-                    Phase::OnEventStreamMessage,
-                )?);
+            if args.explain {
+                let phase = Phase::OnEventStreamMessage;
+                steps.extend(render::explain::steps(&phased.run, phased.outcome, phase)?);
             }
             if phased.outcome != Outcome::Upstream {
+                let mut answer = self.answer(&phased.run, phased.outcome, args, (None, Vec::new()));
+                in_http_words(&mut answer, &phased);
+                ended = Some(answer);
                 break;
             }
             let changed = phased.run.changes().and_then(|changes| changes.body(Side::Event));
             response.body.extend_from_slice(changed.unwrap_or(event));
             states = (phased.compiled, phased.run.into_state());
         }
-        Ok(())
+        if response.headers.count("content-length").is_some() {
+            let length = response.body.len().to_string();
+            // INVARIANT: a number is the value of a header.
+            let _ = response.headers.replace("content-length", &length);
+        }
+        Ok(ended)
     }
 
     /// Runs one phase after another.
@@ -225,6 +237,9 @@ fn request_answer<M: Mode>(run: &Evaluation<'_, M>) -> RequestAnswer {
         body: changes.body(Side::Request).map(<[u8]>::to_vec),
     }
 }
+
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// True for a stream of server-sent events.
 fn is_event_stream(response: Option<&Response>) -> bool {

@@ -19,6 +19,7 @@ use crate::answer::Assumption;
 use crate::cli::{Eval, TargetState};
 use crate::exit::Failure;
 use crate::files;
+use crate::hidden::Hidden;
 
 /// The score from which on ngrok's rule set blocks requests and responses (ngrok documentation, owasp-crs-request,
 /// 2026-08-07).
@@ -90,8 +91,10 @@ impl<'a> World<'a> {
     /// What the call would have had to say, if anything.
     pub(super) fn missing(&self, file: &str) -> Option<String> {
         let missing = self.missing.borrow();
-        (!missing.is_empty())
-            .then(|| format!("{file}: the policy asks for what was not given: add `{}`", missing.join(" ")))
+        let mut message =
+            format!("{file}: the policy asks for what was not given: add `{}`", missing.join(" "));
+        Hidden::new(&self.args.secret).text(&mut message);
+        (!missing.is_empty()).then_some(message)
     }
 
     fn lacks(&self, flag: String) {
