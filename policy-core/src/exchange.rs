@@ -25,6 +25,7 @@ pub use self::secret::Secret;
 pub use self::tls::{ClientVerification, TlsSettings, TlsVersion};
 use crate::cel::Value;
 pub use crate::ids::{ActionId, ExpressionId, LogId, RuleId, TargetId};
+use crate::message::MAX_BODY;
 pub use crate::message::{Body, Side};
 use crate::outcome::Outcome;
 pub use crate::outcome::{FailureAt, ForwardFailure};
@@ -79,7 +80,8 @@ impl Ability {
     pub const ALL: &'static [Self] = &[Self::Vaults, Self::EndTls];
 }
 
-/// What the host did. A reply that does not fit the effect closes the connection.
+/// What the host did. A reply that does not fit the effect closes the connection. What is large is in a box, so that a decision
+/// about a connection moves two words; there is a function that makes each.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Reply {
@@ -90,7 +92,7 @@ pub enum Reply {
     /// The metadata was taken.
     Logged,
     /// The body.
-    Body(Body),
+    Body(Box<Body>),
     /// The body did not arrive.
     BodyFailed,
     /// What a limit says of the request.
@@ -98,17 +100,75 @@ pub enum Reply {
     /// What a circuit breaker says of the request.
     Circuit(CircuitState),
     /// The secret; `None` if there is none of the name.
-    Secret(Option<Secret>),
+    Secret(Box<Option<Secret>>),
     /// The set of keys as JSON; `None` if the URL has none.
-    KeySet(Option<Arc<str>>),
+    KeySet(Box<Option<Arc<str>>>),
     /// What came back, or why nothing did.
     Answered(Box<Result<Answered, OutboundFailure>>),
     /// Who is logged in, or what becomes of somebody who is not.
-    Login(LoginReply),
+    Login(Box<LoginReply>),
     /// What was found, or why the inspection failed, in words.
-    Inspected(Result<Box<Findings>, Box<str>>),
+    Inspected(Box<Result<Findings, Box<str>>>),
     /// Values below `actions.ngrok.terminate_tls`, by the names there, or why the handshake failed, in words.
-    TlsEnded(Result<Vec<(Box<str>, Value)>, Box<str>>),
+    TlsEnded(Box<Result<TlsValues, Box<str>>>),
+}
+
+/// Values of a connection whose TLS was ended, by their names below `actions.ngrok.terminate_tls`.
+pub type TlsValues = Vec<(Box<str>, Value)>;
+
+impl Body {
+    /// It as the engine keeps it: a host that has read more than it was asked for has not read all.
+    pub(crate) fn within_bounds(self) -> Self {
+        let complete = self.complete && self.bytes.len() <= MAX_BODY as usize;
+        Self { complete, ..self }
+    }
+}
+
+/// Bytes of a set of keys.
+pub(crate) const MAX_KEY_SET: usize = 256 << 10;
+
+impl Reply {
+    /// [`Reply::Body`]
+    #[must_use]
+    pub fn body(body: Body) -> Self {
+        Self::Body(body.into())
+    }
+
+    /// [`Reply::Secret`]
+    #[must_use]
+    pub fn secret(secret: Option<Secret>) -> Self {
+        Self::Secret(secret.into())
+    }
+
+    /// [`Reply::KeySet`]
+    #[must_use]
+    pub fn key_set(keys: Option<Arc<str>>) -> Self {
+        Self::KeySet(keys.into())
+    }
+
+    /// [`Reply::Answered`]
+    #[must_use]
+    pub fn answered(answered: Result<Answered, OutboundFailure>) -> Self {
+        Self::Answered(answered.into())
+    }
+
+    /// [`Reply::Login`]
+    #[must_use]
+    pub fn login(login: LoginReply) -> Self {
+        Self::Login(login.into())
+    }
+
+    /// [`Reply::Inspected`]
+    #[must_use]
+    pub fn inspected(inspected: Result<Findings, Box<str>>) -> Self {
+        Self::Inspected(inspected.into())
+    }
+
+    /// [`Reply::TlsEnded`]
+    #[must_use]
+    pub fn tls_ended(ended: Result<TlsValues, Box<str>>) -> Self {
+        Self::TlsEnded(ended.into())
+    }
 }
 
 impl Effect {
@@ -157,4 +217,15 @@ pub enum Step {
     Perform(Effect),
     /// The decision.
     Done(Outcome),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_is_two_words() {
+        assert!(size_of::<Reply>() <= 16, "{}", size_of::<Reply>());
+        assert!(size_of::<Step>() <= 24, "{}", size_of::<Step>());
+    }
 }

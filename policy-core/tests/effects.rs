@@ -123,7 +123,7 @@ fn on_response(
 }
 
 fn body(text: &str) -> Reply {
-    Reply::Body(Body { bytes: text.as_bytes().into(), complete: true })
+    Reply::body(Body { bytes: text.as_bytes().into(), complete: true })
 }
 
 const SHOW: &str = "  - {type: custom-response, config: {body: \"";
@@ -151,7 +151,7 @@ fn bodies_are_read_once_and_replaced_in_order() {
     assert_eq!(ended.body(), r#"["0world","1l-an","2o, "]"#);
     // What is no text is left alone, and nothing that matches nothing is copied.
     let bytes = |_: Effect, _: Option<&Asked>| {
-        Reply::Body(Body {
+        Reply::body(Body {
             bytes: [&[0xff, b'a'][..], "\u{e9}".as_bytes(), &[0xe9]].concat().into(),
             complete: true,
         })
@@ -166,7 +166,7 @@ fn bodies_are_read_once_and_replaced_in_order() {
 fn a_body_that_is_not_there_whole_fails_closed() {
     let a = "  - {type: request-body-find-replace, config: {replacements: [{from: 'a', to: 'b'}]}}\n";
     for reply in
-        [Reply::BodyFailed, Reply::Body(Body { bytes: (*b"aaa").into(), complete: false }), Reply::Logged]
+        [Reply::BodyFailed, Reply::body(Body { bytes: (*b"aaa").into(), complete: false }), Reply::Logged]
     {
         let name = format!("{reply:?}");
         let program = compile(&format!("on_http_request:\n- actions:\n{a}"));
@@ -291,7 +291,7 @@ fn an_open_circuit_refuses() {
 fn secrets_are_looked_up_where_they_are_wanted() {
     let host = |_: Effect, asked: Option<&Asked>| {
         let Some(Asked::Secret { vault, name }) = asked else { panic!("{asked:?}") };
-        Reply::Secret((&**vault == "v" && &**name != "none").then(|| Secret::new(format!("s-{name}"))))
+        Reply::secret((&**vault == "v" && &**name != "none").then(|| Secret::new(format!("s-{name}"))))
     };
     let twice = "  - {type: add-headers, config: {headers: {x-a: \"${secrets.get('v', 'a')}\", x-b: \"${secrets.get('v', 'b')}${secrets.get('v', 'a')}\"}}}\n";
     let ended = on_request(twice, host);
@@ -326,7 +326,7 @@ fn secrets_are_looked_up_where_they_are_wanted() {
 fn answered(status: u16, body: &str) -> Reply {
     let response = Response { body: body.into(), headers: headers(&[("x-y", "z")]), ..Response::new(status) };
     let time = Duration::from_millis(12);
-    Reply::Answered(Box::new(Ok(Answered { response, resolved_ip: Some([10, 0, 0, 1].into()), time })))
+    Reply::answered(Ok(Answered { response, resolved_ip: Some([10, 0, 0, 1].into()), time }))
 }
 
 fn outbound(asked: Option<&Asked>) -> &Outbound {
@@ -365,14 +365,14 @@ fn a_request_is_tried_again_while_its_condition_holds_three_times_at_most() {
         on_request(&shown(&retry("last_attempt.res.status_code >= 500 && attempts < 2"), status), flaky);
     assert_eq!(ended.body(), "503 of 2");
     let ended = on_request(&shown(&retry("last_attempt.error.code != ''"), status), |_, _| {
-        Reply::Answered(Box::new(Err(OutboundFailure::Timeout)))
+        Reply::answered(Err(OutboundFailure::Timeout))
     });
     assert_eq!(ended.body(), "0 of 4");
 }
 
 #[test]
 fn a_request_without_an_answer_ends_or_goes_on() {
-    let failing = |_: Effect, _: Option<&Asked>| Reply::Answered(Box::new(Err(OutboundFailure::TooLarge)));
+    let failing = |_: Effect, _: Option<&Asked>| Reply::answered(Err(OutboundFailure::TooLarge));
     let code = "${actions.ngrok.http_request.error.code}";
     let on =
         on_request(&shown("{type: http-request, config: {url: 'https://check.internal'}}", code), failing);
@@ -391,25 +391,25 @@ fn who_is_not_logged_in_is_answered_and_who_is_goes_on() {
     let mail = "${actions.ngrok.oauth.identity.email} ${actions.ngrok.oauth.expires_at == null}";
     let ended = on_request(&shown(oauth, mail), |_, asked| {
         assert!(matches!(asked, Some(Asked::Login(_))));
-        Reply::Login(LoginReply::LoggedIn(Box::new(Identity {
+        Reply::login(LoginReply::LoggedIn(Box::new(Identity {
             email: "a@b.example".into(),
             ..Identity::default()
         })))
     });
     assert_eq!(ended.body(), "a@b.example true");
     let ended = on_request(&format!("  - {oauth}\n"), |_, _| {
-        Reply::Login(LoginReply::Answer(Box::new(Response {
+        Reply::login(LoginReply::Answer(Box::new(Response {
             headers: headers(&[("location", "/x")]),
             ..Response::new(302)
         })))
     });
     assert_eq!((ended.outcome.as_str(), ended.answer.map(|it| it.status)), ("respond", Some(302)));
-    let ended = on_request(&format!("  - {oauth}\n"), |_, _| Reply::Login(LoginReply::Preflight));
+    let ended = on_request(&format!("  - {oauth}\n"), |_, _| Reply::login(LoginReply::Preflight));
     assert_eq!(ended.outcome, "upstream");
     let strict = "  - {type: openid-connect, config: {issuer_url: 'https://id.example', client_id: a, client_secret: \"${req.host}\"}}\n";
-    let ended = on_request(strict, |_, _| Reply::Login(LoginReply::Preflight));
+    let ended = on_request(strict, |_, _| Reply::login(LoginReply::Preflight));
     assert_eq!(ended.outcome, "close");
-    let ended = on_request(strict, |_, _| Reply::Login(LoginReply::Failed("no provider".into())));
+    let ended = on_request(strict, |_, _| Reply::login(LoginReply::Failed("no provider".into())));
     assert_eq!(ended.outcome, "error");
     assert!(ended.reason.contains("the login failed: no provider"), "{}", ended.reason);
 }
@@ -423,7 +423,7 @@ fn a_message_with_a_high_score_is_refused() {
             severity: "CRITICAL".into(),
             data: "1=1".into(),
         }];
-        Reply::Inspected(Ok(Box::new(Findings { anomaly_score: score, threshold: 5, rules })))
+        Reply::inspected(Ok(Findings { anomaly_score: score, threshold: 5, rules }))
     }
     let refused = on_request("  - {type: owasp-crs-request}\n", |_, _| found(5));
     let answer = refused.answer.expect("an answer");
@@ -436,7 +436,7 @@ fn a_message_with_a_high_score_is_refused() {
         "  - {type: owasp-crs-request, config: {process_body: true, exclude_rule_ids: [942100]}}\n";
     let ended = on_request(with_body, |effect, asked| match (effect, asked) {
         (Effect::ReadBody { .. }, _) => {
-            Reply::Body(Body { bytes: vec![b'a'; 5_000].into(), complete: false })
+            Reply::body(Body { bytes: vec![b'a'; 5_000].into(), complete: false })
         }
         (_, Some(Asked::Inspection(inspection))) => {
             assert_eq!(inspection.body.as_deref().map(<[u8]>::len), Some(4_096));
@@ -446,7 +446,7 @@ fn a_message_with_a_high_score_is_refused() {
         _ => panic!("{asked:?}"),
     });
     assert_eq!((ended.outcome.as_str(), ended.asked.len()), ("upstream", 2));
-    let fault = |_: Effect, _: Option<&Asked>| Reply::Inspected(Err("out of memory".into()));
+    let fault = |_: Effect, _: Option<&Asked>| Reply::inspected(Err("out of memory".into()));
     assert_eq!(on_request("  - {type: owasp-crs-request}\n", fault).outcome, "error");
     let on = on_request(
         &shown(
@@ -469,12 +469,13 @@ fn tls_is_ended_as_the_policy_says() {
             let Some(Asked::Tls(settings)) = asked else { panic!("{asked:?}") };
             assert_eq!((settings.min_version, settings.max_version), (TlsVersion::V1_3, TlsVersion::V1_3));
             assert!(!format!("{asked:?}").contains("203.0.113.42"), "the key is shown");
-            Reply::TlsEnded(Ok(vec![("sni".into(), Value::text(sni)), ("unknown".into(), Value::Null)]))
+            Reply::tls_ended(Ok(vec![("sni".into(), Value::text(sni)), ("unknown".into(), Value::Null)]))
         });
         assert_eq!(ended.outcome, outcome);
     }
-    let (ended, _) =
-        drive(program.run(Phase::OnTcpConnect, &facts), &mut |_, _| Reply::TlsEnded(Err("no cipher".into())));
+    let (ended, _) = drive(program.run(Phase::OnTcpConnect, &facts), &mut |_, _| {
+        Reply::tls_ended(Err("no cipher".into()))
+    });
     assert_eq!(ended.outcome, "error");
 }
 
@@ -517,14 +518,14 @@ fn a_reply_of_another_kind_fails_closed() {
             body(""),
             Reply::Rate(RateVerdict::Passes),
             Reply::Circuit(CircuitState::Closed),
-            Reply::Secret(Some(Secret::new("s"))),
+            Reply::secret(Some(Secret::new("s"))),
             answered(200, ""),
-            Reply::Login(LoginReply::LoggedIn(Box::default())),
-            Reply::Inspected(Ok(Box::new(Findings { threshold: 5, ..Findings::default() }))),
+            Reply::login(LoginReply::LoggedIn(Box::default())),
+            Reply::inspected(Ok(Findings { threshold: 5, ..Findings::default() })),
             Reply::Logged,
             Reply::Forwarded,
-            Reply::KeySet(None),
-            Reply::TlsEnded(Ok(Vec::new())),
+            Reply::key_set(None),
+            Reply::tls_ended(Ok(Vec::new())),
         ]
     };
     for (own, action) in actions.iter().enumerate() {

@@ -84,23 +84,23 @@ fn reply(effect: Effect, online: bool) -> Reply {
         Effect::Forward(_) => Reply::ForwardFailed(ForwardFailure::Offline),
         Effect::Log(_) => Reply::Logged,
         Effect::ReadBody { .. } => {
-            Reply::Body(Body { bytes: (*b"{\"a\": 1, \"secret\": 22}\n").into(), complete: true })
+            Reply::body(Body { bytes: (*b"{\"a\": 1, \"secret\": 22}\n").into(), complete: true })
         }
         Effect::CountRequest if online => Reply::Rate(RateVerdict::Passes),
         Effect::CountRequest => Reply::Rate(RateVerdict::Limited { retry_after: Duration::from_secs(7) }),
         Effect::AskCircuit => Reply::Circuit(CircuitState::Closed),
-        Effect::GetSecret => Reply::Secret(online.then(|| Secret::new("a secret"))),
-        Effect::FetchKeys => Reply::KeySet(online.then(|| "{\"keys\":[]}".into())),
+        Effect::GetSecret => Reply::secret(online.then(|| Secret::new("a secret"))),
+        Effect::FetchKeys => Reply::key_set(online.then(|| "{\"keys\":[]}".into())),
         Effect::SendRequest if online => {
             let (resolved_ip, time) = (None, Duration::from_millis(1));
             let response = Response { body: b"{}".to_vec(), ..Response::new(200) };
-            Reply::Answered(Box::new(Ok(Answered { response, resolved_ip, time })))
+            Reply::answered(Ok(Answered { response, resolved_ip, time }))
         }
-        Effect::SendRequest => Reply::Answered(Box::new(Err(OutboundFailure::Timeout))),
-        Effect::LogIn if online => Reply::Login(LoginReply::LoggedIn(Box::default())),
-        Effect::LogIn => Reply::Login(LoginReply::Answer(Box::new(Response::new(302)))),
-        Effect::Inspect => Reply::Inspected(Ok(Box::new(Findings { threshold: 5, ..Findings::default() }))),
-        Effect::EndTls => Reply::TlsEnded(Ok(Vec::new())),
+        Effect::SendRequest => Reply::answered(Err(OutboundFailure::Timeout)),
+        Effect::LogIn if online => Reply::login(LoginReply::LoggedIn(Box::default())),
+        Effect::LogIn => Reply::login(LoginReply::Answer(Box::new(Response::new(302)))),
+        Effect::Inspect => Reply::inspected(Ok(Findings { threshold: 5, ..Findings::default() })),
+        Effect::EndTls => Reply::tls_ended(Ok(Vec::new())),
         other => panic!("{other:?}"),
     }
 }

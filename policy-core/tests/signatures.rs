@@ -84,11 +84,11 @@ fn run(program: &Program, sent: &Sent, sets: Sets<'_>) -> Ended {
         (Effect::ReadBody { max, .. }, _) => {
             asked.borrow_mut().push("body".to_owned());
             let kept = &sent.body[..sent.body.len().min(max as usize)];
-            Reply::Body(Body { bytes: kept.into(), complete: kept.len() == sent.body.len() })
+            Reply::body(Body { bytes: kept.into(), complete: kept.len() == sent.body.len() })
         }
         (Effect::FetchKeys, Some(Asked::KeySet(url))) => {
             asked.borrow_mut().push(url.to_string());
-            Reply::KeySet(sets(url).map(Arc::from))
+            Reply::key_set(sets(url).map(Arc::from))
         }
         _ => panic!("{effect:?}"),
     });

@@ -21,18 +21,18 @@ fn seen<M: Mode>(mut run: Evaluation<'_, M>) -> (String, RunState) {
     let outcome = run.run(|effect, _| match effect {
         Effect::Forward(_) => Reply::ForwardFailed(ForwardFailure::Offline),
         Effect::Log(_) => Reply::Logged,
-        Effect::ReadBody { .. } => Reply::Body(Body { bytes: (*b"a body: 1,2;3\n\n").into(), complete: true }),
+        Effect::ReadBody { .. } => Reply::body(Body { bytes: (*b"a body: 1,2;3\n\n").into(), complete: true }),
         Effect::CountRequest => Reply::Rate(RateVerdict::Passes),
         Effect::AskCircuit => Reply::Circuit(CircuitState::Closed),
-        Effect::GetSecret => Reply::Secret(Some(Secret::new("secret"))),
-        Effect::FetchKeys => Reply::KeySet(Some("{\"keys\":[]}".into())),
+        Effect::GetSecret => Reply::secret(Some(Secret::new("secret"))),
+        Effect::FetchKeys => Reply::key_set(Some("{\"keys\":[]}".into())),
         Effect::SendRequest => {
             let (resolved_ip, time) = (None, Duration::from_millis(1));
-            Reply::Answered(Box::new(Ok(Answered { response: Response::new(200), resolved_ip, time })))
+            Reply::answered(Ok(Answered { response: Response::new(200), resolved_ip, time }))
         }
-        Effect::LogIn => Reply::Login(LoginReply::LoggedIn(Box::default())),
-        Effect::Inspect => Reply::Inspected(Ok(Box::new(Findings { threshold: 5, ..Findings::default() }))),
-        Effect::EndTls => Reply::TlsEnded(Ok(Vec::new())),
+        Effect::LogIn => Reply::login(LoginReply::LoggedIn(Box::default())),
+        Effect::Inspect => Reply::inspected(Ok(Findings { threshold: 5, ..Findings::default() })),
+        Effect::EndTls => Reply::tls_ended(Ok(Vec::new())),
         _ => Reply::Logged,
     });
     let seen = format!("{outcome:?} {:?} {:?}", run.answer(), run.changes());

@@ -234,14 +234,15 @@ impl Login {
         reply: Reply,
         run: &mut Run<'_>,
     ) -> Result<Result<Box<Identity>, Next>, Unrendered> {
-        Ok(match reply {
-            Reply::Login(LoginReply::LoggedIn(identity)) => Ok(identity),
-            Reply::Login(LoginReply::Preflight) if self.allow_cors_preflight => Err(Next::GoOn),
-            Reply::Login(LoginReply::Answer(response)) => Err(run.respond(*response)?),
-            Reply::Login(LoginReply::Failed(reason)) => {
+        let Reply::Login(reply) = reply else { return Ok(Err(Next::End(Ending::Closed))) };
+        Ok(match *reply {
+            LoginReply::LoggedIn(identity) => Ok(identity),
+            LoginReply::Preflight if self.allow_cors_preflight => Err(Next::GoOn),
+            LoginReply::Answer(response) => Err(run.respond(*response)?),
+            LoginReply::Failed(reason) => {
                 return Err(Unrendered::unusable(format!("the login failed: {reason}")));
             }
-            _ => Err(Next::End(Ending::Closed)),
+            LoginReply::Preflight => Err(Next::End(Ending::Closed)),
         })
     }
 

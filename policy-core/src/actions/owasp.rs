@@ -107,7 +107,7 @@ pub(super) use rule_set_results;
 #[derive(Debug)]
 pub(super) struct Inspected {
     pub(super) denied: bool,
-    pub(super) findings: Box<Findings>,
+    pub(super) findings: Findings,
     /// Why it failed.
     pub(super) error: Option<Box<str>>,
 }
@@ -131,18 +131,18 @@ impl RuleSet {
     /// # Errors
     /// If the inspection failed and that is the end.
     pub(super) fn inspected(&self, reply: Reply) -> Result<Inspected, Unrendered> {
-        match reply {
-            Reply::Inspected(Ok(findings)) => {
+        let Reply::Inspected(inspected) = reply else {
+            return Err(Unrendered::unusable("there was no inspection".to_owned()));
+        };
+        match *inspected {
+            Ok(findings) => {
                 let denied = findings.anomaly_score >= findings.threshold;
                 Ok(Inspected { denied, findings, error: None })
             }
-            Reply::Inspected(Err(reason)) if self.on_error == OnError::Continue => {
-                Ok(Inspected { denied: false, findings: Box::default(), error: Some(reason) })
+            Err(reason) if self.on_error == OnError::Continue => {
+                Ok(Inspected { denied: false, findings: Findings::default(), error: Some(reason) })
             }
-            Reply::Inspected(Err(reason)) => {
-                Err(Unrendered::unusable(format!("the inspection failed: {reason}")))
-            }
-            _ => Err(Unrendered::unusable("there was no inspection".to_owned())),
+            Err(reason) => Err(Unrendered::unusable(format!("the inspection failed: {reason}"))),
         }
     }
 

@@ -170,8 +170,9 @@ impl Execute for TerminateTls {
     }
 
     fn resumed(&self, run: &mut Run<'_>, _: Option<Asked>, reply: Reply) -> Result<Next, Unrendered> {
-        match reply {
-            Reply::TlsEnded(Ok(values)) => {
+        let Reply::TlsEnded(ended) = reply else { return Ok(Next::End(Ending::Closed)) };
+        match *ended {
+            Ok(values) => {
                 if run.keeps_results {
                     let all = Self::RESULTS.iter().chain(Self::MORE_RESULTS.iter().copied().flatten());
                     run.set_named(all, "actions.ngrok.terminate_tls.", values)?;
@@ -180,10 +181,7 @@ impl Execute for TerminateTls {
                 }
                 Ok(Next::GoOn)
             }
-            Reply::TlsEnded(Err(reason)) => {
-                Err(Unrendered::unusable(format!("the TLS handshake failed: {reason}")))
-            }
-            _ => Ok(Next::End(Ending::Closed)),
+            Err(reason) => Err(Unrendered::unusable(format!("the TLS handshake failed: {reason}"))),
         }
     }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::mode::{Mode, Specialised};
 use crate::cel::{ClientAddress, EvalError, EvalLimits, Fault as CelFault, Unrendered, Value};
 use crate::compile::{PhaseCode, Program, ResidualCondition};
-use crate::exchange::{ActionId, Asked, Effect, ExpressionId, ForwardFailure, LogId, Reply, Step, TargetId};
+use crate::exchange::{
+    ActionId, Asked, Effect, ExpressionId, ForwardFailure, LogId, MAX_KEY_SET, Reply, Step, TargetId,
+};
 use crate::facts::{Facts, FactsHost};
 use crate::ir::Op;
 use crate::lpm::ClassId;
@@ -183,7 +185,7 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
         let next = match (effect, reply) {
             (_, Reply::Secret(secret)) => {
                 if let Some(Asked::Secret { vault, name }) = asked {
-                    kept.state.keep_secret(vault, name, secret);
+                    kept.state.keep_secret(vault, name, *secret);
                 }
                 // What wanted it runs again.
                 self.at.next = self.at.next.saturating_sub(1);
@@ -191,12 +193,12 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
             }
             (_, Reply::KeySet(keys)) => {
                 if let Some(Asked::KeySet(url)) = asked {
-                    kept.key_sets.push((url, keys));
+                    kept.key_sets.push((url, keys.filter(|keys| keys.len() <= MAX_KEY_SET)));
                 }
                 return self.again(by);
             }
             (Effect::ReadBody { side, .. }, Reply::Body(body)) => {
-                kept.bodies.set(side, Some(body));
+                kept.bodies.set(side, Some(body.within_bounds()));
                 return self.again(by);
             }
             (_, Reply::BodyFailed) => Err(Unrendered::unusable("the body did not arrive".to_owned())),

@@ -85,7 +85,7 @@ impl<B> Driver<B> {
                     | Effect::EndTls,
                 ) => Reply::Logged,
                 // There are no vaults here.
-                Step::Perform(Effect::GetSecret) => Reply::Secret(None),
+                Step::Perform(Effect::GetSecret) => Reply::secret(None),
             };
             had = self.share(run, endpoint);
             step = run.resume(reply);

@@ -131,9 +131,9 @@ impl<'a> World<'a> {
                 self.assumes(Assumption::NothingFound);
                 let (request, response) = THRESHOLDS;
                 let threshold = if inspection.side == Side::Response { response } else { request };
-                Reply::Inspected(Ok(Box::new(Findings { threshold, ..Findings::default() })))
+                Reply::inspected(Ok(Findings { threshold, ..Findings::default() }))
             }
-            (Effect::EndTls, _) => Reply::TlsEnded(Ok(Vec::new())),
+            (Effect::EndTls, _) => Reply::tls_ended(Ok(Vec::new())),
             // An effect of a later version: what fits nothing fails closed.
             _ => Reply::Logged,
         }
@@ -159,8 +159,8 @@ impl<'a> World<'a> {
             Side::Event => Arc::clone(&self.event.borrow()),
         };
         match body.get(..max) {
-            Some(start) if body.len() > max => Reply::Body(Body { bytes: start.into(), complete: false }),
-            _ => Reply::Body(Body { bytes: body, complete: true }),
+            Some(start) if body.len() > max => Reply::body(Body { bytes: start.into(), complete: false }),
+            _ => Reply::body(Body { bytes: body, complete: true }),
         }
     }
 
@@ -169,7 +169,7 @@ impl<'a> World<'a> {
         if known.is_none() {
             self.lacks(format!("--secret {vault}/{name}=…"));
         }
-        Reply::Secret(known.map(|it| Secret::new(&*it.value)))
+        Reply::secret(known.map(|it| Secret::new(&*it.value)))
     }
 
     fn keys(&self, url: &str) -> Reply {
@@ -177,7 +177,7 @@ impl<'a> World<'a> {
         if known.is_none() {
             self.lacks(format!("--keys {url}=FILE"));
         }
-        Reply::KeySet(known.map(|(_, keys)| Arc::clone(keys)))
+        Reply::key_set(known.map(|(_, keys)| Arc::clone(keys)))
     }
 
     fn send(&self, outbound: &Outbound) -> Reply {
@@ -187,7 +187,7 @@ impl<'a> World<'a> {
             let resolved_ip: Option<IpAddr> = None;
             Ok(Answered { response: Response::new(status), resolved_ip, time: Duration::ZERO })
         };
-        Reply::Answered(Box::new(match state {
+        Reply::answered(match state {
             Some(TargetState::Online) => answered(200),
             Some(TargetState::Respond(status)) => answered(status),
             Some(TargetState::Slow) => Err(OutboundFailure::Timeout),
@@ -197,7 +197,7 @@ impl<'a> World<'a> {
                 self.lacks(format!("--target {url}=respond:200"));
                 Err(OutboundFailure::Unreachable)
             }
-        }))
+        })
     }
 
     fn login(&self) -> Reply {
@@ -207,14 +207,14 @@ impl<'a> World<'a> {
                 let name = email.split('@').next().unwrap_or_default().to_owned();
                 let email = email.clone();
                 let identity = Identity { id, email, name, provider_user_id, ..Identity::default() };
-                Reply::Login(LoginReply::LoggedIn(Box::new(identity)))
+                Reply::login(LoginReply::LoggedIn(Box::new(identity)))
             }
             None => {
                 self.assumes(Assumption::NotLoggedIn);
                 let mut headers = Headers::default();
                 // INVARIANT: a path of ours is the value of a header.
                 let _ = headers.append("location", LOGIN_PATH);
-                Reply::Login(LoginReply::Answer(Box::new(Response { headers, ..Response::new(302) })))
+                Reply::login(LoginReply::Answer(Box::new(Response { headers, ..Response::new(302) })))
             }
         }
     }

@@ -9,9 +9,8 @@ use serde_json::{Map, Value};
 
 use super::SigningAlgorithm;
 use super::token::Token;
+use crate::exchange::MAX_KEY_SET;
 
-/// Bytes of a set of keys.
-pub(super) const MAX_SET: usize = 256 << 10;
 /// Keys of a set.
 pub(super) const MAX_KEYS: usize = 100;
 /// Bytes of the modulus of an RSA key: 2048 bits (RFC 7518, 3.3) to 4096.
@@ -28,7 +27,7 @@ pub(super) struct KeySet(Vec<Map<String, Value>>);
 impl KeySet {
     /// Reads a set; `None` if it is none, or too large. O(length).
     pub(super) fn read(text: &str) -> Option<Self> {
-        if text.len() > MAX_SET {
+        if text.len() > MAX_KEY_SET {
             return None;
         }
         let Value::Object(mut set) = serde_json::from_str(text).ok()? else { return None };
