@@ -6,26 +6,26 @@ use crate::data::tables::{Entry, with_as_numbers};
 use crate::peers::{Longest as _, Ours, TrieMap};
 
 /// Bytes that a table of the Internet may keep for each prefix, of IPv4 or of both families.
-pub const MOST_KEPT: f64 = 6.5;
+pub const MAX_KEPT: f64 = 6.5;
 /// The same of IPv6 alone.
-pub const MOST_KEPT_V6: f64 = 14.0;
+pub const MAX_KEPT_V6: f64 = 14.0;
 
 /// The bars.
 #[must_use]
 pub fn bars() -> Vec<Bar> {
     vec![
-        Bar::new("memory/v4 kept", Gate::AtMost(MOST_KEPT, 4.5), "B/prefix", |context| {
+        Bar::new("memory/v4 kept", Gate::AtMost(MAX_KEPT, 4.5), "B/prefix", |context| {
             kept(context, &context.v4().entries)
         }),
-        Bar::new("memory/v6 kept", Gate::AtMost(MOST_KEPT_V6, 8.0), "B/prefix", |context| {
+        Bar::new("memory/v6 kept", Gate::AtMost(MAX_KEPT_V6, 8.0), "B/prefix", |context| {
             kept(context, &context.v6().entries)
         }),
-        Bar::new("memory/v4 with AS numbers kept", Gate::AtMost(MOST_KEPT, 5.5), "B/prefix", |context| {
+        Bar::new("memory/v4 with AS numbers kept", Gate::AtMost(MAX_KEPT, 5.5), "B/prefix", |context| {
             kept(context, &with_as_numbers(&context.v4().entries))
         }),
         Bar::new(
             "memory/v4 and v6 with AS numbers kept",
-            Gate::AtMost(MOST_KEPT, 6.2),
+            Gate::AtMost(MAX_KEPT, 6.2),
             "B/prefix",
             |context| {
                 let both = [&*context.v4().entries, &*context.v6().entries].concat();
