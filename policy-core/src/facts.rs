@@ -305,7 +305,7 @@ impl<'a> Facts<'a> {
 }
 
 /// Secrets that one run may look up.
-const MAX_SECRETS: usize = 64;
+pub(crate) const MAX_SECRETS: usize = 64;
 
 /// What actions produce for what runs after them.
 #[derive(Clone, Debug)]

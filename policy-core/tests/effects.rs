@@ -219,6 +219,28 @@ fn a_body_is_replaced_before_it_is_compressed() {
     assert!(ended.changed.contains(&"content-length: ".to_owned()), "{ended:?}");
 }
 
+#[test]
+fn what_is_to_be_compressed_is_still_searched() {
+    let actions = "  - {type: compress-response}\n  - {type: response-body-find-replace, config: {replacements: [{from: a, to: bb}]}}\n  - {type: compress-response, config: {algorithms: [gzip]}}\n";
+    let ended = on_response(actions, &[("content-length", "1")], |_, _| body("a"));
+    assert_eq!((ended.bodies[1].as_deref(), ended.compression), (Some("bb"), Some(ContentCoding::Brotli)));
+    assert!(ended.changed.contains(&"content-length: ".to_owned()), "{ended:?}");
+}
+
+#[test]
+fn a_target_goes_on_with_the_message_and_reads_nothing_again() {
+    let text = "on_http_request:\n- actions:\n  - {type: request-body-find-replace, config: {replacements: [{from: a, to: b}]}}\n";
+    let (program, request) = (compile(text), Request::new("POST", "https://a.example/"));
+    let request = request.facts().expect("a URL");
+    let facts = Facts::new("203.0.113.42".parse().expect("an address")).with_request(&request);
+    for (sent, left) in [("aa", "bb"), ("x", "x")] {
+        let (_, state) = drive(program.run(Phase::OnHttpRequest, &facts), &mut |_, _| body(sent));
+        let run = program.run_from(Phase::OnHttpRequest, &facts, state.for_target());
+        let (ended, _) = drive(run, &mut |_, _| panic!("it was read"));
+        assert_eq!(ended.bodies[0].as_deref().unwrap_or(sent), left);
+    }
+}
+
 const LIMIT: &str = "{type: rate-limit, config: {name: logins, algorithm: sliding_window, capacity: 2, rate: 60s, bucket_key: [conn.client_ip, \"getReqHeader('x')\"]";
 
 #[test]
@@ -321,6 +343,7 @@ fn secrets_are_looked_up_where_they_are_wanted() {
         host,
     );
     assert!(drawn.asked.len() <= 65, "{}", drawn.asked.len());
+    assert!(drawn.outcome != "error" || drawn.reason.contains("more than 64 secrets"), "{}", drawn.reason);
 }
 
 fn answered(status: u16, body: &str) -> Reply {

@@ -83,7 +83,7 @@ impl ActionType for CompressResponse {
 
 impl Execute for CompressResponse {
     fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
-        let compressed = run.is_encoded(Side::Response);
+        let compressed = run.is_to_be_compressed() || run.is_encoded(Side::Response);
         let coding = match compressed {
             true => None,
             false => run.negotiate(&self.algorithms),

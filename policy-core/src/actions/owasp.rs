@@ -2,14 +2,17 @@
 //!
 //! Source: ngrok documentation, owasp-crs-request and owasp-crs-response (2026-08-07).
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::{ON_ERROR, OnError};
 use crate::cel::{Map, Unrendered, Value};
 use crate::exchange::{Asked, Effect, Findings, Inspection, MatchedRule, Reply};
 use crate::message::Side;
+use crate::ngrok::NgrokCode;
+use crate::outcome::Ending;
 use crate::reader::Fields;
-use crate::run::{Next, Run, StepDigest};
+use crate::run::{Execute, HttpRefusal, Next, Run, StepDigest};
 use crate::schema::{Boolean, Choice, Context, Declared, Field, Integer, Items};
 
 static RULE_ERROR: Field<Choice<OnError>> = Field::default(
@@ -90,7 +93,7 @@ macro_rules! rule_set_results {
         ];
 
         /// Sets the results.
-        fn set_results(run: &mut Run<'_>, inspected: &Inspected) {
+        fn set_results(run: &mut Run<'_>, inspected: &owasp::Inspected) {
             run.set_result(&DECISION, if inspected.denied { "deny" } else { "allow" });
             run.set_result(&SCORE, i64::from(inspected.findings.anomaly_score));
             run.set_result(&THRESHOLD, i64::from(inspected.findings.threshold));
@@ -112,9 +115,47 @@ pub(super) struct Inspected {
     pub(super) error: Option<Box<str>>,
 }
 
+/// An inspection as it runs.
+#[derive(Debug)]
+pub(super) struct Inspecting {
+    pub(super) name: &'static str,
+    pub(super) side: Side,
+    pub(super) rules: RuleSet,
+    /// The code of a refusal.
+    pub(super) code: NgrokCode,
+    pub(super) set_results: fn(&mut Run<'_>, &Inspected),
+}
+
+impl Execute for Inspecting {
+    fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
+        Ok(self.rules.inspect(self.side, run))
+    }
+
+    fn resumed(&self, run: &mut Run<'_>, _: Option<Asked>, reply: Reply) -> Result<Next, Unrendered> {
+        let inspected = self.rules.inspected(reply)?;
+        if run.keeps_results {
+            (self.set_results)(run, &inspected);
+        }
+        Ok(if inspected.denied { Next::End(Ending::Denied) } else { Next::GoOn })
+    }
+
+    fn refusal(&self) -> HttpRefusal {
+        HttpRefusal { status: 403, code: Some(self.code) }
+    }
+
+    fn digest(&self, digest: &mut StepDigest<'_>) {
+        digest.text(self.name);
+        self.rules.digest(digest);
+    }
+
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
 impl RuleSet {
     /// Asks for an inspection of a message, whose body is read first if it is to be looked at.
-    pub(super) fn inspect(&self, side: Side, run: &mut Run<'_>) -> Next {
+    fn inspect(&self, side: Side, run: &mut Run<'_>) -> Next {
         let body = match self.process_body.then(|| run.body_start(side)).transpose() {
             Ok(body) => body,
             Err(ask) => return ask,
@@ -130,7 +171,7 @@ impl RuleSet {
     ///
     /// # Errors
     /// If the inspection failed and that is the end.
-    pub(super) fn inspected(&self, reply: Reply) -> Result<Inspected, Unrendered> {
+    fn inspected(&self, reply: Reply) -> Result<Inspected, Unrendered> {
         let Reply::Inspected(inspected) = reply else {
             return Err(Unrendered::unusable("there was no inspection".to_owned()));
         };
@@ -146,7 +187,7 @@ impl RuleSet {
         }
     }
 
-    pub(super) fn digest(&self, digest: &mut StepDigest<'_>) {
+    fn digest(&self, digest: &mut StepDigest<'_>) {
         digest.number(u64::from(self.on_error == OnError::Continue));
         digest.number(u64::from(self.process_body));
         digest.number(self.exclude_rule_ids.len() as u64);

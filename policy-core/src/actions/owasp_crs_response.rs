@@ -2,19 +2,15 @@
 //!
 //! Source: ngrok documentation, owasp-crs-response (2026-08-07).
 
-use std::fmt;
-
-use super::owasp::{self, Inspected, RuleSet, rule_set_results};
+use super::owasp::{self, Inspecting, RuleSet, rule_set_results};
 use super::{ActionType, Ends, RESPONSE_PHASE};
-use crate::cel::{Unrendered, Value};
-use crate::exchange::{Asked, Reply};
+use crate::cel::Value;
 use crate::ir::Lowering;
 use crate::message::Side;
 use crate::ngrok;
-use crate::outcome::Ending;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
-use crate::run::{Execute, HttpRefusal, Next, Run, StepDigest};
+use crate::run::{Execute, Run};
 use crate::schema::{Context, Declared};
 use crate::vocabulary::{self, ActionResult, RESPONSE};
 
@@ -42,33 +38,7 @@ impl ActionType for OwaspCrsResponse {
     }
 
     fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
-        Box::new(self.clone())
-    }
-}
-
-impl Execute for OwaspCrsResponse {
-    fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
-        Ok(self.rules.inspect(Side::Response, run))
-    }
-
-    fn resumed(&self, run: &mut Run<'_>, _: Option<Asked>, reply: Reply) -> Result<Next, Unrendered> {
-        let inspected = self.rules.inspected(reply)?;
-        if run.keeps_results {
-            set_results(run, &inspected);
-        }
-        Ok(if inspected.denied { Next::End(Ending::Denied) } else { Next::GoOn })
-    }
-
-    fn refusal(&self) -> HttpRefusal {
-        HttpRefusal { status: 403, code: Some(ngrok::ERR_NGROK_3702) }
-    }
-
-    fn digest(&self, digest: &mut StepDigest<'_>) {
-        digest.text(Self::NAME);
-        self.rules.digest(digest);
-    }
-
-    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::NAME)
+        let (rules, code) = (self.rules.clone(), ngrok::ERR_NGROK_3702);
+        Box::new(Inspecting { name: Self::NAME, side: Side::Response, rules, code, set_results })
     }
 }

@@ -2,11 +2,14 @@
 //!
 //! Source: ngrok documentation, find-replace actions (2026-08-07).
 
+use std::fmt;
+
 use super::patterns::{RunPattern, check_groups};
 use crate::cel::{Map, Unrendered, Value};
 use crate::message::Side;
-use crate::run::{Next, Run, StepDigest};
+use crate::run::{Execute, Next, Run, StepDigest};
 use crate::schema::{Context, Declared, Field, Interpolated, Items, Record, Regex, Text};
+use crate::vocabulary::ActionResult;
 
 /// A replacement.
 #[derive(Clone, Debug)]
@@ -71,11 +74,7 @@ impl Replacing {
     ///
     /// # Errors
     /// If the body cannot be read, an expression has no value, or the result is too long.
-    pub(super) fn in_body(
-        &self,
-        side: Side,
-        run: &mut Run<'_>,
-    ) -> Result<Result<Vec<Found>, Next>, Unrendered> {
+    fn in_body(&self, side: Side, run: &mut Run<'_>) -> Result<Result<Vec<Found>, Next>, Unrendered> {
         let before = match run.body(side)? {
             Ok(body) => body,
             Err(ask) => return Ok(Err(ask)),
@@ -118,6 +117,42 @@ impl Replacing {
             from.digest(Some(&replacement.from), digest);
             digest.templates(replacement.to.as_slice());
         }
+    }
+}
+
+/// An action that replaces in a body, as it runs.
+#[derive(Debug)]
+pub(super) struct InBody {
+    pub(super) name: &'static str,
+    pub(super) side: Side,
+    pub(super) replacing: Replacing,
+    /// The result `replacements`.
+    pub(super) found: ActionResult<Value>,
+}
+
+impl Execute for InBody {
+    fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
+        let found = match self.replacing.in_body(self.side, run)? {
+            Ok(found) => found,
+            Err(ask) => return Ok(ask),
+        };
+        if run.keeps_results {
+            run.set_result(&self.found, found_values(found));
+        }
+        Ok(Next::GoOn)
+    }
+
+    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
+        self.replacing.texts(each);
+    }
+
+    fn digest(&self, digest: &mut StepDigest<'_>) {
+        digest.text(self.name);
+        self.replacing.digest(digest);
+    }
+
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
     }
 }
 

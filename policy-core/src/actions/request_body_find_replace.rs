@@ -2,18 +2,13 @@
 //!
 //! Source: ngrok documentation, request-body-find-replace (2026-08-07).
 
-use std::fmt;
-
-use super::replacements::{
-    REPLACEMENTS as LIST, Replacement, Replacing, found_values, replacement_results, texts,
-};
+use super::replacements::{InBody, REPLACEMENTS as LIST, Replacement, Replacing, replacement_results, texts};
 use super::{ActionType, REQUEST_PHASE};
-use crate::cel::Unrendered;
 use crate::ir::Lowering;
 use crate::message::Side;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
-use crate::run::{Execute, Next, Run, StepDigest};
+use crate::run::Execute;
 use crate::schema::{Context, Declared, Field, Items, Record, Text};
 use crate::vocabulary::{self, REQUEST};
 
@@ -52,36 +47,7 @@ impl ActionType for RequestBodyFindReplace {
     }
 
     fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
-        Box::new(Running(Replacing::new(&self.replacements)))
-    }
-}
-
-/// It as it runs.
-#[derive(Debug)]
-struct Running(Replacing);
-
-impl Execute for Running {
-    fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
-        let found = match self.0.in_body(Side::Request, run)? {
-            Ok(found) => found,
-            Err(ask) => return Ok(ask),
-        };
-        if run.keeps_results {
-            run.set_result(&FOUND, found_values(found));
-        }
-        Ok(Next::GoOn)
-    }
-
-    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
-        self.0.texts(each);
-    }
-
-    fn digest(&self, digest: &mut StepDigest<'_>) {
-        digest.text(RequestBodyFindReplace::NAME);
-        self.0.digest(digest);
-    }
-
-    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(RequestBodyFindReplace::NAME)
+        let replacing = Replacing::new(&self.replacements);
+        Box::new(InBody { name: Self::NAME, side: Side::Request, replacing, found: FOUND })
     }
 }

@@ -2,18 +2,13 @@
 //!
 //! Source: ngrok documentation, response-body-find-replace (2026-08-07).
 
-use std::fmt;
-
-use super::replacements::{
-    REPLACEMENTS as LIST, Replacement, Replacing, found_values, replacement_results, texts,
-};
+use super::replacements::{InBody, REPLACEMENTS as LIST, Replacement, Replacing, replacement_results, texts};
 use super::{ActionType, RESPONSE_PHASE};
-use crate::cel::Unrendered;
 use crate::ir::Lowering;
 use crate::message::Side;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
-use crate::run::{Execute, Next, Run, StepDigest};
+use crate::run::Execute;
 use crate::schema::{Context, Declared, Field, Items, Record, Text};
 use crate::vocabulary::{self, RESPONSE};
 
@@ -52,36 +47,7 @@ impl ActionType for ResponseBodyFindReplace {
     }
 
     fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
-        Box::new(Running(Replacing::new(&self.replacements)))
-    }
-}
-
-/// It as it runs.
-#[derive(Debug)]
-struct Running(Replacing);
-
-impl Execute for Running {
-    fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
-        let found = match self.0.in_body(Side::Response, run)? {
-            Ok(found) => found,
-            Err(ask) => return Ok(ask),
-        };
-        if run.keeps_results {
-            run.set_result(&FOUND, found_values(found));
-        }
-        Ok(Next::GoOn)
-    }
-
-    fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {
-        self.0.texts(each);
-    }
-
-    fn digest(&self, digest: &mut StepDigest<'_>) {
-        digest.text(ResponseBodyFindReplace::NAME);
-        self.0.digest(digest);
-    }
-
-    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(ResponseBodyFindReplace::NAME)
+        let replacing = Replacing::new(&self.replacements);
+        Box::new(InBody { name: Self::NAME, side: Side::Response, replacing, found: FOUND })
     }
 }

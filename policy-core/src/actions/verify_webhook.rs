@@ -11,6 +11,7 @@ mod twilio;
 
 use std::fmt;
 
+use self::challenge::{Challenge, challenge};
 use self::schemes::{Scheme, scheme};
 use self::signature::{Signed, one};
 use super::{ActionType, Ends, REQUEST_PHASE, Unsupported};
@@ -209,7 +210,10 @@ impl VerifyWebhook {
         let (url, now) = (sent.url().raw(), run.facts.now());
         let signed = Signed { request: &request, url, body, secret: secret.as_bytes(), now };
         Ok(match scheme.verify(signed) {
-            Ok(()) => Checked::Verified(challenge::signed(self.provider.value, body, secret.as_bytes())),
+            Ok(()) => {
+                let challenge = challenge(self.provider.value);
+                Checked::Verified(challenge.and_then(|it| it.signed(body, secret.as_bytes())))
+            }
             Err(failure) => Checked::Failed(failure.to_string()),
         })
     }
@@ -229,7 +233,7 @@ impl Execute for VerifyWebhook {
     fn step(&self, run: &mut Run<'_>) -> Result<Next, Unrendered> {
         // INVARIANT: others do not compile.
         let Some(scheme) = scheme(self.provider.value) else { return Ok(Next::End(Ending::Closed)) };
-        let challenged = run.request().and_then(|request| challenge::unsigned(self.provider.value, &request));
+        let challenged = challenge(self.provider.value).and_then(|it| it.unsigned(&run.request()?));
         if let Some(answer) = challenged {
             return run.respond(answer);
         }
@@ -244,8 +248,7 @@ impl Execute for VerifyWebhook {
     }
 
     fn refusal(&self) -> HttpRefusal {
-        // Xero tries out whether wrong signatures are told so.
-        let status = if self.provider.value == "xero" { 401 } else { 403 };
+        let status = challenge(self.provider.value).map_or(403, Challenge::refusal);
         HttpRefusal { status, code: Some(ngrok::ERR_NGROK_3204) }
     }
 

@@ -8,7 +8,7 @@ use crate::compile::{PhaseCode, Program, ResidualCondition};
 use crate::exchange::{
     ActionId, Asked, Effect, ExpressionId, ForwardFailure, LogId, MAX_KEY_SET, Reply, Step, TargetId,
 };
-use crate::facts::{Facts, FactsHost};
+use crate::facts::{Facts, FactsHost, MAX_SECRETS};
 use crate::ir::Op;
 use crate::lpm::ClassId;
 use crate::outcome::{Ending, Fault, Outcome};
@@ -355,9 +355,10 @@ impl<'r, M: Mode> Machine<'r, '_, M> {
     /// Asks for the secret that an expression wants, if that is why it has no value.
     fn wanted_secret(&mut self, unrendered: Unrendered, by: ActionId) -> Result<Step, Unrendered> {
         match unrendered.error.fault {
-            CelFault::SecretWanted { ref vault, ref name }
-                if self.at.state.kept().state.may_keep_secret() =>
-            {
+            CelFault::SecretWanted { .. } if !self.at.state.kept().state.may_keep_secret() => {
+                Err(Unrendered::unusable(format!("more than {MAX_SECRETS} secrets are looked up")))
+            }
+            CelFault::SecretWanted { ref vault, ref name } => {
                 self.at.state.kept().asked =
                     Some(Asked::Secret { vault: Arc::clone(vault), name: Arc::clone(name) });
                 Ok(self.perform(Effect::GetSecret, by, false))

@@ -12,7 +12,8 @@ pub enum Side {
     Request,
     /// The response.
     Response,
-    /// One event of an event stream, its lines with their ends (WHATWG HTML, 9.2.5).
+    /// One event of an event stream: its lines with their ends, without the byte order mark that a stream may begin with
+    /// (WHATWG HTML, 9.2.5).
     Event,
 }
 
@@ -55,7 +56,7 @@ impl<T> BySide<T> {
         } = value;
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.iter().all(Option::is_none)
     }
 }

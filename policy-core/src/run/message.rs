@@ -136,13 +136,14 @@ impl Run<'_> {
         }
     }
 
-    /// True if a body is compressed, or encoded otherwise.
+    /// True if a body is compressed, or encoded otherwise, as it is now; what the host is still to compress is not.
     pub(crate) fn is_encoded(&self, side: Side) -> bool {
         let is_encoded = |coding: &str| !matches!(coding.trim(), "" | "identity");
         match side {
             Side::Request => {
                 self.request().is_some_and(|it| it.header("content-encoding").is_some_and(is_encoded))
             }
+            Side::Response if self.is_to_be_compressed() => false,
             Side::Response => {
                 self.response().is_some_and(|it| it.header("content-encoding").is_some_and(is_encoded))
             }
@@ -152,6 +153,11 @@ impl Run<'_> {
                 sent.is_some_and(|headers| headers.get("content-encoding", 0).is_some_and(is_encoded))
             }
         }
+    }
+
+    /// True if the host is to compress the response at the end.
+    pub(crate) fn is_to_be_compressed(&self) -> bool {
+        self.state.changes().is_some_and(|changes| changes.compression.is_some())
     }
 
     /// The one of some codings that the client prefers.
@@ -171,6 +177,8 @@ impl Run<'_> {
         let changes = &mut self.state.kept().state.changes;
         changes.bodies.set(side, Some(bytes.into()));
         let edited = match side {
+            // Known once it has been compressed.
+            Side::Response if changes.compression.is_some() => Ok(()),
             Side::Request => changes.request.replace("content-length", &length),
             Side::Response => changes.response.replace("content-length", &length),
             Side::Event => Ok(()),

@@ -12,8 +12,8 @@ use crate::parse::PlainMap;
 use crate::url::EndpointUrl;
 
 /// What a policy has taken and made so far of one connection or request: results, variables, draws of random numbers,
-/// and the budget that is left. A host hands it from phase to phase. Of this only the budget goes on to the policy of a
-/// target ([`Self::for_target`]), or to a second policy of the same endpoint.
+/// and the budget that is left. A host hands it from phase to phase. Of this only the budget and the message as it
+/// is now go on to the policy of a target ([`Self::for_target`]), or to a second policy of the same endpoint.
 ///
 /// ```
 /// use policy_core::{compile::Program, evaluate::RunState, exchange::Reply, facts::Facts, phase::Phase};
@@ -108,8 +108,13 @@ impl RunState {
     #[must_use]
     pub fn for_target(&self) -> Self {
         let mut state = Self::with_steps(self.limits.steps);
-        if let Some(changes) = self.changes().filter(|changes| !changes.is_empty()) {
-            state.kept().state.changes = changes.clone();
+        if let Some(kept) = self.kept.as_deref() {
+            let changes = &kept.state.changes;
+            if !changes.is_empty() || !kept.bodies.is_empty() {
+                let target = state.kept();
+                target.state.changes = Changes { answer: None, ..changes.clone() };
+                target.bodies = kept.bodies.clone();
+            }
         }
         state
     }

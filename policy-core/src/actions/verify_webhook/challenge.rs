@@ -11,38 +11,65 @@ use super::schemes::Digest;
 use super::signature::{authenticate, hex};
 use crate::message::{Headers, RequestView, Response};
 
-/// Worldline's, a header that is sent back.
-const ECHO: &str = "x-gcs-webhooks-endpoint-verification";
-
-/// The answer to a challenge that is not signed (Worldline documentation, webhooks, 2026-12-02).
-pub(super) fn unsigned(provider: &str, request: &RequestView<'_>) -> Option<Response> {
-    match provider {
-        "worldline" if request.method() == "GET" => {
-            answer("text/plain; charset=utf-8", request.header(ECHO)?.as_bytes().to_vec())
-        }
-        _ => None,
-    }
+/// A challenge of a provider.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Challenge {
+    /// The value of a header is sent back (Worldline documentation, webhooks, 2026-12-02).
+    Echo(&'static str),
+    /// A text is sent back with its signature (Zoom documentation, webhooks, and its sample, 2026-12-02).
+    Validation,
+    /// Whether wrong signatures are refused by 401 is tried out (Xero documentation, intent to receive, 2026-12-02).
+    Intent,
 }
 
-/// The answer to a request with a right signature, if it is a challenge (Zoom documentation, webhooks, and its sample; Xero
-/// documentation, intent to receive, 2026-12-02).
-pub(super) fn signed(provider: &str, body: &[u8], secret: &[u8]) -> Option<Response> {
-    match provider {
-        "zoom" => {
-            let body: Value = serde_json::from_slice(body).ok()?;
-            if body.get("event")?.as_str()? != "endpoint.url_validation" {
-                return None;
+/// Those that are answered.
+const CHALLENGES: &[(&str, Challenge)] = &[
+    ("worldline", Challenge::Echo("x-gcs-webhooks-endpoint-verification")),
+    ("xero", Challenge::Intent),
+    ("zoom", Challenge::Validation),
+];
+
+/// The challenge of a provider, if it has one that is answered.
+pub(super) fn challenge(provider: &str) -> Option<Challenge> {
+    CHALLENGES.iter().find(|(name, _)| *name == provider).map(|(_, challenge)| *challenge)
+}
+
+impl Challenge {
+    /// The answer to one that is not signed.
+    pub(super) fn unsigned(self, request: &RequestView<'_>) -> Option<Response> {
+        match self {
+            Self::Echo(header) if request.method() == "GET" => {
+                answer("text/plain; charset=utf-8", request.header(header)?.as_bytes().to_vec())
             }
-            let plain = body.get("payload")?.get("plainToken")?.as_str()?;
-            let encrypted = hex(&authenticate(Digest::Sha256, secret, [plain.as_bytes()])?);
-            let said = BTreeMap::from([("plainToken", plain), ("encryptedToken", &encrypted)]);
-            answer("application/json", serde_json::to_vec(&said).ok()?)
+            Self::Echo(_) | Self::Validation | Self::Intent => None,
         }
-        "xero" => {
-            let body: Value = serde_json::from_slice(body).ok()?;
-            body.get("events")?.as_array()?.is_empty().then(|| Response::new(200))
+    }
+
+    /// The answer to a request with a right signature, if it is one.
+    pub(super) fn signed(self, body: &[u8], secret: &[u8]) -> Option<Response> {
+        let read = || serde_json::from_slice::<Value>(body).ok();
+        match self {
+            Self::Echo(_) => None,
+            Self::Validation => {
+                let body = read()?;
+                if body.get("event")?.as_str()? != "endpoint.url_validation" {
+                    return None;
+                }
+                let plain = body.get("payload")?.get("plainToken")?.as_str()?;
+                let encrypted = hex(&authenticate(Digest::Sha256, secret, [plain.as_bytes()])?);
+                let said = BTreeMap::from([("plainToken", plain), ("encryptedToken", &encrypted)]);
+                answer("application/json", serde_json::to_vec(&said).ok()?)
+            }
+            Self::Intent => read()?.get("events")?.as_array()?.is_empty().then(|| Response::new(200)),
         }
-        _ => None,
+    }
+
+    /// The status by which a wrong signature is refused.
+    pub(super) const fn refusal(self) -> u16 {
+        match self {
+            Self::Intent => 401,
+            Self::Echo(_) | Self::Validation => 403,
+        }
     }
 }
 

@@ -92,7 +92,7 @@ impl fmt::Display for Fault {
             Self::Absent(fact) => write!(f, "`{fact}` is missing here"),
             Self::NoSource(fact) => write!(f, "no source for `{fact}`"),
             Self::NoRandomness => f.write_str("no source for random numbers"),
-            Self::SecretWanted { .. } => f.write_str("a secret is not known here"),
+            Self::SecretWanted { .. } => f.write_str("a secret cannot be looked up here"),
             Self::NoSecret(name) => write!(f, "no secret `{name}`"),
             Self::NotProvided(what) => write!(f, "no source for {what}"),
             Self::Steps => f.write_str("the expression takes more steps than allowed"),
