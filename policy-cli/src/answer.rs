@@ -84,6 +84,8 @@ pub(crate) enum Assumption {
     NotLoggedIn,
     /// An inspection finds nothing.
     NothingFound,
+    /// A TLS handshake succeeds, and says nothing.
+    Handshake,
 }
 
 impl Assumption {
@@ -92,6 +94,7 @@ impl Assumption {
         match self {
             Self::NotLoggedIn => "not_logged_in",
             Self::NothingFound => "nothing_found",
+            Self::Handshake => "handshake_succeeds",
         }
     }
 
@@ -100,6 +103,7 @@ impl Assumption {
         match self {
             Self::NotLoggedIn => "nobody is logged in (change it with `--login EMAIL`)",
             Self::NothingFound => "the rule set finds nothing: this command has none",
+            Self::Handshake => "the TLS handshake succeeds",
         }
     }
 }
@@ -233,9 +237,9 @@ pub(crate) fn words(decision: OutcomeKind, target: Option<&EndpointUrl>, upstrea
 impl Answer {
     /// Takes secrets out of everything in it that a policy makes.
     pub(crate) fn hide(&mut self, hidden: &Hidden) {
-        hidden.text(&mut self.reason);
-        hidden.text(&mut self.outcome);
-        hidden.bytes(&mut self.steps);
+        hidden.prose(&mut self.reason);
+        hidden.prose(&mut self.outcome);
+        hidden.prose_bytes(&mut self.steps);
         for effect in &mut self.effects {
             if let Performed::Log(metadata) = effect {
                 *metadata = Arc::new(hidden.plain(metadata));

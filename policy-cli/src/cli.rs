@@ -184,7 +184,7 @@ pub(crate) struct Eval {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["ip", "explain"])]
     pub(crate) ips: Option<PathBuf>,
     /// Say what becomes of a target: `online` (the default), `offline`, `refused` (its server does not answer), `slow`, or
-    /// `respond:STATUS` (over HTTP); the same for servers that `http-request` asks. May be given several times.
+    /// `respond:STATUS` (over HTTP). Servers that `http-request` asks need one of the last three. May be given several times.
     #[arg(long, value_name = "URL=STATE", value_parser = parse_target)]
     pub(crate) target: Vec<Target>,
     /// Give a fact that the policy reads, e.g. `conn.geo.country_code=DE`; may be given several times.

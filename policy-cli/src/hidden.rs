@@ -6,6 +6,8 @@ use crate::cli::SecretValue;
 
 /// What takes the place of a secret.
 const MARK: &str = "(secret)";
+/// Bytes of a secret that is hidden in sentences.
+const MIN_IN_PROSE: usize = 4;
 
 /// The texts that are not to be printed.
 pub(crate) struct Hidden(Vec<String>);
@@ -31,10 +33,28 @@ impl Hidden {
 
     /// A text without them.
     pub(crate) fn text(&self, text: &mut String) {
-        for hidden in &self.0 {
+        self.replace(text, 1);
+    }
+
+    fn replace(&self, text: &mut String, min: usize) {
+        for hidden in self.0.iter().filter(|hidden| hidden.len() >= min) {
             if text.contains(hidden.as_str()) {
                 *text = text.replace(hidden.as_str(), MARK);
             }
+        }
+    }
+
+    /// Sentences without the longer ones: short ones are parts of other words.
+    pub(crate) fn prose(&self, text: &mut String) {
+        self.replace(text, MIN_IN_PROSE);
+    }
+
+    /// The same of bytes.
+    pub(crate) fn prose_bytes(&self, bytes: &mut Vec<u8>) {
+        if let (false, Ok(text)) = (self.0.is_empty(), std::str::from_utf8(bytes)) {
+            let mut text = text.to_owned();
+            self.prose(&mut text);
+            *bytes = text.into_bytes();
         }
     }
 

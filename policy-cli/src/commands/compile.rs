@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use policy_core::compile::CompileOptions;
+use policy_core::exchange::Ability;
 use policy_core::phase::{Phase, PhaseSet};
 
 use super::eval::load;
@@ -15,6 +16,8 @@ use crate::ip_policies;
 pub(crate) fn run(args: &Compile) -> Result<Exit, Failure> {
     let mut options = CompileOptions::default();
     options.phases = PhaseSet::new(&Phase::ALL);
+    // A listing asks no host for anything.
+    options.abilities = Ability::ALL.to_vec();
     options.ip_policies = args.ip_policies.as_deref().map(ip_policies::given).transpose()?;
     let program = load(&read(&args.policy)?, None, &options)?;
     let mut out = anstream::stdout();

@@ -104,6 +104,11 @@ impl Policy {
                     Some(TargetState::Respond(status)) => Some(Response::new(status)),
                     _ => None,
                 };
+                if answered.is_some() && known.response.is_some() {
+                    let message =
+                        "--response and `--target URL=respond:STATUS` both say what is answered: give one";
+                    return Err(Failure::Usage(message.to_owned()));
+                }
                 known.response.clone().or(answered)
             }
             // A policy's own answer goes through the rules for responses, a refusal does not.

@@ -133,7 +133,10 @@ impl<'a> World<'a> {
                 let threshold = if inspection.side == Side::Response { response } else { request };
                 Reply::inspected(Ok(Findings { threshold, ..Findings::default() }))
             }
-            (Effect::EndTls, _) => Reply::tls_ended(Ok(Vec::new())),
+            (Effect::EndTls, _) => {
+                self.assumes(Assumption::Handshake);
+                Reply::tls_ended(Ok(Vec::new()))
+            }
             // An effect of a later version: what fits nothing fails closed.
             _ => Reply::Logged,
         }
@@ -188,11 +191,11 @@ impl<'a> World<'a> {
             Ok(Answered { response: Response::new(status), resolved_ip, time: Duration::ZERO })
         };
         Reply::answered(match state {
-            Some(TargetState::Online) => answered(200),
             Some(TargetState::Respond(status)) => answered(status),
             Some(TargetState::Slow) => Err(OutboundFailure::Timeout),
             Some(TargetState::Offline | TargetState::Refused) => Err(OutboundFailure::Unreachable),
-            None => {
+            // Reached, but nobody said what it answers.
+            None | Some(TargetState::Online) => {
                 let url = endpoint.map_or_else(|| outbound.url.to_string(), |url| url.to_string());
                 self.lacks(format!("--target {url}=respond:200"));
                 Err(OutboundFailure::Unreachable)
