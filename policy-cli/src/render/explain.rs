@@ -1,11 +1,12 @@
 //! `eval --explain`: every rule and list entry on the way to the decision.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use policy_core::compile::{ActionRef, RuleRef};
 use policy_core::diagnostic::printable;
 use policy_core::evaluate::Record;
-use policy_core::exchange::{Effect, Reply};
+use policy_core::exchange::{CircuitState, Effect, LoginReply, RateVerdict, Reply};
 use policy_core::ir::{Entries, Entry};
 use policy_core::lpm::{Family, family};
 use policy_core::outcome::Outcome;
@@ -125,7 +126,7 @@ fn explain_action(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRe
                     match decided.run.trace().records.iter().any(changed) {
                         true => changes(out, decided, action),
                         false => {
-                            writeln!(out, "    {kind}")?;
+                            head(out, decided, action)?;
                             ends(out, decided, action)
                         }
                     }
@@ -150,9 +151,63 @@ fn target<'d>(decided: &'d EndedRun<'_>, action: ActionRef<'d>) -> Option<&'d En
     })
 }
 
+/// The kind of an action, and what the host answered it.
+fn head(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRef<'_>) -> io::Result<()> {
+    writeln!(out, "    {}", action.kind())?;
+    for record in &decided.run.trace().records {
+        match record {
+            Record::Reply { action: id, reply } if *id == action.id() => match answered(reply) {
+                Some(answered) => writeln!(out, "      {answered}")?,
+                None => {}
+            },
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What a host's answer says, if the steps do not show it otherwise. Secrets and keys are not repeated.
+fn answered(reply: &Reply) -> Option<String> {
+    let whole = |seconds: Duration| seconds.as_secs() + u64::from(seconds.subsec_nanos() > 0);
+    Some(match reply {
+        Reply::Rate(RateVerdict::Passes) => "within the limit".to_owned(),
+        Reply::Rate(RateVerdict::Limited { retry_after }) => {
+            format!("over the limit; one is let through in {} s", whole(*retry_after))
+        }
+        Reply::Circuit(CircuitState::Closed) => "the circuit is closed: requests go through".to_owned(),
+        Reply::Circuit(CircuitState::Trial) => "the circuit tries one request".to_owned(),
+        Reply::Circuit(CircuitState::Open) => "the circuit is open: requests are refused".to_owned(),
+        Reply::Secret(secret) => {
+            format!("secret: {}", if secret.is_some() { "found" } else { "there is none" })
+        }
+        Reply::KeySet(keys) => {
+            format!("set of keys: {}", if keys.is_some() { "found" } else { "there is none" })
+        }
+        Reply::Answered(answer) => match &**answer {
+            Ok(answer) => format!("request sent: answered {}", answer.response.status),
+            Err(failure) => format!("request sent: {failure}"),
+        },
+        Reply::Login(login) => match &**login {
+            LoginReply::LoggedIn(identity) => format!("logged in as {}", printable(&identity.email)),
+            LoginReply::Preflight => "a preflight request, which needs no login".to_owned(),
+            LoginReply::Answer(answer) => format!("not logged in: answered {}", answer.status),
+            LoginReply::Failed(error) => format!("login failed: {}", printable(error)),
+        },
+        Reply::Inspected(inspected) => match &**inspected {
+            Ok(found) => format!("inspected: score {} of {}", found.anomaly_score, found.threshold),
+            Err(error) => format!("inspection failed: {}", printable(error)),
+        },
+        Reply::TlsEnded(ended) => match &**ended {
+            Ok(_) => "TLS ended".to_owned(),
+            Err(error) => format!("TLS handshake failed: {}", printable(error)),
+        },
+        _ => return None,
+    })
+}
+
 /// What an action set.
 fn variables(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRef<'_>) -> io::Result<()> {
-    writeln!(out, "    {}", action.kind())?;
+    head(out, decided, action)?;
     for record in &decided.run.trace().records {
         match record {
             Record::Variable { action: id, name, value } if *id == action.id() => {
@@ -166,7 +221,7 @@ fn variables(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRef<'_>
 
 /// What an action changed of the message, and what comes next.
 fn changes(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRef<'_>) -> io::Result<()> {
-    writeln!(out, "    {}", action.kind())?;
+    head(out, decided, action)?;
     for record in &decided.run.trace().records {
         match record {
             Record::Header { action: id, name, value } if *id == action.id() => match value {

@@ -108,6 +108,11 @@ impl<'r, M: Mode> Evaluation<'r, M> {
         }
     }
 
+    /// The phase that runs.
+    pub(super) const fn phase(&self) -> Phase {
+        self.on.code().phase
+    }
+
     /// The last forward that failed and was not the end.
     pub(super) const fn passed(&self) -> Option<(ForwardFailure, TargetId)> {
         self.at.passed
@@ -182,7 +187,7 @@ impl<'r, M: Mode> Evaluation<'r, M> {
     /// on.
     #[must_use]
     pub fn answer(&self) -> Option<Cow<'_, Response>> {
-        if self.on.code().phase == Phase::OnTcpConnect {
+        if self.phase() == Phase::OnTcpConnect {
             return None;
         }
         let refused = |refusal: HttpRefusal| Some(Cow::Owned(refusal.to_response()));

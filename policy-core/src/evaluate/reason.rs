@@ -9,12 +9,13 @@ use ipnetwork::IpNetwork;
 use super::evaluation::Evaluation;
 use super::mode::Mode;
 use crate::cel::{EvalError, Expression};
-use crate::compile::{ConditionRef, Program};
+use crate::compile::{ActionRef, ConditionRef, Program, RuleRef};
 use crate::diagnostic::shorten;
 use crate::exchange::{ActionId, FailureAt};
 use crate::facts::Facts;
 use crate::ir::{AddressList, Decision, Entry, ListKind};
 use crate::outcome::{Fault, Outcome};
+use crate::phase::Phase;
 use crate::run::ListDecision;
 
 impl<M: Mode> Evaluation<'_, M> {
@@ -24,6 +25,7 @@ impl<M: Mode> Evaluation<'_, M> {
         Reason {
             program: self.program(),
             facts: self.facts(),
+            phase: self.phase(),
             outcome: self.outcome(),
             failed: self.failed_condition(),
             failed_value: self.failed_value(),
@@ -52,6 +54,7 @@ impl<M: Mode> Evaluation<'_, M> {
 pub struct Reason<'e> {
     program: &'e Program,
     facts: &'e Facts<'e>,
+    phase: Phase,
     outcome: Option<Outcome>,
     failed: Option<(ConditionRef<'e>, &'e EvalError)>,
     failed_value: Option<(Option<&'e Expression>, &'e EvalError)>,
@@ -77,16 +80,16 @@ impl fmt::Display for Reason<'_> {
                 // Whether it always does is what it says of itself.
                 None => {
                     match outcome.by().and_then(|by| self.program.step(by)).is_some_and(|step| step.ends()) {
-                        true => write!(f, "`{kind}` refuses every connection that reaches it"),
-                        false => write!(f, "`{kind}` refused the request"),
+                        true => self.write_always(f, action, "refuses"),
+                        false => write!(f, "`{kind}` refused the {}", self.what()),
                     }
                 }
             },
-            Outcome::Closed { .. } => write!(f, "`{kind}` ends every connection that reaches it"),
+            Outcome::Closed { .. } => self.write_always(f, action, "ends"),
             Outcome::Responded { .. } => write!(f, "`{kind}` answered"),
             Outcome::Upstream => match self.failed_forward {
-                Some(failure) => write!(f, "no action ended the connection, and before that {failure}"),
-                None => f.write_str("no action ended the connection"),
+                Some(failure) => write!(f, "no action ended the {}, and before that {failure}", self.what()),
+                None => write!(f, "no action ended the {}", self.what()),
             },
             Outcome::Failed { fault: Fault::Value, .. } if self.failed_value.is_some() => {
                 let line = action.map_or(0, |action| action.position().line);
@@ -119,6 +122,37 @@ impl fmt::Display for Reason<'_> {
 }
 
 impl<'e> Reason<'e> {
+    /// What the phase is about.
+    const fn what(&self) -> &'static str {
+        match self.phase {
+            Phase::OnTcpConnect => "connection",
+            Phase::OnHttpRequest => "request",
+            Phase::OnHttpResponse => "response",
+            Phase::OnEventStreamMessage => "event",
+        }
+    }
+
+    /// Says of an action that does the same whenever it is reached by which conditions it was.
+    fn write_always(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        action: Option<ActionRef<'_>>,
+        does: &str,
+    ) -> fmt::Result {
+        let (kind, what) = (action.map_or("an action", ActionRef::kind), self.what());
+        let rule = action.and_then(ActionRef::rule);
+        let mut conditions = rule.into_iter().flat_map(RuleRef::conditions);
+        let Some(first) = conditions.next() else {
+            return write!(f, "`{kind}` {does} every {what} that reaches it");
+        };
+        write!(f, "`{kind}` {does} the {what}: `{}`", shorten(first.expression().text()))?;
+        match (conditions.next(), conditions.count()) {
+            (None, _) => f.write_str(" holds"),
+            (Some(second), 0) => write!(f, " and `{}` hold", shorten(second.expression().text())),
+            (Some(_), more) => write!(f, " and {} more conditions hold", more + 1),
+        }
+    }
+
     /// The entry of a list that the reason names, if it is one that is the same for every connection.
     #[must_use]
     pub fn entry(&self) -> Option<&'e Entry> {
