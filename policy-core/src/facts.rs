@@ -16,6 +16,7 @@ use crate::cel::{Borrowed, Fault, Host, Role, Tag, TextMap, Timestamp, Value};
 use crate::exchange::Secret;
 use crate::lpm::Address;
 use crate::message::{Changes, Part, RequestFacts, RequestView, ResponseHead, ResponseView};
+use crate::parse::{Plain, PlainMap};
 use crate::url::EndpointUrl;
 use crate::vocabulary::tag;
 
@@ -362,6 +363,16 @@ impl State {
         self.secrets.push((vault, name, secret));
     }
 
+    /// Takes the secrets that were looked up out of something that is written down: they may have come there by variables
+    /// and results. What an expression makes of one is not known.
+    pub(crate) fn hide_secrets(&self, plain: &mut Plain) {
+        let found = self.secrets.iter().filter_map(|(.., secret)| secret.as_ref());
+        let texts: Vec<&str> = found.map(|secret| &**secret.text()).filter(|text| !text.is_empty()).collect();
+        if !texts.is_empty() {
+            hide(&texts, plain);
+        }
+    }
+
     fn secret(&self, vault: &str, name: &str) -> Option<&Option<Secret>> {
         self.secrets
             .iter()
@@ -374,6 +385,31 @@ impl State {
             Role::Variables => Some(&self.vars),
             _ => self.results.iter().find(|(known, _)| *known == fact.path()).map(|(_, value)| value),
         }
+    }
+}
+
+/// What stands in the place of a secret that would be written down.
+const HIDDEN: &str = "(secret)";
+
+/// Takes texts out of plain data; its levels are bounded where it is made.
+fn hide(texts: &[&str], plain: &mut Plain) {
+    let hide_text = |text: &mut Box<str>| {
+        for secret in texts {
+            if text.contains(secret) {
+                *text = text.replace(secret, HIDDEN).into();
+            }
+        }
+    };
+    match plain {
+        Plain::String(text) => hide_text(text),
+        Plain::List(items) => items.iter_mut().for_each(|item| hide(texts, item)),
+        Plain::Map(PlainMap(entries)) => {
+            for (key, value) in entries {
+                hide_text(key);
+                hide(texts, value);
+            }
+        }
+        Plain::Null | Plain::Bool(_) | Plain::Int(_) | Plain::Uint(_) | Plain::Float(_) => {}
     }
 }
 

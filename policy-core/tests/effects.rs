@@ -337,6 +337,15 @@ fn secrets_are_looked_up_where_they_are_wanted() {
         },
     );
     assert_eq!(logged.body(), "no value: no source for secrets where they are logged");
+    // Nor does one by a variable.
+    let logged = on_request(
+        "  - {type: set-vars, config: {vars: [{a: \"<${secrets.get('v', 'a')}>\"}]}}\n  - {type: log, config: {metadata: {\"k\": [\"${vars.a}\", 1]}}}\n  - {type: custom-response, config: {body: \"${actions.ngrok.log.metadata.k[0]}\"}}\n",
+        move |effect, asked| match effect {
+            Effect::Log(_) => Reply::Logged,
+            _ => host(effect, asked),
+        },
+    );
+    assert_eq!(logged.body(), "<(secret)>");
     // Names that are drawn anew each time do not ask for ever.
     let drawn = on_request(
         "  - {type: set-vars, config: {vars: [{a: \"${secrets.get('v', string(rand.int(0, 1000000)))}\"}]}}\n",

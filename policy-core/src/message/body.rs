@@ -119,8 +119,10 @@ impl ContentCoding {
 fn weighted(item: &str) -> (&str, u16) {
     let mut parts = item.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default();
-    let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-    (name, weight.map_or(1_000, |weight| thousandths(weight).unwrap_or(0)))
+    // Spaces around `=` are no grammar (RFC 9110, 5.6.6), and what is meant is plain all the same.
+    let weight =
+        parts.find_map(|part| part.split_once('=').filter(|(key, _)| key.trim().eq_ignore_ascii_case("q")));
+    (name, weight.map_or(1_000, |(_, weight)| thousandths(weight.trim()).unwrap_or(0)))
 }
 
 /// `0.8` as 800 (RFC 9110, 12.4.2).
@@ -157,6 +159,7 @@ mod tests {
             (&["*"], Some(Gzip)),
             (&["*, gzip;q=0"], Some(Deflate)),
             (&["gzip;q=0"], None),
+            (&["gzip ; Q = 0"], None),
             (&["identity"], None),
             (&["identity, gzip;q=0.5"], None),
             (&["identity;q=0.5, gzip;q=0.5"], Some(Gzip)),
