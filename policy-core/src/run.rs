@@ -31,7 +31,7 @@ use crate::vocabulary::{ActionResult, Declared};
 pub(crate) use digest::StepDigest;
 pub(crate) use execute::{AddressVerdict, Execute, HttpRefusal, Next, NotRun, Target};
 #[cfg(feature = "reference")]
-pub(crate) use naive::{Naive, NaiveEnd, NaiveNext};
+pub(crate) use naive::{Naive, NaiveEnd, NaiveNext, replace as naive_replace};
 pub(crate) use state::ListDecision;
 pub use state::RunState;
 pub(crate) use values::map_from_plain;
@@ -281,8 +281,9 @@ impl Run<'_> {
     pub(crate) fn add_log(&mut self, value: &ConfigValue) -> LogId {
         let mut left = MAX_LOGGED.min(MAX_KEPT.saturating_sub(self.state.kept().bytes));
         let before = left;
-        let logged = self.logged(value, &mut left);
+        let mut logged = self.logged(value, &mut left);
         let kept = self.state.kept();
+        kept.state.hide_secrets(&mut logged);
         kept.bytes += before - left;
         let metadata = if let Plain::Map(metadata) = logged { metadata } else { PlainMap::default() };
         kept.logs.push(Arc::new(metadata));

@@ -128,7 +128,7 @@ proptest! {
             let same = match (outcome, &naive) {
                 (Outcome::Forwarded { by, .. }, NaiveOutcome::Forwarded(url, at)) =>
                     forwarded.as_ref() == Some(url) && by.index() == *at,
-                (Outcome::Denied { by }, NaiveOutcome::Denied(at))
+                (Outcome::Denied { by }, NaiveOutcome::Denied(None, at))
                 | (Outcome::Closed { by }, NaiveOutcome::Closed(at))
                 | (Outcome::Failed { by: Some(by), .. }, NaiveOutcome::Failed(at)) => by.index() == *at,
                 (Outcome::Failed { fault: Fault::Condition(id), .. }, NaiveOutcome::NoCondition(at)) =>

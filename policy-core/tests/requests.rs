@@ -8,6 +8,9 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "support/naive.rs"]
+mod naive;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use policy_core::cel::Timestamp;
-use policy_core::check::{CheckOptions, load_policy};
+use policy_core::check::{CheckOptions, CheckedPolicy, load_policy};
 use policy_core::compile::{CompileOptions, Program, compile};
 use policy_core::evaluate::{Evaluation, Mode, Recording, RunState};
 use policy_core::exchange::{
@@ -24,8 +27,11 @@ use policy_core::exchange::{
 };
 use policy_core::facts::{Facts, GivenFacts};
 use policy_core::message::{Headers, Request, Response};
+use policy_core::outcome::Outcome;
 use policy_core::parse::decode;
 use policy_core::phase::{Phase, PhaseSet};
+use policy_core::reference::{NaiveOutcome, NaiveRun};
+use policy_core::source::Source;
 use policy_core::url::EndpointUrl;
 use proptest::prelude::*;
 
@@ -45,20 +51,31 @@ fn files(folder: &Path, out: &mut Vec<PathBuf>) {
     }
 }
 
-fn program(path: &Path) -> Option<Program> {
-    let (source, found) = decode(path.display().to_string(), fs::read(path).expect("readable"));
-    if found.has_errors() {
-        return None;
+/// A policy with its program.
+struct Compiled {
+    path: PathBuf,
+    policy: CheckedPolicy,
+    program: Program,
+}
+
+impl Compiled {
+    fn new(path: &Path) -> Option<Self> {
+        let (source, found) = decode(path.display().to_string(), fs::read(path).expect("readable"));
+        if found.has_errors() {
+            return None;
+        }
+        let (policy, _) = load_policy(&source, &CheckOptions::default());
+        let mut options = CompileOptions::default();
+        options.phases = PhaseSet::new(&Phase::ALL);
+        options.abilities = Ability::ALL.to_vec();
+        let policy = policy?;
+        let program = compile(&policy, &options).ok()?;
+        Some(Self { path: path.to_owned(), policy, program })
     }
-    let (policy, _) = load_policy(&source, &CheckOptions::default());
-    let mut options = CompileOptions::default();
-    options.phases = PhaseSet::new(&Phase::ALL);
-    options.abilities = Ability::ALL.to_vec();
-    compile(&policy?, &options).ok()
 }
 
 /// Every policy of ours that compiles, and those of the corpus where it is at hand.
-fn programs() -> Vec<(PathBuf, Program)> {
+fn programs() -> Vec<Compiled> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut all = Vec::new();
     files(&root.join("fixtures"), &mut all);
@@ -67,7 +84,7 @@ fn programs() -> Vec<(PathBuf, Program)> {
         true => files(&corpus, &mut all),
         false => eprintln!("skipped: there is no corpus at {}", corpus.display()),
     }
-    all.into_iter().filter_map(|path| program(&path).map(|program| (path, program))).collect()
+    all.iter().filter_map(|path| Compiled::new(path)).collect()
 }
 
 /// What a run came to, as far as a client or an upstream can see it.
@@ -105,8 +122,7 @@ fn reply(effect: Effect, online: bool) -> Reply {
     }
 }
 
-fn seen<M: Mode>(mut run: Evaluation<'_, M>, online: bool) -> (Seen, RunState) {
-    let outcome = run.run(|effect, _| reply(effect, online));
+fn seen<M: Mode>(run: Evaluation<'_, M>, outcome: Outcome) -> (Seen, RunState) {
     let answer = run.answer().map(Cow::into_owned);
     let mut changes = Vec::new();
     if let Some(of) = run.changes() {
@@ -121,14 +137,18 @@ fn seen<M: Mode>(mut run: Evaluation<'_, M>, online: bool) -> (Seen, RunState) {
     (Seen { outcome: format!("{outcome:?}"), answer, changes }, run.into_state())
 }
 
-/// All phases of one request; the outcomes that were seen.
-fn drive(
-    path: &Path,
-    program: &Program,
-    request: &Request,
-    response: &Response,
-    online: bool,
-) -> Vec<String> {
+/// What all phases of one request came to.
+#[derive(Default)]
+struct Driven {
+    outcomes: BTreeSet<String>,
+    /// Phases with something to do that the naive engine has run as well.
+    compared: usize,
+    /// The action that has no naive form, at which the comparison ended.
+    unknown: Option<&'static str>,
+}
+
+fn drive(compiled: &Compiled, request: &Request, response: &Response, online: bool) -> Driven {
+    let Compiled { path, policy, program } = compiled;
     let view = request.facts().expect("a URL");
     let answered = view.clone().with_response(response);
     let endpoint = EndpointUrl::parse("https://app.example.com").expect("a URL");
@@ -136,26 +156,47 @@ fn drive(
     for (fact, text) in [("conn.geo.country_code", "DE"), ("conn.client_ip.categories", "com.github.hooks")] {
         given.set(fact, text).expect(fact);
     }
-    let facts = Facts::new("203.0.113.42".parse().expect("an address"))
+    let client = Facts::new("203.0.113.42".parse().expect("an address"))
         .at_endpoint(&endpoint)
         .at_time(Timestamp::new(1_800_000_000, 0).expect("a time"))
         .started(Timestamp::new(1_800_000_000, 0).expect("a time"))
         .seeded(11)
-        .with(&given)
-        .with_request(&view);
-    let (mut compiled, mut written, mut outcomes) = (RunState::default(), RunState::default(), Vec::new());
+        .with(&given);
+    let facts = client.with_request(&view);
+    let is_online = |_: &EndpointUrl| online;
+    let replies = |effect| reply(effect, online);
+    let mut naive = NaiveRun::new(&client, &is_online, &replies).with_request(request.clone());
+    let (mut driven, mut compiled, mut written) =
+        (Driven::default(), RunState::default(), RunState::default());
     for phase in
         [Phase::OnTcpConnect, Phase::OnHttpRequest, Phase::OnHttpResponse, Phase::OnEventStreamMessage]
     {
-        let facts = if phase >= Phase::OnHttpResponse { facts.with_request(&answered) } else { facts };
-        let (one, left) = seen(program.run_from(phase, &facts, compiled), online);
-        let (other, right) =
-            seen(program.run_traced_from(phase, &facts, written, Recording::default()), online);
+        let answers = phase >= Phase::OnHttpResponse;
+        let facts = if answers { facts.with_request(&answered) } else { facts };
+        let mut run = program.run_from(phase, &facts, compiled);
+        let outcome = run.run(|effect, _| reply(effect, online));
+        if driven.unknown.is_none() {
+            if phase == Phase::OnHttpResponse {
+                naive.respond(response.clone());
+            }
+            let ended = naive.run(policy.policy(), phase);
+            let messages = (request, answers.then_some(response));
+            let found = naive::difference((&run, outcome), (&ended, &naive), messages, false);
+            assert_eq!(found, None, "{} {phase} online {online} {request:?}", path.display());
+            match ended {
+                NaiveOutcome::Unknown(action) => driven.unknown = Some(action),
+                _ => driven.compared += usize::from(policy.policy().rules(phase).next().is_some()),
+            }
+        }
+        let (one, left) = seen(run, outcome);
+        let mut run = program.run_traced_from(phase, &facts, written, Recording::default());
+        let outcome = run.run(|effect, _| reply(effect, online));
+        let (other, right) = seen(run, outcome);
         assert_eq!(one, other, "{} {phase} {request:?}", path.display());
         (compiled, written) = (left.into_next_phase(), right.into_next_phase());
-        outcomes.push(one.outcome.split([' ', '{']).next().unwrap_or_default().to_owned());
+        driven.outcomes.insert(one.outcome.split([' ', '{']).next().unwrap_or_default().to_owned());
     }
-    outcomes
+    driven
 }
 
 fn headers(given: &[(&str, &str)]) -> Headers {
@@ -188,18 +229,66 @@ fn every_policy_decides_about_requests_alike_in_both_forms() {
         headers: headers(&[("content-type", "text/html"), ("set-cookie", "a=b; Path=/"), ("server", "s")]),
         ..Response::new(200)
     };
-    let mut kinds = BTreeSet::new();
-    for (path, program) in &programs {
+    let (mut kinds, mut unknown, mut compared) = (BTreeSet::new(), BTreeSet::new(), 0);
+    for compiled in &programs {
         for request in &requests {
             for online in [true, false] {
-                kinds.extend(drive(path, program, request, &response, online));
+                let driven = drive(compiled, request, &response, online);
+                kinds.extend(driven.outcomes);
+                compared += driven.compared;
+                unknown.extend(driven.unknown);
             }
         }
     }
     assert!(programs.len() > 20, "only {} policies compile", programs.len());
+    assert!(compared > 2 * programs.len(), "{compared} phases of {} policies", programs.len());
     for kind in ["Forwarded", "Denied", "Responded", "Upstream", "Failed"] {
         assert!(kinds.contains(kind), "none ended as {kind}: {kinds:?}");
     }
+    // What others than the naive engine are asked about: signatures and identities by packages, bytes by hosts.
+    let elsewhere = [
+        "http-request",
+        "jwt-validation",
+        "oauth",
+        "openid-connect",
+        "owasp-crs-request",
+        "owasp-crs-response",
+        "terminate-tls",
+        "verify-webhook",
+    ];
+    assert!(unknown.iter().all(|action| elsewhere.contains(action)), "{unknown:?}");
+}
+
+/// Every complete policy of the corpus without an error compiles, or has what no version runs.
+#[test]
+fn every_complete_policy_of_the_corpus_is_among_them() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus");
+    if !corpus.is_dir() {
+        eprintln!("skipped: there is no corpus at {}", corpus.display());
+        return;
+    }
+    let index = fs::read_to_string(corpus.join("INDEX.tsv")).expect("an index");
+    let (mut compiled, mut refused) = (0, 0);
+    for line in index.lines().skip(1) {
+        let fields: Vec<_> = line.split('\t').collect();
+        if (fields[1], fields[7]) != ("policy", "ok") {
+            continue;
+        }
+        let (source, _) = decode(fields[0], fs::read(corpus.join(fields[0])).expect("listed"));
+        let (Some(policy), _) = load_policy(&source, &CheckOptions::default()) else { continue };
+        let mut options = CompileOptions::default();
+        options.phases = PhaseSet::new(&Phase::ALL);
+        options.abilities = Ability::ALL.to_vec();
+        match compile(&policy, &options) {
+            Ok(_) => compiled += 1,
+            Err(found) => {
+                let other = found.iter().find(|it| !["TP601", "TP437"].contains(&it.code.id));
+                assert!(other.is_none(), "{}: {found:?}", fields[0]);
+                refused += 1;
+            }
+        }
+    }
+    assert!(compiled > 8 * refused && compiled > 100, "{compiled} compile, {refused} do not");
 }
 
 /// A policy of ours whose rules read what others change.
@@ -242,7 +331,11 @@ proptest! {
         }
         let mut options = CompileOptions::default();
         options.phases = PhaseSet::new(&Phase::ALL);
-        let program = Program::from_policy_with("lively.yml", LIVELY, &options).expect("compiles");
-        drive(Path::new("lively.yml"), &program, &request, &Response::new(200), true);
+        let (policy, _) = load_policy(&Source::new("lively.yml", LIVELY), &CheckOptions::default());
+        let policy = policy.expect("no errors");
+        let program = compile(&policy, &options).expect("compiles");
+        let compiled = Compiled { path: PathBuf::from("lively.yml"), policy, program };
+        let driven = drive(&compiled, &request, &Response::new(200), true);
+        prop_assert!(driven.compared == 1 && driven.unknown.is_none());
     }
 }

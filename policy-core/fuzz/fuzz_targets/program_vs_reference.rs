@@ -33,7 +33,7 @@ fuzz_target!(|input: ([u8; 16], bool, &str)| {
         });
         let same = match (outcome, on_tcp_connect(checked.policy(), &facts, |_| online)) {
             (Outcome::Forwarded { by, .. }, NaiveOutcome::Forwarded(_, at))
-            | (Outcome::Denied { by }, NaiveOutcome::Denied(at))
+            | (Outcome::Denied { by }, NaiveOutcome::Denied(_, at))
             | (Outcome::Closed { by }, NaiveOutcome::Closed(at))
             | (Outcome::Failed { by: Some(by), .. }, NaiveOutcome::Failed(at)) => by.index() == at,
             (Outcome::Failed { by: None, .. }, NaiveOutcome::NoCondition(_)) => true,

@@ -1,5 +1,9 @@
-//! Any policy that compiles decides about any request and response alike in both of its forms: outcome, answer and changes.
+//! Any policy that compiles decides about any request and response alike in both of its forms and as the naive engine does:
+//! outcome, answer and changes.
 #![no_main]
+
+#[path = "../../tests/support/naive.rs"]
+mod naive;
 
 use std::time::Duration;
 
@@ -12,13 +16,14 @@ use policy_core::exchange::{
 };
 use policy_core::facts::Facts;
 use policy_core::message::Response;
+use policy_core::outcome::Outcome;
 use policy_core::phase::{Phase, PhaseSet};
+use policy_core::reference::{NaiveOutcome, NaiveRun};
 use policy_core::requests::{load_request, load_response};
 use policy_core::source::Source;
 
-/// What a client or an upstream can see of a run, and what it leaves.
-fn seen<M: Mode>(mut run: Evaluation<'_, M>) -> (String, RunState) {
-    let outcome = run.run(|effect, _| match effect {
+fn reply(effect: Effect) -> Reply {
+    match effect {
         Effect::Forward(_) => Reply::ForwardFailed(ForwardFailure::Offline),
         Effect::Log(_) => Reply::Logged,
         Effect::ReadBody { .. } => Reply::body(Body { bytes: (*b"a body: 1,2;3\n\n").into(), complete: true }),
@@ -34,7 +39,11 @@ fn seen<M: Mode>(mut run: Evaluation<'_, M>) -> (String, RunState) {
         Effect::Inspect => Reply::inspected(Ok(Findings { threshold: 5, ..Findings::default() })),
         Effect::EndTls => Reply::tls_ended(Ok(Vec::new())),
         _ => Reply::Logged,
-    });
+    }
+}
+
+/// What a client or an upstream can see of a run, and what it leaves.
+fn seen<M: Mode>(run: Evaluation<'_, M>, outcome: Outcome) -> (String, RunState) {
     let seen = format!("{outcome:?} {:?} {:?}", run.answer(), run.changes());
     (seen, run.into_state())
 }
@@ -50,14 +59,35 @@ fuzz_target!(|input: (&str, &str, &str)| {
     let Ok(program) = compile(&checked, &options) else { return };
     let (Some(request), _) = load_request(&Source::new("request.yml", request)) else { return };
     let response = load_response(&Source::new("response.yml", response)).0.unwrap_or_else(|| Response::new(200));
-    let request = request.facts().expect("its URL was read");
-    let answered = request.clone().with_response(&response);
-    let facts = Facts::new([203, 0, 113, 42].into()).seeded(1).with_request(&request);
+    let view = request.facts().expect("its URL was read");
+    let answered = view.clone().with_response(&response);
+    let client = Facts::new([203, 0, 113, 42].into()).seeded(1);
+    let facts = client.with_request(&view);
+    // A step that asks runs again and draws other numbers then.
+    let repeats = policy.contains("rand.") && ["secrets.", "find-replace"].iter().any(|it| policy.contains(it));
+    let mut naive = (!repeats).then(|| NaiveRun::new(&client, &|_| false, &reply).with_request(request.clone()));
     let (mut compiled, mut written) = (RunState::default(), RunState::default());
     for phase in [Phase::OnTcpConnect, Phase::OnHttpRequest, Phase::OnHttpResponse, Phase::OnEventStreamMessage] {
         let facts = if phase >= Phase::OnHttpResponse { facts.with_request(&answered) } else { facts };
-        let (one, left) = seen(program.run_from(phase, &facts, compiled));
-        let (other, right) = seen(program.run_traced_from(phase, &facts, written, Recording::default()));
+        let mut run = program.run_from(phase, &facts, compiled);
+        let outcome = run.run(|effect, _| reply(effect));
+        if let Some(of) = &mut naive {
+            if phase == Phase::OnHttpResponse {
+                of.respond(response.clone());
+            }
+            let ended = of.run(checked.policy(), phase);
+            let messages = (&request, (phase >= Phase::OnHttpResponse).then_some(&response));
+            let found = naive::difference((&run, outcome), (&ended, of), messages, true);
+            assert_eq!(found, None, "{phase}");
+            // Where one has ended otherwise than the other may see, they no longer know the same.
+            if matches!(outcome, Outcome::Failed { .. }) || matches!(ended, NaiveOutcome::Unknown(_)) {
+                naive = None;
+            }
+        }
+        let (one, left) = seen(run, outcome);
+        let mut run = program.run_traced_from(phase, &facts, written, Recording::default());
+        let outcome = run.run(|effect, _| reply(effect));
+        let (other, right) = seen(run, outcome);
         assert_eq!(one, other, "{phase}");
         (compiled, written) = (left.into_next_phase(), right.into_next_phase());
     }

@@ -11,6 +11,8 @@ use crate::ir::Lowering;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::run::{Execute, Next, Run, StepDigest};
+#[cfg(feature = "reference")]
+use crate::run::{Naive, NaiveEnd, NaiveNext};
 use crate::schema::{Context, Declared, Entries, Field, HeaderValue, Text};
 use crate::vocabulary::{self, ActionResult, REQUEST};
 
@@ -58,6 +60,25 @@ impl ActionType for AddHeaders {
 
     fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
         Box::new(self.clone())
+    }
+
+    #[cfg(feature = "reference")]
+    fn naive(&self, run: &mut Naive<'_>) -> NaiveNext {
+        let Some(added) =
+            run.rendered_headers(self.headers.iter().map(|(name, value)| (&*name.value, value)))
+        else {
+            return NaiveNext::End(NaiveEnd::Failed);
+        };
+        let Some(headers) = run.headers() else { return NaiveNext::End(NaiveEnd::Failed) };
+        for (name, value) in added.iter() {
+            let done =
+                if name == "host" { headers.replace(name, value) } else { headers.append(name, value) };
+            if done.is_err() {
+                return NaiveNext::End(NaiveEnd::Failed);
+            }
+        }
+        run.set_result(&ADDED, Map::from_texts(added.iter().map(|(name, value)| (name, Value::text(value)))));
+        NaiveNext::GoOn
     }
 }
 

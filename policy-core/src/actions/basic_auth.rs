@@ -8,6 +8,8 @@ use std::fmt;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use super::{ActionType, Ends, REQUEST_PHASE};
+#[cfg(feature = "reference")]
+use crate::cel::TextMap as _;
 use crate::cel::{FieldType, Template, TemplatePart, Unrendered};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::ir::Lowering;
@@ -17,6 +19,8 @@ use crate::parse::NodeRef;
 use crate::phase::PhaseSet;
 use crate::reader::{Fields, is_placeholder};
 use crate::run::{Execute, Next, Run, StepDigest};
+#[cfg(feature = "reference")]
+use crate::run::{Naive, NaiveEnd, NaiveNext};
 use crate::schema::{Boolean, Context, Declared, Field, Items, Kind, Literal, Text};
 use crate::vocabulary::{self, ActionResult, REQUEST};
 
@@ -102,6 +106,43 @@ impl ActionType for BasicAuth {
 
     fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
         Box::new(self.clone())
+    }
+
+    #[cfg(feature = "reference")]
+    fn naive(&self, run: &mut Naive<'_>) -> NaiveNext {
+        let mut known = Vec::new();
+        for credential in &self.credentials {
+            match run.text(credential).filter(|text| text.contains(':')) {
+                Some(text) => known.push(text),
+                None => return NaiveNext::End(NaiveEnd::Failed),
+            }
+        }
+        let header = run.request.as_ref().and_then(|request| request.headers.get("authorization", 0));
+        let words =
+            header.map(|header| header.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>());
+        let given = match words.as_deref() {
+            Some([scheme, encoded]) if scheme.to_lowercase() == "basic" => {
+                BASE64_STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok())
+            }
+            _ => None,
+        };
+        let given = given.filter(|text| text.contains(':'));
+        let authorized = given.as_ref().is_some_and(|given| known.contains(given));
+        let name = given.as_deref().and_then(|given| given.split(':').next()).unwrap_or_default().to_owned();
+        run.set_result(&PRESENTED, given.is_some());
+        run.set_result(&USERNAME, name);
+        run.set_result(&AUTHORIZED, authorized);
+        if authorized || !self.enforce {
+            return NaiveNext::GoOn;
+        }
+        let mut response = Response::new(401);
+        let realm: String = self
+            .realm
+            .chars()
+            .flat_map(|c| "\\\"".contains(c).then_some('\\').into_iter().chain([c]))
+            .collect();
+        let done = response.headers.append("www-authenticate", &format!("Basic realm=\"{realm}\""));
+        NaiveNext::End(done.map_or(NaiveEnd::Failed, |()| NaiveEnd::Denied(Some(response))))
     }
 }
 

@@ -14,6 +14,8 @@ use crate::outcome::Ending;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::run::{Execute, HttpRefusal, Next, Run, StepDigest};
+#[cfg(feature = "reference")]
+use crate::run::{Naive, NaiveNext};
 use crate::schema::{Boolean, Context, Declared, DurationField, Field, Fraction, Integer};
 
 static ERROR_THRESHOLD: Field<Fraction> = Field::default(
@@ -90,6 +92,15 @@ impl ActionType for CircuitBreaker {
 
     fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
         Box::new(*self)
+    }
+
+    #[cfg(feature = "reference")]
+    fn naive(&self, run: &mut Naive<'_>) -> NaiveNext {
+        match run.ask(Effect::AskCircuit) {
+            Reply::Circuit(CircuitState::Open) if self.enforce => run.refused(Execute::refusal(self)),
+            Reply::Circuit(_) => NaiveNext::GoOn,
+            _ => NaiveNext::Unknown,
+        }
     }
 }
 

@@ -8,10 +8,14 @@ use std::fmt;
 use super::{ActionType, RESPONSE_PHASE};
 use crate::cel::Unrendered;
 use crate::ir::Lowering;
+#[cfg(feature = "reference")]
+use crate::message::Headers;
 use crate::message::{ContentCoding, Side};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::run::{Execute, Next, Run, StepDigest};
+#[cfg(feature = "reference")]
+use crate::run::{Naive, NaiveNext};
 use crate::schema::{Choice, Context, Declared, Field, Items};
 use crate::vocabulary::{self, ActionResult, RESPONSE};
 
@@ -78,6 +82,39 @@ impl ActionType for CompressResponse {
 
     fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
         Box::new(self.clone())
+    }
+
+    #[cfg(feature = "reference")]
+    fn naive(&self, run: &mut Naive<'_>) -> NaiveNext {
+        let values = |headers: &Headers, name: &str| -> Vec<String> {
+            headers.iter().filter(|(known, _)| *known == name).map(|(_, value)| value.to_owned()).collect()
+        };
+        let Some(response) = &mut run.response else { return NaiveNext::Unknown };
+        let coding = values(&response.headers, "content-encoding").into_iter().next().unwrap_or_default();
+        let compressed = run.compression.is_some() || !matches!(coding.trim(), "" | "identity");
+        let accepted = run.request.as_ref().map(|request| values(&request.headers, "accept-encoding"));
+        let chosen = accepted.filter(|_| !compressed).and_then(|accepted| {
+            ContentCoding::negotiate(&self.algorithms, accepted.iter().map(String::as_str))
+        });
+        if let Some(chosen) = chosen {
+            let varies = values(&response.headers, "vary").join(",").to_lowercase();
+            let varies = varies.split(',').any(|it| matches!(it.trim(), "*" | "accept-encoding"));
+            let mut headers = Headers::default();
+            let kept = |name: &str| !matches!(name, "content-encoding" | "content-length");
+            let kept = response.headers.iter().filter(|(name, _)| kept(name));
+            let vary = ("vary", "Accept-Encoding");
+            for (name, value) in
+                kept.chain([("content-encoding", chosen.name())]).chain((!varies).then_some(vary))
+            {
+                // INVARIANT: they are headers.
+                let _ = headers.append(name, value);
+            }
+            response.headers = headers;
+            run.compression = Some(chosen);
+        }
+        run.set_result(&ALREADY, compressed);
+        run.set_result(&NEGOTIATED, chosen.map_or("", ContentCoding::name));
+        NaiveNext::GoOn
     }
 }
 

@@ -15,6 +15,8 @@ use crate::message::Response;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::run::{Execute, Next, Run, StepDigest};
+#[cfg(feature = "reference")]
+use crate::run::{Naive, NaiveEnd, NaiveNext};
 use crate::schema::{Context, Declared, Entries, Field, HeaderValue, Integer, Interpolated, Text};
 
 static STATUS_CODE: Field<Integer> =
@@ -64,6 +66,24 @@ impl ActionType for CustomResponse {
 
     fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
         Box::new(self.clone())
+    }
+
+    #[cfg(feature = "reference")]
+    fn naive(&self, run: &mut Naive<'_>) -> NaiveNext {
+        let response =
+            self.body.as_ref().map_or(Some(String::new()), |body| run.text(body)).and_then(|body| {
+                let names = self.headers.iter().map(|(name, value)| (&*name.value, value));
+                let mut headers = run.rendered_headers(names)?;
+                if !body.is_empty() && headers.count("content-type").is_none() {
+                    headers.append("content-type", guessed_type(&body)).ok()?;
+                }
+                Some(Response {
+                    status: u16::try_from(self.status_code).ok()?,
+                    headers,
+                    body: body.into_bytes(),
+                })
+            });
+        NaiveNext::End(response.map_or(NaiveEnd::Failed, NaiveEnd::Responded))
     }
 
     fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {

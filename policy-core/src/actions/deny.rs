@@ -13,7 +13,7 @@ use crate::phase::{Phase, PhaseSet};
 use crate::reader::Fields;
 use crate::run::{Execute, HttpRefusal, Next, StepDigest};
 #[cfg(feature = "reference")]
-use crate::run::{Naive, NaiveEnd, NaiveNext};
+use crate::run::{Naive, NaiveNext};
 use crate::schema::{Context, Declared, Field, Integer};
 
 static STATUS_CODE: Field<Integer> = Field::default(
@@ -61,8 +61,8 @@ impl ActionType for Deny {
     }
 
     #[cfg(feature = "reference")]
-    fn naive(&self, _: &mut Naive<'_>) -> NaiveNext {
-        NaiveNext::End(NaiveEnd::Denied)
+    fn naive(&self, run: &mut Naive<'_>) -> NaiveNext {
+        run.refused(Execute::refusal(self))
     }
 }
 

@@ -75,7 +75,10 @@ impl ActionType for Log {
     }
 
     #[cfg(feature = "reference")]
-    fn naive(&self, _: &mut Naive<'_>) -> NaiveNext {
+    fn naive(&self, run: &mut Naive<'_>) -> NaiveNext {
+        if let Some(metadata) = run.logged(&self.metadata) {
+            run.set_result(&METADATA_RESULT, metadata);
+        }
         NaiveNext::GoOn
     }
 }

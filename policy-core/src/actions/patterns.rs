@@ -7,6 +7,8 @@
 use crate::cel::{Pattern, Replaced, TemplatePart, Unrendered, Value, pattern_facts};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::message::{MAX_URL, RequestUrl};
+#[cfg(feature = "reference")]
+use crate::run::{Naive, naive_replace};
 use crate::run::{Run, StepDigest};
 use crate::schema::{Context, Text};
 use crate::vocabulary::ActionResult;
@@ -213,6 +215,27 @@ pub(super) fn set_url_results(
         run.set_result(code, "");
         run.set_result(message, "");
     }
+}
+
+/// [`replaced_url`] and [`set_url_results`] naively: the URL before and after.
+#[cfg(feature = "reference")]
+pub(super) fn naive_url(
+    (from, to): (Option<&Text>, &Text),
+    run: &mut Naive<'_>,
+    (matches, url): (&ActionResult<Vec<Value>>, &ActionResult<String>),
+    (code, message): (&ActionResult<String>, &ActionResult<String>),
+) -> Option<(RequestUrl<'static>, RequestUrl<'static>)> {
+    let before = run.url()?;
+    let to = run.text(to)?;
+    let from = from.map(|from| run.text(from).ok_or(())).transpose().ok()?;
+    let (replaced, found) = naive_replace(from.as_deref(), before.as_str().as_bytes(), &to)?;
+    let replaced = String::from_utf8(replaced).ok().filter(|text| text.len() <= MAX_URL)?;
+    let after = before.join(&replaced).ok()?;
+    run.set_result(matches, found.into_iter().map(Value::text).collect::<Vec<_>>());
+    run.set_result(url, after.as_str());
+    run.set_result(code, "");
+    run.set_result(message, "");
+    Some((before, after))
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ use crate::outcome::Ending;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::run::{Execute, Next, Run, StepDigest};
+#[cfg(feature = "reference")]
+use crate::run::{Naive, NaiveEnd, NaiveNext};
 use crate::schema::{
     Boolean, Choice, Condition, Context, Declared, DurationField, Field, Integer, Items, Literal,
 };
@@ -111,6 +113,35 @@ impl ActionType for RateLimit {
 
     fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
         Box::new(self.clone())
+    }
+
+    #[cfg(feature = "reference")]
+    fn naive(&self, run: &mut Naive<'_>) -> NaiveNext {
+        let mut key = Vec::new();
+        for item in &self.bucket_key {
+            match run.evaluate(&item.value) {
+                Some(value) => key.push(value),
+                None => return NaiveNext::End(NaiveEnd::Failed),
+            }
+        }
+        let key = Value::list(key);
+        if key.to_string().len() > MAX_KEY {
+            return NaiveNext::End(NaiveEnd::Failed);
+        }
+        run.set_result(&KEY, key);
+        let Reply::Rate(verdict) = run.ask(Effect::CountRequest) else { return NaiveNext::Unknown };
+        run.set_result(&LIMITED, verdict != RateVerdict::Passes);
+        run.set_result(&ERROR_CODE, "");
+        run.set_result(&ERROR_MESSAGE, "");
+        match verdict {
+            RateVerdict::Limited { retry_after } if self.enforce => {
+                let mut response = Response::new(429);
+                let seconds = retry_after.as_millis().div_ceil(1000).to_string();
+                let done = response.headers.append("retry-after", &seconds);
+                NaiveNext::End(done.map_or(NaiveEnd::Failed, |()| NaiveEnd::Denied(Some(response))))
+            }
+            RateVerdict::Passes | RateVerdict::Limited { .. } => NaiveNext::GoOn,
+        }
     }
 }
 

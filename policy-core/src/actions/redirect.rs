@@ -6,6 +6,8 @@
 use std::fmt;
 
 use super::headers::{HEADERS as HEADER_MAP, HeaderList, digest_headers, rendered_headers};
+#[cfg(feature = "reference")]
+use super::patterns::naive_url;
 use super::patterns::{RunPattern, check_url, replaced_url, set_url_results};
 use super::{ActionType, Ends, REQUEST_PHASE};
 use crate::cel::{Unrendered, Value};
@@ -14,6 +16,8 @@ use crate::message::Response;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::run::{Execute, Next, Run, StepDigest};
+#[cfg(feature = "reference")]
+use crate::run::{Naive, NaiveEnd, NaiveNext};
 use crate::schema::{Context, Declared, Entries, Field, HeaderValue, Integer, Interpolated, Regex, Text};
 use crate::vocabulary::{self, ActionResult, REQUEST};
 
@@ -83,6 +87,24 @@ impl ActionType for Redirect {
 
     fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
         Box::new(Redirecting { from: RunPattern::new(self.from.as_ref()), action: self.clone() })
+    }
+
+    #[cfg(feature = "reference")]
+    fn naive(&self, run: &mut Naive<'_>) -> NaiveNext {
+        let pattern = (self.from.as_ref(), &self.to);
+        let Some((before, after)) = naive_url(pattern, run, (&MATCHES, &URL), (&ERROR_CODE, &ERROR_MESSAGE))
+        else {
+            return NaiveNext::End(NaiveEnd::Failed);
+        };
+        if before.as_str() == after.as_str() {
+            return NaiveNext::GoOn;
+        }
+        let names = self.headers.iter().map(|(name, value)| (&*name.value, value));
+        let response = run.rendered_headers(names).and_then(|mut headers| {
+            headers.append("location", after.as_str()).ok()?;
+            Some(Response { status: u16::try_from(self.status_code).ok()?, headers, body: Vec::new() })
+        });
+        NaiveNext::End(response.map_or(NaiveEnd::Failed, NaiveEnd::Responded))
     }
 
     fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {

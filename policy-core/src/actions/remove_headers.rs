@@ -8,9 +8,13 @@ use super::headers::plain_headers;
 use super::{ActionType, MESSAGE_PHASES};
 use crate::cel::{Unrendered, Value};
 use crate::ir::Lowering;
+#[cfg(feature = "reference")]
+use crate::message::Headers;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::run::{Execute, Next, Run, StepDigest};
+#[cfg(feature = "reference")]
+use crate::run::{Naive, NaiveNext};
 use crate::schema::{Context, Declared, Field, Items, Literal, check_header_name};
 use crate::source::Spanned;
 use crate::vocabulary::{self, ActionResult, REQUEST};
@@ -62,6 +66,23 @@ impl ActionType for RemoveHeaders {
 
     fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
         Box::new(self.clone())
+    }
+
+    #[cfg(feature = "reference")]
+    fn naive(&self, run: &mut Naive<'_>) -> NaiveNext {
+        let names: Vec<_> = self.headers.iter().map(|name| name.value.to_ascii_lowercase()).collect();
+        let Some(headers) = run.headers() else { return NaiveNext::GoOn };
+        let is_there = |name: &String| headers.iter().any(|(known, _)| known == name);
+        let removed: Vec<_> =
+            names.iter().filter(|name| is_there(name)).map(|name| Value::text(&**name)).collect();
+        let mut kept = Headers::default();
+        for (name, value) in headers.iter().filter(|(name, _)| !names.iter().any(|it| it == name)) {
+            // INVARIANT: it was in a list of headers.
+            let _ = kept.append(name, value);
+        }
+        *headers = kept;
+        run.set_result(&REMOVED, removed);
+        NaiveNext::GoOn
     }
 }
 

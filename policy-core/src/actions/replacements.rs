@@ -8,6 +8,8 @@ use super::patterns::{RunPattern, check_groups};
 use crate::cel::{Map, Unrendered, Value};
 use crate::message::Side;
 use crate::run::{Execute, Next, Run, StepDigest};
+#[cfg(feature = "reference")]
+use crate::run::{Naive, NaiveEnd, NaiveNext, naive_replace};
 use crate::schema::{Context, Declared, Field, Interpolated, Items, Record, Regex, Text};
 use crate::vocabulary::ActionResult;
 
@@ -154,6 +156,43 @@ impl Execute for InBody {
     fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
     }
+}
+
+/// [`InBody`] naively.
+#[cfg(feature = "reference")]
+pub(super) fn naive_in_body(
+    replacements: &[Replacement],
+    side: Side,
+    result: &ActionResult<Value>,
+    run: &mut Naive<'_>,
+) -> NaiveNext {
+    let Some(before) = run.body(side) else { return NaiveNext::End(NaiveEnd::Failed) };
+    let (mut after, mut all) = (before.clone(), Vec::new());
+    for (at, replacement) in replacements.iter().enumerate() {
+        let Some((text, found)) = naive_in(replacement, &after, run) else {
+            return NaiveNext::End(NaiveEnd::Failed);
+        };
+        after = text;
+        all.extend(found.map(|found| (at, found)));
+    }
+    if after != before {
+        run.set_body(side, after);
+    }
+    run.set_result(result, found_values(all));
+    NaiveNext::GoOn
+}
+
+/// One replacement naively: the text after it, and its first match.
+#[cfg(feature = "reference")]
+pub(super) fn naive_in(
+    replacement: &Replacement,
+    text: &[u8],
+    run: &mut Naive<'_>,
+) -> Option<(Vec<u8>, Option<String>)> {
+    let to = replacement.to.as_ref().map_or(Some(String::new()), |to| run.text(to))?;
+    let from = run.text(&replacement.from)?;
+    let (after, matches) = naive_replace(Some(&from), text, &to)?;
+    Some((after, matches.into_iter().next())).filter(|(after, _)| after.len() <= MAX_REPLACED)
 }
 
 /// The result `replacements` of what was found.

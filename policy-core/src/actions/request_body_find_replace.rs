@@ -2,6 +2,8 @@
 //!
 //! Source: ngrok documentation, request-body-find-replace (2026-08-07).
 
+#[cfg(feature = "reference")]
+use super::replacements::naive_in_body;
 use super::replacements::{InBody, REPLACEMENTS as LIST, Replacement, Replacing, replacement_results, texts};
 use super::{ActionType, REQUEST_PHASE};
 use crate::ir::Lowering;
@@ -9,6 +11,8 @@ use crate::message::Side;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::run::Execute;
+#[cfg(feature = "reference")]
+use crate::run::{Naive, NaiveNext};
 use crate::schema::{Context, Declared, Field, Items, Record, Text};
 use crate::vocabulary::{self, REQUEST};
 
@@ -49,5 +53,10 @@ impl ActionType for RequestBodyFindReplace {
     fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
         let replacing = Replacing::new(&self.replacements);
         Box::new(InBody { name: Self::NAME, side: Side::Request, replacing, found: FOUND })
+    }
+
+    #[cfg(feature = "reference")]
+    fn naive(&self, run: &mut Naive<'_>) -> NaiveNext {
+        naive_in_body(&self.replacements, Side::Request, &FOUND, run)
     }
 }

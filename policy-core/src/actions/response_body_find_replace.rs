@@ -2,6 +2,8 @@
 //!
 //! Source: ngrok documentation, response-body-find-replace (2026-08-07).
 
+#[cfg(feature = "reference")]
+use super::replacements::naive_in_body;
 use super::replacements::{InBody, REPLACEMENTS as LIST, Replacement, Replacing, replacement_results, texts};
 use super::{ActionType, RESPONSE_PHASE};
 use crate::ir::Lowering;
@@ -9,6 +11,8 @@ use crate::message::Side;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::run::Execute;
+#[cfg(feature = "reference")]
+use crate::run::{Naive, NaiveNext};
 use crate::schema::{Context, Declared, Field, Items, Record, Text};
 use crate::vocabulary::{self, RESPONSE};
 
@@ -49,5 +53,10 @@ impl ActionType for ResponseBodyFindReplace {
     fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
         let replacing = Replacing::new(&self.replacements);
         Box::new(InBody { name: Self::NAME, side: Side::Response, replacing, found: FOUND })
+    }
+
+    #[cfg(feature = "reference")]
+    fn naive(&self, run: &mut Naive<'_>) -> NaiveNext {
+        naive_in_body(&self.replacements, Side::Response, &FOUND, run)
     }
 }

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+#[cfg(feature = "reference")]
+use super::replacements::naive_in;
 use super::replacements::{FROM, Replacement, Replacing, TO, found_values, replacement_results};
 use super::{ActionType, EVENT_PHASE};
 use crate::cel::Unrendered;
@@ -13,6 +15,8 @@ use crate::message::Side;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::run::{Execute, Next, Run, StepDigest};
+#[cfg(feature = "reference")]
+use crate::run::{Naive, NaiveEnd, NaiveNext};
 use crate::schema::{Context, Declared, Field, Interpolated, Items, Record, Text};
 use crate::vocabulary::{self, EVENT};
 
@@ -84,6 +88,54 @@ impl ActionType for SseFindReplace {
         let running =
             |it: &EventReplacement| (it.field.clone(), Replacing::new(std::slice::from_ref(&it.replacement)));
         Box::new(Running(self.replacements.iter().map(running).collect()))
+    }
+
+    #[cfg(feature = "reference")]
+    fn naive(&self, run: &mut Naive<'_>) -> NaiveNext {
+        let Some(before) = run.body(Side::Event) else { return NaiveNext::End(NaiveEnd::Failed) };
+        // Bytes that are no UTF-8 are outside of what the naive form knows.
+        let Ok(mut event) = String::from_utf8(before.clone()) else { return NaiveNext::Unknown };
+        let mut all = Vec::new();
+        for (at, item) in self.replacements.iter().enumerate() {
+            let Some(name) = run.text(&item.field).filter(|name| name == "data" || name == "retry") else {
+                return NaiveNext::End(NaiveEnd::Failed);
+            };
+            let text = event.replace("\r\n", "\n").replace('\r', "\n");
+            let lines: Vec<&str> = text.strip_suffix('\n').unwrap_or(&text).split('\n').collect();
+            let is_it = |line: &&str| line.split(':').next() == Some(&*name);
+            let value = |line: &&str| {
+                let value = line.split_once(':').map_or("", |(_, value)| value);
+                value.strip_prefix(' ').unwrap_or(value).to_owned()
+            };
+            let values: Vec<_> = lines.iter().filter(|line| is_it(line)).map(value).collect();
+            if values.is_empty() {
+                continue;
+            }
+            match naive_in(&item.replacement, values.join("\n").as_bytes(), run) {
+                Some((after, Some(found))) => {
+                    let Ok(after) = String::from_utf8(after) else { return NaiveNext::Unknown };
+                    let first = lines.iter().position(is_it).unwrap_or(0);
+                    let other = |lines: &[&str]| {
+                        lines
+                            .iter()
+                            .filter(|line| !is_it(line))
+                            .map(|line| format!("{line}\n"))
+                            .collect::<String>()
+                    };
+                    let new = after.split(['\n', '\r']).map(|line| format!("{name}: {line}\n"));
+                    let (before, behind) = lines.split_at_checked(first).unwrap_or_default();
+                    event = other(before) + &new.collect::<String>() + &other(behind);
+                    all.push((at, found));
+                }
+                Some((_, None)) => {}
+                None => return NaiveNext::End(NaiveEnd::Failed),
+            }
+        }
+        if event.as_bytes() != before {
+            run.set_body(Side::Event, event.into_bytes());
+        }
+        run.set_result(&FOUND, found_values(all));
+        NaiveNext::GoOn
     }
 }
 

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+#[cfg(feature = "reference")]
+use super::patterns::naive_url;
 use super::patterns::{RunPattern, check_url, replaced_url, set_url_results};
 use super::{ActionType, REQUEST_PHASE};
 use crate::cel::{Unrendered, Value};
@@ -11,6 +13,8 @@ use crate::ir::Lowering;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::run::{Execute, Next, Run, StepDigest};
+#[cfg(feature = "reference")]
+use crate::run::{Naive, NaiveEnd, NaiveNext};
 use crate::schema::{Context, Declared, Field, Interpolated, Regex, Text};
 use crate::vocabulary::{self, ActionResult, REQUEST};
 
@@ -64,6 +68,19 @@ impl ActionType for UrlRewrite {
 
     fn lower(&self, _: &mut Lowering<'_>) -> Box<dyn Execute> {
         Box::new(Rewriting { from: RunPattern::new(self.from.as_ref()), action: self.clone() })
+    }
+
+    #[cfg(feature = "reference")]
+    fn naive(&self, run: &mut Naive<'_>) -> NaiveNext {
+        let pattern = (self.from.as_ref(), &self.to);
+        let Some((_, after)) = naive_url(pattern, run, (&MATCHES, &URL), (&ERROR_CODE, &ERROR_MESSAGE))
+        else {
+            return NaiveNext::End(NaiveEnd::Failed);
+        };
+        if let Some(request) = &mut run.request {
+            after.raw().clone_into(&mut request.url);
+        }
+        NaiveNext::GoOn
     }
 
     fn texts<'a>(&'a self, each: &mut dyn FnMut(&'a Text)) {

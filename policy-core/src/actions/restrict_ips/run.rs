@@ -242,5 +242,10 @@ pub(super) fn naive(action: &RestrictIps, run: &mut Naive<'_>) -> NaiveNext {
     let matched = deny.or(allow).map(|network| lpm::masked(network).to_string()).unwrap_or_default();
     run.set_result(&ACTION, if permitted { "allow" } else { "deny" });
     run.set_result(&MATCHED, matched);
-    if action.enforce && !permitted { NaiveNext::End(NaiveEnd::Denied) } else { NaiveNext::GoOn }
+    run.set_result(&ERROR_CODE, if permitted { String::new() } else { BLOCKED.to_string() });
+    run.set_result(
+        &ERROR_MESSAGE,
+        if permitted { String::new() } else { format!("{client} is not permitted") },
+    );
+    if action.enforce && !permitted { run.refused(REFUSAL) } else { NaiveNext::GoOn }
 }
