@@ -1,7 +1,8 @@
 //! Common ground: the process and its system, as both ends use them.
 //!
-//! In order: what each system does in its own way (`platform`), `memory` given back, numbers drawn at `random`, what the
-//! other side `said`, [`files`] of configurations and the [`reports`] on them, [`lines`] through queues, and the [`log`].
+//! In order: what each system does in its own way (`platform`), `memory` given back, numbers drawn at `random`, texts of the
+//! other side made fit to be shown (`sanitize`), [`files`] of configurations and the [`reports`] on them, [`lines`] through
+//! queues, and the [`log`].
 
 pub mod files;
 pub mod lines;
@@ -10,6 +11,6 @@ pub(crate) mod memory;
 pub(crate) mod platform;
 pub(crate) mod random;
 pub mod reports;
-pub(crate) mod said;
+pub(crate) mod sanitize;
 
 pub use platform::raise_file_limit;

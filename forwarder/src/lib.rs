@@ -7,6 +7,7 @@
 //! - [`agent`]: dials an edge and takes its connections to servers it can reach. Runs on every system;
 //! - [`control`]: who is who, and the admin API. Needs Unix, as the edge does;
 //! - [`edge`]: from a configuration to the event of a connection. On any doubt it refuses.
+#![cfg_attr(not(test), deny(clippy::too_many_lines))]
 
 pub mod agent;
 pub mod base;

@@ -1,6 +1,7 @@
 //! The `forwarder` command: the edge, its check, its administration, the agent and the quickstart.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::too_many_lines))]
 
 mod cmd;
 

@@ -22,7 +22,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use forwarder::control::identity::{
-    Credential, CredentialId, Identity, NewCredential, NewServiceUser, Refusal, ServiceUser, ServiceUserId,
+    AuthtokenError, Credential, CredentialId, Identity, NewCredential, NewServiceUser, ServiceUser,
+    ServiceUserId,
 };
 use jiff::Timestamp;
 use required::{LINUX_TOOLS, required};
@@ -146,7 +147,7 @@ impl Journal {
                 .map(|principal| principal.credential);
             match known.fate {
                 Fate::Lives => assert_eq!(answer, Ok(*id), "confirmed and lost"),
-                Fate::Gone => assert_eq!(answer, Err(Refusal::Unknown), "revoked and back"),
+                Fate::Gone => assert_eq!(answer, Err(AuthtokenError::Unknown), "revoked and back"),
                 Fate::Either => known.fate = if answer.is_ok() { Fate::Lives } else { Fate::Gone },
             }
             assert_eq!(identity.find::<Credential>(*id).is_some(), known.fate == Fate::Lives);

@@ -15,7 +15,7 @@ mod rooms;
 
 /// The wings of the library, lowest first, and of the command, which uses it.
 const WINGS: &[(&str, &[&str])] = &[
-    ("base", &["platform", "memory", "random", "said", "files", "reports", "lines", "log"]),
+    ("base", &["platform", "memory", "random", "sanitize", "files", "reports", "lines", "log"]),
     (
         "net",
         &["socket", "accept", "sources", "host", "http_server", "proxy_protocol", "tls", "dial", "relay"],
@@ -88,6 +88,26 @@ const FILES: &[(&str, &[&str])] = &[
             "resources",
             "api",
             "server",
+        ],
+    ),
+    (
+        "control/identity",
+        &[
+            // What kinds of records and sessions name, and what a kind says of itself.
+            "error",
+            "ids",
+            "token",
+            "acl",
+            "notice",
+            "record",
+            // Records of one kind, then of all kinds.
+            "cache",
+            "kinds",
+            // Where they are kept, and the whole.
+            "store",
+            "journal",
+            "disk",
+            "directory",
         ],
     ),
     ("edge/generation", &["index", "policy", "loaded", "incomplete", "load"]),

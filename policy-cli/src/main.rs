@@ -4,6 +4,7 @@
 //! 3 an internal error.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::too_many_lines))]
 
 mod answer;
 mod cli;

@@ -17,7 +17,7 @@ pub(crate) struct Report {
     /// Files with their findings.
     pub(crate) checked: Vec<Checked>,
     /// Files of searched folders that are neither a policy nor a configuration.
-    pub(crate) passed_over: Vec<String>,
+    pub(crate) unrelated: Vec<String>,
     /// What was not read or not checked although it may hold a policy: each with the reason.
     pub(crate) skipped: Vec<Skipped>,
     /// True if the paths of the call hold nothing to check.

@@ -57,11 +57,10 @@ pub use crate::schema::CidrItem;
 use std::borrow::Cow;
 
 use crate::cel::{Expression, Shape, State};
-use crate::diagnostic::{Code, Diagnostics};
+use crate::diagnostic::{Diagnostics, codes};
 use crate::exchange::Ability;
 use crate::ir::Lowering;
 use crate::lpm::RangeSet;
-use crate::ngrok;
 use crate::parse::NodeRef;
 use crate::phase::{Phase, PhaseSet};
 use crate::reader::Fields;
@@ -73,20 +72,17 @@ use crate::source::{Span, Spanned};
 use crate::url::{EndpointUrl, Scheme};
 use crate::vocabulary;
 
-pub(crate) static NO_EFFECT: Code = Code::warning("TP407", "no-effect");
-pub(crate) static WRONG_PROTOCOL: Code =
-    Code::error("TP408", "action-for-other-protocol").ngrok(&[ngrok::ERR_NGROK_2205]);
+codes! {
+    pub(crate) static NO_EFFECT = warning("TP407", "no-effect");
+    pub(crate) static WRONG_PROTOCOL = error("TP408", "action-for-other-protocol", ERR_NGROK_2205);
+    ..ai_gateway;
+    ..basic_auth;
+    ..forward_internal;
+    ..patterns;
+    ..restrict_ips;
+    ..saml;
+}
 
-/// The codes this stage raises.
-pub(crate) static CODES: &[&[&Code]] = &[
-    &[&NO_EFFECT, &WRONG_PROTOCOL],
-    ai_gateway::CODES,
-    basic_auth::CODES,
-    forward_internal::CODES,
-    patterns::CODES,
-    restrict_ips::CODES,
-    saml::CODES,
-];
 pub(crate) use forward_internal::{no_port, not_internal, too_deep, url_diagnostic};
 
 /// on_tcp_connect.

@@ -13,9 +13,8 @@ mod tunnels;
 mod upstream;
 mod url;
 
-use crate::diagnostic::Code;
+use crate::diagnostic::codes;
 use crate::endpoint_policy::PolicySource;
-use crate::ngrok;
 use crate::source::Spanned;
 use crate::url::Binding;
 
@@ -33,32 +32,17 @@ pub(crate) use upstream::INVALID_UPSTREAM;
 pub use upstream::{Upstream, UpstreamScheme};
 pub use url::AgentUrl;
 
-static NO_AGENT: Code = Code::warning("TP461", "no-agent-settings").absence();
-static BINDING: Code = Code::error("TP462", "binding").ngrok(&[
-    ngrok::ERR_NGROK_331,
-    ngrok::ERR_NGROK_9028,
-    ngrok::ERR_NGROK_9029,
-    ngrok::ERR_NGROK_9039,
-    ngrok::ERR_NGROK_9041,
-    ngrok::ERR_NGROK_15005,
-    ngrok::ERR_NGROK_15006,
-]);
-static PORT: Code = Code::error("TP463", "port-not-allowed").ngrok(&[
-    ngrok::ERR_NGROK_9030,
-    ngrok::ERR_NGROK_9035,
-    ngrok::ERR_NGROK_18023,
-]);
-static NOT_POOLED: Code = Code::error("TP464", "url-taken").ngrok(&[
-    ngrok::ERR_NGROK_334,
-    ngrok::ERR_NGROK_6030,
-    ngrok::ERR_NGROK_18016,
-]);
-static OLD_VERSION: Code = Code::warning("TP465", "old-version");
-static STRAY_QUOTE: Code = Code::warning("TP466", "stray-quote");
-
-/// The codes this stage raises.
-pub(crate) static CODES: &[&Code] =
-    &[&NO_AGENT, &BINDING, &PORT, &NOT_POOLED, &OLD_VERSION, &STRAY_QUOTE, &upstream::INVALID_UPSTREAM];
+codes! {
+    static NO_AGENT = warning("TP461", "no-agent-settings").absence();
+    static BINDING = error("TP462", "binding",
+        ERR_NGROK_331, ERR_NGROK_9028, ERR_NGROK_9029, ERR_NGROK_9039, ERR_NGROK_9041, ERR_NGROK_15005,
+        ERR_NGROK_15006);
+    static PORT = error("TP463", "port-not-allowed", ERR_NGROK_9030, ERR_NGROK_9035, ERR_NGROK_18023);
+    static NOT_POOLED = error("TP464", "url-taken", ERR_NGROK_334, ERR_NGROK_6030, ERR_NGROK_18016);
+    static OLD_VERSION = warning("TP465", "old-version");
+    static STRAY_QUOTE = warning("TP466", "stray-quote");
+    ..upstream;
+}
 
 /// The configuration of an agent.
 #[derive(Clone, Debug)]

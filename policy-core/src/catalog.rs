@@ -1,28 +1,26 @@
 //! Every diagnostic code, with its page. Each stage declares its own; nothing below knows them all.
 
-use crate::actions;
-use crate::agent;
-use crate::cel;
-use crate::check;
-use crate::compile;
-use crate::diagnostic::Code;
-use crate::edge;
-use crate::endpoint_policy;
-use crate::flow;
-use crate::ip_policies;
-use crate::model;
-use crate::parse;
-use crate::reader;
-use crate::schema;
+use crate::diagnostic::{Code, codes};
+use crate::{
+    actions, agent, cel, check, compile, edge, endpoint_policy, flow, ip_policies, model, parse, reader,
+    schema,
+};
 
-/// Every code, by the stage that raises it.
-static CODES: &[&[&[&Code]]] = &[
-    &[parse::CODES, cel::CODES, reader::CODES, flow::CODES],
-    ip_policies::CODES,
-    schema::CODES,
-    actions::CODES,
-    &[model::CODES, check::CODES, endpoint_policy::CODES, agent::CODES, compile::CODES, edge::CODES],
-];
+codes! {
+    ..parse;
+    ..cel;
+    ..reader;
+    ..flow;
+    ..ip_policies;
+    ..schema;
+    ..actions;
+    ..model;
+    ..check;
+    ..endpoint_policy;
+    ..agent;
+    ..compile;
+    ..edge;
+}
 
 /// All codes, in order of their ids. O(codes · log codes).
 ///
@@ -31,9 +29,8 @@ static CODES: &[&[&[&Code]]] = &[
 /// assert!(ids.is_sorted() && ids.contains(&"TP105"));
 /// ```
 pub fn codes() -> impl Iterator<Item = &'static Code> {
-    let mut all: Vec<&'static Code> = CODES.iter().copied().flatten().copied().flatten().copied().collect();
+    let mut all = CODES.all();
     all.sort_by_key(|code| code.id);
-    all.dedup_by_key(|code| code.id);
     all.into_iter()
 }
 
@@ -47,28 +44,5 @@ pub fn codes() -> impl Iterator<Item = &'static Code> {
 /// ```
 #[must_use]
 pub fn page(id: &str) -> Option<&'static str> {
-    let number = id.strip_prefix("TP").or_else(|| id.strip_prefix("tp"))?;
-    PAGES.iter().find(|(known, _)| *known == number).map(|(_, page)| *page)
-}
-
-macro_rules! pages {
-    ($($number:literal),+ $(,)?) => {
-        static PAGES: &[(&str, &str)] = &[
-            $(($number, include_str!(concat!("../docs/diagnostics/TP", $number, ".md"))),)+
-        ];
-    };
-}
-
-pages! {
-    "101", "102", "103", "104", "105", "106", "107", "108", "109", "110", "111", "112", "113",
-    "114", "115",
-    "201", "202", "203", "204", "205", "206", "207", "208", "209", "210", "211", "212", "213", "214",
-    "215", "216", "217", "218", "219", "220", "221", "222", "223", "224", "225",
-    "301", "302", "303", "304", "305", "306", "307", "308", "310", "311", "312", "313", "314", "315",
-    "316", "317", "318",
-    "401", "402", "403", "404", "405", "406", "407", "408", "409", "410", "411", "412", "413", "414",
-    "415", "416", "418", "419", "421", "431", "432", "433", "434", "435", "436", "437", "438", "439", "440",
-    "441", "442", "443", "444", "445", "446", "447", "448", "449", "451", "452", "453", "454", "455", "456", "457", "461",
-    "462", "463", "464", "465", "466",
-    "601", "602", "603",
+    codes().find(|code| code.id.eq_ignore_ascii_case(id)).map(|code| code.page)
 }

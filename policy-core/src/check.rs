@@ -6,7 +6,7 @@
 mod addresses;
 pub(crate) mod document;
 
-use crate::diagnostic::{Code, Diagnostics};
+use crate::diagnostic::{Diagnostics, codes};
 use crate::model::Policy;
 use crate::options::EndpointTraits;
 use crate::parse::{self, Document};
@@ -15,8 +15,9 @@ use crate::source::{Source, Span};
 pub use crate::options::CheckOptions;
 use document::check_policy;
 
-/// The codes this stage raises.
-pub(crate) static CODES: &[&Code] = document::CODES;
+codes! {
+    ..document;
+}
 
 /// A policy without errors: the only thing that compiles.
 #[derive(Clone, Debug)]

@@ -23,7 +23,7 @@ pub(crate) use support::not_supported;
 use std::sync::Arc;
 
 use crate::check::CheckedPolicy;
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::exchange::{Ability, ActionId, RuleId};
 use crate::ip_policy::IpPolicies;
 use crate::ir::{Lowering, Op, next_id};
@@ -33,11 +33,10 @@ use crate::outcome::Ending;
 use crate::phase::{Phase, PhaseSet};
 use program::{ActionInfo, Parts, RuleInfo};
 
-static NOT_SUPPORTED: Code = Code::error("TP601", "not-supported");
-static PROGRAM_TOO_LARGE: Code = Code::error("TP602", "program-too-large");
-
-/// The codes this stage raises.
-pub(crate) static CODES: &[&Code] = &[&NOT_SUPPORTED, &PROGRAM_TOO_LARGE];
+codes! {
+    static NOT_SUPPORTED = error("TP601", "not-supported");
+    static PROGRAM_TOO_LARGE = error("TP602", "program-too-large");
+}
 
 /// What to compile with.
 #[derive(Clone, Debug, PartialEq, Eq)]

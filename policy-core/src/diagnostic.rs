@@ -1,21 +1,23 @@
 //! Diagnostics as plain data: what is wrong, where, and what to do.
 //!
-//! Every stage of the pipeline collects into one [`Diagnostics`] and goes on. A [`Code`] is declared as a
-//! static beside the check that raises it; [`crate::catalog`] lists them all, and each has a page under
-//! `docs/diagnostics/` which is compiled in ([`crate::catalog::page`]). Nothing here renders: hosts do.
+//! Every stage of the pipeline collects into one [`Diagnostics`] and goes on. A [`Code`] is declared by a line beside
+//! the check that raises it, which includes its page under `docs/diagnostics/`; [`crate::catalog`] lists them all.
+//! Nothing here renders: hosts do.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use crate::ngrok::NgrokCode;
 use crate::source::{FileSpan, Source, Span, join, overlaps};
 
 mod characters;
+mod code;
 mod consequences;
 mod texts;
 mod user_info;
 pub(crate) use characters::{OddCharacter, is_invisible, plain};
+pub use code::Code;
+pub(crate) use code::{Codes, codes};
 pub use consequences::drop_consequences;
 pub use texts::{did_you_mean, printable, steers, summary};
 pub(crate) use texts::{did_you_mean_help, shorten, with_odd};
@@ -45,47 +47,6 @@ impl Severity {
             Self::Warning => "warning",
             Self::Note => "note",
         }
-    }
-}
-
-/// The stable identity of a kind of finding.
-///
-/// The first digit of the id names the stage: 1 parse, 2 expressions, 3 model, 4 check, 5 analysis,
-/// 6 compile, 9 evaluate. An id is never given a second meaning.
-#[derive(Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Code {
-    /// The id, `TPnnn`.
-    pub id: &'static str,
-    /// A readable name in kebab case.
-    pub slug: &'static str,
-    /// The severity unless the diagnostic says otherwise.
-    pub severity: Severity,
-    /// ngrok's codes for the same fault (ngrok documentation, error reference, 2026-08-07).
-    pub ngrok: &'static [NgrokCode],
-    /// True if something is missing: only a file that was read to its end can show that.
-    pub(crate) absence: bool,
-}
-
-impl Code {
-    pub(crate) const fn error(id: &'static str, slug: &'static str) -> Self {
-        Self { id, slug, severity: Severity::Error, ngrok: &[], absence: false }
-    }
-
-    pub(crate) const fn warning(id: &'static str, slug: &'static str) -> Self {
-        Self { id, slug, severity: Severity::Warning, ngrok: &[], absence: false }
-    }
-
-    pub(crate) const fn note(id: &'static str, slug: &'static str) -> Self {
-        Self { id, slug, severity: Severity::Note, ngrok: &[], absence: false }
-    }
-
-    pub(crate) const fn absence(self) -> Self {
-        Self { absence: true, ..self }
-    }
-
-    pub(crate) const fn ngrok(self, codes: &'static [NgrokCode]) -> Self {
-        Self { ngrok: codes, ..self }
     }
 }
 
@@ -525,7 +486,7 @@ impl fmt::Display for Plain<'_> {
 mod tests {
     use super::*;
 
-    static TEST: Code = Code::error("TP000", "test");
+    static TEST: Code = Code::error("TP000", "test", "");
 
     #[test]
     fn counts_survive_the_cap_and_merging() {

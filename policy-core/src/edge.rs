@@ -20,8 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::agent::INVALID_UPSTREAM;
-use crate::diagnostic::Code;
-use crate::ngrok;
+use crate::diagnostic::codes;
 use crate::options::EndpointTraits;
 use crate::resolve::UrlMap;
 use crate::source::Spanned;
@@ -40,14 +39,12 @@ pub use load::{EdgeFiles, Incomplete, LoadedPolicy, Programs, load_edge_files};
 pub(crate) use read::{TOP_FIELDS, check_document};
 pub use read::{admin_path, fields, load_edge};
 
-static INVALID_LISTEN: Code = Code::error("TP451", "invalid-listen-address");
-static TARGET_NOT_SERVED: Code = Code::warning("TP455", "target-not-served").ngrok(&[ngrok::ERR_NGROK_3200]);
-static FACT_WITHOUT_SOURCE: Code = Code::error("TP603", "fact-without-source");
-static UPSTREAM_LOOP: Code = Code::error("TP457", "upstream-is-own-listener");
-
-/// The codes this stage raises.
-pub(crate) static CODES: &[&Code] =
-    &[&INVALID_LISTEN, &TARGET_NOT_SERVED, &FACT_WITHOUT_SOURCE, &UPSTREAM_LOOP];
+codes! {
+    static INVALID_LISTEN = error("TP451", "invalid-listen-address");
+    static TARGET_NOT_SERVED = warning("TP455", "target-not-served", ERR_NGROK_3200);
+    static FACT_WITHOUT_SOURCE = error("TP603", "fact-without-source");
+    static UPSTREAM_LOOP = error("TP457", "upstream-is-own-listener");
+}
 
 /// The configuration of an edge.
 #[derive(Clone, Debug)]

@@ -7,9 +7,8 @@ mod circles;
 mod files;
 
 use crate::check::{CheckedPolicy, check_part};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Diagnostic, codes};
 use crate::model::policy;
-use crate::ngrok;
 use crate::options::EndpointTraits;
 use crate::reader::{Fields, MISSING_FIELD};
 use crate::schema::{Context, Field, Part};
@@ -20,13 +19,10 @@ pub(crate) use circles::{Circles, Forwards};
 pub use files::ReadPolicy;
 pub(crate) use files::{PolicyFiles, Usable};
 
-static FORWARD_LOOP: Code = Code::warning("TP447", "forward-loop").ngrok(&[ngrok::ERR_NGROK_3501]);
-
-pub(crate) static POLICY_CHOICE: Code =
-    Code::error("TP454", "policy-choice").ngrok(&[ngrok::ERR_NGROK_9025]).absence();
-
-/// The codes this file raises.
-pub(crate) static CODES: &[&Code] = &[&POLICY_CHOICE, &FORWARD_LOOP];
+codes! {
+    static FORWARD_LOOP = warning("TP447", "forward-loop", ERR_NGROK_3501);
+    pub(crate) static POLICY_CHOICE = error("TP454", "policy-choice", ERR_NGROK_9025).absence();
+}
 
 /// Where a policy is.
 #[derive(Clone, Debug)]

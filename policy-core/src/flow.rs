@@ -17,22 +17,17 @@ use crate::cel::{
     Condition, DataFlow, Depends, Expression, Formula, Guard, Guards, ReadSite, SetVariables, Shape, State,
     Type, Use, Work, Written, cover,
 };
-use crate::diagnostic::{Code, Diagnostic, Severity, did_you_mean, shorten};
-use crate::ngrok;
+use crate::diagnostic::{Diagnostic, Severity, codes, did_you_mean, shorten};
 use crate::phase::Phase;
 use crate::source::{FileSpan, Span};
 use crate::vocabulary::{REQUEST_HEADERS, RESPONSE_HEADERS};
 
-static RESULT_MISSING: Code = Code::error("TP411", "result-missing").ngrok(&[ngrok::ERR_NGROK_2200]);
-static RESULT_CONDITIONAL: Code =
-    Code::warning("TP412", "result-conditional").ngrok(&[ngrok::ERR_NGROK_2254]);
-static VARIABLE_NOT_SET: Code = Code::error("TP413", "variable-not-set").ngrok(&[ngrok::ERR_NGROK_2254]);
-static VARIABLE_CONDITIONAL: Code =
-    Code::warning("TP414", "variable-conditional").ngrok(&[ngrok::ERR_NGROK_2254]);
-
-/// The codes this file raises.
-pub(crate) static CODES: &[&Code] =
-    &[&RESULT_MISSING, &RESULT_CONDITIONAL, &VARIABLE_NOT_SET, &VARIABLE_CONDITIONAL];
+codes! {
+    static RESULT_MISSING = error("TP411", "result-missing", ERR_NGROK_2200);
+    static RESULT_CONDITIONAL = warning("TP412", "result-conditional", ERR_NGROK_2254);
+    static VARIABLE_NOT_SET = error("TP413", "variable-not-set", ERR_NGROK_2254);
+    static VARIABLE_CONDITIONAL = warning("TP414", "variable-conditional", ERR_NGROK_2254);
+}
 
 /// Names that a misspelt one is compared with.
 const MAX_NAMES: usize = 200;

@@ -10,12 +10,11 @@ mod unpack;
 
 use std::collections::HashMap;
 
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, shorten};
+use crate::diagnostic::{Diagnostic, Diagnostics, codes, shorten};
 use crate::ip_policy::is_id;
 pub use crate::ip_policy::{IpPolicies, IpPolicy};
 use crate::language::language;
 use crate::named_file::NamedFile;
-use crate::ngrok;
 use crate::options::CheckOptions;
 use crate::parse::{Document, NodeKind, NodeRef};
 use crate::reader::{DUPLICATE, Fields, Reader};
@@ -31,10 +30,10 @@ pub use list::{ListReader, LoadedList, MAX_LINE_BYTES, MAX_NETWORKS};
 pub use places::{ListedAt, find_network};
 pub use unpack::unpack;
 
-static INVALID_ID: Code = Code::error("TP438", "invalid-ip-policy").ngrok(&[ngrok::ERR_NGROK_1402]);
-
-/// The codes of this stage.
-pub(crate) static CODES: &[&[&Code]] = &[&[&INVALID_ID], list::CODES];
+codes! {
+    static INVALID_ID = error("TP438", "invalid-ip-policy", ERR_NGROK_1402);
+    ..list;
+}
 
 static ID: Field<Literal> = Field::required("id", Literal(64), "id: ipp_office", "The id, `ipp_…`.");
 static CIDR: Field<Network> = Field::required("cidr", Network, "cidr: 203.0.113.0/24", "The network.");

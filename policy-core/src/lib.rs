@@ -35,54 +35,90 @@
 //! [`compile::compile`] for a program, [`compile::Program::on_tcp_connect`] for a decision whose effects the host
 //! performs, and [`edge::load_edge`] for the configuration of an edge.
 #![forbid(unsafe_code)]
-#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::too_many_lines))]
 
+/// What the actions of a policy are and hold. [`actions::documentation`] describes one by its name.
 pub mod actions;
 mod address_list;
+/// The configuration of an agent. [`agent::load_agent_files`] loads it with the policies it names.
 pub mod agent;
+/// The codes of all findings. [`catalog::page`] explains one.
 pub mod catalog;
+/// Expressions. [`cel::Env`] checks one, [`cel::Expression`] evaluates it.
 pub mod cel;
+/// The stage *check*. [`check::load_policy`] goes from a text to a policy without errors.
 pub mod check;
+/// The stage *compile*. [`compile::Program::from_policy`] goes there from a text at once.
 pub mod compile;
+/// What every stage reports: [`diagnostic::Diagnostics`].
 pub mod diagnostic;
+/// The functions that only policies have. [`dialect::functions`] lists them.
 pub mod dialect;
+/// [`digest::Digest`], by which policies, programs and texts are compared.
 pub mod digest;
+/// [`duration::parse_duration`], for all fields that hold a time span.
 pub mod duration;
+/// The configuration of an edge. [`edge::load_edge_files`] loads it with all files it names.
 pub mod edge;
+/// Where the policy of an endpoint stands: [`endpoint_policy::PolicySource`].
 pub mod endpoint_policy;
+/// The stage *evaluate*. [`evaluate::Evaluation`] is one phase of a program on one connection.
 pub mod evaluate;
+/// What a host answers while a policy runs: [`exchange::Effect`] and [`exchange::Reply`].
 pub mod exchange;
+/// What a host brings to a decision. [`facts::Facts`] are those of a connection.
 pub mod facts;
 mod flow;
 mod given;
 mod ids;
+/// IP policies, and the files that hold them. [`ip_policies::load_ip_policy_files`] loads these.
 pub mod ip_policies;
 mod ip_policy;
+/// What a program consists of; only the actions and the engine speak of it.
 pub mod ir;
+/// A connection through several endpoints. [`journey::Journey`] drives their programs.
 pub mod journey;
+/// JSON that is safe to be shown in a terminal.
 pub mod json;
 mod language;
+/// All findings of a file of any kind. [`lint::lint`] is what an editor or a check of changes calls.
 pub mod lint;
+/// Tables of addresses, for hosts that look them up outside of a policy.
 pub mod lpm;
+/// HTTP messages as policies see and change them, such as [`message::Request`].
 pub mod message;
+/// The stage *model*: [`model::Policy`], a policy as written.
 pub mod model;
+/// [`named_file::NamedFile`]: a file that a host has read on behalf of a configuration.
 pub mod named_file;
+/// Error codes of ngrok's, for findings and refusals.
 pub mod ngrok;
+/// How to check: [`options::CheckOptions`].
 pub mod options;
+/// How a phase ends: [`outcome::Outcome`].
 pub mod outcome;
+/// The stages *decode* and *parse*. [`parse::decode`] takes the bytes of a file.
 pub mod parse;
+/// [`phase::Phase`]: when rules run.
 pub mod phase;
 mod reader;
+/// A second, simple engine for tests of this one.
 #[cfg(feature = "reference")]
 pub mod reference;
+/// Requests and responses of dry runs, read from files: [`requests::load_request`].
 pub mod requests;
+/// [`resolve::UrlMap`]: endpoints by their URLs.
 pub mod resolve;
 mod run;
+/// How fields are declared and documented.
 pub mod schema;
 mod settings;
+/// [`source::Source`]: a text with a name, and places in it.
 pub mod source;
 mod trace;
+/// [`url::EndpointUrl`] and its parts.
 pub mod url;
+/// [`variables::all`]: what expressions of policies can read.
 pub mod variables;
 mod vocabulary;
 

@@ -12,10 +12,9 @@ use std::rc::Rc;
 
 use crate::actions::{ActionConfig, NAMES, OLD_NAMES, Written, facts_of};
 use crate::cel::{Decides, Expression, Formula, State, Type, check_condition, drop_values};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, did_you_mean, did_you_mean_help, shorten};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, codes, did_you_mean, did_you_mean_help, shorten};
 use crate::flow::Flow;
 use crate::language::language;
-use crate::ngrok;
 use crate::options::{CheckOptions, EndpointTraits};
 use crate::parse::{Document, NodeRef};
 use crate::phase::Phase;
@@ -30,22 +29,13 @@ pub(crate) use manifest::HeldKind;
 pub(crate) use shape::{FRAGMENT, meant_phase};
 use shape::{WrittenPhase, written_phases};
 
-static UNKNOWN_ACTION: Code = Code::error("TP305", "unknown-action").ngrok(&[ngrok::ERR_NGROK_2201]);
-static ACTION_PHASE: Code = Code::error("TP403", "action-in-wrong-phase").ngrok(&[ngrok::ERR_NGROK_2202]);
-static NO_CONDITION: Code = Code::warning("TP222", "no-condition").absence();
-static ACTION_OUTSIDE_RULE: Code = Code::error("TP307", "action-outside-rule");
-
-/// The codes this stage raises.
-pub(crate) static CODES: &[&Code] = &[
-    &UNKNOWN_ACTION,
-    &ACTION_PHASE,
-    &NO_CONDITION,
-    &ACTION_OUTSIDE_RULE,
-    &shape::UNKNOWN_PHASE,
-    &shape::PHASE_NOT_A_LIST,
-    &shape::FRAGMENT,
-    &shape::COMMENT,
-];
+codes! {
+    static UNKNOWN_ACTION = error("TP305", "unknown-action", ERR_NGROK_2201);
+    static ACTION_PHASE = error("TP403", "action-in-wrong-phase", ERR_NGROK_2202);
+    static NO_CONDITION = warning("TP222", "no-condition").absence();
+    static ACTION_OUTSIDE_RULE = error("TP307", "action-outside-rule");
+    ..shape;
+}
 
 /// A policy as written: typed, with places, not yet checked as a whole.
 #[derive(Clone, Debug, Default)]

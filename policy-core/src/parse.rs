@@ -27,23 +27,14 @@ pub use limits::{Limits, MAX_SOURCE_BYTES};
 pub(crate) use origin::Origin;
 pub use plain::{Plain, PlainMap};
 
-use crate::diagnostic::Code;
+use crate::diagnostic::codes;
 
-/// The codes this stage raises.
-pub(crate) static CODES: &[&Code] = &[
-    &decode::INVALID_ENCODING,
-    &decode::CONTROL_CHARACTER,
-    &lines::SYNTAX,
-    &syntax::TAB_INDENTATION,
-    &syntax::JOINED_ITEM,
-    &merge::MERGE_KEY,
-    &build::OCTAL,
-    &keys::DUPLICATE_KEY,
-    &build::UNKNOWN_ALIAS,
-    &decode::LIMIT_EXCEEDED,
-    &build::SEVERAL_DOCUMENTS,
-    &build::EMPTY_DOCUMENT,
-    &syntax::TAG,
-    &keys::COMPLEX_KEY,
-    &json::NOT_JSON,
-];
+codes! {
+    ..build;
+    ..decode;
+    ..json;
+    ..keys;
+    ..lines;
+    ..merge;
+    ..syntax;
+}

@@ -18,10 +18,9 @@ use std::rc::Rc;
 
 use crate::cel::{CelLimits, Env};
 use crate::diagnostic::{
-    Code, Diagnostic, Diagnostics, Edit, Severity, did_you_mean, did_you_mean_help, shorten, shown_address,
+    Diagnostic, Diagnostics, Edit, Severity, codes, did_you_mean, did_you_mean_help, shorten, shown_address,
     steers, user_info, with_odd,
 };
-use crate::ngrok;
 use crate::options::CheckOptions;
 use crate::parse::{CONTROL_CHARACTER, Document, NodeKind, NodeRef, Origin, Plain, Scalar, Style};
 use crate::source::{Span, overlaps};
@@ -36,51 +35,22 @@ pub(crate) use placeholders::{
     placeholder_map,
 };
 
-pub(crate) static WRONG_TYPE: Code =
-    Code::error("TP301", "wrong-type").ngrok(&[ngrok::ERR_NGROK_2203, ngrok::ERR_NGROK_2252]);
-pub(crate) static UNKNOWN_FIELD: Code =
-    Code::error("TP302", "unknown-field").ngrok(&[ngrok::ERR_NGROK_2203, ngrok::ERR_NGROK_2219]);
-pub(crate) static MISSING_FIELD: Code =
-    Code::error("TP303", "missing-field").ngrok(&[ngrok::ERR_NGROK_2234]).absence();
-pub(crate) static DUPLICATE: Code = Code::error("TP453", "duplicate-value").ngrok(&[
-    ngrok::ERR_NGROK_2231,
-    ngrok::ERR_NGROK_375,
-    ngrok::ERR_NGROK_7187,
-    ngrok::ERR_NGROK_7188,
-    ngrok::ERR_NGROK_7189,
-    ngrok::ERR_NGROK_7190,
-    ngrok::ERR_NGROK_7191,
-    ngrok::ERR_NGROK_7192,
-]);
-/// A file that is named in another one.
-pub(crate) static UNREADABLE_FILE: Code = Code::error("TP452", "unreadable-file");
-pub(crate) static LEGACY_FIELD: Code = Code::warning("TP306", "legacy-field");
-pub(crate) static INVALID_VALUE: Code = Code::error("TP308", "invalid-value").ngrok(&[
-    ngrok::ERR_NGROK_2204,
-    ngrok::ERR_NGROK_2214,
-    ngrok::ERR_NGROK_2215,
-    ngrok::ERR_NGROK_2221,
-    ngrok::ERR_NGROK_2222,
-    ngrok::ERR_NGROK_2223,
-    ngrok::ERR_NGROK_2225,
-    ngrok::ERR_NGROK_2226,
-    ngrok::ERR_NGROK_2228,
-    ngrok::ERR_NGROK_2237,
-    ngrok::ERR_NGROK_2252,
-]);
-
-/// The codes this file raises.
-pub(crate) static CODES: &[&Code] = &[
-    &WRONG_TYPE,
-    &UNKNOWN_FIELD,
-    &MISSING_FIELD,
-    &LEGACY_FIELD,
-    &INVALID_VALUE,
-    &DUPLICATE,
-    &UNREADABLE_FILE,
-    &placeholders::PLACEHOLDER,
-    &comments::CUT_BY_COMMENT,
-];
+codes! {
+    pub(crate) static WRONG_TYPE = error("TP301", "wrong-type", ERR_NGROK_2203, ERR_NGROK_2252);
+    pub(crate) static UNKNOWN_FIELD = error("TP302", "unknown-field", ERR_NGROK_2203, ERR_NGROK_2219);
+    pub(crate) static MISSING_FIELD = error("TP303", "missing-field", ERR_NGROK_2234).absence();
+    pub(crate) static DUPLICATE = error("TP453", "duplicate-value",
+        ERR_NGROK_2231, ERR_NGROK_375, ERR_NGROK_7187, ERR_NGROK_7188, ERR_NGROK_7189, ERR_NGROK_7190,
+        ERR_NGROK_7191, ERR_NGROK_7192);
+    /// A file that is named in another one.
+    pub(crate) static UNREADABLE_FILE = error("TP452", "unreadable-file");
+    pub(crate) static LEGACY_FIELD = warning("TP306", "legacy-field");
+    pub(crate) static INVALID_VALUE = error("TP308", "invalid-value",
+        ERR_NGROK_2204, ERR_NGROK_2214, ERR_NGROK_2215, ERR_NGROK_2221, ERR_NGROK_2222, ERR_NGROK_2223,
+        ERR_NGROK_2225, ERR_NGROK_2226, ERR_NGROK_2228, ERR_NGROK_2237, ERR_NGROK_2252);
+    ..comments;
+    ..placeholders;
+}
 
 /// The keys a map may have.
 #[derive(Clone, Copy, Debug)]

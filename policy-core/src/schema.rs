@@ -11,7 +11,7 @@ mod texts;
 
 use std::fmt;
 
-use crate::diagnostic::{Code, Diagnostic, shorten};
+use crate::diagnostic::{Diagnostic, codes, shorten};
 use crate::flow::Flow;
 use crate::options::EndpointTraits;
 use crate::parse::NodeRef;
@@ -31,8 +31,11 @@ pub(crate) use networks::{
 pub(crate) use texts::{AnyMap, Condition, FilePath, Interpolated, Literal, Name, Regex, Value, WebUrl};
 pub use texts::{ConfigValue, Text};
 
-/// The codes of this stage.
-pub(crate) static CODES: &[&[&Code]] = &[networks::CODES, texts::CODES, entries::CODES];
+codes! {
+    ..entries;
+    ..networks;
+    ..texts;
+}
 
 /// Where a map is read: what its values may refer to, and who it belongs to.
 #[derive(Clone, Copy, Debug)]

@@ -6,6 +6,7 @@
 //! Source: the openly licensed SDKs that speak it (MIT/Apache-2.0), as they behave on 2026-11-22.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::too_many_lines))]
 
 mod call;
 mod heartbeat;

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::end::{AgentError, SessionEnd};
 use super::memory::{Given, Memory};
-use super::pauses::Refusals;
+use super::pauses::RefusalPauses;
 use super::refusals::{Lasts, advice, answered, lasts};
 use super::reload::{Changed, changed};
 use super::setup::{Offer, Setup};
@@ -63,7 +63,7 @@ pub(super) struct Bindings<'s> {
 struct Waiting {
     offer: Arc<Offer>,
     due: Instant,
-    refusals: Refusals,
+    refusals: RefusalPauses,
     /// Why it was refused the last time.
     why: Option<CallError>,
 }
@@ -240,7 +240,7 @@ async fn wait(due: Option<Instant>) {
 impl Waiting {
     fn new(offer: &Offer) -> Self {
         let offer = Arc::new(offer.clone());
-        Self { offer, due: Instant::now(), refusals: Refusals::default(), why: None }
+        Self { offer, due: Instant::now(), refusals: RefusalPauses::default(), why: None }
     }
 
     /// Puts it off, by a number that is drawn from 0 to 1, and says why unless that is known.

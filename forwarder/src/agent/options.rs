@@ -185,59 +185,25 @@ pub fn from_command(
     connect_url: Option<&str>,
     connect_cas: Option<&str>,
 ) -> Result<Loaded, OptionsError> {
-    let unfit = |message: String| OptionsError::Unfit(message);
     let (mut settings, folder) = if paths.is_empty() {
         (default_settings()?, PathBuf::from("."))
     } else {
         let read = read(paths)?;
         (read.config.agent, read.folder)
     };
-    if let Some(url) = connect_url {
-        let address = HostPort::parse(url)
-            .map_err(|fault| unfit(format!("`{}` is no edge: {fault}", shown_address(url))))?;
-        settings.connect_url =
-            Some(policy_core::source::Spanned::new(address, policy_core::source::Span::default()));
-    }
-    match connect_cas {
-        None => {}
-        Some("trusted") => settings.connect_cas = ConnectCas::Trusted,
-        Some("host") => settings.connect_cas = ConnectCas::Host,
-        // A path of the command line starts where the command does.
-        Some(path) => {
-            let path = std::path::absolute(path).map_err(|error| unfit(format!("`{path}`: {error}")))?;
-            settings.connect_cas = ConnectCas::File(path.display().to_string().into());
-        }
-    }
+    override_edge(&mut settings, connect_url, connect_cas)?;
     let upstream = match Upstream::parse(&command.upstream, Some(Scheme::Tcp)) {
         Ok(upstream) => server(&upstream, &command.upstream)?,
         Err((fault, help)) => {
-            return Err(unfit(format!("`{}`: {fault}; {help}", shown_address(&command.upstream))));
+            let message = format!("`{}`: {fault}; {help}", shown_address(&command.upstream));
+            return Err(OptionsError::Unfit(message));
         }
     };
-    let binding = command
-        .binding
-        .as_deref()
-        .map(|name| Binding::from_name(name).ok_or_else(|| unfit(format!("unknown binding `{name}`"))));
+    let binding = command.binding.as_deref().map(|name| {
+        Binding::from_name(name).ok_or_else(|| OptionsError::Unfit(format!("unknown binding `{name}`")))
+    });
     let binding = binding.transpose()?;
-    let policy = match &command.traffic_policy_file {
-        None => None,
-        Some(path) => {
-            let bytes = read_file(path).map_err(|error| OptionsError::Unreadable(path.clone(), error))?;
-            let (source, mut found) = decode(path.display().to_string(), bytes);
-            let mut options = CheckOptions::default();
-            let traits = EndpointTraits::from_scheme(Scheme::Tcp);
-            options.endpoint = binding.map_or(traits, |binding| traits.bound(binding));
-            if !found.has_errors() {
-                found = load_policy(&source, &options).1;
-            }
-            let text = source.text().into();
-            if found.has_errors() {
-                let outside = leads_outside(path);
-                return Err(OptionsError::Invalid(Reports::new(Vec::new(), (source, found), outside)));
-            }
-            Some(text)
-        }
-    };
+    let policy = command.traffic_policy_file.as_deref().map(|path| policy_text(path, binding)).transpose()?;
     let address = command.url.as_deref().unwrap_or_default();
     let offer = Offer {
         name: "tcp".into(),
@@ -257,6 +223,49 @@ pub fn from_command(
         connect_cas: connect_cas.map(ToOwned::to_owned),
     };
     finish(settings, vec![offer], &folder, origin)
+}
+
+/// Puts the edge that the command line names in place of the one of the settings.
+fn override_edge(
+    settings: &mut AgentSettings,
+    connect_url: Option<&str>,
+    connect_cas: Option<&str>,
+) -> Result<(), OptionsError> {
+    if let Some(url) = connect_url {
+        let unfit = |fault| OptionsError::Unfit(format!("`{}` is no edge: {fault}", shown_address(url)));
+        let address = HostPort::parse(url).map_err(unfit)?;
+        settings.connect_url =
+            Some(policy_core::source::Spanned::new(address, policy_core::source::Span::default()));
+    }
+    match connect_cas {
+        None => {}
+        Some("trusted") => settings.connect_cas = ConnectCas::Trusted,
+        Some("host") => settings.connect_cas = ConnectCas::Host,
+        // A path of the command line starts where the command does.
+        Some(path) => {
+            let unfit = |error| OptionsError::Unfit(format!("`{path}`: {error}"));
+            let path = std::path::absolute(path).map_err(unfit)?;
+            settings.connect_cas = ConnectCas::File(path.display().to_string().into());
+        }
+    }
+    Ok(())
+}
+
+/// The text of a policy for a tcp endpoint, once it is found to be right.
+fn policy_text(path: &Path, binding: Option<Binding>) -> Result<Box<str>, OptionsError> {
+    let bytes = read_file(path).map_err(|error| OptionsError::Unreadable(path.to_owned(), error))?;
+    let (source, mut found) = decode(path.display().to_string(), bytes);
+    let mut options = CheckOptions::default();
+    let traits = EndpointTraits::from_scheme(Scheme::Tcp);
+    options.endpoint = binding.map_or(traits, |binding| traits.bound(binding));
+    if !found.has_errors() {
+        found = load_policy(&source, &options).1;
+    }
+    if found.has_errors() {
+        let outside = leads_outside(path);
+        return Err(OptionsError::Invalid(Reports::new(Vec::new(), (source, found), outside)));
+    }
+    Ok(source.text().into())
 }
 
 fn default_settings() -> Result<AgentSettings, OptionsError> {

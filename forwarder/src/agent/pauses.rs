@@ -71,12 +71,12 @@ struct Pause {
 
 /// How often an endpoint was refused, and for how long.
 #[derive(Debug, Default)]
-pub(super) struct Refusals {
+pub(super) struct RefusalPauses {
     number: u32,
     waited: Duration,
 }
 
-impl Refusals {
+impl RefusalPauses {
     /// The pause after one more refusal; half of it is drawn. The session before is lost after this time.
     pub(super) fn next(&mut self, lasts: Lasts, lost_after: Duration, draw: f64) -> Duration {
         let Pause { first, max } = match lasts {
@@ -160,7 +160,7 @@ mod tests {
     fn an_endpoint_that_is_taken_is_asked_for_often_until_the_session_before_is_lost_and_then_for_ever() {
         let lost_after = Duration::from_secs(25);
         for draw in [0.0, 1.0] {
-            let (mut refusals, mut at) = (Refusals::default(), Duration::ZERO);
+            let (mut refusals, mut at) = (RefusalPauses::default(), Duration::ZERO);
             let first = refusals.next(Lasts::ForNow, lost_after, draw);
             assert!(first <= Duration::from_secs(1), "{first:?}");
             while at <= lost_after {
@@ -174,7 +174,7 @@ mod tests {
             }
             assert!(refusals.next(Lasts::ForNow, lost_after, draw) >= MAX / 2);
         }
-        let mut refusals = Refusals::default();
+        let mut refusals = RefusalPauses::default();
         let pauses: Vec<_> =
             (0..8).map(|_| refusals.next(Lasts::ForGood, lost_after, 1.0).as_secs()).collect();
         assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 300, 300]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use agent_link::CallError;
 use tokio::time::timeout;
 
-use crate::base::said;
+use crate::base::sanitize;
 use policy_core::ngrok::{
     ERR_NGROK_105, ERR_NGROK_107, ERR_NGROK_108, ERR_NGROK_307, ERR_NGROK_308, ERR_NGROK_316, ERR_NGROK_318,
     ERR_NGROK_324, ERR_NGROK_334, ERR_NGROK_356, ERR_NGROK_9028, ERR_NGROK_9033, ERR_NGROK_15005,
@@ -24,7 +24,7 @@ const UNKNOWN_TOKEN: [NgrokCode; 2] = [ERR_NGROK_105, ERR_NGROK_107];
 /// An answer within its time; what a refusal says can be shown.
 pub(super) async fn answered<T>(call: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
     let late = |_| CallError::Io(io::Error::new(io::ErrorKind::TimedOut, "the edge does not answer"));
-    timeout(ANSWER_TIME, call).await.map_err(late)?.map_err(said::refusal)
+    timeout(ANSWER_TIME, call).await.map_err(late)?.map_err(sanitize::refusal)
 }
 
 /// Whether a refusal may pass without anybody doing something.

@@ -19,7 +19,7 @@ use super::refusals::answered;
 use super::setup::Setup;
 use super::status::Status;
 use super::streams::{CAN_UPDATE, Streams, TaskEnd, can_restart, can_stop};
-use crate::base::said;
+use crate::base::sanitize;
 
 /// Connections that the edge may have open through the agent.
 const MAX_CONNECTIONS: usize = 8_192;
@@ -112,7 +112,7 @@ async fn serve(
         ended = streams.serve_all(&mut accepted, tasks) => ended.unwrap_or_else(|| {
             let why = opener.why_closed().unwrap_or(ErrorCode::SessionClosed.into());
             let message = match why.by_peer {
-                true => said::end("the edge", &why),
+                true => sanitize::end("the edge", &why),
                 false => format!("the session has ended: {why}"),
             };
             SessionEnd::Lost(io::Error::new(io::ErrorKind::ConnectionReset, message), true)

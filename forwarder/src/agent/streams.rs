@@ -21,7 +21,7 @@ use super::setup::Offer;
 use super::status::Status;
 use super::upstream;
 use crate::base::platform::CAN_RESTART;
-use crate::base::said;
+use crate::base::sanitize;
 use crate::net::dial::Dialer;
 
 /// How long the edge may take to say what a stream is for, and then whose connection it is or what it asks.
@@ -117,7 +117,7 @@ impl<N: Network> Streams<N> {
         let told = timeout(HEADER_TIME, agent_link::read_call::<StopEndpoint>(stream)).await;
         let Ok(Ok(told)) = told else { return };
         let Some(offer) = self.offers().remove(told.id.as_str()) else { return };
-        let (message, code) = (said::text(&told.message), told.error_code.as_deref().map(said::text));
+        let (message, code) = (sanitize::text(&told.message), told.error_code.as_deref().map(sanitize::text));
         tracing::error!(
             endpoint = &*offer.name,
             reason = message,

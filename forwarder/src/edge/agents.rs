@@ -74,7 +74,7 @@ pub(super) async fn accept(shared: Arc<Shared>, agents: Arc<Agents>, listener: T
         agents.settled().await;
         let (stream, peer) = accepting.next().await;
         // Its own source needs all the places that it may have.
-        let Some(unknown) = agents.admit(peer.ip()) else { continue };
+        let Some(unknown) = agents.unknown_slot(peer.ip()) else { continue };
         let Some(settings) = agents.settings.load_full() else { return };
         let (of_shared, of_agents) = (Arc::clone(&shared), Arc::clone(&agents));
         shared.agent_tasks.spawn(async move {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use policy_core::edge::EdgeLimits;
 use policy_core::facts::Facts;
+use policy_core::url::EndpointUrl;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
@@ -34,26 +35,31 @@ pub(super) enum AcceptedAt {
     Online(Arc<OnlineEndpoint>),
 }
 
+impl AcceptedAt {
+    /// The endpoint: how it is entered, its name and its URL. Why there is none any more, otherwise.
+    fn entry<'a>(
+        &'a self,
+        generation: &'a Generation,
+    ) -> Result<(EntryPoint<'a>, &'a str, &'a EndpointUrl), &'static str> {
+        match self {
+            Self::Configured(listener) => {
+                let index = generation.at_listener(listener).ok_or(REMOVED)?;
+                let endpoint = generation.config.endpoints.get(index).ok_or(REMOVED)?;
+                Ok((EntryPoint::Configured(index), &endpoint.name.value, &endpoint.url))
+            }
+            Self::Online(online) if online.gone.is_cancelled() => Err(OFFLINE),
+            Self::Online(online) => Ok((EntryPoint::Online(online), &online.id, &online.url)),
+        }
+    }
+}
+
 /// Decides before a byte is read, carries the bytes, and writes the event.
 pub(super) async fn serve(shared: &Shared, at: &AcceptedAt, client: TcpStream, peer: SocketAddr) {
     let start = Timestamp::now();
     let generation = shared.current.load_full();
-    let (entry, name, host, url) = match at {
-        AcceptedAt::Configured(listener) => {
-            let index = generation.at_listener(listener);
-            let found = index.and_then(|index| Some((index, generation.config.endpoints.get(index)?)));
-            let Some((index, endpoint)) = found else {
-                return close_undecided(shared, client, peer, REMOVED);
-            };
-            let (name, host) = (&*endpoint.name.value, endpoint.url.host());
-            (EntryPoint::Configured(index), name, host, &endpoint.url)
-        }
-        AcceptedAt::Online(online) if online.gone.is_cancelled() => {
-            return close_undecided(shared, client, peer, OFFLINE);
-        }
-        AcceptedAt::Online(online) => {
-            (EntryPoint::Online(online), &*online.id, online.url.host(), &online.url)
-        }
+    let (entry, name, url) = match at.entry(&generation) {
+        Ok(found) => found,
+        Err(why) => return close_undecided(shared, client, peer, why),
     };
     let Ok(server) = client.local_addr() else {
         return close_undecided(shared, client, peer, "the client is gone");
@@ -79,7 +85,7 @@ pub(super) async fn serve(shared: &Shared, at: &AcceptedAt, client: TcpStream, p
         return close_undecided(shared, client, peer, STOPPED);
     };
     let made = ConnectionFacts { client: peer, server, start, seed };
-    let (name, host): (Box<str>, Box<str>) = (name.into(), host.into());
+    let (name, host): (Box<str>, Box<str>) = (name.into(), url.host().into());
     let ingress = match at {
         AcceptedAt::Configured(_) => Ingress::Configured(name.clone()),
         AcceptedAt::Online(online) => Ingress::Online(Arc::clone(online)),

@@ -51,7 +51,7 @@ pub(super) async fn accept(
             () = stop.cancelled() => return,
             accepted = accepting.next() => accepted,
         };
-        let share = match admit(&shared, &holder, peer, stream.local_addr().ok()) {
+        let share = match acquire_share(&shared, &holder, peer, stream.local_addr().ok()) {
             Ok(share) => share,
             Err(reason) => {
                 connection::close_undecided(&shared, stream, peer, &reason);
@@ -76,7 +76,7 @@ pub(super) async fn accept(
 }
 
 /// A place for a client among those of its source and endpoint, or why there is none.
-fn admit(
+fn acquire_share(
     shared: &Shared,
     holder: &Holder,
     peer: SocketAddr,
@@ -85,8 +85,8 @@ fn admit(
     if here.is_some_and(|here| shared.own.has_connection(peer, here)) {
         return Err("the edge itself has made this connection: an upstream leads back to it".to_owned());
     }
-    let admitted = shared.shares.admit(&shared.current.load(), holder, peer.ip());
-    admitted.map_err(|beyond| {
+    let share = shared.shares.try_acquire(&shared.current.load(), holder, peer.ip());
+    share.map_err(|beyond| {
         if beyond != Beyond::Removed && shared.shares.is_time_to_log_refused() {
             tracing::warn!(%peer, reason = %beyond, "connection refused");
         }

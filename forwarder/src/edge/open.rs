@@ -10,7 +10,7 @@ use policy_core::url::EndpointUrl;
 use tokio_util::sync::CancellationToken;
 
 use super::registry::Registry;
-use crate::base::said;
+use crate::base::sanitize;
 use crate::edge::online::OnlineEndpoint;
 use crate::edge::route::{self, Effort, Presumed, Route, RoutingView, Upstream, decide_presumed};
 use crate::net::relay::RelayEnd;
@@ -94,7 +94,7 @@ impl Open {
     /// Why, if an endpoint of an agent on its way is offline, or about to be: its session has ended.
     fn why_offline(&self) -> Option<Cow<'static, str>> {
         self.agents.iter().find_map(|online| match online.opener.why_closed() {
-            Some(end) => Some(format!("{OFFLINE}: {}", said::end("its agent", &end)).into()),
+            Some(end) => Some(format!("{OFFLINE}: {}", sanitize::end("its agent", &end)).into()),
             None => online.gone.is_cancelled().then_some(OFFLINE.into()),
         })
     }

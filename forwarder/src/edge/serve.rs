@@ -26,7 +26,9 @@ use crate::control::admin::{ChangedPolicy, ReloadReport};
 use crate::control::audit::Caller;
 use crate::edge::admission::{Reserve, connections};
 use crate::edge::agents::{EndedAgents, UNKNOWN as UNKNOWN_AGENTS};
-use crate::edge::events::{EventWriter, open_outputs, policy_changed, policy_not_loaded, reload_failed};
+use crate::edge::events::{
+    EventWriter, WriterThread, open_outputs, policy_changed, policy_not_loaded, reload_failed,
+};
 use crate::edge::generation::{Generation, load, load_after};
 use crate::edge::running::Edge;
 use crate::edge::state::StateDir;
@@ -96,21 +98,7 @@ pub async fn serve(path: &Path) -> Result<(), StartError> {
     }
     // Nobody waits for a reload that does not come.
     drop(requests);
-    let Served { edge, control, events, drain, .. } = served;
-    tracing::info!(open = edge.open_connections(), "draining for at most {drain:?}");
-    let cut = tokio::select! {
-        cut = edge.shutdown(drain) => cut,
-        () = signals.stop() => {
-            tracing::warn!("stopped immediately");
-            return Ok(());
-        }
-    };
-    if let Some(control) = control {
-        control.close().await;
-    }
-    drop(events);
-    thread.finish().await;
-    tracing::info!(cut, "stopped");
+    served.stop(thread, &mut signals).await;
     Ok(())
 }
 
@@ -206,6 +194,32 @@ impl Served {
         report
     }
 
+    /// Lets connections end for a while, then everything; at once on a further signal.
+    async fn stop(self, thread: WriterThread, signals: &mut Signals) {
+        let Self { edge, control, events, drain, .. } = self;
+        tracing::info!(open = edge.open_connections(), "draining for at most {drain:?}");
+        let cut = tokio::select! {
+            cut = edge.shutdown(drain) => cut,
+            () = signals.stop() => return tracing::warn!("stopped immediately"),
+        };
+        if let Some(control) = control {
+            control.close().await;
+        }
+        drop(events);
+        thread.finish().await;
+        tracing::info!(cut, "stopped");
+    }
+
+    /// Says what of a new configuration a reload leaves as it is.
+    fn warn_of_restart(&self, old: &EdgeConfig, new: &EdgeConfig) {
+        if old.limits.max_connections != new.limits.max_connections || old.state_dir != new.state_dir {
+            tracing::warn!("a new `max_connections` or `state_dir` takes effect after a restart");
+        }
+        if self.control.is_some() && admin_differs(old, new) {
+            tracing::warn!("changes of `admin` take effect after a restart");
+        }
+    }
+
     async fn take_over(&mut self, generation: Generation, reports: &Reports) -> ReloadReport {
         let findings: Vec<String> = reports.texts().collect();
         findings.iter().for_each(|text| tracing::warn!("{text}"));
@@ -217,12 +231,7 @@ impl Served {
         if let Err(error) = connections(Some(slots), reserve(new, admin), self.budget.files) {
             problems.push(format!("open files may run out: {error}"));
         }
-        if old.limits.max_connections != new.limits.max_connections || old.state_dir != new.state_dir {
-            tracing::warn!("a new `max_connections` or `state_dir` takes effect after a restart");
-        }
-        if self.control.is_some() && admin_differs(&old, new) {
-            tracing::warn!("changes of `admin` take effect after a restart");
-        }
+        self.warn_of_restart(&old, new);
         // What only refuses more must not wait for what has nothing to do with it: the rest of a configuration is told
         // where it cannot be had, and stays as it was.
         let ready = agents::ready(&self.edge, new, &self.folders, self.control.is_some()).await;

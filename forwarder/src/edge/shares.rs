@@ -116,7 +116,7 @@ impl Shares {
     }
 
     /// A place for a connection, by the shares that a configuration gives.
-    pub(super) fn admit(
+    pub(super) fn try_acquire(
         self: &Arc<Self>,
         generation: &Generation,
         holder: &Holder,
@@ -232,7 +232,7 @@ mod tests {
     ) -> (usize, Beyond) {
         let before = open.len();
         loop {
-            match shares.admit(config, holder, source(of)) {
+            match shares.try_acquire(config, holder, source(of)) {
                 Ok(share) => open.push((holder.clone(), share)),
                 Err(beyond) => return (open.len() - before, beyond),
             }
@@ -258,7 +258,7 @@ mod tests {
             "endpoint `a` has 5 open connections, the most it may have (its `max_connections`)"
         );
         open.retain(|(holder, _)| *holder != a);
-        assert!(shares.admit(&config, &a, source(7)).is_ok(), "given back");
+        assert!(shares.try_acquire(&config, &a, source(7)).is_ok(), "given back");
         open.clear();
         assert!(shares.table().is_empty(), "who is gone takes no memory");
     }
@@ -267,12 +267,14 @@ mod tests {
     fn a_share_of_all_is_no_share() {
         let all = config("max_connections: 6, max_connections_per_source: 6");
         let (shares, [_, b, _]) = (Shares::new(6), holders(&all));
-        let open: Vec<_> = std::iter::repeat_with(|| shares.admit(&all, &b, source(1))).take(3).collect();
+        let open: Vec<_> =
+            std::iter::repeat_with(|| shares.try_acquire(&all, &b, source(1))).take(3).collect();
         assert!(open.iter().all(Result::is_ok));
-        assert!(matches!(shares.admit(&all, &b, source(1)), Err(Beyond::Endpoint(_, 3))));
+        assert!(matches!(shares.try_acquire(&all, &b, source(1)), Err(Beyond::Endpoint(_, 3))));
         // One slot is nobody's share: who finds it taken waits.
         let (shares, one) = (Shares::new(1), config(""));
-        let open: Vec<_> = std::iter::repeat_with(|| shares.admit(&one, &b, source(1))).take(3).collect();
+        let open: Vec<_> =
+            std::iter::repeat_with(|| shares.try_acquire(&one, &b, source(1))).take(3).collect();
         assert!(open.iter().all(Result::is_ok));
     }
 

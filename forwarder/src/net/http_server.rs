@@ -75,7 +75,7 @@ pub(crate) async fn serve(
         while open.try_join_next().is_some() {}
         // The semaphore is never closed.
         let Some((slot, stream, source)) = accepted else { break };
-        let place = source.map(|source| sources.admit(source));
+        let place = source.map(|source| sources.try_acquire(source));
         // It is closed at once: waiting is what it would do to others.
         if let Some(None) = place {
             continue;

@@ -24,7 +24,7 @@ impl Sources {
     }
 
     /// A place for a connection from an address, if it has one left.
-    pub(crate) fn admit(self: &Arc<Self>, source: IpAddr) -> Option<SourceSlot> {
+    pub(crate) fn try_acquire(self: &Arc<Self>, source: IpAddr) -> Option<SourceSlot> {
         let source = network(source);
         let mut open = self.open();
         let number = open.get(&source).copied().unwrap_or(0);
@@ -69,15 +69,15 @@ mod tests {
     #[test]
     fn one_address_leaves_room_for_others_and_gets_its_own_back() {
         let sources = Sources::new(2);
-        let admit = |text: &str| sources.admit(text.parse().expect("an address"));
-        let one = admit("192.0.2.1").expect("free");
-        let two = admit("::ffff:192.0.2.1").expect("free");
-        assert!(admit("192.0.2.1").is_none());
-        let other = admit("2001:db8::1").expect("another");
-        let _neighbour = admit("2001:db8::2").expect("free");
-        assert!(admit("2001:db8::3").is_none(), "one network");
+        let acquire = |text: &str| sources.try_acquire(text.parse().expect("an address"));
+        let one = acquire("192.0.2.1").expect("free");
+        let two = acquire("::ffff:192.0.2.1").expect("free");
+        assert!(acquire("192.0.2.1").is_none());
+        let other = acquire("2001:db8::1").expect("another");
+        let _neighbour = acquire("2001:db8::2").expect("free");
+        assert!(acquire("2001:db8::3").is_none(), "one network");
         drop(one);
-        let again = admit("192.0.2.1").expect("free again");
+        let again = acquire("192.0.2.1").expect("free again");
         drop((again, two, other));
         assert_eq!(sources.open().len(), 1, "what is over takes no memory");
     }

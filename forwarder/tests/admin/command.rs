@@ -54,7 +54,7 @@ fn a_token_from_its_making_to_its_end() {
         list.contains(&id) && list.contains("bind:a.internal:22,bind:*.b.internal") && !list.contains(token)
     );
     assert_eq!(yes(&api, &["authtoken", "revoke", &id]), format!("{id} revoked\n"));
-    assert!(api.identity.admits(principal.credential, [127, 0, 0, 1].into(), Timestamp::now()).is_err());
+    assert!(api.identity.validate(principal.credential, [127, 0, 0, 1].into(), Timestamp::now()).is_err());
     let (code, _, said) = run(&api, &["authtoken", "revoke", &id]);
     assert_eq!((code, said), (1, format!("error: there is no `{id}`\n")));
     yes(&api, &["service-user", "delete", owner]);

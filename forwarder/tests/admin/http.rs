@@ -22,7 +22,7 @@ fn a_credential_over_the_socket() {
     let path = format!("/credentials/{}", made["id"].as_str().expect("an id"));
     assert_eq!(api.call("GET", &path, "").0, 200);
     assert_eq!(api.call("DELETE", &path, "").0, 204);
-    assert!(api.identity.admits(principal.credential, [127, 0, 0, 1].into(), Timestamp::now()).is_err());
+    assert!(api.identity.validate(principal.credential, [127, 0, 0, 1].into(), Timestamp::now()).is_err());
     assert_eq!(api.call("GET", &path, "").0, 404);
     let events = api.events.lock().expect("whole");
     assert!(events.len() == 2 && events.iter().all(|line| !line.contains('\n') && !line.contains(token)));

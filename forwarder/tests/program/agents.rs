@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use forwarder::control::identity::Refusal;
+use forwarder::control::identity::AuthtokenError;
 use serde_json::Value;
 
 use crate::harness::lines::Tells;
@@ -70,7 +70,7 @@ fn a_revoked_token_ends_its_session_and_every_connection_through_it() {
         (ends.iter().filter(|end| end.is_string()).count() >= CONNECTIONS).then_some(events)
     });
     let of = |key: &str| ends.iter().filter_map(|event| event["object"][key].as_str()).collect::<Vec<_>>();
-    let revoked = Refusal::Unknown.to_string();
+    let revoked = AuthtokenError::Unknown.to_string();
     assert!(of("end").iter().all(|end| end.contains(&revoked)), "{:?}", of("end"));
     assert_eq!(of("error"), [&*revoked]);
     let status = agent.wait_for_exit();

@@ -190,7 +190,7 @@ impl Site {
         let listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
         loop {
             let (stream, peer) = listener.accept().await?;
-            let Some(unknown) = agents.admit(peer.ip()) else { continue };
+            let Some(unknown) = agents.unknown_slot(peer.ip()) else { continue };
             let (shared, agents) = (Arc::clone(&shared), Arc::clone(&agents));
             let settings = agents.settings.load_full().expect("agents are served");
             Arc::clone(&shared).agent_tasks.spawn(async move {

@@ -162,6 +162,6 @@ impl EvalInputs {
 }
 
 /// What the call says of a target; its last word counts.
-fn said_of(url: &EndpointUrl, targets: &[Target]) -> Option<TargetState> {
+fn state_of(url: &EndpointUrl, targets: &[Target]) -> Option<TargetState> {
     targets.iter().rev().find(|target| target.url == *url).map(|target| target.state)
 }

@@ -22,7 +22,7 @@ use crate::{lists, render};
 enum Looked {
     Checked(Checked),
     /// A file of a searched folder without anything of the language.
-    PassedOver(String),
+    Unrelated(String),
     Skipped(Skipped),
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn check(paths: &[PathBuf], kind: Kind, options: &CheckOptions, exclu
     for file in files {
         match check_file(&file, kind, options, &mut named) {
             Ok(Looked::Checked(checked)) => report.checked.push(checked),
-            Ok(Looked::PassedOver(name)) => report.passed_over.push(name),
+            Ok(Looked::Unrelated(name)) => report.unrelated.push(name),
             Ok(Looked::Skipped(skipped)) => report.skipped.push(skipped),
             Err(failure) => report.failures.push(failure),
         }
@@ -195,7 +195,7 @@ fn unreadable(source: &Source) -> Looked {
     let name = source.name().to_owned();
     match source.text().is_empty() {
         true => Looked::Skipped(Skipped { name, why: "it is larger than what is read".to_owned() }),
-        false => Looked::PassedOver(name),
+        false => Looked::Unrelated(name),
     }
 }
 
@@ -209,6 +209,6 @@ fn not_checked(file: &FoundFile, source: &Source, foreign: Option<Foreign>) -> L
         Some(what) if file.named => {
             Looked::Skipped(Skipped { name, why: printable(&what.to_string()).into_owned() })
         }
-        _ => Looked::PassedOver(name),
+        _ => Looked::Unrelated(name),
     }
 }

@@ -40,7 +40,8 @@ struct Summary<'a> {
     warnings: usize,
     /// Findings that are counted and not listed.
     not_listed: usize,
-    passed_over: &'a [String],
+    #[serde(rename = "passed_over")]
+    unrelated: &'a [String],
     /// Links that lead outside of the folder that was searched, templates, and files that are named and hold nothing
     /// of the language.
     skipped: Vec<&'a str>,
@@ -102,7 +103,7 @@ pub(crate) fn findings(out: &mut impl Write, report: &Report) -> io::Result<()> 
             errors: report.errors(),
             warnings: report.warnings(),
             not_listed: report.not_listed(),
-            passed_over: &report.passed_over,
+            unrelated: &report.unrelated,
             skipped: report.skipped.iter().map(|skipped| &*skipped.name).collect(),
         },
     };

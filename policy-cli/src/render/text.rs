@@ -13,8 +13,8 @@ use crate::report::Report;
 
 /// Lines shown before the line of a finding.
 const LINES_BEFORE: u32 = 1;
-/// Files that were skipped and are named.
-const MAX_PASSED_OVER: usize = 10;
+/// Unrelated files that are named.
+const MAX_UNRELATED: usize = 10;
 /// A longer window is not drawn: only its place is named.
 const MAX_WINDOW_WIDTH: usize = 4_096;
 
@@ -24,16 +24,16 @@ pub(crate) fn findings(out: &mut impl Write, report: &Report) -> io::Result<()> 
         findings_of(out, &file.source, &file.diagnostics)?;
     }
     writeln!(out, "{}", summary(report))?;
-    passed_over(out, &report.passed_over)?;
+    unrelated(out, &report.unrelated)?;
     skipped(out, report)
 }
 
 /// Names the files of a search that are nothing of ours.
-fn passed_over(out: &mut impl Write, names: &[String]) -> io::Result<()> {
+fn unrelated(out: &mut impl Write, names: &[String]) -> io::Result<()> {
     if names.is_empty() {
         return Ok(());
     }
-    let shown = names.get(..MAX_PASSED_OVER).unwrap_or(names);
+    let shown = names.get(..MAX_UNRELATED).unwrap_or(names);
     let (files, are) = if names.len() == 1 { ("file", "is") } else { ("files", "are") };
     write!(out, "skipped {} {files} that {are} neither policy nor configuration: ", names.len())?;
     write!(out, "{}", shown.join(", "))?;

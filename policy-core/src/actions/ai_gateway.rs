@@ -6,7 +6,7 @@
 
 use super::{ActionType, Ends, ON_ERROR, OnError, REQUEST_PHASE};
 use crate::cel;
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::parse::NodeRef;
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
@@ -17,10 +17,9 @@ use crate::schema::{
 use crate::url::Scheme;
 use crate::vocabulary::{self, REQUEST};
 
-static HISTORIC: Code = Code::note("TP419", "historic-action");
-
-/// The codes this file raises.
-pub(super) static CODES: &[&Code] = &[&HISTORIC];
+codes! {
+    static HISTORIC = note("TP419", "historic-action");
+}
 
 const MAX_TOKENS: i64 = 500_000;
 

@@ -11,10 +11,9 @@ use super::{ActionType, Ends, REQUEST_PHASE};
 #[cfg(feature = "reference")]
 use crate::cel::TextMap as _;
 use crate::cel::{FieldType, Template, TemplatePart, Unrendered};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Diagnostic, codes};
 use crate::ir::Lowering;
 use crate::message::{Headers, Response};
-use crate::ngrok;
 use crate::parse::NodeRef;
 use crate::phase::PhaseSet;
 use crate::reader::{Fields, is_placeholder};
@@ -24,19 +23,11 @@ use crate::run::{Naive, NaiveEnd, NaiveNext};
 use crate::schema::{Boolean, Context, Declared, Field, Items, Kind, Literal, Text};
 use crate::vocabulary::{self, ActionResult, REQUEST};
 
-static INVALID_CREDENTIAL: Code = Code::error("TP421", "invalid-credential").ngrok(&[
-    ngrok::ERR_NGROK_359,
-    ngrok::ERR_NGROK_360,
-    ngrok::ERR_NGROK_2257,
-    ngrok::ERR_NGROK_2258,
-    ngrok::ERR_NGROK_15008,
-    ngrok::ERR_NGROK_15009,
-    ngrok::ERR_NGROK_15011,
-    ngrok::ERR_NGROK_15012,
-]);
-
-/// The codes this file raises.
-pub(super) static CODES: &[&Code] = &[&INVALID_CREDENTIAL];
+codes! {
+    static INVALID_CREDENTIAL = error("TP421", "invalid-credential",
+        ERR_NGROK_359, ERR_NGROK_360, ERR_NGROK_2257, ERR_NGROK_2258, ERR_NGROK_15008, ERR_NGROK_15009,
+        ERR_NGROK_15011, ERR_NGROK_15012);
+}
 
 const MAX_NAME_LENGTH: usize = 128;
 const MIN_PASSWORD_LENGTH: usize = 8;

@@ -10,9 +10,8 @@ use slips::{OTHER_ALPHABET, filled_in, odd_part, odd_url, part_span, wrong_port}
 
 use super::{ActionType, CONNECT_REQUEST_PHASES, CONTINUE, Ends, ON_ERROR, OnError, WRONG_PROTOCOL};
 use crate::cel::{Expression, FieldType, State, TemplatePart};
-use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
+use crate::diagnostic::{Diagnostic, Severity, codes, shorten};
 use crate::ir::Lowering;
-use crate::ngrok;
 use crate::parse::{NodeKind, NodeRef};
 use crate::phase::{Phase, PhaseSet};
 use crate::reader::{Fields, Reader, TextRef, placeholder};
@@ -22,21 +21,14 @@ use crate::source::{Span, Spanned};
 use crate::url::{EndpointUrl, MAX_INTERNAL_PARTS, Scheme, UrlFault};
 use crate::vocabulary;
 
-static INVALID_URL: Code = Code::error("TP441", "invalid-url").ngrok(&[
-    ngrok::ERR_NGROK_2226,
-    ngrok::ERR_NGROK_9033,
-    ngrok::ERR_NGROK_9037,
-]);
-pub(crate) static NOT_INTERNAL: Code =
-    Code::error("TP442", "target-not-internal").ngrok(&[ngrok::ERR_NGROK_9029]);
-pub(crate) static NO_PORT: Code = Code::error("TP443", "url-without-port").ngrok(&[ngrok::ERR_NGROK_9030]);
-static TARGET_SCHEME: Code = Code::warning("TP444", "target-scheme").ngrok(&[ngrok::ERR_NGROK_2205]);
-static TARGET_DEPTH: Code = Code::error("TP445", "target-depth").ngrok(&[ngrok::ERR_NGROK_9031]);
-static TARGET_WITHOUT_TLS: Code = Code::note("TP446", "target-without-tls");
-
-/// The codes this file raises.
-pub(crate) static CODES: &[&Code] =
-    &[&INVALID_URL, &NOT_INTERNAL, &NO_PORT, &TARGET_SCHEME, &TARGET_DEPTH, &TARGET_WITHOUT_TLS];
+codes! {
+    static INVALID_URL = error("TP441", "invalid-url", ERR_NGROK_2226, ERR_NGROK_9033, ERR_NGROK_9037);
+    pub(crate) static NOT_INTERNAL = error("TP442", "target-not-internal", ERR_NGROK_9029);
+    pub(crate) static NO_PORT = error("TP443", "url-without-port", ERR_NGROK_9030);
+    static TARGET_SCHEME = warning("TP444", "target-scheme", ERR_NGROK_2205);
+    static TARGET_DEPTH = error("TP445", "target-depth", ERR_NGROK_9031);
+    static TARGET_WITHOUT_TLS = note("TP446", "target-without-tls");
+}
 
 static URL: Field<Target> = Field::required(
     "url",

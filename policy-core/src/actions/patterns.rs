@@ -5,7 +5,7 @@
 //! longest word after the `$` is its name, and `$$` is a `$`.
 
 use crate::cel::{Pattern, Replaced, TemplatePart, Unrendered, Value, pattern_facts};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Diagnostic, codes};
 use crate::message::{MAX_URL, RequestUrl};
 #[cfg(feature = "reference")]
 use crate::run::{Naive, naive_replace};
@@ -13,11 +13,10 @@ use crate::run::{Run, StepDigest};
 use crate::schema::{Context, Text};
 use crate::vocabulary::ActionResult;
 
-static NEVER_MATCHES: Code = Code::warning("TP448", "pattern-never-matches");
-static NO_GROUP: Code = Code::warning("TP449", "no-such-group");
-
-/// The codes this file raises.
-pub(super) static CODES: &[&Code] = &[&NEVER_MATCHES, &NO_GROUP];
+codes! {
+    static NEVER_MATCHES = warning("TP448", "pattern-never-matches");
+    static NO_GROUP = warning("TP449", "no-such-group");
+}
 
 /// Looks at a pattern that is matched against whole URLs, and at what takes its place.
 pub(super) fn check_url(from: Option<&Text>, to: &Text, cx: &Context<'_, '_>) {

@@ -12,11 +12,10 @@ use ipnetwork::IpNetwork;
 use serde_json::{Value, json};
 
 use super::{ActionType, Ends};
-use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
+use crate::diagnostic::{Diagnostic, Severity, codes, shorten};
 use crate::ip_policy::IpPolicy;
 use crate::ir::Lowering;
 use crate::lpm::{Family, RangeSet, family};
-use crate::ngrok;
 use crate::phase::{Phase, PhaseSet};
 use crate::reader::{Fields, Reader};
 use crate::run::Execute;
@@ -26,20 +25,13 @@ use crate::schema::{
 use crate::source::{Span, Spanned};
 use crate::vocabulary;
 
-static NOTHING_ALLOWED: Code =
-    Code::error("TP434", "nothing-allowed").ngrok(&[ngrok::ERR_NGROK_393]).absence();
-static ONE_FAMILY: Code = Code::warning("TP436", "one-address-family").absence();
-pub(crate) static IP_POLICY: Code = Code::error("TP437", "unknown-ip-policy").ngrok(&[
-    ngrok::ERR_NGROK_341,
-    ngrok::ERR_NGROK_1402,
-    ngrok::ERR_NGROK_1414,
-    ngrok::ERR_NGROK_2216,
-]);
-
-pub(crate) static NOBODY: Code = Code::warning("TP440", "nobody-comes-through");
-
-/// The codes this file raises.
-pub(super) static CODES: &[&Code] = &[&NOTHING_ALLOWED, &ONE_FAMILY, &IP_POLICY, &NOBODY];
+codes! {
+    static NOTHING_ALLOWED = error("TP434", "nothing-allowed", ERR_NGROK_393).absence();
+    static ONE_FAMILY = warning("TP436", "one-address-family").absence();
+    pub(crate) static IP_POLICY = error("TP437", "unknown-ip-policy",
+        ERR_NGROK_341, ERR_NGROK_1402, ERR_NGROK_1414, ERR_NGROK_2216);
+    pub(crate) static NOBODY = warning("TP440", "nobody-comes-through");
+}
 
 static ENFORCE: Field<Boolean> =
     Field::default("enforce", Boolean, "true", "`false` evaluates, sets the results and continues.");

@@ -3,16 +3,14 @@
 //! Source: ngrok documentation, actions (2026-08-07): "coming soon".
 
 use super::{ActionType, REQUEST_PHASE};
-use crate::diagnostic::{Code, Diagnostic};
-use crate::ngrok;
+use crate::diagnostic::{Diagnostic, codes};
 use crate::phase::PhaseSet;
 use crate::reader::Fields;
 use crate::schema::{Context, Declared};
 
-static NOT_RELEASED: Code = Code::error("TP418", "not-released").ngrok(&[ngrok::ERR_NGROK_2201]);
-
-/// The codes this file raises.
-pub(super) static CODES: &[&Code] = &[&NOT_RELEASED];
+codes! {
+    static NOT_RELEASED = error("TP418", "not-released", ERR_NGROK_2201);
+}
 
 /// Never made: the action does not exist yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -92,18 +92,7 @@ fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<AgentConfig> {
     // Without a version, what is there tells.
     let flat = version == Some(2) || (version.is_none() && fields.get(AGENT.name()).is_none());
     fields.old_names = version == Some(2);
-    let unknown: Vec<_> = fields.entries.iter().filter(|field| !is_known(field.key, flat)).collect();
-    if let [first, _, _, _, ..] = *unknown
-        && version.is_none()
-    {
-        let (key, others) = (shorten(first.key), unknown.len() - 1);
-        let message =
-            format!("this is not an agent configuration: `{key}` and {others} other fields are not known");
-        let found = Diagnostic::new(&UNKNOWN_FIELD, first.span, message);
-        reader.report(found.with_help("leave the file out, or say what it is with `--kind`"));
-        return None;
-    }
-    unknown.into_iter().for_each(|field| unknown_key(field, &fields, reader));
+    report_unknown(&fields, flat, version, reader)?;
     if let Some(field) = fields.field(VERSION.name()).filter(|_| version == Some(2)) {
         let found = Diagnostic::new(&OLD_VERSION, field.span, "version 2 is the older layout");
         reader.report(found.with_help(
@@ -141,6 +130,23 @@ fn read<'d>(root: NodeRef<'d>, reader: &Reader<'d>) -> Option<AgentConfig> {
     let config = AgentConfig { version: version.unwrap_or(3), agent: settings?, endpoints, tunnels };
     check_unique(&config, &cx);
     Some(config)
+}
+
+/// Reports unknown fields; `None` if there are so many that it is another kind of file.
+fn report_unknown(fields: &Fields<'_>, flat: bool, version: Option<i64>, reader: &Reader<'_>) -> Option<()> {
+    let unknown: Vec<_> = fields.entries.iter().filter(|field| !is_known(field.key, flat)).collect();
+    if let [first, _, _, _, ..] = *unknown
+        && version.is_none()
+    {
+        let (key, others) = (shorten(first.key), unknown.len() - 1);
+        let message =
+            format!("this is not an agent configuration: `{key}` and {others} other fields are not known");
+        let found = Diagnostic::new(&UNKNOWN_FIELD, first.span, message);
+        reader.report(found.with_help("leave the file out, or say what it is with `--kind`"));
+        return None;
+    }
+    unknown.into_iter().for_each(|field| unknown_key(field, fields, reader));
+    Some(())
 }
 
 fn is_at_top(key: &str) -> bool {

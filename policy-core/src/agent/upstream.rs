@@ -5,13 +5,13 @@
 use std::fmt;
 
 use super::url::without_stray_quote;
-use crate::diagnostic::{Code, Diagnostic, Severity};
-use crate::ngrok;
+use crate::diagnostic::{Diagnostic, Severity, codes};
 use crate::reader::{Reader, TextRef, constant_name, is_placeholder, placeholder};
 use crate::url::{HostPort, Scheme, port_number};
 
-pub(crate) static INVALID_UPSTREAM: Code =
-    Code::error("TP456", "invalid-upstream").ngrok(&[ngrok::ERR_NGROK_15003]);
+codes! {
+    pub(crate) static INVALID_UPSTREAM = error("TP456", "invalid-upstream", ERR_NGROK_15003);
+}
 
 /// How an upstream is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -5,37 +5,24 @@ use std::collections::HashMap;
 use super::addresses::check_addresses;
 use crate::actions::{KindFacts, WRONG_PROTOCOL};
 use crate::cel::{self, Expression, Formula, Value, Work, adjoin, cover};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, codes};
 use crate::model::{Action, PhaseRules, Policy, Rule, RuleExpression};
-use crate::ngrok;
 use crate::options::EndpointTraits;
 use crate::phase::Phase;
 use crate::source::Span;
 use crate::url::{Binding, Scheme};
 
-static NO_ACTION: Code = Code::error("TP401", "no-action").ngrok(&[ngrok::ERR_NGROK_2206]).absence();
-static EMPTY_RULE: Code = Code::warning("TP402", "empty-rule").absence();
-static UNREACHABLE: Code = Code::error("TP404", "unreachable-action").ngrok(&[ngrok::ERR_NGROK_2207]);
-static PHASE_PROTOCOL: Code =
-    Code::error("TP405", "phase-for-other-protocol").ngrok(&[ngrok::ERR_NGROK_2230]);
-static PHASE_BINDING: Code = Code::error("TP406", "phase-for-other-binding").ngrok(&[ngrok::ERR_NGROK_2262]);
-pub(crate) static NOT_TERMINATED: Code = Code::error("TP409", "traffic-not-handled")
-    .ngrok(&[ngrok::ERR_NGROK_2235, ngrok::ERR_NGROK_6029])
-    .absence();
-static NOT_ENFORCED: Code = Code::warning("TP410", "not-enforced").absence();
-static ONE_PER_POLICY: Code = Code::warning("TP416", "one-per-policy").ngrok(&[ngrok::ERR_NGROK_2266]);
-
-/// The codes this file raises.
-pub(super) static CODES: &[&Code] = &[
-    &NO_ACTION,
-    &EMPTY_RULE,
-    &UNREACHABLE,
-    &PHASE_PROTOCOL,
-    &PHASE_BINDING,
-    &NOT_TERMINATED,
-    &NOT_ENFORCED,
-    &ONE_PER_POLICY,
-];
+codes! {
+    static NO_ACTION = error("TP401", "no-action", ERR_NGROK_2206).absence();
+    static EMPTY_RULE = warning("TP402", "empty-rule").absence();
+    static UNREACHABLE = error("TP404", "unreachable-action", ERR_NGROK_2207);
+    static PHASE_PROTOCOL = error("TP405", "phase-for-other-protocol", ERR_NGROK_2230);
+    static PHASE_BINDING = error("TP406", "phase-for-other-binding", ERR_NGROK_2262);
+    pub(crate) static NOT_TERMINATED = error("TP409", "traffic-not-handled",
+        ERR_NGROK_2235, ERR_NGROK_6029).absence();
+    static NOT_ENFORCED = warning("TP410", "not-enforced").absence();
+    static ONE_PER_POLICY = warning("TP416", "one-per-policy", ERR_NGROK_2266);
+}
 
 /// Checks a policy as a whole; `sound` if reading the document found no error, `serving` as in the options. O(actions).
 pub(super) fn check_policy(
@@ -47,7 +34,7 @@ pub(super) fn check_policy(
     let written = |rules: &PhaseRules| rules.rules.iter().map(|rule| rule.written_actions).sum::<usize>();
     // After another error the action may be there and misspelt.
     let sound = sound && !found.has_errors();
-    let is_fault = |item: &Diagnostic| item.severity == Severity::Error && cel::CODES.contains(&item.code);
+    let is_fault = |item: &Diagnostic| item.severity == Severity::Error && cel::CODES.contains(item.code);
     let faulty_expression = found.iter().any(is_fault);
     if sound && policy.phases.iter().map(written).sum::<usize>() == 0 {
         // A rule that has lost its actions, a phase without rules, or nothing at all.

@@ -129,7 +129,7 @@ impl Residual {
             while mask != 0 {
                 let at = word * 64 + mask.trailing_zeros() as usize;
                 mask &= mask - 1;
-                if !gates.admit(at, &places) {
+                if !gates.may_apply(at, &places) {
                     continue;
                 }
                 let start = starts.get(at)?;

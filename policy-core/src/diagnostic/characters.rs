@@ -76,6 +76,7 @@ const FULL_WIDTH: &str =
 
 /// What a character looks like (after the table of confusables of Unicode Technical Standard 39, as far as keyboards,
 /// word processors and neighbouring alphabets give them); empty for one that cannot be seen.
+#[expect(clippy::too_many_lines, reason = "a table, a line for each sign")]
 fn plain_twin(c: char) -> Option<&'static str> {
     if let Some(index) = u32::from(c).checked_sub(0xff01) {
         let index = index as usize;

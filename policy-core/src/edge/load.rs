@@ -141,16 +141,25 @@ pub fn load_edge_files(
         };
         return EdgeFiles { usable: Some((config, programs)), incomplete: None, findings, policies };
     }
-    let incomplete = sound.then(|| Incomplete {
-        config,
-        endpoints: endpoints.into_iter().map(LoadedPolicy::from_program).collect(),
-        internal: internal
-            .into_iter()
-            .map(|it| it.map_or(LoadedPolicy::Absent, LoadedPolicy::from_program))
-            .collect(),
-        ip_policies: unusable,
-    });
+    let incomplete = sound.then(|| Incomplete::from_programs(config, endpoints, internal, unusable));
     EdgeFiles { usable: None, incomplete, findings, policies }
+}
+
+impl Incomplete {
+    fn from_programs(
+        config: EdgeConfig,
+        endpoints: Vec<Option<Arc<Program>>>,
+        internal: Vec<Option<Option<Arc<Program>>>>,
+        ip_policies: Vec<Box<str>>,
+    ) -> Self {
+        let of_internal = |policy: Option<_>| policy.map_or(LoadedPolicy::Absent, LoadedPolicy::from_program);
+        Self {
+            config,
+            endpoints: endpoints.into_iter().map(LoadedPolicy::from_program).collect(),
+            internal: internal.into_iter().map(of_internal).collect(),
+            ip_policies,
+        }
+    }
 }
 
 /// Loads the policies of a configuration. A file is read, checked and compiled once, however many endpoints name it,

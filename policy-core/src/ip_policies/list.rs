@@ -5,16 +5,15 @@
 
 use ipnetwork::IpNetwork;
 
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, shorten, steers};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, codes, shorten, steers};
 use crate::lpm::{CidrError, cidr};
 use crate::reader::{PLACEHOLDER, placeholder_entry};
 use crate::schema::{HOST_BITS, code_of, host_bits, not_a_network};
 use crate::source::{Source, Span};
 
-pub(super) static LIST_LIMIT: Code = Code::error("TP439", "list-limit");
-
-/// The codes this file raises.
-pub(super) static CODES: &[&Code] = &[&LIST_LIMIT];
+codes! {
+    pub(super) static LIST_LIMIT = error("TP439", "list-limit");
+}
 
 /// Networks of one list, unless [`ListReader::up_to`] says otherwise; a full Internet table has a million.
 pub const MAX_NETWORKS: usize = 1 << 24;

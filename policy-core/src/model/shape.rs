@@ -3,7 +3,7 @@
 use super::manifest::{HeldKind, object};
 use crate::cel;
 use crate::diagnostic::{
-    Code, Diagnostic, Severity, did_you_mean, did_you_mean_help, is_invisible, shorten, with_odd,
+    Diagnostic, Severity, codes, did_you_mean, did_you_mean_help, is_invisible, shorten, with_odd,
 };
 use crate::options::EndpointTraits;
 use crate::parse::{CONTROL_CHARACTER, NodeKind, NodeRef};
@@ -16,10 +16,12 @@ use crate::settings::rule;
 use crate::source::Span;
 use crate::url::Scheme;
 
-pub(super) static UNKNOWN_PHASE: Code = Code::error("TP304", "unknown-phase");
-pub(super) static COMMENT: Code = Code::warning("TP223", "comment-over-lines");
-pub(super) static PHASE_NOT_A_LIST: Code = Code::error("TP315", "phase-not-a-list");
-pub(crate) static FRAGMENT: Code = Code::error("TP316", "policy-fragment");
+codes! {
+    pub(super) static UNKNOWN_PHASE = error("TP304", "unknown-phase");
+    pub(super) static COMMENT = warning("TP223", "comment-over-lines");
+    pub(super) static PHASE_NOT_A_LIST = error("TP315", "phase-not-a-list");
+    pub(crate) static FRAGMENT = error("TP316", "policy-fragment");
+}
 
 /// A phase with its rules as written.
 pub(super) struct WrittenPhase<'d> {

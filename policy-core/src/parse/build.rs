@@ -12,15 +12,15 @@ use super::limits::Limits;
 use super::lines::line_end;
 use super::plain::Plain;
 use super::{brackets, merge, syntax};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, shorten};
-use crate::ngrok;
+use crate::diagnostic::{Diagnostic, Diagnostics, codes, shorten};
 use crate::source::{Source, Span};
 
-pub(super) static UNKNOWN_ALIAS: Code = Code::error("TP106", "unknown-alias").ngrok(&[ngrok::ERR_NGROK_2236]);
-pub(super) static SEVERAL_DOCUMENTS: Code = Code::error("TP108", "several-documents");
-pub(crate) static EMPTY_DOCUMENT: Code =
-    Code::error("TP109", "empty-document").ngrok(&[ngrok::ERR_NGROK_2206]);
-pub(super) static OCTAL: Code = Code::warning("TP114", "octal-number");
+codes! {
+    pub(super) static UNKNOWN_ALIAS = error("TP106", "unknown-alias", ERR_NGROK_2236);
+    pub(super) static SEVERAL_DOCUMENTS = error("TP108", "several-documents");
+    pub(crate) static EMPTY_DOCUMENT = error("TP109", "empty-document", ERR_NGROK_2206);
+    pub(super) static OCTAL = warning("TP114", "octal-number");
+}
 
 /// Reads a source into a tree.
 ///
@@ -169,25 +169,7 @@ impl<'s> Builder<'s> {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let tagged = self.tag(tag.as_deref(), span, tag_at, diagnostics);
-                // What was meant as a value is one.
-                let (text, span) = match tagged {
-                    Tagged::Foreign(word) if text.is_empty() => (self.text_at(word), word),
-                    _ => (text, span),
-                };
-                let form = match style {
-                    ScalarStyle::Plain if tagged != Tagged::No => Form::Tagged,
-                    ScalarStyle::Plain => Form::Plain,
-                    ScalarStyle::SingleQuoted => Form::Single,
-                    ScalarStyle::DoubleQuoted => Form::Double,
-                    _ => Form::Block,
-                };
-                let size = Size { nodes: 1, bytes: text.len(), height: 0 };
-                if form == Form::Plain {
-                    self.plain(&text, span, diagnostics);
-                }
-                let text = self.text(text, span)?;
-                let id = self.push_node(Node { span, kind: Kind::Scalar { text, form } })?;
-                self.complete(id, anchor, size);
+                self.scalar((text, span), (style, tagged), anchor, diagnostics)?;
             }
             Event::SequenceStart(..) | Event::MappingStart(..) if self.frames.len() >= self.limits.depth => {
                 let what = "levels of lists and maps inside one another";
@@ -205,22 +187,46 @@ impl<'s> Builder<'s> {
             Event::Alias(anchor) => self.alias(anchor, span, diagnostics)?,
             Event::UnresolvedAlias(name) => {
                 self.break_line(span.start as usize);
+                let message = format!("no anchor `&{}` before this alias", shorten(&name));
+                let help = "define the anchor first, or quote the value if `*` belongs to the text";
                 diagnostics.push(
-                    Diagnostic::new(
-                        &UNKNOWN_ALIAS,
-                        span,
-                        format!("no anchor `&{}` before this alias", shorten(&name)),
-                    )
-                    .with_help("define the anchor first, or quote the value if `*` belongs to the text")
-                    .with_discreet(
-                        Some("no anchor before this alias"),
-                        "define the anchor first, or quote the value if `*` belongs to the text",
-                    ),
+                    Diagnostic::new(&UNKNOWN_ALIAS, span, message)
+                        .with_help(help)
+                        .with_discreet(Some("no anchor before this alias"), help),
                 );
                 self.null(span)?;
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    fn scalar(
+        &mut self,
+        (text, span): (Cow<'s, str>, Span),
+        (style, tagged): (ScalarStyle, Tagged),
+        anchor: usize,
+        diagnostics: &mut Diagnostics,
+    ) -> Result<(), Stop> {
+        // What was meant as a value is one.
+        let (text, span) = match tagged {
+            Tagged::Foreign(word) if text.is_empty() => (self.text_at(word), word),
+            _ => (text, span),
+        };
+        let form = match style {
+            ScalarStyle::Plain if tagged != Tagged::No => Form::Tagged,
+            ScalarStyle::Plain => Form::Plain,
+            ScalarStyle::SingleQuoted => Form::Single,
+            ScalarStyle::DoubleQuoted => Form::Double,
+            _ => Form::Block,
+        };
+        let size = Size { nodes: 1, bytes: text.len(), height: 0 };
+        if form == Form::Plain {
+            self.plain(&text, span, diagnostics);
+        }
+        let text = self.text(text, span)?;
+        let id = self.push_node(Node { span, kind: Kind::Scalar { text, form } })?;
+        self.complete(id, anchor, size);
         Ok(())
     }
 

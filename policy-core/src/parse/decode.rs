@@ -1,15 +1,14 @@
 //! From the bytes of a file to a [`Source`]: size, UTF-8 and control characters.
 
 use super::limits::MAX_SOURCE_BYTES;
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Severity, steers};
-use crate::ngrok;
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, codes, steers};
 use crate::source::{Source, Span};
 
-pub(crate) static INVALID_ENCODING: Code =
-    Code::error("TP101", "invalid-encoding").ngrok(&[ngrok::ERR_NGROK_2236]);
-pub(crate) static CONTROL_CHARACTER: Code =
-    Code::error("TP102", "control-character").ngrok(&[ngrok::ERR_NGROK_2236]);
-pub(crate) static LIMIT_EXCEEDED: Code = Code::error("TP107", "limit-exceeded");
+codes! {
+    pub(crate) static INVALID_ENCODING = error("TP101", "invalid-encoding", ERR_NGROK_2236);
+    pub(crate) static CONTROL_CHARACTER = error("TP102", "control-character", ERR_NGROK_2236);
+    pub(crate) static LIMIT_EXCEEDED = error("TP107", "limit-exceeded");
+}
 
 /// Reports of more control characters than this are left out: the file is binary.
 const MAX_CONTROL_CHARACTERS: usize = 5;

@@ -2,11 +2,12 @@
 
 use serde::de::IgnoredAny;
 
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
-use crate::ngrok;
+use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 use crate::source::{Source, Span};
 
-pub(super) static NOT_JSON: Code = Code::warning("TP112", "not-json").ngrok(&[ngrok::ERR_NGROK_2236]);
+codes! {
+    pub(super) static NOT_JSON = warning("TP112", "not-json", ERR_NGROK_2236);
+}
 
 /// Says where a file is no JSON although its name says so; what YAML cannot read has been told. O(bytes).
 pub(super) fn check(source: &Source, diagnostics: &mut Diagnostics) {

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use super::document::{Document, Kind, NodeId, NodeKind, NodeRef, Style};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, shorten};
-use crate::ngrok;
+use crate::diagnostic::{Diagnostic, Diagnostics, codes, shorten};
 use crate::source::Span;
 
-pub(super) static DUPLICATE_KEY: Code = Code::error("TP105", "duplicate-key");
-pub(super) static COMPLEX_KEY: Code = Code::error("TP111", "complex-key").ngrok(&[ngrok::ERR_NGROK_2236]);
+codes! {
+    pub(super) static DUPLICATE_KEY = error("TP105", "duplicate-key");
+    pub(super) static COMPLEX_KEY = error("TP111", "complex-key", ERR_NGROK_2236);
+}
 
 /// Looks at the keys of one map; `items` are keys and values in turn. False if one is no word. O(keys).
 pub(super) fn report_key_faults(

@@ -1,10 +1,11 @@
 //! The line around a place of a file that is no YAML, and how what stands there is put in quotes.
 
-use crate::diagnostic::{Code, Diagnostic};
-use crate::ngrok;
+use crate::diagnostic::{Diagnostic, codes};
 use crate::source::Span;
 
-pub(super) static SYNTAX: Code = Code::error("TP103", "yaml-syntax").ngrok(&[ngrok::ERR_NGROK_2236]);
+codes! {
+    pub(super) static SYNTAX = error("TP103", "yaml-syntax", ERR_NGROK_2236);
+}
 
 /// Bytes of a line that are looked at on each side of a place: there may be many places in one line.
 pub(super) const MAX_WIDTH: usize = 2_048;

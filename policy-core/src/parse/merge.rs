@@ -5,10 +5,11 @@
 use std::collections::HashSet;
 
 use super::document::{Document, Form, Kind, NodeId, NodeKind, NodeRef};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics};
-use crate::ngrok;
+use crate::diagnostic::{Diagnostic, Diagnostics, codes};
 
-pub(super) static MERGE_KEY: Code = Code::error("TP113", "merge-key").ngrok(&[ngrok::ERR_NGROK_2203]);
+codes! {
+    pub(super) static MERGE_KEY = error("TP113", "merge-key", ERR_NGROK_2203);
+}
 
 /// Takes the merge keys out of a map and reports them; what they name is returned. `items` are keys and values in
 /// turn. O(keys).

@@ -7,14 +7,14 @@ use granit_parser::{ErrorKind, ScanError};
 use super::decode::LIMIT_EXCEEDED;
 use super::lines::{Line, MAX_WIDTH, QUOTE_VALUE, SYNTAX, line_at, line_end, quoted, quoted_help};
 use super::{brackets, unclosed};
-use crate::diagnostic::{Code, Diagnostic, OddCharacter, printable, shorten};
-use crate::ngrok;
+use crate::diagnostic::{Diagnostic, OddCharacter, codes, printable, shorten};
 use crate::source::{Source, Span};
 
-pub(super) static TAG: Code = Code::error("TP110", "yaml-tag").ngrok(&[ngrok::ERR_NGROK_2236]);
-pub(super) static TAB_INDENTATION: Code =
-    Code::error("TP104", "tab-indentation").ngrok(&[ngrok::ERR_NGROK_2236]);
-pub(super) static JOINED_ITEM: Code = Code::error("TP115", "joined-item");
+codes! {
+    pub(super) static TAG = error("TP110", "yaml-tag", ERR_NGROK_2236);
+    pub(super) static TAB_INDENTATION = error("TP104", "tab-indentation", ERR_NGROK_2236);
+    pub(super) static JOINED_ITEM = error("TP115", "joined-item");
+}
 
 /// Says why reading stops.
 pub(super) fn explain(source: &Source, error: &ScanError) -> Diagnostic {

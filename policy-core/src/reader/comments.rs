@@ -2,11 +2,13 @@
 
 use super::{Reader, TextRef};
 use crate::cel;
-use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Severity, codes};
 use crate::parse::Style;
 use crate::source::Span;
 
-pub(super) static CUT_BY_COMMENT: Code = Code::warning("TP225", "cut-by-comment");
+codes! {
+    pub(super) static CUT_BY_COMMENT = warning("TP225", "cut-by-comment");
+}
 
 /// Bytes of a line that are looked at after a text.
 const MAX_WIDTH: usize = 1_024;

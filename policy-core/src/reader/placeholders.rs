@@ -3,11 +3,13 @@
 use std::ops::Range;
 
 use super::{Reader, TextRef, head};
-use crate::diagnostic::{Code, Diagnostic, Severity, shorten};
+use crate::diagnostic::{Diagnostic, Severity, codes, shorten};
 use crate::parse::{NodeKind, NodeRef, Plain};
 use crate::source::Span;
 
-pub(crate) static PLACEHOLDER: Code = Code::warning("TP313", "placeholder");
+codes! {
+    pub(crate) static PLACEHOLDER = warning("TP313", "placeholder");
+}
 
 /// A placeholder.
 fn finding(text: &str, span: Span, severity: Severity) -> Diagnostic {

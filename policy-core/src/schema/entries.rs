@@ -3,43 +3,22 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Below, Context, Declared, Interpolated, Kind, Text, counted};
-use crate::diagnostic::{Code, Diagnostic, shorten};
+use crate::diagnostic::{Diagnostic, codes, shorten};
 use crate::message::{MAX_HEADER_NAME, is_token};
-use crate::ngrok;
 use crate::parse::{NodeKind, NodeRef};
 use crate::reader::{DUPLICATE, Fields, head};
 use crate::source::{Span, Spanned};
 
-pub(crate) static ENTRY_COUNT: Code = Code::error("TP310", "entry-count").ngrok(&[
-    ngrok::ERR_NGROK_2212,
-    ngrok::ERR_NGROK_2218,
-    ngrok::ERR_NGROK_2223,
-    ngrok::ERR_NGROK_2244,
-    ngrok::ERR_NGROK_2255,
-    ngrok::ERR_NGROK_374,
-    ngrok::ERR_NGROK_7193,
-]);
-static INVALID_HEADER: Code = Code::error("TP311", "invalid-header").ngrok(&[
-    ngrok::ERR_NGROK_2208,
-    ngrok::ERR_NGROK_2209,
-    ngrok::ERR_NGROK_2210,
-    ngrok::ERR_NGROK_2211,
-    ngrok::ERR_NGROK_372,
-    ngrok::ERR_NGROK_373,
-    ngrok::ERR_NGROK_377,
-    ngrok::ERR_NGROK_378,
-    ngrok::ERR_NGROK_398,
-]);
-
-pub(crate) static RELATED_FIELD: Code = Code::error("TP312", "related-field").ngrok(&[
-    ngrok::ERR_NGROK_2240,
-    ngrok::ERR_NGROK_385,
-    ngrok::ERR_NGROK_386,
-    ngrok::ERR_NGROK_390,
-]);
-
-/// The codes this file raises.
-pub(super) static CODES: &[&Code] = &[&ENTRY_COUNT, &INVALID_HEADER, &RELATED_FIELD];
+codes! {
+    pub(crate) static ENTRY_COUNT = error("TP310", "entry-count",
+        ERR_NGROK_2212, ERR_NGROK_2218, ERR_NGROK_2223, ERR_NGROK_2244, ERR_NGROK_2255, ERR_NGROK_374,
+        ERR_NGROK_7193);
+    static INVALID_HEADER = error("TP311", "invalid-header",
+        ERR_NGROK_2208, ERR_NGROK_2209, ERR_NGROK_2210, ERR_NGROK_2211, ERR_NGROK_372, ERR_NGROK_373,
+        ERR_NGROK_377, ERR_NGROK_378, ERR_NGROK_398);
+    pub(crate) static RELATED_FIELD = error("TP312", "related-field",
+        ERR_NGROK_2240, ERR_NGROK_385, ERR_NGROK_386, ERR_NGROK_390);
+}
 
 /// A list.
 #[derive(Clone, Copy, Debug)]

@@ -3,24 +3,18 @@
 use super::texts::Text;
 use super::{Context, Kind};
 use crate::cel::{TemplatePart, is_template};
-use crate::diagnostic::{Code, Diagnostic, OddCharacter, Severity, plain, shown_address};
+use crate::diagnostic::{Code, Diagnostic, OddCharacter, Severity, codes, plain, shown_address};
 use crate::lpm::{CidrError, ParsedCidr, Slip, alone, cidr, slip};
-use crate::ngrok;
 use crate::parse::NodeRef;
 use crate::reader::{Reader, TextRef, constant_name, placeholder};
 use crate::source::{Span, Spanned};
 
-static INVALID_CIDR: Code = Code::error("TP431", "invalid-cidr").ngrok(&[
-    ngrok::ERR_NGROK_362,
-    ngrok::ERR_NGROK_1406,
-    ngrok::ERR_NGROK_2217,
-]);
-static BARE_ADDRESS: Code = Code::warning("TP432", "bare-address").ngrok(&[ngrok::ERR_NGROK_1413]);
-pub(crate) static HOST_BITS: Code = Code::warning("TP433", "host-bits").ngrok(&[ngrok::ERR_NGROK_1409]);
-static ZONE_ID: Code = Code::error("TP435", "zone-id").ngrok(&[ngrok::ERR_NGROK_1406]);
-
-/// The codes this file raises.
-pub(super) static CODES: &[&Code] = &[&INVALID_CIDR, &BARE_ADDRESS, &HOST_BITS, &ZONE_ID];
+codes! {
+    static INVALID_CIDR = error("TP431", "invalid-cidr", ERR_NGROK_362, ERR_NGROK_1406, ERR_NGROK_2217);
+    static BARE_ADDRESS = warning("TP432", "bare-address", ERR_NGROK_1413);
+    pub(crate) static HOST_BITS = warning("TP433", "host-bits", ERR_NGROK_1409);
+    static ZONE_ID = error("TP435", "zone-id", ERR_NGROK_1406);
+}
 
 /// An entry of a list, readable, with its place.
 pub type CidrItem = Spanned<ipnetwork::IpNetwork>;

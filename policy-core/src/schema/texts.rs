@@ -2,21 +2,18 @@
 
 use super::{Context, Kind};
 use crate::cel::{self, Expression, FieldType, Shape, Template, TemplatePart, Type, is_template};
-use crate::diagnostic::{Code, Diagnostic, Severity, shown_address};
-use crate::ngrok;
+use crate::diagnostic::{Diagnostic, Severity, codes, shown_address};
 use crate::parse::{NodeKind, NodeRef, Plain, PlainMap};
 use crate::reader::{TextRef, head, is_placeholder, placeholder, placeholder_in_expression};
 use crate::source::{Span, Spanned};
 use crate::url::Binding;
 
-static NOT_INTERPOLATED: Code = Code::warning("TP314", "not-interpolated");
-static CLEAR_TEXT_SECRET: Code = Code::warning("TP415", "clear-text-secret");
-static INVALID_PATTERN: Code = Code::error("TP317", "invalid-pattern").ngrok(&[ngrok::ERR_NGROK_3901]);
-static INVALID_WEB_URL: Code = Code::error("TP318", "invalid-web-url").ngrok(&[ngrok::ERR_NGROK_2226]);
-
-/// The codes this file raises.
-pub(super) static CODES: &[&Code] =
-    &[&NOT_INTERPOLATED, &CLEAR_TEXT_SECRET, &INVALID_PATTERN, &INVALID_WEB_URL];
+codes! {
+    static NOT_INTERPOLATED = warning("TP314", "not-interpolated");
+    static CLEAR_TEXT_SECRET = warning("TP415", "clear-text-secret");
+    static INVALID_PATTERN = error("TP317", "invalid-pattern", ERR_NGROK_3901);
+    static INVALID_WEB_URL = error("TP318", "invalid-web-url", ERR_NGROK_2226);
+}
 
 /// A text that may hold `${…}`.
 #[derive(Clone, Debug)]

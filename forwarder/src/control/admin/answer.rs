@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use serde::Serialize;
 use ulid::Ulid;
 
-use crate::control::identity::{IdentityError, KeyRefusal};
+use crate::control::identity::{ApiKeyError, IdentityError};
 use policy_core::ngrok::{ERR_NGROK_501, NgrokCode};
 
 /// An answer as it goes to the client.
@@ -113,8 +113,8 @@ fn bounded(text: &str) -> String {
     text.chars().take(64).collect()
 }
 
-impl From<KeyRefusal> for Fault {
-    fn from(refusal: KeyRefusal) -> Self {
+impl From<ApiKeyError> for Fault {
+    fn from(refusal: ApiKeyError) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, refusal.to_string()).coded(refusal.code())
     }
 }

@@ -13,7 +13,7 @@ use super::resource::{self, Resources};
 use super::resources;
 use super::sessions::Sessions;
 use crate::control::audit::{Audit, Caller};
-use crate::control::identity::{Identity, KeyRefusal};
+use crate::control::identity::{ApiKeyError, Identity};
 
 /// What the API works on. Cheap to clone.
 #[derive(Clone)]
@@ -53,7 +53,7 @@ impl Admin {
         let _one = changes.then(|| self.changes.lock().unwrap_or_else(PoisonError::into_inner));
         // The key counted when the request began; its body may have taken a while.
         let counts = match call.caller {
-            Caller::Key(id) if !self.parts.identity.key_counts(id) => Err(KeyRefusal::Unknown.into()),
+            Caller::Key(id) if !self.parts.identity.key_counts(id) => Err(ApiKeyError::Unknown.into()),
             Caller::Key(_) | Caller::Local => Ok(()),
         };
         counts.and_then(|()| resource::answer(&self.parts, self.resources, call)).unwrap_or_else(Answer::from)

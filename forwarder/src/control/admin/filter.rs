@@ -38,6 +38,69 @@ pub(super) enum Kind {
 /// The fields of an item, by name.
 pub(super) type Fields = &'static [(&'static str, Kind)];
 
+/// The type of a field in a [`view!`].
+pub(super) trait FieldType {
+    /// What such a field holds.
+    const KIND: Kind;
+}
+
+macro_rules! field_types {
+    ($($type:ty: $kind:ident),*) => {$(
+        impl FieldType for $type {
+            const KIND: Kind = Kind::$kind;
+        }
+    )*};
+}
+
+field_types!(String: Text, Timestamp: Time, bool: Flag, u16: Number, Vec<String>: Texts);
+
+impl<T: FieldType> FieldType for Option<T> {
+    const KIND: Kind = Kind::Maybe;
+}
+
+/// An item of a list.
+pub(super) trait Filterable {
+    /// What the list may be filtered by.
+    const FIELDS: Fields;
+}
+
+/// The name of a field as it is shown, without the `r#` of one that is a word of Rust.
+pub(super) const fn shown_name(field: &'static str) -> &'static str {
+    let [b'r', b'#', name @ ..] = field.as_bytes() else { return field };
+    match std::str::from_utf8(name) {
+        Ok(name) => name,
+        Err(_) => field,
+    }
+}
+
+/// Declares an object as the API shows it: its fields are what lists of it may be filtered by, but for those after `and`.
+macro_rules! view {
+    (
+        $(#[$about:meta])*
+        $visible:vis struct $name:ident {
+            $($(#[$doc:meta])* $shown:vis $field:ident: $type:ty,)*
+        }
+        $(and {
+            $($(#[$other_doc:meta])* $other_shown:vis $other:ident: $other_type:ty,)*
+        })?
+    ) => {
+        $(#[$about])*
+        $visible struct $name {
+            $($(#[$doc])* $shown $field: $type,)*
+            $($($(#[$other_doc])* $other_shown $other: $other_type,)*)?
+        }
+
+        impl $crate::control::admin::filter::Filterable for $name {
+            const FIELDS: $crate::control::admin::filter::Fields = &[$((
+                $crate::control::admin::filter::shown_name(stringify!($field)),
+                <$type as $crate::control::admin::filter::FieldType>::KIND,
+            )),*];
+        }
+    };
+}
+
+pub(super) use view;
+
 impl Kind {
     fn to_type(self) -> Type {
         let parsed = |text| Type::parse(text).unwrap_or(Type::Dyn);

@@ -59,7 +59,7 @@ impl RequestGuard {
     }
 
     /// Lets a request in, with who calls.
-    pub(super) fn admit(
+    pub(super) fn authorize(
         &self,
         uri: &Uri,
         headers: &HeaderMap,
@@ -124,11 +124,15 @@ mod tests {
     use super::*;
     use crate::control::identity::{ApiKey, ApiKeyId, NewApiKey};
 
-    fn admit(guard: &RequestGuard, lines: &[(&'static str, &str)], now: Instant) -> Result<String, String> {
-        admit_at("/credentials", guard, lines, now)
+    fn authorize(
+        guard: &RequestGuard,
+        lines: &[(&'static str, &str)],
+        now: Instant,
+    ) -> Result<String, String> {
+        authorize_at("/credentials", guard, lines, now)
     }
 
-    fn admit_at(
+    fn authorize_at(
         uri: &str,
         guard: &RequestGuard,
         lines: &[(&'static str, &str)],
@@ -141,7 +145,7 @@ mod tests {
         let source = Some(IpAddr::from([127, 0, 0, 1]));
         let answer = |fault| String::from_utf8(super::super::Answer::from(fault).body).expect("text");
         let uri = uri.parse().expect("a URI");
-        guard.admit(&uri, &headers, source, now).map(|caller| caller.to_string()).map_err(answer)
+        guard.authorize(&uri, &headers, source, now).map(|caller| caller.to_string()).map_err(answer)
     }
 
     /// A guard, the header that opens it, and the id of the key in it.
@@ -168,11 +172,11 @@ mod tests {
         let id = id.to_string();
         for host in ["localhost", "LOCALHOST:4040", "127.0.0.1:4040", "[::1]:4040"] {
             let lines = [("host", host), ("authorization", &*bearer)];
-            assert_eq!(admit(&guard, &lines, now).as_deref(), Ok(&*id), "{host}");
+            assert_eq!(authorize(&guard, &lines, now).as_deref(), Ok(&*id), "{host}");
         }
         for host in ["evil.example", "localhost.evil.example", "localhost.", "127.0.0.1.evil.example:1"] {
             let lines = [("host", host), ("authorization", &*bearer)];
-            assert!(admit(&guard, &lines, now).expect_err(host).contains("421"), "{host}");
+            assert!(authorize(&guard, &lines, now).expect_err(host).contains("421"), "{host}");
         }
         for host in [
             "",
@@ -189,19 +193,19 @@ mod tests {
         ] {
             for guard in [&guard, &RequestGuard::local()] {
                 let lines = [("host", host), ("authorization", &*bearer)];
-                assert!(admit(guard, &lines, now).expect_err(host).contains("400"), "{host}");
+                assert!(authorize(guard, &lines, now).expect_err(host).contains("400"), "{host}");
             }
         }
-        assert!(admit(&guard, &[("authorization", &*bearer)], now).is_err());
+        assert!(authorize(&guard, &[("authorization", &*bearer)], now).is_err());
         let two = [("host", "localhost"), ("host", "evil.example"), ("authorization", &*bearer)];
-        assert!(admit(&guard, &two, now).is_err());
+        assert!(authorize(&guard, &two, now).is_err());
     }
 
     #[test]
     fn a_whole_url_names_the_same_host() {
         let (Open { guard, bearer, id, .. }, now) = (open(), Instant::now());
         let at = |uri: &str, host: &str| {
-            admit_at(uri, &guard, &[("host", host), ("authorization", &*bearer)], now)
+            authorize_at(uri, &guard, &[("host", host), ("authorization", &*bearer)], now)
         };
         let id = id.to_string();
         assert_eq!(at("http://LOCALHOST:1/credentials", "localhost:1").as_deref(), Ok(&*id));
@@ -214,7 +218,7 @@ mod tests {
         ] {
             assert!(at(uri, host).expect_err(uri).contains("421"), "{uri}");
         }
-        assert!(admit_at("http://localhost/credentials", &RequestGuard::local(), &[], now).is_err());
+        assert!(authorize_at("http://localhost/credentials", &RequestGuard::local(), &[], now).is_err());
     }
 
     #[test]
@@ -222,9 +226,9 @@ mod tests {
         let Open { guard, bearer, .. } = open();
         let lines = [("host", "localhost"), ("origin", "http://localhost"), ("authorization", &*bearer)];
         for guard in [guard, RequestGuard::local()] {
-            assert!(admit(&guard, &lines, Instant::now()).expect_err("a web page").contains("403"));
+            assert!(authorize(&guard, &lines, Instant::now()).expect_err("a web page").contains("403"));
         }
-        assert_eq!(admit(&RequestGuard::local(), &[], Instant::now()).as_deref(), Ok("local-admin"));
+        assert_eq!(authorize(&RequestGuard::local(), &[], Instant::now()).as_deref(), Ok("local-admin"));
     }
 
     #[test]
@@ -240,16 +244,16 @@ mod tests {
             (&*format!("Bearer {id}"), "ERR_NGROK_208"),
         ];
         for (value, code) in cases {
-            let error = admit(&guard, &[("host", "localhost"), ("authorization", value)], Instant::now());
+            let error = authorize(&guard, &[("host", "localhost"), ("authorization", value)], Instant::now());
             let error = error.expect_err(value);
             assert!(error.contains(code) && error.contains("401") && !error.contains(&token), "{error}");
         }
-        let error = admit(&guard, &[("host", "localhost")], Instant::now()).expect_err("no key");
+        let error = authorize(&guard, &[("host", "localhost")], Instant::now()).expect_err("no key");
         assert!(error.contains("ERR_NGROK_200"), "{error}");
         let right = [("host", "localhost"), ("authorization", &*bearer)];
-        assert!(admit(&guard, &right, Instant::now()).is_ok());
+        assert!(authorize(&guard, &right, Instant::now()).is_ok());
         identity.delete::<ApiKey>(id).expect("there");
-        let error = admit(&guard, &right, Instant::now()).expect_err("deleted");
+        let error = authorize(&guard, &right, Instant::now()).expect_err("deleted");
         assert!(error.contains("ERR_NGROK_203"), "{error}");
     }
 
@@ -259,14 +263,14 @@ mod tests {
         let right = [("host", "localhost"), ("authorization", &*bearer)];
         for _ in 0..20 {
             let none = [("host", "localhost")];
-            assert!(admit(&guard, &none, now).expect_err("no key").contains("ERR_NGROK_200"));
+            assert!(authorize(&guard, &none, now).expect_err("no key").contains("ERR_NGROK_200"));
         }
-        assert!(admit(&guard, &right, now).is_ok(), "a request without a key is no guess");
+        assert!(authorize(&guard, &right, now).is_ok(), "a request without a key is no guess");
         for _ in 0..10 {
             let wrong = [("host", "localhost"), ("authorization", "Bearer wrong")];
-            assert!(admit(&guard, &wrong, now).expect_err("wrong").contains("401"));
+            assert!(authorize(&guard, &wrong, now).expect_err("wrong").contains("401"));
         }
-        assert!(admit(&guard, &right, now).expect_err("locked").contains("429"));
-        assert!(admit(&guard, &right, now + Duration::from_secs(60)).is_ok());
+        assert!(authorize(&guard, &right, now).expect_err("locked").contains("429"));
+        assert!(authorize(&guard, &right, now + Duration::from_secs(60)).is_ok());
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::answer::{Answer, Fault};
-use super::filter::Fields;
+use super::filter::Filterable;
 use super::page::List;
 use super::resource::{Context, Operation, Resource};
 use crate::control::identity::{IdentityError, Kind, Record, RecordId, Records, Token};
@@ -24,8 +24,6 @@ pub(super) trait RecordKind: Send + Sync + 'static {
     const LIST_KEY: Option<&'static str> = None;
     /// The kind of object in events.
     const EVENT: &'static str;
-    /// What a list may be filtered by.
-    const FIELDS: Fields;
 
     /// The record.
     type Record: Kind;
@@ -50,7 +48,7 @@ pub(super) trait RecordKind: Send + Sync + 'static {
 type IdOf<K> = <<K as RecordKind>::Record as Record>::Id;
 
 /// A record as the API shows it.
-pub(super) trait View: Serialize {
+pub(super) trait View: Serialize + Filterable {
     /// Its id.
     fn id(&self) -> &str;
 
@@ -99,7 +97,7 @@ impl<K: RecordKind> Resource for RecordResource<K> {
     }
 
     fn list(&self, cx: &Context<'_>) -> Result<Answer, Fault> {
-        let list = List { path: cx.name, key: K::LIST_KEY.unwrap_or(cx.name), fields: K::FIELDS };
+        let list = List { path: cx.name, key: K::LIST_KEY.unwrap_or(cx.name), fields: K::View::FIELDS };
         list.answer(cx.call, K::View::id, |before: Option<&IdOf<K>>, max| {
             let found = cx.parts.identity.page::<K::Record>(before.copied(), max);
             found.into_iter().map(|record| cx.view::<K>(record)).collect()

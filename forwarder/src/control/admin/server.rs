@@ -224,7 +224,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (head, body) = request.into_parts();
-    let caller = guard.admit(&head.uri, &head.headers, source, Instant::now())?;
+    let caller = guard.authorize(&head.uri, &head.headers, source, Instant::now())?;
     let collected = tokio::time::timeout(BODY, Limited::new(body, BODY_BYTES).collect()).await;
     let body = match collected {
         Ok(Ok(body)) => body.to_bytes(),

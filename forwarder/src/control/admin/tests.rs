@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::records::RecordKind;
+use super::filter::Filterable as _;
 use super::resource::{Context, Operation, Resource};
-use super::resources::api_keys::ApiKeys;
-use super::resources::credentials::Credentials;
-use super::resources::service_users::ServiceUsers;
+use super::resources::api_keys::KeyView;
+use super::resources::credentials::CredentialView;
+use super::resources::service_users::UserView;
 use super::*;
 use crate::control::audit::{Audit, Caller};
 use crate::control::identity::{Credential, Identity, NewCredential, ServiceUser};
@@ -394,10 +394,10 @@ fn every_list_takes_a_filter_over_the_fields_it_shows() {
     api.post("/api_keys", &json!({}));
     let records = |path, key, fields| page::List { path, key, fields };
     for list in [
-        records("service_users", "service_users", ServiceUsers::FIELDS),
-        records("bot_users", "bot_users", ServiceUsers::FIELDS),
-        records("credentials", "credentials", Credentials::FIELDS),
-        records("api_keys", "keys", ApiKeys::FIELDS),
+        records("service_users", "service_users", UserView::FIELDS),
+        records("bot_users", "bot_users", UserView::FIELDS),
+        records("credentials", "credentials", CredentialView::FIELDS),
+        records("api_keys", "keys", KeyView::FIELDS),
         resources::tunnel_sessions::LIST,
         resources::endpoints::LIST,
     ] {

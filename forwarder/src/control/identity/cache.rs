@@ -1,4 +1,4 @@
-//! The copy of the store in memory: a table a kind, found by id and by the hash of secrets.
+//! Records of a kind in memory, found by id and by the hash of secrets.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -9,10 +9,8 @@ use jiff::Timestamp;
 use ulid::Ulid;
 
 use super::error::StoreError;
-use super::ids::RecordId;
-use super::kinds::{Cache, Change, Kind, Records, ServiceUserId};
+use super::ids::{RecordId, ServiceUserId};
 use super::record::Record;
-use super::store::Source;
 use super::token::TokenHash;
 
 /// When a record was used; shared by all versions of it.
@@ -57,7 +55,7 @@ pub(super) struct Entry<R: Record> {
     uses: Option<Arc<Uses>>,
 }
 
-impl<R: Kind> Entry<R> {
+impl<R: Record> Entry<R> {
     /// One that was not used since the store was read.
     pub(super) fn new(mut record: R, rules: R::Rules) -> Self {
         let last = record.last_used().and_then(|last| *last);
@@ -101,7 +99,7 @@ impl<R: Record> Default for Table<R> {
     }
 }
 
-impl<R: Kind> Table<R> {
+impl<R: Record> Table<R> {
     /// The copy of what a store holds.
     pub(super) fn from_records(records: Vec<R>) -> Result<Self, StoreError> {
         let mut table = Self::default();
@@ -161,39 +159,11 @@ impl<R: Kind> Table<R> {
         }
     }
 
-    /// The uses that the store does not have, with the changes that write them.
-    pub(super) fn uses_not_kept(&self) -> impl Iterator<Item = (Change, Timestamp, Arc<Uses>)> {
+    /// The uses that the store does not have: of which record, when, and where that is noted.
+    pub(super) fn uses_not_kept(&self) -> impl Iterator<Item = (R::Id, Timestamp, &Arc<Uses>)> {
         self.by_id.values().filter_map(|entry| {
             let uses = entry.uses.as_ref()?;
-            let at = uses.not_kept()?;
-            Some((R::used(entry.record.id(), at)?, at, Arc::clone(uses)))
+            Some((entry.record.id(), uses.not_kept()?, uses))
         })
-    }
-}
-
-impl Cache {
-    /// Those of a kind.
-    pub(super) fn table<R: Kind>(&self) -> &Table<R> {
-        R::table(self)
-    }
-
-    /// What a service user owns.
-    pub(super) fn owned_by(&self, owner: ServiceUserId) -> Records {
-        let Ok(owned) = Records::from_source(&Owned { cache: self, owner });
-        owned
-    }
-}
-
-/// What a service user owns.
-struct Owned<'c> {
-    cache: &'c Cache,
-    owner: ServiceUserId,
-}
-
-impl Source for Owned<'_> {
-    type Error = std::convert::Infallible;
-
-    fn all<R: Kind>(&self) -> Result<Vec<R>, Self::Error> {
-        Ok(self.cache.table::<R>().owned_by(self.owner).map(Entry::shown).collect())
     }
 }

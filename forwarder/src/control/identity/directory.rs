@@ -2,7 +2,7 @@
 //!
 //! What gives power is first in the store, then in the copy. What takes power away is first in the copy, then it is
 //! told, then it is stored, so that no disk holds it up; where the store fails it goes to the reserve, and where that
-//! fails it waits in memory for the store. A session that enters its registry first and asks [`Identity::admits`]
+//! fails it waits in memory for the store. A session that enters its registry first and asks [`Identity::validate`]
 //! afterwards therefore either learns that its credential is gone, or is in the registry when the notice comes.
 
 use std::path::Path;
@@ -17,8 +17,8 @@ use tokio::sync::broadcast;
 use super::cache::Entry;
 use super::disk::DiskStore;
 use super::error::{IdentityError, StoreError};
-use super::ids::{Ids, RecordId};
-use super::kinds::{Cache, Change, CredentialId, Kind, Records, ServiceUser};
+use super::ids::{CredentialId, Ids, RecordId};
+use super::kinds::{Cache, Change, Kind, Records, ServiceUser};
 use super::notice::{Notice, NoticeKind};
 use super::record::invalid;
 use super::store::{Store, add};
@@ -175,7 +175,7 @@ impl Identity {
         }
         self.0.change(|cache| R::table_mut(cache).put(entry));
         if let Some(kind) = new.told(&old.record) {
-            let credentials = new.credentials(&self.0.read());
+            let credentials = self.0.read().credentials(&new);
             self.0.notify(kind, credentials);
         }
         if takes_away {
@@ -201,7 +201,7 @@ impl Identity {
         let mut changes = self.0.write_lock();
         let removed = self.removable::<R>(id).ok_or(IdentityError::NotFound)?;
         let Removed { record, owned } = &removed;
-        let credentials = record.credentials(&self.0.read());
+        let credentials = self.0.read().credentials(record);
         self.0.change(|cache| {
             R::table_mut(cache).remove(id);
             cache.remove_all(owned);

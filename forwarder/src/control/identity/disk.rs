@@ -22,11 +22,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::StoreError;
-use super::ids::RecordId;
+use super::ids::{RecordId, ServiceUserId};
 use super::journal::Journal;
-use super::kinds::{Change, Kind, Records, ServiceUserId, TABLES};
+use super::kinds::{Change, Kind, Records, Source, TABLES, Target};
 use super::record::Record;
-use super::store::{Source, Store, Target, add};
+use super::store::{Store, add};
 use crate::control::private;
 
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");

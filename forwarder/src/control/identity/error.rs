@@ -10,7 +10,7 @@ use policy_core::ngrok::{
 /// Why a token does not authenticate, or does not count any more: to its agent, in the log and in events alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum AuthtokenError {
     /// The text has not the form of a token.
     Malformed,
     /// No credential has it: never made, or deleted.
@@ -23,7 +23,7 @@ pub enum Refusal {
     Source,
 }
 
-impl Refusal {
+impl AuthtokenError {
     /// ngrok's code of this error.
     #[must_use]
     pub fn code(self) -> NgrokCode {
@@ -36,7 +36,7 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for AuthtokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Malformed => {
@@ -50,12 +50,12 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for AuthtokenError {}
 
 /// Why a text is no API key that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum KeyRefusal {
+pub enum ApiKeyError {
     /// It is an authtoken, or has the form of one.
     Authtoken,
     /// It is the id of a key.
@@ -64,7 +64,7 @@ pub enum KeyRefusal {
     Unknown,
 }
 
-impl KeyRefusal {
+impl ApiKeyError {
     /// ngrok's code of this error.
     #[must_use]
     pub fn code(self) -> NgrokCode {
@@ -76,7 +76,7 @@ impl KeyRefusal {
     }
 }
 
-impl fmt::Display for KeyRefusal {
+impl fmt::Display for ApiKeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Authtoken => "this is an authtoken; the API takes an API key",
@@ -86,7 +86,7 @@ impl fmt::Display for KeyRefusal {
     }
 }
 
-impl std::error::Error for KeyRefusal {}
+impl std::error::Error for ApiKeyError {}
 
 /// Why a change was not made.
 #[derive(Debug)]

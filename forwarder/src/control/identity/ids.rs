@@ -56,7 +56,7 @@ macro_rules! id {
             }
         }
 
-        impl $crate::control::identity::RecordId for $name {
+        impl $crate::control::identity::ids::RecordId for $name {
             const PREFIX: &'static str = $prefix;
 
             fn number(self) -> ulid::Ulid {
@@ -69,7 +69,7 @@ macro_rules! id {
         }
 
         impl std::str::FromStr for $name {
-            type Err = $crate::control::identity::IdError;
+            type Err = $crate::control::identity::ids::IdError;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 $crate::control::identity::ids::parse($prefix, text).map(Self)
@@ -77,7 +77,7 @@ macro_rules! id {
         }
 
         impl TryFrom<String> for $name {
-            type Error = $crate::control::identity::IdError;
+            type Error = $crate::control::identity::ids::IdError;
 
             fn try_from(text: String) -> Result<Self, Self::Error> {
                 text.parse()
@@ -93,6 +93,18 @@ macro_rules! id {
 }
 
 pub(super) use id;
+
+// Records of other kinds, and sessions, name these two; further ids are declared with their kind.
+id!(
+    /// The id of a service user, `su_…`.
+    ServiceUserId,
+    "su_"
+);
+id!(
+    /// The id of a credential, `cr_…`.
+    CredentialId,
+    "cr_"
+);
 
 /// Gives ids that grow, also within a millisecond and when the clock steps back.
 #[derive(Debug)]
@@ -119,7 +131,6 @@ impl Ids {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::identity::{CredentialId, ServiceUserId};
 
     #[test]
     fn ids_grow_and_have_one_text() {

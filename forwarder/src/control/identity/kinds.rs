@@ -12,36 +12,21 @@ use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
 pub use api_keys::{ApiKey, ApiKeyId, ApiKeyPatch, NewApiKey};
-pub use credentials::{Credential, CredentialId, CredentialPatch, NewCredential};
-pub use service_users::{NewServiceUser, ServiceUser, ServiceUserId, ServiceUserPatch};
+pub use credentials::{Credential, CredentialPatch, NewCredential};
+pub use service_users::{NewServiceUser, ServiceUser, ServiceUserPatch};
 
-use super::cache::{Table, Uses};
+use super::cache::{Entry, Table, Uses};
 use super::error::StoreError;
-use super::ids::RecordId;
+use super::ids::{CredentialId, RecordId, ServiceUserId};
 use super::record::Record;
-use super::store::{Source, Target};
 
 /// A record whose kind has its line.
 pub trait Kind: Record {
-    /// The table on the disk of when each was last used, for a kind that keeps that: apart from the records, so that a
-    /// note of a use never undoes a change.
-    const USES: Option<&'static str> = None;
-
     /// The change that writes it.
     fn put(self) -> Change;
 
     /// The change that removes one.
     fn remove(id: Self::Id) -> Change;
-
-    /// The change that writes when one was last used, for a kind that keeps that.
-    fn used(_id: Self::Id, _at: Timestamp) -> Option<Change> {
-        None
-    }
-
-    /// Where it says when it was last used, for a kind that keeps that.
-    fn last_used(&mut self) -> Option<&mut Option<Timestamp>> {
-        None
-    }
 
     /// Those of the kind among records.
     fn of(records: &Records) -> &Vec<Self>;
@@ -56,9 +41,35 @@ pub trait Kind: Record {
     fn table_mut(cache: &mut Cache) -> &mut Table<Self>;
 }
 
+/// Where records of all kinds come from.
+pub(super) trait Source {
+    /// Why they do not.
+    type Error;
+
+    /// Those of a kind, in any order, with the time of their last use.
+    fn all<R: Kind>(&self) -> Result<Vec<R>, Self::Error>;
+}
+
+/// What changes are made in.
+pub(super) trait Target {
+    /// Why one is not made.
+    type Error;
+
+    /// Writes a record, and leaves the time of its last use as it is.
+    fn put<R: Kind>(&mut self, record: &R) -> Result<(), Self::Error>;
+
+    /// Removes a record and the time of its last use.
+    fn remove<R: Kind>(&mut self, id: R::Id) -> Result<(), Self::Error>;
+
+    /// Removes the records of a kind that a service user owns.
+    fn remove_owned<R: Kind>(&mut self, owner: ServiceUserId) -> Result<(), Self::Error>;
+
+    /// Writes when a record was last used, where there is such a record.
+    fn used<R: Kind>(&mut self, id: R::Id, at: Timestamp) -> Result<(), Self::Error>;
+}
+
 macro_rules! kinds {
-    ($($all:ident: $kind:ident => $put:ident, $remove:ident
-        $(, $used:ident($uses:literal, $last_used:ident))?;)*) => {
+    ($($all:ident: $kind:ident => $put:ident, $remove:ident $(, $used:ident)?;)*) => {
         /// One change of a store. Making one twice is the same as making it once.
         #[derive(Clone, Debug, Serialize, Deserialize)]
         #[non_exhaustive]
@@ -84,7 +95,7 @@ macro_rules! kinds {
                     $(
                         Self::$put(record) => (<$kind as Record>::TABLE, record.id().number()),
                         Self::$remove(id) => (<$kind as Record>::TABLE, id.number()),
-                        $(Self::$used(id, _) => ($uses, id.number()),)?
+                        $(Self::$used(id, _) => (<$kind as Record>::USES.unwrap_or_default(), id.number()),)?
                     )*
                     Self::RemoveOwned(id) => ("owned", id.number()),
                 }
@@ -113,7 +124,7 @@ macro_rules! kinds {
 
         /// The tables of a store: records of each kind, and when they were last used.
         pub(super) const TABLES: &[(&str, Option<&str>)] =
-            &[$((<$kind as Record>::TABLE, <$kind as Kind>::USES)),*];
+            &[$((<$kind as Record>::TABLE, <$kind as Record>::USES)),*];
 
         #[cfg(test)]
         const PREFIXES: &[&str] = &[$(<<$kind as Record>::Id as RecordId>::PREFIX),*];
@@ -166,15 +177,31 @@ macro_rules! kinds {
             /// The uses that the store does not have, with the changes that write them.
             pub(super) fn uses_not_kept(&self) -> Vec<(Change, Timestamp, Arc<Uses>)> {
                 let mut all = Vec::new();
-                $(all.extend(self.$all.uses_not_kept());)*
+                $($(
+                    let uses = self.$all.uses_not_kept();
+                    all.extend(uses.map(|(id, at, uses)| (Change::$used(id, at), at, Arc::clone(uses))));
+                )?)*
+                all
+            }
+
+            /// The credentials that sessions depend on together with a record: it, or what it owns. O(records) for what
+            /// owns others.
+            pub(super) fn credentials(&self, record: &impl Record) -> Vec<CredentialId> {
+                let mut all: Vec<_> = record.credential().into_iter().collect();
+                if let Some(owner) = record.owns() {
+                    $(all.extend(self.$all.owned_by(owner).filter_map(|entry| entry.record.credential()));)*
+                }
                 all
             }
         }
 
         $(
-            impl Kind for $kind {
-                $(const USES: Option<&'static str> = Some($uses);)?
+            const _: () = {
+                const USED: &[&str] = &[$(stringify!($used))?];
+                assert!(<$kind as Record>::USES.is_some() == (USED.len() == 1), "uses need a change, and no other kind");
+            };
 
+            impl Kind for $kind {
                 fn put(self) -> Change {
                     Change::$put(Box::new(self))
                 }
@@ -182,16 +209,6 @@ macro_rules! kinds {
                 fn remove(id: Self::Id) -> Change {
                     Change::$remove(id)
                 }
-
-                $(
-                    fn used(id: Self::Id, at: Timestamp) -> Option<Change> {
-                        Some(Change::$used(id, at))
-                    }
-
-                    fn last_used(&mut self) -> Option<&mut Option<Timestamp>> {
-                        Some(&mut self.$last_used)
-                    }
-                )?
 
                 fn of(records: &Records) -> &Vec<Self> {
                     &records.$all
@@ -213,12 +230,39 @@ macro_rules! kinds {
     };
 }
 
-// The plural in code, the record, and the names of its changes in the reserve, which never change. Who keeps when one was
-// last used names a change, a table and a field for that.
+// The plural in code, the record, and the names of its changes in the reserve, which never change. A kind that keeps when
+// one was last used names a change for that too.
 kinds! {
     service_users: ServiceUser => PutServiceUser, RemoveServiceUser;
-    credentials: Credential => PutCredential, RemoveCredential, Used("last_used", last_used_at);
+    credentials: Credential => PutCredential, RemoveCredential, Used;
     api_keys: ApiKey => PutApiKey, RemoveApiKey;
+}
+
+impl Cache {
+    /// Those of a kind.
+    pub(super) fn table<R: Kind>(&self) -> &Table<R> {
+        R::table(self)
+    }
+
+    /// What a service user owns.
+    pub(super) fn owned_by(&self, owner: ServiceUserId) -> Records {
+        let Ok(owned) = Records::from_source(&Owned { cache: self, owner });
+        owned
+    }
+}
+
+/// What a service user owns.
+struct Owned<'c> {
+    cache: &'c Cache,
+    owner: ServiceUserId,
+}
+
+impl Source for Owned<'_> {
+    type Error = std::convert::Infallible;
+
+    fn all<R: Kind>(&self) -> Result<Vec<R>, Self::Error> {
+        Ok(self.cache.table::<R>().owned_by(self.owner).map(Entry::shown).collect())
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::acl::Acl;
-use super::kinds::{CredentialId, ServiceUserId};
+use super::ids::{CredentialId, ServiceUserId};
 
 /// Who authenticated.
 #[derive(Clone, Debug)]

@@ -9,8 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::IdentityError;
-use super::ids::RecordId;
-use super::kinds::{Cache, CredentialId, ServiceUserId};
+use super::ids::{CredentialId, RecordId, ServiceUserId};
 use super::notice::NoticeKind;
 use super::token::{Token, TokenHash};
 
@@ -24,6 +23,9 @@ pub trait Record:
     const NAME: &'static str;
     /// How many an edge keeps: they are all in memory.
     const MAX: usize;
+    /// The table on the disk of when each was last used, for a kind that keeps that: apart from the records, so that a
+    /// note of a use never undoes a change.
+    const USES: Option<&'static str> = None;
 
     /// What it is kept by.
     type Id: RecordId;
@@ -51,6 +53,11 @@ pub trait Record:
 
     /// The hash of its secret, by which it is found.
     fn hash(&self) -> Option<TokenHash> {
+        None
+    }
+
+    /// Where it says when it was last used, for a kind that keeps that.
+    fn last_used(&mut self) -> Option<&mut Option<Timestamp>> {
         None
     }
 
@@ -97,14 +104,14 @@ pub trait Record:
         false
     }
 
-    /// What sessions of its [credentials](Self::credentials) are told when it was `old` before.
-    fn told(&self, _old: &Self) -> Option<NoticeKind> {
+    /// As what sessions use it. They depend on what owns it too.
+    fn credential(&self) -> Option<CredentialId> {
         None
     }
 
-    /// The credentials that count no more without it.
-    fn credentials(&self, _cache: &Cache) -> Vec<CredentialId> {
-        Vec::new()
+    /// What sessions that depend on it are told when it was `old` before.
+    fn told(&self, _old: &Self) -> Option<NoticeKind> {
+        None
     }
 }
 

@@ -6,34 +6,8 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::error::StoreError;
-use super::kinds::{Change, Kind, Records, ServiceUserId};
-
-/// Where records of all kinds come from.
-pub(super) trait Source {
-    /// Why they do not.
-    type Error;
-
-    /// Those of a kind, in any order, with the time of their last use.
-    fn all<R: Kind>(&self) -> Result<Vec<R>, Self::Error>;
-}
-
-/// What changes are made in.
-pub(super) trait Target {
-    /// Why one is not made.
-    type Error;
-
-    /// Writes a record, and leaves the time of its last use as it is.
-    fn put<R: Kind>(&mut self, record: &R) -> Result<(), Self::Error>;
-
-    /// Removes a record and the time of its last use.
-    fn remove<R: Kind>(&mut self, id: R::Id) -> Result<(), Self::Error>;
-
-    /// Removes the records of a kind that a service user owns.
-    fn remove_owned<R: Kind>(&mut self, owner: ServiceUserId) -> Result<(), Self::Error>;
-
-    /// Writes when a record was last used, where there is such a record.
-    fn used<R: Kind>(&mut self, id: R::Id, at: Timestamp) -> Result<(), Self::Error>;
-}
+use super::ids::ServiceUserId;
+use super::kinds::{Change, Kind, Records, Target};
 
 /// Adds a change to others that wait; what it makes needless goes.
 pub(super) fn add(waiting: &mut Vec<Change>, change: Change) {

@@ -26,7 +26,7 @@ use super::settings::AgentSettings;
 use super::{ids, policy};
 use crate::base::log::{Line, Repeats};
 use crate::base::random::Random;
-use crate::base::said;
+use crate::base::sanitize;
 use crate::control::identity::{Acl, Principal};
 use crate::edge::connection::AcceptedAt;
 use crate::edge::events::{EndpointRefused, endpoint_refused};
@@ -203,7 +203,7 @@ pub(super) async fn bind(bound: &mut Bound<'_>, request: Bind) -> Result<BindRep
         pooling: request.extra.pooling_enabled,
         programs,
         policy_text,
-        forwards_to: said::cut(&request.forwards_to, MAX_SHOWN).into(),
+        forwards_to: sanitize::cut(&request.forwards_to, MAX_SHOWN).into(),
         metadata: request.extra.metadata.into(),
         description: request.extra.description.into(),
         since: Timestamp::now(),
@@ -374,7 +374,7 @@ impl Wanted {
 }
 
 fn short(text: &str) -> String {
-    said::cut(text, 64)
+    sanitize::cut(text, 64)
 }
 
 /// The address of a public endpoint, and its listeners.

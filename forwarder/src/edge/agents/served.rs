@@ -160,7 +160,7 @@ impl Agents {
         if !self.permits(source) {
             return Some(format!("agents may not connect to this edge from {source} any more"));
         }
-        self.identity.admits(session.credential, source, now).err().map(|unfit| unfit.to_string())
+        self.identity.validate(session.credential, source, now).err().map(|unfit| unfit.to_string())
     }
 
     /// Why an endpoint may not be online now: the number that its agent is told, and the reason.
@@ -213,10 +213,10 @@ impl Agents {
     }
 
     /// A place for a connection whose agent is not known yet.
-    pub(super) fn admit(&self, source: IpAddr) -> Option<Unknown> {
+    pub(super) fn unknown_slot(&self, source: IpAddr) -> Option<Unknown> {
         // Those who will be refused for where they are leave the places to others.
         let places = if self.permits(source.to_canonical()) { &self.unknown } else { &self.strangers };
-        places.admit(source, tokio::time::Instant::now())
+        places.try_acquire(source, tokio::time::Instant::now())
     }
 
     /// Waits until connections that have lost their places are closed, but for a few.
@@ -280,13 +280,13 @@ mod tests {
         };
         let identity = Identity::open(folder.path()).expect("a store");
         let agents = Arc::new(Agents::new(identity, settings));
-        let admit = |text: &str| agents.admit(text.parse().expect("an address"));
-        let strangers: Vec<_> = std::iter::repeat_with(|| admit("198.51.100.1")).take(STRANGERS).collect();
-        assert!(strangers.iter().all(Option::is_some) && admit("198.51.100.1").is_none());
-        let of_one: Vec<_> = std::iter::repeat_with(|| admit("192.0.2.1")).take(UNKNOWN_OF_ONE).collect();
-        assert!(of_one.iter().all(Option::is_some) && admit("::ffff:192.0.2.1").is_none());
-        assert!(admit("192.0.2.2").is_some(), "there is room for others");
-        assert!(admit("203.0.113.1").is_some(), "even for another stranger");
+        let acquire = |text: &str| agents.unknown_slot(text.parse().expect("an address"));
+        let strangers: Vec<_> = std::iter::repeat_with(|| acquire("198.51.100.1")).take(STRANGERS).collect();
+        assert!(strangers.iter().all(Option::is_some) && acquire("198.51.100.1").is_none());
+        let of_one: Vec<_> = std::iter::repeat_with(|| acquire("192.0.2.1")).take(UNKNOWN_OF_ONE).collect();
+        assert!(of_one.iter().all(Option::is_some) && acquire("::ffff:192.0.2.1").is_none());
+        assert!(acquire("192.0.2.2").is_some(), "there is room for others");
+        assert!(acquire("203.0.113.1").is_some(), "even for another stranger");
         drop((strangers, of_one));
         assert_eq!((agents.unknown.len(), agents.strangers.len()), (0, 0));
 

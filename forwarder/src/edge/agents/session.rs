@@ -26,7 +26,7 @@ use super::settings::AgentSettings;
 use super::slots::Slot;
 use super::unknown::{Stage, Unknown};
 use super::{bind, ids};
-use crate::base::said;
+use crate::base::sanitize;
 use crate::control::identity::{CredentialId, Principal};
 use crate::edge::events::{agent_refused, agent_session_start, agent_session_stop};
 use crate::edge::session_info::SessionInfo;
@@ -174,11 +174,11 @@ struct Entered {
 
 struct RefusedAgent {
     stream: Stream,
-    why: NotAdmitted,
+    why: Rejection,
 }
 
 /// Why an agent is not let in.
-struct NotAdmitted {
+struct Rejection {
     refusal: Refusal,
     /// Whose authtoken it has, if it is anybody's.
     credential: Option<CredentialId>,
@@ -187,9 +187,9 @@ struct NotAdmitted {
 }
 
 /// Notes a refusal, whatever it is for; an agent that is refused again and again is told to wait.
-fn refused(agents: &Agents, peer: SocketAddr, token: &str, refusal: Refusal) -> NotAdmitted {
+fn refused(agents: &Agents, peer: SocketAddr, token: &str, refusal: Refusal) -> Rejection {
     let (refusal, often) = agents.note_refused(peer.ip(), token, refusal);
-    NotAdmitted { refusal, credential: agents.identity.whose(token), often }
+    Rejection { refusal, credential: agents.identity.whose(token), often }
 }
 
 /// Waits for the agent to say who it is; `None` if it ends before.
@@ -212,7 +212,7 @@ async fn authenticate(
                         return Some(Err(RefusedAgent { stream, why }));
                     }
                 };
-                return Some(match admit(agents, &auth, peer) {
+                return Some(match authorize(agents, &auth, peer) {
                     Ok((principal, slot)) => Ok(Entered { principal, auth, peer, stream, _slot: slot }),
                     Err(why) => Err(RefusedAgent { stream, why }),
                 });
@@ -224,7 +224,7 @@ async fn authenticate(
     }
 }
 
-fn admit(agents: &Arc<Agents>, auth: &Auth, peer: SocketAddr) -> Result<(Principal, Slot), NotAdmitted> {
+fn authorize(agents: &Arc<Agents>, auth: &Auth, peer: SocketAddr) -> Result<(Principal, Slot), Rejection> {
     let (source, token) = (peer.ip().to_canonical(), &*auth.extra.auth_token.0);
     let refuse = |refusal| Err(refused(agents, peer, token, refusal));
     if !agents.permits(source) {
@@ -253,8 +253,8 @@ fn admit(agents: &Arc<Agents>, auth: &Auth, peer: SocketAddr) -> Result<(Princip
 }
 
 /// Says in the log and in an event that an agent was refused, whose it is, and why.
-fn log_refused(shared: &Shared, peer: SocketAddr, why: &NotAdmitted) {
-    let NotAdmitted { refusal, credential, often } = why;
+fn log_refused(shared: &Shared, peer: SocketAddr, why: &Rejection) {
+    let Rejection { refusal, credential, often } = why;
     let (code, reason) = (refusal.code, &*refusal.reason);
     // Who comes too often fills neither.
     if *often {
@@ -263,6 +263,61 @@ fn log_refused(shared: &Shared, peer: SocketAddr, why: &NotAdmitted) {
     let shown = credential.map(tracing::field::display);
     tracing::warn!(%peer, credential = shown, code, reason, "agent refused");
     shared.write_event(agent_refused(peer, *credential, refusal, Timestamp::now()));
+}
+
+/// What an agent has said of itself, under a new id of its session. It keeps its own id if it can show its cookie.
+fn entry(
+    shared: &Shared,
+    agents: &Agents,
+    auth: &Auth,
+    credential: CredentialId,
+    peer: SocketAddr,
+    opener: &Opener,
+) -> SessionEntry {
+    let info = SessionInfo {
+        id: ids::new("ts", &shared.random),
+        credential,
+        peer,
+        agent_version: shown(&auth.extra.version, 128),
+        os: shown(&auth.extra.os, 64),
+        user_agent: shown(&auth.extra.user_agent, 1_024),
+        metadata: auth.extra.metadata.as_str().into(),
+        stop_unsupported: unsupported(auth.extra.stop_unsupported_error.as_deref()),
+        restart_unsupported: unsupported(auth.extra.restart_unsupported_error.as_deref()),
+        update_unsupported: unsupported(auth.extra.update_unsupported_error.as_deref()),
+        started: Timestamp::now(),
+    };
+    let cookie = &auth.extra.cookie.0;
+    let is_back = !auth.client_id.is_empty()
+        && auth.client_id.len() <= 128
+        && !cookie.is_empty()
+        && cookie.len() <= 128
+        && agents.sessions.may_keep(&auth.client_id, cookie, credential);
+    let (client_id, cookie) = if is_back {
+        (auth.client_id.as_str().into(), cookie.as_str().into())
+    } else {
+        (ids::new("cl", &shared.random), ids::secret(&shared.random))
+    };
+    SessionEntry { info, client_id, cookie, opener: opener.clone() }
+}
+
+/// What an agent is told that is let in, with its id and cookie.
+fn reply(agents: &Agents, (client_id, cookie): (Box<str>, Box<str>), lent: Option<&Lent>) -> AuthReply {
+    AuthReply {
+        version: VERSION.to_owned(),
+        client_id: client_id.into(),
+        extra: AuthReplyExtra {
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            region: Some("edge".to_owned()),
+            cookie: Some(Hidden(cookie.into())),
+            account_name: Some("edge".to_owned()),
+            session_duration: Some(0),
+            plan_name: Some("open".to_owned()),
+            banner: Some(String::new()),
+            shared_window: lent.map(Lent::bytes),
+            reconnect_within_ms: Some(ReturnTime::for_agents(agents.sessions.len()).as_ms()),
+        },
+    }
 }
 
 /// A session whose agent is known, to its end.
@@ -276,38 +331,9 @@ async fn run(
     mut tasks: JoinSet<()>,
 ) {
     let Entered { principal, auth, peer, mut stream, _slot } = entered;
-    let info = SessionInfo {
-        id: ids::new("ts", &shared.random),
-        credential: principal.credential,
-        peer,
-        agent_version: shown(&auth.extra.version, 128),
-        os: shown(&auth.extra.os, 64),
-        user_agent: shown(&auth.extra.user_agent, 1_024),
-        metadata: auth.extra.metadata.as_str().into(),
-        stop_unsupported: unsupported(auth.extra.stop_unsupported_error.as_deref()),
-        restart_unsupported: unsupported(auth.extra.restart_unsupported_error.as_deref()),
-        update_unsupported: unsupported(auth.extra.update_unsupported_error.as_deref()),
-        started: Timestamp::now(),
-    };
-    let confirms = auth.extra.confirms_connections;
-    let cookie = &auth.extra.cookie.0;
-    let is_back = !auth.client_id.is_empty()
-        && auth.client_id.len() <= 128
-        && !cookie.is_empty()
-        && cookie.len() <= 128
-        && agents.sessions.may_keep(&auth.client_id, cookie, principal.credential);
-    let (client_id, cookie) = if is_back {
-        (auth.client_id.as_str().into(), cookie.as_str().into())
-    } else {
-        (ids::new("cl", &shared.random), ids::secret(&shared.random))
-    };
-    let id = info.id.clone();
-    let entry = SessionEntry {
-        info: info.clone(),
-        client_id: client_id.clone(),
-        cookie: cookie.clone(),
-        opener: opener.clone(),
-    };
+    let entry = entry(shared, agents, &auth, principal.credential, peer, &opener);
+    let (info, id) = (entry.info.clone(), entry.info.id.clone());
+    let (client_id, cookie) = (entry.client_id.clone(), entry.cookie.clone());
     let registration = agents.sessions.register_newest(entry, |entry| {
         if let Some(why) = agents.why_not(&entry.info, Timestamp::now()) {
             entry.opener.close(ErrorCode::Cancelled, &why);
@@ -319,21 +345,7 @@ async fn run(
         opener.borrow(theirs);
         lent
     });
-    let reply = AuthReply {
-        version: VERSION.to_owned(),
-        client_id: client_id.into(),
-        extra: AuthReplyExtra {
-            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-            region: Some("edge".to_owned()),
-            cookie: Some(Hidden(cookie.into())),
-            account_name: Some("edge".to_owned()),
-            session_duration: Some(0),
-            plan_name: Some("open".to_owned()),
-            banner: Some(String::new()),
-            shared_window: lent.as_ref().map(Lent::bytes),
-            reconnect_within_ms: Some(ReturnTime::for_agents(agents.sessions.len()).as_ms()),
-        },
-    };
+    let reply = reply(agents, (client_id, cookie), lent.as_ref());
     if agent_link::answer(&mut stream, &reply).await.is_err() {
         drop(registration);
         let _ = timeout(GOODBYE, opener.closed()).await;
@@ -348,6 +360,7 @@ async fn run(
         beating.close(ErrorCode::WriteTimeout, &error.to_string());
     });
 
+    let confirms = auth.extra.confirms_connections;
     let mut bound = Bound::new(shared, agents, id.clone(), principal, opener.clone(), confirms);
     let ended = serve_calls(&mut accepted, &mut bound, &mut tasks, shared.stop_agents.clone()).await;
     if ended == Stopped::ByEdge {
@@ -360,7 +373,7 @@ async fn run(
     // A farewell may still be on its way.
     let _ = timeout(GOODBYE, opener.closed()).await;
     let end = opener.why_closed().unwrap_or(ErrorCode::None.into());
-    let why = said::end("its agent", &end);
+    let why = sanitize::end("its agent", &end);
     tracing::info!(session = &*id, %peer, why, "agent disconnected");
     let error = Some(why).filter(|_| !end.is_in_order());
     shared.write_event(agent_session_stop(&info, Timestamp::now(), error.as_deref()));
@@ -465,5 +478,5 @@ fn unsupported(error: Option<&str>) -> Option<Box<str>> {
 
 /// A text of an agent's, fit to be shown.
 fn shown(text: &str, max: usize) -> Box<str> {
-    said::cut(text, max).into()
+    sanitize::cut(text, max).into()
 }

@@ -156,15 +156,15 @@ impl Unknowns {
     }
 
     /// A place, another's perhaps; `None` if its own source needs all it has.
-    pub(super) fn admit(self: &Arc<Self>, source: IpAddr, now: Instant) -> Option<Unknown> {
+    pub(super) fn try_acquire(self: &Arc<Self>, source: IpAddr, now: Instant) -> Option<Unknown> {
         let source = network(source);
         let mut table = self.table();
-        let admitted = if table.held(source) >= self.max_of_source {
+        let has_room = if table.held(source) >= self.max_of_source {
             table.displace_own(source, now)
         } else {
             table.entries.len() < self.max || table.displace_other(source, now)
         };
-        if !admitted {
+        if !has_room {
             return None;
         }
         let (id, gives_way) = (table.next, CancellationToken::new());
@@ -208,17 +208,17 @@ mod tests {
         for stage in [Stage::Silent, Stage::Speaking, Stage::Secured, Stage::Authenticating] {
             let (unknowns, now) = (Unknowns::new(512, 256), Instant::now());
             let mut held: Vec<_> = (0..512_u16)
-                .map(|at| unknowns.admit(source(1 + u8::from(at >= 256)), now).expect("free"))
+                .map(|at| unknowns.try_acquire(source(1 + u8::from(at >= 256)), now).expect("free"))
                 .collect();
             held.iter().for_each(|it| it.reach(stage));
             let mut good = Vec::new();
             for number in 10..30 {
-                let agent = unknowns.admit(source(number), now).expect("let in");
+                let agent = unknowns.try_acquire(source(number), now).expect("let in");
                 agent.reach(Stage::Speaking);
                 good.push(agent);
                 // The others come again at once, and take places from one another.
                 let again: Vec<_> = (0..300_u16)
-                    .filter_map(|at| unknowns.admit(source(1 + u8::from(at % 2 == 0)), now))
+                    .filter_map(|at| unknowns.try_acquire(source(1 + u8::from(at % 2 == 0)), now))
                     .collect();
                 again.iter().for_each(|it| it.reach(stage));
                 held.extend(again);
@@ -234,46 +234,46 @@ mod tests {
     #[test]
     fn who_has_said_more_stays_longer() {
         let (unknowns, now) = (Unknowns::new(4, 4), Instant::now());
-        let held: Vec<_> = (0..4).map(|_| unknowns.admit(source(1), now).expect("free")).collect();
+        let held: Vec<_> = (0..4).map(|_| unknowns.try_acquire(source(1), now).expect("free")).collect();
         held[0].reach(Stage::Secured);
         held[1].reach(Stage::Speaking);
         let gone = || held.iter().map(|it| it.gives_way.is_cancelled()).collect::<Vec<_>>();
-        let _first = unknowns.admit(source(2), now).expect("let in");
+        let _first = unknowns.try_acquire(source(2), now).expect("let in");
         assert_eq!(gone(), [false, false, true, false], "of two that are silent the older one");
-        let _second = unknowns.admit(source(3), now).expect("let in");
+        let _second = unknowns.try_acquire(source(3), now).expect("let in");
         assert_eq!(gone(), [false, false, true, true]);
-        let _third = unknowns.admit(source(4), now).expect("let in");
+        let _third = unknowns.try_acquire(source(4), now).expect("let in");
         assert_eq!(gone(), [false, true, true, true]);
     }
 
     #[test]
     fn a_source_that_has_all_it_may_gives_up_what_is_silent() {
         let (unknowns, now) = (Unknowns::new(100, 3), Instant::now());
-        let admit = |after| unknowns.admit(source(1), now + after);
-        let held: Vec<_> = (0..3).map(|_| admit(Duration::ZERO).expect("free")).collect();
+        let acquire = |after| unknowns.try_acquire(source(1), now + after);
+        let held: Vec<_> = (0..3).map(|_| acquire(Duration::ZERO).expect("free")).collect();
         held[0].reach(Stage::Speaking);
-        assert!(admit(SILENT / 2).is_none(), "an agent has a moment to begin");
-        let _newer = admit(SILENT).expect("let in");
+        assert!(acquire(SILENT / 2).is_none(), "an agent has a moment to begin");
+        let _newer = acquire(SILENT).expect("let in");
         assert!(held[1].gives_way.is_cancelled() && !held[2].gives_way.is_cancelled());
-        assert!(admit(SECOND).is_some_and(|_| held[2].gives_way.is_cancelled()));
+        assert!(acquire(SECOND).is_some_and(|_| held[2].gives_way.is_cancelled()));
     }
 
     #[test]
     fn many_sources_with_one_connection_each_keep_nobody_out() {
         let (unknowns, now) = (Unknowns::new(100, 10), Instant::now());
-        let held: Vec<_> = (0..100).map(|at| unknowns.admit(source(at), now).expect("free")).collect();
-        let _one = unknowns.admit(source(200), now).expect("let in");
+        let held: Vec<_> = (0..100).map(|at| unknowns.try_acquire(source(at), now).expect("free")).collect();
+        let _one = unknowns.try_acquire(source(200), now).expect("let in");
         assert!(held[0].gives_way.is_cancelled());
-        assert!(unknowns.admit(source(200), now).is_none(), "it has as many as anybody");
+        assert!(unknowns.try_acquire(source(200), now).is_none(), "it has as many as anybody");
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_has_lost_its_place_is_waited_for() {
         let (unknowns, now) = (Unknowns::new(2 * MAX_LEAVING, 2 * MAX_LEAVING), Instant::now());
         let mut held: Vec<_> =
-            (0..2 * MAX_LEAVING).map(|_| unknowns.admit(source(1), now).expect("free")).collect();
+            (0..2 * MAX_LEAVING).map(|_| unknowns.try_acquire(source(1), now).expect("free")).collect();
         let new: Vec<_> = (0..u8::try_from(MAX_LEAVING).expect("few"))
-            .map(|at| unknowns.admit(source(10 + at), now).expect("let in"))
+            .map(|at| unknowns.try_acquire(source(10 + at), now).expect("let in"))
             .collect();
         assert!(tokio::time::timeout(SECOND, unknowns.settled()).await.is_err());
         held.truncate(2 * MAX_LEAVING - 1);

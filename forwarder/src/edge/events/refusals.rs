@@ -113,15 +113,15 @@ impl Refusals {
         }))
     }
 
-    /// Whether a refusal has an event of its own; otherwise it is counted.
-    pub(super) fn admit(&self, closed: &Closed<'_>, now: Instant) -> bool {
+    /// Records a refusal: true if it has an event of its own, which the caller writes; otherwise it is counted.
+    pub(super) fn record(&self, closed: &Closed<'_>, now: Instant) -> bool {
         let source = network(closed.client.ip());
         let mut table = self.table();
-        let admitted = table.admit(source, now);
-        if !admitted {
+        let allowed = table.allows(source, now);
+        if !allowed {
             table.count(source, closed);
         }
-        admitted
+        allowed
     }
 
     /// The events of what was counted since the last time.
@@ -145,7 +145,7 @@ impl Refusals {
 }
 
 impl RefusalCounts {
-    fn admit(&mut self, source: IpAddr, now: Instant) -> bool {
+    fn allows(&mut self, source: IpAddr, now: Instant) -> bool {
         self.all.fill(IN_ALL, now);
         if self.sources.len() >= MAX_SOURCES && now.saturating_duration_since(self.forgotten) >= FORGET_EVERY
         {
@@ -235,7 +235,7 @@ mod tests {
             relayed: None,
             cut: None,
         };
-        refusals.admit(&closed, now)
+        refusals.record(&closed, now)
     }
 
     fn summaries(refusals: &Refusals) -> Vec<Value> {

@@ -66,7 +66,7 @@ impl EventWriter {
 
     /// Tells the end of a connection. A refused one is counted alone where refusals come too fast.
     pub fn closed(&self, closed: &Closed<'_>) {
-        if closed.relayed.is_none() && !self.refusals.admit(closed, Instant::now()) {
+        if closed.relayed.is_none() && !self.refusals.record(closed, Instant::now()) {
             return;
         }
         match tcp_connection_closed(closed) {

@@ -16,7 +16,7 @@ use tokio::net::lookup_host;
 use tokio::time::{Instant, timeout_at};
 
 use crate::base::random::Random;
-use crate::base::said;
+use crate::base::sanitize;
 use crate::edge::online::OnlineEndpoint;
 use crate::edge::own_sockets::{OwnConnection, OwnSockets};
 use crate::net::dial::race::first_to_answer;
@@ -172,7 +172,7 @@ impl Live<'_> {
 /// Why an agent's server was not reached. The agent says no more than a code.
 fn unreached(endpoint: &OnlineEndpoint, error: &io::Error) -> io::Error {
     if let Some(end) = endpoint.opener.why_closed() {
-        return io::Error::new(error.kind(), said::end("its agent", &end));
+        return io::Error::new(error.kind(), sanitize::end("its agent", &end));
     }
     let what = match error.kind() {
         io::ErrorKind::ConnectionRefused => "refuses the connection",

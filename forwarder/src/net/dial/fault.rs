@@ -10,7 +10,7 @@ use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, Error};
 
 use super::proxy::ProxyUrl;
-use crate::base::said;
+use crate::base::sanitize;
 
 /// Names of a certificate that are shown, and characters of them.
 const MAX_NAMES: usize = 8;
@@ -131,7 +131,7 @@ fn ca_itself(peer: Peer<'_>) -> String {
 }
 
 fn other_name(peer: Peer<'_>, presented: &[String]) -> String {
-    let shown = |name: &String| said::cut(name, MAX_NAME);
+    let shown = |name: &String| sanitize::cut(name, MAX_NAME);
     let found: Vec<_> = presented.iter().take(MAX_NAMES).map(shown).collect();
     let found = if found.is_empty() { "no name".to_owned() } else { found.join(", ") };
     format!("the certificate of {peer} is for {found}; {}", names(peer))

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use policy_core::url::HostPort;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::base::said;
+use crate::base::sanitize;
 
 use super::connection::{Connection, cut_short, invalid, refused};
 use super::later;
@@ -101,7 +101,7 @@ fn status(header: &[u8]) -> Option<(u16, String)> {
     let digits = rest.get(..3).filter(|_| matches!(version, "HTTP/1.0" | "HTTP/1.1"))?;
     let reason = rest.get(3..).filter(|rest| rest.is_empty() || rest.starts_with(' '))?;
     let status = digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
-    let shown = said::cut(reason.trim(), MAX_REASON);
+    let shown = sanitize::cut(reason.trim(), MAX_REASON);
     Some((status, shown))
 }
 

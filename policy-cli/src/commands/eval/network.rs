@@ -23,7 +23,7 @@ use policy_core::source::Source;
 use policy_core::url::{Binding, EndpointUrl};
 
 use super::single::disagree;
-use super::{EvalInputs, missing, said_of};
+use super::{EvalInputs, missing, state_of};
 use crate::answer::{Answer, Draw, Performed, Pool, Route, Run, digests, performed, place, words};
 use crate::cli::{Eval, Expectation, Target, TargetState};
 use crate::exit::Failure;
@@ -282,7 +282,7 @@ impl Endpoints for Map<'_> {
     type Endpoint = Place;
 
     fn serving(&self, target: &EndpointUrl) -> Serving<Place> {
-        let said = said_of(target, self.targets).map(TargetState::is_reached);
+        let said = state_of(target, self.targets).map(TargetState::is_reached);
         if said == Some(false) {
             return Serving::Nobody;
         }
@@ -397,6 +397,34 @@ impl Network {
         }
     }
 
+    /// Refuses an endpoint whose policy this version does not run: it gives no answer about the connection.
+    fn check_runs(&self, place: Place) -> Result<(), Failure> {
+        let Some(node) = self.node(place) else { return Ok(()) };
+        match &node.policy {
+            Some(Err(why)) => Err(Failure::Usage(format!("the endpoint `{}`: {why}", printable(&node.name)))),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the endpoint is called where the connection comes in: a URL may be one of many that it serves.
+    fn entry_name(&self) -> String {
+        match &self.at {
+            Some(url) => url.to_string(),
+            None => self.node(Place::Node(self.entry)).map(|node| node.name.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// The pools on a way, and what was drawn of each.
+    fn pools(&self, trail: &[(EndpointUrl, Place)], map: &Map<'_>) -> Vec<Pool> {
+        let is_pool =
+            |place: &Place| map.drawn.borrow().iter().any(|draw| draw.place == *place && draw.of > 1);
+        let pools = trail.iter().filter(|(_, place)| is_pool(place)).map(|(url, place)| Pool {
+            url: url.clone(),
+            drawn: self.node(*place).map(|node| node.name.clone()).unwrap_or_default(),
+        });
+        pools.collect()
+    }
+
     /// Evaluates one address. A fact that nobody gave makes the call incomplete.
     pub(super) fn ask(&self, ip: IpAddr, known: &EvalInputs, args: &Eval) -> Result<Answer, Failure> {
         let map = Map::new(self, &args.target, Vec::new());
@@ -411,48 +439,22 @@ impl Network {
             return Err(disagree(decided.decision, verdict.decision, written.is_out_of_steps()));
         }
         let last = written.trail().iter().last().map_or(entry, |(_, place)| *place);
-        // What this version does not run is no answer about the connection.
-        if let Some(node) = self.node(last)
-            && let Some(Err(why)) = &node.policy
-        {
-            return Err(Failure::Usage(format!("the endpoint `{}`: {why}", printable(&node.name))));
-        }
-        // A URL may be one of many that an endpoint serves.
-        let name = match &self.at {
-            Some(url) => url.to_string(),
-            None => self.node(entry).map(|node| node.name.clone()).unwrap_or_default(),
-        };
+        self.check_runs(last)?;
+        let name = self.entry_name();
         let mut seen = Seen { explain: args.explain, ..Seen::default() };
         written.each_run(|passage, run| {
-            let name = match passage.url {
-                Some(url) => url.to_string(),
-                None => name.clone(),
-            };
+            let name = passage.url.map_or_else(|| name.clone(), ToString::to_string);
             seen.run(name, run, passage.decides);
         });
-        if let Some(message) = seen.missing {
-            return Err(Failure::Usage(message));
-        }
-        seen.failed?;
+        let seen = seen.checked()?;
         let trail: Vec<(EndpointUrl, Place)> =
             written.trail().iter().map(|(url, place)| (url.clone(), *place)).collect();
         let admitted = written.is_admitted();
         let upstream = self.node(last).and_then(|node| node.upstream.clone()).filter(|_| admitted);
         let target =
             trail.last().map(|(url, _)| url.clone()).filter(|_| verdict.decision == OutcomeKind::Forward);
-        let others = trail
-            .iter()
-            .filter(|(url, place)| *place == Place::Other && said_of(url, &args.target).is_none());
-        let assumed_online = others.map(|(url, _)| url.clone()).collect();
-        let open = trail.iter().filter(|(url, place)| self.may_be_taken(url, *place));
-        let assumed_unserved = open.map(|(url, _)| url.clone()).collect();
-        let is_pool =
-            |place: &Place| map.drawn.borrow().iter().any(|draw| draw.place == *place && draw.of > 1);
-        let pools = trail.iter().filter(|(_, place)| is_pool(place)).map(|(url, place)| Pool {
-            url: url.clone(),
-            drawn: self.node(*place).map(|node| node.name.clone()).unwrap_or_default(),
-        });
-        let pools = pools.collect();
+        let is_assumed =
+            |url: &EndpointUrl, place| place == Place::Other && state_of(url, &args.target).is_none();
         let (draws, all_tried) = self.other_draws(&facts, &map, (verdict.decision, target.as_ref()));
         Ok(Answer {
             decision: verdict.decision,
@@ -468,10 +470,10 @@ impl Network {
             listed_at: None,
             digests: seen.digests,
             effects: seen.effects,
-            assumed_online,
+            assumed_online: urls(&trail, is_assumed),
             assumed: Vec::new(),
-            assumed_unserved,
-            pools,
+            assumed_unserved: urls(&trail, |url, place| self.may_be_taken(url, place)),
+            pools: self.pools(&trail, &map),
             draws,
             all_drawn: all_tried,
             way: Some(Route {
@@ -484,6 +486,11 @@ impl Network {
             steps: seen.steps,
         })
     }
+}
+
+/// The URLs of some of the endpoints on a way.
+fn urls(trail: &[(EndpointUrl, Place)], keep: impl Fn(&EndpointUrl, Place) -> bool) -> Vec<EndpointUrl> {
+    trail.iter().filter(|(url, place)| keep(url, *place)).map(|(url, _)| url.clone()).collect()
 }
 
 /// What the runs on the way say.
@@ -514,6 +521,15 @@ impl Default for Seen {
 }
 
 impl Seen {
+    /// These runs, unless one lacked a fact or could not be explained.
+    fn checked(mut self) -> Result<Self, Failure> {
+        if let Some(message) = self.missing {
+            return Err(Failure::Usage(message));
+        }
+        std::mem::replace(&mut self.failed, Ok(()))?;
+        Ok(self)
+    }
+
     fn run(&mut self, name: String, run: &Run<'_>, decides: bool) {
         let Some(outcome) = run.outcome() else { return };
         self.effects.extend(performed(run));

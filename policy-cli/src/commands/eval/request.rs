@@ -15,7 +15,7 @@ use policy_core::source::Source;
 
 use super::single::{Policy, disagree};
 use super::world::{self, World};
-use super::{EvalInputs, missing, said_of};
+use super::{EvalInputs, missing, state_of};
 use crate::answer::{Answer, RequestAnswer, Run, http_words, performed};
 use crate::cli::{Eval, TargetState};
 use crate::exit::Failure;
@@ -76,6 +76,31 @@ struct Phased<'r> {
     compiled: RunState,
 }
 
+impl Phased<'_> {
+    /// The response that the rules for responses get, if there is one.
+    fn response(&self, known: &EvalInputs, args: &Eval) -> Result<Option<Response>, Failure> {
+        Ok(match self.outcome {
+            Outcome::Upstream => known.response.clone(),
+            Outcome::Forwarded { target, .. } => {
+                let said = self.run.target(target).and_then(|url| state_of(url, &args.target));
+                let answered = match said {
+                    Some(TargetState::Respond(status)) => Some(Response::new(status)),
+                    _ => None,
+                };
+                if answered.is_some() && known.response.is_some() {
+                    let message =
+                        "--response and `--target URL=respond:STATUS` both say what is answered: give one";
+                    return Err(Failure::Usage(message.to_owned()));
+                }
+                known.response.clone().or(answered)
+            }
+            // A policy's own answer goes through the rules for responses, a refusal does not.
+            Outcome::Responded { .. } => self.sent.response.clone(),
+            _ => None,
+        })
+    }
+}
+
 impl Policy {
     /// What becomes of a request over a connection that the policy has let through.
     pub(super) fn ask_request(
@@ -96,25 +121,7 @@ impl Policy {
         if args.explain {
             steps.extend(render::explain::steps(&asked.run, asked.outcome, Phase::OnHttpRequest)?);
         }
-        let response = match asked.outcome {
-            Outcome::Upstream => known.response.clone(),
-            Outcome::Forwarded { target, .. } => {
-                let said = asked.run.target(target).and_then(|url| said_of(url, &args.target));
-                let answered = match said {
-                    Some(TargetState::Respond(status)) => Some(Response::new(status)),
-                    _ => None,
-                };
-                if answered.is_some() && known.response.is_some() {
-                    let message =
-                        "--response and `--target URL=respond:STATUS` both say what is answered: give one";
-                    return Err(Failure::Usage(message.to_owned()));
-                }
-                known.response.clone().or(answered)
-            }
-            // A policy's own answer goes through the rules for responses, a refusal does not.
-            Outcome::Responded { .. } => asked.sent.response.clone(),
-            _ => None,
-        };
+        let response = asked.response(known, args)?;
         let mut answer = self.answer(&asked.run, asked.outcome, args, (None, Vec::new()));
         in_http_words(&mut answer, &asked);
         effects.append(&mut answer.effects);

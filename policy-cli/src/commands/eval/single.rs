@@ -15,7 +15,7 @@ use policy_core::phase::Phase;
 use policy_core::url::{EndpointUrl, Scheme};
 
 use super::world::World;
-use super::{EvalInputs, missing, said_of};
+use super::{EvalInputs, missing, state_of};
 use crate::answer::{Answer, Run, digests, performed, place, words};
 use crate::cli::{Eval, Expectation, Target};
 use crate::exit::Failure;
@@ -219,5 +219,5 @@ fn assumed_online(run: &Run<'_>, targets: &[Target]) -> Vec<EndpointUrl> {
         Record::Effect { effect: Effect::Forward(id), .. } => run.target(*id),
         _ => None,
     });
-    asked.filter(|url| said_of(url, targets).is_none()).cloned().collect()
+    asked.filter(|url| state_of(url, targets).is_none()).cloned().collect()
 }

@@ -14,7 +14,7 @@ use policy_core::exchange::{
 use policy_core::message::{Headers, RequestUrl, Response};
 use policy_core::url::EndpointUrl;
 
-use super::{EvalInputs, said_of};
+use super::{EvalInputs, state_of};
 use crate::answer::Assumption;
 use crate::cli::{Eval, TargetState};
 use crate::exit::Failure;
@@ -143,7 +143,7 @@ impl<'a> World<'a> {
     }
 
     fn forward(&self, target: Option<&EndpointUrl>) -> Reply {
-        let state = target.and_then(|url| said_of(url, &self.args.target));
+        let state = target.and_then(|url| state_of(url, &self.args.target));
         match state {
             None | Some(TargetState::Online | TargetState::Respond(_)) => Reply::Forwarded,
             Some(TargetState::Offline) => Reply::ForwardFailed(ForwardFailure::Offline),
@@ -185,7 +185,7 @@ impl<'a> World<'a> {
 
     fn send(&self, outbound: &Outbound) -> Reply {
         let endpoint = endpoint_of(&outbound.url);
-        let state = endpoint.as_ref().and_then(|url| said_of(url, &self.args.target));
+        let state = endpoint.as_ref().and_then(|url| state_of(url, &self.args.target));
         let answered = |status| {
             let resolved_ip: Option<IpAddr> = None;
             Ok(Answered { response: Response::new(status), resolved_ip, time: Duration::ZERO })

@@ -51,6 +51,7 @@ fn binding(kind: &ExprKind) -> u8 {
 }
 
 /// Replaces a node by its parts, the first one on top.
+#[expect(clippy::too_many_lines, reason = "an arm for each kind of node")]
 fn expand<'a>(ast: &'a Ast, id: ExprId, min: u8, work: &mut Vec<Piece<'a>>) {
     let kind = ast.kind(id);
     let mut parts: Vec<Piece<'a>> = Vec::new();

@@ -75,7 +75,7 @@ impl Gates {
 
     /// False if a rule cannot apply.
     #[inline]
-    pub(super) fn admit(&self, rule: usize, places: &Ranks) -> bool {
+    pub(super) fn may_apply(&self, rule: usize, places: &Ranks) -> bool {
         let Some(interval) = self.intervals.get(rule) else { return true };
         match places.get(usize::from(interval.scale)) {
             Some(Some(place)) => interval.from <= *place && *place < interval.to,

@@ -6,24 +6,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::admin::answer::Fault;
 use crate::control::admin::call::owner;
-use crate::control::admin::filter::{Fields, Kind};
+use crate::control::admin::filter::view;
 use crate::control::admin::records::{RecordKind, View};
 use crate::control::identity::{ApiKey, ApiKeyPatch, NewApiKey};
 
 /// The API keys.
 pub(in crate::control::admin) struct ApiKeys;
 
-/// An API key as the API shows it.
-#[derive(Serialize)]
-pub(in crate::control::admin) struct KeyView {
-    id: String,
-    uri: String,
-    description: String,
-    metadata: String,
-    created_at: Timestamp,
-    owner_id: Option<String>,
-    /// Null but in the answer that makes it.
-    token: Option<Hidden>,
+view! {
+    /// An API key as the API shows it.
+    #[derive(Serialize)]
+    pub(in crate::control::admin) struct KeyView {
+        id: String,
+        uri: String,
+        description: String,
+        metadata: String,
+        created_at: Timestamp,
+        owner_id: Option<String>,
+    } and {
+        /// Null but in the answer that makes it.
+        token: Option<Hidden>,
+    }
 }
 
 impl View for KeyView {
@@ -59,14 +62,6 @@ impl RecordKind for ApiKeys {
     const NAMES: &'static [&'static str] = &["api_keys"];
     const LIST_KEY: Option<&'static str> = Some("keys");
     const EVENT: &'static str = "api_key";
-    const FIELDS: Fields = &[
-        ("id", Kind::Text),
-        ("uri", Kind::Text),
-        ("description", Kind::Text),
-        ("metadata", Kind::Text),
-        ("created_at", Kind::Time),
-        ("owner_id", Kind::Maybe),
-    ];
 
     type Record = ApiKey;
     type View = KeyView;

@@ -6,29 +6,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::admin::answer::Fault;
 use crate::control::admin::call::owner;
-use crate::control::admin::filter::{Fields, Kind};
+use crate::control::admin::filter::view;
 use crate::control::admin::records::{RecordKind, View};
 use crate::control::identity::{Credential, CredentialPatch, NewCredential};
 
 /// The authtokens.
 pub(in crate::control::admin) struct Credentials;
 
-/// An authtoken as the API shows it.
-#[derive(Serialize)]
-pub(in crate::control::admin) struct CredentialView {
-    id: String,
-    uri: String,
-    created_at: Timestamp,
-    description: String,
-    metadata: String,
-    acl: Vec<String>,
-    allow_cidrs: Vec<String>,
-    deny_cidrs: Vec<String>,
-    owner_id: Option<String>,
-    expires_at: Option<Timestamp>,
-    last_used_at: Option<Timestamp>,
-    /// Null but in the answer that makes it.
-    token: Option<Hidden>,
+view! {
+    /// An authtoken as the API shows it.
+    #[derive(Serialize)]
+    pub(in crate::control::admin) struct CredentialView {
+        id: String,
+        uri: String,
+        created_at: Timestamp,
+        description: String,
+        metadata: String,
+        acl: Vec<String>,
+        allow_cidrs: Vec<String>,
+        deny_cidrs: Vec<String>,
+        owner_id: Option<String>,
+        expires_at: Option<Timestamp>,
+        last_used_at: Option<Timestamp>,
+    } and {
+        /// Null but in the answer that makes it.
+        token: Option<Hidden>,
+    }
 }
 
 impl View for CredentialView {
@@ -72,19 +75,6 @@ pub(in crate::control::admin) struct UpdateCredential {
 impl RecordKind for Credentials {
     const NAMES: &'static [&'static str] = &["credentials"];
     const EVENT: &'static str = "tunnel_credential";
-    const FIELDS: Fields = &[
-        ("id", Kind::Text),
-        ("uri", Kind::Text),
-        ("created_at", Kind::Time),
-        ("description", Kind::Text),
-        ("metadata", Kind::Text),
-        ("acl", Kind::Texts),
-        ("allow_cidrs", Kind::Texts),
-        ("deny_cidrs", Kind::Texts),
-        ("owner_id", Kind::Maybe),
-        ("expires_at", Kind::Maybe),
-        ("last_used_at", Kind::Maybe),
-    ];
 
     type Record = Credential;
     type View = CredentialView;

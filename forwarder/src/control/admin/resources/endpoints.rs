@@ -1,7 +1,7 @@
 //! `/endpoints`: what agents keep online.
 
 use crate::control::admin::answer::{Answer, Fault};
-use crate::control::admin::filter::Kind;
+use crate::control::admin::filter::Filterable as _;
 use crate::control::admin::page::{List, show};
 use crate::control::admin::resource::{Context, Operation, Resource};
 use crate::control::admin::sessions::EndpointView;
@@ -9,40 +9,8 @@ use crate::control::admin::sessions::EndpointView;
 /// Bytes of a policy that a list shows; a longer one stands in the endpoint itself.
 const MAX_LISTED_POLICY: usize = 1_024;
 /// What a list may be filtered by, and how it is cut.
-pub(in crate::control::admin) const LIST: List = List {
-    path: "endpoints",
-    key: "endpoints",
-    fields: &[
-        ("id", Kind::Text),
-        ("uri", Kind::Text),
-        ("region", Kind::Text),
-        ("created_at", Kind::Time),
-        ("updated_at", Kind::Time),
-        ("public_url", Kind::Text),
-        ("proto", Kind::Text),
-        ("scheme", Kind::Text),
-        ("hostport", Kind::Text),
-        ("host", Kind::Text),
-        ("port", Kind::Number),
-        ("type", Kind::Text),
-        ("metadata", Kind::Text),
-        ("description", Kind::Text),
-        ("domain", Kind::Maybe),
-        ("tcp_addr", Kind::Maybe),
-        ("tunnel", Kind::Maybe),
-        ("edge", Kind::Maybe),
-        ("upstream_url", Kind::Text),
-        ("upstream_protocol", Kind::Text),
-        ("url", Kind::Text),
-        ("principal", Kind::Maybe),
-        ("principal_name", Kind::Text),
-        ("traffic_policy", Kind::Text),
-        ("bindings", Kind::Texts),
-        ("tunnel_session", Kind::Maybe),
-        ("name", Kind::Text),
-        ("pooling_enabled", Kind::Flag),
-    ],
-};
+pub(in crate::control::admin) const LIST: List =
+    List { path: "endpoints", key: "endpoints", fields: EndpointView::FIELDS };
 
 /// The endpoints of agents.
 pub(in crate::control::admin) struct Endpoints;

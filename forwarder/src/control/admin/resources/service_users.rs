@@ -4,21 +4,23 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::control::admin::answer::Fault;
-use crate::control::admin::filter::{Fields, Kind};
+use crate::control::admin::filter::view;
 use crate::control::admin::records::{RecordKind, View};
 use crate::control::identity::{NewServiceUser, ServiceUser, ServiceUserPatch};
 
 /// The service users.
 pub(in crate::control::admin) struct ServiceUsers;
 
-/// A service user as the API shows it.
-#[derive(Serialize)]
-pub(in crate::control::admin) struct UserView {
-    id: String,
-    uri: String,
-    name: String,
-    active: bool,
-    created_at: Timestamp,
+view! {
+    /// A service user as the API shows it.
+    #[derive(Serialize)]
+    pub(in crate::control::admin) struct UserView {
+        id: String,
+        uri: String,
+        name: String,
+        active: bool,
+        created_at: Timestamp,
+    }
 }
 
 impl View for UserView {
@@ -41,13 +43,6 @@ pub(in crate::control::admin) struct ServiceUserBody {
 impl RecordKind for ServiceUsers {
     const NAMES: &'static [&'static str] = &["service_users", "bot_users"];
     const EVENT: &'static str = "service_user";
-    const FIELDS: Fields = &[
-        ("id", Kind::Text),
-        ("uri", Kind::Text),
-        ("name", Kind::Text),
-        ("active", Kind::Flag),
-        ("created_at", Kind::Time),
-    ];
 
     type Record = ServiceUser;
     type View = UserView;

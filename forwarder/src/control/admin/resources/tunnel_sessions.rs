@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use serde::Deserialize;
 
 use crate::control::admin::answer::{Answer, Fault};
-use crate::control::admin::filter::Kind;
+use crate::control::admin::filter::Filterable as _;
 use crate::control::admin::page::{List, show};
 use crate::control::admin::resource::{Context, Operation, Resource};
 use crate::control::admin::sessions::{Delivery, SessionCommand, SessionView};
@@ -13,24 +13,8 @@ use policy_core::ngrok::{ERR_NGROK_804, ERR_NGROK_806, NgrokCode};
 /// Bytes of a version that an agent is asked for.
 const MAX_VERSION: usize = 64;
 /// What a list may be filtered by, and how it is cut.
-pub(in crate::control::admin) const LIST: List = List {
-    path: "tunnel_sessions",
-    key: "tunnel_sessions",
-    fields: &[
-        ("id", Kind::Text),
-        ("uri", Kind::Text),
-        ("agent_version", Kind::Text),
-        ("credential", Kind::Ref),
-        ("ip", Kind::Text),
-        ("metadata", Kind::Text),
-        ("os", Kind::Text),
-        ("region", Kind::Text),
-        ("started_at", Kind::Time),
-        ("transport", Kind::Text),
-        ("principal", Kind::Maybe),
-        ("principal_name", Kind::Text),
-    ],
-};
+pub(in crate::control::admin) const LIST: List =
+    List { path: "tunnel_sessions", key: "tunnel_sessions", fields: SessionView::FIELDS };
 
 /// The sessions of agents.
 pub(in crate::control::admin) struct TunnelSessions;

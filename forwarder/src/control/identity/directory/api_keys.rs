@@ -1,7 +1,7 @@
 //! Who calls with an API key. Each request asks again, so a key that is deleted is refused immediately.
 
 use super::Identity;
-use crate::control::identity::error::KeyRefusal;
+use crate::control::identity::error::ApiKeyError;
 use crate::control::identity::kinds::{ApiKey, ApiKeyId};
 use crate::control::identity::token::{TokenHash, is_well_formed};
 
@@ -9,15 +9,15 @@ impl Identity {
     /// Which API key a text is. Waits for no disk.
     ///
     /// # Errors
-    /// [`KeyRefusal`].
-    pub fn authenticate_key(&self, key: &str) -> Result<ApiKeyId, KeyRefusal> {
+    /// [`ApiKeyError`].
+    pub fn authenticate_key(&self, key: &str) -> Result<ApiKeyId, ApiKeyError> {
         let cache = self.0.read();
         let found = cache.table::<ApiKey>().whose(&TokenHash::from_token(key)).map(|entry| &entry.record);
         let counting = found.filter(|found| cache.owner_counts(found.owner_id));
         counting.map(|found| found.id).ok_or_else(|| match key.parse::<ApiKeyId>() {
-            Ok(_) => KeyRefusal::Id,
-            Err(_) if is_well_formed(key) => KeyRefusal::Authtoken,
-            Err(_) => KeyRefusal::Unknown,
+            Ok(_) => ApiKeyError::Id,
+            Err(_) if is_well_formed(key) => ApiKeyError::Authtoken,
+            Err(_) => ApiKeyError::Unknown,
         })
     }
 

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use super::Identity;
 use crate::control::identity::acl::Acl;
 use crate::control::identity::cache::Entry;
-use crate::control::identity::error::Refusal;
-use crate::control::identity::kinds::{Cache, Credential, CredentialId, ServiceUser};
+use crate::control::identity::error::AuthtokenError;
+use crate::control::identity::ids::CredentialId;
+use crate::control::identity::kinds::{Cache, Credential, ServiceUser};
 use crate::control::identity::notice::Principal;
 use crate::control::identity::token::{TokenHash, is_well_formed};
 
@@ -17,16 +18,21 @@ impl Identity {
     /// Who a token is of that came from `source`. Waits for no disk.
     ///
     /// # Errors
-    /// [`Refusal`].
-    pub fn authenticate(&self, token: &str, source: IpAddr, now: Timestamp) -> Result<Principal, Refusal> {
+    /// [`AuthtokenError`].
+    pub fn authenticate(
+        &self,
+        token: &str,
+        source: IpAddr,
+        now: Timestamp,
+    ) -> Result<Principal, AuthtokenError> {
         if !is_well_formed(token) {
-            return Err(Refusal::Malformed);
+            return Err(AuthtokenError::Malformed);
         }
         let hash = TokenHash::from_token(token);
         let cache = self.0.read();
         let entry = cache.alive(cache.table::<Credential>().whose(&hash), now)?;
         if !entry.rules.permits(source) {
-            return Err(Refusal::Source);
+            return Err(AuthtokenError::Source);
         }
         entry.note_use(now);
         Ok(Principal {
@@ -48,17 +54,17 @@ impl Identity {
     ///
     /// # Errors
     /// Why it does not.
-    pub fn admits(&self, id: CredentialId, source: IpAddr, now: Timestamp) -> Result<(), Refusal> {
+    pub fn validate(&self, id: CredentialId, source: IpAddr, now: Timestamp) -> Result<(), AuthtokenError> {
         let cache = self.0.read();
         let entry = cache.alive(cache.table::<Credential>().get(id), now)?;
-        if entry.rules.permits(source) { Ok(()) } else { Err(Refusal::Source) }
+        if entry.rules.permits(source) { Ok(()) } else { Err(AuthtokenError::Source) }
     }
 
     /// What a credential may bind now.
     ///
     /// # Errors
     /// Why it does not count any more.
-    pub fn acl(&self, id: CredentialId, now: Timestamp) -> Result<Arc<Acl>, Refusal> {
+    pub fn acl(&self, id: CredentialId, now: Timestamp) -> Result<Arc<Acl>, AuthtokenError> {
         let cache = self.0.read();
         let entry = cache.alive(cache.table::<Credential>().get(id), now)?;
         Ok(Arc::clone(&entry.rules.acl))
@@ -82,12 +88,12 @@ impl Cache {
         &self,
         found: Option<&'c Entry<Credential>>,
         now: Timestamp,
-    ) -> Result<&'c Entry<Credential>, Refusal> {
-        let entry = found.ok_or(Refusal::Unknown)?;
+    ) -> Result<&'c Entry<Credential>, AuthtokenError> {
+        let entry = found.ok_or(AuthtokenError::Unknown)?;
         if !self.owner_counts(entry.record.owner_id) {
-            Err(Refusal::OwnerInactive)
+            Err(AuthtokenError::OwnerInactive)
         } else if entry.record.is_expired(now) {
-            Err(Refusal::Expired)
+            Err(AuthtokenError::Expired)
         } else {
             Ok(entry)
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use policy_core::ngrok::NgrokCode;
 
 use super::*;
-use crate::control::identity::error::Refusal;
+use crate::control::identity::error::AuthtokenError;
 use crate::control::identity::{
     ApiKey, Credential, CredentialPatch, NewApiKey, NewCredential, NewServiceUser, Record, Records,
     ServiceUserId, ServiceUserPatch, Token,
@@ -34,7 +34,7 @@ fn owned(identity: &Identity, owner: ServiceUserId) -> (Credential, Token) {
     identity.create::<Credential>(new, at(0)).expect("made")
 }
 
-fn refusal(identity: &Identity, token: &Token) -> Option<Refusal> {
+fn refusal(identity: &Identity, token: &Token) -> Option<AuthtokenError> {
     identity.authenticate(token.reveal(), HERE, at(1)).err()
 }
 
@@ -47,11 +47,11 @@ fn a_token_authenticates_until_it_is_deleted_and_after_a_restart() {
     let principal = identity.authenticate(one_token.reveal(), HERE, at(1)).expect("alive");
     assert_eq!((principal.credential, principal.owner), (one.id, Some(owner)));
     identity.delete::<Credential>(one.id).expect("there");
-    assert_eq!(refusal(&identity, &one_token), Some(Refusal::Unknown));
+    assert_eq!(refusal(&identity, &one_token), Some(AuthtokenError::Unknown));
     assert!(matches!(identity.delete::<Credential>(one.id), Err(IdentityError::NotFound)));
     drop(identity);
     let identity = Identity::open(folder.path()).expect("again");
-    assert_eq!(refusal(&identity, &one_token), Some(Refusal::Unknown));
+    assert_eq!(refusal(&identity, &one_token), Some(AuthtokenError::Unknown));
     assert_eq!(identity.authenticate(two_token.reveal(), HERE, at(1)).expect("alive").credential, two.id);
     assert_eq!(identity.authenticate("abc", HERE, at(1)).expect_err("malformed").code().number(), 105);
 }
@@ -69,11 +69,11 @@ fn why_a_token_does_not_count_is_one_answer() {
     let patch = ServiceUserPatch { active: Some(false), ..ServiceUserPatch::default() };
     identity.update::<ServiceUser>(owner, patch).expect("there");
     for (credential, token, why) in [
-        (deleted, None, Refusal::Unknown),
-        (inactive, Some(token), Refusal::OwnerInactive),
-        (expired, Some(expired_token), Refusal::Expired),
+        (deleted, None, AuthtokenError::Unknown),
+        (inactive, Some(token), AuthtokenError::OwnerInactive),
+        (expired, Some(expired_token), AuthtokenError::Expired),
     ] {
-        assert_eq!(identity.admits(credential.id, HERE, at(1)), Err(why));
+        assert_eq!(identity.validate(credential.id, HERE, at(1)), Err(why));
         assert_eq!(identity.acl(credential.id, at(1)).err(), Some(why));
         assert!(token.is_none_or(|token| refusal(&identity, &token) == Some(why)), "{why}");
     }
@@ -95,9 +95,9 @@ fn revocation_moves_the_epoch_and_is_told() {
     let owner = user(&identity).id;
     let ((one, _), (two, _)) = (owned(&identity, owner), owned(&identity, owner));
     let mut notices = identity.subscribe();
-    assert!(identity.admits(one.id, HERE, at(1)).is_ok());
+    assert!(identity.validate(one.id, HERE, at(1)).is_ok());
     identity.delete::<Credential>(one.id).expect("there");
-    assert_eq!((identity.epoch(), identity.admits(one.id, HERE, at(1)).is_ok()), (1, false));
+    assert_eq!((identity.epoch(), identity.validate(one.id, HERE, at(1)).is_ok()), (1, false));
     identity
         .update::<Credential>(
             two.id,
@@ -129,13 +129,13 @@ fn a_service_user_takes_the_power_of_its_credentials_with_it() {
         identity.update::<ServiceUser>(owner, patch).expect("there")
     };
     set(false);
-    assert_eq!(refusal(&identity, &token), Some(Refusal::OwnerInactive));
-    assert_eq!((identity.epoch(), identity.admits(credential.id, HERE, at(1)).is_ok()), (1, false));
+    assert_eq!(refusal(&identity, &token), Some(AuthtokenError::OwnerInactive));
+    assert_eq!((identity.epoch(), identity.validate(credential.id, HERE, at(1)).is_ok()), (1, false));
     set(true);
     assert_eq!(refusal(&identity, &token), None);
     let removed = identity.delete::<ServiceUser>(owner).expect("there");
     assert_eq!(removed.owned.credentials.len(), 1);
-    assert_eq!(refusal(&identity, &token), Some(Refusal::Unknown));
+    assert_eq!(refusal(&identity, &token), Some(AuthtokenError::Unknown));
     drop(identity);
     let records = DiskStore::open(folder.path()).expect("again").load().expect("readable");
     assert!(records.service_users.is_empty() && records.credentials.is_empty());
@@ -168,8 +168,11 @@ fn a_credential_expires() {
     let new = NewCredential { expires_at: Some(at(10)), ..NewCredential::default() };
     let (credential, token) = identity.create::<Credential>(new.clone(), at(0)).expect("made");
     assert!(identity.authenticate(token.reveal(), HERE, at(9)).is_ok());
-    assert_eq!(identity.authenticate(token.reveal(), HERE, at(10)).expect_err("over"), Refusal::Expired);
-    assert!(identity.admits(credential.id, HERE, at(10)).is_err());
+    assert_eq!(
+        identity.authenticate(token.reveal(), HERE, at(10)).expect_err("over"),
+        AuthtokenError::Expired
+    );
+    assert!(identity.validate(credential.id, HERE, at(10)).is_err());
     assert!(identity.create::<Credential>(new, at(10)).is_err());
 }
 
@@ -342,16 +345,16 @@ fn what_takes_power_away_counts_whatever_the_store_says() {
     not_durable(
         identity.update::<Credential>(two.id, CredentialPatch { expires_at, ..Default::default() }).map(drop),
     );
-    assert_eq!(refusal(&identity, &two_token), Some(Refusal::Expired));
+    assert_eq!(refusal(&identity, &two_token), Some(AuthtokenError::Expired));
     not_durable(identity.delete::<Credential>(two.id).map(drop));
-    assert_eq!(refusal(&identity, &two_token), Some(Refusal::Unknown));
+    assert_eq!(refusal(&identity, &two_token), Some(AuthtokenError::Unknown));
     let patch = ServiceUserPatch { active: Some(false), ..ServiceUserPatch::default() };
     not_durable(identity.update::<ServiceUser>(other, patch).map(drop));
-    assert_eq!(refusal(&identity, &three_token), Some(Refusal::OwnerInactive));
+    assert_eq!(refusal(&identity, &three_token), Some(AuthtokenError::OwnerInactive));
     not_durable(identity.delete::<ApiKey>(key.id).map(drop));
     assert!(identity.authenticate_key(key_token.reveal()).is_err());
     not_durable(identity.delete::<ServiceUser>(owner).map(drop));
-    assert_eq!(refusal(&identity, &one_token), Some(Refusal::Unknown));
+    assert_eq!(refusal(&identity, &one_token), Some(AuthtokenError::Unknown));
     let told: Vec<_> = std::iter::from_fn(|| notices.try_recv().ok()).map(|it| it.kind).collect();
     let (changed, died) = (NoticeKind::Changed, NoticeKind::Died);
     assert_eq!(told, [changed, changed, died, died, died]);
@@ -474,7 +477,7 @@ fn no_session_slips_between_a_check_and_a_revocation() {
                     return;
                 }
                 *registry.lock().expect("whole") = true;
-                if identity.admits(credential.id, HERE, at(1)).is_err() {
+                if identity.validate(credential.id, HERE, at(1)).is_err() {
                     *registry.lock().expect("whole") = false;
                 }
             });
@@ -485,7 +488,7 @@ fn no_session_slips_between_a_check_and_a_revocation() {
                     }
                 };
                 assert_eq!(*notice.credentials, [credential.id]);
-                assert!(identity.admits(credential.id, HERE, at(1)).is_err(), "told before it counts");
+                assert!(identity.validate(credential.id, HERE, at(1)).is_err(), "told before it counts");
                 *registry.lock().expect("whole") = false;
             });
             start.wait();
@@ -516,7 +519,7 @@ fn a_revocation_counts_before_it_is_told() {
         drop(reading);
         assert_eq!(told, (false, 0, 1), "told or stored before it counts");
     });
-    assert!(notices.try_recv().is_ok() && identity.admits(credential.id, HERE, at(1)).is_err());
+    assert!(notices.try_recv().is_ok() && identity.validate(credential.id, HERE, at(1)).is_err());
 }
 
 #[test]
@@ -571,29 +574,29 @@ fn a_token_counts_from_where_it_is_permitted_only() {
         ] {
             let source: IpAddr = source.parse().expect("an address");
             let known = identity.authenticate(token.reveal(), source, at(1));
-            assert_eq!(known.err(), (!permitted).then_some(Refusal::Source), "{source}");
-            assert_eq!(identity.admits(credential.id, source, at(1)).is_ok(), permitted, "{source}");
+            assert_eq!(known.err(), (!permitted).then_some(AuthtokenError::Source), "{source}");
+            assert_eq!(identity.validate(credential.id, source, at(1)).is_ok(), permitted, "{source}");
         }
     };
     check(&identity);
     drop(identity);
     let identity = Identity::open(folder.path()).expect("again");
     check(&identity);
-    assert_eq!(Refusal::Source.code().number(), 116);
+    assert_eq!(AuthtokenError::Source.code().number(), 116);
 
     // A change is told, so that sessions are looked at again.
     let mut notices = identity.subscribe();
     let patch = CredentialPatch { allow_cidrs: Some(texts(&["127.0.0.0/8"])), ..CredentialPatch::default() };
     identity.update::<Credential>(credential.id, patch).expect("changed");
     assert_eq!(notices.try_recv().expect("told").kind, NoticeKind::Changed);
-    assert!(identity.admits(credential.id, HERE, at(1)).is_ok());
+    assert!(identity.validate(credential.id, HERE, at(1)).is_ok());
     let patch = CredentialPatch {
         allow_cidrs: Some(texts(&["0.0.0.0/0", "::/0"])),
         deny_cidrs: Some(Vec::new()),
         ..CredentialPatch::default()
     };
     identity.update::<Credential>(credential.id, patch).expect("changed");
-    assert!(identity.admits(credential.id, "192.0.2.1".parse().expect("an address"), at(1)).is_ok());
+    assert!(identity.validate(credential.id, "192.0.2.1".parse().expect("an address"), at(1)).is_ok());
 
     for (allow, deny) in
         [(&["nowhere"][..], &[][..]), (&[], &["10.0.0.0/8"]), (&["10.0.0.0/8"], &["10.0.0.0/33"])]

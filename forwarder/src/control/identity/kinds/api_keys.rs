@@ -5,9 +5,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::ServiceUserId;
 use crate::control::identity::error::IdentityError;
-use crate::control::identity::ids::id;
+use crate::control::identity::ids::{ServiceUserId, id};
 use crate::control::identity::record::{Record, check_notes};
 use crate::control::identity::token::{Token, TokenHash};
 

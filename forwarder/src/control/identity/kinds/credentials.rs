@@ -11,22 +11,15 @@ use policy_core::lpm::{Restriction, cidr};
 use policy_core::ngrok::ERR_NGROK_393;
 use serde::{Deserialize, Serialize};
 
-use super::{Cache, ServiceUserId};
 use crate::control::identity::acl::{Acl, AclError};
 use crate::control::identity::error::IdentityError;
-use crate::control::identity::ids::id;
+use crate::control::identity::ids::{CredentialId, ServiceUserId};
 use crate::control::identity::notice::NoticeKind;
 use crate::control::identity::record::{Record, check_notes, invalid};
 use crate::control::identity::token::{Token, TokenHash};
 
 /// Networks of one list of sources.
 const MAX_NETWORKS: usize = 1_000;
-
-id!(
-    /// The id of a credential, `cr_…`.
-    CredentialId,
-    "cr_"
-);
 
 /// An authtoken, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +108,7 @@ impl Record for Credential {
     const TABLE: &'static str = "credentials";
     const NAME: &'static str = "credentials";
     const MAX: usize = 100_000;
+    const USES: Option<&'static str> = Some("last_used");
 
     type Id = CredentialId;
     type New = NewCredential;
@@ -130,8 +124,16 @@ impl Record for Credential {
         self.owner_id
     }
 
+    fn credential(&self) -> Option<CredentialId> {
+        Some(self.id)
+    }
+
     fn hash(&self) -> Option<TokenHash> {
         Some(self.sha256)
+    }
+
+    fn last_used(&mut self) -> Option<&mut Option<Timestamp>> {
+        Some(&mut self.last_used_at)
     }
 
     fn make(
@@ -209,10 +211,6 @@ impl Record for Credential {
     fn told(&self, old: &Self) -> Option<NoticeKind> {
         let changed = self.takes_away(old) || self.expires_at != old.expires_at;
         changed.then_some(NoticeKind::Changed)
-    }
-
-    fn credentials(&self, _: &Cache) -> Vec<CredentialId> {
-        vec![self.id]
     }
 }
 

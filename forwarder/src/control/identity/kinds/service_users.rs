@@ -4,18 +4,12 @@ use jiff::Timestamp;
 use policy_core::agent::MAX_DESCRIPTION;
 use serde::{Deserialize, Serialize};
 
-use super::{Cache, Credential, CredentialId};
+use super::Cache;
 use crate::control::identity::error::IdentityError;
-use crate::control::identity::ids::id;
+use crate::control::identity::ids::ServiceUserId;
 use crate::control::identity::notice::NoticeKind;
 use crate::control::identity::record::{Record, check_length, invalid};
 use crate::control::identity::token::NoToken;
-
-id!(
-    /// The id of a service user, `su_…`.
-    ServiceUserId,
-    "su_"
-);
 
 /// A machine or site that owns credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,10 +96,6 @@ impl Record for ServiceUser {
 
     fn told(&self, old: &Self) -> Option<NoticeKind> {
         self.takes_away(old).then_some(NoticeKind::Died)
-    }
-
-    fn credentials(&self, cache: &Cache) -> Vec<CredentialId> {
-        cache.table::<Credential>().owned_by(self.id).map(|entry| entry.record.id).collect()
     }
 }
 
