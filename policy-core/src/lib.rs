@@ -41,6 +41,7 @@ pub mod actions;
 mod address_list;
 pub mod agent;
 pub mod catalog;
+pub mod categories;
 pub mod cel;
 pub mod check;
 pub mod compile;
