@@ -26,7 +26,7 @@ use crate::render::text::say_findings;
 /// The request that the command line describes.
 pub(super) fn from_args(args: &Eval) -> Result<Option<Request>, Failure> {
     let mut request = match (&args.request, &args.url) {
-        (Some(path), _) => load(path, load_request)?,
+        (Some(path), _) => load(path, |source| load_request(source, None))?,
         (None, Some(url)) => Request::new(args.method.as_deref().unwrap_or("GET"), url),
         (None, None) => return Ok(None),
     };
@@ -48,7 +48,7 @@ pub(super) fn from_args(args: &Eval) -> Result<Option<Request>, Failure> {
 
 /// The response that the upstream is said to give.
 pub(super) fn response_from_args(args: &Eval) -> Result<Option<Response>, Failure> {
-    args.response.as_deref().map(|path| load(path, load_response)).transpose()
+    args.response.as_deref().map(|path| load(path, |source| load_response(source, None))).transpose()
 }
 
 /// Reads a file; findings go to standard error.
