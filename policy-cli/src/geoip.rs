@@ -138,9 +138,13 @@ impl Database {
         Ok(())
     }
 
+    /// False for IPv6 in a file of IPv4 alone: it is no source for such addresses.
+    fn has_family(&self, address: IpAddr) -> bool {
+        address.is_ipv4() || self.reader.metadata().ip_version != 4
+    }
+
     fn lookup(&self, address: IpAddr) -> Result<Option<LookupResult<'_, Vec<u8>>>, String> {
-        // Of the other family it knows nothing.
-        if address.is_ipv6() && self.reader.metadata().ip_version == 4 {
+        if !self.has_family(address) {
             return Ok(None);
         }
         let found = self.reader.lookup(address).map_err(|error| told(&error))?;
@@ -210,7 +214,7 @@ impl GeoFacts<'_> {
         let kind = KINDS.get(kind_at)?;
         let mut nothing = None;
         for (file, records) in self.databases.files.iter().zip(&self.records) {
-            if file.has.get(kind_at) != Some(&true) {
+            if file.has.get(kind_at) != Some(&true) || !file.has_family(address) {
                 continue;
             }
             let [client, server] = records;

@@ -1,7 +1,7 @@
 //! Request files: a request, or a response of its upstream, as a dry run takes them.
 //!
 //! YAML or JSON, by declared fields like every other file: findings have a place and a fix. What a browser has recorded (HAR)
-//! is one too: [`har`].
+//! is one too.
 
 mod har;
 mod kinds;

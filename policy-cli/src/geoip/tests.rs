@@ -5,7 +5,7 @@ use super::*;
 #[path = "../../tests/support/mmdb.rs"]
 mod mmdb;
 
-use mmdb::{Mmdb, cities, database, flat, map, systems};
+use mmdb::{Mmdb, cities, database, database_of, flat, map, systems};
 
 fn databases(files: Vec<Vec<u8>>) -> Databases {
     let files = files.into_iter().map(|bytes| Database::new("x.mmdb".to_owned(), bytes).expect("right"));
@@ -62,6 +62,15 @@ fn what_a_file_does_not_know_is_empty_and_what_it_never_has_is_missing() {
     }
     let systems = databases(vec![systems()]);
     assert_eq!(super::tests::get(&systems, "192.0.2.1", "conn.client_ip.as.number").as_deref(), Some("0"));
+}
+
+#[test]
+fn a_file_of_one_family_is_no_source_for_the_other() {
+    let old = database_of("Country", 4, &[("203.0.113.0/24", map([("country_code", Mmdb::Text("FR"))]))]);
+    let only = databases(vec![old]);
+    assert_eq!(get(&only, "203.0.113.9", "conn.geo.country_code").as_deref(), Some("\"FR\""));
+    assert_eq!(get(&only, "192.0.2.1", "conn.geo.country_code").as_deref(), Some("\"\""));
+    assert_eq!(get(&only, "2001:db8::1", "conn.geo.country_code"), None);
 }
 
 #[test]

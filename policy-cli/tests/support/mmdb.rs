@@ -82,6 +82,12 @@ enum Branch {
 
 /// A database of networks, none of which lies in another.
 pub(crate) fn database(kind: &'static str, networks: &[(&str, Mmdb)]) -> Vec<u8> {
+    database_of(kind, 6, networks)
+}
+
+/// The same of IPv4 alone, or of both families.
+pub(crate) fn database_of(kind: &'static str, version: u16, networks: &[(&str, Mmdb)]) -> Vec<u8> {
+    let start = if version == 4 { 96 } else { 0 };
     let (mut nodes, mut data) = (vec![[Branch::Nothing; 2]], Vec::new());
     for (network, value) in networks {
         let (address, length) = network.split_once('/').expect("a network");
@@ -91,7 +97,7 @@ pub(crate) fn database(kind: &'static str, networks: &[(&str, Mmdb)]) -> Vec<u8>
             IpAddr::V6(address) => (address.to_bits(), length),
         };
         let mut at = 0;
-        for depth in 0..length {
+        for depth in start..length {
             let side = usize::from(bits >> (127 - depth) & 1 == 1);
             if depth + 1 == length {
                 nodes[at][side] = Branch::Data(data.len());
@@ -126,7 +132,7 @@ pub(crate) fn database(kind: &'static str, networks: &[(&str, Mmdb)]) -> Vec<u8>
         ("build_epoch", Mmdb::Long(1_700_000_000)),
         ("database_type", Mmdb::Text(kind)),
         ("description", map([("en", Mmdb::Text("of a test"))])),
-        ("ip_version", Mmdb::Short(6)),
+        ("ip_version", Mmdb::Short(version)),
         ("languages", Mmdb::List(vec![Mmdb::Text("en")])),
         ("node_count", Mmdb::Number(u32::try_from(nodes.len()).expect("small"))),
         ("record_size", Mmdb::Short(24)),
