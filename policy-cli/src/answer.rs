@@ -287,6 +287,9 @@ impl Answer {
             (Expectation::Respond(status), Some(response)) => {
                 self.decision == OutcomeKind::Respond && response.status == *status
             }
+            (Expectation::DenyWith(status), Some(response)) => {
+                self.decision == OutcomeKind::Deny && response.status == *status
+            }
             _ => meets(self.decision, self.target.as_ref(), self.admitted, expected),
         }
     }
@@ -310,7 +313,7 @@ fn meets(
         Expectation::Close => decision == OutcomeKind::Close,
         Expectation::Error => decision == OutcomeKind::Error,
         Expectation::Forward(url) => decision == OutcomeKind::Forward && target == Some(url),
-        Expectation::Respond(_) => false,
+        Expectation::Respond(_) | Expectation::DenyWith(_) => false,
     }
 }
 
@@ -319,6 +322,7 @@ fn expectation(expected: &Expectation) -> String {
     match expected {
         Expectation::Allow => "allow".to_owned(),
         Expectation::Deny => "deny".to_owned(),
+        Expectation::DenyWith(status) => format!("deny {status}"),
         Expectation::Close => "close".to_owned(),
         Expectation::Error => "error (failed closed)".to_owned(),
         Expectation::Forward(url) => format!("forward to {url}"),

@@ -1,5 +1,7 @@
 //! The command line: names, flags and help texts.
 
+mod secrets;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -9,8 +11,10 @@ use policy_core::catalog;
 use policy_core::cel::Timestamp;
 use policy_core::diagnostic::{Code, did_you_mean};
 use policy_core::facts::GivenFacts;
-use policy_core::message::{Headers, RequestUrl, is_token};
+use policy_core::message::{HeaderError, Headers, RequestUrl, RequestUrlError, is_token};
 use policy_core::url::EndpointUrl;
+
+pub(crate) use secrets::without_secrets;
 
 /// Lint a Traffic Policy and ask it about an address, before it is live.
 #[derive(Debug, Parser)]
@@ -170,6 +174,12 @@ fn parse_codes(text: &str) -> Result<Codes, String> {
   policy eval device1.yml --ips office.txt --expect allow > /dev/null
   policy eval web.yml --ip 203.0.113.42 --expect allow --has-upstream
   policy eval web.yml --ip 203.0.113.42 -X POST --url https://app.example.com/login -H 'accept: text/html'
+  policy eval web.yml --ip 203.0.113.42 --request login.yml --response answer.yml --has-upstream
+  policy eval web.yml --ip 203.0.113.42 --request capture.har#2 --expect deny:403
+  policy eval hook.yml --ip 203.0.113.42 --url https://app.example.com/hook -d @event.json --secret webhooks/github=…
+  policy eval panel.yml --ip 203.0.113.42 --url https://app.example.com/ --login me@example.com
+  policy eval api.yml --ip 203.0.113.42 --url https://app.example.com/ --keys https://id.example.com/keys=jwks.json
+  policy eval device1.yml --ips sources.txt --geoip GeoLite2-City.mmdb --geoip GeoLite2-ASN.mmdb
   policy eval edge.yml --endpoint ssh --ip 203.0.113.42     the whole way, through targets' own policies
 
 The policy of the target is not asked: a forward means that this policy lets the connection through.
@@ -180,7 +190,7 @@ pub(crate) struct Eval {
     /// The source address of the connection.
     #[arg(long, value_name = "ADDR", required_unless_present = "ips", value_parser = parse_ip)]
     pub(crate) ip: Option<IpAddr>,
-    /// Evaluate every address of a file, one a line; prints one JSON object a line.
+    /// Evaluate every address of a file, one a line; prints one JSON object a line (`--format text` is for one address).
     #[arg(long, value_name = "FILE", conflicts_with_all = ["ip", "explain"])]
     pub(crate) ips: Option<PathBuf>,
     /// Say what becomes of a target: `online` (the default), `offline`, `refused` (its server does not answer), `slow`, or
@@ -190,6 +200,14 @@ pub(crate) struct Eval {
     /// Give a fact that the policy reads, e.g. `conn.geo.country_code=DE`; may be given several times.
     #[arg(long, value_name = "PATH=VALUE", value_parser = parse_fact)]
     pub(crate) set: Vec<(String, String)>,
+    /// A database in the format of MaxMind (`.mmdb`), for places and autonomous systems; may be given several times. `--set`
+    /// counts before it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) geoip: Vec<PathBuf>,
+    /// Categories of addresses: YAML or JSON with networks by category, e.g. `com.example.office: [203.0.113.0/24]`. `--set`
+    /// counts before it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) categories: Option<PathBuf>,
     /// Where the connection comes in. In an `edge.yml` or `ngrok.yml`: the endpoint, by name or URL, and the answer is that
     /// of the whole way. Of a policy: the URL of its endpoint, for `endpoint.*`, e.g. `tcp://edge.example.com:20022`.
     #[arg(long, value_name = "NAME or URL")]
@@ -197,22 +215,23 @@ pub(crate) struct Eval {
     /// Send a request with this URL over the connection: `on_http_request` runs after `on_tcp_connect`.
     #[arg(long, value_name = "URL", value_parser = parse_request_url, conflicts_with = "request")]
     pub(crate) url: Option<String>,
-    /// The same with a request from a file: YAML or JSON with `method`, `url`, `headers` and `body`.
+    /// The same with a request from a file: YAML or JSON with `method`, `url`, `headers` and `body`, or one recorded as HAR;
+    /// of several entries the one with a number, `FILE#2`.
     #[arg(long, value_name = "FILE")]
     pub(crate) request: Option<PathBuf>,
-    /// What the upstream answers, from a file with `status_code`, `headers` and `body`: `on_http_response` runs if the request gets
-    /// there, or on what the policy itself answers.
+    /// What the upstream answers, from a file with `status_code`, `headers` and `body`, or one recorded as HAR:
+    /// `on_http_response` runs if the request gets there, or on what the policy itself answers.
     #[arg(long, value_name = "FILE")]
     pub(crate) response: Option<PathBuf>,
-    /// The method of the request [default: GET].
+    /// The method of the request [default: GET; with a body POST].
     #[arg(short = 'X', long, value_name = "METHOD", requires = "url", value_parser = parse_method)]
     pub(crate) method: Option<String>,
     /// A header of the request, such as `accept: text/html`; may be given several times. `host` is that of the URL unless it
     /// is given.
     #[arg(short = 'H', long, value_name = "NAME: VALUE", value_parser = parse_header)]
     pub(crate) header: Vec<(String, String)>,
-    /// The body of the request; `@FILE` is what a file holds.
-    #[arg(long, value_name = "TEXT", requires = "url")]
+    /// The body of the request; `@FILE` is what a file holds. No header is added for it.
+    #[arg(short = 'd', long, visible_alias = "data", value_name = "TEXT", requires = "url")]
     pub(crate) body: Option<String>,
     /// A secret that the policy reads; may be given several times.
     #[arg(long, value_name = "VAULT/NAME=VALUE", value_parser = parse_secret)]
@@ -236,7 +255,8 @@ pub(crate) struct Eval {
     #[arg(long)]
     pub(crate) explain: bool,
     /// Exit with 1 unless the outcome is this: `allow` (forward, or the upstream with `--has-upstream`), `deny` (refused
-    /// or closed), `close`, `error` (failed closed), `forward:URL`, or `respond:STATUS` (the policy answers a request).
+    /// or closed), `deny:STATUS` (a request is refused with it), `close`, `error` (failed closed), `forward:URL`, or
+    /// `respond:STATUS` (the policy answers a request).
     #[arg(long, value_name = "OUTCOME", value_parser = parse_expectation)]
     pub(crate) expect: Option<Expectation>,
     /// The endpoint has an upstream of its own, which gets what the policy does not handle. Endpoints of an edge and
@@ -339,6 +359,8 @@ impl fmt::Debug for SecretValue {
 pub(crate) enum Expectation {
     Allow,
     Deny,
+    /// A request is refused with this status.
+    DenyWith(u16),
     Close,
     Error,
     Forward(EndpointUrl),
@@ -359,7 +381,7 @@ fn parse_ip(text: &str) -> Result<IpAddr, String> {
 }
 
 fn parse_url(text: &str) -> Result<EndpointUrl, String> {
-    EndpointUrl::parse(text).map_err(|error| format!("`{text}` is not an endpoint URL: {error}"))
+    EndpointUrl::parse(text).map_err(|error| format!("not an endpoint URL: {error}"))
 }
 
 fn parse_fact(text: &str) -> Result<(String, String), String> {
@@ -388,7 +410,7 @@ fn parse_target(text: &str) -> Result<Target, String> {
             Some(status) => TargetState::Respond(status),
             None => {
                 let known = "`online`, `offline`, `refused`, `slow` or `respond:STATUS`";
-                return Err(format!("a target is {known}, not `{state}`"));
+                return Err(format!("a target is {known}"));
             }
         },
     };
@@ -423,7 +445,12 @@ impl Eval {
 
 /// The URL of a request, as it is sent.
 fn parse_request_url(text: &str) -> Result<String, String> {
-    RequestUrl::parse(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+    RequestUrl::parse(text).map(|_| text.to_owned()).map_err(|error| match error {
+        // The text is named by the call's own error, without what may be secret in it.
+        RequestUrlError::Scheme(_) => "it does not start with `http://` or `https://`".to_owned(),
+        RequestUrlError::Invalid { reason, .. } => format!("not a URL: {reason}"),
+        other => other.to_string(),
+    })
 }
 
 /// The method of a request, a token of HTTP.
@@ -438,7 +465,10 @@ fn parse_method(text: &str) -> Result<String, String> {
 fn parse_header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once(':').ok_or("write `name: value`")?;
     let value = value.trim_matches([' ', '\t']);
-    Headers::default().append(name, value).map_err(|error| error.to_string())?;
+    Headers::default().append(name, value).map_err(|error| match error {
+        HeaderError::Name(_) => "what stands before the `:` is not the name of a header".to_owned(),
+        other => other.to_string(),
+    })?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
@@ -449,14 +479,14 @@ fn parse_expectation(text: &str) -> Result<Expectation, String> {
         "close" => Ok(Expectation::Close),
         "error" => Ok(Expectation::Error),
         _ => {
-            match text.strip_prefix("forward:") {
-                Some(url) => parse_url(url).map(Expectation::Forward),
-                None => match text.strip_prefix("respond:").and_then(status) {
-                    Some(status) => Ok(Expectation::Respond(status)),
-                    _ => Err("write `allow`, `deny`, `close`, `error`, `forward:URL` or `respond:STATUS`"
-                        .to_owned()),
-                },
+            if let Some(url) = text.strip_prefix("forward:") {
+                return parse_url(url).map(Expectation::Forward);
             }
+            let with = |what: &str| text.strip_prefix(what).and_then(status);
+            let wanted = with("respond:").map(Expectation::Respond);
+            wanted.or_else(|| with("deny:").map(Expectation::DenyWith)).ok_or_else(|| {
+                "write `allow`, `deny`, `deny:STATUS`, `close`, `error`, `forward:URL` or `respond:STATUS`".to_owned()
+            })
         }
     }
 }

@@ -65,6 +65,11 @@ pub(crate) fn warn(message: &str) {
     let _ = writeln!(anstream::stderr(), "warning: {message}");
 }
 
+/// Says something worth knowing on standard error.
+pub(crate) fn note(message: &str) {
+    let _ = writeln!(anstream::stderr(), "note: {message}");
+}
+
 /// The verdict of a command whose output was written, or whose reader had read enough.
 pub(crate) fn after_output(written: io::Result<()>, verdict: Exit) -> Result<Exit, Failure> {
     match written {

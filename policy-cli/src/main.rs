@@ -11,6 +11,7 @@ mod cli;
 mod commands;
 mod exit;
 mod files;
+mod geoip;
 mod hidden;
 mod ip_policies;
 mod lists;
@@ -26,7 +27,7 @@ use crate::exit::{Exit, Failure};
 
 fn main() -> ExitCode {
     let call = std::panic::catch_unwind(|| {
-        let cli = Cli::parse();
+        let cli = Cli::try_parse().unwrap_or_else(|error| cli::without_secrets(error).exit());
         match cli.command {
             None => commands::overview::run(),
             Some(Command::Lint(args)) => commands::lint::run(&args),

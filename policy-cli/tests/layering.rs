@@ -13,8 +13,19 @@ use std::path::Path;
 mod rooms;
 
 /// The rooms of the crate, lowest first.
-const ROOMS: &[&str] =
-    &["exit", "cli", "hidden", "files", "lists", "answer", "report", "render", "ip_policies", "commands"];
+const ROOMS: &[&str] = &[
+    "exit",
+    "cli",
+    "hidden",
+    "files",
+    "geoip",
+    "lists",
+    "answer",
+    "report",
+    "render",
+    "ip_policies",
+    "commands",
+];
 
 #[test]
 fn rooms_use_only_those_before_them() {

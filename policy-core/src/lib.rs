@@ -44,6 +44,8 @@ mod address_list;
 pub mod agent;
 /// The codes of all findings. [`catalog::page`] explains one.
 pub mod catalog;
+/// Lists of categories of addresses. [`categories::load_categories`] reads one.
+pub mod categories;
 /// Expressions. [`cel::Env`] checks one, [`cel::Expression`] evaluates it.
 pub mod cel;
 /// The stage *check*. [`check::load_policy`] goes from a text to a policy without errors.

@@ -61,6 +61,7 @@ const ROOMS: &[&str] = &[
     "language",
     "given",
     "requests",
+    "categories",
     // Files, policies and configurations.
     "ip_policies",
     "model",
@@ -151,6 +152,8 @@ const OTHER_MEANINGS: &[(&str, &str)] = &[
     // Keys of configurations of agents.
     ("policy-core/src/settings/agent.rs", "log"),
     ("policy-core/src/settings/tunnel.rs", "oauth"),
+    // What all of a HAR file stands in.
+    ("policy-core/src/requests/har.rs", "log"),
     // The name of a thread.
     ("forwarder/src/base/log.rs", "log"),
 ];

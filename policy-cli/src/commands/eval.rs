@@ -1,5 +1,6 @@
 //! `policy eval`: a dry run is a host that answers from a script.
 
+mod known;
 mod missing;
 mod network;
 mod request;
@@ -11,11 +12,10 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
 
-use policy_core::cel::Timestamp;
 use policy_core::compile::CompileOptions;
+use policy_core::diagnostic::shown_address;
 use policy_core::exchange::Ability;
-use policy_core::facts::{Facts, GivenFacts};
-use policy_core::message::{Request, Response};
+use policy_core::facts::Fact;
 use policy_core::phase::{Phase, PhaseSet};
 use policy_core::url::EndpointUrl;
 
@@ -26,6 +26,7 @@ use crate::files::read;
 use crate::hidden::Hidden;
 use crate::ip_policies;
 use crate::render;
+use known::EvalInputs;
 pub(crate) use single::load;
 
 /// Who is asked.
@@ -38,12 +39,26 @@ enum Subject {
 
 impl Subject {
     fn ask(&self, ip: IpAddr, known: &EvalInputs, args: &Eval) -> Result<Answer, Failure> {
-        let mut answer = match self {
-            Self::Policy(policy) => policy.ask(ip, known, args),
-            Self::Network(network) => network.ask(ip, known, args),
-        }?;
+        let provided = known.provided(ip)?;
+        let answer = match self {
+            Self::Policy(policy) => policy.ask(&provided, known, args),
+            Self::Network(network) => network.ask(&provided, known, args),
+        };
+        // What was answered then relies on what could not be read.
+        if let Some(why) = provided.failure() {
+            return Err(Failure::Usage(why.to_owned()));
+        }
+        let mut answer = answer?;
         answer.hide(&Hidden::new(&args.secret));
         Ok(answer)
+    }
+
+    /// The facts that policies may read.
+    fn needs(&self) -> Vec<Fact> {
+        match self {
+            Self::Policy(policy) => policy.program.needs().to_vec(),
+            Self::Network(network) => network.needs().collect(),
+        }
     }
 }
 
@@ -54,17 +69,26 @@ pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
     }
     let subject = subject(args)?;
     let known = EvalInputs::from_args(args)?;
+    let verdict = answer(&subject, &known, args);
+    if verdict.is_ok() {
+        known.say_unread(&subject.needs(), args);
+    }
+    verdict
+}
+
+/// Answers for the addresses of the call.
+fn answer(subject: &Subject, known: &EvalInputs, args: &Eval) -> Result<Exit, Failure> {
     if let Some(path) = &args.ips {
         if args.format == Some(Format::Text) {
             let message = "--ips prints one JSON object a line; leave out `--format text`";
             return Err(Failure::Usage(message.to_owned()));
         }
-        return sources::evaluate(path, &subject, &known, args, &mut io::stdout().lock());
+        return sources::evaluate(path, subject, known, args, &mut io::stdout().lock());
     }
     let Some(ip) = args.ip else {
         return Err(Failure::Usage("give an address with `--ip`".to_owned()));
     };
-    let answer = subject.ask(ip, &known, args)?;
+    let answer = subject.ask(ip, known, args)?;
     let mut shown = Vec::new();
     let format = args.format.unwrap_or(Format::Text);
     match format {
@@ -117,48 +141,11 @@ fn endpoint_url(text: &str) -> Result<EndpointUrl, Failure> {
     EndpointUrl::parse(text).map_err(|error| {
         let hint = "a name is one of an `edge.yml` or `ngrok.yml`; for a policy, give a URL such as \
                     `tcp://edge.example.com:20022`";
-        Failure::Usage(format!("--endpoint: `{text}` is not an endpoint URL: {error}; {hint}"))
+        Failure::Usage(format!(
+            "--endpoint: `{}` is not an endpoint URL: {error}; {hint}",
+            shown_address(text)
+        ))
     })
-}
-
-/// What the call says of the connection beside its address and endpoint.
-struct EvalInputs {
-    given: GivenFacts,
-    now: Option<Timestamp>,
-    seed: Option<u64>,
-    request: Option<Request>,
-    response: Option<Response>,
-    keys: world::KeySets,
-}
-
-impl EvalInputs {
-    fn from_args(args: &Eval) -> Result<Self, Failure> {
-        let mut given = GivenFacts::default();
-        for (path, value) in &args.set {
-            given.set(path, value).map_err(|error| Failure::Usage(format!("--set: {error}")))?;
-        }
-        let (request, response) = (request::from_args(args)?, request::response_from_args(args)?);
-        if request.is_none() && (response.is_some() || !args.header.is_empty()) {
-            let message = "--response and --header are for a request: give one with `--url` or `--request`";
-            return Err(Failure::Usage(message.to_owned()));
-        }
-        let keys = world::key_sets(args)?;
-        Ok(Self { given, now: args.now, seed: args.seed, request, response, keys })
-    }
-
-    fn facts<'k>(&'k self, ip: IpAddr, endpoint: Option<&'k EndpointUrl>) -> Facts<'k> {
-        let mut facts = Facts::new(ip).with(&self.given);
-        if let Some(endpoint) = endpoint {
-            facts = facts.at_endpoint(endpoint);
-        }
-        if let Some(now) = self.now {
-            facts = facts.at_time(now);
-        }
-        if let Some(seed) = self.seed {
-            facts = facts.seeded(seed);
-        }
-        facts
-    }
 }
 
 /// What the call says of a target; its last word counts.

@@ -155,12 +155,11 @@ fn target<'d>(decided: &'d EndedRun<'_>, action: ActionRef<'d>) -> Option<&'d En
 fn head(out: &mut impl Write, decided: &EndedRun<'_>, action: ActionRef<'_>) -> io::Result<()> {
     writeln!(out, "    {}", action.kind())?;
     for record in &decided.run.trace().records {
-        match record {
-            Record::Reply { action: id, reply } if *id == action.id() => match answered(reply) {
-                Some(answered) => writeln!(out, "      {answered}")?,
-                None => {}
-            },
-            _ => {}
+        if let Record::Reply { action: id, reply } = record
+            && *id == action.id()
+            && let Some(answered) = answered(reply)
+        {
+            writeln!(out, "      {answered}")?;
         }
     }
     Ok(())

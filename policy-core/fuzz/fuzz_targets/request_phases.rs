@@ -57,8 +57,8 @@ fuzz_target!(|input: (&str, &str, &str)| {
     options.phases = PhaseSet::new(&Phase::ALL);
     options.abilities = Ability::ALL.to_vec();
     let Ok(program) = compile(&checked, &options) else { return };
-    let (Some(request), _) = load_request(&Source::new("request.yml", request)) else { return };
-    let response = load_response(&Source::new("response.yml", response)).0.unwrap_or_else(|| Response::new(200));
+    let (Some(request), _) = load_request(&Source::new("request.yml", request), None) else { return };
+    let response = load_response(&Source::new("response.yml", response), None).0.unwrap_or_else(|| Response::new(200));
     let view = request.facts().expect("its URL was read");
     let answered = view.clone().with_response(&response);
     let client = Facts::new([203, 0, 113, 42].into()).seeded(1);

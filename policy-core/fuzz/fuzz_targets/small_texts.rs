@@ -48,7 +48,7 @@ fuzz_target!(|text: &str| {
         let again = RequestUrl::parse(url.as_str()).expect("its own text");
         assert_eq!(again.as_str(), url.as_str(), "to normalise twice changes nothing");
     }
-    let _ = load_request(&Source::new("request.yml", text));
+    let _ = load_request(&Source::new("request.yml", text), None);
     let _ = parse_duration(text);
     // What the grammar admits, the crate behind it compiles: debug assertions say so.
     let _ = MATCHES.evaluate(&mut Pattern(text), EvalLimits::default());

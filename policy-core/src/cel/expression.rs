@@ -227,6 +227,15 @@ impl Expression {
         self.takes(Outside::Secrets)
     }
 
+    /// The secrets it may read that are named by texts of their own: vault and name. O(parts).
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.code().nodes().filter_map(|(_, node)| {
+            let (overload, &[vault, name]) = self.code().call(node)? else { return None };
+            let named = (&**self.code().text(vault)?, &**self.code().text(name)?);
+            matches!(overload.form, Form::Secret(_)).then_some(named)
+        })
+    }
+
     fn takes(&self, wanted: Outside) -> bool {
         let mut nodes = self.code().nodes();
         !self.inner.calls.is_empty()

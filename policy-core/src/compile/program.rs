@@ -275,6 +275,15 @@ impl Program {
         self.all_expressions().any(Expression::draws_numbers)
     }
 
+    /// The secrets it may read that its expressions name, by vault and name, each once. O(expressions).
+    #[must_use]
+    pub fn secrets(&self) -> Vec<(&str, &str)> {
+        let mut secrets: Vec<_> = self.all_expressions().flat_map(Expression::secrets).collect();
+        secrets.sort_unstable();
+        secrets.dedup();
+        secrets
+    }
+
     fn all_expressions(&self) -> impl Iterator<Item = &Expression> {
         self.expressions.iter().map(|it| &it.expression).chain(self.expressions_in_actions())
     }

@@ -19,8 +19,9 @@ pub(super) fn collect() -> FieldNames {
     names
 }
 
-/// Names under which secrets are kept that are no fields here: a field may be made up.
-const COMMON: &[&str] = &["auth", "users"];
+/// Names under which secrets are kept that are no fields here: a field may be made up. The last ones are those of HAR
+/// files.
+const COMMON: &[&str] = &["auth", "users", "cookies", "postData", "queryString"];
 
 /// Adds declared fields; true if one is secret. Declarations are nested a few levels deep.
 fn add(names: &mut FieldNames, declared: Declared, above: Option<&'static str>) -> bool {

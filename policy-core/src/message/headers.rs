@@ -123,6 +123,11 @@ impl Headers {
         self.append(name, value)
     }
 
+    /// Removes every value of a header, whose name is in lower case.
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.0.retain(|(known, _)| **known != *name);
+    }
+
     /// Names and values, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (&**name, &**value))

@@ -10,7 +10,7 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::cel::TextMap;
-use crate::diagnostic::shorten;
+use crate::diagnostic::shown_address;
 
 /// Bytes of a URL (ngrok documentation, limits, 2026-08-07: 1 MB of headers, the URI included).
 pub(crate) const MAX_URL: usize = 1 << 20;
@@ -40,10 +40,12 @@ pub enum RequestUrlError {
 impl fmt::Display for RequestUrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Scheme(url) => write!(f, "`{}` does not start with `http://` or `https://`", shorten(url)),
+            Self::Scheme(url) => {
+                write!(f, "`{}` does not start with `http://` or `https://`", shown_address(url))
+            }
             Self::TooLong => write!(f, "the URL is longer than {MAX_URL} bytes"),
             Self::TooManyParams => write!(f, "the query has more than {MAX_PARAMS} parameters"),
-            Self::Invalid { url, reason } => write!(f, "`{}` is not a URL: {reason}", shorten(url)),
+            Self::Invalid { url, reason } => write!(f, "`{}` is not a URL: {reason}", shown_address(url)),
         }
     }
 }

@@ -6,6 +6,8 @@ use policy_core::diagnostic::printable;
 use policy_core::evaluate::{Evaluation, Mode};
 use policy_core::facts::{FactSource, Facts};
 
+use crate::geoip;
+
 /// Something that was not given.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Missing {
@@ -72,7 +74,20 @@ pub(super) fn message<M: Mode>(run: &Evaluation<'_, M>) -> Option<String> {
         let rest = format!("; the rest of the policy needs {}: `{}`", names(&elsewhere), flags(&elsewhere));
         message.push_str(&rest);
     }
+    let all = || here.iter().chain(&elsewhere);
+    if all().any(|it| matches!(it, Missing::Fact(fact) if geoip::may_give(*fact))) {
+        message.push_str("; `--geoip FILE.mmdb` gives places and autonomous systems");
+    }
+    if all().any(|it| matches!(it, Missing::Fact(fact) if is_about_categories(*fact))) {
+        message.push_str("; `--categories FILE` gives categories");
+    }
     Some(message)
+}
+
+/// True for what the categories of an address tell.
+fn is_about_categories(fact: Fact) -> bool {
+    let last = fact.path().rsplit('.').next();
+    matches!(last, Some("categories" | "is_tor_node" | "is_on_blocklist"))
 }
 
 /// What one expression reads and nobody gave; at least what it failed for.

@@ -1,7 +1,6 @@
 //! An endpoint of a configuration: the connection goes its whole way, through the policies of targets.
 
 use std::cell::RefCell;
-use std::net::IpAddr;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,11 +8,11 @@ use std::sync::Arc;
 use policy_core::agent::{AgentFiles, load_agent_files};
 use policy_core::check::{CheckOptions, CheckedPolicy};
 use policy_core::compile::{CompileOptions, Program, compile};
-use policy_core::diagnostic::{Diagnostics, did_you_mean, printable};
+use policy_core::diagnostic::{Diagnostics, did_you_mean, printable, shown_address};
 use policy_core::edge::{EdgeFiles, EdgeLimits, load_edge_files};
 use policy_core::endpoint_policy::PolicySource;
 use policy_core::evaluate::{AsWritten, Recording};
-use policy_core::facts::Facts;
+use policy_core::facts::{Fact, Facts};
 use policy_core::journey::{Endpoints, Journey, Leg, Policy, Serving, Steps, Verdict};
 use policy_core::lint::{DocumentKind, kind_of};
 use policy_core::outcome::OutcomeKind;
@@ -22,8 +21,9 @@ use policy_core::resolve::UrlMap;
 use policy_core::source::Source;
 use policy_core::url::{Binding, EndpointUrl};
 
+use super::known::{EvalInputs, Item, Provided};
 use super::single::disagree;
-use super::{EvalInputs, missing, state_of};
+use super::{missing, state_of};
 use crate::answer::{Answer, Draw, Performed, Pool, Route, Run, digests, performed, place, words};
 use crate::cli::{Eval, Expectation, Target, TargetState};
 use crate::exit::Failure;
@@ -234,7 +234,7 @@ fn entry(nodes: &[Node], args: &Eval, source: &Source) -> Result<(usize, Option<
         Failure::Usage(format!(
             "--endpoint: `{}` has no endpoint `{}`; {hint}",
             source.name(),
-            printable(wanted)
+            shown_address(wanted)
         ))
     })
 }
@@ -381,6 +381,15 @@ impl Network {
         }
     }
 
+    /// The facts that its policies may read.
+    pub(super) fn needs(&self) -> impl Iterator<Item = Fact> {
+        self.programs().flat_map(|program| program.needs().iter().copied())
+    }
+
+    fn programs(&self) -> impl Iterator<Item = &Arc<Program>> {
+        self.nodes.iter().filter_map(|node| node.policy.as_ref()?.as_ref().ok())
+    }
+
     /// A target or an expectation that no policy names is a typing error, not an answer.
     fn check_names(&self, args: &Eval) -> Result<(), Failure> {
         let expected = args.expect.iter().filter_map(|expected| match expected {
@@ -388,8 +397,7 @@ impl Network {
             _ => None,
         });
         let mut named = args.target.iter().map(|target| ("--target", &target.url)).chain(expected);
-        let programs = || self.nodes.iter().filter_map(|node| node.policy.as_ref()?.as_ref().ok());
-        match named.find(|(_, url)| !programs().any(|program| program.may_forward_to(url))) {
+        match named.find(|(_, url)| !self.programs().any(|program| program.may_forward_to(url))) {
             Some((flag, url)) => {
                 Err(Failure::Usage(format!("{flag}: no policy of the configuration forwards to `{url}`")))
             }
@@ -426,11 +434,18 @@ impl Network {
     }
 
     /// Evaluates one address. A fact that nobody gave makes the call incomplete.
-    pub(super) fn ask(&self, ip: IpAddr, known: &EvalInputs, args: &Eval) -> Result<Answer, Failure> {
+    pub(super) fn ask(
+        &self,
+        provided: &Provided<'_>,
+        known: &EvalInputs,
+        args: &Eval,
+    ) -> Result<Answer, Failure> {
+        // That some policy may forward there was checked; which one does depends on the draws.
+        (0..args.target.len()).for_each(|at| known.asked.add(Item::Target(at)));
         let map = Map::new(self, &args.target, Vec::new());
         let entry = Place::Node(self.entry);
         let url = self.at.as_ref().or_else(|| self.node(entry).and_then(|node| node.url.as_ref()));
-        let facts = known.facts(ip, url);
+        let facts = known.facts(provided, url);
         // The code that an edge runs decides; the code as written says why.
         let mut written = Journey::<_, _, AsWritten<Recording>>::traced(&map, &facts, self.steps, entry);
         let verdict: Verdict = travel!(written);

@@ -1,6 +1,7 @@
 //! A request over the connection: `on_http_request` after `on_tcp_connect`.
 
 use std::borrow::Cow;
+use std::fs;
 use std::path::Path;
 
 use policy_core::cel::TextMap;
@@ -13,9 +14,10 @@ use policy_core::phase::Phase;
 use policy_core::requests::{load_request, load_response};
 use policy_core::source::Source;
 
+use super::known::EvalInputs;
 use super::single::{Policy, disagree};
 use super::world::{self, World};
-use super::{EvalInputs, missing, state_of};
+use super::{missing, state_of};
 use crate::answer::{Answer, RequestAnswer, Run, http_words, performed};
 use crate::cli::{Eval, TargetState};
 use crate::exit::Failure;
@@ -26,8 +28,16 @@ use crate::render::text::say_findings;
 /// The request that the command line describes.
 pub(super) fn from_args(args: &Eval) -> Result<Option<Request>, Failure> {
     let mut request = match (&args.request, &args.url) {
-        (Some(path), _) => load(path, load_request)?,
-        (None, Some(url)) => Request::new(args.method.as_deref().unwrap_or("GET"), url),
+        (Some(path), _) => {
+            is_file(path)?;
+            let (path, entry) = numbered(path);
+            load(path, |source| load_request(source, entry))?
+        }
+        (None, Some(url)) => {
+            // As curl has it.
+            let method = if args.body.is_some() { "POST" } else { "GET" };
+            Request::new(args.method.as_deref().unwrap_or(method), url)
+        }
         (None, None) => return Ok(None),
     };
     for (name, value) in &args.header {
@@ -48,11 +58,41 @@ pub(super) fn from_args(args: &Eval) -> Result<Option<Request>, Failure> {
 
 /// The response that the upstream is said to give.
 pub(super) fn response_from_args(args: &Eval) -> Result<Option<Response>, Failure> {
-    args.response.as_deref().map(|path| load(path, load_response)).transpose()
+    let Some(path) = &args.response else { return Ok(None) };
+    let (path, entry) = numbered(path);
+    load(path, |source| load_response(source, entry)).map(Some)
+}
+
+/// `FILE#2`: a file and the number of an entry. A file whose name is all of it comes first.
+fn numbered(path: &Path) -> (&Path, Option<usize>) {
+    let parts = path.to_str().filter(|_| fs::symlink_metadata(path).is_err());
+    let parts = parts.and_then(|text| text.rsplit_once('#'));
+    match parts.and_then(|(file, number)| Some((file, number.parse().ok()?))) {
+        Some((file, number)) => (Path::new(file), Some(number)),
+        None => (path, None),
+    }
+}
+
+/// Says what is meant by a method or a URL in the place of a file.
+fn is_file(path: &Path) -> Result<(), Failure> {
+    let Some(text) = path.to_str().filter(|_| fs::symlink_metadata(path).is_err()) else { return Ok(()) };
+    if text.len() > 1 && text.bytes().all(|c| c.is_ascii_uppercase()) {
+        let message =
+            format!("--request takes a file, and there is none `{text}`; a method is given by `-X {text}`");
+        return Err(Failure::Usage(message));
+    }
+    if text.contains("://") {
+        let message = "--request takes a file; a URL is given by `--url`";
+        return Err(Failure::Usage(message.to_owned()));
+    }
+    Ok(())
 }
 
 /// Reads a file; findings go to standard error.
-fn load<T>(path: &Path, read: impl FnOnce(&Source) -> (Option<T>, Diagnostics)) -> Result<T, Failure> {
+pub(super) fn load<T>(
+    path: &Path,
+    read: impl FnOnce(&Source) -> (Option<T>, Diagnostics),
+) -> Result<T, Failure> {
     let given = files::read(path)?;
     let mut found = given.found.clone();
     let loaded = if found.has_errors() {
@@ -221,7 +261,7 @@ impl Policy {
         if outcome != as_written || request_answer(&decided) != sent {
             return Err(disagree(outcome.kind(), as_written.kind(), run.is_out_of_steps()));
         }
-        match world.missing(program.file()).or_else(|| missing::message(&run)) {
+        match world.missing(program).or_else(|| missing::message(&run)) {
             Some(message) => Err(Failure::Usage(message)),
             None => Ok(Phased { run, outcome, sent, compiled: decided.into_state() }),
         }

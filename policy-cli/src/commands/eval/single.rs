@@ -1,6 +1,5 @@
 //! One policy by itself: targets count as online, and their own policies are not asked.
 
-use std::net::IpAddr;
 use std::path::Path;
 
 use policy_core::check::{CheckOptions, CheckedPolicy, load_policy};
@@ -14,8 +13,9 @@ use policy_core::outcome::{Outcome, OutcomeKind};
 use policy_core::phase::Phase;
 use policy_core::url::{EndpointUrl, Scheme};
 
+use super::known::{EvalInputs, Provided};
 use super::world::World;
-use super::{EvalInputs, missing, state_of};
+use super::{missing, state_of};
 use crate::answer::{Answer, Run, digests, performed, place, words};
 use crate::cli::{Eval, Expectation, Target};
 use crate::exit::Failure;
@@ -87,6 +87,7 @@ impl Policy {
             Expectation::Forward(url) => Some(("--expect", url)),
             Expectation::Allow
             | Expectation::Deny
+            | Expectation::DenyWith(_)
             | Expectation::Close
             | Expectation::Error
             | Expectation::Respond(_) => None,
@@ -110,9 +111,14 @@ impl Policy {
     }
 
     /// Evaluates one address. A fact that nobody gave makes the call incomplete.
-    pub(super) fn ask(&self, ip: IpAddr, known: &EvalInputs, args: &Eval) -> Result<Answer, Failure> {
+    pub(super) fn ask(
+        &self,
+        provided: &Provided<'_>,
+        known: &EvalInputs,
+        args: &Eval,
+    ) -> Result<Answer, Failure> {
         let (program, world) = (&self.program, World::new(known, args));
-        let facts = known.facts(ip, self.url.as_ref());
+        let facts = known.facts(provided, self.url.as_ref());
         // The code that an edge runs decides; the code as written says why.
         let mut compiled = program.on_tcp_connect(&facts);
         let decided = compiled.run(|effect, run| world.reply(effect, run));
@@ -121,7 +127,7 @@ impl Policy {
         if decided != outcome {
             return Err(disagree(decided.kind(), outcome.kind(), run.is_out_of_steps()));
         }
-        if let Some(message) = world.missing(program.file()).or_else(|| missing::message(&run)) {
+        if let Some(message) = world.missing(program).or_else(|| missing::message(&run)) {
             return Err(Failure::Usage(message));
         }
         if let (Outcome::Upstream, Some(request)) = (outcome, &known.request) {

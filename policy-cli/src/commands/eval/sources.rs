@@ -6,7 +6,8 @@ use std::path::Path;
 
 use policy_core::diagnostic::printable;
 
-use super::{EvalInputs, Subject};
+use super::Subject;
+use super::known::EvalInputs;
 use crate::cli::Eval;
 use crate::exit::{Exit, Failure, say};
 use crate::files::{open, reason};

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy_core::compile::Program;
 use policy_core::evaluate::{Evaluation, Mode};
 use policy_core::exchange::{
     Answered, Asked, Body, CircuitState, Effect, Findings, ForwardFailure, Identity, LoginReply, Outbound,
@@ -14,7 +15,8 @@ use policy_core::exchange::{
 use policy_core::message::{Headers, RequestUrl, Response};
 use policy_core::url::EndpointUrl;
 
-use super::{EvalInputs, state_of};
+use super::known::{EvalInputs, Item};
+use super::state_of;
 use crate::answer::Assumption;
 use crate::cli::{Eval, TargetState};
 use crate::exit::Failure;
@@ -88,13 +90,34 @@ impl<'a> World<'a> {
         self.assumed.borrow().clone()
     }
 
-    /// What the call would have had to say, if anything.
-    pub(super) fn missing(&self, file: &str) -> Option<String> {
-        let missing = self.missing.borrow();
+    /// What the call would have had to say, if anything; with all other secrets that the policy names, so that one more call
+    /// is enough.
+    pub(super) fn missing(&self, program: &Program) -> Option<String> {
+        if self.missing.borrow().is_empty() {
+            return None;
+        }
+        for (vault, name) in program.secrets() {
+            if self.secret_at(vault, name).is_none() {
+                self.lacks(secret_flag(vault, name));
+            }
+        }
+        let missing = self.missing.borrow().join(" ");
         let mut message =
-            format!("{file}: the policy asks for what was not given: add `{}`", missing.join(" "));
+            format!("{}: the policy asks for what was not given: add `{missing}`", program.file());
         Hidden::new(&self.args.secret).text(&mut message);
-        (!missing.is_empty()).then_some(message)
+        Some(message)
+    }
+
+    /// Where the call gives a secret; its last word counts.
+    fn secret_at(&self, vault: &str, name: &str) -> Option<usize> {
+        self.args.secret.iter().rposition(|it| it.vault == vault && it.name == name)
+    }
+
+    /// What the call says of a target.
+    fn state_of(&self, url: &EndpointUrl) -> Option<TargetState> {
+        let of_target = self.args.target.iter().enumerate().filter(|(_, target)| target.url == *url);
+        of_target.for_each(|(at, _)| self.known.asked.add(Item::Target(at)));
+        state_of(url, &self.args.target)
     }
 
     fn lacks(&self, flag: String) {
@@ -143,7 +166,7 @@ impl<'a> World<'a> {
     }
 
     fn forward(&self, target: Option<&EndpointUrl>) -> Reply {
-        let state = target.and_then(|url| state_of(url, &self.args.target));
+        let state = target.and_then(|url| self.state_of(url));
         match state {
             None | Some(TargetState::Online | TargetState::Respond(_)) => Reply::Forwarded,
             Some(TargetState::Offline) => Reply::ForwardFailed(ForwardFailure::Offline),
@@ -168,24 +191,28 @@ impl<'a> World<'a> {
     }
 
     fn secret(&self, vault: &str, name: &str) -> Reply {
-        let known = self.args.secret.iter().rev().find(|it| it.vault == vault && it.name == name);
-        if known.is_none() {
-            self.lacks(format!("--secret {vault}/{name}=…"));
+        let at = self.secret_at(vault, name);
+        match at {
+            Some(at) => self.known.asked.add(Item::Secret(at)),
+            None => self.lacks(secret_flag(vault, name)),
         }
+        let known = at.and_then(|at| self.args.secret.get(at));
         Reply::secret(known.map(|it| Secret::new(&*it.value)))
     }
 
     fn keys(&self, url: &str) -> Reply {
-        let known = self.known.keys.iter().rev().find(|(of, _)| of == url);
-        if known.is_none() {
-            self.lacks(format!("--keys {url}=FILE"));
+        let at = self.known.keys.iter().rposition(|(of, _)| of == url);
+        match at {
+            Some(at) => self.known.asked.add(Item::Keys(at)),
+            None => self.lacks(format!("--keys {url}=FILE")),
         }
+        let known = at.and_then(|at| self.known.keys.get(at));
         Reply::key_set(known.map(|(_, keys)| Arc::clone(keys)))
     }
 
     fn send(&self, outbound: &Outbound) -> Reply {
         let endpoint = endpoint_of(&outbound.url);
-        let state = endpoint.as_ref().and_then(|url| state_of(url, &self.args.target));
+        let state = endpoint.as_ref().and_then(|url| self.state_of(url));
         let answered = |status| {
             let resolved_ip: Option<IpAddr> = None;
             Ok(Answered { response: Response::new(status), resolved_ip, time: Duration::ZERO })
@@ -204,6 +231,7 @@ impl<'a> World<'a> {
     }
 
     fn login(&self) -> Reply {
+        self.known.asked.add(Item::Login);
         match &self.args.login {
             Some(email) => {
                 let (id, provider_user_id) = (email.clone(), email.clone());
@@ -221,6 +249,11 @@ impl<'a> World<'a> {
             }
         }
     }
+}
+
+/// The flag that gives a secret.
+fn secret_flag(vault: &str, name: &str) -> String {
+    format!("--secret {vault}/{name}=…")
 }
 
 /// The endpoint that a URL is at.

@@ -1,0 +1,207 @@
+//! What the call says of connections: facts, files, and which of it was asked for.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use policy_core::categories::{Categories, load_categories};
+use policy_core::cel::{Borrowed, Timestamp, Value};
+use policy_core::facts::{Fact, FactProvider, Facts, GivenFacts};
+use policy_core::message::{Request, Response};
+use policy_core::url::EndpointUrl;
+use policy_core::variables;
+
+use super::{request, world};
+use crate::cli::Eval;
+use crate::exit::{Failure, note};
+use crate::geoip::{Databases, GeoFacts};
+
+/// What the call says of the connection beside its address and endpoint.
+pub(super) struct EvalInputs {
+    given: GivenFacts,
+    databases: Databases,
+    categories: Option<Categories>,
+    now: Option<Timestamp>,
+    seed: Option<u64>,
+    pub(super) request: Option<Request>,
+    pub(super) response: Option<Response>,
+    pub(super) keys: world::KeySets,
+    pub(super) asked: Asked,
+}
+
+/// What policies have asked for of what was given, in the order of the command line.
+#[derive(Default)]
+pub(super) struct Asked {
+    secrets: Vec<AtomicBool>,
+    keys: Vec<AtomicBool>,
+    targets: Vec<AtomicBool>,
+    login: AtomicBool,
+}
+
+/// Something that was given.
+#[derive(Clone, Copy)]
+pub(super) enum Item {
+    Secret(usize),
+    Keys(usize),
+    Target(usize),
+    Login,
+}
+
+impl Asked {
+    fn new(args: &Eval) -> Self {
+        let none = |count: usize| (0..count).map(|_| AtomicBool::new(false)).collect();
+        Self {
+            secrets: none(args.secret.len()),
+            keys: none(args.keys.len()),
+            targets: none(args.target.len()),
+            login: AtomicBool::new(false),
+        }
+    }
+
+    fn of(&self, item: Item) -> Option<&AtomicBool> {
+        match item {
+            Item::Secret(at) => self.secrets.get(at),
+            Item::Keys(at) => self.keys.get(at),
+            Item::Target(at) => self.targets.get(at),
+            Item::Login => Some(&self.login),
+        }
+    }
+
+    /// Notes that it was asked for.
+    pub(super) fn add(&self, item: Item) {
+        self.of(item).into_iter().for_each(|asked| asked.store(true, Ordering::Relaxed));
+    }
+
+    fn has(&self, item: Item) -> bool {
+        self.of(item).is_some_and(|asked| asked.load(Ordering::Relaxed))
+    }
+}
+
+impl EvalInputs {
+    pub(super) fn from_args(args: &Eval) -> Result<Self, Failure> {
+        let mut given = GivenFacts::default();
+        for (path, value) in &args.set {
+            given.set(path, value).map_err(|error| Failure::Usage(format!("--set: {error}")))?;
+        }
+        let (request, response) = (request::from_args(args)?, request::response_from_args(args)?);
+        if request.is_none() && (response.is_some() || !args.header.is_empty()) {
+            let message = "--response and --header are for a request: give one with `--url` or `--request`";
+            return Err(Failure::Usage(message.to_owned()));
+        }
+        Ok(Self {
+            given,
+            databases: Databases::read(&args.geoip)?,
+            categories: args
+                .categories
+                .as_deref()
+                .map(|path| request::load(path, load_categories))
+                .transpose()?,
+            now: args.now,
+            seed: args.seed,
+            request,
+            response,
+            keys: world::key_sets(args)?,
+            asked: Asked::new(args),
+        })
+    }
+
+    /// What is known of an address beside what it is.
+    pub(super) fn provided(&self, ip: IpAddr) -> Result<Provided<'_>, Failure> {
+        let server = variables::fact("conn.server_ip").and_then(|fact| match self.given.get(fact)? {
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        });
+        let mut categories = GivenFacts::default();
+        let server_categories = server.map(|server| ("conn.server_ip.categories", server));
+        for (path, address) in [("conn.client_ip.categories", ip)].into_iter().chain(server_categories) {
+            let Some(known) = &self.categories else { break };
+            // INVARIANT: names of categories have no commas.
+            let set = categories.set(path, &known.of(address).join(","));
+            set.map_err(|error| Failure::Internal(format!("--categories: {error}")))?;
+        }
+        let geo = (!self.databases.is_empty()).then(|| self.databases.about(ip, server));
+        Ok(Provided { ip, given: &self.given, categories, geo })
+    }
+
+    pub(super) fn facts<'k>(
+        &'k self,
+        provided: &'k Provided<'k>,
+        endpoint: Option<&'k EndpointUrl>,
+    ) -> Facts<'k> {
+        let mut facts = Facts::new(provided.ip).with(provided);
+        if let Some(endpoint) = endpoint {
+            facts = facts.at_endpoint(endpoint);
+        }
+        if let Some(now) = self.now {
+            facts = facts.at_time(now);
+        }
+        if let Some(seed) = self.seed {
+            facts = facts.seeded(seed);
+        }
+        facts
+    }
+
+    /// Says what was given in vain: probably a typing error, or a policy that changed.
+    pub(super) fn say_unread(&self, needs: &[Fact], args: &Eval) {
+        let unread = "on the way to this answer";
+        for (path, _) in args.set.iter().filter(|(path, _)| !is_read(path, needs)) {
+            note(&format!("--set: no policy here reads `{path}`"));
+        }
+        for (at, secret) in args.secret.iter().enumerate() {
+            if !self.asked.has(Item::Secret(at)) {
+                note(&format!("--secret: nothing read `{}/{}` {unread}", secret.vault, secret.name));
+            }
+        }
+        for (at, (url, _)) in args.keys.iter().enumerate() {
+            if !self.asked.has(Item::Keys(at)) {
+                note(&format!("--keys: nothing fetched the keys of `{url}` {unread}"));
+            }
+        }
+        for (at, target) in args.target.iter().enumerate() {
+            if !self.asked.has(Item::Target(at)) {
+                note(&format!("--target: nothing asked for `{}` {unread}", target.url));
+            }
+        }
+        if args.login.is_some() && !self.asked.has(Item::Login) {
+            note(&format!("--login: nothing asked who is logged in {unread}"));
+        }
+    }
+}
+
+/// True if policies read a fact that was given, or one that follows from it.
+fn is_read(path: &str, needs: &[Fact]) -> bool {
+    needs.iter().any(|fact| {
+        let needed = fact.path();
+        let follows = match path.strip_suffix("categories") {
+            Some(of) => {
+                needed.strip_prefix(of).is_some_and(|rest| matches!(rest, "is_tor_node" | "is_on_blocklist"))
+            }
+            // Files are asked for what they know of it.
+            None => path == "conn.server_ip" && needed.starts_with("conn.server_ip."),
+        };
+        needed == path || follows
+    })
+}
+
+/// What is known of one connection: what the call says, else what its files say.
+#[derive(Debug)]
+pub(super) struct Provided<'k> {
+    /// The address of the client.
+    pub(super) ip: IpAddr,
+    given: &'k GivenFacts,
+    categories: GivenFacts,
+    geo: Option<GeoFacts<'k>>,
+}
+
+impl Provided<'_> {
+    /// What could not be read of what was asked for.
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.geo.as_ref()?.failure()
+    }
+}
+
+impl FactProvider for Provided<'_> {
+    fn borrow(&self, fact: Fact) -> Option<Borrowed<'_>> {
+        let given = self.given.get(fact).or_else(|| self.categories.get(fact));
+        given.or_else(|| self.geo.as_ref()?.get(fact)).map(Borrowed::Value)
+    }
+}

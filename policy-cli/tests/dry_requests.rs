@@ -1,0 +1,189 @@
+//! Requests of `policy eval`: from files, as browsers record them, and as a call gives them; what a call gives in vain, and
+//! what an error must not repeat.
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+const WEB: &str = "on_http_request:
+- expressions: [\"req.host == 'evil.example' || req.version == 'HTTP/9'\"]
+  actions: [{type: deny, config: {status_code: 451}}]
+- expressions: [\"req.method == 'POST'\"]
+  actions: [{type: add-headers, config: {headers: {x-version: '${req.version}', x-cookies: '${size(req.cookies)}'}}}]
+on_http_response:
+- expressions: [\"res.status_code >= 500\"]
+  actions: [{type: custom-response, config: {status_code: 503}}]
+";
+
+/// Two entries as browsers write them; one of them alone by itself is `ONE`.
+const ONE: &str = r#"{"startedDateTime": "2026-01-31T12:00:00Z", "request": {"method": "POST", "url": "https://app.example.com/a?q=1",
+ "httpVersion": "h2", "headers": [{"name": ":authority", "value": "app.example.com"}, {"name": ":method", "value": "POST"}],
+ "queryString": [{"name": "q", "value": "1"}], "cookies": [{"name": "a", "value": "b"}],
+ "postData": {"mimeType": "text/plain", "text": "hi"}, "headersSize": -1, "bodySize": 2},
+ "response": {"status": 502, "statusText": "", "httpVersion": "h2", "headers": [], "cookies": [],
+ "content": {"size": 0, "mimeType": "text/plain", "text": ""}, "redirectURL": ""}, "cache": {}, "timings": {}}"#;
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
+    write("web.yml", WEB);
+    write("one.har", &format!("{{\"log\": {{\"version\": \"1.2\", \"entries\": [{ONE}]}}}}"));
+    let evil = ONE.replace("app.example.com", "evil.example");
+    write("two.har", &format!("{{\"log\": {{\"version\": \"1.2\", \"entries\": [{ONE}, {evil}]}}}}"));
+    write("entry.json", ONE);
+    let secrets = "on_http_request:
+- actions: [{type: add-headers, config: {headers: {x-a: \"${secrets.get('v', 'a')}\"}}}]
+- expressions: [\"req.method == 'POST'\"]
+  actions: [{type: add-headers, config: {headers: {x-b: \"${secrets.get('v', 'b')}\"}}}]
+";
+    write("secrets.yml", secrets);
+    write("tcp.yml", "on_tcp_connect: [{actions: [{type: deny}]}]\n");
+    folder
+}
+
+/// Exit code, output and what is said beside it.
+fn eval(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_policy"));
+    let args = [&["eval"][..], args, &["--ip", "203.0.113.9"]].concat();
+    let output = command.args(args).current_dir(folder).output().expect("it runs");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_request_may_be_recorded_by_a_browser() {
+    let folder = folder();
+    for file in ["one.har", "entry.json", "two.har#1", "one.har#1"] {
+        let (code, out, err) = eval(folder.path(), &["web.yml", "--request", file, "--has-upstream"]);
+        assert_eq!((code, &*err), (Some(0), ""), "{file}");
+        assert!(out.contains("x-version: HTTP/2.0") && out.contains("x-cookies: 1"), "{out}");
+    }
+    let (code, out, _) = eval(folder.path(), &["web.yml", "--request", "two.har#2", "--expect", "deny:451"]);
+    assert!(code == Some(0) && out.starts_with("deny: the client is answered 451"), "{out}");
+    let (_, out, _) = eval(folder.path(), &["web.yml", "--request", "one.har", "--response", "one.har"]);
+    assert!(out.starts_with("respond: the client is answered 503"), "{out}");
+}
+
+#[test]
+fn of_several_entries_the_call_chooses() {
+    let folder = folder();
+    let (code, out, err) = eval(folder.path(), &["web.yml", "--request", "two.har"]);
+    assert_eq!((code, &*out), (Some(2), ""));
+    assert!(err.contains("the file has 2 entries") && err.contains("`#1` to `#2`"), "{err}");
+    let (code, _, err) = eval(folder.path(), &["web.yml", "--request", "two.har#3"]);
+    assert!(code == Some(2) && err.contains("the file has 2 entries, and no number 3"), "{err}");
+    // A file by the whole name comes first.
+    fs::write(folder.path().join("two.har#3"), "url: https://evil.example/").expect("written");
+    let (code, out, _) = eval(folder.path(), &["web.yml", "--request", "two.har#3"]);
+    assert!(code == Some(0) && out.starts_with("deny"), "{out}");
+    fs::write(
+        folder.path().join("r.yml"),
+        "url: https://a.example/\nversion: HTTP/9\nheaders: {host: [a, b]}\n",
+    )
+    .expect("written");
+    let (code, _, err) = eval(folder.path(), &["web.yml", "--request", "r.yml"]);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("`version` is not a version of HTTP") && err.contains("r.yml:2:10"), "{err}");
+    assert!(err.contains("a request has one host") && err.contains("r.yml:3"), "{err}");
+}
+
+#[test]
+fn what_is_meant_by_other_words_is_said() {
+    let folder = folder();
+    let said = |args: &[&str], expected: &str| {
+        let (code, _, err) = eval(folder.path(), args);
+        assert!(code == Some(2) && err.contains(expected), "{args:?}: {err}");
+    };
+    said(&["web.yml", "--request", "POST"], "there is none `POST`; a method is given by `-X POST`");
+    said(&["web.yml", "--request", "https://app.example.com/"], "a URL is given by `--url`");
+    said(&["web.yml", "--url", "https://a.example/", "--expect", "deny:abc"], "`deny:STATUS`");
+    let (_, out, _) =
+        eval(folder.path(), &["web.yml", "--url", "https://a.example/", "-d", "x", "--has-upstream"]);
+    assert!(out.contains("x-version: HTTP/1.1"), "a body makes a POST: {out}");
+    let get = ["web.yml", "--url", "https://a.example/", "--data", "x", "-X", "GET", "--has-upstream"];
+    let (_, out, _) = eval(folder.path(), &get);
+    assert!(!out.contains("x-version"), "{out}");
+    let refused = ["web.yml", "--url", "https://evil.example/", "--expect", "deny:403"];
+    let (code, _, err) = eval(folder.path(), &refused);
+    assert!(
+        code == Some(1) && err.contains("expected deny 403, got deny: the client is answered 451"),
+        "{err}"
+    );
+    // A connection that is closed is not answered.
+    let (code, ..) = eval(folder.path(), &["tcp.yml", "--expect", "deny:403"]);
+    assert_eq!(code, Some(1));
+}
+
+#[test]
+fn all_secrets_are_named_at_once() {
+    let folder = folder();
+    let url = ["secrets.yml", "--url", "https://a.example/", "--has-upstream"];
+    let (code, _, err) = eval(folder.path(), &url);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("add `--secret v/a=… --secret v/b=…`"), "{err}");
+    let (code, _, err) = eval(folder.path(), &[&url[..], &["--secret", "v/b=sk_b"]].concat());
+    assert!(code == Some(2) && err.contains("add `--secret v/a=…`") && !err.contains("sk_b"), "{err}");
+}
+
+#[test]
+fn what_was_given_in_vain_is_said() {
+    let folder = folder();
+    let said = |args: &[&str]| {
+        let (code, _, err) = eval(folder.path(), args);
+        assert_eq!(code, Some(0), "{err}");
+        err
+    };
+    let url = ["secrets.yml", "--url", "https://a.example/", "--has-upstream", "--secret", "v/a=sk_a"];
+    assert_eq!(said(&url), "");
+    fs::write(folder.path().join("keys.json"), "{\"keys\": []}").expect("written");
+    let more = [
+        "--secret",
+        "v/b=sk_b",
+        "--login",
+        "me@example.com",
+        "--keys",
+        "https://id.example/=keys.json",
+        "--set",
+        "conn.geo.city=Bonn",
+    ];
+    let err = said(&[&url[..], &more].concat());
+    for expected in [
+        "note: --set: no policy here reads `conn.geo.city`\n",
+        "note: --secret: nothing read `v/b` on the way to this answer\n",
+        "note: --keys: nothing fetched the keys of `https://id.example/` on the way to this answer\n",
+        "note: --login: nothing asked who is logged in on the way to this answer\n",
+    ] {
+        assert!(err.contains(expected), "{err}");
+    }
+    assert!(!err.contains("sk_"), "{err}");
+}
+
+#[test]
+fn errors_repeat_no_secrets() {
+    let folder = folder();
+    for args in [
+        &["web.yml", "--url", "htps://me:sk_1@a.example/?token=sk_2"][..],
+        &["web.yml", "--url", "https://me:sk_1@a.example:port/?token=sk_2"],
+        &["web.yml", "--url", "me:sk_1@a.example/"],
+        &["web.yml", "--url", "https://a.example/", "-H", "authorization sk_1"],
+        &["web.yml", "--url", "https://a.example/", "-H", "cookie sk_1: a"],
+        &["web.yml", "--url", "https://a.example/", "-H", "authorization: sk_1\n"],
+        &["web.yml", "--url", "https://a.example/", "-H", "x-token:", "sk_1"],
+        &["web.yml", "--url", "https://a.example/", "-H", "authorization:", "Bearer", "sk_1"],
+        &["web.yml", "--url", "https://a.example/", "--secret", "sk_1"],
+        &["web.yml", "--url", "https://a.example/", "--secret", "v=sk_1"],
+        &["web.yml", "--url", "https://a.example/", "--secrets", "v/a=sk_1"],
+        &["web.yml", "--url", "https://a.example/", "--secrets=v/a=sk_1"],
+        &["web.yml", "https://me:sk_1@a.example/"],
+        &["tcp.yml", "--endpoint", "tcp://me:sk_1@a.example:22"],
+        &["tcp.yml", "--expect", "forward:tcp://me:sk_1@a.example:22"],
+        &["tcp.yml", "--target", "tcp://me:sk_1@a.example:22=offline"],
+        &["tcp.yml", "--keys", "htps://me:sk_1@a.example/=x"],
+        &["web.yml", "--request", "https://me:sk_1@a.example/"],
+    ] {
+        let (code, out, err) = eval(folder.path(), args);
+        assert!(code == Some(2) && out.is_empty() && !err.contains("sk_"), "{args:?}: {err}");
+        assert!(err.starts_with("error: "), "{args:?}: {err}");
+    }
+}
