@@ -65,6 +65,11 @@ pub(crate) fn warn(message: &str) {
     let _ = writeln!(anstream::stderr(), "warning: {message}");
 }
 
+/// Says on standard error what is no fault.
+pub(crate) fn tell(message: &str) {
+    let _ = writeln!(anstream::stderr(), "note: {message}");
+}
+
 /// The verdict of a command whose output was written, or whose reader had read enough.
 pub(crate) fn after_output(written: io::Result<()>, verdict: Exit) -> Result<Exit, Failure> {
     match written {

@@ -70,7 +70,7 @@ pub(crate) fn run(args: &Eval) -> Result<Exit, Failure> {
     match format {
         Format::Text if args.explain => render::explain::decision(&mut shown, &answer)?,
         Format::Text => render::text::decision(&mut shown, &answer)?,
-        Format::Json => render::json::decision(&mut shown, &answer, None)?,
+        Format::Json => render::json::decision_line(&mut shown, &answer, None)?,
     }
     let written = match format {
         Format::Text => anstream::stdout().write_all(&shown),
