@@ -9,12 +9,14 @@
 //! [`all`].
 
 pub mod baselines;
+pub mod batches;
 pub mod build;
 pub mod context;
 pub mod drive;
 pub mod edge;
 pub mod engine;
 pub mod expressions;
+pub mod http;
 pub mod lookup;
 pub mod machine;
 pub mod measure;
@@ -93,10 +95,12 @@ pub fn all() -> Vec<Bar> {
     [
         baselines::bars(),
         lookup::bars(),
+        batches::bars(),
         build::bars(),
         small::bars(),
         expressions::bars(),
         engine::bars(),
+        http::bars(),
         edge::bars(),
     ]
     .into_iter()

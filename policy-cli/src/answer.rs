@@ -5,7 +5,7 @@ use std::sync::Arc;
 use policy_core::compile::{Digest, Program};
 use policy_core::diagnostic::printable;
 use policy_core::evaluate::{AsWritten, Evaluation, Record, Recording};
-use policy_core::exchange::{Effect, Reply};
+use policy_core::exchange::{ActionId, Effect, Reply};
 use policy_core::ip_policies::ListedAt;
 use policy_core::message::{Headers, Response};
 use policy_core::ngrok::NgrokCode;
@@ -35,6 +35,8 @@ pub(crate) struct Answer {
     /// The endpoint that took the connection, the last one on the way.
     pub(crate) target: Option<EndpointUrl>,
     pub(crate) reason: String,
+    /// The action whose list the reason is about: it then begins with the client's address.
+    pub(crate) list_of: Option<ActionId>,
     /// Where the entry stands that decided, if an IP policy has it.
     pub(crate) listed_at: Option<ListedAt>,
     /// The digests of the deciding policy: of its text, and the one by which an edge names it.

@@ -3,6 +3,7 @@
 //! All address tests become one table; everything an explanation needs goes to side tables that are read
 //! only when somebody asks.
 
+mod by_class;
 mod decision;
 mod from_policy;
 mod listing;

@@ -8,6 +8,7 @@ mod evaluation;
 mod machine;
 mod mode;
 mod reason;
+mod sources;
 mod start;
 
 pub use crate::run::RunState;
@@ -17,3 +18,4 @@ pub use evaluation::Evaluation;
 pub(crate) use machine::{Continuation, Inputs, Machine};
 pub use mode::{AsWritten, Mode, Specialised};
 pub use reason::Reason;
+pub use sources::SourceDecisions;

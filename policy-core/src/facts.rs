@@ -101,6 +101,12 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// The same of a connection from another client.
+    pub(crate) fn with_client(mut self, client_ip: IpAddr) -> Self {
+        self.client = client_ip.into();
+        self
+    }
+
     /// Says at which endpoint the policy runs.
     #[must_use]
     pub const fn at_endpoint(mut self, url: &'a EndpointUrl) -> Self {

@@ -10,14 +10,17 @@
 #[path = "../lpm/tests/support/addresses.rs"]
 mod addresses;
 
-use std::net::Ipv4Addr;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
 
 use addresses::{address, boundaries, network};
+use ipnetwork::IpNetwork;
 use policy_core::check::{CheckOptions, load_policy};
-use policy_core::compile::{CompileOptions, compile};
+use policy_core::compile::{CompileOptions, Program, compile};
 use policy_core::evaluate::{Record, Recording};
 use policy_core::exchange::{Effect, ForwardFailure, Reply};
 use policy_core::facts::{Facts, GivenFacts};
+use policy_core::ir::Decision;
 use policy_core::outcome::{Fault, Outcome};
 use policy_core::reference::{NaiveOutcome, network_contains, on_tcp_connect};
 use policy_core::source::Source;
@@ -144,6 +147,86 @@ proptest! {
             }
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    /// Where the class decides, many at once are decided as one by one; and the reasons of a class differ in the address
+    /// and the entry alone, so that one stands for all.
+    #[test]
+    fn many_sources_are_decided_as_each_alone(
+        policy in prop_oneof![3 => by_class(), 1 => policy_text()],
+        probes in prop::collection::vec(address(), 6),
+        seed in any::<u64>(),
+    ) {
+        let reads_class_alone = policy.starts_with("# by class");
+        let Ok(program) = Program::from_policy("p.yml", policy.clone()) else { return Ok(()) };
+        let networks = policy.split('"').filter_map(|text| text.parse().ok());
+        let probes: Vec<_> = boundaries(&networks.collect::<Vec<_>>()).into_iter().chain(probes).collect();
+        let mut given = GivenFacts::default();
+        given.set("conn.client_port", "5000").expect("a port");
+        let facts = |client| Facts::new(client).with(&given).seeded(seed);
+        prop_assert!(!reads_class_alone || program.deciding_table().is_some(), "{}", policy);
+        let Some(table) = program.deciding_table() else { return Ok(()) };
+        let mut outcomes = vec![Outcome::Upstream; probes.len()];
+        let decided = program.by_source(facts(probes[0])).map(|mut many| many.decide_each(&probes, &mut outcomes));
+        let mut known: HashMap<_, (IpAddr, String)> = HashMap::new();
+        for (probe, outcome) in probes.iter().zip(outcomes) {
+            let facts = facts(*probe);
+            let decision = program.decide(&facts);
+            prop_assert!(decided.is_none() || outcome == decision.outcome(), "{} {}: {:?}", policy, probe, outcome);
+            let reason = decision.reason();
+            let list = reason.list_of().and_then(|by| program.action(by)?.address_list());
+            let entry = list.map(|list| match list.decide(*probe) {
+                Decision::Allowed(entry) | Decision::Denied(entry) => Some(entry.position),
+                Decision::NotAllowed => None,
+            });
+            let (text, target) = (reason.to_string(), decision.target().map(ToString::to_string));
+            let rest = match list {
+                Some(_) => text.strip_prefix(&probe.to_canonical().to_string()).expect("it begins with the client"),
+                None => &*text,
+            };
+            let said = format!("{:?} {target:?} {rest}", decision.outcome());
+            let (first, of_first) = known.entry((table.class(*probe), entry)).or_insert((*probe, said.clone()));
+            prop_assert_eq!(&*of_first, &said, "{}: {} and {}", policy, first, probe);
+        }
+    }
+}
+
+/// Policies that read nothing of the address but its class.
+fn by_class() -> impl Strategy<Value = String> {
+    let list = || prop::collection::vec(network(), 1..5);
+    let quoted = |networks: &[_]| {
+        networks.iter().map(|it: &IpNetwork| format!("\"{it}\"")).collect::<Vec<_>>().join(", ")
+    };
+    let restrict = (any::<bool>(), list(), list()).prop_map(move |(enforce, allow, deny)| {
+        let (allow, deny) = (quoted(&allow), quoted(&deny));
+        format!("{{type: restrict-ips, config: {{enforce: {enforce}, allow: [{allow}], deny: [{deny}]}}}}")
+    });
+    let other = prop::sample::select(vec![
+        "{type: forward-internal, config: {url: 'tcp://a.internal:22', on_error: continue}}",
+        "{type: forward-internal, config: {url: 'tcp://${vars.v}.internal:22', on_error: continue}}",
+        "{type: set-vars, config: {vars: [{v: '${string(conn.client_port)}'}]}}",
+        "{type: log, config: {metadata: {port: '${string(conn.client_port)}'}}}",
+        "{type: deny}",
+    ]);
+    let condition = prop::sample::select(vec![
+        "true",
+        "conn.client_port > 1024",
+        "conn.server_port == 22",
+        "conn.client_ip == '10.0.0.3' || conn.client_ip in ['0.0.0.1', '2001:db8::2']",
+        "!conn.client_ip.isPrivateIp() && conn.client_port == 5000",
+        "inCidrRange(conn.client_ip, '10.0.0.0/30') || conn.server_port == 22",
+        "!(rand.double() < 0.5)",
+        "has(vars.v) && string(vars.v).startsWith('50')",
+    ]);
+    let rule = (condition, prop_oneof![2 => restrict, 1 => other.prop_map(str::to_owned)]);
+    prop::collection::vec(rule, 1..5).prop_map(|rules| {
+        let rule =
+            |(condition, action)| format!("- expressions: [\"{condition}\"]\n  actions:\n  - {action}\n");
+        format!("# by class\non_tcp_connect:\n{}", rules.into_iter().map(rule).collect::<String>())
+    })
 }
 
 /// Facts that conditions of [`gated`] ask for; each may be missing.

@@ -106,6 +106,15 @@ impl Meter {
         Samples { values, note: String::new() }
     }
 
+    /// How many millions of things a second get done, `number` of them by a call; repeated.
+    #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+    pub fn millions_per_second(&self, number: usize, mut subject: impl FnMut() -> u64) -> Samples {
+        let calls = self.calls(&mut subject);
+        let seconds: Vec<f64> = (0..self.pairs()).map(|_| time(calls, &mut subject)).collect();
+        let note = format!("{} each", span(median(&seconds) / number as f64));
+        Samples { values: seconds.iter().map(|seconds| number as f64 / seconds / 1e6).collect(), note }
+    }
+
     /// What is allocated while something is made, and what the thing keeps.
     pub fn memory<T>(&self, mut make: impl FnMut() -> T) -> (T, Memory) {
         let mut made = None;

@@ -21,11 +21,27 @@ impl Ours {
         Self(LongestMatch::build(entries).expect("within the budget"))
     }
 
+    /// Looks up many IPv4 addresses at once; gives the sum of the ids, as `bars::drive::throughput` does.
+    pub fn v4_each(&self, addresses: &[Ipv4Addr], found: &mut [Option<u32>]) -> u64 {
+        self.0.lookup_v4_each(addresses, found);
+        sum(found)
+    }
+
+    /// The same of IPv6.
+    pub fn v6_each(&self, addresses: &[Ipv6Addr], found: &mut [Option<u32>]) -> u64 {
+        self.0.lookup_v6_each(addresses, found);
+        sum(found)
+    }
+
     /// How much memory the table says that it takes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.bytes()
     }
+}
+
+fn sum(found: &[Option<u32>]) -> u64 {
+    found.iter().map(|id| u64::from(id.unwrap_or(u32::MAX))).fold(0, u64::wrapping_add)
 }
 
 impl Longest for Ours {

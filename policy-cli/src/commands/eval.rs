@@ -94,7 +94,7 @@ fn answer(subject: &Subject, known: &EvalInputs, args: &Eval) -> Result<Exit, Fa
     match format {
         Format::Text if args.explain => render::explain::decision(&mut shown, &answer)?,
         Format::Text => render::text::decision(&mut shown, &answer)?,
-        Format::Json => render::json::decision(&mut shown, &answer, None)?,
+        Format::Json => render::json::decision_line(&mut shown, &answer, None)?,
     }
     let written = match format {
         Format::Text => anstream::stdout().write_all(&shown),

@@ -148,16 +148,18 @@ fn finding<'a>(source: &'a Source, item: &'a Diagnostic) -> Finding<'a> {
     }
 }
 
+/// What stands before the reason, and after the version and the address that was asked about.
 #[derive(Serialize)]
 struct Decision<'a> {
-    version: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ip: Option<IpAddr>,
     outcome: OutcomeKind,
     target: Option<String>,
     rule: Option<&'a str>,
     at: Option<WrittenPlace<'a>>,
-    reason: &'a str,
+}
+
+/// What stands behind the reason.
+#[derive(Serialize)]
+struct Details<'a> {
     /// Where the entry that decided stands, if an IP policy has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     listed_at: Option<Listed<'a>>,
@@ -279,13 +281,73 @@ enum EffectShape<'a> {
     },
 }
 
-/// One decision as one line.
-pub(crate) fn decision(out: &mut impl Write, answer: &Answer, ip: Option<IpAddr>) -> io::Result<()> {
-    let digests = answer.digests.map(|digests| digests.map(|digest| digest.to_string()));
-    let [policy_sha256, served_sha256] = digests.map_or([None, None], |digests| digests.map(Some));
-    let decision = Decision {
-        version: VERSION,
-        ip,
+/// A decision as a line of JSON, but for the client's address in it: that of many decisions that differ in nothing else.
+#[derive(Debug)]
+pub(crate) struct DecisionLine {
+    /// What stands before the address that was asked about.
+    start: Box<str>,
+    /// What stands behind the address that was asked about.
+    beginning: Box<str>,
+    /// Of a reason that begins with the client's address what stands behind that.
+    end: Option<Box<str>>,
+}
+
+impl DecisionLine {
+    /// The line of an answer. If the reason begins with the text of the client's address, that may be given to be left out.
+    pub(crate) fn new(answer: &Answer, client: Option<&str>) -> io::Result<Self> {
+        let (decision, details) = (json::to_string(&decision(answer))?, json::to_string(&details(answer))?);
+        let (decision, details) = (members(&decision), members(&details));
+        let rest = client.and_then(|client| answer.reason.strip_prefix(client));
+        let reason = json::to_string(rest.unwrap_or(&answer.reason))?;
+        let (beginning, end) = match rest {
+            None => (format!(",{decision},\"reason\":{reason},{details}}}\n"), None),
+            Some(_) => {
+                let end = format!("{},{details}}}\n", reason.strip_prefix('"').unwrap_or(&reason));
+                (format!(",{decision},\"reason\":\""), Some(end.into()))
+            }
+        };
+        Ok(Self { start: format!("{{\"version\":{VERSION}").into(), beginning: beginning.into(), end })
+    }
+
+    /// Writes it with the address that was asked about, if it is to be told, and that of the client.
+    pub(crate) fn write(&self, out: &mut impl Write, asked: Option<&str>, client: &str) -> io::Result<()> {
+        out.write_all(self.start.as_bytes())?;
+        if let Some(asked) = asked {
+            // No address has a character that JSON escapes.
+            out.write_all(b",\"ip\":\"")?;
+            out.write_all(asked.as_bytes())?;
+            out.write_all(b"\"")?;
+        }
+        out.write_all(self.beginning.as_bytes())?;
+        if let Some(end) = &self.end {
+            out.write_all(client.as_bytes())?;
+            out.write_all(end.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Bytes that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.start.len()
+            + self.beginning.len()
+            + self.end.as_ref().map_or(0, |end| end.len())
+    }
+}
+
+/// What stands between the braces of an object.
+fn members(object: &str) -> &str {
+    object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(object)
+}
+
+/// One decision as one line, with the address that was asked about if it is one of many.
+pub(crate) fn decision_line(out: &mut impl Write, answer: &Answer, ip: Option<IpAddr>) -> io::Result<()> {
+    let asked = ip.map(|ip| ip.to_string());
+    DecisionLine::new(answer, None)?.write(out, asked.as_deref(), "")
+}
+
+fn decision(answer: &Answer) -> Decision<'_> {
+    Decision {
         outcome: answer.decision,
         target: answer.target.as_ref().map(ToString::to_string),
         rule: answer.rule.as_deref(),
@@ -294,7 +356,13 @@ pub(crate) fn decision(out: &mut impl Write, answer: &Answer, ip: Option<IpAddr>
             line: *line,
             column: *column,
         }),
-        reason: &answer.reason,
+    }
+}
+
+fn details(answer: &Answer) -> Details<'_> {
+    let digests = answer.digests.map(|digests| digests.map(|digest| digest.to_string()));
+    let [policy_sha256, served_sha256] = digests.map_or([None, None], |digests| digests.map(Some));
+    Details {
         listed_at: answer.listed_at.as_ref().map(|at| Listed { file: &at.file, line: at.line }),
         policy_sha256,
         served_sha256,
@@ -330,8 +398,7 @@ pub(crate) fn decision(out: &mut impl Write, answer: &Answer, ip: Option<IpAddr>
             headers: request.headers.iter().map(|(name, values)| HeaderShape { name, values }).collect(),
             body: request.body.as_deref().map(String::from_utf8_lossy),
         }),
-    };
-    writeln!(out, "{}", json::to_string(&decision)?)
+    }
 }
 
 fn response(response: &Response) -> ResponseShape<'_> {

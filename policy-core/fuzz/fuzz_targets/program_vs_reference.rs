@@ -1,4 +1,5 @@
-//! Any policy that compiles decides as the naive engine does, at addresses taken from the input.
+//! Any policy that compiles decides as the naive engine does, at addresses taken from the input, and about many at once as
+//! about each.
 #![no_main]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -41,5 +42,11 @@ fuzz_target!(|input: ([u8; 16], bool, &str)| {
             _ => false,
         };
         assert!(same, "{address}: {outcome:?}");
+    }
+    let Some(mut decisions) = program.by_source(Facts::new(addresses[0])) else { return };
+    let mut outcomes = [Outcome::Upstream; 3];
+    decisions.decide_each(&addresses, &mut outcomes);
+    for (address, outcome) in addresses.into_iter().zip(outcomes) {
+        assert_eq!(outcome, program.decide(&Facts::new(address)).outcome(), "{address}");
     }
 });

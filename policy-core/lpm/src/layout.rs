@@ -30,6 +30,11 @@ const MAX_COUNTED: usize = 33;
 /// Ranges up to which a small root is better than anything with levels.
 const MAX_BUCKETED: usize = 2_048;
 
+/// Addresses that take each step of a search together: enough for their waits to overlap.
+const GROUP: usize = 64;
+/// Addresses that are handed to a layout at once, so many that what is set up for them does not count.
+pub(super) const BATCH: usize = 512;
+
 /// A function of an address, ready for lookups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Layout<K: Family> {
@@ -60,6 +65,8 @@ pub(super) trait Large<K>: Clone + std::fmt::Debug + Eq {
     const NAME: &'static str;
     fn new(steps: &Steps<K>) -> Self;
     fn get(&self, key: K) -> u32;
+    /// The values at as many addresses as both slices have.
+    fn get_each(&self, keys: &[K], values: &mut [u32]);
     fn walk(&self, each: &mut dyn FnMut(K, u32));
     fn bytes(&self) -> usize;
 }
@@ -109,6 +116,15 @@ impl Large<u32> for Tries {
         }
     }
 
+    fn get_each(&self, keys: &[u32], values: &mut [u32]) {
+        match self {
+            Self::Byte(trie) => trie.get_each(keys, values),
+            Self::Pair(trie) => trie.get_each(keys, values),
+            Self::Packed(trie) => trie.get_each(keys, values),
+            Self::Quad(trie) => trie.get_each(keys, values),
+        }
+    }
+
     fn walk(&self, each: &mut dyn FnMut(u32, u32)) {
         match self {
             Self::Byte(trie) => trie.walk(each),
@@ -138,6 +154,10 @@ impl Large<u128> for Tree {
     #[inline]
     fn get(&self, key: u128) -> u32 {
         self.get(key)
+    }
+
+    fn get_each(&self, keys: &[u128], values: &mut [u32]) {
+        self.get_each(keys, values);
     }
 
     fn walk(&self, each: &mut dyn FnMut(u128, u32)) {
@@ -182,6 +202,21 @@ impl<K: Family> Layout<K> {
             Self::Counted32(layout) => layout.get(key),
             Self::Bucketed(layout) => layout.get(key),
             Self::Large(layout) => layout.get(key),
+        }
+    }
+
+    /// The values at as many addresses as both slices have. What takes one look or two is looked up one by one: the
+    /// processor overlaps such lookups by itself.
+    pub(super) fn get_each(&self, keys: &[K], values: &mut [u32]) {
+        let pairs = keys.iter().zip(values.iter_mut());
+        match self {
+            Self::Constant(code) => pairs.for_each(|(_, value)| *value = *code),
+            Self::Counted4(layout) => pairs.for_each(|(key, value)| *value = layout.get(*key)),
+            Self::Counted8(layout) => pairs.for_each(|(key, value)| *value = layout.get(*key)),
+            Self::Counted16(layout) => pairs.for_each(|(key, value)| *value = layout.get(*key)),
+            Self::Counted32(layout) => pairs.for_each(|(key, value)| *value = layout.get(*key)),
+            Self::Bucketed(layout) => pairs.for_each(|(key, value)| *value = layout.get(*key)),
+            Self::Large(layout) => layout.get_each(keys, values),
         }
     }
 

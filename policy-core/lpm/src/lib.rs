@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::too_many_lines))]
 
+mod batch;
 mod cidr;
 mod classes;
 mod key;

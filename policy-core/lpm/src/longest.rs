@@ -7,8 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
 
+use crate::batch::Batch;
 use crate::cidr::unmapped;
-use crate::layout::{Family, Layout};
+use crate::layout::{BATCH, Family, Layout};
 use crate::limits::TooLarge;
 use prefixes::{Prefix, PrefixV4, PrefixV6, Prefixes};
 use values::{List, Values, choose};
@@ -65,6 +66,13 @@ impl<K: Family> Mapping<K> {
         self.values.get(self.layout.get(key))
     }
 
+    /// The values at as many addresses of a batch as both slices have.
+    fn get_each(&self, keys: &[K], values: &mut [Option<u32>]) {
+        let mut codes = [0; BATCH];
+        self.layout.get_each(keys, &mut codes);
+        keys.iter().zip(codes).zip(values).for_each(|((_, code), value)| *value = self.values.get(code));
+    }
+
     /// The ranges that have a value, in order.
     fn ranges(&self) -> impl Iterator<Item = (K, K, u32)> {
         let ranges = self.layout.steps().into_ranges();
@@ -117,6 +125,49 @@ impl LongestMatch {
     #[must_use]
     pub fn lookup_v6(&self, address: Ipv6Addr) -> Option<u32> {
         self.v6.get(address.into())
+    }
+
+    /// [`Self::lookup`] for many addresses, each value in the place of its address; what one slice has beyond the other
+    /// is left as it is. A group of them goes through the table together, so that the waits for memory overlap: of a
+    /// table that is larger than the caches it is faster than as many single lookups, of a small one about as fast. No
+    /// allocation.
+    ///
+    /// ```
+    /// use policy_lpm::{cidr, LongestMatch};
+    /// let table = LongestMatch::build([(cidr("10.0.0.0/8").expect("a CIDR").network, 1)])?;
+    /// let addresses = ["10.2.3.4", "2001:db8::1", "::ffff:10.1.3.4"].map(|text| text.parse().expect("an address"));
+    /// let mut values = [None; 3];
+    /// table.lookup_each(&addresses, &mut values);
+    /// assert_eq!(values, [Some(1), None, Some(1)]);
+    /// # Ok::<(), policy_lpm::TooLarge>(())
+    /// ```
+    pub fn lookup_each(&self, addresses: &[IpAddr], values: &mut [Option<u32>]) {
+        for (addresses, values) in addresses.chunks(BATCH).zip(values.chunks_mut(BATCH)) {
+            let batch = Batch::new(addresses);
+            batch.answer(
+                values,
+                |keys, out| self.v4.get_each(keys, out),
+                |keys, out| self.v6.get_each(keys, out),
+            );
+        }
+    }
+
+    /// The same for IPv4 addresses.
+    pub fn lookup_v4_each(&self, addresses: &[Ipv4Addr], values: &mut [Option<u32>]) {
+        for (addresses, values) in addresses.chunks(BATCH).zip(values.chunks_mut(BATCH)) {
+            let mut keys = [0; BATCH];
+            addresses.iter().zip(&mut keys).for_each(|(address, key)| *key = u32::from(*address));
+            self.v4.get_each(keys.get(..addresses.len()).unwrap_or(&keys), values);
+        }
+    }
+
+    /// The same for IPv6 addresses, taken as they are: a mapped one is not looked up as IPv4.
+    pub fn lookup_v6_each(&self, addresses: &[Ipv6Addr], values: &mut [Option<u32>]) {
+        for (addresses, values) in addresses.chunks(BATCH).zip(values.chunks_mut(BATCH)) {
+            let mut keys = [0; BATCH];
+            addresses.iter().zip(&mut keys).for_each(|(address, key)| *key = u128::from(*address));
+            self.v6.get_each(keys.get(..addresses.len()).unwrap_or(&keys), values);
+        }
     }
 
     /// True if a prefix holds the address.

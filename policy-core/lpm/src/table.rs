@@ -7,9 +7,10 @@
 
 use std::net::IpAddr;
 
+use super::batch::Batch;
 use super::classes::{Classes, sweep};
 use super::key::Address;
-use super::layout::Layout;
+use super::layout::{BATCH, Family, Layout};
 use super::limits::{TableLimits, TooLarge};
 use super::ranges::RangeSet;
 
@@ -18,7 +19,7 @@ use super::ranges::RangeSet;
 pub struct TestId(pub u32);
 
 /// Identifies a set of tests that hold together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClassId(pub(super) u32);
 
 impl ClassId {
@@ -87,6 +88,36 @@ impl AddressTable {
             Address::V4(address) => ClassId(self.v4.get(address)),
             Address::V6(address) => ClassId(self.v6.get(address)),
         }
+    }
+
+    /// [`Self::class`] for many addresses, each class in the place of its address; what one slice has beyond the other is
+    /// left as it is. A group of them goes through the table together, so that the waits for memory overlap. No
+    /// allocation.
+    ///
+    /// ```
+    /// use policy_lpm::{cidr, AddressTable, ClassId, RangeSet, TableLimits, TestId};
+    /// let office = RangeSet::from_networks([cidr("203.0.113.0/24").expect("a CIDR").network]);
+    /// let table = AddressTable::build(&[office], TableLimits::default())?;
+    /// let addresses = ["203.0.113.9", "2001:db8::1"].map(|text| text.parse().expect("an address"));
+    /// let mut classes = [ClassId::new(0); 2];
+    /// table.class_each(&addresses, &mut classes);
+    /// assert_eq!(classes.map(|class| table.contains(class, TestId(0))), [true, false]);
+    /// # Ok::<(), policy_lpm::TooLarge>(())
+    /// ```
+    pub fn class_each(&self, addresses: &[IpAddr], classes: &mut [ClassId]) {
+        for (addresses, classes) in addresses.chunks(BATCH).zip(classes.chunks_mut(BATCH)) {
+            Batch::new(addresses).answer(
+                classes,
+                |keys, out| Self::class_of_each(&self.v4, keys, out),
+                |keys, out| Self::class_of_each(&self.v6, keys, out),
+            );
+        }
+    }
+
+    fn class_of_each<K: Family>(layout: &Layout<K>, keys: &[K], classes: &mut [ClassId]) {
+        let mut codes = [0; BATCH];
+        layout.get_each(keys, &mut codes);
+        keys.iter().zip(codes).zip(classes).for_each(|((_, code), class)| *class = ClassId(code));
     }
 
     /// True if the test holds for the addresses of a class; false for an unknown test. O(1).

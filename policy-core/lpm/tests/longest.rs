@@ -59,6 +59,23 @@ fn around(network: IpNetwork) -> [IpAddr; 4] {
     }
 }
 
+/// Compares lookups of many addresses at once with single ones: of both families together, and of each.
+fn check_each(what: &str, table: &LongestMatch, probes: &[IpAddr]) {
+    let mut values = vec![None; probes.len()];
+    table.lookup_each(probes, &mut values);
+    let single: Vec<_> = probes.iter().map(|probe| table.lookup(*probe)).collect();
+    assert!(values == single, "{what}, {}: both families", probes.len());
+    let v4: Vec<_> =
+        probes.iter().filter_map(|it| if let IpAddr::V4(v4) = it { Some(*v4) } else { None }).collect();
+    let v6: Vec<_> =
+        probes.iter().filter_map(|it| if let IpAddr::V6(v6) = it { Some(*v6) } else { None }).collect();
+    let (mut of_v4, mut of_v6) = (vec![None; v4.len()], vec![None; v6.len()]);
+    table.lookup_v4_each(&v4, &mut of_v4);
+    table.lookup_v6_each(&v6, &mut of_v6);
+    assert!(v4.iter().map(|it| table.lookup_v4(*it)).eq(of_v4), "{what}, {}: IPv4", v4.len());
+    assert!(v6.iter().map(|it| table.lookup_v6(*it)).eq(of_v6), "{what}, {}: IPv6", v6.len());
+}
+
 /// Builds, compares at every boundary and in the ranges, and counts the memory.
 fn check(what: &str, count: u32, value: impl Fn(u32) -> u32) -> LongestMatch {
     let entries: Vec<_> =
@@ -67,11 +84,11 @@ fn check(what: &str, count: u32, value: impl Fn(u32) -> u32) -> LongestMatch {
     let mut built = None;
     let counted = measure(|| built = LongestMatch::build(entries.iter().copied()).ok());
     let table = built.expect("small");
-    for (network, _) in &entries {
-        for probe in around(*network) {
-            assert_eq!(table.lookup(probe), naive(&naive_table, probe), "{what}, {count}: {probe}");
-        }
+    let probes: Vec<_> = entries.iter().flat_map(|(network, _)| around(*network)).collect();
+    for probe in &probes {
+        assert_eq!(table.lookup(*probe), naive(&naive_table, *probe), "{what}, {count}: {probe}");
     }
+    check_each(what, &table, &probes);
     let mut last: Option<(IpAddr, u32)> = None;
     for (first, end, value) in table.ranges() {
         assert!(first <= end && last.is_none_or(|(before, _)| before < first), "{what}, {count}: in order");

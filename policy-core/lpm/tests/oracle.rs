@@ -15,7 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use addresses::{address, boundaries, network};
 use ipnetwork::IpNetwork;
 use policy_lpm::reference::network_contains;
-use policy_lpm::{AddressTable, LongestMatch, RangeSet, TableLimits, TestId, cidr, range_networks};
+use policy_lpm::{AddressTable, ClassId, LongestMatch, RangeSet, TableLimits, TestId, cidr, range_networks};
 use proptest::prelude::*;
 
 fn networks() -> impl Strategy<Value = Vec<IpNetwork>> {
@@ -49,8 +49,13 @@ proptest! {
             .collect();
         let table = AddressTable::build(&sets, TableLimits::default()).expect("small");
         let all: Vec<_> = lists.iter().flat_map(|(allow, deny)| [allow.clone(), deny.clone()].concat()).collect();
-        for probe in boundaries(&all).into_iter().chain(more) {
+        let probes: Vec<_> = boundaries(&all).into_iter().chain(more).collect();
+        // One place is too few, which leaves the last address out.
+        let mut classes = vec![ClassId::new(u32::MAX); probes.len() - 1];
+        table.class_each(&probes, &mut classes);
+        for (at, probe) in probes.into_iter().enumerate() {
             let class = table.class(probe);
+            prop_assert!(classes.get(at).is_none_or(|of_many| *of_many == class), "{} among others", probe);
             for (number, (allow, deny)) in (0..).zip(&lists) {
                 let holds = |list: &[IpNetwork]| list.iter().any(|it| network_contains(*it, probe));
                 let expected = holds(allow) && !holds(deny);
@@ -71,10 +76,16 @@ proptest! {
         let length = |network: &IpNetwork| cidr(&network.to_string()).expect("its own text").network.prefix();
         let networks: Vec<_> = list.iter().map(|(network, _)| *network).collect();
         let ranges: Vec<_> = table.ranges().collect();
-        for probe in boundaries(&networks).into_iter().chain(more) {
+        let probes: Vec<_> = boundaries(&networks).into_iter().chain(more).collect();
+        // One place is too many, which stays as it is.
+        let mut values = vec![Some(12_345); probes.len() + 1];
+        table.lookup_each(&probes, &mut values);
+        prop_assert_eq!(values.pop(), Some(Some(12_345)));
+        for (probe, of_many) in probes.into_iter().zip(values) {
             let holding = list.iter().filter(|(network, _)| network_contains(*network, probe));
             let expected = holding.max_by_key(|(network, _)| length(network)).map(|(_, value)| *value);
             prop_assert_eq!(table.lookup(probe), expected, "{}", probe);
+            prop_assert_eq!(of_many, expected, "{} among others", probe);
             prop_assert_eq!(table.contains(probe), expected.is_some());
             let canonical = probe.to_canonical();
             let range = ranges.iter().find(|(first, last, _)| (*first..=*last).contains(&canonical));

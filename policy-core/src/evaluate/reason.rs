@@ -153,15 +153,27 @@ impl<'e> Reason<'e> {
         }
     }
 
+    /// The action with the list that the reason is about, if it is about one. The reason then begins with the client's
+    /// address, and what follows is the same for all clients for which the list names the same entry, or none
+    /// ([`AddressList::decide`]), unless expressions give entries of it.
+    #[must_use]
+    pub fn list_of(&self) -> Option<ActionId> {
+        self.list().map(|(by, _)| by)
+    }
+
+    fn list(&self) -> Option<(ActionId, &'e AddressList)> {
+        let by = self.outcome?.by()?;
+        match self.outcome? {
+            Outcome::Forwarded { .. } => self.permitting(by),
+            Outcome::Denied { .. } => Some((by, self.program.action(by)?.address_list()?)),
+            _ => None,
+        }
+    }
+
     /// The entry of a list that the reason names, if it is one that is the same for every connection.
     #[must_use]
     pub fn entry(&self) -> Option<&'e Entry> {
-        let by = self.outcome?.by()?;
-        let (by, list) = match self.outcome? {
-            Outcome::Forwarded { .. } => self.permitting(by)?,
-            Outcome::Denied { .. } => (by, self.program.action(by)?.address_list()?),
-            _ => return None,
-        };
+        let (by, list) = self.list()?;
         match list.decide(self.facts.client_ip()) {
             Decision::Denied(entry) => Some(entry),
             Decision::Allowed(entry) if !self.is_denied_by_own(by) => Some(entry),

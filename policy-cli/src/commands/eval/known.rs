@@ -104,6 +104,11 @@ impl EvalInputs {
         })
     }
 
+    /// True if files say what is known of an address.
+    pub(super) fn knows_addresses(&self) -> bool {
+        !self.databases.is_empty() || self.categories.is_some()
+    }
+
     /// What is known of an address beside what it is.
     pub(super) fn provided(&self, ip: IpAddr) -> Result<Provided<'_>, Failure> {
         let server = variables::fact("conn.server_ip").and_then(|fact| match self.given.get(fact)? {

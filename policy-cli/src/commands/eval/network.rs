@@ -482,6 +482,7 @@ impl Network {
             falls_through: false,
             target,
             reason: verdict.reason,
+            list_of: None,
             listed_at: None,
             digests: seen.digests,
             effects: seen.effects,

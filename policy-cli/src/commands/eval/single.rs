@@ -179,6 +179,7 @@ impl Policy {
             falls_through,
             target,
             reason: run.reason().to_string(),
+            list_of: run.reason().list_of(),
             listed_at,
             digests: Some(digests(program)),
             effects: performed(run),

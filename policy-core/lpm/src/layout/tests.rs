@@ -48,6 +48,14 @@ fn check<K: AllLarge>(steps: &Steps<K>) -> Result<(), TestCaseError> {
         for &probe in &probes {
             prop_assert_eq!(layout.get(probe), naive(steps, probe), "{} at {:?}", layout.name(), probe);
         }
+        // In groups that are full and ones that are not, whatever stands beside.
+        for count in [probes.len(), probes.len() / 2, 1] {
+            let mut values = vec![7; count];
+            layout.get_each(probes.get(..count).unwrap_or(&probes), &mut values);
+            for (probe, value) in probes.iter().zip(values) {
+                prop_assert_eq!(value, naive(steps, *probe), "{} at {:?} of {}", layout.name(), probe, count);
+            }
+        }
     }
     Ok(())
 }

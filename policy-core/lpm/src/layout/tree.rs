@@ -13,6 +13,7 @@ mod deep;
 mod lines;
 mod runs;
 
+use super::GROUP;
 use super::codes::Codes;
 use crate::key::{Bits, Key};
 use crate::steps::Steps;
@@ -41,6 +42,14 @@ impl Windows {
         match self {
             Self::Runs(runs) => runs.behind(window),
             Self::Lines(lines) => lines.behind(window),
+        }
+    }
+
+    /// The same of at most a group of windows.
+    fn behind_each(&self, windows: &[u64], behind: &mut [usize]) {
+        match self {
+            Self::Runs(runs) => runs.behind_each(windows, behind),
+            Self::Lines(lines) => lines.behind_each(windows, behind),
         }
     }
 
@@ -133,6 +142,26 @@ impl Tree {
         let rest = key << self.skip;
         let value = self.values.get(self.windows.behind(rest.window())).unwrap_or(0);
         if value < self.first_deep { value } else { self.in_window(value, rest) }
+    }
+
+    /// The values at as many addresses as both slices have.
+    pub(super) fn get_each(&self, keys: &[u128], values: &mut [u32]) {
+        for (keys, values) in keys.chunks(GROUP).zip(values.chunks_mut(GROUP)) {
+            let (mut windows, mut behind) = ([0; GROUP], [0; GROUP]);
+            for (key, window) in keys.iter().zip(&mut windows) {
+                *window = (key << self.skip).window();
+            }
+            self.windows.behind_each(windows.get(..keys.len()).unwrap_or(&windows), &mut behind);
+            for ((key, behind), value) in keys.iter().zip(behind).zip(values) {
+                let found = self.values.get(behind).unwrap_or(0);
+                *value = match found {
+                    _ if *key < self.low => self.values.get(0).unwrap_or(0),
+                    _ if *key > self.high => self.last,
+                    found if found < self.first_deep => found,
+                    found => self.in_window(found, key << self.skip),
+                };
+            }
+        }
     }
 
     #[inline(never)]

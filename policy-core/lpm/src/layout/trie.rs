@@ -14,6 +14,7 @@
 //! Source: the counted bit maps of Poptrie (Asai, Ohara, SIGCOMM 2015) and of Tree Bitmap (Eatherton, Varghese,
 //! Dittia, 2004), over runs instead of slots.
 
+mod batch;
 mod build;
 mod walk;
 

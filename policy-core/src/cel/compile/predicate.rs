@@ -10,6 +10,7 @@
 //! interpreter's own, with its place. Source for the order of joined parts: CEL specification, logical operators.
 
 mod build;
+mod client;
 mod gate;
 mod given;
 mod literals;

@@ -1,6 +1,7 @@
 //! Sorted windows as a static B+-tree of one-line nodes, entered from a table.
 
 use crate::key::{number, small};
+use crate::layout::GROUP;
 
 /// Starts of a node.
 const WIDTH: usize = 8;
@@ -66,6 +67,19 @@ impl Entry {
     const fn line(self) -> usize {
         (self.0 & ((1 << Self::LEVEL_AT) - 1)) as usize
     }
+}
+
+/// A window on its way down.
+#[derive(Clone, Copy, Default)]
+struct Open {
+    stored: i64,
+    /// The level at which it begins.
+    level: usize,
+    /// The line that was looked at last, and how many of its starts are not above the window.
+    line: usize,
+    behind: usize,
+    /// The line to look at.
+    next: usize,
 }
 
 impl Lines {
@@ -138,6 +152,42 @@ impl Lines {
             next = line * (WIDTH + 1) + behind;
         }
         line * WIDTH + behind
+    }
+
+    /// The same of at most a group of windows: a level for all of them before the next one, so that the waits for their
+    /// lines overlap.
+    pub(super) fn behind_each(&self, windows: &[u64], behind: &mut [usize]) {
+        let mut opens = [Open::default(); GROUP];
+        let mut first = self.levels.len();
+        for (window, open) in windows.iter().zip(&mut opens) {
+            let slot = small((window >> 1) >> (63 - self.bits));
+            let entry = self.entries.get(slot).copied().unwrap_or_default();
+            first = first.min(entry.level());
+            let next = entry.line();
+            *open = Open { stored: stored(*window), level: entry.level(), next, ..Open::default() };
+        }
+        let opens = opens.get_mut(..windows.len()).unwrap_or_default();
+        for (level, offset) in self.levels.iter().enumerate().skip(first) {
+            for open in &mut *opens {
+                // Who begins further down looks at the line where it will begin.
+                let at = if open.level <= level { *offset } else { self.begin(open.level) };
+                let line = self.lines.get(at + open.next);
+                let count = line.map_or(0, |starts| starts.behind(open.stored));
+                if open.level <= level {
+                    (open.line, open.behind) = (open.next, count);
+                    open.next = open.line * (WIDTH + 1) + count;
+                }
+            }
+        }
+        for ((window, open), behind) in windows.iter().zip(opens).zip(behind) {
+            *behind = if *window == u64::MAX { self.count } else { open.line * WIDTH + open.behind };
+        }
+    }
+
+    /// Where a level begins.
+    #[inline]
+    fn begin(&self, level: usize) -> usize {
+        self.levels.get(level).copied().unwrap_or(0)
     }
 
     /// All starts, in order.

@@ -127,6 +127,15 @@ impl Runs {
         run.map_or(0, |run| run.behind(window))
     }
 
+    /// The same of at most a group of windows.
+    pub(super) fn behind_each(&self, windows: &[u64], behind: &mut [usize]) {
+        self.firsts.behind_each(windows, behind);
+        for (window, behind) in windows.iter().zip(behind) {
+            let run = behind.checked_sub(1).and_then(|at| self.runs.get(at));
+            *behind = run.map_or(0, |run| run.behind(*window));
+        }
+    }
+
     /// All windows, in order.
     pub(super) fn windows(&self) -> impl Iterator<Item = u64> {
         self.runs.iter().flat_map(|run| run.windows())
@@ -142,6 +151,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::layout::GROUP;
 
     /// Windows in crowds of every grain, and at the ends.
     fn windows() -> impl Strategy<Value = Vec<u64>> {
@@ -167,6 +177,16 @@ mod tests {
                 let expected = windows.partition_point(|window| *window <= probe);
                 prop_assert_eq!(runs.behind(probe), expected, "{:#x} in runs", probe);
                 prop_assert_eq!(lines.behind(probe), expected, "{:#x} in lines", probe);
+            }
+            let probes: Vec<u64> = windows.iter().copied().chain([0, u64::MAX]).collect();
+            for probes in probes.chunks(GROUP) {
+                let mut behind = [[0; GROUP]; 2];
+                runs.behind_each(probes, &mut behind[0]);
+                lines.behind_each(probes, &mut behind[1]);
+                for (at, probe) in probes.iter().enumerate() {
+                    let expected = windows.partition_point(|window| window <= probe);
+                    prop_assert_eq!(behind.map(|of| of[at]), [expected; 2], "{:#x} with others", probe);
+                }
             }
         }
     }
