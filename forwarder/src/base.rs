@@ -10,6 +10,7 @@ pub mod log;
 pub(crate) mod memory;
 pub(crate) mod platform;
 pub(crate) mod random;
+/// [`reports::Reports`]: findings of a configuration and its files, as they are shown.
 pub mod reports;
 pub(crate) mod sanitize;
 

@@ -4,7 +4,9 @@
 //! the API over all that ([`admin`]).
 
 pub mod admin;
+/// [`audit::Audit`] writes who changed what through the API.
 pub mod audit;
+/// [`identity::Identity`] knows service users, authtokens and API keys.
 pub mod identity;
 pub(crate) mod limit;
 pub(crate) mod private;

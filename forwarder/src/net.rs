@@ -9,6 +9,7 @@ pub mod dial;
 pub(crate) mod host;
 pub(crate) mod http_server;
 pub mod proxy_protocol;
+/// [`relay::relay`] carries bytes both ways until both ends have finished.
 pub mod relay;
 pub(crate) mod socket;
 pub(crate) mod sources;

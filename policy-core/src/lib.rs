@@ -40,19 +40,13 @@
 /// What the actions of a policy are and hold. [`actions::documentation`] describes one by its name.
 pub mod actions;
 mod address_list;
-/// The configuration of an agent. [`agent::load_agent_files`] loads it with the policies it names.
 pub mod agent;
 /// The codes of all findings. [`catalog::page`] explains one.
 pub mod catalog;
-/// Lists of categories of addresses. [`categories::load_categories`] reads one.
 pub mod categories;
-/// Expressions. [`cel::Env`] checks one, [`cel::Expression`] evaluates it.
 pub mod cel;
-/// The stage *check*. [`check::load_policy`] goes from a text to a policy without errors.
 pub mod check;
-/// The stage *compile*. [`compile::Program::from_policy`] goes there from a text at once.
 pub mod compile;
-/// What every stage reports: [`diagnostic::Diagnostics`].
 pub mod diagnostic;
 /// The functions that only policies have. [`dialect::functions`] lists them.
 pub mod dialect;
@@ -60,13 +54,11 @@ pub mod dialect;
 pub mod digest;
 /// [`duration::parse_duration`], for all fields that hold a time span.
 pub mod duration;
-/// The configuration of an edge. [`edge::load_edge_files`] loads it with all files it names.
 pub mod edge;
 /// Where the policy of an endpoint stands: [`endpoint_policy::PolicySource`].
 pub mod endpoint_policy;
 /// The stage *evaluate*. [`evaluate::Evaluation`] is one phase of a program on one connection.
 pub mod evaluate;
-/// What a host answers while a policy runs: [`exchange::Effect`] and [`exchange::Reply`].
 pub mod exchange;
 /// What a host brings to a decision. [`facts::Facts`] are those of a connection.
 pub mod facts;
@@ -78,7 +70,6 @@ pub mod ip_policies;
 mod ip_policy;
 /// What a program consists of; only the actions and the engine speak of it.
 pub mod ir;
-/// A connection through several endpoints. [`journey::Journey`] drives their programs.
 pub mod journey;
 /// JSON that is safe to be shown in a terminal.
 pub mod json;
@@ -89,9 +80,7 @@ pub mod lint;
 pub mod lpm;
 /// HTTP messages as policies see and change them, such as [`message::Request`].
 pub mod message;
-/// The stage *model*: [`model::Policy`], a policy as written.
 pub mod model;
-/// [`named_file::NamedFile`]: a file that a host has read on behalf of a configuration.
 pub mod named_file;
 /// Error codes of ngrok's, for findings and refusals.
 pub mod ngrok;
@@ -99,7 +88,6 @@ pub mod ngrok;
 pub mod options;
 /// How a phase ends: [`outcome::Outcome`].
 pub mod outcome;
-/// The stages *decode* and *parse*. [`parse::decode`] takes the bytes of a file.
 pub mod parse;
 /// [`phase::Phase`]: when rules run.
 pub mod phase;
@@ -109,13 +97,11 @@ mod reader;
 pub mod reference;
 /// Requests and responses of dry runs, read from files: [`requests::load_request`].
 pub mod requests;
-/// [`resolve::UrlMap`]: endpoints by their URLs.
 pub mod resolve;
 mod run;
 /// How fields are declared and documented.
 pub mod schema;
 mod settings;
-/// [`source::Source`]: a text with a name, and places in it.
 pub mod source;
 mod trace;
 /// [`url::EndpointUrl`] and its parts.
