@@ -148,7 +148,7 @@ fn categories_come_from_a_file() {
     // In a list as well, where all of these are alike for the policy itself.
     let (code, out, _) =
         eval(folder.path(), &["office.yml", "--ips", "sources.txt", "--categories", "categories.yml"]);
-    let denied = out.lines().map(|line| line.contains("\"decision\":\"deny\"")).collect::<Vec<_>>();
+    let denied = out.lines().map(|line| line.contains("\"outcome\":\"deny\"")).collect::<Vec<_>>();
     assert_eq!((code, denied), (Some(0), vec![true, false, false]), "{out}");
     let (code, _, err) =
         eval(folder.path(), &["tor.yml", "--ip", "203.0.113.9", "--categories", "wrong.yml"]);
