@@ -21,6 +21,8 @@ use crate::policies::{self, GUIDE, TwentyRules, decide};
 
 /// How many sources take turns.
 const SOURCES: usize = 1 << 16;
+/// Addresses that are handed over at once, as `eval --ips` does.
+const AT_ONCE: usize = 1_024;
 /// Addresses of the file that the command decides.
 const LINES: usize = 2_000_000;
 
@@ -34,8 +36,8 @@ pub fn bars() -> Vec<Bar> {
         each_against_one_v6(Draw::InPrefix),
         Bar::new("lookup/v4/random batch", Gate::AtLeast(0.0, 150.0), "M/s", |context| {
             let table = context.v4();
-            let (probes, mut found) = (table.probes(Draw::Random), vec![None; probes_of(context)]);
-            context.meter.millions_per_second(probes.len(), || table.ours.v4_each(probes, &mut found))
+            let probes = table.probes(Draw::Random);
+            context.meter.millions_per_second(probes.len(), || table.ours.v4_each(probes, AT_ONCE))
         }),
         each_against::<TrieMap>(),
         each_against::<TreeBitmap>(),
@@ -64,18 +66,13 @@ pub fn bars() -> Vec<Bar> {
     bars
 }
 
-/// How many addresses are looked up.
-fn probes_of(context: &Context) -> usize {
-    context.v4().probes(Draw::Random).len()
-}
-
 fn each_against_one(draw: Draw, gate: Gate) -> Bar {
     Bar::new(format!("lookup/v4/{} batch faster than one by one", draw.name()), gate, "×", move |context| {
         let table = context.v4();
-        let (probes, mut found) = (table.probes(draw), vec![None; probes_of(context)]);
+        let probes = table.probes(draw);
         let samples = context.meter.equal_ratios(
             probes.len(),
-            || table.ours.v4_each(probes, &mut found),
+            || table.ours.v4_each(probes, AT_ONCE),
             || throughput(probes, |address| table.ours.v4(address)),
         );
         samples.inverted()
@@ -87,10 +84,9 @@ fn each_against_one_v6(draw: Draw) -> Bar {
     Bar::new(name, Gate::AtLeast(0.0, 1.3), "×", move |context| {
         let table = context.v6();
         let probes = table.probes(draw);
-        let mut found = vec![None; probes.len()];
         let samples = context.meter.equal_ratios(
             probes.len(),
-            || table.ours.v6_each(probes, &mut found),
+            || table.ours.v6_each(probes, AT_ONCE),
             || throughput(probes, |address| table.ours.v6(address)),
         );
         samples.inverted()
@@ -103,10 +99,9 @@ fn each_against<P: Longest>() -> Bar {
     Bar::new(name, Gate::AtLeast(0.0, 10.0), "×", move |context| {
         let table = context.v4();
         let (probes, peer) = (table.probes(Draw::Random), P::build(&table.entries));
-        let mut found = vec![None; probes.len()];
         let samples = context.meter.equal_ratios(
             probes.len(),
-            || table.ours.v4_each(probes, &mut found),
+            || table.ours.v4_each(probes, AT_ONCE),
             || throughput(probes, |address| peer.v4(address)),
         );
         samples.inverted()
