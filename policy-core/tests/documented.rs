@@ -49,7 +49,7 @@ fn every_line_is_shown_by_a_test_or_says_why_not() {
                 fs::read_to_string(root.join(&file)).unwrap_or_else(|error| panic!("{line}\n{file}: {error}"))
             });
             let at = text.find(&format!("fn {name}(")).unwrap_or_else(|| panic!("no test {name}: {line}"));
-            let before = text[..at].rsplit("\n\n").next().unwrap_or_default();
+            let before = text.split_at(at).0.rsplit("\n\n").next().unwrap_or_default();
             assert!(before.contains("test]"), "{name} is no test: {line}");
         }
         shown += 1;
