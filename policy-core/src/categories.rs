@@ -3,7 +3,7 @@
 //! YAML or JSON, a map: each category has a network, or a list of them. An address has the categories of every network that
 //! it lies in.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -40,19 +40,16 @@ pub struct Categories {
 }
 
 impl Categories {
-    /// The categories of an address, those of large networks first, each once. O(lengths of networks).
+    /// The categories of an address, those of large networks first, each once. O(lengths of networks + categories of these).
     #[must_use]
     pub fn of(&self, address: IpAddr) -> Vec<&str> {
         let address = address.to_canonical();
         let [v4, v6] = &self.lengths;
-        let mut out: Vec<&str> = Vec::new();
+        let (mut out, mut seen): (Vec<&str>, HashSet<&str>) = Default::default();
         for length in if address.is_ipv4() { v4 } else { v6 } {
             let Ok(network) = IpNetwork::new(address, *length) else { continue };
-            for name in self.networks.get(&masked(network)).into_iter().flatten() {
-                if !out.contains(&&**name) {
-                    out.push(name);
-                }
-            }
+            let names = self.networks.get(&masked(network)).into_iter().flatten();
+            out.extend(names.map(|name| &**name).filter(|name| seen.insert(name)));
         }
         out
     }

@@ -163,7 +163,9 @@ impl<'f> Naive<'f> {
 
     /// What a log entry keeps; `None` if a part of it has no value.
     pub(crate) fn logged(&mut self, value: &ConfigValue) -> Option<Map> {
-        match from_plain(&to_plain(&self.value(value)?)) {
+        let mut plain = to_plain(&self.value(value)?);
+        self.state.hide_secrets(&mut plain);
+        match from_plain(&plain) {
             Value::Map(map) => Some((*map).clone()),
             _ => None,
         }
