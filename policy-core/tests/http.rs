@@ -129,6 +129,16 @@ fn a_request_is_refused_closed_or_answered() {
 }
 
 #[test]
+fn a_reason_tells_where_conditions_on_requests_stand_and_not_what_they_compare_with() {
+    let rules = "- expressions: [\"getReqHeader('x-key') != ['k-4711']\", \"req.method == 'GET'\"]\n  actions: [{type: deny}]";
+    let denied = on_request(rules, &get("https://a.example/"));
+    assert_eq!(
+        denied.reason,
+        "`deny` refuses the request: the condition in line 2 and the condition in line 2 hold"
+    );
+}
+
+#[test]
 fn a_refused_address_is_told_with_its_code() {
     let rules = "- actions: [{type: restrict-ips, config: {allow: [192.0.2.0/24, '2001:db8::/32']}}]";
     let ended = on_request(rules, &get("https://a.example/"));

@@ -132,7 +132,8 @@ impl<'e> Reason<'e> {
         }
     }
 
-    /// Says of an action that does the same whenever it is reached by which conditions it was.
+    /// Says of an action that does the same whenever it is reached by which conditions it was. Conditions on requests may
+    /// compare with a key that a client sends, and reasons are logged: they are named by their lines.
     fn write_always(
         &self,
         f: &mut fmt::Formatter<'_>,
@@ -145,10 +146,16 @@ impl<'e> Reason<'e> {
         let Some(first) = conditions.next() else {
             return write!(f, "`{kind}` {does} every {what} that reaches it");
         };
-        write!(f, "`{kind}` {does} the {what}: `{}`", shorten(first.expression().text()))?;
+        let named = |condition: ConditionRef<'_>| match self.phase {
+            Phase::OnTcpConnect => format!("`{}`", shorten(condition.expression().text())),
+            Phase::OnHttpRequest | Phase::OnHttpResponse | Phase::OnEventStreamMessage => {
+                format!("the condition in line {}", condition.position().line)
+            }
+        };
+        write!(f, "`{kind}` {does} the {what}: {}", named(first))?;
         match (conditions.next(), conditions.count()) {
             (None, _) => f.write_str(" holds"),
-            (Some(second), 0) => write!(f, " and `{}` hold", shorten(second.expression().text())),
+            (Some(second), 0) => write!(f, " and {} hold", named(second)),
             (Some(_), more) => write!(f, " and {} more conditions hold", more + 1),
         }
     }
