@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+use std::ops::ControlFlow;
+
 use policy_core::cel::TextMap;
 use policy_core::compile::{CompileOptions, Program};
 use policy_core::evaluate::RunState;
@@ -456,6 +458,9 @@ fn what_nothing_changed_is_not_kept() {
     assert_eq!(ended.outcome, "upstream");
     let headers = headers(&[("x-b", "1"), ("x-a", "2")]);
     let mut names = Vec::new();
-    headers.each_name(&mut |name| names.push(name.to_owned()));
+    let _ = headers.each_name(&mut |name| {
+        names.push(name.to_owned());
+        ControlFlow::Continue(())
+    });
     assert_eq!(names, ["x-b", "x-a"]);
 }

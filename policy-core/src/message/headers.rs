@@ -1,7 +1,7 @@
 //! Headers: those that a host lends, and what rules have changed of them.
 
-use std::collections::HashSet;
 use std::fmt;
+use std::ops::ControlFlow;
 
 use crate::cel::TextMap;
 use crate::diagnostic::shorten;
@@ -144,9 +144,8 @@ impl TextMap for Headers {
         self.0.iter().filter(|(known, _)| **known == *name).nth(at).map(|(_, value)| &**value)
     }
 
-    fn each_name<'m>(&'m self, each: &mut dyn FnMut(&'m str)) {
-        let mut seen = HashSet::new();
-        self.0.iter().filter(|(name, _)| seen.insert(name)).for_each(|(name, _)| each(name));
+    fn each_name<'m>(&'m self, each: &mut dyn FnMut(&'m str) -> ControlFlow<()>) -> ControlFlow<()> {
+        self.0.iter().try_for_each(|(name, _)| each(name))
     }
 }
 
@@ -246,17 +245,12 @@ impl TextMap for EditedHeaders<'_> {
         }
     }
 
-    fn each_name<'m>(&'m self, each: &mut dyn FnMut(&'m str)) {
-        self.of.each_name(&mut |name| {
-            if self.edits.touched(name).is_none() {
-                each(name);
-            }
-        });
-        for (name, values) in self.edits.iter() {
-            if !values.is_empty() {
-                each(name);
-            }
-        }
+    fn each_name<'m>(&'m self, each: &mut dyn FnMut(&'m str) -> ControlFlow<()>) -> ControlFlow<()> {
+        self.of.each_name(&mut |name| match self.edits.touched(name) {
+            Some(_) => ControlFlow::Continue(()),
+            None => each(name),
+        })?;
+        self.edits.iter().filter(|(_, values)| !values.is_empty()).try_for_each(|(name, _)| each(name))
     }
 }
 

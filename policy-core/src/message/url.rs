@@ -5,8 +5,8 @@
 //! case. `%2F` stays what it is, since a server may tell it from `/`. A URL that is normal already is not copied.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::ops::Range;
 
 use crate::cel::TextMap;
@@ -249,9 +249,8 @@ impl TextMap for RequestUrl<'_> {
         self.query_params().filter(|(known, _)| *known == name).nth(at).map(|(_, value)| value)
     }
 
-    fn each_name<'m>(&'m self, each: &mut dyn FnMut(&'m str)) {
-        let mut seen = HashSet::new();
-        self.query_params().filter(|(name, _)| seen.insert(*name)).for_each(|(name, _)| each(name));
+    fn each_name<'m>(&'m self, each: &mut dyn FnMut(&'m str) -> ControlFlow<()>) -> ControlFlow<()> {
+        self.query_params().try_for_each(|(name, _)| each(name))
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) use gate::{Gate, GateFact};
 pub(crate) use given::ClientAddress;
 use literals::{Literals, TextLiteral};
 pub(in crate::cel) use run::holds;
-use sources::{List, Number, Text};
+use sources::{List, Number, Over, Text};
 
 /// Takes a set of addresses into a table.
 pub(crate) type Intern<'i> = &'i mut dyn FnMut(RangeSet) -> TestId;
@@ -96,6 +96,12 @@ pub(crate) enum Leaf {
         text: Text,
         literal: Arc<str>,
     },
+    /// A text has another one, which is no literal, as a part.
+    HasPart {
+        text: Text,
+        part: Text,
+        place: Place,
+    },
     Matches {
         text: Text,
         pattern: Box<Pattern>,
@@ -120,12 +126,22 @@ pub(crate) enum Leaf {
         map: Fact,
         key: Arc<str>,
     },
-    /// `exists` or `all` over a list of texts.
+    /// `exists` or `all` over texts.
     Quantified {
-        list: List,
+        over: Over,
         body: Box<Test>,
         exists: bool,
     },
+    /// `exists` or `all` over literals: what it says of each of them, joined.
+    Unrolled(Box<Test>),
+}
+
+/// Where a text has a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Start,
+    End,
+    Anywhere,
 }
 
 impl Leaf {
@@ -135,7 +151,7 @@ impl Leaf {
             Self::OneOf { literals, .. } => literals.heap_bytes(),
             Self::Matches { .. } => size_of::<Pattern>(),
             Self::Within { networks, .. } => size_of::<AddressSet>() + networks.heap_bytes(),
-            Self::Quantified { body, .. } => size_of::<Test>() + body.heap_bytes(),
+            Self::Quantified { body, .. } | Self::Unrolled(body) => size_of::<Test>() + body.heap_bytes(),
             _ => 0,
         }
     }
@@ -203,7 +219,7 @@ impl Test {
             Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.clients(each)),
             Self::Choice(parts) => parts.iter().for_each(|part| part.clients(each)),
             Self::Leaf(_, leaf) => {
-                if let Leaf::Quantified { body, .. } = leaf {
+                if let Leaf::Quantified { body, .. } | Leaf::Unrolled(body) = leaf {
                     body.clients(each);
                 }
             }
@@ -332,6 +348,7 @@ impl fmt::Display for Leaf {
             Self::StartsWith { .. } => "starts with",
             Self::EndsWith { .. } => "ends with",
             Self::Contains { .. } => "contains",
+            Self::HasPart { .. } => "has part",
             Self::Matches { .. } => "matches",
             Self::Within { .. } => "address in",
             Self::Compare { .. } => "compare",
@@ -340,6 +357,7 @@ impl fmt::Display for Leaf {
             Self::Quantified { body, exists, .. } => {
                 return write!(f, "{}({body})", if *exists { "exists" } else { "all" });
             }
+            Self::Unrolled(body) => return write!(f, "unrolled({body})"),
         })
     }
 }

@@ -1,7 +1,9 @@
 //! What an evaluation takes from outside, and how much it may take.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::ControlFlow;
 
 use super::fault::Fault;
 use super::value::{Map, Value};
@@ -31,6 +33,7 @@ pub enum Borrowed<'h> {
 /// copy. Names are those that expressions write; headers have theirs in lower case.
 ///
 /// ```
+/// use std::ops::ControlFlow;
 /// use policy_core::cel::{Borrowed, TextMap};
 /// #[derive(Debug)]
 /// struct Headers(Vec<(String, String)>);
@@ -42,12 +45,8 @@ pub enum Borrowed<'h> {
 ///     fn get(&self, name: &str, at: usize) -> Option<&str> {
 ///         self.0.iter().filter(|(key, _)| key == name).nth(at).map(|(_, value)| &**value)
 ///     }
-///     fn each_name<'m>(&'m self, each: &mut dyn FnMut(&'m str)) {
-///         self.0.iter().enumerate().for_each(|(at, (key, _))| {
-///             if self.0.iter().take(at).all(|(other, _)| other != key) {
-///                 each(key);
-///             }
-///         });
+///     fn each_name<'m>(&'m self, each: &mut dyn FnMut(&'m str) -> ControlFlow<()>) -> ControlFlow<()> {
+///         self.0.iter().try_for_each(|(key, _)| each(key))
 ///     }
 /// }
 /// let headers = Headers(vec![("x-a".into(), "1".into()), ("x-a".into(), "2".into())]);
@@ -60,8 +59,8 @@ pub trait TextMap: fmt::Debug + Sync {
     /// One of the texts of a name, from 0.
     fn get(&self, name: &str, at: usize) -> Option<&str>;
 
-    /// Every name once.
-    fn each_name<'m>(&'m self, each: &mut dyn FnMut(&'m str));
+    /// Every name, once or several times, until `each` ends it; gives what `each` gave last.
+    fn each_name<'m>(&'m self, each: &mut dyn FnMut(&'m str) -> ControlFlow<()>) -> ControlFlow<()>;
 }
 
 impl Borrowed<'_> {
@@ -92,8 +91,13 @@ impl Borrowed<'_> {
 
 /// The map as a value.
 fn owned(map: &dyn TextMap) -> Map {
-    let mut names = Vec::new();
-    map.each_name(&mut |name| names.push(name));
+    let (mut names, mut seen) = (Vec::new(), HashSet::new());
+    let _ = map.each_name(&mut |name| {
+        if seen.insert(name) {
+            names.push(name);
+        }
+        ControlFlow::Continue(())
+    });
     Map::from_texts(names.into_iter().map(|name| {
         let texts = (0..map.count(name).unwrap_or(0)).filter_map(|at| map.get(name, at));
         (name, Value::list(texts.map(Value::text).collect()))

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::sources::{List, Number, Text};
-use super::{Comparison, Draws, Intern, Leaf, Test};
+use super::sources::{List, Number, Over, Text};
+use super::{Comparison, Draws, Intern, Leaf, Place, Test};
 use crate::cel::check::code::{Code, Loop, LoopKind, Node, NodeId, Slot};
 use crate::cel::library::overload::{Form, Relation, Spelling};
 use crate::cel::values::fact::{Fact, Role};
@@ -14,8 +14,11 @@ use crate::lpm::{AddressSet, RangeSet, cidr};
 /// Tests inside one another; deeper ones are interpreted.
 const MAX_DEPTH: usize = 80;
 
+/// Bodies of unrolled loops in one condition; further loops over literals go on as loops.
+const MAX_UNROLLED: usize = 64;
+
 pub(in crate::cel) fn build(code: &Code, intern: Option<Intern<'_>>) -> Test {
-    let mut builder = Builder { code, intern, item: None, depth: 0 };
+    let mut builder = Builder { code, intern, item: None, bound: Vec::new(), unrolled: 0, depth: 0 };
     let root = code.root();
     builder.test(root).unwrap_or_else(|| builder.interpreted(root))
 }
@@ -23,8 +26,12 @@ pub(in crate::cel) fn build(code: &Code, intern: Option<Intern<'_>>) -> Test {
 struct Builder<'c, 'i> {
     code: &'c Code,
     intern: Option<Intern<'i>>,
-    /// The variable of the loop around: within it nothing is interpreted by itself, since only the loop binds it.
+    /// The variable of the loop around.
     item: Option<Slot>,
+    /// The variables of the unrolled loops around, with the literals that they stand for.
+    bound: Vec<(Slot, Value)>,
+    /// Bodies of unrolled loops so far.
+    unrolled: usize,
     depth: usize,
 }
 
@@ -41,7 +48,8 @@ impl<'c> Builder<'c, '_> {
     }
 
     fn otherwise(&self, id: NodeId) -> Option<Test> {
-        self.item.is_none().then(|| self.interpreted(id))
+        // Only the loop binds its variable: within it nothing is interpreted by itself.
+        (self.item.is_none() && self.bound.is_empty()).then(|| self.interpreted(id))
     }
 
     fn interpreted(&self, root: NodeId) -> Test {
@@ -104,16 +112,61 @@ impl<'c> Builder<'c, '_> {
         let (body, exists) = match of.kind {
             LoopKind::All(body) => (body, false),
             LoopKind::Exists(body) => (body, true),
+            LoopKind::ExistsOne(body) => return self.key_among(of, body, Relation::Equal),
             _ => return None,
         };
-        if self.item.is_some() || of.second.is_some() || *self.code.ty(body) != Type::Bool {
+        if of.second.is_some() || *self.code.ty(body) != Type::Bool {
             return None;
         }
-        let list = self.list(of.range)?;
+        let relation = if exists { Relation::Equal } else { Relation::NotEqual };
+        let leaf = self.key_among(of, body, relation).or_else(|| self.unrolled(of, body, exists));
+        leaf.or_else(|| self.looped(of, body, exists))
+    }
+
+    /// A loop over the keys of a map that asks for one of them: `exists(key, key == 'a')`, `all(key, key != 'a')`.
+    fn key_among(&self, of: &Loop, body: NodeId, relation: Relation) -> Option<Leaf> {
+        let map = self.map(of.range).filter(|_| of.second.is_none())?;
+        let [one, other] = self.code.formed(self.code.node(body)?, Form::Compare(relation))? else {
+            return None;
+        };
+        let is_key = |id: NodeId| matches!(self.code.node(id), Some(Node::Local(slot)) if *slot == of.first);
+        let key = if is_key(*one) { other } else { Some(one).filter(|_| is_key(*other))? };
+        let found = Leaf::HasKey { map, key: self.literal(*key)? };
+        Some(if relation == Relation::Equal { found } else { Leaf::Unless(Box::new(found)) })
+    }
+
+    /// A loop over literals, as its body for each of them.
+    fn unrolled(&mut self, of: &Loop, body: NodeId, exists: bool) -> Option<Leaf> {
+        let Value::List(items) = self.code.constant(of.range)? else { return None };
+        let unrolled = self.unrolled + items.len();
+        if unrolled > MAX_UNROLLED {
+            return None;
+        }
+        self.unrolled = unrolled;
+        let bodies: Option<Vec<Test>> = items
+            .iter()
+            .map(|item| {
+                self.bound.push((of.first, item.clone()));
+                let test = self.test(body);
+                self.bound.pop();
+                test
+            })
+            .collect();
+        Some(Leaf::Unrolled(Box::new(Test::joined(bodies?.into_iter(), exists))))
+    }
+
+    fn looped(&mut self, of: &Loop, body: NodeId, exists: bool) -> Option<Leaf> {
+        if self.item.is_some() {
+            return None;
+        }
+        let over = match self.map(of.range) {
+            Some(map) => Over::Keys(map),
+            None => Over::List(self.list(of.range)?),
+        };
         self.item = Some(of.first);
         let body = self.test(body);
         self.item = None;
-        Some(Leaf::Quantified { list, body: Box::new(body?), exists })
+        Some(Leaf::Quantified { over, body: Box::new(body?), exists })
     }
 
     fn call(&mut self, id: NodeId, form: Form, arguments: &[NodeId]) -> Option<Test> {
@@ -142,18 +195,9 @@ impl<'c> Builder<'c, '_> {
                 self.compare(id, *one, how, *other)
             }
             (Form::In, [item, list]) => self.member(id, *item, *list),
-            (Form::Begins, [text, literal]) => {
-                let (text, literal) = (self.text(*text)?, self.literal(*literal)?.into());
-                leaf(Leaf::StartsWith { text, literal })
-            }
-            (Form::Ends, [text, literal]) => {
-                let (text, literal) = (self.text(*text)?, self.literal(*literal)?);
-                leaf(Leaf::EndsWith { text, literal })
-            }
-            (Form::Holds, [text, literal]) => {
-                let (text, literal) = (self.text(*text)?, self.literal(*literal)?);
-                leaf(Leaf::Contains { text, literal })
-            }
+            (Form::Begins, [text, part]) => leaf(self.part(*text, *part, Place::Start)?),
+            (Form::Ends, [text, part]) => leaf(self.part(*text, *part, Place::End)?),
+            (Form::Holds, [text, part]) => leaf(self.part(*text, *part, Place::Anywhere)?),
             (Form::Within, [text, of]) => {
                 let networks = match (self.literal(*of), self.literals(*of)) {
                     (Some(one), _) => networks([&*one]),
@@ -168,6 +212,18 @@ impl<'c> Builder<'c, '_> {
             }
             _ => None,
         }
+    }
+
+    fn part(&self, text: NodeId, part: NodeId, place: Place) -> Option<Leaf> {
+        let text = self.text(text)?;
+        let Some(literal) = self.literal(part) else {
+            return Some(Leaf::HasPart { text, part: self.text(part)?, place });
+        };
+        Some(match place {
+            Place::Start => Leaf::StartsWith { text, literal: literal.into() },
+            Place::End => Leaf::EndsWith { text, literal },
+            Place::Anywhere => Leaf::Contains { text, literal },
+        })
     }
 
     fn equal(&mut self, id: NodeId, one: NodeId, other: NodeId) -> Option<Test> {
@@ -200,6 +256,9 @@ impl<'c> Builder<'c, '_> {
             let (text, literals) = (self.text(item)?, literals.into_iter().collect());
             return Some(Test::Leaf(id, Leaf::OneOf { text, literals }));
         }
+        if let Some(map) = self.map(list) {
+            return Some(Test::Leaf(id, Leaf::HasKey { map, key: self.literal(item)? }));
+        }
         let (list, text) = (self.list(list)?, self.text(item)?);
         Some(Test::Leaf(id, Leaf::Has { list, text }))
     }
@@ -223,8 +282,20 @@ impl<'c> Builder<'c, '_> {
         Some(if set.is_empty() { Test::Always(false) } else { Test::Client(intern(set)) })
     }
 
+    /// The value of a part that is constant, or that an unrolled loop around it makes so.
+    fn constant(&self, id: NodeId) -> Option<&Value> {
+        match self.code.node(id)? {
+            Node::Const(value) => Some(value),
+            Node::Local(slot) => self.bound.iter().find(|(bound, _)| bound == slot).map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
     fn literal(&self, id: NodeId) -> Option<Arc<str>> {
-        self.code.text(id).map(Arc::clone)
+        match self.constant(id)? {
+            Value::String(text) => Some(Arc::clone(text)),
+            _ => None,
+        }
     }
 
     /// The texts of a list of literals.
@@ -241,8 +312,10 @@ impl<'c> Builder<'c, '_> {
         if *self.code.ty(id) != Type::String {
             return None;
         }
+        if let Some(text) = self.literal(id) {
+            return Some(Text::Literal(text));
+        }
         match self.code.node(id)? {
-            Node::Const(Value::String(text)) => Some(Text::Literal(Arc::clone(text))),
             Node::Fact(fact) => Some(Text::Fact(*fact)),
             Node::Local(slot) if self.item == Some(*slot) => Some(Text::Item),
             Node::Index { operand, index, optional: false } => {
@@ -286,8 +359,10 @@ impl<'c> Builder<'c, '_> {
         if *self.code.ty(id) != Type::Int {
             return None;
         }
+        if let Some(Value::Int(number)) = self.constant(id) {
+            return Some(Number::Literal(*number));
+        }
         match self.code.node(id)? {
-            Node::Const(Value::Int(number)) => Some(Number::Literal(*number)),
             Node::Fact(fact) => Some(Number::Fact(*fact)),
             node => match self.code.formed(node, Form::Size)? {
                 [list] => Some(Number::Length(self.list(*list)?)),

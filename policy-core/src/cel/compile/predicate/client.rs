@@ -29,6 +29,7 @@ impl Leaf {
     fn reads_client(&self, expression_reads: bool) -> bool {
         match self {
             Self::Flag(fact) | Self::Known(fact) | Self::HasKey { map: fact, .. } => is_client(*fact),
+            Self::HasPart { text, part, .. } => text.reads_client() || part.reads_client(),
             Self::Unless(leaf) => leaf.reads_client(expression_reads),
             Self::Is { text, .. }
             | Self::OneOf { text, .. }
@@ -41,7 +42,7 @@ impl Leaf {
             Self::Compare { one, other, .. } => one.reads_client() || other.reads_client(),
             Self::Has { list, text } => list.reads_client() || text.reads_client(),
             // A loop that has no value at once is the interpreter's as a whole.
-            Self::Quantified { .. } => expression_reads,
+            Self::Quantified { .. } | Self::Unrolled(_) => expression_reads,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Runs predicates.
 
 use std::cell::Cell;
+use std::ops::ControlFlow;
 
 use super::given::{ClientAddress, Given};
-use super::sources::{Items, MapValue, Number, Text, entry, number_of, text_of};
-use super::{Leaf, Test};
+use super::sources::{Items, MapValue, Number, Over, Text, each_key, entry, number_of, text_of};
+use super::{Leaf, Place, Test};
 use crate::cel::check::code::{Code, NodeId};
 use crate::cel::evaluate::evaluate;
 use crate::cel::values::fault::{EvalError, Fault};
@@ -240,17 +241,50 @@ impl Leaf {
             Self::HasKey { map, key } => {
                 entry(given.host.borrow(*map)?, key).map(|found| !matches!(found, MapValue::Absent))
             }
-            Self::Quantified { list, body, exists } => {
-                let items = list.find(given)?;
-                for at in 0..items.len() {
-                    given.charge(1)?;
-                    let inner = Given { item: Some(items.text(at)?), ..*given };
-                    if try_specialised(body, &inner)? == *exists {
-                        return Some(*exists);
-                    }
-                }
-                Some(!exists)
+            Self::HasPart { text, part, place } => {
+                let (text, part) = (text.find(given)?, part.find(given)?);
+                given.charge((text.with(str::len) + part.with(str::len)) as u64 / 10)?;
+                Some(text.with(|text| part.with(|part| place.has(text, part))))
             }
+            Self::Quantified { over, body, exists } => quantified(over, body, *exists, given),
+            Self::Unrolled(body) => try_specialised(body, given),
+        }
+    }
+}
+
+/// What a loop says, where its body has a value for each text up to the one that decides.
+fn quantified<H: Host>(over: &Over, body: &Test, exists: bool, given: &Given<'_, H>) -> Option<bool> {
+    let decides = |text| {
+        given.charge(1)?;
+        try_specialised(body, &Given { item: Some(text), ..*given }).map(|value| value == exists)
+    };
+    match over {
+        Over::List(list) => {
+            let items = list.find(given)?;
+            for at in 0..items.len() {
+                if decides(items.text(at)?)? {
+                    return Some(exists);
+                }
+            }
+            Some(!exists)
+        }
+        Over::Keys(map) => {
+            let mut decided = Some(false);
+            each_key(given.host.borrow(*map)?, &mut |key| {
+                decided = decides(key);
+                if decided == Some(false) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })?;
+            decided.map(|decided| decided == exists)
+        }
+    }
+}
+
+impl Place {
+    fn has(self, text: &str, part: &str) -> bool {
+        match self {
+            Self::Start => text.as_bytes().starts_with(part.as_bytes()),
+            Self::End => text.as_bytes().ends_with(part.as_bytes()),
+            Self::Anywhere => text.contains(part),
         }
     }
 }

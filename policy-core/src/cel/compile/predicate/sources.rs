@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::given::Given;
@@ -37,6 +38,14 @@ pub(crate) enum List {
         map: Fact,
         key: Arc<str>,
     },
+}
+
+/// What a loop goes over: texts.
+#[derive(Clone, Debug)]
+pub(crate) enum Over {
+    List(List),
+    /// The keys of a map.
+    Keys(Fact),
 }
 
 /// A whole number.
@@ -260,4 +269,27 @@ pub(super) fn entry<'h>(borrowed: Borrowed<'h>, key: &Arc<str>) -> Option<MapVal
         }
         _ => None,
     }
+}
+
+/// Goes over the keys of a map, some of them perhaps twice, until `each` has seen enough; nothing at all if it is no map
+/// of texts.
+pub(super) fn each_key<'h>(
+    borrowed: Borrowed<'h>,
+    each: &mut dyn FnMut(&'h str) -> ControlFlow<()>,
+) -> Option<()> {
+    match borrowed {
+        Borrowed::Value(Value::Map(map)) => {
+            for (key, _) in map.iter() {
+                let Value::String(key) = key else { return None };
+                if each(key).is_break() {
+                    break;
+                }
+            }
+        }
+        Borrowed::Texts(map) => {
+            let _ = map.each_name(each);
+        }
+        _ => return None,
+    }
+    Some(())
 }
