@@ -89,8 +89,8 @@ impl<'r, M: Mode> Evaluation<'r, M> {
 
     /// Goes on with the host's answer to the open effect.
     #[inline]
-    pub fn resume(&mut self, reply: Reply) -> Step {
-        self.machine().resume(reply)
+    pub fn resume(&mut self, mut reply: Reply) -> Step {
+        self.machine().resume(&mut reply)
     }
 
     /// Drives the evaluation to its end with a host that answers at once.

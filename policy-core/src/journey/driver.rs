@@ -47,7 +47,7 @@ impl<B> Driver<B> {
         &mut self,
         run: &mut Machine<'_, '_, M>,
         endpoint: &E,
-        reply: Option<Reply>,
+        reply: Option<&mut Reply>,
     ) -> Stop
     where
         B: Meter<E>,
@@ -62,7 +62,7 @@ impl<B> Driver<B> {
         };
         loop {
             self.meter.account(had.saturating_sub(run.at.state.steps_left()), endpoint);
-            let reply = match step {
+            let mut reply = match step {
                 Step::Done(outcome) => {
                     self.ended(run, endpoint, outcome);
                     return Stop::Done;
@@ -88,7 +88,7 @@ impl<B> Driver<B> {
                 Step::Perform(Effect::GetSecret) => Reply::secret(None),
             };
             had = self.share(run, endpoint);
-            step = run.resume(reply);
+            step = run.resume(&mut reply);
         }
     }
 

@@ -137,7 +137,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
     }
 
     /// Lets the innermost run go on, to a forward or to its end.
-    fn run(&mut self, reply: Option<Reply>) -> Next {
+    fn run(&mut self, reply: Option<&mut Reply>) -> Next {
         let top = self.targets.last_mut().unwrap_or(&mut self.entry);
         let Visit { endpoint, url, policy, run, .. } = &mut top.visit;
         // INVARIANT: endpoints have the policies that they had.
@@ -354,7 +354,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
         }
         let top = self.top_mut();
         let trail = top.forwarding.take().map(|forwarding| forwarding.trail);
-        let reply = match arrival {
+        let mut reply = match arrival {
             Arrival::Failed(failure) => {
                 self.trail.truncate(trail.unwrap_or(usize::MAX));
                 Reply::ForwardFailed(failure)
@@ -364,7 +364,7 @@ impl<N: Endpoints, B: Meter<N::Endpoint>, M: Mode + Default> Journey<'_, N, B, M
                 Reply::Forwarded
             }
         };
-        self.run(Some(reply))
+        self.run(Some(&mut reply))
     }
 }
 
